@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make` builds ./kbuild; `make <name>-tarball` works as upstream's does; README.md says the rest.
+
+CC = gcc
+CROSS_S390X ?= $(if $(filter s390x,$(shell uname -m)),,s390x-linux-gnu-)
+OBJ ?= obj
+WERROR ?= -Werror
+CFLAGS ?= -O2 -g
+VERSION := $(shell cat VERSION)
+
+PACKAGES := libarchive liblzma libgit2 yaml-0.1 libcurl libcrypto jansson
+# Asked for only when something is compiled, so that `make deps` works on a bare machine.
+PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
+PKG_LIBS = $(shell pkg-config --libs $(PACKAGES))
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
+            -Wwrite-strings -Wvla -Wno-unused-parameter $(WERROR)
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DKBUILD_VERSION='"$(VERSION)"' \
+             -Ilib -I$(OBJ) $(WARNINGS) $(PKG_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
+
+# The rooms in link order: each may use those to its right only.
+ROOMS := run sandbox source graph recipe cache seal pack base
+room_sources = $(wildcard lib/$1/*.c)
+room_objects = $(patsubst %.c,$(OBJ)/%.o,$(call room_sources,$1))
+ARCHIVES := $(foreach r,$(ROOMS),$(OBJ)/lib/$(r).a)
+
+.PHONY: all
+all: kbuild
+
+kbuild: $(OBJ)/kbuild
+	@cp -f $< $@.new && mv -f $@.new $@
+
+$(OBJ)/kbuild: $(patsubst %.c,$(OBJ)/%.o,$(wildcard cmd/kbuild/*.c)) $(ARCHIVES)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(OBJ)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+define archive_rule
+$(OBJ)/lib/$1.a: $(call room_objects,$1) $(if $(filter seal,$1),$(OBJ)/lib/boot/stages.o)
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach r,$(ROOMS),$(eval $(call archive_rule,$(r))))
+
+include lib/boot/boot.mk
+include tests/tests.mk
+
+.PHONY: deps
+deps:
+	tools/install-dependencies
+
+# Upstream's names. The variables of the environment are passed on by make itself.
+%-tarball: kbuild
+	@./kbuild $*
+
+.PHONY: demo clean install
+demo: deps
+	$(MAKE) kbuild
+	tools/demo
+
+clean:
+	rm -rf obj kbuild kbuild.new
+
+-include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/buf.h"
+
+#include <string.h>
+
+void buf_add(struct buf *b, const void *bytes, size_t length)
+{
+    b->data = xgrow(b->data, &b->cap, b->len + length + 1, 1);
+    if (length)
+        memcpy(b->data + b->len, bytes, length);
+    b->len += length;
+    b->data[b->len] = '\0';
+}
+
+void buf_puts(struct buf *b, const char *text)
+{
+    buf_add(b, text, strlen(text));
+}
+
+void buf_printf(struct buf *b, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    cleanup_free char *text = xvasprintf(format, args);
+    va_end(args);
+    buf_puts(b, text);
+}
+
+char *buf_take(struct buf *b)
+{
+    if (!b->data)
+        buf_add(b, "", 0);
+    char *data = b->data;
+    *b = (struct buf){0};
+    return data;
+}
+
+void buf_free(struct buf *b)
+{
+    free(b->data);
+    *b = (struct buf){0};
+}
+
+static void add_owned(struct strlist *l, char *text)
+{
+    l->items = xgrow(l->items, &l->cap, l->n + 2, sizeof *l->items);
+    l->items[l->n++] = text;
+    l->items[l->n] = NULL;
+}
+
+void strlist_add(struct strlist *l, const char *text)
+{
+    add_owned(l, xstrdup(text));
+}
+
+void strlist_addf(struct strlist *l, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    add_owned(l, xvasprintf(format, args));
+    va_end(args);
+}
+
+void strlist_add_all(struct strlist *l, const struct strlist *more)
+{
+    for (size_t i = 0; i < more->n; i++)
+        strlist_add(l, more->items[i]);
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void strlist_sort(struct strlist *l)
+{
+    if (l->n)
+        qsort(l->items, l->n, sizeof *l->items, compare_strings);
+}
+
+bool strlist_has(const struct strlist *l, const char *text)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (!strcmp(l->items[i], text))
+            return true;
+    return false;
+}
+
+char *strlist_join(const struct strlist *l, const char *between)
+{
+    struct buf b = {0};
+    for (size_t i = 0; i < l->n; i++) {
+        if (i)
+            buf_puts(&b, between);
+        buf_puts(&b, l->items[i]);
+    }
+    return buf_take(&b);
+}
+
+void strlist_split(struct strlist *l, const char *text, const char *separators)
+{
+    while (*(text += strspn(text, separators))) {
+        size_t length = strcspn(text, separators);
+        add_owned(l, xstrndup(text, length));
+        text += length;
+    }
+}
+
+void strlist_free(struct strlist *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        free(l->items[i]);
+    free(l->items);
+    *l = (struct strlist){0};
+}
+
+bool ends_with(const char *text, const char *suffix)
+{
+    size_t n = strlen(text), m = strlen(suffix);
+    return n >= m && !strcmp(text + n - m, suffix);
+}
+
+// Optimal string alignment: insert, delete, replace, swap of neighbours; three rows of the table.
+static size_t distance(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    cleanup_free size_t *rows = xcalloc(3 * (m + 1), sizeof *rows);
+    size_t *older = rows, *old = rows + m + 1, *now = rows + 2 * (m + 1);
+    for (size_t j = 0; j <= m; j++)
+        old[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        now[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t best = old[j - 1] + (a[i - 1] != b[j - 1]);
+            if (old[j] + 1 < best)
+                best = old[j] + 1;
+            if (now[j - 1] + 1 < best)
+                best = now[j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                older[j - 2] + 1 < best)
+                best = older[j - 2] + 1;
+            now[j] = best;
+        }
+        size_t *spare = older;
+        older = old;
+        old = now;
+        now = spare;
+    }
+    return old[m];
+}
+
+const char *nearest_name(const char *wrong, const struct strlist *names)
+{
+    const char *best = NULL;
+    size_t limit = strlen(wrong) / 3 + 1, best_distance = limit + 1;
+    for (size_t i = 0; i < names->n; i++) {
+        size_t d = distance(wrong, names->items[i]);
+        if (d < best_distance) {
+            best = names->items[i];
+            best_distance = d;
+        }
+    }
+    return best;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The error convention of the whole program.
+//
+// A function that can fail takes `struct error **err` as its last argument and returns a negative
+// number or NULL on failure, with *err set; on success *err is untouched. *err is NULL on entry.
+// The message is made where the knowledge is and says what was being done, to what, and why it
+// failed; callers add context with error_wrap(). The hint says what to do next. The command line
+// prints the chain once and exits with the kind. Nothing outside cmd/ exits or prints errors.
+//
+// Ownership: whoever receives an error frees it with error_free() or passes it on.
+#ifndef KBUILD_BASE_ERROR_H
+#define KBUILD_BASE_ERROR_H
+
+#include "base/mem.h"
+
+// The values are the exit statuses that README.md promises.
+enum error_kind {
+    ERROR_USER = 1,       // bad input, bad environment, a refused certificate, a full disk
+    ERROR_USAGE = 2,      // a wrong command line
+    ERROR_STEP = 3,       // a build step failed
+    ERROR_INTERRUPT = 130 // SIGINT or SIGTERM
+};
+
+struct error {
+    enum error_kind kind;
+    int errnum;    // the errno behind it, or 0
+    char *message; // "context: context: cause", without a trailing newline
+    char *hint;    // what to do next, or NULL
+};
+
+// Each sets *err (which must be NULL; err itself may be NULL to discard) and returns -1.
+int error_set(struct error **err, enum error_kind kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+// A user error.
+int error_user(struct error **err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// A user error that ends in ": <strerror(errnum)>". A full disk, a read-only file system and a
+// lack of permission get a hint of their own.
+int error_errno(struct error **err, int errnum, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+// Puts "<context>: " before the message of *err. Returns -1.
+int error_wrap(struct error **err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// Sets the hint of *err, replacing one that is there. Returns -1.
+int error_hint(struct error **err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+void error_free(struct error *err); // NULL is allowed
+static inline void cleanup_error_p(struct error **err)
+{
+    error_free(*err);
+}
+#define cleanup_error __attribute__((cleanup(cleanup_error_p)))
+
+#endif

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files and directories, with errors that name the path.
+#ifndef KBUILD_BASE_FILE_H
+#define KBUILD_BASE_FILE_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+// Reads a whole regular file of at most `limit` bytes into out (appended).
+int file_read(const char *path, size_t limit, struct buf *out, struct error **err);
+// Reads everything from fd, at most `limit` bytes; `name` is for messages.
+int fd_read_all(int fd, const char *name, size_t limit, struct buf *out, struct error **err);
+int fd_write_all(int fd, const char *name, const void *bytes, size_t length, struct error **err);
+// Replaces `path` in one step: temporary file in the same directory, fsync, rename. On failure
+// nothing is left behind and an old file is as it was.
+int file_write(const char *path, const void *bytes, size_t length, mode_t mode, struct error **err);
+
+// The same for content that is streamed: begin opens a temporary file beside `path` (mode 0600),
+// commit gives it `mode` and the name, abandon removes it. After either the struct is empty.
+struct file_draft {
+    char *path, *temporary;
+    int fd; // write here
+};
+int file_draft_begin(struct file_draft *d, const char *path, struct error **err);
+int file_draft_commit(struct file_draft *d, mode_t mode, struct error **err);
+void file_draft_abandon(struct file_draft *d); // does nothing on an empty struct
+#define FILE_DRAFT_NONE ((struct file_draft){.fd = -1})
+#define cleanup_draft __attribute__((cleanup(file_draft_abandon)))
+
+// mkdir -p. Existing directories are fine.
+int make_directories(const char *path, mode_t mode, struct error **err);
+// Makes the directory that `path` is to be a file in.
+int make_parent(const char *path, struct error **err);
+// rm -rf, never following links, also through directories without write permission. A path that
+// does not exist is fine.
+int remove_tree(const char *path, struct error **err);
+
+// The sorted names in a directory, without "." and "..".
+int list_directory(const char *path, struct strlist *out, struct error **err);
+bool path_exists(const char *path); // follows links
+bool is_directory(const char *path);
+char *path_absolute(const char *path); // against the current directory; not resolved; to be freed
+const char *path_base(const char *path); // after the last '/'
+// True if `path` is relative, not empty, and has no empty, "." or ".." component.
+bool path_is_clean(const char *path);
+// The first executable of this name on PATH, to be freed; NULL if there is none.
+char *find_program(const char *name);
+// Directory for a new temporary directory inside `parent` (mode 0700), to be freed.
+char *make_temporary_directory(const char *parent, const char *prefix, struct error **err);
+
+#endif

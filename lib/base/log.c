@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/log.h"
+
+#include "base/mem.h"
+
+#include <time.h>
+
+static log_sink *sink;
+static void *sink_context;
+static progress_sink *progress_to;
+static void *progress_context;
+
+static void emit(enum log_level level, const char *format, va_list args)
+{
+    cleanup_free char *line = xvasprintf(format, args);
+    if (sink)
+        sink(level, line, sink_context);
+    else
+        fprintf(stderr, "kbuild: %s%s\n", level == LOG_WARNING ? "warning: " : "", line);
+}
+
+void log_note(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    emit(LOG_NOTE, format, args);
+    va_end(args);
+}
+
+void log_warning(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    emit(LOG_WARNING, format, args);
+    va_end(args);
+}
+
+void log_redirect(log_sink *to, void *context)
+{
+    sink = to;
+    sink_context = context;
+}
+
+void progress_redirect(progress_sink *to, void *context)
+{
+    progress_to = to;
+    progress_context = context;
+}
+
+void progress(const char *what, unsigned long long done, unsigned long long total, const char *unit)
+{
+    static struct timespec last;
+    if (!progress_to)
+        return;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    long long ms = (now.tv_sec - last.tv_sec) * 1000LL + (now.tv_nsec - last.tv_nsec) / 1000000;
+    if (ms < 100 && done != total)
+        return;
+    last = now;
+    progress_to(what, done, total, unit, progress_context);
+}

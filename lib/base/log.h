@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the user is told besides results and errors: notes and warnings.
+//
+// By default a line goes to standard error ("kbuild: ..."). Whoever owns the terminal (the live
+// view of lib/run) can take them over, so that lines never tear it.
+#ifndef KBUILD_BASE_LOG_H
+#define KBUILD_BASE_LOG_H
+
+enum log_level { LOG_NOTE, LOG_WARNING };
+
+void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+typedef void log_sink(enum log_level level, const char *line, void *context);
+void log_redirect(log_sink *sink, void *context); // NULL goes back to standard error
+
+// Progress of the running piece of work, for a view to show: what, how far, and of how much
+// (0 if unknown), in `unit` ("bytes", "objects"). Cheap: most calls are dropped.
+typedef void progress_sink(const char *what, unsigned long long done, unsigned long long total,
+                           const char *unit, void *context);
+void progress_redirect(progress_sink *sink, void *context);
+void progress(const char *what, unsigned long long done, unsigned long long total, const char *unit);
+
+#endif

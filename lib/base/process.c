@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static void put_fd(int from, int to)
+{
+    if (from == to)
+        fcntl(to, F_SETFD, 0);
+    else
+        dup2(from, to);
+}
+
+// In the child: never returns. On failure the errno goes to `report`.
+static void become(const struct process *p, pid_t parent, int report)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    static const int defaults[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD, SIGWINCH};
+    for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
+        signal(defaults[i], SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(127);
+    if (p->own_group)
+        setpgid(0, 0);
+    int errnum = 0;
+    if (p->input) {
+        int fd = p->input > 0 ? p->input : open("/dev/null", O_RDONLY);
+        put_fd(fd, STDIN_FILENO);
+    }
+    // Both are moved out of the way first, since one may be the other's place.
+    int output = p->output ? fcntl(p->output, F_DUPFD_CLOEXEC, 3) : 0;
+    int errors = p->errors ? fcntl(p->errors, F_DUPFD_CLOEXEC, 3) : 0;
+    if (output > 0)
+        put_fd(output, STDOUT_FILENO);
+    if (errors > 0)
+        put_fd(errors, STDERR_FILENO);
+    for (size_t i = 0; i < p->keep_count; i++)
+        fcntl(p->keep[i], F_SETFD, 0);
+    if (p->directory && chdir(p->directory) < 0)
+        errnum = errno;
+    if (!errnum) {
+        if (p->environment)
+            execvpe(p->argv[0], p->argv, p->environment);
+        else
+            execvp(p->argv[0], p->argv);
+        errnum = errno;
+    }
+    ssize_t ignored = write(report, &errnum, sizeof errnum);
+    (void)ignored;
+    _exit(127);
+}
+
+pid_t process_start(const struct process *p, struct error **err)
+{
+    int report[2];
+    if (pipe2(report, O_CLOEXEC) < 0)
+        return error_errno(err, errno, "starting %s", p->argv[0]);
+    pid_t parent = getpid(), pid = fork();
+    if (pid < 0) {
+        error_errno(err, errno, "starting %s", p->argv[0]);
+        close(report[0]);
+        close(report[1]);
+        return -1;
+    }
+    if (pid == 0)
+        become(p, parent, report[1]);
+    close(report[1]);
+    if (p->own_group)
+        setpgid(pid, pid); // also here, so that it is true when this function returns
+    int errnum = 0;
+    ssize_t n;
+    while ((n = read(report[0], &errnum, sizeof errnum)) < 0 && errno == EINTR)
+        ;
+    close(report[0]);
+    if (n <= 0)
+        return pid;
+    int status;
+    process_wait(pid, &status, NULL);
+    return error_errno(err, errnum, "starting %s", p->argv[0]);
+}
+
+int process_wait(pid_t pid, int *status, struct error **err)
+{
+    while (waitpid(pid, status, 0) < 0)
+        if (errno != EINTR)
+            return error_errno(err, errno, "waiting for process %d", (int)pid);
+    return 0;
+}
+
+// Reads both pipes until they end; keeps all of the first and the last 4 KiB of the second.
+static int collect(int out_fd, int err_fd, struct buf *out, struct buf *tail, struct error **err)
+{
+    struct pollfd fds[2] = {{.fd = out_fd, .events = POLLIN}, {.fd = err_fd, .events = POLLIN}};
+    while (fds[0].fd >= 0 || fds[1].fd >= 0) {
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            return error_errno(err, errno, "waiting for output");
+        for (int i = 0; i < 2; i++) {
+            if (fds[i].fd < 0 || !fds[i].revents)
+                continue;
+            char chunk[16384];
+            ssize_t n = read(fds[i].fd, chunk, sizeof chunk);
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n <= 0) {
+                fds[i].fd = -1;
+                continue;
+            }
+            struct buf *b = i ? tail : out;
+            buf_add(b, chunk, (size_t)n);
+            if (i == 0 && b->len > ((size_t)64 << 20))
+                return error_user(err, "more than 64 MiB of output");
+            if (i == 1 && b->len > 8192) {
+                memmove(b->data, b->data + b->len - 4096, 4097);
+                b->len = 4096;
+            }
+        }
+    }
+    return 0;
+}
+
+int process_run(const struct process *p, struct buf *out, struct error **err)
+{
+    struct process child = *p;
+    int out_pipe[2] = {-1, -1}, err_pipe[2] = {-1, -1};
+    if ((out && pipe2(out_pipe, O_CLOEXEC) < 0) || (!p->errors && pipe2(err_pipe, O_CLOEXEC) < 0))
+        return error_errno(err, errno, "starting %s", p->argv[0]);
+    if (out)
+        child.output = out_pipe[1];
+    if (!p->errors)
+        child.errors = err_pipe[1];
+    pid_t pid = process_start(&child, err);
+    if (out)
+        close(out_pipe[1]);
+    if (!p->errors)
+        close(err_pipe[1]);
+    cleanup_buf struct buf tail = {0};
+    int result = pid < 0 ? -1 : 0;
+    if (pid >= 0) {
+        result = collect(out_pipe[0], err_pipe[0], out, &tail, err);
+        int status = 0;
+        if (result < 0)
+            kill(pid, SIGKILL);
+        if (process_wait(pid, &status, result ? NULL : err) < 0)
+            result = -1;
+        if (!result && status) {
+            cleanup_free char *how = process_status_text(status);
+            while (tail.len && strchr("\n ", tail.data[tail.len - 1]))
+                tail.data[--tail.len] = '\0';
+            result = error_user(err, "%s failed: %s%s%s", p->argv[0], how, tail.len ? ": " : "",
+                                tail.len ? tail.data : "");
+        } else if (result) {
+            error_wrap(err, "running %s", p->argv[0]);
+        }
+    }
+    if (out_pipe[0] >= 0)
+        close(out_pipe[0]);
+    if (err_pipe[0] >= 0)
+        close(err_pipe[0]);
+    return result;
+}
+
+void process_stop(pid_t pid, int grace_ms)
+{
+    // A child that never became a group leader is signalled alone.
+    pid_t target = getpgid(pid) == pid ? -pid : pid;
+    kill(target, SIGTERM);
+    int status;
+    for (int waited = 0; waited < grace_ms; waited += 10) {
+        pid_t got = waitpid(pid, &status, WNOHANG);
+        if (got == pid || (got < 0 && errno == ECHILD)) {
+            kill(target, SIGKILL); // what is left of the group
+            return;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    kill(target, SIGKILL);
+    process_wait(pid, &status, NULL);
+}
+
+char *process_status_text(int status)
+{
+    if (WIFSIGNALED(status))
+        return xasprintf("signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    return xasprintf("exit status %d", WEXITSTATUS(status));
+}

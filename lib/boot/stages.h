@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two s390x loader stages that a Secure Execution image carries, built from this folder with the
+// s390x compiler and linked into the program as bytes. docs/se-image.md, sections 6 and 7.
+#ifndef KBUILD_BOOT_STAGES_H
+#define KBUILD_BOOT_STAGES_H
+
+// stage3a: raw binary for address 0x10000; the last 24 bytes are its argument block.
+extern const unsigned char stage3a_start[], stage3a_end[];
+// relocator || stage3b: position independent; the last 64 bytes are the argument block.
+extern const unsigned char stage3b_start[], stage3b_end[];
+
+#endif

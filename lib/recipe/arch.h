@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The architectures, in one table. Names as in the field: `uname -m`, Debian, Linux' ARCH, QEMU.
+#ifndef KBUILD_RECIPE_ARCH_H
+#define KBUILD_RECIPE_ARCH_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+struct arch {
+    const char *name;    // uname -m: x86_64 s390x aarch64 ppc64le
+    const char *debian;  // amd64 s390x arm64 ppc64el
+    const char *linux_;  // Linux' ARCH: x86_64 s390 arm64 powerpc
+    const char *triplet; // GNU: x86_64-linux-gnu; cross tools are <triplet>-gcc
+    const char *qemu;    // qemu-system-<qemu>: x86_64 s390x aarch64 ppc64
+    const char *oci;     // amd64 s390x arm64 ppc64le
+};
+
+// Any of the names above ("amd64", "arm64", "s390"...); NULL with an error that suggests a name.
+const struct arch *arch_find(const char *name, struct error **err);
+const struct arch *arch_host(void); // of this machine; x86_64 if it is one we do not know
+extern const struct arch arch_table[];
+extern const size_t arch_count;
+
+#endif

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// recipe.yaml -> plain structs. A recipe says how one target is made; docs/recipes.md is its manual
+// and recipes/ are examples. Everything a recipe names is checked when it is loaded: unknown keys,
+// wrong kinds, missing files. Errors read "FILE:LINE:COLUMN: why", with "did you mean" where a
+// nearest name exists.
+//
+// Ownership: a recipe owns everything in it; recipe_free() releases it.
+//
+//   description: text                     one line, for `kbuild list`
+//   action: script                        script (default) | initrd | se-image
+//   architectures: [s390x, x86_64]        that the target can be built for
+//   needs: [a, {any: [b, c]}, {optional: d}]
+//                                         artifacts that this one is made of; in the key by output
+//   with: [e]                             targets built along when this one is asked for; not inputs
+//   sources: {linux: {...}}               trees at /src/<name>, struct recipe_source
+//   shared: [kernel]                      folders below recipes/ shown at /shared/<name>
+//   builder: {packages: [...], ...}       struct recipe_builder; script recipes only
+//   rootfs: {...}                         struct recipe_rootfs; initrd recipes only
+//   variables: {NAME: {...}}              struct recipe_variable; from the user's environment
+//   environment: {NAME: value}            constants of the step
+//   run: build.sh                         the script: in the recipe's folder, or shared/<name>/x.sh
+//   outputs: [name, name-modules]         tarballs: /out/<name> is packed as
+//                                         kata-static-<name>.tar.xz; default: the recipe's name
+//   release: no                           not put in build/ unless asked for by name (default yes)
+//   initrd: {...}                         struct recipe_initrd; initrd recipes only
+//   image: {...}                          struct recipe_image; se-image recipes only
+//   boot: {...}                           struct recipe_boot; how `kbuild boot` tries the result
+#ifndef KBUILD_RECIPE_RECIPE_H
+#define KBUILD_RECIPE_RECIPE_H
+
+#include "recipe/arch.h"
+#include "recipe/yaml.h"
+
+enum recipe_action { ACTION_SCRIPT, ACTION_INITRD, ACTION_SE_IMAGE };
+
+// One entry of `needs`: the first of `any` that exists as a recipe and supports the architecture.
+struct recipe_need {
+    struct strlist any; // one name for a plain need
+    bool optional;      // nothing, if none of `any` exists
+    size_t line, column;
+};
+
+// Where to find a source on a machine that reaches only its distribution's mirror. In
+// versions.yaml (key `debian` of the component) or, as a default, in the recipe.
+//   {packages: [linux-source-6.1], file: usr/src/linux-source-6.1.tar.xz}   binary packages
+//   {source: busybox}                                                       a source package
+struct debian_source {
+    struct strlist packages; // the first that the distribution has is taken
+    char *file;              // glob inside the package: an archive to unpack; NULL: the whole package
+    char *source;            // name of a source package, unpacked with its patches applied
+};
+
+// sources: {<name>: {version: <dotted path of a map in versions.yaml>, git|archive: ..., ...}}
+// Texts may hold {placeholders}, see versions_expand().
+struct recipe_source {
+    char *name;             // /src/<name>
+    char *version;          // dotted path; "{arch}" in it is the target architecture
+    char *git, *ref;        // url and branch, tag or commit; submodules: yes|no (default yes)
+    bool submodules;
+    char *archive, *sums;   // url of the archive; url of a signed sums file (kernel.org's format)
+    struct debian_source *debian; // or NULL
+    struct strlist patches; // files or globs (sorted) in the recipe's folder, applied with -p1
+    size_t line, column;
+};
+
+// builder: the root file system that the script runs in.
+//   {packages: [make, gcc], cross: {s390x: [gcc-s390x-linux-gnu]}, setup: setup.sh, tools: [make]}
+struct recipe_builder {
+    char *name;                      // upstream's builder image name; default: the recipe's name
+    struct strlist packages;         // on the build host's architecture
+    struct strlist cross[4];         // further packages by target (index in arch_table), only when
+                                     // the target is not the build host's architecture
+    char *setup;                     // script run once, as root of the new root file system, or NULL
+    struct strlist tools;            // programs that --builder=host needs; their versions are keyed
+};
+
+// rootfs: a distribution root file system for the target, packages only, no foreign code is run.
+struct recipe_rootfs {
+    char *distribution;      // dotted path of a {name, version} map in versions.yaml; {arch} expands
+    struct strlist packages;
+};
+
+enum variable_type { VARIABLE_TEXT, VARIABLE_YES_NO, VARIABLE_FILE, VARIABLE_DIRECTORY };
+
+// A variable of the user's environment that may change the output; its value is in the key (files
+// by digest). Anything that is not declared never reaches a step.
+struct recipe_variable {
+    char *name;
+    enum variable_type type;  // text | yes-no | file | directory
+    char *default_;           // text, or NULL; an empty value in the environment means the default
+    char *pattern;            // directory: glob of the files that count ("HKD-*.crt")
+    char *required;           // message of the error when it is not set, or NULL
+    bool list;                // file: several, separated by commas
+    size_t line, column;
+};
+
+// One layer of an initrd: exactly one of the three is set.
+struct recipe_layer {
+    bool rootfs;     // the recipe's root file system
+    char *artifact;  // name in `needs` (the one chosen of an `any`), unpacked over what is there
+    char *overlay;   // folder in the recipe
+    char *variable;  // a file variable that names a tarball; skipped when it is not set
+};
+
+// initrd: {layers: [rootfs, {artifact: smoke-init}, {overlay: overlay}], ...}
+struct recipe_initrd {
+    struct recipe_layer *layers;
+    size_t layer_count;
+    struct strlist exclude; // path prefixes or globs left out of the root file system layer
+    char *output, *link;    // paths in the tarball; {os}, {osversion} and {arch} expand
+};
+
+// image: the Secure Execution image.
+struct recipe_image {
+    char *kernel, *initrd; // "<needed target>:<path in its tarball>"; links inside are followed
+    char *parameters;      // fixed start of the kernel command line
+    char *output;          // path in the tarball
+};
+
+// boot: how `kbuild boot` starts the result under QEMU.
+struct recipe_boot {
+    char *kernel, *initrd; // as in recipe_image; NULL for a se-image
+    char *append;          // kernel command line
+};
+
+struct recipe {
+    char *name, *folder, *file; // folder is absolute
+    char *description;
+    enum recipe_action action;
+    bool architectures[4]; // by index in arch_table
+    struct recipe_need *needs;
+    size_t need_count;
+    struct strlist with, shared;
+    struct recipe_source *sources;
+    size_t source_count;
+    struct recipe_builder *builder;   // NULL unless given
+    struct recipe_rootfs *rootfs;     // NULL unless given
+    struct recipe_variable *variables;
+    size_t variable_count;
+    struct strlist environment;       // "NAME=value"
+    char *run;
+    struct strlist outputs;
+    bool release;
+    struct recipe_initrd *initrd;
+    struct recipe_image *image;
+    struct recipe_boot *boot;
+    struct yaml_document *document;   // for places in messages
+};
+
+// The recipes below one directory, loaded when first asked for (so that a run reads only what it
+// needs). A recipe is a folder with a recipe.yaml.
+struct recipe_set;
+struct recipe_set *recipe_set_open(const char *directory, struct error **err);
+const char *recipe_set_directory(const struct recipe_set *set);
+// Belongs to the set. An unknown name is an error with the nearest name that exists.
+const struct recipe *recipe_get(struct recipe_set *set, const char *name, struct error **err);
+bool recipe_exists(const struct recipe_set *set, const char *name);
+int recipe_names(const struct recipe_set *set, struct strlist *out, struct error **err); // sorted
+void recipe_set_free(struct recipe_set *set);
+
+bool recipe_supports(const struct recipe *r, const struct arch *a);
+// Parses one debian_source map (of a recipe or of versions.yaml); to be freed with
+// debian_source_free().
+struct debian_source *debian_source_parse(const struct yaml_document *d, const struct yaml *node,
+                                          struct error **err);
+void debian_source_free(struct debian_source *s);
+
+#endif

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// YAML 1.1 documents as trees that remember where everything stood, over libyaml.
+//
+// Anchors and aliases are expanded by sharing: an alias is the same node again, so a tree is really
+// a graph without cycles. A document of more than 4 MiB, deeper than 64, with more than 200,000
+// nodes, or whose aliases would expand to more than 1,000,000 nodes (a "YAML bomb") is refused, as
+// is a key that occurs twice in one map, more than one document, and a recursive alias.
+// Errors read "FILE:LINE:COLUMN: why".
+#ifndef KBUILD_RECIPE_YAML_H
+#define KBUILD_RECIPE_YAML_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP };
+
+struct yaml {
+    enum yaml_kind kind;
+    char *text;   // of a scalar, as parsed (folded, unescaped); NULL otherwise
+    bool quoted;  // a scalar that was not plain, so "null" or "yes" is just text
+    size_t line, column; // counted from 1
+    size_t n;            // children
+    struct yaml **items; // values: of a list, or of a map, in the order of the file
+    char **keys;         // of a map: n names
+    size_t *key_lines, *key_columns;
+};
+
+struct yaml_document {
+    char *file;        // for messages
+    struct yaml *root; // an empty document is an empty map
+    void *arena;
+};
+
+struct yaml_document *yaml_load(const char *path, struct error **err);
+struct yaml_document *yaml_parse(const char *name, const char *text, size_t length,
+                                 struct error **err);
+void yaml_free(struct yaml_document *d);
+
+// The value of `key` in a map, or NULL (also when node is not a map).
+const struct yaml *yaml_get(const struct yaml *node, const char *key);
+// The node at a dotted path ("assets.kernel.version"); NULL if there is none. A key that itself
+// holds dots can be written in double quotes: a."b.c".d
+const struct yaml *yaml_path(const struct yaml *node, const char *path);
+bool yaml_is_null(const struct yaml *node); // NULL, plain null, ~ or empty
+// An error that begins with the node's place. Returns -1.
+int yaml_error(const struct yaml_document *d, const struct yaml *node, struct error **err,
+               const char *format, ...) __attribute__((format(printf, 4, 5)));
+// Appends `node` as yq prints it: a scalar as its text, a map or list in block style.
+void yaml_print(const struct yaml *node, struct buf *out);
+
+#endif

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// IBM Secure Execution boot images, header version 1, layout "G" (docs/se-image.md describes the
+// format, section by section): sealing, reading back, test host keys. Over OpenSSL. Knows nothing
+// of recipes or graphs. All integers in an image are big-endian; file offset = guest address.
+//
+// Secrets (header key, XTS key, customer keys) live in memory only as long as needed, are wiped, and
+// never reach a log or a message. Memory use does not depend on the size of the input: components
+// are streamed.
+#ifndef KBUILD_SEAL_SEAL_H
+#define KBUILD_SEAL_SEAL_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <openssl/evp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SE_PAGE 4096u
+#define SE_PCF_DEFAULT 0xE0u           // PCKMO DEA/TDEA, AES, ECC (8.5)
+#define SE_PCF_ALLOW_DUMP 0x20000000u
+#define SE_PCF_NO_ENCRYPTION 0x10000000u
+#define SE_SCF_CCK_EXTENSION 0x4000000000000000u
+#define SE_MAX_HOST_KEYS 95u
+#define SE_TEST_MARK "TEST"            // in the subject CN of documents made by se_test_key()
+
+// ---- host key documents (section 12) ----
+struct host_key {
+    char *path;
+    EVP_PKEY *key;          // P-521, checked
+    unsigned char hash[32]; // SHA-256 of the 160-byte coordinates
+    bool test;              // its subject says TEST
+};
+// Reads one document, PEM or DER. A private key, an RSA key, another curve, a directory, garbage:
+// each gets a message of its own.
+int host_key_load(const char *path, struct host_key *out, struct error **err);
+void host_key_free(struct host_key *k);
+// Makes DIR/HKD-TEST-<hex>.crt and DIR/TEST-host-key.pem (0600, P-521). Existing ones are an error.
+int se_test_key(const char *directory, char **document, char **private_key, struct error **err);
+
+// ---- sealing (sections 3 to 11) ----
+// Values that are normally drawn at random; given only by tests (the known-answer image).
+struct se_fixed {
+    const unsigned char *header_key, *header_iv, *cck, *xts_key; // 32, 12, 32, 64 bytes or NULL
+    const unsigned char (*tweaks)[6]; // 4 of them: kernel, command line, initrd, stage3b; or NULL
+    EVP_PKEY *customer_key;
+};
+
+struct se_input {
+    const char *kernel;             // raw s390x kernel (checked: S390EP, not ELF, >= 0x10438 bytes)
+    const char *initrd;             // or NULL
+    const char *command_line;       // bytes of the parmfile; NULL if there is none
+    size_t command_line_length;
+    const struct host_key *hosts;
+    size_t host_count;
+    uint64_t pcf, scf;
+    uint64_t psw_address;           // where stage3b jumps to; 0 means 0x10000
+    bool skip_component_checks;     // only for the known-answer test, whose kernel is synthetic
+    const unsigned char *stage3a, *stage3b; // loader templates; NULL: those built in (boot/stages.h)
+    size_t stage3a_length, stage3b_length;
+    const struct se_fixed *fixed;   // NULL outside tests
+};
+
+// Writes the image to fd, which must be a seekable regular file, empty.
+int se_seal(const struct se_input *in, int fd, struct error **err);
+
+// ---- reading back (section 16) ----
+struct se_component {
+    uint64_t address, padded, size; // size without padding; UINT64_MAX if unknown
+    unsigned char tweak[8];         // prefix
+};
+struct se_image {
+    uint64_t header_offset, header_size, ipib_offset, ipib_size;
+    uint32_t version;
+    uint64_t slots, encrypted_size, pages, pcf;
+    unsigned char iv[12], pld[64], ald[64], tld[64], tag[16];
+    unsigned char customer_key[160];
+    unsigned char (*slot)[80];
+    struct se_component *components;
+    size_t component_count;
+    bool layout_p; // made by pvimg 2.36 or newer
+    // Only after se_open():
+    bool opened;
+    uint64_t scf, psw_mask, psw_address;
+    int kernel, parameters, initrd, stage3b; // indexes into components, -1 if absent
+};
+// Reads and checks everything that needs no key, digests included. `size` is that of the file.
+int se_read(int fd, const char *name, struct se_image *out, struct error **err);
+void se_image_free(struct se_image *image);
+
+// Opens an image with a host's private key (tests only: a real one never leaves its machine), checks
+// every tag and digest, and writes the parts to the given folder: kernel, cmdline (without NUL),
+// initrd (if present), stage3b. A single flipped bit is found; the message says where.
+struct se_opened {
+    struct se_image image;
+    char *kernel, *initrd;  // paths; initrd NULL if absent
+    char *command_line;     // NULL if absent
+};
+int se_open(const char *path, EVP_PKEY *host_key, const char *folder, struct se_opened *out,
+            struct error **err);
+void se_opened_free(struct se_opened *o);
+EVP_PKEY *host_private_key_load(const char *path, struct error **err); // PEM, P-521
+// Writes an image that any emulator runs as the ultravisor would start it: components in clear,
+// short PSW at stage3b (section 18).
+int se_write_unsealed(const char *path, EVP_PKEY *host_key, const char *out_path,
+                      struct error **err);
+
+// ---- genprotimg or pvimg instead (SE_SEALER) ----
+// Finds one on PATH (NULL if there is none) and parses its version.
+struct external_sealer {
+    char *program;
+    bool pvimg;
+    int major, minor, patch;
+};
+int external_sealer_find(struct external_sealer *out, struct error **err); // 1 found, 0 not, -1
+int external_sealer_run(const struct external_sealer *s, const struct se_input *in,
+                        const char *parmfile, const char *output, struct error **err);
+void external_sealer_free(struct external_sealer *s);
+
+#endif

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sources: a pin -> a tree of files. Git with libgit2, archives with libcurl, distribution packages
+// through apt's own signed indexes. Knows the store (for its mirrors and temporary folders), the
+// lock and the recipe's structs; nothing of graphs.
+//
+// Two steps, so that keys can be computed without the network when the lock knows the answer:
+//   source_resolve   what exactly is meant: a commit and its tree, or the SHA-256 of an archive
+//   source_fetch     brings it: an exported tree in a folder of the store's tmp/
+// For distribution packages resolving is left to the fetch: they move on with their mirror, so the
+// pin holds only names, and what was used (package, version, SHA-256) is returned as provenance.
+#ifndef KBUILD_SOURCE_SOURCE_H
+#define KBUILD_SOURCE_SOURCE_H
+
+#include "cache/store.h"
+#include "recipe/lock.h"
+#include "recipe/recipe.h"
+#include "recipe/versions.h"
+
+enum source_kind { SOURCE_GIT, SOURCE_ARCHIVE, SOURCE_DEBIAN };
+
+// What to get: a recipe_source with its placeholders filled in from versions.yaml. Owned strings.
+struct source_spec {
+    enum source_kind kind;
+    char *label;              // for messages: "linux (assets.kernel.confidential)"
+    char *url, *ref;          // git: url and ref; archive: url
+    bool submodules;
+    char *sums, *sha256;      // archive: signed sums file, known digest; either may be NULL
+    const struct debian_source *debian; // belongs to recipe or to owned_debian
+    struct debian_source *owned_debian;
+    struct strlist patches;   // absolute paths, in order
+};
+
+// What exactly it is. Owned strings.
+struct source_pin {
+    char *commit, *tree; // git
+    char *sha256;        // archive
+};
+
+// Switches and surroundings of a run.
+struct source_options {
+    struct store *store;
+    struct lock *lock;
+    bool debian;  // --sources=debian
+    bool offline; // no network at all: an error names what is missing
+    bool locked;  // --locked: nothing that is not in the lock
+};
+
+// Fills `out` from the recipe's source and versions.yaml for `target`. With o->debian the debian
+// source is taken (versions.yaml's, else the recipe's; none is an error that says so).
+int source_describe(const struct recipe *r, const struct recipe_source *source,
+                    const struct versions *v, const struct arch *target,
+                    const struct source_options *o, struct source_spec *out, struct error **err);
+// From the lock if it is there, else from the network (git: the remote's refs; archive: known
+// sha256, else the sums file, else, with a warning, the SHA-256 of a first download), and then
+// recorded in the lock. An upstream that can't be reached is an error whose hint names
+// --sources=debian.
+int source_resolve(const struct source_spec *spec, const struct source_options *o,
+                   struct source_pin *out, struct error **err);
+// Puts the tree, patches applied, into the empty folder `destination`. *provenance (may be NULL)
+// gets a JSON object: urls, commit, packages with versions and digests.
+int source_fetch(const struct source_spec *spec, const struct source_pin *pin,
+                 const struct source_options *o, const char *destination, json_t **provenance,
+                 struct error **err);
+// Appends the lines of an action key that name this source and nothing else (digest or commit,
+// package names, digests of the patches).
+int source_key_text(const struct source_spec *spec, const struct source_pin *pin, struct buf *out,
+                    struct error **err);
+
+void source_spec_free(struct source_spec *s);
+void source_pin_free(struct source_pin *p);
+
+// The time (seconds since 1970) that a step on this source uses as SOURCE_DATE_EPOCH is written by
+// source_fetch as the mtime of the exported tree's root: the commit's time, or the newest mtime in
+// an archive.
+
+#endif

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void errors_read_from_the_outside_in(void **state)
+{
+    cleanup_error struct error *err = NULL;
+    assert_int_equal(error_errno(&err, ENOSPC, "writing %s", "a"), -1);
+    error_wrap(&err, "packing %s", "kernel");
+    assert_string_equal(err->message, "packing kernel: writing a: No space left on device");
+    assert_non_null(strstr(err->hint, "disk is full"));
+    assert_int_equal(err->kind, ERROR_USER);
+}
+
+static void the_nearest_name_is_found(void **state)
+{
+    struct strlist names = {0};
+    strlist_split(&names, "kernel kernel-confidential boot-image-se qemu", " ");
+    assert_string_equal(nearest_name("kernel-confidental", &names), "kernel-confidential");
+    assert_string_equal(nearest_name("boot-imgae-se", &names), "boot-image-se");
+    assert_null(nearest_name("zzzzzzzz", &names));
+    strlist_free(&names);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(errors_read_from_the_outside_in),
+        cmocka_unit_test(the_nearest_name_is_found),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
