@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "graph/graph.h"
+
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct node *add(struct graph *g, const char *name, const char *identity)
+{
+    struct node *node = graph_add(g, NODE_ARTIFACT, name);
+    buf_puts(&node->identity, identity);
+    node->identified = true;
+    return node;
+}
+
+static void made(struct node *node, const char *content)
+{
+    struct node_output *o = xcalloc(1, sizeof *o);
+    o->name = xstrdup("tarball");
+    digest_bytes(content, strlen(content), o->digest);
+    graph_set_outputs(node, o, 1);
+    node->state = NODE_DONE;
+}
+
+static void every_node_comes_after_what_it_needs(void **state)
+{
+    struct graph g = {0};
+    struct node *image = add(&g, "image", ""), *kernel = add(&g, "kernel", ""),
+                *initrd = add(&g, "initrd", "");
+    graph_need(image, kernel, true);
+    graph_need(image, initrd, true);
+    graph_need(initrd, kernel, false);
+    struct node **order = graph_order(&g, NULL);
+    assert_ptr_equal(order[0], kernel);
+    assert_ptr_equal(order[1], initrd);
+    assert_ptr_equal(order[2], image);
+    free(order);
+    graph_free(&g);
+}
+
+static void a_cycle_is_spelled_out(void **state)
+{
+    struct graph g = {0};
+    struct node *a = add(&g, "a", ""), *b = add(&g, "b", ""), *c = add(&g, "c", "");
+    graph_need(a, b, true);
+    graph_need(b, c, true);
+    graph_need(c, b, true);
+    cleanup_error struct error *err = NULL;
+    assert_null(graph_order(&g, &err));
+    assert_non_null(strstr(err->message, "b -> c -> b"));
+    graph_free(&g);
+}
+
+static void a_key_depends_on_what_its_inputs_are_not_on_how_they_were_made(void **state)
+{
+    char keys[3][DIGEST_HEX_SIZE];
+    static const char *const contents[] = {"same", "same", "other"};
+    static const char *const identities[] = {"variable A 1\n", "variable A 2\n", "variable A 2\n"};
+    for (int i = 0; i < 3; i++) {
+        struct graph g = {0};
+        struct node *input = add(&g, "input", identities[i]), *top = add(&g, "top", "x\n");
+        struct node *along = add(&g, "along", "");
+        graph_need(top, input, true);
+        graph_need(top, along, false);
+        assert_false(graph_ready(top));
+        graph_key(input);
+        made(input, contents[i]);
+        assert_true(graph_ready(top));
+        graph_key(top);
+        memcpy(keys[i], top->key, DIGEST_HEX_SIZE);
+        graph_free(&g);
+    }
+    assert_string_equal(keys[0], keys[1]);
+    assert_string_not_equal(keys[1], keys[2]);
+}
+
+static void a_change_is_shown_as_a_pair(void **state)
+{
+    struct buf out = {0};
+    graph_explain_change("a 1\nfile x 11\nfile y 22\n", "a 1\nfile x 33\nfile z 44\n", &out);
+    assert_string_equal(out.data, "- file x 11\n+ file x 33\n- file y 22\n+ file z 44\n");
+    buf_free(&out);
+}
+
+static void a_chain_of_100000_nodes_is_ordered(void **state)
+{
+    struct graph g = {0};
+    struct node *before = NULL;
+    for (int i = 0; i < 100000; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "n%d", i);
+        struct node *node = add(&g, name, "");
+        if (before)
+            graph_need(before, node, true);
+        before = node;
+    }
+    struct node **order = graph_order(&g, NULL);
+    assert_non_null(order);
+    assert_string_equal(order[0]->name, "n99999");
+    assert_ptr_equal(graph_find(&g, "n500"), g.nodes[500]);
+    assert_null(graph_find(&g, "nothing"));
+    free(order);
+    graph_free(&g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_node_comes_after_what_it_needs),
+        cmocka_unit_test(a_cycle_is_spelled_out),
+        cmocka_unit_test(a_key_depends_on_what_its_inputs_are_not_on_how_they_were_made),
+        cmocka_unit_test(a_change_is_shown_as_a_pair),
+        cmocka_unit_test(a_chain_of_100000_nodes_is_ordered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
