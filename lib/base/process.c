@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -16,6 +18,16 @@ static void put_fd(int from, int to)
         fcntl(to, F_SETFD, 0);
     else
         dup2(from, to);
+}
+
+// Nothing is inherited by accident, whoever opened it (a parent's log, a library's socket).
+static void close_on_exec_from(int first)
+{
+    if (close_range((unsigned)first, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+        return;
+    long limit = sysconf(_SC_OPEN_MAX); // Linux before 5.11
+    for (int fd = first; fd < limit; fd++)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 // In the child: never returns. On failure the errno goes to `report`.
@@ -44,8 +56,11 @@ static void become(const struct process *p, pid_t parent, int report)
         put_fd(output, STDOUT_FILENO);
     if (errors > 0)
         put_fd(errors, STDERR_FILENO);
+    close_on_exec_from(STDERR_FILENO + 1);
     for (size_t i = 0; i < p->keep_count; i++)
         fcntl(p->keep[i], F_SETFD, 0);
+    if (p->mask)
+        umask(p->mask);
     if (p->directory && chdir(p->directory) < 0)
         errnum = errno;
     if (!errnum) {

@@ -15,8 +15,9 @@ struct process {
     const char *directory;   // working directory, or NULL
     int input;               // fd for standard input, or 0 to inherit, or -1 for /dev/null
     int output, errors;      // fds, or 0 to inherit
-    const int *keep;         // further fds to leave open (their close-on-exec flag is cleared)
+    const int *keep;         // further fds to leave open; all others are closed
     size_t keep_count;
+    mode_t mask;             // file mode creation mask, or 0 to inherit
     bool own_group;          // own process group, so that process_stop() ends all of it
 };
 
