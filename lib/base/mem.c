@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-static void out_of_memory(void)
+void out_of_memory(void)
 {
     static const char text[] = "kbuild: out of memory\n";
     ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);

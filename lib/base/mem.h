@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+// That end; for callers of libraries that report a lack of memory.
+void out_of_memory(void) __attribute__((noreturn));
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *old, size_t size);

@@ -8,34 +8,46 @@
 //
 // An entry is written once, when a source is first resolved, and checked ever after: a tag that
 // moved or an archive that changed is an error until the line is removed. Fields are separated by
-// one blank; url and ref are percent-encoded for blank, '%' and control characters.
+// one blank; url and ref are percent-encoded for blank, '%' and control characters. Empty lines are
+// allowed; anything else is an error "FILE:LINE: why".
 #ifndef KBUILD_RECIPE_LOCK_H
 #define KBUILD_RECIPE_LOCK_H
 
 #include "base/buf.h"
 #include "base/error.h"
 
+enum lock_state {
+    LOCK_SAVED,   // as in the file
+    LOCK_ADDED,   // found by this run; there was none when the file was read
+    LOCK_REPLACED // this run changed what the file said
+};
+
 struct lock_entry {
-    char *url, *ref;     // ref is NULL for an archive
-    char *commit, *tree; // git
-    char *sha256;        // archive
+    char *url, *ref;       // ref is NULL for an archive
+    char *commit, *tree;   // git
+    char *sha256;          // archive
+    enum lock_state state; // lock_put() sets it; what a caller has there does not matter
 };
 
 struct lock {
     char *path;
-    struct lock_entry *entries;
+    struct lock_entry *entries; // sorted: archives, then git; by url, then by ref
     size_t n, cap;
     bool changed;
+    char *comments; // the file's comment lines, kept at its top, or NULL
 };
 
 // A file that does not exist is an empty lock.
 struct lock *lock_load(const char *path, struct error **err);
-// The entry for a git url and ref, or for an archive's url (ref NULL). NULL if there is none.
+// The entry for a git url and ref, or for an archive's url (ref NULL). NULL if there is none. It
+// is valid until the next lock_put() or lock_save().
 const struct lock_entry *lock_find(const struct lock *l, const char *url, const char *ref);
 // Adds or, for the same url and ref, replaces. The strings are copied.
 void lock_put(struct lock *l, const struct lock_entry *entry);
 // Writes the file if it changed, in one step. Entries that another process added to the file
-// meanwhile are kept (the file is locked and read again first).
+// meanwhile are kept, and what it removed stays away unless this run put it (the directory is locked
+// with flock and the file read again first). If another process recorded something else for a
+// source that this run added, that is an error: its build used what the file does not say.
 int lock_save(struct lock *l, struct error **err);
 void lock_free(struct lock *l);
 

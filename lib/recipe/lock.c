@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "recipe/lock.h"
+
+#include "base/digest.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+
+#define MAX_BYTES ((size_t)16 << 20)
+
+static const char heading[] =
+    "# Written by kbuild: what each branch, tag or archive of versions.yaml turned out to be.\n"
+    "# Remove a line to have it looked up again.\n";
+
+// ---- order: archives before git, then by url, then by ref ----
+
+static int compare(const char *url, const char *ref, const struct lock_entry *e)
+{
+    if (!ref != !e->ref)
+        return ref ? 1 : -1;
+    int order = strcmp(url, e->url);
+    return order || !ref ? order : strcmp(ref, e->ref);
+}
+
+// The index of the entry, or of the place where it belongs; *found says which.
+static size_t search(const struct lock *l, const char *url, const char *ref, bool *found)
+{
+    size_t low = 0, high = l->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = compare(url, ref, &l->entries[middle]);
+        if (order == 0) {
+            *found = true;
+            return middle;
+        }
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    *found = false;
+    return low;
+}
+
+const struct lock_entry *lock_find(const struct lock *l, const char *url, const char *ref)
+{
+    bool found;
+    size_t i = search(l, url, ref, &found);
+    return found ? &l->entries[i] : NULL;
+}
+
+static void entry_free(struct lock_entry *e)
+{
+    free(e->url);
+    free(e->ref);
+    free(e->commit);
+    free(e->tree);
+    free(e->sha256);
+}
+
+static char *copy(const char *text)
+{
+    return text ? xstrdup(text) : NULL;
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool same_content(const struct lock_entry *a, const struct lock_entry *b)
+{
+    return same(a->commit, b->commit) && same(a->tree, b->tree) && same(a->sha256, b->sha256);
+}
+
+// Takes over the strings of `entry`.
+static struct lock_entry *insert(struct lock *l, struct lock_entry entry, bool *replaced)
+{
+    size_t i = search(l, entry.url, entry.ref, replaced);
+    if (*replaced) {
+        entry_free(&l->entries[i]);
+    } else {
+        l->entries = xgrow(l->entries, &l->cap, l->n + 1, sizeof *l->entries);
+        memmove(&l->entries[i + 1], &l->entries[i], (l->n - i) * sizeof *l->entries);
+        l->n++;
+    }
+    l->entries[i] = entry;
+    return &l->entries[i];
+}
+
+void lock_put(struct lock *l, const struct lock_entry *entry)
+{
+    const struct lock_entry *old = lock_find(l, entry->url, entry->ref);
+    if (old && same_content(old, entry))
+        return;
+    // An entry that this run added itself stays "added" when it is put again.
+    enum lock_state state = !old || old->state == LOCK_ADDED ? LOCK_ADDED : LOCK_REPLACED;
+    struct lock_entry e = {copy(entry->url),  copy(entry->ref),    copy(entry->commit),
+                           copy(entry->tree), copy(entry->sha256), state};
+    bool replaced;
+    insert(l, e, &replaced);
+    l->changed = true;
+}
+
+static void empty(struct lock *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        entry_free(&l->entries[i]);
+    free(l->entries);
+    free(l->comments);
+    l->entries = NULL;
+    l->comments = NULL;
+    l->n = l->cap = 0;
+}
+
+void lock_free(struct lock *l)
+{
+    if (!l)
+        return;
+    empty(l);
+    free(l->path);
+    free(l);
+}
+
+// ---- reading ----
+
+static bool is_object_id(const char *text)
+{
+    size_t n = strlen(text);
+    return (n == 40 || n == 64) && strspn(text, "0123456789abcdef") == n;
+}
+
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789ABCDEF", *at = c ? strchr(digits, c) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+// In place. False if an escape is broken or hides a NUL.
+static bool decode(char *text)
+{
+    char *out = text;
+    for (const char *p = text; *p; p++) {
+        if (*p != '%') {
+            *out++ = *p;
+            continue;
+        }
+        int high = hex_digit(p[1]), low = high < 0 ? -1 : hex_digit(p[2]);
+        if (low < 0 || !(high | low))
+            return false;
+        *out++ = (char)(high << 4 | low);
+        p += 2;
+    }
+    *out = '\0';
+    return *text;
+}
+
+static void encode(struct buf *out, const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+        if (*p <= ' ' || *p == '%' || *p == 0x7f)
+            buf_printf(out, "%%%02X", *p);
+        else
+            buf_add(out, p, 1);
+}
+
+// The value of the field "name=value", or NULL.
+static char *value_of(char *field, const char *name)
+{
+    size_t n = strlen(name);
+    return !strncmp(field, name, n) && field[n] == '=' ? field + n + 1 : NULL;
+}
+
+// Fills `e` with pointers into the line. Returns what is wrong, or NULL.
+static const char *parse_line(char *line, struct lock_entry *e)
+{
+    char *fields[6];
+    size_t n = 0;
+    for (char *p = line; p && n < ARRAY_LEN(fields);)
+        fields[n++] = strsep(&p, " ");
+    *e = (struct lock_entry){0};
+    if (!strcmp(fields[0], "git")) {
+        if (n != 5)
+            return "a git line is: git <url> <ref> commit=<hex> tree=<hex>";
+        e->url = fields[1];
+        e->ref = fields[2];
+        e->commit = value_of(fields[3], "commit");
+        e->tree = value_of(fields[4], "tree");
+        if (!e->commit || !is_object_id(e->commit))
+            return "commit= must be 40 or 64 hex digits";
+        if (!e->tree || !is_object_id(e->tree))
+            return "tree= must be 40 or 64 hex digits";
+        if (!decode(e->ref))
+            return "the ref is empty or badly encoded";
+    } else if (!strcmp(fields[0], "archive")) {
+        if (n != 3)
+            return "an archive line is: archive <url> sha256=<hex>";
+        e->url = fields[1];
+        e->sha256 = value_of(fields[2], "sha256");
+        if (!e->sha256 || !digest_is_hex(e->sha256))
+            return "sha256= must be 64 hex digits";
+    } else {
+        return "a line begins with git, archive or #";
+    }
+    return decode(e->url) ? NULL : "the url is empty or badly encoded";
+}
+
+static const char *take_line(struct lock *l, char *line, struct buf *comments)
+{
+    if (!*line)
+        return NULL;
+    if (*line == '#') {
+        buf_printf(comments, "%s\n", line);
+        return NULL;
+    }
+    struct lock_entry e;
+    const char *wrong = parse_line(line, &e);
+    if (wrong)
+        return wrong;
+    const struct lock_entry *old = lock_find(l, e.url, e.ref);
+    if (old)
+        return same_content(old, &e) ? NULL
+                                     : "this contradicts an earlier line for the same source";
+    struct lock_entry owned = {xstrdup(e.url), copy(e.ref),    copy(e.commit),
+                               copy(e.tree),   copy(e.sha256), LOCK_SAVED};
+    bool replaced;
+    insert(l, owned, &replaced);
+    return NULL;
+}
+
+static int parse(struct lock *l, struct buf *text, struct error **err)
+{
+    cleanup_buf struct buf comments = {0};
+    size_t number = 0;
+    for (char *p = text->data, *end = text->data + text->len; p < end;) {
+        char *stop = memchr(p, '\n', (size_t)(end - p));
+        if (!stop)
+            stop = end;
+        *stop = '\0';
+        number++;
+        const char *wrong =
+            strlen(p) != (size_t)(stop - p) ? "a NUL character" : take_line(l, p, &comments);
+        if (wrong) {
+            error_user(err, "%s:%zu: %s", l->path, number, wrong);
+            error_hint(err, "correct the line, or remove it to have the source looked up again");
+            return -1;
+        }
+        p = stop + 1;
+    }
+    if (comments.len)
+        l->comments = buf_take(&comments);
+    return 0;
+}
+
+struct lock *lock_load(const char *path, struct error **err)
+{
+    struct lock *l = xcalloc(1, sizeof *l);
+    l->path = xstrdup(path);
+    if (access(path, F_OK) < 0 && errno == ENOENT)
+        return l;
+    cleanup_buf struct buf text = {0};
+    if (file_read(path, MAX_BYTES, &text, err) < 0 || parse(l, &text, err) < 0) {
+        lock_free(l);
+        return NULL;
+    }
+    return l;
+}
+
+// ---- writing ----
+
+static void print(const struct lock *l, struct buf *out)
+{
+    buf_puts(out, l->comments ? l->comments : heading);
+    for (size_t i = 0; i < l->n; i++) {
+        const struct lock_entry *e = &l->entries[i];
+        buf_puts(out, e->ref ? "git " : "archive ");
+        encode(out, e->url);
+        if (e->ref) {
+            buf_puts(out, " ");
+            encode(out, e->ref);
+            buf_printf(out, " commit=%s tree=%s\n", e->commit, e->tree);
+        } else {
+            buf_printf(out, " sha256=%s\n", e->sha256);
+        }
+    }
+}
+
+// An exclusive lock for this file between processes: on its directory, because the file itself is
+// replaced and a file beside it would be litter in the user's repository.
+static int lock_directory(const char *path, struct error **err)
+{
+    cleanup_free char *absolute = path_absolute(path);
+    absolute[path_base(absolute) - absolute] = '\0';
+    cleanup_close int fd = open(absolute, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "opening the directory %s", absolute);
+    while (flock(fd, LOCK_EX) < 0)
+        if (errno != EINTR)
+            return error_errno(err, errno, "locking the directory %s", absolute);
+    return steal_fd(&fd);
+}
+
+// Puts what this run found into what the file says now.
+static int merge(struct lock *now, const struct lock *ours, struct error **err)
+{
+    for (size_t i = 0; i < ours->n; i++) {
+        const struct lock_entry *e = &ours->entries[i];
+        const struct lock_entry *theirs = lock_find(now, e->url, e->ref);
+        if (e->state == LOCK_SAVED)
+            continue;
+        if (e->state == LOCK_ADDED && theirs && !same_content(theirs, e)) {
+            error_user(err,
+                       "%s: another kbuild has meanwhile recorded %s%s%s as %s, but this one "
+                       "used %s",
+                       ours->path, e->url, e->ref ? " " : "", e->ref ? e->ref : "",
+                       theirs->ref ? theirs->commit : theirs->sha256,
+                       e->ref ? e->commit : e->sha256);
+            error_hint(err, "the source changed just now: run kbuild again, and it will use the "
+                            "recorded one");
+            return -1;
+        }
+        lock_put(now, e);
+    }
+    return 0;
+}
+
+int lock_save(struct lock *l, struct error **err)
+{
+    if (!l->changed)
+        return 0;
+    cleanup_close int fd = lock_directory(l->path, err);
+    if (fd < 0)
+        return error_wrap(err, "writing %s", l->path);
+    struct lock *now = lock_load(l->path, err);
+    if (!now)
+        return -1;
+    cleanup_buf struct buf text = {0};
+    int result = merge(now, l, err);
+    if (!result && now->changed) {
+        print(now, &text);
+        result = file_write(l->path, text.data, text.len, 0644, err);
+    }
+    if (!result) {
+        empty(l);
+        char *path = l->path;
+        *l = *now;
+        l->path = path;
+        l->changed = false;
+        for (size_t i = 0; i < l->n; i++)
+            l->entries[i].state = LOCK_SAVED;
+        *now = (struct lock){.path = now->path};
+    }
+    lock_free(now);
+    return result;
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "recipe/versions.h"
+
+#include <string.h>
+
+struct versions *versions_load(const char *path, struct error **err)
+{
+    struct yaml_document *d = yaml_load(path, err);
+    if (!d)
+        return NULL;
+    if (d->root->kind != YAML_MAP) {
+        yaml_error(d, d->root, err, "a versions file must be a map, but this is %s",
+                   yaml_kind_name(d->root));
+        yaml_document_free(d);
+        return NULL;
+    }
+    struct versions *v = xcalloc(1, sizeof *v);
+    v->path = xstrdup(path);
+    v->document = d;
+    return v;
+}
+
+void versions_free(struct versions *v)
+{
+    if (!v)
+        return;
+    free(v->path);
+    yaml_document_free(v->document);
+    free(v);
+}
+
+// `node` was reached by the first `done` bytes of `path`; `name` is not in it.
+static void missing(const struct versions *v, const struct yaml *node, const char *path,
+                    size_t done, const char *name, size_t length, struct error **err)
+{
+    cleanup_free char *wrong = xstrndup(name, length);
+    cleanup_free char *prefix = xstrndup(path, done);
+    if (node->kind == YAML_SCALAR) {
+        yaml_error(v->document, node, err, "%s: '%s' is %s, it has nothing named '%s'", path,
+                   prefix, yaml_kind_name(node), wrong);
+        return;
+    }
+    yaml_error(v->document, node, err, "%s: there is no '%s' %s%s%s", path, wrong,
+               done ? "in '" : "at the top", prefix, done ? "'" : "");
+    if (node->kind != YAML_MAP)
+        return;
+    const struct strlist known = {.items = node->keys, .n = node->n};
+    const char *nearest = nearest_name(wrong, &known);
+    if (nearest)
+        error_hint(err, "did you mean %s%s%s?", prefix, done ? "." : "", nearest);
+    else if (node->n && node->n <= 12) {
+        cleanup_free char *all = strlist_join(&known, ", ");
+        error_hint(err, "known there: %s", all);
+    }
+}
+
+const struct yaml *versions_get(const struct versions *v, const char *path, struct error **err)
+{
+    const struct yaml *node = v->document->root;
+    const char *rest = path;
+    if (*rest == '.') // as yq's users write it; "." alone is the whole file
+        rest++;
+    size_t skipped = (size_t)(rest - path), done = 0;
+    for (const char *whole = rest; *rest || !skipped;) {
+        const char *name;
+        size_t length;
+        if (!yaml_path_next(&rest, &name, &length)) {
+            error_user(err, "%s: '%s' is not a dotted path", v->path, path);
+            error_hint(err, "write it as in assets.kernel.version; a name that holds dots goes in "
+                            "double quotes");
+            return NULL;
+        }
+        const struct yaml *child = yaml_child(node, name, length);
+        if (!child) {
+            missing(v, node, whole, done, name, length, err);
+            return NULL;
+        }
+        node = child;
+        if (!*rest)
+            break;
+        done = (size_t)(rest - whole) - 1;
+    }
+    return node;
+}
+
+const char *versions_text(const struct versions *v, const char *path, struct error **err)
+{
+    const struct yaml *node = versions_get(v, path, err);
+    if (!node)
+        return NULL;
+    if (yaml_is_null(node))
+        return "";
+    if (node->kind == YAML_SCALAR)
+        return node->text;
+    yaml_error(v->document, node, err, "%s: this is %s, but a text is needed", path,
+               yaml_kind_name(node));
+    return NULL;
+}
+
+// ---- placeholders ----
+
+// The version without a leading "v". NULL with an error if the component has none.
+static const char *number_of(const struct versions *v, const struct yaml *component,
+                             struct error **err)
+{
+    const struct yaml *version = yaml_get(component, "version");
+    if (yaml_is_null(version) || version->kind != YAML_SCALAR) {
+        yaml_error(v->document, component, err, "there is no 'version' here");
+        return NULL;
+    }
+    const char *text = version->text;
+    return text[0] == 'v' && text[1] >= '0' && text[1] <= '9' ? text + 1 : text;
+}
+
+static int expand_name(const struct versions *v, const struct yaml *component, const char *name,
+                       struct buf *out, struct error **err)
+{
+    bool series = !strcmp(name, "series");
+    if (series || !strcmp(name, "number")) {
+        const char *number = number_of(v, component, err);
+        if (!number)
+            return -1;
+        buf_add(out, number, series ? strcspn(number, ".") : strlen(number));
+        return 0;
+    }
+    const struct yaml *node = yaml_path(component, name);
+    if (node && node->kind == YAML_SCALAR && !yaml_is_null(node)) {
+        buf_puts(out, node->text);
+        return 0;
+    }
+    if (node)
+        return yaml_error(v->document, node, err, "'%s' is %s, but a text is needed", name,
+                          yaml_kind_name(node));
+    yaml_error(v->document, component, err, "there is no '%s' here", name);
+    if (component && component->kind == YAML_MAP) {
+        const struct strlist known = {.items = component->keys, .n = component->n};
+        const char *nearest = nearest_name(name, &known);
+        if (nearest)
+            error_hint(err, "did you mean {%s}?", nearest);
+    }
+    return -1;
+}
+
+char *versions_expand(const struct versions *v, const struct yaml *component, const char *text,
+                      struct error **err)
+{
+    cleanup_buf struct buf out = {0};
+    for (const char *p = text; *p;) {
+        size_t plain = strcspn(p, "{}");
+        buf_add(&out, p, plain);
+        p += plain;
+        if (!*p)
+            break;
+        if (p[1] == *p) { // {{ or }}
+            buf_add(&out, p, 1);
+            p += 2;
+            continue;
+        }
+        size_t length = *p == '{' ? strcspn(p + 1, "{}") : 0;
+        if (!length || p[1 + length] != '}') {
+            error_user(err, "'%s': a lone '%c'", text, *p);
+            error_hint(err, "a placeholder is {name}; write {{ and }} for braces themselves");
+            return NULL;
+        }
+        cleanup_free char *name = xstrndup(p + 1, length);
+        if (expand_name(v, component, name, &out, err) < 0) {
+            error_wrap(err, "filling in '%s'", text);
+            return NULL;
+        }
+        p += length + 2;
+    }
+    return buf_take(&out);
+}
