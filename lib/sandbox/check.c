@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Can this machine make a sandbox? Asked once, by making an empty one; when it can't, why, and how
+// to mend it.
+#include "base/process.h"
+#include "sandbox/room.h"
+
+#include <string.h>
+
+// A switch of the kernel that keeps ordinary users from making user namespaces.
+static const struct {
+    const char *file; // below /proc/sys
+    const char *off;  // its value when namespaces are off
+    const char *advice;
+} switches[] = {
+    {"user/max_user_namespaces", "0",
+     "user namespaces are switched off; as root: sysctl user.max_user_namespaces=15000"},
+    {"kernel/unprivileged_userns_clone", "0",
+     "user namespaces are switched off for ordinary users; as root: "
+     "sysctl kernel.unprivileged_userns_clone=1"},
+    {"kernel/apparmor_restrict_unprivileged_userns", "1",
+     "AppArmor keeps ordinary users from user namespaces; as root: "
+     "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or add an AppArmor profile for "
+     "bwrap that allows userns"},
+};
+
+// What bwrap says, when no switch explains it.
+static const struct {
+    const char *words, *advice;
+} messages[] = {
+    {"Unknown option", "this needs bubblewrap 0.5 or newer"},
+    {"mount proc",
+     "in a container, /proc must be whole: docker run --privileged, or "
+     "--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+     "--security-opt systempaths=unconfined"},
+    {"ermission", // "No permissions to create new namespace", "... Operation not permitted"
+     "in a container, namespaces must be allowed: docker run --privileged, or "
+     "--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+     "--security-opt systempaths=unconfined"},
+    {"not permitted",
+     "in a container, namespaces must be allowed: docker run --privileged, or "
+     "--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+     "--security-opt systempaths=unconfined"},
+    {"No space left", "too many namespaces; as root: sysctl user.max_user_namespaces=15000"},
+};
+
+char *namespace_advice(const char *proc, const char *message)
+{
+    for (size_t i = 0; i < ARRAY_LEN(switches); i++) {
+        cleanup_free char *path = xasprintf("%s/%s", proc, switches[i].file);
+        cleanup_buf struct buf value = {0};
+        if (file_read(path, 64, &value, NULL) == 0 && value.len &&
+            strcspn(value.data, "\n") == strlen(switches[i].off) &&
+            starts_with(value.data, switches[i].off))
+            return xstrdup(switches[i].advice);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(messages); i++)
+        if (strstr(message, messages[i].words))
+            return xstrdup(messages[i].advice);
+    return NULL;
+}
+
+// Makes a sandbox of the same kind as a step's and runs bwrap itself in it, since no other program
+// need exist.
+static int probe(const char *bwrap, struct error **err)
+{
+    cleanup_strlist struct strlist argv = {0}, environment = {0};
+    strlist_add(&argv, bwrap);
+    strlist_split(&argv,
+                  "--unshare-all --unshare-user --uid 0 --gid 0 --cap-drop ALL --hostname kbuild "
+                  "--clearenv --ro-bind / / --proc /proc --dev /dev --perms 1777 --tmpfs /tmp --",
+                  " ");
+    strlist_add(&argv, bwrap);
+    strlist_add(&argv, "--version");
+    strlist_add(&environment, "LC_ALL=C");
+    cleanup_buf struct buf version = {0};
+    struct process p = {.argv = argv.items, .environment = environment.items, .input = -1};
+    struct error *why = NULL;
+    if (process_run(&p, &version, &why) == 0)
+        return 0;
+    cleanup_free char *advice = namespace_advice("/proc/sys", why->message);
+    error_user(err, "this machine can't make a sandbox: %s", why->message);
+    error_hint(err, "%s",
+               advice ? advice
+                      : "steps need bubblewrap and user namespaces: see docs/sandbox.md");
+    error_free(why);
+    return -1;
+}
+
+char *bwrap_check(struct error **err)
+{
+    static bool works; // asked once per process
+    cleanup_free char *bwrap = find_program("bwrap");
+    if (!bwrap) {
+        error_user(err, "bwrap is not installed: steps can't be run");
+        error_hint(err, "install bubblewrap (apt install bubblewrap, dnf install bubblewrap)");
+        return NULL;
+    }
+    if (!works && probe(bwrap, err) < 0)
+        return NULL;
+    works = true;
+    return steal(bwrap);
+}

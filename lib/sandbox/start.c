@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// One step under bubblewrap: the arguments, in the order in which bwrap carries them out.
+#include "base/process.h"
+#include "sandbox/room.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+void bwrap_add(struct bwrap_arguments *a, ...)
+{
+    va_list args;
+    va_start(args, a);
+    const char *text;
+    while ((text = va_arg(args, const char *)))
+        strlist_add(&a->list, text);
+    va_end(args);
+}
+
+int memory_file(const char *name, const void *bytes, size_t length, struct error **err)
+{
+    cleanup_close int fd = memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "making a memory file for %s", name);
+    if (fd_write_all(fd, name, bytes, length, err) < 0)
+        return -1;
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return error_errno(err, errno, "rewinding a memory file for %s", name);
+    return steal_fd(&fd);
+}
+
+int bwrap_add_text(struct bwrap_arguments *a, const char *path, const char *text,
+                   struct error **err)
+{
+    if (a->fd_count == ARRAY_LEN(a->fds))
+        return error_user(err, "no room for the text of %s", path);
+    int fd = memory_file(path, text, strlen(text), err);
+    if (fd < 0)
+        return -1;
+    a->fds[a->fd_count++] = fd;
+    bwrap_add(a, "--perms", "0644", "--ro-bind-data", NULL);
+    strlist_addf(&a->list, "%d", fd);
+    strlist_add(&a->list, path);
+    return 0;
+}
+
+void bwrap_arguments_free(struct bwrap_arguments *a)
+{
+    for (size_t i = 0; i < a->fd_count; i++)
+        close(a->fds[i]);
+    strlist_free(&a->list);
+    *a = (struct bwrap_arguments){0};
+}
+
+// Shows each top-level entry of `root` on a new, empty root, so that every mount point can be made
+// there, whoever made the root file system.
+static int add_root_entries(struct bwrap_arguments *a, const char *root, struct error **err)
+{
+    // Made by bwrap itself, or from the kernel: what a root file system holds there is not shown.
+    static const char *const replaced[] = {"dev", "proc", "sys", "tmp", "run"};
+    struct strlist names = {0};
+    int result = list_directory(root, &names, err);
+    for (size_t i = 0; !result && i < names.n; i++) {
+        const char *name = names.items[i];
+        bool skip = false;
+        for (size_t k = 0; k < ARRAY_LEN(replaced); k++)
+            skip = skip || !strcmp(name, replaced[k]);
+        if (skip)
+            continue;
+        cleanup_free char *path = xasprintf("%s/%s", root, name);
+        cleanup_free char *inside = xasprintf("/%s", name);
+        struct stat st;
+        char target[4096];
+        if (lstat(path, &st) < 0) {
+            result = error_errno(err, errno, "looking at %s", path);
+        } else if (S_ISLNK(st.st_mode)) {
+            ssize_t n = readlink(path, target, sizeof target - 1);
+            target[n > 0 ? n : 0] = '\0';
+            bwrap_add(a, "--symlink", target, inside, NULL);
+        } else if (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)) {
+            bwrap_add(a, "--ro-bind", path, inside, NULL);
+        }
+    }
+    strlist_free(&names);
+    return result;
+}
+
+static int add_root(struct bwrap_arguments *a, const struct sandbox *s, struct error **err)
+{
+    if (!s->root)
+        return bwrap_add_host_root(a, err);
+    if (!is_directory(s->root))
+        return error_user(err, "the root file system %s is not a directory", s->root);
+    if (!s->root_writable) {
+        bwrap_add(a, "--dir", "/run", NULL);
+        return add_root_entries(a, s->root, err);
+    }
+    bwrap_add(a, "--bind", s->root, "/", NULL);
+    return 0;
+}
+
+// What of /proc can be written by the host's root, which uid 0 in there is when kbuild runs as root.
+// bwrap itself leaves those directories alone that are closed to it only for lack of capabilities.
+static void add_proc(struct bwrap_arguments *a)
+{
+    static const char *const read_only[] = {
+        "/proc/sys", "/proc/sysrq-trigger", "/proc/irq",  "/proc/bus",    "/proc/fs",
+        "/proc/scsi", "/proc/acpi",         "/proc/mtrr", "/proc/driver", "/proc/asound",
+    };
+    static const char *const hidden[] = {
+        "/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/timer_list", "/proc/sched_debug",
+    };
+    bwrap_add(a, "--proc", "/proc", NULL);
+    for (size_t i = 0; i < ARRAY_LEN(read_only); i++)
+        if (path_exists(read_only[i]))
+            bwrap_add(a, "--ro-bind", read_only[i], read_only[i], NULL);
+    for (size_t i = 0; i < ARRAY_LEN(hidden); i++)
+        if (path_exists(hidden[i]))
+            bwrap_add(a, "--ro-bind", "/dev/null", hidden[i], NULL);
+}
+
+static int add_mounts(struct bwrap_arguments *a, const struct sandbox *s, struct error **err)
+{
+    for (size_t i = 0; i < s->mount_count; i++) {
+        const struct sandbox_mount *m = &s->mounts[i];
+        if (m->destination[0] != '/')
+            return error_user(err, "the mount point '%s' is not absolute", m->destination);
+        if (!path_exists(m->source))
+            return error_errno(err, ENOENT, "showing %s as %s", m->source, m->destination);
+        bwrap_add(a, m->writable ? "--bind" : "--ro-bind", m->source, m->destination, NULL);
+    }
+    return 0;
+}
+
+static int add_environment(struct bwrap_arguments *a, const struct sandbox *s, struct error **err)
+{
+    bwrap_add(a, "--clearenv", NULL);
+    for (size_t i = 0; s->environment && i < s->environment->n; i++) {
+        const char *pair = s->environment->items[i], *equals = strchr(pair, '=');
+        if (!equals || equals == pair)
+            return error_user(err, "'%s' is no NAME=value for the environment of a step", pair);
+        cleanup_free char *name = xstrndup(pair, (size_t)(equals - pair));
+        bwrap_add(a, "--setenv", name, equals + 1, NULL);
+    }
+    return 0;
+}
+
+static int collect_arguments(struct bwrap_arguments *a, const struct sandbox *s,
+                             struct error **err)
+{
+    // No capability survives, so that being uid 0 in there allows what the user may do, and no
+    // more. A step that is root on the host behaves the same as an ordinary user's.
+    bwrap_add(a, "--unshare-all", "--unshare-user", "--die-with-parent", "--uid", "0", "--gid",
+              "0", "--cap-drop", "ALL", "--hostname", s->hostname ? s->hostname : "kbuild", NULL);
+    // A session of its own: TIOCSTI can't type into the user's terminal.
+    if (!s->interactive)
+        strlist_add(&a->list, "--new-session");
+    if (add_root(a, s, err) < 0)
+        return -1;
+    add_proc(a);
+    bwrap_add(a, "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp", NULL);
+    if (add_mounts(a, s, err) < 0)
+        return -1;
+    if (!s->root || !s->root_writable)
+        bwrap_add(a, "--remount-ro", "/", NULL);
+    if (s->directory)
+        bwrap_add(a, "--chdir", s->directory, NULL);
+    return add_environment(a, s, err);
+}
+
+// bwrap reads its arguments, each ended by a NUL, from a file: the environment of a step does not
+// show in the host's process list, and no limit of the command line applies.
+static int arguments_file(const struct bwrap_arguments *a, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    for (size_t i = 0; i < a->list.n; i++)
+        buf_add(&text, a->list.items[i], strlen(a->list.items[i]) + 1);
+    return memory_file("arguments", text.data, text.len, err);
+}
+
+static pid_t start(const char *bwrap, struct bwrap_arguments *a, const struct sandbox *s,
+                   struct error **err)
+{
+    if (collect_arguments(a, s, err) < 0)
+        return -1;
+    cleanup_close int file = arguments_file(a, err);
+    if (file < 0)
+        return -1;
+
+    int keep[ARRAY_LEN(a->fds) + 3];
+    size_t count = 0;
+    keep[count++] = file;
+    for (size_t i = 0; i < a->fd_count; i++)
+        keep[count++] = a->fds[i];
+    for (size_t i = 0; i < 2 && (s->jobserver[0] || s->jobserver[1]); i++)
+        keep[count++] = s->jobserver[i];
+
+    struct strlist argv = {0};
+    strlist_add(&argv, bwrap);
+    strlist_add(&argv, "--args");
+    strlist_addf(&argv, "%d", file);
+    strlist_add(&argv, "--");
+    for (char *const *p = s->argv; *p; p++)
+        strlist_add(&argv, *p);
+    // bwrap stays inside as process 1: an empty environment of its own leaves nothing to be read.
+    static char *const nothing[] = {NULL};
+    struct process process = {
+        .argv = argv.items,
+        .environment = nothing,
+        .directory = "/",
+        .input = s->input,
+        .output = s->output,
+        .errors = s->output,
+        .keep = keep,
+        .keep_count = count,
+        .mask = 022,
+        .own_group = !s->interactive,
+    };
+    pid_t pid = process_start(&process, err);
+    strlist_free(&argv);
+    return pid;
+}
+
+pid_t sandbox_start(const struct sandbox *s, struct error **err)
+{
+    cleanup_free char *bwrap = bwrap_check(err);
+    if (!bwrap)
+        return -1;
+    struct bwrap_arguments arguments = {0};
+    pid_t pid = start(bwrap, &arguments, s, err);
+    bwrap_arguments_free(&arguments);
+    return pid < 0 ? error_wrap(err, "starting a sandbox for %s", s->argv[0]) : pid;
+}
