@@ -3,9 +3,9 @@
 // format, section by section): sealing, reading back, test host keys. Over OpenSSL. Knows nothing
 // of recipes or graphs. All integers in an image are big-endian; file offset = guest address.
 //
-// Secrets (header key, XTS key, customer keys) live in memory only as long as needed, are wiped, and
-// never reach a log or a message. Memory use does not depend on the size of the input: components
-// are streamed.
+// Secrets (header key, XTS key, customer keys) live in memory only as long as needed, are wiped,
+// and never reach a log or a message. Memory use does not depend on the size of the input:
+// components are streamed.
 #ifndef KBUILD_SEAL_SEAL_H
 #define KBUILD_SEAL_SEAL_H
 
@@ -17,12 +17,12 @@
 #include <stdint.h>
 
 #define SE_PAGE 4096u
-#define SE_PCF_DEFAULT 0xE0u           // PCKMO DEA/TDEA, AES, ECC (8.5)
+#define SE_PCF_DEFAULT 0xE0u // PCKMO DEA/TDEA, AES, ECC (8.5)
 #define SE_PCF_ALLOW_DUMP 0x20000000u
 #define SE_PCF_NO_ENCRYPTION 0x10000000u
 #define SE_SCF_CCK_EXTENSION 0x4000000000000000u
 #define SE_MAX_HOST_KEYS 95u
-#define SE_TEST_MARK "TEST"            // in the subject CN of documents made by se_test_key()
+#define SE_TEST_MARK "TEST" // in the subject CN of documents made by se_test_key()
 
 // ---- host key documents (section 12) ----
 struct host_key {
@@ -47,21 +47,24 @@ struct se_fixed {
 };
 
 struct se_input {
-    const char *kernel;             // raw s390x kernel (checked: S390EP, not ELF, >= 0x10438 bytes)
-    const char *initrd;             // or NULL
-    const char *command_line;       // bytes of the parmfile; NULL if there is none
+    const char *kernel; // raw s390x kernel (checked: S390EP, not ELF, >= 0x10438 bytes)
+    const char *initrd; // or NULL
+    // The bytes of the parmfile, without NUL; NULL if there is none. Nothing is trimmed.
+    const char *command_line;
     size_t command_line_length;
     const struct host_key *hosts;
     size_t host_count;
     uint64_t pcf, scf;
-    uint64_t psw_address;           // where stage3b jumps to; 0 means 0x10000
-    bool skip_component_checks;     // only for the known-answer test, whose kernel is synthetic
-    const unsigned char *stage3a, *stage3b; // loader templates; NULL: those built in (boot/stages.h)
+    uint64_t psw_address;       // where stage3b jumps to; 0 means 0x10000
+    bool skip_component_checks; // only for tests, whose kernels are synthetic
+    // Loader templates; NULL: those built in (boot/stages.h).
+    const unsigned char *stage3a, *stage3b;
     size_t stage3a_length, stage3b_length;
-    const struct se_fixed *fixed;   // NULL outside tests
+    const struct se_fixed *fixed; // NULL outside tests
 };
 
-// Writes the image to fd, which must be a seekable regular file, empty.
+// Writes the image to fd, which must be a seekable regular file, empty. What makes it start is
+// written last. A thread hashes meanwhile; it has ended when this returns.
 int se_seal(const struct se_input *in, int fd, struct error **err);
 
 // ---- reading back (section 16) ----
@@ -84,17 +87,20 @@ struct se_image {
     uint64_t scf, psw_mask, psw_address;
     int kernel, parameters, initrd, stage3b; // indexes into components, -1 if absent
 };
-// Reads and checks everything that needs no key, digests included. `size` is that of the file.
+// Reads and checks everything that needs no key: sizes, the IPIB, what lies between the parts, and
+// the three digests over the components, so that a change in any of them is found. It cannot tell
+// that the header is genuine. `fd` is a regular file; its offset does not matter. `name` is for
+// messages. Sizes without padding are unknown here.
 int se_read(int fd, const char *name, struct se_image *out, struct error **err);
 void se_image_free(struct se_image *image);
 
-// Opens an image with a host's private key (tests only: a real one never leaves its machine), checks
-// every tag and digest, and writes the parts to the given folder: kernel, cmdline (without NUL),
-// initrd (if present), stage3b. A single flipped bit is found; the message says where.
+// Opens an image with a host's private key (tests only: a real one never leaves its machine),
+// checks every tag and digest, and writes the parts to the given folder: kernel, cmdline (without
+// NUL), initrd (if present), stage3b. A single flipped bit is found; the message says where.
 struct se_opened {
     struct se_image image;
-    char *kernel, *initrd;  // paths; initrd NULL if absent
-    char *command_line;     // NULL if absent
+    char *kernel, *initrd; // paths; initrd NULL if absent
+    char *command_line;    // NULL if absent
 };
 int se_open(const char *path, EVP_PKEY *host_key, const char *folder, struct se_opened *out,
             struct error **err);

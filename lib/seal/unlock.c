@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "seal/unlock.h"
+
+#include "seal/io.h"
+#include "seal/layout.h"
+#include "seal/read.h"
+
+#include <fcntl.h>
+#include <openssl/crypto.h>
+
+// For a loader of some pages and a command line. What is larger is something else.
+#define LOAD_MAX (1u << 20)
+
+static int open_slot(const struct se_image *image, EVP_PKEY *host_key, const char *path,
+                     unsigned char header_key[static 32], struct error **err)
+{
+    unsigned char hash[32];
+    if (point_hash(host_key, hash, err) < 0)
+        return -1;
+    uint64_t i = 0;
+    while (i < image->slots && memcmp(image->slot[i] + SLOT_HASH, hash, sizeof hash) != 0)
+        i++;
+    if (i == image->slots) {
+        error_user(err, "%s: none of its %llu key slots is for this host key", path,
+                   (unsigned long long)image->slots);
+        return error_hint(err, "use the key whose document the image was sealed with; if it is "
+                               "that one, the hash in its key slot is damaged");
+    }
+    cleanup_pkey EVP_PKEY *customer = point_decode(image->customer_key, err);
+    if (!customer)
+        return error_wrap(err, "%s: the customer key in the header is damaged", path);
+    int good = slot_unwrap(host_key, customer, image->slot[i], header_key, err);
+    if (good == 0)
+        return error_user(err,
+                          "%s: key slot %llu, or the customer key in the header, is damaged: "
+                          "the slot's tag does not fit",
+                          path, (unsigned long long)i + 1);
+    return good < 0 ? -1 : 0;
+}
+
+static int open_area(const struct se_image *image, const unsigned char *header, const char *path,
+                     const unsigned char header_key[static 32],
+                     unsigned char area[static AREA_SIZE], struct error **err)
+{
+    size_t clear = image->header_size - AREA_SIZE - TAG_SIZE;
+    struct gcm g = {.key = header_key, .iv = image->iv, .aad = header, .aad_length = clear};
+    int good = gcm_decrypt(&g, header + clear, AREA_SIZE, area, image->tag, err);
+    if (good == 0)
+        return error_user(err, "%s: the header, 0x%llx to 0x%llx, is damaged: its tag does not fit",
+                          path, (unsigned long long)image->header_offset,
+                          (unsigned long long)(image->header_offset + image->header_size));
+    return good < 0 ? -1 : 0;
+}
+
+// Authentic from here on; a wrong value was put there by the tool that made the image.
+static int take_area(struct unlocked *u, const unsigned char *area, struct error **err)
+{
+    struct se_image *image = &u->image;
+    image->psw_mask = get_be64(area + AREA_PSW_MASK);
+    image->psw_address = get_be64(area + AREA_PSW_ADDRESS);
+    image->scf = get_be64(area + AREA_SCF);
+    if (get_be32(area + AREA_ITEMS) != 0 || get_be32(area + AREA_RESERVED) != 0)
+        return error_user(err, "%s: the header has optional items, and none are known", u->path);
+    if (image->psw_mask != SE_PSW_MASK)
+        return error_user(err, "%s: the header's PSW mask is 0x%llx", u->path,
+                          (unsigned long long)image->psw_mask);
+    for (size_t i = 0; i < image->component_count; i++)
+        if (image->components[i].address == image->psw_address)
+            image->stage3b = (int)i;
+    if (image->stage3b < 0 || (size_t)image->stage3b + 1 != image->component_count)
+        return error_user(err, "%s: the header's PSW leads to 0x%llx, not to the last component",
+                          u->path, (unsigned long long)image->psw_address);
+    u->xts = xts_new(area + AREA_XTS_KEY, false, err);
+    if (!u->xts)
+        return error_wrap(err, "%s", u->path);
+    if (image->pcf & SE_PCF_NO_ENCRYPTION) {
+        EVP_CIPHER_CTX_free(u->xts);
+        u->xts = NULL;
+    }
+    return 0;
+}
+
+unsigned char *unlocked_load(const struct unlocked *u, int index, struct error **err)
+{
+    const struct se_component *c = &u->image.components[index];
+    if (c->padded > LOAD_MAX) {
+        error_user(err, "%s: component %d has %llu bytes, too many for what it is", u->path,
+                   index + 1, (unsigned long long)c->padded);
+        return NULL;
+    }
+    cleanup_free unsigned char *bytes = xmalloc(c->padded);
+    if (read_at(u->fd, u->path, c->address, bytes, c->padded, err) < 0 ||
+        (u->xts && xts_pages(u->xts, c->tweak, 0, bytes, c->padded, err) < 0))
+        return NULL;
+    return steal(bytes);
+}
+
+// Asks stage3b's arguments which component is which, and how large they are without padding.
+static int identify(struct unlocked *u, struct error **err)
+{
+    struct se_image *image = &u->image;
+    struct se_component *c = &image->components[image->stage3b];
+    cleanup_free unsigned char *blob = unlocked_load(u, image->stage3b, err);
+    if (!blob)
+        return -1;
+    struct stage3b_arguments a;
+    int index[3];
+    size_t end = stage3b_arguments_find(blob, c->padded, image->components, image->component_count,
+                                        &a, index);
+    if (!end)
+        return error_user(err, "%s: the arguments of stage3b do not fit the components", u->path);
+    c->size = end;
+    for (size_t i = 0; i < ARRAY_LEN(index); i++)
+        if (index[i] >= 0)
+            image->components[index[i]].size = a.part[i].size;
+    image->kernel = index[PART_KERNEL];
+    image->parameters = index[PART_COMMAND_LINE];
+    image->initrd = index[PART_INITRD];
+    image->opened = true;
+    return 0;
+}
+
+int unlock(const char *path, EVP_PKEY *host_key, struct unlocked *out, struct error **err)
+{
+    struct unlocked u = {.path = path};
+    uint64_t size;
+    u.fd = open_input(path, &size, err);
+    if (u.fd < 0)
+        return -1;
+    cleanup_free unsigned char *header = NULL;
+    unsigned char header_key[32], area[AREA_SIZE];
+    int result = -1;
+    if (image_read(u.fd, path, &u.image, &header, err) == 0 &&
+        open_slot(&u.image, host_key, path, header_key, err) == 0 &&
+        open_area(&u.image, header, path, header_key, area, err) == 0 &&
+        take_area(&u, area, err) == 0)
+        result = identify(&u, err);
+    OPENSSL_cleanse(header_key, sizeof header_key);
+    OPENSSL_cleanse(area, sizeof area);
+    if (result < 0)
+        unlocked_free(&u);
+    else
+        *out = u;
+    return result;
+}
+
+void unlocked_free(struct unlocked *u)
+{
+    cleanup_close_p(&u->fd);
+    EVP_CIPHER_CTX_free(u->xts);
+    se_image_free(&u->image);
+    *u = (struct unlocked){.fd = -1};
+}
