@@ -4,7 +4,7 @@
 // wrong kinds, missing files. Errors read "FILE:LINE:COLUMN: why", with "did you mean" where a
 // nearest name exists.
 //
-// Ownership: a recipe owns everything in it; recipe_free() releases it.
+// Ownership: a recipe owns everything in it, and the set owns the recipe.
 //
 //   description: text                     one line, for `kbuild list`
 //   action: script                        script (default) | initrd | se-image
@@ -25,6 +25,9 @@
 //   initrd: {...}                         struct recipe_initrd; initrd recipes only
 //   image: {...}                          struct recipe_image; se-image recipes only
 //   boot: {...}                           struct recipe_boot; how `kbuild boot` tries the result
+//
+// Files are looked for when the recipe is loaded, and must lie inside its folder, links followed.
+// Names of targets in `needs` and `with` are looked up by whoever plans (lib/run).
 #ifndef KBUILD_RECIPE_RECIPE_H
 #define KBUILD_RECIPE_RECIPE_H
 
@@ -54,12 +57,14 @@ struct debian_source {
 // Texts may hold {placeholders}, see versions_expand().
 struct recipe_source {
     char *name;             // /src/<name>
-    char *version;          // dotted path; "{arch}" in it is the target architecture
+    char *version;          // dotted path; "{arch}" in it is the target architecture. NULL only if
+                            // there is neither git nor archive
     char *git, *ref;        // url and branch, tag or commit; submodules: yes|no (default yes)
     bool submodules;
     char *archive, *sums;   // url of the archive; url of a signed sums file (kernel.org's format)
     struct debian_source *debian; // or NULL
-    struct strlist patches; // files or globs (sorted) in the recipe's folder, applied with -p1
+    struct strlist patches; // applied with -p1 in this order: files, relative to the recipe's folder
+                            // (globs are replaced by what they match, sorted by bytes)
     size_t line, column;
 };
 

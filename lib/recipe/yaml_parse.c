@@ -14,6 +14,7 @@
 #define MAX_DEPTH 64
 #define MAX_NODES 200000
 #define MAX_EXPANDED 1000000
+#define MAX_CHUNK ((size_t)1 << 20)
 
 // ---- memory: everything of a document lies in a few chunks that are freed together ----
 
@@ -23,19 +24,21 @@ struct chunk {
     _Alignas(max_align_t) char bytes[];
 };
 
+static struct chunk *add_chunk(struct yaml_document *d, size_t size)
+{
+    struct chunk *c = xmalloc(sizeof *c + size);
+    *c = (struct chunk){.next = d->arena, .size = size};
+    d->arena = c;
+    return c;
+}
+
 static void *arena_take(struct yaml_document *d, size_t size)
 {
     struct chunk *c = d->arena;
     size = (size + 7) & ~(size_t)7;
-    if (!c || c->size - c->used < size) {
-        size_t grown = c ? c->size * 2 : 8192;
-        if (grown > (size_t)1 << 20)
-            grown = (size_t)1 << 20;
-        if (grown < size)
-            grown = size;
-        struct chunk *fresh = xmalloc(sizeof *fresh + grown);
-        *fresh = (struct chunk){.next = c, .size = grown};
-        d->arena = c = fresh;
+    if (c->size - c->used < size) {
+        size_t grown = c->size < MAX_CHUNK / 2 ? c->size * 2 : MAX_CHUNK;
+        c = add_chunk(d, grown > size ? grown : size);
     }
     void *p = c->bytes + c->used;
     c->used += size;
@@ -403,6 +406,7 @@ struct yaml_document *yaml_parse(const char *name, const char *text, size_t leng
     }
     struct yaml_document *d = xcalloc(1, sizeof *d);
     d->file = xstrdup(name);
+    add_chunk(d, 1024 + 4 * length); // enough for most documents
     struct parse p = {.d = d, .err = err};
     int result = parse_stream(&p, text, length);
     if (!result)

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// How this room reads maps of known keys: tables of fields, one table a map. Not for other rooms.
+//
+// A field says which key it is, how its value is read, where the result goes (an offset into the
+// struct that the map becomes), and for which modes it is allowed and required. Values own their
+// memory; a half-read struct is released by whoever began it.
+#ifndef KBUILD_RECIPE_READER_H
+#define KBUILD_RECIPE_READER_H
+
+#include "recipe/recipe.h"
+
+struct reader {
+    const struct yaml_document *document;
+    struct error **err;
+    struct recipe *recipe;     // being read; NULL for a map outside a recipe
+    const char *recipes;       // the folder that recipes lie in, absolute
+    const char *key;           // being read, for messages
+    size_t key_line, key_column;
+};
+
+// Returns 0, or -1 with the error set.
+typedef int read_value(struct reader *r, const struct yaml *node, void *target);
+
+enum { ANYWHERE = ~0 }; // every mode
+struct field {
+    const char *key;
+    read_value *read;
+    size_t offset;
+    int allowed;  // bits of modes
+    int required; // bits of modes
+};
+struct schema {
+    const char *kind; // of the map, for messages: "a source"
+    const struct field *fields;
+    size_t count;
+};
+#define SCHEMA(kind_, fields_) {kind_, fields_, ARRAY_LEN(fields_)}
+
+// Reads `node` into `base`. `mode` is one bit; maps that have no modes use 1.
+int read_map(struct reader *r, const struct yaml *node, const struct schema *s, int mode,
+             void *base);
+// Whether the value is of the wanted kind (and not null); an error if not.
+int expect(struct reader *r, const struct yaml *node, enum yaml_kind kind);
+// An error that begins with "<place>: <key>: ".
+int reader_error(struct reader *r, const struct yaml *node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+// Finds an architecture by any of its names; an error is at the given place.
+const struct arch *reader_arch(struct reader *r, size_t line, size_t column, const char *name);
+// Names the key of the map that comes next: for maps whose keys are names of the user's choice.
+void reader_enter(struct reader *r, const struct yaml *map, size_t index);
+
+// ---- values; the comment says what `target` points to ----
+read_value read_text;     // char *: any text but an empty one
+read_value read_line;     // char *: a text without line breaks
+read_value read_template; // char *: a line with {placeholders}
+read_value read_name;     // char *: a clean name
+read_value read_package;  // char *: the name of a distribution package
+read_value read_path;     // char *: a clean relative path
+read_value read_yes_no;   // bool
+read_value read_lines;    // struct strlist of lines, no two the same; as are the next two
+read_value read_names;
+read_value read_packages;
+read_value read_file;     // char *: a file in the recipe's folder
+read_value read_folder;   // char *: a folder in the recipe's folder
+read_value read_script;   // char *: a file in the recipe's folder or in a shared one
+read_value read_shared;   // struct strlist: folders beside the recipe's
+read_value read_patches;  // struct strlist: globs in the recipe's folder, expanded
+read_value read_debian;   // struct debian_source *
+read_value read_sources, read_variables, read_environment, read_needs, read_architectures; // recipe
+read_value read_builder, read_rootfs, read_initrd, read_image, read_boot;                  // recipe
+
+// What must hold between the parts of a whole recipe (recipe_actions.c): layers and images are made
+// of what is declared.
+int check_layers(struct reader *r);
+int check_parts(struct reader *r);
+
+bool name_is_clean(const char *name); // [a-z0-9][a-z0-9._-]*, at most 100 characters
+// Braces that versions_expand() can understand; with `names` (NULL at its end) only those inside.
+bool template_is_sound(const char *text, const char *const *names);
+
+// Makes a recipe of a parsed document, which it takes over, also on failure. `recipes` is absolute.
+struct recipe *recipe_read(struct yaml_document *d, const char *recipes, const char *name,
+                           struct error **err);
+void recipe_free(struct recipe *r); // NULL is allowed
+
+#endif

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// A whole recipe: its table of keys, what must hold between them, and its end.
+#include "recipe/reader.h"
+
+#include "base/file.h"
+
+#include <string.h>
+
+enum {
+    SCRIPT = 1 << ACTION_SCRIPT,
+    INITRD = 1 << ACTION_INITRD,
+    SE_IMAGE = 1 << ACTION_SE_IMAGE,
+};
+
+static const char *const action_names[] = {
+    [ACTION_SCRIPT] = "script", [ACTION_INITRD] = "initrd", [ACTION_SE_IMAGE] = "se-image"};
+
+static int read_action(struct reader *r, const struct yaml *node, void *target)
+{
+    if (expect(r, node, YAML_SCALAR) < 0)
+        return -1;
+    for (size_t i = 0; i < ARRAY_LEN(action_names); i++)
+        if (!strcmp(node->text, action_names[i])) {
+            *(enum recipe_action *)target = (enum recipe_action)i;
+            return 0;
+        }
+    reader_error(r, node, "unknown action '%s'", node->text);
+    return error_hint(r->err, "known actions: script, initrd, se-image");
+}
+
+#define AT(member) offsetof(struct recipe, member)
+static const struct field fields[] = {
+    {"description", read_line, AT(description), ANYWHERE, ANYWHERE},
+    {"action", read_action, AT(action), ANYWHERE, 0},
+    {"architectures", read_architectures, 0, ANYWHERE, 0},
+    {"needs", read_needs, 0, ANYWHERE, SE_IMAGE},
+    {"with", read_names, AT(with), ANYWHERE, 0},
+    {"sources", read_sources, 0, SCRIPT, 0},
+    {"shared", read_shared, AT(shared), SCRIPT, 0},
+    {"builder", read_builder, 0, SCRIPT, 0},
+    {"rootfs", read_rootfs, 0, INITRD, 0},
+    {"variables", read_variables, 0, ANYWHERE, 0},
+    {"environment", read_environment, 0, SCRIPT, 0},
+    {"run", read_script, AT(run), SCRIPT, SCRIPT},
+    {"outputs", read_names, AT(outputs), ANYWHERE, 0},
+    {"release", read_yes_no, AT(release), ANYWHERE, 0},
+    {"initrd", read_initrd, 0, INITRD, INITRD},
+    {"image", read_image, 0, SE_IMAGE, SE_IMAGE},
+    {"boot", read_boot, 0, ANYWHERE, 0},
+};
+#undef AT
+// One for each action, so that messages name it.
+static const struct schema schemas[] = {
+    [ACTION_SCRIPT] = SCHEMA("a recipe with the action script", fields),
+    [ACTION_INITRD] = SCHEMA("a recipe with the action initrd", fields),
+    [ACTION_SE_IMAGE] = SCHEMA("a recipe with the action se-image", fields),
+};
+
+// The same name as a constant and from the user's environment would leave open which one counts.
+static int check_environment(struct reader *r)
+{
+    const struct yaml *constants = yaml_get(r->document->root, "environment");
+    for (size_t i = 0; constants && i < constants->n; i++)
+        for (size_t j = 0; j < r->recipe->variable_count; j++)
+            if (!strcmp(constants->keys[i], r->recipe->variables[j].name))
+                return yaml_error_at(
+                    r->document, constants->key_lines[i], constants->key_columns[i], r->err,
+                    "%s is in 'environment' and in 'variables'", constants->keys[i]);
+    return 0;
+}
+
+static int check_outputs(struct reader *r)
+{
+    struct recipe *recipe = r->recipe;
+    const struct yaml *outputs = yaml_get(r->document->root, "outputs");
+    if (!outputs)
+        strlist_add(&recipe->outputs, recipe->name);
+    if (!recipe->outputs.n)
+        return yaml_error(r->document, outputs, r->err, "outputs: the list is empty");
+    if (recipe->action != ACTION_SCRIPT && recipe->outputs.n > 1)
+        return yaml_error(r->document, outputs->items[1], r->err,
+                          "outputs: the action %s makes one output", action_names[recipe->action]);
+    return 0;
+}
+
+// No list of architectures means all of them.
+static void default_architectures(struct recipe *recipe)
+{
+    for (size_t i = 0; i < arch_count; i++)
+        if (recipe->architectures[i])
+            return;
+    for (size_t i = 0; i < arch_count; i++)
+        recipe->architectures[i] = true;
+}
+
+static int read_recipe(struct reader *r)
+{
+    const struct yaml *root = r->document->root, *action = yaml_get(root, "action");
+    if (expect(r, root, YAML_MAP) < 0)
+        return -1;
+    // The action decides which keys there may be, wherever in the file it stands.
+    if (action) {
+        r->key = "action";
+        r->key_line = action->line;
+        r->key_column = action->column;
+        if (read_action(r, action, &r->recipe->action) < 0)
+            return -1;
+    }
+    enum recipe_action a = r->recipe->action;
+    if (read_map(r, root, &schemas[a], 1 << a, r->recipe) < 0)
+        return -1;
+    default_architectures(r->recipe);
+    return check_environment(r) < 0 || check_outputs(r) < 0 || check_layers(r) < 0 ||
+                   check_parts(r) < 0
+               ? -1
+               : 0;
+}
+
+struct recipe *recipe_read(struct yaml_document *d, const char *recipes, const char *name,
+                           struct error **err)
+{
+    struct recipe *recipe = xcalloc(1, sizeof *recipe);
+    recipe->document = d;
+    recipe->name = xstrdup(name);
+    recipe->folder = xasprintf("%s/%s", recipes, name);
+    recipe->file = xstrdup(d->file);
+    recipe->release = true;
+    struct reader r = {.document = d, .err = err, .recipe = recipe, .recipes = recipes};
+    if (read_recipe(&r) == 0)
+        return recipe;
+    recipe_free(recipe);
+    return NULL;
+}
+
+bool recipe_supports(const struct recipe *r, const struct arch *a)
+{
+    return r->architectures[a - arch_table];
+}
+
+// ---- the end ----
+
+static void free_source(struct recipe_source *s)
+{
+    free(s->name);
+    free(s->version);
+    free(s->git);
+    free(s->ref);
+    free(s->archive);
+    free(s->sums);
+    debian_source_free(s->debian);
+    strlist_free(&s->patches);
+}
+
+static void free_variable(struct recipe_variable *v)
+{
+    free(v->name);
+    free(v->default_);
+    free(v->pattern);
+    free(v->required);
+}
+
+static void free_builder(struct recipe_builder *b)
+{
+    if (!b)
+        return;
+    free(b->name);
+    strlist_free(&b->packages);
+    for (size_t i = 0; i < ARRAY_LEN(b->cross); i++)
+        strlist_free(&b->cross[i]);
+    free(b->setup);
+    strlist_free(&b->tools);
+    free(b);
+}
+
+static void free_initrd(struct recipe_initrd *i)
+{
+    if (!i)
+        return;
+    for (size_t k = 0; k < i->layer_count; k++) {
+        free(i->layers[k].artifact);
+        free(i->layers[k].overlay);
+        free(i->layers[k].variable);
+    }
+    free(i->layers);
+    strlist_free(&i->exclude);
+    free(i->output);
+    free(i->link);
+    free(i);
+}
+
+static void free_image(struct recipe_image *i)
+{
+    if (!i)
+        return;
+    free(i->kernel);
+    free(i->initrd);
+    free(i->parameters);
+    free(i->output);
+    free(i);
+}
+
+void recipe_free(struct recipe *r)
+{
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->need_count; i++)
+        strlist_free(&r->needs[i].any);
+    for (size_t i = 0; i < r->source_count; i++)
+        free_source(&r->sources[i]);
+    for (size_t i = 0; i < r->variable_count; i++)
+        free_variable(&r->variables[i]);
+    free_builder(r->builder);
+    free_initrd(r->initrd);
+    free_image(r->image);
+    if (r->rootfs) {
+        free(r->rootfs->distribution);
+        strlist_free(&r->rootfs->packages);
+    }
+    if (r->boot) {
+        free(r->boot->kernel);
+        free(r->boot->initrd);
+        free(r->boot->append);
+    }
+    strlist_free(&r->with);
+    strlist_free(&r->shared);
+    strlist_free(&r->environment);
+    strlist_free(&r->outputs);
+    free(r->rootfs);
+    free(r->boot);
+    free(r->needs);
+    free(r->sources);
+    free(r->variables);
+    free(r->name);
+    free(r->folder);
+    free(r->file);
+    free(r->description);
+    free(r->run);
+    yaml_document_free(r->document);
+    free(r);
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+// The maps of a recipe that describe how its action works: builder, rootfs, initrd, image, boot.
+#include "recipe/reader.h"
+
+#include "base/file.h"
+
+#include <string.h>
+
+// ---- builder ----
+
+static int read_cross(struct reader *r, const struct yaml *node, void *target)
+{
+    struct strlist *cross = target;
+    if (expect(r, node, YAML_MAP) < 0)
+        return -1;
+    for (size_t i = 0; i < node->n; i++) {
+        reader_enter(r, node, i);
+        const struct arch *a = reader_arch(r, r->key_line, r->key_column, node->keys[i]);
+        if (!a)
+            return -1;
+        if (cross[a - arch_table].n)
+            return yaml_error_at(r->document, r->key_line, r->key_column, r->err,
+                                 "%s is there twice", a->name);
+        if (read_packages(r, node->items[i], &cross[a - arch_table]) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int read_tools(struct reader *r, const struct yaml *node, void *target)
+{
+    struct strlist *out = target;
+    if (read_lines(r, node, out) < 0)
+        return -1;
+    for (size_t i = 0; i < out->n; i++)
+        if (strpbrk(out->items[i], "/ ") || out->items[i][0] == '-')
+            return reader_error(r, node->items[i], "'%s' is not the name of a program",
+                                out->items[i]);
+    return 0;
+}
+
+#define AT(member) offsetof(struct recipe_builder, member)
+static const struct field builder_fields[] = {
+    {"name", read_name, AT(name), ANYWHERE, 0},
+    {"packages", read_packages, AT(packages), ANYWHERE, 1},
+    {"cross", read_cross, AT(cross), ANYWHERE, 0},
+    {"setup", read_file, AT(setup), ANYWHERE, 0},
+    {"tools", read_tools, AT(tools), ANYWHERE, 0},
+};
+#undef AT
+static const struct schema builder_schema = SCHEMA("a builder", builder_fields);
+
+int read_builder(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    struct recipe_builder *b = recipe->builder = xcalloc(1, sizeof *b);
+    if (read_map(r, node, &builder_schema, 1, b) < 0)
+        return -1;
+    if (!b->name)
+        b->name = xstrdup(recipe->name);
+    return 0;
+}
+
+// ---- rootfs ----
+
+static const struct field rootfs_fields[] = {
+    {"distribution", read_line, offsetof(struct recipe_rootfs, distribution), ANYWHERE, 1},
+    {"packages", read_packages, offsetof(struct recipe_rootfs, packages), ANYWHERE, 0},
+};
+static const struct schema rootfs_schema = SCHEMA("a rootfs", rootfs_fields);
+
+int read_rootfs(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    recipe->rootfs = xcalloc(1, sizeof *recipe->rootfs);
+    return read_map(r, node, &rootfs_schema, 1, recipe->rootfs);
+}
+
+// ---- initrd ----
+
+static bool is_needed(const struct recipe *recipe, const char *name)
+{
+    for (size_t i = 0; i < recipe->need_count; i++)
+        if (strlist_has(&recipe->needs[i].any, name))
+            return true;
+    return false;
+}
+
+#define AT(member) offsetof(struct recipe_layer, member)
+static const struct field layer_fields[] = {
+    {"artifact", read_name, AT(artifact), ANYWHERE, 0},
+    {"overlay", read_folder, AT(overlay), ANYWHERE, 0},
+    {"variable", read_line, AT(variable), ANYWHERE, 0},
+};
+#undef AT
+static const struct schema layer_schema = SCHEMA("a layer", layer_fields);
+
+// rootfs | {artifact: name} | {overlay: folder} | {variable: NAME}
+static int read_layer(struct reader *r, const struct yaml *node, struct recipe_layer *layer)
+{
+    if (node->kind == YAML_SCALAR && !strcmp(node->text, "rootfs")) {
+        layer->rootfs = true;
+        return 0;
+    }
+    if (node->kind == YAML_MAP && node->n == 1)
+        return read_map(r, node, &layer_schema, 1, layer);
+    reader_error(r, node, "this is not a layer");
+    return error_hint(r->err, "a layer is rootfs, {artifact: name}, {overlay: folder}, or "
+                              "{variable: NAME}");
+}
+
+static int read_layers(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe_initrd *initrd = target;
+    if (expect(r, node, YAML_LIST) < 0)
+        return -1;
+    if (!node->n)
+        return reader_error(r, node, "the list is empty");
+    initrd->layers = xcalloc(node->n, sizeof *initrd->layers);
+    for (size_t i = 0; i < node->n; i++) {
+        r->key = "layers";
+        if (read_layer(r, node->items[i], &initrd->layers[initrd->layer_count++]) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int read_initrd_path(struct reader *r, const struct yaml *node, void *target)
+{
+    static const char *const names[] = {"os", "osversion", "arch", NULL};
+    if (read_path(r, node, target) < 0)
+        return -1;
+    if (!template_is_sound(node->text, names))
+        return reader_error(r, node, "'%s': the placeholders here are {os}, {osversion} and {arch}",
+                            node->text);
+    return 0;
+}
+
+static const struct field initrd_fields[] = {
+    {"layers", read_layers, 0, ANYWHERE, 1},
+    {"exclude", read_lines, offsetof(struct recipe_initrd, exclude), ANYWHERE, 0},
+    {"output", read_initrd_path, offsetof(struct recipe_initrd, output), ANYWHERE, 1},
+    {"link", read_initrd_path, offsetof(struct recipe_initrd, link), ANYWHERE, 0},
+};
+static const struct schema initrd_schema = SCHEMA("an initrd", initrd_fields);
+
+int read_initrd(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    recipe->initrd = xcalloc(1, sizeof *recipe->initrd);
+    return read_map(r, node, &initrd_schema, 1, recipe->initrd);
+}
+
+static int check_layer(struct reader *r, const struct yaml *node, const struct recipe_layer *layer)
+{
+    const struct recipe *recipe = r->recipe;
+    if (layer->rootfs && !recipe->rootfs)
+        return yaml_error(r->document, node, r->err,
+                          "the layer 'rootfs' needs the key 'rootfs' in the recipe");
+    if (layer->artifact && !is_needed(recipe, layer->artifact))
+        return yaml_error(r->document, node, r->err, "the artifact '%s' is not in 'needs'",
+                          layer->artifact);
+    if (!layer->variable)
+        return 0;
+    for (size_t i = 0; i < recipe->variable_count; i++)
+        if (!strcmp(recipe->variables[i].name, layer->variable))
+            return recipe->variables[i].type == VARIABLE_FILE
+                       ? 0
+                       : yaml_error(r->document, node, r->err, "%s is not of the type file",
+                                    layer->variable);
+    return yaml_error(r->document, node, r->err, "%s is not in 'variables'", layer->variable);
+}
+
+int check_layers(struct reader *r)
+{
+    const struct yaml *layers = yaml_path(r->document->root, "initrd.layers");
+    for (size_t i = 0; r->recipe->initrd && i < r->recipe->initrd->layer_count; i++)
+        if (check_layer(r, layers->items[i], &r->recipe->initrd->layers[i]) < 0)
+            return -1;
+    return 0;
+}
+
+// ---- image and boot ----
+
+// A kernel command line, which may be empty.
+static int read_command_line(struct reader *r, const struct yaml *node, void *target)
+{
+    if (node->kind != YAML_SCALAR || !node->quoted || *node->text)
+        return read_line(r, node, target);
+    *(char **)target = xstrdup("");
+    return 0;
+}
+
+// "<target>:<path in its tarball>"
+static int read_part(struct reader *r, const struct yaml *node, void *target)
+{
+    char **out = target;
+    if (read_line(r, node, out) < 0)
+        return -1;
+    const char *colon = strchr(*out, ':');
+    cleanup_free char *name = xstrndup(*out, colon ? (size_t)(colon - *out) : 0);
+    if (name_is_clean(name) && path_is_clean(colon + 1))
+        return 0;
+    reader_error(r, node, "'%s' is not <target>:<path in its tarball>", *out);
+    return error_hint(r->err,
+                      "for example kernel:opt/kata/share/kata-containers/vmlinuz.container");
+}
+
+#define AT(member) offsetof(struct recipe_image, member)
+static const struct field image_fields[] = {
+    {"kernel", read_part, AT(kernel), ANYWHERE, 1},
+    {"initrd", read_part, AT(initrd), ANYWHERE, 1},
+    {"parameters", read_command_line, AT(parameters), ANYWHERE, 1},
+    {"output", read_path, AT(output), ANYWHERE, 1},
+};
+#undef AT
+static const struct schema image_schema = SCHEMA("an image", image_fields);
+
+int read_image(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    recipe->image = xcalloc(1, sizeof *recipe->image);
+    return read_map(r, node, &image_schema, 1, recipe->image);
+}
+
+#define AT(member) offsetof(struct recipe_boot, member)
+static const struct field boot_fields[] = {
+    {"kernel", read_part, AT(kernel), 1 << ACTION_SCRIPT | 1 << ACTION_INITRD,
+     1 << ACTION_SCRIPT | 1 << ACTION_INITRD},
+    {"initrd", read_part, AT(initrd), 1 << ACTION_SCRIPT | 1 << ACTION_INITRD,
+     1 << ACTION_SCRIPT | 1 << ACTION_INITRD},
+    {"append", read_command_line, AT(append), ANYWHERE, 0},
+};
+#undef AT
+static const struct schema boot_schema = SCHEMA("a boot", boot_fields);
+
+int read_boot(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    recipe->boot = xcalloc(1, sizeof *recipe->boot);
+    return read_map(r, node, &boot_schema, 1 << recipe->action, recipe->boot);
+}
+
+// A part of an image must come from something that the recipe needs; what is booted may also come
+// from the recipe itself or from what is built along with it.
+static int check_part(struct reader *r, const char *map, const char *key, const char *part)
+{
+    const struct recipe *recipe = r->recipe;
+    if (!part)
+        return 0;
+    cleanup_free char *name = xstrndup(part, strcspn(part, ":"));
+    cleanup_free char *path = xasprintf("%s.%s", map, key);
+    bool boot = !strcmp(map, "boot");
+    if (is_needed(recipe, name) ||
+        (boot && (!strcmp(name, recipe->name) || strlist_has(&recipe->with, name))))
+        return 0;
+    return yaml_error(r->document, yaml_path(r->document->root, path), r->err,
+                      "%s: '%s' is not in 'needs'%s", key, name,
+                      boot ? " or 'with', and not this recipe" : "");
+}
+
+int check_parts(struct reader *r)
+{
+    const struct recipe_image *i = r->recipe->image;
+    const struct recipe_boot *b = r->recipe->boot;
+    if (i && (check_part(r, "image", "kernel", i->kernel) < 0 ||
+              check_part(r, "image", "initrd", i->initrd) < 0))
+        return -1;
+    if (b && (check_part(r, "boot", "kernel", b->kernel) < 0 ||
+              check_part(r, "boot", "initrd", b->initrd) < 0))
+        return -1;
+    return 0;
+}

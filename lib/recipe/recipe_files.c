@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// Values that name files. They are looked for when a recipe is loaded, so that a typing error shows
+// at once and not after an hour's build; none may lie, or lead by links, outside its folder.
+#include "recipe/reader.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <string.h>
+#include <sys/stat.h>
+
+// Of a name that is not in its folder: what is there, if it is near.
+static void suggest(struct reader *r, const char *folder, const char *path)
+{
+    cleanup_free char *parent = xasprintf("%s/%.*s", folder, (int)(path_base(path) - path), path);
+    struct strlist names = {0};
+    if (list_directory(parent, &names, NULL) == 0) {
+        const char *nearest = nearest_name(path_base(path), &names);
+        if (nearest)
+            error_hint(r->err, "did you mean '%.*s%s'?", (int)(path_base(path) - path), path,
+                       nearest);
+    }
+    strlist_free(&names);
+}
+
+// Whether following links from `full` ends inside `folder`.
+static bool stays_inside(const char *folder, const char *full)
+{
+    cleanup_free char *top = realpath(folder, NULL), *end = realpath(full, NULL);
+    size_t n = top ? strlen(top) : 0;
+    return top && end && !strncmp(end, top, n) && (end[n] == '/' || !end[n]);
+}
+
+// `path` is relative to `folder` and clean; it must be a regular file (or a folder).
+static int check_inside(struct reader *r, const struct yaml *node, const char *folder,
+                        const char *path, bool want_folder)
+{
+    const char *what = want_folder ? "folder" : "file";
+    cleanup_free char *full = xasprintf("%s/%s", folder, path);
+    struct stat st;
+    if (lstat(full, &st) < 0) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            return reader_error(r, node, "'%s': %s", path, strerror(errno));
+        reader_error(r, node, "there is no %s '%s' in %s", what, path, folder);
+        suggest(r, folder, path);
+        return -1;
+    }
+    // Without a link on the way nothing can lead outside: the usual case, and a quick one.
+    if (S_ISLNK(st.st_mode) || strchr(path, '/')) {
+        if (!stays_inside(folder, full))
+            return reader_error(r, node, "'%s' is a link that leads out of %s, or to nothing", path,
+                                folder);
+        if (stat(full, &st) < 0)
+            return reader_error(r, node, "'%s': %s", path, strerror(errno));
+    }
+    if (want_folder ? !S_ISDIR(st.st_mode) : !S_ISREG(st.st_mode))
+        return reader_error(r, node, "'%s' is not a %s", path, what);
+    return 0;
+}
+
+int read_file(struct reader *r, const struct yaml *node, void *target)
+{
+    char **out = target;
+    if (read_path(r, node, out) < 0)
+        return -1;
+    return check_inside(r, node, r->recipe->folder, *out, false);
+}
+
+int read_folder(struct reader *r, const struct yaml *node, void *target)
+{
+    char **out = target;
+    if (read_path(r, node, out) < 0)
+        return -1;
+    return check_inside(r, node, r->recipe->folder, *out, true);
+}
+
+int read_shared(struct reader *r, const struct yaml *node, void *target)
+{
+    struct strlist *out = target;
+    if (read_names(r, node, out) < 0)
+        return -1;
+    for (size_t i = 0; i < out->n; i++)
+        if (check_inside(r, node->items[i], r->recipes, out->items[i], true) < 0)
+            return -1;
+    return 0;
+}
+
+// "shared/<name>/<file>" is a file of a shared folder; anything else one of the recipe's own.
+int read_script(struct reader *r, const struct yaml *node, void *target)
+{
+    char **out = target;
+    if (read_path(r, node, out) < 0)
+        return -1;
+    if (!starts_with(*out, "shared/"))
+        return check_inside(r, node, r->recipe->folder, *out, false);
+    const char *name = *out + strlen("shared/"), *slash = strchr(name, '/');
+    if (!slash)
+        return reader_error(r, node, "'%s': a shared script is shared/<folder>/<file>", *out);
+    cleanup_free char *shared = xstrndup(name, (size_t)(slash - name));
+    // 'shared' may come after 'run' in the file, so the document is asked, not the struct.
+    const struct yaml *list = yaml_get(r->document->root, "shared");
+    bool listed = false;
+    for (size_t i = 0; list && list->kind == YAML_LIST && i < list->n; i++)
+        listed |= list->items[i]->kind == YAML_SCALAR && !strcmp(list->items[i]->text, shared);
+    if (!listed) {
+        reader_error(r, node, "'%s': the folder '%s' is not in 'shared'", *out, shared);
+        return error_hint(r->err, "add the line: shared: [%s]", shared);
+    }
+    cleanup_free char *folder = xasprintf("%s/%s", r->recipes, shared);
+    return check_inside(r, node, folder, slash + 1, false);
+}
+
+// ---- patches ----
+
+// The pattern below the folder, whose own name must not be taken for a pattern.
+static char *absolute_pattern(const char *folder, const char *pattern)
+{
+    struct buf b = {0};
+    for (const char *p = folder; *p; p++) {
+        if (strchr("*?[\\", *p))
+            buf_puts(&b, "\\");
+        buf_add(&b, p, 1);
+    }
+    buf_printf(&b, "/%s", pattern);
+    return buf_take(&b);
+}
+
+static int add_matches(struct reader *r, const struct yaml *node, const char *pattern,
+                       struct strlist *out)
+{
+    const char *folder = r->recipe->folder;
+    cleanup_free char *absolute = absolute_pattern(folder, pattern);
+    glob_t found = {0};
+    int status = glob(absolute, GLOB_NOSORT, NULL, &found);
+    if (status == GLOB_NOSPACE)
+        out_of_memory();
+    struct strlist matches = {0};
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        strlist_add(&matches, found.gl_pathv[i] + strlen(folder) + 1);
+    globfree(&found);
+    strlist_sort(&matches); // glob() would sort by locale
+    int result = 0;
+    if (!matches.n)
+        result = reader_error(r, node, "no file matches '%s' in %s", pattern, folder);
+    for (size_t i = 0; i < matches.n && !result; i++) {
+        result = check_inside(r, node, folder, matches.items[i], false);
+        if (!result && !strlist_has(out, matches.items[i]))
+            strlist_add(out, matches.items[i]);
+    }
+    strlist_free(&matches);
+    return result;
+}
+
+int read_patches(struct reader *r, const struct yaml *node, void *target)
+{
+    struct strlist patterns = {0};
+    int result = read_lines(r, node, &patterns);
+    for (size_t i = 0; i < patterns.n && !result; i++) {
+        const char *pattern = patterns.items[i];
+        if (!path_is_clean(pattern))
+            result =
+                reader_error(r, node->items[i], "'%s' must be relative and without '..'", pattern);
+        else if (strpbrk(pattern, "*?["))
+            result = add_matches(r, node->items[i], pattern, target);
+        else if (!(result = check_inside(r, node->items[i], r->recipe->folder, pattern, false)) &&
+                 !strlist_has(target, pattern))
+            strlist_add(target, pattern);
+    }
+    strlist_free(&patterns);
+    return result;
+}

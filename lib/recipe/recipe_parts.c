@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lists and named maps of a recipe: needs, sources, variables, environment, architectures.
+#include "recipe/reader.h"
+
+#include <string.h>
+
+int read_architectures(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    struct strlist names = {0};
+    int result = read_names(r, node, &names);
+    if (!result && !names.n)
+        result = reader_error(r, node, "the list is empty");
+    for (size_t i = 0; i < names.n && !result; i++) {
+        const struct arch *a =
+            reader_arch(r, node->items[i]->line, node->items[i]->column, names.items[i]);
+        if (!a)
+            result = -1;
+        else if (recipe->architectures[a - arch_table])
+            result = reader_error(r, node->items[i], "%s is there twice", a->name);
+        else
+            recipe->architectures[a - arch_table] = true;
+    }
+    strlist_free(&names);
+    return result;
+}
+
+// ---- needs ----
+
+static const struct field need_any_fields[] = {
+    {"any", read_names, offsetof(struct recipe_need, any), ANYWHERE, 1},
+};
+static const struct schema need_any = SCHEMA("an entry of needs", need_any_fields);
+
+static int read_one_name(struct reader *r, const struct yaml *node, struct strlist *out)
+{
+    cleanup_free char *name = NULL;
+    if (read_name(r, node, &name) < 0)
+        return -1;
+    strlist_add(out, name);
+    return 0;
+}
+
+// a | {any: [b, c]} | {optional: d} | {optional: [d, e]}
+static int read_need(struct reader *r, const struct yaml *node, struct recipe_need *need)
+{
+    need->line = node->line;
+    need->column = node->column;
+    if (node->kind == YAML_SCALAR)
+        return read_one_name(r, node, &need->any);
+    const struct yaml *optional = yaml_get(node, "optional");
+    if (!optional || node->n != 1) {
+        if (read_map(r, node, &need_any, 1, need) < 0)
+            return error_hint(r->err, "an entry of needs is a name, {any: [names]}, or "
+                                      "{optional: name}");
+        return need->any.n ? 0 : reader_error(r, node, "the list is empty");
+    }
+    need->optional = true;
+    if (optional->kind != YAML_LIST)
+        return read_one_name(r, optional, &need->any);
+    if (read_names(r, optional, &need->any) < 0)
+        return -1;
+    return need->any.n ? 0 : reader_error(r, node, "the list is empty");
+}
+
+int read_needs(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    if (expect(r, node, YAML_LIST) < 0)
+        return -1;
+    recipe->needs = xcalloc(node->n, sizeof *recipe->needs);
+    for (size_t i = 0; i < node->n; i++) {
+        struct recipe_need *need = &recipe->needs[recipe->need_count++];
+        r->key = "needs";
+        if (read_need(r, node->items[i], need) < 0)
+            return -1;
+        for (size_t j = 0; j < i; j++)
+            for (size_t k = 0; k < need->any.n; k++)
+                if (strlist_has(&recipe->needs[j].any, need->any.items[k]))
+                    return reader_error(r, node->items[i], "'%s' is there twice",
+                                        need->any.items[k]);
+    }
+    return 0;
+}
+
+// ---- sources ----
+
+#define AT(member) offsetof(struct recipe_source, member)
+static const struct field source_fields[] = {
+    {"version", read_line, AT(version), ANYWHERE, 0},
+    {"git", read_template, AT(git), ANYWHERE, 0},
+    {"ref", read_template, AT(ref), ANYWHERE, 0},
+    {"submodules", read_yes_no, AT(submodules), ANYWHERE, 0},
+    {"archive", read_template, AT(archive), ANYWHERE, 0},
+    {"sums", read_template, AT(sums), ANYWHERE, 0},
+    {"debian", read_debian, AT(debian), ANYWHERE, 0},
+    {"patches", read_patches, AT(patches), ANYWHERE, 0},
+};
+#undef AT
+static const struct schema source_schema = SCHEMA("a source", source_fields);
+
+// Keys that make sense only beside another.
+static const struct {
+    const char *key, *with;
+} source_pairs[] = {
+    {"git", "ref"},      {"ref", "git"},     {"submodules", "git"},
+    {"sums", "archive"}, {"git", "version"}, {"archive", "version"},
+};
+
+static int check_source(struct reader *r, const struct yaml *node, const struct recipe_source *s)
+{
+    if (s->git && s->archive)
+        return yaml_error(r->document, node, r->err, "the source '%s' has both 'git' and 'archive'",
+                          s->name);
+    if (!s->git && !s->archive && !s->debian)
+        return yaml_error(r->document, node, r->err,
+                          "the source '%s' needs one of 'git', 'archive' and 'debian'", s->name);
+    for (size_t i = 0; i < ARRAY_LEN(source_pairs); i++)
+        if (yaml_get(node, source_pairs[i].key) && !yaml_get(node, source_pairs[i].with))
+            return yaml_error(r->document, node, r->err,
+                              "the source '%s' has '%s', which needs '%s' beside it", s->name,
+                              source_pairs[i].key, source_pairs[i].with);
+    return 0;
+}
+
+int read_sources(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    if (expect(r, node, YAML_MAP) < 0)
+        return -1;
+    recipe->sources = xcalloc(node->n, sizeof *recipe->sources);
+    for (size_t i = 0; i < node->n; i++) {
+        struct recipe_source *s = &recipe->sources[recipe->source_count++];
+        *s = (struct recipe_source){.name = xstrdup(node->keys[i]),
+                                    .submodules = true,
+                                    .line = node->key_lines[i],
+                                    .column = node->key_columns[i]};
+        reader_enter(r, node, i);
+        if (!name_is_clean(s->name))
+            return yaml_error_at(r->document, s->line, s->column, r->err,
+                                 "'%s' cannot be the name of a source: use a-z 0-9 . _ -", s->name);
+        if (read_map(r, node->items[i], &source_schema, 1, s) < 0 ||
+            check_source(r, node->items[i], s) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+// ---- variables and environment ----
+
+// Every step has these, so a recipe cannot say otherwise; or they change how bash itself starts.
+static const char *const reserved_names[] = {
+    "ARCH",          "BASH_ENV",
+    "BASHOPTS",      "CDPATH",
+    "CROSS_COMPILE", "ENV",
+    "HOME",          "IFS",
+    "LANG",          "LANGUAGE",
+    "LC_ALL",        "LD_LIBRARY_PATH",
+    "LD_PRELOAD",    "LINUX_ARCH",
+    "LOGNAME",       "MAKEFLAGS",
+    "MAKELEVEL",     "MFLAGS",
+    "OLDPWD",        "PATH",
+    "PREFIX",        "PWD",
+    "SHELL",         "SHELLOPTS",
+    "SHLVL",         "SOURCE_DATE_EPOCH",
+    "TARGET",        "TMPDIR",
+    "TRIPLET",       "TZ",
+    "USER",
+};
+
+static int check_variable_name(struct reader *r, const struct yaml *map, size_t index)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    const char *name = map->keys[index];
+    size_t n = strlen(name);
+    reader_enter(r, map, index);
+    if (!n || n > 100 || (*name >= '0' && *name <= '9') || strspn(name, letters) != n)
+        return yaml_error_at(r->document, r->key_line, r->key_column, r->err,
+                             "'%s' cannot be the name of a variable: use A-Z 0-9 _", name);
+    for (size_t i = 0; i < ARRAY_LEN(reserved_names); i++)
+        if (!strcmp(name, reserved_names[i]))
+            return yaml_error_at(r->document, r->key_line, r->key_column, r->err,
+                                 "%s is reserved: every step has its own", name);
+    return 0;
+}
+
+static int read_variable_type(struct reader *r, const struct yaml *node, void *target)
+{
+    static const char *const names[] = {[VARIABLE_TEXT] = "text",
+                                        [VARIABLE_YES_NO] = "yes-no",
+                                        [VARIABLE_FILE] = "file",
+                                        [VARIABLE_DIRECTORY] = "directory"};
+    if (expect(r, node, YAML_SCALAR) < 0)
+        return -1;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (!strcmp(node->text, names[i])) {
+            *(enum variable_type *)target = (enum variable_type)i;
+            return 0;
+        }
+    reader_error(r, node, "unknown type '%s'", node->text);
+    return error_hint(r->err, "known types: text, yes-no, file, directory");
+}
+
+static int read_name_pattern(struct reader *r, const struct yaml *node, void *target)
+{
+    if (read_line(r, node, target) < 0)
+        return -1;
+    if (strchr(node->text, '/'))
+        return reader_error(r, node, "'%s': a pattern of file names holds no '/'", node->text);
+    return 0;
+}
+
+#define AT(member) offsetof(struct recipe_variable, member)
+static const struct field variable_fields[] = {
+    {"type", read_variable_type, AT(type), ANYWHERE, 0},
+    {"default", read_line, AT(default_), ANYWHERE, 0},
+    {"pattern", read_name_pattern, AT(pattern), ANYWHERE, 0},
+    {"required", read_line, AT(required), ANYWHERE, 0},
+    {"list", read_yes_no, AT(list), ANYWHERE, 0},
+};
+#undef AT
+static const struct schema variable_schema = SCHEMA("a variable", variable_fields);
+
+static int check_variable(struct reader *r, const struct yaml *node,
+                          const struct recipe_variable *v)
+{
+    // Which types each key goes with.
+    static const struct {
+        const char *key, *types;
+        unsigned allowed;
+    } rules[] = {
+        {"default", "text and yes-no", 1u << VARIABLE_TEXT | 1u << VARIABLE_YES_NO},
+        {"pattern", "directory", 1u << VARIABLE_DIRECTORY},
+        {"list", "file", 1u << VARIABLE_FILE},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        const struct yaml *value = yaml_get(node, rules[i].key);
+        if (value && !(rules[i].allowed & 1u << v->type))
+            return yaml_error(r->document, value, r->err, "%s: '%s' goes with the type %s", v->name,
+                              rules[i].key, rules[i].types);
+    }
+    if (v->type == VARIABLE_YES_NO && v->default_ && strcmp(v->default_, "yes") != 0 &&
+        strcmp(v->default_, "no") != 0)
+        return yaml_error(r->document, yaml_get(node, "default"), r->err,
+                          "%s: the default must be yes or no", v->name);
+    if (v->required && v->default_)
+        return yaml_error(r->document, yaml_get(node, "required"), r->err,
+                          "%s: a variable with a default is never missing, so 'required' has no "
+                          "meaning",
+                          v->name);
+    return 0;
+}
+
+int read_variables(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    if (expect(r, node, YAML_MAP) < 0)
+        return -1;
+    recipe->variables = xcalloc(node->n, sizeof *recipe->variables);
+    for (size_t i = 0; i < node->n; i++) {
+        struct recipe_variable *v = &recipe->variables[recipe->variable_count++];
+        *v = (struct recipe_variable){.name = xstrdup(node->keys[i]),
+                                      .line = node->key_lines[i],
+                                      .column = node->key_columns[i]};
+        if (check_variable_name(r, node, i) < 0)
+            return -1;
+        if (yaml_is_null(node->items[i])) // "NAME:" is a text without a default
+            continue;
+        if (read_map(r, node->items[i], &variable_schema, 1, v) < 0 ||
+            check_variable(r, node->items[i], v) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int read_environment(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    if (expect(r, node, YAML_MAP) < 0)
+        return -1;
+    for (size_t i = 0; i < node->n; i++) {
+        const struct yaml *value = node->items[i];
+        if (check_variable_name(r, node, i) < 0)
+            return -1;
+        if (value->kind != YAML_SCALAR)
+            return expect(r, value, YAML_SCALAR);
+        strlist_addf(&recipe->environment, "%s=%s", node->keys[i], value->text);
+    }
+    return 0;
+}
