@@ -51,3 +51,37 @@ $(STAGE)/%.bin: $(STAGE)/%.elf
 $(STAGE)/stages.o: lib/boot/stages.S $(STAGE)/stage3a.bin $(STAGE)/stage3b-relocated.bin
 	@mkdir -p $(@D)
 	$(CC) -Wa,-I,$(STAGE) -c -o $@ $<
+
+# For tests/e2e/loaders.bats: a kernel that reports what it was given (and one from before kernels
+# told the size of their command line area), a tool that puts images together by hand, and one that
+# plays the hypervisor.
+LOADER_TEST := $(OBJ)/tests/e2e/loaders
+.PHONY: loader-tests
+loader-tests: $(addprefix $(LOADER_TEST)/,kernel.bin old-kernel.bin image hypervisor) \
+              $(addprefix $(STAGE)/,stage3a.bin stage3b-relocated.bin)
+
+$(LOADER_TEST)/kernel.s390x.o: tests/e2e/loaders/kernel.c lib/boot/boot.mk
+	$(need_cross_compiler)
+	@mkdir -p $(@D)
+	$(STAGE_CC) $(STAGE_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LOADER_TEST)/head.s390x.o: MAX_COMMAND_LINE = 4096
+$(LOADER_TEST)/old-head.s390x.o: MAX_COMMAND_LINE = 0
+$(LOADER_TEST)/head.s390x.o $(LOADER_TEST)/old-head.s390x.o: tests/e2e/loaders/head.S \
+                                                             lib/boot/boot.mk
+	$(need_cross_compiler)
+	@mkdir -p $(@D)
+	$(STAGE_CC) $(STAGE_FLAGS) -DMAX_COMMAND_LINE=$(MAX_COMMAND_LINE) -MMD -MP -c -o $@ $<
+
+$(LOADER_TEST)/kernel.elf: $(LOADER_TEST)/head.s390x.o
+$(LOADER_TEST)/old-kernel.elf: $(LOADER_TEST)/old-head.s390x.o
+$(LOADER_TEST)/kernel.elf $(LOADER_TEST)/old-kernel.elf: tests/e2e/loaders/kernel.lds \
+        $(LOADER_TEST)/kernel.s390x.o $(STAGE_COMMON)
+	$(STAGE_LD) $(STAGE_LDFLAGS) -T $< -o $@ $(filter %.o,$^)
+
+$(LOADER_TEST)/%.bin: $(LOADER_TEST)/%.elf
+	$(STAGE_OBJCOPY) -O binary $< $@
+
+$(LOADER_TEST)/image $(LOADER_TEST)/hypervisor: $(LOADER_TEST)/%: tests/e2e/loaders/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $<

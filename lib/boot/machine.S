@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entry, exit and privileged instructions of both loaders. z900 instructions only, so that even a
 // machine much too old for Secure Execution still says why it stops.
-#include "boot/mode.h"
+#include "boot/mode.inc"
 
 // Fixed storage locations (z/Architecture Principles of Operation, "Assigned Storage Locations").
 #define EXTERNAL_CODE    0x086

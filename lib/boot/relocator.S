@@ -2,7 +2,7 @@
 // The start of the stage3b component. Runs wherever the image has it: copies the loader behind it
 // to 0xA000 and goes there (image format, section 7.3). The component lies above 0x14000, so the
 // two never overlap.
-#include "boot/mode.h"
+#include "boot/mode.inc"
 
 #define STAGE3B 0xA000
 

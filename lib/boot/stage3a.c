@@ -17,7 +17,8 @@ enum {
 };
 
 // Filled in by the sealer, and aligned by the linker script: an alignment here would have the
-// assembler pad the section, and the block would not be last. Distances are from the address of this block (section 6).
+// assembler pad the section, and the block would not be last. Distances are from the address of
+// this block (section 6).
 struct arguments {
     uint64_t header_distance, header_size, ipib_distance;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The second loader: the first code of the protected guest. Puts kernel and command line where Linux
-// wants them, tells it where the initrd is, and jumps to it (image format, section 7.4).
+// The second loader: the first code of the protected guest. Puts kernel and command line where
+// Linux wants them, tells it where the initrd is, and jumps to it (image format, section 7.4).
 #include "boot/console.h"
 #include "boot/machine.h"
 

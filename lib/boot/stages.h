@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two s390x loader stages that a Secure Execution image carries, built from this folder with the
-// s390x compiler and linked into the program as bytes. docs/se-image.md, sections 6 and 7.
+// The two s390x loader stages that a Secure Execution image carries, built from this folder with
+// the s390x compiler and linked into the program as bytes. docs/se-image.md, sections 6 and 7.
 #ifndef KBUILD_BOOT_STAGES_H
 #define KBUILD_BOOT_STAGES_H
 

@@ -2,7 +2,7 @@
 // What lies at 0x10000, where zipl jumps as if it had loaded Linux. The short PSW goes to 0x11000
 // at once. At most 0x18 bytes: the page up to 0x11000 is otherwise zero, and a boot loader may have
 // written a Linux parameter area to 0x10400 and following.
-#include "boot/mode.h"
+#include "boot/mode.inc"
 
     .section .stub, "ax", @progbits
     .globl  stub
