@@ -37,3 +37,43 @@ run-unit-%:
 	$(MAKE) OBJ=$(OBJ) SANITIZED=1 CFLAGS='$(CFLAGS)' $(addprefix $(OBJ)/unit/,$(filter $*_%,$(UNIT_NAMES)))
 	tests/run-unit $(addprefix $(OBJ)/unit/,$(filter $*_%,$(UNIT_NAMES)))
 endif
+
+# ---- end to end: the real binary ----
+.PHONY: e2e
+e2e: kbuild
+	tests/run-e2e $(sort $(filter-out %/real.bats,$(wildcard tests/e2e/*.bats)))
+
+# ---- fuzzing: each tests/fuzz/fuzz_<what>.c links with everything, built by clang ----
+FUZZ := $(OBJ)/fuzz
+FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+.PHONY: fuzz fuzz-programs
+fuzz:
+	$(MAKE) OBJ=$(FUZZ) CC=clang CFLAGS='$(FUZZ_FLAGS)' fuzz-programs
+	tests/run-fuzz $(addprefix $(FUZZ)/,$(FUZZ_NAMES))
+fuzz-programs: $(addprefix $(OBJ)/,$(FUZZ_NAMES))
+$(OBJ)/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(ARCHIVES)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
+
+# ---- lint ----
+.PHONY: lint compile_commands.json
+# The flags are the same for every file, so the data base is written from the list of files.
+compile_commands.json:
+	@mkdir -p obj
+	@{ echo '['; first=1; for f in $(wildcard lib/*/*.c cmd/*/*.c tests/unit/*.c); do \
+	  [ $$first ] || echo ','; first=; \
+	  printf '{"directory": "%s", "file": "%s", "command": "clang %s -c %s"}' '$(CURDIR)' "$$f" \
+	    '$(subst ",\",$(ALL_CFLAGS))' "$$f"; done; echo ']'; } > $@
+	@cp $@ obj/compile_commands.json
+lint: compile_commands.json
+	tests/run-lint
+
+# ---- everything ----
+# The parts run one after the other so that their output can be read; all run even if one fails.
+.PHONY: check check-parts check-e2e
+check: deps
+	@status=0; for part in unit e2e fuzz lint; do $(MAKE) --no-print-directory $$part || status=1; done; exit $$status
+
+# The whole demo on real sources: slow, needs the distribution's mirror.
+check-e2e: deps kbuild
+	E2E_TIMEOUT=5400 tests/run-e2e tests/e2e/real.bats

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kbuild.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <string.h>
+
+const struct verb verbs[] = {
+    {"build", "TARGET...", "build targets (the verb may be left out)", verb_build},
+    {"list", "", "the targets and their architectures", verb_list},
+    {"plan", "TARGET...", "what would be made, in order, and what is cached", verb_plan},
+    {"explain", "TARGET", "the text of its action key, and what changed since the last build",
+     verb_explain},
+    {"fetch", "TARGET...", "make everything that needs the network", verb_fetch},
+    {"log", "TARGET", "the log of its last build", verb_log},
+    {"shell", "TARGET", "a shell in the sandbox of its step", verb_shell},
+    {"boot", "TARGET [--host-key KEY] [--image FILE] [--timeout SECONDS]",
+     "start the result under QEMU and check what comes up", verb_boot},
+    {"merge", "DIR [-o FILE]", "join DIR/kata-static-*.tar.xz to kata-static.tar.xz", verb_merge},
+    {"se", "seal|open|test-key ...", "Secure Execution images", verb_se},
+    {"cache", "info|verify|gc [--max-size=SIZE]", "look after the cache", verb_cache},
+    {"versions", "get KEY", "a value of versions.yaml", verb_versions},
+};
+const size_t verb_count = ARRAY_LEN(verbs);
+
+static void print_help(void)
+{
+    puts("usage: kbuild [OPTION...] TARGET...\n"
+         "       kbuild [OPTION...] VERB ...\n"
+         "\n"
+         "Builds, seals, packages and publishes the confidential artifacts of Kata Containers.\n");
+    for (size_t i = 0; i < verb_count; i++)
+        printf("  %-10s %s\n", verbs[i].name, verbs[i].help);
+    puts("\n"
+         "  -o DIR, --output=DIR   where results go (build)\n"
+         "  --arch=ARCH            architecture of the target (this machine's)\n"
+         "  -j N, --jobs=N         at most N jobs at once, makes inside included (processors)\n"
+         "  --sources=WHICH        upstream (default) or debian: packages of this distribution\n"
+         "  --offline              use no network\n"
+         "  --locked               use nothing that versions.lock does not name\n"
+         "  -k, --keep-going       after a failure, make what does not depend on it\n"
+         "  --builder=host         use this machine's own tools instead of a builder image\n"
+         "  --cache=DIR            the cache (KBUILD_CACHE)\n"
+         "  --versions=FILE        versions.yaml\n"
+         "  --recipes=DIR          the recipes\n"
+         "  --json                 one JSON event a line on standard output\n"
+         "  -q, --quiet            say less\n"
+         "  -h, --help; --version\n"
+         "\n"
+         "`kbuild list` shows the targets; the manual is kbuild(1).");
+}
+
+// A usage error unless the word is a target; then `kbuild TARGET...` is meant.
+static const struct verb *find_verb(const char *word)
+{
+    for (size_t i = 0; i < verb_count; i++)
+        if (!strcmp(verbs[i].name, word))
+            return &verbs[i];
+    return NULL;
+}
+
+static int run(int argc, char **argv, struct global_options *g, struct error **err)
+{
+    cleanup_strlist struct strlist words = {0};
+    if (parse_global_options(argc, argv, g, &words, err) < 0)
+        return -1;
+    if (strlist_has(&words, "--version")) {
+        puts("kbuild " KBUILD_VERSION);
+        return 0;
+    }
+    if (strlist_has(&words, "--help") || strlist_has(&words, "-h")) {
+        print_help();
+        return 0;
+    }
+    if (!words.n) {
+        error_set(err, ERROR_USAGE, "nothing to do: name a target or a verb");
+        return error_hint(err, "`kbuild list` shows the targets, `kbuild --help` the verbs");
+    }
+    const struct verb *verb = find_verb(words.items[0]);
+    if (!verb)
+        return verb_build(g, &words, err);
+    cleanup_strlist struct strlist rest = {0};
+    for (size_t i = 1; i < words.n; i++)
+        strlist_add(&rest, words.items[i]);
+    return verb->run(g, &rest, err);
+}
+
+static void print_error(const struct error *err)
+{
+    fflush(stdout);
+    fprintf(stderr, "kbuild: error: %s\n", err->message);
+    if (err->hint)
+        fprintf(stderr, "kbuild: hint: %s\n", err->hint);
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    struct global_options g = {0};
+    struct error *err = NULL;
+    int status = run(argc, argv, &g, &err);
+    free_global_options(&g);
+    if (err) {
+        print_error(err);
+        status = (int)err->kind;
+        error_free(err);
+    } else if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "kbuild: error: writing to standard output failed\n");
+        status = 1;
+    }
+    return status;
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kbuild.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <string.h>
+
+int usage_error(struct error **err, const char *verb, const char *why)
+{
+    const char *usage = "";
+    for (size_t i = 0; i < verb_count; i++)
+        if (!strcmp(verbs[i].name, verb))
+            usage = verbs[i].usage;
+    error_set(err, ERROR_USAGE, "%s: %s", verb, why);
+    return error_hint(err, "usage: kbuild %s %s", verb, usage);
+}
+
+// ---- options in general ----
+
+// Matches words[i] against one option. Returns how many words it took (0: it is another), -1 on error.
+static int match(const struct strlist *words, size_t i, const struct verb_option *o,
+                 const char **value, struct error **err)
+{
+    const char *word = words->items[i];
+    size_t n = strlen(o->name);
+    bool takes_value = o->value || o->values;
+    *value = NULL;
+    if (o->short_ && !strncmp(word, o->short_, 2) && word[1] != '-' && word[2] && takes_value) {
+        *value = word + 2; // -j4
+        return 1;
+    }
+    if (!strncmp(word, o->name, n) && word[n] == '=') {
+        if (!takes_value)
+            return error_set(err, ERROR_USAGE, "%s takes no value", o->name);
+        *value = word + n + 1;
+        return 1;
+    }
+    if (strcmp(word, o->name) && (!o->short_ || strcmp(word, o->short_)))
+        return 0;
+    if (!takes_value)
+        return 1;
+    if (i + 1 >= words->n)
+        return error_set(err, ERROR_USAGE, "%s needs a value", word);
+    *value = words->items[i + 1];
+    return 2;
+}
+
+static void store_value(const struct verb_option *o, const char *value, struct strlist *storage)
+{
+    if (o->flag)
+        *o->flag = true;
+    if (o->values)
+        strlist_add(o->values, value);
+    if (o->value) {
+        strlist_add(storage, value);
+        *o->value = storage->items[storage->n - 1];
+    }
+}
+
+// Takes the known options out of words. Unknown ones stay when `verb` is NULL.
+static int take_options(const char *verb, struct strlist *words, const struct verb_option *options,
+                        size_t count, struct strlist *storage, struct error **err)
+{
+    struct strlist rest = {0};
+    bool only_operands = false;
+    for (size_t i = 0; i < words->n;) {
+        const char *word = words->items[i], *value;
+        int took = 0;
+        if (!only_operands && !strcmp(word, "--")) {
+            only_operands = true;
+            if (verb) {
+                i++;
+                continue;
+            }
+        }
+        for (size_t k = 0; k < count && !took && !only_operands; k++) {
+            took = match(words, i, &options[k], &value, err);
+            if (took > 0)
+                store_value(&options[k], value, storage);
+        }
+        if (took < 0) {
+            strlist_free(&rest);
+            return -1;
+        }
+        if (!took && verb && !only_operands && word[0] == '-' && word[1]) {
+            struct strlist names = {0};
+            for (size_t k = 0; k < count; k++)
+                strlist_add(&names, options[k].name);
+            const char *nearest = nearest_name(word, &names);
+            error_set(err, ERROR_USAGE, "%s: unknown option %s", verb, word);
+            if (nearest)
+                error_hint(err, "did you mean %s?", nearest);
+            strlist_free(&names);
+            strlist_free(&rest);
+            return -1;
+        }
+        if (!took)
+            strlist_add(&rest, words->items[i]);
+        i += took ? (size_t)took : 1;
+    }
+    strlist_free(words);
+    *words = rest;
+    return 0;
+}
+
+int parse_verb_options(const char *verb, struct strlist *words, const struct verb_option *options,
+                       size_t count, struct strlist *storage, struct error **err)
+{
+    return take_options(verb, words, options, count, storage, err);
+}
+
+// ---- the global ones ----
+
+static unsigned processors(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return n > 0 ? (unsigned)n : 1;
+}
+
+static int parse_jobs(const char *text, unsigned *out, struct error **err)
+{
+    char *end;
+    errno = 0;
+    unsigned long n = strtoul(text, &end, 10);
+    if (errno || *end || end == text || *text == '-' || n < 1 || n > 4096)
+        return error_set(err, ERROR_USAGE, "-j %s: the number of jobs must be from 1 to 4096", text);
+    *out = (unsigned)n;
+    return 0;
+}
+
+// Where versions.yaml and recipes/ are: the nearest folder above the current one that has both, else
+// beside the program.
+static char *find_project(void)
+{
+    cleanup_free char *here = getcwd(NULL, 0);
+    char program[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[n > 0 ? n : 0] = '\0';
+    const char *const starts[] = {here ? here : "/", program};
+    for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
+        cleanup_free char *folder = xstrdup(starts[i]);
+        for (char *end = folder + strlen(folder);; end = strrchr(folder, '/')) {
+            if (!end)
+                break;
+            *end = '\0';
+            cleanup_free char *versions = xasprintf("%s/versions.yaml", folder);
+            cleanup_free char *recipes = xasprintf("%s/recipes", folder);
+            if (path_exists(versions) && is_directory(recipes))
+                return xstrdup(folder);
+        }
+    }
+    return here ? xstrdup(here) : xstrdup(".");
+}
+
+static char *default_cache(const char *project)
+{
+    const char *set = getenv("KBUILD_CACHE");
+    if (set && *set)
+        return xstrdup(set);
+    if (access(project, W_OK) == 0)
+        return xasprintf("%s/cache", project);
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    return cache && *cache ? xasprintf("%s/kbuild", cache)
+                           : xasprintf("%s/.cache/kbuild", home ? home : "/tmp");
+}
+
+// ARCH and TARGET_ARCH are upstream's, and count only when CROSS_BUILD says so, as there.
+static int arch_from_environment(const char *option, const struct arch **out, struct error **err)
+{
+    const char *cross = getenv("CROSS_BUILD"), *target = getenv("TARGET_ARCH"), *arch = getenv("ARCH");
+    const char *name = option;
+    if (!name && cross && !strcmp(cross, "true"))
+        name = target && *target ? target : arch;
+    if (!name || !*name)
+        return 0;
+    *out = arch_find(name, err);
+    return *out ? 0 : error_wrap(err, "%s", option ? "--arch" : "TARGET_ARCH or ARCH");
+}
+
+static int parse_choice(const char *option, const char *text, const char *no, const char *yes,
+                        bool *out, struct error **err)
+{
+    if (strcmp(text, no) && strcmp(text, yes)) {
+        error_set(err, ERROR_USAGE, "%s is '%s'", option, text);
+        return error_hint(err, "it can be %s or %s", no, yes);
+    }
+    *out = !strcmp(text, yes);
+    return 0;
+}
+
+static const char *environment_or(const char *name, const char *otherwise)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : otherwise;
+}
+
+int parse_global_options(int argc, char **argv, struct global_options *g, struct strlist *words,
+                         struct error **err)
+{
+    struct build_options *b = &g->build;
+    const char *output = NULL, *arch = NULL, *jobs = NULL, *sources = NULL, *builder = NULL,
+               *cache = NULL, *versions = NULL, *recipes = NULL;
+    const struct verb_option options[] = {
+        {"--output", NULL, &output, NULL, NULL},
+        {"--arch", NULL, &arch, NULL, NULL},
+        {"--jobs", "-j", &jobs, NULL, NULL},
+        {"--sources", NULL, &sources, NULL, NULL},
+        {"--builder", NULL, &builder, NULL, NULL},
+        {"--cache", NULL, &cache, NULL, NULL},
+        {"--versions", NULL, &versions, NULL, NULL},
+        {"--recipes", NULL, &recipes, NULL, NULL},
+        {"--offline", NULL, NULL, NULL, &b->offline},
+        {"--locked", NULL, NULL, NULL, &b->locked},
+        {"--keep-going", NULL, NULL, NULL, &b->keep_going},
+        {"--quiet", "-q", NULL, NULL, &b->quiet},
+        {"--json", NULL, NULL, NULL, &g->json},
+    };
+    static struct strlist storage; // as long as the process, like argv
+    for (int i = 1; i < argc; i++)
+        strlist_add(words, argv[i]);
+    // `se` and `merge` have their own -o, `se` its own -k: only before or without such a verb are these
+    // the global ones.
+    bool own = words->n && (!strcmp(words->items[0], "se") || !strcmp(words->items[0], "merge"));
+    struct verb_option all[ARRAY_LEN(options)];
+    memcpy(all, options, sizeof all);
+    if (!own) {
+        all[0].short_ = "-o";
+        all[10].short_ = "-k";
+    } else {
+        all[0].name = "--output-directory-is-not-used-here";
+        all[11].short_ = NULL;
+    }
+    if (take_options(NULL, words, all, ARRAY_LEN(all), &storage, err) < 0)
+        return -1;
+    b->jobs = processors();
+    if (jobs && parse_jobs(jobs, &b->jobs, err) < 0)
+        return -1;
+    if (parse_choice(sources ? "--sources" : "KBUILD_SOURCES",
+                     sources ? sources : environment_or("KBUILD_SOURCES", "upstream"), "upstream",
+                     "debian", &b->debian, err) < 0 ||
+        parse_choice("--builder", builder ? builder : "image", "image", "host", &b->host_builder,
+                     err) < 0 ||
+        arch_from_environment(arch, &b->arch, err) < 0)
+        return -1;
+    cleanup_free char *project = find_project();
+    g->versions = versions ? xstrdup(versions) : xasprintf("%s/versions.yaml", project);
+    g->recipes = recipes ? xstrdup(recipes) : xasprintf("%s/recipes", project);
+    g->cache = cache ? xstrdup(cache) : default_cache(project);
+    b->versions = g->versions;
+    b->recipes = g->recipes;
+    b->cache = g->cache;
+    b->output = output ? output : "build";
+    b->use_cache = !strcmp(environment_or("USE_CACHE", "yes"), "yes");
+    b->view = g->json ? VIEW_JSON : VIEW_AUTO;
+    return 0;
+}
+
+void free_global_options(struct global_options *g)
+{
+    free(g->versions);
+    free(g->recipes);
+    free(g->cache);
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is cached, what is to be made: keys, records, and whether the store still has the outputs.
+#include "run/internal.h"
+
+#include <string.h>
+
+bool outputs_from_record(struct node *node, const json_t *record)
+{
+    const json_t *list = json_object_get(record, "outputs");
+    size_t count = json_array_size(list);
+    if (!count)
+        return false;
+    struct node_output *outputs = xcalloc(count, sizeof *outputs);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *item = json_array_get(list, i);
+        const char *name = json_string_value(json_object_get(item, "name"));
+        const char *digest = json_string_value(json_object_get(item, "digest"));
+        const char *kind = json_string_value(json_object_get(item, "kind"));
+        if (!name || !digest || !kind || !digest_is_hex(digest)) {
+            while (i)
+                free(outputs[--i].name);
+            free(outputs);
+            return false;
+        }
+        outputs[i].name = xstrdup(name);
+        memcpy(outputs[i].digest, digest, DIGEST_HEX_SIZE);
+        outputs[i].tree = !strcmp(kind, "tree");
+        outputs[i].size = (uint64_t)json_integer_value(json_object_get(item, "size"));
+    }
+    graph_set_outputs(node, outputs, count);
+    const json_t *epoch = json_object_get(record, "epoch");
+    if (json_is_integer(epoch))
+        node->epoch = json_integer_value(epoch);
+    const char *summary = json_string_value(json_object_get(record, "summary"));
+    free(job_of(node)->summary);
+    job_of(node)->summary = summary ? xstrdup(summary) : NULL;
+    return true;
+}
+
+// 1 if the store has every output, 0 if one is missing.
+static int outputs_present(struct build *b, const struct node *node, struct error **err)
+{
+    for (size_t i = 0; i < node->output_count; i++) {
+        const struct node_output *o = &node->outputs[i];
+        int has = o->tree ? store_has_tree(b->store, o->digest, false, err)
+                          : store_has_blob(b->store, o->digest, err);
+        if (has <= 0)
+            return has;
+    }
+    return 1;
+}
+
+int evaluate_node(struct build *b, struct node *node, struct error **err)
+{
+    struct job *job = job_of(node);
+    if (!node->identified || !graph_ready(node)) {
+        node->state = NODE_UNKNOWN;
+        return 0;
+    }
+    graph_key(node);
+    node->state = NODE_STALE;
+    if (!b->options.use_cache && node->kind == NODE_ARTIFACT && !job->fresh)
+        return 0;
+    struct error *why = NULL;
+    json_t *record = store_action_get(b->store, node->key, &why);
+    if (why) {
+        *err = why;
+        return -1;
+    }
+    if (record && outputs_from_record(node, record)) {
+        int present = outputs_present(b, node, err);
+        if (present < 0) {
+            json_decref(record);
+            return -1;
+        }
+        node->state = NODE_CACHED;
+        job->absent = !present;
+    }
+    json_decref(record);
+    return 0;
+}
+
+static int identify_source(struct build *b, struct node *node, bool resolve, struct error **err)
+{
+    struct job *job = job_of(node);
+    struct source_options o = {.store = b->store,
+                               .lock = b->lock,
+                               .debian = b->options.debian,
+                               .offline = b->options.offline || !resolve,
+                               .locked = b->options.locked};
+    if (job->spec.kind != SOURCE_DEBIAN) {
+        struct error *why = NULL;
+        if (source_resolve(&job->spec, &o, &job->pin, &why) < 0) {
+            if (!resolve) { // an unknown key is an answer then
+                error_free(why);
+                return 0;
+            }
+            *err = why;
+            return error_wrap(err, "%s", job->label);
+        }
+    }
+    if (source_key_text(&job->spec, &job->pin, &node->identity, err) < 0)
+        return -1;
+    node->identified = true;
+    return 0;
+}
+
+int build_evaluate(struct build *b, bool resolve, struct error **err)
+{
+    struct node **order = graph_order(&b->graph, err);
+    if (!order)
+        return -1;
+    int result = 0;
+    for (size_t i = 0; i < b->graph.n && !result; i++) {
+        struct node *node = order[i];
+        if (!node->identified && node->kind == NODE_SOURCE)
+            result = identify_source(b, node, resolve, err);
+        if (!result)
+            result = evaluate_node(b, node, err);
+    }
+    free(order);
+    if (!result && b->lock->changed)
+        result = lock_save(b->lock, err);
+    return result;
+}

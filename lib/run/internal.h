@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of lib/run share. Not for other rooms.
+#ifndef KBUILD_RUN_INTERNAL_H
+#define KBUILD_RUN_INTERNAL_H
+
+#include "run/run.h"
+
+#include <jansson.h>
+
+// Version of how steps, initrds and images are made; part of every artifact's key. Raise it when the
+// same inputs would give other bytes.
+#define RUN_FORMAT "1"
+
+struct build {
+    struct build_options options;
+    struct versions *versions;
+    struct recipe_set *recipes;
+    struct lock *lock;
+    struct store *store;
+    struct graph graph;
+    struct distribution host; // this machine's
+    char *versions_digest;
+    bool targets_added;
+};
+
+// The value of one declared variable.
+struct variable_value {
+    const struct recipe_variable *variable;
+    char *text;             // text and yes-no; a file's or directory's path as the user gave it
+    struct strlist files;   // absolute paths, in the order of their names
+    struct strlist digests; // of those
+};
+
+enum role_kind { ROLE_SOURCE, ROLE_BUILDER, ROLE_ROOTFS, ROLE_ARTIFACT };
+// What an input is to the node that needs it.
+struct role {
+    enum role_kind kind;
+    const char *name; // /src/<name>, /deps/<name>
+    struct node *node;
+};
+
+// The planner's part of a node (node->data).
+struct job {
+    char *label;
+    const struct recipe *recipe;
+    const struct arch *target;
+    bool asked;   // named by the user
+    bool placed;  // its tarballs go to the output directory
+    bool wanted;  // by this run
+    bool absent;  // cached by its record, but an output is not in the store
+    bool fresh;   // made (or found made by another process) in this run
+    struct role *roles;
+    size_t role_count, role_cap;
+    struct variable_value *values;
+    size_t value_count;
+    // sources
+    struct source_spec spec;
+    struct source_pin pin;
+    bool pinned;
+    // builders and root file systems
+    struct strlist packages;
+    struct distribution distribution;
+    char *setup;      // absolute path of the setup script, or NULL
+    char *image_name; // upstream's name for a builder image
+    // running
+    pid_t pid;
+    int events;       // read end of the child's pipe
+    struct buf pending;
+    json_t *result;
+    long long started_ms, took_ms;
+    char *progress;   // "1.2 of 3.4 MB", or NULL
+    char *log_path;
+    char *summary;    // what the user should know of the result, or NULL
+};
+
+static inline struct job *job_of(const struct node *node)
+{
+    return node->data;
+}
+
+// ---- variables.c ----
+int variables_resolve(const struct recipe *r, struct variable_value **out, struct error **err);
+void variables_key(const struct variable_value *values, size_t count, struct buf *out);
+const struct variable_value *variable_find(const struct job *job, const char *name);
+const char *variable_text(const struct job *job, const char *name); // "" if unset
+void variables_free(struct variable_value *values, size_t count);
+
+// ---- build.c ----
+void remember_build(struct build *b, const struct node *node);
+
+// ---- plan.c ----
+const struct role *job_role(const struct job *job, enum role_kind kind, const char *name);
+char *expand_arch(const char *text, const struct arch *a); // "{arch}"; to be freed
+void job_free(struct job *job);
+
+// ---- actions.c: what each action of a recipe does, one table ----
+struct action {
+    const char *name;
+    // Refuses bad input before anything is made, and appends to the key what else decides.
+    int (*identify)(struct build *b, struct node *node, struct error **err);
+    // In the child: makes the outputs and the provenance.
+    int (*make)(struct build *b, struct node *node, json_t *record, struct error **err);
+};
+extern const struct action actions[]; // by enum recipe_action
+
+// ---- evaluate.c ----
+int evaluate_node(struct build *b, struct node *node, struct error **err);
+// Reads a record's outputs into the node. False if the record is not usable.
+bool outputs_from_record(struct node *node, const json_t *record);
+
+// ---- node_*.c, in the child ----
+int make_source(struct build *b, struct node *node, json_t *record, struct error **err);
+int make_builder(struct build *b, struct node *node, json_t *record, struct error **err);
+int make_rootfs(struct build *b, struct node *node, json_t *record, struct error **err);
+int make_script(struct build *b, struct node *node, json_t *record, struct error **err);
+int make_initrd(struct build *b, struct node *node, json_t *record, struct error **err);
+int make_se_image(struct build *b, struct node *node, json_t *record, struct error **err);
+int identify_initrd(struct build *b, struct node *node, struct error **err);
+int identify_se_image(struct build *b, struct node *node, struct error **err);
+// Tells the parent which part of the work is running ("unpacking", "packing").
+void phase(const char *name);
+// An input of `node` turned out to be damaged; make_node() then reports it, so that it is made again.
+int input_damaged(const struct node *input, struct error **err);
+void record_output(json_t *record, const char *name, const char *digest, bool tree, uint64_t size);
+// The whole work of a child: lock the key, look again, make, record. Ends the process.
+_Noreturn void make_node_and_exit(struct build *b, struct node *node, int events);
+// What a step sees. Folders are made below `scratch`; the strings belong to it.
+struct step {
+    struct sandbox sandbox;
+    struct sandbox_mount mounts[64];
+    struct strlist environment, strings;
+    char *out, *deps, *inputs, *work;
+};
+int step_prepare(struct build *b, struct node *node, const char *scratch, struct step *s,
+                 struct error **err);
+void step_free(struct step *s);
+unsigned pack_threads_acquire(void); // tokens of the jobserver for a packing, beside our own
+void pack_threads_release(unsigned threads);
+
+// ---- jobserver.c ----
+int jobserver_open(unsigned jobs, struct error **err);
+void jobserver_close(void);
+bool jobserver_is_open(void);
+bool jobserver_take(void); // false: none free now
+void jobserver_give(void);
+int jobserver_wait_fd(void);           // readable when a token may be free
+void jobserver_fds(int fds[static 2]); // for a step: {read, write}, or {0, 0}
+unsigned jobserver_jobs(void);
+
+// ---- schedule.c ----
+enum run_what { RUN_ALL, RUN_NETWORK, RUN_INPUTS };
+int schedule(struct build *b, enum run_what what, struct error **err);
+
+// ---- place.c ----
+int place_outputs(struct build *b, const struct node *node, struct error **err);
+int place_check(struct build *b, struct error **err); // two targets, one file name
+
+// ---- view.c ----
+void view_open(struct build *b, struct node **order, size_t count);
+void view_started(const struct node *node);
+void view_progress(const struct node *node);
+void view_ended(const struct node *node, const struct error *why);
+void view_summary(struct build *b);
+void view_tick(void);
+void view_close(void);
+long long now_ms(void);
+
+#endif

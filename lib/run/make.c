@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// The child's side of making a node: one process per node, so that a crash, a leak or a kill ends one
+// step only. It reports to the parent in JSON lines: {"phase"}, {"progress"}, {"log"}, and as the
+// last one {"record"} or {"error"}.
+#include "run/internal.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+static int events_fd = -1;
+
+static void send_event(json_t *event)
+{
+    char *line = json_dumps(event, JSON_COMPACT);
+    json_decref(event);
+    if (!line)
+        return;
+    struct buf b = {0};
+    buf_puts(&b, line);
+    buf_puts(&b, "\n");
+    free(line);
+    fd_write_all(events_fd, "the parent's pipe", b.data, b.len, NULL);
+    buf_free(&b);
+}
+
+void phase(const char *name)
+{
+    send_event(json_pack("{s:s}", "phase", name));
+}
+
+static void send_log(enum log_level level, const char *line, void *context)
+{
+    send_event(json_pack("{s:s#, s:b}", "log", line, strlen(line), "warning", level == LOG_WARNING));
+    fprintf(stderr, "kbuild: %s%s\n", level == LOG_WARNING ? "warning: " : "", line);
+}
+
+static void send_progress(const char *what, unsigned long long done, unsigned long long total,
+                          const char *unit, void *context)
+{
+    send_event(json_pack("{s:{s:s, s:I, s:I, s:s}}", "progress", "what", what, "done",
+                         (json_int_t)done, "total", (json_int_t)total, "unit", unit));
+}
+
+// Set by input_damaged(); one node is made per process.
+static const char *damaged_name;
+
+int input_damaged(const struct node *input, struct error **err)
+{
+    damaged_name = input->name;
+    return error_user(err, "%s in the cache was damaged and has been set aside", node_label(input));
+}
+
+static void send_error(const struct error *err)
+{
+    json_t *event =
+        json_pack("{s:{s:i, s:s%, s:s*}}", "error", "kind", err->kind, "message", err->message,
+                  strlen(err->message), "hint", err->hint);
+    if (!event) // a message that is not UTF-8
+        event = json_pack("{s:{s:i, s:s}}", "error", "kind", err->kind, "message",
+                          "failed, with a message that is not text; see the log");
+    if (damaged_name)
+        json_object_set_new(event, "damaged", json_string(damaged_name));
+    send_event(event);
+}
+
+void record_output(json_t *record, const char *name, const char *digest, bool tree, uint64_t size)
+{
+    json_array_append_new(json_object_get(record, "outputs"),
+                          json_pack("{s:s, s:s, s:s, s:I}", "name", name, "digest", digest, "kind",
+                                    tree ? "tree" : "blob", "size", (json_int_t)size));
+}
+
+static int make_one(struct build *b, struct node *node, json_t *record, struct error **err)
+{
+    switch (node->kind) {
+    case NODE_SOURCE:
+        return make_source(b, node, record, err);
+    case NODE_BUILDER:
+        return make_builder(b, node, record, err);
+    case NODE_ROOTFS:
+        return make_rootfs(b, node, record, err);
+    case NODE_ARTIFACT:
+        return actions[job_of(node)->recipe->action].make(b, node, record, err);
+    }
+    return -1;
+}
+
+static void waiting(void *context)
+{
+    phase("waiting for another kbuild");
+}
+
+static bool usable(struct build *b, struct node *node, const json_t *record)
+{
+    if (!record || !outputs_from_record(node, record))
+        return false;
+    for (size_t i = 0; i < node->output_count; i++) {
+        const struct node_output *o = &node->outputs[i];
+        if ((o->tree ? store_has_tree(b->store, o->digest, false, NULL)
+                     : store_has_blob(b->store, o->digest, NULL)) != 1)
+            return false;
+    }
+    return true;
+}
+
+static json_t *make_record(struct build *b, struct node *node, struct error **err)
+{
+    cleanup_close int lock = store_lock(b->store, node->key, waiting, NULL, err);
+    if (lock < 0)
+        return NULL;
+    // Another kbuild may have made it while this one waited.
+    if (b->options.use_cache || node->kind != NODE_ARTIFACT) {
+        json_t *made = store_action_get(b->store, node->key, NULL);
+        if (usable(b, node, made))
+            return made;
+        json_decref(made);
+    }
+    json_t *record = json_pack("{s:s, s:s, s:s, s:[], s:{}}", "node", node->name, "kbuild",
+                               KBUILD_VERSION, "key_text", node->key_text, "outputs", "provenance");
+    json_object_set_new(record, "epoch", json_integer(node->epoch));
+    if (make_one(b, node, record, err) < 0 ||
+        store_action_put(b->store, node->key, record, err) < 0) {
+        json_decref(record);
+        return NULL;
+    }
+    return record;
+}
+
+_Noreturn void make_node_and_exit(struct build *b, struct node *node, int events)
+{
+    events_fd = events;
+    log_redirect(send_log, NULL);
+    progress_redirect(send_progress, NULL);
+    struct error *err = NULL;
+    json_t *record = make_record(b, node, &err);
+    if (record) {
+        send_event(json_pack("{s:o}", "record", record));
+    } else {
+        fprintf(stderr, "kbuild: error: %s\n", err->message);
+        send_error(err);
+    }
+    fflush(NULL);
+    _exit(record ? 0 : 1);
+}

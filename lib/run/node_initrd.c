@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// The initrd: layers stream in, one cpio comes out (lib/pack), in a tarball with upstream's names.
+#include "run/internal.h"
+
+#include "pack/pack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+// "{os}", "{osversion}", "{arch}" in a name.
+static char *expand_name(const struct job *job, const char *text)
+{
+    const struct role *rootfs = job_role(job, ROLE_ROOTFS, NULL);
+    const struct distribution *d = rootfs ? &job_of(rootfs->node)->distribution : NULL;
+    const struct {
+        const char *name, *value;
+    } names[] = {{"{os}", d ? d->id : "none"},
+                 {"{osversion}", d ? d->codename : "none"},
+                 {"{arch}", job->target->name}};
+    struct buf out = {0};
+    while (*text) {
+        size_t i = 0;
+        while (i < ARRAY_LEN(names) && !starts_with(text, names[i].name))
+            i++;
+        if (i < ARRAY_LEN(names)) {
+            buf_puts(&out, names[i].value);
+            text += strlen(names[i].name);
+        } else {
+            buf_add(&out, text++, 1);
+        }
+    }
+    return buf_take(&out);
+}
+
+int identify_initrd(struct build *b, struct node *node, struct error **err)
+{
+    const struct job *job = job_of(node);
+    cleanup_free char *output = expand_name(job, job->recipe->initrd->output);
+    buf_printf(&node->identity, "output %s\n", output);
+    return 0;
+}
+
+// The path of an input's first blob, verified.
+static char *blob_of(struct build *b, const struct node *node, struct error **err)
+{
+    const struct node_output *o = &node->outputs[0];
+    int has = store_has_blob(b->store, o->digest, err);
+    if (has <= 0) {
+        if (!has)
+            input_damaged(node, err);
+        return NULL;
+    }
+    return store_blob_path(b->store, o->digest);
+}
+
+struct layers {
+    struct initrd_layer *items;
+    size_t n;
+    struct strlist strings; // paths
+    const char *init;       // which artifact brings the init
+};
+
+static const char *keep_string(struct layers *l, char *text)
+{
+    strlist_add(&l->strings, text);
+    free(text);
+    return l->strings.items[l->strings.n - 1];
+}
+
+static int add_layer(struct build *b, const struct job *job, const struct recipe_layer *layer,
+                     struct layers *l, struct error **err)
+{
+    const struct recipe *r = job->recipe;
+    struct initrd_layer *out = &l->items[l->n];
+    *out = (struct initrd_layer){0};
+    if (layer->overlay) {
+        out->name = layer->overlay;
+        out->folder = keep_string(l, xasprintf("%s/%s", r->folder, layer->overlay));
+    } else if (layer->variable) {
+        const struct variable_value *v = variable_find(job, layer->variable);
+        if (!v || !v->files.n)
+            return 0;
+        out->name = layer->variable;
+        out->archive = v->files.items[0];
+    } else {
+        const struct role *role = layer->rootfs ? job_role(job, ROLE_ROOTFS, NULL)
+                                                : job_role(job, ROLE_ARTIFACT, layer->artifact);
+        if (!role)
+            return 0; // an optional need, or the other one of `any`
+        char *path = blob_of(b, role->node, err);
+        if (!path)
+            return -1;
+        out->name = role->name;
+        out->archive = keep_string(l, path);
+        out->keep_nodes = layer->rootfs;
+        if (layer->rootfs)
+            out->exclude = &r->initrd->exclude;
+        if (layer->artifact && !l->init)
+            l->init = role->name;
+    }
+    l->n++;
+    return 0;
+}
+
+static int write_initrd(struct build *b, const struct node *node, const struct layers *l,
+                        const char *path, struct error **err)
+{
+    cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_errno(err, errno, "creating %s", path);
+    struct initrd_options options = {.epoch = node->epoch, .compress = true};
+    return pack_initrd(l->items, l->n, fd, &options, err);
+}
+
+// Packs `file` as the recipe's output, with its link beside it.
+static int pack_result(struct build *b, const struct node *node, const char *file,
+                       json_t *record, struct error **err)
+{
+    const struct job *job = job_of(node);
+    const struct recipe_initrd *i = job->recipe->initrd;
+    cleanup_free char *output = expand_name(job, i->output);
+    cleanup_free char *link =
+        i->link ? xasprintf("%.*s%s", (int)(path_base(output) - output), output, path_base(i->link))
+                : NULL;
+    struct pack_member members[2] = {{.path = output, .source = file, .mode = 0644},
+                                     {.path = link, .link = path_base(output)}};
+    struct blob_draft draft = {0};
+    if (store_blob_begin(b->store, &draft, err) < 0)
+        return -1;
+    unsigned threads = pack_threads_acquire();
+    struct pack_options options = {.epoch = node->epoch, .threads = threads};
+    int result = pack_members(members, link ? 2 : 1, draft.fd, &options, err);
+    pack_threads_release(threads);
+    if (result < 0) {
+        store_blob_abandon(&draft);
+        return -1;
+    }
+    char digest[DIGEST_HEX_SIZE];
+    uint64_t size;
+    if (store_blob_commit(b->store, &draft, digest, &size, err) < 0)
+        return -1;
+    cleanup_free char *name = xasprintf("kata-static-%s.tar.xz", job->recipe->outputs.items[0]);
+    record_output(record, name, digest, false, size);
+    return 0;
+}
+
+int make_initrd(struct build *b, struct node *node, json_t *record, struct error **err)
+{
+    const struct job *job = job_of(node);
+    const struct recipe_initrd *i = job->recipe->initrd;
+    struct layers l = {.items = xcalloc(i->layer_count, sizeof *l.items)};
+    int result = 0;
+    phase("collecting");
+    for (size_t n = 0; n < i->layer_count && !result; n++)
+        result = add_layer(b, job, &i->layers[n], &l, err);
+    cleanup_free char *scratch = result ? NULL : store_temporary(b->store, "initrd", err);
+    if (scratch) {
+        cleanup_free char *file = xasprintf("%s/initrd", scratch);
+        phase("writing the cpio");
+        result = write_initrd(b, node, &l, file, err);
+        if (!result) {
+            phase("packing");
+            result = pack_result(b, node, file, record, err);
+        }
+        remove_tree(scratch, NULL);
+    } else {
+        result = -1;
+    }
+    const char *init = job_role(job, ROLE_ARTIFACT, "agent") || *variable_text(job, "AGENT_TARBALL")
+                           ? "kata-agent"
+                           : l.init ? l.init : "the root file system's own";
+    json_object_set_new(json_object_get(record, "provenance"), "init", json_string(init));
+    cleanup_free char *summary =
+        xasprintf("the init inside is %s%s", init,
+                  strcmp(init, "kata-agent") ? ", not kata-agent, which these sources do not have"
+                                             : "");
+    json_object_set_new(record, "summary", json_string(summary));
+    strlist_free(&l.strings);
+    free(l.items);
+    return result < 0 ? error_wrap(err, "%s", job->label) : 0;
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Secure Execution boot image: kernel, initrd and command line, sealed for host keys.
+#include "run/internal.h"
+
+#include "base/log.h"
+#include "boot/stages.h"
+#include "pack/pack.h"
+#include "seal/seal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+// The three variables that a verified image needs, all or none (kata-artifacts, 3.1).
+static const char *const verification[] = {"SIGNING_KEY_CERT_PATH", "INTERMEDIATE_CA_CERT_PATH",
+                                           "HOST_KEY_CRL_PATH"};
+
+enum sealer { SEALER_NATIVE, SEALER_EXTERNAL };
+
+static int choose_sealer(const struct job *job, enum sealer *out, struct external_sealer *tool,
+                         struct error **err)
+{
+    const char *wanted = variable_text(job, "SE_SEALER");
+    static const char *const names[] = {"native", "genprotimg", "auto"};
+    size_t i = 0;
+    while (i < ARRAY_LEN(names) && strcmp(names[i], *wanted ? wanted : "native"))
+        i++;
+    if (i == ARRAY_LEN(names)) {
+        error_user(err, "SE_SEALER is '%s'", wanted);
+        return error_hint(err, "it can be native (default), genprotimg, or auto");
+    }
+    *out = SEALER_NATIVE;
+    if (i == 0)
+        return 0;
+    int found = external_sealer_find(tool, err);
+    if (found < 0)
+        return -1;
+    if (!found && i == 1) {
+        error_user(err, "SE_SEALER=genprotimg, but neither genprotimg nor pvimg is on PATH");
+        return error_hint(err, "install s390-tools, or leave SE_SEALER out: kbuild seals by itself");
+    }
+    *out = found ? SEALER_EXTERNAL : SEALER_NATIVE;
+    return 0;
+}
+
+// How many of the three are set; an error unless none or all.
+static int check_verification(const struct job *job, struct error **err)
+{
+    int set = 0;
+    struct strlist missing = {0};
+    for (size_t i = 0; i < ARRAY_LEN(verification); i++) {
+        if (*variable_text(job, verification[i]))
+            set++;
+        else
+            strlist_add(&missing, verification[i]);
+    }
+    if (set && missing.n) {
+        cleanup_free char *names = strlist_join(&missing, " and ");
+        error_user(err,
+                   "All of SIGNING_KEY_CERT_PATH, INTERMEDIATE_CA_CERT_PATH and HOST_KEY_CRL_PATH "
+                   "must be specified, or none; missing: %s",
+                   names);
+        error_hint(err, "with none of them the image is built without verification of the host key");
+        set = -1;
+    }
+    strlist_free(&missing);
+    return set;
+}
+
+static void free_hosts(struct host_key *hosts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        host_key_free(&hosts[i]);
+    free(hosts);
+}
+
+static struct host_key *load_hosts(const struct job *job, size_t *count, struct error **err)
+{
+    const struct variable_value *v = variable_find(job, "HKD_PATH");
+    size_t n = v ? v->files.n : 0;
+    struct host_key *hosts = xcalloc(n, sizeof *hosts);
+    for (size_t i = 0; i < n; i++) {
+        if (host_key_load(v->files.items[i], &hosts[i], err) < 0) {
+            free_hosts(hosts, i);
+            return NULL;
+        }
+    }
+    *count = n;
+    return hosts;
+}
+
+// Host key documents are read here, before half an hour of building.
+static int check_hosts(const struct job *job, struct error **err)
+{
+    size_t count = 0;
+    struct host_key *hosts = load_hosts(job, &count, err);
+    if (!hosts)
+        return -1;
+    int result = 0;
+    if (!count) {
+        result = error_user(err, "No host key document specified.");
+        error_hint(err, "HKD_PATH names the directory that holds HKD-*.crt; for a try-out, "
+                        "`kbuild se test-key DIR` makes one");
+    } else if (count > SE_MAX_HOST_KEYS) {
+        result = error_user(err, "HKD_PATH holds %zu host key documents; an image can carry %u",
+                            count, SE_MAX_HOST_KEYS);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (hosts[i].test)
+            log_warning("%s is a TEST host key: whoever has its private key can open this image",
+                        hosts[i].path);
+    free_hosts(hosts, count);
+    return result;
+}
+
+static void warn_unverified(void)
+{
+    log_warning("host-key document verification is disabled. Your workload is not secured.");
+}
+
+int identify_se_image(struct build *b, struct node *node, struct error **err)
+{
+    const struct job *job = job_of(node);
+    enum sealer sealer;
+    struct external_sealer tool = {0};
+    int verified = check_verification(job, err);
+    if (verified < 0 || choose_sealer(job, &sealer, &tool, err) < 0 || check_hosts(job, err) < 0)
+        return -1;
+    if (verified && sealer == SEALER_NATIVE) {
+        error_user(err, "the native sealer cannot verify host key documents yet");
+        return error_hint(err, "use SE_SEALER=genprotimg, which does, or unset %s, %s and %s to "
+                               "build without verification",
+                          verification[0], verification[1], verification[2]);
+    }
+    if (!verified)
+        warn_unverified();
+    if (sealer == SEALER_EXTERNAL) {
+        buf_printf(&node->identity, "sealer %s %d.%d.%d\n", tool.pvimg ? "pvimg" : "genprotimg",
+                   tool.major, tool.minor, tool.patch);
+    } else {
+        char digest[DIGEST_HEX_SIZE];
+        digest_bytes(stage3a_start, (size_t)(stage3a_end - stage3a_start), digest);
+        buf_printf(&node->identity, "sealer native stage3a %s\n", digest);
+        digest_bytes(stage3b_start, (size_t)(stage3b_end - stage3b_start), digest);
+        buf_printf(&node->identity, "sealer native stage3b %s\n", digest);
+    }
+    external_sealer_free(&tool);
+    return 0;
+}
+
+// Takes "<target>:<path>" out of that target's tarball.
+static int extract(struct build *b, const struct node *node, const char *reference,
+                   const char *path, struct error **err)
+{
+    const char *colon = strchr(reference, ':');
+    cleanup_free char *name = xstrndup(reference, (size_t)(colon - reference));
+    const struct role *role = job_role(job_of(node), ROLE_ARTIFACT, name);
+    if (!role)
+        return error_user(err, "image: '%s' is not among the needs", name);
+    const struct node_output *o = &role->node->outputs[0];
+    int has = store_has_blob(b->store, o->digest, err);
+    if (has <= 0)
+        return has < 0 ? -1 : input_damaged(role->node, err);
+    cleanup_close int in = store_open_blob(b->store, o->digest, err);
+    if (in < 0)
+        return -1;
+    cleanup_close int out = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (out < 0)
+        return error_errno(err, errno, "creating %s", path);
+    return unpack_member(in, o->name, colon + 1, out, NULL, err);
+}
+
+static char *command_line(const struct job *job)
+{
+    const char *fixed = job->recipe->image->parameters, *more = variable_text(job, "SE_KERNEL_PARAMS");
+    return xasprintf("%s%s%s", fixed, *fixed && *more ? " " : "", more);
+}
+
+static int seal_native(const struct se_input *in, const char *path, struct error **err)
+{
+    cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_errno(err, errno, "creating %s", path);
+    return se_seal(in, fd, err);
+}
+
+static int seal_external(const struct job *job, const struct se_input *in, const char *scratch,
+                         const char *path, struct error **err)
+{
+    enum sealer sealer;
+    struct external_sealer tool = {0};
+    if (choose_sealer(job, &sealer, &tool, err) < 0)
+        return -1;
+    cleanup_free char *parmfile = xasprintf("%s/parmfile", scratch);
+    struct strlist certificates = {0}, crls = {0};
+    for (size_t i = 0; i < ARRAY_LEN(verification); i++) {
+        const struct variable_value *v = variable_find(job, verification[i]);
+        if (v)
+            strlist_add_all(i < 2 ? &certificates : &crls, &v->files);
+    }
+    int result = file_write(parmfile, in->command_line, in->command_line_length, 0600, err);
+    if (!result)
+        result = external_sealer_run(&tool, in, parmfile, path, &certificates, &crls, err);
+    strlist_free(&certificates);
+    strlist_free(&crls);
+    external_sealer_free(&tool);
+    return result;
+}
+
+static int seal(struct build *b, const struct node *node, const char *scratch, const char *path,
+                struct error **err)
+{
+    const struct job *job = job_of(node);
+    cleanup_free char *kernel = xasprintf("%s/kernel", scratch);
+    cleanup_free char *initrd = xasprintf("%s/initrd", scratch);
+    cleanup_free char *parameters = command_line(job);
+    phase("unpacking");
+    if (extract(b, node, job->recipe->image->kernel, kernel, err) < 0 ||
+        extract(b, node, job->recipe->image->initrd, initrd, err) < 0)
+        return -1;
+    struct se_input in = {.kernel = kernel,
+                          .initrd = initrd,
+                          .command_line = parameters,
+                          .command_line_length = strlen(parameters),
+                          .pcf = SE_PCF_DEFAULT};
+    struct host_key *hosts = load_hosts(job, &in.host_count, err);
+    if (!hosts)
+        return -1;
+    in.hosts = hosts;
+    phase("sealing");
+    bool native = strstr(node->key_text, "\nsealer native ") != NULL;
+    int result =
+        native ? seal_native(&in, path, err) : seal_external(job, &in, scratch, path, err);
+    free_hosts(hosts, in.host_count);
+    return result;
+}
+
+int make_se_image(struct build *b, struct node *node, json_t *record, struct error **err)
+{
+    const struct job *job = job_of(node);
+    cleanup_free char *scratch = store_temporary(b->store, "se-image", err);
+    if (!scratch)
+        return -1;
+    cleanup_free char *image = xasprintf("%s/image", scratch);
+    struct blob_draft draft = {0};
+    char digest[DIGEST_HEX_SIZE];
+    uint64_t size;
+    int result = seal(b, node, scratch, image, err);
+    if (!result) {
+        phase("packing");
+        result = store_blob_begin(b->store, &draft, err);
+    }
+    if (!result) {
+        struct pack_member member = {
+            .path = job->recipe->image->output, .source = image, .mode = 0644};
+        unsigned threads = pack_threads_acquire();
+        struct pack_options options = {.epoch = node->epoch, .threads = threads};
+        result = pack_members(&member, 1, draft.fd, &options, err);
+        pack_threads_release(threads);
+        if (!result)
+            result = store_blob_commit(b->store, &draft, digest, &size, err);
+        else
+            store_blob_abandon(&draft);
+    }
+    remove_tree(scratch, NULL);
+    if (result)
+        return error_wrap(err, "%s", job->label);
+    cleanup_free char *name = xasprintf("kata-static-%s.tar.xz", job->recipe->outputs.items[0]);
+    record_output(record, name, digest, false, size);
+    return 0;
+}

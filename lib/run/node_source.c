@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sources, builders and root file systems: the nodes that come from the network.
+#include "run/internal.h"
+
+#include "cache/oci.h"
+
+#include <errno.h>
+
+int make_source(struct build *b, struct node *node, json_t *record, struct error **err)
+{
+    struct job *job = job_of(node);
+    struct source_options o = {.store = b->store,
+                               .lock = b->lock,
+                               .debian = b->options.debian,
+                               .offline = b->options.offline,
+                               .locked = b->options.locked};
+    cleanup_free char *folder = store_temporary(b->store, "source", err);
+    if (!folder)
+        return -1;
+    json_t *provenance = NULL;
+    char digest[DIGEST_HEX_SIZE];
+    struct stat st;
+    phase("fetching");
+    int result = source_fetch(&job->spec, &job->pin, &o, folder, &provenance, err);
+    if (!result && stat(folder, &st) < 0)
+        result = error_errno(err, errno, "reading %s", folder);
+    if (!result) {
+        phase("storing");
+        result = store_put_tree(b->store, folder, digest, err);
+    }
+    if (result) {
+        remove_tree(folder, NULL);
+        json_decref(provenance);
+        return error_wrap(err, "%s", job->label);
+    }
+    record_output(record, "tree", digest, true, 0);
+    json_object_set_new(record, "epoch", json_integer(st.st_mtim.tv_sec));
+    if (provenance)
+        json_object_set_new(record, "provenance", provenance);
+    return 0;
+}
+
+static int refuse_offline(const struct build *b, const struct job *job, struct error **err)
+{
+    if (!b->options.offline)
+        return 0;
+    error_user(err, "%s is not in the cache and --offline forbids to make it", job->label);
+    return error_hint(err, "run `kbuild fetch %s` once with the network", job->recipe->name);
+}
+
+static struct rootfs_spec rootfs_spec(const struct job *job)
+{
+    return (struct rootfs_spec){.distribution = &job->distribution,
+                                .arch = job->target,
+                                .packages = &job->packages,
+                                .setup = job->setup};
+}
+
+int make_builder(struct build *b, struct node *node, json_t *record, struct error **err)
+{
+    struct job *job = job_of(node);
+    if (refuse_offline(b, job, err) < 0)
+        return -1;
+    cleanup_free char *folder = store_temporary(b->store, "builder", err);
+    if (!folder)
+        return -1;
+    struct rootfs_spec spec = rootfs_spec(job);
+    json_t *packages = NULL;
+    char tree[DIGEST_HEX_SIZE], image[DIGEST_HEX_SIZE];
+    phase("installing packages");
+    int result = rootfs_unpack(&spec, folder, true, &packages, err);
+    if (!result) {
+        phase("storing");
+        result = store_put_tree(b->store, folder, tree, err);
+    }
+    if (result)
+        remove_tree(folder, NULL);
+    if (!result)
+        result = oci_store_rootfs(b->store, tree, job->target->oci, image, err);
+    if (result) {
+        json_decref(packages);
+        return error_wrap(err, "%s", job->label);
+    }
+    record_output(record, "root", tree, true, 0);
+    record_output(record, "image", image, false, 0);
+    json_object_set_new(json_object_get(record, "provenance"), "packages", packages);
+    return 0;
+}
+
+int make_rootfs(struct build *b, struct node *node, json_t *record, struct error **err)
+{
+    struct job *job = job_of(node);
+    if (refuse_offline(b, job, err) < 0)
+        return -1;
+    cleanup_free char *folder = store_temporary(b->store, "rootfs", err);
+    if (!folder)
+        return -1;
+    struct rootfs_spec spec = rootfs_spec(job);
+    struct blob_draft draft = {0};
+    json_t *packages = NULL;
+    char digest[DIGEST_HEX_SIZE];
+    uint64_t size = 0;
+    phase("installing packages");
+    int result = store_blob_begin(b->store, &draft, err);
+    if (!result) {
+        result = rootfs_tar(&spec, folder, draft.fd, &packages, err);
+        if (!result)
+            result = store_blob_commit(b->store, &draft, digest, &size, err);
+        else
+            store_blob_abandon(&draft);
+    }
+    remove_tree(folder, NULL);
+    if (result) {
+        json_decref(packages);
+        return error_wrap(err, "%s", job->label);
+    }
+    record_output(record, "rootfs.tar", digest, false, size);
+    json_object_set_new(json_object_get(record, "provenance"), "packages", packages);
+    return 0;
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Results -> output directory, under upstream's names and with upstream's side files:
+//
+//   kata-static-<output>.tar.xz         the tarball (a hard link to the store's blob where it can be)
+//   <target>-version                    what it was made from: first 9 digits of its action key
+//   <target>-builder-image-version      the builder's image name
+//   <target>-sha256sum                  sha256sum's format, one line a tarball
+#include "run/internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+// Writes only what differs, so that a run with nothing to do touches nothing.
+static int write_if_changed(const char *path, const struct buf *text, struct error **err)
+{
+    cleanup_buf struct buf old = {0};
+    if (path_exists(path) && file_read(path, 1 << 20, &old, NULL) == 0 && old.len == text->len &&
+        !memcmp(old.data, text->data, text->len))
+        return 0;
+    return file_write(path, text->data, text->len, 0644, err);
+}
+
+static int place_side_file(struct build *b, const struct job *job, const char *suffix,
+                           const struct buf *text, struct error **err)
+{
+    cleanup_free char *path = xasprintf("%s/%s-%s", b->options.output, job->recipe->name, suffix);
+    return write_if_changed(path, text, err);
+}
+
+int place_outputs(struct build *b, const struct node *node, struct error **err)
+{
+    const struct job *job = job_of(node);
+    cleanup_buf struct buf sums = {0}, version = {0}, builder = {0};
+    if (make_directories(b->options.output, 0777, err) < 0)
+        return -1;
+    for (size_t i = 0; i < node->output_count; i++) {
+        const struct node_output *o = &node->outputs[i];
+        cleanup_free char *path = xasprintf("%s/%s", b->options.output, o->name);
+        if (store_restore_blob(b->store, o->digest, path, err) < 0)
+            return -1;
+        buf_printf(&sums, "%s  %s\n", o->digest, o->name);
+    }
+    const struct role *role = job_role(job, ROLE_BUILDER, NULL);
+    buf_printf(&version, "%s-%.9s\n", job->target->name, node->key);
+    if (role)
+        buf_printf(&builder, "%s-%.9s-%s\n", role->name, role->node->key, arch_host()->name);
+    else
+        buf_puts(&builder, "none\n");
+    if (place_side_file(b, job, "sha256sum", &sums, err) < 0 ||
+        place_side_file(b, job, "builder-image-version", &builder, err) < 0 ||
+        place_side_file(b, job, "version", &version, err) < 0)
+        return -1;
+    return 0;
+}
+
+static int compare_recipes(const void *a, const void *b)
+{
+    const struct recipe *x = (*(struct job *const *)a)->recipe, *y = (*(struct job *const *)b)->recipe;
+    return x < y ? -1 : x > y;
+}
+
+int place_check(struct build *b, struct error **err)
+{
+    cleanup_free struct job **placed = xcalloc(b->graph.n, sizeof *placed);
+    size_t n = 0;
+    for (size_t i = 0; i < b->graph.n; i++)
+        if (job_of(b->graph.nodes[i])->placed)
+            placed[n++] = job_of(b->graph.nodes[i]);
+    qsort(placed, n, sizeof *placed, compare_recipes);
+    for (size_t i = 1; i < n; i++) {
+        const struct job *one = placed[i - 1], *two = placed[i];
+        if (one->recipe != two->recipe)
+            continue;
+        error_user(err, "%s is wanted for %s and for %s, and both would be %s/kata-static-%s.tar.xz",
+                   one->recipe->name, one->target->name, two->target->name, b->options.output,
+                   one->recipe->outputs.items[0]);
+        return error_hint(err, "build one after the other, with --arch and another -o DIR");
+    }
+    return 0;
+}

@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recipes -> nodes. Each node gets its needs and the identity lines of its key.
+#include "run/internal.h"
+
+#include "pack/pack.h"
+
+#include <errno.h>
+#include <string.h>
+
+char *expand_arch(const char *text, const struct arch *a)
+{
+    struct buf out = {0};
+    for (const char *p = text; *p;) {
+        if (starts_with(p, "{arch}")) {
+            buf_puts(&out, a->name);
+            p += strlen("{arch}");
+        } else {
+            buf_add(&out, p++, 1);
+        }
+    }
+    return buf_take(&out);
+}
+
+static struct job *new_job(struct node *node, const struct recipe *r, const struct arch *target,
+                           const char *label)
+{
+    struct job *job = xcalloc(1, sizeof *job);
+    job->recipe = r;
+    job->target = target;
+    job->label = xstrdup(label);
+    job->events = -1;
+    node->data = job;
+    return job;
+}
+
+void job_free(struct job *job)
+{
+    free(job->label);
+    free(job->roles);
+    variables_free(job->values, job->value_count);
+    source_spec_free(&job->spec);
+    source_pin_free(&job->pin);
+    strlist_free(&job->packages);
+    distribution_free(&job->distribution);
+    free(job->setup);
+    free(job->image_name);
+    buf_free(&job->pending);
+    json_decref(job->result);
+    free(job->progress);
+    free(job->log_path);
+    free(job->summary);
+    free(job);
+}
+
+static void add_role(struct node *node, enum role_kind kind, const char *name, struct node *needed)
+{
+    struct job *job = job_of(node);
+    graph_need(node, needed, true);
+    job->roles = xgrow(job->roles, &job->role_cap, job->role_count + 1, sizeof *job->roles);
+    job->roles[job->role_count++] = (struct role){kind, name, needed};
+}
+
+const struct role *job_role(const struct job *job, enum role_kind kind, const char *name)
+{
+    for (size_t i = 0; i < job->role_count; i++)
+        if (job->roles[i].kind == kind && (!name || !strcmp(job->roles[i].name, name)))
+            return &job->roles[i];
+    return NULL;
+}
+
+// A node of this name, or a new one; a name that is taken by something else (`same` says no) gets a
+// suffix, so that two recipes may call different sources the same.
+static struct node *node_named(struct build *b, enum node_kind kind, const char *name,
+                               bool (*same)(const struct node *, const void *), const void *what,
+                               bool *is_new)
+{
+    cleanup_free char *unique = xstrdup(name);
+    for (unsigned i = 2;; i++) {
+        struct node *node = graph_find(&b->graph, unique);
+        if (!node) {
+            *is_new = true;
+            return graph_add(&b->graph, kind, unique);
+        }
+        if (same(node, what)) {
+            *is_new = false;
+            return node;
+        }
+        free(unique);
+        unique = xasprintf("%s#%u", name, i);
+    }
+}
+
+// ---- sources ----
+
+static bool equal(const char *a, const char *b)
+{
+    return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool equal_lists(const struct strlist *a, const struct strlist *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (strcmp(a->items[i], b->items[i]))
+            return false;
+    return true;
+}
+
+static bool same_source(const struct node *node, const void *what)
+{
+    const struct source_spec *a = &job_of(node)->spec, *s = what;
+    if (a->kind != s->kind || !equal(a->url, s->url) || !equal(a->ref, s->ref) ||
+        !equal(a->sha256, s->sha256) || a->submodules != s->submodules ||
+        !equal_lists(&a->patches, &s->patches) || !a->debian != !s->debian)
+        return false;
+    return !a->debian ||
+           (equal_lists(&a->debian->packages, &s->debian->packages) &&
+            equal(a->debian->file, s->debian->file) && equal(a->debian->source, s->debian->source));
+}
+
+static struct source_options source_options(struct build *b)
+{
+    return (struct source_options){.store = b->store,
+                                   .lock = b->lock,
+                                   .debian = b->options.debian,
+                                   .offline = b->options.offline,
+                                   .locked = b->options.locked};
+}
+
+static int add_source(struct build *b, struct node *user, const struct recipe_source *source,
+                      struct error **err)
+{
+    struct job *job = job_of(user);
+    struct source_options o = source_options(b);
+    struct source_spec spec = {0};
+    if (source_describe(job->recipe, source, b->versions, job->target, &o, &spec, err) < 0)
+        return -1;
+    cleanup_free char *name = xasprintf("source:%s", source->name);
+    bool is_new;
+    struct node *node = node_named(b, NODE_SOURCE, name, same_source, &spec, &is_new);
+    if (is_new) {
+        cleanup_free char *label = xasprintf("source %s", node->name + strlen("source:"));
+        struct job *new = new_job(node, job->recipe, NULL, label);
+        new->spec = spec;
+        if (spec.kind == SOURCE_DEBIAN)
+            buf_printf(&node->identity, "distribution %s %s\n", b->host.id, b->host.codename);
+    } else {
+        source_spec_free(&spec);
+    }
+    add_role(user, ROLE_SOURCE, source->name, node);
+    return 0;
+}
+
+// ---- builders and root file systems ----
+
+static bool same_packages(const struct node *node, const void *what)
+{
+    const struct job *a = job_of(node), *s = what;
+    return a->target == s->target && equal_lists(&a->packages, &s->packages) &&
+           equal(a->setup, s->setup) && equal(a->distribution.id, s->distribution.id) &&
+           equal(a->distribution.codename, s->distribution.codename);
+}
+
+static void describe_packages(struct node *node)
+{
+    const struct job *job = job_of(node);
+    buf_printf(&node->identity, "format %s\ndistribution %s %s\narchitecture %s\n", RUN_FORMAT,
+               job->distribution.id, job->distribution.codename, job->target->name);
+    for (size_t i = 0; i < job->packages.n; i++)
+        buf_printf(&node->identity, "package %s\n", job->packages.items[i]);
+}
+
+// Takes the contents of `wanted`.
+static struct node *add_packages(struct build *b, enum node_kind kind, const char *name,
+                                 struct job *wanted, const struct recipe *r)
+{
+    bool is_new;
+    struct node *node = node_named(b, kind, name, same_packages, wanted, &is_new);
+    if (is_new) {
+        cleanup_free char *label = xstrdup(node->name);
+        *strchr(label, ':') = ' ';
+        struct job *job = new_job(node, r, wanted->target, label);
+        job->packages = wanted->packages;
+        job->distribution = wanted->distribution;
+        job->setup = wanted->setup;
+        describe_packages(node);
+    } else {
+        strlist_free(&wanted->packages);
+        distribution_free(&wanted->distribution);
+        free(wanted->setup);
+    }
+    return node;
+}
+
+static int add_builder(struct build *b, struct node *user, struct error **err)
+{
+    const struct job *job = job_of(user);
+    const struct recipe_builder *builder = job->recipe->builder;
+    const struct arch *host = arch_host();
+    if (!builder)
+        return 0;
+    if (b->options.host_builder)
+        return host_tools_key(builder, job->target, &user->identity, err);
+    struct job wanted = {.target = host};
+    strlist_add_all(&wanted.packages, &builder->packages);
+    if (job->target != host)
+        strlist_add_all(&wanted.packages, &builder->cross[job->target - arch_table]);
+    strlist_sort(&wanted.packages);
+    wanted.distribution =
+        (struct distribution){.id = xstrdup(b->host.id), .codename = xstrdup(b->host.codename)};
+    char digest[DIGEST_HEX_SIZE] = "";
+    if (builder->setup) {
+        wanted.setup = xasprintf("%s/%s", job->recipe->folder, builder->setup);
+        if (digest_file(wanted.setup, digest, NULL, err) < 0)
+            return -1;
+    }
+    cleanup_free char *name = xasprintf("builder:%s", builder->name);
+    struct node *node = add_packages(b, NODE_BUILDER, name, &wanted, job->recipe);
+    if (*digest && !node->identified)
+        buf_printf(&node->identity, "setup %s\n", digest);
+    node->identified = true;
+    add_role(user, ROLE_BUILDER, builder->name, node);
+    return 0;
+}
+
+static int add_rootfs(struct build *b, struct node *user, struct error **err)
+{
+    const struct job *job = job_of(user);
+    const struct recipe_rootfs *rootfs = job->recipe->rootfs;
+    if (!rootfs)
+        return 0;
+    struct job wanted = {.target = job->target};
+    strlist_add_all(&wanted.packages, &rootfs->packages);
+    strlist_sort(&wanted.packages);
+    if (b->options.debian) {
+        wanted.distribution.id = xstrdup(b->host.id);
+        wanted.distribution.codename = xstrdup(b->host.codename);
+    } else {
+        cleanup_free char *path = expand_arch(rootfs->distribution, job->target);
+        cleanup_free char *id = xasprintf("%s.name", path);
+        cleanup_free char *codename = xasprintf("%s.version", path);
+        const char *id_text = versions_text(b->versions, id, err);
+        const char *codename_text = id_text ? versions_text(b->versions, codename, err) : NULL;
+        if (!codename_text) {
+            strlist_free(&wanted.packages);
+            return error_wrap(err, "the distribution of %s", job->label);
+        }
+        wanted.distribution.id = xstrdup(id_text);
+        wanted.distribution.codename = xstrdup(codename_text);
+    }
+    cleanup_free char *name = xasprintf("rootfs:%s:%s", job->recipe->name, job->target->name);
+    struct node *node = add_packages(b, NODE_ROOTFS, name, &wanted, job->recipe);
+    node->identified = true;
+    add_role(user, ROLE_ROOTFS, "rootfs", node);
+    return 0;
+}
+
+// ---- artifacts ----
+
+// The files of a folder by relative path, execute bit and digest; recipe.yaml itself is left out,
+// since what counts of it is named piece by piece (identify_recipe).
+static int identify_folder(const char *title, const char *folder, const char *inner,
+                           struct buf *out, struct error **err)
+{
+    cleanup_free char *path = *inner ? xasprintf("%s/%s", folder, inner) : xstrdup(folder);
+    cleanup_strlist struct strlist names = {0};
+    if (list_directory(path, &names, err) < 0)
+        return -1;
+    for (size_t i = 0; i < names.n; i++) {
+        if (!*inner && !strcmp(names.items[i], "recipe.yaml"))
+            continue;
+        cleanup_free char *relative =
+            *inner ? xasprintf("%s/%s", inner, names.items[i]) : xstrdup(names.items[i]);
+        cleanup_free char *file = xasprintf("%s/%s", folder, relative);
+        struct stat st;
+        if (lstat(file, &st) < 0)
+            return error_errno(err, errno, "reading %s", file);
+        char digest[DIGEST_HEX_SIZE];
+        if (S_ISDIR(st.st_mode)) {
+            if (identify_folder(title, folder, relative, out, err) < 0)
+                return -1;
+            continue;
+        }
+        if (S_ISLNK(st.st_mode)) {
+            char target[4096];
+            ssize_t n = readlink(file, target, sizeof target);
+            if (n < 0)
+                return error_errno(err, errno, "reading %s", file);
+            digest_bytes(target, (size_t)n, digest);
+        } else if (!S_ISREG(st.st_mode)) {
+            return error_user(err, "%s is a special file; a recipe holds files only", file);
+        } else if (digest_file(file, digest, NULL, err) < 0) {
+            return -1;
+        }
+        buf_printf(out, "%s %s %c %s\n", title, relative,
+                   S_ISLNK(st.st_mode) ? 'l' : (st.st_mode & 0100) ? 'x' : '-', digest);
+    }
+    return 0;
+}
+
+// The parts of recipe.yaml that decide what comes out. Where packages come from, what it is called
+// and how it is tried do not.
+static const char *const deciding_keys[] = {"action", "run",    "environment", "outputs",
+                                            "initrd", "image", "shared"};
+
+static int identify_recipe(struct build *b, struct node *node, struct error **err)
+{
+    const struct job *job = job_of(node);
+    const struct recipe *r = job->recipe;
+    struct buf *out = &node->identity;
+    buf_printf(out, "format %s\ncodec %s\ntarget %s\nhost %s\n", RUN_FORMAT, pack_codec_version(),
+               job->target->name, arch_host()->name);
+    for (size_t i = 0; i < ARRAY_LEN(deciding_keys); i++) {
+        const struct yaml *part = yaml_get(r->document->root, deciding_keys[i]);
+        if (!part)
+            continue;
+        cleanup_buf struct buf text = {0};
+        yaml_print(part, &text);
+        char digest[DIGEST_HEX_SIZE];
+        digest_bytes(text.data ? text.data : "", text.len, digest);
+        buf_printf(out, "recipe %s %s\n", deciding_keys[i], digest);
+    }
+    for (size_t i = 0; i < job->role_count; i++)
+        buf_printf(out, "role %s %s\n", job->roles[i].name, job->roles[i].node->name);
+    if (identify_folder("file recipe", r->folder, "", out, err) < 0)
+        return -1;
+    for (size_t i = 0; i < r->shared.n; i++) {
+        cleanup_free char *title = xasprintf("file shared/%s", r->shared.items[i]);
+        cleanup_free char *folder =
+            xasprintf("%s/%s", recipe_set_directory(b->recipes), r->shared.items[i]);
+        if (identify_folder(title, folder, "", out, err) < 0)
+            return -1;
+    }
+    variables_key(job->values, job->value_count, out);
+    return 0;
+}
+
+static struct node *add_artifact(struct build *b, const struct recipe *r, const struct arch *target,
+                                 struct error **err);
+
+// The recipe that fills a need on this architecture, or NULL (an error unless it is optional).
+static const struct recipe *choose(struct build *b, const struct recipe *r,
+                                   const struct recipe_need *need, const struct arch *target,
+                                   struct error **err)
+{
+    for (size_t i = 0; i < need->any.n; i++) {
+        const char *name = need->any.items[i];
+        if (!recipe_exists(b->recipes, name) && (need->optional || i + 1 < need->any.n))
+            continue;
+        const struct recipe *found = recipe_get(b->recipes, name, err);
+        if (!found) {
+            error_wrap(err, "%s:%zu:%zu", r->file, need->line, need->column);
+            return NULL;
+        }
+        if (recipe_supports(found, target))
+            return found;
+    }
+    if (!need->optional) {
+        cleanup_free char *names = strlist_join(&need->any, ", ");
+        error_user(err, "%s:%zu:%zu: %s needs %s, which cannot be built for %s", r->file,
+                   need->line, need->column, r->name, names, target->name);
+    }
+    return NULL;
+}
+
+static int add_needs(struct build *b, struct node *node, struct error **err)
+{
+    const struct job *job = job_of(node);
+    const struct recipe *r = job->recipe;
+    for (size_t i = 0; i < r->need_count; i++) {
+        struct error *why = NULL;
+        const struct recipe *chosen = choose(b, r, &r->needs[i], job->target, &why);
+        if (why) {
+            *err = why;
+            return -1;
+        }
+        if (!chosen)
+            continue;
+        struct node *needed = add_artifact(b, chosen, job->target, err);
+        if (!needed)
+            return -1;
+        add_role(node, ROLE_ARTIFACT, chosen->name, needed);
+    }
+    return 0;
+}
+
+static struct node *add_artifact(struct build *b, const struct recipe *r, const struct arch *target,
+                                 struct error **err)
+{
+    cleanup_free char *name = xasprintf("%s:%s", r->name, target->name);
+    struct node *node = graph_find(&b->graph, name);
+    if (node)
+        return node;
+    node = graph_add(&b->graph, NODE_ARTIFACT, name);
+    struct job *job = new_job(node, r, target, r->name);
+    job->placed = r->release;
+    if (variables_resolve(r, &job->values, err) < 0)
+        return NULL;
+    job->value_count = r->variable_count;
+    for (size_t i = 0; i < r->source_count; i++)
+        if (add_source(b, node, &r->sources[i], err) < 0)
+            return NULL;
+    if (add_builder(b, node, err) < 0 || add_rootfs(b, node, err) < 0 ||
+        add_needs(b, node, err) < 0 || identify_recipe(b, node, err) < 0 ||
+        (actions[r->action].identify && actions[r->action].identify(b, node, err) < 0))
+        return NULL;
+    node->identified = true;
+    return node;
+}
+
+// ---- targets ----
+
+static const struct arch *choose_arch(struct build *b, const struct recipe *r, struct error **err)
+{
+    const struct arch *wanted = b->options.arch, *only = NULL;
+    struct strlist names = {0};
+    for (size_t i = 0; i < arch_count; i++) {
+        if (r->architectures[i]) {
+            only = &arch_table[i];
+            strlist_add(&names, only->name);
+        }
+    }
+    const struct arch *chosen = wanted ? wanted : arch_host();
+    if (!recipe_supports(r, chosen)) {
+        if (!wanted && names.n == 1) {
+            chosen = only;
+        } else {
+            cleanup_free char *all = strlist_join(&names, ", ");
+            error_user(err, "%s cannot be built for %s", r->name, chosen->name);
+            error_hint(err, "it can be built for: %s (--arch ARCH)", all);
+            chosen = NULL;
+        }
+    }
+    strlist_free(&names);
+    return chosen;
+}
+
+static int add_companions(struct build *b, struct node *node, struct error **err)
+{
+    const struct recipe *r = job_of(node)->recipe;
+    for (size_t i = 0; i < r->with.n; i++) {
+        const struct recipe *other = recipe_get(b->recipes, r->with.items[i], err);
+        if (!other)
+            return error_wrap(err, "%s: with", r->file);
+        if (!recipe_supports(other, job_of(node)->target))
+            continue;
+        struct node *along = add_artifact(b, other, job_of(node)->target, err);
+        if (!along)
+            return -1;
+        job_of(along)->placed = true;
+    }
+    return 0;
+}
+
+struct node *build_add_target(struct build *b, const char *name, struct error **err)
+{
+    const struct recipe *r = recipe_get(b->recipes, name, err);
+    const struct arch *target = r ? choose_arch(b, r, err) : NULL;
+    struct node *node = target ? add_artifact(b, r, target, err) : NULL;
+    if (!node || add_companions(b, node, err) < 0)
+        return NULL;
+    job_of(node)->asked = job_of(node)->placed = true;
+    struct node **order = graph_order(&b->graph, err);
+    if (!order)
+        return NULL;
+    free(order);
+    return place_check(b, err) < 0 ? NULL : node;
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Building: recipes and versions.yaml become a graph, the graph is run in parallel, results land in
+// the output directory. This is the room where all others meet; cmd/ only parses words and prints.
+//
+//   plan.c       recipes -> nodes            schedule.c   the parallel run
+//   variables.c  the user's environment      jobserver.c  GNU make's tokens, shared by everything
+//   evaluate.c   keys, records, what to make  view.c       live view, plain lines, JSON events
+//   node_*.c     how each kind of node is made, in a child process of its own
+//   place.c      results -> output directory  boot.c       QEMU
+#ifndef KBUILD_RUN_RUN_H
+#define KBUILD_RUN_RUN_H
+
+#include "cache/store.h"
+#include "graph/graph.h"
+#include "recipe/recipe.h"
+#include "recipe/versions.h"
+#include "sandbox/sandbox.h"
+#include "source/source.h"
+
+enum view_style { VIEW_AUTO, VIEW_PLAIN, VIEW_LIVE, VIEW_JSON };
+
+// Everything that the command line and the environment decide. Strings are borrowed.
+struct build_options {
+    const char *versions;   // path of versions.yaml
+    const char *recipes;    // directory
+    const char *cache;      // directory
+    const char *output;     // directory, "build"
+    const struct arch *arch; // of the target; NULL: the host's, or the only one a target supports
+    unsigned jobs;          // at least 1
+    bool debian;            // sources from the distribution
+    bool offline, locked, keep_going;
+    bool use_cache;         // no: make the targets and the artifacts they need again
+    bool host_builder;      // --builder=host
+    bool quiet;
+    enum view_style view;
+};
+
+struct build;
+
+// Loads versions.yaml and opens recipes, lock and cache.
+struct build *build_open(const struct build_options *o, struct error **err);
+void build_close(struct build *b);
+struct graph *build_graph(struct build *b);
+struct recipe_set *build_recipes(struct build *b);
+const struct versions *build_versions(const struct build *b);
+struct store *build_store(struct build *b);
+const struct build_options *build_options(const struct build *b);
+
+// Adds a target and all it needs to the graph. An unknown target, an architecture that it does not
+// support, a missing required variable, a bad host key document, and a cycle are errors here, before
+// anything is made.
+struct node *build_add_target(struct build *b, const char *name, struct error **err);
+// Finds out what is cached. With `resolve`, branches, tags and archives that the lock does not know
+// are asked of the network (and recorded); without, such nodes stay NODE_UNKNOWN.
+int build_evaluate(struct build *b, bool resolve, struct error **err);
+
+// Makes everything that the targets want, and puts the results in the output directory.
+int build_run(struct build *b, struct error **err);
+// Makes only what needs the network: sources, builders and root file systems of the targets.
+int build_fetch(struct build *b, struct error **err);
+// Opens an interactive shell in the sandbox of a script target, its inputs made first. *status gets
+// the shell's exit status.
+int build_shell(struct build *b, struct node *target, int *status, struct error **err);
+
+// What a person calls the node: "kernel-confidential", "source linux".
+const char *node_label(const struct node *node);
+// Architecture that the node's output is for; NULL for a source.
+const struct arch *node_arch(const struct node *node);
+bool node_is_target(const struct node *node); // asked for by name
+// The key text of the last successful build of this node, or NULL; to be freed.
+char *build_last_key_text(struct build *b, const struct node *node);
+char *build_log_path(const struct build_options *o, const char *label); // to be freed
+
+// ---- boot (boot.c) ----
+struct boot_options {
+    const char *host_key;  // private key (PEM) for a sealed image; NULL: looked for in HKD_PATH
+    const char *image;     // a sealed image instead of the target's; or NULL
+    unsigned timeout;      // seconds for each start, default 60
+    bool verbose;          // show the console
+};
+// Boots what the target's recipe describes under QEMU and checks init's JSON line. For a sealed
+// image: the sealed image itself up to the loader's message, the decrypted parts, and the second
+// stage with the decrypted parts in place. Prints a line per proof through log_note().
+int build_boot(struct build *b, const char *target, const struct boot_options *o,
+               struct error **err);
+
+#endif

@@ -1,0 +1,530 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parallel run: which nodes are wanted, who may start, one child process each.
+//
+// One thread, one loop over poll(): signals (as a signalfd), the children's event pipes, and the
+// jobserver when something waits for a token. A node that ends makes its dependants' keys known;
+// those are looked up again before anything is made, so that equal outputs stop a rebuild.
+#include "run/internal.h"
+
+#include "base/log.h"
+#include "base/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+struct run {
+    struct build *b;
+    enum run_what what;
+    struct node **order; // only what is in the graph, needs first
+    size_t n;
+    size_t running;
+    int signals; // signalfd
+    sigset_t old_mask;
+    bool stopping;         // no new steps
+    struct error *failure; // the first
+};
+
+// ---- what is wanted ----
+
+static bool is_network(const struct node *node)
+{
+    return node->kind != NODE_ARTIFACT;
+}
+
+static bool is_root(const struct run *r, const struct node *node)
+{
+    const struct job *job = job_of(node);
+    switch (r->what) {
+    case RUN_ALL:
+        return job->placed;
+    case RUN_NETWORK:
+        return is_network(node);
+    case RUN_INPUTS:
+        return job->asked;
+    }
+    return false;
+}
+
+// Does this node have to be run itself (and not only looked at)?
+static bool to_make(const struct run *r, const struct node *node)
+{
+    const struct job *job = job_of(node);
+    if (!job->wanted || (r->what == RUN_NETWORK && !is_network(node)) ||
+        (r->what == RUN_INPUTS && job->asked))
+        return false;
+    return node->state == NODE_UNKNOWN || node->state == NODE_STALE ||
+           (node->state == NODE_CACHED && job->absent);
+}
+
+// Needs last to first: what is wanted and not there wants its inputs too.
+static void mark_wanted(struct run *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        job_of(r->order[i])->wanted = is_root(r, r->order[i]);
+    for (size_t i = r->n; i-- > 0;) {
+        const struct node *node = r->order[i];
+        const struct job *job = job_of(node);
+        bool inputs_only = r->what == RUN_INPUTS && job->asked;
+        if (!inputs_only && !to_make(r, node))
+            continue;
+        for (size_t k = 0; k < node->need_count; k++)
+            job_of(node->needs[k].node)->wanted = true;
+    }
+}
+
+// ---- starting ----
+
+static void child(struct run *r, struct node *node, const int events[2], int log, pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+    setpgid(0, 0);
+    sigprocmask(SIG_SETMASK, &r->old_mask, NULL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGPIPE, SIG_IGN); // a parent that is gone ends us by PDEATHSIG
+    close(events[0]);
+    close(r->signals);
+    int null = open("/dev/null", O_RDONLY);
+    dup2(null, STDIN_FILENO);
+    close(null);
+    dup2(log, STDOUT_FILENO);
+    dup2(log, STDERR_FILENO);
+    close(log);
+    make_node_and_exit(r->b, node, events[1]);
+}
+
+static int open_log(struct run *r, struct node *node, struct error **err)
+{
+    struct job *job = job_of(node);
+    free(job->log_path);
+    job->log_path = build_log_path(&r->b->options, job->label);
+    if (make_parent(job->log_path, err) < 0)
+        return -1;
+    int fd = open(job->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return error_errno(err, errno, "creating the log %s", job->log_path);
+    return fd;
+}
+
+static int start(struct run *r, struct node *node, struct error **err)
+{
+    struct job *job = job_of(node);
+    cleanup_close int log = open_log(r, node, err);
+    int events[2];
+    if (log < 0)
+        return -1;
+    if (pipe2(events, O_CLOEXEC) < 0)
+        return error_errno(err, errno, "starting %s", job->label);
+    fflush(NULL);
+    pid_t parent = getpid();
+    job->pid = fork();
+    if (job->pid < 0) {
+        close(events[0]);
+        close(events[1]);
+        return error_errno(err, errno, "starting %s", job->label);
+    }
+    if (job->pid == 0)
+        child(r, node, events, log, parent);
+    setpgid(job->pid, job->pid);
+    close(events[1]);
+    job->events = events[0];
+    job->started_ms = now_ms();
+    node->state = NODE_RUNNING;
+    r->running++;
+    view_started(node);
+    return 0;
+}
+
+// ---- listening ----
+
+static void take_event(struct node *node, const char *line)
+{
+    struct job *job = job_of(node);
+    json_t *event = json_loads(line, 0, NULL);
+    const json_t *part = NULL;
+    if ((part = json_object_get(event, "phase"))) {
+        free(job->progress);
+        job->progress = xstrdup(json_string_value(part) ? json_string_value(part) : "");
+        view_progress(node);
+    } else if ((part = json_object_get(event, "progress"))) {
+        const char *unit = json_string_value(json_object_get(part, "unit"));
+        const char *what = json_string_value(json_object_get(part, "what"));
+        double done = (double)json_integer_value(json_object_get(part, "done"));
+        double total = (double)json_integer_value(json_object_get(part, "total"));
+        bool bytes = unit && !strcmp(unit, "bytes");
+        double scale = bytes ? 1e6 : 1;
+        free(job->progress);
+        job->progress =
+            total > 0 ? xasprintf("%s %.*f/%.*f %s", what ? what : "", bytes, done / scale, bytes,
+                                  total / scale, bytes ? "MB" : unit ? unit : "")
+                      : xasprintf("%s %.*f %s", what ? what : "", bytes, done / scale,
+                                  bytes ? "MB" : unit ? unit : "");
+        view_progress(node);
+    } else if ((part = json_object_get(event, "log"))) {
+        if (json_is_true(json_object_get(event, "warning")))
+            log_warning("%s", json_string_value(part));
+        else
+            log_note("%s", json_string_value(part));
+    } else if (json_object_get(event, "record") || json_object_get(event, "error")) {
+        json_decref(job->result);
+        job->result = json_incref(event);
+    }
+    json_decref(event);
+}
+
+static void read_events(struct node *node)
+{
+    struct job *job = job_of(node);
+    char chunk[16384];
+    ssize_t n = read(job->events, chunk, sizeof chunk);
+    if (n <= 0) {
+        close(steal_fd(&job->events));
+        return;
+    }
+    buf_add(&job->pending, chunk, (size_t)n);
+    char *start_of_line = job->pending.data, *end;
+    while ((end = memchr(start_of_line, '\n',
+                         job->pending.len - (size_t)(start_of_line - job->pending.data)))) {
+        *end = '\0';
+        take_event(node, start_of_line);
+        start_of_line = end + 1;
+    }
+    size_t rest = job->pending.len - (size_t)(start_of_line - job->pending.data);
+    memmove(job->pending.data, start_of_line, rest);
+    job->pending.len = rest;
+}
+
+// ---- ending ----
+
+static void skip_dependants(struct run *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        struct node *node = r->order[i];
+        for (size_t k = 0; k < node->need_count && to_make(r, node); k++) {
+            enum node_state s = node->needs[k].node->state;
+            if (node->needs[k].input && (s == NODE_FAILED || s == NODE_SKIPPED))
+                node->state = NODE_SKIPPED;
+        }
+    }
+}
+
+static void fail(struct run *r, struct node *node, struct error *why)
+{
+    node->state = NODE_FAILED;
+    view_ended(node, why);
+    if (r->failure)
+        error_free(why);
+    else
+        r->failure = why;
+    if (!r->b->options.keep_going)
+        r->stopping = true;
+    skip_dependants(r);
+}
+
+static struct error *error_of_result(const struct node *node, int status)
+{
+    const struct job *job = job_of(node);
+    const json_t *e = json_object_get(job->result, "error");
+    struct error *err = NULL;
+    if (e) {
+        const char *message = json_string_value(json_object_get(e, "message"));
+        const char *hint = json_string_value(json_object_get(e, "hint"));
+        error_set(&err, (enum error_kind)json_integer_value(json_object_get(e, "kind")), "%s",
+                  message ? message : "failed");
+        if (hint)
+            error_hint(&err, "%s", hint);
+        return err;
+    }
+    cleanup_free char *how = process_status_text(status);
+    error_set(&err, ERROR_STEP, "%s ended with %s before it was done", job->label, how);
+    error_hint(&err, "see %s", job->log_path);
+    return err;
+}
+
+static int apply_record(struct run *r, struct node *node, struct error **err)
+{
+    struct job *job = job_of(node);
+    const json_t *record = json_object_get(job->result, "record");
+    if (!outputs_from_record(node, record))
+        return error_set(err, ERROR_STEP, "%s: made nothing", job->label);
+    node->state = NODE_DONE;
+    job->fresh = true;
+    job->absent = false;
+    remember_build(r->b, node);
+    return 0;
+}
+
+// An input was damaged: make it again, then this node.
+static bool retry_damaged(struct run *r, struct node *node)
+{
+    const char *name = json_string_value(json_object_get(job_of(node)->result, "damaged"));
+    struct node *input = name ? graph_find(&r->b->graph, name) : NULL;
+    if (!input || input->state == NODE_RUNNING || job_of(input)->fresh)
+        return false;
+    log_warning("%s in the cache was damaged; it is made again", node_label(input));
+    job_of(input)->absent = true;
+    if (input->state == NODE_DONE)
+        input->state = NODE_CACHED;
+    node->state = NODE_STALE;
+    mark_wanted(r);
+    return true;
+}
+
+static int reevaluate_dependants(struct run *r, struct error **err)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        struct node *node = r->order[i];
+        if (node->state == NODE_UNKNOWN && node->identified && graph_ready(node)) {
+            if (evaluate_node(r->b, node, err) < 0)
+                return -1;
+            if (node->state == NODE_CACHED && !job_of(node)->absent && job_of(node)->wanted)
+                view_ended(node, NULL);
+        }
+    }
+    mark_wanted(r);
+    return 0;
+}
+
+// The key of a dependant may have changed with an input that was made again.
+static void forget_dependants(struct run *r, const struct node *made)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        struct node *node = r->order[i];
+        for (size_t k = 0; k < node->need_count; k++)
+            if (node->needs[k].node == made && node->needs[k].input &&
+                (node->state == NODE_CACHED || node->state == NODE_STALE)) {
+                node->state = NODE_UNKNOWN;
+                forget_dependants(r, node);
+            }
+    }
+}
+
+static int end(struct run *r, struct node *node, int status, struct error **err)
+{
+    struct job *job = job_of(node);
+    while (job->events >= 0)
+        read_events(node);
+    job->took_ms = now_ms() - job->started_ms;
+    job->pid = 0;
+    r->running--;
+    jobserver_give();
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && json_object_get(job->result, "record")) {
+        if (apply_record(r, node, err) < 0)
+            return -1;
+        view_ended(node, NULL);
+        forget_dependants(r, node);
+        return reevaluate_dependants(r, err);
+    }
+    if (!r->stopping && retry_damaged(r, node))
+        return 0;
+    fail(r, node, error_of_result(node, status));
+    return 0;
+}
+
+static int reap(struct run *r, struct error **err)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        struct node *node = r->order[i];
+        int status;
+        if (node->state == NODE_RUNNING && waitpid(job_of(node)->pid, &status, WNOHANG) > 0 &&
+            end(r, node, status, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void stop_all(struct run *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (r->order[i]->state == NODE_RUNNING)
+            kill(-job_of(r->order[i])->pid, SIGTERM);
+    for (size_t i = 0; i < r->n; i++) {
+        struct node *node = r->order[i];
+        if (node->state != NODE_RUNNING)
+            continue;
+        process_stop(job_of(node)->pid, 3000);
+        job_of(node)->pid = 0;
+        node->state = NODE_FAILED;
+        if (job_of(node)->events >= 0)
+            close(steal_fd(&job_of(node)->events));
+        r->running--;
+    }
+}
+
+// ---- the loop ----
+
+static struct node *next_ready(struct run *r)
+{
+    for (size_t i = 0; i < r->n && !r->stopping; i++) {
+        struct node *node = r->order[i];
+        if (!to_make(r, node) || node->state == NODE_UNKNOWN)
+            continue;
+        bool ready = true;
+        for (size_t k = 0; k < node->need_count && ready; k++) {
+            const struct node *need = node->needs[k].node;
+            ready = !node->needs[k].input || need->state == NODE_DONE ||
+                    (need->state == NODE_CACHED && !job_of(need)->absent);
+        }
+        if (ready)
+            return node;
+    }
+    return NULL;
+}
+
+static int start_ready(struct run *r, bool *waiting, struct error **err)
+{
+    struct node *node;
+    *waiting = false;
+    while ((node = next_ready(r))) {
+        if (!jobserver_take()) {
+            // Tokens that a killed make never gave back are made good when nothing runs.
+            if (r->running) {
+                *waiting = true;
+                return 0;
+            }
+            jobserver_give();
+            continue;
+        }
+        if (start(r, node, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int on_signal(struct run *r, struct error **err)
+{
+    struct signalfd_siginfo info;
+    if (read(r->signals, &info, sizeof info) != sizeof info)
+        return 0;
+    if (info.ssi_signo == SIGCHLD)
+        return reap(r, err);
+    return error_set(err, ERROR_INTERRUPT, "interrupted");
+}
+
+static int wait_for_something(struct run *r, bool waiting, struct error **err)
+{
+    struct pollfd *fds = xcalloc(r->running + 2, sizeof *fds);
+    struct node **nodes = xcalloc(r->running + 2, sizeof(struct node *));
+    size_t n = 0;
+    fds[n++] = (struct pollfd){.fd = r->signals, .events = POLLIN};
+    for (size_t i = 0; i < r->n; i++) {
+        struct node *node = r->order[i];
+        if (node->state == NODE_RUNNING && job_of(node)->events >= 0) {
+            nodes[n] = node;
+            fds[n++] = (struct pollfd){.fd = job_of(node)->events, .events = POLLIN};
+        }
+    }
+    if (waiting)
+        fds[n++] = (struct pollfd){.fd = jobserver_wait_fd(), .events = POLLIN};
+    int result = 0;
+    if (poll(fds, n, 100) < 0 && errno != EINTR)
+        result = error_errno(err, errno, "waiting for the running steps");
+    for (size_t i = 1; i < n && !result; i++)
+        if (fds[i].revents && nodes[i])
+            read_events(nodes[i]);
+    if (!result && fds[0].revents)
+        result = on_signal(r, err);
+    free(fds);
+    free(nodes);
+    view_tick();
+    return result;
+}
+
+static int loop(struct run *r, struct error **err)
+{
+    for (;;) {
+        bool waiting;
+        if (start_ready(r, &waiting, err) < 0)
+            return -1;
+        if (!r->running)
+            return 0;
+        if (wait_for_something(r, waiting, err) < 0)
+            return -1;
+        if (r->stopping && r->running)
+            stop_all(r);
+    }
+}
+
+static int place_all(struct run *r, struct error **err)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const struct node *node = r->order[i];
+        if (job_of(node)->placed && (node->state == NODE_CACHED || node->state == NODE_DONE) &&
+            place_outputs(r->b, node, err) < 0)
+            return error_wrap(err, "%s", node_label(node));
+    }
+    return 0;
+}
+
+static void block_signals(struct run *r)
+{
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGHUP);
+    sigaddset(&mask, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &mask, &r->old_mask);
+    r->signals = signalfd(-1, &mask, SFD_CLOEXEC);
+}
+
+static bool anything_to_make(const struct run *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (to_make(r, r->order[i]))
+            return true;
+    return false;
+}
+
+int schedule(struct build *b, enum run_what what, struct error **err)
+{
+    struct run r = {.b = b, .what = what, .n = b->graph.n, .signals = -1};
+    r.order = graph_order(&b->graph, err);
+    if (!r.order)
+        return -1;
+    mark_wanted(&r);
+    int result = 0;
+    view_open(b, r.order, r.n);
+    if (anything_to_make(&r)) {
+        block_signals(&r);
+        result = jobserver_open(b->options.jobs, err);
+        if (!result)
+            result = loop(&r, err);
+        if (result)
+            stop_all(&r);
+        jobserver_close();
+        close(r.signals);
+        sigprocmask(SIG_SETMASK, &r.old_mask, NULL);
+    }
+    if (!result && what == RUN_ALL)
+        result = place_all(&r, err); // also after a failure: what is done is done
+    if (!result && r.failure) {
+        *err = r.failure;
+        r.failure = NULL;
+        result = -1;
+    }
+    error_free(r.failure);
+    if (!result)
+        view_summary(b);
+    view_close();
+    free(r.order);
+    return result;
+}
+
+int build_run(struct build *b, struct error **err)
+{
+    return schedule(b, RUN_ALL, err);
+}
+
+int build_fetch(struct build *b, struct error **err)
+{
+    return schedule(b, RUN_NETWORK, err);
+}

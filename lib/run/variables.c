@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// The variables that a recipe declares, from the user's environment. Files count by their content.
+#include "run/internal.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <string.h>
+
+static int add_file(struct variable_value *value, const char *path, struct error **err)
+{
+    char digest[DIGEST_HEX_SIZE];
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return error_errno(err, errno, "%s: reading %s", value->variable->name, path);
+    if (!S_ISREG(st.st_mode))
+        return error_user(err, "%s: %s is %s, not a file", value->variable->name, path,
+                          S_ISDIR(st.st_mode) ? "a directory" : "a special file");
+    if (digest_file(path, digest, NULL, err) < 0)
+        return error_wrap(err, "%s", value->variable->name);
+    cleanup_free char *absolute = path_absolute(path);
+    strlist_add(&value->files, absolute);
+    strlist_add(&value->digests, digest);
+    return 0;
+}
+
+static int required_error(const struct recipe *r, const struct recipe_variable *v,
+                          struct error **err)
+{
+    error_user(err, "%s: %s", r->name, v->required);
+    return error_hint(err, "set %s, for example: %s=PATH kbuild %s", v->name, v->name, r->name);
+}
+
+static int resolve_directory(const struct recipe *r, struct variable_value *value,
+                             struct error **err)
+{
+    const struct recipe_variable *v = value->variable;
+    if (!is_directory(value->text)) {
+        error_user(err, "%s: %s is not a directory", v->name, value->text);
+        return error_hint(err, "%s names the directory that holds %s", v->name,
+                          v->pattern ? v->pattern : "the files");
+    }
+    struct strlist names = {0};
+    int result = list_directory(value->text, &names, err);
+    for (size_t i = 0; i < names.n && !result; i++) {
+        if (v->pattern && fnmatch(v->pattern, names.items[i], 0))
+            continue;
+        cleanup_free char *path = xasprintf("%s/%s", value->text, names.items[i]);
+        result = add_file(value, path, err);
+    }
+    strlist_free(&names);
+    if (!result && !value->files.n && v->required) {
+        result = error_user(err, "%s: %s (no %s in %s)", r->name, v->required,
+                            v->pattern ? v->pattern : "file", value->text);
+        error_hint(err, "put the files there, or point %s at another directory", v->name);
+    }
+    return result;
+}
+
+static int resolve_files(struct variable_value *value, struct error **err)
+{
+    struct strlist paths = {0};
+    if (value->variable->list)
+        strlist_split(&paths, value->text, ",");
+    else
+        strlist_add(&paths, value->text);
+    int result = 0;
+    for (size_t i = 0; i < paths.n && !result; i++)
+        result = add_file(value, paths.items[i], err);
+    strlist_free(&paths);
+    return result;
+}
+
+static int resolve(const struct recipe *r, struct variable_value *value, struct error **err)
+{
+    const struct recipe_variable *v = value->variable;
+    const char *text = getenv(v->name);
+    if (!text || !*text)
+        text = v->default_ ? v->default_ : "";
+    value->text = xstrdup(text);
+    if (!*text)
+        return v->required ? required_error(r, v, err) : 0;
+    switch (v->type) {
+    case VARIABLE_TEXT:
+        if (strchr(text, '\n'))
+            return error_user(err, "%s: a line break is not allowed in it", v->name);
+        return 0;
+    case VARIABLE_YES_NO:
+        if (strcmp(text, "yes") && strcmp(text, "no"))
+            return error_user(err, "%s is '%s': it must be yes or no", v->name, text);
+        return 0;
+    case VARIABLE_FILE:
+        return resolve_files(value, err);
+    case VARIABLE_DIRECTORY:
+        return resolve_directory(r, value, err);
+    }
+    return 0;
+}
+
+int variables_resolve(const struct recipe *r, struct variable_value **out, struct error **err)
+{
+    struct variable_value *values = xcalloc(r->variable_count, sizeof *values);
+    for (size_t i = 0; i < r->variable_count; i++) {
+        values[i].variable = &r->variables[i];
+        if (resolve(r, &values[i], err) < 0) {
+            variables_free(values, r->variable_count);
+            return -1;
+        }
+    }
+    *out = values;
+    return 0;
+}
+
+// JSON strings keep a value on one line whatever is in it.
+static void add_quoted(struct buf *out, const char *text)
+{
+    json_t *string = json_stringn_nocheck(text, strlen(text));
+    cleanup_free char *quoted = json_dumps(string, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    json_decref(string);
+    buf_puts(out, quoted ? quoted : "\"\"");
+}
+
+void variables_key(const struct variable_value *values, size_t count, struct buf *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct variable_value *value = &values[i];
+        const char *name = value->variable->name;
+        if (value->variable->type == VARIABLE_TEXT || value->variable->type == VARIABLE_YES_NO) {
+            buf_printf(out, "variable %s ", name);
+            add_quoted(out, value->text);
+            buf_puts(out, "\n");
+        }
+        for (size_t f = 0; f < value->files.n; f++)
+            buf_printf(out, "variable %s file %s %s\n", name, path_base(value->files.items[f]),
+                       value->digests.items[f]);
+    }
+}
+
+const struct variable_value *variable_find(const struct job *job, const char *name)
+{
+    for (size_t i = 0; i < job->value_count; i++)
+        if (!strcmp(job->values[i].variable->name, name))
+            return &job->values[i];
+    return NULL;
+}
+
+const char *variable_text(const struct job *job, const char *name)
+{
+    const struct variable_value *value = variable_find(job, name);
+    return value ? value->text : "";
+}
+
+void variables_free(struct variable_value *values, size_t count)
+{
+    for (size_t i = 0; values && i < count; i++) {
+        free(values[i].text);
+        strlist_free(&values[i].files);
+        strlist_free(&values[i].digests);
+    }
+    free(values);
+}
