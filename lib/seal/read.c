@@ -110,7 +110,8 @@ static int check_unprotected(int fd, const char *name, const struct se_image *im
     return check_zero(fd, name, header_end, page_up(header_end), err);
 }
 
-static int check_digests(int fd, const char *name, const struct se_image *image, struct error **err)
+static int check_digests(int fd, const char *name, const struct se_image *image, bool genuine,
+                         struct error **err)
 {
     unsigned char pld[64], ald[64], tld[64];
     if (components_digest(fd, name, image, pld, ald, tld, err) < 0)
@@ -121,25 +122,26 @@ static int check_digests(int fd, const char *name, const struct se_image *image,
         const unsigned char *found, *stated;
         const char *digest, *what;
     } all[] = {
-        {ald, image->ald, "ald", "their addresses in the IPIB"},
-        {tld, image->tld, "tld", "their tweaks in the IPIB"},
-        {pld, image->pld, "pld", "their contents"},
+        {ald, image->ald, "ald", "addresses in the IPIB"},
+        {tld, image->tld, "tld", "tweaks in the IPIB"},
+        {pld, image->pld, "pld", "contents"},
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (memcmp(all[i].found, all[i].stated, 64) != 0) {
             error_user(err,
-                       "%s: the components, 0x%llx to 0x%llx, are not those that were sealed: %s "
-                       "or the header's digest of them (%s) changed",
+                       "%s: the components, 0x%llx to 0x%llx, are not those that were sealed: "
+                       "their %s changed%s%s%s",
                        name, (unsigned long long)first->address,
                        (unsigned long long)(last->address + last->padded), all[i].what,
-                       all[i].digest);
+                       genuine ? "" : ", or the header's digest of them (",
+                       genuine ? "" : all[i].digest, genuine ? "" : ") did");
             return error_hint(err, "the image is damaged: copy or build it again");
         }
     return 0;
 }
 
-int image_read(int fd, const char *name, struct se_image *out, unsigned char **header,
-               struct error **err)
+int image_parse(int fd, const char *name, struct se_image *out, unsigned char **header,
+                struct error **err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
@@ -148,23 +150,35 @@ int image_read(int fd, const char *name, struct se_image *out, unsigned char **h
         return error_user(err, "reading %s: it is not a file", name);
     uint64_t size = (uint64_t)st.st_size;
     struct se_image image = {.kernel = -1, .parameters = -1, .initrd = -1, .stage3b = -1};
-    cleanup_free unsigned char *bytes = NULL;
     if (locate(fd, name, size, &image, err) < 0 ||
-        header_read(fd, name, size, &image, &bytes, err) < 0 ||
-        ipib_read(fd, name, size, &image, err) < 0 ||
-        check_unprotected(fd, name, &image, err) < 0 || check_digests(fd, name, &image, err) < 0) {
+        header_read(fd, name, size, &image, header, err) < 0 ||
+        ipib_read(fd, name, size, &image, err) < 0) {
         se_image_free(&image);
         return -1;
     }
     *out = image;
-    if (header)
-        *header = steal(bytes);
     return 0;
+}
+
+int image_check(int fd, const char *name, const struct se_image *image, bool genuine,
+                struct error **err)
+{
+    if (check_unprotected(fd, name, image, err) < 0)
+        return -1;
+    return check_digests(fd, name, image, genuine, err);
 }
 
 int se_read(int fd, const char *name, struct se_image *out, struct error **err)
 {
-    return image_read(fd, name, out, NULL, err);
+    struct se_image image;
+    if (image_parse(fd, name, &image, NULL, err) < 0)
+        return -1;
+    if (image_check(fd, name, &image, false, err) < 0) {
+        se_image_free(&image);
+        return -1;
+    }
+    *out = image;
+    return 0;
 }
 
 void se_image_free(struct se_image *image)

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Between the inspector and the unsealer.
+// Between the inspector and the unsealer: se_read() in two steps.
 #ifndef KBUILD_SEAL_READ_H
 #define KBUILD_SEAL_READ_H
 
 #include "seal/format.h"
 
-// se_read(), and the header's bytes (image->header_size, to be freed) if `header` is not NULL.
-int image_read(int fd, const char *name, struct se_image *out, unsigned char **header,
-               struct error **err);
+// Header and IPIB, checked as far as they say something about each other and about the file. If
+// `header` is not NULL it gets the header's bytes (image->header_size of them, to be freed), also
+// on failure.
+int image_parse(int fd, const char *name, struct se_image *out, unsigned char **header,
+                struct error **err);
+// Everything else in the file: what no digest covers, then the digests. `genuine`: the header's tag
+// was checked, so a digest that does not fit means that the components changed.
+int image_check(int fd, const char *name, const struct se_image *image, bool genuine,
+                struct error **err);
 
 #endif

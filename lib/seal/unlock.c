@@ -130,10 +130,11 @@ int unlock(const char *path, EVP_PKEY *host_key, struct unlocked *out, struct er
     cleanup_free unsigned char *header = NULL;
     unsigned char header_key[32], area[AREA_SIZE];
     int result = -1;
-    if (image_read(u.fd, path, &u.image, &header, err) == 0 &&
+    // The header's tag comes before the digests, so that a change is blamed on the right one.
+    if (image_parse(u.fd, path, &u.image, &header, err) == 0 &&
         open_slot(&u.image, host_key, path, header_key, err) == 0 &&
         open_area(&u.image, header, path, header_key, area, err) == 0 &&
-        take_area(&u, area, err) == 0)
+        take_area(&u, area, err) == 0 && image_check(u.fd, path, &u.image, true, err) == 0)
         result = identify(&u, err);
     OPENSSL_cleanse(header_key, sizeof header_key);
     OPENSSL_cleanse(area, sizeof area);
