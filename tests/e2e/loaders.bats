@@ -128,6 +128,14 @@ is_refused() {
   is_refused "Invalid kernel" 4511
 }
 
+# Nothing of it is moved: what lies at 0x10000, and is started, is still the first stage.
+@test "a kernel of exactly 64 KiB is not refused" {
+  head -c 65536 "$TOOLS/kernel.bin" >kernel
+  unsealed kernel
+  emulate image
+  is_refused "Secure unpack facility is not available" 4607
+}
+
 @test "the longest command line that the kernel allows is taken, one byte more is refused" {
   head -c 4095 /dev/zero | tr '\0' x >cmdline
   unsealed "$TOOLS/kernel.bin" cmdline initrd
@@ -164,6 +172,14 @@ is_refused() {
   PSW=10410 unsealed "$TOOLS/kernel.bin" cmdline
   emulate image
   is_refused "" 10412
+}
+
+# A disabled wait shows 31 bits; with more, loading it would be the next program check, for ever.
+@test "a program check above 2 GiB stops too" {
+  PSW=180012000 unsealed "$TOOLS/kernel.bin" cmdline
+  emulate image
+  [ "$(cat console)" = "" ]
+  grep -qx '1200[02468]' stop
 }
 
 # hypervised CODE8 [CODE10]: runs stage3a on a machine whose DIAGNOSE 0x308 answers so.

@@ -128,7 +128,7 @@ static void attach(const char *path)
     for (int tries = 0; connect(debugger, (struct sockaddr *)&to, sizeof(to)) != 0; tries++) {
         if (tries == 500)
             fail("%s: %s", path, strerror(errno));
-        nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }
     // QEMU gives single registers only to those who have asked what registers there are.
     ask("qXfer:features:read:target.xml:0,fff");

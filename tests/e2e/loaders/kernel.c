@@ -33,7 +33,8 @@ static int console_was_switched_off(void)
 static void check_body(void)
 {
     const unsigned char *tail = (const unsigned char *)body_end;
-    for (size_t i = 0; body + i < body_end; i++) {
+    const size_t words = ((uintptr_t)body_end - (uintptr_t)body) / sizeof(body[0]);
+    for (size_t i = 0; i < words; i++) {
         if (body[i] != i * 4) {
             console_line_hex("body: wrong at ", i * 4);
             return;
