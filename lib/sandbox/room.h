@@ -35,6 +35,9 @@ char *bwrap_check(struct error **err);
 // say; to be freed. `proc` is the directory of the switches ("/proc/sys").
 char *namespace_advice(const char *proc, const char *message);
 
+// distribution.c: from an os-release(5) file.
+int distribution_read(const char *path, struct distribution *out, struct error **err);
+
 // ---- root file systems ----
 // A package as a .deb says it, and what its files are.
 struct deb_file {
@@ -55,14 +58,27 @@ int deb_read(const char *path, struct deb_package *out, struct deb_files *files,
 void deb_package_free(struct deb_package *p);
 void deb_files_free(struct deb_files *f);
 
-// apt.c: what this host's apt is told about reaching mirrors, as lines for an apt.conf.
-int apt_transport_options(struct buf *out, struct error **err);
+// "<root>/<path>" for a clean path, to be freed; NULL if a folder above it is a link or no folder,
+// so that nothing is ever changed outside of root.
+char *path_below(const char *root, const char *path);
 
-// fixup.c: what maintainer scripts would have done, as far as tools need it, and nothing that
-// differs between two machines. Works on the extracted tree at `root`.
-int rootfs_clean(const char *root, bool builder, struct error **err);
+// usr.c: /bin, /sbin and /lib* become links into /usr. Packages of releases where the package
+// manager itself is to do that step still carry both places.
 int rootfs_merge_usr(const char *root, struct error **err);
+// "bin/sh" -> "usr/bin/sh", to be freed: where the merge puts a path.
+char *merged_path(const char *path);
+
+// clean.c: takes away what differs between two machines or two runs, and what no step needs.
+int rootfs_clean(const char *root, bool builder, struct error **err);
+// Everything belongs to who runs this; no setuid or setgid bits; directories can be entered.
+int rootfs_own(const char *root, struct error **err);
+
+// complete.c: what maintainer scripts would have done, as far as programs need it.
 int rootfs_complete(const char *root, struct error **err);
+// The mount points of a step.
 int rootfs_mount_points(const char *root, struct error **err);
+
+// root_tar.c: the tree as a tar stream with the owners, modes and times that `files` say.
+int rootfs_write_tar(const char *root, struct deb_files *files, int fd, struct error **err);
 
 #endif

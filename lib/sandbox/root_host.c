@@ -19,7 +19,7 @@ const struct etc_file etc_files[] = {
     {"/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"
                     "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"},
     {"/etc/group", "root:x:0:\nnogroup:x:65534:\n"},
-    {"/etc/hosts", "127.0.0.1 localhost kbuild\n::1 localhost\n"},
+    {"/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"},
     {"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"
                            "services: files\nprotocols: files\n"},
 };

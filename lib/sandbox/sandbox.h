@@ -48,31 +48,35 @@ struct distribution {
 int distribution_host(struct distribution *out, struct error **err);
 void distribution_free(struct distribution *d);
 
-// Writes deb822 sources for the suites of `codename` that apt on this host is configured with (no
-// third-party repositories), with deb-src if `sources`. REPO_URL and REPO_COMPONENTS (upstream's
-// variables) win over them, and are needed for another distribution. Text appended to `out`.
-int package_sources(const struct distribution *d, bool sources, struct buf *out,
-                    struct error **err);
-
+// Where the packages come from is what apt_sources() of source/apt.h says for the distribution.
 struct rootfs_spec {
     const struct distribution *distribution;
     const struct arch *arch;
-    const struct strlist *packages;
-    const char *setup;       // script, run inside the new root file system (native only), or NULL
+    const struct strlist *packages; // "name", or "name:arch" with Debian's architecture names
+    const char *setup; // script, run with sh as root of the new root file system (host's
+                       // architecture only), or NULL
 };
 // Unpacks the packages and what they depend on into the empty folder `destination`, without running
-// anything of theirs (mmdebstrap's extract variant): for builders and, as the content of an
-// initrd, for any architecture. Adds the mount points of a step (/src /deps /recipe /shared /inputs
-// /build /out) if `builder`. *packages gets a JSON array of {name, version, architecture}, sorted.
+// anything of theirs (mmdebstrap's extract variant), for any architecture. What their scripts would
+// have done is done as far as programs need it: merged /usr, /bin/sh, awk, cc, users, CA bundle.
+// A builder also gets the distribution's essential packages, loses its documentation, and has the
+// mount points of a step (/src /deps /recipe /shared /inputs /build /out). Everything belongs to who
+// runs this, so that the tree is the same for root and for an ordinary user. *packages gets a JSON
+// array of {name, version, architecture}, sorted.
 int rootfs_unpack(const struct rootfs_spec *spec, const char *destination, bool builder,
                   json_t **packages, struct error **err);
-// The same as one deterministic tar stream written to fd, with the owners and modes of the packages
-// (for initrds, where ownership counts).
+// The same, without a builder's extras, as one deterministic tar stream written to fd, with the
+// owners, modes and times of the packages, read from their headers: the bytes are the same whoever
+// runs this. /dev is empty in it. `temporary` is an empty folder for the tree; the caller removes it.
 int rootfs_tar(const struct rootfs_spec *spec, const char *temporary, int fd, json_t **packages,
                struct error **err);
 
+// PATH of a step.
+#define SANDBOX_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 // For --builder=host: appends a line per tool, "tool <name> <sha256 of the program> <first line of
-// --version>"; a missing one is an error that names the package list to install.
+// --version>". Tools of the compiler and binutils are looked for as <triplet>-<name> too when the
+// target is not this host. Missing ones are an error that names the packages to install.
 int host_tools_key(const struct recipe_builder *b, const struct arch *target, struct buf *out,
                    struct error **err);
 

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes an extracted root file system the same on every machine and for every user.
+#include "sandbox/room.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <string.h>
+#include <sys/stat.h>
+
+// Left by apt, dpkg and mmdebstrap, or a copy of the host's own.
+static const char *const traces[] = {
+    "var/lib/apt",       "var/lib/dpkg", "var/cache/apt", "var/cache/debconf", "var/cache/ldconfig",
+    "var/log/apt",       "etc/hostname", "etc/fstab",     "etc/resolv.conf",   "etc/machine-id",
+    "etc/apt/sources.list", "etc/apt/apt.conf.d/99mmdebstrap", "etc/apt/apt.conf.d/00mmdebstrap",
+    "etc/passwd-",       "etc/group-",   "etc/shadow-",   "etc/gshadow-",      "var/log/alternatives.log",
+    "var/log/dpkg.log",  "var/log/bootstrap.log",
+};
+// Emptied: their content is the kernel's, the host's, or a run's.
+static const char *const emptied[] = {"dev", "proc", "sys", "run", "tmp", "etc/apt/sources.list.d"};
+
+// What a builder is better without: thousands of files that no compiler reads. The licences stay.
+static const char *const documentation[] = {
+    "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "usr/share/gtk-doc",
+    "usr/share/bug", "usr/share/doc-base",
+};
+
+char *path_below(const char *root, const char *path)
+{
+    for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+        cleanup_free char *folder = xasprintf("%s/%.*s", root, (int)(slash - path), path);
+        struct stat st;
+        if (lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode))
+            return NULL;
+    }
+    return xasprintf("%s/%s", root, path);
+}
+
+static int remove_below(const char *root, const char *path, struct error **err)
+{
+    cleanup_free char *full = path_below(root, path);
+    return full ? remove_tree(full, err) : 0;
+}
+
+static int empty_folder(const char *root, const char *path, struct error **err)
+{
+    cleanup_free char *full = path_below(root, path);
+    struct strlist names = {0};
+    struct stat st;
+    if (!full || lstat(full, &st) < 0 || !S_ISDIR(st.st_mode))
+        return 0;
+    int result = list_directory(full, &names, err);
+    for (size_t i = 0; !result && i < names.n; i++)
+        result = remove_below(full, names.items[i], err);
+    strlist_free(&names);
+    return result;
+}
+
+// Leaves only files that are called "copyright", and links.
+static int keep_licences(const char *root, struct error **err)
+{
+    cleanup_free char *doc = path_below(root, "usr/share/doc");
+    if (!doc || !is_directory(doc))
+        return 0;
+    char *paths[] = {doc, NULL};
+    FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    if (!walk)
+        return error_errno(err, errno, "reading %s", doc);
+    int result = 0;
+    for (FTSENT *e; !result && (e = fts_read(walk));) {
+        if (e->fts_info == FTS_F && strcmp(e->fts_name, "copyright") != 0 &&
+            unlink(e->fts_path) < 0)
+            result = error_errno(err, errno, "removing %s", e->fts_path);
+        else if (e->fts_info == FTS_DP && e->fts_level > 0 && rmdir(e->fts_path) < 0 &&
+                 errno != ENOTEMPTY && errno != EEXIST)
+            result = error_errno(err, errno, "removing %s", e->fts_path);
+        else if (e->fts_info == FTS_ERR || e->fts_info == FTS_DNR)
+            result = error_errno(err, e->fts_errno, "reading %s", e->fts_path);
+    }
+    fts_close(walk);
+    return result;
+}
+
+int rootfs_clean(const char *root, bool builder, struct error **err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(traces); i++)
+        if (remove_below(root, traces[i], err) < 0)
+            return -1;
+    for (size_t i = 0; i < ARRAY_LEN(emptied); i++)
+        if (empty_folder(root, emptied[i], err) < 0)
+            return -1;
+    // mmdebstrap makes these folders whether apt is among the packages or not.
+    cleanup_free char *apt = xasprintf("%s/usr/bin/apt-get", root);
+    if (!path_exists(apt) && remove_below(root, "etc/apt", err) < 0)
+        return -1;
+    for (size_t i = 0; builder && i < ARRAY_LEN(documentation); i++)
+        if (remove_below(root, documentation[i], err) < 0)
+            return -1;
+    return builder ? keep_licences(root, err) : 0;
+}
+
+static int own_entry(const FTSENT *e, struct error **err)
+{
+    const struct stat *st = e->fts_statp;
+    if (geteuid() == 0 && (st->st_uid || st->st_gid) && lchown(e->fts_accpath, 0, 0) < 0)
+        return error_errno(err, errno, "changing the owner of %s", e->fts_path);
+    if (e->fts_info == FTS_SL || e->fts_info == FTS_SLNONE)
+        return 0;
+    // Directories: open to all, or another user could not use the tree. Files: by the execute bit.
+    mode_t mode = e->fts_info == FTS_D || (st->st_mode & 0111) ? 0755 : 0644;
+    if ((st->st_mode & 07777) != mode && chmod(e->fts_accpath, mode) < 0)
+        return error_errno(err, errno, "changing the mode of %s", e->fts_path);
+    return 0;
+}
+
+int rootfs_own(const char *root, struct error **err)
+{
+    cleanup_free char *top = xstrdup(root);
+    char *paths[] = {top, NULL};
+    FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    if (!walk)
+        return error_errno(err, errno, "reading %s", root);
+    int result = 0;
+    for (FTSENT *e; !result && (e = fts_read(walk));) {
+        if (e->fts_info == FTS_D || e->fts_info == FTS_F || e->fts_info == FTS_SL ||
+            e->fts_info == FTS_SLNONE)
+            result = own_entry(e, err);
+        else if (e->fts_info == FTS_ERR || e->fts_info == FTS_DNR || e->fts_info == FTS_NS)
+            result = error_errno(err, e->fts_errno, "reading %s", e->fts_path);
+        else if (e->fts_info == FTS_DEFAULT) // a device node, socket or pipe
+            result = error_user(err, "%s is neither a file, a folder nor a link", e->fts_path);
+    }
+    fts_close(walk);
+    return result;
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads .deb files (deb(5)): an ar archive of debian-binary, control.tar* and data.tar*. The second
+// holds the control file, the third the content; both are read in one pass, without unpacking.
+#include "sandbox/room.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <string.h>
+
+#define CONTROL_MAX ((size_t)1 << 20)
+
+// The inner tar's reader: its bytes are the data of the outer archive's current member.
+static la_ssize_t next_block(struct archive *inner, void *outer, const void **block)
+{
+    size_t length = 0;
+    la_int64_t offset;
+    int r = archive_read_data_block(outer, block, &length, &offset);
+    if (r == ARCHIVE_EOF)
+        return 0;
+    if (r != ARCHIVE_OK) {
+        archive_set_error(inner, archive_errno(outer), "%s", archive_error_string(outer));
+        return -1;
+    }
+    return (la_ssize_t)length;
+}
+
+static int failed(struct archive *a, const char *path, struct error **err)
+{
+    const char *why = archive_error_string(a);
+    return error_user(err, "reading %s: %s", path, why ? why : "it is damaged");
+}
+
+static void add_file(struct deb_files *files, struct archive_entry *e)
+{
+    const char *name = archive_entry_pathname(e);
+    while (name && (starts_with(name, "./") || *name == '/'))
+        name += *name == '/' ? 1 : 2;
+    if (!name || !strcmp(name, "."))
+        name = "";
+    files->items = xgrow(files->items, &files->cap, files->n + 1, sizeof *files->items);
+    struct deb_file *f = &files->items[files->n++];
+    *f = (struct deb_file){
+        .path = xstrdup(name),
+        .mode = archive_entry_mode(e),
+        .uid = archive_entry_uid(e),
+        .gid = archive_entry_gid(e),
+        .mtime = archive_entry_mtime(e),
+    };
+    size_t length = strlen(f->path);
+    while (length && f->path[length - 1] == '/')
+        f->path[--length] = '\0';
+}
+
+// The value of a field of the control file (deb822(5): "Name: value"), to be freed; NULL if absent.
+static char *control_field(const char *control, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *line = control; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncasecmp(line, name, length) != 0 || line[length] != ':')
+            continue;
+        const char *value = line + length + 1;
+        value += strspn(value, " \t");
+        return xstrndup(value, strcspn(value, "\r\n"));
+    }
+    return NULL;
+}
+
+static int read_control(struct archive *inner, const char *path, struct deb_package *out,
+                        struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    const void *block;
+    size_t length;
+    la_int64_t offset;
+    int r;
+    while ((r = archive_read_data_block(inner, &block, &length, &offset)) == ARCHIVE_OK) {
+        if (text.len + length > CONTROL_MAX)
+            return error_user(err, "reading %s: its control file is over 1 MiB", path);
+        buf_add(&text, block, length);
+    }
+    if (r != ARCHIVE_EOF)
+        return failed(inner, path, err);
+    out->name = control_field(text.data ? text.data : "", "Package");
+    out->version = control_field(text.data ? text.data : "", "Version");
+    out->architecture = control_field(text.data ? text.data : "", "Architecture");
+    if (!out->name || !out->version || !out->architecture)
+        return error_user(err, "reading %s: its control file names no package", path);
+    return 0;
+}
+
+// Goes through the tar that is the outer archive's current member.
+static int read_tar(struct archive *outer, const char *path, struct deb_package *control,
+                    struct deb_files *files, struct error **err)
+{
+    struct archive *inner = archive_read_new();
+    archive_read_support_filter_all(inner);
+    archive_read_support_format_tar(inner);
+    int result = 0, r;
+    if (archive_read_open2(inner, outer, NULL, next_block, NULL, NULL) != ARCHIVE_OK)
+        result = failed(inner, path, err);
+    struct archive_entry *e;
+    while (!result && (r = archive_read_next_header(inner, &e)) != ARCHIVE_EOF) {
+        if (r != ARCHIVE_OK) {
+            result = failed(inner, path, err);
+            break;
+        }
+        const char *name = archive_entry_pathname(e);
+        if (files)
+            add_file(files, e);
+        else if (name && (!strcmp(name, "./control") || !strcmp(name, "control")) &&
+                 !control->name)
+            result = read_control(inner, path, control, err);
+    }
+    archive_read_free(inner);
+    return result;
+}
+
+int deb_read(const char *path, struct deb_package *out, struct deb_files *files,
+             struct error **err)
+{
+    *out = (struct deb_package){0};
+    struct archive *outer = archive_read_new();
+    archive_read_support_format_ar(outer);
+    int result = 0, r;
+    bool content = false;
+    if (archive_read_open_filename(outer, path, 1 << 16) != ARCHIVE_OK)
+        result = failed(outer, path, err);
+    struct archive_entry *e;
+    while (!result && (r = archive_read_next_header(outer, &e)) != ARCHIVE_EOF) {
+        const char *name = r == ARCHIVE_OK ? archive_entry_pathname(e) : NULL;
+        if (!name) {
+            result = failed(outer, path, err);
+        } else if (starts_with(name, "control.tar")) {
+            result = read_tar(outer, path, out, NULL, err);
+        } else if (starts_with(name, "data.tar")) {
+            content = true;
+            if (!files)
+                break;
+            result = read_tar(outer, path, NULL, files, err);
+        }
+    }
+    archive_read_free(outer);
+    if (!result && (!out->name || !content))
+        result = error_user(err, "%s is not a Debian package", path);
+    if (result)
+        deb_package_free(out);
+    return result;
+}
+
+void deb_package_free(struct deb_package *p)
+{
+    free(p->name);
+    free(p->version);
+    free(p->architecture);
+    *p = (struct deb_package){0};
+}
+
+void deb_files_free(struct deb_files *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        free(f->items[i].path);
+    free(f->items);
+    *f = (struct deb_files){0};
+}

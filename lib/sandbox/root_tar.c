@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// A root file system as a tar stream. Content comes from the tree; owners, modes and times from the
+// packages' own headers, so that they are right although an ordinary user may have unpacked them.
+#include "sandbox/room.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct hard_link {
+    dev_t device;
+    ino_t inode;
+    char *path;
+};
+
+struct root_tar {
+    const char *root;
+    const struct deb_files *files; // sorted by path, one each
+    struct archive *archive;
+    int64_t newest;                // time of what no package brought
+    struct hard_link *links;
+    size_t link_count, link_cap;
+};
+
+static int compare_files(const void *a, const void *b)
+{
+    return strcmp(((const struct deb_file *)a)->path, ((const struct deb_file *)b)->path);
+}
+
+// Puts the paths where the merge of /usr put the files, sorts, and makes one of several for the same
+// path: packages share folders, and the newest time is taken.
+static void index_files(struct deb_files *files)
+{
+    for (size_t i = 0; i < files->n; i++) {
+        struct deb_file *f = &files->items[i];
+        // A release that is merged already has the link /bin itself in a package.
+        char *path = S_ISLNK(f->mode) && !strchr(f->path, '/') ? xstrdup(f->path)
+                                                               : merged_path(f->path);
+        free(f->path);
+        f->path = path;
+    }
+    if (files->n)
+        qsort(files->items, files->n, sizeof *files->items, compare_files);
+    size_t kept = 0;
+    for (size_t i = 0; i < files->n; i++) {
+        struct deb_file *f = &files->items[i], *last = kept ? &files->items[kept - 1] : NULL;
+        if (!last || strcmp(last->path, f->path) != 0) {
+            files->items[kept++] = *f;
+            continue;
+        }
+        // qsort keeps no order: what is taken may depend on the values only.
+        if (f->mtime > last->mtime)
+            last->mtime = f->mtime;
+        if (f->mode > last->mode)
+            last->mode = f->mode;
+        if (f->uid > last->uid)
+            last->uid = f->uid;
+        if (f->gid > last->gid)
+            last->gid = f->gid;
+        free(f->path);
+    }
+    files->n = kept;
+}
+
+static int failed(struct root_tar *t, const char *path, struct error **err)
+{
+    const char *why = archive_error_string(t->archive);
+    return error_errno(err, archive_errno(t->archive), "writing %s to the archive (%s)", path,
+                       why ? why : "unknown");
+}
+
+// The path that this file was written under before, or NULL.
+static const char *seen_before(struct root_tar *t, const struct stat *st, const char *path)
+{
+    for (size_t i = 0; i < t->link_count; i++)
+        if (t->links[i].device == st->st_dev && t->links[i].inode == st->st_ino)
+            return t->links[i].path;
+    t->links = xgrow(t->links, &t->link_cap, t->link_count + 1, sizeof *t->links);
+    t->links[t->link_count++] = (struct hard_link){st->st_dev, st->st_ino, xstrdup(path)};
+    return NULL;
+}
+
+static void describe(struct root_tar *t, struct archive_entry *e, const char *path,
+                     const struct stat *st)
+{
+    struct deb_file wanted = {.path = (char *)path}, *found = NULL;
+    if (t->files->n)
+        found = bsearch(&wanted, t->files->items, t->files->n, sizeof wanted, compare_files);
+    if (found && (found->mode & S_IFMT) != (st->st_mode & S_IFMT))
+        found = NULL;
+    unsigned mode = S_ISDIR(st->st_mode) || (st->st_mode & 0111) ? 0755 : 0644;
+    cleanup_free char *name = xasprintf(*path ? "./%s" : ".%s/", path);
+    archive_entry_set_pathname(e, name);
+    archive_entry_set_mode(e, (st->st_mode & S_IFMT) | (found ? found->mode & 07777
+                                                        : S_ISLNK(st->st_mode) ? 0777 : mode));
+    archive_entry_set_uid(e, found ? found->uid : 0);
+    archive_entry_set_gid(e, found ? found->gid : 0);
+    archive_entry_set_mtime(e, found ? found->mtime : t->newest, 0);
+}
+
+static int write_content(struct root_tar *t, const char *full, uint64_t size, struct error **err)
+{
+    cleanup_close int fd = open(full, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return error_errno(err, errno, "reading %s", full);
+    char chunk[65536];
+    uint64_t done = 0;
+    for (ssize_t n; (n = read(fd, chunk, sizeof chunk)) != 0;) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_errno(err, errno, "reading %s", full);
+        if (archive_write_data(t->archive, chunk, (size_t)n) < 0)
+            return failed(t, full, err);
+        done += (uint64_t)n;
+    }
+    return done == size ? 0 : error_user(err, "%s changed while it was read", full);
+}
+
+static int write_entry(struct root_tar *t, const char *path, const char *full,
+                       const struct stat *st, struct error **err)
+{
+    struct archive_entry *e = archive_entry_new();
+    describe(t, e, path, st);
+    const char *first = NULL;
+    int result = 0;
+    if (S_ISLNK(st->st_mode)) {
+        char target[4096];
+        ssize_t n = readlink(full, target, sizeof target - 1);
+        if (n < 0)
+            result = error_errno(err, errno, "reading the link %s", full);
+        target[n > 0 ? n : 0] = '\0';
+        archive_entry_set_symlink(e, target);
+    } else if (S_ISREG(st->st_mode)) {
+        first = st->st_nlink > 1 ? seen_before(t, st, path) : NULL;
+        cleanup_free char *link = first ? xasprintf("./%s", first) : NULL;
+        if (link)
+            archive_entry_set_hardlink(e, link);
+        archive_entry_set_size(e, first ? 0 : st->st_size);
+    }
+    if (!result && archive_write_header(t->archive, e) != ARCHIVE_OK)
+        result = failed(t, full, err);
+    if (!result && S_ISREG(st->st_mode) && !first)
+        result = write_content(t, full, (uint64_t)st->st_size, err);
+    archive_entry_free(e);
+    return result;
+}
+
+// Depth first, names in the order of their bytes.
+static int write_tree(struct root_tar *t, const char *path, struct error **err)
+{
+    cleanup_free char *full = xasprintf("%s/%s", t->root, path);
+    struct stat st;
+    if (lstat(full, &st) < 0)
+        return error_errno(err, errno, "looking at %s", full);
+    if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+        return error_user(err, "%s is neither a file, a folder nor a link", full);
+    if (write_entry(t, path, full, &st, err) < 0)
+        return -1;
+    if (!S_ISDIR(st.st_mode))
+        return 0;
+    struct strlist names = {0};
+    int result = list_directory(full, &names, err);
+    for (size_t i = 0; !result && i < names.n; i++) {
+        cleanup_free char *child = *path ? xasprintf("%s/%s", path, names.items[i])
+                                         : xstrdup(names.items[i]);
+        result = write_tree(t, child, err);
+    }
+    strlist_free(&names);
+    return result;
+}
+
+int rootfs_write_tar(const char *root, struct deb_files *files, int fd, struct error **err)
+{
+    index_files(files);
+    struct root_tar t = {.root = root, .files = files, .archive = archive_write_new()};
+    for (size_t i = 0; i < files->n; i++)
+        if (files->items[i].mtime > t.newest)
+            t.newest = files->items[i].mtime;
+    // GNU's format keeps names as the bytes that they are; pax would convert them by the user's locale.
+    archive_write_set_format_gnutar(t.archive);
+    int result = 0;
+    if (archive_write_open_fd(t.archive, fd) != ARCHIVE_OK)
+        result = failed(&t, root, err);
+    if (!result)
+        result = write_tree(&t, "", err);
+    if (!result && archive_write_close(t.archive) != ARCHIVE_OK)
+        result = failed(&t, root, err);
+    archive_write_free(t.archive);
+    for (size_t i = 0; i < t.link_count; i++)
+        free(t.links[i].path);
+    free(t.links);
+    return result;
+}
