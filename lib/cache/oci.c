@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// Manifest, config, and the layout on disk. The layer is made by oci_layer.c.
+#include "cache/oci.h"
+#include "cache/internal.h"
+#include "cache/oci_layer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+
+#define MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
+#define CONFIG_TYPE "application/vnd.oci.image.config.v1+json"
+#define LAYER_TYPE "application/vnd.oci.image.layer.v1.tar"
+#define REF_NAME "org.opencontainers.image.ref.name"
+#define TREE_ANNOTATION "kbuild.tree" // marks our manifests, and names the tree
+#define EPOCH "1970-01-01T00:00:00Z"
+
+enum { JSON_LIMIT = 1 << 20 };
+
+static json_t *descriptor(const char *type, const char *digest, uint64_t size)
+{
+    cleanup_free char *name = xasprintf("sha256:%s", digest);
+    return json_pack("{s:s, s:s, s:I}", "mediaType", type, "digest", name, "size",
+                     (json_int_t)size);
+}
+
+// Takes the reference. Sorted keys, so that equal values are equal blobs.
+static int put_json(struct store *s, json_t *value, char digest[static DIGEST_HEX_SIZE],
+                    uint64_t *size, struct error **err)
+{
+    cleanup_free char *text = value ? json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    json_decref(value);
+    if (!text)
+        return error_user(err, "a name of the image is not UTF-8");
+    *size = strlen(text);
+    return store_put_bytes(s, text, *size, digest, err);
+}
+
+static json_t *image_config(const struct oci_image *image, const char *layer)
+{
+    cleanup_free char *diff_id = xasprintf("sha256:%s", layer);
+    return json_pack("{s:s, s:s, s:s, s:{}, s:{s:s, s:[s]}, s:[{s:s, s:s}]}", "architecture",
+                     image->architecture, "os", "linux", "created", EPOCH, "config", "rootfs",
+                     "type", "layers", "diff_ids", diff_id, "history", "created", EPOCH,
+                     "created_by", image->created_by);
+}
+
+int oci_store_rootfs(struct store *s, const char *tree_digest, const struct oci_image *image,
+                     char manifest_digest[static DIGEST_HEX_SIZE], struct error **err)
+{
+    char layer[DIGEST_HEX_SIZE], config[DIGEST_HEX_SIZE];
+    uint64_t layer_size, config_size, manifest_size;
+    if (check_digest(tree_digest, "the digest of a tree", err) < 0)
+        return -1;
+    if (oci_store_layer(s, tree_digest, layer, &layer_size, err) < 0 ||
+        put_json(s, image_config(image, layer), config, &config_size, err) < 0)
+        return error_wrap(err, "making an OCI image of the tree %s", tree_digest);
+    cleanup_free char *tree = xasprintf("sha256:%s", tree_digest);
+    json_t *manifest =
+        json_pack("{s:i, s:s, s:o, s:[o], s:{s:s}}", "schemaVersion", 2, "mediaType", MANIFEST_TYPE,
+                  "config", descriptor(CONFIG_TYPE, config, config_size), "layers",
+                  descriptor(LAYER_TYPE, layer, layer_size), "annotations", TREE_ANNOTATION, tree);
+    if (put_json(s, manifest, manifest_digest, &manifest_size, err) < 0)
+        return error_wrap(err, "making an OCI image of the tree %s", tree_digest);
+    return 0;
+}
+
+// ---- reading one ----
+static json_t *parse_manifest(const struct buf *text)
+{
+    json_t *manifest = json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES, NULL);
+    const char *type = json_string_value(json_object_get(manifest, "mediaType"));
+    json_t *tree = json_object_get(json_object_get(manifest, "annotations"), TREE_ANNOTATION);
+    if (type && !strcmp(type, MANIFEST_TYPE) && json_is_string(tree))
+        return manifest;
+    json_decref(manifest);
+    return NULL;
+}
+
+static int read_manifest(struct store *s, const char *digest, struct buf *text, json_t **manifest,
+                         struct error **err)
+{
+    cleanup_close int fd = store_open_blob(s, digest, err);
+    if (fd < 0 || fd_read_all(fd, digest, JSON_LIMIT, text, err) < 0)
+        return -1;
+    *manifest = parse_manifest(text);
+    return *manifest ? 0 : error_user(err, "the blob %s is not the manifest of an image", digest);
+}
+
+// The hex digest of a descriptor, or NULL.
+static const char *descriptor_digest(const json_t *descriptor)
+{
+    const char *name = json_string_value(json_object_get(descriptor, "digest"));
+    bool sound = name && starts_with(name, "sha256:") && digest_is_hex(name + 7);
+    return sound ? name + 7 : NULL;
+}
+
+static void each_reference(const json_t *manifest, struct strlist *out)
+{
+    const char *config = descriptor_digest(json_object_get(manifest, "config"));
+    if (config)
+        strlist_add(out, config);
+    const json_t *layers = json_object_get(manifest, "layers");
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        const char *layer = descriptor_digest(json_array_get(layers, i));
+        if (layer)
+            strlist_add(out, layer);
+    }
+}
+
+void oci_references(struct store *s, const char *digest, void (*each)(const char *digest, void *),
+                    void *context)
+{
+    cleanup_free char *path = store_blob_path(s, digest);
+    struct stat st;
+    if (!path || lstat(path, &st) < 0 || st.st_size > JSON_LIMIT)
+        return; // most blobs are far too large to be looked into
+    cleanup_buf struct buf text = {0};
+    json_t *manifest = NULL;
+    if (read_manifest(s, digest, &text, &manifest, NULL) < 0)
+        return;
+    cleanup_strlist struct strlist references = {0};
+    each_reference(manifest, &references);
+    json_decref(manifest);
+    for (size_t i = 0; i < references.n; i++)
+        each(references.items[i], context);
+}
+
+// ---- the layout ----
+static int check_name(const char *name, struct error **err)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:@/+";
+    if (*name && !name[strspn(name, allowed)] && !strchr("-._:@/+", *name))
+        return 0;
+    return error_user(err,
+                      "\"%s\" can't be the name of an image: letters, digits and -._:@/+ are "
+                      "allowed, and a letter or digit comes first",
+                      name);
+}
+
+static int link_blob(struct store *s, const char *directory, const char *digest, struct error **err)
+{
+    cleanup_free char *path = xasprintf("%s/blobs/sha256/%s", directory, digest);
+    return store_restore_blob(s, digest, path, err);
+}
+
+static int link_image(struct store *s, const char *directory, const char *digest,
+                      const json_t *manifest, struct error **err)
+{
+    cleanup_strlist struct strlist blobs = {0};
+    each_reference(manifest, &blobs);
+    strlist_add(&blobs, digest);
+    for (size_t i = 0; i < blobs.n; i++)
+        if (link_blob(s, directory, blobs.items[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+// The manifests of an index.json that is there already, without the one called `name`.
+static int other_images(const char *path, const char *name, json_t *out, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    if (!path_exists(path))
+        return 0;
+    if (file_read(path, JSON_LIMIT, &text, err) < 0)
+        return -1;
+    json_t *index = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *list = json_object_get(index, "manifests");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *item = json_array_get(list, i);
+        const char *its =
+            json_string_value(json_object_get(json_object_get(item, "annotations"), REF_NAME));
+        if (!its || strcmp(its, name) != 0)
+            json_array_append(out, item);
+    }
+    bool sound = json_is_array(list);
+    json_decref(index);
+    if (sound)
+        return 0;
+    error_user(err, "%s is not the index of an OCI image layout", path);
+    return error_hint(err, "remove it, or use another directory");
+}
+
+static int write_index(const char *directory, const char *name, const char *digest, size_t size,
+                       struct error **err)
+{
+    cleanup_free char *path = xasprintf("%s/index.json", directory);
+    json_t *images = json_array();
+    if (other_images(path, name, images, err) < 0) {
+        json_decref(images);
+        return -1;
+    }
+    json_t *image = descriptor(MANIFEST_TYPE, digest, size);
+    json_object_set_new(image, "annotations", json_pack("{s:s}", REF_NAME, name));
+    json_array_append_new(images, image);
+    json_t *index = json_pack("{s:i, s:o}", "schemaVersion", 2, "manifests", images);
+    cleanup_free char *text = json_dumps(index, JSON_INDENT(2) | JSON_SORT_KEYS);
+    json_decref(index);
+    return file_write(path, text, strlen(text), 0644, err);
+}
+
+static int write_layout(struct store *s, const char *digest, const json_t *manifest, size_t size,
+                        const char *name, const char *directory, struct error **err)
+{
+    static const char version[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
+    cleanup_free char *marker = xasprintf("%s/oci-layout", directory);
+    if (make_directories(directory, 0777, err) < 0)
+        return -1;
+    // One writer at a time, for the index is read and written again.
+    cleanup_close int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock < 0 || flock(lock, LOCK_EX) < 0)
+        return error_errno(err, errno, "locking %s", directory);
+    if (link_image(s, directory, digest, manifest, err) < 0 ||
+        file_write(marker, version, sizeof version - 1, 0644, err) < 0)
+        return -1;
+    return write_index(directory, name, digest, size, err);
+}
+
+int oci_write_layout(struct store *s, const char *manifest_digest, const char *name,
+                     const char *directory, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    json_t *manifest = NULL;
+    if (check_name(name, err) < 0)
+        return -1;
+    int result = read_manifest(s, manifest_digest, &text, &manifest, err);
+    if (!result)
+        result = write_layout(s, manifest_digest, manifest, text.len, name, directory, err);
+    json_decref(manifest);
+    return result ? error_wrap(err, "writing the image %s to %s", name, directory) : 0;
+}

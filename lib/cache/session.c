@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Work in progress: each process has a folder tmp/<pid>.XXXXXX of its own, and holds a lock on the
+// file tmp/<pid>.XXXXXX.lock as long as it lives. The kernel drops the lock when the process dies,
+// however it dies, so whoever gets the lock knows that the folder is nobody's. (The pid is there
+// for people only: pids are used again, and mean nothing in another container or on another
+// machine.)
+//
+// Both sides may meet on a lock file that the other has just made or is about to remove: each,
+// having got the lock, looks whether the name still leads to the file that it has locked.
+#include "base/log.h"
+#include "cache/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+
+static bool lock_is_named(int fd, const char *path)
+{
+    struct stat mine, named;
+    return fstat(fd, &mine) == 0 && lstat(path, &named) == 0 && mine.st_ino == named.st_ino &&
+           mine.st_dev == named.st_dev;
+}
+
+int session_open(struct store *s, struct error **err)
+{
+    if (s->session)
+        return 0;
+    for (int attempt = 0; attempt < 100; attempt++) {
+        cleanup_free char *path = xasprintf("%s/tmp/%d.XXXXXX.lock", s->directory, (int)getpid());
+        cleanup_close int fd = mkostemps(path, 5, O_CLOEXEC);
+        if (fd < 0)
+            return error_errno(err, errno, "writing into the cache %s", s->directory);
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+            if (errno == EWOULDBLOCK)
+                continue; // a sweeper was faster, and removes it
+            error_errno(err, errno, "locking %s", path);
+            unlink(path);
+            return -1;
+        }
+        if (!lock_is_named(fd, path))
+            continue;
+        cleanup_free char *folder = xstrndup(path, strlen(path) - 5);
+        if (mkdir(folder, 0777) < 0) {
+            error_errno(err, errno, "writing into the cache %s", s->directory);
+            unlink(path);
+            return -1;
+        }
+        s->session = steal(folder);
+        s->session_lock = steal_fd(&fd);
+        s->owner = getpid();
+        return 0;
+    }
+    return error_user(err, "writing into the cache %s: no temporary folder could be claimed",
+                      s->directory);
+}
+
+void session_close(struct store *s)
+{
+    if (s->session && s->owner == getpid()) {
+        cleanup_free char *lock = xasprintf("%s.lock", s->session);
+        if (remove_tree(s->session, NULL) == 0)
+            unlink(lock); // while still held; what could not be removed is left to a sweep
+    }
+    if (s->session_lock >= 0)
+        close(steal_fd(&s->session_lock));
+    free(steal(s->session));
+}
+
+char *session_file(struct store *s, const char *prefix, int *fd, struct error **err)
+{
+    if (session_open(s, err) < 0)
+        return NULL;
+    char *path = xasprintf("%s/%s.XXXXXX", s->session, prefix);
+    *fd = mkostemp(path, O_CLOEXEC);
+    if (*fd >= 0)
+        return path;
+    error_errno(err, errno, "writing into the cache %s", s->directory);
+    free(path);
+    return NULL;
+}
+
+static void sweep_session(const char *lock)
+{
+    cleanup_close int fd = open(lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || !lock_is_named(fd, lock))
+        return;
+    cleanup_free char *folder = xstrndup(lock, strlen(lock) - 5);
+    cleanup_error struct error *why = NULL;
+    if (remove_tree(folder, &why) == 0)
+        unlink(lock);
+    else
+        log_warning("cache: what a killed kbuild left can't be removed: %s", why->message);
+}
+
+void session_sweep(struct store *s, bool all)
+{
+    cleanup_free char *folder = xasprintf("%s/tmp", s->directory);
+    cleanup_strlist struct strlist names = {0};
+    if (list_directory(folder, &names, NULL) < 0)
+        return;
+    const char *mine = s->session ? path_base(s->session) : "";
+    for (size_t i = 0; i < names.n; i++) {
+        const char *name = names.items[i];
+        cleanup_free char *path = xasprintf("%s/%s", folder, name);
+        if (*mine && starts_with(name, mine))
+            continue;
+        if (ends_with(name, ".lock"))
+            sweep_session(path);
+        else if (all)
+            remove_tree(path, NULL);
+    }
+}

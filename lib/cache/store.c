@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening and closing, names in the store and how they come to be.
+#include "base/log.h"
+#include "cache/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/file.h>
+
+static const char *const folders[] = {"sha256", "trees", "actions", "verified", "locks", "tmp"};
+
+static bool only_reading(int errnum)
+{
+    return errnum == EROFS || errnum == EACCES || errnum == EPERM;
+}
+
+// Makes what is missing. A store that can't be written is fine as long as it is there.
+static int make_folders(struct store *s, struct error **err)
+{
+    if (!is_directory(s->directory) && make_directories(s->directory, 0777, err) < 0)
+        return -1;
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        cleanup_free char *path = xasprintf("%s/%s", s->directory, folders[i]);
+        if (mkdir(path, 0777) < 0 && errno != EEXIST && !only_reading(errno) && errno != ENOSPC)
+            return error_errno(err, errno, "creating the directory %s", path);
+    }
+    return 0;
+}
+
+static int take_lock(struct store *s, struct error **err)
+{
+    cleanup_free char *path = xasprintf("%s/lock", s->directory);
+    s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (s->lock < 0 && only_reading(errno))
+        s->lock = open(path, O_RDONLY | O_CLOEXEC);
+    if (s->lock < 0 && (errno == ENOENT || errno == ENOSPC))
+        return 0; // read-only or full from the start: no gc to guard against
+    if (s->lock < 0)
+        return error_errno(err, errno, "opening %s", path);
+    if (flock(s->lock, LOCK_SH | LOCK_NB) == 0)
+        return 0;
+    if (errno != EWOULDBLOCK)
+        return error_errno(err, errno, "locking %s", path);
+    log_note("waiting for a garbage collection of %s to end", s->directory);
+    while (flock(s->lock, LOCK_SH) < 0)
+        if (errno != EINTR)
+            return error_errno(err, errno, "locking %s", path);
+    return 0;
+}
+
+struct store *store_open(const char *directory, struct error **err)
+{
+    struct store *s = xcalloc(1, sizeof *s);
+    s->lock = s->session_lock = -1;
+    s->directory = path_absolute(directory);
+    if (make_folders(s, err) < 0 || take_lock(s, err) < 0) {
+        error_wrap(err, "opening the cache %s", s->directory);
+        store_close(s);
+        return NULL;
+    }
+    session_sweep(s, false);
+    // Claimed now, not at the first write, so that forked children share it. Whoever writes to a
+    // store that can't be written is told then.
+    session_open(s, NULL);
+    return s;
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    session_close(s);
+    if (s->lock >= 0)
+        close(s->lock);
+    strlist_free(&s->whole);
+    free(s->known);
+    free(s->directory);
+    free(s);
+}
+
+const char *store_directory(const struct store *s)
+{
+    return s->directory;
+}
+
+int check_digest(const char *digest, const char *what, struct error **err)
+{
+    if (digest && digest_is_hex(digest))
+        return 0;
+    cleanup_buf struct buf shown = {0};
+    buf_add(&shown, digest ? digest : "", digest ? strnlen(digest, 80) : 0);
+    return error_user(err, "\"%s\" is not %s: 64 lower-case hexadecimal digits are expected",
+                      shown.data, what);
+}
+
+char *object_path(const struct store *s, const char *kind, const char *digest)
+{
+    return xasprintf("%s/%s/%.2s/%s", s->directory, kind, digest, digest + 2);
+}
+
+int sync_directory(const char *path, struct error **err)
+{
+    cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0)
+        return error_errno(err, errno, "syncing the directory %s", path);
+    return 0;
+}
+
+// sha256/ab, synced into sha256 when it is new.
+static int make_fan_out(const struct store *s, const char *kind, const char *digest,
+                        struct error **err)
+{
+    cleanup_free char *folder = xasprintf("%s/%s", s->directory, kind);
+    cleanup_free char *path = xasprintf("%s/%.2s", folder, digest);
+    if (mkdir(path, 0777) == 0)
+        return sync_directory(folder, err);
+    if (errno == ENOENT && mkdir(folder, 0777) == 0 && mkdir(path, 0777) == 0)
+        return sync_directory(folder, err) < 0 ? -1 : sync_directory(s->directory, err);
+    return errno == EEXIST ? 0 : error_errno(err, errno, "creating the directory %s", path);
+}
+
+// rename() that refuses to replace; where the file system has no such call, a test must do.
+static int rename_new(const char *from, const char *to)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -1;
+    if (faccessat(AT_FDCWD, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(from, to);
+}
+
+int publish(struct store *s, const char *from, const char *kind, const char *digest, bool replace,
+            struct error **err)
+{
+    if (make_fan_out(s, kind, digest, err) < 0)
+        return -1;
+    cleanup_free char *to = object_path(s, kind, digest);
+    if ((replace ? rename(from, to) : rename_new(from, to)) < 0) {
+        if (!replace && (errno == EEXIST || errno == ENOTEMPTY))
+            return 0;
+        return error_errno(err, errno, "writing %s", to);
+    }
+    cleanup_free char *folder = xasprintf("%s/%s/%.2s", s->directory, kind, digest);
+    return sync_directory(folder, err) < 0 ? -1 : 1;
+}
+
+int write_object(struct store *s, const char *kind, const char *digest, const void *bytes,
+                 size_t length, bool sync, struct error **err)
+{
+    cleanup_close int fd = -1;
+    cleanup_free char *path = session_file(s, kind, &fd, err);
+    if (!path)
+        return -1;
+    int result = fd_write_all(fd, path, bytes, length, err);
+    if (!result && (fchmod(fd, 0644) < 0 || (sync && fsync(fd) < 0)))
+        result = error_errno(err, errno, "writing %s", path);
+    if (!result && sync)
+        result = publish(s, path, kind, digest, true, err) < 0 ? -1 : 0;
+    else if (!result) {
+        cleanup_free char *to = object_path(s, kind, digest);
+        result = make_fan_out(s, kind, digest, err);
+        if (!result && rename(path, to) < 0)
+            result = error_errno(err, errno, "writing %s", to);
+    }
+    if (result)
+        unlink(path);
+    return result;
+}
+
+void move_damaged(struct store *s, const char *path, const char *label, const char *why)
+{
+    cleanup_free char *folder = xasprintf("%s/damaged", s->directory);
+    bool made = mkdir(folder, 0777) == 0 || errno == EEXIST;
+    for (unsigned i = 0; made && i < 10000; i++) {
+        cleanup_free char *to = xasprintf("%s/%s.%u", folder, label, i);
+        if (rename_new(path, to) == 0) {
+            log_warning("cache: %s: %s; moved to %s, it will be made again", path, why, to);
+            return;
+        }
+        if (errno != EEXIST && errno != ENOTEMPTY)
+            break;
+    }
+    int errnum = errno;
+    if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0) // else another was first
+        log_warning("cache: %s: %s; it could not be moved away (%s) and is treated as missing",
+                    path, why, strerror(errnum));
+}
