@@ -13,9 +13,13 @@ PACKAGES := libarchive liblzma libgit2 yaml-0.1 libcurl libcrypto jansson
 PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 PKG_LIBS = $(shell pkg-config --libs $(PACKAGES))
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
-            -Wwrite-strings -Wvla -Wno-unused-parameter $(WERROR)
+            -Wvla -Wno-unused-parameter $(WERROR)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DKBUILD_VERSION='"$(VERSION)"' \
              -Ilib -I$(OBJ) $(WARNINGS) $(PKG_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
+
+# One line a file; V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' $1 $2)
 
 # The rooms in link order: each may use those to its right only.
 ROOMS := run sandbox source graph recipe cache seal pack base
@@ -30,17 +34,19 @@ kbuild: $(OBJ)/kbuild
 	@cp -f $< $@.new && mv -f $@.new $@
 
 $(OBJ)/kbuild: $(patsubst %.c,$(OBJ)/%.o,$(wildcard cmd/kbuild/*.c)) $(ARCHIVES)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 define archive_rule
 $(OBJ)/lib/$1.a: $(call room_objects,$1) $(if $(filter seal,$1),$(OBJ)/lib/boot/stages.o)
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(Q)ar rcs $$@ $$^
 endef
 $(foreach r,$(ROOMS),$(eval $(call archive_rule,$(r))))
 
@@ -59,6 +65,14 @@ deps:
 demo: deps
 	$(MAKE) kbuild
 	tools/demo
+
+PREFIX ?= /usr/local
+install: kbuild
+	install -D -m 0755 kbuild $(DESTDIR)$(PREFIX)/bin/kbuild
+	install -D -m 0644 docs/man/kbuild.1 $(DESTDIR)$(PREFIX)/share/man/man1/kbuild.1
+	install -D -m 0644 tools/completion/kbuild.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/kbuild
+	install -D -m 0644 versions.yaml $(DESTDIR)$(PREFIX)/share/kbuild/versions.yaml
+	cp -R --no-preserve=ownership recipes $(DESTDIR)$(PREFIX)/share/kbuild/
 
 clean:
 	rm -rf obj kbuild kbuild.new

@@ -130,8 +130,15 @@ static int parse_jobs(const char *text, unsigned *out, struct error **err)
     return 0;
 }
 
+static bool is_project(const char *folder)
+{
+    cleanup_free char *versions = xasprintf("%s/versions.yaml", folder);
+    cleanup_free char *recipes = xasprintf("%s/recipes", folder);
+    return path_exists(versions) && is_directory(recipes);
+}
+
 // Where versions.yaml and recipes/ are: the nearest folder above the current one that has both, else
-// beside the program.
+// above the program (a checkout), or in share/kbuild above it (an installation).
 static char *find_project(void)
 {
     cleanup_free char *here = getcwd(NULL, 0);
@@ -141,14 +148,13 @@ static char *find_project(void)
     const char *const starts[] = {here ? here : "/", program};
     for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
         cleanup_free char *folder = xstrdup(starts[i]);
-        for (char *end = folder + strlen(folder);; end = strrchr(folder, '/')) {
-            if (!end)
-                break;
+        for (char *end = folder + strlen(folder); end; end = strrchr(folder, '/')) {
             *end = '\0';
-            cleanup_free char *versions = xasprintf("%s/versions.yaml", folder);
-            cleanup_free char *recipes = xasprintf("%s/recipes", folder);
-            if (path_exists(versions) && is_directory(recipes))
+            cleanup_free char *installed = xasprintf("%s/share/kbuild", folder);
+            if (is_project(folder))
                 return xstrdup(folder);
+            if (i == 1 && is_project(installed))
+                return xstrdup(installed);
         }
     }
     return here ? xstrdup(here) : xstrdup(".");

@@ -75,8 +75,9 @@ int make_builder(struct build *b, struct node *node, json_t *record, struct erro
     }
     if (result)
         remove_tree(folder, NULL);
+    struct oci_image about = {.architecture = job->target->oci, .created_by = "kbuild: mmdebstrap"};
     if (!result)
-        result = oci_store_rootfs(b->store, tree, job->target->oci, image, err);
+        result = oci_store_rootfs(b->store, tree, &about, image, err);
     if (result) {
         json_decref(packages);
         return error_wrap(err, "%s", job->label);

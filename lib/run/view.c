@@ -24,14 +24,14 @@ long long now_ms(void)
     return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-static void format_time(long long ms, char out[static 24])
+static void format_time(long long ms, char out[static 40])
 {
     if (ms < 10000)
-        snprintf(out, 24, "%.1f s", (double)ms / 1000);
+        snprintf(out, 40, "%.1f s", (double)ms / 1000);
     else if (ms < 600000)
-        snprintf(out, 24, "%lld s", ms / 1000);
+        snprintf(out, 40, "%lld s", ms / 1000);
     else
-        snprintf(out, 24, "%lld min %02lld s", ms / 60000, ms / 1000 % 60);
+        snprintf(out, 40, "%lld min %02lld s", ms / 60000, ms / 1000 % 60);
 }
 
 static const char *arch_suffix(const struct node *node)
@@ -70,14 +70,14 @@ static void draw(void)
         left += job->wanted && (node->state == NODE_UNKNOWN || node->state == NODE_STALE);
         if (node->state != NODE_RUNNING)
             continue;
-        char took[24];
+        char took[40];
         format_time(now_ms() - job->started_ms, took);
         cleanup_free char *line = xasprintf("  %-34s %10s  %s", job->label, took,
                                             job->progress ? job->progress : "");
         fprintf(stderr, "%.*s\n", (int)width - 1, line);
         view.drawn++;
     }
-    char total[24];
+    char total[40];
     format_time(now_ms() - view.opened_ms, total);
     cleanup_free char *line =
         xasprintf("  %zu cached, %zu made, %zu to go, %s", cached, done, left, total);
@@ -177,7 +177,7 @@ void view_ended(const struct node *node, const struct error *why)
 {
     const struct job *job = job_of(node);
     bool cached = node->state == NODE_CACHED;
-    char took[24];
+    char took[40];
     format_time(job->took_ms, took);
     if (view.style == VIEW_JSON) {
         event(node, why ? "failed" : cached ? "cached" : "done",

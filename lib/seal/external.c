@@ -61,8 +61,8 @@ static int refuse(struct error **err, const struct external_sealer *s, const cha
 }
 
 static int arguments(const struct external_sealer *s, const struct se_input *in,
-                     const char *parmfile, const char *output, struct strlist *argv,
-                     struct error **err)
+                     const char *parmfile, const char *output, const struct strlist *certificates,
+                     const struct strlist *crls, struct strlist *argv, struct error **err)
 {
     bool other_entry = in->psw_address && in->psw_address != SE_KERNEL_ENTRY;
     if (in->fixed || in->stage3a || in->stage3b)
@@ -81,7 +81,12 @@ static int arguments(const struct external_sealer *s, const struct se_input *in,
     if (parmfile)
         strlist_addf(argv, "--parmfile=%s", parmfile);
     strlist_addf(argv, "--output=%s", output);
-    strlist_add(argv, "--no-verify");
+    for (size_t i = 0; certificates && i < certificates->n; i++)
+        strlist_addf(argv, "--cert=%s", certificates->items[i]);
+    for (size_t i = 0; crls && i < crls->n; i++)
+        strlist_addf(argv, "--crl=%s", crls->items[i]);
+    if (!certificates || !certificates->n)
+        strlist_add(argv, "--no-verify");
     // Before 2.17.0 the default was 0, which denies the guest all protected keys.
     if (in->pcf != SE_PCF_DEFAULT || older_than(s, 2, 17))
         strlist_addf(argv, "--x-pcf=0x%llx", (unsigned long long)in->pcf);
@@ -93,7 +98,9 @@ static int arguments(const struct external_sealer *s, const struct se_input *in,
 }
 
 int external_sealer_run(const struct external_sealer *s, const struct se_input *in,
-                        const char *parmfile, const char *output, struct error **err)
+                        const char *parmfile, const char *output,
+                        const struct strlist *certificates, const struct strlist *crls,
+                        struct error **err)
 {
     // A directory of our own: the newer tool refuses an output that exists, the older one would
     // write it with the mode it likes.
@@ -105,7 +112,7 @@ int external_sealer_run(const struct external_sealer *s, const struct se_input *
         return -1;
     cleanup_free char *image = xasprintf("%s/image", folder);
     cleanup_strlist struct strlist argv = {0};
-    int result = arguments(s, in, parmfile, image, &argv, err);
+    int result = arguments(s, in, parmfile, image, certificates, crls, &argv, err);
     if (result == 0) {
         cleanup_buf struct buf chatter = {0};
         struct process p = {.argv = argv.items, .input = -1};

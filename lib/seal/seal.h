@@ -119,8 +119,11 @@ struct external_sealer {
     int major, minor, patch;
 };
 int external_sealer_find(struct external_sealer *out, struct error **err); // 1 found, 0 not, -1
+// Without certificates and revocation lists the tool is told not to verify.
 int external_sealer_run(const struct external_sealer *s, const struct se_input *in,
-                        const char *parmfile, const char *output, struct error **err);
+                        const char *parmfile, const char *output,
+                        const struct strlist *certificates, const struct strlist *crls,
+                        struct error **err);
 void external_sealer_free(struct external_sealer *s);
 
 #endif
