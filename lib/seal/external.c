@@ -67,6 +67,8 @@ static int arguments(const struct external_sealer *s, const struct se_input *in,
     bool other_entry = in->psw_address && in->psw_address != SE_KERNEL_ENTRY;
     if (in->fixed || in->stage3a || in->stage3b)
         return refuse(err, s, "fixed keys or loaders");
+    if (crls && crls->n && !(certificates && certificates->n))
+        return refuse(err, s, "revocation lists without certificates");
     // From 2.36 on --x-psw means the address in the header.
     if (other_entry && !older_than(s, 2, 36))
         return refuse(err, s, "the kernel's start address");

@@ -124,7 +124,7 @@ int ipib_read(int fd, const char *name, uint64_t size, struct se_image *image, s
     }
     if (image->ipib_offset % SE_PAGE || image->ipib_offset > size ||
         size - image->ipib_offset < IPIB_COMPONENTS + IPIB_ENTRY_SIZE)
-        return error_user(err, "%s: the IPIB at 0x%llx is not inside the file", name,
+        return error_user(err, "%s: there is no whole IPIB at 0x%llx", name,
                           (unsigned long long)image->ipib_offset);
     uint64_t room = size - image->ipib_offset;
     if (read_at(fd, name, image->ipib_offset, page, room < SE_PAGE ? room : SE_PAGE, err) < 0)

@@ -119,7 +119,9 @@ struct external_sealer {
     int major, minor, patch;
 };
 int external_sealer_find(struct external_sealer *out, struct error **err); // 1 found, 0 not, -1
-// Without certificates and revocation lists the tool is told not to verify.
+// Writes `output` in one step (mode 0600) or not at all. `parmfile` (or NULL) takes the place of
+// in->command_line. The tool verifies the host key documents with the given certificates and
+// revocation lists; without certificates (NULL or none) it is told not to.
 int external_sealer_run(const struct external_sealer *s, const struct se_input *in,
                         const char *parmfile, const char *output,
                         const struct strlist *certificates, const struct strlist *crls,

@@ -7,13 +7,18 @@
 #include "seal/layout.h"
 #include "seal/unlock.h"
 
-static int copy_range(int from, const char *name, int to, uint64_t end, struct error **err)
+// Copies a part that is not a component.
+static int copy_range(int from, const char *name, int to, uint64_t at, uint64_t end,
+                      struct error **err)
 {
-    cleanup_free unsigned char *page = xmalloc(SE_PAGE);
-    for (uint64_t at = 0; at < end; at += SE_PAGE)
-        if (read_at(from, name, at, page, SE_PAGE, err) < 0 ||
-            write_at(to, "the unsealed image", at, page, SE_PAGE, err) < 0)
+    unsigned char page[SE_PAGE];
+    while (at < end) {
+        size_t n = end - at < sizeof page ? (size_t)(end - at) : sizeof page;
+        if (read_at(from, name, at, page, n, err) < 0 ||
+            write_at(to, "the unsealed image", at, page, n, err) < 0)
             return -1;
+        at += n;
+    }
     return 0;
 }
 
@@ -23,7 +28,7 @@ int se_write_unsealed(const char *path, EVP_PKEY *host_key, const char *out_path
     cleanup_unlocked struct unlocked u = {.fd = -1};
     cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
     if (unlock(path, host_key, &u, err) < 0 || file_draft_begin(&draft, out_path, err) < 0 ||
-        copy_range(u.fd, path, draft.fd, u.image.components[0].address, err) < 0)
+        copy_range(u.fd, path, draft.fd, 0, u.image.components[0].address, err) < 0)
         return -1;
     for (size_t i = 0; i < u.image.component_count; i++) {
         const struct se_component *c = &u.image.components[i];
@@ -32,6 +37,10 @@ int se_write_unsealed(const char *path, EVP_PKEY *host_key, const char *out_path
         if (component_decrypt(u.fd, path, c, u.xts, &target, err) < 0)
             return -1;
     }
+    // In layout P the IPIB comes last.
+    if (u.image.layout_p && copy_range(u.fd, path, draft.fd, u.image.ipib_offset,
+                                       u.image.ipib_offset + u.image.ipib_size, err) < 0)
+        return -1;
     unsigned char psw[8];
     put_be64(psw, short_psw(u.image.psw_address));
     if (write_at(draft.fd, out_path, 0, psw, sizeof psw, err) < 0)
