@@ -11,9 +11,9 @@
 // Options that say whom to trust and for how long; they stay with an entry. The others (arch, lang,
 // target, pdiffs) choose among indexes, which a private apt does by itself.
 static const char *const kept_options[] = {
-    "Signed-By",       "Trusted",         "Check-Valid-Until", "Valid-Until-Min",
-    "Valid-Until-Max", "Check-Date",      "Date-Max-Future",   "By-Hash",
-    "Allow-Insecure",  "Allow-Weak",      "Snapshot",          "Allow-Downgrade-To-Insecure",
+    "Signed-By",       "Trusted",    "Check-Valid-Until", "Valid-Until-Min",
+    "Valid-Until-Max", "Check-Date", "Date-Max-Future",   "By-Hash",
+    "Allow-Insecure",  "Allow-Weak", "Snapshot",          "Allow-Downgrade-To-Insecure",
 };
 
 static const char *option_name(const char *name, size_t length)
@@ -198,8 +198,8 @@ void apt_entries_parse_deb822(struct apt_entries *out, const char *text)
 
 int apt_config_path(const char *setting, char **out, struct error **err)
 {
-    char *const argv[] = {"apt-config", "shell", "value", (char *)setting, NULL};
-    struct process p = {.argv = argv, .input = -1};
+    const char *const argv[] = {"apt-config", "shell", "value", setting, NULL};
+    struct process p = {.argv = (char *const *)argv, .input = -1};
     cleanup_buf struct buf text = {0};
     if (process_run(&p, &text, err) < 0)
         return error_hint(err, "the distribution's packages need apt on this machine (Debian or "

@@ -22,7 +22,8 @@ static const struct vendor {
 };
 
 static const char *const pockets[] = {
-    "", "-updates", "-security", "-backports", "-backports-sloppy", "-proposed-updates", "-proposed",
+    "",          "-updates", "-security", "-backports", "-backports-sloppy", "-proposed-updates",
+    "-proposed",
 };
 
 static const struct vendor *vendor_find(const char *id)
@@ -48,11 +49,15 @@ static bool suite_belongs(const char *suite, const char *codename)
 // on a machine where apt never fetched an index; then the entries have to speak for themselves.
 static void learn_releases(struct strlist *out)
 {
-    static char *const argv[] = {
-        "apt-get", "indextargets", "--format", "$(REPO_URI)|$(RELEASE)|$(CODENAME)|$(ORIGIN)",
-        "Created-By: Packages", NULL,
+    static const char *const argv[] = {
+        "apt-get",
+        "indextargets",
+        "--format",
+        "$(REPO_URI)|$(RELEASE)|$(CODENAME)|$(ORIGIN)",
+        "Created-By: Packages",
+        NULL,
     };
-    struct process p = {.argv = argv, .input = -1};
+    struct process p = {.argv = (char *const *)argv, .input = -1};
     cleanup_buf struct buf text = {0};
     cleanup_error struct error *ignored = NULL;
     if (process_run(&p, &text, &ignored) == 0)
@@ -192,7 +197,8 @@ static int print_overrides(const char *codename, const struct vendor *vendor, bo
 
 static int is_sources_name(const char *name)
 {
-    return name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")] ==
+    return name[strspn(name,
+                       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")] ==
                '\0' &&
            name[0] != '.' && (ends_with(name, ".list") || ends_with(name, ".sources"));
 }
@@ -249,8 +255,10 @@ int apt_sources(const char *id, const char *codename, bool deb_src, struct buf *
     if (out->len == before) {
         error_user(err, "apt on this machine is not configured with any package source of %s %s",
                    id, codename);
-        return error_hint(err, "add one to /etc/apt/sources.list.d, or set REPO_URL (and "
-                               "REPO_COMPONENTS) to a mirror of %s", id);
+        return error_hint(err,
+                          "add one to /etc/apt/sources.list.d, or set REPO_URL (and "
+                          "REPO_COMPONENTS) to a mirror of %s",
+                          id);
     }
     return 0;
 }

@@ -21,13 +21,14 @@ enum source_kind { SOURCE_GIT, SOURCE_ARCHIVE, SOURCE_DEBIAN };
 // What to get: a recipe_source with its placeholders filled in from versions.yaml. Owned strings.
 struct source_spec {
     enum source_kind kind;
-    char *label;              // for messages: "linux (assets.kernel.confidential)"
-    char *url, *ref;          // git: url and ref; archive: url
+    char *label;     // for messages: "linux (assets.kernel.confidential)"
+    char *url, *ref; // git: url and ref; archive: url
     bool submodules;
-    char *sums, *sha256;      // archive: signed sums file, known digest; either may be NULL
+    char *sums, *sha256; // archive: signed sums file, known digest; either may be NULL
     const struct debian_source *debian; // belongs to recipe or to owned_debian
     struct debian_source *owned_debian;
-    struct strlist patches;   // absolute paths, in order
+    bool debian_too;        // not debian, but there is such a source as well (for hints)
+    struct strlist patches; // absolute paths, in order
 };
 
 // What exactly it is. Owned strings.

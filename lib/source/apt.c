@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// A private apt: the configuration file that APT_CONFIG names is read before the host's own parts
+// (apt.conf(5)), so it can lead apt to folders of ours and away from the host's hooks.
+#include "source/apt.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/process.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct apt {
+    char *folder;
+    struct strlist environment;
+};
+
+// ---- configuration ----
+// Settings that say how to reach a mirror. Hooks (APT::Update::Post-Invoke...) are none of these.
+static const char *const kept_settings[] = {
+    "Acquire::http::",
+    "Acquire::https::",
+    "Acquire::ftp::",
+    "Acquire::socks::",
+    "Acquire::Check-",
+    "Acquire::Max-ValidTime",
+    "Acquire::Min-ValidTime",
+    "Acquire::ForceIPv",
+    "Acquire::EnableSrvRecords",
+    "Acquire::Retries",
+    "Acquire::ForceHash",
+    "Acquire::Queue-",
+    "Acquire::AllowInsecureRepositories",
+    "Acquire::AllowWeakRepositories",
+    "Acquire::AllowDowngradeToInsecureRepositories",
+    "Acquire::AllowReleaseInfoChange",
+};
+
+static bool setting_is_kept(const char *line)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kept_settings); i++)
+        if (starts_with(line, kept_settings[i]))
+            return true;
+    return false;
+}
+
+int apt_settings(struct buf *out, struct error **err)
+{
+    static const char *const argv[] = {"apt-config", "dump", "--no-empty", NULL};
+    struct process p = {.argv = (char *const *)argv, .input = -1};
+    cleanup_buf struct buf text = {0};
+    cleanup_strlist struct strlist lines = {0};
+    if (process_run(&p, &text, err) < 0)
+        return error_wrap(err, "reading the configuration of apt");
+    strlist_split(&lines, text.data, "\n");
+    bool retries = false;
+    for (size_t i = 0; i < lines.n; i++) {
+        if (!setting_is_kept(lines.items[i]))
+            continue;
+        buf_printf(out, "%s\n", lines.items[i]);
+        retries = retries || starts_with(lines.items[i], "Acquire::Retries");
+    }
+    if (!retries)
+        buf_puts(out, "Acquire::Retries \"3\";\n");
+    return 0;
+}
+
+static int configuration(const char *folder, const struct arch *arch, struct buf *out,
+                         struct error **err)
+{
+    if (strpbrk(folder, "\"\\\n"))
+        return error_user(err, "apt can't work in %s: the path holds a quote or backslash", folder);
+    buf_printf(out,
+               "Dir \"%s/\";\n"
+               "Dir::State \"state/\";\n"
+               "Dir::State::status \"%s/state/status\";\n"
+               "Dir::Cache \"cache/\";\n"
+               "Dir::Log \"log/\";\n"
+               "Dir::Etc \"etc/\";\n"
+               // Keys and logins are the host's.
+               "Dir::Etc::trusted \"/etc/apt/trusted.gpg\";\n"
+               "Dir::Etc::trustedparts \"/etc/apt/trusted.gpg.d/\";\n"
+               "Dir::Etc::netrc \"/etc/apt/auth.conf\";\n"
+               "Dir::Etc::netrcparts \"/etc/apt/auth.conf.d/\";\n"
+               "APT::Architecture \"%s\";\n"
+               "APT::Architectures { \"%s\"; };\n"
+               // Root's downloads would be made by the user _apt, who can't write to our folder.
+               "APT::Sandbox::User \"root\";\n"
+               "APT::Update::Error-Mode \"any\";\n"
+               "Acquire::Languages \"none\";\n"
+               "Acquire::PDiffs \"false\";\n",
+               folder, folder, arch->debian, arch->debian);
+    if (apt_settings(out, err) < 0)
+        return -1;
+    buf_puts(out, "Acquire::ForceHash \"SHA256\";\n");
+    return 0;
+}
+
+static int write_files(const char *folder, const char *sources, const struct arch *arch,
+                       struct error **err)
+{
+    static const char *const folders[] = {
+        "state/lists/partial", "cache/archives/partial", "log",
+        "etc/sources.list.d",  "etc/apt.conf.d",         "etc/preferences.d"};
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        cleanup_free char *path = xasprintf("%s/%s", folder, folders[i]);
+        if (make_directories(path, 0700, err) < 0)
+            return -1;
+    }
+    cleanup_buf struct buf text = {0};
+    cleanup_free char *conf = xasprintf("%s/apt.conf", folder);
+    cleanup_free char *list = xasprintf("%s/etc/sources.list.d/kbuild.sources", folder);
+    cleanup_free char *status = xasprintf("%s/state/status", folder);
+    if (configuration(folder, arch, &text, err) < 0 ||
+        file_write(conf, text.data, text.len, 0600, err) < 0 ||
+        file_write(list, sources, strlen(sources), 0600, err) < 0 ||
+        file_write(status, "", 0, 0600, err) < 0)
+        return -1;
+    return 0;
+}
+
+// The caller's environment (proxies are in it), but messages in English and our configuration.
+static void set_environment(struct apt *a)
+{
+    for (char **e = environ; *e; e++)
+        if (!starts_with(*e, "APT_CONFIG=") && !starts_with(*e, "LC_ALL=") &&
+            !starts_with(*e, "LANGUAGE="))
+            strlist_add(&a->environment, *e);
+    strlist_addf(&a->environment, "APT_CONFIG=%s/apt.conf", a->folder);
+    strlist_add(&a->environment, "LC_ALL=C.UTF-8");
+}
+
+static int run(const struct apt *a, const char *const argv[], const char *directory,
+               struct buf *out, struct error **err)
+{
+    struct process p = {.argv = (char *const *)argv,
+                        .environment = a->environment.items,
+                        .directory = directory,
+                        .input = -1};
+    cleanup_buf struct buf ignored = {0};
+    return process_run(&p, out ? out : &ignored, err);
+}
+
+struct apt *apt_open(const char *folder, const char *sources, const struct arch *arch,
+                     struct error **err)
+{
+    static const char *const update[] = {"apt-get", "-q", "update", NULL};
+    struct apt *a = xcalloc(1, sizeof *a);
+    a->folder = path_absolute(folder);
+    set_environment(a);
+    progress("updating the package indexes", 0, 0, "bytes");
+    if (write_files(a->folder, sources, arch, err) == 0 && run(a, update, NULL, NULL, err) == 0)
+        return a;
+    error_wrap(err, "fetching the package indexes of the distribution");
+    if (!(*err)->hint)
+        error_hint(err,
+                   "see whether `apt-get update` works on this machine; REPO_URL names another "
+                   "mirror");
+    apt_close(a);
+    return NULL;
+}
+
+void apt_close(struct apt *a)
+{
+    if (!a)
+        return;
+    strlist_free(&a->environment);
+    free(a->folder);
+    free(a);
+}
+
+// ---- packages ----
+void apt_files_free(struct apt_files *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        free(f->items[i].name);
+    free(f->items);
+    *f = (struct apt_files){0};
+}
+
+// Debian policy 5.6.1. Anything else could be read as an option or a pattern.
+static bool name_is_valid(const char *name)
+{
+    return name[0] && strchr("abcdefghijklmnopqrstuvwxyz0123456789", name[0]) &&
+           name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789+-.")] == '\0';
+}
+
+// 'http://mirror/pool/main/b/busybox/busybox_1.35.0-4.dsc' busybox_1.35.0-4.dsc 2413 SHA256:<hex>
+static int parse_uri_line(const char *line, struct apt_files *out, struct error **err)
+{
+    const char *quote = line[0] == '\'' ? strchr(line + 1, '\'') : NULL;
+    cleanup_strlist struct strlist fields = {0};
+    if (quote)
+        strlist_split(&fields, quote + 1, " ");
+    if (fields.n < 3 || strchr(fields.items[0], '/') || !starts_with(fields.items[2], "SHA256:") ||
+        !digest_is_hex(fields.items[2] + 7))
+        return error_user(err, "apt-get --print-uris says what kbuild does not understand: %s",
+                          line);
+    out->items = xgrow(out->items, &out->cap, out->n + 1, sizeof *out->items);
+    struct apt_file *f = &out->items[out->n++];
+    f->name = xstrdup(fields.items[0]);
+    f->size = strtoull(fields.items[1], NULL, 10);
+    memcpy(f->sha256, fields.items[2] + 7, DIGEST_HEX_SIZE);
+    return 0;
+}
+
+static int exists(struct apt *a, const char *package, bool source, struct error **err)
+{
+    const char *const binary_argv[] = {"apt-cache", "madison", package, NULL};
+    cleanup_buf struct buf text = {0};
+    if (!name_is_valid(package))
+        return error_user(err, "\"%s\" is not the name of a package", package);
+    if (run(a, binary_argv, NULL, &text, err) < 0)
+        return -1;
+    // "linux-source-6.1 | 6.1.147-1 | http://... bookworm/main amd64 Packages"
+    cleanup_strlist struct strlist lines = {0};
+    strlist_split(&lines, text.data, "\n");
+    for (size_t i = 0; i < lines.n; i++)
+        if (ends_with(lines.items[i], source ? " Sources" : " Packages"))
+            return 1;
+    return 0;
+}
+
+int apt_find(struct apt *a, const char *package, bool source, struct apt_files *out,
+             struct error **err)
+{
+    const char *const download[] = {"apt-get", "-q", "download", "--print-uris", package, NULL};
+    const char *const from_source[] = {"apt-get",      "-q",    "source", "--only-source",
+                                       "--print-uris", package, NULL};
+    int found = exists(a, package, source, err);
+    if (found <= 0)
+        return found;
+    cleanup_buf struct buf text = {0};
+    if (run(a, source ? from_source : download, a->folder, &text, err) < 0)
+        return -1;
+    cleanup_strlist struct strlist lines = {0};
+    strlist_split(&lines, text.data, "\n");
+    for (size_t i = 0; i < lines.n; i++)
+        if (lines.items[i][0] == '\'' && parse_uri_line(lines.items[i], out, err) < 0)
+            return -1;
+    return out->n ? 1 : error_user(err, "apt-get names no files for the package %s", package);
+}
+
+int apt_download(struct apt *a, const char *package, bool source, const char *folder,
+                 struct error **err)
+{
+    const char *const download[] = {"apt-get", "-q", "download", package, NULL};
+    const char *const from_source[] = {"apt-get",         "-q",    "source", "--only-source",
+                                       "--download-only", package, NULL};
+    cleanup_free char *what = xasprintf("downloading the package %s", package);
+    progress(what, 0, 0, "bytes");
+    if (run(a, source ? from_source : download, folder, NULL, err) < 0)
+        return error_wrap(err, "%s", what);
+    return 0;
+}

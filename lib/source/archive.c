@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// An archive source: its SHA-256 is known, or found out once; the archive itself is kept as a blob
+// of the store, so that it is downloaded once.
+#include "base/log.h"
+#include "pack/pack.h"
+#include "source/download.h"
+#include "source/room.h"
+#include "source/sums.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#define ARCHIVE_MAX ((uint64_t)64 << 30)
+#define SUMS_MAX ((uint64_t)16 << 20)
+
+// ---- a download that outlives a killed kbuild ----
+struct partial {
+    char *folder, *data; // <store>/tmp/download-<hash of the url>/data
+    int lock;
+};
+
+static void partial_close(struct partial *p)
+{
+    free(p->folder);
+    free(p->data);
+    if (p->lock >= 0)
+        close(p->lock);
+}
+#define cleanup_partial __attribute__((cleanup(partial_close)))
+
+static int partial_open(struct partial *p, struct store *store, const char *url, struct error **err)
+{
+    char hex[DIGEST_HEX_SIZE];
+    digest_bytes(url, strlen(url), hex);
+    p->folder = xasprintf("%s/tmp/download-%.40s", store_directory(store), hex);
+    p->data = xasprintf("%s/data", p->folder);
+    if (make_directories(p->folder, 0777, err) < 0)
+        return -1;
+    p->lock = open(p->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (p->lock < 0)
+        return error_errno(err, errno, "opening %s", p->folder);
+    if (flock(p->lock, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    cleanup_free char *shown = url_shown(url);
+    log_note("waiting for another kbuild that downloads %s", shown);
+    while (flock(p->lock, LOCK_EX) < 0)
+        if (errno != EINTR)
+            return error_errno(err, errno, "locking %s", p->folder);
+    return 0;
+}
+
+static void partial_remove(const struct partial *p)
+{
+    cleanup_free char *from = xasprintf("%s.from", p->data);
+    unlink(p->data);
+    unlink(from);
+}
+
+// Moved through a folder of this process, from where the store takes it without a copy.
+static int partial_store(const struct partial *p, struct store *store,
+                         char digest[static DIGEST_HEX_SIZE], struct error **err)
+{
+    cleanup_free char *folder = store_temporary(store, "archive", err);
+    if (!folder)
+        return -1;
+    cleanup_free char *path = xasprintf("%s/archive", folder);
+    int result = rename(p->data, path) < 0 ? error_errno(err, errno, "moving %s", p->data)
+                                           : store_put_file(store, path, digest, NULL, err);
+    remove_tree(folder, NULL);
+    partial_remove(p);
+    return result;
+}
+
+static int wrong_digest(const char *shown, const char *is, const char *expected, struct error **err)
+{
+    error_user(err, "%s has the SHA-256 %s, but %s is expected", shown, is, expected);
+    return error_hint(err,
+                      "the archive was changed, or the expected sum is wrong: compare with what "
+                      "upstream publishes before you change versions.yaml or versions.lock");
+}
+
+// Downloads into the store. With `expected` not NULL anything else is an error.
+static int archive_download(const struct source_spec *spec, const struct source_options *o,
+                            const char *expected, char digest[static DIGEST_HEX_SIZE],
+                            struct error **err)
+{
+    cleanup_partial struct partial p = {.lock = -1};
+    if (partial_open(&p, o->store, spec->url, err) < 0)
+        return -1;
+    if (expected) { // another process may have been faster
+        int has = store_has_blob(o->store, expected, err);
+        if (has)
+            return has < 0 ? -1 : 0;
+    }
+    struct download d = {.url = spec->url,
+                         .label = spec->label,
+                         .path = p.data,
+                         .max_bytes = ARCHIVE_MAX,
+                         .retry = RETRY_DOWNLOAD};
+    bool resumed = true;
+    while (resumed) {
+        if (download_file(&d, &resumed, err) < 0) {
+            if (!(*err)->hint)
+                hint_other_sources(spec, err);
+            return -1;
+        }
+        if (digest_file(p.data, digest, NULL, err) < 0)
+            return -1;
+        if (!expected || strcmp(digest, expected) == 0)
+            return partial_store(&p, o->store, digest, err);
+        partial_remove(&p); // put together from two versions, perhaps: once more from the start
+    }
+    cleanup_free char *shown = url_shown(spec->url);
+    return wrong_digest(shown, digest, expected, err);
+}
+
+// ---- the sums file ----
+static char *file_name_of(const char *url)
+{
+    size_t length = strcspn(url, "?#");
+    const char *start = url;
+    for (size_t i = 0; i < length; i++)
+        if (url[i] == '/')
+            start = url + i + 1;
+    return xstrndup(start, length - (size_t)(start - url));
+}
+
+static int sums_text(const struct source_spec *spec, const char *path, struct buf *text,
+                     struct error **err)
+{
+    cleanup_free char *shown = url_shown(spec->sums);
+    struct download d = {.url = spec->sums,
+                         .label = spec->label,
+                         .path = path,
+                         .max_bytes = SUMS_MAX,
+                         .retry = RETRY_DOWNLOAD};
+    if (download_file(&d, NULL, err) < 0) {
+        if (!(*err)->hint)
+            hint_other_sources(spec, err);
+        return -1;
+    }
+    const char *keyring = getenv("KBUILD_KERNEL_KEYRING");
+    if (keyring && *keyring)
+        return sums_verify(path, shown, keyring, text, err);
+    return file_read(path, SUMS_MAX, text, err);
+}
+
+static int from_sums(const struct source_spec *spec, const struct source_options *o,
+                     char digest[static DIGEST_HEX_SIZE], struct error **err)
+{
+    cleanup_free char *folder = store_temporary(o->store, "sums", err);
+    if (!folder)
+        return -1;
+    cleanup_free char *path = xasprintf("%s/sums", folder);
+    cleanup_free char *name = file_name_of(spec->url);
+    cleanup_free char *shown = url_shown(spec->sums);
+    cleanup_buf struct buf text = {0};
+    int result = sums_text(spec, path, &text, err);
+    if (result == 0 && text.data && strlen(text.data) != text.len)
+        result = error_user(err, "%s holds NUL characters", shown);
+    if (result == 0)
+        result = sums_find(shown, text.data ? text.data : "", name, digest, err);
+    remove_tree(folder, NULL);
+    return result;
+}
+
+// ---- resolving ----
+static int check_known(const struct source_spec *spec, const struct lock_entry *entry,
+                       const struct source_options *o, struct error **err)
+{
+    cleanup_free char *shown = url_shown(spec->url);
+    if (spec->sha256 && !digest_is_hex(spec->sha256))
+        return error_user(err,
+                          "%s: the sha256 \"%s\" in versions.yaml is not 64 lower-case "
+                          "hexadecimal digits",
+                          shown, spec->sha256);
+    if (!entry || !spec->sha256 || strcmp(entry->sha256, spec->sha256) == 0)
+        return 0;
+    error_user(err, "%s: versions.yaml says SHA-256 %s, but %s says %s", shown, spec->sha256,
+               o->lock->path, entry->sha256);
+    return error_hint(err, "if versions.yaml is right, remove the archive's line from %s",
+                      o->lock->path);
+}
+
+static int find_out(const struct source_spec *spec, const struct source_options *o,
+                    char digest[static DIGEST_HEX_SIZE], struct error **err)
+{
+    cleanup_free char *shown = url_shown(spec->url);
+    if (spec->sha256) {
+        memcpy(digest, spec->sha256, DIGEST_HEX_SIZE);
+        return 0;
+    }
+    if (o->offline) {
+        cleanup_free char *what = xasprintf("the SHA-256 of %s", shown);
+        return refuse_offline(what, err);
+    }
+    if (spec->sums)
+        return from_sums(spec, o, digest, err);
+    if (archive_download(spec, o, NULL, digest, err) < 0)
+        return -1;
+    log_warning("%s: nothing says what its SHA-256 should be; %s is trusted from now on and goes "
+                "into versions.lock",
+                shown, digest);
+    return 0;
+}
+
+int archive_source_resolve(const struct source_spec *spec, const struct source_options *o,
+                           struct source_pin *out, struct error **err)
+{
+    const struct lock_entry *entry = o->lock ? lock_find(o->lock, spec->url, NULL) : NULL;
+    if (entry && !entry->sha256)
+        entry = NULL;
+    if (check_known(spec, entry, o, err) < 0)
+        return -1;
+    if (entry) {
+        out->sha256 = xstrdup(entry->sha256);
+        return 0;
+    }
+    if (o->locked) {
+        cleanup_free char *shown = url_shown(spec->url);
+        return refuse_unlocked(o, shown, err);
+    }
+    char digest[DIGEST_HEX_SIZE];
+    if (find_out(spec, o, digest, err) < 0)
+        return -1;
+    out->sha256 = xstrdup(digest);
+    if (o->lock)
+        lock_put(o->lock, &(struct lock_entry){.url = spec->url, .sha256 = digest});
+    return 0;
+}
+
+// ---- fetching ----
+static int bring(const struct source_spec *spec, const char *sha256, const struct source_options *o,
+                 struct error **err)
+{
+    int has = store_has_blob(o->store, sha256, err);
+    if (has)
+        return has < 0 ? -1 : 0;
+    if (o->offline) {
+        cleanup_free char *shown = url_shown(spec->url);
+        cleanup_free char *what = xasprintf("%s (SHA-256 %s)", shown, sha256);
+        return refuse_offline(what, err);
+    }
+    char digest[DIGEST_HEX_SIZE];
+    return archive_download(spec, o, sha256, digest, err);
+}
+
+int archive_source_fetch(const struct source_spec *spec, const struct source_pin *pin,
+                         const struct source_options *o, const char *destination,
+                         json_t *provenance, struct error **err)
+{
+    if (bring(spec, pin->sha256, o, err) < 0)
+        return -1;
+    cleanup_free char *shown = url_shown(spec->url);
+    cleanup_close int fd = store_open_blob(o->store, pin->sha256, err);
+    int64_t newest = 0;
+    struct unpack_options unpacking = {.strip_first = true};
+    if (fd < 0 || unpack(fd, shown, destination, &unpacking, &newest, err) < 0)
+        return -1;
+    json_object_set_new(provenance, "kind", json_string("archive"));
+    json_object_set_new(provenance, "url", json_string(shown));
+    json_object_set_new(provenance, "sha256", json_string(pin->sha256));
+    return set_folder_time(destination, newest, err);
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/debian.h"
+
+#include "base/file.h"
+#include "base/process.h"
+#include "pack/pack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <string.h>
+
+static int unpack_path(const char *path, const char *folder, bool strip, int64_t *newest,
+                       struct error **err)
+{
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return error_errno(err, errno, "opening %s", path);
+    struct unpack_options o = {.strip_first = strip};
+    return unpack(fd, path_base(path), folder, &o, newest, err);
+}
+
+int deb_unpack(const char *deb, const char *temporary, const char *folder, int64_t *newest,
+               struct error **err)
+{
+    cleanup_free char *members = make_temporary_directory(temporary, "deb", err);
+    cleanup_strlist struct strlist names = {0};
+    if (!members || unpack_path(deb, members, false, NULL, err) < 0 ||
+        list_directory(members, &names, err) < 0)
+        return -1;
+    int result = 1;
+    for (size_t i = 0; i < names.n; i++)
+        if (starts_with(names.items[i], "data.tar")) {
+            cleanup_free char *data = xasprintf("%s/%s", members, names.items[i]);
+            result = unpack_path(data, folder, false, newest, err);
+            break;
+        }
+    if (result > 0)
+        result = error_user(err, "%s is no Debian package: it has no data.tar", path_base(deb));
+    if (remove_tree(members, result < 0 ? NULL : err) < 0)
+        return -1;
+    return result;
+}
+
+static int collect_matches(const char *root, const char *below, const char *glob,
+                           struct strlist *out, unsigned depth, struct error **err)
+{
+    cleanup_free char *path = xasprintf("%s/%s", root, below);
+    cleanup_strlist struct strlist names = {0};
+    if (list_directory(path, &names, err) < 0)
+        return -1;
+    for (size_t i = 0; i < names.n; i++) {
+        cleanup_free char *name = xasprintf("%s%s%s", below, *below ? "/" : "", names.items[i]);
+        cleanup_free char *full = xasprintf("%s/%s", root, name);
+        struct stat st;
+        if (lstat(full, &st) < 0)
+            return error_errno(err, errno, "reading %s", full);
+        if (S_ISDIR(st.st_mode) && depth < 64) {
+            if (collect_matches(root, name, glob, out, depth + 1, err) < 0)
+                return -1;
+        } else if (S_ISREG(st.st_mode) && fnmatch(glob, name, FNM_PATHNAME) == 0) {
+            strlist_add(out, name);
+        }
+    }
+    return 0;
+}
+
+int deb_unpack_inside(const char *folder, const char *glob, const char *destination,
+                      int64_t *newest, struct error **err)
+{
+    cleanup_strlist struct strlist found = {0};
+    while (*glob == '/')
+        glob++;
+    if (collect_matches(folder, "", glob, &found, 0, err) < 0)
+        return -1;
+    if (found.n == 0)
+        return error_user(err, "the package has no file %s", glob);
+    if (found.n > 1)
+        return error_user(err, "more than one file of the package matches %s: %s and %s", glob,
+                          found.items[0], found.items[1]);
+    cleanup_free char *path = xasprintf("%s/%s", folder, found.items[0]);
+    return unpack_path(path, destination, true, newest, err);
+}
+
+static int changelog_time(const char *folder, int64_t *when, struct error **err)
+{
+    cleanup_free char *changelog = xasprintf("%s/debian/changelog", folder);
+    const char *const argv[] = {"dpkg-parsechangelog", "-l", changelog, "-S", "Timestamp", NULL};
+    struct process p = {.argv = (char *const *)argv, .input = -1};
+    cleanup_buf struct buf text = {0};
+    if (process_run(&p, &text, err) < 0)
+        return -1;
+    *when = strtoll(text.data, NULL, 10);
+    return 0;
+}
+
+int dsc_unpack(const char *dsc, const char *destination, int64_t *when, struct error **err)
+{
+    // apt has checked the files against its signed indexes; the signature inside the .dsc is the
+    // uploader's, whose key is not on most machines.
+    const char *const argv[] = {"dpkg-source", "--no-check", "--no-copy", "--extract",
+                                dsc,           destination,  NULL};
+    struct process p = {.argv = (char *const *)argv, .input = -1};
+    cleanup_buf struct buf said = {0};
+    if (!find_program("dpkg-source")) {
+        error_user(err, "unpacking a Debian source package needs dpkg-source");
+        return error_hint(err, "apt-get install dpkg-dev (or: make deps)");
+    }
+    if (rmdir(destination) < 0) // dpkg-source makes it
+        return error_errno(err, errno, "replacing the folder %s", destination);
+    if (process_run(&p, &said, err) < 0) {
+        make_directories(destination, 0755, NULL);
+        return error_wrap(err, "unpacking %s", path_base(dsc));
+    }
+    return changelog_time(destination, when, err);
+}

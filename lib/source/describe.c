@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// A recipe's source and versions.yaml -> what exactly is asked for.
+#include "source/room.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <string.h>
+
+// What the texts of one source are filled in from.
+struct filling {
+    const struct versions *versions;
+    const struct yaml *component;
+};
+
+static char *fill(const struct filling *f, const char *text, struct error **err)
+{
+    return versions_expand(f->versions, f->component, text, err);
+}
+
+// NULL stays NULL.
+static int fill_field(const struct filling *f, const char *text, char **out, struct error **err)
+{
+    if (!text)
+        return 0;
+    *out = fill(f, text, err);
+    return *out ? 0 : -1;
+}
+
+static char *replace_arch(const char *path, const struct arch *target)
+{
+    cleanup_buf struct buf out = {0};
+    const char *at;
+    for (; (at = strstr(path, "{arch}")); path = at + strlen("{arch}")) {
+        buf_add(&out, path, (size_t)(at - path));
+        buf_puts(&out, target->name);
+    }
+    buf_puts(&out, path);
+    return buf_take(&out);
+}
+
+// ---- the distribution's package ----
+static struct debian_source *fill_debian(const struct filling *f, const struct debian_source *from,
+                                         struct error **err)
+{
+    struct debian_source *out = xcalloc(1, sizeof *out);
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < from->packages.n; i++) {
+        cleanup_free char *name = fill(f, from->packages.items[i], err);
+        if (name)
+            strlist_add(&out->packages, name);
+        else
+            result = -1;
+    }
+    if (result < 0 || fill_field(f, from->file, &out->file, err) < 0 ||
+        fill_field(f, from->source, &out->source, err) < 0) {
+        debian_source_free(out);
+        return NULL;
+    }
+    return out;
+}
+
+// versions.yaml's, else the recipe's.
+static int describe_debian(const struct filling *f, const struct recipe_source *source,
+                           struct source_spec *out, struct error **err)
+{
+    const struct yaml *node = yaml_get(f->component, "debian");
+    struct debian_source *own = NULL;
+    if (!yaml_is_null(node)) {
+        own = debian_source_parse(f->versions->document, node, err);
+        if (!own)
+            return -1;
+    } else if (!source->debian) {
+        error_user(err, "%s: no distribution package is known to carry this source", out->label);
+        return error_hint(err, "name one under `debian:` in versions.yaml, or get it with "
+                               "--sources=upstream");
+    }
+    out->kind = SOURCE_DEBIAN;
+    out->owned_debian = fill_debian(f, own ? own : source->debian, err);
+    out->debian = out->owned_debian;
+    debian_source_free(own);
+    return out->debian ? 0 : -1;
+}
+
+// ---- upstream ----
+static int describe_upstream(const struct filling *f, const struct recipe_source *source,
+                             struct source_spec *out, struct error **err)
+{
+    out->submodules = source->submodules;
+    out->debian_too = source->debian || !yaml_is_null(yaml_get(f->component, "debian"));
+    if (source->git) {
+        out->kind = SOURCE_GIT;
+        if (fill_field(f, source->git, &out->url, err) < 0 ||
+            fill_field(f, source->ref, &out->ref, err) < 0)
+            return -1;
+        if (!out->ref || !*out->ref)
+            return error_user(err, "%s: there is no branch, tag or commit", out->label);
+        return 0;
+    }
+    out->kind = SOURCE_ARCHIVE;
+    if (fill_field(f, source->archive, &out->url, err) < 0 ||
+        fill_field(f, source->sums, &out->sums, err) < 0)
+        return -1;
+    const struct yaml *sha256 = yaml_get(f->component, "sha256");
+    if (sha256 && !yaml_is_null(sha256)) {
+        if (sha256->kind != YAML_SCALAR)
+            return yaml_error(f->versions->document, sha256, err, "sha256 must be a text");
+        out->sha256 = xstrdup(sha256->text);
+    }
+    return 0;
+}
+
+// ---- patches ----
+static int add_patches(const struct recipe *r, const char *pattern, struct strlist *out,
+                       struct error **err)
+{
+    glob_t found;
+    cleanup_buf struct buf full = {0};
+    for (const char *p = r->folder; *p; p++) // the folder is no pattern, whatever it is called
+        buf_printf(&full, strchr("*?[\\", *p) ? "\\%c" : "%c", *p);
+    buf_printf(&full, "/%s", pattern);
+    int result = glob(full.data, GLOB_ERR, NULL, &found);
+    if (result == GLOB_NOMATCH && strpbrk(pattern, "*?["))
+        return 0; // no patch for this version
+    if (result == GLOB_NOMATCH)
+        return error_user(err, "the patch %s/%s does not exist", r->folder, pattern);
+    if (result)
+        return error_errno(err, errno, "looking for patches %s", full.data);
+    struct strlist names = {0};
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        strlist_add(&names, found.gl_pathv[i]);
+    strlist_sort(&names);
+    strlist_add_all(out, &names);
+    strlist_free(&names);
+    globfree(&found);
+    return 0;
+}
+
+static int describe_patches(const struct filling *f, const struct recipe *r,
+                            const struct recipe_source *source, struct strlist *out,
+                            struct error **err)
+{
+    for (size_t i = 0; i < source->patches.n; i++) {
+        cleanup_free char *pattern = fill(f, source->patches.items[i], err);
+        if (!pattern || add_patches(r, pattern, out, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int source_describe(const struct recipe *r, const struct recipe_source *source,
+                    const struct versions *v, const struct arch *target,
+                    const struct source_options *o, struct source_spec *out, struct error **err)
+{
+    struct filling f = {.versions = v, .component = v->document->root};
+    cleanup_free char *path = source->version ? replace_arch(source->version, target) : NULL;
+    *out = (struct source_spec){.label = path ? xasprintf("%s (%s)", source->name, path)
+                                              : xstrdup(source->name)};
+    if (path)
+        f.component = versions_get(v, path, err);
+    int result = f.component ? 0 : -1;
+    bool upstream = source->git || source->archive;
+    if (result == 0)
+        result = o->debian || !upstream ? describe_debian(&f, source, out, err)
+                                        : describe_upstream(&f, source, out, err);
+    if (result == 0)
+        result = describe_patches(&f, r, source, &out->patches, err);
+    if (result < 0) {
+        error_wrap(err, "%s:%zu: source %s", r->file, source->line, source->name);
+        source_spec_free(out);
+    }
+    return result;
+}
+
+void source_spec_free(struct source_spec *s)
+{
+    free(s->label);
+    free(s->url);
+    free(s->ref);
+    free(s->sums);
+    free(s->sha256);
+    debian_source_free(s->owned_debian);
+    strlist_free(&s->patches);
+    *s = (struct source_spec){0};
+}

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/download.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "source/room.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <strings.h>
+
+#define TRIES_MAX 50             // of one file, however much each try brings
+#define PROGRESS_BYTES (1 << 20) // a try that brings so much does not count as failed
+#define CONNECT_SECONDS 30L
+#define IDLE_SECONDS 60u
+#define REDIRECTS_MAX 10L
+
+// One file with all its tries.
+struct transfer {
+    const struct download *d;
+    CURL *curl;
+    char *shown; // the url, for messages
+    int fd;
+    uint64_t have;   // bytes in the file
+    char *validator; // If-Range value that belongs to them: a strong ETag or Last-Modified, or NULL
+    bool old_bytes;  // some are of an earlier call
+
+    // of the current try
+    char *etag, *modified;
+    bool ranged;           // a range was asked for
+    bool begun;            // the first byte of a body came
+    uint64_t range_from;   // Content-Range of a 206
+    uint64_t start;        // `have` when it began
+    struct error *failure; // of a callback
+    bool start_over;       // the server's ranges don't fit
+    char reason[CURL_ERROR_SIZE];
+};
+
+static void library_init(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static char *sidecar(const struct transfer *t)
+{
+    return xasprintf("%s.from", t->d->path);
+}
+
+// ---- which version the bytes are of ----
+static void load_validator(struct transfer *t)
+{
+    cleanup_free char *path = sidecar(t);
+    cleanup_buf struct buf text = {0};
+    if (t->have && path_exists(path) && file_read(path, 4096, &text, NULL) == 0 && text.len &&
+        !strpbrk(text.data, "\r\n"))
+        t->validator = buf_take(&text);
+}
+
+static int save_validator(struct transfer *t, struct error **err)
+{
+    free(t->validator);
+    // A weak ETag does not promise the same bytes.
+    bool strong = t->etag && t->etag[0] == '"';
+    t->validator = strong ? xstrdup(t->etag) : t->modified ? xstrdup(t->modified) : NULL;
+    cleanup_free char *path = sidecar(t);
+    const char *text = t->validator ? t->validator : "";
+    return file_write(path, text, strlen(text), 0600, err);
+}
+
+static int restart_file(struct transfer *t, struct error **err)
+{
+    if (ftruncate(t->fd, 0) < 0 || lseek(t->fd, 0, SEEK_SET) < 0)
+        return error_errno(err, errno, "writing %s", t->d->path);
+    t->have = t->start = 0;
+    t->old_bytes = false;
+    return 0;
+}
+
+// ---- callbacks ----
+// The value of a header line, to be freed, or NULL if it is another header.
+static char *header_value(const char *line, size_t length, const char *name)
+{
+    size_t n = strlen(name);
+    if (length <= n || strncasecmp(line, name, n) != 0 || line[n] != ':')
+        return NULL;
+    const char *start = line + n + 1, *end = line + length;
+    while (start < end && (*start == ' ' || *start == '\t'))
+        start++;
+    while (end > start && strchr(" \t\r\n", end[-1]))
+        end--;
+    return xstrndup(start, (size_t)(end - start));
+}
+
+static void keep(char **field, char *value)
+{
+    if (!value)
+        return;
+    free(*field);
+    *field = value;
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *context)
+{
+    struct transfer *t = context;
+    size_t length = size * count;
+    if (length > 5 && strncmp(line, "HTTP/", 5) == 0) { // the next answer, after a redirect
+        free(steal(t->etag));
+        free(steal(t->modified));
+        t->range_from = UINT64_MAX;
+    }
+    keep(&t->etag, header_value(line, length, "ETag"));
+    keep(&t->modified, header_value(line, length, "Last-Modified"));
+    cleanup_free char *range = header_value(line, length, "Content-Range");
+    if (range && strncasecmp(range, "bytes ", 6) == 0 && range[6] >= '0' && range[6] <= '9')
+        t->range_from = strtoull(range + 6, NULL, 10);
+    return length;
+}
+
+// The first bytes of a body: do they go on from what is there, or are they the whole file?
+static int begin_body(struct transfer *t)
+{
+    long status = 0;
+    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+    t->begun = true;
+    if (status == 206 && t->ranged && t->range_from == t->have)
+        return 0;
+    if (status == 206) {
+        t->start_over = true;
+        return error_user(&t->failure, "the server sent another range than was asked for");
+    }
+    if (restart_file(t, &t->failure) < 0)
+        return -1;
+    return save_validator(t, &t->failure);
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+{
+    struct transfer *t = context;
+    size_t length = size * count;
+    if (!t->begun && begin_body(t) < 0)
+        return 0;
+    if (t->have + length > t->d->max_bytes) {
+        error_user(&t->failure, "it is larger than the limit of %llu bytes",
+                   (unsigned long long)t->d->max_bytes);
+        return 0;
+    }
+    if (fd_write_all(t->fd, t->d->path, bytes, length, &t->failure) < 0)
+        return 0;
+    t->have += length;
+    return length;
+}
+
+static int on_progress(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total,
+                       curl_off_t up_now)
+{
+    const struct transfer *t = context;
+    uint64_t before = t->begun ? t->have - (uint64_t)now : 0;
+    if (now > 0 && (uint64_t)now <= t->have)
+        progress(t->d->label, t->have, total > 0 ? before + (uint64_t)total : 0, "bytes");
+    return 0;
+}
+
+// ---- one try ----
+static void set_protocols(CURL *curl, const char *url)
+{
+    bool secure = strncasecmp(url, "https:", 6) == 0;
+#if LIBCURL_VERSION_NUM >= 0x075500
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https,file");
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
+#else
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS,
+                     (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS | CURLPROTO_FILE));
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS,
+                     (long)(secure ? CURLPROTO_HTTPS : CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+}
+
+static void set_options(struct transfer *t)
+{
+    CURL *c = t->curl;
+    curl_easy_reset(c);
+    set_protocols(c, t->d->url);
+    curl_easy_setopt(c, CURLOPT_URL, t->d->url);
+    curl_easy_setopt(c, CURLOPT_USERAGENT, "kbuild/" KBUILD_VERSION);
+    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
+    curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(c, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
+    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME,
+                     (long)(t->d->idle_seconds ? t->d->idle_seconds : IDLE_SECONDS));
+    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->reason);
+    curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
+    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
+    curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
+}
+
+static CURLcode try_once(struct transfer *t)
+{
+    struct curl_slist *headers = NULL;
+    char range[32];
+    set_options(t);
+    free(steal(t->etag));
+    free(steal(t->modified));
+    t->reason[0] = '\0';
+    t->begun = t->start_over = false;
+    t->range_from = UINT64_MAX;
+    t->start = t->have;
+    // Without a validator the file could have changed meanwhile: two halves of two versions.
+    t->ranged = t->have && t->validator;
+    if (t->ranged) {
+        snprintf(range, sizeof range, "%llu-", (unsigned long long)t->have);
+        curl_easy_setopt(t->curl, CURLOPT_RANGE, range);
+        cleanup_free char *condition = xasprintf("If-Range: %s", t->validator);
+        headers = curl_slist_append(headers, condition);
+        curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, headers);
+    }
+    CURLcode code = curl_easy_perform(t->curl);
+    curl_slist_free_all(headers);
+    return code;
+}
+
+// ---- judging a try ----
+static bool status_may_pass(long status)
+{
+    return status == 408 || status == 429 || status >= 500;
+}
+
+static bool code_may_pass(CURLcode code)
+{
+    static const CURLcode passing[] = {
+        CURLE_COULDNT_RESOLVE_PROXY,
+        CURLE_COULDNT_RESOLVE_HOST,
+        CURLE_COULDNT_CONNECT,
+        CURLE_PARTIAL_FILE,
+        CURLE_OPERATION_TIMEDOUT,
+        CURLE_SSL_CONNECT_ERROR,
+        CURLE_GOT_NOTHING,
+        CURLE_SEND_ERROR,
+        CURLE_RECV_ERROR,
+        CURLE_HTTP2,
+        CURLE_HTTP2_STREAM,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(passing); i++)
+        if (passing[i] == code)
+            return true;
+    return false;
+}
+
+static int try_failed(struct transfer *t, CURLcode code, long status, struct error **err)
+{
+    if (t->failure) {
+        *err = steal(t->failure);
+        return error_wrap(err, "downloading %s", t->shown);
+    }
+    if (code == CURLE_HTTP_RETURNED_ERROR) {
+        error_user(err, "downloading %s: the server answers with status %ld", t->shown, status);
+        if (status == 404 || status == 410)
+            error_hint(err, "check the url and the version in versions.yaml");
+        return -1;
+    }
+    return error_user(err, "downloading %s: %s", t->shown,
+                      t->reason[0] ? t->reason : curl_easy_strerror(code));
+}
+
+// 1: try again; 0: done; -1: failed.
+static int judge(struct transfer *t, CURLcode code, struct retry *retry, struct error **err)
+{
+    long status = 0;
+    curl_off_t wait = 0;
+    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (code == CURLE_OK) {
+        // A body of no bytes never called on_body().
+        return t->begun ? 0 : begin_body(t) < 0 ? try_failed(t, code, status, err) : 0;
+    }
+    bool over = t->start_over || (status == 416 && t->ranged);
+    if (over && (restart_file(t, err) < 0 || save_validator(t, err) < 0)) // forgets the old version
+        return -1;
+    if (over) {
+        error_free(steal(t->failure));
+        free(steal(t->validator));
+        return retry_wait(retry, 0) ? 1 : try_failed(t, code, status, err);
+    }
+    bool may_pass = !t->failure && (code == CURLE_HTTP_RETURNED_ERROR ? status_may_pass(status)
+                                                                      : code_may_pass(code));
+    if (t->have >= t->start + PROGRESS_BYTES)
+        *retry = t->d->retry;
+    curl_easy_getinfo(t->curl, CURLINFO_RETRY_AFTER, &wait);
+    if (may_pass && retry_wait(retry, wait > 0 && wait < 3600 ? (unsigned)wait
+                                      : wait > 0              ? 3600
+                                                              : 0))
+        return 1;
+    return try_failed(t, code, status, err);
+}
+
+static int run(struct transfer *t, struct error **err)
+{
+    struct retry retry = t->d->retry;
+    for (unsigned tries = 1;; tries++) {
+        CURLcode code = try_once(t);
+        int again = judge(t, code, &retry, err);
+        if (again <= 0)
+            return again;
+        if (tries >= TRIES_MAX)
+            return try_failed(t, code, 0, err);
+        log_note("downloading %s again: %s", t->shown,
+                 t->reason[0] ? t->reason : curl_easy_strerror(code));
+    }
+}
+
+static int open_file(struct transfer *t, struct error **err)
+{
+    t->fd = open(t->d->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    off_t end = t->fd < 0 ? -1 : lseek(t->fd, 0, SEEK_END);
+    if (end < 0)
+        return error_errno(err, errno, "writing %s", t->d->path);
+    t->have = (uint64_t)end;
+    load_validator(t);
+    t->old_bytes = t->have && t->validator;
+    return 0;
+}
+
+int download_file(const struct download *d, bool *resumed, struct error **err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, library_init);
+    struct transfer t = {.d = d, .fd = -1, .shown = url_shown(d->url), .curl = curl_easy_init()};
+    int result = t.curl ? open_file(&t, err) : error_user(err, "starting libcurl failed");
+    if (result == 0)
+        result = run(&t, err);
+    if (resumed)
+        *resumed = t.old_bytes;
+    if (t.curl)
+        curl_easy_cleanup(t.curl);
+    if (t.fd >= 0)
+        close(t.fd);
+    error_free(t.failure);
+    free(t.shown);
+    free(t.validator);
+    free(t.etag);
+    free(t.modified);
+    return result;
+}

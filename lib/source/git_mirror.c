@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/git.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/file.h>
+
+static void library_init(void)
+{
+    git_libgit2_init();
+    // The owner of a repository counts for git because git runs hooks and programs that the
+    // configuration names. Nothing of the kind happens here: objects are read and hashed. So a
+    // cache that another user filled, or a repository in a mounted folder, is as good as any.
+    git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
+    git_libgit2_opts(GIT_OPT_SET_USER_AGENT, "kbuild " KBUILD_VERSION);
+#if LIBGIT2_VER_MAJOR > 1 || (LIBGIT2_VER_MAJOR == 1 && LIBGIT2_VER_MINOR >= 7)
+    git_libgit2_opts(GIT_OPT_SET_SERVER_CONNECT_TIMEOUT, 30000);
+    git_libgit2_opts(GIT_OPT_SET_SERVER_TIMEOUT, 120000);
+#endif
+}
+
+static void library_begin(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, library_init);
+}
+
+int git_failed(struct error **err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    cleanup_free char *what = xvasprintf(format, args);
+    va_end(args);
+    const git_error *last = git_error_last();
+    return error_user(err, "%s: %s", what, last && last->message ? last->message : "git failed");
+}
+
+bool is_commit_id(const char *text)
+{
+    return strlen(text) == 40 && strspn(text, "0123456789abcdef") == 40;
+}
+
+static char *mirror_path(struct store *store, const char *url)
+{
+    char hex[DIGEST_HEX_SIZE];
+    digest_bytes(url, strlen(url), hex);
+    return xasprintf("%s/git/%.40s.git", store_directory(store), hex);
+}
+
+static int lock_mirror(const char *path, const char *shown, struct error **err)
+{
+    cleanup_free char *name = xasprintf("%.*s.lock", (int)(strlen(path) - 4), path);
+    if (make_parent(name, err) < 0)
+        return -1;
+    cleanup_close int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return error_errno(err, errno, "locking the mirror %s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return steal_fd(&fd);
+    if (errno == EWOULDBLOCK)
+        log_note("waiting for another kbuild that fetches %s", shown);
+    while (flock(fd, LOCK_EX) < 0)
+        if (errno != EINTR)
+            return error_errno(err, errno, "locking the mirror %s", path);
+    return steal_fd(&fd);
+}
+
+// What a fetch that was killed left behind. Only with the lock held.
+static void sweep_packs(const char *path)
+{
+    cleanup_free char *folder = xasprintf("%s/objects/pack", path);
+    cleanup_strlist struct strlist names = {0};
+    if (!is_directory(folder) || list_directory(folder, &names, NULL) < 0)
+        return;
+    for (size_t i = 0; i < names.n; i++)
+        if (!starts_with(names.items[i], "pack-")) {
+            cleanup_free char *file = xasprintf("%s/%s", folder, names.items[i]);
+            unlink(file);
+        }
+}
+
+int mirror_open(struct store *store, const char *url, const char *label, bool write,
+                struct mirror *out, struct error **err)
+{
+    library_begin();
+    *out = (struct mirror){.lock = -1,
+                           .url = xstrdup(url),
+                           .shown = url_shown(url),
+                           .label = xstrdup(label),
+                           .path = mirror_path(store, url)};
+    if (write) {
+        out->lock = lock_mirror(out->path, out->shown, err);
+        if (out->lock < 0)
+            return -1;
+        sweep_packs(out->path);
+    }
+    int result = git_repository_open_bare(&out->repository, out->path);
+    if (result == GIT_ENOTFOUND && !write)
+        return 0;
+    if (result == GIT_ENOTFOUND)
+        result = git_repository_init(&out->repository, out->path, true);
+    if (result < 0)
+        return git_failed(err, "opening the mirror %s of %s", out->path, out->shown);
+    return 1;
+}
+
+void mirror_close(struct mirror *m)
+{
+    git_repository_free(m->repository);
+    free(m->url);
+    free(m->shown);
+    free(m->label);
+    free(m->path);
+    if (m->lock >= 0)
+        close(m->lock);
+    *m = MIRROR_NONE;
+}
+
+int mirror_discard(struct store *store, const char *url, struct error **err)
+{
+    cleanup_free char *path = mirror_path(store, url);
+    cleanup_free char *shown = url_shown(url);
+    cleanup_close int lock = lock_mirror(path, shown, err);
+    return lock < 0 ? -1 : remove_tree(path, err);
+}
+
+bool mirror_has_commit(const struct mirror *m, const char *commit)
+{
+    git_oid id;
+    git_commit *c = NULL;
+    bool has = m->repository && git_oid_fromstr(&id, commit) == 0 &&
+               git_commit_lookup(&c, m->repository, &id) == 0;
+    git_commit_free(c);
+    return has;
+}
+
+static char *ref_name(const char *upstream_name)
+{
+    char hex[DIGEST_HEX_SIZE];
+    digest_bytes(upstream_name, strlen(upstream_name), hex);
+    return xasprintf("refs/kbuild/ref/%.32s", hex);
+}
+
+int mirror_set_ref(struct mirror *m, const char *name, const git_oid *id, struct error **err)
+{
+    cleanup_free char *flat = ref_name(name);
+    git_reference *ref = NULL;
+    if (git_reference_create(&ref, m->repository, flat, id, true, NULL) < 0)
+        return git_failed(err, "recording %s of %s", name, m->shown);
+    git_reference_free(ref);
+    return 0;
+}
+
+static int find_exact(const struct mirror *m, const char *name, git_oid *out)
+{
+    cleanup_free char *flat = ref_name(name);
+    git_reference *ref = NULL;
+    git_object *commit = NULL;
+    int found = git_reference_lookup(&ref, m->repository, flat) == 0 &&
+                git_reference_peel(&commit, ref, GIT_OBJECT_COMMIT) == 0;
+    if (found)
+        *out = *git_object_id(commit);
+    git_object_free(commit);
+    git_reference_free(ref);
+    return found;
+}
+
+int mirror_find_ref(const struct mirror *m, const char *ref, git_oid *out)
+{
+    if (!m->repository)
+        return 0;
+    cleanup_free char *tag = xasprintf("refs/tags/%s", ref);
+    cleanup_free char *branch = xasprintf("refs/heads/%s", ref);
+    return find_exact(m, ref, out) || find_exact(m, tag, out) || find_exact(m, branch, out);
+}
+
+int mirror_find_prefix(const struct mirror *m, const char *prefix, git_oid *out)
+{
+    size_t n = strlen(prefix);
+    git_oid id;
+    git_object *commit = NULL;
+    if (n < 7 || n > 40 || strspn(prefix, "0123456789abcdef") != n || !m->repository ||
+        git_oid_fromstrn(&id, prefix, n) < 0 ||
+        git_object_lookup_prefix(&commit, m->repository, &id, n, GIT_OBJECT_COMMIT) < 0)
+        return 0;
+    *out = *git_object_id(commit);
+    git_object_free(commit);
+    return 1;
+}

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fetching from a remote repository into its mirror: as few refs as will do.
+#include "source/git.h"
+
+#include "base/log.h"
+#include "source/retry.h"
+
+#include <string.h>
+
+// From 1.7 on libgit2 can fetch without history, though not from a folder of this machine.
+#if LIBGIT2_VER_MAJOR > 1 || (LIBGIT2_VER_MAJOR == 1 && LIBGIT2_VER_MINOR >= 7)
+#define CAN_SHALLOW 1
+#endif
+
+struct session {
+    struct mirror *mirror;
+    git_remote *remote;
+    const git_remote_head **heads; // the remote's
+    size_t head_count;
+    unsigned credentials_asked;
+    bool wants_login; // it asked for a login that we have not got
+};
+
+static int on_progress(const git_indexer_progress *p, void *context)
+{
+    const struct session *s = context;
+    char what[256];
+    snprintf(what, sizeof what, "%s: %.1f MiB received", s->mirror->label,
+             (double)p->received_bytes / 1048576);
+    progress(what, p->received_objects, p->total_objects, "objects");
+    return 0;
+}
+
+// An ssh agent's key, once. There is nobody to ask for a password.
+static int on_credentials(git_credential **out, const char *url, const char *user, unsigned allowed,
+                          void *context)
+{
+    struct session *s = context;
+    if (allowed & GIT_CREDENTIAL_USERNAME)
+        return git_credential_username_new(out, user ? user : "git");
+    if ((allowed & GIT_CREDENTIAL_SSH_KEY) && s->credentials_asked++ == 0)
+        return git_credential_ssh_key_from_agent(out, user ? user : "git");
+    s->wants_login = true;
+    return GIT_EUSER;
+}
+
+static void set_callbacks(git_remote_callbacks *c, struct session *s)
+{
+    git_remote_init_callbacks(c, GIT_REMOTE_CALLBACKS_VERSION);
+    c->transfer_progress = on_progress;
+    c->credentials = on_credentials;
+    c->payload = s;
+}
+
+static void session_end(struct session *s)
+{
+    git_remote_free(s->remote); // disconnects
+    *s = (struct session){.mirror = s->mirror};
+}
+
+// An anonymous remote of a repository honours the user's url.<base>.insteadOf.
+static int connect_once(struct session *s)
+{
+    git_remote_callbacks callbacks;
+    git_proxy_options proxy;
+    set_callbacks(&callbacks, s);
+    git_proxy_options_init(&proxy, GIT_PROXY_OPTIONS_VERSION);
+    proxy.type = GIT_PROXY_AUTO;
+    s->credentials_asked = 0;
+    int result = git_remote_create_anonymous(&s->remote, s->mirror->repository, s->mirror->url);
+    if (result == 0)
+        result = git_remote_connect(s->remote, GIT_DIRECTION_FETCH, &callbacks, &proxy, NULL);
+    if (result == 0)
+        result = git_remote_ls(&s->heads, &s->head_count, s->remote);
+    return result;
+}
+
+static bool worth_retrying(int result)
+{
+    const git_error *last = git_error_last();
+    if (result == GIT_EAUTH || result == GIT_EUSER || result == GIT_ENOTFOUND || !last)
+        return false;
+    return last->klass == GIT_ERROR_NET || last->klass == GIT_ERROR_OS ||
+           last->klass == GIT_ERROR_SSL || last->klass == GIT_ERROR_SSH ||
+           last->klass == GIT_ERROR_HTTP;
+}
+
+static int remote_failed(const struct session *s, struct error **err)
+{
+    if (s->wants_login) {
+        error_user(err, "fetching %s: it asks for a login", s->mirror->shown);
+        return error_hint(err, "check the url: hosts ask for a login where a repository does not "
+                               "exist or is not public");
+    }
+    return git_failed(err, "fetching %s", s->mirror->shown);
+}
+
+static int session_begin(struct session *s, struct error **err)
+{
+    struct retry retry = RETRY_GIT;
+    for (;;) {
+        int result = connect_once(s);
+        if (result == 0)
+            return 0;
+        if (!worth_retrying(result) || !retry_wait(&retry, 0)) {
+            remote_failed(s, err);
+            session_end(s);
+            return -1;
+        }
+        session_end(s);
+    }
+}
+
+static bool local_transport(const struct session *s)
+{
+    const char *url = git_remote_url(s->remote);
+    return url && url_is_local(url);
+}
+
+// Downloads the objects of one refspec list. `shallow`: only the newest commit, where libgit2 can.
+static int download(struct session *s, char **refspecs, size_t count, bool shallow)
+{
+    git_fetch_options options;
+    git_fetch_options_init(&options, GIT_FETCH_OPTIONS_VERSION);
+    set_callbacks(&options.callbacks, s);
+    options.proxy_opts.type = GIT_PROXY_AUTO;
+    options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
+#ifdef CAN_SHALLOW
+    if (shallow && !local_transport(s))
+        options.depth = 1;
+    else if (git_repository_is_shallow(s->mirror->repository) == 1 && !local_transport(s))
+        options.depth = GIT_FETCH_DEPTH_UNSHALLOW;
+#else
+    (void)shallow;
+    (void)local_transport;
+#endif
+    git_strarray list = {.strings = refspecs, .count = count};
+    return git_remote_download(s->remote, &list, &options);
+}
+
+// The same, with a new connection when the old one breaks.
+static int download_retrying(struct session *s, char **refspecs, size_t count, bool shallow,
+                             struct error **err)
+{
+    struct retry retry = RETRY_GIT;
+    for (;;) {
+        int result = download(s, refspecs, count, shallow);
+        if (result == 0)
+            return 0;
+        if (!worth_retrying(result) || !retry_wait(&retry, 0))
+            return remote_failed(s, err);
+        session_end(s);
+        if (session_begin(s, err) < 0)
+            return -1;
+    }
+}
+
+// ---- what the remote has ----
+static const git_remote_head *find_head(const struct session *s, const char *name)
+{
+    for (size_t i = 0; i < s->head_count; i++)
+        if (strcmp(s->heads[i]->name, name) == 0)
+            return s->heads[i];
+    return NULL;
+}
+
+// "v1.0" is a tag before it is a branch, as for git itself.
+static const git_remote_head *find_ref(const struct session *s, const char *ref)
+{
+    if (starts_with(ref, "refs/") || strcmp(ref, "HEAD") == 0)
+        return find_head(s, ref);
+    cleanup_free char *tag = xasprintf("refs/tags/%s", ref);
+    cleanup_free char *branch = xasprintf("refs/heads/%s", ref);
+    const git_remote_head *t = find_head(s, tag), *b = find_head(s, branch);
+    if (t && b && !git_oid_equal(&t->oid, &b->oid))
+        log_warning("%s has a tag and a branch named %s: the tag is taken", s->mirror->shown, ref);
+    return t ? t : b;
+}
+
+static int no_such_ref(const struct session *s, const char *ref, struct error **err)
+{
+    cleanup_strlist struct strlist names = {0};
+    for (size_t i = 0; i < s->head_count; i++) {
+        const char *name = s->heads[i]->name;
+        if (ends_with(name, "^{}"))
+            continue;
+        if (starts_with(name, "refs/heads/"))
+            strlist_add(&names, name + strlen("refs/heads/"));
+        else if (starts_with(name, "refs/tags/"))
+            strlist_add(&names, name + strlen("refs/tags/"));
+    }
+    const char *nearest = nearest_name(ref, &names);
+    error_user(err, "%s has no branch or tag named %s", s->mirror->shown, ref);
+    if (nearest)
+        return error_hint(err, "did you mean %s?", nearest);
+    return error_hint(err, "a commit must be given by its full 40 digits");
+}
+
+// Fetches one ref that the remote has and remembers it. *out gets its commit.
+static int fetch_head(struct session *s, const git_remote_head *head, bool shallow, git_oid *out,
+                      struct error **err)
+{
+    // The head belongs to the connection, which may be made anew.
+    cleanup_free char *name = xstrdup(head->name);
+    git_oid id = head->oid;
+    char *refspec = xasprintf("+%s:refs/kbuild/fetched", name);
+    int result = download_retrying(s, &refspec, 1, shallow, err);
+    free(refspec);
+    if (result < 0)
+        return -1;
+    git_object *object = NULL, *commit = NULL;
+    result = git_object_lookup(&object, s->mirror->repository, &id, GIT_OBJECT_ANY);
+    if (result == 0)
+        result = git_object_peel(&commit, object, GIT_OBJECT_COMMIT);
+    if (result == 0)
+        *out = *git_object_id(commit);
+    git_object_free(object);
+    git_object_free(commit);
+    if (result < 0)
+        return git_failed(err, "%s of %s is no commit", name, s->mirror->shown);
+    return mirror_set_ref(s->mirror, name, &id, err);
+}
+
+int remote_fetch_ref(struct mirror *m, const char *ref, git_oid *out, struct error **err)
+{
+    struct session s = {.mirror = m};
+    if (session_begin(&s, err) < 0)
+        return -1;
+    const git_remote_head *head = find_ref(&s, ref);
+    int result = 0;
+    if (head)
+        result = fetch_head(&s, head, true, out, err);
+    else if (!mirror_find_prefix(m, ref, out))
+        result = no_such_ref(&s, ref, err);
+    session_end(&s);
+    return result;
+}
+
+// ---- a commit by its id ----
+static const git_remote_head *find_tip(const struct session *s, const git_oid *commit)
+{
+    for (size_t i = 0; i < s->head_count; i++)
+        if (git_oid_equal(&s->heads[i]->oid, commit)) {
+            if (!ends_with(s->heads[i]->name, "^{}"))
+                return s->heads[i];
+            const char *name = s->heads[i]->name;
+            cleanup_free char *tag = xstrndup(name, strlen(name) - 3);
+            return find_head(s, tag);
+        }
+    return NULL;
+}
+
+static int tag_moved(const struct session *s, const char *ref, const char *was, const git_oid *is,
+                     struct error **err)
+{
+    char now[GIT_OID_HEXSZ + 1];
+    git_oid_tostr(now, sizeof now, is);
+    error_user(err, "the tag %s of %s was commit %s when it was locked, but is %s now", ref,
+               s->mirror->shown, was, now);
+    return error_hint(err,
+                      "a tag that moves is a release made again, or an attack: find out which, "
+                      "and then remove the source's line from versions.lock");
+}
+
+// If the locked ref is a tag, it must still name the commit.
+static int check_tag(struct session *s, const char *commit, const char *ref, struct error **err)
+{
+    const git_remote_head *head = ref ? find_ref(s, ref) : NULL;
+    if (!head || !starts_with(head->name, "refs/tags/"))
+        return 0;
+    git_oid is;
+    if (fetch_head(s, head, true, &is, err) < 0)
+        return -1;
+    git_oid want;
+    git_oid_fromstr(&want, commit);
+    return git_oid_equal(&is, &want) ? 0 : tag_moved(s, ref, commit, &is, err);
+}
+
+static int remember_commit(struct mirror *m, const char *commit, struct error **err)
+{
+    git_oid id;
+    git_oid_fromstr(&id, commit);
+    return mirror_set_ref(m, commit, &id, err);
+}
+
+// Not every server hands out a commit that no ref points to; then all its history is needed.
+static int fetch_unnamed(struct session *s, const char *commit, struct error **err)
+{
+    char *direct = xasprintf("+%s:refs/kbuild/fetched", commit);
+    int result = download(s, &direct, 1, true);
+    free(direct);
+    if (result == 0 && mirror_has_commit(s->mirror, commit))
+        return 0;
+    session_end(s);
+    if (session_begin(s, err) < 0)
+        return -1;
+    log_note("%s does not hand out the commit %.12s by itself: fetching all branches and tags",
+             s->mirror->shown, commit);
+    char all[2][40] = {"+refs/heads/*:refs/kbuild/heads/*", "+refs/tags/*:refs/kbuild/tags/*"};
+    char *both[2] = {all[0], all[1]};
+    return download_retrying(s, both, 2, false, err);
+}
+
+int remote_fetch_commit(struct mirror *m, const char *commit, const char *ref, struct error **err)
+{
+    git_oid want;
+    git_oid_fromstr(&want, commit);
+    struct session s = {.mirror = m};
+    if (session_begin(&s, err) < 0)
+        return -1;
+    int result = check_tag(&s, commit, ref, err);
+    if (result == 0 && !mirror_has_commit(m, commit)) {
+        const git_remote_head *tip = find_tip(&s, &want);
+        git_oid got;
+        result = tip ? fetch_head(&s, tip, true, &got, err) : fetch_unnamed(&s, commit, err);
+    }
+    session_end(&s);
+    if (result < 0)
+        return -1;
+    if (mirror_has_commit(m, commit))
+        return remember_commit(m, commit, err);
+    error_user(err, "%s has no commit %s", m->shown, commit);
+    return error_hint(err, "it may have been on a branch that was rewritten; if so, remove the "
+                           "source's line from versions.lock to have it looked up again");
+}

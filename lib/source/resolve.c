@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two verbs of this room, for every kind of source.
+#include "source/room.h"
+
+int source_resolve(const struct source_spec *spec, const struct source_options *o,
+                   struct source_pin *out, struct error **err)
+{
+    *out = (struct source_pin){0};
+    int result = 0;
+    if (spec->kind == SOURCE_GIT)
+        result = git_source_resolve(spec, o, out, err);
+    else if (spec->kind == SOURCE_ARCHIVE)
+        result = archive_source_resolve(spec, o, out, err);
+    if (result < 0) {
+        source_pin_free(out);
+        return error_wrap(err, "%s", spec->label);
+    }
+    return 0;
+}
+
+static int fetch(const struct source_spec *spec, const struct source_pin *pin,
+                 const struct source_options *o, const char *destination, json_t *provenance,
+                 struct error **err)
+{
+    switch (spec->kind) {
+    case SOURCE_GIT:
+        return git_source_fetch(spec, pin, o, destination, provenance, err);
+    case SOURCE_ARCHIVE:
+        return archive_source_fetch(spec, pin, o, destination, provenance, err);
+    case SOURCE_DEBIAN:
+        return debian_source_fetch(spec, o, destination, provenance, err);
+    }
+    return -1;
+}
+
+int source_fetch(const struct source_spec *spec, const struct source_pin *pin,
+                 const struct source_options *o, const char *destination, json_t **provenance,
+                 struct error **err)
+{
+    json_t *record = json_object();
+    if (fetch(spec, pin, o, destination, record, err) < 0 ||
+        apply_patches(&spec->patches, destination, record, err) < 0) {
+        json_decref(record);
+        return error_wrap(err, "%s", spec->label);
+    }
+    if (provenance)
+        *provenance = record;
+    else
+        json_decref(record);
+    return 0;
+}
+
+void source_pin_free(struct source_pin *p)
+{
+    free(p->commit);
+    free(p->tree);
+    free(p->sha256);
+    *p = (struct source_pin){0};
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shared by the files of this room only.
+#ifndef KBUILD_SOURCE_ROOM_H
+#define KBUILD_SOURCE_ROOM_H
+
+#include "source/source.h"
+
+// ---- url.c ----
+// The URL without user name and password, for messages and records; to be freed.
+char *url_shown(const char *url);
+bool url_is_local(const char *url); // a path or file://
+// A submodule's url: relative ones ("../lib.git") against the url of the repository that names it.
+// To be freed. One that makes no sense, could be read as an option, or would reach from a remote
+// repository into this machine's files is an error.
+char *url_of_submodule(const char *parent, const char *url, struct error **err);
+// Sets the hint that names the way around an upstream that can't be reached.
+int hint_other_sources(const struct source_spec *spec, struct error **err);
+// An error: `what` is not in the cache, and --offline forbids to get it.
+int refuse_offline(const char *what, struct error **err);
+// An error: `what` is not in the lock, and --locked allows nothing else.
+int refuse_unlocked(const struct source_options *o, const char *what, struct error **err);
+
+// ---- one file per kind ----
+int git_source_resolve(const struct source_spec *spec, const struct source_options *o,
+                       struct source_pin *out, struct error **err);
+int git_source_fetch(const struct source_spec *spec, const struct source_pin *pin,
+                     const struct source_options *o, const char *destination, json_t *provenance,
+                     struct error **err);
+int archive_source_resolve(const struct source_spec *spec, const struct source_options *o,
+                           struct source_pin *out, struct error **err);
+int archive_source_fetch(const struct source_spec *spec, const struct source_pin *pin,
+                         const struct source_options *o, const char *destination,
+                         json_t *provenance, struct error **err);
+int debian_source_fetch(const struct source_spec *spec, const struct source_options *o,
+                        const char *destination, json_t *provenance, struct error **err);
+
+// ---- patch.c ----
+// Applies the patches in order with patch -p1: offsets are fine, fuzz is not. What they change gets
+// the folder's mtime, which stays.
+int apply_patches(const struct strlist *patches, const char *folder, json_t *provenance,
+                  struct error **err);
+
+// The mtime of a source's root: the time that steps on it use as SOURCE_DATE_EPOCH.
+int set_folder_time(const char *folder, int64_t when, struct error **err);
+
+// ---- os_release.c ----
+// The distribution whose packages a Debian source comes from: this host's. Owned by the caller.
+int host_distribution(char **id, char **codename, struct error **err);
+
+#endif

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/room.h"
+
+#include <string.h>
+#include <strings.h>
+
+char *url_shown(const char *url)
+{
+    const char *scheme = strstr(url, "://");
+    if (!scheme)
+        return xstrdup(url);
+    const char *host = scheme + 3;
+    const char *end = host + strcspn(host, "/?#"), *at = NULL;
+    for (const char *p = host; p < end; p++)
+        if (*p == '@')
+            at = p;
+    if (!at)
+        return xstrdup(url);
+    return xasprintf("%.*s%s", (int)(host - url), url, at + 1);
+}
+
+bool url_is_local(const char *url)
+{
+    if (strncasecmp(url, "file:", 5) == 0)
+        return true;
+    if (strstr(url, "://"))
+        return false;
+    // "host:path" is ssh; "/path" and "./path" are files, and so is anything with '/' before ':'.
+    size_t before = strcspn(url, ":/");
+    return url[before] != ':';
+}
+
+static void drop_slashes(char *text)
+{
+    size_t n = strlen(text);
+    while (n > 1 && text[n - 1] == '/')
+        text[--n] = '\0';
+}
+
+// gitmodules(5): "./" and "../" are relative to the url of the repository itself.
+static char *resolve_relative(const char *parent, const char *url, struct error **err)
+{
+    cleanup_free char *base = xstrdup(parent);
+    char *scheme = strstr(base, "://");
+    char *floor = scheme ? scheme + 3 : base; // never climb into "https://"
+    drop_slashes(base);
+    for (;;) {
+        if (starts_with(url, "./")) {
+            url += 2;
+        } else if (starts_with(url, "../")) {
+            url += 3;
+            char *slash = strrchr(floor, '/'), *colon = scheme ? NULL : strrchr(floor, ':');
+            char *cut = slash > colon ? slash : colon;
+            if (!cut) {
+                error_user(err, "its url \"%s\" leads out of %s", url, parent);
+                return NULL;
+            }
+            cut[cut == colon] = '\0';
+        } else {
+            break;
+        }
+    }
+    size_t n = strlen(base);
+    bool joined = n && base[n - 1] == ':';
+    return xasprintf("%s%s%s", base, joined ? "" : "/", url);
+}
+
+char *url_of_submodule(const char *parent, const char *url, struct error **err)
+{
+    bool relative = starts_with(url, "./") || starts_with(url, "../");
+    cleanup_free char *full = relative ? resolve_relative(parent, url, err) : xstrdup(url);
+    if (!full)
+        return NULL;
+    const char *scheme = strstr(full, "://");
+    bool hostile = !*full || *full == '-' || (scheme && scheme[3] == '-');
+    for (const unsigned char *p = (const unsigned char *)full; *p; p++)
+        hostile = hostile || *p < ' ' || *p == 0x7f;
+    if (hostile) {
+        error_user(err, "its url \"%s\" is none", url);
+        return NULL;
+    }
+    if (url_is_local(full) && !url_is_local(parent)) {
+        error_user(err,
+                   "its url \"%s\" is a folder of this machine, which a remote repository may "
+                   "not name",
+                   url);
+        return NULL;
+    }
+    return steal(full);
+}
+
+int hint_other_sources(const struct source_spec *spec, struct error **err)
+{
+    if (spec->debian_too)
+        return error_hint(err, "if this machine can't reach it, the distribution's package mirror "
+                               "has this source too: --sources=debian (or KBUILD_SOURCES=debian)");
+    return error_hint(err, "check the network and the proxy settings (https_proxy); a mirror can "
+                           "stand in by git's url.<base>.insteadOf or `kbuild --versions FILE`. "
+                           "Targets whose sources are in the distribution build with "
+                           "--sources=debian");
+}
+
+int refuse_offline(const char *what, struct error **err)
+{
+    error_user(err, "%s is not in the cache, and --offline forbids to get it", what);
+    return error_hint(err, "run `kbuild fetch` once with the network");
+}
+
+int refuse_unlocked(const struct source_options *o, const char *what, struct error **err)
+{
+    error_user(err, "%s is not in %s, and --locked allows nothing else", what,
+               o->lock ? o->lock->path : "the lock");
+    return error_hint(err, "run once without --locked, look at what was added, and commit it");
+}
