@@ -43,10 +43,10 @@ static void stage3a_ends_in_the_page_that_puts_the_header_at_0x14000(void **stat
 static void the_argument_blocks_are_last_and_empty(void **state)
 {
     assert_true(stage3a_size() > STAGE3A_ARGUMENTS);
-    assert_zero(stage3a_end - STAGE3A_ARGUMENTS, stage3a_end);
+    assert_zero(stage3a_start + stage3a_size() - STAGE3A_ARGUMENTS, stage3a_end);
     assert_int_equal((STAGE3A_ADDRESS + stage3a_size() - STAGE3A_ARGUMENTS) % 8, 0);
     assert_true(stage3b_size() > STAGE3B_ARGUMENTS);
-    assert_zero(stage3b_end - STAGE3B_ARGUMENTS, stage3b_end);
+    assert_zero(stage3b_start + stage3b_size() - STAGE3B_ARGUMENTS, stage3b_end);
     assert_int_equal((stage3b_size() - STAGE3B_ARGUMENTS) % 8, 0);
 }
 
