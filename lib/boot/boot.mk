@@ -27,30 +27,36 @@ endef
 $(STAGE)/%.s390x.o: lib/boot/%.c lib/boot/boot.mk
 	$(need_cross_compiler)
 	@mkdir -p $(@D)
-	$(STAGE_CC) $(STAGE_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,S390,$<)
+	$(Q)$(STAGE_CC) $(STAGE_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(STAGE)/%.s390x.o: lib/boot/%.S lib/boot/boot.mk
 	$(need_cross_compiler)
 	@mkdir -p $(@D)
-	$(STAGE_CC) $(STAGE_FLAGS) -Wa,-I,$(STAGE) -MMD -MP -c -o $@ $<
+	$(call say,S390,$<)
+	$(Q)$(STAGE_CC) $(STAGE_FLAGS) -Wa,-I,$(STAGE) -MMD -MP -c -o $@ $<
 
 STAGE_COMMON := $(STAGE)/machine.s390x.o $(STAGE)/console.s390x.o
 $(STAGE)/stage3a.elf: $(STAGE)/stub.s390x.o $(STAGE)/stage3a.s390x.o $(STAGE_COMMON)
 $(STAGE)/stage3b.elf: $(STAGE)/stage3b.s390x.o $(STAGE_COMMON)
 $(STAGE)/%.elf: lib/boot/%.lds
-	$(STAGE_LD) $(STAGE_LDFLAGS) -T $< -o $@ $(filter %.o,$^)
+	$(call say,LD,$@)
+	$(Q)$(STAGE_LD) $(STAGE_LDFLAGS) -T $< -o $@ $(filter %.o,$^)
 
 # relocator || stage3b
 $(STAGE)/relocator.s390x.o: $(STAGE)/stage3b.bin
 $(STAGE)/stage3b-relocated.elf: $(STAGE)/relocator.s390x.o
-	$(STAGE_LD) $(STAGE_LDFLAGS) -Ttext=0 -e start -o $@ $<
+	$(call say,LD,$@)
+	$(Q)$(STAGE_LD) $(STAGE_LDFLAGS) -Ttext=0 -e start -o $@ $<
 
 $(STAGE)/%.bin: $(STAGE)/%.elf
-	$(STAGE_OBJCOPY) -O binary $< $@
+	$(call say,BIN,$@)
+	$(Q)$(STAGE_OBJCOPY) -O binary $< $@
 
 $(STAGE)/stages.o: lib/boot/stages.S $(STAGE)/stage3a.bin $(STAGE)/stage3b-relocated.bin
 	@mkdir -p $(@D)
-	$(CC) -Wa,-I,$(STAGE) -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) -Wa,-I,$(STAGE) -c -o $@ $<
 
 # For tests/e2e/loaders.bats: a kernel that reports what it was given (and one from before kernels
 # told the size of their command line area), a tool that puts images together by hand, and one that
@@ -63,7 +69,8 @@ loader-tests: $(addprefix $(LOADER_TEST)/,kernel.bin old-kernel.bin image hyperv
 $(LOADER_TEST)/kernel.s390x.o: tests/e2e/loaders/kernel.c lib/boot/boot.mk
 	$(need_cross_compiler)
 	@mkdir -p $(@D)
-	$(STAGE_CC) $(STAGE_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,S390,$<)
+	$(Q)$(STAGE_CC) $(STAGE_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(LOADER_TEST)/head.s390x.o: MAX_COMMAND_LINE = 4096
 $(LOADER_TEST)/old-head.s390x.o: MAX_COMMAND_LINE = 0
@@ -71,17 +78,21 @@ $(LOADER_TEST)/head.s390x.o $(LOADER_TEST)/old-head.s390x.o: tests/e2e/loaders/h
                                                              lib/boot/boot.mk
 	$(need_cross_compiler)
 	@mkdir -p $(@D)
-	$(STAGE_CC) $(STAGE_FLAGS) -DMAX_COMMAND_LINE=$(MAX_COMMAND_LINE) -MMD -MP -c -o $@ $<
+	$(call say,S390,$<)
+	$(Q)$(STAGE_CC) $(STAGE_FLAGS) -DMAX_COMMAND_LINE=$(MAX_COMMAND_LINE) -MMD -MP -c -o $@ $<
 
 $(LOADER_TEST)/kernel.elf: $(LOADER_TEST)/head.s390x.o
 $(LOADER_TEST)/old-kernel.elf: $(LOADER_TEST)/old-head.s390x.o
 $(LOADER_TEST)/kernel.elf $(LOADER_TEST)/old-kernel.elf: tests/e2e/loaders/kernel.lds \
         $(LOADER_TEST)/kernel.s390x.o $(STAGE_COMMON)
-	$(STAGE_LD) $(STAGE_LDFLAGS) -T $< -o $@ $(filter %.o,$^)
+	$(call say,LD,$@)
+	$(Q)$(STAGE_LD) $(STAGE_LDFLAGS) -T $< -o $@ $(filter %.o,$^)
 
 $(LOADER_TEST)/%.bin: $(LOADER_TEST)/%.elf
-	$(STAGE_OBJCOPY) -O binary $< $@
+	$(call say,BIN,$@)
+	$(Q)$(STAGE_OBJCOPY) -O binary $< $@
 
 $(LOADER_TEST)/image $(LOADER_TEST)/hypervisor: $(LOADER_TEST)/%: tests/e2e/loaders/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $<
