@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is found out about the host: its distribution, its tools.
+#include "../../lib/sandbox/room.h"
+#include "sandbox_help.h"
+
+#include "base/digest.h"
+
+static void the_distribution_is_read_from_os_release(void **state)
+{
+    static const struct {
+        const char *text, *id, *codename;
+    } cases[] = {
+        {"PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_CODENAME=bookworm\nID=debian\n",
+         "debian", "bookworm"},
+        {"ID=\"ubuntu\"\r\nID_LIKE=debian\r\nVERSION_CODENAME='noble'\r\n", "ubuntu", "noble"},
+        {"#ID=x\nVERSION_ID=1\nID=debian\nVERSION_CODENAME=trixie", "debian", "trixie"},
+    };
+    char *folder = temporary_folder(), *path = xasprintf("%s/os-release", folder);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct error *err = NULL;
+        struct distribution d;
+        write_text(folder, "os-release", cases[i].text);
+        distribution_read(path, &d, &err);
+        fail_with(err);
+        assert_string_equal(d.id, cases[i].id);
+        assert_string_equal(d.codename, cases[i].codename);
+        distribution_free(&d);
+    }
+    static const char *const bad[] = {"", "ID=arch\n", "VERSION_CODENAME=x\n", "ID=\n", "ID=\"\"\n"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct error *err = NULL;
+        struct distribution d;
+        write_text(folder, "os-release", bad[i]);
+        assert_int_equal(distribution_read(path, &d, &err), -1);
+        assert_non_null(strstr(err->hint, "--builder=host"));
+        error_free(err);
+    }
+    remove_tree(folder, NULL);
+    free(path);
+    free(folder);
+}
+
+static void the_key_names_each_tool_by_content_and_version(void **state)
+{
+    struct recipe_builder b = {0};
+    strlist_split(&b.tools, "sh make", " ");
+    struct buf key = {0}, again = {0};
+    struct error *err = NULL;
+    host_tools_key(&b, arch_host(), &key, &err);
+    fail_with(err);
+    // Sorted, whatever the order in the recipe; the program's own digest.
+    char hex[DIGEST_HEX_SIZE];
+    assert_int_equal(digest_file("/usr/bin/make", hex, NULL, NULL), 0);
+    char *expected = xasprintf("tool make %s GNU Make ", hex);
+    assert_true(starts_with(key.data, expected));
+    free(expected);
+    char *second = strchr(key.data, '\n') + 1;
+    assert_true(starts_with(second, "tool sh "));
+    assert_true(digest_is_hex(strtok(second + strlen("tool sh "), " ")));
+    strlist_free(&b.tools);
+    strlist_split(&b.tools, "make", " ");
+    host_tools_key(&b, arch_host(), &again, &err);
+    assert_memory_equal(key.data, again.data, again.len);
+    strlist_free(&b.tools);
+    buf_free(&key);
+    buf_free(&again);
+}
+
+static void missing_tools_are_all_named_with_their_packages(void **state)
+{
+    const struct arch *foreign = arch_host() == &arch_table[2] ? &arch_table[3] : &arch_table[2];
+    struct recipe_builder b = {0};
+    strlist_split(&b.tools, "sh no-such-tool another-one", " ");
+    strlist_split(&b.packages, "tool-package", " ");
+    strlist_split(&b.cross[foreign - arch_table], "cross-package", " ");
+    struct buf key = {0};
+    struct error *err = NULL;
+    assert_int_equal(host_tools_key(&b, foreign, &key, &err), -1);
+    assert_non_null(strstr(err->message, "another-one, no-such-tool"));
+    assert_non_null(strstr(err->hint, "tool-package cross-package"));
+    error_free(err);
+    strlist_free(&b.tools);
+    strlist_free(&b.packages);
+    strlist_free(&b.cross[foreign - arch_table]);
+    buf_free(&key);
+}
+
+static void a_compiler_for_the_target_is_asked_for_too(void **state)
+{
+    const struct arch *foreign = arch_host() == &arch_table[2] ? &arch_table[3] : &arch_table[2];
+    struct recipe_builder b = {0};
+    strlist_split(&b.tools, "gcc sh", " ");
+    struct buf key = {0};
+    struct error *err = NULL;
+    cleanup_free char *cross = xasprintf("%s-gcc", foreign->triplet);
+    cleanup_free char *path = find_program(cross);
+    int result = host_tools_key(&b, foreign, &key, &err);
+    if (path) {
+        assert_int_equal(result, 0);
+        assert_non_null(strstr(key.data, cross));
+    } else {
+        assert_int_equal(result, -1);
+        assert_non_null(strstr(err->message, cross));
+        assert_null(strstr(err->message, "-sh"));
+    }
+    error_free(err);
+    strlist_free(&b.tools);
+    buf_free(&key);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_distribution_is_read_from_os_release),
+        cmocka_unit_test(the_key_names_each_tool_by_content_and_version),
+        cmocka_unit_test(missing_tools_are_all_named_with_their_packages),
+        cmocka_unit_test(a_compiler_for_the_target_is_asked_for_too),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
