@@ -21,6 +21,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// "liblzma 5.4.1 + libarchive 3.6.2 + zlib 1.2.13": the libraries that decide the compressed bytes.
+// Part of the key of whatever is packed. The string is static.
+const char *pack_codec_version(void);
+
 // ---- writing ----
 struct pack_options {
     int64_t epoch;    // seconds since 1970; later mtimes become this

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/cpio_out.h"
+
+#include "base/file.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <sys/stat.h>
+
+enum { BLOCK = 1 << 16, LAST_BLOCK = 512 };
+
+struct cpio_out {
+    struct archive *archive;
+    struct error *failure; // of the callback, for the caller of libarchive to report
+    int fd;
+    la_int64_t inode;
+};
+
+static la_ssize_t on_write(struct archive *a, void *context, const void *bytes, size_t length)
+{
+    struct cpio_out *c = context;
+    if (!c->failure && fd_write_all(c->fd, "the initrd", bytes, length, &c->failure) == 0)
+        return (la_ssize_t)length;
+    archive_set_error(a, EIO, "the initrd cannot be written");
+    return -1;
+}
+
+static int failed(struct cpio_out *c, struct error **err)
+{
+    if (c->failure) {
+        if (err)
+            *err = c->failure;
+        else
+            error_free(c->failure);
+        c->failure = NULL;
+        return -1;
+    }
+    const char *why = archive_error_string(c->archive);
+    return error_user(err, "%s", why ? why : "libarchive failed");
+}
+
+static bool set_up(struct cpio_out *c, bool compress)
+{
+    struct archive *a = c->archive;
+    if (compress && (archive_write_add_filter_gzip(a) != ARCHIVE_OK ||
+                     archive_write_set_filter_option(a, "gzip", "compression-level", "9") != ARCHIVE_OK ||
+                     archive_write_set_filter_option(a, "gzip", "timestamp", NULL) != ARCHIVE_OK))
+        return false;
+    return archive_write_set_format_cpio_newc(a) == ARCHIVE_OK &&
+           archive_write_set_bytes_per_block(a, BLOCK) == ARCHIVE_OK &&
+           archive_write_set_bytes_in_last_block(a, compress ? 1 : LAST_BLOCK) == ARCHIVE_OK &&
+           archive_write_open(a, c, NULL, on_write, NULL) == ARCHIVE_OK;
+}
+
+struct cpio_out *cpio_out_open(int fd, bool compress, struct error **err)
+{
+    struct cpio_out *c = xcalloc(1, sizeof *c);
+    c->fd = fd;
+    c->archive = archive_write_new();
+    if (c->archive && set_up(c, compress))
+        return c;
+    failed(c, err);
+    cpio_out_free(c);
+    return NULL;
+}
+
+int cpio_out_entry(struct cpio_out *c, const char *path, const struct node *n, uint64_t size,
+                   size_t links, bool again, struct error **err)
+{
+    struct archive_entry *entry = archive_entry_new();
+    if (!entry)
+        return error_user(err, "there is not enough memory");
+    if (!again)
+        c->inode++;
+    archive_entry_copy_pathname(entry, *path ? path : ".");
+    archive_entry_set_mode(entry, (mode_t)n->mode);
+    archive_entry_set_mtime(entry, n->mtime, 0);
+    archive_entry_set_uid(entry, n->uid);
+    archive_entry_set_gid(entry, n->gid);
+    archive_entry_set_ino64(entry, c->inode);
+    archive_entry_set_nlink(entry, S_ISDIR(n->mode) ? 2 : (unsigned)links);
+    archive_entry_set_size(entry, (la_int64_t)size);
+    if (S_ISLNK(n->mode))
+        archive_entry_copy_symlink(entry, n->link);
+    if (S_ISCHR(n->mode) || S_ISBLK(n->mode)) {
+        archive_entry_set_rdevmajor(entry, n->major);
+        archive_entry_set_rdevminor(entry, n->minor);
+    }
+    int r = archive_write_header(c->archive, entry);
+    archive_entry_free(entry);
+    return r == ARCHIVE_OK || r == ARCHIVE_WARN ? 0 : failed(c, err);
+}
+
+int cpio_out_data(struct cpio_out *c, const void *bytes, size_t length, struct error **err)
+{
+    la_ssize_t n = archive_write_data(c->archive, bytes, length);
+    if (n >= 0 && (size_t)n != length)
+        return error_user(err, "it has grown while it was being read");
+    return n < 0 ? failed(c, err) : 0;
+}
+
+int cpio_out_finish(struct cpio_out *c, struct error **err)
+{
+    return archive_write_close(c->archive) == ARCHIVE_OK ? 0 : failed(c, err);
+}
+
+void cpio_out_free(struct cpio_out *c)
+{
+    if (!c)
+        return;
+    if (!c->failure) // unfinished: libarchive would write an end to it
+        error_user(&c->failure, "abandoned");
+    archive_write_free(c->archive);
+    error_free(c->failure);
+    free(c);
+}

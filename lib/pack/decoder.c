@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/decoder.h"
+
+#include "base/buf.h"
+
+#include <archive.h>
+#include <errno.h>
+#include <lzma.h>
+#include <pthread.h>
+#include <string.h>
+
+enum {
+    SLOTS = 4,
+    SLOT_SIZE = 1 << 20,
+    INPUT_SIZE = 1 << 18,
+    XZ_THREADS_MAX = 16
+};
+// Dictionaries of up to 64 MiB are usual (xz -9); the format allows 4 GiB, which only a bomb uses.
+static const uint64_t xz_memory = (uint64_t)1 << 30;
+
+struct slot {
+    char *bytes;
+    size_t length;
+};
+
+struct decoder {
+    struct input *in;
+    uint64_t limit, produced;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    // A ring: slots [taken, filled) hold bytes; the reader works on slot `taken` while `holding`.
+    struct slot slots[SLOTS];
+    size_t filled, taken;
+    bool holding, ended, stop;
+    char *why; // the failure, shown once the ring is empty
+    char *input;
+};
+
+static bool fail(struct decoder *d, char *why)
+{
+    pthread_mutex_lock(&d->lock);
+    free(d->why);
+    d->why = why;
+    pthread_mutex_unlock(&d->lock);
+    return false;
+}
+
+// Waits for an empty slot; NULL when nobody reads any more.
+static struct slot *empty_slot(struct decoder *d)
+{
+    pthread_mutex_lock(&d->lock);
+    while (!d->stop && d->filled - d->taken == SLOTS)
+        pthread_cond_wait(&d->changed, &d->lock);
+    struct slot *s = d->stop ? NULL : &d->slots[d->filled % SLOTS];
+    pthread_mutex_unlock(&d->lock);
+    return s;
+}
+
+static bool push(struct decoder *d, struct slot *s, size_t length)
+{
+    d->produced += length;
+    if (d->produced > d->limit)
+        return fail(d, xasprintf("it unpacks to more than the limit of %llu bytes",
+                                 (unsigned long long)d->limit));
+    pthread_mutex_lock(&d->lock);
+    s->length = length;
+    if (length)
+        d->filled++;
+    pthread_cond_broadcast(&d->changed);
+    pthread_mutex_unlock(&d->lock);
+    return true;
+}
+
+static const struct {
+    lzma_ret code;
+    const char *why;
+} xz_failures[] = {
+    {LZMA_BUF_ERROR, "it is truncated"},
+    {LZMA_DATA_ERROR, "its compressed data is damaged"},
+    {LZMA_FORMAT_ERROR, "what follows its first xz stream is not xz"},
+    {LZMA_MEMLIMIT_ERROR, "decompressing it takes more than 1 GiB of memory"},
+    {LZMA_OPTIONS_ERROR, "it uses xz features that this liblzma does not know"},
+    {LZMA_MEM_ERROR, "there is not enough memory to decompress it"},
+};
+
+static char *xz_failure(lzma_ret code)
+{
+    for (size_t i = 0; i < ARRAY_LEN(xz_failures); i++)
+        if (xz_failures[i].code == code)
+            return xstrdup(xz_failures[i].why);
+    return xasprintf("liblzma failed (%d)", (int)code);
+}
+
+static lzma_ret start_xz(lzma_stream *s)
+{
+    uint32_t threads = lzma_cputhreads();
+    uint64_t memory = lzma_physmem() / 4;
+    lzma_mt mt = {.flags = LZMA_CONCATENATED,
+                  .threads = threads < 1 ? 1 : threads > XZ_THREADS_MAX ? XZ_THREADS_MAX : threads,
+                  .memlimit_threading = memory && memory < xz_memory ? memory : xz_memory,
+                  .memlimit_stop = xz_memory};
+    return lzma_stream_decoder_mt(s, &mt);
+}
+
+// Fills slot after slot. False on failure and when nobody reads any more.
+static bool decode_xz(struct decoder *d, lzma_stream *s)
+{
+    lzma_ret r = start_xz(s);
+    lzma_action action = LZMA_RUN;
+    for (struct slot *slot; r != LZMA_STREAM_END;) {
+        if (!(slot = empty_slot(d)))
+            return false;
+        s->next_out = (uint8_t *)slot->bytes;
+        s->avail_out = SLOT_SIZE;
+        while (r == LZMA_OK && s->avail_out) {
+            if (!s->avail_in && action == LZMA_RUN) {
+                ssize_t n = input_read(d->in, d->input, INPUT_SIZE);
+                if (n < 0)
+                    return fail(d, xstrdup(strerror(errno)));
+                s->next_in = (uint8_t *)d->input;
+                s->avail_in = (size_t)n;
+                action = n ? LZMA_RUN : LZMA_FINISH;
+            }
+            r = lzma_code(s, action);
+        }
+        if (r != LZMA_OK && r != LZMA_STREAM_END)
+            return fail(d, xz_failure(r));
+        if (!push(d, slot, SLOT_SIZE - s->avail_out))
+            return false;
+    }
+    return true;
+}
+
+static la_ssize_t on_read(struct archive *a, void *context, const void **bytes)
+{
+    struct decoder *d = context;
+    ssize_t n = input_read(d->in, d->input, INPUT_SIZE);
+    if (n < 0)
+        archive_set_error(a, errno, "%s", strerror(errno));
+    *bytes = d->input;
+    return n;
+}
+
+static bool decode_other(struct decoder *d, struct archive *a)
+{
+    struct archive_entry *entry;
+    if (archive_read_support_filter_gzip(a) != ARCHIVE_OK ||
+        archive_read_support_filter_bzip2(a) != ARCHIVE_OK ||
+        archive_read_support_filter_zstd(a) != ARCHIVE_OK ||
+        archive_read_support_format_raw(a) != ARCHIVE_OK ||
+        archive_read_open(a, d, NULL, on_read, NULL) != ARCHIVE_OK ||
+        archive_read_next_header(a, &entry) != ARCHIVE_OK)
+        return fail(d, xstrdup(archive_error_string(a) ? archive_error_string(a) : "libarchive failed"));
+    for (;;) {
+        const void *bytes;
+        size_t length;
+        la_int64_t offset;
+        int r = archive_read_data_block(a, &bytes, &length, &offset);
+        if (r == ARCHIVE_EOF)
+            return true;
+        if (r != ARCHIVE_OK)
+            return fail(d, xstrdup(archive_error_string(a)));
+        for (const char *p = bytes; length;) {
+            size_t n = length < SLOT_SIZE ? length : SLOT_SIZE;
+            struct slot *slot = empty_slot(d);
+            if (!slot)
+                return false;
+            memcpy(slot->bytes, p, n);
+            if (!push(d, slot, n))
+                return false;
+            p += n;
+            length -= n;
+        }
+    }
+}
+
+static void *decode(void *context)
+{
+    struct decoder *d = context;
+    if (input_is_xz(d->in)) {
+        lzma_stream s = LZMA_STREAM_INIT;
+        decode_xz(d, &s);
+        lzma_end(&s);
+    } else {
+        struct archive *a = archive_read_new();
+        if (a)
+            decode_other(d, a);
+        else
+            fail(d, xstrdup("there is not enough memory"));
+        archive_read_free(a);
+    }
+    pthread_mutex_lock(&d->lock);
+    d->ended = true;
+    pthread_cond_broadcast(&d->changed);
+    pthread_mutex_unlock(&d->lock);
+    return NULL;
+}
+
+static void release(struct decoder *d)
+{
+    for (size_t i = 0; i < SLOTS; i++)
+        free(d->slots[i].bytes);
+    pthread_cond_destroy(&d->changed);
+    pthread_mutex_destroy(&d->lock);
+    free(d->input);
+    free(d->why);
+    free(d);
+}
+
+struct decoder *decoder_start(struct input *in, uint64_t limit, struct error **err)
+{
+    struct decoder *d = xcalloc(1, sizeof *d);
+    d->in = in;
+    d->limit = limit;
+    d->input = xmalloc(INPUT_SIZE);
+    for (size_t i = 0; i < SLOTS; i++)
+        d->slots[i].bytes = xmalloc(SLOT_SIZE);
+    pthread_mutex_init(&d->lock, NULL);
+    pthread_cond_init(&d->changed, NULL);
+    int errnum = pthread_create(&d->thread, NULL, decode, d);
+    if (!errnum)
+        return d;
+    release(d);
+    error_errno(err, errnum, "starting a thread to decompress it");
+    return NULL;
+}
+
+int decoder_next(struct decoder *d, const void **bytes, size_t *length, const char **why)
+{
+    pthread_mutex_lock(&d->lock);
+    if (d->holding) {
+        d->holding = false;
+        d->taken++;
+        pthread_cond_broadcast(&d->changed);
+    }
+    while (d->filled == d->taken && !d->ended)
+        pthread_cond_wait(&d->changed, &d->lock);
+    int result = d->why ? -1 : 0;
+    *why = d->why;
+    if (d->filled != d->taken) {
+        const struct slot *s = &d->slots[d->taken % SLOTS];
+        *bytes = s->bytes;
+        *length = s->length;
+        d->holding = true;
+        result = 1;
+    }
+    pthread_mutex_unlock(&d->lock);
+    return result;
+}
+
+void decoder_stop(struct decoder *d)
+{
+    if (!d)
+        return;
+    pthread_mutex_lock(&d->lock);
+    d->stop = true;
+    pthread_cond_broadcast(&d->changed);
+    pthread_mutex_unlock(&d->lock);
+    pthread_join(d->thread, NULL);
+    release(d);
+}

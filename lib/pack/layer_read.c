@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/layer_read.h"
+
+#include "pack/names.h"
+#include "pack/reader.h"
+#include "pack/scan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { CHUNK = 1 << 18 };
+
+// A path is left out if a glob matches it or a directory above it.
+static bool excluded(const struct initrd_layer *layer, const char *path)
+{
+    if (!layer->exclude || !layer->exclude->n || !*path)
+        return false;
+    cleanup_free char *part = xstrdup(path);
+    for (size_t i = 0; i < layer->exclude->n; i++) {
+        size_t n = strlen(path);
+        for (;;) {
+            memcpy(part, path, n);
+            part[n] = '\0';
+            if (!fnmatch(layer->exclude->items[i], part, 0))
+                return true;
+            const char *slash = memrchr(path, '/', n);
+            if (!slash)
+                break;
+            n = (size_t)(slash - path);
+        }
+    }
+    return false;
+}
+
+static size_t add_content(struct layers *l, size_t layer, size_t member, uint64_t size,
+                          const struct node *n)
+{
+    l->contents = xgrow(l->contents, &l->content_cap, l->content_n + 1, sizeof *l->contents);
+    l->contents[l->content_n] =
+        (struct content){.layer = layer, .member = member, .size = size, .node = *n};
+    l->contents[l->content_n].node.content = l->content_n;
+    return l->content_n++;
+}
+
+// ---- archives ----
+
+static const char *unwanted_kind(const struct initrd_layer *layer, unsigned mode)
+{
+    switch (mode & S_IFMT) {
+    case S_IFREG:
+    case S_IFDIR:
+    case S_IFLNK:
+        return NULL;
+    case S_IFCHR:
+    case S_IFBLK:
+        return layer->keep_nodes ? NULL : "a device node";
+    case S_IFIFO:
+        return layer->keep_nodes ? NULL : "a fifo";
+    default:
+        return "neither file, directory nor link";
+    }
+}
+
+// What the names of one layer stand for, by their clean path in the layer: hard links refer to it
+// also when the name itself is excluded. The value indexes `nodes`.
+struct names {
+    struct map by_path;
+    struct node *nodes; // link is owned
+    size_t n, cap;
+};
+
+static void names_free(struct names *names)
+{
+    for (size_t i = 0; i < names->n; i++)
+        free(names->nodes[i].link);
+    free(names->nodes);
+    map_free(&names->by_path);
+}
+
+static int hard_link_node(const struct names *names, const struct reader_member *m, struct node *n,
+                          struct error **err)
+{
+    const size_t *i = map_find(&names->by_path, m->link);
+    if (!i || S_ISDIR(names->nodes[*i].mode))
+        return error_user(err, "it is a hard link to no file that came before it");
+    if (m->size)
+        return error_user(err, "it is a hard link with content, which only a cpio has");
+    *n = names->nodes[*i];
+    return 0;
+}
+
+static int member_node(struct layers *l, const struct initrd_layer *layer, size_t number,
+                       size_t member, const struct reader_member *m, struct node *n,
+                       struct error **err)
+{
+    const char *unwanted = unwanted_kind(layer, m->mode);
+    if (unwanted)
+        return error_user(err, "it is %s", unwanted);
+    if (S_ISREG(m->mode) && !m->size_known)
+        return error_user(err, "its size is not known beforehand");
+    // Only a root file system knows owners; in the others they are whoever built them.
+    *n = (struct node){.mode = S_ISLNK(m->mode) ? S_IFLNK | 0777 : m->mode,
+                       .mtime = clamp_time(m->mtime, l->epoch),
+                       .uid = layer->keep_nodes ? m->uid : 0,
+                       .gid = layer->keep_nodes ? m->gid : 0,
+                       .major = m->major,
+                       .minor = m->minor,
+                       .link = (char *)m->link,
+                       .content = NO_CONTENT,
+                       .layer = number};
+    if (S_ISREG(m->mode))
+        n->content = add_content(l, number, member, m->size, n);
+    return 0;
+}
+
+static int add_member(struct layers *l, struct names *names, const struct initrd_layer *layer,
+                      size_t number, size_t member, const struct reader_member *m,
+                      struct error **err)
+{
+    struct node n;
+    bool out = excluded(layer, m->path);
+    if (out && !S_ISREG(m->mode) && !S_ISLNK(m->mode))
+        return 0;
+    int result = m->hardlink ? hard_link_node(names, m, &n, err)
+                             : member_node(l, layer, number, member, m, &n, err);
+    if (result < 0)
+        return result;
+    if (!m->hardlink) {
+        names->nodes = xgrow(names->nodes, &names->cap, names->n + 1, sizeof *names->nodes);
+        names->nodes[names->n] = n;
+        names->nodes[names->n].link = n.link ? xstrdup(n.link) : NULL;
+        map_put(&names->by_path, m->path, names->n++);
+    }
+    return out ? 0 : layers_add(l, m->path, &n, err);
+}
+
+static int open_archive(const struct initrd_layer *layer, struct reader **r, struct error **err)
+{
+    int fd = open(layer->archive, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "opening %s", layer->archive);
+    *r = reader_open(fd, layer->archive, 0, err);
+    if (*r)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static int read_archive_names(struct layers *l, const struct initrd_layer *layer, size_t number,
+                              struct error **err)
+{
+    struct reader *opened = NULL;
+    cleanup_close int fd = open_archive(layer, &opened, err);
+    if (fd < 0)
+        return -1;
+    cleanup_reader struct reader *r = opened;
+    struct names names = {0};
+    struct reader_member m;
+    int result;
+    for (size_t member = 0; (result = reader_next(r, &m, err)) > 0; member++) {
+        if (add_member(l, &names, layer, number, member, &m, err) < 0) {
+            result = reader_wrap(r, err);
+            break;
+        }
+        reader_progress(r, "reading layers");
+    }
+    names_free(&names);
+    return result;
+}
+
+// The next content of this layer that is kept, from index `i` on.
+static size_t next_kept(const struct layers *l, size_t i, size_t layer)
+{
+    while (i < l->content_n && (l->contents[i].layer < layer ||
+                                (l->contents[i].layer == layer && !l->contents[i].links)))
+        i++;
+    return i < l->content_n && l->contents[i].layer == layer ? i : NO_CONTENT;
+}
+
+static int read_archive_contents(const struct layers *l, const struct initrd_layer *layer,
+                                 size_t number, const struct layer_sink *sink, struct error **err)
+{
+    struct reader *opened = NULL;
+    size_t wanted = next_kept(l, 0, number);
+    if (wanted == NO_CONTENT)
+        return 0;
+    cleanup_close int fd = open_archive(layer, &opened, err);
+    if (fd < 0)
+        return -1;
+    cleanup_reader struct reader *r = opened;
+    struct reader_member m;
+    for (size_t member = 0; wanted != NO_CONTENT; member++) {
+        int n = reader_next(r, &m, err);
+        if (n < 0)
+            return n;
+        const struct content *c = &l->contents[wanted];
+        if (n == 0 || (member == c->member && (!S_ISREG(m.mode) || m.size != c->size)))
+            return error_user(err, "%s changed while it was being read", layer->name);
+        if (member != c->member)
+            continue;
+        if (sink->begin(sink->context, wanted, err) < 0 ||
+            reader_content(r, sink->data, sink->context, err) < 0)
+            return reader_wrap(r, err);
+        wanted = next_kept(l, wanted + 1, number);
+    }
+    return 0;
+}
+
+// ---- folders ----
+
+static int read_folder_names(struct layers *l, const struct initrd_layer *layer, size_t number,
+                             struct error **err)
+{
+    cleanup_scan struct scan scan = SCAN_NONE;
+    if (scan_folder(layer->folder, &scan, err) < 0)
+        return -1;
+    cleanup_free size_t *contents = xcalloc(scan.n, sizeof *contents);
+    for (size_t i = 0; i < scan.n; i++) {
+        const struct scan_entry *e = &scan.entries[i];
+        struct node n = {.mode = normal_mode(e->mode),
+                         .mtime = clamp_time(e->mtime, l->epoch),
+                         .link = e->link,
+                         .content = NO_CONTENT,
+                         .layer = number};
+        if (S_ISREG(e->mode))
+            n.content = contents[i] =
+                e->first == i ? add_content(l, number, i, e->size, &n) : contents[e->first];
+        if (!excluded(layer, e->path) && layers_add(l, e->path, &n, err) < 0)
+            return error_wrap(err, "%s", e->path);
+    }
+    return 0;
+}
+
+static int copy_file(const struct scan *scan, const struct scan_entry *e, uint64_t size,
+                     const struct layer_sink *sink, struct error **err)
+{
+    cleanup_close int fd = scan_open(scan, e, err);
+    cleanup_free char *chunk = xmalloc(CHUNK);
+    while (fd >= 0) {
+        ssize_t n = read(fd, chunk, CHUNK);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_errno(err, errno, "reading it");
+        if ((uint64_t)n > size || (n == 0 && size))
+            return error_user(err, "it changed while it was being read");
+        if (n == 0)
+            return 0;
+        if (sink->data(sink->context, chunk, (size_t)n, err) < 0)
+            return -1;
+        size -= (uint64_t)n;
+    }
+    return -1;
+}
+
+static int read_folder_contents(const struct layers *l, const struct initrd_layer *layer,
+                                size_t number, const struct layer_sink *sink, struct error **err)
+{
+    cleanup_scan struct scan scan = SCAN_NONE;
+    if (scan_folder(layer->folder, &scan, err) < 0)
+        return -1;
+    for (size_t i = next_kept(l, 0, number); i != NO_CONTENT; i = next_kept(l, i + 1, number)) {
+        const struct content *c = &l->contents[i];
+        if (c->member >= scan.n || scan.entries[c->member].size != c->size)
+            return error_user(err, "it changed while it was being read");
+        if (sink->begin(sink->context, i, err) < 0 ||
+            copy_file(&scan, &scan.entries[c->member], c->size, sink, err) < 0)
+            return error_wrap(err, "%s", scan.entries[c->member].path);
+    }
+    return 0;
+}
+
+int layer_read_names(struct layers *l, const struct initrd_layer *layer, size_t number,
+                     struct error **err)
+{
+    return layer->folder ? read_folder_names(l, layer, number, err)
+                         : read_archive_names(l, layer, number, err);
+}
+
+int layer_read_contents(const struct layers *l, const struct initrd_layer *layer, size_t number,
+                        const struct layer_sink *sink, struct error **err)
+{
+    return layer->folder ? read_folder_contents(l, layer, number, sink, err)
+                         : read_archive_contents(l, layer, number, sink, err);
+}

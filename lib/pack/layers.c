@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/layers.h"
+
+#include "base/buf.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+enum { LINKS_MAX = 40 }; // as the kernel has it
+
+static struct node *node_at(const struct layers *l, const char *path)
+{
+    const size_t *i = map_find(&l->by_path, path);
+    return i ? &l->nodes[*i] : NULL;
+}
+
+static struct node *new_node(struct layers *l, const char *path)
+{
+    l->nodes = xgrow(l->nodes, &l->cap, l->n + 1, sizeof *l->nodes);
+    map_put(&l->by_path, path, l->n);
+    struct node *n = &l->nodes[l->n++];
+    *n = (struct node){.path = xstrdup(path), .content = NO_CONTENT};
+    return n;
+}
+
+static void make_directory(struct layers *l, const char *path)
+{
+    struct node *n = new_node(l, path);
+    n->mode = S_IFDIR | 0755;
+    n->mtime = l->epoch;
+    n->implicit = true;
+}
+
+void layers_begin(struct layers *l, int64_t epoch)
+{
+    *l = (struct layers){.epoch = epoch};
+    make_directory(l, "");
+    l->nodes[0].implicit = false; // the root is 0755, whatever umask made the layers
+}
+
+static void drop_last(struct buf *b)
+{
+    const char *slash = memrchr(b->data, '/', b->len);
+    b->len = slash ? (size_t)(slash - b->data) : 0;
+    b->data[b->len] = '\0';
+}
+
+char *layers_place(struct layers *l, const char *path, bool follow_last, bool make,
+                   struct error **err)
+{
+    cleanup_buf struct buf place = {0};
+    cleanup_free char *rest = xstrdup(path);
+    buf_puts(&place, "");
+    for (unsigned links = 0; *rest;) {
+        size_t n = strcspn(rest, "/"), gap = strspn(rest + n, "/"), old = place.len;
+        bool last = !rest[n + gap];
+        cleanup_free char *part = xstrndup(rest, n);
+        memmove(rest, rest + n + gap, strlen(rest + n + gap) + 1);
+        if (!*part || !strcmp(part, "."))
+            continue;
+        if (!strcmp(part, "..")) {
+            if (!place.len) {
+                error_user(err, "it is behind a link that leads out");
+                return NULL;
+            }
+            drop_last(&place);
+            continue;
+        }
+        buf_printf(&place, "%s%s", old ? "/" : "", part);
+        const struct node *node = node_at(l, place.data);
+        if (node && S_ISLNK(node->mode) && (!last || follow_last)) {
+            if (++links > LINKS_MAX) {
+                error_user(err, "it is behind links that go in circles");
+                return NULL;
+            }
+            char *joined = xasprintf("%s/%s", node->link, rest);
+            free(rest);
+            rest = joined;
+            place.len = *node->link == '/' ? 0 : old;
+            place.data[place.len] = '\0';
+        } else if (!last && !node && make) {
+            make_directory(l, place.data);
+        } else if (!last && node && !S_ISDIR(node->mode)) {
+            error_user(err, "\"%s\" above it is not a directory", place.data);
+            return NULL;
+        }
+    }
+    return buf_take(&place);
+}
+
+size_t layers_find(struct layers *l, const char *path)
+{
+    cleanup_free char *place = layers_place(l, path, true, false, NULL);
+    const size_t *i = place ? map_find(&l->by_path, place) : NULL;
+    return i ? *i : NO_CONTENT;
+}
+
+static void copy_into(struct layers *l, struct node *to, const struct node *from)
+{
+    char *path = to->path;
+    free(to->link);
+    if (to->content != NO_CONTENT)
+        l->contents[to->content].links--;
+    *to = *from;
+    to->path = path;
+    to->link = from->link ? xstrdup(from->link) : NULL;
+    if (to->content != NO_CONTENT)
+        l->contents[to->content].links++;
+}
+
+int layers_add(struct layers *l, const char *path, const struct node *n, struct error **err)
+{
+    bool directory = S_ISDIR(n->mode);
+    cleanup_free char *place = layers_place(l, path, directory, true, err);
+    if (!place)
+        return -1;
+    struct node *there = node_at(l, place);
+    bool was_directory = there && S_ISDIR(there->mode);
+    if (there && was_directory != directory) {
+        error_user(err, "\"%s\" is %s here and %s in an earlier layer", place,
+                   directory ? "a directory" : "none", was_directory ? "a directory" : "none");
+        return error_hint(err, "a root file system has to be the first layer");
+    }
+    if (was_directory && !there->implicit)
+        return 0;
+    copy_into(l, there ? there : new_node(l, place), n);
+    return 0;
+}
+
+void layers_free(struct layers *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        free(l->nodes[i].path);
+        free(l->nodes[i].link);
+    }
+    free(l->nodes);
+    free(l->contents);
+    map_free(&l->by_path);
+    *l = (struct layers){0};
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tree that the layers of an initrd make together: names, links and where each content is to be
+// found, but no content. A later layer's entry replaces an earlier one; a name that leads through a
+// link of the tree ends up where the link points ("bin/foo" in usr/bin when bin is a link there).
+#ifndef KBUILD_PACK_LAYERS_H
+#define KBUILD_PACK_LAYERS_H
+
+#include "pack/map.h"
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NO_CONTENT ((size_t)-1)
+
+struct node {
+    char *path;    // "" is the root
+    unsigned mode; // type and permissions
+    int64_t mtime; // clamped
+    int64_t uid, gid;
+    unsigned major, minor; // of a device
+    char *link;            // symlink target
+    size_t content;        // index of a regular file's content, else NO_CONTENT
+    size_t layer;          // that brought it, for messages
+    bool implicit;         // a directory that no layer names
+};
+// One file's content; several nodes have it if there are hard links.
+struct content {
+    size_t layer, member; // where it is: the member's number within the layer
+    uint64_t size;
+    struct node node; // mode, owner and time that all its names share; path is not used
+    size_t links;     // nodes that have it; 0: left out
+};
+struct layers {
+    struct node *nodes;
+    size_t n, cap;
+    struct content *contents; // in the order of layer and member
+    size_t content_n, content_cap;
+    struct map by_path;
+    int64_t epoch;
+};
+
+void layers_begin(struct layers *l, int64_t epoch);
+// Adds a node; what `n` points to is copied. Parents are made. A directory that is there stays as
+// it was first named.
+int layers_add(struct layers *l, const char *path, const struct node *n, struct error **err);
+// Follows links in every component: the node's index, or NO_CONTENT if there is nothing.
+size_t layers_find(struct layers *l, const char *path);
+// The clean path where `path` is in the tree with links followed, also the last one if follow_last.
+// Missing directories on the way are made if `make`. To be freed; NULL on error.
+char *layers_place(struct layers *l, const char *path, bool follow_last, bool make,
+                   struct error **err);
+void layers_free(struct layers *l);
+
+#endif

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/merge_plan.h"
+
+#include "pack/names.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+// What a container or a host keeps for itself: kata-artifacts, 2.4 (upstream's host-safe check).
+static const struct {
+    const char *path;
+    bool below; // and everything below it
+} host_paths[] = {
+    {".dockerenv", false},      {"etc/hostname", false}, {"etc/hosts", false}, {"etc/mtab", false},
+    {"etc/resolv.conf", false}, {"dev", true},           {"proc", true},       {"sys", true},
+};
+
+static bool is_host_path(const char *path)
+{
+    for (size_t i = 0; i < ARRAY_LEN(host_paths); i++) {
+        size_t n = strlen(host_paths[i].path);
+        if (!strncmp(path, host_paths[i].path, n) &&
+            (!path[n] || (host_paths[i].below && path[n] == '/')))
+            return true;
+    }
+    return false;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct component *x = a, *y = b;
+    int c = strcmp(x->name, y->name);
+    return c ? c : strcmp(x->path, y->path);
+}
+
+static const struct listing_entry *entry_of(const struct merge_plan *p, const struct claim *c)
+{
+    const struct component *from = &p->components[c->component];
+    return &from->listing.entries[from->same[c->entry]];
+}
+
+static const char *kind_name(unsigned mode)
+{
+    switch (mode & S_IFMT) {
+    case S_IFREG:
+        return "file";
+    case S_IFDIR:
+        return "directory";
+    case S_IFLNK:
+        return "link";
+    default:
+        return NULL;
+    }
+}
+
+// What differs between two entries of one path, or NULL.
+static const char *difference(const struct listing_entry *a, const struct listing_entry *b)
+{
+    if ((a->mode & S_IFMT) != (b->mode & S_IFMT))
+        return "kind";
+    if (S_ISLNK(a->mode) && strcmp(a->link, b->link) != 0)
+        return "target";
+    if (S_ISREG(a->mode) && strcmp(a->digest, b->digest) != 0)
+        return "content";
+    return normal_mode(a->mode) == normal_mode(b->mode) ? NULL : "mode";
+}
+
+static int claim(struct merge_plan *p, size_t component, size_t entry, struct error **err)
+{
+    const struct claim mine = {component, entry};
+    const char *path = p->components[component].listing.entries[entry].path;
+    const size_t *taken = map_find(&p->by_path, path);
+    if (!taken) {
+        p->claims = xgrow(p->claims, &p->claim_cap, p->claim_n + 1, sizeof *p->claims);
+        p->claims[p->claim_n] = mine;
+        map_put(&p->by_path, path, p->claim_n++);
+        return 0;
+    }
+    const struct claim *first = &p->claims[*taken];
+    const char *differs = difference(entry_of(p, first), entry_of(p, &mine));
+    if (!differs)
+        return 0;
+    const char *one = p->components[first->component].name, *two = p->components[component].name;
+    if (first->component == component)
+        return error_user(err, "%s has \"%s\" twice, with another %s", one, path, differs);
+    error_user(err, "%s and %s disagree about \"%s\": its %s differs", one, two, path, differs);
+    return error_hint(err, "build both anew from the same sources, or leave one of them out");
+}
+
+// No file or link may be where another entry needs a directory.
+static int check_above(const struct merge_plan *p, const char *path, const char *who,
+                       struct error **err)
+{
+    cleanup_free char *above = xstrdup(path);
+    for (char *slash; (slash = strrchr(above, '/'));) {
+        *slash = '\0';
+        const size_t *i = map_find(&p->by_path, above);
+        const struct listing_entry *e = i ? entry_of(p, &p->claims[*i]) : NULL;
+        if (e && !S_ISDIR(e->mode))
+            return error_user(err, "%s has \"%s\", but \"%s\" is a %s in %s", who, path, above,
+                              kind_name(e->mode), p->components[p->claims[*i].component].name);
+    }
+    return 0;
+}
+
+// Finds what each hard link stands for, and refuses what no component should have.
+static int check_entries(struct component *c, struct buf *offenders, struct error **err)
+{
+    struct map by_path = {0};
+    int result = 0;
+    c->same = xcalloc(c->listing.n, sizeof *c->same);
+    for (size_t i = 0; i < c->listing.n && !result; i++) {
+        const struct listing_entry *e = &c->listing.entries[i];
+        const size_t *target = e->hardlink ? map_find(&by_path, e->link) : NULL;
+        c->same[i] = target ? c->same[*target] : i;
+        if (e->hardlink && (!target || e->size || S_ISDIR(c->listing.entries[*target].mode)))
+            result = error_user(err, "%s: \"%s\" is a hard link to no file that came before it",
+                                c->name, e->path);
+        else if (!kind_name(e->mode))
+            result = error_user(err, "%s: \"%s\" is a device node, fifo or socket", c->name, e->path);
+        if (is_host_path(e->path))
+            buf_printf(offenders, "%s\"%s\" in %s", offenders->len ? ", " : "", e->path, c->name);
+        map_put(&by_path, e->path, i);
+    }
+    map_free(&by_path);
+    return result;
+}
+
+static int list_component(struct component *c, struct error **err)
+{
+    cleanup_close int fd = open(c->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "opening %s", c->path);
+    return list_archive(fd, c->path, &c->listing, err);
+}
+
+int merge_plan_make(struct merge_plan *p, const struct strlist *paths, struct error **err)
+{
+    *p = (struct merge_plan){.components = xcalloc(paths->n, sizeof *p->components), .n = paths->n};
+    if (!paths->n)
+        return error_user(err, "there is nothing to merge");
+    for (size_t i = 0; i < p->n; i++)
+        p->components[i] =
+            (struct component){.path = paths->items[i], .name = path_base(paths->items[i])};
+    qsort(p->components, p->n, sizeof *p->components, by_name);
+    cleanup_buf struct buf offenders = {0};
+    for (size_t i = 0; i < p->n; i++)
+        if (list_component(&p->components[i], err) < 0 ||
+            check_entries(&p->components[i], &offenders, err) < 0)
+            return -1;
+    if (offenders.len) {
+        error_user(err, "unpacked at / these would overwrite the host's own files: %s",
+                   offenders.data);
+        return error_hint(err, "build those components without them, or leave them out");
+    }
+    for (size_t i = 0; i < p->n; i++)
+        for (size_t j = 0; j < p->components[i].listing.n; j++)
+            if (claim(p, i, j, err) < 0)
+                return -1;
+    for (size_t i = 0; i < p->claim_n; i++) {
+        const struct component *c = &p->components[p->claims[i].component];
+        if (check_above(p, c->listing.entries[p->claims[i].entry].path, c->name, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int merge_plan_reserve(const struct merge_plan *p, const char *path, struct error **err)
+{
+    const size_t *i = map_find(&p->by_path, path);
+    if (i)
+        return error_user(err, "%s already has \"%s\", which the merge adds",
+                          p->components[p->claims[*i].component].name, path);
+    return check_above(p, path, "the merge", err);
+}
+
+bool merge_plan_writes(const struct merge_plan *p, const char *path, size_t component, size_t entry)
+{
+    const size_t *i = map_find(&p->by_path, path);
+    return i && p->claims[*i].component == component && p->claims[*i].entry == entry;
+}
+
+void merge_plan_free(struct merge_plan *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        listing_free(&p->components[i].listing);
+        free(p->components[i].same);
+    }
+    free(p->components);
+    free(p->claims);
+    map_free(&p->by_path);
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who brings what in a merge, decided from the listings before anything is written.
+#ifndef KBUILD_PACK_MERGE_PLAN_H
+#define KBUILD_PACK_MERGE_PLAN_H
+
+#include "pack/map.h"
+#include "pack/pack.h"
+
+struct component {
+    const char *path; // not owned
+    const char *name; // its last component, for messages
+    struct listing listing;
+    size_t *same; // for each entry the one that has its kind and content (hard links), or itself
+};
+struct claim {
+    size_t component, entry;
+};
+struct merge_plan {
+    struct component *components; // sorted by name
+    size_t n;
+    struct claim *claims; // each path once: the first component that has it writes it
+    size_t claim_n, claim_cap;
+    struct map by_path;
+};
+
+// Lists every tarball and checks that they fit together and are safe to unpack at "/".
+int merge_plan_make(struct merge_plan *p, const struct strlist *paths, struct error **err);
+// Checks that nothing is at `path`, or above it but directories: for what the merge itself adds.
+int merge_plan_reserve(const struct merge_plan *p, const char *path, struct error **err);
+bool merge_plan_writes(const struct merge_plan *p, const char *path, size_t component, size_t entry);
+void merge_plan_free(struct merge_plan *p);
+
+#endif

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/names.h"
+#include "pack/pack.h"
+#include "pack/scan.h"
+#include "pack/tar_out.h"
+
+#include "base/log.h"
+
+#include <sys/stat.h>
+
+static int write_entry(struct tar_out *t, const struct scan *s, size_t i, struct error **err)
+{
+    const struct scan_entry *e = &s->entries[i];
+    struct tar_entry out = {.path = e->path,
+                            .mode = normal_mode(e->mode),
+                            .size = e->size,
+                            .mtime = e->mtime,
+                            .link = e->link};
+    if (e->first != i) {
+        out.hardlink = true;
+        out.link = s->entries[e->first].path;
+    }
+    if (!S_ISREG(e->mode) || out.hardlink)
+        return tar_out_entry(t, &out, err);
+    int fd = scan_open(s, e, err);
+    return fd < 0 ? -1 : tar_out_file(t, &out, fd, err);
+}
+
+int pack_tree(const char *folder, int fd, const struct pack_options *o, struct error **err)
+{
+    WITH_UTF8_NAMES;
+    cleanup_scan struct scan scan = SCAN_NONE;
+    if (scan_folder(folder, &scan, err) < 0)
+        return error_wrap(err, "packing");
+    cleanup_tar_out struct tar_out *t = tar_out_open(fd, o, err);
+    if (!t)
+        return error_wrap(err, "packing %s", folder);
+    uint64_t done = 0;
+    for (size_t i = 0; i < scan.n; i++) {
+        if (write_entry(t, &scan, i, err) < 0) {
+            cleanup_free char *shown = printable(scan.entries[i].path);
+            return error_wrap(err, "packing %s/%s", folder, shown);
+        }
+        if (scan.entries[i].first == i)
+            done += scan.entries[i].size;
+        progress("packing", done, scan.bytes, "bytes");
+    }
+    if (tar_out_finish(t, err) < 0)
+        return error_wrap(err, "packing %s", folder);
+    return 0;
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/reader.h"
+
+#include "pack/decoder.h"
+#include "pack/names.h"
+
+#include "base/log.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { DIRECT_CHUNK = 1 << 18, ZEROS = 1 << 16 };
+// What headers and padding may add to the content before a stream counts as endless.
+static const uint64_t overhead = (uint64_t)READER_MAX_MEMBERS * 2048;
+
+struct reader {
+    struct archive *archive;
+    struct input in;
+    struct decoder *decoder; // or NULL: a zip, which is read where its directory says
+    char *direct;            // the buffer for that
+    char *name;
+    const char *problem; // of the decoder
+    // The last piece that libarchive got, and how much it got before it.
+    const char *last;
+    size_t last_length;
+    uint64_t before_last;
+    uint64_t max_bytes, bytes, members;
+    uint64_t next_offset; // end of the content of this member so far
+    struct buf path, link;
+};
+
+static la_ssize_t on_read(struct archive *a, void *context, const void **bytes)
+{
+    struct reader *r = context;
+    r->before_last += r->last_length;
+    r->last_length = 0;
+    const void *piece = NULL;
+    int n = decoder_next(r->decoder, &piece, &r->last_length, &r->problem);
+    if (n < 0)
+        archive_set_error(a, EIO, "%s", r->problem);
+    *bytes = r->last = piece;
+    return n <= 0 ? n : (la_ssize_t)r->last_length;
+}
+
+static la_ssize_t on_read_direct(struct archive *a, void *context, const void **bytes)
+{
+    struct reader *r = context;
+    ssize_t n = input_read(&r->in, r->direct, DIRECT_CHUNK);
+    if (n < 0)
+        archive_set_error(a, errno, "%s", strerror(errno));
+    *bytes = r->direct;
+    return n;
+}
+
+static la_int64_t on_seek(struct archive *a, void *context, la_int64_t offset, int whence)
+{
+    struct reader *r = context;
+    la_int64_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? r->in.at : (la_int64_t)r->in.size;
+    if (__builtin_add_overflow(from, offset, &offset) || offset < 0) {
+        archive_set_error(a, EINVAL, "it points outside of itself");
+        return ARCHIVE_FATAL;
+    }
+    r->in.at = offset;
+    return offset;
+}
+
+static int failed(const struct reader *r, struct error **err)
+{
+    const char *why = archive_error_string(r->archive);
+    if (r->problem)
+        return error_user(err, "%s", r->problem);
+    if (!why || strstr(why, "Unrecognized archive format")) {
+        error_user(err, "it is not an archive that kbuild reads");
+        return error_hint(err, "tar, cpio, ar and zip are read, plain or compressed with gzip, xz, "
+                               "zstd or bzip2");
+    }
+    cleanup_free char *shown = printable(why);
+    return error_user(err, "%s", shown);
+}
+
+static int start(struct reader *r, int fd, struct error **err)
+{
+    if (input_open(&r->in, fd, err) < 0)
+        return -1;
+    r->archive = archive_read_new();
+    if (!r->archive)
+        return error_user(err, "there is not enough memory");
+    archive_read_support_format_tar(r->archive);
+    archive_read_support_format_cpio(r->archive);
+    archive_read_support_format_ar(r->archive);
+    archive_read_support_format_zip(r->archive);
+    archive_read_set_callback_data(r->archive, r);
+    if (r->in.seekable && input_is_zip(&r->in)) {
+        r->direct = xmalloc(DIRECT_CHUNK);
+        archive_read_set_read_callback(r->archive, on_read_direct);
+        archive_read_set_seek_callback(r->archive, on_seek);
+    } else {
+        r->decoder = decoder_start(&r->in, r->max_bytes + overhead, err);
+        if (!r->decoder)
+            return -1;
+        archive_read_set_read_callback(r->archive, on_read);
+    }
+    return archive_read_open1(r->archive) == ARCHIVE_OK ? 0 : failed(r, err);
+}
+
+struct reader *reader_open(int fd, const char *name, uint64_t max_bytes, struct error **err)
+{
+    struct reader *r = xcalloc(1, sizeof *r);
+    r->name = xstrdup(name);
+    r->max_bytes = max_bytes ? max_bytes : READER_MAX_BYTES;
+    if (r->max_bytes > UINT64_MAX - overhead)
+        r->max_bytes = UINT64_MAX - overhead;
+    if (start(r, fd, err) == 0)
+        return r;
+    reader_wrap(r, err);
+    reader_close(r);
+    return NULL;
+}
+
+int reader_wrap(const struct reader *r, struct error **err)
+{
+    cleanup_free char *shown = printable(r->path.len ? r->path.data : "");
+    if (*shown)
+        error_wrap(err, "\"%s\"", shown);
+    return error_wrap(err, "reading %s", r->name);
+}
+
+static bool all_zeros(const char *p, size_t n)
+{
+    return n == 0 || (p[0] == 0 && !memcmp(p, p + 1, n - 1));
+}
+
+// Reads to the end of the stream, which proves its checksums and that it is whole.
+static int drain(struct reader *r, struct error **err)
+{
+    if (!r->decoder)
+        return 0;
+    bool zeros = true;
+    uint64_t used = (uint64_t)archive_filter_bytes(r->archive, 0);
+    if (used >= r->before_last && used - r->before_last < r->last_length) {
+        size_t skip = (size_t)(used - r->before_last);
+        zeros = all_zeros(r->last + skip, r->last_length - skip);
+    }
+    const void *bytes;
+    size_t length;
+    int n;
+    while (zeros && (n = decoder_next(r->decoder, &bytes, &length, &r->problem)) != 0) {
+        if (n < 0)
+            return error_user(err, "%s", r->problem);
+        zeros = all_zeros(bytes, length);
+    }
+    if (zeros)
+        return 0;
+    error_user(err, "it goes on after the end of the archive");
+    return error_hint(err, "archives that were put together with cat hide all but the first");
+}
+
+static int take_names(struct reader *r, struct archive_entry *entry, struct reader_member *m,
+                      struct error **err)
+{
+    const char *name = archive_entry_pathname(entry);
+    if (!name)
+        return error_user(err, "member %llu has no name", (unsigned long long)r->members);
+    if (clean_name(name, &r->path, err) < 0) {
+        r->path.len = 0;
+        r->path.data[0] = '\0';
+        return -1;
+    }
+    m->path = r->path.data;
+    const char *hard = archive_entry_hardlink(entry), *soft = archive_entry_symlink(entry);
+    if (hard) {
+        m->hardlink = true;
+        m->mode = S_IFREG | (m->mode & 07777);
+        if (clean_name(hard, &r->link, err) < 0)
+            return error_wrap(err, "a hard link");
+        m->link = r->link.data;
+    } else if (S_ISLNK(m->mode)) {
+        if (!soft || !*soft || strlen(soft) > NAME_LIMIT)
+            return error_user(err, "it is a link without a usable target");
+        m->link = soft;
+    }
+    return 0;
+}
+
+int reader_next(struct reader *r, struct reader_member *m, struct error **err)
+{
+    struct archive_entry *entry;
+    int n = archive_read_next_header(r->archive, &entry);
+    if (n == ARCHIVE_EOF) {
+        r->path.len = 0;
+        return drain(r, err) < 0 ? reader_wrap(r, err) : 0;
+    }
+    // The member in the message is the last one that began well: the fault is in it or after it.
+    if (n != ARCHIVE_OK && n != ARCHIVE_WARN) {
+        failed(r, err);
+        return reader_wrap(r, err);
+    }
+    if (++r->members > READER_MAX_MEMBERS) {
+        r->path.len = 0;
+        error_user(err, "it has more than %d members", READER_MAX_MEMBERS);
+        return reader_wrap(r, err);
+    }
+    *m = (struct reader_member){
+        .mode = archive_entry_mode(entry),
+        .size_known = archive_entry_size_is_set(entry),
+        .mtime = archive_entry_mtime(entry),
+        .mtime_ns = archive_entry_mtime_nsec(entry),
+        .uid = archive_entry_uid(entry),
+        .gid = archive_entry_gid(entry),
+        .major = (unsigned)archive_entry_rdevmajor(entry),
+        .minor = (unsigned)archive_entry_rdevminor(entry),
+    };
+    la_int64_t size = archive_entry_size(entry);
+    m->size = size > 0 ? (uint64_t)size : 0;
+    r->next_offset = 0;
+    if (take_names(r, entry, m, err) < 0)
+        return reader_wrap(r, err);
+    if (m->size > r->max_bytes - r->bytes) {
+        error_user(err, "the content is larger than the limit of %llu bytes",
+                   (unsigned long long)r->max_bytes);
+        return reader_wrap(r, err);
+    }
+    return 1;
+}
+
+int reader_piece(struct reader *r, const void **bytes, size_t *length, uint64_t *offset,
+                 struct error **err)
+{
+    la_int64_t at = 0;
+    int n = archive_read_data_block(r->archive, bytes, length, &at);
+    if (n != ARCHIVE_OK && n != ARCHIVE_EOF)
+        return failed(r, err);
+    if (n == ARCHIVE_EOF)
+        *length = 0;
+    *offset = at < 0 ? 0 : (uint64_t)at;
+    if (n == ARCHIVE_EOF && *offset < r->next_offset)
+        *offset = r->next_offset;
+    uint64_t end;
+    if (at < 0 || *offset < r->next_offset || __builtin_add_overflow(*offset, *length, &end))
+        return error_user(err, "its content is out of order");
+    if (end - r->next_offset > r->max_bytes - r->bytes)
+        return error_user(err, "the content is larger than the limit of %llu bytes",
+                          (unsigned long long)r->max_bytes);
+    r->bytes += end - r->next_offset;
+    r->next_offset = end;
+    return n == ARCHIVE_OK;
+}
+
+int reader_content(struct reader *r, reader_sink *sink, void *context, struct error **err)
+{
+    static const char zeros[ZEROS];
+    uint64_t done = 0;
+    for (;;) {
+        const void *bytes;
+        size_t length;
+        uint64_t offset;
+        int n = reader_piece(r, &bytes, &length, &offset, err);
+        if (n < 0)
+            return -1;
+        while (done < offset) {
+            size_t gap = offset - done < ZEROS ? (size_t)(offset - done) : ZEROS;
+            if (sink(context, zeros, gap, err) < 0)
+                return -1;
+            done += gap;
+        }
+        if (n == 0)
+            return 0;
+        if (length && sink(context, bytes, length, err) < 0)
+            return -1;
+        done += length;
+    }
+}
+
+void reader_progress(const struct reader *r, const char *what)
+{
+    progress(what, atomic_load(&r->in.done), r->in.size, "bytes");
+}
+
+void reader_close(struct reader *r)
+{
+    if (!r)
+        return;
+    archive_read_free(r->archive);
+    decoder_stop(r->decoder);
+    buf_free(&r->path);
+    buf_free(&r->link);
+    free(r->direct);
+    free(r->name);
+    free(r);
+}

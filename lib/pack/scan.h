@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is in a folder, in the order in which it is packed.
+#ifndef KBUILD_PACK_SCAN_H
+#define KBUILD_PACK_SCAN_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct scan_entry {
+    char *path;    // relative; "" is the folder itself
+    unsigned mode; // as it is on disk
+    uint64_t size;
+    int64_t mtime;
+    char *link;    // symlink target, or NULL
+    dev_t device;
+    ino_t inode;
+    size_t first;  // index of the first entry that is the same file (itself without hard links)
+};
+// Sorted by the bytes of the path, so a directory comes before what it holds.
+struct scan {
+    struct scan_entry *entries;
+    size_t n, cap;
+    uint64_t bytes; // of all regular files, each once
+    int root;       // the folder, for openat()
+};
+
+// Devices, fifos, sockets and names with newlines are errors that name the path.
+int scan_folder(const char *folder, struct scan *out, struct error **err);
+// Opens a regular file of the scan for reading, without following links.
+int scan_open(const struct scan *s, const struct scan_entry *e, struct error **err);
+void scan_free(struct scan *s);
+#define SCAN_NONE ((struct scan){.root = -1})
+#define cleanup_scan __attribute__((cleanup(scan_free)))
+
+#endif

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/tar_out.h"
+
+#include "pack/map.h"
+#include "pack/names.h"
+#include "pack/xz_out.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { END_SIZE = 1024, CHUNK = 1 << 18 };
+
+struct tar_out {
+    struct archive *archive;
+    struct xz_out *xz;
+    struct map directories; // written ones
+    struct error *failure;  // of xz_out inside the callback, for the caller of libarchive to report
+    int64_t epoch;
+    uint64_t written; // bytes of tar
+    char *chunk;
+};
+
+static la_ssize_t on_write(struct archive *a, void *context, const void *bytes, size_t length)
+{
+    struct tar_out *t = context;
+    if (t->failure || xz_out_add(t->xz, bytes, length, &t->failure) < 0) {
+        archive_set_error(a, EIO, "the archive cannot be written");
+        return -1;
+    }
+    t->written += length;
+    return (la_ssize_t)length;
+}
+
+// Turns what libarchive returned into an error, with the reason of the callback if that failed.
+static int failed(struct tar_out *t, struct error **err)
+{
+    if (t->failure) {
+        if (err)
+            *err = t->failure;
+        else
+            error_free(t->failure);
+        t->failure = NULL;
+        return -1;
+    }
+    const char *why = archive_error_string(t->archive);
+    return error_user(err, "%s", why ? why : "libarchive failed");
+}
+
+struct tar_out *tar_out_open(int fd, const struct pack_options *o, struct error **err)
+{
+    struct tar_out *t = xcalloc(1, sizeof *t);
+    t->epoch = o->epoch;
+    t->chunk = xmalloc(CHUNK);
+    t->xz = xz_out_open(fd, o->threads, err);
+    if (!t->xz) {
+        tar_out_free(t);
+        return NULL;
+    }
+    t->archive = archive_write_new();
+    // No blocking factor: the end must be exactly the two zero records.
+    if (!t->archive || archive_write_set_format_pax_restricted(t->archive) != ARCHIVE_OK ||
+        archive_write_set_bytes_per_block(t->archive, 0) != ARCHIVE_OK ||
+        archive_write_open(t->archive, t, NULL, on_write, NULL) != ARCHIVE_OK) {
+        failed(t, err);
+        tar_out_free(t);
+        return NULL;
+    }
+    return t;
+}
+
+static void fill_entry(struct archive_entry *entry, const struct tar_out *t,
+                       const struct tar_entry *e)
+{
+    cleanup_free char *name = xasprintf("./%s", e->path);
+    archive_entry_copy_pathname(entry, *e->path ? name : ".");
+    archive_entry_set_mode(entry, (mode_t)e->mode);
+    archive_entry_set_mtime(entry, clamp_time(e->mtime, t->epoch), 0);
+    archive_entry_set_uname(entry, "root");
+    archive_entry_set_gname(entry, "root");
+    archive_entry_set_size(entry, S_ISREG(e->mode) && !e->hardlink ? (la_int64_t)e->size : 0);
+    if (e->hardlink) {
+        cleanup_free char *target = xasprintf("./%s", e->link);
+        archive_entry_copy_hardlink(entry, target);
+    } else if (e->link) {
+        archive_entry_copy_symlink(entry, e->link);
+    }
+}
+
+int tar_out_entry(struct tar_out *t, const struct tar_entry *e, struct error **err)
+{
+    struct archive_entry *entry = archive_entry_new();
+    if (!entry)
+        return error_user(err, "there is not enough memory");
+    fill_entry(entry, t, e);
+    int r = archive_write_header(t->archive, entry);
+    archive_entry_free(entry);
+    if (S_ISDIR(e->mode))
+        map_put(&t->directories, e->path, 0);
+    // A warning means a name that is no UTF-8: it is written as the bytes that it is.
+    return r == ARCHIVE_OK || r == ARCHIVE_WARN ? 0 : failed(t, err);
+}
+
+int tar_out_data(struct tar_out *t, const void *bytes, size_t length, struct error **err)
+{
+    const char *p = bytes;
+    while (length) {
+        la_ssize_t n = archive_write_data(t->archive, p, length);
+        if (n < 0)
+            return failed(t, err);
+        if (n == 0)
+            return error_user(err, "it has grown while it was being packed");
+        p += n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+int tar_out_file(struct tar_out *t, const struct tar_entry *e, int source_fd, struct error **err)
+{
+    cleanup_close int fd = source_fd;
+    if (tar_out_entry(t, e, err) < 0)
+        return -1;
+    uint64_t left = e->size;
+    for (;;) {
+        ssize_t n = read(fd, t->chunk, CHUNK);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_errno(err, errno, "reading it");
+        if (n == 0)
+            break;
+        if ((uint64_t)n > left)
+            return error_user(err, "it has grown while it was being packed");
+        if (tar_out_data(t, t->chunk, (size_t)n, err) < 0)
+            return -1;
+        left -= (uint64_t)n;
+    }
+    return left ? error_user(err, "it has shrunk while it was being packed") : 0;
+}
+
+int tar_out_parents(struct tar_out *t, const char *path, struct error **err)
+{
+    for (size_t n = 0; *path; n++) {
+        if (n && path[n] != '/' && path[n] != '\0')
+            continue;
+        cleanup_free char *parent = xstrndup(path, n);
+        struct tar_entry e = {.path = parent, .mode = S_IFDIR | 0755, .mtime = t->epoch};
+        if (path[n] == '\0')
+            return 0;
+        if (!map_find(&t->directories, parent) && tar_out_entry(t, &e, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+bool tar_out_has_directory(const struct tar_out *t, const char *path)
+{
+    return map_find(&t->directories, path) != NULL;
+}
+
+int tar_out_finish(struct tar_out *t, struct error **err)
+{
+    if (archive_write_finish_entry(t->archive) != ARCHIVE_OK)
+        return failed(t, err);
+    if (xz_out_end_block(t->xz, err) < 0)
+        return -1;
+    uint64_t before = t->written;
+    if (archive_write_close(t->archive) != ARCHIVE_OK)
+        return failed(t, err);
+    if (t->written - before != END_SIZE)
+        return error_user(err, "this libarchive ends an archive with %llu bytes instead of 1024",
+                          (unsigned long long)(t->written - before));
+    return xz_out_finish(t->xz, err);
+}
+
+void tar_out_free(struct tar_out *t)
+{
+    if (!t)
+        return;
+    // An unfinished archive: libarchive would write its end now, into what is no longer wanted.
+    if (!t->failure)
+        error_user(&t->failure, "abandoned");
+    archive_write_free(t->archive);
+    xz_out_free(t->xz);
+    map_free(&t->directories);
+    error_free(t->failure);
+    free(t->chunk);
+    free(t);
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes one normal tarball (pack.h, docs/packing.md): pax-restricted tar over xz_out.
+#ifndef KBUILD_PACK_TAR_OUT_H
+#define KBUILD_PACK_TAR_OUT_H
+
+#include "pack/pack.h"
+
+struct tar_out;
+struct tar_out *tar_out_open(int fd, const struct pack_options *o, struct error **err);
+
+struct tar_entry {
+    const char *path; // clean; "" is the root
+    unsigned mode;    // type and permissions, written as they are
+    uint64_t size;    // of a regular file that is not a hard link
+    int64_t mtime;    // is clamped to the epoch here
+    const char *link; // symlink target; or the clean path of an earlier file, with hardlink
+    bool hardlink;
+};
+int tar_out_entry(struct tar_out *t, const struct tar_entry *e, struct error **err);
+// The content of the last entry, in order, `size` bytes in all.
+int tar_out_data(struct tar_out *t, const void *bytes, size_t length, struct error **err);
+// An entry with the content of a file that must have exactly e->size bytes. Closes source_fd.
+int tar_out_file(struct tar_out *t, const struct tar_entry *e, int source_fd, struct error **err);
+// Writes the directories above `path` that were not written yet, with the epoch as their time.
+int tar_out_parents(struct tar_out *t, const char *path, struct error **err);
+bool tar_out_has_directory(const struct tar_out *t, const char *path);
+// Ends the archive. Without it the file is not one.
+int tar_out_finish(struct tar_out *t, struct error **err);
+void tar_out_free(struct tar_out *t); // NULL is allowed
+
+static inline void tar_out_free_p(struct tar_out **t)
+{
+    tar_out_free(*t);
+}
+#define cleanup_tar_out __attribute__((cleanup(tar_out_free_p)))
+
+#endif

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/beneath.h"
+#include "pack/names.h"
+#include "pack/pack.h"
+#include "pack/reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+// A directory gets its mode and time when nothing is written into it any more.
+struct late_directory {
+    char *path;
+    unsigned mode;
+    struct timespec mtime;
+    size_t order;
+};
+
+struct unpacking {
+    const char *folder;
+    struct reader *reader;
+    struct beneath beneath;
+    struct late_directory *late;
+    size_t late_n, late_cap;
+    struct strlist doubtful; // links that are judged once everything is there
+    char *top;               // with strip_first: the folder that is dropped
+    int64_t newest;
+};
+
+static struct timespec member_time(const struct reader_member *m)
+{
+    bool sane = m->mtime_ns >= 0 && m->mtime_ns < 1000000000;
+    return (struct timespec){.tv_sec = m->mtime, .tv_nsec = sane ? m->mtime_ns : 0};
+}
+
+static int set_time(int parent, const char *base, struct timespec mtime, struct error **err)
+{
+    const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, mtime};
+    if (utimensat(parent, base, times, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_errno(err, errno, "setting its time");
+    return 0;
+}
+
+// An older file or link of that name is replaced, a directory never.
+static int make_way(int parent, const char *base, struct error **err)
+{
+    if (unlinkat(parent, base, 0) == 0 || errno == ENOENT)
+        return 0;
+    struct stat st;
+    if (fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+        return error_user(err, "there is a directory of that name already");
+    return error_errno(err, errno, "replacing it");
+}
+
+static int write_at(int fd, const char *bytes, size_t length, uint64_t offset, struct error **err)
+{
+    while (length) {
+        ssize_t n = pwrite(fd, bytes, length, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_errno(err, errno, "writing it");
+        bytes += n;
+        offset += (uint64_t)n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+static int write_content(struct unpacking *u, int fd, struct error **err)
+{
+    uint64_t written = 0;
+    for (;;) {
+        const void *bytes;
+        size_t length;
+        uint64_t offset;
+        int n = reader_piece(u->reader, &bytes, &length, &offset, err);
+        if (n < 0)
+            return -1;
+        if (n == 0) { // a hole at the end
+            if (offset > written && ftruncate(fd, (off_t)offset) < 0)
+                return error_errno(err, errno, "writing it");
+            return 0;
+        }
+        if (write_at(fd, bytes, length, offset, err) < 0)
+            return -1;
+        written = offset + length;
+    }
+}
+
+static int finish_file(int fd, const struct reader_member *m, struct error **err)
+{
+    const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, member_time(m)};
+    if (fchmod(fd, (m->mode & 0777) | 0400) < 0 || futimens(fd, times) < 0)
+        return error_errno(err, errno, "setting its mode and time");
+    return 0;
+}
+
+static int unpack_file(struct unpacking *u, int parent, const char *base,
+                       const struct reader_member *m, struct error **err)
+{
+    int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    cleanup_close int fd = openat(parent, base, flags, 0600);
+    if (fd < 0 && errno == EEXIST) {
+        if (make_way(parent, base, err) < 0)
+            return -1;
+        fd = openat(parent, base, flags, 0600);
+    }
+    if (fd < 0)
+        return error_errno(err, errno, "creating it");
+    if (write_content(u, fd, err) < 0 || finish_file(fd, m, err) < 0)
+        return -1;
+    if (close(steal_fd(&fd)) < 0)
+        return error_errno(err, errno, "writing it");
+    return 0;
+}
+
+static int unpack_directory(struct unpacking *u, int parent, const char *base,
+                            const struct reader_member *m, const char *path, struct error **err)
+{
+    struct stat st;
+    if (mkdirat(parent, base, 0755) < 0) {
+        if (errno != EEXIST)
+            return error_errno(err, errno, "creating the directory");
+        if (fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+            return error_user(err, "it is a directory, but a file or link of that name is there");
+    }
+    u->late = xgrow(u->late, &u->late_cap, u->late_n + 1, sizeof *u->late);
+    u->late[u->late_n] = (struct late_directory){.path = xstrdup(path),
+                                                 .mode = (m->mode & 0777) | 0700,
+                                                 .mtime = member_time(m),
+                                                 .order = u->late_n};
+    u->late_n++;
+    return 0;
+}
+
+static int unpack_link(struct unpacking *u, int parent, const char *base, const char *target,
+                       struct timespec mtime, const char *path, struct error **err)
+{
+    switch (link_reach(path, target)) {
+    case LINK_OUTSIDE: {
+        cleanup_free char *shown = printable(target);
+        return error_user(err, "it is a link that leads out: %s", shown);
+    }
+    case LINK_DOUBTFUL:
+        strlist_add(&u->doubtful, path);
+        break;
+    case LINK_INSIDE:
+        break;
+    }
+    int result = symlinkat(target, parent, base);
+    if (result < 0 && errno == EEXIST) {
+        if (make_way(parent, base, err) < 0)
+            return -1;
+        result = symlinkat(target, parent, base);
+    }
+    if (result < 0)
+        return error_errno(err, errno, "creating the link");
+    return set_time(parent, base, mtime, err);
+}
+
+// A second name of something that the archive brought before. A hard link to a symlink becomes a
+// symlink of its own, judged at its own place.
+static int unpack_hard_link(struct unpacking *u, const char *path, const char *target,
+                            const struct reader_member *m, struct error **err)
+{
+    const char *base, *target_base;
+    int parent = beneath_parent(&u->beneath, target, &target_base, err);
+    if (parent < 0 || !strcmp(path, target))
+        return parent < 0 ? -1 : error_user(err, "it is a hard link to itself");
+    cleanup_close int from = fcntl(parent, F_DUPFD_CLOEXEC, 0);
+    struct stat st;
+    if (from < 0 || fstatat(from, target_base, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_errno(err, errno, "it is a hard link to %s", target);
+    parent = beneath_parent(&u->beneath, path, &base, err);
+    if (parent < 0 || make_way(parent, base, err) < 0)
+        return -1;
+    if (S_ISLNK(st.st_mode)) {
+        char text[NAME_LIMIT + 1];
+        ssize_t n = readlinkat(from, target_base, text, sizeof text - 1);
+        if (n < 0)
+            return error_errno(err, errno, "it is a hard link to %s", target);
+        text[n] = '\0';
+        return unpack_link(u, parent, base, text, member_time(m), path, err);
+    }
+    if (!S_ISREG(st.st_mode))
+        return error_user(err, "it is a hard link to %s, which is not a file", target);
+    if (linkat(from, target_base, parent, base, 0) < 0)
+        return error_errno(err, errno, "linking it to %s", target);
+    if (!m->size) // the usual case; in cpio the last name brings the content
+        return 0;
+    cleanup_close int fd = openat(parent, base, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "writing it");
+    return write_content(u, fd, err) < 0 ? -1 : finish_file(fd, m, err);
+}
+
+// Drops the first component of *path, which must be the same for all; "" is left of the folder.
+static int strip(struct unpacking *u, const char **path, bool directory, struct error **err)
+{
+    const char *p = *path;
+    size_t n = strcspn(p, "/");
+    bool inside = p[n] || directory;
+    if (!u->top && inside)
+        u->top = xstrndup(p, n);
+    if (!inside || strncmp(u->top, p, n) != 0 || u->top[n])
+        return error_user(err, "it is not in the one top folder that a source archive should have");
+    *path = p + n + (p[n] == '/');
+    return 0;
+}
+
+static int unpack_entry(struct unpacking *u, const struct reader_member *m, bool strip_first,
+                        struct error **err)
+{
+    const char *path = m->path, *link = m->link, *base;
+    if (!*path)
+        return 0; // the folder itself stays as it is
+    if (m->mtime > u->newest)
+        u->newest = m->mtime;
+    if (strip_first && strip(u, &path, S_ISDIR(m->mode), err) < 0)
+        return -1;
+    if (strip_first && m->hardlink && strip(u, &link, false, err) < 0)
+        return -1;
+    if (!*path)
+        return 0;
+    if (m->hardlink)
+        return unpack_hard_link(u, path, link, m, err);
+    int parent = beneath_parent(&u->beneath, path, &base, err);
+    if (parent < 0)
+        return -1;
+    switch (m->mode & S_IFMT) {
+    case S_IFREG:
+        return unpack_file(u, parent, base, m, err);
+    case S_IFDIR:
+        return unpack_directory(u, parent, base, m, path, err);
+    case S_IFLNK:
+        return unpack_link(u, parent, base, link, member_time(m), path, err);
+    default:
+        return error_user(err, "it is a device node, fifo or socket, which is refused");
+    }
+}
+
+// Links like "a/../b" are followed by the kernel, which says if that leaves the folder.
+static int judge_doubtful(struct unpacking *u, struct error **err)
+{
+    for (size_t i = 0; i < u->doubtful.n; i++) {
+        struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
+        cleanup_close int fd = (int)syscall(SYS_openat2, u->beneath.root, u->doubtful.items[i], &how,
+                                            sizeof how);
+        if (fd >= 0 || (errno != EXDEV && errno != ENOSYS && errno != EPERM))
+            continue;
+        cleanup_free char *shown = printable(u->doubtful.items[i]);
+        return error_user(err, "\"%s\": it is a link that leads out by way of another link", shown);
+    }
+    return 0;
+}
+
+static int deepest_first(const void *a, const void *b)
+{
+    const struct late_directory *x = a, *y = b;
+    int c = strcmp(y->path, x->path);
+    return c ? c : (x->order < y->order) - (x->order > y->order);
+}
+
+static int finish_directories(struct unpacking *u, struct error **err)
+{
+    if (u->late_n)
+        qsort(u->late, u->late_n, sizeof *u->late, deepest_first);
+    for (size_t i = 0; i < u->late_n; i++) {
+        const struct late_directory *d = &u->late[i];
+        const char *base;
+        if (i && !strcmp(d->path, u->late[i - 1].path))
+            continue; // of two entries for one directory the later one counts
+        int parent = beneath_parent(&u->beneath, d->path, &base, err);
+        if (parent < 0)
+            return error_wrap(err, "%s", d->path);
+        if (fchmodat(parent, base, d->mode, 0) < 0)
+            return error_errno(err, errno, "setting the mode of %s", d->path);
+        if (set_time(parent, base, d->mtime, err) < 0)
+            return error_wrap(err, "%s", d->path);
+    }
+    return 0;
+}
+
+static int unpack_all(struct unpacking *u, bool strip_first, struct error **err)
+{
+    struct reader_member m;
+    int n;
+    while ((n = reader_next(u->reader, &m, err)) > 0) {
+        if (unpack_entry(u, &m, strip_first, err) < 0)
+            return reader_wrap(u->reader, err);
+        reader_progress(u->reader, "unpacking");
+    }
+    if (n < 0 || judge_doubtful(u, err) < 0 || finish_directories(u, err) < 0)
+        return -1;
+    return 0;
+}
+
+int unpack(int fd, const char *name, const char *folder, const struct unpack_options *o,
+           int64_t *newest, struct error **err)
+{
+    WITH_UTF8_NAMES;
+    static const struct unpack_options defaults = {0};
+    if (!o)
+        o = &defaults;
+    cleanup_close int root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0)
+        return error_errno(err, errno, "unpacking %s into %s", name, folder);
+    cleanup_reader struct reader *reader = reader_open(fd, name, o->max_bytes, err);
+    if (!reader)
+        return error_wrap(err, "unpacking into %s", folder);
+    struct unpacking u = {.folder = folder, .reader = reader, .beneath.root = root};
+    int result = unpack_all(&u, o->strip_first, err);
+    if (result < 0)
+        error_wrap(err, "unpacking into %s", folder);
+    else if (newest)
+        *newest = u.newest;
+    for (size_t i = 0; i < u.late_n; i++)
+        free(u.late[i].path);
+    free(u.late);
+    free(u.top);
+    strlist_free(&u.doubtful);
+    beneath_close(&u.beneath);
+    return result;
+}

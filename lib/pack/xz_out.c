@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/xz_out.h"
+
+#include "base/file.h"
+
+#include <lzma.h>
+
+enum {
+    PRESET = 6,
+    BLOCK_SIZE = 8 << 20,
+    END_DICTIONARY = 4096, // the smallest there is; no data block has it
+    CHUNK = 1 << 18
+};
+
+struct xz_out {
+    lzma_stream stream;
+    int fd;
+    uint8_t chunk[CHUNK];
+};
+
+static const char *encoder_problem(lzma_ret r)
+{
+    switch (r) {
+    case LZMA_MEM_ERROR:
+        return "there is not enough memory";
+    case LZMA_OPTIONS_ERROR:
+        return "this liblzma does not know the options";
+    default:
+        return "liblzma failed";
+    }
+}
+
+// A quarter of the memory at most: each thread takes some 117 MiB.
+static unsigned choose_threads(unsigned wanted, lzma_mt *mt)
+{
+    unsigned n = wanted ? wanted : lzma_cputhreads();
+    uint64_t memory = lzma_physmem() / 4;
+    for (mt->threads = n ? n : 1; !wanted && memory && mt->threads > 1; mt->threads--)
+        if (lzma_stream_encoder_mt_memusage(mt) <= memory)
+            break;
+    return mt->threads;
+}
+
+struct xz_out *xz_out_open(int fd, unsigned threads, struct error **err)
+{
+    struct xz_out *x = xcalloc(1, sizeof *x);
+    x->stream = (lzma_stream)LZMA_STREAM_INIT;
+    x->fd = fd;
+    lzma_mt mt = {.block_size = BLOCK_SIZE, .preset = PRESET, .check = LZMA_CHECK_CRC64};
+    choose_threads(threads, &mt);
+    lzma_ret r = lzma_stream_encoder_mt(&x->stream, &mt);
+    if (r == LZMA_OK)
+        return x;
+    xz_out_free(x);
+    error_user(err, "starting the xz compressor: %s", encoder_problem(r));
+    return NULL;
+}
+
+// Runs the encoder until it has taken all input (LZMA_RUN) or says that the action is done.
+static int run(struct xz_out *x, lzma_action action, struct error **err)
+{
+    lzma_stream *s = &x->stream;
+    lzma_ret r = LZMA_OK;
+    while (action == LZMA_RUN ? s->avail_in > 0 : r != LZMA_STREAM_END) {
+        s->next_out = x->chunk;
+        s->avail_out = CHUNK;
+        r = lzma_code(s, action);
+        if (r != LZMA_OK && r != LZMA_STREAM_END)
+            return error_user(err, "compressing: %s", encoder_problem(r));
+        if (fd_write_all(x->fd, "the archive", x->chunk, CHUNK - s->avail_out, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int xz_out_add(struct xz_out *x, const void *bytes, size_t length, struct error **err)
+{
+    x->stream.next_in = bytes;
+    x->stream.avail_in = length;
+    return run(x, LZMA_RUN, err);
+}
+
+int xz_out_end_block(struct xz_out *x, struct error **err)
+{
+    if (run(x, LZMA_FULL_BARRIER, err) < 0)
+        return -1;
+    lzma_options_lzma options;
+    if (lzma_lzma_preset(&options, PRESET))
+        return error_user(err, "compressing: this liblzma has no preset 6");
+    options.dict_size = END_DICTIONARY;
+    lzma_filter filters[] = {{LZMA_FILTER_LZMA2, &options}, {LZMA_VLI_UNKNOWN, NULL}};
+    lzma_ret r = lzma_filters_update(&x->stream, filters);
+    if (r != LZMA_OK)
+        return error_user(err, "compressing the end of the archive: %s", encoder_problem(r));
+    return 0;
+}
+
+int xz_out_finish(struct xz_out *x, struct error **err)
+{
+    return run(x, LZMA_FINISH, err);
+}
+
+void xz_out_free(struct xz_out *x)
+{
+    if (!x)
+        return;
+    lzma_end(&x->stream);
+    free(x);
+}
