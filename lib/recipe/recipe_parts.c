@@ -74,6 +74,7 @@ int read_needs(struct reader *r, const struct yaml *node, void *target)
         r->key = "needs";
         if (read_need(r, node->items[i], need) < 0)
             return -1;
+        r->key = "needs";
         for (size_t j = 0; j < i; j++)
             for (size_t k = 0; k < need->any.n; k++)
                 if (strlist_has(&recipe->needs[j].any, need->any.items[k]))

@@ -67,7 +67,8 @@ void yaml_document_free(struct yaml_document *d)
 
 // ---- the state of one parse ----
 
-// What an alias can name. `weight` is the number of nodes that the alias stands for.
+// What an alias can name. `weight` is the number of nodes that the alias stands for, `height` how
+// many maps and lists are nested in it.
 struct anchor {
     const char *name; // first, so that tsearch() can compare
     struct yaml *node;
@@ -88,7 +89,7 @@ struct frame {
     struct anchor *anchor;
     size_t first;  // index of its first child in `children`
     size_t before; // value of `expanded` when it began
-    size_t height; // of the tree below it
+    size_t height; // the greatest among its children
     struct child key;
 };
 
@@ -167,8 +168,8 @@ static int place(struct parse *p, struct yaml *node, yaml_mark_t at, size_t heig
         return 0;
     }
     struct frame *f = &p->frames[p->depth - 1];
-    if (f->height < height + 1)
-        f->height = height + 1;
+    if (f->height < height)
+        f->height = height;
     struct child child = {.node = node};
     if (f->node->kind == YAML_MAP) {
         if (!f->key.key) { // this node is a key; its value comes next
@@ -309,13 +310,14 @@ static int end(struct parse *p)
             node->key_columns[i] = children[i].column;
         }
     }
+    size_t height = f->height + 1;
     if (f->anchor) {
         f->anchor->open = false;
         f->anchor->weight = p->expanded - f->before;
-        f->anchor->height = f->height;
+        f->anchor->height = height;
     }
-    if (p->depth && p->frames[p->depth - 1].height < f->height + 1)
-        p->frames[p->depth - 1].height = f->height + 1;
+    if (p->depth && p->frames[p->depth - 1].height < height)
+        p->frames[p->depth - 1].height = height;
     return 0;
 }
 

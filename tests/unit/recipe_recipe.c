@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// What good recipes become.
+#include "recipe_help.h"
+
+static void a_script_recipe_is_read_whole(void **state)
+{
+    struct place *p = *state;
+    put(p, "r/build.sh", "");
+    put(p, "r/setup.sh", "");
+    put(p, "r/patches/b.patch", "");
+    put(p, "r/patches/a.patch", "");
+    put(p, "r/first.patch", "");
+    put(p, "common/x", "");
+    struct recipe_set *set = open_set(p);
+    const struct recipe *r = good(set, p,
+                                  "description: all of it\n"
+                                  "architectures: [s390x, amd64]\n"
+                                  "needs: [a, {any: [b, c]}, {optional: d}, {optional: [e, f]}]\n"
+                                  "with: [g]\n"
+                                  "sources:\n"
+                                  "  linux:\n"
+                                  "    version: assets.kernel\n"
+                                  "    archive: \"{url}linux-{number}.tar.xz\"\n"
+                                  "    sums: \"{url}sha256sums.asc\"\n"
+                                  "    patches: [first.patch, 'patches/*.patch']\n"
+                                  "    debian: {packages: [linux-source-6.1], file: a/*.xz}\n"
+                                  "  tools:\n"
+                                  "    version: externals.tools\n"
+                                  "    git: https://g/{version}\n"
+                                  "    ref: v{number}\n"
+                                  "    submodules: no\n"
+                                  "shared: [common]\n"
+                                  "builder:\n"
+                                  "  packages: [gcc, make]\n"
+                                  "  cross: {s390x: [gcc-s390x-linux-gnu]}\n"
+                                  "  setup: setup.sh\n"
+                                  "  tools: [gcc]\n"
+                                  "variables:\n"
+                                  "  LEVEL: {default: three}\n"
+                                  "  DEBUG: {type: yes-no, default: no}\n"
+                                  "  CERT: {type: file, list: yes}\n"
+                                  "  KEYS: {type: directory, pattern: '*.crt', required: set it}\n"
+                                  "  PLAIN:\n"
+                                  "environment: {MODE: x y, EMPTY: ''}\n"
+                                  "run: build.sh\n"
+                                  "outputs: [r, r-modules]\n"
+                                  "release: no\n");
+    assert_string_equal(r->name, "r");
+    assert_string_equal(r->description, "all of it");
+    assert_int_equal(r->action, ACTION_SCRIPT);
+    assert_true(recipe_supports(r, arch_find("s390x", NULL)));
+    assert_true(recipe_supports(r, arch_find("x86_64", NULL)));
+    assert_false(recipe_supports(r, arch_find("aarch64", NULL)));
+
+    assert_int_equal(r->need_count, 4);
+    assert_string_equal(r->needs[0].any.items[0], "a");
+    assert_int_equal(r->needs[1].any.n, 2);
+    assert_false(r->needs[1].optional);
+    assert_true(r->needs[2].optional);
+    assert_string_equal(r->needs[3].any.items[1], "f");
+    assert_int_equal(r->needs[1].line, 3);
+    assert_int_equal(r->needs[1].column, 12);
+
+    assert_int_equal(r->source_count, 2);
+    const struct recipe_source *linux_ = &r->sources[0], *tools = &r->sources[1];
+    assert_string_equal(linux_->name, "linux");
+    assert_string_equal(linux_->archive, "{url}linux-{number}.tar.xz");
+    assert_null(linux_->git);
+    assert_string_equal(linux_->debian->file, "a/*.xz");
+    assert_int_equal(linux_->line, 6);
+    cleanup_free char *patches = strlist_join(&linux_->patches, " ");
+    assert_string_equal(patches, "first.patch patches/a.patch patches/b.patch");
+    assert_false(tools->submodules);
+    assert_string_equal(tools->ref, "v{number}");
+
+    assert_string_equal(r->builder->name, "r");
+    assert_string_equal(r->builder->cross[1].items[0], "gcc-s390x-linux-gnu");
+    assert_string_equal(r->builder->setup, "setup.sh");
+
+    assert_int_equal(r->variable_count, 5);
+    assert_string_equal(r->variables[0].default_, "three");
+    assert_int_equal(r->variables[1].type, VARIABLE_YES_NO);
+    assert_true(r->variables[2].list);
+    assert_string_equal(r->variables[3].pattern, "*.crt");
+    assert_string_equal(r->variables[3].required, "set it");
+    assert_int_equal(r->variables[4].type, VARIABLE_TEXT);
+    cleanup_free char *environment = strlist_join(&r->environment, "|");
+    assert_string_equal(environment, "MODE=x y|EMPTY=");
+    cleanup_free char *outputs = strlist_join(&r->outputs, " ");
+    assert_string_equal(outputs, "r r-modules");
+    assert_false(r->release);
+    recipe_set_free(set);
+}
+
+static void little_is_required(void **state)
+{
+    struct place *p = *state;
+    put(p, "r/build.sh", "");
+    struct recipe_set *set = open_set(p);
+    const struct recipe *r = good(set, p, "description: x\nrun: build.sh\n");
+    for (size_t i = 0; i < arch_count; i++)
+        assert_true(recipe_supports(r, &arch_table[i]));
+    assert_string_equal(r->outputs.items[0], "r");
+    assert_true(r->release);
+    assert_null(r->builder);
+    cleanup_free char *folder = xasprintf("%s/r", p->folder);
+    assert_string_equal(r->folder, folder);
+    assert_ptr_equal(recipe_get(set, "r", NULL), r); // read once
+    recipe_set_free(set);
+}
+
+static void an_initrd_recipe_is_read_whole(void **state)
+{
+    struct place *p = *state;
+    put(p, "r/overlay/etc/x", "");
+    struct recipe_set *set = open_set(p);
+    const struct recipe *r = good(set, p,
+                                  "initrd:\n" // before the action that allows it
+                                  "  layers: [rootfs, {artifact: c}, {overlay: overlay},\n"
+                                  "           {variable: MORE}]\n"
+                                  "  exclude: [usr/share/doc, 'var/*']\n"
+                                  "  output: opt/kata-{os}-{osversion}.initrd\n"
+                                  "  link: opt/kata.img\n"
+                                  "description: x\n"
+                                  "action: initrd\n"
+                                  "needs: [k, {any: [b, c]}]\n"
+                                  "rootfs: {distribution: 'a.{arch}.b', packages: [bash]}\n"
+                                  "variables: {MORE: {type: file}}\n"
+                                  "boot: {kernel: 'k:boot/vmlinuz', initrd: 'r:opt/kata.img',\n"
+                                  "       append: ''}\n");
+    assert_int_equal(r->action, ACTION_INITRD);
+    assert_int_equal(r->initrd->layer_count, 4);
+    assert_true(r->initrd->layers[0].rootfs);
+    assert_string_equal(r->initrd->layers[1].artifact, "c");
+    assert_string_equal(r->initrd->layers[2].overlay, "overlay");
+    assert_string_equal(r->initrd->layers[3].variable, "MORE");
+    assert_int_equal(r->initrd->exclude.n, 2);
+    assert_string_equal(r->initrd->output, "opt/kata-{os}-{osversion}.initrd");
+    assert_string_equal(r->rootfs->distribution, "a.{arch}.b");
+    assert_string_equal(r->boot->initrd, "r:opt/kata.img");
+    assert_string_equal(r->boot->append, "");
+    recipe_set_free(set);
+}
+
+static void an_se_image_recipe_is_read_whole(void **state)
+{
+    struct place *p = *state;
+    struct recipe_set *set = open_set(p);
+    const struct recipe *r = good(set, p,
+                                  "description: x\n"
+                                  "action: se-image\n"
+                                  "needs: [k, i]\n"
+                                  "image: {kernel: 'k:a/b', initrd: 'i:c', parameters: panic=1,\n"
+                                  "        output: opt/se.img}\n"
+                                  "boot: {append: quiet}\n");
+    assert_string_equal(r->image->kernel, "k:a/b");
+    assert_string_equal(r->image->parameters, "panic=1");
+    assert_null(r->boot->kernel);
+    recipe_set_free(set);
+}
+
+static void aliases_work_in_recipes(void **state)
+{
+    struct place *p = *state;
+    put(p, "r/build.sh", "");
+    struct recipe_set *set = open_set(p);
+    const struct recipe *r = good(set, p,
+                                  "description: x\nrun: build.sh\n"
+                                  "builder: {packages: &p [gcc], tools: *p}\n");
+    assert_string_equal(r->builder->tools.items[0], "gcc");
+    recipe_set_free(set);
+}
+
+static void a_script_may_lie_in_a_shared_folder(void **state)
+{
+    struct place *p = *state;
+    put(p, "common/deep/build.sh", "");
+    struct recipe_set *set = open_set(p);
+    const struct recipe *r =
+        good(set, p, "description: x\nrun: shared/common/deep/build.sh\nshared: [common]\n");
+    assert_string_equal(r->run, "shared/common/deep/build.sh");
+    assert_string_equal(r->shared.items[0], "common");
+    recipe_set_free(set);
+}
+
+static void our_own_recipes_are_good(void **state)
+{
+    struct error *err = NULL;
+    struct recipe_set *set = recipe_set_open("recipes", &err); // run from the repository's root
+    struct strlist names = {0};
+    assert_int_equal(recipe_names(set, &names, &err), 0);
+    assert_true(strlist_has(&names, "boot-image-se"));
+    for (size_t i = 0; i < names.n; i++) {
+        const struct recipe *r = recipe_get(set, names.items[i], &err);
+        if (!r)
+            fail_msg("%s", err->message);
+        for (size_t k = 0; k < r->with.n; k++)
+            assert_true(recipe_exists(set, r->with.items[k]));
+    }
+    strlist_free(&names);
+    recipe_set_free(set);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_script_recipe_is_read_whole),  TEST(little_is_required),
+        TEST(an_initrd_recipe_is_read_whole), TEST(an_se_image_recipe_is_read_whole),
+        TEST(aliases_work_in_recipes),        TEST(a_script_may_lie_in_a_shared_folder),
+        TEST(our_own_recipes_are_good),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sets of recipes: which there are, which are asked for, and how quickly.
+#include "recipe_help.h"
+
+#include <time.h>
+
+#define GOOD "description: x\nrun: build.sh\n"
+
+static void put_recipe(const struct place *p, const char *name, const char *text)
+{
+    cleanup_free char *file = xasprintf("%s/recipe.yaml", name);
+    cleanup_free char *script = xasprintf("%s/build.sh", name);
+    put(p, file, text);
+    put(p, script, "");
+}
+
+static void names_are_the_folders_with_a_recipe(void **state)
+{
+    struct place *p = *state;
+    put_recipe(p, "b", GOOD);
+    put_recipe(p, "a-1", GOOD);
+    put_recipe(p, "Not_Clean", GOOD);
+    put(p, "common/build.sh", "");
+    put(p, "recipe.yaml", GOOD);
+    put(p, "README.md", "");
+    struct recipe_set *set = open_set(p);
+    struct strlist names = {0};
+    assert_int_equal(recipe_names(set, &names, NULL), 0);
+    cleanup_free char *all = strlist_join(&names, " ");
+    assert_string_equal(all, "a-1 b");
+    strlist_free(&names);
+    assert_true(recipe_exists(set, "b"));
+    static const char *const absent[] = {"c",    "common", "",       ".",        "..",
+                                         "../x", "b/",     "b/../b", "Not_Clean"};
+    for (size_t i = 0; i < ARRAY_LEN(absent); i++)
+        assert_false(recipe_exists(set, absent[i]));
+    recipe_set_free(set);
+}
+
+static void an_unknown_target_gets_the_nearest_name(void **state)
+{
+    struct place *p = *state;
+    put_recipe(p, "kernel", GOOD "outputs: [kernel, kernel-modules]\n");
+    put_recipe(p, "qemu", "broken: [");
+    struct recipe_set *set = open_set(p);
+    static const struct {
+        const char *name, *hint;
+    } cases[] = {
+        {"kernle", "did you mean kernel? `kbuild list` shows all targets"},
+        {"kernel-modules", "it is an output of the target kernel"},
+        {"../kernel", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        cleanup_error struct error *err = NULL;
+        cleanup_free char *message = xasprintf("unknown target '%s'", cases[i].name);
+        assert_null(recipe_get(set, cases[i].name, &err));
+        assert_string_equal(err->message, message);
+        assert_int_equal(err->kind, ERROR_USER);
+        if (cases[i].hint)
+            assert_string_equal(err->hint, cases[i].hint);
+    }
+    cleanup_error struct error *err = NULL;
+    assert_null(recipe_get(set, "virtiofsd", &err));
+    assert_true(starts_with(err->hint, "`kbuild list` shows all targets"));
+    assert_null(recipe_get(set, "virtiofsd", NULL)); // an error that nobody wants
+    recipe_set_free(set);
+}
+
+static void a_broken_recipe_harms_no_other(void **state)
+{
+    struct place *p = *state;
+    put_recipe(p, "good", GOOD);
+    put_recipe(p, "bad", "runn: x\n");
+    struct recipe_set *set = open_set(p);
+    for (int i = 0; i < 2; i++) { // the second time, too
+        cleanup_error struct error *err = NULL;
+        assert_null(recipe_get(set, "bad", &err));
+        assert_non_null(strstr(err->message, "bad/recipe.yaml:1:1: unknown key 'runn'"));
+        assert_non_null(recipe_get(set, "good", NULL));
+    }
+    recipe_set_free(set);
+}
+
+static void a_set_needs_a_folder(void **state)
+{
+    struct place *p = *state;
+    put(p, "file", "");
+    static const struct {
+        const char *name, *why;
+    } cases[] = {{"missing", "No such file or directory"}, {"file", "Not a directory"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        cleanup_error struct error *err = NULL;
+        cleanup_free char *path = xasprintf("%s/%s", p->folder, cases[i].name);
+        cleanup_free char *message = xasprintf("opening the recipes in %s: %s", path, cases[i].why);
+        assert_null(recipe_set_open(path, &err));
+        assert_string_equal(err->message, message);
+        assert_non_null(strstr(err->hint, "--recipes DIR"));
+    }
+}
+
+static void messages_name_files_as_the_user_wrote_them(void **state)
+{
+    struct place *p = *state;
+    put_recipe(p, "r", "runn: x\n");
+    cleanup_free char *before = getcwd(NULL, 0);
+    assert_int_equal(chdir(p->folder), 0);
+    struct recipe_set *set = recipe_set_open(".//", NULL);
+    cleanup_error struct error *err = NULL;
+    assert_null(recipe_get(set, "r", &err));
+    assert_true(starts_with(err->message, "./r/recipe.yaml:1:1: "));
+    assert_int_equal(recipe_set_directory(set)[0], '/');
+    recipe_set_free(set);
+    assert_int_equal(chdir(before), 0);
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+// Twice as many recipes must take about twice as long, not four times: with generous room for a
+// busy machine and for the sanitizers.
+static void a_large_set_loads_in_linear_time(void **state)
+{
+    struct place *p = *state;
+    enum { STEP = 500 };
+    double spent[2] = {0};
+    struct recipe_set *set = open_set(p);
+    for (int i = 0; i < 3 * STEP; i++) {
+        cleanup_free char
+            *name = xasprintf("r%d", i),
+            *text =
+                xasprintf("description: number %d\nneeds: [r%d]\nbuilder: {packages: [gcc, make]}\n"
+                          "run: build.sh\n",
+                          i, i / 2);
+        put_recipe(p, name, text);
+    }
+    for (int i = 0; i < 3 * STEP; i++) {
+        cleanup_free char *name = xasprintf("r%d", i);
+        double before = seconds();
+        assert_non_null(recipe_get(set, name, NULL));
+        spent[i >= STEP] += seconds() - before; // 500, then 1000
+    }
+    assert_true(spent[1] < 2 * spent[0] * 4);
+    recipe_set_free(set);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(names_are_the_folders_with_a_recipe),
+        TEST(an_unknown_target_gets_the_nearest_name),
+        TEST(a_broken_recipe_harms_no_other),
+        TEST(a_set_needs_a_folder),
+        TEST(messages_name_files_as_the_user_wrote_them),
+        TEST(a_large_set_loads_in_linear_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
