@@ -28,18 +28,16 @@ static const struct {
     const char *words, *advice;
 } messages[] = {
     {"Unknown option", "this needs bubblewrap 0.5 or newer"},
-    {"mount proc",
-     "in a container, /proc must be whole: docker run --privileged, or "
-     "--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
-     "--security-opt systempaths=unconfined"},
+    {"mount proc", "in a container, /proc must be whole: docker run --privileged, or "
+                   "--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+                   "--security-opt systempaths=unconfined"},
     {"ermission", // "No permissions to create new namespace", "... Operation not permitted"
      "in a container, namespaces must be allowed: docker run --privileged, or "
      "--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
      "--security-opt systempaths=unconfined"},
-    {"not permitted",
-     "in a container, namespaces must be allowed: docker run --privileged, or "
-     "--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
-     "--security-opt systempaths=unconfined"},
+    {"not permitted", "in a container, namespaces must be allowed: docker run --privileged, or "
+                      "--security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+                      "--security-opt systempaths=unconfined"},
     {"No space left", "too many namespaces; as root: sysctl user.max_user_namespaces=15000"},
 };
 
@@ -80,8 +78,7 @@ static int probe(const char *bwrap, struct error **err)
     cleanup_free char *advice = namespace_advice("/proc/sys", why->message);
     error_user(err, "this machine can't make a sandbox: %s", why->message);
     error_hint(err, "%s",
-               advice ? advice
-                      : "steps need bubblewrap and user namespaces: see docs/sandbox.md");
+               advice ? advice : "steps need bubblewrap and user namespaces: see docs/sandbox.md");
     error_free(why);
     return -1;
 }

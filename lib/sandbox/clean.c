@@ -9,19 +9,34 @@
 
 // Left by apt, dpkg and mmdebstrap, or a copy of the host's own.
 static const char *const traces[] = {
-    "var/lib/apt",       "var/lib/dpkg", "var/cache/apt", "var/cache/debconf", "var/cache/ldconfig",
-    "var/log/apt",       "etc/hostname", "etc/fstab",     "etc/resolv.conf",   "etc/machine-id",
-    "etc/apt/sources.list", "etc/apt/apt.conf.d/99mmdebstrap", "etc/apt/apt.conf.d/00mmdebstrap",
-    "etc/passwd-",       "etc/group-",   "etc/shadow-",   "etc/gshadow-",      "var/log/alternatives.log",
-    "var/log/dpkg.log",  "var/log/bootstrap.log",
+    "var/lib/apt",
+    "var/lib/dpkg",
+    "var/cache/apt",
+    "var/cache/debconf",
+    "var/cache/ldconfig",
+    "var/log/apt",
+    "etc/hostname",
+    "etc/fstab",
+    "etc/resolv.conf",
+    "etc/machine-id",
+    "etc/apt/sources.list",
+    "etc/apt/apt.conf.d/99mmdebstrap",
+    "etc/apt/apt.conf.d/00mmdebstrap",
+    "etc/passwd-",
+    "etc/group-",
+    "etc/shadow-",
+    "etc/gshadow-",
+    "var/log/alternatives.log",
+    "var/log/dpkg.log",
+    "var/log/bootstrap.log",
 };
 // Emptied: their content is the kernel's, the host's, or a run's.
 static const char *const emptied[] = {"dev", "proc", "sys", "run", "tmp", "etc/apt/sources.list.d"};
 
 // What a builder is better without: thousands of files that no compiler reads. The licences stay.
 static const char *const documentation[] = {
-    "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "usr/share/gtk-doc",
-    "usr/share/bug", "usr/share/doc-base",
+    "usr/share/man",     "usr/share/info", "usr/share/locale",   "usr/share/lintian",
+    "usr/share/gtk-doc", "usr/share/bug",  "usr/share/doc-base",
 };
 
 char *path_below(const char *root, const char *path)

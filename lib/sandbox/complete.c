@@ -144,8 +144,9 @@ int rootfs_complete(const char *root, struct error **err)
 
 int rootfs_mount_points(const char *root, struct error **err)
 {
-    static const char *const names[] = {"dev",    "proc",   "sys",   "run", "tmp", "root", "src",
-                                        "deps",   "recipe", "shared", "inputs", "build", "out"};
+    static const char *const names[] = {"dev",    "proc",  "sys",  "run",    "tmp",
+                                        "root",   "src",   "deps", "recipe", "shared",
+                                        "inputs", "build", "out"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         cleanup_free char *path = xasprintf("%s/%s", root, names[i]);
         if (mkdir(path, 0755) < 0 && errno != EEXIST)

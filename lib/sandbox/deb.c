@@ -108,16 +108,14 @@ static int read_tar(struct archive *outer, const char *path, struct deb_package 
         const char *name = archive_entry_pathname(e);
         if (files)
             add_file(files, e);
-        else if (name && (!strcmp(name, "./control") || !strcmp(name, "control")) &&
-                 !control->name)
+        else if (name && (!strcmp(name, "./control") || !strcmp(name, "control")) && !control->name)
             result = read_control(inner, path, control, err);
     }
     archive_read_free(inner);
     return result;
 }
 
-int deb_read(const char *path, struct deb_package *out, struct deb_files *files,
-             struct error **err)
+int deb_read(const char *path, struct deb_package *out, struct deb_files *files, struct error **err)
 {
     *out = (struct deb_package){0};
     struct archive *outer = archive_read_new();

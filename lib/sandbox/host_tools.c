@@ -7,8 +7,9 @@
 #include <string.h>
 
 // Tools of the compiler and of binutils: there is one per target, called <triplet>-<name>.
-static const char *const target_tools[] = {"gcc", "g++", "cpp",     "ld",      "as",    "ar",
-                                           "nm",  "strip", "objcopy", "objdump", "ranlib", "readelf"};
+static const char *const target_tools[] = {"gcc",     "g++",     "cpp",    "ld",
+                                           "as",      "ar",      "nm",     "strip",
+                                           "objcopy", "objdump", "ranlib", "readelf"};
 
 // On the PATH of a step, not the user's.
 static char *find_tool(const char *name)

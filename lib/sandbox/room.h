@@ -11,7 +11,8 @@ struct bwrap_arguments {
     int fds[16];
     size_t fd_count;
 };
-void bwrap_add(struct bwrap_arguments *a, ...) __attribute__((sentinel));
+void bwrap_add_all(struct bwrap_arguments *a, const char *const *texts);
+#define bwrap_add(a, ...) bwrap_add_all(a, (const char *const[]){__VA_ARGS__, NULL})
 // A read-only file at `path` with this text.
 int bwrap_add_text(struct bwrap_arguments *a, const char *path, const char *text,
                    struct error **err);
@@ -41,7 +42,7 @@ int distribution_read(const char *path, struct distribution *out, struct error *
 // ---- root file systems ----
 // A package as a .deb says it, and what its files are.
 struct deb_file {
-    char *path;   // clean, relative; "" for the root
+    char *path;    // clean, relative; "" for the root
     unsigned mode; // file type and all permission bits
     int64_t uid, gid, mtime;
 };

@@ -9,10 +9,22 @@
 
 // Shown as they are on the host: a directory read-only, a symbolic link (merged /usr) as a link.
 static const char *const trees[] = {
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32",
-    "/nix/store", "/gnu/store", // where such hosts keep the programs that /usr links to
-    "/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
-    "/etc/ssl/openssl.cnf", "/etc/perl", "/etc/magic",
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/nix/store",
+    "/gnu/store", // where such hosts keep the programs that /usr links to
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/ssl/openssl.cnf",
+    "/etc/perl",
+    "/etc/magic",
 };
 
 const struct etc_file etc_files[] = {
@@ -33,7 +45,7 @@ static int add_tree(struct bwrap_arguments *a, const char *path, struct error **
                    ? 0
                    : error_errno(err, errno, "looking at the host's %s", path);
     if (!S_ISLNK(st.st_mode)) {
-        bwrap_add(a, "--ro-bind", path, path, NULL);
+        bwrap_add(a, "--ro-bind", path, path);
         return 0;
     }
     char target[4096];
@@ -41,13 +53,13 @@ static int add_tree(struct bwrap_arguments *a, const char *path, struct error **
     if (n < 0)
         return error_errno(err, errno, "reading the link %s", path);
     target[n] = '\0';
-    bwrap_add(a, "--symlink", target, path, NULL);
+    bwrap_add(a, "--symlink", target, path);
     return 0;
 }
 
 int bwrap_add_host_root(struct bwrap_arguments *a, struct error **err)
 {
-    bwrap_add(a, "--dir", "/root", NULL);
+    bwrap_add(a, "--dir", "/root");
     for (size_t i = 0; i < ARRAY_LEN(trees); i++)
         if (add_tree(a, trees[i], err) < 0)
             return -1;

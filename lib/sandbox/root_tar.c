@@ -20,7 +20,7 @@ struct root_tar {
     const char *root;
     const struct deb_files *files; // sorted by path, one each
     struct archive *archive;
-    int64_t newest;                // time of what no package brought
+    int64_t newest; // time of what no package brought
     struct hard_link *links;
     size_t link_count, link_cap;
 };
@@ -30,15 +30,15 @@ static int compare_files(const void *a, const void *b)
     return strcmp(((const struct deb_file *)a)->path, ((const struct deb_file *)b)->path);
 }
 
-// Puts the paths where the merge of /usr put the files, sorts, and makes one of several for the same
-// path: packages share folders, and the newest time is taken.
+// Puts the paths where the merge of /usr put the files, sorts, and makes one of several for the
+// same path: packages share folders, and the newest time is taken.
 static void index_files(struct deb_files *files)
 {
     for (size_t i = 0; i < files->n; i++) {
         struct deb_file *f = &files->items[i];
         // A release that is merged already has the link /bin itself in a package.
-        char *path = S_ISLNK(f->mode) && !strchr(f->path, '/') ? xstrdup(f->path)
-                                                               : merged_path(f->path);
+        char *path =
+            S_ISLNK(f->mode) && !strchr(f->path, '/') ? xstrdup(f->path) : merged_path(f->path);
         free(f->path);
         f->path = path;
     }
@@ -94,8 +94,9 @@ static void describe(struct root_tar *t, struct archive_entry *e, const char *pa
     unsigned mode = S_ISDIR(st->st_mode) || (st->st_mode & 0111) ? 0755 : 0644;
     cleanup_free char *name = xasprintf(*path ? "./%s" : ".%s/", path);
     archive_entry_set_pathname(e, name);
-    archive_entry_set_mode(e, (st->st_mode & S_IFMT) | (found ? found->mode & 07777
-                                                        : S_ISLNK(st->st_mode) ? 0777 : mode));
+    archive_entry_set_mode(e, (st->st_mode & S_IFMT) | (found                  ? found->mode & 07777
+                                                        : S_ISLNK(st->st_mode) ? 0777
+                                                                               : mode));
     archive_entry_set_uid(e, found ? found->uid : 0);
     archive_entry_set_gid(e, found ? found->gid : 0);
     archive_entry_set_mtime(e, found ? found->mtime : t->newest, 0);
@@ -165,8 +166,8 @@ static int write_tree(struct root_tar *t, const char *path, struct error **err)
     struct strlist names = {0};
     int result = list_directory(full, &names, err);
     for (size_t i = 0; !result && i < names.n; i++) {
-        cleanup_free char *child = *path ? xasprintf("%s/%s", path, names.items[i])
-                                         : xstrdup(names.items[i]);
+        cleanup_free char *child =
+            *path ? xasprintf("%s/%s", path, names.items[i]) : xstrdup(names.items[i]);
         result = write_tree(t, child, err);
     }
     strlist_free(&names);
@@ -180,7 +181,8 @@ int rootfs_write_tar(const char *root, struct deb_files *files, int fd, struct e
     for (size_t i = 0; i < files->n; i++)
         if (files->items[i].mtime > t.newest)
             t.newest = files->items[i].mtime;
-    // GNU's format keeps names as the bytes that they are; pax would convert them by the user's locale.
+    // GNU's format keeps names as the bytes that they are; pax would convert them by the user's
+    // locale.
     archive_write_set_format_gnutar(t.archive);
     int result = 0;
     if (archive_write_open_fd(t.archive, fd) != ARCHIVE_OK)

@@ -52,8 +52,8 @@ static int write_text(const char *folder, const char *name, const struct buf *te
 // mmdebstrap's environment: the user's, but for what changes its results or its messages.
 static void add_environment(struct strlist *out, const char *temporary)
 {
-    static const char *const own[] = {"LC_ALL=", "LANGUAGE=", "TMPDIR=", "PATH=",
-                                      "SOURCE_DATE_EPOCH=", "APT_CONFIG="};
+    static const char *const own[] = {
+        "LC_ALL=", "LANGUAGE=", "TMPDIR=", "PATH=", "SOURCE_DATE_EPOCH=", "APT_CONFIG="};
     for (char **e = environ; *e; e++) {
         bool skip = false;
         for (size_t i = 0; i < ARRAY_LEN(own); i++)
@@ -75,11 +75,13 @@ static int run_mmdebstrap(const struct rootfs_spec *spec, const char *root, cons
     cleanup_free char *program = find_program("mmdebstrap");
     if (!program) {
         error_user(err, "mmdebstrap is not installed: root file systems can't be made");
-        return error_hint(err, "install mmdebstrap (apt install mmdebstrap), or use --builder=host");
+        return error_hint(err,
+                          "install mmdebstrap (apt install mmdebstrap), or use --builder=host");
     }
     cleanup_buf struct buf sources = {0}, settings = {0};
     cleanup_free char *sources_path = NULL, *settings_path = NULL;
-    if (apt_sources(spec->distribution->id, spec->distribution->codename, false, &sources, err) < 0 ||
+    if (apt_sources(spec->distribution->id, spec->distribution->codename, false, &sources, err) <
+            0 ||
         apt_settings(&settings, err) < 0)
         return -1;
     // The user _apt, which root's apt would change to, has no way into our folders.
@@ -92,8 +94,10 @@ static int run_mmdebstrap(const struct rootfs_spec *spec, const char *root, cons
     cleanup_free char *arches = architectures(spec);
     cleanup_strlist struct strlist argv = {0}, environment = {0};
     strlist_add(&argv, program);
-    strlist_split(&argv, "--mode=chrootless --variant=extract --format=directory "
-                         "--skip=cleanup/apt/cache", " ");
+    strlist_split(&argv,
+                  "--mode=chrootless --variant=extract --format=directory "
+                  "--skip=cleanup/apt/cache",
+                  " ");
     strlist_addf(&argv, "--architectures=%s", arches);
     strlist_addf(&argv, "--aptopt=%s", settings_path);
     strlist_addf(&argv, "--include=%s", include);
@@ -103,11 +107,14 @@ static int run_mmdebstrap(const struct rootfs_spec *spec, const char *root, cons
     strlist_add(&argv, root);
     strlist_add(&argv, sources_path);
     add_environment(&environment, work);
-    struct process p = {.argv = argv.items, .environment = environment.items, .input = -1, .mask = 022};
+    struct process p = {
+        .argv = argv.items, .environment = environment.items, .input = -1, .mask = 022};
     cleanup_buf struct buf out = {0};
     if (process_run(&p, &out, err) < 0)
-        return error_hint(err, "is the package mirror reachable, and does %s have these packages for "
-                               "%s: %s?", spec->distribution->codename, spec->arch->debian, include);
+        return error_hint(err,
+                          "is the package mirror reachable, and does %s have these packages for "
+                          "%s: %s?",
+                          spec->distribution->codename, spec->arch->debian, include);
     return 0;
 }
 
@@ -139,14 +146,13 @@ static int read_packages(const char *root, struct deb_files *files, json_t **pac
     }
     if (!result && !n)
         result = error_user(err, "mmdebstrap extracted no packages");
-    if (!result) {
+    if (list && !result) {
         qsort(list, n, sizeof *list, compare_packages);
         *packages = json_array();
         for (size_t i = 0; i < n; i++)
             json_array_append_new(*packages,
                                   json_pack("{s:s, s:s, s:s}", "name", list[i].name, "version",
-                                            list[i].version, "architecture",
-                                            list[i].architecture));
+                                            list[i].version, "architecture", list[i].architecture));
     }
     for (size_t i = 0; i < n; i++)
         deb_package_free(&list[i]);
@@ -239,8 +245,8 @@ int rootfs_unpack(const struct rootfs_spec *spec, const char *destination, bool 
     if (result) {
         json_decref(*packages);
         *packages = NULL;
-        return error_wrap(err, "making a root file system of %s for %s", spec->distribution->codename,
-                          spec->arch->name);
+        return error_wrap(err, "making a root file system of %s for %s",
+                          spec->distribution->codename, spec->arch->name);
     }
     return 0;
 }
@@ -265,8 +271,8 @@ int rootfs_tar(const struct rootfs_spec *spec, const char *temporary, int fd, js
     if (result) {
         json_decref(*packages);
         *packages = NULL;
-        return error_wrap(err, "making a root file system of %s for %s", spec->distribution->codename,
-                          spec->arch->name);
+        return error_wrap(err, "making a root file system of %s for %s",
+                          spec->distribution->codename, spec->arch->name);
     }
     return 0;
 }

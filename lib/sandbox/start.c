@@ -9,14 +9,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-void bwrap_add(struct bwrap_arguments *a, ...)
+void bwrap_add_all(struct bwrap_arguments *a, const char *const *texts)
 {
-    va_list args;
-    va_start(args, a);
-    const char *text;
-    while ((text = va_arg(args, const char *)))
-        strlist_add(&a->list, text);
-    va_end(args);
+    for (; *texts; texts++)
+        strlist_add(&a->list, *texts);
 }
 
 int memory_file(const char *name, const void *bytes, size_t length, struct error **err)
@@ -40,7 +36,7 @@ int bwrap_add_text(struct bwrap_arguments *a, const char *path, const char *text
     if (fd < 0)
         return -1;
     a->fds[a->fd_count++] = fd;
-    bwrap_add(a, "--perms", "0644", "--ro-bind-data", NULL);
+    bwrap_add(a, "--perms", "0644", "--ro-bind-data");
     strlist_addf(&a->list, "%d", fd);
     strlist_add(&a->list, path);
     return 0;
@@ -78,9 +74,9 @@ static int add_root_entries(struct bwrap_arguments *a, const char *root, struct 
         } else if (S_ISLNK(st.st_mode)) {
             ssize_t n = readlink(path, target, sizeof target - 1);
             target[n > 0 ? n : 0] = '\0';
-            bwrap_add(a, "--symlink", target, inside, NULL);
+            bwrap_add(a, "--symlink", target, inside);
         } else if (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)) {
-            bwrap_add(a, "--ro-bind", path, inside, NULL);
+            bwrap_add(a, "--ro-bind", path, inside);
         }
     }
     strlist_free(&names);
@@ -94,31 +90,32 @@ static int add_root(struct bwrap_arguments *a, const struct sandbox *s, struct e
     if (!is_directory(s->root))
         return error_user(err, "the root file system %s is not a directory", s->root);
     if (!s->root_writable) {
-        bwrap_add(a, "--dir", "/run", NULL);
+        bwrap_add(a, "--dir", "/run");
         return add_root_entries(a, s->root, err);
     }
-    bwrap_add(a, "--bind", s->root, "/", NULL);
+    bwrap_add(a, "--bind", s->root, "/");
     return 0;
 }
 
-// What of /proc can be written by the host's root, which uid 0 in there is when kbuild runs as root.
-// bwrap itself leaves those directories alone that are closed to it only for lack of capabilities.
+// What of /proc can be written by the host's root, which uid 0 in there is when kbuild runs as
+// root. bwrap itself leaves those directories alone that are closed to it only for lack of
+// capabilities.
 static void add_proc(struct bwrap_arguments *a)
 {
     static const char *const read_only[] = {
-        "/proc/sys", "/proc/sysrq-trigger", "/proc/irq",  "/proc/bus",    "/proc/fs",
-        "/proc/scsi", "/proc/acpi",         "/proc/mtrr", "/proc/driver", "/proc/asound",
+        "/proc/sys",  "/proc/sysrq-trigger", "/proc/irq",  "/proc/bus",    "/proc/fs",
+        "/proc/scsi", "/proc/acpi",          "/proc/mtrr", "/proc/driver", "/proc/asound",
     };
     static const char *const hidden[] = {
         "/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/timer_list", "/proc/sched_debug",
     };
-    bwrap_add(a, "--proc", "/proc", NULL);
+    bwrap_add(a, "--proc", "/proc");
     for (size_t i = 0; i < ARRAY_LEN(read_only); i++)
         if (path_exists(read_only[i]))
-            bwrap_add(a, "--ro-bind", read_only[i], read_only[i], NULL);
+            bwrap_add(a, "--ro-bind", read_only[i], read_only[i]);
     for (size_t i = 0; i < ARRAY_LEN(hidden); i++)
         if (path_exists(hidden[i]))
-            bwrap_add(a, "--ro-bind", "/dev/null", hidden[i], NULL);
+            bwrap_add(a, "--ro-bind", "/dev/null", hidden[i]);
 }
 
 static int add_mounts(struct bwrap_arguments *a, const struct sandbox *s, struct error **err)
@@ -129,44 +126,43 @@ static int add_mounts(struct bwrap_arguments *a, const struct sandbox *s, struct
             return error_user(err, "the mount point '%s' is not absolute", m->destination);
         if (!path_exists(m->source))
             return error_errno(err, ENOENT, "showing %s as %s", m->source, m->destination);
-        bwrap_add(a, m->writable ? "--bind" : "--ro-bind", m->source, m->destination, NULL);
+        bwrap_add(a, m->writable ? "--bind" : "--ro-bind", m->source, m->destination);
     }
     return 0;
 }
 
 static int add_environment(struct bwrap_arguments *a, const struct sandbox *s, struct error **err)
 {
-    bwrap_add(a, "--clearenv", NULL);
+    bwrap_add(a, "--clearenv");
     for (size_t i = 0; s->environment && i < s->environment->n; i++) {
         const char *pair = s->environment->items[i], *equals = strchr(pair, '=');
         if (!equals || equals == pair)
             return error_user(err, "'%s' is no NAME=value for the environment of a step", pair);
         cleanup_free char *name = xstrndup(pair, (size_t)(equals - pair));
-        bwrap_add(a, "--setenv", name, equals + 1, NULL);
+        bwrap_add(a, "--setenv", name, equals + 1);
     }
     return 0;
 }
 
-static int collect_arguments(struct bwrap_arguments *a, const struct sandbox *s,
-                             struct error **err)
+static int collect_arguments(struct bwrap_arguments *a, const struct sandbox *s, struct error **err)
 {
     // No capability survives, so that being uid 0 in there allows what the user may do, and no
     // more. A step that is root on the host behaves the same as an ordinary user's.
-    bwrap_add(a, "--unshare-all", "--unshare-user", "--die-with-parent", "--uid", "0", "--gid",
-              "0", "--cap-drop", "ALL", "--hostname", s->hostname ? s->hostname : "kbuild", NULL);
+    bwrap_add(a, "--unshare-all", "--unshare-user", "--die-with-parent", "--uid", "0", "--gid", "0",
+              "--cap-drop", "ALL", "--hostname", s->hostname ? s->hostname : "kbuild");
     // A session of its own: TIOCSTI can't type into the user's terminal.
     if (!s->interactive)
         strlist_add(&a->list, "--new-session");
     if (add_root(a, s, err) < 0)
         return -1;
     add_proc(a);
-    bwrap_add(a, "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp", NULL);
+    bwrap_add(a, "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp");
     if (add_mounts(a, s, err) < 0)
         return -1;
     if (!s->root || !s->root_writable)
-        bwrap_add(a, "--remount-ro", "/", NULL);
+        bwrap_add(a, "--remount-ro", "/");
     if (s->directory)
-        bwrap_add(a, "--chdir", s->directory, NULL);
+        bwrap_add(a, "--chdir", s->directory);
     return add_environment(a, s, err);
 }
 

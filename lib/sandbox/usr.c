@@ -18,8 +18,9 @@ char *merged_path(const char *path)
     return xstrdup(path);
 }
 
-// Where a link at the clean path `place` leads by its text alone: a clean path below the root, as the
-// merge will have it; to be freed. *climbs is set if the text goes up from the place's top folder.
+// Where a link at the clean path `place` leads by its text alone: a clean path below the root, as
+// the merge will have it; to be freed. *climbs is set if the text goes up from the place's top
+// folder.
 static char *link_target(const char *place, const char *text, bool *climbs)
 {
     struct strlist parts = {0}, all = {0};

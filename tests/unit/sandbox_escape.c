@@ -14,8 +14,13 @@ static const struct sandbox plain = {0};
 
 static void the_root_file_system_can_not_be_written(void **state)
 {
-    static const char *const places[] = {"/x", "/usr/x", "/usr/bin/x", "/etc/x", "/etc/passwd",
-                                         "/root/x", "/proc/sys/kernel/hostname"};
+    static const char *const places[] = {"/x",
+                                         "/usr/x",
+                                         "/usr/bin/x",
+                                         "/etc/x",
+                                         "/etc/passwd",
+                                         "/root/x",
+                                         "/proc/sys/kernel/hostname"};
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
         char *script = xasprintf("echo x > %s", places[i]);
         expect_refusal(plain, script, places[i]);
@@ -56,8 +61,7 @@ static void a_writable_mount_is_the_only_way_out(void **state)
 static void there_is_no_network(void **state)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
     assert_int_equal(listen(fd, 1), 0);
@@ -67,8 +71,7 @@ static void there_is_no_network(void **state)
     assert_int_equal(connect(client, (struct sockaddr *)&address, length), 0);
     close(client);
 
-    char *script =
-        xasprintf("bash -c 'exec 3<>/dev/tcp/127.0.0.1/%d'", ntohs(address.sin_port));
+    char *script = xasprintf("bash -c 'exec 3<>/dev/tcp/127.0.0.1/%d'", ntohs(address.sin_port));
     expect_refusal(plain, script, "refused");
     free(script);
     close(fd);
@@ -94,8 +97,7 @@ static void abstract_sockets_of_the_host_are_out_of_reach(void **state)
 static void processes_of_the_host_are_neither_seen_nor_reached(void **state)
 {
     // bwrap is 1, the shell 2.
-    expect_output(plain, "echo $$; ls -d /proc/[0-9]* | grep -vE '^/proc/([1-9])$' || true",
-                  "2\n");
+    expect_output(plain, "echo $$; ls -d /proc/[0-9]* | grep -vE '^/proc/([1-9])$' || true", "2\n");
     char *script = xasprintf("kill -0 %d", (int)getpid());
     expect_refusal(plain, script, "No such process");
     free(script);
@@ -133,12 +135,13 @@ static void the_step_is_root_of_nothing(void **state)
 static void dangerous_files_of_proc_are_closed(void **state)
 {
     // Tried in a subshell, since a failed redirection ends a POSIX shell.
-    expect_output(plain,
-                  "for f in /proc/sysrq-trigger /proc/sys/kernel/core_pattern "
-                  "/proc/sys/kernel/modprobe /proc/sys/vm/drop_caches /proc/irq/default_smp_affinity "
-                  "/proc/mtrr /proc/scsi/scsi; do "
-                  "(printf '' > $f) 2>/dev/null && echo $f; done; true",
-                  "");
+    expect_output(
+        plain,
+        "for f in /proc/sysrq-trigger /proc/sys/kernel/core_pattern "
+        "/proc/sys/kernel/modprobe /proc/sys/vm/drop_caches /proc/irq/default_smp_affinity "
+        "/proc/mtrr /proc/scsi/scsi; do "
+        "(printf '' > $f) 2>/dev/null && echo $f; done; true",
+        "");
     expect_refusal(plain, "head -c 1 /proc/kcore", "");
     expect_refusal(plain, "sysctl -w vm.swappiness=61 || echo 61 > /proc/sys/vm/swappiness", "");
 }

@@ -26,7 +26,8 @@ static void the_distribution_is_read_from_os_release(void **state)
         assert_string_equal(d.codename, cases[i].codename);
         distribution_free(&d);
     }
-    static const char *const bad[] = {"", "ID=arch\n", "VERSION_CODENAME=x\n", "ID=\n", "ID=\"\"\n"};
+    static const char *const bad[] = {"", "ID=arch\n", "VERSION_CODENAME=x\n", "ID=\n",
+                                      "ID=\"\"\n"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct error *err = NULL;
         struct distribution d;

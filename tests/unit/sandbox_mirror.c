@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Root file systems from the package mirror that this host is configured with. What needs the mirror
-// is skipped unless KBUILD_TEST_MIRROR=1: minutes, and hundreds of megabytes.
+// Root file systems from the package mirror that this host is configured with. What needs the
+// mirror is skipped unless KBUILD_TEST_MIRROR=1: minutes, and hundreds of megabytes.
 #include "sandbox_help.h"
 
 #include "base/digest.h"
@@ -19,10 +19,8 @@ static void make_rootfs(const char *packages, const char *arch, const char *dest
     struct error *err = NULL;
     struct strlist list = {0};
     strlist_split(&list, packages, " ");
-    struct rootfs_spec spec = {.distribution = &host,
-                               .arch = arch_find(arch, &err),
-                               .packages = &list,
-                               .setup = setup};
+    struct rootfs_spec spec = {
+        .distribution = &host, .arch = arch_find(arch, &err), .packages = &list, .setup = setup};
     rootfs_unpack(&spec, destination, true, record, &err);
     fail_with(err);
     strlist_free(&list);
@@ -96,15 +94,17 @@ static void a_builder_compiles_natively_and_across(void **state)
     expect_output(s, "cat /etc/setup-ran; gcc -o hello hello.c && ./hello", "setup-ran\nhello\n");
     expect_output(s, "cc -o hello hello.c && c99 -o hello hello.c && ./hello", "hello\n");
     // e_machine of an ELF header (ELF specification, figure 4-3), big endian: EM_S390 is 22.
-    expect_output(s, "s390x-linux-gnu-gcc -static -o foreign hello.c && od -An -tx1 -j18 -N2 foreign",
-                  " 00 16\n");
     expect_output(s,
-                  "for t in make bc bison yacc flex kmod cpio rsync python3 perl xz msgfmt patch awk "
-                  "sed tar which find cmp gzip hostname sh bash; do "
-                  "command -v $t >/dev/null || echo $t is missing; done; "
-                  "python3 -c 'import ssl, json; print(1)'; perl -e 'use POSIX; print \"2\\n\"'; "
-                  "echo 6*7 | bc; echo a b | awk '{print $2}'",
-                  "1\n2\n42\nb\n");
+                  "s390x-linux-gnu-gcc -static -o foreign hello.c && od -An -tx1 -j18 -N2 foreign",
+                  " 00 16\n");
+    expect_output(
+        s,
+        "for t in make bc bison yacc flex kmod cpio rsync python3 perl xz msgfmt patch awk "
+        "sed tar which find cmp gzip hostname sh bash; do "
+        "command -v $t >/dev/null || echo $t is missing; done; "
+        "python3 -c 'import ssl, json; print(1)'; perl -e 'use POSIX; print \"2\\n\"'; "
+        "echo 6*7 | bc; echo a b | awk '{print $2}'",
+        "1\n2\n42\nb\n");
     expect_refusal(s, "echo > /etc/x", "Read-only");
     cleanup_free char *emulator = find_program("qemu-s390x-static");
     if (!emulator)
@@ -201,8 +201,7 @@ static void a_package_that_does_not_exist_is_named(void **state)
     struct error *err = NULL;
     struct strlist list = {0};
     strlist_add(&list, "no-such-package-anywhere");
-    struct rootfs_spec spec = {
-        .distribution = &host, .arch = arch_host(), .packages = &list};
+    struct rootfs_spec spec = {.distribution = &host, .arch = arch_host(), .packages = &list};
     char *destination = xasprintf("%s/nothing", folder);
     make_directories(destination, 0755, &err);
     json_t *record = NULL;

@@ -254,8 +254,16 @@ static void what_differs_between_runs_is_removed(void **state)
     assert_true(there(root, "usr/share/doc/tool/changelog"));
     assert_int_equal(rootfs_clean(root, true, &err), 0);
     static const char *const gone[] = {
-        "var/lib/apt", "var/cache/apt", "var/lib/dpkg", "etc/resolv.conf", "etc/apt", "dev/null",
-        "tmp/x", "usr/share/doc/tool/changelog", "usr/share/doc/other", "usr/share/man",
+        "var/lib/apt",
+        "var/cache/apt",
+        "var/lib/dpkg",
+        "etc/resolv.conf",
+        "etc/apt",
+        "dev/null",
+        "tmp/x",
+        "usr/share/doc/tool/changelog",
+        "usr/share/doc/other",
+        "usr/share/man",
     };
     for (size_t i = 0; i < ARRAY_LEN(gone); i++)
         if (there(root, gone[i]))
