@@ -15,16 +15,26 @@ enum { CHUNK_SIZE = 1 << 18 };
 struct layer {
     struct archive *archive;
     struct archive_entry *entry;
-    int root; // fd of the tree
+    int root;  // fd of the tree
+    int out;   // fd of the blob
+    bool lost; // nothing more is written, for it will be thrown away
+    struct error *why;
     char *chunk;
 };
+
+// libarchive's output. It is never told of a failure: it would not free its buffers then, and
+// when it is closed in the middle of a file it would fill that up with zeros.
+static la_ssize_t write_out(struct archive *a, void *context, const void *bytes, size_t length)
+{
+    struct layer *l = context;
+    if (!l->lost && fd_write_all(l->out, "a layer", bytes, length, &l->why) < 0)
+        l->lost = true;
+    return (la_ssize_t)length;
+}
 
 static int archive_failed(struct layer *l, struct error **err)
 {
     const char *why = archive_error_string(l->archive);
-    int errnum = archive_errno(l->archive);
-    if (errnum > 0) // so that a full disk gets its hint
-        return error_errno(err, errnum, "writing a layer");
     return error_user(err, "writing a layer: %s", why ? why : "libarchive failed");
 }
 
@@ -102,10 +112,12 @@ static int add_entry(struct layer *l, const struct tree_entry *e, struct error *
                           e->path);
     if (write_header(l, e, err) < 0)
         return -1;
-    return e->digest[0] ? add_file(l, e, err) : 0;
+    if (e->digest[0] && add_file(l, e, err) < 0)
+        return -1;
+    return l->lost ? -1 : 0;
 }
 
-static int write_layer(struct layer *l, const struct buf *listing, int fd, struct error **err)
+static int write_entries(struct layer *l, const struct buf *listing, struct error **err)
 {
     // Names are bytes: no conversion, whatever the locale.
     if (archive_write_set_format_pax_restricted(l->archive) != ARCHIVE_OK ||
@@ -113,7 +125,7 @@ static int write_layer(struct layer *l, const struct buf *listing, int fd, struc
         archive_write_add_filter_none(l->archive) != ARCHIVE_OK ||
         archive_write_set_bytes_per_block(l->archive, CHUNK_SIZE) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(l->archive, 512) != ARCHIVE_OK ||
-        archive_write_open_fd(l->archive, fd) != ARCHIVE_OK)
+        archive_write_open(l->archive, l, NULL, write_out, NULL) != ARCHIVE_OK)
         return archive_failed(l, err);
     cleanup_tree_reader struct tree_reader r = {.text = listing->data, .length = listing->len};
     int more;
@@ -123,6 +135,31 @@ static int write_layer(struct layer *l, const struct buf *listing, int fd, struc
     if (more < 0)
         return -1;
     return archive_write_close(l->archive) == ARCHIVE_OK ? 0 : archive_failed(l, err);
+}
+
+static int write_layer(int root, const struct buf *listing, int out, struct error **err)
+{
+    struct layer l = {.root = root, .out = out};
+    struct error *why = NULL;
+    l.archive = archive_write_new();
+    l.entry = archive_entry_new();
+    l.chunk = xmalloc(CHUNK_SIZE);
+    int result = write_entries(&l, listing, &why);
+    l.lost |= result < 0; // before libarchive writes what it still holds
+    archive_write_free(l.archive);
+    archive_entry_free(l.entry);
+    free(l.chunk);
+    if (l.why) { // the first cause, if there are two
+        error_free(why);
+        why = l.why;
+    }
+    if (!why)
+        return 0;
+    if (err)
+        *err = why;
+    else
+        error_free(why);
+    return -1;
 }
 
 int oci_store_layer(struct store *s, const char *tree_digest, char digest[static DIGEST_HEX_SIZE],
@@ -139,14 +176,7 @@ int oci_store_layer(struct store *s, const char *tree_digest, char digest[static
     struct blob_draft d = {.fd = -1};
     if (store_blob_begin(s, &d, err) < 0)
         return -1;
-    struct layer l = {archive_write_new(), archive_entry_new(), root, xmalloc(CHUNK_SIZE)};
-    int result = write_layer(&l, &listing, d.fd, err);
-    if (result)
-        archive_write_fail(l.archive); // or freeing it would try to finish the file
-    archive_write_free(l.archive);
-    archive_entry_free(l.entry);
-    free(l.chunk);
-    if (result) {
+    if (write_layer(root, &listing, d.fd, err) < 0) {
         store_blob_abandon(&d);
         return -1;
     }
