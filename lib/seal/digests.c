@@ -13,7 +13,7 @@ struct page_digests {
     EVP_MD_CTX *pld, *ald, *tld;
     bool failed; // ald or tld; written by the caller's thread only
 
-    // A ring: run number n lies in buffer n % RUNS.
+    // A ring: run number n lies in buffer n % RUNS, which is made when it is first needed.
     unsigned char *run[RUNS];
     size_t length[RUNS];
 
@@ -88,8 +88,6 @@ struct page_digests *page_digests_new(struct error **err)
     struct page_digests *d = xcalloc(1, sizeof *d);
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->changed, NULL);
-    for (size_t i = 0; i < RUNS; i++)
-        d->run[i] = xmalloc(PAGE_RUN);
     d->pld = sha512();
     d->ald = sha512();
     d->tld = sha512();
@@ -106,9 +104,11 @@ unsigned char *page_digests_buffer(struct page_digests *d)
     pthread_mutex_lock(&d->lock);
     while (d->filled - d->hashed == RUNS)
         pthread_cond_wait(&d->changed, &d->lock);
-    unsigned char *buffer = d->run[d->filled % RUNS];
+    unsigned char **run = &d->run[d->filled % RUNS];
     pthread_mutex_unlock(&d->lock);
-    return buffer;
+    if (!*run)
+        *run = xmalloc(PAGE_RUN);
+    return *run;
 }
 
 void page_digests_add(struct page_digests *d, size_t length, const unsigned char prefix[static 8],
@@ -145,7 +145,8 @@ void page_digests_free(struct page_digests *d)
         return;
     stop_worker(d);
     for (size_t i = 0; i < RUNS; i++) {
-        OPENSSL_cleanse(d->run[i], PAGE_RUN);
+        if (d->run[i])
+            OPENSSL_cleanse(d->run[i], PAGE_RUN);
         free(d->run[i]);
     }
     EVP_MD_CTX_free(d->pld);

@@ -4,13 +4,13 @@
 //
 // SHA-512 over the contents takes longer than everything else that is done to a page, so it has a
 // thread of its own; whoever reads, encrypts and writes pages runs beside it. Pages travel in runs,
-// through buffers that belong to this object: 1 MiB in all, whatever the size of the image.
+// through buffers that belong to this object: 512 KiB in all, whatever the size of the image.
 #ifndef KBUILD_SEAL_DIGESTS_H
 #define KBUILD_SEAL_DIGESTS_H
 
 #include "seal/format.h"
 
-#define PAGE_RUN (64 * SE_PAGE) // the largest run, in bytes
+#define PAGE_RUN (32 * SE_PAGE) // the largest run, in bytes
 
 struct page_digests;
 
