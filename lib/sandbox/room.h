@@ -30,6 +30,9 @@ extern const size_t etc_file_count;
 // root_host.c: the host's own tools as a root file system.
 int bwrap_add_host_root(struct bwrap_arguments *a, struct error **err);
 
+// devices.c: a /dev whose nodes a step can't change for the host.
+void bwrap_add_devices(struct bwrap_arguments *a);
+
 // check.c: the path of bwrap (to be freed), once it is known that it can make a sandbox here.
 char *bwrap_check(struct error **err);
 // Text that says why user namespaces fail here, by what the kernel's switches and bwrap's message

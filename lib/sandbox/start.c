@@ -156,7 +156,8 @@ static int collect_arguments(struct bwrap_arguments *a, const struct sandbox *s,
     if (add_root(a, s, err) < 0)
         return -1;
     add_proc(a);
-    bwrap_add(a, "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp");
+    bwrap_add_devices(a);
+    bwrap_add(a, "--perms", "1777", "--tmpfs", "/tmp");
     if (add_mounts(a, s, err) < 0)
         return -1;
     if (!s->root || !s->root_writable)
