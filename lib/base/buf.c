@@ -152,8 +152,11 @@ static size_t distance(const char *a, const char *b)
 const char *nearest_name(const char *wrong, const struct strlist *names)
 {
     const char *best = NULL;
-    size_t limit = strlen(wrong) / 3 + 1, best_distance = limit + 1;
+    size_t length = strlen(wrong), best_distance = length / 3 + 2;
     for (size_t i = 0; i < names->n; i++) {
+        size_t n = strlen(names->items[i]);
+        if ((n > length ? n - length : length - n) >= best_distance)
+            continue; // the difference in length alone is too much; spares the work on huge names
         size_t d = distance(wrong, names->items[i]);
         if (d < best_distance) {
             best = names->items[i];
