@@ -50,10 +50,25 @@ void bwrap_arguments_free(struct bwrap_arguments *a)
     *a = (struct bwrap_arguments){0};
 }
 
-// Shows each top-level entry of `root` on a new, empty root, so that every mount point can be made
-// there, whoever made the root file system.
-static int add_root_entries(struct bwrap_arguments *a, const char *root, struct error **err)
+// An empty top-level directory that something is mounted in ("/src" for "/src/linux") has to be one of
+// the new root, since no mount point can be made in a read-only one.
+static bool holds_mounts(const struct sandbox *s, const char *path, const char *inside)
 {
+    bool wanted = false;
+    for (size_t i = 0; i < s->mount_count && !wanted; i++)
+        wanted = starts_with(s->mounts[i].destination, inside) &&
+                 s->mounts[i].destination[strlen(inside)] == '/';
+    struct strlist names = {0};
+    bool empty = wanted && list_directory(path, &names, NULL) == 0 && names.n == 0;
+    strlist_free(&names);
+    return empty;
+}
+
+// Shows each top-level entry of the root file system on a new, empty root, so that every mount point
+// can be made there, whoever made the root file system.
+static int add_root_entries(struct bwrap_arguments *a, const struct sandbox *s, struct error **err)
+{
+    const char *root = s->root;
     // Made by bwrap itself, or from the kernel: what a root file system holds there is not shown.
     static const char *const replaced[] = {"dev", "proc", "sys", "tmp", "run"};
     struct strlist names = {0};
@@ -75,7 +90,7 @@ static int add_root_entries(struct bwrap_arguments *a, const char *root, struct 
             ssize_t n = readlink(path, target, sizeof target - 1);
             target[n > 0 ? n : 0] = '\0';
             bwrap_add(a, "--symlink", target, inside);
-        } else if (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)) {
+        } else if (S_ISREG(st.st_mode) || (S_ISDIR(st.st_mode) && !holds_mounts(s, path, inside))) {
             bwrap_add(a, "--ro-bind", path, inside);
         }
     }
@@ -91,7 +106,7 @@ static int add_root(struct bwrap_arguments *a, const struct sandbox *s, struct e
         return error_user(err, "the root file system %s is not a directory", s->root);
     if (!s->root_writable) {
         bwrap_add(a, "--dir", "/run");
-        return add_root_entries(a, s->root, err);
+        return add_root_entries(a, s, err);
     }
     bwrap_add(a, "--bind", s->root, "/");
     return 0;
