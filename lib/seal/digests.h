@@ -10,7 +10,7 @@
 
 #include "seal/format.h"
 
-#define PAGE_RUN (32 * SE_PAGE) // the largest run, in bytes
+#define PAGE_RUN ((size_t)32 * SE_PAGE) // the largest run, in bytes
 
 struct page_digests;
 

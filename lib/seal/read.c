@@ -72,7 +72,7 @@ static int check_zero(int fd, const char *name, uint64_t from, uint64_t to, stru
 static int check_unprotected(int fd, const char *name, const struct se_image *image,
                              struct error **err)
 {
-    unsigned char psw[8];
+    unsigned char psw[8] = {0};
     if (read_at(fd, name, 0, psw, sizeof psw, err) < 0)
         return -1;
     uint64_t value = get_be64(psw), entry = value - short_psw(0);
@@ -116,8 +116,9 @@ static int check_digests(int fd, const char *name, const struct se_image *image,
     unsigned char pld[64], ald[64], tld[64];
     if (components_digest(fd, name, image, pld, ald, tld, err) < 0)
         return -1;
-    const struct se_component *first = image->components,
-                              *last = first + image->component_count - 1;
+    unsigned long long start = image->header_offset + page_up(image->header_size), end = start;
+    for (size_t i = 0; i < image->component_count; i++)
+        end = image->components[i].address + image->components[i].padded;
     const struct {
         const unsigned char *found, *stated;
         const char *digest, *what;
@@ -131,8 +132,7 @@ static int check_digests(int fd, const char *name, const struct se_image *image,
             error_user(err,
                        "%s: the components, 0x%llx to 0x%llx, are not those that were sealed: "
                        "their %s changed%s%s%s",
-                       name, (unsigned long long)first->address,
-                       (unsigned long long)(last->address + last->padded), all[i].what,
+                       name, start, end, all[i].what,
                        genuine ? "" : ", or the header's digest of them (",
                        genuine ? "" : all[i].digest, genuine ? "" : ") did");
             return error_hint(err, "the image is damaged: copy or build it again");
@@ -170,7 +170,7 @@ int image_check(int fd, const char *name, const struct se_image *image, bool gen
 
 int se_read(int fd, const char *name, struct se_image *out, struct error **err)
 {
-    struct se_image image;
+    struct se_image image = {0};
     if (image_parse(fd, name, &image, NULL, err) < 0)
         return -1;
     if (image_check(fd, name, &image, false, err) < 0) {

@@ -45,10 +45,10 @@ static int open_area(const struct se_image *image, const unsigned char *header, 
     size_t clear = image->header_size - AREA_SIZE - TAG_SIZE;
     struct gcm g = {.key = header_key, .iv = image->iv, .aad = header, .aad_length = clear};
     int good = gcm_decrypt(&g, header + clear, AREA_SIZE, area, image->tag, err);
+    unsigned long long end = image->header_offset + image->header_size;
     if (good == 0)
         return error_user(err, "%s: the header, 0x%llx to 0x%llx, is damaged: its tag does not fit",
-                          path, (unsigned long long)image->header_offset,
-                          (unsigned long long)(image->header_offset + image->header_size));
+                          path, (unsigned long long)image->header_offset, end);
     return good < 0 ? -1 : 0;
 }
 

@@ -11,7 +11,8 @@
 static char *put_kernel(const struct fixture *f, const char *name, size_t size)
 {
     cleanup_free unsigned char *bytes = xcalloc(1, size > 0x10438 ? size : 0x10438);
-    memcpy(bytes + 0x10008, "S390EP", 6);
+    static const char magic[6] = {'S', '3', '9', '0', 'E', 'P'};
+    memcpy(bytes + 0x10008, magic, sizeof magic);
     put_be64(bytes + 0x10430, 64);
     char *path = in_folder(f, name);
     put_file(path, bytes, size);
@@ -60,7 +61,8 @@ static void what_is_no_s390x_kernel_is_refused(void **state)
                       *missing = in_folder(f, "missing");
     cleanup_free char *zeros = xcalloc(1, 0x20000);
     put_file(x86, zeros, 0x20000);
-    memcpy(zeros, "\177ELF", 4);
+    static const char elf_magic[4] = {0x7f, 'E', 'L', 'F'};
+    memcpy(zeros, elf_magic, sizeof elf_magic);
     put_file(elf, zeros, 0x20000);
     put_file(empty, "", 0);
     const struct {

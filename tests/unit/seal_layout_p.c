@@ -110,7 +110,8 @@ static void put_image(const struct fixture *f, const char *path)
     unsigned char *image = (unsigned char *)b.image.data;
     assert_int_equal(header_build(&h, image + HEADER, NULL), 0);
     put_be64(image, short_psw(SE_LOADER_ENTRY));
-    memcpy(image + SE_METADATA_OFFSET, "SeImgLnx", 8);
+    static const char magic[8] = {'S', 'e', 'I', 'm', 'g', 'L', 'n', 'x'};
+    memcpy(image + SE_METADATA_OFFSET, magic, sizeof magic);
     put_be64(image + SE_METADATA_OFFSET + 8, HEADER);
     put_be32(image + SE_METADATA_OFFSET + 16, 1);
     put_be64(image + SE_METADATA_OFFSET + 20, b.image.len);

@@ -127,7 +127,7 @@ static void changes_in_what_no_digest_covers_are_found(void **state)
 {
     for (uint64_t bit = 0; bit < 64; bit++)
         expect_found(*state, bit / 8, bit % 8, (const char *const[3]){"short PSW"});
-    for (uint64_t bit = 0; bit < 8 * STAGE3A_ARGUMENTS; bit += 3)
+    for (uint64_t bit = 0; bit < (uint64_t)8 * STAGE3A_ARGUMENTS; bit += 3)
         expect_found(*state, 0x126A0 + bit / 8, bit % 8,
                      (const char *const[3]){"arguments of stage3a"});
     static const uint64_t gaps[] = {0x8,     0x4321,  0xC000,  0xFFFF,
