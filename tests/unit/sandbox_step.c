@@ -251,6 +251,40 @@ static void a_root_file_system_of_ones_own_is_shown(void **state)
     free(root);
 }
 
+static void things_are_mounted_below_an_empty_folder_of_the_root(void **state)
+{
+    // As a builder has it: /src and /deps are there, and what is in them comes from mounts.
+    char *root = temporary_folder(), *source = temporary_folder();
+    write_text(source, "file", "content\n");
+    static const char *const folders[] = {"src", "deps", "usr"};
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        char *path = xasprintf("%s/%s", root, folders[i]);
+        assert_int_equal(mkdir(path, 0755), 0);
+        free(path);
+    }
+    static const char *const links[] = {"bin", "lib", "lib64"};
+    for (size_t i = 0; i < ARRAY_LEN(links); i++) {
+        char *path = xasprintf("%s/%s", root, links[i]), *target = xasprintf("usr/%s", links[i]);
+        assert_int_equal(symlink(target, path), 0);
+        free(path);
+        free(target);
+    }
+    struct sandbox_mount mounts[] = {{"/usr", "/usr", false},
+                                     {source, "/src/linux", false},
+                                     {source, "/deps/a/b", false},
+                                     {source, "/build", true}};
+    struct sandbox s = {.root = root, .mounts = mounts, .mount_count = ARRAY_LEN(mounts)};
+    expect_output(s, "cat /src/linux/file /deps/a/b/file; ls -d /src /src/* /deps/*",
+                  "content\ncontent\n/deps/a\n/src\n/src/linux\n");
+    expect_refusal(s, "echo x > /src/x", "Read-only");
+    expect_refusal(s, "echo x > /src/linux/x", "Read-only");
+    expect_output(s, "echo x > /build/x && cat /build/x", "x\n");
+    remove_tree(root, NULL);
+    remove_tree(source, NULL);
+    free(root);
+    free(source);
+}
+
 static void what_is_missing_is_said(void **state)
 {
     char name[] = "true";
@@ -323,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_step_that_ends_leaves_no_daemon),
         cmocka_unit_test(killing_the_parent_kills_everything_inside),
         cmocka_unit_test(a_root_file_system_of_ones_own_is_shown),
+        cmocka_unit_test(things_are_mounted_below_an_empty_folder_of_the_root),
         cmocka_unit_test(what_is_missing_is_said),
         cmocka_unit_test(a_machine_without_bwrap_is_told_what_to_install),
         cmocka_unit_test(each_switch_of_the_kernel_has_its_advice),
