@@ -40,8 +40,25 @@ static char *version_line(char *path)
     return *line ? xstrndup(line, strcspn(line, "\r\n")) : xstrdup("-");
 }
 
+// The lines of the tools that were looked at, "<name> <digest> <version>": many recipes name the same.
+static struct strlist known;
+
+static const char *known_line(const char *name)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; i < known.n; i++)
+        if (starts_with(known.items[i], name) && known.items[i][n] == ' ')
+            return known.items[i];
+    return NULL;
+}
+
 static int add_tool(const char *name, struct strlist *missing, struct buf *out, struct error **err)
 {
+    const char *line = known_line(name);
+    if (line) {
+        buf_printf(out, "tool %s\n", line);
+        return 0;
+    }
     cleanup_free char *path = find_tool(name);
     if (!path) {
         strlist_add(missing, name);
@@ -51,7 +68,8 @@ static int add_tool(const char *name, struct strlist *missing, struct buf *out, 
     if (digest_file(path, digest, NULL, err) < 0)
         return -1;
     cleanup_free char *version = version_line(path);
-    buf_printf(out, "tool %s %s %s\n", name, digest, version);
+    strlist_addf(&known, "%s %s %s", name, digest, version);
+    buf_printf(out, "tool %s\n", known.items[known.n - 1]);
     return 0;
 }
 
