@@ -50,7 +50,8 @@ void move_damaged(struct store *s, const char *path, const char *label, const ch
 int sync_directory(const char *path, struct error **err);
 
 // ---- session.c ----
-int session_open(struct store *s, struct error **err); // does nothing if there is one
+int session_open(struct store *s, struct error **err);   // does nothing if there is one
+int session_folder(struct store *s, struct error **err); // s->session is there to write into
 void session_close(struct store *s);
 char *session_file(struct store *s, const char *prefix, int *fd, struct error **err);
 // Removes what dead processes left in tmp/. With `all` (gc holds the store alone) also what no

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Work in progress: each process has a folder tmp/<pid>.XXXXXX of its own, and holds a lock on the
-// file tmp/<pid>.XXXXXX.lock as long as it lives. The kernel drops the lock when the process dies,
-// however it dies, so whoever gets the lock knows that the folder is nobody's. (The pid is there
-// for people only: pids are used again, and mean nothing in another container or on another
-// machine.)
+// Work in progress: each process holds a lock on a file tmp/<pid>.XXXXXX.lock as long as it lives,
+// and with it has the folder tmp/<pid>.XXXXXX to itself. The kernel drops the lock when the process
+// dies, however it dies, so whoever gets the lock knows that the folder is nobody's. (The pid is
+// there for people only: pids are used again, and mean nothing in another container.) The folder
+// is made when something is put there: a build with nothing to do would spend milliseconds on
+// removing it.
 //
 // Both sides may meet on a lock file that the other has just made or is about to remove: each,
 // having got the lock, looks whether the name still leads to the file that it has locked.
@@ -20,6 +21,15 @@ static bool lock_is_named(int fd, const char *path)
     struct stat mine, named;
     return fstat(fd, &mine) == 0 && lstat(path, &named) == 0 && mine.st_ino == named.st_ino &&
            mine.st_dev == named.st_dev;
+}
+
+int session_folder(struct store *s, struct error **err)
+{
+    if (session_open(s, err) < 0)
+        return -1;
+    if (mkdir(s->session, 0777) < 0 && errno != EEXIST)
+        return error_errno(err, errno, "writing into the cache %s", s->directory);
+    return 0;
 }
 
 int session_open(struct store *s, struct error **err)
@@ -40,13 +50,7 @@ int session_open(struct store *s, struct error **err)
         }
         if (!lock_is_named(fd, path))
             continue;
-        cleanup_free char *folder = xstrndup(path, strlen(path) - 5);
-        if (mkdir(folder, 0777) < 0) {
-            error_errno(err, errno, "writing into the cache %s", s->directory);
-            unlink(path);
-            return -1;
-        }
-        s->session = steal(folder);
+        s->session = xstrndup(path, strlen(path) - 5);
         s->session_lock = steal_fd(&fd);
         s->owner = getpid();
         return 0;
@@ -69,7 +73,7 @@ void session_close(struct store *s)
 
 char *session_file(struct store *s, const char *prefix, int *fd, struct error **err)
 {
-    if (session_open(s, err) < 0)
+    if (session_folder(s, err) < 0)
         return NULL;
     char *path = xasprintf("%s/%s.XXXXXX", s->session, prefix);
     *fd = mkostemp(path, O_CLOEXEC);

@@ -12,7 +12,7 @@
 
 char *store_temporary(struct store *s, const char *prefix, struct error **err)
 {
-    if (session_open(s, err) < 0)
+    if (session_folder(s, err) < 0)
         return NULL;
     cleanup_free char *name = xstrdup(prefix);
     for (char *p = name; *p; p++)

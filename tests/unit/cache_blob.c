@@ -515,12 +515,27 @@ static void a_blob_that_can_not_be_written_whole_leaves_nothing(void **state)
     run_in_child(write_with_a_limit, *state);
 }
 
+static bool write_proc(const char *path, const char *text)
+{
+    cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+    return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+}
+
+// Its own mounts: root may have them, others in a user namespace, where that is switched on.
+static bool enter_namespaces(void)
+{
+    cleanup_free char *uid = xasprintf("%u %u 1", geteuid(), geteuid());
+    cleanup_free char *gid = xasprintf("%u %u 1", getegid(), getegid());
+    if (geteuid() != 0 &&
+        (unshare(CLONE_NEWUSER) < 0 || !write_proc("/proc/self/setgroups", "deny") ||
+         !write_proc("/proc/self/uid_map", uid) || !write_proc("/proc/self/gid_map", gid)))
+        return false;
+    return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
 static void write_to_a_full_disk(struct fixture *f)
 {
-    // Its own small file system: root may mount one, others in a user namespace, where that is on.
-    if (unshare(geteuid() ? CLONE_NEWUSER | CLONE_NEWNS : CLONE_NEWNS) < 0 ||
-        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-        mount("full", f->cache, "tmpfs", 0, "size=1m") < 0)
+    if (!enter_namespaces() || mount("full", f->cache, "tmpfs", 0, "size=1m") < 0)
         _exit(77);
     fail_to_write_a_big_blob(f, ENOSPC);
 }

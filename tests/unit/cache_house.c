@@ -177,7 +177,7 @@ static void gc_keeps_what_a_kept_record_needs(void **state)
     assert_int_equal(store_has_blob(f->store, own, NULL), 0);
     assert_int_equal(store_has_tree(f->store, tree, false, NULL), 0);
     assert_int_equal(store_has_blob(f->store, tree, NULL), 0); // the listing went with it
-    assert_int_equal(count_in(f, "tmp"), 2);                   // our own, and it is empty
+    assert_int_equal(count_in(f, "tmp"), 2);                   // our own, with its lock
     assert_int_equal(store_verify(f->store, NULL, NULL, NULL), 0);
     json_t *kept = store_action_get(f->store, new, NULL);
     assert_non_null(kept);
@@ -278,13 +278,14 @@ static void what_a_killed_process_left_is_swept_when_the_store_is_opened(void **
     char byte;
     assert_int_equal(read(pipes[0], &byte, 1), 1);
     reopen(f);
-    assert_int_equal(count_in(f, "tmp"), 4); // it lives: nothing of it is touched
+    assert_int_equal(count_work(f), 1); // it lives: nothing of it is touched
     kill(child, SIGKILL);
     assert_int_equal(waitpid(child, NULL, 0), child);
-    assert_int_equal(count_in(f, "tmp"), 4);
+    assert_int_equal(count_in(f, "tmp"), 3);
     cleanup_free char *mine = store_temporary(f->store, "mine", NULL);
     struct store *another = store_open(f->cache, NULL);
-    assert_int_equal(count_in(f, "tmp"), 4); // ours and another's
+    assert_int_equal(count_work(f), 1);      // ours
+    assert_int_equal(count_in(f, "tmp"), 3); // two locks
     assert_true(is_directory(mine));
     store_close(another);
     store_close(f->store);

@@ -138,6 +138,18 @@ static unused size_t count_in(const struct fixture *f, const char *name)
     return names.n;
 }
 
+// What lies in tmp/, but for the locks of those who are at work.
+static unused size_t count_work(const struct fixture *f)
+{
+    cleanup_free char *path = xasprintf("%s/tmp", f->cache);
+    cleanup_strlist struct strlist names = {0};
+    list_directory(path, &names, NULL);
+    size_t count = 0;
+    for (size_t i = 0; i < names.n; i++)
+        count += !ends_with(names.items[i], ".lock");
+    return count;
+}
+
 // A tree with a bit of everything, in a temporary folder of the store.
 static unused char *make_tree(struct store *s, const char *content)
 {
