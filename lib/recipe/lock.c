@@ -54,6 +54,8 @@ const struct lock_entry *lock_find(const struct lock *l, const char *url, const 
 
 static void entry_free(struct lock_entry *e)
 {
+    if (!e)
+        return;
     free(e->url);
     free(e->ref);
     free(e->commit);
@@ -160,7 +162,7 @@ static bool decode(char *text)
 
 static void encode(struct buf *out, const char *text)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+    for (const unsigned char *p = (const unsigned char *)text; p && *p; p++)
         if (*p <= ' ' || *p == '%' || *p == 0x7f)
             buf_printf(out, "%%%02X", *p);
         else
@@ -179,8 +181,9 @@ static const char *parse_line(char *line, struct lock_entry *e)
 {
     char *fields[6];
     size_t n = 0;
-    for (char *p = line; p && n < ARRAY_LEN(fields);)
-        fields[n++] = strsep(&p, " ");
+    do
+        fields[n++] = strsep(&line, " ");
+    while (line && n < ARRAY_LEN(fields));
     *e = (struct lock_entry){0};
     if (!strcmp(fields[0], "git")) {
         if (n != 5)

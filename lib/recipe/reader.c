@@ -134,7 +134,7 @@ static bool is_package(const char *text)
 bool template_is_sound(const char *text, const char *const *names)
 {
     for (const char *p = text; *(p += strcspn(p, "{}"));) {
-        if (p[1] == *p) {
+        if (p[1] == *p && !names) {
             p += 2;
             continue;
         }

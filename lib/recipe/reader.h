@@ -64,7 +64,7 @@ read_value read_file;     // char *: a file in the recipe's folder
 read_value read_folder;   // char *: a folder in the recipe's folder
 read_value read_script;   // char *: a file in the recipe's folder or in a shared one
 read_value read_shared;   // struct strlist: folders beside the recipe's
-read_value read_patches;  // struct strlist: globs in the recipe's folder, expanded
+read_value read_patches;  // struct strlist: files or globs in the recipe's folder
 read_value read_debian;   // struct debian_source *
 read_value read_sources, read_variables, read_environment, read_needs, read_architectures; // recipe
 read_value read_builder, read_rootfs, read_initrd, read_image, read_boot;                  // recipe
@@ -75,7 +75,8 @@ int check_layers(struct reader *r);
 int check_parts(struct reader *r);
 
 bool name_is_clean(const char *name); // [a-z0-9][a-z0-9._-]*, at most 100 characters
-// Braces that versions_expand() can understand; with `names` (NULL at its end) only those inside.
+// Braces that versions_expand() can understand; with `names` (NULL at its end) only those inside,
+// and no doubled braces.
 bool template_is_sound(const char *text, const char *const *names);
 
 // Makes a recipe of a parsed document, which it takes over, also on failure. `recipes` is absolute.

@@ -37,7 +37,7 @@ static const struct field fields[] = {
     {"with", read_names, AT(with), ANYWHERE, 0},
     {"sources", read_sources, 0, SCRIPT, 0},
     {"shared", read_shared, AT(shared), SCRIPT, 0},
-    {"builder", read_builder, 0, SCRIPT, 0},
+    {"builder", read_builder, 0, SCRIPT, SCRIPT}, // what runs must be in the key
     {"rootfs", read_rootfs, 0, INITRD, 0},
     {"variables", read_variables, 0, ANYWHERE, 0},
     {"environment", read_environment, 0, SCRIPT, 0},
@@ -77,7 +77,7 @@ static int check_outputs(struct reader *r)
         strlist_add(&recipe->outputs, recipe->name);
     if (!recipe->outputs.n)
         return yaml_error(r->document, outputs, r->err, "outputs: the list is empty");
-    if (recipe->action != ACTION_SCRIPT && recipe->outputs.n > 1)
+    if (outputs && recipe->action != ACTION_SCRIPT && outputs->n > 1)
         return yaml_error(r->document, outputs->items[1], r->err,
                           "outputs: the action %s makes one output", action_names[recipe->action]);
     return 0;

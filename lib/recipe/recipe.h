@@ -14,7 +14,7 @@
 //   with: [e]                             targets built along when this one is asked for; not inputs
 //   sources: {linux: {...}}               trees at /src/<name>, struct recipe_source
 //   shared: [kernel]                      folders below recipes/ shown at /shared/<name>
-//   builder: {packages: [...], ...}       struct recipe_builder; script recipes only
+//   builder: {packages: [...], ...}       struct recipe_builder; script recipes only, which need one
 //   rootfs: {...}                         struct recipe_rootfs; initrd recipes only
 //   variables: {NAME: {...}}              struct recipe_variable; from the user's environment
 //   environment: {NAME: value}            constants of the step
@@ -63,8 +63,8 @@ struct recipe_source {
     bool submodules;
     char *archive, *sums;   // url of the archive; url of a signed sums file (kernel.org's format)
     struct debian_source *debian; // or NULL
-    struct strlist patches; // applied with -p1 in this order: files, relative to the recipe's folder
-                            // (globs are replaced by what they match, sorted by bytes)
+    struct strlist patches; // files, globs (sorted by bytes) or either with {placeholders}, in the
+                            // recipe's folder; applied with -p1
     size_t line, column;
 };
 
@@ -112,7 +112,8 @@ struct recipe_initrd {
     struct recipe_layer *layers;
     size_t layer_count;
     struct strlist exclude; // path prefixes or globs left out of the root file system layer
-    char *output, *link;    // paths in the tarball; {os}, {osversion} and {arch} expand
+    char *output, *link;    // paths in the tarball, in one folder; {os}, {osversion} and {arch}
+                            // expand; link may be NULL
 };
 
 // image: the Secure Execution image.
@@ -138,7 +139,7 @@ struct recipe {
     struct strlist with, shared;
     struct recipe_source *sources;
     size_t source_count;
-    struct recipe_builder *builder;   // NULL unless given
+    struct recipe_builder *builder;   // of a script recipe; NULL otherwise
     struct recipe_rootfs *rootfs;     // NULL unless given
     struct recipe_variable *variables;
     size_t variable_count;

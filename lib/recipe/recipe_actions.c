@@ -147,8 +147,16 @@ static const struct schema initrd_schema = SCHEMA("an initrd", initrd_fields);
 int read_initrd(struct reader *r, const struct yaml *node, void *target)
 {
     struct recipe *recipe = target;
-    recipe->initrd = xcalloc(1, sizeof *recipe->initrd);
-    return read_map(r, node, &initrd_schema, 1, recipe->initrd);
+    struct recipe_initrd *i = recipe->initrd = xcalloc(1, sizeof *i);
+    if (read_map(r, node, &initrd_schema, 1, i) < 0)
+        return -1;
+    size_t folder = (size_t)(path_base(i->output) - i->output);
+    if (i->link && ((size_t)(path_base(i->link) - i->link) != folder ||
+                    strncmp(i->link, i->output, folder) != 0))
+        return yaml_error(r->document, yaml_get(node, "link"), r->err,
+                          "link: '%s' must be in the same folder as the output '%s'", i->link,
+                          i->output);
+    return 0;
 }
 
 static int check_layer(struct reader *r, const struct yaml *node, const struct recipe_layer *layer)

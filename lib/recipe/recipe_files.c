@@ -126,47 +126,43 @@ static char *absolute_pattern(const char *folder, const char *pattern)
     return buf_take(&b);
 }
 
-static int add_matches(struct reader *r, const struct yaml *node, const char *pattern,
-                       struct strlist *out)
+static int check_pattern(struct reader *r, const struct yaml *node, const char *pattern)
 {
     const char *folder = r->recipe->folder;
     cleanup_free char *absolute = absolute_pattern(folder, pattern);
     glob_t found = {0};
-    int status = glob(absolute, GLOB_NOSORT, NULL, &found);
+    int status = glob(absolute, 0, NULL, &found);
     if (status == GLOB_NOSPACE)
         out_of_memory();
-    struct strlist matches = {0};
-    for (size_t i = 0; i < found.gl_pathc; i++)
-        strlist_add(&matches, found.gl_pathv[i] + strlen(folder) + 1);
-    globfree(&found);
-    strlist_sort(&matches); // glob() would sort by locale
     int result = 0;
-    if (!matches.n)
+    if (!found.gl_pathc)
         result = reader_error(r, node, "no file matches '%s' in %s", pattern, folder);
-    for (size_t i = 0; i < matches.n && !result; i++) {
-        result = check_inside(r, node, folder, matches.items[i], false);
-        if (!result && !strlist_has(out, matches.items[i]))
-            strlist_add(out, matches.items[i]);
-    }
-    strlist_free(&matches);
+    for (size_t i = 0; i < found.gl_pathc && !result; i++)
+        result = check_inside(r, node, folder, found.gl_pathv[i] + strlen(folder) + 1, false);
+    globfree(&found);
     return result;
+}
+
+static int check_patch(struct reader *r, const struct yaml *node, const char *pattern)
+{
+    if (!path_is_clean(pattern))
+        return reader_error(r, node, "'%s' must be relative and without '..'", pattern);
+    if (strpbrk(pattern, "{}")) // which files it means depends on versions.yaml
+        return template_is_sound(pattern, NULL)
+                   ? 0
+                   : reader_error(r, node, "'%s': a placeholder is {name}", pattern);
+    if (strpbrk(pattern, "*?[\\"))
+        return check_pattern(r, node, pattern);
+    return check_inside(r, node, r->recipe->folder, pattern, false);
 }
 
 int read_patches(struct reader *r, const struct yaml *node, void *target)
 {
-    struct strlist patterns = {0};
-    int result = read_lines(r, node, &patterns);
-    for (size_t i = 0; i < patterns.n && !result; i++) {
-        const char *pattern = patterns.items[i];
-        if (!path_is_clean(pattern))
-            result =
-                reader_error(r, node->items[i], "'%s' must be relative and without '..'", pattern);
-        else if (strpbrk(pattern, "*?["))
-            result = add_matches(r, node->items[i], pattern, target);
-        else if (!(result = check_inside(r, node->items[i], r->recipe->folder, pattern, false)) &&
-                 !strlist_has(target, pattern))
-            strlist_add(target, pattern);
-    }
-    strlist_free(&patterns);
-    return result;
+    struct strlist *out = target;
+    if (read_lines(r, node, out) < 0)
+        return -1;
+    for (size_t i = 0; i < out->n; i++)
+        if (check_patch(r, node->items[i], out->items[i]) < 0)
+            return -1;
+    return 0;
 }

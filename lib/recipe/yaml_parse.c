@@ -254,9 +254,11 @@ static int begin(struct parse *p, const yaml_event_t *e, enum yaml_kind kind,
 
 static int compare_keys(const void *a, const void *b)
 {
-    const struct child *x = *(const struct child *const *)a, *y = *(const struct child *const *)b;
+    const struct child *x = a, *y = b;
     int order = strcmp(x->key, y->key);
-    return order ? order : (x > y) - (x < y); // of equal keys, in the order of the file
+    if (!order) // in the order of the file
+        order = (x->line > y->line) - (x->line < y->line);
+    return order ? order : (x->column > y->column) - (x->column < y->column);
 }
 
 static int duplicate(struct parse *p, const struct child *first, const struct child *second)
@@ -275,33 +277,34 @@ static int check_duplicates(struct parse *p, const struct child *children, size_
                     return duplicate(p, &children[j], &children[i]);
         return 0;
     }
-    cleanup_free const struct child **sorted = xmalloc(n * sizeof *sorted);
-    for (size_t i = 0; i < n; i++)
-        sorted[i] = &children[i];
+    cleanup_free struct child *sorted = xmalloc(n * sizeof *sorted);
+    memcpy(sorted, children, n * sizeof *sorted);
     qsort(sorted, n, sizeof *sorted, compare_keys);
     for (size_t i = 1; i < n; i++)
-        if (!strcmp(sorted[i - 1]->key, sorted[i]->key))
-            return duplicate(p, sorted[i - 1], sorted[i]);
+        if (!strcmp(sorted[i - 1].key, sorted[i].key))
+            return duplicate(p, &sorted[i - 1], &sorted[i]);
     return 0;
 }
 
 static int end(struct parse *p)
 {
+    if (!p->depth) // libyaml ends only what began
+        return 0;
     struct frame *f = &p->frames[--p->depth];
     struct yaml *node = f->node;
-    const struct child *children = p->children + f->first;
     size_t n = p->child_count - f->first;
+    const struct child *children = n ? p->children + f->first : NULL;
     node->n = n;
     p->child_count = f->first;
     if (n) {
-        node->items = arena_take(p->d, n * sizeof *node->items);
+        node->items = arena_take(p->d, n * sizeof(void *));
         for (size_t i = 0; i < n; i++)
             node->items[i] = children[i].node;
     }
     if (n && node->kind == YAML_MAP) {
         if (check_duplicates(p, children, n) < 0)
             return -1;
-        node->keys = arena_take(p->d, n * sizeof *node->keys);
+        node->keys = arena_take(p->d, n * sizeof(char *));
         node->key_lines = arena_take(p->d, n * sizeof *node->key_lines);
         node->key_columns = arena_take(p->d, n * sizeof *node->key_columns);
         for (size_t i = 0; i < n; i++) {

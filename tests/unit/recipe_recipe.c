@@ -7,44 +7,44 @@ static void a_script_recipe_is_read_whole(void **state)
     struct place *p = *state;
     put(p, "r/build.sh", "");
     put(p, "r/setup.sh", "");
-    put(p, "r/patches/b.patch", "");
     put(p, "r/patches/a.patch", "");
     put(p, "r/first.patch", "");
     put(p, "common/x", "");
     struct recipe_set *set = open_set(p);
-    const struct recipe *r = good(set, p,
-                                  "description: all of it\n"
-                                  "architectures: [s390x, amd64]\n"
-                                  "needs: [a, {any: [b, c]}, {optional: d}, {optional: [e, f]}]\n"
-                                  "with: [g]\n"
-                                  "sources:\n"
-                                  "  linux:\n"
-                                  "    version: assets.kernel\n"
-                                  "    archive: \"{url}linux-{number}.tar.xz\"\n"
-                                  "    sums: \"{url}sha256sums.asc\"\n"
-                                  "    patches: [first.patch, 'patches/*.patch']\n"
-                                  "    debian: {packages: [linux-source-6.1], file: a/*.xz}\n"
-                                  "  tools:\n"
-                                  "    version: externals.tools\n"
-                                  "    git: https://g/{version}\n"
-                                  "    ref: v{number}\n"
-                                  "    submodules: no\n"
-                                  "shared: [common]\n"
-                                  "builder:\n"
-                                  "  packages: [gcc, make]\n"
-                                  "  cross: {s390x: [gcc-s390x-linux-gnu]}\n"
-                                  "  setup: setup.sh\n"
-                                  "  tools: [gcc]\n"
-                                  "variables:\n"
-                                  "  LEVEL: {default: three}\n"
-                                  "  DEBUG: {type: yes-no, default: no}\n"
-                                  "  CERT: {type: file, list: yes}\n"
-                                  "  KEYS: {type: directory, pattern: '*.crt', required: set it}\n"
-                                  "  PLAIN:\n"
-                                  "environment: {MODE: x y, EMPTY: ''}\n"
-                                  "run: build.sh\n"
-                                  "outputs: [r, r-modules]\n"
-                                  "release: no\n");
+    const struct recipe *r =
+        good(set, p,
+             "description: all of it\n"
+             "architectures: [s390x, amd64]\n"
+             "needs: [a, {any: [b, c]}, {optional: d}, {optional: [e, f]}]\n"
+             "with: [g]\n"
+             "sources:\n"
+             "  linux:\n"
+             "    version: assets.kernel\n"
+             "    archive: \"{url}linux-{number}.tar.xz\"\n"
+             "    sums: \"{url}sha256sums.asc\"\n"
+             "    patches: [first.patch, 'patches/*.patch', 'v{series}/*.patch']\n"
+             "    debian: {packages: [linux-source-6.1], file: a/*.xz}\n"
+             "  tools:\n"
+             "    version: externals.tools\n"
+             "    git: https://g/{version}\n"
+             "    ref: v{number}\n"
+             "    submodules: no\n"
+             "shared: [common]\n"
+             "builder:\n"
+             "  packages: [gcc, make]\n"
+             "  cross: {s390x: [gcc-s390x-linux-gnu]}\n"
+             "  setup: setup.sh\n"
+             "  tools: [gcc]\n"
+             "variables:\n"
+             "  LEVEL: {default: three}\n"
+             "  DEBUG: {type: yes-no, default: no}\n"
+             "  CERT: {type: file, list: yes}\n"
+             "  KEYS: {type: directory, pattern: '*.crt', required: set it}\n"
+             "  PLAIN:\n"
+             "environment: {MODE: x y, EMPTY: ''}\n"
+             "run: build.sh\n"
+             "outputs: [r, r-modules]\n"
+             "release: no\n");
     assert_string_equal(r->name, "r");
     assert_string_equal(r->description, "all of it");
     assert_int_equal(r->action, ACTION_SCRIPT);
@@ -69,7 +69,7 @@ static void a_script_recipe_is_read_whole(void **state)
     assert_string_equal(linux_->debian->file, "a/*.xz");
     assert_int_equal(linux_->line, 6);
     cleanup_free char *patches = strlist_join(&linux_->patches, " ");
-    assert_string_equal(patches, "first.patch patches/a.patch patches/b.patch");
+    assert_string_equal(patches, "first.patch patches/*.patch v{series}/*.patch");
     assert_false(tools->submodules);
     assert_string_equal(tools->ref, "v{number}");
 
@@ -97,12 +97,14 @@ static void little_is_required(void **state)
     struct place *p = *state;
     put(p, "r/build.sh", "");
     struct recipe_set *set = open_set(p);
-    const struct recipe *r = good(set, p, "description: x\nrun: build.sh\n");
+    const struct recipe *r =
+        good(set, p, "description: x\nrun: build.sh\nbuilder: {packages: [gcc]}\n");
     for (size_t i = 0; i < arch_count; i++)
         assert_true(recipe_supports(r, &arch_table[i]));
     assert_string_equal(r->outputs.items[0], "r");
     assert_true(r->release);
-    assert_null(r->builder);
+    assert_int_equal(r->builder->packages.n, 1);
+    assert_null(r->rootfs);
     cleanup_free char *folder = xasprintf("%s/r", p->folder);
     assert_string_equal(r->folder, folder);
     assert_ptr_equal(recipe_get(set, "r", NULL), r); // read once
@@ -177,7 +179,9 @@ static void a_script_may_lie_in_a_shared_folder(void **state)
     put(p, "common/deep/build.sh", "");
     struct recipe_set *set = open_set(p);
     const struct recipe *r =
-        good(set, p, "description: x\nrun: shared/common/deep/build.sh\nshared: [common]\n");
+        good(set, p,
+             "description: x\nrun: shared/common/deep/build.sh\nshared: [common]\n"
+             "builder: {packages: [gcc]}\n");
     assert_string_equal(r->run, "shared/common/deep/build.sh");
     assert_string_equal(r->shared.items[0], "common");
     recipe_set_free(set);

@@ -17,6 +17,7 @@ static void refuse_all(const struct place *p, const struct refusal *cases, size_
 #define F "DIR/r/recipe.yaml:"
 #define D "description: x\n"
 #define S D "run: build.sh\n"
+#define B "builder: {packages: [gcc]}\n"
 
 static void unknown_keys_are_refused_with_the_nearest_name(void **state)
 {
@@ -69,7 +70,8 @@ static void what_is_missing_is_named(void **state)
 {
     static const struct refusal cases[] = {
         {"", F "1:1: a recipe with the action script needs the key 'description'", NULL},
-        {D, F "1:1: a recipe with the action script needs the key 'run'", NULL},
+        {D B, F "1:1: a recipe with the action script needs the key 'run'", NULL},
+        {S, F "1:1: a recipe with the action script needs the key 'builder'", NULL},
         {D "action: initrd\n", F "1:1: a recipe with the action initrd needs the key 'initrd'",
          NULL},
         {D "action: se-image\nneeds: [a]\n",
@@ -111,7 +113,7 @@ static void keys_that_do_not_go_together_are_refused(void **state)
         {S "variables: {A: {default: a, required: b}}\n",
          F "3:39: A: a variable with a default is never missing, so 'required' has no meaning",
          NULL},
-        {S "variables: {A: }\nenvironment: {A: b}\n",
+        {S "variables: {A: }\nenvironment: {A: b}\n" B,
          F "4:15: A is in 'environment' and in 'variables'", NULL},
         {D "action: se-image\nneeds: [a]\noutputs: [b, c]\n"
            "image: {kernel: 'a:b', initrd: 'a:c', parameters: x, output: y}\n",
@@ -133,7 +135,7 @@ static void wrong_names_are_refused(void **state)
         {S "outputs: ['a b']\n", F "3:11: outputs: 'a b': " NAME, NULL},
         {S "outputs: [\"a\\nb\"]\n", F "3:11: outputs: 'a?b': " NAME, NULL},
         {S "outputs: [a, a]\n", F "3:14: outputs: 'a' is there twice", NULL},
-        {S "outputs: []\n", F "3:10: outputs: the list is empty", NULL},
+        {S "outputs: []\n" B, F "3:10: outputs: the list is empty", NULL},
         {S "needs: [a/b]\n", F "3:9: needs: 'a/b': " NAME, NULL},
         {S "needs: [a, {any: [b, a]}]\n", F "3:12: needs: 'a' is there twice", NULL},
         {S "needs: [{any: []}]\n", F "3:9: any: the list is empty", NULL},
@@ -201,6 +203,11 @@ static void parts_that_are_not_declared_are_refused(void **state)
         {I "initrd: {output: '{version}'}\n",
          F "3:18: output: '{version}': the placeholders here are {os}, {osversion} and {arch}",
          NULL},
+        {I "initrd: {output: 'a{{b}}'}\n",
+         F "3:18: output: 'a{{b}}': the placeholders here are {os}, {osversion} and {arch}", NULL},
+        {I "needs: [a]\n"
+           "initrd: {layers: [{artifact: a}], output: opt/a.initrd, link: a.img}\n",
+         F "4:63: link: 'a.img' must be in the same folder as the output 'opt/a.initrd'", NULL},
         {D "action: se-image\nneeds: [a]\n"
            "image: {kernel: 'b:c', initrd: 'a:c', parameters: x, output: y}\n",
          F "4:17: kernel: 'b' is not in 'needs'", NULL},
@@ -210,7 +217,7 @@ static void parts_that_are_not_declared_are_refused(void **state)
         {S "boot: {kernel: vmlinuz, initrd: 'r:b'}\n",
          F "3:16: kernel: 'vmlinuz' is not <target>:<path in its tarball>",
          "for example kernel:opt/kata/share/kata-containers/vmlinuz.container"},
-        {S "boot: {kernel: 'k:a', initrd: 'r:b'}\n",
+        {S "boot: {kernel: 'k:a', initrd: 'r:b'}\n" B,
          F "3:16: kernel: 'k' is not in 'needs' or 'with', and not this recipe", NULL},
     };
     refuse_all(*state, cases, ARRAY_LEN(cases));
@@ -245,6 +252,8 @@ static void missing_files_are_named(void **state)
          "did you mean 'patches/fix.patch'?"},
         {S "sources: {a: {patches: ['patches/*.diff']}}\n",
          F "3:25: patches: no file matches 'patches/*.diff' in DIR/r", NULL},
+        {S "sources: {a: {patches: ['v{version/*.patch']}}\n",
+         F "3:25: patches: 'v{version/*.patch': a placeholder is {name}", NULL},
         {S "sources: {a: {patches: ['../*/fix.patch']}}\n",
          F "3:25: patches: '../*/fix.patch' must be relative and without '..'", NULL},
     };
@@ -284,7 +293,7 @@ static void links_that_lead_out_are_refused(void **state)
     };
     refuse_all(p, cases, ARRAY_LEN(cases));
     struct recipe_set *set = open_set(p);
-    assert_string_equal(good(set, p, D "run: in.sh\n")->run, "in.sh"); // links inside are fine
+    assert_string_equal(good(set, p, D B "run: in.sh\n")->run, "in.sh"); // links inside are fine
     recipe_set_free(set);
 }
 

@@ -4,7 +4,7 @@
 
 #include <time.h>
 
-#define GOOD "description: x\nrun: build.sh\n"
+#define GOOD "description: x\nrun: build.sh\nbuilder: {packages: [gcc]}\n"
 
 static void put_recipe(const struct place *p, const char *name, const char *text)
 {
