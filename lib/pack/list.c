@@ -43,6 +43,7 @@ int list_archive(int fd, const char *name, struct listing *out, struct error **e
         struct listing_entry *e = &out->entries[out->n++];
         *e = (struct listing_entry){.path = xstrdup(m.path),
                                     .mode = m.mode,
+                                    .mtime = m.mtime,
                                     .link = m.link ? xstrdup(m.link) : NULL,
                                     .hardlink = m.hardlink};
         // A hard link of tar has no content of its own; its digest is that of its target.

@@ -133,6 +133,18 @@ static int write_all(struct merging *m, const struct merge_options *o, struct er
     return tar_out_finish(m->out, err);
 }
 
+static int64_t newest_time(const struct merge_plan *plan)
+{
+    int64_t newest = 0;
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct listing *l = &plan->components[i].listing;
+        for (size_t k = 0; k < l->n; k++)
+            if (l->entries[k].mtime > newest)
+                newest = l->entries[k].mtime;
+    }
+    return newest;
+}
+
 int merge_archives(const struct strlist *paths, int fd, const struct merge_options *o,
                    struct error **err)
 {
@@ -142,9 +154,12 @@ int merge_archives(const struct strlist *paths, int fd, const struct merge_optio
     if (*o->prefix && !path_is_clean(o->prefix))
         return error_user(err, "merging: the prefix \"%s\" is not a clean relative path", o->prefix);
     if (merge_plan_make(&m.plan, paths, err) == 0) {
-        cleanup_tar_out struct tar_out *out = m.out = tar_out_open(fd, &o->pack, err);
+        struct merge_options options = *o;
+        if (!options.pack.epoch)
+            options.pack.epoch = newest_time(&m.plan);
+        cleanup_tar_out struct tar_out *out = m.out = tar_out_open(fd, &options.pack, err);
         if (out)
-            result = write_all(&m, o, err);
+            result = write_all(&m, &options, err);
     }
     merge_plan_free(&m.plan);
     return result < 0 ? error_wrap(err, "merging") : 0;

@@ -64,6 +64,7 @@ struct listing_entry {
     char *path;      // without "./", no trailing slash; "" is the root
     unsigned mode;   // file type and permissions
     uint64_t size;
+    int64_t mtime;   // seconds since 1970
     char *link;      // symlink target, or hardlink target with mode S_IFREG and hardlink true
     bool hardlink;
     char digest[65]; // SHA-256 of a regular file's content, else ""
@@ -99,7 +100,7 @@ int pack_initrd(const struct initrd_layer *layers, size_t count, int fd,
 struct merge_options {
     const char *version;       // text of <prefix>/VERSION, without newline
     const char *versions_yaml; // file copied to <prefix>/versions.yaml, or NULL
-    struct pack_options pack;
+    struct pack_options pack;  // epoch 0: the newest time in the components
     const char *prefix;        // "opt/kata"
 };
 // Merges component tarballs into one. The same directory, or the same path with the same kind, mode

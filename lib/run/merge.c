@@ -78,7 +78,7 @@ int merge_directory(const char *directory, const char *versions_yaml, const char
     struct merge_options options = {.version = version,
                                     .versions_yaml = versions_yaml,
                                     .prefix = "opt/kata",
-                                    .pack = {.epoch = INT64_MAX, .threads = jobs}};
+                                    .pack = {.threads = jobs}};
     if (merge_archives(&paths, draft.fd, &options, err) < 0)
         return error_wrap(err, "merging %s", directory);
     if (file_draft_commit(&draft, 0644, err) < 0)
