@@ -244,8 +244,8 @@ static void numbers_that_overflow_are_refused(void **state)
         uint64_t offset, value;
         const char *message;
     } cases[] = {
-        // 80 times this is 80 more than 0 in 64 bits.
-        {header + HEADER_SLOTS, 0x3333333333333334u, "key slots do not fit"},
+        // In 64 bits, 80 times this is 80 times 2, which would fit.
+        {header + HEADER_SLOTS, 0x1000000000000002u, "key slots do not fit"},
         {header + HEADER_SLOTS, UINT64_MAX, "key slots do not fit"},
         {header + HEADER_SLOTS, 0, "0 key slots do not fit"},
         {header + HEADER_SLOTS, 96, "96 key slots do not fit"},
