@@ -79,18 +79,18 @@ static bool same_content(const struct lock_entry *a, const struct lock_entry *b)
 }
 
 // Takes over the strings of `entry`.
-static struct lock_entry *insert(struct lock *l, struct lock_entry entry, bool *replaced)
+static void insert(struct lock *l, struct lock_entry entry)
 {
-    size_t i = search(l, entry.url, entry.ref, replaced);
-    if (*replaced) {
+    bool found;
+    size_t i = search(l, entry.url, entry.ref, &found);
+    l->entries = xgrow(l->entries, &l->cap, l->n + 1, sizeof *l->entries);
+    if (found) {
         entry_free(&l->entries[i]);
     } else {
-        l->entries = xgrow(l->entries, &l->cap, l->n + 1, sizeof *l->entries);
         memmove(&l->entries[i + 1], &l->entries[i], (l->n - i) * sizeof *l->entries);
         l->n++;
     }
     l->entries[i] = entry;
-    return &l->entries[i];
 }
 
 void lock_put(struct lock *l, const struct lock_entry *entry)
@@ -102,27 +102,18 @@ void lock_put(struct lock *l, const struct lock_entry *entry)
     enum lock_state state = !old || old->state == LOCK_ADDED ? LOCK_ADDED : LOCK_REPLACED;
     struct lock_entry e = {copy(entry->url),  copy(entry->ref),    copy(entry->commit),
                            copy(entry->tree), copy(entry->sha256), state};
-    bool replaced;
-    insert(l, e, &replaced);
+    insert(l, e);
     l->changed = true;
-}
-
-static void empty(struct lock *l)
-{
-    for (size_t i = 0; i < l->n; i++)
-        entry_free(&l->entries[i]);
-    free(l->entries);
-    free(l->comments);
-    l->entries = NULL;
-    l->comments = NULL;
-    l->n = l->cap = 0;
 }
 
 void lock_free(struct lock *l)
 {
     if (!l)
         return;
-    empty(l);
+    for (size_t i = 0; i < l->n; i++)
+        entry_free(&l->entries[i]);
+    free(l->entries);
+    free(l->comments);
     free(l->path);
     free(l);
 }
@@ -229,8 +220,7 @@ static const char *take_line(struct lock *l, char *line, struct buf *comments)
                                      : "this contradicts an earlier line for the same source";
     struct lock_entry owned = {xstrdup(e.url), copy(e.ref),    copy(e.commit),
                                copy(e.tree),   copy(e.sha256), LOCK_SAVED};
-    bool replaced;
-    insert(l, owned, &replaced);
+    insert(l, owned);
     return NULL;
 }
 
@@ -346,15 +336,13 @@ int lock_save(struct lock *l, struct error **err)
         print(now, &text);
         result = file_write(l->path, text.data, text.len, 0644, err);
     }
-    if (!result) {
-        empty(l);
-        char *path = l->path;
+    if (!result) { // what is in the file is what this lock holds from now on
+        struct lock old = *l;
         *l = *now;
-        l->path = path;
+        *now = old;
         l->changed = false;
         for (size_t i = 0; i < l->n; i++)
             l->entries[i].state = LOCK_SAVED;
-        *now = (struct lock){.path = now->path};
     }
     lock_free(now);
     return result;
