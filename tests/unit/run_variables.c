@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the user's environment may bring into a key, and what not.
+#include "run/internal.h"
+
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct recipe_variable declared[3];
+static struct recipe recipe = {.name = "test", .variables = declared, .variable_count = 1};
+
+static char *key_of(struct error **err)
+{
+    struct variable_value *values = NULL;
+    if (variables_resolve(&recipe, &values, err) < 0)
+        return NULL;
+    struct buf out = {0};
+    variables_key(values, recipe.variable_count, &out);
+    variables_free(values, recipe.variable_count);
+    return buf_take(&out);
+}
+
+static void expect_key(const char *wanted)
+{
+    struct error *err = NULL;
+    char *key = key_of(&err);
+    assert_null(err);
+    assert_string_equal(key, wanted);
+    free(key);
+}
+
+static void expect_error(const char *part)
+{
+    struct error *err = NULL;
+    assert_null(key_of(&err));
+    assert_non_null(strstr(err->message, part));
+    error_free(err);
+}
+
+static void text_is_quoted_on_one_line(void **state)
+{
+    declared[0] = (struct recipe_variable){.name = "KB_TEST", .type = VARIABLE_TEXT, .default_ = "d"};
+    unsetenv("KB_TEST");
+    expect_key("variable KB_TEST \"d\"\n");
+    setenv("KB_TEST", "a \"b\" \\ c", 1);
+    expect_key("variable KB_TEST \"a \\\"b\\\" \\\\ c\"\n");
+    setenv("KB_TEST", "", 1);
+    expect_key("variable KB_TEST \"d\"\n");
+    setenv("KB_TEST", "a\nb", 1);
+    expect_error("line break");
+    unsetenv("KB_TEST");
+}
+
+static void yes_no_takes_nothing_else(void **state)
+{
+    declared[0] = (struct recipe_variable){.name = "KB_TEST", .type = VARIABLE_YES_NO, .default_ = "no"};
+    expect_key("variable KB_TEST \"no\"\n");
+    setenv("KB_TEST", "true", 1);
+    expect_error("must be yes or no");
+    unsetenv("KB_TEST");
+}
+
+static void a_required_variable_says_what_it_is_for(void **state)
+{
+    declared[0] = (struct recipe_variable){
+        .name = "KB_TEST", .type = VARIABLE_DIRECTORY, .pattern = "HKD-*.crt", .required = "No document."};
+    unsetenv("KB_TEST");
+    expect_error("No document.");
+}
+
+static void files_count_by_name_and_content(void **state)
+{
+    char folder[] = "/tmp/kbuild-test.XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    declared[0] = (struct recipe_variable){
+        .name = "KB_TEST", .type = VARIABLE_DIRECTORY, .pattern = "HKD-*.crt", .required = "No document."};
+    setenv("KB_TEST", folder, 1);
+    expect_error("No document.");
+    char path[64];
+    snprintf(path, sizeof path, "%s/HKD-2.crt", folder);
+    assert_int_equal(file_write(path, "abc", 3, 0644, NULL), 0);
+    snprintf(path, sizeof path, "%s/other", folder);
+    assert_int_equal(file_write(path, "x", 1, 0644, NULL), 0);
+    expect_key("variable KB_TEST file HKD-2.crt "
+               "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n");
+    setenv("KB_TEST", "/nowhere", 1);
+    expect_error("/nowhere");
+    unsetenv("KB_TEST");
+    remove_tree(folder, NULL);
+}
+
+static void a_jobserver_holds_as_many_tokens_as_jobs(void **state)
+{
+    assert_int_equal(jobserver_open(3, NULL), 0);
+    assert_true(jobserver_take() && jobserver_take() && jobserver_take());
+    assert_false(jobserver_take());
+    jobserver_give();
+    int fds[2];
+    jobserver_fds(fds);
+    char token;
+    assert_int_equal(read(fds[0], &token, 1), 1); // as a make inside a step does
+    assert_false(jobserver_take());
+    assert_int_equal(write(fds[1], &token, 1), 1);
+    assert_int_equal(pack_threads_acquire(), 2); // the caller's own, and one more
+    pack_threads_release(2);
+    assert_true(jobserver_take());
+    jobserver_close();
+    assert_false(jobserver_take());
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_is_quoted_on_one_line),
+        cmocka_unit_test(yes_no_takes_nothing_else),
+        cmocka_unit_test(a_required_variable_says_what_it_is_for),
+        cmocka_unit_test(files_count_by_name_and_content),
+        cmocka_unit_test(a_jobserver_holds_as_many_tokens_as_jobs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
