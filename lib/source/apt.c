@@ -50,6 +50,7 @@ int apt_settings(struct buf *out, struct error **err)
     struct process p = {.argv = (char *const *)argv, .input = -1};
     cleanup_buf struct buf text = {0};
     cleanup_strlist struct strlist lines = {0};
+    buf_puts(&text, "");
     if (process_run(&p, &text, err) < 0)
         return error_wrap(err, "reading the configuration of apt");
     strlist_split(&lines, text.data, "\n");
@@ -138,6 +139,8 @@ static int run(const struct apt *a, const char *const argv[], const char *direct
                         .directory = directory,
                         .input = -1};
     cleanup_buf struct buf ignored = {0};
+    if (out)
+        buf_puts(out, ""); // a string, also when nothing is printed
     return process_run(&p, out ? out : &ignored, err);
 }
 

@@ -201,6 +201,7 @@ int apt_config_path(const char *setting, char **out, struct error **err)
     const char *const argv[] = {"apt-config", "shell", "value", setting, NULL};
     struct process p = {.argv = (char *const *)argv, .input = -1};
     cleanup_buf struct buf text = {0};
+    buf_puts(&text, "");
     if (process_run(&p, &text, err) < 0)
         return error_hint(err, "the distribution's packages need apt on this machine (Debian or "
                                "Ubuntu)");

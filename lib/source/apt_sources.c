@@ -60,6 +60,7 @@ static void learn_releases(struct strlist *out)
     struct process p = {.argv = (char *const *)argv, .input = -1};
     cleanup_buf struct buf text = {0};
     cleanup_error struct error *ignored = NULL;
+    buf_puts(&text, "");
     if (process_run(&p, &text, &ignored) == 0)
         strlist_split(out, text.data, "\n");
 }

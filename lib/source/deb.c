@@ -88,6 +88,7 @@ static int changelog_time(const char *folder, int64_t *when, struct error **err)
     const char *const argv[] = {"dpkg-parsechangelog", "-l", changelog, "-S", "Timestamp", NULL};
     struct process p = {.argv = (char *const *)argv, .input = -1};
     cleanup_buf struct buf text = {0};
+    buf_puts(&text, "");
     if (process_run(&p, &text, err) < 0)
         return -1;
     *when = strtoll(text.data, NULL, 10);
@@ -102,7 +103,8 @@ int dsc_unpack(const char *dsc, const char *destination, int64_t *when, struct e
                                 dsc,           destination,  NULL};
     struct process p = {.argv = (char *const *)argv, .input = -1};
     cleanup_buf struct buf said = {0};
-    if (!find_program("dpkg-source")) {
+    cleanup_free char *tool = find_program("dpkg-source");
+    if (!tool) {
         error_user(err, "unpacking a Debian source package needs dpkg-source");
         return error_hint(err, "apt-get install dpkg-dev (or: make deps)");
     }

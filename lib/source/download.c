@@ -14,6 +14,7 @@
 
 #define TRIES_MAX 50             // of one file, however much each try brings
 #define PROGRESS_BYTES (1 << 20) // a try that brings so much does not count as failed
+#define NO_WAY_TRIES 2             // more, when not even a connection could be made
 #define CONNECT_SECONDS 30L
 #define IDLE_SECONDS 60u
 #define REDIRECTS_MAX 10L
@@ -255,6 +256,12 @@ static bool code_may_pass(CURLcode code)
     return false;
 }
 
+static bool no_way(CURLcode code)
+{
+    return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY ||
+           code == CURLE_COULDNT_CONNECT;
+}
+
 static int try_failed(struct transfer *t, CURLcode code, long status, struct error **err)
 {
     if (t->failure) {
@@ -293,6 +300,9 @@ static int judge(struct transfer *t, CURLcode code, struct retry *retry, struct 
                                                                       : code_may_pass(code));
     if (t->have >= t->start + PROGRESS_BYTES)
         *retry = t->d->retry;
+    // Where there is no way at all (a company wall), people should not wait for the answer.
+    if (no_way(code) && retry->left > NO_WAY_TRIES)
+        retry->left = NO_WAY_TRIES;
     curl_easy_getinfo(t->curl, CURLINFO_RETRY_AFTER, &wait);
     if (may_pass && retry_wait(retry, wait > 0 && wait < 3600 ? (unsigned)wait
                                       : wait > 0              ? 3600

@@ -13,7 +13,7 @@ Usage: http_server.py FOLDER. Prints its port, and ends when its standard input 
   /busy/TIMES/NAME     503 with Retry-After: 1 for so many times, then the file
   /status/CODE         that status
   /slow/NAME           eight pieces, with pauses
-  /stall/NAME          half of it, and then nothing for a minute
+  /stall/NAME          its headers, and then nothing for a minute
   /redirect/PATH       302 to /PATH
   /loop                302 to itself
   /to-file             302 to file:///etc/hostname
@@ -143,8 +143,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if kind == "slow":
             return self.send_file(self.content(rest[0]), pauses=8)
         if kind == "stall":
-            data = self.content(rest[0])
-            self.send_file(data, stop=len(data) // 2)
+            self.send_file(self.content(rest[0]), stop=0)
             time.sleep(60)
             return None
         if kind == "redirect":
@@ -158,7 +157,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.send_status(404)
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        pass  # clients that hang up are part of the tests
+
+
+server = Server(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
 threading.Thread(target=server.serve_forever, daemon=True).start()
 sys.stdout.write(f"{server.server_port}\n")

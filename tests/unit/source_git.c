@@ -16,13 +16,14 @@ static struct source_spec git_spec(const char *url, const char *ref)
 // A repository "up" with history: a branch main, a tag v1 (annotated) and v0 (light).
 static void make_repository(struct place *p)
 {
-    run_sh(p, "git init -q -b main up && cd up\n"
+    run_sh(p, "t=$HOME/repository; [ -d $t ] || {\n"
+              "git init -q -b main $t && cd $t\n"
               "echo one > file; mkdir dir; echo '#!/bin/sh' > dir/run; chmod +x dir/run\n"
               "ln -s ../file dir/link; ln -s /etc/passwd absolute\n"
               "echo 'secret export-ignore' > .gitattributes; echo text eol=crlf >> .gitattributes\n"
               "echo kept > secret; printf 'a\\nb\\n' > text\n"
               "git add -A; git commit -qm one; git tag v0; git tag -a v1 -m v1\n"
-              "echo two > file; git commit -qam two");
+              "echo two > file; git commit -qam two; cd -; } >/dev/null; cp -a $t up");
 }
 
 static char *url_of(const struct place *p, const char *name)
@@ -281,19 +282,20 @@ static void make_submodules(struct place *p)
 {
     make_repository(p);
     run_sh(p,
-           "git config --global protocol.file.allow always\n"
+           "[ -d $HOME/submodules ] || { g='git -c protocol.file.allow=always'\n"
            "git init -q -b main inner; cd inner; echo deep > deep; git add -A; git commit -qm a\n"
            "cd ..; git init -q -b main middle; cd middle; echo mid > mid\n"
-           "git submodule --quiet add ../inner lib/inner; git add -A; git commit -qm a; cd ..\n"
-           "cd up; git submodule --quiet add ../middle third/middle; git add -A\n"
-           "git commit -qm sub; cd ../inner; echo later > deep; git commit -qam later");
+           "$g submodule --quiet add ../inner lib/inner; git add -A; git commit -qm a; cd ..\n"
+           "cd up; $g submodule --quiet add ../middle third/middle; git add -A\n"
+           "git commit -qm sub; cd ../inner; echo later > deep; git commit -qam later; cd ..\n"
+           "mkdir $HOME/submodules; mv up middle inner $HOME/submodules; }\n"
+           "rm -rf up; cp -a $HOME/submodules/* .");
 }
 
 static void nested_submodules_are_exported_at_their_pinned_commits(void **state)
 {
     struct place *p = *state;
     make_submodules(p);
-    run_sh(p, "rm -f $HOME/.gitconfig");
     cleanup_free char *url = url_of(p, "up");
     cleanup_error struct error *err = NULL;
     struct source_spec spec = git_spec(url, "main");
@@ -378,17 +380,17 @@ static void a_password_in_a_url_is_never_shown(void **state)
 }
 
 // ---- hostile trees ----
-// Makes a commit of a tree that git itself would not write.
-static void make_hostile(struct place *p, const char *entries)
+// Makes a branch of a tree that git itself would not write.
+static void make_hostile(struct place *p, const char *branch, const char *entries)
 {
     run_sh(p,
-           "rm -rf bad; git init -q -b main bad; cd bad; blob=$(echo evil | git hash-object -w "
-           "--stdin); target=$(printf ../../escape | git hash-object -w --stdin)\n"
-           "raw() { printf '%%s %%s\\0' \"$1\" \"$2\"; printf '%%s' \"$3\" | xxd -r -p; }\n"
-           "sub=$(raw 100644 x $blob | git hash-object -w -t tree --literally --stdin)\n"
-           "tree=$({ %s; } | git hash-object -w -t tree --literally --stdin)\n"
-           "git update-ref refs/heads/main $(git commit-tree $tree -m bad)",
-           entries);
+           "[ -d bad ] || git init -q -b main bad; cd bad\n"
+           "hash() { git hash-object -w --literally --stdin \"$@\"; }\n"
+           "raw() { printf '%%s %%s\\0' \"$1\" \"$2\"; printf \"$(sed 's/../\\\\x&/g' <<< $3)\"; }\n"
+           "blob=$(echo evil | hash); target=$(printf ../../escape | hash)\n"
+           "sub=$(raw 100644 x $blob | hash -t tree); tree=$({ %s; } | hash -t tree)\n"
+           "git update-ref refs/heads/%s $(git commit-tree $tree -m bad)",
+           entries, branch);
 }
 
 static void hostile_names_are_refused_and_nothing_is_written_outside(void **state)
@@ -409,15 +411,13 @@ static void hostile_names_are_refused_and_nothing_is_written_outside(void **stat
         {"raw 60000 a $blob", "is neither file, folder, link nor submodule"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        make_hostile(p, cases[i].entries);
+        cleanup_free char *branch = xasprintf("case%zu", i);
+        make_hostile(p, branch, cases[i].entries);
         cleanup_free char *url = url_of(p, "bad");
         cleanup_error struct error *err = NULL;
-        struct source_spec spec = git_spec(url, "main");
+        struct source_spec spec = git_spec(url, branch);
         struct source_pin pin;
         cleanup_free char *out = fresh_folder(p, "out");
-        lock_free(p->lock);
-        p->lock = NULL;
-        place_reopen(p);
         int result = source_resolve(&spec, &p->o, &pin, &err);
         if (result == 0) {
             result = source_fetch(&spec, &pin, &p->o, out, NULL, &err);
@@ -431,12 +431,9 @@ static void hostile_names_are_refused_and_nothing_is_written_outside(void **stat
 static void a_tree_that_unfolds_without_end_is_stopped(void **state)
 {
     struct place *p = *state;
-    // 300 folders inside each other, all from 300 objects
-    run_sh(p,
-           "git init -q -b main bad; cd bad; t=$(git mktree </dev/null); i=0\n"
-           "while [ $i -lt 300 ]; do t=$(printf '040000 tree %%s\\ta\\n' $t | git mktree);"
-           "i=$((i+1)); done; git update-ref refs/heads/main $(git commit-tree $t -m bad)%s",
-           "");
+    run_sh(p, "git init -q -b main bad; cd bad; deep=$(printf 'a/%%.0s' $(seq 300))\n"
+              "printf 'commit refs/heads/main\\ncommitter A <a@example.org> 1600000000 +0000\\n"
+              "data 0\\nM 100644 inline %%sfile\\ndata 0\\n' $deep | git fast-import --quiet");
     cleanup_free char *url = url_of(p, "bad");
     cleanup_error struct error *err = NULL;
     struct source_spec spec = git_spec(url, "main");
