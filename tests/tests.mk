@@ -60,10 +60,7 @@ $(OBJ)/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(ARCHIVES)
 # The flags are the same for every file, so the data base is written from the list of files.
 compile_commands.json:
 	@mkdir -p obj
-	@{ echo '['; first=1; for f in $(wildcard lib/*/*.c cmd/*/*.c tests/unit/*.c); do \
-	  [ $$first ] || echo ','; first=; \
-	  printf '{"directory": "%s", "file": "%s", "command": "clang %s -c %s"}' '$(CURDIR)' "$$f" \
-	    '$(subst ",\",$(ALL_CFLAGS))' "$$f"; done; echo ']'; } > $@
+	@tools/compile-commands $(wildcard lib/*/*.c cmd/*/*.c tests/unit/*.c) -- $(ALL_CFLAGS) > $@
 	@cp $@ obj/compile_commands.json
 lint: compile_commands.json
 	tests/run-lint

@@ -14,7 +14,7 @@ int verb_versions(struct global_options *g, struct strlist *words, struct error 
     if (node) {
         cleanup_buf struct buf text = {0};
         yaml_print(node, &text);
-        printf("%s%s", text.data ? text.data : "", text.len && text.data[text.len - 1] == '\n' ? "" : "\n");
+        fputs(text.data ? text.data : "\n", stdout);
     }
     versions_free(v);
     return node ? 0 : -1;

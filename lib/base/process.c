@@ -130,7 +130,7 @@ static int collect(int out_fd, int err_fd, struct buf *out, struct buf *tail, st
                 fds[i].fd = -1;
                 continue;
             }
-            struct buf *b = i ? tail : out;
+            struct buf *b = i || !out ? tail : out;
             buf_add(b, chunk, (size_t)n);
             if (i == 0 && b->len > ((size_t)64 << 20))
                 return error_user(err, "more than 64 MiB of output");

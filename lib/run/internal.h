@@ -129,6 +129,7 @@ struct step {
     struct sandbox sandbox;
     struct sandbox_mount mounts[64];
     struct strlist environment, strings;
+    char *argv[4];
     char *out, *deps, *inputs, *work;
 };
 int step_prepare(struct build *b, struct node *node, const char *scratch, struct step *s,

@@ -49,8 +49,10 @@ static int run_script(struct build *b, struct node *node, struct step *s, struct
     const char *run = job->recipe->run;
     cleanup_free char *script =
         starts_with(run, "shared/") ? xasprintf("/%s", run) : xasprintf("/recipe/%s", run);
-    char *const argv[] = {(char *)"/bin/bash", script, NULL};
-    s->sandbox.argv = argv;
+    s->argv[0] = "/bin/bash";
+    s->argv[1] = script;
+    s->argv[2] = NULL;
+    s->sandbox.argv = s->argv;
     s->sandbox.input = -1;
     phase("building");
     int status = 0;
@@ -108,11 +110,12 @@ int build_shell(struct build *b, struct node *target, int *status, struct error 
     struct step s;
     int result = step_prepare(b, target, scratch, &s, err);
     if (!result) {
-        char *const argv[] = {(char *)"/bin/bash", (char *)"--norc", NULL};
         const char *term = getenv("TERM");
         strlist_addf(&s.environment, "TERM=%s", term ? term : "dumb");
         strlist_addf(&s.environment, "PS1=%s:\\w\\$ ", job->recipe->name);
-        s.sandbox.argv = argv;
+        s.argv[0] = "/bin/bash";
+        s.argv[1] = "--norc";
+        s.sandbox.argv = s.argv;
         s.sandbox.interactive = true;
         fprintf(stderr, "kbuild: the sandbox of %s; its step is: bash %s%s\n", job->label,
                 starts_with(job->recipe->run, "shared/") ? "/" : "/recipe/", job->recipe->run);

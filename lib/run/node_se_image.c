@@ -121,7 +121,7 @@ static void warn_unverified(void)
 int identify_se_image(struct build *b, struct node *node, struct error **err)
 {
     const struct job *job = job_of(node);
-    enum sealer sealer;
+    enum sealer sealer = SEALER_NATIVE;
     struct external_sealer tool = {0};
     int verified = check_verification(job, err);
     if (verified < 0 || choose_sealer(job, &sealer, &tool, err) < 0 || check_hosts(job, err) < 0)
@@ -187,7 +187,7 @@ static int seal_native(const struct se_input *in, const char *path, struct error
 static int seal_external(const struct job *job, const struct se_input *in, const char *scratch,
                          const char *path, struct error **err)
 {
-    enum sealer sealer;
+    enum sealer sealer = SEALER_NATIVE;
     struct external_sealer tool = {0};
     if (choose_sealer(job, &sealer, &tool, err) < 0)
         return -1;

@@ -14,7 +14,7 @@
 static int write_if_changed(const char *path, const struct buf *text, struct error **err)
 {
     cleanup_buf struct buf old = {0};
-    if (path_exists(path) && file_read(path, 1 << 20, &old, NULL) == 0 && old.len == text->len &&
+    if (text->data && path_exists(path) && file_read(path, 1 << 20, &old, NULL) == 0 && old.len == text->len &&
         !memcmp(old.data, text->data, text->len))
         return 0;
     return file_write(path, text->data, text->len, 0644, err);
@@ -61,12 +61,12 @@ static int compare_recipes(const void *a, const void *b)
 
 int place_check(struct build *b, struct error **err)
 {
-    cleanup_free struct job **placed = xcalloc(b->graph.n, sizeof *placed);
+    cleanup_free struct job **placed = xcalloc(b->graph.n, sizeof(struct job *));
     size_t n = 0;
     for (size_t i = 0; i < b->graph.n; i++)
         if (job_of(b->graph.nodes[i])->placed)
             placed[n++] = job_of(b->graph.nodes[i]);
-    qsort(placed, n, sizeof *placed, compare_recipes);
+    qsort(placed, n, sizeof(struct job *), compare_recipes);
     for (size_t i = 1; i < n; i++) {
         const struct job *one = placed[i - 1], *two = placed[i];
         if (one->recipe != two->recipe)
