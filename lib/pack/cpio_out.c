@@ -5,39 +5,37 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <errno.h>
 #include <sys/stat.h>
 
-enum { BLOCK = 1 << 16, LAST_BLOCK = 512 };
+enum { BLOCK = 1 << 16 };
 
 struct cpio_out {
     struct archive *archive;
-    struct error *failure; // of the callback, for the caller of libarchive to report
+    struct error *failure; // of the callback
+    bool broken;           // nothing more is written
     int fd;
     la_int64_t inode;
 };
 
+// Never fails as libarchive sees it: after a failed write libarchive 3.6 leaks what it holds. The
+// failure is kept, and what follows is dropped.
 static la_ssize_t on_write(struct archive *a, void *context, const void *bytes, size_t length)
 {
     struct cpio_out *c = context;
-    if (!c->failure && fd_write_all(c->fd, "the initrd", bytes, length, &c->failure) == 0)
-        return (la_ssize_t)length;
-    archive_set_error(a, EIO, "the initrd cannot be written");
-    return -1;
+    if (!c->broken && fd_write_all(c->fd, "the initrd", bytes, length, &c->failure) < 0)
+        c->broken = true;
+    return (la_ssize_t)length;
 }
 
-static int failed(struct cpio_out *c, struct error **err)
+// What came of a call: the failure of the callback, or that of libarchive.
+static int check(struct cpio_out *c, bool good, struct error **err)
 {
-    if (c->failure) {
-        if (err)
-            *err = c->failure;
-        else
-            error_free(c->failure);
-        c->failure = NULL;
+    if (c->broken && c->failure && err) {
+        *err = steal(c->failure);
         return -1;
     }
     const char *why = archive_error_string(c->archive);
-    return error_user(err, "%s", why ? why : "libarchive failed");
+    return good && !c->broken ? 0 : error_user(err, "%s", why ? why : "libarchive failed");
 }
 
 static bool set_up(struct cpio_out *c, bool compress)
@@ -49,7 +47,7 @@ static bool set_up(struct cpio_out *c, bool compress)
         return false;
     return archive_write_set_format_cpio_newc(a) == ARCHIVE_OK &&
            archive_write_set_bytes_per_block(a, BLOCK) == ARCHIVE_OK &&
-           archive_write_set_bytes_in_last_block(a, compress ? 1 : LAST_BLOCK) == ARCHIVE_OK &&
+           archive_write_set_bytes_in_last_block(a, 1) == ARCHIVE_OK && // no padding
            archive_write_open(a, c, NULL, on_write, NULL) == ARCHIVE_OK;
 }
 
@@ -60,7 +58,7 @@ struct cpio_out *cpio_out_open(int fd, bool compress, struct error **err)
     c->archive = archive_write_new();
     if (c->archive && set_up(c, compress))
         return c;
-    failed(c, err);
+    check(c, false, err);
     cpio_out_free(c);
     return NULL;
 }
@@ -89,7 +87,7 @@ int cpio_out_entry(struct cpio_out *c, const char *path, const struct node *n, u
     }
     int r = archive_write_header(c->archive, entry);
     archive_entry_free(entry);
-    return r == ARCHIVE_OK || r == ARCHIVE_WARN ? 0 : failed(c, err);
+    return check(c, r == ARCHIVE_OK || r == ARCHIVE_WARN, err);
 }
 
 int cpio_out_data(struct cpio_out *c, const void *bytes, size_t length, struct error **err)
@@ -97,20 +95,20 @@ int cpio_out_data(struct cpio_out *c, const void *bytes, size_t length, struct e
     la_ssize_t n = archive_write_data(c->archive, bytes, length);
     if (n >= 0 && (size_t)n != length)
         return error_user(err, "it has grown while it was being read");
-    return n < 0 ? failed(c, err) : 0;
+    return check(c, n >= 0, err);
 }
 
 int cpio_out_finish(struct cpio_out *c, struct error **err)
 {
-    return archive_write_close(c->archive) == ARCHIVE_OK ? 0 : failed(c, err);
+    bool good = archive_write_close(c->archive) == ARCHIVE_OK;
+    return check(c, good, err);
 }
 
 void cpio_out_free(struct cpio_out *c)
 {
     if (!c)
         return;
-    if (!c->failure) // unfinished: libarchive would write an end to it
-        error_user(&c->failure, "abandoned");
+    c->broken = true; // if it is unfinished, libarchive would write an end to it
     archive_write_free(c->archive);
     error_free(c->failure);
     free(c);

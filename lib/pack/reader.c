@@ -74,8 +74,8 @@ static int failed(const struct reader *r, struct error **err)
         return error_user(err, "%s", r->problem);
     if (!why || strstr(why, "Unrecognized archive format")) {
         error_user(err, "it is not an archive that kbuild reads");
-        return error_hint(err, "tar, cpio, ar and zip are read, plain or compressed with gzip, xz, "
-                               "zstd or bzip2");
+        return error_hint(err, "tar, cpio and ar are read, plain or compressed with gzip, xz, zstd or "
+                               "bzip2, and zip files");
     }
     cleanup_free char *shown = printable(why);
     return error_user(err, "%s", shown);
@@ -88,12 +88,10 @@ static int start(struct reader *r, int fd, struct error **err)
     r->archive = archive_read_new();
     if (!r->archive)
         return error_user(err, "there is not enough memory");
-    archive_read_support_format_tar(r->archive);
-    archive_read_support_format_cpio(r->archive);
-    archive_read_support_format_ar(r->archive);
-    archive_read_support_format_zip(r->archive);
     archive_read_set_callback_data(r->archive, r);
+    // What is a link in a zip is written in its directory, at the end: only a file can be read.
     if (r->in.seekable && input_is_zip(&r->in)) {
+        archive_read_support_format_zip_seekable(r->archive);
         r->direct = xmalloc(DIRECT_CHUNK);
         archive_read_set_read_callback(r->archive, on_read_direct);
         archive_read_set_seek_callback(r->archive, on_seek);
@@ -101,6 +99,9 @@ static int start(struct reader *r, int fd, struct error **err)
         r->decoder = decoder_start(&r->in, r->max_bytes + overhead, err);
         if (!r->decoder)
             return -1;
+        archive_read_support_format_tar(r->archive);
+        archive_read_support_format_cpio(r->archive);
+        archive_read_support_format_ar(r->archive);
         archive_read_set_read_callback(r->archive, on_read);
     }
     return archive_read_open1(r->archive) == ARCHIVE_OK ? 0 : failed(r, err);

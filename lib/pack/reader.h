@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads an archive member by member, with names already judged safe. Formats: tar, cpio (newc and
-// odc), ar, zip; plain or compressed with gzip, xz, zstd or bzip2.
+// odc), ar; plain or compressed with gzip, xz, zstd or bzip2; and zip, but not from a pipe.
 //
 // An archive that goes on after its end (two archives put together with cat) is an error: whoever
 // trusts such a file does not see the rest.

@@ -17,36 +17,33 @@ struct tar_out {
     struct archive *archive;
     struct xz_out *xz;
     struct map directories; // written ones
-    struct error *failure;  // of xz_out inside the callback, for the caller of libarchive to report
+    struct error *failure;  // of xz_out inside the callback
+    bool broken;            // nothing more is written
     int64_t epoch;
     uint64_t written; // bytes of tar
     char *chunk;
 };
 
+// Never fails as libarchive sees it: after a failed write libarchive 3.6 leaks what it holds. The
+// failure is kept, and what follows is dropped.
 static la_ssize_t on_write(struct archive *a, void *context, const void *bytes, size_t length)
 {
     struct tar_out *t = context;
-    if (t->failure || xz_out_add(t->xz, bytes, length, &t->failure) < 0) {
-        archive_set_error(a, EIO, "the archive cannot be written");
-        return -1;
-    }
+    if (!t->broken && xz_out_add(t->xz, bytes, length, &t->failure) < 0)
+        t->broken = true;
     t->written += length;
     return (la_ssize_t)length;
 }
 
-// Turns what libarchive returned into an error, with the reason of the callback if that failed.
-static int failed(struct tar_out *t, struct error **err)
+// What came of a call: the failure of the callback, or that of libarchive.
+static int check(struct tar_out *t, bool good, struct error **err)
 {
-    if (t->failure) {
-        if (err)
-            *err = t->failure;
-        else
-            error_free(t->failure);
-        t->failure = NULL;
+    if (t->broken && t->failure && err) {
+        *err = steal(t->failure);
         return -1;
     }
     const char *why = archive_error_string(t->archive);
-    return error_user(err, "%s", why ? why : "libarchive failed");
+    return good && !t->broken ? 0 : error_user(err, "%s", why ? why : "libarchive failed");
 }
 
 struct tar_out *tar_out_open(int fd, const struct pack_options *o, struct error **err)
@@ -64,7 +61,7 @@ struct tar_out *tar_out_open(int fd, const struct pack_options *o, struct error 
     if (!t->archive || archive_write_set_format_pax_restricted(t->archive) != ARCHIVE_OK ||
         archive_write_set_bytes_per_block(t->archive, 0) != ARCHIVE_OK ||
         archive_write_open(t->archive, t, NULL, on_write, NULL) != ARCHIVE_OK) {
-        failed(t, err);
+        check(t, false, err);
         tar_out_free(t);
         return NULL;
     }
@@ -100,7 +97,7 @@ int tar_out_entry(struct tar_out *t, const struct tar_entry *e, struct error **e
     if (S_ISDIR(e->mode))
         map_put(&t->directories, e->path, 0);
     // A warning means a name that is no UTF-8: it is written as the bytes that it is.
-    return r == ARCHIVE_OK || r == ARCHIVE_WARN ? 0 : failed(t, err);
+    return check(t, r == ARCHIVE_OK || r == ARCHIVE_WARN, err);
 }
 
 int tar_out_data(struct tar_out *t, const void *bytes, size_t length, struct error **err)
@@ -108,8 +105,8 @@ int tar_out_data(struct tar_out *t, const void *bytes, size_t length, struct err
     const char *p = bytes;
     while (length) {
         la_ssize_t n = archive_write_data(t->archive, p, length);
-        if (n < 0)
-            return failed(t, err);
+        if (check(t, n >= 0, err) < 0)
+            return -1;
         if (n == 0)
             return error_user(err, "it has grown while it was being packed");
         p += n;
@@ -163,13 +160,13 @@ bool tar_out_has_directory(const struct tar_out *t, const char *path)
 
 int tar_out_finish(struct tar_out *t, struct error **err)
 {
-    if (archive_write_finish_entry(t->archive) != ARCHIVE_OK)
-        return failed(t, err);
-    if (xz_out_end_block(t->xz, err) < 0)
+    bool good = archive_write_finish_entry(t->archive) == ARCHIVE_OK;
+    if (check(t, good, err) < 0 || xz_out_end_block(t->xz, err) < 0)
         return -1;
     uint64_t before = t->written;
-    if (archive_write_close(t->archive) != ARCHIVE_OK)
-        return failed(t, err);
+    good = archive_write_close(t->archive) == ARCHIVE_OK;
+    if (check(t, good, err) < 0)
+        return -1;
     if (t->written - before != END_SIZE)
         return error_user(err, "this libarchive ends an archive with %llu bytes instead of 1024",
                           (unsigned long long)(t->written - before));
@@ -181,8 +178,7 @@ void tar_out_free(struct tar_out *t)
     if (!t)
         return;
     // An unfinished archive: libarchive would write its end now, into what is no longer wanted.
-    if (!t->failure)
-        error_user(&t->failure, "abandoned");
+    t->broken = true;
     archive_write_free(t->archive);
     xz_out_free(t->xz);
     map_free(&t->directories);
