@@ -112,6 +112,7 @@ int build_shell(struct build *b, struct node *target, int *status, struct error 
     if (!result) {
         const char *term = getenv("TERM");
         strlist_addf(&s.environment, "TERM=%s", term ? term : "dumb");
+        strlist_addf(&s.environment, "MAKEFLAGS=-j%u", b->options.jobs);
         strlist_addf(&s.environment, "PS1=%s:\\w\\$ ", job->recipe->name);
         s.argv[0] = "/bin/bash";
         s.argv[1] = "--norc";

@@ -512,7 +512,7 @@ int schedule(struct build *b, enum run_what what, struct error **err)
         result = -1;
     }
     error_free(r.failure);
-    if (!result)
+    if (!result && what == RUN_ALL)
         view_summary(b);
     view_close();
     free(r.order);
