@@ -107,7 +107,6 @@ int store_action_remove(struct store *s, const char *key, struct error **err)
 }
 
 struct outputs {
-    struct store *store;
     void (*each)(enum object_kind, const char *, void *);
     void *context;
 };
@@ -121,7 +120,7 @@ static void pass_blob(const char *digest, void *context)
 void record_outputs(struct store *s, const json_t *record,
                     void (*each)(enum object_kind kind, const char *digest, void *), void *context)
 {
-    struct outputs o = {s, each, context};
+    struct outputs o = {each, context};
     const json_t *list = json_object_get(record, "outputs");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *output = json_array_get(list, i);
@@ -179,19 +178,18 @@ int store_lock(struct store *s, const char *key, void (*waiting)(void *), void *
     sigset_t set, old;
     interrupts(&set);
     pthread_sigmask(SIG_BLOCK, &set, &old);
-    int signal = 0;
-    while (!locked) {
-        static const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
-        signal = sigtimedwait(&set, NULL, &pause);
-        if (signal > 0)
-            break;
-        locked = store_lock_try(s, key, &fd, err);
+    int caught = 0;
+    while (!locked && caught <= 0) {
+        static const struct timespec pause = {.tv_nsec = 50000000};
+        caught = sigtimedwait(&set, NULL, &pause);
+        if (caught <= 0)
+            locked = store_lock_try(s, key, &fd, err);
     }
-    if (signal > 0)
-        raise(signal);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (signal > 0)
+    if (caught > 0) {
+        raise(caught);
         return error_set(err, ERROR_INTERRUPT,
                          "interrupted while another kbuild was at work on it");
+    }
     return locked < 0 ? -1 : fd;
 }

@@ -38,7 +38,7 @@ static int hash_blob(struct store *s, const char *digest, const char *path, int 
         damaged(s, digest, path, "the disk cannot read it");
         return 0;
     }
-    if (strcmp(found, digest)) {
+    if (strcmp(found, digest) != 0) {
         if (is_named(fd, path))
             damaged(s, digest, path, "its content does not have that SHA-256");
         return 0;

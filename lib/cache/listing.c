@@ -113,7 +113,7 @@ int tree_next(struct tree_reader *r, struct error **err)
     forget_entry(&r->entry);
     if (r->offset == 0) {
         size_t length = sizeof header - 1;
-        if (r->length < length || memcmp(r->text, header, length))
+        if (r->length < length || memcmp(r->text, header, length) != 0)
             return error_user(err,
                               "this is not the listing of a tree: its first line is not \"%.*s\"",
                               (int)length - 1, header);
@@ -165,11 +165,11 @@ static const char *entry_difference(const struct tree_entry *a, const struct tre
         return "is of another kind";
     if (files && a->size != b->size)
         return "has another size";
-    if (strcmp(a->digest, b->digest))
+    if (strcmp(a->digest, b->digest) != 0)
         return "has other content";
     if (a->kind != b->kind)
         return "has another executable bit";
-    if (a->target && strcmp(a->target, b->target))
+    if (a->target && strcmp(a->target, b->target) != 0)
         return "points elsewhere";
     return NULL;
 }
@@ -187,16 +187,17 @@ char *tree_difference(const struct buf *expected, const struct buf *found)
     cleanup_tree_reader struct tree_reader a = {.text = expected->data, .length = expected->len};
     cleanup_tree_reader struct tree_reader b = {.text = found->data, .length = found->len};
     for (;;) {
-        int more_a = tree_next(&a, NULL), more_b = tree_next(&b, NULL);
-        if (more_a <= 0 && more_b <= 0)
+        const char *x = tree_next(&a, NULL) > 0 ? a.entry.path : NULL;
+        const char *y = tree_next(&b, NULL) > 0 ? b.entry.path : NULL;
+        if (!x && !y)
             return NULL;
-        int order = more_a <= 0 ? 1 : more_b <= 0 ? -1 : compare_paths(a.entry.path, b.entry.path);
+        int order = !x ? 1 : !y ? -1 : compare_paths(x, y);
         if (order < 0)
-            return difference(a.entry.path, "is missing");
+            return difference(x, "is missing");
         if (order > 0)
-            return difference(b.entry.path, "does not belong there");
+            return difference(y, "does not belong there");
         const char *what = entry_difference(&a.entry, &b.entry);
         if (what)
-            return difference(a.entry.path, what);
+            return difference(x, what);
     }
 }

@@ -132,7 +132,7 @@ static int list_again(struct store *s, const char *digest, const char *path, str
     }
     char found[DIGEST_HEX_SIZE];
     digest_bytes(listing->data, listing->len, found);
-    if (strcmp(found, digest)) {
+    if (strcmp(found, digest) != 0) {
         damaged_tree(s, digest, path, listing);
         return 0;
     }

@@ -96,8 +96,8 @@ static int add_file(struct walk *w, int parent, const char *name, struct error *
     uint64_t size;
     if (hash_file(w, fd, digest, &size, err) < 0 || sync_one(w, fd, err) < 0)
         return -1;
-    buf_printf(w->listing, "%c %" PRIu64 " %s ", st.st_mode & S_IXUSR ? TREE_EXECUTABLE : TREE_FILE,
-               size, digest);
+    buf_printf(w->listing, "%c %" PRIu64 " %s ",
+               (st.st_mode & S_IXUSR) ? TREE_EXECUTABLE : TREE_FILE, size, digest);
     tree_escape(w->listing, w->path.data);
     buf_puts(w->listing, "\n");
     w->bytes += size;

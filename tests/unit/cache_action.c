@@ -122,6 +122,7 @@ static void a_lock_is_held_by_one_at_a_time(void **state)
         check(write(pipes[1], &waited, 1) == 1);
         _exit(0);
     }
+    close(pipes[1]);
     usleep(100 * 1000);
     flock(first, LOCK_UN);
     close(first);
@@ -130,7 +131,6 @@ static void a_lock_is_held_by_one_at_a_time(void **state)
     assert_int_equal(calls, 1);
     assert_int_equal(waitpid(child, NULL, 0), child);
     close(pipes[0]);
-    close(pipes[1]);
 }
 
 static volatile sig_atomic_t signals_seen;
@@ -190,6 +190,7 @@ static void a_dead_process_holds_no_lock(void **state)
         check(write(pipes[1], "x", 1) == 1);
         pause();
     }
+    close(pipes[1]);
     char byte;
     assert_int_equal(read(pipes[0], &byte, 1), 1);
     int fd = -1;
@@ -199,7 +200,6 @@ static void a_dead_process_holds_no_lock(void **state)
     assert_int_equal(store_lock_try(f->store, key, &fd, NULL), 1);
     close(fd);
     close(pipes[0]);
-    close(pipes[1]);
 }
 
 int main(void)

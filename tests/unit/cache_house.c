@@ -275,6 +275,7 @@ static void what_a_killed_process_left_is_swept_when_the_store_is_opened(void **
         check(write(pipes[1], "x", 1) == 1);
         pause();
     }
+    close(pipes[1]);
     char byte;
     assert_int_equal(read(pipes[0], &byte, 1), 1);
     reopen(f);
@@ -292,7 +293,6 @@ static void what_a_killed_process_left_is_swept_when_the_store_is_opened(void **
     f->store = NULL;
     assert_int_equal(count_in(f, "tmp"), 0);
     close(pipes[0]);
-    close(pipes[1]);
 }
 
 static void a_forked_child_does_not_take_the_parents_folder_away(void **state)

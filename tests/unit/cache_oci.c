@@ -133,7 +133,7 @@ static void the_layer_holds_the_tree(void **state)
         assert_int_equal(archive_entry_gid(e), 0);
         char content[100] = {0};
         if (S_ISLNK(expected[i].mode))
-            strcpy(content, archive_entry_symlink(e));
+            snprintf(content, sizeof content, "%s", archive_entry_symlink(e));
         else
             assert_true(archive_read_data(a, content, sizeof content - 1) >= 0);
         assert_string_equal(content, expected[i].content);

@@ -213,7 +213,7 @@ static void special_files_are_refused_by_name(void **state)
     cleanup_free char *name = xasprintf("%s/s", path);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(name) < sizeof address.sun_path) {
-        strcpy(address.sun_path, name);
+        memcpy(address.sun_path, name, strlen(name) + 1);
         cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
         assert_int_equal(store_put_tree(f->store, path, digest, &err), -1);
