@@ -23,7 +23,8 @@ else
 define unit_rule
 $(OBJ)/unit/$1: $(OBJ)/tests/unit/$1.o $(foreach r,$(call rooms_from,$(call test_room,$1),$(ROOMS)),$(OBJ)/lib/$(r).a)
 	@mkdir -p $$(@D)
-	$(CC) $(ALL_CFLAGS) -o $$@ $$^ $(PKG_LIBS) -lcmocka
+	$(call say,LD,$$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $$@ $$^ $(PKG_LIBS) -lcmocka
 run-$1: $(OBJ)/unit/$1
 	tests/run-unit $$<
 .PHONY: run-$1
@@ -53,7 +54,8 @@ fuzz:
 	tests/run-fuzz $(addprefix $(FUZZ)/,$(FUZZ_NAMES))
 fuzz-programs: $(addprefix $(OBJ)/,$(FUZZ_NAMES))
 $(OBJ)/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(ARCHIVES)
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
 # ---- lint ----
 .PHONY: lint compile_commands.json

@@ -49,6 +49,9 @@ int write_object(struct store *s, const char *kind, const char *digest, const vo
 void move_damaged(struct store *s, const char *path, const char *label, const char *why);
 int sync_directory(const char *path, struct error **err);
 
+// ---- images.c ----
+int images_sweep(struct store *s, struct error **err); // drops the names of images that are gone
+
 // ---- session.c ----
 int session_open(struct store *s, struct error **err);   // does nothing if there is one
 int session_folder(struct store *s, struct error **err); // s->session is there to write into

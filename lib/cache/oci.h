@@ -30,6 +30,11 @@ int oci_store_rootfs(struct store *s, const char *tree_digest, const struct oci_
 int oci_write_layout(struct store *s, const char *manifest_digest, const char *name,
                      const char *directory, struct error **err);
 
+// The same below <store>/images/<name>, where images are kept under their names until gc takes their
+// blobs. A name is one clean path component.
+int store_name_image(struct store *s, const char *manifest_digest, const char *name,
+                     struct error **err);
+
 // If the blob is a manifest made here, calls `each` for the digests of its config and its layer.
 // Anything else, and a blob that is missing or damaged, refers to nothing.
 void oci_references(struct store *s, const char *digest, void (*each)(const char *digest, void *),

@@ -10,6 +10,7 @@
 //   file's
 //                                own mtime is the last use. Lost without harm.
 //   <dir>/locks/                 store_lock()
+//   <dir>/images/<name>/         OCI image layouts of builders, hard links to blobs (oci.h)
 //   <dir>/git/                   bare mirrors (lib/source)
 //   <dir>/tmp/                   work in progress, a folder for each process; what a dead process
 //                                left there is removed by the next store_open()

@@ -76,8 +76,13 @@ int make_builder(struct build *b, struct node *node, json_t *record, struct erro
     if (result)
         remove_tree(folder, NULL);
     struct oci_image about = {.architecture = job->target->oci, .created_by = "kbuild: mmdebstrap"};
+    // Upstream's name for a builder image: <recipe>-<hash>-<host architecture>.
+    cleanup_free char *name = xasprintf("%s-%.9s-%s", job->recipe->builder->name, node->key,
+                                        job->target->name);
     if (!result)
         result = oci_store_rootfs(b->store, tree, &about, image, err);
+    if (!result)
+        result = store_name_image(b->store, image, name, err);
     if (result) {
         json_decref(packages);
         return error_wrap(err, "%s", job->label);

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// <dir>/images/<name>: OCI image layouts of root file systems under their names, hard links to blobs.
+#include "cache/internal.h"
+#include "cache/oci.h"
+
+#include <string.h>
+
+int store_name_image(struct store *s, const char *manifest_digest, const char *name,
+                     struct error **err)
+{
+    cleanup_free char *images = xasprintf("%s/images", s->directory);
+    cleanup_free char *folder = xasprintf("%s/%s", images, name);
+    if (!path_is_clean(name) || strchr(name, '/'))
+        return error_user(err, "'%s' is no name for an image", name);
+    if (make_directories(images, 0777, err) < 0)
+        return -1;
+    return oci_write_layout(s, manifest_digest, name, folder, err);
+}
+
+// Is the image's manifest still a blob of the store?
+static bool image_is_kept(const struct store *s, const char *folder)
+{
+    cleanup_free char *path = xasprintf("%s/index.json", folder);
+    json_t *index = json_load_file(path, 0, NULL);
+    const json_t *first = json_array_get(json_object_get(index, "manifests"), 0);
+    const char *digest = json_string_value(json_object_get(first, "digest"));
+    bool kept = false;
+    if (digest && starts_with(digest, "sha256:") && digest_is_hex(digest + strlen("sha256:"))) {
+        cleanup_free char *blob = store_blob_path(s, digest + strlen("sha256:"));
+        kept = blob && path_exists(blob);
+    }
+    json_decref(index);
+    return kept;
+}
+
+int images_sweep(struct store *s, struct error **err)
+{
+    cleanup_free char *images = xasprintf("%s/images", s->directory);
+    cleanup_strlist struct strlist names = {0};
+    if (!is_directory(images))
+        return 0;
+    if (list_directory(images, &names, err) < 0)
+        return -1;
+    for (size_t i = 0; i < names.n; i++) {
+        cleanup_free char *folder = xasprintf("%s/%s", images, names.items[i]);
+        if (!image_is_kept(s, folder) && remove_tree(folder, err) < 0)
+            return -1;
+    }
+    return 0;
+}
