@@ -26,8 +26,8 @@ static int enter(struct beneath *b, const char *name, struct error **err)
         fd = openat(above, name, flags);
     }
     if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
-        return error_user(err, "%s above it is a link or a file, and nothing is written through those",
-                          name);
+        return error_user(
+            err, "%s above it is a link or a file, and nothing is written through those", name);
     if (fd < 0)
         return error_errno(err, errno, "opening the directory %s above it", name);
     b->levels[b->n].name = xstrdup(name);
@@ -41,14 +41,14 @@ int beneath_parent(struct beneath *b, const char *path, const char **base, struc
     size_t level = 0;
     const char *p = path;
     for (const char *slash; (slash = strchr(p, '/')); p = slash + 1, level++) {
+        if (level == DEPTH_LIMIT)
+            return error_user(err, "it is more than 128 directories deep");
         size_t n = (size_t)(slash - p);
         const char *have = level < b->n ? b->levels[level].name : NULL;
         if (have && !strncmp(have, p, n) && have[n] == '\0')
             continue;
         pop_to(b, level);
         cleanup_free char *name = xstrndup(p, n);
-        if (level == DEPTH_LIMIT)
-            return error_user(err, "it is more than 128 directories deep");
         if (enter(b, name, err) < 0)
             return -1;
     }

@@ -41,9 +41,10 @@ static int check(struct cpio_out *c, bool good, struct error **err)
 static bool set_up(struct cpio_out *c, bool compress)
 {
     struct archive *a = c->archive;
-    if (compress && (archive_write_add_filter_gzip(a) != ARCHIVE_OK ||
-                     archive_write_set_filter_option(a, "gzip", "compression-level", "9") != ARCHIVE_OK ||
-                     archive_write_set_filter_option(a, "gzip", "timestamp", NULL) != ARCHIVE_OK))
+    if (compress &&
+        (archive_write_add_filter_gzip(a) != ARCHIVE_OK ||
+         archive_write_set_filter_option(a, "gzip", "compression-level", "9") != ARCHIVE_OK ||
+         archive_write_set_filter_option(a, "gzip", "timestamp", NULL) != ARCHIVE_OK))
         return false;
     return archive_write_set_format_cpio_newc(a) == ARCHIVE_OK &&
            archive_write_set_bytes_per_block(a, BLOCK) == ARCHIVE_OK &&

@@ -9,12 +9,7 @@
 #include <pthread.h>
 #include <string.h>
 
-enum {
-    SLOTS = 4,
-    SLOT_SIZE = 1 << 20,
-    INPUT_SIZE = 1 << 18,
-    XZ_THREADS_MAX = 16
-};
+enum { SLOTS = 4, SLOT_SIZE = 1 << 20, INPUT_SIZE = 1 << 18, XZ_THREADS_MAX = 16 };
 // Dictionaries of up to 64 MiB are usual (xz -9); the format allows 4 GiB, which only a bomb uses.
 static const uint64_t xz_memory = (uint64_t)1 << 30;
 
@@ -97,7 +92,9 @@ static lzma_ret start_xz(lzma_stream *s)
     uint32_t threads = lzma_cputhreads();
     uint64_t memory = lzma_physmem() / 4;
     lzma_mt mt = {.flags = LZMA_CONCATENATED,
-                  .threads = threads < 1 ? 1 : threads > XZ_THREADS_MAX ? XZ_THREADS_MAX : threads,
+                  .threads = threads < 1                ? 1
+                             : threads > XZ_THREADS_MAX ? XZ_THREADS_MAX
+                                                        : threads,
                   .memlimit_threading = memory && memory < xz_memory ? memory : xz_memory,
                   .memlimit_stop = xz_memory};
     return lzma_stream_decoder_mt(s, &mt);
@@ -151,7 +148,8 @@ static bool decode_other(struct decoder *d, struct archive *a)
         archive_read_support_format_raw(a) != ARCHIVE_OK ||
         archive_read_open(a, d, NULL, on_read, NULL) != ARCHIVE_OK ||
         archive_read_next_header(a, &entry) != ARCHIVE_OK)
-        return fail(d, xstrdup(archive_error_string(a) ? archive_error_string(a) : "libarchive failed"));
+        return fail(
+            d, xstrdup(archive_error_string(a) ? archive_error_string(a) : "libarchive failed"));
     for (;;) {
         const void *bytes;
         size_t length;

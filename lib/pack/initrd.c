@@ -18,14 +18,10 @@ static const struct {
     unsigned major, minor; // Linux, Documentation/admin-guide/devices.txt
     const char *link;
 } basics[] = {
-    {"dev", S_IFDIR | 0755, 0, 0, NULL},
-    {"dev/console", S_IFCHR | 0600, 5, 1, NULL},
-    {"dev/null", S_IFCHR | 0666, 1, 3, NULL},
-    {"proc", S_IFDIR | 0755, 0, 0, NULL},
-    {"run", S_IFDIR | 0755, 0, 0, NULL},
-    {"sys", S_IFDIR | 0755, 0, 0, NULL},
-    {"tmp", S_IFDIR | 01777, 0, 0, NULL},
-    {"init", S_IFLNK | 0777, 0, 0, "/sbin/init"},
+    {"dev", S_IFDIR | 0755, 0, 0, NULL},      {"dev/console", S_IFCHR | 0600, 5, 1, NULL},
+    {"dev/null", S_IFCHR | 0666, 1, 3, NULL}, {"proc", S_IFDIR | 0755, 0, 0, NULL},
+    {"run", S_IFDIR | 0755, 0, 0, NULL},      {"sys", S_IFDIR | 0755, 0, 0, NULL},
+    {"tmp", S_IFDIR | 01777, 0, 0, NULL},     {"init", S_IFLNK | 0777, 0, 0, "/sbin/init"},
 };
 
 static int add_basics(struct layers *l, struct error **err)
@@ -38,8 +34,7 @@ static int add_basics(struct layers *l, struct error **err)
                          .link = (char *)basics[i].link,
                          .content = NO_CONTENT,
                          .layer = NO_LAYER};
-        cleanup_free char *place =
-            layers_place(l, basics[i].path, S_ISDIR(n.mode), false, err);
+        cleanup_free char *place = layers_place(l, basics[i].path, S_ISDIR(n.mode), false, err);
         if (!place)
             return error_wrap(err, "adding /%s", basics[i].path);
         if (map_find(&l->by_path, place) && !l->nodes[*map_find(&l->by_path, place)].implicit)
@@ -55,10 +50,12 @@ static int check_init(struct layers *l, struct error **err)
     size_t i = layers_find(l, "init");
     if (i == NO_CONTENT) {
         error_user(err, "there is neither an /init nor a /sbin/init in it");
-        return error_hint(err, "one of its layers has to bring the init, and a link has to lead to it");
+        return error_hint(err,
+                          "one of its layers has to bring the init, and a link has to lead to it");
     }
     if (!S_ISREG(l->nodes[i].mode) || !(l->nodes[i].mode & 0111))
-        return error_user(err, "its /init is \"%s\", which is no executable file", l->nodes[i].path);
+        return error_user(err, "its /init is \"%s\", which is no executable file",
+                          l->nodes[i].path);
     return 0;
 }
 
@@ -96,7 +93,7 @@ static void sort_nodes(struct writing *w)
     w->first_of = xcalloc(l->content_n, sizeof *w->first_of);
     for (size_t i = 0; i < l->n; i++)
         w->order[i] = &l->nodes[i];
-    qsort(w->order, l->n, sizeof *w->order, by_rank);
+    qsort(w->order, l->n, sizeof(struct node *), by_rank);
     for (size_t i = l->n; i-- > 0;)
         if (w->order[i]->content != NO_CONTENT)
             w->first_of[w->order[i]->content] = i;

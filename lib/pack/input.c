@@ -57,7 +57,10 @@ ssize_t input_read(struct input *in, void *bytes, size_t size)
 bool input_is_xz(const struct input *in)
 {
     // The .xz File Format 1.1.0, 2.1.1.1
-    return in->head_length == MAGIC_SIZE && !memcmp(in->head, "\xfd" "7zXZ\0", MAGIC_SIZE);
+    return in->head_length == MAGIC_SIZE && !memcmp(in->head,
+                                                    "\xfd"
+                                                    "7zXZ\0",
+                                                    MAGIC_SIZE);
 }
 
 bool input_is_zip(const struct input *in)

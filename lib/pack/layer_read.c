@@ -84,7 +84,7 @@ static int hard_link_node(const struct names *names, const struct reader_member 
                           struct error **err)
 {
     const size_t *i = map_find(&names->by_path, m->link);
-    if (!i || S_ISDIR(names->nodes[*i].mode))
+    if (!i || *i >= names->n || S_ISDIR(names->nodes[*i].mode))
         return error_user(err, "it is a hard link to no file that came before it");
     if (m->size)
         return error_user(err, "it is a hard link with content, which only a cpio has");
@@ -120,7 +120,7 @@ static int add_member(struct layers *l, struct names *names, const struct initrd
                       size_t number, size_t member, const struct reader_member *m,
                       struct error **err)
 {
-    struct node n;
+    struct node n = {0};
     bool out = excluded(layer, m->path);
     if (out && !S_ISREG(m->mode) && !S_ISLNK(m->mode))
         return 0;

@@ -8,7 +8,7 @@
 struct map {
     void *root; // zero-initialise
 };
-size_t *map_find(const struct map *m, const char *name); // NULL if it is not there
+size_t *map_find(const struct map *m, const char *name);     // NULL if it is not there
 void map_put(struct map *m, const char *name, size_t value); // replaces
 void map_free(struct map *m);
 #define cleanup_map __attribute__((cleanup(map_free)))

@@ -76,10 +76,8 @@ static int write_version(struct merging *m, const char *path, const struct merge
                          struct error **err)
 {
     cleanup_free char *text = xasprintf("%s\n", o->version);
-    struct tar_entry e = {.path = path,
-                          .mode = S_IFREG | 0644,
-                          .size = strlen(text),
-                          .mtime = o->pack.epoch};
+    struct tar_entry e = {
+        .path = path, .mode = S_IFREG | 0644, .size = strlen(text), .mtime = o->pack.epoch};
     if (tar_out_parents(m->out, path, err) < 0 || tar_out_entry(m->out, &e, err) < 0)
         return -1;
     return tar_out_data(m->out, text, strlen(text), err);
@@ -94,10 +92,8 @@ static int write_versions_yaml(struct merging *m, const char *path, const struct
         return error_errno(err, errno, "reading %s", o->versions_yaml);
     if (!S_ISREG(st.st_mode))
         return error_user(err, "reading %s: it is not a file", o->versions_yaml);
-    struct tar_entry e = {.path = path,
-                          .mode = S_IFREG | 0644,
-                          .size = (uint64_t)st.st_size,
-                          .mtime = o->pack.epoch};
+    struct tar_entry e = {
+        .path = path, .mode = S_IFREG | 0644, .size = (uint64_t)st.st_size, .mtime = o->pack.epoch};
     if (tar_out_parents(m->out, path, err) < 0)
         return -1;
     return tar_out_file(m->out, &e, steal_fd(&fd), err) < 0
@@ -152,7 +148,8 @@ int merge_archives(const struct strlist *paths, int fd, const struct merge_optio
     struct merging m = {0};
     int result = -1;
     if (*o->prefix && !path_is_clean(o->prefix))
-        return error_user(err, "merging: the prefix \"%s\" is not a clean relative path", o->prefix);
+        return error_user(err, "merging: the prefix \"%s\" is not a clean relative path",
+                          o->prefix);
     if (merge_plan_make(&m.plan, paths, err) == 0) {
         struct merge_options options = *o;
         if (!options.pack.epoch)

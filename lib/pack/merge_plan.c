@@ -121,7 +121,8 @@ static int check_entries(struct component *c, struct buf *offenders, struct erro
             result = error_user(err, "%s: \"%s\" is a hard link to no file that came before it",
                                 c->name, e->path);
         else if (!kind_name(e->mode))
-            result = error_user(err, "%s: \"%s\" is a device node, fifo or socket", c->name, e->path);
+            result =
+                error_user(err, "%s: \"%s\" is a device node, fifo or socket", c->name, e->path);
         if (is_host_path(e->path))
             buf_printf(offenders, "%s\"%s\" in %s", offenders->len ? ", " : "", e->path, c->name);
         map_put(&by_path, e->path, i);

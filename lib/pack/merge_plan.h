@@ -27,7 +27,8 @@ struct merge_plan {
 int merge_plan_make(struct merge_plan *p, const struct strlist *paths, struct error **err);
 // Checks that nothing is at `path`, or above it but directories: for what the merge itself adds.
 int merge_plan_reserve(const struct merge_plan *p, const char *path, struct error **err);
-bool merge_plan_writes(const struct merge_plan *p, const char *path, size_t component, size_t entry);
+bool merge_plan_writes(const struct merge_plan *p, const char *path, size_t component,
+                       size_t entry);
 void merge_plan_free(struct merge_plan *p);
 
 #endif

@@ -13,8 +13,9 @@
 #define NAME_LIMIT 4095 // bytes in a member's name
 #define DEPTH_LIMIT 128 // components in a member's name
 
-// Replaces *out by the clean form of a member's name: without empty and "." components and without a
-// trailing slash; "" is the root. Refuses absolute names, "..", newlines and names over the limits.
+// Replaces *out by the clean form of a member's name: without empty and "." components and without
+// a trailing slash; "" is the root. Refuses absolute names, "..", newlines and names over the
+// limits.
 int clean_name(const char *raw, struct buf *out, struct error **err);
 // The text with control characters written as \x1b, to be freed: hostile names go into messages.
 char *printable(const char *text);
@@ -27,7 +28,8 @@ enum link_reach {
 };
 enum link_reach link_reach(const char *path, const char *target);
 
-// 0755 for directories and what its owner may execute, 0777 for links, else 0644; with the type bits.
+// 0755 for directories and what its owner may execute, 0777 for links, else 0644; with the type
+// bits.
 unsigned normal_mode(unsigned mode);
 int64_t clamp_time(int64_t mtime, int64_t epoch); // 0 to epoch
 

@@ -2,16 +2,20 @@
 // Archives: deterministic tar + xz out, any archive in, one cpio for initrds, and the merge. Over
 // libarchive and liblzma. Knows nothing of recipes or graphs.
 //
-// What is written: pax-restricted tar ("./" prefix, first member "./", directories listed, sorted by
-// bytes), uid 0 gid 0 root root, mtimes clamped to `epoch`, modes 0755 or 0644 by the execute bit
-// (0777 links), no times but mtime, no device numbers, xattrs or ACLs. Compressed with liblzma's
-// multithreaded encoder (also for one thread), preset 6, blocks of 8 MiB, CRC64, and the two zero
-// records of the end in a last block of their own with a 4 KiB dictionary: the marker that a splice
-// recognises. The bytes do not depend on the number of threads.
+// What is written: pax-restricted tar ("./" prefix, first member "./", directories listed, sorted
+// by bytes), uid 0 gid 0 root root, mtimes clamped to `epoch`, modes 0755 or 0644 by the execute
+// bit (0777 links), no times but mtime, no device numbers, xattrs or ACLs. Compressed with
+// liblzma's multithreaded encoder (also for one thread), preset 6, blocks of 8 MiB, CRC64, and the
+// two zero records of the end in a last block of their own with a 4 KiB dictionary: the marker that
+// a splice recognises. The bytes do not depend on the number of threads.
 //
-// What is read is hostile: names that are absolute, contain "..", NUL or newlines, device nodes,
-// fifos, sockets, links that lead out of the destination, sizes over the limit are refused with the
-// member's name. Nothing is written through a link.
+// What is read is hostile: names that are absolute, contain ".." or newlines or are longer than
+// 4095 bytes or 128 components, more than 5 million members, content over the limit, and anything
+// after the end of the archive are refused by every reader; device nodes, fifos, sockets and links
+// that lead out of the destination (absolute ones too) by whatever writes files. The message has
+// the member's name. Nothing is written through a link.
+//
+// Readers take a descriptor: a file is read from its start with pread(), whatever the offset is.
 #ifndef KBUILD_PACK_PACK_H
 #define KBUILD_PACK_PACK_H
 
@@ -30,7 +34,8 @@ struct pack_options {
     int64_t epoch;    // seconds since 1970; later mtimes become this
     unsigned threads; // of the encoder; 0: as many as there are processors
 };
-// Packs the tree at `folder` into fd.
+// Packs the tree at `folder` into fd. Hard links stay hard links: the first name in the sorted
+// order is the file. Devices, fifos, sockets and names with newlines in the tree are errors.
 int pack_tree(const char *folder, int fd, const struct pack_options *o, struct error **err);
 // A tarball with the given members only. Used for results that kbuild itself makes.
 struct pack_member {
@@ -40,32 +45,34 @@ struct pack_member {
     int mode;           // permission bits for a file, used as they are
     bool directory;
 };
-// Parent directories are added. Members may come in any order.
+// Parent directories are added. Members may come in any order. All get the epoch as their time.
 int pack_members(const struct pack_member *members, size_t count, int fd,
                  const struct pack_options *o, struct error **err);
 
 // ---- reading ----
 struct unpack_options {
-    bool strip_first;    // drop the first component of every name (a source archive's top folder)
-    uint64_t max_bytes;  // of all content together; 0: 64 GiB
-    bool any_owner;      // reserved for trees that are never run as they are: owners are ignored
+    bool strip_first;   // drop the first component of every name (a source archive's top folder)
+    uint64_t max_bytes; // of all content together; 0: 64 GiB
 };
-// Any archive that libarchive reads (tar, cpio, ar, zip; gzip, xz, zstd, bzip2) from fd into the
-// existing folder. Owners are ignored, setuid and setgid bits dropped. *newest (may be NULL) gets
-// the newest mtime. `name` is for messages.
+// A tar, cpio or ar (plain or with gzip, xz, zstd or bzip2), or a zip that is a file, from fd into
+// the existing folder, which should be empty: files there are replaced, directories kept. Owners
+// are ignored, setuid, setgid and sticky bits dropped, mtimes kept; the owner may read every file
+// and write every directory. With strip_first everything has to be in one top folder. *newest (may
+// be NULL) gets the newest mtime. `name` is for messages. On failure what was unpacked stays.
 int unpack(int fd, const char *name, const char *folder, const struct unpack_options *o,
            int64_t *newest, struct error **err);
-// One file out of an archive: follows symlinks inside the archive (as "x.container" has them).
+// One file out of an archive, which has to be a file too since it is read twice. Follows symlinks
+// inside the archive (as "x.container" has them), absolute ones from its root.
 // Writes its bytes to out_fd. `resolved` (may be NULL) gets the final member name, to be freed.
 int unpack_member(int fd, const char *name, const char *member, int out_fd, char **resolved,
                   struct error **err);
 
 struct listing_entry {
-    char *path;      // without "./", no trailing slash; "" is the root
-    unsigned mode;   // file type and permissions
+    char *path;    // without "./", no trailing slash; "" is the root
+    unsigned mode; // file type and permissions; devices and fifos are listed too
     uint64_t size;
-    int64_t mtime;   // seconds since 1970
-    char *link;      // symlink target, or hardlink target with mode S_IFREG and hardlink true
+    int64_t mtime; // seconds since 1970
+    char *link;    // symlink target, or hardlink target with mode S_IFREG and hardlink true
     bool hardlink;
     char digest[65]; // SHA-256 of a regular file's content, else ""
 };
@@ -73,26 +80,32 @@ struct listing {
     struct listing_entry *entries;
     size_t n, cap;
 };
+// All members in the archive's order. The listing is to be freed also after an error.
 int list_archive(int fd, const char *name, struct listing *out, struct error **err);
 void listing_free(struct listing *l);
 
 // ---- initrd ----
 // One deterministic newc cpio out of layers, in order; a later layer's entry replaces an earlier
-// one's of the same path (a directory stays one). Nothing is unpacked on disk: memory holds the
-// names only, and each layer is read twice.
+// one's of the same path (a directory stays one, with the mode that it had first). A name that
+// leads through a link of the tree goes where that points, as "bin/foo" does with a merged /usr; so
+// a root file system has to be the first layer. Nothing is unpacked on disk: memory holds the names
+// only, and each layer is read twice. Order: directories, then links and nodes, each sorted, then
+// files in the layers' order.
 struct initrd_layer {
     const char *name;              // for messages
     const char *archive;           // path of a tar (any compression), or
     const char *folder;            // a folder (files become root:root, modes 0755/0644)
-    const struct strlist *exclude; // globs of paths left out, e.g. "usr/share/doc/*", or NULL
-    bool keep_nodes;               // device nodes of this layer are kept (a root file system)
+    const struct strlist *exclude; // globs of paths left out, with all below, or NULL; "*" takes
+                                   // "/" too: "usr/share/doc/*"
+    bool keep_nodes; // a root file system: its device nodes, fifos and owners are kept; in other
+                     // layers nodes are errors and everything is root's
 };
 struct initrd_options {
     int64_t epoch;
     bool compress; // gzip -9 without name and time
 };
 // Adds what an init needs if no layer has it: /dev with console and null, /proc /sys /run /tmp, and
-// /init as a link to /sbin/init. It is an error if there is no /init in the end.
+// /init as a link to /sbin/init. It is an error if /init is no executable file in the end.
 int pack_initrd(const struct initrd_layer *layers, size_t count, int fd,
                 const struct initrd_options *o, struct error **err);
 
@@ -104,7 +117,8 @@ struct merge_options {
     const char *prefix;        // "opt/kata"
 };
 // Merges component tarballs into one. The same directory, or the same path with the same kind, mode
-// and content, is harmless; anything else is an error that names path and both tarballs. Members
+// and content, is harmless; anything else is an error that names path and both tarballs. Modes and
+// times become normal as in pack_tree(). The bytes do not depend on the order of `paths`. Members
 // that would overwrite a host's own configuration when unpacked at / (the list of
 // kata-artifacts.md, 2.4) are an error that lists them all.
 int merge_archives(const struct strlist *paths, int fd, const struct merge_options *o,

@@ -13,7 +13,8 @@
 
 static int by_path(const void *a, const void *b)
 {
-    const struct pack_member *x = *(struct pack_member *const *)a, *y = *(struct pack_member *const *)b;
+    const struct pack_member *x = *(struct pack_member *const *)a,
+                             *y = *(struct pack_member *const *)b;
     return strcmp(x->path, y->path);
 }
 
@@ -29,8 +30,8 @@ static int open_source(const struct pack_member *m, uint64_t *size, struct error
     return steal_fd(&fd);
 }
 
-static int write_member(struct tar_out *t, const struct pack_member *m, const struct pack_options *o,
-                        uint64_t *done, struct error **err)
+static int write_member(struct tar_out *t, const struct pack_member *m,
+                        const struct pack_options *o, uint64_t *done, struct error **err)
 {
     if (tar_out_parents(t, m->path, err) < 0)
         return -1;
@@ -62,7 +63,8 @@ static int check_members(struct pack_member *const *sorted, size_t count, struct
             if (!strcmp(m->path, sorted[j]->path))
                 return error_user(err, "packing %s: it is named twice", m->path);
             if (below && !sorted[j]->directory)
-                return error_user(err, "packing %s: %s is not a directory", m->path, sorted[j]->path);
+                return error_user(err, "packing %s: %s is not a directory", m->path,
+                                  sorted[j]->path);
         }
     }
     return 0;
@@ -75,7 +77,7 @@ int pack_members(const struct pack_member *members, size_t count, int fd,
     cleanup_free struct pack_member **sorted = xcalloc(count, sizeof(struct pack_member *));
     for (size_t i = 0; i < count; i++)
         sorted[i] = (struct pack_member *)&members[i];
-    qsort(sorted, count, sizeof *sorted, by_path);
+    qsort(sorted, count, sizeof(struct pack_member *), by_path);
     if (check_members(sorted, count, err) < 0)
         return -1;
     cleanup_tar_out struct tar_out *t = tar_out_open(fd, o, err);

@@ -14,7 +14,13 @@
 
 enum { DIRECT_CHUNK = 1 << 18, ZEROS = 1 << 16 };
 // What headers and padding may add to the content before a stream counts as endless.
-static const uint64_t overhead = (uint64_t)READER_MAX_MEMBERS * 2048;
+static uint64_t stream_limit(uint64_t max_bytes)
+{
+    uint64_t twice;
+    return __builtin_mul_overflow(max_bytes, 2, &twice) || twice > INT64_MAX
+               ? INT64_MAX
+               : twice + ((uint64_t)64 << 20);
+}
 
 struct reader {
     struct archive *archive;
@@ -58,7 +64,9 @@ static la_ssize_t on_read_direct(struct archive *a, void *context, const void **
 static la_int64_t on_seek(struct archive *a, void *context, la_int64_t offset, int whence)
 {
     struct reader *r = context;
-    la_int64_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? r->in.at : (la_int64_t)r->in.size;
+    la_int64_t from = whence == SEEK_SET   ? 0
+                      : whence == SEEK_CUR ? r->in.at
+                                           : (la_int64_t)r->in.size;
     if (__builtin_add_overflow(from, offset, &offset) || offset < 0) {
         archive_set_error(a, EINVAL, "it points outside of itself");
         return ARCHIVE_FATAL;
@@ -74,8 +82,9 @@ static int failed(const struct reader *r, struct error **err)
         return error_user(err, "%s", r->problem);
     if (!why || strstr(why, "Unrecognized archive format")) {
         error_user(err, "it is not an archive that kbuild reads");
-        return error_hint(err, "tar, cpio and ar are read, plain or compressed with gzip, xz, zstd or "
-                               "bzip2, and zip files");
+        return error_hint(err,
+                          "tar, cpio and ar are read, plain or compressed with gzip, xz, zstd or "
+                          "bzip2, and zip files");
     }
     cleanup_free char *shown = printable(why);
     return error_user(err, "%s", shown);
@@ -96,7 +105,7 @@ static int start(struct reader *r, int fd, struct error **err)
         archive_read_set_read_callback(r->archive, on_read_direct);
         archive_read_set_seek_callback(r->archive, on_seek);
     } else {
-        r->decoder = decoder_start(&r->in, r->max_bytes + overhead, err);
+        r->decoder = decoder_start(&r->in, stream_limit(r->max_bytes), err);
         if (!r->decoder)
             return -1;
         archive_read_support_format_tar(r->archive);
@@ -112,8 +121,6 @@ struct reader *reader_open(int fd, const char *name, uint64_t max_bytes, struct 
     struct reader *r = xcalloc(1, sizeof *r);
     r->name = xstrdup(name);
     r->max_bytes = max_bytes ? max_bytes : READER_MAX_BYTES;
-    if (r->max_bytes > UINT64_MAX - overhead)
-        r->max_bytes = UINT64_MAX - overhead;
     if (start(r, fd, err) == 0)
         return r;
     reader_wrap(r, err);
@@ -255,9 +262,9 @@ int reader_content(struct reader *r, reader_sink *sink, void *context, struct er
     static const char zeros[ZEROS];
     uint64_t done = 0;
     for (;;) {
-        const void *bytes;
-        size_t length;
-        uint64_t offset;
+        const void *bytes = NULL;
+        size_t length = 0;
+        uint64_t offset = 0;
         int n = reader_piece(r, &bytes, &length, &offset, err);
         if (n < 0)
             return -1;

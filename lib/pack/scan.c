@@ -105,7 +105,8 @@ static int by_path(const void *a, const void *b)
 
 static int by_file(const void *a, const void *b)
 {
-    const struct scan_entry *x = *(struct scan_entry *const *)a, *y = *(struct scan_entry *const *)b;
+    const struct scan_entry *x = *(struct scan_entry *const *)a,
+                            *y = *(struct scan_entry *const *)b;
     if (x->device != y->device)
         return x->device < y->device ? -1 : 1;
     if (x->inode != y->inode)
@@ -122,7 +123,7 @@ static void find_hard_links(struct scan *s)
         if (S_ISREG(s->entries[i].mode))
             files[n++] = &s->entries[i];
     }
-    qsort(files, n, sizeof *files, by_file);
+    qsort(files, n, sizeof(struct scan_entry *), by_file);
     for (size_t i = 0; i < n; i++) {
         if (i && files[i]->device == files[i - 1]->device && files[i]->inode == files[i - 1]->inode)
             files[i]->first = files[i - 1]->first;

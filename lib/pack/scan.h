@@ -13,10 +13,10 @@ struct scan_entry {
     unsigned mode; // as it is on disk
     uint64_t size;
     int64_t mtime;
-    char *link;    // symlink target, or NULL
+    char *link; // symlink target, or NULL
     dev_t device;
     ino_t inode;
-    size_t first;  // index of the first entry that is the same file (itself without hard links)
+    size_t first; // index of the first entry that is the same file (itself without hard links)
 };
 // Sorted by the bytes of the path, so a directory comes before what it holds.
 struct scan {

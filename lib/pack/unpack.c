@@ -248,8 +248,8 @@ static int judge_doubtful(struct unpacking *u, struct error **err)
 {
     for (size_t i = 0; i < u->doubtful.n; i++) {
         struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
-        cleanup_close int fd = (int)syscall(SYS_openat2, u->beneath.root, u->doubtful.items[i], &how,
-                                            sizeof how);
+        cleanup_close int fd =
+            (int)syscall(SYS_openat2, u->beneath.root, u->doubtful.items[i], &how, sizeof how);
         if (fd >= 0 || (errno != EXDEV && errno != ENOSYS && errno != EPERM))
             continue;
         cleanup_free char *shown = printable(u->doubtful.items[i]);

@@ -149,7 +149,7 @@ static int unpack_found(int fd, const char *name, const struct index *x, const c
     if (clean_name(member + strspn(member, "/"), &wanted, err) < 0 ||
         find_member(x, wanted.data, &place, &number, err) < 0)
         return error_wrap(err, "reading %s", name);
-    if (!place.len || !S_ISREG(x->members[number].mode))
+    if (!place.len || number >= x->n || !S_ISREG(x->members[number].mode))
         return error_user(err, "reading %s: \"%s\" is not a file", name, place.data);
     while (x->members[number].content != number)
         number = x->members[number].content;

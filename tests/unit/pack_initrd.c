@@ -50,25 +50,21 @@ static void expect_lines(const char *initrd, const char *const *lines, size_t n)
 
 // A root file system with merged /usr, as a tarball.
 static const struct member rootfs[] = {
-    {"./", S_IFDIR, NULL, false, 0700},
-    {"./bin", S_IFLNK, "usr/bin"},
-    {"./sbin", S_IFLNK, "/usr/sbin"},
-    {"./usr/bin/", S_IFDIR, NULL, false, 0755},
-    {"./usr/bin/sh", 0, "shell", false, 0755},
-    {"./usr/bin/bash", 0, "./usr/bin/sh", true, 0755},
-    {"./usr/bin/su", 0, "su", false, 04755},
-    {"./usr/share/doc/a", 0, "doc"},
-    {"./usr/share/doc-base", 0, "base"},
-    {"./etc/hosts", 0, "old"},
-    {"./tmp/", S_IFDIR, NULL, false, 01777},
-    {"./dev/sda", S_IFBLK, NULL, false, 0660},
-    {"./var/run", S_IFLNK, "../run"},
-    {NULL},
+    {"./", S_IFDIR, NULL, false, 0700},        {"./bin", S_IFLNK, "usr/bin"},
+    {"./sbin", S_IFLNK, "/usr/sbin"},          {"./usr/bin/", S_IFDIR, NULL, false, 0755},
+    {"./usr/bin/sh", 0, "shell", false, 0755}, {"./usr/bin/bash", 0, "./usr/bin/sh", true, 0755},
+    {"./usr/bin/su", 0, "su", false, 04755},   {"./usr/share/doc/a", 0, "doc"},
+    {"./usr/share/doc-base", 0, "base"},       {"./etc/hosts", 0, "old"},
+    {"./tmp/", S_IFDIR, NULL, false, 01777},   {"./dev/sda", S_IFBLK, NULL, false, 0660},
+    {"./var/run", S_IFLNK, "../run"},          {NULL},
 };
 static const struct member agent[] = {
-    {"./", S_IFDIR, NULL, false, 0755},   {"./sbin/init", 0, "agent", false, 0755},
-    {"./bin/tool", 0, "tool", false, 0744}, {"./etc/hosts", 0, "new"},
-    {"./tmp/", S_IFDIR, NULL, false, 0755}, {"./var/run/x/y", 0, "y"},
+    {"./", S_IFDIR, NULL, false, 0755},
+    {"./sbin/init", 0, "agent", false, 0755},
+    {"./bin/tool", 0, "tool", false, 0744},
+    {"./etc/hosts", 0, "new"},
+    {"./tmp/", S_IFDIR, NULL, false, 0755},
+    {"./var/run/x/y", 0, "y"},
     {NULL},
 };
 
@@ -218,8 +214,8 @@ static void a_folder_is_a_layer_too(void **state)
     assert_int_equal(link(at("folder/etc/conf"), at("folder/conf2")), 0);
     umask(old);
     const struct initrd_layer layer = {.name = "folder", .folder = at("folder")};
-    static const char *const lines[] = {"init 100755 = #!/bin/sh", "etc 40755",
-                                        "conf2 100644", "etc/conf 100644 = conf"};
+    static const char *const lines[] = {"init 100755 = #!/bin/sh", "etc 40755", "conf2 100644",
+                                        "etc/conf 100644 = conf"};
     struct error *err = NULL;
     no_error(make(&layer, 1, at("initrd"), &plain, &err), err);
     expect_lines(at("initrd"), lines, ARRAY_LEN(lines));

@@ -110,7 +110,8 @@ static const struct {
     {"a.tar has \"x\" twice, with another content",
      {{"a.tar", {{"x", 0, "1"}, {"x", 0, "2"}}}, {"b.tar", {{"y", 0, "2"}}}}},
     {"\"etc/hosts\" in a.tar, \"sys\" in b.tar, \"sys/x\" in b.tar",
-     {{"a.tar", {{"./etc/hosts", 0, "1"}}}, {"b.tar", {{"sys", S_IFDIR, NULL}, {"sys/x", 0, "2"}}}}},
+     {{"a.tar", {{"./etc/hosts", 0, "1"}}},
+      {"b.tar", {{"sys", S_IFDIR, NULL}, {"sys/x", 0, "2"}}}}},
     {"\".dockerenv\" in a.tar, \"etc/resolv.conf\" in b.tar",
      {{"a.tar", {{".dockerenv", 0, ""}}}, {"b.tar", {{"etc/resolv.conf", S_IFLNK, "x"}}}}},
     {"a.tar: \"null\" is a device node",
@@ -134,9 +135,11 @@ static void what_does_not_fit_is_an_error_that_names_both(void **state)
 
 static void names_that_only_look_like_the_hosts_are_fine(void **state)
 {
-    static const struct component c = {
-        "a.tar",
-        {{"etc/hosts.d/x", 0, "1"}, {"opt/etc/hosts", 0, "1"}, {"device", 0, "1"}, {"system/x", 0, "1"}}};
+    static const struct component c = {"a.tar",
+                                       {{"etc/hosts.d/x", 0, "1"},
+                                        {"opt/etc/hosts", 0, "1"},
+                                        {"device", 0, "1"},
+                                        {"system/x", 0, "1"}}};
     struct error *err = NULL;
     no_error(merge(&c, 1, false, &options, &err), err);
 }
@@ -149,7 +152,8 @@ static void missing_and_broken_inputs_are_named(void **state)
     expect_error(merge_archives(&paths, fd, &options, &err), err, "nothing to merge");
     strlist_add(&paths, at("kata-static-gone.tar.xz"));
     err = NULL;
-    expect_error(merge_archives(&paths, fd, &options, &err), err, "kata-static-gone.tar.xz: No such");
+    expect_error(merge_archives(&paths, fd, &options, &err), err,
+                 "kata-static-gone.tar.xz: No such");
     put(at("kata-static-gone.tar.xz"), "not a tarball", 0644);
     err = NULL;
     expect_error(merge_archives(&paths, fd, &options, &err), err,

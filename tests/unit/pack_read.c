@@ -79,12 +79,9 @@ static void very_long_and_very_deep_names_are_refused(void **state)
 }
 
 static const struct member good[] = {
-    {"dir/", S_IFDIR, NULL, false, 0555},
-    {"dir/file", 0, "content", false, 06755},
-    {"dir/link", S_IFLNK, "../empty"},
-    {"empty", 0, ""},
-    {"secret", 0, "s", false, 0600},
-    {NULL},
+    {"dir/", S_IFDIR, NULL, false, 0555}, {"dir/file", 0, "content", false, 06755},
+    {"dir/link", S_IFLNK, "../empty"},    {"empty", 0, ""},
+    {"secret", 0, "s", false, 0600},      {NULL},
 };
 
 static void every_format_and_compression_is_read(void **state)
@@ -123,7 +120,8 @@ static void every_format_and_compression_is_read(void **state)
 
 static void ar_archives_are_read(void **state)
 {
-    static const struct member members[] = {{"debian-binary", 0, "2.0\n"}, {"data", 0, "d"}, {NULL}};
+    static const struct member members[] = {
+        {"debian-binary", 0, "2.0\n"}, {"data", 0, "d"}, {NULL}};
     struct error *err = NULL;
     write_archive(at("x.deb"), archive_write_set_format_ar_bsd, NULL, members);
     no_error(unpack_file_at(at("x.deb"), fresh("deb"), NULL, &err), err);
@@ -269,8 +267,8 @@ static void bombs_are_stopped_at_the_limit(void **state)
 static void a_sparse_file_counts_with_its_holes(void **state)
 {
     // 1 TiB without a byte of data: a few KB as a tarball.
-    cleanup_free char *script =
-        xasprintf("cd '%s' && truncate -s 1T sparse-in && tar --sparse -cf sparse sparse-in", scratch);
+    cleanup_free char *script = xasprintf(
+        "cd '%s' && truncate -s 1T sparse-in && tar --sparse -cf sparse sparse-in", scratch);
     char *const argv[] = {"sh", "-c", script, NULL};
     struct error *err = NULL;
     no_error(process_run(&(struct process){.argv = argv}, NULL, &err), err);
@@ -280,9 +278,11 @@ static void a_sparse_file_counts_with_its_holes(void **state)
 
 static void the_top_folder_can_be_dropped(void **state)
 {
-    static const struct member members[] = {
-        {"./top/", S_IFDIR, NULL, false, 0755}, {"./top/a", 0, "a"},
-        {"./top/d/b", 0, "./top/a", true},      {"./top/d/l", S_IFLNK, "../a"}, {NULL}};
+    static const struct member members[] = {{"./top/", S_IFDIR, NULL, false, 0755},
+                                            {"./top/a", 0, "a"},
+                                            {"./top/d/b", 0, "./top/a", true},
+                                            {"./top/d/l", S_IFLNK, "../a"},
+                                            {NULL}};
     static const struct member two_tops[] = {{"top/a", 0, "a"}, {"other/b", 0, "b"}, {NULL}};
     static const struct member no_top[] = {{"a", 0, "a"}, {NULL}};
     const struct unpack_options o = {.strip_first = true};
@@ -293,7 +293,8 @@ static void the_top_folder_can_be_dropped(void **state)
     expect_content(at("top/d/b"), "a");
     expect_content(at("top/d/l"), "a");
     write_tar(at("top.tar"), two_tops);
-    expect_error(unpack_file_at(at("top.tar"), fresh("top"), &o, &err), err, "\"other/b\": it is not in");
+    expect_error(unpack_file_at(at("top.tar"), fresh("top"), &o, &err), err,
+                 "\"other/b\": it is not in");
     err = NULL;
     write_tar(at("top.tar"), no_top);
     expect_error(unpack_file_at(at("top.tar"), fresh("top"), &o, &err), err, "\"a\": it is not in");
@@ -301,8 +302,8 @@ static void the_top_folder_can_be_dropped(void **state)
 
 static void a_later_member_replaces_an_earlier_one(void **state)
 {
-    static const struct member members[] = {{"f", 0, "old"},       {"g", 0, "f", true},
-                                            {"f", 0, "new"},       {"l", S_IFLNK, "f"},
+    static const struct member members[] = {{"f", 0, "old"},        {"g", 0, "f", true},
+                                            {"f", 0, "new"},        {"l", S_IFLNK, "f"},
                                             {"l", 0, "now a file"}, {NULL}};
     struct error *err = NULL;
     write_tar(at("again.tar"), members);
@@ -319,7 +320,8 @@ static void cpio_hard_links_have_their_content(void **state)
     put(at("hard/a"), "shared", 0644);
     assert_int_equal(link(at("hard/a"), at("hard/b")), 0);
     cleanup_free char *script = xasprintf("cd '%s' && printf 'a\\nb\\n' | cpio -o -H newc --quiet "
-                                          ">../hard.cpio", at("hard"));
+                                          ">../hard.cpio",
+                                          at("hard"));
     char *const argv[] = {"sh", "-c", script, NULL};
     no_error(process_run(&(struct process){.argv = argv}, NULL, &err), err);
     no_error(unpack_file_at(at("hard.cpio"), fresh("hard-out"), NULL, &err), err);
@@ -359,8 +361,8 @@ static void a_member_is_found_through_links(void **state)
         {"hard", "hard", "kernel"},
         {"twice", "twice", "second"},
     };
-    write_archive(at("linked"), archive_write_set_format_pax_restricted, archive_write_add_filter_xz,
-                  linked);
+    write_archive(at("linked"), archive_write_set_format_pax_restricted,
+                  archive_write_add_filter_xz, linked);
     for (size_t i = 0; i < ARRAY_LEN(found); i++) {
         struct error *err = NULL;
         cleanup_free char *resolved = NULL;
@@ -376,7 +378,7 @@ static void a_member_that_is_not_there_is_an_error(void **state)
     static const struct {
         const char *member, *why;
     } wrong[] = {
-        {"absent", "no \"absent\" in it"}, {"loop", "go in circles"}, {"out", "lead out"},
+        {"absent", "no \"absent\" in it"}, {"loop", "go in circles"},   {"out", "lead out"},
         {"opt/share", "no \"opt/share\""}, {"../x", "contains \"..\""}, {".", "not a file"},
         {"", "its name is empty"},
     };
