@@ -2,40 +2,6 @@
 // What is cached, what is to be made: keys, records, and whether the store still has the outputs.
 #include "run/internal.h"
 
-#include <string.h>
-
-bool outputs_from_record(struct node *node, const json_t *record)
-{
-    const json_t *list = json_object_get(record, "outputs");
-    size_t count = json_array_size(list);
-    if (!count)
-        return false;
-    struct node_output *outputs = xcalloc(count, sizeof *outputs);
-    for (size_t i = 0; i < count; i++) {
-        const json_t *item = json_array_get(list, i);
-        const char *name = json_string_value(json_object_get(item, "name"));
-        const char *digest = json_string_value(json_object_get(item, "digest"));
-        const char *kind = json_string_value(json_object_get(item, "kind"));
-        if (!name || !digest || !kind || !digest_is_hex(digest)) {
-            while (i)
-                free(outputs[--i].name);
-            free(outputs);
-            return false;
-        }
-        outputs[i].name = xstrdup(name);
-        memcpy(outputs[i].digest, digest, DIGEST_HEX_SIZE);
-        outputs[i].tree = !strcmp(kind, "tree");
-        outputs[i].size = (uint64_t)json_integer_value(json_object_get(item, "size"));
-    }
-    graph_set_outputs(node, outputs, count);
-    const json_t *epoch = json_object_get(record, "epoch");
-    if (json_is_integer(epoch))
-        node->epoch = json_integer_value(epoch);
-    const char *summary = json_string_value(json_object_get(record, "summary"));
-    free(job_of(node)->summary);
-    job_of(node)->summary = summary ? xstrdup(summary) : NULL;
-    return true;
-}
 
 // 1 if the store has every output, 0 if one is missing.
 static int outputs_present(struct build *b, const struct node *node, struct error **err)

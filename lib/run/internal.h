@@ -6,6 +6,7 @@
 #include "run/run.h"
 
 #include <jansson.h>
+#include <signal.h>
 
 // Version of how steps, initrds and images are made; part of every artifact's key. Raise it when the
 // same inputs would give other bytes.
@@ -85,13 +86,18 @@ const struct variable_value *variable_find(const struct job *job, const char *na
 const char *variable_text(const struct job *job, const char *name); // "" if unset
 void variables_free(struct variable_value *values, size_t count);
 
-// ---- build.c ----
-void remember_build(struct build *b, const struct node *node);
-
-// ---- plan.c ----
-const struct role *job_role(const struct job *job, enum role_kind kind, const char *name);
-char *expand_arch(const char *text, const struct arch *a); // "{arch}"; to be freed
+// ---- job.c ----
+struct job *job_new(struct node *node, const struct recipe *r, const struct arch *target,
+                    const char *label);
 void job_free(struct job *job);
+// The role of this kind and name, or of this kind if name is NULL; NULL if there is none.
+const struct role *job_role(const struct job *job, enum role_kind kind, const char *name);
+
+// ---- record.c ----
+void record_output(json_t *record, const char *name, const char *digest, bool tree, uint64_t size);
+// Reads a record's outputs into the node. False if the record is not usable.
+bool outputs_from_record(struct node *node, const json_t *record);
+void remember_build(struct build *b, const struct node *node); // for `kbuild explain`
 
 // ---- actions.c: what each action of a recipe does, one table ----
 struct action {
@@ -105,8 +111,6 @@ extern const struct action actions[]; // by enum recipe_action
 
 // ---- evaluate.c ----
 int evaluate_node(struct build *b, struct node *node, struct error **err);
-// Reads a record's outputs into the node. False if the record is not usable.
-bool outputs_from_record(struct node *node, const json_t *record);
 
 // ---- node_*.c, in the child ----
 int make_source(struct build *b, struct node *node, json_t *record, struct error **err);
@@ -121,7 +125,6 @@ int identify_se_image(struct build *b, struct node *node, struct error **err);
 void phase(const char *name);
 // An input of `node` turned out to be damaged; make_node() then reports it, so that it is made again.
 int input_damaged(const struct node *input, struct error **err);
-void record_output(json_t *record, const char *name, const char *digest, bool tree, uint64_t size);
 // The whole work of a child: lock the key, look again, make, record. Ends the process.
 _Noreturn void make_node_and_exit(struct build *b, struct node *node, int events);
 // What a step sees. Folders are made below `scratch`; the strings belong to it.
@@ -147,6 +150,14 @@ void jobserver_give(void);
 int jobserver_wait_fd(void);           // readable when a token may be free
 void jobserver_fds(int fds[static 2]); // for a step: {read, write}, or {0, 0}
 unsigned jobserver_jobs(void);
+
+// ---- child.c ----
+struct child_setup {
+    const sigset_t *mask; // of signals, as it was before the scheduler blocked some
+    int signals;          // the scheduler's signalfd, closed in the child
+};
+int child_start(struct build *b, struct node *node, const struct child_setup *c, struct error **err);
+void child_read(struct node *node); // takes what has come; closes job->events at the end
 
 // ---- schedule.c ----
 enum run_what { RUN_ALL, RUN_NETWORK, RUN_INPUTS };

@@ -64,13 +64,6 @@ static void send_error(const struct error *err)
     send_event(event);
 }
 
-void record_output(json_t *record, const char *name, const char *digest, bool tree, uint64_t size)
-{
-    json_array_append_new(json_object_get(record, "outputs"),
-                          json_pack("{s:s, s:s, s:s, s:I}", "name", name, "digest", digest, "kind",
-                                    tree ? "tree" : "blob", "size", (json_int_t)size));
-}
-
 static int make_one(struct build *b, struct node *node, json_t *record, struct error **err)
 {
     switch (node->kind) {

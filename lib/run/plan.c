@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-char *expand_arch(const char *text, const struct arch *a)
+static char *expand_arch(const char *text, const struct arch *a)
 {
     struct buf out = {0};
     for (const char *p = text; *p;) {
@@ -21,51 +21,12 @@ char *expand_arch(const char *text, const struct arch *a)
     return buf_take(&out);
 }
 
-static struct job *new_job(struct node *node, const struct recipe *r, const struct arch *target,
-                           const char *label)
-{
-    struct job *job = xcalloc(1, sizeof *job);
-    job->recipe = r;
-    job->target = target;
-    job->label = xstrdup(label);
-    job->events = -1;
-    node->data = job;
-    return job;
-}
-
-void job_free(struct job *job)
-{
-    free(job->label);
-    free(job->roles);
-    variables_free(job->values, job->value_count);
-    source_spec_free(&job->spec);
-    source_pin_free(&job->pin);
-    strlist_free(&job->packages);
-    distribution_free(&job->distribution);
-    free(job->setup);
-    free(job->image_name);
-    buf_free(&job->pending);
-    json_decref(job->result);
-    free(job->progress);
-    free(job->log_path);
-    free(job->summary);
-    free(job);
-}
-
 static void add_role(struct node *node, enum role_kind kind, const char *name, struct node *needed)
 {
     struct job *job = job_of(node);
     graph_need(node, needed, true);
     job->roles = xgrow(job->roles, &job->role_cap, job->role_count + 1, sizeof *job->roles);
     job->roles[job->role_count++] = (struct role){kind, name, needed};
-}
-
-const struct role *job_role(const struct job *job, enum role_kind kind, const char *name)
-{
-    for (size_t i = 0; i < job->role_count; i++)
-        if (job->roles[i].kind == kind && (!name || !strcmp(job->roles[i].name, name)))
-            return &job->roles[i];
-    return NULL;
 }
 
 // A node of this name, or a new one; a name that is taken by something else (`same` says no) gets a
@@ -141,7 +102,7 @@ static int add_source(struct build *b, struct node *user, const struct recipe_so
     struct node *node = node_named(b, NODE_SOURCE, name, same_source, &spec, &is_new);
     if (is_new) {
         cleanup_free char *label = xasprintf("source %s", node->name + strlen("source:"));
-        struct job *new = new_job(node, job->recipe, NULL, label);
+        struct job *new = job_new(node, job->recipe, NULL, label);
         new->spec = spec;
         if (spec.kind == SOURCE_DEBIAN)
             buf_printf(&node->identity, "distribution %s %s\n", b->host.id, b->host.codename);
@@ -180,7 +141,7 @@ static struct node *add_packages(struct build *b, enum node_kind kind, const cha
     if (is_new) {
         cleanup_free char *label = xstrdup(node->name);
         *strchr(label, ':') = ' ';
-        struct job *job = new_job(node, r, wanted->target, label);
+        struct job *job = job_new(node, r, wanted->target, label);
         job->packages = wanted->packages;
         job->distribution = wanted->distribution;
         job->setup = wanted->setup;
@@ -393,7 +354,7 @@ static struct node *add_artifact(struct build *b, const struct recipe *r, const 
     if (node)
         return node;
     node = graph_add(&b->graph, NODE_ARTIFACT, name);
-    struct job *job = new_job(node, r, target, r->name);
+    struct job *job = job_new(node, r, target, r->name);
     job->placed = r->release;
     if (variables_resolve(r, &job->values, err) < 0)
         return NULL;

@@ -2,11 +2,13 @@
 // Building: recipes and versions.yaml become a graph, the graph is run in parallel, results land in
 // the output directory. This is the room where all others meet; cmd/ only parses words and prints.
 //
-//   plan.c       recipes -> nodes            schedule.c   the parallel run
-//   variables.c  the user's environment      jobserver.c  GNU make's tokens, shared by everything
-//   evaluate.c   keys, records, what to make  view.c       live view, plain lines, JSON events
-//   node_*.c     how each kind of node is made, in a child process of its own
-//   place.c      results -> output directory  boot.c       QEMU
+//   plan.c       recipes -> nodes             schedule.c   the parallel run
+//   job.c        the planner's part of a node child.c      starting a node's process, listening to it
+//   variables.c  the user's environment       jobserver.c  GNU make's tokens, shared by everything
+//   evaluate.c   keys, what is to be made     view.c       live view, plain lines, JSON events
+//   record.c     action records               make.c       a node's process; node_*.c one kind each
+//   place.c      results -> output directory  step.c       what a script sees
+//   merge.c      kata-static.tar.xz           boot.c       proof by boot; qemu.c starts machines
 #ifndef KBUILD_RUN_RUN_H
 #define KBUILD_RUN_RUN_H
 

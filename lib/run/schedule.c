@@ -10,11 +10,9 @@
 #include "base/process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
@@ -76,130 +74,6 @@ static void mark_wanted(struct run *r)
         for (size_t k = 0; k < node->need_count; k++)
             job_of(node->needs[k].node)->wanted = true;
     }
-}
-
-// ---- starting ----
-
-static void child(struct run *r, struct node *node, const int events[2], int log, pid_t parent)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(1);
-    setpgid(0, 0);
-    sigprocmask(SIG_SETMASK, &r->old_mask, NULL);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGPIPE, SIG_IGN); // a parent that is gone ends us by PDEATHSIG
-    close(events[0]);
-    close(r->signals);
-    int null = open("/dev/null", O_RDONLY);
-    dup2(null, STDIN_FILENO);
-    close(null);
-    dup2(log, STDOUT_FILENO);
-    dup2(log, STDERR_FILENO);
-    close(log);
-    make_node_and_exit(r->b, node, events[1]);
-}
-
-static int open_log(struct run *r, struct node *node, struct error **err)
-{
-    struct job *job = job_of(node);
-    free(job->log_path);
-    job->log_path = build_log_path(&r->b->options, job->label);
-    if (make_parent(job->log_path, err) < 0)
-        return -1;
-    int fd = open(job->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return error_errno(err, errno, "creating the log %s", job->log_path);
-    return fd;
-}
-
-static int start(struct run *r, struct node *node, struct error **err)
-{
-    struct job *job = job_of(node);
-    cleanup_close int log = open_log(r, node, err);
-    int events[2];
-    if (log < 0)
-        return -1;
-    if (pipe2(events, O_CLOEXEC) < 0)
-        return error_errno(err, errno, "starting %s", job->label);
-    fflush(NULL);
-    pid_t parent = getpid();
-    job->pid = fork();
-    if (job->pid < 0) {
-        close(events[0]);
-        close(events[1]);
-        return error_errno(err, errno, "starting %s", job->label);
-    }
-    if (job->pid == 0)
-        child(r, node, events, log, parent);
-    setpgid(job->pid, job->pid);
-    close(events[1]);
-    job->events = events[0];
-    job->started_ms = now_ms();
-    node->state = NODE_RUNNING;
-    r->running++;
-    view_started(node);
-    return 0;
-}
-
-// ---- listening ----
-
-static void take_event(struct node *node, const char *line)
-{
-    struct job *job = job_of(node);
-    json_t *event = json_loads(line, 0, NULL);
-    const json_t *part = NULL;
-    if ((part = json_object_get(event, "phase"))) {
-        free(job->progress);
-        job->progress = xstrdup(json_string_value(part) ? json_string_value(part) : "");
-        view_progress(node);
-    } else if ((part = json_object_get(event, "progress"))) {
-        const char *unit = json_string_value(json_object_get(part, "unit"));
-        const char *what = json_string_value(json_object_get(part, "what"));
-        double done = (double)json_integer_value(json_object_get(part, "done"));
-        double total = (double)json_integer_value(json_object_get(part, "total"));
-        bool bytes = unit && !strcmp(unit, "bytes");
-        double scale = bytes ? 1e6 : 1;
-        free(job->progress);
-        job->progress =
-            total > 0 ? xasprintf("%s %.*f/%.*f %s", what ? what : "", bytes, done / scale, bytes,
-                                  total / scale, bytes ? "MB" : unit ? unit : "")
-                      : xasprintf("%s %.*f %s", what ? what : "", bytes, done / scale,
-                                  bytes ? "MB" : unit ? unit : "");
-        view_progress(node);
-    } else if ((part = json_object_get(event, "log"))) {
-        if (json_is_true(json_object_get(event, "warning")))
-            log_warning("%s", json_string_value(part));
-        else
-            log_note("%s", json_string_value(part));
-    } else if (json_object_get(event, "record") || json_object_get(event, "error")) {
-        json_decref(job->result);
-        job->result = json_incref(event);
-    }
-    json_decref(event);
-}
-
-static void read_events(struct node *node)
-{
-    struct job *job = job_of(node);
-    char chunk[16384];
-    ssize_t n = read(job->events, chunk, sizeof chunk);
-    if (n <= 0) {
-        close(steal_fd(&job->events));
-        return;
-    }
-    buf_add(&job->pending, chunk, (size_t)n);
-    char *start_of_line = job->pending.data, *end;
-    while ((end = memchr(start_of_line, '\n',
-                         job->pending.len - (size_t)(start_of_line - job->pending.data)))) {
-        *end = '\0';
-        take_event(node, start_of_line);
-        start_of_line = end + 1;
-    }
-    size_t rest = job->pending.len - (size_t)(start_of_line - job->pending.data);
-    memmove(job->pending.data, start_of_line, rest);
-    job->pending.len = rest;
 }
 
 // ---- ending ----
@@ -311,7 +185,7 @@ static int end(struct run *r, struct node *node, int status, struct error **err)
 {
     struct job *job = job_of(node);
     while (job->events >= 0)
-        read_events(node);
+        child_read(node);
     job->took_ms = now_ms() - job->started_ms;
     job->pid = 0;
     r->running--;
@@ -393,8 +267,11 @@ static int start_ready(struct run *r, bool *waiting, struct error **err)
             jobserver_give();
             continue;
         }
-        if (start(r, node, err) < 0)
+        struct child_setup setup = {.mask = &r->old_mask, .signals = r->signals};
+        if (child_start(r->b, node, &setup, err) < 0)
             return -1;
+        r->running++;
+        view_started(node);
     }
     return 0;
 }
@@ -429,7 +306,7 @@ static int wait_for_something(struct run *r, bool waiting, struct error **err)
         result = error_errno(err, errno, "waiting for the running steps");
     for (size_t i = 1; i < n && !result; i++)
         if (fds[i].revents && nodes[i])
-            read_events(nodes[i]);
+            child_read(nodes[i]);
     if (!result && fds[0].revents)
         result = on_signal(r, err);
     free(fds);

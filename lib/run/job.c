@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The planner's part of a node, and what others may ask of it.
+#include "run/internal.h"
+
+#include <string.h>
+
+struct job *job_new(struct node *node, const struct recipe *r, const struct arch *target,
+                    const char *label)
+{
+    struct job *job = xcalloc(1, sizeof *job);
+    job->recipe = r;
+    job->target = target;
+    job->label = xstrdup(label);
+    job->events = -1;
+    node->data = job;
+    return job;
+}
+
+void job_free(struct job *job)
+{
+    free(job->label);
+    free(job->roles);
+    variables_free(job->values, job->value_count);
+    source_spec_free(&job->spec);
+    source_pin_free(&job->pin);
+    strlist_free(&job->packages);
+    distribution_free(&job->distribution);
+    free(job->setup);
+    free(job->image_name);
+    buf_free(&job->pending);
+    json_decref(job->result);
+    free(job->progress);
+    free(job->log_path);
+    free(job->summary);
+    free(job);
+}
+
+const struct role *job_role(const struct job *job, enum role_kind kind, const char *name)
+{
+    for (size_t i = 0; i < job->role_count; i++)
+        if (job->roles[i].kind == kind && (!name || !strcmp(job->roles[i].name, name)))
+            return &job->roles[i];
+    return NULL;
+}
+
+const char *node_label(const struct node *node)
+{
+    return job_of(node)->label;
+}
+
+const struct arch *node_arch(const struct node *node)
+{
+    return job_of(node)->target;
+}
+
+bool node_is_target(const struct node *node)
+{
+    return job_of(node)->asked;
+}
+
+char *build_log_path(const struct build_options *o, const char *label)
+{
+    char *path = xasprintf("%s/logs/%s.log", o->output, label);
+    for (char *p = path + strlen(o->output) + strlen("/logs/"); *p; p++)
+        if (*p == ' ' || *p == '/' || *p == ':')
+            *p = '-';
+    return path;
+}
