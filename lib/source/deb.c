@@ -10,36 +10,51 @@
 #include <fnmatch.h>
 #include <string.h>
 
-static int unpack_path(const char *path, const char *folder, bool strip, int64_t *newest,
-                       struct error **err)
+#define DEPTH_MAX 64
+
+static int unpack_archive(const char *path, const char *folder, int64_t *newest, struct error **err)
 {
     cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return error_errno(err, errno, "opening %s", path);
-    struct unpack_options o = {.strip_first = strip};
+    struct unpack_options o = {.strip_first = true};
     return unpack(fd, path_base(path), folder, &o, newest, err);
 }
 
-int deb_unpack(const char *deb, const char *temporary, const char *folder, int64_t *newest,
-               struct error **err)
+// The newest mtime of a file below `path`. Directories don't count: what unpacks them changes
+// theirs.
+static int newest_file(const char *path, unsigned depth, int64_t *newest, struct error **err)
 {
-    cleanup_free char *members = make_temporary_directory(temporary, "deb", err);
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return error_errno(err, errno, "reading %s", path);
+    if (!S_ISDIR(st.st_mode)) {
+        if (st.st_mtim.tv_sec > *newest)
+            *newest = st.st_mtim.tv_sec;
+        return 0;
+    }
     cleanup_strlist struct strlist names = {0};
-    if (!members || unpack_path(deb, members, false, NULL, err) < 0 ||
-        list_directory(members, &names, err) < 0)
+    if (depth > DEPTH_MAX)
+        return error_user(err, "%s: folders are nested too deep", path);
+    if (list_directory(path, &names, err) < 0)
         return -1;
-    int result = 1;
-    for (size_t i = 0; i < names.n; i++)
-        if (starts_with(names.items[i], "data.tar")) {
-            cleanup_free char *data = xasprintf("%s/%s", members, names.items[i]);
-            result = unpack_path(data, folder, false, newest, err);
-            break;
-        }
-    if (result > 0)
-        result = error_user(err, "%s is no Debian package: it has no data.tar", path_base(deb));
-    if (remove_tree(members, result < 0 ? NULL : err) < 0)
-        return -1;
-    return result;
+    for (size_t i = 0; i < names.n; i++) {
+        cleanup_free char *inside = xasprintf("%s/%s", path, names.items[i]);
+        if (newest_file(inside, depth + 1, newest, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int deb_unpack(const char *deb, const char *folder, int64_t *newest, struct error **err)
+{
+    // Packages, unlike other archives, may hold links to absolute paths (Debian policy 10.5).
+    const char *const argv[] = {"dpkg-deb", "--extract", deb, folder, NULL};
+    struct process p = {.argv = (char *const *)argv, .input = -1};
+    *newest = 0;
+    if (process_run(&p, NULL, err) < 0)
+        return error_wrap(err, "unpacking %s", path_base(deb));
+    return newest_file(folder, 0, newest, err);
 }
 
 static int collect_matches(const char *root, const char *below, const char *glob,
@@ -55,7 +70,7 @@ static int collect_matches(const char *root, const char *below, const char *glob
         struct stat st;
         if (lstat(full, &st) < 0)
             return error_errno(err, errno, "reading %s", full);
-        if (S_ISDIR(st.st_mode) && depth < 64) {
+        if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX) {
             if (collect_matches(root, name, glob, out, depth + 1, err) < 0)
                 return -1;
         } else if (S_ISREG(st.st_mode) && fnmatch(glob, name, FNM_PATHNAME) == 0) {
@@ -79,7 +94,7 @@ int deb_unpack_inside(const char *folder, const char *glob, const char *destinat
         return error_user(err, "more than one file of the package matches %s: %s and %s", glob,
                           found.items[0], found.items[1]);
     cleanup_free char *path = xasprintf("%s/%s", folder, found.items[0]);
-    return unpack_path(path, destination, true, newest, err);
+    return unpack_archive(path, destination, newest, err);
 }
 
 static int changelog_time(const char *folder, int64_t *when, struct error **err)

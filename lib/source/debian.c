@@ -205,12 +205,12 @@ static int unpack_package(struct fetch *f, const char *destination, struct error
     if (f->source->source) {
         result = dsc_unpack(file, destination, &when, err);
     } else if (!f->source->file) {
-        result = deb_unpack(file, f->folder, destination, &when, err);
+        result = deb_unpack(file, destination, &when, err);
     } else {
         cleanup_free char *content = xasprintf("%s/content", f->folder);
         result = make_directories(content, 0700, err);
         if (result == 0)
-            result = deb_unpack(file, f->folder, content, &when, err);
+            result = deb_unpack(file, content, &when, err);
         if (result == 0)
             result = deb_unpack_inside(content, f->source->file, destination, &when, err);
     }

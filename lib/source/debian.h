@@ -7,10 +7,9 @@
 
 #include <stdint.h>
 
-// Unpacks the content of a binary package into an empty folder (deb(5): an ar archive with a member
-// data.tar). *newest gets the newest mtime.
-int deb_unpack(const char *deb, const char *temporary, const char *folder, int64_t *newest,
-               struct error **err);
+// Unpacks the content of a binary package into an empty folder with dpkg-deb. *newest gets the
+// newest mtime of a file.
+int deb_unpack(const char *deb, const char *folder, int64_t *newest, struct error **err);
 // Finds the one file below `folder` whose path matches the glob and unpacks it, an archive with a
 // top folder, into `destination`.
 int deb_unpack_inside(const char *folder, const char *glob, const char *destination,

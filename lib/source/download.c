@@ -14,7 +14,7 @@
 
 #define TRIES_MAX 50             // of one file, however much each try brings
 #define PROGRESS_BYTES (1 << 20) // a try that brings so much does not count as failed
-#define NO_WAY_TRIES 2             // more, when not even a connection could be made
+#define NO_WAY_TRIES 2           // more, when not even a connection could be made
 #define CONNECT_SECONDS 30L
 #define IDLE_SECONDS 60u
 #define REDIRECTS_MAX 10L

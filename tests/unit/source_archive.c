@@ -489,7 +489,7 @@ static void with_a_keyring_the_signature_counts(void **state)
     cleanup_error struct error *err = NULL;
     setenv("KBUILD_KERNEL_KEYRING", keyring, 1);
     int good = get(p, &spec, &err);
-    run_sh(p, "sed -i '/demo-1.0/s/^./0/' sums.asc; : > versions.lock");
+    run_sh(p, "sed -i '/demo-1.0/s/^./x/' sums.asc; : > versions.lock");
     lock_free(p->lock);
     p->lock = NULL;
     place_reopen(p);

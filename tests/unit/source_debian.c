@@ -144,7 +144,8 @@ static void make_deb(struct place *p)
 {
     run_sh(p, "mkdir -p d/DEBIAN d/usr/src demo-1.0/sub; echo hi > demo-1.0/sub/file\n"
               "find demo-1.0 -exec touch -d @1500000000 {} +\n"
-              "tar -cJf d/usr/src/demo-1.0.tar.xz demo-1.0; echo x > d/usr/src/other.txt\n"
+              "tar -cJf d/usr/src/demo-1.0.tar.xz demo-1.0; echo x > d/usr/src/other.txt; ln -s "
+              "/etc/hostname d/usr/src/link\n"
               "printf 'Package: demo-source\\nVersion: 1:1.0-1\\nArchitecture: all\\nMaintainer: A "
               "<a@example.org>\\nDescription: d\\n' > d/DEBIAN/control\n"
               "chmod -R go-w d; dpkg-deb --root-owner-group -Zxz -b d pool-demo.deb >/dev/null\n"
@@ -160,8 +161,8 @@ static void a_package_and_an_archive_inside_it_are_unpacked(void **state)
     cleanup_free char *out = fresh_folder(p, "out");
     cleanup_error struct error *err = NULL;
     int64_t newest = 0;
-    assert_ok(deb_unpack(deb, p->folder, content, &newest, &err), &err);
-    assert_sh(p, "ls content/usr/src", "demo-1.0.tar.xz\nother.txt");
+    assert_ok(deb_unpack(deb, content, &newest, &err), &err);
+    assert_sh(p, "ls content/usr/src", "demo-1.0.tar.xz\nlink\nother.txt");
     assert_ok(deb_unpack_inside(content, "usr/src/demo-*.tar.xz", out, &newest, &err), &err);
     assert_sh(p, "cat out/sub/file", "hi");
     assert_int_equal(newest, 1500000000);
@@ -170,7 +171,7 @@ static void a_package_and_an_archive_inside_it_are_unpacked(void **state)
     assert_refused(deb_unpack_inside(content, "usr/src/*", out, &newest, &err), &err,
                    "more than one file");
     cleanup_free char *broken = xasprintf("%s/content/usr/src/other.txt", p->folder);
-    assert_int_equal(deb_unpack(broken, p->folder, out, &newest, &err), -1);
+    assert_int_equal(deb_unpack(broken, out, &newest, &err), -1);
 }
 
 // A package repository in a folder, unsigned but marked trusted, as this host's distribution.
