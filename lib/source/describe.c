@@ -110,6 +110,12 @@ static int describe_upstream(const struct filling *f, const struct recipe_source
 }
 
 // ---- patches ----
+// A folder that does not exist has no patches; one that can't be read is an error.
+static int on_glob_error(const char *path, int errnum)
+{
+    return errnum != ENOENT && errnum != ENOTDIR;
+}
+
 static int add_patches(const struct recipe *r, const char *pattern, struct strlist *out,
                        struct error **err)
 {
@@ -118,7 +124,7 @@ static int add_patches(const struct recipe *r, const char *pattern, struct strli
     for (const char *p = r->folder; *p; p++) // the folder is no pattern, whatever it is called
         buf_printf(&full, strchr("*?[\\", *p) ? "\\%c" : "%c", *p);
     buf_printf(&full, "/%s", pattern);
-    int result = glob(full.data, GLOB_ERR, NULL, &found);
+    int result = glob(full.data, 0, on_glob_error, &found);
     if (result == GLOB_NOMATCH && strpbrk(pattern, "*?["))
         return 0; // no patch for this version
     if (result == GLOB_NOMATCH)

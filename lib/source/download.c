@@ -207,7 +207,6 @@ static void set_options(struct transfer *t)
 static CURLcode try_once(struct transfer *t)
 {
     struct curl_slist *headers = NULL;
-    char range[32];
     set_options(t);
     free(steal(t->etag));
     free(steal(t->modified));
@@ -218,6 +217,7 @@ static CURLcode try_once(struct transfer *t)
     // Without a validator the file could have changed meanwhile: two halves of two versions.
     t->ranged = t->have && t->validator;
     if (t->ranged) {
+        char range[32];
         snprintf(range, sizeof range, "%llu-", (unsigned long long)t->have);
         curl_easy_setopt(t->curl, CURLOPT_RANGE, range);
         cleanup_free char *condition = xasprintf("If-Range: %s", t->validator);
