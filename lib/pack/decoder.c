@@ -49,6 +49,8 @@ static struct slot *empty_slot(struct decoder *d)
         pthread_cond_wait(&d->changed, &d->lock);
     struct slot *s = d->stop ? NULL : &d->slots[d->filled % SLOTS];
     pthread_mutex_unlock(&d->lock);
+    if (s && !s->bytes) // a small archive needs one only
+        s->bytes = xmalloc(SLOT_SIZE);
     return s;
 }
 
@@ -212,8 +214,6 @@ struct decoder *decoder_start(struct input *in, uint64_t limit, struct error **e
     d->in = in;
     d->limit = limit;
     d->input = xmalloc(INPUT_SIZE);
-    for (size_t i = 0; i < SLOTS; i++)
-        d->slots[i].bytes = xmalloc(SLOT_SIZE);
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->changed, NULL);
     int errnum = pthread_create(&d->thread, NULL, decode, d);

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { DIRECT_CHUNK = 1 << 18, ZEROS = 1 << 16 };
+enum { DIRECT_CHUNK = 1 << 18, ZEROS = 1 << 16, HEADER_MAX = 8 << 20 };
 // What headers and padding may add to the content before a stream counts as endless.
 static uint64_t stream_limit(uint64_t max_bytes)
 {
@@ -43,6 +43,11 @@ static la_ssize_t on_read(struct archive *a, void *context, const void **bytes)
     struct reader *r = context;
     r->before_last += r->last_length;
     r->last_length = 0;
+    // What it has and did not use yet it keeps in memory: a cpio may claim a name of 4 GiB.
+    if (r->before_last > (uint64_t)archive_filter_bytes(a, 0) + HEADER_MAX) {
+        archive_set_error(a, EINVAL, "a header is larger than the limit of 8 MiB");
+        return -1;
+    }
     const void *piece = NULL;
     int n = decoder_next(r->decoder, &piece, &r->last_length, &r->problem);
     if (n < 0)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -16,7 +17,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-enum { MAX_BYTES = 1 << 20 };
+enum { MAX_BYTES = 1 << 20, HEADER_MAX = 8 << 20 };
 static char *jail; // holds "in" and nothing else
 
 static void require(bool holds)
@@ -102,8 +103,28 @@ static void make_initrd(int fd)
     require((pack_initrd(layers, 2, out, &o, &err) < 0) == (err != NULL));
 }
 
+// libarchive asks malloc for as much as a newc header claims its name to have (offset 94), before
+// the reader stops it from filling that. The fuzzer takes the question for the deed.
+static bool claims_much(const uint8_t *data, size_t size)
+{
+    for (const uint8_t *p = data; (p = memmem(p, size - (size_t)(p - data), "07070", 5)); p++) {
+        char digits[9] = "";
+        if (size - (size_t)(p - data) < 110)
+            return false;
+        memcpy(digits, p + 94, 8);
+        if (strtoul(digits, NULL, 16) > HEADER_MAX)
+            return true;
+        memcpy(digits, p + 54, 8); // the size, which is that of a link's target
+        if (strtoul(digits, NULL, 16) > HEADER_MAX)
+            return true;
+    }
+    return false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    if (claims_much(data, size))
+        return 0;
     cleanup_close int fd = memfd_create("fuzz", MFD_CLOEXEC);
     require(fd >= 0 && fd_write_all(fd, "fuzz", data, size, NULL) == 0);
     read_all(fd);

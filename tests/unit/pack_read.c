@@ -264,6 +264,25 @@ static void bombs_are_stopped_at_the_limit(void **state)
     free(zeros);
 }
 
+// A newc header (Linux, early-userspace/buffer-format) whose name is 4 GiB - 1 long, and 32 MiB of
+// it.
+static void a_name_without_end_is_refused(void **state)
+{
+    struct buf b = {0};
+    buf_puts(&b, "070701");
+    for (int field = 0; field < 13; field++)
+        buf_puts(&b, field == 11 ? "ffffffff" : field == 1 ? "000081a4" : "00000001");
+    char *name = xmalloc((size_t)32 << 20);
+    memset(name, 'n', (size_t)32 << 20);
+    buf_add(&b, name, (size_t)32 << 20);
+    struct error *err = NULL;
+    no_error(file_write(at("endless.cpio"), b.data, b.len, 0644, &err), err);
+    expect_error(unpack_file_at(at("endless.cpio"), fresh("endless"), NULL, &err), err,
+                 "a header is larger than the limit of 8 MiB");
+    free(name);
+    buf_free(&b);
+}
+
 static void a_sparse_file_counts_with_its_holes(void **state)
 {
     // 1 TiB without a byte of data: a few KB as a tarball.
@@ -405,6 +424,7 @@ int main(void)
         cmocka_unit_test(what_is_no_archive_is_refused),
         cmocka_unit_test(archives_put_together_with_cat_are_refused),
         cmocka_unit_test(bombs_are_stopped_at_the_limit),
+        cmocka_unit_test(a_name_without_end_is_refused),
         cmocka_unit_test(a_sparse_file_counts_with_its_holes),
         cmocka_unit_test(the_top_folder_can_be_dropped),
         cmocka_unit_test(a_later_member_replaces_an_earlier_one),
