@@ -31,25 +31,46 @@ static void partial_close(struct partial *p)
 }
 #define cleanup_partial __attribute__((cleanup(partial_close)))
 
+// A folder that its last owner removed while this process waited for it is no longer the one.
+static bool is_named(int fd, const char *path)
+{
+    struct stat mine, named;
+    return fstat(fd, &mine) == 0 && lstat(path, &named) == 0 && mine.st_ino == named.st_ino &&
+           mine.st_dev == named.st_dev;
+}
+
+static int lock_folder(const char *folder, const char *url, struct error **err)
+{
+    cleanup_close int fd = -1;
+    if (make_directories(folder, 0777, err) < 0)
+        return -1;
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "opening %s", folder);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return steal_fd(&fd);
+    cleanup_free char *shown = url_shown(url);
+    log_note("waiting for another kbuild that downloads %s", shown);
+    while (flock(fd, LOCK_EX) < 0)
+        if (errno != EINTR)
+            return error_errno(err, errno, "locking %s", folder);
+    return steal_fd(&fd);
+}
+
 static int partial_open(struct partial *p, struct store *store, const char *url, struct error **err)
 {
     char hex[DIGEST_HEX_SIZE];
     digest_bytes(url, strlen(url), hex);
     p->folder = xasprintf("%s/tmp/download-%.40s", store_directory(store), hex);
     p->data = xasprintf("%s/data", p->folder);
-    if (make_directories(p->folder, 0777, err) < 0)
-        return -1;
-    p->lock = open(p->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (p->lock < 0)
-        return error_errno(err, errno, "opening %s", p->folder);
-    if (flock(p->lock, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    cleanup_free char *shown = url_shown(url);
-    log_note("waiting for another kbuild that downloads %s", shown);
-    while (flock(p->lock, LOCK_EX) < 0)
-        if (errno != EINTR)
-            return error_errno(err, errno, "locking %s", p->folder);
-    return 0;
+    for (;;) {
+        p->lock = lock_folder(p->folder, url, err);
+        if (p->lock < 0)
+            return -1;
+        if (is_named(p->lock, p->folder))
+            return 0;
+        close(steal_fd(&p->lock));
+    }
 }
 
 static void partial_remove(const struct partial *p)
@@ -71,6 +92,7 @@ static int partial_store(const struct partial *p, struct store *store,
                                            : store_put_file(store, path, digest, NULL, err);
     remove_tree(folder, NULL);
     partial_remove(p);
+    rmdir(p->folder);
     return result;
 }
 
@@ -92,8 +114,10 @@ static int archive_download(const struct source_spec *spec, const struct source_
         return -1;
     if (expected) { // another process may have been faster
         int has = store_has_blob(o->store, expected, err);
-        if (has)
+        if (has) {
+            rmdir(p.folder);
             return has < 0 ? -1 : 0;
+        }
     }
     struct download d = {.url = spec->url,
                          .label = spec->label,

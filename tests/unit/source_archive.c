@@ -56,6 +56,20 @@ static int get(struct place *p, const struct source_spec *spec, struct error **e
     return result;
 }
 
+// In a process of its own, with a store of its own.
+static int get_in_child(struct place *p, unsigned number, const void *context)
+{
+    const struct source_spec *spec = context;
+    cleanup_free char *name = xasprintf("out%u", number);
+    cleanup_free char *out = fresh_folder(p, name);
+    struct source_pin pin = {0};
+    int result = source_resolve(spec, &p->o, &pin, NULL);
+    if (result == 0)
+        result = source_fetch(spec, &pin, &p->o, out, NULL, NULL);
+    source_pin_free(&pin);
+    return result;
+}
+
 static char *server_log(struct place *p)
 {
     cleanup_free char *path = xasprintf("%s/log", p->folder);
@@ -103,7 +117,7 @@ static void an_archive_is_unpacked_without_its_top_folder(void **state)
     assert_ok(get(p, &spec, &err), &err);
     cleanup_free char *log = server_log(p);
     assert_string_equal(log, "/plain/demo-1.0.tar.gz - -\n");
-    assert_sh(p, "ls store/tmp | grep -c data || true", "0");
+    assert_sh(p, "ls store/tmp | grep download || true", "");
 }
 
 static void a_local_file_is_an_archive_too(void **state)
@@ -269,6 +283,18 @@ static void a_patch_that_fits_is_applied_and_one_that_does_not_is_named(void **s
     int result = get(p, &spec, &err);
     strlist_free(&spec.patches);
     assert_refused(result, &err, "good.patch");
+}
+
+static void many_kbuilds_download_the_same_archive_once(void **state)
+{
+    struct place *p = *state;
+    begin(p);
+    cleanup_free char *url = url_of(p, "/slow/demo-1.0.tar.gz");
+    cleanup_free char *sha256 = digest_of(p, "demo-1.0.tar.gz");
+    struct source_spec spec = archive_spec(url, NULL, sha256);
+    together(p, get_in_child, &spec);
+    cleanup_free char *log = server_log(p);
+    assert_string_equal(log, "/slow/demo-1.0.tar.gz - -\n");
 }
 
 // ---- downloads ----
@@ -519,6 +545,7 @@ int main(void)
         TEST(an_unreachable_archive_names_the_other_way),
         TEST(a_download_goes_on_where_a_killed_one_stopped),
         TEST(a_patch_that_fits_is_applied_and_one_that_does_not_is_named),
+        TEST(many_kbuilds_download_the_same_archive_once),
         TEST(a_broken_download_is_resumed),
         TEST(a_download_survives_servers_that_cannot_resume),
         TEST(a_server_that_always_breaks_is_given_up),

@@ -277,6 +277,51 @@ static void a_damaged_mirror_is_fetched_again(void **state)
     source_pin_free(&pin);
 }
 
+static int get_in_child(struct place *p, unsigned number, const void *context)
+{
+    struct source_spec spec = git_spec(context, number % 2 ? "v1" : "main");
+    cleanup_free char *name = xasprintf("out%u", number);
+    cleanup_free char *out = fresh_folder(p, name);
+    struct source_pin pin = {0};
+    int result = source_resolve(&spec, &p->o, &pin, NULL);
+    if (result == 0)
+        result = source_fetch(&spec, &pin, &p->o, out, NULL, NULL);
+    source_pin_free(&pin);
+    return result;
+}
+
+static void many_kbuilds_share_a_mirror(void **state)
+{
+    struct place *p = *state;
+    make_repository(p);
+    cleanup_free char *url = url_of(p, "up");
+    together(p, get_in_child, url);
+    assert_sh(p, "cat out0/file out1/file out2/file out3/file", "two\none\ntwo\none");
+}
+
+// A fetch that dies at any moment leaves a mirror that the next one can use.
+static void a_killed_fetch_does_no_harm(void **state)
+{
+    struct place *p = *state;
+    make_repository(p);
+    run_sh(p, "cd up; head -c 2000000 /dev/urandom > big; git add -A; git commit -qm big");
+    cleanup_free char *url = url_of(p, "up");
+    for (long us = 500; us < 200000; us *= 2) {
+        pid_t child = fork();
+        if (child == 0) {
+            get_in_child(p, 0, url);
+            _exit(0);
+        }
+        nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
+        kill(child, SIGKILL);
+        assert_int_equal(process_wait(child, &(int){0}, NULL), 0);
+    }
+    get(p, url, "main", NULL);
+    assert_sh(p,
+              "cmp up/big out/big && ls store/git/*.git/objects/pack | grep -vc '^pack-' || true",
+              "0");
+}
+
 // ---- submodules ----
 static void make_submodules(struct place *p)
 {
@@ -383,14 +428,15 @@ static void a_password_in_a_url_is_never_shown(void **state)
 // Makes a branch of a tree that git itself would not write.
 static void make_hostile(struct place *p, const char *branch, const char *entries)
 {
-    run_sh(p,
-           "[ -d bad ] || git init -q -b main bad; cd bad\n"
-           "hash() { git hash-object -w --literally --stdin \"$@\"; }\n"
-           "raw() { printf '%%s %%s\\0' \"$1\" \"$2\"; printf \"$(sed 's/../\\\\x&/g' <<< $3)\"; }\n"
-           "blob=$(echo evil | hash); target=$(printf ../../escape | hash)\n"
-           "sub=$(raw 100644 x $blob | hash -t tree); tree=$({ %s; } | hash -t tree)\n"
-           "git update-ref refs/heads/%s $(git commit-tree $tree -m bad)",
-           entries, branch);
+    run_sh(
+        p,
+        "[ -d bad ] || git init -q -b main bad; cd bad\n"
+        "hash() { git hash-object -w --literally --stdin \"$@\"; }\n"
+        "raw() { printf '%%s %%s\\0' \"$1\" \"$2\"; printf \"$(sed 's/../\\\\x&/g' <<< $3)\"; }\n"
+        "blob=$(echo evil | hash); target=$(printf ../../escape | hash)\n"
+        "sub=$(raw 100644 x $blob | hash -t tree); tree=$({ %s; } | hash -t tree)\n"
+        "git update-ref refs/heads/%s $(git commit-tree $tree -m bad)",
+        entries, branch);
 }
 
 static void hostile_names_are_refused_and_nothing_is_written_outside(void **state)
@@ -567,6 +613,8 @@ int main(void)
         TEST(a_lock_with_another_tree_is_refused),
         TEST(a_mirror_is_fetched_incrementally),
         TEST(a_damaged_mirror_is_fetched_again),
+        TEST(many_kbuilds_share_a_mirror),
+        TEST(a_killed_fetch_does_no_harm),
         TEST(nested_submodules_are_exported_at_their_pinned_commits),
         TEST(a_submodule_without_url_leaves_an_empty_folder_and_a_warning),
         TEST(submodule_urls_are_resolved_like_git_does),

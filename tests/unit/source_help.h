@@ -228,4 +228,27 @@ static inline void assert_refused(int result, struct error **err, const char *pa
     *err = NULL;
 }
 
+// Runs `work` in four processes at once, each with the store opened anew. All must succeed.
+static inline void together(struct place *p, int (*work)(struct place *, unsigned, const void *),
+                            const void *context)
+{
+    pid_t children[4];
+    for (unsigned i = 0; i < ARRAY_LEN(children); i++) {
+        children[i] = fork();
+        if (children[i] == 0) {
+            cleanup_free char *path = xasprintf("%s/store", p->folder);
+            p->o.store = store_open(path, NULL);
+            int result = p->o.store ? work(p, i, context) : -1;
+            store_close(p->o.store);
+            _exit(result < 0);
+        }
+        assert_true(children[i] > 0);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(children); i++) {
+        int status = -1;
+        assert_int_equal(process_wait(children[i], &status, NULL), 0);
+        assert_int_equal(status, 0);
+    }
+}
+
 #endif
