@@ -57,8 +57,9 @@ struct debian_source {
 // Texts may hold {placeholders}, see versions_expand().
 struct recipe_source {
     char *name;             // /src/<name>
-    char *version;          // dotted path; "{arch}" in it is the target architecture. NULL only if
-                            // there is neither git nor archive
+    char *version;          // dotted paths, separated by blanks: the first that versions.yaml has
+                            // (releases moved things); "{arch}" in it is the target architecture.
+                            // NULL only if there is neither git nor archive
     char *git, *ref;        // url and branch, tag or commit; submodules: yes|no (default yes)
     bool submodules;
     char *archive, *sums;   // url of the archive; url of a signed sums file (kernel.org's format)

@@ -153,12 +153,24 @@ static int describe_patches(const struct filling *f, const struct recipe *r,
     return 0;
 }
 
+// The first of the paths that versions.yaml has, else the first; to be freed.
+static char *choose_path(const struct versions *v, const char *paths, const struct arch *target)
+{
+    cleanup_free char *expanded = replace_arch(paths, target);
+    cleanup_strlist struct strlist list = {0};
+    strlist_split(&list, expanded, " ");
+    for (size_t i = 0; i < list.n; i++)
+        if (yaml_path(v->document->root, list.items[i]))
+            return xstrdup(list.items[i]);
+    return xstrdup(list.n ? list.items[0] : "");
+}
+
 int source_describe(const struct recipe *r, const struct recipe_source *source,
                     const struct versions *v, const struct arch *target,
                     const struct source_options *o, struct source_spec *out, struct error **err)
 {
     struct filling f = {.versions = v, .component = v->document->root};
-    cleanup_free char *path = source->version ? replace_arch(source->version, target) : NULL;
+    cleanup_free char *path = source->version ? choose_path(v, source->version, target) : NULL;
     *out = (struct source_spec){.label = path ? xasprintf("%s (%s)", source->name, path)
                                               : xstrdup(source->name)};
     if (path)
