@@ -18,7 +18,7 @@ struct build *build_open(const struct build_options *o, struct error **err)
     cleanup_free char *lock = lock_path(o->versions);
     if (!(b->versions = versions_load(o->versions, err)) ||
         !(b->recipes = recipe_set_open(o->recipes, err)) || !(b->lock = lock_load(lock, err)) ||
-        distribution_host(&b->host, err) < 0 || !(b->store = store_open(o->cache, err))) {
+        !(b->store = store_open(o->cache, err))) {
         build_close(b);
         return NULL;
     }

@@ -104,8 +104,6 @@ static int add_source(struct build *b, struct node *user, const struct recipe_so
         cleanup_free char *label = xasprintf("source %s", node->name + strlen("source:"));
         struct job *new = job_new(node, job->recipe, NULL, label);
         new->spec = spec;
-        if (spec.kind == SOURCE_DEBIAN)
-            buf_printf(&node->identity, "distribution %s %s\n", b->host.id, b->host.codename);
     } else {
         source_spec_free(&spec);
     }
@@ -114,6 +112,15 @@ static int add_source(struct build *b, struct node *user, const struct recipe_so
 }
 
 // ---- builders and root file systems ----
+
+// This machine's distribution; found out when first needed, since not every build needs one.
+static int host_distribution(struct build *b, struct distribution *copy, struct error **err)
+{
+    if (!b->host.id && distribution_host(&b->host, err) < 0)
+        return -1;
+    *copy = (struct distribution){.id = xstrdup(b->host.id), .codename = xstrdup(b->host.codename)};
+    return 0;
+}
 
 static bool same_packages(const struct node *node, const void *what)
 {
@@ -168,8 +175,10 @@ static int add_builder(struct build *b, struct node *user, struct error **err)
     if (job->target != host)
         strlist_add_all(&wanted.packages, &builder->cross[job->target - arch_table]);
     strlist_sort(&wanted.packages);
-    wanted.distribution =
-        (struct distribution){.id = xstrdup(b->host.id), .codename = xstrdup(b->host.codename)};
+    if (host_distribution(b, &wanted.distribution, err) < 0) {
+        strlist_free(&wanted.packages);
+        return -1;
+    }
     char digest[DIGEST_HEX_SIZE] = "";
     if (builder->setup) {
         wanted.setup = xasprintf("%s/%s", job->recipe->folder, builder->setup);
@@ -195,8 +204,10 @@ static int add_rootfs(struct build *b, struct node *user, struct error **err)
     strlist_add_all(&wanted.packages, &rootfs->packages);
     strlist_sort(&wanted.packages);
     if (b->options.debian) {
-        wanted.distribution.id = xstrdup(b->host.id);
-        wanted.distribution.codename = xstrdup(b->host.codename);
+        if (host_distribution(b, &wanted.distribution, err) < 0) {
+            strlist_free(&wanted.packages);
+            return -1;
+        }
     } else {
         cleanup_free char *path = expand_arch(rootfs->distribution, job->target);
         cleanup_free char *id = xasprintf("%s.name", path);

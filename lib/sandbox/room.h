@@ -39,8 +39,6 @@ char *bwrap_check(struct error **err);
 // say; to be freed. `proc` is the directory of the switches ("/proc/sys").
 char *namespace_advice(const char *proc, const char *message);
 
-// distribution.c: from an os-release(5) file.
-int distribution_read(const char *path, struct distribution *out, struct error **err);
 
 // ---- root file systems ----
 // A package as a .deb says it, and what its files are.

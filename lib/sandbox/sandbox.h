@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "cache/store.h"
+#include "recipe/distribution.h"
 #include "recipe/recipe.h"
 
 #include <sys/types.h>
@@ -41,13 +42,6 @@ struct sandbox {
 pid_t sandbox_start(const struct sandbox *s, struct error **err);
 
 // ---- root file systems ----
-// The distribution of this host, from /etc/os-release. Owned strings.
-struct distribution {
-    char *id, *codename; // "debian", "bookworm"
-};
-int distribution_host(struct distribution *out, struct error **err);
-void distribution_free(struct distribution *d);
-
 // Where the packages come from is what apt_sources() of source/apt.h says for the distribution.
 struct rootfs_spec {
     const struct distribution *distribution;

@@ -259,8 +259,11 @@ int debian_source_fetch(const struct source_spec *spec, const struct source_opti
                         const char *destination, json_t *provenance, struct error **err)
 {
     cleanup_fetch struct fetch f = {.source = spec->debian, .o = o, .label = spec->label};
-    if (host_distribution(&f.id, &f.codename, err) < 0)
+    struct distribution host;
+    if (distribution_host(&host, err) < 0)
         return -1;
+    f.id = host.id;
+    f.codename = host.codename;
     make_key(&f);
     f.folder = store_temporary(o->store, "debian", err);
     if (!f.folder || (o->offline ? get_offline(&f, err) : get_online(&f, err)) < 0 ||

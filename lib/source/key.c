@@ -6,10 +6,11 @@
 
 static int debian_key(const struct debian_source *s, struct buf *out, struct error **err)
 {
-    cleanup_free char *id = NULL, *codename = NULL;
-    if (host_distribution(&id, &codename, err) < 0)
+    struct distribution host;
+    if (distribution_host(&host, err) < 0)
         return -1;
-    buf_printf(out, "debian %s %s\n", id, codename);
+    buf_printf(out, "debian %s %s\n", host.id, host.codename);
+    distribution_free(&host);
     if (s->source) {
         buf_printf(out, "debian-source %s\n", s->source);
         return 0;

@@ -3,6 +3,7 @@
 #ifndef KBUILD_SOURCE_ROOM_H
 #define KBUILD_SOURCE_ROOM_H
 
+#include "recipe/distribution.h"
 #include "source/source.h"
 
 // ---- url.c ----
@@ -42,9 +43,5 @@ int apply_patches(const struct strlist *patches, const char *folder, json_t *pro
 
 // The mtime of a source's root: the time that steps on it use as SOURCE_DATE_EPOCH.
 int set_folder_time(const char *folder, int64_t when, struct error **err);
-
-// ---- os_release.c ----
-// The distribution whose packages a Debian source comes from: this host's. Owned by the caller.
-int host_distribution(char **id, char **codename, struct error **err);
 
 #endif

@@ -177,9 +177,10 @@ static void a_package_and_an_archive_inside_it_are_unpacked(void **state)
 // A package repository in a folder, unsigned but marked trusted, as this host's distribution.
 static void make_mirror(struct place *p)
 {
-    cleanup_free char *id = NULL, *codename = NULL;
     cleanup_error struct error *err = NULL;
-    assert_ok(host_distribution(&id, &codename, &err), &err);
+    struct distribution host;
+    assert_ok(distribution_host(&host, &err), &err);
+    cleanup_free char *id = host.id, *codename = host.codename;
     make_deb(p);
     run_sh(p,
            "mkdir -p m/pool m/dists/%s/main/binary-all m/dists/%s/main/source\n"

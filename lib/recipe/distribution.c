@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The distribution of this host, from os-release(5).
-#include "sandbox/room.h"
+#include "recipe/distribution.h"
+
+#include "base/file.h"
 
 #include <string.h>
 
