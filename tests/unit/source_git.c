@@ -571,6 +571,34 @@ static void only_the_asked_for_branch_is_fetched(void **state)
     assert_true(strtol(size, NULL, 10) < 1000);
 }
 
+// With libgit2 1.7 or newer; an older one fetches the branch's history, and all else must still
+// work.
+static void history_stays_away_where_libgit2_can(void **state)
+{
+    struct place *p = *state;
+    make_repository(p);
+    run_sh(p, "cd up; head -c 2000000 /dev/urandom > big; git add -A; git commit -qm big;"
+              "git rm -q big; git commit -qm small; git tag v2; echo x > file; git commit -qam x;"
+              "git branch side v1; git checkout -q side; echo s > file; git commit -qam s");
+    cleanup_free char *old = sh(p, "git -C up rev-parse v2~1");
+    start_daemon(p);
+    cleanup_free char *url = xasprintf("git://127.0.0.1:%u/up", p->port);
+    get(p, url, "v2", NULL);
+    cleanup_free char *size = sh(p, "du -sk store/git | cut -f1");
+#if LIBGIT2_VER_MAJOR > 1 || (LIBGIT2_VER_MAJOR == 1 && LIBGIT2_VER_MINOR >= 7)
+    assert_true(strtol(size, NULL, 10) < 1000);
+#else
+    assert_true(strtol(size, NULL, 10) > 1000);
+#endif
+    // Later fetches into the same mirror, forwards, sideways and back into history.
+    get(p, url, "main", NULL);
+    assert_sh(p, "cat out/file", "x");
+    get(p, url, "side", NULL);
+    assert_sh(p, "cat out/file", "s");
+    get(p, url, old, NULL);
+    assert_sh(p, "stat -c %s out/big", "2000000");
+}
+
 static void insteadof_is_honoured(void **state)
 {
     struct place *p = *state;
@@ -625,6 +653,7 @@ int main(void)
         TEST(everything_works_over_http),
         TEST(a_server_that_hands_out_any_commit_is_asked_for_just_that),
         TEST(only_the_asked_for_branch_is_fetched),
+        TEST(history_stays_away_where_libgit2_can),
         TEST(insteadof_is_honoured),
         TEST(an_upstream_that_cannot_be_reached_names_the_other_way),
     };
