@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make` builds ./kbuild; `make <name>-tarball` works as upstream's does; README.md says the rest.
 
+# All processors, unless the user says otherwise.
+ifeq ($(findstring -j,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
 CC = gcc
 CROSS_S390X ?= $(if $(filter s390x,$(shell uname -m)),,s390x-linux-gnu-)
 OBJ ?= obj
