@@ -2,6 +2,7 @@
 #include "run/qemu.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/process.h"
 
 #include <errno.h>
@@ -34,15 +35,13 @@ char *qemu_command_line(const struct machine *m)
     return xasprintf("%s%s", m->append, machine_of(m)->console);
 }
 
-static void add_acceleration(const struct machine *m, struct strlist *argv)
+static bool can_use_kvm(const struct machine *m)
 {
-    bool kvm = m->arch == arch_host() && access("/dev/kvm", R_OK | W_OK) == 0;
-    const char *const choices[] = {"-accel", "kvm", "-accel", "tcg", "-cpu", "max"};
-    for (size_t i = kvm ? 0 : 2; i < ARRAY_LEN(choices); i++)
-        strlist_add(argv, choices[i]);
+    return m->arch == arch_host() && access("/dev/kvm", R_OK | W_OK) == 0;
 }
 
-static int build_command(const struct machine *m, struct strlist *argv, struct error **err)
+static int build_command(const struct machine *m, bool kvm, struct strlist *argv,
+                         struct error **err)
 {
     cleanup_free char *name = xasprintf("qemu-system-%s", m->arch->qemu);
     cleanup_free char *program = find_program(name);
@@ -56,7 +55,7 @@ static int build_command(const struct machine *m, struct strlist *argv, struct e
     strlist_split(argv, machine_of(m)->options, " ");
     strlist_split(argv, "-m 2048 -smp 1 -display none -nodefaults -no-reboot -kernel", " ");
     strlist_add(argv, m->kernel);
-    add_acceleration(m, argv);
+    strlist_split(argv, kvm ? "-accel kvm -cpu max" : "-accel tcg -cpu max", " ");
     if (m->initrd) {
         strlist_add(argv, "-initrd");
         strlist_add(argv, m->initrd);
@@ -143,11 +142,11 @@ static void watch_console(struct watch *w, int fd)
     }
 }
 
-static int run(struct watch *w, const char *awaited, struct error **err)
+static int run_once(struct watch *w, bool kvm, const char *awaited, struct error **err)
 {
     cleanup_strlist struct strlist argv = {0};
     int fds[2];
-    if (build_command(w->m, &argv, err) < 0)
+    if (build_command(w->m, kvm, &argv, err) < 0)
         return -1;
     if (pipe2(fds, O_CLOEXEC) < 0)
         return error_errno(err, errno, "starting QEMU");
@@ -166,6 +165,22 @@ static int run(struct watch *w, const char *awaited, struct error **err)
     buf_free(&w->line);
     buf_free(&w->tail);
     return w->found ? 0 : -1;
+}
+
+// Under KVM where it works. Where it does not (nested virtualization of some clouds starts nothing), the
+// machine is emulated; a failure then counts.
+static int run(struct watch *w, const char *awaited, struct error **err)
+{
+    if (can_use_kvm(w->m)) {
+        struct error *why = NULL;
+        if (run_once(w, true, awaited, &why) == 0)
+            return 0;
+        error_free(why);
+        log_warning("under KVM %s; trying again in software emulation",
+                    w->trouble ? w->trouble : "it did not start");
+        w->trouble = NULL;
+    }
+    return run_once(w, false, awaited, err);
 }
 
 static bool contains(const char *line, void *context)
