@@ -68,6 +68,9 @@ static int build_command(const struct machine *m, bool kvm, struct strlist *argv
     return 0;
 }
 
+// Seconds for a machine under KVM: one that works boots in a fraction of that.
+enum { KVM_TIMEOUT = 20 };
+
 struct watch {
     const struct machine *m;
     bool (*matches)(const char *line, void *context);
@@ -75,6 +78,7 @@ struct watch {
     struct buf line, tail;
     bool found;
     const char *trouble; // a panic or the like
+    unsigned timeout;    // seconds
 };
 
 static void take_line(struct watch *w)
@@ -119,7 +123,7 @@ static long long clock_ms(void)
 
 static void watch_console(struct watch *w, int fd)
 {
-    long long end = clock_ms() + w->m->timeout * 1000LL;
+    long long end = clock_ms() + w->timeout * 1000LL;
     while (!w->found && !w->trouble) {
         long long left = end - clock_ms();
         struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -173,6 +177,7 @@ static int run(struct watch *w, const char *awaited, struct error **err)
 {
     if (can_use_kvm(w->m)) {
         struct error *why = NULL;
+        w->timeout = w->m->timeout < KVM_TIMEOUT ? w->m->timeout : KVM_TIMEOUT;
         if (run_once(w, true, awaited, &why) == 0)
             return 0;
         error_free(why);
@@ -180,6 +185,7 @@ static int run(struct watch *w, const char *awaited, struct error **err)
                     w->trouble ? w->trouble : "it did not start");
         w->trouble = NULL;
     }
+    w->timeout = w->m->timeout;
     return run_once(w, false, awaited, err);
 }
 
