@@ -2,7 +2,7 @@
 # `make` builds ./kbuild; `make <name>-tarball` works as upstream's does; README.md says the rest.
 
 # All processors, unless the user says otherwise.
-ifeq ($(findstring -j,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL)$(findstring -j,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 

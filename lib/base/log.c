@@ -10,7 +10,8 @@ static void *sink_context;
 static progress_sink *progress_to;
 static void *progress_context;
 
-static void emit(enum log_level level, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void emit(enum log_level level, const char *format,
+                                                       va_list args)
 {
     cleanup_free char *line = xvasprintf(format, args);
     if (sink)
