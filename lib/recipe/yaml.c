@@ -145,7 +145,10 @@ static int write_to_buf(void *out, unsigned char *bytes, size_t size)
 static yaml_scalar_style_t style_of(const struct yaml *node)
 {
     const char *text = node->text;
-    if (!node->quoted && !strchr(text, '\n'))
+    // libyaml quotes what begins like a document marker, with single quotes; a second printing of
+    // that would take double ones.
+    bool marker = starts_with(text, "---") || starts_with(text, "...");
+    if (!node->quoted && !marker && !strchr(text, '\n'))
         return YAML_PLAIN_SCALAR_STYLE;
     if (strchr(text, '\n') && *text != ' ' && *text != '\n' && !ends_with(text, "\n\n"))
         return YAML_LITERAL_SCALAR_STYLE;

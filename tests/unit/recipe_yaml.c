@@ -314,6 +314,8 @@ static void what_is_printed_reads_back_the_same(void **state)
 {
     struct yaml_document *d =
         parse("plain: a\n"
+              "marker: ...\n"
+              "another: --- a\n"
               "null text: 'null'\n"
               "colon: 'a: b'\n"
               "hash: 'a #b'\n"
