@@ -145,10 +145,11 @@ static int write_to_buf(void *out, unsigned char *bytes, size_t size)
 static yaml_scalar_style_t style_of(const struct yaml *node)
 {
     const char *text = node->text;
-    // libyaml quotes what begins like a document marker, with single quotes; a second printing of
-    // that would take double ones.
-    bool marker = starts_with(text, "---") || starts_with(text, "...");
-    if (!node->quoted && !marker && !strchr(text, '\n'))
+    // libyaml quotes what could be read as something else in a block: what begins like a document
+    // marker, and a lone dash. It takes single quotes, where quoted texts get double
+    // ones here, so those are given these at once.
+    bool other = starts_with(text, "---") || starts_with(text, "...") || !strcmp(text, "-");
+    if (!node->quoted && !other && !strchr(text, '\n'))
         return YAML_PLAIN_SCALAR_STYLE;
     if (strchr(text, '\n') && *text != ' ' && *text != '\n' && !ends_with(text, "\n\n"))
         return YAML_LITERAL_SCALAR_STYLE;

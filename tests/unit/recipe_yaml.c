@@ -316,6 +316,7 @@ static void what_is_printed_reads_back_the_same(void **state)
         parse("plain: a\n"
               "marker: ...\n"
               "another: --- a\n"
+              "flow: {dash: -}\n"
               "null text: 'null'\n"
               "colon: 'a: b'\n"
               "hash: 'a #b'\n"
