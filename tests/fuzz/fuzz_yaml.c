@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // versions.yaml from anyone: parse, print, parse again, and look things up. What is printed must
-// read back as the same tree, and from the second printing on the text must not change any more. (In
-// the first one libyaml may put quotes of its own kind around a plain text that would not survive.)
+// read back as the same tree, and its printed form must not change any more.
 // Seeds: tests/fuzz/seeds/yaml/.
 #include "recipe/recipe.h"
 #include "recipe/versions.h"
@@ -32,7 +31,7 @@ static void require_same(const struct yaml *a, const struct yaml *b)
 
 static void round_trip(const struct yaml_document *d)
 {
-    cleanup_buf struct buf once = {0}, twice = {0}, thrice = {0};
+    cleanup_buf struct buf once = {0}, twice = {0};
     cleanup_error struct error *err = NULL;
     yaml_print(d->root, &once);
     struct yaml_document *again = yaml_parse("printed", once.data, once.len, &err);
@@ -42,12 +41,7 @@ static void round_trip(const struct yaml_document *d)
     require(again != NULL);
     require_same(d->root, again->root);
     yaml_print(again->root, &twice);
-    struct yaml_document *third = yaml_parse("printed", twice.data, twice.len, &err);
-    require(third != NULL);
-    require_same(d->root, third->root);
-    yaml_print(third->root, &thrice);
-    require(twice.len == thrice.len && !memcmp(twice.data, thrice.data, twice.len));
-    yaml_document_free(third);
+    require(once.len == twice.len && !memcmp(once.data, twice.data, once.len));
     yaml_document_free(again);
 }
 
