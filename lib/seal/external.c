@@ -65,7 +65,8 @@ static int arguments(const struct external_sealer *s, const struct se_input *in,
                      const struct strlist *crls, struct strlist *argv, struct error **err)
 {
     bool other_entry = in->psw_address && in->psw_address != SE_KERNEL_ENTRY;
-    if (in->fixed || in->stage3a || in->stage3b)
+    if (in->fixed || in->keys.header_key || in->keys.cck || in->keys.xts_key || in->stage3a ||
+        in->stage3b)
         return refuse(err, s, "fixed keys or loaders");
     if (crls && crls->n && !(certificates && certificates->n))
         return refuse(err, s, "revocation lists without certificates");

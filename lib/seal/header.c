@@ -14,13 +14,14 @@ static int take(void *out, const void *given, size_t length, struct error **err)
     return 0;
 }
 
-int secrets_draw(struct secrets *s, const struct se_fixed *fixed, struct error **err)
+int secrets_draw(struct secrets *s, const struct se_keys *keys, const struct se_fixed *fixed,
+                 struct error **err)
 {
     static const struct se_fixed nothing;
     const struct se_fixed *f = fixed ? fixed : &nothing;
-    if (take(s->xts_key, f->xts_key, sizeof s->xts_key, err) < 0 ||
-        take(s->cck, f->cck, sizeof s->cck, err) < 0 ||
-        take(s->header_key, f->header_key, sizeof s->header_key, err) < 0 ||
+    if (take(s->xts_key, keys->xts_key, sizeof s->xts_key, err) < 0 ||
+        take(s->cck, keys->cck, sizeof s->cck, err) < 0 ||
+        take(s->header_key, keys->header_key, sizeof s->header_key, err) < 0 ||
         take(s->header_iv, f->header_iv, sizeof s->header_iv, err) < 0 ||
         take(s->tweaks, f->tweaks, sizeof s->tweaks, err) < 0)
         return -1;

@@ -11,8 +11,9 @@ struct secrets {
     unsigned char tweaks[PARTS][6];
     EVP_PKEY *customer; // owned
 };
-// Draws what `fixed` (may be NULL) does not give.
-int secrets_draw(struct secrets *s, const struct se_fixed *fixed, struct error **err);
+// Draws what neither `keys` nor `fixed` (may be NULL) gives.
+int secrets_draw(struct secrets *s, const struct se_keys *keys, const struct se_fixed *fixed,
+                 struct error **err);
 void secrets_wipe(struct secrets *s);
 #define cleanup_secrets __attribute__((cleanup(secrets_wipe)))
 

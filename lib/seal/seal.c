@@ -45,8 +45,7 @@ static int check_output(int fd, struct error **err)
 
 static int check_flags(const struct se_input *in, struct error **err)
 {
-    if (((in->pcf & SE_PCF_ALLOW_DUMP) || (in->scf & SE_SCF_CCK_EXTENSION)) &&
-        !(in->fixed && in->fixed->cck))
+    if (((in->pcf & SE_PCF_ALLOW_DUMP) || (in->scf & SE_SCF_CCK_EXTENSION)) && !in->keys.cck)
         return error_user(err, "guest dumps and extension secrets need a known customer "
                                "communication key, and this image gets a random one");
     if (in->psw_address >= SE_ADDRESS_LIMIT)
@@ -183,7 +182,7 @@ static int seal(struct sealing *s, int fd, struct error **err)
 {
     const struct se_input *in = s->in;
     if (check_output(fd, err) < 0 || check_flags(in, err) < 0 || plan(s, err) < 0 ||
-        open_parts(s, err) < 0 || secrets_draw(&s->secrets, in->fixed, err) < 0)
+        open_parts(s, err) < 0 || secrets_draw(&s->secrets, &in->keys, in->fixed, err) < 0)
         return -1;
     s->sink.fd = fd;
     s->sink.address = s->layout.components;

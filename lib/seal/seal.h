@@ -39,10 +39,16 @@ void host_key_free(struct host_key *k);
 int se_test_key(const char *directory, char **document, char **private_key, struct error **err);
 
 // ---- sealing (sections 3 to 11) ----
-// Values that are normally drawn at random; given only by tests (the known-answer image).
+// Keys that a user may bring instead of having them drawn; NULL: drawn. Borrowed.
+struct se_keys {
+    const unsigned char *header_key; // 32 bytes
+    const unsigned char *cck;        // customer communication key, 32 bytes
+    const unsigned char *xts_key;    // component key, 64 bytes, two different halves
+};
+// What no user may choose: given only by tests (the known-answer image). NULL: drawn.
 struct se_fixed {
-    const unsigned char *header_key, *header_iv, *cck, *xts_key; // 32, 12, 32, 64 bytes or NULL
-    const unsigned char (*tweaks)[6]; // 4 of them: kernel, command line, initrd, stage3b; or NULL
+    const unsigned char *header_iv;   // 12 bytes
+    const unsigned char (*tweaks)[6]; // 4 of them: kernel, command line, initrd, stage3b
     EVP_PKEY *customer_key;
 };
 
@@ -55,6 +61,7 @@ struct se_input {
     const struct host_key *hosts;
     size_t host_count;
     uint64_t pcf, scf;
+    struct se_keys keys;
     uint64_t psw_address;       // where stage3b jumps to; 0 means 0x10000
     bool skip_component_checks; // only for tests, whose kernels are synthetic
     // Loader templates; NULL: those built in (boot/stages.h).

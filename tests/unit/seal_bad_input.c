@@ -149,13 +149,11 @@ static void keys_and_flags_that_make_no_sense_are_refused(void **state)
 {
     struct fixture *f = *state;
     struct se_input in = f->input;
-    struct se_fixed fixed = f->fixed;
     unsigned char equal[64] = {0};
-    fixed.xts_key = equal;
-    in.fixed = &fixed;
+    in.keys.xts_key = equal;
     expect_refusal(f, &in, "the two halves of the component key are equal", NULL);
     in = f->input;
-    in.fixed = NULL;
+    in.keys = (struct se_keys){0};
     in.pcf |= SE_PCF_ALLOW_DUMP;
     expect_refusal(f, &in, "need a known customer communication key", NULL);
     in.pcf = SE_PCF_DEFAULT;

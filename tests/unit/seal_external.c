@@ -183,6 +183,7 @@ static void a_failing_tool_leaves_nothing_behind(void **state)
         struct external_sealer s;
         struct se_input in = f->input;
         in.fixed = NULL;
+        in.keys = (struct se_keys){0};
         in.stage3a = in.stage3b = NULL;
         remove_programs(f);
         put_program(f, "genprotimg", cases[i].script);

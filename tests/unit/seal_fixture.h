@@ -135,10 +135,7 @@ static inline int fixture_begin(void **state)
         f->hosts[i].path = xasprintf("HKD-known-%zu.crt", i + 1);
         f->hosts[i].key = scalar_key((unsigned char)(0x22 + 0x11 * i));
     }
-    f->fixed = (struct se_fixed){.header_key = f->header_key,
-                                 .header_iv = f->header_iv,
-                                 .cck = f->cck,
-                                 .xts_key = f->xts_key,
+    f->fixed = (struct se_fixed){.header_iv = f->header_iv,
                                  .tweaks = (const unsigned char(*)[6])f->tweaks,
                                  .customer_key = scalar_key(0x11)};
     f->input = (struct se_input){.kernel = f->kernel,
@@ -153,6 +150,7 @@ static inline int fixture_begin(void **state)
                                  .stage3a_length = sizeof f->stage3a,
                                  .stage3b = f->stage3b,
                                  .stage3b_length = sizeof f->stage3b,
+                                 .keys = {f->header_key, f->cck, f->xts_key},
                                  .fixed = &f->fixed};
     *state = f;
     return 0;

@@ -92,7 +92,7 @@ static void add_ipib(struct builder *b, uint64_t header_bytes)
 static void put_image(const struct fixture *f, const char *path)
 {
     struct secrets secrets = {0};
-    assert_int_equal(secrets_draw(&secrets, &f->fixed, NULL), 0);
+    assert_int_equal(secrets_draw(&secrets, &f->input.keys, &f->fixed, NULL), 0);
     struct builder b = {.pld = sha512(), .ald = sha512(), .tld = sha512()};
     b.xts = xts_new(secrets.xts_key, true, NULL);
     cleanup_free unsigned char *front = xcalloc(1, FIRST);

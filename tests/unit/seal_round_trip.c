@@ -56,6 +56,7 @@ static void randomly_drawn_keys_work_too(void **state)
     struct fixture *f = *state;
     struct se_input in = f->input;
     in.fixed = NULL;
+    in.keys = (struct se_keys){0};
     check_round_trip(f, &in, f->hosts[0].key);
 }
 
@@ -66,6 +67,7 @@ static void two_images_of_the_same_parts_share_no_secret(void **state)
     struct se_input in = f->input;
     struct se_image images[2];
     in.fixed = NULL;
+    in.keys = (struct se_keys){0};
     for (size_t i = 0; i < 2; i++) {
         cleanup_free char *path = in_folder(f, "random.img");
         assert_good(seal_to(&in, path, &err));
@@ -271,6 +273,7 @@ static void the_built_in_loaders_fit(void **state)
     struct se_input in = f->input;
     in.stage3a = in.stage3b = NULL;
     in.fixed = NULL;
+    in.keys = (struct se_keys){0};
     check_round_trip(f, &in, f->hosts[0].key);
     in.initrd = NULL;
     in.command_line = NULL;
