@@ -27,6 +27,7 @@
 // ---- host key documents (section 12) ----
 struct host_key {
     char *path;
+    X509 *document;         // as it was read, so that what is verified is what is sealed for
     EVP_PKEY *key;          // P-521, checked
     unsigned char hash[32]; // SHA-256 of the 160-byte coordinates
     bool test;              // its subject says TEST
@@ -68,11 +69,30 @@ struct se_input {
     const unsigned char *stage3a, *stage3b;
     size_t stage3a_length, stage3b_length;
     const struct se_fixed *fixed; // NULL outside tests
+    // Provable sealing (docs/provable-sealing.md): with a secret, what would be drawn is derived
+    // from it and from everything above. Of se_secret_load(); borrowed. NULL: drawn.
+    const unsigned char *secret;
+    size_t secret_length;
 };
 
 // Writes the image to fd, which must be a seekable regular file, empty. What makes it start is
 // written last. A thread hashes meanwhile; it has ended when this returns.
 int se_seal(const struct se_input *in, int fd, struct error **err);
+// The same, and appends to `record` (may be NULL) the seal record, a JSON text that ends in a
+// newline: what the image was made of, by digest. It holds nothing secret. fd must be readable.
+int se_seal_recorded(const struct se_input *in, int fd, struct buf *record, struct error **err);
+
+// A seal secret: the file's bytes, all of them.
+#define SE_SECRET_MIN 32u
+#define SE_SECRET_MAX 4096u
+struct se_secret {
+    unsigned char *bytes;
+    size_t length;
+};
+// Refuses a file that others than its owner and group can read, one that is shorter or longer, and
+// one whose bytes are all the same.
+int se_secret_load(const char *path, struct se_secret *out, struct error **err);
+void se_secret_free(struct se_secret *s); // wipes it
 
 // ---- reading back (section 16) ----
 struct se_component {
