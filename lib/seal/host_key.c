@@ -151,6 +151,7 @@ int host_key_parse(const void *bytes, size_t length, const char *path, struct ho
         return error_wrap(err, "%s", path);
     k.path = xstrdup(path);
     k.key = steal(key);
+    k.document = steal(x);
     *out = k;
     return 0;
 }
@@ -171,6 +172,7 @@ int host_key_load(const char *path, struct host_key *out, struct error **err)
 void host_key_free(struct host_key *k)
 {
     free(k->path);
+    X509_free(k->document);
     EVP_PKEY_free(k->key);
     *k = (struct host_key){0};
 }

@@ -69,18 +69,54 @@ static int lock_mirror(const char *path, const char *shown, struct error **err)
     return steal_fd(&fd);
 }
 
-// What a fetch that was killed left behind. Only with the lock held.
-static void sweep_packs(const char *path)
+static bool is_no_pack(const char *name)
 {
-    cleanup_free char *folder = xasprintf("%s/objects/pack", path);
-    cleanup_strlist struct strlist names = {0};
-    if (!is_directory(folder) || list_directory(folder, &names, NULL) < 0)
-        return;
-    for (size_t i = 0; i < names.n; i++)
-        if (!starts_with(names.items[i], "pack-")) {
-            cleanup_free char *file = xasprintf("%s/%s", folder, names.items[i]);
-            unlink(file);
-        }
+    return !starts_with(name, "pack-");
+}
+
+static bool is_lock(const char *name)
+{
+    return ends_with(name, ".lock");
+}
+
+// Where a fetch that was killed leaves files behind, and which: packs that never became one, and
+// libgit2's own locks, which outlive their process and would stop every fetch to come.
+static const struct {
+    const char *folder;
+    bool (*left_over)(const char *name);
+} leftovers[] = {{"objects/pack", is_no_pack}, {".", is_lock}, {"refs/kbuild/ref", is_lock}};
+
+// Only with the mirror's lock held: then no other kbuild is at work in it.
+static void sweep(const char *path)
+{
+    for (size_t i = 0; i < ARRAY_LEN(leftovers); i++) {
+        cleanup_free char *folder = xasprintf("%s/%s", path, leftovers[i].folder);
+        cleanup_strlist struct strlist names = {0};
+        if (!is_directory(folder) || list_directory(folder, &names, NULL) < 0)
+            continue;
+        for (size_t k = 0; k < names.n; k++)
+            if (leftovers[i].left_over(names.items[k])) {
+                cleanup_free char *file = xasprintf("%s/%s", folder, names.items[k]);
+                unlink(file);
+            }
+    }
+}
+
+// A new mirror appears whole or not at all.
+static int make_mirror(const char *path, git_repository **out, struct error **err)
+{
+    cleanup_free char *fresh = xasprintf("%s.new", path);
+    git_repository *made = NULL;
+    if (remove_tree(fresh, err) < 0 || remove_tree(path, err) < 0)
+        return -1;
+    if (git_repository_init(&made, fresh, true) < 0)
+        return git_failed(err, "making the mirror %s", path);
+    git_repository_free(made);
+    if (rename(fresh, path) < 0)
+        return error_errno(err, errno, "making the mirror %s", path);
+    if (git_repository_open_bare(out, path) < 0)
+        return git_failed(err, "opening the new mirror %s", path);
+    return 0;
 }
 
 int mirror_open(struct store *store, const char *url, const char *label, bool write,
@@ -96,13 +132,13 @@ int mirror_open(struct store *store, const char *url, const char *label, bool wr
         out->lock = lock_mirror(out->path, out->shown, err);
         if (out->lock < 0)
             return -1;
-        sweep_packs(out->path);
+        sweep(out->path);
     }
     int result = git_repository_open_bare(&out->repository, out->path);
     if (result == GIT_ENOTFOUND && !write)
         return 0;
     if (result == GIT_ENOTFOUND)
-        result = git_repository_init(&out->repository, out->path, true);
+        return make_mirror(out->path, &out->repository, err) < 0 ? -1 : 1;
     if (result < 0)
         return git_failed(err, "opening the mirror %s of %s", out->path, out->shown);
     return 1;

@@ -42,6 +42,7 @@ static void a_test_key_opens_what_its_document_seals(void **state)
     EVP_PKEY *key = host_private_key_load(m->key, &err);
     assert_non_null(key);
     assert_int_equal(EVP_PKEY_eq(key, host.key), 1);
+    assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(host.document), host.key), 1);
     // The name tells which key it is.
     char hex[9];
     hex_encode(host.hash, 4, hex);

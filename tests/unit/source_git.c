@@ -322,6 +322,25 @@ static void a_killed_fetch_does_no_harm(void **state)
               "0");
 }
 
+// What a kill at the worst moments leaves behind, put there by hand so that each is met every time.
+static void leftovers_of_a_killed_fetch_are_swept(void **state)
+{
+    struct place *p = *state;
+    make_repository(p);
+    cleanup_free char *url = url_of(p, "up");
+    get(p, url, "main", NULL);
+    run_sh(p,
+           "cd store/git/*.git; touch HEAD.lock config.lock packed-refs.lock objects/pack/tmp_1\n"
+           "for r in refs/kbuild/ref/*; do touch $r.lock; done");
+    run_sh(p, "cd up; git checkout -qb next; echo more > more; git add -A; git commit -qm more");
+    get(p, url, "next", NULL);
+    assert_sh(p, "cat out/more; find store/git/*.git -name '*.lock' -o -name 'tmp_*'", "more");
+    // Killed while the mirror was made: no HEAD yet.
+    run_sh(p, "cd store/git/*.git; rm HEAD; touch HEAD.lock");
+    get(p, url, "next", NULL);
+    assert_sh(p, "cat out/more", "more");
+}
+
 // ---- submodules ----
 static void make_submodules(struct place *p)
 {
@@ -643,6 +662,7 @@ int main(void)
         TEST(a_damaged_mirror_is_fetched_again),
         TEST(many_kbuilds_share_a_mirror),
         TEST(a_killed_fetch_does_no_harm),
+        TEST(leftovers_of_a_killed_fetch_are_swept),
         TEST(nested_submodules_are_exported_at_their_pinned_commits),
         TEST(a_submodule_without_url_leaves_an_empty_folder_and_a_warning),
         TEST(submodule_urls_are_resolved_like_git_does),
