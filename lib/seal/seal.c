@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sealing, in the order of section 11.
+#include "base/digest.h"
 #include "boot/stages.h"
 #include "seal/checks.h"
 #include "seal/components.h"
-#include "seal/header.h"
+#include "seal/derive_record.h"
 #include "seal/io.h"
 #include "seal/ipib.h"
 #include "seal/layout.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/stat.h>
 
 static const char *const output = "the image";
@@ -27,6 +29,7 @@ struct sealing {
     struct secrets secrets;
     int kernel, initrd; // fds; -1: absent
     uint64_t kernel_size, initrd_size;
+    struct seal_record record; // its inputs are set if they are asked for
     struct component_sink sink;
     struct se_component components[PARTS];
     size_t count;
@@ -90,6 +93,127 @@ static int open_parts(struct sealing *s, struct error **err)
         check_command_line(in->command_line, in->command_line_length, limit, err) < 0)
         return -1;
     return in->initrd ? check_initrd(in->initrd, s->initrd_size, err) : 0;
+}
+
+// ---- what is sealed, by digest: for a secret and for a record ----
+
+struct hashing {
+    const char *name;
+    int fd;
+    uint64_t size;
+    struct seal_part *out;
+    int result;
+    struct error *why;
+};
+
+static void *hash_part(void *argument)
+{
+    struct hashing *h = argument;
+    h->result = seal_part_of_file(h->fd, h->name, h->size, h->out, &h->why);
+    return NULL;
+}
+
+// The kernel beside the initrd: SHA-512 cannot be split.
+static int hash_files(struct sealing *s, struct error **err)
+{
+    const struct se_input *in = s->in;
+    struct seal_part *parts = s->record.inputs.part;
+    struct hashing kernel = {in->kernel, s->kernel, s->kernel_size, &parts[SEAL_KERNEL], 0, NULL};
+    pthread_t thread;
+    bool beside = s->initrd >= 0 && pthread_create(&thread, NULL, hash_part, &kernel) == 0;
+    int result = 0;
+    if (s->initrd >= 0)
+        result = seal_part_of_file(s->initrd, in->initrd, s->initrd_size, &parts[SEAL_INITRD], err);
+    if (beside)
+        pthread_join(thread, NULL);
+    else
+        hash_part(&kernel);
+    if (result == 0 && kernel.result < 0) {
+        if (err)
+            *err = steal(kernel.why);
+        result = -1;
+    }
+    error_free(kernel.why);
+    return result;
+}
+
+static int collect_inputs(struct sealing *s, struct error **err)
+{
+    const struct se_input *in = s->in;
+    struct seal_inputs *out = &s->record.inputs;
+    out->pcf = in->pcf;
+    out->scf = in->scf;
+    out->psw_address = in->psw_address ? in->psw_address : SE_KERNEL_ENTRY;
+    out->host_count = in->host_count;
+    out->hosts = xcalloc(in->host_count, POINT_SIZE);
+    for (size_t i = 0; i < in->host_count; i++)
+        if (point_encode(in->hosts[i].key, out->hosts[i], err) < 0)
+            return error_wrap(err, "%s", in->hosts[i].path);
+    if (in->command_line && seal_part_of_bytes(in->command_line, in->command_line_length,
+                                               &out->part[SEAL_COMMAND_LINE], err) < 0)
+        return -1;
+    if (seal_part_of_bytes(s->stage3a.bytes, s->stage3a.length - STAGE3A_ARGUMENTS,
+                           &out->part[SEAL_STAGE3A], err) < 0 ||
+        seal_part_of_bytes(s->stage3b.bytes, s->stage3b.length - STAGE3B_ARGUMENTS,
+                           &out->part[SEAL_STAGE3B], err) < 0)
+        return -1;
+    return hash_files(s, err);
+}
+
+static int derive(struct sealing *s, struct error **err)
+{
+    const struct se_input *in = s->in;
+    cleanup_sealer struct sealer sealer;
+    if (in->fixed)
+        return error_user(err, "values are either fixed or derived from a seal secret, not both");
+    s->record.provable = true;
+    if (sealer_begin(in->secret, in->secret_length, &sealer, err) < 0 ||
+        sealer_id(&sealer, s->record.id, err) < 0 ||
+        sealer_tag_keys(&sealer, &in->keys, &s->record.inputs, err) < 0)
+        return -1;
+    return secrets_derive(&sealer, &s->record.inputs, &in->keys, &s->secrets, err);
+}
+
+// Files that changed after they were hashed would share keys and tweaks with what they were.
+struct stamps {
+    struct stat kernel, initrd;
+};
+
+static int take_stamps(const struct sealing *s, struct stamps *out, struct error **err)
+{
+    if (fstat(s->kernel, &out->kernel) < 0 ||
+        (s->initrd >= 0 && fstat(s->initrd, &out->initrd) < 0))
+        return error_errno(err, errno, "reading %s", s->in->kernel);
+    return 0;
+}
+
+static bool same_stamp(const struct stat *a, const struct stat *b)
+{
+    return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+           a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+static int check_stamps(const struct sealing *s, const struct stamps *before, struct error **err)
+{
+    struct stamps now = {0};
+    if (take_stamps(s, &now, err) < 0)
+        return -1;
+    bool kernel = same_stamp(&before->kernel, &now.kernel);
+    if (kernel && same_stamp(&before->initrd, &now.initrd))
+        return 0;
+    error_user(err, "%s changed while it was sealed", kernel ? s->in->initrd : s->in->kernel);
+    return error_hint(err, "seal again when nothing writes to it");
+}
+
+static int prepare_secrets(struct sealing *s, bool recorded, struct error **err)
+{
+    const struct se_input *in = s->in;
+    if ((in->secret || recorded) && collect_inputs(s, err) < 0)
+        return -1;
+    if (in->secret)
+        return derive(s, err);
+    return secrets_draw(&s->secrets, &in->keys, in->fixed, err);
 }
 
 static int add(struct sealing *s, enum part part, const struct component_source *source,
@@ -178,11 +302,13 @@ static int write_rest(struct sealing *s, int fd, struct error **err)
     return write_at(fd, output, 0, psw, sizeof psw, err);
 }
 
-static int seal(struct sealing *s, int fd, struct error **err)
+static int seal(struct sealing *s, int fd, bool recorded, struct error **err)
 {
     const struct se_input *in = s->in;
+    struct stamps stamps = {0};
     if (check_output(fd, err) < 0 || check_flags(in, err) < 0 || plan(s, err) < 0 ||
-        open_parts(s, err) < 0 || secrets_draw(&s->secrets, &in->keys, in->fixed, err) < 0)
+        open_parts(s, err) < 0 || take_stamps(s, &stamps, err) < 0 ||
+        prepare_secrets(s, recorded, err) < 0)
         return -1;
     s->sink.fd = fd;
     s->sink.address = s->layout.components;
@@ -194,16 +320,37 @@ static int seal(struct sealing *s, int fd, struct error **err)
     s->sink.digests = page_digests_new(err);
     if (!s->sink.digests || write_components(s, err) < 0 || write_header(s, fd, err) < 0)
         return -1;
+    if (in->secret || recorded) {
+        if (check_stamps(s, &stamps, err) < 0)
+            return -1;
+    }
     return write_rest(s, fd, err);
+}
+
+static int write_record(struct sealing *s, int fd, struct buf *record, struct error **err)
+{
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return error_errno(err, errno, "reading %s", output);
+    if (digest_fd(fd, output, s->record.image_sha256, &s->record.image_size, err) < 0)
+        return -1;
+    return seal_record_write(&s->record, record, err);
+}
+
+int se_seal_recorded(const struct se_input *in, int fd, struct buf *record, struct error **err)
+{
+    struct sealing s = {.in = in, .kernel = -1, .initrd = -1};
+    int result = seal(&s, fd, record != NULL, err);
+    if (!result && record)
+        result = write_record(&s, fd, record, err);
+    page_digests_free(s.sink.digests);
+    secrets_wipe(&s.secrets);
+    seal_record_free(&s.record);
+    cleanup_close_p(&s.kernel);
+    cleanup_close_p(&s.initrd);
+    return result;
 }
 
 int se_seal(const struct se_input *in, int fd, struct error **err)
 {
-    struct sealing s = {.in = in, .kernel = -1, .initrd = -1};
-    int result = seal(&s, fd, err);
-    page_digests_free(s.sink.digests);
-    secrets_wipe(&s.secrets);
-    cleanup_close_p(&s.kernel);
-    cleanup_close_p(&s.initrd);
-    return result;
+    return se_seal_recorded(in, fd, NULL, err);
 }
