@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Is a host key document genuine? (docs/trust.md; the rules are those of section 12 of the format.)
-// The chain is root CA <- intermediate CA <- IBM Z signing key <- host key document; the signing key
-// is no CA, so its last step is checked by hand.
+// Is a host key document genuine, valid and not revoked? (docs/trust.md; the rules are those of
+// section 12 of the format.) The chain is root CA <- intermediate CA <- IBM Z signing key <- host
+// key document; the signing key is no CA, so its last step is checked by hand.
+//
+//   trust_load.c         certificates and revocation lists, from files
+//   trust_signing_key.c  which certificate is an IBM Z signing key, and the names of its lists
+//   trust_chain.c        from the signing key up to a root, over OpenSSL
+//   trust_why.c          what OpenSSL found, in words
+//   trust_crl.c          the revocation lists of a signing key
+//   trust_fetch.c        revocation lists from distribution points
+//   trust.c              the host key documents
 #ifndef KBUILD_SEAL_TRUST_H
 #define KBUILD_SEAL_TRUST_H
 
@@ -18,11 +26,21 @@ struct trust {
     // revocation lists must be given.
     int (*fetch)(void *context, const char *url, size_t limit, struct buf *out, struct error **err);
     void *context;
-    time_t now; // 0: the clock's
+    time_t now;           // 0: the clock's
+    bool one_signing_key; // more than one is an error, as for genprotimg and pvimg
 };
 
-// 0 if all documents are genuine, valid and not revoked. The message says which file broke which rule.
+// 0 if all documents are genuine, valid and not revoked. The message says which file broke which
+// rule, the hint what to do. Nothing is remembered: the verdict depends on the clock.
 int host_keys_verify(const struct host_key *hosts, size_t count, const struct trust *trust,
                      struct error **err);
+
+// The same in steps, for a verdict on each document. `trust` must live as long as the result. Fails
+// if a file cannot be read, or there is no signing key (or more than one, if one is wanted).
+struct trust_store;
+struct trust_store *trust_open(const struct trust *trust, struct error **err);
+// 0 or why the document is refused. A chain that ends nowhere is found here, for each document.
+int trust_check(struct trust_store *s, const struct host_key *host, struct error **err);
+void trust_close(struct trust_store *s); // NULL is allowed
 
 #endif

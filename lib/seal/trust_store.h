@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of trust*.c share. Not for others.
+#ifndef KBUILD_SEAL_TRUST_STORE_H
+#define KBUILD_SEAL_TRUST_STORE_H
+
+#include "seal/trust.h"
+
+#include <openssl/x509.h>
+
+// Strength of keys and digests, in bits (NIST SP 800-57 part 1, table 2): RSA 2048, SHA-224.
+#define TRUST_BITS_MIN 112
+#define TRUST_DEPTH_MAX 2 // intermediates
+
+struct trust_certificate {
+    X509 *x;
+    char *file;
+};
+
+struct trust_crl {
+    X509_CRL *crl;
+    char *file;   // or its url
+    bool fetched; // then it stands in for given ones of the same issuer
+    bool warned;
+};
+
+// What a revocation list is to a signing key.
+enum crl_standing {
+    CRL_UNRELATED, // of another issuer
+    CRL_DROPPED,   // it has the name, but is not the signing key's
+    CRL_REVOKES,   // its entries count, but there has to be another list beside it
+    CRL_COUNTS     // a complete list, valid now
+};
+
+struct signing_key {
+    struct trust_certificate certificate; // not owned: one of the store's
+    struct error *error;                  // why its chain is refused; NULL: it is good
+    // One for each of the store's lists.
+    enum crl_standing *standing;
+    char **reason; // why it does not count; NULL if it does or is unrelated
+    size_t judged;
+};
+
+struct trust_store {
+    const struct trust *trust;
+    time_t now;
+    X509_STORE *roots;
+    struct trust_certificate *certificates; // the root file's is not among them
+    size_t certificate_count;
+    struct trust_crl *crls;
+    size_t crl_count;
+    struct signing_key *keys;
+    size_t key_count;
+    struct strlist asked;    // urls, so that each is asked once
+    struct strlist failures; // "<url>: <why>"
+};
+
+// ---- trust_load.c ----
+// From bytes, PEM or DER; `name` begins each message and is kept with what is found. Revocation
+// lists that sit among certificates are taken too.
+int trust_parse_certificates(struct trust_store *s, const void *bytes, size_t length,
+                             const char *name, struct error **err);
+int trust_parse_crls(struct trust_store *s, const void *bytes, size_t length, const char *name,
+                     bool fetched, struct error **err);
+// All that the user gave, and the roots.
+int trust_load(struct trust_store *s, struct error **err);
+void trust_unload(struct trust_store *s);
+
+// ---- trust_signing_key.c ----
+bool is_signing_key(X509 *x);
+// Fills s->keys; the store's certificates keep them too.
+int find_signing_keys(struct trust_store *s, struct error **err);
+bool is_key_of_store(const struct trust_store *s, const X509 *x);
+// The names under which a signing key's lists are looked up, in this order (12.4). Owned.
+#define CRL_NAMES_MAX 4
+size_t crl_names(X509 *signing_key, X509_NAME *out[static CRL_NAMES_MAX]);
+
+// ---- trust_chain.c ----
+// Fills key->error if the chain is refused.
+void verify_chain(struct trust_store *s, struct signing_key *key);
+
+// ---- trust_why.c ----
+// What X509_verify_cert() refused, and what to do about it.
+int explain_chain(const struct trust_store *s, X509_STORE_CTX *ctx, X509 *signing_key,
+                  struct error **err);
+const char *certificate_file(const struct trust_store *s, const X509 *x); // NULL: the system's
+// Appends "; <url> could not be fetched: ..." to the hint's text, or how to fetch, for a missing
+// list.
+void missing_crl_hint(const struct trust_store *s, const X509 *needs_it, struct error **err);
+
+// ---- trust_crl.c ----
+// Brings each key's standing up to date with the lists that are there.
+void judge_crls(struct trust_store *s);
+// Refuses a document that a list of the key names.
+int check_revoked(const struct trust_store *s, const struct signing_key *key,
+                  const struct host_key *host, struct error **err);
+// Refuses if no list of the key counts, since nothing is known then.
+int check_crl_counts(struct trust_store *s, const struct signing_key *key,
+                     const struct host_key *host, struct error **err);
+
+// ---- trust_fetch.c ----
+// Adds what the distribution points of x have. Failures are remembered, not returned.
+void fetch_crls(struct trust_store *s, const X509 *x);
+// The http and https addresses of the distribution points, added to out.
+void distribution_points(const X509 *x, struct strlist *out);
+
+// ---- trust_x509.c: certificates in words, and small checks ----
+char *name_text(const X509_NAME *name);         // one line, printable; to be freed
+char *time_text(const ASN1_TIME *t);            // "2026-01-31 12:00:00 UTC"; to be freed
+char *serial_text(const ASN1_INTEGER *n);       // hexadecimal; to be freed
+char *key_id_text(const ASN1_OCTET_STRING *id); // hexadecimal, "none" for NULL; to be freed
+// A digest that is too weak or unknown. RSA-PSS names its digest in its parameters.
+bool signature_is_weak(const X509_ALGOR *algorithm);
+// -1 before, 0 within, 1 after, -2 if a date cannot be read. `to` may be NULL: then it is -2.
+int compare_period(const ASN1_TIME *from, const ASN1_TIME *to, time_t now);
+// 1 if the authority key id is absent or fits, 0 if not (or if it cannot be read).
+int authority_fits(AUTHORITY_KEYID *id, int critical, X509 *issuer);
+struct error *error_copy(const struct error *e);
+
+#endif

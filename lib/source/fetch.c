@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "source/fetch.h"
+
+#include "source/room.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+
+#define REDIRECTS_MAX 5L
+
+struct answer {
+    struct buf *out;
+    size_t limit; // of out->len
+    bool too_large;
+};
+
+static void library_init(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+{
+    struct answer *a = context;
+    size_t length = size * count;
+    a->too_large = length > a->limit - a->out->len;
+    if (a->too_large)
+        return 0;
+    buf_add(a->out, bytes, length);
+    return length;
+}
+
+static void set_options(CURL *c, const char *url, struct answer *a, char *reason)
+{
+#if LIBCURL_VERSION_NUM >= 0x075500
+    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+#else
+    curl_easy_setopt(c, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+    curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+    curl_easy_setopt(c, CURLOPT_URL, url);
+    curl_easy_setopt(c, CURLOPT_USERAGENT, "kbuild/" KBUILD_VERSION);
+    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
+    curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(c, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
+    curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)FETCH_SECONDS);
+    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, reason);
+    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(c, CURLOPT_WRITEDATA, a);
+}
+
+int fetch_bytes(void *context, const char *url, size_t limit, struct buf *out, struct error **err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, library_init);
+    char reason[CURL_ERROR_SIZE] = "";
+    struct answer a = {.out = out, .limit = out->len + limit};
+    cleanup_free char *shown = url_shown(url);
+    CURL *c = curl_easy_init();
+    if (!c)
+        return error_user(err, "starting libcurl failed");
+    set_options(c, url, &a, reason);
+    CURLcode code = curl_easy_perform(c);
+    curl_easy_cleanup(c);
+    if (code == CURLE_OK)
+        return 0;
+    if (a.too_large)
+        return error_user(err, "%s: it is larger than the limit of %zu bytes", shown, limit);
+    return error_user(err, "%s: %s", shown, *reason ? reason : curl_easy_strerror(code));
+}
