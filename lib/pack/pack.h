@@ -30,9 +30,15 @@
 const char *pack_codec_version(void);
 
 // ---- writing ----
+enum pack_format { FORMAT_XZ, FORMAT_ZSTD };
+int pack_format_named(const char *name, enum pack_format *out, struct error **err); // "tar.xz"
+enum pack_format pack_format_of(const char *file); // by its name; FORMAT_XZ if it says nothing
+const char *pack_format_extension(enum pack_format format); // "tar.xz"
+
 struct pack_options {
     int64_t epoch;    // seconds since 1970; later mtimes become this
     unsigned threads; // of the encoder; 0: as many as there are processors
+    enum pack_format format;
 };
 // Packs the tree at `folder` into fd. Hard links stay hard links: the first name in the sorted
 // order is the file. Devices, fifos, sockets and names with newlines in the tree are errors.

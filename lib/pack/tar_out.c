@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pack/tar_out.h"
 
+#include "pack/compressor.h"
 #include "pack/map.h"
 #include "pack/names.h"
-#include "pack/xz_out.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -15,9 +15,10 @@ enum { END_SIZE = 1024, CHUNK = 1 << 18 };
 
 struct tar_out {
     struct archive *archive;
-    struct xz_out *xz;
+    const struct compressor *with;
+    void *compressor;
     struct map directories; // written ones
-    struct error *failure;  // of xz_out inside the callback
+    struct error *failure;  // of the compressor inside the callback
     bool broken;            // nothing more is written
     int64_t epoch;
     uint64_t written; // bytes of tar
@@ -29,7 +30,7 @@ struct tar_out {
 static la_ssize_t on_write(struct archive *a, void *context, const void *bytes, size_t length)
 {
     struct tar_out *t = context;
-    if (!t->broken && xz_out_add(t->xz, bytes, length, &t->failure) < 0)
+    if (!t->broken && t->with->add(t->compressor, bytes, length, &t->failure) < 0)
         t->broken = true;
     t->written += length;
     return (la_ssize_t)length;
@@ -51,8 +52,9 @@ struct tar_out *tar_out_open(int fd, const struct pack_options *o, struct error 
     struct tar_out *t = xcalloc(1, sizeof *t);
     t->epoch = o->epoch;
     t->chunk = xmalloc(CHUNK);
-    t->xz = xz_out_open(fd, o->threads, err);
-    if (!t->xz) {
+    t->with = compressor_for(o->format);
+    t->compressor = t->with->open(fd, o->threads, err);
+    if (!t->compressor) {
         tar_out_free(t);
         return NULL;
     }
@@ -161,7 +163,7 @@ bool tar_out_has_directory(const struct tar_out *t, const char *path)
 int tar_out_finish(struct tar_out *t, struct error **err)
 {
     bool good = archive_write_finish_entry(t->archive) == ARCHIVE_OK;
-    if (check(t, good, err) < 0 || xz_out_end_block(t->xz, err) < 0)
+    if (check(t, good, err) < 0 || t->with->end_data(t->compressor, err) < 0)
         return -1;
     uint64_t before = t->written;
     good = archive_write_close(t->archive) == ARCHIVE_OK;
@@ -170,7 +172,7 @@ int tar_out_finish(struct tar_out *t, struct error **err)
     if (t->written - before != END_SIZE)
         return error_user(err, "this libarchive ends an archive with %llu bytes instead of 1024",
                           (unsigned long long)(t->written - before));
-    return xz_out_finish(t->xz, err);
+    return t->with->finish(t->compressor, err);
 }
 
 void tar_out_free(struct tar_out *t)
@@ -180,7 +182,7 @@ void tar_out_free(struct tar_out *t)
     // An unfinished archive: libarchive would write its end now, into what is no longer wanted.
     t->broken = true;
     archive_write_free(t->archive);
-    xz_out_free(t->xz);
+    t->with->free(t->compressor);
     map_free(&t->directories);
     error_free(t->failure);
     free(t->chunk);

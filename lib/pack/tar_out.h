@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes one normal tarball (pack.h, docs/packing.md): pax-restricted tar over xz_out.
+// Writes one normal tarball (pack.h, docs/packing.md): pax-restricted tar over a compressor.
 #ifndef KBUILD_PACK_TAR_OUT_H
 #define KBUILD_PACK_TAR_OUT_H
 

@@ -30,28 +30,27 @@ static const char *encoder_problem(lzma_ret r)
     }
 }
 
-// A quarter of the memory at most: each thread takes some 117 MiB.
-static unsigned choose_threads(unsigned wanted, lzma_mt *mt)
+static void free_xz(void *c)
 {
-    unsigned n = wanted ? wanted : lzma_cputhreads();
-    uint64_t memory = lzma_physmem() / 4;
-    for (mt->threads = n ? n : 1; !wanted && memory && mt->threads > 1; mt->threads--)
-        if (lzma_stream_encoder_mt_memusage(mt) <= memory)
-            break;
-    return mt->threads;
+    struct xz_out *x = c;
+    if (!x)
+        return;
+    lzma_end(&x->stream);
+    free(x);
 }
 
-struct xz_out *xz_out_open(int fd, unsigned threads, struct error **err)
+static void *open_xz(int fd, unsigned threads, struct error **err)
 {
     struct xz_out *x = xcalloc(1, sizeof *x);
     x->stream = (lzma_stream)LZMA_STREAM_INIT;
     x->fd = fd;
     lzma_mt mt = {.block_size = BLOCK_SIZE, .preset = PRESET, .check = LZMA_CHECK_CRC64};
-    choose_threads(threads, &mt);
+    mt.threads = 1;
+    mt.threads = compressor_threads(threads, lzma_stream_encoder_mt_memusage(&mt));
     lzma_ret r = lzma_stream_encoder_mt(&x->stream, &mt);
     if (r == LZMA_OK)
         return x;
-    xz_out_free(x);
+    free_xz(x);
     error_user(err, "starting the xz compressor: %s", encoder_problem(r));
     return NULL;
 }
@@ -73,15 +72,18 @@ static int run(struct xz_out *x, lzma_action action, struct error **err)
     return 0;
 }
 
-int xz_out_add(struct xz_out *x, const void *bytes, size_t length, struct error **err)
+static int add(void *c, const void *bytes, size_t length, struct error **err)
 {
+    struct xz_out *x = c;
     x->stream.next_in = bytes;
     x->stream.avail_in = length;
     return run(x, LZMA_RUN, err);
 }
 
-int xz_out_end_block(struct xz_out *x, struct error **err)
+// Ends the block here and starts one with a 4 KiB dictionary, which marks the end of the archive.
+static int end_data(void *c, struct error **err)
 {
+    struct xz_out *x = c;
     if (run(x, LZMA_FULL_BARRIER, err) < 0)
         return -1;
     lzma_options_lzma options;
@@ -95,15 +97,9 @@ int xz_out_end_block(struct xz_out *x, struct error **err)
     return 0;
 }
 
-int xz_out_finish(struct xz_out *x, struct error **err)
+static int finish(void *c, struct error **err)
 {
-    return run(x, LZMA_FINISH, err);
+    return run(c, LZMA_FINISH, err);
 }
 
-void xz_out_free(struct xz_out *x)
-{
-    if (!x)
-        return;
-    lzma_end(&x->stream);
-    free(x);
-}
+const struct compressor xz_compressor = {open_xz, add, end_data, finish, free_xz};

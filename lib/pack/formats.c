@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// The formats that are written, one row each.
+#include "pack/compressor.h"
+#include "pack/segment.h"
+#include "pack/xz_out.h"
+#include "pack/zstd_out.h"
+
+#include "base/buf.h"
+
+#include <lzma.h>
+#include <string.h>
+
+static const struct {
+    enum pack_format format;
+    const char *extension;
+    const struct compressor *compressor;
+    const struct segment_format *segments;
+} formats[] = {
+    {FORMAT_XZ, "tar.xz", &xz_compressor, &xz_segments},
+    {FORMAT_ZSTD, "tar.zst", &zstd_compressor, &zstd_segments},
+};
+
+const struct compressor *compressor_for(enum pack_format format)
+{
+    return formats[format].compressor;
+}
+
+const struct segment_format *segment_format(enum pack_format format)
+{
+    return formats[format].segments;
+}
+
+const char *pack_format_extension(enum pack_format format)
+{
+    return formats[format].extension;
+}
+
+int pack_format_named(const char *name, enum pack_format *out, struct error **err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++)
+        if (!strcmp(name, formats[i].extension)) {
+            *out = formats[i].format;
+            return 0;
+        }
+    error_user(err, "the archive format '%s' is not known", name);
+    return error_hint(err, "it can be tar.xz or tar.zst");
+}
+
+enum pack_format pack_format_of(const char *file)
+{
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++)
+        if (ends_with(file, formats[i].extension))
+            return formats[i].format;
+    return FORMAT_XZ;
+}
+
+unsigned compressor_threads(unsigned wanted, uint64_t per_thread)
+{
+    uint64_t memory = lzma_physmem() / 4, fit = memory / per_thread;
+    unsigned n = wanted ? wanted : lzma_cputhreads();
+    if (!wanted && memory && n > fit)
+        n = (unsigned)fit;
+    return n ? n : 1;
+}
