@@ -18,6 +18,8 @@ const struct verb verbs[] = {
      "start the result under QEMU and check what comes up", verb_boot},
     {"merge", "DIR [-o FILE]", "join DIR/kata-static-*.tar.xz to kata-static.tar.xz", verb_merge},
     {"se", "seal|open|test-key ...", "Secure Execution images", verb_se},
+    {"config", "se|snp FILE [--dry-run] [--set KEY=VALUE]... [--prefix DIR]",
+     "fit a Kata runtime's configuration.toml to confidential guests", verb_config},
     {"cache", "info|verify|gc [--max-size=SIZE]", "look after the cache", verb_cache},
     {"versions", "get KEY", "a value of versions.yaml", verb_versions},
 };

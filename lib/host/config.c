@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "host/config.h"
+#include "base/file.h"
+#include "host/config_edit.h"
+#include "host/toml.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+// ---- what is to be changed ----
+
+struct plan {
+    struct config_change *items;
+    size_t n, cap;
+};
+
+static void plan_free(struct plan *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        strlist_free(&p->items[i].path);
+        free(p->items[i].value);
+    }
+    free(p->items);
+}
+#define cleanup_plan __attribute__((cleanup(plan_free)))
+
+static bool same_path(const struct strlist *a, const struct strlist *b)
+{
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++)
+        same = !strcmp(a->items[i], b->items[i]);
+    return same;
+}
+
+// Takes the path and the value; a change of the same key is replaced.
+static void plan_add(struct plan *p, struct config_change *c)
+{
+    size_t i = 0;
+    while (i < p->n && !same_path(&p->items[i].path, &c->path))
+        i++;
+    if (i < p->n) {
+        strlist_free(&p->items[i].path);
+        free(p->items[i].value);
+    } else {
+        p->items = xgrow(p->items, &p->cap, p->n + 1, sizeof *p->items);
+        p->n++;
+    }
+    p->items[i] = *c;
+}
+
+// The value of the table with the prefix in its place, escaped as the string it stands in needs it.
+static char *expand(const char *value, const char *prefix)
+{
+    static const char mark[] = "@PREFIX@";
+    const char *at = strstr(value, mark);
+    if (!at)
+        return xstrdup(value);
+    cleanup_free char *quoted = toml_quote(prefix);
+    return xasprintf("%.*s%.*s%s", (int)(at - value), value, (int)strlen(quoted) - 2, quoted + 1,
+                     at + sizeof mark - 1);
+}
+
+static int plan_kind(struct plan *p, const struct config_request *request, struct error **err)
+{
+    const char *prefix = request->prefix ? request->prefix : CONFIG_PREFIX;
+    for (size_t i = 0; i < request->kind->count; i++) {
+        const struct config_edit *e = &request->kind->edits[i];
+        struct config_change c = {.operation = e->operation};
+        struct toml_value v = {0};
+        strlist_split(&c.path, e->table, ".");
+        strlist_add(&c.path, e->key);
+        c.value = e->value ? expand(e->value, prefix) : NULL;
+        plan_add(p, &c);
+        int result = c.value ? toml_value_parse(c.value, strlen(c.value), &v, err) : 0;
+        buf_free(&v.string);
+        if (result < 0)
+            return error_wrap(err, "the prefix '%s'", prefix);
+    }
+    return 0;
+}
+
+// A key of one part is the key of that name that the kind edits.
+static int find_key(const struct config_kind *kind, struct strlist *path, struct error **err)
+{
+    if (path->n > 1)
+        return 0;
+    for (size_t i = 0; i < kind->count; i++) {
+        if (strcmp(kind->edits[i].key, path->items[0]))
+            continue;
+        strlist_free(path);
+        *path = (struct strlist){0};
+        strlist_split(path, kind->edits[i].table, ".");
+        strlist_add(path, kind->edits[i].key);
+        return 0;
+    }
+    error_set(err, ERROR_USAGE, "'%s' is no key that this kind of guest edits", path->items[0]);
+    return error_hint(err, "name its section too, for example hypervisor.qemu.%s", path->items[0]);
+}
+
+// KEY=VALUE
+static int plan_setting(struct plan *p, const struct config_kind *kind, const char *setting,
+                        struct error **err)
+{
+    const char *equals = strchr(setting, '=');
+    if (!equals || equals == setting)
+        return error_set(err, ERROR_USAGE, "expected KEY=VALUE");
+    cleanup_free char *key = xstrndup(setting, (size_t)(equals - setting));
+    struct config_change c = {.operation = CONFIG_SET, .value = xstrdup(equals + 1)};
+    struct toml_value v = {0};
+    int result = toml_key_parse(key, &c.path, err);
+    if (!result)
+        result = find_key(kind, &c.path, err);
+    if (!result && toml_value_parse(c.value, strlen(c.value), &v, NULL) < 0) {
+        free(c.value);
+        c.value = toml_quote(equals + 1);
+        buf_free(&v.string);
+        result = toml_value_parse(c.value, strlen(c.value), &v, err);
+    }
+    buf_free(&v.string);
+    plan_add(p, &c); // also frees it, whatever the result
+    return result;
+}
+
+static int make_plan(struct plan *p, const struct config_request *request, struct error **err)
+{
+    if (plan_kind(p, request, err) < 0)
+        return -1;
+    for (size_t i = 0; request->settings && i < request->settings->n; i++)
+        if (plan_setting(p, request->kind, request->settings->items[i], err) < 0)
+            return error_wrap(err, "--set %s", request->settings->items[i]);
+    return 0;
+}
+
+// ---- the text ----
+
+// A file for another hypervisor would get a second one, and the runtime would take either.
+static int check_hypervisor(const struct toml *t, struct error **err)
+{
+    const struct toml_name *all = toml_child(t, t->root, "hypervisor");
+    if (!all || toml_child(t, all, "qemu"))
+        return 0;
+    for (size_t i = 0; i < t->name_count; i++)
+        if (t->names[i]->parent == all) {
+            error_user(err, "this is the configuration of the hypervisor '%s', not of qemu",
+                       t->names[i]->text);
+            return error_hint(err, "start from Kata's configuration-qemu.toml");
+        }
+    return 0;
+}
+
+int config_edit_text(const char *text, size_t length, const char *label,
+                     const struct config_request *request, struct buf *edited, struct buf *diff,
+                     struct error **err)
+{
+    cleanup_plan struct plan plan = {0};
+    cleanup_lines struct lines lines = {0};
+    if (make_plan(&plan, request, err) < 0)
+        return -1;
+    struct toml *t = toml_parse(text, length, err);
+    if (!t) {
+        error_wrap(err, "reading %s", label);
+        return error_hint(err, "it must be TOML; nothing was changed");
+    }
+    int result = check_hypervisor(t, err);
+    toml_free(t);
+    lines_split(&lines, text, length);
+    for (size_t i = 0; !result && i < plan.n; i++)
+        result = config_apply(&lines, &plan.items[i], err);
+    if (result < 0)
+        return error_wrap(err, "editing %s", label);
+    lines_join(&lines, edited);
+    lines_diff(text, length, &lines, label, diff);
+    return 0;
+}
+
+// ---- the file ----
+
+// Copies the original beside the file, never over anything: FILE.old, or the first of FILE.old.1
+// and so on that is free. A copy that says the same is as good as a new one. Returns its name.
+static char *keep_original(const char *path, const struct buf *text, const struct stat *st,
+                           struct error **err)
+{
+    for (unsigned i = 0; i < 1000; i++) {
+        cleanup_free char *name = i ? xasprintf("%s.old.%u", path, i) : xasprintf("%s.old", path);
+        cleanup_buf struct buf there = {0};
+        if (file_read(name, TOML_SIZE, &there, NULL) == 0 && there.len == text->len &&
+            !memcmp(there.data, text->data, text->len))
+            return steal(name);
+        cleanup_close int fd =
+            open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0 && errno == EEXIST)
+            continue;
+        if (fd < 0) {
+            error_errno(err, errno, "creating %s", name);
+            return NULL;
+        }
+        if (fd_write_all(fd, name, text->data, text->len, err) == 0) {
+            if ((fchown(fd, st->st_uid, st->st_gid) == 0 || errno == EPERM) &&
+                fchmod(fd, st->st_mode & 07777) == 0 && fsync(fd) == 0)
+                return steal(name);
+            error_errno(err, errno, "writing %s", name);
+        }
+        unlink(name);
+        return NULL;
+    }
+    error_user(err, "%s.old and a thousand more copies are there already", path);
+    return NULL;
+}
+
+static int replace_file(const char *path, const struct buf *text, const struct stat *st,
+                        struct error **err)
+{
+    cleanup_draft struct file_draft d = FILE_DRAFT_NONE;
+    if (file_draft_begin(&d, path, err) < 0)
+        return -1;
+    struct stat mine;
+    bool owned = fstat(d.fd, &mine) == 0 && mine.st_uid == st->st_uid && mine.st_gid == st->st_gid;
+    if (!owned && fchown(d.fd, st->st_uid, st->st_gid) < 0) {
+        error_errno(err, errno, "giving the new %s its owner", path);
+        return error_hint(err, "run this as the owner of the file, or as root");
+    }
+    if (fd_write_all(d.fd, path, text->data, text->len, err) < 0)
+        return -1;
+    return file_draft_commit(&d, st->st_mode & 07777, err);
+}
+
+int config_edit_file(const char *path, const struct config_request *request, bool dry_run,
+                     struct config_result *result, struct error **err)
+{
+    cleanup_buf struct buf text = {0}, edited = {0};
+    struct stat st;
+    *result = (struct config_result){.file = realpath(path, NULL)};
+    if (!result->file || stat(result->file, &st) < 0)
+        return error_errno(err, errno, "reading %s", path);
+    if (file_read(result->file, TOML_SIZE, &text, err) < 0 ||
+        config_edit_text(text.data, text.len, path, request, &edited, &result->diff, err) < 0)
+        return -1;
+    if (!result->diff.len || dry_run)
+        return 0;
+    result->backup = keep_original(result->file, &text, &st, err);
+    if (!result->backup)
+        return -1;
+    return replace_file(result->file, &edited, &st, err);
+}
+
+void config_result_free(struct config_result *result)
+{
+    free(result->file);
+    free(result->backup);
+    buf_free(&result->diff);
+}

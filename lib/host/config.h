@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// `kbuild config`: the edits that Kata's guides for confidential guests make by hand in a runtime's
+// configuration.toml. A kind of guest is a table of edits (config_kinds.c): a new one is data only.
+//
+// Whatever is not meant stays byte for byte: comments, order, blanks, line ends. A file that is not
+// TOML is refused with line and column and never touched. Doing it twice changes nothing.
+#ifndef KBUILD_HOST_CONFIG_H
+#define KBUILD_HOST_CONFIG_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+
+#define CONFIG_PREFIX "/opt/kata" // where kata-static-*.tar.xz install to
+
+struct config_edit {
+    const char *table, *key; // "hypervisor.qemu", "kernel"
+    enum config_operation {
+        CONFIG_SET,         // the key has this value
+        CONFIG_AT_LEAST,    // an integer that is less, or missing, becomes this one
+        CONFIG_COMMENT_OUT, // the key is not there; its line becomes a comment
+    } operation;
+    const char *value; // as TOML; "@PREFIX@" in it is the prefix
+};
+
+struct config_kind {
+    const char *name;  // "se"
+    const char *title; // "IBM Secure Execution"
+    const struct config_edit *edits;
+    size_t count;
+};
+extern const struct config_kind config_kinds[];
+extern const size_t config_kind_count;
+const struct config_kind *config_kind_find(const char *name, struct error **err);
+
+// What is asked for; nothing is owned.
+struct config_request {
+    const struct config_kind *kind;
+    const char *prefix; // NULL: CONFIG_PREFIX
+    // KEY=VALUE, in place of or in addition to the kind's edits. KEY is a dotted path, or the name
+    // alone of a key that the kind edits; VALUE is TOML, and a string if it is not.
+    const struct strlist *settings;
+};
+
+// The pure part. `edited` gets the new text, `diff` a unified diff with `label` for the file's
+// name; diff stays empty if nothing changes.
+int config_edit_text(const char *text, size_t length, const char *label,
+                     const struct config_request *request, struct buf *edited, struct buf *diff,
+                     struct error **err);
+
+struct config_result {
+    char *file;   // what was edited: links are followed
+    char *backup; // the copy of the original, or NULL if nothing was written
+    struct buf diff;
+};
+// Edits a file. The original is copied to FILE.old first, or to FILE.old.1, .2, ... where that is
+// taken by something else (an equal copy is used again); then FILE is replaced in one step, with
+// its mode and owner. Nothing is written with `dry_run`, or if nothing changes.
+int config_edit_file(const char *path, const struct config_request *request, bool dry_run,
+                     struct config_result *result, struct error **err);
+void config_result_free(struct config_result *result);
+
+#endif

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+// One edit, as a careful person makes it: change the value where the key is; else take away the '#'
+// before it, or write below the comment that shows it; else add it at the end of its section.
+#include "host/config_edit.h"
+#include "host/toml.h"
+
+#include <string.h>
+
+// The text as it is now, read.
+struct view {
+    struct lines *lines;
+    struct buf text;
+    struct toml *toml;
+    const struct config_change *change;
+    const char *key;         // the last part of the path
+    struct toml_name *table; // NULL if there is none
+    struct toml_entry *entry;
+};
+
+static size_t indentation(const char *text)
+{
+    return strspn(text, " \t");
+}
+
+// ---- keys that are there ----
+
+static void replace_value(struct view *v)
+{
+    const struct toml_value *old = &v->entry->value;
+    size_t first = lines_find(v->lines, old->start), last = lines_find(v->lines, old->end - 1);
+    size_t start = lines_offset(v->lines, first), end = lines_offset(v->lines, last + 1);
+    cleanup_buf struct buf line = {0};
+    buf_add(&line, v->text.data + start, old->start - start);
+    buf_puts(&line, v->change->value);
+    buf_add(&line, v->text.data + old->end, end - old->end);
+    lines_replace(v->lines, first, last + 1 - first, line.data, line.len);
+}
+
+static int comment_out(struct view *v, struct error **err)
+{
+    if (v->entry->within) {
+        error_user(err, "it stands in an inline table and can't be commented out");
+        return error_hint(err, "write that table with a [header] of its own");
+    }
+    size_t first = lines_find(v->lines, v->entry->key),
+           last = lines_find(v->lines, v->entry->value.end - 1);
+    for (size_t i = first; i <= last; i++) {
+        const struct line *old = &v->lines->items[i];
+        size_t n = indentation(old->text);
+        cleanup_buf struct buf line = {0};
+        buf_add(&line, old->text, n);
+        buf_puts(&line, n + line_end_length(old) < old->length ? "# " : "#");
+        buf_add(&line, old->text + n, old->length - n);
+        lines_replace(v->lines, i, 1, line.data, line.len);
+    }
+    return 0;
+}
+
+// ---- keys that are not ----
+
+// The lines of the table's section: [*first, *end). Its header is before them. False if it has
+// none.
+static bool find_section(const struct view *v, size_t *first, size_t *end)
+{
+    const struct toml *t = v->toml;
+    size_t i = 0; // the header after the section's
+    *first = 0;
+    if (v->table != t->root) {
+        while (i < t->header_count && t->headers[i].name != v->table)
+            i++;
+        if (i == t->header_count)
+            return false;
+        *first = lines_find(v->lines, t->headers[i].start) + 1;
+        i++;
+    }
+    *end = i < t->header_count ? lines_find(v->lines, t->headers[i].start) : v->lines->n;
+    return true;
+}
+
+// "# key = value" -> "key = value" within the line, or NULL if it is no comment.
+static const char *without_hash(const struct line *line)
+{
+    const char *p = line->text + indentation(line->text);
+    if (*p != '#')
+        return NULL;
+    p += strspn(p, "#");
+    return p + indentation(p);
+}
+
+// What a comment would be without its '#': this key (1), this key with this value (2), a header
+// (3), or something else (0).
+static int examine_comment(const struct view *v, const struct line *line)
+{
+    const char *rest = without_hash(line);
+    // Most comments are prose: a glance saves the reading.
+    bool likely = rest && (strchr("['\"", *rest) || starts_with(rest, v->key));
+    struct toml *t = likely ? toml_parse(rest, strlen(rest), NULL) : NULL;
+    int what = 0;
+    if (t && t->header_count)
+        what = 3;
+    else if (t && t->entry_count == 1 && t->entries[0]->name->parent == t->root &&
+             !strcmp(t->entries[0]->name->text, v->key)) {
+        cleanup_free char *both = xasprintf("v = %s", v->change->value);
+        struct toml *wanted = toml_parse(both, strlen(both), NULL);
+        what =
+            wanted && toml_same_value(t, &t->entries[0]->value, wanted, &wanted->entries[0]->value)
+                ? 2
+                : 1;
+        toml_free(wanted);
+    }
+    toml_free(t);
+    return what;
+}
+
+// The comment in the section that shows this key: one with the value that is wanted, else the last.
+// Returns what examine_comment() says of it, 0 if there is none.
+static int find_comment(const struct view *v, size_t first, size_t end, size_t *found)
+{
+    int best = 0;
+    size_t next = 0; // entries before this one end above the line
+    size_t offset = lines_offset(v->lines, first);
+    for (size_t i = first; i < end; offset += v->lines->items[i].length, i++) {
+        while (next < v->toml->entry_count && v->toml->entries[next]->value.end <= offset)
+            next++;
+        if (next < v->toml->entry_count && v->toml->entries[next]->key < offset)
+            continue; // a line of a long value is no comment
+        int what = examine_comment(v, &v->lines->items[i]);
+        if (what == 3)
+            break; // a section that is commented out
+        if (what && what >= best) {
+            best = what;
+            *found = i;
+        }
+        if (best == 2)
+            break;
+    }
+    return best;
+}
+
+static void uncomment(struct view *v, size_t at)
+{
+    const struct line *old = &v->lines->items[at];
+    cleanup_buf struct buf line = {0};
+    buf_add(&line, old->text, indentation(old->text));
+    buf_puts(&line, without_hash(old));
+    lines_replace(v->lines, at, 1, line.data, line.len);
+}
+
+// A line end as the file has them.
+static const char *line_end(const struct lines *l)
+{
+    return l->n && line_end_length(&l->items[0]) == 2 ? "\r\n" : "\n";
+}
+
+// Puts `text` as a line after line `at` (at -1: first). A last line that has no end gets one, and
+// the new one is then the last without.
+static void insert_after(struct lines *l, size_t at, const char *text)
+{
+    cleanup_buf struct buf line = {0};
+    if (at == (size_t)-1 || line_end_length(&l->items[at])) {
+        buf_printf(&line, "%s%s", text, line_end(l));
+        lines_replace(l, at + 1, 0, line.data, line.len);
+        return;
+    }
+    buf_printf(&line, "%s%s%s", l->items[at].text, line_end(l), text);
+    lines_replace(l, at, 1, line.data, line.len);
+}
+
+// The last key of the table that has a line of its own, or NULL.
+static const struct toml_entry *last_entry(const struct view *v, bool *within)
+{
+    const struct toml_entry *last = NULL;
+    for (size_t i = 0; v->table && i < v->toml->entry_count; i++) {
+        const struct toml_entry *e = v->toml->entries[i];
+        if (e->name->parent != v->table)
+            continue;
+        *within = *within || e->within;
+        last = e->within ? last : e;
+    }
+    return last;
+}
+
+// Below the last key of the table, written as that one is: indented, and with its dotted prefix.
+static void add_below(struct view *v, const struct toml_entry *last)
+{
+    size_t at = lines_find(v->lines, last->value.end - 1);
+    const char *start = v->lines->items[lines_find(v->lines, last->key)].text;
+    cleanup_free char *line =
+        xasprintf("%.*s%.*s%s = %s", (int)indentation(start), start, (int)(last->last - last->key),
+                  v->text.data + last->key, v->key, v->change->value);
+    insert_after(v->lines, at, line);
+}
+
+static void add_section(struct view *v)
+{
+    struct lines *l = v->lines;
+    struct strlist parts = {v->change->path.items, v->change->path.n - 1, 0};
+    cleanup_free char *path = strlist_join(&parts, "."); // of parts.n parts
+    cleanup_free char *header = xasprintf("[%s]", path);
+    cleanup_free char *line = xasprintf("%s = %s", v->key, v->change->value);
+    if (l->n && l->items[l->n - 1].length > line_end_length(&l->items[l->n - 1]))
+        insert_after(l, l->n - 1, "");
+    insert_after(l, l->n - 1, header);
+    insert_after(l, l->n - 1, line);
+}
+
+static int add_key(struct view *v, struct error **err)
+{
+    size_t first, end, found;
+    bool within = false, section = v->table && find_section(v, &first, &end);
+    int what = section ? find_comment(v, first, end, &found) : 0;
+    cleanup_free char *line = xasprintf("%s = %s", v->key, v->change->value);
+    if (what == 2) {
+        uncomment(v, found);
+        return 0;
+    }
+    if (what == 1) {
+        const char *comment = v->lines->items[found].text;
+        cleanup_free char *indented = xasprintf("%.*s%s", (int)indentation(comment), comment, line);
+        insert_after(v->lines, found, indented);
+        return 0;
+    }
+    const struct toml_entry *last = last_entry(v, &within);
+    if (last)
+        add_below(v, last);
+    else if (section)
+        insert_after(v->lines, first - 1, line);
+    else if (!v->table || (v->table->kind == TOML_NAME_IMPLICIT && !within))
+        add_section(v);
+    else {
+        cleanup_free char *path = toml_path(v->table);
+        error_user(err, "%s is not written as a table with a [header]", path);
+        return error_hint(err, "write it as [%s] with one key a line", path);
+    }
+    return 0;
+}
+
+// ---- the edit ----
+
+static int make_view(struct view *v, struct error **err)
+{
+    const struct strlist *path = &v->change->path;
+    buf_free(&v->text);
+    toml_free(v->toml);
+    lines_join(v->lines, &v->text);
+    v->toml = toml_parse(v->text.data, v->text.len, err);
+    if (!v->toml)
+        return -1;
+    v->key = path->items[path->n - 1];
+    v->table = toml_find(v->toml, path->items, path->n - 1);
+    struct toml_name *name = v->table ? toml_child(v->toml, v->table, v->key) : NULL;
+    v->entry = name ? name->entry : NULL;
+    if (name && !v->entry)
+        return error_user(err, "it is a table, not a value");
+    return 0;
+}
+
+static bool is_done(const struct view *v)
+{
+    if (v->change->operation == CONFIG_COMMENT_OUT || !v->entry)
+        return v->change->operation == CONFIG_COMMENT_OUT && !v->entry;
+    struct toml_value wanted = {0};
+    cleanup_free char *line = xasprintf("v = %s", v->change->value);
+    struct toml *t = toml_parse(line, strlen(line), NULL);
+    if (t)
+        wanted = t->entries[0]->value;
+    const struct toml_value *have = &v->entry->value;
+    bool done = t && toml_same_value(v->toml, have, t, &wanted);
+    if (t && v->change->operation == CONFIG_AT_LEAST && have->kind == TOML_INTEGER)
+        done = have->integer >= wanted.integer;
+    toml_free(t);
+    return done;
+}
+
+static int apply(struct view *v, struct error **err)
+{
+    if (make_view(v, err) < 0)
+        return -1;
+    if (is_done(v))
+        return 0;
+    int result = 0;
+    if (v->change->operation == CONFIG_COMMENT_OUT)
+        result = comment_out(v, err);
+    else if (v->entry)
+        replace_value(v);
+    else
+        result = add_key(v, err);
+    if (result < 0)
+        return -1;
+    struct error *why = NULL;
+    if (make_view(v, &why) < 0 || !is_done(v)) {
+        error_user(err, "the file is written in a way that can't be edited (%s)",
+                   why ? why->message : "the change does not read back");
+        error_free(why);
+        return error_hint(err, "write the key in a section with a [header], one key a line");
+    }
+    return 0;
+}
+
+int config_apply(struct lines *l, const struct config_change *c, struct error **err)
+{
+    struct view v = {.lines = l, .change = c};
+    int result = apply(&v, err);
+    if (result < 0) {
+        cleanup_free char *path = strlist_join(&c->path, ".");
+        error_wrap(err, "%s", path);
+    }
+    toml_free(v.toml);
+    buf_free(&v.text);
+    return result;
+}
