@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Secure Execution boot image: kernel, initrd and command line, sealed for host keys.
 #include "run/internal.h"
+#include "run/se_trust.h"
 
 #include "base/log.h"
 #include "boot/stages.h"
@@ -10,10 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-
-// The three variables that a verified image needs, all or none (kata-artifacts, 3.1).
-static const char *const verification[] = {"SIGNING_KEY_CERT_PATH", "INTERMEDIATE_CA_CERT_PATH",
-                                           "HOST_KEY_CRL_PATH"};
 
 enum sealer { SEALER_NATIVE, SEALER_EXTERNAL };
 
@@ -43,30 +40,6 @@ static int choose_sealer(const struct job *job, enum sealer *out, struct externa
     return 0;
 }
 
-// How many of the three are set; an error unless none or all.
-static int check_verification(const struct job *job, struct error **err)
-{
-    int set = 0;
-    struct strlist missing = {0};
-    for (size_t i = 0; i < ARRAY_LEN(verification); i++) {
-        if (*variable_text(job, verification[i]))
-            set++;
-        else
-            strlist_add(&missing, verification[i]);
-    }
-    if (set && missing.n) {
-        cleanup_free char *names = strlist_join(&missing, " and ");
-        error_user(err,
-                   "All of SIGNING_KEY_CERT_PATH, INTERMEDIATE_CA_CERT_PATH and HOST_KEY_CRL_PATH "
-                   "must be specified, or none; missing: %s",
-                   names);
-        error_hint(err, "with none of them the image is built without verification of the host key");
-        set = -1;
-    }
-    strlist_free(&missing);
-    return set;
-}
-
 static void free_hosts(struct host_key *hosts, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -80,8 +53,16 @@ static struct host_key *load_hosts(const struct job *job, size_t *count, struct 
     size_t n = v ? v->files.n : 0;
     struct host_key *hosts = xcalloc(n, sizeof *hosts);
     for (size_t i = 0; i < n; i++) {
-        if (host_key_load(v->files.items[i], &hosts[i], err) < 0) {
+        const char *path = v->files.items[i];
+        if (host_key_load(path, &hosts[i], err) < 0) {
             free_hosts(hosts, i);
+            return NULL;
+        }
+        // What is sealed for is what the key names and what was verified.
+        if (strcmp(hosts[i].digest, v->digests.items[i]) != 0) {
+            error_user(err, "host key document: %s changed while kbuild was running", path);
+            error_hint(err, "run kbuild again, so that the new one is verified");
+            free_hosts(hosts, i + 1);
             return NULL;
         }
     }
@@ -89,8 +70,9 @@ static struct host_key *load_hosts(const struct job *job, size_t *count, struct 
     return hosts;
 }
 
-// Host key documents are read here, before half an hour of building.
-static int check_hosts(const struct job *job, struct error **err)
+// Host key documents are read and verified here, before half an hour of building. The verdict depends
+// on the clock, so this is done in every run, also if the image is cached.
+static int check_hosts(const struct job *job, const struct se_verification *v, struct error **err)
 {
     size_t count = 0;
     struct host_key *hosts = load_hosts(job, &count, err);
@@ -109,13 +91,12 @@ static int check_hosts(const struct job *job, struct error **err)
         if (hosts[i].test)
             log_warning("%s is a TEST host key: whoever has its private key can open this image",
                         hosts[i].path);
+    if (!result && v->wanted)
+        result = host_keys_verify(hosts, count, &v->trust, err);
+    else if (!result)
+        log_warning("host-key document verification is disabled. Your workload is not secured.");
     free_hosts(hosts, count);
     return result;
-}
-
-static void warn_unverified(void)
-{
-    log_warning("host-key document verification is disabled. Your workload is not secured.");
 }
 
 int identify_se_image(struct build *b, struct node *node, struct error **err)
@@ -123,17 +104,18 @@ int identify_se_image(struct build *b, struct node *node, struct error **err)
     const struct job *job = job_of(node);
     enum sealer sealer = SEALER_NATIVE;
     struct external_sealer tool = {0};
-    int verified = check_verification(job, err);
-    if (verified < 0 || choose_sealer(job, &sealer, &tool, err) < 0 || check_hosts(job, err) < 0)
+    struct se_verification verification = {0};
+    if (choose_sealer(job, &sealer, &tool, err) < 0)
         return -1;
-    if (verified && sealer == SEALER_NATIVE) {
-        error_user(err, "the native sealer cannot verify host key documents yet");
-        return error_hint(err, "use SE_SEALER=genprotimg, which does, or unset %s, %s and %s to "
-                               "build without verification",
-                          verification[0], verification[1], verification[2]);
+    int result = se_verification_of(job, sealer == SEALER_EXTERNAL, b->options.offline,
+                                    &verification, err);
+    if (!result)
+        result = check_hosts(job, &verification, err);
+    se_verification_free(&verification);
+    if (result < 0) {
+        external_sealer_free(&tool);
+        return -1;
     }
-    if (!verified)
-        warn_unverified();
     if (sealer == SEALER_EXTERNAL) {
         buf_printf(&node->identity, "sealer %s %d.%d.%d\n", tool.pvimg ? "pvimg" : "genprotimg",
                    tool.major, tool.minor, tool.patch);
@@ -193,11 +175,7 @@ static int seal_external(const struct job *job, const struct se_input *in, const
         return -1;
     cleanup_free char *parmfile = xasprintf("%s/parmfile", scratch);
     struct strlist certificates = {0}, crls = {0};
-    for (size_t i = 0; i < ARRAY_LEN(verification); i++) {
-        const struct variable_value *v = variable_find(job, verification[i]);
-        if (v)
-            strlist_add_all(i < 2 ? &certificates : &crls, &v->files);
-    }
+    se_verification_files(job, &certificates, &crls);
     int result = file_write(parmfile, in->command_line, in->command_line_length, 0600, err);
     if (!result)
         result = external_sealer_run(&tool, in, parmfile, path, &certificates, &crls, err);

@@ -149,6 +149,7 @@ int host_key_parse(const void *bytes, size_t length, const char *path, struct ho
     struct host_key k = {.test = is_test(x)};
     if (point_hash(key, k.hash, err) < 0)
         return error_wrap(err, "%s", path);
+    digest_bytes(bytes, length, k.digest);
     k.path = xstrdup(path);
     k.key = steal(key);
     k.document = steal(x);

@@ -10,6 +10,7 @@
 #define KBUILD_SEAL_SEAL_H
 
 #include "base/buf.h"
+#include "base/digest.h"
 #include "base/error.h"
 
 #include <openssl/evp.h>
@@ -30,6 +31,7 @@ struct host_key {
     X509 *document;         // as it was read, so that what is verified is what is sealed for
     EVP_PKEY *key;          // P-521, checked
     unsigned char hash[32]; // SHA-256 of the 160-byte coordinates
+    char digest[DIGEST_HEX_SIZE]; // of the file's bytes as they were read
     bool test;              // its subject says TEST
 };
 // Reads one document, PEM or DER. A private key, an RSA key, another curve, a directory, garbage:

@@ -76,13 +76,13 @@ X
   refused "Permission denied"
 }
 
-@test "one or two of the three verification variables are an error, and so are all with our own sealer" {
+@test "one or two of the three verification variables are an error, and so are files that are no certificates" {
   export HKD_PATH=hkd
   "$KBUILD" se test-key hkd
   touch crt
   SIGNING_KEY_CERT_PATH=crt refused "must be specified"
   SIGNING_KEY_CERT_PATH=crt HOST_KEY_CRL_PATH=crt refused "INTERMEDIATE_CA_CERT_PATH"
-  SIGNING_KEY_CERT_PATH=crt HOST_KEY_CRL_PATH=crt INTERMEDIATE_CA_CERT_PATH=crt refused "cannot verify"
+  SIGNING_KEY_CERT_PATH=crt HOST_KEY_CRL_PATH=crt INTERMEDIATE_CA_CERT_PATH=crt refused "crt: it is empty"
   SE_SEALER=magic refused "magic"
   SE_SEALER=genprotimg PATH=/usr/bin:/bin refused "genprotimg"
 }

@@ -118,6 +118,10 @@ static void a_document_in_der_form_is_read_too(void **state)
     assert_good(host_key_load(path, &from_der, &err));
     assert_good(host_key_load(m->document, &from_pem, &err));
     assert_memory_equal(from_der.hash, from_pem.hash, 32);
+    char digest[DIGEST_HEX_SIZE];
+    digest_bytes(der, (size_t)length, digest);
+    assert_string_equal(from_der.digest, digest); // the file's, not the certificate's
+    assert_string_not_equal(from_pem.digest, digest);
     assert_true(from_der.test);
     // Cut off anywhere, it is no document.
     for (int n = 0; n < length; n += 7) {
