@@ -112,8 +112,11 @@ static int check_sizes(const char *name, uint64_t size, const struct se_image *i
     if (image->encrypted_size != AREA_SIZE)
         return damaged(err, name, image, "its encrypted area has %llu bytes, not %u",
                        (unsigned long long)image->encrypted_size, AREA_SIZE);
+    // One changed bit never makes another possible size, so it tells which of the two is wrong.
     if (image->slots == 0 || image->slots > SE_MAX_HOST_KEYS || phs != header_size(image->slots))
-        return damaged(err, name, image, "%llu key slots do not fit its size, %llu bytes",
+        return damaged(err, name, image, "%s: %llu key slots do not fit its size, %llu bytes",
+                       (phs - least) % SLOT_SIZE ? "its size is wrong"
+                                                 : "its number of key slots is wrong",
                        (unsigned long long)image->slots, (unsigned long long)phs);
     if (image->header_offset > size || phs > size - image->header_offset)
         return damaged(err, name, image, "it goes beyond the end of the file");

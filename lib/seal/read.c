@@ -20,6 +20,21 @@
 #define METADATA_BYTES 28u
 static const unsigned char metadata_magic[8] = {'S', 'e', 'I', 'm', 'g', 'L', 'n', 'x'};
 
+// The page that begins with the magic number but for a few bits, where a header can be; or 0.
+static uint64_t nearly_magic(int fd, uint64_t size)
+{
+    for (uint64_t at = SE_LOADER_ADDRESS; at < (uint64_t)SCAN_PAGES * SE_PAGE && at + 8 <= size;
+         at += SE_PAGE) {
+        unsigned char bytes[8];
+        if (read_at(fd, "", at, bytes, sizeof bytes, NULL) < 0)
+            return 0;
+        uint64_t difference = get_be64(bytes) ^ get_be64(se_header_magic);
+        if (__builtin_popcountll(difference) <= 4)
+            return at;
+    }
+    return 0;
+}
+
 static int locate(int fd, const char *name, uint64_t size, struct se_image *image,
                   struct error **err)
 {
@@ -46,6 +61,10 @@ static int locate(int fd, const char *name, uint64_t size, struct se_image *imag
         if (memcmp(block, se_header_magic, sizeof se_header_magic) == 0)
             return 0;
     }
+    uint64_t near = nearly_magic(fd, size);
+    if (near)
+        return error_user(err, "%s: the header at 0x%llx is damaged: its magic number is wrong",
+                          name, (unsigned long long)near);
     error_user(err, "%s: it has no Secure Execution header", name);
     return error_hint(err, "give an image that `kbuild boot-image-se`, genprotimg or pvimg made");
 }
@@ -69,8 +88,8 @@ static int check_zero(int fd, const char *name, uint64_t from, uint64_t to, stru
 
 // What no digest covers: short PSW, loader arguments, gaps. A change here can only keep the image
 // from starting, but then better a message now. The loader's code itself is not known.
-static int check_unprotected(int fd, const char *name, const struct se_image *image,
-                             struct error **err)
+int image_check_unprotected(int fd, const char *name, const struct se_image *image,
+                            struct error **err)
 {
     unsigned char psw[8] = {0};
     if (read_at(fd, name, 0, psw, sizeof psw, err) < 0)
@@ -110,34 +129,44 @@ static int check_unprotected(int fd, const char *name, const struct se_image *im
     return check_zero(fd, name, header_end, page_up(header_end), err);
 }
 
-static int check_digests(int fd, const char *name, const struct se_image *image, bool genuine,
-                         struct error **err)
+int image_find_fault(int fd, const char *name, const struct se_image *image, enum image_fault *out,
+                     struct error **err)
 {
     unsigned char pld[64], ald[64], tld[64];
     if (components_digest(fd, name, image, pld, ald, tld, err) < 0)
         return -1;
+    *out = memcmp(ald, image->ald, sizeof ald) != 0   ? FAULT_ADDRESSES
+           : memcmp(tld, image->tld, sizeof tld) != 0 ? FAULT_TWEAKS
+           : memcmp(pld, image->pld, sizeof pld) != 0 ? FAULT_CONTENTS
+                                                      : FAULT_NONE;
+    return 0;
+}
+
+static int check_digests(int fd, const char *name, const struct se_image *image, bool genuine,
+                         struct error **err)
+{
+    static const struct {
+        const char *digest, *what;
+    } faults[] = {
+        [FAULT_ADDRESSES] = {"ald", "addresses in the IPIB"},
+        [FAULT_TWEAKS] = {"tld", "tweaks in the IPIB"},
+        [FAULT_CONTENTS] = {"pld", "contents"},
+    };
+    enum image_fault fault;
+    if (image_find_fault(fd, name, image, &fault, err) < 0)
+        return -1;
+    if (fault == FAULT_NONE)
+        return 0;
     unsigned long long start = image->header_offset + page_up(image->header_size), end = start;
     for (size_t i = 0; i < image->component_count; i++)
         end = image->components[i].address + image->components[i].padded;
-    const struct {
-        const unsigned char *found, *stated;
-        const char *digest, *what;
-    } all[] = {
-        {ald, image->ald, "ald", "addresses in the IPIB"},
-        {tld, image->tld, "tld", "tweaks in the IPIB"},
-        {pld, image->pld, "pld", "contents"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if (memcmp(all[i].found, all[i].stated, 64) != 0) {
-            error_user(err,
-                       "%s: the components, 0x%llx to 0x%llx, are not those that were sealed: "
-                       "their %s changed%s%s%s",
-                       name, start, end, all[i].what,
-                       genuine ? "" : ", or the header's digest of them (",
-                       genuine ? "" : all[i].digest, genuine ? "" : ") did");
-            return error_hint(err, "the image is damaged: copy or build it again");
-        }
-    return 0;
+    error_user(err,
+               "%s: the components, 0x%llx to 0x%llx, are not those that were sealed: "
+               "their %s changed%s%s%s",
+               name, start, end, faults[fault].what,
+               genuine ? "" : ", or the header's digest of them (",
+               genuine ? "" : faults[fault].digest, genuine ? "" : ") did");
+    return error_hint(err, "the image is damaged: copy or build it again");
 }
 
 int image_parse(int fd, const char *name, struct se_image *out, unsigned char **header,
@@ -163,7 +192,7 @@ int image_parse(int fd, const char *name, struct se_image *out, unsigned char **
 int image_check(int fd, const char *name, const struct se_image *image, bool genuine,
                 struct error **err)
 {
-    if (check_unprotected(fd, name, image, err) < 0)
+    if (image_check_unprotected(fd, name, image, err) < 0)
         return -1;
     return check_digests(fd, name, image, genuine, err);
 }

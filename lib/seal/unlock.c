@@ -4,6 +4,7 @@
 #include "seal/io.h"
 #include "seal/layout.h"
 #include "seal/read.h"
+#include "seal/verify_locate.h"
 
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -11,51 +12,90 @@
 // For a loader of some pages and a command line. What is larger is something else.
 #define LOAD_MAX (1u << 20)
 
-static int open_slot(const struct se_image *image, EVP_PKEY *host_key, const char *path,
-                     unsigned char header_key[static 32], struct error **err)
+static int find_slot(const struct se_image *image, EVP_PKEY *host, const char *name, uint64_t *slot,
+                     struct error **err)
 {
     unsigned char hash[32];
-    if (point_hash(host_key, hash, err) < 0)
+    if (point_hash(host, hash, err) < 0)
         return -1;
-    uint64_t i = 0;
-    while (i < image->slots && memcmp(image->slot[i] + SLOT_HASH, hash, sizeof hash) != 0)
-        i++;
-    if (i == image->slots) {
-        error_user(err, "%s: none of its %llu key slots is for this host key", path,
-                   (unsigned long long)image->slots);
-        return error_hint(err, "use the key whose document the image was sealed with; if it is "
-                               "that one, the hash in its key slot is damaged");
+    for (*slot = 0; *slot < image->slots; ++*slot)
+        if (memcmp(image->slot[*slot] + SLOT_HASH, hash, sizeof hash) == 0)
+            return 0;
+    cleanup_free char *place = locate_in_hash(image, host, hash, slot);
+    error_user(err, "%s: none of its %llu key slots is for this host key%s%s", name,
+               (unsigned long long)image->slots,
+               place ? ", but one opens with it: the header is damaged at " : "",
+               place ? place : "");
+    return place ? -1 : error_hint(err, "use the key whose document the image was sealed with");
+}
+
+static int open_slot(const struct se_image *image, EVP_PKEY *host, const char *name,
+                     struct opened_header *out, struct error **err)
+{
+    if (find_slot(image, host, name, &out->slot, err) < 0)
+        return -1;
+    struct error *why = NULL;
+    cleanup_pkey EVP_PKEY *customer = point_decode(image->customer_key, &why);
+    int good =
+        customer ? slot_unwrap(host, customer, image->slot[out->slot], out->header_key, err) : 0;
+    if (good == 0) {
+        cleanup_free char *place = locate_in_slot(image, host, out->slot);
+        cleanup_free char *at = place ? xasprintf(" at %s", place) : xstrdup("");
+        if (!customer)
+            error_user(err, "%s: the customer key in the header is damaged: %s%s", name,
+                       why->message, at);
+        else
+            error_user(err,
+                       "%s: key slot %llu, or the customer key in the header, is damaged%s: the "
+                       "slot's tag does not fit",
+                       name, (unsigned long long)out->slot + 1, at);
+        good = -1;
     }
-    cleanup_pkey EVP_PKEY *customer = point_decode(image->customer_key, err);
-    if (!customer)
-        return error_wrap(err, "%s: the customer key in the header is damaged", path);
-    int good = slot_unwrap(host_key, customer, image->slot[i], header_key, err);
-    if (good == 0)
-        return error_user(err,
-                          "%s: key slot %llu, or the customer key in the header, is damaged: "
-                          "the slot's tag does not fit",
-                          path, (unsigned long long)i + 1);
+    error_free(why);
     return good < 0 ? -1 : 0;
 }
 
-static int open_area(const struct se_image *image, const unsigned char *header, const char *path,
-                     const unsigned char header_key[static 32],
-                     unsigned char area[static AREA_SIZE], struct error **err)
+static int open_area(const struct se_image *image, const unsigned char *header, const char *name,
+                     const struct opener *opener, struct opened_header *out, struct error **err)
 {
     size_t clear = image->header_size - AREA_SIZE - TAG_SIZE;
-    struct gcm g = {.key = header_key, .iv = image->iv, .aad = header, .aad_length = clear};
-    int good = gcm_decrypt(&g, header + clear, AREA_SIZE, area, image->tag, err);
+    struct gcm g = {.key = out->header_key, .iv = image->iv, .aad = header, .aad_length = clear};
+    int good = gcm_decrypt(&g, header + clear, AREA_SIZE, out->area, image->tag, err);
+    if (good != 0)
+        return good < 0 ? -1 : 0;
+    cleanup_free char *place = locate_in_header(image, header, out->header_key);
     unsigned long long end = image->header_offset + image->header_size;
-    if (good == 0)
-        return error_user(err, "%s: the header, 0x%llx to 0x%llx, is damaged: its tag does not fit",
-                          path, (unsigned long long)image->header_offset, end);
-    return good < 0 ? -1 : 0;
+    error_user(err, "%s: the header, 0x%llx to 0x%llx, is damaged%s%s: its tag does not fit", name,
+               (unsigned long long)image->header_offset, end, place ? " at " : "",
+               place ? place : "");
+    if (place)
+        return -1;
+    if (opener->header_key)
+        return error_hint(err, "or this is not the key that it was encrypted with");
+    return error_hint(err, "more than one bit was changed: copy or build the image again");
+}
+
+int header_open(const struct se_image *image, const unsigned char *header, const char *name,
+                const struct opener *opener, struct opened_header *out, struct error **err)
+{
+    out->slot = UINT64_MAX;
+    if (opener->header_key)
+        memcpy(out->header_key, opener->header_key, sizeof out->header_key);
+    else if (open_slot(image, opener->host, name, out, err) < 0)
+        return -1;
+    return open_area(image, header, name, opener, out, err);
+}
+
+void opened_wipe(struct opened_header *h)
+{
+    OPENSSL_cleanse(h, sizeof *h);
 }
 
 // Authentic from here on; a wrong value was put there by the tool that made the image.
-static int take_area(struct unlocked *u, const unsigned char *area, struct error **err)
+int unlocked_take(struct unlocked *u, const struct opened_header *header, struct error **err)
 {
     struct se_image *image = &u->image;
+    const unsigned char *area = header->area;
     image->psw_mask = get_be64(area + AREA_PSW_MASK);
     image->psw_address = get_be64(area + AREA_PSW_ADDRESS);
     image->scf = get_be64(area + AREA_SCF);
@@ -96,7 +136,7 @@ unsigned char *unlocked_load(const struct unlocked *u, int index, struct error *
 }
 
 // Asks stage3b's arguments which component is which, and how large they are without padding.
-static int identify(struct unlocked *u, struct error **err)
+int unlocked_identify(struct unlocked *u, struct error **err)
 {
     struct se_image *image = &u->image;
     struct se_component *c = &image->components[image->stage3b];
@@ -123,21 +163,19 @@ static int identify(struct unlocked *u, struct error **err)
 int unlock(const char *path, EVP_PKEY *host_key, struct unlocked *out, struct error **err)
 {
     struct unlocked u = {.path = path};
+    const struct opener opener = {.host = host_key};
     uint64_t size;
     u.fd = open_input(path, &size, err);
     if (u.fd < 0)
         return -1;
     cleanup_free unsigned char *header = NULL;
-    unsigned char header_key[32], area[AREA_SIZE];
+    cleanup_opened struct opened_header opened = {.slot = 0};
     int result = -1;
     // The header's tag comes before the digests, so that a change is blamed on the right one.
     if (image_parse(u.fd, path, &u.image, &header, err) == 0 &&
-        open_slot(&u.image, host_key, path, header_key, err) == 0 &&
-        open_area(&u.image, header, path, header_key, area, err) == 0 &&
-        take_area(&u, area, err) == 0 && image_check(u.fd, path, &u.image, true, err) == 0)
-        result = identify(&u, err);
-    OPENSSL_cleanse(header_key, sizeof header_key);
-    OPENSSL_cleanse(area, sizeof area);
+        header_open(&u.image, header, path, &opener, &opened, err) == 0 &&
+        unlocked_take(&u, &opened, err) == 0 && image_check(u.fd, path, &u.image, true, err) == 0)
+        result = unlocked_identify(&u, err);
     if (result < 0)
         unlocked_free(&u);
     else
