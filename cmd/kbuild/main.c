@@ -20,6 +20,8 @@ const struct verb verbs[] = {
     {"se", "seal|open|test-key ...", "Secure Execution images", verb_se},
     {"config", "se|snp FILE [--dry-run] [--set KEY=VALUE]... [--prefix DIR]",
      "fit a Kata runtime's configuration.toml to confidential guests", verb_config},
+    {"hkd", "verify [--cert FILE] [--crl FILE] [--root-ca FILE] [--online] [HKD...]",
+     "are host key documents genuine, valid, and not revoked?", verb_hkd},
     {"cache", "info|verify|gc [--max-size=SIZE]", "look after the cache", verb_cache},
     {"versions", "get KEY", "a value of versions.yaml", verb_versions},
 };

@@ -226,9 +226,10 @@ int parse_global_options(int argc, char **argv, struct global_options *g, struct
     static struct strlist storage; // as long as the process, like argv
     for (int i = 1; i < argc; i++)
         strlist_add(words, argv[i]);
-    // `se` and `merge` have their own -o, `se` its own -k: only before or without such a verb are these
-    // the global ones.
-    bool own = words->n && (!strcmp(words->items[0], "se") || !strcmp(words->items[0], "merge"));
+    // `se` and `merge` have their own -o, `se` and `hkd` their own -k: only before or without such a verb
+    // are these the global ones.
+    bool own = words->n && (!strcmp(words->items[0], "se") || !strcmp(words->items[0], "merge") ||
+                            !strcmp(words->items[0], "hkd"));
     struct verb_option all[ARRAY_LEN(options)];
     memcpy(all, options, sizeof all);
     if (!own) {

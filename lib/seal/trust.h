@@ -10,6 +10,7 @@
 //   trust_crl.c          the revocation lists of a signing key
 //   trust_fetch.c        revocation lists from distribution points
 //   trust.c              the host key documents
+//   trust_x509.c         certificates in words (trust_text.h)
 #ifndef KBUILD_SEAL_TRUST_H
 #define KBUILD_SEAL_TRUST_H
 

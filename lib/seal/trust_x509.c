@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Certificates in words, and the checks that documents and revocation lists have in common.
 #include "seal/trust_store.h"
+#include "seal/trust_text.h"
 
 #include <openssl/bn.h>
 #include <openssl/err.h>
@@ -106,4 +107,27 @@ struct error *error_copy(const struct error *e)
     if (e->hint)
         error_hint(&copy, "%s", e->hint);
     return copy;
+}
+
+struct host_key_text host_key_text(const struct host_key *host)
+{
+    const X509 *x = host->document;
+    struct host_key_text t = {
+        .subject = name_text(X509_get_subject_name(x)),
+        .issuer = name_text(X509_get_issuer_name(x)),
+        .serial = serial_text(X509_get0_serialNumber(x)),
+        .from = time_text(X509_get0_notBefore(x)),
+        .to = time_text(X509_get0_notAfter(x)),
+    };
+    hex_encode(host->hash, sizeof host->hash, t.hash);
+    return t;
+}
+
+void host_key_text_free(struct host_key_text *t)
+{
+    free(t->subject);
+    free(t->issuer);
+    free(t->serial);
+    free(t->from);
+    free(t->to);
 }
