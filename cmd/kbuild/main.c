@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kbuild.h"
+#include "genprotimg.h"
 
 #include <locale.h>
 #include <signal.h>
@@ -68,11 +68,13 @@ static int run(int argc, char **argv, struct global_options *g, struct error **e
     cleanup_strlist struct strlist words = {0};
     if (parse_global_options(argc, argv, g, &words, err) < 0)
         return -1;
-    if (strlist_has(&words, "--version")) {
+    // Sealing has a help and a version of its own, as genprotimg has.
+    bool sealing = words.n > 1 && !strcmp(words.items[0], "se") && !strcmp(words.items[1], "seal");
+    if (!sealing && strlist_has(&words, "--version")) {
         puts("kbuild " KBUILD_VERSION);
         return 0;
     }
-    if (strlist_has(&words, "--help") || strlist_has(&words, "-h")) {
+    if (!sealing && (strlist_has(&words, "--help") || strlist_has(&words, "-h"))) {
         print_help();
         return 0;
     }
@@ -100,6 +102,9 @@ static void print_error(const struct error *err)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    int other;
+    if (run_other_program(argc, argv, &other))
+        return other;
     struct global_options g = {0};
     struct error *err = NULL;
     int status = run(argc, argv, &g, &err);

@@ -1,80 +1,295 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild se seal`.
+// `kbuild se seal`, and what it is under the names genprotimg and pvimg.
+#include "genprotimg.h"
 #include "se.h"
 
+#include "base/file.h"
 #include "base/log.h"
-#include "seal/seal.h"
+#include "boot/stages.h"
+#include "seal/sentences.h"
+#include "source/fetch.h"
 
-static void point_out_test_key(const char *path)
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char *const help_of[] = {[TOOL_KBUILD] = "kbuild se seal --help",
+                                      [TOOL_GENPROTIMG] = "genprotimg --help",
+                                      [TOOL_PVIMG] = "pvimg create --help"};
+
+// ---- host keys ----
+
+// genprotimg's sentence first, since scripts know it, then what is wrong with the file.
+static int load_host(const char *path, enum seal_tool tool, struct host_key *out,
+                     struct error **err)
 {
-    log_warning("%s is a TEST host key: whoever has its private key can open this image", path);
+    if (host_key_load(path, out, err) == 0)
+        return 0;
+    if (tool == TOOL_GENPROTIMG) {
+        cleanup_free char *sentence = sentence_of_document(path);
+        error_wrap(err, "%s", sentence);
+    }
+    return -1;
 }
 
-struct seal_words {
-    const char *image, *ramdisk, *parmfile, *output;
-    struct strlist hosts;
-    bool no_verify;
-};
-
-static int load_hosts(const struct strlist *paths, struct host_key *hosts, size_t *count,
-                      struct error **err)
+static int load_hosts(const struct strlist *paths, enum seal_tool tool, struct host_key *hosts,
+                      size_t *count, struct error **err)
 {
     for (size_t i = 0; i < paths->n; i++) {
-        if (host_key_load(paths->items[i], &hosts[i], err) < 0)
+        if (load_host(paths->items[i], tool, &hosts[i], err) < 0)
             return -1;
         if (hosts[i].test)
-            point_out_test_key(paths->items[i]);
+            log_warning("%s is a TEST host key: whoever has its private key can open this image",
+                        paths->items[i]);
         ++*count;
     }
     return 0;
 }
 
-static int seal_image(const struct seal_words *w, struct se_input *in, struct error **err)
+static int verify_hosts(const struct seal_command *c, enum seal_tool tool,
+                        const struct se_input *in, struct error **err)
 {
+    const struct seal_request *r = &c->request;
+    // The others fetch unless told not to; ours does what it was asked for.
+    bool online = tool == TOOL_KBUILD ? c->online : !c->offline;
+    struct trust trust = {.certificates = &r->certificates,
+                          .crls = &r->crls,
+                          .root_ca = r->root_ca,
+                          .fetch = online ? fetch_bytes : NULL,
+                          .one_signing_key = tool != TOOL_KBUILD};
+    int result = host_keys_verify(in->hosts, in->host_count, &trust, err);
+    if (result < 0 && tool == TOOL_GENPROTIMG) {
+        cleanup_free char *sentence = sentence_of_trust(&trust);
+        if (sentence)
+            error_wrap(err, "%s", sentence);
+    }
+    if (result < 0 && tool != TOOL_KBUILD)
+        error_wrap(err, tool == TOOL_PVIMG ? "Host-key verification failed"
+                                           : "Failed to verify host-key document");
+    return result;
+}
+
+// ---- files ----
+
+static int check_file(const char *path, struct error **err)
+{
+    struct stat st;
+    if (path && stat(path, &st) < 0)
+        return error_errno(err, errno, "Failed to get file status '%s'", path);
+    if (path && !S_ISREG(st.st_mode))
+        return error_user(err, "File '%s' is not a regular file", path);
+    return 0;
+}
+
+static int read_parmfile(const char *path, struct buf *out, struct error **err)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return error_errno(err, errno, "Failed to open file '%s'", path);
+    if (S_ISDIR(st.st_mode))
+        return error_errno(err, EISDIR, "Error reading file '%s'", path);
+    return file_read(path, 1 << 20, out, err);
+}
+
+// Where the image goes: through a link, to the file that it names. What is no file stays as it is.
+static char *resolve_output(const struct seal_command *c, enum seal_tool tool, mode_t *mode,
+                            struct error **err)
+{
+    const char *path = c->request.output;
+    struct stat st;
+    mode_t mask = umask(0);
+    umask(mask);
+    *mode = 0666 & ~mask;
+    if (stat(path, &st) < 0)
+        return xstrdup(path);
+    if (S_ISDIR(st.st_mode))
+        error_errno(err, EISDIR, "Failed to open file '%s'", path);
+    else if (!S_ISREG(st.st_mode))
+        error_user(err, "File '%s' is not a regular file", path);
+    else if (tool == TOOL_PVIMG && !c->overwrite) {
+        error_user(err, "the output '%s' exists", path);
+        error_hint(err, "--overwrite replaces it");
+    } else {
+        *mode = st.st_mode & 0777;
+        char *resolved = realpath(path, NULL);
+        if (resolved)
+            return resolved;
+        error_errno(err, errno, "Failed to open file '%s'", path);
+    }
+    return NULL;
+}
+
+static int begin_output(struct file_draft *draft, const char *path, struct error **err)
+{
+    struct error *cause = NULL;
+    if (file_draft_begin(draft, path, &cause) == 0)
+        return 0;
+    int errnum = cause->errnum;
+    error_free(cause);
+    return error_errno(err, errnum, "Failed to open file '%s'", path);
+}
+
+// ---- --verbose ----
+
+static void print_part(const char *name, uint64_t address, uint64_t padded, uint64_t size)
+{
+    printf("%12s:\t0x%012llx (%12llu / %12llu Bytes)\n", name, (unsigned long long)address,
+           (unsigned long long)padded, (unsigned long long)size);
+}
+
+// One line a part, as genprotimg prints them.
+static int print_parts(const struct se_input *in, const char *output, struct error **err)
+{
+    cleanup_close int fd = open(output, O_RDONLY | O_CLOEXEC);
+    struct se_image image = {0};
+    if (fd < 0)
+        return error_errno(err, errno, "opening %s", output);
+    if (se_read(fd, output, &image, err) < 0)
+        return -1;
+    struct stat kernel = {0}, initrd = {0};
+    stat(in->kernel, &kernel);
+    if (in->initrd)
+        stat(in->initrd, &initrd);
+    const struct {
+        const char *name;
+        bool there;
+        uint64_t size;
+    } parts[] = {{"kernel", true, (uint64_t)kernel.st_size},
+                 {"parmline", in->command_line, in->command_line_length + 1},
+                 {"ramdisk", in->initrd, (uint64_t)initrd.st_size},
+                 {"stage3b", true, (uintptr_t)stage3b_end - (uintptr_t)stage3b_start}};
+    const struct se_component *component = image.components;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        if (!parts[i].there)
+            continue;
+        print_part(parts[i].name, component->address, component->padded, parts[i].size);
+        component++;
+    }
+    // Loader, IPIB and header: all that lies before the components.
+    uint64_t loader = image.components[0].address - 0x10000;
+    print_part("stage3a", 0x10000, loader, loader);
+    se_image_free(&image);
+    return 0;
+}
+
+// ---- sealing ----
+
+static int write_image(struct seal_command *c, enum seal_tool tool, struct se_input *in,
+                       struct error **err)
+{
+    const struct seal_request *r = &c->request;
+    mode_t mode;
+    cleanup_free char *output = resolve_output(c, tool, &mode, err);
+    cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
+    cleanup_buf struct buf record = {0};
+    if (!output || begin_output(&draft, output, err) < 0 ||
+        se_seal_recorded(in, draft.fd, r->record ? &record : NULL, err) < 0)
+        return -1;
+    if (r->record && file_write(r->record, record.data, record.len, 0644, err) < 0)
+        return -1;
+    if (file_draft_commit(&draft, mode, err) < 0)
+        return -1;
+    return c->verbose && !c->quiet ? print_parts(in, output, err) : 0;
+}
+
+static int seal_parts(struct seal_command *c, enum seal_tool tool, struct se_input *in,
+                      struct error **err)
+{
+    const struct seal_request *r = &c->request;
     cleanup_buf struct buf parameters = {0};
-    if (w->parmfile) {
-        if (file_read(w->parmfile, 1 << 20, &parameters, err) < 0)
-            return -1;
-        in->command_line = parameters.data;
+    if (check_file(r->kernel, err) < 0 ||
+        (r->parmfile && read_parmfile(r->parmfile, &parameters, err) < 0) ||
+        check_file(r->initrd, err) < 0)
+        return -1;
+    in->kernel = r->kernel;
+    in->initrd = r->initrd;
+    in->skip_component_checks = c->no_component_check;
+    if (r->parmfile) {
+        in->command_line = parameters.data ? parameters.data : "";
         in->command_line_length = parameters.len;
     }
-    cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
-    if (file_draft_begin(&draft, w->output, err) < 0 || se_seal(in, draft.fd, err) < 0)
+    struct se_secret secret = {0};
+    if (r->secret && se_secret_load(r->secret, &secret, err) < 0)
         return -1;
-    return file_draft_commit(&draft, 0644, err);
+    in->secret = secret.bytes;
+    in->secret_length = secret.length;
+    int result = write_image(c, tool, in, err);
+    se_secret_free(&secret);
+    return result;
+}
+
+// The order is genprotimg's: values and key files, host key documents, parts, output.
+static int seal(struct seal_command *c, enum seal_tool tool, struct se_input *in,
+                struct host_key *hosts, struct error **err)
+{
+    const struct seal_request *r = &c->request;
+    cleanup_seal_keys struct seal_key_bytes keys = {0};
+    if (seal_request_apply(r, in, &keys, err) < 0 ||
+        load_hosts(&r->hosts, tool, hosts, &in->host_count, err) < 0)
+        return -1;
+    in->hosts = hosts;
+    if (seal_check_slots(in->host_count, err) < 0)
+        return -1;
+    if (!r->no_verify && verify_hosts(c, tool, in, err) < 0)
+        return -1;
+#ifdef KBUILD_TEST_HOOKS
+    if (test_hooks_apply(r, in, err) < 0)
+        return -1;
+#endif
+    return seal_parts(c, tool, in, err);
+}
+
+static void print_version(enum seal_tool tool)
+{
+    // Scripts take what stands between "version " and "-".
+    if (tool == TOOL_KBUILD)
+        puts("kbuild " KBUILD_VERSION);
+    else if (tool == TOOL_GENPROTIMG)
+        puts("genprotimg version " GENPROTIMG_VERSION "-kbuild-" KBUILD_VERSION);
+    else
+        puts("pvimg version " PVIMG_VERSION "-kbuild-" KBUILD_VERSION);
+}
+
+int run_seal_command(struct seal_command *c, enum seal_tool tool, struct error **err)
+{
+    if (c->help || c->help_all || c->help_experimental) {
+        print_seal_options(tool, c);
+        return 0;
+    }
+    if (c->version) {
+        print_version(tool);
+        return 0;
+    }
+    const struct seal_request *r = &c->request;
+    c->request.lenient = tool == TOOL_GENPROTIMG;
+    if (seal_request_check(r, err) < 0) {
+        if (err)
+            error_hint(err, "Use '%s' for more information", help_of[tool]);
+        return -1;
+    }
+    if (c->online && c->offline)
+        return error_set(err, ERROR_USAGE, "'--online' and '--offline' are mutually exclusive");
+    if (r->no_verify)
+        log_warning("host-key document verification is disabled. Your workload is not secured.");
+    if (r->root_ca)
+        log_warning("The root CA is selected through the command line. Ensure that this root CA is "
+                    "trusted.");
+    struct host_key *hosts = xcalloc(r->hosts.n, sizeof *hosts);
+    struct se_input in = {0};
+    int result = seal(c, tool, &in, hosts, err);
+    for (size_t i = 0; i < in.host_count; i++)
+        host_key_free(&hosts[i]);
+    free(hosts);
+    return result;
 }
 
 int se_verb_seal(struct strlist *words, struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0};
-    struct seal_words w = {0};
-    const struct verb_option options[] = {
-        {"--image", "-i", &w.image, NULL, NULL},
-        {"--ramdisk", "-r", &w.ramdisk, NULL, NULL},
-        {"--parmfile", "-p", &w.parmfile, NULL, NULL},
-        {"--output", "-o", &w.output, NULL, NULL},
-        {"--host-key-document", "-k", NULL, &w.hosts, NULL},
-        {"--no-verify", NULL, NULL, NULL, &w.no_verify},
-    };
-    int result = parse_verb_options("se", words, options, ARRAY_LEN(options), &storage, err);
-    if (!result && (!w.image || !w.output || !w.hosts.n || words->n))
-        result = usage_error(err, "se", "seal needs -i KERNEL, -k HOST-KEY-DOCUMENT and -o FILE");
-    if (!result && !w.no_verify) {
-        result = error_user(err, "host key documents cannot be verified yet");
-        error_hint(err, "--no-verify seals without; the workload is not secured then");
-    }
-    struct host_key *hosts = xcalloc(w.hosts.n, sizeof *hosts);
-    struct se_input in = {
-        .kernel = w.image, .initrd = w.ramdisk, .hosts = hosts, .pcf = SE_PCF_DEFAULT};
-    if (!result) {
-        log_warning("host-key document verification is disabled. Your workload is not secured.");
-        result = load_hosts(&w.hosts, hosts, &in.host_count, err);
-    }
+    struct seal_command command = {0};
+    int result = parse_seal_options(words, TOOL_KBUILD, &command, err);
     if (!result)
-        result = seal_image(&w, &in, err);
-    for (size_t i = 0; i < in.host_count; i++)
-        host_key_free(&hosts[i]);
-    free(hosts);
-    strlist_free(&w.hosts);
+        result = run_seal_command(&command, TOOL_KBUILD, err);
+    seal_request_free(&command.request);
     return result;
 }

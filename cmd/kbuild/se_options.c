@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "se_options.h"
+
+#include "base/file.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define ALL (TOOL_KBUILD | TOOL_GENPROTIMG | TOOL_PVIMG)
+#define NEWER (TOOL_KBUILD | TOOL_PVIMG)
+#define OLDER (TOOL_KBUILD | TOOL_GENPROTIMG)
+
+enum takes { TAKES_NOTHING, TAKES_FILE, TAKES_HEX, TAKES_FILES };
+
+// Several rows may fill the same field: they are names for the same. Only rows with a help text are
+// shown.
+struct option_row {
+    const char *name; // after "--"; "" for a letter alone
+    char letter;      // 0: none
+    unsigned tools;
+    enum takes takes;
+    size_t field; // of struct seal_command: bool, const char *, or struct strlist
+    bool experimental;
+    const char *help;
+};
+
+#define FIELD(name) offsetof(struct seal_command, name)
+static const struct option_row rows[] = {
+    {"host-key-document", 'k', ALL, TAKES_FILES, FIELD(request.hosts), false,
+     "document of a machine that may start the image; give it once a machine"},
+    {"cert", 'C', ALL, TAKES_FILES, FIELD(request.certificates), false,
+     "IBM Z signing key or intermediate CA certificate"},
+    {"crl", 0, ALL, TAKES_FILES, FIELD(request.crls), false, "certificate revocation list"},
+    {"root-ca", 0, ALL, TAKES_FILE, FIELD(request.root_ca), false,
+     "the only root CA to trust, instead of the system's"},
+    {"offline", 0, ALL, TAKES_NOTHING, FIELD(offline), false, "fetch no revocation lists"},
+    {"online", 0, TOOL_KBUILD, TAKES_NOTHING, FIELD(online), false,
+     "fetch revocation lists from where the certificates say"},
+    {"no-verify", 0, ALL, TAKES_NOTHING, FIELD(request.no_verify), false,
+     "trust the host key documents unseen: the workload is not secured then"},
+    {"image", 'i', ALL, TAKES_FILE, FIELD(request.kernel), false, "the raw kernel"},
+    {"kernel", 0, NEWER, TAKES_FILE, FIELD(request.kernel), false, "the same as --image"},
+    {"ramdisk", 'r', ALL, TAKES_FILE, FIELD(request.initrd), false, "the initrd"},
+    {"parmfile", 'p', ALL, TAKES_FILE, FIELD(request.parmfile), false, "the kernel command line"},
+    {"output", 'o', ALL, TAKES_FILE, FIELD(request.output), false, "the image to write"},
+    {"overwrite", 0, NEWER, TAKES_NOTHING, FIELD(overwrite), false,
+     "pvimg: replace an output that exists; the others always do"},
+    {"comm-key", 0, ALL, TAKES_FILE, FIELD(request.comm_key), false,
+     "customer communication key, 32 bytes"},
+    {"cck", 0, NEWER, TAKES_FILE, FIELD(request.comm_key), false, "the same as --comm-key"},
+    {"hdr-key", 0, NEWER, TAKES_FILE, FIELD(request.header_key), false,
+     "the same as --x-header-key"},
+    {"image-key", 0, NEWER, TAKES_FILE, FIELD(request.component_key), false,
+     "the same as --x-comp-key"},
+    {"no-component-check", 0, NEWER, TAKES_NOTHING, FIELD(no_component_check), false,
+     "take kernel, initrd and command line unseen"},
+    {"seal-secret", 0, TOOL_KBUILD, TAKES_FILE, FIELD(request.secret), false,
+     "derive what is drawn at random from this secret (docs/provable-sealing.md)"},
+    {"seal-record", 0, TOOL_KBUILD, TAKES_FILE, FIELD(request.record), false,
+     "write down what the image was made of"},
+    {"force-unknown-flags", 0, ALL, TAKES_NOTHING, FIELD(request.force_unknown_flags), false,
+     "take flags without a known meaning"},
+    {"verbose", 'V', OLDER, TAKES_NOTHING, FIELD(verbose), false, "say where the parts lie"},
+    {"verbose", 'v', TOOL_PVIMG, TAKES_NOTHING, FIELD(verbose), false, "say where the parts lie"},
+    {"", 'V', TOOL_PVIMG, TAKES_NOTHING, FIELD(verbose), false, NULL},
+    {"quiet", 'q', TOOL_PVIMG, TAKES_NOTHING, FIELD(quiet), false, "do not"},
+    {"version", 'v', OLDER, TAKES_NOTHING, FIELD(version), false, "the version"},
+    {"version", 0, TOOL_PVIMG, TAKES_NOTHING, FIELD(version), false, "the version"},
+    {"help", 'h', ALL, TAKES_NOTHING, FIELD(help), false, "the options"},
+    {"help-all", 0, ALL, TAKES_NOTHING, FIELD(help_all), false, "these, and the experimental ones"},
+    {"help-experimental", 0, ALL, TAKES_NOTHING, FIELD(help_experimental), false,
+     "the experimental ones"},
+    {"x-comp-key", 0, ALL, TAKES_FILE, FIELD(request.component_key), true,
+     "AES-256-XTS key of the components, 64 bytes"},
+    {"x-header-key", 0, ALL, TAKES_FILE, FIELD(request.header_key), true,
+     "AES-256-GCM key of the header, 32 bytes"},
+    {"x-pcf", 0, ALL, TAKES_HEX, FIELD(request.pcf), true, "plaintext control flags (0xe0)"},
+    {"x-scf", 0, ALL, TAKES_HEX, FIELD(request.scf), true, "secret control flags (0x0)"},
+    {"x-psw", 0, ALL, TAKES_HEX, FIELD(request.psw), true, "where the kernel starts (0x10000)"},
+};
+
+static const struct {
+    enum seal_switch which;
+    unsigned tools;
+    const char *help;
+} switches[] = {
+    {SWITCH_DUMP, ALL, "dumps of the guest; needs --comm-key (off)"},
+    {SWITCH_PCKMO, ALL, "PCKMO for DEA, TDEA, AES and ECC keys (on)"},
+    {SWITCH_PCKMO_HMAC, NEWER, "PCKMO for HMAC keys (off)"},
+    {SWITCH_BACKUP_KEYS, NEWER, "backup target keys (off)"},
+    {SWITCH_IMAGE_ENCRYPTION, NEWER, "encrypted components (on)"},
+    {SWITCH_CCK_EXTENSION, ALL, "secrets must prove --comm-key (off)"},
+    {SWITCH_CCK_UPDATE, NEWER, "the communication key may be replaced (off)"},
+};
+
+// What is being parsed.
+struct parser {
+    const struct strlist *words;
+    size_t next; // word
+    enum seal_tool tool;
+    struct seal_command *out;
+};
+
+static int wrong(struct error **err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int wrong(struct error **err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    cleanup_free char *message = xvasprintf(format, args);
+    va_end(args);
+    return error_set(err, ERROR_USAGE, "%s", message);
+}
+
+// pvimg takes lists with commas in them, genprotimg does not. A file that has such a name is one.
+static void add_files(const struct parser *p, struct strlist *list, const char *value)
+{
+    if (p->tool == TOOL_GENPROTIMG || !strchr(value, ',') || path_exists(value))
+        strlist_add(list, value);
+    else
+        strlist_split(list, value, ",");
+}
+
+// `typed` is the option as it was typed, without a value.
+static int store(struct parser *p, const struct option_row *row, const char *typed,
+                 const char *value, struct error **err)
+{
+    void *field = (char *)p->out + row->field;
+    if (row->takes == TAKES_NOTHING) {
+        *(bool *)field = true;
+        return 0;
+    }
+    if (row->takes == TAKES_FILES) {
+        add_files(p, field, value);
+        return 0;
+    }
+    const char **text = field;
+    if (*text)
+        return wrong(err, "Multiple values for option '%s'", typed);
+    *text = value;
+    return 0;
+}
+
+static const char *next_value(struct parser *p, const char *typed, struct error **err)
+{
+    if (p->next < p->words->n)
+        return p->words->items[p->next++];
+    wrong(err, "Missing argument for %s", typed);
+    return NULL;
+}
+
+// 1: it was one of --enable-* and --disable-*; 0: it was not.
+static int take_switch(struct parser *p, const char *name, struct error **err)
+{
+    bool on = starts_with(name, "enable-");
+    if (!on && !starts_with(name, "disable-"))
+        return 0;
+    enum switch_state state = on ? SWITCH_ON : SWITCH_OFF;
+    name = strchr(name, '-') + 1;
+    for (size_t i = 0; i < ARRAY_LEN(switches); i++) {
+        if (!(switches[i].tools & p->tool) || strcmp(name, seal_switch_name(switches[i].which)))
+            continue;
+        enum switch_state *s = &p->out->request.switches[switches[i].which];
+        if (*s != SWITCH_UNSET && *s != state)
+            return wrong(err, "'--enable-%s' and '--disable-%s' are mutually exclusive", name,
+                         name);
+        *s = state;
+        return 1;
+    }
+    return 0;
+}
+
+static int unknown(const struct parser *p, const char *word, struct error **err)
+{
+    struct strlist names = {0};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (*rows[i].name && rows[i].tools & p->tool)
+            strlist_addf(&names, "--%s", rows[i].name);
+    for (size_t i = 0; i < ARRAY_LEN(switches); i++)
+        if (switches[i].tools & p->tool) {
+            strlist_addf(&names, "--enable-%s", seal_switch_name(switches[i].which));
+            strlist_addf(&names, "--disable-%s", seal_switch_name(switches[i].which));
+        }
+    wrong(err, "Unknown option %s", word);
+    const char *nearest = nearest_name(word, &names);
+    if (nearest)
+        error_hint(err, "did you mean %s?", nearest);
+    strlist_free(&names);
+    return -1;
+}
+
+static int take_long(struct parser *p, const char *word, struct error **err)
+{
+    const char *equals = strchr(word, '=');
+    cleanup_free char *typed = equals ? xstrndup(word, (size_t)(equals - word)) : xstrdup(word);
+    const char *name = typed + 2;
+    // genprotimg ignores a value that an option does not take, but not one of --help.
+    bool help = starts_with(name, "help");
+    bool needless = equals && (p->tool != TOOL_GENPROTIMG || help);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct option_row *row = &rows[i];
+        if (!(row->tools & p->tool) || !*name || strcmp(row->name, name))
+            continue;
+        if (row->takes == TAKES_NOTHING && needless)
+            return wrong(err, help ? "Unknown option %s" : "%s takes no value", word);
+        if (row->takes == TAKES_NOTHING)
+            return store(p, row, typed, NULL, err);
+        const char *value = equals ? equals + 1 : next_value(p, typed, err);
+        return value ? store(p, row, typed, value, err) : -1;
+    }
+    int took = needless ? 0 : take_switch(p, name, err);
+    return took ? (took > 0 ? 0 : -1) : unknown(p, word, err);
+}
+
+static const struct option_row *find_letter(const struct parser *p, char letter)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].letter == letter && rows[i].tools & p->tool)
+            return &rows[i];
+    return NULL;
+}
+
+// Letters may stand together; one that takes a value is the last of them, and but for genprotimg
+// its value may follow at once.
+static int take_letters(struct parser *p, const char *word, struct error **err)
+{
+    for (const char *c = word + 1; *c; c++) {
+        const struct option_row *row = find_letter(p, *c);
+        if (!row)
+            return unknown(p, word, err);
+        char typed[] = {'-', *c, '\0'};
+        if (row->takes == TAKES_NOTHING) {
+            if (store(p, row, typed, NULL, err) < 0)
+                return -1;
+            continue;
+        }
+        if (c[1] && p->tool == TOOL_GENPROTIMG)
+            return wrong(err, "Error parsing option %s", typed);
+        const char *value = c[1] ? c + 1 : next_value(p, typed, err);
+        return value ? store(p, row, typed, value, err) : -1;
+    }
+    return 0;
+}
+
+int parse_seal_options(const struct strlist *words, enum seal_tool tool, struct seal_command *out,
+                       struct error **err)
+{
+    struct parser p = {.words = words, .tool = tool, .out = out};
+    bool only_operands = false;
+    while (p.next < words->n) {
+        const char *word = words->items[p.next++];
+        int result = 0;
+        if (only_operands || word[0] != '-' || !word[1])
+            strlist_add(&out->request.operands, word);
+        else if (!strcmp(word, "--"))
+            only_operands = true;
+        else
+            result = word[1] == '-' ? take_long(&p, word, err) : take_letters(&p, word, err);
+        if (result < 0)
+            return -1;
+        if (out->help || out->help_all || out->help_experimental)
+            return 0;
+    }
+    return 0;
+}
+
+// ---- help ----
+
+static void print_row(char letter, const char *name, const char *value, const char *help)
+{
+    cleanup_free char *left = xasprintf("--%s%s", name, value);
+    if (letter)
+        printf("  -%c, %-32s %s\n", letter, left, help);
+    else
+        printf("      %-32s %s\n", left, help);
+}
+
+static void print_rows(enum seal_tool tool, bool experimental)
+{
+    static const char *const values[] = {"", "=FILE", "=HEX", "=FILE"};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].tools & tool && rows[i].help && rows[i].experimental == experimental)
+            print_row(rows[i].letter, rows[i].name, values[rows[i].takes], rows[i].help);
+    for (size_t i = 0; !experimental && i < ARRAY_LEN(switches); i++)
+        if (switches[i].tools & tool) {
+            cleanup_free char *name =
+                xasprintf("(en|dis)able-%s", seal_switch_name(switches[i].which));
+            print_row('\0', name, "", switches[i].help);
+        }
+}
+
+void print_seal_options(enum seal_tool tool, const struct seal_command *command)
+{
+    const char *name = tool == TOOL_GENPROTIMG ? "genprotimg"
+                       : tool == TOOL_PVIMG    ? "pvimg create"
+                                               : "kbuild se seal";
+    printf(
+        "usage: %s [OPTION...]\n\nSeals a kernel, an initrd and a kernel command line to an IBM "
+        "Secure Execution image.\nCertificates, revocation lists and documents are PEM or DER.\n",
+        name);
+    if (!command->help_experimental) {
+        puts("\nOptions:");
+        print_rows(tool, false);
+    }
+    if (command->help_all || command->help_experimental) {
+        puts("\nExperimental options:");
+        print_rows(tool, true);
+    }
+}
