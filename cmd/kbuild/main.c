@@ -22,6 +22,8 @@ const struct verb verbs[] = {
      "fit a Kata runtime's configuration.toml to confidential guests", verb_config},
     {"hkd", "verify [--cert FILE] [--crl FILE] [--root-ca FILE] [--online] [HKD...]",
      "are host key documents genuine, valid, and not revoked?", verb_hkd},
+    {"doctor", "[build|se|snp] [--root DIR | --collect DIR]",
+     "is this machine fit to build, and to host confidential guests?", verb_doctor},
     {"cache", "info|verify|gc [--max-size=SIZE]", "look after the cache", verb_cache},
     {"versions", "get KEY", "a value of versions.yaml", verb_versions},
 };

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is asked of a machine besides its files: programs that are run, and collectors that look.
+#include "base/file.h"
+#include "base/process.h"
+#include "host/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#define COMMAND_SECONDS 10
+
+// ---- programs ----
+
+// Where a program may be in a tree; Kata's own come first, as in its runtime's configuration.
+static const char *const program_folders[] = {"opt/kata/bin",   "usr/local/bin", "usr/bin", "bin",
+                                              "usr/local/sbin", "usr/sbin",      "sbin"};
+
+// "/usr/bin/git", to be freed, or NULL.
+static char *find_in_tree(const struct host *h, const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(program_folders); i++) {
+        char *path = xasprintf("/%s/%s", program_folders[i], name);
+        cleanup_close int fd = host_open_beneath(h, path, O_PATH);
+        struct stat st;
+        if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111))
+            return path;
+        free(path);
+    }
+    return NULL;
+}
+
+static char *find_host_program(const struct host *h, const char *name)
+{
+    char *path = find_in_tree(h, name);
+    return path || !h->live ? path : find_program(name);
+}
+
+static const char *const programs[] = {
+    "bwrap",
+    "mmdebstrap",
+    "apt-get",
+    "dpkg-deb",
+    "git",
+    "patch",
+    "xz",
+    "make",
+    "gcc",
+    "s390x-linux-gnu-gcc",
+    "x86_64-linux-gnu-gcc",
+    "aarch64-linux-gnu-gcc",
+    "powerpc64le-linux-gnu-gcc",
+    "qemu-system-s390x",
+    "qemu-system-x86_64",
+    "qemu-system-x86_64-snp-experimental",
+    "genprotimg",
+};
+
+// "git /usr/bin/git": one program a line.
+static void list_programs(const struct host *h, struct buf *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
+        cleanup_free char *path = find_host_program(h, programs[i]);
+        if (path)
+            buf_printf(out, "%s %s\n", programs[i], path);
+    }
+}
+
+// ---- devices ----
+
+static const char *const devices[] = {"dev/kvm", "dev/sev", "dev/vhost-vsock"};
+
+// "/dev/kvm usable": whether who runs this can read and write it ("usable", "forbidden").
+static void list_devices(const struct host *h, struct buf *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(devices); i++) {
+        cleanup_close int fd = host_open_beneath(h, devices[i], O_PATH);
+        struct stat st;
+        if (fd < 0 || fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode))
+            continue;
+        cleanup_free char *self = xasprintf("/proc/self/fd/%d", fd);
+        bool usable = faccessat(AT_FDCWD, self, R_OK | W_OK, AT_EACCESS) == 0;
+        buf_printf(out, "/%s %s\n", devices[i], usable ? "usable" : "forbidden");
+    }
+}
+
+// ---- package sources ----
+
+static unsigned count_sources(const struct host *h, const char *path)
+{
+    cleanup_buf struct buf text = {0};
+    struct host quiet = *h;
+    quiet.record = NULL; // these lines can hold passwords
+    unsigned n = 0;
+    if (!host_read(&quiet, path, &text))
+        return 0;
+    for (char *save = NULL, *line = strtok_r(text.data, "\n", &save); line;
+         line = strtok_r(NULL, "\n", &save)) {
+        line += strspn(line, " \t");
+        n += starts_with(line, "deb ") || starts_with(line, "deb\t") ||
+             starts_with(line, "deb [") || starts_with(line, "URIs:");
+    }
+    return n;
+}
+
+// "/etc/apt/sources.list.d/debian.sources 1": how many sources a file names, never which.
+static void list_package_sources(const struct host *h, struct buf *out)
+{
+    cleanup_strlist struct strlist files = {0}, names = {0};
+    strlist_add(&files, "etc/apt/sources.list");
+    cleanup_close int fd = host_open_beneath(h, "etc/apt/sources.list.d", O_RDONLY | O_DIRECTORY);
+    cleanup_free char *folder = xasprintf("/proc/self/fd/%d", fd);
+    if (fd >= 0)
+        list_directory(folder, &names, NULL);
+    for (size_t i = 0; i < names.n && i < 1000; i++)
+        if (ends_with(names.items[i], ".list") || ends_with(names.items[i], ".sources"))
+            strlist_addf(&files, "etc/apt/sources.list.d/%s", names.items[i]);
+    for (size_t i = 0; i < files.n; i++) {
+        unsigned n = count_sources(h, files.items[i]);
+        if (n)
+            buf_printf(out, "/%s %u\n", files.items[i], n);
+    }
+}
+
+// ---- disk ----
+
+// "12345678 /var/cache/kbuild": free bytes where the cache is or will be made.
+static void measure_disk(const struct host *h, struct buf *out)
+{
+    if (!h->live || !h->cache)
+        return;
+    cleanup_free char *path = path_absolute(h->cache);
+    struct statvfs st;
+    while (statvfs(path, &st) < 0) {
+        char *slash = strrchr(path, '/');
+        if (!slash || slash == path)
+            return;
+        *slash = '\0';
+    }
+    buf_printf(out, "%llu %s\n", (unsigned long long)st.f_bavail * st.f_frsize, path);
+}
+
+// ---- running ----
+
+static long long milliseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+// Reads until the end, the limit or the deadline. Returns false at the latter two.
+static bool read_pipe(int fd, struct buf *out)
+{
+    long long end = milliseconds() + 1000LL * COMMAND_SECONDS;
+    for (;;) {
+        long long left = end - milliseconds();
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        int ready = poll(&p, 1, left > 0 ? (int)left : 0);
+        if (ready < 0 && errno == EINTR)
+            continue;
+        if (ready <= 0 || out->len > HOST_TEXT)
+            return false;
+        char chunk[65536];
+        ssize_t n = read(fd, chunk, sizeof chunk);
+        if (n > 0)
+            buf_add(out, chunk, (size_t)n);
+        else if (n == 0 || errno != EINTR)
+            return true;
+    }
+}
+
+// `words`: the program and its arguments, with blanks between.
+static bool run(const struct host *h, const char *words, struct buf *out)
+{
+    cleanup_strlist struct strlist argv = {0}, environment = {0};
+    strlist_split(&argv, words, " ");
+    cleanup_free char *program = find_host_program(h, argv.items[0]);
+    int ends[2];
+    if (!program || pipe2(ends, O_CLOEXEC) < 0)
+        return false;
+    free(argv.items[0]);
+    argv.items[0] = xstrdup(program);
+    strlist_add(&environment, "LC_ALL=C");
+    strlist_add(&environment, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    struct process p = {.argv = argv.items,
+                        .environment = environment.items,
+                        .input = -1,
+                        .output = ends[1],
+                        .errors = ends[1],
+                        .own_group = true};
+    cleanup_error struct error *err = NULL;
+    pid_t pid = process_start(&p, &err);
+    close(ends[1]);
+    if (pid > 0 && !read_pipe(ends[0], out)) {
+        process_stop(pid, 0);
+        buf_puts(out, "\nstopped: too slow or too long\n");
+    } else if (pid > 0) {
+        int status;
+        process_wait(pid, &status, NULL);
+    }
+    close(ends[0]);
+    return pid > 0;
+}
+
+static const struct {
+    const char *name;
+    const char *words;                                     // run it, or
+    void (*collect)(const struct host *, struct buf *out); // look
+} commands[] = {
+    {"uname", "uname -srm", NULL},
+    {"dmesg", "dmesg", NULL},
+    {"qemu-s390x-version", "qemu-system-s390x --version", NULL},
+    {"qemu-s390x-objects", "qemu-system-s390x -object help", NULL},
+    {"qemu-x86_64-version", "qemu-system-x86_64 --version", NULL},
+    {"qemu-x86_64-objects", "qemu-system-x86_64 -object help", NULL},
+    {"qemu-snp-version", "qemu-system-x86_64-snp-experimental --version", NULL},
+    {"qemu-snp-objects", "qemu-system-x86_64-snp-experimental -object help", NULL},
+    {"bwrap-version", "bwrap --version", NULL},
+    // A sandbox as a step's, which says its version from inside.
+    {"sandbox",
+     "bwrap --unshare-all --unshare-user --uid 0 --gid 0 --cap-drop ALL --ro-bind / / --proc /proc "
+     "--dev /dev --tmpfs /tmp -- bwrap --version",
+     NULL},
+    {"programs", NULL, list_programs},
+    {"devices", NULL, list_devices},
+    {"package-sources", NULL, list_package_sources},
+    {"disk", NULL, measure_disk},
+};
+
+bool host_gather(const struct host *h, const char *name, struct buf *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (strcmp(commands[i].name, name))
+            continue;
+        if (commands[i].words)
+            return h->live && run(h, commands[i].words, out);
+        commands[i].collect(h, out);
+        return true;
+    }
+    return false;
+}
