@@ -1,17 +1,94 @@
 // SPDX-License-Identifier: Apache-2.0
+// merge, pack, unpack: archives by hand.
 #include "kbuild.h"
+
+#include "run/meter.h"
 #include "run/merge.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int format_option(const char *given, const char *output, enum pack_format *out,
+                         struct error **err)
+{
+    *out = pack_format_of(output);
+    return given ? pack_format_named(given, out, err) : 0;
+}
 
 int verb_merge(struct global_options *g, struct strlist *words, struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0};
-    const char *output = "kata-static.tar.xz";
-    const struct verb_option options[] = {{"--output", "-o", &output, NULL, NULL}};
+    cleanup_strlist struct strlist storage = {0}, components = {0}, lists = {0};
+    const char *output = NULL, *format = NULL;
+    struct merge_request r = {.cache = g->build.cache, .jobs = g->build.jobs, .components = &components};
+    const struct verb_option options[] = {{"--output", "-o", &output, NULL, NULL},
+                                          {"--format", NULL, &format, NULL, NULL},
+                                          {"--components", NULL, NULL, &lists, NULL},
+                                          {"--rehash", NULL, NULL, NULL, &r.rehash}};
     if (parse_verb_options("merge", words, options, ARRAY_LEN(options), &storage, err) < 0)
         return -1;
     // Upstream's script takes versions.yaml as a second word.
     if (words->n < 1 || words->n > 2)
         return usage_error(err, "merge", "name the directory with the tarballs");
-    return merge_directory(words->items[0], words->n == 2 ? words->items[1] : g->build.versions,
-                           output, g->build.jobs, err);
+    if (format_option(format, output ? output : "", &r.format, err) < 0)
+        return -1;
+    for (size_t i = 0; i < lists.n; i++)
+        strlist_split(&components, lists.items[i], ", ");
+    cleanup_free char *usual = xasprintf("kata-static.%s", pack_format_extension(r.format));
+    r.directory = words->items[0];
+    r.output = output ? output : usual;
+    r.versions_yaml = words->n == 2 ? words->items[1] : g->build.versions;
+    meter_begin();
+    int result = merge_directory(&r, err);
+    meter_end();
+    return result;
+}
+
+// SOURCE_DATE_EPOCH (reproducible-builds.org): later times become this one. Without it all are kept.
+static int parse_epoch(const char *text, int64_t *out, struct error **err)
+{
+    char *end;
+    errno = 0;
+    *out = text && *text ? strtoll(text, &end, 10) : INT64_MAX;
+    if (!text || !*text || (!errno && !*end && *out >= 0))
+        return 0;
+    error_user(err, "SOURCE_DATE_EPOCH is '%s'", text);
+    return error_hint(err, "it is a number of seconds since 1970");
+}
+
+int verb_pack(struct global_options *g, struct strlist *words, struct error **err)
+{
+    cleanup_strlist struct strlist storage = {0};
+    const char *format = NULL, *epoch = getenv("SOURCE_DATE_EPOCH");
+    const struct verb_option options[] = {{"--format", NULL, &format, NULL, NULL}};
+    struct pack_options o = {.threads = g->build.jobs};
+    if (parse_verb_options("pack", words, options, ARRAY_LEN(options), &storage, err) < 0)
+        return -1;
+    if (words->n != 2)
+        return usage_error(err, "pack", "expected: pack DIR FILE");
+    if (format_option(format, words->items[1], &o.format, err) < 0 ||
+        parse_epoch(epoch, &o.epoch, err) < 0)
+        return -1;
+    cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
+    if (file_draft_begin(&draft, words->items[1], err) < 0)
+        return -1;
+    meter_begin();
+    int result = pack_tree(words->items[0], draft.fd, &o, err);
+    meter_end();
+    return result < 0 ? -1 : file_draft_commit(&draft, 0644, err);
+}
+
+int verb_unpack(struct global_options *g, struct strlist *words, struct error **err)
+{
+    cleanup_strlist struct strlist storage = {0};
+    if (parse_verb_options("unpack", words, NULL, 0, &storage, err) < 0)
+        return -1;
+    if (words->n != 2)
+        return usage_error(err, "unpack", "expected: unpack FILE DIR");
+    meter_begin();
+    int result = unpack_new(words->items[0], words->items[1], err);
+    meter_end();
+    return result;
 }

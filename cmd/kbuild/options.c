@@ -202,6 +202,24 @@ static const char *environment_or(const char *name, const char *otherwise)
     return value && *value ? value : otherwise;
 }
 
+// The first word that is neither an option nor the value of one, or NULL.
+static const char *first_operand(const struct strlist *words, const struct verb_option *options,
+                                 size_t count)
+{
+    for (size_t i = 0; i < words->n; i++) {
+        const char *word = words->items[i];
+        if (*word != '-')
+            return word;
+        for (size_t k = 0; k < count; k++)
+            if (!options[k].flag && (!strcmp(word, options[k].name) || !strcmp(word, "-o") ||
+                                     (options[k].short_ && !strcmp(word, options[k].short_)))) {
+                i++;
+                break;
+            }
+    }
+    return NULL;
+}
+
 int parse_global_options(int argc, char **argv, struct global_options *g, struct strlist *words,
                          struct error **err)
 {
@@ -226,13 +244,11 @@ int parse_global_options(int argc, char **argv, struct global_options *g, struct
     static struct strlist storage; // as long as the process, like argv
     for (int i = 1; i < argc; i++)
         strlist_add(words, argv[i]);
-    // `se` and `merge` have their own -o, `se` and `hkd` their own -k: only before or without such a verb
-    // are these the global ones.
-    bool own = words->n && (!strcmp(words->items[0], "se") || !strcmp(words->items[0], "merge") ||
-                            !strcmp(words->items[0], "hkd"));
+    // A verb may give these another meaning.
+    const struct verb *verb = find_verb(first_operand(words, options, ARRAY_LEN(options)));
     struct verb_option all[ARRAY_LEN(options)];
     memcpy(all, options, sizeof all);
-    if (!own) {
+    if (!verb || !verb->own_options) {
         all[0].short_ = "-o";
         all[10].short_ = "-k";
     } else {

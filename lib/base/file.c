@@ -69,10 +69,10 @@ int file_draft_begin(struct file_draft *d, const char *path, struct error **err)
     return -1;
 }
 
-int file_draft_commit(struct file_draft *d, mode_t mode, struct error **err)
+static int commit(struct file_draft *d, mode_t mode, bool sync, struct error **err)
 {
     int result = 0;
-    if (fchmod(d->fd, mode) < 0 || fsync(d->fd) < 0)
+    if (fchmod(d->fd, mode) < 0 || (sync && fsync(d->fd) < 0))
         result = error_errno(err, errno, "writing %s", d->path);
     if (close(steal_fd(&d->fd)) < 0 && !result)
         result = error_errno(err, errno, "writing %s", d->path);
@@ -84,6 +84,16 @@ int file_draft_commit(struct file_draft *d, mode_t mode, struct error **err)
     free(d->temporary);
     *d = FILE_DRAFT_NONE;
     return result;
+}
+
+int file_draft_commit(struct file_draft *d, mode_t mode, struct error **err)
+{
+    return commit(d, mode, true, err);
+}
+
+int file_draft_commit_unsynced(struct file_draft *d, mode_t mode, struct error **err)
+{
+    return commit(d, mode, false, err);
 }
 
 void file_draft_abandon(struct file_draft *d)

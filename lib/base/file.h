@@ -26,6 +26,9 @@ struct file_draft {
 };
 int file_draft_begin(struct file_draft *d, const char *path, struct error **err);
 int file_draft_commit(struct file_draft *d, mode_t mode, struct error **err);
+// Without waiting for the disk: whole for every process at once, but a power cut may still lose it.
+// For large results that can be made again in no time.
+int file_draft_commit_unsynced(struct file_draft *d, mode_t mode, struct error **err);
 void file_draft_abandon(struct file_draft *d); // does nothing on an empty struct
 #define FILE_DRAFT_NONE ((struct file_draft){.fd = -1})
 #define cleanup_draft __attribute__((cleanup(file_draft_abandon)))

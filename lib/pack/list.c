@@ -38,6 +38,7 @@ int list_archive(int fd, const char *name, struct listing *out, struct error **e
         return -1;
     struct reader_member m;
     int n;
+    out->normal = true;
     while ((n = reader_next(reader, &m, err)) > 0) {
         out->entries = xgrow(out->entries, &out->cap, out->n + 1, sizeof *out->entries);
         struct listing_entry *e = &out->entries[out->n++];
@@ -45,7 +46,9 @@ int list_archive(int fd, const char *name, struct listing *out, struct error **e
                                     .mode = m.mode,
                                     .mtime = m.mtime,
                                     .link = m.link ? xstrdup(m.link) : NULL,
-                                    .hardlink = m.hardlink};
+                                    .hardlink = m.hardlink,
+                                    .attributes = m.attributes ? xstrdup(m.attributes) : NULL};
+        out->normal = out->normal && m.normal && normal_mode(m.mode) == m.mode;
         // A hard link of tar has no content of its own; its digest is that of its target.
         bool content = S_ISREG(m.mode) && (!m.hardlink || m.size);
         if (content && take_content(reader, e, err) < 0)
@@ -60,6 +63,7 @@ void listing_free(struct listing *l)
     for (size_t i = 0; i < l->n; i++) {
         free(l->entries[i].path);
         free(l->entries[i].link);
+        free(l->entries[i].attributes);
     }
     free(l->entries);
     *l = (struct listing){0};

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+// A merge: plan, make every component a segment, splice.
+#include "pack/components.h"
 #include "pack/merge_plan.h"
 #include "pack/names.h"
-#include "pack/pack.h"
-#include "pack/reader.h"
+#include "pack/segment.h"
 #include "pack/tar_out.h"
+#include "pack/transcode.h"
 
 #include "base/file.h"
 #include "base/log.h"
@@ -11,79 +13,77 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct merging {
     struct merge_plan plan;
-    struct tar_out *out;
-    uint64_t done, total;
+    struct merge_options o;
+    const struct segment_format *format;
+    struct segment *segments; // of each component, then of what the merge adds
+    size_t n;
 };
 
-static int add_data(void *context, const void *bytes, size_t length, struct error **err)
+// A file without a name in the scratch folder.
+static int open_scratch(const struct merging *m, struct error **err)
 {
-    struct merging *m = context;
-    m->done += length;
-    progress("merging", m->done, m->total, "bytes");
-    return tar_out_data(m->out, bytes, length, err);
+    int fd = open(m->o.scratch, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        return fd;
+    cleanup_free char *name = xasprintf("%s/.kbuild-merge.XXXXXX", m->o.scratch);
+    fd = mkostemp(name, O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "creating a file in %s", m->o.scratch);
+    unlink(name);
+    return fd;
 }
 
-// Writes one member as the listing has it; `source` is at its content.
-static int write_member(struct merging *m, struct reader *source, const struct reader_member *from,
-                        const struct component *c, size_t i, struct error **err)
+static int open_segment(struct merging *m, int fd, struct error **err)
 {
-    const struct listing_entry *e = &c->listing.entries[i], *same = &c->listing.entries[c->same[i]];
-    struct tar_entry out = {.path = e->path,
-                            .mode = normal_mode(same->mode),
-                            .size = e->size,
-                            .mtime = from->mtime,
-                            .link = S_ISLNK(same->mode) ? same->link : e->link,
-                            .hardlink = e->hardlink && !S_ISLNK(same->mode)};
-    if (S_ISDIR(out.mode) && tar_out_has_directory(m->out, e->path))
-        return 0;
-    if (tar_out_parents(m->out, e->path, err) < 0 || tar_out_entry(m->out, &out, err) < 0)
-        return -1;
-    if (!S_ISREG(out.mode) || out.hardlink)
-        return 0;
-    return reader_content(source, add_data, m, err);
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return error_errno(err, errno, "looking at it");
+    int found = m->format->open(fd, (uint64_t)st.st_size, &m->segments[m->n], err);
+    m->n += found > 0;
+    return found;
 }
 
-static int write_component(struct merging *m, size_t number, struct error **err)
+// Takes fd.
+static int open_written(struct merging *m, int fd, struct error **err)
+{
+    int found = open_segment(m, fd, err);
+    if (found > 0)
+        return 0;
+    close(fd);
+    return found < 0 ? -1 : error_user(err, "what was just written cannot be spliced");
+}
+
+static int add_component(struct merging *m, size_t number, struct error **err)
 {
     const struct component *c = &m->plan.components[number];
-    cleanup_close int fd = open(c->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, errno, "opening %s", c->path);
-    cleanup_reader struct reader *r = reader_open(fd, c->path, 0, err);
-    if (!r)
-        return -1;
-    for (size_t i = 0; i < c->listing.n; i++) {
-        const struct listing_entry *e = &c->listing.entries[i];
-        struct reader_member from;
-        int n = reader_next(r, &from, err);
-        if (n < 0)
-            return n;
-        if (n == 0 || strcmp(from.path, e->path) != 0 ||
-            (S_ISREG(e->mode) && from.size_known && from.size != e->size))
-            return error_user(err, "%s changed while it was being read", c->path);
-        if (merge_plan_writes(&m->plan, e->path, number, i) &&
-            write_member(m, r, &from, c, i, err) < 0)
-            return reader_wrap(r, err);
-    }
-    return 0;
+    int found = c->listing.normal ? open_segment(m, c->fd, err) : 0;
+    if (found)
+        return found < 0 ? error_wrap(err, "reading %s", c->path) : 0;
+    log_note("%s cannot be spliced, since kbuild did not pack it as %s: it is recompressed",
+             c->name, pack_format_extension(m->o.pack.format));
+    cleanup_close int fd = open_scratch(m, err);
+    if (fd < 0 || transcode_component(&m->plan, number, fd, &m->o.pack, err) < 0)
+        return error_wrap(err, "recompressing %s", c->path);
+    return open_written(m, steal_fd(&fd), err);
 }
 
-static int write_version(struct merging *m, const char *path, const struct merge_options *o,
+// ---- what the merge itself adds ----
+
+static int write_version(struct tar_out *out, const char *path, const struct merge_options *o,
                          struct error **err)
 {
     cleanup_free char *text = xasprintf("%s\n", o->version);
     struct tar_entry e = {
         .path = path, .mode = S_IFREG | 0644, .size = strlen(text), .mtime = o->pack.epoch};
-    if (tar_out_parents(m->out, path, err) < 0 || tar_out_entry(m->out, &e, err) < 0)
+    if (tar_out_parents(out, path, err) < 0 || tar_out_entry(out, &e, err) < 0)
         return -1;
-    return tar_out_data(m->out, text, strlen(text), err);
+    return tar_out_data(out, text, strlen(text), err);
 }
 
-static int write_versions_yaml(struct merging *m, const char *path, const struct merge_options *o,
+static int write_versions_yaml(struct tar_out *out, const char *path, const struct merge_options *o,
                                struct error **err)
 {
     cleanup_close int fd = open(o->versions_yaml, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -94,39 +94,29 @@ static int write_versions_yaml(struct merging *m, const char *path, const struct
         return error_user(err, "reading %s: it is not a file", o->versions_yaml);
     struct tar_entry e = {
         .path = path, .mode = S_IFREG | 0644, .size = (uint64_t)st.st_size, .mtime = o->pack.epoch};
-    if (tar_out_parents(m->out, path, err) < 0)
+    if (tar_out_parents(out, path, err) < 0)
         return -1;
-    return tar_out_file(m->out, &e, steal_fd(&fd), err) < 0
-               ? error_wrap(err, "%s", o->versions_yaml)
-               : 0;
+    return tar_out_file(out, &e, steal_fd(&fd), err) < 0 ? error_wrap(err, "%s", o->versions_yaml)
+                                                         : 0;
 }
 
-static void count_bytes(struct merging *m)
+static int add_own(struct merging *m, struct error **err)
 {
-    for (size_t i = 0; i < m->plan.claim_n; i++) {
-        const struct claim *c = &m->plan.claims[i];
-        m->total += m->plan.components[c->component].listing.entries[c->entry].size;
-    }
-}
-
-static int write_all(struct merging *m, const struct merge_options *o, struct error **err)
-{
+    const struct merge_options *o = &m->o;
     const char *between = *o->prefix ? "/" : "";
     cleanup_free char *version = xasprintf("%s%sVERSION", o->prefix, between);
     cleanup_free char *yaml = xasprintf("%s%sversions.yaml", o->prefix, between);
+    cleanup_close int fd = open_scratch(m, err);
+    cleanup_tar_out struct tar_out *out = fd < 0 ? NULL : tar_out_open(fd, &o->pack, err);
     const struct tar_entry root = {.path = "", .mode = S_IFDIR | 0755, .mtime = o->pack.epoch};
-    if ((o->version && merge_plan_reserve(&m->plan, version, err) < 0) ||
+    if (!out || (o->version && merge_plan_reserve(&m->plan, version, err) < 0) ||
         (o->versions_yaml && merge_plan_reserve(&m->plan, yaml, err) < 0) ||
-        tar_out_entry(m->out, &root, err) < 0)
+        tar_out_entry(out, &root, err) < 0 ||
+        (o->version && write_version(out, version, o, err) < 0) ||
+        (o->versions_yaml && write_versions_yaml(out, yaml, o, err) < 0) ||
+        tar_out_finish(out, err) < 0)
         return -1;
-    count_bytes(m);
-    for (size_t i = 0; i < m->plan.n; i++)
-        if (write_component(m, i, err) < 0)
-            return -1;
-    if ((o->version && write_version(m, version, o, err) < 0) ||
-        (o->versions_yaml && write_versions_yaml(m, yaml, o, err) < 0))
-        return -1;
-    return tar_out_finish(m->out, err);
+    return open_written(m, steal_fd(&fd), err);
 }
 
 static int64_t newest_time(const struct merge_plan *plan)
@@ -141,23 +131,38 @@ static int64_t newest_time(const struct merge_plan *plan)
     return newest;
 }
 
+static int merge(struct merging *m, const struct strlist *paths, int fd, struct error **err)
+{
+    if (merge_plan_make(&m->plan, paths, &m->o, err) < 0)
+        return -1;
+    if (!m->o.pack.epoch)
+        m->o.pack.epoch = newest_time(&m->plan);
+    m->segments = xcalloc(m->plan.n + 1, sizeof *m->segments);
+    for (size_t i = 0; i < m->plan.n; i++)
+        if (add_component(m, i, err) < 0)
+            return -1;
+    if (add_own(m, err) < 0 || splice_write(m->format, m->segments, m->n, fd, err) < 0)
+        return -1;
+    return components_unchanged(&m->plan, err);
+}
+
 int merge_archives(const struct strlist *paths, int fd, const struct merge_options *o,
                    struct error **err)
 {
     WITH_UTF8_NAMES;
-    struct merging m = {0};
-    int result = -1;
     if (*o->prefix && !path_is_clean(o->prefix))
         return error_user(err, "merging: the prefix \"%s\" is not a clean relative path",
                           o->prefix);
-    if (merge_plan_make(&m.plan, paths, err) == 0) {
-        struct merge_options options = *o;
-        if (!options.pack.epoch)
-            options.pack.epoch = newest_time(&m.plan);
-        cleanup_tar_out struct tar_out *out = m.out = tar_out_open(fd, &options.pack, err);
-        if (out)
-            result = write_all(&m, &options, err);
+    struct merging m = {.o = *o, .format = segment_format(o->pack.format)};
+    m.o.pack.listing = NULL;
+    int result = merge(&m, paths, fd, err);
+    for (size_t i = 0; i < m.n; i++) {
+        bool own = i >= m.plan.n || m.segments[i].fd != m.plan.components[i].fd;
+        m.format->close(&m.segments[i]);
+        if (own)
+            close(m.segments[i].fd);
     }
+    free(m.segments);
     merge_plan_free(&m.plan);
     return result < 0 ? error_wrap(err, "merging") : 0;
 }

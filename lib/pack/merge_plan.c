@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pack/merge_plan.h"
 
+#include "pack/components.h"
 #include "pack/names.h"
 
-#include "base/file.h"
-
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -28,13 +25,6 @@ static bool is_host_path(const char *path)
             return true;
     }
     return false;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    const struct component *x = a, *y = b;
-    int c = strcmp(x->name, y->name);
-    return c ? c : strcmp(x->path, y->path);
 }
 
 static const struct listing_entry *entry_of(const struct merge_plan *p, const struct claim *c)
@@ -66,6 +56,9 @@ static const char *difference(const struct listing_entry *a, const struct listin
         return "target";
     if (S_ISREG(a->mode) && strcmp(a->digest, b->digest) != 0)
         return "content";
+    if (S_ISREG(a->mode) &&
+        strcmp(a->attributes ? a->attributes : "", b->attributes ? b->attributes : ""))
+        return "extended attributes";
     return normal_mode(a->mode) == normal_mode(b->mode) ? NULL : "mode";
 }
 
@@ -131,27 +124,14 @@ static int check_entries(struct component *c, struct buf *offenders, struct erro
     return result;
 }
 
-static int list_component(struct component *c, struct error **err)
+int merge_plan_make(struct merge_plan *p, const struct strlist *paths,
+                    const struct merge_options *o, struct error **err)
 {
-    cleanup_close int fd = open(c->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, errno, "opening %s", c->path);
-    return list_archive(fd, c->path, &c->listing, err);
-}
-
-int merge_plan_make(struct merge_plan *p, const struct strlist *paths, struct error **err)
-{
-    *p = (struct merge_plan){.components = xcalloc(paths->n, sizeof *p->components), .n = paths->n};
-    if (!paths->n)
-        return error_user(err, "there is nothing to merge");
-    for (size_t i = 0; i < p->n; i++)
-        p->components[i] =
-            (struct component){.path = paths->items[i], .name = path_base(paths->items[i])};
-    qsort(p->components, p->n, sizeof *p->components, by_name);
     cleanup_buf struct buf offenders = {0};
+    if (components_open(p, paths, err) < 0 || components_list(p, o, err) < 0)
+        return -1;
     for (size_t i = 0; i < p->n; i++)
-        if (list_component(&p->components[i], err) < 0 ||
-            check_entries(&p->components[i], &offenders, err) < 0)
+        if (check_entries(&p->components[i], &offenders, err) < 0)
             return -1;
     if (offenders.len) {
         error_user(err, "unpacked at / these would overwrite the host's own files: %s",
@@ -187,11 +167,7 @@ bool merge_plan_writes(const struct merge_plan *p, const char *path, size_t comp
 
 void merge_plan_free(struct merge_plan *p)
 {
-    for (size_t i = 0; i < p->n; i++) {
-        listing_free(&p->components[i].listing);
-        free(p->components[i].same);
-    }
-    free(p->components);
+    components_close(p);
     free(p->claims);
     map_free(&p->by_path);
 }

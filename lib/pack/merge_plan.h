@@ -6,9 +6,14 @@
 #include "pack/map.h"
 #include "pack/pack.h"
 
+#include <sys/stat.h>
+
 struct component {
     const char *path; // not owned
     const char *name; // its last component, for messages
+    int fd;
+    struct stat st;  // when it was opened
+    char digest[65]; // of the whole file; "" if nobody asked
     struct listing listing;
     size_t *same; // for each entry the one that has its kind and content (hard links), or itself
 };
@@ -23,10 +28,13 @@ struct merge_plan {
     struct map by_path;
 };
 
-// Lists every tarball and checks that they fit together and are safe to unpack at "/".
-int merge_plan_make(struct merge_plan *p, const struct strlist *paths, struct error **err);
+// Opens and lists every tarball and checks that they fit together and are safe to unpack at "/".
+// Zero-initialise, and free also after an error.
+int merge_plan_make(struct merge_plan *p, const struct strlist *paths,
+                    const struct merge_options *o, struct error **err);
 // Checks that nothing is at `path`, or above it but directories: for what the merge itself adds.
 int merge_plan_reserve(const struct merge_plan *p, const char *path, struct error **err);
+// Whether this entry is the first of its path.
 bool merge_plan_writes(const struct merge_plan *p, const char *path, size_t component,
                        size_t entry);
 void merge_plan_free(struct merge_plan *p);

@@ -4,10 +4,11 @@
 //
 // What is written: pax-restricted tar ("./" prefix, first member "./", directories listed, sorted
 // by bytes), uid 0 gid 0 root root, mtimes clamped to `epoch`, modes 0755 or 0644 by the execute
-// bit (0777 links), no times but mtime, no device numbers, xattrs or ACLs. Compressed with
-// liblzma's multithreaded encoder (also for one thread), preset 6, blocks of 8 MiB, CRC64, and the
-// two zero records of the end in a last block of their own with a 4 KiB dictionary: the marker that
-// a splice recognises. The bytes do not depend on the number of threads.
+// bit (0777 links), no times but mtime, no device numbers or ACLs; of the extended attributes
+// user.* and file capabilities. Compressed with liblzma's multithreaded encoder (also for one
+// thread), preset 6, blocks of 8 MiB, CRC64, and the two zero records of the end in a last block of
+// their own with a 4 KiB dictionary: the marker that a splice recognises. The bytes do not depend
+// on the number of threads.
 //
 // What is read is hostile: names that are absolute, contain ".." or newlines or are longer than
 // 4095 bytes or 128 components, more than 5 million members, content over the limit, and anything
@@ -35,10 +36,12 @@ int pack_format_named(const char *name, enum pack_format *out, struct error **er
 enum pack_format pack_format_of(const char *file); // by its name; FORMAT_XZ if it says nothing
 const char *pack_format_extension(enum pack_format format); // "tar.xz"
 
+struct listing;
 struct pack_options {
     int64_t epoch;    // seconds since 1970; later mtimes become this
     unsigned threads; // of the encoder; 0: as many as there are processors
     enum pack_format format;
+    struct listing *listing; // gets what was written, as list_archive() would give it; or NULL
 };
 // Packs the tree at `folder` into fd. Hard links stay hard links: the first name in the sorted
 // order is the file. Devices, fifos, sockets and names with newlines in the tree are errors.
@@ -59,6 +62,7 @@ int pack_members(const struct pack_member *members, size_t count, int fd,
 struct unpack_options {
     bool strip_first;   // drop the first component of every name (a source archive's top folder)
     uint64_t max_bytes; // of all content together; 0: 64 GiB
+    bool attributes;    // set extended attributes; a warning says if some could not be
 };
 // A tar, cpio or ar (plain or with gzip, xz, zstd or bzip2), or a zip that is a file, from fd into
 // the existing folder, which should be empty: files there are replaced, directories kept. Owners
@@ -67,6 +71,8 @@ struct unpack_options {
 // be NULL) gets the newest mtime. `name` is for messages. On failure what was unpacked stays.
 int unpack(int fd, const char *name, const char *folder, const struct unpack_options *o,
            int64_t *newest, struct error **err);
+// The same for a user: the folder appears whole or not at all. It must be empty or not there.
+int unpack_new(const char *file, const char *folder, struct error **err);
 // One file out of an archive, which has to be a file too since it is read twice. Follows symlinks
 // inside the archive (as "x.container" has them), absolute ones from its root.
 // Writes its bytes to out_fd. `resolved` (may be NULL) gets the final member name, to be freed.
@@ -80,15 +86,20 @@ struct listing_entry {
     int64_t mtime; // seconds since 1970
     char *link;    // symlink target, or hardlink target with mode S_IFREG and hardlink true
     bool hardlink;
-    char digest[65]; // SHA-256 of a regular file's content, else ""
+    char *attributes; // extended ones, as text that compares (attributes.h), or NULL
+    char digest[65];  // SHA-256 of a regular file's content, else ""
 };
 struct listing {
     struct listing_entry *entries;
     size_t n, cap;
+    bool normal; // every member is as pack_tree() writes it: owner, mode, name
 };
 // All members in the archive's order. The listing is to be freed also after an error.
 int list_archive(int fd, const char *name, struct listing *out, struct error **err);
 void listing_free(struct listing *l);
+// A listing as bytes, to be kept, and back. What cannot have been written so is an error.
+void listing_write(const struct listing *l, struct buf *out);
+int listing_read(const void *bytes, size_t length, struct listing *out, struct error **err);
 
 // ---- initrd ----
 // One deterministic newc cpio out of layers, in order; a later layer's entry replaces an earlier
@@ -116,17 +127,34 @@ int pack_initrd(const struct initrd_layer *layers, size_t count, int fd,
                 const struct initrd_options *o, struct error **err);
 
 // ---- merge ----
+// Keeps listings between runs, so that a merge need not decompress to know what is in a tarball. A
+// tarball is named by the SHA-256 of the whole file.
+struct listing_keeper {
+    void *context;
+    // 1 and the digest if it is known without reading the file; 0: it has to be hashed.
+    int (*known)(void *context, int fd, const char *path, char digest[static 65],
+                 struct error **err);
+    int (*get)(void *context, const char *digest, struct listing *out,
+               struct error **err); // 1, 0, -1
+    int (*put)(void *context, const char *digest, const struct listing *l, struct error **err);
+};
 struct merge_options {
-    const char *version;       // text of <prefix>/VERSION, without newline
+    const char *version;       // text of <prefix>/VERSION, without newline; or NULL
     const char *versions_yaml; // file copied to <prefix>/versions.yaml, or NULL
-    struct pack_options pack;  // epoch 0: the newest time in the components
+    struct pack_options pack;  // epoch 0: the newest time in the components; the listing is ignored
     const char *prefix;        // "opt/kata"
+    const char *scratch;       // folder for what has to be recompressed
+    const struct listing_keeper *keeper; // or NULL
+    bool rehash;                         // hash every input, also those whose digest is known
 };
 // Merges component tarballs into one. The same directory, or the same path with the same kind, mode
-// and content, is harmless; anything else is an error that names path and both tarballs. Modes and
-// times become normal as in pack_tree(). The bytes do not depend on the order of `paths`. Members
+// and content, is harmless; anything else is an error that names path and both tarballs. Members
 // that would overwrite a host's own configuration when unpacked at / (the list of
-// kata-artifacts.md, 2.4) are an error that lists them all.
+// kata-artifacts.md, 2.4) are an error that lists them all. The bytes do not depend on the order of
+// `paths`.
+//
+// What pack_tree() wrote in the same format is spliced: its compressed bytes are copied. Whatever
+// else is read is written anew, with normal modes, and then spliced.
 int merge_archives(const struct strlist *paths, int fd, const struct merge_options *o,
                    struct error **err);
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "pack/attributes.h"
 #include "pack/names.h"
 #include "pack/pack.h"
 #include "pack/scan.h"
 #include "pack/tar_out.h"
 
+#include "base/file.h"
 #include "base/log.h"
 
 #include <sys/stat.h>
@@ -22,8 +24,12 @@ static int write_entry(struct tar_out *t, const struct scan *s, size_t i, struct
     }
     if (!S_ISREG(e->mode) || out.hardlink)
         return tar_out_entry(t, &out, err);
-    int fd = scan_open(s, e, err);
-    return fd < 0 ? -1 : tar_out_file(t, &out, fd, err);
+    cleanup_close int fd = scan_open(s, e, err);
+    cleanup_free char *attributes = NULL;
+    if (fd < 0 || attributes_of_file(fd, &attributes, err) < 0)
+        return -1;
+    out.attributes = attributes;
+    return tar_out_file(t, &out, steal_fd(&fd), err);
 }
 
 int pack_tree(const char *folder, int fd, const struct pack_options *o, struct error **err)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pack/reader.h"
 
+#include "pack/attributes.h"
+
 #include "pack/decoder.h"
 #include "pack/names.h"
 
@@ -36,6 +38,7 @@ struct reader {
     uint64_t max_bytes, bytes, members;
     uint64_t next_offset; // end of the content of this member so far
     struct buf path, link;
+    char *attributes; // of this member
 };
 
 static la_ssize_t on_read(struct archive *a, void *context, const void **bytes)
@@ -183,6 +186,7 @@ static int take_names(struct reader *r, struct archive_entry *entry, struct read
         return -1;
     }
     m->path = r->path.data;
+    m->normal = !m->uid && !m->gid && name[0] == '.' && (name[1] == '/' || !name[1]);
     const char *hard = archive_entry_hardlink(entry), *soft = archive_entry_symlink(entry);
     if (hard) {
         m->hardlink = true;
@@ -226,6 +230,8 @@ int reader_next(struct reader *r, struct reader_member *m, struct error **err)
         .major = (unsigned)archive_entry_rdevmajor(entry),
         .minor = (unsigned)archive_entry_rdevminor(entry),
     };
+    free(r->attributes);
+    m->attributes = r->attributes = attributes_of_entry(entry);
     la_int64_t size = archive_entry_size(entry);
     m->size = size > 0 ? (uint64_t)size : 0;
     r->next_offset = 0;
@@ -300,6 +306,7 @@ void reader_close(struct reader *r)
     decoder_stop(r->decoder);
     buf_free(&r->path);
     buf_free(&r->link);
+    free(r->attributes);
     free(r->direct);
     free(r->name);
     free(r);

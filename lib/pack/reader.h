@@ -30,7 +30,9 @@ struct reader_member {
     int64_t mtime;
     long mtime_ns;
     int64_t uid, gid;
-    unsigned major, minor; // of a device node
+    unsigned major, minor;  // of a device node
+    const char *attributes; // extended ones (attributes.h), or NULL
+    bool normal;            // root's, "./" in front: as tar_out.c writes it, but for mode and time
 };
 // 1: *m is the next member (the rest of the previous one's content is skipped); 0: the end.
 int reader_next(struct reader *r, struct reader_member *m, struct error **err);

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pack/tar_out.h"
 
+#include "pack/attributes.h"
 #include "pack/compressor.h"
 #include "pack/map.h"
 #include "pack/names.h"
+
+#include "base/digest.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -23,6 +26,8 @@ struct tar_out {
     int64_t epoch;
     uint64_t written; // bytes of tar
     char *chunk;
+    struct listing *listing;      // or NULL
+    struct digest_stream *digest; // of the file that is being written, with a listing
 };
 
 // Never fails as libarchive sees it: after a failed write libarchive 3.6 leaks what it holds. The
@@ -51,6 +56,9 @@ struct tar_out *tar_out_open(int fd, const struct pack_options *o, struct error 
 {
     struct tar_out *t = xcalloc(1, sizeof *t);
     t->epoch = o->epoch;
+    t->listing = o->listing;
+    if (t->listing)
+        *t->listing = (struct listing){.normal = true};
     t->chunk = xmalloc(CHUNK);
     t->with = compressor_for(o->format);
     t->compressor = t->with->open(fd, o->threads, err);
@@ -86,10 +94,38 @@ static void fill_entry(struct archive_entry *entry, const struct tar_out *t,
     } else if (e->link) {
         archive_entry_copy_symlink(entry, e->link);
     }
+    attributes_to_entry(e->attributes, entry);
+}
+
+static void end_listed(struct tar_out *t)
+{
+    if (t->digest)
+        digest_end(steal(t->digest), t->listing->entries[t->listing->n - 1].digest);
+}
+
+static void add_listed(struct tar_out *t, const struct tar_entry *e)
+{
+    struct listing *l = t->listing;
+    if (!l)
+        return;
+    end_listed(t);
+    l->entries = xgrow(l->entries, &l->cap, l->n + 1, sizeof *l->entries);
+    l->entries[l->n++] =
+        (struct listing_entry){.path = xstrdup(e->path),
+                               .mode = e->hardlink ? S_IFREG | (e->mode & 07777) : e->mode,
+                               .size = S_ISREG(e->mode) && !e->hardlink ? e->size : 0,
+                               .mtime = clamp_time(e->mtime, t->epoch),
+                               .link = e->link ? xstrdup(e->link) : NULL,
+                               .hardlink = e->hardlink,
+                               .attributes = e->attributes ? xstrdup(e->attributes) : NULL};
+    l->normal = l->normal && normal_mode(e->mode) == e->mode;
+    if (S_ISREG(e->mode) && !e->hardlink)
+        t->digest = digest_begin();
 }
 
 int tar_out_entry(struct tar_out *t, const struct tar_entry *e, struct error **err)
 {
+    add_listed(t, e);
     struct archive_entry *entry = archive_entry_new();
     if (!entry)
         return error_user(err, "there is not enough memory");
@@ -104,6 +140,8 @@ int tar_out_entry(struct tar_out *t, const struct tar_entry *e, struct error **e
 
 int tar_out_data(struct tar_out *t, const void *bytes, size_t length, struct error **err)
 {
+    if (t->digest)
+        digest_add(t->digest, bytes, length);
     const char *p = bytes;
     while (length) {
         la_ssize_t n = archive_write_data(t->archive, p, length);
@@ -163,6 +201,7 @@ bool tar_out_has_directory(const struct tar_out *t, const char *path)
 int tar_out_finish(struct tar_out *t, struct error **err)
 {
     bool good = archive_write_finish_entry(t->archive) == ARCHIVE_OK;
+    end_listed(t);
     if (check(t, good, err) < 0 || t->with->end_data(t->compressor, err) < 0)
         return -1;
     uint64_t before = t->written;
@@ -184,6 +223,8 @@ void tar_out_free(struct tar_out *t)
     archive_write_free(t->archive);
     t->with->free(t->compressor);
     map_free(&t->directories);
+    if (t->digest)
+        digest_end(t->digest, (char[DIGEST_HEX_SIZE]){0});
     error_free(t->failure);
     free(t->chunk);
     free(t);

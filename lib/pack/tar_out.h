@@ -15,6 +15,7 @@ struct tar_entry {
     int64_t mtime;    // is clamped to the epoch here
     const char *link; // symlink target; or the clean path of an earlier file, with hardlink
     bool hardlink;
+    const char *attributes; // extended ones (attributes.h), or NULL
 };
 int tar_out_entry(struct tar_out *t, const struct tar_entry *e, struct error **err);
 // The content of the last entry, in order, `size` bytes in all.

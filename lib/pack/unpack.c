@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "pack/attributes.h"
 #include "pack/beneath.h"
 #include "pack/names.h"
 #include "pack/pack.h"
 #include "pack/reader.h"
+
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +31,7 @@ struct unpacking {
     struct strlist doubtful; // links that are judged once everything is there
     char *top;               // with strip_first: the folder that is dropped
     int64_t newest;
+    bool attributes, attributes_lost;
 };
 
 static struct timespec member_time(const struct reader_member *m)
@@ -91,9 +95,12 @@ static int write_content(struct unpacking *u, int fd, struct error **err)
     }
 }
 
-static int finish_file(int fd, const struct reader_member *m, struct error **err)
+static int finish_file(struct unpacking *u, int fd, const struct reader_member *m,
+                       struct error **err)
 {
     const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, member_time(m)};
+    if (u->attributes && attributes_to_file(m->attributes, fd, &u->attributes_lost, err) < 0)
+        return -1;
     if (fchmod(fd, (m->mode & 0777) | 0400) < 0 || futimens(fd, times) < 0)
         return error_errno(err, errno, "setting its mode and time");
     return 0;
@@ -111,7 +118,7 @@ static int unpack_file(struct unpacking *u, int parent, const char *base,
     }
     if (fd < 0)
         return error_errno(err, errno, "creating it");
-    if (write_content(u, fd, err) < 0 || finish_file(fd, m, err) < 0)
+    if (write_content(u, fd, err) < 0 || finish_file(u, fd, m, err) < 0)
         return -1;
     if (close(steal_fd(&fd)) < 0)
         return error_errno(err, errno, "writing it");
@@ -195,7 +202,7 @@ static int unpack_hard_link(struct unpacking *u, const char *path, const char *t
     cleanup_close int fd = openat(parent, base, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return error_errno(err, errno, "writing it");
-    return write_content(u, fd, err) < 0 ? -1 : finish_file(fd, m, err);
+    return write_content(u, fd, err) < 0 ? -1 : finish_file(u, fd, m, err);
 }
 
 // Drops the first component of *path, which must be the same for all; "" is left of the folder.
@@ -312,12 +319,16 @@ int unpack(int fd, const char *name, const char *folder, const struct unpack_opt
     cleanup_reader struct reader *reader = reader_open(fd, name, o->max_bytes, err);
     if (!reader)
         return error_wrap(err, "unpacking into %s", folder);
-    struct unpacking u = {.folder = folder, .reader = reader, .beneath.root = root};
+    struct unpacking u = {
+        .folder = folder, .reader = reader, .beneath.root = root, .attributes = o->attributes};
     int result = unpack_all(&u, o->strip_first, err);
     if (result < 0)
         error_wrap(err, "unpacking into %s", folder);
     else if (newest)
         *newest = u.newest;
+    if (u.attributes_lost)
+        log_warning("%s: some extended attributes (file capabilities) could not be set in %s", name,
+                    folder);
     for (size_t i = 0; i < u.late_n; i++)
         free(u.late[i].path);
     free(u.late);

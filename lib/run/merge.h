@@ -2,13 +2,27 @@
 #ifndef KBUILD_RUN_MERGE_H
 #define KBUILD_RUN_MERGE_H
 
+#include "base/buf.h"
 #include "base/error.h"
+#include "pack/pack.h"
 
-// Joins directory/kata-static-*.tar.* to the file `output`, written in one step, with VERSION and
-// `versions_yaml` where upstream puts them. Components for guests are left out, with a note. `jobs`
-// bounds the threads of the encoder. What two components disagree about, and members that would
-// overwrite a host's own configuration, are errors (lib/pack, merge_archives).
-int merge_directory(const char *directory, const char *versions_yaml, const char *output,
-                    unsigned jobs, struct error **err);
+struct merge_request {
+    const char *directory; // holds kata-static-*.tar.*
+    const char *output;    // the file to write
+    const char *versions_yaml;
+    const char *cache; // directory; one that cannot be used only makes the merge slower
+    enum pack_format format;
+    unsigned jobs; // bounds the threads
+    bool rehash;   // trust no recorded digest
+    // Names ("kernel", or file names) of what has to be there, and then nothing else is taken; NULL
+    // or empty: all that is there. In any case what a <target>-sha256sum in the directory names has
+    // to be there.
+    const struct strlist *components;
+};
+// Joins the components, with VERSION and versions.yaml where upstream puts them, in one step.
+// Components for guests are left out, with a note, unless they are asked for. What two components
+// disagree about, and members that would overwrite a host's own configuration, are errors (lib/pack,
+// merge_archives).
+int merge_directory(const struct merge_request *r, struct error **err);
 
 #endif

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pack_help.h"
 
-static const struct merge_options options = {
-    .version = "3.12.0-test", .pack = {.epoch = EPOCH, .threads = 2}, .prefix = "opt/kata"};
+static const struct merge_options options = {.version = "3.12.0-test",
+                                             .pack = {.epoch = EPOCH, .threads = 2},
+                                             .prefix = "opt/kata",
+                                             .scratch = "."};
 
 #define MEMBERS_MAX 6
 struct component {
@@ -45,11 +47,17 @@ static char *listing_text(const char *path)
     struct buf b = {0};
     struct listing l = {0};
     struct error *err = NULL;
+    cleanup_strlist struct strlist seen = {0};
     cleanup_close int fd = open_again(path);
     no_error(list_archive(fd, path, &l, &err), err);
-    for (size_t i = 0; i < l.n; i++)
+    for (size_t i = 0; i < l.n; i++) {
+        // Components share directories, and a splice keeps each one's own.
+        if (S_ISDIR(l.entries[i].mode) && strlist_has(&seen, l.entries[i].path))
+            continue;
+        strlist_add(&seen, l.entries[i].path);
         buf_printf(&b, "%s %o %s\n", l.entries[i].path, l.entries[i].mode,
                    l.entries[i].link ? l.entries[i].link : "");
+    }
     listing_free(&l);
     return buf_take(&b);
 }

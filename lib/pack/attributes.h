@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Extended attributes of a file as one line of text: "<name>=<value>,<name>=<value>", both in hex,
+// sorted; NULL: none. So they compare with strcmp() and travel through listings.
+//
+// Only those that belong to what a file is: user.* and security.capability. Labels and ACLs belong
+// to the machine that it lies on.
+#ifndef KBUILD_PACK_ATTRIBUTES_H
+#define KBUILD_PACK_ATTRIBUTES_H
+
+#include "base/error.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <stdbool.h>
+
+// Of an open file; *out is to be freed. A file system without attributes has none.
+int attributes_of_file(int fd, char **out, struct error **err);
+char *attributes_of_entry(struct archive_entry *entry); // to be freed
+void attributes_to_entry(const char *attributes, struct archive_entry *entry);
+// Sets them. *lost is set if some could not be for want of privilege or of the file system's
+// support.
+int attributes_to_file(const char *attributes, int fd, bool *lost, struct error **err);
+
+#endif

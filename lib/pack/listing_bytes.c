@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// A listing as bytes:
+//
+//   "kbuild listing 1 normal\n" or "kbuild listing 1 other\n"
+//   for each entry: mode (octal) size mtime h|- digest|- attributes|- SP path NUL [link NUL]\n
+//
+// One text for one listing, so that it can be named by its digest.
+#include "pack/names.h"
+#include "pack/pack.h"
+
+#include "base/digest.h"
+#include "base/file.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char normal_header[] = "kbuild listing 1 normal\n",
+                  other_header[] = "kbuild listing 1 other\n";
+
+void listing_write(const struct listing *l, struct buf *out)
+{
+    buf_puts(out, l->normal ? normal_header : other_header);
+    for (size_t i = 0; i < l->n; i++) {
+        const struct listing_entry *e = &l->entries[i];
+        buf_printf(out, "%o %" PRIu64 " %" PRId64 " %c %s %s ", e->mode, e->size, e->mtime,
+                   e->hardlink ? 'h' : '-', *e->digest ? e->digest : "-",
+                   e->attributes ? e->attributes : "-");
+        buf_add(out, e->path, strlen(e->path) + 1);
+        if (e->link)
+            buf_add(out, e->link, strlen(e->link) + 1);
+        buf_add(out, "\n", 1);
+    }
+}
+
+// What is left to read.
+struct cursor {
+    const char *at, *end;
+};
+
+// The text up to the next `stop`, which is skipped, to be freed; NULL if there is none.
+static char *take(struct cursor *c, char stop)
+{
+    const char *found = memchr(c->at, stop, (size_t)(c->end - c->at));
+    if (!found || memchr(c->at, '\0', (size_t)(found - c->at)))
+        return NULL;
+    char *text = xstrndup(c->at, (size_t)(found - c->at));
+    c->at = found + 1;
+    return text;
+}
+
+// A number as printf() writes it, and nothing else.
+static bool number(struct cursor *c, int base, bool negative, int64_t *out)
+{
+    cleanup_free char *text = take(c, ' ');
+    const char *digits = text && *text == '-' ? text + 1 : text;
+    if (!text || !*digits || strlen(text) > 20 || strspn(digits, "0123456789") != strlen(digits))
+        return false;
+    char *end;
+    *out = strtoll(text, &end, base);
+    return !*end && (negative || *text != '-') && *out != INT64_MAX;
+}
+
+static bool take_digest(struct cursor *c, struct listing_entry *e)
+{
+    cleanup_free char *text = take(c, ' ');
+    if (!text || (strcmp(text, "-") != 0 && !digest_is_hex(text)))
+        return false;
+    if (*text != '-')
+        memcpy(e->digest, text, sizeof e->digest);
+    return true;
+}
+
+static bool take_attributes(struct cursor *c, struct listing_entry *e)
+{
+    cleanup_free char *text = take(c, ' ');
+    if (!text || !strcmp(text, "-"))
+        return text != NULL;
+    e->attributes = steal(text);
+    return strspn(e->attributes, "0123456789abcdef=,") == strlen(e->attributes);
+}
+
+static bool take_entry(struct cursor *c, struct listing_entry *e)
+{
+    int64_t mode, size;
+    if (!number(c, 8, false, &mode) || mode > 0177777 || !number(c, 10, false, &size) ||
+        !number(c, 10, true, &e->mtime))
+        return false;
+    e->mode = (unsigned)mode;
+    e->size = (uint64_t)size;
+    cleanup_free char *hard = take(c, ' ');
+    if (!hard || (strcmp(hard, "h") != 0 && strcmp(hard, "-") != 0))
+        return false;
+    e->hardlink = *hard == 'h';
+    if (!take_digest(c, e) || !take_attributes(c, e) || !(e->path = take(c, '\0')))
+        return false;
+    if ((e->hardlink || S_ISLNK(e->mode)) && !(e->link = take(c, '\0')))
+        return false;
+    // Names were clean when they were listed. What is not was not written here.
+    bool clean = (!*e->path || path_is_clean(e->path)) && strlen(e->path) <= NAME_LIMIT &&
+                 !strchr(e->path, '\n') && (!e->hardlink || path_is_clean(e->link));
+    return clean && c->at < c->end && *c->at++ == '\n';
+}
+
+int listing_read(const void *bytes, size_t length, struct listing *out, struct error **err)
+{
+    struct cursor c = {bytes, (const char *)bytes + length};
+    cleanup_free char *header = take(&c, '\n');
+    bool good = header != NULL;
+    cleanup_free char *line = xasprintf("%s\n", good ? header : "");
+    out->normal = good && !strcmp(line, normal_header);
+    good = good && (out->normal || !strcmp(line, other_header));
+    while (good && c.at < c.end) {
+        out->entries = xgrow(out->entries, &out->cap, out->n + 1, sizeof *out->entries);
+        out->entries[out->n] = (struct listing_entry){0};
+        good = take_entry(&c, &out->entries[out->n++]);
+    }
+    if (good)
+        return 0;
+    return error_user(err, "entry %zu is no entry of a listing", out->n);
+}
