@@ -6,26 +6,29 @@
 #include <string.h>
 
 const struct verb verbs[] = {
-    {"build", "TARGET...", "build targets (the verb may be left out)", verb_build},
-    {"list", "", "the targets and their architectures", verb_list},
-    {"plan", "TARGET...", "what would be made, in order, and what is cached", verb_plan},
+    {"build", "TARGET...", "build targets (the verb may be left out)", verb_build, false},
+    {"list", "", "the targets and their architectures", verb_list, false},
+    {"plan", "TARGET...", "what would be made, in order, and what is cached", verb_plan, false},
     {"explain", "TARGET", "the text of its action key, and what changed since the last build",
-     verb_explain},
-    {"fetch", "TARGET...", "make everything that needs the network", verb_fetch},
-    {"log", "TARGET", "the log of its last build", verb_log},
-    {"shell", "TARGET", "a shell in the sandbox of its step", verb_shell},
+     verb_explain, false},
+    {"fetch", "TARGET...", "make everything that needs the network", verb_fetch, false},
+    {"log", "TARGET", "the log of its last build", verb_log, false},
+    {"shell", "TARGET", "a shell in the sandbox of its step", verb_shell, false},
     {"boot", "TARGET [--host-key KEY] [--image FILE] [--timeout SECONDS]",
-     "start the result under QEMU and check what comes up", verb_boot},
-    {"merge", "DIR [-o FILE]", "join DIR/kata-static-*.tar.xz to kata-static.tar.xz", verb_merge},
-    {"se", "seal|open|test-key ...", "Secure Execution images", verb_se},
+     "start the result under QEMU and check what comes up", verb_boot, false},
+    {"merge", "DIR [-o FILE] [--format=tar.xz|tar.zst] [--components=A,B] [--rehash]",
+     "join DIR/kata-static-*.tar.xz to kata-static.tar.xz", verb_merge, true},
+    {"pack", "DIR FILE [--format=tar.xz|tar.zst]", "pack a tree as an artifact is packed", verb_pack, false},
+    {"unpack", "FILE DIR", "unpack an archive into a new folder", verb_unpack, false},
+    {"se", "seal|open|test-key ...", "Secure Execution images", verb_se, true},
     {"config", "se|snp FILE [--dry-run] [--set KEY=VALUE]... [--prefix DIR]",
-     "fit a Kata runtime's configuration.toml to confidential guests", verb_config},
+     "fit a Kata runtime's configuration.toml to confidential guests", verb_config, false},
     {"hkd", "verify [--cert FILE] [--crl FILE] [--root-ca FILE] [--online] [HKD...]",
-     "are host key documents genuine, valid, and not revoked?", verb_hkd},
+     "are host key documents genuine, valid, and not revoked?", verb_hkd, true},
     {"doctor", "[build|se|snp] [--root DIR | --collect DIR]",
-     "is this machine fit to build, and to host confidential guests?", verb_doctor},
-    {"cache", "info|verify|gc [--max-size=SIZE]", "look after the cache", verb_cache},
-    {"versions", "get KEY", "a value of versions.yaml", verb_versions},
+     "is this machine fit to build, and to host confidential guests?", verb_doctor, false},
+    {"cache", "info|verify|gc [--max-size=SIZE]", "look after the cache", verb_cache, false},
+    {"versions", "get KEY", "a value of versions.yaml", verb_versions, false},
 };
 const size_t verb_count = ARRAY_LEN(verbs);
 
@@ -56,10 +59,9 @@ static void print_help(void)
          "`kbuild list` shows the targets; the manual is kbuild(1).");
 }
 
-// A usage error unless the word is a target; then `kbuild TARGET...` is meant.
-static const struct verb *find_verb(const char *word)
+const struct verb *find_verb(const char *word)
 {
-    for (size_t i = 0; i < verb_count; i++)
+    for (size_t i = 0; word && i < verb_count; i++)
         if (!strcmp(verbs[i].name, word))
             return &verbs[i];
     return NULL;
@@ -85,7 +87,7 @@ static int run(int argc, char **argv, struct global_options *g, struct error **e
         return error_hint(err, "`kbuild list` shows the targets, `kbuild --help` the verbs");
     }
     const struct verb *verb = find_verb(words.items[0]);
-    if (!verb)
+    if (!verb) // a target, then: `kbuild TARGET...`
         return verb_build(g, &words, err);
     cleanup_strlist struct strlist rest = {0};
     for (size_t i = 1; i < words.n; i++)
