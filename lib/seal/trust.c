@@ -6,6 +6,7 @@
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <string.h>
 
 struct trust_store *trust_open(const struct trust *trust, struct error **err)
 {
@@ -68,17 +69,21 @@ static int no_issuer(const struct trust_store *s, X509 *document, struct error *
     AUTHORITY_KEYID *id = X509_get_ext_d2i(document, NID_authority_key_identifier, &critical, NULL);
     cleanup_free char *wanted = key_id_text(id ? id->keyid : NULL);
     cleanup_strlist struct strlist given = {0};
-    bool named = false;
+    bool named = false, same = false;
     for (size_t i = 0; i < s->key_count; i++) {
         X509 *key = s->keys[i].certificate.x;
         cleanup_free char *key_id = key_id_text(X509_get0_subject_key_id(key));
         strlist_addf(&given, "%s of %s", key_id, s->keys[i].certificate.file);
         named |= id && names_key(document, key);
+        same |= id && !strcmp(key_id, wanted);
     }
     cleanup_free char *keys = strlist_join(&given, ", ");
     if (named) {
         error_user(err, "%s: it names %s, but the signature is broken", rule, keys);
         error_hint(err, "the document is damaged or forged: get it again from IBM Resource Link");
+    } else if (same) {
+        error_user(err, "%s: it names %s, but with another issuer or serial number", rule, keys);
+        error_hint(err, "give the signing key certificate that belongs to this document");
     } else if (id) {
         error_user(err, "%s: it names the key %s, but given is %s", rule, wanted, keys);
         error_hint(err, "give the signing key certificate that belongs to this document");

@@ -40,6 +40,22 @@ static STACK_OF(X509) * intermediates(const struct trust_store *s)
     return out;
 }
 
+// Keeps the first fault; the check ends with it.
+static int keep_fault(int good, X509_STORE_CTX *ctx)
+{
+    if (good)
+        return 1;
+    struct chain_fault *f = X509_STORE_CTX_get_app_data(ctx);
+    X509 *x = X509_STORE_CTX_get_current_cert(ctx);
+    f->code = X509_STORE_CTX_get_error(ctx);
+    f->x = x ? x : X509_STORE_CTX_get0_cert(ctx);
+    f->crl = X509_STORE_CTX_get0_current_crl(ctx);
+    X509_up_ref(f->x);
+    if (f->crl)
+        X509_CRL_up_ref(f->crl);
+    return 0;
+}
+
 // One run of OpenSSL's check. *chain gets the chain if it holds; to be freed with its elements.
 static int check_chain(const struct trust_store *s, X509 *key, unsigned long flags,
                        STACK_OF(X509) * *chain, struct error **err)
@@ -47,12 +63,15 @@ static int check_chain(const struct trust_store *s, X509 *key, unsigned long fla
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     STACK_OF(X509) *untrusted = intermediates(s);
     STACK_OF(X509_CRL) *crls = crls_of_chain(s);
+    struct chain_fault fault = {0};
     int result = -1;
     if (!ctx || X509_STORE_CTX_init(ctx, s->roots, key, untrusted) != 1) {
         crypto_error(err, "preparing the check of a chain of certificates");
     } else {
         X509_VERIFY_PARAM *p = X509_STORE_CTX_get0_param(ctx);
         X509_STORE_CTX_set0_crls(ctx, crls);
+        X509_STORE_CTX_set_verify_cb(ctx, keep_fault);
+        X509_STORE_CTX_set_app_data(ctx, &fault);
         X509_VERIFY_PARAM_set_flags(p, flags);
         X509_VERIFY_PARAM_set_depth(p, TRUST_DEPTH_MAX);
         X509_VERIFY_PARAM_set_purpose(p, X509_PURPOSE_ANY);
@@ -61,10 +80,14 @@ static int check_chain(const struct trust_store *s, X509 *key, unsigned long fla
         if (X509_verify_cert(ctx) == 1) {
             *chain = X509_STORE_CTX_get1_chain(ctx);
             result = 0;
-        } else {
-            result = explain_chain(s, ctx, key, err);
+        } else if (fault.x) {
+            result = explain_chain(s, &fault, err);
+        } else { // nothing about a certificate: it ran out of memory, say
+            result = crypto_error(err, "checking a chain of certificates");
         }
     }
+    X509_free(fault.x);
+    X509_CRL_free(fault.crl);
     ERR_clear_error();
     X509_STORE_CTX_free(ctx);
     sk_X509_CRL_free(crls);

@@ -204,11 +204,8 @@ static int load_root(struct trust_store *s, struct error **err)
         return error_hint(err, "put the root alone into the file; the others belong to the "
                                "certificates (--cert)");
     }
-    struct trust_certificate *root = &s->certificates[--s->certificate_count];
-    int added = X509_STORE_add_cert(s->roots, root->x);
-    X509_free(root->x);
-    free(root->file);
-    if (added != 1)
+    s->root = s->certificates[--s->certificate_count];
+    if (X509_STORE_add_cert(s->roots, s->root.x) != 1)
         return crypto_error(err, "root CA: %s", path);
     log_warning("the root of trust is %s, instead of this system's store", path);
     return 0;
@@ -243,6 +240,8 @@ void trust_unload(struct trust_store *s)
         X509_CRL_free(s->crls[i].crl);
         free(s->crls[i].file);
     }
+    X509_free(s->root.x);
+    free(s->root.file);
     free(s->certificates);
     free(s->crls);
     X509_STORE_free(s->roots);

@@ -44,7 +44,8 @@ struct trust_store {
     const struct trust *trust;
     time_t now;
     X509_STORE *roots;
-    struct trust_certificate *certificates; // the root file's is not among them
+    struct trust_certificate root; // of the user; empty if this system's store counts
+    struct trust_certificate *certificates;
     size_t certificate_count;
     struct trust_crl *crls;
     size_t crl_count;
@@ -79,10 +80,15 @@ size_t crl_names(X509 *signing_key, X509_NAME *out[static CRL_NAMES_MAX]);
 void verify_chain(struct trust_store *s, struct signing_key *key);
 
 // ---- trust_why.c ----
-// What X509_verify_cert() refused, and what to do about it.
-int explain_chain(const struct trust_store *s, X509_STORE_CTX *ctx, X509 *signing_key,
-                  struct error **err);
-const char *certificate_file(const struct trust_store *s, const X509 *x); // NULL: the system's
+// What X509_verify_cert() refused. OpenSSL forgets the list when it returns, so its callback keeps
+// it.
+struct chain_fault {
+    int code;      // X509_V_ERR_...
+    X509 *x;       // owned
+    X509_CRL *crl; // owned; NULL unless the fault is about one
+};
+// In words, and what to do about it.
+int explain_chain(const struct trust_store *s, const struct chain_fault *f, struct error **err);
 // Appends "; <url> could not be fetched: ..." to the hint's text, or how to fetch, for a missing
 // list.
 void missing_crl_hint(const struct trust_store *s, const X509 *needs_it, struct error **err);

@@ -63,20 +63,21 @@ static const struct why {
      "give the complete list of this issuer"},
 };
 
-const char *certificate_file(const struct trust_store *s, const X509 *x)
+// A root may be among the given certificates too; what made it count is named then.
+static const char *certificate_file(const struct trust_store *s, const X509 *x)
 {
+    if (s->root.x && !X509_cmp(s->root.x, x))
+        return s->root.file;
     for (size_t i = 0; i < s->certificate_count; i++)
         if (!X509_cmp(s->certificates[i].x, x))
             return s->certificates[i].file;
-    return NULL;
+    return "in this system's store";
 }
 
 static char *shown_certificate(const struct trust_store *s, const X509 *x)
 {
     cleanup_free char *subject = name_text(X509_get_subject_name(x));
-    const char *file = certificate_file(s, x);
-    return file ? xasprintf("the certificate '%s' (%s)", subject, file)
-                : xasprintf("the certificate '%s'", subject);
+    return xasprintf("the certificate '%s' (%s)", subject, certificate_file(s, x));
 }
 
 static char *shown_crl(const struct trust_store *s, X509_CRL *crl)
@@ -170,14 +171,10 @@ static int missing_crl(const struct trust_store *s, const X509 *x, struct error 
     return -1;
 }
 
-int explain_chain(const struct trust_store *s, X509_STORE_CTX *ctx, X509 *signing_key,
-                  struct error **err)
+int explain_chain(const struct trust_store *s, const struct chain_fault *f, struct error **err)
 {
-    int code = X509_STORE_CTX_get_error(ctx);
-    const X509 *x = X509_STORE_CTX_get_current_cert(ctx);
-    X509_CRL *crl = X509_STORE_CTX_get0_current_crl(ctx);
-    if (!x)
-        x = signing_key;
+    const X509 *x = f->x;
+    int code = f->code;
     if (code == X509_V_ERR_UNABLE_TO_GET_CRL)
         return missing_crl(s, x, err);
     if (code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
@@ -188,7 +185,7 @@ int explain_chain(const struct trust_store *s, X509_STORE_CTX *ctx, X509 *signin
         const struct why *w = &reasons[i];
         if (w->code != code)
             continue;
-        X509_CRL *list = w->subject == OF_CRL ? crl : NULL;
+        X509_CRL *list = w->subject == OF_CRL ? f->crl : NULL;
         cleanup_free char *shown = list ? shown_crl(s, list) : shown_certificate(s, x);
         cleanup_free char *detail = detail_text(w, x, list);
         error_user(err, "%s %s%s", shown, w->rule, detail);
