@@ -167,16 +167,19 @@ int toml_read_pair(struct toml_reader *r, struct toml_name *table, bool within)
     struct toml_entry *e = xcalloc(1, sizeof *e);
     struct toml_key k = {0};
     e->within = within;
+    bool listed = !r->arrays;
+    if (listed) { // before those in its value
+        t->entries =
+            xgrow(t->entries, &t->entry_cap, t->entry_count + 1, sizeof(struct toml_entry *));
+        t->entries[t->entry_count++] = e;
+    }
     int result = read_pair_of(r, table, &k, e);
     strlist_free(&k.parts);
-    if (result < 0 || r->arrays) {
+    if (!listed)
         free_entry(e);
-        return result;
-    }
-    e->name->entry = e;
-    t->entries = xgrow(t->entries, &t->entry_cap, t->entry_count + 1, sizeof(struct toml_entry *));
-    t->entries[t->entry_count++] = e;
-    return 0;
+    else if (!result)
+        e->name->entry = e;
+    return result;
 }
 
 // ---- headers ----
