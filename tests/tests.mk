@@ -39,9 +39,15 @@ run-unit-%:
 	tests/run-unit $(addprefix $(OBJ)/unit/,$(filter $*_%,$(UNIT_NAMES)))
 endif
 
+# ---- certificates for tests of the real binary, and for comparing with other programs ----
+$(OBJ)/make_world: $(OBJ)/tests/support/make_world.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+
 # ---- end to end: the real binary ----
 .PHONY: e2e
-e2e: kbuild
+e2e: export MAKE_WORLD = $(abspath $(OBJ)/make_world)
+e2e: kbuild $(OBJ)/make_world
 	tests/run-e2e $(sort $(filter-out %/real.bats,$(wildcard tests/e2e/*.bats)))
 
 # ---- fuzzing: each tests/fuzz/fuzz_<what>.c links with everything, built by clang ----

@@ -189,7 +189,7 @@ int trust_check(struct trust_store *s, const struct host_key *host, struct error
 {
     if (refuse_all_keys_bad(s, err) < 0 || check_issuers(s, host, err) < 0 ||
         check_document(host->document, s->now, err) < 0)
-        return error_wrap(err, "host key document: %s", host->path);
+        return -1;
     return 0;
 }
 
@@ -201,7 +201,8 @@ int host_keys_verify(const struct host_key *hosts, size_t count, const struct tr
         return -1;
     int result = 0;
     for (size_t i = 0; i < count && !result; i++)
-        result = trust_check(s, &hosts[i], err);
+        if (trust_check(s, &hosts[i], err) < 0)
+            result = error_wrap(err, "host key document: %s", hosts[i].path);
     trust_close(s);
     return result;
 }

@@ -40,7 +40,8 @@ int host_keys_verify(const struct host_key *hosts, size_t count, const struct tr
 // if a file cannot be read, or there is no signing key (or more than one, if one is wanted).
 struct trust_store;
 struct trust_store *trust_open(const struct trust *trust, struct error **err);
-// 0 or why the document is refused. A chain that ends nowhere is found here, for each document.
+// 0, or why the document is refused; the message does not name it. What is wrong with the chain is
+// said here too, for each document.
 int trust_check(struct trust_store *s, const struct host_key *host, struct error **err);
 void trust_close(struct trust_store *s); // NULL is allowed
 
