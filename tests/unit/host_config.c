@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+// kbuild config: each edit as a careful person makes it, and nothing else.
+#include "base/file.h"
+#include "host/config.h"
+#include "host/config_lines.h"
+
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+// A kind of one edit, so that each way of making it can be seen alone.
+static int edit(const char *text, const struct config_edit *e, struct buf *edited, struct buf *diff,
+                struct error **err)
+{
+    const struct config_kind kind = {"test", "a test", e, 1};
+    const struct config_request request = {.kind = &kind};
+    return config_edit_text(text, strlen(text), "f.toml", &request, edited, diff, err);
+}
+
+static const struct {
+    const char *what, *before, *after;
+    struct config_edit edit;
+} edits[] = {
+    {"a value is replaced, its comment and blanks stay",
+     "[s]\n  k  =  'old'   # why  \n",
+     "[s]\n  k  =  \"new\"   # why  \n",
+     {"s", "k", CONFIG_SET, "\"new\""}},
+    {"CRLF stays",
+     "[s]\r\nk = 1\r\nl = 2\r\n",
+     "[s]\r\nk = 5\r\nl = 2\r\n",
+     {"s", "k", CONFIG_SET, "5"}},
+    {"an equal value stays as it is written",
+     "[s]\nk = 'x'",
+     "[s]\nk = 'x'",
+     {"s", "k", CONFIG_SET, "\"x\""}},
+    {"a value of several lines becomes one",
+     "[s]\nk = [ # a\n 1,\n 2 ] # b\nl = 1\n",
+     "[s]\nk = 5 # b\nl = 1\n",
+     {"s", "k", CONFIG_SET, "5"}},
+    {"the same key elsewhere stays",
+     "k = 1\n[s]\nk = 1\n[t]\nk = 1\n",
+     "k = 1\n[s]\nk = 5\n[t]\nk = 1\n",
+     {"s", "k", CONFIG_SET, "5"}},
+    {"a comment with the value loses its '#'",
+     "[s]\na = 1\n  #  k = true # c \nb = 2\n",
+     "[s]\na = 1\n  k = true # c \nb = 2\n",
+     {"s", "k", CONFIG_SET, "true"}},
+    {"of two comments the one with the value",
+     "[s]\n#k = true\n# k = false\n",
+     "[s]\nk = true\n# k = false\n",
+     {"s", "k", CONFIG_SET, "true"}},
+    {"below a comment with another value",
+     "[s]\n\t# k = \"a\"\n\n# more\n",
+     "[s]\n\t# k = \"a\"\n\tk = \"b\"\n\n# more\n",
+     {"s", "k", CONFIG_SET, "\"b\""}},
+    {"a comment of another section is none of its own",
+     "[t]\n# k = 5\n[s]\na = 1\n",
+     "[t]\n# k = 5\n[s]\na = 1\nk = 5\n",
+     {"s", "k", CONFIG_SET, "5"}},
+    {"nor one below a header in a comment",
+     "[s]\na = 1\n# [t]\n# k = 5\n",
+     "[s]\na = 1\nk = 5\n# [t]\n# k = 5\n",
+     {"s", "k", CONFIG_SET, "5"}},
+    {"nor a line of a long value",
+     "[s]\na = [\n# k = 5\n]\nb = '''\n# k = 5\n'''\n",
+     "[s]\na = [\n# k = 5\n]\nb = '''\n# k = 5\n'''\nk = 5\n",
+     {"s", "k", CONFIG_SET, "5"}},
+    {"nor prose",
+     "[s]\n# k = what you like\na = 1\n",
+     "[s]\n# k = what you like\na = 1\nk = 5\n",
+     {"s", "k", CONFIG_SET, "5"}},
+    {"at the end of its section, before blanks",
+     "[s]\na = 1\n\n# about t\n[t]\n",
+     "[s]\na = 1\nk = 5\n\n# about t\n[t]\n",
+     {"s", "k", CONFIG_SET, "5"}},
+    {"in an empty section", "[s]\n[t]\n", "[s]\nk = 5\n[t]\n", {"s", "k", CONFIG_SET, "5"}},
+    {"a last line without an end stays the last",
+     "[s]\na = 1",
+     "[s]\na = 1\nk = 5",
+     {"s", "k", CONFIG_SET, "5"}},
+    {"in a section that was not there",
+     "a = 1\r\n",
+     "a = 1\r\n\r\n[s.t]\r\nk = 5\r\n",
+     {"s.t", "k", CONFIG_SET, "5"}},
+    {"in an empty file", "", "[s]\nk = 5\n", {"s", "k", CONFIG_SET, "5"}},
+    {"in a section that only its parts name",
+     "[s.t]\na = 1\n",
+     "[s.t]\na = 1\n\n[s]\nk = 5\n",
+     {"s", "k", CONFIG_SET, "5"}},
+    {"among dotted keys",
+     "[s]\n t.a = 1\nb = 2\n",
+     "[s]\n t.a = 1\n t.k = 5\nb = 2\n",
+     {"s.t", "k", CONFIG_SET, "5"}},
+    {"a value in an inline table",
+     "s = { t = {k = 1, l = 2} } # c\n",
+     "s = { t = {k = 5, l = 2} } # c\n",
+     {"s.t", "k", CONFIG_SET, "5"}},
+    {"a key is commented out",
+     "[s]\n  k = 1 # c\nl = 2\n",
+     "[s]\n  # k = 1 # c\nl = 2\n",
+     {"s", "k", CONFIG_COMMENT_OUT, NULL}},
+    {"with all its lines",
+     "[s]\r\nk = [\r\n  1,\r\n\r\n]\r\nl = 2\r\n",
+     "[s]\r\n# k = [\r\n  # 1,\r\n#\r\n# ]\r\nl = 2\r\n",
+     {"s", "k", CONFIG_COMMENT_OUT, NULL}},
+    {"what is not there need not be",
+     "[s]\n# k = 1\n",
+     "[s]\n# k = 1\n",
+     {"s", "k", CONFIG_COMMENT_OUT, NULL}},
+    {"less becomes enough", "[s]\nk = 45\n", "[s]\nk = 90\n", {"s", "k", CONFIG_AT_LEAST, "90"}},
+    {"more stays", "[s]\nk = 180\n", "[s]\nk = 180\n", {"s", "k", CONFIG_AT_LEAST, "90"}},
+    {"what is no number becomes one",
+     "[s]\nk = 'x'\n",
+     "[s]\nk = 90\n",
+     {"s", "k", CONFIG_AT_LEAST, "90"}},
+};
+
+static void each_edit_changes_what_it_means_and_nothing_else(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(edits); i++) {
+        cleanup_buf struct buf edited = {0}, diff = {0}, again = {0}, nothing = {0};
+        struct error *err = NULL;
+        if (edit(edits[i].before, &edits[i].edit, &edited, &diff, &err) < 0)
+            fail_msg("%s: %s", edits[i].what, err->message);
+        if (strcmp(edited.data, edits[i].after) != 0)
+            fail_msg("%s:\n%s\nwanted:\n%s", edits[i].what, edited.data, edits[i].after);
+        assert_int_equal(diff.len != 0, strcmp(edits[i].before, edits[i].after) != 0);
+        assert_int_equal(edit(edited.data, &edits[i].edit, &again, &nothing, &err), 0);
+        assert_string_equal(again.data, edited.data);
+        assert_int_equal(nothing.len, 0);
+    }
+}
+
+static const struct {
+    const char *text, *message;
+    struct config_edit edit;
+} refusals[] = {
+    {"[s]\nk = \n", "line 2, column 5", {"s", "k", CONFIG_SET, "5"}},
+    {"s = {k = 1}\n", "inline table", {"s", "k", CONFIG_COMMENT_OUT, NULL}},
+    {"s = {a = 1}\n", "[header]", {"s", "k", CONFIG_SET, "5"}},
+    {"s = 1\n", "[header]", {"s", "k", CONFIG_SET, "5"}},
+    {"[[s]]\na = 1\n", "[header]", {"s", "k", CONFIG_SET, "5"}},
+    {"[s.k]\na = 1\n", "it is a table", {"s", "k", CONFIG_SET, "5"}},
+    {"[s]\nk.a = 1\n", "it is a table", {"s", "k", CONFIG_COMMENT_OUT, NULL}},
+    {"[hypervisor.clh]\n", "hypervisor 'clh'", {"hypervisor.qemu", "k", CONFIG_SET, "5"}},
+};
+
+static void what_can_not_be_edited_is_refused(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+        cleanup_buf struct buf edited = {0}, diff = {0};
+        cleanup_error struct error *err = NULL;
+        assert_int_equal(edit(refusals[i].text, &refusals[i].edit, &edited, &diff, &err), -1);
+        if (!strstr(err->message, refusals[i].message) || !strstr(err->message, "f.toml"))
+            fail_msg("%s: %s", refusals[i].text, err->message);
+        assert_non_null(err->hint ? err->hint : err->message);
+    }
+}
+
+static void the_diff_is_the_one_of_diff_u(void **state)
+{
+    static const char before[] =
+        "a = 1\nb = 2\nc = 3\nd = 4\ne = 5\nf = 6\ng = 7\nh = 8\ni = 9\n[s]";
+    static const char after[] = "--- f.toml\n+++ f.toml\n"
+                                "@@ -7,4 +7,5 @@\n g = 7\n h = 8\n i = 9\n-[s]\n"
+                                "\\ No newline at end of file\n+[s]\n+k = 5\n"
+                                "\\ No newline at end of file\n";
+    cleanup_buf struct buf edited = {0}, diff = {0};
+    struct error *err = NULL;
+    const struct config_edit e = {"s", "k", CONFIG_SET, "5"};
+    assert_int_equal(edit(before, &e, &edited, &diff, &err), 0);
+    assert_string_equal(diff.data, after);
+}
+
+static int set(const char *text, const char *setting, struct buf *edited, struct error **err)
+{
+    cleanup_strlist struct strlist settings = {0};
+    cleanup_buf struct buf diff = {0};
+    strlist_add(&settings, setting);
+    const struct config_request request = {&config_kinds[0], "/p\"x", &settings};
+    return config_edit_text(text, strlen(text), "f", &request, edited, &diff, err);
+}
+
+static void settings_take_the_place_of_the_kinds_own(void **state)
+{
+    static const struct {
+        const char *setting, *line;
+    } good[] = {
+        {"kernel=/my/kernel", "kernel = \"/my/kernel\"\n"},
+        {"dial_timeout=120", "dial_timeout = 120\n"},
+        {"hypervisor.qemu.x=[1, 2]", "x = [1, 2]\n"},
+        {"hypervisor.qemu.x=", "x = \"\"\n"},
+        {"hypervisor.qemu.x=say \"a=b\"", "x = \"say \\\"a=b\\\"\"\n"},
+        {"hypervisor.qemu.\"x y\"=false", "\"x y\" = false\n"},
+        {"other.section.x=1", "\n[other.section]\nx = 1\n"},
+        {"image=/my/image", "image = \"/my/image\"\n"},
+        {"confidential_guest=true",
+         "kernel = \"/p\\\"x/share/kata-containers/kata-containers-se.img\"\n"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        cleanup_buf struct buf edited = {0};
+        struct error *err = NULL;
+        if (set("[hypervisor.qemu]\n", good[i].setting, &edited, &err) < 0)
+            fail_msg("%s: %s", good[i].setting, err->message);
+        if (!strstr(edited.data, good[i].line))
+            fail_msg("%s:\n%s", good[i].setting, edited.data);
+    }
+    static const char *const bad[] = {"", "=1", "x", "x=1", "a b.c=1", "a.x=\xff", "a.=1"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        cleanup_buf struct buf edited = {0};
+        cleanup_error struct error *err = NULL;
+        assert_int_equal(set("", bad[i], &edited, &err), -1);
+        assert_non_null(strstr(err->message, "--set"));
+    }
+}
+
+// Every edit of every kind is TOML, and names a section.
+static void the_tables_are_sound(void **state)
+{
+    for (size_t i = 0; i < config_kind_count; i++) {
+        const struct config_request request = {.kind = &config_kinds[i]};
+        cleanup_buf struct buf edited = {0}, diff = {0}, again = {0}, nothing = {0};
+        struct error *err = NULL;
+        assert_int_equal(config_edit_text("", 0, "f", &request, &edited, &diff, &err), 0);
+        assert_null(strstr(edited.data, "@PREFIX@"));
+        assert_int_equal(
+            config_edit_text(edited.data, edited.len, "f", &request, &again, &nothing, &err), 0);
+        assert_int_equal(nothing.len, 0);
+        for (size_t k = 0; k < config_kinds[i].count; k++) {
+            const struct config_edit *e = &config_kinds[i].edits[k];
+            cleanup_free char *line = xasprintf("\n%s = ", e->key);
+            assert_int_equal(strstr(edited.data, line) != NULL, e->operation != CONFIG_COMMENT_OUT);
+            assert_int_equal(e->value != NULL, e->operation != CONFIG_COMMENT_OUT);
+        }
+    }
+    cleanup_error struct error *err = NULL;
+    assert_null(config_kind_find("tdx", &err));
+    assert_int_equal(err->kind, ERROR_USAGE);
+}
+
+// ---- files ----
+
+static char *folder;
+
+static int make_folder(void **state)
+{
+    return (folder = make_temporary_directory("/tmp", "kbuild-config", NULL)) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    int result = remove_tree(folder, NULL);
+    free(folder);
+    return result;
+}
+
+static char *in_folder(const char *name)
+{
+    return xasprintf("%s/%s", folder, name);
+}
+
+static void expect_file(const char *name, const char *text)
+{
+    cleanup_free char *path = in_folder(name);
+    cleanup_buf struct buf have = {0};
+    assert_int_equal(file_read(path, 1 << 20, &have, NULL), 0);
+    assert_string_equal(have.data, text);
+}
+
+static void write_file(const char *name, const char *text, mode_t mode)
+{
+    cleanup_free char *path = in_folder(name);
+    assert_int_equal(file_write(path, text, strlen(text), mode, NULL), 0);
+}
+
+static const struct config_edit only[] = {{"s", "k", CONFIG_SET, "5"}};
+static const struct config_kind only_kind = {"test", "a test", only, 1};
+
+// Edits a file of the folder; its name's copy, or "", is compared with `backup`.
+static void edit_file(const char *name, bool dry_run, const char *backup)
+{
+    cleanup_free char *path = in_folder(name);
+    const struct config_request request = {.kind = &only_kind};
+    struct config_result r;
+    struct error *err = NULL;
+    if (config_edit_file(path, &request, dry_run, &r, &err) < 0)
+        fail_msg("%s", err->message);
+    assert_string_equal(r.backup ? path_base(r.backup) : "", backup);
+    config_result_free(&r);
+}
+
+static void the_original_is_kept_and_never_overwritten(void **state)
+{
+    write_file("c", "[s]\nk = 1\n", 0640);
+    edit_file("c", true, "");
+    expect_file("c", "[s]\nk = 1\n");
+    edit_file("c", false, "c.old");
+    expect_file("c", "[s]\nk = 5\n");
+    expect_file("c.old", "[s]\nk = 1\n");
+    edit_file("c", false, ""); // nothing to do
+    cleanup_free char *path = in_folder("c");
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0640);
+    cleanup_free char *old = in_folder("c.old");
+    assert_int_equal(stat(old, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0640);
+
+    write_file("c", "[s]\nk = 2\n", 0600);
+    edit_file("c", false, "c.old.1");
+    expect_file("c.old", "[s]\nk = 1\n");
+    expect_file("c.old.1", "[s]\nk = 2\n");
+    write_file("c", "[s]\nk = 2\n", 0600); // an equal copy is there already
+    edit_file("c", false, "c.old.1");
+    cleanup_strlist struct strlist names = {0};
+    assert_int_equal(list_directory(folder, &names, NULL), 0);
+    assert_int_equal(names.n, 3);
+}
+
+static void a_link_is_followed(void **state)
+{
+    write_file("real", "[s]\nk = 1\n", 0644);
+    cleanup_free char *link = in_folder("link");
+    assert_int_equal(symlink("real", link), 0);
+    edit_file("link", false, "real.old");
+    expect_file("real", "[s]\nk = 5\n");
+    struct stat st;
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+}
+
+static void a_file_that_is_no_toml_is_left_alone(void **state)
+{
+    write_file("bad", "[s]\nk = 1\nk = 2\n", 0644);
+    cleanup_free char *path = in_folder("bad");
+    const struct config_request request = {.kind = &only_kind};
+    struct config_result r;
+    cleanup_error struct error *err = NULL;
+    assert_int_equal(config_edit_file(path, &request, false, &r, &err), -1);
+    config_result_free(&r);
+    assert_non_null(strstr(err->message, "line 3, column 1: this key is defined twice"));
+    assert_non_null(strstr(err->message, path));
+    expect_file("bad", "[s]\nk = 1\nk = 2\n");
+    cleanup_free char *old = in_folder("bad.old");
+    assert_false(path_exists(old));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_edit_changes_what_it_means_and_nothing_else),
+        cmocka_unit_test(what_can_not_be_edited_is_refused),
+        cmocka_unit_test(the_diff_is_the_one_of_diff_u),
+        cmocka_unit_test(settings_take_the_place_of_the_kinds_own),
+        cmocka_unit_test(the_tables_are_sound),
+        cmocka_unit_test_setup_teardown(the_original_is_kept_and_never_overwritten, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(a_link_is_followed, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_file_that_is_no_toml_is_left_alone, make_folder,
+                                        remove_folder),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
