@@ -64,15 +64,20 @@ int verb_se(struct global_options *g, struct strlist *words, struct error **err)
     static const struct {
         const char *name;
         int (*run)(struct strlist *, struct error **);
+        int (*run_with)(struct global_options *, struct strlist *, struct error **);
     } verbs_of_se[] = {
-        {"seal", se_verb_seal}, {"open", se_verb_open}, {"test-key", se_verb_test_key}};
+        {"seal", se_verb_seal, NULL},           {"open", se_verb_open, NULL},
+        {"info", NULL, se_verb_info},           {"verify", se_verb_verify, NULL},
+        {"reference", se_verb_reference, NULL}, {"test-key", se_verb_test_key, NULL},
+    };
     for (size_t i = 0; words->n && i < ARRAY_LEN(verbs_of_se); i++) {
         if (strcmp(words->items[0], verbs_of_se[i].name))
             continue;
         cleanup_strlist struct strlist rest = {0};
         for (size_t k = 1; k < words->n; k++)
             strlist_add(&rest, words->items[k]);
-        return verbs_of_se[i].run(&rest, err);
+        return verbs_of_se[i].run ? verbs_of_se[i].run(&rest, err)
+                                  : verbs_of_se[i].run_with(g, &rest, err);
     }
-    return usage_error(err, "se", "expected seal, open or test-key");
+    return usage_error(err, "se", "expected seal, open, info, verify, reference or test-key");
 }

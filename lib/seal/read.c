@@ -169,19 +169,40 @@ static int check_digests(int fd, const char *name, const struct se_image *image,
     return error_hint(err, "the image is damaged: copy or build it again");
 }
 
-int image_parse(int fd, const char *name, struct se_image *out, unsigned char **header,
-                struct error **err)
+static int file_size(int fd, const char *name, uint64_t *size, struct error **err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
         return error_errno(err, errno, "reading %s", name);
     if (!S_ISREG(st.st_mode))
         return error_user(err, "reading %s: it is not a file", name);
-    uint64_t size = (uint64_t)st.st_size;
+    *size = (uint64_t)st.st_size;
+    return 0;
+}
+
+int image_parse_header(int fd, const char *name, struct se_image *out, unsigned char **header,
+                       struct error **err)
+{
+    uint64_t size;
     struct se_image image = {.kernel = -1, .parameters = -1, .initrd = -1, .stage3b = -1};
-    if (locate(fd, name, size, &image, err) < 0 ||
-        header_read(fd, name, size, &image, header, err) < 0 ||
-        ipib_read(fd, name, size, &image, err) < 0) {
+    if (file_size(fd, name, &size, err) < 0 || locate(fd, name, size, &image, err) < 0 ||
+        header_read(fd, name, size, &image, header, err) < 0) {
+        se_image_free(&image);
+        return -1;
+    }
+    *out = image;
+    return 0;
+}
+
+int image_parse(int fd, const char *name, struct se_image *out, unsigned char **header,
+                struct error **err)
+{
+    uint64_t size;
+    struct se_image image;
+    if (file_size(fd, name, &size, err) < 0 ||
+        image_parse_header(fd, name, &image, header, err) < 0)
+        return -1;
+    if (ipib_read(fd, name, size, &image, err) < 0) {
         se_image_free(&image);
         return -1;
     }

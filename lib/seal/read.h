@@ -10,6 +10,9 @@
 // on failure.
 int image_parse(int fd, const char *name, struct se_image *out, unsigned char **header,
                 struct error **err);
+// The header only, which may also be all that the file has.
+int image_parse_header(int fd, const char *name, struct se_image *out, unsigned char **header,
+                       struct error **err);
 // What no digest covers: short PSW, loader arguments, gaps.
 int image_check_unprotected(int fd, const char *name, const struct se_image *image,
                             struct error **err);

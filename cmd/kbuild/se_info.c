@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// `kbuild se info` and `kbuild se reference`: what an image says about itself.
+#include "se.h"
+
+#include "seal/info.h"
+#include "seal/reference.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+enum format { TEXT, PRETTY, COMPACT };
+
+static int choose_format(const char *word, bool json, enum format *out, struct error **err)
+{
+    static const struct {
+        const char *word;
+        enum format format;
+    } formats[] = {
+        {"text", TEXT},          {"text:full", TEXT},      {"json", PRETTY},
+        {"json:pretty", PRETTY}, {"json:minify", COMPACT},
+    };
+    *out = json ? PRETTY : TEXT;
+    if (!word)
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++)
+        if (!strcmp(word, formats[i].word)) {
+            *out = formats[i].format;
+            return 0;
+        }
+    return usage_error(err, "se", "--format is text, text:full, json, json:pretty or json:minify");
+}
+
+static int print_info(const char *path, const struct info_options *o, enum format format,
+                      struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    cleanup_free char *name = NULL;
+    cleanup_close int fd = se_image_open(path, &name, err);
+    if (fd < 0)
+        return -1;
+    int result = format == TEXT ? se_info_text(fd, name, o, &text, err)
+                                : se_info_json(fd, name, o, format == PRETTY, &text, err);
+    if (!result)
+        fputs(text.data, stdout);
+    if (text.data)
+        OPENSSL_cleanse(text.data, text.len);
+    return result;
+}
+
+int se_verb_info(struct global_options *g, struct strlist *words, struct error **err)
+{
+    cleanup_strlist struct strlist storage = {0}, documents = {0};
+    const char *format_word = NULL, *key_path = NULL, *folder = NULL;
+    bool show_secrets = false;
+    const struct verb_option options[] = {
+        {"--format", NULL, &format_word, NULL, NULL},
+        {"--hdr-key", NULL, &key_path, NULL, NULL},
+        {"--key", NULL, &key_path, NULL, NULL},
+        {"--show-secrets", NULL, NULL, NULL, &show_secrets},
+        {"--host-key-document", "-k", NULL, &documents, NULL},
+        {"--host-key-documents", NULL, &folder, NULL, NULL},
+    };
+    enum format format;
+    unsigned char key[32];
+    if (parse_verb_options("se", words, options, ARRAY_LEN(options), &storage, err) < 0 ||
+        choose_format(format_word, g->json, &format, err) < 0)
+        return -1;
+    if (words->n != 1)
+        return usage_error(err, "se", "expected: info IMAGE (- is the standard input)");
+    if (show_secrets && !key_path)
+        return usage_error(err, "se", "--show-secrets needs --hdr-key");
+    if ((folder && info_documents(folder, &documents, err) < 0) ||
+        (key_path && header_key_load(key_path, key, err) < 0))
+        return -1;
+    struct info_options o = {
+        .header_key = key_path ? key : NULL, .show_secrets = show_secrets, .documents = &documents};
+    int result = print_info(words->items[0], &o, format, err);
+    OPENSSL_cleanse(key, sizeof key);
+    return result;
+}
+
+// ---- se reference IMAGE [-o FILE] [--header FILE] [-i KERNEL] [-r INITRD] [-p PARMFILE] ----
+
+int se_verb_reference(struct strlist *words, struct error **err)
+{
+    cleanup_strlist struct strlist storage = {0};
+    cleanup_originals struct se_originals originals = SE_ORIGINALS_NONE;
+    struct se_original_words w = {0};
+    const char *output = NULL, *header_path = NULL;
+    const struct verb_option options[] = {
+        {"--output", "-o", &output, NULL, NULL},
+        {"--header", NULL, &header_path, NULL, NULL},
+        SE_ORIGINAL_OPTIONS(w),
+    };
+    if (parse_verb_options("se", words, options, ARRAY_LEN(options), &storage, err) < 0)
+        return -1;
+    if (words->n != 1)
+        return usage_error(err, "se", "expected: reference IMAGE [-o FILE] [--header FILE]");
+    cleanup_buf struct buf json = {0}, header = {0};
+    cleanup_free char *name = NULL;
+    cleanup_close int fd = se_image_open(words->items[0], &name, err);
+    if (fd < 0 || se_originals_from_words(&w, &originals, err) < 0 ||
+        se_reference(fd, name, &originals, &json, &header, err) < 0)
+        return -1;
+    if (header_path && file_write(header_path, header.data, header.len, 0644, err) < 0)
+        return -1;
+    if (output)
+        return file_write(output, json.data, json.len, 0644, err);
+    fputs(json.data, stdout);
+    return 0;
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// `kbuild se verify`.
+#include "se.h"
+
+#include "seal/info.h"
+#include "seal/verify.h"
+
+#include <openssl/crypto.h>
+
+int se_originals_from_words(const struct se_original_words *w, struct se_originals *out,
+                            struct error **err)
+{
+    const struct {
+        const char *path, *tarball;
+        const char *both;
+        enum se_original_kind kind;
+    } all[] = {
+        {w->kernel, w->kernel_tarball, "--image and --kernel-tarball", SE_ORIGINAL_KERNEL},
+        {w->initrd, w->initrd_tarball, "--ramdisk and --initrd-tarball", SE_ORIGINAL_INITRD},
+        {w->parmfile, NULL, "", SE_ORIGINAL_COMMAND_LINE},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        if (all[i].path && all[i].tarball) {
+            cleanup_free char *why = xasprintf("give one of %s", all[i].both);
+            return usage_error(err, "se", why);
+        }
+        if ((all[i].path && se_original_open(out, all[i].kind, all[i].path, err) < 0) ||
+            (all[i].tarball && se_original_unpack(out, all[i].kind, all[i].tarball, err) < 0))
+            return -1;
+    }
+    return 0;
+}
+
+struct verify_words {
+    const char *host_key, *header_key, *record, *secret;
+    struct se_original_words originals;
+};
+
+// Loads what the words name. Whatever was loaded is in the arguments, also on failure.
+static int load_proof(const struct verify_words *w, struct se_proof *proof,
+                      unsigned char *header_key, struct se_secret *secret, struct error **err)
+{
+    proof->record = w->record;
+    if (w->secret) {
+        if (se_secret_load(w->secret, secret, err) < 0)
+            return -1;
+        proof->secret = secret;
+    }
+    if (w->header_key) {
+        if (header_key_load(w->header_key, header_key, err) < 0)
+            return -1;
+        proof->header_key = header_key;
+    }
+    if (w->host_key) {
+        proof->host_key = host_private_key_load(w->host_key, err);
+        return proof->host_key ? 0 : -1;
+    }
+    return 0;
+}
+
+static int verify_image(const char *path, const struct se_proof *proof,
+                        const struct se_original_words *w, struct error **err)
+{
+    cleanup_originals struct se_originals originals = SE_ORIGINALS_NONE;
+    cleanup_strlist struct strlist done = {0};
+    cleanup_free char *name = NULL;
+    cleanup_close int fd = se_image_open(path, &name, err);
+    if (fd < 0 || se_originals_from_words(w, &originals, err) < 0)
+        return -1;
+    int result = se_verify(fd, name, proof, &originals, &done, err);
+    for (size_t i = 0; i < done.n; i++)
+        printf("%s\n", done.items[i]);
+    if (!result)
+        printf("%s: good\n", name);
+    return result;
+}
+
+int se_verb_verify(struct strlist *words, struct error **err)
+{
+    cleanup_strlist struct strlist storage = {0};
+    struct verify_words w = {0};
+    const struct verb_option options[] = {
+        {"--host-key", NULL, &w.host_key, NULL, NULL},
+        {"--hdr-key", NULL, &w.header_key, NULL, NULL},
+        {"--seal-record", NULL, &w.record, NULL, NULL},
+        {"--seal-secret", NULL, &w.secret, NULL, NULL},
+        SE_ORIGINAL_OPTIONS(w.originals),
+    };
+    if (parse_verb_options("se", words, options, ARRAY_LEN(options), &storage, err) < 0)
+        return -1;
+    if (words->n != 1 || !(w.host_key || w.header_key || w.record))
+        return usage_error(err, "se",
+                           "expected: verify IMAGE with --host-key KEY, --hdr-key FILE, or "
+                           "--seal-record FILE [--seal-secret FILE]");
+    unsigned char header_key[32];
+    struct se_secret secret = {0};
+    struct se_proof proof = {0};
+    int result = load_proof(&w, &proof, header_key, &secret, err);
+    if (!result)
+        result = verify_image(words->items[0], &proof, &w.originals, err);
+    OPENSSL_cleanse(header_key, sizeof header_key);
+    EVP_PKEY_free(proof.host_key);
+    se_secret_free(&secret);
+    return result;
+}
