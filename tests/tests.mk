@@ -63,6 +63,11 @@ $(OBJ)/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(ARCHIVES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
+# ---- parity with genprotimg, if there is one (GENPROTIMG=, or on PATH) ----
+.PHONY: check-parity
+check-parity: $(OBJ)/kbuild
+	@GENPROTIMG=$(GENPROTIMG) tests/parity/run $(OBJ)/kbuild $(OBJ)/parity
+
 # ---- lint ----
 .PHONY: lint compile_commands.json
 # The flags are the same for every file, so the data base is written from the list of files.
