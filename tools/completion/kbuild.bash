@@ -2,11 +2,25 @@
 # bash completion for kbuild: source it, or install it as
 # /usr/share/bash-completion/completions/kbuild.
 
+# The options of sealing, from the help of the program itself.
+_kbuild_seal() { # word, command...
+  local options
+  options=$("${@:2}" --help-all 2>/dev/null | sed -nE 's/^ .*--([^ =]+)(=?).*/--\1\2/p')
+  options+=" ${options//--(en|dis)able-/--disable-}"
+  options=${options//--(en|dis)able-/--enable-}
+  mapfile -t COMPREPLY < <(compgen -W "$options" -- "$1" | sort -u)
+  [[ ${COMPREPLY[0]:-} != *= ]] || compopt -o nospace 2>/dev/null
+}
+
 _kbuild() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} program=${COMP_WORDS[0]}
   local verbs="build list plan explain fetch log shell boot merge se cache versions"
   local options="--output= --arch= --jobs= --sources= --offline --locked --keep-going --builder=host
     --cache= --versions= --recipes= --json --quiet --help --version"
+  if [ "${COMP_WORDS[*]:1:2}" = "se seal" ] && [[ $word == -* ]]; then
+    _kbuild_seal "$word" "$program" se seal
+    return
+  fi
   case $before in
     se) mapfile -t COMPREPLY < <(compgen -W "seal open test-key" -- "$word"); return ;;
     cache) mapfile -t COMPREPLY < <(compgen -W "info verify gc" -- "$word"); return ;;
@@ -26,3 +40,12 @@ _kbuild() {
   esac
 }
 complete -F _kbuild kbuild ./kbuild
+
+_kbuild_genprotimg() {
+  local word=${COMP_WORDS[COMP_CWORD]}
+  case $word in
+    -*) _kbuild_seal "$word" "${COMP_WORDS[0]}" ;;
+    *) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+  esac
+}
+complete -F _kbuild_genprotimg genprotimg
