@@ -3,14 +3,13 @@
 #include "genprotimg.h"
 #include "se.h"
 
-#include "base/digest.h"
 #include "base/file.h"
 #include "seal/seal.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 static int pvimg_create(struct strlist *words, struct error **err)
 {
@@ -26,6 +25,13 @@ static int pvimg_version(struct strlist *words, struct error **err)
 {
     puts("pvimg version " PVIMG_VERSION "-kbuild-" KBUILD_VERSION);
     return 0;
+}
+
+// Text on a terminal, else JSON; --format says otherwise.
+static int pvimg_info(struct strlist *words, struct error **err)
+{
+    struct global_options g = {.json = !isatty(STDOUT_FILENO)};
+    return se_verb_info(&g, words, err);
 }
 
 // ---- test: is a machine among those that an image was sealed for? ----
@@ -165,10 +171,11 @@ int run_pvimg(struct strlist *words, struct error **err)
         const char *name;
         int (*run)(struct strlist *, struct error **);
     } commands[] = {{"create", pvimg_create},
+                    {"info", pvimg_info},
                     {"test", pvimg_test},
                     {"version", pvimg_version},
                     {"--version", pvimg_version}};
-    static const char usage[] = "usage: pvimg create|test|version ...";
+    static const char usage[] = "usage: pvimg create|info|test|version ...";
     if (words->n && (!strcmp(words->items[0], "--help") || !strcmp(words->items[0], "-h"))) {
         puts(usage);
         return 0;

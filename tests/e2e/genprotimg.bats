@@ -284,6 +284,21 @@ X
   pvimg --version | grep -q '^pvimg version'
 }
 
+@test "pvimg info describes an image, in JSON when nobody reads it on a terminal" {
+  genprotimg -i kernel -k "$HKD" -k "$HKD" -o image --no-verify --x-header-key k32 --disable-pckmo
+  pvimg info image 2>/dev/null | python3 -c '
+import json, sys
+data = json.load(sys.stdin)["data"]
+assert (data["kind"], data["nks"], data["sehs"], data["verified"]) == ("se_hdr", 2, 720, False), data
+assert data["pcf_hex"] == 16 * "0", data'
+  pvimg info image --format json --hdr-key k32 | grep -Eq '"verified": ?true'
+  run pvimg info image --hdr-key parmfile
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"error: "* ]]
+  run pvimg info kernel
+  [ "$status" -eq 1 ]
+}
+
 @test "pvimg test tells whether a machine is among those that an image was sealed for" {
   "$KBUILD" se test-key other >/dev/null 2>&1
   OTHER=$(echo other/HKD-*.crt)

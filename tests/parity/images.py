@@ -8,6 +8,7 @@ depend on chance or on the loaders must be, and both images must open to the sam
 Arguments: a folder for temporary files.
 """
 import itertools
+import json
 import os
 import random
 import sys
@@ -122,6 +123,13 @@ class Images:
         return {"IPIB head": image[at:at + 0x88], "IPIB entries": entries,
                 "stage3b": (last[0], last[1][:8]), "IPIB rest": image[at + 0x88 + 24 * count:at + PAGE]}
 
+    def info(self, image):
+        """What `kbuild se info` says of it, without what depends on chance and on the loaders."""
+        out, _ = must(self.place.kbuild, ["se", "info", image, "--json"])
+        data = json.loads(out)["data"]
+        return {k: data[k] for k in ("kind", "magic_hex", "version", "sehs", "nks", "sea", "pcf_hex")}, \
+            [slot["phkh_hex"] for slot in data["keyslots"]]
+
     def equal_structure(self, case):
         words = self.words(case)
         must(self.place.reference, [*words, "-o", "theirs.img"])
@@ -131,6 +139,7 @@ class Images:
         for facts in (self.header_facts, self.ipib_facts):
             t, o = facts(theirs), facts(ours)
             self.tally.check(name, t == o, f"  {[k for k in t if t[k] != o[k]]}")
+        self.tally.check(name + ": se info", self.info("theirs.img") == self.info("ours.img"))
         if case[3].split()[0] == "b":
             return
         t, o = self.open("theirs.img", "theirs"), self.open("ours.img", "ours-opened")

@@ -5,7 +5,7 @@
 # The options of sealing, from the help of the program itself.
 _kbuild_seal() { # word, command...
   local options
-  options=$("${@:2}" --help-all 2>/dev/null | sed -nE 's/^ .*--([^ =]+)(=?).*/--\1\2/p')
+  options=$("${@:2}" --help-all 2>/dev/null | sed -nE 's/^ +(-., )?--([^ =]+)(=?).*/--\2\3/p')
   options+=" ${options//--(en|dis)able-/--disable-}"
   options=${options//--(en|dis)able-/--enable-}
   mapfile -t COMPREPLY < <(compgen -W "$options" -- "$1" | sort -u)
