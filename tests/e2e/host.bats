@@ -1,0 +1,153 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# kbuild doctor and kbuild config as users meet them.
+
+REPOSITORY=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+KBUILD=${KBUILD:-$REPOSITORY/kbuild}
+
+setup() {
+  cd "$BATS_TEST_TMPDIR" || return 1
+}
+
+configuration() { # a runtime's configuration as it is installed, with the lines of the guides
+  cat <<'X'
+# Runtime configuration of a test
+[hypervisor.qemu]
+path = "/opt/kata/bin/qemu-system-s390x"
+kernel = "/opt/kata/share/kata-containers/vmlinux.container"
+image = "/opt/kata/share/kata-containers/kata-containers.img"
+# Default false
+# confidential_guest = true
+shared_fs = "virtio-fs"   # trailing  
+
+[agent.kata]
+dial_timeout = 45
+X
+}
+
+json() { # expression over j
+  python3 -c "import json,sys; j=json.load(sys.stdin); sys.exit(0 if ($1) else 1)"
+}
+
+@test "doctor says what it saw, and what it collects says the same elsewhere" {
+  "$KBUILD" --json doctor build --collect data >live || true
+  "$KBUILD" --json doctor build --root data >elsewhere || true
+  cmp live elsewhere
+  json "j['checks'] and sum(j['summary'].values()) == len(j['checks'])" <live
+  json "all(c['seen'] and (c['mend'] or c['state'] == 'ok') for c in j['checks'])" <live
+  [ -s data/commands/programs.txt ]
+  run "$KBUILD" doctor build --collect data
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"not empty"* ]]
+}
+
+@test "doctor's exit status says whether something fails" {
+  mkdir nothing
+  run "$KBUILD" doctor --root nothing
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"fail  bubblewrap: it is not installed"*"mend: apt install bubblewrap"* ]]
+  [[ "$output" != *$'\033'* ]]
+  mkdir -p snp/proc snp/sys/module/kvm_amd/parameters
+  run "$KBUILD" doctor snp --root snp
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"Hosting AMD SEV-SNP guests"* ]]
+  run "$KBUILD" doctor tdx
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"build, se or snp"* ]]
+  run "$KBUILD" doctor se --root missing
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"missing"* ]]
+}
+
+@test "doctor finds a fit Secure Execution host in collected files" {
+  mkdir -p host/{proc,commands,sys/firmware/uv}
+  echo 'prot_virt=1' >host/proc/cmdline
+  printf 'facilities : 0 158\nprocessor 0: version = 00,  machine = 3931\n' >host/proc/cpuinfo
+  echo 1 >host/sys/firmware/uv/prot_virt_host
+  echo 'Linux 6.8.0 s390x' >host/commands/uname.txt
+  echo '/dev/kvm usable' >host/commands/devices.txt
+  echo 'QEMU emulator version 9.1.2' >host/commands/qemu-s390x-version.txt
+  echo 's390-pv-guest' >host/commands/qemu-s390x-objects.txt
+  "$KBUILD" doctor se --root host
+  echo 'quiet' >host/proc/cmdline
+  run "$KBUILD" doctor se --root host
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"fail  kernel parameter prot_virt"*"prot_virt=1"* ]]
+}
+
+@test "config se makes the guide's edits, shows them, and keeps the original" {
+  configuration >c.toml
+  cp c.toml before
+  "$KBUILD" config se c.toml >diff
+  cmp before c.toml.old
+  cp before again
+  patch -s again diff
+  cmp again c.toml
+  diff before c.toml >changes || true
+  cat >expected <<'X'
+4,5c4,5
+< kernel = "/opt/kata/share/kata-containers/vmlinux.container"
+< image = "/opt/kata/share/kata-containers/kata-containers.img"
+---
+> kernel = "/opt/kata/share/kata-containers/kata-containers-se.img"
+> # image = "/opt/kata/share/kata-containers/kata-containers.img"
+7c7
+< # confidential_guest = true
+---
+> confidential_guest = true
+11c11
+< dial_timeout = 45
+---
+> dial_timeout = 90
+X
+  diff expected changes
+  stat -c '%i %Y' c.toml c.toml.old >then
+  run "$KBUILD" config se c.toml
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"is as IBM Secure Execution needs it"* ]]
+  stat -c '%i %Y' c.toml c.toml.old | cmp - then
+}
+
+@test "config snp sets what the guide lists, and takes other values" {
+  configuration >c.toml
+  "$KBUILD" config snp c.toml --prefix /usr --set shared_fs=none --set hypervisor.qemu.default_vcpus=2 >/dev/null
+  python3 - <<'X'
+import tomllib
+q = tomllib.load(open("c.toml", "rb"))["hypervisor"]["qemu"]
+assert q == {
+    "path": "/usr/bin/qemu-system-x86_64-snp-experimental",
+    "kernel": "/usr/share/kata-containers/vmlinuz-confidential.container",
+    "initrd": "/usr/share/kata-containers/kata-containers-initrd-confidential.img",
+    "firmware": "/usr/share/ovmf/AMDSEV.fd", "shared_fs": "none", "disable_image_nvdimm": True,
+    "file_mem_backend": "", "confidential_guest": True, "sev_snp_guest": True, "default_vcpus": 2,
+}, q
+X
+}
+
+@test "config --dry-run writes nothing" {
+  configuration >c.toml
+  run "$KBUILD" config se c.toml --dry-run
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"+confidential_guest = true"*"nothing was written"* ]]
+  configuration | cmp - c.toml
+  [ ! -e c.toml.old ]
+}
+
+@test "config refuses what it can't read, and says where" {
+  configuration >c.toml
+  echo 'kernel = oops' >>c.toml
+  cp c.toml before
+  run "$KBUILD" config se c.toml
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"reading c.toml: line 12, column 10: "* ]]
+  cmp before c.toml
+  [ ! -e c.toml.old ]
+  run "$KBUILD" config tdx c.toml
+  [ "$status" -eq 2 ]
+  run "$KBUILD" config se missing.toml
+  [ "$status" -eq 1 ]
+  printf '[hypervisor.clh]\nkernel = "x"\n' >clh.toml
+  run "$KBUILD" config se clh.toml
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"hypervisor 'clh', not of qemu"* ]]
+}
