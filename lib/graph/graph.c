@@ -146,8 +146,9 @@ void graph_key(struct node *node)
         if (need->epoch > node->epoch)
             node->epoch = need->epoch;
         for (size_t o = 0; o < need->output_count; o++)
-            strlist_addf(&inputs, "input %s %s %s", need->name, need->outputs[o].name,
-                         need->outputs[o].digest);
+            if (!need->outputs[o].side)
+                strlist_addf(&inputs, "input %s %s %s", need->name, need->outputs[o].name,
+                             need->outputs[o].digest);
     }
     strlist_sort(&inputs);
     struct buf text = {0};

@@ -39,6 +39,7 @@ struct node_output {
     char *name;
     char digest[DIGEST_HEX_SIZE];
     bool tree; // else a blob
+    bool side; // a file for people, beside the tarballs: no input of anything
     uint64_t size;
 };
 

@@ -86,13 +86,21 @@ struct recipe_rootfs {
     struct strlist packages;
 };
 
-enum variable_type { VARIABLE_TEXT, VARIABLE_YES_NO, VARIABLE_FILE, VARIABLE_DIRECTORY };
+// A secret is a file of which only a public name is in the key: a pseudo-random function's output,
+// that says which secret it is and nothing about it. No script ever gets one.
+enum variable_type {
+    VARIABLE_TEXT,
+    VARIABLE_YES_NO,
+    VARIABLE_FILE,
+    VARIABLE_DIRECTORY,
+    VARIABLE_SECRET
+};
 
 // A variable of the user's environment that may change the output; its value is in the key (files
 // by digest). Anything that is not declared never reaches a step.
 struct recipe_variable {
     char *name;
-    enum variable_type type;  // text | yes-no | file | directory
+    enum variable_type type;  // text | yes-no | file | directory | secret
     char *default_;           // text, or NULL; an empty value in the environment means the default
     char *pattern;            // directory: glob of the files that count ("HKD-*.crt")
     char *required;           // message of the error when it is not set, or NULL

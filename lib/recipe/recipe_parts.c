@@ -190,7 +190,8 @@ static int read_variable_type(struct reader *r, const struct yaml *node, void *t
     static const char *const names[] = {[VARIABLE_TEXT] = "text",
                                         [VARIABLE_YES_NO] = "yes-no",
                                         [VARIABLE_FILE] = "file",
-                                        [VARIABLE_DIRECTORY] = "directory"};
+                                        [VARIABLE_DIRECTORY] = "directory",
+                                        [VARIABLE_SECRET] = "secret"};
     if (expect(r, node, YAML_SCALAR) < 0)
         return -1;
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -199,7 +200,7 @@ static int read_variable_type(struct reader *r, const struct yaml *node, void *t
             return 0;
         }
     reader_error(r, node, "unknown type '%s'", node->text);
-    return error_hint(r->err, "known types: text, yes-no, file, directory");
+    return error_hint(r->err, "known types: text, yes-no, file, directory, secret");
 }
 
 static int read_name_pattern(struct reader *r, const struct yaml *node, void *target)
@@ -239,6 +240,11 @@ static int check_variable(struct reader *r, const struct yaml *node,
         if (value && !(rules[i].allowed & 1u << v->type))
             return yaml_error(r->document, value, r->err, "%s: '%s' goes with the type %s", v->name,
                               rules[i].key, rules[i].types);
+    }
+    if (v->type == VARIABLE_SECRET && r->recipe->action == ACTION_SCRIPT) {
+        yaml_error(r->document, yaml_get(node, "type"), r->err,
+                   "%s: a script never gets a secret: what it leaves could hold it", v->name);
+        return error_hint(r->err, "secrets go with the action se-image");
     }
     if (v->type == VARIABLE_YES_NO && v->default_ && strcmp(v->default_, "yes") != 0 &&
         strcmp(v->default_, "no") != 0)

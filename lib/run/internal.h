@@ -95,6 +95,8 @@ const struct role *job_role(const struct job *job, enum role_kind kind, const ch
 
 // ---- record.c ----
 void record_output(json_t *record, const char *name, const char *digest, bool tree, uint64_t size);
+// An output beside the tarballs, put into the output directory as it is.
+void record_side_file(json_t *record, const char *name, const char *digest, uint64_t size);
 // Reads a record's outputs into the node. False if the record is not usable.
 bool outputs_from_record(struct node *node, const json_t *record);
 void remember_build(struct build *b, const struct node *node); // for `kbuild explain`

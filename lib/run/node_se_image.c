@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "boot/stages.h"
 #include "pack/pack.h"
-#include "seal/seal.h"
+#include "seal/reference.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +34,8 @@ static int choose_sealer(const struct job *job, enum sealer *out, struct externa
         return -1;
     if (!found && i == 1) {
         error_user(err, "SE_SEALER=genprotimg, but neither genprotimg nor pvimg is on PATH");
-        return error_hint(err, "install s390-tools, or leave SE_SEALER out: kbuild seals by itself");
+        return error_hint(err,
+                          "install s390-tools, or leave SE_SEALER out: kbuild seals by itself");
     }
     *out = found ? SEALER_EXTERNAL : SEALER_NATIVE;
     return 0;
@@ -70,8 +71,8 @@ static struct host_key *load_hosts(const struct job *job, size_t *count, struct 
     return hosts;
 }
 
-// Host key documents are read and verified here, before half an hour of building. The verdict depends
-// on the clock, so this is done in every run, also if the image is cached.
+// Host key documents are read and verified here, before half an hour of building. The verdict
+// depends on the clock, so this is done in every run, also if the image is cached.
 static int check_hosts(const struct job *job, const struct se_verification *v, struct error **err)
 {
     size_t count = 0;
@@ -107,14 +108,19 @@ int identify_se_image(struct build *b, struct node *node, struct error **err)
     struct se_verification verification = {0};
     if (choose_sealer(job, &sealer, &tool, err) < 0)
         return -1;
-    int result = se_verification_of(job, sealer == SEALER_EXTERNAL, b->options.offline,
-                                    &verification, err);
+    int result =
+        se_verification_of(job, sealer == SEALER_EXTERNAL, b->options.offline, &verification, err);
     if (!result)
         result = check_hosts(job, &verification, err);
     se_verification_free(&verification);
     if (result < 0) {
         external_sealer_free(&tool);
         return -1;
+    }
+    if (sealer == SEALER_EXTERNAL && *variable_text(job, "SE_SEAL_SECRET")) {
+        external_sealer_free(&tool);
+        error_user(err, "SE_SEAL_SECRET goes with the native sealer: no other can seal with one");
+        return error_hint(err, "leave out one of SE_SEALER and SE_SEAL_SECRET");
     }
     if (sealer == SEALER_EXTERNAL) {
         buf_printf(&node->identity, "sealer %s %d.%d.%d\n", tool.pvimg ? "pvimg" : "genprotimg",
@@ -126,6 +132,7 @@ int identify_se_image(struct build *b, struct node *node, struct error **err)
         digest_bytes(stage3b_start, (size_t)(stage3b_end - stage3b_start), digest);
         buf_printf(&node->identity, "sealer native stage3b %s\n", digest);
     }
+    buf_puts(&node->identity, "side files reference-values 1\n");
     external_sealer_free(&tool);
     return 0;
 }
@@ -154,50 +161,86 @@ static int extract(struct build *b, const struct node *node, const char *referen
 
 static char *command_line(const struct job *job)
 {
-    const char *fixed = job->recipe->image->parameters, *more = variable_text(job, "SE_KERNEL_PARAMS");
+    const char *fixed = job->recipe->image->parameters,
+               *more = variable_text(job, "SE_KERNEL_PARAMS");
     return xasprintf("%s%s%s", fixed, *fixed && *more ? " " : "", more);
 }
 
-static int seal_native(const struct se_input *in, const char *path, struct error **err)
+// What one image is made from and what comes out of it; paths are in the scratch folder.
+struct work {
+    char *kernel, *initrd, *parmfile, *image;
+    struct buf record, reference, header;
+};
+
+static void work_free(struct work *w)
 {
-    cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return error_errno(err, errno, "creating %s", path);
-    return se_seal(in, fd, err);
+    free(w->kernel);
+    free(w->initrd);
+    free(w->parmfile);
+    free(w->image);
+    buf_free(&w->record);
+    buf_free(&w->reference);
+    buf_free(&w->header);
 }
 
-static int seal_external(const struct job *job, const struct se_input *in, const char *scratch,
-                         const char *path, struct error **err)
+// The secret that the key names; nothing if there is none.
+static int load_secret(const struct job *job, struct se_secret *out, struct error **err)
+{
+    const struct variable_value *v = variable_find(job, "SE_SEAL_SECRET");
+    char id[DIGEST_HEX_SIZE];
+    if (!v || !v->files.n)
+        return 0;
+    if (se_secret_load(v->files.items[0], out, err) < 0 || se_secret_id(out, id, err) < 0)
+        return -1;
+    if (strcmp(id, v->digests.items[0]) != 0)
+        return error_user(err, "%s changed while kbuild was running", v->files.items[0]);
+    return 0;
+}
+
+static int seal_native(const struct job *job, struct se_input *in, struct work *w,
+                       struct error **err)
+{
+    struct se_secret secret = {0};
+    cleanup_close int fd = open(w->image, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_errno(err, errno, "creating %s", w->image);
+    int result = load_secret(job, &secret, err);
+    in->secret = secret.bytes;
+    in->secret_length = secret.length;
+    if (!result)
+        result = se_seal_recorded(in, fd, secret.bytes ? &w->record : NULL, err);
+    se_secret_free(&secret);
+    in->secret = NULL;
+    return result;
+}
+
+static int seal_external(const struct job *job, const struct se_input *in, const struct work *w,
+                         struct error **err)
 {
     enum sealer sealer = SEALER_NATIVE;
     struct external_sealer tool = {0};
     if (choose_sealer(job, &sealer, &tool, err) < 0)
         return -1;
-    cleanup_free char *parmfile = xasprintf("%s/parmfile", scratch);
     struct strlist certificates = {0}, crls = {0};
     se_verification_files(job, &certificates, &crls);
-    int result = file_write(parmfile, in->command_line, in->command_line_length, 0600, err);
-    if (!result)
-        result = external_sealer_run(&tool, in, parmfile, path, &certificates, &crls, err);
+    int result = external_sealer_run(&tool, in, w->parmfile, w->image, &certificates, &crls, err);
     strlist_free(&certificates);
     strlist_free(&crls);
     external_sealer_free(&tool);
     return result;
 }
 
-static int seal(struct build *b, const struct node *node, const char *scratch, const char *path,
-                struct error **err)
+static int seal(struct build *b, const struct node *node, struct work *w, struct error **err)
 {
     const struct job *job = job_of(node);
-    cleanup_free char *kernel = xasprintf("%s/kernel", scratch);
-    cleanup_free char *initrd = xasprintf("%s/initrd", scratch);
     cleanup_free char *parameters = command_line(job);
     phase("unpacking");
-    if (extract(b, node, job->recipe->image->kernel, kernel, err) < 0 ||
-        extract(b, node, job->recipe->image->initrd, initrd, err) < 0)
+    if (extract(b, node, job->recipe->image->kernel, w->kernel, err) < 0 ||
+        extract(b, node, job->recipe->image->initrd, w->initrd, err) < 0 ||
+        file_write(w->parmfile, parameters, strlen(parameters), 0600, err) < 0)
         return -1;
-    struct se_input in = {.kernel = kernel,
-                          .initrd = initrd,
+    struct se_input in = {.kernel = w->kernel,
+                          .initrd = w->initrd,
                           .command_line = parameters,
                           .command_line_length = strlen(parameters),
                           .pcf = SE_PCF_DEFAULT};
@@ -207,10 +250,77 @@ static int seal(struct build *b, const struct node *node, const char *scratch, c
     in.hosts = hosts;
     phase("sealing");
     bool native = strstr(node->key_text, "\nsealer native ") != NULL;
-    int result =
-        native ? seal_native(&in, path, err) : seal_external(job, &in, scratch, path, err);
+    int result = native ? seal_native(job, &in, w, err) : seal_external(job, &in, w, err);
     free_hosts(hosts, in.host_count);
     return result;
+}
+
+// What the verifier of an attestation needs, from the image as it is.
+static int refer(struct work *w, const char *name, struct error **err)
+{
+    cleanup_originals struct se_originals originals = SE_ORIGINALS_NONE;
+    cleanup_close int fd = open(w->image, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "opening %s", w->image);
+    if (se_original_open(&originals, SE_ORIGINAL_KERNEL, w->kernel, err) < 0 ||
+        se_original_open(&originals, SE_ORIGINAL_INITRD, w->initrd, err) < 0 ||
+        se_original_open(&originals, SE_ORIGINAL_COMMAND_LINE, w->parmfile, err) < 0)
+        return -1;
+    return se_reference(fd, name, &originals, &w->reference, &w->header, err);
+}
+
+static int put_side_file(struct build *b, json_t *record, const char *name, const struct buf *bytes,
+                         struct error **err)
+{
+    char digest[DIGEST_HEX_SIZE];
+    if (!bytes->len)
+        return 0;
+    if (store_put_bytes(b->store, bytes->data, bytes->len, digest, err) < 0)
+        return -1;
+    record_side_file(record, name, digest, bytes->len);
+    return 0;
+}
+
+// <image>.json, hdr.bin, and of a provable image its seal record.
+static int put_side_files(struct build *b, const char *image, const struct work *w, json_t *record,
+                          struct error **err)
+{
+    const char *dot = strrchr(image, '.');
+    cleanup_free char *stem = xstrndup(image, dot ? (size_t)(dot - image) : strlen(image));
+    cleanup_free char *reference = xasprintf("%s.json", stem);
+    cleanup_free char *seal_record = xasprintf("%s.seal-record.json", stem);
+    return put_side_file(b, record, reference, &w->reference, err) < 0 ||
+                   put_side_file(b, record, "hdr.bin", &w->header, err) < 0 ||
+                   put_side_file(b, record, seal_record, &w->record, err) < 0
+               ? -1
+               : 0;
+}
+
+static int pack_image(struct build *b, const struct node *node, const struct work *w,
+                      json_t *record, struct error **err)
+{
+    const struct job *job = job_of(node);
+    struct blob_draft draft = {0};
+    char digest[DIGEST_HEX_SIZE];
+    uint64_t size;
+    phase("packing");
+    if (store_blob_begin(b->store, &draft, err) < 0)
+        return -1;
+    struct pack_member member = {
+        .path = job->recipe->image->output, .source = w->image, .mode = 0644};
+    unsigned threads = pack_threads_acquire();
+    struct pack_options options = {.epoch = node->epoch, .threads = threads};
+    int result = pack_members(&member, 1, draft.fd, &options, err);
+    pack_threads_release(threads);
+    if (result) {
+        store_blob_abandon(&draft);
+        return -1;
+    }
+    if (store_blob_commit(b->store, &draft, digest, &size, err) < 0)
+        return -1;
+    cleanup_free char *name = xasprintf("kata-static-%s.tar.xz", job->recipe->outputs.items[0]);
+    record_output(record, name, digest, false, size);
+    return 0;
 }
 
 int make_se_image(struct build *b, struct node *node, json_t *record, struct error **err)
@@ -219,31 +329,19 @@ int make_se_image(struct build *b, struct node *node, json_t *record, struct err
     cleanup_free char *scratch = store_temporary(b->store, "se-image", err);
     if (!scratch)
         return -1;
-    cleanup_free char *image = xasprintf("%s/image", scratch);
-    struct blob_draft draft = {0};
-    char digest[DIGEST_HEX_SIZE];
-    uint64_t size;
-    int result = seal(b, node, scratch, image, err);
-    if (!result) {
-        phase("packing");
-        result = store_blob_begin(b->store, &draft, err);
-    }
-    if (!result) {
-        struct pack_member member = {
-            .path = job->recipe->image->output, .source = image, .mode = 0644};
-        unsigned threads = pack_threads_acquire();
-        struct pack_options options = {.epoch = node->epoch, .threads = threads};
-        result = pack_members(&member, 1, draft.fd, &options, err);
-        pack_threads_release(threads);
-        if (!result)
-            result = store_blob_commit(b->store, &draft, digest, &size, err);
-        else
-            store_blob_abandon(&draft);
-    }
+    struct work w = {.kernel = xasprintf("%s/kernel", scratch),
+                     .initrd = xasprintf("%s/initrd", scratch),
+                     .parmfile = xasprintf("%s/parmfile", scratch),
+                     .image = xasprintf("%s/image", scratch)};
+    const char *name = path_base(job->recipe->image->output);
+    int result = seal(b, node, &w, err);
+    if (!result)
+        result = refer(&w, name, err);
+    if (!result)
+        result = pack_image(b, node, &w, record, err);
+    if (!result)
+        result = put_side_files(b, name, &w, record, err);
+    work_free(&w);
     remove_tree(scratch, NULL);
-    if (result)
-        return error_wrap(err, "%s", job->label);
-    cleanup_free char *name = xasprintf("kata-static-%s.tar.xz", job->recipe->outputs.items[0]);
-    record_output(record, name, digest, false, size);
-    return 0;
+    return result ? error_wrap(err, "%s", job->label) : 0;
 }

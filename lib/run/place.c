@@ -5,6 +5,7 @@
 //   <target>-version                    what it was made from: first 9 digits of its action key
 //   <target>-builder-image-version      the builder's image name
 //   <target>-sha256sum                  sha256sum's format, one line a tarball
+//   what else the artifact leaves       side files under their own names (record_side_file)
 #include "run/internal.h"
 
 #include <errno.h>
@@ -38,7 +39,8 @@ int place_outputs(struct build *b, const struct node *node, struct error **err)
         cleanup_free char *path = xasprintf("%s/%s", b->options.output, o->name);
         if (store_restore_blob(b->store, o->digest, path, err) < 0)
             return -1;
-        buf_printf(&sums, "%s  %s\n", o->digest, o->name);
+        if (!o->side)
+            buf_printf(&sums, "%s  %s\n", o->digest, o->name);
     }
     const struct role *role = job_role(job, ROLE_BUILDER, NULL);
     buf_printf(&version, "%s-%.9s\n", job->target->name, node->key);

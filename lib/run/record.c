@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Action records: the outputs of a node and how they were made, as JSON in the store.
 //
-//   {"node", "kbuild": version, "key_text", "epoch", "outputs": [{"name", "digest", "kind", "size"}],
+//   {"node", "kbuild": version, "key_text", "epoch", "outputs": [{"name", "digest", "kind", "size",
+//    "side": true if it is no tarball}],
 //    "provenance": {...}, "summary": what the user should know of the result}
 #include "run/internal.h"
 
@@ -12,6 +13,13 @@ void record_output(json_t *record, const char *name, const char *digest, bool tr
     json_array_append_new(json_object_get(record, "outputs"),
                           json_pack("{s:s, s:s, s:s, s:I}", "name", name, "digest", digest, "kind",
                                     tree ? "tree" : "blob", "size", (json_int_t)size));
+}
+
+void record_side_file(json_t *record, const char *name, const char *digest, uint64_t size)
+{
+    json_t *outputs = json_object_get(record, "outputs");
+    record_output(record, name, digest, false, size);
+    json_object_set_new(json_array_get(outputs, json_array_size(outputs) - 1), "side", json_true());
 }
 
 bool outputs_from_record(struct node *node, const json_t *record)
@@ -35,6 +43,7 @@ bool outputs_from_record(struct node *node, const json_t *record)
         outputs[i].name = xstrdup(name);
         memcpy(outputs[i].digest, digest, DIGEST_HEX_SIZE);
         outputs[i].tree = !strcmp(kind, "tree");
+        outputs[i].side = json_is_true(json_object_get(item, "side"));
         outputs[i].size = (uint64_t)json_integer_value(json_object_get(item, "size"));
     }
     graph_set_outputs(node, outputs, count);

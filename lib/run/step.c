@@ -45,6 +45,8 @@ static int unpack_artifact(struct build *b, const struct node *node, const char 
         return -1;
     for (size_t i = 0; i < node->output_count; i++) {
         const struct node_output *o = &node->outputs[i];
+        if (o->side)
+            continue;
         int has = store_has_blob(b->store, o->digest, err);
         if (has <= 0)
             return has < 0 ? -1 : input_damaged(node, err);

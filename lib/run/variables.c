@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The variables that a recipe declares, from the user's environment. Files count by their content.
+// The variables that a recipe declares, from the user's environment. Files count by their content,
+// secrets by their public name.
 #include "run/internal.h"
+
+#include "seal/seal.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -70,6 +73,21 @@ static int resolve_files(struct variable_value *value, struct error **err)
     return result;
 }
 
+// Only its public name goes on from here.
+static int resolve_secret(struct variable_value *value, struct error **err)
+{
+    struct se_secret secret = {0};
+    char id[DIGEST_HEX_SIZE];
+    if (se_secret_load(value->text, &secret, err) < 0)
+        return error_wrap(err, "%s", value->variable->name);
+    int result = se_secret_id(&secret, id, err);
+    se_secret_free(&secret);
+    cleanup_free char *absolute = path_absolute(value->text);
+    strlist_add(&value->files, absolute);
+    strlist_add(&value->digests, id);
+    return result;
+}
+
 static int resolve(const struct recipe *r, struct variable_value *value, struct error **err)
 {
     const struct recipe_variable *v = value->variable;
@@ -92,6 +110,8 @@ static int resolve(const struct recipe *r, struct variable_value *value, struct 
         return resolve_files(value, err);
     case VARIABLE_DIRECTORY:
         return resolve_directory(r, value, err);
+    case VARIABLE_SECRET:
+        return resolve_secret(value, err);
     }
     return 0;
 }
@@ -128,6 +148,11 @@ void variables_key(const struct variable_value *values, size_t count, struct buf
             buf_printf(out, "variable %s ", name);
             add_quoted(out, value->text);
             buf_puts(out, "\n");
+        }
+        if (value->variable->type == VARIABLE_SECRET) {
+            if (value->digests.n)
+                buf_printf(out, "variable %s secret %s\n", name, value->digests.items[0]);
+            continue;
         }
         for (size_t f = 0; f < value->files.n; f++)
             buf_printf(out, "variable %s file %s %s\n", name, path_base(value->files.items[f]),

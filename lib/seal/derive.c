@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "seal/derive.h"
 
+#include "base/digest.h"
+
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -73,6 +75,16 @@ static int expand(const struct sealer *s, const char *label, const unsigned char
 int sealer_id(const struct sealer *s, unsigned char id[static SEAL_ID_SIZE], struct error **err)
 {
     return expand(s, "secret id", NULL, 0, id, SEAL_ID_SIZE, err);
+}
+
+int se_secret_id(const struct se_secret *s, char id[static 65], struct error **err)
+{
+    cleanup_sealer struct sealer sealer = {{0}};
+    unsigned char bytes[SEAL_ID_SIZE];
+    if (sealer_begin(s->bytes, s->length, &sealer, err) < 0 || sealer_id(&sealer, bytes, err) < 0)
+        return -1;
+    hex_encode(bytes, sizeof bytes, id);
+    return 0;
 }
 
 int sealer_tag_keys(const struct sealer *s, const struct se_keys *keys, struct seal_inputs *in,

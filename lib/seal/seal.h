@@ -95,6 +95,8 @@ struct se_secret {
 // one whose bytes are all the same.
 int se_secret_load(const char *path, struct se_secret *out, struct error **err);
 void se_secret_free(struct se_secret *s); // wipes it
+// The secret's public name, 64 hex digits: tells secrets apart, and nothing about them.
+int se_secret_id(const struct se_secret *s, char id[static 65], struct error **err);
 
 // ---- reading back (section 16) ----
 struct se_component {
