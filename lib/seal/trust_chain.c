@@ -124,9 +124,16 @@ static int run(struct trust_store *s, struct signing_key *key, struct error **er
     X509 *x = key->certificate.x;
     STACK_OF(X509) *chain = NULL;
     // Without revocation lists first: they are asked for only at addresses that a good chain names.
-    if (check_chain(s, x, chain_flags, &chain, err) < 0)
+    struct error *why = NULL;
+    int result = check_chain(s, x, chain_flags, &chain, &why);
+    if (result < 0 && trust_more_roots(s)) {
+        error_free(steal(why));
+        result = check_chain(s, x, chain_flags, &chain, &why);
+    }
+    if (result < 0) {
+        *err = why;
         return -1;
-    int result = 0;
+    }
     if (sk_X509_num(chain) < 2) {
         result = error_user(err, "it is trusted by itself: there must be at least one root and "
                                  "one leaf certificate in the chain of trust");

@@ -211,6 +211,25 @@ static int load_root(struct trust_store *s, struct error **err)
     return 0;
 }
 
+static int open_system_directory(struct trust_store *s, struct error **err)
+{
+    X509_LOOKUP *lookup = X509_STORE_add_lookup(s->roots, X509_LOOKUP_hash_dir());
+    if (!lookup || X509_LOOKUP_add_dir(lookup, NULL, X509_FILETYPE_DEFAULT) != 1)
+        return crypto_error(err, "opening this system's certificate store");
+    return 0;
+}
+
+bool trust_more_roots(struct trust_store *s)
+{
+    if (s->all_roots)
+        return false;
+    s->all_roots = true;
+    X509_LOOKUP *lookup = X509_STORE_add_lookup(s->roots, X509_LOOKUP_file());
+    bool added = lookup && X509_LOOKUP_load_file(lookup, NULL, X509_FILETYPE_DEFAULT) == 1;
+    ERR_clear_error();
+    return added;
+}
+
 int trust_load(struct trust_store *s, struct error **err)
 {
     s->roots = X509_STORE_new();
@@ -223,11 +242,8 @@ int trust_load(struct trust_store *s, struct error **err)
     for (size_t i = 0; crls && i < crls->n; i++)
         if (load_file(s, crls->items[i], true, err) < 0)
             return -1;
-    if (s->trust->root_ca)
-        return load_root(s, err);
-    if (X509_STORE_set_default_paths(s->roots) != 1)
-        return crypto_error(err, "opening this system's certificate store");
-    return 0;
+    s->all_roots = s->trust->root_ca != NULL;
+    return s->all_roots ? load_root(s, err) : open_system_directory(s, err);
 }
 
 void trust_unload(struct trust_store *s)

@@ -44,6 +44,7 @@ struct trust_store {
     const struct trust *trust;
     time_t now;
     X509_STORE *roots;
+    bool all_roots;                // nothing is left that trust_more_roots() could add
     struct trust_certificate root; // of the user; empty if this system's store counts
     struct trust_certificate *certificates;
     size_t certificate_count;
@@ -65,6 +66,10 @@ int trust_parse_crls(struct trust_store *s, const void *bytes, size_t length, co
 // All that the user gave, and the roots.
 int trust_load(struct trust_store *s, struct error **err);
 void trust_unload(struct trust_store *s);
+// This system's store is a directory, in which one root is found at once, and a file with all of
+// them, which takes 20 ms to read. This adds the file; false if it is there already, or does not
+// count.
+bool trust_more_roots(struct trust_store *s);
 
 // ---- trust_signing_key.c ----
 bool is_signing_key(X509 *x);

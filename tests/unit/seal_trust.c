@@ -423,6 +423,17 @@ static void this_systems_store_counts_without_an_own_root(void **state)
     assert_int_equal(host_keys_verify(f.loaded, 1, &f.trust, &err), -1);
     assert_message(err, "TEST Root CA' is missing");
     assert_non_null(strstr(err->hint, "ca-certificates"));
+    // In a directory the root's file is named after its subject.
+    cleanup_free char *store = xasprintf("%s/store", folder);
+    X509_NAME *name = world_name(ROOT_NAME);
+    cleanup_free char *link_path =
+        xasprintf("%s/%08lx.0", store, X509_NAME_hash_ex(name, NULL, NULL, NULL));
+    X509_NAME_free(name);
+    assert_int_equal(mkdir(store, 0755), 0);
+    assert_int_equal(symlink(f.root, link_path), 0);
+    setenv("SSL_CERT_DIR", store, 1);
+    error_free(steal(err));
+    assert_good(host_keys_verify(f.loaded, 1, &f.trust, &err));
     end_case(&f);
 }
 
