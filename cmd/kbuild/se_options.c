@@ -9,6 +9,7 @@
 #define ALL (TOOL_KBUILD | TOOL_GENPROTIMG | TOOL_PVIMG)
 #define NEWER (TOOL_KBUILD | TOOL_PVIMG)
 #define OLDER (TOOL_KBUILD | TOOL_GENPROTIMG)
+#define EXPERIMENTAL 0x100u // among the tools: shown by --help-all and --help-experimental alone
 
 enum takes { TAKES_NOTHING, TAKES_FILE, TAKES_HEX, TAKES_FILES };
 
@@ -20,63 +21,61 @@ struct option_row {
     unsigned tools;
     enum takes takes;
     size_t field; // of struct seal_command: bool, const char *, or struct strlist
-    bool experimental;
     const char *help;
 };
 
 #define FIELD(name) offsetof(struct seal_command, name)
 static const struct option_row rows[] = {
-    {"host-key-document", 'k', ALL, TAKES_FILES, FIELD(request.hosts), false,
+    {"host-key-document", 'k', ALL, TAKES_FILES, FIELD(request.hosts),
      "document of a machine that may start the image; give it once a machine"},
-    {"cert", 'C', ALL, TAKES_FILES, FIELD(request.certificates), false,
+    {"cert", 'C', ALL, TAKES_FILES, FIELD(request.certificates),
      "IBM Z signing key or intermediate CA certificate"},
-    {"crl", 0, ALL, TAKES_FILES, FIELD(request.crls), false, "certificate revocation list"},
-    {"root-ca", 0, ALL, TAKES_FILE, FIELD(request.root_ca), false,
+    {"crl", 0, ALL, TAKES_FILES, FIELD(request.crls), "certificate revocation list"},
+    {"root-ca", 0, ALL, TAKES_FILE, FIELD(request.root_ca),
      "the only root CA to trust, instead of the system's"},
-    {"offline", 0, ALL, TAKES_NOTHING, FIELD(offline), false, "fetch no revocation lists"},
-    {"online", 0, TOOL_KBUILD, TAKES_NOTHING, FIELD(online), false,
+    {"offline", 0, ALL, TAKES_NOTHING, FIELD(offline), "fetch no revocation lists"},
+    {"online", 0, TOOL_KBUILD, TAKES_NOTHING, FIELD(online),
      "fetch revocation lists from where the certificates say"},
-    {"no-verify", 0, ALL, TAKES_NOTHING, FIELD(request.no_verify), false,
+    {"no-verify", 0, ALL, TAKES_NOTHING, FIELD(request.no_verify),
      "trust the host key documents unseen: the workload is not secured then"},
-    {"image", 'i', ALL, TAKES_FILE, FIELD(request.kernel), false, "the raw kernel"},
-    {"kernel", 0, NEWER, TAKES_FILE, FIELD(request.kernel), false, "the same as --image"},
-    {"ramdisk", 'r', ALL, TAKES_FILE, FIELD(request.initrd), false, "the initrd"},
-    {"parmfile", 'p', ALL, TAKES_FILE, FIELD(request.parmfile), false, "the kernel command line"},
-    {"output", 'o', ALL, TAKES_FILE, FIELD(request.output), false, "the image to write"},
-    {"overwrite", 0, NEWER, TAKES_NOTHING, FIELD(overwrite), false,
+    {"image", 'i', ALL, TAKES_FILE, FIELD(request.kernel), "the raw kernel"},
+    {"kernel", 0, NEWER, TAKES_FILE, FIELD(request.kernel), "the same as --image"},
+    {"ramdisk", 'r', ALL, TAKES_FILE, FIELD(request.initrd), "the initrd"},
+    {"parmfile", 'p', ALL, TAKES_FILE, FIELD(request.parmfile), "the kernel command line"},
+    {"output", 'o', ALL, TAKES_FILE, FIELD(request.output), "the image to write"},
+    {"overwrite", 0, NEWER, TAKES_NOTHING, FIELD(overwrite),
      "pvimg: replace an output that exists; the others always do"},
-    {"comm-key", 0, ALL, TAKES_FILE, FIELD(request.comm_key), false,
+    {"comm-key", 0, ALL, TAKES_FILE, FIELD(request.comm_key),
      "customer communication key, 32 bytes"},
-    {"cck", 0, NEWER, TAKES_FILE, FIELD(request.comm_key), false, "the same as --comm-key"},
-    {"hdr-key", 0, NEWER, TAKES_FILE, FIELD(request.header_key), false,
-     "the same as --x-header-key"},
-    {"image-key", 0, NEWER, TAKES_FILE, FIELD(request.component_key), false,
-     "the same as --x-comp-key"},
-    {"no-component-check", 0, NEWER, TAKES_NOTHING, FIELD(no_component_check), false,
+    {"cck", 0, NEWER, TAKES_FILE, FIELD(request.comm_key), "the same as --comm-key"},
+    {"hdr-key", 0, NEWER, TAKES_FILE, FIELD(request.header_key), "the same as --x-header-key"},
+    {"image-key", 0, NEWER, TAKES_FILE, FIELD(request.component_key), "the same as --x-comp-key"},
+    {"no-component-check", 0, NEWER, TAKES_NOTHING, FIELD(no_component_check),
      "take kernel, initrd and command line unseen"},
-    {"seal-secret", 0, TOOL_KBUILD, TAKES_FILE, FIELD(request.secret), false,
+    {"seal-secret", 0, TOOL_KBUILD, TAKES_FILE, FIELD(request.secret),
      "derive what is drawn at random from this secret (docs/provable-sealing.md)"},
-    {"seal-record", 0, TOOL_KBUILD, TAKES_FILE, FIELD(request.record), false,
+    {"seal-record", 0, TOOL_KBUILD, TAKES_FILE, FIELD(request.record),
      "write down what the image was made of"},
-    {"force-unknown-flags", 0, ALL, TAKES_NOTHING, FIELD(request.force_unknown_flags), false,
+    {"force-unknown-flags", 0, ALL, TAKES_NOTHING, FIELD(request.force_unknown_flags),
      "take flags without a known meaning"},
-    {"verbose", 'V', OLDER, TAKES_NOTHING, FIELD(verbose), false, "say where the parts lie"},
-    {"verbose", 'v', TOOL_PVIMG, TAKES_NOTHING, FIELD(verbose), false, "say where the parts lie"},
-    {"", 'V', TOOL_PVIMG, TAKES_NOTHING, FIELD(verbose), false, NULL},
-    {"quiet", 'q', TOOL_PVIMG, TAKES_NOTHING, FIELD(quiet), false, "do not"},
-    {"version", 'v', OLDER, TAKES_NOTHING, FIELD(version), false, "the version"},
-    {"version", 0, TOOL_PVIMG, TAKES_NOTHING, FIELD(version), false, "the version"},
-    {"help", 'h', ALL, TAKES_NOTHING, FIELD(help), false, "the options"},
-    {"help-all", 0, ALL, TAKES_NOTHING, FIELD(help_all), false, "these, and the experimental ones"},
-    {"help-experimental", 0, ALL, TAKES_NOTHING, FIELD(help_experimental), false,
-     "the experimental ones"},
-    {"x-comp-key", 0, ALL, TAKES_FILE, FIELD(request.component_key), true,
+    {"verbose", 'V', OLDER, TAKES_NOTHING, FIELD(verbose), "say where the parts lie"},
+    {"verbose", 'v', TOOL_PVIMG, TAKES_NOTHING, FIELD(verbose), "say where the parts lie"},
+    {"", 'V', TOOL_PVIMG, TAKES_NOTHING, FIELD(verbose), NULL},
+    {"quiet", 'q', TOOL_PVIMG, TAKES_NOTHING, FIELD(quiet), "do not"},
+    {"version", 'v', OLDER, TAKES_NOTHING, FIELD(version), "the version"},
+    {"version", 0, TOOL_PVIMG, TAKES_NOTHING, FIELD(version), "the version"},
+    {"help", 'h', ALL, TAKES_NOTHING, FIELD(help), "the options"},
+    {"help-all", 0, ALL, TAKES_NOTHING, FIELD(help_all), "these, and the experimental ones"},
+    {"help-experimental", 0, ALL, TAKES_NOTHING, FIELD(help_experimental), "the experimental ones"},
+    {"x-comp-key", 0, ALL | EXPERIMENTAL, TAKES_FILE, FIELD(request.component_key),
      "AES-256-XTS key of the components, 64 bytes"},
-    {"x-header-key", 0, ALL, TAKES_FILE, FIELD(request.header_key), true,
+    {"x-header-key", 0, ALL | EXPERIMENTAL, TAKES_FILE, FIELD(request.header_key),
      "AES-256-GCM key of the header, 32 bytes"},
-    {"x-pcf", 0, ALL, TAKES_HEX, FIELD(request.pcf), true, "plaintext control flags (0xe0)"},
-    {"x-scf", 0, ALL, TAKES_HEX, FIELD(request.scf), true, "secret control flags (0x0)"},
-    {"x-psw", 0, ALL, TAKES_HEX, FIELD(request.psw), true, "where the kernel starts (0x10000)"},
+    {"x-pcf", 0, ALL | EXPERIMENTAL, TAKES_HEX, FIELD(request.pcf),
+     "plaintext control flags (0xe0)"},
+    {"x-scf", 0, ALL | EXPERIMENTAL, TAKES_HEX, FIELD(request.scf), "secret control flags (0x0)"},
+    {"x-psw", 0, ALL | EXPERIMENTAL, TAKES_HEX, FIELD(request.psw),
+     "where the kernel starts (0x10000)"},
 };
 
 static const struct {
@@ -278,7 +277,8 @@ static void print_rows(enum seal_tool tool, bool experimental)
 {
     static const char *const values[] = {"", "=FILE", "=HEX", "=FILE"};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (rows[i].tools & tool && rows[i].help && rows[i].experimental == experimental)
+        if (rows[i].tools & tool && rows[i].help &&
+            !(rows[i].tools & EXPERIMENTAL) == !experimental)
             print_row(rows[i].letter, rows[i].name, values[rows[i].takes], rows[i].help);
     for (size_t i = 0; !experimental && i < ARRAY_LEN(switches); i++)
         if (switches[i].tools & tool) {

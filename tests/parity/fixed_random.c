@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// For LD_PRELOAD: takes the place of OpenSSL's generator in genprotimg, so that what it draws is what
-// our test build is given (cmd/kbuild/genprotimg_hooks.c): bytes from the file KBUILD_TEST_RANDOM,
-// one after the other, and the key pair in the PEM file KBUILD_TEST_CUSTOMER.
+// For LD_PRELOAD: takes the place of OpenSSL's generator in genprotimg, so that what it draws is
+// what our test build is given (cmd/kbuild/genprotimg_hooks.c): bytes from the file
+// KBUILD_TEST_RANDOM, one after the other, and the key pair in the PEM file KBUILD_TEST_CUSTOMER.
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
