@@ -27,9 +27,9 @@ char *host_line_with(const char *text, const char *words)
 // One number of a version; *p goes behind it and a dot that follows.
 static unsigned long next_number(const char **p)
 {
-    char *end;
-    unsigned long n = isdigit((unsigned char)**p) ? strtoul(*p, &end, 10) : 0;
-    *p = isdigit((unsigned char)**p) ? end : *p;
+    unsigned long n = 0;
+    for (; isdigit((unsigned char)**p); ++*p)
+        n = 10 * n + (unsigned long)(**p - '0');
     if (**p == '.')
         ++*p;
     return n;

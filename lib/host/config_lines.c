@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define CONTEXT 3 // lines around a change, as diff -u has
+#define CONTEXT ((size_t)3) // lines around a change, as diff -u has
 
 // Lines are TOML, so they hold no NUL.
 static size_t count_lines(const char *text, size_t length)

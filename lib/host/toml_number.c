@@ -78,6 +78,7 @@ static size_t date_length(const struct toml_reader *r)
 static int to_integer(struct toml_reader *r, size_t start, int base, struct toml_value *v)
 {
     cleanup_buf struct buf plain = {0};
+    buf_add(&plain, "", 0);
     for (size_t i = start; i < r->at; i++)
         if (r->text[i] != '_')
             buf_add(&plain, &r->text[i], 1);
