@@ -7,7 +7,7 @@ SAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(SAN)/unit/%,$(UNIT_SOURCES))
 
-# $(call rooms_from,cache) is "cache seal pack base".
+# $(call rooms_from,cache) is "cache seal pack host base".
 rooms_from = $(if $(filter $1,$(firstword $2)),$2,$(if $2,$(call rooms_from,$1,$(wordlist 2,99,$2))))
 test_room = $(firstword $(subst _, ,$1))
 
