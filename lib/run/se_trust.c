@@ -10,13 +10,18 @@
 enum { SIGNING_KEY, INTERMEDIATE_CA, HOST_KEY_CRL, ROOT_CA, ONLINE, DOCUMENTS, VARIABLE_COUNT };
 
 // As in recipes/boot-image-se, for when there is no recipe.
-static struct recipe_variable variables[] = {
-    [SIGNING_KEY] = {.name = "SIGNING_KEY_CERT_PATH", .type = VARIABLE_FILE, .list = true},
-    [INTERMEDIATE_CA] = {.name = "INTERMEDIATE_CA_CERT_PATH", .type = VARIABLE_FILE, .list = true},
-    [HOST_KEY_CRL] = {.name = "HOST_KEY_CRL_PATH", .type = VARIABLE_FILE, .list = true},
-    [ROOT_CA] = {.name = "SE_ROOT_CA_PATH", .type = VARIABLE_FILE},
-    [ONLINE] = {.name = "SE_ONLINE", .type = VARIABLE_YES_NO, .default_ = "no"},
-    [DOCUMENTS] = {.name = "HKD_PATH", .type = VARIABLE_DIRECTORY, .pattern = "HKD-*.crt"},
+static const struct {
+    const char *name;
+    enum variable_type type;
+    bool list;
+    const char *pattern;
+} variables[VARIABLE_COUNT] = {
+    [SIGNING_KEY] = {"SIGNING_KEY_CERT_PATH", VARIABLE_FILE, true, NULL},
+    [INTERMEDIATE_CA] = {"INTERMEDIATE_CA_CERT_PATH", VARIABLE_FILE, true, NULL},
+    [HOST_KEY_CRL] = {"HOST_KEY_CRL_PATH", VARIABLE_FILE, true, NULL},
+    [ROOT_CA] = {"SE_ROOT_CA_PATH", VARIABLE_FILE, false, NULL},
+    [ONLINE] = {"SE_ONLINE", VARIABLE_YES_NO, false, NULL},
+    [DOCUMENTS] = {"HKD_PATH", VARIABLE_DIRECTORY, false, "HKD-*.crt"},
 };
 
 static const char no_verification[] =
@@ -131,17 +136,26 @@ static int take_environment(const struct job *job, struct strlist *documents,
 int se_verification_from_environment(struct strlist *documents, struct se_verification *out,
                                      bool offline, struct error **err)
 {
-    // Only what is asked for: a wrong HKD_PATH does not matter to someone who names the documents.
-    struct recipe recipe = {.variables = out ? variables : &variables[DOCUMENTS],
-                            .variable_count = documents && out ? VARIABLE_COUNT
-                                              : out            ? DOCUMENTS
-                                                               : 1};
     char name[] = "hkd verify";
-    recipe.name = name;
+    struct recipe recipe = {.name = name,
+                            .variables = xcalloc(VARIABLE_COUNT, sizeof *recipe.variables)};
+    for (size_t i = 0; i < VARIABLE_COUNT; i++) {
+        // Only what is asked for: a wrong HKD_PATH does not matter to someone who names documents.
+        if (i == DOCUMENTS ? !documents : !out)
+            continue;
+        recipe.variables[recipe.variable_count++] =
+            (struct recipe_variable){.name = (char *)variables[i].name,
+                                     .type = variables[i].type,
+                                     .pattern = (char *)variables[i].pattern,
+                                     .default_ = i == ONLINE ? (char *)"no" : NULL,
+                                     .list = variables[i].list};
+    }
     struct job job = {.value_count = recipe.variable_count};
-    if (variables_resolve(&recipe, &job.values, err) < 0)
-        return -1;
-    int result = take_environment(&job, documents, out, offline, err);
-    variables_free(job.values, job.value_count);
+    int result = variables_resolve(&recipe, &job.values, err);
+    if (!result) {
+        result = take_environment(&job, documents, out, offline, err);
+        variables_free(job.values, job.value_count);
+    }
+    free(recipe.variables);
     return result;
 }
