@@ -16,6 +16,8 @@ const struct verb verbs[] = {
     {"shell", "TARGET", "a shell in the sandbox of its step", verb_shell, false},
     {"boot", "TARGET [--host-key KEY] [--image FILE] [--timeout SECONDS]",
      "start the result under QEMU and check what comes up", verb_boot, false},
+    {"verify", "TARGET [--against FILE] [--all] [--scratch DIR]",
+     "build it again in another world, and compare", verb_verify, false},
     {"merge", "DIR [-o FILE] [--format=tar.xz|tar.zst] [--components=A,B] [--rehash]",
      "join DIR/kata-static-*.tar.xz to kata-static.tar.xz", verb_merge, true},
     {"pack", "DIR FILE [--format=tar.xz|tar.zst]", "pack a tree as an artifact is packed", verb_pack, false},

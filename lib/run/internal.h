@@ -5,6 +5,8 @@
 
 #include "run/run.h"
 
+#include "pack/pack.h"
+
 #include <jansson.h>
 #include <signal.h>
 
@@ -101,6 +103,16 @@ void record_side_file(json_t *record, const char *name, const char *digest, uint
 bool outputs_from_record(struct node *node, const json_t *record);
 void remember_build(struct build *b, const struct node *node); // for `kbuild explain`
 
+// ---- tarball.c: a result becomes an output ----
+struct tarball {
+    const char *folder; // a tree; or
+    const struct pack_member *members;
+    size_t count;
+};
+// Packs it as kata-static-<output>.tar.xz into the store, keeps its listing, and records it.
+int output_tarball(struct build *b, const struct node *node, const char *output,
+                   const struct tarball *t, json_t *record, struct error **err);
+
 // ---- actions.c: what each action of a recipe does, one table ----
 struct action {
     const char *name;
@@ -162,7 +174,8 @@ int child_start(struct build *b, struct node *node, const struct child_setup *c,
 void child_read(struct node *node); // takes what has come; closes job->events at the end
 
 // ---- schedule.c ----
-enum run_what { RUN_ALL, RUN_NETWORK, RUN_INPUTS };
+// RUN_AGAIN: only what was asked for by name, from inputs that are there; nothing is placed.
+enum run_what { RUN_ALL, RUN_NETWORK, RUN_INPUTS, RUN_AGAIN };
 int schedule(struct build *b, enum run_what what, struct error **err);
 
 // ---- place.c ----

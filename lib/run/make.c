@@ -5,6 +5,7 @@
 #include "run/internal.h"
 
 #include "base/log.h"
+#include "run/world.h"
 
 #include <string.h>
 
@@ -99,11 +100,13 @@ static bool usable(struct build *b, struct node *node, const json_t *record)
 
 static json_t *make_record(struct build *b, struct node *node, struct error **err)
 {
-    cleanup_close int lock = store_lock(b->store, node->key, waiting, NULL, err);
-    if (lock < 0)
+    // A build in another world is not kept: whoever makes the same may go on.
+    bool kept = !b->options.world;
+    cleanup_close int lock = kept ? store_lock(b->store, node->key, waiting, NULL, err) : -1;
+    if (kept && lock < 0)
         return NULL;
     // Another kbuild may have made it while this one waited.
-    if (b->options.use_cache || node->kind != NODE_ARTIFACT) {
+    if (kept && (b->options.use_cache || node->kind != NODE_ARTIFACT)) {
         json_t *made = store_action_get(b->store, node->key, NULL);
         if (usable(b, node, made))
             return made;
@@ -112,8 +115,10 @@ static json_t *make_record(struct build *b, struct node *node, struct error **er
     json_t *record = json_pack("{s:s, s:s, s:s, s:[], s:{}}", "node", node->name, "kbuild",
                                KBUILD_VERSION, "key_text", node->key_text, "outputs", "provenance");
     json_object_set_new(record, "epoch", json_integer(node->epoch));
+    if (!kept)
+        world_enter(b->options.world);
     if (make_one(b, node, record, err) < 0 ||
-        store_action_put(b->store, node->key, record, err) < 0) {
+        (kept && store_action_put(b->store, node->key, record, err) < 0)) {
         json_decref(record);
         return NULL;
     }

@@ -125,24 +125,8 @@ static int pack_result(struct build *b, const struct node *node, const char *fil
                 : NULL;
     struct pack_member members[2] = {{.path = output, .source = file, .mode = 0644},
                                      {.path = link, .link = path_base(output)}};
-    struct blob_draft draft = {0};
-    if (store_blob_begin(b->store, &draft, err) < 0)
-        return -1;
-    unsigned threads = pack_threads_acquire();
-    struct pack_options options = {.epoch = node->epoch, .threads = threads};
-    int result = pack_members(members, link ? 2 : 1, draft.fd, &options, err);
-    pack_threads_release(threads);
-    if (result < 0) {
-        store_blob_abandon(&draft);
-        return -1;
-    }
-    char digest[DIGEST_HEX_SIZE];
-    uint64_t size;
-    if (store_blob_commit(b->store, &draft, digest, &size, err) < 0)
-        return -1;
-    cleanup_free char *name = xasprintf("kata-static-%s.tar.xz", job->recipe->outputs.items[0]);
-    record_output(record, name, digest, false, size);
-    return 0;
+    const struct tarball t = {.members = members, .count = link ? 2 : 1};
+    return output_tarball(b, node, job->recipe->outputs.items[0], &t, record, err);
 }
 
 int make_initrd(struct build *b, struct node *node, json_t *record, struct error **err)

@@ -2,6 +2,8 @@
 // Artifacts made by a script in the sandbox, and the shell that opens the same sandbox.
 #include "run/internal.h"
 
+#include "run/world.h"
+
 #include "base/process.h"
 #include "pack/pack.h"
 
@@ -22,24 +24,8 @@ static int pack_output(struct build *b, const struct node *node, const char *nam
         error_set(err, ERROR_STEP, "%s: the script left nothing in /out/%s", node_label(node), name);
         return error_hint(err, "every entry of `outputs` in its recipe.yaml has to be filled");
     }
-    struct blob_draft draft = {0};
-    if (store_blob_begin(b->store, &draft, err) < 0)
-        return -1;
-    unsigned threads = pack_threads_acquire();
-    struct pack_options options = {.epoch = node->epoch, .threads = threads};
-    int result = pack_tree(folder, draft.fd, &options, err);
-    pack_threads_release(threads);
-    if (result < 0) {
-        store_blob_abandon(&draft);
-        return error_wrap(err, "packing %s", name);
-    }
-    char digest[DIGEST_HEX_SIZE];
-    uint64_t size;
-    if (store_blob_commit(b->store, &draft, digest, &size, err) < 0)
-        return -1;
-    cleanup_free char *file = xasprintf("kata-static-%s.tar.xz", name);
-    record_output(record, file, digest, false, size);
-    return 0;
+    const struct tarball t = {.folder = folder};
+    return output_tarball(b, node, name, &t, record, err);
 }
 
 static int run_script(struct build *b, struct node *node, struct step *s, struct error **err)
@@ -70,7 +56,10 @@ static int run_script(struct build *b, struct node *node, struct step *s, struct
 int make_script(struct build *b, struct node *node, json_t *record, struct error **err)
 {
     const struct job *job = job_of(node);
-    cleanup_free char *scratch = store_temporary(b->store, job->recipe->name, err);
+    const struct world *w = b->options.world;
+    cleanup_free char *scratch = w && w->scratch
+                                     ? make_temporary_directory(w->scratch, job->recipe->name, err)
+                                     : store_temporary(b->store, job->recipe->name, err);
     if (!scratch)
         return -1;
     struct step s;

@@ -8,6 +8,7 @@
 //   evaluate.c   keys, what is to be made     view.c       live view, plain lines, JSON events
 //   record.c     action records               make.c       a node's process; node_*.c one kind each
 //   place.c      results -> output directory  step.c       what a script sees
+//   tarball.c    a result -> a tarball        listings.c   what is in a tarball, kept
 //   merge.c      kata-static.tar.xz           boot.c       proof by boot; qemu.c starts machines
 #ifndef KBUILD_RUN_RUN_H
 #define KBUILD_RUN_RUN_H
@@ -34,6 +35,7 @@ struct build_options {
     bool use_cache;         // no: make the targets and the artifacts they need again
     bool host_builder;      // --builder=host
     bool quiet;
+    const struct world *world; // not the usual one: results are compared, not kept (world.h)
     enum view_style view;
 };
 

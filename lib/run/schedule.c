@@ -43,6 +43,7 @@ static bool is_root(const struct run *r, const struct node *node)
     case RUN_NETWORK:
         return is_network(node);
     case RUN_INPUTS:
+    case RUN_AGAIN:
         return job->asked;
     }
     return false;
@@ -53,7 +54,7 @@ static bool to_make(const struct run *r, const struct node *node)
 {
     const struct job *job = job_of(node);
     if (!job->wanted || (r->what == RUN_NETWORK && !is_network(node)) ||
-        (r->what == RUN_INPUTS && job->asked))
+        (r->what == RUN_INPUTS && job->asked) || (r->what == RUN_AGAIN && !job->asked))
         return false;
     return node->state == NODE_UNKNOWN || node->state == NODE_STALE ||
            (node->state == NODE_CACHED && job->absent);
@@ -131,7 +132,8 @@ static int apply_record(struct run *r, struct node *node, struct error **err)
     node->state = NODE_DONE;
     job->fresh = true;
     job->absent = false;
-    remember_build(r->b, node);
+    if (r->what != RUN_AGAIN)
+        remember_build(r->b, node);
     return 0;
 }
 

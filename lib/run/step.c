@@ -2,6 +2,8 @@
 // What a step sees: fixed paths, an environment built from nothing (docs/recipes.md).
 #include "run/internal.h"
 
+#include "run/world.h"
+
 #include "pack/pack.h"
 
 #include <errno.h>
@@ -135,7 +137,7 @@ static void add_variables(const struct job *job, struct strlist *environment)
     }
 }
 
-static void fill_environment(const struct node *node, struct step *s)
+static void fill_environment(const struct node *node, const struct world *world, struct step *s)
 {
     const struct job *job = job_of(node);
     const struct arch *a = job->target;
@@ -155,11 +157,14 @@ static void fill_environment(const struct node *node, struct step *s)
     strlist_addf(e, "TARGET=%s", job->recipe->name);
     strlist_add(e, "PREFIX=/opt/kata");
     jobserver_fds(s->sandbox.jobserver);
+    unsigned jobs = world ? world_jobs(jobserver_jobs()) : jobserver_jobs();
     if (s->sandbox.jobserver[0])
-        strlist_addf(e, "MAKEFLAGS=-j%u --jobserver-auth=%d,%d", jobserver_jobs(),
+        strlist_addf(e, "MAKEFLAGS=-j%u --jobserver-auth=%d,%d", jobs,
                      s->sandbox.jobserver[0], s->sandbox.jobserver[1]);
     strlist_add_all(e, &job->recipe->environment);
     add_variables(job, e);
+    if (world)
+        world_step(world, &s->sandbox, e);
 }
 
 int step_prepare(struct build *b, struct node *node, const char *scratch, struct step *s,
@@ -197,7 +202,7 @@ int step_prepare(struct build *b, struct node *node, const char *scratch, struct
     if (mount_at(s, s->inputs, "/inputs", false, err) < 0 ||
         mount_at(s, s->work, "/build", true, err) < 0 || mount_at(s, s->out, "/out", true, err) < 0)
         return -1;
-    fill_environment(node, s);
+    fill_environment(node, b->options.world, s);
     return 0;
 }
 

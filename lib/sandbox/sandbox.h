@@ -34,7 +34,11 @@ struct sandbox {
     int input, output;       // as in process.h; output is for both streams
     bool interactive;        // `kbuild shell`: keep the terminal
     const char *hostname;    // default "kbuild"
+    unsigned uid;            // and gid, as seen inside; 0 is the usual one
+    mode_t umask;            // 0: 022
+    const char *clock;       // a library to be seen as SANDBOX_CLOCK, or NULL
 };
+#define SANDBOX_CLOCK "/run/clock.so"
 
 // Starts it in its own process group (not when interactive). Everything inside dies with this
 // process. Returns the pid of bwrap, or -1. Where user namespaces are switched off or bwrap is

@@ -163,7 +163,8 @@ static int collect_arguments(struct bwrap_arguments *a, const struct sandbox *s,
 {
     // No capability survives, so that being uid 0 in there allows what the user may do, and no
     // more. A step that is root on the host behaves the same as an ordinary user's.
-    bwrap_add(a, "--unshare-all", "--unshare-user", "--die-with-parent", "--uid", "0", "--gid", "0",
+    cleanup_free char *id = xasprintf("%u", s->uid);
+    bwrap_add(a, "--unshare-all", "--unshare-user", "--die-with-parent", "--uid", id, "--gid", id,
               "--cap-drop", "ALL", "--hostname", s->hostname ? s->hostname : "kbuild");
     // A session of its own: TIOCSTI can't type into the user's terminal.
     if (!s->interactive)
@@ -175,6 +176,8 @@ static int collect_arguments(struct bwrap_arguments *a, const struct sandbox *s,
     bwrap_add(a, "--perms", "1777", "--tmpfs", "/tmp");
     if (add_mounts(a, s, err) < 0)
         return -1;
+    if (s->clock)
+        bwrap_add(a, "--ro-bind", s->clock, SANDBOX_CLOCK);
     if (!s->root || !s->root_writable)
         bwrap_add(a, "--remount-ro", "/");
     if (s->directory)
@@ -227,7 +230,7 @@ static pid_t start(const char *bwrap, struct bwrap_arguments *a, const struct sa
         .errors = s->output,
         .keep = keep,
         .keep_count = count,
-        .mask = 022,
+        .mask = s->umask ? s->umask : 022,
         .own_group = !s->interactive,
     };
     pid_t pid = process_start(&process, err);

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/verify.h"
+
+#include "run/internal.h"
+
+#include "base/log.h"
+#include "base/process.h"
+#include "pack/compare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct verifying {
+    struct build *b;
+    const struct verify_options *o;
+    void (*say)(const char *line, void *context);
+    void *context;
+    int differing;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(const struct verifying *v,
+                                                      const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    cleanup_free char *line = xvasprintf(format, args);
+    va_end(args);
+    v->say(line, v->context);
+}
+
+static void report(void *context, const char *line)
+{
+    say(context, "  %s", line);
+}
+
+// ---- comparing ----
+
+static void run_diffoscope(const struct verifying *v, const char *a, const char *b)
+{
+    cleanup_free char *program = find_program("diffoscope");
+    if (!program)
+        return say(v, "  (diffoscope would show more; it is not installed)");
+    char *const argv[] = {program, (char *)"--max-report-size", (char *)"20000", (char *)"--",
+                          (char *)a, (char *)b, NULL};
+    struct process p = {.argv = argv, .input = -1};
+    struct buf out = {0};
+    struct error *ignored = NULL; // it ends with 1 when it finds a difference
+    process_run(&p, &out, &ignored);
+    error_free(ignored);
+    if (out.len)
+        say(v, "%s", out.data);
+    buf_free(&out);
+}
+
+static int compare_files(struct verifying *v, const char *name, const char *a, const char *b,
+                         const char *called_a, const char *called_b, struct error **err)
+{
+    cleanup_close int x = open(a, O_RDONLY | O_CLOEXEC);
+    cleanup_close int y = x < 0 ? -1 : open(b, O_RDONLY | O_CLOEXEC);
+    if (y < 0)
+        return error_errno(err, errno, "opening %s", x < 0 ? a : b);
+    say(v, "%s differs", name);
+    v->differing++;
+    if (!strstr(name, ".tar."))
+        return 0;
+    struct compared one = {x, name, called_a}, two = {y, called_b, called_b};
+    int found = compare_archives(&one, &two, report, v, err);
+    if (found == 0)
+        say(v, "  every member is the same; only the compressed bytes differ: another version of "
+               "liblzma or libarchive, or another packer");
+    if (found >= 0 && v->o->diffoscope)
+        run_diffoscope(v, a, b);
+    return found < 0 ? -1 : 0;
+}
+
+static int compare_outputs(struct verifying *v, const struct node *node,
+                           const struct node_output *first, size_t count, struct error **err)
+{
+    if (count != node->output_count)
+        return error_set(err, ERROR_STEP, "%s: the second build made %zu outputs, the first %zu",
+                         node_label(node), node->output_count, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct node_output *second = node_output(node, first[i].name);
+        if (second && !strcmp(second->digest, first[i].digest)) {
+            say(v, "%s is the same: %s", first[i].name, first[i].digest);
+            continue;
+        }
+        cleanup_free char *a = store_blob_path(v->b->store, first[i].digest);
+        cleanup_free char *b = second ? store_blob_path(v->b->store, second->digest) : NULL;
+        if (!b)
+            return error_set(err, ERROR_STEP, "%s: the second build did not make %s", node_label(node),
+                             first[i].name);
+        if (compare_files(v, first[i].name, a, b, "the first build", "the second build", err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+// ---- building again ----
+
+static struct node_output *copy_outputs(const struct node *node)
+{
+    struct node_output *copy = xcalloc(node->output_count, sizeof *copy);
+    for (size_t i = 0; i < node->output_count; i++) {
+        copy[i] = node->outputs[i];
+        copy[i].name = xstrdup(node->outputs[i].name);
+    }
+    return copy;
+}
+
+static void free_outputs(struct node_output *outputs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(outputs[i].name);
+    free(outputs);
+}
+
+static int verify_node(struct verifying *v, struct node *node, struct error **err)
+{
+    size_t count = node->output_count;
+    struct node_output *first = copy_outputs(node);
+    for (size_t i = 0; i < v->b->graph.n; i++)
+        job_of(v->b->graph.nodes[i])->asked = false;
+    job_of(node)->asked = true;
+    node->state = NODE_STALE;
+    int result = schedule(v->b, RUN_AGAIN, err);
+    if (!result && node->state != NODE_DONE)
+        result = error_set(err, ERROR_STEP, "%s could not be built again: an input is missing",
+                           node_label(node));
+    if (!result)
+        result = compare_outputs(v, node, first, count, err);
+    free_outputs(first, count);
+    return result;
+}
+
+static void describe(const struct verifying *v)
+{
+    struct strlist differs = {0}, same = {0};
+    world_describe(&v->o->world, &differs, &same);
+    say(v, "the second build differs in:");
+    for (size_t i = 0; i < differs.n; i++)
+        say(v, "  %s", differs.items[i]);
+    for (size_t i = 0; i < same.n; i++)
+        say(v, "  not in %s", same.items[i]);
+    strlist_free(&differs);
+    strlist_free(&same);
+}
+
+static int build_again(struct verifying *v, struct error **err)
+{
+    struct node **order = graph_order(&v->b->graph, err);
+    int result = order ? 0 : -1;
+    describe(v);
+    v->b->options.world = &v->o->world;
+    for (size_t i = 0; i < v->b->graph.n; i++) // a schedule changes what was asked for
+        job_of(v->b->graph.nodes[i])->fresh = job_of(v->b->graph.nodes[i])->asked;
+    for (size_t i = 0; !result && i < v->b->graph.n; i++)
+        if (order[i]->kind == NODE_ARTIFACT && (v->o->all || job_of(order[i])->fresh))
+            result = verify_node(v, order[i], err);
+    free(order);
+    return result;
+}
+
+// ---- somebody else's ----
+
+static int compare_with(struct verifying *v, const struct node *target, struct error **err)
+{
+    char digest[DIGEST_HEX_SIZE];
+    const char *file = v->o->against;
+    if (digest_file(file, digest, NULL, err) < 0)
+        return -1;
+    const struct node_output *mine = node_output(target, path_base(file));
+    for (size_t i = 0; !mine && i < target->output_count; i++)
+        if (!strcmp(target->outputs[i].digest, digest))
+            mine = &target->outputs[i];
+    if (!mine)
+        mine = &target->outputs[0];
+    if (!strcmp(mine->digest, digest)) {
+        say(v, "%s is the same: %s", mine->name, digest);
+        return 0;
+    }
+    cleanup_free char *path = store_blob_path(v->b->store, mine->digest);
+    return compare_files(v, mine->name, path, file, "the own build", file, err);
+}
+
+static struct node *only_target(struct build *b)
+{
+    struct node *found = NULL;
+    for (size_t i = 0; i < b->graph.n; i++)
+        if (job_of(b->graph.nodes[i])->asked)
+            found = b->graph.nodes[i];
+    return found;
+}
+
+int build_verify(struct build *b, const struct verify_options *o,
+                 void (*say_line)(const char *line, void *context), void *context,
+                 struct error **err)
+{
+    struct verifying v = {b, o, say_line, context, 0};
+    struct node *target = only_target(b);
+    if (schedule(b, RUN_ALL, err) < 0)
+        return -1;
+    if ((o->against ? compare_with(&v, target, err) : build_again(&v, err)) < 0)
+        return -1;
+    return v.differing;
+}
