@@ -35,7 +35,8 @@ merge() {
   [ "$(cat out/opt/kata/VERSION)" = 3.12.0 ]
   cmp versions.yaml out/opt/kata/versions.yaml
   [ "$(cat out/opt/kata/bin/qemu)" = qemu ]
-  [ "$(tar -tJf kata-static.tar.xz | sort | uniq -d | wc -l)" -eq 0 ]
+  # Components share directories; a splice keeps each one's own. Nothing else is there twice.
+  [ "$(tar -tJf kata-static.tar.xz | grep -v '/$' | sort | uniq -d | wc -l)" -eq 0 ]
 }
 
 @test "the same path with the same content is harmless, with another it is an error that names both" {
@@ -110,4 +111,153 @@ X
   component kernel opt/kata/x x
   "$REPOSITORY/tools/packaging/kata-deploy/local-build/kata-deploy-merge-builds.sh" artifacts versions.yaml
   tar -tJf kata-static.tar.xz | grep -q '^./opt/kata/x$'
+}
+
+pack() { # name path content: as kbuild packs it
+  local root
+  root=$(mktemp -d tree.XXXXXX)
+  mkdir -p "$root/$(dirname "$2")"
+  printf '%s' "$3" >"$root/$2"
+  "$KBUILD" pack "$root" "artifacts/kata-static-$1.${4:-tar.xz}"
+}
+
+@test "what kbuild packed is spliced, and every reader there is opens the result" {
+  pack kernel opt/kata/share/vmlinuz kernel
+  pack qemu opt/kata/bin/qemu qemu
+  run merge
+  [ "$status" -eq 0 ]
+  [[ "$output" != *recompressed* ]]
+  xz -t kata-static.tar.xz
+  expected=$'qemu\nkernel\n3.12.0'
+  readers=(
+    'tar -xJf kata-static.tar.xz -C out'
+    'xz -dc -T2 kata-static.tar.xz | tar -x -C out'
+    'bsdtar -xf kata-static.tar.xz -C out'
+    'busybox tar -xJf kata-static.tar.xz -C out'
+    'busybox xzcat kata-static.tar.xz | busybox tar -x -C out'
+    'python3 -c "import tarfile; tarfile.open(\"kata-static.tar.xz\").extractall(\"out\")"'
+    'cpio --version >/dev/null && xz -dc kata-static.tar.xz | (cd out && cpio -i -d -H ustar --quiet)'
+    '7z x -so kata-static.tar.xz | tar -x -C out'
+  )
+  opened=0
+  for reader in "${readers[@]}"; do
+    program=${reader%% *}
+    command -v "$program" >/dev/null || continue
+    rm -rf out
+    mkdir out
+    echo "$reader"
+    eval "$reader"
+    [ "$(cat out/opt/kata/bin/qemu <(echo) out/opt/kata/share/vmlinuz <(echo) out/opt/kata/VERSION)" = "$expected" ]
+    opened=$((opened + 1))
+  done
+  [ "$opened" -ge 5 ]
+}
+
+@test "tar.zst is merged in the same way" {
+  pack kernel opt/kata/share/vmlinuz kernel tar.zst
+  pack qemu opt/kata/bin/qemu qemu tar.zst
+  run merge --format=tar.zst
+  [ "$status" -eq 0 ]
+  [[ "$output" != *recompressed* ]]
+  zstd -t kata-static.tar.zst
+  mkdir out
+  tar -I zstd -xf kata-static.tar.zst -C out
+  [ "$(cat out/opt/kata/VERSION)" = 3.12.0 ]
+  # And xz components into tar.zst, by recompressing.
+  pack virtiofsd opt/kata/libexec/virtiofsd v
+  run merge -o mixed.tar.zst
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"virtiofsd.tar.xz cannot be spliced"* ]]
+  tar -I zstd -tf mixed.tar.zst | grep -qx ./opt/kata/libexec/virtiofsd
+}
+
+@test "a listing that is kept is used, and one that does not fit the file any more is not" {
+  pack kernel opt/kata/share/vmlinuz kernel
+  pack qemu opt/kata/bin/qemu qemu
+  "$KBUILD" --cache cache merge artifacts versions.yaml -o one.tar.xz
+  "$KBUILD" --cache cache merge artifacts versions.yaml -o two.tar.xz
+  cmp one.tar.xz two.tar.xz
+  # Another component of the same name and size, changed behind kbuild's back.
+  pack qemu opt/kata/share/vmlinuz other
+  run "$KBUILD" --cache cache merge artifacts versions.yaml -o three.tar.xz
+  [ "$status" -eq 1 ]
+  [[ "$output" == *disagree* ]]
+}
+
+@test "a flipped bit in what is spliced is found by its digest" {
+  pack kernel opt/kata/share/vmlinuz "$(head -c 60000 /dev/urandom | base64)"
+  "$KBUILD" --cache cache merge artifacts versions.yaml
+  cp artifacts/kata-static-kernel.tar.xz good
+  for at in 100 20000 60000; do
+    cp good artifacts/kata-static-kernel.tar.xz
+    printf 'X' | dd of=artifacts/kata-static-kernel.tar.xz bs=1 seek=$at conv=notrunc 2>/dev/null
+    cmp -s good artifacts/kata-static-kernel.tar.xz && continue
+    run "$KBUILD" --cache cache merge artifacts versions.yaml
+    [ "$status" -eq 1 ]
+    [[ "$output" == *kata-static-kernel.tar.xz* ]]
+  done
+}
+
+@test "a component that is asked for has to be there, and others are left out" {
+  pack kernel opt/kata/share/vmlinuz kernel
+  pack qemu opt/kata/bin/qemu qemu
+  run merge --components=kernel,kata-static-ovmf.tar.xz
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"no kata-static tarball of ovmf"* ]]
+  [ ! -e kata-static.tar.xz ]
+  merge --components=kernel
+  run tar -tJf kata-static.tar.xz
+  [[ "$output" == *vmlinuz* ]]
+  [[ "$output" != *qemu* ]]
+}
+
+@test "what was built and is gone is an error, never a smaller release" {
+  pack kernel opt/kata/share/vmlinuz kernel
+  pack qemu opt/kata/bin/qemu qemu
+  (cd artifacts && sha256sum kata-static-qemu.tar.xz >qemu-sha256sum && rm kata-static-qemu.tar.xz)
+  run merge
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"kata-static-qemu.tar.xz was built in artifacts, but is not there any more"* ]]
+}
+
+@test "killed at any moment, a merge leaves the old file or the new one" {
+  pack kernel opt/kata/share/vmlinuz "$(head -c 3000000 /dev/urandom | base64)"
+  pack qemu opt/kata/bin/qemu qemu
+  merge
+  cp kata-static.tar.xz whole
+  for i in $(seq 40); do
+    "$KBUILD" merge artifacts versions.yaml 2>/dev/null &
+    sleep "0.0$((RANDOM % 10))"
+    kill -9 $! 2>/dev/null || true
+    wait $! || true
+    cmp whole kata-static.tar.xz
+  done
+}
+
+@test "a full disk is an error that names the file, and leaves nothing" {
+  pack kernel opt/kata/share/vmlinuz "$(head -c 3000000 /dev/urandom | base64)"
+  [ "$(id -u)" -eq 0 ] || skip "needs a small file system, which only root can mount"
+  mkdir small
+  mount -t tmpfs -o size=1m tmpfs small
+  run merge -o small/kata-static.tar.xz
+  left=$(ls -A small)
+  umount small
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"No space left on device"* ]]
+  [ -z "$left" ]
+}
+
+@test "pack and unpack are each other's inverse" {
+  mkdir -p tree/a/b
+  echo one >tree/a/one
+  ln tree/a/one tree/a/b/two
+  ln -s ../one tree/a/b/link
+  "$KBUILD" pack tree tree.tar.xz
+  "$KBUILD" unpack tree.tar.xz out/new
+  diff -r --no-dereference tree out/new
+  run "$KBUILD" unpack tree.tar.xz out/new
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"there is something already"* ]]
+  "$KBUILD" pack tree again.tar.xz -j 1
+  cmp tree.tar.xz again.tar.xz
 }
