@@ -22,7 +22,7 @@ const struct verb verbs[] = {
      "join DIR/kata-static-*.tar.xz to kata-static.tar.xz", verb_merge, true},
     {"pack", "DIR FILE [--format=tar.xz|tar.zst]", "pack a tree as an artifact is packed", verb_pack, false},
     {"unpack", "FILE DIR", "unpack an archive into a new folder", verb_unpack, false},
-    {"se", "seal|open|test-key ...", "Secure Execution images", verb_se, true},
+    {"se", "seal|open|info|verify|reference|test-key ...", "Secure Execution images", verb_se, true},
     {"config", "se|snp FILE [--dry-run] [--set KEY=VALUE]... [--prefix DIR]",
      "fit a Kata runtime's configuration.toml to confidential guests", verb_config, false},
     {"hkd", "verify [--cert FILE] [--crl FILE] [--root-ca FILE] [--online] [HKD...]",

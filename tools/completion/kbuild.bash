@@ -22,7 +22,7 @@ _kbuild() {
     return
   fi
   case $before in
-    se) mapfile -t COMPREPLY < <(compgen -W "seal open test-key" -- "$word"); return ;;
+    se) mapfile -t COMPREPLY < <(compgen -W "seal open info verify reference test-key" -- "$word"); return ;;
     doctor) mapfile -t COMPREPLY < <(compgen -W "build se snp --root --collect --json" -- "$word"); return ;;
     config) mapfile -t COMPREPLY < <(compgen -W "se snp" -- "$word"); return ;;
     cache) mapfile -t COMPREPLY < <(compgen -W "info verify gc" -- "$word"); return ;;
