@@ -20,13 +20,16 @@ static bool has_fetched(const struct trust_store *s, const X509_NAME *issuer)
     return false;
 }
 
-// What was fetched wins over what was given (12.7).
+// What was fetched wins over what was given (12.7). OpenSSL does not look at the digest of a list.
 static STACK_OF(X509_CRL) * crls_of_chain(const struct trust_store *s)
 {
     STACK_OF(X509_CRL) *out = sk_X509_CRL_new_null();
-    for (size_t i = 0; i < s->crl_count; i++)
-        if (s->crls[i].fetched || !has_fetched(s, X509_CRL_get_issuer(s->crls[i].crl)))
-            sk_X509_CRL_push(out, s->crls[i].crl);
+    for (size_t i = 0; i < s->crl_count; i++) {
+        X509_CRL *crl = s->crls[i].crl;
+        bool wins = s->crls[i].fetched || !has_fetched(s, X509_CRL_get_issuer(crl));
+        if (wins && !crl_is_weak(crl))
+            sk_X509_CRL_push(out, crl);
+    }
     return out;
 }
 

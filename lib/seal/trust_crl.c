@@ -58,18 +58,16 @@ static char *period_complaint(const X509_CRL *crl, time_t now)
 // Why a list that the key did sign does not count as the one that there has to be; NULL if it does.
 static char *counting_complaint(const X509_CRL *crl, time_t now)
 {
-    const X509_ALGOR *algorithm;
     char *complaint = period_complaint(crl, now);
     if (complaint)
         return complaint;
-    X509_CRL_get0_signature(crl, NULL, &algorithm);
     if (X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0)
         return xstrdup("it is a delta list, which has only what changed since another one");
     if (is_partial(crl))
         return xstrdup("it is about some certificates or reasons only");
     if (has_unknown_critical(crl))
         return xstrdup("it has a critical extension that nobody here understands");
-    if (signature_is_weak(algorithm))
+    if (crl_is_weak(crl))
         return xstrdup("it is signed with a digest that is too weak");
     return NULL;
 }

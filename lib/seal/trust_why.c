@@ -161,12 +161,25 @@ void missing_crl_hint(const struct trust_store *s, const X509 *needs_it, struct 
         error_hint(err, "give it as a file (--crl, HOST_KEY_CRL_PATH); ask its issuer for it");
 }
 
+// A list of the issuer was given, but is not looked at.
+static const char *weak_crl(const struct trust_store *s, const X509_NAME *issuer)
+{
+    for (size_t i = 0; i < s->crl_count; i++)
+        if (crl_is_weak(s->crls[i].crl) &&
+            !X509_NAME_cmp(X509_CRL_get_issuer(s->crls[i].crl), issuer))
+            return s->crls[i].file;
+    return NULL;
+}
+
 static int missing_crl(const struct trust_store *s, const X509 *x, struct error **err)
 {
     cleanup_free char *shown = shown_certificate(s, x);
     cleanup_free char *issuer = name_text(X509_get_issuer_name(x));
-    error_user(err, "%s cannot be told from a revoked one: no revocation list of its issuer '%s'",
-               shown, issuer);
+    const char *weak = weak_crl(s, X509_get_issuer_name(x));
+    error_user(err,
+               "%s cannot be told from a revoked one: no revocation list of its issuer '%s'%s%s%s",
+               shown, issuer, weak ? ": " : "", weak ? weak : "",
+               weak ? " is signed with a digest that is too weak" : "");
     missing_crl_hint(s, x, err);
     return -1;
 }

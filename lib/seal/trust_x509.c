@@ -83,6 +83,13 @@ bool signature_is_weak(const X509_ALGOR *algorithm)
     return !md || EVP_MD_get_size(md) * 8 / 2 < TRUST_BITS_MIN;
 }
 
+bool crl_is_weak(const X509_CRL *crl)
+{
+    const X509_ALGOR *algorithm;
+    X509_CRL_get0_signature(crl, NULL, &algorithm);
+    return signature_is_weak(algorithm);
+}
+
 int compare_period(const ASN1_TIME *from, const ASN1_TIME *to, time_t now)
 {
     int started = X509_cmp_time(from, &now), ended = to ? X509_cmp_time(to, &now) : 0;

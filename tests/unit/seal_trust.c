@@ -227,6 +227,9 @@ static const struct verdict verdicts[] = {
     {"a_delta_list_of_the_intermediate_alone", GOOD, CHAIN, "root.crl inter-delta.crl sign.crl",
      ROOT, "no revocation list of its issuer", NULL},
 
+    {"a_list_of_the_intermediate_signed_with_sha1", GOOD, CHAIN, "root.crl inter-sha1.crl sign.crl",
+     ROOT, "inter-sha1.crl is signed with a digest that is too weak", NULL},
+
     // ---- revocation lists of the signing key ----
     {"no_list_of_the_signing_key", GOOD, CHAIN, "root.crl inter.crl", ROOT,
      "IBM Z signing key: no CRL found", "--crl"},

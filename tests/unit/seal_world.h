@@ -234,6 +234,7 @@ static const struct world_crl world_crls[] = {
     {"inter-expired.crl", INTER_NAME, K_INTER, -10, -1, 0, S_SHA256, 0},
     {"inter-future.crl", INTER_NAME, K_INTER, 1, 10, 0, S_SHA256, 0},
     {"inter-forged.crl", INTER_NAME, K_INTER, -10, 10, 0, S_SHA256, FORGED},
+    {"inter-sha1.crl", INTER_NAME, K_INTER, -10, 10, 0, S_SHA1, 0},
     {"inter-delta.crl", INTER_NAME, K_INTER, -10, 10, 0, S_SHA256, DELTA},
     {"inter2.crl", INTER2_NAME, K_INTER2, -10, 10, 0, S_SHA256, 0},
     {"inter3.crl", INTER3_NAME, K_INTER3, -10, 10, 0, S_SHA256, 0},
