@@ -159,7 +159,7 @@ static void print_hunk(const struct steps *s, size_t from, size_t to, struct buf
 static size_t hunk_end(const struct steps *s, size_t i)
 {
     size_t last = i;
-    for (; i < s->n && i - last <= 2 * CONTEXT; i++)
+    for (; i < s->n && i - last <= 2 * CONTEXT + 1; i++)
         if (s->items[i].sign != ' ')
             last = i;
     return last + 1 + CONTEXT < s->n ? last + 1 + CONTEXT : s->n;

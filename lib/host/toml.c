@@ -152,7 +152,7 @@ static int read_pair_of(struct toml_reader *r, struct toml_name *table, struct t
         return toml_fail(r, r->at, "expected '=' after the key, found %s", toml_here(r, here));
     r->at++;
     toml_skip_blanks(r);
-    e->name = toml_define(r->toml, table, &k->parts, r->section, &why);
+    e->name = toml_define(r->toml, table, &k->parts, &why);
     if (!e->name)
         return toml_fail(r, k->start, "%s", why);
     e->key = k->start;
@@ -209,7 +209,6 @@ static int read_header(struct toml_reader *r, struct toml_name **table)
         return -1;
     r->at += array ? 2 : 1;
     h.end = r->at;
-    r->section = ++r->sections;
     *table = h.name;
     t->headers = xgrow(t->headers, &t->header_cap, t->header_count + 1, sizeof h);
     t->headers[t->header_count++] = h;

@@ -49,7 +49,6 @@ struct toml_name {
         TOML_NAME_VALUE,    // key = value
         TOML_NAME_ARRAY,    // [[array]]
     } kind;
-    size_t section;           // of a dotted table: in which section it was made
     size_t count;             // elements of an array of tables
     struct toml_name *last;   // its newest element
     struct toml_entry *entry; // key = value; NULL for tables and for keys within arrays

@@ -101,20 +101,19 @@ struct toml_name *toml_open_table(struct toml *t, const struct strlist *parts, b
     return next;
 }
 
-// a.b.c = value below `table`: the tables on the way belong to the section that first names them.
+// a.b.c = value below `table`. Tables on the way that a dotted key made were made in this section:
+// from any other, a table with a header or a value lies between.
 struct toml_name *toml_define(struct toml *t, struct toml_name *table, const struct strlist *parts,
-                              size_t section, const char **why)
+                              const char **why)
 {
     struct toml_name *at = table;
     for (size_t i = 0; i + 1 < parts->n; i++) {
         struct toml_name *next = toml_child(t, at, parts->items[i]);
         if (!next)
             next = toml_name_new(t, at, parts->items[i], TOML_NAME_IMPLICIT);
-        if (next->kind == TOML_NAME_IMPLICIT) {
+        if (next->kind == TOML_NAME_IMPLICIT)
             next->kind = TOML_NAME_DOTTED;
-            next->section = section;
-        }
-        if (next->kind != TOML_NAME_DOTTED || next->section != section) {
+        if (next->kind != TOML_NAME_DOTTED) {
             *why = next->kind == TOML_NAME_VALUE ? "a part of this key has a value already"
                                                  : "a dotted key can't add to a table that is "
                                                    "defined elsewhere";

@@ -8,10 +8,9 @@
 struct toml_reader {
     const char *text;
     size_t length, at;
-    unsigned depth;  // arrays and inline tables around this place
-    unsigned arrays; // arrays alone: entries within them are not listed
-    size_t section;  // the header or inline table that keys belong to
-    size_t sections; // how many there were
+    unsigned depth;   // arrays and inline tables around this place
+    unsigned arrays;  // arrays alone: entries within them are not listed
+    size_t anonymous; // inline tables in arrays so far
     struct toml *toml;
     struct error **err;
 };
@@ -61,7 +60,7 @@ struct toml_name *toml_name_new(struct toml *t, struct toml_name *parent, const 
 struct toml_name *toml_open_table(struct toml *t, const struct strlist *parts, bool array,
                                   const char **why);
 struct toml_name *toml_define(struct toml *t, struct toml_name *table, const struct strlist *parts,
-                              size_t section, const char **why);
+                              const char **why);
 char *toml_part(const char *bytes, size_t length); // the text of a name; to be freed
 void toml_free_names(struct toml *t);
 

@@ -67,9 +67,7 @@ static int read_inline_table(struct toml_reader *r, struct toml_name *table)
 {
     if (enter(r) < 0)
         return -1;
-    size_t outer = r->section;
-    r->section = ++r->sections;
-    cleanup_free char *anonymous = xasprintf("{%zu}", r->section);
+    cleanup_free char *anonymous = xasprintf("{%zu}", r->anonymous++);
     if (!table)
         table = toml_name_new(r->toml, NULL, anonymous, TOML_NAME_VALUE);
     toml_skip_blanks(r);
@@ -87,7 +85,6 @@ static int read_inline_table(struct toml_reader *r, struct toml_name *table)
         toml_skip_blanks(r);
     }
     r->at++;
-    r->section = outer;
     r->depth--;
     return 0;
 }

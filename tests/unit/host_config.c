@@ -174,6 +174,32 @@ static void the_diff_is_the_one_of_diff_u(void **state)
     assert_string_equal(diff.data, after);
 }
 
+// Hunks that are near are one, those that are far are two.
+static void hunks_have_three_lines_of_context(void **state)
+{
+    static const struct config_edit two[] = {{"", "k", CONFIG_SET, "5"},
+                                             {"", "l", CONFIG_SET, "6"}};
+    static const struct {
+        unsigned between; // lines
+        const char *marks;
+    } cases[] = {{6, "@@ -1,13 +1,13 @@\n"}, {7, "@@ -1,7 +1,7 @@\n@@ -9,6 +9,6 @@\n"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        cleanup_buf struct buf text = {0}, edited = {0}, diff = {0}, marks = {0};
+        buf_puts(&text, "#\n#\n#\nk = 1\n");
+        for (unsigned n = 0; n < cases[i].between; n++)
+            buf_puts(&text, "# x\n");
+        buf_puts(&text, "l = 1\n# y\n# z\n");
+        const struct config_kind kind = {"test", "a test", two, ARRAY_LEN(two)};
+        const struct config_request request = {.kind = &kind};
+        struct error *err = NULL;
+        assert_int_equal(config_edit_text(text.data, text.len, "f", &request, &edited, &diff, &err),
+                         0);
+        for (const char *p = diff.data; (p = strstr(p, "@@ -")); p = strchr(p, '\n'))
+            buf_add(&marks, p, strcspn(p, "\n") + 1);
+        assert_string_equal(marks.data, cases[i].marks);
+    }
+}
+
 static int set(const char *text, const char *setting, struct buf *edited, struct error **err)
 {
     cleanup_strlist struct strlist settings = {0};
@@ -353,6 +379,7 @@ int main(void)
         cmocka_unit_test(each_edit_changes_what_it_means_and_nothing_else),
         cmocka_unit_test(what_can_not_be_edited_is_refused),
         cmocka_unit_test(the_diff_is_the_one_of_diff_u),
+        cmocka_unit_test(hunks_have_three_lines_of_context),
         cmocka_unit_test(settings_take_the_place_of_the_kinds_own),
         cmocka_unit_test(the_tables_are_sound),
         cmocka_unit_test_setup_teardown(the_original_is_kept_and_never_overwritten, make_folder,

@@ -401,6 +401,18 @@ static void passwords_of_package_sources_are_not_shown(void **state)
     json_t *all = doctor_json(&r);
     cleanup_free char *text = json_dumps(all, 0);
     assert_null(strstr(text, "secret"));
+    // Nor kept: what is collected is sent to others.
+    struct host h = {0};
+    cleanup_buf struct buf lines = {0};
+    cleanup_free char *kept = xasprintf("%s/kept", root);
+    cleanup_free char *copy = xasprintf("%s/etc/apt/sources.list.d/debian.sources", kept);
+    cleanup_free char *counts = xasprintf("%s/commands/package-sources.txt", kept);
+    assert_int_equal(host_open(&h, root, NULL), 0);
+    h.record = kept;
+    assert_true(host_command(&h, "package-sources", &lines));
+    host_close(&h);
+    assert_true(path_exists(counts));
+    assert_false(path_exists(copy));
     assert_non_null(strstr(text, "debian.sources 1"));
     assert_int_equal(json_integer_value(json_object_get(json_object_get(all, "summary"), "ok")),
                      r.n);
