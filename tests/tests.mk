@@ -87,3 +87,8 @@ check: deps
 # The whole demo on real sources: slow, needs the distribution's mirror.
 check-e2e: deps kbuild
 	E2E_TIMEOUT=5400 tests/run-e2e tests/e2e/real.bats
+
+# Two builds of everything, in two worlds: slower still.
+.PHONY: check-reproducible
+check-reproducible: deps kbuild
+	tests/run-reproducible

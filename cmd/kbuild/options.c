@@ -202,22 +202,22 @@ static const char *environment_or(const char *name, const char *otherwise)
     return value && *value ? value : otherwise;
 }
 
-// The first word that is neither an option nor the value of one, or NULL.
-static const char *first_operand(const struct strlist *words, const struct verb_option *options,
-                                 size_t count)
+// The place of the first word that is neither an option nor the value of one; words->n: there is none.
+static size_t first_operand(const struct strlist *words, const struct verb_option *options,
+                            size_t count)
 {
     for (size_t i = 0; i < words->n; i++) {
         const char *word = words->items[i];
         if (*word != '-')
-            return word;
+            return i;
         for (size_t k = 0; k < count; k++)
-            if (!options[k].flag && (!strcmp(word, options[k].name) || !strcmp(word, "-o") ||
+            if (!options[k].flag && (!strcmp(word, options[k].name) ||
                                      (options[k].short_ && !strcmp(word, options[k].short_)))) {
                 i++;
                 break;
             }
     }
-    return NULL;
+    return words->n;
 }
 
 int parse_global_options(int argc, char **argv, struct global_options *g, struct strlist *words,
@@ -227,7 +227,10 @@ int parse_global_options(int argc, char **argv, struct global_options *g, struct
     const char *output = NULL, *arch = NULL, *jobs = NULL, *sources = NULL, *builder = NULL,
                *cache = NULL, *versions = NULL, *recipes = NULL;
     const struct verb_option options[] = {
-        {"--output", NULL, &output, NULL, NULL},
+        // The first OWN_OPTIONS are those that a verb may take for itself.
+        {"--output", "-o", &output, NULL, NULL},
+        {"--keep-going", "-k", NULL, NULL, &b->keep_going},
+        {"--quiet", "-q", NULL, NULL, &b->quiet},
         {"--arch", NULL, &arch, NULL, NULL},
         {"--jobs", "-j", &jobs, NULL, NULL},
         {"--sources", NULL, &sources, NULL, NULL},
@@ -237,26 +240,24 @@ int parse_global_options(int argc, char **argv, struct global_options *g, struct
         {"--recipes", NULL, &recipes, NULL, NULL},
         {"--offline", NULL, NULL, NULL, &b->offline},
         {"--locked", NULL, NULL, NULL, &b->locked},
-        {"--keep-going", NULL, NULL, NULL, &b->keep_going},
-        {"--quiet", "-q", NULL, NULL, &b->quiet},
         {"--json", NULL, NULL, NULL, &g->json},
     };
+    enum { OWN_OPTIONS = 3 };
     static struct strlist storage; // as long as the process, like argv
+    // Before the verb all options are global; a verb may give some of them another meaning behind it.
+    cleanup_strlist struct strlist all = {0}, before = {0}, behind = {0};
     for (int i = 1; i < argc; i++)
-        strlist_add(words, argv[i]);
-    // A verb may give these another meaning.
-    const struct verb *verb = find_verb(first_operand(words, options, ARRAY_LEN(options)));
-    struct verb_option all[ARRAY_LEN(options)];
-    memcpy(all, options, sizeof all);
-    if (!verb || !verb->own_options) {
-        all[0].short_ = "-o";
-        all[10].short_ = "-k";
-    } else {
-        all[0].name = "--output-directory-is-not-used-here";
-        all[11].short_ = NULL;
-    }
-    if (take_options(NULL, words, all, ARRAY_LEN(all), &storage, err) < 0)
+        strlist_add(&all, argv[i]);
+    size_t at = first_operand(&all, options, ARRAY_LEN(options));
+    for (size_t i = 0; i < all.n; i++)
+        strlist_add(i < at ? &before : &behind, all.items[i]);
+    const struct verb *verb = at < all.n ? find_verb(all.items[at]) : NULL;
+    size_t shared = verb && verb->own_options ? OWN_OPTIONS : 0;
+    if (take_options(NULL, &before, options, ARRAY_LEN(options), &storage, err) < 0 ||
+        take_options(NULL, &behind, options + shared, ARRAY_LEN(options) - shared, &storage, err) < 0)
         return -1;
+    strlist_add_all(words, &before);
+    strlist_add_all(words, &behind);
     b->jobs = processors();
     if (jobs && parse_jobs(jobs, &b->jobs, err) < 0)
         return -1;

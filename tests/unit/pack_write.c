@@ -113,7 +113,7 @@ static void times_are_clamped_to_the_epoch(void **state)
     assert_int_equal(st.st_mtim.tv_nsec, 0);
 }
 
-// 20 MiB that compress fast, over three blocks.
+// 28 MiB that compress fast, over three blocks.
 static void make_big_tree(const char *name)
 {
     const char *tree = fresh(name);
@@ -121,7 +121,7 @@ static void make_big_tree(const char *name)
     struct buf b = {0};
     cleanup_free char *same = xmalloc(1 << 16);
     memset(same, 's', 1 << 16);
-    for (unsigned i = 0; b.len < 20u << 20; i++) {
+    for (unsigned i = 0; b.len < 28u << 20; i++) {
         buf_printf(&b, "%u", i);
         buf_add(&b, same, 1 << 16);
     }
