@@ -183,7 +183,7 @@ static int file_size(int fd, const char *name, uint64_t *size, struct error **er
 int image_parse_header(int fd, const char *name, struct se_image *out, unsigned char **header,
                        struct error **err)
 {
-    uint64_t size;
+    uint64_t size = 0;
     struct se_image image = {.kernel = -1, .parameters = -1, .initrd = -1, .stage3b = -1};
     if (file_size(fd, name, &size, err) < 0 || locate(fd, name, size, &image, err) < 0 ||
         header_read(fd, name, size, &image, header, err) < 0) {
@@ -197,7 +197,7 @@ int image_parse_header(int fd, const char *name, struct se_image *out, unsigned 
 int image_parse(int fd, const char *name, struct se_image *out, unsigned char **header,
                 struct error **err)
 {
-    uint64_t size;
+    uint64_t size = 0;
     struct se_image image;
     if (file_size(fd, name, &size, err) < 0 ||
         image_parse_header(fd, name, &image, header, err) < 0)

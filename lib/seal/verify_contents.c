@@ -154,14 +154,14 @@ static int somewhere(const struct verification *v, const struct strlist *same, s
 {
     const struct se_image *image = &v->u.image;
     const struct se_component *last = &image->components[image->component_count - 1];
+    unsigned long long end = last->address + last->padded;
     cleanup_free char *names = strlist_join(same, ", ");
     error_user(
         err,
         "%s: the components, 0x%llx to 0x%llx, are not those that were sealed: their contents "
         "changed%s%s",
-        v->name, (unsigned long long)image->components[0].address,
-        (unsigned long long)(last->address + last->padded), same->n ? ", but not in these: " : "",
-        names);
+        v->name, (unsigned long long)image->components[0].address, end,
+        same->n ? ", but not in these: " : "", names);
     return error_hint(err,
                       "one digest covers all of them: give what the image was made of, and the "
                       "page can be named");
@@ -190,11 +190,10 @@ static int locate_in_component(struct verification *v, size_t i, struct error **
     int matches = recorded_matches(v, i, err);
     if (matches != 0)
         return matches;
-    error_user(
-        err, "%s: the %s, 0x%llx to 0x%llx, is damaged: it is not what was sealed", v->name,
-        part < 0 ? "content" : parts[part].name,
-        (unsigned long long)v->u.image.components[i].address,
-        (unsigned long long)(v->u.image.components[i].address + v->u.image.components[i].padded));
+    const struct se_component *c = &v->u.image.components[i];
+    unsigned long long start = c->address, end = c->address + c->padded;
+    error_user(err, "%s: the %s, 0x%llx to 0x%llx, is damaged: it is not what was sealed", v->name,
+               part < 0 ? "content" : parts[part].name, start, end);
     return error_hint(err, "give what it was made of, and the page can be named");
 }
 

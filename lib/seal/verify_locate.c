@@ -50,9 +50,9 @@ char *header_field(uint64_t slots, uint64_t offset)
 
 char *header_place(const struct se_image *image, uint64_t offset, unsigned char mask)
 {
+    unsigned long long at = image->header_offset + offset;
     cleanup_free char *field = header_field(image->slots, offset);
-    return xasprintf("byte 0x%llx, bit 0x%02x, in %s",
-                     (unsigned long long)(image->header_offset + offset), mask, field);
+    return xasprintf("byte 0x%llx, bit 0x%02x, in %s", at, mask, field);
 }
 
 // ---- the header's tag ----
@@ -206,6 +206,7 @@ char *locate_in_tweaks(const struct se_image *image)
 {
     for (size_t c = 0; c < image->component_count; c++) {
         unsigned char *tweak = image->components[c].tweak;
+        unsigned long long at = image->ipib_offset + IPIB_COMPONENTS + c * IPIB_ENTRY_SIZE;
         for (unsigned i = 0; i < 64; i++) {
             unsigned char mask = (unsigned char)(1u << i % 8);
             tweak[i / 8] ^= mask;
@@ -214,9 +215,7 @@ char *locate_in_tweaks(const struct se_image *image)
             if (fits)
                 return xasprintf(
                     "byte 0x%llx, bit 0x%02x, in the tweak of component %zu in the IPIB",
-                    (unsigned long long)(image->ipib_offset + IPIB_COMPONENTS +
-                                         c * IPIB_ENTRY_SIZE + i / 8),
-                    mask, c + 1);
+                    at + i / 8, mask, c + 1);
         }
     }
     return NULL;
