@@ -208,7 +208,7 @@ static int seal_native(const struct job *job, struct se_input *in, struct work *
     in->secret = secret.bytes;
     in->secret_length = secret.length;
     if (!result)
-        result = se_seal_recorded(in, fd, secret.bytes ? &w->record : NULL, err);
+        result = se_seal_recorded(in, fd, &w->record, err);
     se_secret_free(&secret);
     in->secret = NULL;
     return result;
@@ -281,7 +281,7 @@ static int put_side_file(struct build *b, json_t *record, const char *name, cons
     return 0;
 }
 
-// <image>.json, hdr.bin, and of a provable image its seal record.
+// <image>.json, hdr.bin, and the seal record, which with a secret proves the image.
 static int put_side_files(struct build *b, const char *image, const struct work *w, json_t *record,
                           struct error **err)
 {

@@ -212,6 +212,8 @@ image() { # cache, output, words...
   cmp one/kata-static-boot-image-se.tar.xz two/kata-static-boot-image-se.tar.xz
   cmp one/kata-containers-se.json two/kata-containers-se.json
   image cache1 drawn
+  grep -q '"secret_id": null' drawn/kata-containers-se.seal-record.json
+  "$KBUILD" se verify drawn/kata-static-boot-image-se.tar.xz --seal-record drawn/kata-containers-se.seal-record.json
   differ one/kata-static-boot-image-se.tar.xz drawn/kata-static-boot-image-se.tar.xz
   run "$KBUILD" se verify one/kata-static-boot-image-se.tar.xz --seal-secret secret \
     --seal-record one/kata-containers-se.seal-record.json \
