@@ -10,7 +10,7 @@
 #include <openssl/crypto.h>
 #include <sys/stat.h>
 
-#define READ_RUN (256u << 10)
+#define READ_RUN (128u << 10)
 
 const char *const seal_part_names[SEAL_PARTS] = {
     [SEAL_KERNEL] = "kernel",   [SEAL_COMMAND_LINE] = "command-line", [SEAL_INITRD] = "initrd",
