@@ -131,6 +131,24 @@ static int check_document(const X509 *document, time_t now, struct error **err)
     return 0;
 }
 
+// RSASSA-PSS belongs to keys that are made for it (id-RSASSA-PSS, RFC 4055, section 1.2): a key without
+// that mark signs in the older way, and genprotimg takes nothing else from it.
+static bool algorithm_fits(const X509 *document, const EVP_PKEY *key)
+{
+    int nid = NID_undef;
+    return OBJ_find_sigid_algs(X509_get_signature_nid(document), NULL, &nid) == 1 &&
+           EVP_PKEY_type(nid) == EVP_PKEY_get_base_id(key);
+}
+
+static int refuse_algorithm(const X509 *document, const struct signing_key *key, struct error **err)
+{
+    int nid = X509_get_signature_nid(document);
+    error_user(err, "its signature algorithm (%s) does not fit the key of %s", OBJ_nid2ln(nid),
+               key->certificate.file);
+    return error_hint(err, "genprotimg refuses such a document, too: ask for one that is signed as the "
+                           "key is meant to");
+}
+
 static int refuse_all_keys_bad(const struct trust_store *s, struct error **err)
 {
     for (size_t i = 0; i < s->key_count; i++)
@@ -148,6 +166,10 @@ static int ask_issuer(struct trust_store *s, const struct signing_key *key,
 {
     if (key->error) {
         *why = error_copy(key->error);
+        return 1;
+    }
+    if (!algorithm_fits(host->document, X509_get0_pubkey(key->certificate.x))) {
+        refuse_algorithm(host->document, key, why);
         return 1;
     }
     // Only now: nobody is asked at an address that a forged document names.

@@ -49,6 +49,7 @@ enum world_key {
     K_OTHER,  // P-256, of a CA that nobody trusts
     K_INTER2, // P-256
     K_INTER3, // P-256
+    K_PSS,    // RSA-PSS 2048, another signing key
     K_HOST,   // P-521
     K_HOST2,  // P-521
     K_COUNT
@@ -132,6 +133,7 @@ static const struct world_certificate world_certificates[] = {
     {"sign-weak.crt", ARMONK, K_WEAK, INTER_NAME, K_INTER, -300, 300, 17, S_SHA256, 0, NULL},
     {"sign-ec.crt", ARMONK, K_EC, INTER_NAME, K_INTER, -300, 300, 18, S_SHA256, 0, NULL},
     {"sign-pss.crt", ARMONK, K_SIGN, INTER_NAME, K_INTER, -300, 300, 19, S_PSS, 0, NULL},
+    {"sign-pss-key.crt", ARMONK, K_PSS, INTER_NAME, K_INTER, -300, 300, 20, S_SHA256, 0, NULL},
     {"sign-pss-sha1.crt", ARMONK, K_SIGN, INTER_NAME, K_INTER, -300, 300, 19, S_PSS_SHA1, 0, NULL},
     {"sign-two.crt", ARMONK, K_TWO, INTER_NAME, K_INTER, -300, 300, 20, S_SHA256, 0, NULL},
     {"sign-two-expired.crt", ARMONK, K_TWO, INTER_NAME, K_INTER, -300, -1, 20, S_SHA256, 0, NULL},
@@ -182,6 +184,7 @@ static const struct world_certificate world_certificates[] = {
     {"HKD-ec.crt", HOST_NAME, K_HOST, ARMONK, K_EC, -100, 100, 112, S_SHA512, 0, NULL},
     {"HKD-weak.crt", HOST_NAME, K_HOST, ARMONK, K_WEAK, -100, 100, 113, S_SHA512, 0, NULL},
     {"HKD-pss.crt", HOST_NAME, K_HOST, ARMONK, K_SIGN, -100, 100, 114, S_PSS, 0, NULL},
+    {"HKD-pss-key.crt", HOST_NAME, K_HOST, ARMONK, K_PSS, -100, 100, 121, S_PSS, 0, NULL},
     {"HKD-pss-sha1.crt", HOST_NAME, K_HOST, ARMONK, K_SIGN, -100, 100, 115, S_PSS_SHA1, 0, NULL},
     {"HKD-sha1.crt", HOST_NAME, K_HOST, ARMONK, K_SIGN, -100, 100, 116, S_SHA1, 0, NULL},
     {"HKD-self.crt", HOST_NAME, K_HOST, HOST_NAME, K_HOST, -100, 100, 117, S_SHA512, 0, NULL},
@@ -255,6 +258,7 @@ static const struct world_crl world_crls[] = {
     {"sign-critical.crl", ARMONK, K_SIGN, -10, 10, 0, S_SHA256, CRITICAL},
     {"sign-no-next.crl", ARMONK, K_SIGN, -10, 10, 0, S_SHA256, NO_NEXT},
     {"sign-sha1.crl", ARMONK, K_SIGN, -10, 10, 0, S_SHA1, 0},
+    {"sign-pss-key.crl", ARMONK, K_PSS, -10, 10, 0, S_PSS, 0},
     {"sign-pss.crl", ARMONK, K_SIGN, -10, 10, 0, S_PSS, 0},
     {"sign-old.crl", POUGHKEEPSIE, K_SIGN, -10, 10, 0, S_SHA256, 0},
     {"sign-old-revokes.crl", POUGHKEEPSIE, K_SIGN, -10, 10, 66, S_SHA256, 0},
@@ -309,6 +313,16 @@ static inline X509_NAME *world_name(const char *text)
     }
     free(copy);
     return name;
+}
+
+static inline EVP_PKEY *world_pss_key(void)
+{
+    EVP_PKEY *key = NULL;
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
+    world_need(EVP_PKEY_keygen_init(ctx) == 1 && EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 2048) == 1 &&
+               EVP_PKEY_keygen(ctx, &key) == 1);
+    EVP_PKEY_CTX_free(ctx);
+    return key;
 }
 
 static inline ASN1_OCTET_STRING *world_key_id(EVP_PKEY *key)
@@ -540,7 +554,9 @@ static inline void world_make(const char *folder, const char *base)
         [K_INTER3] = "P-256", [K_HOST] = "P-521",  [K_HOST2] = "P-521",
     };
     for (size_t i = 0; i < K_COUNT; i++) {
-        w.keys[i] = curves[i] ? EVP_EC_gen(curves[i]) : EVP_RSA_gen(i == K_WEAK ? 1024 : 2048);
+        w.keys[i] = i == K_PSS  ? world_pss_key()
+                    : curves[i] ? EVP_EC_gen(curves[i])
+                                : EVP_RSA_gen(i == K_WEAK ? 1024 : 2048);
         world_need(w.keys[i]);
     }
     for (size_t i = 0; i < sizeof world_certificates / sizeof *world_certificates; i++)
