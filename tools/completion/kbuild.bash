@@ -14,7 +14,7 @@ _kbuild_seal() { # word, command...
 
 _kbuild() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} program=${COMP_WORDS[0]}
-  local verbs="build list plan explain fetch log shell boot merge se hkd doctor config cache versions"
+  local verbs="build list plan explain fetch log shell boot verify merge pack unpack se hkd doctor config cache versions"
   local options="--output= --arch= --jobs= --sources= --offline --locked --keep-going --builder=host
     --cache= --versions= --recipes= --json --quiet --help --version"
   if [ "${COMP_WORDS[*]:1:2}" = "se seal" ] && [[ $word == -* ]]; then
@@ -27,7 +27,7 @@ _kbuild() {
     config) mapfile -t COMPREPLY < <(compgen -W "se snp" -- "$word"); return ;;
     cache) mapfile -t COMPREPLY < <(compgen -W "info verify gc" -- "$word"); return ;;
     versions) mapfile -t COMPREPLY < <(compgen -W "get" -- "$word"); return ;;
-    merge | -o | --host-key | --image) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+    merge | pack | unpack | --against | --scratch | -o | --host-key | --image) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
   esac
   case $word in
     --arch=*) mapfile -t COMPREPLY < <(compgen -W "x86_64 s390x aarch64 ppc64le" -- "${word#*=}") ;;
