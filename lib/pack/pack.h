@@ -63,6 +63,9 @@ struct unpack_options {
     bool strip_first;   // drop the first component of every name (a source archive's top folder)
     uint64_t max_bytes; // of all content together; 0: 64 GiB
     bool attributes;    // set extended attributes; a warning says if some could not be
+    bool root;          // the folder is a root file system: links lead where they like
+    // Members for which this says so are left out; or NULL.
+    bool (*skip)(const char *path, unsigned mode);
 };
 // A tar, cpio or ar (plain or with gzip, xz, zstd or bzip2), or a zip that is a file, from fd into
 // the existing folder, which should be empty: files there are replaced, directories kept. Owners

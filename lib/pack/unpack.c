@@ -31,7 +31,7 @@ struct unpacking {
     struct strlist doubtful; // links that are judged once everything is there
     char *top;               // with strip_first: the folder that is dropped
     int64_t newest;
-    bool attributes, attributes_lost;
+    bool attributes, attributes_lost, root;
 };
 
 static struct timespec member_time(const struct reader_member *m)
@@ -147,7 +147,7 @@ static int unpack_directory(struct unpacking *u, int parent, const char *base,
 static int unpack_link(struct unpacking *u, int parent, const char *base, const char *target,
                        struct timespec mtime, const char *path, struct error **err)
 {
-    switch (link_reach(path, target)) {
+    switch (u->root ? LINK_INSIDE : link_reach(path, target)) {
     case LINK_OUTSIDE: {
         cleanup_free char *shown = printable(target);
         return error_user(err, "it is a link that leads out: %s", shown);
@@ -292,12 +292,14 @@ static int finish_directories(struct unpacking *u, struct error **err)
     return 0;
 }
 
-static int unpack_all(struct unpacking *u, bool strip_first, struct error **err)
+static int unpack_all(struct unpacking *u, const struct unpack_options *o, struct error **err)
 {
     struct reader_member m;
     int n;
     while ((n = reader_next(u->reader, &m, err)) > 0) {
-        if (unpack_entry(u, &m, strip_first, err) < 0)
+        if (o->skip && o->skip(m.path, m.mode))
+            continue;
+        if (unpack_entry(u, &m, o->strip_first, err) < 0)
             return reader_wrap(u->reader, err);
         reader_progress(u->reader, "unpacking");
     }
@@ -319,9 +321,12 @@ int unpack(int fd, const char *name, const char *folder, const struct unpack_opt
     cleanup_reader struct reader *reader = reader_open(fd, name, o->max_bytes, err);
     if (!reader)
         return error_wrap(err, "unpacking into %s", folder);
-    struct unpacking u = {
-        .folder = folder, .reader = reader, .beneath.root = root, .attributes = o->attributes};
-    int result = unpack_all(&u, o->strip_first, err);
+    struct unpacking u = {.folder = folder,
+                          .reader = reader,
+                          .beneath.root = root,
+                          .attributes = o->attributes,
+                          .root = o->root};
+    int result = unpack_all(&u, o, err);
     if (result < 0)
         error_wrap(err, "unpacking into %s", folder);
     else if (newest)

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Layers of an image -> a root file system (OCI image specification 1.1, layer.md). Layers of
+// docker (schema 2) are the same thing under other names.
+#ifndef KBUILD_CACHE_OCI_UNPACK_H
+#define KBUILD_CACHE_OCI_UNPACK_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Unpacks one layer (tar; plain, gzip, zstd, xz or bzip2) from a file over what the layers below it
+// left in `folder`. `lowest` says that there are none below, so nothing can be whited out.
+//
+// ".wh.<name>" removes <name>, ".wh..wh..opq" everything in its directory, of the layers below
+// only, wherever in the layer it stands. A file replaces a directory and the other way round. Links
+// may lead anywhere, for they are the image's own; nothing is ever written through one. Device
+// nodes, fifos and sockets are left out: a tree has none. Owners, setuid bits and extended
+// attributes are dropped. max_bytes is the limit of the content, 0 for 64 GiB.
+int oci_unpack_layer(int fd, const char *name, const char *folder, bool lowest, uint64_t max_bytes,
+                     struct error **err);
+
+// A tree that pack_tree() packed: no name in it has a meaning of its own.
+int oci_unpack_tree(int fd, const char *name, const char *folder, uint64_t max_bytes,
+                    struct error **err);
+
+#endif
