@@ -14,6 +14,7 @@
 // same inputs would give other bytes.
 #define RUN_FORMAT "2"
 
+struct remote;
 struct build {
     struct build_options options;
     struct versions *versions;
@@ -22,6 +23,7 @@ struct build {
     struct store *store;
     struct graph graph;
     struct distribution host; // this machine's
+    struct remote *remote;    // the shared cache (remote.h), or NULL
     char *versions_digest;
     bool targets_added;
 };
@@ -52,6 +54,7 @@ struct job {
     bool wanted;  // by this run
     bool absent;  // cached by its record, but an output is not in the store
     bool fresh;   // made (or found made by another process) in this run
+    bool promised; // its outputs are not in the store, but in the shared cache
     struct role *roles;
     size_t role_count, role_cap;
     struct variable_value *values;
@@ -120,6 +123,8 @@ struct action {
     int (*identify)(struct build *b, struct node *node, struct error **err);
     // In the child: makes the outputs and the provenance.
     int (*make)(struct build *b, struct node *node, json_t *record, struct error **err);
+    // Why its outputs are random by intent, and what makes them the same each time; NULL: they are not.
+    const char *(*random)(const struct job *job);
 };
 extern const struct action actions[]; // by enum recipe_action
 
@@ -133,6 +138,10 @@ int make_rootfs(struct build *b, struct node *node, json_t *record, struct error
 int make_script(struct build *b, struct node *node, json_t *record, struct error **err);
 int make_initrd(struct build *b, struct node *node, json_t *record, struct error **err);
 int make_se_image(struct build *b, struct node *node, json_t *record, struct error **err);
+const char *se_image_random(const struct job *job);
+// The OCI image of a builder's root file system, in the store.
+int builder_image(struct build *b, const struct node *node, const char *tree,
+                  char image[static DIGEST_HEX_SIZE], struct error **err);
 int identify_initrd(struct build *b, struct node *node, struct error **err);
 int identify_se_image(struct build *b, struct node *node, struct error **err);
 // Tells the parent which part of the work is running ("unpacking", "packing").
@@ -181,6 +190,10 @@ int schedule(struct build *b, enum run_what what, struct error **err);
 // ---- place.c ----
 int place_outputs(struct build *b, const struct node *node, struct error **err);
 int place_check(struct build *b, struct error **err); // two targets, one file name
+// What is put beside the tarballs: <target>-<name>.
+enum { PLACE_SIDE_FILES = 3 };
+extern const char *const place_side_names[PLACE_SIDE_FILES];
+void place_side_texts(const struct node *node, struct buf texts[static PLACE_SIDE_FILES]);
 
 // ---- view.c ----
 void view_open(struct build *b, struct node **order, size_t count);

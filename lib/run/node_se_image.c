@@ -300,27 +300,19 @@ static int pack_image(struct build *b, const struct node *node, const struct wor
                       json_t *record, struct error **err)
 {
     const struct job *job = job_of(node);
-    struct blob_draft draft = {0};
-    char digest[DIGEST_HEX_SIZE];
-    uint64_t size;
-    phase("packing");
-    if (store_blob_begin(b->store, &draft, err) < 0)
-        return -1;
     struct pack_member member = {
         .path = job->recipe->image->output, .source = w->image, .mode = 0644};
-    unsigned threads = pack_threads_acquire();
-    struct pack_options options = {.epoch = node->epoch, .threads = threads};
-    int result = pack_members(&member, 1, draft.fd, &options, err);
-    pack_threads_release(threads);
-    if (result) {
-        store_blob_abandon(&draft);
-        return -1;
-    }
-    if (store_blob_commit(b->store, &draft, digest, &size, err) < 0)
-        return -1;
-    cleanup_free char *name = xasprintf("kata-static-%s.tar.xz", job->recipe->outputs.items[0]);
-    record_output(record, name, digest, false, size);
-    return 0;
+    const struct tarball t = {.members = &member, .count = 1};
+    phase("packing");
+    return output_tarball(b, node, job->recipe->outputs.items[0], &t, record, err);
+}
+
+const char *se_image_random(const struct job *job)
+{
+    return *variable_text(job, "SE_SEAL_SECRET")
+               ? NULL
+               : "sealing draws its keys at random; sealed with SE_SEAL_SECRET the image is the same each "
+                 "time (docs/provable-sealing.md)";
 }
 
 int make_se_image(struct build *b, struct node *node, json_t *record, struct error **err)

@@ -119,6 +119,12 @@ static void free_outputs(struct node_output *outputs, size_t count)
 
 static int verify_node(struct verifying *v, struct node *node, struct error **err)
 {
+    const struct action *action = &actions[job_of(node)->recipe->action];
+    const char *random = action->random ? action->random(job_of(node)) : NULL;
+    if (random) {
+        error_user(err, "%s cannot be verified by building it again", node_label(node));
+        return error_hint(err, "%s", random);
+    }
     size_t count = node->output_count;
     struct node_output *first = copy_outputs(node);
     for (size_t i = 0; i < v->b->graph.n; i++)
