@@ -71,8 +71,7 @@ static json_t *parse_manifest(const struct buf *text)
 {
     json_t *manifest = json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES, NULL);
     const char *type = json_string_value(json_object_get(manifest, "mediaType"));
-    json_t *tree = json_object_get(json_object_get(manifest, "annotations"), TREE_ANNOTATION);
-    if (type && !strcmp(type, MANIFEST_TYPE) && json_is_string(tree))
+    if (type && !strcmp(type, MANIFEST_TYPE))
         return manifest;
     json_decref(manifest);
     return NULL;
@@ -120,8 +119,11 @@ void oci_references(struct store *s, const char *digest, void (*each)(const char
     json_t *manifest = NULL;
     if (read_manifest(s, digest, &text, &manifest, NULL) < 0)
         return;
+    // Only of ours: a file that is an artifact may look like anything.
+    json_t *tree = json_object_get(json_object_get(manifest, "annotations"), TREE_ANNOTATION);
     cleanup_strlist struct strlist references = {0};
-    each_reference(manifest, &references);
+    if (json_is_string(tree))
+        each_reference(manifest, &references);
     json_decref(manifest);
     for (size_t i = 0; i < references.n; i++)
         each(references.items[i], context);

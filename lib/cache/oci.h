@@ -23,15 +23,15 @@ struct oci_image {
 int oci_store_rootfs(struct store *s, const char *tree_digest, const struct oci_image *image,
                      char manifest_digest[static DIGEST_HEX_SIZE], struct error **err);
 
-// Makes `directory` an OCI image layout that has this image under `name`
+// Makes `directory` an OCI image layout that has this image (any OCI manifest) under `name`
 // (org.opencontainers.image.ref.name), for `skopeo inspect oci:DIRECTORY:NAME`. Blobs are hard
 // links to those of the store where that can be. Images of other names that are there stay; one of
 // the same name is replaced.
 int oci_write_layout(struct store *s, const char *manifest_digest, const char *name,
                      const char *directory, struct error **err);
 
-// The same below <store>/images/<name>, where images are kept under their names until gc takes their
-// blobs. A name is one clean path component.
+// The same below <store>/images/<name>, where images are kept under their names until gc takes
+// their blobs. A name is one clean path component.
 int store_name_image(struct store *s, const char *manifest_digest, const char *name,
                      struct error **err);
 

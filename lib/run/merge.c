@@ -95,7 +95,7 @@ static int collect_named(const struct merge_request *r, const struct strlist *fi
     return result;
 }
 
-static int collect(const struct merge_request *r, struct strlist *paths, struct error **err)
+int merge_collect(const struct merge_request *r, struct strlist *paths, struct error **err)
 {
     cleanup_strlist struct strlist names = {0}, files = {0};
     if (list_directory(r->directory, &names, err) < 0)
@@ -117,9 +117,7 @@ static int collect(const struct merge_request *r, struct strlist *paths, struct 
     return error_hint(err, "build something first, for example: kbuild boot-image-se");
 }
 
-// What VERSION says: the file VERSION for a release, else `git describe --tags` as upstream does, else
-// the file.
-static char *describe_version(void)
+char *merge_version(void)
 {
     const char *release = getenv("RELEASE");
     cleanup_buf struct buf text = {0};
@@ -167,9 +165,9 @@ int merge_directory(const struct merge_request *r, struct error **err)
 {
     cleanup_strlist struct strlist paths = {0};
     cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
-    if (collect(r, &paths, err) < 0 || file_draft_begin(&draft, r->output, err) < 0)
+    if (merge_collect(r, &paths, err) < 0 || file_draft_begin(&draft, r->output, err) < 0)
         return -1;
-    cleanup_free char *version = describe_version();
+    cleanup_free char *version = merge_version();
     if (merge_paths(r, &paths, version, draft.fd, err) < 0)
         return error_wrap(err, "merging %s", r->directory);
     if (file_draft_commit_unsynced(&draft, 0644, err) < 0)

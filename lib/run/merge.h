@@ -25,4 +25,10 @@ struct merge_request {
 // merge_archives).
 int merge_directory(const struct merge_request *r, struct error **err);
 
+// The paths of those components: what in r->directory is to be on a host.
+int merge_collect(const struct merge_request *r, struct strlist *paths, struct error **err);
+// What <prefix>/VERSION says: the file VERSION for a release (RELEASE=yes), else `git describe --tags`
+// as upstream does, else the file. To be freed.
+char *merge_version(void);
+
 #endif
