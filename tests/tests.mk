@@ -44,10 +44,16 @@ $(OBJ)/make_world: $(OBJ)/tests/support/make_world.o
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 
+# ---- a client of registries, for tests/e2e/registry.bats and tests/bench/registry.sh ----
+$(OBJ)/registry_client: $(OBJ)/tests/support/registry_client.o $(foreach r,$(call rooms_from,cache,$(ROOMS)),$(OBJ)/lib/$(r).a)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+
 # ---- end to end: the real binary ----
 .PHONY: e2e
 e2e: export MAKE_WORLD = $(abspath $(OBJ)/make_world)
-e2e: kbuild $(OBJ)/make_world
+e2e: export REGISTRY_CLIENT = $(abspath $(OBJ)/registry_client)
+e2e: kbuild $(OBJ)/make_world $(OBJ)/registry_client
 	tests/run-e2e $(sort $(filter-out %/real.bats,$(wildcard tests/e2e/*.bats)))
 
 # ---- fuzzing: each tests/fuzz/fuzz_<what>.c links with everything, built by clang ----

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client of OCI registries: OCI Distribution 1.1 (spec.md), Image 1.1 (manifest.md, image-index.md,
-// descriptor.md), docker's schema 2 manifests. Over libcurl and jansson. docs/registry.md.
+// A client of OCI registries: OCI Distribution 1.1 (spec.md), Image 1.1 (manifest.md,
+// image-index.md, descriptor.md), docker's schema 2 manifests. Over libcurl and jansson.
+// docs/registry.md.
 //
-// Every byte that arrives is checked against its digest before it is used; a mismatch is an error that
-// names both. Failures that may pass (broken connections, 408, 429, 5xx) are tried again with growing,
-// jittered pauses that obey Retry-After. Credentials never follow a redirect to another host, and are in
-// no message, event or log. All calls are bounded in time: connecting, silence, and the whole.
+// Every byte that arrives is checked against its digest before it is used; a mismatch is an error
+// that names both. Failures that may pass (broken connections, 408, 429, 5xx) are tried again with
+// growing, jittered pauses that obey Retry-After. Credentials never follow a redirect to another
+// host, and are in no message, event or log. All calls are bounded in time: connecting, silence,
+// and the whole.
 #ifndef KBUILD_CACHE_REGISTRY_H
 #define KBUILD_CACHE_REGISTRY_H
 
@@ -18,8 +20,8 @@
 #include <stdint.h>
 
 // ---- references ----
-// "localhost:5000/a/b:tag@sha256:..." in every legal form (distribution's reference grammar). A name
-// without a registry is docker.io's, one without a slash there is below "library/".
+// "localhost:5000/a/b:tag@sha256:..." in every legal form (distribution's reference grammar). A
+// name without a registry is docker.io's, one without a slash there is below "library/".
 struct reference {
     char *registry;   // "localhost:5000"
     char *repository; // "a/b"
@@ -29,8 +31,9 @@ struct reference {
 int reference_parse(const char *text, struct reference *out, struct error **err);
 char *reference_text(const struct reference *r); // canonical; to be freed
 void reference_free(struct reference *r);
-// Upstream's rule for tags (kata-artifacts, 4.2): what is not of [A-Za-z0-9_.-] becomes "_", non-printable
-// characters go, and it is cut so that "<text>-<suffix>" has at most 127 characters. To be freed.
+// Upstream's rule for tags (kata-artifacts, 4.2): what is not of [A-Za-z0-9_.-] becomes "_",
+// non-printable characters go, and it is cut so that "<text>-<suffix>" has at most 127 characters.
+// To be freed.
 char *registry_tag(const char *text, const char *suffix);
 
 // ---- one repository ----
@@ -41,14 +44,15 @@ struct registry_options {
     unsigned parallel;           // transfers at a time; 0: 4
     unsigned tries;              // of each request; 0: 5
     unsigned silence_seconds;    // a request ends when nothing came for so long; 0: 30
+    unsigned pause_ms;           // before the second try; then it doubles; 0: 250
 };
 // No connection is made yet. `o` may be NULL.
 struct registry *registry_open(const struct reference *r, const struct registry_options *o,
                                struct error **err);
 void registry_close(struct registry *r);
 
-// Manifests and indexes, at most 4 MiB. `what` is a tag or "sha256:...". 1: found; 0: there is none; -1.
-// media_type is to be freed; digest is that of the bytes.
+// Manifests and indexes, at most 4 MiB. `what` is a tag or "sha256:...". 1: found; 0: there is
+// none; -1. media_type is to be freed; digest is that of the bytes.
 int registry_get_manifest(struct registry *r, const char *what, struct buf *out, char **media_type,
                           char digest[static DIGEST_HEX_SIZE], struct error **err);
 int registry_put_manifest(struct registry *r, const char *what, const void *bytes, size_t length,
@@ -65,20 +69,21 @@ struct registry_blob {
     bool missing;           // pull: set if the registry has none
     bool skipped;           // push: set if the registry had it
 };
-// All of them, several at a time. A push asks first (HEAD), so a known blob costs no bytes; large ones
-// go in chunks, and a broken upload is resumed. A broken pull goes on where it stopped. -1 if one failed.
+// All of them, several at a time. A push asks first (HEAD), so a known blob costs no bytes; large
+// ones go in chunks, and a broken upload is resumed. A broken pull goes on where it stopped. -1 if
+// one failed.
 int registry_push_blobs(struct registry *r, struct registry_blob *blobs, size_t count,
                         struct error **err);
 int registry_pull_blobs(struct registry *r, struct registry_blob *blobs, size_t count,
                         struct error **err);
 
-// The manifests that name `digest` as their subject: a JSON array of descriptors, by the referrers API, or
-// by the tag "sha256-<digest>" where a registry has none (1.1, "Referrers Tag Schema"). NULL on an error.
-// `artifact_type` (or NULL) filters.
+// The manifests that name `digest` as their subject: a JSON array of descriptors, by the referrers
+// API, or by the tag "sha256-<digest>" where a registry has none (1.1, "Referrers Tag Schema").
+// NULL on an error. `artifact_type` (or NULL) filters.
 json_t *registry_referrers(struct registry *r, const char *digest, const char *artifact_type,
                            struct error **err);
-// After a manifest with a subject was pushed: adds its descriptor to that tag's index where the registry has
-// no referrers API.
+// After a manifest with a subject was pushed: adds its descriptor to that tag's index where the
+// registry has no referrers API.
 int registry_add_referrer(struct registry *r, const char *subject_digest, const json_t *descriptor,
                           struct error **err);
 

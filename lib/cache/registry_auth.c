@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a request has to carry, and what to do when the registry says 401: Basic (RFC 7617), or a
+// token from the registry's token service (distribution, "Token Authentication Specification" and
+// "OAuth2").
+#include "cache/registry_room.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+
+#define REFRESH_EARLY 10 // seconds before a token ends
+
+static time_t now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec;
+}
+
+// "pull,push a/b": under what a token is kept.
+static char *token_key(const struct request *q)
+{
+    return xasprintf("%s %s", q->access == ACCESS_PUSH ? "pull,push" : "pull",
+                     q->mount_from ? q->mount_from : "");
+}
+
+static struct token *find_token(struct registry *r, const char *key)
+{
+    for (size_t i = 0; i < r->token_n; i++)
+        if (!strcmp(r->tokens[i].scope, key))
+            return &r->tokens[i];
+    r->tokens = xgrow(r->tokens, &r->token_cap, r->token_n + 1, sizeof *r->tokens);
+    r->tokens[r->token_n] = (struct token){.scope = xstrdup(key)};
+    return &r->tokens[r->token_n++];
+}
+
+static int look_up_credentials(struct registry *r, struct error **err)
+{
+    if (!r->looked_up && credentials_find(r->name, r->repository, &r->credentials, err) < 0)
+        return -1;
+    r->looked_up = true;
+    return 0;
+}
+
+static void collect_scopes(const struct registry *r, const struct request *q, struct strlist *out)
+{
+    strlist_addf(out, "repository:%s:%s", r->repository,
+                 q->access == ACCESS_PUSH ? "pull,push" : "pull");
+    if (q->mount_from)
+        strlist_addf(out, "repository:%s:pull", q->mount_from);
+    // What the registry asked for, where it has another name for this repository.
+    cleanup_free char *own = xasprintf("repository:%s:", r->repository);
+    if (r->asked_scope && *r->asked_scope && !starts_with(r->asked_scope, own) &&
+        !strlist_has(out, r->asked_scope))
+        strlist_add(out, r->asked_scope);
+}
+
+// A realm is named by the registry, which had our credentials anyway; but they must not go in plain
+// text where they came under TLS, nor to a place that only we can reach.
+static int check_realm(const struct registry *r, struct url *realm, struct error **err)
+{
+    cleanup_url struct url own = {0};
+    if (url_parse(NULL, r->base, &own, err) < 0 || url_parse(NULL, r->realm, realm, err) < 0)
+        return error_wrap(err, "finding the token service of %s", r->name);
+    if (!realm->secure && !r->insecure)
+        return error_user(err, "the token service of %s is without TLS", r->name);
+    if (realm->nearness > own.nearness && strcmp(realm->origin, own.origin) != 0 &&
+        own.nearness == NEAR_WORLD && realm->nearness == NEAR_MACHINE)
+        return error_user(err, "the token service of %s has a private address", r->name);
+    return 0;
+}
+
+static int fetch_token(struct registry *r, const struct request *q, struct token *t,
+                       struct error **err)
+{
+    cleanup_url struct url realm = {0};
+    if (look_up_credentials(r, err) < 0 || check_realm(r, &realm, err) < 0)
+        return -1;
+    const struct credentials *c = &r->credentials;
+    cleanup_strlist struct strlist scopes = {0};
+    collect_scopes(r, q, &scopes);
+    char *query = token_query(r->service, &scopes, c->identity_token);
+    cleanup_free char *url = xasprintf("%s%s%s", realm.text,
+                                       c->identity_token         ? ""
+                                       : strchr(realm.text, '?') ? "&"
+                                                                 : "?",
+                                       c->identity_token ? "" : query);
+    struct request ask = {
+        .method = c->identity_token ? "POST" : "GET",
+        .url = url,
+        .outside = true,
+        .basic = c->identity_token || !c->user ? NULL : c,
+    };
+    if (c->identity_token) {
+        ask.content_type = "application/x-www-form-urlencoded";
+        ask.bytes = query;
+        ask.length = strlen(query);
+    }
+    cleanup_response struct response s = {0};
+    long seconds = 0;
+    char *text = NULL;
+    int result = http_request(r, &ask, &s, err);
+    if (result == 0 && s.status != 200)
+        result = http_refused(r, &s, err);
+    if (result == 0)
+        result = token_parse(s.body.data, s.body.len, &text, &seconds, err);
+    if (s.body.data)
+        explicit_bzero(s.body.data, s.body.len);
+    secret_free(query);
+    if (result < 0)
+        return error_wrap(err, "getting a token for %s/%s", r->name, r->repository);
+    secret_free(t->text);
+    t->text = text;
+    t->refresh = now() + (seconds > 2 * REFRESH_EARLY ? seconds - REFRESH_EARLY : seconds / 2);
+    return 0;
+}
+
+static int prepare(struct registry *r, const struct request *q, char **token,
+                   const struct credentials **basic, struct error **err)
+{
+    if (r->basic) {
+        *basic = &r->credentials; // which do not change any more
+        return 0;
+    }
+    if (!r->realm)
+        return 0; // as long as nothing was asked for
+    cleanup_free char *key = token_key(q);
+    struct token *t = find_token(r, key);
+    if ((!t->text || now() >= t->refresh) && fetch_token(r, q, t, err) < 0)
+        return -1;
+    *token = xstrdup(t->text);
+    return 0;
+}
+
+int auth_prepare(struct registry *r, const struct request *q, char **token,
+                 const struct credentials **basic, struct error **err)
+{
+    pthread_mutex_lock(&r->auth_lock);
+    int result = prepare(r, q, token, basic, err);
+    pthread_mutex_unlock(&r->auth_lock);
+    return result;
+}
+
+static void keep(char **field, const char *value)
+{
+    char *copy = value ? xstrdup(value) : NULL;
+    free(*field);
+    *field = copy;
+}
+
+static int answer(struct registry *r, const struct request *q, const struct response *s,
+                  struct error **err)
+{
+    const struct challenge *bearer = challenges_find(&s->challenges, "bearer");
+    const struct challenge *basic = challenges_find(&s->challenges, "basic");
+    if (bearer && bearer->realm) {
+        cleanup_free char *key = token_key(q);
+        struct token *t = find_token(r, key);
+        // Another thread may have renewed it meanwhile.
+        if (t->text && (!s->token || strcmp(t->text, s->token) != 0))
+            return 1;
+        keep(&r->realm, bearer->realm);
+        keep(&r->service, bearer->service);
+        keep(&r->asked_scope, bearer->scope);
+        return fetch_token(r, q, t, err) < 0 ? -1 : 1;
+    }
+    if (!basic)
+        return 0;
+    // Asked for once; twice means that they are wrong.
+    if (look_up_credentials(r, err) < 0)
+        return -1;
+    bool first = !s->basic_sent && r->credentials.user;
+    r->basic = r->basic || first;
+    return first;
+}
+
+int auth_answer(struct registry *r, const struct request *q, const struct response *s,
+                struct error **err)
+{
+    pthread_mutex_lock(&r->auth_lock);
+    int result = answer(r, q, s, err);
+    pthread_mutex_unlock(&r->auth_lock);
+    return result;
+}
+
+// ---- secrets ----
+static bool holds(const char *text, const char *secret)
+{
+    return secret && *secret && strstr(text, secret);
+}
+
+static bool holds_basic(const struct credentials *c, const char *text)
+{
+    if (!c->user || !c->password)
+        return false;
+    char *pair = xasprintf("%s:%s", c->user, c->password);
+    size_t n = strlen(pair);
+    char *encoded = xmalloc(4 * (n / 3 + 1) + 1);
+    EVP_EncodeBlock((unsigned char *)encoded, (const unsigned char *)pair, (int)n);
+    bool found = strstr(text, encoded);
+    secret_free(pair);
+    secret_free(encoded);
+    return found;
+}
+
+bool auth_is_in(struct registry *r, const char *text)
+{
+    const struct credentials *c = &r->credentials;
+    bool found = holds(text, c->password) || holds(text, c->identity_token) || holds_basic(c, text);
+    for (size_t i = 0; i < r->token_n; i++)
+        found = found || holds(text, r->tokens[i].text);
+    return found;
+}
+
+void auth_close(struct registry *r)
+{
+    for (size_t i = 0; i < r->token_n; i++) {
+        free(r->tokens[i].scope);
+        secret_free(r->tokens[i].text);
+    }
+    free(r->tokens);
+    free(r->realm);
+    free(r->service);
+    free(r->asked_scope);
+    credentials_free(&r->credentials);
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// A request with what may come between it and its answer: redirects, 401, and failures that pass.
+#include "cache/registry_room.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define REDIRECTS_MAX 10
+#define AUTH_ROUNDS 3 // no token, a token that is too old, a token
+#define PAUSE_MAX_MS 60000u
+#define NO_ANSWER_TRIES 1 // more, where nothing came at all
+
+void response_free(struct response *s)
+{
+    free(s->location);
+    free(s->content_type);
+    free(s->range);
+    free(s->content_range);
+    free(s->digest);
+    free(s->link);
+    free(s->subject);
+    free(s->min_chunk);
+    free(s->url);
+    secret_free(s->token);
+    challenges_free(&s->challenges);
+    buf_free(&s->body);
+    *s = (struct response){0};
+}
+
+// ---- one request ----
+// With what it has to carry, if it goes to the registry itself.
+static int send_one(struct registry *r, struct http_hop *hop, struct response *s,
+                    struct error **err)
+{
+    const struct request *q = hop->q;
+    bool ours = !q->outside && !strcmp(hop->to->origin, r->origin);
+    for (int round = 1;; round++) {
+        char *token = NULL;
+        hop->basic = q->outside ? q->basic : NULL;
+        if (ours && auth_prepare(r, q, &token, &hop->basic, err) < 0)
+            return -1;
+        hop->token = token;
+        response_free(s);
+        s->token = token;
+        s->basic_sent = !token && hop->basic;
+        if (http_perform(r, hop, s, err) < 0)
+            return -1;
+        if (s->status != 401 || !ours || round == AUTH_ROUNDS)
+            return 0;
+        int again = auth_answer(r, q, s, err);
+        if (again <= 0)
+            return again;
+    }
+}
+
+static bool is_redirect(const struct response *s)
+{
+    return s->location && (s->status == 301 || s->status == 302 || s->status == 303 ||
+                           s->status == 307 || s->status == 308);
+}
+
+// Where a redirect leads, if that is a place to go.
+static int follow(const struct request *q, const struct url *from, const struct response *s,
+                  struct url *to, struct http_hop *hop, struct error **err)
+{
+    bool reads = !strcmp(q->method, "GET") || !strcmp(q->method, "HEAD");
+    if (!reads && s->status < 307)
+        return error_user(err, "the answer to %s is a redirect (status %ld)", q->method, s->status);
+    if (url_parse(from->text, s->location, to, err) < 0)
+        return error_wrap(err, "following a redirect");
+    if (from->secure && !to->secure)
+        return error_user(err, "a redirect leads from https to http");
+    if (to->nearness > hop->limit)
+        return error_user(err, "a redirect leads to a private address");
+    return 0;
+}
+
+int http_exchange(struct registry *r, const struct request *q, struct response *s,
+                  struct error **err)
+{
+    cleanup_url struct url at = {0};
+    enum nearness peer = NEAR_WORLD;
+    struct http_hop hop = {.q = q, .to = &at, .limit = NEAR_MACHINE, .peer = &peer};
+    if (url_parse(NULL, q->url, &at, err) < 0)
+        return -1;
+    for (int hops = 0;; hops++) {
+        if (send_one(r, &hop, s, err) < 0)
+            return -1;
+        if (!is_redirect(s)) {
+            s->url = xstrdup(at.text);
+            return 0;
+        }
+        if (hops == REDIRECTS_MAX)
+            return error_user(err, "there are more than %d redirects", REDIRECTS_MAX);
+        if (hops == 0)
+            hop.limit = peer > at.nearness ? peer : at.nearness;
+        struct url next;
+        if (follow(q, &at, s, &next, &hop, err) < 0) {
+            url_free(&next);
+            return -1;
+        }
+        url_free(&at);
+        at = next;
+    }
+}
+
+// ---- trying again ----
+struct retry retry_begin(const struct registry *r)
+{
+    return (struct retry){.left = r->tries - 1, .pause_ms = r->pause_ms};
+}
+
+static void pause_ms(struct registry *r, unsigned ms)
+{
+    // In pieces, because another transfer may fail meanwhile.
+    for (; ms && !__atomic_load_n(&r->stop, __ATOMIC_RELAXED); ms -= ms < 50 ? ms : 50) {
+        struct timespec t = {0, (long)(ms < 50 ? ms : 50) * 1000000};
+        while (nanosleep(&t, &t) < 0 && errno == EINTR)
+            ;
+    }
+}
+
+bool retry_wait(struct registry *r, struct retry *retry, const struct response *s)
+{
+    if (s->no_answer && retry->left > NO_ANSWER_TRIES)
+        retry->left = NO_ANSWER_TRIES;
+    if (!s->may_pass || retry->left == 0 || __atomic_load_n(&r->stop, __ATOMIC_RELAXED))
+        return false;
+    retry->left--;
+    unsigned random = 0, ms = retry->pause_ms;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
+        random = (unsigned)clock();
+    ms = ms / 2 + random % (ms / 2 + 1); // many machines should not come back at one moment
+    if (s->retry_after * 1000ull > ms)
+        ms = s->retry_after * 1000ull > PAUSE_MAX_MS ? PAUSE_MAX_MS : s->retry_after * 1000;
+    retry->pause_ms = retry->pause_ms < PAUSE_MAX_MS / 2 ? retry->pause_ms * 2 : PAUSE_MAX_MS;
+    pause_ms(r, ms);
+    return true;
+}
+
+int http_request(struct registry *r, const struct request *q, struct response *s,
+                 struct error **err)
+{
+    struct retry retry = retry_begin(r);
+    for (;;) {
+        cleanup_error struct error *why = NULL;
+        int result = http_exchange(r, q, s, &why);
+        if (result == 0 && !s->may_pass)
+            return 0;
+        if (retry_wait(r, &retry, s))
+            continue;
+        if (result == 0)
+            return http_refused(r, s, err);
+        if (err)
+            *err = steal(why);
+        return -1;
+    }
+}
+
+// ---- what the registry says ----
+// "MANIFEST_INVALID: manifest invalid" of its JSON (distribution, "Error Codes"); to be freed, or
+// NULL.
+static char *explanation(struct registry *r, const struct response *s)
+{
+    json_t *all = s->body.len ? json_loadb(s->body.data, s->body.len, 0, NULL) : NULL;
+    const json_t *first = json_array_get(json_object_get(all, "errors"), 0);
+    const char *code = json_string_value(json_object_get(first, "code"));
+    const char *message = json_string_value(json_object_get(first, "message"));
+    char *text = NULL;
+    // A server that repeats what it was sent must not make us print it.
+    if (code && !auth_is_in(r, code) && !(message && auth_is_in(r, message)))
+        text = xasprintf("%.100s%s%.300s", code, message ? ": " : "", message ? message : "");
+    for (char *c = text; c && *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+    json_decref(all);
+    return text;
+}
+
+int http_refused(struct registry *r, const struct response *s, struct error **err)
+{
+    cleanup_free char *why = explanation(r, s);
+    error_user(err, "the registry answers with status %ld%s%s%s", s->status, why ? " (" : "",
+               why ? why : "", why ? ")" : "");
+    if (s->status == 401 || s->status == 403)
+        error_hint(err,
+                   "log in to %s: `skopeo login %s`, or ARTEFACT_REGISTRY_USERNAME and "
+                   "ARTEFACT_REGISTRY_PASSWORD",
+                   r->name, r->name);
+    return -1;
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Manifests and indexes (OCI Distribution 1.1, "Pulling manifests" and "Pushing Manifests").
+#include "cache/registry_room.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define ACCEPT                                                                                     \
+    "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, "        \
+    "application/vnd.docker.distribution.manifest.v2+json, "                                       \
+    "application/vnd.docker.distribution.manifest.list.v2+json, */*;q=0.1"
+
+char *manifest_url(const struct registry *r, const char *what)
+{
+    return xasprintf("%s%s/manifests/%s", r->base, r->repository, what);
+}
+
+// The type alone: "application/json; charset=utf-8" without its parameters. NULL if it says
+// nothing.
+static char *bare_type(const char *media_type)
+{
+    if (!media_type)
+        return NULL;
+    size_t n = strcspn(media_type, "; \t");
+    bool nothing = n == 0 || (n == 16 && !strncasecmp(media_type, "application/json", n)) ||
+                   (n == 24 && !strncasecmp(media_type, "application/octet-stream", n)) ||
+                   !strncasecmp(media_type, "text/plain", n);
+    return nothing ? NULL : xstrndup(media_type, n);
+}
+
+static char *refuse(struct error **err, const char *why)
+{
+    error_user(err, "it is no manifest: %s", why);
+    return NULL;
+}
+
+// A document that is a manifest to one reader and an index to another would have one digest and two
+// contents (CVE-2021-41190), so everything that it says of itself has to agree.
+static char *check_object(const json_t *m, const char *media_type, struct error **err)
+{
+    const json_t *own = json_object_get(m, "mediaType");
+    bool is_index = json_is_array(json_object_get(m, "manifests"));
+    bool is_image = json_object_get(m, "layers") || json_object_get(m, "config");
+    cleanup_free char *said = bare_type(media_type);
+    if (own && !json_is_string(own))
+        return refuse(err, "its mediaType is not text");
+    if (is_index && is_image)
+        return refuse(err, "it has both manifests and layers");
+    if (own && said && strcasecmp(said, json_string_value(own)) != 0)
+        return refuse(err, "its mediaType is not that under which it came");
+    const char *type = own ? json_string_value(own) : said;
+    if (!type && is_index)
+        type = "application/vnd.oci.image.index.v1+json";
+    if (!type && is_image)
+        type = "application/vnd.oci.image.manifest.v1+json";
+    if (!type)
+        return refuse(err, "it says nowhere of what type it is");
+    bool says_index = strstr(type, "image.index.") || strstr(type, "manifest.list.");
+    bool says_image = strstr(type, "image.manifest.") || strstr(type, "distribution.manifest.v2");
+    if ((says_index && !is_index) || (says_image && !is_image))
+        return refuse(err, "what it holds is not of its type");
+    return xstrdup(type);
+}
+
+char *manifest_check(const char *bytes, size_t length, const char *media_type, struct error **err)
+{
+    json_error_t why;
+    json_t *m = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &why);
+    char *type = NULL;
+    if (!json_is_object(m))
+        refuse(err, m ? "it is no JSON object" : why.text);
+    else
+        type = check_object(m, media_type, err);
+    json_decref(m);
+    return type;
+}
+
+static bool is_digest(const char *what)
+{
+    return starts_with(what, "sha256:") && digest_is_hex(what + 7);
+}
+
+// What was asked for by digest has that digest; else what the registry says it has.
+static int check_digest_of(const char *what, const struct response *s, const char *digest,
+                           struct error **err)
+{
+    const char *wanted = is_digest(what) ? what : s->digest;
+    // Other algorithms cannot be compared; the content is named by ours all the same.
+    if (!wanted || !starts_with(wanted, "sha256:") || !strcmp(wanted + 7, digest))
+        return 0;
+    return error_user(err, "its digest is sha256:%s and not %.80s", digest, wanted);
+}
+
+int registry_get_manifest(struct registry *r, const char *what, struct buf *out, char **media_type,
+                          char digest[static DIGEST_HEX_SIZE], struct error **err)
+{
+    cleanup_free char *url = manifest_url(r, what);
+    cleanup_response struct response s = {0};
+    const struct request q = {.method = "GET", .url = url, .accept = ACCEPT};
+    int result = http_request(r, &q, &s, err);
+    if (result == 0 && s.status == 404)
+        return 0;
+    if (result == 0 && s.status != 200)
+        result = http_refused(r, &s, err);
+    if (result == 0) {
+        digest_bytes(s.body.data ? s.body.data : "", s.body.len, digest);
+        result = check_digest_of(what, &s, digest, err);
+    }
+    char *type = NULL;
+    if (result == 0) {
+        type = manifest_check(s.body.data ? s.body.data : "", s.body.len, s.content_type, err);
+        result = type ? 0 : -1;
+    }
+    if (result < 0)
+        return error_wrap(err, "reading the manifest %s of %s/%s", what, r->name, r->repository);
+    buf_add(out, s.body.data, s.body.len);
+    *media_type = type;
+    return 1;
+}
+
+int registry_put_manifest(struct registry *r, const char *what, const void *bytes, size_t length,
+                          const char *media_type, char digest[static DIGEST_HEX_SIZE],
+                          struct error **err)
+{
+    cleanup_free char *url = manifest_url(r, what);
+    cleanup_response struct response s = {0};
+    const struct request q = {.method = "PUT",
+                              .url = url,
+                              .access = ACCESS_PUSH,
+                              .content_type = media_type,
+                              .bytes = bytes,
+                              .length = length};
+    int result = length <= MANIFEST_MAX
+                     ? http_request(r, &q, &s, err)
+                     : error_user(err, "it has more than %zu bytes", MANIFEST_MAX);
+    digest_bytes(bytes, length, digest);
+    if (result == 0 && s.status != 201 && s.status != 200 && s.status != 202)
+        result = http_refused(r, &s, err);
+    if (result == 0)
+        result = check_digest_of(what, &s, digest, err);
+    if (result == 0 && s.digest && starts_with(s.digest, "sha256:") && strcmp(s.digest + 7, digest))
+        result =
+            error_user(err, "the registry calls it %.80s, and it is sha256:%s", s.digest, digest);
+    if (result < 0)
+        return error_wrap(err, "pushing the manifest %s to %s/%s", what, r->name, r->repository);
+    return 0;
+}

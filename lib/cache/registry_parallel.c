@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several transfers at a time, a thread each: they wait for the network, so threads are enough.
+#include "cache/registry_room.h"
+
+#include <signal.h>
+
+struct crew {
+    struct registry *r;
+    char *items;
+    size_t count, size;
+    transfer_one *one;
+    pthread_mutex_t lock; // for what follows
+    size_t next;
+    struct error *first; // failure
+};
+
+static void *next_item(struct crew *c)
+{
+    pthread_mutex_lock(&c->lock);
+    void *item = c->next < c->count && !c->first ? c->items + c->size * c->next++ : NULL;
+    pthread_mutex_unlock(&c->lock);
+    return item;
+}
+
+static void *work(void *context)
+{
+    struct crew *c = context;
+    for (void *item; (item = next_item(c));) {
+        struct error *err = NULL;
+        if (c->one(c->r, item, &err) == 0)
+            continue;
+        pthread_mutex_lock(&c->lock);
+        if (!c->first)
+            c->first = steal(err);
+        __atomic_store_n(&c->r->stop, true, __ATOMIC_RELAXED);
+        pthread_mutex_unlock(&c->lock);
+        error_free(err);
+    }
+    return NULL;
+}
+
+int transfer_all(struct registry *r, void *items, size_t count, size_t size, transfer_one *one,
+                 struct error **err)
+{
+    struct crew c = {.r = r, .items = items, .count = count, .size = size, .one = one};
+    pthread_mutex_init(&c.lock, NULL);
+    size_t wanted = count < r->parallel ? count : r->parallel, n = 0;
+    pthread_t *threads = xcalloc(wanted + 1, sizeof *threads);
+    // Signals are the main thread's.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    // This thread is one of the crew, which also works if no other can be made.
+    while (n + 1 < wanted && pthread_create(&threads[n], NULL, work, &c) == 0)
+        n++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    work(&c);
+    for (size_t i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+    free(threads);
+    pthread_mutex_destroy(&c.lock);
+    r->stop = false;
+    if (!c.first)
+        return 0;
+    if (err)
+        *err = c.first;
+    else
+        error_free(c.first);
+    return -1;
+}

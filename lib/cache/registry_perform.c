@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+// One HTTP exchange with one server, bounded in time.
+#include "cache/registry_room.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#define CONNECT_SECONDS 15u
+#define SLOWEST 1024L            // bytes in a second; less is silence
+#define WHOLE_SLOWEST (32 << 10) // ... of a whole body, on the average
+#define ERROR_BODY_MAX ((size_t)64 << 10)
+#define BUFFER_SIZE (512L << 10) // the most that curl allows for receiving
+
+// One exchange while curl runs it.
+struct exchange {
+    struct registry *r;
+    const struct http_hop *hop;
+    struct response *s;
+    uint64_t sent;
+    struct error *failure; // of a callback
+    bool error_body_full;
+    char reason[CURL_ERROR_SIZE];
+};
+
+// ---- the pool ----
+static void library_init(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static CURL *pool_take(struct registry *r)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, library_init);
+    pthread_mutex_lock(&r->pool_lock);
+    CURL *c = r->pool_n ? r->pool[--r->pool_n] : NULL;
+    pthread_mutex_unlock(&r->pool_lock);
+    if (!c)
+        c = curl_easy_init();
+    if (!c)
+        out_of_memory();
+    curl_easy_reset(c);
+    return c;
+}
+
+static void pool_give(struct registry *r, CURL *c)
+{
+    curl_easy_reset(c); // it holds pointers to the exchange
+    pthread_mutex_lock(&r->pool_lock);
+    r->pool = xgrow(r->pool, &r->pool_cap, r->pool_n + 1, sizeof(CURL *));
+    r->pool[r->pool_n++] = c;
+    pthread_mutex_unlock(&r->pool_lock);
+}
+
+// ---- callbacks ----
+static size_t on_header(char *line, size_t size, size_t count, void *context)
+{
+    struct exchange *x = context;
+    struct response *s = x->s;
+    const struct {
+        const char *name;
+        char **field;
+    } known[] = {
+        {"Location", &s->location},
+        {"Content-Type", &s->content_type},
+        {"Range", &s->range},
+        {"Content-Range", &s->content_range},
+        {"Docker-Content-Digest", &s->digest},
+        {"Link", &s->link},
+        {"OCI-Subject", &s->subject},
+        {"OCI-Chunk-Min-Length", &s->min_chunk},
+    };
+    size_t length = size * count;
+    const char *colon = memchr(line, ':', length);
+    if (!colon)
+        return length;
+    size_t n = (size_t)(colon - line);
+    const char *start = colon + 1, *end = line + length;
+    while (start < end && (*start == ' ' || *start == '\t'))
+        start++;
+    while (end > start && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r' || end[-1] == '\n'))
+        end--;
+    cleanup_free char *value = xstrndup(start, (size_t)(end - start));
+    if (n == strlen("WWW-Authenticate") && !strncasecmp(line, "WWW-Authenticate", n))
+        challenges_add(&s->challenges, value);
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (n == strlen(known[i].name) && !strncasecmp(line, known[i].name, n)) {
+            free(*known[i].field);
+            *known[i].field = steal(value);
+            break;
+        }
+    return length;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *context)
+{
+    struct exchange *x = context;
+    struct response *s = x->s;
+    const struct request *q = x->hop->q;
+    size_t length = size * count;
+    curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &s->status);
+    bool wanted = s->status == 200 || s->status == 206;
+    if (wanted && q->sink)
+        return q->sink(q->context, s, bytes, length, &x->failure) < 0 ? 0 : length;
+    size_t most = wanted ? MANIFEST_MAX : ERROR_BODY_MAX;
+    if (length <= most - s->body.len) {
+        buf_add(&s->body, bytes, length);
+        return length;
+    }
+    if (wanted) {
+        error_user(&x->failure, "the answer is larger than %zu bytes", most);
+        return 0;
+    }
+    buf_add(&s->body, bytes, most - s->body.len);
+    x->error_body_full = true;
+    return 0;
+}
+
+static size_t on_send(char *out, size_t size, size_t count, void *context)
+{
+    struct exchange *x = context;
+    const struct request *q = x->hop->q;
+    size_t room = size * count;
+    if (room > q->length - x->sent)
+        room = (size_t)(q->length - x->sent);
+    if (q->fd <= 0) {
+        memcpy(out, (const char *)q->bytes + x->sent, room);
+        x->sent += room;
+        return room;
+    }
+    ssize_t n;
+    do
+        n = pread(q->fd, out, room, (off_t)(q->offset + x->sent));
+    while (n < 0 && errno == EINTR);
+    if (n < 0 || (n == 0 && room)) {
+        if (n < 0)
+            error_errno(&x->failure, errno, "reading what is to be sent");
+        else
+            error_user(&x->failure, "the file to be sent is shorter than it should be");
+        return CURL_READFUNC_ABORT;
+    }
+    x->sent += (uint64_t)n;
+    return (size_t)n;
+}
+
+static int on_seek(void *context, curl_off_t offset, int origin)
+{
+    struct exchange *x = context;
+    if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > x->hop->q->length)
+        return CURL_SEEKFUNC_FAIL;
+    x->sent = (uint64_t)offset;
+    return CURL_SEEKFUNC_OK;
+}
+
+static int on_progress(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total,
+                       curl_off_t up_now)
+{
+    const struct exchange *x = context;
+    return __atomic_load_n(&x->r->stop, __ATOMIC_RELAXED);
+}
+
+static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    struct exchange *x = context;
+    enum nearness near = address_nearness(&a->addr);
+    if (near > x->hop->limit) {
+        if (!x->failure)
+            error_user(&x->failure, "a redirect leads to a private address");
+        return CURL_SOCKET_BAD;
+    }
+    return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
+// ---- options ----
+static void set_protocols(CURL *c)
+{
+#if LIBCURL_VERSION_NUM >= 0x075500
+    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    curl_easy_setopt(c, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+}
+
+static void set_times(CURL *c, const struct exchange *x)
+{
+    const struct request *q = x->hop->q;
+    unsigned silence = x->r->silence * (q->patience ? q->patience : 1);
+    unsigned connecting = x->r->silence < CONNECT_SECONDS ? x->r->silence : CONNECT_SECONDS;
+    uint64_t whole = 4ull * silence + (q->length + q->expected) / WHOLE_SLOWEST;
+    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)connecting);
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, SLOWEST);
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)silence);
+    curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)(whole < 1000000 ? whole : 1000000));
+}
+
+static void set_callbacks(CURL *c, struct exchange *x)
+{
+    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, x->reason);
+    curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(c, CURLOPT_HEADERDATA, x);
+    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
+    curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(c, CURLOPT_XFERINFODATA, x);
+    curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, x);
+}
+
+static void set_method(CURL *c, struct exchange *x)
+{
+    const struct request *q = x->hop->q;
+    if (x->hop->bodyless || !strcmp(q->method, "GET"))
+        return;
+    if (!strcmp(q->method, "HEAD")) {
+        curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+        return;
+    }
+    if (q->length == 0) {
+        curl_easy_setopt(c, CURLOPT_POSTFIELDS, "");
+        curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, 0L);
+    } else {
+        curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)q->length);
+        curl_easy_setopt(c, CURLOPT_READFUNCTION, on_send);
+        curl_easy_setopt(c, CURLOPT_READDATA, x);
+        curl_easy_setopt(c, CURLOPT_SEEKFUNCTION, on_seek);
+        curl_easy_setopt(c, CURLOPT_SEEKDATA, x);
+        curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_SIZE);
+    }
+    curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, q->method);
+}
+
+// curl's own ways of naming a user keep the secret from a proxy and from other hosts.
+static void set_credentials(CURL *c, const struct http_hop *hop)
+{
+    if (hop->token) {
+        curl_easy_setopt(c, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+        curl_easy_setopt(c, CURLOPT_XOAUTH2_BEARER, hop->token);
+    } else if (hop->basic && hop->basic->user) {
+        curl_easy_setopt(c, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+        curl_easy_setopt(c, CURLOPT_USERNAME, hop->basic->user);
+        curl_easy_setopt(c, CURLOPT_PASSWORD, hop->basic->password ? hop->basic->password : "");
+    }
+}
+
+static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value)
+{
+    if (!value)
+        return list;
+    cleanup_free char *line = xasprintf("%s: %s", name, value);
+    struct curl_slist *longer = curl_slist_append(list, line);
+    if (!longer)
+        out_of_memory();
+    return longer;
+}
+
+static struct curl_slist *make_headers(const struct request *q)
+{
+    // Without a body to speak of none is waited for, and curl's own type would be wrong.
+    struct curl_slist *list = curl_slist_append(NULL, "Expect:");
+    if (!q->content_type)
+        list = curl_slist_append(list, "Content-Type:");
+    list = add_header(list, "Content-Type", q->content_type);
+    list = add_header(list, "Accept", q->accept);
+    list = add_header(list, "Content-Range", q->content_range);
+    return add_header(list, "Range", q->range);
+}
+
+static void set_certs(CURL *c, const struct certs *certs)
+{
+    // In addition to the distribution's: a blob stands in for its file, but not for its folder.
+    struct curl_blob ca = {certs->ca.data, certs->ca.len, CURL_BLOB_COPY};
+    if (certs->ca.len)
+        curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &ca);
+    if (certs->certificate) {
+        curl_easy_setopt(c, CURLOPT_SSLCERT, certs->certificate);
+        curl_easy_setopt(c, CURLOPT_SSLKEY, certs->key);
+    }
+}
+
+// ---- judging ----
+static bool code_may_pass(CURLcode code)
+{
+    static const CURLcode passing[] = {
+        CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT,
+        CURLE_PARTIAL_FILE,          CURLE_OPERATION_TIMEDOUT,   CURLE_SSL_CONNECT_ERROR,
+        CURLE_GOT_NOTHING,           CURLE_SEND_ERROR,           CURLE_RECV_ERROR,
+        CURLE_WEIRD_SERVER_REPLY,
+        CURLE_UNSUPPORTED_PROTOCOL, // a status line that came damaged: "HTTP/9.1"
+        CURLE_BAD_CONTENT_ENCODING,  CURLE_SEND_FAIL_REWIND,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(passing); i++)
+        if (passing[i] == code)
+            return true;
+    return false;
+}
+
+static int failed(struct exchange *x, CURLcode code, struct error **err)
+{
+    struct response *s = x->s;
+    if (x->failure) {
+        *err = steal(x->failure);
+        return -1;
+    }
+    if (__atomic_load_n(&x->r->stop, __ATOMIC_RELAXED))
+        return error_user(err, "given up, because another transfer failed");
+    s->may_pass = code_may_pass(code);
+    s->no_answer = code == CURLE_OPERATION_TIMEDOUT || code == CURLE_COULDNT_RESOLVE_HOST ||
+                   code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT;
+    error_user(err, "%s", x->reason[0] ? x->reason : curl_easy_strerror(code));
+    if (code == CURLE_PEER_FAILED_VERIFICATION)
+        error_hint(err,
+                   "put the registry's CA as %s/ca.crt below /etc/containers/certs.d or "
+                   "~/.config/containers/certs.d",
+                   x->hop->to->host);
+    else if (code == CURLE_SSL_CONNECT_ERROR)
+        error_hint(err, "if %s speaks plain http, that has to be allowed", x->hop->to->host);
+    return -1;
+}
+
+// How near the other end is; only asked for where nothing went wrong.
+static enum nearness peer_nearness(CURL *c)
+{
+    char *ip = NULL;
+    if (curl_easy_getinfo(c, CURLINFO_PRIMARY_IP, &ip) != CURLE_OK || !ip)
+        return NEAR_WORLD;
+    return host_nearness(ip);
+}
+
+int http_perform(struct registry *r, const struct http_hop *hop, struct response *s,
+                 struct error **err)
+{
+    struct exchange x = {.r = r, .hop = hop, .s = s};
+    struct certs certs = {0};
+    if (hop->to->secure && certs_find(hop->to->host, &certs, err) < 0)
+        return -1;
+    CURL *c = s->curl = pool_take(r);
+    struct curl_slist *headers = make_headers(hop->q);
+    set_protocols(c);
+    set_times(c, &x);
+    set_callbacks(c, &x);
+    set_method(c, &x);
+    set_credentials(c, hop);
+    set_certs(c, &certs);
+    curl_easy_setopt(c, CURLOPT_URL, hop->to->text);
+    curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(c, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+    curl_easy_setopt(c, CURLOPT_USERAGENT, "kbuild/" KBUILD_VERSION);
+    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
+    curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    // A connection made under another limit would go around the check of the address.
+    curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, hop->limit < NEAR_MACHINE ? 1L : 0L);
+    CURLcode code = curl_easy_perform(c);
+    curl_off_t wait = 0;
+    curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &s->status);
+    curl_easy_getinfo(c, CURLINFO_RETRY_AFTER, &wait);
+    s->retry_after = wait <= 0 ? 0 : wait < 3600 ? (unsigned)wait : 3600;
+    if (hop->peer)
+        *hop->peer = peer_nearness(c);
+    bool answered = code == CURLE_OK || x.error_body_full;
+    int result = answered ? 0 : failed(&x, code, err);
+    error_free(x.failure);
+    curl_slist_free_all(headers);
+    certs_free(&certs);
+    s->curl = NULL;
+    pool_give(r, c);
+    s->may_pass =
+        s->may_pass || (answered && (s->status == 408 || s->status == 429 || s->status >= 500));
+    return result;
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shared by lib/cache/registry_*.c only.
+#ifndef KBUILD_CACHE_REGISTRY_ROOM_H
+#define KBUILD_CACHE_REGISTRY_ROOM_H
+
+#include "cache/registry.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define MANIFEST_MAX ((size_t)4 << 20)
+
+// What a request needs to be allowed. The scope of its token follows from it.
+enum registry_access { ACCESS_PULL, ACCESS_PUSH };
+
+// ---- registry_challenge.c: WWW-Authenticate (RFC 9110, 11.6.1; RFC 6750, 3) ----
+struct challenge {
+    char *scheme;                          // in lower case: "bearer", "basic"
+    char *realm, *service, *scope, *error; // or NULL
+};
+// Adds the challenges of one header's value to the list. What makes no sense is passed over.
+struct challenges {
+    struct challenge *items;
+    size_t n, cap;
+};
+void challenges_add(struct challenges *list, const char *value);
+const struct challenge *challenges_find(const struct challenges *list, const char *scheme);
+void challenges_free(struct challenges *list);
+
+// ---- registry_url.c ----
+// How far away an address is. A redirect leads to the same or a farther place, never to a nearer
+// one: else a registry on the internet could make us talk to what only this network or machine can
+// reach.
+enum nearness { NEAR_WORLD, NEAR_SITE, NEAR_MACHINE };
+enum nearness address_nearness(const struct sockaddr *address);
+enum nearness host_nearness(const char *host); // of a literal address or "localhost"; else WORLD
+struct url {
+    char *text;   // without a fragment
+    char *origin; // "https://host:443"
+    char *host;   // "host:port" as the text has it, for certs.d
+    enum nearness nearness;
+    bool secure;
+};
+// An absolute http(s) URL without user and password, or (with `base`) one relative to it.
+int url_parse(const char *base, const char *text, struct url *out, struct error **err);
+void url_free(struct url *u);
+#define cleanup_url __attribute__((cleanup(url_free)))
+// The text without what may be secret in it (a query), for messages; to be freed.
+char *url_without_query(const char *url);
+bool registry_is_local(const char *registry); // "localhost", 127.0.0.0/8, ::1, with or without port
+
+// ---- registry_credentials.c ----
+struct credentials {
+    char *user, *password; // or both NULL
+    char *identity_token;  // OAuth2 refresh token, or NULL
+};
+// For "host:port" and a repository there; nothing found leaves all NULL.
+int credentials_find(const char *registry, const char *repository, struct credentials *out,
+                     struct error **err);
+// registry_credentials_file.c: what one file's JSON says. *helper (to be freed) is set if a helper
+// has to be asked, under *server (to be freed).
+int credentials_of_file(const json_t *file, const char *path, const char *registry,
+                        const char *repository, struct credentials *out, char **helper,
+                        struct error **err);
+int credentials_of_helper(const char *helper, const char *server, struct credentials *out,
+                          struct error **err);
+const char *credentials_server(const char *registry); // the name that config files have for it
+void credentials_free(struct credentials *c);
+void secret_free(char *secret); // overwrites it first
+
+// ---- registry_certs.c ----
+struct certs {
+    struct buf ca;           // PEM, or empty
+    char *certificate, *key; // paths, or NULL
+};
+// What certs.d has for "host:port".
+int certs_find(const char *host, struct certs *out, struct error **err);
+void certs_free(struct certs *c);
+
+// ---- registry_http.c, registry_perform.c: requests ----
+struct response {
+    long status;
+    char *location, *content_type, *range, *content_range, *digest, *link, *subject, *min_chunk;
+    struct challenges challenges;
+    unsigned retry_after; // seconds
+    struct buf body;      // at most MANIFEST_MAX; of errors the first 64 KiB
+    char *url;            // that answered, after redirects
+    char *token;          // that was sent
+    bool basic_sent;      // a user name and password were
+    bool may_pass;        // it failed, and another try may do better
+    bool no_answer;       // ... because nothing came in time, or nobody is there
+    CURL *curl;           // while it runs
+};
+void response_free(struct response *s);
+#define cleanup_response __attribute__((cleanup(response_free)))
+
+typedef int body_sink(void *context, const struct response *s, const char *bytes, size_t n,
+                      struct error **err);
+// Zero-initialise, then set; nothing is owned.
+struct request {
+    const char *method, *url;
+    enum registry_access access;
+    const char *mount_from; // a second repository, to be read, or NULL
+    const char *accept, *content_type, *content_range, *range; // header values, or NULL
+    bool outside; // not to the registry: no token of ours, `basic` if that is set
+    const struct credentials *basic;
+    unsigned patience; // silence may be so many times longer than usual; 0: 1
+    const void *bytes; // what is sent: these, or (fd > 0) a part of a file
+    int fd;
+    uint64_t offset, length;
+    uint64_t expected; // bytes that come; for the bound in time
+    body_sink *sink;   // where a body of status 200 or 206 goes; NULL: response.body
+    void *context;
+};
+// One request with its redirects and its answers to 401. 0: there is an answer, of whatever status;
+// -1: there is none.
+int http_exchange(struct registry *r, const struct request *q, struct response *s,
+                  struct error **err);
+// The same, tried again as often as it makes sense. -1 also if the last answer was one that may
+// pass.
+int http_request(struct registry *r, const struct request *q, struct response *s,
+                 struct error **err);
+// An error that says what the registry answered, without anything secret.
+int http_refused(struct registry *r, const struct response *s, struct error **err);
+// One exchange with one server: no redirect, no retry. `token`: Bearer; `basic`; or neither.
+struct http_hop {
+    const struct request *q;
+    const struct url *to;
+    const struct credentials *basic;
+    const char *token;
+    enum nearness limit; // refuses to connect to anything nearer
+    enum nearness *peer; // gets how near it was
+    bool bodyless;       // a redirect that turned the request into a GET
+};
+int http_perform(struct registry *r, const struct http_hop *hop, struct response *s,
+                 struct error **err);
+
+struct retry {
+    unsigned left;     // tries after the first
+    unsigned pause_ms; // before the next
+};
+struct retry retry_begin(const struct registry *r);
+// Waits and returns true; false if there were enough tries, or another would be no use.
+bool retry_wait(struct registry *r, struct retry *retry, const struct response *s);
+
+// ---- registry_auth.c ----
+struct token {
+    char *scope; // "" for its own repository; what it is for
+    char *text;
+    time_t refresh; // monotonic; from then on it is too old
+};
+// Gets what a request has to carry: *token (to be freed) or *basic, or neither.
+int auth_prepare(struct registry *r, const struct request *q, char **token,
+                 const struct credentials **basic, struct error **err);
+// After a 401: 1 if it makes sense to send it again, 0 if not.
+int auth_answer(struct registry *r, const struct request *q, const struct response *s,
+                struct error **err);
+// Whether the text holds a password or token.
+bool auth_is_in(struct registry *r, const char *text);
+void auth_close(struct registry *r);
+
+// ---- registry_token.c ----
+// The URL-encoded form or query of a token request, and what comes back. To be freed.
+char *token_query(const char *service, const struct strlist *scopes, const char *identity_token);
+int token_parse(const char *text, size_t length, char **token, long *seconds, struct error **err);
+
+// ---- registry_manifest.c ----
+// Whether the bytes are a manifest or index that does not contradict itself or `media_type` (may be
+// NULL). Returns its media type, to be freed; NULL on an error.
+char *manifest_check(const char *bytes, size_t length, const char *media_type, struct error **err);
+char *manifest_url(const struct registry *r, const char *what);
+
+// ---- registry_parallel.c ----
+// Calls `one` for every item, by several threads if there are several; after a failure no further
+// one is begun, and the running ones end. -1 and the first error if one failed.
+typedef int transfer_one(struct registry *r, void *item, struct error **err);
+int transfer_all(struct registry *r, void *items, size_t count, size_t size, transfer_one *one,
+                 struct error **err);
+
+// ---- registry_open.c ----
+struct registry {
+    char *name;       // "localhost:5000"
+    char *repository; // "a/b"
+    char *base;       // "https://localhost:5000/v2/"
+    char *origin;
+    bool insecure; // plain http
+    unsigned parallel, tries, silence, pause_ms;
+    bool stop; // atomic: a transfer failed, the others end
+
+    pthread_mutex_t auth_lock; // for what follows
+    struct credentials credentials;
+    bool looked_up; // credentials are known
+    char *realm, *service, *asked_scope;
+    bool basic; // Basic was asked for
+    struct token *tokens;
+    size_t token_n, token_cap;
+
+    pthread_mutex_t pool_lock;
+    CURL **pool; // idle handles, with their connections
+    size_t pool_n, pool_cap;
+};
+
+#endif
