@@ -223,6 +223,14 @@ image() { # cache, output, words...
   [[ "$output" == *"initrd: one/kata-static-rootfs-initrd-confidential.tar.xz"* ]]
 }
 
+@test "an image with random keys is not verified by building it again, one with a secret is" {
+  make_image_project
+  run "$KBUILD" --builder=host --cache cache1 --arch=s390x verify boot-image-se
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"SE_SEAL_SECRET"* ]]
+  SE_SEAL_SECRET=secret "$KBUILD" --builder=host --cache cache1 --arch=s390x verify --all boot-image-se
+}
+
 @test "the secret is in no key, log or record, and another one builds again" {
   make_image_project
   export SE_SEAL_SECRET=secret
