@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// The records of sources, builders and root file systems -> one row for each thing that was
+// fetched.
+#include "run/provenance_room.h"
+
+#include <string.h>
+
+static struct material *add(struct materials *m)
+{
+    m->items = xgrow(m->items, &m->cap, m->n + 1, sizeof *m->items);
+    m->items[m->n] = (struct material){0};
+    return &m->items[m->n++];
+}
+
+void materials_free(struct materials *m)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        struct material *x = &m->items[i];
+        char *const texts[] = {x->name,      x->version, x->uri,    x->purl,
+                               x->algorithm, x->digest,  x->licence};
+        for (size_t k = 0; k < ARRAY_LEN(texts); k++)
+            free(texts[k]);
+    }
+    free(m->items);
+    *m = (struct materials){0};
+}
+
+static char *copy(const char *text)
+{
+    return text && *text ? xstrdup(text) : NULL;
+}
+
+const char *provenance_at(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+// Package URL (purl-spec): what is not unreserved is written as %XX; ':' stays.
+static char *purl_escape(const char *text)
+{
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_~:";
+    struct buf out = {0};
+    for (; *text; text++) {
+        if (strchr(plain, *text))
+            buf_add(&out, text, 1);
+        else
+            buf_printf(&out, "%%%02X", (unsigned char)*text);
+    }
+    return buf_take(&out);
+}
+
+// "pkg:deb/debian/bash@5.2?arch=amd64"
+static char *purl(const char *distribution, const char *package, const char *version,
+                  const char *architecture)
+{
+    cleanup_free char *name = purl_escape(package), *at = purl_escape(version);
+    return xasprintf("pkg:deb/%s/%s%s%s%s%s", *distribution ? distribution : "debian", name,
+                     *at ? "@" : "", at, *architecture ? "?arch=" : "", architecture);
+}
+
+// ---- sources ----
+
+static void add_git(const char *name, const json_t *p, struct materials *out)
+{
+    const char *url = provenance_at(p, "url"), *commit = provenance_at(p, "commit");
+    const char *ref = provenance_at(p, "ref");
+    struct material *m = add(out);
+    m->name = xstrdup(name);
+    m->version = copy(*ref ? ref : commit);
+    m->uri = xasprintf("git+%s@%s", url, commit);
+    m->algorithm = xstrdup("gitCommit");
+    m->digest = copy(commit);
+    m->licence = copy(licence_of(url, NULL));
+    const json_t *list = json_object_get(p, "submodules");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *sub = json_array_get(list, i);
+        m = add(out);
+        m->role = MATERIAL_SUBMODULE;
+        m->name = xasprintf("%s: submodule %s", name, provenance_at(sub, "path"));
+        m->version = copy(provenance_at(sub, "commit"));
+        m->uri = xasprintf("git+%s@%s", provenance_at(sub, "url"), provenance_at(sub, "commit"));
+        m->algorithm = xstrdup("gitCommit");
+        m->digest = copy(provenance_at(sub, "commit"));
+        m->licence = copy(licence_of(provenance_at(sub, "url"), NULL));
+    }
+}
+
+static void add_archive(const char *name, const json_t *p, struct materials *out)
+{
+    struct material *m = add(out);
+    m->name = xstrdup(name);
+    m->uri = copy(provenance_at(p, "url"));
+    m->version = copy(m->uri ? path_base(m->uri) : NULL); // "linux-6.7.tar.xz"
+    m->algorithm = xstrdup("sha256");
+    m->digest = copy(provenance_at(p, "sha256"));
+    m->licence = copy(licence_of(m->uri, NULL));
+}
+
+static void add_debian(const char *name, const json_t *p, struct materials *out)
+{
+    const char *source = provenance_at(p, "source");
+    const char *package = *source ? source : provenance_at(p, "package");
+    const json_t *files = json_object_get(p, "files");
+    for (size_t i = 0; i < json_array_size(files); i++) {
+        const json_t *file = json_array_get(files, i);
+        struct material *m = add(out);
+        m->name = json_array_size(files) == 1
+                      ? xstrdup(name)
+                      : xasprintf("%s: %s", name, provenance_at(file, "name"));
+        m->version = copy(provenance_at(p, "version"));
+        m->purl = purl(provenance_at(json_object_get(p, "distribution"), "id"), package,
+                       provenance_at(p, "version"), *source ? "source" : "");
+        m->uri = xstrdup(m->purl);
+        m->algorithm = xstrdup("sha256");
+        m->digest = copy(provenance_at(file, "sha256"));
+        m->licence = copy(licence_of(NULL, package));
+    }
+}
+
+static void add_patches(const char *name, const json_t *p, struct materials *out)
+{
+    const json_t *list = json_object_get(p, "patches");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct material *m = add(out);
+        m->role = MATERIAL_PATCH;
+        m->name = xasprintf("%s: patch %s", name, provenance_at(json_array_get(list, i), "name"));
+        m->algorithm = xstrdup("sha256");
+        m->digest = copy(provenance_at(json_array_get(list, i), "sha256"));
+    }
+}
+
+void materials_of_source(const char *name, const json_t *record, struct materials *out)
+{
+    static const struct {
+        const char *kind;
+        void (*add)(const char *name, const json_t *provenance, struct materials *out);
+    } kinds[] = {{"git", add_git}, {"archive", add_archive}, {"debian", add_debian}};
+    const json_t *p = json_object_get(record, "provenance");
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (!strcmp(provenance_at(p, "kind"), kinds[i].kind))
+            kinds[i].add(name, p, out);
+    add_patches(name, p, out);
+}
+
+// ---- packages ----
+
+void materials_of_packages(const struct job *job, const json_t *record, struct materials *out)
+{
+    const json_t *list = json_object_get(json_object_get(record, "provenance"), "packages");
+    const char *id = job->distribution.id ? job->distribution.id : "";
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *p = json_array_get(list, i);
+        struct material *m = add(out);
+        m->name = xstrdup(provenance_at(p, "name"));
+        m->version = copy(provenance_at(p, "version"));
+        m->purl = purl(id, m->name, provenance_at(p, "version"), provenance_at(p, "architecture"));
+        m->uri = xstrdup(m->purl);
+    }
+}
