@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// The base image: its manifest for one architecture, its config, and its layers as they are.
+#include "run/payload_room.h"
+
+#include <string.h>
+
+enum { INDEX_DEPTH = 4, LAYERS_MAX = 127 }; // 127: what overlay file systems of docker take
+
+// docker's names for the same bytes.
+static const struct {
+    const char *docker, *oci;
+} layer_types[] = {
+    {"application/vnd.docker.image.rootfs.diff.tar.gzip", OCI_LAYER "+gzip"},
+    {"application/vnd.docker.image.rootfs.diff.tar", OCI_LAYER},
+    {"application/vnd.docker.image.rootfs.diff.tar.zstd", OCI_LAYER "+zstd"},
+    {OCI_LAYER "+gzip", OCI_LAYER "+gzip"},
+    {OCI_LAYER, OCI_LAYER},
+    {OCI_LAYER "+zstd", OCI_LAYER "+zstd"},
+};
+
+static const char *layer_type(const char *name)
+{
+    for (size_t i = 0; name && i < ARRAY_LEN(layer_types); i++)
+        if (!strcmp(name, layer_types[i].docker))
+            return layer_types[i].oci;
+    return NULL;
+}
+
+static const char *text_at(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+// The manifest for linux on `arch` of an index; indexes may hold indexes, but not without end.
+static int choose(const json_t *index, const struct arch *arch, struct image_blob *out,
+                  struct error **err)
+{
+    const json_t *list = json_object_get(index, "manifests");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        const json_t *platform = json_object_get(item, "platform");
+        if (!strcmp(text_at(platform, "os"), "linux") &&
+            !strcmp(text_at(platform, "architecture"), arch->oci))
+            return descriptor_read(item, out, err);
+    }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        const char *type = text_at(item, "mediaType");
+        if (!json_object_get(item, "platform") &&
+            (!strcmp(type, OCI_INDEX) || !strcmp(type, DOCKER_INDEX)))
+            return descriptor_read(item, out, err);
+    }
+    return error_user(err, "the base image has nothing for linux/%s", arch->oci);
+}
+
+static json_t *load_manifest(struct image_source *s, const struct arch *arch, struct error **err)
+{
+    struct image_blob next;
+    bool chosen = false;
+    for (unsigned depth = 0; depth < INDEX_DEPTH; depth++) {
+        cleanup_buf struct buf text = {0};
+        if (image_source_manifest(s, chosen ? next.digest : NULL, &text, err) < 0)
+            return NULL;
+        json_t *manifest = payload_json(&text, "the manifest of the base image", err);
+        if (!manifest || !json_is_array(json_object_get(manifest, "manifests")))
+            return manifest;
+        int result = choose(manifest, arch, &next, err);
+        json_decref(manifest);
+        if (result < 0)
+            return NULL;
+        chosen = true;
+    }
+    error_user(err, "the base image is an index of indexes of indexes without end");
+    return NULL;
+}
+
+static int take_layers(const json_t *manifest, struct payload_layers *out, struct error **err)
+{
+    const json_t *list = json_object_get(manifest, "layers");
+    if (!json_is_array(list))
+        return error_user(err, "the manifest of the base image has no layers: it is of a kind that "
+                               "is not known");
+    if (json_array_size(list) > LAYERS_MAX)
+        return error_user(err, "the base image has %zu layers; no runtime takes more than %d",
+                          json_array_size(list), LAYERS_MAX);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        const char *given = text_at(item, "mediaType"), *type = layer_type(given);
+        struct image_blob blob;
+        if (!type)
+            return error_user(err, "the base image has a layer of type \"%s\", which is not known",
+                              given);
+        if (descriptor_read(item, &blob, err) < 0)
+            return -1;
+        struct payload_layer *l = payload_layers_add(out);
+        memcpy(l->digest, blob.digest, DIGEST_HEX_SIZE);
+        l->size = blob.size;
+        l->media_type = xstrdup(type);
+        l->base = true;
+    }
+    return 0;
+}
+
+static int check_config(json_t *config, const struct arch *arch, size_t layers, struct error **err)
+{
+    const char *architecture = text_at(config, "architecture"), *os = text_at(config, "os");
+    const json_t *ids = json_object_get(json_object_get(config, "rootfs"), "diff_ids");
+    if (strcmp(os, "linux") != 0 || strcmp(architecture, arch->oci) != 0) {
+        error_user(err, "the base image is for %s/%s, the payload for linux/%s", os, architecture,
+                   arch->oci);
+        return error_hint(err, "--arch says what the payload is for");
+    }
+    if (!json_is_array(ids) || json_array_size(ids) != layers)
+        return error_user(err, "the base image has %zu layers, and its config lists %zu", layers,
+                          json_array_size(ids));
+    if (!json_is_array(json_object_get(config, "history")))
+        json_object_set_new(config, "history", json_array());
+    return 0;
+}
+
+static int load_config(struct store *s, const char *digest, json_t **out, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    cleanup_close int fd = store_open_blob(s, digest, err);
+    if (fd < 0 || fd_read_all(fd, "the config of the base image", MANIFEST_LIMIT, &text, err) < 0)
+        return -1;
+    *out = payload_json(&text, "the config of the base image", err);
+    return *out ? 0 : -1;
+}
+
+static int load(struct store *s, struct image_source *from, const struct arch *arch,
+                const json_t *manifest, struct payload_image *out, struct error **err)
+{
+    struct image_blob config;
+    if (descriptor_read(json_object_get(manifest, "config"), &config, err) < 0 ||
+        take_layers(manifest, &out->layers, err) < 0)
+        return -1;
+    if (config.size > MANIFEST_LIMIT)
+        return error_user(err, "the config of the base image has %llu bytes",
+                          (unsigned long long)config.size);
+    size_t n = out->layers.n;
+    struct image_blob *blobs = xcalloc(n + 1, sizeof *blobs);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(blobs[i].digest, out->layers.items[i].digest, DIGEST_HEX_SIZE);
+        blobs[i].size = out->layers.items[i].size;
+    }
+    // The config first: a base that does not fit costs no more.
+    int result = image_source_blobs(from, s, &config, 1, err);
+    if (!result)
+        result = load_config(s, config.digest, &out->config, err);
+    if (!result)
+        result = check_config(out->config, arch, n, err);
+    if (!result)
+        result = image_source_blobs(from, s, blobs, n, err);
+    free(blobs);
+    return result;
+}
+
+int payload_base_load(struct store *s, const char *base, const struct arch *arch, bool plain_http,
+                      struct payload_image *out, struct error **err)
+{
+    if (!base || !strcmp(base, "scratch")) {
+        out->config =
+            json_pack("{s:s, s:s, s:{}, s:{s:s, s:[]}, s:[]}", "architecture", arch->oci, "os",
+                      "linux", "config", "rootfs", "type", "layers", "diff_ids", "history");
+        return 0;
+    }
+    struct image_source *from = image_source_open(base, plain_http, err);
+    json_t *manifest = from ? load_manifest(from, arch, err) : NULL;
+    int result = manifest ? load(s, from, arch, manifest, out, err) : -1;
+    json_decref(manifest);
+    image_source_close(from);
+    return result ? error_wrap(err, "reading the base image") : 0;
+}

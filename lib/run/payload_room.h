@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// What lib/run/payload*.c share. Not for other files.
+#ifndef KBUILD_RUN_PAYLOAD_ROOM_H
+#define KBUILD_RUN_PAYLOAD_ROOM_H
+
+#include "run/payload.h"
+
+#include "cache/store.h"
+#include "pack/reader.h"
+
+#define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define OCI_INDEX "application/vnd.oci.image.index.v1+json"
+#define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
+#define OCI_LAYER "application/vnd.oci.image.layer.v1.tar"
+#define DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
+#define DOCKER_INDEX "application/vnd.docker.distribution.manifest.list.v2+json"
+
+#define PAYLOAD_ROOT "opt/kata-artifacts"
+#define MANIFEST_LIMIT ((size_t)4 << 20)
+
+// A time of the image specification (RFC 3339, UTC); to be freed.
+char *payload_time(int64_t seconds);
+// SOURCE_DATE_EPOCH (reproducible-builds.org), or INT64_MAX without one.
+int payload_epoch(int64_t *out, struct error **err);
+
+// ---- payload_tar.c: a tar stream that becomes a layer ----
+enum layer_filter { LAYER_PLAIN, LAYER_GZIP, LAYER_ZSTD };
+struct layer_out;
+struct layer_out *payload_layer_open(int fd, enum layer_filter filter, int64_t epoch,
+                                     struct error **err);
+// A member below `prefix`, root's, without setuid, setgid and sticky bits. Directories above it are
+// added, mode 0755. Refuses what has no place in a payload: devices, fifos, sockets, names that
+// mean the removal of a file (".wh.*"), and names that lead through a link or a file.
+int payload_layer_member(struct layer_out *l, const char *prefix, const struct reader_member *m,
+                         struct error **err);
+int payload_layer_data(struct layer_out *l, const void *bytes, size_t length, struct error **err);
+// Ends it. diff_id is the digest of the uncompressed tar, *newest the newest time in it.
+int payload_layer_finish(struct layer_out *l, char diff_id[static DIGEST_HEX_SIZE], int64_t *newest,
+                         struct error **err);
+void payload_layer_free(struct layer_out *l); // NULL is allowed
+static inline void payload_layer_free_p(struct layer_out **l)
+{
+    payload_layer_free(*l);
+}
+#define cleanup_layer __attribute__((cleanup(payload_layer_free_p)))
+
+// ---- payload_layer.c: files -> layers in the store ----
+struct payload_layer {
+    char digest[DIGEST_HEX_SIZE], diff_id[DIGEST_HEX_SIZE];
+    uint64_t size;
+    int64_t newest;   // seconds since 1970
+    char *media_type; // owned
+    char *made_of;    // for the history; owned
+    bool base;        // came with the base image
+};
+struct payload_layers {
+    struct payload_layer *items;
+    size_t n, cap;
+};
+struct payload_layer *
+payload_layers_add(struct payload_layers *l); // zeroed, valid until the next call
+void payload_layers_free(struct payload_layers *l);
+// What is unpacked: the members of a tarball below PAYLOAD_ROOT. `digest` is that of the file.
+struct layer_source {
+    int fd;           // of the file
+    const char *name; // for messages and the history
+    const char *path; // where the file goes as it is, below PAYLOAD_ROOT; NULL: it is unpacked
+    const char *digest;
+    uint64_t max_bytes; // of content; 0: READER_MAX_BYTES
+};
+int payload_layer_make(struct store *s, const struct layer_source *from, enum layer_filter filter,
+                       int64_t epoch, struct payload_layer *out, struct error **err);
+// A small layer of our own: <path below PAYLOAD_ROOT> -> bytes.
+struct layer_text {
+    const char *path;
+    const void *bytes;
+    size_t length;
+};
+int payload_layer_make_texts(struct store *s, const struct layer_text *texts, size_t count,
+                             const char *made_of, enum layer_filter filter,
+                             struct payload_layer *out, struct error **err);
+
+// ---- payload_base.c ----
+struct payload_image {
+    json_t *config; // of the base, or of nothing; what is added is added to it
+    struct payload_layers layers;
+    char manifest[DIGEST_HEX_SIZE];
+    uint64_t manifest_size;
+    char config_digest[DIGEST_HEX_SIZE];
+    uint64_t config_size;
+};
+void payload_image_free(struct payload_image *i);
+// Brings the base into the store. NULL is scratch.
+int payload_base_load(struct store *s, const char *base, const struct arch *arch, bool plain_http,
+                      struct payload_image *out, struct error **err);
+
+// ---- payload_source.c: where a base image is read from ----
+struct image_blob {
+    char digest[DIGEST_HEX_SIZE];
+    uint64_t size;
+};
+struct image_source;
+struct image_source *image_source_open(const char *name, bool plain_http, struct error **err);
+// `digest` NULL: what the name says. The bytes are what the digest says.
+int image_source_manifest(struct image_source *s, const char *digest, struct buf *out,
+                          struct error **err);
+// Into the store, whole and checked; what it has is not asked for.
+int image_source_blobs(struct image_source *s, struct store *store, const struct image_blob *blobs,
+                       size_t count, struct error **err);
+void image_source_close(struct image_source *s); // NULL is allowed
+
+// ---- payload_image.c ----
+// The hex digest and size of a descriptor (descriptor.md), or an error.
+int descriptor_read(const json_t *descriptor, struct image_blob *out, struct error **err);
+json_t *descriptor_new(const char *media_type, const char *digest, uint64_t size);
+json_t *payload_json(const struct buf *text, const char *what, struct error **err); // an object
+// Writes config and manifest into the store.
+int payload_image_compose(struct store *s, struct payload_image *i, struct error **err);
+
+// ---- payload_output.c ----
+struct payload_target {
+    struct store *store;
+    const struct payload_request *request;
+    const char *path; // of the layout or archive
+    const struct strlist *tags;
+};
+int payload_deliver(const struct payload_target *t, const struct payload_image *i,
+                    struct error **err);
+
+#endif
