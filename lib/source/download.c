@@ -294,7 +294,7 @@ static int judge(struct transfer *t, CURLcode code, struct retry *retry, struct 
     if (over) {
         error_free(steal(t->failure));
         free(steal(t->validator));
-        return retry_wait(retry, 0) ? 1 : try_failed(t, code, status, err);
+        return retry_pause(retry, 0) ? 1 : try_failed(t, code, status, err);
     }
     bool may_pass = !t->failure && (code == CURLE_HTTP_RETURNED_ERROR ? status_may_pass(status)
                                                                       : code_may_pass(code));
@@ -304,7 +304,7 @@ static int judge(struct transfer *t, CURLcode code, struct retry *retry, struct 
     if (no_way(code) && retry->left > NO_WAY_TRIES)
         retry->left = NO_WAY_TRIES;
     curl_easy_getinfo(t->curl, CURLINFO_RETRY_AFTER, &wait);
-    if (may_pass && retry_wait(retry, wait > 0 && wait < 3600 ? (unsigned)wait
+    if (may_pass && retry_pause(retry, wait > 0 && wait < 3600 ? (unsigned)wait
                                       : wait > 0              ? 3600
                                                               : 0))
         return 1;

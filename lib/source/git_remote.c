@@ -102,7 +102,7 @@ static int session_begin(struct session *s, struct error **err)
         int result = connect_once(s);
         if (result == 0)
             return 0;
-        if (!worth_retrying(result) || !retry_wait(&retry, 0)) {
+        if (!worth_retrying(result) || !retry_pause(&retry, 0)) {
             remote_failed(s, err);
             session_end(s);
             return -1;
@@ -147,7 +147,7 @@ static int download_retrying(struct session *s, char **refspecs, size_t count, b
         int result = download(s, refspecs, count, shallow);
         if (result == 0)
             return 0;
-        if (!worth_retrying(result) || !retry_wait(&retry, 0))
+        if (!worth_retrying(result) || !retry_pause(&retry, 0))
             return remote_failed(s, err);
         session_end(s);
         if (session_begin(s, err) < 0)

@@ -14,7 +14,7 @@ static unsigned with_jitter(unsigned ms)
     return ms / 2 + random % (ms / 2 + 1);
 }
 
-bool retry_wait(struct retry *r, unsigned server_seconds)
+bool retry_pause(struct retry *r, unsigned server_seconds)
 {
     if (r->left == 0)
         return false;

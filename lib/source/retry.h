@@ -16,6 +16,6 @@ struct retry {
 
 // Waits and returns true, or returns false when there have been enough tries. The server's own
 // Retry-After in seconds (0: none) is obeyed up to RETRY_PAUSE_MAX_MS.
-bool retry_wait(struct retry *r, unsigned server_seconds);
+bool retry_pause(struct retry *r, unsigned server_seconds);
 
 #endif
