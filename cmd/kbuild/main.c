@@ -50,6 +50,7 @@ static void print_help(void)
          "  -j N, --jobs=N         at most N jobs at once, makes inside included (processors)\n"
          "  --sources=WHICH        upstream (default) or debian: packages of this distribution\n"
          "  --offline              use no network\n"
+         "  --remote=off|require   leave the shared cache alone; fail if it cannot be used\n"
          "  --locked               use nothing that versions.lock does not name\n"
          "  -k, --keep-going       after a failure, make what does not depend on it\n"
          "  --builder=host         use this machine's own tools instead of a builder image\n"

@@ -196,6 +196,22 @@ static int parse_choice(const char *option, const char *text, const char *no, co
     return 0;
 }
 
+static int parse_remote(const char *text, enum remote_use *out, struct error **err)
+{
+    static const char *const names[] = {
+        [REMOTE_AUTO] = "auto", [REMOTE_OFF] = "off", [REMOTE_REQUIRE] = "require"};
+    for (size_t i = 0; text && i < ARRAY_LEN(names); i++) {
+        if (!strcmp(text, names[i])) {
+            *out = (enum remote_use)i;
+            return 0;
+        }
+    }
+    if (!text)
+        return 0;
+    error_set(err, ERROR_USAGE, "--remote is '%s'", text);
+    return error_hint(err, "it can be auto, off or require");
+}
+
 static const char *environment_or(const char *name, const char *otherwise)
 {
     const char *value = getenv(name);
@@ -225,7 +241,7 @@ int parse_global_options(int argc, char **argv, struct global_options *g, struct
 {
     struct build_options *b = &g->build;
     const char *output = NULL, *arch = NULL, *jobs = NULL, *sources = NULL, *builder = NULL,
-               *cache = NULL, *versions = NULL, *recipes = NULL;
+               *cache = NULL, *versions = NULL, *recipes = NULL, *remote = NULL;
     const struct verb_option options[] = {
         // The first OWN_OPTIONS are those that a verb may take for itself.
         {"--output", "-o", &output, NULL, NULL},
@@ -238,6 +254,7 @@ int parse_global_options(int argc, char **argv, struct global_options *g, struct
         {"--cache", NULL, &cache, NULL, NULL},
         {"--versions", NULL, &versions, NULL, NULL},
         {"--recipes", NULL, &recipes, NULL, NULL},
+        {"--remote", NULL, &remote, NULL, NULL},
         {"--offline", NULL, NULL, NULL, &b->offline},
         {"--locked", NULL, NULL, NULL, &b->locked},
         {"--json", NULL, NULL, NULL, &g->json},
@@ -266,6 +283,7 @@ int parse_global_options(int argc, char **argv, struct global_options *g, struct
                      "debian", &b->debian, err) < 0 ||
         parse_choice("--builder", builder ? builder : "image", "image", "host", &b->host_builder,
                      err) < 0 ||
+        parse_remote(remote, &b->remote, err) < 0 ||
         arch_from_environment(arch, &b->arch, err) < 0)
         return -1;
     cleanup_free char *project = find_project();

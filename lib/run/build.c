@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/internal.h"
 
+#include "run/remote.h"
+
 #include <string.h>
 
 static char *lock_path(const char *versions)
@@ -18,7 +20,7 @@ struct build *build_open(const struct build_options *o, struct error **err)
     cleanup_free char *lock = lock_path(o->versions);
     if (!(b->versions = versions_load(o->versions, err)) ||
         !(b->recipes = recipe_set_open(o->recipes, err)) || !(b->lock = lock_load(lock, err)) ||
-        !(b->store = store_open(o->cache, err))) {
+        !(b->store = store_open(o->cache, err)) || remote_open(b, err) < 0) {
         build_close(b);
         return NULL;
     }
@@ -42,6 +44,7 @@ void build_close(struct build *b)
     if (b->versions)
         versions_free(b->versions);
     distribution_free(&b->host);
+    remote_close(b->remote);
     free(b);
 }
 

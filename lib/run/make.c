@@ -5,6 +5,7 @@
 #include "run/internal.h"
 
 #include "base/log.h"
+#include "run/remote.h"
 #include "run/world.h"
 
 #include <string.h>
@@ -52,6 +53,9 @@ int input_damaged(const struct node *input, struct error **err)
     return error_user(err, "%s in the cache was damaged and has been set aside", node_label(input));
 }
 
+// Set when the shared cache did not keep what its record promised.
+static bool broken_promise;
+
 static void send_error(const struct error *err)
 {
     json_t *event =
@@ -62,6 +66,8 @@ static void send_error(const struct error *err)
                           "failed, with a message that is not text; see the log");
     if (damaged_name)
         json_object_set_new(event, "damaged", json_string(damaged_name));
+    if (broken_promise)
+        json_object_set_new(event, "broken_promise", json_true());
     send_event(event);
 }
 
@@ -112,13 +118,26 @@ static json_t *make_record(struct build *b, struct node *node, struct error **er
             return made;
         json_decref(made);
     }
+    json_t *shared = NULL;
+    if (kept && remote_find(b, node, &shared, err) < 0)
+        return NULL;
+    if (shared)
+        return shared;
+    if (job_of(node)->promised) { // then its inputs need not be there
+        broken_promise = true;
+        error_user(err, "%s is not in the shared cache any more", node_label(node));
+        return NULL;
+    }
     json_t *record = json_pack("{s:s, s:s, s:s, s:[], s:{}}", "node", node->name, "kbuild",
                                KBUILD_VERSION, "key_text", node->key_text, "outputs", "provenance");
     json_object_set_new(record, "epoch", json_integer(node->epoch));
+    if (b->remote)
+        json_object_set_new(record, "built_by", json_string(b->remote->built_by));
     if (!kept)
         world_enter(b->options.world);
     if (make_one(b, node, record, err) < 0 ||
-        (kept && store_action_put(b->store, node->key, record, err) < 0)) {
+        (kept && (store_action_put(b->store, node->key, record, err) < 0 ||
+                  remote_keep(b, node, record, err) < 0))) {
         json_decref(record);
         return NULL;
     }

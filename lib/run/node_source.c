@@ -56,6 +56,14 @@ static struct rootfs_spec rootfs_spec(const struct job *job)
                                 .setup = job->setup};
 }
 
+int builder_image(struct build *b, const struct node *node, const char *tree,
+                  char image[static DIGEST_HEX_SIZE], struct error **err)
+{
+    const struct oci_image about = {.architecture = job_of(node)->target->oci,
+                                    .created_by = "kbuild: mmdebstrap"};
+    return oci_store_rootfs(b->store, tree, &about, image, err);
+}
+
 int make_builder(struct build *b, struct node *node, json_t *record, struct error **err)
 {
     struct job *job = job_of(node);
@@ -75,12 +83,11 @@ int make_builder(struct build *b, struct node *node, json_t *record, struct erro
     }
     if (result)
         remove_tree(folder, NULL);
-    struct oci_image about = {.architecture = job->target->oci, .created_by = "kbuild: mmdebstrap"};
     // Upstream's name for a builder image: <recipe>-<hash>-<host architecture>.
     cleanup_free char *name = xasprintf("%s-%.9s-%s", job->recipe->builder->name, node->key,
                                         job->target->name);
     if (!result)
-        result = oci_store_rootfs(b->store, tree, &about, image, err);
+        result = builder_image(b, node, tree, image, err);
     if (!result)
         result = store_name_image(b->store, image, name, err);
     if (result) {

@@ -21,17 +21,40 @@ static int write_if_changed(const char *path, const struct buf *text, struct err
     return file_write(path, text->data, text->len, 0644, err);
 }
 
-static int place_side_file(struct build *b, const struct job *job, const char *suffix,
-                           const struct buf *text, struct error **err)
+const char *const place_side_names[PLACE_SIDE_FILES] = {"sha256sum", "builder-image-version",
+                                                        "version"};
+
+void place_side_texts(const struct node *node, struct buf texts[static PLACE_SIDE_FILES])
 {
-    cleanup_free char *path = xasprintf("%s/%s-%s", b->options.output, job->recipe->name, suffix);
-    return write_if_changed(path, text, err);
+    const struct job *job = job_of(node);
+    const struct role *role = job_role(job, ROLE_BUILDER, NULL);
+    for (size_t i = 0; i < node->output_count; i++)
+        if (!node->outputs[i].side)
+            buf_printf(&texts[0], "%s  %s\n", node->outputs[i].digest, node->outputs[i].name);
+    if (role)
+        buf_printf(&texts[1], "%s-%.9s-%s\n", role->name, role->node->key, arch_host()->name);
+    else
+        buf_puts(&texts[1], "none\n");
+    buf_printf(&texts[2], "%s-%.9s\n", job->target->name, node->key);
+}
+
+static int place_side_files(struct build *b, const struct node *node, struct error **err)
+{
+    struct buf texts[PLACE_SIDE_FILES] = {0};
+    int result = 0;
+    place_side_texts(node, texts);
+    for (size_t i = 0; i < PLACE_SIDE_FILES; i++) {
+        cleanup_free char *path = xasprintf("%s/%s-%s", b->options.output,
+                                            job_of(node)->recipe->name, place_side_names[i]);
+        if (!result)
+            result = write_if_changed(path, &texts[i], err);
+        buf_free(&texts[i]);
+    }
+    return result;
 }
 
 int place_outputs(struct build *b, const struct node *node, struct error **err)
 {
-    const struct job *job = job_of(node);
-    cleanup_buf struct buf sums = {0}, version = {0}, builder = {0};
     if (make_directories(b->options.output, 0777, err) < 0)
         return -1;
     for (size_t i = 0; i < node->output_count; i++) {
@@ -39,20 +62,8 @@ int place_outputs(struct build *b, const struct node *node, struct error **err)
         cleanup_free char *path = xasprintf("%s/%s", b->options.output, o->name);
         if (store_restore_blob(b->store, o->digest, path, err) < 0)
             return -1;
-        if (!o->side)
-            buf_printf(&sums, "%s  %s\n", o->digest, o->name);
     }
-    const struct role *role = job_role(job, ROLE_BUILDER, NULL);
-    buf_printf(&version, "%s-%.9s\n", job->target->name, node->key);
-    if (role)
-        buf_printf(&builder, "%s-%.9s-%s\n", role->name, role->node->key, arch_host()->name);
-    else
-        buf_puts(&builder, "none\n");
-    if (place_side_file(b, job, "sha256sum", &sums, err) < 0 ||
-        place_side_file(b, job, "builder-image-version", &builder, err) < 0 ||
-        place_side_file(b, job, "version", &version, err) < 0)
-        return -1;
-    return 0;
+    return place_side_files(b, node, err);
 }
 
 static int compare_recipes(const void *a, const void *b)

@@ -9,6 +9,7 @@
 //   record.c     action records               make.c       a node's process; node_*.c one kind each
 //   place.c      results -> output directory  step.c       what a script sees
 //   tarball.c    a result -> a tarball        listings.c   what is in a tarball, kept
+//   remote*.c    the shared cache             signature.c  who made an entry of it
 //   merge.c      kata-static.tar.xz           boot.c       proof by boot; qemu.c starts machines
 #ifndef KBUILD_RUN_RUN_H
 #define KBUILD_RUN_RUN_H
@@ -20,6 +21,7 @@
 #include "sandbox/sandbox.h"
 #include "source/source.h"
 
+enum remote_use { REMOTE_AUTO, REMOTE_OFF, REMOTE_REQUIRE }; // the shared cache
 enum view_style { VIEW_AUTO, VIEW_PLAIN, VIEW_LIVE, VIEW_JSON };
 
 // Everything that the command line and the environment decide. Strings are borrowed.
@@ -37,6 +39,7 @@ struct build_options {
     bool quiet;
     const struct world *world; // not the usual one: results are compared, not kept (world.h)
     enum view_style view;
+    enum remote_use remote;
 };
 
 struct build;

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/process.h"
+#include "run/remote.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -69,7 +70,7 @@ static void mark_wanted(struct run *r)
         const struct node *node = r->order[i];
         const struct job *job = job_of(node);
         bool inputs_only = r->what == RUN_INPUTS && job->asked;
-        if (!inputs_only && !to_make(r, node))
+        if (!inputs_only && (!to_make(r, node) || job->promised))
             continue;
         for (size_t k = 0; k < node->need_count; k++)
             job_of(node->needs[k].node)->wanted = true;
@@ -153,6 +154,18 @@ static bool retry_damaged(struct run *r, struct node *node)
     return true;
 }
 
+// The shared cache had the record and has not the outputs: from its inputs, then.
+static bool retry_promised(struct run *r, struct node *node)
+{
+    struct job *job = job_of(node);
+    if (!json_is_true(json_object_get(job->result, "broken_promise")))
+        return false;
+    job->promised = false;
+    node->state = NODE_CACHED;
+    mark_wanted(r);
+    return true;
+}
+
 static int reevaluate_dependants(struct run *r, struct error **err)
 {
     for (size_t i = 0; i < r->n; i++) {
@@ -198,7 +211,7 @@ static int end(struct run *r, struct node *node, int status, struct error **err)
         forget_dependants(r, node);
         return reevaluate_dependants(r, err);
     }
-    if (!r->stopping && retry_damaged(r, node))
+    if (!r->stopping && (retry_damaged(r, node) || retry_promised(r, node)))
         return 0;
     fail(r, node, error_of_result(node, status));
     return 0;
@@ -245,7 +258,7 @@ static struct node *next_ready(struct run *r)
         bool ready = true;
         for (size_t k = 0; k < node->need_count && ready; k++) {
             const struct node *need = node->needs[k].node;
-            ready = !node->needs[k].input || need->state == NODE_DONE ||
+            ready = job_of(node)->promised || !node->needs[k].input || need->state == NODE_DONE ||
                     (need->state == NODE_CACHED && !job_of(need)->absent);
         }
         if (ready)
@@ -354,6 +367,14 @@ static void block_signals(struct run *r)
     r->signals = signalfd(-1, &mask, SFD_CLOEXEC);
 }
 
+// Asks the shared cache for the records of what is missing, needs first.
+static int ask_shared_cache(struct run *r, struct error **err)
+{
+    if (remote_prefetch(r->b, r->order, r->n, err) < 0)
+        return -1;
+    return reevaluate_dependants(r, err);
+}
+
 static bool anything_to_make(const struct run *r)
 {
     for (size_t i = 0; i < r->n; i++)
@@ -372,8 +393,11 @@ int schedule(struct build *b, enum run_what what, struct error **err)
     int result = 0;
     view_open(b, r.order, r.n);
     if (anything_to_make(&r)) {
+        if (b->remote)
+            result = ask_shared_cache(&r, err);
         block_signals(&r);
-        result = jobserver_open(b->options.jobs, err);
+        if (!result)
+            result = jobserver_open(b->options.jobs, err);
         if (!result)
             result = loop(&r, err);
         if (result)

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/remote.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/mman.h>
+
+// A question is answered within seconds, or the build goes on without the answer.
+static const struct registry_options asking = {.tries = 2, .silence_seconds = 4};
+static const struct registry_options carrying = {.tries = 4, .silence_seconds = 15};
+
+static const char *environment(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+// Who built it, for people: a CI job's address, else user and machine.
+static char *built_by(void)
+{
+    const char *set = environment("KBUILD_BUILT_BY");
+    const char *server = environment("GITHUB_SERVER_URL"), *run = environment("GITHUB_RUN_ID"),
+               *repository = environment("GITHUB_REPOSITORY");
+    if (set)
+        return xstrdup(set);
+    if (server && run && repository)
+        return xasprintf("%s/%s/actions/runs/%s", server, repository, run);
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    const struct passwd *user = getpwuid(getuid());
+    return xasprintf("%s@%s", user ? user->pw_name : "nobody", *host ? host : "localhost");
+}
+
+// Only the registry and the repository of a name count; both have to be legal.
+static int check_name(const char *variable, const char *text, char **out, struct error **err)
+{
+    struct reference reference;
+    if (reference_parse(text, &reference, err) < 0)
+        return error_wrap(err, "%s", variable);
+    int result = 0;
+    if (reference.tag || reference.digest) {
+        error_user(err, "%s is %s: it names a repository, without a tag", variable, text);
+        result = -1;
+    } else {
+        *out = xstrdup(text);
+    }
+    reference_free(&reference);
+    return result;
+}
+
+static int read_environment(struct remote *r, struct error **err)
+{
+    const char *registry = environment("ARTEFACT_REGISTRY");
+    const char *repository = environment("ARTEFACT_REPOSITORY");
+    const char *builders = environment("BUILDER_REGISTRY");
+    const char *push = environment("PUSH_TO_REGISTRY"), *release = environment("RELEASE");
+    r->push = push && !strcmp(push, "yes");
+    r->release = release && !strcmp(release, "yes");
+    r->branch = environment("TARGET_BRANCH");
+    if (!r->branch)
+        r->branch = "main";
+    r->signing_key = environment("KBUILD_SIGNING_KEY");
+    r->trusted = environment("KBUILD_TRUSTED_KEYS");
+    if (registry) {
+        cleanup_free char *name =
+            xasprintf("%s/%s", registry, repository ? repository : "kata-containers");
+        if (check_name("ARTEFACT_REGISTRY/ARTEFACT_REPOSITORY", name, &r->artefacts, err) < 0)
+            return -1;
+    }
+    return builders ? check_name("BUILDER_REGISTRY", builders, &r->builders, err) : 0;
+}
+
+int remote_open(struct build *b, struct error **err)
+{
+    if (b->options.offline || b->options.world || b->options.remote == REMOTE_OFF)
+        return 0;
+    struct remote *r = xcalloc(1, sizeof *r);
+    r->state =
+        mmap(NULL, sizeof *r->state, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int result = r->state == MAP_FAILED ? error_errno(err, errno, "sharing memory")
+                                        : read_environment(r, err);
+    if (result < 0 || (!r->artefacts && !r->builders)) {
+        remote_close(r);
+        if (!result && b->options.remote == REMOTE_REQUIRE) {
+            error_user(err, "--remote=require, but no registry is named");
+            return error_hint(err,
+                              "set ARTEFACT_REGISTRY and ARTEFACT_REPOSITORY, or BUILDER_REGISTRY");
+        }
+        return result;
+    }
+    r->built_by = built_by();
+    b->remote = r;
+    return 0;
+}
+
+void remote_close(struct remote *r)
+{
+    if (!r)
+        return;
+    trusted_keys_free(r->keys);
+    if (r->state && r->state != MAP_FAILED)
+        munmap(r->state, sizeof *r->state);
+    free(r->artefacts);
+    free(r->builders);
+    free(r->built_by);
+    free(r);
+}
+
+bool remote_usable(const struct build *b, const struct node *node, enum remote_way way)
+{
+    const struct remote *r = b->remote;
+    if (!r || (way == REMOTE_WRITE && !r->push) ||
+        __atomic_load_n(&r->state->given_up[way], __ATOMIC_RELAXED))
+        return false;
+    if (way == REMOTE_READ && node->kind == NODE_ARTIFACT && !b->options.use_cache)
+        return false;
+    return r->artefacts || entry_is_image(r, node);
+}
+
+int remote_give_up(struct build *b, enum remote_way way, struct error *why, struct error **err)
+{
+    static const char *const what[] = {"the shared cache cannot be used",
+                                       "the shared cache could not be written"};
+    if (b->options.remote == REMOTE_REQUIRE || why->kind == ERROR_INTERRUPT) {
+        *err = why;
+        error_wrap(err, "%s", what[way]);
+        if (!(*err)->hint)
+            error_hint(err, "without --remote=require the build goes on without it");
+        return -1;
+    }
+    if (!__atomic_exchange_n(&b->remote->state->given_up[way], 1, __ATOMIC_RELAXED))
+        log_warning("%s, going on without it: %s", what[way], why->message);
+    error_free(why);
+    return 0;
+}
+
+struct registry *remote_repository(const struct remote *r, const struct node *node, bool patient,
+                                   struct error **err)
+{
+    cleanup_free char *path = entry_path(node);
+    cleanup_free char *name =
+        entry_is_image(r, node) ? xstrdup(r->builders) : xasprintf("%s/%s", r->artefacts, path);
+    struct reference reference;
+    if (reference_parse(name, &reference, err) < 0)
+        return NULL;
+    struct registry_options o = patient ? carrying : asking;
+    // Upstream's variables, for the registry that they belong to.
+    if (!entry_is_image(r, node) && environment("ARTEFACT_REGISTRY_USERNAME")) {
+        o.user = environment("ARTEFACT_REGISTRY_USERNAME");
+        o.password = environment("ARTEFACT_REGISTRY_PASSWORD");
+    }
+    struct registry *registry = registry_open(&reference, &o, err);
+    reference_free(&reference);
+    return registry;
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The shared cache: results of nodes in an OCI registry. docs/registry.md has the formats,
+// docs/trust-cache.md what may be believed.
+//
+//   remote.c          settings from the environment, giving up, opening a repository
+//   remote_entry.c    names, tags and manifests of entries; what makes one acceptable
+//   remote_trust.c    signatures of entries, as referrers
+//   remote_pull.c     entry -> record and outputs in the local store
+//   remote_push.c     record and outputs -> entry
+//
+// A registry that cannot be used never fails a build: the first failure is one warning, and the
+// rest of the run goes on without it. --remote=require makes it an error.
+#ifndef KBUILD_RUN_REMOTE_H
+#define KBUILD_RUN_REMOTE_H
+
+#include "run/internal.h"
+
+#include "cache/registry.h"
+#include "run/signature.h"
+
+#define ENTRY_TYPE "application/vnd.kbuild.entry.v1"
+#define BLOB_TYPE "application/vnd.kbuild.blob.v1"
+#define TREE_TYPE "application/vnd.kbuild.tree.v1.tar+zstd"
+#define SIGNATURE_TYPE "application/vnd.kbuild.signature.v1"
+#define EMPTY_TYPE "application/vnd.oci.empty.v1+json" // "{}": image specification, manifest.md
+#define MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
+#define IMAGE_CONFIG_TYPE "application/vnd.oci.image.config.v1+json"
+#define TITLE_ANNOTATION "org.opencontainers.image.title"
+#define RECORD_ANNOTATION "kbuild.record" // the action record, as JSON
+#define OUTPUT_ANNOTATION "kbuild.output" // on a layer: which output it holds
+
+enum remote_way { REMOTE_READ, REMOTE_WRITE };
+
+struct remote {
+    char *artefacts; // "registry/repository" in front of "/cached-artefacts/<target>", or NULL
+    char *builders;  // "registry/repository" of builder images, or NULL
+    bool push, release;
+    const char *branch, *signing_key, *trusted;
+    struct trusted_keys *keys; // loaded when first needed
+    bool key_tried;            // the signing key is one
+    char *built_by;
+    // Shared by all processes of the run.
+    struct remote_state {
+        int given_up[2]; // by enum remote_way
+        int told_untrusted;
+    } * state;
+};
+
+// Sets b->remote, or leaves it NULL if there is nothing to share. Makes no connection.
+int remote_open(struct build *b, struct error **err);
+void remote_close(struct remote *r);
+bool remote_usable(const struct build *b, const struct node *node, enum remote_way way);
+// What became of `why`: 0 if the build goes on without the registry, else -1 and *err.
+int remote_give_up(struct build *b, enum remote_way way, struct error *why, struct error **err);
+// The repository that holds the entries of this node. `patient` for contents, else for questions.
+struct registry *remote_repository(const struct remote *r, const struct node *node, bool patient,
+                                   struct error **err);
+
+// ---- entries ----
+struct entry {
+    json_t *manifest, *record;
+    char digest[DIGEST_HEX_SIZE]; // of the manifest
+    uint64_t size;
+};
+void entry_free(struct entry *e);
+// "cached-artefacts/kernel", "cached-sources/linux" ...: below the artefact repository.
+char *entry_path(const struct node *node);
+bool entry_is_image(const struct remote *r, const struct node *node); // of BUILDER_REGISTRY
+char *entry_tag(const struct remote *r, const struct node *node);
+// Upstream's tags of an artifact (kata-artifacts, 4.2).
+void entry_upstream_tags(const struct remote *r, const struct node *node, const char *version,
+                         const char *commit, struct strlist *out);
+// Takes what the registry gave apart. 1: an entry of this node; 0: of something else; -1: damaged.
+int entry_read(const struct node *node, const struct buf *manifest, struct entry *out,
+               struct error **err);
+const json_t *entry_layer(const struct entry *e, const char *output); // or NULL
+bool entry_derived(const struct node *node, const char *output);      // made from the others
+const char *descriptor_hex(const json_t *descriptor); // digest without "sha256:", or NULL
+json_t *entry_descriptor(const char *type, const char *digest, uint64_t size);
+// The record as it travels: without what the local store adds.
+json_t *entry_record(const json_t *record);
+
+// ---- trust ----
+// Loads the trusted keys, tries the signing key. A mistake there is the user's, and never a reason
+// to go on without the cache.
+int remote_keys(struct remote *r, struct error **err);
+// What is signed: key, outputs, the digest of the provenance, and that of the whole record.
+void entry_statement(const char *key, const json_t *record, struct buf *out);
+// 1: signed by a trusted key, or anybody is trusted; 0: not; -1: error.
+int entry_trusted(struct remote *r, struct registry *registry, const struct node *node,
+                  const struct entry *e, struct error **err);
+// Signs the pushed manifest if there is a key.
+int entry_sign(const struct remote *r, struct registry *registry, const struct node *node,
+               const struct entry *e, struct error **err);
+
+// ---- for the scheduler and the child ----
+// Finds the records of what is not in the local store, so that the keys above become known without
+// any content. Nodes found so are promised (job->promised).
+int remote_prefetch(struct build *b, struct node **order, size_t count, struct error **err);
+// The record, when everything it names is in the local store now; NULL in *out: make it.
+int remote_find(struct build *b, struct node *node, json_t **out, struct error **err);
+// After a node was made.
+int remote_keep(struct build *b, struct node *node, const json_t *record, struct error **err);
+
+#endif

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+// Record and outputs -> entry. Contents first, then the manifest by its digest, then its signature,
+// and the tags last: whoever sees a tag finds everything behind it. Two that push the same key at
+// once push the same blobs, and whoever sets the tag last has it.
+#include "run/remote.h"
+
+#include "base/process.h"
+#include "pack/pack.h"
+#include "run/merge.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+enum { RECORD_LIMIT = 3 << 20 }; // registries take manifests of 4 MiB
+
+struct push {
+    struct build *b;
+    const struct node *node;
+    const json_t *record;
+    struct registry *registry;
+    json_t *layers;
+    struct registry_blob *blobs;
+    char (*digests)[DIGEST_HEX_SIZE]; // of the blobs
+    size_t n, cap;
+};
+
+// Takes fd. Room for it is there.
+static void add_blob(struct push *p, int fd, const char *digest, uint64_t size)
+{
+    memcpy(p->digests[p->n], digest, DIGEST_HEX_SIZE);
+    p->blobs[p->n] = (struct registry_blob){.digest = p->digests[p->n], .size = size, .fd = fd};
+    p->n++;
+}
+
+static void add_layer(struct push *p, const char *type, const char *output, const char *title)
+{
+    const struct registry_blob *blob = &p->blobs[p->n - 1];
+    json_t *layer = entry_descriptor(type, blob->digest, blob->size);
+    json_t *annotations = json_object();
+    if (output)
+        json_object_set_new(annotations, OUTPUT_ANNOTATION, json_string(output));
+    if (title)
+        json_object_set_new(annotations, TITLE_ANNOTATION, json_string(title));
+    json_object_set_new(layer, "annotations", annotations);
+    json_array_append_new(p->layers, layer);
+}
+
+static int temporary_file(const struct build *b, struct error **err)
+{
+    cleanup_free char *folder = xasprintf("%s/tmp", store_directory(b->store));
+    int fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    return fd < 0 ? error_errno(err, errno, "making a temporary file in %s", folder) : fd;
+}
+
+static int add_bytes(struct push *p, const char *bytes, size_t length, struct error **err)
+{
+    char digest[DIGEST_HEX_SIZE];
+    cleanup_close int fd = temporary_file(p->b, err);
+    if (fd < 0 || fd_write_all(fd, "a temporary file", bytes, length, err) < 0)
+        return -1;
+    digest_bytes(bytes, length, digest);
+    add_blob(p, steal_fd(&fd), digest, length);
+    return 0;
+}
+
+static int add_stored(struct push *p, const char *digest, struct error **err)
+{
+    struct stat st;
+    cleanup_close int fd = store_open_blob(p->b->store, digest, err);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) < 0)
+        return error_errno(err, errno, "reading the blob %s", digest);
+    add_blob(p, steal_fd(&fd), digest, (uint64_t)st.st_size);
+    return 0;
+}
+
+static int add_tree(struct push *p, const char *tree, struct error **err)
+{
+    cleanup_free char *path = store_tree_path(p->b->store, tree);
+    cleanup_close int fd = temporary_file(p->b, err);
+    if (fd < 0 || !path)
+        return -1;
+    unsigned threads = pack_threads_acquire();
+    struct pack_options o = {.epoch = p->node->epoch, .threads = threads, .format = FORMAT_ZSTD};
+    int result = pack_tree(path, fd, &o, err);
+    pack_threads_release(threads);
+    char digest[DIGEST_HEX_SIZE];
+    uint64_t size;
+    if (result < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
+        digest_fd(fd, "a packed tree", digest, &size, err) < 0)
+        return -1;
+    add_blob(p, steal_fd(&fd), digest, size);
+    return 0;
+}
+
+static int add_output(struct push *p, const struct node_output *o, struct error **err)
+{
+    if (entry_derived(p->node, o->name))
+        return 0;
+    if (o->tree) {
+        if (add_tree(p, o->digest, err) < 0)
+            return -1;
+        add_layer(p, TREE_TYPE, o->name, NULL);
+        return 0;
+    }
+    if (add_stored(p, o->digest, err) < 0)
+        return -1;
+    add_layer(p, BLOB_TYPE, o->name, o->name);
+    return 0;
+}
+
+// Upstream's files beside the tarballs, so that `oras pull` gives what its pipelines look for.
+static int add_side_files(struct push *p, struct error **err)
+{
+    struct buf texts[PLACE_SIDE_FILES] = {0};
+    int result = 0;
+    place_side_texts(p->node, texts);
+    for (size_t i = 0; i < PLACE_SIDE_FILES; i++) {
+        cleanup_free char *name =
+            xasprintf("%s-%s", job_of(p->node)->recipe->name, place_side_names[i]);
+        if (!result)
+            result = add_bytes(p, texts[i].data ? texts[i].data : "", texts[i].len, err);
+        if (!result)
+            add_layer(p, BLOB_TYPE, NULL, name);
+        buf_free(&texts[i]);
+    }
+    return result;
+}
+
+static json_t *annotations(const struct push *p)
+{
+    json_t *bare = entry_record(p->record);
+    cleanup_free char *text = json_dumps(bare, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(bare);
+    return json_pack("{s:s, s:s}", RECORD_ANNOTATION, text ? text : "", "kbuild.built-by",
+                     p->b->remote->built_by);
+}
+
+static json_t *artefact_manifest(struct push *p, struct error **err)
+{
+    for (size_t i = 0; i < p->node->output_count; i++)
+        if (add_output(p, &p->node->outputs[i], err) < 0)
+            return NULL;
+    if (p->node->kind == NODE_ARTIFACT && add_side_files(p, err) < 0)
+        return NULL;
+    if (add_bytes(p, "{}", 2, err) < 0)
+        return NULL;
+    return json_pack("{s:i, s:s, s:s, s:o, s:O, s:o}", "schemaVersion", 2, "mediaType",
+                     MANIFEST_TYPE, "artifactType", ENTRY_TYPE, "config",
+                     entry_descriptor(EMPTY_TYPE, p->digests[p->n - 1], 2), "layers", p->layers,
+                     "annotations", annotations(p));
+}
+
+// An image of ours, with the record beside what it says of itself already.
+static json_t *image_manifest(struct push *p, struct error **err)
+{
+    const struct node_output *image = node_output(p->node, "image");
+    cleanup_buf struct buf text = {0};
+    cleanup_close int fd = image ? store_open_blob(p->b->store, image->digest, err) : -1;
+    if (fd < 0 || fd_read_all(fd, "the manifest of a builder image", 1 << 20, &text, err) < 0)
+        return NULL;
+    json_t *manifest = json_loadb(text.data, text.len, 0, NULL);
+    const json_t *layers = json_object_get(manifest, "layers");
+    const char *config = descriptor_hex(json_object_get(manifest, "config"));
+    int result = config ? add_stored(p, config, err)
+                        : error_user(err, "the image of %s is damaged", node_label(p->node));
+    for (size_t i = 0; i < json_array_size(layers) && !result; i++) {
+        const char *layer = descriptor_hex(json_array_get(layers, i));
+        result = layer ? add_stored(p, layer, err) : -1;
+    }
+    if (result < 0) {
+        json_decref(manifest);
+        return NULL;
+    }
+    json_object_update_new(json_object_get(manifest, "annotations"), annotations(p));
+    return manifest;
+}
+
+// ---- tags ----
+
+static char *head_commit(const struct build *b)
+{
+    cleanup_free char *folder = xstrdup(b->options.versions);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        *slash = '\0';
+    char *const argv[] = {(char *)"git",
+                          (char *)"-C",
+                          slash ? folder : (char *)".",
+                          (char *)"rev-parse",
+                          (char *)"--verify",
+                          (char *)"--quiet",
+                          (char *)"HEAD",
+                          NULL};
+    struct process process = {.argv = argv, .input = -1};
+    struct error *ignored = NULL; // a project without git has no commit
+    struct buf text = {0};
+    int result = process_run(&process, &text, &ignored);
+    error_free(ignored);
+    char *commit = buf_take(&text);
+    commit[strcspn(commit, "\n")] = '\0';
+    if (result < 0)
+        *commit = '\0';
+    return commit;
+}
+
+static int set_tags(struct push *p, const char *text, struct error **err)
+{
+    struct remote *r = p->b->remote;
+    cleanup_strlist struct strlist tags = {0};
+    cleanup_free char *tag = entry_tag(r, p->node);
+    strlist_add(&tags, tag);
+    if (p->node->kind == NODE_ARTIFACT) {
+        cleanup_free char *commit = head_commit(p->b);
+        cleanup_free char *version = r->release ? merge_version() : NULL;
+        entry_upstream_tags(r, p->node, version, commit, &tags);
+    }
+    char digest[DIGEST_HEX_SIZE];
+    for (size_t i = 0; i < tags.n; i++)
+        if (registry_put_manifest(p->registry, tags.items[i], text, strlen(text), MANIFEST_TYPE,
+                                  digest, err) < 0)
+            return -1;
+    return 0;
+}
+
+// ---- all of it ----
+
+static int push_entry(struct push *p, struct error **err)
+{
+    size_t most = p->node->output_count + PLACE_SIDE_FILES + 8;
+    p->blobs = xcalloc(most, sizeof *p->blobs);
+    p->digests = xcalloc(most, sizeof *p->digests);
+    p->layers = json_array();
+    struct entry e = {.record = entry_record(p->record)};
+    e.manifest =
+        entry_is_image(p->b->remote, p->node) ? image_manifest(p, err) : artefact_manifest(p, err);
+    cleanup_free char *text =
+        e.manifest ? json_dumps(e.manifest, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    int result = text ? 0 : -1;
+    if (text && strlen(text) > RECORD_LIMIT)
+        result = error_user(err, "the record is too large for a registry");
+    if (!result) {
+        e.size = strlen(text);
+        digest_bytes(text, e.size, e.digest);
+        cleanup_free char *what = xasprintf("sha256:%s", e.digest);
+        char digest[DIGEST_HEX_SIZE];
+        if (registry_push_blobs(p->registry, p->blobs, p->n, err) < 0 ||
+            registry_put_manifest(p->registry, what, text, e.size, MANIFEST_TYPE, digest, err) <
+                0 ||
+            entry_sign(p->b->remote, p->registry, p->node, &e, err) < 0 ||
+            set_tags(p, text, err) < 0)
+            result = -1;
+    }
+    entry_free(&e);
+    return result;
+}
+
+int remote_keep(struct build *b, struct node *node, const json_t *record, struct error **err)
+{
+    if (!remote_usable(b, node, REMOTE_WRITE))
+        return 0;
+    struct error *why = NULL;
+    struct push p = {.b = b, .node = node, .record = record};
+    phase("pushing");
+    p.registry = remote_repository(b->remote, node, true, &why);
+    int result = p.registry && outputs_from_record(node, record) ? push_entry(&p, &why) : -1;
+    for (size_t i = 0; i < p.n; i++)
+        close(p.blobs[i].fd);
+    free(p.blobs);
+    free(p.digests);
+    json_decref(p.layers);
+    if (p.registry)
+        registry_close(p.registry);
+    if (!result)
+        return 0;
+    if (why)
+        error_wrap(&why, "%s", node_label(node));
+    else
+        error_user(&why, "%s could not be pushed", node_label(node));
+    return remote_give_up(b, REMOTE_WRITE, why, err);
+}

@@ -1,0 +1,371 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The shared cache: a real registry (docker-registry) on loopback, and ones that fail in every way.
+
+bats_require_minimum_version 1.5.0
+
+load project
+
+# A port that nobody has at the moment.
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# $1: further lines of the configuration
+start_registry() {
+  command -v docker-registry >/dev/null || skip "docker-registry is not installed"
+  PORT=$(free_port)
+  BLOBS=$PROJECT/registry
+  printf 'version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:%s"}\n%s\n' \
+    "$BLOBS" "$PORT" "${1:-}" >"$PROJECT/registry.yml"
+  env -u REGISTRY_AUTH_FILE docker-registry serve "$PROJECT/registry.yml" >"$PROJECT/registry.log" 2>&1 3>&- &
+  REGISTRY_PID=$!
+  for _ in $(seq 100); do
+    curl -s -o /dev/null "http://127.0.0.1:$PORT/v2/" && break
+    sleep 0.1
+  done
+  export ARTEFACT_REGISTRY=127.0.0.1:$PORT ARTEFACT_REPOSITORY=kata
+}
+
+stop_registry() {
+  [ -z "${REGISTRY_PID:-}" ] || kill "$REGISTRY_PID" 2>/dev/null || true
+  [ -z "${REGISTRY_PID:-}" ] || wait "$REGISTRY_PID" 2>/dev/null || true
+  REGISTRY_PID=
+}
+
+setup() {
+  make_project
+  unset KBUILD_SIGNING_KEY KBUILD_TRUSTED_KEYS PUSH_TO_REGISTRY BUILDER_REGISTRY RELEASE TARGET_BRANCH
+  unset ARTEFACT_REGISTRY_USERNAME ARTEFACT_REGISTRY_PASSWORD ARTEFACT_REGISTRY ARTEFACT_REPOSITORY
+  export HOME=$PROJECT DOCKER_CONFIG=$PROJECT/docker REGISTRY_AUTH_FILE=$PROJECT/none
+}
+
+teardown() {
+  stop_registry
+  [ -z "${GIT_PID:-}" ] || kill "$GIT_PID" 2>/dev/null || true
+  [ -z "${FALSE_PID:-}" ] || kill "$FALSE_PID" 2>/dev/null || true
+}
+
+# A recipe whose step says in its log that it ran.
+noisy() {
+  make_recipe "$1" "${2:-}" "echo STEP-RAN; ${3:-mkdir -p /out/$1/opt; echo $1 >/out/$1/opt/$1}"
+}
+
+ran() { # target
+  grep -qs STEP-RAN "build/logs/$1.log"
+}
+
+# All that this machine knows is gone: another machine.
+forget() {
+  chmod -R u+w cache
+  rm -rf cache build
+}
+
+make_keys() {
+  for name in builder stranger; do
+    openssl genpkey -algorithm ed25519 -out "$PROJECT/TEST-$name.pem" 2>/dev/null
+    openssl pkey -in "$PROJECT/TEST-$name.pem" -pubout -out "$PROJECT/$name.pub.pem"
+  done
+}
+
+manifest() { # repository tag
+  curl -sf -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://127.0.0.1:$PORT/v2/kata/$1/manifests/$2"
+}
+
+# A server that does what the Python code in $1 says with each connection `c`.
+start_false() {
+  PORT=$(free_port)
+  python3 - "$PORT" "$1" 3>&- <<'X' &
+import socket, sys, threading, time
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", int(sys.argv[1])))
+s.listen(50)
+keep = []
+while True:
+    c, _ = s.accept()
+    keep.append(c)
+    threading.Thread(target=lambda c=c: exec(sys.argv[2], {"c": c, "time": time}), daemon=True).start()
+X
+  FALSE_PID=$!
+  for _ in $(seq 50); do
+    (exec 4<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null && break
+    sleep 0.1
+  done
+  export ARTEFACT_REGISTRY=127.0.0.1:$PORT ARTEFACT_REPOSITORY=kata
+}
+
+@test "a cold cache gets everything from the registry and builds nothing" {
+  make_repositories
+  serve_repositories
+  sed -i "s/127.0.0.1:[0-9]*/127.0.0.1:$GIT_PORT/" versions.yaml
+  start_registry
+  make_recipe hello "sources: {greet: {version: externals.greet, git: \"{url}\", ref: \"{version}\"}}" \
+    'echo STEP-RAN; mkdir -p /out/hello/opt; cp /src/greet/greet.c /out/hello/opt/'
+  noisy top "needs: [hello]" 'mkdir -p /out/top/opt; cp /deps/hello/opt/greet.c /out/top/opt/top.c'
+  PUSH_TO_REGISTRY=yes kb top hello
+  ran top && ran hello
+  before=$(sha256sum build/*.tar.xz build/*-version build/*-sha256sum)
+  forget
+  run kb --remote=require top hello
+  echo "$output"
+  [ "$status" -eq 0 ]
+  run ! ran top
+  run ! ran hello
+  [ "$(sha256sum build/*.tar.xz build/*-version build/*-sha256sum)" = "$before" ]
+  # The source was not needed, and did not come.
+  [ -z "$(ls -A cache/trees 2>/dev/null)" ]
+}
+
+@test "what changed is built from sources that the registry has" {
+  make_repositories
+  serve_repositories
+  sed -i "s/127.0.0.1:[0-9]*/127.0.0.1:$GIT_PORT/" versions.yaml
+  start_registry
+  sources="sources: {greet: {version: externals.greet, git: \"{url}\", ref: \"{version}\"}}"
+  make_recipe hello "$sources" 'mkdir -p /out/hello/opt; cp /src/greet/greet.c /out/hello/opt/'
+  PUSH_TO_REGISTRY=yes kb hello
+  forget
+  kill "$GIT_PID"
+  GIT_PID=
+  make_recipe hello "$sources" 'echo STEP-RAN; mkdir -p /out/hello/opt; cp /src/greet/shout/shout.h /out/hello/opt/'
+  run kb hello
+  echo "$output"
+  [ "$status" -eq 0 ]
+  ran hello
+  content_of build/kata-static-hello.tar.xz opt/shout.h | grep -q SHOUT
+}
+
+@test "nothing is asked when everything is in the local cache" {
+  noisy one
+  kb one
+  export ARTEFACT_REGISTRY=127.0.0.1:1 ARTEFACT_REPOSITORY=kata
+  run kb --remote=require one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" != *"shared cache"* ]]
+}
+
+@test "an entry has upstream's files and tags" {
+  start_registry
+  noisy one
+  TARGET_BRANCH=my/branch RELEASE=yes PUSH_TO_REGISTRY=yes
+  export TARGET_BRANCH RELEASE PUSH_TO_REGISTRY
+  echo 3.12.0 >VERSION
+  kb one
+  m=$(uname -m)
+  for tag in "latest-my_branch-$m" "3.12.0-$m"; do
+    manifest cached-artefacts/one "$tag" | python3 -c '
+import json, sys
+layers = json.load(sys.stdin)["layers"]
+print(*sorted(l["annotations"]["org.opencontainers.image.title"] for l in layers))' >titles
+    [ "$(cat titles)" = "kata-static-one.tar.xz one-builder-image-version one-sha256sum one-version" ]
+  done
+  # As `oras pull` would write them, they check.
+  mkdir pulled
+  manifest cached-artefacts/one "latest-my_branch-$m" | python3 -c '
+import json, sys
+for l in json.load(sys.stdin)["layers"]: print(l["digest"], l["annotations"]["org.opencontainers.image.title"])' |
+    while read -r digest name; do
+      curl -sf "http://127.0.0.1:$PORT/v2/kata/cached-artefacts/one/blobs/$digest" -o "pulled/$name"
+    done
+  (cd pulled && sha256sum -c one-sha256sum)
+  cmp pulled/one-version build/one-version
+  if command -v skopeo >/dev/null; then
+    skopeo inspect --raw --tls-verify=false "docker://127.0.0.1:$PORT/kata/cached-artefacts/one:3.12.0-$m" >/dev/null
+  fi
+}
+
+@test "a registry that alters bytes is found out, and the build goes on" {
+  start_registry
+  noisy one
+  PUSH_TO_REGISTRY=yes kb one
+  good=$(sha256sum <build/kata-static-one.tar.xz)
+  digest=$(cut -d' ' -f1 build/one-sha256sum)
+  blob=$BLOBS/docker/registry/v2/blobs/sha256/${digest:0:2}/$digest/data
+  printf X | dd of="$blob" bs=1 seek=40 conv=notrunc 2>/dev/null
+  forget
+  run kb one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"shared cache cannot be used"*"$digest"* ]]
+  ran one
+  [ "$(sha256sum <build/kata-static-one.tar.xz)" = "$good" ]
+  forget
+  run kb --remote=require one
+  [ "$status" -eq 1 ]
+  [ ! -e build/kata-static-one.tar.xz ]
+}
+
+@test "an entry under the wrong key is refused" {
+  start_registry
+  noisy one
+  noisy two
+  PUSH_TO_REGISTRY=yes kb one two
+  tag_of() { curl -s "http://127.0.0.1:$PORT/v2/kata/cached-artefacts/$1/tags/list" | grep -o 'kbuild-[0-9a-f]*' | head -n 1; }
+  # Somebody puts the result of "one" with a changed record under its own key again.
+  manifest cached-artefacts/one "$(tag_of one)" | sed 's/node artifact one/node artifact bad/' >forged
+  curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary @forged \
+    "http://127.0.0.1:$PORT/v2/kata/cached-artefacts/one/manifests/$(tag_of one)"
+  forget
+  run kb one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"has the key"*"instead of"* ]]
+  ran one
+}
+
+@test "a registry that is not there is one warning, or an error if it is required" {
+  noisy one
+  noisy two
+  export ARTEFACT_REGISTRY=127.0.0.1:$(free_port) ARTEFACT_REPOSITORY=kata PUSH_TO_REGISTRY=yes
+  run kb one two
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "$(grep -c 'shared cache cannot be used' <<<"$output")" -eq 1 ]
+  [ "$(grep -c 'shared cache could not be written' <<<"$output")" -le 1 ]
+  forget
+  run kb --remote=require one
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"shared cache cannot be used"* ]]
+  forget
+  run kb --remote=off one
+  [ "$status" -eq 0 ]
+  [[ "$output" != *"shared cache"* ]]
+}
+
+@test "a registry that never answers costs a few seconds, once" {
+  start_false 'time.sleep(600)'
+  noisy one
+  noisy two
+  started=$SECONDS
+  run kb one two
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ $((SECONDS - started)) -lt 20 ]
+  [ "$(grep -c 'shared cache cannot be used' <<<"$output")" -eq 1 ]
+}
+
+@test "a registry that answers rubbish fails no build" {
+  start_false 'c.recv(9999); c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"a\": 1}\n"); c.close()'
+  noisy one
+  run kb one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "$(grep -c 'shared cache cannot be used' <<<"$output")" -eq 1 ]
+  ran one
+}
+
+@test "a registry that can take no more does not fail the build" {
+  start_false 'd = c.recv(99999)
+c.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" if d[:3] == b"GET" or d[:4] == b"HEAD" else b"HTTP/1.1 507 Insufficient Storage\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"); c.close()'
+  noisy one
+  PUSH_TO_REGISTRY=yes run kb one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "$(grep -c 'shared cache could not be written' <<<"$output")" -eq 1 ]
+  forget
+  PUSH_TO_REGISTRY=yes run kb --remote=require one
+  [ "$status" -eq 1 ]
+}
+
+@test "pushing without credentials is one warning, and reading goes on" {
+  command -v htpasswd >/dev/null || skip "htpasswd is not installed"
+  htpasswd -Bbc "$BATS_TEST_TMPDIR/passwords" tester TESTPASSWORD 2>/dev/null
+  start_registry "auth: {htpasswd: {realm: test, path: $BATS_TEST_TMPDIR/passwords}}"
+  noisy one
+  PUSH_TO_REGISTRY=yes run kb one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *warning:*"shared cache"* ]]
+  forget
+  export ARTEFACT_REGISTRY_USERNAME=tester ARTEFACT_REGISTRY_PASSWORD=TESTPASSWORD
+  PUSH_TO_REGISTRY=yes run kb --remote=require one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" != *TESTPASSWORD* ]]
+  run ! grep -r TESTPASSWORD build cache
+  forget
+  kb --remote=require one
+  run ! ran one
+}
+
+@test "two builds that push the same key at once both succeed" {
+  start_registry
+  noisy one "" 'sleep 1; mkdir -p /out/one/opt; echo one >/out/one/opt/one'
+  export PUSH_TO_REGISTRY=yes
+  "$KBUILD" --builder=host --cache "$PROJECT/c1" -o b1 --remote=require one 3>&- &
+  first=$!
+  "$KBUILD" --builder=host --cache "$PROJECT/c2" -o b2 --remote=require one 3>&- &
+  second=$!
+  wait "$first"
+  wait "$second"
+  unset PUSH_TO_REGISTRY
+  kb --remote=require one
+  run ! ran one
+  cmp build/kata-static-one.tar.xz b1/kata-static-one.tar.xz
+}
+
+@test "with trusted keys only what they signed is used" {
+  start_registry
+  make_keys
+  noisy one
+  export KBUILD_TRUSTED_KEYS=$PROJECT/builder.pub.pem
+  # Unsigned, then signed by a stranger: built again, and said.
+  for key in "" "$PROJECT/TEST-stranger.pem"; do
+    env -u KBUILD_TRUSTED_KEYS PUSH_TO_REGISTRY=yes KBUILD_SIGNING_KEY="$key" USE_CACHE=no \
+      "$KBUILD" --builder=host --cache "$PROJECT/cache" one
+    forget
+    run kb --remote=require one
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"no key of KBUILD_TRUSTED_KEYS signed it"* ]]
+    ran one
+    forget
+  done
+  PUSH_TO_REGISTRY=yes KBUILD_SIGNING_KEY=$PROJECT/TEST-builder.pem USE_CACHE=no kb --remote=require one
+  forget
+  run kb --remote=require one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  run ! ran one
+  # The signature is of the record as it is: another one under the same key is not covered.
+  tag=$(curl -s "http://127.0.0.1:$PORT/v2/kata/cached-artefacts/one/tags/list" | grep -o 'kbuild-[0-9a-f]*' | head -n 1)
+  manifest cached-artefacts/one "$tag" | sed 's/built_by\\":\\"/&x/' >forged
+  curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary @forged \
+    "http://127.0.0.1:$PORT/v2/kata/cached-artefacts/one/manifests/$tag"
+  forget
+  run kb one
+  [[ "$output" == *"no key of KBUILD_TRUSTED_KEYS signed it"* ]]
+  ran one
+}
+
+@test "a wrong key file is an error, not a build without trust" {
+  start_registry
+  noisy one
+  KBUILD_TRUSTED_KEYS=$PROJECT/none.pem run kb one
+  [ "$status" -eq 1 ]
+  [[ "$output" == *KBUILD_TRUSTED_KEYS*none.pem* ]]
+  echo SECRETTEXT >bad.pem
+  PUSH_TO_REGISTRY=yes KBUILD_SIGNING_KEY=bad.pem run kb one
+  [ "$status" -eq 1 ]
+  [[ "$output" == *KBUILD_SIGNING_KEY* ]]
+  [[ "$output" != *SECRETTEXT* ]]
+}
+
+@test "contents that vanished from the registry are made from the inputs" {
+  start_registry
+  noisy low
+  noisy high "needs: [low]" 'mkdir -p /out/high/opt; cp /deps/low/opt/low /out/high/opt/high'
+  PUSH_TO_REGISTRY=yes kb high low
+  digest=$(cut -d' ' -f1 build/high-sha256sum)
+  rm -r "$BLOBS/docker/registry/v2/blobs/sha256/${digest:0:2}/$digest"
+  forget
+  run kb high
+  echo "$output"
+  [ "$status" -eq 0 ]
+  ran high
+  run ! ran low
+  [[ "$output" != *warning* ]]
+  [ "$(content_of build/kata-static-high.tar.xz opt/high)" = low ]
+}
