@@ -63,8 +63,7 @@ static int check_realm(const struct registry *r, struct url *realm, struct error
         return error_wrap(err, "finding the token service of %s", r->name);
     if (!realm->secure && !r->insecure)
         return error_user(err, "the token service of %s is without TLS", r->name);
-    if (realm->nearness > own.nearness && strcmp(realm->origin, own.origin) != 0 &&
-        own.nearness == NEAR_WORLD && realm->nearness == NEAR_MACHINE)
+    if (realm->nearness > own.nearness)
         return error_user(err, "the token service of %s has a private address", r->name);
     return 0;
 }

@@ -122,7 +122,7 @@ static bool names_registry(const char *first)
 static int refuse(const char *text, const char *why, struct error **err)
 {
     // Whatever it is, it should not reach a terminal as it came.
-    cleanup_free char *shown = xstrndup(text, 300);
+    cleanup_free char *shown = xasprintf("%.300s", text);
     for (char *c = shown; *c; c++)
         if (!isprint((unsigned char)*c))
             *c = '?';
