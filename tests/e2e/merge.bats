@@ -136,7 +136,6 @@ pack() { # name path content: as kbuild packs it
     'busybox tar -xJf kata-static.tar.xz -C out'
     'busybox xzcat kata-static.tar.xz | busybox tar -x -C out'
     'python3 -c "import tarfile; tarfile.open(\"kata-static.tar.xz\").extractall(\"out\")"'
-    'cpio --version >/dev/null && xz -dc kata-static.tar.xz | (cd out && cpio -i -d -H ustar --quiet)'
     '7z x -so kata-static.tar.xz | tar -x -C out'
   )
   opened=0
