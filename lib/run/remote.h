@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shared cache: results of nodes in an OCI registry. docs/registry.md has the formats,
+// The shared cache: results of nodes in an OCI registry. docs/shared-cache.md has the formats,
 // docs/trust-cache.md what may be believed.
 //
 //   remote.c          settings from the environment, giving up, opening a repository
