@@ -29,6 +29,10 @@ const struct verb verbs[] = {
      "are host key documents genuine, valid, and not revoked?", verb_hkd, true},
     {"doctor", "[build|se|snp] [--root DIR | --collect DIR]",
      "is this machine fit to build, and to host confidential guests?", verb_doctor, false},
+    {"payload",
+     "push FILE|DIR REGISTRY/REPO [TAG] [--base REF|oci:DIR] [--layout=unpacked|components] "
+     "[--output oci:DIR|oci-archive:FILE] | index REGISTRY/REPO:TAG ARCH-TAG...",
+     "the image that kata-deploy installs from", verb_payload, true},
     {"provenance", "TARGET [--spdx] [-o FILE]",
      "what a result was made of: SLSA provenance and an SPDX list", verb_provenance, true},
     {"cache", "info|verify|gc [--max-size=SIZE]", "look after the cache", verb_cache, false},
