@@ -1,0 +1,299 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# kbuild payload and provenance, with a real registry on loopback and clients that are not ours.
+
+load project
+
+setup_file() {
+  export TMP_ALL=$BATS_FILE_TMPDIR
+  [ -x "$(command -v docker-registry)" ] || return 0
+  for _ in 1 2 3 4 5; do
+    PORT=$((20000 + RANDOM % 20000))
+    cat >"$TMP_ALL/registry.yml" <<X
+version: 0.1
+log: {level: info}
+storage: {filesystem: {rootdirectory: $TMP_ALL/registry}}
+http: {addr: "127.0.0.1:$PORT"}
+X
+    docker-registry serve "$TMP_ALL/registry.yml" >"$TMP_ALL/registry.log" 2>&1 3>&- &
+    export REGISTRY_PID=$! REGISTRY=localhost:$PORT
+    for _ in $(seq 50); do
+      kill -0 "$REGISTRY_PID" 2>/dev/null || break
+      (: <"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null && return 0
+      sleep 0.1
+    done
+    kill "$REGISTRY_PID" 2>/dev/null || true
+  done
+  return 1
+}
+
+teardown_file() {
+  [ -z "${REGISTRY_PID:-}" ] || kill "$REGISTRY_PID"
+}
+
+need() {
+  for tool in "$@"; do
+    [ -x "$(command -v "$tool")" ] || skip "$tool is not installed"
+  done
+}
+
+setup() {
+  cd "$BATS_TEST_TMPDIR" || return 1
+  mkdir build
+  echo 'assets: {}' >versions.yaml
+  echo 3.12.0 >VERSION
+  export RELEASE=yes SOURCE_DATE_EPOCH=1700000000
+  component kernel share/kata-containers/vmlinuz "a kernel"
+  component qemu bin/qemu "an emulator"
+}
+
+component() { # name path content
+  rm -rf tree
+  mkdir -p "tree/opt/kata/$(dirname "$2")"
+  printf '%s' "$3" >"tree/opt/kata/$2"
+  kb pack tree "build/kata-static-$1.tar.xz"
+}
+
+kb() {
+  "$KBUILD" --cache cache --versions versions.yaml "$@"
+}
+
+push() {
+  kb payload push "$@" --commit c0ffee --arch x86_64
+}
+
+# What the registry was asked for since the last call: "PUT blobs/uploads", one line each.
+requests() {
+  local all
+  all=$(grep -ao '"\(GET\|HEAD\|POST\|PUT\|PATCH\) /v2/[^ ?"]*' "$TMP_ALL/registry.log" | tr -d '"')
+  printf '%s\n' "$all" | tail -n "+$((${SEEN:-0} + 1))"
+  SEEN=$(printf '%s\n' "$all" | wc -l)
+}
+
+content() { # image (DIR:NAME): unpacks it to un
+  rm -rf un
+  umoci unpack --rootless --image "$1" un >/dev/null
+}
+
+@test "a directory becomes an image with a layer for each component" {
+  need skopeo umoci
+  run push build --output oci:layout
+  [ "$status" -eq 0 ]
+  [[ "$output" =~ ^kata-containers-c0ffee-amd64:\ digest:\ (sha256:[0-9a-f]{64})\ size:\ [0-9]+$ ]]
+  [ "$(skopeo inspect --format '{{.Digest}}' oci:layout:kata-containers-c0ffee-amd64)" = "${BASH_REMATCH[1]}" ]
+  skopeo inspect oci:layout:kata-containers-c0ffee-amd64 | jq -e \
+    '.Architecture == "amd64" and .Os == "linux" and (.Layers | length) == 3'
+  content layout:kata-containers-c0ffee-amd64
+  cd un/rootfs
+  [ "$(find . -type f | LC_ALL=C sort | xargs)" = "./opt/kata-artifacts/opt/kata/VERSION ./opt/kata-artifacts/opt/kata/bin/qemu ./opt/kata-artifacts/opt/kata/share/kata-containers/vmlinuz ./opt/kata-artifacts/opt/kata/versions.yaml" ]
+  [ "$(cat opt/kata-artifacts/opt/kata/bin/qemu)" = "an emulator" ]
+  [ "$(cat opt/kata-artifacts/opt/kata/VERSION)" = 3.12.0 ]
+}
+
+@test "the merged tarball has the same content as its components" {
+  need umoci
+  kb merge build versions.yaml
+  push build --output oci:one:v
+  push kata-static.tar.xz --output oci:two:v
+  content one:v
+  mv un first
+  content two:v
+  diff -r first/rootfs un/rootfs
+}
+
+@test "the same input gives the same image, whatever the cache and the time" {
+  push build --output oci:one >first
+  sleep 1
+  touch build/*
+  "$KBUILD" --cache other --versions versions.yaml payload push build --commit c0ffee --arch x86_64 --output oci:two >second
+  cmp first second
+  diff -r one two
+}
+
+@test "an archive is read by skopeo, and is the same every time" {
+  need skopeo
+  push build repository v1 --output oci-archive:a.tar
+  push build repository v1 --output oci-archive:b.tar
+  cmp a.tar b.tar
+  skopeo copy -q oci-archive:a.tar:v1 dir:copied
+  [ "$(jq '.layers | length' copied/manifest.json)" -eq 3 ]
+}
+
+@test "layers can be compressed with zstd" {
+  need skopeo umoci
+  push build --output oci:layout:v --compression=zstd
+  skopeo inspect --raw oci:layout:v | jq -e '.layers[0].mediaType == "application/vnd.oci.image.layer.v1.tar+zstd"'
+  skopeo copy -q oci:layout:v dir:copied
+  zstd -dc <copied/"$(jq -r '.layers[0].digest[7:]' copied/manifest.json)" | tar -t | grep -q kata-artifacts/opt/kata
+}
+
+@test "the layout of components keeps the tarballs as they are" {
+  need umoci
+  echo '{}' >shim.json
+  push build --layout=components --shim-components shim.json --output oci:layout:v
+  content layout:v
+  cmp build/kata-static-qemu.tar.xz un/rootfs/opt/kata-artifacts/tarballs/kata-static-qemu.tar.xz
+  cmp build/kata-static-kernel.tar.xz un/rootfs/opt/kata-artifacts/tarballs/kata-static-kernel.tar.xz
+  cmp versions.yaml un/rootfs/opt/kata-artifacts/versions.yaml
+  cmp shim.json un/rootfs/opt/kata-artifacts/shim-components.json
+}
+
+@test "a registry gets both tags, and unchanged components cost no bytes" {
+  need docker-registry skopeo
+  requests >/dev/null
+  run push build "$REGISTRY/build-kata-deploy" latest
+  [ "$status" -eq 0 ]
+  [ "$(printf '%s\n' "$output" | sed 's/:.*//' | xargs)" = "kata-containers-c0ffee-amd64 latest" ]
+  requests >first
+  [ "$(grep -c 'POST .*/blobs/uploads' first)" -eq 4 ]
+  digest=$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$REGISTRY/build-kata-deploy:latest")
+  [[ "$output" == *"latest: digest: $digest size: "* ]]
+  requests >/dev/null
+  push build "$REGISTRY/build-kata-deploy" again
+  requests >second
+  grep -q 'HEAD .*/blobs/' second
+  [ "$(grep -c 'POST\|PATCH\|PUT .*/blobs/' second)" -eq 0 ]
+  component kernel share/kata-containers/vmlinuz "another kernel"
+  push build "$REGISTRY/build-kata-deploy" changed
+  requests >third
+  # The changed component and the config that names it.
+  [ "$(grep -c 'POST .*/blobs/uploads' third)" -eq 2 ]
+}
+
+@test "a base image comes from a layout or a registry, and its configuration stays" {
+  need docker-registry skopeo umoci buildah
+  umoci init --layout base
+  umoci new --image base:v
+  umoci config --image base:v --config.entrypoint /usr/bin/kata-deploy --config.env A=b --architecture amd64 --os linux
+  mkdir -p tree2/usr/bin
+  echo program >tree2/usr/bin/kata-deploy
+  umoci insert --rootless --image base:v tree2/usr /usr
+  skopeo copy -q --dest-tls-verify=false oci:base:v "docker://$REGISTRY/base:v"
+  # docker's own manifest, too.
+  skopeo copy -q --format v2s2 --dest-tls-verify=false oci:base:v "docker://$REGISTRY/base:docker"
+  for base in oci:base:v oci:base "$REGISTRY/base:v" "$REGISTRY/base:docker"; do
+    rm -rf layout
+    push build --base "$base" --output oci:layout:v
+    skopeo inspect --config oci:layout:v | jq -e '.config.Entrypoint == ["/usr/bin/kata-deploy"] and .config.Env == ["A=b"]'
+    skopeo inspect --raw oci:layout:v | jq -e '[.layers[].mediaType] | unique == ["application/vnd.oci.image.layer.v1.tar+gzip"]'
+    content layout:v
+    [ "$(cat un/rootfs/usr/bin/kata-deploy)" = program ]
+    [ "$(cat un/rootfs/opt/kata-artifacts/opt/kata/bin/qemu)" = "an emulator" ]
+  done
+  push build "$REGISTRY/deploy" v --base "$REGISTRY/base:v"
+  skopeo copy -q --src-tls-verify=false "docker://$REGISTRY/deploy:v" dir:copied
+  run buildah --root "$PWD/storage" --runroot "$PWD/run" --storage-driver vfs pull -q --tls-verify=false "$REGISTRY/deploy:v"
+  [ "$status" -eq 0 ]
+}
+
+@test "architectures are joined to one index" {
+  need docker-registry skopeo
+  push build "$REGISTRY/multi" v-amd64
+  kb payload push build "$REGISTRY/multi" v-s390x --commit c0ffee --arch s390x
+  run kb payload index "$REGISTRY/multi:v" v-amd64 v-s390x
+  [ "$status" -eq 0 ]
+  skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/multi:v" |
+    jq -e '[.manifests[].platform.architecture] == ["amd64", "s390x"]'
+  for arch in amd64 s390x; do
+    skopeo inspect --override-arch "$arch" --tls-verify=false "docker://$REGISTRY/multi:v" |
+      jq -e --arg arch "$arch" '.Architecture == $arch'
+  done
+  # An index is a base, too; of the right architecture only.
+  push build --base "$REGISTRY/multi:v" --output oci:layout
+  run kb payload push build --commit c --arch aarch64 --base "$REGISTRY/multi:v" --output oci:layout
+  [ "$status" -eq 1 ]
+  [[ "$output" == *linux/arm64* ]]
+  run kb payload index "$REGISTRY/multi:w" v-amd64 kata-containers-c0ffee-amd64
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"linux/amd64 already"* ]]
+  run kb payload index "$REGISTRY/multi:w" v-amd64 missing
+  [ "$status" -eq 1 ]
+  [[ "$output" == *missing* ]]
+}
+
+@test "bad input is refused before anything is pushed" {
+  run push build 'localhost:1/Upper/case' v
+  [ "$status" -eq 1 ]
+  run push build localhost:1/x 'a tag'
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"a tag"* ]]
+  run push build localhost:1/x .hidden
+  [ "$status" -eq 1 ]
+  run push build localhost:1/x "$(printf 'x%.0s' $(seq 129))"
+  [ "$status" -eq 1 ]
+  run kb payload push build localhost:1/x v --commit 'a;b'
+  [ "$status" -eq 1 ]
+  run push build localhost:1/x:tag
+  [ "$status" -eq 2 ]
+  run push build --output docker:x
+  [ "$status" -eq 2 ]
+  run push build --output oci:x --layout=flat
+  [ "$status" -eq 2 ]
+  run push build --output oci:x --shim-components none
+  [ "$status" -eq 2 ]
+  run push build
+  [ "$status" -eq 2 ]
+  run push missing.tar.xz --output oci:x
+  [ "$status" -eq 1 ]
+  echo text >kata-static.tar.xz
+  run push kata-static.tar.xz --output oci:x
+  [ "$status" -eq 1 ]
+  [[ "$output" == *kata-static.tar.xz* ]]
+  component qemu share/kata-containers/vmlinuz "another kernel"
+  run push build --output oci:x
+  [ "$status" -eq 1 ]
+  [[ "$output" == *vmlinuz* ]]
+  [ ! -e x ]
+}
+
+@test "a registry that is not there is an error that names it" {
+  run timeout 120 "$KBUILD" --cache cache --versions versions.yaml payload push build localhost:1/x v --commit c
+  [ "$status" -eq 1 ]
+  [[ "$output" == *localhost:1* ]]
+}
+
+@test "the commit is that of the project" {
+  git_here init -q .
+  git_here add VERSION versions.yaml
+  git_here commit -q -m Test
+  run kb payload push build --output oci:layout --arch aarch64
+  [ "$status" -eq 0 ]
+  [[ "$output" == "kata-containers-$(git rev-parse HEAD)-aarch64: digest: "* ]]
+}
+
+@test "provenance names the result, its key and its sources, and is the same every time" {
+  export PROJECT=$PWD
+  make_repositories
+  serve_repositories
+  mkdir -p recipes
+  printf 'externals:\n  greet:\n    url: "git://127.0.0.1:%s/greet"\n    version: v1\n' "$GIT_PORT" >versions.yaml
+  make_recipe hello 'sources:
+  greet: {version: externals.greet, git: "{url}", ref: "{version}"}'
+  build() { "$KBUILD" --builder=host --cache "$1" "${@:2}"; }
+  build cache hello || { kill "$GIT_PID"; return 1; }
+  build cache provenance hello
+  build other -o again hello || { kill "$GIT_PID"; return 1; }
+  kill "$GIT_PID"
+  "$KBUILD" --builder=host --cache other -o again provenance hello
+  cmp build/hello-provenance.json again/hello-provenance.json
+  cmp build/hello-spdx.json again/hello-spdx.json
+  commit=$(git -C git/greet rev-parse 'v1^{commit}')
+  sum=$(sha256sum build/kata-static-hello.tar.xz | cut -d' ' -f1)
+  jq -e --arg sum "$sum" --arg commit "$commit" '
+    ._type == "https://in-toto.io/Statement/v1" and .predicateType == "https://slsa.dev/provenance/v1"
+    and .subject == [{name: "kata-static-hello.tar.xz", digest: {sha256: $sum}}]
+    and ([.predicate.buildDefinition.resolvedDependencies[] | select(.digest.gitCommit == $commit)] | length) == 1
+    and (.predicate.buildDefinition.resolvedDependencies | any(.name == "recipe/build.sh"))' build/hello-provenance.json
+  jq -e --arg sum "$sum" --arg commit "$commit" '
+    .spdxVersion == "SPDX-2.3" and .packages[0].checksums[0].checksumValue == $sum
+    and (.packages | any(.downloadLocation | endswith($commit)))
+    and (.packages | any(.name == "greet: submodule shout"))
+    and ([.packages[].SPDXID] | length == (unique | length))
+    and ([.relationships[] | .spdxElementId, .relatedSpdxElement] | unique) - [.packages[].SPDXID] == ["SPDXRef-DOCUMENT"]' build/hello-spdx.json
+  build cache provenance hello --spdx -o - | cmp - build/hello-spdx.json
+  build cache provenance hello -o - | cmp - build/hello-provenance.json
+  echo '# changed' >>recipes/hello/build.sh
+  run build cache provenance hello
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"has not been built"* ]]
+}
