@@ -20,6 +20,7 @@ struct exchange {
     uint64_t sent;
     struct error *failure; // of a callback
     bool error_body_full;
+    bool head_whole; // the empty line after the headers came
     char reason[CURL_ERROR_SIZE];
 };
 
@@ -73,6 +74,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
     };
     size_t length = size * count;
     const char *colon = memchr(line, ':', length);
+    x->head_whole = length && (line[0] == '\r' || line[0] == '\n');
     if (!colon)
         return length;
     size_t n = (size_t)(colon - line);
@@ -360,6 +362,9 @@ int http_perform(struct registry *r, const struct http_hop *hop, struct response
     s->retry_after = wait <= 0 ? 0 : wait < 3600 ? (unsigned)wait : 3600;
     if (hop->peer)
         *hop->peer = peer_nearness(c);
+    // curl takes a connection that ends within the headers for an answer with fewer of them.
+    if (code == CURLE_OK && !x.head_whole)
+        code = CURLE_PARTIAL_FILE;
     bool answered = code == CURLE_OK || x.error_body_full;
     int result = answered ? 0 : failed(&x, code, err);
     error_free(x.failure);

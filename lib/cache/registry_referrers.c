@@ -4,7 +4,6 @@
 #include "cache/registry_room.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #define INDEX "application/vnd.oci.image.index.v1+json"
 #define PAGES_MAX 100
@@ -43,7 +42,6 @@ static int take_manifests(const char *bytes, size_t length, json_t *into, struct
 static int ask_api(struct registry *r, const char *digest, const char *artifact_type, json_t *into,
                    struct error **err)
 {
-    cleanup_strlist struct strlist unused = {0};
     cleanup_free char *query = NULL;
     if (artifact_type) {
         char *escaped = curl_easy_escape(NULL, artifact_type, 0);

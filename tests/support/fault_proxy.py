@@ -38,21 +38,14 @@ def shut(sock):
 
 
 def altered(data, state):
-    """Changes the one byte, which is `at` bytes into what follows the first head."""
-    if state["body"] < 0:
-        state["head"] += data
-        end = state["head"].find(b"\r\n\r\n")
-        if end < 0:
-            return data
-        state["body"] = 0
-        start = len(data) - (len(state["head"]) - end - 4)
-    else:
-        start = 0
-    here = state["at"] - state["body"] + start
-    state["body"] += len(data) - start
-    if start <= here < len(data):
-        return data[:here] + bytes([data[here] ^ state["bit"]]) + data[here + 1:]
-    return data
+    """Changes one byte, the first of a body that is `at` bytes or more into the answers."""
+    start = data.find(b"\r\n\r\n") + 4 if data.startswith(b"HTTP/1.") else 0
+    here = max(state["at"] - state["seen"], start)
+    state["seen"] += len(data)
+    if state["done"] or here >= len(data):
+        return data
+    state["done"] = True
+    return data[:here] + bytes([data[here] ^ state["bit"]]) + data[here + 1:]
 
 
 def pump(source, target, fault, most, change=None):
@@ -105,7 +98,7 @@ def serve(client, fault, most, choice, bit):
     except OSError:
         client.close()
         return
-    change = {"head": b"", "body": -1, "at": most, "bit": bit} if fault == "alter" else None
+    change = {"seen": 0, "done": False, "at": most, "bit": bit} if fault == "alter" else None
     up = threading.Thread(target=pump, args=(client, server, fault if fault == "cut-request" else None, most), daemon=True)
     up.start()
     pump(server, client, fault if fault in ("cut-answer", "end") else None, most, change)
