@@ -48,11 +48,25 @@ static int add_file(struct archive *a, const char *folder, const char *path, str
     return good ? 0 : error_user(err, "%s", archive_error_string(a));
 }
 
+// Readers that are not root need them: they can't give to root what they make up themselves.
+static int add_folder(struct archive *a, const char *path, struct error **err)
+{
+    struct archive_entry *entry = archive_entry_new();
+    archive_entry_copy_pathname(entry, path);
+    archive_entry_set_filetype(entry, AE_IFDIR);
+    archive_entry_set_perm(entry, 0755);
+    archive_entry_set_mtime(entry, 0, 0);
+    bool good = archive_write_header(a, entry) == ARCHIVE_OK;
+    archive_entry_free(entry);
+    return good ? 0 : error_user(err, "%s", archive_error_string(a));
+}
+
 static int add_layout(struct archive *a, const char *folder, struct error **err)
 {
     cleanup_strlist struct strlist blobs = {0}, files = {0};
     cleanup_free char *below = xasprintf("%s/blobs/sha256", folder);
-    if (list_directory(below, &blobs, err) < 0)
+    if (list_directory(below, &blobs, err) < 0 || add_folder(a, "blobs", err) < 0 ||
+        add_folder(a, "blobs/sha256", err) < 0)
         return -1;
     strlist_add(&files, "oci-layout");
     strlist_add(&files, "index.json");

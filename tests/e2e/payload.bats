@@ -47,6 +47,10 @@ setup() {
   component qemu bin/qemu "an emulator"
 }
 
+teardown() {
+  chmod -R u+rwX . # what buildah stored of an image may be read-only
+}
+
 component() { # name path content
   rm -rf tree
   mkdir -p "tree/opt/kata/$(dirname "$2")"

@@ -14,7 +14,7 @@ _kbuild_seal() { # word, command...
 
 _kbuild() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} program=${COMP_WORDS[0]}
-  local verbs="build list plan explain fetch log shell boot verify merge pack unpack se hkd doctor config cache versions"
+  local verbs="build list plan explain fetch log shell boot verify merge pack unpack se hkd doctor config payload provenance cache versions"
   local options="--output= --arch= --jobs= --sources= --offline --locked --keep-going --builder=host
     --cache= --versions= --recipes= --json --quiet --help --version"
   if [ "${COMP_WORDS[*]:1:2}" = "se seal" ] && [[ $word == -* ]]; then
@@ -25,6 +25,8 @@ _kbuild() {
     se) mapfile -t COMPREPLY < <(compgen -W "seal open info verify reference test-key" -- "$word"); return ;;
     doctor) mapfile -t COMPREPLY < <(compgen -W "build se snp --root --collect --json" -- "$word"); return ;;
     config) mapfile -t COMPREPLY < <(compgen -W "se snp" -- "$word"); return ;;
+    payload) mapfile -t COMPREPLY < <(compgen -W "push index" -- "$word"); return ;;
+    push) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     cache) mapfile -t COMPREPLY < <(compgen -W "info verify gc" -- "$word"); return ;;
     versions) mapfile -t COMPREPLY < <(compgen -W "get" -- "$word"); return ;;
     merge | pack | unpack | --against | --scratch | -o | --host-key | --image) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
