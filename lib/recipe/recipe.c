@@ -165,6 +165,7 @@ static void free_builder(struct recipe_builder *b)
         return;
     free(b->name);
     strlist_free(&b->packages);
+    free(b->image);
     for (size_t i = 0; i < ARRAY_LEN(b->cross); i++)
         strlist_free(&b->cross[i]);
     free(b->setup);

@@ -76,6 +76,7 @@ struct recipe_builder {
     struct strlist packages;         // on the build host's architecture
     struct strlist cross[4];         // further packages by target (index in arch_table), only when
                                      // the target is not the build host's architecture
+    char *image;                     // an image of a registry instead of packages, or NULL
     char *setup;                     // script run once, as root of the new root file system, or NULL
     struct strlist tools;            // programs that --builder=host needs; their versions are keyed
 };

@@ -39,10 +39,12 @@ static int read_tools(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
+enum { OF_PACKAGES = 1, OF_IMAGE = 2 };
 #define AT(member) offsetof(struct recipe_builder, member)
 static const struct field builder_fields[] = {
     {"name", read_name, AT(name), ANYWHERE, 0},
-    {"packages", read_packages, AT(packages), ANYWHERE, 1},
+    {"packages", read_packages, AT(packages), ANYWHERE, OF_PACKAGES},
+    {"image", read_line, AT(image), ANYWHERE, 0},
     {"cross", read_cross, AT(cross), ANYWHERE, 0},
     {"setup", read_file, AT(setup), ANYWHERE, 0},
     {"tools", read_tools, AT(tools), ANYWHERE, 0},
@@ -54,7 +56,12 @@ int read_builder(struct reader *r, const struct yaml *node, void *target)
 {
     struct recipe *recipe = target;
     struct recipe_builder *b = recipe->builder = xcalloc(1, sizeof *b);
-    if (read_map(r, node, &builder_schema, 1, b) < 0)
+    if (expect(r, node, YAML_MAP) < 0)
+        return -1;
+    bool image = yaml_get(node, "image") != NULL;
+    if (image && (yaml_get(node, "packages") || yaml_get(node, "cross") || yaml_get(node, "setup")))
+        return reader_error(r, node, "a builder that is an image has no packages and no setup");
+    if (read_map(r, node, &builder_schema, image ? OF_IMAGE : OF_PACKAGES, b) < 0)
         return -1;
     if (!b->name)
         b->name = xstrdup(recipe->name);

@@ -67,7 +67,7 @@ struct job {
     struct strlist packages;
     struct distribution distribution;
     char *setup;      // absolute path of the setup script, or NULL
-    char *image_name; // upstream's name for a builder image
+    char *image_name; // of a builder: the image that it is instead of packages, or NULL
     // running
     pid_t pid;
     int events;       // read end of the child's pipe

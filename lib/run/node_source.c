@@ -3,6 +3,7 @@
 #include "run/internal.h"
 
 #include "cache/oci.h"
+#include "cache/oci_pull.h"
 
 #include <errno.h>
 
@@ -64,6 +65,23 @@ int builder_image(struct build *b, const struct node *node, const char *tree,
     return oci_store_rootfs(b->store, tree, &about, image, err);
 }
 
+// *came gets the packages, or the name and digest of the image.
+static int fill_builder(struct build *b, const struct job *job, const char *folder, json_t **came,
+                        struct error **err)
+{
+    if (job->image_name) {
+        char digest[DIGEST_HEX_SIZE];
+        phase("pulling");
+        if (oci_pull_rootfs(b->store, job->image_name, job->target->oci, folder, digest, err) < 0)
+            return -1;
+        *came = json_pack("{s:s, s:s}", "name", job->image_name, "digest", digest);
+        return 0;
+    }
+    struct rootfs_spec spec = rootfs_spec(job);
+    phase("installing packages");
+    return rootfs_unpack(&spec, folder, true, came, err);
+}
+
 int make_builder(struct build *b, struct node *node, json_t *record, struct error **err)
 {
     struct job *job = job_of(node);
@@ -72,11 +90,9 @@ int make_builder(struct build *b, struct node *node, json_t *record, struct erro
     cleanup_free char *folder = store_temporary(b->store, "builder", err);
     if (!folder)
         return -1;
-    struct rootfs_spec spec = rootfs_spec(job);
-    json_t *packages = NULL;
+    json_t *came = NULL;
     char tree[DIGEST_HEX_SIZE], image[DIGEST_HEX_SIZE];
-    phase("installing packages");
-    int result = rootfs_unpack(&spec, folder, true, &packages, err);
+    int result = fill_builder(b, job, folder, &came, err);
     if (!result) {
         phase("storing");
         result = store_put_tree(b->store, folder, tree, err);
@@ -91,12 +107,13 @@ int make_builder(struct build *b, struct node *node, json_t *record, struct erro
     if (!result)
         result = store_name_image(b->store, image, name, err);
     if (result) {
-        json_decref(packages);
+        json_decref(came);
         return error_wrap(err, "%s", job->label);
     }
     record_output(record, "root", tree, true, 0);
     record_output(record, "image", image, false, 0);
-    json_object_set_new(json_object_get(record, "provenance"), "packages", packages);
+    json_object_set_new(json_object_get(record, "provenance"),
+                        job->image_name ? "image" : "packages", came);
     return 0;
 }
 

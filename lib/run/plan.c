@@ -126,13 +126,19 @@ static bool same_packages(const struct node *node, const void *what)
 {
     const struct job *a = job_of(node), *s = what;
     return a->target == s->target && equal_lists(&a->packages, &s->packages) &&
-           equal(a->setup, s->setup) && equal(a->distribution.id, s->distribution.id) &&
+           equal(a->setup, s->setup) && equal(a->image_name, s->image_name) &&
+           equal(a->distribution.id, s->distribution.id) &&
            equal(a->distribution.codename, s->distribution.codename);
 }
 
 static void describe_packages(struct node *node)
 {
     const struct job *job = job_of(node);
+    if (job->image_name) { // which may move, as packages do; its record says what came
+        buf_printf(&node->identity, "format %s\nimage %s\narchitecture %s\n", RUN_FORMAT,
+                   job->image_name, job->target->name);
+        return;
+    }
     buf_printf(&node->identity, "format %s\ndistribution %s %s\narchitecture %s\n", RUN_FORMAT,
                job->distribution.id, job->distribution.codename, job->target->name);
     for (size_t i = 0; i < job->packages.n; i++)
@@ -152,13 +158,26 @@ static struct node *add_packages(struct build *b, enum node_kind kind, const cha
         job->packages = wanted->packages;
         job->distribution = wanted->distribution;
         job->setup = wanted->setup;
+        job->image_name = wanted->image_name;
         describe_packages(node);
     } else {
         strlist_free(&wanted->packages);
         distribution_free(&wanted->distribution);
         free(wanted->setup);
+        free(wanted->image_name);
     }
     return node;
+}
+
+// Upstream's variable for an image to build in, KERNEL_CONTAINER_BUILDER, else the recipe's image.
+static char *builder_image_name(const struct recipe_builder *builder)
+{
+    cleanup_free char *variable = xasprintf("%s_CONTAINER_BUILDER", builder->name);
+    for (char *p = variable; *p; p++)
+        *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : strchr("-.", *p) ? '_' : *p;
+    const char *set = getenv(variable);
+    const char *name = set && *set ? set : builder->image;
+    return name ? xstrdup(name) : NULL;
 }
 
 static int add_builder(struct build *b, struct node *user, struct error **err)
@@ -170,7 +189,14 @@ static int add_builder(struct build *b, struct node *user, struct error **err)
         return 0;
     if (b->options.host_builder)
         return host_tools_key(builder, job->target, &user->identity, err);
-    struct job wanted = {.target = host};
+    struct job wanted = {.target = host, .image_name = builder_image_name(builder)};
+    if (wanted.image_name) {
+        cleanup_free char *name = xasprintf("builder:%s", builder->name);
+        struct node *node = add_packages(b, NODE_BUILDER, name, &wanted, job->recipe);
+        node->identified = true;
+        add_role(user, ROLE_BUILDER, builder->name, node);
+        return 0;
+    }
     strlist_add_all(&wanted.packages, &builder->packages);
     if (job->target != host)
         strlist_add_all(&wanted.packages, &builder->cross[job->target - arch_table]);

@@ -369,3 +369,64 @@ c.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n
   [[ "$output" != *warning* ]]
   [ "$(content_of build/kata-static-high.tar.xz opt/high)" = low ]
 }
+
+# An image of two layers with a bash and a few tools of this machine, made by umoci, pushed by skopeo.
+push_foreign_image() {
+  command -v umoci >/dev/null && command -v skopeo >/dev/null || skip "umoci or skopeo is not installed"
+  umoci init --layout layout
+  umoci new --image layout:base
+  umoci unpack --rootless --image layout:base first
+  mkdir -p first/rootfs/bin first/rootfs/etc
+  for program in bash mkdir cat rm; do
+    cp "$(type -P "$program")" first/rootfs/bin/
+    ldd "$(type -P "$program")" | grep -o '/[^ ]*' | while read -r library; do
+      mkdir -p "first/rootfs$(dirname "$library")"
+      cp -L "$library" "first/rootfs$library"
+    done
+  done
+  ln -s /nowhere/absolute first/rootfs/etc/link
+  echo old >first/rootfs/etc/gone
+  umoci repack --image layout:base first
+  umoci unpack --rootless --image layout:base second
+  rm second/rootfs/etc/gone
+  umoci repack --image layout:base second
+  skopeo copy -q --dest-tls-verify=false oci:layout:base "docker://127.0.0.1:$PORT/base/image:1"
+}
+
+@test "a step runs in an image that somebody else made, and the builder is shared" {
+  start_registry
+  push_foreign_image
+  make_recipe one "" 'mkdir -p /out/one/opt; [ ! -e /etc/gone ] && [ -L /etc/link ] && echo inside >/out/one/opt/one'
+  sed -i "s|^builder:.*|builder: {image: \"127.0.0.1:$PORT/base/image:1\"}|" recipes/one/recipe.yaml
+  export BUILDER_REGISTRY=127.0.0.1:$PORT/builders
+  PUSH_TO_REGISTRY=yes run "$KBUILD" --cache "$PROJECT/cache" --remote=require one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "$(content_of build/kata-static-one.tar.xz opt/one)" = inside ]
+  name=$(cat build/one-builder-image-version)
+  # Ours, under upstream's name, as others read it.
+  skopeo inspect --tls-verify=false "docker://127.0.0.1:$PORT/builders:$name" | grep -q '"Architecture"'
+  skopeo copy -q --src-tls-verify=false "docker://127.0.0.1:$PORT/builders:$name" oci:again:x
+  umoci unpack --rootless --image again:x bundle >/dev/null
+  [ -x bundle/rootfs/bin/bash ]
+  [ ! -e bundle/rootfs/etc/gone ]
+  # Another machine, which cannot reach the first image any more, and has something else to build.
+  forget
+  rm -rf "$BLOBS/docker/registry/v2/repositories/base"
+  make_recipe one "" 'mkdir -p /out/one/opt; echo other >/out/one/opt/one'
+  sed -i "s|^builder:.*|builder: {image: \"127.0.0.1:$PORT/base/image:1\"}|" recipes/one/recipe.yaml
+  run "$KBUILD" --cache "$PROJECT/cache" --remote=require one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "$(content_of build/kata-static-one.tar.xz opt/one)" = other ]
+}
+
+@test "an upstream variable names the image to build in" {
+  start_registry
+  make_recipe one-two
+  unset ARTEFACT_REGISTRY
+  ONE_TWO_CONTAINER_BUILDER=127.0.0.1:$PORT/none:1 run "$KBUILD" --cache "$PROJECT/cache" one-two
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"pulling 127.0.0.1:$PORT/none:1"* ]]
+}
