@@ -218,7 +218,8 @@ for l in json.load(sys.stdin)["layers"]: print(l["digest"], l["annotations"]["or
 @test "a registry that is not there is one warning, or an error if it is required" {
   noisy one
   noisy two
-  export ARTEFACT_REGISTRY=127.0.0.1:$(free_port) ARTEFACT_REPOSITORY=kata PUSH_TO_REGISTRY=yes
+  PORT=$(free_port)
+  export ARTEFACT_REGISTRY=127.0.0.1:$PORT ARTEFACT_REPOSITORY=kata PUSH_TO_REGISTRY=yes
   run kb one two
   echo "$output"
   [ "$status" -eq 0 ]
