@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-#define REFRESH_EARLY 10 // seconds before a token ends
+#define REFRESH_EARLY 10L // seconds before a token ends
 
 static time_t now(void)
 {
@@ -79,9 +79,9 @@ static int fetch_token(struct registry *r, const struct request *q, struct token
     collect_scopes(r, q, &scopes);
     char *query = token_query(r->service, &scopes, c->identity_token);
     cleanup_free char *url = xasprintf("%s%s%s", realm.text,
-                                       c->identity_token         ? ""
-                                       : strchr(realm.text, '?') ? "&"
-                                                                 : "?",
+                                       c->identity_token                   ? ""
+                                       : r->realm && strchr(r->realm, '?') ? "&"
+                                                                           : "?",
                                        c->identity_token ? "" : query);
     struct request ask = {
         .method = c->identity_token ? "POST" : "GET",
