@@ -51,7 +51,7 @@ static int pull(struct image_source *s, struct store *store, const struct image_
     if (!result && count)
         result = registry_pull_blobs(s->registry, blobs, count, err);
     for (size_t i = 0; i < n; i++) {
-        char digest[DIGEST_HEX_SIZE];
+        char digest[DIGEST_HEX_SIZE] = "";
         uint64_t size;
         if (!result && blobs[i].missing)
             result = error_user(err, "the registry has no blob sha256:%s", want[i].digest);
