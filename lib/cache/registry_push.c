@@ -104,6 +104,8 @@ static uint64_t range_end(const char *range)
 static int send_part(struct registry *r, struct upload *u, struct response *s, struct error **err)
 {
     const struct registry_blob *b = u->blob;
+    if (!u->url)
+        return error_user(err, "the registry named no place to upload to");
     uint64_t left = b->size - u->sent, length = left < u->chunk ? left : u->chunk;
     bool ends = length == left && (u->sent == 0 || left == 0);
     char range[48];
