@@ -3,6 +3,7 @@
 #include "genprotimg.h"
 #include "se.h"
 
+#include "base/digest.h"
 #include "base/file.h"
 #include "seal/seal.h"
 
@@ -71,18 +72,6 @@ static int test_documents(const struct se_image *image, const struct strlist *pa
     return any;
 }
 
-static bool parse_hash(const char *line, unsigned char out[static 32])
-{
-    if (strlen(line) != 64 || strspn(line, "0123456789abcdefABCDEF") != 64)
-        return false;
-    for (int i = 0; i < 32; i++) {
-        unsigned value = 0;
-        sscanf(line + (ptrdiff_t)2 * i, "%2x", &value);
-        out[i] = (unsigned char)value;
-    }
-    return true;
-}
-
 // What the firmware says of this machine: a hash a line, the host key's first, then the backup's.
 #define FIRMWARE_KEYS "/sys/firmware/uv/keys/all"
 #define FIRMWARE_LINES 15
@@ -101,7 +90,7 @@ static int test_hashes(const struct se_image *image, const char *path, struct er
     bool any = false;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         unsigned char hash[32];
-        if (!parse_hash(lines.items[i], hash))
+        if (!hex_decode(lines.items[i], hash, sizeof hash))
             return error_user(err, "%s: line %zu is not 64 hexadecimal digits", path, i + 1);
         if (has_slot(image, hash)) {
             any = true;

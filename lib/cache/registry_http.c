@@ -4,11 +4,9 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define REDIRECTS_MAX 10
-#define AUTH_ROUNDS 3 // no token, a token that is too old, a token
-#define PAUSE_MAX_MS 60000u
+#define AUTH_ROUNDS 3     // no token, a token that is too old, a token
 #define NO_ANSWER_TRIES 1 // more, where nothing came at all
 
 void response_free(struct response *s)
@@ -125,16 +123,11 @@ bool retry_wait(struct registry *r, struct retry *retry, const struct response *
 {
     if (s->no_answer && retry->left > NO_ANSWER_TRIES)
         retry->left = NO_ANSWER_TRIES;
-    if (!s->may_pass || retry->left == 0 || __atomic_load_n(&r->stop, __ATOMIC_RELAXED))
+    if (!s->may_pass || __atomic_load_n(&r->stop, __ATOMIC_RELAXED))
         return false;
-    retry->left--;
-    unsigned random = 0, ms = retry->pause_ms;
-    if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
-        random = (unsigned)clock();
-    ms = ms / 2 + random % (ms / 2 + 1); // many machines should not come back at one moment
-    if (s->retry_after * 1000ull > ms)
-        ms = s->retry_after * 1000ull > PAUSE_MAX_MS ? PAUSE_MAX_MS : s->retry_after * 1000;
-    retry->pause_ms = retry->pause_ms < PAUSE_MAX_MS / 2 ? retry->pause_ms * 2 : PAUSE_MAX_MS;
+    unsigned ms;
+    if (!retry_next(retry, s->retry_after, &ms))
+        return false;
     pause_ms(r, ms);
     return true;
 }

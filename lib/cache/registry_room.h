@@ -5,6 +5,8 @@
 
 #include "cache/registry.h"
 
+#include "base/retry.h"
+
 #include <curl/curl.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -137,10 +139,6 @@ struct http_hop {
 int http_perform(struct registry *r, const struct http_hop *hop, struct response *s,
                  struct error **err);
 
-struct retry {
-    unsigned left;     // tries after the first
-    unsigned pause_ms; // before the next
-};
 struct retry retry_begin(const struct registry *r);
 // Waits and returns true; false if there were enough tries, or another would be no use.
 bool retry_wait(struct registry *r, struct retry *retry, const struct response *s);

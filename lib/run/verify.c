@@ -154,16 +154,14 @@ static void describe(const struct verifying *v)
     strlist_free(&same);
 }
 
-static int build_again(struct verifying *v, struct error **err)
+static int build_again(struct verifying *v, const struct node *target, struct error **err)
 {
     struct node **order = graph_order(&v->b->graph, err);
     int result = order ? 0 : -1;
     describe(v);
     v->b->options.world = &v->o->world;
-    for (size_t i = 0; i < v->b->graph.n; i++) // a schedule changes what was asked for
-        job_of(v->b->graph.nodes[i])->fresh = job_of(v->b->graph.nodes[i])->asked;
     for (size_t i = 0; !result && i < v->b->graph.n; i++)
-        if (order[i]->kind == NODE_ARTIFACT && (v->o->all || job_of(order[i])->fresh))
+        if (order[i]->kind == NODE_ARTIFACT && (v->o->all || order[i] == target))
             result = verify_node(v, order[i], err);
     free(order);
     return result;
@@ -208,7 +206,7 @@ int build_verify(struct build *b, const struct verify_options *o,
     struct node *target = only_target(b);
     if (schedule(b, RUN_ALL, err) < 0)
         return -1;
-    if ((o->against ? compare_with(&v, target, err) : build_again(&v, err)) < 0)
+    if ((o->against ? compare_with(&v, target, err) : build_again(&v, target, err)) < 0)
         return -1;
     return v.differing;
 }

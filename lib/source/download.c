@@ -45,6 +45,12 @@ static void library_init(void)
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+void curl_begin(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, library_init);
+}
+
 static char *sidecar(const struct transfer *t)
 {
     return xasprintf("%s.from", t->d->path);
@@ -340,8 +346,7 @@ static int open_file(struct transfer *t, struct error **err)
 
 int download_file(const struct download *d, bool *resumed, struct error **err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, library_init);
+    curl_begin();
     struct transfer t = {.d = d, .fd = -1, .shown = url_shown(d->url), .curl = curl_easy_init()};
     int result = t.curl ? open_file(&t, err) : error_user(err, "starting libcurl failed");
     if (result == 0)

@@ -4,9 +4,11 @@
 #define KBUILD_SOURCE_DOWNLOAD_H
 
 #include "base/error.h"
-#include "source/retry.h"
+#include "base/retry.h"
 
 #include <stdint.h>
+
+#define RETRY_DOWNLOAD ((struct retry){.left = 4, .pause_ms = 500})
 
 // Zero-initialise, then set; nothing is owned.
 struct download {

@@ -4,7 +4,6 @@
 #include "source/room.h"
 
 #include <curl/curl.h>
-#include <pthread.h>
 
 #define REDIRECTS_MAX 5L
 
@@ -13,11 +12,6 @@ struct answer {
     size_t limit; // of out->len
     bool too_large;
 };
-
-static void library_init(void)
-{
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 {
@@ -53,8 +47,7 @@ static void set_options(CURL *c, const char *url, struct answer *a, char *reason
 
 int fetch_bytes(void *context, const char *url, size_t limit, struct buf *out, struct error **err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, library_init);
+    curl_begin();
     char reason[CURL_ERROR_SIZE] = "";
     struct answer a = {.out = out, .limit = out->len + limit};
     cleanup_free char *shown = url_shown(url);

@@ -3,7 +3,7 @@
 #include "source/git.h"
 
 #include "base/log.h"
-#include "source/retry.h"
+#include "base/retry.h"
 
 #include <string.h>
 
@@ -11,6 +11,8 @@
 #if LIBGIT2_VER_MAJOR > 1 || (LIBGIT2_VER_MAJOR == 1 && LIBGIT2_VER_MINOR >= 7)
 #define CAN_SHALLOW 1
 #endif
+
+#define RETRY_GIT ((struct retry){.left = 2, .pause_ms = 500})
 
 struct session {
     struct mirror *mirror;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "source/retry.h"
+#include "base/retry.h"
 
 #include <errno.h>
 #include <sys/random.h>
@@ -14,17 +14,25 @@ static unsigned with_jitter(unsigned ms)
     return ms / 2 + random % (ms / 2 + 1);
 }
 
-bool retry_pause(struct retry *r, unsigned server_seconds)
+bool retry_next(struct retry *r, unsigned server_seconds, unsigned *ms)
 {
     if (r->left == 0)
         return false;
     r->left--;
-    unsigned ms = with_jitter(r->pause_ms);
+    *ms = with_jitter(r->pause_ms);
     if (server_seconds > RETRY_PAUSE_MAX_MS / 1000)
         server_seconds = RETRY_PAUSE_MAX_MS / 1000;
-    if (server_seconds * 1000 > ms)
-        ms = server_seconds * 1000;
+    if (server_seconds * 1000 > *ms)
+        *ms = server_seconds * 1000;
     r->pause_ms = r->pause_ms < RETRY_PAUSE_MAX_MS / 2 ? r->pause_ms * 2 : RETRY_PAUSE_MAX_MS;
+    return true;
+}
+
+bool retry_pause(struct retry *r, unsigned server_seconds)
+{
+    unsigned ms;
+    if (!retry_next(r, server_seconds, &ms))
+        return false;
     struct timespec pause = {ms / 1000, (long)(ms % 1000) * 1000000};
     while (nanosleep(&pause, &pause) < 0 && errno == EINTR)
         ;
