@@ -1,26 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which host key documents are genuine: one table, a case a line (docs/trust.md has the rules).
-#include "seal_fixture.h"
-#include "seal_world.h"
-
-#include "base/log.h"
-#include "seal/trust.h"
-#include "seal/trust_text.h"
-
-static char *folder;
-
-struct verdict {
-    const char *name;
-    const char *hosts, *certificates, *crls; // file names with spaces between
-    const char *root;
-    const char *message; // a part of the error, or NULL: genuine
-    const char *hint;    // a part of that, or NULL
-};
-
-#define GOOD "HKD-good.crt"
-#define CHAIN "sign.crt inter.crt"
-#define LISTS "root.crl inter.crl sign.crl"
-#define ROOT "root.crt"
+#include "seal_trust_help.h"
 
 static const struct verdict verdicts[] = {
     // ---- what is genuine ----
@@ -296,68 +276,6 @@ static const struct verdict verdicts[] = {
     {"a_directory", GOOD, ".", LISTS, ROOT, "directory", NULL},
 };
 
-// ---- running a case ----
-
-struct files {
-    struct strlist hosts, certificates, crls;
-    char *root;
-    struct host_key *loaded;
-    struct trust trust;
-};
-
-static void split_paths(struct strlist *out, const char *names)
-{
-    struct strlist words = {0};
-    strlist_split(&words, names, " ");
-    for (size_t i = 0; i < words.n; i++)
-        strlist_addf(out, "%s/%s", folder, words.items[i]);
-    strlist_free(&words);
-}
-
-static void begin_case(const struct verdict *v, struct files *f)
-{
-    cleanup_error struct error *err = NULL;
-    *f = (struct files){0};
-    split_paths(&f->hosts, v->hosts);
-    split_paths(&f->certificates, v->certificates);
-    split_paths(&f->crls, v->crls);
-    f->root = xasprintf("%s/%s", folder, v->root);
-    f->loaded = xcalloc(f->hosts.n, sizeof *f->loaded);
-    for (size_t i = 0; i < f->hosts.n; i++)
-        assert_good(host_key_load(f->hosts.items[i], &f->loaded[i], &err));
-    f->trust =
-        (struct trust){.certificates = &f->certificates, .crls = &f->crls, .root_ca = f->root};
-}
-
-static void end_case(struct files *f)
-{
-    for (size_t i = 0; i < f->hosts.n; i++)
-        host_key_free(&f->loaded[i]);
-    free(f->loaded);
-    free(f->root);
-    strlist_free(&f->hosts);
-    strlist_free(&f->certificates);
-    strlist_free(&f->crls);
-}
-
-// `set` and not the error itself: it is read after `result` was worked out.
-static void assert_verdict(const struct verdict *v, int result, struct error **set)
-{
-    const struct error *err = *set;
-    if (!v->message) {
-        if (result != 0)
-            fail_msg("refused: %s", err->message);
-        return;
-    }
-    assert_int_equal(result, -1);
-    assert_message(err, v->message);
-    assert_int_equal(err->kind, ERROR_USER);
-    assert_null(strchr(err->message, '\n'));
-    assert_non_null(err->hint);
-    if (v->hint && !strstr(err->hint, v->hint))
-        fail_msg("\"%s\" is not in the hint \"%s\"", v->hint, err->hint);
-}
-
 static void check_case(void **state)
 {
     const struct verdict *v = *state;
@@ -372,8 +290,6 @@ static void check_case(void **state)
 }
 
 // ---- what does not fit the table ----
-
-static const struct verdict genuine = {"", GOOD, CHAIN, LISTS, ROOT, NULL, NULL};
 
 static void genprotimg_takes_one_signing_key_only(void **state)
 {
@@ -518,180 +434,6 @@ static void documents_are_put_in_words(void **state)
     end_case(&f);
 }
 
-// ---- fetching, without a network ----
-
-struct asked {
-    struct strlist urls;
-    const char *answer; // a file of the world
-};
-
-static int answer(void *context, const char *url, size_t limit, struct buf *out, struct error **err)
-{
-    struct asked *a = context;
-    strlist_add(&a->urls, url);
-    assert_int_equal(limit, 1 << 20);
-    cleanup_free char *path = xasprintf("%s/%s", folder, a->answer ? a->answer : path_base(url));
-    return file_read(path, limit, out, err);
-}
-
-static int verify_online(const struct verdict *v, struct asked *a, struct error **err)
-{
-    struct files f;
-    begin_case(v, &f);
-    f.trust.fetch = answer;
-    f.trust.context = a;
-    int result = host_keys_verify(f.loaded, f.hosts.n, &f.trust, err);
-    end_case(&f);
-    return result;
-}
-
-static void lists_are_fetched_once_each(void **state)
-{
-    struct verdict v = genuine;
-    struct asked a = {0};
-    cleanup_error struct error *err = NULL;
-    v.hosts = "HKD-online.crt HKD-online.crt";
-    v.certificates = "sign-online.crt inter-online.crt";
-    v.crls = "";
-    assert_good(verify_online(&v, &a, &err));
-    cleanup_free char *urls = strlist_join(&a.urls, " ");
-    assert_string_equal(urls,
-                        "http://127.0.0.1:9/plain/inter.crl http://127.0.0.1:9/plain/root.crl "
-                        "http://127.0.0.1:9/plain/sign.crl");
-    strlist_free(&a.urls);
-}
-
-static void nobody_is_asked_for_what_is_not_genuine(void **state)
-{
-    static const struct verdict cases[] = {
-        {"", "HKD-online-forged.crt", CHAIN, LISTS, ROOT, "signature is broken", NULL},
-        {"", "HKD-online.crt", "sign-online.crt inter-online.crt", LISTS, "root-other.crt",
-         "is missing", NULL},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct asked a = {0};
-        cleanup_error struct error *err = NULL;
-        assert_verdict(&cases[i], verify_online(&cases[i], &a, &err), &err);
-        assert_int_equal(a.urls.n, 0);
-    }
-}
-
-// A fetched list stands in for a given one, but what a given one revokes stays revoked.
-static void what_is_fetched_wins_and_nothing_hides_a_revocation(void **state)
-{
-    static const struct verdict expired = {
-        "", GOOD, "sign.crt inter-online.crt", LISTS, ROOT, "has expired on", "current list"};
-    static const struct verdict given = {"",
-                                         "HKD-revoked.crt",
-                                         "sign.crt inter-online.crt",
-                                         "root.crl inter.crl sign-revokes.crl",
-                                         ROOT,
-                                         "certificate revoked",
-                                         NULL};
-    static const struct verdict fetched = {"",   "HKD-online-revoked.crt", CHAIN, LISTS,
-                                           ROOT, "certificate revoked",    NULL};
-    struct asked a = {.answer = "root-expired.crl"}, b = {.answer = "root.crl"}, c = {0};
-    struct error *err = NULL;
-    assert_verdict(&expired, verify_online(&expired, &a, &err), &err);
-    error_free(steal(err));
-    assert_verdict(&given, verify_online(&given, &b, &err), &err);
-    error_free(steal(err));
-    assert_verdict(&fetched, verify_online(&fetched, &c, &err), &err);
-    error_free(err);
-    strlist_free(&a.urls);
-    strlist_free(&b.urls);
-    strlist_free(&c.urls);
-}
-
-static void a_failed_fetch_is_named_when_the_list_is_missing(void **state)
-{
-    static const struct verdict v = {"",
-                                     "HKD-online.crt",
-                                     CHAIN,
-                                     "root.crl inter.crl",
-                                     ROOT,
-                                     "no CRL found",
-                                     "fetching failed: "};
-    struct asked a = {.answer = "nowhere.crl"}, b = {.answer = "garbage"};
-    struct error *err = NULL;
-    assert_verdict(&v, verify_online(&v, &a, &err), &err);
-    error_free(steal(err));
-    assert_verdict(&v, verify_online(&v, &b, &err), &err);
-    assert_non_null(strstr(err->hint, "http://127.0.0.1:9/plain/sign.crl: it is not a revocation"));
-    error_free(err);
-    strlist_free(&a.urls);
-    strlist_free(&b.urls);
-}
-
-static void offline_the_address_of_a_missing_list_is_named(void **state)
-{
-    static const struct verdict v = {"",
-                                     "HKD-online.crt",
-                                     CHAIN,
-                                     "root.crl inter.crl",
-                                     ROOT,
-                                     "no CRL found",
-                                     "http://127.0.0.1:9/plain/sign.crl"};
-    struct files f;
-    cleanup_error struct error *err = NULL;
-    begin_case(&v, &f);
-    assert_verdict(&v, host_keys_verify(f.loaded, 1, &f.trust, &err), &err);
-    assert_non_null(strstr(err->hint, "--online"));
-    end_case(&f);
-}
-
-// ---- all of it ----
-
-static void drop(enum log_level level, const char *line, void *context)
-{
-}
-
-static void put_text(const char *name, const char *text, size_t length)
-{
-    cleanup_free char *path = xasprintf("%s/%s", folder, name);
-    put_file(path, text, length);
-}
-
-static void put_odd_files(void)
-{
-    cleanup_buf struct buf good = {0}, der = {0};
-    cleanup_free char *path = xasprintf("%s/chain.pem", folder);
-    cleanup_free char *der_path = xasprintf("%s/sign-der.crt", folder);
-    get_file(path, &good);
-    get_file(der_path, &der);
-    put_text("garbage", "garbage", 7);
-    put_text("empty", "", 0);
-    put_text("cut.pem", good.data, good.len - 100);
-    static const char private[] =
-        "-----BEGIN PRIVATE KEY-----\nVEVTVA==\n-----END PRIVATE KEY-----\n";
-    static const char other[] = "-----BEGIN PKCS7-----\nVEVTVA==\n-----END PKCS7-----\n";
-    static const char damaged[] =
-        "-----BEGIN CERTIFICATE-----\nVEVTVA==\n-----END CERTIFICATE-----\n";
-    put_text("private.pem", private, strlen(private));
-    put_text("other.pem", other, strlen(other));
-    put_text("damaged.pem", damaged, strlen(damaged));
-    buf_puts(&der, "x");
-    put_text("behind.crt", der.data, der.len);
-}
-
-static int begin(void **state)
-{
-    folder = make_temporary_directory("/tmp", "trust-test", NULL);
-    if (!folder)
-        return -1;
-    world_make(folder, "http://127.0.0.1:9/");
-    put_odd_files();
-    log_redirect(drop, NULL);
-    return 0;
-}
-
-static int end(void **state)
-{
-    remove_tree(folder, NULL);
-    free(folder);
-    return 0;
-}
-
 int main(void)
 {
     static const struct CMUnitTest others[] = {
@@ -702,11 +444,6 @@ int main(void)
         cmocka_unit_test(what_was_dropped_is_said_once),
         cmocka_unit_test(lists_of_another_signing_key_are_no_warning),
         cmocka_unit_test(documents_are_put_in_words),
-        cmocka_unit_test(lists_are_fetched_once_each),
-        cmocka_unit_test(nobody_is_asked_for_what_is_not_genuine),
-        cmocka_unit_test(what_is_fetched_wins_and_nothing_hides_a_revocation),
-        cmocka_unit_test(a_failed_fetch_is_named_when_the_list_is_missing),
-        cmocka_unit_test(offline_the_address_of_a_missing_list_is_named),
     };
     struct CMUnitTest tests[ARRAY_LEN(verdicts) + ARRAY_LEN(others)];
     for (size_t i = 0; i < ARRAY_LEN(verdicts); i++)
