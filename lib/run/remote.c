@@ -75,7 +75,7 @@ static int read_environment(struct remote *r, struct error **err)
 
 int remote_open(struct build *b, struct error **err)
 {
-    if (b->options.offline || b->options.world || b->options.remote == REMOTE_OFF)
+    if (b->options.offline || b->options.remote == REMOTE_OFF)
         return 0;
     struct remote *r = xcalloc(1, sizeof *r);
     r->state =
@@ -112,7 +112,8 @@ void remote_close(struct remote *r)
 bool remote_usable(const struct build *b, const struct node *node, enum remote_way way)
 {
     const struct remote *r = b->remote;
-    if (!r || (way == REMOTE_WRITE && !r->push) ||
+    // What another world makes is compared with what was made, not with what is shared.
+    if (!r || b->options.world || (way == REMOTE_WRITE && !r->push) ||
         __atomic_load_n(&r->state->given_up[way], __ATOMIC_RELAXED))
         return false;
     if (way == REMOTE_READ && node->kind == NODE_ARTIFACT && !b->options.use_cache)

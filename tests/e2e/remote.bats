@@ -431,3 +431,20 @@ push_foreign_image() {
   [ "$status" -eq 1 ]
   [[ "$output" == *"pulling 127.0.0.1:$PORT/none:1"* ]]
 }
+
+@test "verify builds again, and takes nothing from the shared cache for it" {
+  start_registry
+  noisy steady
+  noisy loose "" 'mkdir -p /out/loose/opt; id -u >/out/loose/opt/loose'
+  PUSH_TO_REGISTRY=yes kb steady loose
+  run kb verify steady
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"kata-static-steady.tar.xz is the same"* ]]
+  run kb verify --no-diffoscope loose
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"opt/loose: its content differs"* ]]
+  # What the second build made is not pushed either: another machine gets the first.
+  forget
+  kb loose
+  [ "$(content_of build/kata-static-loose.tar.xz opt/loose)" = 0 ]
+}
