@@ -172,7 +172,6 @@ bool jobserver_take(void); // false: none free now
 void jobserver_give(void);
 int jobserver_wait_fd(void);           // readable when a token may be free
 void jobserver_fds(int fds[static 2]); // for a step: {read, write}, or {0, 0}
-unsigned jobserver_jobs(void);
 
 // ---- child.c ----
 struct child_setup {

@@ -66,11 +66,6 @@ void jobserver_fds(int fds[static 2])
     fds[1] = jobserver_is_open() ? pipe_fds[1] : 0;
 }
 
-unsigned jobserver_jobs(void)
-{
-    return job_count;
-}
-
 unsigned pack_threads_acquire(void)
 {
     unsigned threads = 1;

@@ -137,8 +137,9 @@ static void add_variables(const struct job *job, struct strlist *environment)
     }
 }
 
-static void fill_environment(const struct node *node, const struct world *world, struct step *s)
+static void fill_environment(const struct build *b, const struct node *node, struct step *s)
 {
+    const struct world *world = b->options.world;
     const struct job *job = job_of(node);
     const struct arch *a = job->target;
     struct strlist *e = &s->environment;
@@ -156,8 +157,10 @@ static void fill_environment(const struct node *node, const struct world *world,
         strlist_addf(e, "CROSS_COMPILE=%s-", a->triplet);
     strlist_addf(e, "TARGET=%s", job->recipe->name);
     strlist_add(e, "PREFIX=/opt/kata");
+    // How many jobs there are must decide no output, so neither of these is in the key.
+    unsigned jobs = world ? world_jobs(b->options.jobs) : b->options.jobs;
+    strlist_addf(e, "JOBS=%u", jobs);
     jobserver_fds(s->sandbox.jobserver);
-    unsigned jobs = world ? world_jobs(jobserver_jobs()) : jobserver_jobs();
     if (s->sandbox.jobserver[0])
         strlist_addf(e, "MAKEFLAGS=-j%u --jobserver-auth=%d,%d", jobs,
                      s->sandbox.jobserver[0], s->sandbox.jobserver[1]);
@@ -202,7 +205,7 @@ int step_prepare(struct build *b, struct node *node, const char *scratch, struct
     if (mount_at(s, s->inputs, "/inputs", false, err) < 0 ||
         mount_at(s, s->work, "/build", true, err) < 0 || mount_at(s, s->out, "/out", true, err) < 0)
         return -1;
-    fill_environment(node, b->options.world, s);
+    fill_environment(b, node, s);
     return 0;
 }
 

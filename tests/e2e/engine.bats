@@ -262,6 +262,15 @@ X
   [ ! -e build/kata-static-one.tar.xz ]
 }
 
+@test "a step is told how many jobs there are, and another number rebuilds nothing" {
+  make_recipe jobs "" 'mkdir -p /out/jobs/opt; echo "$JOBS" >/out/jobs/opt/jobs'
+  kb -j 3 jobs
+  [ "$(content_of build/kata-static-jobs.tar.xz opt/jobs)" -eq 3 ]
+  run kb -j 5 jobs
+  [[ "$output" == *"jobs: cached"* ]]
+  [ "$(content_of build/kata-static-jobs.tar.xz opt/jobs)" -eq 3 ]
+}
+
 @test "the makes inside steps share one jobserver" {
   make_recipe jobs "" 'mkdir -p /out/jobs/opt /build/x
 printf "all: a b c d e f\na b c d e f:\n\t@echo start >>/build/x/log; sleep 0.3; echo end >>/build/x/log\n" >/build/Makefile

@@ -33,7 +33,8 @@ write() { # what the script writes into the one file
     [path]='echo "$PATH" >/out/one/opt/file'
     [home]='echo ~ >/out/one/opt/file'
     [host]='cat /proc/sys/kernel/hostname >/out/one/opt/file'
-    [jobs]='echo "$MAKEFLAGS" >/out/one/opt/file'
+    [makeflags]='echo "$MAKEFLAGS" >/out/one/opt/file'
+    [jobs]='echo "$JOBS" >/out/one/opt/file'
   )
   [ "$(nproc)" -lt 2 ] || ways[processors]='nproc >/out/one/opt/file'
   for way in "${!ways[@]}"; do

@@ -164,6 +164,7 @@ static void wrong_names_are_refused(void **state)
         {S "variables: {1A: }\n", F "3:13: '1A' cannot be the name of a variable: use A-Z 0-9 _",
          NULL},
         {S "variables: {PATH: }\n", F "3:13: PATH is reserved: every step has its own", NULL},
+        {S "variables: {JOBS: }\n", F "3:13: JOBS is reserved: every step has its own", NULL},
         {S "environment: {CROSS_COMPILE: a}\n",
          F "3:15: CROSS_COMPILE is reserved: every step has its own", NULL},
         {S "variables: {A: {type: number}}\n", F "3:23: type: unknown type 'number'",
