@@ -29,6 +29,12 @@ const struct verb verbs[] = {
      "are host key documents genuine, valid, and not revoked?", verb_hkd, true},
     {"doctor", "[build|se|snp] [--root DIR | --collect DIR]",
      "is this machine fit to build, and to host confidential guests?", verb_doctor, false},
+    {"measure",
+     "snp|sev-es|sev|tdx --ovmf FILE [--kernel FILE [--initrd FILE] [--append TEXT]] [--vcpus N|A-B] "
+     "[--vcpu-type NAME | --vcpu-sig N] [--guest-features N] [--vmm-type qemu|ec2|gce] "
+     "[--id-key KEY [--author-key KEY]] [--policy N] [--family-id HEX] [--image-id HEX] "
+     "[--guest-svn N] [-o FILE|DIR]",
+     "the launch digest that a confidential x86 host will report", verb_measure, true},
     {"payload",
      "push FILE|DIR REGISTRY/REPO [TAG] [--base REF|oci:DIR] [--layout=unpacked|components] "
      "[--output oci:DIR|oci-archive:FILE] | index REGISTRY/REPO:TAG ARCH-TAG...",

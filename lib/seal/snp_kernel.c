@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "seal/snp_kernel.h"
+
+#include "seal/snp_bytes.h"
+
+#include <string.h>
+
+#define SECTOR 512u
+#define PROTOCOL_EFI 0x20C
+
+enum header_offset {
+    HEADER_SETUP_SECTORS = 0x1F1,
+    HEADER_BOOT_FLAG = 0x1FE,
+    HEADER_MAGIC = 0x202,
+    HEADER_PROTOCOL = 0x206,
+    HEADER_LOAD_FLAGS = 0x236,
+    HEADER_COMMAND_LINE = 0x238
+};
+
+static int no_kernel(struct error **err, const char *path, const char *why)
+{
+    error_user(err, "reading kernel %s: %s", path, why);
+    return error_hint(err,
+                      "give the bzImage of an x86_64 kernel: arch/x86/boot/bzImage of a kernel "
+                      "build, or vmlinuz of `kbuild kernel-confidential --arch=x86_64`");
+}
+
+int bzimage_check(const char *path, const unsigned char *head, uint64_t size, uint32_t *limit,
+                  struct error **err)
+{
+    if (size == 0)
+        return no_kernel(err, path, "it is empty");
+    if (size >= 4 && memcmp(head, "\177ELF", 4) == 0)
+        return no_kernel(err, path, "it is an ELF file (vmlinux?), not a bzImage");
+    if (size < BZIMAGE_HEAD)
+        return no_kernel(err, path, "it is too short for a bzImage");
+    if (get_le(head + HEADER_BOOT_FLAG, 2) != 0xAA55 || memcmp(head + HEADER_MAGIC, "HdrS", 4) != 0)
+        return no_kernel(err, path, "it is no bzImage (no HdrS at 0x202)");
+    if (get_le(head + HEADER_PROTOCOL, 2) < PROTOCOL_EFI)
+        return no_kernel(err, path, "it is a kernel so old (before 3.7) that OVMF cannot start it");
+    if (!(head[HEADER_LOAD_FLAGS] & 1))
+        return no_kernel(err, path, "it is a 32-bit kernel, and confidential guests are 64-bit");
+    uint64_t sectors = head[HEADER_SETUP_SECTORS] ? head[HEADER_SETUP_SECTORS] : 4;
+    if (size <= (sectors + 1) * SECTOR)
+        return no_kernel(err, path, "it ends in its own setup code: it is cut off");
+    *limit = (uint32_t)get_le(head + HEADER_COMMAND_LINE, 4);
+    return 0;
+}
+
+int bzimage_check_append(const char *path, const char *text, uint32_t limit, struct error **err)
+{
+    size_t length = text ? strlen(text) : 0;
+    if (length <= limit)
+        return 0;
+    error_user(err, "the command line has %zu bytes; the kernel %s takes at most %u", length, path,
+               limit);
+    return error_hint(err,
+                      "shorten it: it would be measured whole, and the kernel would see only the "
+                      "beginning");
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Is a file an x86 Linux kernel that firmware can start? Linux, Documentation/arch/x86/boot.rst,
+// "The real-mode kernel header":
+//
+//   1F1h  u8     sectors of 512 bytes of setup code behind the first; 0 means 4
+//   1FEh  le16   AA55h
+//   202h  4      "HdrS"
+//   206h  le16   boot protocol, 20Ch at least for a kernel that EFI can start
+//   236h  le16   bit 0: there is a 64-bit entry
+//   238h  le32   the longest command line, without its NUL
+#ifndef KBUILD_SEAL_SNP_KERNEL_H
+#define KBUILD_SEAL_SNP_KERNEL_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+#define BZIMAGE_HEAD 0x260u // bytes that the check looks at
+
+// `head` is the beginning of the file, of min(size, BZIMAGE_HEAD) bytes. *limit gets the longest
+// command line.
+int bzimage_check(const char *path, const unsigned char *head, uint64_t size, uint32_t *limit,
+                  struct error **err);
+// `text` may be NULL.
+int bzimage_check_append(const char *path, const char *text, uint32_t limit, struct error **err);
+
+#endif

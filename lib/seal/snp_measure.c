@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is measured in which kind of launch, in the order in which it happens.
+#include "seal/snp.h"
+
+#include "seal/checks.h"
+#include "seal/crypto.h"
+#include "seal/io.h"
+#include "seal/snp_digest.h"
+#include "seal/snp_firmware.h"
+#include "seal/snp_hashes.h"
+#include "seal/snp_kernel.h"
+#include "seal/snp_vmsa.h"
+#include "seal/tdx.h"
+
+#define SHA256_SIZE 32u
+
+// A launch under measurement.
+struct launch {
+    const struct launch_inputs *in;
+    struct launch_measurement *out;
+    struct snp_firmware firmware;
+    unsigned char hashes[SNP_HASHES_SIZE]; // if there is a kernel
+};
+
+// ---- SEV and SEV-ES: SHA-256 over all that is put in (SEV API, section 6.5, GCTX.LD) ----
+
+static int sha256_add(EVP_MD_CTX *c, const void *bytes, size_t length, struct error **err)
+{
+    if (EVP_DigestUpdate(c, bytes, length) != 1)
+        return crypto_error(err, "computing a launch digest");
+    return 0;
+}
+
+// The digest so far, of which more is to come.
+static int sha256_so_far(const EVP_MD_CTX *c, unsigned char *out, struct error **err)
+{
+    EVP_MD_CTX *copy = EVP_MD_CTX_new();
+    bool good =
+        copy && EVP_MD_CTX_copy_ex(copy, c) == 1 && EVP_DigestFinal_ex(copy, out, NULL) == 1;
+    EVP_MD_CTX_free(copy);
+    return good ? 0 : crypto_error(err, "computing a launch digest");
+}
+
+static int sev_vcpus(struct launch *l, EVP_MD_CTX *c, struct error **err)
+{
+    const struct launch_inputs *in = l->in;
+    unsigned char page[X86_PAGE];
+    for (unsigned n = 1; n <= in->last_vcpus; n++) {
+        snp_vmsa(in->vmm, n == 1 ? VMSA_RESET_VECTOR : l->firmware.reset_address, in->cpu_signature,
+                 0, page);
+        if (sha256_add(c, page, sizeof page, err) < 0 ||
+            (n >= in->first_vcpus &&
+             sha256_so_far(c, l->out->digest[n - in->first_vcpus], err) < 0))
+            return -1;
+    }
+    return 0;
+}
+
+static int sev_contents(struct launch *l, EVP_MD_CTX *c, struct error **err)
+{
+    if (EVP_DigestInit_ex(c, EVP_sha256(), NULL) != 1)
+        return crypto_error(err, "computing a launch digest");
+    if (sha256_add(c, l->firmware.bytes, l->firmware.size, err) < 0)
+        return -1;
+    return l->in->kernel ? sha256_add(c, l->hashes, sizeof l->hashes, err) : 0;
+}
+
+static int measure_sev(struct launch *l, struct error **err)
+{
+    EVP_MD_CTX *c = EVP_MD_CTX_new();
+    int result = c ? sev_contents(l, c, err) : crypto_error(err, "computing a launch digest");
+    if (!result && launch_kind_has_vcpus(l->in->kind))
+        result = sev_vcpus(l, c, err);
+    else if (!result)
+        result = sha256_so_far(c, l->out->digest[0], err);
+    EVP_MD_CTX_free(c);
+    return result;
+}
+
+// ---- SNP: a chain of SHA-384 over pages ----
+
+// As QEMU's snp_populate_metadata_pages() does it.
+static const enum snp_page_type page_types[] = {
+    [SNP_SEC_MEM] = PAGE_ZERO,       [SNP_SECRETS] = PAGE_SECRETS,
+    [SNP_CPUID] = PAGE_CPUID,        [SNP_SVSM_CAA] = PAGE_ZERO,
+    [SNP_KERNEL_HASHES] = PAGE_ZERO, // without a kernel
+};
+
+static int snp_section(struct launch *l, const struct snp_section *s, struct snp_digest *d,
+                       struct error **err)
+{
+    unsigned char page[X86_PAGE] = {0};
+    if (s->type == SNP_KERNEL_HASHES && l->in->kernel) {
+        memcpy(page + l->firmware.hashes_address % X86_PAGE, l->hashes, sizeof l->hashes);
+        return snp_digest_page(d, PAGE_NORMAL, s->address, page, err);
+    }
+    enum snp_page_type type = page_types[s->type];
+    if (s->type == SNP_SEC_MEM && l->in->vmm == VMM_GCE)
+        type = PAGE_UNMEASURED;
+    return snp_digest_range(d, type, s->address, s->size, err);
+}
+
+// EC2 puts in the CPUID page after all others.
+static int snp_sections(struct launch *l, struct snp_digest *d, struct error **err)
+{
+    const struct snp_firmware *f = &l->firmware;
+    bool late = l->in->vmm == VMM_EC2;
+    for (size_t i = 0; i < f->sections; i++)
+        if (!(late && f->section[i].type == SNP_CPUID) &&
+            snp_section(l, &f->section[i], d, err) < 0)
+            return -1;
+    for (size_t i = 0; i < f->sections; i++)
+        if (late && f->section[i].type == SNP_CPUID && snp_section(l, &f->section[i], d, err) < 0)
+            return -1;
+    return 0;
+}
+
+static int measure_snp(struct launch *l, struct error **err)
+{
+    const struct launch_inputs *in = l->in;
+    const struct snp_firmware *f = &l->firmware;
+    struct snp_digest d = {0};
+    unsigned char page[X86_PAGE];
+    if (snp_digest_content(&d, f->address, f->bytes, f->size, err) < 0 ||
+        snp_sections(l, &d, err) < 0)
+        return -1;
+    for (unsigned n = 1; n <= in->last_vcpus; n++) {
+        snp_vmsa(in->vmm, n == 1 ? VMSA_RESET_VECTOR : f->reset_address, in->cpu_signature,
+                 in->guest_features, page);
+        if (snp_digest_page(&d, PAGE_VMSA, VMSA_ADDRESS, page, err) < 0)
+            return -1;
+        if (n >= in->first_vcpus)
+            memcpy(l->out->digest[n - in->first_vcpus], d.value, sizeof d.value);
+    }
+    return 0;
+}
+
+// ---- TDX ----
+
+static int measure_tdx(struct launch *l, struct error **err)
+{
+    return tdx_mrtd(l->in->firmware, &l->firmware, l->out->digest[0], err);
+}
+
+// ---- the kinds ----
+
+const char *const launch_kind_names[LAUNCH_KINDS] = {
+    [LAUNCH_SEV] = "sev", [LAUNCH_SEV_ES] = "sev-es", [LAUNCH_SNP] = "snp", [LAUNCH_TDX] = "tdx"};
+
+static const struct kind {
+    bool vcpus, features, metadata, kernel; // what is measured, or needed of the firmware
+    size_t digest_size;
+    int (*measure)(struct launch *l, struct error **err);
+} launch_kinds[LAUNCH_KINDS] = {
+    [LAUNCH_SEV] = {false, false, false, true, SHA256_SIZE, measure_sev},
+    [LAUNCH_SEV_ES] = {true, false, false, true, SHA256_SIZE, measure_sev},
+    [LAUNCH_SNP] = {true, true, true, true, SHA384_SIZE, measure_snp},
+    [LAUNCH_TDX] = {false, false, false, false, SHA384_SIZE, measure_tdx},
+};
+
+bool launch_kind_find(const char *name, enum launch_kind *out)
+{
+    for (size_t i = 0; i < LAUNCH_KINDS; i++) {
+        if (strcmp(launch_kind_names[i], name) != 0)
+            continue;
+        *out = (enum launch_kind)i;
+        return true;
+    }
+    return false;
+}
+
+bool launch_kind_has_vcpus(enum launch_kind kind)
+{
+    return launch_kinds[kind].vcpus;
+}
+
+const char *const launch_vmm_names[VMMS] = {
+    [VMM_QEMU] = "qemu", [VMM_EC2] = "ec2", [VMM_GCE] = "gce"};
+
+int launch_vmm_find(const char *name, enum launch_vmm *out, struct error **err)
+{
+    for (size_t i = 0; i < VMMS; i++) {
+        if (strcmp(launch_vmm_names[i], name) != 0)
+            continue;
+        *out = (enum launch_vmm)i;
+        return 0;
+    }
+    error_set(err, ERROR_USAGE, "there is no VMM '%s'", name);
+    return error_hint(err, "it can be qemu, ec2 or gce");
+}
+
+// ---- what must be true before ----
+
+static int check_vcpus(const struct launch_inputs *in, struct error **err)
+{
+    if (in->first_vcpus >= 1 && in->first_vcpus <= in->last_vcpus &&
+        in->last_vcpus <= LAUNCH_VCPUS_MAX)
+        return 0;
+    return error_set(err, ERROR_USAGE, "%u to %u vCPUs: a guest has from 1 to %u", in->first_vcpus,
+                     in->last_vcpus, LAUNCH_VCPUS_MAX);
+}
+
+static int check_inputs(const struct launch_inputs *in, struct error **err)
+{
+    const struct kind *k = &launch_kinds[in->kind];
+    if (k->vcpus && check_vcpus(in, err) < 0)
+        return -1;
+    if (k->features && !(in->guest_features & SNP_FEATURE_ACTIVE)) {
+        error_set(err, ERROR_USAGE, "guest features 0x%llx: bit 0 (SNP is active) must be set",
+                  (unsigned long long)in->guest_features);
+        return error_hint(err, "0x1 is what KVM starts guests with");
+    }
+    if (!in->kernel && (in->initrd || in->append))
+        return error_set(err, ERROR_USAGE,
+                         "an initrd and a command line are measured with a kernel: "
+                         "give the kernel, too");
+    if (in->kernel && !k->kernel)
+        return error_set(err, ERROR_USAGE, "this measurement does not depend on the kernel");
+    return 0;
+}
+
+static int check_reset(const struct launch *l, struct error **err)
+{
+    if (!l->firmware.has_reset)
+        return snp_firmware_error(
+            err, l->in->firmware,
+            "it has no SEV-ES reset block, so only plain SEV guests can start");
+    if (l->firmware.reset_address == 0)
+        return snp_firmware_error(err, l->in->firmware,
+                                  "the address in its SEV-ES reset block is 0");
+    return 0;
+}
+
+// The table must fit into its place, and with SNP that place into the page for it.
+static int check_hashes(const struct launch *l, struct error **err)
+{
+    const struct snp_firmware *f = &l->firmware;
+    const char *name = l->in->firmware;
+    bool snp = l->in->kind == LAUNCH_SNP;
+    const struct snp_section *s = snp_firmware_section(f, SNP_KERNEL_HASHES);
+    if (!f->has_hashes || (snp && !s)) {
+        snp_firmware_error(err, name, "it has no place for the hashes of a kernel%s",
+                           f->has_hashes ? " (no section SNP_KERNEL_HASHES)" : "");
+        return error_hint(err, "measured direct boot needs OVMF's AmdSev platform "
+                               "(OvmfPkg/AmdSev/AmdSevX64.dsc): `kbuild ovmf-sev` builds it");
+    }
+    uint64_t end = (uint64_t)f->hashes_address + SNP_HASHES_SIZE;
+    if (f->hashes_size < SNP_HASHES_SIZE ||
+        (snp && (f->hashes_address < s->address || end > (uint64_t)s->address + s->size)))
+        return snp_firmware_error(
+            err, name,
+            "its place for the hashes of a kernel (0x%x bytes at 0x%x) cannot "
+            "hold them",
+            f->hashes_size, f->hashes_address);
+    return 0;
+}
+
+static int check_firmware(const struct launch *l, struct error **err)
+{
+    const struct kind *k = &launch_kinds[l->in->kind];
+    if (k->metadata && !l->firmware.has_metadata)
+        return snp_firmware_error(
+            err, l->in->firmware,
+            "it has no SEV metadata (GUID dc886566-984a-4798-a75e-5585a7bf67cc), "
+            "so it cannot start SNP guests");
+    if (k->vcpus && check_reset(l, err) < 0)
+        return -1;
+    return l->in->kernel ? check_hashes(l, err) : 0;
+}
+
+// ---- files ----
+
+static int hash_open(int fd, const char *path, uint64_t size, struct launch_file *out,
+                     struct error **err)
+{
+    uint64_t hashed;
+    if (digest_fd(fd, path, out->sha256, &hashed, err) < 0)
+        return -1;
+    if (hashed != size)
+        return error_user(err, "reading %s: it changed meanwhile", path);
+    out->given = true;
+    out->size = size;
+    return 0;
+}
+
+static int hash_kernel(const struct launch_inputs *in, struct launch_file *out, struct error **err)
+{
+    uint64_t size;
+    uint32_t limit;
+    unsigned char head[BZIMAGE_HEAD] = {0};
+    cleanup_close int fd = open_input(in->kernel, &size, err);
+    if (fd < 0 ||
+        read_at(fd, in->kernel, 0, head, size < sizeof head ? size : sizeof head, err) < 0 ||
+        bzimage_check(in->kernel, head, size, &limit, err) < 0 ||
+        bzimage_check_append(in->kernel, in->append, limit, err) < 0)
+        return -1;
+    return hash_open(fd, in->kernel, size, out, err);
+}
+
+static int hash_initrd(const char *path, struct launch_file *out, struct error **err)
+{
+    uint64_t size;
+    cleanup_close int fd = open_input(path, &size, err);
+    if (fd < 0 || check_initrd(path, size, err) < 0)
+        return -1;
+    return hash_open(fd, path, size, out, err);
+}
+
+// Firmware is small and read backwards: in memory as a whole.
+static int read_firmware(const char *path, unsigned char **bytes, struct launch_file *out,
+                         struct error **err)
+{
+    uint64_t size;
+    cleanup_close int fd = open_input(path, &size, err);
+    if (fd < 0)
+        return -1;
+    if (size > LAUNCH_FIRMWARE_MAX)
+        return snp_firmware_error(err, path, "it has %llu bytes, more than any firmware",
+                                  (unsigned long long)size);
+    *bytes = xmalloc(size ? size : 1);
+    if (read_at(fd, path, 0, *bytes, size, err) < 0)
+        return -1;
+    digest_bytes(*bytes, size, out->sha256);
+    out->given = true;
+    out->size = size;
+    return 0;
+}
+
+static int measure(const struct launch_inputs *in, unsigned char **bytes,
+                   struct launch_measurement *out, struct error **err)
+{
+    const struct kind *k = &launch_kinds[in->kind];
+    struct launch l = {.in = in, .out = out};
+    if (check_inputs(in, err) < 0 || read_firmware(in->firmware, bytes, &out->firmware, err) < 0 ||
+        snp_firmware_parse(in->firmware, *bytes, out->firmware.size, &l.firmware, err) < 0 ||
+        check_firmware(&l, err) < 0)
+        return -1;
+    if (in->kernel && (hash_kernel(in, &out->kernel, err) < 0 ||
+                       (in->initrd && hash_initrd(in->initrd, &out->initrd, err) < 0)))
+        return -1;
+    if (in->kernel)
+        snp_hashes(&out->kernel, &out->initrd, in->append, l.hashes);
+    out->digest_size = k->digest_size;
+    out->first_vcpus = k->vcpus ? in->first_vcpus : 0;
+    out->count = k->vcpus ? in->last_vcpus - in->first_vcpus + 1 : 1;
+    out->digest = xcalloc(out->count, sizeof *out->digest);
+    return k->measure(&l, err);
+}
+
+int launch_measure(const struct launch_inputs *in, struct launch_measurement *out,
+                   struct error **err)
+{
+    cleanup_free unsigned char *bytes = NULL;
+    *out = (struct launch_measurement){0};
+    int result = measure(in, &bytes, out, err);
+    if (result < 0)
+        launch_measurement_free(out);
+    return result;
+}
+
+void launch_measurement_free(struct launch_measurement *m)
+{
+    free(m->digest);
+    *m = (struct launch_measurement){0};
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// The VMSA: the state in which a vCPU of an SEV-ES or SNP guest starts, a page that is measured
+// (APM, volume 2, appendix B, table B-4). What it holds is decided by the processor's reset state
+// (APM, volume 2, section 14.1.3), by KVM, and by who starts the guest.
+#ifndef KBUILD_SEAL_SNP_VMSA_H
+#define KBUILD_SEAL_SNP_VMSA_H
+
+#include "seal/snp.h"
+#include "seal/snp_bytes.h"
+
+// The first vCPU starts here; the others where the firmware's SEV-ES reset block says.
+#define VMSA_RESET_VECTOR 0xFFFFFFF0u
+
+void snp_vmsa(enum launch_vmm vmm, uint32_t start, uint32_t cpu_signature, uint64_t features,
+              unsigned char page[static X86_PAGE]);
+
+#endif
