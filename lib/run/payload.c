@@ -171,7 +171,8 @@ static int add_component(struct pushing *p, const struct component *c, struct er
         memcpy(digest, c->digest, DIGEST_HEX_SIZE);
     else if (digest_file(c->path, digest, NULL, err) < 0)
         return -1;
-    struct layer_source from = {.fd = c->fd, .name = c->name, .path = path, .digest = digest};
+    struct layer_source from = {
+        .fd = c->fd, .name = c->name, .path = path, .digest = digest, .threads = p->r->jobs};
     struct payload_layer l = {0};
     if (payload_layer_make(p->store, &from, filter, p->epoch, &l, err) < 0)
         return -1;

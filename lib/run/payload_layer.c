@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define LAYER_FORMAT "1" // raise it when the same file would give another layer
+#define LAYER_FORMAT "2" // raise it when the same file would give another layer
 
 static const char *const media_types[] = {
     [LAYER_PLAIN] = OCI_LAYER, [LAYER_GZIP] = OCI_LAYER "+gzip", [LAYER_ZSTD] = OCI_LAYER "+zstd"};
@@ -141,12 +141,12 @@ static int copy_file(struct layer_out *l, const struct layer_source *from, struc
 typedef int fill_layer(struct layer_out *l, const void *context, struct error **err);
 
 static int make(struct store *s, fill_layer *fill, const void *context, enum layer_filter filter,
-                int64_t epoch, struct payload_layer *out, struct error **err)
+                int64_t epoch, unsigned threads, struct payload_layer *out, struct error **err)
 {
     struct blob_draft draft = {.fd = -1};
     if (store_blob_begin(s, &draft, err) < 0)
         return -1;
-    cleanup_layer struct layer_out *l = payload_layer_open(draft.fd, filter, epoch, err);
+    cleanup_layer struct layer_out *l = payload_layer_open(draft.fd, filter, epoch, threads, err);
     if (!l || fill(l, context, err) < 0 ||
         payload_layer_finish(l, out->diff_id, &out->newest, err) < 0) {
         store_blob_abandon(&draft);
@@ -169,7 +169,7 @@ int payload_layer_make(struct store *s, const struct layer_source *from, enum la
     int known = recall(s, key, out, err);
     if (known < 0)
         return -1;
-    if (!known && (make(s, fill_from, from, filter, epoch, out, err) < 0 ||
+    if (!known && (make(s, fill_from, from, filter, epoch, from->threads, out, err) < 0 ||
                    remember(s, key, from, out, err) < 0))
         return -1;
     out->media_type = xstrdup(media_types[filter]);
@@ -203,7 +203,7 @@ int payload_layer_make_texts(struct store *s, const struct layer_text *texts, si
                              struct payload_layer *out, struct error **err)
 {
     struct texts t = {texts, count};
-    if (make(s, fill_texts, &t, filter, INT64_MAX, out, err) < 0)
+    if (make(s, fill_texts, &t, filter, INT64_MAX, 1, out, err) < 0)
         return -1;
     out->media_type = xstrdup(media_types[filter]);
     out->made_of = xstrdup(made_of);

@@ -26,8 +26,9 @@ int payload_epoch(int64_t *out, struct error **err);
 // ---- payload_tar.c: a tar stream that becomes a layer ----
 enum layer_filter { LAYER_PLAIN, LAYER_GZIP, LAYER_ZSTD };
 struct layer_out;
+// gzip by `threads` at a time, which does not change the bytes.
 struct layer_out *payload_layer_open(int fd, enum layer_filter filter, int64_t epoch,
-                                     struct error **err);
+                                     unsigned threads, struct error **err);
 // A member below `prefix`, root's, without setuid, setgid and sticky bits. Directories above it are
 // added, mode 0755. Refuses what has no place in a payload: devices, fifos, sockets, names that
 // mean the removal of a file (".wh.*"), and names that lead through a link or a file.
@@ -67,6 +68,7 @@ struct layer_source {
     const char *path; // where the file goes as it is, below PAYLOAD_ROOT; NULL: it is unpacked
     const char *digest;
     uint64_t max_bytes; // of content; 0: READER_MAX_BYTES
+    unsigned threads;   // that compress; 0: one
 };
 int payload_layer_make(struct store *s, const struct layer_source *from, enum layer_filter filter,
                        int64_t epoch, struct payload_layer *out, struct error **err);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bytes of a layer (OCI image specification 1.1, layer.md): a pax tar, hashed, and then
-// compressed by a second archive of libarchive's raw format, which is nothing but its filter.
+// compressed: by several threads (gzip.h), or by a second archive of libarchive's raw format, which
+// is nothing but its filter.
 #include "run/payload_room.h"
 
 #include "base/digest.h"
@@ -8,6 +9,7 @@
 #include "pack/attributes.h"
 #include "pack/map.h"
 #include "pack/names.h"
+#include "run/gzip.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -19,7 +21,8 @@ enum { BLOCK = 1 << 18, PARENT_MODE = 0755 };
 enum place { PLACE_DIRECTORY, PLACE_OTHER }; // what was written under a name
 
 struct layer_out {
-    struct archive *tar, *filter; // filter is NULL for a plain layer
+    struct archive *tar, *filter; // filter is for zstd
+    struct gzip *gzip;            // for gzip
     struct archive_entry *entry;
     struct digest_stream *digest; // of the tar
     struct map places;
@@ -53,6 +56,11 @@ static la_ssize_t on_tar(struct archive *a, void *context, const void *bytes, si
     if (l->broken)
         return (la_ssize_t)length;
     digest_add(l->digest, bytes, length);
+    if (l->gzip) {
+        if (gzip_add(l->gzip, bytes, length, &l->failure) < 0)
+            l->broken = true;
+        return (la_ssize_t)length;
+    }
     if (!l->filter)
         return on_file(a, l, bytes, length);
     if (archive_write_data(l->filter, bytes, length) != (la_ssize_t)length)
@@ -75,21 +83,12 @@ static int check(struct layer_out *l, bool good, struct error **err)
 
 // ---- opening ----
 
-// The level is docker's for gzip; zstd's is its own default.
-static const struct {
-    int (*add)(struct archive *);
-    const char *module, *level;
-} filters[] = {[LAYER_GZIP] = {archive_write_add_filter_gzip, "gzip", "6"},
-               [LAYER_ZSTD] = {archive_write_add_filter_zstd, "zstd", "3"}};
-
-static bool open_filter(struct layer_out *l, enum layer_filter kind)
+static bool open_zstd(struct layer_out *l)
 {
     struct archive *a = l->filter = archive_write_new();
-    if (!a || archive_write_set_format_raw(a) != ARCHIVE_OK || filters[kind].add(a) != ARCHIVE_OK ||
-        archive_write_set_filter_option(a, filters[kind].module, "compression-level",
-                                        filters[kind].level) != ARCHIVE_OK ||
-        (kind == LAYER_GZIP &&
-         archive_write_set_filter_option(a, "gzip", "timestamp", NULL) != ARCHIVE_OK) ||
+    if (!a || archive_write_set_format_raw(a) != ARCHIVE_OK ||
+        archive_write_add_filter_zstd(a) != ARCHIVE_OK ||
+        archive_write_set_filter_option(a, "zstd", "compression-level", "3") != ARCHIVE_OK ||
         archive_write_set_bytes_per_block(a, BLOCK) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
         archive_write_open(a, l, NULL, on_file, NULL) != ARCHIVE_OK)
@@ -112,14 +111,16 @@ static bool open_tar(struct layer_out *l)
 }
 
 struct layer_out *payload_layer_open(int fd, enum layer_filter filter, int64_t epoch,
-                                     struct error **err)
+                                     unsigned threads, struct error **err)
 {
     struct layer_out *l = xcalloc(1, sizeof *l);
     l->fd = fd;
     l->epoch = epoch;
     l->digest = digest_begin();
     l->entry = archive_entry_new();
-    if (l->entry && (filter == LAYER_PLAIN || open_filter(l, filter)) && open_tar(l))
+    if (filter == LAYER_GZIP)
+        l->gzip = gzip_begin(fd, threads);
+    if (l->entry && (filter != LAYER_ZSTD || open_zstd(l)) && open_tar(l))
         return l;
     error_user(err, "this libarchive can't write a layer");
     payload_layer_free(l);
@@ -216,6 +217,8 @@ int payload_layer_finish(struct layer_out *l, char diff_id[static DIGEST_HEX_SIZ
         return -1;
     if (l->filter && archive_write_close(l->filter) != ARCHIVE_OK)
         failed(l, l->filter);
+    if (l->gzip && !l->broken && gzip_end(l->gzip, &l->failure) < 0)
+        l->broken = true;
     if (check(l, true, err) < 0)
         return -1;
     digest_end(steal(l->digest), diff_id);
@@ -232,6 +235,7 @@ void payload_layer_free(struct layer_out *l)
         archive_write_free(l->tar);
     if (l->filter)
         archive_write_free(l->filter);
+    gzip_free(l->gzip);
     archive_entry_free(l->entry);
     if (l->digest)
         digest_end(l->digest, (char[DIGEST_HEX_SIZE]){0});
