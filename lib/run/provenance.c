@@ -187,7 +187,6 @@ json_t *provenance_statement(struct build *b, const struct node *node, struct er
                             "invocationId", node->key, "byproducts", results(node, true));
     json_decref(record);
     return json_pack("{s:s, s:o, s:s, s:{s:o, s:o}}", "_type", "https://in-toto.io/Statement/v1",
-                     "subject", results(node, false), "predicateType",
-                     "https://slsa.dev/provenance/v1", "predicate", "buildDefinition", what,
-                     "runDetails", run);
+                     "subject", results(node, false), "predicateType", PREDICATE_TYPE, "predicate",
+                     "buildDefinition", what, "runDetails", run);
 }

@@ -14,6 +14,7 @@
 
 // Media types of the two, as artifact types of referrers.
 #define PROVENANCE_TYPE "application/vnd.in-toto+json"
+#define PREDICATE_TYPE "https://slsa.dev/provenance/v1"
 #define SPDX_TYPE "application/spdx+json"
 
 // The statement about the tarballs of one node. To be released with json_decref().

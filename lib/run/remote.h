@@ -4,7 +4,8 @@
 //
 //   remote.c          settings from the environment, giving up, opening a repository
 //   remote_entry.c    names, tags and manifests of entries; what makes one acceptable
-//   remote_trust.c    signatures of entries, as referrers
+//   remote_trust.c    signatures of entries
+//   remote_referrer.c what refers to an entry: signatures, provenance, SPDX
 //   remote_pull.c     entry -> record and outputs in the local store
 //   remote_push.c     record and outputs -> entry
 //
@@ -84,14 +85,37 @@ json_t *entry_record(const json_t *record);
 // Loads the trusted keys, tries the signing key. A mistake there is the user's, and never a reason
 // to go on without the cache.
 int remote_keys(struct remote *r, struct error **err);
-// What is signed: key, outputs, the digest of the provenance, and that of the whole record.
-void entry_statement(const char *key, const json_t *record, struct buf *out);
+// What is signed: key, outputs, the digest of the provenance, that of the whole record, and those
+// of the documents that the manifest names.
+void entry_statement(const char *key, const struct entry *e, struct buf *out);
 // 1: signed by a trusted key, or anybody is trusted; 0: not; -1: error.
 int entry_trusted(struct remote *r, struct registry *registry, const struct node *node,
                   const struct entry *e, struct error **err);
 // Signs the pushed manifest if there is a key.
 int entry_sign(const struct remote *r, struct registry *registry, const struct node *node,
                const struct entry *e, struct error **err);
+
+// ---- what refers to an entry ----
+struct referrer {
+    const char *type;    // of the artifact and its content
+    const char *title;   // a file's name, or NULL
+    const char *content; // a text, or NULL
+    json_t *annotations; // borrowed
+};
+int entry_refer(struct registry *registry, const struct entry *e, const struct referrer *r,
+                struct error **err);
+// The provenance statement and the SPDX list of an artifact. Made before its manifest, whose
+// annotations name them; pushed after it.
+enum { ENTRY_DOCUMENTS = 2 };
+struct entry_documents {
+    char *texts[ENTRY_DOCUMENTS]; // NULL: none
+};
+int entry_describe(struct build *b, const struct node *node, struct entry_documents *out,
+                   json_t *annotations, struct error **err);
+int entry_push_documents(struct registry *registry, const struct node *node, const struct entry *e,
+                         const struct entry_documents *d, struct error **err);
+void entry_documents_free(struct entry_documents *d);
+void entry_document_lines(const json_t *manifest, struct buf *out); // of what is signed
 
 // ---- for the scheduler and the child ----
 // Finds the records of what is not in the local store, so that the keys above become known without

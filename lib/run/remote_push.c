@@ -23,6 +23,8 @@ struct push {
     struct registry_blob *blobs;
     char (*digests)[DIGEST_HEX_SIZE]; // of the blobs
     size_t n, cap;
+    json_t *annotations; // of the manifest
+    struct entry_documents documents;
 };
 
 // Takes fd. Room for it is there.
@@ -129,13 +131,14 @@ static int add_side_files(struct push *p, struct error **err)
     return result;
 }
 
-static json_t *annotations(const struct push *p)
+static int annotate(struct push *p, struct error **err)
 {
     json_t *bare = entry_record(p->record);
     cleanup_free char *text = json_dumps(bare, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(bare);
-    return json_pack("{s:s, s:s}", RECORD_ANNOTATION, text ? text : "", "kbuild.built-by",
-                     p->b->remote->built_by);
+    p->annotations = json_pack("{s:s, s:s}", RECORD_ANNOTATION, text ? text : "", "kbuild.built-by",
+                               p->b->remote->built_by);
+    return entry_describe(p->b, p->node, &p->documents, p->annotations, err);
 }
 
 static json_t *artefact_manifest(struct push *p, struct error **err)
@@ -147,10 +150,10 @@ static json_t *artefact_manifest(struct push *p, struct error **err)
         return NULL;
     if (add_bytes(p, "{}", 2, err) < 0)
         return NULL;
-    return json_pack("{s:i, s:s, s:s, s:o, s:O, s:o}", "schemaVersion", 2, "mediaType",
+    return json_pack("{s:i, s:s, s:s, s:o, s:O, s:O}", "schemaVersion", 2, "mediaType",
                      MANIFEST_TYPE, "artifactType", ENTRY_TYPE, "config",
                      entry_descriptor(EMPTY_TYPE, p->digests[p->n - 1], 2), "layers", p->layers,
-                     "annotations", annotations(p));
+                     "annotations", p->annotations);
 }
 
 // An image of ours, with the record beside what it says of itself already.
@@ -174,7 +177,7 @@ static json_t *image_manifest(struct push *p, struct error **err)
         json_decref(manifest);
         return NULL;
     }
-    json_object_update_new(json_object_get(manifest, "annotations"), annotations(p));
+    json_object_update(json_object_get(manifest, "annotations"), p->annotations);
     return manifest;
 }
 
@@ -234,8 +237,9 @@ static int push_entry(struct push *p, struct error **err)
     p->digests = xcalloc(most, sizeof *p->digests);
     p->layers = json_array();
     struct entry e = {.record = entry_record(p->record)};
-    e.manifest =
-        entry_is_image(p->b->remote, p->node) ? image_manifest(p, err) : artefact_manifest(p, err);
+    if (!annotate(p, err))
+        e.manifest = entry_is_image(p->b->remote, p->node) ? image_manifest(p, err)
+                                                           : artefact_manifest(p, err);
     cleanup_free char *text =
         e.manifest ? json_dumps(e.manifest, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     int result = text ? 0 : -1;
@@ -249,6 +253,7 @@ static int push_entry(struct push *p, struct error **err)
         if (registry_push_blobs(p->registry, p->blobs, p->n, err) < 0 ||
             registry_put_manifest(p->registry, what, text, e.size, MANIFEST_TYPE, digest, err) <
                 0 ||
+            entry_push_documents(p->registry, p->node, &e, &p->documents, err) < 0 ||
             entry_sign(p->b->remote, p->registry, p->node, &e, err) < 0 ||
             set_tags(p, text, err) < 0)
             result = -1;
@@ -271,6 +276,8 @@ int remote_keep(struct build *b, struct node *node, const json_t *record, struct
     free(p.blobs);
     free(p.digests);
     json_decref(p.layers);
+    json_decref(p.annotations);
+    entry_documents_free(&p.documents);
     if (p.registry)
         registry_close(p.registry);
     if (!result)

@@ -20,23 +20,24 @@ static void digest_json(const json_t *value, char hex[static DIGEST_HEX_SIZE])
     digest_bytes(text ? text : "", text ? strlen(text) : 0, hex);
 }
 
-void entry_statement(const char *key, const json_t *record, struct buf *out)
+void entry_statement(const char *key, const struct entry *e, struct buf *out)
 {
     char digest[DIGEST_HEX_SIZE];
-    const json_t *list = json_object_get(record, "outputs");
-    buf_printf(out, "kbuild entry 1\nkey %s\n", key);
+    const json_t *list = json_object_get(e->record, "outputs");
+    buf_printf(out, "kbuild entry 2\nkey %s\n", key);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *o = json_array_get(list, i);
         buf_printf(out, "output %s %s %s\n", json_string_value(json_object_get(o, "kind")),
                    json_string_value(json_object_get(o, "digest")),
                    json_string_value(json_object_get(o, "name")));
     }
-    digest_json(json_object_get(record, "provenance"), digest);
+    digest_json(json_object_get(e->record, "provenance"), digest);
     buf_printf(out, "provenance %s\n", digest);
-    json_t *bare = entry_record(record);
+    json_t *bare = entry_record(e->record);
     digest_json(bare, digest);
     json_decref(bare);
     buf_printf(out, "record %s\n", digest);
+    entry_document_lines(e->manifest, out);
 }
 
 // ---- keys ----
@@ -99,7 +100,7 @@ int entry_trusted(struct remote *r, struct registry *registry, const struct node
     if (!r->trusted)
         return 1;
     cleanup_buf struct buf statement = {0};
-    entry_statement(node->key, e->record, &statement);
+    entry_statement(node->key, e, &statement);
     json_t *list = registry_referrers(registry, e->digest, SIGNATURE_TYPE, err);
     if (!list)
         return -1;
@@ -116,47 +117,19 @@ int entry_trusted(struct remote *r, struct registry *registry, const struct node
 
 // ---- writing ----
 
-static int push_empty(struct registry *registry, char digest[static DIGEST_HEX_SIZE],
-                      struct error **err)
-{
-    cleanup_fclose FILE *file = tmpfile();
-    digest_bytes("{}", 2, digest);
-    if (!file || fd_write_all(fileno(file), "a temporary file", "{}", 2, err) < 0)
-        return file ? -1 : error_user(err, "no temporary file can be made");
-    struct registry_blob blob = {.digest = digest, .size = 2, .fd = fileno(file)};
-    return registry_push_blobs(registry, &blob, 1, err);
-}
-
-int entry_sign(const struct remote *r, struct registry *registry, const struct node *node,
+int entry_sign(const struct remote *remote, struct registry *registry, const struct node *node,
                const struct entry *e, struct error **err)
 {
-    if (!r->signing_key)
+    if (!remote->signing_key)
         return 0;
     struct signature s;
-    char empty[DIGEST_HEX_SIZE], digest[DIGEST_HEX_SIZE];
     cleanup_buf struct buf statement = {0};
-    entry_statement(node->key, e->record, &statement);
-    if (signature_make(r->signing_key, &statement, &s, err) < 0)
+    entry_statement(node->key, e, &statement);
+    if (signature_make(remote->signing_key, &statement, &s, err) < 0)
         return error_wrap(err, "KBUILD_SIGNING_KEY");
-    if (push_empty(registry, empty, err) < 0)
-        return -1;
     json_t *annotations = json_pack("{s:s, s:s}", KEY_ANNOTATION, s.key, VALUE_ANNOTATION, s.value);
-    json_t *manifest = json_pack(
-        "{s:i, s:s, s:s, s:o, s:[o], s:o, s:O}", "schemaVersion", 2, "mediaType", MANIFEST_TYPE,
-        "artifactType", SIGNATURE_TYPE, "config", entry_descriptor(EMPTY_TYPE, empty, 2), "layers",
-        entry_descriptor(EMPTY_TYPE, empty, 2), "subject",
-        entry_descriptor(MANIFEST_TYPE, e->digest, e->size), "annotations", annotations);
-    cleanup_free char *text = json_dumps(manifest, JSON_COMPACT | JSON_SORT_KEYS);
-    json_decref(manifest);
-    digest_bytes(text, strlen(text), digest);
-    cleanup_free char *what = xasprintf("sha256:%s", digest);
-    json_t *descriptor = entry_descriptor(MANIFEST_TYPE, digest, strlen(text));
-    json_object_set_new(descriptor, "artifactType", json_string(SIGNATURE_TYPE));
-    json_object_set_new(descriptor, "annotations", annotations);
-    int result =
-        registry_put_manifest(registry, what, text, strlen(text), MANIFEST_TYPE, digest, err);
-    if (!result)
-        result = registry_add_referrer(registry, e->digest, descriptor, err);
-    json_decref(descriptor);
+    const struct referrer r = {.type = SIGNATURE_TYPE, .annotations = annotations};
+    int result = entry_refer(registry, e, &r, err);
+    json_decref(annotations);
     return result;
 }

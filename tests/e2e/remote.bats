@@ -176,6 +176,55 @@ for l in json.load(sys.stdin)["layers"]: print(l["digest"], l["annotations"]["or
   fi
 }
 
+# The digest of what a tag names.
+digest_of_tag() { # repository tag
+  manifest "$1" "$2" | sha256sum | cut -d' ' -f1
+}
+
+# What names the manifest as its subject: distribution 2.8 has no API for it, but the tag.
+referrers() { # repository digest
+  curl -sf -H 'Accept: application/vnd.oci.image.index.v1+json' "http://127.0.0.1:$PORT/v2/kata/$1/manifests/sha256-$2"
+}
+
+@test "an artifact carries its provenance and a list of what is in it, and the signature covers both" {
+  start_registry
+  make_keys
+  noisy one
+  PUSH_TO_REGISTRY=yes KBUILD_SIGNING_KEY=$PROJECT/TEST-builder.pem kb --remote=require one
+  kb provenance one
+  repository=cached-artefacts/one tag=latest-main-$(uname -m)
+  entry=$(digest_of_tag $repository "$tag")
+  referrers $repository "$entry" >index
+  [ "$(jq -r '.manifests[].artifactType' index | sort | xargs)" = "application/spdx+json application/vnd.in-toto+json application/vnd.kbuild.signature.v1" ]
+  for kind in vnd.in-toto+json:provenance spdx+json:spdx; do
+    digest=$(jq -r --arg type "application/${kind%:*}" '.manifests[] | select(.artifactType == $type) | .digest' index)
+    skopeo inspect --raw --tls-verify=false "docker://127.0.0.1:$PORT/kata/$repository@$digest" >referrer
+    jq -e --arg entry "sha256:$entry" '.subject.digest == $entry' referrer
+    [ "$(jq -r '.layers[0].annotations["org.opencontainers.image.title"]' referrer)" = "one-${kind#*:}.json" ]
+    layer=$(jq -r '.layers[0].digest' referrer)
+    curl -sf "http://127.0.0.1:$PORT/v2/kata/$repository/blobs/$layer" -o document
+    cmp document "build/one-${kind#*:}.json"
+    # The entry names it, and with that the signature does.
+    [ "$(manifest $repository "$tag" | jq -r --arg name "kbuild.${kind#*:}" '.annotations[$name]')" = "$layer" ]
+  done
+  # An entry that names another provenance is not the one that was signed.
+  export KBUILD_TRUSTED_KEYS=$PROJECT/builder.pub.pem
+  key=$(curl -s "http://127.0.0.1:$PORT/v2/kata/$repository/tags/list" | grep -o 'kbuild-[0-9a-f]*' | head -n 1)
+  forget
+  kb --remote=require one
+  run ! ran one
+  manifest $repository "$key" | sed 's/"kbuild.provenance":"sha256:[0-9a-f]*"/"kbuild.provenance":"sha256:'"$entry"'"/' >forged
+  curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary @forged \
+    "http://127.0.0.1:$PORT/v2/kata/$repository/manifests/$key"
+  # ... even if somebody says that the signature is about it.
+  curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.index.v1+json' --data-binary @index \
+    "http://127.0.0.1:$PORT/v2/kata/$repository/manifests/sha256-$(sha256sum <forged | cut -d' ' -f1)"
+  forget
+  run kb one
+  [[ "$output" == *"no key of KBUILD_TRUSTED_KEYS signed it"* ]]
+  ran one
+}
+
 @test "a registry that alters bytes is found out, and the build goes on" {
   start_registry
   noisy one

@@ -177,8 +177,9 @@ static json_t *some_record(void)
 
 static void statement_of(const json_t *record, struct buf *out)
 {
+    const struct entry e = {.record = (json_t *)record};
     buf_free(out);
-    entry_statement(node.key, record, out);
+    entry_statement(node.key, &e, out);
 }
 
 static void the_statement_covers_the_whole_record(void **state)
@@ -186,7 +187,7 @@ static void the_statement_covers_the_whole_record(void **state)
     cleanup_buf struct buf first = {0}, second = {0};
     json_t *record = some_record();
     statement_of(record, &first);
-    assert_non_null(strstr(first.data, "kbuild entry 1\nkey "));
+    assert_non_null(strstr(first.data, "kbuild entry 2\nkey "));
     assert_non_null(strstr(first.data, "\noutput blob " DIGEST " o\nprovenance "));
     // What the local store adds does not count.
     json_object_set_new(record, "key", json_string(node.key));
@@ -202,6 +203,28 @@ static void the_statement_covers_the_whole_record(void **state)
         json_decref(changed);
     }
     json_decref(record);
+}
+
+static void the_statement_covers_the_documents_that_the_manifest_names(void **state)
+{
+    struct entry e = {.record = some_record()};
+    cleanup_buf struct buf without = {0}, with = {0}, other = {0}, odd = {0};
+    e.manifest = json_pack("{s:{s:s}}", "annotations", "else", "x");
+    entry_statement(node.key, &e, &without);
+    assert_null(strstr(without.data, "document"));
+    json_t *annotations = json_object_get(e.manifest, "annotations");
+    json_object_set_new(annotations, "kbuild.provenance", json_string("sha256:" DIGEST));
+    entry_statement(node.key, &e, &with);
+    assert_non_null(strstr(with.data, "\ndocument application/vnd.in-toto+json " DIGEST "\n"));
+    json_object_set_new(annotations, "kbuild.spdx", json_string("sha256:" DIGEST));
+    entry_statement(node.key, &e, &other);
+    assert_non_null(strstr(other.data, "\ndocument application/spdx+json " DIGEST "\n"));
+    // What is no digest is no line, and can't be one that reads as something else.
+    json_object_set_new(annotations, "kbuild.provenance", json_string("sha256:x\nrecord y"));
+    json_object_set_new(annotations, "kbuild.spdx", json_integer(1));
+    entry_statement(node.key, &e, &odd);
+    assert_string_equal(odd.data, without.data);
+    entry_free(&e);
 }
 
 static void a_signature_is_accepted_of_a_trusted_key_only(void **state)
@@ -290,6 +313,8 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(an_entry_that_is_no_json_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(the_statement_covers_the_whole_record, begin, end),
+        cmocka_unit_test_setup_teardown(the_statement_covers_the_documents_that_the_manifest_names,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(a_signature_is_accepted_of_a_trusted_key_only, begin, end),
         cmocka_unit_test_setup_teardown(the_signature_is_that_of_the_rfc, begin, end),
         cmocka_unit_test_setup_teardown(a_directory_of_keys_is_read_whole, begin, end),
