@@ -6,7 +6,7 @@
 #include <string.h>
 
 const struct verb verbs[] = {
-    {"build", "TARGET...", "build targets (the verb may be left out)", verb_build, false},
+    {"build", "TARGET... [--until=PHASE] [--continue]", "build targets (the verb may be left out)", verb_build, false},
     {"list", "", "the targets and their architectures", verb_list, false},
     {"plan", "TARGET...", "what would be made, in order, and what is cached", verb_plan, false},
     {"explain", "TARGET", "the text of its action key, and what changed since the last build",
@@ -61,6 +61,8 @@ static void print_help(void)
          "  --sources=WHICH        upstream (default) or debian: packages of this distribution\n"
          "  --offline              use no network\n"
          "  --remote=off|require   leave the shared cache alone; fail if it cannot be used\n"
+         "  --until=PHASE          stop after this phase of the target's step, and leave build/TARGET/builddir\n"
+         "  --continue             go on from there, with what was changed in it\n"
          "  --locked               use nothing that versions.lock does not name\n"
          "  -k, --keep-going       after a failure, make what does not depend on it\n"
          "  --builder=host         use this machine's own tools instead of a builder image\n"

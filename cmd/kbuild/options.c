@@ -256,6 +256,7 @@ int parse_global_options(int argc, char **argv, struct global_options *g, struct
         {"--recipes", NULL, &recipes, NULL, NULL},
         {"--remote", NULL, &remote, NULL, NULL},
         {"--offline", NULL, NULL, NULL, &b->offline},
+        {"--continue", NULL, NULL, NULL, &b->go_on},
         {"--locked", NULL, NULL, NULL, &b->locked},
         {"--json", NULL, NULL, NULL, &g->json},
     };

@@ -48,11 +48,25 @@ static int run_targets(struct global_options *g, struct strlist *words,
     return result;
 }
 
+static int run_until(struct global_options *g, struct strlist *words, const char *phase,
+                     struct error **err)
+{
+    struct build *b = build_open(&g->build, err);
+    struct node *node = b ? build_add_target(b, words->items[0], err) : NULL;
+    int result = node && build_evaluate(b, true, err) == 0 ? build_until(b, node, phase, err) : -1;
+    build_close(b);
+    return result;
+}
+
 int verb_build(struct global_options *g, struct strlist *words, struct error **err)
 {
-    if (need_targets("build", words, false, err) < 0)
+    cleanup_strlist struct strlist storage = {0};
+    const char *until = NULL;
+    const struct verb_option options[] = {{"--until", NULL, &until, NULL, NULL}};
+    if (parse_verb_options("build", words, options, ARRAY_LEN(options), &storage, err) < 0 ||
+        need_targets("build", words, until != NULL, err) < 0)
         return -1;
-    return run_targets(g, words, build_run, err);
+    return until ? run_until(g, words, until, err) : run_targets(g, words, build_run, err);
 }
 
 int verb_fetch(struct global_options *g, struct strlist *words, struct error **err)

@@ -66,13 +66,17 @@ read_value read_script;   // char *: a file in the recipe's folder or in a share
 read_value read_shared;   // struct strlist: folders beside the recipe's
 read_value read_patches;  // struct strlist: files or globs in the recipe's folder
 read_value read_debian;   // struct debian_source *
-read_value read_sources, read_variables, read_environment, read_needs, read_architectures; // recipe
+read_value read_architectures; // bool[4], by index in arch_table
+read_value read_sources, read_variables, read_environment, read_needs;                     // recipe
 read_value read_builder, read_rootfs, read_initrd, read_image, read_boot;                  // recipe
+read_value read_run, read_phases, read_install;                                            // recipe
 
 // What must hold between the parts of a whole recipe (recipe_actions.c): layers and images are made
 // of what is declared.
 int check_layers(struct reader *r);
 int check_parts(struct reader *r);
+int check_phases(struct reader *r); // recipe_phases.c
+void phases_free(struct recipe *recipe);
 
 bool name_is_clean(const char *name); // [a-z0-9][a-z0-9._-]*, at most 100 characters
 // Braces that versions_expand() can understand; with `names` (NULL at its end) only those inside,

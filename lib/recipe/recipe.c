@@ -32,7 +32,7 @@ static int read_action(struct reader *r, const struct yaml *node, void *target)
 static const struct field fields[] = {
     {"description", read_line, AT(description), ANYWHERE, ANYWHERE},
     {"action", read_action, AT(action), ANYWHERE, 0},
-    {"architectures", read_architectures, 0, ANYWHERE, 0},
+    {"architectures", read_architectures, AT(architectures), ANYWHERE, 0},
     {"needs", read_needs, 0, ANYWHERE, SE_IMAGE},
     {"with", read_names, AT(with), ANYWHERE, 0},
     {"sources", read_sources, 0, SCRIPT, 0},
@@ -41,7 +41,9 @@ static const struct field fields[] = {
     {"rootfs", read_rootfs, 0, INITRD, 0},
     {"variables", read_variables, 0, ANYWHERE, 0},
     {"environment", read_environment, 0, SCRIPT, 0},
-    {"run", read_script, AT(run), SCRIPT, SCRIPT},
+    {"run", read_run, 0, SCRIPT, 0}, // or
+    {"phases", read_phases, 0, SCRIPT, 0},
+    {"install", read_install, 0, ANYWHERE, 0},
     {"outputs", read_names, AT(outputs), ANYWHERE, 0},
     {"release", read_yes_no, AT(release), ANYWHERE, 0},
     {"initrd", read_initrd, 0, INITRD, INITRD},
@@ -110,7 +112,7 @@ static int read_recipe(struct reader *r)
     if (read_map(r, root, &schemas[a], 1 << a, r->recipe) < 0)
         return -1;
     default_architectures(r->recipe);
-    return check_environment(r) < 0 || check_outputs(r) < 0 || check_layers(r) < 0 ||
+    return check_phases(r) < 0 || check_environment(r) < 0 || check_outputs(r) < 0 || check_layers(r) < 0 ||
                    check_parts(r) < 0
                ? -1
                : 0;
@@ -210,6 +212,7 @@ void recipe_free(struct recipe *r)
         free_source(&r->sources[i]);
     for (size_t i = 0; i < r->variable_count; i++)
         free_variable(&r->variables[i]);
+    phases_free(r);
     free_builder(r->builder);
     free_initrd(r->initrd);
     free_image(r->image);
@@ -235,7 +238,6 @@ void recipe_free(struct recipe *r)
     free(r->folder);
     free(r->file);
     free(r->description);
-    free(r->run);
     yaml_document_free(r->document);
     free(r);
 }

@@ -19,11 +19,13 @@
 //   variables: {NAME: {...}}              struct recipe_variable; from the user's environment
 //   environment: {NAME: value}            constants of the step
 //   run: build.sh                         the script: in the recipe's folder, or shared/<name>/x.sh
+//   phases: {setup: a.sh, build: b.sh}    instead of run: several, run in this order
 //   outputs: [name, name-modules]         tarballs: /out/<name> is packed as
 //                                         kata-static-<name>.tar.xz; default: the recipe's name
 //   release: no                           not put in build/ unless asked for by name (default yes)
 //   initrd: {...}                         struct recipe_initrd; initrd recipes only
 //   image: {...}                          struct recipe_image; se-image recipes only
+//   install: {links: [...]}               struct recipe_link; what `kbuild install` adds
 //   boot: {...}                           struct recipe_boot; how `kbuild boot` tries the result
 //
 // Files are looked for when the recipe is loaded, and must lie inside its folder, links followed.
@@ -139,6 +141,19 @@ struct recipe_boot {
     char *append;          // kernel command line
 };
 
+// phases: {<name>: <script>}; `run: <script>` is one phase that is called build. One step runs all of
+// them in order, over the same /build and /out; `kbuild TARGET --until=<name>` stops between two.
+struct recipe_phase {
+    char *name, *script;
+};
+
+// install: {links: [{path: share/x, target: y, architectures: [x86_64]}]}: a symbolic link that is in
+// no tarball. Both are relative: path to the prefix, target to the link's folder.
+struct recipe_link {
+    char *path, *target;
+    bool architectures[4]; // by index in arch_table
+};
+
 struct recipe {
     char *name, *folder, *file; // folder is absolute
     char *description;
@@ -154,7 +169,10 @@ struct recipe {
     struct recipe_variable *variables;
     size_t variable_count;
     struct strlist environment;       // "NAME=value"
-    char *run;
+    struct recipe_phase *phases;      // of a script recipe, at least one
+    size_t phase_count;
+    struct recipe_link *links;        // of `kbuild install`
+    size_t link_count;
     struct strlist outputs;
     bool release;
     struct recipe_initrd *initrd;

@@ -6,7 +6,7 @@
 
 int read_architectures(struct reader *r, const struct yaml *node, void *target)
 {
-    struct recipe *recipe = target;
+    bool *architectures = target;
     struct strlist names = {0};
     int result = read_names(r, node, &names);
     if (!result && !names.n)
@@ -16,10 +16,10 @@ int read_architectures(struct reader *r, const struct yaml *node, void *target)
             reader_arch(r, node->items[i]->line, node->items[i]->column, names.items[i]);
         if (!a)
             result = -1;
-        else if (recipe->architectures[a - arch_table])
+        else if (architectures[a - arch_table])
             result = reader_error(r, node->items[i], "%s is there twice", a->name);
         else
-            recipe->architectures[a - arch_table] = true;
+            architectures[a - arch_table] = true;
     }
     strlist_free(&names);
     return result;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is cached, what is to be made: keys, records, and whether the store still has the outputs.
-#include "run/internal.h"
-
+#include "run/work.h"
 
 // 1 if the store has every output, 0 if one is missing.
 static int outputs_present(struct build *b, const struct node *node, struct error **err)
@@ -24,6 +23,8 @@ int evaluate_node(struct build *b, struct node *node, struct error **err)
         return 0;
     }
     graph_key(node);
+    if (b->options.go_on && job->asked && work_continue(b, node, err) < 0)
+        return -1;
     node->state = NODE_STALE;
     if (!b->options.use_cache && node->kind == NODE_ARTIFACT && !job->fresh)
         return 0;
@@ -85,6 +86,8 @@ int build_evaluate(struct build *b, bool resolve, struct error **err)
             result = evaluate_node(b, node, err);
     }
     free(order);
+    if (!result && b->options.go_on)
+        result = work_expected(b, err);
     if (!result && b->lock->changed)
         result = lock_save(b->lock, err);
     return result;

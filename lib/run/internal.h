@@ -15,6 +15,7 @@
 #define RUN_FORMAT "2"
 
 struct remote;
+struct work; // work.h
 struct build {
     struct build_options options;
     struct versions *versions;
@@ -26,6 +27,7 @@ struct build {
     struct remote *remote;    // the shared cache (remote.h), or NULL
     char *versions_digest;
     bool targets_added;
+    const char *until; // the phase to stop after; a step's result is its folder then (until.c)
 };
 
 // The value of one declared variable.
@@ -67,6 +69,7 @@ struct job {
     struct strlist packages;
     struct distribution distribution;
     char *setup;      // absolute path of the setup script, or NULL
+    struct work *work; // of an artifact: what it goes on from (--continue), or NULL
     char *image_name; // of a builder: the image that it is instead of packages, or NULL
     // running
     pid_t pid;
@@ -150,7 +153,8 @@ void phase(const char *name);
 int input_damaged(const struct node *input, struct error **err);
 // The whole work of a child: lock the key, look again, make, record. Ends the process.
 _Noreturn void make_node_and_exit(struct build *b, struct node *node, int events);
-// What a step sees. Folders are made below `scratch`; the strings belong to it.
+// What a step sees. Folders are made below `scratch`, but for /build and /out if there is a `work`;
+// the strings belong to it.
 struct step {
     struct sandbox sandbox;
     struct sandbox_mount mounts[64];
@@ -158,9 +162,14 @@ struct step {
     char *argv[4];
     char *out, *deps, *inputs, *work;
 };
-int step_prepare(struct build *b, struct node *node, const char *scratch, struct step *s,
-                 struct error **err);
+int step_prepare(struct build *b, struct node *node, const char *scratch, const struct work *w,
+                 struct step *s, struct error **err);
 void step_free(struct step *s);
+// Runs one of its phases, in a sandbox of its own.
+int step_run(const struct node *node, struct step *s, size_t phase_index, struct error **err);
+char *phase_script(const struct recipe_phase *p); // as the sandbox sees it; to be freed
+// In the child: the phases up to b->until, in the folder that stays (until.c).
+int make_until(struct build *b, struct node *node, json_t *record, struct error **err);
 unsigned pack_threads_acquire(void); // tokens of the jobserver for a packing, beside our own
 void pack_threads_release(unsigned threads);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The planner's part of a node, and what others may ask of it.
-#include "run/internal.h"
+#include "run/work.h"
 
 #include <string.h>
 
@@ -25,6 +25,7 @@ void job_free(struct job *job)
     source_pin_free(&job->pin);
     strlist_free(&job->packages);
     distribution_free(&job->distribution);
+    work_free(job->work);
     free(job->setup);
     free(job->image_name);
     buf_free(&job->pending);

@@ -106,8 +106,8 @@ static bool usable(struct build *b, struct node *node, const json_t *record)
 
 static json_t *make_record(struct build *b, struct node *node, struct error **err)
 {
-    // A build in another world is not kept: whoever makes the same may go on.
-    bool kept = !b->options.world;
+    // A build in another world, or half a one, is not kept: whoever makes the same may go on.
+    bool kept = !b->options.world && !b->until;
     cleanup_close int lock = kept ? store_lock(b->store, node->key, waiting, NULL, err) : -1;
     if (kept && lock < 0)
         return NULL;
@@ -133,7 +133,7 @@ static json_t *make_record(struct build *b, struct node *node, struct error **er
     json_object_set_new(record, "epoch", json_integer(node->epoch));
     if (b->remote)
         json_object_set_new(record, "built_by", json_string(b->remote->built_by));
-    if (!kept)
+    if (b->options.world)
         world_enter(b->options.world);
     if (make_one(b, node, record, err) < 0 ||
         (kept && (store_action_put(b->store, node->key, record, err) < 0 ||

@@ -299,8 +299,8 @@ static int identify_folder(const char *title, const char *folder, const char *in
 
 // The parts of recipe.yaml that decide what comes out. Where packages come from, what it is called
 // and how it is tried do not.
-static const char *const deciding_keys[] = {"action", "run",    "environment", "outputs",
-                                            "initrd", "image", "shared"};
+static const char *const deciding_keys[] = {"action",  "run",    "phases", "environment",
+                                            "outputs", "initrd", "image",  "shared"};
 
 static int identify_recipe(struct build *b, struct node *node, struct error **err)
 {

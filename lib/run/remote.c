@@ -116,6 +116,9 @@ bool remote_usable(const struct build *b, const struct node *node, enum remote_w
     if (!r || b->options.world || (way == REMOTE_WRITE && !r->push) ||
         __atomic_load_n(&r->state->given_up[way], __ATOMIC_RELAXED))
         return false;
+    // What somebody changed by hand is theirs alone.
+    if (b->until || job_of(node)->work)
+        return false;
     if (way == REMOTE_READ && node->kind == NODE_ARTIFACT && !b->options.use_cache)
         return false;
     return r->artefacts || entry_is_image(r, node);

@@ -9,6 +9,8 @@
 //   record.c     action records               make.c       a node's process; node_*.c one kind each
 //   place.c      results -> output directory  step.c       what a script sees
 //   tarball.c    a result -> a tarball        listings.c   what is in a tarball, kept
+//   work.c       half-made work that stays   until.c      stopping between phases
+//   shell.c      looking around
 //   remote*.c    the shared cache             signature.c  who made an entry of it
 //   merge.c      kata-static.tar.xz           boot.c       proof by boot; qemu.c starts machines
 #ifndef KBUILD_RUN_RUN_H
@@ -37,6 +39,7 @@ struct build_options {
     bool use_cache;         // no: make the targets and the artifacts they need again
     bool host_builder;      // --builder=host
     bool quiet;
+    bool go_on;             // --continue: targets go on from the work that --until left
     const struct world *world; // not the usual one: results are compared, not kept (world.h)
     enum view_style view;
     enum remote_use remote;
@@ -65,6 +68,9 @@ int build_evaluate(struct build *b, bool resolve, struct error **err);
 int build_run(struct build *b, struct error **err);
 // Makes only what needs the network: sources, builders and root file systems of the targets.
 int build_fetch(struct build *b, struct error **err);
+// Makes the inputs of a script target and runs its phases up to this one, in folders that stay:
+// <output>/<target>/builddir and destdir (work.h). The cache gets nothing.
+int build_until(struct build *b, struct node *target, const char *phase, struct error **err);
 // Opens an interactive shell in the sandbox of a script target, its inputs made first. *status gets
 // the shell's exit status.
 int build_shell(struct build *b, struct node *target, int *status, struct error **err);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "run/remote.h"
+#include "run/work.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -423,6 +424,7 @@ int schedule(struct build *b, enum run_what what, struct error **err)
 
 int build_run(struct build *b, struct error **err)
 {
+    work_remind(b);
     return schedule(b, RUN_ALL, err);
 }
 

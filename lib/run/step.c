@@ -2,6 +2,7 @@
 // What a step sees: fixed paths, an environment built from nothing (docs/recipes.md).
 #include "run/internal.h"
 
+#include "run/work.h"
 #include "run/world.h"
 
 #include "pack/pack.h"
@@ -170,8 +171,8 @@ static void fill_environment(const struct build *b, const struct node *node, str
         world_step(world, &s->sandbox, e);
 }
 
-int step_prepare(struct build *b, struct node *node, const char *scratch, struct step *s,
-                 struct error **err)
+int step_prepare(struct build *b, struct node *node, const char *scratch, const struct work *w,
+                 struct step *s, struct error **err)
 {
     const struct job *job = job_of(node);
     const struct recipe *r = job->recipe;
@@ -179,10 +180,10 @@ int step_prepare(struct build *b, struct node *node, const char *scratch, struct
     s->sandbox.mounts = s->mounts;
     s->sandbox.environment = &s->environment;
     s->sandbox.directory = "/build";
-    s->out = xasprintf("%s/out", scratch);
+    s->out = w ? xstrdup(w->destdir) : xasprintf("%s/out", scratch);
     s->deps = xasprintf("%s/deps", scratch);
     s->inputs = xasprintf("%s/inputs", scratch);
-    s->work = xasprintf("%s/work", scratch);
+    s->work = w ? xstrdup(w->builddir) : xasprintf("%s/work", scratch);
     const char *const folders[] = {s->out, s->deps, s->inputs, s->work};
     for (size_t i = 0; i < ARRAY_LEN(folders); i++)
         if (make_directories(folders[i], 0755, err) < 0)

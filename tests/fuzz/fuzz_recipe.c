@@ -63,11 +63,16 @@ static void check(const struct recipe *r)
     for (size_t i = 0; i < r->environment.n; i++)
         require(!starts_with(r->environment.items[i], "PATH=") &&
                 strchr(r->environment.items[i], '='));
-    require((r->action == ACTION_SCRIPT) == (r->run != NULL));
+    require((r->action == ACTION_SCRIPT) == (r->phase_count > 0));
     require((r->action == ACTION_INITRD) == (r->initrd != NULL));
     require((r->action == ACTION_SE_IMAGE) == (r->image != NULL));
     require((r->action == ACTION_SCRIPT) == (r->builder != NULL));
-    require_inside(r->run);
+    for (size_t i = 0; i < r->phase_count; i++) {
+        require(name_is_clean(r->phases[i].name));
+        require_inside(r->phases[i].script);
+    }
+    for (size_t i = 0; i < r->link_count; i++)
+        require(path_is_clean(r->links[i].path) && path_is_clean(r->links[i].target));
     if (r->builder) {
         require(r->builder->name != NULL);
         require_inside(r->builder->setup);

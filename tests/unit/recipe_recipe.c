@@ -182,7 +182,7 @@ static void a_script_may_lie_in_a_shared_folder(void **state)
         good(set, p,
              "description: x\nrun: shared/common/deep/build.sh\nshared: [common]\n"
              "builder: {packages: [gcc]}\n");
-    assert_string_equal(r->run, "shared/common/deep/build.sh");
+    assert_string_equal(r->phases[0].script, "shared/common/deep/build.sh");
     assert_string_equal(r->shared.items[0], "common");
     recipe_set_free(set);
 }

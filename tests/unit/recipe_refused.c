@@ -297,7 +297,7 @@ static void links_that_lead_out_are_refused(void **state)
     };
     refuse_all(p, cases, ARRAY_LEN(cases));
     struct recipe_set *set = open_set(p);
-    assert_string_equal(good(set, p, D B "run: in.sh\n")->run, "in.sh"); // links inside are fine
+    assert_string_equal(good(set, p, D B "run: in.sh\n")->phases[0].script, "in.sh"); // links inside are fine
     recipe_set_free(set);
 }
 

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// `kbuild shell TARGET`: the sandbox of a step, to look around in.
+#include "run/work.h"
+
+#include "base/log.h"
+#include "base/process.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+// The work that --until left, if it is of this step: then the shell is for changing it.
+static int find_work(struct build *b, const struct node *target, struct work **out,
+                     struct error **err)
+{
+    struct error *why = NULL;
+    const struct job *job = job_of(target);
+    int found = work_load(b, target, out, err);
+    // With --continue it has been compared, and the key is that of going on from it.
+    if (found <= 0 || job->work || work_check(target, *out, target->key_text, &why) == 0)
+        return found < 0 ? -1 : 0;
+    if (b->options.go_on) {
+        *err = why;
+        return -1;
+    }
+    log_warning("this is a fresh sandbox: %s", why->message);
+    error_free(why);
+    work_free(steal(*out));
+    return 0;
+}
+
+static void introduce(const struct job *job, const struct work *w)
+{
+    const struct recipe *r = job->recipe;
+    cleanup_buf struct buf text = {0};
+    for (size_t i = 0; i < r->phase_count; i++) {
+        cleanup_free char *script = phase_script(&r->phases[i]);
+        if (r->phase_count == 1)
+            buf_printf(&text, "its step is: bash %s", script);
+        else
+            buf_printf(&text, "%s%s is bash %s%s", i ? ", " : "its phases: ", r->phases[i].name,
+                       script, w && i < w->reached ? " (done)" : "");
+    }
+    fprintf(stderr, "kbuild: the sandbox of %s; %s\n", job->label, text.data);
+    if (w)
+        fprintf(stderr,
+                "kbuild: /build is %s: changes stay, `kbuild %s --continue` builds from them\n",
+                w->shown, r->name);
+}
+
+static int run_shell(struct build *b, const struct job *job, struct step *s, int *status,
+                     struct error **err)
+{
+    const char *term = getenv("TERM");
+    strlist_addf(&s->environment, "TERM=%s", term ? term : "dumb");
+    strlist_addf(&s->environment, "MAKEFLAGS=-j%u", b->options.jobs);
+    strlist_addf(&s->environment, "PS1=%s:\\w\\$ ", job->recipe->name);
+    s->argv[0] = "/bin/bash";
+    s->argv[1] = "--norc";
+    s->sandbox.argv = s->argv;
+    s->sandbox.interactive = true;
+    // The shell decides what ^C means.
+    void (*old)(int) = signal(SIGINT, SIG_IGN);
+    int wait_status = 0;
+    pid_t pid = sandbox_start(&s->sandbox, err);
+    int result = pid < 0 ? -1 : process_wait(pid, &wait_status, err);
+    signal(SIGINT, old);
+    *status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
+    return result;
+}
+
+int build_shell(struct build *b, struct node *target, int *status, struct error **err)
+{
+    const struct job *job = job_of(target);
+    if (job->recipe->action != ACTION_SCRIPT) {
+        error_user(err, "%s has no sandbox: it is made by kbuild itself", job->label);
+        return error_hint(err, "kbuild explain %s shows what goes into it", job->recipe->name);
+    }
+    if (schedule(b, RUN_INPUTS, err) < 0)
+        return -1;
+    struct work *w = NULL;
+    cleanup_free char *scratch = NULL;
+    if (find_work(b, target, &w, err) < 0 || !(scratch = store_temporary(b->store, "shell", err))) {
+        work_free(w);
+        return -1;
+    }
+    struct step s;
+    int result = step_prepare(b, target, scratch, w, &s, err);
+    if (!result) {
+        introduce(job, w);
+        result = run_shell(b, job, &s, status, err);
+    }
+    step_free(&s);
+    work_free(w);
+    remove_tree(scratch, NULL);
+    return result;
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// `kbuild TARGET --until=PHASE`: a step that stops between two phases and leaves its folders.
+#include "run/work.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+static int find_phase(const struct recipe *r, const char *name, size_t *index, struct error **err)
+{
+    cleanup_strlist struct strlist names = {0};
+    for (*index = 0; *index < r->phase_count; (*index)++) {
+        if (!strcmp(r->phases[*index].name, name))
+            return 0;
+        strlist_add(&names, r->phases[*index].name);
+    }
+    cleanup_free char *all = strlist_join(&names, ", ");
+    if (!r->phase_count) {
+        error_user(err, "%s has no phases: it is made by kbuild itself", r->name);
+        return error_hint(err, "kbuild explain %s shows what goes into it", r->name);
+    }
+    const char *nearest = nearest_name(name, &names);
+    error_user(err, "%s has no phase '%s'", r->name, name);
+    return nearest ? error_hint(err, "did you mean %s?", nearest)
+                   : error_hint(err, "its phases are: %s", all);
+}
+
+// ---- in the child ----
+
+// Changes by hand are noticed by the digest that the last phase left, and remembered from then on,
+// so that no later --until throws them away.
+static int note_changes(struct work *w, struct error **err)
+{
+    cleanup_free char *now = NULL;
+    if (w->edited)
+        return 0;
+    if (work_content(w, &now, err) < 0)
+        return -1;
+    w->edited = !w->content || strcmp(w->content, now) != 0;
+    return 0;
+}
+
+// A phase that fails leaves its folders too, for a look; it is not counted as reached.
+static int run_and_save(const struct node *node, struct work *w, struct step *s, struct error **err)
+{
+    free(steal(w->content)); // nobody knows, until the phase is over
+    if (work_save(node, w, err) < 0)
+        return -1;
+    int result = step_run(node, s, w->reached, err);
+    if (!result)
+        w->reached++;
+    struct error *why = NULL;
+    if (work_content(w, &w->content, &why) < 0 || work_save(node, w, &why) < 0) {
+        if (result < 0)
+            error_free(why); // the phase's own failure is what counts
+        else
+            *err = why;
+        return -1;
+    }
+    return result;
+}
+
+int make_until(struct build *b, struct node *node, json_t *record, struct error **err)
+{
+    struct job *job = job_of(node);
+    size_t last = 0;
+    if (find_phase(job->recipe, b->until, &last, err) < 0)
+        return -1;
+    cleanup_free char *scratch = store_temporary(b->store, job->recipe->name, err);
+    struct work *w = job->work;
+    if (!scratch || (w && note_changes(w, err) < 0) || (!w && !(w = work_begin(b, node, err))))
+        return -1;
+    job->work = w; // freed with the job
+    struct step s;
+    phase("preparing");
+    int result = step_prepare(b, node, scratch, w, &s, err);
+    while (!result && w->reached <= last)
+        result = run_and_save(node, w, &s, err);
+    if (!result)
+        record_output(record, "builddir", w->content, true, 0);
+    step_free(&s);
+    remove_tree(scratch, NULL);
+    return result;
+}
+
+// ---- in the parent ----
+
+int build_until(struct build *b, struct node *target, const char *phase_name, struct error **err)
+{
+    struct job *job = job_of(target);
+    const struct recipe *r = job->recipe;
+    size_t last;
+    if (find_phase(r, phase_name, &last, err) < 0)
+        return -1;
+    if (job->work && last < job->work->reached) {
+        error_user(err, "%s has done the phase %s already", job->work->shown, phase_name);
+        return error_hint(err, "begin again without --continue, or name a later phase");
+    }
+    if (schedule(b, RUN_INPUTS, err) < 0)
+        return -1;
+    b->until = phase_name;
+    target->state = NODE_STALE;
+    job->absent = job->promised = false;
+    int result = schedule(b, RUN_AGAIN, err);
+    b->until = NULL;
+    if (!result && target->state != NODE_DONE)
+        result = error_set(err, ERROR_STEP, "%s: an input is missing", job->label);
+    if (!result)
+        log_note("%s/%s/builddir is %s after the phase %s; change what you like there (`kbuild "
+                 "shell %s` opens it), then: kbuild %s --continue",
+                 b->options.output, r->name, r->name, phase_name, r->name, r->name);
+    return result;
+}
