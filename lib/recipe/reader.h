@@ -68,13 +68,22 @@ read_value read_patches;  // struct strlist: files or globs in the recipe's fold
 read_value read_debian;   // struct debian_source *
 read_value read_architectures; // bool[4], by index in arch_table
 read_value read_sources, read_variables, read_environment, read_needs;                     // recipe
-read_value read_builder, read_rootfs, read_initrd, read_image, read_boot;                  // recipe
+read_value read_builder, read_rootfs, read_initrd, read_image, read_boot, read_members;    // recipe
 read_value read_run, read_phases, read_install;                                            // recipe
+// The entries of `needs`, or of another list that is written so; `key` is its name.
+int read_need_list(struct reader *r, const struct yaml *node, const char *key,
+                   struct recipe_needs *out);
 
-// What must hold between the parts of a whole recipe (recipe_actions.c): layers and images are made
-// of what is declared.
+// What must hold between the parts of a whole recipe: layers (recipe_actions.c) and images
+// (recipe_boot.c) are made of what is declared; a group has members for its architectures, which are
+// those of its map of members if it names none (recipe_group.c).
 int check_layers(struct reader *r);
 int check_parts(struct reader *r);
+int check_members(struct reader *r);
+bool is_needed(const struct recipe *recipe, const char *name); // it is in `needs`
+bool is_member(const struct recipe *recipe, const char *name); // for some architecture
+void needs_free(struct recipe_needs *n);
+void boot_free(struct recipe_boot *b); // NULL is allowed
 int check_phases(struct reader *r); // recipe_phases.c
 void phases_free(struct recipe *recipe);
 

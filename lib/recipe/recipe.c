@@ -10,10 +10,14 @@ enum {
     SCRIPT = 1 << ACTION_SCRIPT,
     INITRD = 1 << ACTION_INITRD,
     SE_IMAGE = 1 << ACTION_SE_IMAGE,
+    GROUP = 1 << ACTION_GROUP,
+    MAKES = SCRIPT | INITRD | SE_IMAGE, // something of its own
 };
 
-static const char *const action_names[] = {
-    [ACTION_SCRIPT] = "script", [ACTION_INITRD] = "initrd", [ACTION_SE_IMAGE] = "se-image"};
+static const char *const action_names[] = {[ACTION_SCRIPT] = "script",
+                                           [ACTION_INITRD] = "initrd",
+                                           [ACTION_SE_IMAGE] = "se-image",
+                                           [ACTION_GROUP] = "group"};
 
 static int read_action(struct reader *r, const struct yaml *node, void *target)
 {
@@ -25,7 +29,7 @@ static int read_action(struct reader *r, const struct yaml *node, void *target)
             return 0;
         }
     reader_error(r, node, "unknown action '%s'", node->text);
-    return error_hint(r->err, "known actions: script, initrd, se-image");
+    return error_hint(r->err, "known actions: script, initrd, se-image, group");
 }
 
 #define AT(member) offsetof(struct recipe, member)
@@ -33,19 +37,20 @@ static const struct field fields[] = {
     {"description", read_line, AT(description), ANYWHERE, ANYWHERE},
     {"action", read_action, AT(action), ANYWHERE, 0},
     {"architectures", read_architectures, AT(architectures), ANYWHERE, 0},
-    {"needs", read_needs, 0, ANYWHERE, SE_IMAGE},
-    {"with", read_names, AT(with), ANYWHERE, 0},
+    {"members", read_members, 0, GROUP, GROUP},
+    {"needs", read_needs, 0, MAKES, SE_IMAGE},
+    {"with", read_names, AT(with), MAKES, 0},
     {"sources", read_sources, 0, SCRIPT, 0},
     {"shared", read_shared, AT(shared), SCRIPT, 0},
     {"builder", read_builder, 0, SCRIPT, SCRIPT}, // what runs must be in the key
     {"rootfs", read_rootfs, 0, INITRD, 0},
-    {"variables", read_variables, 0, ANYWHERE, 0},
+    {"variables", read_variables, 0, MAKES, 0},
     {"environment", read_environment, 0, SCRIPT, 0},
     {"run", read_run, 0, SCRIPT, 0}, // or
     {"phases", read_phases, 0, SCRIPT, 0},
-    {"install", read_install, 0, ANYWHERE, 0},
-    {"outputs", read_names, AT(outputs), ANYWHERE, 0},
-    {"release", read_yes_no, AT(release), ANYWHERE, 0},
+    {"install", read_install, 0, MAKES, 0},
+    {"outputs", read_names, AT(outputs), MAKES, 0},
+    {"release", read_yes_no, AT(release), MAKES, 0},
     {"initrd", read_initrd, 0, INITRD, INITRD},
     {"image", read_image, 0, SE_IMAGE, SE_IMAGE},
     {"boot", read_boot, 0, ANYWHERE, 0},
@@ -56,6 +61,7 @@ static const struct schema schemas[] = {
     [ACTION_SCRIPT] = SCHEMA("a recipe with the action script", fields),
     [ACTION_INITRD] = SCHEMA("a recipe with the action initrd", fields),
     [ACTION_SE_IMAGE] = SCHEMA("a recipe with the action se-image", fields),
+    [ACTION_GROUP] = SCHEMA("a recipe with the action group", fields),
 };
 
 // The same name as a constant and from the user's environment would leave open which one counts.
@@ -75,6 +81,8 @@ static int check_outputs(struct reader *r)
 {
     struct recipe *recipe = r->recipe;
     const struct yaml *outputs = yaml_get(r->document->root, "outputs");
+    if (recipe->action == ACTION_GROUP)
+        return 0;
     if (!outputs)
         strlist_add(&recipe->outputs, recipe->name);
     if (!recipe->outputs.n)
@@ -110,6 +118,8 @@ static int read_recipe(struct reader *r)
     }
     enum recipe_action a = r->recipe->action;
     if (read_map(r, root, &schemas[a], 1 << a, r->recipe) < 0)
+        return -1;
+    if (check_members(r) < 0)
         return -1;
     default_architectures(r->recipe);
     return check_phases(r) < 0 || check_environment(r) < 0 || check_outputs(r) < 0 || check_layers(r) < 0 ||
@@ -206,8 +216,9 @@ void recipe_free(struct recipe *r)
 {
     if (!r)
         return;
-    for (size_t i = 0; i < r->need_count; i++)
-        strlist_free(&r->needs[i].any);
+    needs_free(&(struct recipe_needs){r->needs, r->need_count});
+    for (size_t i = 0; i < ARRAY_LEN(r->members); i++)
+        needs_free(&r->members[i]);
     for (size_t i = 0; i < r->source_count; i++)
         free_source(&r->sources[i]);
     for (size_t i = 0; i < r->variable_count; i++)
@@ -220,18 +231,12 @@ void recipe_free(struct recipe *r)
         free(r->rootfs->distribution);
         strlist_free(&r->rootfs->packages);
     }
-    if (r->boot) {
-        free(r->boot->kernel);
-        free(r->boot->initrd);
-        free(r->boot->append);
-    }
+    boot_free(r->boot);
     strlist_free(&r->with);
     strlist_free(&r->shared);
     strlist_free(&r->environment);
     strlist_free(&r->outputs);
     free(r->rootfs);
-    free(r->boot);
-    free(r->needs);
     free(r->sources);
     free(r->variables);
     free(r->name);

@@ -7,10 +7,11 @@
 // Ownership: a recipe owns everything in it, and the set owns the recipe.
 //
 //   description: text                     one line, for `kbuild list`
-//   action: script                        script (default) | initrd | se-image
+//   action: script                        script (default) | initrd | se-image | group
 //   architectures: [s390x, x86_64]        that the target can be built for
 //   needs: [a, {any: [b, c]}, {optional: d}]
 //                                         artifacts that this one is made of; in the key by output
+//   members: [f, g]                       of a group: what it stands for; or {x86_64: [f], ...}
 //   with: [e]                             targets built along when this one is asked for; not inputs
 //   sources: {linux: {...}}               trees at /src/<name>, struct recipe_source
 //   shared: [kernel]                      folders below recipes/ shown at /shared/<name>
@@ -29,20 +30,24 @@
 //   boot: {...}                           struct recipe_boot; how `kbuild boot` tries the result
 //
 // Files are looked for when the recipe is loaded, and must lie inside its folder, links followed.
-// Names of targets in `needs` and `with` are looked up by whoever plans (lib/run).
+// Names of targets in `needs`, `with` and `members` are looked up by whoever plans (lib/run).
 #ifndef KBUILD_RECIPE_RECIPE_H
 #define KBUILD_RECIPE_RECIPE_H
 
 #include "recipe/arch.h"
 #include "recipe/yaml.h"
 
-enum recipe_action { ACTION_SCRIPT, ACTION_INITRD, ACTION_SE_IMAGE };
+enum recipe_action { ACTION_SCRIPT, ACTION_INITRD, ACTION_SE_IMAGE, ACTION_GROUP };
 
 // One entry of `needs`: the first of `any` that exists as a recipe and supports the architecture.
 struct recipe_need {
     struct strlist any; // one name for a plain need
     bool optional;      // nothing, if none of `any` exists
     size_t line, column;
+};
+struct recipe_needs {
+    struct recipe_need *list;
+    size_t count;
 };
 
 // Where to find a source on a machine that reaches only its distribution's mirror. In
@@ -135,10 +140,26 @@ struct recipe_image {
     char *output;          // path in the tarball
 };
 
+// What a machine is made of besides what it boots. Texts of `machine` and `options` may hold
+// {memory}, its MiB; those of a confidential machine also what its kind gives (lib/run/confidential.h).
+struct recipe_machine {
+    char *firmware;        // a part as in recipe_image; NULL: QEMU's own
+    char *machine, *cpu;   // -M and -cpu; NULL: what is usual for the architecture
+    char *options;         // further words of QEMU's command line, or NULL
+    struct strlist expect; // texts that the console has to show before init reports
+};
+
+// Kinds of confidential guest that a host may be able to start.
+enum recipe_confidential { CONFIDENTIAL_SNP, CONFIDENTIAL_KINDS };
+
 // boot: how `kbuild boot` starts the result under QEMU.
 struct recipe_boot {
     char *kernel, *initrd; // as in recipe_image; NULL for a se-image
     char *append;          // kernel command line
+    char *qemu;            // part: a QEMU that was built; NULL: this machine's
+    char *data;            // path of QEMU's data directory, in the same tarball; or NULL
+    struct recipe_machine plain;
+    struct recipe_machine *confidential[CONFIDENTIAL_KINDS]; // on hosts that can; NULL: never
 };
 
 // phases: {<name>: <script>}; `run: <script>` is one phase that is called build. One step runs all of
@@ -159,6 +180,7 @@ struct recipe {
     char *description;
     enum recipe_action action;
     bool architectures[4]; // by index in arch_table
+    struct recipe_needs members[4]; // of a group, by index in arch_table
     struct recipe_need *needs;
     size_t need_count;
     struct strlist with, shared;

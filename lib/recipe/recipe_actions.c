@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The maps of a recipe that describe how its action works: builder, rootfs, initrd, image, boot.
+// The maps of a recipe that describe how its action works: builder, rootfs, initrd.
 #include "recipe/reader.h"
 
 #include "base/file.h"
@@ -85,7 +85,7 @@ int read_rootfs(struct reader *r, const struct yaml *node, void *target)
 
 // ---- initrd ----
 
-static bool is_needed(const struct recipe *recipe, const char *name)
+bool is_needed(const struct recipe *recipe, const char *name)
 {
     for (size_t i = 0; i < recipe->need_count; i++)
         if (strlist_has(&recipe->needs[i].any, name))
@@ -192,97 +192,5 @@ int check_layers(struct reader *r)
     for (size_t i = 0; r->recipe->initrd && i < r->recipe->initrd->layer_count; i++)
         if (check_layer(r, layers->items[i], &r->recipe->initrd->layers[i]) < 0)
             return -1;
-    return 0;
-}
-
-// ---- image and boot ----
-
-// A kernel command line, which may be empty.
-static int read_command_line(struct reader *r, const struct yaml *node, void *target)
-{
-    if (node->kind != YAML_SCALAR || !node->quoted || *node->text)
-        return read_line(r, node, target);
-    *(char **)target = xstrdup("");
-    return 0;
-}
-
-// "<target>:<path in its tarball>"
-static int read_part(struct reader *r, const struct yaml *node, void *target)
-{
-    char **out = target;
-    if (read_line(r, node, out) < 0)
-        return -1;
-    const char *colon = strchr(*out, ':');
-    cleanup_free char *name = xstrndup(*out, colon ? (size_t)(colon - *out) : 0);
-    if (name_is_clean(name) && path_is_clean(colon + 1))
-        return 0;
-    reader_error(r, node, "'%s' is not <target>:<path in its tarball>", *out);
-    return error_hint(r->err,
-                      "for example kernel:opt/kata/share/kata-containers/vmlinuz.container");
-}
-
-#define AT(member) offsetof(struct recipe_image, member)
-static const struct field image_fields[] = {
-    {"kernel", read_part, AT(kernel), ANYWHERE, 1},
-    {"initrd", read_part, AT(initrd), ANYWHERE, 1},
-    {"parameters", read_command_line, AT(parameters), ANYWHERE, 1},
-    {"output", read_path, AT(output), ANYWHERE, 1},
-};
-#undef AT
-static const struct schema image_schema = SCHEMA("an image", image_fields);
-
-int read_image(struct reader *r, const struct yaml *node, void *target)
-{
-    struct recipe *recipe = target;
-    recipe->image = xcalloc(1, sizeof *recipe->image);
-    return read_map(r, node, &image_schema, 1, recipe->image);
-}
-
-#define AT(member) offsetof(struct recipe_boot, member)
-static const struct field boot_fields[] = {
-    {"kernel", read_part, AT(kernel), 1 << ACTION_SCRIPT | 1 << ACTION_INITRD,
-     1 << ACTION_SCRIPT | 1 << ACTION_INITRD},
-    {"initrd", read_part, AT(initrd), 1 << ACTION_SCRIPT | 1 << ACTION_INITRD,
-     1 << ACTION_SCRIPT | 1 << ACTION_INITRD},
-    {"append", read_command_line, AT(append), ANYWHERE, 0},
-};
-#undef AT
-static const struct schema boot_schema = SCHEMA("a boot", boot_fields);
-
-int read_boot(struct reader *r, const struct yaml *node, void *target)
-{
-    struct recipe *recipe = target;
-    recipe->boot = xcalloc(1, sizeof *recipe->boot);
-    return read_map(r, node, &boot_schema, 1 << recipe->action, recipe->boot);
-}
-
-// A part of an image must come from something that the recipe needs; what is booted may also come
-// from the recipe itself or from what is built along with it.
-static int check_part(struct reader *r, const char *map, const char *key, const char *part)
-{
-    const struct recipe *recipe = r->recipe;
-    if (!part)
-        return 0;
-    cleanup_free char *name = xstrndup(part, strcspn(part, ":"));
-    cleanup_free char *path = xasprintf("%s.%s", map, key);
-    bool boot = !strcmp(map, "boot");
-    if (is_needed(recipe, name) ||
-        (boot && (!strcmp(name, recipe->name) || strlist_has(&recipe->with, name))))
-        return 0;
-    return yaml_error(r->document, yaml_path(r->document->root, path), r->err,
-                      "%s: '%s' is not in 'needs'%s", key, name,
-                      boot ? " or 'with', and not this recipe" : "");
-}
-
-int check_parts(struct reader *r)
-{
-    const struct recipe_image *i = r->recipe->image;
-    const struct recipe_boot *b = r->recipe->boot;
-    if (i && (check_part(r, "image", "kernel", i->kernel) < 0 ||
-              check_part(r, "image", "initrd", i->initrd) < 0))
-        return -1;
-    if (b && (check_part(r, "boot", "kernel", b->kernel) < 0 ||
-              check_part(r, "boot", "initrd", b->initrd) < 0))
-        return -1;
     return 0;
 }

@@ -63,25 +63,35 @@ static int read_need(struct reader *r, const struct yaml *node, struct recipe_ne
     return need->any.n ? 0 : reader_error(r, node, "the list is empty");
 }
 
-int read_needs(struct reader *r, const struct yaml *node, void *target)
+int read_need_list(struct reader *r, const struct yaml *node, const char *key,
+                   struct recipe_needs *out)
 {
-    struct recipe *recipe = target;
     if (expect(r, node, YAML_LIST) < 0)
         return -1;
-    recipe->needs = xcalloc(node->n, sizeof *recipe->needs);
+    out->list = xcalloc(node->n, sizeof *out->list);
     for (size_t i = 0; i < node->n; i++) {
-        struct recipe_need *need = &recipe->needs[recipe->need_count++];
-        r->key = "needs";
+        struct recipe_need *need = &out->list[out->count++];
+        r->key = key;
         if (read_need(r, node->items[i], need) < 0)
             return -1;
-        r->key = "needs";
+        r->key = key;
         for (size_t j = 0; j < i; j++)
             for (size_t k = 0; k < need->any.n; k++)
-                if (strlist_has(&recipe->needs[j].any, need->any.items[k]))
+                if (strlist_has(&out->list[j].any, need->any.items[k]))
                     return reader_error(r, node->items[i], "'%s' is there twice",
                                         need->any.items[k]);
     }
     return 0;
+}
+
+int read_needs(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    struct recipe_needs needs = {0};
+    int result = read_need_list(r, node, "needs", &needs);
+    recipe->needs = needs.list;
+    recipe->need_count = needs.count;
+    return result;
 }
 
 // ---- sources ----
