@@ -18,7 +18,7 @@ struct build *open_with_targets(struct global_options *g, const struct strlist *
     }
     struct build *b = build_open(&g->build, err);
     for (size_t i = 0; b && i < targets->n; i++) {
-        if (!build_add_target(b, targets->items[i], err)) {
+        if (build_add_targets(b, targets->items[i], NULL, err) < 0) {
             build_close(b);
             return NULL;
         }
@@ -76,6 +76,27 @@ int verb_fetch(struct global_options *g, struct strlist *words, struct error **e
     return run_targets(g, words, build_fetch, err);
 }
 
+// {"x86_64": ["kernel", ["agent", "smoke-init"]]}: the inner lists are choices.
+static json_t *list_members(const struct recipe *r)
+{
+    json_t *members = json_object();
+    for (size_t i = 0; i < arch_count; i++) {
+        json_t *list = json_array();
+        for (size_t k = 0; k < r->members[i].count; k++) {
+            const struct strlist *any = &r->members[i].list[k].any;
+            json_t *choices = json_array();
+            for (size_t n = 0; n < any->n; n++)
+                json_array_append_new(choices, json_string(any->items[n]));
+            json_array_append(list, any->n == 1 ? json_array_get(choices, 0) : choices);
+            json_decref(choices);
+        }
+        if (r->architectures[i])
+            json_object_set(members, arch_table[i].name, list);
+        json_decref(list);
+    }
+    return members;
+}
+
 static json_t *list_recipe(const struct recipe *r, struct buf *text)
 {
     cleanup_strlist struct strlist names = {0};
@@ -88,8 +109,11 @@ static json_t *list_recipe(const struct recipe *r, struct buf *text)
     }
     cleanup_free char *joined = strlist_join(&names, " ");
     buf_printf(text, "%-30s %-32s %s\n", r->name, joined, r->description ? r->description : "");
-    return json_pack("{s:s, s:o, s:s}", "target", r->name, "architectures", architectures,
-                     "description", r->description ? r->description : "");
+    json_t *item = json_pack("{s:s, s:o, s:s}", "target", r->name, "architectures", architectures,
+                             "description", r->description ? r->description : "");
+    if (r->action == ACTION_GROUP)
+        json_object_set_new(item, "members", list_members(r));
+    return item;
 }
 
 int verb_list(struct global_options *g, struct strlist *words, struct error **err)
@@ -160,38 +184,54 @@ int verb_plan(struct global_options *g, struct strlist *words, struct error **er
     return result;
 }
 
+static void explain_change(struct build *b, const struct node *node)
+{
+    cleanup_free char *last = build_last_key_text(b, node);
+    cleanup_buf struct buf change = {0};
+    if (!last) {
+        printf("# never built here\n");
+        return;
+    }
+    if (!node->key_text)
+        return;
+    graph_explain_change(last, node->key_text, &change);
+    if (change.len)
+        printf("# changed since the last build:\n%s", change.data);
+    else
+        printf("# nothing changed since the last build\n");
+}
+
+static void explain_node(struct build *b, const struct node *node)
+{
+    if (node->key_text) {
+        printf("%s# key %s, %s\n", node->key_text, node->key,
+               node->state == NODE_CACHED ? "cached" : "not in the cache");
+    } else {
+        printf("# the key is not known before its inputs are made:\n%s",
+               node->identity.data ? node->identity.data : "");
+        for (size_t i = 0; i < node->need_count; i++)
+            printf("# input %s: %s\n", node->needs[i].node->name, state_word(node->needs[i].node));
+    }
+    explain_change(b, node);
+}
+
 int verb_explain(struct global_options *g, struct strlist *words, struct error **err)
 {
     if (need_targets("explain", words, true, err) < 0)
         return -1;
     struct build *b = build_open(&g->build, err);
-    struct node *node = b ? build_add_target(b, words->items[0], err) : NULL;
-    if (!node || build_evaluate(b, false, err) < 0) {
-        build_close(b);
-        return -1;
+    struct targets found = {0};
+    int result = b ? build_add_targets(b, words->items[0], &found, err) : -1;
+    if (!result)
+        result = build_evaluate(b, false, err);
+    for (size_t i = 0; i < found.n && !result; i++) {
+        if (found.n > 1)
+            printf("%s# %s stands for %s\n", i ? "\n" : "", words->items[0], found.nodes[i]->name);
+        explain_node(b, found.nodes[i]);
     }
-    cleanup_free char *last = build_last_key_text(b, node);
-    if (!node->key_text) {
-        printf("# the key is not known before its inputs are made:\n%s",
-               node->identity.data ? node->identity.data : "");
-        for (size_t i = 0; i < node->need_count; i++)
-            printf("# input %s: %s\n", node->needs[i].node->name, state_word(node->needs[i].node));
-    } else {
-        printf("%s# key %s, %s\n", node->key_text, node->key,
-               node->state == NODE_CACHED ? "cached" : "not in the cache");
-    }
-    if (last && node->key_text) {
-        cleanup_buf struct buf change = {0};
-        graph_explain_change(last, node->key_text, &change);
-        if (change.len)
-            printf("# changed since the last build:\n%s", change.data);
-        else
-            printf("# nothing changed since the last build\n");
-    } else if (!last) {
-        printf("# never built here\n");
-    }
+    free(found.nodes);
     build_close(b);
-    return 0;
+    return result;
 }
 
 int verb_log(struct global_options *g, struct strlist *words, struct error **err)

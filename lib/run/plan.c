@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recipes -> nodes. Each node gets its needs and the identity lines of its key.
-#include "run/internal.h"
+#include "run/plan.h"
 
 #include "pack/pack.h"
 
@@ -334,48 +334,20 @@ static int identify_recipe(struct build *b, struct node *node, struct error **er
     return 0;
 }
 
-static struct node *add_artifact(struct build *b, const struct recipe *r, const struct arch *target,
-                                 struct error **err);
-
-// The recipe that fills a need on this architecture, or NULL (an error unless it is optional).
-static const struct recipe *choose(struct build *b, const struct recipe *r,
-                                   const struct recipe_need *need, const struct arch *target,
-                                   struct error **err)
-{
-    for (size_t i = 0; i < need->any.n; i++) {
-        const char *name = need->any.items[i];
-        if (!recipe_exists(b->recipes, name) && (need->optional || i + 1 < need->any.n))
-            continue;
-        const struct recipe *found = recipe_get(b->recipes, name, err);
-        if (!found) {
-            error_wrap(err, "%s:%zu:%zu", r->file, need->line, need->column);
-            return NULL;
-        }
-        if (recipe_supports(found, target))
-            return found;
-    }
-    if (!need->optional) {
-        cleanup_free char *names = strlist_join(&need->any, ", ");
-        error_user(err, "%s:%zu:%zu: %s needs %s, which cannot be built for %s", r->file,
-                   need->line, need->column, r->name, names, target->name);
-    }
-    return NULL;
-}
-
 static int add_needs(struct build *b, struct node *node, struct error **err)
 {
     const struct job *job = job_of(node);
     const struct recipe *r = job->recipe;
     for (size_t i = 0; i < r->need_count; i++) {
         struct error *why = NULL;
-        const struct recipe *chosen = choose(b, r, &r->needs[i], job->target, &why);
+        const struct recipe *chosen = choose_recipe(b->recipes, r, &r->needs[i], job->target, &why);
         if (why) {
             *err = why;
             return -1;
         }
         if (!chosen)
             continue;
-        struct node *needed = add_artifact(b, chosen, job->target, err);
+        struct node *needed = plan_artifact(b, chosen, job->target, err);
         if (!needed)
             return -1;
         add_role(node, ROLE_ARTIFACT, chosen->name, needed);
@@ -383,13 +355,18 @@ static int add_needs(struct build *b, struct node *node, struct error **err)
     return 0;
 }
 
-static struct node *add_artifact(struct build *b, const struct recipe *r, const struct arch *target,
-                                 struct error **err)
+struct node *plan_artifact(struct build *b, const struct recipe *r, const struct arch *target,
+                           struct error **err)
 {
     cleanup_free char *name = xasprintf("%s:%s", r->name, target->name);
     struct node *node = graph_find(&b->graph, name);
     if (node)
         return node;
+    if (r->action == ACTION_GROUP) {
+        error_user(err, "%s is a group of targets, and cannot go into anything", r->name);
+        error_hint(err, "name what is needed itself");
+        return NULL;
+    }
     node = graph_add(&b->graph, NODE_ARTIFACT, name);
     struct job *job = job_new(node, r, target, r->name);
     job->placed = r->release;
@@ -405,63 +382,4 @@ static struct node *add_artifact(struct build *b, const struct recipe *r, const 
         return NULL;
     node->identified = true;
     return node;
-}
-
-// ---- targets ----
-
-static const struct arch *choose_arch(struct build *b, const struct recipe *r, struct error **err)
-{
-    const struct arch *wanted = b->options.arch, *only = NULL;
-    struct strlist names = {0};
-    for (size_t i = 0; i < arch_count; i++) {
-        if (r->architectures[i]) {
-            only = &arch_table[i];
-            strlist_add(&names, only->name);
-        }
-    }
-    const struct arch *chosen = wanted ? wanted : arch_host();
-    if (!recipe_supports(r, chosen)) {
-        if (!wanted && names.n == 1) {
-            chosen = only;
-        } else {
-            cleanup_free char *all = strlist_join(&names, ", ");
-            error_user(err, "%s cannot be built for %s", r->name, chosen->name);
-            error_hint(err, "it can be built for: %s (--arch ARCH)", all);
-            chosen = NULL;
-        }
-    }
-    strlist_free(&names);
-    return chosen;
-}
-
-static int add_companions(struct build *b, struct node *node, struct error **err)
-{
-    const struct recipe *r = job_of(node)->recipe;
-    for (size_t i = 0; i < r->with.n; i++) {
-        const struct recipe *other = recipe_get(b->recipes, r->with.items[i], err);
-        if (!other)
-            return error_wrap(err, "%s: with", r->file);
-        if (!recipe_supports(other, job_of(node)->target))
-            continue;
-        struct node *along = add_artifact(b, other, job_of(node)->target, err);
-        if (!along)
-            return -1;
-        job_of(along)->placed = true;
-    }
-    return 0;
-}
-
-struct node *build_add_target(struct build *b, const char *name, struct error **err)
-{
-    const struct recipe *r = recipe_get(b->recipes, name, err);
-    const struct arch *target = r ? choose_arch(b, r, err) : NULL;
-    struct node *node = target ? add_artifact(b, r, target, err) : NULL;
-    if (!node || add_companions(b, node, err) < 0)
-        return NULL;
-    job_of(node)->asked = job_of(node)->placed = true;
-    struct node **order = graph_order(&b->graph, err);
-    if (!order)
-        return NULL;
-    free(order);
-    return place_check(b, err) < 0 ? NULL : node;
 }

@@ -2,7 +2,7 @@
 // Building: recipes and versions.yaml become a graph, the graph is run in parallel, results land in
 // the output directory. This is the room where all others meet; cmd/ only parses words and prints.
 //
-//   plan.c       recipes -> nodes             schedule.c   the parallel run
+//   plan*.c      recipes -> nodes             schedule.c   the parallel run
 //   job.c        the planner's part of a node child.c      starting a node's process, listening to it
 //   variables.c  the user's environment       jobserver.c  GNU make's tokens, shared by everything
 //   evaluate.c   keys, what is to be made     view.c       live view, plain lines, JSON events
@@ -60,6 +60,13 @@ const struct build_options *build_options(const struct build *b);
 // support, a missing required variable, a bad host key document, and a cycle are errors here, before
 // anything is made.
 struct node *build_add_target(struct build *b, const char *name, struct error **err);
+// The same for a name that may be a group's: its members, each as if asked for by name. Their nodes
+// are added to `out`, whose array is the caller's; it may be NULL.
+struct targets {
+    struct node **nodes;
+    size_t n, cap;
+};
+int build_add_targets(struct build *b, const char *name, struct targets *out, struct error **err);
 // Finds out what is cached. With `resolve`, branches, tags and archives that the lock does not know
 // are asked of the network (and recorded); without, such nodes stay NODE_UNKNOWN.
 int build_evaluate(struct build *b, bool resolve, struct error **err);

@@ -154,14 +154,22 @@ static void describe(const struct verifying *v)
     strlist_free(&same);
 }
 
-static int build_again(struct verifying *v, const struct node *target, struct error **err)
+static bool is_among(const struct targets *targets, const struct node *node)
+{
+    for (size_t i = 0; i < targets->n; i++)
+        if (targets->nodes[i] == node)
+            return true;
+    return false;
+}
+
+static int build_again(struct verifying *v, const struct targets *targets, struct error **err)
 {
     struct node **order = graph_order(&v->b->graph, err);
     int result = order ? 0 : -1;
     describe(v);
     v->b->options.world = &v->o->world;
     for (size_t i = 0; !result && i < v->b->graph.n; i++)
-        if (order[i]->kind == NODE_ARTIFACT && (v->o->all || order[i] == target))
+        if (order[i]->kind == NODE_ARTIFACT && (v->o->all || is_among(targets, order[i])))
             result = verify_node(v, order[i], err);
     free(order);
     return result;
@@ -189,13 +197,25 @@ static int compare_with(struct verifying *v, const struct node *target, struct e
     return compare_files(v, mine->name, path, file, "the own build", file, err);
 }
 
-static struct node *only_target(struct build *b)
+// One, unless a group was named.
+static void find_targets(struct build *b, struct targets *out)
 {
-    struct node *found = NULL;
+    out->nodes = xcalloc(b->graph.n, sizeof(struct node *));
     for (size_t i = 0; i < b->graph.n; i++)
         if (job_of(b->graph.nodes[i])->asked)
-            found = b->graph.nodes[i];
-    return found;
+            out->nodes[out->n++] = b->graph.nodes[i];
+}
+
+static int verify_targets(struct verifying *v, const struct targets *targets, struct error **err)
+{
+    if (v->o->against && targets->n != 1) {
+        error_user(err, "a file can be compared with one target only, not with a group of %zu",
+                   targets->n);
+        return error_hint(err, "name the member that it is a result of");
+    }
+    if (schedule(v->b, RUN_ALL, err) < 0)
+        return -1;
+    return v->o->against ? compare_with(v, targets->nodes[0], err) : build_again(v, targets, err);
 }
 
 int build_verify(struct build *b, const struct verify_options *o,
@@ -203,10 +223,9 @@ int build_verify(struct build *b, const struct verify_options *o,
                  struct error **err)
 {
     struct verifying v = {b, o, say_line, context, 0};
-    struct node *target = only_target(b);
-    if (schedule(b, RUN_ALL, err) < 0)
-        return -1;
-    if ((o->against ? compare_with(&v, target, err) : build_again(&v, target, err)) < 0)
-        return -1;
-    return v.differing;
+    struct targets targets = {0};
+    find_targets(b, &targets);
+    int result = verify_targets(&v, &targets, err);
+    free(targets.nodes);
+    return result < 0 ? -1 : v.differing;
 }

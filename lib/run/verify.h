@@ -12,7 +12,7 @@ struct verify_options {
     const char *against; // a tarball to compare with instead of building again; or NULL
     bool diffoscope;     // show its report too, if it is installed
 };
-// The target of `b` (one, evaluated) is built if it is not in the cache, then again in another world, and
+// The target of `b` (one, or the members of a group, evaluated) is built if it is not in the cache, then again in another world, and
 // the two are compared; or it is compared with a file. Lines for people go to `say`. Returns the number
 // of outputs that differ, -1 on an error. The build cannot be used for anything else afterwards.
 int build_verify(struct build *b, const struct verify_options *o,
