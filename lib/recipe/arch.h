@@ -17,6 +17,8 @@ struct arch {
 
 // Any of the names above ("amd64", "arm64", "s390"...); NULL with an error that suggests a name.
 const struct arch *arch_find(const char *name, struct error **err);
+// Replaces "{arch}" by the name, "{linux_arch}" by Linux' name; to be freed. Other braces stay.
+char *arch_expand(const char *text, const struct arch *a);
 const struct arch *arch_host(void); // of this machine; x86_64 if it is one we do not know
 extern const struct arch arch_table[];
 extern const size_t arch_count;

@@ -161,8 +161,7 @@ static bool any_template(const char *text)
     return is_line(text) && template_is_sound(text, NULL);
 }
 static const struct form form_line = {is_line, "a text of one line is expected"};
-static const struct form form_template = {
-    any_template, "a placeholder is {name}; write {{ and }} for braces themselves"};
+static const struct form form_template = {any_template, TEMPLATE_RULE};
 static const struct form form_name = {
     name_is_clean, "a name is made of a-z 0-9 . _ - and begins with a letter or digit"};
 static const struct form form_package = {is_package, "this cannot be the name of a package"};

@@ -18,7 +18,8 @@
 //   builder: {packages: [...], ...}       struct recipe_builder; script recipes only, which need one
 //   rootfs: {...}                         struct recipe_rootfs; initrd recipes only
 //   variables: {NAME: {...}}              struct recipe_variable; from the user's environment
-//   environment: {NAME: value}            constants of the step
+//   environment: {NAME: value}            constants of the step; values may hold {dotted paths} of
+//                                         versions.yaml, {arch} and {linux_arch}
 //   run: build.sh                         the script: in the recipe's folder, or shared/<name>/x.sh
 //   phases: {setup: a.sh, build: b.sh}    instead of run: several, run in this order
 //   outputs: [name, name-modules]         tarballs: /out/<name> is packed as
@@ -65,7 +66,8 @@ struct debian_source {
 struct recipe_source {
     char *name;             // /src/<name>
     char *version;          // dotted paths, separated by blanks: the first that versions.yaml has
-                            // (releases moved things); "{arch}" in it is the target architecture.
+                            // (releases moved things); "{arch}" in it is the target architecture
+                            // ("{linux_arch}": as Linux calls it).
                             // NULL only if there is neither git nor archive
     char *git, *ref;        // url and branch, tag or commit; submodules: yes|no (default yes)
     bool submodules;

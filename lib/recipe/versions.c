@@ -112,6 +112,29 @@ static const char *number_of(const struct versions *v, const struct yaml *compon
     return text[0] == 'v' && text[1] >= '0' && text[1] <= '9' ? text + 1 : text;
 }
 
+// The map that directly holds `node`, found by looking through `map`; NULL if there is none.
+static const struct yaml *enclosing(const struct yaml *map, const struct yaml *node)
+{
+    for (size_t i = 0; map->kind == YAML_MAP && i < map->n; i++) {
+        const struct yaml *found = map->items[i] == node ? map : enclosing(map->items[i], node);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+// The value of that name in the component, or in what it is part of; NULL if there is none.
+static const struct yaml *find_name(const struct versions *v, const struct yaml *component,
+                                    const char *name)
+{
+    for (; component; component = enclosing(v->document->root, component)) {
+        const struct yaml *node = yaml_path(component, name);
+        if (!yaml_is_null(node))
+            return node;
+    }
+    return NULL;
+}
+
 static int expand_name(const struct versions *v, const struct yaml *component, const char *name,
                        struct buf *out, struct error **err)
 {
@@ -123,8 +146,8 @@ static int expand_name(const struct versions *v, const struct yaml *component, c
         buf_add(out, number, series ? strcspn(number, ".") : strlen(number));
         return 0;
     }
-    const struct yaml *node = yaml_path(component, name);
-    if (node && node->kind == YAML_SCALAR && !yaml_is_null(node)) {
+    const struct yaml *node = find_name(v, component, name);
+    if (node && node->kind == YAML_SCALAR) {
         buf_puts(out, node->text);
         return 0;
     }

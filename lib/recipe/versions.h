@@ -23,7 +23,8 @@ const struct yaml *versions_get(const struct versions *v, const char *path, stru
 // The scalar at a path, "" if it is null. Belongs to v. NULL with an error if missing or no scalar.
 const char *versions_text(const struct versions *v, const char *path, struct error **err);
 
-// Replaces "{name}" in `text` by the scalar `name` of the map `component`, and:
+// Replaces "{name}" in `text` by the scalar `name` of the map `component`, else of the nearest map
+// around it that has one (variants share the url above them), and:
 //   {number}  its version without a leading "v" ("6.7")
 //   {series}  the part of {number} before the first dot, as in "v6.x": "6"
 // "{{" and "}}" are braces. An unknown name is an error. The result is to be freed.

@@ -61,6 +61,7 @@ struct job {
     size_t role_count, role_cap;
     struct variable_value *values;
     size_t value_count;
+    struct strlist constants; // the recipe's environment, filled in: "NAME=value"
     // sources
     struct source_spec spec;
     struct source_pin pin;
@@ -93,6 +94,10 @@ void variables_key(const struct variable_value *values, size_t count, struct buf
 const struct variable_value *variable_find(const struct job *job, const char *name);
 const char *variable_text(const struct job *job, const char *name); // "" if unset
 void variables_free(struct variable_value *values, size_t count);
+
+// ---- constants.c ----
+int constants_resolve(struct job *job, const struct versions *v, struct error **err);
+void constants_key(const struct job *job, struct buf *out); // those that were filled in
 
 // ---- job.c ----
 struct job *job_new(struct node *node, const struct recipe *r, const struct arch *target,

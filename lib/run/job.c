@@ -21,6 +21,7 @@ void job_free(struct job *job)
     free(job->label);
     free(job->roles);
     variables_free(job->values, job->value_count);
+    strlist_free(&job->constants);
     source_spec_free(&job->spec);
     source_pin_free(&job->pin);
     strlist_free(&job->packages);

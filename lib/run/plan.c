@@ -7,20 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-static char *expand_arch(const char *text, const struct arch *a)
-{
-    struct buf out = {0};
-    for (const char *p = text; *p;) {
-        if (starts_with(p, "{arch}")) {
-            buf_puts(&out, a->name);
-            p += strlen("{arch}");
-        } else {
-            buf_add(&out, p++, 1);
-        }
-    }
-    return buf_take(&out);
-}
-
 static void add_role(struct node *node, enum role_kind kind, const char *name, struct node *needed)
 {
     struct job *job = job_of(node);
@@ -235,7 +221,7 @@ static int add_rootfs(struct build *b, struct node *user, struct error **err)
             return -1;
         }
     } else {
-        cleanup_free char *path = expand_arch(rootfs->distribution, job->target);
+        cleanup_free char *path = arch_expand(rootfs->distribution, job->target);
         cleanup_free char *id = xasprintf("%s.name", path);
         cleanup_free char *codename = xasprintf("%s.version", path);
         const char *id_text = versions_text(b->versions, id, err);
@@ -331,6 +317,7 @@ static int identify_recipe(struct build *b, struct node *node, struct error **er
             return -1;
     }
     variables_key(job->values, job->value_count, out);
+    constants_key(job, out);
     return 0;
 }
 
@@ -373,6 +360,8 @@ struct node *plan_artifact(struct build *b, const struct recipe *r, const struct
     if (variables_resolve(r, &job->values, err) < 0)
         return NULL;
     job->value_count = r->variable_count;
+    if (constants_resolve(job, b->versions, err) < 0)
+        return NULL;
     for (size_t i = 0; i < r->source_count; i++)
         if (add_source(b, node, &r->sources[i], err) < 0)
             return NULL;

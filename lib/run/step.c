@@ -165,7 +165,7 @@ static void fill_environment(const struct build *b, const struct node *node, str
     if (s->sandbox.jobserver[0])
         strlist_addf(e, "MAKEFLAGS=-j%u --jobserver-auth=%d,%d", jobs,
                      s->sandbox.jobserver[0], s->sandbox.jobserver[1]);
-    strlist_add_all(e, &job->recipe->environment);
+    strlist_add_all(e, &job->constants);
     add_variables(job, e);
     if (world)
         world_step(world, &s->sandbox, e);

@@ -26,18 +26,6 @@ static int fill_field(const struct filling *f, const char *text, char **out, str
     return *out ? 0 : -1;
 }
 
-static char *replace_arch(const char *path, const struct arch *target)
-{
-    cleanup_buf struct buf out = {0};
-    const char *at;
-    for (; (at = strstr(path, "{arch}")); path = at + strlen("{arch}")) {
-        buf_add(&out, path, (size_t)(at - path));
-        buf_puts(&out, target->name);
-    }
-    buf_puts(&out, path);
-    return buf_take(&out);
-}
-
 // ---- the distribution's package ----
 static struct debian_source *fill_debian(const struct filling *f, const struct debian_source *from,
                                          struct error **err)
@@ -156,7 +144,7 @@ static int describe_patches(const struct filling *f, const struct recipe *r,
 // The first of the paths that versions.yaml has, else the first; to be freed.
 static char *choose_path(const struct versions *v, const char *paths, const struct arch *target)
 {
-    cleanup_free char *expanded = replace_arch(paths, target);
+    cleanup_free char *expanded = arch_expand(paths, target);
     cleanup_strlist struct strlist list = {0};
     strlist_split(&list, expanded, " ");
     for (size_t i = 0; i < list.n; i++)

@@ -271,6 +271,23 @@ X
   [ "$(content_of build/kata-static-jobs.tar.xz opt/jobs)" -eq 3 ]
 }
 
+@test "a constant is filled in from versions.yaml, and a new value there builds again" {
+  make_recipe one "environment: {WHERE: '{externals.greet.url}', WHAT: '{{a}} {arch}'}" \
+    'mkdir -p /out/one/opt; echo "$WHERE $WHAT" >/out/one/opt/one'
+  kb --arch=x86_64 one
+  [ "$(content_of build/kata-static-one.tar.xz opt/one)" = "$(sed -n 's/ *url: "\(.*\)"/\1/p' versions.yaml) {a} x86_64" ]
+  sed -i 's/url: .*/url: elsewhere/' versions.yaml
+  kb --arch=x86_64 one
+  [ "$(content_of build/kata-static-one.tar.xz opt/one)" = "elsewhere {a} x86_64" ]
+  sed -i 's/version: v1/version: v2/' versions.yaml
+  run kb --arch=x86_64 one
+  [[ "$output" == *"one: cached"* ]]
+  sed -i 's/url: .*//' versions.yaml
+  run kb --arch=x86_64 one
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"recipes/one/recipe.yaml: environment: filling in 'WHERE={externals.greet.url}'"*"there is no 'externals.greet.url' here"* ]]
+}
+
 @test "the makes inside steps share one jobserver" {
   make_recipe jobs "" 'mkdir -p /out/jobs/opt /build/x
 printf "all: a b c d e f\na b c d e f:\n\t@echo start >>/build/x/log; sleep 0.3; echo end >>/build/x/log\n" >/build/Makefile

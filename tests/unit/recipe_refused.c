@@ -116,6 +116,10 @@ static void keys_that_do_not_go_together_are_refused(void **state)
         {S "variables: {A: {default: a, required: b}}\n",
          F "3:39: A: a variable with a default is never missing, so 'required' has no meaning",
          NULL},
+        {S "environment: {A: 'x{y'}\n",
+         F "3:18: A: 'x{y': a placeholder is {name}; write {{ and }} for "
+           "braces themselves",
+         NULL},
         {S "variables: {A: }\nenvironment: {A: b}\n" B,
          F "4:15: A is in 'environment' and in 'variables'", NULL},
         {D "action: se-image\nneeds: [a]\noutputs: [b, c]\n"

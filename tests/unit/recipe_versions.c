@@ -198,6 +198,10 @@ static void placeholders_are_filled_in(void **state)
         {"externals.virtiofsd", "{meta.binary}", "https://x/{a}.zip"}, // expanded once only
         {"externals.gperf", "{{version}} {{{version}}}", "{version} {3.1}"},
         {"externals.gperf", "", ""},
+        // What a variant lacks, or leaves empty, is what stands above it.
+        {"assets.kernel.debian", "{url}{version}",
+         "https://cdn.kernel.org/pub/linux/kernel/v6.x/v6.12.22"},
+        {"externals.unset", "{externals.gperf.version}", "3.1"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct error *err = NULL;
