@@ -57,6 +57,10 @@ struct job {
     bool absent;  // cached by its record, but an output is not in the store
     bool fresh;   // made (or found made by another process) in this run
     bool promised; // its outputs are not in the store, but in the shared cache
+    bool looked_up; // the shared cache was asked for it
+    bool pulled;    // its outputs came from the shared cache in this run
+    bool pushed;    // made and pushed by this run
+    struct entry *entry; // what the shared cache has of it (remote.h), or NULL
     struct role *roles;
     size_t role_count, role_cap;
     struct variable_value *values;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The planner's part of a node, and what others may ask of it.
+#include "run/remote.h"
 #include "run/work.h"
 
 #include <string.h>
@@ -34,6 +35,9 @@ void job_free(struct job *job)
     free(job->progress);
     free(job->log_path);
     free(job->summary);
+    if (job->entry)
+        entry_free(job->entry);
+    free(job->entry);
     free(job);
 }
 

@@ -14,6 +14,10 @@ static int events_fd = -1;
 
 static void send_event(json_t *event)
 {
+    if (events_fd < 0) { // not in a child
+        json_decref(event);
+        return;
+    }
     char *line = json_dumps(event, JSON_COMPACT);
     json_decref(event);
     if (!line)
@@ -52,6 +56,9 @@ int input_damaged(const struct node *input, struct error **err)
     damaged_name = input->name;
     return error_user(err, "%s in the cache was damaged and has been set aside", node_label(input));
 }
+
+// Where the record came from: "cache", "shared cache"; NULL: it was made here.
+static const char *came_from;
 
 // Set when the shared cache did not keep what its record promised.
 static bool broken_promise;
@@ -114,15 +121,19 @@ static json_t *make_record(struct build *b, struct node *node, struct error **er
     // Another kbuild may have made it while this one waited.
     if (kept && (b->options.use_cache || node->kind != NODE_ARTIFACT)) {
         json_t *made = store_action_get(b->store, node->key, NULL);
-        if (usable(b, node, made))
+        if (usable(b, node, made)) {
+            came_from = "cache";
             return made;
+        }
         json_decref(made);
     }
     json_t *shared = NULL;
     if (kept && remote_find(b, node, &shared, err) < 0)
         return NULL;
-    if (shared)
+    if (shared) {
+        came_from = "shared cache";
         return shared;
+    }
     if (job_of(node)->promised) { // then its inputs need not be there
         broken_promise = true;
         error_user(err, "%s is not in the shared cache any more", node_label(node));
@@ -152,7 +163,7 @@ _Noreturn void make_node_and_exit(struct build *b, struct node *node, int events
     struct error *err = NULL;
     json_t *record = make_record(b, node, &err);
     if (record) {
-        send_event(json_pack("{s:o}", "record", record));
+        send_event(json_pack("{s:o, s:s*}", "record", record, "from", came_from));
     } else {
         fprintf(stderr, "kbuild: error: %s\n", err->message);
         send_error(err);

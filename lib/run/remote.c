@@ -73,6 +73,22 @@ static int read_environment(struct remote *r, struct error **err)
     return builders ? check_name("BUILDER_REGISTRY", builders, &r->builders, err) : 0;
 }
 
+// Upstream finds out after the build that a variable is missing. Here nothing is begun.
+int remote_check(const struct build *b, struct error **err)
+{
+    const char *push = environment("PUSH_TO_REGISTRY");
+    if (push && strcmp(push, "yes") != 0 && strcmp(push, "no") != 0) {
+        error_user(err, "PUSH_TO_REGISTRY is '%s'", push);
+        return error_hint(err, "it can be yes or no");
+    }
+    if (!push || strcmp(push, "yes") != 0 || b->remote || b->options.offline ||
+        b->options.remote == REMOTE_OFF || b->options.world)
+        return 0;
+    error_user(err, "PUSH_TO_REGISTRY=yes, but no registry is named");
+    return error_hint(err, "set ARTEFACT_REGISTRY and ARTEFACT_REPOSITORY, or BUILDER_REGISTRY; "
+                           "--remote=off pushes nothing");
+}
+
 int remote_open(struct build *b, struct error **err)
 {
     if (b->options.offline || b->options.remote == REMOTE_OFF)
@@ -106,6 +122,7 @@ void remote_close(struct remote *r)
     free(r->artefacts);
     free(r->builders);
     free(r->built_by);
+    free(r->commit);
     free(r);
 }
 

@@ -6,8 +6,10 @@
 //   remote_entry.c    names, tags and manifests of entries; what makes one acceptable
 //   remote_trust.c    signatures of entries
 //   remote_referrer.c what refers to an entry: signatures, provenance, SPDX
+//   remote_lookup.c   which entries are there
 //   remote_pull.c     entry -> record and outputs in the local store
 //   remote_push.c     record and outputs -> entry
+//   remote_publish.c  what was cached already; upstream's tags
 //
 // A registry that cannot be used never fails a build: the first failure is one warning, and the
 // rest of the run goes on without it. --remote=require makes it an error.
@@ -28,6 +30,8 @@
 #define IMAGE_CONFIG_TYPE "application/vnd.oci.image.config.v1+json"
 #define TITLE_ANNOTATION "org.opencontainers.image.title"
 #define RECORD_ANNOTATION "kbuild.record" // the action record, as JSON
+// In a local record: it came from a shared cache. Not part of what travels.
+#define SHARED_MARK "shared"
 #define OUTPUT_ANNOTATION "kbuild.output" // on a layer: which output it holds
 
 enum remote_way { REMOTE_READ, REMOTE_WRITE };
@@ -39,7 +43,7 @@ struct remote {
     const char *branch, *signing_key, *trusted;
     struct trusted_keys *keys; // loaded when first needed
     bool key_tried;            // the signing key is one
-    char *built_by;
+    char *built_by, *commit;   // the commit is looked up when first needed
     // Shared by all processes of the run.
     struct remote_state {
         int given_up[2]; // by enum remote_way
@@ -47,6 +51,8 @@ struct remote {
     } * state;
 };
 
+// Refuses to begin a run that is asked to push and cannot know where to.
+int remote_check(const struct build *b, struct error **err);
 // Sets b->remote, or leaves it NULL if there is nothing to share. Makes no connection.
 int remote_open(struct build *b, struct error **err);
 void remote_close(struct remote *r);
@@ -59,8 +65,10 @@ struct registry *remote_repository(const struct remote *r, const struct node *no
 
 // ---- entries ----
 struct entry {
+    struct buf text; // of the manifest, as it came
     json_t *manifest, *record;
     char digest[DIGEST_HEX_SIZE]; // of the manifest
+    char key[DIGEST_HEX_SIZE];    // whose result it is
     uint64_t size;
 };
 void entry_free(struct entry *e);
@@ -80,6 +88,7 @@ const char *descriptor_hex(const json_t *descriptor); // digest without "sha256:
 json_t *entry_descriptor(const char *type, const char *digest, uint64_t size);
 // The record as it travels: without what the local store adds.
 json_t *entry_record(const json_t *record);
+void entry_mark_shared(struct entry *e);
 
 // ---- trust ----
 // Loads the trusted keys, tries the signing key. A mistake there is the user's, and never a reason
@@ -91,6 +100,9 @@ void entry_statement(const char *key, const struct entry *e, struct buf *out);
 // 1: signed by a trusted key, or anybody is trusted; 0: not; -1: error.
 int entry_trusted(struct remote *r, struct registry *registry, const struct node *node,
                   const struct entry *e, struct error **err);
+// 1: signed by the signing key, or there is none; 0: not; -1: error.
+int entry_signed(const struct remote *r, const struct node *node, const struct entry *e,
+                 struct error **err);
 // Signs the pushed manifest if there is a key.
 int entry_sign(const struct remote *r, struct registry *registry, const struct node *node,
                const struct entry *e, struct error **err);
@@ -117,6 +129,19 @@ int entry_push_documents(struct registry *registry, const struct node *node, con
 void entry_documents_free(struct entry_documents *d);
 void entry_document_lines(const json_t *manifest, struct buf *out); // of what is signed
 
+// ---- looking up ----
+struct lookup {
+    struct node *node;
+    int found; // as remote_ask() returns it
+    struct entry entry;
+    struct error *why; // if that is -1
+};
+// 1: found and to be trusted; 0: there is none; -1: error.
+int remote_ask(struct build *b, struct node *node, struct entry *out, struct error **err);
+// The same for many, several at a time.
+void remote_look_up(struct build *b, struct lookup *lookups, size_t n);
+void lookup_free(struct lookup *l);
+
 // ---- for the scheduler and the child ----
 // Finds the records of what is not in the local store, so that the keys above become known without
 // any content. Nodes found so are promised (job->promised).
@@ -125,5 +150,8 @@ int remote_prefetch(struct build *b, struct node **order, size_t count, struct e
 int remote_find(struct build *b, struct node *node, json_t **out, struct error **err);
 // After a node was made.
 int remote_keep(struct build *b, struct node *node, const json_t *record, struct error **err);
+// After the run: pushes what was cached here and is not there, and moves upstream's tags.
+int remote_publish(struct build *b, struct node **order, size_t count, struct error **err);
+void remote_floating_tags(struct build *b, const struct node *node, struct strlist *out);
 
 #endif

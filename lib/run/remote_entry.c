@@ -93,7 +93,13 @@ json_t *entry_record(const json_t *record)
     json_t *copy = json_deep_copy(record);
     json_object_del(copy, "key");
     json_object_del(copy, "sha256");
+    json_object_del(copy, SHARED_MARK);
     return copy;
+}
+
+void entry_mark_shared(struct entry *e)
+{
+    json_object_set_new(e->record, SHARED_MARK, json_true());
 }
 
 static const char *annotation(const json_t *of, const char *name)
@@ -147,18 +153,19 @@ int entry_read(const struct node *node, const struct buf *manifest, struct entry
     const char *key_text = json_string_value(json_object_get(out->record, "key_text"));
     if (!key_text || !sound_outputs(out->record))
         return error_user(err, "the record of the entry makes no sense");
-    char key[DIGEST_HEX_SIZE];
-    digest_bytes(key_text, strlen(key_text), key);
-    if (!strcmp(key, node->key))
+    digest_bytes(key_text, strlen(key_text), out->key);
+    if (!strcmp(out->key, node->key))
         return 1;
     if (node->kind == NODE_BUILDER) // a tag has 9 digits of the key only
         return 0;
-    return error_user(err, "the record of the entry has the key %s instead of %s", key, node->key);
+    return error_user(err, "the record of the entry has the key %s instead of %s", out->key,
+                      node->key);
 }
 
 void entry_free(struct entry *e)
 {
     json_decref(e->manifest);
     json_decref(e->record);
+    buf_free(&e->text);
     *e = (struct entry){0};
 }

@@ -10,28 +10,6 @@
 #include <fcntl.h>
 #include <string.h>
 
-// ---- the entry ----
-
-// 1: found and to be trusted; 0: there is none; -1: error.
-static int entry_fetch(struct build *b, const struct node *node, struct entry *e,
-                       struct error **err)
-{
-    struct remote *r = b->remote;
-    cleanup_free char *tag = entry_tag(r, node);
-    cleanup_free char *type = NULL;
-    cleanup_buf struct buf text = {0};
-    struct registry *registry = remote_repository(r, node, false, err);
-    if (!registry)
-        return -1;
-    int found = registry_get_manifest(registry, tag, &text, &type, e->digest, err);
-    if (found > 0)
-        found = entry_read(node, &text, e, err);
-    if (found > 0)
-        found = entry_trusted(r, registry, node, e, err);
-    registry_close(registry);
-    return found < 0 ? error_wrap(err, "%s", node_label(node)) : found;
-}
-
 // ---- contents ----
 
 struct transfer {
@@ -238,17 +216,25 @@ static int entry_pull(struct build *b, const struct node *node, const struct ent
     return result;
 }
 
-// ---- for the scheduler and the child ----
+// ---- for the child ----
 
+// What was found before the child began is not asked for again, unless the key is another one now.
 static int find(struct build *b, struct node *node, json_t **out, struct error **err)
 {
-    struct entry e = {0};
-    int found = entry_fetch(b, node, &e, err);
+    struct entry asked = {0};
+    struct entry *e = job_of(node)->entry;
+    int found = 1;
+    if (!e || strcmp(e->key, node->key) != 0) {
+        e = &asked;
+        found = remote_ask(b, node, e, err);
+    }
     if (found > 0)
-        found = entry_pull(b, node, &e, err);
-    if (found > 0)
-        *out = json_incref(e.record);
-    entry_free(&e);
+        found = entry_pull(b, node, e, err);
+    if (found > 0) {
+        entry_mark_shared(e);
+        *out = json_incref(e->record);
+    }
+    entry_free(&asked);
     return found;
 }
 
@@ -268,44 +254,6 @@ int remote_find(struct build *b, struct node *node, json_t **out, struct error *
         json_decref(*out);
         *out = NULL;
         return -1;
-    }
-    return 0;
-}
-
-// The record of one node; 1 if there is one now.
-static int promise(struct build *b, struct node *node, struct error **err)
-{
-    struct entry e = {0};
-    struct error *why = NULL;
-    int found = entry_fetch(b, node, &e, &why);
-    if (found < 0)
-        found = remote_give_up(b, REMOTE_READ, why, err);
-    else if (found)
-        found = store_action_put(b->store, node->key, e.record, err) < 0 ? -1 : 1;
-    entry_free(&e);
-    return found;
-}
-
-int remote_prefetch(struct build *b, struct node **order, size_t count, struct error **err)
-{
-    if (!b->remote)
-        return 0;
-    if (remote_keys(b->remote, err) < 0)
-        return -1;
-    for (size_t i = 0; i < count; i++) {
-        struct node *node = order[i];
-        if (node->state == NODE_UNKNOWN && node->identified && graph_ready(node)) {
-            if (evaluate_node(b, node, err) < 0)
-                return -1;
-        }
-        bool missing =
-            node->state == NODE_STALE || (node->state == NODE_CACHED && job_of(node)->absent);
-        if (!missing || !remote_usable(b, node, REMOTE_READ))
-            continue;
-        int found = promise(b, node, err);
-        if (found < 0 || (found && evaluate_node(b, node, err) < 0))
-            return -1;
-        job_of(node)->promised = found && node->state == NODE_CACHED && job_of(node)->absent;
     }
     return 0;
 }

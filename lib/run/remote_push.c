@@ -209,17 +209,23 @@ static char *head_commit(const struct build *b)
     return commit;
 }
 
+void remote_floating_tags(struct build *b, const struct node *node, struct strlist *out)
+{
+    struct remote *r = b->remote;
+    if (node->kind != NODE_ARTIFACT)
+        return;
+    if (!r->commit)
+        r->commit = head_commit(b);
+    cleanup_free char *version = r->release ? merge_version() : NULL;
+    entry_upstream_tags(r, node, version, r->commit, out);
+}
+
 static int set_tags(struct push *p, const char *text, struct error **err)
 {
-    struct remote *r = p->b->remote;
     cleanup_strlist struct strlist tags = {0};
-    cleanup_free char *tag = entry_tag(r, p->node);
+    cleanup_free char *tag = entry_tag(p->b->remote, p->node);
     strlist_add(&tags, tag);
-    if (p->node->kind == NODE_ARTIFACT) {
-        cleanup_free char *commit = head_commit(p->b);
-        cleanup_free char *version = r->release ? merge_version() : NULL;
-        entry_upstream_tags(r, p->node, version, commit, &tags);
-    }
+    remote_floating_tags(p->b, p->node, &tags);
     char digest[DIGEST_HEX_SIZE];
     for (size_t i = 0; i < tags.n; i++)
         if (registry_put_manifest(p->registry, tags.items[i], text, strlen(text), MANIFEST_TYPE,

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
@@ -134,6 +135,9 @@ static int apply_record(struct run *r, struct node *node, struct error **err)
     node->state = NODE_DONE;
     job->fresh = true;
     job->absent = false;
+    const char *from = json_string_value(json_object_get(job->result, "from"));
+    job->pulled = from && !strcmp(from, "shared cache");
+    job->pushed = !from;
     if (r->what != RUN_AGAIN)
         remember_build(r->b, node);
     return 0;
@@ -387,6 +391,9 @@ static bool anything_to_make(const struct run *r)
 int schedule(struct build *b, enum run_what what, struct error **err)
 {
     struct run r = {.b = b, .what = what, .n = b->graph.n, .signals = -1};
+    bool publishes = what == RUN_ALL || what == RUN_NETWORK;
+    if (publishes && remote_check(b, err) < 0)
+        return -1;
     r.order = graph_order(&b->graph, err);
     if (!r.order)
         return -1;
@@ -409,6 +416,8 @@ int schedule(struct build *b, enum run_what what, struct error **err)
     }
     if (!result && what == RUN_ALL)
         result = place_all(&r, err); // also after a failure: what is done is done
+    if (!result && publishes)
+        result = remote_publish(b, r.order, r.n, err);
     if (!result && r.failure) {
         *err = r.failure;
         r.failure = NULL;

@@ -59,14 +59,15 @@ static void draw(void)
         return;
     erase();
     unsigned width = columns();
-    size_t cached = 0, done = 0, left = 0;
+    size_t cached = 0, done = 0, pulled = 0, left = 0;
     for (size_t i = 0; i < view.count; i++) {
         const struct node *node = view.order[i];
         const struct job *job = job_of(node);
         if (!job->wanted && node->state != NODE_CACHED)
             continue;
         cached += node->state == NODE_CACHED && !job->absent;
-        done += node->state == NODE_DONE;
+        done += node->state == NODE_DONE && !job->pulled;
+        pulled += node->state == NODE_DONE && job->pulled;
         left += job->wanted && (node->state == NODE_UNKNOWN || node->state == NODE_STALE);
         if (node->state != NODE_RUNNING)
             continue;
@@ -79,8 +80,9 @@ static void draw(void)
     }
     char total[40];
     format_time(now_ms() - view.opened_ms, total);
-    cleanup_free char *line =
-        xasprintf("  %zu cached, %zu made, %zu to go, %s", cached, done, left, total);
+    cleanup_free char *shared = pulled ? xasprintf("%zu from the shared cache, ", pulled) : NULL;
+    cleanup_free char *line = xasprintf("  %zu cached, %s%zu made, %zu to go, %s", cached,
+                                        shared ? shared : "", done, left, total);
     fprintf(stderr, "%.*s\n", (int)width - 1, line);
     view.drawn++;
     fflush(stderr);
@@ -182,8 +184,9 @@ void view_ended(const struct node *node, const struct error *why)
     if (view.style == VIEW_JSON) {
         event(node, why ? "failed" : cached ? "cached" : "done",
               why ? json_pack("{s:s, s:s*}", "error", why->message, "hint", why->hint)
-                  : json_pack("{s:s, s:o, s:I}", "key", node->key, "outputs", outputs_json(node),
-                              "ms", (json_int_t)job->took_ms));
+                  : json_pack("{s:s, s:o, s:I, s:b}", "key", node->key, "outputs",
+                              outputs_json(node), "ms", (json_int_t)job->took_ms, "shared",
+                              job->pulled));
         return;
     }
     erase();
@@ -191,8 +194,8 @@ void view_ended(const struct node *node, const struct error *why)
         fprintf(stderr, "kbuild: %s: failed after %s\n", job->label, took);
         show_log_tail(job->log_path);
     } else if (!view.b->options.quiet && !cached) {
-        fprintf(stderr, "kbuild: %s%s%s: done in %s\n", job->label, *arch_suffix(node) ? " " : "",
-                arch_suffix(node), took);
+        fprintf(stderr, "kbuild: %s%s%s: %s in %s\n", job->label, *arch_suffix(node) ? " " : "",
+                arch_suffix(node), job->pulled ? "from the shared cache" : "done", took);
     } else if (!view.b->options.quiet && view.style == VIEW_PLAIN && job->placed) {
         fprintf(stderr, "kbuild: %s: cached\n", job->label);
     }

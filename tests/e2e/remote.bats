@@ -356,6 +356,81 @@ c.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n
   cmp build/kata-static-one.tar.xz b1/kata-static-one.tar.xz
 }
 
+@test "what is in the local cache is pushed later, once, and upstream's tags follow" {
+  start_registry
+  noisy low
+  noisy one "needs: [low]" 'mkdir -p /out/one/opt; cp /deps/low/opt/low /out/one/opt/one'
+  (unset ARTEFACT_REGISTRY && kb one)
+  export PUSH_TO_REGISTRY=yes
+  rm -r build/logs
+  run kb --remote=require one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"2 results of the local cache pushed"* ]]
+  run ! ran one
+  run kb --remote=require one
+  [[ "$output" != *pushed* ]]
+  # Another branch, on a machine that takes the result from the registry: its tag appears.
+  forget
+  TARGET_BRANCH=stable run kb --remote=require one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"one $(uname -m): from the shared cache in "* ]]
+  [[ "$output" != *pushed* ]]
+  tag=$(uname -m)
+  [ "$(digest_of_tag cached-artefacts/one "latest-stable-$tag")" = "$(digest_of_tag cached-artefacts/one "latest-main-$tag")" ]
+  [ "$(digest_of_tag cached-artefacts/low "latest-stable-$tag")" = "$(digest_of_tag cached-artefacts/low "latest-main-$tag")" ]
+  # Back to an older recipe, whose result is cached: the tag goes back to it.
+  before=$(digest_of_tag cached-artefacts/one "latest-main-$tag")
+  cp recipes/one/build.sh old.sh
+  echo '# changed' >>recipes/one/build.sh
+  kb --remote=require one
+  [ "$(digest_of_tag cached-artefacts/one "latest-main-$tag")" != "$before" ]
+  cp old.sh recipes/one/build.sh
+  kb --remote=require one
+  [ "$(digest_of_tag cached-artefacts/one "latest-main-$tag")" = "$before" ]
+}
+
+@test "a signing key signs what was made here, and nothing that came from a registry" {
+  start_registry
+  make_keys
+  noisy one
+  PUSH_TO_REGISTRY=yes kb --remote=require one
+  # Made here before there was a key: pushed again, signed.
+  export PUSH_TO_REGISTRY=yes KBUILD_SIGNING_KEY=$PROJECT/TEST-builder.pem
+  run kb --remote=require one
+  [[ "$output" == *"1 result of the local cache pushed"* ]]
+  run kb --remote=require one
+  [[ "$output" != *pushed* ]]
+  tag=latest-main-$(uname -m)
+  referrers cached-artefacts/one "$(digest_of_tag cached-artefacts/one "$tag")" | grep -q vnd.kbuild.signature
+  # Somebody else's, which this machine takes: not vouched for, neither at once nor later.
+  noisy two
+  PUSH_TO_REGISTRY=yes KBUILD_SIGNING_KEY="" kb --remote=require two
+  forget
+  kb --remote=require two
+  kb --remote=require two
+  run ! ran two
+  run referrers cached-artefacts/two "$(digest_of_tag cached-artefacts/two "$tag")"
+  [[ "$output" != *vnd.kbuild.signature* ]]
+}
+
+@test "to push without saying where to is an error before anything is made" {
+  noisy one
+  export PUSH_TO_REGISTRY=yes
+  run kb one
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"PUSH_TO_REGISTRY=yes, but no registry is named"*ARTEFACT_REGISTRY* ]]
+  [ ! -e build/logs/one.log ]
+  kb --remote=off one
+  kb --offline one
+  kb list
+  PUSH_TO_REGISTRY=true run kb one
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"yes or no"* ]]
+}
+
 @test "with trusted keys only what they signed is used" {
   start_registry
   make_keys
