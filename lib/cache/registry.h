@@ -7,7 +7,8 @@
 // that names both. Failures that may pass (broken connections, 408, 429, 5xx) are tried again with
 // growing, jittered pauses that obey Retry-After. Credentials never follow a redirect to another
 // host, and are in no message, event or log. All calls are bounded in time: connecting, silence,
-// and the whole.
+// and the whole. A program that holds SIGINT and SIGTERM back (signalfd) is not kept waiting: they
+// end a transfer within a second, with ERROR_INTERRUPT, and stay pending.
 #ifndef KBUILD_CACHE_REGISTRY_H
 #define KBUILD_CACHE_REGISTRY_H
 
@@ -35,6 +36,15 @@ void reference_free(struct reference *r);
 // non-printable characters go, and it is cut so that "<text>-<suffix>" has at most 127 characters.
 // To be freed.
 char *registry_tag(const char *text, const char *suffix);
+
+// ---- secrets ----
+// A process that holds a password or a token leaves no core file, and only root can look into it.
+//
+// For the beginning of main(): takes ARTEFACT_REGISTRY_USERNAME and ARTEFACT_REGISTRY_PASSWORD out
+// of the environment, so that no program that is started gets them.
+void registry_take_login(void);
+// What they said; if there was a user name. Else *user and *password stay as they are.
+void registry_login(const char **user, const char **password);
 
 // ---- one repository ----
 struct registry;

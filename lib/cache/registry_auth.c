@@ -58,12 +58,11 @@ static void collect_scopes(const struct registry *r, const struct request *q, st
 // text where they came under TLS, nor to a place that only we can reach.
 static int check_realm(const struct registry *r, struct url *realm, struct error **err)
 {
-    cleanup_url struct url own = {0};
-    if (url_parse(NULL, r->base, &own, err) < 0 || url_parse(NULL, r->realm, realm, err) < 0)
+    if (url_parse(NULL, r->realm, realm, err) < 0)
         return error_wrap(err, "finding the token service of %s", r->name);
     if (!realm->secure && !r->insecure)
         return error_user(err, "the token service of %s is without TLS", r->name);
-    if (realm->nearness > own.nearness)
+    if (realm->nearness > r->realm_limit)
         return error_user(err, "the token service of %s has a private address", r->name);
     return 0;
 }
@@ -87,6 +86,7 @@ static int fetch_token(struct registry *r, const struct request *q, struct token
         .method = c->identity_token ? "POST" : "GET",
         .url = url,
         .outside = true,
+        .limit = r->realm_limit, // also for the address that its name turns out to have
         .basic = c->identity_token || !c->user ? NULL : c,
     };
     if (c->identity_token) {
@@ -160,6 +160,7 @@ static int answer(struct registry *r, const struct request *q, const struct resp
         keep(&r->realm, bearer->realm);
         keep(&r->service, bearer->service);
         keep(&r->asked_scope, bearer->scope);
+        r->realm_limit = s->from;
         return fetch_token(r, q, t, err) < 0 ? -1 : 1;
     }
     if (!basic)

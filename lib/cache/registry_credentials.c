@@ -50,6 +50,7 @@ static int ask_file(const char *path, const char *registry, const char *reposito
                     struct credentials *out, struct error **err)
 {
     cleanup_buf struct buf text = {0};
+    secrets_guard();
     if (file_read(path, FILE_MAX, &text, err) < 0)
         return -1;
     json_t *all = json_loadb(text.data, text.len, 0, NULL);

@@ -78,8 +78,7 @@ int http_exchange(struct registry *r, const struct request *q, struct response *
                   struct error **err)
 {
     cleanup_url struct url at = {0};
-    enum nearness peer = NEAR_WORLD;
-    struct http_hop hop = {.q = q, .to = &at, .limit = NEAR_MACHINE, .peer = &peer};
+    struct http_hop hop = {.q = q, .to = &at, .limit = q->outside ? q->limit : NEAR_MACHINE};
     if (url_parse(NULL, q->url, &at, err) < 0)
         return -1;
     for (int hops = 0;; hops++) {
@@ -91,8 +90,8 @@ int http_exchange(struct registry *r, const struct request *q, struct response *
         }
         if (hops == REDIRECTS_MAX)
             return error_user(err, "there are more than %d redirects", REDIRECTS_MAX);
-        if (hops == 0)
-            hop.limit = peer > at.nearness ? peer : at.nearness;
+        if (s->from < hop.limit)
+            hop.limit = s->from;
         struct url next;
         if (follow(q, &at, s, &next, &hop, err) < 0) {
             url_free(&next);
@@ -112,7 +111,8 @@ struct retry retry_begin(const struct registry *r)
 static void pause_ms(struct registry *r, unsigned ms)
 {
     // In pieces, because another transfer may fail meanwhile.
-    for (; ms && !__atomic_load_n(&r->stop, __ATOMIC_RELAXED); ms -= ms < 50 ? ms : 50) {
+    for (; ms && !__atomic_load_n(&r->stop, __ATOMIC_RELAXED) && !http_interrupted();
+         ms -= ms < 50 ? ms : 50) {
         struct timespec t = {0, (long)(ms < 50 ? ms : 50) * 1000000};
         while (nanosleep(&t, &t) < 0 && errno == EINTR)
             ;
@@ -123,7 +123,7 @@ bool retry_wait(struct registry *r, struct retry *retry, const struct response *
 {
     if (s->no_answer && retry->left > NO_ANSWER_TRIES)
         retry->left = NO_ANSWER_TRIES;
-    if (!s->may_pass || __atomic_load_n(&r->stop, __ATOMIC_RELAXED))
+    if (!s->may_pass || __atomic_load_n(&r->stop, __ATOMIC_RELAXED) || http_interrupted())
         return false;
     unsigned ms;
     if (!retry_next(retry, s->retry_after, &ms))

@@ -7,6 +7,7 @@
 #define TRIES 5
 #define SILENCE 30
 #define PAUSE_MS 250
+#define CHUNK ((uint64_t)64 << 20) // what a registry that cannot resume loses
 
 static unsigned or_default(unsigned value, unsigned standard)
 {
@@ -54,7 +55,9 @@ struct registry *registry_open(const struct reference *ref, const struct registr
     r->tries = or_default(o->tries, TRIES);
     r->silence = or_default(o->silence_seconds, SILENCE);
     r->pause_ms = or_default(o->pause_ms, PAUSE_MS);
+    r->chunk = CHUNK;
     if (o->user && *o->user) {
+        secrets_guard();
         r->credentials.user = xstrdup(o->user);
         r->credentials.password = xstrdup(o->password ? o->password : "");
         r->looked_up = true;
@@ -69,9 +72,7 @@ void registry_close(struct registry *r)
 {
     if (!r)
         return;
-    for (size_t i = 0; i < r->pool_n; i++)
-        curl_easy_cleanup(r->pool[i]);
-    free(r->pool);
+    pool_close(r);
     auth_close(r);
     pthread_mutex_destroy(&r->auth_lock);
     pthread_mutex_destroy(&r->pool_lock);

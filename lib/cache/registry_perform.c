@@ -3,6 +3,7 @@
 #include "cache/registry_room.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <strings.h>
 
@@ -23,36 +24,6 @@ struct exchange {
     bool head_whole; // the empty line after the headers came
     char reason[CURL_ERROR_SIZE];
 };
-
-// ---- the pool ----
-static void library_init(void)
-{
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
-static CURL *pool_take(struct registry *r)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, library_init);
-    pthread_mutex_lock(&r->pool_lock);
-    CURL *c = r->pool_n ? r->pool[--r->pool_n] : NULL;
-    pthread_mutex_unlock(&r->pool_lock);
-    if (!c)
-        c = curl_easy_init();
-    if (!c)
-        out_of_memory();
-    curl_easy_reset(c);
-    return c;
-}
-
-static void pool_give(struct registry *r, CURL *c)
-{
-    curl_easy_reset(c); // it holds pointers to the exchange
-    pthread_mutex_lock(&r->pool_lock);
-    r->pool = xgrow(r->pool, &r->pool_cap, r->pool_n + 1, sizeof(CURL *));
-    r->pool[r->pool_n++] = c;
-    pthread_mutex_unlock(&r->pool_lock);
-}
 
 // ---- callbacks ----
 static size_t on_header(char *line, size_t size, size_t count, void *context)
@@ -155,11 +126,19 @@ static int on_seek(void *context, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
+bool http_interrupted(void)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
+}
+
+// Called once a second at least, also while nothing comes.
 static int on_progress(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total,
                        curl_off_t up_now)
 {
     const struct exchange *x = context;
-    return __atomic_load_n(&x->r->stop, __ATOMIC_RELAXED);
+    return __atomic_load_n(&x->r->stop, __ATOMIC_RELAXED) || http_interrupted();
 }
 
 static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *a)
@@ -168,7 +147,9 @@ static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_so
     enum nearness near = address_nearness(&a->addr);
     if (near > x->hop->limit) {
         if (!x->failure)
-            error_user(&x->failure, "a redirect leads to a private address");
+            error_user(&x->failure,
+                       "%s has a private address, and was named by a server that has none",
+                       x->hop->to->host);
         return CURL_SOCKET_BAD;
     }
     return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
@@ -213,7 +194,7 @@ static void set_callbacks(CURL *c, struct exchange *x)
 static void set_method(CURL *c, struct exchange *x)
 {
     const struct request *q = x->hop->q;
-    if (x->hop->bodyless || !strcmp(q->method, "GET"))
+    if (!strcmp(q->method, "GET"))
         return;
     if (!strcmp(q->method, "HEAD")) {
         curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
@@ -306,6 +287,8 @@ static int failed(struct exchange *x, CURLcode code, struct error **err)
         *err = steal(x->failure);
         return -1;
     }
+    if (http_interrupted())
+        return error_set(err, ERROR_INTERRUPT, "interrupted");
     if (__atomic_load_n(&x->r->stop, __ATOMIC_RELAXED))
         return error_user(err, "given up, because another transfer failed");
     s->may_pass = code_may_pass(code);
@@ -353,6 +336,9 @@ int http_perform(struct registry *r, const struct http_hop *hop, struct response
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
     curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    // What is meant for this machine's own ears goes through nobody else's.
+    if (registry_is_local(hop->to->host))
+        curl_easy_setopt(c, CURLOPT_PROXY, "");
     // A connection made under another limit would go around the check of the address.
     curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, hop->limit < NEAR_MACHINE ? 1L : 0L);
     CURLcode code = curl_easy_perform(c);
@@ -360,8 +346,9 @@ int http_perform(struct registry *r, const struct http_hop *hop, struct response
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &s->status);
     curl_easy_getinfo(c, CURLINFO_RETRY_AFTER, &wait);
     s->retry_after = wait <= 0 ? 0 : wait < 3600 ? (unsigned)wait : 3600;
-    if (hop->peer)
-        *hop->peer = peer_nearness(c);
+    s->from = hop->to->nearness;
+    if (peer_nearness(c) > s->from)
+        s->from = peer_nearness(c);
     // curl takes a connection that ends within the headers for an answer with fewer of them.
     if (code == CURLE_OK && !x.head_whole)
         code = CURLE_PARTIAL_FILE;

@@ -8,7 +8,7 @@
 
 struct pull {
     struct registry_blob *blob;
-    struct digest_stream *hash;
+    struct hasher *hash;
     uint64_t have;   // bytes in the file and in the hash
     bool begun;      // the body of this answer
     unsigned pieces; // answers that brought bytes
@@ -19,8 +19,8 @@ static int start_over(struct pull *p, struct error **err)
 {
     char dropped[DIGEST_HEX_SIZE];
     if (p->hash)
-        digest_end(p->hash, dropped);
-    p->hash = digest_begin();
+        hasher_end(p->hash, dropped);
+    p->hash = hasher_begin(p->blob->size);
     p->have = 0;
     p->pieces = 0;
     if (ftruncate(p->blob->fd, 0) < 0)
@@ -58,7 +58,7 @@ static int on_bytes(void *context, const struct response *s, const char *bytes, 
             return error_errno(err, errno, "writing a blob");
         done += w > 0 ? (size_t)w : 0;
     }
-    digest_add(p->hash, bytes, n);
+    hasher_add(p->hash, bytes, n);
     p->have += n;
     return 0;
 }
@@ -123,7 +123,7 @@ static int get_bytes(struct registry *r, struct pull *p, const char *url, struct
 static int check(struct pull *p, struct error **err)
 {
     char found[DIGEST_HEX_SIZE];
-    digest_end(p->hash, found);
+    hasher_end(p->hash, found);
     p->hash = NULL;
     if (!strcmp(found, p->blob->digest))
         return 1;
@@ -155,7 +155,7 @@ static int pull_one(struct registry *r, void *item, struct error **err)
     int result = pull(r, &p, err);
     char dropped[DIGEST_HEX_SIZE];
     if (p.hash)
-        digest_end(p.hash, dropped);
+        hasher_end(p.hash, dropped);
     if (result == 0 && !p.blob->missing)
         return 0;
     // Nobody should find there what was not proven.

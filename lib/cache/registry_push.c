@@ -6,8 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define CHUNK ((uint64_t)64 << 20) // what a registry that cannot resume loses
-#define FINISH_PATIENCE 10         // a registry reads all of it again before it says yes
+#define FINISH_PATIENCE 10 // a registry reads all of it again before it says yes
 #define RESTARTS_MAX 4
 
 static char *blob_url(const struct registry *r, const char *digest)
@@ -71,7 +70,7 @@ static int begin_upload(struct registry *r, struct upload *u, struct error **err
         .method = "POST", .url = url, .access = ACCESS_PUSH, .mount_from = b->mount_from};
     free(steal(u->url));
     u->sent = 0;
-    u->chunk = CHUNK;
+    u->chunk = r->chunk;
     if (http_request(r, &q, &s, err) < 0)
         return -1;
     if (s.status == 201 && mount) {

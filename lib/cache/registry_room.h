@@ -72,6 +72,10 @@ const char *credentials_server(const char *registry); // the name that config fi
 void credentials_free(struct credentials *c);
 void secret_free(char *secret); // overwrites it first
 
+// ---- registry_secrets.c ----
+// From now on this process, and what is forked from it, leaves no core file.
+void secrets_guard(void);
+
 // ---- registry_certs.c ----
 struct certs {
     struct buf ca;           // PEM, or empty
@@ -88,6 +92,7 @@ struct response {
     struct challenges challenges;
     unsigned retry_after; // seconds
     struct buf body;      // at most MANIFEST_MAX; of errors the first 64 KiB
+    enum nearness from;   // how near the server is that answered
     char *url;            // that answered, after redirects
     char *token;          // that was sent
     bool basic_sent;      // a user name and password were
@@ -108,8 +113,9 @@ struct request {
     const char *accept, *content_type, *content_range, *range; // header values, or NULL
     bool outside; // not to the registry: no token of ours, `basic` if that is set
     const struct credentials *basic;
-    unsigned patience; // silence may be so many times longer than usual; 0: 1
-    const void *bytes; // what is sent: these, or (fd > 0) a part of a file
+    enum nearness limit; // of what is outside: nothing nearer is connected to
+    unsigned patience;   // silence may be so many times longer than usual; 0: 1
+    const void *bytes;   // what is sent: these, or (fd > 0) a part of a file
     int fd;
     uint64_t offset, length;
     uint64_t expected; // bytes that come; for the bound in time
@@ -133,11 +139,11 @@ struct http_hop {
     const struct credentials *basic;
     const char *token;
     enum nearness limit; // refuses to connect to anything nearer
-    enum nearness *peer; // gets how near it was
-    bool bodyless;       // a redirect that turned the request into a GET
 };
 int http_perform(struct registry *r, const struct http_hop *hop, struct response *s,
                  struct error **err);
+// What the calling program was told while it does not take signals: SIGINT or SIGTERM is pending.
+bool http_interrupted(void);
 
 struct retry retry_begin(const struct registry *r);
 // Waits and returns true; false if there were enough tries, or another would be no use.
@@ -170,6 +176,14 @@ int token_parse(const char *text, size_t length, char **token, long *seconds, st
 char *manifest_check(const char *bytes, size_t length, const char *media_type, struct error **err);
 char *manifest_url(const struct registry *r, const char *what);
 
+// ---- registry_hash.c: SHA-256 beside the transfer ----
+// What is worth it is hashed by a thread of its own, while the next bytes come.
+struct hasher;
+struct hasher *hasher_begin(uint64_t size);
+void hasher_add(struct hasher *h, const void *bytes, size_t length);
+// Writes the hex digest and frees it.
+void hasher_end(struct hasher *h, char hex[static DIGEST_HEX_SIZE]);
+
 // ---- registry_parallel.c ----
 // Calls `one` for every item, by several threads if there are several; after a failure no further
 // one is begun, and the running ones end. -1 and the first error if one failed.
@@ -185,13 +199,15 @@ struct registry {
     char *origin;
     bool insecure; // plain http
     unsigned parallel, tries, silence, pause_ms;
-    bool stop; // atomic: a transfer failed, the others end
+    uint64_t chunk; // of an upload: most bytes in one request
+    bool stop;      // atomic: a transfer failed, the others end
 
     pthread_mutex_t auth_lock; // for what follows
     struct credentials credentials;
     bool looked_up; // credentials are known
     char *realm, *service, *asked_scope;
-    bool basic; // Basic was asked for
+    enum nearness realm_limit; // how near the registry was that named the realm
+    bool basic;                // Basic was asked for
     struct token *tokens;
     size_t token_n, token_cap;
 
@@ -199,5 +215,10 @@ struct registry {
     CURL **pool; // idle handles, with their connections
     size_t pool_n, pool_cap;
 };
+
+// ---- registry_pool.c ----
+CURL *pool_take(struct registry *r);
+void pool_give(struct registry *r, CURL *c);
+void pool_close(struct registry *r);
 
 #endif
