@@ -130,19 +130,18 @@ static inline bool have_docker_registry(void)
     return found != NULL;
 }
 
-// Debian's docker-registry with its storage in `name`, and further lines of its configuration's
-// http and auth.
-static inline struct server docker_registry_start(const char *name, const char *http,
-                                                  const char *auth)
+// Debian's docker-registry with further lines of its configuration's storage, http and auth.
+static inline struct server docker_registry_with(const char *name, const char *storage,
+                                                 const char *http, const char *auth)
 {
     for (int tries = 0; tries < 5; tries++) {
         struct server s = {.input = -1, .port = free_port()};
         cleanup_free char *path = xasprintf("%s/%s.yml", folder, name);
         cleanup_free char *text = xasprintf("version: 0.1\n"
                                             "log: {level: error, accesslog: {disabled: true}}\n"
-                                            "storage: {filesystem: {rootdirectory: %s/%s}}\n"
+                                            "storage: {%s}\n"
                                             "http: {addr: \"127.0.0.1:%u\", secret: TEST%s}\n%s",
-                                            folder, name, s.port, http, auth);
+                                            storage, s.port, http, auth);
         const char *const argv[] = {"docker-registry", "serve", path, NULL};
         cleanup_close int quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
         struct process p = {.argv = (char *const *)argv,
@@ -162,6 +161,14 @@ static inline struct server docker_registry_start(const char *name, const char *
     }
     fail_msg("docker-registry does not start");
     return (struct server){.input = -1};
+}
+
+// Its storage is a folder `name`.
+static inline struct server docker_registry_start(const char *name, const char *http,
+                                                  const char *auth)
+{
+    cleanup_free char *storage = xasprintf("filesystem: {rootdirectory: %s/%s}", folder, name);
+    return docker_registry_with(name, storage, http, auth);
 }
 
 // ---- what is sent and fetched ----
