@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "genprotimg.h"
 
+#include "cache/registry.h"
+
 #include <locale.h>
 #include <signal.h>
 #include <string.h>
@@ -123,6 +125,7 @@ static void print_error(const struct error *err)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    registry_take_login();
     int other;
     if (run_other_program(argc, argv, &other))
         return other;

@@ -169,10 +169,8 @@ struct registry *remote_repository(const struct remote *r, const struct node *no
         return NULL;
     struct registry_options o = patient ? carrying : asking;
     // Upstream's variables, for the registry that they belong to.
-    if (!entry_is_image(r, node) && environment("ARTEFACT_REGISTRY_USERNAME")) {
-        o.user = environment("ARTEFACT_REGISTRY_USERNAME");
-        o.password = environment("ARTEFACT_REGISTRY_PASSWORD");
-    }
+    if (!entry_is_image(r, node))
+        registry_login(&o.user, &o.password);
     struct registry *registry = registry_open(&reference, &o, err);
     reference_free(&reference);
     return registry;
