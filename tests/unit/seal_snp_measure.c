@@ -2,7 +2,8 @@
 // Launch digests: known answers, and that everything that is measured changes them.
 //
 // The SEV, SEV-ES and SNP answers were computed with sev-snp-measure 0.0.13
-// (https://github.com/virtee/sev-snp-measure) on the very files that the fixture makes.
+// (https://github.com/virtee/sev-snp-measure), the TDX answer with tdx-measure 0.1.0
+// (https://github.com/tinfoilsh/tdx-measure), on the very files that the fixture makes.
 #include "seal_snp_fixture.h"
 
 #include "seal/snp_vmsa.h"

@@ -1,0 +1,180 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# `kbuild measure` as users meet it: digests, reference values, bad input. The files are made here.
+
+REPOSITORY=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+KBUILD=${KBUILD:-$REPOSITORY/kbuild}
+
+# sev-snp-measure 0.0.13 on the same files, with one and two vCPUs.
+ONE=11e49bbd7254007d67cac6e774f752cd68e33695290b05854877a371f801e14c2dc6bb65d979bb65b67e338b0b2eb413
+TWO=bdf0b9e6b1f2ca48a7a1895da867cb9e1693719622c0a4b1f0a471f23f658f6c713cc3fa076d62bb360137c40ccff578
+
+setup() {
+  cd "$BATS_TEST_TMPDIR" || return 1
+  firmware
+}
+
+firmware() { # what to leave out...
+  python3 "$REPOSITORY/tests/support/make_firmware.py" . "$@"
+}
+
+measure() { # further options...
+  "$KBUILD" measure snp --ovmf OVMF.fd --kernel vmlinuz --initrd initrd.img \
+    --append "console=ttyS0 panic=1" --vcpu-type EPYC-v4 "$@"
+}
+
+refused() { # status, what the output must hold, command...
+  local status_wanted=$1 text=$2
+  shift 2
+  run "$@"
+  [ "$status" -eq "$status_wanted" ] && [[ "$output" == *"error: "*"$text"* ]] || { echo "status $status: $output"; return 1; }
+}
+
+@test "the digest of one launch is one line" {
+  measure --vcpus 1 >out 2>err
+  [ "$(cat out)" = "$ONE" ]
+  [ ! -s err ]
+}
+
+@test "a range of vCPUs has a line each" {
+  run measure --vcpus 1-2
+  [ "$status" -eq 0 ]
+  [ "$output" = "1 $ONE"$'\n'"2 $TWO" ]
+}
+
+@test "a CPU signature stands for a CPU type" {
+  run "$KBUILD" measure snp --ovmf OVMF.fd --kernel vmlinuz --initrd initrd.img --append "console=ttyS0 panic=1" \
+    --vcpus=1 --vcpu-sig=0x800f12
+  [ "$output" = "$ONE" ]
+}
+
+@test "older kinds and TDX are measured, too" {
+  run "$KBUILD" measure sev --ovmf OVMF.fd --kernel vmlinuz
+  [ "$output" = e315c7db0fbb3087bf2db80b13d6c18ed9226d2724e316a5b319c81b95f8fb8d ]
+  run "$KBUILD" measure sev-es --ovmf OVMF.fd --kernel vmlinuz --initrd initrd.img \
+    --append "console=ttyS0 panic=1" --vcpus 3 --vcpu-type EPYC-Genoa
+  [ "$output" = 0fd58f6265e549e7903ce888e4fc82b9f4469a9b6339ba3a27df3f5e9be38479 ]
+  run "$KBUILD" measure tdx --ovmf OVMF.fd
+  [ "$output" = 97555c73c78c2cd5388c901408e24daa73bfa866338b1aba5278af3ff41b7a6db3713b11beec35751b5c3cd50eda24f0 ]
+}
+
+@test "reference values are the same JSON on every run" {
+  measure --vcpus 1-2 -o first.json
+  measure --vcpus 1-2 --json >second.json
+  measure --vcpus 1-2 -o .
+  cmp first.json second.json || { diff first.json second.json; return 1; }
+  cmp first.json kata-snp-reference.json
+  python3 - "$ONE" "$TWO" <<'X'
+import hashlib, json, sys
+d = json.load(open("first.json"))
+assert [(m["vcpus"], m["digest"]) for m in d["measurements"]] == [(1, sys.argv[1]), (2, sys.argv[2])]
+assert d["inputs"]["kernel"]["sha256"] == hashlib.sha256(open("vmlinuz", "rb").read()).hexdigest()
+assert d["inputs"]["append"] == "console=ttyS0 panic=1" and d["cpu_signature"] == "0x800f12"
+assert d["id_block"]["signed"] is False and "snp_id_auth" not in d["measurements"][0]
+X
+  run cat first.json
+  [[ "$output" != *"$BATS_TEST_TMPDIR"* ]]
+}
+
+@test "an ID key signs an ID block for each count" {
+  openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out TEST-id.pem 2>/dev/null
+  measure --vcpus 1-2 --id-key TEST-id.pem --policy 0x30000 --family-id 000102030405060708090a0b0c0d0e0f \
+    --guest-svn 7 -o reference.json
+  # The signature is verified by OpenSSL's own program.
+  python3 - <<'X'
+import base64, json
+for i, m in enumerate(json.load(open("reference.json"))["measurements"]):
+    block, auth = (base64.b64decode(m["snp_id_" + n]) for n in ("block", "auth"))
+    assert len(block) == 96 and len(auth) == 4096
+    assert block[:48].hex() == m["digest"] and block[48:64] == bytes(range(16))
+    assert block[84:88] == b"\7\0\0\0" and block[88:] == b"\0\0\3\0\0\0\0\0"
+    def number(b):
+        n = int.from_bytes(b, "little")
+        b = n.to_bytes(n.bit_length() // 8 + 1, "big")
+        return b"\2" + bytes([len(b)]) + b
+    r_s = number(auth[0x40:0x88]) + number(auth[0x88:0xD0])
+    open("block%d" % i, "wb").write(block)
+    open("signature%d" % i, "wb").write(b"\x30" + bytes([len(r_s)]) + r_s)
+X
+  openssl pkey -in TEST-id.pem -pubout -out public.pem
+  openssl dgst -sha384 -verify public.pem -signature signature0 block0
+  openssl dgst -sha384 -verify public.pem -signature signature1 block1
+  run openssl dgst -sha384 -verify public.pem -signature signature0 block1
+  [ "$status" -ne 0 ]
+}
+
+@test "what is no firmware is named and refused" {
+  head -c 100000 OVMF.fd >cut.fd
+  refused 1 "cut.fd: its size (100000 bytes) is no multiple of 4 KiB" measure --vcpus 1 --ovmf cut.fd
+  head -c 65536 OVMF.fd >cut.fd
+  refused 1 "cut.fd: OVMF's table is not at its end" measure --vcpus 1 --ovmf cut.fd
+  tail -c 4096 OVMF.fd >cut.fd
+  refused 1 "cut off at the start" measure --vcpus 1 --ovmf cut.fd
+  [[ "$output" == *"hint: give an OVMF.fd"* ]]
+  refused 1 "/dev/null: it is a special file" measure --vcpus 1 --ovmf /dev/null
+  refused 1 "missing.fd: No such file" measure --vcpus 1 --ovmf missing.fd
+}
+
+@test "firmware without what the launch needs is refused" {
+  firmware sev
+  refused 1 "no SEV metadata" measure --vcpus 1
+  firmware hashes
+  refused 1 "no place for the hashes of a kernel" measure --vcpus 1
+  [[ "$output" == *AmdSev* ]]
+  firmware kernel-hashes
+  refused 1 "SNP_KERNEL_HASHES" measure --vcpus 1
+  firmware reset
+  refused 1 "no SEV-ES reset block" measure --vcpus 1
+  firmware tdx
+  refused 1 "no TDX metadata" "$KBUILD" measure tdx --ovmf OVMF.fd
+}
+
+@test "a kernel that is no bzImage is refused" {
+  head -c 30000 /dev/zero >vmlinuz
+  refused 1 "vmlinuz: it is no bzImage" measure --vcpus 1
+  printf '\177ELF' >vmlinuz
+  head -c 30000 /dev/zero >>vmlinuz
+  refused 1 "vmlinuz: it is an ELF file" measure --vcpus 1
+  : >vmlinuz
+  refused 1 "vmlinuz: it is empty" measure --vcpus 1
+  [[ "$output" == *"hint: give the bzImage"* ]]
+}
+
+@test "absurd numbers are a usage error" {
+  for n in 0 1025 2-1 0-3 x 1- -1 1-2-3 99999999999999999999 ''; do
+    refused 2 "--vcpus" measure "--vcpus=$n"
+  done
+  refused 2 "--guest-features" measure --vcpus 1 --guest-features=none
+  refused 2 "bit 0" measure --vcpus 1 --guest-features=2
+  refused 2 "--family-id" measure --vcpus 1 --family-id=12
+  refused 2 "bit 17" measure --vcpus 1 --policy=0
+  refused 2 "--guest-svn" measure --vcpus 1 --guest-svn=0x100000000
+}
+
+@test "an unknown CPU type names the nearest" {
+  refused 2 "did you mean EPYC-Milan?" measure --vcpus 1 --vcpu-type EPYC-Milann
+  refused 2 "--vcpu-type is missing" "$KBUILD" measure snp --ovmf OVMF.fd --vcpus 1
+}
+
+@test "options that do not matter are refused, not ignored" {
+  refused 2 "--vcpus does not matter to sev" "$KBUILD" measure sev --ovmf OVMF.fd --vcpus 1
+  refused 2 "--kernel does not matter to tdx" "$KBUILD" measure tdx --ovmf OVMF.fd --kernel vmlinuz
+  refused 2 "--guest-features does not matter to sev-es" "$KBUILD" measure sev-es --ovmf OVMF.fd --vcpus 1 --guest-features 1
+  refused 2 "give the kernel, too" "$KBUILD" measure sev --ovmf OVMF.fd --initrd initrd.img
+  refused 2 "--author-key" measure --vcpus 1 --author-key x
+  refused 2 "expected one of" "$KBUILD" measure
+  refused 2 "unknown option --vcpu-typ" measure --vcpu-typ EPYC
+}
+
+@test "a failure leaves no file, and an old one as it was" {
+  echo old >reference.json
+  refused 1 "no private key" measure --vcpus 1 -o reference.json --id-key vmlinuz
+  firmware sev
+  refused 1 "no SEV metadata" measure --vcpus 1 -o reference.json
+  [ "$(cat reference.json)" = old ]
+  refused 1 "no SEV metadata" measure --vcpus 1 -o new.json
+  firmware
+  run measure --vcpus 1 -o missing/new.json
+  [ "$status" -eq 1 ]
+  [ "$(ls)" = "OVMF.fd"$'\n'"initrd.img"$'\n'"reference.json"$'\n'"vmlinuz" ]
+}

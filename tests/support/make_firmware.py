@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Firmware images and kernels in small, as tests/unit/seal_snp_fixture.h makes them.
+
+make_firmware.py DIR [LEAVE_OUT...]: writes OVMF.fd, vmlinuz and initrd.img to DIR; LEAVE_OUT can be
+sev, tdx, reset, hashes, kernel-hashes.
+"""
+import struct
+import sys
+import uuid
+
+FOOTER = "96b582de-1fb2-45f7-baea-a366c55a082d"
+RESET = "00f771de-1a7e-4fcb-890e-68c77e2fb44e"
+HASHES = "7255371f-3a3b-4b04-927b-1da6efa8d454"
+SEV = "dc886566-984a-4798-a75e-5585a7bf67cc"
+TDX = "e47a6535-984a-4798-865e-4685a7bf8ec2"
+OTHER = "4c2eb361-7d9b-4cc3-8081-127c90d3d294"
+SEC_MEM, SECRETS, CPUID, SVSM_CAA, KERNEL_HASHES = 1, 2, 3, 4, 16
+
+SECTIONS = [(0x800000, 0x9000, SEC_MEM), (0x80A000, 0x3000, SEC_MEM), (0x80D000, 0x1000, SECRETS),
+            (0x80E000, 0x1000, CPUID), (0x80F000, 0x1000, SVSM_CAA), (0x811000, 0xF000, SEC_MEM),
+            (0x810000, 0x1000, KERNEL_HASHES)]
+TDX_SECTIONS = [(0x1F000, 0x1000, 0xFFFFF000, 0x1000, 0, 1), (0, 0x2000, 0xFFFE0000, 0x2000, 1, 0),
+                (0, 0, 0x810000, 0x2000, 3, 0), (0, 0, 0x809000, 0x2000, 2, 0),
+                (0, 0, 0x100000, 0x400000, 4, 2)]
+
+
+def entry(guid, *words):
+    data = struct.pack("<%dI" % len(words), *words)
+    return data + struct.pack("<H", len(data) + 18) + uuid.UUID(guid).bytes_le
+
+
+def firmware(size=0x20000, reset=0x80B004, hashes=(0x810C00, 0x400), sections=SECTIONS,
+             tdx=TDX_SECTIONS, fill=None):
+    image = bytearray(fill or ((i * 7 % 251) for i in range(size)))
+    sev_at, tdx_at = size - 0x2000, size - 0x3000
+    # Written in reading order: the table is read from its end.
+    table = entry(TDX, size - tdx_at) if tdx else b""
+    table += entry(SEV, size - sev_at) if sections is not None else b""
+    table += entry(HASHES, *(hashes or (0, 0))) + entry(OTHER, 0, 0)
+    table += entry(RESET, reset) if reset else b""
+    table += struct.pack("<H", len(table) + 18) + uuid.UUID(FOOTER).bytes_le
+    image[size - 32 - len(table):size - 32] = table
+    listed = b"".join(struct.pack("<III", *s) for s in sections or [])
+    head = struct.pack("<4sIII", b"ASEV", 16 + len(listed), 1, len(listed) // 12)
+    image[sev_at:sev_at + 16 + len(listed)] = head + listed
+    listed = b"".join(struct.pack("<IIQQII", *s) for s in tdx or [])
+    head = struct.pack("<4sIII", b"TDVF", 16 + len(listed), 1, len(listed) // 32)
+    image[tdx_at:tdx_at + 16 + len(listed)] = head + listed
+    return bytes(image)
+
+
+def bzimage(size=20000, fill=None):
+    k = bytearray(fill or ((i * 5 % 249) for i in range(size)))
+    k[0x1F1] = 4
+    k[0x1FE:0x200] = b"\x55\xaa"
+    k[0x202:0x206] = b"HdrS"
+    k[0x206:0x208] = b"\x0f\x02"
+    k[0x236:0x238] = b"\x3f\x00"
+    k[0x238:0x23C] = struct.pack("<I", 2047)
+    return bytes(k)
+
+
+def main():
+    folder, without = sys.argv[1], sys.argv[2:]
+    sections = [s for s in SECTIONS if "kernel-hashes" not in without or s[2] != KERNEL_HASHES]
+    image = firmware(reset=0 if "reset" in without else 0x80B004,
+                     hashes=None if "hashes" in without else (0x810C00, 0x400),
+                     sections=None if "sev" in without else sections,
+                     tdx=None if "tdx" in without else TDX_SECTIONS)
+    for name, data in (("OVMF.fd", image), ("vmlinuz", bzimage()),
+                       ("initrd.img", bytes(i * 3 % 241 for i in range(9001)))):
+        with open(folder + "/" + name, "wb") as f:
+            f.write(data)
+
+
+if __name__ == "__main__":
+    main()
