@@ -30,7 +30,8 @@ extern const struct verb verbs[];
 extern const size_t verb_count;
 
 verb_function verb_build, verb_list, verb_plan, verb_explain, verb_fetch, verb_log, verb_shell,
-    verb_merge, verb_pack, verb_unpack, verb_verify, verb_cache, verb_versions, verb_boot, verb_config, verb_doctor, verb_measure, verb_payload, verb_provenance, verb_se, verb_hkd;
+    verb_merge, verb_pack, verb_unpack, verb_verify, verb_cache, verb_versions, verb_boot, verb_config, verb_doctor, verb_measure, verb_payload, verb_provenance, verb_se, verb_hkd,
+    verb_install;
 
 // Takes the global options out of argv; the rest lands in words.
 int parse_global_options(int argc, char **argv, struct global_options *g, struct strlist *words,

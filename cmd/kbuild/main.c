@@ -18,6 +18,8 @@ const struct verb verbs[] = {
     {"shell", "TARGET", "a shell in the sandbox of its step", verb_shell, false},
     {"boot", "TARGET [--host-key KEY] [--image FILE] [--timeout SECONDS]",
      "start the result under QEMU and check what comes up", verb_boot, false},
+    {"install", "TARGET... [--prefix DIR] [--root DIR] [--dry-run]",
+     "put the results into this host's tree", verb_install, false},
     {"verify", "TARGET [--against FILE] [--all] [--scratch DIR]",
      "build it again in another world, and compare", verb_verify, false},
     {"merge", "DIR [-o FILE] [--format=tar.xz|tar.zst] [--components=A,B] [--rehash]",

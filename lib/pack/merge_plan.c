@@ -16,7 +16,7 @@ static const struct {
     {"etc/resolv.conf", false}, {"dev", true},           {"proc", true},       {"sys", true},
 };
 
-static bool is_host_path(const char *path)
+bool merge_host_path(const char *path)
 {
     for (size_t i = 0; i < ARRAY_LEN(host_paths); i++) {
         size_t n = strlen(host_paths[i].path);
@@ -116,7 +116,7 @@ static int check_entries(struct component *c, struct buf *offenders, struct erro
         else if (!kind_name(e->mode))
             result =
                 error_user(err, "%s: \"%s\" is a device node, fifo or socket", c->name, e->path);
-        if (is_host_path(e->path))
+        if (merge_host_path(e->path))
             buf_printf(offenders, "%s\"%s\" in %s", offenders->len ? ", " : "", e->path, c->name);
         map_put(&by_path, e->path, i);
     }

@@ -38,5 +38,7 @@ int merge_plan_reserve(const struct merge_plan *p, const char *path, struct erro
 bool merge_plan_writes(const struct merge_plan *p, const char *path, size_t component,
                        size_t entry);
 void merge_plan_free(struct merge_plan *p);
+// Whether a clean path is one that a host keeps for itself.
+bool merge_host_path(const char *path);
 
 #endif

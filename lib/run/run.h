@@ -11,6 +11,7 @@
 //   tarball.c    a result -> a tarball        listings.c   what is in a tarball, kept
 //   work.c       half-made work that stays   until.c      stopping between phases
 //   shell.c      looking around
+//   install.c    results -> a host
 //   remote*.c    the shared cache             signature.c  who made an entry of it
 //   merge.c      kata-static.tar.xz           boot.c       proof by boot; qemu.c starts machines
 #ifndef KBUILD_RUN_RUN_H
@@ -81,6 +82,17 @@ int build_until(struct build *b, struct node *target, const char *phase, struct 
 // Opens an interactive shell in the sandbox of a script target, its inputs made first. *status gets
 // the shell's exit status.
 int build_shell(struct build *b, struct node *target, int *status, struct error **err);
+
+struct install_request {
+    const char *prefix; // NULL: /opt/kata, which the tarballs are made for
+    const char *root;   // NULL: /
+    bool dry_run;
+    void (*say)(const char *path, void *context); // for each file and link
+    void *context;
+};
+// Installs the targets, which are built: their tarballs for hosts below the root, with the links of
+// their recipes. What goes into guests only is left out, with a note.
+int build_install(struct build *b, const struct install_request *r, struct error **err);
 
 // What a person calls the node: "kernel-confidential", "source linux".
 const char *node_label(const struct node *node);

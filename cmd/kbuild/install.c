@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kbuild.h"
+
+#include "base/log.h"
+
+static void say(const char *path, void *context)
+{
+    puts(path);
+    ++*(size_t *)context;
+}
+
+int verb_install(struct global_options *g, struct strlist *words, struct error **err)
+{
+    cleanup_strlist struct strlist storage = {0};
+    size_t count = 0;
+    struct install_request r = {.say = say, .context = &count};
+    const struct verb_option options[] = {{"--prefix", NULL, &r.prefix, NULL, NULL},
+                                          {"--root", NULL, &r.root, NULL, NULL},
+                                          {"--dry-run", NULL, NULL, NULL, &r.dry_run}};
+    if (parse_verb_options("install", words, options, ARRAY_LEN(options), &storage, err) < 0)
+        return -1;
+    if (!words->n)
+        return usage_error(err, "install", "name a target");
+    struct build *b = open_with_targets(g, words, err);
+    int result = b && build_evaluate(b, true, err) == 0 && build_run(b, err) == 0
+                     ? build_install(b, &r, err)
+                     : -1;
+    build_close(b);
+    if (result < 0)
+        return -1;
+    fflush(stdout);
+    if (r.dry_run)
+        log_note("nothing was written (--dry-run): %zu files and links", count);
+    else
+        log_note("installed %zu files and links below %s", count, r.root ? r.root : "/");
+    return 0;
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/install.h"
+
+#include "pack/attributes.h"
+#include "pack/merge_plan.h"
+#include "pack/names.h"
+#include "pack/reader.h"
+#include "pack/staging.h"
+
+#include "base/file.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+struct installing {
+    const struct install_options *o;
+    struct merge_plan plan;
+    struct staging staging;
+    struct map staged; // name of a member -> number of the item
+    bool attributes_lost;
+};
+
+// What comes after `from` in a member's name, or NULL.
+static const char *below(const struct install_options *o, const char *path)
+{
+    size_t n = strlen(o->from);
+    return !strncmp(path, o->from, n) && path[n] == '/' ? path + n + 1 : NULL;
+}
+
+// A folder that leads to `from`, or is it.
+static bool leads_there(const struct install_options *o, const struct listing_entry *e)
+{
+    size_t n = strlen(e->path);
+    return S_ISDIR(e->mode) &&
+           (!n || (!strncmp(o->from, e->path, n) && (o->from[n] == '/' || !o->from[n])));
+}
+
+// The place below the root; to be freed.
+static char *place_of(const struct install_options *o, const char *path)
+{
+    const char *prefix = o->prefix + strspn(o->prefix, "/");
+    return *prefix ? xasprintf("%s/%s", prefix, path) : xstrdup(path);
+}
+
+// ---- before anything is written ----
+
+static int check_entry(const struct installing *i, const struct component *c,
+                       const struct listing_entry *e, struct error **err)
+{
+    const struct install_options *o = i->o;
+    const char *rest = below(o, e->path);
+    if (!rest)
+        return leads_there(o, e)
+                   ? 0
+                   : error_user(err, "%s: \"%s\" is not below /%s", c->name, e->path, o->from);
+    cleanup_free char *place = place_of(o, rest);
+    if (merge_host_path(place))
+        return error_user(err, "%s: \"%s\" would become /%s, which is the host's own", c->name,
+                          e->path, place);
+    if (S_ISLNK(e->mode) && !e->hardlink && link_reach(rest, e->link) != LINK_INSIDE) {
+        cleanup_free char *shown = printable(e->link);
+        return error_user(err, "%s: \"%s\" is a link that leads out of /%s: %s", c->name, e->path,
+                          o->from, shown);
+    }
+    return 0;
+}
+
+static int check_link(const struct installing *i, const struct install_link *link,
+                      struct error **err)
+{
+    const char *from = i->o->from;
+    cleanup_free char *path = xasprintf("%s/%s", from, link->path);
+    cleanup_free char *target =
+        xasprintf("%.*s%s", (int)(path_base(path) - path), path, link->target);
+    if (map_find(&i->plan.by_path, path))
+        return error_user(err, "the link %s is in a tarball already", link->path);
+    if (!map_find(&i->plan.by_path, target))
+        return error_user(err, "the link %s would lead to nothing: there is no \"%s\"", link->path,
+                          target);
+    return 0;
+}
+
+static int check(const struct installing *i, struct error **err)
+{
+    if (*i->o->prefix != '/' || (i->o->prefix[1] && !path_is_clean(i->o->prefix + 1)))
+        return error_user(err, "the prefix '%s' is no absolute path", i->o->prefix);
+    for (size_t c = 0; c < i->plan.n; c++) {
+        const struct component *from = &i->plan.components[c];
+        for (size_t k = 0; k < from->listing.n; k++)
+            if (check_entry(i, from, &from->listing.entries[k], err) < 0)
+                return -1;
+    }
+    for (size_t k = 0; k < i->o->link_count; k++)
+        if (check_link(i, &i->o->links[k], err) < 0)
+            return -1;
+    return 0;
+}
+
+// ---- writing ----
+
+struct target {
+    int fd;
+    const char *name;
+};
+static int into_fd(void *context, const void *bytes, size_t length, struct error **err)
+{
+    const struct target *t = context;
+    return fd_write_all(t->fd, t->name, bytes, length, err);
+}
+
+static int write_file(struct installing *i, struct reader *r, const struct reader_member *m,
+                      const char *place, struct error **err)
+{
+    cleanup_close int fd = staging_file(&i->staging, place, err);
+    struct target t = {fd, place};
+    const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = m->mtime}};
+    if (fd < 0 || reader_content(r, into_fd, &t, err) < 0 ||
+        attributes_to_file(m->attributes, fd, &i->attributes_lost, err) < 0)
+        return -1;
+    if (fchmod(fd, m->mode & 0777) < 0 || futimens(fd, times) < 0 || fsync(fd) < 0)
+        return error_errno(err, errno, "writing /%s", place);
+    return 0;
+}
+
+static int write_member(struct installing *i, struct reader *r, const struct reader_member *m,
+                        struct error **err)
+{
+    const char *rest = below(i->o, m->path);
+    if (!rest)
+        return 0;
+    cleanup_free char *place = place_of(i->o, rest);
+    if (S_ISDIR(m->mode))
+        return staging_directory(&i->staging, place, err);
+    size_t number = i->staging.n;
+    int result;
+    if (m->hardlink) { // the plan has seen its target before it
+        const size_t *first = map_find(&i->staged, m->link);
+        result = first ? staging_hard_link(&i->staging, place, *first, err)
+                       : error_user(err, "it is a hard link to no file that came before it");
+    } else if (S_ISLNK(m->mode)) {
+        result = staging_link(&i->staging, place, m->link, err);
+    } else {
+        result = write_file(i, r, m, place, err);
+    }
+    map_put(&i->staged, m->path, number);
+    return result;
+}
+
+static int write_component(struct installing *i, size_t number, struct error **err)
+{
+    const struct component *c = &i->plan.components[number];
+    cleanup_reader struct reader *r = reader_open(c->fd, c->path, 0, err);
+    struct reader_member m;
+    int n = r ? 1 : -1;
+    for (size_t entry = 0; n > 0 && (n = reader_next(r, &m, err)) > 0; entry++) {
+        if (merge_plan_writes(&i->plan, m.path, number, entry) && write_member(i, r, &m, err) < 0)
+            return reader_wrap(r, err);
+        reader_progress(r, "installing");
+    }
+    return n;
+}
+
+static int write_all(struct installing *i, struct error **err)
+{
+    if (staging_open(&i->staging, i->o->root, err) < 0)
+        return -1;
+    for (size_t c = 0; c < i->plan.n; c++)
+        if (write_component(i, c, err) < 0)
+            return -1;
+    for (size_t k = 0; k < i->o->link_count; k++) {
+        cleanup_free char *place = place_of(i->o, i->o->links[k].path);
+        if (staging_link(&i->staging, place, i->o->links[k].target, err) < 0)
+            return -1;
+    }
+    return staging_commit(&i->staging, err);
+}
+
+// ---- the whole ----
+
+static void say(const struct install_options *o, const char *path)
+{
+    cleanup_free char *place = place_of(o, path);
+    cleanup_free char *absolute = xasprintf("/%s", place);
+    if (o->say)
+        o->say(absolute, o->context);
+}
+
+static void say_all(const struct installing *i)
+{
+    for (size_t k = 0; k < i->plan.claim_n; k++) {
+        const struct claim *c = &i->plan.claims[k];
+        const struct listing_entry *e = &i->plan.components[c->component].listing.entries[c->entry];
+        if (!S_ISDIR(e->mode))
+            say(i->o, below(i->o, e->path));
+    }
+    for (size_t k = 0; k < i->o->link_count; k++)
+        say(i->o, i->o->links[k].path);
+}
+
+int install_archives(const struct strlist *paths, const struct install_options *o,
+                     struct error **err)
+{
+    WITH_UTF8_NAMES;
+    const struct merge_options merge = {.keeper = o->keeper};
+    struct installing i = {.o = o, .staging = STAGING_NONE};
+    int result = merge_plan_make(&i.plan, paths, &merge, err);
+    if (!result)
+        result = check(&i, err);
+    if (!result && !o->dry_run)
+        result = write_all(&i, err);
+    if (!result)
+        say_all(&i);
+    if (i.attributes_lost)
+        log_warning("some extended attributes (file capabilities) could not be set in %s", o->root);
+    staging_close(&i.staging);
+    map_free(&i.staged);
+    merge_plan_free(&i.plan);
+    return result;
+}
+
+int install_concerns(const char *path, const struct install_options *o, struct error **err)
+{
+    cleanup_strlist struct strlist one = {0};
+    const struct merge_options merge = {.keeper = o->keeper};
+    struct merge_plan plan = {0};
+    strlist_add(&one, path);
+    int result = merge_plan_make(&plan, &one, &merge, err);
+    for (size_t i = 0; !result && i < plan.claim_n; i++)
+        if (below(o, plan.components[0].listing.entries[plan.claims[i].entry].path))
+            result = 1;
+    merge_plan_free(&plan);
+    return result;
+}
