@@ -60,14 +60,23 @@ static void *hash_some(void *context)
     return NULL;
 }
 
+static size_t count_unknown(const struct merge_plan *p)
+{
+    size_t unknown = 0;
+    for (size_t i = 0; i < p->n; i++)
+        unknown += !*p->components[i].digest;
+    return unknown;
+}
+
 static int hash_all(struct merge_plan *p, unsigned threads, struct error **err)
 {
     pthread_t others[THREADS_MAX];
-    size_t started = 0, wanted = threads ? threads : (size_t)sysconf(_SC_NPROCESSORS_ONLN);
+    size_t started = 0, wanted = threads ? threads : (size_t)sysconf(_SC_NPROCESSORS_ONLN),
+           unknown = count_unknown(p);
     cleanup_free struct error **errors = xcalloc(p->n, sizeof(struct error *));
     struct hashing h = {.plan = p, .errors = errors};
     int result = 0;
-    while (started + 1 < wanted && started < THREADS_MAX && started + 1 < p->n &&
+    while (started + 1 < wanted && started < THREADS_MAX && started + 1 < unknown &&
            !pthread_create(&others[started], NULL, hash_some, &h))
         started++;
     hash_some(&h);

@@ -20,6 +20,7 @@ struct merging {
     const struct segment_format *format;
     struct segment *segments; // of each component, then of what the merge adds
     size_t n;
+    struct splice *splice; // under way, or NULL
 };
 
 // A file without a name in the scratch folder.
@@ -56,12 +57,17 @@ static int open_written(struct merging *m, int fd, struct error **err)
     return found < 0 ? -1 : error_user(err, "what was just written cannot be spliced");
 }
 
-static int add_component(struct merging *m, size_t number, struct error **err)
+// 1: the component was cut into segments; 0: it has to be written anew.
+static int open_component(struct merging *m, size_t number, struct error **err)
 {
     const struct component *c = &m->plan.components[number];
     int found = c->listing.normal ? open_segment(m, c->fd, err) : 0;
-    if (found)
-        return found < 0 ? error_wrap(err, "reading %s", c->path) : 0;
+    return found < 0 ? error_wrap(err, "reading %s", c->path) : found;
+}
+
+static int rewrite_component(struct merging *m, size_t number, struct error **err)
+{
+    const struct component *c = &m->plan.components[number];
     log_note("%s cannot be spliced, since kbuild did not pack it as %s: it is recompressed",
              c->name, pack_format_extension(m->o.pack.format));
     cleanup_close int fd = open_scratch(m, err);
@@ -107,7 +113,7 @@ static int add_own(struct merging *m, struct error **err)
     cleanup_free char *version = xasprintf("%s%sVERSION", o->prefix, between);
     cleanup_free char *yaml = xasprintf("%s%sversions.yaml", o->prefix, between);
     cleanup_close int fd = open_scratch(m, err);
-    cleanup_tar_out struct tar_out *out = fd < 0 ? NULL : tar_out_open(fd, &o->pack, err);
+    cleanup_tar_out struct tar_out *out = fd < 0 ? NULL : tar_out_open(fd, &o->pack, 0, 0, err);
     const struct tar_entry root = {.path = "", .mode = S_IFDIR | 0755, .mtime = o->pack.epoch};
     if (!out || (o->version && merge_plan_reserve(&m->plan, version, err) < 0) ||
         (o->versions_yaml && merge_plan_reserve(&m->plan, yaml, err) < 0) ||
@@ -131,19 +137,43 @@ static int64_t newest_time(const struct merge_plan *plan)
     return newest;
 }
 
+// Cuts components up to the first that has to be written anew.
+static int cut_components(struct merging *m, struct error **err)
+{
+    int found = 1;
+    while (m->n < m->plan.n && found > 0)
+        found = open_component(m, m->n, err);
+    splice_ready(m->splice, m->n);
+    return found;
+}
+
+static uint64_t total_size(const struct merge_plan *plan)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < plan->n; i++)
+        total += (uint64_t)plan->components[i].st.st_size;
+    return total;
+}
+
+// Copying begins as soon as it is known what could be copied; whether the merge is to be is found
+// out meanwhile, and what cannot be copied is written anew.
 static int merge(struct merging *m, const struct strlist *paths, int fd, struct error **err)
 {
-    if (merge_plan_make(&m->plan, paths, &m->o, err) < 0)
+    if (merge_plan_open(&m->plan, paths, &m->o, err) < 0)
         return -1;
     if (!m->o.pack.epoch)
         m->o.pack.epoch = newest_time(&m->plan);
     m->segments = xcalloc(m->plan.n + 1, sizeof *m->segments);
-    for (size_t i = 0; i < m->plan.n; i++)
-        if (add_component(m, i, err) < 0)
-            return -1;
-    if (add_own(m, err) < 0 || splice_write(m->format, m->segments, m->n, fd, err) < 0)
+    m->splice = splice_begin(m->format, m->segments, total_size(&m->plan), fd);
+    if (cut_components(m, err) < 0 || merge_plan_check(&m->plan, err) < 0)
         return -1;
-    return components_unchanged(&m->plan, err);
+    while (m->n < m->plan.n)
+        if (rewrite_component(m, m->n, err) < 0 || cut_components(m, err) < 0)
+            return -1;
+    if (add_own(m, err) < 0)
+        return -1;
+    splice_ready(m->splice, m->n);
+    return splice_end(steal(m->splice), err) < 0 ? -1 : components_unchanged(&m->plan, err);
 }
 
 int merge_archives(const struct strlist *paths, int fd, const struct merge_options *o,
@@ -156,6 +186,7 @@ int merge_archives(const struct strlist *paths, int fd, const struct merge_optio
     struct merging m = {.o = *o, .format = segment_format(o->pack.format)};
     m.o.pack.listing = NULL;
     int result = merge(&m, paths, fd, err);
+    splice_cancel(m.splice);
     for (size_t i = 0; i < m.n; i++) {
         bool own = i >= m.plan.n || m.segments[i].fd != m.plan.components[i].fd;
         m.format->close(&m.segments[i]);

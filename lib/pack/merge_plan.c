@@ -4,6 +4,8 @@
 #include "pack/components.h"
 #include "pack/names.h"
 
+#include "base/file.h"
+
 #include <string.h>
 #include <sys/stat.h>
 
@@ -100,6 +102,13 @@ static int check_above(const struct merge_plan *p, const char *path, const char 
     return 0;
 }
 
+// Neighbours mostly are in one folder, and then what is above one is above the other.
+static bool same_folder(const char *a, const char *b)
+{
+    size_t n = (size_t)(path_base(a) - a);
+    return n == (size_t)(path_base(b) - b) && !memcmp(a, b, n);
+}
+
 // Finds what each hard link stands for, and refuses what no component should have.
 static int check_entries(struct component *c, struct buf *offenders, struct error **err)
 {
@@ -124,12 +133,15 @@ static int check_entries(struct component *c, struct buf *offenders, struct erro
     return result;
 }
 
-int merge_plan_make(struct merge_plan *p, const struct strlist *paths,
+int merge_plan_open(struct merge_plan *p, const struct strlist *paths,
                     const struct merge_options *o, struct error **err)
 {
+    return components_open(p, paths, err) < 0 ? -1 : components_list(p, o, err);
+}
+
+int merge_plan_check(struct merge_plan *p, struct error **err)
+{
     cleanup_buf struct buf offenders = {0};
-    if (components_open(p, paths, err) < 0 || components_list(p, o, err) < 0)
-        return -1;
     for (size_t i = 0; i < p->n; i++)
         if (check_entries(&p->components[i], &offenders, err) < 0)
             return -1;
@@ -142,12 +154,21 @@ int merge_plan_make(struct merge_plan *p, const struct strlist *paths,
         for (size_t j = 0; j < p->components[i].listing.n; j++)
             if (claim(p, i, j, err) < 0)
                 return -1;
+    const char *last = "";
     for (size_t i = 0; i < p->claim_n; i++) {
         const struct component *c = &p->components[p->claims[i].component];
-        if (check_above(p, c->listing.entries[p->claims[i].entry].path, c->name, err) < 0)
+        const char *path = c->listing.entries[p->claims[i].entry].path;
+        if (!same_folder(path, last) && check_above(p, path, c->name, err) < 0)
             return -1;
+        last = path;
     }
     return 0;
+}
+
+int merge_plan_make(struct merge_plan *p, const struct strlist *paths,
+                    const struct merge_options *o, struct error **err)
+{
+    return merge_plan_open(p, paths, o, err) < 0 ? -1 : merge_plan_check(p, err);
 }
 
 int merge_plan_reserve(const struct merge_plan *p, const char *path, struct error **err)

@@ -28,8 +28,12 @@ struct merge_plan {
     struct map by_path;
 };
 
-// Opens and lists every tarball and checks that they fit together and are safe to unpack at "/".
-// Zero-initialise, and free also after an error.
+// Opens and lists every tarball. Zero-initialise, and free also after an error.
+int merge_plan_open(struct merge_plan *p, const struct strlist *paths,
+                    const struct merge_options *o, struct error **err);
+// Then checks that they fit together and are safe to unpack at "/".
+int merge_plan_check(struct merge_plan *p, struct error **err);
+// Both.
 int merge_plan_make(struct merge_plan *p, const struct strlist *paths,
                     const struct merge_options *o, struct error **err);
 // Checks that nothing is at `path`, or above it but directories: for what the merge itself adds.

@@ -41,9 +41,20 @@ struct segment_format {
 extern const struct segment_format xz_segments, zstd_segments;
 const struct segment_format *segment_format(enum pack_format format);
 
-// Writes the splice of all segments to fd, from its offset on. `done` is called with the number of
-// bytes copied so far.
-int splice_write(const struct segment_format *format, const struct segment *segments, size_t n,
-                 int fd, struct error **err);
+// A splice under way. The data is copied in a thread of its own, so that a caller can find out
+// meanwhile whether the splice is to be, and make what is not ready yet.
+//
+// `segments` and fd are the caller's and stay until splice_end(); `total` is what all data is
+// expected to be, in bytes, for the progress. Nothing else may write to fd meanwhile.
+struct splice;
+struct splice *splice_begin(const struct segment_format *format, const struct segment *segments,
+                            uint64_t total, int fd);
+// From now on the first `ready` segments are complete and may be copied.
+void splice_ready(struct splice *s, size_t ready);
+// Waits until all that is ready is copied, and writes the end of the last segment and whatever the
+// format wants after it. Frees s.
+int splice_end(struct splice *s, struct error **err);
+// Gives up: what was written so far is useless. Frees s; NULL is fine.
+void splice_cancel(struct splice *s);
 
 #endif

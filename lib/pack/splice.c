@@ -6,6 +6,8 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@ enum { PIECE = 64 << 20, CHUNK = 1 << 18 };
 
 struct copying {
     int to;
+    const atomic_bool *cancelled;
     uint64_t done, total;
     bool by_hand; // the kernel cannot copy between these two files
     char *chunk;
@@ -58,6 +61,8 @@ static int copy_span(struct copying *c, int from, struct span s, struct error **
             return error_errno(err, errno, "copying");
         if (n == 0)
             return error_user(err, "copying: the file became shorter meanwhile");
+        if (*c->cancelled)
+            return error_user(err, "copying: given up");
         s.length -= (uint64_t)n;
         c->done += (uint64_t)n;
         progress("splicing", c->done, c->total, "bytes");
@@ -65,25 +70,109 @@ static int copy_span(struct copying *c, int from, struct span s, struct error **
     return 0;
 }
 
-int splice_write(const struct segment_format *format, const struct segment *segments, size_t n,
-                 int fd, struct error **err)
+struct splice {
+    const struct segment_format *format;
+    const struct segment *segments;
+    struct copying copying;
+    pthread_t thread;
+    bool threaded;
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    size_t ready;  // under the lock
+    bool complete; // under the lock: no more segments will come
+    atomic_bool cancelled;
+    struct error *problem;
+};
+
+// Waits for the segment with this number; false if there is none.
+static bool wait_for(struct splice *s, size_t number)
 {
-    cleanup_buf struct buf around = {0};
-    struct copying c = {.to = fd};
-    for (size_t i = 0; i < n; i++)
-        c.total += segments[i].data.length;
-    int result = format->head(&around, err);
+    pthread_mutex_lock(&s->lock);
+    while (s->ready <= number && !s->complete)
+        pthread_cond_wait(&s->more, &s->lock);
+    bool there = s->ready > number;
+    pthread_mutex_unlock(&s->lock);
+    return there && !s->cancelled;
+}
+
+static void *copy_all(void *context)
+{
+    struct splice *s = context;
+    cleanup_buf struct buf head = {0};
+    int result = s->format->head(&head, &s->problem);
     if (!result)
-        result = fd_write_all(fd, "the archive", around.data, around.len, err);
-    for (size_t i = 0; i < n && !result; i++)
-        result = copy_span(&c, segments[i].fd, segments[i].data, err);
-    if (!result)
-        result = copy_span(&c, segments[n - 1].fd, segments[n - 1].end, err);
-    around.len = 0;
-    if (!result)
-        result = format->tail(segments, n, &around, err);
-    if (!result)
-        result = fd_write_all(fd, "the archive", around.data, around.len, err);
-    free(c.chunk);
+        result = fd_write_all(s->copying.to, "the archive", head.data, head.len, &s->problem);
+    for (size_t i = 0; !result && wait_for(s, i); i++)
+        result = copy_span(&s->copying, s->segments[i].fd, s->segments[i].data, &s->problem);
+    return NULL;
+}
+
+struct splice *splice_begin(const struct segment_format *format, const struct segment *segments,
+                            uint64_t total, int fd)
+{
+    struct splice *s = xcalloc(1, sizeof *s);
+    *s = (struct splice){.format = format, .segments = segments};
+    s->copying = (struct copying){.to = fd, .total = total, .cancelled = &s->cancelled};
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->more, NULL);
+    s->threaded = pthread_create(&s->thread, NULL, copy_all, s) == 0;
+    return s; // without a thread everything is copied at the end
+}
+
+void splice_ready(struct splice *s, size_t ready)
+{
+    pthread_mutex_lock(&s->lock);
+    s->ready = ready;
+    pthread_cond_signal(&s->more);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void finish_copying(struct splice *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->complete = true;
+    pthread_cond_signal(&s->more);
+    pthread_mutex_unlock(&s->lock);
+    if (s->threaded)
+        pthread_join(s->thread, NULL);
+    else
+        copy_all(s);
+}
+
+static void free_splice(struct splice *s)
+{
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->more);
+    error_free(s->problem);
+    free(s->copying.chunk);
+    free(s);
+}
+
+static int write_tail(struct splice *s, struct error **err)
+{
+    cleanup_buf struct buf tail = {0};
+    const struct segment *last = &s->segments[s->ready - 1];
+    if (copy_span(&s->copying, last->fd, last->end, err) < 0 ||
+        s->format->tail(s->segments, s->ready, &tail, err) < 0)
+        return -1;
+    return fd_write_all(s->copying.to, "the archive", tail.data, tail.len, err);
+}
+
+int splice_end(struct splice *s, struct error **err)
+{
+    finish_copying(s);
+    int result = s->problem ? -1 : write_tail(s, err);
+    if (s->problem && err)
+        *err = steal(s->problem);
+    free_splice(s);
     return result;
+}
+
+void splice_cancel(struct splice *s)
+{
+    if (!s)
+        return;
+    s->cancelled = true;
+    finish_copying(s);
+    free_splice(s);
 }

@@ -68,7 +68,9 @@ static void cut_and_join(int fd, size_t size, const struct segment_format *forma
     require(format->open(fd, size, &segments[1], &err) == 1);
     cleanup_close int out = memory("", 0);
     cleanup_buf struct buf once = {0}, twice = {0};
-    require(splice_write(format, segments, 2, out, &err) == 0);
+    struct splice *splice = splice_begin(format, segments, segments[0].data.length * 2, out);
+    splice_ready(splice, 2);
+    require(splice_end(splice, &err) == 0);
     if (text_of(fd, &once)) {
         const char *entries = memchr(once.data, '\n', once.len);
         size_t length = once.len - (size_t)(entries + 1 - once.data);
