@@ -11,8 +11,9 @@
 
 struct compressor {
     // Writes to fd. `threads` 0: one for each processor, as far as memory allows. The bytes do not
-    // depend on it. NULL with an error.
-    void *(*open)(int fd, unsigned threads, struct error **err);
+    // depend on it. `expected` is about how many bytes of tar will come; the bytes do depend on
+    // that, so it must follow from the content alone. NULL with an error.
+    void *(*open)(int fd, unsigned threads, uint64_t expected, struct error **err);
     int (*add)(void *c, const void *bytes, size_t length, struct error **err);
     // What is added from now on is the end of the archive, to be marked as such (segment.h).
     int (*end_data)(void *c, struct error **err);

@@ -6,9 +6,9 @@
 // by bytes), uid 0 gid 0 root root, mtimes clamped to `epoch`, modes 0755 or 0644 by the execute
 // bit (0777 links), no times but mtime, no device numbers or ACLs; of the extended attributes
 // user.* and file capabilities. Compressed with liblzma's multithreaded encoder (also for one
-// thread), preset 6, blocks of 12 MiB, CRC64, and the two zero records of the end in a last block of
-// their own with a 4 KiB dictionary: the marker that a splice recognises. The bytes do not depend
-// on the number of threads.
+// thread), preset 6, an even number of equal blocks of at most 24 MiB (one, up to 16 MiB), CRC64,
+// and the two zero records of the end in a last block of their own with a 4 KiB dictionary: the
+// marker that a splice recognises. The bytes do not depend on the number of threads.
 //
 // What is read is hostile: names that are absolute, contain ".." or newlines or are longer than
 // 4095 bytes or 128 components, more than 5 million members, content over the limit, and anything

@@ -30,6 +30,17 @@ static int open_source(const struct pack_member *m, uint64_t *size, struct error
     return steal_fd(&fd);
 }
 
+// About how much content there is. What cannot be looked at is an error when it is read.
+static uint64_t expected_bytes(const struct pack_member *members, size_t count)
+{
+    uint64_t total = 0;
+    struct stat st;
+    for (size_t i = 0; i < count; i++)
+        if (members[i].source && !stat(members[i].source, &st))
+            total += (uint64_t)st.st_size;
+    return total;
+}
+
 static int write_member(struct tar_out *t, const struct pack_member *m,
                         const struct pack_options *o, uint64_t *done, struct error **err)
 {
@@ -80,7 +91,8 @@ int pack_members(const struct pack_member *members, size_t count, int fd,
     qsort(sorted, count, sizeof(struct pack_member *), by_path);
     if (check_members(sorted, count, err) < 0)
         return -1;
-    cleanup_tar_out struct tar_out *t = tar_out_open(fd, o, err);
+    cleanup_tar_out struct tar_out *t =
+        tar_out_open(fd, o, count, expected_bytes(members, count), err);
     if (!t)
         return error_wrap(err, "packing");
     uint64_t done = 0;

@@ -38,7 +38,7 @@ int pack_tree(const char *folder, int fd, const struct pack_options *o, struct e
     cleanup_scan struct scan scan = SCAN_NONE;
     if (scan_folder(folder, &scan, err) < 0)
         return error_wrap(err, "packing");
-    cleanup_tar_out struct tar_out *t = tar_out_open(fd, o, err);
+    cleanup_tar_out struct tar_out *t = tar_out_open(fd, o, scan.n, scan.bytes, err);
     if (!t)
         return error_wrap(err, "packing %s", folder);
     uint64_t done = 0;

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum { CHUNK = 1 << 16, END_SIZE = 1024, END_DICTIONARY = 4096, END_LIMIT = 256 };
-// An index of a file of 64 GiB in blocks of 12 MiB takes less than a megabyte.
+// An index of a file of 64 GiB in blocks of 16 MiB takes less than a megabyte.
 static const uint64_t index_memory = 16 << 20;
 
 // The blocks of one file, without and of the end block.

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { END_SIZE = 1024, CHUNK = 1 << 18 };
+enum { END_SIZE = 1024, CHUNK = 1 << 18, PER_MEMBER = 768 /* a record, and half of one */ };
 
 struct tar_out {
     struct archive *archive;
@@ -52,7 +52,8 @@ static int check(struct tar_out *t, bool good, struct error **err)
     return good && !t->broken ? 0 : error_user(err, "%s", why ? why : "libarchive failed");
 }
 
-struct tar_out *tar_out_open(int fd, const struct pack_options *o, struct error **err)
+struct tar_out *tar_out_open(int fd, const struct pack_options *o, size_t files, uint64_t bytes,
+                             struct error **err)
 {
     struct tar_out *t = xcalloc(1, sizeof *t);
     t->epoch = o->epoch;
@@ -61,7 +62,7 @@ struct tar_out *tar_out_open(int fd, const struct pack_options *o, struct error 
         *t->listing = (struct listing){.normal = true};
     t->chunk = xmalloc(CHUNK);
     t->with = compressor_for(o->format);
-    t->compressor = t->with->open(fd, o->threads, err);
+    t->compressor = t->with->open(fd, o->threads, bytes + files * PER_MEMBER, err);
     if (!t->compressor) {
         tar_out_free(t);
         return NULL;

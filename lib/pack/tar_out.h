@@ -6,7 +6,10 @@
 #include "pack/pack.h"
 
 struct tar_out;
-struct tar_out *tar_out_open(int fd, const struct pack_options *o, struct error **err);
+// The expected size decides how the compressor divides its work (compressor.h): `files` members with
+// `bytes` of content in all, about.
+struct tar_out *tar_out_open(int fd, const struct pack_options *o, size_t files, uint64_t bytes,
+                             struct error **err);
 
 struct tar_entry {
     const char *path; // clean; "" is the root

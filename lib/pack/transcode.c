@@ -73,7 +73,8 @@ int transcode_component(const struct merge_plan *plan, size_t number, int fd,
     for (size_t i = 0; i < c->listing.n; i++)
         t.total += c->listing.entries[i].size;
     cleanup_reader struct reader *r = reader_open(c->fd, c->path, 0, err);
-    cleanup_tar_out struct tar_out *out = r ? tar_out_open(fd, o, err) : NULL;
+    cleanup_tar_out struct tar_out *out =
+        r ? tar_out_open(fd, o, c->listing.n, t.total, err) : NULL;
     t.out = out;
     const struct tar_entry root = {.path = "", .mode = S_IFDIR | 0755, .mtime = o->epoch};
     if (!out || tar_out_entry(out, &root, err) < 0 || write_members(&t, plan, number, r, err) < 0)

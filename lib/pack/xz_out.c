@@ -7,7 +7,9 @@
 
 enum {
     PRESET = 6,
-    BLOCK_SIZE = 12 << 20, // 16 cost less in size, 8 more; this is within 1 % of a single block
+    MIB = 1 << 20,
+    SINGLE_MAX = 16 * MIB, // up to here one block: both halves would lack what the other knows
+    BLOCK_MAX = 24 * MIB,  // what a block costs in size is its first 8 MiB, the dictionary
     END_DICTIONARY = 4096, // the smallest there is; no data block has it
     CHUNK = 1 << 18
 };
@@ -39,12 +41,24 @@ static void free_xz(void *c)
     free(x);
 }
 
-static void *open_xz(int fd, unsigned threads, struct error **err)
+// Blocks are as large as they can be and still an even number of equal ones, so that two processors
+// are both busy to the end, in packing as in unpacking. More processors have more to do where there
+// are more blocks.
+static uint64_t block_size(uint64_t expected)
+{
+    if (expected <= SINGLE_MAX)
+        return SINGLE_MAX;
+    uint64_t blocks = 2 * ((expected + 2 * BLOCK_MAX - 1) / (2 * BLOCK_MAX));
+    return (expected / blocks / MIB + 1) * MIB; // `expected` is not exact: no tiny block at the end
+}
+
+static void *open_xz(int fd, unsigned threads, uint64_t expected, struct error **err)
 {
     struct xz_out *x = xcalloc(1, sizeof *x);
     x->stream = (lzma_stream)LZMA_STREAM_INIT;
     x->fd = fd;
-    lzma_mt mt = {.block_size = BLOCK_SIZE, .preset = PRESET, .check = LZMA_CHECK_CRC64};
+    lzma_mt mt = {.preset = PRESET, .check = LZMA_CHECK_CRC64};
+    mt.block_size = block_size(expected);
     mt.threads = 1;
     mt.threads = compressor_threads(threads, lzma_stream_encoder_mt_memusage(&mt));
     lzma_ret r = lzma_stream_encoder_mt(&x->stream, &mt);
