@@ -14,16 +14,23 @@ _kbuild_seal() { # word, command...
 
 _kbuild() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} program=${COMP_WORDS[0]}
-  local verbs="build list plan explain fetch log shell boot verify merge pack unpack se hkd doctor config payload provenance cache versions"
+  local verbs="build list plan explain fetch log shell boot verify merge pack unpack se hkd doctor config measure payload provenance cache versions"
   local options="--output= --arch= --jobs= --sources= --offline --locked --keep-going --builder=host
     --cache= --versions= --recipes= --json --quiet --help --version"
   if [ "${COMP_WORDS[*]:1:2}" = "se seal" ] && [[ $word == -* ]]; then
     _kbuild_seal "$word" "$program" se seal
     return
   fi
+  if [ "${COMP_WORDS[1]}" = measure ] && [[ $word == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "--ovmf --kernel --initrd --append --vcpus --vcpu-type --vcpu-sig --guest-features
+      --vmm-type --policy --family-id --image-id --guest-svn --id-key --author-key --output --json" -- "$word")
+    return
+  fi
   case $before in
     se) mapfile -t COMPREPLY < <(compgen -W "seal open info verify reference test-key" -- "$word"); return ;;
     doctor) mapfile -t COMPREPLY < <(compgen -W "build se snp --root --collect --json" -- "$word"); return ;;
+    measure) mapfile -t COMPREPLY < <(compgen -W "snp sev-es sev tdx" -- "$word"); return ;;
+    --ovmf | --kernel | --initrd | --id-key | --author-key) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     config) mapfile -t COMPREPLY < <(compgen -W "se snp" -- "$word"); return ;;
     payload) mapfile -t COMPREPLY < <(compgen -W "push index" -- "$word"); return ;;
     push) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
