@@ -26,10 +26,14 @@ static int stream(EVP_MD_CTX *c, const void *bytes, size_t length, struct error 
     return 0;
 }
 
-static int record(EVP_MD_CTX *c, const char *what, uint64_t address, struct error **err)
+static const unsigned char page_add[RECORD_ADDRESS] = "MEM.PAGE.ADD";
+static const unsigned char extend[RECORD_ADDRESS] = "MR.EXTEND";
+
+static int record(EVP_MD_CTX *c, const unsigned char what[static RECORD_ADDRESS], uint64_t address,
+                  struct error **err)
 {
     unsigned char bytes[RECORD_SIZE] = {0};
-    memcpy(bytes, what, strlen(what));
+    memcpy(bytes, what, RECORD_ADDRESS);
     put_le(bytes + RECORD_ADDRESS, address, 8);
     return stream(c, bytes, sizeof bytes, err);
 }
@@ -38,7 +42,7 @@ static int extend_page(EVP_MD_CTX *c, uint64_t address, const unsigned char *pag
                        struct error **err)
 {
     for (unsigned at = 0; at < X86_PAGE; at += CHUNK)
-        if (record(c, "MR.EXTEND", address + at, err) < 0 || stream(c, page + at, CHUNK, err) < 0)
+        if (record(c, extend, address + at, err) < 0 || stream(c, page + at, CHUNK, err) < 0)
             return -1;
     return 0;
 }
@@ -50,7 +54,7 @@ static int add_section(EVP_MD_CTX *c, const struct snp_firmware *f, const struct
         unsigned char page[X86_PAGE] = {0};
         uint64_t left = at < s->raw_size ? s->raw_size - at : 0;
         memcpy(page, f->bytes + s->offset + (left ? at : 0), left < X86_PAGE ? left : X86_PAGE);
-        if (record(c, "MEM.PAGE.ADD", s->address + at, err) < 0 ||
+        if (record(c, page_add, s->address + at, err) < 0 ||
             ((s->attributes & MR_EXTEND) && extend_page(c, s->address + at, page, err) < 0))
             return -1;
     }
