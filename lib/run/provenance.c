@@ -84,6 +84,18 @@ static void add_file(const char *line, json_t *out)
                           json_pack("{s:s, s:{s:s}}", "name", name, "digest", "sha256", last + 1));
 }
 
+// "work builddir <digest>": the folders that a person may have changed (work.h)
+static void add_work(const char *line, json_t *out)
+{
+    const char *last = strrchr(line, ' ');
+    if ((!starts_with(line, "work builddir ") && !starts_with(line, "work destdir ")) || !last ||
+        !digest_is_hex(last + 1))
+        return;
+    cleanup_free char *name = xstrndup(line, (size_t)(last - line));
+    json_array_append_new(
+        out, json_pack("{s:s, s:{s:s}}", "name", name, "digest", "kbuildTree", last + 1));
+}
+
 // ---- what went in ----
 
 static void add_materials(const struct materials *m, json_t *out)
@@ -138,6 +150,7 @@ static json_t *dependencies(struct build *b, const struct node *node, const json
         }
     }
     each_of_key(record, add_file, list);
+    each_of_key(record, add_work, list);
     return list;
 }
 
