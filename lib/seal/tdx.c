@@ -6,7 +6,7 @@
 #define METADATA_HEAD 16u
 #define SECTION_SIZE 32u
 #define SECTIONS_MAX 64u
-#define MEMORY_MAX ((uint64_t)256 << 20) // of all sections; firmware takes a few MiB
+#define MEMORY_MAX ((uint64_t)64 << 20) // of all sections; firmware takes a few MiB
 #define RECORD_SIZE 128u
 #define RECORD_ADDRESS 16u
 #define CHUNK 256u

@@ -71,8 +71,7 @@ static void as_firmware(const unsigned char *tail, size_t size)
         if ((uint64_t)f.section[i].address + f.section[i].size > f.address)
             abort();
     unsigned char digest[MRTD_SIZE];
-    // Terabytes are refused; what may be asked for is still too slow for here.
-    if (f.tdx_offset && get_le(f.bytes + f.tdx_offset + 4, 4) < 200)
+    if (f.tdx_offset)
         check(tdx_mrtd("OVMF.fd", &f, digest, &mrtd), mrtd);
 }
 

@@ -42,7 +42,7 @@ static void what_is_no_firmware_is_refused(void **state)
 static void a_file_larger_than_any_firmware_is_not_read(void **state)
 {
     struct snp_fixture *f = *state;
-    assert_int_equal(truncate(f->firmware, (off_t)1 << 40), 0);
+    assert_int_equal(truncate(f->firmware, (off_t)1 << 30), 0);
     refused(&f->in, "OVMF.fd", "more than any firmware");
 }
 
@@ -157,7 +157,7 @@ static void damaged_tables_are_refused(void **state)
     refused_patch(f, TDX_METADATA_OFFSET + 12, 0xFFFFFFF, 4, "which is not known");
     refused_patch(f, section, 0x1F001, 4, "cannot be");          // content behind the end
     refused_patch(f, section + 8, 0xFFFFF001, 8, "cannot be");   // half a page
-    refused_patch(f, section + 16, 1ull << 40, 8, "256 MiB");    // asks for a terabyte
+    refused_patch(f, section + 16, 1ull << 40, 8, "64 MiB");     // asks for a terabyte
     refused_patch(f, section + 3 * 32 + 28, 1, 4, "the TD HOB"); // measured, but not known before
 }
 
