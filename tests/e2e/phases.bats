@@ -235,7 +235,8 @@ key_of() { # words after explain
     sleep 0.1
   done
   kill -INT "$pid"
-  run wait "$pid"
+  status=0
+  wait "$pid" || status=$?
   [ "$status" -eq 130 ]
   [ "$(jq -r '.phase' build/three/builddir.json)" = "" ]
   run kb three --until=setup
