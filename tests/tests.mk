@@ -50,11 +50,12 @@ $(OBJ)/registry_client: $(OBJ)/tests/support/registry_client.o $(foreach r,$(cal
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # ---- end to end: the real binary ----
+REAL := $(wildcard tests/e2e/real*.bats)
 .PHONY: e2e
 e2e: export MAKE_WORLD = $(abspath $(OBJ)/make_world)
 e2e: export REGISTRY_CLIENT = $(abspath $(OBJ)/registry_client)
 e2e: kbuild $(OBJ)/make_world $(OBJ)/registry_client
-	tests/run-e2e $(sort $(filter-out %/real.bats,$(wildcard tests/e2e/*.bats)))
+	tests/run-e2e $(sort $(filter-out $(REAL),$(wildcard tests/e2e/*.bats)))
 
 # ---- fuzzing: each tests/fuzz/fuzz_<what>.c links with everything, built by clang ----
 FUZZ := $(OBJ)/fuzz
@@ -92,7 +93,7 @@ check: deps
 
 # The whole demo on real sources: slow, needs the distribution's mirror.
 check-e2e: deps kbuild
-	E2E_TIMEOUT=5400 tests/run-e2e tests/e2e/real.bats
+	E2E_TIMEOUT=5400 tests/run-e2e $(REAL)
 
 # Two builds of everything, in two worlds: slower still.
 .PHONY: check-reproducible

@@ -92,7 +92,8 @@ refused() { # kind, why, then how it is made
   python3 "$COMMON/stack-cookies.py" c 1700000001
   for bits in 32 64; do
     cmp "a/StackCookieValues$bits.json" "b/StackCookieValues$bits.json"
-    ! cmp -s "a/StackCookieValues$bits.json" "c/StackCookieValues$bits.json"
+    run cmp -s "a/StackCookieValues$bits.json" "c/StackCookieValues$bits.json"
+    [ "$status" -eq 1 ]
     python3 - "a/StackCookieValues$bits.json" $bits <<'X'
 import json, sys
 values = json.load(open(sys.argv[1]))
@@ -105,8 +106,8 @@ X
 six_makes() { # more of the environment
   printf 'all:\n\t@flock log sh -c "echo start >>log"; sleep 0.3; flock log sh -c "echo end >>log"\n' >Makefile
   rm -f log
-  local i pids=()
-  for i in 1 2 3 4 5 6; do
+  local pids=()
+  for _ in 1 2 3 4 5 6; do
     env REAL_MAKE="$(command -v make)" MODULE_LOCK="$PROJECT/lock" "$@" \
       bash "$COMMON/module-make.sh" -s all {pipe}>&- &
     pids+=($!)
@@ -129,7 +130,8 @@ six_makes() { # more of the environment
   done
   read -r -N 2 -t 5 -u "$pipe" tokens
   [ "$tokens" = ++ ]
-  ! read -r -N 1 -t 0.1 -u "$pipe" tokens
+  run read -r -N 1 -t 0.1 -u "$pipe"
+  [ "$status" -ne 0 ]
   exec {pipe}>&-
 }
 
@@ -221,7 +223,7 @@ built() { # target architecture member size
 
 @test "firmware that is not what it should be is not packed" {
   make_edk2 GCC5
-  sed -i 's/"FV\/$name.fd"/"FV\/$name.fd" without=hashes/' git/edk2/BaseTools/BinWrappers/PosixLike/build
+  sed -i '/^for name/s/\.fd"/.fd" without=hashes/' git/edk2/BaseTools/BinWrappers/PosixLike/build
   git_here -C git/edk2 commit -q -a -m "No hashes"
   git_here -C git/edk2 tag -f edk2-stable202411 >/dev/null
   run kb --arch=x86_64 ovmf-sev
