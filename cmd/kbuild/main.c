@@ -67,6 +67,7 @@ static void print_help(void)
          "  --remote=off|require   leave the shared cache alone; fail if it cannot be used\n"
          "  --until=PHASE          stop after this phase of the target's step, and leave build/TARGET/builddir\n"
          "  --continue             go on from there, with what was changed in it\n"
+         "  --prebuilt=T[=REF],... take these artifacts from a registry instead (KBUILD_PREBUILT)\n"
          "  --locked               use nothing that versions.lock does not name\n"
          "  -k, --keep-going       after a failure, make what does not depend on it\n"
          "  --builder=host         use this machine's own tools instead of a builder image\n"

@@ -241,7 +241,8 @@ int parse_global_options(int argc, char **argv, struct global_options *g, struct
 {
     struct build_options *b = &g->build;
     const char *output = NULL, *arch = NULL, *jobs = NULL, *sources = NULL, *builder = NULL,
-               *cache = NULL, *versions = NULL, *recipes = NULL, *remote = NULL;
+               *cache = NULL, *versions = NULL, *recipes = NULL, *remote = NULL,
+               *prebuilt = NULL;
     const struct verb_option options[] = {
         // The first OWN_OPTIONS are those that a verb may take for itself.
         {"--output", "-o", &output, NULL, NULL},
@@ -255,6 +256,7 @@ int parse_global_options(int argc, char **argv, struct global_options *g, struct
         {"--versions", NULL, &versions, NULL, NULL},
         {"--recipes", NULL, &recipes, NULL, NULL},
         {"--remote", NULL, &remote, NULL, NULL},
+        {"--prebuilt", NULL, &prebuilt, NULL, NULL},
         {"--offline", NULL, NULL, NULL, &b->offline},
         {"--continue", NULL, NULL, NULL, &b->go_on},
         {"--locked", NULL, NULL, NULL, &b->locked},
@@ -294,6 +296,7 @@ int parse_global_options(int argc, char **argv, struct global_options *g, struct
     b->versions = g->versions;
     b->recipes = g->recipes;
     b->cache = g->cache;
+    b->prebuilt = prebuilt ? prebuilt : environment_or("KBUILD_PREBUILT", NULL);
     b->output = output ? output : "build";
     b->use_cache = !strcmp(environment_or("USE_CACHE", "yes"), "yes");
     b->view = g->json ? VIEW_JSON : VIEW_AUTO;

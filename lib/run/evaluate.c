@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is cached, what is to be made: keys, records, and whether the store still has the outputs.
+#include "run/image_pin.h"
+#include "run/prebuilt.h"
 #include "run/work.h"
 
 // 1 if the store has every output, 0 if one is missing.
@@ -72,6 +74,16 @@ static int identify_source(struct build *b, struct node *node, bool resolve, str
     return 0;
 }
 
+// What only the lock or the network knows.
+static int identify(struct build *b, struct node *node, bool resolve, struct error **err)
+{
+    if (node->kind == NODE_SOURCE)
+        return identify_source(b, node, resolve, err);
+    if (job_of(node)->prebuilt)
+        return identify_prebuilt(b, node, resolve, err);
+    return job_of(node)->image_name ? identify_image(b, node, resolve, err) : 0;
+}
+
 int build_evaluate(struct build *b, bool resolve, struct error **err)
 {
     struct node **order = graph_order(&b->graph, err);
@@ -80,8 +92,8 @@ int build_evaluate(struct build *b, bool resolve, struct error **err)
     int result = 0;
     for (size_t i = 0; i < b->graph.n && !result; i++) {
         struct node *node = order[i];
-        if (!node->identified && node->kind == NODE_SOURCE)
-            result = identify_source(b, node, resolve, err);
+        if (!node->identified)
+            result = identify(b, node, resolve, err);
         if (!result)
             result = evaluate_node(b, node, err);
     }

@@ -76,6 +76,8 @@ struct job {
     char *setup;      // absolute path of the setup script, or NULL
     struct work *work; // of an artifact: what it goes on from (--continue), or NULL
     char *image_name; // of a builder: the image that it is instead of packages, or NULL
+    char *prebuilt;   // where an artifact is taken from instead of made (prebuilt.h), or NULL
+    char image_digest[DIGEST_HEX_SIZE]; // of either, once it is known
     // running
     pid_t pid;
     int events;       // read end of the child's pipe

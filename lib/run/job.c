@@ -30,6 +30,7 @@ void job_free(struct job *job)
     work_free(job->work);
     free(job->setup);
     free(job->image_name);
+    free(job->prebuilt);
     buf_free(&job->pending);
     json_decref(job->result);
     free(job->progress);

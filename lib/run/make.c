@@ -5,6 +5,7 @@
 #include "run/internal.h"
 
 #include "base/log.h"
+#include "run/prebuilt.h"
 #include "run/remote.h"
 #include "run/world.h"
 
@@ -80,6 +81,8 @@ static void send_error(const struct error *err)
 
 static int make_one(struct build *b, struct node *node, json_t *record, struct error **err)
 {
+    if (job_of(node)->prebuilt)
+        return make_prebuilt(b, node, record, err);
     switch (node->kind) {
     case NODE_SOURCE:
         return make_source(b, node, record, err);

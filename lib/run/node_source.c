@@ -4,6 +4,7 @@
 
 #include "cache/oci.h"
 #include "cache/oci_pull.h"
+#include "run/image_pin.h"
 
 #include <errno.h>
 
@@ -72,7 +73,8 @@ static int fill_builder(struct build *b, const struct job *job, const char *fold
     if (job->image_name) {
         char digest[DIGEST_HEX_SIZE];
         phase("pulling");
-        if (oci_pull_rootfs(b->store, job->image_name, job->target->oci, folder, digest, err) < 0)
+        cleanup_free char *name = image_pinned_name(job->image_name, job->image_digest, err);
+        if (!name || oci_pull_rootfs(b->store, name, job->target->oci, folder, digest, err) < 0)
             return -1;
         *came = json_pack("{s:s, s:s}", "name", job->image_name, "digest", digest);
         return 0;

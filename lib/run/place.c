@@ -44,9 +44,11 @@ static int place_side_files(struct build *b, const struct node *node, struct err
     int result = 0;
     place_side_texts(node, texts);
     for (size_t i = 0; i < PLACE_SIDE_FILES; i++) {
-        cleanup_free char *path = xasprintf("%s/%s-%s", b->options.output,
-                                            job_of(node)->recipe->name, place_side_names[i]);
-        if (!result)
+        cleanup_free char *name =
+            xasprintf("%s-%s", job_of(node)->recipe->name, place_side_names[i]);
+        cleanup_free char *path = xasprintf("%s/%s", b->options.output, name);
+        // A prebuilt artifact brought its own.
+        if (!result && !node_output(node, name))
             result = write_if_changed(path, &texts[i], err);
         buf_free(&texts[i]);
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recipes -> nodes. Each node gets its needs and the identity lines of its key.
+#include "run/prebuilt.h"
 #include "run/plan.h"
 
 #include "pack/pack.h"
@@ -120,11 +121,8 @@ static bool same_packages(const struct node *node, const void *what)
 static void describe_packages(struct node *node)
 {
     const struct job *job = job_of(node);
-    if (job->image_name) { // which may move, as packages do; its record says what came
-        buf_printf(&node->identity, "format %s\nimage %s\narchitecture %s\n", RUN_FORMAT,
-                   job->image_name, job->target->name);
+    if (job->image_name) // its digest has to be found out (image_pin.h)
         return;
-    }
     buf_printf(&node->identity, "format %s\ndistribution %s %s\narchitecture %s\n", RUN_FORMAT,
                job->distribution.id, job->distribution.codename, job->target->name);
     for (size_t i = 0; i < job->packages.n; i++)
@@ -179,7 +177,6 @@ static int add_builder(struct build *b, struct node *user, struct error **err)
     if (wanted.image_name) {
         cleanup_free char *name = xasprintf("builder:%s", builder->name);
         struct node *node = add_packages(b, NODE_BUILDER, name, &wanted, job->recipe);
-        node->identified = true;
         add_role(user, ROLE_BUILDER, builder->name, node);
         return 0;
     }
@@ -357,6 +354,9 @@ struct node *plan_artifact(struct build *b, const struct recipe *r, const struct
     node = graph_add(&b->graph, NODE_ARTIFACT, name);
     struct job *job = job_new(node, r, target, r->name);
     job->placed = r->release;
+    int prebuilt = prebuilt_find(b, r->name, target, &job->prebuilt, err);
+    if (prebuilt)
+        return prebuilt < 0 ? NULL : node;
     if (variables_resolve(r, &job->values, err) < 0)
         return NULL;
     job->value_count = r->variable_count;

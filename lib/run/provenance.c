@@ -139,6 +139,16 @@ static int add_input(struct build *b, const struct node *input, json_t *out, str
     return 0;
 }
 
+// What was taken as it was, instead of made.
+static void add_prebuilt(const json_t *record, json_t *out)
+{
+    const json_t *from = json_object_get(json_object_get(record, "provenance"), "prebuilt");
+    cleanup_free char *uri = xasprintf("docker://%s", provenance_at(from, "reference"));
+    if (from)
+        json_array_append_new(out, json_pack("{s:s, s:s, s:{s:s}}", "name", "prebuilt", "uri", uri,
+                                             "digest", "sha256", provenance_at(from, "digest")));
+}
+
 static json_t *dependencies(struct build *b, const struct node *node, const json_t *record,
                             struct error **err)
 {
@@ -151,6 +161,7 @@ static json_t *dependencies(struct build *b, const struct node *node, const json
     }
     each_of_key(record, add_file, list);
     each_of_key(record, add_work, list);
+    add_prebuilt(record, list);
     return list;
 }
 

@@ -123,8 +123,11 @@ static char *add_root(struct spdx *s, const struct node *node, const json_t *rec
 }
 
 // An artifact: its first tarball stands for it.
-static char *add_artifact(struct spdx *s, const struct node *node)
+static char *add_artifact(struct spdx *s, const struct node *node, const json_t *record)
 {
+    const char *from = provenance_at(
+        json_object_get(json_object_get(record, "provenance"), "prebuilt"), "reference");
+    cleanup_free char *address = xasprintf("docker://%s", from);
     char *whole = NULL;
     for (size_t i = 0; i < node->output_count; i++) {
         const struct node_output *o = &node->outputs[i];
@@ -133,6 +136,9 @@ static char *add_artifact(struct spdx *s, const struct node *node)
         cleanup_free char *id = new_id(s, "artifact");
         json_array_append_new(s->packages,
                               node_package(node, id, o->name, o->tree ? NULL : o->digest));
+        if (*from) // it was not made here
+            json_object_set_new(json_array_get(s->packages, json_array_size(s->packages) - 1),
+                                "downloadLocation", json_string(address));
         if (!whole) {
             whole = steal(id);
             continue;
@@ -164,7 +170,7 @@ static int walk(struct spdx *s, const struct node *node, struct error **err)
     if (!record)
         return -1;
     s->ids[node->index] = node->kind == NODE_SOURCE     ? add_source(s, node, record)
-                          : node->kind == NODE_ARTIFACT ? add_artifact(s, node)
+                          : node->kind == NODE_ARTIFACT ? add_artifact(s, node, record)
                                                         : add_root(s, node, record);
     json_decref(record);
     for (size_t i = 0; i < node->need_count; i++) {

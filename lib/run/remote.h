@@ -100,6 +100,11 @@ void entry_statement(const char *key, const struct entry *e, struct buf *out);
 // 1: signed by a trusted key, or anybody is trusted; 0: not; -1: error.
 int entry_trusted(struct remote *r, struct registry *registry, const struct node *node,
                   const struct entry *e, struct error **err);
+// 1: this manifest is an entry of the node's target and architecture, its layers are the outputs of
+// its record, and a trusted key signed it; 0: not; -1: error. Which action key it is of does not
+// matter. Reads the entry's record.
+int entry_vouched(struct remote *r, struct registry *registry, const struct node *node,
+                  struct entry *e, struct error **err);
 // 1: signed by the signing key, or there is none; 0: not; -1: error.
 int entry_signed(const struct remote *r, const struct node *node, const struct entry *e,
                  struct error **err);

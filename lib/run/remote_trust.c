@@ -94,13 +94,12 @@ static int look_at(struct remote *r, struct registry *registry, const json_t *de
     return good;
 }
 
-int entry_trusted(struct remote *r, struct registry *registry, const struct node *node,
-                  const struct entry *e, struct error **err)
+// 1 if one of the trusted keys signed this entry under this key.
+static int vouched(struct remote *r, struct registry *registry, const char *key,
+                   const struct entry *e, struct error **err)
 {
-    if (!r->trusted)
-        return 1;
     cleanup_buf struct buf statement = {0};
-    entry_statement(node->key, e, &statement);
+    entry_statement(key, e, &statement);
     json_t *list = registry_referrers(registry, e->digest, SIGNATURE_TYPE, err);
     if (!list)
         return -1;
@@ -108,11 +107,53 @@ int entry_trusted(struct remote *r, struct registry *registry, const struct node
     for (size_t i = 0; i < json_array_size(list) && i < SIGNATURE_LIMIT && !result; i++)
         result = look_at(r, registry, json_array_get(list, i), e->digest, &statement, err);
     json_decref(list);
+    return result;
+}
+
+int entry_trusted(struct remote *r, struct registry *registry, const struct node *node,
+                  const struct entry *e, struct error **err)
+{
+    if (!r->trusted)
+        return 1;
+    int result = vouched(r, registry, node->key, e, err);
     if (!result && !__atomic_exchange_n(&r->state->told_untrusted, 1, __ATOMIC_RELAXED))
         log_warning("the shared cache has %s, but no key of KBUILD_TRUSTED_KEYS signed it: it is "
                     "not used",
                     node_label(node));
     return result;
+}
+
+// Whether every file of the manifest that is a result has the digest that the record says.
+static bool layers_are_outputs(const struct entry *e)
+{
+    const json_t *list = json_object_get(e->record, "outputs");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *o = json_array_get(list, i);
+        const char *name = json_string_value(json_object_get(o, "name"));
+        const json_t *layer = name ? entry_layer(e, name) : NULL;
+        const char *title = json_string_value(
+            json_object_get(json_object_get(layer, "annotations"), TITLE_ANNOTATION));
+        const char *digest = json_string_value(json_object_get(o, "digest"));
+        if (!layer || !title || !digest || strcmp(title, name) != 0 ||
+            strcmp(descriptor_hex(layer), digest) != 0)
+            return false;
+    }
+    return json_array_size(list) > 0;
+}
+
+int entry_vouched(struct remote *r, struct registry *registry, const struct node *node,
+                  struct entry *e, struct error **err)
+{
+    const json_t *annotations = json_object_get(e->manifest, "annotations");
+    const char *text = json_string_value(json_object_get(annotations, RECORD_ANNOTATION));
+    json_decref(e->record);
+    e->record = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    const char *key_text = json_string_value(json_object_get(e->record, "key_text"));
+    const char *of = json_string_value(json_object_get(e->record, "node"));
+    if (!key_text || !of || strcmp(of, node->name) != 0 || !layers_are_outputs(e))
+        return 0;
+    digest_bytes(key_text, strlen(key_text), e->key);
+    return vouched(r, registry, e->key, e, err);
 }
 
 // ---- writing ----

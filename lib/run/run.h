@@ -12,6 +12,7 @@
 //   work.c       half-made work that stays   until.c      stopping between phases
 //   shell.c      looking around
 //   install.c    results -> a host
+//   prebuilt*.c  artifacts of others          image_pin.c  names in registries -> digests
 //   remote*.c    the shared cache             signature.c  who made an entry of it
 //   merge.c      kata-static.tar.xz           boot.c       proof by boot; qemu.c starts machines
 #ifndef KBUILD_RUN_RUN_H
@@ -41,6 +42,7 @@ struct build_options {
     bool host_builder;      // --builder=host
     bool quiet;
     bool go_on;             // --continue: targets go on from the work that --until left
+    const char *prebuilt;   // artifacts to take instead of make (prebuilt.h); or NULL
     const struct world *world; // not the usual one: results are compared, not kept (world.h)
     enum view_style view;
     enum remote_use remote;

@@ -34,7 +34,7 @@ struct run {
 
 static bool is_network(const struct node *node)
 {
-    return node->kind != NODE_ARTIFACT;
+    return node->kind != NODE_ARTIFACT || job_of(node)->prebuilt;
 }
 
 static bool is_root(const struct run *r, const struct node *node)
@@ -388,11 +388,25 @@ static bool anything_to_make(const struct run *r)
     return false;
 }
 
+// To look into its step, or to make it again, an artifact has to be one that is made here.
+static int refuse_prebuilt(const struct build *b, struct error **err)
+{
+    for (size_t i = 0; i < b->graph.n; i++) {
+        const struct job *job = job_of(b->graph.nodes[i]);
+        if (!job->asked || !job->prebuilt)
+            continue;
+        error_user(err, "%s is not made here: it is taken from %s", job->label, job->prebuilt);
+        return error_hint(err, "leave it out of KBUILD_PREBUILT");
+    }
+    return 0;
+}
+
 int schedule(struct build *b, enum run_what what, struct error **err)
 {
     struct run r = {.b = b, .what = what, .n = b->graph.n, .signals = -1};
     bool publishes = what == RUN_ALL || what == RUN_NETWORK;
-    if (publishes && remote_check(b, err) < 0)
+    if ((publishes && remote_check(b, err) < 0) ||
+        (!publishes && refuse_prebuilt(b, err) < 0))
         return -1;
     r.order = graph_order(&b->graph, err);
     if (!r.order)

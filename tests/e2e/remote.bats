@@ -5,71 +5,16 @@
 bats_require_minimum_version 1.5.0
 
 load project
-
-# A port that nobody has at the moment.
-free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
-# $1: further lines of the configuration
-start_registry() {
-  command -v docker-registry >/dev/null || skip "docker-registry is not installed"
-  PORT=$(free_port)
-  BLOBS=$PROJECT/registry
-  printf 'version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: "127.0.0.1:%s"}\n%s\n' \
-    "$BLOBS" "$PORT" "${1:-}" >"$PROJECT/registry.yml"
-  env -u REGISTRY_AUTH_FILE docker-registry serve "$PROJECT/registry.yml" >"$PROJECT/registry.log" 2>&1 3>&- &
-  REGISTRY_PID=$!
-  for _ in $(seq 100); do
-    curl -s -o /dev/null "http://127.0.0.1:$PORT/v2/" && break
-    sleep 0.1
-  done
-  export ARTEFACT_REGISTRY=127.0.0.1:$PORT ARTEFACT_REPOSITORY=kata
-}
-
-stop_registry() {
-  [ -z "${REGISTRY_PID:-}" ] || kill "$REGISTRY_PID" 2>/dev/null || true
-  [ -z "${REGISTRY_PID:-}" ] || wait "$REGISTRY_PID" 2>/dev/null || true
-  REGISTRY_PID=
-}
+load shared_cache
 
 setup() {
-  make_project
-  unset KBUILD_SIGNING_KEY KBUILD_TRUSTED_KEYS PUSH_TO_REGISTRY BUILDER_REGISTRY RELEASE TARGET_BRANCH
-  unset ARTEFACT_REGISTRY_USERNAME ARTEFACT_REGISTRY_PASSWORD ARTEFACT_REGISTRY ARTEFACT_REPOSITORY
-  export HOME=$PROJECT DOCKER_CONFIG=$PROJECT/docker REGISTRY_AUTH_FILE=$PROJECT/none
+  setup_shared_cache
 }
 
 teardown() {
   stop_registry
   [ -z "${GIT_PID:-}" ] || kill "$GIT_PID" 2>/dev/null || true
   [ -z "${FALSE_PID:-}" ] || kill "$FALSE_PID" 2>/dev/null || true
-}
-
-# A recipe whose step says in its log that it ran.
-noisy() {
-  make_recipe "$1" "${2:-}" "echo STEP-RAN; ${3:-mkdir -p /out/$1/opt; echo $1 >/out/$1/opt/$1}"
-}
-
-ran() { # target
-  grep -qs STEP-RAN "build/logs/$1.log"
-}
-
-# All that this machine knows is gone: another machine.
-forget() {
-  chmod -R u+w cache
-  rm -rf cache build
-}
-
-make_keys() {
-  for name in builder stranger; do
-    openssl genpkey -algorithm ed25519 -out "$PROJECT/TEST-$name.pem" 2>/dev/null
-    openssl pkey -in "$PROJECT/TEST-$name.pem" -pubout -out "$PROJECT/$name.pub.pem"
-  done
-}
-
-manifest() { # repository tag
-  curl -sf -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://127.0.0.1:$PORT/v2/kata/$1/manifests/$2"
 }
 
 # A server that does what the Python code in $1 says with each connection `c`.
@@ -174,16 +119,6 @@ for l in json.load(sys.stdin)["layers"]: print(l["digest"], l["annotations"]["or
   if command -v skopeo >/dev/null; then
     skopeo inspect --raw --tls-verify=false "docker://127.0.0.1:$PORT/kata/cached-artefacts/one:3.12.0-$m" >/dev/null
   fi
-}
-
-# The digest of what a tag names.
-digest_of_tag() { # repository tag
-  manifest "$1" "$2" | sha256sum | cut -d' ' -f1
-}
-
-# What names the manifest as its subject: distribution 2.8 has no API for it, but the tag.
-referrers() { # repository digest
-  curl -sf -H 'Accept: application/vnd.oci.image.index.v1+json' "http://127.0.0.1:$PORT/v2/kata/$1/manifests/sha256-$2"
 }
 
 @test "an artifact carries its provenance and a list of what is in it, and the signature covers both" {
@@ -553,7 +488,29 @@ push_foreign_image() {
   ONE_TWO_CONTAINER_BUILDER=127.0.0.1:$PORT/none:1 run "$KBUILD" --cache "$PROJECT/cache" one-two
   echo "$output"
   [ "$status" -eq 1 ]
-  [[ "$output" == *"pulling 127.0.0.1:$PORT/none:1"* ]]
+  [[ "$output" == *"127.0.0.1:$PORT/none:1: the registry has no such tag"* ]]
+}
+
+@test "an image to build in is pinned, and a tag that moves is noticed when its line is removed" {
+  start_registry
+  push_foreign_image
+  make_recipe one "" 'mkdir -p /out/one/opt; if [ -e /etc/moved ]; then echo new; else echo old; fi >/out/one/opt/one'
+  export ONE_CONTAINER_BUILDER=127.0.0.1:$PORT/base/image:1
+  run "$KBUILD" --cache "$PROJECT/cache" --locked one
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"base/image:1"*"--locked"* ]]
+  "$KBUILD" --cache "$PROJECT/cache" one
+  grep -q "^archive docker://127.0.0.1:$PORT/base/image:1 sha256=" versions.lock
+  umoci unpack --rootless --image layout:base third
+  : >third/rootfs/etc/moved
+  umoci repack --image layout:base third
+  skopeo copy -q --dest-tls-verify=false oci:layout:base "docker://127.0.0.1:$PORT/base/image:1"
+  forget
+  "$KBUILD" --cache "$PROJECT/cache" --locked one
+  [ "$(content_of build/kata-static-one.tar.xz opt/one)" = old ]
+  sed -i '/docker:/d' versions.lock
+  "$KBUILD" --cache "$PROJECT/cache" one
+  [ "$(content_of build/kata-static-one.tar.xz opt/one)" = new ]
 }
 
 @test "verify builds again, and takes nothing from the shared cache for it" {

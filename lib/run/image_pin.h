@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// A name in a registry -> the digest of what it names, found out once and kept in versions.lock as
+// the other references are, in a line "archive docker://<reference> sha256=<digest>". A tag that
+// moves changes nothing until that line is removed.
+#ifndef KBUILD_RUN_IMAGE_PIN_H
+#define KBUILD_RUN_IMAGE_PIN_H
+
+#include "run/internal.h"
+
+#include "cache/registry.h"
+
+// 1: `digest` is known: it stands in the name, or in the lock, or (with `resolve`) the registry was
+// asked and the lock has it now; 0: it is not, and nobody may be asked; -1: error.
+int image_pin(struct build *b, const char *name, bool resolve, char digest[static DIGEST_HEX_SIZE],
+              struct error **err);
+// The name with nothing but this digest behind it: "registry/repository@sha256:..."; to be freed,
+// or NULL and an error.
+char *image_pinned_name(const char *name, const char *digest, struct error **err);
+// How the registry of this name is opened: with upstream's variables for user and password if it is
+// the one of $ARTEFACT_REGISTRY.
+struct registry *image_registry(const struct reference *name, struct error **err);
+
+// The identity of a builder that is an image.
+int identify_image(struct build *b, struct node *node, bool resolve, struct error **err);
+
+#endif
