@@ -2,19 +2,24 @@
 // The first process of a guest that has no agent. It mounts what an init mounts, prints one JSON
 // line on the console,
 //   {"smoke-init":1,"release":"6.1.62","machine":"s390x","cmdline":"panic=1 ..."}
-// and powers the machine off; with the word kbuild.wait on the kernel's command line it stays and
-// reaps processes instead. Where the initrd does hold an agent, it becomes that agent. Static,
-// because it may be the only file of its initrd.
+// (in an SEV-SNP guest also "snp":{"report":"<the attestation report, in hexadecimal>"}, or
+// "snp":{"error":"<why there is none>"}) and powers the machine off; with the word kbuild.wait on
+// the kernel's command line it stays and reaps processes instead. Where the initrd does hold an
+// agent, it becomes that agent. Static, because it may be the only file of its initrd.
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -36,8 +41,9 @@ static const struct {
     {"tmpfs", "/tmp", "mode=1777", MS_NOSUID | MS_NODEV},
 };
 
-// Room for the longest line: six characters for each byte, and the fixed text around it.
-static char line[COMMAND_LINE_MAX * 6 + 1024];
+// Room for the longest line: six characters for each byte, an attestation report, and the fixed
+// text around them.
+static char line[COMMAND_LINE_MAX * 6 + 2 * 4096 + 1024];
 static size_t used;
 static char command_line[COMMAND_LINE_MAX + 1];
 
@@ -177,6 +183,83 @@ static bool has_word(const char *text, const char *word)
     return false;
 }
 
+// ---- SEV-SNP: the kernel's Documentation/virt/coco/sev-guest.rst, include/uapi/linux/sev-guest.h
+// ----
+
+#define SNP_DEVICE "/dev/sev-guest"
+#define SNP_NUMBERS "/sys/devices/virtual/misc/sev-guest/dev"
+#define SNP_REPORT_DATA "kbuild smoke-init" // comes back in the report
+
+struct snp_report_request {
+    unsigned char user_data[64];
+    unsigned vmpl;
+    unsigned char reserved[28];
+};
+struct snp_request {
+    unsigned char version; // of the message: 1
+    unsigned long long request, response;
+    unsigned long long error; // of the firmware, and of the hypervisor
+};
+#define SNP_GET_REPORT _IOWR('S', 0x0, struct snp_request)
+// MSG_REPORT_RSP (SEV-SNP Firmware ABI, table 25): status, size, 24 reserved bytes, the report.
+enum { SNP_RESPONSE = 4000, SNP_REPORT_AT = 32 };
+_Static_assert(sizeof(struct snp_report_request) == 96, "the kernel's struct snp_report_req");
+_Static_assert(sizeof(struct snp_request) == 32, "the kernel's struct snp_guest_request_ioctl");
+
+// Where nothing fills /dev, the node is made as Kata's guide makes it.
+static int open_snp(void)
+{
+    int fd = open(SNP_DEVICE, O_RDWR | O_CLOEXEC);
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    int numbers = open(SNP_NUMBERS, O_RDONLY | O_CLOEXEC);
+    char text[32] = "", *colon;
+    if (numbers < 0)
+        return -1;
+    bool known = read(numbers, text, sizeof(text) - 1) > 0 && (colon = strchr(text, ':'));
+    close(numbers);
+    if (!known)
+        return -1;
+    unsigned minor_number = (unsigned)strtoul(colon + 1, NULL, 10);
+    mknod(SNP_DEVICE, S_IFCHR | 0600, makedev((unsigned)strtoul(text, NULL, 10), minor_number));
+    return open(SNP_DEVICE, O_RDWR | O_CLOEXEC);
+}
+
+static void add_hex(const unsigned char *bytes, size_t size)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (size_t i = 0; i < size; i++)
+        add((const char[]){hex[bytes[i] >> 4], hex[bytes[i] & 15]}, 2);
+}
+
+static void add_snp_report(int fd)
+{
+    static struct snp_report_request request = {.user_data = SNP_REPORT_DATA};
+    static unsigned char response[SNP_RESPONSE];
+    struct snp_request r = {
+        .version = 1, .request = (uintptr_t)&request, .response = (uintptr_t)response};
+    unsigned status = 0, size = 0;
+    add_text(",\"snp\":{");
+    if (ioctl(fd, SNP_GET_REPORT, &r) != 0) {
+        add_text("\"error\":");
+        add_string(strerror(errno));
+        add_text(",\"firmware\":\"");
+        for (int shift = 56; shift >= 0; shift -= 8)
+            add_hex(&(const unsigned char){(unsigned char)(r.error >> shift)}, 1);
+        add_text("\"}");
+        return;
+    }
+    memcpy(&status, response, sizeof(status));
+    memcpy(&size, response + sizeof(status), sizeof(size));
+    if (status != 0 || size > sizeof(response) - SNP_REPORT_AT) {
+        add_text("\"error\":\"the firmware refused\"}");
+        return;
+    }
+    add_text("\"report\":\"");
+    add_hex(response + SNP_REPORT_AT, size);
+    add_text("\"}");
+}
+
 static void report(void)
 {
     struct utsname u = {0};
@@ -185,6 +268,11 @@ static void report(void)
     add_member("release", u.release);
     add_member("machine", u.machine);
     add_member("cmdline", command_line);
+    int snp = open_snp();
+    if (snp >= 0) {
+        add_snp_report(snp);
+        close(snp);
+    }
     add_text("}\n");
     klogctl(SYSLOG_CONSOLE_OFF, NULL, 0); // or a kernel message lands in the middle of the line
     write_all(STDOUT_FILENO, line, used);
