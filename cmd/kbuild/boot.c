@@ -11,6 +11,9 @@ int verb_boot(struct global_options *g, struct strlist *words, struct error **er
     const struct verb_option options[] = {
         {"--host-key", NULL, &o.host_key, NULL, NULL},
         {"--image", NULL, &o.image, NULL, NULL},
+        {"--plain", NULL, NULL, NULL, &o.plain},
+        {"--qemu", NULL, &o.qemu, NULL, NULL},
+        {"--root", NULL, &o.root, NULL, NULL},
         {"--timeout", NULL, &timeout, NULL, NULL},
         {"--verbose", NULL, NULL, NULL, &o.verbose},
     };

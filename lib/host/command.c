@@ -4,6 +4,9 @@
 #include "base/process.h"
 #include "host/tree.h"
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -143,6 +146,18 @@ static void measure_disk(const struct host *h, struct buf *out)
     buf_printf(out, "%llu %s\n", (unsigned long long)st.f_bavail * st.f_frsize, path);
 }
 
+// ---- the processor ----
+
+// "eax 1010f0f ebx 41b3 ecx 1fd edx 1": CPUID Fn8000_001F, which describes memory encryption.
+static void ask_processor(const struct host *h, struct buf *out)
+{
+#ifdef __x86_64__
+    unsigned a, b, c, d;
+    if (h->live && __get_cpuid(0x8000001f, &a, &b, &c, &d))
+        buf_printf(out, "eax %x ebx %x ecx %x edx %x\n", a, b, c, d);
+#endif
+}
+
 // ---- running ----
 
 static long long milliseconds(void)
@@ -229,6 +244,7 @@ static const struct {
     {"devices", NULL, list_devices},
     {"package-sources", NULL, list_package_sources},
     {"disk", NULL, measure_disk},
+    {"cpuid-8000001f", NULL, ask_processor},
 };
 
 bool host_gather(const struct host *h, const char *name, struct buf *out)

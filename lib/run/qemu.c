@@ -11,15 +11,16 @@
 #include <string.h>
 #include <time.h>
 
-// Machine and console by architecture. 2 GiB: an image with swiotlb=262144 sets 512 MiB aside.
+// Machine and console by architecture.
 static const struct machine_kind {
-    const char *arch, *options;
+    const char *arch, *machine, *options;
     const char *console; // added to the command line where the kernel does not find it by itself
 } machines[] = {
-    {"s390x", "-M s390-ccw-virtio -chardev stdio,id=console -device sclpconsole,chardev=console", ""},
-    {"x86_64", "-M q35 -serial stdio", " console=ttyS0"},
-    {"aarch64", "-M virt -serial stdio", " console=ttyAMA0"},
-    {"ppc64le", "-M pseries -serial stdio", " console=hvc0"},
+    {"s390x", "s390-ccw-virtio",
+     "-chardev stdio,id=console -device sclpconsole,chardev=console", ""},
+    {"x86_64", "q35", "-serial stdio", " console=ttyS0"},
+    {"aarch64", "virt", "-serial stdio", " console=ttyAMA0"},
+    {"ppc64le", "pseries", "-serial stdio", " console=hvc0"},
 };
 
 static const struct machine_kind *machine_of(const struct machine *m)
@@ -35,37 +36,47 @@ char *qemu_command_line(const struct machine *m)
     return xasprintf("%s%s", m->append, machine_of(m)->console);
 }
 
-static bool can_use_kvm(const struct machine *m)
+static char *find_qemu(const struct machine *m, struct error **err)
 {
-    return m->arch == arch_host() && access("/dev/kvm", R_OK | W_OK) == 0;
-}
-
-static int build_command(const struct machine *m, bool kvm, struct strlist *argv,
-                         struct error **err)
-{
+    if (m->program)
+        return xstrdup(m->program);
     cleanup_free char *name = xasprintf("qemu-system-%s", m->arch->qemu);
-    cleanup_free char *program = find_program(name);
+    char *program = find_program(name);
     if (!program) {
         error_user(err, "%s is not on PATH", name);
-        return error_hint(err, "install QEMU for this architecture; Debian packages: "
-                               "qemu-system-x86, qemu-system-misc (s390x), qemu-system-arm, "
-                               "qemu-system-ppc");
+        error_hint(err, "install QEMU for this architecture; Debian packages: qemu-system-x86, "
+                        "qemu-system-misc (s390x), qemu-system-arm, qemu-system-ppc");
     }
+    return program;
+}
+
+static void add_option(struct strlist *argv, const char *option, const char *value)
+{
+    if (!value)
+        return;
+    strlist_add(argv, option);
+    strlist_add(argv, value);
+}
+
+static void build_command(const struct machine *m, const char *program, bool kvm,
+                          struct strlist *argv)
+{
+    const struct machine_kind *kind = machine_of(m);
+    cleanup_free char *memory = xasprintf("%u", MACHINE_MEMORY);
+    cleanup_free char *line = m->append ? qemu_command_line(m) : NULL;
     strlist_add(argv, program);
-    strlist_split(argv, machine_of(m)->options, " ");
-    strlist_split(argv, "-m 2048 -smp 1 -display none -nodefaults -no-reboot -kernel", " ");
-    strlist_add(argv, m->kernel);
-    strlist_split(argv, kvm ? "-accel kvm -cpu max" : "-accel tcg -cpu max", " ");
-    if (m->initrd) {
-        strlist_add(argv, "-initrd");
-        strlist_add(argv, m->initrd);
-    }
-    if (m->append) {
-        strlist_add(argv, "-append");
-        cleanup_free char *line = qemu_command_line(m);
-        strlist_add(argv, line);
-    }
-    return 0;
+    add_option(argv, "-L", m->data);
+    add_option(argv, "-M", m->machine ? m->machine : kind->machine);
+    strlist_split(argv, kind->options, " ");
+    add_option(argv, "-m", memory);
+    strlist_split(argv, "-smp 1 -display none -nodefaults -no-reboot", " ");
+    add_option(argv, "-accel", kvm ? "kvm" : "tcg");
+    add_option(argv, "-cpu", m->cpu ? m->cpu : "max");
+    strlist_split(argv, m->options ? m->options : "", " ");
+    add_option(argv, "-bios", m->firmware);
+    add_option(argv, "-kernel", m->kernel);
+    add_option(argv, "-initrd", m->initrd);
+    add_option(argv, "-append", line);
 }
 
 // Seconds for a machine under KVM: one that works boots in a fraction of that.
@@ -76,6 +87,7 @@ struct watch {
     bool (*matches)(const char *line, void *context);
     void *context;
     struct buf line, tail;
+    struct strlist seen; // of m->expect
     bool found;
     const char *trouble; // a panic or the like
     unsigned timeout;    // seconds
@@ -90,6 +102,9 @@ static void take_line(struct watch *w)
         fprintf(w->m->console, "%s\n", line);
     if (w->m->verbose)
         fprintf(stderr, "%s\n", line);
+    for (size_t i = 0; w->m->expect && i < w->m->expect->n; i++)
+        if (strstr(line, w->m->expect->items[i]))
+            strlist_add(&w->seen, w->m->expect->items[i]);
     if (w->matches(line, w->context))
         w->found = true;
     if (strstr(line, "Kernel panic"))
@@ -146,12 +161,15 @@ static void watch_console(struct watch *w, int fd)
     }
 }
 
-static int run_once(struct watch *w, bool kvm, const char *awaited, struct error **err)
+static int run_once(struct watch *w, const char *program, bool kvm, const char *awaited,
+                    struct error **err)
 {
     cleanup_strlist struct strlist argv = {0};
     int fds[2];
-    if (build_command(w->m, kvm, &argv, err) < 0)
-        return -1;
+    build_command(w->m, program, kvm, &argv);
+    cleanup_free char *words = strlist_join(&argv, " ");
+    if (w->m->console)
+        fprintf(w->m->console, "---- %s\n", words);
     if (pipe2(fds, O_CLOEXEC) < 0)
         return error_errno(err, errno, "starting QEMU");
     struct process p = {
@@ -171,22 +189,88 @@ static int run_once(struct watch *w, bool kvm, const char *awaited, struct error
     return w->found ? 0 : -1;
 }
 
-// Under KVM where it works. Where it does not (nested virtualization of some clouds starts nothing), the
-// machine is emulated; a failure then counts.
-static int run(struct watch *w, const char *awaited, struct error **err)
+struct accelerators {
+    bool kvm, tcg;
+};
+
+// What this QEMU was built with.
+static int find_accelerators(const char *program, struct accelerators *out, struct error **err)
 {
-    if (can_use_kvm(w->m)) {
-        struct error *why = NULL;
-        w->timeout = w->m->timeout < KVM_TIMEOUT ? w->m->timeout : KVM_TIMEOUT;
-        if (run_once(w, true, awaited, &why) == 0)
+    char *const argv[] = {(char *)program, (char *)"-accel", (char *)"help", NULL};
+    struct process p = {.argv = argv, .input = -1};
+    cleanup_buf struct buf text = {0};
+    cleanup_strlist struct strlist words = {0};
+    if (process_run(&p, &text, err) < 0)
+        return error_wrap(err, "asking %s what it can start", program);
+    strlist_split(&words, text.data ? text.data : "", " \n");
+    *out = (struct accelerators){strlist_has(&words, "kvm"), strlist_has(&words, "tcg")};
+    return 0;
+}
+
+static int no_emulation(const char *program, const char *kvm, struct error **err)
+{
+    error_user(err, "%s was built without software emulation (TCG), and %s", path_base(program),
+               kvm);
+    return error_hint(err, "build it with QEMU_TCG=yes, or try the stack with this machine's QEMU: "
+                           "--qemu host");
+}
+
+// Under KVM where it works. Where it does not (nested virtualization of some clouds starts nothing),
+// the machine is emulated; a failure then counts.
+static int run_somehow(struct watch *w, const char *program, const char *awaited, struct error **err)
+{
+    struct accelerators can = {false, false};
+    if (find_accelerators(program, &can, err) < 0)
+        return -1;
+    bool kvm = can.kvm && w->m->kvm;
+    if (w->m->confidential && !kvm)
+        return error_user(err, "%s was built without KVM, which a confidential guest needs",
+                          path_base(program));
+    if (!kvm && !can.tcg)
+        return no_emulation(program, can.kvm ? "KVM cannot be used here" : "without KVM", err);
+    if (kvm) {
+        cleanup_error struct error *why = NULL;
+        bool last = w->m->confidential || !can.tcg;
+        w->timeout = last || w->m->timeout < KVM_TIMEOUT ? w->m->timeout : KVM_TIMEOUT;
+        if (run_once(w, program, true, awaited, &why) == 0)
             return 0;
-        error_free(why);
+        if (w->m->confidential) {
+            *err = steal(why);
+            return -1;
+        }
+        if (last) {
+            cleanup_free char *kvm_says = xasprintf("under KVM %s", why->message);
+            return no_emulation(program, kvm_says, err);
+        }
         log_warning("under KVM %s; trying again in software emulation",
                     w->trouble ? w->trouble : "it did not start");
         w->trouble = NULL;
+        strlist_free(&w->seen);
     }
     w->timeout = w->m->timeout;
-    return run_once(w, false, awaited, err);
+    return run_once(w, program, false, awaited, err);
+}
+
+static int check_expected(const struct watch *w, struct error **err)
+{
+    cleanup_strlist struct strlist missing = {0};
+    for (size_t i = 0; w->m->expect && i < w->m->expect->n; i++)
+        if (!strlist_has(&w->seen, w->m->expect->items[i]))
+            strlist_addf(&missing, "'%s'", w->m->expect->items[i]);
+    if (!missing.n)
+        return 0;
+    cleanup_free char *all = strlist_join(&missing, ", ");
+    return error_set(err, ERROR_STEP, "it started, but the console did not show %s", all);
+}
+
+static int run(struct watch *w, const char *awaited, struct error **err)
+{
+    cleanup_free char *program = find_qemu(w->m, err);
+    int result = program ? run_somehow(w, program, awaited, err) : -1;
+    if (!result)
+        result = check_expected(w, err);
+    strlist_free(&w->seen);
+    return result;
 }
 
 static bool contains(const char *line, void *context)
@@ -215,5 +299,9 @@ int qemu_expect_init(const struct machine *m, json_t **report, struct error **er
 {
     *report = NULL;
     struct watch w = {.m = m, .matches = is_report, .context = report};
-    return run(&w, "the JSON line of smoke-init", err);
+    if (run(&w, "the JSON line of smoke-init", err) == 0)
+        return 0;
+    json_decref(*report);
+    *report = NULL;
+    return -1;
 }

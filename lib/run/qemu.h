@@ -8,13 +8,25 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#define MACHINE_MEMORY 2048u // MiB: an image with swiotlb=262144 sets 512 MiB aside
+
 struct machine {
     const struct arch *arch;
     const char *kernel, *initrd, *append; // initrd and append may be NULL
+    const char *program;                  // QEMU; NULL: the architecture's, from PATH
+    const char *data, *firmware;          // its data directory; firmware; NULL: its own
+    const char *machine, *cpu;            // -M and -cpu; NULL: the usual
+    const char *options;                  // further words of its command line, or NULL
+    const struct strlist *expect;         // texts that the console has to show as well, or NULL
+    bool kvm;                             // KVM can be used on this machine
+    bool confidential;                    // only KVM starts such a guest
     unsigned timeout;                     // seconds
     FILE *console;                        // where the console is copied to, or NULL
     bool verbose;                         // and to standard error
 };
+
+// Under KVM where it can be used and works, else in software emulation: where QEMU was built without
+// that, it is an error.
 
 // The kernel command line that this machine is started with (append, and the console where the kernel
 // does not find it by itself); to be freed.
@@ -23,7 +35,8 @@ char *qemu_command_line(const struct machine *m);
 // time is over before.
 int qemu_expect(const struct machine *m, const char *text, struct error **err);
 // Runs until init has printed its JSON line, an object with the key "smoke-init", which *report gets
-// (to be released with json_decref()).
+// (to be released with json_decref()). A text of m->expect that the console did not show before is
+// an error.
 int qemu_expect_init(const struct machine *m, json_t **report, struct error **err);
 
 #endif

@@ -94,3 +94,224 @@ make_group() {
   [ "$status" -eq 1 ]
   [[ "$output" == *"one target only"* ]]
 }
+
+# ---- stacks ----
+
+# A stack of files that are made here, and a QEMU that is a script: it keeps its command line, says
+# what the file `console` holds, and reports as init does. `mode` says what kind of guest it plays.
+make_stack() {
+  [ "$(uname -m)" = x86_64 ] || skip "the stack's QEMU runs on x86_64"
+  export FAKE="$PROJECT/fake" KBUILD
+  mkdir -p "$FAKE"
+  python3 "$REPOSITORY/tests/support/make_firmware.py" "$FAKE"
+  printf 'kvm\ntcg\n' >"$FAKE/accelerators"
+  echo snp >"$FAKE/mode"
+  cat >"$FAKE/console" <<'Y'
+[    0.000000] efi: EFI v2.70 by a test
+[    0.299242] Memory Encryption Features active: AMD SEV SEV-ES SEV-SNP
+[    0.472286] SEV: Using SNP CPUID table, 31 entries present.
+Y
+  part firmware OVMF.fd share/OVMF.fd "$FAKE/OVMF.fd"
+  part snp-firmware AMDSEV.fd share/AMDSEV.fd "$FAKE/OVMF.fd"
+  part kernel vmlinuz share/vmlinuz "$FAKE/vmlinuz"
+  part initrd initrd share/initrd "$FAKE/initrd.img"
+  cat >"$FAKE/qemu" <<'Y'
+#!/bin/bash
+if [ "$*" = "-accel help" ]; then
+  echo "Accelerators supported in QEMU binary:"
+  exec cat "$FAKE/accelerators"
+fi
+printf '%s\n' "$0" "$@" >>"$FAKE/argv"
+[ -z "$(find "$FAKE/kvm-hangs" 2>/dev/null)" ] || [[ " $* " != *" -accel kvm "* ]] || { echo "qemu: no KVM after all"; exit 1; }
+while [ "$#" -gt 0 ]; do
+  case $1 in
+  -bios) bios=$2 ;;
+  -kernel) kernel=$2 ;;
+  -initrd) initrd=$2 ;;
+  -append) append=$2 ;;
+  -L) cat "$2/rom" ;;
+  esac
+  shift
+done
+cat "$FAKE/console"
+case $(cat "$FAKE/mode") in
+snp) digest=$("$KBUILD" measure snp --vcpus 1 --vcpu-type EPYC-v4 --ovmf "$bios" --kernel "$kernel" --initrd "$initrd" --append "$append") ;;
+other) digest=$(printf '00%.0s' $(seq 48)) ;;
+plain) digest= ;;
+refused) snp=',"snp":{"error":"Input/output error","firmware":"0000000100000000"}' ;;
+esac
+[ -z "$digest" ] || snp=$(python3 -c '
+import sys
+r = bytearray(1184)
+r[0] = 2
+r[8:16] = (0x30000).to_bytes(8, "little")
+r[0x50:0x60] = b"kbuild smoke-ini"
+r[0x60] = ord("t")
+r[0x90:0xc0] = bytes.fromhex(sys.argv[1])
+print(",\"snp\":{\"report\":\"%s\"}" % r.hex())' "$digest")
+printf '{"smoke-init":1,"release":"6.1","machine":"x86_64","cmdline":"%s"%s}\n' "$append${bios:+ initrd=initrd}" "$snp"
+sleep 30
+Y
+  chmod +x "$FAKE/qemu"
+  make_recipe qemu "architectures: [x86_64]" 'mkdir -p /out/qemu/bin /out/qemu/share/data
+echo "the ROM was found" >/out/qemu/share/data/rom; install -m 0755 /recipe/qemu /out/qemu/bin/qemu'
+  sed -i '0,/^architectures/{/^architectures/d}' recipes/qemu/recipe.yaml
+  cp "$FAKE/qemu" recipes/qemu/qemu
+  make_group stack "architectures: [x86_64]
+members: [qemu, firmware, snp-firmware, kernel, initrd]
+boot:
+  qemu: qemu:bin/qemu
+  data: share/data
+  firmware: firmware:share/OVMF.fd
+  kernel: kernel:share/vmlinuz
+  initrd: initrd:share/initrd
+  append: panic=1
+  expect: [by a test]
+  confidential:
+    snp:
+      firmware: snp-firmware:share/AMDSEV.fd
+      machine: q35,confidential-guest-support=sev0,memory-backend=ram1
+      cpu: EPYC-v4
+      options: -object memory-backend-memfd,id=ram1,size={memory}M -object sev-snp-guest,id=sev0,cbitpos={cbitpos}
+      expect: [\"active: AMD SEV SEV-ES SEV-SNP\", Using SNP CPUID table]"
+  # A machine without KVM and SNP, and an SNP host.
+  mkdir -p usual/commands snp/commands snp/sys/module/kvm_amd/parameters
+  : >usual/commands/devices.txt
+  printf '/dev/kvm usable\n/dev/sev usable\n' >snp/commands/devices.txt
+  echo Y >snp/sys/module/kvm_amd/parameters/sev_snp
+  echo 'eax 1010f0f ebx 1000003f3 ecx 1fd edx 1' >snp/commands/cpuid-8000001f.txt
+}
+
+# A recipe that leaves one file. $1 name, $2 name of the file in its folder, $3 path, $4 the file.
+part() {
+  make_recipe "$1" "" "install -D -m 0644 /recipe/$2 /out/$1/$3"
+  cp "$4" "$PROJECT/recipes/$1/$2"
+}
+
+# The value behind an option of the last QEMU's command line.
+argument() {
+  grep -x -A 1 -e "$1" "$FAKE/argv" | tail -n 1
+}
+
+@test "a stack is started with what was built, and says that it is no SNP guest" {
+  make_stack
+  run kb boot stack --root usual --verbose
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"proven: kernel, initrd, firmware, QEMU: /init reached, Linux 6.1, command line as expected"* ]]
+  [[ "$output" == *"not an SNP host: booted without SNP"* ]]
+  [[ "$output" != *"an SNP guest"* ]]
+  [[ "$output" == *"the ROM was found"* ]]
+  [[ "$(head -n 1 "$FAKE/argv")" == "$PROJECT"/cache/tmp/*/bin/qemu ]]
+  [[ "$(argument -bios)" == */firmware ]]
+  [ "$(argument -M)" = q35 ]
+  [ "$(argument -accel)" = tcg ]
+  [ "$(argument -cpu)" = max ]
+  [ "$(argument -append)" = "panic=1 console=ttyS0" ]
+  ! grep -q sev "$FAKE/argv"
+  for gone in $(argument -bios) $(argument -kernel) $(argument -L); do [ ! -e "$gone" ]; done
+}
+
+@test "on an SNP host it is an SNP guest, with the launch digest that is expected" {
+  make_stack
+  run kb boot stack --root snp
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"proven: an SNP guest: its attestation report says policy 0x30000, and the launch digest that was expected"* ]]
+  [[ "$output" != *"booted without SNP"* ]]
+  [ "$(argument -accel)" = kvm ]
+  [ "$(argument -cpu)" = EPYC-v4 ]
+  [ "$(argument -M)" = q35,confidential-guest-support=sev0,memory-backend=ram1 ]
+  grep -qx 'memory-backend-memfd,id=ram1,size=2048M' "$FAKE/argv"
+  grep -qx 'sev-snp-guest,id=sev0,cbitpos=51' "$FAKE/argv"
+  [ "$(argument -m)" = 2048 ]
+  cmp recipes/snp-firmware/AMDSEV.fd "$FAKE/OVMF.fd"
+  # The same machine, asked for less.
+  : >"$FAKE/argv"
+  run kb boot stack --root snp --plain
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"booted without SNP, as asked"* ]]
+  ! grep -q sev "$FAKE/argv"
+}
+
+@test "a guest that only looks like an SNP guest is an error" {
+  make_stack
+  echo plain >"$FAKE/mode"
+  run kb boot stack --root snp
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"no attestation report came from inside the guest: init found no /dev/sev-guest"* ]]
+  echo refused >"$FAKE/mode"
+  run kb boot stack --root snp
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"no attestation report came from inside the guest: Input/output error"* ]]
+  echo other >"$FAKE/mode"
+  run kb boot stack --root snp
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"the guest's launch digest is 0000"*"was expected"* ]]
+  echo snp >"$FAKE/mode"
+  sed -i '/CPUID table/d' "$FAKE/console"
+  run kb boot stack --root snp
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"it started, but the console did not show 'Using SNP CPUID table'"* ]]
+  [[ "$output" != *proven:*"SNP guest"* ]]
+  [[ "$output" == *"the whole console is in build/logs/boot-stack.log"* ]]
+  grep -q 'Memory Encryption Features' build/logs/boot-stack.log
+}
+
+@test "an SNP host that cannot be used is an error, not a boot without SNP" {
+  make_stack
+  printf '/dev/kvm usable\n/dev/sev forbidden\n' >snp/commands/devices.txt
+  run kb boot stack --root snp
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"this machine hosts SEV-SNP guests, but /dev/sev is there, but this user can't open it"*"--plain"* ]]
+  [ ! -e "$FAKE/argv" ]
+  printf '/dev/kvm usable\n/dev/sev usable\n' >snp/commands/devices.txt
+  rm snp/commands/cpuid-8000001f.txt
+  run kb boot stack --root snp
+  [ "$status" -eq 1 ]
+  [[ "$output" == *8000001F* ]]
+  echo 'eax 1010f0f ebx 1000003f3 ecx 1fd edx 1' >snp/commands/cpuid-8000001f.txt
+  echo tcg >"$FAKE/accelerators"
+  run kb boot stack --root snp
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"qemu was built without KVM, which a confidential guest needs"* ]]
+}
+
+@test "without KVM and without software emulation nothing can be shown, and that is said" {
+  make_stack
+  echo kvm >"$FAKE/accelerators"
+  run kb boot stack --root usual
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"qemu was built without software emulation (TCG), and KVM cannot be used here"* ]]
+  [[ "$output" == *"QEMU_TCG=yes"*"--qemu host"* ]]
+  [[ "$output" != *proven* ]]
+  [ ! -e "$FAKE/argv" ]
+  # KVM that is there and starts nothing.
+  echo '/dev/kvm usable' >usual/commands/devices.txt
+  touch "$FAKE/kvm-hangs"
+  run kb boot stack --root usual
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"(TCG), and under KVM the machine ended"* ]]
+  # The same with emulation to fall back to.
+  printf 'kvm\ntcg\n' >"$FAKE/accelerators"
+  run kb boot stack --root usual
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"under KVM the machine ended; trying again in software emulation"* ]]
+}
+
+@test "another QEMU can be taken, and a QEMU that is no program is an error" {
+  make_stack
+  cp "$FAKE/qemu" other-qemu
+  run kb boot stack --root usual --qemu "$PWD/other-qemu"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"proven: kernel, initrd, firmware: /init"* ]]
+  [ "$(head -n 1 "$FAKE/argv")" = "$PWD/other-qemu" ]
+  ! grep -qx -e -L "$FAKE/argv"
+  run kb boot stack --root usual --qemu "$PWD/nothing"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *nothing* ]]
+  sed -i 's|qemu:bin/qemu|qemu:bin/qme|' recipes/stack/recipe.yaml
+  run kb boot stack --root usual
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"kata-static-qemu.tar.xz has no qemu:bin/qme"* ]]
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of `kbuild boot` share. Not for others.
+#ifndef KBUILD_RUN_BOOT_ROOM_H
+#define KBUILD_RUN_BOOT_ROOM_H
+
+#include "run/internal.h"
+#include "run/qemu.h"
+
+struct trial {
+    struct build *b;
+    const struct recipe *recipe; // NULL: an image is given
+    const struct arch *arch;
+    const struct node *node; // of the recipe; NULL for a group and for a given image
+    const struct boot_options *o;
+    char *folder; // scratch
+    FILE *console;
+    struct machine machine;
+};
+
+// ---- boot.c ----
+// Takes one member of a tarball out into the scratch folder, as the file `name`; to be freed.
+char *boot_take_out(struct trial *t, const struct node_output *o, const char *member,
+                    const char *name, struct error **err);
+// Starts the machine, waits for init, and compares the command line. *report may be NULL; else it
+// gets init's report.
+int boot_prove(struct trial *t, const char *what, const char *command_line, json_t **report,
+               struct error **err);
+
+// ---- boot_sealed.c ----
+int boot_sealed(struct trial *t, const char *image, struct error **err);
+
+// ---- boot_parts.c: a kernel and an initrd, with a firmware and a QEMU that were built ----
+int boot_parts(struct trial *t, struct error **err);
+
+#endif
