@@ -50,7 +50,7 @@ $(OBJ)/registry_client: $(OBJ)/tests/support/registry_client.o $(foreach r,$(cal
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # ---- end to end: the real binary ----
-REAL := $(wildcard tests/e2e/real*.bats)
+REAL := $(wildcard tests/e2e/real*.bats) tests/e2e/readers.bats
 .PHONY: e2e
 e2e: export MAKE_WORLD = $(abspath $(OBJ)/make_world)
 e2e: export REGISTRY_CLIENT = $(abspath $(OBJ)/registry_client)
@@ -93,6 +93,7 @@ check: deps
 
 # The whole demo on real sources: slow, needs the distribution's mirror.
 check-e2e: deps kbuild
+	tools/install-dependencies readers
 	E2E_TIMEOUT=5400 tests/run-e2e $(REAL)
 
 # Two builds of everything, in two worlds: slower still.

@@ -2,22 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packing, merging, unpacking and restoring against what else can be done with the same bytes.
 
-Ratios of medians of RUNS (5) interleaved runs. The components are made of this machine's own files
-(libraries, programs, headers: MEGABYTES (600) in all, in ten parts), packed by kbuild. With
-UPSTREAM=yes also the way of upstream's merge script: unpack everything, tar cJ. Everything stays in one
-scratch folder (BENCH_DIR, else a temporary one), which is removed.
+Ratios of medians of RUNS (5) interleaved runs. The components are those of tests/bench/components.sh
+(TREES=DIR takes what an earlier run of it made), packed by kbuild. With UPSTREAM=yes also the way of
+upstream's merge script: unpack everything, tar cJ. Everything stays in one scratch folder
+(BENCH_DIR, else a temporary one), which is removed.
 
   merge          kbuild merge                     / cat of the same files to a fresh path
   merge, hashed  kbuild merge --rehash            / that cat and sha256sum of each file
   pack           kbuild pack                      / tar cJ of the same tree; also the sizes of all parts
   unpack         kbuild unpack                    / tar xJ of the same file
+  restore        kbuild TARGET, all of it cached  / cp of the tarball; by hard link, and to another
+                                                    file system (OTHER, /dev/shm) by copying
 """
 import os, pathlib, shutil, statistics, subprocess, tempfile, time
 
 RUNS = int(os.environ.get("RUNS", "5"))
-MEGABYTES = int(os.environ.get("MEGABYTES", "600"))
-PARTS = 10
-kbuild = str(pathlib.Path(__file__).resolve().parents[2] / "kbuild")
+OTHER = os.environ.get("OTHER", "/dev/shm")
+here = pathlib.Path(__file__).resolve().parent
+kbuild = str(here.parents[1] / "kbuild")
 kbuild = os.environ.get("KBUILD", kbuild)
 
 
@@ -38,28 +40,6 @@ def peak_megabytes(*argv):
     return int(out.split()[-1]) / 1024
 
 
-def make_parts(work):
-    """Ten trees of real files, each file once."""
-    files, total = [], 0
-    for top in ("/usr/lib", "/usr/bin", "/usr/include", "/usr/share"):
-        for folder, folders, names in os.walk(top):
-            folders.sort()
-            for name in sorted(names):
-                path = os.path.join(folder, name)
-                if total < MEGABYTES * 1000000 and os.path.isfile(path) and not os.path.islink(path):
-                    files.append(path)
-                    total += os.path.getsize(path)
-    size, part = 0, 0
-    for path in files:
-        to = f"{work}/tree-{part}/opt/kata/part-{part}{path}"
-        os.makedirs(os.path.dirname(to), exist_ok=True)
-        shutil.copyfile(path, to)
-        size += os.path.getsize(path)
-        if size > total / PARTS * (part + 1):
-            part += 1
-    return total
-
-
 def compare(name, one, other, cleanup):
     times = []
     for _ in range(RUNS):
@@ -72,14 +52,40 @@ def compare(name, one, other, cleanup):
     print(f"{name}: {a:.3f} s / {b:.3f} s = {a / b:.3f}", flush=True)
 
 
+def part_of(tree):
+    return f"parts/kata-static-{tree.split('tree-')[-1]}.tar.xz"
+
+
+def compare_restoring():
+    """A target whose result is 64 MB that do not compress, made once and then only restored."""
+    os.makedirs("project/recipes/blob")
+    pathlib.Path("project/versions.yaml").write_text("assets: {}\n")
+    pathlib.Path("project/recipes/blob/recipe.yaml").write_text(
+        "description: a large result\nbuilder: {packages: [bash], tools: [bash]}\nrun: build.sh\n")
+    pathlib.Path("project/recipes/blob/build.sh").write_text("mkdir /out/blob/data\ncp /recipe/bytes /out/blob/data/\n")
+    pathlib.Path("project/recipes/blob/bytes").write_bytes(os.urandom(64000000))
+    build = f"cd project; {kbuild} --builder=host --cache=cache -q blob -o"
+    sh(f"{build} build")
+    tarball = "project/build/kata-static-blob.tar.xz"
+    with tempfile.TemporaryDirectory(dir=OTHER) as other:
+        for name, place in (("hard link", "restored"), ("copy", other + "/restored")):
+            compare(f"restore by {name} / cp", f"{build} {place}",
+                    f"mkdir -p {other}/cp copied; cp {tarball} {other + '/cp' if name == 'copy' else 'copied'}/",
+                    f"rm -rf project/restored {other}/restored {other}/cp copied")
+
+
 with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as work:
     os.chdir(work)
     os.environ["SOURCE_DATE_EPOCH"] = "1700000000"
-    total = make_parts(work)
-    trees = sorted(p for p in os.listdir() if p.startswith("tree-"))
+    where = os.environ.get("TREES")
+    if not where:
+        where = "."
+        sh(f"{here}/components.sh {work}")
+    trees = sorted(str(p) for p in pathlib.Path(where).glob("tree-*"))
+    total = sum(p.lstat().st_size for tree in trees for p in pathlib.Path(tree).rglob("*") if p.is_file())
     os.mkdir("parts")
-    for i, tree in enumerate(trees):
-        sh(f"{kbuild} pack {tree} parts/kata-static-part{i}.tar.xz")
+    for tree in trees:
+        sh(f"{kbuild} pack {tree} {part_of(tree)}")
     pathlib.Path("versions.yaml").write_text("assets: {}\n")
     sizes = sum(os.path.getsize(f"parts/{p}") for p in os.listdir("parts"))
     print(f"{len(trees)} components, {total / 1e6:.0f} MB, {sizes / 1e6:.0f} MB packed; {RUNS} runs, "
@@ -105,10 +111,14 @@ with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as work:
         sh(gone)
         fast = timed(merge)
         print(f"upstream's way / merge: {slow:.1f} s / {fast:.3f} s = {slow / fast:.0f}")
-    tree, part = trees[0], "parts/kata-static-part0.tar.xz"
-    compare("tar cJ / pack", f"tar -C {tree} -cJf tar.out .", f"{kbuild} pack {tree} pack.tar.xz",
-            "rm -f tar.out pack.tar.xz")
-    compare("tar xJ / unpack", f"mkdir t; tar -C t -xJf {part}", f"{kbuild} unpack {part} k", "rm -rf t k")
+    compare_restoring()
+    for tree in trees if os.environ.get("EACH") == "yes" else [t for t in trees if "shim-v2" in t]:
+        part = part_of(tree)
+        name = tree.split("tree-")[-1]
+        compare(f"{name}: tar cJ / pack", f"tar -C {tree} -cJf tar.out .", f"{kbuild} pack {tree} pack.tar.xz",
+                "rm -f tar.out pack.tar.xz")
+        compare(f"{name}: tar xJ / unpack", f"mkdir t; tar -C t -xJf {part}", f"{kbuild} unpack {part} k",
+                "rm -rf t k")
     single = 0
     for i, tree in enumerate(trees):
         sh(f"tar -C {tree} --sort=name -cf - . | xz -T1 >single; stat -c %s single >size")
