@@ -25,19 +25,19 @@ int snp_firmware_error(struct error **err, const char *name, const char *format,
                       "OVMF's AmdSev platform");
 }
 
-// ---- entries of the table ----
+// ---- SEV metadata ----
 
-static int at_end(const char *name, uint64_t size, const char *what, uint64_t distance,
-                  uint64_t least, uint64_t *offset, struct error **err)
+const unsigned char *snp_firmware_metadata(const char *name, const struct snp_firmware *f,
+                                           const char *what, uint32_t distance, struct error **err)
 {
-    if (distance < least || distance > size)
-        return snp_firmware_error(
-            err, name,
-            "its table puts the %s metadata %llu bytes before the end, and it "
-            "has %llu: it is damaged or cut off at the start",
-            what, (unsigned long long)distance, (unsigned long long)size);
-    *offset = size - distance;
-    return 0;
+    if (distance >= METADATA_HEAD && distance <= f->size)
+        return f->bytes + f->size - distance;
+    snp_firmware_error(
+        err, name,
+        "its table puts the %s metadata %u bytes before the end, and it has %llu: it is "
+        "damaged or cut off at the start",
+        what, distance, (unsigned long long)f->size);
+    return NULL;
 }
 
 static int check_section(const struct snp_firmware *f, const char *name,
@@ -93,13 +93,16 @@ static int read_section(struct snp_firmware *f, const char *name, const unsigned
     return 0;
 }
 
-static int read_sev_metadata(struct snp_firmware *f, const char *name, const unsigned char *data,
-                             struct error **err)
+int snp_firmware_sections(const char *name, struct snp_firmware *f, struct error **err)
 {
-    uint64_t at = 0, distance = get_le(data, 4);
-    if (at_end(name, f->size, "SEV", distance, METADATA_HEAD, &at, err) < 0)
+    if (!f->sev_distance)
+        return snp_firmware_error(
+            err, name,
+            "it has no SEV metadata (GUID dc886566-984a-4798-a75e-5585a7bf67cc), "
+            "so it cannot start SNP guests");
+    const unsigned char *head = snp_firmware_metadata(name, f, "SEV", f->sev_distance, err);
+    if (!head)
         return -1;
-    const unsigned char *head = f->bytes + at;
     if (memcmp(head, "ASEV", 4) != 0)
         return snp_firmware_error(err, name, "its SEV metadata does not begin with ASEV");
     uint64_t length = get_le(head + 4, 4), version = get_le(head + 8, 4);
@@ -108,58 +111,56 @@ static int read_sev_metadata(struct snp_firmware *f, const char *name, const uns
         return snp_firmware_error(err, name, "its SEV metadata has version %llu, and 1 is known",
                                   (unsigned long long)version);
     if (count > SNP_SECTIONS_MAX || length < METADATA_HEAD + count * SECTION_SIZE ||
-        length > distance)
+        length > f->sev_distance)
         return snp_firmware_error(
             err, name, "its SEV metadata has %llu sections in %llu bytes, which cannot be",
             (unsigned long long)count, (unsigned long long)length);
-    f->has_metadata = true;
     for (uint64_t i = 0; i < count; i++)
         if (read_section(f, name, head + METADATA_HEAD + i * SECTION_SIZE, err) < 0)
             return -1;
     return 0;
 }
 
-static int read_tdx_offset(struct snp_firmware *f, const char *name, const unsigned char *data,
-                           struct error **err)
+// ---- entries of the table ----
+
+static void read_sev(struct snp_firmware *f, const unsigned char *data)
 {
-    return at_end(name, f->size, "TDX", get_le(data, 4), METADATA_HEAD, &f->tdx_offset, err);
+    f->sev_distance = (uint32_t)get_le(data, 4);
 }
 
-static int read_reset(struct snp_firmware *f, const char *name, const unsigned char *data,
-                      struct error **err)
+static void read_tdx(struct snp_firmware *f, const unsigned char *data)
 {
-    (void)name, (void)err;
+    f->tdx_distance = (uint32_t)get_le(data, 4);
+}
+
+static void read_reset(struct snp_firmware *f, const unsigned char *data)
+{
     f->has_reset = true;
     f->reset_address = (uint32_t)get_le(data, 4);
-    return 0;
 }
 
 // Builds without the table have the entry, with zeros.
-static int read_hashes(struct snp_firmware *f, const char *name, const unsigned char *data,
-                       struct error **err)
+static void read_hashes(struct snp_firmware *f, const unsigned char *data)
 {
-    (void)name, (void)err;
     f->hashes_address = (uint32_t)get_le(data, 4);
     f->hashes_size = (uint32_t)get_le(data + 4, 4);
     f->has_hashes = f->hashes_address != 0;
-    return 0;
 }
 
 static const struct entry {
     unsigned char guid[GUID_SIZE];
     size_t least; // bytes of data
     const char *what;
-    int (*read)(struct snp_firmware *f, const char *name, const unsigned char *data,
-                struct error **err);
+    void (*read)(struct snp_firmware *f, const unsigned char *data);
 } entries[] = {
     {GUID(0x00f771de, 0x1a7e, 0x4fcb, 0x89, 0x0e, 0x68, 0xc7, 0x7e, 0x2f, 0xb4, 0x4e), 4,
      "SEV-ES reset block", read_reset},
     {GUID(0x7255371f, 0x3a3b, 0x4b04, 0x92, 0x7b, 0x1d, 0xa6, 0xef, 0xa8, 0xd4, 0x54), 8,
      "table of kernel hashes", read_hashes},
     {GUID(0xdc886566, 0x984a, 0x4798, 0xa7, 0x5e, 0x55, 0x85, 0xa7, 0xbf, 0x67, 0xcc), 4,
-     "SEV metadata", read_sev_metadata},
+     "SEV metadata", read_sev},
     {GUID(0xe47a6535, 0x984a, 0x4798, 0x86, 0x5e, 0x46, 0x85, 0xa7, 0xbf, 0x8e, 0xc2), 4,
-     "TDX metadata", read_tdx_offset},
+     "TDX metadata", read_tdx},
 };
 
 // ---- the table ----
@@ -175,7 +176,8 @@ static int read_entry(struct snp_firmware *f, const char *name, const unsigned c
             return snp_firmware_error(err, name, "the entry for the %s in its table %s",
                                       entries[i].what, seen[i] ? "is there twice" : "is too short");
         seen[i] = true;
-        return entries[i].read(f, name, data, err);
+        entries[i].read(f, data);
+        return 0;
     }
     return 0; // something else that does not matter here
 }

@@ -148,7 +148,7 @@ const char *const launch_kind_names[LAUNCH_KINDS] = {
     [LAUNCH_SEV] = "sev", [LAUNCH_SEV_ES] = "sev-es", [LAUNCH_SNP] = "snp", [LAUNCH_TDX] = "tdx"};
 
 static const struct kind {
-    bool vcpus, features, metadata, kernel; // what is measured, or needed of the firmware
+    bool vcpus, features, sections, kernel; // what is measured
     size_t digest_size;
     int (*measure)(struct launch *l, struct error **err);
 } launch_kinds[LAUNCH_KINDS] = {
@@ -255,14 +255,11 @@ static int check_hashes(const struct launch *l, struct error **err)
     return 0;
 }
 
-static int check_firmware(const struct launch *l, struct error **err)
+static int check_firmware(struct launch *l, struct error **err)
 {
     const struct kind *k = &launch_kinds[l->in->kind];
-    if (k->metadata && !l->firmware.has_metadata)
-        return snp_firmware_error(
-            err, l->in->firmware,
-            "it has no SEV metadata (GUID dc886566-984a-4798-a75e-5585a7bf67cc), "
-            "so it cannot start SNP guests");
+    if (k->sections && snp_firmware_sections(l->in->firmware, &l->firmware, err) < 0)
+        return -1;
     if (k->vcpus && check_reset(l, err) < 0)
         return -1;
     return l->in->kernel ? check_hashes(l, err) : 0;

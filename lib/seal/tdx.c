@@ -86,12 +86,13 @@ static int check_section(const char *name, const struct snp_firmware *f, const s
 static int add_all(EVP_MD_CTX *c, const char *name, const struct snp_firmware *f,
                    struct error **err)
 {
-    const unsigned char *head = f->bytes + f->tdx_offset;
-    uint64_t left = f->size - f->tdx_offset, total = 0;
-    uint64_t length = get_le(head + 4, 4), count = get_le(head + 12, 4);
+    const unsigned char *head = snp_firmware_metadata(name, f, "TDX", f->tdx_distance, err);
+    if (!head)
+        return -1;
+    uint64_t total = 0, length = get_le(head + 4, 4), count = get_le(head + 12, 4);
     if (memcmp(head, "TDVF", 4) != 0)
         return snp_firmware_error(err, name, "its TDX metadata does not begin with TDVF");
-    if (get_le(head + 8, 4) != 1 || count > SECTIONS_MAX || length > left ||
+    if (get_le(head + 8, 4) != 1 || count > SECTIONS_MAX || length > f->tdx_distance ||
         length < METADATA_HEAD + count * SECTION_SIZE)
         return snp_firmware_error(
             err, name,
@@ -118,7 +119,7 @@ static int add_all(EVP_MD_CTX *c, const char *name, const struct snp_firmware *f
 int tdx_mrtd(const char *name, const struct snp_firmware *f, unsigned char out[static MRTD_SIZE],
              struct error **err)
 {
-    if (!f->tdx_offset)
+    if (!f->tdx_distance)
         return snp_firmware_error(
             err, name,
             "it has no TDX metadata (GUID e47a6535-984a-4798-865e-4685a7bf8ec2), "

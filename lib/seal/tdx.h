@@ -2,8 +2,8 @@
 // MRTD: what the TDX module measures while a trust domain is built. It depends on the firmware
 // alone; kernel, initrd and command line are measured later, by the firmware, into RTMR 1 and 2.
 //
-// The firmware lists what is put in (TDX Virtual Firmware Design Guide, chapter 11 "TDVF
-// metadata"): "TDVF", le32 length, le32 version (1), le32 count, then for each section le32 offset
+// The firmware lists what is put in (TDX Virtual Firmware Design Guide, on TDVF
+// metadata): "TDVF", le32 length, le32 version (1), le32 count, then for each section le32 offset
 // and le32 size in the image, le64 address and le64 size in memory, le32 type, le32 attributes (bit
 // 0: the content is measured; bit 1: added later, and not measured at all). MRTD is SHA-384 over a
 // stream (TDX Module Base Specification, section on build-time measurement): for each 4 KiB page

@@ -61,18 +61,18 @@ static void as_firmware(const unsigned char *tail, size_t size)
 {
     cleanup_free unsigned char *image = xcalloc(1, IMAGE_SIZE);
     memcpy(image + IMAGE_SIZE - size, tail, size);
-    cleanup_error struct error *err = NULL, *mrtd = NULL;
+    cleanup_error struct error *err = NULL, *sections = NULL, *mrtd = NULL;
     struct snp_firmware f;
     int result = snp_firmware_parse("OVMF.fd", image, IMAGE_SIZE, &f, &err);
     check(result, err);
     if (result < 0)
         return;
+    check(snp_firmware_sections("OVMF.fd", &f, &sections), sections);
     for (size_t i = 0; i < f.sections; i++)
         if ((uint64_t)f.section[i].address + f.section[i].size > f.address)
             abort();
     unsigned char digest[MRTD_SIZE];
-    if (f.tdx_offset)
-        check(tdx_mrtd("OVMF.fd", &f, digest, &mrtd), mrtd);
+    check(tdx_mrtd("OVMF.fd", &f, digest, &mrtd), mrtd);
 }
 
 static void as_changes(const unsigned char *data, size_t size)

@@ -98,6 +98,23 @@ static void what_one_launch_needs_another_may_lack(void **state)
     launch_measurement_free(&m);
 }
 
+static void bad_metadata_matter_only_to_what_reads_them(void **state)
+{
+    struct snp_fixture *f = *state;
+    cleanup_error struct error *err = NULL;
+    struct launch_measurement m;
+    struct firmware values = amdsev_firmware();
+    values.section[0][2] = 99;         // of no known type
+    values.tdx_section[0][1] = 0x9000; // behind the end
+    snp_put_firmware(f, &values);
+    refused(&f->in, "OVMF.fd", "type 0x63");
+    f->in.kind = LAUNCH_SEV_ES;
+    assert_good(launch_measure(&f->in, &m, &err));
+    launch_measurement_free(&m);
+    f->in = (struct launch_inputs){.kind = LAUNCH_TDX, .firmware = f->firmware};
+    refused(&f->in, "OVMF.fd", "cannot be");
+}
+
 static void impossible_sections_are_refused(void **state)
 {
     struct snp_fixture *f = *state;
@@ -260,6 +277,7 @@ int main(void)
         TEST(a_file_larger_than_any_firmware_is_not_read),
         TEST(firmware_without_what_a_launch_needs_is_refused),
         TEST(what_one_launch_needs_another_may_lack),
+        TEST(bad_metadata_matter_only_to_what_reads_them),
         TEST(impossible_sections_are_refused),
         TEST(damaged_tables_are_refused),
         TEST(what_is_no_bzimage_is_refused),
