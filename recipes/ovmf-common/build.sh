@@ -34,21 +34,30 @@ if [ ! -e "$source/$EDK2_PACKAGE" ]; then
     exit 1
 fi
 
-# A workspace that may be written to: only BaseTools, which is compiled in place, and a package that
-# gets a file more, are copies.
+# Debian's shell refuses to start under secure boot, for which it needs a library that platforms
+# have only if they are built with secure boot; these are not.
+undone=$source/debian/patches/Disable-the-Shell-when-SecureBoot-is-enabled.patch
+
+# A workspace that may be written to: links into the source, but for what is changed. BaseTools is
+# compiled in place.
 mkdir -p "$WORKSPACE/Conf"
 copied="BaseTools ${empty%%/*}"
+if [ -e "$undone" ]; then
+    copied+=" ShellPkg"
+fi
 for package in "$source"/*; do
     name=${package##*/}
     case " $copied Conf " in
-        *" $name "*) ;;
+        *" $name "*)
+            [ "$name" = Conf ] || cp -R --preserve=mode,timestamps "$package" "$WORKSPACE/"
+            ;;
         *) ln -s "$package" "$WORKSPACE/$name" ;;
     esac
 done
-for name in $copied; do
-    cp -R --preserve=mode,timestamps "$source/$name" "$WORKSPACE/"
-    chmod -R u+w "$WORKSPACE/$name"
-done
+chmod -R u+w "$WORKSPACE"
+if [ -e "$undone" ]; then
+    patch -d "$WORKSPACE" -p1 -R -f <"$undone"
+fi
 if [ -n "$empty" ]; then
     : >"$WORKSPACE/$empty" # newer than the files beside it, or edk2 would make it with grub-mkimage
 fi

@@ -151,6 +151,8 @@ make_edk2() {
   touch "$e"/BaseTools/Conf/{build_rule,target}.template
   echo "*_${tag}_X64_CC_PATH = x" >"$e/BaseTools/Conf/tools_def.template"
   printf 'all:\n\t@echo made >made\n' >"$e/BaseTools/Source/C/GNUmakefile"
+  mkdir -p "$e/ShellPkg"
+  echo "a shell" >"$e/ShellPkg/Shell.inf"
   cp "$REPOSITORY/tests/support/make-firmware.py" "$e/BaseTools/"
   cat >"$e/BaseTools/BinWrappers/PosixLike/build" <<'X'
 #!/bin/bash
@@ -164,6 +166,7 @@ cd "$WORKSPACE/Build/$folder/${o_b}_$o_t"
 [ -s StackCookieValues64.json ]
 mkdir FV
 for name in OVMF QEMU_EFI QEMU_VARS; do python3 "$WORKSPACE/BaseTools/make-firmware.py" "FV/$name.fd"; done
+[ "$(cat "$WORKSPACE/ShellPkg/Shell.inf")" = "a shell" ]
 prefix=${o_t}_AARCH64_PREFIX
 mkdir -p "/out/$TARGET"
 echo "-n $o_n -t $o_t -b $o_b -a $o_a -p $o_p seed $PYTHONHASHSEED prefix ${!prefix} make $(command -v make)" >"/out/$TARGET/asked"
@@ -180,7 +183,7 @@ X
   git_here -C "$e" commit -q -m edk2
   git_here -C "$e" tag edk2-stable202411
   cp -R "$REPOSITORY"/recipes/ovmf* recipes/
-  sed -i 's/^  tools: .*/  tools: [bash, flock, make, python3]/' recipes/ovmf*/recipe.yaml
+  sed -i 's/^  tools: .*/  tools: [bash, flock, make, patch, python3]/' recipes/ovmf*/recipe.yaml
   sed "s|https://github.com/tianocore/edk2|$e|" "$REPOSITORY/versions.yaml" >versions.yaml
 }
 
@@ -207,6 +210,18 @@ built() { # target architecture member size
   make_edk2 GCC
   built ovmf-sev x86_64 ovmf/AMDSEV.fd 2097152
   [[ "$(content_of build/kata-static-ovmf-sev.tar.xz asked)" == *" -t GCC -b RELEASE "* ]]
+}
+
+@test "what Debian's shell needs of secure boot is taken out again" {
+  make_edk2 GCC5
+  mkdir -p git/edk2/debian/patches
+  (
+    cd git/edk2 || exit 1
+    sed -i 's/a shell/secure boot/' ShellPkg/Shell.inf
+    git diff --src-prefix=a/ --dst-prefix=b/ >debian/patches/Disable-the-Shell-when-SecureBoot-is-enabled.patch
+    git_here add . && git_here commit -q -m "As Debian has it" && git_here tag -f edk2-stable202411 >/dev/null
+  )
+  built ovmf x86_64 ovmf/OVMF.fd 2097152 # build looks into Shell.inf
 }
 
 @test "the platform and its folder are versions.yaml's" {
