@@ -168,7 +168,7 @@ static void set_protocols(CURL *c)
 static void set_times(CURL *c, const struct exchange *x)
 {
     const struct request *q = x->hop->q;
-    unsigned silence = x->r->silence * (q->patience ? q->patience : 1);
+    unsigned silence = x->r->silence + q->patience;
     unsigned connecting = x->r->silence < CONNECT_SECONDS ? x->r->silence : CONNECT_SECONDS;
     uint64_t whole = 4ull * silence + (q->length + q->expected) / WHOLE_SLOWEST;
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)connecting);

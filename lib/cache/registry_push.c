@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define FINISH_PATIENCE 10 // a registry reads all of it again before it says yes
+#define FINISH_RATE (4u << 20) // bytes in a second: a registry reads all of it again at the end
 #define RESTARTS_MAX 4
 
 static char *blob_url(const struct registry *r, const char *digest)
@@ -118,7 +118,7 @@ static int send_part(struct registry *r, struct upload *u, struct response *s, s
         .mount_from = b->mount_from,
         .content_type = "application/octet-stream",
         .content_range = length && !ends ? range : NULL,
-        .patience = ends ? FINISH_PATIENCE : 0,
+        .patience = ends ? (unsigned)(b->size / FINISH_RATE) : 0,
         .fd = b->fd,
         .offset = u->sent,
         .length = length,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pushes and pulls through tests/support/fault_proxy.py: each ends, and none is said
-// to be good that is not. FAULT_RUNS (500) and FAULT_SEED (1) vary it; FAULT_RUN=N does one alone.
+// to be good that is not. FAULT_RUNS (500) and FAULT_SEED (1) vary it; FAULT_RUN=N does one alone,
+// FAULT_SHOW=1 prints the errors.
 #include "cache/registry_room.h"
 #include "cache_registry_help.h"
 
