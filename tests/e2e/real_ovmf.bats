@@ -30,8 +30,6 @@ take() { # target, member below share/, file
   build ovmf-sev x86_64
   take ovmf-sev ovmf/AMDSEV.fd AMDSEV.fd
   python3 recipes/ovmf-common/check-firmware.py sev x86_64 "$WORK/AMDSEV.fd"
-  # No path of the build is in it.
-  [ "$(grep -ac "/build/edk2" "$WORK/AMDSEV.fd")" -eq 0 ]
 }
 
 @test "firmware for Intel TDX has its metadata" {
