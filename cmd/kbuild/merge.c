@@ -18,14 +18,35 @@ static int format_option(const char *given, const char *output, enum pack_format
     return given ? pack_format_named(given, out, err) : 0;
 }
 
+// With what belongs to a target, if one is named.
+static int merge_target(struct global_options *g, const char *target, struct merge_request *r,
+                        struct error **err)
+{
+    struct recipe_set *recipes = target ? recipe_set_open(g->build.recipes, err) : NULL;
+    struct release release = {0};
+    int result = 0;
+    if (target)
+        result = recipes ? release_of(recipes, target, g->build.arch, &release, err) : -1;
+    if (target)
+        r->release = &release;
+    meter_begin();
+    if (!result)
+        result = merge_directory(r, err);
+    meter_end();
+    release_free(&release);
+    recipe_set_free(recipes);
+    return result;
+}
+
 int verb_merge(struct global_options *g, struct strlist *words, struct error **err)
 {
     cleanup_strlist struct strlist storage = {0}, components = {0}, lists = {0};
-    const char *output = NULL, *format = NULL;
+    const char *output = NULL, *format = NULL, *target = NULL;
     struct merge_request r = {.cache = g->build.cache, .jobs = g->build.jobs, .components = &components};
     const struct verb_option options[] = {{"--output", "-o", &output, NULL, NULL},
                                           {"--format", NULL, &format, NULL, NULL},
                                           {"--components", NULL, NULL, &lists, NULL},
+                                          {"--target", NULL, &target, NULL, NULL},
                                           {"--rehash", NULL, NULL, NULL, &r.rehash}};
     if (parse_verb_options("merge", words, options, ARRAY_LEN(options), &storage, err) < 0)
         return -1;
@@ -34,16 +55,15 @@ int verb_merge(struct global_options *g, struct strlist *words, struct error **e
         return usage_error(err, "merge", "name the directory with the tarballs");
     if (format_option(format, output ? output : "", &r.format, err) < 0)
         return -1;
+    if (target && lists.n)
+        return usage_error(err, "merge", "--target and --components both say what is wanted");
     for (size_t i = 0; i < lists.n; i++)
         strlist_split(&components, lists.items[i], ", ");
     cleanup_free char *usual = xasprintf("kata-static.%s", pack_format_extension(r.format));
     r.directory = words->items[0];
     r.output = output ? output : usual;
     r.versions_yaml = words->n == 2 ? words->items[1] : g->build.versions;
-    meter_begin();
-    int result = merge_directory(&r, err);
-    meter_end();
-    return result;
+    return merge_target(g, target, &r, err);
 }
 
 // SOURCE_DATE_EPOCH (reproducible-builds.org): later times become this one. Without it all are kept.

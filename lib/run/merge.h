@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "pack/pack.h"
+#include "run/release.h"
 
 struct merge_request {
     const char *directory; // holds kata-static-*.tar.*
@@ -14,9 +15,10 @@ struct merge_request {
     enum pack_format format;
     unsigned jobs; // bounds the threads
     bool rehash;   // trust no recorded digest
-    // Names ("kernel", or file names) of what has to be there, and then nothing else is taken; NULL
-    // or empty: all that is there. In any case what a <target>-sha256sum in the directory names has
-    // to be there.
+    // What has to be there, and then nothing else is taken: what a release of a target holds; or
+    // names ("kernel", or file names). NULL or empty: all that is there, and what was built in the
+    // directory (its file "targets", wanted.h) has to be there.
+    const struct release *release;
     const struct strlist *components;
 };
 // Joins the components, with VERSION and versions.yaml where upstream puts them, in one step.

@@ -14,7 +14,8 @@
 //   install.c    results -> a host
 //   prebuilt*.c  artifacts of others          image_pin.c  names in registries -> digests
 //   remote*.c    the shared cache             signature.c  who made an entry of it
-//   merge.c      kata-static.tar.xz           boot.c       proof by boot; qemu.c starts machines
+//   merge*.c     kata-static.tar.xz           boot*.c      proof by boot; qemu.c starts machines
+//   release.c    what belongs to a release    wanted.c     what is to be in the output directory
 #ifndef KBUILD_RUN_RUN_H
 #define KBUILD_RUN_RUN_H
 

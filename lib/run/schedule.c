@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "run/remote.h"
+#include "run/wanted.h"
 #include "run/work.h"
 
 #include <errno.h>
@@ -412,9 +413,9 @@ int schedule(struct build *b, enum run_what what, struct error **err)
     if (!r.order)
         return -1;
     mark_wanted(&r);
-    int result = 0;
+    int result = what == RUN_ALL ? wanted_note(b, err) : 0;
     view_open(b, r.order, r.n);
-    if (anything_to_make(&r)) {
+    if (!result && anything_to_make(&r)) {
         if (b->remote)
             result = ask_shared_cache(&r, err);
         block_signals(&r);
@@ -430,6 +431,8 @@ int schedule(struct build *b, enum run_what what, struct error **err)
     }
     if (!result && what == RUN_ALL)
         result = place_all(&r, err); // also after a failure: what is done is done
+    if (!result && what == RUN_ALL)
+        result = wanted_note(b, err);
     if (!result && publishes)
         result = remote_publish(b, r.order, r.n, err);
     if (!result && r.failure) {

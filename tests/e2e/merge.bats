@@ -213,7 +213,11 @@ pack() { # name path content: as kbuild packs it
 @test "what was built and is gone is an error, never a smaller release" {
   pack kernel opt/kata/share/vmlinuz kernel
   pack qemu opt/kata/bin/qemu qemu
-  (cd artifacts && sha256sum kata-static-qemu.tar.xz >qemu-sha256sum && rm kata-static-qemu.tar.xz)
+  for c in kernel qemu; do
+    echo "$(sha256sum <"artifacts/kata-static-$c.tar.xz" | cut -c 1-64) kata-static-$c.tar.xz $c x86_64"
+  done >artifacts/targets
+  merge -o whole.tar.xz
+  rm artifacts/kata-static-qemu.tar.xz
   run merge
   [ "$status" -eq 1 ]
   [[ "$output" == *"kata-static-qemu.tar.xz was built in artifacts, but is not there any more"* ]]

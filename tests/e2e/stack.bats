@@ -315,3 +315,98 @@ argument() {
   [ "$status" -eq 1 ]
   [[ "$output" == *"kata-static-qemu.tar.xz has no qemu:bin/qme"* ]]
 }
+
+# ---- what a release has to hold ----
+
+members() { # tarball: its files, without what a merge adds
+  tar -tf "$1" | sed -n 's|^\./opt/\([^/][^/]*\)$|\1|p' | sort | tr '\n' ' '
+}
+
+@test "merge --target takes what belongs to a target, and nothing else" {
+  make_recipe one
+  make_recipe two "needs: [three]
+outputs: [two, two-modules]" 'for o in two two-modules; do mkdir -p /out/$o/opt; echo $o >/out/$o/opt/$o; done'
+  make_recipe three
+  make_recipe four "with: [one]"
+  make_recipe hidden "release: no"
+  make_recipe five "needs: [hidden]"
+  make_group release "members: [one, two]"
+  kb release four five
+  run kb merge build --target=release -o r.tar.xz
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"kata-static-four.tar.xz does not belong to release, and is left out"* ]]
+  [ "$(members r.tar.xz)" = "one three two " ]
+  kb merge build --target=four -o f.tar.xz
+  [ "$(members f.tar.xz)" = "four one " ]
+  kb merge build --target five -o g.tar.xz
+  [ "$(members g.tar.xz)" = "five " ]
+  kb merge build -o all.tar.xz
+  [ "$(members all.tar.xz)" = "five four one three two " ]
+}
+
+@test "a component that belongs to the target and is missing is an error that says how to build it" {
+  make_recipe one
+  make_recipe two "variables: {KEYS: {required: Set KEYS}}"
+  make_group release "members: {x86_64: [one, two], s390x: [one]}"
+  kb --arch=x86_64 one
+  run kb --arch=x86_64 merge build --target=release
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"build lacks what belongs to release for x86_64: two"* ]]
+  [[ "$output" == *"build it: kbuild --arch=x86_64 -o build two"* ]]
+  [ ! -e kata-static.tar.xz ]
+  # Another architecture's tarball is none.
+  run kb --arch=s390x merge build --target=release
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"one (that which is there is for x86_64)"* ]]
+  run kb merge build --target=relaese
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"did you mean release"* ]]
+  run kb merge build --target=release --components=one
+  [ "$status" -eq 2 ]
+}
+
+@test "what was asked for and did not get built is an error of the merge, also if an old tarball is there" {
+  make_recipe one
+  make_recipe two
+  kb one two
+  grep -qE '^[0-9a-f]{64} kata-static-one.tar.xz one ' build/targets
+  kb merge build
+  before=$(stat -c %i build/targets)
+  kb one two
+  [ "$(stat -c %i build/targets)" = "$before" ]
+  make_recipe two "" 'exit 1'
+  run kb -k one two
+  [ "$status" -eq 3 ]
+  grep -q '^pending kata-static-two.tar.xz two ' build/targets
+  run kb merge build -o smaller.tar.xz
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"kata-static-two.tar.xz was asked for in build, and its last build did not come to an end"* ]]
+  [[ "$output" == *"kbuild two"* ]]
+  [ ! -e smaller.tar.xz ]
+  run kb merge build --target=two
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"two (its last build did not come to an end)"* ]]
+  kb merge build --components=one -o one.tar.xz
+  make_recipe two
+  kb two
+  kb merge build
+}
+
+@test "what is gone, and what was put there by hand" {
+  make_recipe one
+  make_recipe two
+  kb one two
+  mv build/kata-static-two.tar.xz kept
+  run kb merge build
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"kata-static-two.tar.xz was built in build, but is not there any more"* ]]
+  mv kept build/kata-static-other.tar.xz
+  sed -i '/kata-static-two/d' build/targets
+  run kb merge build
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"kata-static-other.tar.xz was not built here; it is taken as it is"* ]]
+  echo nonsense >>build/targets
+  run kb merge build
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"build/targets: line 2 is not '<digest> <file> <target> <architecture>'"* ]]
+}

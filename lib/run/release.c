@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/release.h"
+
+#include "run/plan.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+// Components that go into guests, not onto hosts: upstream's releases never hold them, and at the
+// root of a host's file system they would be litter (kata-artifacts, 2.2 and 2.3).
+static const char *const guest_only[] = {
+    "agent",    "coco-guest-components", "pause-image", "busybox", "smoke-init", "*-modules",
+    "*-headers"};
+
+bool is_guest_only(const char *component)
+{
+    for (size_t i = 0; i < ARRAY_LEN(guest_only); i++)
+        if (!fnmatch(guest_only[i], component, 0))
+            return true;
+    return false;
+}
+
+struct walk {
+    struct recipe_set *set;
+    struct release *out;
+    struct strlist seen, released; // targets
+};
+
+static void release_outputs(struct walk *w, const struct recipe *r)
+{
+    struct release *out = w->out;
+    if (strlist_has(&w->released, r->name))
+        return;
+    strlist_add(&w->released, r->name);
+    for (size_t i = 0; i < r->outputs.n; i++) {
+        if (is_guest_only(r->outputs.items[i]))
+            continue;
+        out->items = xgrow(out->items, &out->cap, out->n + 1, sizeof *out->items);
+        out->items[out->n++] =
+            (struct release_item){.output = xstrdup(r->outputs.items[i]), .maker = r->name};
+    }
+}
+
+// As the planner does it: what is needed is released unless its recipe says otherwise; what was
+// asked for and its companions are in any case.
+static int walk_recipe(struct walk *w, const struct recipe *r, bool placed, struct error **err)
+{
+    if (r->action == ACTION_GROUP)
+        return error_user(err, "%s is a group of targets, and cannot go into anything", r->name);
+    bool again = strlist_has(&w->seen, r->name);
+    strlist_add(&w->seen, r->name);
+    for (size_t i = 0; i < r->need_count && !again; i++) {
+        struct error *why = NULL;
+        const struct recipe *chosen = choose_recipe(w->set, r, &r->needs[i], w->out->arch, &why);
+        if (why) {
+            *err = why;
+            return -1;
+        }
+        if (chosen && walk_recipe(w, chosen, false, err) < 0)
+            return -1;
+    }
+    if (placed || r->release)
+        release_outputs(w, r);
+    return 0;
+}
+
+static int walk_target(struct walk *w, const struct recipe *r, struct error **err)
+{
+    if (walk_recipe(w, r, true, err) < 0)
+        return -1;
+    for (size_t i = 0; i < r->with.n; i++) {
+        const struct recipe *other = recipe_get(w->set, r->with.items[i], err);
+        if (!other)
+            return error_wrap(err, "%s: with", r->file);
+        if (recipe_supports(other, w->out->arch) && walk_recipe(w, other, true, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int walk_group(struct walk *w, const struct recipe *group, struct error **err)
+{
+    const struct recipe_needs *members = &group->members[w->out->arch - arch_table];
+    for (size_t i = 0; i < members->count; i++) {
+        struct error *why = NULL;
+        const struct recipe *r =
+            choose_recipe(w->set, group, &members->list[i], w->out->arch, &why);
+        if (why) {
+            *err = why;
+            return -1;
+        }
+        if (r && walk_target(w, r, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int release_of(struct recipe_set *set, const char *target, const struct arch *wanted,
+               struct release *out, struct error **err)
+{
+    const struct recipe *r = recipe_get(set, target, err);
+    struct walk w = {.set = set, .out = out};
+    *out =
+        (struct release){.target = xstrdup(target), .arch = r ? choose_arch(r, wanted, err) : NULL};
+    int result = !out->arch                  ? -1
+                 : r->action == ACTION_GROUP ? walk_group(&w, r, err)
+                                             : walk_target(&w, r, err);
+    strlist_free(&w.seen);
+    strlist_free(&w.released);
+    return result;
+}
+
+void release_free(struct release *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        free(r->items[i].output);
+    free(r->items);
+    free(r->target);
+    *r = (struct release){0};
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a release of a target holds, from recipes alone: nothing is planned, so that no variable has
+// to be set.
+#ifndef KBUILD_RUN_RELEASE_H
+#define KBUILD_RUN_RELEASE_H
+
+#include "recipe/recipe.h"
+
+struct release_item {
+    char *output;      // "kernel": the tarball is kata-static-kernel.tar.*
+    const char *maker; // the target that makes it; the recipe set's
+};
+struct release {
+    char *target;
+    const struct arch *arch;
+    struct release_item *items;
+    size_t n, cap;
+};
+
+// The outputs that `kbuild TARGET` puts into the output directory (of a group: of all its members),
+// but for what goes into guests only.
+int release_of(struct recipe_set *set, const char *target, const struct arch *wanted,
+               struct release *out, struct error **err);
+void release_free(struct release *r);
+
+// Whether the component of this name goes into guests, not onto hosts: "agent", "x-modules".
+bool is_guest_only(const char *component);
+
+#endif
