@@ -7,6 +7,17 @@
 
 enum { LAYER_LIMIT = 256 };
 
+// What a layer may unpack to: no file system that is worth it compresses better, and 256 small
+// bombs do not fill a disk.
+#define CONTENT_FREE ((uint64_t)256 << 20)
+#define CONTENT_RATIO 100
+#define CONTENT_MAX ((uint64_t)64 << 30)
+
+static uint64_t most_content(uint64_t size)
+{
+    return size > CONTENT_MAX / 128 ? CONTENT_MAX : CONTENT_FREE + size * CONTENT_RATIO;
+}
+
 static const char *hex_of(const json_t *descriptor)
 {
     const char *digest = json_string_value(json_object_get(descriptor, "digest"));
@@ -56,7 +67,11 @@ static json_t *image_manifest(struct registry *r, const char *what, const char *
         manifest = chosen ? get(r, chosen, digest, err) : NULL;
     }
     size_t layers = json_array_size(json_object_get(manifest, "layers"));
-    if (manifest && (layers == 0 || layers > LAYER_LIMIT)) {
+    if (manifest && json_object_get(manifest, "manifests")) {
+        error_user(err, "it is an index in an index, which is not followed");
+        json_decref(manifest);
+        manifest = NULL;
+    } else if (manifest && (layers == 0 || layers > LAYER_LIMIT)) {
         error_user(err, "it has %zu layers, which makes no image", layers);
         json_decref(manifest);
         manifest = NULL;
@@ -95,7 +110,8 @@ static int pull_and_unpack(struct registry *r, struct store *s, const char *imag
     cleanup_free struct registry_blob *blobs = xcalloc(n, sizeof *blobs);
     int result = pull_layers(r, s, layers, drafts, blobs, err);
     for (size_t i = 0; i < n && !result; i++)
-        result = oci_unpack_layer(drafts[i].fd, image, folder, i == 0, 0, err);
+        result =
+            oci_unpack_layer(drafts[i].fd, image, folder, i == 0, most_content(blobs[i].size), err);
     for (size_t i = 0; i < n; i++)
         if (drafts[i].path)
             store_blob_abandon(&drafts[i]);

@@ -14,8 +14,9 @@ import os
 import sys
 import threading
 import time
+import urllib.parse
 
-USER, PASSWORD = "test-user", "TEST-password-7f3a"
+USER, PASSWORD, IDENTITY = "test-user", "TEST-password-7f3a", "TEST-identity-91c5"
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
@@ -27,6 +28,19 @@ BODY = body()
 log = open(sys.argv[1], "a", buffering=1)
 lock = threading.Lock()
 seen, uploads, manifests, tokens = {}, {}, {}, {}
+
+
+def an_index(digest):
+    platform = {"os": "linux", "architecture": "amd64"}
+    item = {"mediaType": INDEX, "size": 2, "digest": "sha256:" + digest, "platform": platform}
+    return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [item]}).encode()
+
+
+def deep_index(what):
+    """An index of an index of an index."""
+    below = an_index("b" * 64)
+    above = an_index(hashlib.sha256(below).hexdigest())
+    return below if what.startswith("sha256:") else above
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -76,9 +90,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 tokens[token] -= 1
                 return True
         self.read()
-        host = self.headers["Host"]
-        self.reply(401, WWW_Authenticate=f'Bearer realm="http://{host}/token",service="test",scope="repository:{repository}:pull"')
+        realm = f"http://{self.headers['Host']}/{'oauth' if repository.startswith('oauth') else 'token'}"
+        self.reply(401, WWW_Authenticate=f'Bearer realm="{realm}",service="test",scope="repository:{repository}:pull"')
         return False
+
+    def oauth(self):
+        """A POST with a refresh token (distribution, "OAuth2 Token Authentication")."""
+        form = urllib.parse.parse_qs(self.read().decode())
+        wanted = {"grant_type": ["refresh_token"], "refresh_token": [IDENTITY], "service": ["test"], "client_id": ["kbuild"]}
+        good = self.command == "POST" and all(form.get(k) == v for k, v in wanted.items())
+        if not good or not form.get("scope", [""])[0].startswith("repository:oauth/x:pull"):
+            return self.reply(400)
+        with lock:
+            token = f"TEST-token-{len(tokens)}"
+            tokens[token] = 3
+        return self.reply(200, json.dumps({"access_token": token, "expires_in": 300}).encode())
 
     def token(self):
         expected = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -103,7 +129,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(404)
         data = uploads[identity]
         if self.command == "PATCH" and kind == "cut" and self.first(identity):
-            data += self.read(40 << 20)
+            data += self.read(400000)
             self.close_connection = True
             return None
         if self.command in ("PATCH", "PUT"):
@@ -144,6 +170,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(206, rest, Content_Range=f"bytes {start}-{len(BODY) - 1}/{len(BODY)}")
         return self.reply(200, BODY)
 
+    def huge(self):
+        """100 MB, as long as somebody takes them."""
+        self.send_response(200)
+        self.send_header("Content-Type", INDEX)
+        self.end_headers()
+        self.close_connection = True
+        for _ in range(100):
+            self.wfile.write(b" " * 1000000)
+
     def referrers(self, rest):
         d = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 2, "artifactType": "application/x-test"}
         if "page=2" in rest:
@@ -157,17 +192,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
         log.write(f"{self.command} {self.path} {authorization} {self.headers.get('Range', '-')} {self.headers.get('Content-Range', '-')}\n")
         if self.path.startswith("/token"):
             return self.token()
+        if self.path.startswith("/oauth"):
+            return self.oauth()
         if self.path == "/elsewhere":
             return self.reply(200, BODY)
         repository, _, rest = self.path[4:].partition("/blobs/" if "/blobs/" in self.path else "/manifests/" if "/manifests/" in self.path else "/referrers/")
         kind = repository.split("/")[0]
-        if kind == "bearer" and not self.allowed(repository):
+        if kind in ("bearer", "oauth") and not self.allowed(repository):
             return None
         if kind == "echo":
             if "Authorization" not in self.headers:
                 return self.reply(401, WWW_Authenticate='Basic realm="test"')
             said = f"you sent {self.headers['Authorization']}, which is {PASSWORD}"
             return self.reply(403, json.dumps({"errors": [{"code": "DENIED", "message": said}]}).encode())
+        if kind in ("stall", "stallpush"):
+            if "Authorization" not in self.headers:
+                return self.reply(401, WWW_Authenticate='Basic realm="test"')
+            if kind == "stallpush" and self.command == "GET":
+                return self.reply(404)
+            time.sleep(60)
         if kind == "hang":
             time.sleep(20)
             self.close_connection = True
@@ -184,8 +227,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(429, Retry_After="1") if seen["busy"] == 1 else self.reply(503)
         if "/referrers/" in self.path:
             return self.referrers(rest) if kind == "refer" else self.reply(404)
+        if "/manifests/" in self.path and kind == "huge":
+            return self.huge()
         if "/manifests/" in self.path:
-            content = {"huge": b" " * (5 << 20), "json": b'{"schemaVersion": 2', "both": b'{"manifests": [], "layers": []}'}.get(kind, b"{}")
+            content = {"deep": deep_index(rest), "self": an_index("a" * 64), "json": b'{"schemaVersion": 2', "both": b'{"manifests": [], "layers": []}'}.get(kind, b"{}")
             return self.reply(200, content, Content_Type=INDEX)
         if rest.startswith("uploads/"):
             return self.upload(kind, repository, rest[8:])

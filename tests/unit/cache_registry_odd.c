@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The registry client against what real registries do rarely (tests/support/registry_server.py):
 // tokens that end, uploads and downloads that break, redirects, lies, silence.
+#include "cache/oci_pull.h"
 #include "cache/registry_room.h"
 #include "cache_registry_help.h"
 
+#include <netdb.h>
+#include <sys/wait.h>
+
 #define BODY_SIZE 3000000
-#define BIG ((size_t)70 << 20) // more than one chunk
+#define BIG ((size_t)1000000) // two chunks of CHUNK_SIZE
+#define CHUNK_SIZE 500000
 
 static struct server odd;
 static char body_digest[DIGEST_HEX_SIZE];
@@ -87,10 +92,11 @@ static void a_broken_upload_is_resumed(void **state)
     char digest[DIGEST_HEX_SIZE];
     cleanup_error struct error *err = NULL;
     struct registry *r = open_at("127.0.0.1", odd.port, "cut/x", &quick);
+    r->chunk = CHUNK_SIZE;
     struct registry_blob b = {.digest = digest, .size = BIG, .fd = make_blob(1, BIG, digest)};
     assert_good(registry_push_blobs(r, &b, 1, &err), 0, err);
     cleanup_free char *log = logged("cut/x");
-    cleanup_free char *from = xasprintf("- %zu-", (size_t)40 << 20);
+    cleanup_free char *from = xasprintf("- %d-", 400000);
     assert_non_null(strstr(log, from));
     close(b.fd);
     registry_close(r);
@@ -114,12 +120,32 @@ static void a_token_is_renewed_in_the_middle_of_a_push(void **state)
     cleanup_error struct error *err = NULL;
     const struct registry_options o = {.user = TEST_USER, .password = TEST_PASSWORD};
     struct registry *r = open_at("127.0.0.1", odd.port, "bearer/x", &o);
+    r->chunk = CHUNK_SIZE / 4;
     struct registry_blob b = {.digest = digest, .size = BIG, .fd = make_blob(2, BIG, digest)};
     assert_good(registry_push_blobs(r, &b, 1, &err), 0, err);
     cleanup_free char *tokens = sh("grep -c '^GET /token?.* basic' log");
     assert_true(atoi(tokens) >= 2);
     cleanup_free char *scopes = sh("grep -c 'scope=repository%%3Abearer%%2Fx%%3Apull%%2Cpush' log");
     assert_true(atoi(scopes) >= 2);
+    close(b.fd);
+    registry_close(r);
+}
+
+static void an_identity_token_is_exchanged_and_in_no_address(void **state)
+{
+    char digest[DIGEST_HEX_SIZE];
+    cleanup_error struct error *err = NULL;
+    free(sh("mkdir -p .docker && echo '{\"auths\": {\"127.0.0.1:%u\": {\"auth\": \"MDAwMDo=\", "
+            "\"identitytoken\": \"TEST-identity-91c5\"}}}' >.docker/config.json",
+            odd.port));
+    struct registry *r = open_at("127.0.0.1", odd.port, "oauth/x", NULL);
+    r->chunk = CHUNK_SIZE / 4;
+    struct registry_blob b = {.digest = digest, .size = BIG, .fd = make_blob(3, BIG, digest)};
+    assert_good(registry_push_blobs(r, &b, 1, &err), 0, err);
+    cleanup_free char *posts = sh("grep -c '^POST /oauth none' log");
+    assert_true(atoi(posts) >= 3); // tokens end after three requests
+    cleanup_free char *log = sh("cat log; rm -r .docker");
+    assert_null(strstr(log, "TEST-identity"));
     close(b.fd);
     registry_close(r);
 }
@@ -239,6 +265,155 @@ static void referrers_come_from_all_pages(void **state)
     registry_close(r);
 }
 
+static int pull_image(const char *repository, struct error **err)
+{
+    cleanup_free char *cache = xasprintf("%s/cache", folder);
+    cleanup_free char *root = xasprintf("%s/root", folder);
+    cleanup_free char *image = xasprintf("127.0.0.1:%u/%s:t", odd.port, repository);
+    char digest[DIGEST_HEX_SIZE];
+    assert_int_equal(make_directories(root, 0755, NULL), 0);
+    struct store *s = store_open(cache, err);
+    assert_non_null(s);
+    int result = oci_pull_rootfs(s, image, "amd64", root, digest, err);
+    store_close(s);
+    return result;
+}
+
+static void an_index_leads_to_an_image_and_not_to_an_index(void **state)
+{
+    cleanup_error struct error *deep = NULL, *loop = NULL;
+    assert_good(pull_image("deep/x", &deep), -1, deep);
+    assert_says(deep, "an index in an index");
+    assert_good(pull_image("self/x", &loop), -1, loop);
+    assert_says(loop, "and not sha256:aaaa");
+}
+
+// ---- being interrupted ----
+static void a_signal_that_is_held_back_ends_a_transfer(void **state)
+{
+    cleanup_error struct error *err = NULL;
+    const struct registry_options o = {.silence_seconds = 15};
+    sigset_t set, before;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    assert_int_equal(sigprocmask(SIG_BLOCK, &set, &before), 0);
+    pid_t parent = getpid(), child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        usleep(300000);
+        kill(parent, SIGINT);
+        _exit(0);
+    }
+    struct registry *r = open_at("127.0.0.1", odd.port, "hang/x", &o);
+    struct registry_blob b[2] = {{.digest = body_digest, .size = BODY_SIZE, .fd = empty_file()},
+                                 {.digest = body_digest, .size = BODY_SIZE, .fd = empty_file()}};
+    struct timespec begun, ended, none = {0};
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    assert_good(registry_pull_blobs(r, b, 2, &err), -1, err);
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    assert_int_equal(err->kind, ERROR_INTERRUPT);
+    // Long before the silence would have ended it; and the signal is still there for its owner.
+    assert_true(ended.tv_sec - begun.tv_sec < 10);
+    assert_int_equal(sigtimedwait(&set, NULL, &none), SIGINT);
+    assert_int_equal(sigprocmask(SIG_SETMASK, &before, NULL), 0);
+    waitpid(child, NULL, 0);
+    registry_close(r);
+    close(b[0].fd);
+    close(b[1].fd);
+}
+
+// ---- proxies ----
+static void proxies_are_used_but_for_this_machine(void **state)
+{
+    cleanup_error struct error *err = NULL, *other = NULL;
+    cleanup_free char *words =
+        xasprintf("tests/support/http_proxy.py %u %s/proxy.log", odd.port, folder);
+    struct server proxy = script_start(words);
+    cleanup_free char *address = xasprintf("http://proxy-user:TEST-proxy@127.0.0.1:%u", proxy.port);
+    const struct reference ref = {.registry = "registry.test", .repository = "echo/x"};
+    const struct registry_options o = {
+        .user = TEST_USER, .password = TEST_PASSWORD, .plain_http = true, .tries = 1};
+    setenv("http_proxy", address, 1);
+    struct registry *r = registry_open(&ref, &o, &err);
+    assert_good(registry_has_blob(r, body_digest, &err), -1, err); // echo refuses everything
+    assert_says(err, "status 403");
+    assert_null(strstr(err->message, "TEST-"));
+    cleanup_free char *log = sh("cat proxy.log");
+    assert_non_null(strstr(log, "HEAD http://registry.test/v2/echo/x/blobs/"));
+    // Another registry, by no_proxy; it does not exist.
+    setenv("no_proxy", "registry.test", 1);
+    assert_good(registry_has_blob(r, body_digest, &other), -1, other);
+    unsetenv("no_proxy");
+    registry_close(r);
+    cleanup_error struct error *direct = NULL;
+    assert_good(pull("straight/x", &direct), 0, direct);
+    cleanup_free char *after = sh("cat proxy.log");
+    assert_string_equal(log, after);
+    unsetenv("http_proxy");
+    server_stop(&proxy);
+}
+
+// ---- where a token service is ----
+static void an_address_is_judged_when_it_is_connected_to(void **state)
+{
+    cleanup_error struct error *err = NULL;
+    struct registry *r = open_at("127.0.0.1", odd.port, "near/x", &quick);
+    cleanup_free char *url = xasprintf("http://127.0.0.1:%u/elsewhere?near", odd.port);
+    struct request q = {.method = "GET", .url = url, .outside = true, .limit = NEAR_SITE};
+    cleanup_response struct response s = {0};
+    assert_good(http_exchange(r, &q, &s, &err), -1, err);
+    assert_says(err, "has a private address");
+    cleanup_free char *log = sh("cat log");
+    assert_null(strstr(log, "/elsewhere?near"));
+    q.limit = NEAR_MACHINE;
+    assert_good(http_exchange(r, &q, &s, &err), 0, NULL);
+    assert_int_equal(s.from, NEAR_MACHINE);
+    registry_close(r);
+}
+
+// A name of this machine's that does not look like one, or NULL.
+static char *own_name(void)
+{
+    char name[256] = "";
+    gethostname(name, sizeof name - 1);
+    struct addrinfo *found = NULL;
+    const struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+    if (getaddrinfo(name, NULL, &hints, &found) != 0)
+        return NULL;
+    bool own =
+        address_nearness(found->ai_addr) == NEAR_MACHINE && host_nearness(name) == NEAR_WORLD;
+    freeaddrinfo(found);
+    return own ? xstrdup(name) : NULL;
+}
+
+static void a_token_service_whose_name_leads_here_gets_no_secret(void **state)
+{
+    cleanup_free char *name = own_name();
+    if (!name) {
+        print_message("SKIPPED: the name of this machine is not in /etc/hosts\n");
+        skip();
+    }
+    const struct registry_options o = {.user = TEST_USER, .password = TEST_PASSWORD, .tries = 1};
+    struct registry *r = open_at("127.0.0.1", odd.port, "bearer/x", &o);
+    const struct request q = {.method = "GET"};
+    for (int near = NEAR_WORLD; near <= NEAR_MACHINE; near++) {
+        cleanup_error struct error *err = NULL;
+        cleanup_response struct response s = {.status = 401, .from = (enum nearness)near};
+        cleanup_free char *value =
+            xasprintf("Bearer realm=\"http://%s:%u/token?from=%d\"", name, odd.port, near);
+        challenges_add(&s.challenges, value);
+        int result = auth_answer(r, &q, &s, &err);
+        assert_good(result, near == NEAR_MACHINE ? 1 : -1, err);
+        if (result < 0)
+            assert_says(err, "has a private address");
+    }
+    cleanup_free char *log = sh("cat log");
+    assert_null(strstr(log, "/token?from=0"));
+    assert_null(strstr(log, "/token?from=1"));
+    assert_non_null(strstr(log, "/token?from=2"));
+    registry_close(r);
+}
+
 // ---- what is decided without a server ----
 static void addresses_are_as_near_as_they_are(void **state)
 {
@@ -335,6 +510,7 @@ int main(void)
         cmocka_unit_test(a_broken_upload_is_resumed),
         cmocka_unit_test(a_mount_costs_no_bytes),
         cmocka_unit_test(a_token_is_renewed_in_the_middle_of_a_push),
+        cmocka_unit_test(an_identity_token_is_exchanged_and_in_no_address),
         cmocka_unit_test(a_wrong_password_gets_no_token),
         cmocka_unit_test(credentials_do_not_follow_a_redirect_to_another_host),
         cmocka_unit_test(redirects_that_lead_astray_are_not_followed),
@@ -342,6 +518,11 @@ int main(void)
         cmocka_unit_test(a_busy_server_is_asked_again_when_it_says),
         cmocka_unit_test(silence_ends_a_request),
         cmocka_unit_test(bad_manifests_are_refused),
+        cmocka_unit_test(an_index_leads_to_an_image_and_not_to_an_index),
+        cmocka_unit_test(a_signal_that_is_held_back_ends_a_transfer),
+        cmocka_unit_test(proxies_are_used_but_for_this_machine),
+        cmocka_unit_test(an_address_is_judged_when_it_is_connected_to),
+        cmocka_unit_test(a_token_service_whose_name_leads_here_gets_no_secret),
         cmocka_unit_test(referrers_come_from_all_pages),
         cmocka_unit_test(addresses_are_as_near_as_they_are),
         cmocka_unit_test(only_this_machine_is_spoken_to_without_tls),
