@@ -14,8 +14,8 @@ _kbuild_seal() { # word, command...
 
 _kbuild() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} program=${COMP_WORDS[0]}
-  local verbs="build list plan explain fetch log shell boot verify merge pack unpack se hkd doctor config measure payload provenance cache versions"
-  local options="--output= --arch= --jobs= --sources= --offline --locked --keep-going --builder=host
+  local verbs="build list plan explain fetch log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance cache versions"
+  local options="--output= --arch= --jobs= --sources= --offline --locked --until= --continue --keep-going --builder=host
     --cache= --versions= --recipes= --json --quiet --help --version"
   if [ "${COMP_WORDS[*]:1:2}" = "se seal" ] && [[ $word == -* ]]; then
     _kbuild_seal "$word" "$program" se seal
