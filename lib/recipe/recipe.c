@@ -159,6 +159,7 @@ static void free_source(struct recipe_source *s)
     free(s->ref);
     free(s->archive);
     free(s->sums);
+    free(s->when);
     debian_source_free(s->debian);
     strlist_free(&s->patches);
 }
@@ -177,6 +178,7 @@ static void free_builder(struct recipe_builder *b)
         return;
     free(b->name);
     strlist_free(&b->packages);
+    strlist_free(&b->libraries);
     free(b->image);
     for (size_t i = 0; i < ARRAY_LEN(b->cross); i++)
         strlist_free(&b->cross[i]);

@@ -71,6 +71,8 @@ struct recipe_source {
                             // NULL only if there is neither git nor archive
     char *git, *ref;        // url and branch, tag or commit; submodules: yes|no (default yes)
     bool submodules;
+    char *when;             // "upstream" or "debian": the source is there only with these sources;
+                            // NULL: always
     char *archive, *sums;   // url of the archive; url of a signed sums file (kernel.org's format)
     struct debian_source *debian; // or NULL
     struct strlist patches; // files, globs (sorted by bytes) or either with {placeholders}, in the
@@ -79,12 +81,15 @@ struct recipe_source {
 };
 
 // builder: the root file system that the script runs in.
-//   {packages: [make, gcc], cross: {s390x: [gcc-s390x-linux-gnu]}, setup: setup.sh, tools: [make]}
+//   {packages: [make, gcc], cross: {s390x: [gcc-s390x-linux-gnu]}, libraries: [zlib1g-dev],
+//    setup: setup.sh, tools: [make]}
 struct recipe_builder {
     char *name;                      // upstream's builder image name; default: the recipe's name
     struct strlist packages;         // on the build host's architecture
     struct strlist cross[4];         // further packages by target (index in arch_table), only when
                                      // the target is not the build host's architecture
+    struct strlist libraries;        // packages of the target's architecture; if that is not the
+                                     // build host's, they are in /sysroot/<triplet>
     char *image;                     // an image of a registry instead of packages, or NULL
     char *setup;                     // script run once, as root of the new root file system, or NULL
     struct strlist tools;            // programs that --builder=host needs; their versions are keyed

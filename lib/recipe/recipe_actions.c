@@ -46,6 +46,7 @@ static const struct field builder_fields[] = {
     {"packages", read_packages, AT(packages), ANYWHERE, OF_PACKAGES},
     {"image", read_line, AT(image), ANYWHERE, 0},
     {"cross", read_cross, AT(cross), ANYWHERE, 0},
+    {"libraries", read_packages, AT(libraries), ANYWHERE, 0},
     {"setup", read_file, AT(setup), ANYWHERE, 0},
     {"tools", read_tools, AT(tools), ANYWHERE, 0},
 };
@@ -59,7 +60,8 @@ int read_builder(struct reader *r, const struct yaml *node, void *target)
     if (expect(r, node, YAML_MAP) < 0)
         return -1;
     bool image = yaml_get(node, "image") != NULL;
-    if (image && (yaml_get(node, "packages") || yaml_get(node, "cross") || yaml_get(node, "setup")))
+    if (image && (yaml_get(node, "packages") || yaml_get(node, "cross") ||
+                  yaml_get(node, "libraries") || yaml_get(node, "setup")))
         return reader_error(r, node, "a builder that is an image has no packages and no setup");
     if (read_map(r, node, &builder_schema, image ? OF_IMAGE : OF_PACKAGES, b) < 0)
         return -1;

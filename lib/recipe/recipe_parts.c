@@ -96,6 +96,18 @@ int read_needs(struct reader *r, const struct yaml *node, void *target)
 
 // ---- sources ----
 
+static int read_when(struct reader *r, const struct yaml *node, void *target)
+{
+    char **when = target;
+    if (read_line(r, node, when) < 0)
+        return -1;
+    if (!strcmp(*when, "upstream") || !strcmp(*when, "debian"))
+        return 0;
+    reader_error(r, node, "'%s' is neither upstream nor debian", *when);
+    return error_hint(r->err,
+                      "it says with which --sources there is this source; without it, always");
+}
+
 #define AT(member) offsetof(struct recipe_source, member)
 static const struct field source_fields[] = {
     {"version", read_line, AT(version), ANYWHERE, 0},
@@ -106,6 +118,7 @@ static const struct field source_fields[] = {
     {"sums", read_template, AT(sums), ANYWHERE, 0},
     {"debian", read_debian, AT(debian), ANYWHERE, 0},
     {"patches", read_patches, AT(patches), ANYWHERE, 0},
+    {"when", read_when, AT(when), ANYWHERE, 0},
 };
 #undef AT
 static const struct schema source_schema = SCHEMA("a source", source_fields);
@@ -126,6 +139,11 @@ static int check_source(struct reader *r, const struct yaml *node, const struct 
     if (!s->git && !s->archive && !s->debian)
         return yaml_error(r->document, node, r->err,
                           "the source '%s' needs one of 'git', 'archive' and 'debian'", s->name);
+    bool debian = s->when && !strcmp(s->when, "debian");
+    if (s->when && (debian ? !s->debian || s->git || s->archive : !s->git && !s->archive))
+        return yaml_error(r->document, yaml_get(node, "when"), r->err,
+                          "the source '%s' is there only with %s sources, so it needs %s", s->name,
+                          s->when, debian ? "'debian' alone" : "'git' or 'archive'");
     for (size_t i = 0; i < ARRAY_LEN(source_pairs); i++)
         if (yaml_get(node, source_pairs[i].key) && !yaml_get(node, source_pairs[i].with))
             return yaml_error(r->document, node, r->err,

@@ -76,6 +76,11 @@ static struct source_options source_options(struct build *b)
                                    .locked = b->options.locked};
 }
 
+static bool source_applies(const struct build *b, const struct recipe_source *source)
+{
+    return !source->when || !strcmp(source->when, b->options.debian ? "debian" : "upstream");
+}
+
 static int add_source(struct build *b, struct node *user, const struct recipe_source *source,
                       struct error **err)
 {
@@ -164,6 +169,18 @@ static char *builder_image_name(const struct recipe_builder *builder)
     return name ? xstrdup(name) : NULL;
 }
 
+static void add_libraries(const struct recipe_builder *builder, const struct arch *target,
+                          struct strlist *packages)
+{
+    for (size_t i = 0; i < builder->libraries.n; i++) {
+        const char *name = builder->libraries.items[i];
+        if (target != arch_host())
+            strlist_addf(packages, "%s:%s", name, target->debian);
+        else if (!strlist_has(packages, name))
+            strlist_add(packages, name);
+    }
+}
+
 static int add_builder(struct build *b, struct node *user, struct error **err)
 {
     const struct job *job = job_of(user);
@@ -183,6 +200,7 @@ static int add_builder(struct build *b, struct node *user, struct error **err)
     strlist_add_all(&wanted.packages, &builder->packages);
     if (job->target != host)
         strlist_add_all(&wanted.packages, &builder->cross[job->target - arch_table]);
+    add_libraries(builder, job->target, &wanted.packages);
     strlist_sort(&wanted.packages);
     if (host_distribution(b, &wanted.distribution, err) < 0) {
         strlist_free(&wanted.packages);
@@ -363,7 +381,7 @@ struct node *plan_artifact(struct build *b, const struct recipe *r, const struct
     if (constants_resolve(job, b->versions, err) < 0)
         return NULL;
     for (size_t i = 0; i < r->source_count; i++)
-        if (add_source(b, node, &r->sources[i], err) < 0)
+        if (source_applies(b, &r->sources[i]) && add_source(b, node, &r->sources[i], err) < 0)
             return NULL;
     if (add_builder(b, node, err) < 0 || add_rootfs(b, node, err) < 0 ||
         add_needs(b, node, err) < 0 || identify_recipe(b, node, err) < 0 ||

@@ -83,6 +83,7 @@ static int refuse(const struct recipe_builder *b, const struct arch *target,
 {
     struct strlist packages = {0};
     strlist_add_all(&packages, &b->packages);
+    strlist_add_all(&packages, &b->libraries);
     if (target != arch_host())
         strlist_add_all(&packages, &b->cross[index_of(target)]);
     cleanup_free char *tools = strlist_join(missing, ", ");

@@ -64,6 +64,18 @@ void deb_files_free(struct deb_files *f);
 // so that nothing is ever changed outside of root.
 char *path_below(const char *root, const char *path);
 
+// rootfs.c: resolves, downloads and unpacks spec->packages into `root`, merges /usr, completes it.
+// `work` is scratch.
+int rootfs_extract(const struct rootfs_spec *spec, const char *root, const char *work, bool builder,
+                   struct deb_files *files, json_t **packages, struct error **err);
+
+// sysroot.c: whether a package is for another architecture of arch_table than spec->arch; such
+// packages belong into a sysroot.
+const struct arch *sysroot_arch(const struct rootfs_spec *spec, const char *package);
+// Extracts all of those below root + SANDBOX_SYSROOT; appends to `packages`.
+int rootfs_sysroots(const struct rootfs_spec *spec, const char *root, const char *work,
+                    json_t *packages, struct error **err);
+
 // usr.c: /bin, /sbin and /lib* become links into /usr. Packages of releases where the package
 // manager itself is to do that step still carry both places.
 int rootfs_merge_usr(const char *root, struct error **err);

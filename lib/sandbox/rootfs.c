@@ -101,8 +101,8 @@ static int run_mmdebstrap(const struct rootfs_spec *spec, const char *root, cons
     strlist_addf(&argv, "--architectures=%s", arches);
     strlist_addf(&argv, "--aptopt=%s", settings_path);
     strlist_addf(&argv, "--include=%s", include);
-    if (builder)
-        strlist_add(&argv, "--include=?essential");
+    if (builder) // the essential packages of one architecture only
+        strlist_addf(&argv, "--include=?essential?architecture(%s)", spec->arch->debian);
     strlist_add(&argv, "");
     strlist_add(&argv, root);
     strlist_add(&argv, sources_path);
@@ -200,7 +200,7 @@ static int run_setup(const char *script, const char *root, const char *work, str
                      output.data ? output.data + skip : "");
 }
 
-static int extract(const struct rootfs_spec *spec, const char *root, const char *work, bool builder,
+int rootfs_extract(const struct rootfs_spec *spec, const char *root, const char *work, bool builder,
                    struct deb_files *files, json_t **packages, struct error **err)
 {
     for (size_t i = 0; i < spec->packages->n; i++)
@@ -211,6 +211,21 @@ static int extract(const struct rootfs_spec *spec, const char *root, const char 
         rootfs_merge_usr(root, err) < 0 || rootfs_complete(root, err) < 0)
         return -1;
     return 0;
+}
+
+// A builder's own packages, then those of other architectures beside them.
+static int extract_builder(const struct rootfs_spec *spec, const char *root, const char *work,
+                           json_t **packages, struct error **err)
+{
+    struct strlist own = {0};
+    struct rootfs_spec main = *spec;
+    main.packages = &own;
+    for (size_t i = 0; i < spec->packages->n; i++)
+        if (!sysroot_arch(spec, spec->packages->items[i]))
+            strlist_add(&own, spec->packages->items[i]);
+    int result = rootfs_extract(&main, root, work, true, NULL, packages, err);
+    strlist_free(&own);
+    return result < 0 ? -1 : rootfs_sysroots(spec, root, work, *packages, err);
 }
 
 static int finish_builder(const struct rootfs_spec *spec, const char *root, const char *work,
@@ -237,7 +252,8 @@ int rootfs_unpack(const struct rootfs_spec *spec, const char *destination, bool 
     if (!work)
         return -1;
     *packages = NULL;
-    int result = extract(spec, root, work, builder, NULL, packages, err);
+    int result = builder ? extract_builder(spec, root, work, packages, err)
+                         : rootfs_extract(spec, root, work, false, NULL, packages, err);
     if (!result)
         result = builder ? finish_builder(spec, root, work, err) : rootfs_own(root, err);
     if (remove_tree(work, result ? NULL : err) < 0)
@@ -264,7 +280,7 @@ int rootfs_tar(const struct rootfs_spec *spec, const char *temporary, int fd, js
     if (!result && (make_directories(root, 0755, err) < 0 || make_directories(work, 0700, err) < 0))
         result = -1;
     if (!result)
-        result = extract(spec, root, work, false, &files, packages, err);
+        result = rootfs_extract(spec, root, work, false, &files, packages, err);
     if (!result)
         result = rootfs_write_tar(root, &files, fd, err);
     deb_files_free(&files);

@@ -58,9 +58,13 @@ struct rootfs_spec {
 // anything of theirs (mmdebstrap's extract variant), for any architecture. What their scripts would
 // have done is done as far as programs need it: merged /usr, /bin/sh, awk, cc, users, CA bundle.
 // A builder also gets the distribution's essential packages, loses its documentation, and has the
-// mount points of a step (/src /deps /recipe /shared /inputs /build /out). Everything belongs to who
+// mount points of a step (/src /deps /recipe /shared /inputs /build /out). Packages of another
+// architecture of arch_table are, with what they depend on, a root file system of their own at
+// SANDBOX_SYSROOT "/<triplet>": many packages of two architectures exclude each other, and a mirror
+// may carry different versions for the two, which never install together. Everything belongs to who
 // runs this, so that the tree is the same for root and for an ordinary user. *packages gets a JSON
-// array of {name, version, architecture}, sorted.
+// array of {name, version, architecture}, sorted; those of other architectures come last.
+#define SANDBOX_SYSROOT "/sysroot"
 int rootfs_unpack(const struct rootfs_spec *spec, const char *destination, bool builder,
                   json_t **packages, struct error **err);
 // The same, without a builder's extras, as one deterministic tar stream written to fd, with the

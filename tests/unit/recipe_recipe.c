@@ -29,10 +29,13 @@ static void a_script_recipe_is_read_whole(void **state)
              "    git: https://g/{version}\n"
              "    ref: v{number}\n"
              "    submodules: no\n"
+             "    when: upstream\n"
+             "  blobs: {debian: {packages: [blobs]}, when: debian}\n"
              "shared: [common]\n"
              "builder:\n"
              "  packages: [gcc, make]\n"
              "  cross: {s390x: [gcc-s390x-linux-gnu]}\n"
+             "  libraries: [zlib1g-dev]\n"
              "  setup: setup.sh\n"
              "  tools: [gcc]\n"
              "variables:\n"
@@ -61,7 +64,7 @@ static void a_script_recipe_is_read_whole(void **state)
     assert_int_equal(r->needs[1].line, 3);
     assert_int_equal(r->needs[1].column, 12);
 
-    assert_int_equal(r->source_count, 2);
+    assert_int_equal(r->source_count, 3);
     const struct recipe_source *linux_ = &r->sources[0], *tools = &r->sources[1];
     assert_string_equal(linux_->name, "linux");
     assert_string_equal(linux_->archive, "{url}linux-{number}.tar.xz");
@@ -72,9 +75,13 @@ static void a_script_recipe_is_read_whole(void **state)
     assert_string_equal(patches, "first.patch patches/*.patch v{series}/*.patch");
     assert_false(tools->submodules);
     assert_string_equal(tools->ref, "v{number}");
+    assert_null(linux_->when);
+    assert_string_equal(tools->when, "upstream");
+    assert_string_equal(r->sources[2].when, "debian");
 
     assert_string_equal(r->builder->name, "r");
     assert_string_equal(r->builder->cross[1].items[0], "gcc-s390x-linux-gnu");
+    assert_string_equal(r->builder->libraries.items[0], "zlib1g-dev");
     assert_string_equal(r->builder->setup, "setup.sh");
 
     assert_int_equal(r->variable_count, 5);

@@ -27,7 +27,7 @@ static void unknown_keys_are_refused_with_the_nearest_name(void **state)
         {S "builder: {package: [gcc]}\n", F "3:11: unknown key 'package' in a builder",
          "did you mean 'packages'?"},
         {S "sources: {a: {url: x}}\n", F "3:15: unknown key 'url' in a source",
-         "known keys: version, git, ref, submodules, archive, sums, debian, patches"},
+         "known keys: version, git, ref, submodules, archive, sums, debian, patches, when"},
         {S "variables: {A: {requires: x}}\n", F "3:17: unknown key 'requires' in a variable",
          "did you mean 'required'?"},
         {S "needs: [{all: [a]}]\n", F "3:10: unknown key 'all' in an entry of needs",
@@ -104,6 +104,18 @@ static void keys_that_do_not_go_together_are_refused(void **state)
          F "3:14: the source 'a' has 'submodules', which needs 'git' beside it", NULL},
         {S "sources: {a: {version: v, git: b, ref: c, sums: d}}\n",
          F "3:14: the source 'a' has 'sums', which needs 'archive' beside it", NULL},
+        {S "sources: {a: {debian: {source: aa}, when: never}}\n",
+         F "3:43: when: 'never' is neither upstream nor debian",
+         "it says with which --sources there is this source; without it, always"},
+        {S "sources: {a: {version: v, git: b, ref: c, when: debian}}\n",
+         F "3:49: the source 'a' is there only with debian sources, so it needs 'debian' alone",
+         NULL},
+        {S "sources: {a: {debian: {source: aa}, when: upstream}}\n",
+         F
+         "3:43: the source 'a' is there only with upstream sources, so it needs 'git' or 'archive'",
+         NULL},
+        {D "run: build.sh\nbuilder: {image: a/b, libraries: [c]}\n",
+         F "3:10: builder: a builder that is an image has no packages and no setup", NULL},
         {S "variables: {A: {type: file, default: x}}\n",
          F "3:38: A: 'default' goes with the type text and yes-no", NULL},
         {S "variables: {A: {type: secret}}\n",
@@ -301,7 +313,8 @@ static void links_that_lead_out_are_refused(void **state)
     };
     refuse_all(p, cases, ARRAY_LEN(cases));
     struct recipe_set *set = open_set(p);
-    assert_string_equal(good(set, p, D B "run: in.sh\n")->phases[0].script, "in.sh"); // links inside are fine
+    assert_string_equal(good(set, p, D B "run: in.sh\n")->phases[0].script,
+                        "in.sh"); // links inside are fine
     recipe_set_free(set);
 }
 

@@ -83,7 +83,8 @@ static void a_builder_compiles_natively_and_across(void **state)
     char *setup = xasprintf("%s/setup.sh", folder), *build = xasprintf("%s/build", folder);
     json_t *record = NULL;
     make_rootfs("make gcc gcc-s390x-linux-gnu libc6-dev libc6-dev-s390x-cross bc bison flex "
-                "libelf-dev libssl-dev kmod cpio rsync python3 perl xz-utils gettext patch",
+                "libelf-dev libssl-dev kmod cpio rsync python3 perl xz-utils gettext patch "
+                "libfdt-dev libfdt-dev:s390x", // of one architecture at a time, where in one root
                 arch_host()->name, builder, setup, &record);
     assert_true(json_array_size(record) > 50);
     json_decref(record);
@@ -96,6 +97,13 @@ static void a_builder_compiles_natively_and_across(void **state)
     // e_machine of an ELF header (ELF specification, figure 4-3), big endian: EM_S390 is 22.
     expect_output(s,
                   "s390x-linux-gnu-gcc -static -o foreign hello.c && od -An -tx1 -j18 -N2 foreign",
+                  " 00 16\n");
+    write_text(build, "fdt.c",
+               "#include <libfdt.h>\nint main(void) { return !fdt_strerror(0); }\n");
+    expect_output(s, "gcc -static -o fdt fdt.c -lfdt && ./fdt && echo linked", "linked\n");
+    expect_output(s,
+                  "s390x-linux-gnu-gcc --sysroot=" SANDBOX_SYSROOT "/s390x-linux-gnu -static "
+                  "-o fdt fdt.c -lfdt && od -An -tx1 -j18 -N2 fdt",
                   " 00 16\n");
     expect_output(
         s,
