@@ -6,7 +6,10 @@
 #include "base/process.h"
 #include "pack/pack.h"
 
+#include <fcntl.h>
 #include <string.h>
+
+#define SUMMARY_MAX ((size_t)4096)
 
 static bool folder_is_empty(const char *path)
 {
@@ -18,7 +21,8 @@ static int pack_output(struct build *b, const struct node *node, const char *nam
                        const char *folder, json_t *record, struct error **err)
 {
     if (folder_is_empty(folder)) {
-        error_set(err, ERROR_STEP, "%s: the script left nothing in /out/%s", node_label(node), name);
+        error_set(err, ERROR_STEP, "%s: the script left nothing in /out/%s", node_label(node),
+                  name);
         return error_hint(err, "every entry of `outputs` in its recipe.yaml has to be filled");
     }
     const struct tarball t = {.folder = folder};
@@ -57,6 +61,29 @@ int step_run(const struct node *node, struct step *s, size_t phase_index, struct
     return 0;
 }
 
+// What a script has to say of its result in one line, in /build/summary: shown after the build,
+// also when the result comes from the cache. It is the script's text, so no control character of it
+// may reach a terminal.
+static void take_summary(const struct step *s, json_t *record)
+{
+    cleanup_free char *path = xasprintf("%s/summary", s->work);
+    cleanup_buf struct buf text = {0};
+    // A link would lead to files of the host. No such file is the usual case, a bad one says
+    // nothing.
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+        fd_read_all(fd, path, SUMMARY_MAX, &text, NULL) < 0 || !text.len)
+        return;
+    text.data[strcspn(text.data, "\n")] = '\0';
+    for (char *p = text.data; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = '?';
+    json_t *line = *text.data ? json_string(text.data) : NULL; // NULL too if it is not UTF-8
+    if (line)
+        json_object_set_new(record, "summary", line);
+}
+
 // All phases, or those that are left.
 static int run_phases(const struct node *node, struct step *s, json_t *record, struct error **err)
 {
@@ -92,8 +119,10 @@ int make_script(struct build *b, struct node *node, json_t *record, struct error
     int result = step_prepare(b, node, scratch, NULL, &s, err);
     if (!result)
         result = run_phases(node, &s, record, err);
-    if (!result)
+    if (!result) {
+        take_summary(&s, record);
         phase("packing");
+    }
     for (size_t i = 0; i < job->recipe->outputs.n && !result; i++) {
         const char *name = job->recipe->outputs.items[i];
         cleanup_free char *folder = xasprintf("%s/%s", s.out, name);
