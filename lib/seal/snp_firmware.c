@@ -48,8 +48,7 @@ static int check_section(const struct snp_firmware *f, const char *name,
     if (s->address % X86_PAGE || s->size % X86_PAGE || s->size == 0)
         return snp_firmware_error(
             err, name,
-            "a section of its SEV metadata (0x%x bytes at 0x%x) is not made of "
-            "whole pages",
+            "a section of its SEV metadata (0x%x bytes at 0x%x) is not made of whole pages",
             s->size, s->address);
     if (single && s->size != X86_PAGE)
         return snp_firmware_error(err, name,
@@ -59,8 +58,7 @@ static int check_section(const struct snp_firmware *f, const char *name,
     if (end > f->address)
         return snp_firmware_error(
             err, name,
-            "a section of its SEV metadata (0x%x bytes at 0x%x) lies over the "
-            "firmware itself",
+            "a section of its SEV metadata (0x%x bytes at 0x%x) lies over the firmware itself",
             s->size, s->address);
     for (const struct snp_section *o = f->section; o < f->section + f->sections; o++)
         if (s->address < (uint64_t)o->address + o->size && o->address < end)

@@ -2,13 +2,11 @@
 // What is measured in which kind of launch, in the order in which it happens.
 #include "seal/snp.h"
 
-#include "seal/checks.h"
 #include "seal/crypto.h"
-#include "seal/io.h"
 #include "seal/snp_digest.h"
+#include "seal/snp_files.h"
 #include "seal/snp_firmware.h"
 #include "seal/snp_hashes.h"
-#include "seal/snp_kernel.h"
 #include "seal/snp_vmsa.h"
 #include "seal/tdx.h"
 
@@ -238,19 +236,24 @@ static int check_hashes(const struct launch *l, struct error **err)
     const char *name = l->in->firmware;
     bool snp = l->in->kind == LAUNCH_SNP;
     const struct snp_section *s = snp_firmware_section(f, SNP_KERNEL_HASHES);
-    if (!f->has_hashes || (snp && !s)) {
-        snp_firmware_error(err, name, "it has no place for the hashes of a kernel%s",
-                           f->has_hashes ? " (no section SNP_KERNEL_HASHES)" : "");
+    if (!f->has_hashes) {
+        snp_firmware_error(err, name, "it has no place for the hashes of a kernel");
         return error_hint(err, "measured direct boot needs OVMF's AmdSev platform "
                                "(OvmfPkg/AmdSev/AmdSevX64.dsc): `kbuild ovmf-sev` builds it");
+    }
+    if (snp && !s) {
+        snp_firmware_error(err, name,
+                           "its SEV metadata has no page for the hashes of a kernel (no section "
+                           "SNP_KERNEL_HASHES), so SNP would not measure them");
+        return error_hint(err,
+                          "build OVMF's AmdSev platform from a newer edk2: edk2-stable202411 has "
+                          "this section, edk2-stable202211 has not");
     }
     uint64_t end = (uint64_t)f->hashes_address + SNP_HASHES_SIZE;
     if (f->hashes_size < SNP_HASHES_SIZE ||
         (snp && (f->hashes_address < s->address || end > (uint64_t)s->address + s->size)))
         return snp_firmware_error(
-            err, name,
-            "its place for the hashes of a kernel (0x%x bytes at 0x%x) cannot "
-            "hold them",
+            err, name, "its place for the hashes of a kernel (0x%x bytes at 0x%x) cannot hold them",
             f->hashes_size, f->hashes_address);
     return 0;
 }
@@ -265,75 +268,20 @@ static int check_firmware(struct launch *l, struct error **err)
     return l->in->kernel ? check_hashes(l, err) : 0;
 }
 
-// ---- files ----
-
-static int hash_open(int fd, const char *path, uint64_t size, struct launch_file *out,
-                     struct error **err)
-{
-    uint64_t hashed;
-    if (digest_fd(fd, path, out->sha256, &hashed, err) < 0)
-        return -1;
-    if (hashed != size)
-        return error_user(err, "reading %s: it changed meanwhile", path);
-    out->given = true;
-    out->size = size;
-    return 0;
-}
-
-static int hash_kernel(const struct launch_inputs *in, struct launch_file *out, struct error **err)
-{
-    uint64_t size;
-    uint32_t limit;
-    unsigned char head[BZIMAGE_HEAD] = {0};
-    cleanup_close int fd = open_input(in->kernel, &size, err);
-    if (fd < 0 ||
-        read_at(fd, in->kernel, 0, head, size < sizeof head ? size : sizeof head, err) < 0 ||
-        bzimage_check(in->kernel, head, size, &limit, err) < 0 ||
-        bzimage_check_append(in->kernel, in->append, limit, err) < 0)
-        return -1;
-    return hash_open(fd, in->kernel, size, out, err);
-}
-
-static int hash_initrd(const char *path, struct launch_file *out, struct error **err)
-{
-    uint64_t size;
-    cleanup_close int fd = open_input(path, &size, err);
-    if (fd < 0 || check_initrd(path, size, err) < 0)
-        return -1;
-    return hash_open(fd, path, size, out, err);
-}
-
-// Firmware is small and read backwards: in memory as a whole.
-static int read_firmware(const char *path, unsigned char **bytes, struct launch_file *out,
-                         struct error **err)
-{
-    uint64_t size;
-    cleanup_close int fd = open_input(path, &size, err);
-    if (fd < 0)
-        return -1;
-    if (size > LAUNCH_FIRMWARE_MAX)
-        return snp_firmware_error(err, path, "it has %llu bytes, more than any firmware",
-                                  (unsigned long long)size);
-    *bytes = xmalloc(size ? size : 1);
-    if (read_at(fd, path, 0, *bytes, size, err) < 0)
-        return -1;
-    digest_bytes(*bytes, size, out->sha256);
-    out->given = true;
-    out->size = size;
-    return 0;
-}
+// ---- together ----
 
 static int measure(const struct launch_inputs *in, unsigned char **bytes,
                    struct launch_measurement *out, struct error **err)
 {
     const struct kind *k = &launch_kinds[in->kind];
     struct launch l = {.in = in, .out = out};
-    if (check_inputs(in, err) < 0 || read_firmware(in->firmware, bytes, &out->firmware, err) < 0 ||
+    if (check_inputs(in, err) < 0 ||
+        launch_read_firmware(in->firmware, bytes, &out->firmware, err) < 0 ||
         snp_firmware_parse(in->firmware, *bytes, out->firmware.size, &l.firmware, err) < 0 ||
         check_firmware(&l, err) < 0)
         return -1;
-    if (in->kernel && (hash_kernel(in, &out->kernel, err) < 0 ||
-                       (in->initrd && hash_initrd(in->initrd, &out->initrd, err) < 0)))
+    if (in->kernel && (launch_hash_kernel(in, &out->kernel, err) < 0 ||
+                       (in->initrd && launch_hash_initrd(in->initrd, &out->initrd, err) < 0)))
         return -1;
     if (in->kernel)
         snp_hashes(&out->kernel, &out->initrd, in->append, l.hashes);

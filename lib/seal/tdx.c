@@ -96,8 +96,7 @@ static int add_all(EVP_MD_CTX *c, const char *name, const struct snp_firmware *f
         length < METADATA_HEAD + count * SECTION_SIZE)
         return snp_firmware_error(
             err, name,
-            "its TDX metadata has version %llu and %llu sections in %llu bytes, "
-            "which is not known",
+            "its TDX metadata has version %llu and %llu sections in %llu bytes, which is not known",
             (unsigned long long)get_le(head + 8, 4), (unsigned long long)count,
             (unsigned long long)length);
     for (uint64_t i = 0; i < count; i++) {

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "seal/snp_files.h"
+
+#include "seal/checks.h"
+#include "seal/io.h"
+#include "seal/snp_firmware.h"
+#include "seal/snp_kernel.h"
+
+static int hash_open(int fd, const char *path, uint64_t size, struct launch_file *out,
+                     struct error **err)
+{
+    uint64_t hashed;
+    if (digest_fd(fd, path, out->sha256, &hashed, err) < 0)
+        return -1;
+    if (hashed != size)
+        return error_user(err, "reading %s: it changed meanwhile", path);
+    out->given = true;
+    out->size = size;
+    return 0;
+}
+
+int launch_hash_kernel(const struct launch_inputs *in, struct launch_file *out, struct error **err)
+{
+    uint64_t size;
+    uint32_t limit;
+    unsigned char head[BZIMAGE_HEAD] = {0};
+    cleanup_close int fd = open_input(in->kernel, &size, err);
+    if (fd < 0 ||
+        read_at(fd, in->kernel, 0, head, size < sizeof head ? size : sizeof head, err) < 0 ||
+        bzimage_check(in->kernel, head, size, &limit, err) < 0 ||
+        bzimage_check_append(in->kernel, in->append, limit, err) < 0)
+        return -1;
+    return hash_open(fd, in->kernel, size, out, err);
+}
+
+int launch_hash_initrd(const char *path, struct launch_file *out, struct error **err)
+{
+    uint64_t size;
+    cleanup_close int fd = open_input(path, &size, err);
+    if (fd < 0 || check_initrd(path, size, err) < 0)
+        return -1;
+    return hash_open(fd, path, size, out, err);
+}
+
+int launch_read_firmware(const char *path, unsigned char **bytes, struct launch_file *out,
+                         struct error **err)
+{
+    uint64_t size;
+    cleanup_close int fd = open_input(path, &size, err);
+    if (fd < 0)
+        return -1;
+    if (size > LAUNCH_FIRMWARE_MAX)
+        return snp_firmware_error(err, path, "it has %llu bytes, more than any firmware",
+                                  (unsigned long long)size);
+    *bytes = xmalloc(size ? size : 1);
+    if (read_at(fd, path, 0, *bytes, size, err) < 0)
+        return -1;
+    digest_bytes(*bytes, size, out->sha256);
+    out->given = true;
+    out->size = size;
+    return 0;
+}
