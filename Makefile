@@ -65,6 +65,13 @@ deps:
 # Upstream's names. The variables of the environment are passed on by make itself.
 %-tarball: kbuild
 	@./kbuild $*
+# What its `all` is, is all-tarball here.
+.PHONY: all-parallel merge-builds kata-tarball
+all-parallel: all-tarball
+merge-builds: kbuild
+	@./kbuild merge build
+kata-tarball: all-tarball
+	@./kbuild merge build --target=all
 
 .PHONY: demo clean install
 demo: deps

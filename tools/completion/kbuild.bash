@@ -26,6 +26,14 @@ _kbuild() {
       --vmm-type --policy --family-id --image-id --guest-svn --id-key --author-key --output --json" -- "$word")
     return
   fi
+  if [ "${COMP_WORDS[1]}" = boot ] && [[ $word == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "--host-key --image --plain --qemu --root --timeout --verbose" -- "$word")
+    return
+  fi
+  if [ "${COMP_WORDS[1]}" = merge ] && [[ $word == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "--output --format= --target= --components= --rehash --arch=" -- "$word")
+    return
+  fi
   case $before in
     se) mapfile -t COMPREPLY < <(compgen -W "seal open info verify reference test-key" -- "$word"); return ;;
     doctor) mapfile -t COMPREPLY < <(compgen -W "build se snp --root --collect --json" -- "$word"); return ;;
