@@ -3,10 +3,15 @@
 # A step in phases: stopping between them, changing what is there, going on; and installing.
 
 load project
+load shared_cache
 
 setup() {
-  make_project
+  setup_shared_cache
   make_phased
+}
+
+teardown() {
+  stop_registry
 }
 
 # The recipe "three": setup writes a configuration, build makes something of it, install gives it its
@@ -123,6 +128,16 @@ key_of() { # words after explain
   run jq -r '.predicate.buildDefinition.resolvedDependencies[] | select(.name == "work builddir") | .digest.kbuildTree' \
     build/three-provenance.json
   [[ "$output" =~ ^[0-9a-f]{64}$ ]]
+}
+
+@test "what was changed by hand is not sent to the shared cache" {
+  start_registry
+  kb three --until=setup
+  echo fancy >build/three/builddir/config
+  PUSH_TO_REGISTRY=yes kb --remote=require three --continue
+  [ "$(curl -s "http://127.0.0.1:$PORT/v2/_catalog" | jq '.repositories | length')" -eq 0 ]
+  PUSH_TO_REGISTRY=yes kb --remote=require three
+  [ "$(curl -s "http://127.0.0.1:$PORT/v2/_catalog" | jq '.repositories | length')" -gt 0 ]
 }
 
 @test "phases can be run one by one in the same folder" {
