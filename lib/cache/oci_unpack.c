@@ -75,7 +75,8 @@ static int make_way_for_all(int fd, const char *name, const char *folder, uint64
     cleanup_reader struct reader *reader = reader_open(fd, name, max_bytes, err);
     if (!reader)
         return -1;
-    struct beneath beneath = {.root = root};
+    reader_accept_absolute(reader);
+    struct beneath beneath = {.root = root, .in_root = true};
     struct reader_member m;
     int n;
     while ((n = reader_next(reader, &m, err)) > 0) {
@@ -103,7 +104,11 @@ static bool not_of_a_tree(const char *path, unsigned mode)
 int oci_unpack_layer(int fd, const char *name, const char *folder, bool lowest, uint64_t max_bytes,
                      struct error **err)
 {
-    const struct unpack_options o = {.max_bytes = max_bytes, .root = true, .skip = not_of_a_tree};
+    const struct unpack_options o = {.max_bytes = max_bytes,
+                                     .attributes = true,
+                                     .root = true,
+                                     .follow = true,
+                                     .skip = not_of_a_tree};
     if (!lowest && make_way_for_all(fd, name, folder, max_bytes, err) < 0)
         return -1;
     return unpack(fd, name, folder, &o, NULL, err);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walks and makes directories beneath a folder without ever following a link. The directories of
-// the last path stay open, so neighbours in an archive cost no new lookups.
+// Walks and makes directories beneath a folder without ever following a link, or (in_root) following
+// them as if the folder were "/", which the kernel sees to. The directories of the last path stay
+// open, so neighbours in an archive cost no new lookups.
 #ifndef KBUILD_PACK_BENEATH_H
 #define KBUILD_PACK_BENEATH_H
 
@@ -8,6 +9,7 @@
 
 struct beneath {
     int root; // not owned
+    bool in_root;
     struct level {
         char *name;
         int fd;

@@ -64,6 +64,7 @@ struct unpack_options {
     uint64_t max_bytes; // of all content together; 0: 64 GiB
     bool attributes;    // set extended attributes; a warning says if some could not be
     bool root;          // the folder is a root file system: links lead where they like
+    bool follow;        // ... and members through them, as seen in there; names may be absolute
     // Members for which this says so are left out; or NULL.
     bool (*skip)(const char *path, unsigned mode);
 };

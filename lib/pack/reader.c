@@ -39,6 +39,7 @@ struct reader {
     uint64_t next_offset; // end of the content of this member so far
     struct buf path, link;
     char *attributes; // of this member
+    bool absolute;    // names are accepted
 };
 
 static la_ssize_t on_read(struct archive *a, void *context, const void **bytes)
@@ -174,13 +175,26 @@ static int drain(struct reader *r, struct error **err)
     return error_hint(err, "archives that were put together with cat hide all but the first");
 }
 
+void reader_accept_absolute(struct reader *r)
+{
+    r->absolute = true;
+}
+
+static const char *from_root(const struct reader *r, const char *name)
+{
+    if (!r->absolute || *name != '/')
+        return name;
+    name += strspn(name, "/");
+    return *name ? name : ".";
+}
+
 static int take_names(struct reader *r, struct archive_entry *entry, struct reader_member *m,
                       struct error **err)
 {
     const char *name = archive_entry_pathname(entry);
     if (!name)
         return error_user(err, "member %llu has no name", (unsigned long long)r->members);
-    if (clean_name(name, &r->path, err) < 0) {
+    if (clean_name(from_root(r, name), &r->path, err) < 0) {
         r->path.len = 0;
         r->path.data[0] = '\0';
         return -1;
@@ -191,7 +205,7 @@ static int take_names(struct reader *r, struct archive_entry *entry, struct read
     if (hard) {
         m->hardlink = true;
         m->mode = S_IFREG | (m->mode & 07777);
-        if (clean_name(hard, &r->link, err) < 0)
+        if (clean_name(from_root(r, hard), &r->link, err) < 0)
             return error_wrap(err, "a hard link");
         m->link = r->link.data;
     } else if (S_ISLNK(m->mode)) {

@@ -19,6 +19,9 @@ struct reader;
 // `name` is for messages; max_bytes 0 is READER_MAX_BYTES. fd is not owned.
 struct reader *reader_open(int fd, const char *name, uint64_t max_bytes, struct error **err);
 
+// From now on absolute names are names from the root of what is unpacked: "/etc/x" is "etc/x".
+void reader_accept_absolute(struct reader *r);
+
 // Valid until the next call.
 struct reader_member {
     const char *path; // clean; "" is the root

@@ -321,9 +321,12 @@ int unpack(int fd, const char *name, const char *folder, const struct unpack_opt
     cleanup_reader struct reader *reader = reader_open(fd, name, o->max_bytes, err);
     if (!reader)
         return error_wrap(err, "unpacking into %s", folder);
+    if (o->follow)
+        reader_accept_absolute(reader);
     struct unpacking u = {.folder = folder,
                           .reader = reader,
                           .beneath.root = root,
+                          .beneath.in_root = o->follow,
                           .attributes = o->attributes,
                           .root = o->root};
     int result = unpack_all(&u, o, err);

@@ -6,10 +6,12 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <sys/xattr.h>
 
 struct member {
     const char *path, *link, *content;
-    char kind; // 'f', 'd', 'l' symlink, 'h' hard link, 'n' device node
+    // 'f', 'd', 'l' symlink, 'h' hard link, 'n' device node, 'x' file with user.test=<link>
+    char kind;
 };
 
 static int write_layer(const struct fixture *f, const char *filter, const struct member *members,
@@ -32,6 +34,8 @@ static int write_layer(const struct fixture *f, const char *filter, const struct
                                       : m->kind == 'n' ? AE_IFCHR
                                                        : AE_IFREG);
         archive_entry_set_size(e, (la_int64_t)n);
+        if (m->kind == 'x')
+            archive_entry_xattr_add_entry(e, "user.test", m->link, strlen(m->link));
         if (m->kind == 'l')
             archive_entry_set_symlink(e, m->link);
         if (m->kind == 'h')
@@ -121,6 +125,65 @@ static void kinds_replace_each_other_and_links_are_the_images_own(void **state)
     assert_int_equal(st.st_mode & 07000, 0);
 }
 
+static void names_lead_through_links_of_lower_layers(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(APPLY(f, "gzip", true, NULL, {"usr/lib/old", NULL, "x", 'f'},
+                           {"usr/lib/sub", NULL, NULL, 'd'}, {"usr/bin", NULL, NULL, 'd'},
+                           {"lib", "usr/lib", NULL, 'l'}, {"bin", "/usr/bin", NULL, 'l'},
+                           {"usr/lib/up", "../../..", NULL, 'l'}),
+                     0);
+    assert_int_equal(APPLY(f, "zstd", false, NULL, {"lib/new", NULL, "y", 'f'},
+                           {"lib/.wh.old", NULL, NULL, 'f'}, {"bin/tool", NULL, "y", 'f'},
+                           {"bin/again", "bin/tool", NULL, 'h'}, {"lib/sub/deep/x", NULL, "y", 'f'},
+                           {"lib/up/etc/motd", NULL, "y", 'f'}, {"/opt/absolute", NULL, "y", 'f'},
+                           {"/opt/second", "/opt/absolute", NULL, 'h'}),
+                     0);
+    cleanup_free char *names = names_of(f);
+    assert_string_equal(names, "bin>/usr/bin etc etc/motd lib>usr/lib opt opt/absolute opt/second "
+                               "usr usr/bin usr/bin/again usr/bin/tool usr/lib usr/lib/new "
+                               "usr/lib/sub usr/lib/sub/deep usr/lib/sub/deep/x "
+                               "usr/lib/up>../../..");
+}
+
+static void a_name_through_a_link_to_nowhere_is_refused(void **state)
+{
+    static const struct {
+        struct member member;
+        const char *says;
+    } cases[] = {{{"nothing/x", NULL, "y", 'f'}, "nothing above it is a link to nothing"},
+                 {{"circle/x", NULL, "y", 'f'}, "goes in circles"},
+                 {{"tofile/x", NULL, "y", 'f'}, "tofile above it is a link or a file"},
+                 {{"a/../../x", NULL, "y", 'f'}, "contains \"..\""},
+                 {{"/../x", NULL, "y", 'f'}, "contains \"..\""}};
+    struct fixture *f = *state;
+    assert_int_equal(APPLY(f, "gzip", true, NULL, {"nothing", "/not/there", NULL, 'l'},
+                           {"circle", "circle", NULL, 'l'}, {"file", NULL, "x", 'f'},
+                           {"tofile", "file", NULL, 'l'}),
+                     0);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        cleanup_error struct error *err = NULL;
+        assert_int_equal(apply(f, "gzip", &cases[i].member, 1, false, &err), -1);
+        if (!strstr(err->message, cases[i].says))
+            fail_msg("%s", err->message);
+    }
+    cleanup_free char *names = names_of(f);
+    assert_string_equal(names, "circle>circle file nothing>/not/there tofile>file");
+}
+
+static void extended_attributes_are_kept(void **state)
+{
+    struct fixture *f = *state;
+    cleanup_free char *path = xasprintf("%s/root/with", f->folder);
+    assert_int_equal(
+        APPLY(f, "gzip", true, NULL, {"with", "value", "x", 'x'}, {"plain", NULL, "x", 'f'}), 0);
+    char value[16] = "";
+    ssize_t n = getxattr(path, "user.test", value, sizeof value - 1);
+    if (n < 0 && errno == ENOTSUP)
+        skip(); // of this file system
+    assert_string_equal(value, "value");
+}
+
 static void nothing_is_removed_or_written_outside(void **state)
 {
     struct fixture *f = *state;
@@ -163,6 +226,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(whiteouts_remove_what_lies_below_only, set_up, tear_down),
         cmocka_unit_test_setup_teardown(kinds_replace_each_other_and_links_are_the_images_own,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(names_lead_through_links_of_lower_layers, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_name_through_a_link_to_nowhere_is_refused, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(extended_attributes_are_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nothing_is_removed_or_written_outside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bomb_ends_at_the_limit, set_up, tear_down),
     };
