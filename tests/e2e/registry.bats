@@ -116,3 +116,93 @@ digest_here() { # layout
   run "$CLIENT" push-blob "$R/ours/blob" blob
   [ "$status" -eq 0 ] && [[ $output == *" known" ]]
 }
+
+# Two layers as Dockerfiles make them: a merged /usr below, and above it names that lead through its links.
+make_layers() {
+  python3 - <<'X'
+import io, tarfile
+
+def add(tar, name, content=None, link=None, **pax):
+    info = tarfile.TarInfo(name)
+    info.mode, info.pax_headers = 0o755, pax
+    if link:
+        info.type, info.linkname = tarfile.SYMTYPE, link
+    elif content is None:
+        info.type = tarfile.DIRTYPE
+    else:
+        info.size = len(content)
+    tar.addfile(info, io.BytesIO(content or b""))
+
+# cap_net_raw=ep, revision 2 (capabilities(7)), as a string of pax
+capability = b"\1\0\0\2\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0".decode("latin-1")
+with tarfile.open("below.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+    for name in ("usr", "usr/lib", "usr/bin", "var", "opaque"):
+        add(tar, name)
+    add(tar, "lib", link="usr/lib")
+    add(tar, "bin", link="/usr/bin")
+    add(tar, "usr/lib/old", b"old")
+    add(tar, "opaque/old", b"old")
+    add(tar, "usr/bin/ping", b"ping", **{"SCHILY.xattr.security.capability": capability})
+    add(tar, "usr/bin/noted", b"noted", **{"SCHILY.xattr.user.note": "kept"})
+with tarfile.open("above.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+    add(tar, "lib/new", b"new")
+    add(tar, "lib/.wh.old", b"")
+    add(tar, "bin/tool", b"tool")
+    add(tar, "opaque")
+    add(tar, "opaque/.wh..wh..opq", b"")
+    add(tar, "opaque/new", b"new")
+    add(tar, "/opt/absolute", b"absolute")
+with tarfile.open("hostile.tar", "w") as tar:
+    add(tar, "out", link="/not/there")
+    add(tar, "out/file", b"x")
+X
+}
+
+@test "layers through links, with attributes and whiteouts, unpack as umoci unpacks them" {
+  make_layers
+  umoci init --layout layers
+  umoci new --image layers:one
+  umoci raw add-layer --image layers:one below.tar
+  umoci raw add-layer --image layers:one above.tar
+  skopeo copy --dest-tls-verify=false oci:layers:one "docker://$R/theirs/layers:v1"
+  "$CLIENT" unpack "$R/theirs/layers:v1" rootfs cache
+  umoci raw unpack --rootless --image layers:one theirs
+  diff <(cd theirs && find . -mindepth 1 -printf '%P %y %l\n' | sort) <(cd rootfs && find . -mindepth 1 -printf '%P %y %l\n' | sort)
+  diff -r --no-dereference theirs rootfs
+  [ "$(cat rootfs/usr/lib/new rootfs/usr/bin/tool rootfs/opt/absolute rootfs/opaque/new)" = newtoolabsolutenew ]
+  python3 - <<'X'
+import errno, os
+try:
+    assert os.getxattr("rootfs/usr/bin/noted", "user.note") == b"kept"
+    if os.getuid() == 0:
+        assert os.getxattr("rootfs/usr/bin/ping", "security.capability")[:6] == b"\1\0\0\2\0\x20"
+except OSError as e:
+    assert e.errno == errno.ENOTSUP, e
+X
+}
+
+@test "an image that buildah commits unpacks as it was made" {
+  run buildah --root "$WORK/b2" --runroot "$WORK/br2" --storage-driver vfs from --name made scratch
+  [ "$status" -eq 0 ] || skip "buildah cannot keep images here"
+  b() { buildah --root "$WORK/b2" --runroot "$WORK/br2" --storage-driver vfs "$@"; }
+  b copy made tree/etc/greeting /etc/greeting
+  b commit --quiet --rm made first || skip "buildah cannot commit here"
+  b from --name again first
+  b copy again tree/large /usr/share/large
+  b commit --quiet --rm --tls-verify=false again "docker://$R/theirs/buildah:v1" || skip "buildah cannot push here"
+  "$CLIENT" unpack "$R/theirs/buildah:v1" by-buildah cache
+  cmp tree/etc/greeting by-buildah/etc/greeting
+  cmp tree/large by-buildah/usr/share/large
+}
+
+@test "a layer through a link to nowhere is one clear error" {
+  make_layers
+  umoci init --layout hostile
+  umoci new --image hostile:one
+  umoci raw add-layer --image hostile:one hostile.tar
+  skopeo copy --dest-tls-verify=false oci:hostile:one "docker://$R/theirs/hostile:v1"
+  run "$CLIENT" unpack "$R/theirs/hostile:v1" refused cache
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *'"out/file": out above it is a link to nothing'* ]]
+}

@@ -6,10 +6,12 @@
 //   registry_client push DIR REF            the first manifest of DIR's index.json
 //   registry_client push-blob REF FILE...   prints digest, size, and "sent" or "known"
 //   registry_client pull-blob REF DIGEST SIZE FILE
+//   registry_client unpack REF DIR CACHE    an image's root file system into a new folder
 //   registry_client referrers REF           of a reference with a digest, as JSON
 //
 // User and password come from TEST_REGISTRY_USER and TEST_REGISTRY_PASSWORD, or the usual files.
 #include "base/file.h"
+#include "cache/oci_pull.h"
 #include "cache/registry.h"
 
 #include <errno.h>
@@ -205,6 +207,21 @@ static int pull_blob(struct registry *r, char **arguments, struct error **err)
     return result == 0 && b.missing ? error_user(err, "the registry has none") : result;
 }
 
+static int unpack_image(const char *image, const char *directory, const char *cache,
+                        struct error **err)
+{
+    char digest[DIGEST_HEX_SIZE];
+    struct store *s = store_open(cache, err);
+    int result = s ? make_directories(directory, 0755, err) : -1;
+    if (result == 0)
+        result = oci_pull_rootfs(s, image, "amd64", directory, digest, err);
+    if (result == 0)
+        puts(digest);
+    if (s)
+        store_close(s);
+    return result;
+}
+
 static int print_referrers(struct registry *r, const struct reference *ref, struct error **err)
 {
     json_t *all = ref->digest ? registry_referrers(r, ref->digest + 7, NULL, err)
@@ -238,6 +255,8 @@ static int run(int n, char **words, struct error **err)
         result = push_blobs(r, words + 3, (size_t)n - 3, err);
     else if (!strcmp(verb, "pull-blob") && n == 6)
         result = pull_blob(r, words + 3, err);
+    else if (!strcmp(verb, "unpack") && n == 5)
+        result = unpack_image(words[2], words[3], words[4], err);
     else if (!strcmp(verb, "referrers") && n == 3)
         result = print_referrers(r, &ref, err);
     else
