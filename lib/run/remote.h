@@ -28,6 +28,7 @@
 #define EMPTY_TYPE "application/vnd.oci.empty.v1+json" // "{}": image specification, manifest.md
 #define MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
 #define IMAGE_CONFIG_TYPE "application/vnd.oci.image.config.v1+json"
+#define GZIP_LAYER_TYPE "application/vnd.oci.image.layer.v1.tar+gzip"
 #define TITLE_ANNOTATION "org.opencontainers.image.title"
 #define RECORD_ANNOTATION "kbuild.record" // the action record, as JSON
 // In a local record: it came from a shared cache. Not part of what travels.

@@ -6,6 +6,7 @@
 
 #include "base/process.h"
 #include "pack/pack.h"
+#include "run/gzip.h"
 #include "run/merge.h"
 
 #include <errno.h>
@@ -156,6 +157,30 @@ static json_t *artefact_manifest(struct push *p, struct error **err)
                      "annotations", p->annotations);
 }
 
+// A layer of an image as it travels. In the store it is plain, since its digest must not depend on a
+// compressor; the config names the plain bytes, so the image is the same one.
+static int add_image_layer(struct push *p, json_t *layer, struct error **err)
+{
+    const char *plain = descriptor_hex(layer);
+    cleanup_close int from = plain ? store_open_blob(p->b->store, plain, err) : -1;
+    cleanup_close int fd = from < 0 ? -1 : temporary_file(p->b, err);
+    if (fd < 0)
+        return -1;
+    unsigned threads = pack_threads_acquire();
+    int result = gzip_file(from, "a layer", fd, threads, err);
+    pack_threads_release(threads);
+    char digest[DIGEST_HEX_SIZE];
+    uint64_t size;
+    if (result < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
+        digest_fd(fd, "a layer", digest, &size, err) < 0)
+        return -1;
+    add_blob(p, steal_fd(&fd), digest, size);
+    json_t *packed = entry_descriptor(GZIP_LAYER_TYPE, digest, size);
+    json_object_update(layer, packed);
+    json_decref(packed);
+    return 0;
+}
+
 // An image of ours, with the record beside what it says of itself already.
 static json_t *image_manifest(struct push *p, struct error **err)
 {
@@ -169,10 +194,8 @@ static json_t *image_manifest(struct push *p, struct error **err)
     const char *config = descriptor_hex(json_object_get(manifest, "config"));
     int result = config ? add_stored(p, config, err)
                         : error_user(err, "the image of %s is damaged", node_label(p->node));
-    for (size_t i = 0; i < json_array_size(layers) && !result; i++) {
-        const char *layer = descriptor_hex(json_array_get(layers, i));
-        result = layer ? add_stored(p, layer, err) : -1;
-    }
+    for (size_t i = 0; i < json_array_size(layers) && !result; i++)
+        result = add_image_layer(p, json_array_get(layers, i), err);
     if (result < 0) {
         json_decref(manifest);
         return NULL;
