@@ -12,6 +12,7 @@
 enum { SLOTS = 4, SLOT_SIZE = 1 << 20, INPUT_SIZE = 1 << 18, XZ_THREADS_MAX = 16 };
 // Dictionaries of up to 64 MiB are usual (xz -9); the format allows 4 GiB, which only a bomb uses.
 static const uint64_t xz_memory = (uint64_t)1 << 30;
+static uint64_t parallel_memory; // see decoder_bound_memory()
 
 struct slot {
     char *bytes;
@@ -89,10 +90,15 @@ static char *xz_failure(lzma_ret code)
     return xasprintf("liblzma failed (%d)", (int)code);
 }
 
+void decoder_bound_memory(uint64_t bytes)
+{
+    parallel_memory = bytes;
+}
+
 static lzma_ret start_xz(lzma_stream *s)
 {
     uint32_t threads = lzma_cputhreads();
-    uint64_t memory = lzma_physmem() / 4;
+    uint64_t memory = parallel_memory ? parallel_memory : lzma_physmem() / 4;
     lzma_mt mt = {.flags = LZMA_CONCATENATED,
                   .threads = threads < 1                ? 1
                              : threads > XZ_THREADS_MAX ? XZ_THREADS_MAX

@@ -7,12 +7,16 @@
 
 #include "base/process.h"
 #include "cache/registry.h"
+#include "pack/decoder.h"
 #include "pack/merge_plan.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <string.h>
+
+// For each xz stream that is decoded; with blocks compressed meanwhile it stays below 64 MB in all.
+enum { DECODER_MEMORY = 16 << 20 };
 
 struct pushing {
     const struct payload_request *r;
@@ -149,8 +153,12 @@ static int make_plan(struct pushing *p, struct error **err)
     cleanup_free char *parent =
         p->directory ? NULL : xstrndup(r->source, (size_t)(path_base(r->source) - r->source));
     listings_open(&listings, p->store, p->directory ? r->source : *parent ? parent : ".");
-    struct merge_options o = {.prefix = "opt/kata", .keeper = &listings.keeper};
+    struct payload_files files;
+    const struct listing_keeper keeper = payload_files_open(&files, p->store, &listings.keeper);
+    struct merge_options o = {.prefix = "opt/kata", .keeper = &keeper};
     int result = merge_plan_make(&p->plan, &p->paths, &o, err);
+    if (!result)
+        result = payload_files_remember(&files, &p->plan, err);
     listings_close(&listings);
     if (!result && p->directory && r->layout == PAYLOAD_UNPACKED &&
         (merge_plan_reserve(&p->plan, "opt/kata/VERSION", err) < 0 ||
@@ -251,7 +259,9 @@ int payload_push(const struct payload_request *r, payload_say *say, void *contex
                  struct error **err)
 {
     struct pushing p = {.r = r};
+    decoder_bound_memory(DECODER_MEMORY);
     int result = push(&p, err);
+    decoder_bound_memory(0);
     if (!result)
         say_all(&p, say, context);
     merge_plan_free(&p.plan);

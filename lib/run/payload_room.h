@@ -6,6 +6,7 @@
 #include "run/payload.h"
 
 #include "cache/store.h"
+#include "pack/merge_plan.h"
 #include "pack/reader.h"
 
 #define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
@@ -22,6 +23,19 @@
 char *payload_time(int64_t seconds);
 // SOURCE_DATE_EPOCH (reproducible-builds.org), or INT64_MAX without one.
 int payload_epoch(int64_t *out, struct error **err);
+
+// ---- payload_files.c: digests of files that were hashed before ----
+// A file is known again by its path, inode, size and times; one that was changed within the last
+// seconds is not remembered, for it may change once more within the same tick.
+struct payload_files {
+    struct store *store;
+    const struct listing_keeper *below; // asked first
+};
+// A keeper of listings that knows them, too.
+struct listing_keeper payload_files_open(struct payload_files *f, struct store *s,
+                                         const struct listing_keeper *below);
+int payload_files_remember(struct payload_files *f, const struct merge_plan *plan,
+                           struct error **err);
 
 // ---- payload_tar.c: a tar stream that becomes a layer ----
 enum layer_filter { LAYER_PLAIN, LAYER_GZIP, LAYER_ZSTD };

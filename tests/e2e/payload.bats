@@ -114,6 +114,26 @@ content() { # image (DIR:NAME): unpacks it to un
   diff -r one two
 }
 
+@test "a tarball that was replaced is noticed, though its digest is remembered" {
+  kb merge build versions.yaml
+  touch -d '2020-01-01' kata-static.tar.xz
+  sleep 3 # what has just changed is not remembered
+  first=$(push kata-static.tar.xz --output oci:one:v)
+  [ "$(push kata-static.tar.xz --output oci:one:v)" = "$first" ]
+  component qemu bin/qemu "another em"
+  kb merge build versions.yaml
+  touch -d '2020-01-01' kata-static.tar.xz
+  [ "$(push kata-static.tar.xz --output oci:one:v)" != "$first" ]
+  # Altered in place: the same inode, size and time of modification.
+  sleep 3
+  second=$(push kata-static.tar.xz --output oci:one:v)
+  component qemu bin/qemu "an emulator"
+  kb merge build versions.yaml -o other.tar.xz
+  cat other.tar.xz >kata-static.tar.xz
+  touch -d '2020-01-01' kata-static.tar.xz
+  [ "$(push kata-static.tar.xz --output oci:one:v)" != "$second" ]
+}
+
 @test "an archive is read by skopeo, and is the same every time" {
   need skopeo
   push build repository v1 --output oci-archive:a.tar
