@@ -322,13 +322,38 @@ static void a_broken_helper_is_an_error_that_names_it(void **state)
 }
 
 // ---- TLS ----
+// A registry of another name, which only the proxy knows the way to. The proxy sees no secret.
+static void through_a_tunnel(const struct server *s)
+{
+    cleanup_error struct error *err = NULL;
+    cleanup_free char *words =
+        xasprintf("tests/support/http_proxy.py %u %s/proxy.log", s->port, folder);
+    struct server proxy = script_start(words);
+    cleanup_free char *address = xasprintf("http://127.0.0.1:%u", proxy.port);
+    const struct reference ref = {.registry = "registry.test", .repository = "team/x"};
+    const struct registry_options o = {.user = TEST_USER, .password = TEST_PASSWORD, .tries = 1};
+    free(
+        sh("cp -r .config/containers/certs.d/localhost:%u .config/containers/certs.d/registry.test",
+           s->port));
+    setenv("https_proxy", address, 1);
+    struct registry *r = registry_open(&ref, &o, &err);
+    static const char digest[] = "2222222222222222222222222222222222222222222222222222222222222222";
+    assert_good(registry_has_blob(r, digest, &err), 0, err);
+    unsetenv("https_proxy");
+    cleanup_free char *log = sh("cat proxy.log");
+    assert_non_null(strstr(log, "CONNECT registry.test:443 "));
+    assert_null(strstr(log, "authorization"));
+    registry_close(r);
+    server_stop(&proxy);
+}
+
 static void tls_needs_the_registrys_own_ca_and_certificate(void **state)
 {
     NEEDS_REGISTRY;
-    free(sh(
-        "mkdir -p tls && cd tls && for n in server client; do\n"
-        "openssl req -x509 -newkey rsa:2048 -nodes -keyout $n.key -out $n.crt -days 2 "
-        "-subj /CN=TEST-$n -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null; done"));
+    free(sh("mkdir -p tls && cd tls && for n in server client; do\n"
+            "openssl req -x509 -newkey rsa:2048 -nodes -keyout $n.key -out $n.crt -days 2 "
+            "-subj /CN=TEST-$n -addext subjectAltName=DNS:localhost,DNS:registry.test,IP:127.0.0.1 "
+            "2>/dev/null; done"));
     cleanup_free char *http =
         xasprintf(", tls: {certificate: %s/tls/server.crt, key: %s/tls/server.key, clientcas: "
                   "[%s/tls/client.crt]}",
@@ -345,6 +370,7 @@ static void tls_needs_the_registrys_own_ca_and_certificate(void **state)
             "$HOME/tls/client.key c.key",
             s.port));
     assert_good(ask(s.port, &quick, &err), 0, err);
+    through_a_tunnel(&s);
     // Another CA's is not trusted.
     cleanup_error struct error *other = NULL;
     free(sh("cp tls/client.crt .config/containers/certs.d/localhost:%u/ca.crt", s.port));
