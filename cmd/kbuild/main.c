@@ -8,7 +8,8 @@
 #include <string.h>
 
 const struct verb verbs[] = {
-    {"build", "TARGET... [--until=PHASE] [--continue]", "build targets (the verb may be left out)", verb_build, false},
+    {"build", "TARGET... [--until=PHASE] [--continue]", "build targets (the verb may be left out)",
+     verb_build, false},
     {"list", "", "the targets and their architectures", verb_list, false},
     {"plan", "TARGET...", "what would be made, in order, and what is cached", verb_plan, false},
     {"explain", "TARGET", "the text of its action key, and what changed since the last build",
@@ -16,17 +17,22 @@ const struct verb verbs[] = {
     {"fetch", "TARGET...", "make everything that needs the network", verb_fetch, false},
     {"log", "TARGET", "the log of its last build", verb_log, false},
     {"shell", "TARGET", "a shell in the sandbox of its step", verb_shell, false},
-    {"boot", "TARGET [--host-key KEY] [--image FILE] [--qemu host|PATH] [--plain] [--root DIR] [--timeout SECONDS]",
+    {"boot",
+     "TARGET [--host-key KEY] [--image FILE] [--qemu host|PATH] [--plain] [--root DIR] [--timeout "
+     "SECONDS]",
      "start the result under QEMU and check what comes up", verb_boot, false},
     {"install", "TARGET... [--prefix DIR] [--root DIR] [--dry-run]",
      "put the results into this host's tree", verb_install, false},
     {"verify", "TARGET [--against FILE] [--all] [--scratch DIR]",
      "build it again in another world, and compare", verb_verify, false},
-    {"merge", "DIR [-o FILE] [--format=tar.xz|tar.zst] [--target=TARGET | --components=A,B] [--rehash]",
+    {"merge",
+     "DIR [-o FILE] [--format=tar.xz|tar.zst] [--target=TARGET | --components=A,B] [--rehash]",
      "join DIR/kata-static-*.tar.xz to kata-static.tar.xz", verb_merge, true},
-    {"pack", "DIR FILE [--format=tar.xz|tar.zst]", "pack a tree as an artifact is packed", verb_pack, false},
+    {"pack", "DIR FILE [--format=tar.xz|tar.zst]", "pack a tree as an artifact is packed",
+     verb_pack, false},
     {"unpack", "FILE DIR", "unpack an archive into a new folder", verb_unpack, false},
-    {"se", "seal|open|info|verify|reference|test-key ...", "Secure Execution images", verb_se, true},
+    {"se", "seal|open|info|verify|reference|test-key ...", "Secure Execution images", verb_se,
+     true},
     {"config", "se|snp FILE [--dry-run] [--set KEY=VALUE]... [--prefix DIR]",
      "fit a Kata runtime's configuration.toml to confidential guests", verb_config, false},
     {"hkd", "verify [--cert FILE] [--crl FILE] [--root-ca FILE] [--online] [HKD...]",
@@ -34,7 +40,8 @@ const struct verb verbs[] = {
     {"doctor", "[build|se|snp] [--root DIR | --collect DIR]",
      "is this machine fit to build, and to host confidential guests?", verb_doctor, false},
     {"measure",
-     "snp|sev-es|sev|tdx --ovmf FILE [--kernel FILE [--initrd FILE] [--append TEXT]] [--vcpus N|A-B] "
+     "snp TARGET | snp|sev-es|sev|tdx --ovmf FILE [--kernel FILE [--initrd FILE] [--append TEXT]] "
+     "[--vcpus N|A-B] "
      "[--vcpu-type NAME | --vcpu-sig N] [--guest-features N] [--vmm-type qemu|ec2|gce] "
      "[--id-key KEY [--author-key KEY]] [--policy N] [--family-id HEX] [--image-id HEX] "
      "[--guest-svn N] [-o FILE|DIR]",
@@ -65,7 +72,8 @@ static void print_help(void)
          "  --sources=WHICH        upstream (default) or debian: packages of this distribution\n"
          "  --offline              use no network\n"
          "  --remote=off|require   leave the shared cache alone; fail if it cannot be used\n"
-         "  --until=PHASE          stop after this phase of the target's step, and leave build/TARGET/builddir\n"
+         "  --until=PHASE          stop after this phase of the target's step, and leave "
+         "build/TARGET/builddir\n"
          "  --continue             go on from there, with what was changed in it\n"
          "  --prebuilt=T[=REF],... take these artifacts from a registry instead (KBUILD_PREBUILT)\n"
          "  --locked               use nothing that versions.lock does not name\n"

@@ -3,6 +3,7 @@
 #include "kbuild.h"
 
 #include "base/file.h"
+#include "run/launch.h"
 #include "seal/snp.h"
 
 #include <ctype.h>
@@ -187,6 +188,57 @@ static int measure(const struct launch_inputs *in, const struct id_block_values 
     return 0;
 }
 
+// ---- a target instead of files ----
+
+// What its boot section starts; only the command line may be given in its place, since a runtime
+// adds to it.
+static int take_target(struct build *b, const char *target, enum launch_kind kind,
+                       struct measure_words *w, struct launch_parts *parts, struct error **err)
+{
+    if (kind != LAUNCH_SNP)
+        return usage_error(err, "measure", "targets are measured for SNP only; name the files");
+    if (w->firmware || w->kernel || w->initrd)
+        return usage_error(err, "measure", "give a target or files, not both");
+    if (launch_parts_take(b, target, CONFIDENTIAL_SNP, parts, err) < 0)
+        return -1;
+    w->firmware = parts->firmware;
+    w->kernel = parts->kernel;
+    w->initrd = parts->initrd;
+    w->append = w->append ? w->append : parts->append;
+    w->vcpus = w->vcpus ? w->vcpus : "1-64";
+    w->type = w->type || w->signature || w->vmm ? w->type : parts->cpu;
+    w->output = w->output ? w->output : build_options(b)->output;
+    return 0;
+}
+
+static int measure_words(const struct measure_words *w, enum launch_kind kind, bool as_json,
+                         struct error **err)
+{
+    struct launch_inputs in = {.kind = kind};
+    struct id_block_values id = {0};
+    if (parse_inputs(w, &in, err) < 0 || parse_id_values(w, &id, err) < 0)
+        return -1;
+    struct id_keys *keys = w->id_key ? id_keys_load(w->id_key, w->author_key, err) : NULL;
+    if (w->id_key && !keys)
+        return -1;
+    int result = measure(&in, kind == LAUNCH_SNP ? &id : NULL, keys, w->output, as_json, err);
+    id_keys_free(keys);
+    return result;
+}
+
+static int measure_target(struct global_options *g, const char *target, enum launch_kind kind,
+                          struct measure_words *w, struct error **err)
+{
+    struct launch_parts parts = {0};
+    struct build *b = build_open(&g->build, err);
+    int result = b ? take_target(b, target, kind, w, &parts, err) : -1;
+    if (!result)
+        result = measure_words(w, kind, g->json, err);
+    launch_parts_free(&parts);
+    build_close(b);
+    return result;
+}
+
 int verb_measure(struct global_options *g, struct strlist *words, struct error **err)
 {
     cleanup_strlist struct strlist storage = {0};
@@ -209,18 +261,11 @@ int verb_measure(struct global_options *g, struct strlist *words, struct error *
         {"--author-key", NULL, &w.author_key, NULL, NULL},
         {"--output", "-o", &w.output, NULL, NULL},
     };
-    struct launch_inputs in = {0};
-    struct id_block_values id = {0};
+    enum launch_kind kind;
     if (parse_verb_options("measure", words, options, ARRAY_LEN(options), &storage, err) < 0)
         return -1;
-    if (words->n != 1 || !launch_kind_find(words->items[0], &in.kind))
-        return usage_error(err, "measure", "expected one of: snp, sev-es, sev, tdx");
-    if (parse_inputs(&w, &in, err) < 0 || parse_id_values(&w, &id, err) < 0)
-        return -1;
-    struct id_keys *keys = w.id_key ? id_keys_load(w.id_key, w.author_key, err) : NULL;
-    if (w.id_key && !keys)
-        return -1;
-    int result = measure(&in, in.kind == LAUNCH_SNP ? &id : NULL, keys, w.output, g->json, err);
-    id_keys_free(keys);
-    return result;
+    if (words->n < 1 || words->n > 2 || !launch_kind_find(words->items[0], &kind))
+        return usage_error(err, "measure", "expected: snp|sev-es|sev|tdx, and perhaps a target");
+    return words->n == 2 ? measure_target(g, words->items[1], kind, &w, err)
+                         : measure_words(&w, kind, g->json, err);
 }

@@ -56,7 +56,7 @@ int boot_prove(struct trial *t, const char *what, const char *command_line, json
 
 // ---- the verb ----
 
-static int build_first(struct trial *t, const char *target, struct error **err)
+int boot_build(struct trial *t, const char *target, struct error **err)
 {
     struct targets found = {0};
     t->recipe = recipe_get(t->b->recipes, target, err);
@@ -102,7 +102,7 @@ int build_boot(struct build *b, const char *target, const struct boot_options *o
                struct error **err)
 {
     struct trial t = {.b = b, .o = o};
-    if (!o->image && build_first(&t, target, err) < 0)
+    if (!o->image && boot_build(&t, target, err) < 0)
         return -1;
     cleanup_free char *name = xasprintf("boot-%s", target);
     cleanup_free char *log = build_log_path(&b->options, name);

@@ -36,7 +36,7 @@ static void stack_free(struct stack *s)
 
 // ---- parts: "<target>:<path>" of a boot section ----
 
-static const struct node *find_part(struct trial *t, const char *reference, struct error **err)
+const struct node *boot_part_node(struct trial *t, const char *reference, struct error **err)
 {
     cleanup_free char *name =
         xasprintf("%.*s:%s", (int)strcspn(reference, ":"), reference, t->arch->name);
@@ -52,7 +52,7 @@ static int take_part(struct trial *t, struct stack *s, const char *reference, co
 {
     if (!reference)
         return 0;
-    const struct node *node = find_part(t, reference, err);
+    const struct node *node = boot_part_node(t, reference, err);
     if (!node)
         return -1;
     *out = boot_take_out(t, &node->outputs[0], strchr(reference, ':') + 1, name, err);
@@ -63,7 +63,7 @@ static int take_part(struct trial *t, struct stack *s, const char *reference, co
 // All of QEMU's tarball, since it reads its own firmware and options ROMs from its data directory.
 static int unpack_qemu(struct trial *t, struct stack *s, struct error **err)
 {
-    const struct node *node = find_part(t, s->boot->qemu, err);
+    const struct node *node = boot_part_node(t, s->boot->qemu, err);
     if (!node)
         return -1;
     cleanup_free char *folder = xasprintf("%s/qemu", t->folder);

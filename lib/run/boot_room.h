@@ -26,10 +26,15 @@ char *boot_take_out(struct trial *t, const struct node_output *o, const char *me
 int boot_prove(struct trial *t, const char *what, const char *command_line, json_t **report,
                struct error **err);
 
+// Builds a target first: sets recipe, architecture and node.
+int boot_build(struct trial *t, const char *target, struct error **err);
+
 // ---- boot_sealed.c ----
 int boot_sealed(struct trial *t, const char *image, struct error **err);
 
 // ---- boot_parts.c: a kernel and an initrd, with a firmware and a QEMU that were built ----
 int boot_parts(struct trial *t, struct error **err);
+// The node of a part, "<target>:<path>" of a boot section.
+const struct node *boot_part_node(struct trial *t, const char *reference, struct error **err);
 
 #endif

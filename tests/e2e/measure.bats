@@ -178,3 +178,43 @@ X
   [ "$status" -eq 1 ]
   [ "$(ls)" = "OVMF.fd"$'\n'"initrd.img"$'\n'"reference.json"$'\n'"vmlinuz" ]
 }
+
+# ---- a target instead of files ----
+
+@test "a target that says how SNP guests are started is measured without naming files" {
+  load project
+  cp "$BATS_TEST_TMPDIR"/{OVMF.fd,vmlinuz,initrd.img} "$BATS_TEST_TMPDIR/.." # make_project changes the folder
+  make_project
+  for file in OVMF.fd vmlinuz initrd.img; do
+    name=$(tr 'A-Z.' 'a-z-' <<<"$file")
+    make_recipe "$name" "" "mkdir /out/$name/opt; cp /recipe/$file /out/$name/opt/"
+    mv "$BATS_TEST_TMPDIR/../$file" "recipes/$name/"
+  done
+  mkdir recipes/stack
+  cat >recipes/stack/recipe.yaml <<'X'
+description: test stack
+action: group
+members: {x86_64: [ovmf-fd, vmlinuz, initrd-img]}
+boot:
+  kernel: vmlinuz:opt/vmlinuz
+  initrd: initrd-img:opt/initrd.img
+  append: panic=1
+  confidential:
+    snp: {firmware: "ovmf-fd:opt/OVMF.fd", cpu: EPYC-v4}
+X
+  kb -q --arch=x86_64 measure snp stack >out
+  [ "$(wc -l <out)" -eq 64 ]
+  files=(--ovmf recipes/ovmf-fd/OVMF.fd --kernel recipes/vmlinuz/vmlinuz --initrd recipes/initrd-img/initrd.img)
+  "$KBUILD" measure snp "${files[@]}" --append "panic=1 console=ttyS0" --vcpus 1-64 --vcpu-type EPYC-v4 -o by-hand.json | cmp - out
+  cmp by-hand.json build/kata-snp-reference.json
+  # A runtime's own command line, and another range.
+  kb -q --arch=x86_64 measure snp stack --append other --vcpus 2 >out
+  "$KBUILD" measure snp "${files[@]}" --append other --vcpus 2 --vcpu-type EPYC-v4 | cmp - out
+  run kb -q --arch=x86_64 measure snp vmlinuz
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"vmlinuz does not say how SNP guests are started"* ]]
+  run kb measure snp stack --ovmf recipes/ovmf-fd/OVMF.fd
+  [ "$status" -eq 2 ]
+  # Nothing is left behind in the cache's scratch.
+  [ -z "$(ls -A cache/tmp)" ]
+}
