@@ -33,7 +33,8 @@ static int parse_number(const char *option, const char *text, uint64_t most, con
     if (!text)
         return 0;
     errno = 0;
-    unsigned long long n = isdigit((unsigned char)*text) ? strtoull(text, &end, 0) : 0;
+    int base = starts_with(text, "0x") ? 16 : 10; // never octal
+    unsigned long long n = isdigit((unsigned char)*text) ? strtoull(text, &end, base) : 0;
     if (!end || *end || errno || n > most)
         return bad_number(err, option, text, range);
     *out = n;

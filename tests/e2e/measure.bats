@@ -37,7 +37,7 @@ refused() { # status, what the output must hold, command...
 }
 
 @test "a range of vCPUs has a line each" {
-  run measure --vcpus 1-2
+  run measure --vcpus 01-0x2
   [ "$status" -eq 0 ]
   [ "$output" = "1 $ONE"$'\n'"2 $TWO" ]
 }
