@@ -15,8 +15,8 @@
 // ".wh.<name>" removes <name>, ".wh..wh..opq" everything in its directory, of the layers below
 // only, wherever in the layer it stands. A file replaces a directory and the other way round. Links
 // may lead anywhere, for they are the image's own. A member whose name leads through one goes where
-// it points as seen in the image ("lib/x" to usr/lib/x where lib is a link there), and never outside
-// the folder; absolute names are names in the image, and ".." is refused. Of the extended
+// it points as seen in the image ("lib/x" to usr/lib/x where lib is a link there), and never
+// outside the folder; absolute names are names in the image, and ".." is refused. Of the extended
 // attributes user.* and file capabilities are kept, as far as this user may set them. Device nodes,
 // fifos and sockets are left out: a tree has none. Owners and setuid bits are dropped. max_bytes is
 // the limit of the content, 0 for 64 GiB.
