@@ -16,6 +16,7 @@ static void become(struct build *b, struct node *node, const struct child_setup 
                    int log, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_CHILD_SUBREAPER, 1); // see reap_orphans()
     if (getppid() != parent)
         _exit(1);
     setpgid(0, 0);

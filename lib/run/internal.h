@@ -84,6 +84,7 @@ struct job {
     struct buf pending;
     json_t *result;
     long long started_ms, took_ms;
+    long long cpu_ms; // of its process and all that it started
     char *progress;   // "1.2 of 3.4 MB", or NULL
     char *log_path;
     char *summary;    // what the user should know of the result, or NULL

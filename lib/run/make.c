@@ -10,6 +10,8 @@
 #include "run/world.h"
 
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
 
 static int events_fd = -1;
 
@@ -158,6 +160,17 @@ static json_t *make_record(struct build *b, struct node *node, struct error **er
     return record;
 }
 
+// bwrap ends without waiting for the first process of its namespace, which has the processor time of the
+// whole step. It comes to this process, and is over in a moment.
+static void reap_orphans(void)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+    pid_t pid = 0;
+    for (int i = 0; i < 200 && (pid = waitpid(-1, NULL, WNOHANG)) >= 0; i++)
+        if (pid == 0)
+            nanosleep(&moment, NULL);
+}
+
 _Noreturn void make_node_and_exit(struct build *b, struct node *node, int events)
 {
     events_fd = events;
@@ -172,5 +185,6 @@ _Noreturn void make_node_and_exit(struct build *b, struct node *node, int events
         send_error(err);
     }
     fflush(NULL);
+    reap_orphans();
     _exit(record ? 0 : 1);
 }

@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
@@ -223,13 +224,21 @@ static int end(struct run *r, struct node *node, int status, struct error **err)
     return 0;
 }
 
+static long long milliseconds(const struct timeval *t)
+{
+    return t->tv_sec * 1000LL + t->tv_usec / 1000;
+}
+
 static int reap(struct run *r, struct error **err)
 {
     for (size_t i = 0; i < r->n; i++) {
         struct node *node = r->order[i];
+        struct rusage used;
         int status;
-        if (node->state == NODE_RUNNING && waitpid(job_of(node)->pid, &status, WNOHANG) > 0 &&
-            end(r, node, status, err) < 0)
+        if (node->state != NODE_RUNNING || wait4(job_of(node)->pid, &status, WNOHANG, &used) <= 0)
+            continue;
+        job_of(node)->cpu_ms = milliseconds(&used.ru_utime) + milliseconds(&used.ru_stime);
+        if (end(r, node, status, err) < 0)
             return -1;
     }
     return 0;

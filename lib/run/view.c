@@ -184,8 +184,9 @@ void view_ended(const struct node *node, const struct error *why)
     if (view.style == VIEW_JSON) {
         event(node, why ? "failed" : cached ? "cached" : "done",
               why ? json_pack("{s:s, s:s*}", "error", why->message, "hint", why->hint)
-                  : json_pack("{s:s, s:o, s:I, s:b}", "key", node->key, "outputs",
-                              outputs_json(node), "ms", (json_int_t)job->took_ms, "shared",
+                  : json_pack("{s:s, s:o, s:I, s:I, s:b}", "key", node->key, "outputs",
+                              outputs_json(node), "ms", (json_int_t)job->took_ms, "cpu_ms",
+                              (json_int_t)job->cpu_ms, "shared",
                               job->pulled));
         return;
     }
