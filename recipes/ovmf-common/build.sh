@@ -38,10 +38,16 @@ fi
 # have only if they are built with secure boot; these are not.
 undone=$source/debian/patches/Disable-the-Shell-when-SecureBoot-is-enabled.patch
 
+# Linking for aarch64 takes a library of a few references along. Debian's edk2 has only its source.
+library=ArmPkg/Library/GccLto/liblto-aarch64
+if [ "$edk2_arch" != AARCH64 ] || [ ! -e "$source/$library.s" ] || [ -e "$source/$library.a" ]; then
+    library=
+fi
+
 # A workspace that may be written to: links into the source, but for what is changed. BaseTools is
 # compiled in place.
 mkdir -p "$WORKSPACE/Conf"
-copied="BaseTools ${empty%%/*}"
+copied="BaseTools ${empty%%/*} ${library%%/*}"
 if [ -e "$undone" ]; then
     copied+=" ShellPkg"
 fi
@@ -57,6 +63,10 @@ done
 chmod -R u+w "$WORKSPACE"
 if [ -e "$undone" ]; then
     patch -d "$WORKSPACE" -p1 -R -f <"$undone"
+fi
+if [ -n "$library" ]; then
+    "${CROSS_COMPILE}gcc" -c -o lto.o "$WORKSPACE/$library.s"
+    "${CROSS_COMPILE}ar" -rcD "$WORKSPACE/$library.a" lto.o
 fi
 if [ -n "$empty" ]; then
     : >"$WORKSPACE/$empty" # newer than the files beside it, or edk2 would make it with grub-mkimage
@@ -97,7 +107,7 @@ mkdir bin
 install -m 0755 "$here/module-make.sh" bin/make
 export PATH=$PWD/bin:$EDK_TOOLS_PATH/BinWrappers/PosixLike:$PATH
 cd "$WORKSPACE"
-build -q -n "$JOBS" -t "$tag" -b RELEASE -a "$edk2_arch" -p "$EDK2_PACKAGE" --cmd-len=64436
+build -s -n "$JOBS" -t "$tag" -b RELEASE -a "$edk2_arch" -p "$EDK2_PACKAGE" --cmd-len=64436
 
 for entry in "${files[@]}"; do
     installed=/out/$TARGET$PREFIX/share/${entry#*=}

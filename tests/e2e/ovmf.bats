@@ -158,7 +158,7 @@ make_edk2() {
 #!/bin/bash
 set -eu
 test -e "$WORKSPACE/BaseTools/Source/C/made" -a -e "$CONF_PATH/tools_def.txt"
-while getopts qn:t:b:a:p:-: option; do [ "$option" = - ] || declare "o_$option=${OPTARG:-}"; done
+while getopts sn:t:b:a:p:-: option; do [ "$option" = - ] || declare "o_$option=${OPTARG:-}"; done
 case $o_p in *AmdSev*) [ -f "$WORKSPACE/OvmfPkg/AmdSev/Grub/grub.efi" ]
   [ "$WORKSPACE/OvmfPkg/AmdSev/Grub/grub.efi" -nt "$WORKSPACE/OvmfPkg/AmdSev/Grub/grub.cfg" ] ;; esac
 folder=$(sed -n "s|^$o_p ||p" "$WORKSPACE/OvmfPkg/folders")
@@ -222,6 +222,19 @@ built() { # target architecture member size
     git_here add . && git_here commit -q -m "As Debian has it" && git_here tag -f edk2-stable202411 >/dev/null
   )
   built ovmf x86_64 ovmf/OVMF.fd 2097152 # build looks into Shell.inf
+}
+
+@test "the library that Debian's edk2 has as source only is made for aarch64" {
+  [ "$(uname -m)" = aarch64 ] || command -v aarch64-linux-gnu-gcc >/dev/null || skip "there is no compiler for aarch64"
+  make_edk2 GCC5
+  local folder=ArmPkg/Library/GccLto
+  mkdir -p "git/edk2/$folder"
+  echo '.long memcpy - .' >"git/edk2/$folder/liblto-aarch64.s"
+  echo 'tar -C "$WORKSPACE" -cf "/out/$TARGET/library.tar" ArmPkg/Library/GccLto/liblto-aarch64.a' >>git/edk2/BaseTools/BinWrappers/PosixLike/build
+  git_here -C git/edk2 add . && git_here -C git/edk2 commit -q -m "As Debian has it"
+  git_here -C git/edk2 tag -f edk2-stable202411 >/dev/null
+  built ovmf aarch64 aavmf/AAVMF_CODE.fd 67108864
+  content_of build/kata-static-ovmf.tar.xz library.tar | tar -xO | grep -aq '^!<arch>'
 }
 
 @test "the platform and its folder are versions.yaml's" {
