@@ -57,7 +57,7 @@ build() {
   umoci unpack --rootless --image again:x bundle >/dev/null
   cmp bundle/rootfs/etc/debian_version <(content_of build/kata-static-one.tar.xz opt/one)
   if [ "$(id -u)" -eq 0 ]; then # rootless needs more of a machine
-    buildah() { env -u REGISTRY_AUTH_FILE buildah --root "$PWD/storage" --runroot "$PWD/run" --storage-driver vfs "$@"; }
+    buildah() { env -u REGISTRY_AUTH_FILE -u DOCKER_CONFIG buildah --root "$PWD/storage" --runroot "$PWD/run" --storage-driver vfs "$@"; }
     container=$(buildah from -q --tls-verify=false "$BUILDER_REGISTRY:$name")
     buildah run --isolation chroot "$container" cat /etc/debian_version >version
     buildah rm "$container" >/dev/null
