@@ -18,6 +18,7 @@ int verb_verify(struct global_options *g, struct strlist *words, struct error **
         {"--all", NULL, NULL, NULL, &o.all},
         {"--scratch", NULL, &o.world.scratch, NULL, NULL},
         {"--keep-processors", NULL, NULL, NULL, &o.world.keep_processors},
+        {"--keep-clock", NULL, NULL, NULL, &o.world.keep_clock},
         {"--no-diffoscope", NULL, NULL, NULL, &no_diffoscope},
     };
     if (parse_verb_options("verify", words, options, ARRAY_LEN(options), &storage, err) < 0)

@@ -9,6 +9,7 @@
 struct world {
     const char *scratch;     // folder for the step's work; NULL: in the cache, as always
     bool keep_processors;    // do not hide a processor
+    bool keep_clock;         // do not shift the time
 };
 // How the other world differs, a line each, and what could not be made to differ and why.
 void world_describe(const struct world *w, struct strlist *differs, struct strlist *same);

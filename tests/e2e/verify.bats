@@ -48,6 +48,13 @@ write() { # what the script writes into the one file
   done
 }
 
+@test "the clock is left alone if that is asked for" {
+  write 'date +%Y >/out/one/opt/file'
+  run kb verify --keep-clock one
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"not in clock: left as it is, as was asked for"* ]]
+}
+
 @test "the first bytes that differ are shown in their context" {
   write '{ head -c 1000 /dev/zero; date +%Y; } >/out/one/opt/file'
   [ -e /usr/lib/*/faketime/libfaketime.so.1 ] || skip "libfaketime is not installed"
