@@ -39,10 +39,13 @@ fi
 undone=$source/debian/patches/Disable-the-Shell-when-SecureBoot-is-enabled.patch
 
 # Linking for aarch64 takes a library of a few references along. Debian's edk2 has only its source.
-library=ArmPkg/Library/GccLto/liblto-aarch64
-if [ "$edk2_arch" != AARCH64 ] || [ ! -e "$source/$library.s" ] || [ -e "$source/$library.a" ]; then
-    library=
-fi
+library=
+for folder in ArmPkg/Library/GccLto BaseTools/Bin/GccLto; do # the second since 2024
+    if [ "$edk2_arch" = AARCH64 ] && [ -e "$source/$folder/liblto-aarch64.s" ] \
+        && [ ! -e "$source/$folder/liblto-aarch64.a" ]; then
+        library=$folder/liblto-aarch64
+    fi
+done
 
 # A workspace that may be written to: links into the source, but for what is changed. BaseTools is
 # compiled in place.
