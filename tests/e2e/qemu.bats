@@ -175,15 +175,19 @@ switches() { # architecture, last
   echo 'const char *a = "a-pci", *longer = "prefix-b-pci";' >build/one.c
   echo 'const char *table[] = {"b-pci"};' >build/hw_core_machine.c
   echo 'const char *c = "c-object";' >build/two.c
-  for f in one two hw_core_machine; do gcc -c -o "build/$f.c.o" "build/$f.c"; done
+  echo 'const char *schema[] = {"d-object"};' >build/x_.._qapi_qapi-types-qom.c
+  for f in one two hw_core_machine x_.._qapi_qapi-types-qom; do gcc -c -o "build/$f.c.o" "build/$f.c"; done
   (cd build && ar rcT lib.fa two.c.o)
-  printf 'rule link\n  command = touch $out\nbuild prog: link one.c.o hw_core_machine.c.o lib.fa\n' >build/build.ninja
+  printf 'rule link\n  command = touch $out\nbuild prog: link one.c.o hw_core_machine.c.o x_.._qapi_qapi-types-qom.c.o lib.fa\n' >build/build.ninja
   printf 'device a-pci\nobject c-object\n' >wanted
   bash "$COMMON/required.sh" in-objects "$PWD/build" prog wanted
   echo 'device b-pci' >>wanted
   run bash "$COMMON/required.sh" in-objects "$PWD/build" prog wanted
   [ "$status" -ne 0 ]
   [[ "$output" == *"lacks these devices or objects: b-pci" ]]
+  printf 'object d-object\n' >wanted
+  run bash "$COMMON/required.sh" in-objects "$PWD/build" prog wanted
+  [ "$status" -ne 0 ]
 }
 
 # ---- the installed tree ----
