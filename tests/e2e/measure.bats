@@ -162,7 +162,7 @@ X
   refused 2 "--guest-features does not matter to sev-es" "$KBUILD" measure sev-es --ovmf OVMF.fd --vcpus 1 --guest-features 1
   refused 2 "give the kernel, too" "$KBUILD" measure sev --ovmf OVMF.fd --initrd initrd.img
   refused 2 "--author-key" measure --vcpus 1 --author-key x
-  refused 2 "expected one of" "$KBUILD" measure
+  refused 2 "expected: snp|sev-es|sev|tdx" "$KBUILD" measure
   refused 2 "unknown option --vcpu-typ" measure --vcpu-typ EPYC
 }
 
