@@ -19,19 +19,20 @@ static int format_option(const char *given, const char *output, enum pack_format
 }
 
 // With what belongs to a target, if one is named.
-static int merge_target(struct global_options *g, const char *target, struct merge_request *r,
-                        struct error **err)
+static int merge_target(struct global_options *g, const char *target,
+                        const struct merge_request *wanted, struct error **err)
 {
+    struct merge_request r = *wanted;
     struct recipe_set *recipes = target ? recipe_set_open(g->build.recipes, err) : NULL;
     struct release release = {0};
     int result = 0;
     if (target)
         result = recipes ? release_of(recipes, target, g->build.arch, &release, err) : -1;
     if (target)
-        r->release = &release;
+        r.release = &release;
     meter_begin();
     if (!result)
-        result = merge_directory(r, err);
+        result = merge_directory(&r, err);
     meter_end();
     release_free(&release);
     recipe_set_free(recipes);
