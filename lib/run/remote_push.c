@@ -79,16 +79,28 @@ static int add_stored(struct push *p, const char *digest, struct error **err)
     return 0;
 }
 
+// After the run no step needs the processors, and there is no jobserver to ask.
+static unsigned threads_begin(const struct build *b)
+{
+    return jobserver_is_open() ? pack_threads_acquire() : b->options.jobs;
+}
+
+static void threads_end(unsigned threads)
+{
+    if (jobserver_is_open())
+        pack_threads_release(threads);
+}
+
 static int add_tree(struct push *p, const char *tree, struct error **err)
 {
     cleanup_free char *path = store_tree_path(p->b->store, tree);
     cleanup_close int fd = temporary_file(p->b, err);
     if (fd < 0 || !path)
         return -1;
-    unsigned threads = pack_threads_acquire();
+    unsigned threads = threads_begin(p->b);
     struct pack_options o = {.epoch = p->node->epoch, .threads = threads, .format = FORMAT_ZSTD};
     int result = pack_tree(path, fd, &o, err);
-    pack_threads_release(threads);
+    threads_end(threads);
     char digest[DIGEST_HEX_SIZE];
     uint64_t size;
     if (result < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
@@ -166,9 +178,9 @@ static int add_image_layer(struct push *p, json_t *layer, struct error **err)
     cleanup_close int fd = from < 0 ? -1 : temporary_file(p->b, err);
     if (fd < 0)
         return -1;
-    unsigned threads = pack_threads_acquire();
+    unsigned threads = threads_begin(p->b);
     int result = gzip_file(from, "a layer", fd, threads, err);
-    pack_threads_release(threads);
+    threads_end(threads);
     char digest[DIGEST_HEX_SIZE];
     uint64_t size;
     if (result < 0 || lseek(fd, 0, SEEK_SET) < 0 ||

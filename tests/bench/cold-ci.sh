@@ -16,7 +16,8 @@ shift $(($# > 0))
 work=$(mktemp -d -p "${BENCH_DIR:-${TMPDIR:-/tmp}}")
 server=
 cleanup() {
-  [ -z "$server" ] || { kill "$server" && wait "$server" 2>/dev/null || true; }
+  [ -z "$server" ] || kill "$server"
+  wait
   chmod -R u+w "${work:?}"
   rm -rf "${work:?}"
 }
@@ -40,7 +41,7 @@ unset BUILDER_REGISTRY KBUILD_SIGNING_KEY KBUILD_TRUSTED_KEYS PUSH_TO_REGISTRY
 
 PUSH_TO_REGISTRY=yes "$program" "$@" -q --remote=require -o "$work/warm" "$target"
 bytes=$(cat "$work"/warm/kata-static-*.tar.* | wc -c)
-targets=$(cd "$work/warm" && ls -- *-sha256sum | sed 's/-sha256sum$//')
+targets=$(find "$work/warm" -name '*-sha256sum' -printf '%f\n' | sed 's/-sha256sum$//')
 arch=$(sed -n 's/-[0-9a-f]*$//p' "$work/warm/$target-version")
 
 cold() {
