@@ -12,7 +12,7 @@
 
 // Version of how steps, initrds and images are made; part of every artifact's key. Raise it when the
 // same inputs would give other bytes.
-#define RUN_FORMAT "2"
+#define RUN_FORMAT "3"
 
 struct remote;
 struct work; // work.h
