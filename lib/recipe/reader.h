@@ -54,6 +54,7 @@ read_value read_text;     // char *: any text but an empty one
 read_value read_line;     // char *: a text without line breaks
 read_value read_template; // char *: a line with {placeholders}
 read_value read_name;     // char *: a clean name
+read_value read_name_pattern; // char *: a glob of file names
 read_value read_package;  // char *: the name of a distribution package
 read_value read_path;     // char *: a clean relative path
 read_value read_yes_no;   // bool
@@ -69,7 +70,7 @@ read_value read_debian;   // struct debian_source *
 read_value read_architectures; // bool[4], by index in arch_table
 read_value read_sources, read_variables, read_environment, read_needs;                     // recipe
 read_value read_builder, read_rootfs, read_initrd, read_image, read_boot, read_members;    // recipe
-read_value read_run, read_phases, read_install;                                            // recipe
+read_value read_run, read_phases, read_install, read_sign;                                 // recipe
 // The entries of `needs`, or of another list that is written so; `key` is its name.
 int read_need_list(struct reader *r, const struct yaml *node, const char *key,
                    struct recipe_needs *out);
@@ -85,6 +86,11 @@ bool is_member(const struct recipe *recipe, const char *name); // for some archi
 void needs_free(struct recipe_needs *n);
 void boot_free(struct recipe_boot *b); // NULL is allowed
 int check_phases(struct reader *r); // recipe_phases.c
+// recipe_sign.c: the variables that it names are declared, and what they have to be. sign_names_key()
+// asks the document, since 'variables' may come before 'sign'.
+int check_sign(struct reader *r);
+bool sign_names_key(const struct reader *r, const char *variable);
+void sign_free(struct recipe_sign *s); // NULL is allowed
 void phases_free(struct recipe *recipe);
 
 bool name_is_clean(const char *name); // [a-z0-9][a-z0-9._-]*, at most 100 characters

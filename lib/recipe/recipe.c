@@ -48,6 +48,7 @@ static const struct field fields[] = {
     {"environment", read_environment, 0, SCRIPT, 0},
     {"run", read_run, 0, SCRIPT, 0}, // or
     {"phases", read_phases, 0, SCRIPT, 0},
+    {"sign", read_sign, 0, SCRIPT, 0},
     {"install", read_install, 0, MAKES, 0},
     {"outputs", read_names, AT(outputs), MAKES, 0},
     {"release", read_yes_no, AT(release), MAKES, 0},
@@ -123,7 +124,7 @@ static int read_recipe(struct reader *r)
         return -1;
     default_architectures(r->recipe);
     return check_phases(r) < 0 || check_environment(r) < 0 || check_outputs(r) < 0 || check_layers(r) < 0 ||
-                   check_parts(r) < 0
+                   check_parts(r) < 0 || check_sign(r) < 0
                ? -1
                : 0;
 }
@@ -229,6 +230,7 @@ void recipe_free(struct recipe *r)
     free_builder(r->builder);
     free_initrd(r->initrd);
     free_image(r->image);
+    sign_free(r->sign);
     if (r->rootfs) {
         free(r->rootfs->distribution);
         strlist_free(&r->rootfs->packages);

@@ -22,6 +22,7 @@
 //                                         versions.yaml, {arch} and {linux_arch}
 //   run: build.sh                         the script: in the recipe's folder, or shared/<name>/x.sh
 //   phases: {setup: a.sh, build: b.sh}    instead of run: several, run in this order
+//   sign: {...}                           struct recipe_sign; script recipes only
 //   outputs: [name, name-modules]         tarballs: /out/<name> is packed as
 //                                         kata-static-<name>.tar.xz; default: the recipe's name
 //   release: no                           not put in build/ unless asked for by name (default yes)
@@ -102,7 +103,8 @@ struct recipe_rootfs {
 };
 
 // A secret is a file of which only a public name is in the key: a pseudo-random function's output,
-// that says which secret it is and nothing about it. No script ever gets one.
+// that says which secret it is and nothing about it. No script ever gets one; a script recipe has one
+// only as the key of its section `sign`, and that is not in the step's key at all: the certificate is.
 enum variable_type {
     VARIABLE_TEXT,
     VARIABLE_YES_NO,
@@ -175,6 +177,15 @@ struct recipe_phase {
     char *name, *script;
 };
 
+// sign: {key: NAME, certificate: NAME, files: "*.ko"}: when the scripts are over, kbuild signs what is
+// in the outputs and matches, in the form of kernel modules (lib/seal/module_signature.h). Nothing is
+// signed while neither variable is set.
+struct recipe_sign {
+    char *key;         // a secret variable: file of a private key
+    char *certificate; // a file variable: its certificate
+    char *files;       // glob of file names
+};
+
 // install: {links: [{path: share/x, target: y, architectures: [x86_64]}]}: a symbolic link that is in
 // no tarball. Both are relative: path to the prefix, target to the link's folder.
 struct recipe_link {
@@ -200,6 +211,7 @@ struct recipe {
     struct strlist environment;       // "NAME=value"
     struct recipe_phase *phases;      // of a script recipe, at least one
     size_t phase_count;
+    struct recipe_sign *sign;         // of a script recipe, or NULL
     struct recipe_link *links;        // of `kbuild install`
     size_t link_count;
     struct strlist outputs;

@@ -247,7 +247,7 @@ static int read_variable_type(struct reader *r, const struct yaml *node, void *t
     return error_hint(r->err, "known types: text, yes-no, file, directory, secret");
 }
 
-static int read_name_pattern(struct reader *r, const struct yaml *node, void *target)
+int read_name_pattern(struct reader *r, const struct yaml *node, void *target)
 {
     if (read_line(r, node, target) < 0)
         return -1;
@@ -285,10 +285,11 @@ static int check_variable(struct reader *r, const struct yaml *node,
             return yaml_error(r->document, value, r->err, "%s: '%s' goes with the type %s", v->name,
                               rules[i].key, rules[i].types);
     }
-    if (v->type == VARIABLE_SECRET && r->recipe->action == ACTION_SCRIPT) {
+    if (v->type == VARIABLE_SECRET && r->recipe->action == ACTION_SCRIPT &&
+        !sign_names_key(r, v->name)) {
         yaml_error(r->document, yaml_get(node, "type"), r->err,
                    "%s: a script never gets a secret: what it leaves could hold it", v->name);
-        return error_hint(r->err, "secrets go with the action se-image");
+        return error_hint(r->err, "secrets go with the action se-image, or are the key of 'sign'");
     }
     if (v->type == VARIABLE_YES_NO && v->default_ && strcmp(v->default_, "yes") != 0 &&
         strcmp(v->default_, "no") != 0)

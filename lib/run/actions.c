@@ -2,7 +2,7 @@
 #include "run/internal.h"
 
 const struct action actions[] = {
-    [ACTION_SCRIPT] = {"script", NULL, make_script, NULL},
+    [ACTION_SCRIPT] = {"script", identify_script, make_script, NULL},
     [ACTION_INITRD] = {"initrd", identify_initrd, make_initrd, NULL},
     [ACTION_SE_IMAGE] = {"se-image", identify_se_image, make_se_image, se_image_random},
 };

@@ -157,6 +157,9 @@ const char *se_image_random(const struct job *job);
 // The OCI image of a builder's root file system, in the store.
 int builder_image(struct build *b, const struct node *node, const char *tree,
                   char image[static DIGEST_HEX_SIZE], struct error **err);
+int identify_script(struct build *b, struct node *node, struct error **err); // sign.c
+// In the child: signs what the scripts left below `out`, if the user asks for it (sign.c).
+int sign_outputs(const struct job *job, const char *out, struct error **err);
 int identify_initrd(struct build *b, struct node *node, struct error **err);
 int identify_se_image(struct build *b, struct node *node, struct error **err);
 // Tells the parent which part of the work is running ("unpacking", "packing").

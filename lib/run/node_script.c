@@ -119,6 +119,8 @@ int make_script(struct build *b, struct node *node, json_t *record, struct error
     int result = step_prepare(b, node, scratch, NULL, &s, err);
     if (!result)
         result = run_phases(node, &s, record, err);
+    if (!result)
+        result = sign_outputs(job, s.out, err);
     if (!result) {
         take_summary(&s, record);
         phase("packing");

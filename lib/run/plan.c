@@ -300,7 +300,7 @@ static int identify_folder(const char *title, const char *folder, const char *in
 
 // The parts of recipe.yaml that decide what comes out. Where packages come from, what it is called
 // and how it is tried do not.
-static const char *const deciding_keys[] = {"action",  "run",    "phases", "environment",
+static const char *const deciding_keys[] = {"action",  "run",    "phases", "environment", "sign",
                                             "outputs", "initrd", "image",  "shared"};
 
 static int identify_recipe(struct build *b, struct node *node, struct error **err)

@@ -96,7 +96,7 @@ static int stage_inputs(const struct job *job, struct step *s, struct error **er
 {
     for (size_t i = 0; i < job->value_count; i++) {
         const struct variable_value *v = &job->values[i];
-        if (!v->files.n)
+        if (!v->files.n || v->variable->type == VARIABLE_SECRET)
             continue;
         cleanup_free char *folder = xasprintf("%s/%s", s->inputs, v->variable->name);
         if (make_directories(folder, 0755, err) < 0)
@@ -121,6 +121,8 @@ static void add_variables(const struct job *job, struct strlist *environment)
     for (size_t i = 0; i < job->value_count; i++) {
         const struct variable_value *v = &job->values[i];
         const char *name = v->variable->name;
+        if (v->variable->type == VARIABLE_SECRET)
+            continue;
         if (v->variable->type == VARIABLE_TEXT || v->variable->type == VARIABLE_YES_NO)
             strlist_addf(environment, "%s=%s", name, v->text);
         else if (!v->files.n)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The variables that a recipe declares, from the user's environment. Files count by their content,
-// secrets by their public name.
+// secrets by their public name, or not at all where a certificate stands for them.
 #include "run/internal.h"
 
 #include "seal/seal.h"
@@ -73,16 +73,20 @@ static int resolve_files(struct variable_value *value, struct error **err)
     return result;
 }
 
-// Only its public name goes on from here.
-static int resolve_secret(struct variable_value *value, struct error **err)
+// Only its public name goes on from here. A signing key needs none: its certificate is in the key.
+static int resolve_secret(const struct recipe *r, struct variable_value *value, struct error **err)
 {
+    cleanup_free char *absolute = path_absolute(value->text);
+    if (r->sign && !strcmp(r->sign->key, value->variable->name)) {
+        strlist_add(&value->files, absolute);
+        return 0;
+    }
     struct se_secret secret = {0};
     char id[DIGEST_HEX_SIZE];
     if (se_secret_load(value->text, &secret, err) < 0)
         return error_wrap(err, "%s", value->variable->name);
     int result = se_secret_id(&secret, id, err);
     se_secret_free(&secret);
-    cleanup_free char *absolute = path_absolute(value->text);
     strlist_add(&value->files, absolute);
     strlist_add(&value->digests, id);
     return result;
@@ -111,7 +115,7 @@ static int resolve(const struct recipe *r, struct variable_value *value, struct 
     case VARIABLE_DIRECTORY:
         return resolve_directory(r, value, err);
     case VARIABLE_SECRET:
-        return resolve_secret(value, err);
+        return resolve_secret(r, value, err);
     }
     return 0;
 }

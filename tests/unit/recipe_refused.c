@@ -120,7 +120,7 @@ static void keys_that_do_not_go_together_are_refused(void **state)
          F "3:38: A: 'default' goes with the type text and yes-no", NULL},
         {S "variables: {A: {type: secret}}\n",
          F "3:23: A: a script never gets a secret: what it leaves could hold it",
-         "secrets go with the action se-image"},
+         "secrets go with the action se-image, or are the key of 'sign'"},
         {S "variables: {A: {pattern: x}}\n", F "3:26: A: 'pattern' goes with the type directory",
          NULL},
         {S "variables: {A: {type: yes-no, default: maybe}}\n",
