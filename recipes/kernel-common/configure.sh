@@ -3,8 +3,9 @@
 # Makes the kernel's configuration from the fragments that hold for its version.
 # Needs: KERNEL_SOURCE (kernel tree), OBJECTS (output folder of make O=), LINUX_ARCH, CROSS_COMPILE,
 #        KERNEL_CONFIDENTIAL=yes for a confidential guest, KERNEL_DEBUG_ENABLED=yes for debugging;
+#        MODULE_SIGNING_CERT, the certificate of signed modules, or empty;
 #        fragments beside this script in configs/.
-# Leaves: $OBJECTS/.config; fails with a list of the options that did not make it.
+# Leaves: $OBJECTS/.config, $OBJECTS/certs/module-signing.pem; fails with a list of the options that did not make it.
 set -eu
 export ARCH=$LINUX_ARCH CROSS_COMPILE
 
@@ -19,6 +20,11 @@ if [ "${KERNEL_CONFIDENTIAL:-no}" = yes ]; then
 fi
 if [ "${KERNEL_DEBUG_ENABLED:-no}" = yes ]; then
     fragments+=("$configs"/debug/*.conf)
+fi
+if [ -n "${MODULE_SIGNING_CERT:-}" ]; then
+    fragments+=("$configs"/signing/*.conf)
+    mkdir -p "$OBJECTS/certs"
+    install -m 0644 "$MODULE_SIGNING_CERT" "$OBJECTS/certs/module-signing.pem"
 fi
 
 mkdir -p "$OBJECTS"

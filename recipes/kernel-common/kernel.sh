@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the phases of a kernel have in common; they read it with `.`, from /build.
 # Needs: /src/linux; LINUX_ARCH, CROSS_COMPILE, SOURCE_DATE_EPOCH;
-#        KERNEL_CONFIDENTIAL (yes, no), KERNEL_DEBUG_ENABLED (yes, no).
+#        KERNEL_CONFIDENTIAL (yes, no), KERNEL_DEBUG_ENABLED (yes, no); MODULE_SIGNING_CERT.
 # Gives: KERNEL_SOURCE, OBJECTS; suffix, debug; image, compressed, uncompressed; kernel_make, has_modules.
 # shellcheck disable=SC2034 # those who read this use them
 

@@ -174,3 +174,24 @@ assert q == {"shared_fs": "virtio-9p", "disable_image_nvdimm": True, "file_mem_b
              "confidential_guest": True, "sev_snp_guest": True}, q
 X
 }
+
+@test "with a certificate the kernel loads signed modules only, and the modules are signed" {
+  only_on_x86_64
+  make_kernel cat
+  kernel kernel-confidential
+  tar -xOf build/kata-static-kernel-confidential.tar.xz --wildcards '*/config-6.7-*' >unsigned
+  ! grep -q -e MODULE_SIG_FORCE -e SYSTEM_TRUSTED_KEYS unsigned || false
+  openssl req -x509 -newkey rsa:2048 -nodes -subj "/CN=TEST modules" -keyout TEST.pem -out TEST.crt 2>/dev/null
+  chmod 600 TEST.pem
+  export MODULE_SIGNING_CERT=TEST.crt MODULE_SIGNING_KEY=TEST.pem
+  kernel kernel-confidential --until=setup
+  cmp TEST.crt build/kernel-confidential/builddir/obj/certs/module-signing.pem
+  rm -r build/kernel-confidential
+  kernel kernel-confidential
+  tar -xOf build/kata-static-kernel-confidential.tar.xz --wildcards '*/config-6.7-*' >config
+  for line in CONFIG_MODULE_SIG=y CONFIG_MODULE_SIG_FORCE=y '# CONFIG_MODULE_SIG_ALL is not set' CONFIG_MODULE_SIG_SHA512=y \
+    'CONFIG_MODULE_SIG_KEY=""' 'CONFIG_SYSTEM_TRUSTED_KEYS="certs/module-signing.pem"'; do
+    grep -qxF -e "$line" config || { echo "no $line"; return 1; }
+  done
+  [ "$(tar -xOf build/kata-static-kernel-confidential-modules.tar.xz ./kernel/one.ko | tail -c 28)" = "~Module signature appended~" ]
+}
