@@ -46,9 +46,10 @@ static void free_xz(void *c)
 // are more blocks.
 static uint64_t block_size(uint64_t expected)
 {
+    const uint64_t pair = 2ull * BLOCK_MAX;
     if (expected <= SINGLE_MAX)
         return SINGLE_MAX;
-    uint64_t blocks = 2 * ((expected + 2 * BLOCK_MAX - 1) / (2 * BLOCK_MAX));
+    uint64_t blocks = 2 * ((expected + pair - 1) / pair);
     return (expected / blocks / MIB + 1) * MIB; // `expected` is not exact: no tiny block at the end
 }
 

@@ -75,7 +75,7 @@ int boot_build(struct trial *t, const char *target, struct error **err)
 static int boot_target(struct trial *t, struct error **err)
 {
     const struct recipe *r = t->recipe;
-    if (r->action == ACTION_SE_IMAGE) {
+    if (r->action == ACTION_SE_IMAGE && t->node) {
         cleanup_free char *image =
             boot_take_out(t, &t->node->outputs[0], r->image->output, "image", err);
         return image ? boot_sealed(t, image, err) : -1;

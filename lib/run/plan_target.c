@@ -76,7 +76,7 @@ struct node *build_add_target(struct build *b, const char *name, struct error **
     }
     struct targets found = {0};
     int result = build_add_targets(b, name, &found, err);
-    struct node *node = result < 0 ? NULL : found.nodes[0];
+    struct node *node = result < 0 || !found.n ? NULL : found.nodes[0];
     free(found.nodes);
     return node;
 }

@@ -102,7 +102,7 @@ int release_of(struct recipe_set *set, const char *target, const struct arch *wa
     struct walk w = {.set = set, .out = out};
     *out =
         (struct release){.target = xstrdup(target), .arch = r ? choose_arch(r, wanted, err) : NULL};
-    int result = !out->arch                  ? -1
+    int result = !r || !out->arch            ? -1
                  : r->action == ACTION_GROUP ? walk_group(&w, r, err)
                                              : walk_target(&w, r, err);
     strlist_free(&w.seen);
