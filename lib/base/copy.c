@@ -10,21 +10,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int copy_content(int from, int to, const char *name, struct error **err)
+int copy_content(int from, const char *from_name, int to, const char *to_name, struct error **err)
 {
     if (ioctl(to, FICLONE, from) == 0)
         return 0;
-    size_t chunk_size = (size_t)1 << 18;
+    size_t chunk_size = (size_t)1 << 20;
     cleanup_free char *chunk = xmalloc(chunk_size);
     for (;;) {
         ssize_t n = read(from, chunk, chunk_size);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return error_errno(err, errno, "reading %s", name);
+            return error_errno(err, errno, "reading %s", from_name);
         if (n == 0)
             return 0;
-        if (fd_write_all(to, name, chunk, (size_t)n, err) < 0)
+        if (fd_write_all(to, to_name, chunk, (size_t)n, err) < 0)
             return -1;
     }
 }
@@ -38,7 +38,7 @@ static int copy_file(const char *from, const char *to, const struct stat *st, st
     cleanup_close int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (out < 0)
         return error_errno(err, errno, "creating %s", to);
-    if (copy_content(in, out, from, err) < 0)
+    if (copy_content(in, from, out, to, err) < 0)
         return -1;
     if (fchmod(out, st->st_mode & 0777) < 0 || futimens(out, times) < 0)
         return error_errno(err, errno, "setting mode and time of %s", to);

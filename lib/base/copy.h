@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copying a tree of files.
+// Copying files and trees of them.
 #ifndef KBUILD_BASE_COPY_H
 #define KBUILD_BASE_COPY_H
 
 #include "base/error.h"
+
+// The content of `from`, from its offset on, into the empty file `to`: shared where the file system
+// can, else copied. The names are for messages.
+int copy_content(int from, const char *from_name, int to, const char *to_name, struct error **err);
 
 // Copies what is in the directory `from` into the directory `to`, which exists; files of the same
 // name there are an error, directories are filled. Kept are content (shared where the file system

@@ -2,32 +2,11 @@
 // Files into the store, and blobs out of it to where users see them.
 #include "cache/internal.h"
 
+#include "base/copy.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <string.h>
-#include <sys/ioctl.h>
-
-// The content of `from` into the empty file `to`: shared where the file system can, else copied.
-static int copy_content(int from, const char *from_name, int to, const char *to_name,
-                        struct error **err)
-{
-    if (ioctl(to, FICLONE, from) == 0)
-        return 0;
-    size_t chunk_size = (size_t)1 << 20;
-    cleanup_free char *chunk = xmalloc(chunk_size);
-    for (;;) {
-        ssize_t n = read(from, chunk, chunk_size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_errno(err, errno, "reading %s", from_name);
-        if (n == 0)
-            return 0;
-        if (fd_write_all(to, to_name, chunk, (size_t)n, err) < 0)
-            return -1;
-    }
-}
 
 // True for a file of our own temporary folders that nobody else can hold by another name.
 static bool can_be_moved(const struct store *s, const char *path, const struct stat *st)
