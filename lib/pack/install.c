@@ -100,23 +100,12 @@ static int check(const struct installing *i, struct error **err)
 
 // ---- writing ----
 
-struct target {
-    int fd;
-    const char *name;
-};
-static int into_fd(void *context, const void *bytes, size_t length, struct error **err)
-{
-    const struct target *t = context;
-    return fd_write_all(t->fd, t->name, bytes, length, err);
-}
-
 static int write_file(struct installing *i, struct reader *r, const struct reader_member *m,
                       const char *place, struct error **err)
 {
     cleanup_close int fd = staging_file(&i->staging, place, err);
-    struct target t = {fd, place};
     const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = m->mtime}};
-    if (fd < 0 || reader_content(r, into_fd, &t, err) < 0 ||
+    if (fd < 0 || reader_content_to(r, fd, place, err) < 0 ||
         attributes_to_file(m->attributes, fd, &i->attributes_lost, err) < 0)
         return -1;
     if (fchmod(fd, m->mode & 0777) < 0 || futimens(fd, times) < 0 || fsync(fd) < 0)

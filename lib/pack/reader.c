@@ -6,6 +6,7 @@
 #include "pack/decoder.h"
 #include "pack/names.h"
 
+#include "base/file.h"
 #include "base/log.h"
 
 #include <archive.h>
@@ -305,6 +306,22 @@ int reader_content(struct reader *r, reader_sink *sink, void *context, struct er
             return -1;
         done += length;
     }
+}
+
+struct destination {
+    int fd;
+    const char *name;
+};
+static int into_fd(void *context, const void *bytes, size_t length, struct error **err)
+{
+    const struct destination *t = context;
+    return fd_write_all(t->fd, t->name, bytes, length, err);
+}
+
+int reader_content_to(struct reader *r, int to, const char *to_name, struct error **err)
+{
+    struct destination d = {to, to_name};
+    return reader_content(r, into_fd, &d, err);
 }
 
 void reader_progress(const struct reader *r, const char *what)

@@ -46,6 +46,8 @@ int reader_piece(struct reader *r, const void **bytes, size_t *length, uint64_t 
 // The whole content in order, with zeros in the gaps.
 typedef int reader_sink(void *context, const void *bytes, size_t length, struct error **err);
 int reader_content(struct reader *r, reader_sink *sink, void *context, struct error **err);
+// The same into a file; `to_name` is for messages.
+int reader_content_to(struct reader *r, int to, const char *to_name, struct error **err);
 // Puts 'reading NAME: "MEMBER"' before the message. Returns -1.
 int reader_wrap(const struct reader *r, struct error **err);
 void reader_progress(const struct reader *r, const char *what);

@@ -115,16 +115,6 @@ static int find_member(const struct index *x, const char *path, struct buf *plac
     return 0;
 }
 
-struct target {
-    int fd;
-    const char *name;
-};
-static int into_fd(void *context, const void *bytes, size_t length, struct error **err)
-{
-    const struct target *t = context;
-    return fd_write_all(t->fd, t->name, bytes, length, err);
-}
-
 static int write_member(int fd, const char *name, size_t number, int out_fd, struct error **err)
 {
     cleanup_reader struct reader *r = reader_open(fd, name, 0, err);
@@ -136,8 +126,7 @@ static int write_member(int fd, const char *name, size_t number, int out_fd, str
         n = reader_next(r, &m, err);
     if (n <= 0)
         return n < 0 ? n : error_user(err, "%s changed while it was being read", name);
-    struct target t = {out_fd, m.path};
-    return reader_content(r, into_fd, &t, err) < 0 ? reader_wrap(r, err) : 0;
+    return reader_content_to(r, out_fd, m.path, err) < 0 ? reader_wrap(r, err) : 0;
 }
 
 static int unpack_found(int fd, const char *name, const struct index *x, const char *member,
