@@ -2,6 +2,7 @@
 #include "run/signature.h"
 
 #include "base/file.h"
+#include "seal/private_key.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -18,7 +19,7 @@ struct trusted_keys {
     size_t n, cap;
 };
 
-// A key with a passphrase is refused rather than asked about: nobody sits at a CI job.
+// For public keys, which have none.
 static int no_passphrase(char *out, int size, int writing, void *context)
 {
     return -1;
@@ -52,14 +53,10 @@ static int sign(EVP_PKEY *key, const struct buf *text, struct signature *out)
 int signature_make(const char *key_file, const struct buf *text, struct signature *out,
                    struct error **err)
 {
-    cleanup_buf struct buf pem = {0};
-    if (file_read(key_file, KEY_FILE_LIMIT, &pem, err) < 0)
+    const char *why;
+    EVP_PKEY *key = private_key_read(key_file, &why, err);
+    if (!key && !why)
         return error_wrap(err, "reading the signing key");
-    BIO *bio = BIO_new_mem_buf(pem.data ? pem.data : "", (int)pem.len);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
-    BIO_free(bio);
-    if (pem.data)
-        OPENSSL_cleanse(pem.data, pem.len);
     int result;
     if (!key || EVP_PKEY_id(key) != EVP_PKEY_ED25519) {
         result = error_user(err, "%s is not an Ed25519 private key (PEM, without a passphrase)",

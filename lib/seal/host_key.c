@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "seal/crypto.h"
+#include "seal/private_key.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -178,12 +179,6 @@ void host_key_free(struct host_key *k)
     *k = (struct host_key){0};
 }
 
-// Instead of asking for a passphrase on the terminal.
-static int no_passphrase(char *buffer, int size, int writing, void *context)
-{
-    return -1;
-}
-
 EVP_PKEY *host_private_key_load(const char *path, struct error **err)
 {
     cleanup_secret_buf struct buf bytes = {0};
@@ -191,11 +186,8 @@ EVP_PKEY *host_private_key_load(const char *path, struct error **err)
         error_wrap(err, "host private key");
         return NULL;
     }
-    BIO *bio = BIO_new_mem_buf(bytes.data, (int)bytes.len);
-    cleanup_pkey EVP_PKEY *key =
-        bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
-    BIO_free(bio);
-    ERR_clear_error();
+    bool locked;
+    cleanup_pkey EVP_PKEY *key = private_key_parse(bytes.data, bytes.len, &locked);
     if (!key) {
         bool document = memmem(bytes.data, bytes.len, "BEGIN CERTIFICATE", 17) != NULL;
         error_user(err, "host private key: %s: %s", path,

@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "seal/crypto.h"
-#include "seal/io.h"
+#include "seal/private_key.h"
 
 #include <errno.h>
 #include <openssl/cms.h>
@@ -68,14 +68,6 @@ static X509 *load_certificate(const char *path, char digest[static DIGEST_HEX_SI
     return NULL;
 }
 
-// Never asks at a terminal.
-static int no_passphrase(char *buffer, int size, int writing, void *asked)
-{
-    (void)buffer, (void)size, (void)writing;
-    *(bool *)asked = true;
-    return 0;
-}
-
 static int bad_key(struct error **err, const char *path, const char *why)
 {
     error_user(err, "reading key %s: %s", path, why);
@@ -97,49 +89,22 @@ static int check_key(EVP_PKEY *key, const char *path, struct error **err)
     return 0;
 }
 
-static EVP_PKEY *parse_key(const unsigned char *pem, size_t size, const char *path,
-                           struct error **err)
-{
-    bool asked = false;
-    BIO *bio = BIO_new_mem_buf(pem, (int)size);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &asked) : NULL;
-    BIO_free(bio);
-    ERR_clear_error();
-    if (!key)
-        bad_key(err, path,
-                asked ? "a passphrase protects it" : "there is no private key in PEM form");
-    if (key && check_key(key, path, err) < 0) {
-        EVP_PKEY_free(key);
-        key = NULL;
-    }
-    return key;
-}
-
 static EVP_PKEY *load_key(const char *path, struct error **err)
 {
-    uint64_t size;
     struct stat st;
-    cleanup_close int fd = open_input(path, &size, err);
-    if (fd < 0)
-        return NULL;
-    if (fstat(fd, &st) < 0) {
-        error_errno(err, errno, "reading key %s", path);
-        return NULL;
-    }
-    if (st.st_mode & S_IROTH) {
+    if (stat(path, &st) == 0 && st.st_mode & S_IROTH) {
         error_user(err, "the key %s can be read by everybody", path);
         error_hint(err, "chmod 600 %s", path);
         return NULL;
     }
-    if (size > PEM_FILE_MAX) {
-        bad_key(err, path, "it is too large for a key");
-        return NULL;
+    const char *why;
+    EVP_PKEY *key = private_key_read(path, &why, err);
+    if (why)
+        bad_key(err, path, why);
+    if (key && check_key(key, path, err) < 0) {
+        EVP_PKEY_free(key);
+        key = NULL;
     }
-    unsigned char *pem = xmalloc(size + 1); // in one piece, so that there is one copy to wipe
-    int result = read_at(fd, path, 0, pem, size, err);
-    EVP_PKEY *key = result < 0 ? NULL : parse_key(pem, size, path, err);
-    OPENSSL_cleanse(pem, size);
-    free(pem);
     return key;
 }
 

@@ -3,8 +3,7 @@
 // kernel's scripts/sign-file makes them:
 //
 //   the module's bytes
-//   the signature: CMS SignedData (RFC 5652), DER; detached, without certificates and without
-//   signed
+//   the signature: CMS SignedData (RFC 5652), DER; detached, without certificates, without signed
 //     attributes; SHA-512; the signer named by issuer and serial number
 //   struct module_signature, 12 bytes (include/linux/module_signature.h): algo 0, hash 0, id_type 2
 //     (PKCS #7), signer_len 0, key_id_len 0, 3 zeros, the signature's length (32 bits, big-endian)

@@ -5,7 +5,7 @@
 #include "seal/snp.h"
 
 #include "seal/crypto.h"
-#include "seal/io.h"
+#include "seal/private_key.h"
 #include "seal/snp_bytes.h"
 
 #include <openssl/core_names.h>
@@ -13,7 +13,6 @@
 #include <openssl/pem.h>
 
 #define CURVE "secp384r1"
-#define KEY_FILE_MAX 65536u
 #define NUMBER 72u // bytes of a coordinate, or of half a signature
 
 enum block_offset {
@@ -45,14 +44,6 @@ struct id_keys {
 
 // ---- keys ----
 
-// Never asks at a terminal.
-static int no_passphrase(char *buffer, int size, int writing, void *asked)
-{
-    (void)buffer, (void)size, (void)writing;
-    *(bool *)asked = true;
-    return 0;
-}
-
 static int bad_key(struct error **err, const char *path, const char *why)
 {
     error_user(err, "reading key %s: %s", path, why);
@@ -72,27 +63,10 @@ static int check_curve(EVP_PKEY *key, const char *path, struct error **err)
 
 static EVP_PKEY *load_key(const char *path, struct error **err)
 {
-    uint64_t size;
-    bool asked = false;
-    cleanup_close int fd = open_input(path, &size, err);
-    if (fd < 0)
-        return NULL;
-    if (size > KEY_FILE_MAX) {
-        bad_key(err, path, "it is too large for a key");
-        return NULL;
-    }
-    unsigned char *bytes = xmalloc(size + 1);
-    EVP_PKEY *key = NULL;
-    int result = read_at(fd, path, 0, bytes, size, err);
-    BIO *bio = result ? NULL : BIO_new_mem_buf(bytes, (int)size);
-    if (bio)
-        key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &asked);
-    BIO_free(bio);
-    OPENSSL_cleanse(bytes, size);
-    free(bytes);
-    if (!result && !key)
-        bad_key(err, path,
-                asked ? "a passphrase protects it" : "there is no private key in PEM form");
+    const char *why;
+    EVP_PKEY *key = private_key_read(path, &why, err);
+    if (why)
+        bad_key(err, path, why);
     if (key && check_curve(key, path, err) < 0) {
         EVP_PKEY_free(key);
         key = NULL;
