@@ -114,6 +114,23 @@ void strlist_free(struct strlist *l)
     *l = (struct strlist){0};
 }
 
+char *placeholders_expand(const char *text, const struct placeholder *names, size_t n)
+{
+    struct buf out = {0};
+    while (*text) {
+        size_t i = 0;
+        while (i < n && !starts_with(text, names[i].name))
+            i++;
+        if (i < n) {
+            buf_puts(&out, names[i].value);
+            text += strlen(names[i].name);
+        } else {
+            buf_add(&out, text++, 1);
+        }
+    }
+    return buf_take(&out);
+}
+
 bool ends_with(const char *text, const char *suffix)
 {
     size_t n = strlen(text), m = strlen(suffix);

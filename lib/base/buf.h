@@ -46,6 +46,13 @@ static inline bool starts_with(const char *text, const char *prefix)
 }
 bool ends_with(const char *text, const char *suffix);
 
+// The text with each name replaced by its value; to be freed. What is no name stays: "{arch}" and
+// its like are found by comparing, braces have no meaning here.
+struct placeholder {
+    const char *name, *value;
+};
+char *placeholders_expand(const char *text, const struct placeholder *names, size_t n);
+
 // "did you mean": the name of `names` nearest to `wrong` (optimal string alignment distance, at
 // most a third of its length), or NULL. The result belongs to `names`.
 const char *nearest_name(const char *wrong, const struct strlist *names);

@@ -51,20 +51,6 @@ const struct arch *arch_host(void)
 
 char *arch_expand(const char *text, const struct arch *a)
 {
-    const struct {
-        const char *placeholder, *value;
-    } names[] = {{"{arch}", a->name}, {"{linux_arch}", a->linux_}};
-    cleanup_buf struct buf out = {0};
-    while (*text) {
-        size_t i = 0;
-        while (i < ARRAY_LEN(names) && !starts_with(text, names[i].placeholder))
-            i++;
-        if (i < ARRAY_LEN(names)) {
-            buf_puts(&out, names[i].value);
-            text += strlen(names[i].placeholder);
-        } else {
-            buf_add(&out, text++, 1);
-        }
-    }
-    return buf_take(&out);
+    const struct placeholder names[] = {{"{arch}", a->name}, {"{linux_arch}", a->linux_}};
+    return placeholders_expand(text, names, ARRAY_LEN(names));
 }

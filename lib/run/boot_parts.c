@@ -36,7 +36,7 @@ static void stack_free(struct stack *s)
 
 // ---- parts: "<target>:<path>" of a boot section ----
 
-const struct node *boot_part_node(struct trial *t, const char *reference, struct error **err)
+static const struct node *find_part(struct trial *t, const char *reference, struct error **err)
 {
     cleanup_free char *name =
         xasprintf("%.*s:%s", (int)strcspn(reference, ":"), reference, t->arch->name);
@@ -47,23 +47,31 @@ const struct node *boot_part_node(struct trial *t, const char *reference, struct
     return NULL;
 }
 
+int boot_take_part(struct trial *t, const char *reference, const char *name, char **out,
+                   struct error **err)
+{
+    const struct node *node = reference ? find_part(t, reference, err) : NULL;
+    if (!node)
+        return reference ? -1 : 0;
+    const char *member = strchr(reference, ':') + 1;
+    *out = boot_take_out(t, &node->outputs[0], member, name ? name : path_base(member), err);
+    return *out ? 0 : -1;
+}
+
 static int take_part(struct trial *t, struct stack *s, const char *reference, const char *name,
                      char **out, struct error **err)
 {
-    if (!reference)
-        return 0;
-    const struct node *node = boot_part_node(t, reference, err);
-    if (!node)
+    if (boot_take_part(t, reference, name, out, err) < 0)
         return -1;
-    *out = boot_take_out(t, &node->outputs[0], strchr(reference, ':') + 1, name, err);
-    strlist_add(&s->parts, name);
-    return *out ? 0 : -1;
+    if (*out)
+        strlist_add(&s->parts, name);
+    return 0;
 }
 
 // All of QEMU's tarball, since it reads its own firmware and options ROMs from its data directory.
 static int unpack_qemu(struct trial *t, struct stack *s, struct error **err)
 {
-    const struct node *node = boot_part_node(t, s->boot->qemu, err);
+    const struct node *node = find_part(t, s->boot->qemu, err);
     if (!node)
         return -1;
     cleanup_free char *folder = xasprintf("%s/qemu", t->folder);
@@ -120,17 +128,10 @@ static int choose_kind(struct trial *t, struct stack *s, const struct host *h, s
 
 static char *expand(const struct stack *s, const char *text)
 {
-    struct buf out = {0};
-    for (const char *p = text; p && *p;) {
-        bool memory = starts_with(p, "{memory}"), bit = starts_with(p, "{cbitpos}");
-        if (memory || bit) {
-            buf_printf(&out, "%u", memory ? MACHINE_MEMORY : s->host.cbitpos);
-            p += strlen(memory ? "{memory}" : "{cbitpos}");
-        } else {
-            buf_add(&out, p++, 1);
-        }
-    }
-    return text ? buf_take(&out) : NULL;
+    cleanup_free char *memory = xasprintf("%u", MACHINE_MEMORY);
+    cleanup_free char *bit = xasprintf("%u", s->host.cbitpos);
+    const struct placeholder names[] = {{"{memory}", memory}, {"{cbitpos}", bit}};
+    return text ? placeholders_expand(text, names, ARRAY_LEN(names)) : NULL;
 }
 
 // A confidential guest is started as the ordinary one, but for what its own section says.

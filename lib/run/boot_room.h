@@ -34,7 +34,9 @@ int boot_sealed(struct trial *t, const char *image, struct error **err);
 
 // ---- boot_parts.c: a kernel and an initrd, with a firmware and a QEMU that were built ----
 int boot_parts(struct trial *t, struct error **err);
-// The node of a part, "<target>:<path>" of a boot section.
-const struct node *boot_part_node(struct trial *t, const char *reference, struct error **err);
+// Takes a part, "<target>:<path>" of a boot section, out into the scratch folder, as the file
+// `name` (NULL: its own). *out, to be freed, stays NULL for the reference NULL.
+int boot_take_part(struct trial *t, const char *reference, const char *name, char **out,
+                   struct error **err);
 
 #endif

@@ -4,21 +4,6 @@
 #include "run/boot_room.h"
 #include "run/confidential.h"
 
-#include <string.h>
-
-// As a file of its own name: reference values name what they were computed from.
-static int take(struct trial *t, const char *reference, char **out, struct error **err)
-{
-    if (!reference)
-        return 0;
-    const struct node *node = boot_part_node(t, reference, err);
-    if (!node)
-        return -1;
-    const char *member = strchr(reference, ':') + 1;
-    *out = boot_take_out(t, &node->outputs[0], member, path_base(member), err);
-    return *out ? 0 : -1;
-}
-
 static int take_all(struct trial *t, enum recipe_confidential kind, struct launch_parts *out,
                     struct error **err)
 {
@@ -31,9 +16,10 @@ static int take_all(struct trial *t, enum recipe_confidential kind, struct launc
     }
     const char *firmware = special->firmware ? special->firmware : boot->plain.firmware;
     const char *cpu = special->cpu ? special->cpu : boot->plain.cpu;
-    if (take(t, firmware, &out->firmware, err) < 0 ||
-        take(t, boot->kernel, &out->kernel, err) < 0 ||
-        take(t, boot->initrd, &out->initrd, err) < 0)
+    // As files of their own names: reference values name what they were computed from.
+    if (boot_take_part(t, firmware, NULL, &out->firmware, err) < 0 ||
+        boot_take_part(t, boot->kernel, NULL, &out->kernel, err) < 0 ||
+        boot_take_part(t, boot->initrd, NULL, &out->initrd, err) < 0)
         return -1;
     t->machine = (struct machine){.arch = t->arch, .append = boot->append ? boot->append : ""};
     out->append = qemu_command_line(&t->machine);

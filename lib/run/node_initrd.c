@@ -13,24 +13,10 @@ static char *expand_name(const struct job *job, const char *text)
 {
     const struct role *rootfs = job_role(job, ROLE_ROOTFS, NULL);
     const struct distribution *d = rootfs ? &job_of(rootfs->node)->distribution : NULL;
-    const struct {
-        const char *name, *value;
-    } names[] = {{"{os}", d ? d->id : "none"},
-                 {"{osversion}", d ? d->codename : "none"},
-                 {"{arch}", job->target->name}};
-    struct buf out = {0};
-    while (*text) {
-        size_t i = 0;
-        while (i < ARRAY_LEN(names) && !starts_with(text, names[i].name))
-            i++;
-        if (i < ARRAY_LEN(names)) {
-            buf_puts(&out, names[i].value);
-            text += strlen(names[i].name);
-        } else {
-            buf_add(&out, text++, 1);
-        }
-    }
-    return buf_take(&out);
+    const struct placeholder names[] = {{"{os}", d ? d->id : "none"},
+                                        {"{osversion}", d ? d->codename : "none"},
+                                        {"{arch}", job->target->name}};
+    return placeholders_expand(text, names, ARRAY_LEN(names));
 }
 
 int identify_initrd(struct build *b, struct node *node, struct error **err)
