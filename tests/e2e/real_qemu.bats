@@ -3,19 +3,7 @@
 # Real QEMU from the distribution's source, natively and for s390x. Slow. `make check-e2e` runs it;
 # KBUILD_E2E_CACHE names a cache to start from (default: an empty one).
 
-REPOSITORY=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-
-setup_file() {
-  export KBUILD=${KBUILD:-$REPOSITORY/kbuild}
-  export KBUILD_SOURCES=debian
-  export WORK=${KBUILD_E2E_WORK:-$BATS_FILE_TMPDIR}
-  export KBUILD_CACHE=${KBUILD_E2E_CACHE:-$WORK/cache}
-  mkdir -p "$WORK"
-}
-
-setup() {
-  cd "$REPOSITORY" || return 1
-}
+load real_sources
 
 build() { # target architecture
   run "$KBUILD" -o "$WORK/build" --arch="$2" "$1"
