@@ -62,8 +62,7 @@ def compare_restoring():
     pathlib.Path("project/versions.yaml").write_text("assets: {}\n")
     pathlib.Path("project/recipes/blob/recipe.yaml").write_text(
         "description: a large result\nbuilder: {packages: [bash], tools: [bash]}\nrun: build.sh\n")
-    pathlib.Path("project/recipes/blob/build.sh").write_text("mkdir /out/blob/data\ncp /recipe/bytes /out/blob/data/\n")
-    pathlib.Path("project/recipes/blob/bytes").write_bytes(os.urandom(64000000))
+    pathlib.Path("project/recipes/blob/build.sh").write_text("mkdir /out/blob/data\nhead -c 64000000 /dev/urandom >/out/blob/data/bytes\n")
     build = f"cd project; {kbuild} --builder=host --cache=cache -q blob -o"
     sh(f"{build} build")
     tarball = "project/build/kata-static-blob.tar.xz"
