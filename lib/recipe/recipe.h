@@ -62,6 +62,10 @@ struct debian_source {
     char *source;            // name of a source package, unpacked with its patches applied
 };
 
+// Which submodules come along: all (default), those of the repository itself, none.
+enum submodules { SUBMODULES_NO, SUBMODULES_DIRECT, SUBMODULES_YES };
+extern const char *const submodules_words[]; // as they are written; NULL ends
+
 // sources: {<name>: {version: <dotted path of a map in versions.yaml>, git|archive: ..., ...}}
 // Texts may hold {placeholders}, see versions_expand().
 struct recipe_source {
@@ -70,8 +74,8 @@ struct recipe_source {
                             // (releases moved things); "{arch}" in it is the target architecture
                             // ("{linux_arch}": as Linux calls it).
                             // NULL only if there is neither git nor archive
-    char *git, *ref;        // url and branch, tag or commit; submodules: yes|no (default yes)
-    bool submodules;
+    char *git, *ref;        // url and branch, tag or commit
+    enum submodules submodules;
     char *when;             // "upstream" or "debian": the source is there only with these sources;
                             // NULL: always
     char *archive, *sums;   // url of the archive; url of a signed sums file (kernel.org's format)

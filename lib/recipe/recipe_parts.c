@@ -108,12 +108,27 @@ static int read_when(struct reader *r, const struct yaml *node, void *target)
                       "it says with which --sources there is this source; without it, always");
 }
 
+const char *const submodules_words[] = {"no", "direct", "yes", NULL};
+
+static int read_submodules(struct reader *r, const struct yaml *node, void *target)
+{
+    cleanup_free char *word = NULL;
+    if (read_line(r, node, &word) < 0)
+        return -1;
+    for (int i = 0; submodules_words[i]; i++)
+        if (!strcmp(word, submodules_words[i])) {
+            *(enum submodules *)target = (enum submodules)i;
+            return 0;
+        }
+    return reader_error(r, node, "'%s' is none of yes, direct and no", word);
+}
+
 #define AT(member) offsetof(struct recipe_source, member)
 static const struct field source_fields[] = {
     {"version", read_line, AT(version), ANYWHERE, 0},
     {"git", read_template, AT(git), ANYWHERE, 0},
     {"ref", read_template, AT(ref), ANYWHERE, 0},
-    {"submodules", read_yes_no, AT(submodules), ANYWHERE, 0},
+    {"submodules", read_submodules, AT(submodules), ANYWHERE, 0},
     {"archive", read_template, AT(archive), ANYWHERE, 0},
     {"sums", read_template, AT(sums), ANYWHERE, 0},
     {"debian", read_debian, AT(debian), ANYWHERE, 0},
@@ -161,7 +176,7 @@ int read_sources(struct reader *r, const struct yaml *node, void *target)
     for (size_t i = 0; i < node->n; i++) {
         struct recipe_source *s = &recipe->sources[recipe->source_count++];
         *s = (struct recipe_source){.name = xstrdup(node->keys[i]),
-                                    .submodules = true,
+                                    .submodules = SUBMODULES_YES,
                                     .line = node->key_lines[i],
                                     .column = node->key_columns[i]};
         reader_enter(r, node, i);

@@ -103,7 +103,8 @@ void world_step(const struct world *w, struct sandbox *s, struct strlist *enviro
     set(environment, "LD_PRELOAD", SANDBOX_CLOCK);
     set(environment, "FAKETIME", "+400d");
     set(environment, "NO_FAKE_STAT", "1");
-    set(environment, "FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    // With only one of the two clocks moved, libfaketime 0.9.10 makes Python's sleep fail.
+    set(environment, "FAKETIME_DONT_FAKE_MONOTONIC", "0");
 }
 
 unsigned world_jobs(unsigned jobs)

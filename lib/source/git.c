@@ -170,7 +170,8 @@ static int export_submodule(struct fetching *f, const char *parent_url,
 static int export_submodules(struct fetching *f, const struct mirror *m, const char *commit,
                              struct export *e, int folder, unsigned depth, struct error **err)
 {
-    if (!e->submodule_count || !f->spec->submodules)
+    enum submodules wanted = f->spec->submodules;
+    if (!e->submodule_count || wanted == SUBMODULES_NO || (wanted == SUBMODULES_DIRECT && depth > 0))
         return 0;
     if (depth >= NESTING_MAX)
         return error_user(err, "%s: submodules are nested more than %d deep", m->shown,

@@ -28,7 +28,7 @@ int source_key_text(const struct source_spec *spec, const struct source_pin *pin
     switch (spec->kind) {
     case SOURCE_GIT: // the commit, not only the tree: its time is the step's SOURCE_DATE_EPOCH
         buf_printf(out, "git-commit %s\ngit-submodules %s\n", pin->commit,
-                   spec->submodules ? "yes" : "no");
+                   submodules_words[spec->submodules]);
         break;
     case SOURCE_ARCHIVE:
         buf_printf(out, "archive-sha256 %s\n", pin->sha256);

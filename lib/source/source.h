@@ -23,7 +23,7 @@ struct source_spec {
     enum source_kind kind;
     char *label;     // for messages: "linux (assets.kernel.confidential)"
     char *url, *ref; // git: url and ref; archive: url
-    bool submodules;
+    enum submodules submodules;
     char *sums, *sha256; // archive: signed sums file, known digest; either may be NULL
     const struct debian_source *debian; // belongs to recipe or to owned_debian
     struct debian_source *owned_debian;

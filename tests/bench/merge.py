@@ -3,20 +3,22 @@
 """Packing, merging, unpacking and restoring against what else can be done with the same bytes.
 
 Ratios of medians of RUNS (5) interleaved runs. The components are those of tests/bench/components.sh
-(TREES=DIR takes what an earlier run of it made), packed by kbuild. With UPSTREAM=yes also the way of
-upstream's merge script: unpack everything, tar cJ. Everything stays in one scratch folder
-(BENCH_DIR, else a temporary one), which is removed.
+(TREES=DIR takes what an earlier run of it made), packed by kbuild. ONLY="merge unpack" makes only these
+of what follows; with UPSTREAM=yes merge is also compared to the way of upstream's script: unpack
+everything, tar cJ. All is in one scratch folder (BENCH_DIR, else a temporary one), which is removed.
 
-  merge          kbuild merge                     / cat of the same files to a fresh path
-  merge, hashed  kbuild merge --rehash            / that cat and sha256sum of each file
-  pack           kbuild pack                      / tar cJ of the same tree; also the sizes of all parts
-  unpack         kbuild unpack                    / tar xJ of the same file
-  restore        kbuild TARGET, all of it cached  / cp of the tarball; by hard link, and to another
-                                                    file system (OTHER, /dev/shm) by copying
+  merge    kbuild merge                     / cat of the same files to a fresh path
+           kbuild merge --rehash            / that cat and sha256sum of each file
+  unpack   tar xJ                           / kbuild unpack, of each and all together
+  restore  kbuild TARGET, all of it cached  / cp of the tarball, of SIZE (64) MB; by hard link, and to
+                                              another file system (OTHER, /dev/shm) by copying
+  pack     tar cJ                           / kbuild pack, of each and all together; takes by far the longest
+  size     of all parts                     / packed by xz as single blocks
 """
 import os, pathlib, shutil, statistics, subprocess, tempfile, time
 
 RUNS = int(os.environ.get("RUNS", "5"))
+SIZE = os.environ.get("SIZE", "64")
 OTHER = os.environ.get("OTHER", "/dev/shm")
 here = pathlib.Path(__file__).resolve().parent
 kbuild = str(here.parents[1] / "kbuild")
@@ -50,6 +52,7 @@ def compare(name, one, other, cleanup):
         times.append(pair)
     a, b = (statistics.median(t[i] for t in times) for i in (0, 1))
     print(f"{name}: {a:.3f} s / {b:.3f} s = {a / b:.3f}", flush=True)
+    return a, b
 
 
 def part_of(tree):
@@ -57,12 +60,12 @@ def part_of(tree):
 
 
 def compare_restoring():
-    """A target whose result is 64 MB that do not compress, made once and then only restored."""
+    """A target whose result is SIZE MB that do not compress, made once and then only restored."""
     os.makedirs("project/recipes/blob")
     pathlib.Path("project/versions.yaml").write_text("assets: {}\n")
     pathlib.Path("project/recipes/blob/recipe.yaml").write_text(
         "description: a large result\nbuilder: {packages: [bash], tools: [bash]}\nrun: build.sh\n")
-    pathlib.Path("project/recipes/blob/build.sh").write_text("mkdir /out/blob/data\nhead -c 64000000 /dev/urandom >/out/blob/data/bytes\n")
+    pathlib.Path("project/recipes/blob/build.sh").write_text(f"mkdir /out/blob/data\nhead -c {SIZE}000000 /dev/urandom >/out/blob/data/bytes\n")
     build = f"cd project; {kbuild} --builder=host --cache=cache -q blob -o"
     sh(f"{build} build")
     tarball = "project/build/kata-static-blob.tar.xz"
@@ -73,25 +76,10 @@ def compare_restoring():
                     f"rm -rf project/restored {other}/restored {other}/cp copied")
 
 
-with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as work:
-    os.chdir(work)
-    os.environ["SOURCE_DATE_EPOCH"] = "1700000000"
-    where = os.environ.get("TREES")
-    if not where:
-        where = "."
-        sh(f"{here}/components.sh {work}")
-    trees = sorted(str(p) for p in pathlib.Path(where).glob("tree-*"))
-    total = sum(p.lstat().st_size for tree in trees for p in pathlib.Path(tree).rglob("*") if p.is_file())
-    os.mkdir("parts")
-    for tree in trees:
-        sh(f"{kbuild} pack {tree} {part_of(tree)}")
+def compare_merging(trees):
     pathlib.Path("versions.yaml").write_text("assets: {}\n")
-    sizes = sum(os.path.getsize(f"parts/{p}") for p in os.listdir("parts"))
-    print(f"{len(trees)} components, {total / 1e6:.0f} MB, {sizes / 1e6:.0f} MB packed; {RUNS} runs, "
-          f"{os.cpu_count()} processors")
     merge = f"{kbuild} --cache=cache merge parts versions.yaml -o merged.tar.xz"
-    first = timed(merge)
-    print(f"the first merge, which makes the listings: {first:.3f} s")
+    print(f"the first merge, which makes the listings: {timed(merge):.3f} s")
     gone = "rm -f merged.tar.xz cat.out"
     # Without a build there is no record of the digests: every merge here hashes. A folder that was built
     # (hard links to the cache) is what a user has: made so by hand.
@@ -110,16 +98,53 @@ with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as work:
         sh(gone)
         fast = timed(merge)
         print(f"upstream's way / merge: {slow:.1f} s / {fast:.3f} s = {slow / fast:.0f}")
-    compare_restoring()
-    for tree in trees if os.environ.get("EACH") == "yes" else [t for t in trees if "shim-v2" in t]:
-        part = part_of(tree)
-        name = tree.split("tree-")[-1]
-        compare(f"{name}: tar cJ / pack", f"tar -C {tree} -cJf tar.out .", f"{kbuild} pack {tree} pack.tar.xz",
-                "rm -f tar.out pack.tar.xz")
-        compare(f"{name}: tar xJ / unpack", f"mkdir t; tar -C t -xJf {part}", f"{kbuild} unpack {part} k",
-                "rm -rf t k")
+
+
+def together(trees, name, commands, cleanup):
+    """The sum of the medians over all trees, after each by itself; commands(tree) gives the pair."""
+    times = [compare(f"{tree.split('tree-')[-1]}: {name}", *commands(tree), cleanup) for tree in trees]
+    a, b = (sum(t[i] for t in times) for i in (0, 1))
+    print(f"{len(trees)} together: {name}: {a:.3f} s / {b:.3f} s = {a / b:.3f}", flush=True)
+
+
+def compare_unpacking(trees):
+    together(trees, "tar xJ / unpack", lambda tree: (f"mkdir t; tar -C t -xJf {part_of(tree)}",
+                                                     f"{kbuild} unpack {part_of(tree)} k"), "rm -rf t k")
+
+
+def compare_packing(trees):
+    together(trees, "tar cJ / pack", lambda tree: (f"tar -C {tree} -cJf tar.out .",
+                                                   f"{kbuild} pack {tree} pack.tar.xz"),
+             "rm -f tar.out pack.tar.xz")
+
+
+def compare_sizes(trees):
+    packed = sum(os.path.getsize(part_of(tree)) for tree in trees)
     single = 0
-    for i, tree in enumerate(trees):
+    for tree in trees:
         sh(f"tar -C {tree} --sort=name -cf - . | xz -T1 >single; stat -c %s single >size")
         single += int(pathlib.Path("size").read_text())
-    print(f"size of all / as single blocks: {sizes} / {single} = {sizes / single:.4f}")
+    print(f"size of all / as single blocks: {packed} / {single} = {packed / single:.4f}")
+
+
+PARTS = {"merge": compare_merging, "unpack": compare_unpacking, "restore": lambda trees: compare_restoring(),
+         "pack": compare_packing, "size": compare_sizes}
+
+with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as work:
+    os.chdir(work)
+    os.environ["SOURCE_DATE_EPOCH"] = "1700000000"
+    where = os.environ.get("TREES")
+    if not where:
+        where = "."
+        sh(f"{here}/components.sh {work}")
+    trees = sorted(str(p) for p in pathlib.Path(where).glob("tree-*"))
+    wanted = os.environ.get("ONLY", " ".join(PARTS)).split()
+    os.mkdir("parts")
+    if wanted != ["restore"]:
+        for tree in trees:
+            sh(f"{kbuild} pack {tree} {part_of(tree)}")
+        total = sum(p.lstat().st_size for tree in trees for p in pathlib.Path(tree).rglob("*") if p.is_file())
+        print(f"{len(trees)} components, {total / 1e6:.0f} MB, {sum(map(os.path.getsize, map(part_of, trees))) / 1e6:.0f} MB "
+              f"packed; {RUNS} runs, {os.cpu_count()} processors", flush=True)
+    for part in wanted:
+        PARTS[part](trees)

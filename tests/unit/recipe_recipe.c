@@ -28,7 +28,7 @@ static void a_script_recipe_is_read_whole(void **state)
              "    version: externals.tools\n"
              "    git: https://g/{version}\n"
              "    ref: v{number}\n"
-             "    submodules: no\n"
+             "    submodules: direct\n"
              "    when: upstream\n"
              "  blobs: {debian: {packages: [blobs]}, when: debian}\n"
              "shared: [common]\n"
@@ -73,7 +73,8 @@ static void a_script_recipe_is_read_whole(void **state)
     assert_int_equal(linux_->line, 6);
     cleanup_free char *patches = strlist_join(&linux_->patches, " ");
     assert_string_equal(patches, "first.patch patches/*.patch v{series}/*.patch");
-    assert_false(tools->submodules);
+    assert_int_equal(tools->submodules, SUBMODULES_DIRECT);
+    assert_int_equal(linux_->submodules, SUBMODULES_YES);
     assert_string_equal(tools->ref, "v{number}");
     assert_null(linux_->when);
     assert_string_equal(tools->when, "upstream");

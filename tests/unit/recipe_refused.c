@@ -100,6 +100,8 @@ static void keys_that_do_not_go_together_are_refused(void **state)
          F "3:1: the key 'sources' has no meaning in a recipe with the action se-image", NULL},
         {S "sources: {a: {version: v, git: b, ref: c, archive: d}}\n",
          F "3:14: the source 'a' has both 'git' and 'archive'", NULL},
+        {S "sources: {a: {version: v, git: b, ref: c, submodules: some}}\n",
+         F "3:55: submodules: 'some' is none of yes, direct and no", NULL},
         {S "sources: {a: {version: v, archive: b, submodules: no}}\n",
          F "3:14: the source 'a' has 'submodules', which needs 'git' beside it", NULL},
         {S "sources: {a: {version: v, git: b, ref: c, sums: d}}\n",

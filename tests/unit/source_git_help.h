@@ -13,7 +13,7 @@ static inline struct source_spec git_spec(const char *url, const char *ref)
                                 .label = (char *)"demo (externals.demo)",
                                 .url = (char *)url,
                                 .ref = (char *)ref,
-                                .submodules = true};
+                                .submodules = SUBMODULES_YES};
 }
 
 // A repository "up" with history: a branch main, a tag v1 (annotated) and v0 (light).

@@ -19,10 +19,20 @@ static void nested_submodules_are_exported_at_their_pinned_commits(void **state)
     assert_sh(p, "find out -printf '%T@\\n' | sort -u", "1600000001.0000000000");
     assert_int_equal(json_array_size(json_object_get(provenance, "submodules")), 2);
     json_decref(provenance);
-    spec.submodules = false;
-    cleanup_free char *bare = fresh_folder(p, "bare");
-    assert_ok(source_fetch(&spec, &pin, &p->o, bare, NULL, &err), &err);
-    assert_sh(p, "find bare/third | sort | tr '\\n' ' '", "bare/third bare/third/middle ");
+    static const struct {
+        enum submodules which;
+        const char *files;
+    } cases[] = {
+        {SUBMODULES_NO, "third third/middle "},
+        {SUBMODULES_DIRECT, "third third/middle third/middle/.gitmodules third/middle/lib "
+                            "third/middle/lib/inner third/middle/mid "},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        cleanup_free char *bare = fresh_folder(p, "bare");
+        spec.submodules = cases[i].which;
+        assert_ok(source_fetch(&spec, &pin, &p->o, bare, NULL, &err), &err);
+        assert_sh(p, "cd bare; find third | LC_ALL=C sort | tr '\\n' ' '", cases[i].files);
+    }
     source_pin_free(&pin);
     // Everything is in the mirrors now.
     run_sh(p, "rm -rf up middle inner");
