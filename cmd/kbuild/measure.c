@@ -13,6 +13,7 @@
 struct measure_words {
     const char *firmware, *kernel, *initrd, *append;
     const char *vcpus, *type, *signature, *features, *vmm;
+    const char *qemu, *memory;
     const char *policy, *family_id, *image_id, *svn, *id_key, *author_key;
     const char *output;
 };
@@ -56,6 +57,19 @@ static int parse_vcpus(const char *text, struct launch_inputs *in, struct error 
         return bad_number(err, "--vcpus", text, range);
     in->first_vcpus = (unsigned)first;
     in->last_vcpus = (unsigned)last;
+    return 0;
+}
+
+// "10.1.2", as `qemu-system-x86_64 --version` has it; only the first two numbers matter.
+static int parse_qemu(const char *text, unsigned *out, struct error **err)
+{
+    unsigned major, minor;
+    if (!text)
+        return 0;
+    if (!isdigit((unsigned char)*text) || sscanf(text, "%3u.%3u", &major, &minor) != 2 || major < 1)
+        return error_set(err, ERROR_USAGE, "measure: --qemu-version %s: it looks like 10.1.2",
+                         text);
+    *out = QEMU_VERSION(major, minor);
     return 0;
 }
 
@@ -104,12 +118,14 @@ static int check_applicable(enum launch_kind kind, const struct measure_words *w
         {"--guest-svn", w->svn, kind == LAUNCH_SNP},
         {"--id-key", w->id_key, kind == LAUNCH_SNP},
         {"--author-key", w->author_key, kind == LAUNCH_SNP},
-        {"--kernel", w->kernel, kind != LAUNCH_TDX},
+        {"--qemu-version", w->qemu, kind == LAUNCH_TDX && w->kernel},
+        {"--memory", w->memory, kind == LAUNCH_TDX && w->kernel},
     };
     for (size_t i = 0; i < ARRAY_LEN(given); i++)
         if (given[i].value && !given[i].applies)
-            return error_set(err, ERROR_USAGE, "measure: %s does not matter to %s", given[i].option,
-                             launch_kind_names[kind]);
+            return error_set(err, ERROR_USAGE, "measure: %s does not matter to %s%s",
+                             given[i].option, launch_kind_names[kind],
+                             kind == LAUNCH_TDX && !w->kernel ? " without a kernel" : "");
     if (w->author_key && !w->id_key)
         return usage_error(err, "measure", "--author-key signs the ID key: --id-key is missing");
     return 0;
@@ -126,6 +142,9 @@ static int parse_inputs(const struct measure_words *w, struct launch_inputs *in,
     in->initrd = w->initrd;
     in->append = w->append;
     in->guest_features = SNP_FEATURE_ACTIVE;
+    if (parse_qemu(w->qemu, &in->qemu_version, err) < 0 ||
+        parse_number("--memory", w->memory, UINT32_MAX, " of MiB", &in->memory_mib, err) < 0)
+        return -1;
     if (!launch_kind_has_vcpus(in->kind))
         return 0;
     if (!w->vcpus)
@@ -152,8 +171,22 @@ static int parse_id_values(const struct measure_words *w, struct id_block_values
 
 // ---- results ----
 
+static void print_register(const char *name, const unsigned char *value)
+{
+    char hex[2 * LAUNCH_DIGEST_MAX + 1];
+    hex_encode(value, LAUNCH_DIGEST_MAX, hex);
+    printf("%s %s\n", name, hex);
+}
+
 static void print_digests(const struct launch_measurement *m)
 {
+    if (m->has_rtmr1) {
+        print_register("mrtd", m->digest[0]);
+        print_register("rtmr1", m->rtmr1);
+        if (m->has_rtmr2)
+            print_register("rtmr2", m->rtmr2);
+        return;
+    }
     for (unsigned i = 0; i < m->count; i++) {
         char hex[2 * LAUNCH_DIGEST_MAX + 1];
         hex_encode(m->digest[i], m->digest_size, hex);
@@ -254,6 +287,8 @@ int verb_measure(struct global_options *g, struct strlist *words, struct error *
         {"--vcpu-sig", NULL, &w.signature, NULL, NULL},
         {"--guest-features", NULL, &w.features, NULL, NULL},
         {"--vmm-type", NULL, &w.vmm, NULL, NULL},
+        {"--qemu-version", NULL, &w.qemu, NULL, NULL},
+        {"--memory", NULL, &w.memory, NULL, NULL},
         {"--policy", NULL, &w.policy, NULL, NULL},
         {"--family-id", NULL, &w.family_id, NULL, NULL},
         {"--image-id", NULL, &w.image_id, NULL, NULL},

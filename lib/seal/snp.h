@@ -10,7 +10,7 @@
 // Architecture Programmer's Manual, volume 2, appendix B, table B-4 (the VMSA), here "APM"; OVMF's
 // OvmfPkg/ResetVector/Ia16/ResetVectorVtf0.asm and X64/OvmfSevMetadata.asm; QEMU's
 // target/i386/sev.c; for TDX the Intel TDX Module Base Specification, document 348549, and the
-// TDX Virtual Firmware Design Guide, document 344991.
+// TDX Virtual Firmware Design Guide, document 344991 (tdx.h and tdx_rtmr.h).
 //
 // Everything here is little-endian. Strings of `struct launch_inputs` belong to the caller.
 #ifndef KBUILD_SEAL_SNP_H
@@ -22,6 +22,7 @@
 #define LAUNCH_DIGEST_MAX 48u  // bytes; SHA-384
 #define LAUNCH_VCPUS_MAX 1024u // KVM's own limit unless it is configured otherwise
 #define LAUNCH_FIRMWARE_MAX (64u << 20)
+#define LAUNCH_KERNEL_MAX (512u << 20) // where it must be in memory (TDX)
 #define SNP_FEATURE_ACTIVE 1u       // bit 0 of SEV_FEATURES (APM, table B-4, offset 3B0h)
 #define SNP_POLICY_DEFAULT 0x30000u // SMT allowed, and the bit that must be one (ABI, section 4.3)
 
@@ -49,7 +50,11 @@ struct launch_inputs {
     unsigned first_vcpus, last_vcpus; // 1 to LAUNCH_VCPUS_MAX
     uint32_t cpu_signature;           // EAX of CPUID leaf 1; only QEMU puts it into the VMSA
     uint64_t guest_features;          // SEV_FEATURES; SNP only, with bit 0
+    unsigned qemu_version;            // LAUNCH_TDX with a kernel: QEMU_VERSION(major, minor), or 0
+    uint64_t memory_mib;              // the same: how much the guest has, or 0
 };
+// 0 if not given. Both matter to RTMR 1 alone, and memory only before QEMU_KEEPS_HEADER.
+#define QEMU_VERSION(major, minor) ((major)*1000u + (minor))
 
 // ---- the digests ----
 
@@ -63,6 +68,10 @@ struct launch_measurement {
     size_t digest_size;                         // 32 or 48 bytes
     unsigned first_vcpus, count;                // digest[i] is for first_vcpus + i
     unsigned char (*digest)[LAUNCH_DIGEST_MAX]; // owned; one, for no vCPUs, if they do not matter
+    // LAUNCH_TDX with a kernel: what is extended before it runs. Kernels before Linux 6.9 extend
+    // RTMR 2 by nothing: command line and initrd are not measured.
+    bool has_rtmr1, has_rtmr2;
+    unsigned char rtmr1[LAUNCH_DIGEST_MAX], rtmr2[LAUNCH_DIGEST_MAX];
 };
 // Errors name the file and what is wrong with it: no firmware, cut off, without the metadata or the
 // hashes table that the launch needs; no bzImage; a command line that the kernel would cut off.
@@ -116,6 +125,7 @@ int id_auth_make(const unsigned char block[static ID_BLOCK_SIZE], const struct i
 //    "append"}, "id_block": {"policy", "family_id", "image_id", "guest_svn", "signed",
 //    "id_key_digest", "author_key_digest"},
 //    "measurements": [{"vcpus", "digest", "snp_id_block", "snp_id_auth"}]}
+// and for TDX with a kernel "qemu", "memory_mib" and, in measurements, "rtmr1" and "rtmr2".
 // Digests are hexadecimal, snp_id_block and snp_id_auth base64: the values of the same names in a
 // Kata runtime's configuration. `id` may be NULL (and is, for all but SNP), and so may `keys`:
 // blocks are then written unsigned, without snp_id_auth, and "signed" is false.

@@ -33,6 +33,18 @@ int launch_hash_kernel(const struct launch_inputs *in, struct launch_file *out, 
     return hash_open(fd, in->kernel, size, out, err);
 }
 
+int launch_read_kernel(const char *path, unsigned char **bytes, uint64_t *size, struct error **err)
+{
+    cleanup_close int fd = open_input(path, size, err);
+    if (fd < 0)
+        return -1;
+    if (*size > LAUNCH_KERNEL_MAX)
+        return error_user(err, "reading kernel %s: it has %llu bytes, more than any kernel", path,
+                          (unsigned long long)*size);
+    *bytes = xmalloc(*size ? *size : 1);
+    return read_at(fd, path, 0, *bytes, *size, err);
+}
+
 int launch_hash_initrd(const char *path, struct launch_file *out, struct error **err)
 {
     uint64_t size;

@@ -3,6 +3,7 @@
 
 #include "seal/snp_bytes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define SECTOR 512u
@@ -13,6 +14,7 @@ enum header_offset {
     HEADER_BOOT_FLAG = 0x1FE,
     HEADER_MAGIC = 0x202,
     HEADER_PROTOCOL = 0x206,
+    HEADER_VERSION = 0x20E,
     HEADER_LOAD_FLAGS = 0x236,
     HEADER_COMMAND_LINE = 0x238
 };
@@ -45,6 +47,16 @@ int bzimage_check(const char *path, const unsigned char *head, uint64_t size, ui
         return no_kernel(err, path, "it ends in its own setup code: it is cut off");
     *limit = (uint32_t)get_le(head + HEADER_COMMAND_LINE, 4);
     return 0;
+}
+
+bool bzimage_version(const unsigned char *bytes, uint64_t size, unsigned *major, unsigned *minor)
+{
+    uint64_t place = get_le(bytes + HEADER_VERSION, 2);
+    char text[16] = "";
+    if (!place || place + SECTOR + sizeof text > size)
+        return false;
+    memcpy(text, bytes + place + SECTOR, sizeof text - 1);
+    return sscanf(text, "%3u.%3u", major, minor) == 2;
 }
 
 int bzimage_check_append(const char *path, const char *text, uint32_t limit, struct error **err)

@@ -6,6 +6,7 @@
 //   1FEh  le16   AA55h
 //   202h  4      "HdrS"
 //   206h  le16   boot protocol, 20Ch at least for a kernel that EFI can start
+//   20Eh  le16   200h before the text "6.12.13 (...) ..."
 //   236h  le16   bit 0: there is a 64-bit entry
 //   238h  le32   the longest command line, without its NUL
 #ifndef KBUILD_SEAL_SNP_KERNEL_H
@@ -13,6 +14,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define BZIMAGE_HEAD 0x260u // bytes that the check looks at
@@ -21,6 +23,8 @@
 // command line.
 int bzimage_check(const char *path, const unsigned char *head, uint64_t size, uint32_t *limit,
                   struct error **err);
+// Linux's version of a checked kernel that is in memory as a whole; false if it does not tell.
+bool bzimage_version(const unsigned char *bytes, uint64_t size, unsigned *major, unsigned *minor);
 // `text` may be NULL.
 int bzimage_check_append(const char *path, const char *text, uint32_t limit, struct error **err);
 

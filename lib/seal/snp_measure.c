@@ -2,13 +2,16 @@
 // What is measured in which kind of launch, in the order in which it happens.
 #include "seal/snp.h"
 
+#include "base/log.h"
 #include "seal/crypto.h"
 #include "seal/snp_digest.h"
 #include "seal/snp_files.h"
 #include "seal/snp_firmware.h"
 #include "seal/snp_hashes.h"
+#include "seal/snp_kernel.h"
 #include "seal/snp_vmsa.h"
 #include "seal/tdx.h"
+#include "seal/tdx_rtmr.h"
 
 #define SHA256_SIZE 32u
 
@@ -135,9 +138,38 @@ static int measure_snp(struct launch *l, struct error **err)
 
 // ---- TDX ----
 
+// What the kernel's EFI stub does not measure is left out, not made up.
+static int measure_tdx_kernel(struct launch *l, const unsigned char *kernel, uint64_t size,
+                              struct error **err)
+{
+    unsigned major, minor;
+    if (bzimage_version(kernel, size, &major, &minor) && (major < 6 || (major == 6 && minor < 9))) {
+        log_warning("%s is Linux %u.%u, which measures neither command line nor initrd on TDX (6.9 "
+                    "and later do): there is no RTMR 2 to expect",
+                    l->in->kernel, major, minor);
+        return 0;
+    }
+    l->out->has_rtmr2 = true;
+    return tdx_rtmr2(l->in, l->out->rtmr2, err);
+}
+
 static int measure_tdx(struct launch *l, struct error **err)
 {
-    return tdx_mrtd(l->in->firmware, &l->firmware, l->out->digest[0], err);
+    const struct launch_inputs *in = l->in;
+    cleanup_free unsigned char *kernel = NULL;
+    uint64_t size;
+    if (tdx_mrtd(in->firmware, &l->firmware, l->out->digest[0], err) < 0)
+        return -1;
+    if (!in->kernel)
+        return 0;
+    if (launch_read_kernel(in->kernel, &kernel, &size, err) < 0)
+        return -1;
+    if (size != l->out->kernel.size)
+        return error_user(err, "reading %s: it changed meanwhile", in->kernel);
+    if (measure_tdx_kernel(l, kernel, size, err) < 0)
+        return -1;
+    l->out->has_rtmr1 = true;
+    return tdx_rtmr1(in, kernel, size, l->out->initrd.size, l->out->rtmr1, err);
 }
 
 // ---- the kinds ----
@@ -146,7 +178,8 @@ const char *const launch_kind_names[LAUNCH_KINDS] = {
     [LAUNCH_SEV] = "sev", [LAUNCH_SEV_ES] = "sev-es", [LAUNCH_SNP] = "snp", [LAUNCH_TDX] = "tdx"};
 
 static const struct kind {
-    bool vcpus, features, sections, kernel; // what is measured
+    bool vcpus, features, sections; // what is measured
+    bool hashes;                    // a kernel is measured by its hash, in the firmware's table
     size_t digest_size;
     int (*measure)(struct launch *l, struct error **err);
 } launch_kinds[LAUNCH_KINDS] = {
@@ -198,6 +231,21 @@ static int check_vcpus(const struct launch_inputs *in, struct error **err)
                      in->last_vcpus, LAUNCH_VCPUS_MAX);
 }
 
+static int check_qemu(const struct launch_inputs *in, struct error **err)
+{
+    if (!in->qemu_version) {
+        error_set(err, ERROR_USAGE,
+                  "QEMU's version is missing (--qemu-version): RTMR 1 depends on it");
+        return error_hint(err, "before 10.2 it writes into the kernel's header, which is measured");
+    }
+    if (in->initrd && in->qemu_version < QEMU_KEEPS_HEADER && !in->memory_mib)
+        return error_set(
+            err, ERROR_USAGE,
+            "QEMU before 10.2 writes the initrd's place into the kernel: give the guest's "
+            "memory in MiB (--memory), on which it depends");
+    return 0;
+}
+
 static int check_inputs(const struct launch_inputs *in, struct error **err)
 {
     const struct kind *k = &launch_kinds[in->kind];
@@ -212,9 +260,7 @@ static int check_inputs(const struct launch_inputs *in, struct error **err)
         return error_set(err, ERROR_USAGE,
                          "an initrd and a command line are measured with a kernel: "
                          "give the kernel, too");
-    if (in->kernel && !k->kernel)
-        return error_set(err, ERROR_USAGE, "this measurement does not depend on the kernel");
-    return 0;
+    return in->kernel && in->kind == LAUNCH_TDX ? check_qemu(in, err) : 0;
 }
 
 static int check_reset(const struct launch *l, struct error **err)
@@ -265,7 +311,7 @@ static int check_firmware(struct launch *l, struct error **err)
         return -1;
     if (k->vcpus && check_reset(l, err) < 0)
         return -1;
-    return l->in->kernel ? check_hashes(l, err) : 0;
+    return l->in->kernel && k->hashes ? check_hashes(l, err) : 0;
 }
 
 // ---- together ----
@@ -283,7 +329,7 @@ static int measure(const struct launch_inputs *in, unsigned char **bytes,
     if (in->kernel && (launch_hash_kernel(in, &out->kernel, err) < 0 ||
                        (in->initrd && launch_hash_initrd(in->initrd, &out->initrd, err) < 0)))
         return -1;
-    if (in->kernel)
+    if (in->kernel && k->hashes)
         snp_hashes(&out->kernel, &out->initrd, in->append, l.hashes);
     out->digest_size = k->digest_size;
     out->first_vcpus = k->vcpus ? in->first_vcpus : 0;

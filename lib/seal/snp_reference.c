@@ -94,6 +94,10 @@ static int set_measurements(json_t *all, const struct launch_inputs *in,
         if (launch_kind_has_vcpus(in->kind))
             json_object_set_new(one, "vcpus", json_integer(m->first_vcpus + i));
         json_object_set_new(one, "digest", hex_json(m->digest[i], m->digest_size));
+        if (m->has_rtmr1)
+            json_object_set_new(one, "rtmr1", hex_json(m->rtmr1, sizeof m->rtmr1));
+        if (m->has_rtmr2)
+            json_object_set_new(one, "rtmr2", hex_json(m->rtmr2, sizeof m->rtmr2));
         if (id && set_id_block(one, m->digest[i], id, keys, err) < 0)
             return -1;
     }
@@ -113,6 +117,12 @@ static int fill(json_t *all, const struct launch_inputs *in, const struct launch
     }
     if (in->kind == LAUNCH_SNP)
         json_object_set_new(all, "guest_features", number_json(in->guest_features));
+    if (m->has_rtmr1) {
+        json_object_set_new(
+            all, "qemu", json_sprintf("%u.%u", in->qemu_version / 1000, in->qemu_version % 1000));
+        if (in->memory_mib)
+            json_object_set_new(all, "memory_mib", json_integer((json_int_t)in->memory_mib));
+    }
     json_object_set_new(all, "inputs", inputs_json(in, m));
     if (in->append && !json_is_string(json_object_get(json_object_get(all, "inputs"), "append")))
         return error_user(err, "the command line is not in UTF-8, which a JSON file needs");

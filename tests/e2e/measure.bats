@@ -58,6 +58,49 @@ refused() { # status, what the output must hold, command...
   [ "$output" = 97555c73c78c2cd5388c901408e24daa73bfa866338b1aba5278af3ff41b7a6db3713b11beec35751b5c3cd50eda24f0 ]
 }
 
+# tdx-measure 0.1.0 on the same files.
+RTMR1=f8dd4f93f1cf78bf61304fd499d68357f38ac9633c09da738fc4846b6b385da2ececeaf0e935d5c3392f1f956744638b
+RTMR2=6236f700a0b70ad0383cb0b62e6417ac799b145030d2d897a861dd726631d31e13e4e3792b7c30b75a39e20723909713
+
+tdx() { # further options...
+  "$KBUILD" measure tdx --ovmf OVMF.fd --kernel vmlinuz.efi --initrd initrd.img --append "console=ttyS0 panic=1" "$@"
+}
+
+@test "with a kernel a trust domain has run-time measurements, too" {
+  run tdx --qemu-version 9.1.2 --memory 4096
+  [ "$status" -eq 0 ]
+  [ "${lines[0]}" = "mrtd $("$KBUILD" measure tdx --ovmf OVMF.fd)" ]
+  [ "${lines[1]}" = "rtmr1 $RTMR1" ]
+  [ "${lines[2]}" = "rtmr2 $RTMR2" ]
+  tdx --qemu-version 9.1.2 --memory 4096 -o .
+  python3 - "$RTMR1" "$RTMR2" <<'X'
+import json, sys
+d = json.load(open("kata-tdx-reference.json"))
+assert (d["qemu"], d["memory_mib"]) == ("9.1", 4096), d
+assert [d["measurements"][0][r] for r in ("rtmr1", "rtmr2")] == sys.argv[1:], d
+X
+  sed -i 's/6\.12\.1/6.8.121/' vmlinuz.efi
+  run tdx --qemu-version 10.2
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"is Linux 6.8, which measures neither command line nor initrd"* ]]
+  [[ "$output" != *rtmr2* ]]
+}
+
+# Before 10.2 QEMU writes into the header of the kernel. What this machine's QEMU makes of it, measured
+# unchanged, must be what is expected of the file.
+@test "RTMR 1 is that of the kernel that a real QEMU hands over" {
+  qemu=$(command -v qemu-system-x86_64) || skip "qemu-system-x86_64 is not installed"
+  for memory in 512 2048 2500 3000; do
+    python3 "$REPOSITORY/tests/support/fw_cfg_kernel.py" "$qemu" vmlinuz.efi initrd.img "console=ttyS0 panic=1" \
+      "$memory" seen
+    ! cmp -s seen vmlinuz.efi
+    tdx --qemu-version 9.1 --memory "$memory" >expected
+    "$KBUILD" measure tdx --ovmf OVMF.fd --kernel seen --initrd initrd.img --append "console=ttyS0 panic=1" \
+      --qemu-version 10.2 >unchanged
+    cmp expected unchanged
+  done
+}
+
 @test "reference values are the same JSON on every run" {
   measure --vcpus 1-2 -o first.json
   measure --vcpus 1-2 --json >second.json
@@ -158,7 +201,10 @@ X
 
 @test "options that do not matter are refused, not ignored" {
   refused 2 "--vcpus does not matter to sev" "$KBUILD" measure sev --ovmf OVMF.fd --vcpus 1
-  refused 2 "--kernel does not matter to tdx" "$KBUILD" measure tdx --ovmf OVMF.fd --kernel vmlinuz
+  refused 2 "--memory does not matter to tdx without a kernel" "$KBUILD" measure tdx --ovmf OVMF.fd --memory 2048
+  refused 2 "QEMU's version is missing (--qemu-version)" tdx
+  refused 2 "(--memory)" tdx --qemu-version 9.1
+  refused 2 "it looks like 10.1.2" tdx --qemu-version ten
   refused 2 "--guest-features does not matter to sev-es" "$KBUILD" measure sev-es --ovmf OVMF.fd --vcpus 1 --guest-features 1
   refused 2 "give the kernel, too" "$KBUILD" measure sev --ovmf OVMF.fd --initrd initrd.img
   refused 2 "--author-key" measure --vcpus 1 --author-key x
@@ -176,7 +222,7 @@ X
   firmware
   run measure --vcpus 1 -o missing/new.json
   [ "$status" -eq 1 ]
-  [ "$(ls)" = "OVMF.fd"$'\n'"initrd.img"$'\n'"reference.json"$'\n'"vmlinuz" ]
+  [ "$(ls)" = "OVMF.fd"$'\n'"initrd.img"$'\n'"reference.json"$'\n'"vmlinuz"$'\n'"vmlinuz.efi" ]
 }
 
 # ---- a target instead of files ----

@@ -3,8 +3,10 @@
 // or one error with a hint, never a crash.
 //
 // The first byte chooses: 0: the rest are changes (le16 where, a byte what) to the end of a good
-// firmware, 1: the rest is the end of a firmware, 2: the rest is a kernel, 3: a CPU type.
+// firmware, 1: the rest is the end of a firmware, 2: the rest is a kernel, 3: a CPU type, 4: the
+// rest is a PE/COFF image.
 #include "base/file.h"
+#include "seal/authenticode.h"
 #include "seal/snp.h"
 #include "seal/snp_firmware.h"
 #include "seal/snp_kernel.h"
@@ -98,6 +100,18 @@ static void as_kernel(const unsigned char *data, size_t size)
         check(bzimage_check_append("vmlinuz", "quiet", limit, &line), line);
 }
 
+static void as_image(const unsigned char *data, size_t size)
+{
+    cleanup_error struct error *err = NULL;
+    cleanup_free unsigned char *copy = xmalloc(size ? size : 1);
+    memcpy(copy, data, size);
+    unsigned char digest[AUTHENTICODE_SIZE];
+    check(authenticode_digest("vmlinuz", copy, size, digest, &err), err);
+    unsigned major, minor;
+    if (size >= BZIMAGE_HEAD)
+        (void)bzimage_version(copy, size, &major, &minor);
+}
+
 static void as_cpu(const unsigned char *data, size_t size)
 {
     cleanup_free char *name = xstrndup((const char *)data, size < 200 ? size : 200);
@@ -110,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const kinds[])(const unsigned char *, size_t) = {as_changes, as_firmware,
-                                                                   as_kernel, as_cpu};
+                                                                   as_kernel, as_cpu, as_image};
     if (size == 0 || size > IMAGE_SIZE)
         return 0;
     kinds[data[0] % ARRAY_LEN(kinds)](data + 1, size - 1);

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Firmware images and kernels in small, as tests/unit/seal_snp_fixture.h makes them.
 
-make_firmware.py DIR [LEAVE_OUT...]: writes OVMF.fd, vmlinuz and initrd.img to DIR; LEAVE_OUT can be
-sev, tdx, reset, hashes, kernel-hashes.
+make_firmware.py DIR [LEAVE_OUT...]: writes OVMF.fd, vmlinuz, vmlinuz.efi (the same as a PE/COFF image of Linux
+6.12) and initrd.img to DIR; LEAVE_OUT can be sev, tdx, reset, hashes, kernel-hashes.
 """
 import struct
 import sys
@@ -61,6 +61,34 @@ def bzimage(size=20000, fill=None):
     return bytes(k)
 
 
+def efi(kernel):
+    """As tests/unit/seal_tdx_rtmr.c makes it: sections from 0x200 on, nothing behind them but signatures."""
+    k, pe = bytearray(kernel), 0x80
+    optional = pe + 24
+    sections = ((0xA00, 0x3000), (0x3A00, 0x1000), (0, 0), (0x200, 0x800))
+    behind = 0x4A00
+
+    def put(at, form, *values):
+        struct.pack_into("<" + form, k, at, *values)
+
+    put(0x3C, "I", pe)
+    put(pe, "4s", b"PE")
+    put(pe + 6, "H", len(sections))
+    put(pe + 20, "H", 160)
+    put(optional, "H", 0x20B)
+    put(optional + 60, "I", 0x200)
+    put(optional + 108, "I", 6)
+    put(optional + 144, "II", behind, len(k) - behind)
+    for i, (at, size) in enumerate(sections):
+        put(optional + 160 + 40 * i + 16, "II", size, at)
+    put(0x20E, "H", 0xC00)
+    put(0x211, "B", 1)
+    put(0x226, "H", 0)
+    put(0x236, "H", 0x7F)
+    put(0xE00, "14s", b"6.12.1 (x) #1")
+    return bytes(k)
+
+
 def main():
     folder, without = sys.argv[1], sys.argv[2:]
     sections = [s for s in SECTIONS if "kernel-hashes" not in without or s[2] != KERNEL_HASHES]
@@ -68,7 +96,7 @@ def main():
                      hashes=None if "hashes" in without else (0x810C00, 0x400),
                      sections=None if "sev" in without else sections,
                      tdx=None if "tdx" in without else TDX_SECTIONS)
-    for name, data in (("OVMF.fd", image), ("vmlinuz", bzimage()),
+    for name, data in (("OVMF.fd", image), ("vmlinuz", bzimage()), ("vmlinuz.efi", efi(bzimage())),
                        ("initrd.img", bytes(i * 3 % 241 for i in range(9001)))):
         with open(folder + "/" + name, "wb") as f:
             f.write(data)

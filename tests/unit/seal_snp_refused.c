@@ -247,7 +247,7 @@ static void settings_that_make_no_sense_are_refused(void **state)
     refused(&in, NULL, "give the kernel, too");
     in = f->in;
     in.kind = LAUNCH_TDX;
-    refused(&in, NULL, "does not depend on the kernel");
+    refused(&in, NULL, "QEMU's version is missing");
 }
 
 static void an_unknown_processor_names_the_nearest(void **state)

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// RTMR 1 and 2 of a trust domain that is started with QEMU's -kernel: what firmware and kernel
+// extend until the kernel runs. A register starts as 48 zeros; extending by an event makes it
+// SHA-384 over the register and the event's digest, itself SHA-384 (TDX Module Base Specification,
+// section on run-time measurement; the registers are PCRs 2 to 6 and 8 to 15 of a TPM: UEFI 2.10,
+// section 38.4.1).
+//
+//   RTMR 1   the kernel, as an Authenticode digest (seal/authenticode.h); "Calling EFI Application
+//   from
+//            Boot Option"; a separator of four zeros; "Exit Boot Services Invocation"; "Exit Boot
+//            Services Returned with Success" (edk2, OvmfPkg/Tcg/TdTcg2Dxe; strings without their
+//            NUL)
+//   RTMR 2   the load options: the command line and, with an initrd, " initrd=initrd", in UTF-16
+//   with its
+//            NUL (edk2, GenericQemuLoadImageLib); the initrd. Both by the kernel's EFI stub, from
+//            Linux 6.9 on
+//
+// RTMR 0 depends on tables that QEMU makes for the machine, and RTMR 3 is the workload's: 0 until
+// then.
+#ifndef KBUILD_SEAL_TDX_RTMR_H
+#define KBUILD_SEAL_TDX_RTMR_H
+
+#include "seal/snp.h"
+
+#define RTMR_SIZE 48u
+
+// QEMU before this version writes into the kernel's header what a boot loader has to say there, and
+// the firmware measures that; later ones leave the kernels of confidential guests alone.
+#define QEMU_KEEPS_HEADER QEMU_VERSION(10, 2)
+
+// `kernel` is changed as QEMU does it; it was checked to be a bzImage.
+int tdx_rtmr1(const struct launch_inputs *in, unsigned char *kernel, uint64_t size,
+              uint64_t initrd_size, unsigned char out[static RTMR_SIZE], struct error **err);
+int tdx_rtmr2(const struct launch_inputs *in, unsigned char out[static RTMR_SIZE],
+              struct error **err);
+
+#endif
