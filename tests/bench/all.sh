@@ -6,7 +6,8 @@
 # Environment: KBUILD=program (./kbuild), JOBS=N (processors), ALONE=1, KEEP=DIR for all that is written.
 #
 # Fetches first: the network is not measured. Then makes the targets in an empty cache but for that, and
-# prints each step's times, the bound (critical_path.py says what that is) and how far off the run was.
+# prints each step's times, the bound (critical_path.py says what that is) and how far off the run was, and
+# what all processors did meanwhile: busy with more than the steps means that something else ran beside them.
 # With ALONE=1 each step is made once more by itself, with all processors, which gives the sharper bound and
 # takes as long as all steps one after the other.
 set -eu
@@ -35,9 +36,12 @@ done
 kb "$work/cache" "${options[@]}" fetch "${targets[@]}"
 [ -z "${ALONE:-}" ] || cp -a "$work/cache" "$work/cache-alone"
 kb "$work/cache" "${options[@]}" --json plan "${targets[@]}" >"$work/plan.json"
-start=$(date +%s.%N)
+ticks() { # of all processors since the machine started: busy, idle, stolen (proc_stat(5))
+  awk '/^cpu / {print $2 + $3 + $4 + $7 + $8, $5 + $6, $9}' /proc/stat
+}
+before=$(ticks) start=$(date +%s.%N)
 kb "$work/cache" "${options[@]}" --offline --json "${targets[@]}" >"$work/run.json"
-wall=$(awk "BEGIN{print $(date +%s.%N) - $start}")
+wall=$(awk "BEGIN{print $(date +%s.%N) - $start}") after=$(ticks)
 
 alone=()
 if [ -n "${ALONE:-}" ]; then
@@ -57,3 +61,5 @@ if [ -n "${ALONE:-}" ]; then
   alone=("$work/alone.json")
 fi
 "$here/critical_path.py" "$work/plan.json" "$work/run.json" "$jobs" "$wall" "${alone[@]}"
+awk -v t="$(getconf CLK_TCK)" '{printf "all processors: %.0f s busy, %.0f s idle, %.0f s stolen\n",
+  ($4 - $1) / t, ($5 - $2) / t, ($6 - $3) / t}' <<<"$before $after"
