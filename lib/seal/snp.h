@@ -46,14 +46,13 @@ struct launch_inputs {
     const char *firmware;             // path
     const char *kernel, *initrd;      // paths or NULL; an initrd needs a kernel
     const char *append;               // command line or NULL; needs a kernel
-    enum launch_vmm vmm;              // the rest: not for LAUNCH_SEV and LAUNCH_TDX
+    enum launch_vmm vmm;              // this and the next four: not for LAUNCH_SEV and LAUNCH_TDX
     unsigned first_vcpus, last_vcpus; // 1 to LAUNCH_VCPUS_MAX
     uint32_t cpu_signature;           // EAX of CPUID leaf 1; only QEMU puts it into the VMSA
     uint64_t guest_features;          // SEV_FEATURES; SNP only, with bit 0
-    unsigned qemu_version;            // LAUNCH_TDX with a kernel: QEMU_VERSION(major, minor), or 0
-    uint64_t memory_mib;              // the same: how much the guest has, or 0
+    unsigned qemu_version;            // LAUNCH_TDX with a kernel: QEMU_VERSION(major, minor)
+    uint64_t memory_mib;              // the same, if QEMU places the initrd: what the guest has
 };
-// 0 if not given. Both matter to RTMR 1 alone, and memory only before QEMU_KEEPS_HEADER.
 #define QEMU_VERSION(major, minor) ((major)*1000u + (minor))
 
 // ---- the digests ----
