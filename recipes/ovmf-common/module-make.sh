@@ -14,9 +14,13 @@ fi
 
 # One job is the step's own and in no pipe; whoever has the lock has that one.
 exec {lock}>>"$MODULE_LOCK" {take}<"$MODULE_TAKE" {give}>"$MODULE_GIVE"
+# Not with bash's `read -t`: it loses what it has read when the time ends in that moment.
 job=
-until flock --nonblock "$lock" || read -r -N 1 -t 0.1 -u "$take" job; do
-    :
+take_job() {
+    job=$(dd bs=1 count=1 iflag=nonblock status=none <&"$take" 2>/dev/null) && [ -n "$job" ]
+}
+until flock --nonblock "$lock" || take_job; do
+    sleep 0.1
 done
 give_back() {
     if [ -n "$job" ]; then
