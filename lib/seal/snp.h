@@ -23,7 +23,7 @@
 #define LAUNCH_VCPUS_MAX 1024u // KVM's own limit unless it is configured otherwise
 #define LAUNCH_FIRMWARE_MAX (64u << 20)
 #define LAUNCH_KERNEL_MAX (512u << 20) // where it must be in memory (TDX)
-#define SNP_FEATURE_ACTIVE 1u       // bit 0 of SEV_FEATURES (APM, table B-4, offset 3B0h)
+#define SNP_FEATURE_ACTIVE 1u          // bit 0 of SEV_FEATURES (APM, table B-4, offset 3B0h)
 #define SNP_POLICY_DEFAULT 0x30000u // SMT allowed, and the bit that must be one (ABI, section 4.3)
 
 // ---- what is started, and how ----

@@ -227,6 +227,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(429, Retry_After="1") if seen["busy"] == 1 else self.reply(503)
         if "/referrers/" in self.path:
             return self.referrers(rest) if kind == "refer" else self.reply(404)
+        if kind in ("racy", "wrong") and self.command == "PUT":
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if kind == "racy" and not self.first("racy", 2):
+                return self.reply(201)
+            return self.reply(400, b'{"errors": [{"code": "DIGEST_INVALID", "message": "no"}]}')
         if "/manifests/" in self.path and kind == "huge":
             return self.huge()
         if "/manifests/" in self.path:

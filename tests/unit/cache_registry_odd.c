@@ -500,6 +500,29 @@ static void no_secret_goes_to_a_token_service_that_is_nearer_or_plain(void **sta
     }
 }
 
+static int put_manifest(const char *repository, struct error **err)
+{
+    static const char manifest[] = "{\"schemaVersion\": 2}";
+    char digest[DIGEST_HEX_SIZE];
+    struct registry *r = open_at("127.0.0.1", odd.port, repository, &quick);
+    int result = registry_put_manifest(r, "tag", manifest, sizeof manifest - 1,
+                                       "application/vnd.oci.image.manifest.v1+json", digest, err);
+    registry_close(r);
+    return result;
+}
+
+static void a_digest_that_others_disturbed_is_sent_again(void **state)
+{
+    cleanup_error struct error *err = NULL, *always = NULL;
+    assert_good(put_manifest("racy/x", &err), 0, err);
+    cleanup_free char *count = sh("grep -c '^PUT /v2/racy/x/manifests/tag ' log");
+    assert_int_equal(atoi(count), 3);
+    assert_good(put_manifest("wrong/x", &always), -1, always);
+    assert_says(always, "status 400 (DIGEST_INVALID: no)");
+    cleanup_free char *tries = sh("grep -c '^PUT /v2/wrong/x/manifests/tag ' log");
+    assert_int_equal(atoi(tries), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -516,6 +539,7 @@ int main(void)
         cmocka_unit_test(redirects_that_lead_astray_are_not_followed),
         cmocka_unit_test(what_a_server_repeats_is_not_shown),
         cmocka_unit_test(a_busy_server_is_asked_again_when_it_says),
+        cmocka_unit_test(a_digest_that_others_disturbed_is_sent_again),
         cmocka_unit_test(silence_ends_a_request),
         cmocka_unit_test(bad_manifests_are_refused),
         cmocka_unit_test(an_index_leads_to_an_image_and_not_to_an_index),
