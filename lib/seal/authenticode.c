@@ -55,7 +55,7 @@ static int read_headers(struct image *i, struct error **err)
         return bad_image(err, i, "it ends in its headers");
     i->headers = get_le(i->bytes + optional + 60, 4);
     if (get_le(i->bytes + directories - 4, 4) > SIGNATURES)
-        i->directory = directories + SIGNATURES * DIRECTORY_SIZE;
+        i->directory = directories + (uint64_t)SIGNATURES * DIRECTORY_SIZE;
     uint64_t least = i->directory ? i->directory + DIRECTORY_SIZE : i->checksum + 4;
     if (i->headers > i->size || i->headers < least)
         return bad_image(err, i, "the size of its headers cannot be");
