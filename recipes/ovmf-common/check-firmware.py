@@ -40,6 +40,9 @@ METADATA = {
     TDX_METADATA: (b"TDVF", 16, 32, 24, {0: "boot volume", 2: "hand-off block", 3: "memory"}),
 }
 SNP_KERNEL_HASHES = 16
+# ArmVirtPkg/ArmVirtQemu.fdf: "b 0x1000", and the volume there.
+ARM_PAGE = 0x1000
+ARM_JUMP = b"\x00\x04\x00\x14"
 
 
 class Unfit(Exception):
@@ -47,11 +50,14 @@ class Unfit(Exception):
 
 
 def check_volume(image):
-    if len(image) < 64 or image[40:44] != b"_FVH":
+    # A volume cannot lie at address 0, where the code of ArmVirtQemu is: there is a jump over a page.
+    start = ARM_PAGE if image[:4] == ARM_JUMP else 0
+    volume = image[start:]
+    if len(volume) < 64 or volume[40:44] != b"_FVH":
         raise Unfit("it does not begin with a firmware volume")
-    (length,) = struct.unpack_from("<Q", image, 32)
-    if not 64 <= length <= len(image):
-        raise Unfit(f"its first volume says it has {length} bytes, the image has {len(image)}")
+    (length,) = struct.unpack_from("<Q", volume, 32)
+    if not 64 <= length <= len(volume):
+        raise Unfit(f"its first volume says it has {length} bytes, the image has {len(volume)}")
 
 
 def read_table(image):

@@ -40,6 +40,18 @@ refused() { # kind, why, then how it is made
   done
   check generic aarch64 good.fd
   [ "$output" = "good.fd: 2097152 bytes, firmware volume" ]
+  # What aarch64 starts with lies behind a jump; a jump to nothing is no firmware.
+  python3 - <<'X'
+good = open("good.fd", "rb").read()
+size = len(good) - 0x1000
+jump = b"\x00\x04\x00\x14" + bytes(0xFFC)
+open("arm.fd", "wb").write(jump + good[:32] + size.to_bytes(8, "little") + good[40:size])
+open("jump.fd", "wb").write(jump + bytes(size))
+X
+  check generic aarch64 arm.fd
+  [ "$output" = "arm.fd: 2097152 bytes, firmware volume" ]
+  check generic aarch64 jump.fd
+  [[ "$output" == *"it does not begin with a firmware volume"* ]]
 }
 
 @test "firmware that cannot measure a kernel for SNP says so" {
