@@ -76,10 +76,10 @@ text = re.sub(r"(?s)  packages:\n.*?\n  cross:", "  packages: [bash]\n  cross:",
 text = re.sub(r"tools: \[.*\]", "tools: [bash, make, awk, sed]", text)
 open(path, "w").write(text)
 X
+  serve_repositories # not in kernel(): `run` would lose its number
 }
 
 kernel() { # words
-  [ -n "${GIT_PID:-}" ] || serve_repositories
   printf 'assets: {kernel: {url: "git://127.0.0.1:%s/linux", version: v6.7}}\n' "$GIT_PORT" >versions.yaml
   kb --arch=x86_64 "$@"
 }
