@@ -19,30 +19,52 @@ static int hash_open(int fd, const char *path, uint64_t size, struct launch_file
     return 0;
 }
 
+static int read_open(int fd, const char *path, uint64_t size, unsigned char **bytes,
+                     struct launch_file *out, struct error **err)
+{
+    *bytes = xmalloc(size ? size : 1);
+    if (read_at(fd, path, 0, *bytes, size, err) < 0)
+        return -1;
+    digest_bytes(*bytes, size, out->sha256);
+    out->given = true;
+    out->size = size;
+    return 0;
+}
+
+static int check_kernel_head(const struct launch_inputs *in, const unsigned char *head,
+                             uint64_t size, struct error **err)
+{
+    uint32_t limit;
+    if (bzimage_check(in->kernel, head, size, &limit, err) < 0)
+        return -1;
+    return bzimage_check_append(in->kernel, in->append, limit, err);
+}
+
 int launch_hash_kernel(const struct launch_inputs *in, struct launch_file *out, struct error **err)
 {
     uint64_t size;
-    uint32_t limit;
     unsigned char head[BZIMAGE_HEAD] = {0};
     cleanup_close int fd = open_input(in->kernel, &size, err);
     if (fd < 0 ||
         read_at(fd, in->kernel, 0, head, size < sizeof head ? size : sizeof head, err) < 0 ||
-        bzimage_check(in->kernel, head, size, &limit, err) < 0 ||
-        bzimage_check_append(in->kernel, in->append, limit, err) < 0)
+        check_kernel_head(in, head, size, err) < 0)
         return -1;
     return hash_open(fd, in->kernel, size, out, err);
 }
 
-int launch_read_kernel(const char *path, unsigned char **bytes, uint64_t *size, struct error **err)
+int launch_read_kernel(const struct launch_inputs *in, unsigned char **bytes,
+                       struct launch_file *out, struct error **err)
 {
-    cleanup_close int fd = open_input(path, size, err);
+    uint64_t size;
+    cleanup_close int fd = open_input(in->kernel, &size, err);
     if (fd < 0)
         return -1;
-    if (*size > LAUNCH_KERNEL_MAX)
-        return error_user(err, "reading kernel %s: it has %llu bytes, more than any kernel", path,
-                          (unsigned long long)*size);
-    *bytes = xmalloc(*size ? *size : 1);
-    return read_at(fd, path, 0, *bytes, *size, err);
+    if (size > LAUNCH_KERNEL_MAX)
+        return error_user(err, "reading kernel %s: it has %llu bytes, more than any kernel",
+                          in->kernel, (unsigned long long)size);
+    if (read_open(fd, in->kernel, size, bytes, out, err) < 0)
+        return -1;
+    return check_kernel_head(in, *bytes, size, err);
 }
 
 int launch_hash_initrd(const char *path, struct launch_file *out, struct error **err)
@@ -64,11 +86,5 @@ int launch_read_firmware(const char *path, unsigned char **bytes, struct launch_
     if (size > LAUNCH_FIRMWARE_MAX)
         return snp_firmware_error(err, path, "it has %llu bytes, more than any firmware",
                                   (unsigned long long)size);
-    *bytes = xmalloc(size ? size : 1);
-    if (read_at(fd, path, 0, *bytes, size, err) < 0)
-        return -1;
-    digest_bytes(*bytes, size, out->sha256);
-    out->given = true;
-    out->size = size;
-    return 0;
+    return read_open(fd, path, size, bytes, out, err);
 }

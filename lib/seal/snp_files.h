@@ -10,8 +10,9 @@ int launch_read_firmware(const char *path, unsigned char **bytes, struct launch_
                          struct error **err);
 // A bzImage that takes the whole of in->append.
 int launch_hash_kernel(const struct launch_inputs *in, struct launch_file *out, struct error **err);
-// The same kernel with all its bytes, to be freed, also after a failure.
-int launch_read_kernel(const char *path, unsigned char **bytes, uint64_t *size, struct error **err);
+// The same, and *bytes gets all of it, to be freed, also after a failure.
+int launch_read_kernel(const struct launch_inputs *in, unsigned char **bytes,
+                       struct launch_file *out, struct error **err);
 int launch_hash_initrd(const char *path, struct launch_file *out, struct error **err);
 
 #endif

@@ -139,11 +139,11 @@ static int measure_snp(struct launch *l, struct error **err)
 // ---- TDX ----
 
 // What the kernel's EFI stub does not measure is left out, not made up.
-static int measure_tdx_kernel(struct launch *l, const unsigned char *kernel, uint64_t size,
-                              struct error **err)
+static int measure_rtmr2(struct launch *l, const unsigned char *kernel, struct error **err)
 {
     unsigned major, minor;
-    if (bzimage_version(kernel, size, &major, &minor) && (major < 6 || (major == 6 && minor < 9))) {
+    if (bzimage_version(kernel, l->out->kernel.size, &major, &minor) &&
+        (major < 6 || (major == 6 && minor < 9))) {
         log_warning("%s is Linux %u.%u, which measures neither command line nor initrd on TDX (6.9 "
                     "and later do): there is no RTMR 2 to expect",
                     l->in->kernel, major, minor);
@@ -157,19 +157,15 @@ static int measure_tdx(struct launch *l, struct error **err)
 {
     const struct launch_inputs *in = l->in;
     cleanup_free unsigned char *kernel = NULL;
-    uint64_t size;
     if (tdx_mrtd(in->firmware, &l->firmware, l->out->digest[0], err) < 0)
         return -1;
     if (!in->kernel)
         return 0;
-    if (launch_read_kernel(in->kernel, &kernel, &size, err) < 0)
-        return -1;
-    if (size != l->out->kernel.size)
-        return error_user(err, "reading %s: it changed meanwhile", in->kernel);
-    if (measure_tdx_kernel(l, kernel, size, err) < 0)
+    if (launch_read_kernel(in, &kernel, &l->out->kernel, err) < 0 ||
+        measure_rtmr2(l, kernel, err) < 0)
         return -1;
     l->out->has_rtmr1 = true;
-    return tdx_rtmr1(in, kernel, size, l->out->initrd.size, l->out->rtmr1, err);
+    return tdx_rtmr1(in, kernel, l->out->kernel.size, l->out->initrd.size, l->out->rtmr1, err);
 }
 
 // ---- the kinds ----
@@ -326,8 +322,9 @@ static int measure(const struct launch_inputs *in, unsigned char **bytes,
         snp_firmware_parse(in->firmware, *bytes, out->firmware.size, &l.firmware, err) < 0 ||
         check_firmware(&l, err) < 0)
         return -1;
-    if (in->kernel && (launch_hash_kernel(in, &out->kernel, err) < 0 ||
-                       (in->initrd && launch_hash_initrd(in->initrd, &out->initrd, err) < 0)))
+    // TDX needs the kernel itself, and reads it once, when it is measured.
+    if ((in->kernel && k->hashes && launch_hash_kernel(in, &out->kernel, err) < 0) ||
+        (in->initrd && launch_hash_initrd(in->initrd, &out->initrd, err) < 0))
         return -1;
     if (in->kernel && k->hashes)
         snp_hashes(&out->kernel, &out->initrd, in->append, l.hashes);

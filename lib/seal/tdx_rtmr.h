@@ -28,7 +28,9 @@
 // the firmware measures that; later ones leave the kernels of confidential guests alone.
 #define QEMU_KEEPS_HEADER QEMU_VERSION(10, 2)
 
-// `kernel` is changed as QEMU does it; it was checked to be a bzImage.
+// `kernel` was checked to be a bzImage, and is changed as QEMU does it. Errors: what QEMU would not
+// start or kbuild cannot follow (vga=, an initrd without room), no PE/COFF image, an unreadable
+// file.
 int tdx_rtmr1(const struct launch_inputs *in, unsigned char *kernel, uint64_t size,
               uint64_t initrd_size, unsigned char out[static RTMR_SIZE], struct error **err);
 int tdx_rtmr2(const struct launch_inputs *in, unsigned char out[static RTMR_SIZE],

@@ -93,7 +93,8 @@ X
   for memory in 512 2048 2500 3000; do
     python3 "$REPOSITORY/tests/support/fw_cfg_kernel.py" "$qemu" vmlinuz.efi initrd.img "console=ttyS0 panic=1" \
       "$memory" seen
-    ! cmp -s seen vmlinuz.efi
+    run cmp -s seen vmlinuz.efi
+    [ "$status" -eq 1 ]
     tdx --qemu-version 9.1 --memory "$memory" >expected
     "$KBUILD" measure tdx --ovmf OVMF.fd --kernel seen --initrd initrd.img --append "console=ttyS0 panic=1" \
       --qemu-version 10.2 >unchanged

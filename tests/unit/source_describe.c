@@ -149,7 +149,8 @@ static char *key_of(const struct source_spec *spec, const struct source_pin *pin
 static void a_key_names_contents_and_not_places(void **state)
 {
     struct describing *d = *state;
-    struct source_spec git = {.kind = SOURCE_GIT, .url = (char *)"https://a", .submodules = SUBMODULES_YES};
+    struct source_spec git = {
+        .kind = SOURCE_GIT, .url = (char *)"https://a", .submodules = SUBMODULES_YES};
     struct source_pin pin = {.commit = (char *)"c0", .tree = (char *)"t0", .sha256 = (char *)"s0"};
     cleanup_free char *one = key_of(&git, &pin);
     assert_string_equal(one, "git-commit c0\ngit-submodules yes\n");
