@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several transfers at a time, a thread each: they wait for the network, so threads are enough.
+#include "base/thread.h"
 #include "cache/registry_room.h"
-
-#include <signal.h>
 
 struct crew {
     struct registry *r;
@@ -44,20 +43,7 @@ int transfer_all(struct registry *r, void *items, size_t count, size_t size, tra
 {
     struct crew c = {.r = r, .items = items, .count = count, .size = size, .one = one};
     pthread_mutex_init(&c.lock, NULL);
-    size_t wanted = count < r->parallel ? count : r->parallel, n = 0;
-    pthread_t *threads = xcalloc(wanted + 1, sizeof *threads);
-    // Signals are the main thread's.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    // This thread is one of the crew, which also works if no other can be made.
-    while (n + 1 < wanted && pthread_create(&threads[n], NULL, work, &c) == 0)
-        n++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    work(&c);
-    for (size_t i = 0; i < n; i++)
-        pthread_join(threads[i], NULL);
-    free(threads);
+    crew_run(count < r->parallel ? count : r->parallel, work, &c);
     pthread_mutex_destroy(&c.lock);
     r->stop = false;
     if (!c.first)

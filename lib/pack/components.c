@@ -3,15 +3,13 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { THREADS_MAX = 16 };
 
 static int by_name(const void *a, const void *b)
 {
@@ -70,18 +68,12 @@ static size_t count_unknown(const struct merge_plan *p)
 
 static int hash_all(struct merge_plan *p, unsigned threads, struct error **err)
 {
-    pthread_t others[THREADS_MAX];
-    size_t started = 0, wanted = threads ? threads : (size_t)sysconf(_SC_NPROCESSORS_ONLN),
+    size_t wanted = threads ? threads : (size_t)sysconf(_SC_NPROCESSORS_ONLN),
            unknown = count_unknown(p);
     cleanup_free struct error **errors = xcalloc(p->n, sizeof(struct error *));
     struct hashing h = {.plan = p, .errors = errors};
     int result = 0;
-    while (started + 1 < wanted && started < THREADS_MAX && started + 1 < unknown &&
-           !pthread_create(&others[started], NULL, hash_some, &h))
-        started++;
-    hash_some(&h);
-    while (started)
-        pthread_join(others[--started], NULL);
+    crew_run(unknown < wanted ? unknown : wanted, hash_some, &h);
     for (size_t i = 0; i < p->n; i++) {
         if (!errors[i])
             continue;

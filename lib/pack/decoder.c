@@ -2,11 +2,11 @@
 #include "pack/decoder.h"
 
 #include "base/buf.h"
+#include "base/thread.h"
 
 #include <archive.h>
 #include <errno.h>
 #include <lzma.h>
-#include <pthread.h>
 #include <string.h>
 
 enum { SLOTS = 4, SLOT_SIZE = 1 << 20, INPUT_SIZE = 1 << 18, XZ_THREADS_MAX = 16 };
@@ -222,7 +222,7 @@ struct decoder *decoder_start(struct input *in, uint64_t limit, struct error **e
     d->input = xmalloc(INPUT_SIZE);
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->changed, NULL);
-    int errnum = pthread_create(&d->thread, NULL, decode, d);
+    int errnum = thread_start(&d->thread, decode, d);
     if (!errnum)
         return d;
     release(d);

@@ -4,9 +4,9 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,7 +115,7 @@ struct splice *splice_begin(const struct segment_format *format, const struct se
     s->copying = (struct copying){.to = fd, .total = total, .cancelled = &s->cancelled};
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->more, NULL);
-    s->threaded = pthread_create(&s->thread, NULL, copy_all, s) == 0;
+    s->threaded = thread_start(&s->thread, copy_all, s) == 0;
     return s; // without a thread everything is copied at the end
 }
 

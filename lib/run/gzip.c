@@ -2,10 +2,9 @@
 #include "run/gzip.h"
 
 #include "base/file.h"
+#include "base/thread.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -107,14 +106,9 @@ struct gzip *gzip_begin(int fd, unsigned threads)
     pthread_mutex_init(&g->lock, NULL);
     pthread_cond_init(&g->changed, NULL);
     g->threads = xcalloc(threads + 1, sizeof *g->threads);
-    // Signals are the main thread's.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     while (threads > 1 && g->thread_count < threads &&
-           pthread_create(&g->threads[g->thread_count], NULL, work, g) == 0)
+           thread_start(&g->threads[g->thread_count], work, g) == 0)
         g->thread_count++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return g;
 }
 

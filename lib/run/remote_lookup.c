@@ -2,10 +2,8 @@
 // Which entries are there: many questions at a time, since each waits for the network. Before
 // anything is made, the graph is gone through in waves: the records of one wave make the keys of
 // the next one known.
+#include "base/thread.h"
 #include "run/remote.h"
-
-#include <pthread.h>
-#include <signal.h>
 
 enum { ASKING_AT_ONCE = 8 };
 
@@ -52,19 +50,7 @@ static void *work(void *context)
 void remote_look_up(struct build *b, struct lookup *lookups, size_t n)
 {
     struct crew c = {.b = b, .lookups = lookups, .n = n};
-    pthread_t threads[ASKING_AT_ONCE];
-    size_t started = 0;
-    // Signals are the main thread's.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (started + 1 < ASKING_AT_ONCE && started + 1 < n &&
-           pthread_create(&threads[started], NULL, work, &c) == 0)
-        started++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    work(&c);
-    for (size_t i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
+    crew_run(n < ASKING_AT_ONCE ? n : ASKING_AT_ONCE, work, &c);
 }
 
 void lookup_free(struct lookup *l)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sealing, in the order of section 11.
 #include "base/digest.h"
+#include "base/thread.h"
 #include "boot/stages.h"
 #include "seal/checks.h"
 #include "seal/components.h"
@@ -10,7 +11,6 @@
 #include "seal/layout.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sys/stat.h>
 
 static const char *const output = "the image";
@@ -120,7 +120,7 @@ static int hash_files(struct sealing *s, struct error **err)
     struct seal_part *parts = s->record.inputs.part;
     struct hashing kernel = {in->kernel, s->kernel, s->kernel_size, &parts[SEAL_KERNEL], 0, NULL};
     pthread_t thread;
-    bool beside = s->initrd >= 0 && pthread_create(&thread, NULL, hash_part, &kernel) == 0;
+    bool beside = s->initrd >= 0 && thread_start(&thread, hash_part, &kernel) == 0;
     int result = 0;
     if (s->initrd >= 0)
         result = seal_part_of_file(s->initrd, in->initrd, s->initrd_size, &parts[SEAL_INITRD], err);

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/mem.h"
+#include "base/thread.h"
+
+#include <stdint.h>
+#include <string.h>
+
+struct slot {
+    char *bytes;
+    size_t length;
+};
+
+struct ring {
+    ring_take *take;
+    void *context;
+    size_t slot_count, slot_size;
+    struct slot *slots; // number n of what was given lies in slot n % slot_count
+    pthread_t thread;
+    bool threaded;
+    bool failed; // the taking thread's until it has ended
+
+    pthread_mutex_t lock; // for what follows
+    pthread_cond_t changed;
+    uint64_t given, taken; // only the giving thread changes `given`
+    bool ended;
+};
+
+static void take_slot(struct ring *r, const struct slot *s)
+{
+    if (!r->failed)
+        r->failed = !r->take(r->context, s->bytes, s->length);
+}
+
+static void *take_all(void *context)
+{
+    struct ring *r = context;
+    pthread_mutex_lock(&r->lock);
+    for (;;) {
+        while (r->taken == r->given && !r->ended)
+            pthread_cond_wait(&r->changed, &r->lock);
+        if (r->taken == r->given)
+            break;
+        const struct slot *s = &r->slots[r->taken % r->slot_count];
+        pthread_mutex_unlock(&r->lock);
+        take_slot(r, s);
+        pthread_mutex_lock(&r->lock);
+        r->taken++;
+        pthread_cond_signal(&r->changed);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return NULL;
+}
+
+struct ring *ring_begin(size_t slots, size_t slot_size, ring_take *take, void *context)
+{
+    struct ring *r = xcalloc(1, sizeof *r);
+    *r = (struct ring){
+        .take = take, .context = context, .slot_count = slots, .slot_size = slot_size};
+    r->slots = xcalloc(slots, sizeof *r->slots);
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->changed, NULL);
+    r->threaded = thread_start(&r->thread, take_all, r) == 0;
+    return r;
+}
+
+void *ring_slot(struct ring *r)
+{
+    pthread_mutex_lock(&r->lock);
+    while (r->given - r->taken == r->slot_count)
+        pthread_cond_wait(&r->changed, &r->lock);
+    struct slot *s = &r->slots[r->given % r->slot_count];
+    pthread_mutex_unlock(&r->lock);
+    if (!s->bytes)
+        s->bytes = xmalloc(r->slot_size);
+    return s->bytes;
+}
+
+void ring_give(struct ring *r, size_t length)
+{
+    struct slot *s = &r->slots[r->given % r->slot_count];
+    s->length = length;
+    if (!r->threaded)
+        take_slot(r, s);
+    pthread_mutex_lock(&r->lock);
+    r->given++;
+    r->taken += !r->threaded;
+    pthread_cond_signal(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
+bool ring_end(struct ring *r)
+{
+    if (!r)
+        return true;
+    pthread_mutex_lock(&r->lock);
+    r->ended = true;
+    pthread_cond_signal(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+    if (r->threaded)
+        pthread_join(r->thread, NULL);
+    bool good = !r->failed;
+    for (size_t i = 0; i < r->slot_count; i++) {
+        if (r->slots[i].bytes)
+            explicit_bzero(r->slots[i].bytes, r->slot_size);
+        free(r->slots[i].bytes);
+    }
+    pthread_cond_destroy(&r->changed);
+    pthread_mutex_destroy(&r->lock);
+    free(r->slots);
+    free(r);
+    return good;
+}
