@@ -60,6 +60,7 @@ if [ -n "${ALONE:-}" ]; then
   done
   alone=("$work/alone.json")
 fi
-"$here/critical_path.py" "$work/plan.json" "$work/run.json" "$jobs" "$wall" "${alone[@]}"
+stolen=$(awk -v t="$(getconf CLK_TCK)" '{print ($6 - $3) / t}' <<<"$before $after")
+"$here/critical_path.py" "$work/plan.json" "$work/run.json" "$jobs" "$wall" "$stolen" "${alone[@]}"
 awk -v t="$(getconf CLK_TCK)" '{printf "all processors: %.0f s busy, %.0f s idle, %.0f s stolen\n",
   ($4 - $1) / t, ($5 - $2) / t, ($6 - $3) / t}' <<<"$before $after"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a build's wall time could at best have been: critical_path.py PLAN EVENTS JOBS WALL [ALONE]
+"""What a build's wall time could at best have been: critical_path.py PLAN EVENTS JOBS WALL STOLEN [ALONE]
 
 PLAN is `kbuild --json plan`, EVENTS `kbuild --json TARGET...` of the run that took WALL seconds with -j
 JOBS. No schedule on JOBS processors is faster than the larger of
@@ -8,6 +8,9 @@ JOBS. No schedule on JOBS processors is faster than the larger of
   work       the processor time of all steps, divided by JOBS
   path       the longest path of steps that need each other, each taking what it takes with all JOBS
              processors for itself
+
+STOLEN is how many processor seconds the hypervisor gave to others meanwhile (0 on a machine of one's own);
+the last figure is what the wall time would have been with them.
 
 ALONE holds the events of runs that made one step each: how long a step takes by itself. Without it that
 is taken to be its processor time divided by JOBS, the least that it can be, and so the path is the
@@ -39,10 +42,10 @@ def longest(order, weight):
 
 def main():
     plan, events, jobs, wall = lines(sys.argv[1]), times(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-    alone = times(sys.argv[5]) if len(sys.argv) > 5 else {}
+    stolen, alone = float(sys.argv[5]), times(sys.argv[6]) if len(sys.argv) > 6 else {}
     if not events:
         sys.exit("nothing was made in that run")
-    missing = [n for n in events if sys.argv[5:] and n not in alone]
+    missing = [n for n in events if sys.argv[6:] and n not in alone]
     if missing:
         sys.exit("never made alone: " + ", ".join(missing))
     least = {n: alone[n][0] if alone else cpu / jobs for n, (_, cpu) in events.items()}
@@ -55,6 +58,7 @@ def main():
     print(f"work / {jobs} processors: {work:.1f} s")
     print(f"longest path{'' if alone else ', at least'}: {path:.1f} s ({' -> '.join(nodes)})")
     print(f"bound: {bound:.1f} s; wall: {wall:.1f} s; wall / bound: {wall / bound:.3f}")
+    print(f"without the {stolen:.0f} processor seconds that were stolen: {(wall - stolen / jobs) / bound:.3f}")
 
 
 main()
