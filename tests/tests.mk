@@ -3,7 +3,7 @@
 # UBSan in $(OBJ)/san and linked with the room and those to its right.
 
 SAN := $(OBJ)/san
-SAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SAN_FLAGS := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(SAN)/unit/%,$(UNIT_SOURCES))
 
@@ -55,11 +55,11 @@ REAL := $(wildcard tests/e2e/real*.bats) tests/e2e/readers.bats
 e2e: export MAKE_WORLD = $(abspath $(OBJ)/make_world)
 e2e: export REGISTRY_CLIENT = $(abspath $(OBJ)/registry_client)
 e2e: kbuild $(OBJ)/make_world $(OBJ)/registry_client
-	tests/run-e2e $(sort $(filter-out $(REAL),$(wildcard tests/e2e/*.bats)))
+	tests/run-e2e $(shell ls -S $(filter-out $(REAL),$(wildcard tests/e2e/*.bats))) # the longest first
 
 # ---- fuzzing: each tests/fuzz/fuzz_<what>.c links with everything, built by clang ----
 FUZZ := $(OBJ)/fuzz
-FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+FUZZ_FLAGS := -O1 -g1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 .PHONY: fuzz fuzz-programs
 fuzz:
@@ -94,7 +94,7 @@ check: deps
 # The whole demo on real sources: slow, needs the distribution's mirror.
 check-e2e: deps kbuild
 	tools/install-dependencies readers
-	E2E_TIMEOUT=5400 tests/run-e2e $(REAL)
+	E2E_JOBS=1 E2E_TIMEOUT=5400 tests/run-e2e $(REAL)
 
 # Two builds of everything, in two worlds: slower still.
 .PHONY: check-reproducible
