@@ -9,7 +9,8 @@ endif
 CC = gcc
 CROSS_S390X ?= $(if $(filter s390x,$(shell uname -m)),,s390x-linux-gnu-)
 OBJ ?= obj
-WERROR ?= -Werror
+# CI makes warnings errors; a compiler that is newer than this program must not stop its users.
+WERROR ?=
 CFLAGS ?= -O2 -g
 VERSION := $(shell cat VERSION)
 

@@ -206,7 +206,7 @@ static void add_section(struct view *v)
 
 static int add_key(struct view *v, struct error **err)
 {
-    size_t first, end, found;
+    size_t first, end, found = 0;
     bool within = false, section = v->table && find_section(v, &first, &end);
     int what = section ? find_comment(v, first, end, &found) : 0;
     cleanup_free char *line = xasprintf("%s = %s", v->key, v->change->value);
