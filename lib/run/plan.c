@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recipes -> nodes. Each node gets its needs and the identity lines of its key.
-#include "run/prebuilt.h"
 #include "run/plan.h"
+#include "run/prebuilt.h"
 
 #include "pack/pack.h"
 
@@ -130,8 +130,12 @@ static void describe_packages(struct node *node)
         return;
     buf_printf(&node->identity, "format %s\ndistribution %s %s\narchitecture %s\n", RUN_FORMAT,
                job->distribution.id, job->distribution.codename, job->target->name);
-    for (size_t i = 0; i < job->packages.n; i++)
-        buf_printf(&node->identity, "package %s\n", job->packages.items[i]);
+    for (size_t i = 0; i < job->packages.n; i++) {
+        const char *name = job->packages.items[i];
+        buf_printf(&node->identity, "package %s\n", name);
+        if (strchr(name, ':')) // of another architecture
+            buf_puts(&node->identity, "sysroot format " SYSROOT_FORMAT "\n");
+    }
 }
 
 // Takes the contents of `wanted`.
@@ -293,7 +297,10 @@ static int identify_folder(const char *title, const char *folder, const char *in
             return -1;
         }
         buf_printf(out, "%s %s %c %s\n", title, relative,
-                   S_ISLNK(st.st_mode) ? 'l' : (st.st_mode & 0100) ? 'x' : '-', digest);
+                   S_ISLNK(st.st_mode)   ? 'l'
+                   : (st.st_mode & 0100) ? 'x'
+                                         : '-',
+                   digest);
     }
     return 0;
 }

@@ -39,7 +39,6 @@ char *bwrap_check(struct error **err);
 // say; to be freed. `proc` is the directory of the switches ("/proc/sys").
 char *namespace_advice(const char *proc, const char *message);
 
-
 // ---- root file systems ----
 // A package as a .deb says it, and what its files are.
 struct deb_file {
@@ -72,6 +71,8 @@ int rootfs_extract(const struct rootfs_spec *spec, const char *root, const char 
 // sysroot.c: whether a package is for another architecture of arch_table than spec->arch; such
 // packages belong into a sysroot.
 const struct arch *sysroot_arch(const struct rootfs_spec *spec, const char *package);
+// Absolute links become relative: whoever follows them (a linker does) stays in the sysroot.
+int sysroot_relative_links(const char *sysroot, struct error **err);
 // Extracts all of those below root + SANDBOX_SYSROOT; appends to `packages`.
 int rootfs_sysroots(const struct rootfs_spec *spec, const char *root, const char *work,
                     json_t *packages, struct error **err);

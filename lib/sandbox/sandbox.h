@@ -65,6 +65,7 @@ struct rootfs_spec {
 // runs this, so that the tree is the same for root and for an ordinary user. *packages gets a JSON
 // array of {name, version, architecture}, sorted; those of other architectures come last.
 #define SANDBOX_SYSROOT "/sysroot"
+#define SYSROOT_FORMAT "2" // raise it when the same packages would make another one
 int rootfs_unpack(const struct rootfs_spec *spec, const char *destination, bool builder,
                   json_t **packages, struct error **err);
 // The same, without a builder's extras, as one deterministic tar stream written to fd, with the

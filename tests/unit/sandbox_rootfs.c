@@ -310,6 +310,34 @@ static void packages_of_another_architecture_go_to_a_sysroot(void **state)
 
 // ---- completing ----
 
+static void links_of_a_sysroot_stay_in_it(void **state)
+{
+    char *root = temporary_folder();
+    struct error *err = NULL;
+    write_text(root, "usr/lib/powerpc64le-linux-gnu/ld64.so.2", "loader");
+    // As libc6 for ppc64el has it; libc.so, a linker script, names /lib64/ld64.so.2.
+    add_link(root, "usr/lib64/ld64.so.2", "/lib/powerpc64le-linux-gnu/ld64.so.2");
+    add_link(root, "lib", "usr/lib");
+    add_link(root, "lib64", "usr/lib64");
+    add_link(root, "top", "/");
+    add_link(root, "usr/root", "//");
+    add_link(root, "usr/share/a/b/none", "/nowhere");
+    sysroot_relative_links(root, &err);
+    fail_with(err);
+    expect_link(root, "usr/lib64/ld64.so.2", "../../lib/powerpc64le-linux-gnu/ld64.so.2");
+    expect_text(root, "lib64/ld64.so.2", "loader");
+    expect_link(root, "lib", "usr/lib");
+    expect_link(root, "top", ".");
+    expect_link(root, "usr/root", "../");
+    expect_link(root, "usr/share/a/b/none", "../../../../nowhere");
+    cleanup_free char *missing = xasprintf("%s/none", root);
+    assert_int_equal(sysroot_relative_links(missing, &err), -1);
+    assert_non_null(strstr(err->message, missing));
+    error_free(err);
+    remove_tree(root, NULL);
+    free(root);
+}
+
 static void links_users_and_certificates_are_added(void **state)
 {
     char *root = temporary_folder();
@@ -469,6 +497,7 @@ int main(void)
         cmocka_unit_test(what_differs_between_runs_is_removed),
         cmocka_unit_test(nothing_outside_of_the_root_is_touched),
         cmocka_unit_test(packages_of_another_architecture_go_to_a_sysroot),
+        cmocka_unit_test(links_of_a_sysroot_stay_in_it),
         cmocka_unit_test(links_users_and_certificates_are_added),
         cmocka_unit_test(a_tree_belongs_to_its_maker_without_special_bits),
         cmocka_unit_test(owners_and_modes_are_those_of_the_packages),
