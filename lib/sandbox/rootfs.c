@@ -113,7 +113,7 @@ static int run_mmdebstrap(const struct rootfs_spec *spec, const char *root, cons
     if (process_run(&p, &out, err) < 0)
         return error_hint(err,
                           "is the package mirror reachable, and does %s have these packages for "
-                          "%s: %s?",
+                          "%s: %s? REPO_URL takes another mirror",
                           spec->distribution->codename, spec->arch->debian, include);
     return 0;
 }
