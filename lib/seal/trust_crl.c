@@ -61,7 +61,7 @@ static char *counting_complaint(const X509_CRL *crl, time_t now)
     char *complaint = period_complaint(crl, now);
     if (complaint)
         return complaint;
-    if (X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0)
+    if (crl_is_delta(crl))
         return xstrdup("it is a delta list, which has only what changed since another one");
     if (is_partial(crl))
         return xstrdup("it is about some certificates or reasons only");

@@ -122,6 +122,8 @@ char *key_id_text(const ASN1_OCTET_STRING *id); // hexadecimal, "none" for NULL;
 // A digest that is too weak or unknown. RSA-PSS names its digest in its parameters.
 bool signature_is_weak(const X509_ALGOR *algorithm);
 bool crl_is_weak(const X509_CRL *crl);
+// Has only what changed since another list (RFC 5280, section 5.2.4).
+bool crl_is_delta(const X509_CRL *crl);
 // -1 before, 0 within, 1 after, -2 if a date cannot be read. `to` may be NULL: then it is -2.
 int compare_period(const ASN1_TIME *from, const ASN1_TIME *to, time_t now);
 // 1 if the authority key id is absent or fits, 0 if not (or if it cannot be read).

@@ -90,6 +90,11 @@ bool crl_is_weak(const X509_CRL *crl)
     return signature_is_weak(algorithm);
 }
 
+bool crl_is_delta(const X509_CRL *crl)
+{
+    return X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0;
+}
+
 int compare_period(const ASN1_TIME *from, const ASN1_TIME *to, time_t now)
 {
     int started = X509_cmp_time(from, &now), ended = to ? X509_cmp_time(to, &now) : 0;
