@@ -484,7 +484,8 @@ push_foreign_image() {
   [ ! -e bundle/rootfs/etc/gone ]
   if [ "$(id -u)" -eq 0 ] && command -v buildah >/dev/null; then # rootless needs more of a machine
     buildah() { env -u REGISTRY_AUTH_FILE -u DOCKER_CONFIG buildah --root "$PWD/storage" --runroot "$PWD/run" --storage-driver vfs "$@"; }
-    container=$(buildah from -q --tls-verify=false "127.0.0.1:$PORT/builders:$name")
+    # Its own limits may be above what this machine allows.
+    container=$(buildah from -q --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --tls-verify=false "127.0.0.1:$PORT/builders:$name")
     [ "$(buildah run --isolation chroot "$container" -- bash -c 'echo run by buildah')" = "run by buildah" ]
     buildah rm "$container" >/dev/null
   fi
