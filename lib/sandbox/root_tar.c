@@ -47,6 +47,7 @@ static void index_files(struct deb_files *files)
     size_t kept = 0;
     for (size_t i = 0; i < files->n; i++) {
         struct deb_file *f = &files->items[i], *last = kept ? &files->items[kept - 1] : NULL;
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what was freed lies behind `kept`
         if (!last || strcmp(last->path, f->path) != 0) {
             files->items[kept++] = *f;
             continue;
