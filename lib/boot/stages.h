@@ -4,9 +4,18 @@
 #ifndef KBUILD_BOOT_STAGES_H
 #define KBUILD_BOOT_STAGES_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 // stage3a: raw binary for address 0x10000; the last 24 bytes are its argument block.
 extern const unsigned char stage3a_start[], stage3a_end[];
 // relocator || stage3b: position independent; the last 64 bytes are the argument block.
 extern const unsigned char stage3b_start[], stage3b_end[];
+
+// The bytes of a stage: stage_length(stage3a_start, stage3a_end).
+static inline size_t stage_length(const unsigned char *start, const unsigned char *end)
+{
+    return (uintptr_t)end - (uintptr_t)start; // two symbols of the linker, not one object
+}
 
 #endif

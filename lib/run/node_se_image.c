@@ -127,9 +127,9 @@ int identify_se_image(struct build *b, struct node *node, struct error **err)
                    tool.major, tool.minor, tool.patch);
     } else {
         char digest[DIGEST_HEX_SIZE];
-        digest_bytes(stage3a_start, (size_t)(stage3a_end - stage3a_start), digest);
+        digest_bytes(stage3a_start, stage_length(stage3a_start, stage3a_end), digest);
         buf_printf(&node->identity, "sealer native stage3a %s\n", digest);
-        digest_bytes(stage3b_start, (size_t)(stage3b_end - stage3b_start), digest);
+        digest_bytes(stage3b_start, stage_length(stage3b_start, stage3b_end), digest);
         buf_printf(&node->identity, "sealer native stage3b %s\n", digest);
     }
     buf_puts(&node->identity, "side files reference-values 1\n");
@@ -309,10 +309,10 @@ static int pack_image(struct build *b, const struct node *node, const struct wor
 
 const char *se_image_random(const struct job *job)
 {
-    return *variable_text(job, "SE_SEAL_SECRET")
-               ? NULL
-               : "sealing draws its keys at random; sealed with SE_SEAL_SECRET the image is the same each "
-                 "time (docs/provable-sealing.md)";
+    return *variable_text(job, "SE_SEAL_SECRET") ? NULL
+                                                 : "sealing draws its keys at random; sealed with "
+                                                   "SE_SEAL_SECRET the image is the same each "
+                                                   "time (docs/provable-sealing.md)";
 }
 
 int make_se_image(struct build *b, struct node *node, json_t *record, struct error **err)

@@ -57,20 +57,15 @@ static int check_flags(const struct se_input *in, struct error **err)
     return 0;
 }
 
-static size_t built_in_length(const unsigned char *start, const unsigned char *end)
-{
-    return (uintptr_t)end - (uintptr_t)start; // two symbols of the linker, not one object
-}
-
 static int plan(struct sealing *s, struct error **err)
 {
     const struct se_input *in = s->in;
     s->stage3a = (struct template){in->stage3a, in->stage3a_length};
     s->stage3b = (struct template){in->stage3b, in->stage3b_length};
     if (!in->stage3a)
-        s->stage3a = (struct template){stage3a_start, built_in_length(stage3a_start, stage3a_end)};
+        s->stage3a = (struct template){stage3a_start, stage_length(stage3a_start, stage3a_end)};
     if (!in->stage3b)
-        s->stage3b = (struct template){stage3b_start, built_in_length(stage3b_start, stage3b_end)};
+        s->stage3b = (struct template){stage3b_start, stage_length(stage3b_start, stage3b_end)};
     if (s->stage3b.length <= STAGE3B_ARGUMENTS)
         return error_user(err, "the loader stage3b has %zu bytes, and its arguments alone take %u",
                           s->stage3b.length, STAGE3B_ARGUMENTS);

@@ -17,7 +17,7 @@ struct template
 
 static struct template own(const unsigned char *start, const unsigned char *end)
 {
-    return (struct template){start, (uintptr_t)end - (uintptr_t)start};
+    return (struct template){start, stage_length(start, end)};
 }
 
 static size_t count_differences(const unsigned char *a, const unsigned char *b, size_t length,

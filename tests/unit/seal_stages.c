@@ -19,12 +19,12 @@ static const unsigned char mode_switch[] = {0xa7, 0x18, 0x00, 0x01, 0x1b, 0x00,
 
 static size_t stage3a_size(void)
 {
-    return (size_t)((uintptr_t)stage3a_end - (uintptr_t)stage3a_start);
+    return stage_length(stage3a_start, stage3a_end);
 }
 
 static size_t stage3b_size(void)
 {
-    return (size_t)((uintptr_t)stage3b_end - (uintptr_t)stage3b_start);
+    return stage_length(stage3b_start, stage3b_end);
 }
 
 static void assert_zero(const unsigned char *from, const unsigned char *to)
