@@ -3,7 +3,6 @@
 #include "sandbox/room.h"
 
 #include <errno.h>
-#include <fts.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -70,29 +69,21 @@ static int empty_folder(const char *root, const char *path, struct error **err)
     return result;
 }
 
+static int keep_licence(const FTSENT *e, struct error **err)
+{
+    if (e->fts_info == FTS_F && strcmp(e->fts_name, "copyright") != 0 && unlink(e->fts_path) < 0)
+        return error_errno(err, errno, "removing %s", e->fts_path);
+    if (e->fts_info == FTS_DP && e->fts_level > 0 && rmdir(e->fts_path) < 0 && errno != ENOTEMPTY &&
+        errno != EEXIST)
+        return error_errno(err, errno, "removing %s", e->fts_path);
+    return 0;
+}
+
 // Leaves only files that are called "copyright", and links.
 static int keep_licences(const char *root, struct error **err)
 {
     cleanup_free char *doc = path_below(root, "usr/share/doc");
-    if (!doc || !is_directory(doc))
-        return 0;
-    char *paths[] = {doc, NULL};
-    FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-    if (!walk)
-        return error_errno(err, errno, "reading %s", doc);
-    int result = 0;
-    for (FTSENT *e; !result && (e = fts_read(walk));) {
-        if (e->fts_info == FTS_F && strcmp(e->fts_name, "copyright") != 0 &&
-            unlink(e->fts_path) < 0)
-            result = error_errno(err, errno, "removing %s", e->fts_path);
-        else if (e->fts_info == FTS_DP && e->fts_level > 0 && rmdir(e->fts_path) < 0 &&
-                 errno != ENOTEMPTY && errno != EEXIST)
-            result = error_errno(err, errno, "removing %s", e->fts_path);
-        else if (e->fts_info == FTS_ERR || e->fts_info == FTS_DNR)
-            result = error_errno(err, e->fts_errno, "reading %s", e->fts_path);
-    }
-    fts_close(walk);
-    return result;
+    return doc && is_directory(doc) ? walk_tree(doc, keep_licence, err) : 0;
 }
 
 int rootfs_clean(const char *root, bool builder, struct error **err)
@@ -116,34 +107,21 @@ int rootfs_clean(const char *root, bool builder, struct error **err)
 static int own_entry(const FTSENT *e, struct error **err)
 {
     const struct stat *st = e->fts_statp;
+    bool link = e->fts_info == FTS_SL || e->fts_info == FTS_SLNONE;
+    if (e->fts_info == FTS_DEFAULT) // a device node, socket or pipe
+        return error_user(err, "%s is neither a file, a folder nor a link", e->fts_path);
+    if (e->fts_info != FTS_D && e->fts_info != FTS_F && !link)
+        return 0;
     if (geteuid() == 0 && (st->st_uid || st->st_gid) && lchown(e->fts_accpath, 0, 0) < 0)
         return error_errno(err, errno, "changing the owner of %s", e->fts_path);
-    if (e->fts_info == FTS_SL || e->fts_info == FTS_SLNONE)
-        return 0;
     // Directories: open to all, or another user could not use the tree. Files: by the execute bit.
     mode_t mode = e->fts_info == FTS_D || (st->st_mode & 0111) ? 0755 : 0644;
-    if ((st->st_mode & 07777) != mode && chmod(e->fts_accpath, mode) < 0)
+    if (!link && (st->st_mode & 07777) != mode && chmod(e->fts_accpath, mode) < 0)
         return error_errno(err, errno, "changing the mode of %s", e->fts_path);
     return 0;
 }
 
 int rootfs_own(const char *root, struct error **err)
 {
-    cleanup_free char *top = xstrdup(root);
-    char *paths[] = {top, NULL};
-    FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-    if (!walk)
-        return error_errno(err, errno, "reading %s", root);
-    int result = 0;
-    for (FTSENT *e; !result && (e = fts_read(walk));) {
-        if (e->fts_info == FTS_D || e->fts_info == FTS_F || e->fts_info == FTS_SL ||
-            e->fts_info == FTS_SLNONE)
-            result = own_entry(e, err);
-        else if (e->fts_info == FTS_ERR || e->fts_info == FTS_DNR || e->fts_info == FTS_NS)
-            result = error_errno(err, e->fts_errno, "reading %s", e->fts_path);
-        else if (e->fts_info == FTS_DEFAULT) // a device node, socket or pipe
-            result = error_user(err, "%s is neither a file, a folder nor a link", e->fts_path);
-    }
-    fts_close(walk);
-    return result;
+    return walk_tree(root, own_entry, err);
 }

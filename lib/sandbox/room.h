@@ -5,6 +5,8 @@
 
 #include "sandbox/sandbox.h"
 
+#include <fts.h>
+
 // Arguments for bwrap and the memory files that they refer to by number.
 struct bwrap_arguments {
     struct strlist list;
@@ -62,6 +64,14 @@ void deb_files_free(struct deb_files *f);
 // "<root>/<path>" for a clean path, to be freed; NULL if a folder above it is a link or no folder,
 // so that nothing is ever changed outside of root.
 char *path_below(const char *root, const char *path);
+
+// usr.c: the text of a link, to be freed; NULL if `path` is none.
+char *read_link(const char *path);
+
+// walk.c: calls `visit` for each entry below root and root itself, folders before (FTS_D) and after
+// (FTS_DP) what is in them, until one fails. What can't be read is an error here.
+typedef int walk_visit(const FTSENT *entry, struct error **err);
+int walk_tree(const char *root, walk_visit *visit, struct error **err);
 
 // rootfs.c: resolves, downloads and unpacks spec->packages into `root`, merges /usr, completes it.
 // `work` is scratch.

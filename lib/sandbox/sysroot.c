@@ -6,11 +6,7 @@
 // packages that are not marked so exclude each other.
 #include "sandbox/room.h"
 
-#include "base/file.h"
-
 #include <errno.h>
-#include <fts.h>
-#include <limits.h>
 #include <string.h>
 
 const struct arch *sysroot_arch(const struct rootfs_spec *spec, const char *package)
@@ -22,43 +18,27 @@ const struct arch *sysroot_arch(const struct rootfs_spec *spec, const char *pack
     return NULL;
 }
 
-// `path`, `depth` folders below the sysroot, is a link: if it is absolute, it becomes relative.
-static int make_relative(const char *path, int depth, struct error **err)
+// An absolute link becomes relative. The sysroot is level 0, what lies in it is level 1.
+static int make_relative(const FTSENT *e, struct error **err)
 {
-    char target[PATH_MAX];
-    ssize_t n = readlink(path, target, sizeof target - 1);
-    if (n < 0)
-        return error_errno(err, errno, "reading the link %s", path);
-    if (*target != '/')
+    bool link = e->fts_info == FTS_SL || e->fts_info == FTS_SLNONE;
+    cleanup_free char *target = link ? read_link(e->fts_path) : NULL;
+    if (!target || *target != '/')
         return 0;
-    target[n] = '\0';
     cleanup_buf struct buf relative = {0};
-    while (depth-- > 0)
+    for (int level = 1; level < e->fts_level; level++)
         buf_puts(&relative, "../");
     buf_puts(&relative, target + strspn(target, "/"));
     if (!*relative.data)
         buf_puts(&relative, ".");
-    if (unlink(path) < 0 || symlink(relative.data, path) < 0)
-        return error_errno(err, errno, "making the link %s relative", path);
+    if (unlink(e->fts_path) < 0 || symlink(relative.data, e->fts_path) < 0)
+        return error_errno(err, errno, "making the link %s relative", e->fts_path);
     return 0;
 }
 
 int sysroot_relative_links(const char *sysroot, struct error **err)
 {
-    cleanup_free char *top = xstrdup(sysroot);
-    char *paths[] = {top, NULL};
-    FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-    if (!walk)
-        return error_errno(err, errno, "reading %s", sysroot);
-    int result = 0;
-    for (FTSENT *e; !result && (e = fts_read(walk));) {
-        if (e->fts_info == FTS_SL || e->fts_info == FTS_SLNONE)
-            result = make_relative(e->fts_path, e->fts_level - 1, err);
-        else if (e->fts_info == FTS_ERR || e->fts_info == FTS_DNR || e->fts_info == FTS_NS)
-            result = error_errno(err, e->fts_errno, "reading %s", e->fts_path);
-    }
-    fts_close(walk);
-    return result;
+    return walk_tree(sysroot, make_relative, err);
 }
 
 static int make_sysroot(const struct rootfs_spec *spec, const char *root, const char *work,

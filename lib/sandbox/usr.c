@@ -48,8 +48,7 @@ static char *link_target(const char *place, const char *text, bool *climbs)
     return merged_path(joined);
 }
 
-// The text of a link; NULL if `path` is none.
-static char *read_link(const char *path)
+char *read_link(const char *path)
 {
     char text[4096];
     ssize_t n = readlink(path, text, sizeof text - 1);
