@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/ring.h"
+
 #include "base/mem.h"
 #include "base/thread.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SHA-256 in a thread of its own beside the one that receives. With one processor, or where no
 // thread can be made, it is no slower than hashing in place.
-#include "base/thread.h"
+#include "base/ring.h"
 #include "cache/registry_room.h"
 
 #include <string.h>

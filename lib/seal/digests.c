@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "seal/digests.h"
 
-#include "base/thread.h"
+#include "base/ring.h"
 #include "seal/crypto.h"
 
 #define RUNS 4

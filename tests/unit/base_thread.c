@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/mem.h"
+#include "base/ring.h"
 #include "base/thread.h"
 
 #include <setjmp.h>
