@@ -130,12 +130,13 @@ static void describe_packages(struct node *node)
         return;
     buf_printf(&node->identity, "format %s\ndistribution %s %s\narchitecture %s\n", RUN_FORMAT,
                job->distribution.id, job->distribution.codename, job->target->name);
+    bool sysroot = false;
     for (size_t i = 0; i < job->packages.n; i++) {
-        const char *name = job->packages.items[i];
-        buf_printf(&node->identity, "package %s\n", name);
-        if (strchr(name, ':')) // of another architecture
-            buf_puts(&node->identity, "sysroot format " SYSROOT_FORMAT "\n");
+        buf_printf(&node->identity, "package %s\n", job->packages.items[i]);
+        sysroot |= strchr(job->packages.items[i], ':') != NULL; // of another architecture
     }
+    if (sysroot)
+        buf_puts(&node->identity, "sysroot format " SYSROOT_FORMAT "\n");
 }
 
 // Takes the contents of `wanted`.
