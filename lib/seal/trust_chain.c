@@ -20,9 +20,9 @@ static bool has_fetched(const struct trust_store *s, const X509_NAME *issuer)
     return false;
 }
 
-// What was fetched wins over what was given (12.7). OpenSSL does not look at the digest of a list, and
-// from some version on (3.0 does not, 3.5 does) takes a delta list alone for a complete one; what a
-// delta list revokes is check_all_crls()'s business.
+// What was fetched wins over what was given (12.7). OpenSSL does not look at the digest of a list,
+// and from some version on (3.0 does not, 3.5 does) takes a delta list alone for a complete one;
+// what a delta list revokes is check_all_crls()'s business.
 static STACK_OF(X509_CRL) * crls_of_chain(const struct trust_store *s)
 {
     STACK_OF(X509_CRL) *out = sk_X509_CRL_new_null();

@@ -308,8 +308,6 @@ static void packages_of_another_architecture_go_to_a_sysroot(void **state)
     assert_string_equal(sysroot_arch(&spec, "zlib1g-dev:ppc64el")->name, "ppc64le");
 }
 
-// ---- completing ----
-
 static void links_of_a_sysroot_stay_in_it(void **state)
 {
     char *root = temporary_folder();
@@ -337,6 +335,8 @@ static void links_of_a_sysroot_stay_in_it(void **state)
     remove_tree(root, NULL);
     free(root);
 }
+
+// ---- completing ----
 
 static void links_users_and_certificates_are_added(void **state)
 {
