@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "genprotimg.h"
 
+#include "base/visible.h"
 #include "cache/registry.h"
 
 #include <locale.h>
@@ -128,9 +129,9 @@ static int run(int argc, char **argv, struct global_options *g, struct error **e
 static void print_error(const struct error *err)
 {
     fflush(stdout);
-    fprintf(stderr, "kbuild: error: %s\n", err->message);
+    print_prefixed(stderr, "kbuild: error: ", err->message);
     if (err->hint)
-        fprintf(stderr, "kbuild: hint: %s\n", err->hint);
+        print_prefixed(stderr, "kbuild: hint: ", err->hint);
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Notes and warnings: to standard error, or to whoever owns the terminal.
 #include "base/log.h"
 
-#include "base/mem.h"
+#include "base/visible.h"
 
 #include <time.h>
 
@@ -10,6 +11,11 @@ static void *sink_context;
 static progress_sink *progress_to;
 static void *progress_context;
 
+void log_print(enum log_level level, const char *line)
+{
+    print_prefixed(stderr, level == LOG_WARNING ? "kbuild: warning: " : "kbuild: ", line);
+}
+
 __attribute__((format(printf, 2, 0))) static void emit(enum log_level level, const char *format,
                                                        va_list args)
 {
@@ -17,7 +23,7 @@ __attribute__((format(printf, 2, 0))) static void emit(enum log_level level, con
     if (sink)
         sink(level, line, sink_context);
     else
-        fprintf(stderr, "kbuild: %s%s\n", level == LOG_WARNING ? "warning: " : "", line);
+        log_print(level, line);
 }
 
 void log_note(const char *format, ...)

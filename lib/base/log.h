@@ -11,6 +11,9 @@ enum log_level { LOG_NOTE, LOG_WARNING };
 void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+// Prints a line as that is done without a sink: control characters visible (visible.h).
+void log_print(enum log_level level, const char *line);
+
 typedef void log_sink(enum log_level level, const char *line, void *context);
 void log_redirect(log_sink *sink, void *context); // NULL goes back to standard error
 

@@ -5,6 +5,7 @@
 #include "run/internal.h"
 
 #include "base/log.h"
+#include "base/visible.h"
 #include "run/prebuilt.h"
 #include "run/remote.h"
 #include "run/world.h"
@@ -40,8 +41,8 @@ void phase(const char *name)
 
 static void send_log(enum log_level level, const char *line, void *context)
 {
-    send_event(json_pack("{s:s#, s:b}", "log", line, strlen(line), "warning", level == LOG_WARNING));
-    fprintf(stderr, "kbuild: %s%s\n", level == LOG_WARNING ? "warning: " : "", line);
+    send_event(json_pack("{s:o, s:b}", "log", json_visible(line), "warning", level == LOG_WARNING));
+    log_print(level, line);
 }
 
 static void send_progress(const char *what, unsigned long long done, unsigned long long total,
@@ -181,7 +182,7 @@ _Noreturn void make_node_and_exit(struct build *b, struct node *node, int events
     if (record) {
         send_event(json_pack("{s:o, s:s*}", "record", record, "from", came_from));
     } else {
-        fprintf(stderr, "kbuild: error: %s\n", err->message);
+        print_prefixed(stderr, "kbuild: error: ", err->message);
         send_error(err);
     }
     fflush(NULL);

@@ -2,6 +2,7 @@
 #include "run/meter.h"
 
 #include "base/log.h"
+#include "base/visible.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,10 +25,10 @@ static void show(const char *what, unsigned long long done, unsigned long long t
     last = now;
     drawn = true;
     if (total)
-        fprintf(stderr, "\r%s %3llu %% of %.1f MB\x1b[K", what, done * 100 / total,
+        print_to(stderr, "\r%s %3llu %% of %.1f MB\x1b[K", what, done * 100 / total,
                 (double)total / 1e6);
     else
-        fprintf(stderr, "\r%s %.1f MB\x1b[K", what, (double)done / 1e6);
+        print_to(stderr, "\r%s %.1f MB\x1b[K", what, (double)done / 1e6);
     fflush(stderr);
 }
 
@@ -36,7 +37,7 @@ static void line(enum log_level level, const char *text, void *context)
     if (drawn)
         fputs("\r\x1b[K", stderr);
     drawn = false;
-    fprintf(stderr, "kbuild: %s%s\n", level == LOG_WARNING ? "warning: " : "", text);
+    log_print(level, text);
 }
 
 void meter_begin(void)
