@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/file.h"
 
+#include "base/beneath.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -143,41 +145,9 @@ int make_parent(const char *path, struct error **err)
     return make_directories(parent, 0777, err);
 }
 
-static int remove_at(int parent, const char *name, const char *path, struct error **err)
-{
-    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
-        return 0;
-    if (errno != EISDIR && errno != EPERM && errno != EACCES)
-        return error_errno(err, errno, "removing %s", path);
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, 0) == 0)
-        fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, errno, "removing %s", path);
-    struct stat st;
-    if (fstat(fd, &st) == 0 && (st.st_mode & 0700) != 0700)
-        fchmod(fd, 0700);
-    DIR *dir = fdopendir(fd);
-    if (!dir) {
-        close(fd);
-        return error_errno(err, errno, "removing %s", path);
-    }
-    int result = 0;
-    for (struct dirent *e; !result && (e = readdir(dir));) {
-        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-            continue;
-        cleanup_free char *inner = xasprintf("%s/%s", path, e->d_name);
-        result = remove_at(dirfd(dir), e->d_name, inner, err);
-    }
-    closedir(dir);
-    if (!result && unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-        result = error_errno(err, errno, "removing %s", path);
-    return result;
-}
-
 int remove_tree(const char *path, struct error **err)
 {
-    return remove_at(AT_FDCWD, path, path, err);
+    return beneath_remove(AT_FDCWD, path, path, err);
 }
 
 int list_directory(const char *path, struct strlist *out, struct error **err)

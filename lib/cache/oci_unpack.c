@@ -3,7 +3,7 @@
 // second unpacks. So a whiteout never removes what its own layer brings, whatever the order is.
 #include "cache/oci_unpack.h"
 
-#include "pack/beneath.h"
+#include "base/beneath.h"
 #include "pack/names.h"
 #include "pack/pack.h"
 #include "pack/reader.h"

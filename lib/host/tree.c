@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host/tree.h"
+#include "base/beneath.h"
 #include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 int host_open_beneath(const struct host *h, const char *path, int flags)
 {
     // O_NONBLOCK so that a fifo is not waited for.
-    struct open_how how = {
-        .flags = (unsigned)flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK | O_NOCTTY),
-        .resolve = RESOLVE_IN_ROOT,
-    };
-    int fd = (int)syscall(SYS_openat2, h->root, path, &how, sizeof how);
+    flags |= O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK | O_NOCTTY);
+    int fd = beneath_open_in_root(h->root, path, flags);
     // Linux before 5.6, and containers that do not know the call: the own root needs no guard.
     if (fd < 0 && (errno == ENOSYS || errno == EPERM) && h->live)
-        fd = openat(h->root, path, (int)how.flags);
+        fd = openat(h->root, path, flags);
     return fd;
 }
 

@@ -4,14 +4,15 @@
 #ifndef KBUILD_PACK_NAMES_H
 #define KBUILD_PACK_NAMES_H
 
+#include "base/beneath.h"
 #include "base/buf.h"
 #include "base/error.h"
 
 #include <locale.h>
 #include <stdint.h>
 
-#define NAME_LIMIT 4095 // bytes in a member's name
-#define DEPTH_LIMIT 128 // components in a member's name
+#define NAME_LIMIT 4095           // bytes in a member's name
+#define DEPTH_LIMIT BENEATH_DEPTH // components in a member's name
 
 // Replaces *out by the clean form of a member's name: without empty and "." components and without
 // a trailing slash; "" is the root. Refuses absolute names, "..", newlines and names over the

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/beneath.h"
 #include "pack/attributes.h"
-#include "pack/beneath.h"
 #include "pack/names.h"
 #include "pack/pack.h"
 #include "pack/reader.h"
@@ -9,10 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 // A directory gets its mode and time when nothing is written into it any more.
 struct late_directory {
@@ -254,9 +252,7 @@ static int unpack_entry(struct unpacking *u, const struct reader_member *m, bool
 static int judge_doubtful(struct unpacking *u, struct error **err)
 {
     for (size_t i = 0; i < u->doubtful.n; i++) {
-        struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
-        cleanup_close int fd =
-            (int)syscall(SYS_openat2, u->beneath.root, u->doubtful.items[i], &how, sizeof how);
+        cleanup_close int fd = beneath_follow(u->beneath.root, u->doubtful.items[i], O_PATH);
         if (fd >= 0 || (errno != EXDEV && errno != ENOSYS && errno != EPERM))
             continue;
         cleanup_free char *shown = printable(u->doubtful.items[i]);
