@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The distribution of this host, from os-release(5).
+// The distribution of this host, from os-release(5), or that which it is derived from.
 #include "recipe/distribution.h"
 
 #include "base/file.h"
@@ -27,14 +27,84 @@ static char *release_value(const char *text, const char *name)
     return NULL;
 }
 
-int distribution_read(const char *path, struct distribution *out, struct error **err)
+// What each release of Debian calls itself in /etc/debian_version, before its point.
+static const struct {
+    const char *number, *codename;
+} debian_releases[] = {
+    {"10", "buster"}, {"11", "bullseye"}, {"12", "bookworm"},
+    {"13", "trixie"}, {"14", "forky"},    {"15", "duke"},
+};
+
+// Derivatives that rebuild the whole archive: their code names are those of their own mirrors.
+static const char *const own_archives[] = {"devuan", "kali", "parrot", "pureos", "raspbian"};
+
+static bool has_own_archive(const char *id)
+{
+    for (size_t i = 0; i < ARRAY_LEN(own_archives); i++)
+        if (!strcmp(id, own_archives[i]))
+            return true;
+    return false;
+}
+
+// "12.5", or "trixie/sid" before a release; to be freed, NULL if it says neither.
+static char *debian_codename(const char *path)
+{
+    cleanup_buf struct buf text = {0};
+    if (!path_exists(path) || file_read(path, OS_RELEASE_MAX, &text, NULL) < 0 || !text.data)
+        return NULL;
+    size_t length = strcspn(text.data, "./ \t\r\n");
+    if (*text.data >= 'a' && *text.data <= 'z' && text.data[length] == '/')
+        return xstrndup(text.data, length);
+    for (size_t i = 0; i < ARRAY_LEN(debian_releases); i++)
+        if (strlen(debian_releases[i].number) == length &&
+            !strncmp(text.data, debian_releases[i].number, length))
+            return xstrdup(debian_releases[i].codename);
+    return NULL;
+}
+
+static bool is_like(const char *text, const char *id)
+{
+    cleanup_free char *like = release_value(text, "ID_LIKE");
+    cleanup_strlist struct strlist ids = {0};
+    if (like)
+        strlist_split(&ids, like, " \t");
+    return strlist_has(&ids, id);
+}
+
+// A derivative installs its parent's packages: the parent counts, by the parent's code name. Ubuntu
+// comes first: its derivatives name Debian, too.
+static void take_parent(const char *text, const char *debian_version, struct distribution *out)
+{
+    cleanup_free char *id = NULL, *codename = NULL;
+    if (out->id && (!strcmp(out->id, "debian") || !strcmp(out->id, "ubuntu")))
+        return;
+    if (is_like(text, "ubuntu") && (codename = release_value(text, "UBUNTU_CODENAME")))
+        id = xstrdup("ubuntu");
+    else if (is_like(text, "debian") && !is_like(text, "ubuntu")) {
+        codename = release_value(text, "DEBIAN_CODENAME");
+        if (!codename && out->id && !has_own_archive(out->id))
+            codename = debian_codename(debian_version);
+        id = codename ? xstrdup("debian") : NULL;
+    }
+    if (!id)
+        return;
+    distribution_free(out);
+    *out = (struct distribution){.id = steal(id), .codename = steal(codename)};
+}
+
+int distribution_read(const char *path, const char *debian_version, struct distribution *out,
+                      struct error **err)
 {
     cleanup_buf struct buf text = {0};
     *out = (struct distribution){0};
     if (file_read(path, OS_RELEASE_MAX, &text, err) < 0)
         return -1;
-    out->id = release_value(text.data ? text.data : "", "ID");
-    out->codename = release_value(text.data ? text.data : "", "VERSION_CODENAME");
+    const char *lines = text.data ? text.data : "";
+    out->id = release_value(lines, "ID");
+    out->codename = release_value(lines, "VERSION_CODENAME");
+    take_parent(lines, debian_version, out);
+    if (out->id && !out->codename && !strcmp(out->id, "debian")) // testing and unstable name none
+        out->codename = debian_codename(debian_version);
     if (out->id && out->codename)
         return 0;
     error_user(err, "%s names no %s", path, out->id ? "VERSION_CODENAME" : "ID");
@@ -46,7 +116,7 @@ int distribution_read(const char *path, struct distribution *out, struct error *
 int distribution_host(struct distribution *out, struct error **err)
 {
     const char *path = path_exists("/etc/os-release") ? "/etc/os-release" : "/usr/lib/os-release";
-    if (distribution_read(path, out, err) < 0)
+    if (distribution_read(path, "/etc/debian_version", out, err) < 0)
         return error_wrap(err, "finding out this host's distribution");
     return 0;
 }

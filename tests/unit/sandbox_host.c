@@ -8,19 +8,38 @@
 static void the_distribution_is_read_from_os_release(void **state)
 {
     static const struct {
-        const char *text, *id, *codename;
+        const char *text, *id, *codename, *debian_version;
     } cases[] = {
         {"PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_CODENAME=bookworm\nID=debian\n",
          "debian", "bookworm"},
         {"ID=\"ubuntu\"\r\nID_LIKE=debian\r\nVERSION_CODENAME='noble'\r\n", "ubuntu", "noble"},
         {"#ID=x\nVERSION_ID=1\nID=debian\nVERSION_CODENAME=trixie", "debian", "trixie"},
+        // Derivatives: Mint, Pop!_OS, LMDE with and without DEBIAN_CODENAME, Debian testing.
+        {"ID=linuxmint\nID_LIKE=\"ubuntu debian\"\nVERSION_CODENAME=victoria\n"
+         "UBUNTU_CODENAME=jammy\n",
+         "ubuntu", "jammy", "bookworm/sid\n"},
+        {"ID=pop\nID_LIKE=\"ubuntu debian\"\nVERSION_CODENAME=noble\nUBUNTU_CODENAME=noble\n",
+         "ubuntu", "noble"},
+        {"ID=linuxmint\nID_LIKE=debian\nVERSION_CODENAME=faye\nDEBIAN_CODENAME=bookworm\n",
+         "debian", "bookworm"},
+        {"ID=linuxmint\nID_LIKE=debian\nVERSION_CODENAME=faye\n", "debian", "bookworm", "12.5\n"},
+        {"ID=x\nID_LIKE=debian\nVERSION_CODENAME=y\n", "debian", "trixie", "trixie/sid\n"},
+        {"ID=debian\n", "debian", "forky", "forky/sid\n"},
+        // Not derived in this sense: an archive of its own, or nothing that says from what.
+        {"ID=devuan\nID_LIKE=debian\nVERSION_CODENAME=daedalus\n", "devuan", "daedalus", "12.0\n"},
+        {"ID=x\nID_LIKE=debian\nVERSION_CODENAME=y\n", "x", "y", "rolling\n"},
+        {"ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble\nUBUNTU_CODENAME=noble\n", "ubuntu",
+         "noble", "trixie/sid\n"},
     };
     char *folder = temporary_folder(), *path = xasprintf("%s/os-release", folder);
+    char *version = xasprintf("%s/debian_version", folder);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct error *err = NULL;
         struct distribution d;
         write_text(folder, "os-release", cases[i].text);
-        distribution_read(path, &d, &err);
+        write_text(folder, "debian_version",
+                   cases[i].debian_version ? cases[i].debian_version : "");
+        distribution_read(path, version, &d, &err);
         fail_with(err);
         assert_string_equal(d.id, cases[i].id);
         assert_string_equal(d.codename, cases[i].codename);
@@ -32,11 +51,12 @@ static void the_distribution_is_read_from_os_release(void **state)
         struct error *err = NULL;
         struct distribution d;
         write_text(folder, "os-release", bad[i]);
-        assert_int_equal(distribution_read(path, &d, &err), -1);
+        assert_int_equal(distribution_read(path, version, &d, &err), -1);
         assert_non_null(strstr(err->hint, "--builder=host"));
         error_free(err);
     }
     remove_tree(folder, NULL);
+    free(version);
     free(path);
     free(folder);
 }
