@@ -80,8 +80,11 @@ static int run_mmdebstrap(const struct rootfs_spec *spec, const char *root, cons
     }
     cleanup_buf struct buf sources = {0}, settings = {0};
     cleanup_free char *sources_path = NULL, *settings_path = NULL;
-    if (apt_sources(spec->distribution->id, spec->distribution->codename, false, &sources, err) <
-            0 ||
+    const struct apt_wanted wanted = {.id = spec->distribution->id,
+                                      .codename = spec->distribution->codename,
+                                      .arch = spec->arch,
+                                      .folder = work};
+    if (apt_sources(&wanted, &sources, err) < 0 ||
         apt_settings(&settings, err) < 0)
         return -1;
     // The user _apt, which root's apt would change to, has no way into our folders.

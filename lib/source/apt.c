@@ -66,6 +66,41 @@ int apt_settings(struct buf *out, struct error **err)
     return 0;
 }
 
+char *apt_setting_path(const char *setting, struct error **err)
+{
+    const char *const argv[] = {"apt-config", "shell", "value", setting, NULL};
+    struct process p = {.argv = (char *const *)argv, .input = -1};
+    cleanup_buf struct buf text = {0};
+    buf_puts(&text, "");
+    if (process_run(&p, &text, err) < 0)
+        return NULL;
+    // value='/etc/apt/trusted.gpg'
+    const char *start = strchr(text.data, '\''), *end = strrchr(text.data, '\'');
+    if (start && end != start)
+        return xstrndup(start + 1, (size_t)(end - start - 1));
+    error_user(err, "apt-config does not know %s", setting);
+    return NULL;
+}
+
+// Keys and logins are the host's.
+static int host_paths(struct buf *out, struct error **err)
+{
+    static const struct {
+        const char *name, *kind;
+    } paths[] = {{"Dir::Etc::trusted", "f"},
+                 {"Dir::Etc::trustedparts", "d"},
+                 {"Dir::Etc::netrc", "f"},
+                 {"Dir::Etc::netrcparts", "d"}};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        cleanup_free char *setting = xasprintf("%s/%s", paths[i].name, paths[i].kind);
+        cleanup_free char *path = apt_setting_path(setting, err);
+        if (!path)
+            return error_wrap(err, "reading the configuration of apt");
+        buf_printf(out, "%s \"%s\";\n", paths[i].name, path);
+    }
+    return 0;
+}
+
 static int configuration(const char *folder, const struct arch *arch, struct buf *out,
                          struct error **err)
 {
@@ -78,20 +113,15 @@ static int configuration(const char *folder, const struct arch *arch, struct buf
                "Dir::Cache \"cache/\";\n"
                "Dir::Log \"log/\";\n"
                "Dir::Etc \"etc/\";\n"
-               // Keys and logins are the host's.
-               "Dir::Etc::trusted \"/etc/apt/trusted.gpg\";\n"
-               "Dir::Etc::trustedparts \"/etc/apt/trusted.gpg.d/\";\n"
-               "Dir::Etc::netrc \"/etc/apt/auth.conf\";\n"
-               "Dir::Etc::netrcparts \"/etc/apt/auth.conf.d/\";\n"
                "APT::Architecture \"%s\";\n"
                "APT::Architectures { \"%s\"; };\n"
                // Root's downloads would be made by the user _apt, who can't write to our folder.
                "APT::Sandbox::User \"root\";\n"
-               "APT::Update::Error-Mode \"any\";\n"
+               "APT::Install-Recommends \"false\";\n"
                "Acquire::Languages \"none\";\n"
                "Acquire::PDiffs \"false\";\n",
                folder, folder, arch->debian, arch->debian);
-    if (apt_settings(out, err) < 0)
+    if (host_paths(out, err) < 0 || apt_settings(out, err) < 0)
         return -1;
     buf_puts(out, "Acquire::ForceHash \"SHA256\";\n");
     return 0;
@@ -131,8 +161,8 @@ static void set_environment(struct apt *a)
     strlist_add(&a->environment, "LC_ALL=C.UTF-8");
 }
 
-static int run(const struct apt *a, const char *const argv[], const char *directory,
-               struct buf *out, struct error **err)
+int apt_run(const struct apt *a, const char *const argv[], const char *directory, struct buf *out,
+            struct error **err)
 {
     struct process p = {.argv = (char *const *)argv,
                         .environment = a->environment.items,
@@ -147,20 +177,37 @@ static int run(const struct apt *a, const char *const argv[], const char *direct
 struct apt *apt_open(const char *folder, const char *sources, const struct arch *arch,
                      struct error **err)
 {
-    static const char *const update[] = {"apt-get", "-q", "update", NULL};
     struct apt *a = xcalloc(1, sizeof *a);
     a->folder = path_absolute(folder);
     set_environment(a);
-    progress("updating the package indexes", 0, 0, "bytes");
-    if (write_files(a->folder, sources, arch, err) == 0 && run(a, update, NULL, NULL, err) == 0)
+    if (write_files(a->folder, sources, arch, err) == 0)
         return a;
+    error_wrap(err, "preparing apt in %s", folder);
+    apt_close(a);
+    return NULL;
+}
+
+int apt_update(struct apt *a, bool releases_only, struct error **err)
+{
+    static const char *const all[] = {"apt-get", "-q", "update", "-oAPT::Update::Error-Mode=any",
+                                      NULL};
+    static const char *const releases[] = {
+        "apt-get",
+        "-q",
+        "update",
+        "-oAcquire::Retries=0",
+        "-oAcquire::IndexTargets::deb::Packages::DefaultEnabled=false",
+        NULL,
+    };
+    progress("updating the package indexes", 0, 0, "bytes");
+    if (apt_run(a, releases_only ? releases : all, NULL, NULL, err) == 0)
+        return 0;
     error_wrap(err, "fetching the package indexes of the distribution");
     if (!(*err)->hint)
         error_hint(err,
                    "see whether `apt-get update` works on this machine; REPO_URL names another "
-                   "mirror");
-    apt_close(a);
-    return NULL;
+                   "mirror, and REPO_KEYRING the file of keys that it is signed with");
+    return -1;
 }
 
 void apt_close(struct apt *a)
@@ -213,7 +260,7 @@ static int exists(struct apt *a, const char *package, bool source, struct error 
     cleanup_buf struct buf text = {0};
     if (!name_is_valid(package))
         return error_user(err, "\"%s\" is not the name of a package", package);
-    if (run(a, binary_argv, NULL, &text, err) < 0)
+    if (apt_run(a, binary_argv, NULL, &text, err) < 0)
         return -1;
     // "linux-source-6.1 | 6.1.147-1 | http://... bookworm/main amd64 Packages"
     cleanup_strlist struct strlist lines = {0};
@@ -234,7 +281,7 @@ int apt_find(struct apt *a, const char *package, bool source, struct apt_files *
     if (found <= 0)
         return found;
     cleanup_buf struct buf text = {0};
-    if (run(a, source ? from_source : download, a->folder, &text, err) < 0)
+    if (apt_run(a, source ? from_source : download, a->folder, &text, err) < 0)
         return -1;
     cleanup_strlist struct strlist lines = {0};
     strlist_split(&lines, text.data, "\n");
@@ -252,7 +299,7 @@ int apt_download(struct apt *a, const char *package, bool source, const char *fo
                                        "--download-only", package, NULL};
     cleanup_free char *what = xasprintf("downloading the package %s", package);
     progress(what, 0, 0, "bytes");
-    if (run(a, source ? from_source : download, folder, NULL, err) < 0)
+    if (apt_run(a, source ? from_source : download, folder, NULL, err) < 0)
         return error_wrap(err, "%s", what);
     return 0;
 }

@@ -11,25 +11,45 @@
 #include "base/error.h"
 #include "recipe/arch.h"
 
-// Appends deb822 text (sources.list(5)): the suites `codename` and `codename`-updates, -security
-// and so on of distribution `id` ("debian", "ubuntu") that apt on this host is configured with, and
-// no third-party repositories. With deb_src the same places are asked for source packages too. The
-// environment's REPO_URL, REPO_URL_X86_64 (for amd64, wins there) and REPO_COMPONENTS ("main") take
-// the host configuration's place; they are needed for a distribution that is not the host's own.
-// Nothing found is an error that says so.
-int apt_sources(const char *id, const char *codename, bool deb_src, struct buf *out,
-                struct error **err);
+// Which packages.
+struct apt_wanted {
+    const char *id, *codename; // of the distribution: "debian", "bookworm"
+    const struct arch *arch;   // of binary packages
+    bool source;               // source packages instead
+    const char *folder;        // an existing empty folder for questions to the mirrors
+};
+// Appends deb822 text (sources.list(5)): where apt on this machine finds them, as apt itself says
+// (`apt-get indextargets`): the suites `codename` and `codename`-updates, -security and so on, by
+// their own names or by others ("stable") that their Release files explain. Each entry keeps the
+// keys that it trusts. Third-party repositories are left out: of two that carry the suite
+// `codename`, one whose Origin is the distribution's and one whose is not, the first counts.
+//
+// The environment's REPO_URL, REPO_URL_X86_64 (for amd64, wins there) and REPO_COMPONENTS ("main")
+// take the host configuration's place; they are needed for a distribution that is not the host's
+// own. REPO_KEYRING names the file of keys that such a mirror is signed with; without it, the keys
+// count that apt trusts by itself and those of the distribution. Nothing found is an error that
+// says so.
+int apt_sources(const struct apt_wanted *w, struct buf *out, struct error **err);
 
 // Appends apt.conf(5) text: this host's Acquire:: settings (proxies, timeouts, validity checks) but
-// no hooks, and retries. For a private apt or mmdebstrap (--aptopt=FILE).
+// no hooks, and retries. For a private apt.
 int apt_settings(struct buf *out, struct error **err);
 
-// A private apt in a folder of the caller's (who removes it), with its indexes up to date.
+// The value of a path setting of this host's apt.conf(5) ("Dir::Etc::trusted/f"), to be freed.
+char *apt_setting_path(const char *setting, struct error **err);
+
+// A private apt in a folder of the caller's (who removes it).
 struct apt;
 // `folder` is an existing empty directory. `sources` is deb822 text, as from apt_sources().
-// Packages are looked up for `arch`.
+// Packages are looked up for `arch`. Nothing is asked of the network yet.
 struct apt *apt_open(const char *folder, const char *sources, const struct arch *arch,
                      struct error **err);
+// Fetches and verifies the Release files and, unless `releases_only`, the indexes that they name.
+// With `releases_only` mirrors that cannot be reached are no error.
+int apt_update(struct apt *a, bool releases_only, struct error **err);
+// Runs a program of apt's as this private apt; *out (may be NULL) gets what it prints.
+int apt_run(const struct apt *a, const char *const argv[], const char *directory, struct buf *out,
+            struct error **err);
 void apt_close(struct apt *a); // NULL is allowed; the folder stays
 
 // The files that make up a package: one .deb, or a .dsc and what it lists.

@@ -1,214 +1,119 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads the options of one entry of sources.list(5), in either of its two formats.
 #include "source/apt_entry.h"
 
-#include "base/process.h"
+#include "base/file.h"
 
 #include <string.h>
 #include <strings.h>
 
 #define BLANKS " \t\r"
+#define APT_FILE_MAX ((size_t)1 << 20)
 
-// Options that say whom to trust and for how long; they stay with an entry. The others (arch, lang,
-// target, pdiffs) choose among indexes, which a private apt does by itself.
+// The others (arch, lang, target, pdiffs) choose among indexes, and apt says what it chose.
 static const char *const kept_options[] = {
     "Signed-By",       "Trusted",    "Check-Valid-Until", "Valid-Until-Min",
     "Valid-Until-Max", "Check-Date", "Date-Max-Future",   "By-Hash",
     "Allow-Insecure",  "Allow-Weak", "Snapshot",          "Allow-Downgrade-To-Insecure",
 };
 
-static const char *option_name(const char *name, size_t length)
+static void keep_option(const char *name, size_t length, const char *value, struct strlist *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(kept_options); i++)
         if (strncasecmp(kept_options[i], name, length) == 0 && !kept_options[i][length])
-            return kept_options[i];
-    return NULL;
+            strlist_addf(out, "%s: %s", kept_options[i], value);
 }
 
-static void entry_free(struct apt_entry *e)
+// "deb [arch=amd64 signed-by=a,b] uri suite component..."
+static void read_line(const char *line, struct strlist *out)
 {
-    strlist_free(&e->uris);
-    strlist_free(&e->suites);
-    strlist_free(&e->components);
-    strlist_free(&e->options);
-}
-
-void apt_entries_free(struct apt_entries *e)
-{
-    for (size_t i = 0; i < e->n; i++)
-        entry_free(&e->items[i]);
-    free(e->items);
-    *e = (struct apt_entries){0};
-}
-
-static void entry_option(struct apt_entry *e, const char *name, const char *value)
-{
-    strlist_addf(&e->options, "%s: %s", name, value);
-    if (strcmp(name, "Signed-By") == 0)
-        e->signed_by = e->options.items[e->options.n - 1] + strlen("Signed-By: ");
-}
-
-static void entry_add(struct apt_entries *out, struct apt_entry *e)
-{
-    // A flat repository (no components) is never the distribution's own; cdroms need hands.
-    bool usable = e->uris.n && e->suites.n && e->components.n;
-    for (size_t i = 0; i < e->uris.n; i++)
-        usable = usable && !starts_with(e->uris.items[i], "cdrom:");
-    if (!usable) {
-        entry_free(e);
-        return;
-    }
-    out->items = xgrow(out->items, &out->cap, out->n + 1, sizeof *out->items);
-    out->items[out->n++] = *e;
-}
-
-// "[arch=amd64 signed-by=a,b]": returns what follows the bracket, or NULL if there is no end.
-static const char *parse_options(struct apt_entry *e, const char *text)
-{
-    const char *end = strchr(text, ']');
+    const char *start = line + strspn(line, BLANKS);
+    start += strcspn(start, BLANKS); // "deb"
+    start += strspn(start, BLANKS);
+    const char *end = *start == '[' ? strchr(start, ']') : NULL;
     if (!end)
-        return NULL;
-    cleanup_free char *inside = xstrndup(text + 1, (size_t)(end - text - 1));
+        return;
+    cleanup_free char *inside = xstrndup(start + 1, (size_t)(end - start - 1));
     cleanup_strlist struct strlist words = {0};
     strlist_split(&words, inside, BLANKS);
     for (size_t i = 0; i < words.n; i++) {
         const char *equals = strchr(words.items[i], '=');
-        const char *name =
-            equals ? option_name(words.items[i], (size_t)(equals - words.items[i])) : NULL;
-        if (name)
-            entry_option(e, name, equals + 1);
-    }
-    return end + 1;
-}
-
-// "deb [options] uri suite component..." up to a '#'
-static void parse_line(struct apt_entries *out, char *line)
-{
-    line[strcspn(line, "#")] = '\0';
-    const char *p = line + strspn(line, BLANKS);
-    size_t word = strcspn(p, BLANKS);
-    bool deb = word == 3 && strncmp(p, "deb", 3) == 0;
-    if (!deb && !(word == 7 && strncmp(p, "deb-src", 7) == 0))
-        return;
-    struct apt_entry e = {.deb = deb};
-    p += word;
-    p += strspn(p, BLANKS);
-    if (*p == '[')
-        p = parse_options(&e, p);
-    cleanup_strlist struct strlist words = {0};
-    if (p)
-        strlist_split(&words, p, BLANKS);
-    for (size_t i = 0; i < words.n; i++)
-        strlist_add(i == 0 ? &e.uris : i == 1 ? &e.suites : &e.components, words.items[i]);
-    entry_add(out, &e);
-}
-
-void apt_entries_parse_lines(struct apt_entries *out, const char *text)
-{
-    cleanup_strlist struct strlist lines = {0};
-    strlist_split(&lines, text, "\n");
-    for (size_t i = 0; i < lines.n; i++)
-        parse_line(out, lines.items[i]);
-}
-
-// ---- deb822 ----
-struct stanza {
-    struct apt_entry entry;
-    bool enabled;
-    bool any; // a field was seen
-};
-
-static void stanza_field(struct stanza *s, const char *name, const char *value)
-{
-    struct apt_entry *e = &s->entry;
-    s->any = true;
-    if (strcasecmp(name, "Types") == 0) {
-        cleanup_strlist struct strlist types = {0};
-        strlist_split(&types, value, BLANKS "\n");
-        e->deb = strlist_has(&types, "deb");
-    } else if (strcasecmp(name, "URIs") == 0) {
-        strlist_split(&e->uris, value, BLANKS "\n");
-    } else if (strcasecmp(name, "Suites") == 0) {
-        strlist_split(&e->suites, value, BLANKS "\n");
-    } else if (strcasecmp(name, "Components") == 0) {
-        strlist_split(&e->components, value, BLANKS "\n");
-    } else if (strcasecmp(name, "Enabled") == 0) {
-        static const char *const no[] = {"no", "false", "without", "off", "disable"};
-        for (size_t i = 0; i < ARRAY_LEN(no); i++)
-            if (strcasecmp(value, no[i]) == 0)
-                s->enabled = false;
-    } else {
-        const char *kept = option_name(name, strlen(name));
-        if (kept)
-            entry_option(e, kept, value);
+        if (equals)
+            keep_option(words.items[i], (size_t)(equals - words.items[i]), equals + 1, out);
     }
 }
 
-static void stanza_end(struct stanza *s, struct apt_entries *out)
-{
-    if (s->any && s->enabled)
-        entry_add(out, &s->entry);
-    else
-        entry_free(&s->entry);
-    *s = (struct stanza){.enabled = true};
-}
+// ---- deb822(5): fields whose values go on in lines that begin with a blank ----
 
-static void trim_end(char *text)
+static void end_field(struct buf *field, struct strlist *out)
 {
-    size_t n = strlen(text);
-    while (n && strchr(BLANKS "\n", text[n - 1]))
-        text[--n] = '\0';
-}
-
-static void field_end(struct stanza *s, struct buf *field)
-{
-    char *colon = field->data ? strchr(field->data, ':') : NULL;
+    const char *colon = field->len ? strchr(field->data, ':') : NULL;
     if (colon) {
-        *colon = '\0';
-        char *value = colon + 1 + strspn(colon + 1, BLANKS);
-        trim_end(value);
-        stanza_field(s, field->data, value);
+        const char *value = colon + 1 + strspn(colon + 1, BLANKS);
+        size_t n = strlen(value);
+        while (n && strchr(BLANKS "\n", value[n - 1]))
+            n--;
+        cleanup_free char *trimmed = xstrndup(value, n);
+        keep_option(field->data, (size_t)(colon - field->data), trimmed, out);
     }
-    buf_free(field);
-    *field = (struct buf){0};
+    field->len = 0;
 }
 
-void apt_entries_parse_deb822(struct apt_entries *out, const char *text)
+static bool is_blank_line(const char *line)
 {
-    struct stanza s = {.enabled = true};
+    return line[strspn(line, BLANKS)] == '\0';
+}
+
+// The stanza's fields. Comments may stand between the lines of a value.
+static void read_stanza(char *text, size_t wanted, struct strlist *out)
+{
     cleanup_buf struct buf field = {0};
-    while (*text) {
-        size_t length = strcspn(text, "\n");
-        if (*text == '#') {
-            ; // a comment, also between the lines of a value
-        } else if (length == 0 || strspn(text, BLANKS) >= length) {
-            field_end(&s, &field);
-            stanza_end(&s, out);
-        } else {
-            if (*text != ' ' && *text != '\t')
-                field_end(&s, &field);
-            else
-                buf_puts(&field, "\n");
-            buf_add(&field, text, length);
+    size_t stanza = 0;
+    bool inside = false;
+    for (char *line; (line = strsep(&text, "\n"));) {
+        if (*line == '#')
+            continue;
+        if (is_blank_line(line)) {
+            end_field(&field, out);
+            inside = false;
+            continue;
         }
-        text += length + (text[length] == '\n');
+        stanza += !inside;
+        inside = true;
+        if (stanza != wanted)
+            continue;
+        if (*line != ' ' && *line != '\t')
+            end_field(&field, out);
+        buf_printf(&field, "%s%s", field.len ? "\n" : "", line);
     }
-    field_end(&s, &field);
-    stanza_end(&s, out);
+    end_field(&field, out);
 }
 
-int apt_config_path(const char *setting, char **out, struct error **err)
+static void read_numbered_line(char *text, size_t wanted, struct strlist *out)
 {
-    const char *const argv[] = {"apt-config", "shell", "value", setting, NULL};
-    struct process p = {.argv = (char *const *)argv, .input = -1};
+    char *line = strsep(&text, "\n");
+    for (size_t i = 1; line && i < wanted; i++)
+        line = strsep(&text, "\n");
+    if (line)
+        read_line(line, out);
+}
+
+int apt_entry_options(const char *entry, struct strlist *out, struct error **err)
+{
+    const char *colon = strrchr(entry, ':');
+    if (!colon)
+        return error_user(err, "apt calls an entry of its sources \"%s\", which names no place",
+                          entry);
+    cleanup_free char *path = xstrndup(entry, (size_t)(colon - entry));
+    size_t number = strtoul(colon + 1, NULL, 10);
     cleanup_buf struct buf text = {0};
-    buf_puts(&text, "");
-    if (process_run(&p, &text, err) < 0)
-        return error_hint(err, "the distribution's packages need apt on this machine (Debian or "
-                               "Ubuntu)");
-    // value='/etc/apt/sources.list'
-    const char *start = strchr(text.data, '\''), *end = strrchr(text.data, '\'');
-    if (!start || end == start)
-        return error_user(err, "apt-config does not know %s", setting);
-    *out = xstrndup(start + 1, (size_t)(end - start - 1));
+    if (file_read(path, APT_FILE_MAX, &text, err) < 0)
+        return -1;
+    if (!text.data)
+        return 0;
+    if (ends_with(path, ".sources"))
+        read_stanza(text.data, number, out);
+    else
+        read_numbered_line(text.data, number, out);
     return 0;
 }

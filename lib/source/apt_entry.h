@@ -1,28 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Entries of sources.list(5), read from either of its two formats. Only within lib/source.
+// The one thing that apt does not say of the sources that it is configured with: whom an entry
+// trusts. Only within lib/source.
 #ifndef KBUILD_SOURCE_APT_ENTRY_H
 #define KBUILD_SOURCE_APT_ENTRY_H
 
 #include "base/buf.h"
 #include "base/error.h"
 
-struct apt_entry {
-    bool deb; // false: deb-src only
-    struct strlist uris, suites, components;
-    struct strlist options; // deb822 lines ("Trusted: yes") of those that say whom to trust
-    const char *signed_by;  // the value of Signed-By among the options, or NULL
-};
-struct apt_entries {
-    struct apt_entry *items;
-    size_t n, cap;
-};
-
-// Both append what is enabled and whole; what apt itself would complain about is left out.
-void apt_entries_parse_lines(struct apt_entries *out, const char *text);
-void apt_entries_parse_deb822(struct apt_entries *out, const char *text);
-void apt_entries_free(struct apt_entries *e);
-
-// The value of a path setting of apt.conf(5) ("Dir::Etc::sourceparts/d"), to be freed.
-int apt_config_path(const char *setting, char **out, struct error **err);
+// Appends the options of one entry of sources.list(5) that say whom it trusts and for how long, as
+// lines of deb822 ("Signed-By: ..."). `entry` is what apt calls it (SOURCESENTRY of `apt-get
+// indextargets`): "FILE:LINE" in the one-line format, "FILE:STANZA" in files that end in .sources.
+int apt_entry_options(const char *entry, struct strlist *out, struct error **err);
 
 #endif

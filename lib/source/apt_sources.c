@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The package sources of this host's distribution, out of apt's own configuration: sources.list and
-// sources.list.d, in the one-line and in the deb822 format (both in sources.list(5)).
+// Where apt on this machine finds a distribution's packages: apt's own list of what it is
+// configured with (`apt-get indextargets`), and of that the distribution's suites.
 #include "source/apt.h"
 
 #include "base/file.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define APT_FILE_MAX ((size_t)1 << 20)
+#define RELEASE_MAX ((size_t)8 << 20)
 
 // The two distributions that versions.yaml names: how their own archives sign themselves.
 static const struct vendor {
@@ -22,9 +22,40 @@ static const struct vendor {
 };
 
 static const char *const pockets[] = {
-    "",          "-updates", "-security", "-backports", "-backports-sloppy", "-proposed-updates",
-    "-proposed",
+    "",         "-updates",          "-security", "-backports", "-backports-sloppy",
+    "/updates", "-proposed-updates", "-proposed",
 };
+
+// One suite of one repository that apt is configured with.
+struct place {
+    char *entry, *uri, *suite;
+    struct strlist components, architectures, options;
+    char *release_path;      // of its Release file without the last word, as apt would keep it
+    char *codename, *origin; // as its Release file says; NULL: unknown
+};
+struct places {
+    struct place *items;
+    size_t n, cap;
+};
+
+static void places_free(struct places *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        struct place *p = &l->items[i];
+        free(p->entry);
+        free(p->uri);
+        free(p->suite);
+        free(p->release_path);
+        free(p->codename);
+        free(p->origin);
+        strlist_free(&p->components);
+        strlist_free(&p->architectures);
+        strlist_free(&p->options);
+    }
+    free(l->items);
+    *l = (struct places){0};
+}
+#define cleanup_places __attribute__((cleanup(places_free)))
 
 static const struct vendor *vendor_find(const char *id)
 {
@@ -37,7 +68,7 @@ static const struct vendor *vendor_find(const char *id)
 static bool suite_belongs(const char *suite, const char *codename)
 {
     size_t n = strlen(codename);
-    if (strncmp(suite, codename, n) != 0)
+    if (!suite || strncmp(suite, codename, n) != 0)
         return false;
     for (size_t i = 0; i < ARRAY_LEN(pockets); i++)
         if (strcmp(suite + n, pockets[i]) == 0)
@@ -45,105 +76,293 @@ static bool suite_belongs(const char *suite, const char *codename)
     return false;
 }
 
-// What apt learnt from Release files it has seen: "<uri>|<suite>|<codename>|<origin>" lines. Empty
-// on a machine where apt never fetched an index; then the entries have to speak for themselves.
-static void learn_releases(struct strlist *out)
+// ---- what apt is configured with ----
+
+enum field { ENTRY, URI, SUITE, COMPONENT, ARCHITECTURE, FILENAME, FIELDS };
+#define TARGET_FORMAT                                                                              \
+    "$(SOURCESENTRY)\t$(REPO_URI)\t$(RELEASE)\t$(COMPONENT)\t$(ARCHITECTURE)\t$(FILENAME)"
+
+// mmdebstrap and apt's own cache want copies, so a folder is read as copy: reads it.
+static char *readable_uri(const char *uri)
 {
-    static const char *const argv[] = {
-        "apt-get",
-        "indextargets",
-        "--format",
-        "$(REPO_URI)|$(RELEASE)|$(CODENAME)|$(ORIGIN)",
-        "Created-By: Packages",
-        NULL,
-    };
-    struct process p = {.argv = (char *const *)argv, .input = -1};
+    return starts_with(uri, "file:") ? xasprintf("copy:%s", uri + strlen("file:")) : xstrdup(uri);
+}
+
+// "<lists>/mirror.example_debian_dists_bookworm_main_binary-amd64_Packages": up to the component.
+static char *release_path(const char *filename, const char *suite)
+{
+    cleanup_free char *middle = xasprintf("_dists_%s_", suite);
+    for (char *p = middle; *p; p++)
+        if (*p == '/')
+            *p = '_';
+    const char *at = filename, *found = NULL;
+    while ((at = strstr(at, middle)))
+        found = at++;
+    return found ? xstrndup(filename, (size_t)(found - filename) + strlen(middle)) : NULL;
+}
+
+static struct place *place_named(struct places *l, char *const *fields, const char *uri)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (!strcmp(l->items[i].entry, fields[ENTRY]) && !strcmp(l->items[i].uri, uri) &&
+            !strcmp(l->items[i].suite, fields[SUITE]))
+            return &l->items[i];
+    l->items = xgrow(l->items, &l->cap, l->n + 1, sizeof *l->items);
+    struct place *p = &l->items[l->n++];
+    *p = (struct place){.entry = xstrdup(fields[ENTRY]),
+                        .uri = xstrdup(uri),
+                        .suite = xstrdup(fields[SUITE]),
+                        .release_path = release_path(fields[FILENAME], fields[SUITE])};
+    return p;
+}
+
+static void add_once(struct strlist *l, const char *text)
+{
+    if (!strlist_has(l, text))
+        strlist_add(l, text);
+}
+
+// A flat repository (no components) is never the distribution's own; cdroms need hands.
+static void add_target(struct places *l, char *line)
+{
+    char *fields[FIELDS];
+    for (size_t i = 0; i < FIELDS; i++)
+        if (!(fields[i] = strsep(&line, "\t")))
+            return;
+    if (*fields[COMPONENT] == '$' || starts_with(fields[URI], "cdrom:"))
+        return;
+    cleanup_free char *uri = readable_uri(fields[URI]);
+    struct place *p = place_named(l, fields, uri);
+    add_once(&p->components, fields[COMPONENT]);
+    add_once(&p->architectures, fields[ARCHITECTURE]);
+}
+
+// Of the machine's apt, or of a private one. All architectures are asked for: an entry that names
+// none has them all.
+static int list_places(const struct apt *private, struct places *out, struct error **err)
+{
+    cleanup_strlist struct strlist argv = {0}, lines = {0};
     cleanup_buf struct buf text = {0};
-    cleanup_error struct error *ignored = NULL;
+    strlist_split(&argv, "apt-get indextargets --no-release-info", " ");
+    for (size_t i = 0; i < arch_count; i++)
+        strlist_addf(&argv, "-oAPT::Architectures::=%s", arch_table[i].debian);
+    strlist_add(&argv, "--format");
+    strlist_add(&argv, TARGET_FORMAT);
+    strlist_add(&argv, "Created-By: Packages");
+    argv.items = xgrow(argv.items, &argv.cap, argv.n + 1, sizeof *argv.items);
+    argv.items[argv.n] = NULL;
     buf_puts(&text, "");
-    if (process_run(&p, &text, &ignored) == 0)
-        strlist_split(out, text.data, "\n");
+    struct process p = {.argv = argv.items, .input = -1};
+    if ((private ? apt_run(private, (const char *const *)argv.items, NULL, &text, err)
+                 : process_run(&p, &text, err)) < 0)
+        return error_hint(err, "the distribution's packages need apt on this machine (Debian or "
+                               "Ubuntu), and sources that apt can read");
+    strlist_split(&lines, text.data, "\n");
+    for (size_t i = 0; i < lines.n; i++)
+        add_target(out, lines.items[i]);
+    return 0;
 }
 
-static bool known_release(const struct strlist *releases, const char *uri, const char *suite,
-                          struct strlist *fields)
+// ---- what the repositories say of themselves ----
+
+// The value of a field of a Release file, to be freed.
+static char *release_field(const char *text, const char *name)
 {
-    size_t length = strlen(uri);
-    cleanup_free char *prefix =
-        xasprintf("%s%s|%s|", uri, length && uri[length - 1] == '/' ? "" : "/", suite);
-    for (size_t i = 0; i < releases->n; i++)
-        if (starts_with(releases->items[i], prefix)) {
-            // An empty field would be lost by strlist_split(); "$(..)" is one that is not known.
-            strlist_split(fields, releases->items[i] + strlen(prefix), "|");
-            return fields->n == 2 && fields->items[1][0] != '$';
-        }
-    return false;
+    size_t length = strlen(name);
+    for (const char *line = text; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncasecmp(line, name, length) != 0 || line[length] != ':')
+            continue;
+        const char *value = line + length + 1;
+        value += strspn(value, " \t");
+        size_t n = strcspn(value, "\r\n");
+        while (n && strchr(" \t", value[n - 1]))
+            n--;
+        return xstrndup(value, n);
+    }
+    return NULL;
 }
 
-// Third parties use a distribution's code names as suites too, so the name alone does not decide.
-static bool suite_is_ours(const struct apt_entry *e, const char *uri, const char *suite,
-                          const char *codename, const struct vendor *vendor,
-                          const struct strlist *releases)
+// Out of the file that apt keeps once it has verified it.
+static void read_release(struct place *p, const char *path)
 {
-    cleanup_strlist struct strlist fields = {0};
-    if (known_release(releases, uri, suite, &fields))
-        return suite_belongs(fields.items[0], codename) &&
-               (!vendor || strcasecmp(fields.items[1], vendor->origin) == 0);
-    if (!suite_belongs(suite, codename))
-        return false;
-    return !e->signed_by || !vendor || strstr(e->signed_by, vendor->keyring) ||
-           strstr(e->signed_by, "BEGIN PGP");
+    static const char *const names[] = {"InRelease", "Release"};
+    for (size_t i = 0; path && i < ARRAY_LEN(names) && !p->origin; i++) {
+        cleanup_free char *file = xasprintf("%s%s", path, names[i]);
+        cleanup_buf struct buf text = {0};
+        cleanup_error struct error *ignored = NULL;
+        if (!path_exists(file) || file_read(file, RELEASE_MAX, &text, &ignored) < 0 || !text.data)
+            continue;
+        p->codename = release_field(text.data, "Codename");
+        p->origin = release_field(text.data, "Origin");
+        if (!p->origin)
+            p->origin = xstrdup("");
+    }
 }
 
-static void print_entry(const struct apt_entry *e, const char *uri, const struct strlist *suites,
-                        bool deb_src, struct buf *out)
+static void print_place(const struct place *p, const struct apt_wanted *w,
+                        const struct strlist *components, struct buf *out)
 {
-    cleanup_free char *suite_text = strlist_join(suites, " ");
-    cleanup_free char *component_text = strlist_join(&e->components, " ");
-    buf_printf(out, "Types: deb%s\nURIs: %s\nSuites: %s\nComponents: %s\n",
-               deb_src ? " deb-src" : "", uri, suite_text, component_text);
-    for (size_t i = 0; i < e->options.n; i++)
-        buf_printf(out, "%s\n", e->options.items[i]);
+    cleanup_free char *text = strlist_join(components, " ");
+    buf_printf(out, "Types: %s\nURIs: %s\nSuites: %s\nComponents: %s\n",
+               w->source ? "deb-src" : "deb", p->uri, p->suite, text);
+    if (!w->source)
+        buf_printf(out, "Architectures: %s\n", w->arch->debian);
+    for (size_t i = 0; i < p->options.n; i++)
+        buf_printf(out, "%s\n", p->options.items[i]);
     buf_puts(out, "\n");
 }
 
-// A place is printed once for binary packages, however often the host's files name it: apt refuses
-// a target that is configured twice with different options.
-static bool seen_before(struct strlist *seen, const struct apt_entry *e, const char *uri,
-                        const char *suite)
+static bool place_matches(const struct place *p, const struct place *q)
 {
-    cleanup_free char *components = strlist_join(&e->components, ",");
-    size_t length = strlen(uri);
-    while (length && uri[length - 1] == '/')
-        length--;
-    cleanup_free char *key = xasprintf("%.*s %s %s", (int)length, uri, suite, components);
-    if (strlist_has(seen, key))
+    return !strcmp(p->uri, q->uri) && !strcmp(p->suite, q->suite);
+}
+
+// Has a private apt fetch and verify the Release files of places that this machine's apt knows
+// nothing of, as in an image whose lists were removed.
+static int ask_mirrors(struct places *all, bool (*asked)(const struct place *, const char *),
+                       const struct apt_wanted *w, const char *name, struct error **err)
+{
+    cleanup_buf struct buf sources = {0};
+    const struct apt_wanted binary = {.arch = arch_host()};
+    for (size_t i = 0; i < all->n; i++)
+        if (!all->items[i].origin && asked(&all->items[i], w->codename))
+            print_place(&all->items[i], &binary, &all->items[i].components, &sources);
+    if (!sources.len || !w->folder)
+        return 0;
+    cleanup_free char *folder = xasprintf("%s/%s", w->folder, name);
+    if (make_directories(folder, 0700, err) < 0)
+        return -1;
+    struct apt *a = apt_open(folder, sources.data, arch_host(), err);
+    cleanup_places struct places found = {0};
+    cleanup_error struct error *ignored = NULL; // the update that follows says it
+    int result = a ? 0 : -1;
+    if (a)
+        apt_update(a, true, &ignored);
+    if (a)
+        result = list_places(a, &found, err);
+    apt_close(a);
+    for (size_t i = 0; i < all->n && !result; i++)
+        for (size_t k = 0; k < found.n && !all->items[i].origin; k++)
+            if (place_matches(&all->items[i], &found.items[k]))
+                read_release(&all->items[i], found.items[k].release_path);
+    return result;
+}
+
+static bool is_named_so(const struct place *p, const char *codename)
+{
+    static const char *const aliases[] = {"stable",  "oldstable", "oldoldstable",
+                                          "testing", "unstable",  "devel"};
+    bool alias = suite_belongs(p->suite, codename);
+    for (size_t i = 0; i < ARRAY_LEN(aliases) && !alias; i++)
+        alias = suite_belongs(p->suite, aliases[i]);
+    return alias;
+}
+
+static bool is_any(const struct place *p, const char *codename)
+{
+    return true;
+}
+
+// ---- choosing ----
+
+static bool place_belongs(const struct place *p, const char *codename)
+{
+    return suite_belongs(p->suite, codename) || suite_belongs(p->codename, codename);
+}
+
+static const char *signed_by(const struct place *p)
+{
+    for (size_t i = 0; i < p->options.n; i++)
+        if (starts_with(p->options.items[i], "Signed-By:"))
+            return p->options.items[i];
+    return NULL;
+}
+
+// By the Origin of its Release file; where that is not to be had, by whose keys it trusts.
+static bool is_vendors(const struct place *p, const struct vendor *vendor)
+{
+    const char *keys = signed_by(p);
+    if (!vendor)
         return true;
-    strlist_add(seen, key);
+    if (p->origin)
+        return strcasecmp(p->origin, vendor->origin) == 0;
+    return !keys || strstr(keys, vendor->keyring) || strstr(keys, "BEGIN PGP");
+}
+
+static bool is_base_suite(const struct place *p, const char *codename)
+{
+    return !strcmp(p->suite, codename) ||
+           (p->codename && !strcmp(p->codename, codename) && !strchr(p->suite, '-'));
+}
+
+static bool any_belongs(const struct places *all, const char *codename)
+{
+    for (size_t i = 0; i < all->n; i++)
+        if (place_belongs(&all->items[i], codename))
+            return true;
     return false;
 }
 
-static void print_matching(const struct apt_entries *all, const char *codename,
-                           const struct vendor *vendor, bool deb_src, struct buf *out)
+// Third parties use a distribution's code names as suites, too; so does a mirror that signs with a
+// key of its own. It counts where nothing carries the suite in the distribution's own name.
+static bool has_vendors_own(const struct places *all, const struct apt_wanted *w)
 {
-    cleanup_strlist struct strlist releases = {0}, seen = {0};
-    learn_releases(&releases);
-    for (size_t i = 0; i < all->n; i++) {
-        const struct apt_entry *e = &all->items[i];
-        if (!e->deb)
+    for (size_t i = 0; i < all->n; i++)
+        if (is_base_suite(&all->items[i], w->codename) &&
+            is_vendors(&all->items[i], vendor_find(w->id)) &&
+            (w->source || strlist_has(&all->items[i].architectures, w->arch->debian)))
+            return true;
+    return false;
+}
+
+// A component of a place is printed once, however often the host's files name it: apt refuses a
+// target that is configured twice with different options.
+static void unseen_components(struct strlist *seen, const struct place *p, struct strlist *out)
+{
+    for (size_t i = 0; i < p->components.n; i++) {
+        cleanup_free char *key = xasprintf("%s %s %s", p->uri, p->suite, p->components.items[i]);
+        if (strlist_has(seen, key))
             continue;
-        for (size_t u = 0; u < e->uris.n; u++) {
-            cleanup_strlist struct strlist suites = {0};
-            const char *uri = e->uris.items[u];
-            for (size_t s = 0; s < e->suites.n; s++)
-                if (suite_is_ours(e, uri, e->suites.items[s], codename, vendor, &releases) &&
-                    !seen_before(&seen, e, uri, e->suites.items[s]))
-                    strlist_add(&suites, e->suites.items[s]);
-            if (suites.n)
-                print_entry(e, uri, &suites, deb_src, out);
-        }
+        strlist_add(seen, key);
+        strlist_add(out, p->components.items[i]);
     }
 }
+
+static void print_matching(const struct places *all, const struct apt_wanted *w, struct buf *out)
+{
+    const struct vendor *vendor = vendor_find(w->id);
+    bool vendors_only = has_vendors_own(all, w);
+    cleanup_strlist struct strlist seen = {0};
+    for (size_t i = 0; i < all->n; i++) {
+        const struct place *p = &all->items[i];
+        cleanup_strlist struct strlist components = {0};
+        if (!place_belongs(p, w->codename) || (vendors_only && !is_vendors(p, vendor)) ||
+            (!w->source && !strlist_has(&p->architectures, w->arch->debian)))
+            continue;
+        unseen_components(&seen, p, &components);
+        if (components.n)
+            print_place(p, w, &components, out);
+    }
+}
+
+static int find_places(const struct apt_wanted *w, struct places *all, struct error **err)
+{
+    if (list_places(NULL, all, err) < 0)
+        return -1;
+    for (size_t i = 0; i < all->n; i++) {
+        struct place *p = &all->items[i];
+        // A file that only root may read is none of an ordinary user's sources, for apt neither.
+        if (apt_entry_options(p->entry, &p->options, err) < 0)
+            return -1;
+        read_release(p, p->release_path);
+    }
+    if (ask_mirrors(all, is_named_so, w, "named", err) < 0)
+        return -1;
+    return any_belongs(all, w->codename) ? 0 : ask_mirrors(all, is_any, w, "any", err);
+}
+
+// ---- the environment's word ----
 
 static const char *environment(const char *name)
 {
@@ -153,113 +372,103 @@ static const char *environment(const char *name)
 
 static int check_url(const char *name, const char *url, struct error **err)
 {
-    if (strpbrk(url, " \t\r\n") || !strstr(url, ":/"))
+    if (url && (strpbrk(url, " \t\r\n") || !strstr(url, ":/")))
         return error_user(err, "%s=\"%s\" is not the URL of a package mirror", name, url);
     return 0;
 }
 
-static void print_override(const char *url, const char *codename, const char *architectures,
-                           const struct vendor *vendor, bool deb_src, struct buf *out)
+static int add_keyring(const char *path, struct strlist *out, struct error **err)
 {
-    const char *components = environment("REPO_COMPONENTS");
-    buf_printf(out, "Types: deb%s\nURIs: %s\nSuites: %s\nComponents: %s\n",
-               deb_src ? " deb-src" : "", url, codename, components ? components : "main");
-    if (architectures)
-        buf_printf(out, "Architectures: %s\n", architectures);
-    if (vendor) {
-        cleanup_free char *keyring =
-            xasprintf("/usr/share/keyrings/%s-keyring.gpg", vendor->keyring);
-        if (path_exists(keyring))
-            buf_printf(out, "Signed-By: %s\n", keyring);
+    if (strpbrk(path, " \t\r\n,"))
+        return error_user(err, "apt takes no key file whose name holds a blank or a comma: %s",
+                          path);
+    strlist_add(out, path);
+    return 0;
+}
+
+// The keys that apt trusts by itself, and the distribution's own.
+static int usual_keyrings(const struct vendor *vendor, struct strlist *out, struct error **err)
+{
+    cleanup_free char *file = apt_setting_path("Dir::Etc::trusted/f", err);
+    cleanup_free char *folder = file ? apt_setting_path("Dir::Etc::trustedparts/d", err) : NULL;
+    cleanup_strlist struct strlist names = {0};
+    if (!folder || (is_directory(folder) && list_directory(folder, &names, err) < 0))
+        return -1;
+    if (path_exists(file) && add_keyring(file, out, err) < 0)
+        return -1;
+    size_t n = strlen(folder);
+    while (n && folder[n - 1] == '/')
+        folder[--n] = '\0';
+    for (size_t i = 0; i < names.n; i++) {
+        cleanup_free char *path = xasprintf("%s/%s", folder, names.items[i]);
+        bool key = ends_with(path, ".gpg") || ends_with(path, ".asc");
+        if (key && access(path, R_OK) == 0 && !strpbrk(path, " \t,"))
+            strlist_add(out, path);
     }
-    buf_puts(out, "\n");
+    cleanup_free char *own =
+        vendor ? xasprintf("/usr/share/keyrings/%s-keyring.gpg", vendor->keyring) : NULL;
+    return own && path_exists(own) ? add_keyring(own, out, err) : 0;
+}
+
+static int override_keyrings(const struct vendor *vendor, struct strlist *out, struct error **err)
+{
+    const char *named = environment("REPO_KEYRING");
+    if (!named)
+        return usual_keyrings(vendor, out, err);
+    cleanup_free char *path = path_absolute(named);
+    if (access(path, R_OK) < 0) {
+        error_errno(err, errno, "reading REPO_KEYRING, %s", path);
+        return error_hint(err, "it names a file of OpenPGP keys, as `gpg --export` writes it");
+    }
+    return add_keyring(path, out, err);
 }
 
 // 1: the environment decided; 0: it is silent.
-static int print_overrides(const char *codename, const struct vendor *vendor, bool deb_src,
-                           struct buf *out, struct error **err)
+static int print_override(const struct apt_wanted *w, struct buf *out, struct error **err)
 {
     const char *all = environment("REPO_URL"), *x86 = environment("REPO_URL_X86_64");
     const char *components = environment("REPO_COMPONENTS");
-    if ((all && check_url("REPO_URL", all, err) < 0) ||
-        (x86 && check_url("REPO_URL_X86_64", x86, err) < 0))
+    if (check_url("REPO_URL", all, err) < 0 || check_url("REPO_URL_X86_64", x86, err) < 0)
         return -1;
     if (components && strpbrk(components, "\r\n"))
         return error_user(err, "REPO_COMPONENTS must be one line");
-    if (!all && !x86)
+    bool amd64 = !w->source && !strcmp(w->arch->debian, "amd64");
+    const char *url = amd64 && x86 ? x86 : w->source && !all ? x86 : all;
+    if (!url)
         return 0;
-    if (x86)
-        print_override(x86, codename, "amd64", vendor, deb_src, out);
-    if (all)
-        print_override(all, codename, x86 ? "arm64 ppc64el s390x" : NULL, vendor, deb_src && !x86,
-                       out);
+    cleanup_strlist struct strlist keyrings = {0};
+    if (override_keyrings(vendor_find(w->id), &keyrings, err) < 0)
+        return -1;
+    struct place p = {.uri = readable_uri(url), .suite = xstrdup(w->codename)};
+    strlist_split(&p.components, components ? components : "main", " \t,");
+    cleanup_free char *keys = strlist_join(&keyrings, ",");
+    if (keyrings.n)
+        strlist_addf(&p.options, "Signed-By: %s", keys);
+    print_place(&p, w, &p.components, out);
+    free(p.uri);
+    free(p.suite);
+    strlist_free(&p.components);
+    strlist_free(&p.options);
     return 1;
 }
 
-static int is_sources_name(const char *name)
+int apt_sources(const struct apt_wanted *w, struct buf *out, struct error **err)
 {
-    return name[strspn(name,
-                       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")] ==
-               '\0' &&
-           name[0] != '.' && (ends_with(name, ".list") || ends_with(name, ".sources"));
-}
-
-static int read_file(const char *path, struct apt_entries *out, struct error **err)
-{
-    cleanup_buf struct buf text = {0};
-    if (file_read(path, APT_FILE_MAX, &text, err) < 0)
-        return -1;
-    if (ends_with(path, ".sources"))
-        apt_entries_parse_deb822(out, text.data);
-    else
-        apt_entries_parse_lines(out, text.data);
-    return 0;
-}
-
-static int read_configuration(struct apt_entries *out, struct error **err)
-{
-    cleanup_free char *file = NULL, *folder = NULL;
-    if (apt_config_path("Dir::Etc::sourcelist/f", &file, err) < 0 ||
-        apt_config_path("Dir::Etc::sourceparts/d", &folder, err) < 0)
-        return -1;
-    if (path_exists(file) && !is_directory(file) && strcmp(file, "/dev/null") != 0 &&
-        read_file(file, out, err) < 0)
-        return -1;
-    cleanup_strlist struct strlist names = {0};
-    if (is_directory(folder) && list_directory(folder, &names, err) < 0)
-        return -1;
-    for (size_t i = 0; i < names.n; i++) {
-        cleanup_free char *path = xasprintf("%s/%s", folder, names.items[i]);
-        // A file that only root may read is none of an ordinary user's sources.
-        if (is_sources_name(names.items[i]) && access(path, R_OK) == 0 &&
-            read_file(path, out, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-int apt_sources(const char *id, const char *codename, bool deb_src, struct buf *out,
-                struct error **err)
-{
-    const struct vendor *vendor = vendor_find(id);
-    int overridden = print_overrides(codename, vendor, deb_src, out, err);
+    int overridden = print_override(w, out, err);
     if (overridden)
         return overridden < 0 ? -1 : 0;
-    struct apt_entries all = {0};
+    cleanup_places struct places all = {0};
     size_t before = out->len;
-    int result = read_configuration(&all, err);
-    if (result == 0)
-        print_matching(&all, codename, vendor, deb_src, out);
-    apt_entries_free(&all);
-    if (result < 0)
-        return error_wrap(err, "looking for the package sources of %s %s", id, codename);
-    if (out->len == before) {
-        error_user(err, "apt on this machine is not configured with any package source of %s %s",
-                   id, codename);
-        return error_hint(err,
-                          "add one to /etc/apt/sources.list.d, or set REPO_URL (and "
-                          "REPO_COMPONENTS) to a mirror of %s",
-                          id);
-    }
-    return 0;
+    if (find_places(w, &all, err) < 0)
+        return error_wrap(err, "looking for the package sources of %s %s", w->id, w->codename);
+    print_matching(&all, w, out);
+    if (out->len != before)
+        return 0;
+    bool other = any_belongs(&all, w->codename);
+    error_user(err, "apt on this machine is not configured with any package source of %s %s%s%s",
+               w->id, w->codename, other ? " for " : "", other ? w->arch->debian : "");
+    return error_hint(err,
+                      "add one to /etc/apt/sources.list.d, or set REPO_URL (and REPO_COMPONENTS, "
+                      "REPO_KEYRING) to a mirror of %s",
+                      w->id);
 }

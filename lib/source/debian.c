@@ -135,12 +135,18 @@ static int get_online(struct fetch *f, struct error **err)
 {
     cleanup_buf struct buf sources = {0};
     cleanup_free char *folder = xasprintf("%s/apt", f->folder);
-    if (apt_sources(f->id, f->codename, f->source->source != NULL, &sources, err) < 0 ||
-        make_directories(folder, 0700, err) < 0)
+    const struct apt_wanted wanted = {.id = f->id,
+                                      .codename = f->codename,
+                                      .arch = arch_host(),
+                                      .source = f->source->source != NULL,
+                                      .folder = f->folder};
+    if (apt_sources(&wanted, &sources, err) < 0 || make_directories(folder, 0700, err) < 0)
         return -1;
     struct apt *a = apt_open(folder, sources.data, arch_host(), err);
-    if (!a)
+    if (!a || apt_update(a, false, err) < 0) {
+        apt_close(a);
         return -1;
+    }
     struct apt_files files = {0};
     const char *package = NULL;
     int result = choose(f, a, &files, &package, err);
