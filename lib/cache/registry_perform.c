@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One HTTP exchange with one server, bounded in time.
 #include "cache/registry_room.h"
+#include "http/http.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -294,7 +295,8 @@ static int failed(struct exchange *x, CURLcode code, struct error **err)
     s->may_pass = code_may_pass(code);
     s->no_answer = code == CURLE_OPERATION_TIMEDOUT || code == CURLE_COULDNT_RESOLVE_HOST ||
                    code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT;
-    error_user(err, "%s", x->reason[0] ? x->reason : curl_easy_strerror(code));
+    cleanup_free char *why = http_failure(x->hop->to->text, HTTP_REGISTRY, code, x->reason);
+    error_user(err, "%s", why);
     if (code == CURLE_PEER_FAILED_VERIFICATION)
         error_hint(err,
                    "put the registry's CA as %s/ca.crt below /etc/containers/certs.d or "
@@ -314,6 +316,18 @@ static enum nearness peer_nearness(CURL *c)
     return host_nearness(ip);
 }
 
+// What the machine says about CAs; the registry's own certs.d goes before it.
+static int machine_settings(struct registry *r, const struct http_hop *hop, struct response *s,
+                            struct error **err)
+{
+    struct http_settings none = {0};
+    int result = http_settings_apply(s->curl, hop->to->text, HTTP_REGISTRY, &none, err);
+    http_settings_free(&none);
+    if (result < 0)
+        pool_give(r, steal(s->curl));
+    return result;
+}
+
 int http_perform(struct registry *r, const struct http_hop *hop, struct response *s,
                  struct error **err)
 {
@@ -322,6 +336,10 @@ int http_perform(struct registry *r, const struct http_hop *hop, struct response
     if (hop->to->secure && certs_find(hop->to->host, &certs, err) < 0)
         return -1;
     CURL *c = s->curl = pool_take(r);
+    if (machine_settings(r, hop, s, err) < 0) {
+        certs_free(&certs);
+        return -1;
+    }
     struct curl_slist *headers = make_headers(hop->q);
     set_protocols(c);
     set_times(c, &x);

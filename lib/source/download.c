@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
+// Downloads one file with all its tries: resumes what is there, and ends what is too slow.
 #include "source/download.h"
 
 #include "base/file.h"
 #include "base/log.h"
+#include "http/http.h"
 #include "source/room.h"
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #define TRIES_MAX 50             // of one file, however much each try brings
 #define PROGRESS_BYTES (1 << 20) // a try that brings so much does not count as failed
 #define NO_WAY_TRIES 2           // more, when not even a connection could be made
 #define CONNECT_SECONDS 30L
-#define IDLE_SECONDS 60u
 #define REDIRECTS_MAX 10L
 
 // One file with all its tries.
@@ -31,25 +32,16 @@ struct transfer {
 
     // of the current try
     char *etag, *modified;
-    bool ranged;           // a range was asked for
-    bool begun;            // the first byte of a body came
-    uint64_t range_from;   // Content-Range of a 206
-    uint64_t start;        // `have` when it began
+    bool ranged;         // a range was asked for
+    bool begun;          // the first byte of a body came
+    uint64_t range_from; // Content-Range of a 206
+    uint64_t start;      // `have` when it began
+    time_t began;        // of a clock that nobody sets
+    bool too_slow;
     struct error *failure; // of a callback
     bool start_over;       // the server's ranges don't fit
     char reason[CURL_ERROR_SIZE];
 };
-
-static void library_init(void)
-{
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
-void curl_begin(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, library_init);
-}
 
 static char *sidecar(const struct transfer *t)
 {
@@ -126,6 +118,13 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
     return length;
 }
 
+static time_t seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
 // The first bytes of a body: do they go on from what is there, or are they the whole file?
 static int begin_body(struct transfer *t)
 {
@@ -163,11 +162,13 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
 static int on_progress(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total,
                        curl_off_t up_now)
 {
-    const struct transfer *t = context;
+    struct transfer *t = context;
     uint64_t before = t->begun ? t->have - (uint64_t)now : 0;
     if (now > 0 && (uint64_t)now <= t->have)
         progress(t->d->label, t->have, total > 0 ? before + (uint64_t)total : 0, "bytes");
-    return 0;
+    // Called about once a second, also while nothing comes.
+    t->too_slow = http_is_too_slow((uint64_t)(seconds_now() - t->began), (uint64_t)now);
+    return t->too_slow;
 }
 
 // ---- one try ----
@@ -185,10 +186,12 @@ static void set_protocols(CURL *curl, const char *url)
 #endif
 }
 
-static void set_options(struct transfer *t)
+static int set_options(struct transfer *t, struct http_settings *settings, struct error **err)
 {
     CURL *c = t->curl;
     curl_easy_reset(c);
+    if (http_settings_apply(c, t->d->url, HTTP_FILE, settings, err) < 0)
+        return -1;
     set_protocols(c, t->d->url);
     curl_easy_setopt(c, CURLOPT_URL, t->d->url);
     curl_easy_setopt(c, CURLOPT_USERAGENT, "kbuild/" KBUILD_VERSION);
@@ -197,9 +200,9 @@ static void set_options(struct transfer *t)
     curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(c, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
-    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, HTTP_SLOWEST);
     curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME,
-                     (long)(t->d->idle_seconds ? t->d->idle_seconds : IDLE_SECONDS));
+                     t->d->idle_seconds ? (long)t->d->idle_seconds : HTTP_IDLE_SECONDS);
     curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->reason);
     curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
@@ -208,16 +211,22 @@ static void set_options(struct transfer *t)
     curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
+    return 0;
 }
 
-static CURLcode try_once(struct transfer *t)
+// One request. *code says how it ended; -1 if it could not even be made.
+static int try_once(struct transfer *t, CURLcode *code, struct error **err)
 {
-    struct curl_slist *headers = NULL;
-    set_options(t);
+    struct http_settings settings = {0};
+    if (set_options(t, &settings, err) < 0) {
+        http_settings_free(&settings);
+        return error_wrap(err, "downloading %s", t->shown);
+    }
     free(steal(t->etag));
     free(steal(t->modified));
     t->reason[0] = '\0';
-    t->begun = t->start_over = false;
+    t->begun = t->start_over = t->too_slow = false;
+    t->began = seconds_now();
     t->range_from = UINT64_MAX;
     t->start = t->have;
     // Without a validator the file could have changed meanwhile: two halves of two versions.
@@ -227,12 +236,18 @@ static CURLcode try_once(struct transfer *t)
         snprintf(range, sizeof range, "%llu-", (unsigned long long)t->have);
         curl_easy_setopt(t->curl, CURLOPT_RANGE, range);
         cleanup_free char *condition = xasprintf("If-Range: %s", t->validator);
-        headers = curl_slist_append(headers, condition);
-        curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, headers);
+        struct curl_slist *longer = curl_slist_append(settings.headers, condition);
+        if (!longer)
+            out_of_memory();
+        settings.headers = longer;
     }
-    CURLcode code = curl_easy_perform(t->curl);
-    curl_slist_free_all(headers);
-    return code;
+    curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, settings.headers);
+    *code = curl_easy_perform(t->curl);
+    if (t->too_slow)
+        *code = CURLE_OPERATION_TIMEDOUT;
+    curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, NULL);
+    http_settings_free(&settings);
+    return 0;
 }
 
 // ---- judging a try ----
@@ -278,10 +293,19 @@ static int try_failed(struct transfer *t, CURLcode code, long status, struct err
         error_user(err, "downloading %s: the server answers with status %ld", t->shown, status);
         if (status == 404 || status == 410)
             error_hint(err, "check the url and the version in versions.yaml");
+        if (status == 401)
+            error_hint(err, "put the login for its host into ~/.netrc (or a file that NETRC "
+                            "names)");
         return -1;
     }
-    return error_user(err, "downloading %s: %s", t->shown,
-                      t->reason[0] ? t->reason : curl_easy_strerror(code));
+    if (t->too_slow)
+        return error_user(err, "downloading %s: the server sends so slowly that it is no use",
+                          t->shown);
+    cleanup_free char *why = http_failure(t->d->url, HTTP_FILE, code, t->reason);
+    error_user(err, "downloading %s: %s", t->shown, why);
+    if (code == CURLE_PEER_FAILED_VERIFICATION)
+        error_hint(err, "if its CA is one of your own, let SSL_CERT_FILE name it");
+    return -1;
 }
 
 // 1: try again; 0: done; -1: failed.
@@ -311,8 +335,8 @@ static int judge(struct transfer *t, CURLcode code, struct retry *retry, struct 
         retry->left = NO_WAY_TRIES;
     curl_easy_getinfo(t->curl, CURLINFO_RETRY_AFTER, &wait);
     if (may_pass && retry_pause(retry, wait > 0 && wait < 3600 ? (unsigned)wait
-                                      : wait > 0              ? 3600
-                                                              : 0))
+                                       : wait > 0              ? 3600
+                                                               : 0))
         return 1;
     return try_failed(t, code, status, err);
 }
@@ -321,14 +345,16 @@ static int run(struct transfer *t, struct error **err)
 {
     struct retry retry = t->d->retry;
     for (unsigned tries = 1;; tries++) {
-        CURLcode code = try_once(t);
+        CURLcode code = CURLE_OK;
+        if (try_once(t, &code, err) < 0)
+            return -1;
         int again = judge(t, code, &retry, err);
         if (again <= 0)
             return again;
         if (tries >= TRIES_MAX)
             return try_failed(t, code, 0, err);
-        log_note("downloading %s again: %s", t->shown,
-                 t->reason[0] ? t->reason : curl_easy_strerror(code));
+        cleanup_free char *why = http_failure(t->d->url, HTTP_FILE, code, t->reason);
+        log_note("downloading %s again: %s", t->shown, why);
     }
 }
 
@@ -346,7 +372,7 @@ static int open_file(struct transfer *t, struct error **err)
 
 int download_file(const struct download *d, bool *resumed, struct error **err)
 {
-    curl_begin();
+    http_begin();
     struct transfer t = {.d = d, .fd = -1, .shown = url_shown(d->url), .curl = curl_easy_init()};
     int result = t.curl ? open_file(&t, err) : error_user(err, "starting libcurl failed");
     if (result == 0)

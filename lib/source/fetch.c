@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// One small file in one try, into memory.
 #include "source/fetch.h"
 
+#include "http/http.h"
 #include "source/room.h"
 
 #include <curl/curl.h>
@@ -47,19 +49,28 @@ static void set_options(CURL *c, const char *url, struct answer *a, char *reason
 
 int fetch_bytes(void *context, const char *url, size_t limit, struct buf *out, struct error **err)
 {
-    curl_begin();
+    http_begin();
     char reason[CURL_ERROR_SIZE] = "";
     struct answer a = {.out = out, .limit = out->len + limit};
     cleanup_free char *shown = url_shown(url);
     CURL *c = curl_easy_init();
     if (!c)
         return error_user(err, "starting libcurl failed");
-    set_options(c, url, &a, reason);
-    CURLcode code = curl_easy_perform(c);
+    struct http_settings settings = {0};
+    int ready = http_settings_apply(c, url, HTTP_FILE, &settings, err);
+    CURLcode code = CURLE_OK;
+    if (ready == 0) {
+        set_options(c, url, &a, reason);
+        code = curl_easy_perform(c);
+    }
     curl_easy_cleanup(c);
+    http_settings_free(&settings);
+    if (ready < 0)
+        return error_wrap(err, "%s", shown);
     if (code == CURLE_OK)
         return 0;
     if (a.too_large)
         return error_user(err, "%s: it is larger than the limit of %zu bytes", shown, limit);
-    return error_user(err, "%s: %s", shown, *reason ? reason : curl_easy_strerror(code));
+    cleanup_free char *why = http_failure(url, HTTP_FILE, code, reason);
+    return error_user(err, "%s: %s", shown, why);
 }

@@ -35,9 +35,6 @@ int archive_source_fetch(const struct source_spec *spec, const struct source_pin
 int debian_source_fetch(const struct source_spec *spec, const struct source_options *o,
                         const char *destination, json_t *provenance, struct error **err);
 
-// ---- download.c ----
-void curl_begin(void); // before anything of libcurl; once is enough, more do no harm
-
 // ---- patch.c ----
 // Applies the patches in order with patch -p1: offsets are fine, fuzz is not. What they change gets
 // the folder's mtime, which stays.

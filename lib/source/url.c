@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "http/http.h"
 #include "source/room.h"
 
 #include <string.h>
@@ -6,17 +7,7 @@
 
 char *url_shown(const char *url)
 {
-    const char *scheme = strstr(url, "://");
-    if (!scheme)
-        return xstrdup(url);
-    const char *host = scheme + 3;
-    const char *end = host + strcspn(host, "/?#"), *at = NULL;
-    for (const char *p = host; p < end; p++)
-        if (*p == '@')
-            at = p;
-    if (!at)
-        return xstrdup(url);
-    return xasprintf("%.*s%s", (int)(host - url), url, at + 1);
+    return http_url_shown(url);
 }
 
 bool url_is_local(const char *url)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A web server on loopback that misbehaves as it is told, for the tests of lib/source.
 
-Usage: http_server.py FOLDER. Prints its port, and ends when its standard input does.
+Usage: http_server.py FOLDER [CERTIFICATE.pem]: with a certificate (and its key in the same file) it speaks https. Prints its port, and ends when its standard input does.
 
   /plain/NAME          the file, with an ETag and ranges
   /cut/BYTES/NAME      the first answer breaks after BYTES; ranges are honoured afterwards
@@ -17,11 +17,20 @@ Usage: http_server.py FOLDER. Prints its port, and ends when its standard input 
   /redirect/PATH       302 to /PATH
   /loop                302 to itself
   /to-file             302 to file:///etc/hostname
+  /redirect-to/PORT/P  302 to the same host at that port
+  /need/USER/PASS/...  401 unless that login comes, else /...
+  /want/NAME/VALUE/... 403 unless that header comes, else /...
+  /calm/TIMES/...      429 with Retry-After: 1 for so many requests, then /...
+  /dribble/NAME        its headers, and then a byte every 0.2 seconds for a minute
+  /dumb/PATH           files below FOLDER as they are: git's dumb protocol
   /git/REPOSITORY/...  git's own http-backend over FOLDER
   /log                 what was asked for so far: "<path> <Range> <If-Range>" lines
+  /headers             the same: "<path> <Authorization>" lines
 """
+import base64
 import http.server
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -29,6 +38,7 @@ import time
 
 ROOT = sys.argv[1]
 LOG = []
+HEADERS = []
 SEEN = {}
 LOCK = threading.Lock()
 
@@ -87,6 +97,42 @@ class Handler(http.server.BaseHTTPRequestHandler):
         late = start + 10 if kind == "cut-wrong" and start else None
         return self.send_file(data, start=start, shown_start=late)
 
+    def gate(self):
+        """Takes what asks for something off the front of the path; True if it has answered."""
+        while True:
+            kind, *rest = self.path.lstrip("/").split("/")
+            if kind == "need":
+                login = base64.b64encode(f"{rest[0]}:{rest[1]}".encode()).decode()
+                if self.headers.get("Authorization") != f"Basic {login}":
+                    self.send_status(401, [("WWW-Authenticate", 'Basic realm="TEST"')])
+                    return True
+                self.path = "/" + "/".join(rest[2:])
+            elif kind == "want":
+                if self.headers.get(rest[0]) != rest[1]:
+                    self.send_status(403)
+                    return True
+                self.path = "/" + "/".join(rest[2:])
+            elif kind == "calm":
+                with LOCK:
+                    SEEN["calm"] = times = SEEN.get("calm", 0) + 1
+                if times <= int(rest[0]):
+                    self.send_status(429, [("Retry-After", "1")])
+                    return True
+                self.path = "/" + "/".join(rest[1:])
+            else:
+                return False
+
+    def dribble(self, name):
+        data = self.content(name)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        for i in range(300):
+            self.wfile.write(data[i:i + 1])
+            self.wfile.flush()
+            time.sleep(0.2)
+        self.close_connection = True
+
     def git(self, body):
         path, _, query = self.path[len("/git"):].partition("?")
         env = dict(os.environ, GIT_PROJECT_ROOT=ROOT, GIT_HTTP_EXPORT_ALL="1", PATH_INFO=path,
@@ -119,17 +165,38 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return body
 
     def do_POST(self):
-        self.git(self.read_body())
+        body = self.read_body()
+        with LOCK:
+            HEADERS.append(f"{self.path} {self.headers.get('Authorization', '-')}")
+        if not self.gate():
+            self.git(body)
 
     def do_GET(self):
         with LOCK:
             if self.path != "/log":
                 LOG.append(f"{self.path} {self.headers.get('Range', '-')} "
                            f"{self.headers.get('If-Range', '-')}")
+            if self.path != "/headers":
+                HEADERS.append(f"{self.path} {self.headers.get('Authorization', '-')}")
             SEEN[self.path] = times = SEEN.get(self.path, 0) + 1
+        if self.gate():
+            return None
         kind, *rest = self.path.lstrip("/").split("/")
         if kind == "log":
             return self.send_file(("\n".join(LOG) + "\n").encode())
+        if kind == "headers":
+            return self.send_file(("\n".join(HEADERS) + "\n").encode())
+        if kind == "redirect-to":
+            scheme = "https" if len(sys.argv) > 2 else "http"
+            return self.send_status(302, [("Location", f"{scheme}://127.0.0.1:{rest[0]}/" + "/".join(rest[1:]))])
+        if kind == "dribble":
+            return self.dribble(rest[0])
+        if kind == "dumb":
+            path = os.path.join(ROOT, *[part for part in rest if part != ".."]).split("?")[0]
+            if not os.path.isfile(path):
+                return self.send_status(404)
+            with open(path, "rb") as f:
+                return self.send_file(f.read())
         if kind == "plain":
             return self.send_file(self.content(rest[0]), start=self.range_start('"one"'))
         if kind.startswith("cut"):
@@ -164,6 +231,10 @@ class Server(http.server.ThreadingHTTPServer):
 
 server = Server(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
+if len(sys.argv) > 2:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[2])
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 sys.stdout.write(f"{server.server_port}\n")
 sys.stdout.flush()

@@ -391,6 +391,9 @@ static void a_slow_server_is_waited_for_but_not_a_silent_one(void **state)
     assert_ok(download(p, slow, RETRY_FAST, &err), &err);
     assert_sh(p, "cmp demo-1.0.tar.gz got && echo same", "same");
     assert_refused(download(p, stall, (struct retry){0}, &err), &err, "too slow");
+    // A byte now and then is not a transfer.
+    cleanup_free char *dribble = url_of(p, "/dribble/demo-1.0.tar.gz");
+    assert_refused(download(p, dribble, (struct retry){0}, &err), &err, "too slow");
 }
 
 static void redirects_are_followed_but_not_to_files_or_for_ever(void **state)

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network settings of the user's machine, read once and in one way for every transport over
+// http and https: archives, git, registries, revocation lists. docs/machine.md is the table of
+// them.
+//
+//   proxies      https_proxy, http_proxy, all_proxy, no_proxy: libcurl's own reading, which counts
+//                everywhere because every transport is libcurl; git's http.proxy for git
+//   CAs          GIT_SSL_CAINFO, http.sslCAInfo, CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR
+//   logins       the url's own, ~/.netrc; for git also http.extraHeader and credential helpers
+//   slowness     one rule that ends a transfer (http_is_too_slow)
+//
+// Nothing here makes a request: the callers own their handles and their policy of trying again.
+#ifndef KBUILD_HTTP_HTTP_H
+#define KBUILD_HTTP_HTTP_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <curl/curl.h>
+#include <stdint.h>
+
+// Before anything of libcurl; any number of times, from any thread.
+void http_begin(void);
+
+// The url without user name and password, for messages and records; to be freed.
+char *http_url_shown(const char *url);
+// The url as it may be kept: without the password, and without a user name that is one (a token:
+// what stands alone before the '@' of an http url). To be freed.
+char *http_url_kept(const char *url);
+
+// ---- a handle's settings ----
+enum http_use {
+    HTTP_FILE,     // an archive, a sums file, a revocation list
+    HTTP_GIT,      // git's own settings count as well
+    HTTP_REGISTRY, // logins are the registry client's business
+};
+// What lives as long as the transfer. Zero-initialise; http_settings_free() after the handle.
+struct http_settings {
+    struct curl_slist *headers; // of git's http.extraHeader; the caller may append and sets them
+    char *login_from;           // where a login came from, for messages, or NULL
+};
+// Sets the CAs, the proxy and the login that the machine has for `url` on the handle; what the
+// caller sets later goes before it. A setting that cannot be used (a CA file without a
+// certificate, http.sslVerify=false) is an error that names it.
+int http_settings_apply(CURL *c, const char *url, enum http_use use, struct http_settings *out,
+                        struct error **err);
+void http_settings_free(struct http_settings *s);
+
+// ---- messages ----
+// Why libcurl failed, for an error's message: `reason` is its error buffer. Says which setting
+// named the proxy if the proxy is at fault, and never holds the proxy's user name or password.
+// To be freed.
+char *http_failure(const char *url, enum http_use use, CURLcode code, const char *reason);
+
+// ---- slowness ----
+// A try is over when less than HTTP_SLOWEST bytes a second came for HTTP_IDLE_SECONDS (libcurl's
+// CURLOPT_LOW_SPEED_*), and when a transfer as a whole is slower than HTTP_WHOLE_SLOWEST bytes a
+// second after HTTP_GRACE_SECONDS.
+#define HTTP_SLOWEST 1024L
+#define HTTP_IDLE_SECONDS 60L
+#define HTTP_WHOLE_SLOWEST 8192
+#define HTTP_GRACE_SECONDS 600
+bool http_is_too_slow(uint64_t elapsed_seconds, uint64_t bytes);
+
+#endif
