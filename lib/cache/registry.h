@@ -61,10 +61,19 @@ struct registry *registry_open(const struct reference *r, const struct registry_
                                struct error **err);
 void registry_close(struct registry *r);
 
+// Whether the last failure was of the whole registry: nobody answered, or it does not accept the
+// login. Else it was about the one thing that was asked for.
+bool registry_is_down(const struct registry *r);
+// Whether something was taken for missing because the registry refused to show it: many answer 401
+// or 403 for what does not exist yet.
+enum registry_denial { NOT_DENIED, DENIED_ANONYMOUS, DENIED_USER };
+enum registry_denial registry_was_denied(const struct registry *r);
+
 // Manifests and indexes, at most 4 MiB. `what` is a tag or "sha256:...". 1: found; 0: there is
 // none; -1. media_type is to be freed; digest is that of the bytes.
 int registry_get_manifest(struct registry *r, const char *what, struct buf *out, char **media_type,
                           char digest[static DIGEST_HEX_SIZE], struct error **err);
+// A tag that names these bytes already is not written again: it may be immutable.
 int registry_put_manifest(struct registry *r, const char *what, const void *bytes, size_t length,
                           const char *media_type, char digest[static DIGEST_HEX_SIZE],
                           struct error **err);
@@ -79,22 +88,32 @@ struct registry_blob {
     bool missing;           // pull: set if the registry has none
     bool skipped;           // push: set if the registry had it
 };
-// All of them, several at a time. A push asks first (HEAD), so a known blob costs no bytes; large
-// ones go in chunks, and a broken upload is resumed. A broken pull goes on where it stopped. -1 if
-// one failed.
+// All of them, several at a time. A push asks first (HEAD), so a known blob costs no bytes; others
+// go in one request, or in chunks where that fails, and a broken upload is resumed. A broken pull
+// is resumed where it stopped. -1 if one failed. A push reports its progress (base/log.h).
 int registry_push_blobs(struct registry *r, struct registry_blob *blobs, size_t count,
                         struct error **err);
 int registry_pull_blobs(struct registry *r, struct registry_blob *blobs, size_t count,
                         struct error **err);
 
-// The manifests that name `digest` as their subject: a JSON array of descriptors, by the referrers
-// API, or by the tag "sha256-<digest>" where a registry has none (1.1, "Referrers Tag Schema").
-// NULL on an error. `artifact_type` (or NULL) filters.
+// The manifests that name `digest` as their subject, one descriptor after the other: those of the
+// referrers API, then those of the tag "sha256-<digest>" (1.1, "Referrers Tag Schema"). An API that
+// does not exist, fails or answers with no index has none. `artifact_type` (or NULL) filters.
+// `each` returns 1 to end it, 0 for the next one, -1 on an error. Each page is let go before the
+// next one comes; more than 16 MiB or 200 pages in all is an error.
+typedef int registry_referrer(void *context, const json_t *descriptor, struct error **err);
+int registry_each_referrer(struct registry *r, const char *digest, const char *artifact_type,
+                           registry_referrer *each, void *context, struct error **err);
+// All of them as a JSON array, each once; NULL on an error.
 json_t *registry_referrers(struct registry *r, const char *digest, const char *artifact_type,
                            struct error **err);
-// After a manifest with a subject was pushed: adds its descriptor to that tag's index where the
-// registry has no referrers API.
-int registry_add_referrer(struct registry *r, const char *subject_digest, const json_t *descriptor,
-                          struct error **err);
+// Pushes a manifest that has this subject, by its digest. Unless the registry says that it lists it
+// (OCI-Subject), its descriptor is added to the index of that tag.
+struct registry_refer {
+    const char *text, *media_type;
+    const char *subject;      // hex digest
+    const json_t *descriptor; // as it stands in an index
+};
+int registry_put_referrer(struct registry *r, const struct registry_refer *m, struct error **err);
 
 #endif

@@ -7,7 +7,8 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-#define REFRESH_EARLY 10L // seconds before a token ends
+#define REFRESH_EARLY 10L  // seconds before a token ends
+#define DENIED_SECONDS 60L // a token service that gave none is not asked again
 
 static time_t now(void)
 {
@@ -67,25 +68,20 @@ static int check_realm(const struct registry *r, struct url *realm, struct error
     return 0;
 }
 
-static int fetch_token(struct registry *r, const struct request *q, struct token *t,
-                       struct error **err)
+// What the token service says to a request for these scopes; for none it only looks at the login.
+static int ask_service(struct registry *r, const struct url *realm, const struct strlist *scopes,
+                       struct response *s, struct error **err)
 {
-    cleanup_url struct url realm = {0};
-    if (look_up_credentials(r, err) < 0 || check_realm(r, &realm, err) < 0)
-        return -1;
     const struct credentials *c = &r->credentials;
-    cleanup_strlist struct strlist scopes = {0};
-    collect_scopes(r, q, &scopes);
-    char *query = token_query(r->service, &scopes, c->identity_token);
-    cleanup_free char *url = xasprintf("%s%s%s", realm.text,
-                                       c->identity_token                   ? ""
-                                       : r->realm && strchr(r->realm, '?') ? "&"
-                                                                           : "?",
+    char *query = token_query(r->service, scopes, c->identity_token);
+    const char *join = *query ? strchr(realm->text, '?') ? "&" : "?" : "";
+    cleanup_free char *url = xasprintf("%s%s%s", realm->text, c->identity_token ? "" : join,
                                        c->identity_token ? "" : query);
     struct request ask = {
         .method = c->identity_token ? "POST" : "GET",
         .url = url,
         .outside = true,
+        .json = true,
         .limit = r->realm_limit, // also for the address that its name turns out to have
         .basic = c->identity_token || !c->user ? NULL : c,
     };
@@ -94,23 +90,72 @@ static int fetch_token(struct registry *r, const struct request *q, struct token
         ask.bytes = query;
         ask.length = strlen(query);
     }
+    int result = http_request(r, &ask, s, err);
+    secret_free(query);
+    return result;
+}
+
+static bool is_anonymous(const struct registry *r)
+{
+    return !r->credentials.user && !r->credentials.identity_token;
+}
+
+static void wipe_body(struct response *s)
+{
+    if (s->body.data)
+        explicit_bzero(s->body.data, s->body.len);
+}
+
+// The service gives no token for this repository. 1: that is about the repository, which need not
+// exist; -1: it is about the login.
+static int judge_denial(struct registry *r, const struct url *realm, const struct response *denied,
+                        struct error **err)
+{
+    static const struct strlist nothing;
+    cleanup_response struct response s = {0};
+    if (is_anonymous(r) || r->login_good)
+        return 1;
+    int result = ask_service(r, realm, &nothing, &s, err);
+    wipe_body(&s);
+    if (result < 0)
+        return -1;
+    r->login_good = s.status == 200;
+    if (r->login_good)
+        return 1;
+    __atomic_store_n(&r->down, true, __ATOMIC_RELAXED);
+    return http_refused(r, denied, err);
+}
+
+// 0: t is renewed; 1: there is none for this repository; -1.
+static int fetch_token(struct registry *r, const struct request *q, struct token *t,
+                       struct error **err)
+{
+    cleanup_url struct url realm = {0};
+    if (look_up_credentials(r, err) < 0 || check_realm(r, &realm, err) < 0)
+        return -1;
+    cleanup_strlist struct strlist scopes = {0};
+    collect_scopes(r, q, &scopes);
     cleanup_response struct response s = {0};
     long seconds = 0;
     char *text = NULL;
-    int result = http_request(r, &ask, &s, err);
-    if (result == 0 && s.status != 200)
+    int result = ask_service(r, &realm, &scopes, &s, err);
+    if (result == 0 && http_is_denied(&s))
+        result = judge_denial(r, &realm, &s, err);
+    else if (result == 0 && s.status != 200)
         result = http_refused(r, &s, err);
-    if (result == 0)
+    else if (result == 0)
         result = token_parse(s.body.data, s.body.len, &text, &seconds, err);
-    if (s.body.data)
-        explicit_bzero(s.body.data, s.body.len);
-    secret_free(query);
+    wipe_body(&s);
     if (result < 0)
         return error_wrap(err, "getting a token for %s/%s", r->name, r->repository);
     secret_free(t->text);
     t->text = text;
+    t->denied = result == 1;
+    r->login_good = r->login_good || (!result && !is_anonymous(r));
+    if (t->denied)
+        seconds = DENIED_SECONDS;
     t->refresh = now() + (seconds > 2 * REFRESH_EARLY ? seconds - REFRESH_EARLY : seconds / 2);
-    return 0;
+    return result;
 }
 
 static int prepare(struct registry *r, const struct request *q, char **token,
@@ -124,9 +169,10 @@ static int prepare(struct registry *r, const struct request *q, char **token,
         return 0; // as long as nothing was asked for
     cleanup_free char *key = token_key(q);
     struct token *t = find_token(r, key);
-    if ((!t->text || now() >= t->refresh) && fetch_token(r, q, t, err) < 0)
+    bool known = t->text || t->denied;
+    if ((!known || now() >= t->refresh) && fetch_token(r, q, t, err) < 0)
         return -1;
-    *token = xstrdup(t->text);
+    *token = t->text ? xstrdup(t->text) : NULL;
     return 0;
 }
 
@@ -146,25 +192,48 @@ static void keep(char **field, const char *value)
     *field = copy;
 }
 
+// Some ask for a login at /v2/ only, and refuse everything else without a word. 1: now it is known
+// how to log in.
+static int ping(struct registry *r, const struct response *s, struct error **err)
+{
+    cleanup_response struct response answer = {0};
+    const struct request q = {.method = "GET", .url = r->base};
+    if (r->pinged || s->token || s->basic_sent)
+        return 0;
+    r->pinged = true;
+    if (look_up_credentials(r, err) < 0)
+        return -1;
+    if (is_anonymous(r))
+        return 0;
+    if (http_exchange(r, &q, &answer, err) < 0)
+        return -1;
+    return r->basic || r->realm;
+}
+
 static int answer(struct registry *r, const struct request *q, const struct response *s,
                   struct error **err)
 {
     const struct challenge *bearer = challenges_find(&s->challenges, "bearer");
     const struct challenge *basic = challenges_find(&s->challenges, "basic");
+    if (s->status == 403 && (s->token || s->basic_sent))
+        return 0; // it knows who we are
     if (bearer && bearer->realm) {
         cleanup_free char *key = token_key(q);
         struct token *t = find_token(r, key);
         // Another thread may have renewed it meanwhile.
         if (t->text && (!s->token || strcmp(t->text, s->token) != 0))
             return 1;
+        if (t->denied && now() < t->refresh)
+            return 0;
         keep(&r->realm, bearer->realm);
         keep(&r->service, bearer->service);
         keep(&r->asked_scope, bearer->scope);
         r->realm_limit = s->from;
-        return fetch_token(r, q, t, err) < 0 ? -1 : 1;
+        int result = fetch_token(r, q, t, err);
+        return result < 0 ? -1 : !result;
     }
     if (!basic)
-        return 0;
+        return ping(r, s, err);
     // Asked for once; twice means that they are wrong.
     if (look_up_credentials(r, err) < 0)
         return -1;
@@ -180,6 +249,42 @@ int auth_answer(struct registry *r, const struct request *q, const struct respon
     int result = answer(r, q, s, err);
     pthread_mutex_unlock(&r->auth_lock);
     return result;
+}
+
+// ---- what may not be seen ----
+
+// Whether /v2/ lets us in: it is about the login alone.
+static int check_login(struct registry *r, const struct response *denied, struct error **err)
+{
+    cleanup_response struct response s = {0};
+    const struct request q = {.method = "GET", .url = r->base};
+    if (http_request(r, &q, &s, err) < 0)
+        return -1;
+    r->login_good = s.status == 200;
+    if (r->login_good)
+        return 0;
+    if (!http_is_denied(&s))
+        return http_refused(r, denied, err);
+    __atomic_store_n(&r->down, true, __ATOMIC_RELAXED);
+    http_refused(r, &s, err);
+    return error_wrap(err, "the user name or password for %s is wrong", r->name);
+}
+
+int auth_denied(struct registry *r, const struct response *s, struct error **err)
+{
+    pthread_mutex_lock(&r->auth_lock);
+    int result = look_up_credentials(r, err);
+    if (!result && !is_anonymous(r) && !r->login_good)
+        result = check_login(r, s, err);
+    if (!result)
+        r->denied = is_anonymous(r) ? DENIED_ANONYMOUS : DENIED_USER;
+    pthread_mutex_unlock(&r->auth_lock);
+    return result;
+}
+
+enum registry_denial registry_was_denied(const struct registry *r)
+{
+    return r->denied;
 }
 
 // ---- secrets ----

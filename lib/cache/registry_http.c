@@ -44,7 +44,7 @@ static int send_one(struct registry *r, struct http_hop *hop, struct response *s
         s->basic_sent = !token && hop->basic;
         if (http_perform(r, hop, s, err) < 0)
             return -1;
-        if (s->status != 401 || !ours || round == AUTH_ROUNDS)
+        if (!http_is_denied(s) || !ours || round == AUTH_ROUNDS)
             return 0;
         int again = auth_answer(r, q, s, err);
         if (again <= 0)
@@ -132,6 +132,15 @@ bool retry_wait(struct registry *r, struct retry *retry, const struct response *
     return true;
 }
 
+// What a front end answers instead of the registry is text or HTML.
+static bool is_json(const struct buf *body)
+{
+    size_t i = 0;
+    while (i < body->len && strchr(" \t\r\n", body->data[i]))
+        i++;
+    return i < body->len && (body->data[i] == '{' || body->data[i] == '[');
+}
+
 int http_request(struct registry *r, const struct request *q, struct response *s,
                  struct error **err)
 {
@@ -139,16 +148,27 @@ int http_request(struct registry *r, const struct request *q, struct response *s
     for (;;) {
         cleanup_error struct error *why = NULL;
         int result = http_exchange(r, q, s, &why);
+        if (result == 0 && q->json && s->status == 200 && !is_json(&s->body)) {
+            s->may_pass = true;
+            result = error_user(&why, "the answer is not that of a registry");
+        }
         if (result == 0 && !s->may_pass)
             return 0;
         if (retry_wait(r, &retry, s))
             continue;
+        if (!s->status || s->status == 401)
+            __atomic_store_n(&r->down, true, __ATOMIC_RELAXED);
         if (result == 0)
             return http_refused(r, s, err);
         if (err)
             *err = steal(why);
         return -1;
     }
+}
+
+bool registry_is_down(const struct registry *r)
+{
+    return __atomic_load_n(&r->down, __ATOMIC_RELAXED);
 }
 
 // ---- what the registry says ----
@@ -171,12 +191,31 @@ static char *explanation(struct registry *r, const struct response *s)
     return text;
 }
 
+// Harbor says DENIED, and why in words only.
+static bool is_quota(const struct response *s)
+{
+    static const char *const words[] = {"quota", "storage resource", "configured upper limit",
+                                        "storage limit"};
+    if (s->status == 507)
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(words) && s->status >= 400 && s->body.len; i++)
+        if (memmem(s->body.data, s->body.len, words[i], strlen(words[i])))
+            return true;
+    return false;
+}
+
 int http_refused(struct registry *r, const struct response *s, struct error **err)
 {
     cleanup_free char *why = explanation(r, s);
     error_user(err, "the registry answers with status %ld%s%s%s", s->status, why ? " (" : "",
                why ? why : "", why ? ")" : "");
-    if (s->status == 401 || s->status == 403)
+    if (s->status == 401)
+        __atomic_store_n(&r->down, true, __ATOMIC_RELAXED);
+    if (is_quota(s))
+        error_hint(err,
+                   "the quota of the project is used up: remove old tags and have the registry "
+                   "collect its garbage, or have the quota raised");
+    else if (http_is_denied(s))
         error_hint(err,
                    "log in to %s: `skopeo login %s`, or ARTEFACT_REGISTRY_USERNAME and "
                    "ARTEFACT_REGISTRY_PASSWORD",

@@ -96,9 +96,11 @@ int registry_get_manifest(struct registry *r, const char *what, struct buf *out,
 {
     cleanup_free char *url = manifest_url(r, what);
     cleanup_response struct response s = {0};
-    const struct request q = {.method = "GET", .url = url, .accept = ACCEPT};
+    const struct request q = {.method = "GET", .url = url, .accept = ACCEPT, .json = true};
     int result = http_request(r, &q, &s, err);
     if (result == 0 && s.status == 404)
+        return 0;
+    if (result == 0 && http_is_denied(&s) && (result = auth_denied(r, &s, err)) == 0)
         return 0;
     if (result == 0 && s.status != 200)
         result = http_refused(r, &s, err);
@@ -129,36 +131,61 @@ static int put(struct registry *r, const struct request *q, struct response *s, 
         response_free(s);
         if (http_request(r, q, s, err) < 0)
             return -1;
-        s->may_pass = s->status == 400 && s->body.len &&
-                      memmem(s->body.data, s->body.len, code, sizeof code - 1);
+        s->may_pass = (s->status == 400 && s->body.len &&
+                       memmem(s->body.data, s->body.len, code, sizeof code - 1)) ||
+                      (s->status == 200 && !s->digest && !s->location);
     } while (retry_wait(r, &retry, s));
-    return 0;
+    return s->status == 200 && s->may_pass
+               ? error_user(err, "the answer to PUT is not that of a registry")
+               : 0;
+}
+
+// Whether the tag names these bytes already: 1, 0, -1. A refusal is none: the PUT says more.
+static int is_there(struct registry *r, const char *tag, const char *digest, struct error **err)
+{
+    cleanup_free char *url = manifest_url(r, tag);
+    cleanup_response struct response s = {0};
+    const struct request q = {
+        .method = "HEAD", .url = url, .access = ACCESS_PUSH, .accept = ACCEPT};
+    if (http_request(r, &q, &s, err) < 0)
+        return -1;
+    return s.status == 200 && s.digest && starts_with(s.digest, "sha256:") &&
+           !strcmp(s.digest + 7, digest);
+}
+
+int manifest_put(struct registry *r, const char *what, const struct manifest_bytes *m,
+                 struct response *s, struct error **err)
+{
+    char digest[DIGEST_HEX_SIZE];
+    cleanup_free char *url = manifest_url(r, what);
+    const struct request q = {.method = "PUT",
+                              .url = url,
+                              .access = ACCESS_PUSH,
+                              .content_type = m->media_type,
+                              .bytes = m->bytes,
+                              .length = m->length};
+    if (m->length > MANIFEST_MAX)
+        return error_user(err, "it has more than %zu bytes", MANIFEST_MAX);
+    digest_bytes(m->bytes, m->length, digest);
+    int there = is_digest(what) ? 0 : is_there(r, what, digest, err);
+    if (there || put(r, &q, s, err) < 0)
+        return there > 0 ? 0 : -1;
+    if (s->status != 201 && s->status != 200 && s->status != 202)
+        return http_refused(r, s, err);
+    if (s->digest && starts_with(s->digest, "sha256:") && strcmp(s->digest + 7, digest) != 0)
+        return error_user(err, "the registry calls it %.80s, and it is sha256:%s", s->digest,
+                          digest);
+    return check_digest_of(what, s, digest, err);
 }
 
 int registry_put_manifest(struct registry *r, const char *what, const void *bytes, size_t length,
                           const char *media_type, char digest[static DIGEST_HEX_SIZE],
                           struct error **err)
 {
-    cleanup_free char *url = manifest_url(r, what);
     cleanup_response struct response s = {0};
-    const struct request q = {.method = "PUT",
-                              .url = url,
-                              .access = ACCESS_PUSH,
-                              .content_type = media_type,
-                              .bytes = bytes,
-                              .length = length};
-    int result = length <= MANIFEST_MAX
-                     ? put(r, &q, &s, err)
-                     : error_user(err, "it has more than %zu bytes", MANIFEST_MAX);
+    const struct manifest_bytes m = {bytes, length, media_type};
     digest_bytes(bytes, length, digest);
-    if (result == 0 && s.status != 201 && s.status != 200 && s.status != 202)
-        result = http_refused(r, &s, err);
-    if (result == 0)
-        result = check_digest_of(what, &s, digest, err);
-    if (result == 0 && s.digest && starts_with(s.digest, "sha256:") && strcmp(s.digest + 7, digest))
-        result =
-            error_user(err, "the registry calls it %.80s, and it is sha256:%s", s.digest, digest);
-    if (result < 0)
+    if (manifest_put(r, what, &m, &s, err) < 0)
         return error_wrap(err, "pushing the manifest %s to %s/%s", what, r->name, r->repository);
     return 0;
 }

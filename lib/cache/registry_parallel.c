@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several transfers at a time, a thread each: they wait for the network, so threads are enough.
+#include "base/log.h"
 #include "base/thread.h"
 #include "cache/registry_room.h"
 
@@ -36,6 +37,17 @@ static void *work(void *context)
         error_free(err);
     }
     return NULL;
+}
+
+void transfer_progress(struct registry *r)
+{
+    static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+    uint64_t moved = __atomic_load_n(&r->moved, __ATOMIC_RELAXED);
+    if (!r->total)
+        return;
+    pthread_mutex_lock(&one);
+    progress("pushing", moved < r->total ? moved : r->total, r->total, "bytes");
+    pthread_mutex_unlock(&one);
 }
 
 int transfer_all(struct registry *r, void *items, size_t count, size_t size, transfer_one *one,

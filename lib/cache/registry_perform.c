@@ -91,6 +91,13 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return 0;
 }
 
+// What is taken back (a rewind, a failure) is negative.
+static void count_sent(struct exchange *x, int64_t n)
+{
+    if (x->hop->q->counted)
+        __atomic_fetch_add(&x->r->moved, (uint64_t)n, __ATOMIC_RELAXED);
+}
+
 static size_t on_send(char *out, size_t size, size_t count, void *context)
 {
     struct exchange *x = context;
@@ -115,6 +122,7 @@ static size_t on_send(char *out, size_t size, size_t count, void *context)
         return CURL_READFUNC_ABORT;
     }
     x->sent += (uint64_t)n;
+    count_sent(x, n);
     return (size_t)n;
 }
 
@@ -123,6 +131,7 @@ static int on_seek(void *context, curl_off_t offset, int origin)
     struct exchange *x = context;
     if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > x->hop->q->length)
         return CURL_SEEKFUNC_FAIL;
+    count_sent(x, (int64_t)offset - (int64_t)x->sent);
     x->sent = (uint64_t)offset;
     return CURL_SEEKFUNC_OK;
 }
@@ -139,6 +148,8 @@ static int on_progress(void *context, curl_off_t total, curl_off_t now, curl_off
                        curl_off_t up_now)
 {
     const struct exchange *x = context;
+    if (x->hop->q->counted)
+        transfer_progress(x->r);
     return __atomic_load_n(&x->r->stop, __ATOMIC_RELAXED) || http_interrupted();
 }
 
@@ -364,6 +375,9 @@ int http_perform(struct registry *r, const struct http_hop *hop, struct response
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &s->status);
     curl_easy_getinfo(c, CURLINFO_RETRY_AFTER, &wait);
     s->retry_after = wait <= 0 ? 0 : wait < 3600 ? (unsigned)wait : 3600;
+    curl_off_t announced = -1;
+    curl_easy_getinfo(c, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    s->length = announced > 0 ? (uint64_t)announced : 0;
     s->from = hop->to->nearness;
     if (peer_nearness(c) > s->from)
         s->from = peer_nearness(c);
@@ -372,6 +386,8 @@ int http_perform(struct registry *r, const struct http_hop *hop, struct response
         code = CURLE_PARTIAL_FILE;
     bool answered = code == CURLE_OK || x.error_body_full;
     int result = answered ? 0 : failed(&x, code, err);
+    if (result < 0 || s->status >= 300)
+        count_sent(&x, -(int64_t)x.sent);
     error_free(x.failure);
     curl_slist_free_all(headers);
     certs_free(&certs);

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #define INDEX "application/vnd.oci.image.index.v1+json"
-#define PAGES_MAX 100
+#define PAGES_MAX 200
+#define BYTES_MAX ((size_t)16 << 20)
 #define UPDATE_TRIES 5
 
 static char *fallback_tag(const char *digest)
@@ -28,58 +29,6 @@ static char *next_page(const struct registry *r, const struct response *s)
     return steal(next.text);
 }
 
-static int take_manifests(const char *bytes, size_t length, json_t *into, struct error **err)
-{
-    json_t *index = length ? json_loadb(bytes, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    json_t *found = json_object_get(index, "manifests");
-    int result = json_is_array(found) ? json_array_extend(into, found)
-                                      : error_user(err, "the answer is no index");
-    json_decref(index);
-    return result;
-}
-
-// 1: there is such an API; 0: there is none; -1.
-static int ask_api(struct registry *r, const char *digest, const char *artifact_type, json_t *into,
-                   struct error **err)
-{
-    cleanup_free char *query = NULL;
-    if (artifact_type) {
-        char *escaped = curl_easy_escape(NULL, artifact_type, 0);
-        query = xasprintf("?artifactType=%s", escaped ? escaped : "");
-        curl_free(escaped);
-    }
-    cleanup_free char *url =
-        xasprintf("%s%s/referrers/sha256:%s%s", r->base, r->repository, digest, query ? query : "");
-    for (int page = 0; url; page++) {
-        cleanup_response struct response s = {0};
-        const struct request q = {.method = "GET", .url = url, .accept = INDEX};
-        if (page == PAGES_MAX)
-            return error_user(err, "there are more than %d pages of them", PAGES_MAX);
-        if (http_request(r, &q, &s, err) < 0)
-            return -1;
-        if (page == 0 && (s.status == 404 || s.status == 405 || s.status == 400))
-            return 0;
-        if (s.status != 200)
-            return http_refused(r, &s, err);
-        if (take_manifests(s.body.data, s.body.len, into, err) < 0)
-            return -1;
-        free(url);
-        url = next_page(r, &s);
-    }
-    return 1;
-}
-
-// The index under the fallback tag; an empty array if there is none.
-static int ask_tag(struct registry *r, const char *digest, json_t *into, struct error **err)
-{
-    cleanup_free char *tag = fallback_tag(digest);
-    cleanup_free char *type = NULL;
-    cleanup_buf struct buf bytes = {0};
-    char own[DIGEST_HEX_SIZE];
-    int found = registry_get_manifest(r, tag, &bytes, &type, own, err);
-    return found <= 0 ? found : take_manifests(bytes.data, bytes.len, into, err);
-}
-
 static bool is_descriptor(const json_t *d)
 {
     const char *digest = json_string_value(json_object_get(d, "digest"));
@@ -88,32 +37,127 @@ static bool is_descriptor(const json_t *d)
            json_is_integer(json_object_get(d, "size"));
 }
 
+// ---- listing ----
+struct listing {
+    const char *artifact_type; // or NULL
+    registry_referrer *each;
+    void *context;
+    size_t bytes; // so far
+};
+
+// 1: `each` ended it; 0: all were seen; -1. *index: it was one.
+static int visit(struct listing *l, const char *bytes, size_t length, bool *is_index,
+                 struct error **err)
+{
+    json_t *index = length ? json_loadb(bytes, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    const json_t *list = json_object_get(index, "manifests"), *d;
+    *is_index = json_is_array(list);
+    l->bytes += length;
+    int result = l->bytes <= BYTES_MAX
+                     ? 0
+                     : error_user(err, "there are more than %zu bytes of them", BYTES_MAX);
+    for (size_t i = 0; !result && (d = json_array_get(list, i)); i++) {
+        // The API need not filter.
+        const char *type = json_string_value(json_object_get(d, "artifactType"));
+        if (is_descriptor(d) && (!l->artifact_type || (type && !strcmp(type, l->artifact_type))))
+            result = l->each(l->context, d, err);
+    }
+    json_decref(index);
+    return result;
+}
+
+// The pages of the API. An answer that is no index ends them: there is no such API, then.
+static int visit_api(struct registry *r, const char *digest, struct listing *l, struct error **err)
+{
+    cleanup_free char *query = NULL;
+    if (l->artifact_type) {
+        char *escaped = curl_easy_escape(NULL, l->artifact_type, 0);
+        query = xasprintf("?artifactType=%s", escaped ? escaped : "");
+        curl_free(escaped);
+    }
+    cleanup_free char *url =
+        xasprintf("%s%s/referrers/sha256:%s%s", r->base, r->repository, digest, query ? query : "");
+    for (int page = 0; url; page++) {
+        cleanup_response struct response s = {0};
+        const struct request q = {.method = "GET", .url = url, .accept = INDEX};
+        bool is_index;
+        if (page == PAGES_MAX)
+            return error_user(err, "there are more than %d pages of them", PAGES_MAX);
+        if (http_request(r, &q, &s, err) < 0)
+            return -1;
+        if (s.status != 200)
+            return 0;
+        int result = visit(l, s.body.data, s.body.len, &is_index, err);
+        if (result || !is_index)
+            return result;
+        free(url);
+        url = next_page(r, &s);
+    }
+    return 0;
+}
+
+// What the fallback tag names; *out stays empty if that is nothing. Some (GitLab) take the tag for
+// the digest that it looks like, and give the subject itself.
+static int get_tag(struct registry *r, const char *digest, struct buf *out, struct error **err)
+{
+    cleanup_free char *tag = fallback_tag(digest);
+    cleanup_free char *url = manifest_url(r, tag);
+    cleanup_response struct response s = {0};
+    const struct request q = {.method = "GET", .url = url, .accept = INDEX};
+    char own[DIGEST_HEX_SIZE];
+    if (http_request(r, &q, &s, err) < 0)
+        return -1;
+    if (s.status != 200 || !s.body.len)
+        return 0;
+    digest_bytes(s.body.data, s.body.len, own);
+    if (strcmp(own, digest) != 0)
+        buf_add(out, s.body.data, s.body.len);
+    return 0;
+}
+
+static int visit_tag(struct registry *r, const char *digest, struct listing *l, struct error **err)
+{
+    cleanup_buf struct buf bytes = {0};
+    bool is_index;
+    if (get_tag(r, digest, &bytes, err) < 0)
+        return -1;
+    return bytes.len ? visit(l, bytes.data, bytes.len, &is_index, err) : 0;
+}
+
+int registry_each_referrer(struct registry *r, const char *digest, const char *artifact_type,
+                           registry_referrer *each, void *context, struct error **err)
+{
+    struct listing l = {.artifact_type = artifact_type, .each = each, .context = context};
+    int result = visit_api(r, digest, &l, err);
+    if (!result)
+        result = visit_tag(r, digest, &l, err);
+    if (result < 0)
+        return error_wrap(err, "listing what refers to sha256:%s in %s/%s", digest, r->name,
+                          r->repository);
+    return result;
+}
+
+static int collect(void *by_digest, const json_t *descriptor, struct error **err)
+{
+    const char *digest = json_string_value(json_object_get(descriptor, "digest"));
+    return json_object_set(by_digest, digest, (json_t *)descriptor);
+}
+
 json_t *registry_referrers(struct registry *r, const char *digest, const char *artifact_type,
                            struct error **err)
 {
-    json_t *all = json_array(), *out = json_array();
-    int api = ask_api(r, digest, artifact_type, all, err);
-    if (api < 0 || (api == 0 && ask_tag(r, digest, all, err) < 0)) {
-        error_wrap(err, "listing what refers to sha256:%s in %s/%s", digest, r->name,
-                   r->repository);
-        json_decref(all);
-        json_decref(out);
-        return NULL;
-    }
-    size_t i;
-    json_t *d;
-    json_array_foreach(all, i, d)
-    {
-        // The API need not filter.
-        const char *type = json_string_value(json_object_get(d, "artifactType"));
-        if (is_descriptor(d) && (!artifact_type || (type && !strcmp(type, artifact_type))))
-            json_array_append(out, d);
-    }
+    json_t *all = json_object(), *d; // which keeps the order
+    json_t *list = registry_each_referrer(r, digest, artifact_type, collect, all, err) == 0
+                       ? json_array()
+                       : NULL;
+    const char *name;
+    json_object_foreach(all, name, d) json_array_append(list, d);
     json_decref(all);
-    return out;
+    return list;
 }
 
 // ---- the fallback ----
+
 static bool names(const json_t *list, const json_t *descriptor)
 {
     const char *wanted = json_string_value(json_object_get(descriptor, "digest"));
@@ -141,14 +185,28 @@ static int put_index(struct registry *r, const char *digest, json_t *list, struc
     return registry_put_manifest(r, tag, text, strlen(text), INDEX, own, err);
 }
 
+// The index of the tag as it is: whatever it lists stays. One that is no index is replaced.
+static json_t *tag_list(struct registry *r, const char *digest, struct error **err)
+{
+    cleanup_buf struct buf bytes = {0};
+    if (get_tag(r, digest, &bytes, err) < 0)
+        return NULL;
+    json_t *index =
+        bytes.len ? json_loadb(bytes.data, bytes.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *found = json_object_get(index, "manifests");
+    json_t *list = json_is_array(found) ? json_incref(found) : json_array();
+    json_decref(index);
+    return list;
+}
+
 // One that two clients change at once keeps the change of the last only, so it is looked at again.
 static int add_to_tag(struct registry *r, const char *digest, const json_t *descriptor,
                       struct error **err)
 {
     for (int i = 0; i < UPDATE_TRIES; i++) {
-        json_t *list = json_array();
-        int result = ask_tag(r, digest, list, err);
-        bool there = result == 0 && names(list, descriptor);
+        json_t *list = tag_list(r, digest, err);
+        bool there = names(list, descriptor);
+        int result = list ? 0 : -1;
         if (result == 0 && !there) {
             json_array_append(list, (json_t *)descriptor);
             result = put_index(r, digest, list, err);
@@ -161,16 +219,17 @@ static int add_to_tag(struct registry *r, const char *digest, const json_t *desc
     return error_user(err, "others change the list of referrers at the same time");
 }
 
-int registry_add_referrer(struct registry *r, const char *subject_digest, const json_t *descriptor,
-                          struct error **err)
+int registry_put_referrer(struct registry *r, const struct registry_refer *m, struct error **err)
 {
-    json_t *unused = json_array();
-    int api = is_descriptor(descriptor) ? ask_api(r, subject_digest, NULL, unused, err)
-                                        : error_user(err, "it is no descriptor");
-    json_decref(unused);
-    int result = api == 0 ? add_to_tag(r, subject_digest, descriptor, err) : api < 0 ? -1 : 0;
+    cleanup_response struct response s = {0};
+    const struct manifest_bytes bytes = {m->text, strlen(m->text), m->media_type};
+    const char *what = json_string_value(json_object_get(m->descriptor, "digest"));
+    int result = is_descriptor(m->descriptor) ? manifest_put(r, what, &bytes, &s, err)
+                                              : error_user(err, "it is no descriptor");
+    if (result == 0 && !s.subject)
+        result = add_to_tag(r, m->subject, m->descriptor, err);
     if (result < 0)
-        error_wrap(err, "adding a referrer of sha256:%s in %s/%s", subject_digest, r->name,
+        error_wrap(err, "adding a referrer of sha256:%s in %s/%s", m->subject, r->name,
                    r->repository);
     return result;
 }

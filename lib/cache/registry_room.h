@@ -90,6 +90,7 @@ struct response {
     long status;
     char *location, *content_type, *range, *content_range, *digest, *link, *subject, *min_chunk;
     struct challenges challenges;
+    uint64_t length;      // Content-Length, or 0
     unsigned retry_after; // seconds
     struct buf body;      // at most MANIFEST_MAX; of errors the first 64 KiB
     enum nearness from;   // how near the server is that answered
@@ -119,6 +120,8 @@ struct request {
     int fd;
     uint64_t offset, length;
     uint64_t expected; // bytes that come; for the bound in time
+    bool json;         // a 200 with anything else is not a registry's, and is tried again
+    bool counted;      // what is sent counts for the progress of registry_push_blobs()
     body_sink *sink;   // where a body of status 200 or 206 goes; NULL: response.body
     void *context;
 };
@@ -132,6 +135,10 @@ int http_request(struct registry *r, const struct request *q, struct response *s
                  struct error **err);
 // An error that says what the registry answered, without anything secret.
 int http_refused(struct registry *r, const struct response *s, struct error **err);
+static inline bool http_is_denied(const struct response *s)
+{
+    return s->status == 401 || s->status == 403;
+}
 // One exchange with one server: no redirect, no retry. `token`: Bearer; `basic`; or neither.
 struct http_hop {
     const struct request *q;
@@ -153,6 +160,7 @@ bool retry_wait(struct registry *r, struct retry *retry, const struct response *
 struct token {
     char *scope; // "" for its own repository; what it is for
     char *text;
+    bool denied;    // the service gives none
     time_t refresh; // monotonic; from then on it is too old
 };
 // Gets what a request has to carry: *token (to be freed) or *basic, or neither.
@@ -161,6 +169,10 @@ int auth_prepare(struct registry *r, const struct request *q, char **token,
 // After a 401: 1 if it makes sense to send it again, 0 if not.
 int auth_answer(struct registry *r, const struct request *q, const struct response *s,
                 struct error **err);
+// After a 401 or 403 to a question. Registries that hide what a user may not see answer so for what
+// does not exist yet. 0: it is as if it were not there (registry_was_denied()); -1: the user name
+// or password is wrong.
+int auth_denied(struct registry *r, const struct response *s, struct error **err);
 // Whether the text holds a password or token.
 bool auth_is_in(struct registry *r, const char *text);
 void auth_close(struct registry *r);
@@ -174,6 +186,14 @@ int token_parse(const char *text, size_t length, char **token, long *seconds, st
 // Whether the bytes are a manifest or index that does not contradict itself or `media_type` (may be
 // NULL). Returns its media type, to be freed; NULL on an error.
 char *manifest_check(const char *bytes, size_t length, const char *media_type, struct error **err);
+struct manifest_bytes {
+    const void *bytes;
+    size_t length;
+    const char *media_type;
+};
+// PUT under a tag (unless it names these bytes already; then *s is empty) or a digest.
+int manifest_put(struct registry *r, const char *what, const struct manifest_bytes *m,
+                 struct response *s, struct error **err);
 char *manifest_url(const struct registry *r, const char *what);
 
 // ---- registry_hash.c: SHA-256 beside the transfer ----
@@ -191,6 +211,9 @@ typedef int transfer_one(struct registry *r, void *item, struct error **err);
 int transfer_all(struct registry *r, void *items, size_t count, size_t size, transfer_one *one,
                  struct error **err);
 
+// Tells of the bytes of the running push.
+void transfer_progress(struct registry *r);
+
 // ---- registry_open.c ----
 struct registry {
     char *name;       // "localhost:5000"
@@ -199,8 +222,10 @@ struct registry {
     char *origin;
     bool insecure; // plain http
     unsigned parallel, tries, silence, pause_ms;
-    uint64_t chunk; // of an upload: most bytes in one request
-    bool stop;      // atomic: a transfer failed, the others end
+    uint64_t chunk;        // of an upload: most bytes in one request
+    bool stop;             // atomic: a transfer failed, the others end
+    bool down;             // atomic: no answer came, or the login is wrong
+    uint64_t moved, total; // atomic: bytes of the running push
 
     pthread_mutex_t auth_lock; // for what follows
     struct credentials credentials;
@@ -208,6 +233,9 @@ struct registry {
     char *realm, *service, *asked_scope;
     enum nearness realm_limit; // how near the registry was that named the realm
     bool basic;                // Basic was asked for
+    bool pinged;               // /v2/ was asked for its challenge
+    bool login_good;           // it was accepted
+    enum registry_denial denied;
     struct token *tokens;
     size_t token_n, token_cap;
 

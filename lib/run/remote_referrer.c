@@ -34,14 +34,14 @@ static int put_manifest(struct registry *registry, const struct entry *e, const 
     char digest[DIGEST_HEX_SIZE];
     cleanup_free char *text = json_dumps(manifest, JSON_COMPACT | JSON_SORT_KEYS);
     digest_bytes(text, strlen(text), digest);
-    cleanup_free char *what = xasprintf("sha256:%s", digest);
     json_t *descriptor = entry_descriptor(MANIFEST_TYPE, digest, strlen(text));
     json_object_set_new(descriptor, "artifactType", json_string(type));
     json_object_set(descriptor, "annotations", json_object_get(manifest, "annotations"));
-    int result =
-        registry_put_manifest(registry, what, text, strlen(text), MANIFEST_TYPE, digest, err);
-    if (!result)
-        result = registry_add_referrer(registry, e->digest, descriptor, err);
+    const struct registry_refer refer = {.text = text,
+                                         .media_type = MANIFEST_TYPE,
+                                         .subject = e->digest,
+                                         .descriptor = descriptor};
+    int result = registry_put_referrer(registry, &refer, err);
     json_decref(descriptor);
     return result;
 }

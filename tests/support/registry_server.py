@@ -83,7 +83,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return seen[what] <= times
 
     def allowed(self, repository):
-        """Bearer, with tokens that are good for three requests."""
+        """Bearer, with tokens that are good for one request."""
         token = self.headers.get("Authorization", "")[7:]
         with lock:
             if tokens.get(token, 0) > 0:
@@ -103,7 +103,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(400)
         with lock:
             token = f"TEST-token-{len(tokens)}"
-            tokens[token] = 3
+            tokens[token] = 1
         return self.reply(200, json.dumps({"access_token": token, "expires_in": 300}).encode())
 
     def token(self):
@@ -112,7 +112,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(401)
         with lock:
             token = f"TEST-token-{len(tokens)}"
-            tokens[token] = 3
+            tokens[token] = 1
         return self.reply(200, json.dumps({"token": token, "expires_in": 300}).encode())
 
     def upload(self, kind, repository, rest):
@@ -128,7 +128,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.read()
             return self.reply(404)
         data = uploads[identity]
-        if self.command == "PATCH" and kind == "cut" and self.first(identity):
+        if self.command == "PUT" and kind == "cut" and self.first(identity):
             data += self.read(400000)
             self.close_connection = True
             return None

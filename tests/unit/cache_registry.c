@@ -182,14 +182,13 @@ static void referrers_are_kept_under_the_fallback_tag(void **state)
         push_one(r, fd, 200, blob, false);
         close(fd);
         cleanup_free char *text = xasprintf(MANIFEST, (size_t)200, blob);
-        cleanup_free char *tag = xasprintf("signature-%d", i);
-        assert_good(registry_put_manifest(r, tag, text, strlen(text), OCI_MANIFEST, digest, &err),
-                    0, err);
+        digest_bytes(text, strlen(text), digest);
         json_t *d = json_pack("{s:s, s:s+, s:i, s:s}", "mediaType", OCI_MANIFEST, "digest",
                               "sha256:", digest, "size", (int)strlen(text), "artifactType",
                               i ? "application/x-two" : "application/x-one");
-        assert_good(registry_add_referrer(r, subject, d, &err), 0, err);
-        assert_good(registry_add_referrer(r, subject, d, &err), 0, err); // once is enough
+        const struct registry_refer m = {text, OCI_MANIFEST, subject, d};
+        assert_good(registry_put_referrer(r, &m, &err), 0, err);
+        assert_good(registry_put_referrer(r, &m, &err), 0, err); // once is enough
         json_decref(d);
     }
     list = registry_referrers(r, subject, NULL, &err);
@@ -210,11 +209,14 @@ static struct server guarded_start(void)
     return docker_registry_start("guarded", "", auth);
 }
 
+static enum registry_denial denied; // of the last question
+
 static int ask(unsigned port, const struct registry_options *o, struct error **err)
 {
     static const char digest[] = "2222222222222222222222222222222222222222222222222222222222222222";
     struct registry *r = open_at("localhost", port, "team/x", o);
     int has = registry_has_blob(r, digest, err);
+    denied = registry_was_denied(r);
     registry_close(r);
     return has;
 }
@@ -264,13 +266,14 @@ static void passwords_are_found_where_docker_and_podman_keep_them(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         cleanup_error struct error *err = NULL, *without = NULL;
-        assert_good(ask(s.port, NULL, &without), -1, without);
-        assert_non_null(without->hint);
+        assert_good(ask(s.port, NULL, &without), 0, without);
+        assert_int_equal(denied, DENIED_ANONYMOUS);
         write_text(ways[i].file, 0600, ways[i].text);
         cleanup_free char *full = xasprintf("%s/%s", folder, ways[i].file);
         if (!strcmp(ways[i].file, "own.json"))
             setenv("REGISTRY_AUTH_FILE", full, 1);
         assert_good(ask(s.port, NULL, &err), 0, err);
+        assert_int_equal(denied, NOT_DENIED);
         unsetenv("REGISTRY_AUTH_FILE");
         assert_int_equal(unlink(full), 0);
         free(ways[i].text);
