@@ -10,6 +10,9 @@ static const struct {
 } errno_hints[] = {
     {ENOSPC, "the disk is full: free some space (kbuild cache gc --max-size=SIZE shrinks the cache)"},
     {EDQUOT, "the disk quota is used up: free some space, or use another --cache directory"},
+    {EFBIG, "the limit on the size of files is too low: raise it (ulimit -f unlimited)"},
+    {EIO, "the disk reports an error: look at the kernel's messages (dmesg)"},
+    {EMFILE, "too many files are open at a time: raise the limit (ulimit -n)"},
     {EROFS, "the file system is read-only: choose another place with -o DIR or --cache DIR"},
     {EACCES, "check the permissions of the file and of the directories above it"},
 };

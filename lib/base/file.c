@@ -27,10 +27,8 @@ int fd_read_all(int fd, const char *name, size_t limit, struct buf *out, struct 
     }
 }
 
-int file_read(const char *path, size_t limit, struct buf *out, struct error **err)
+static int read_regular(int fd, const char *path, size_t limit, struct buf *out, struct error **err)
 {
-    // O_NONBLOCK so that a fifo is refused instead of waited for.
-    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
         return error_errno(err, errno, "reading %s", path);
@@ -39,6 +37,22 @@ int file_read(const char *path, size_t limit, struct buf *out, struct error **er
                           S_ISDIR(st.st_mode) ? "a directory" : "a special file");
     buf_add(out, "", 0);
     return fd_read_all(fd, path, limit, out, err);
+}
+
+int file_read(const char *path, size_t limit, struct buf *out, struct error **err)
+{
+    // O_NONBLOCK so that a fifo is refused instead of waited for.
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return read_regular(fd, path, limit, out, err);
+}
+
+int file_read_at(int folder, const char *name, const char *shown, size_t limit, struct buf *out,
+                 struct error **err)
+{
+    cleanup_close int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    if (fd < 0 && errno == ELOOP)
+        return error_user(err, "reading %s: it is a link, and none is followed there", shown);
+    return read_regular(fd, shown, limit, out, err);
 }
 
 int fd_write_all(int fd, const char *name, const void *bytes, size_t length, struct error **err)
@@ -54,67 +68,6 @@ int fd_write_all(int fd, const char *name, const void *bytes, size_t length, str
         length -= (size_t)n;
     }
     return 0;
-}
-
-int file_draft_begin(struct file_draft *d, const char *path, struct error **err)
-{
-    const char *base = path_base(path);
-    d->path = xstrdup(path);
-    d->temporary = xasprintf("%.*s.%s.XXXXXX", (int)(base - path), path, base);
-    d->fd = mkostemp(d->temporary, O_CLOEXEC);
-    if (d->fd >= 0)
-        return 0;
-    error_errno(err, errno, "creating %s", path);
-    free(d->path);
-    free(d->temporary);
-    *d = FILE_DRAFT_NONE;
-    return -1;
-}
-
-static int commit(struct file_draft *d, mode_t mode, bool sync, struct error **err)
-{
-    int result = 0;
-    if (fchmod(d->fd, mode) < 0 || (sync && fsync(d->fd) < 0))
-        result = error_errno(err, errno, "writing %s", d->path);
-    if (close(steal_fd(&d->fd)) < 0 && !result)
-        result = error_errno(err, errno, "writing %s", d->path);
-    if (!result && rename(d->temporary, d->path) < 0)
-        result = error_errno(err, errno, "writing %s", d->path);
-    if (result)
-        unlink(d->temporary);
-    free(d->path);
-    free(d->temporary);
-    *d = FILE_DRAFT_NONE;
-    return result;
-}
-
-int file_draft_commit(struct file_draft *d, mode_t mode, struct error **err)
-{
-    return commit(d, mode, true, err);
-}
-
-int file_draft_commit_unsynced(struct file_draft *d, mode_t mode, struct error **err)
-{
-    return commit(d, mode, false, err);
-}
-
-void file_draft_abandon(struct file_draft *d)
-{
-    if (d->fd >= 0)
-        close(d->fd);
-    if (d->temporary)
-        unlink(d->temporary);
-    free(d->path);
-    free(d->temporary);
-    *d = FILE_DRAFT_NONE;
-}
-
-int file_write(const char *path, const void *bytes, size_t length, mode_t mode, struct error **err)
-{
-    cleanup_draft struct file_draft d = FILE_DRAFT_NONE;
-    if (file_draft_begin(&d, path, err) < 0 || fd_write_all(d.fd, path, bytes, length, err) < 0)
-        return -1;
-    return file_draft_commit(&d, mode, err);
 }
 
 int make_directories(const char *path, mode_t mode, struct error **err)
@@ -152,15 +105,31 @@ int remove_tree(const char *path, struct error **err)
 
 int list_directory(const char *path, struct strlist *out, struct error **err)
 {
-    DIR *dir = opendir(path);
-    if (!dir)
+    cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
         return error_errno(err, errno, "listing %s", path);
-    for (struct dirent *e; (e = readdir(dir));)
+    return list_directory_at(fd, path, out, err);
+}
+
+int list_directory_at(int fd, const char *shown, struct strlist *out, struct error **err)
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    if (!dir) {
+        error_errno(err, errno, "listing %s", shown);
+        if (copy >= 0)
+            close(copy);
+        return -1;
+    }
+    struct dirent *e;
+    // The end of a folder, or an error: errno alone tells.
+    for (errno = 0; (e = readdir(dir)); errno = 0)
         if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
             strlist_add(out, e->d_name);
+    int result = errno ? error_errno(err, errno, "listing %s", shown) : 0;
     closedir(dir);
     strlist_sort(out);
-    return 0;
+    return result;
 }
 
 bool path_exists(const char *path)

@@ -14,24 +14,55 @@ int file_read(const char *path, size_t limit, struct buf *out, struct error **er
 // Reads everything from fd, at most `limit` bytes; `name` is for messages.
 int fd_read_all(int fd, const char *name, size_t limit, struct buf *out, struct error **err);
 int fd_write_all(int fd, const char *name, const void *bytes, size_t length, struct error **err);
-// Replaces `path` in one step: temporary file in the same directory, fsync, rename. On failure
-// nothing is left behind and an old file is as it was.
+// The same for a name in an open folder, never through a link. `shown` is its path for messages.
+int file_read_at(int folder, const char *name, const char *shown, size_t limit, struct buf *out,
+                 struct error **err);
+// Replaces `path` in one step: a file without a name, fsync, then the name. On failure nothing is
+// left behind and an old file is as it was. A link of that name is replaced, not followed; the
+// folder that it is in is opened by the rules of folder.h. A path that leads to a special file is
+// refused.
 int file_write(const char *path, const void *bytes, size_t length, mode_t mode, struct error **err);
+int file_write_at(int folder, const char *name, const char *shown, const void *bytes, size_t length,
+                  mode_t mode, struct error **err);
 
-// The same for content that is streamed: begin opens a temporary file beside `path` (mode 0600),
-// commit gives it `mode` and the name, abandon removes it. After either the struct is empty.
+// The same for content that is streamed: begin opens a file for `path` (mode 0600), commit gives it
+// `mode` and the name, abandon drops it. After either the struct is empty. A process that is killed
+// leaves nothing, where the file system can do that (O_TMPFILE); else, and in the moment of
+// replacing an old file, one file that the next draft for `path` removes.
 struct file_draft {
-    char *path, *temporary;
+    char *path, *temporary; // temporary: its name in `folder` if it has one
+    int folder;
     int fd; // write here
 };
 int file_draft_begin(struct file_draft *d, const char *path, struct error **err);
+int file_draft_begin_at(struct file_draft *d, int folder, const char *name, const char *shown,
+                        struct error **err);
 int file_draft_commit(struct file_draft *d, mode_t mode, struct error **err);
 // Without waiting for the disk: whole for every process at once, but a power cut may still lose it.
 // For large results that can be made again in no time.
 int file_draft_commit_unsynced(struct file_draft *d, mode_t mode, struct error **err);
+// A file that is there already is an error (EEXIST).
+int file_draft_commit_new(struct file_draft *d, mode_t mode, struct error **err);
 void file_draft_abandon(struct file_draft *d); // does nothing on an empty struct
-#define FILE_DRAFT_NONE ((struct file_draft){.fd = -1})
+#define FILE_DRAFT_NONE ((struct file_draft){.folder = -1, .fd = -1})
 #define cleanup_draft __attribute__((cleanup(file_draft_abandon)))
+
+// A folder that gets its name when it is complete: begin makes an empty one (mode 0700) beside
+// `path`, commit gives it `mode` and the name, which nothing or an empty folder has; abandon removes
+// it with what is in it. When this process dies first, however it does, a process of its own, that
+// waits for just that, removes it; what even that could not do, the next begin for `path` does.
+struct folder_draft {
+    char *path;
+    char *temporary; // where to write
+    int folder, fd;
+    int keeper;      // a pipe: closed without a word, the keeper removes the folder
+    pid_t keeper_pid;
+};
+int folder_draft_begin(struct folder_draft *d, const char *path, struct error **err);
+int folder_draft_commit(struct folder_draft *d, mode_t mode, struct error **err);
+void folder_draft_abandon(struct folder_draft *d);
+#define FOLDER_DRAFT_NONE ((struct folder_draft){.folder = -1, .fd = -1, .keeper = -1})
+#define cleanup_folder_draft __attribute__((cleanup(folder_draft_abandon)))
 
 // mkdir -p. Existing directories are fine.
 int make_directories(const char *path, mode_t mode, struct error **err);
@@ -41,8 +72,10 @@ int make_parent(const char *path, struct error **err);
 // does not exist is fine.
 int remove_tree(const char *path, struct error **err);
 
-// The sorted names in a directory, without "." and "..".
+// The sorted names in a directory, without "." and "..". A directory that the disk cannot read to
+// its end is an error.
 int list_directory(const char *path, struct strlist *out, struct error **err);
+int list_directory_at(int fd, const char *shown, struct strlist *out, struct error **err);
 bool path_exists(const char *path); // follows links
 bool is_directory(const char *path);
 char *path_absolute(const char *path); // against the current directory; not resolved; to be freed

@@ -31,16 +31,13 @@ int unpack_new(const char *file, const char *folder, struct error **err)
         base == target ? xstrdup(".") : xstrndup(target, (size_t)(base - target));
     if (make_directories(parent, 0777, err) < 0)
         return -1;
-    cleanup_free char *fresh = make_temporary_directory(parent, base, err);
-    if (!fresh)
+    cleanup_folder_draft struct folder_draft fresh = FOLDER_DRAFT_NONE;
+    if (folder_draft_begin(&fresh, target, err) < 0)
         return -1;
     const struct unpack_options o = {.attributes = true};
     mode_t mask = umask(0);
     umask(mask);
-    int result = unpack(fd, file, fresh, &o, NULL, err);
-    if (!result && (chmod(fresh, 0777 & ~mask) < 0 || rename(fresh, target) < 0))
-        result = error_errno(err, errno, "unpacking into %s", target);
-    if (result < 0)
-        remove_tree(fresh, NULL);
-    return result;
+    if (unpack(fd, file, fresh.temporary, &o, NULL, err) < 0)
+        return -1;
+    return folder_draft_commit(&fresh, 0777 & ~mask, err);
 }

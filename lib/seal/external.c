@@ -107,13 +107,10 @@ int external_sealer_run(const struct external_sealer *s, const struct se_input *
 {
     // A directory of our own: the newer tool refuses an output that exists, the older one would
     // write it with the mode it likes.
-    const char *base = path_base(output);
-    cleanup_free char *parent =
-        base == output ? xstrdup(".") : xstrndup(output, (size_t)(base - output));
-    cleanup_free char *folder = make_temporary_directory(parent, ".seal", err);
-    if (!folder)
+    cleanup_folder_draft struct folder_draft folder = FOLDER_DRAFT_NONE;
+    if (folder_draft_begin(&folder, output, err) < 0)
         return -1;
-    cleanup_free char *image = xasprintf("%s/image", folder);
+    cleanup_free char *image = xasprintf("%s/image", folder.temporary);
     cleanup_strlist struct strlist argv = {0};
     int result = arguments(s, in, parmfile, image, certificates, crls, &argv, err);
     if (result == 0) {
@@ -126,7 +123,6 @@ int external_sealer_run(const struct external_sealer *s, const struct se_input *
         else if (result == 0 && (chmod(image, 0600) < 0 || rename(image, output) < 0))
             result = error_errno(err, errno, "writing %s", output);
     }
-    remove_tree(folder, NULL);
     return result;
 }
 

@@ -15,16 +15,14 @@
 #define KEY_NAME "TEST-host-key.pem"
 #define VALID_DAYS 3650
 
-// Gives new content the name `path`, unless there is such a file already: link() never replaces.
+// Gives new content the name `path`, unless there is such a file already.
 static int write_new(const char *path, const void *bytes, size_t length, mode_t mode,
                      struct error **err)
 {
     cleanup_draft struct file_draft d = FILE_DRAFT_NONE;
     if (file_draft_begin(&d, path, err) < 0 || fd_write_all(d.fd, path, bytes, length, err) < 0)
         return -1;
-    if (fchmod(d.fd, mode) < 0 || fsync(d.fd) < 0 || link(d.temporary, path) < 0)
-        return error_errno(err, errno, "writing %s", path);
-    return 0;
+    return file_draft_commit_new(&d, mode, err);
 }
 
 static int refuse_existing(const char *directory, struct error **err)

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files that get their name when they are complete. The content goes into a file without a name
+// (O_TMPFILE), which is gone with the process, however it ends. Replacing an old file needs a name
+// of its own for a moment, and a file system without O_TMPFILE needs one from the start:
+// ".<name>.kbuild-<N>". Whoever has such a file holds a lock on it (flock), so one that can be
+// locked is what a killed process left, and the next draft of the same file removes it.
+#include "base/beneath.h"
+#include "base/file.h"
+#include "base/folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+
+enum { NAMES = 16 }; // of drafts of one file at a time
+
+static char *temporary_name(const struct file_draft *d, unsigned i)
+{
+    return xasprintf(".%.200s.kbuild-%u", path_base(d->path), i);
+}
+
+// True if the name was what a killed process left, and is gone now.
+static bool remove_stale(int folder, const char *name)
+{
+    cleanup_close int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat mine, named;
+    return fd >= 0 && fstat(fd, &mine) == 0 && S_ISREG(mine.st_mode) &&
+           mine.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+           fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           mine.st_ino == named.st_ino && mine.st_dev == named.st_dev &&
+           unlinkat(folder, name, 0) == 0;
+}
+
+// Also names that no draft would come to again.
+static void sweep(const struct file_draft *d)
+{
+    for (unsigned i = 0; i < NAMES; i++) {
+        cleanup_free char *name = temporary_name(d, i);
+        remove_stale(d->folder, name);
+    }
+}
+
+static int give_name(int fd, int folder, const char *name)
+{
+    if (linkat(fd, "", folder, name, AT_EMPTY_PATH) == 0)
+        return 0;
+    if (errno != ENOENT && errno != EPERM && errno != EINVAL)
+        return -1;
+    char path[64]; // without CAP_DAC_READ_SEARCH
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return linkat(AT_FDCWD, path, folder, name, AT_SYMLINK_FOLLOW);
+}
+
+// Makes d->temporary, by linking the open file or by creating it. -1 with errno.
+static int make_temporary(struct file_draft *d)
+{
+    for (unsigned i = 0; i < NAMES; i++) {
+        char *name = temporary_name(d, i);
+        remove_stale(d->folder, name);
+        if (d->fd >= 0 && give_name(d->fd, d->folder, name) == 0) {
+            d->temporary = name;
+            return 0;
+        }
+        if (d->fd < 0) {
+            int fd = openat(d->folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+            if (fd >= 0) {
+                flock(fd, LOCK_EX | LOCK_NB);
+                d->fd = fd;
+                d->temporary = name;
+                return 0;
+            }
+        }
+        int errnum = errno;
+        free(name);
+        errno = errnum;
+        if (errnum != EEXIST)
+            return -1;
+    }
+    errno = EEXIST;
+    return -1;
+}
+
+static bool unnamed_files_can_be_named(void)
+{
+    return access("/proc/self/fd", X_OK) == 0;
+}
+
+static int open_draft(struct file_draft *d)
+{
+    if (unnamed_files_can_be_named())
+        d->fd = openat(d->folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (d->fd >= 0) {
+        flock(d->fd, LOCK_EX | LOCK_NB); // for the moment in which it has a temporary name
+        return 0;
+    }
+    if (errno == ENOSPC || errno == EDQUOT || errno == EACCES || errno == EROFS)
+        return -1;
+    sweep(d);
+    return make_temporary(d);
+}
+
+// A draft replaces a file, or a link as such. Whatever else is there, or a link leads to, stays.
+static int check_target(const struct file_draft *d, struct error **err)
+{
+    const char *base = path_base(d->path);
+    struct stat st;
+    if (!*base)
+        return error_errno(err, EISDIR, "creating %s", d->path);
+    if (fstatat(d->folder, base, &st, 0) < 0 || S_ISREG(st.st_mode))
+        return 0;
+    if (S_ISDIR(st.st_mode))
+        return error_errno(err, EISDIR, "creating %s", d->path);
+    error_user(err, "creating %s: it is a special file, which a result would replace", d->path);
+    return error_hint(err, "name a file");
+}
+
+int file_draft_begin_at(struct file_draft *d, int folder, const char *name, const char *shown,
+                        struct error **err)
+{
+    *d = FILE_DRAFT_NONE;
+    d->folder = fcntl(folder, F_DUPFD_CLOEXEC, 3);
+    // Of `shown` only the name counts, and that is the same.
+    d->path = !strcmp(path_base(shown), name) ? xstrdup(shown) : xasprintf("%s/%s", shown, name);
+    if (d->folder < 0)
+        error_errno(err, errno, "creating %s", d->path);
+    else if (check_target(d, err) == 0) {
+        if (open_draft(d) == 0)
+            return 0;
+        error_errno(err, errno, "creating %s", d->path);
+    }
+    file_draft_abandon(d);
+    return -1;
+}
+
+int file_draft_begin(struct file_draft *d, const char *path, struct error **err)
+{
+    const char *base;
+    *d = FILE_DRAFT_NONE;
+    cleanup_close int folder = folder_of(path, &base, err);
+    if (folder < 0)
+        return error_wrap(err, "creating %s", path);
+    return file_draft_begin_at(d, folder, base, path, err);
+}
+
+static int name_draft(struct file_draft *d, bool replace)
+{
+    const char *base = path_base(d->path);
+    if (!d->temporary) {
+        if (give_name(d->fd, d->folder, base) == 0)
+            return 0;
+        if (!replace || errno != EEXIST || make_temporary(d) < 0)
+            return -1;
+    }
+    if (!replace)
+        return linkat(d->folder, d->temporary, d->folder, base, 0); // abandon takes the other name
+    if (renameat(d->folder, d->temporary, d->folder, base) < 0)
+        return -1;
+    free(steal(d->temporary));
+    return 0;
+}
+
+static int commit(struct file_draft *d, mode_t mode, bool sync, bool replace, struct error **err)
+{
+    int result = 0;
+    // NFS says at a close what it could not write.
+    int copy = sync ? -1 : fcntl(d->fd, F_DUPFD_CLOEXEC, 3);
+    if (fchmod(d->fd, mode) < 0 || (sync ? fsync(d->fd) : close(copy)) < 0 ||
+        name_draft(d, replace) < 0)
+        result = error_errno(err, errno, "writing %s", d->path);
+    file_draft_abandon(d);
+    return result;
+}
+
+int file_draft_commit(struct file_draft *d, mode_t mode, struct error **err)
+{
+    return commit(d, mode, true, true, err);
+}
+
+int file_draft_commit_unsynced(struct file_draft *d, mode_t mode, struct error **err)
+{
+    return commit(d, mode, false, true, err);
+}
+
+int file_draft_commit_new(struct file_draft *d, mode_t mode, struct error **err)
+{
+    return commit(d, mode, true, false, err);
+}
+
+void file_draft_abandon(struct file_draft *d)
+{
+    if (d->temporary)
+        unlinkat(d->folder, d->temporary, 0);
+    if (d->fd >= 0)
+        close(d->fd);
+    if (d->folder >= 0)
+        close(d->folder);
+    free(d->path);
+    free(d->temporary);
+    *d = FILE_DRAFT_NONE;
+}
+
+int file_write(const char *path, const void *bytes, size_t length, mode_t mode, struct error **err)
+{
+    cleanup_draft struct file_draft d = FILE_DRAFT_NONE;
+    if (file_draft_begin(&d, path, err) < 0 || fd_write_all(d.fd, path, bytes, length, err) < 0)
+        return -1;
+    return file_draft_commit(&d, mode, err);
+}
+
+int file_write_at(int folder, const char *name, const char *shown, const void *bytes, size_t length,
+                  mode_t mode, struct error **err)
+{
+    cleanup_draft struct file_draft d = FILE_DRAFT_NONE;
+    if (file_draft_begin_at(&d, folder, name, shown, err) < 0 ||
+        fd_write_all(d.fd, d.path, bytes, length, err) < 0)
+        return -1;
+    return file_draft_commit(&d, mode, err);
+}
+
+// ---- folders ----
+
+static char *folder_name(const struct folder_draft *d, unsigned i)
+{
+    return xasprintf(".%.200s.kbuild-new-%u", path_base(d->path), i);
+}
+
+// Opens and locks a folder draft that nobody holds; -1: there is none of that name, or it is held.
+static int lock_folder(int folder, const char *name)
+{
+    cleanup_close int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat mine, named;
+    bool held = fd < 0 || fstat(fd, &mine) < 0 || mine.st_uid != geteuid() ||
+                flock(fd, LOCK_EX | LOCK_NB) < 0 ||
+                fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+                mine.st_ino != named.st_ino || mine.st_dev != named.st_dev;
+    return held ? -1 : steal_fd(&fd);
+}
+
+static void sweep_folders(const struct folder_draft *d)
+{
+    for (unsigned i = 0; i < NAMES; i++) {
+        cleanup_free char *name = folder_name(d, i);
+        cleanup_close int fd = lock_folder(d->folder, name);
+        if (fd >= 0)
+            beneath_remove(d->folder, name, name, NULL);
+    }
+}
+
+static int make_folder(struct folder_draft *d)
+{
+    for (unsigned i = 0; i < NAMES; i++) {
+        cleanup_free char *name = folder_name(d, i);
+        if (mkdirat(d->folder, name, 0700) < 0) {
+            if (errno == EEXIST)
+                continue;
+            return -1;
+        }
+        d->fd = lock_folder(d->folder, name);
+        if (d->fd < 0)
+            continue; // a sweeper was faster
+        const char *base = path_base(d->path);
+        d->temporary = xasprintf("%.*s%s", (int)(base - d->path), d->path, name);
+        return 0;
+    }
+    errno = EEXIST;
+    return -1;
+}
+
+// The keeper: outlives a signal to the group and waits until the other end of the pipe is closed.
+_Noreturn static void keep(const struct folder_draft *d, int pipe)
+{
+    char done;
+    setsid();
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+        signal(ignored[i], SIG_IGN);
+    // Somebody may wait for the end of what this process writes.
+    for (int fd = 0; fd < 1024; fd++)
+        if (fd != pipe && fd != d->folder && fd != d->fd)
+            close(fd);
+    ssize_t n;
+    while ((n = read(pipe, &done, 1)) < 0 && errno == EINTR)
+        ;
+    if (n == 0)
+        beneath_remove(d->folder, path_base(d->temporary), "", NULL);
+    _exit(0);
+}
+
+static int start_keeper(struct folder_draft *d)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -1;
+    d->keeper_pid = fork();
+    if (d->keeper_pid == 0) {
+        close(ends[1]);
+        keep(d, ends[0]);
+    }
+    close(ends[0]);
+    d->keeper = ends[1];
+    return d->keeper_pid < 0 ? -1 : 0;
+}
+
+int folder_draft_begin(struct folder_draft *d, const char *path, struct error **err)
+{
+    const char *base;
+    *d = FOLDER_DRAFT_NONE;
+    d->path = xstrdup(path);
+    d->folder = folder_of(path, &base, err);
+    if (d->folder < 0) {
+        folder_draft_abandon(d);
+        return error_wrap(err, "creating %s", path);
+    }
+    sweep_folders(d);
+    if (make_folder(d) == 0 && start_keeper(d) == 0)
+        return 0;
+    error_errno(err, errno, "creating %s", path);
+    folder_draft_abandon(d);
+    return -1;
+}
+
+int folder_draft_commit(struct folder_draft *d, mode_t mode, struct error **err)
+{
+    int result = 0;
+    if (fchmod(d->fd, mode) < 0 ||
+        renameat(d->folder, path_base(d->temporary), d->folder, path_base(d->path)) < 0)
+        result = error_errno(err, errno, "writing %s", d->path);
+    else
+        free(steal(d->temporary));
+    folder_draft_abandon(d);
+    return result;
+}
+
+void folder_draft_abandon(struct folder_draft *d)
+{
+    if (d->temporary)
+        beneath_remove(d->folder, path_base(d->temporary), d->path, NULL);
+    if (d->keeper >= 0) {
+        bool told = write(d->keeper, "", 1) == 1;
+        close(d->keeper);
+        if (told && d->keeper_pid > 0)
+            waitpid(d->keeper_pid, NULL, 0);
+    }
+    if (d->fd >= 0)
+        close(d->fd);
+    if (d->folder >= 0)
+        close(d->folder);
+    free(d->path);
+    free(d->temporary);
+    *d = FOLDER_DRAFT_NONE;
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens a folder component by component, and looks at who made what the path leads through.
+#include "base/folder.h"
+
+#include "base/buf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+enum { LINKS_MAX = 40 }; // as the kernel
+
+bool owner_is_trusted(uid_t uid)
+{
+    uid_t mine = geteuid();
+    if (uid == mine || uid == 0)
+        return true;
+    const char *sudo = mine == 0 ? getenv("SUDO_UID") : NULL;
+    char *end = NULL;
+    errno = 0;
+    unsigned long caller = sudo && *sudo >= '0' && *sudo <= '9' ? strtoul(sudo, &end, 10) : 0;
+    return end && !*end && !errno && caller == uid;
+}
+
+char *owner_name(uid_t uid)
+{
+    const struct passwd *user = getpwuid(uid);
+    return user ? xasprintf("user %u (%s)", (unsigned)uid, user->pw_name)
+                : xasprintf("user %u", (unsigned)uid);
+}
+
+struct path_walk {
+    const char *path, *what; // for messages
+    int rules;
+    int fd;           // where it has come to, O_PATH
+    struct buf rest;  // what is left
+    struct buf done;  // "as far as", for messages
+    unsigned links;
+};
+
+static int fail(const struct path_walk *w, int errnum, struct error **err)
+{
+    return error_errno(err, errnum, "opening the %s %s", w->what, w->path);
+}
+
+static void take_over(struct path_walk *w, int fd)
+{
+    if (w->fd >= 0)
+        close(w->fd);
+    w->fd = fd;
+}
+
+// From "/" if the rest is absolute.
+static int begin_at_root(struct path_walk *w, struct error **err)
+{
+    if (!w->rest.len || w->rest.data[0] != '/')
+        return 0;
+    int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0)
+        return fail(w, errno, err);
+    take_over(w, root);
+    w->done.len = 0;
+    buf_puts(&w->done, "/");
+    return 0;
+}
+
+static int refuse_link(const struct path_walk *w, const char *name, uid_t uid, struct error **err)
+{
+    cleanup_free char *owner = owner_name(uid);
+    error_user(err, "opening the %s %s: %s%s is a link that %s made", w->what, w->path,
+               w->done.data ? w->done.data : "", name, owner);
+    return error_hint(err, "name the folder by a path without that link");
+}
+
+// A link of procfs (/proc/self/fd/3) is more than its text: the kernel follows it.
+static bool is_magic(int folder)
+{
+    struct statfs fs;
+    return fstatfs(folder, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
+}
+
+// What the link says comes in front of the rest.
+static int follow_link(struct path_walk *w, int link, const char *name, uid_t uid,
+                       struct error **err)
+{
+    char target[PATH_MAX + 1];
+    if (is_magic(w->fd)) {
+        int fd = openat(w->fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+            return fail(w, errno, err);
+        take_over(w, fd);
+        return 0;
+    }
+    if (!owner_is_trusted(uid))
+        return refuse_link(w, name, uid, err);
+    if (++w->links > LINKS_MAX)
+        return fail(w, ELOOP, err);
+    ssize_t n = readlinkat(link, "", target, sizeof target - 1);
+    if (n <= 0)
+        return fail(w, n < 0 ? errno : ENOENT, err);
+    struct buf rest = {0};
+    buf_add(&rest, target, (size_t)n);
+    buf_puts(&rest, "/");
+    buf_add(&rest, w->rest.data, w->rest.len);
+    buf_free(&w->rest);
+    w->rest = rest;
+    return begin_at_root(w, err);
+}
+
+static int enter(struct path_walk *w, const char *name, struct error **err)
+{
+    mode_t mode = w->rules & FOLDER_CLOSED ? 0755 : 0777;
+    int fd = openat(w->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT && (w->rules & FOLDER_MAKE)) {
+        if (mkdirat(w->fd, name, mode) < 0 && errno != EEXIST)
+            return error_errno(err, errno, "creating the directory %s (%s%s)", w->path,
+                               w->done.data ? w->done.data : "", name);
+        fd = openat(w->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    }
+    cleanup_close int there = fd;
+    struct stat st;
+    if (there < 0 || fstat(there, &st) < 0)
+        return fail(w, errno, err);
+    if (S_ISLNK(st.st_mode))
+        return follow_link(w, there, name, st.st_uid, err);
+    if (!S_ISDIR(st.st_mode))
+        return error_user(err, "opening the %s %s: %s%s is a file, not a directory", w->what,
+                          w->path, w->done.data ? w->done.data : "", name);
+    take_over(w, steal_fd(&there));
+    buf_printf(&w->done, "%s/", name);
+    return 0;
+}
+
+// Leaves w->fd at the folder.
+static int walk_path(struct path_walk *w, struct error **err)
+{
+    buf_puts(&w->rest, w->path);
+    w->fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (w->fd < 0)
+        return fail(w, errno, err);
+    int result = begin_at_root(w, err);
+    while (!result && w->rest.len) {
+        size_t length = strcspn(w->rest.data, "/");
+        cleanup_free char *name = xstrndup(w->rest.data, length);
+        size_t used = length + strspn(w->rest.data + length, "/");
+        memmove(w->rest.data, w->rest.data + used, w->rest.len - used + 1);
+        w->rest.len -= used;
+        if (*name && strcmp(name, ".") != 0)
+            result = enter(w, name, err);
+    }
+    buf_free(&w->rest);
+    buf_free(&w->done);
+    if (result)
+        take_over(w, -1);
+    return result;
+}
+
+static int check_folder(int fd, const char *shown, const char *what, int rules, struct error **err)
+{
+    struct stat st;
+    if (!(rules & (FOLDER_OURS | FOLDER_CLOSED)))
+        return 0;
+    if (fstat(fd, &st) < 0)
+        return error_errno(err, errno, "opening the %s %s", what, shown);
+    if (!owner_is_trusted(st.st_uid)) {
+        cleanup_free char *owner = owner_name(st.st_uid), *mine = owner_name(geteuid());
+        error_user(err, "the %s %s belongs to %s, and kbuild is run by %s", what, shown, owner,
+                   mine);
+        return error_hint(err, "use a folder of your own, or change its owner: chown -R");
+    }
+    if ((rules & FOLDER_CLOSED) && (st.st_mode & 022)) {
+        error_user(err, "the %s %s may be written by others (mode %04o), who could put anything in",
+                   what, shown, (unsigned)st.st_mode & 07777);
+        return error_hint(err,
+                          "if nobody else did, close it: chmod -R go-w %s; else remove it", shown);
+    }
+    return 0;
+}
+
+int folder_open(const char *path, const char *what, int rules, struct error **err)
+{
+    struct path_walk w = {.path = path, .what = what, .rules = rules, .fd = -1};
+    if (walk_path(&w, err) < 0)
+        return -1;
+    cleanup_close int here = w.fd;
+    cleanup_close int fd = openat(here, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail(&w, errno, err);
+    return check_folder(fd, path, what, rules, err) < 0 ? -1 : steal_fd(&fd);
+}
+
+int folder_of(const char *path, const char **base, struct error **err)
+{
+    const char *slash = strrchr(path, '/');
+    *base = slash ? slash + 1 : path;
+    cleanup_free char *parent = slash ? xstrndup(path, (size_t)(slash - path) + 1) : xstrdup(".");
+    struct path_walk w = {.path = parent, .what = "folder", .fd = -1};
+    if (walk_path(&w, err) < 0)
+        return -1;
+    return w.fd;
+}
+
+int folder_open_at(int folder, const char *name, const char *shown, const char *what, int rules,
+                   struct error **err)
+{
+    mode_t mode = rules & FOLDER_CLOSED ? 0755 : 0777;
+    int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    cleanup_close int fd = openat(folder, name, flags);
+    if (fd < 0 && errno == ENOENT && (rules & FOLDER_MAKE)) {
+        if (mkdirat(folder, name, mode) < 0 && errno != EEXIST)
+            return error_errno(err, errno, "creating the directory %s", shown);
+        fd = openat(folder, name, flags);
+    }
+    struct stat st;
+    if (fd < 0 && (errno == ENOTDIR || errno == ELOOP)) {
+        bool link = fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+        error_user(err, "%s is %s, and kbuild uses only a folder there", shown,
+                   link ? "a link" : "no folder");
+        return error_hint(err, "remove it, after a look at who made it and why");
+    }
+    if (fd < 0)
+        return error_errno(err, errno, "opening the %s %s", what, shown);
+    return check_folder(fd, shown, what, rules, err) < 0 ? -1 : steal_fd(&fd);
+}
+
+int folder_sync(int fd)
+{
+    if (fsync(fd) == 0)
+        return 0;
+    return errno == EINVAL || errno == ENOTSUP || errno == ENOSYS ? 0 : -1;
+}
