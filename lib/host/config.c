@@ -187,21 +187,23 @@ static char *keep_original(const char *path, const struct buf *text, const struc
         if (file_read(name, TOML_SIZE, &there, NULL) == 0 && there.len == text->len &&
             !memcmp(there.data, text->data, text->len))
             return steal(name);
-        cleanup_close int fd =
-            open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0 && errno == EEXIST)
+        struct stat taken;
+        if (lstat(name, &taken) == 0)
             continue;
-        if (fd < 0) {
-            error_errno(err, errno, "creating %s", name);
-            return NULL;
-        }
-        if (fd_write_all(fd, name, text->data, text->len, err) == 0) {
-            if ((fchown(fd, st->st_uid, st->st_gid) == 0 || errno == EPERM) &&
-                fchmod(fd, st->st_mode & 07777) == 0 && fsync(fd) == 0)
+        cleanup_draft struct file_draft d = FILE_DRAFT_NONE;
+        struct error *why = NULL;
+        if (file_draft_begin(&d, name, &why) == 0 &&
+            fd_write_all(d.fd, name, text->data, text->len, &why) == 0) {
+            if (fchown(d.fd, st->st_uid, st->st_gid) < 0 && errno != EPERM)
+                error_errno(&why, errno, "writing %s", name);
+            else if (file_draft_commit_new(&d, st->st_mode & 07777, &why) == 0)
                 return steal(name);
-            error_errno(err, errno, "writing %s", name);
         }
-        unlink(name);
+        if (why->errnum == EEXIST) {
+            error_free(why);
+            continue;
+        }
+        *err = why;
         return NULL;
     }
     error_user(err, "%s.old and a thousand more copies are there already", path);
@@ -238,6 +240,12 @@ int config_edit_file(const char *path, const struct config_request *request, boo
         return -1;
     if (!result->diff.len || dry_run)
         return 0;
+    if (st.st_nlink > 1) {
+        error_user(err, "%s has %u names (hard links), and only this one would get the new text",
+                   result->file, (unsigned)st.st_nlink);
+        return error_hint(err, "make it a file of its own first: cp -p FILE FILE.new && mv FILE.new "
+                               "FILE");
+    }
     result->backup = keep_original(result->file, &text, &st, err);
     if (!result->backup)
         return -1;
