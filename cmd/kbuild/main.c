@@ -2,6 +2,7 @@
 #include "genprotimg.h"
 
 #include "base/visible.h"
+#include "base/process.h"
 #include "cache/registry.h"
 
 #include <locale.h>
@@ -136,7 +137,9 @@ static void print_error(const struct error *err)
 
 int main(int argc, char **argv)
 {
+    signals_on_entry();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); // a file that ulimit -f cuts short is an error like any other (EFBIG)
     registry_take_login();
     int other;
     if (run_other_program(argc, argv, &other))

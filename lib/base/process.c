@@ -12,6 +12,24 @@
 #include <sys/wait.h>
 #include <time.h>
 
+static sigset_t ignored_on_entry; // of main(), by nohup or a shell's trap
+
+void signals_on_entry(void)
+{
+    static const int kept[] = {SIGINT, SIGTERM, SIGHUP};
+    sigemptyset(&ignored_on_entry);
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+        struct sigaction now;
+        if (sigaction(kept[i], NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+            sigaddset(&ignored_on_entry, kept[i]);
+    }
+}
+
+bool signal_ignored_on_entry(int signal)
+{
+    return sigismember(&ignored_on_entry, signal) == 1;
+}
+
 static void put_fd(int from, int to)
 {
     if (from == to)
@@ -36,9 +54,9 @@ static void become(const struct process *p, pid_t parent, int report)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    static const int defaults[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD, SIGWINCH};
+    static const int defaults[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ, SIGCHLD, SIGWINCH};
     for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
-        signal(defaults[i], SIG_DFL);
+        signal(defaults[i], signal_ignored_on_entry(defaults[i]) ? SIG_IGN : SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(127);

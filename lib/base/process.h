@@ -21,6 +21,11 @@ struct process {
     bool own_group;          // own process group, so that process_stop() ends all of it
 };
 
+// For the beginning of main(): remembers which of SIGINT, SIGTERM and SIGHUP whoever started this
+// process has it ignore (nohup). Those stay ignored, here and in what is started.
+void signals_on_entry(void);
+bool signal_ignored_on_entry(int signal);
+
 // Starts it. A program that cannot be executed is an error here. The child is killed if this
 // process dies. Returns the pid, or -1.
 pid_t process_start(const struct process *p, struct error **err);

@@ -21,8 +21,6 @@ static void become(struct build *b, struct node *node, const struct child_setup 
         _exit(1);
     setpgid(0, 0);
     sigprocmask(SIG_SETMASK, c->mask, NULL);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
     signal(SIGPIPE, SIG_IGN); // a parent that is gone ends us by PDEATHSIG
     close(events[0]);
     close(c->signals);

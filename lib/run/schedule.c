@@ -372,11 +372,13 @@ static int place_all(struct run *r, struct error **err)
 
 static void block_signals(struct run *r)
 {
+    // A blocked signal would arrive even if it is ignored (nohup).
+    static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
     sigset_t mask;
     sigemptyset(&mask);
-    sigaddset(&mask, SIGINT);
-    sigaddset(&mask, SIGTERM);
-    sigaddset(&mask, SIGHUP);
+    for (size_t i = 0; i < ARRAY_LEN(ending); i++)
+        if (!signal_ignored_on_entry(ending[i]))
+            sigaddset(&mask, ending[i]);
     sigaddset(&mask, SIGCHLD);
     sigprocmask(SIG_BLOCK, &mask, &r->old_mask);
     r->signals = signalfd(-1, &mask, SFD_CLOEXEC);
