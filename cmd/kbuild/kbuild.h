@@ -52,6 +52,11 @@ struct verb_option {
 int parse_verb_options(const char *verb, struct strlist *words, const struct verb_option *options,
                        size_t count, struct strlist *storage, struct error **err);
 int usage_error(struct error **err, const char *verb, const char *why);
+// What a verb does often depends on its words. `uses` are the options that count in this mode, with
+// blanks between them ("--kernel --append"): a usage error if another one of `options` was given,
+// since it would be read and then ignored. `mode` is for the message ("tdx without a kernel").
+int check_mode(const char *verb, const char *mode, const char *uses,
+               const struct verb_option *options, size_t count, struct error **err);
 
 // Opens the build and adds the targets.
 struct build *open_with_targets(struct global_options *g, const struct strlist *targets,

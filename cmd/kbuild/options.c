@@ -218,6 +218,27 @@ static const char *environment_or(const char *name, const char *otherwise)
     return value && *value ? value : otherwise;
 }
 
+static bool was_given(const struct verb_option *o)
+{
+    return (o->value && *o->value) || (o->values && o->values->n) || (o->flag && *o->flag);
+}
+
+int check_mode(const char *verb, const char *mode, const char *uses,
+               const struct verb_option *options, size_t count, struct error **err)
+{
+    cleanup_strlist struct strlist used = {0};
+    strlist_split(&used, uses, " ");
+    for (size_t i = 0; i < count; i++) {
+        if (!was_given(&options[i]) || strlist_has(&used, options[i].name))
+            continue;
+        error_set(err, ERROR_USAGE, "%s: %s does not matter to %s", verb, options[i].name, mode);
+        if (used.n)
+            return error_hint(err, "options that do: %s", uses);
+        return error_hint(err, "leave it out");
+    }
+    return 0;
+}
+
 // The place of the first word that is neither an option nor the value of one; words->n: there is none.
 static size_t first_operand(const struct strlist *words, const struct verb_option *options,
                             size_t count)

@@ -26,4 +26,23 @@ struct se_original_words {
 int se_originals_from_words(const struct se_original_words *w, struct se_originals *out,
                             struct error **err);
 
+// What proves an image, as options of several verbs.
+struct se_proof_words {
+    const char *host_key, *header_key, *record, *secret;
+};
+#define SE_PROOF_OPTIONS(w)                                                                        \
+    {"--host-key", NULL, &(w).host_key, NULL, NULL},                                               \
+        {"--hdr-key", NULL, &(w).header_key, NULL, NULL},                                          \
+        {"--seal-record", NULL, &(w).record, NULL, NULL},                                          \
+    {                                                                                              \
+        "--seal-secret", NULL, &(w).secret, NULL, NULL                                             \
+    }
+#define SE_PROOF_WAYS                                                                              \
+    "--host-key KEY, --hdr-key FILE, or --seal-record FILE [--seal-secret FILE]"
+bool se_proof_given(const struct se_proof_words *w);
+// se_verify() with what the words name.
+int se_verify_by_words(int fd, const char *name, const struct se_proof_words *w,
+                       const struct se_originals *originals, struct strlist *done,
+                       struct error **err);
+
 #endif

@@ -22,6 +22,8 @@ static int choose_format(const char *word, bool json, enum format *out, struct e
     *out = json ? PRETTY : TEXT;
     if (!word)
         return 0;
+    if (json && starts_with(word, "text"))
+        return usage_error(err, "se", "--json and --format=text contradict each other");
     for (size_t i = 0; i < ARRAY_LEN(formats); i++)
         if (!strcmp(word, formats[i].word)) {
             *out = formats[i].format;
@@ -79,33 +81,74 @@ int se_verb_info(struct global_options *g, struct strlist *words, struct error *
     return result;
 }
 
-// ---- se reference IMAGE [-o FILE] [--header FILE] [-i KERNEL] [-r INITRD] [-p PARMFILE] ----
+// ---- se reference IMAGE [-o FILE|DIR] [--header FILE] [-i KERNEL] [-r INITRD] [-p PARMFILE] ----
+
+struct reference_words {
+    struct se_original_words originals;
+    struct se_proof_words proof;
+    const char *output, *header;
+};
+
+static bool any_original(const struct se_originals *o)
+{
+    for (size_t i = 0; i < SE_ORIGINALS; i++)
+        if (o->of[i].fd >= 0)
+            return true;
+    return false;
+}
+
+// Files get into the reference values as what the image was made of only when that was checked.
+static int check_originals(int fd, const char *name, const struct reference_words *w,
+                           const struct se_originals *originals, struct error **err)
+{
+    cleanup_strlist struct strlist done = {0};
+    if (w->proof.secret && !w->proof.record)
+        return usage_error(err, "se", "--seal-secret proves nothing without --seal-record");
+    if (any_original(originals) && !se_proof_given(&w->proof))
+        return usage_error(err, "se",
+                           "what the image was made of can be compared only with " SE_PROOF_WAYS);
+    return se_proof_given(&w->proof)
+               ? se_verify_by_words(fd, name, &w->proof, originals, &done, err)
+               : 0;
+}
+
+static int write_reference(const struct reference_words *w, const struct buf *json,
+                           const struct buf *header, struct error **err)
+{
+    if (w->header && file_write(w->header, header->data, header->len, 0644, err) < 0)
+        return -1;
+    if (!w->output) {
+        fputs(json->data, stdout);
+        return 0;
+    }
+    // In a folder under the name that a build gives it.
+    cleanup_free char *path = is_directory(w->output)
+                                  ? xasprintf("%s/kata-containers-se.json", w->output)
+                                  : xstrdup(w->output);
+    return file_write(path, json->data, json->len, 0644, err);
+}
 
 int se_verb_reference(struct strlist *words, struct error **err)
 {
     cleanup_strlist struct strlist storage = {0};
     cleanup_originals struct se_originals originals = SE_ORIGINALS_NONE;
-    struct se_original_words w = {0};
-    const char *output = NULL, *header_path = NULL;
+    struct reference_words w = {0};
     const struct verb_option options[] = {
-        {"--output", "-o", &output, NULL, NULL},
-        {"--header", NULL, &header_path, NULL, NULL},
-        SE_ORIGINAL_OPTIONS(w),
+        {"--output", "-o", &w.output, NULL, NULL},
+        {"--header", NULL, &w.header, NULL, NULL},
+        SE_PROOF_OPTIONS(w.proof),
+        SE_ORIGINAL_OPTIONS(w.originals),
     };
     if (parse_verb_options("se", words, options, ARRAY_LEN(options), &storage, err) < 0)
         return -1;
     if (words->n != 1)
-        return usage_error(err, "se", "expected: reference IMAGE [-o FILE] [--header FILE]");
+        return usage_error(err, "se", "expected: reference IMAGE [-o FILE|DIR] [--header FILE]");
     cleanup_buf struct buf json = {0}, header = {0};
     cleanup_free char *name = NULL;
     cleanup_close int fd = se_image_open(words->items[0], &name, err);
-    if (fd < 0 || se_originals_from_words(&w, &originals, err) < 0 ||
+    if (fd < 0 || se_originals_from_words(&w.originals, &originals, err) < 0 ||
+        check_originals(fd, name, &w, &originals, err) < 0 ||
         se_reference(fd, name, &originals, &json, &header, err) < 0)
         return -1;
-    if (header_path && file_write(header_path, header.data, header.len, 0644, err) < 0)
-        return -1;
-    if (output)
-        return file_write(output, json.data, json.len, 0644, err);
-    fputs(json.data, stdout);
-    return 0;
+    return write_reference(&w, &json, &header, err);
 }

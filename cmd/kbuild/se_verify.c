@@ -31,13 +31,13 @@ int se_originals_from_words(const struct se_original_words *w, struct se_origina
     return 0;
 }
 
-struct verify_words {
-    const char *host_key, *header_key, *record, *secret;
-    struct se_original_words originals;
-};
+bool se_proof_given(const struct se_proof_words *w)
+{
+    return w->host_key || w->header_key || w->record;
+}
 
 // Loads what the words name. Whatever was loaded is in the arguments, also on failure.
-static int load_proof(const struct verify_words *w, struct se_proof *proof,
+static int load_proof(const struct se_proof_words *w, struct se_proof *proof,
                       unsigned char *header_key, struct se_secret *secret, struct error **err)
 {
     proof->record = w->record;
@@ -58,7 +58,23 @@ static int load_proof(const struct verify_words *w, struct se_proof *proof,
     return 0;
 }
 
-static int verify_image(const char *path, const struct se_proof *proof,
+int se_verify_by_words(int fd, const char *name, const struct se_proof_words *w,
+                       const struct se_originals *originals, struct strlist *done,
+                       struct error **err)
+{
+    unsigned char header_key[32];
+    struct se_secret secret = {0};
+    struct se_proof proof = {0};
+    int result = load_proof(w, &proof, header_key, &secret, err);
+    if (!result)
+        result = se_verify(fd, name, &proof, originals, done, err);
+    OPENSSL_cleanse(header_key, sizeof header_key);
+    EVP_PKEY_free(proof.host_key);
+    se_secret_free(&secret);
+    return result;
+}
+
+static int verify_image(const char *path, const struct se_proof_words *proof,
                         const struct se_original_words *w, struct error **err)
 {
     cleanup_originals struct se_originals originals = SE_ORIGINALS_NONE;
@@ -67,7 +83,7 @@ static int verify_image(const char *path, const struct se_proof *proof,
     cleanup_close int fd = se_image_open(path, &name, err);
     if (fd < 0 || se_originals_from_words(w, &originals, err) < 0)
         return -1;
-    int result = se_verify(fd, name, proof, &originals, &done, err);
+    int result = se_verify_by_words(fd, name, proof, &originals, &done, err);
     for (size_t i = 0; i < done.n; i++)
         printf("%s\n", done.items[i]);
     if (!result)
@@ -78,28 +94,17 @@ static int verify_image(const char *path, const struct se_proof *proof,
 int se_verb_verify(struct strlist *words, struct error **err)
 {
     cleanup_strlist struct strlist storage = {0};
-    struct verify_words w = {0};
+    struct se_original_words originals = {0};
+    struct se_proof_words proof = {0};
     const struct verb_option options[] = {
-        {"--host-key", NULL, &w.host_key, NULL, NULL},
-        {"--hdr-key", NULL, &w.header_key, NULL, NULL},
-        {"--seal-record", NULL, &w.record, NULL, NULL},
-        {"--seal-secret", NULL, &w.secret, NULL, NULL},
-        SE_ORIGINAL_OPTIONS(w.originals),
+        SE_PROOF_OPTIONS(proof),
+        SE_ORIGINAL_OPTIONS(originals),
     };
     if (parse_verb_options("se", words, options, ARRAY_LEN(options), &storage, err) < 0)
         return -1;
-    if (words->n != 1 || !(w.host_key || w.header_key || w.record))
-        return usage_error(err, "se",
-                           "expected: verify IMAGE with --host-key KEY, --hdr-key FILE, or "
-                           "--seal-record FILE [--seal-secret FILE]");
-    unsigned char header_key[32];
-    struct se_secret secret = {0};
-    struct se_proof proof = {0};
-    int result = load_proof(&w, &proof, header_key, &secret, err);
-    if (!result)
-        result = verify_image(words->items[0], &proof, &w.originals, err);
-    OPENSSL_cleanse(header_key, sizeof header_key);
-    EVP_PKEY_free(proof.host_key);
-    se_secret_free(&secret);
-    return result;
+    if (proof.secret && !proof.record)
+        return usage_error(err, "se", "--seal-secret proves nothing without --seal-record");
+    if (words->n != 1 || !se_proof_given(&proof))
+        return usage_error(err, "se", "expected: verify IMAGE with " SE_PROOF_WAYS);
+    return verify_image(words->items[0], &proof, &originals, err);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Proving an image: what opens it, in which order it is looked at, and what is said of it.
 #include "seal/io.h"
 #include "seal/read.h"
 #include "seal/verify_steps.h"
@@ -16,21 +17,25 @@ static int check_proof(const struct se_proof *p, struct error **err)
                       "record");
 }
 
-// The one of the three that opens the header, if there is one.
-static bool find_opener(const struct verification *v, struct opener *out, const char **what)
+// Everything that was given and opens the header.
+struct named_opener {
+    struct opener opener;
+    const char *what;
+};
+enum { OPENERS = 3 };
+
+static size_t list_openers(const struct verification *v, struct named_opener out[static OPENERS])
 {
-    *out = (struct opener){0};
-    if (v->derived) {
-        out->header_key = v->secrets.header_key;
-        *what = "the seal secret";
-    } else if (v->proof->header_key) {
-        out->header_key = v->proof->header_key;
-        *what = "the header key";
-    } else if (v->proof->host_key) {
-        out->host = v->proof->host_key;
-        *what = "the host key";
-    }
-    return out->header_key || out->host;
+    const struct named_opener all[OPENERS] = {
+        {{.header_key = v->derived ? v->secrets.header_key : NULL}, "the seal secret"},
+        {{.header_key = v->proof->header_key}, "the header key"},
+        {{.host = v->proof->host_key}, "the host key"},
+    };
+    size_t n = 0;
+    for (size_t i = 0; i < OPENERS; i++)
+        if (all[i].opener.header_key || all[i].opener.host)
+            out[n++] = all[i];
+    return n;
 }
 
 // Several flipped bits, or another image altogether: then nothing in the clear part fits either.
@@ -42,17 +47,30 @@ static bool another_image(const struct verification *v)
            memcmp(v->secrets.header_iv, v->u.image.iv, sizeof v->u.image.iv) != 0;
 }
 
+// What else was given has to open it, too: nothing that was given is left aside.
+static int open_with_others(struct verification *v, const struct named_opener *others, size_t n,
+                            struct error **err)
+{
+    for (size_t i = 0; i < n; i++) {
+        cleanup_opened struct opened_header opened = {.slot = 0};
+        if (header_open(&v->u.image, v->header, v->name, &others[i].opener, &opened, err) < 0)
+            return -1;
+        strlist_addf(v->done, "header: opens with %s, too", others[i].what);
+    }
+    return 0;
+}
+
 static int open_header(struct verification *v, struct error **err)
 {
-    struct opener opener;
-    const char *what = NULL;
+    struct named_opener openers[OPENERS];
+    size_t n = list_openers(v, openers);
     cleanup_opened struct opened_header opened = {.slot = 0};
-    if (!find_opener(v, &opener, &what)) {
+    if (!n) {
         strlist_add(v->done,
                     "not checked: that the header is genuine, and what is encrypted (no key)");
         return 0;
     }
-    if (header_open(&v->u.image, v->header, v->name, &opener, &opened, err) < 0) {
+    if (header_open(&v->u.image, v->header, v->name, &openers[0].opener, &opened, err) < 0) {
         if (another_image(v))
             error_hint(err,
                        "neither IV nor customer key are those of %s: it may be the record of "
@@ -60,10 +78,12 @@ static int open_header(struct verification *v, struct error **err)
                        v->proof->record);
         return -1;
     }
+    if (open_with_others(v, openers + 1, n - 1, err) < 0)
+        return -1;
     if (unlocked_take(&v->u, &opened, err) < 0)
         return -1;
     v->unlocked = true;
-    strlist_addf(v->done, "header: authenticated with %s", what);
+    strlist_addf(v->done, "header: authenticated with %s", openers[0].what);
     if (opened.slot != UINT64_MAX)
         strlist_addf(v->done, "key slot: %llu of %llu", (unsigned long long)opened.slot + 1,
                      (unsigned long long)v->u.image.slots);
@@ -83,7 +103,7 @@ static int check_without_key(struct verification *v, struct error **err)
     strlist_add(v->done,
                 "components: contents, addresses and tweaks have the digests of the header "
                 "(pld, ald, tld)");
-    return 0;
+    return record_check_originals(v, err);
 }
 
 static int verify(struct verification *v, struct error **err)

@@ -160,6 +160,47 @@ int record_check_image(struct verification *v, struct error **err)
     return 0;
 }
 
+static int check_original(struct verification *v, const struct se_original *o,
+                          enum seal_part_name name, struct error **err)
+{
+    const struct seal_part *recorded = &v->record.inputs.part[name];
+    const char *record = v->proof->record;
+    struct seal_part given = {0};
+    if (!recorded->present)
+        return error_user(err, "%s: %s names no %s, so the image has nothing that could be %s",
+                          v->name, record, seal_part_names[name], o->name);
+    if (seal_part_of_file(o->fd, o->name, o->size, &given, err) < 0)
+        return -1;
+    if (given.size != recorded->size)
+        return error_user(err,
+                          "%s: its %s is not %s: by %s it has %llu bytes, and %s has %llu", v->name,
+                          seal_part_names[name], o->name, record,
+                          (unsigned long long)recorded->size, o->name,
+                          (unsigned long long)given.size);
+    if (memcmp(given.sha512, recorded->sha512, sizeof given.sha512) != 0)
+        return error_user(err, "%s: its %s is not %s: %s has another SHA-512 for it", v->name,
+                          seal_part_names[name], o->name, record);
+    strlist_addf(v->done, "%s: %s, by its digest in the seal record", seal_part_names[name],
+                 o->name);
+    return 0;
+}
+
+int record_check_originals(struct verification *v, struct error **err)
+{
+    static const enum seal_part_name names[SE_ORIGINALS] = {
+        [SE_ORIGINAL_KERNEL] = SEAL_KERNEL,
+        [SE_ORIGINAL_COMMAND_LINE] = SEAL_COMMAND_LINE,
+        [SE_ORIGINAL_INITRD] = SEAL_INITRD};
+    for (size_t i = 0; i < SE_ORIGINALS; i++) {
+        const struct se_original *o = &v->originals->of[i];
+        if (o->fd >= 0 && check_original(v, o, names[i], err) < 0)
+            return -1;
+        if (o->fd < 0)
+            strlist_addf(v->done, "not compared: the %s", seal_part_names[names[i]]);
+    }
+    return 0;
+}
+
 int record_check_whole(struct verification *v, struct error **err)
 {
     if (!v->has_record)

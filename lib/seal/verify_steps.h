@@ -30,6 +30,8 @@ int record_check_header(struct verification *v, const struct opened_header *open
 // What the record says in clear.
 int record_check_image(struct verification *v, struct error **err);
 int record_check_whole(struct verification *v, struct error **err);
+// Without a key: what the image is said to be made of, by the digests of the record.
+int record_check_originals(struct verification *v, struct error **err);
 
 // ---- verify_contents.c ----
 // Which part component number `i` is, by its tweak; -1 if it is none that tools make.

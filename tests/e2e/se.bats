@@ -145,3 +145,38 @@ X
   [ "$status" -eq 1 ]
   [[ "$output" == *"ro/missing/image"* ]]
 }
+
+@test "what is given for comparing is compared, or it is an error" {
+  "$KBUILD" se test-key hkd
+  fake_kernel kernel
+  cp kernel other-kernel
+  printf X | dd of=other-kernel bs=1 seek=100000 conv=notrunc status=none
+  printf 'panic=1' >parmfile
+  printf 'panic=2' >other-parmfile
+  head -c 9000 /dev/urandom >initrd
+  (umask 077; head -c 64 /dev/urandom >TEST.secret)
+  "$KBUILD" se seal -i kernel -p parmfile -k hkd/HKD-*.crt -o image --no-verify --seal-record record.json --seal-secret TEST.secret
+  key=hkd/TEST-host-key.pem
+  run "$KBUILD" se verify image --seal-record record.json -i kernel -p parmfile
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"kernel: kernel, by its digest in the seal record"* ]]
+  # The same files, with the record alone, with its secret, and with the host key.
+  for proof in "--seal-record record.json" "--seal-record record.json --seal-secret TEST.secret" "--host-key $key"; do
+    for words in "-i other-kernel" "-p other-parmfile" "-r initrd" "-i kernel -p other-parmfile"; do
+      for verb in verify reference; do
+        # shellcheck disable=SC2086 # words
+        run "$KBUILD" se $verb image $proof $words
+        [ "$status" -eq 1 ] || { echo "$verb $proof $words: $status $output"; return 1; }
+        [[ "$output" != *": good"* ]]
+      done
+    done
+  done
+  run "$KBUILD" se reference image -i kernel
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"can be compared only with --host-key"* ]]
+  run "$KBUILD" se verify image --host-key $key --seal-secret TEST.secret
+  [ "$status" -eq 2 ]
+  mkdir values
+  "$KBUILD" se reference image --seal-record record.json -i kernel -o values
+  grep -q "$(sha256sum <kernel | cut -d' ' -f1)" values/kata-containers-se.json
+}

@@ -363,6 +363,64 @@ static void other_originals_are_told_apart(void **state)
     assert_message(longer, "it has 5000 bytes, and not 5001");
 }
 
+static void refused_as(const struct proven *p, enum se_original_kind kind, const char *path,
+                       const char *message)
+{
+    cleanup_error struct error *err = NULL;
+    cleanup_strlist struct strlist done = {0};
+    cleanup_originals struct se_originals o = SE_ORIGINALS_NONE;
+    const struct se_proof proof = with_record(p);
+    assert_good(se_original_open(&o, kind, path, &err));
+    assert_int_equal(verify(p, &proof, &o, &done, &err), -1);
+    assert_message(err, message);
+}
+
+// The record has the digests of what was sealed: no key is needed to tell other files apart.
+static void a_record_alone_tells_other_originals_apart(void **state)
+{
+    const struct proven *p = *state;
+    cleanup_free char *other = in_folder(p->f, "not-sealed");
+    static const char *const messages[SE_ORIGINALS] = {
+        [SE_ORIGINAL_KERNEL] = "its kernel is not ",
+        [SE_ORIGINAL_COMMAND_LINE] = "its command-line is not ",
+        [SE_ORIGINAL_INITRD] = "its initrd is not "};
+    for (size_t i = 0; i < SE_ORIGINALS; i++) {
+        cleanup_buf struct buf bytes = {0};
+        put_file(other, "x", 1);
+        refused_as(p, (enum se_original_kind)i, other, messages[i]);
+        get_file(p->originals.of[i].name, &bytes);
+        bytes.data[bytes.len / 2] ^= 1;
+        put_file(other, bytes.data, bytes.len);
+        refused_as(p, (enum se_original_kind)i, other, "another SHA-512");
+    }
+    cleanup_error struct error *err = NULL;
+    cleanup_strlist struct strlist done = {0};
+    const struct se_proof proof = with_record(p);
+    assert_good(verify(p, &proof, &p->originals, &done, &err));
+    cleanup_free char *all = strlist_join(&done, "\n");
+    assert_non_null(strstr(all, "command-line: "));
+    assert_null(strstr(all, "not compared"));
+}
+
+// Every key that was given has to open the image, not the first of them alone.
+static void no_key_that_was_given_is_left_aside(void **state)
+{
+    const struct proven *p = *state;
+    EVP_PKEY *own = p->f->hosts[0].key, *another = p->f->hosts[1].key;
+    struct se_proof both = with_header_key(p), secret = with_secret(p);
+    cleanup_error struct error *err = NULL, *header = NULL, *derived = NULL;
+    cleanup_strlist struct strlist done = {0};
+    both.host_key = own;
+    assert_good(verify(p, &both, &nothing, &done, &err));
+    cleanup_free char *all = strlist_join(&done, "\n");
+    assert_non_null(strstr(all, "opens with the host key, too"));
+    both.host_key = secret.host_key = another;
+    assert_int_equal(verify(p, &both, &nothing, &done, &header), -1);
+    assert_message(header, "none of its 1 key slots");
+    assert_int_equal(verify(p, &secret, &nothing, &done, &derived), -1);
+    assert_message(derived, "none of its 1 key slots");
+}
+
 static void another_secret_and_another_record_are_told_apart(void **state)
 {
     const struct proven *p = *state;
@@ -469,6 +527,8 @@ int main(void)
         cmocka_unit_test(without_originals_the_record_names_the_component),
         cmocka_unit_test(without_anything_it_says_that_one_digest_covers_all),
         cmocka_unit_test(other_originals_are_told_apart),
+        cmocka_unit_test(a_record_alone_tells_other_originals_apart),
+        cmocka_unit_test(no_key_that_was_given_is_left_aside),
         cmocka_unit_test(another_secret_and_another_record_are_told_apart),
         cmocka_unit_test(a_good_image_that_the_secret_did_not_make_is_refused),
         cmocka_unit_test(proofs_that_prove_nothing_are_refused),
