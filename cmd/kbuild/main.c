@@ -42,9 +42,11 @@ const struct verb verbs[] = {
     {"doctor", "[build|se|snp] [--root DIR | --collect DIR]",
      "is this machine fit to build, and to host confidential guests?", verb_doctor, false},
     {"measure",
-     "snp TARGET | snp|sev-es|sev|tdx --ovmf FILE [--kernel FILE [--initrd FILE] [--append TEXT]] "
+     "snp TARGET [--build] | snp|sev-es|sev|tdx --ovmf FILE [--kernel FILE [--initrd FILE] [--append "
+     "TEXT]] "
      "[--vcpus N|A-B] "
      "[--vcpu-type NAME | --vcpu-sig N] [--guest-features N] [--vmm-type qemu|ec2|gce] "
+     "[--legacy-vm-type] [--qemu-version V] [--memory MIB] [--edk2 RELEASE] [--two-pass] "
      "[--id-key KEY [--author-key KEY]] [--policy N] [--family-id HEX] [--image-id HEX] "
      "[--guest-svn N] [-o FILE|DIR]",
      "the launch digest that a confidential x86 host will report", verb_measure, true},

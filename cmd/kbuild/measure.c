@@ -13,7 +13,8 @@
 struct measure_words {
     const char *firmware, *kernel, *initrd, *append;
     const char *vcpus, *type, *signature, *features, *vmm;
-    const char *qemu, *memory;
+    const char *qemu, *memory, *edk2;
+    bool two_pass, build, legacy;
     const char *policy, *family_id, *image_id, *svn, *id_key, *author_key;
     const char *output;
 };
@@ -22,7 +23,7 @@ struct measure_words {
 
 static int bad_number(struct error **err, const char *option, const char *text, const char *range)
 {
-    return error_set(err, ERROR_USAGE, "measure: %s %s: it must be a number%s, decimal or 0x...",
+    return error_set(err, ERROR_USAGE, "measure: %s '%s': it must be a number%s, decimal or 0x...",
                      option, text, range);
 }
 
@@ -42,7 +43,7 @@ static int parse_number(const char *option, const char *text, uint64_t most, con
     return 0;
 }
 
-// "N" or "A-B".
+// "N" or "A-B". Errors name the text as it was given, not the half that is wrong.
 static int parse_vcpus(const char *text, struct launch_inputs *in, struct error **err)
 {
     uint64_t first = 0, last = 0;
@@ -50,10 +51,8 @@ static int parse_vcpus(const char *text, struct launch_inputs *in, struct error 
     cleanup_free char *left = xstrndup(text, dash ? (size_t)(dash - text) : strlen(text));
     const char *right = dash ? dash + 1 : left;
     cleanup_free char *range = xasprintf(" from 1 to %u, or two with a dash", LAUNCH_VCPUS_MAX);
-    if (parse_number("--vcpus", left, LAUNCH_VCPUS_MAX, range, &first, err) < 0 ||
-        parse_number("--vcpus", right, LAUNCH_VCPUS_MAX, range, &last, err) < 0)
-        return -1;
-    if (first < 1 || first > last)
+    if (parse_number("", left, LAUNCH_VCPUS_MAX, "", &first, NULL) < 0 ||
+        parse_number("", right, LAUNCH_VCPUS_MAX, "", &last, NULL) < 0 || first < 1 || first > last)
         return bad_number(err, "--vcpus", text, range);
     in->first_vcpus = (unsigned)first;
     in->last_vcpus = (unsigned)last;
@@ -71,6 +70,23 @@ static int parse_qemu(const char *text, unsigned *out, struct error **err)
                          text);
     *out = QEMU_VERSION(major, minor);
     return 0;
+}
+
+// "edk2-stable202411", "edk2-stable202411.01" or "202411".
+static int parse_edk2(const char *text, unsigned *out, struct error **err)
+{
+    static const char prefix[] = "edk2-stable";
+    unsigned year, month;
+    int end = 0;
+    if (!text)
+        return 0;
+    const char *digits = starts_with(text, prefix) ? text + strlen(prefix) : text;
+    if (strspn(digits, "0123456789") == 6 && sscanf(digits, "%4u%2u%n", &year, &month, &end) == 2 &&
+        end == 6 && (!digits[6] || digits[6] == '.') && year >= 2017 && month >= 1 && month <= 12) {
+        *out = year * 100 + month;
+        return 0;
+    }
+    return error_set(err, ERROR_USAGE, "measure: --edk2 %s: it looks like edk2-stable202411", text);
 }
 
 static int parse_id(const char *option, const char *text, unsigned char out[static 16],
@@ -99,50 +115,81 @@ static int parse_cpu(const struct measure_words *w, struct launch_inputs *in, st
     return error_hint(err, "Kata starts SNP guests with --vcpu-type EPYC-v4");
 }
 
-// Options that would have no effect are mistakes, not noise.
-static int check_applicable(enum launch_kind kind, const struct measure_words *w,
-                            struct error **err)
+// ---- which options count ----
+
+// Options that would have no effect are mistakes, not noise: the first mode that fits says which
+// have one. NULL and -1: it does not matter.
+#define FILES "--ovmf --kernel --initrd --append"
+#define OUTPUT " --output"
+#define ID_BLOCK " --policy --family-id --image-id --guest-svn --id-key --author-key"
+#define VCPUS " --vcpus --vmm-type"
+#define FEATURES " --guest-features"
+#define CPU " --vcpu-type --vcpu-sig"
+enum answer { NO, YES, ANY };
+static const struct mode {
+    const char *name, *uses;
+    enum launch_kind kind;
+    enum answer kernel, initrd, other_vmm, old_qemu, reference, target;
+} modes[] = {
+    {"a target", "--append" OUTPUT VCPUS FEATURES CPU ID_BLOCK " --build", LAUNCH_SNP, ANY, ANY, ANY, ANY,
+     ANY, YES},
+    {"snp on another VMM than QEMU", FILES OUTPUT VCPUS FEATURES ID_BLOCK, LAUNCH_SNP, ANY, ANY, YES, ANY,
+     YES, NO},
+    {"snp on another VMM than QEMU without -o or --json", FILES OUTPUT VCPUS FEATURES, LAUNCH_SNP, ANY, ANY,
+     YES, ANY, NO, NO},
+    {"snp", FILES OUTPUT VCPUS FEATURES CPU ID_BLOCK, LAUNCH_SNP, ANY, ANY, ANY, ANY, YES, NO},
+    {"snp without -o or --json: it is in reference values only", FILES OUTPUT VCPUS FEATURES CPU, LAUNCH_SNP,
+     ANY, ANY, ANY, ANY, NO, NO},
+    {"sev-es on another VMM than QEMU", FILES OUTPUT VCPUS, LAUNCH_SEV_ES, ANY, ANY, YES, ANY, ANY,
+     NO},
+    {"sev-es", FILES OUTPUT VCPUS CPU " --legacy-vm-type", LAUNCH_SEV_ES, ANY, ANY, ANY, ANY, ANY,
+     NO},
+    {"sev", FILES OUTPUT, LAUNCH_SEV, ANY, ANY, ANY, ANY, ANY, NO},
+    {"tdx without a kernel", FILES OUTPUT " --two-pass", LAUNCH_TDX, NO, ANY, ANY, ANY, ANY, NO},
+    {"tdx with an initrd and QEMU before 10.2",
+     FILES OUTPUT " --two-pass --edk2 --qemu-version --memory", LAUNCH_TDX, YES, YES, ANY, YES, ANY,
+     NO},
+    {"tdx without an initrd, or with QEMU 10.2 or newer",
+     FILES OUTPUT " --two-pass --edk2 --qemu-version", LAUNCH_TDX, YES, ANY, ANY, ANY, ANY, NO},
+};
+
+static bool is_so(enum answer wanted, bool is)
 {
-    const struct {
-        const char *option, *value;
-        bool applies;
-    } given[] = {
-        {"--vcpus", w->vcpus, launch_kind_has_vcpus(kind)},
-        {"--vcpu-type", w->type, launch_kind_has_vcpus(kind)},
-        {"--vcpu-sig", w->signature, launch_kind_has_vcpus(kind)},
-        {"--vmm-type", w->vmm, launch_kind_has_vcpus(kind)},
-        {"--guest-features", w->features, kind == LAUNCH_SNP},
-        {"--policy", w->policy, kind == LAUNCH_SNP},
-        {"--family-id", w->family_id, kind == LAUNCH_SNP},
-        {"--image-id", w->image_id, kind == LAUNCH_SNP},
-        {"--guest-svn", w->svn, kind == LAUNCH_SNP},
-        {"--id-key", w->id_key, kind == LAUNCH_SNP},
-        {"--author-key", w->author_key, kind == LAUNCH_SNP},
-        {"--qemu-version", w->qemu, kind == LAUNCH_TDX && w->kernel},
-        {"--memory", w->memory, kind == LAUNCH_TDX && w->kernel},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(given); i++)
-        if (given[i].value && !given[i].applies)
-            return error_set(err, ERROR_USAGE, "measure: %s does not matter to %s%s",
-                             given[i].option, launch_kind_names[kind],
-                             kind == LAUNCH_TDX && !w->kernel ? " without a kernel" : "");
-    if (w->author_key && !w->id_key)
-        return usage_error(err, "measure", "--author-key signs the ID key: --id-key is missing");
-    return 0;
+    return wanted == ANY || (wanted == YES) == is;
+}
+
+static int check_applicable(enum launch_kind kind, bool target, bool as_json,
+                            const struct measure_words *w, const struct verb_option *options,
+                            size_t count, struct error **err)
+{
+    unsigned qemu = 0;
+    bool other_vmm = w->vmm && strcmp(w->vmm, "qemu") != 0;
+    bool reference = as_json || w->output;
+    if (parse_qemu(w->qemu, &qemu, err) < 0)
+        return -1;
+    for (const struct mode *m = modes; m < modes + ARRAY_LEN(modes); m++)
+        if (m->kind == kind && is_so(m->kernel, w->kernel) && is_so(m->initrd, w->initrd) &&
+            is_so(m->other_vmm, other_vmm) && is_so(m->old_qemu, qemu < QEMU_VERSION(10, 2)) &&
+            is_so(m->reference, reference) && is_so(m->target, target))
+            return check_mode("measure", m->name, m->uses, options, count, err);
+    return usage_error(err, "measure", "targets are measured for SNP only; name the files");
 }
 
 static int parse_inputs(const struct measure_words *w, struct launch_inputs *in, struct error **err)
 {
-    if (check_applicable(in->kind, w, err) < 0)
-        return -1;
     if (!w->firmware)
         return usage_error(err, "measure", "--ovmf is missing");
+    if (w->author_key && !w->id_key)
+        return usage_error(err, "measure", "--author-key signs the ID key: --id-key is missing");
     in->firmware = w->firmware;
     in->kernel = w->kernel;
     in->initrd = w->initrd;
     in->append = w->append;
-    in->guest_features = SNP_FEATURE_ACTIVE;
+    in->two_pass = w->two_pass;
+    in->legacy_vm_type = w->legacy;
+    in->guest_features = in->kind == LAUNCH_SNP ? SNP_FEATURE_ACTIVE : 0;
     if (parse_qemu(w->qemu, &in->qemu_version, err) < 0 ||
+        parse_edk2(w->edk2, &in->edk2_version, err) < 0 ||
         parse_number("--memory", w->memory, UINT32_MAX, " of MiB", &in->memory_mib, err) < 0)
         return -1;
     if (!launch_kind_has_vcpus(in->kind))
@@ -226,14 +273,9 @@ static int measure(const struct launch_inputs *in, const struct id_block_values 
 
 // What its boot section starts; only the command line may be given in its place, since a runtime
 // adds to it.
-static int take_target(struct build *b, const char *target, enum launch_kind kind,
-                       struct measure_words *w, struct launch_parts *parts, struct error **err)
+static int take_target(struct build *b, const char *target, struct measure_words *w, struct launch_parts *parts, struct error **err)
 {
-    if (kind != LAUNCH_SNP)
-        return usage_error(err, "measure", "targets are measured for SNP only; name the files");
-    if (w->firmware || w->kernel || w->initrd)
-        return usage_error(err, "measure", "give a target or files, not both");
-    if (launch_parts_take(b, target, CONFIDENTIAL_SNP, parts, err) < 0)
+    if (launch_parts_take(b, target, CONFIDENTIAL_SNP, w->build, parts, err) < 0)
         return -1;
     w->firmware = parts->firmware;
     w->kernel = parts->kernel;
@@ -241,33 +283,34 @@ static int take_target(struct build *b, const char *target, enum launch_kind kin
     w->append = w->append ? w->append : parts->append;
     w->vcpus = w->vcpus ? w->vcpus : "1-64";
     w->type = w->type || w->signature || w->vmm ? w->type : parts->cpu;
-    w->output = w->output ? w->output : build_options(b)->output;
-    return 0;
+    if (w->output)
+        return 0;
+    w->output = build_options(b)->output;
+    return make_directories(w->output, 0777, err);
 }
 
-static int measure_words(const struct measure_words *w, enum launch_kind kind, bool as_json,
-                         struct error **err)
+static int measure_words(const struct measure_words *w, const struct id_block_values *id,
+                         enum launch_kind kind, bool as_json, struct error **err)
 {
     struct launch_inputs in = {.kind = kind};
-    struct id_block_values id = {0};
-    if (parse_inputs(w, &in, err) < 0 || parse_id_values(w, &id, err) < 0)
+    if (parse_inputs(w, &in, err) < 0)
         return -1;
     struct id_keys *keys = w->id_key ? id_keys_load(w->id_key, w->author_key, err) : NULL;
     if (w->id_key && !keys)
         return -1;
-    int result = measure(&in, kind == LAUNCH_SNP ? &id : NULL, keys, w->output, as_json, err);
+    int result = measure(&in, kind == LAUNCH_SNP ? id : NULL, keys, w->output, as_json, err);
     id_keys_free(keys);
     return result;
 }
 
-static int measure_target(struct global_options *g, const char *target, enum launch_kind kind,
-                          struct measure_words *w, struct error **err)
+static int measure_target(struct global_options *g, const char *target, struct measure_words *w,
+                          const struct id_block_values *id, struct error **err)
 {
     struct launch_parts parts = {0};
     struct build *b = build_open(&g->build, err);
-    int result = b ? take_target(b, target, kind, w, &parts, err) : -1;
+    int result = b ? take_target(b, target, w, &parts, err) : -1;
     if (!result)
-        result = measure_words(w, kind, g->json, err);
+        result = measure_words(w, id, LAUNCH_SNP, g->json, err);
     launch_parts_free(&parts);
     build_close(b);
     return result;
@@ -289,6 +332,10 @@ int verb_measure(struct global_options *g, struct strlist *words, struct error *
         {"--vmm-type", NULL, &w.vmm, NULL, NULL},
         {"--qemu-version", NULL, &w.qemu, NULL, NULL},
         {"--memory", NULL, &w.memory, NULL, NULL},
+        {"--edk2", NULL, &w.edk2, NULL, NULL},
+        {"--two-pass", NULL, NULL, NULL, &w.two_pass},
+        {"--legacy-vm-type", NULL, NULL, NULL, &w.legacy},
+        {"--build", NULL, NULL, NULL, &w.build},
         {"--policy", NULL, &w.policy, NULL, NULL},
         {"--family-id", NULL, &w.family_id, NULL, NULL},
         {"--image-id", NULL, &w.image_id, NULL, NULL},
@@ -298,10 +345,14 @@ int verb_measure(struct global_options *g, struct strlist *words, struct error *
         {"--output", "-o", &w.output, NULL, NULL},
     };
     enum launch_kind kind;
+    struct id_block_values id;
     if (parse_verb_options("measure", words, options, ARRAY_LEN(options), &storage, err) < 0)
         return -1;
     if (words->n < 1 || words->n > 2 || !launch_kind_find(words->items[0], &kind))
         return usage_error(err, "measure", "expected: snp|sev-es|sev|tdx, and perhaps a target");
-    return words->n == 2 ? measure_target(g, words->items[1], kind, &w, err)
-                         : measure_words(&w, kind, g->json, err);
+    if (parse_id_values(&w, &id, err) < 0 ||
+        check_applicable(kind, words->n == 2, g->json, &w, options, ARRAY_LEN(options), err) < 0)
+        return -1;
+    return words->n == 2 ? measure_target(g, words->items[1], &w, &id, err)
+                         : measure_words(&w, &id, kind, g->json, err);
 }

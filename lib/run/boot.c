@@ -56,17 +56,67 @@ int boot_prove(struct trial *t, const char *what, const char *command_line, json
 
 // ---- the verb ----
 
+static bool is_made(const struct node *node)
+{
+    return node->state == NODE_DONE || (node->state == NODE_CACHED && !job_of(node)->absent);
+}
+
+// Who asks for a start may not expect a build, which takes long: it is said before.
+static void say_what_is_built(const char *target, const struct targets *found)
+{
+    cleanup_strlist struct strlist missing = {0};
+    for (size_t i = 0; i < found->n; i++)
+        if (!is_made(found->nodes[i]))
+            strlist_add(&missing, node_label(found->nodes[i]));
+    cleanup_free char *names = strlist_join(&missing, ", ");
+    if (missing.n)
+        log_note("%s is not built: %s %s built first", target, names,
+                 missing.n > 1 ? "are" : "is");
+}
+
+// Adds the target and finds out what of it is there. Sets recipe, architecture and node.
+static int open_target(struct trial *t, const char *target, bool resolve, struct targets *found,
+                       struct error **err)
+{
+    t->recipe = recipe_get(t->b->recipes, target, err);
+    if (!t->recipe || build_add_targets(t->b, target, found, err) < 0)
+        return -1;
+    if (!found->n)
+        return error_user(err, "%s stands for nothing on this architecture", target);
+    t->arch = job_of(found->nodes[0])->target;
+    t->node = t->recipe->action == ACTION_GROUP ? NULL : found->nodes[0];
+    return build_evaluate(t->b, resolve, err);
+}
+
+int boot_look(struct trial *t, const char *target, struct error **err)
+{
+    struct targets found = {0};
+    int result = open_target(t, target, false, &found, err);
+    free(found.nodes);
+    return result;
+}
+
+int boot_part_missing(struct trial *t, const char *reference, struct strlist *out)
+{
+    if (!reference)
+        return 0;
+    cleanup_free char *name =
+        xasprintf("%.*s:%s", (int)strcspn(reference, ":"), reference, t->arch->name);
+    const struct node *node = graph_find(&t->b->graph, name);
+    if (!node || (is_made(node) && node->output_count))
+        return 0; // what is no part of it is reported when it is taken
+    if (!strlist_has(out, node_label(node)))
+        strlist_add(out, node_label(node));
+    return 1;
+}
+
 int boot_build(struct trial *t, const char *target, struct error **err)
 {
     struct targets found = {0};
-    t->recipe = recipe_get(t->b->recipes, target, err);
-    int result = t->recipe ? build_add_targets(t->b, target, &found, err) : -1;
-    if (!result && !found.n)
-        result = error_user(err, "%s stands for nothing on this architecture", target);
+    int result = open_target(t, target, true, &found, err);
     if (!result) {
-        t->arch = job_of(found.nodes[0])->target;
-        t->node = t->recipe->action == ACTION_GROUP ? NULL : found.nodes[0];
-        result = build_evaluate(t->b, true, err) < 0 ? -1 : build_run(t->b, err);
+        say_what_is_built(target, &found);
+        result = build_run(t->b, err);
     }
     free(found.nodes);
     return result;

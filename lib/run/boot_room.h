@@ -26,8 +26,12 @@ char *boot_take_out(struct trial *t, const struct node_output *o, const char *me
 int boot_prove(struct trial *t, const char *what, const char *command_line, json_t **report,
                struct error **err);
 
-// Builds a target first: sets recipe, architecture and node.
+// Builds a target first, and says so: sets recipe, architecture and node.
 int boot_build(struct trial *t, const char *target, struct error **err);
+// The same without building: what is not in the cache is missing.
+int boot_look(struct trial *t, const char *target, struct error **err);
+// Adds whoever would have to be built for a part ("<target>:<path>", or NULL) to `out`; 1 if so.
+int boot_part_missing(struct trial *t, const char *reference, struct strlist *out);
 
 // ---- boot_sealed.c ----
 int boot_sealed(struct trial *t, const char *image, struct error **err);

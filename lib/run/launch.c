@@ -1,11 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
+// The files that a target's boot section starts a confidential guest from, out of what was built.
 #include "run/launch.h"
 
 #include "run/boot_room.h"
 #include "run/confidential.h"
 
-static int take_all(struct trial *t, enum recipe_confidential kind, struct launch_parts *out,
-                    struct error **err)
+// Measuring looks, and does not build unless it is told to.
+static int check_built(struct trial *t, const char *firmware, const struct recipe_boot *boot,
+                       struct error **err)
+{
+    cleanup_strlist struct strlist missing = {0};
+    if (boot_part_missing(t, firmware, &missing) + boot_part_missing(t, boot->kernel, &missing) +
+            boot_part_missing(t, boot->initrd, &missing) ==
+        0)
+        return 0;
+    cleanup_free char *names = strlist_join(&missing, ", "), *words = strlist_join(&missing, " ");
+    error_user(err, "measuring %s: not built: %s", t->recipe->name, names);
+    return error_hint(err, "give --build to have it built now, or build it first: kbuild --arch=%s %s",
+                      t->arch->name, words);
+}
+
+static int take_all(struct trial *t, enum recipe_confidential kind, bool build,
+                    struct launch_parts *out, struct error **err)
 {
     const struct recipe_boot *boot = t->recipe->boot;
     const struct recipe_machine *special = boot ? boot->confidential[kind] : NULL;
@@ -16,6 +32,8 @@ static int take_all(struct trial *t, enum recipe_confidential kind, struct launc
     }
     const char *firmware = special->firmware ? special->firmware : boot->plain.firmware;
     const char *cpu = special->cpu ? special->cpu : boot->plain.cpu;
+    if (!build && check_built(t, firmware, boot, err) < 0)
+        return -1;
     // As files of their own names: reference values name what they were computed from.
     if (boot_take_part(t, firmware, NULL, &out->firmware, err) < 0 ||
         boot_take_part(t, boot->kernel, NULL, &out->kernel, err) < 0 ||
@@ -28,13 +46,13 @@ static int take_all(struct trial *t, enum recipe_confidential kind, struct launc
 }
 
 int launch_parts_take(struct build *b, const char *target, enum recipe_confidential kind,
-                      struct launch_parts *out, struct error **err)
+                      bool build, struct launch_parts *out, struct error **err)
 {
     struct trial t = {.b = b};
-    if (boot_build(&t, target, err) < 0)
+    if ((build ? boot_build(&t, target, err) : boot_look(&t, target, err)) < 0)
         return -1;
     t.folder = out->folder = store_temporary(b->store, "measure", err);
-    return out->folder ? take_all(&t, kind, out, err) : -1;
+    return out->folder ? take_all(&t, kind, build, out, err) : -1;
 }
 
 void launch_parts_free(struct launch_parts *p)

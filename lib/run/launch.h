@@ -12,10 +12,11 @@ struct launch_parts {
     char *append;                     // the command line that `kbuild boot` gives it
     char *cpu;                        // QEMU's name of the model, or NULL
 };
-// Builds the target and takes out what its boot section's part for that kind of guest is started
-// from. A target without such a part is an error. Free it also after an error.
+// Takes out what the target's boot section starts that kind of guest from. With `build` the target
+// is built first; without, what is not in the cache is an error that names it, and nothing is
+// written. A target without such a part is an error. Free it also after an error.
 int launch_parts_take(struct build *b, const char *target, enum recipe_confidential kind,
-                      struct launch_parts *out, struct error **err);
+                      bool build, struct launch_parts *out, struct error **err);
 void launch_parts_free(struct launch_parts *p);
 #define cleanup_launch_parts __attribute__((cleanup(launch_parts_free)))
 

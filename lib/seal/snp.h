@@ -49,9 +49,12 @@ struct launch_inputs {
     enum launch_vmm vmm;              // this and the next four: not for LAUNCH_SEV and LAUNCH_TDX
     unsigned first_vcpus, last_vcpus; // 1 to LAUNCH_VCPUS_MAX
     uint32_t cpu_signature;           // EAX of CPUID leaf 1; only QEMU puts it into the VMSA
-    uint64_t guest_features;          // SEV_FEATURES; SNP only, with bit 0
+    uint64_t guest_features;          // SEV_FEATURES; with bit 0 for SNP, and without for SEV-ES
+    bool legacy_vm_type;              // SEV-ES: KVM leaves the FPU's state out of the VMSA
     unsigned qemu_version;            // LAUNCH_TDX with a kernel: QEMU_VERSION(major, minor)
     uint64_t memory_mib;              // the same, if QEMU places the initrd: what the guest has
+    unsigned edk2_version;            // the same: the firmware's release, as 202411; 0: not said
+    bool two_pass;                    // LAUNCH_TDX: the host adds all pages of a section first
 };
 #define QEMU_VERSION(major, minor) ((major)*1000u + (minor))
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The files of a launch: checked, read where their bytes count, and hashed.
 #include "seal/snp_files.h"
 
 #include "seal/checks.h"
@@ -40,14 +41,39 @@ static int check_kernel_head(const struct launch_inputs *in, const unsigned char
     return bzimage_check_append(in->kernel, in->append, limit, err);
 }
 
+// QEMU hands a unified kernel image to the firmware as it is, and nothing beside it
+// (x86_load_linux(): without "HdrS" it is too old for an initrd).
+static int check_uki(const struct launch_inputs *in, int fd, uint64_t size, struct error **err)
+{
+    unsigned char outer[UKI_HEAD] = {0}, inner[BZIMAGE_HEAD] = {0};
+    uint64_t place, length;
+    uint32_t limit;
+    if (in->initrd) {
+        error_user(err, "the kernel %s is a unified kernel image, and QEMU gives those no initrd",
+                   in->kernel);
+        return error_hint(err, "leave --initrd out: the one in the image is what starts");
+    }
+    if (read_at(fd, in->kernel, 0, outer, size < sizeof outer ? size : sizeof outer, err) < 0 ||
+        uki_find_kernel(in->kernel, outer, size, &place, &length, err) < 0 ||
+        read_at(fd, in->kernel, place, inner, length < sizeof inner ? length : sizeof inner, err) <
+            0)
+        return -1;
+    cleanup_free char *name = xasprintf("%s, section .linux", in->kernel);
+    if (bzimage_check(name, inner, length, &limit, err) < 0)
+        return -1;
+    return bzimage_check_append(name, in->append, limit, err);
+}
+
 int launch_hash_kernel(const struct launch_inputs *in, struct launch_file *out, struct error **err)
 {
     uint64_t size;
     unsigned char head[BZIMAGE_HEAD] = {0};
     cleanup_close int fd = open_input(in->kernel, &size, err);
     if (fd < 0 ||
-        read_at(fd, in->kernel, 0, head, size < sizeof head ? size : sizeof head, err) < 0 ||
-        check_kernel_head(in, head, size, err) < 0)
+        read_at(fd, in->kernel, 0, head, size < sizeof head ? size : sizeof head, err) < 0)
+        return -1;
+    if ((is_efi_program(head, size) ? check_uki(in, fd, size, err)
+                                    : check_kernel_head(in, head, size, err)) < 0)
         return -1;
     return hash_open(fd, in->kernel, size, out, err);
 }
@@ -64,6 +90,14 @@ int launch_read_kernel(const struct launch_inputs *in, unsigned char **bytes,
                           in->kernel, (unsigned long long)size);
     if (read_open(fd, in->kernel, size, bytes, out, err) < 0)
         return -1;
+    if (is_efi_program(*bytes, size)) {
+        error_user(err,
+                   "reading kernel %s: it is an EFI program around a kernel, as unified kernel "
+                   "images are: what such a program measures by itself is not known here",
+                   in->kernel);
+        return error_hint(err, "give the bzImage in it: objcopy -O binary --only-section=.linux "
+                               "FILE KERNEL takes it out of a unified kernel image");
+    }
     return check_kernel_head(in, *bytes, size, err);
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads OVMF's table of what matters to whoever starts it, and its SEV metadata.
 #include "seal/snp_firmware.h"
 
 #include "seal/snp.h"
@@ -19,10 +20,7 @@ int snp_firmware_error(struct error **err, const char *name, const char *format,
     va_start(args, format);
     cleanup_free char *why = xvasprintf(format, args);
     va_end(args);
-    error_user(err, "reading firmware %s: %s", name, why);
-    return error_hint(err,
-                      "give an OVMF.fd for confidential guests, whole: `kbuild ovmf-sev` builds "
-                      "OVMF's AmdSev platform");
+    return error_user(err, "reading firmware %s: %s", name, why);
 }
 
 // ---- SEV metadata ----
@@ -203,6 +201,10 @@ int snp_firmware_parse(const char *name, const unsigned char *bytes, uint64_t si
                        struct snp_firmware *out, struct error **err)
 {
     *out = (struct snp_firmware){.bytes = bytes, .size = size, .address = FOUR_GIB - size};
+    if (size >= 4 && memcmp(bytes, "IGVM", 4) == 0)
+        return snp_firmware_error(err, name,
+                                  "it is an IGVM file (of an SVSM, perhaps), whose pages are "
+                                  "measured in another way: only OVMF images are known here");
     if (size == 0 || size % X86_PAGE)
         return snp_firmware_error(
             err, name,

@@ -57,7 +57,8 @@ const unsigned char *snp_firmware_metadata(const char *name, const struct snp_fi
 // The section of this type, or NULL.
 const struct snp_section *snp_firmware_section(const struct snp_firmware *f,
                                                enum snp_section_type type);
-// Always -1: a firmware is not what it should be.
+// Always -1: a firmware is not what it should be. The hint depends on the kind of launch, and is
+// added where that is known.
 int snp_firmware_error(struct error **err, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What a file says that QEMU is to start as a kernel: bzImage, or a unified kernel image around one.
 #include "seal/snp_kernel.h"
 
 #include "seal/snp_bytes.h"
@@ -47,6 +48,48 @@ int bzimage_check(const char *path, const unsigned char *head, uint64_t size, ui
         return no_kernel(err, path, "it ends in its own setup code: it is cut off");
     *limit = (uint32_t)get_le(head + HEADER_COMMAND_LINE, 4);
     return 0;
+}
+
+#define PE_PLACE 0x3Cu
+#define PE_HEAD 24u
+#define PE_SECTION 40u
+#define PE_X86_64 0x8664u
+
+// Where the PE header is, 0 if there is none in the first `have` bytes.
+static uint64_t find_pe(const unsigned char *head, uint64_t have)
+{
+    if (have < PE_PLACE + 4 || memcmp(head, "MZ", 2) != 0)
+        return 0;
+    uint64_t pe = get_le(head + PE_PLACE, 4);
+    return pe + PE_HEAD <= have && memcmp(head + pe, "PE\0", 4) == 0 ? pe : 0;
+}
+
+bool is_efi_program(const unsigned char *head, uint64_t size)
+{
+    uint64_t have = size < BZIMAGE_HEAD ? size : BZIMAGE_HEAD;
+    return find_pe(head, have) && (have < HEADER_MAGIC + 4 || memcmp(head + HEADER_MAGIC, "HdrS", 4));
+}
+
+int uki_find_kernel(const char *path, const unsigned char *head, uint64_t size, uint64_t *place,
+                    uint64_t *length, struct error **err)
+{
+    uint64_t have = size < UKI_HEAD ? size : UKI_HEAD, pe = find_pe(head, have);
+    if (!pe || get_le(head + pe + 4, 2) != PE_X86_64)
+        return no_kernel(err, path, "it is an EFI program, but not for x86_64");
+    uint64_t table = pe + PE_HEAD + get_le(head + pe + 20, 2), count = get_le(head + pe + 6, 2);
+    for (uint64_t i = 0; i < count && table + (i + 1) * PE_SECTION <= have; i++) {
+        const unsigned char *section = head + table + i * PE_SECTION;
+        if (memcmp(section, ".linux\0", 8) != 0)
+            continue;
+        *place = get_le(section + 20, 4);
+        *length = get_le(section + 16, 4);
+        return *place <= size && *length <= size - *place
+                   ? 0
+                   : no_kernel(err, path, "its section .linux lies behind its end: it is cut off");
+    }
+    return no_kernel(err, path,
+                     "it is an EFI program without a kernel in it (no section .linux): what it "
+                     "starts would not be measured");
 }
 
 bool bzimage_version(const unsigned char *bytes, uint64_t size, unsigned *major, unsigned *minor)

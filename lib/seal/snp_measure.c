@@ -49,6 +49,8 @@ static int sev_vcpus(struct launch *l, EVP_MD_CTX *c, struct error **err)
     for (unsigned n = 1; n <= in->last_vcpus; n++) {
         snp_vmsa(in->vmm, n == 1 ? VMSA_RESET_VECTOR : l->firmware.reset_address, in->cpu_signature,
                  0, page);
+        if (in->legacy_vm_type)
+            snp_vmsa_without_fpu(page);
         if (sha256_add(c, page, sizeof page, err) < 0 ||
             (n >= in->first_vcpus &&
              sha256_so_far(c, l->out->digest[n - in->first_vcpus], err) < 0))
@@ -139,33 +141,51 @@ static int measure_snp(struct launch *l, struct error **err)
 // ---- TDX ----
 
 // What the kernel's EFI stub does not measure is left out, not made up.
-static int measure_rtmr2(struct launch *l, const unsigned char *kernel, struct error **err)
+static int measure_rtmr2(struct launch *l, const struct tdx_order *order,
+                         const unsigned char *kernel, struct error **err)
 {
     unsigned major, minor;
-    if (bzimage_version(kernel, l->out->kernel.size, &major, &minor) &&
-        (major < 6 || (major == 6 && minor < 9))) {
+    if (!bzimage_version(kernel, l->out->kernel.size, &major, &minor)) {
+        error_user(err, "reading kernel %s: it does not say which version of Linux it is",
+                   l->in->kernel);
+        return error_hint(err, "from 6.9 on kernels measure command line and initrd, and whether "
+                               "this one does cannot be told");
+    }
+    if (major < 6 || (major == 6 && minor < 9)) {
         log_warning("%s is Linux %u.%u, which measures neither command line nor initrd on TDX (6.9 "
                     "and later do): there is no RTMR 2 to expect",
                     l->in->kernel, major, minor);
         return 0;
     }
     l->out->has_rtmr2 = true;
-    return tdx_rtmr2(l->in, l->out->rtmr2, err);
+    return tdx_rtmr2(l->in, order, l->out->rtmr2, err);
+}
+
+static int other_firmware(enum launch_kind kind, struct error **err);
+
+static int measure_rtmrs(struct launch *l, struct error **err)
+{
+    const struct launch_inputs *in = l->in;
+    struct firmware_facts facts;
+    struct tdx_order order;
+    cleanup_free unsigned char *kernel = NULL;
+    if (firmware_look(in->firmware, l->firmware.bytes, l->firmware.size, &facts, err) < 0)
+        return other_firmware(LAUNCH_TDX, err);
+    if (tdx_find_order(in, &facts, &order, err) < 0 ||
+        launch_read_kernel(in, &kernel, &l->out->kernel, err) < 0 ||
+        measure_rtmr2(l, &order, kernel, err) < 0)
+        return -1;
+    l->out->has_rtmr1 = true;
+    return tdx_rtmr1(in, &order, kernel, l->out->kernel.size, l->out->initrd.size, l->out->rtmr1,
+                     err);
 }
 
 static int measure_tdx(struct launch *l, struct error **err)
 {
     const struct launch_inputs *in = l->in;
-    cleanup_free unsigned char *kernel = NULL;
-    if (tdx_mrtd(in->firmware, &l->firmware, l->out->digest[0], err) < 0)
-        return -1;
-    if (!in->kernel)
-        return 0;
-    if (launch_read_kernel(in, &kernel, &l->out->kernel, err) < 0 ||
-        measure_rtmr2(l, kernel, err) < 0)
-        return -1;
-    l->out->has_rtmr1 = true;
-    return tdx_rtmr1(in, kernel, l->out->kernel.size, l->out->initrd.size, l->out->rtmr1, err);
+    if (tdx_mrtd(in->firmware, &l->firmware, in->two_pass, l->out->digest[0], err) < 0)
+        return other_firmware(LAUNCH_TDX, err);
+    return in->kernel ? measure_rtmrs(l, err) : 0;
 }
 
 // ---- the kinds ----
@@ -173,17 +193,31 @@ static int measure_tdx(struct launch *l, struct error **err)
 const char *const launch_kind_names[LAUNCH_KINDS] = {
     [LAUNCH_SEV] = "sev", [LAUNCH_SEV_ES] = "sev-es", [LAUNCH_SNP] = "snp", [LAUNCH_TDX] = "tdx"};
 
+#define FOR_SEV                                                                                    \
+    "give an OVMF.fd for confidential guests, whole: `kbuild ovmf-sev` builds OVMF's AmdSev "      \
+    "platform"
+#define FOR_TDX                                                                                    \
+    "give an OVMF.fd for trust domains, whole: `kbuild ovmf-tdx` builds OVMF's IntelTdx platform"
+
 static const struct kind {
     bool vcpus, features, sections; // what is measured
     bool hashes;                    // a kernel is measured by its hash, in the firmware's table
     size_t digest_size;
     int (*measure)(struct launch *l, struct error **err);
+    const char *firmware; // the hint for those who gave another one
 } launch_kinds[LAUNCH_KINDS] = {
-    [LAUNCH_SEV] = {false, false, false, true, SHA256_SIZE, measure_sev},
-    [LAUNCH_SEV_ES] = {true, false, false, true, SHA256_SIZE, measure_sev},
-    [LAUNCH_SNP] = {true, true, true, true, SHA384_SIZE, measure_snp},
-    [LAUNCH_TDX] = {false, false, false, false, SHA384_SIZE, measure_tdx},
+    [LAUNCH_SEV] = {false, false, false, true, SHA256_SIZE, measure_sev, FOR_SEV},
+    [LAUNCH_SEV_ES] = {true, false, false, true, SHA256_SIZE, measure_sev, FOR_SEV},
+    [LAUNCH_SNP] = {true, true, true, true, SHA384_SIZE, measure_snp, FOR_SEV},
+    [LAUNCH_TDX] = {false, false, false, false, SHA384_SIZE, measure_tdx, FOR_TDX},
 };
+
+static int other_firmware(enum launch_kind kind, struct error **err)
+{
+    if (err && *err && !(*err)->hint)
+        error_hint(err, "%s", launch_kinds[kind].firmware);
+    return -1;
+}
 
 bool launch_kind_find(const char *name, enum launch_kind *out)
 {
@@ -312,15 +346,23 @@ static int check_firmware(struct launch *l, struct error **err)
 
 // ---- together ----
 
+static int read_firmware(struct launch *l, unsigned char **bytes, struct error **err)
+{
+    const char *path = l->in->firmware;
+    struct launch_file *file = &l->out->firmware;
+    if (launch_read_firmware(path, bytes, file, err) < 0 ||
+        snp_firmware_parse(path, *bytes, file->size, &l->firmware, err) < 0 ||
+        check_firmware(l, err) < 0)
+        return other_firmware(l->in->kind, err);
+    return 0;
+}
+
 static int measure(const struct launch_inputs *in, unsigned char **bytes,
                    struct launch_measurement *out, struct error **err)
 {
     const struct kind *k = &launch_kinds[in->kind];
     struct launch l = {.in = in, .out = out};
-    if (check_inputs(in, err) < 0 ||
-        launch_read_firmware(in->firmware, bytes, &out->firmware, err) < 0 ||
-        snp_firmware_parse(in->firmware, *bytes, out->firmware.size, &l.firmware, err) < 0 ||
-        check_firmware(&l, err) < 0)
+    if (check_inputs(in, err) < 0 || read_firmware(&l, bytes, err) < 0)
         return -1;
     // TDX needs the kernel itself, and reads it once, when it is measured.
     if ((in->kernel && k->hashes && launch_hash_kernel(in, &out->kernel, err) < 0) ||

@@ -123,6 +123,12 @@ static int fill(json_t *all, const struct launch_inputs *in, const struct launch
         if (in->memory_mib)
             json_object_set_new(all, "memory_mib", json_integer((json_int_t)in->memory_mib));
     }
+    if (in->legacy_vm_type)
+        json_object_set_new(all, "legacy_vm_type", json_true());
+    if (in->kind == LAUNCH_TDX && in->two_pass)
+        json_object_set_new(all, "two_pass", json_true());
+    if (m->has_rtmr1 && in->edk2_version)
+        json_object_set_new(all, "edk2", json_sprintf("edk2-stable%u", in->edk2_version));
     json_object_set_new(all, "inputs", inputs_json(in, m));
     if (in->append && !json_is_string(json_object_get(json_object_get(all, "inputs"), "append")))
         return error_user(err, "the command line is not in UTF-8, which a JSON file needs");

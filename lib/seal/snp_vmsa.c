@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Fills in a VMSA: what is the same for all, and what depends on who starts the guest.
 #include "seal/snp_vmsa.h"
 
 #include <string.h>
@@ -92,4 +93,10 @@ void snp_vmsa(enum launch_vmm vmm, uint32_t start, uint32_t cpu_signature, uint6
     put_le(page + VMSA_SEV_FEATURES, features, 8);
     put_le(page + VMSA_MXCSR, s->mxcsr, 4);
     put_le(page + VMSA_X87_FCW, s->fcw, 2);
+}
+
+void snp_vmsa_without_fpu(unsigned char page[static X86_PAGE])
+{
+    put_le(page + VMSA_MXCSR, 0, 4);
+    put_le(page + VMSA_X87_FCW, 0, 2);
 }

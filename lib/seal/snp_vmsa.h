@@ -14,4 +14,9 @@
 void snp_vmsa(enum launch_vmm vmm, uint32_t start, uint32_t cpu_signature, uint64_t features,
               unsigned char page[static X86_PAGE]);
 
+// As KVM writes it for guests of its default VM type (KVM_SEV_ES_INIT, the only way before Linux
+// 6.10): from KVM_SEV_INIT2 on MXCSR and the x87 control word are in it, too (Linux,
+// arch/x86/kvm/svm/sev.c, sev_es_sync_vmsa()).
+void snp_vmsa_without_fpu(unsigned char page[static X86_PAGE]);
+
 #endif

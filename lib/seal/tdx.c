@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// MRTD: the pages that the TDX metadata of a firmware lists, as the TDX module measures them.
 #include "seal/tdx.h"
 
 #include "seal/crypto.h"
@@ -47,18 +48,29 @@ static int extend_page(EVP_MD_CTX *c, uint64_t address, const unsigned char *pag
     return 0;
 }
 
+// Adds the pages of a section, measures their content, or both for each.
 static int add_section(EVP_MD_CTX *c, const struct snp_firmware *f, const struct section *s,
-                       struct error **err)
+                       bool add, bool measure, struct error **err)
 {
     for (uint64_t at = 0; at < s->size; at += X86_PAGE) {
         unsigned char page[X86_PAGE] = {0};
         uint64_t left = at < s->raw_size ? s->raw_size - at : 0;
         memcpy(page, f->bytes + s->offset + (left ? at : 0), left < X86_PAGE ? left : X86_PAGE);
-        if (record(c, page_add, s->address + at, err) < 0 ||
-            ((s->attributes & MR_EXTEND) && extend_page(c, s->address + at, page, err) < 0))
+        if ((add && record(c, page_add, s->address + at, err) < 0) ||
+            (measure && extend_page(c, s->address + at, page, err) < 0))
             return -1;
     }
     return 0;
+}
+
+static int add_in_order(EVP_MD_CTX *c, const struct snp_firmware *f, const struct section *s,
+                        bool two_pass, struct error **err)
+{
+    bool measured = s->attributes & MR_EXTEND;
+    if (!two_pass || !measured)
+        return add_section(c, f, s, true, measured, err);
+    return add_section(c, f, s, true, false, err) < 0 ? -1
+                                                       : add_section(c, f, s, false, true, err);
 }
 
 static int check_section(const char *name, const struct snp_firmware *f, const struct section *s,
@@ -83,7 +95,7 @@ static int check_section(const char *name, const struct snp_firmware *f, const s
     return 0;
 }
 
-static int add_all(EVP_MD_CTX *c, const char *name, const struct snp_firmware *f,
+static int add_all(EVP_MD_CTX *c, const char *name, const struct snp_firmware *f, bool two_pass,
                    struct error **err)
 {
     const unsigned char *head = snp_firmware_metadata(name, f, "TDX", f->tdx_distance, err);
@@ -109,14 +121,14 @@ static int add_all(EVP_MD_CTX *c, const char *name, const struct snp_firmware *f
                             (uint32_t)get_le(p + 28, 4)};
         if (s.attributes & PAGE_AUG)
             continue;
-        if (check_section(name, f, &s, &total, err) < 0 || add_section(c, f, &s, err) < 0)
+        if (check_section(name, f, &s, &total, err) < 0 || add_in_order(c, f, &s, two_pass, err) < 0)
             return -1;
     }
     return 0;
 }
 
-int tdx_mrtd(const char *name, const struct snp_firmware *f, unsigned char out[static MRTD_SIZE],
-             struct error **err)
+int tdx_mrtd(const char *name, const struct snp_firmware *f, bool two_pass,
+             unsigned char out[static MRTD_SIZE], struct error **err)
 {
     if (!f->tdx_distance)
         return snp_firmware_error(
@@ -125,7 +137,7 @@ int tdx_mrtd(const char *name, const struct snp_firmware *f, unsigned char out[s
             "so it cannot start trust domains");
     EVP_MD_CTX *c = EVP_MD_CTX_new();
     int result = c && EVP_DigestInit_ex(c, EVP_sha384(), NULL) == 1
-                     ? add_all(c, name, f, err)
+                     ? add_all(c, name, f, two_pass, err)
                      : crypto_error(err, "computing MRTD");
     if (!result && EVP_DigestFinal_ex(c, out, NULL) != 1)
         result = crypto_error(err, "computing MRTD");

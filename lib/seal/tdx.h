@@ -9,15 +9,16 @@
 // stream (TDX Module Base Specification, section on build-time measurement): for each 4 KiB page
 // 128 bytes "MEM.PAGE.ADD", the address at byte 16, zeros; and if its content is measured, for each
 // 256 bytes of it 128 bytes "MR.EXTEND", the address at byte 16, zeros, then the content. Linux
-// adds a page and measures it before it goes on to the next (arch/x86/kvm/vmx/tdx.c, since 6.16);
-// hosts with older, private patches did all the pages first, and measure something else.
+// adds a page and measures it, then the next page (arch/x86/kvm/vmx/tdx.c, since 6.16). Hosts with
+// older patches of their own added all pages of a section first and measured them then; that is
+// `two_pass` (tdx-measure 0.1.0, --two-pass-add-pages).
 #ifndef KBUILD_SEAL_TDX_H
 #define KBUILD_SEAL_TDX_H
 
 #include "seal/snp_firmware.h"
 
 #define MRTD_SIZE 48u
-int tdx_mrtd(const char *name, const struct snp_firmware *f, unsigned char out[static MRTD_SIZE],
-             struct error **err);
+int tdx_mrtd(const char *name, const struct snp_firmware *f, bool two_pass,
+             unsigned char out[static MRTD_SIZE], struct error **err);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// RTMR 1 and 2 of a trust domain: which events there are, in the order in which they are extended.
 #include "seal/tdx_rtmr.h"
 
 #include "base/file.h"
@@ -124,20 +125,22 @@ static int write_header(const struct launch_inputs *in, unsigned char *kernel, u
     return in->initrd ? place_initrd(in, kernel, initrd_size, err) : 0;
 }
 
-int tdx_rtmr1(const struct launch_inputs *in, unsigned char *kernel, uint64_t size,
-              uint64_t initrd_size, unsigned char out[static RTMR_SIZE], struct error **err)
-{
-    static const struct {
-        const char *bytes;
-        size_t length;
-    } events[] = {
+struct event {
+    const char *bytes;
+    size_t length;
+};
 #define EVENT(text) {text, sizeof(text) - 1}
-        EVENT("Calling EFI Application from Boot Option"),
-        EVENT("\0\0\0\0"),
-        EVENT("Exit Boot Services Invocation"),
-        EVENT("Exit Boot Services Returned with Success"),
-#undef EVENT
-    };
+static const struct event calling = EVENT("Calling EFI Application from Boot Option");
+static const struct event separator = EVENT("\0\0\0\0");
+static const struct event leaving = EVENT("Exit Boot Services Invocation");
+static const struct event left = EVENT("Exit Boot Services Returned with Success");
+
+int tdx_rtmr1(const struct launch_inputs *in, const struct tdx_order *order, unsigned char *kernel,
+              uint64_t size, uint64_t initrd_size, unsigned char out[static RTMR_SIZE],
+              struct error **err)
+{
+    const struct event *const events[] = {&calling, order->separator_in_rtmr1 ? &separator : NULL,
+                                          &leaving, &left};
     unsigned char digest[AUTHENTICODE_SIZE];
     memset(out, 0, RTMR_SIZE);
     if ((in->qemu_version < QEMU_KEEPS_HEADER && write_header(in, kernel, initrd_size, err) < 0) ||
@@ -145,7 +148,7 @@ int tdx_rtmr1(const struct launch_inputs *in, unsigned char *kernel, uint64_t si
         extend(out, digest, err) < 0)
         return -1;
     for (size_t i = 0; i < ARRAY_LEN(events); i++)
-        if (extend_by(out, events[i].bytes, events[i].length, err) < 0)
+        if (events[i] && extend_by(out, events[i]->bytes, events[i]->length, err) < 0)
             return -1;
     return 0;
 }
@@ -161,12 +164,13 @@ static void put_wide(struct buf *out, const char *text)
     }
 }
 
-int tdx_rtmr2(const struct launch_inputs *in, unsigned char out[static RTMR_SIZE],
-              struct error **err)
+int tdx_rtmr2(const struct launch_inputs *in, const struct tdx_order *order,
+              unsigned char out[static RTMR_SIZE], struct error **err)
 {
     cleanup_buf struct buf options = {0};
+    put_wide(&options, in->initrd && order->initrd_before ? "initrd=initrd " : "");
     put_wide(&options, in->append ? in->append : "");
-    put_wide(&options, in->initrd ? " initrd=initrd" : "");
+    put_wide(&options, in->initrd && !order->initrd_before ? " initrd=initrd" : "");
     memset(out, 0, RTMR_SIZE);
     if (options.len) { // with none the firmware passes none
         buf_add(&options, "\0", 2);
@@ -174,4 +178,78 @@ int tdx_rtmr2(const struct launch_inputs *in, unsigned char out[static RTMR_SIZE
             return -1;
     }
     return in->initrd ? extend_by_file(out, in->initrd, err) : 0;
+}
+
+// ---- what the firmware is ----
+
+#define EDK2_SEPARATOR 202411u // efaf8931bb: to RTMR 1, where before it was a second one in RTMR 0
+#define EDK2_SHIM 202502u      // 4b507b4966, 3da39f2cb6: QemuLoadImageLib knows -shim
+#define EDK2_INITRD 202508u    // a2ac0fea49: initrd=initrd goes before the command line
+
+static int ask_for_edk2(const struct launch_inputs *in, const char *why, struct error **err)
+{
+    error_user(err, "reading firmware %s: %s", in->firmware, why);
+    return error_hint(err, "say which release of edk2 it was built from: --edk2 edk2-stable202408");
+}
+
+// What the file shows must be so in the release that the user names.
+static int check_claim(const struct launch_inputs *in, const struct firmware_facts *f,
+                       struct error **err)
+{
+    unsigned least = f->initrd_before ? EDK2_INITRD : f->shim ? EDK2_SHIM : 0;
+    unsigned said = in->edk2_version;
+    if (!said || (said >= least && !(f->initrd_behind && said >= EDK2_INITRD)))
+        return 0;
+    error_user(err, "reading firmware %s: it was not built from edk2-stable%u: %s", in->firmware,
+               said, said < least ? "it holds what came later" : "it lacks what that release has");
+    return error_hint(err, "leave --edk2 out, or name the release that it was built from");
+}
+
+static int find_initrd_order(const struct launch_inputs *in, const struct firmware_facts *f,
+                             struct tdx_order *out, struct error **err)
+{
+    out->initrd_before = f->initrd_before;
+    if (!in->initrd || f->initrd_before != f->initrd_behind)
+        return 0;
+    if (f->initrd_before)
+        return ask_for_edk2(in, "it holds two ways to name the initrd on the command line", err);
+    if (!in->edk2_version)
+        return ask_for_edk2(in, "how it names the initrd on the command line cannot be read", err);
+    out->initrd_before = in->edk2_version >= EDK2_INITRD;
+    return 0;
+}
+
+static int no_modules(const struct launch_inputs *in, const struct firmware_facts *f,
+                      struct error **err)
+{
+    if (!f->modules)
+        error_user(err,
+                   "reading firmware %s: no program in it can be read, so whether it measures a "
+                   "kernel cannot be told",
+                   in->firmware);
+    else
+        error_user(err,
+                   "reading firmware %s: it has no TdTcg2Dxe, so nothing extends RTMR 1 and 2, and "
+                   "no kernel is measured",
+                   in->firmware);
+    return error_hint(err, "give firmware of OVMF's IntelTdx platform: `kbuild ovmf-tdx` builds "
+                           "it; or leave --kernel out, for MRTD alone");
+}
+
+int tdx_find_order(const struct launch_inputs *in, const struct firmware_facts *f,
+                   struct tdx_order *out, struct error **err)
+{
+    *out = (struct tdx_order){0};
+    if (!f->measures)
+        return no_modules(in, f, err);
+    if (check_claim(in, f, err) < 0 || find_initrd_order(in, f, out, err) < 0)
+        return -1;
+    bool newer = f->initrd_before || f->shim;
+    if (!newer && !in->edk2_version)
+        return ask_for_edk2(in,
+                            "whether it was built from edk2-stable202411 or later cannot be read, "
+                            "and RTMR 1 depends on it",
+                            err);
+    out->separator_in_rtmr1 = newer || in->edk2_version >= EDK2_SEPARATOR;
+    return 0;
 }

@@ -6,34 +6,46 @@
 // section 38.4.1).
 //
 //   RTMR 1   the kernel, as an Authenticode digest (seal/authenticode.h); "Calling EFI Application
-//   from
-//            Boot Option"; a separator of four zeros; "Exit Boot Services Invocation"; "Exit Boot
-//            Services Returned with Success" (edk2, OvmfPkg/Tcg/TdTcg2Dxe; strings without their
-//            NUL)
-//   RTMR 2   the load options: the command line and, with an initrd, " initrd=initrd", in UTF-16
-//   with its
-//            NUL (edk2, GenericQemuLoadImageLib); the initrd. Both by the kernel's EFI stub, from
-//            Linux 6.9 on
+//            from Boot Option"; a separator of four zeros, from edk2-stable202411 on; "Exit Boot
+//            Services Invocation"; "Exit Boot Services Returned with Success" (edk2,
+//            OvmfPkg/Tcg/TdTcg2Dxe; strings without their NUL)
+//   RTMR 2   the load options: the command line and, with an initrd, " initrd=initrd" behind it, or
+//            from edk2-stable202508 on "initrd=initrd " before it, in UTF-16 with its NUL (edk2,
+//            QemuLoadImageLib); the initrd. Both by the kernel's EFI stub, from Linux 6.9 on
 //
 // RTMR 0 depends on tables that QEMU makes for the machine, and RTMR 3 is the workload's: 0 until
 // then.
 #ifndef KBUILD_SEAL_TDX_RTMR_H
 #define KBUILD_SEAL_TDX_RTMR_H
 
+#include "seal/firmware_volume.h"
 #include "seal/snp.h"
 
 #define RTMR_SIZE 48u
 
 // QEMU before this version writes into the kernel's header what a boot loader has to say there, and
 // the firmware measures that; later ones leave the kernels of confidential guests alone.
+#define QEMU_// QEMU before this version writes into the kernel's header what a boot loader has to say there, and
+// the firmware measures that; later ones leave the kernels of confidential guests alone.
 #define QEMU_KEEPS_HEADER QEMU_VERSION(10, 2)
+
+// What differs between releases of edk2.
+struct tdx_order {
+    bool separator_in_rtmr1;
+    bool initrd_before; // matters only with an initrd
+};
+// Out of what the file shows, and where it does not, of in->edk2_version. Errors: firmware that
+// measures nothing, and what can neither be read nor was said, or contradicts what was said.
+int tdx_find_order(const struct launch_inputs *in, const struct firmware_facts *f,
+                   struct tdx_order *out, struct error **err);
 
 // `kernel` was checked to be a bzImage, and is changed as QEMU does it. Errors: what QEMU would not
 // start or kbuild cannot follow (vga=, an initrd without room), no PE/COFF image, an unreadable
 // file.
-int tdx_rtmr1(const struct launch_inputs *in, unsigned char *kernel, uint64_t size,
-              uint64_t initrd_size, unsigned char out[static RTMR_SIZE], struct error **err);
-int tdx_rtmr2(const struct launch_inputs *in, unsigned char out[static RTMR_SIZE],
+int tdx_rtmr1(const struct launch_inputs *in, const struct tdx_order *order, unsigned char *kernel,
+              uint64_t size, uint64_t initrd_size, unsigned char out[static RTMR_SIZE],
               struct error **err);
+int tdx_rtmr2(const struct launch_inputs *in, const struct tdx_order *order,
+              unsigned char out[static RTMR_SIZE], struct error **err);
 
 #endif

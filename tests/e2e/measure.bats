@@ -63,7 +63,8 @@ RTMR1=f8dd4f93f1cf78bf61304fd499d68357f38ac9633c09da738fc4846b6b385da2ececeaf0e9
 RTMR2=6236f700a0b70ad0383cb0b62e6417ac799b145030d2d897a861dd726631d31e13e4e3792b7c30b75a39e20723909713
 
 tdx() { # further options...
-  "$KBUILD" measure tdx --ovmf OVMF.fd --kernel vmlinuz.efi --initrd initrd.img --append "console=ttyS0 panic=1" "$@"
+  [ -e TDVF-202502.fd ] || firmware modules
+  "$KBUILD" measure tdx --ovmf TDVF-202502.fd --kernel vmlinuz.efi --initrd initrd.img --append "console=ttyS0 panic=1" "$@"
 }
 
 @test "with a kernel a trust domain has run-time measurements, too" {
@@ -86,6 +87,91 @@ X
   [[ "$output" != *rtmr2* ]]
 }
 
+# Registers of the file's own release of edk2, and never of another.
+@test "what depends on the firmware's release is read from it, asked for, or refused" {
+  firmware modules
+  before="rtmr2 $(python3 - <<'X'
+import hashlib
+h = lambda b: hashlib.sha384(b).digest()
+text = "initrd=initrd console=ttyS0 panic=1\0".encode("utf-16le")
+one = h(bytes(48) + h(text))
+print(h(one + h(open("initrd.img", "rb").read())).hex())
+X
+)"
+  run tdx --ovmf TDVF-202508.fd --qemu-version 10.2
+  [ "$status" -eq 0 ]
+  [ "${lines[2]}" = "$before" ]
+  newer=${lines[1]}
+  refused 1 "built from edk2-stable202411 or later cannot be read" tdx --ovmf TDVF-202408.fd --qemu-version 10.2
+  [[ "$output" == *"--edk2"* ]]
+  run tdx --ovmf TDVF-202408.fd --qemu-version 10.2 --edk2 edk2-stable202408
+  [ "$status" -eq 0 ]
+  [ "${lines[1]}" != "$newer" ]
+  [ "${lines[2]}" = "rtmr2 $RTMR2" ]
+  run tdx --ovmf TDVF-202411.fd --qemu-version 10.2 --edk2 202411
+  [ "${lines[1]}" = "$newer" ]
+  refused 1 "was not built from edk2-stable202505" tdx --ovmf TDVF-202508.fd --qemu-version 10.2 --edk2 202505
+  refused 1 "it has no TdTcg2Dxe" tdx --ovmf TDVF-none.fd --qemu-version 10.2
+  [[ "$output" == *"kbuild ovmf-tdx"* && "$output" != *ovmf-sev* ]]
+  refused 1 "no program in it can be read" tdx --ovmf OVMF.fd --qemu-version 10.2 --edk2 202508
+  refused 2 "it looks like edk2-stable202411" tdx --qemu-version 10.2 --edk2 2024
+  # Without a kernel none of this matters.
+  "$KBUILD" measure tdx --ovmf TDVF-none.fd
+  refused 2 "--edk2 does not matter to tdx without a kernel" "$KBUILD" measure tdx --ovmf TDVF-none.fd --edk2 202411
+}
+
+# QEMU hands the whole file to the firmware, and gives it no initrd.
+@test "a unified kernel image is measured as QEMU loads it" {
+  firmware modules
+  uki=("$KBUILD" measure snp --ovmf OVMF.fd --kernel uki.efi --append quiet --vcpus 1 --vcpu-type EPYC-v4)
+  run "${uki[@]}"
+  [ "$status" -eq 0 ]
+  first=$output
+  "${uki[@]}" -o reference.json
+  grep -q "$(sha256sum <uki.efi | cut -d' ' -f1)" reference.json
+  printf X | dd of=uki.efi bs=1 seek=5000 conv=notrunc status=none
+  run "${uki[@]}"
+  [ "$status" -eq 0 ]
+  [ "$output" != "$first" ]
+  refused 1 "QEMU gives those no initrd" "${uki[@]}" --initrd initrd.img
+  refused 1 "it is an EFI program around a kernel" "$KBUILD" measure tdx --ovmf TDVF-202508.fd --kernel uki.efi --qemu-version 10.2
+  head -c 9000 uki.efi >cut.efi
+  refused 1 "it is cut off" "$KBUILD" measure snp --ovmf OVMF.fd --kernel cut.efi --vcpus 1 --vcpu-type EPYC
+  sed 's/\.linux/.lisux/' uki.efi >other.efi
+  refused 1 "no section .linux" "$KBUILD" measure snp --ovmf OVMF.fd --kernel other.efi --vcpus 1 --vcpu-type EPYC
+  { printf IGVM; tail -c +5 OVMF.fd; } >svsm.igvm
+  refused 1 "it is an IGVM file" "$KBUILD" measure snp --ovmf svsm.igvm --vcpus 1 --vcpu-type EPYC
+}
+
+@test "the VM type that SEV-ES guests have on older hosts is asked for" {
+  es=("$KBUILD" measure sev-es --ovmf OVMF.fd --vcpus 1 --vcpu-type EPYC)
+  # SHA-256 over the firmware and the page of the vCPU, whose MXCSR and x87 control word are 0 then.
+  run "${es[@]}" --legacy-vm-type
+  legacy=$output
+  run "${es[@]}"
+  [ "$status" -eq 0 ]
+  [ "$output" != "$legacy" ]
+  python3 - "$output" "$legacy" <<'X'
+import hashlib, struct, sys
+image = open("OVMF.fd", "rb").read()
+def digest(mxcsr, fcw):
+    page = bytearray(4096)
+    for at, selector, attributes, limit, base in (
+            (0, 0, 0x93, 0xFFFF, 0), (0x10, 0xF000, 0x9B, 0xFFFF, 0xFFFF0000), (0x20, 0, 0x93, 0xFFFF, 0),
+            (0x30, 0, 0x93, 0xFFFF, 0), (0x40, 0, 0x93, 0xFFFF, 0), (0x50, 0, 0x93, 0xFFFF, 0),
+            (0x60, 0, 0, 0xFFFF, 0), (0x70, 0, 0x82, 0xFFFF, 0), (0x80, 0, 0, 0xFFFF, 0), (0x90, 0, 0x8B, 0xFFFF, 0)):
+        struct.pack_into("<HHIQ", page, at, selector, attributes, limit, base)
+    for at, form, value in ((0xD0, "Q", 0x1000), (0x148, "Q", 0x40), (0x158, "Q", 0x10), (0x160, "Q", 0x400),
+                            (0x168, "Q", 0xFFFF0FF0), (0x170, "Q", 2), (0x178, "Q", 0xFFF0),
+                            (0x268, "Q", 0x0007040600070406), (0x310, "Q", 0x800F12), (0x3E8, "Q", 1),
+                            (0x408, "I", mxcsr), (0x410, "H", fcw)):
+        struct.pack_into("<" + form, page, at, value)
+    return hashlib.sha256(image + page).hexdigest()
+assert [digest(0x1F80, 0x37F), digest(0, 0)] == sys.argv[1:]
+X
+  refused 2 "--legacy-vm-type does not matter to snp" "$KBUILD" measure snp --ovmf OVMF.fd --vcpus 1 --legacy-vm-type
+}
+
 # Before 10.2 QEMU writes into the header of the kernel. What this machine's QEMU makes of it, measured
 # unchanged, must be what is expected of the file.
 @test "RTMR 1 is that of the kernel that a real QEMU hands over" {
@@ -96,7 +182,7 @@ X
     run cmp -s seen vmlinuz.efi
     [ "$status" -eq 1 ]
     tdx --qemu-version 9.1 --memory "$memory" >expected
-    "$KBUILD" measure tdx --ovmf OVMF.fd --kernel seen --initrd initrd.img --append "console=ttyS0 panic=1" \
+    "$KBUILD" measure tdx --ovmf TDVF-202502.fd --kernel seen --initrd initrd.img --append "console=ttyS0 panic=1" \
       --qemu-version 10.2 >unchanged
     cmp expected unchanged
   done
@@ -209,6 +295,15 @@ X
   refused 2 "--guest-features does not matter to sev-es" "$KBUILD" measure sev-es --ovmf OVMF.fd --vcpus 1 --guest-features 1
   refused 2 "give the kernel, too" "$KBUILD" measure sev --ovmf OVMF.fd --initrd initrd.img
   refused 2 "--author-key" measure --vcpus 1 --author-key x
+  refused 2 "--author-key" measure --vcpus 1 --author-key x -o .
+  refused 2 "--id-key does not matter to snp without -o or --json" measure --vcpus 1 --id-key x
+  refused 2 "--policy does not matter to snp without -o or --json" measure --vcpus 1 --policy 0x30000
+  refused 2 "--vcpu-type does not matter to snp on another VMM" measure --vcpus 1 --vmm-type ec2 -o .
+  refused 2 "--memory does not matter to tdx without an initrd, or with QEMU 10.2" tdx --qemu-version 10.2 --memory 2048
+  refused 2 "--build does not matter to snp" measure --vcpus 1 --build
+  refused 2 "--two-pass does not matter to sev" "$KBUILD" measure sev --ovmf OVMF.fd --two-pass
+  refused 2 "--kernel does not matter to a target" "$KBUILD" measure snp stack --kernel vmlinuz
+  refused 2 "--vcpus '-1'" measure --vcpus=-1
   refused 2 "expected: snp|sev-es|sev|tdx" "$KBUILD" measure
   refused 2 "unknown option --vcpu-typ" measure --vcpu-typ EPYC
 }
@@ -249,7 +344,11 @@ boot:
   confidential:
     snp: {firmware: "ovmf-fd:opt/OVMF.fd", cpu: EPYC-v4}
 X
-  kb -q --arch=x86_64 measure snp stack >out
+  # Measuring looks: it builds only when it is told to, and leaves nothing behind.
+  refused 1 "measuring stack: not built: ovmf-fd, vmlinuz, initrd-img" kb -q --arch=x86_64 measure snp stack
+  [[ "$output" == *"--build"*"kbuild --arch=x86_64 ovmf-fd vmlinuz initrd-img"* ]]
+  [ ! -e build ]
+  kb -q --arch=x86_64 measure snp stack --build >out
   [ "$(wc -l <out)" -eq 64 ]
   files=(--ovmf recipes/ovmf-fd/OVMF.fd --kernel recipes/vmlinuz/vmlinuz --initrd recipes/initrd-img/initrd.img)
   "$KBUILD" measure snp "${files[@]}" --append "panic=1 console=ttyS0" --vcpus 1-64 --vcpu-type EPYC-v4 -o by-hand.json | cmp - out

@@ -4,9 +4,10 @@
 //
 // The first byte chooses: 0: the rest are changes (le16 where, a byte what) to the end of a good
 // firmware, 1: the rest is the end of a firmware, 2: the rest is a kernel, 3: a CPU type, 4: the
-// rest is a PE/COFF image.
+// rest is a PE/COFF image, 5: the rest is a firmware volume, from its start.
 #include "base/file.h"
 #include "seal/authenticode.h"
+#include "seal/firmware_volume.h"
 #include "seal/snp.h"
 #include "seal/snp_firmware.h"
 #include "seal/snp_kernel.h"
@@ -53,6 +54,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
+// Errors about firmware get their hint where the kind of launch is known.
+static void check_firmware(int result, const struct error *err)
+{
+    if (result < 0 ? !err : err != NULL)
+        abort();
+}
+
 static void check(int result, const struct error *err)
 {
     if (result < 0 ? !err || !err->hint : err != NULL)
@@ -63,18 +71,20 @@ static void as_firmware(const unsigned char *tail, size_t size)
 {
     cleanup_free unsigned char *image = xcalloc(1, IMAGE_SIZE);
     memcpy(image + IMAGE_SIZE - size, tail, size);
-    cleanup_error struct error *err = NULL, *sections = NULL, *mrtd = NULL;
+    cleanup_error struct error *err = NULL, *sections = NULL, *mrtd = NULL, *look = NULL;
     struct snp_firmware f;
     int result = snp_firmware_parse("OVMF.fd", image, IMAGE_SIZE, &f, &err);
-    check(result, err);
+    check_firmware(result, err);
+    struct firmware_facts facts;
+    check_firmware(firmware_look("OVMF.fd", image, IMAGE_SIZE, &facts, &look), look);
     if (result < 0)
         return;
-    check(snp_firmware_sections("OVMF.fd", &f, &sections), sections);
+    check_firmware(snp_firmware_sections("OVMF.fd", &f, &sections), sections);
     for (size_t i = 0; i < f.sections; i++)
         if ((uint64_t)f.section[i].address + f.section[i].size > f.address)
             abort();
     unsigned char digest[MRTD_SIZE];
-    check(tdx_mrtd("OVMF.fd", &f, digest, &mrtd), mrtd);
+    check_firmware(tdx_mrtd("OVMF.fd", &f, size & 1, digest, &mrtd), mrtd);
 }
 
 static void as_changes(const unsigned char *data, size_t size)
@@ -112,6 +122,15 @@ static void as_image(const unsigned char *data, size_t size)
         (void)bzimage_version(copy, size, &major, &minor);
 }
 
+static void as_volume(const unsigned char *data, size_t size)
+{
+    cleanup_error struct error *err = NULL;
+    cleanup_free unsigned char *copy = xmalloc(size ? size : 1); // for the sanitizer
+    memcpy(copy, data, size);
+    struct firmware_facts facts;
+    check_firmware(firmware_look("OVMF.fd", copy, size, &facts, &err), err);
+}
+
 static void as_cpu(const unsigned char *data, size_t size)
 {
     cleanup_free char *name = xstrndup((const char *)data, size < 200 ? size : 200);
@@ -124,7 +143,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const kinds[])(const unsigned char *, size_t) = {as_changes, as_firmware,
-                                                                   as_kernel, as_cpu, as_image};
+                                                                   as_kernel, as_cpu, as_image,
+                                                                   as_volume};
     if (size == 0 || size > IMAGE_SIZE)
         return 0;
     kinds[data[0] % ARRAY_LEN(kinds)](data + 1, size - 1);

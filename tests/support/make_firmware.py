@@ -3,8 +3,10 @@
 """Firmware images and kernels in small, as tests/unit/seal_snp_fixture.h makes them.
 
 make_firmware.py DIR [LEAVE_OUT...]: writes OVMF.fd, vmlinuz, vmlinuz.efi (the same as a PE/COFF image of Linux
-6.12) and initrd.img to DIR; LEAVE_OUT can be sev, tdx, reset, hashes, kernel-hashes.
+6.12) and initrd.img to DIR; LEAVE_OUT can be sev, tdx, reset, hashes, kernel-hashes. The word `modules` instead
+writes firmware with programs in it as DIR/TDVF-<release of edk2>.fd, and TDVF-none.fd without TdTcg2Dxe.
 """
+import lzma
 import struct
 import sys
 import uuid
@@ -50,6 +52,55 @@ def firmware(size=0x20000, reset=0x80B004, hashes=(0x810C00, 0x400), sections=SE
     return bytes(image)
 
 
+TD_TCG2 = "f062221e-c607-44c2-b0b4-c3886331d351"
+BDS = "6d33944a-ec75-4855-a54d-809c75241f6c"
+LZMA = "ee4e5898-3914-4259-9d6e-dc7bd79403cf"
+# What the program that starts kernels holds, by release of edk2.
+LOADERS = {202408: b"\0 initrd=initrd\0", 202411: b"\0 initrd=initrd\0",
+           202502: b"\0 initrd=initrd\0" + "shim\0".encode("utf-16le"),
+           202508: b"\0initrd=initrd \0" + "shim\0".encode("utf-16le")}
+
+
+def section(kind, data):
+    size = 4 + len(data)
+    return size.to_bytes(3, "little") + bytes([kind]) + data + bytes(-size % 4)
+
+
+def guided(guid, data):
+    return section(2, uuid.UUID(guid).bytes_le + struct.pack("<HH", 24, 1) + data)
+
+
+def ffs_file(guid, kind, data):
+    size = 24 + len(data)
+    return uuid.UUID(guid).bytes_le + b"\0\0" + bytes([kind, 0]) + size.to_bytes(3, "little") + b"\xf8" + data + bytes(
+        -size % 8)
+
+
+def volume(files, size):
+    body = b"".join(files)
+    assert 72 + len(body) <= size, len(body)
+    return bytes(32) + struct.pack("<Q4sIHHHBB", size, b"_FVH", 0, 72, 0, 0, 0, 2) + bytes(16) + body + b"\xff" * (
+        size - 72 - len(body))
+
+
+def modules(release, measures=True):
+    """A compressed volume with the programs that matter, in a volume, as OVMF has it."""
+    programs = [ffs_file(BDS, 7, section(0x10, b"MZ" + LOADERS[release] + bytes(100)))]
+    if measures:
+        programs.append(ffs_file(TD_TCG2, 7, section(0x10, b"MZ" + bytes(100))))
+    inner = section(0x17, volume(programs, 4096))
+    packed = lzma.compress(inner, lzma.FORMAT_ALONE, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": 1 << 16}])
+    packed = packed[:5] + struct.pack("<Q", len(inner)) + packed[13:]
+    return volume([ffs_file(OTHER, 11, guided(LZMA, packed))], 4096)
+
+
+def trust_domain_firmware(release, measures=True):
+    image = bytearray(firmware())
+    packed = modules(release, measures)
+    image[0x4000:0x4000 + len(packed)] = packed
+    return bytes(image)
+
+
 def bzimage(size=20000, fill=None):
     k = bytearray(fill or ((i * 5 % 249) for i in range(size)))
     k[0x1F1] = 4
@@ -89,8 +140,32 @@ def efi(kernel):
     return bytes(k)
 
 
+def uki(kernel):
+    """A program for EFI around a kernel: its headers, nothing else, and the section .linux."""
+    head = bytearray(0x400)
+    head[0:2] = b"MZ"
+    struct.pack_into("<I", head, 0x3C, 0x80)
+    struct.pack_into("<4sHH12xHH", head, 0x80, b"PE", 0x8664, 2, 240, 0x22E)
+    struct.pack_into("<H", head, 0x98, 0x20B)
+    for i, (name, at, size) in enumerate(((b".text", 0x200, 0x200), (b".linux", 0x400, len(kernel)))):
+        struct.pack_into("<8sIIII", head, 0x98 + 240 + 40 * i, name, size, 0x1000, size, at)
+    return bytes(head) + kernel
+
+
+def write_modules(folder):
+    for release in LOADERS:
+        with open("%s/TDVF-%d.fd" % (folder, release), "wb") as f:
+            f.write(trust_domain_firmware(release))
+    with open(folder + "/TDVF-none.fd", "wb") as f:
+        f.write(trust_domain_firmware(202508, measures=False))
+    with open(folder + "/uki.efi", "wb") as f:
+        f.write(uki(bzimage()))
+
+
 def main():
     folder, without = sys.argv[1], sys.argv[2:]
+    if without == ["modules"]:
+        return write_modules(folder)
     sections = [s for s in SECTIONS if "kernel-hashes" not in without or s[2] != KERNEL_HASHES]
     image = firmware(reset=0 if "reset" in without else 0x80B004,
                      hashes=None if "hashes" in without else (0x810C00, 0x400),

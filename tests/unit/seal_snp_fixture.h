@@ -10,6 +10,8 @@
 #include "seal/snp.h"
 #include "seal/snp_firmware.h"
 
+#include <lzma.h>
+
 #define FIRMWARE_SIZE 0x20000u
 #define TABLE_END 32u
 #define SEV_METADATA_OFFSET 0x1E000u
@@ -124,6 +126,97 @@ static inline unsigned char *make_firmware(const struct firmware *f)
     return image;
 }
 
+// ---- programs in a firmware, as tests/support/make_firmware.py makes them ----
+
+static const unsigned char guid_td_tcg2[] =
+    GUID(0xf062221e, 0xc607, 0x44c2, 0xb0, 0xb4, 0xc3, 0x88, 0x63, 0x31, 0xd3, 0x51);
+static const unsigned char guid_lzma[] =
+    GUID(0xee4e5898, 0x3914, 0x4259, 0x9d, 0x6e, 0xdc, 0x7b, 0xd7, 0x94, 0x03, 0xcf);
+#define BEHIND_COMMAND_LINE "\0 initrd=initrd"
+#define BEFORE_COMMAND_LINE "\0initrd=initrd "
+#define KNOWS_SHIM "s\0h\0i\0m\0\0"
+#define VOLUME_OFFSET 0x4000u
+#define VOLUME_SIZE 4096u
+
+static inline void add_padded(struct buf *b, const void *bytes, size_t length, size_t to)
+{
+    buf_add(b, bytes, length);
+    while (b->len % to)
+        buf_add(b, "", 1);
+}
+
+static inline void add_section(struct buf *b, unsigned type, const struct buf *data)
+{
+    unsigned char head[4];
+    put_le(head, 4 + data->len, 3);
+    head[3] = (unsigned char)type;
+    buf_add(b, head, sizeof head);
+    add_padded(b, data->data, data->len, 4);
+}
+
+static inline void add_ffs_file(struct buf *b, const unsigned char *guid, unsigned type,
+                                const struct buf *sections)
+{
+    unsigned char head[24] = {0};
+    memcpy(head, guid, GUID_SIZE);
+    head[18] = (unsigned char)type;
+    put_le(head + 20, sizeof head + sections->len, 3);
+    buf_add(b, head, sizeof head);
+    add_padded(b, sections->data, sections->len, 8);
+}
+
+static inline void add_volume(struct buf *b, const struct buf *files)
+{
+    unsigned char head[72] = {0};
+    put_le(head + 32, VOLUME_SIZE, 8);
+    memcpy(head + 40, "_FVH", 4);
+    put_le(head + 48, sizeof head, 2);
+    buf_add(b, head, sizeof head);
+    buf_add(b, files->data, files->len);
+    assert_true(sizeof head + files->len <= VOLUME_SIZE);
+    for (size_t n = sizeof head + files->len; n < VOLUME_SIZE; n++)
+        buf_add(b, "\xff", 1);
+}
+
+static inline void add_lzma(struct buf *b, const struct buf *content)
+{
+    lzma_options_lzma o;
+    lzma_stream s = LZMA_STREAM_INIT;
+    unsigned char packed[VOLUME_SIZE];
+    lzma_lzma_preset(&o, 1);
+    o.dict_size = 1 << 16;
+    assert_int_equal(lzma_alone_encoder(&s, &o), LZMA_OK);
+    s.next_in = (const unsigned char *)content->data;
+    s.avail_in = content->len;
+    s.next_out = packed;
+    s.avail_out = sizeof packed;
+    assert_int_equal(lzma_code(&s, LZMA_FINISH), LZMA_STREAM_END);
+    lzma_end(&s);
+    put_le(packed + 5, content->len, 8); // edk2's tool writes the size
+    buf_add(b, packed, sizeof packed - s.avail_out);
+}
+
+// A volume with a compressed volume with the program that starts kernels, and perhaps TdTcg2Dxe.
+static inline void add_modules(struct buf *b, const char *loader, size_t length, bool measures)
+{
+    cleanup_buf struct buf program = {0}, sections = {0}, files = {0}, inner = {0}, packed = {0},
+                           outer = {0}, guided = {0}, file = {0};
+    buf_add(&program, loader, length);
+    add_section(&sections, 0x10, &program);
+    add_ffs_file(&files, guid_other, 7, &sections);
+    if (measures)
+        add_ffs_file(&files, guid_td_tcg2, 7, &sections);
+    cleanup_buf struct buf volume = {0};
+    add_volume(&volume, &files);
+    add_section(&inner, 0x17, &volume);
+    buf_add(&packed, guid_lzma, GUID_SIZE);
+    buf_add(&packed, "\x18\0\1\0", 4); // the data begin at 24
+    add_lzma(&packed, &inner);
+    add_section(&guided, 2, &packed);
+    add_ffs_file(&file, guid_other, 11, &guided);
+    add_volume(b, &file);
+}
+
 // SNP_KERNEL_SIZE bytes that look like a bzImage, to be freed: protocol 2.15, 4 setup sectors, a
 // 64-bit entry, command lines of up to 2047 bytes.
 static inline unsigned char *make_bzimage(void)
@@ -157,6 +250,18 @@ static inline char *snp_put(const struct snp_fixture *f, const char *name, const
 static inline void snp_put_firmware(struct snp_fixture *f, const struct firmware *values)
 {
     cleanup_free unsigned char *image = make_firmware(values);
+    put_file(f->firmware, image, FIRMWARE_SIZE);
+}
+
+// Replaces the firmware by one with programs in it.
+static inline void snp_put_modules(struct snp_fixture *f, const char *loader, size_t length,
+                                   bool measures)
+{
+    struct firmware values = amdsev_firmware();
+    cleanup_free unsigned char *image = make_firmware(&values);
+    cleanup_buf struct buf volume = {0};
+    add_modules(&volume, loader, length, measures);
+    memcpy(image + VOLUME_OFFSET, volume.data, volume.len);
     put_file(f->firmware, image, FIRMWARE_SIZE);
 }
 

@@ -45,6 +45,8 @@ static void put_kernel(struct snp_fixture *f, const char *version, uint32_t sign
     put_file(f->kernel, k, SNP_KERNEL_SIZE);
 }
 
+#define put_loader(f, text) snp_put_modules(f, text, sizeof(text), true)
+
 static int setup(void **state)
 {
     snp_setup(state);
@@ -53,6 +55,8 @@ static int setup(void **state)
     f->in.qemu_version = QEMU_VERSION(9, 1);
     f->in.memory_mib = 4096;
     put_kernel(f, "6.12.1 (x) #1", SNP_KERNEL_SIZE - BEHIND);
+    put_loader(f, BEHIND_COMMAND_LINE);
+    f->in.edk2_version = 202411;
     return 0;
 }
 
@@ -163,12 +167,141 @@ static void load_options_are_those_that_the_firmware_makes(void **state)
     }
 }
 
+// SHA-384 chains over the same events, by hand.
+#define WITHOUT_SEPARATOR                                                                          \
+    "23ff582147fd9543821c058b790034f0bc775cd23dd308380b506add7b1fbc586a27da72f51f2d8cf53050156e53" \
+    "5700"
+#define INITRD_BEFORE                                                                              \
+    "fec24a5ce192f1d6b0f27c0dc42052614b71f4127cc4cc9286504283fba59430ddb862e2e306afa7e5fb20ef687e" \
+    "ad90"
+#define INITRD_BEHIND                                                                              \
+    "6236f700a0b70ad0383cb0b62e6417ac799b145030d2d897a861dd726631d31e13e4e3792b7c30b75a39e2072390" \
+    "9713"
+
+static void what_depends_on_the_release_is_read_from_the_file_or_asked_for(void **state)
+{
+    static const char none[] = "", behind[] = BEHIND_COMMAND_LINE, before[] = BEFORE_COMMAND_LINE,
+                      shim[] = BEHIND_COMMAND_LINE "\0" KNOWS_SHIM,
+                      both[] = BEHIND_COMMAND_LINE "\0" BEFORE_COMMAND_LINE;
+#define TEXT(text) text, sizeof text
+    static const struct {
+        const char *loader;
+        size_t length;
+        unsigned edk2;
+        const char *rtmr1, *rtmr2, *why;
+    } cases[] = {
+        {TEXT(before), 0, PATCHED, INITRD_BEFORE, NULL},
+        {TEXT(before), 202605, PATCHED, INITRD_BEFORE, NULL},
+        {TEXT(before), 202505, NULL, NULL, "it was not built from edk2-stable202505: it holds what"},
+        {TEXT(shim), 0, PATCHED, INITRD_BEHIND, NULL},
+        {TEXT(shim), 202411, NULL, NULL, "it was not built from edk2-stable202411: it holds what"},
+        {TEXT(shim), 202508, NULL, NULL, "it was not built from edk2-stable202508: it lacks what"},
+        {TEXT(behind), 0, NULL, NULL, "whether it was built from edk2-stable202411 or later"},
+        {TEXT(behind), 202408, WITHOUT_SEPARATOR, INITRD_BEHIND, NULL},
+        {TEXT(behind), 202411, PATCHED, INITRD_BEHIND, NULL},
+        {TEXT(behind), 202602, NULL, NULL, "it was not built from edk2-stable202602: it lacks what"},
+        {TEXT(both), 0, NULL, NULL, "two ways"},
+        {TEXT(none), 0, NULL, NULL, "how it names the initrd"},
+        {TEXT(none), 202508, PATCHED, INITRD_BEFORE, NULL},
+        {TEXT(none), 202405, WITHOUT_SEPARATOR, INITRD_BEHIND, NULL},
+    };
+    struct snp_fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        cleanup_error struct error *err = NULL;
+        cleanup_measurement struct launch_measurement m = {0};
+        char rtmr1[2 * RTMR_SIZE + 1], rtmr2[2 * RTMR_SIZE + 1];
+        snp_put_modules(f, cases[i].loader, cases[i].length, true);
+        f->in.edk2_version = cases[i].edk2;
+        if (cases[i].why) {
+            assert_int_equal(launch_measure(&f->in, &m, &err), -1);
+            assert_message(err, cases[i].why);
+            assert_non_null(strstr(err->hint, "--edk2"));
+            continue;
+        }
+        measured(&f->in, &m, rtmr1, rtmr2);
+        assert_string_equal(rtmr1, cases[i].rtmr1);
+        assert_string_equal(rtmr2, cases[i].rtmr2);
+    }
+}
+
+static void firmware_that_measures_nothing_is_refused(void **state)
+{
+    struct snp_fixture *f = *state;
+    struct firmware values = amdsev_firmware();
+    struct launch_measurement m;
+    cleanup_error struct error *without = NULL, *unread = NULL;
+    snp_put_modules(f, BEFORE_COMMAND_LINE, sizeof BEFORE_COMMAND_LINE, false);
+    assert_int_equal(launch_measure(&f->in, &m, &without), -1);
+    assert_message(without, "it has no TdTcg2Dxe");
+    assert_non_null(strstr(without->hint, "kbuild ovmf-tdx"));
+    snp_put_firmware(f, &values);
+    assert_int_equal(launch_measure(&f->in, &m, &unread), -1);
+    assert_message(unread, "no program in it can be read");
+}
+
+// Damage anywhere: an error or fewer facts, never more memory than is bounded, never a crash.
+static void damaged_volumes_are_read_within_their_bounds(void **state)
+{
+    (void)state;
+    cleanup_buf struct buf volume = {0};
+    static const char loader[] = BEFORE_COMMAND_LINE;
+    add_modules(&volume, loader, sizeof loader, true);
+    const size_t used = 600;
+    for (size_t at = 0; at < used; at++)
+        for (unsigned value = 0; value < 256; value += 51) {
+            cleanup_error struct error *err = NULL;
+            struct firmware_facts facts;
+            cleanup_free unsigned char *copy = xmalloc(volume.len);
+            memcpy(copy, volume.data, volume.len);
+            copy[at] = (unsigned char)value;
+            if (firmware_look("f", copy, volume.len, &facts, &err) < 0)
+                assert_message(err, "cannot be unpacked");
+        }
+    for (size_t size = 0; size < used; size++) {
+        cleanup_error struct error *err = NULL;
+        struct firmware_facts facts;
+        cleanup_free unsigned char *cut = xmalloc(size ? size : 1);
+        memcpy(cut, volume.data, size);
+        assert_good(firmware_look("f", cut, size, &facts, &err));
+        assert_int_equal(facts.modules, 0);
+    }
+    // A section that says it is huge.
+    cleanup_error struct error *err = NULL;
+    struct firmware_facts facts;
+    unsigned char *lzma = memmem(volume.data, volume.len, guid_lzma, GUID_SIZE);
+    put_le(lzma + GUID_SIZE + 4 + 5, UINT64_MAX, 8);
+    assert_int_equal(
+        firmware_look("f", (unsigned char *)volume.data, volume.len, &facts, &err), -1);
+    assert_message(err, "larger than any firmware");
+}
+
+static void the_order_of_pages_is_asked_for(void **state)
+{
+    struct snp_fixture *f = *state;
+    char one[2 * LAUNCH_DIGEST_MAX + 1], two[2 * LAUNCH_DIGEST_MAX + 1];
+    f->in.kernel = f->in.initrd = f->in.append = NULL;
+    snp_digest_hex(&f->in, one);
+    f->in.two_pass = true;
+    snp_digest_hex(&f->in, two);
+    // One page is measured: both orders are the same.
+    assert_string_equal(one, two);
+    struct firmware values = amdsev_firmware();
+    values.tdx_section[0][1] = values.tdx_section[0][3] = 0x2000;
+    values.tdx_section[0][0] = 0x1E000;
+    values.tdx_section[0][2] = 0xFFFFE000;
+    snp_put_firmware(f, &values);
+    snp_digest_hex(&f->in, two);
+    assert_string_equal(two, "975df3b29f39d33b41ad806ad049896f28bff5b08dc524acc6feccfa8daa"
+                             "dc1860bdc5dafb2ce29e0c0e328c0af8fcd0");
+}
+
 static void an_older_kernel_has_no_rtmr_2(void **state)
 {
     static const struct {
         const char *version;
         bool measures;
     } cases[] = {{"6.8.12 (x)", false}, {"5.15.0", false}, {"6.9.0", true}, {"7.0.1", true}};
+    cleanup_error struct error *none = NULL;
     struct snp_fixture *f = *state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         cleanup_error struct error *err = NULL;
@@ -178,6 +311,10 @@ static void an_older_kernel_has_no_rtmr_2(void **state)
         assert_true(m.has_rtmr1);
         assert_int_equal(m.has_rtmr2, cases[i].measures);
     }
+    struct launch_measurement m;
+    put_kernel(f, "no number", 0);
+    assert_int_equal(launch_measure(&f->in, &m, &none), -1);
+    assert_message(none, "does not say which version");
 }
 
 static void what_lies_behind_the_sections_counts(void **state)
@@ -263,7 +400,7 @@ static void what_cannot_be_started_is_refused(void **state)
         struct launch_measurement m;
         if (i == 4) {
             cleanup_free unsigned char *k = make_bzimage();
-            k[0x211] = 1;
+            put_pe(k, "6.12", 0);
             memset(k + 0x3C, 0, 4);
             put_file(f->kernel, k, SNP_KERNEL_SIZE);
         }
@@ -280,6 +417,10 @@ int main(void)
         TEST(memory_matters_where_it_decides_on_the_initrds_place),
         TEST(newer_qemu_leaves_the_kernel_alone),
         TEST(load_options_are_those_that_the_firmware_makes),
+        TEST(what_depends_on_the_release_is_read_from_the_file_or_asked_for),
+        TEST(firmware_that_measures_nothing_is_refused),
+        TEST(the_order_of_pages_is_asked_for),
+        cmocka_unit_test(damaged_volumes_are_read_within_their_bounds),
         TEST(an_older_kernel_has_no_rtmr_2),
         TEST(what_cannot_be_started_is_refused),
         cmocka_unit_test(what_lies_behind_the_sections_counts),
