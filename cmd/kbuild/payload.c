@@ -31,7 +31,7 @@ static int push(struct global_options *g, struct strlist *words, struct error **
     struct payload_request r = {.versions_yaml = g->build.versions,
                                 .cache = g->build.cache,
                                 .jobs = g->build.jobs,
-                                .arch = g->build.arch ? g->build.arch : arch_host()};
+                                .arch = g->build.arch};
     const struct verb_option options[] = {
         {"--base", NULL, &r.base, NULL, NULL},
         {"--layout", NULL, &layout, NULL, NULL},

@@ -3,6 +3,7 @@
 #include "cache/oci_layer.h"
 #include "cache/internal.h"
 #include "cache/tree.h"
+#include "pack/names.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -59,7 +60,8 @@ static int write_header(struct layer *l, const struct tree_entry *e, struct erro
     archive_entry_set_mtime(l->entry, 0, 0);
     if (e->target)
         archive_entry_set_symlink(l->entry, e->target);
-    return archive_write_header(l->archive, l->entry) == ARCHIVE_OK ? 0 : archive_failed(l, err);
+    int r = archive_write_header(l->archive, l->entry); // ARCHIVE_WARN: the name is no UTF-8
+    return r == ARCHIVE_OK || r == ARCHIVE_WARN ? 0 : archive_failed(l, err);
 }
 
 // Copies a file, at most the size that the header says, and hashes what it copies.
@@ -119,9 +121,9 @@ static int add_entry(struct layer *l, const struct tree_entry *e, struct error *
 
 static int write_entries(struct layer *l, const struct buf *listing, struct error **err)
 {
-    // Names are bytes: no conversion, whatever the locale.
+    // Names are UTF-8, whatever the locale; libarchive marks those that are not (hdrcharset=BINARY, pax).
+    WITH_UTF8_NAMES;
     if (archive_write_set_format_pax_restricted(l->archive) != ARCHIVE_OK ||
-        archive_write_set_options(l->archive, "hdrcharset=BINARY") != ARCHIVE_OK ||
         archive_write_add_filter_none(l->archive) != ARCHIVE_OK ||
         archive_write_set_bytes_per_block(l->archive, CHUNK_SIZE) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(l->archive, 512) != ARCHIVE_OK ||

@@ -2,31 +2,27 @@
 // DIR/kata-static-*.tar.xz -> one kata-static.tar.xz.
 #include "run/merge.h"
 
+#include "recipe/versions.h"
 #include "run/listings.h"
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/process.h"
 
 #include <string.h>
 
-char *merge_version(void)
+char *merge_version(const char *versions_yaml, struct error **err)
 {
-    const char *release = getenv("RELEASE");
-    cleanup_buf struct buf text = {0};
-    bool from_file = release && !strcmp(release, "yes");
-    for (int i = 0; i < 2 && !text.len; i++, from_file = !from_file) {
-        char *const argv[] = {(char *)"git", (char *)"describe", (char *)"--tags", NULL};
-        struct process p = {.argv = argv, .input = -1};
-        struct error *ignored = NULL;
-        if (from_file ? file_read("VERSION", 4096, &text, &ignored) < 0
-                      : process_run(&p, &text, &ignored) < 0)
-            buf_free(&text);
-        error_free(ignored);
-    }
-    while (text.len && strchr("\n ", text.data[text.len - 1]))
-        text.data[--text.len] = '\0';
-    return text.len ? buf_take(&text) : xstrdup("unknown");
+    struct versions *v = versions_load(versions_yaml, err);
+    if (!v)
+        return NULL;
+    char *version = release_version(v);
+    versions_free(v);
+    if (version)
+        return version;
+    log_warning("the version of Kata Containers is not known, and VERSION says so: %s has no "
+                "externals.kata.version, and is in no checkout of Kata",
+                versions_yaml);
+    return xstrdup("unknown");
 }
 
 static int merge_paths(const struct merge_request *r, const struct strlist *paths,
@@ -60,7 +56,9 @@ int merge_directory(const struct merge_request *r, struct error **err)
     cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
     if (merge_collect(r, &paths, err) < 0 || file_draft_begin(&draft, r->output, err) < 0)
         return -1;
-    cleanup_free char *version = merge_version();
+    cleanup_free char *version = merge_version(r->versions_yaml, err);
+    if (!version)
+        return -1;
     if (merge_paths(r, &paths, version, draft.fd, err) < 0)
         return error_wrap(err, "merging %s", r->directory);
     if (file_draft_commit_unsynced(&draft, 0644, err) < 0)

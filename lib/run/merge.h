@@ -29,8 +29,8 @@ int merge_directory(const struct merge_request *r, struct error **err);
 
 // The paths of those components: what in r->directory is to be on a host.
 int merge_collect(const struct merge_request *r, struct strlist *paths, struct error **err);
-// What <prefix>/VERSION says: the file VERSION for a release (RELEASE=yes), else `git describe --tags`
-// as upstream does, else the file. To be freed.
-char *merge_version(void);
+// What <prefix>/VERSION says: release_version(), or "unknown", with a warning. To be freed. NULL:
+// versions.yaml cannot be read.
+char *merge_version(const char *versions_yaml, struct error **err);
 
 #endif

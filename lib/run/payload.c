@@ -5,6 +5,7 @@
 #include "run/listings.h"
 #include "run/merge.h"
 
+#include "base/log.h"
 #include "base/process.h"
 #include "cache/registry.h"
 #include "pack/decoder.h"
@@ -24,6 +25,8 @@ struct pushing {
     int64_t epoch;
     bool directory; // r->source is one: VERSION and versions.yaml are added, as a merge does
     struct merge_plan plan;
+    const struct arch *arch;
+    char *version; // Kata's, of what is pushed
     char *output; // path of the layout or archive
     struct strlist paths, tags;
     struct payload_image image;
@@ -76,15 +79,21 @@ static int check_tag(const char *tag, struct error **err)
                            "begin with '.' or '-'");
 }
 
-// Upstream's tag: kata-containers-<commit>-<arch>, "amd64" for x86_64 and else as uname -m says.
+// Upstream's tag: kata-containers-<commit>-<arch>, with Go's names for x86_64 and, from 3.30.0 on, for
+// aarch64, else as uname -m says.
+static const char *tag_arch(const struct pushing *p)
+{
+    bool x86 = !strcmp(p->arch->name, "x86_64"), arm = !strcmp(p->arch->name, "aarch64");
+    return x86 || (arm && !version_before(p->version, 3, 30)) ? p->arch->oci : p->arch->name;
+}
+
 static int name_tags(struct pushing *p, struct error **err)
 {
     const struct payload_request *r = p->r;
     cleanup_free char *commit = r->commit ? xstrdup(r->commit) : head_commit(r->versions_yaml, err);
     if (!commit)
         return -1;
-    const char *arch = !strcmp(r->arch->name, "x86_64") ? "amd64" : r->arch->name;
-    strlist_addf(&p->tags, "kata-containers-%s-%s", commit, arch);
+    strlist_addf(&p->tags, "kata-containers-%s-%s", commit, tag_arch(p));
     if (r->tag && !strlist_has(&p->tags, r->tag))
         strlist_add(&p->tags, r->tag);
     for (size_t i = 0; i < p->tags.n; i++)
@@ -212,8 +221,7 @@ static int add_facts(struct pushing *p, struct error **err)
         (r->shim_components && file_read(r->shim_components, LIMIT, &shims, err) < 0))
         return -1;
     if (unpacked) {
-        cleanup_free char *described = merge_version();
-        cleanup_free char *version = xasprintf("%s\n", described);
+        cleanup_free char *version = xasprintf("%s\n", p->version);
         const struct layer_text texts[] = {{"opt/kata/VERSION", version, strlen(version)},
                                            {"opt/kata/versions.yaml", versions.data, versions.len}};
         return add_texts(p, texts, ARRAY_LEN(texts), "VERSION and versions.yaml", err);
@@ -241,13 +249,26 @@ static void say_all(const struct pushing *p, payload_say *say, void *context)
     }
 }
 
+static void warn_of_scratch(const struct pushing *p)
+{
+    if (!p->r->base)
+        log_warning("the image has no base, so it carries files and no program that installs them: "
+                    "kata-deploy cannot run from it. --base=REFERENCE names one (docs/payload.md), "
+                    "--base=scratch says that none is wanted");
+}
+
 static int push(struct pushing *p, struct error **err)
 {
     const struct payload_request *r = p->r;
-    if (check_request(p, err) < 0 || payload_epoch(&p->epoch, err) < 0 || name_tags(p, err) < 0 ||
-        collect(p, err) < 0 || !(p->store = store_open(r->cache, err)) || make_plan(p, err) < 0)
+    if (check_request(p, err) < 0 || payload_epoch(&p->epoch, err) < 0 || collect(p, err) < 0 ||
+        !(p->store = store_open(r->cache, err)) || make_plan(p, err) < 0)
         return -1;
-    if (payload_base_load(p->store, r->base, r->arch, r->plain_http, &p->image, err) < 0 ||
+    const char *directory = p->directory ? r->source : NULL;
+    if (payload_arch_find(p->store, &p->plan, directory, r->arch, &p->arch, err) < 0 ||
+        !(p->version = merge_version(r->versions_yaml, err)) || name_tags(p, err) < 0)
+        return -1;
+    warn_of_scratch(p);
+    if (payload_base_load(p->store, r->base, p->arch, r->plain_http, &p->image, err) < 0 ||
         make_layers(p, err) < 0 || payload_image_compose(p->store, &p->image, err) < 0)
         return -1;
     struct payload_target target = {
@@ -267,6 +288,7 @@ int payload_push(const struct payload_request *r, payload_say *say, void *contex
     merge_plan_free(&p.plan);
     payload_image_free(&p.image);
     free(p.output);
+    free(p.version);
     strlist_free(&p.paths);
     strlist_free(&p.tags);
     store_close(p.store);

@@ -30,7 +30,7 @@ struct payload_request {
     const char *versions_yaml;
     const char *shim_components; // components layout: shim-components.json; or NULL
     const char *cache;           // directory
-    const struct arch *arch;
+    const struct arch *arch;     // NULL: what the set itself says; a contradiction is an error
     enum payload_layout layout;
     enum payload_compression compression; // of layers whose content is not compressed already
     bool plain_http;

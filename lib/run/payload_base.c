@@ -102,6 +102,22 @@ static int take_layers(const json_t *manifest, struct payload_layers *out, struc
     return 0;
 }
 
+// A history may be missing (config.md: optional), but one that does not have an entry for each layer
+// makes others take our layers for the base's: then each of the base's gets one that says just that.
+static void complete_history(json_t *config, size_t layers)
+{
+    json_t *history = json_object_get(config, "history");
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(history); i++)
+        n += !json_is_true(json_object_get(json_array_get(history, i), "empty_layer"));
+    if (json_is_array(history) && n == layers)
+        return;
+    history = json_array();
+    for (size_t i = 0; i < layers; i++)
+        json_array_append_new(history, json_pack("{s:s}", "created_by", "base image"));
+    json_object_set_new(config, "history", history);
+}
+
 static int check_config(json_t *config, const struct arch *arch, size_t layers, struct error **err)
 {
     const char *architecture = text_at(config, "architecture"), *os = text_at(config, "os");
@@ -114,8 +130,7 @@ static int check_config(json_t *config, const struct arch *arch, size_t layers, 
     if (!json_is_array(ids) || json_array_size(ids) != layers)
         return error_user(err, "the base image has %zu layers, and its config lists %zu", layers,
                           json_array_size(ids));
-    if (!json_is_array(json_object_get(config, "history")))
-        json_object_set_new(config, "history", json_array());
+    complete_history(config, layers);
     return 0;
 }
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define LAYER_FORMAT "2" // raise it when the same file would give another layer
+#define LAYER_FORMAT "3" // raise it when the same file would give another layer
 
 static const char *const media_types[] = {
     [LAYER_PLAIN] = OCI_LAYER, [LAYER_GZIP] = OCI_LAYER "+gzip", [LAYER_ZSTD] = OCI_LAYER "+zstd"};
@@ -186,6 +186,7 @@ struct texts {
 
 static int fill_texts(struct layer_out *l, const void *context, struct error **err)
 {
+    WITH_UTF8_NAMES;
     const struct texts *t = context;
     for (size_t i = 0; i < t->n; i++) {
         const struct layer_text *text = &t->items[i];

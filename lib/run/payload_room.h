@@ -125,6 +125,13 @@ int image_source_blobs(struct image_source *s, struct store *store, const struct
                        size_t count, struct error **err);
 void image_source_close(struct image_source *s); // NULL is allowed
 
+// ---- payload_arch.c ----
+// What the set in `plan` is for: what `directory` (NULL: none) notes of each tarball, else the programs
+// inside. Programs for two architectures, `given` (or NULL) against what was found, and nothing that
+// says it are errors. Fills in missing digests of the plan's components.
+int payload_arch_find(struct store *s, struct merge_plan *plan, const char *directory,
+                      const struct arch *given, const struct arch **out, struct error **err);
+
 // ---- payload_image.c ----
 // The hex digest and size of a descriptor (descriptor.md), or an error.
 int descriptor_read(const json_t *descriptor, struct image_blob *out, struct error **err);

@@ -101,10 +101,10 @@ static bool open_zstd(struct layer_out *l)
 
 static bool open_tar(struct layer_out *l)
 {
-    // Names are bytes: no conversion, whatever the locale.
+    // Names are UTF-8 (the callers see to the locale); libarchive marks those that are not
+    // (hdrcharset=BINARY, pax).
     struct archive *a = l->tar = archive_write_new();
     return a && archive_write_set_format_pax_restricted(a) == ARCHIVE_OK &&
-           archive_write_set_options(a, "hdrcharset=BINARY") == ARCHIVE_OK &&
            archive_write_set_bytes_per_block(a, BLOCK) == ARCHIVE_OK &&
            archive_write_set_bytes_in_last_block(a, 512) == ARCHIVE_OK &&
            archive_write_open(a, l, NULL, on_tar, NULL) == ARCHIVE_OK;
@@ -171,6 +171,10 @@ static int write_parents(struct layer_out *l, const char *path, struct error **e
 static int check_member(const struct layer_out *l, const char *path, const struct reader_member *m,
                         struct error **err)
 {
+    for (const unsigned char *c = (const unsigned char *)path; *c; c++)
+        if (*c < ' ' || *c == 0x7f || (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0))
+            return error_user(err, "its name has a control character, which has no place in a "
+                                   "payload");
     if (starts_with(path_base(path), ".wh."))
         return error_user(err, "a name that begins with .wh. means the removal of a file in an "
                                "image");

@@ -30,9 +30,10 @@ struct provenance_request {
     const char *file; // NULL: beside the tarballs, <target>-provenance.json and <target>-spdx.json
     bool spdx;        // that one only; with a file and without this, the statement only
 };
-// Writes them; `say` gets the path of each.
-int provenance_write(struct build *b, const struct provenance_request *r,
-                     void (*say)(const char *path, void *context), void *context,
-                     struct error **err);
+typedef void provenance_say(const char *path, void *context);
+// Writes them; `say` gets the path of each. Of a group: those of its members; with a file that is a
+// usage error, unless it has one member.
+int provenance_write(struct build *b, const struct provenance_request *r, provenance_say *say,
+                     void *context, struct error **err);
 
 #endif

@@ -17,7 +17,7 @@ void materials_free(struct materials *m)
     for (size_t i = 0; i < m->n; i++) {
         struct material *x = &m->items[i];
         char *const texts[] = {x->name,      x->version, x->uri,    x->purl,
-                               x->algorithm, x->digest,  x->licence};
+                               x->algorithm, x->digest,  x->licence, x->supplier};
         for (size_t k = 0; k < ARRAY_LEN(texts); k++)
             free(texts[k]);
     }
@@ -51,13 +51,43 @@ static char *purl_escape(const char *text)
     return buf_take(&out);
 }
 
-// "pkg:deb/debian/bash@5.2?arch=amd64"
-static char *purl(const char *distribution, const char *package, const char *version,
-                  const char *architecture)
+// "pkg:deb/debian/bash@5.2?arch=amd64&distro=bookworm" (purl-spec, type deb)
+static char *purl(const char *distribution, const char *codename, const char *package,
+                  const char *version, const char *architecture)
 {
     cleanup_free char *name = purl_escape(package), *at = purl_escape(version);
-    return xasprintf("pkg:deb/%s/%s%s%s%s%s", *distribution ? distribution : "debian", name,
-                     *at ? "@" : "", at, *architecture ? "?arch=" : "", architecture);
+    cleanup_free char *distro = purl_escape(codename);
+    const char *between = !*distro ? "" : *architecture ? "&distro=" : "?distro=";
+    return xasprintf("pkg:deb/%s/%s%s%s%s%s%s%s", *distribution ? distribution : "debian", name,
+                     *at ? "@" : "", at, *architecture ? "?arch=" : "", architecture, between,
+                     distro);
+}
+
+static char *distribution_name(const char *id)
+{
+    static const struct {
+        const char *id, *name;
+    } names[] = {{"debian", "Debian"}, {"ubuntu", "Ubuntu"}};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (!strcmp(id, names[i].id))
+            return xstrdup(names[i].name);
+    return copy(id);
+}
+
+// Who publishes under an address: the host, and on a host of many projects the first folder.
+static char *publisher(const char *url)
+{
+    const char *host = strstr(url, "://");
+    if (!host || !host[3] || host[3] == '/')
+        return NULL;
+    host += 3;
+    const char *at = strchr(host, '@'), *slash = strchr(host, '/');
+    if (at && (!slash || at < slash))
+        host = at + 1;
+    size_t n = strcspn(host, "/");
+    bool shared = starts_with(host, "git") && host[n]; // github.com, gitlab.com
+    size_t folder = shared ? 1 + strcspn(host + n + 1, "/") : 0;
+    return xstrndup(host, n + folder);
 }
 
 // ---- sources ----
@@ -73,6 +103,7 @@ static void add_git(const char *name, const json_t *p, struct materials *out)
     m->algorithm = xstrdup("gitCommit");
     m->digest = copy(commit);
     m->licence = copy(licence_of(url, NULL));
+    m->supplier = publisher(url);
     const json_t *list = json_object_get(p, "submodules");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *sub = json_array_get(list, i);
@@ -84,6 +115,7 @@ static void add_git(const char *name, const json_t *p, struct materials *out)
         m->algorithm = xstrdup("gitCommit");
         m->digest = copy(provenance_at(sub, "commit"));
         m->licence = copy(licence_of(provenance_at(sub, "url"), NULL));
+        m->supplier = publisher(provenance_at(sub, "url"));
     }
 }
 
@@ -96,6 +128,7 @@ static void add_archive(const char *name, const json_t *p, struct materials *out
     m->algorithm = xstrdup("sha256");
     m->digest = copy(provenance_at(p, "sha256"));
     m->licence = copy(licence_of(m->uri, NULL));
+    m->supplier = publisher(provenance_at(p, "url"));
 }
 
 static void add_debian(const char *name, const json_t *p, struct materials *out)
@@ -110,8 +143,11 @@ static void add_debian(const char *name, const json_t *p, struct materials *out)
                       ? xstrdup(name)
                       : xasprintf("%s: %s", name, provenance_at(file, "name"));
         m->version = copy(provenance_at(p, "version"));
-        m->purl = purl(provenance_at(json_object_get(p, "distribution"), "id"), package,
+        const json_t *distribution = json_object_get(p, "distribution");
+        const char *id = provenance_at(distribution, "id");
+        m->purl = purl(id, provenance_at(distribution, "codename"), package,
                        provenance_at(p, "version"), *source ? "source" : "");
+        m->supplier = distribution_name(id);
         m->uri = xstrdup(m->purl);
         m->algorithm = xstrdup("sha256");
         m->digest = copy(provenance_at(file, "sha256"));
@@ -150,12 +186,15 @@ void materials_of_packages(const struct job *job, const json_t *record, struct m
 {
     const json_t *list = json_object_get(json_object_get(record, "provenance"), "packages");
     const char *id = job->distribution.id ? job->distribution.id : "";
+    const char *codename = job->distribution.codename ? job->distribution.codename : "";
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *p = json_array_get(list, i);
         struct material *m = add(out);
         m->name = xstrdup(provenance_at(p, "name"));
         m->version = copy(provenance_at(p, "version"));
-        m->purl = purl(id, m->name, provenance_at(p, "version"), provenance_at(p, "architecture"));
+        m->purl = purl(id, codename, m->name, provenance_at(p, "version"),
+                       provenance_at(p, "architecture"));
+        m->supplier = distribution_name(id);
         m->uri = xstrdup(m->purl);
     }
 }

@@ -19,7 +19,8 @@ struct material {
     char *purl;      // of a distribution package, or NULL
     char *algorithm; // of the digest, as in-toto names it: "gitCommit", "sha256"
     char *digest;
-    char *licence; // SPDX expression, or NULL if not known
+    char *licence;  // SPDX expression, or NULL if not known
+    char *supplier; // the organization that publishes it ("Debian", "github.com/qemu"), or NULL
     enum { MATERIAL_SOURCE, MATERIAL_SUBMODULE, MATERIAL_PATCH } role;
 };
 struct materials {

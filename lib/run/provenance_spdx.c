@@ -8,6 +8,7 @@
 #include <time.h>
 
 #define NONE_KNOWN "NOASSERTION"
+#define MAKER "kbuild" // of what its recipes make
 
 struct spdx {
     struct build *b;
@@ -36,6 +37,12 @@ static json_t *package(const char *id, const char *name, const char *licence)
                      NONE_KNOWN);
 }
 
+static void set_supplier(json_t *package, const char *organization)
+{
+    cleanup_free char *text = xasprintf("Organization: %s", organization);
+    json_object_set_new(package, "supplier", json_string(text));
+}
+
 static void set_sha256(json_t *package, const char *digest)
 {
     json_object_set_new(package, "checksums",
@@ -49,8 +56,12 @@ static char *add_material(struct spdx *s, const struct material *m)
         [MATERIAL_SOURCE] = "source", [MATERIAL_SUBMODULE] = "source", [MATERIAL_PATCH] = "patch"};
     char *id = new_id(s, m->purl ? "package" : kinds[m->role]);
     json_t *p = package(id, m->name, m->licence);
-    if (m->version)
-        json_object_set_new(p, "versionInfo", json_string(m->version));
+    const char *version = m->version ? m->version : m->digest;
+    if (version)
+        json_object_set_new(p, "versionInfo", json_string(version));
+    // A patch is a part of the recipe, as what the recipe makes is.
+    if (m->supplier || m->role == MATERIAL_PATCH)
+        set_supplier(p, m->supplier ? m->supplier : MAKER);
     if (m->uri && !m->purl)
         json_object_set_new(p, "downloadLocation", json_string(m->uri));
     if (m->algorithm && m->digest && !strcmp(m->algorithm, "sha256"))
@@ -70,6 +81,7 @@ static json_t *node_package(const struct node *node, const char *id, const char 
 {
     json_t *p = package(id, name, NULL);
     json_object_set_new(p, "versionInfo", json_string(node->key));
+    set_supplier(p, MAKER);
     if (digest)
         set_sha256(p, digest);
     return p;

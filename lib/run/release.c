@@ -3,6 +3,9 @@
 
 #include "run/plan.h"
 
+#include "base/file.h"
+#include "base/process.h"
+
 #include <fnmatch.h>
 #include <string.h>
 
@@ -19,6 +22,75 @@ bool is_guest_only(const char *component)
             return true;
     return false;
 }
+
+// ---- the version ----
+
+static void trim(struct buf *text)
+{
+    while (text->len && strchr("\n ", text->data[text->len - 1]))
+        text->data[--text->len] = '\0';
+}
+
+// The file VERSION in a folder, or NULL.
+static char *version_file(const char *folder)
+{
+    cleanup_free char *path = xasprintf("%s/VERSION", folder);
+    cleanup_buf struct buf text = {0};
+    struct error *ignored = NULL;
+    if (path_exists(path) && file_read(path, 4096, &text, &ignored) == 0)
+        trim(&text);
+    error_free(ignored);
+    return text.len ? buf_take(&text) : NULL;
+}
+
+// A checkout of Kata Containers: its own folders are there, in every release.
+static bool is_kata(const char *folder)
+{
+    cleanup_free char *agent = xasprintf("%s/src/agent", folder);
+    cleanup_free char *runtime = xasprintf("%s/src/runtime", folder);
+    return is_directory(agent) && is_directory(runtime);
+}
+
+static char *described(const char *folder)
+{
+    char *const argv[] = {(char *)"git",      (char *)"-C",     (char *)folder,
+                          (char *)"describe", (char *)"--tags", NULL};
+    struct process p = {.argv = argv, .input = -1};
+    cleanup_buf struct buf text = {0};
+    struct error *ignored = NULL;
+    if (process_run(&p, &text, &ignored) == 0)
+        trim(&text);
+    error_free(ignored);
+    return text.len ? buf_take(&text) : NULL;
+}
+
+char *release_version(const struct versions *v)
+{
+    const char *release = getenv("RELEASE"), *base = path_base(v->path);
+    cleanup_free char *before = xstrndup(v->path, (size_t)(base - v->path));
+    cleanup_free char *folder = path_absolute(*before ? before : ".");
+    cleanup_error struct error *none = NULL;
+    const char *named = versions_text(v, "externals.kata.version", &none);
+    char *version = named && *named ? xstrdup(named) : NULL;
+    if (!version && release && !strcmp(release, "yes"))
+        version = version_file(folder);
+    if (!version && is_kata(folder)) {
+        version = described(folder);
+        if (!version)
+            version = version_file(folder);
+    }
+    return version;
+}
+
+bool version_before(const char *version, unsigned major, unsigned minor)
+{
+    unsigned a, b;
+    if (sscanf(*version == 'v' ? version + 1 : version, "%u.%u", &a, &b) != 2)
+        return false;
+    return a < major || (a == major && b < minor);
+}
+
+// ---- what belongs to it ----
 
 struct walk {
     struct recipe_set *set;

@@ -5,6 +5,7 @@
 #define KBUILD_RUN_RELEASE_H
 
 #include "recipe/recipe.h"
+#include "recipe/versions.h"
 
 struct release_item {
     char *output;      // "kernel": the tarball is kata-static-kernel.tar.*
@@ -22,6 +23,16 @@ struct release {
 int release_of(struct recipe_set *set, const char *target, const struct arch *wanted,
                struct release *out, struct error **err);
 void release_free(struct release *r);
+
+// The version of Kata Containers that the components are of; to be freed. The first of
+//   externals.kata.version of versions.yaml (a key of kbuild's own)
+//   with RELEASE=yes the file VERSION beside versions.yaml
+//   `git describe --tags` of the Kata checkout that versions.yaml is in, as upstream; else its VERSION
+// NULL: nothing says it.
+char *release_version(const struct versions *v);
+// Whether a version ("3.12.0", "3.12.0-45-gc0ffee") is of an earlier release; one that is no version
+// is not.
+bool version_before(const char *version, unsigned major, unsigned minor);
 
 // Whether the component of this name goes into guests, not onto hosts: "agent", "x-modules".
 bool is_guest_only(const char *component);

@@ -39,6 +39,41 @@ merge() {
   [ "$(tar -tJf kata-static.tar.xz | grep -v '/$' | sort | uniq -d | wc -l)" -eq 0 ]
 }
 
+@test "VERSION is the version of Kata that the components are of, not that of where the merge runs" {
+  unset RELEASE
+  component qemu opt/kata/bin/qemu qemu
+  said() { # what the merge wrote
+    rm -rf out
+    mkdir out
+    tar -xJf kata-static.tar.xz -C out
+    cat out/opt/kata/VERSION
+  }
+  # Some other project's tag and VERSION are not Kata's.
+  git -c init.defaultBranch=main init -q .
+  git -c user.name=T -c user.email=t@localhost commit -q --allow-empty -m T
+  git -c user.name=T -c user.email=t@localhost tag -a -m T 0.1.0
+  run "$KBUILD" merge artifacts versions.yaml
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"version of Kata Containers is not known"* ]]
+  [ "$(said)" = unknown ]
+  printf 'externals:\n  kata: {version: "3.20.0"}\n' >pinned.yaml
+  "$KBUILD" merge artifacts pinned.yaml
+  [ "$(said)" = 3.20.0 ]
+  # A checkout of Kata, from wherever.
+  mkdir -p kata/src/agent kata/src/runtime
+  cp versions.yaml kata
+  echo 3.28.0 >kata/VERSION
+  git -c init.defaultBranch=main init -q kata
+  git -C kata -c user.name=T -c user.email=t@localhost commit -q --allow-empty -m T
+  "$KBUILD" merge artifacts kata/versions.yaml
+  [ "$(said)" = 3.28.0 ]
+  git -C kata tag 3.28.1
+  "$KBUILD" merge artifacts kata/versions.yaml
+  [ "$(said)" = 3.28.1 ]
+  RELEASE=yes "$KBUILD" merge artifacts kata/versions.yaml
+  [ "$(said)" = 3.28.0 ]
+}
+
 @test "the same path with the same content is harmless, with another it is an error that names both" {
   component one opt/kata/share/x same
   component two opt/kata/share/x same

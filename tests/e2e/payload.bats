@@ -81,7 +81,7 @@ content() { # image (DIR:NAME): unpacks it to un
 
 @test "a directory becomes an image with a layer for each component" {
   need skopeo umoci
-  run push build --output oci:layout
+  run push build --base=scratch --output oci:layout
   [ "$status" -eq 0 ]
   [[ "$output" =~ ^kata-containers-c0ffee-amd64:\ digest:\ (sha256:[0-9a-f]{64})\ size:\ [0-9]+$ ]]
   [ "$(skopeo inspect --format '{{.Digest}}' oci:layout:kata-containers-c0ffee-amd64)" = "${BASH_REMATCH[1]}" ]
@@ -165,7 +165,7 @@ content() { # image (DIR:NAME): unpacks it to un
 @test "a registry gets both tags, and unchanged components cost no bytes" {
   need docker-registry skopeo
   requests >/dev/null
-  run push build "$REGISTRY/build-kata-deploy" latest
+  run push build "$REGISTRY/build-kata-deploy" latest --base=scratch
   [ "$status" -eq 0 ]
   [ "$(printf '%s\n' "$output" | sed 's/:.*//' | xargs)" = "kata-containers-c0ffee-amd64 latest" ]
   requests >first
@@ -271,7 +271,7 @@ content() { # image (DIR:NAME): unpacks it to un
 }
 
 @test "a registry that is not there is an error that names it" {
-  run timeout 120 "$KBUILD" --cache cache --versions versions.yaml payload push build localhost:1/x v --commit c
+  run timeout 120 "$KBUILD" --cache cache --versions versions.yaml payload push build localhost:1/x v --commit c --arch x86_64
   [ "$status" -eq 1 ]
   [[ "$output" == *localhost:1* ]]
 }
@@ -280,9 +280,118 @@ content() { # image (DIR:NAME): unpacks it to un
   git_here init -q .
   git_here add VERSION versions.yaml
   git_here commit -q -m Test
-  run kb payload push build --output oci:layout --arch aarch64
+  run kb payload push build --output oci:layout --arch aarch64 --base=scratch
   [ "$status" -eq 0 ]
+  # Go's name from 3.30.0 on.
   [[ "$output" == "kata-containers-$(git rev-parse HEAD)-aarch64: digest: "* ]]
+  printf 'externals:\n  kata: {version: "3.30.0"}\n' >versions.yaml
+  run kb payload push build --output oci:layout --arch aarch64 --base=scratch
+  [[ "$output" == "kata-containers-$(git rev-parse HEAD)-arm64: digest: "* ]]
+}
+
+elf() { # class data machine (16 bits, in the file's order): the first bytes of a program
+  printf '\177ELF%b%b\1\0\0\0\0\0\0\0\0\0%b' "$1" "$2" "$3"
+}
+
+@test "a set knows its architecture, and nothing else is believed" {
+  need skopeo
+  other=s390x bytes='\0\3\0\26'
+  elf '\2' '\2' "$bytes" >program
+  mkdir -p tree3/opt/kata/bin tree3/opt/kata/share
+  install -m 755 program tree3/opt/kata/bin/program
+  # What a QEMU carries for other machines is not executed by a host.
+  elf '\2' '\1' '\2\0\76\0' >tree3/opt/kata/share/firmware
+  chmod 644 tree3/opt/kata/share/firmware
+  kb pack tree3 build/kata-static-shim.tar.xz
+  kb merge build versions.yaml
+  for source in build kata-static.tar.xz; do
+    for layout in unpacked components; do
+      run kb payload push "$source" --commit c0ffee --base=scratch --layout="$layout" --output oci:layout:v
+      [ "$status" -eq 0 ]
+      [[ "$output" == *"kata-containers-c0ffee-$other: "* ]]
+      [ "$(skopeo inspect --config oci:layout:v | jq -r .architecture)" = "$other" ]
+    done
+  done
+  run push kata-static.tar.xz --output oci:wrong
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"--arch says x86_64, and it is for s390x (kata-static.tar.xz: "*bin/program* ]]
+  [ ! -e wrong ]
+  # Two architectures in one set.
+  elf '\2' '\1' '\3\0\76\0' >tree3/opt/kata/bin/program
+  chmod 755 tree3/opt/kata/bin/program
+  mv tree3/opt/kata/bin/program tree3/opt/kata/bin/second
+  kb pack tree3 build/kata-static-other.tar.xz
+  run kb payload push build --commit c0ffee --output oci:wrong
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"programs for x86_64 ("*"and for s390x ("* ]]
+  rm build/kata-static-other.tar.xz build/kata-static-shim.tar.xz
+  # Nothing says it: then the user has to. What the file of targets says counts for just that tarball.
+  run kb payload push build --commit c0ffee --output oci:wrong
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"nothing in it says"*--arch* ]]
+  echo "$(sha256sum build/kata-static-qemu.tar.xz | cut -d' ' -f1) kata-static-qemu.tar.xz qemu ppc64le" >build/targets
+  run kb payload push build --commit c0ffee --base=scratch --output oci:layout:v
+  [[ "$output" == *"kata-containers-c0ffee-ppc64le: "* ]]
+  [ "$status" -eq 0 ]
+  component qemu bin/qemu "another one"
+  run kb payload push build --commit c0ffee --output oci:wrong
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"nothing in it says"* ]]
+}
+
+@test "an image without a base is said to install nothing" {
+  run push build --output oci:layout
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"kata-deploy cannot run from it"*--base* ]]
+}
+
+@test "a base without a history gets one, so that others can build on the payload" {
+  need umoci skopeo buildah
+  umoci init --layout base
+  umoci new --image base:v
+  umoci config --image base:v --architecture amd64 --os linux
+  mkdir -p tree2/usr/bin
+  echo program >tree2/usr/bin/kata-deploy
+  umoci insert --rootless --image base:v tree2/usr /usr
+  # Without the optional member: config, manifest and index again.
+  config=$(skopeo inspect --raw oci:base:v | jq -r .config.digest)
+  jq -c 'del(.history)' "base/blobs/sha256/${config#*:}" >new
+  new=$(sha256sum new | cut -d' ' -f1)
+  skopeo inspect --raw oci:base:v | jq -c --arg d "sha256:$new" --argjson s "$(wc -c <new)" '.config.digest = $d | .config.size = $s' >manifest
+  manifest=$(sha256sum manifest | cut -d' ' -f1)
+  size=$(wc -c <manifest)
+  mv new "base/blobs/sha256/$new"
+  mv manifest "base/blobs/sha256/$manifest"
+  jq -c --arg d "sha256:$manifest" --argjson s "$size" '.manifests[0].digest = $d | .manifests[0].size = $s' base/index.json >index
+  mv index base/index.json
+  push build --base oci:base:v --output oci:layout:v
+  skopeo inspect --config oci:layout:v | jq -e '([.history[] | select(.empty_layer | not)] | length) == (.rootfs.diff_ids | length)'
+  [ "$(skopeo inspect --config oci:layout:v | jq '.rootfs.diff_ids | length')" -eq 4 ]
+}
+
+@test "names of a layer: marked only where they are no UTF-8, control characters refused" {
+  need skopeo
+  mkdir -p tree4/opt/kata/share
+  echo plain >tree4/opt/kata/share/plain
+  echo long >"tree4/opt/kata/share/$(printf 'n%.0s' $(seq 150))"
+  echo umlaut >tree4/opt/kata/share/$'\303\274'
+  kb pack tree4 build/kata-static-names.tar.xz
+  push build --output oci:layout:v
+  skopeo copy -q oci:layout:v dir:copied
+  count=0
+  for layer in $(jq -r '.layers[].digest[7:]' copied/manifest.json); do
+    zcat "copied/$layer" >layer.tar
+    LC_ALL=C.UTF-8 tar -tvf layer.tar >listing 2>warnings
+    [ ! -s warnings ]
+    count=$((count + $(grep -ac hdrcharset layer.tar || true)))
+  done
+  [ "$count" -eq 0 ]
+  echo bad >tree4/opt/kata/share/$'a\033[2Jb'
+  kb pack tree4 build/kata-static-names.tar.xz
+  run push build --output oci:wrong
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"control character"* ]]
+  [ ! -e wrong ]
 }
 
 @test "provenance names the result, its key and its sources, and is the same every time" {
@@ -316,8 +425,26 @@ content() { # image (DIR:NAME): unpacks it to un
     and ([.relationships[] | .spdxElementId, .relatedSpdxElement] | unique) - [.packages[].SPDXID] == ["SPDXRef-DOCUMENT"]' build/hello-spdx.json
   build cache provenance hello --spdx -o - | cmp - build/hello-spdx.json
   build cache provenance hello -o - | cmp - build/hello-provenance.json
+  # What the minimum elements for an SBOM (NTIA, 2021) ask of each package.
+  jq -e '[.packages[] | select((.supplier // "" | startswith("Organization: ") | not) or (.versionInfo // "") == "")] == []' build/hello-spdx.json
   echo '# changed' >>recipes/hello/build.sh
   run build cache provenance hello
   [ "$status" -eq 1 ]
   [[ "$output" == *"has not been built"* ]]
+}
+
+@test "provenance of a group is that of its members" {
+  export PROJECT=$PWD
+  mkdir -p recipes/both
+  make_recipe one
+  make_recipe two
+  printf 'description: both\narchitectures: [x86_64, s390x, aarch64, ppc64le]\naction: group\nmembers: [one, two]\n' >recipes/both/recipe.yaml
+  build() { "$KBUILD" --builder=host --cache cache "$@"; }
+  build both
+  run build provenance both
+  [ "$status" -eq 0 ]
+  for name in one two; do jq -e '.subject | length == 1' "build/$name-provenance.json"; done
+  run build provenance both -o all.json
+  [ "$status" -eq 2 ]
+  [ ! -e all.json ]
 }

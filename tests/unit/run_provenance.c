@@ -62,8 +62,9 @@ static void a_package_has_a_package_url(void **state)
                     "\"sha256\": \"2\"}]}}");
     assert_int_equal(m.n, 2);
     assert_string_equal(m.items[0].name, "linux: a.deb");
-    assert_string_equal(m.items[0].purl, "pkg:deb/debian/g%2B%2B-12%20x@1:2%2Bb1");
+    assert_string_equal(m.items[0].purl, "pkg:deb/debian/g%2B%2B-12%20x@1:2%2Bb1?distro=bookworm");
     assert_string_equal(m.items[1].digest, "2");
+    assert_string_equal(m.items[0].supplier, "Debian");
     materials_free(&m);
 }
 
