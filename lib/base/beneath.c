@@ -185,7 +185,7 @@ static int enter_directory(struct dir_walk *w, int fd, const struct beneath_entr
     if (w->options->access && (st.st_mode & 0700) != 0700 &&
         fchmod(fd, (st.st_mode & 07777) | 0700) < 0)
         return walk_fail(w, errno, "changing the mode of", err);
-    if (w->options->depth_limit && e->depth > w->options->depth_limit)
+    if (w->options->depth_limit && e->depth >= w->options->depth_limit)
         return error_user(err,
                           "reading %s/%.200s...: more than %u directories are inside one another",
                           w->shown, w->path.data, w->options->depth_limit);

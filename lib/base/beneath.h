@@ -56,9 +56,10 @@ typedef int beneath_visit(const struct beneath_entry *e, void *context, struct e
 struct beneath_walk {
     beneath_visit *visit;
     void *context;
-    bool sorted;          // the names of a directory by their bytes
-    bool access;          // directories get the permissions of their owner where they lack them
-    unsigned depth_limit; // more directories inside one another are an error; 0: no limit
+    bool sorted; // the names of a directory by their bytes
+    bool access; // directories get the permissions of their owner where they lack them
+    unsigned
+        depth_limit; // more directories inside one another, the root counted, are an error; 0: none
 };
 // Visits `root` and everything in it. Any depth takes three descriptors. A directory that is
 // exchanged or moved meanwhile is an error, as is what cannot be read.

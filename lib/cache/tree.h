@@ -28,12 +28,16 @@
 #define TREE_DEPTH_MAX 256 // directories inside one another; deeper is an error
 
 struct tree_options {
-    bool adopt; // the tree is to be kept: give the owner access where it lacks, and sync it to disk
+    bool adopt; // the tree is to be kept: give the owner access where it lacks, take setuid, setgid
+                // and sticky bits away, and sync it to disk
 };
 // Appends the listing of the directory `path` to `listing`, hashing every file. Links are not
 // followed. A device, fifo, socket, or name that cannot be read is an error that names it.
 int tree_list(const char *path, const struct tree_options *o, struct buf *listing,
               struct error **err);
+// The same for an open directory, which `name` names in messages.
+int tree_list_at(int root, const char *name, const struct tree_options *o, struct buf *listing,
+                 struct error **err);
 
 enum tree_kind { TREE_DIRECTORY = 'd', TREE_FILE = 'f', TREE_EXECUTABLE = 'x', TREE_LINK = 'l' };
 struct tree_entry {

@@ -46,6 +46,9 @@ struct pack_options {
 // Packs the tree at `folder` into fd. Hard links stay hard links: the first name in the sorted
 // order is the file. Devices, fifos, sockets and names with newlines in the tree are errors.
 int pack_tree(const char *folder, int fd, const struct pack_options *o, struct error **err);
+// The same for an open directory, which `shown` names in messages: for what somebody else left.
+int pack_directory(int directory, const char *shown, int fd, const struct pack_options *o,
+                   struct error **err);
 // A tarball with the given members only. Used for results that kbuild itself makes.
 struct pack_member {
     const char *path;   // clean relative path

@@ -8,6 +8,8 @@
 #include "base/file.h"
 #include "base/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 static int write_entry(struct tar_out *t, const struct scan *s, size_t i, struct error **err)
@@ -32,11 +34,12 @@ static int write_entry(struct tar_out *t, const struct scan *s, size_t i, struct
     return tar_out_file(t, &out, steal_fd(&fd), err);
 }
 
-int pack_tree(const char *folder, int fd, const struct pack_options *o, struct error **err)
+int pack_directory(int directory, const char *folder, int fd, const struct pack_options *o,
+                   struct error **err)
 {
     WITH_UTF8_NAMES;
     cleanup_scan struct scan scan = SCAN_NONE;
-    if (scan_folder(folder, &scan, err) < 0)
+    if (scan_directory(directory, folder, &scan, err) < 0)
         return error_wrap(err, "packing");
     cleanup_tar_out struct tar_out *t = tar_out_open(fd, o, scan.n, scan.bytes, err);
     if (!t)
@@ -54,4 +57,12 @@ int pack_tree(const char *folder, int fd, const struct pack_options *o, struct e
     if (tar_out_finish(t, err) < 0)
         return error_wrap(err, "packing %s", folder);
     return 0;
+}
+
+int pack_tree(const char *folder, int fd, const struct pack_options *o, struct error **err)
+{
+    cleanup_close int directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return error_errno(err, errno, "packing: opening the folder %s", folder);
+    return pack_directory(directory, folder, fd, o, err);
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+// Lists a folder once, by directory descriptors, and opens what was listed without following links.
 #include "pack/scan.h"
 
+#include "base/beneath.h"
 #include "pack/names.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -35,29 +36,25 @@ static const char *special_kind(unsigned mode)
     }
 }
 
-// Adds what is called `name` in `directory`; `path` is taken over.
-static int add_entry(struct scan *s, int directory, const char *name, char *path,
+// Adds what is called `name` in `directory`.
+static int add_entry(struct scan *s, int directory, const char *name, const char *path,
                      struct error **err)
 {
-    struct scan_entry e = {.path = path};
+    struct scan_entry e = {0};
     cleanup_free char *shown = printable(*path ? path : ".");
     struct stat st;
     const char *special = NULL;
-    int result = 0;
     if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
-        result = error_errno(err, errno, "looking at %s", shown);
-    else if (strchr(path, '\n'))
-        result = error_user(err, "%s cannot be packed: its name contains a newline", shown);
-    else if (strlen(path) > NAME_LIMIT)
-        result = error_user(err, "%.200s... cannot be packed: its name is too long", shown);
-    else if ((special = special_kind(st.st_mode)))
-        result = error_user(err, "%s cannot be packed: it is %s", shown, special);
-    else if (S_ISLNK(st.st_mode) && !(e.link = read_link(directory, name, err)))
-        result = error_wrap(err, "%s", shown);
-    if (result < 0) {
-        free(path);
-        return result;
-    }
+        return error_errno(err, errno, "looking at %s", shown);
+    if (strchr(path, '\n'))
+        return error_user(err, "%s cannot be packed: its name contains a newline", shown);
+    if (strlen(path) > NAME_LIMIT)
+        return error_user(err, "%.200s... cannot be packed: its name is too long", shown);
+    if ((special = special_kind(st.st_mode)))
+        return error_user(err, "%s cannot be packed: it is %s", shown, special);
+    if (S_ISLNK(st.st_mode) && !(e.link = read_link(directory, name, err)))
+        return error_wrap(err, "%s", shown);
+    e.path = xstrdup(path);
     e.mode = st.st_mode;
     e.size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
     e.mtime = st.st_mtim.tv_sec;
@@ -68,34 +65,13 @@ static int add_entry(struct scan *s, int directory, const char *name, char *path
     return 0;
 }
 
-// Adds everything in the directory fd (which is closed) whose path is `path`.
-static int add_directory(struct scan *s, int fd, const char *path, unsigned depth,
-                         struct error **err)
+static int visit(const struct beneath_entry *e, void *context, struct error **err)
 {
-    DIR *dir = depth > DEPTH_LIMIT ? NULL : fdopendir(fd);
-    if (!dir) {
-        int errnum = depth > DEPTH_LIMIT ? ELOOP : errno;
-        close(fd);
-        return error_errno(err, errnum, "listing %s", path);
-    }
-    int result = 0;
-    struct dirent *e;
-    for (errno = 0; !result && (e = readdir(dir)); errno = 0) {
-        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-            continue;
-        char *inner = *path ? xasprintf("%s/%s", path, e->d_name) : xstrdup(e->d_name);
-        result = add_entry(s, fd, e->d_name, inner, err);
-        if (result < 0 || !S_ISDIR(s->entries[s->n - 1].mode))
-            continue;
-        int below = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        // The array may move while what is below is added: keep the path, which does not.
-        result = below < 0 ? error_errno(err, errno, "opening the directory %s", inner)
-                           : add_directory(s, below, inner, depth + 1, err);
-    }
-    if (!result && errno)
-        result = error_errno(err, errno, "listing %s", path);
-    closedir(dir);
-    return result;
+    if (e->event == BENEATH_LEAVE)
+        return 0;
+    // A directory by its own descriptor: what is listed is what will be looked into.
+    return e->fd >= 0 ? add_entry(context, e->fd, "", e->path, err)
+                      : add_entry(context, e->directory, e->name, e->path, err);
 }
 
 static int by_path(const void *a, const void *b)
@@ -132,30 +108,39 @@ static void find_hard_links(struct scan *s)
     }
 }
 
-int scan_folder(const char *folder, struct scan *out, struct error **err)
+int scan_directory(int directory, const char *shown, struct scan *out, struct error **err)
 {
     *out = SCAN_NONE;
-    out->root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    out->root = fcntl(directory, F_DUPFD_CLOEXEC, 0);
     if (out->root < 0)
-        return error_errno(err, errno, "opening the folder %s", folder);
-    int top = openat(out->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (top < 0)
-        return error_errno(err, errno, "opening the folder %s", folder);
-    if (add_entry(out, out->root, "", xstrdup(""), err) < 0) {
-        close(top);
-        return error_wrap(err, "%s", folder);
-    }
-    if (add_directory(out, top, "", 0, err) < 0)
-        return error_wrap(err, "%s", folder);
+        return error_errno(err, errno, "opening the folder %s", shown);
+    const struct beneath_walk walk = {
+        .visit = visit, .context = out, .depth_limit = DEPTH_LIMIT + 1};
+    if (beneath_walk(out->root, shown, &walk, err) < 0)
+        return error_wrap(err, "%s", shown);
     qsort(out->entries, out->n, sizeof *out->entries, by_path);
     find_hard_links(out);
     return 0;
 }
 
+int scan_folder(const char *folder, struct scan *out, struct error **err)
+{
+    *out = SCAN_NONE;
+    cleanup_close int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "opening the folder %s", folder);
+    return scan_directory(fd, folder, out, err);
+}
+
 int scan_open(const struct scan *s, const struct scan_entry *e, struct error **err)
 {
-    int fd = openat(s->root, e->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    return fd < 0 ? error_errno(err, errno, "opening it") : fd;
+    cleanup_close int fd = beneath_open(s->root, e->path, O_RDONLY | O_NONBLOCK, 0);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return error_errno(err, errno, "opening it");
+    if (st.st_dev != e->device || st.st_ino != e->inode)
+        return error_user(err, "it was exchanged while the folder was read");
+    return steal_fd(&fd);
 }
 
 void scan_free(struct scan *s)

@@ -27,8 +27,11 @@ struct scan {
 };
 
 // Devices, fifos, sockets and names with newlines are errors that name the path.
+int scan_directory(int directory, const char *shown, struct scan *out, struct error **err);
+// The same for a path, whose own last component may be a link.
 int scan_folder(const char *folder, struct scan *out, struct error **err);
-// Opens a regular file of the scan for reading, without following links.
+// Opens a regular file of the scan for reading, without following links; another file in its place
+// is an error.
 int scan_open(const struct scan *s, const struct scan_entry *e, struct error **err);
 void scan_free(struct scan *s);
 #define SCAN_NONE ((struct scan){.root = -1})

@@ -10,8 +10,8 @@
 #include <jansson.h>
 #include <signal.h>
 
-// Version of how steps, initrds and images are made; part of every artifact's key. Raise it when the
-// same inputs would give other bytes.
+// Version of how steps, initrds and images are made; part of every artifact's key. Raise it when
+// the same inputs would give other bytes.
 #define RUN_FORMAT "3"
 
 struct remote;
@@ -51,15 +51,15 @@ struct job {
     char *label;
     const struct recipe *recipe;
     const struct arch *target;
-    bool asked;   // named by the user
-    bool placed;  // its tarballs go to the output directory
-    bool wanted;  // by this run
-    bool absent;  // cached by its record, but an output is not in the store
-    bool fresh;   // made (or found made by another process) in this run
-    bool promised; // its outputs are not in the store, but in the shared cache
-    bool looked_up; // the shared cache was asked for it
-    bool pulled;    // its outputs came from the shared cache in this run
-    bool pushed;    // made and pushed by this run
+    bool asked;          // named by the user
+    bool placed;         // its tarballs go to the output directory
+    bool wanted;         // by this run
+    bool absent;         // cached by its record, but an output is not in the store
+    bool fresh;          // made (or found made by another process) in this run
+    bool promised;       // its outputs are not in the store, but in the shared cache
+    bool looked_up;      // the shared cache was asked for it
+    bool pulled;         // its outputs came from the shared cache in this run
+    bool pushed;         // made and pushed by this run
     struct entry *entry; // what the shared cache has of it (remote.h), or NULL
     struct role *roles;
     size_t role_count, role_cap;
@@ -73,21 +73,21 @@ struct job {
     // builders and root file systems
     struct strlist packages;
     struct distribution distribution;
-    char *setup;      // absolute path of the setup script, or NULL
+    char *setup;       // absolute path of the setup script, or NULL
     struct work *work; // of an artifact: what it goes on from (--continue), or NULL
-    char *image_name; // of a builder: the image that it is instead of packages, or NULL
-    char *prebuilt;   // where an artifact is taken from instead of made (prebuilt.h), or NULL
+    char *image_name;  // of a builder: the image that it is instead of packages, or NULL
+    char *prebuilt;    // where an artifact is taken from instead of made (prebuilt.h), or NULL
     char image_digest[DIGEST_HEX_SIZE]; // of either, once it is known
     // running
     pid_t pid;
-    int events;       // read end of the child's pipe
+    int events; // read end of the child's pipe
     struct buf pending;
     json_t *result;
     long long started_ms, took_ms;
     long long cpu_ms; // of its process and all that it started
     char *progress;   // "1.2 of 3.4 MB", or NULL
     char *log_path;
-    char *summary;    // what the user should know of the result, or NULL
+    char *summary; // what the user should know of the result, or NULL
 };
 
 static inline struct job *job_of(const struct node *node)
@@ -123,7 +123,8 @@ void remember_build(struct build *b, const struct node *node); // for `kbuild ex
 
 // ---- tarball.c: a result becomes an output ----
 struct tarball {
-    const char *folder; // a tree; or
+    const char *folder; // the name of a tree for messages, and
+    int directory;      // its descriptor; or
     const struct pack_member *members;
     size_t count;
 };
@@ -138,7 +139,8 @@ struct action {
     int (*identify)(struct build *b, struct node *node, struct error **err);
     // In the child: makes the outputs and the provenance.
     int (*make)(struct build *b, struct node *node, json_t *record, struct error **err);
-    // Why its outputs are random by intent, and what makes them the same each time; NULL: they are not.
+    // Why its outputs are random by intent, and what makes them the same each time; NULL: they are
+    // not.
     const char *(*random)(const struct job *job);
 };
 extern const struct action actions[]; // by enum recipe_action
@@ -158,13 +160,15 @@ const char *se_image_random(const struct job *job);
 int builder_image(struct build *b, const struct node *node, const char *tree,
                   char image[static DIGEST_HEX_SIZE], struct error **err);
 int identify_script(struct build *b, struct node *node, struct error **err); // sign.c
-// In the child: signs what the scripts left below `out`, if the user asks for it (sign.c).
-int sign_outputs(const struct job *job, const char *out, struct error **err);
+// In the child: signs what the scripts left in the directory `out`, if the user asks for it
+// (sign.c).
+int sign_outputs(const struct job *job, int out, struct error **err);
 int identify_initrd(struct build *b, struct node *node, struct error **err);
 int identify_se_image(struct build *b, struct node *node, struct error **err);
 // Tells the parent which part of the work is running ("unpacking", "packing").
 void phase(const char *name);
-// An input of `node` turned out to be damaged; make_node() then reports it, so that it is made again.
+// An input of `node` turned out to be damaged; make_node() then reports it, so that it is made
+// again.
 int input_damaged(const struct node *input, struct error **err);
 // The whole work of a child: lock the key, look again, make, record. Ends the process.
 _Noreturn void make_node_and_exit(struct build *b, struct node *node, int events);
@@ -202,7 +206,8 @@ struct child_setup {
     const sigset_t *mask; // of signals, as it was before the scheduler blocked some
     int signals;          // the scheduler's signalfd, closed in the child
 };
-int child_start(struct build *b, struct node *node, const struct child_setup *c, struct error **err);
+int child_start(struct build *b, struct node *node, const struct child_setup *c,
+                struct error **err);
 void child_read(struct node *node); // takes what has come; closes job->events at the end
 
 // ---- schedule.c ----

@@ -3,29 +3,34 @@
 #include "run/work.h"
 #include "run/world.h"
 
+#include "base/beneath.h"
 #include "base/process.h"
 #include "pack/pack.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
 #define SUMMARY_MAX ((size_t)4096)
 
-static bool folder_is_empty(const char *path)
+// Nothing of the step runs any more, and what it left is reached from `out` alone.
+static int pack_output(struct build *b, const struct node *node, const char *name, int out,
+                       json_t *record, struct error **err)
 {
+    cleanup_free char *shown = xasprintf("/out/%s", name);
     cleanup_strlist struct strlist names = {0};
-    return list_directory(path, &names, NULL) < 0 || names.n == 0;
-}
-
-static int pack_output(struct build *b, const struct node *node, const char *name,
-                       const char *folder, json_t *record, struct error **err)
-{
-    if (folder_is_empty(folder)) {
-        error_set(err, ERROR_STEP, "%s: the script left nothing in /out/%s", node_label(node),
-                  name);
+    cleanup_close int directory = beneath_open_directory(out, name, shown, err);
+    if (directory < 0) {
+        (*err)->kind = ERROR_STEP;
+        return error_wrap(err, "%s", node_label(node));
+    }
+    if (list_directory_at(directory, shown, &names, err) < 0)
+        return -1;
+    if (!names.n) {
+        error_set(err, ERROR_STEP, "%s: the script left nothing in %s", node_label(node), shown);
         return error_hint(err, "every entry of `outputs` in its recipe.yaml has to be filled");
     }
-    const struct tarball t = {.folder = folder};
+    const struct tarball t = {.folder = shown, .directory = directory};
     return output_tarball(b, node, name, &t, record, err);
 }
 
@@ -66,14 +71,12 @@ int step_run(const struct node *node, struct step *s, size_t phase_index, struct
 // may reach a terminal.
 static void take_summary(const struct step *s, json_t *record)
 {
-    cleanup_free char *path = xasprintf("%s/summary", s->work);
     cleanup_buf struct buf text = {0};
-    // A link would lead to files of the host. No such file is the usual case, a bad one says
-    // nothing.
-    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-        fd_read_all(fd, path, SUMMARY_MAX, &text, NULL) < 0 || !text.len)
+    cleanup_error struct error *ignored = NULL;
+    // No such file is the usual case, a bad one says nothing.
+    cleanup_close int work = open(s->work, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    cleanup_close int fd = work < 0 ? -1 : beneath_open_file(work, "summary", s->work, &ignored);
+    if (fd < 0 || fd_read_all(fd, s->work, SUMMARY_MAX, &text, NULL) < 0 || !text.len)
         return;
     text.data[strcspn(text.data, "\n")] = '\0';
     for (char *p = text.data; *p; p++)
@@ -103,6 +106,24 @@ static int run_phases(const struct node *node, struct step *s, json_t *record, s
     return 0;
 }
 
+// What is done with a step's folder once it is over.
+static int keep_outputs(struct build *b, const struct node *node, const struct step *s,
+                        json_t *record, struct error **err)
+{
+    const struct job *job = job_of(node);
+    cleanup_close int out = open(s->out, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (out < 0)
+        return error_errno(err, errno, "opening %s", s->out);
+    if (sign_outputs(job, out, err) < 0)
+        return -1;
+    take_summary(s, record);
+    phase("packing");
+    for (size_t i = 0; i < job->recipe->outputs.n; i++)
+        if (pack_output(b, node, job->recipe->outputs.items[i], out, record, err) < 0)
+            return -1;
+    return 0;
+}
+
 int make_script(struct build *b, struct node *node, json_t *record, struct error **err)
 {
     const struct job *job = job_of(node);
@@ -120,16 +141,7 @@ int make_script(struct build *b, struct node *node, json_t *record, struct error
     if (!result)
         result = run_phases(node, &s, record, err);
     if (!result)
-        result = sign_outputs(job, s.out, err);
-    if (!result) {
-        take_summary(&s, record);
-        phase("packing");
-    }
-    for (size_t i = 0; i < job->recipe->outputs.n && !result; i++) {
-        const char *name = job->recipe->outputs.items[i];
-        cleanup_free char *folder = xasprintf("%s/%s", s.out, name);
-        result = pack_output(b, node, name, folder, record, err);
-    }
+        result = keep_outputs(b, node, &s, record, err);
     step_free(&s);
     remove_tree(scratch, NULL);
     return result;

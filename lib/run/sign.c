@@ -3,11 +3,13 @@
 // outside the sandbox, so that no script ever sees the key.
 #include "run/internal.h"
 
+#include "base/beneath.h"
 #include "seal/module_signature.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
-#include <fts.h>
 #include <string.h>
 
 #define SIGNED_FILE_MAX ((size_t)1 << 30)
@@ -57,40 +59,48 @@ int identify_script(struct build *b, struct node *node, struct error **err)
     return -1;
 }
 
-static int sign_file(const struct module_signer *signer, const FTSENT *entry, struct error **err)
+// The signed file takes the place of the other in one step; a hard link of it stays as it is.
+static int replace_file(const struct beneath_entry *e, mode_t mode, const struct buf *content,
+                        struct error **err)
 {
+    cleanup_free char *fresh = xasprintf(".%.200s.signed", e->name);
+    cleanup_close int fd =
+        openat(e->directory, fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_errno(err, errno, "creating %s", fresh);
+    if (fd_write_all(fd, e->name, content->data, content->len, err) < 0)
+        return -1;
+    if (fchmod(fd, mode) < 0 || renameat(e->directory, fresh, e->directory, e->name) < 0)
+        return error_errno(err, errno, "replacing %s", e->name);
+    return 0;
+}
+
+struct signing {
+    const struct module_signer *signer;
+    const char *pattern, *folder;
+};
+
+static int sign_file(const struct beneath_entry *e, void *context, struct error **err)
+{
+    const struct signing *s = context;
+    if (e->event != BENEATH_OTHER || e->type != DT_REG || fnmatch(s->pattern, e->name, 0))
+        return 0;
+    cleanup_free char *shown = xasprintf("%s/%s", s->folder, e->path);
     cleanup_buf struct buf module = {0};
-    if (file_read(entry->fts_path, SIGNED_FILE_MAX, &module, err) < 0 ||
-        module_sign(signer, &module, err) < 0)
-        return error_wrap(err, "signing %s", entry->fts_name);
-    return file_write(entry->fts_path, module.data, module.len, entry->fts_statp->st_mode & 07777,
-                      err);
+    struct stat st;
+    cleanup_close int fd = beneath_open_file(e->directory, e->name, shown, err);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) < 0)
+        return error_errno(err, errno, "looking at %s", shown);
+    if (fd_read_all(fd, shown, SIGNED_FILE_MAX, &module, err) < 0 ||
+        module_sign(s->signer, &module, err) < 0 ||
+        replace_file(e, st.st_mode & 0777, &module, err) < 0)
+        return error_wrap(err, "signing %s", shown);
+    return 0;
 }
 
-// Nothing runs in the folder any more. Links are not followed: a script decides where they lead.
-static int sign_tree(const struct module_signer *signer, const char *pattern, char *folder,
-                     struct error **err)
-{
-    char *const roots[] = {folder, NULL};
-    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-    if (!tree)
-        return error_errno(err, errno, "reading %s", folder);
-    int result = 0;
-    FTSENT *entry = NULL;
-    while (!result && (errno = 0, entry = fts_read(tree))) {
-        if (entry->fts_info == FTS_ERR || entry->fts_info == FTS_DNR || entry->fts_info == FTS_NS)
-            result = error_errno(err, entry->fts_errno, "reading %s", entry->fts_path);
-        else if (entry->fts_info == FTS_F && S_ISREG(entry->fts_statp->st_mode) &&
-                 !fnmatch(pattern, entry->fts_name, 0))
-            result = sign_file(signer, entry, err);
-    }
-    if (!result && errno)
-        result = error_errno(err, errno, "reading %s", folder);
-    fts_close(tree);
-    return result;
-}
-
-int sign_outputs(const struct job *job, const char *out, struct error **err)
+int sign_outputs(const struct job *job, int out, struct error **err)
 {
     struct error *why = NULL;
     struct module_signer *signer = load_signer(job, &why);
@@ -103,8 +113,12 @@ int sign_outputs(const struct job *job, const char *out, struct error **err)
     phase("signing");
     int result = 0;
     for (size_t i = 0; i < job->recipe->outputs.n && !result; i++) {
-        cleanup_free char *folder = xasprintf("%s/%s", out, job->recipe->outputs.items[i]);
-        result = sign_tree(signer, job->recipe->sign->files, folder, err);
+        const char *name = job->recipe->outputs.items[i];
+        cleanup_free char *folder = xasprintf("/out/%s", name);
+        cleanup_close int directory = beneath_open_directory(out, name, folder, err);
+        struct signing s = {signer, job->recipe->sign->files, folder};
+        const struct beneath_walk walk = {.visit = sign_file, .context = &s, .sorted = true};
+        result = directory < 0 ? -1 : beneath_walk(directory, folder, &walk, err);
     }
     module_signer_free(signer);
     return result < 0 ? error_wrap(err, "%s", job->label) : 0;

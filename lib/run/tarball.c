@@ -7,7 +7,7 @@
 static int write_tarball(const struct tarball *t, int fd, const struct pack_options *o,
                          struct error **err)
 {
-    return t->folder ? pack_tree(t->folder, fd, o, err)
+    return t->folder ? pack_directory(t->directory, t->folder, fd, o, err)
                      : pack_members(t->members, t->count, fd, o, err);
 }
 

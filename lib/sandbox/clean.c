@@ -2,7 +2,9 @@
 // Makes an extracted root file system the same on every machine and for every user.
 #include "sandbox/room.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -69,13 +71,14 @@ static int empty_folder(const char *root, const char *path, struct error **err)
     return result;
 }
 
-static int keep_licence(const FTSENT *e, struct error **err)
+static int keep_licence(const struct beneath_entry *e, void *context, struct error **err)
 {
-    if (e->fts_info == FTS_F && strcmp(e->fts_name, "copyright") != 0 && unlink(e->fts_path) < 0)
-        return error_errno(err, errno, "removing %s", e->fts_path);
-    if (e->fts_info == FTS_DP && e->fts_level > 0 && rmdir(e->fts_path) < 0 && errno != ENOTEMPTY &&
-        errno != EEXIST)
-        return error_errno(err, errno, "removing %s", e->fts_path);
+    if (e->type == DT_REG && strcmp(e->name, "copyright") != 0 &&
+        unlinkat(e->directory, e->name, 0) < 0)
+        return error_errno(err, errno, "removing %s", e->path);
+    if (e->event == BENEATH_LEAVE && e->depth > 0 &&
+        unlinkat(e->directory, e->name, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY && errno != EEXIST)
+        return error_errno(err, errno, "removing %s", e->path);
     return 0;
 }
 
@@ -83,7 +86,7 @@ static int keep_licence(const FTSENT *e, struct error **err)
 static int keep_licences(const char *root, struct error **err)
 {
     cleanup_free char *doc = path_below(root, "usr/share/doc");
-    return doc && is_directory(doc) ? walk_tree(doc, keep_licence, err) : 0;
+    return doc && is_directory(doc) ? rootfs_walk(doc, keep_licence, NULL, err) : 0;
 }
 
 int rootfs_clean(const char *root, bool builder, struct error **err)
@@ -104,24 +107,42 @@ int rootfs_clean(const char *root, bool builder, struct error **err)
     return builder ? keep_licences(root, err) : 0;
 }
 
-static int own_entry(const FTSENT *e, struct error **err)
+static int own_entry(const struct beneath_entry *e, void *root, struct error **err)
 {
-    const struct stat *st = e->fts_statp;
-    bool link = e->fts_info == FTS_SL || e->fts_info == FTS_SLNONE;
-    if (e->fts_info == FTS_DEFAULT) // a device node, socket or pipe
-        return error_user(err, "%s is neither a file, a folder nor a link", e->fts_path);
-    if (e->fts_info != FTS_D && e->fts_info != FTS_F && !link)
+    struct stat st;
+    if (e->event == BENEATH_LEAVE)
         return 0;
-    if (geteuid() == 0 && (st->st_uid || st->st_gid) && lchown(e->fts_accpath, 0, 0) < 0)
-        return error_errno(err, errno, "changing the owner of %s", e->fts_path);
+    if (fstatat(e->directory, e->name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
+        return error_errno(err, errno, "looking at %s/%s", (char *)root, e->path);
+    if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+        return error_user(err, "%s/%s is neither a file, a folder nor a link", (char *)root,
+                          e->path);
+    if (geteuid() == 0 && (st.st_uid || st.st_gid) &&
+        fchownat(e->directory, e->name, 0, 0, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
+        return error_errno(err, errno, "changing the owner of %s/%s", (char *)root, e->path);
     // Directories: open to all, or another user could not use the tree. Files: by the execute bit.
-    mode_t mode = e->fts_info == FTS_D || (st->st_mode & 0111) ? 0755 : 0644;
-    if (!link && (st->st_mode & 07777) != mode && chmod(e->fts_accpath, mode) < 0)
-        return error_errno(err, errno, "changing the mode of %s", e->fts_path);
+    mode_t mode = S_ISDIR(st.st_mode) || (st.st_mode & 0111) ? 0755 : 0644;
+    if (S_ISLNK(st.st_mode) || (st.st_mode & 07777) == mode)
+        return 0;
+    if ((e->fd >= 0 ? fchmod(e->fd, mode) : beneath_chmod(e->directory, e->name, mode)) < 0)
+        return error_errno(err, errno, "changing the mode of %s/%s", (char *)root, e->path);
     return 0;
+}
+
+int rootfs_walk(const char *root, beneath_visit *visit, void *context, struct error **err)
+{
+    int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    cleanup_close int fd = open(root, flags);
+    if (fd < 0 && errno == EACCES && beneath_chmod(AT_FDCWD, root, 0755) == 0)
+        fd = open(root, flags);
+    if (fd < 0)
+        return error_errno(err, errno, "reading %s", root);
+    const struct beneath_walk walk = {
+        .visit = visit, .context = context, .sorted = true, .access = true};
+    return beneath_walk(fd, root, &walk, err);
 }
 
 int rootfs_own(const char *root, struct error **err)
 {
-    return walk_tree(root, own_entry, err);
+    return rootfs_walk(root, own_entry, (void *)root, err);
 }

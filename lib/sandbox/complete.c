@@ -3,8 +3,8 @@
 // system, a few configuration files, the CA bundle. Nothing that a package brought is replaced.
 #include "sandbox/room.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <fts.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -91,9 +91,17 @@ static int write_new(const char *root, const char *name, const char *text, size_
     return path && !name_is_taken(path) ? file_write(path, text, length, 0644, err) : 0;
 }
 
-static int compare_names(const FTSENT **a, const FTSENT **b)
+static int add_certificate(const struct beneath_entry *e, void *text, struct error **err)
 {
-    return strcmp((*a)->fts_name, (*b)->fts_name);
+    struct buf *bundle = text;
+    if (e->type != DT_REG || !ends_with(e->name, ".crt"))
+        return 0;
+    cleanup_close int fd = beneath_open_file(e->directory, e->name, e->path, err);
+    if (fd < 0 || fd_read_all(fd, e->path, (size_t)1 << 20, bundle, err) < 0)
+        return -1;
+    if (bundle->len && bundle->data[bundle->len - 1] != '\n')
+        buf_puts(bundle, "\n");
+    return 0;
 }
 
 // update-ca-certificates' main result: all certificates of ca-certificates in one file.
@@ -102,23 +110,11 @@ static int add_ca_bundle(const char *root, struct error **err)
     cleanup_free char *folder = path_below(root, "usr/share/ca-certificates");
     if (!folder || !is_directory(folder))
         return 0;
-    char *paths[] = {folder, NULL};
-    FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, compare_names);
-    if (!walk)
-        return error_errno(err, errno, "reading %s", folder);
     cleanup_buf struct buf text = {0};
-    int result = 0;
-    for (FTSENT *e; !result && (e = fts_read(walk));) {
-        if (e->fts_info != FTS_F || !ends_with(e->fts_name, ".crt"))
-            continue;
-        result = file_read(e->fts_path, (size_t)1 << 20, &text, err);
-        if (!result && text.len && text.data[text.len - 1] != '\n')
-            buf_puts(&text, "\n");
-    }
-    fts_close(walk);
-    if (result || !text.len)
-        return result;
-    return write_new(root, "etc/ssl/certs/ca-certificates.crt", text.data, text.len, err);
+    if (rootfs_walk(folder, add_certificate, &text, err) < 0)
+        return -1;
+    return text.len ? write_new(root, "etc/ssl/certs/ca-certificates.crt", text.data, text.len, err)
+                    : 0;
 }
 
 int rootfs_complete(const char *root, struct error **err)

@@ -3,9 +3,8 @@
 #ifndef KBUILD_SANDBOX_ROOM_H
 #define KBUILD_SANDBOX_ROOM_H
 
+#include "base/beneath.h"
 #include "sandbox/sandbox.h"
-
-#include <fts.h>
 
 // Arguments for bwrap and the memory files that they refer to by number.
 struct bwrap_arguments {
@@ -68,10 +67,8 @@ char *path_below(const char *root, const char *path);
 // usr.c: the text of a link, to be freed; NULL if `path` is none.
 char *read_link(const char *path);
 
-// walk.c: calls `visit` for each entry below root and root itself, folders before (FTS_D) and after
-// (FTS_DP) what is in them, until one fails. What can't be read is an error here.
-typedef int walk_visit(const FTSENT *entry, struct error **err);
-int walk_tree(const char *root, walk_visit *visit, struct error **err);
+// A walk (base/beneath.h) through the root file system `root`.
+int rootfs_walk(const char *root, beneath_visit *visit, void *context, struct error **err);
 
 // rootfs.c: resolves, downloads and unpacks spec->packages into `root`, merges /usr, completes it.
 // `work` is scratch.

@@ -6,7 +6,9 @@
 // packages that are not marked so exclude each other.
 #include "sandbox/room.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 const struct arch *sysroot_arch(const struct rootfs_spec *spec, const char *package)
@@ -19,26 +21,29 @@ const struct arch *sysroot_arch(const struct rootfs_spec *spec, const char *pack
 }
 
 // An absolute link becomes relative. The sysroot is level 0, what lies in it is level 1.
-static int make_relative(const FTSENT *e, struct error **err)
+static int make_relative(const struct beneath_entry *e, void *context, struct error **err)
 {
-    bool link = e->fts_info == FTS_SL || e->fts_info == FTS_SLNONE;
-    cleanup_free char *target = link ? read_link(e->fts_path) : NULL;
-    if (!target || *target != '/')
-        return 0;
+    char target[PATH_MAX];
+    ssize_t n =
+        e->type == DT_LNK ? readlinkat(e->directory, e->name, target, sizeof target - 1) : 0;
+    if (n <= 0 || *target != '/')
+        return n < 0 ? error_errno(err, errno, "reading the link %s", e->path) : 0;
+    target[n] = '\0';
     cleanup_buf struct buf relative = {0};
-    for (int level = 1; level < e->fts_level; level++)
+    for (unsigned level = 1; level < e->depth; level++)
         buf_puts(&relative, "../");
     buf_puts(&relative, target + strspn(target, "/"));
     if (!*relative.data)
         buf_puts(&relative, ".");
-    if (unlink(e->fts_path) < 0 || symlink(relative.data, e->fts_path) < 0)
-        return error_errno(err, errno, "making the link %s relative", e->fts_path);
+    if (unlinkat(e->directory, e->name, 0) < 0 ||
+        symlinkat(relative.data, e->directory, e->name) < 0)
+        return error_errno(err, errno, "making the link %s relative", e->path);
     return 0;
 }
 
 int sysroot_relative_links(const char *sysroot, struct error **err)
 {
-    return walk_tree(sysroot, make_relative, err);
+    return rootfs_walk(sysroot, make_relative, NULL, err);
 }
 
 static int make_sysroot(const struct rootfs_spec *spec, const char *root, const char *work,
