@@ -376,8 +376,8 @@ void git_login_judge(const struct git_login *l, bool good)
 
 void git_login_free(struct git_login *l)
 {
-    text_wipe(l->user);
-    text_wipe(l->password);
+    http_wipe(l->user);
+    http_wipe(l->password);
     if (l->text.data)
         explicit_bzero(l->text.data, l->text.len);
     buf_free(&l->text);

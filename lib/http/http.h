@@ -28,6 +28,12 @@ char *http_url_shown(const char *url);
 // what stands alone before the '@' of an http url). To be freed.
 char *http_url_kept(const char *url);
 
+// A part of the url by libcurl's parser, without percent signs; to be freed. NULL if the url has no
+// such part or is none.
+char *http_url_part(const char *url, CURLUPart part);
+// Scheme, host and port are the same.
+bool http_same_server(const char *a, const char *b);
+
 // ---- a handle's settings ----
 enum http_use {
     HTTP_FILE,     // an archive, a sums file, a revocation list
@@ -36,6 +42,8 @@ enum http_use {
 };
 // What lives as long as the transfer. Zero-initialise; http_settings_free() after the handle.
 struct http_settings {
+    bool redirected; // set by the caller: the url is one that another server redirected to, which
+                     // gets no login and no header but those that are set for it
     struct curl_slist *headers; // of git's http.extraHeader; the caller may append and sets them
     char *login_from;           // where a login came from, for messages, or NULL
 };
@@ -51,6 +59,9 @@ void http_settings_free(struct http_settings *s);
 // named the proxy if the proxy is at fault, and never holds the proxy's user name or password.
 // To be freed.
 char *http_failure(const char *url, enum http_use use, CURLcode code, const char *reason);
+
+// Overwrites a secret before it frees it. NULL is allowed.
+void http_wipe(char *secret);
 
 // ---- slowness ----
 // A try is over when less than HTTP_SLOWEST bytes a second came for HTTP_IDLE_SECONDS (libcurl's

@@ -54,8 +54,8 @@ struct entry {
 
 static void entry_drop(struct entry *e)
 {
-    text_wipe(steal(e->user));
-    text_wipe(steal(e->password));
+    http_wipe(steal(e->user));
+    http_wipe(steal(e->password));
     e->ours = false;
 }
 
@@ -91,10 +91,10 @@ static bool search(struct netrc *n, const char *host, const char *wanted, struct
             e->ours = value && strcasecmp(value, host) == 0;
         char **field = user ? &e->user : password ? &e->password : NULL;
         if (field) {
-            text_wipe(*field);
+            http_wipe(*field);
             *field = steal(value);
         }
-        text_wipe(value);
+        http_wipe(value);
     }
     return entry_counts(e, wanted);
 }

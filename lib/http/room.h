@@ -14,11 +14,4 @@ int ca_apply(CURL *c, const char *url, struct error **err);
 int netrc_find(const char *host, const char *wanted_user, char **user, char **password, char **file,
                struct error **err);
 
-// ---- url parts, by libcurl's parser ----
-// To be freed; NULL if the url has no such part or is none.
-char *url_part(const char *url, CURLUPart part);
-
-// Overwrites before it frees.
-void text_wipe(char *text);
-
 #endif

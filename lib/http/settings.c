@@ -18,7 +18,7 @@ void http_begin(void)
     pthread_once(&once, library_init);
 }
 
-void text_wipe(char *text)
+void http_wipe(char *text)
 {
     if (text)
         explicit_bzero(text, strlen(text));
@@ -26,7 +26,7 @@ void text_wipe(char *text)
 }
 
 // ---- urls ----
-char *url_part(const char *url, CURLUPart part)
+char *http_url_part(const char *url, CURLUPart part)
 {
     CURLU *u = curl_url();
     char *text = NULL, *copy = NULL;
@@ -39,6 +39,28 @@ char *url_part(const char *url, CURLUPart part)
     }
     curl_url_cleanup(u);
     return copy;
+}
+
+static bool same_part(const char *a, const char *b, CURLUPart part, unsigned flags)
+{
+    char *texts[2] = {NULL, NULL};
+    const char *const urls[2] = {a, b};
+    for (size_t i = 0; i < 2; i++) {
+        CURLU *u = curl_url();
+        if (u && curl_url_set(u, CURLUPART_URL, urls[i], CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK)
+            curl_url_get(u, part, &texts[i], flags);
+        curl_url_cleanup(u);
+    }
+    bool same = texts[0] && texts[1] && strcasecmp(texts[0], texts[1]) == 0;
+    curl_free(texts[0]);
+    curl_free(texts[1]);
+    return same;
+}
+
+bool http_same_server(const char *a, const char *b)
+{
+    return same_part(a, b, CURLUPART_SCHEME, 0) && same_part(a, b, CURLUPART_HOST, 0) &&
+           same_part(a, b, CURLUPART_PORT, CURLU_DEFAULT_PORT);
 }
 
 // Where the part before the host ends ('@'), or NULL.
@@ -107,7 +129,7 @@ char *http_failure(const char *url, enum http_use use, CURLcode code, const char
     const char *text = reason && *reason ? reason : curl_easy_strerror(code);
     if (!name || !*value)
         return xstrdup(text);
-    cleanup_free char *login = proxy_login(value), *host = url_part(value, CURLUPART_HOST);
+    cleanup_free char *login = proxy_login(value), *host = http_url_part(value, CURLUPART_HOST);
     bool tells = strstr(text, value) || (login && strstr(text, login));
     if (tells)
         return xasprintf("the proxy that %s names cannot be used: its scheme or its form is none "
@@ -136,10 +158,13 @@ static int git_apply(CURL *c, const char *url, struct http_settings *out, struct
         return -1;
     if (value && *value)
         curl_easy_setopt(c, CURLOPT_SSLKEY, value);
-    cleanup_strlist struct strlist headers = {0};
-    if (git_setting_list("http", "extraheader", url, &headers, err) < 0)
+    cleanup_strlist struct strlist headers = {0}, general = {0};
+    if (git_setting_list("http", "extraheader", url, &headers, err) < 0 ||
+        git_setting_list("http", "extraheader", "http://none.invalid", &general, err) < 0)
         return -1;
     for (size_t i = 0; i < headers.n; i++) {
+        if (out->redirected && strlist_has(&general, headers.items[i]))
+            continue;
         struct curl_slist *longer = curl_slist_append(out->headers, headers.items[i]);
         if (!longer)
             out_of_memory();
@@ -179,14 +204,14 @@ static int refuse_unchecked(const char *url, struct error **err)
 
 static int login_apply(CURL *c, const char *url, struct http_settings *out, struct error **err)
 {
-    cleanup_free char *host = url_part(url, CURLUPART_HOST);
-    cleanup_free char *wanted = url_part(url, CURLUPART_USER);
-    cleanup_free char *given = url_part(url, CURLUPART_PASSWORD);
+    cleanup_free char *host = http_url_part(url, CURLUPART_HOST);
+    cleanup_free char *wanted = http_url_part(url, CURLUPART_USER);
+    cleanup_free char *given = http_url_part(url, CURLUPART_PASSWORD);
     cleanup_free char *file = NULL;
     char *user = NULL, *password = NULL;
     if (given && !out->login_from)
         out->login_from = xstrdup("the url");
-    if (!host || given || out->login_from)
+    if (!host || given || out->login_from || out->redirected)
         return 0;
     int found = netrc_find(host, wanted, &user, &password, &file, err);
     if (found > 0) {
@@ -195,8 +220,8 @@ static int login_apply(CURL *c, const char *url, struct http_settings *out, stru
         curl_easy_setopt(c, CURLOPT_PASSWORD, password);
         out->login_from = steal(file);
     }
-    text_wipe(user);
-    text_wipe(password);
+    http_wipe(user);
+    http_wipe(password);
     return found < 0 ? -1 : 0;
 }
 

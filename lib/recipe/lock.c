@@ -3,6 +3,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "http/http.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,10 +46,12 @@ static size_t search(const struct lock *l, const char *url, const char *ref, boo
     return low;
 }
 
+// A login in a url is nobody's business who reads the file, and not what the source is.
 const struct lock_entry *lock_find(const struct lock *l, const char *url, const char *ref)
 {
     bool found;
-    size_t i = search(l, url, ref, &found);
+    cleanup_free char *kept = http_url_kept(url);
+    size_t i = search(l, kept, ref, &found);
     return found ? &l->entries[i] : NULL;
 }
 
@@ -100,8 +103,8 @@ void lock_put(struct lock *l, const struct lock_entry *entry)
         return;
     // An entry that this run added itself stays "added" when it is put again.
     enum lock_state state = !old || old->state == LOCK_ADDED ? LOCK_ADDED : LOCK_REPLACED;
-    struct lock_entry e = {copy(entry->url),  copy(entry->ref),    copy(entry->commit),
-                           copy(entry->tree), copy(entry->sha256), state};
+    struct lock_entry e = {http_url_kept(entry->url), copy(entry->ref),    copy(entry->commit),
+                           copy(entry->tree),         copy(entry->sha256), state};
     insert(l, e);
     l->changed = true;
 }
@@ -218,8 +221,8 @@ static const char *take_line(struct lock *l, char *line, struct buf *comments)
     if (old)
         return same_content(old, &e) ? NULL
                                      : "this contradicts an earlier line for the same source";
-    struct lock_entry owned = {xstrdup(e.url), copy(e.ref),    copy(e.commit),
-                               copy(e.tree),   copy(e.sha256), LOCK_SAVED};
+    struct lock_entry owned = {http_url_kept(e.url), copy(e.ref),    copy(e.commit),
+                               copy(e.tree),         copy(e.sha256), LOCK_SAVED};
     insert(l, owned);
     return NULL;
 }

@@ -8,7 +8,7 @@
 //
 // An entry is written once, when a source is first resolved, and checked ever after: a tag that
 // moved or an archive that changed is an error until the line is removed. Fields are separated by
-// one blank; url and ref are percent-encoded for blank, '%' and control characters. Empty lines are
+// one blank. A url is kept without its login, and found with or without one; url and ref are percent-encoded for blank, '%' and control characters. Empty lines are
 // allowed; anything else is an error "FILE:LINE: why".
 #ifndef KBUILD_RECIPE_LOCK_H
 #define KBUILD_RECIPE_LOCK_H

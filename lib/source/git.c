@@ -89,7 +89,6 @@ int git_source_resolve(const struct source_spec *spec, const struct source_optio
 struct fetching {
     const struct source_spec *spec;
     const struct source_options *o;
-    const char *temporary;
     struct export e;
     json_t *submodules; // provenance
     size_t count;
@@ -171,13 +170,14 @@ static int export_submodules(struct fetching *f, const struct mirror *m, const c
                              struct export *e, int folder, unsigned depth, struct error **err)
 {
     enum submodules wanted = f->spec->submodules;
-    if (!e->submodule_count || wanted == SUBMODULES_NO || (wanted == SUBMODULES_DIRECT && depth > 0))
+    if (!e->submodule_count || wanted == SUBMODULES_NO ||
+        (wanted == SUBMODULES_DIRECT && depth > 0))
         return 0;
     if (depth >= NESTING_MAX)
         return error_user(err, "%s: submodules are nested more than %d deep", m->shown,
                           NESTING_MAX);
     struct submodule_places places = {0};
-    int result = submodule_places_read(m, commit, f->temporary, &places, err);
+    int result = submodule_places_read(m, commit, &places, err);
     for (size_t i = 0; result == 0 && i < e->submodule_count; i++) {
         result = export_submodule(f, m->url, &places, &e->submodules[i], folder, depth, err);
         if (result < 0)
@@ -287,21 +287,13 @@ int git_source_fetch(const struct source_spec *spec, const struct source_pin *pi
                      const struct source_options *o, const char *destination, json_t *provenance,
                      struct error **err)
 {
-    cleanup_free char *temporary = store_temporary(o->store, "git", err);
-    if (!temporary)
-        return -1;
     cleanup_close int folder = open(destination, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
         return error_errno(err, errno, "opening %s", destination);
-    struct fetching f = {.spec = spec,
-                         .o = o,
-                         .temporary = temporary,
-                         .e = {.time = -1},
-                         .submodules = json_array()};
+    struct fetching f = {.spec = spec, .o = o, .e = {.time = -1}, .submodules = json_array()};
     int result = export_commit(&f, spec->url, pin->commit, spec->ref, pin->tree, folder, 0, err);
     if (result == 0)
         provenance_add(provenance, spec, pin, f.submodules);
     json_decref(f.submodules);
-    remove_tree(temporary, NULL);
     return result;
 }

@@ -40,6 +40,8 @@ bool mirror_has_commit(const struct mirror *m, const char *commit);
 // The commit that a ref was when it was last fetched: 1 and *out, or 0.
 int mirror_find_ref(const struct mirror *m, const char *ref, git_oid *out);
 int mirror_set_ref(struct mirror *m, const char *name, const git_oid *id, struct error **err);
+// Removes all refs; the objects stay.
+int mirror_forget_refs(struct mirror *m, struct error **err);
 // The only commit that begins with these 7 or more hex digits: 1 and *out, or 0.
 int mirror_find_prefix(const struct mirror *m, const char *prefix, git_oid *out);
 bool is_commit_id(const char *text); // 40 lower-case hex digits
@@ -79,8 +81,11 @@ struct submodule_places {
     struct submodule_place *items;
     size_t n, cap;
 };
-int submodule_places_read(const struct mirror *m, const char *commit, const char *temporary,
-                          struct submodule_places *out, struct error **err);
+int submodule_places_read(const struct mirror *m, const char *commit, struct submodule_places *out,
+                          struct error **err);
+// From a text. It may be anything; `shown` is for messages.
+int submodule_places_parse(const char *shown, const char *text, size_t length,
+                           struct submodule_places *out, struct error **err);
 const struct submodule_place *submodule_place_find(const struct submodule_places *p,
                                                    const char *path);
 void submodule_places_free(struct submodule_places *p);

@@ -191,6 +191,16 @@ int mirror_set_ref(struct mirror *m, const char *name, const git_oid *id, struct
     return 0;
 }
 
+int mirror_forget_refs(struct mirror *m, struct error **err)
+{
+    git_strarray names = {0};
+    int result = git_reference_list(&names, m->repository);
+    for (size_t i = 0; i < names.count && result == 0; i++)
+        result = git_reference_remove(m->repository, names.strings[i]);
+    git_strarray_dispose(&names);
+    return result < 0 ? git_failed(err, "removing the refs of the mirror of %s", m->shown) : 0;
+}
+
 static int find_exact(const struct mirror *m, const char *name, git_oid *out)
 {
     cleanup_free char *flat = ref_name(name);

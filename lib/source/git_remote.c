@@ -2,8 +2,11 @@
 // Fetching from a remote repository into its mirror: as few refs as will do.
 #include "source/git.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/retry.h"
+#include "http/git_settings.h"
+#include "source/git_transport.h"
 
 #include <string.h>
 
@@ -19,6 +22,7 @@ struct session {
     git_remote *remote;
     const git_remote_head **heads; // the remote's
     size_t head_count;
+    struct git_outcome outcome; // what the transport says
     unsigned credentials_asked;
     bool wants_login; // it asked for a login that we have not got
 };
@@ -46,40 +50,57 @@ static int on_credentials(git_credential **out, const char *url, const char *use
     return GIT_EUSER;
 }
 
+// ssh is libgit2's own.
+static int on_transport(git_transport **out, git_remote *owner, void *context)
+{
+    struct session *s = context;
+    const char *url = git_remote_url(owner);
+    if (git_http_is_url(url))
+        return git_http_transport(out, owner, &s->outcome);
+    if (git_stream_is_url(url))
+        return git_stream_transport(out, owner, &s->outcome);
+    return git_transport_new(out, owner, url);
+}
+
 static void set_callbacks(git_remote_callbacks *c, struct session *s)
 {
     git_remote_init_callbacks(c, GIT_REMOTE_CALLBACKS_VERSION);
     c->transfer_progress = on_progress;
     c->credentials = on_credentials;
+    c->transport = on_transport;
     c->payload = s;
 }
 
 static void session_end(struct session *s)
 {
     git_remote_free(s->remote); // disconnects
+    git_outcome_clear(&s->outcome);
     *s = (struct session){.mirror = s->mirror};
 }
 
-// An anonymous remote of a repository honours the user's url.<base>.insteadOf.
-static int connect_once(struct session *s)
+// url.<base>.insteadOf was applied by session_begin(), from all of git's configuration.
+static int connect_once(struct session *s, const char *url)
 {
     git_remote_callbacks callbacks;
-    git_proxy_options proxy;
+    git_remote_create_options options;
     set_callbacks(&callbacks, s);
-    git_proxy_options_init(&proxy, GIT_PROXY_OPTIONS_VERSION);
-    proxy.type = GIT_PROXY_AUTO;
+    git_remote_create_options_init(&options, GIT_REMOTE_CREATE_OPTIONS_VERSION);
+    options.repository = s->mirror->repository;
+    options.flags = GIT_REMOTE_CREATE_SKIP_INSTEADOF | GIT_REMOTE_CREATE_SKIP_DEFAULT_FETCHSPEC;
     s->credentials_asked = 0;
-    int result = git_remote_create_anonymous(&s->remote, s->mirror->repository, s->mirror->url);
+    int result = git_remote_create_with_opts(&s->remote, url, &options);
     if (result == 0)
-        result = git_remote_connect(s->remote, GIT_DIRECTION_FETCH, &callbacks, &proxy, NULL);
+        result = git_remote_connect(s->remote, GIT_DIRECTION_FETCH, &callbacks, NULL, NULL);
     if (result == 0)
         result = git_remote_ls(&s->heads, &s->head_count, s->remote);
     return result;
 }
 
-static bool worth_retrying(int result)
+static bool worth_retrying(const struct session *s, int result)
 {
     const git_error *last = git_error_last();
+    if (s->outcome.failure)
+        return s->outcome.may_pass;
     if (result == GIT_EAUTH || result == GIT_EUSER || result == GIT_ENOTFOUND || !last)
         return false;
     return last->klass == GIT_ERROR_NET || last->klass == GIT_ERROR_OS ||
@@ -87,8 +108,12 @@ static bool worth_retrying(int result)
            last->klass == GIT_ERROR_HTTP;
 }
 
-static int remote_failed(const struct session *s, struct error **err)
+static int remote_failed(struct session *s, struct error **err)
 {
+    if (s->outcome.failure) {
+        *err = steal(s->outcome.failure);
+        return error_wrap(err, "fetching %s", s->mirror->shown);
+    }
     if (s->wants_login) {
         error_user(err, "fetching %s: it asks for a login", s->mirror->shown);
         return error_hint(err, "check the url: hosts ask for a login where a repository does not "
@@ -97,14 +122,38 @@ static int remote_failed(const struct session *s, struct error **err)
     return git_failed(err, "fetching %s", s->mirror->shown);
 }
 
+// A folder that is no repository has nothing to do with networks.
+static int check_folder(const struct session *s, const char *url, struct error **err)
+{
+    cleanup_free char *folder = git_folder_of(url);
+    git_repository *repository = NULL;
+    if (!is_directory(folder)) {
+        error_user(err, "fetching %s: the folder %s does not exist", s->mirror->shown, folder);
+        return error_hint(err, "check the url in versions.yaml, and git's url.<base>.insteadOf");
+    }
+    int result = git_repository_open(&repository, folder);
+    bool shallow = result == 0 && git_repository_is_shallow(repository) == 1;
+    git_repository_free(repository);
+    if (result < 0) {
+        error_user(err, "fetching %s: the folder %s is no git repository", s->mirror->shown,
+                   folder);
+        return error_hint(err, "name the folder that holds .git, or a bare repository");
+    }
+    return shallow ? (git_refuse_shallow(err), error_wrap(err, "fetching %s", s->mirror->shown))
+                   : 0;
+}
+
 static int session_begin(struct session *s, struct error **err)
 {
     struct retry retry = RETRY_GIT;
+    cleanup_free char *url = git_url_instead(s->mirror->url, err);
+    if (!url || (url_is_local(url) && check_folder(s, url, err) < 0))
+        return -1;
     for (;;) {
-        int result = connect_once(s);
+        int result = connect_once(s, url);
         if (result == 0)
             return 0;
-        if (!worth_retrying(result) || !retry_pause(&retry, 0)) {
+        if (!worth_retrying(s, result) || !retry_pause(&retry, s->outcome.retry_after)) {
             remote_failed(s, err);
             session_end(s);
             return -1;
@@ -125,7 +174,6 @@ static int download(struct session *s, char **refspecs, size_t count, bool shall
     git_fetch_options options;
     git_fetch_options_init(&options, GIT_FETCH_OPTIONS_VERSION);
     set_callbacks(&options.callbacks, s);
-    options.proxy_opts.type = GIT_PROXY_AUTO;
     options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
 #ifdef CAN_SHALLOW
     if (shallow && !local_transport(s))
@@ -140,16 +188,31 @@ static int download(struct session *s, char **refspecs, size_t count, bool shall
     return git_remote_download(s->remote, &list, &options);
 }
 
+// libgit2 walks the mirror's own history to tell the server what is there, and stops at a commit
+// that it cannot parse, however old. Without refs there is nothing to walk.
+static bool history_at_fault(const struct session *s)
+{
+    const git_error *last = git_error_last();
+    return !s->outcome.failure && last &&
+           (last->klass == GIT_ERROR_INVALID || last->klass == GIT_ERROR_OBJECT ||
+            last->klass == GIT_ERROR_ODB);
+}
+
 // The same, with a new connection when the old one breaks.
 static int download_retrying(struct session *s, char **refspecs, size_t count, bool shallow,
                              struct error **err)
 {
     struct retry retry = RETRY_GIT;
+    bool forgotten = false;
     for (;;) {
         int result = download(s, refspecs, count, shallow);
         if (result == 0)
             return 0;
-        if (!worth_retrying(result) || !retry_pause(&retry, 0))
+        bool forget = !forgotten && history_at_fault(s);
+        if (forget && mirror_forget_refs(s->mirror, err) < 0)
+            return -1;
+        forgotten |= forget;
+        if (!forget && (!worth_retrying(s, result) || !retry_pause(&retry, s->outcome.retry_after)))
             return remote_failed(s, err);
         session_end(s);
         if (session_begin(s, err) < 0)

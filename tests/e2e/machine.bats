@@ -74,6 +74,15 @@ fails() { # WORDS... : kbuild fetch fails with status 1 and says all of them
   for word in "$@"; do [[ "$output" == *"$word"* ]] || { echo "$output"; echo "does not say: $word"; return 1; }; done
 }
 
+# `! command` does not fail a test of bats.
+refute() {
+  if "$@"; then return 1; fi
+}
+
+holds() { # SERVER PATTERN: it was asked for something that matches
+  asked "$1" | grep -q "$2"
+}
+
 asked() { # what SERVER was asked for: "<path> <Authorization>" lines
   curl -s "http://127.0.0.1:$1/headers"
 }
@@ -129,7 +138,7 @@ asked() { # what SERVER was asked for: "<path> <Authorization>" lines
   printf 'machine other.test login x password y\nmachine 127.0.0.1\n login me\n password "TESTsecret"\n' >"$HOME/.netrc"
   kb fetch demo
   asked "$PLAIN" | grep -q 'Basic'
-  ! asked "$OTHER" | grep -q 'Basic'
+  refute holds "$OTHER" Basic
   rm -rf cache versions.lock
   mv "$HOME/.netrc" mine
   fails 401
@@ -137,4 +146,164 @@ asked() { # what SERVER was asked for: "<path> <Authorization>" lines
   NETRC=/nonexistent kb fetch demo # nothing to fetch any more
   rm -rf cache
   NETRC=/nonexistent fails NETRC
+}
+
+# ---- git ----
+@test "git: a proxy without a scheme is used; git's http.proxy goes before it, and an empty one means none" {
+  git_source "http://example.test/git/demo.git"
+  http_proxy="127.0.0.1:$PROXY" kb fetch demo
+  grep -q 'GET http://example.test/git/demo.git/info/refs' "$BATS_FILE_TMPDIR/proxy.log"
+  rm -rf cache versions.lock
+  git config --global http.http://example.test.proxy "127.0.0.1:$PROXY"
+  http_proxy="127.0.0.1:1" kb fetch demo
+  git_source "http://127.0.0.1:$PLAIN/git/demo.git"
+  rm -rf cache versions.lock
+  git config --global "http.http://127.0.0.1:$PLAIN.proxy" ""
+  http_proxy="127.0.0.1:1" kb fetch demo
+  rm -rf cache versions.lock "$HOME/.gitconfig"
+  all_proxy="socks5h://127.0.0.1:1" no_proxy="127.0.0.1" kb fetch demo
+}
+
+@test "git: a proxy that cannot be used is named by its setting, without its password" {
+  git_source "http://127.0.0.1:$PLAIN/git/demo.git"
+  export all_proxy="socks5://me:TESTsecret@127.0.0.1:1"
+  fails all_proxy
+  [[ "$output" != *TESTsecret* ]]
+  git config --global http.proxy "ftp://me:TESTsecret@127.0.0.1:1"
+  fails "git's http.proxy"
+  [[ "$output" != *TESTsecret* ]]
+}
+
+@test "git: a CA of one's own counts by each of its names, and checks cannot be switched off" {
+  git_source "https://127.0.0.1:$SECURE/git/demo.git"
+  fails certificate http.sslCAInfo
+  SSL_CERT_FILE="$SITE/ca.pem" kb fetch demo
+  rm -rf cache versions.lock
+  GIT_SSL_CAINFO="$SITE/ca.pem" kb fetch demo
+  rm -rf cache versions.lock
+  GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=http.sslCAInfo GIT_CONFIG_VALUE_0="$SITE/ca.pem" kb fetch demo
+  rm -rf cache versions.lock
+  GIT_SSL_NO_VERIFY=1 fails GIT_SSL_NO_VERIFY
+  git config --global http.sslVerify false
+  SSL_CERT_FILE="$SITE/ca.pem" fails http.sslVerify
+  git config --global http.sslVerify true
+  git config --global http.sslCAInfo /nonexistent.pem
+  fails http.sslCAInfo /nonexistent.pem
+}
+
+@test "git: logins come from the url, ~/.netrc, http.extraHeader and credential helpers" {
+  git_source "http://127.0.0.1:$PLAIN/need/me/TESTsecret/git/demo.git"
+  fails "asks for a login" credential.helper
+  printf 'machine 127.0.0.1 login me password TESTwrong\n' >"$HOME/.netrc"
+  fails "does not accept the login" .netrc
+  printf 'machine 127.0.0.1 login me password TESTsecret\n' >"$HOME/.netrc"
+  kb fetch demo
+  rm -rf cache versions.lock "$HOME/.netrc"
+  git config --global "http.http://127.0.0.1:$PLAIN/.extraHeader" "AUTHORIZATION: basic $(printf me:TESTsecret | base64)"
+  sed 's,/need/,/want/X-Other/1/need/,' versions.yaml >other.yaml
+  fails # the scheme is "Basic" for this server: what counts is that the header came
+  asked "$PLAIN" | grep -q "info/refs.* basic $(printf me:TESTsecret | base64)"
+  rm -rf cache versions.lock "$HOME/.gitconfig"
+  cat >helper <<'X'
+#!/bin/sh
+cat >>"$0.$1"
+[ "$1" != get ] || printf 'username=me\npassword=TESTsecret\n'
+X
+  chmod +x helper
+  git config --global credential.helper "$PROJECT/helper"
+  kb fetch demo
+  grep -q "^host=127.0.0.1:$PLAIN" helper.get
+  grep -q '^password=TESTsecret' helper.store
+  rm -rf cache versions.lock
+  sed -i s/TESTsecret/TESTwrong/ helper
+  fails "credential helper"
+  grep -q '^password=TESTwrong' helper.erase
+  rm -rf cache versions.lock "$HOME/.gitconfig"
+  git_source "http://me:TESTsecret@127.0.0.1:$PLAIN/need/me/TESTsecret/git/demo.git"
+  kb fetch demo
+  kb demo
+  refute grep -r me:TESTsecret versions.lock build cache
+  kb --offline --locked demo
+  sed -i 's,http://,http://old:TESTsecret@,' versions.lock # as older versions wrote it
+  kb --locked fetch demo
+}
+
+@test "git: a repository's own configuration counts where kbuild runs, as GitHub's checkout action sets it" {
+  git_source "http://127.0.0.1:$PLAIN/want/X-Token/TESTtoken/git/demo.git"
+  fails 403
+  git init -q .
+  git config "http.http://127.0.0.1:$PLAIN/.extraheader" "X-Token: TESTtoken"
+  kb fetch demo
+}
+
+@test "git: no login and no header follows a redirect to another server" {
+  git_source "http://127.0.0.1:$PLAIN/need/me/TESTsecret/redirect-to/$OTHER/git/demo.git"
+  printf 'default login me password TESTsecret\n' >"$HOME/.netrc"
+  kb fetch demo
+  asked "$OTHER" | grep -q 'POST\|git-upload-pack'
+  refute holds "$OTHER" Basic
+}
+
+@test "git: Retry-After is obeyed, a few times" {
+  git_source "http://127.0.0.1:$PLAIN/calm/1/git/demo.git"
+  kb fetch demo
+  git_source "http://127.0.0.1:$OTHER/calm/50/git/demo.git"
+  fails 429
+}
+
+@test "git: a server that sends a byte now and then is not waited for" {
+  git_source "http://127.0.0.1:$PLAIN/dribble-git/demo.git"
+  GIT_HTTP_LOW_SPEED_TIME=1 fails "slow"
+}
+
+@test "git: a missing folder, a dumb server and a web page are called what they are" {
+  git_source "$PROJECT/nothing"
+  fails "$PROJECT/nothing" "does not exist"
+  [[ "$output" != *proxy* ]]
+  git -C "$SITE/demo.git" update-server-info
+  git_source "http://127.0.0.1:$PLAIN/dumb/demo.git"
+  fails dumb http-backend
+  git_source "http://127.0.0.1:$PLAIN/dumb/nothing.git"
+  fails 404
+  mkdir -p "$SITE/page/info"
+  echo '<html>log in</html>' >"$SITE/page/info/refs"
+  git_source "http://127.0.0.1:$PLAIN/dumb/page"
+  fails "no git repository"
+}
+
+@test "git: a shallow clone says what to do, by path, by file:// and over http" {
+  git_here -C "$SITE/work/demo" commit -qm two --allow-empty
+  git_here clone -q --bare --depth 1 "file://$SITE/work/demo" "$PROJECT/shallow.git"
+  git -C shallow.git tag v1
+  git_source "$PROJECT/shallow.git"
+  fails "shallow clone" "git fetch --unshallow"
+  git_source "file://$PROJECT/shallow.git"
+  fails "shallow clone" "git fetch --unshallow"
+  mv shallow.git "$SITE/shallow.git"
+  git_source "http://127.0.0.1:$PLAIN/git/shallow.git"
+  fails "shallow clone" "git fetch --unshallow"
+}
+
+@test "git: one malformed old commit in a folder does not spoil what is wanted, as over http" {
+  local tree bad good
+  cp -r "$SITE/work/demo" old
+  cd old
+  tree=$(git rev-parse 'HEAD^{tree}')
+  bad=$(printf 'tree %s\nauthor nobody\ncommitter x <> 1 +0000\n\nbad\n' "$tree" |
+    git hash-object -t commit -w --stdin --literally)
+  git update-ref refs/heads/bad "$bad"
+  good=$(git_here commit-tree -m good -p "$bad" "$tree")
+  git update-ref refs/heads/after "$good"
+  git update-ref refs/tags/v2 "$(git_here commit-tree -m later -p "$good" "$tree")"
+  cd ..
+  for url in "$PROJECT/old" "file://$PROJECT/old" "http://127.0.0.1:$PLAIN/git/old"; do
+    [[ $url != http* ]] || cp -r old "$SITE/old"
+    git_source "$url"
+    kb fetch demo
+    sed -i 's/version: v1/version: after/' versions.yaml
+    kb fetch demo
+    sed -i 's/version: after/version: v2/' versions.yaml
+    kb fetch demo
+    rm -rf cache versions.lock
+  done
 }

@@ -22,6 +22,7 @@ Usage: http_server.py FOLDER [CERTIFICATE.pem]: with a certificate (and its key 
   /want/NAME/VALUE/... 403 unless that header comes, else /...
   /calm/TIMES/...      429 with Retry-After: 1 for so many requests, then /...
   /dribble/NAME        its headers, and then a byte every 0.2 seconds for a minute
+  /dribble-git/...     the same as the start of a git repository's answer
   /dumb/PATH           files below FOLDER as they are: git's dumb protocol
   /git/REPOSITORY/...  git's own http-backend over FOLDER
   /log                 what was asked for so far: "<path> <Range> <If-Range>" lines
@@ -122,9 +123,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             else:
                 return False
 
-    def dribble(self, name):
-        data = self.content(name)
+    def dribble(self, data, kind):
         self.send_response(200)
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         for i in range(300):
@@ -190,7 +191,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             scheme = "https" if len(sys.argv) > 2 else "http"
             return self.send_status(302, [("Location", f"{scheme}://127.0.0.1:{rest[0]}/" + "/".join(rest[1:]))])
         if kind == "dribble":
-            return self.dribble(rest[0])
+            return self.dribble(self.content(rest[0]), "application/octet-stream")
+        if kind == "dribble-git":
+            start = b"001e# service=git-upload-pack\n0000" + b"003e" + b"0" * 4000
+            return self.dribble(start, "application/x-git-upload-pack-advertisement")
         if kind == "dumb":
             path = os.path.join(ROOT, *[part for part in rest if part != ".."]).split("?")[0]
             if not os.path.isfile(path):

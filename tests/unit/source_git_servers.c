@@ -138,12 +138,12 @@ static void an_upstream_that_cannot_be_reached_names_the_other_way(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(insteadof_is_honoured), // first: git's configuration is read once in a process
         TEST(everything_works_over_gits_own_protocol),
         TEST(everything_works_over_http),
         TEST(a_server_that_hands_out_any_commit_is_asked_for_just_that),
         TEST(only_the_asked_for_branch_is_fetched),
         TEST(history_stays_away_where_libgit2_can),
-        TEST(insteadof_is_honoured),
         TEST(an_upstream_that_cannot_be_reached_names_the_other_way),
     };
     return cmocka_run_group_tests(tests, home_begin, home_end);

@@ -166,6 +166,72 @@ static void a_tree_that_unfolds_without_end_is_stopped(void **state)
     source_pin_free(&pin);
 }
 
+// What git itself reads from the same text; "" if it refuses the text.
+static char *git_reads(const struct place *p, const char *text)
+{
+    cleanup_free char *path = xasprintf("%s/modules", p->folder);
+    assert_int_equal(file_write(path, text, strlen(text), 0600, NULL), 0);
+    return sh(p, "git config -f modules --get submodule.a.url || true");
+}
+
+static void gitmodules_are_read_as_git_reads_them(void **state)
+{
+    struct place *p = *state;
+    static const char *const texts[] = {
+        "[submodule \"a\"]\n\tpath = x\n\turl = ../u\n",
+        "[submodule \"a\"] url = u ; comment\n",
+        "[submodule \"a\"]\nurl=u v  # comment\n",
+        "[submodule \"a\"]\nurl = \"u # v\"\n",
+        "[submodule \"a\"]\nurl = u\\\nv\n",
+        "[submodule \"a\"]\nurl = \"u\\\"\\\\\\tv\" w\n",
+        "[submodule \"a\"]\nURL = one\nurl = two\n",
+        "[SubModule \"a\"]\r\nurl = u\r\n",
+        "\xef\xbb\xbf[submodule \"a\"]\nurl = u",
+        "# c\n;c\n\n[core]\nurl = x\n[submodule \"a\"]\nurl = u\n[submodule \"b\"]\nurl = y\n",
+        "[submodule \"\\a\"]\nurl = u\n",
+        "[submodule \"A\"]\nurl = u\n",
+        "[submodule \"a\"]\nurl = u\\q\n",
+        "[submodule \"a\"]\nurl = \"u\n",
+        "[submodule \"a]\nurl = u\n",
+        "[submodule \"a\"\nurl = u\n",
+        "[submodule \"a\"]\nur l = u\n",
+        "[submodule \"a\"]\n= u\n",
+        "[submodule]\nurl = u\n",
+        "url = u\n",
+        "",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct submodule_places places = {0};
+        cleanup_error struct error *err = NULL;
+        cleanup_free char *git = git_reads(p, texts[i]);
+        const char *url = "";
+        if (submodule_places_parse("up", texts[i], strlen(texts[i]), &places, &err) == 0)
+            for (size_t k = 0; k < places.n; k++)
+                if (places.items[k].url && (!strstr(texts[i], "\"b\"") || k == 0))
+                    url = places.items[k].url;
+        if (i == 11) // "A" is another name
+            url = "";
+        if (strcmp(url, git) != 0)
+            print_error("text %zu\n", i);
+        assert_string_equal(url, git);
+        submodule_places_free(&places);
+    }
+}
+
+static void gitmodules_read_no_file_of_this_machine(void **state)
+{
+    struct place *p = *state;
+    make_repository(p);
+    run_sh(p, "mkfifo pipe; printf '[submodule \"s\"]\\npath=s\\nurl=./host\\n' > host\n"
+              "cd up; printf '[include]\\npath = ../../pipe\\npath = %%s/host\\n[include]\\npath = "
+              "%%s/pipe\\n' $PWD/.. $PWD/.. > .gitmodules\n"
+              "git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),s\n"
+              "git add .gitmodules; git commit -qm include");
+    cleanup_free char *url = url_of(p, "up");
+    get(p, url, "main", NULL); // it neither waits for the pipe nor finds the url
+    assert_says(p->said.data, "the submodule s has no url in .gitmodules");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +241,8 @@ int main(void)
         TEST(a_password_in_a_url_is_never_shown),
         TEST(hostile_names_are_refused_and_nothing_is_written_outside),
         TEST(a_tree_that_unfolds_without_end_is_stopped),
+        TEST(gitmodules_are_read_as_git_reads_them),
+        TEST(gitmodules_read_no_file_of_this_machine),
     };
     return cmocka_run_group_tests(tests, home_begin, home_end);
 }
