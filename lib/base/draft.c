@@ -220,6 +220,24 @@ int file_write_at(int folder, const char *name, const char *shown, const void *b
     return file_draft_commit(&d, mode, err);
 }
 
+int file_link_at(int fd, int folder, const char *name)
+{
+    if (give_name(fd, folder, name) == 0)
+        return 0;
+    if (errno != EEXIST)
+        return -1;
+    // The same name each time: what a kill left here is gone with the next.
+    cleanup_free char *temporary = xasprintf(".%.200s.kbuild-link", name);
+    unlinkat(folder, temporary, 0);
+    if (give_name(fd, folder, temporary) < 0)
+        return -1;
+    int result = renameat(folder, temporary, folder, name);
+    int errnum = errno;
+    unlinkat(folder, temporary, 0); // if it failed, or if `name` had become the same file meanwhile
+    errno = errnum;
+    return result;
+}
+
 // ---- folders ----
 
 static char *folder_name(const struct folder_draft *d, unsigned i)

@@ -47,6 +47,10 @@ void file_draft_abandon(struct file_draft *d); // does nothing on an empty struc
 #define FILE_DRAFT_NONE ((struct file_draft){.folder = -1, .fd = -1})
 #define cleanup_draft __attribute__((cleanup(file_draft_abandon)))
 
+// Makes `name` another name (a hard link) of the open file, in place of what has it, in one step. -1
+// with errno where that cannot be.
+int file_link_at(int fd, int folder, const char *name);
+
 // A folder that gets its name when it is complete: begin makes an empty one (mode 0700) beside
 // `path`, commit gives it `mode` and the name, which nothing or an empty folder has; abandon removes
 // it with what is in it. When this process dies first, however it does, a process of its own, that

@@ -2,7 +2,7 @@
 // Opens a folder component by component, and looks at who made what the path leads through.
 #include "base/folder.h"
 
-#include "base/buf.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -160,6 +160,18 @@ static int walk_path(struct path_walk *w, struct error **err)
     return result;
 }
 
+// A folder that was mounted for this (a tmpfs has mode 1777): closed, if nobody has put anything in.
+static bool close_empty(int fd, const struct stat *st)
+{
+    cleanup_strlist struct strlist names = {0};
+    if (st->st_uid != geteuid() || fchmod(fd, st->st_mode & 0755) < 0)
+        return false;
+    if (list_directory_at(fd, "", &names, NULL) == 0 && !names.n)
+        return true;
+    fchmod(fd, st->st_mode & 07777);
+    return false;
+}
+
 static int check_folder(int fd, const char *shown, const char *what, int rules, struct error **err)
 {
     struct stat st;
@@ -173,11 +185,13 @@ static int check_folder(int fd, const char *shown, const char *what, int rules, 
                    mine);
         return error_hint(err, "use a folder of your own, or change its owner: chown -R");
     }
-    if ((rules & FOLDER_CLOSED) && (st.st_mode & 022)) {
+    if ((rules & FOLDER_CLOSED) && (st.st_mode & 022) && !close_empty(fd, &st)) {
         error_user(err, "the %s %s may be written by others (mode %04o), who could put anything in",
                    what, shown, (unsigned)st.st_mode & 07777);
         return error_hint(err,
-                          "if nobody else did, close it: chmod -R go-w %s; else remove it", shown);
+                          "if nobody else did, close it: chmod -R go-w %s; or name a folder "
+                          "inside it, which kbuild makes",
+                          shown);
     }
     return 0;
 }

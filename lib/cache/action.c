@@ -41,6 +41,22 @@ static void damaged(struct store *s, const char *key, const char *path, const ch
     move_damaged(s, path, label, why);
 }
 
+// What somebody else wrote, or could have, is an error without an errno.
+static int read_record(struct store *s, const char *path, struct buf *text, struct error **err)
+{
+    cleanup_close int fd = at_open(s, path, O_RDONLY | O_NONBLOCK, 0);
+    struct stat st;
+    if (fd < 0 && errno == ELOOP)
+        return error_user(err, "it is a link");
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return error_errno(err, errno, "reading %s", path);
+    const char *foreign = S_ISREG(st.st_mode) ? at_foreign(&st) : "it is not a file";
+    if (foreign)
+        return error_user(err, "%s", foreign);
+    buf_add(text, "", 0);
+    return fd_read_all(fd, path, RECORD_LIMIT, text, err);
+}
+
 json_t *action_read(struct store *s, const char *key, struct error **err)
 {
     if (check_digest(key, "an action key", err) < 0)
@@ -48,7 +64,7 @@ json_t *action_read(struct store *s, const char *key, struct error **err)
     cleanup_free char *path = object_path(s, "actions", key);
     cleanup_buf struct buf text = {0};
     cleanup_error struct error *why = NULL;
-    if (file_read(path, RECORD_LIMIT, &text, &why) < 0) {
+    if (read_record(s, path, &text, &why) < 0) {
         if (why->errnum == 0 || why->errnum == EIO)
             damaged(s, key, path, why->message); // a directory, too large, a bad disk
         else if (why->errnum != ENOENT && err)
@@ -70,7 +86,7 @@ json_t *store_action_get(struct store *s, const char *key, struct error **err)
     json_t *record = action_read(s, key, err);
     if (record) {
         cleanup_free char *path = object_path(s, "actions", key);
-        utimensat(AT_FDCWD, path, NULL, 0); // the last use, for gc; a read-only store has none
+        at_touch(s, path); // the last use, for gc; a read-only store has none
     }
     return record;
 }
@@ -101,7 +117,7 @@ int store_action_remove(struct store *s, const char *key, struct error **err)
     if (check_digest(key, "an action key", err) < 0)
         return -1;
     cleanup_free char *path = object_path(s, "actions", key);
-    if (unlink(path) < 0 && errno != ENOENT)
+    if (at_unlink(s, path) < 0 && errno != ENOENT)
         return error_errno(err, errno, "removing %s", path);
     return 0;
 }
@@ -143,7 +159,11 @@ int store_lock_try(struct store *s, const char *key, int *fd, struct error **err
     if (check_digest(key, "an action key", err) < 0)
         return -1;
     cleanup_free char *path = xasprintf("%s/locks/%s", s->directory, key);
-    cleanup_close int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    cleanup_free char *folder = xasprintf("%s/locks", s->directory);
+    cleanup_close int lock = at_open(s, path, O_RDWR | O_CREAT | O_NONBLOCK, 0644);
+    // The folder may have found no room when the store was opened.
+    if (lock < 0 && errno == ENOENT && (at_mkdir(s, folder, 0755) == 0 || errno == EEXIST))
+        lock = at_open(s, path, O_RDWR | O_CREAT | O_NONBLOCK, 0644);
     if (lock < 0)
         return error_errno(err, errno, "locking %s", path);
     if (flock(lock, LOCK_EX | LOCK_NB) < 0)

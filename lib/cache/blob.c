@@ -14,10 +14,10 @@ static void damaged(struct store *s, const char *digest, const char *path, const
 }
 
 // True if `path` still is the file behind fd: another process may have put a good one there.
-static bool is_named(int fd, const char *path)
+static bool is_named(const struct store *s, int fd, const char *path)
 {
     struct stat a, b;
-    return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_ino == b.st_ino &&
+    return fstat(fd, &a) == 0 && at_stat(s, path, &b) == 0 && a.st_ino == b.st_ino &&
            a.st_dev == b.st_dev;
 }
 
@@ -39,7 +39,7 @@ static int hash_blob(struct store *s, const char *digest, const char *path, int 
         return 0;
     }
     if (strcmp(found, digest) != 0) {
-        if (is_named(fd, path))
+        if (is_named(s, fd, path))
             damaged(s, digest, path, "its content does not have that SHA-256");
         return 0;
     }
@@ -56,18 +56,19 @@ static int check_blob(struct store *s, const char *digest, bool always, int *out
     if (check_digest(digest, "the digest of a blob", err) < 0)
         return -1;
     cleanup_free char *path = object_path(s, "sha256", digest);
-    struct stat st;
-    if (lstat(path, &st) < 0)
-        return errno == ENOENT ? 0 : error_errno(err, errno, "reading %s", path);
-    if (!S_ISREG(st.st_mode)) {
-        damaged(s, digest, path, "it is not a file");
-        return 0;
-    }
-    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    struct stat st = {0};
+    cleanup_close int fd = at_open(s, path, O_RDONLY | O_NONBLOCK, 0);
     if (fd < 0 && errno == ENOENT)
         return 0;
-    if (fd < 0 || fstat(fd, &st) < 0)
+    bool odd = fd < 0 && at_stat(s, path, &st) == 0 && !S_ISREG(st.st_mode);
+    if (!odd && (fd < 0 || fstat(fd, &st) < 0))
         return error_errno(err, errno, "reading %s", path);
+    // Whoever may write to it may do so after it was hashed.
+    const char *why = S_ISREG(st.st_mode) ? at_foreign(&st) : "it is not a file";
+    if (why) {
+        damaged(s, digest, path, why);
+        return 0;
+    }
     if (!always && verified_matches(s, digest, &st)) {
         verified_touch(s, digest);
     } else {
@@ -111,6 +112,7 @@ char *store_blob_path(const struct store *s, const char *digest)
 int store_blob_begin(struct store *s, struct blob_draft *d, struct error **err)
 {
     d->fd = -1;
+    d->store = s;
     d->path = session_file(s, "blob", &d->fd, err);
     return d->path ? 0 : -1;
 }
@@ -121,7 +123,7 @@ void store_blob_abandon(struct blob_draft *d)
         return;
     if (d->fd >= 0)
         close(d->fd);
-    unlink(d->path);
+    at_unlink(d->store, d->path);
     free(d->path);
     *d = (struct blob_draft){.fd = -1};
 }
@@ -148,7 +150,7 @@ static int name_blob(struct store *s, const char *path, int fd, const char *dige
     if (!has && named == 0)
         named = publish(s, path, "sha256", digest, true, err);
     if (has || named < 0) {
-        unlink(path);
+        at_unlink(s, path);
         return named < 0 ? -1 : 0;
     }
     struct stat st;

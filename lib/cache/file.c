@@ -32,7 +32,7 @@ int store_put_file(struct store *s, const char *path, char digest[static DIGEST_
     // A symbolic link in tmp/ is not moved: what it points to is copied.
     struct stat named;
     if (can_be_moved(s, path, &st) && lstat(path, &named) == 0 && named.st_ino == st.st_ino &&
-        rename(path, d.path) == 0) {
+        at_rename(s, path, d.path, true) == 0) {
         close(d.fd);
         d.fd = steal_fd(&from);
     } else if (copy_content(from, path, d.fd, d.path, err) < 0) {
@@ -42,44 +42,39 @@ int store_put_file(struct store *s, const char *path, char digest[static DIGEST_
     return store_blob_commit(s, &d, digest, size, err);
 }
 
-static bool is_the_same_file(int fd, const char *path)
+int store_restore_blob_at(struct store *s, const char *digest, int folder, const char *name,
+                          const char *shown, struct error **err)
 {
-    struct stat a, b;
-    return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_ino == b.st_ino &&
-           a.st_dev == b.st_dev;
-}
-
-// A hard link under a temporary name beside `path`, then a rename: `path` is the old file or the
-// new one at any time. False if there can be no hard link here.
-static bool link_into_place(const char *blob, const char *path)
-{
-    const char *base = path_base(path);
-    cleanup_free char *temporary =
-        xasprintf("%.*s.%s.%d.link", (int)(base - path), path, base, (int)getpid());
-    unlink(temporary); // of a process with our pid that was killed right here
-    if (link(blob, temporary) < 0)
-        return false;
-    bool done = rename(temporary, path) == 0;
-    unlink(temporary); // still there if it failed, or if `path` had become the same file meanwhile
-    return done;
+    struct stat blob, there;
+    cleanup_close int from = store_open_blob(s, digest, err);
+    if (from < 0)
+        return error_wrap(err, "writing %s", shown);
+    if (fstat(from, &blob) < 0)
+        return error_errno(err, errno, "writing %s", shown);
+    bool taken = fstatat(folder, name, &there, AT_SYMLINK_NOFOLLOW) == 0;
+    if (taken && S_ISDIR(there.st_mode))
+        return error_user(err, "writing %s: a directory is in the way", shown);
+    if (blob.st_uid == geteuid()) {
+        if (taken && there.st_ino == blob.st_ino && there.st_dev == blob.st_dev)
+            return 0;
+        if (file_link_at(from, folder, name) == 0)
+            return 0;
+    }
+    cleanup_free char *path = object_path(s, "sha256", digest);
+    cleanup_draft struct file_draft d = FILE_DRAFT_NONE;
+    if (file_draft_begin_at(&d, folder, name, shown, err) < 0 ||
+        copy_content(from, path, d.fd, shown, err) < 0)
+        return -1;
+    return file_draft_commit(&d, 0444, err);
 }
 
 int store_restore_blob(struct store *s, const char *digest, const char *path, struct error **err)
 {
-    cleanup_close int from = store_open_blob(s, digest, err);
-    if (from < 0)
-        return error_wrap(err, "writing %s", path);
-    if (is_the_same_file(from, path))
-        return 0;
-    if (is_directory(path))
-        return error_user(err, "writing %s: a directory is in the way", path);
+    const char *base;
     if (make_parent(path, err) < 0)
         return -1;
-    cleanup_free char *blob = object_path(s, "sha256", digest);
-    if (link_into_place(blob, path))
-        return 0;
-    cleanup_draft struct file_draft d = FILE_DRAFT_NONE;
-    if (file_draft_begin(&d, path, err) < 0 || copy_content(from, blob, d.fd, path, err) < 0)
-        return -1;
-    return file_draft_commit(&d, 0444, err);
+    cleanup_close int folder = folder_of(path, &base, err);
+    if (folder < 0)
+        return error_wrap(err, "writing %s", path);
+    return store_restore_blob_at(s, digest, folder, base, path, err);
 }

@@ -131,7 +131,7 @@ static int remove_blob(struct store *s, const char *digest, struct error **err)
 {
     cleanup_free char *path = object_path(s, "sha256", digest);
     verified_forget(s, digest);
-    if (unlink(path) < 0 && errno != ENOENT)
+    if (at_unlink(s, path) < 0 && errno != ENOENT)
         return error_errno(err, errno, "removing %s", path);
     return 0;
 }
@@ -143,9 +143,9 @@ static int remove_stored_tree(struct store *s, const char *digest, struct error 
     if (!folder)
         return -1;
     cleanup_free char *away = xasprintf("%s/tree", folder);
-    if (rename(path, away) < 0 && errno != ENOENT)
+    if (at_rename(s, path, away, true) < 0 && errno != ENOENT)
         return error_errno(err, errno, "removing %s", path);
-    return remove_tree(folder, err) < 0 ? -1 : remove_blob(s, digest, err);
+    return at_remove(s, folder, err) < 0 ? -1 : remove_blob(s, digest, err);
 }
 
 static int drop_object(struct collection *c, struct object *o, struct error **err)
@@ -180,13 +180,13 @@ static int empty_folder(struct store *s, const char *name, uint64_t *count, stru
 {
     cleanup_free char *folder = xasprintf("%s/%s", s->directory, name);
     cleanup_strlist struct strlist names = {0};
-    if (!is_directory(folder))
+    if (!at_is_directory(s, folder))
         return 0;
-    if (list_directory(folder, &names, err) < 0)
+    if (at_list(s, folder, &names, err) < 0)
         return -1;
     for (size_t i = 0; i < names.n; i++) {
         cleanup_free char *path = xasprintf("%s/%s", folder, names.items[i]);
-        if (remove_tree(path, err) < 0)
+        if (at_remove(s, path, err) < 0)
             return -1;
     }
     if (count)

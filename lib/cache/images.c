@@ -3,6 +3,8 @@
 #include "cache/internal.h"
 #include "cache/oci.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 int store_name_image(struct store *s, const char *manifest_digest, const char *name,
@@ -12,8 +14,8 @@ int store_name_image(struct store *s, const char *manifest_digest, const char *n
     cleanup_free char *folder = xasprintf("%s/%s", images, name);
     if (!path_is_clean(name) || strchr(name, '/'))
         return error_user(err, "'%s' is no name for an image", name);
-    if (make_directories(images, 0777, err) < 0)
-        return -1;
+    if (at_mkdir(s, images, 0755) < 0 && errno != EEXIST)
+        return error_errno(err, errno, "creating the directory %s", images);
     return oci_write_layout(s, manifest_digest, name, folder, err);
 }
 
@@ -21,13 +23,14 @@ int store_name_image(struct store *s, const char *manifest_digest, const char *n
 static bool image_is_kept(const struct store *s, const char *folder)
 {
     cleanup_free char *path = xasprintf("%s/index.json", folder);
-    json_t *index = json_load_file(path, 0, NULL);
+    cleanup_close int fd = at_open(s, path, O_RDONLY | O_NONBLOCK, 0);
+    json_t *index = fd < 0 ? NULL : json_loadfd(fd, 0, NULL);
     const json_t *first = json_array_get(json_object_get(index, "manifests"), 0);
     const char *digest = json_string_value(json_object_get(first, "digest"));
     bool kept = false;
     if (digest && starts_with(digest, "sha256:") && digest_is_hex(digest + strlen("sha256:"))) {
         cleanup_free char *blob = store_blob_path(s, digest + strlen("sha256:"));
-        kept = blob && path_exists(blob);
+        kept = blob && at_exists(s, blob);
     }
     json_decref(index);
     return kept;
@@ -37,13 +40,13 @@ int images_sweep(struct store *s, struct error **err)
 {
     cleanup_free char *images = xasprintf("%s/images", s->directory);
     cleanup_strlist struct strlist names = {0};
-    if (!is_directory(images))
+    if (!at_is_directory(s, images))
         return 0;
-    if (list_directory(images, &names, err) < 0)
+    if (at_list(s, images, &names, err) < 0)
         return -1;
     for (size_t i = 0; i < names.n; i++) {
         cleanup_free char *folder = xasprintf("%s/%s", images, names.items[i]);
-        if (!image_is_kept(s, folder) && remove_tree(folder, err) < 0)
+        if (!image_is_kept(s, folder) && at_remove(s, folder, err) < 0)
             return -1;
     }
     return 0;

@@ -4,6 +4,7 @@
 #define KBUILD_CACHE_INTERNAL_H
 
 #include "base/buf.h"
+#include "base/folder.h"
 #include "cache/store.h"
 
 #include <sys/stat.h>
@@ -18,7 +19,8 @@ struct verified {
 };
 
 struct store {
-    char *directory;
+    char *directory; // absolute; what is in it is reached from `root`
+    int root;
     int lock; // fd of <dir>/lock; -1 on a read-only store that never had one
 
     // tmp/<pid>.XXXXXX and the lock on tmp/<pid>.XXXXXX.lock that says its owner lives. A forked
@@ -31,6 +33,22 @@ struct store {
     size_t known_n, known_cap;
     struct strlist whole; // trees whose every file this process has hashed
 };
+
+// ---- at.c ----
+// As the calls of those names; -1 with errno. The path is one in the store (its directory first).
+// ELOOP: a link is in the way, and none is followed.
+int at_open(const struct store *s, const char *path, int flags, mode_t mode);
+int at_stat(const struct store *s, const char *path, struct stat *st); // of a link itself
+bool at_exists(const struct store *s, const char *path);
+bool at_is_directory(const struct store *s, const char *path);
+int at_mkdir(const struct store *s, const char *path, mode_t mode);
+int at_unlink(const struct store *s, const char *path);
+int at_rename(const struct store *s, const char *from, const char *to, bool replace);
+int at_touch(const struct store *s, const char *path);
+int at_list(const struct store *s, const char *path, struct strlist *names, struct error **err);
+int at_remove(const struct store *s, const char *path, struct error **err); // rm -rf
+// Why what somebody else made, or may change, does not count; NULL: nothing is wrong with it.
+const char *at_foreign(const struct stat *st);
 
 // ---- store.c ----
 int check_digest(const char *digest, const char *what, struct error **err);
@@ -47,7 +65,7 @@ int write_object(struct store *s, const char *kind, const char *digest, const vo
 // be done (a read-only store) the warning says so, and the caller treats it as missing all the
 // same.
 void move_damaged(struct store *s, const char *path, const char *label, const char *why);
-int sync_directory(const char *path, struct error **err);
+int sync_directory(const struct store *s, const char *path, struct error **err);
 
 // ---- images.c ----
 int images_sweep(struct store *s, struct error **err); // drops the names of images that are gone

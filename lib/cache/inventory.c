@@ -25,7 +25,7 @@ static int add(struct store *s, struct inventory *v, enum object_kind kind, cons
                const char *digest, struct error **err)
 {
     struct stat st;
-    if (lstat(path, &st) < 0) // gone since
+    if (at_stat(s, path, &st) < 0) // gone since
         return errno == ENOENT ? 0 : error_errno(err, errno, "reading %s", path);
     struct object o = {.kind = kind, .used = st.st_mtim};
     memcpy(o.digest, digest, DIGEST_HEX_SIZE);
@@ -46,7 +46,7 @@ static int read_fan_out(struct store *s, struct inventory *v, enum object_kind k
                         const char *folder, struct error **err)
 {
     cleanup_strlist struct strlist names = {0};
-    if (list_directory(folder, &names, err) < 0)
+    if (at_list(s, folder, &names, err) < 0)
         return -1;
     for (size_t i = 0; i < names.n; i++) {
         cleanup_free char *path = xasprintf("%s/%s", folder, names.items[i]);
@@ -64,13 +64,13 @@ static int read_kind(struct store *s, struct inventory *v, enum object_kind kind
 {
     cleanup_free char *folder = xasprintf("%s/%s", s->directory, object_folder[kind]);
     cleanup_strlist struct strlist names = {0};
-    if (!is_directory(folder))
+    if (!at_is_directory(s, folder))
         return 0;
-    if (list_directory(folder, &names, err) < 0)
+    if (at_list(s, folder, &names, err) < 0)
         return -1;
     for (size_t i = 0; i < names.n; i++) {
         cleanup_free char *path = xasprintf("%s/%s", folder, names.items[i]);
-        if (strlen(names.items[i]) != 2 || !is_directory(path))
+        if (strlen(names.items[i]) != 2 || !at_is_directory(s, path))
             strlist_add(&v->strays, path);
         else if (read_fan_out(s, v, kind, path, err) < 0)
             return -1;
@@ -126,7 +126,7 @@ int store_info(struct store *s, struct store_info *out, struct error **err)
     }
     cleanup_free char *damaged = xasprintf("%s/damaged", s->directory);
     cleanup_strlist struct strlist names = {0};
-    if (is_directory(damaged) && list_directory(damaged, &names, err) < 0)
+    if (at_is_directory(s, damaged) && at_list(s, damaged, &names, err) < 0)
         return -1;
     out->damaged = names.n;
     return 0;

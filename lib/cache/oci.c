@@ -113,7 +113,7 @@ void oci_references(struct store *s, const char *digest, void (*each)(const char
 {
     cleanup_free char *path = store_blob_path(s, digest);
     struct stat st;
-    if (!path || lstat(path, &st) < 0 || st.st_size > JSON_LIMIT)
+    if (!path || at_stat(s, path, &st) < 0 || st.st_size > JSON_LIMIT)
         return; // most blobs are far too large to be looked into
     cleanup_buf struct buf text = {0};
     json_t *manifest = NULL;
@@ -142,31 +142,34 @@ static int check_name(const char *name, struct error **err)
                       name);
 }
 
-static int link_blob(struct store *s, const char *directory, const char *digest, struct error **err)
-{
-    cleanup_free char *path = xasprintf("%s/blobs/sha256/%s", directory, digest);
-    return store_restore_blob(s, digest, path, err);
-}
+// A layout that is being written: its folders, open.
+struct layout {
+    const char *directory; // for messages
+    int folder, blobs;
+};
 
-static int link_image(struct store *s, const char *directory, const char *digest,
+static int link_image(struct store *s, const struct layout *l, const char *digest,
                       const json_t *manifest, struct error **err)
 {
     cleanup_strlist struct strlist blobs = {0};
     each_reference(manifest, &blobs);
     strlist_add(&blobs, digest);
-    for (size_t i = 0; i < blobs.n; i++)
-        if (link_blob(s, directory, blobs.items[i], err) < 0)
+    for (size_t i = 0; i < blobs.n; i++) {
+        cleanup_free char *shown = xasprintf("%s/blobs/sha256/%s", l->directory, blobs.items[i]);
+        if (store_restore_blob_at(s, blobs.items[i], l->blobs, blobs.items[i], shown, err) < 0)
             return -1;
+    }
     return 0;
 }
 
 // The manifests of an index.json that is there already, without the one called `name`.
-static int other_images(const char *path, const char *name, json_t *out, struct error **err)
+static int other_images(const struct layout *l, const char *name, json_t *out, struct error **err)
 {
     cleanup_buf struct buf text = {0};
-    if (!path_exists(path))
+    cleanup_free char *path = xasprintf("%s/index.json", l->directory);
+    if (faccessat(l->folder, "index.json", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
-    if (file_read(path, JSON_LIMIT, &text, err) < 0)
+    if (file_read_at(l->folder, "index.json", path, JSON_LIMIT, &text, err) < 0)
         return -1;
     json_t *index = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
     json_t *list = json_object_get(index, "manifests");
@@ -185,12 +188,12 @@ static int other_images(const char *path, const char *name, json_t *out, struct 
     return error_hint(err, "remove it, or use another directory");
 }
 
-static int write_index(const char *directory, const char *name, const char *digest, size_t size,
+static int write_index(const struct layout *l, const char *name, const char *digest, size_t size,
                        struct error **err)
 {
-    cleanup_free char *path = xasprintf("%s/index.json", directory);
+    cleanup_free char *path = xasprintf("%s/index.json", l->directory);
     json_t *images = json_array();
-    if (other_images(path, name, images, err) < 0) {
+    if (other_images(l, name, images, err) < 0) {
         json_decref(images);
         return -1;
     }
@@ -200,24 +203,34 @@ static int write_index(const char *directory, const char *name, const char *dige
     json_t *index = json_pack("{s:i, s:o}", "schemaVersion", 2, "manifests", images);
     cleanup_free char *text = json_dumps(index, JSON_INDENT(2) | JSON_SORT_KEYS);
     json_decref(index);
-    return file_write(path, text, strlen(text), 0644, err);
+    return file_write_at(l->folder, "index.json", path, text, strlen(text), 0644, err);
+}
+
+static int open_layout(struct layout *l, struct error **err)
+{
+    static const int rules = FOLDER_MAKE | FOLDER_OURS;
+    cleanup_free char *shown = xasprintf("%s/blobs/sha256", l->directory);
+    cleanup_free char *above = xasprintf("%s/blobs", l->directory);
+    l->folder = folder_open(l->directory, "image layout", rules, err);
+    cleanup_close int blobs =
+        l->folder < 0 ? -1 : folder_open_at(l->folder, "blobs", above, "folder", rules, err);
+    if (blobs >= 0)
+        l->blobs = folder_open_at(blobs, "sha256", shown, "folder", rules, err);
+    return l->blobs < 0 ? -1 : 0;
 }
 
 static int write_layout(struct store *s, const char *digest, const json_t *manifest, size_t size,
-                        const char *name, const char *directory, struct error **err)
+                        const char *name, const struct layout *l, struct error **err)
 {
     static const char version[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
-    cleanup_free char *marker = xasprintf("%s/oci-layout", directory);
-    if (make_directories(directory, 0777, err) < 0)
-        return -1;
+    cleanup_free char *marker = xasprintf("%s/oci-layout", l->directory);
     // One writer at a time, for the index is read and written again.
-    cleanup_close int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (lock < 0 || flock(lock, LOCK_EX) < 0)
-        return error_errno(err, errno, "locking %s", directory);
-    if (link_image(s, directory, digest, manifest, err) < 0 ||
-        file_write(marker, version, sizeof version - 1, 0644, err) < 0)
+    if (flock(l->folder, LOCK_EX) < 0)
+        return error_errno(err, errno, "locking %s", l->directory);
+    if (link_image(s, l, digest, manifest, err) < 0 ||
+        file_write_at(l->folder, "oci-layout", marker, version, sizeof version - 1, 0644, err) < 0)
         return -1;
-    return write_index(directory, name, digest, size, err);
+    return write_index(l, name, digest, size, err);
 }
 
 int oci_write_layout(struct store *s, const char *manifest_digest, const char *name,
@@ -228,8 +241,15 @@ int oci_write_layout(struct store *s, const char *manifest_digest, const char *n
     if (check_name(name, err) < 0)
         return -1;
     int result = read_manifest(s, manifest_digest, &text, &manifest, err);
+    struct layout layout = {.directory = directory, .folder = -1, .blobs = -1};
     if (!result)
-        result = write_layout(s, manifest_digest, manifest, text.len, name, directory, err);
+        result = open_layout(&layout, err);
+    if (!result)
+        result = write_layout(s, manifest_digest, manifest, text.len, name, &layout, err);
+    if (layout.blobs >= 0)
+        close(layout.blobs);
+    if (layout.folder >= 0)
+        close(layout.folder);
     json_decref(manifest);
     return result ? error_wrap(err, "writing the image %s to %s", name, directory) : 0;
 }

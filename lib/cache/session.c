@@ -15,19 +15,33 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 
-static bool lock_is_named(int fd, const char *path)
+static bool lock_is_named(const struct store *s, int fd, const char *path)
 {
     struct stat mine, named;
-    return fstat(fd, &mine) == 0 && lstat(path, &named) == 0 && mine.st_ino == named.st_ino &&
+    return fstat(fd, &mine) == 0 && at_stat(s, path, &named) == 0 && mine.st_ino == named.st_ino &&
            mine.st_dev == named.st_dev;
+}
+
+// "<start><six letters><end>", as mkstemp(3) would choose it.
+static char *random_name(const char *start, const char *end)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    unsigned char bytes[6] = {0};
+    char text[7] = "";
+    ssize_t ignored = getrandom(bytes, sizeof bytes, 0);
+    (void)ignored;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        text[i] = letters[bytes[i] % (sizeof letters - 1)];
+    return xasprintf("%s%s%s", start, text, end);
 }
 
 int session_folder(struct store *s, struct error **err)
 {
     if (session_open(s, err) < 0)
         return -1;
-    if (mkdir(s->session, 0777) < 0 && errno != EEXIST)
+    if (at_mkdir(s, s->session, 0700) < 0 && errno != EEXIST)
         return error_errno(err, errno, "writing into the cache %s", s->directory);
     return 0;
 }
@@ -37,18 +51,21 @@ int session_open(struct store *s, struct error **err)
     if (s->session)
         return 0;
     for (int attempt = 0; attempt < 100; attempt++) {
-        cleanup_free char *path = xasprintf("%s/tmp/%d.XXXXXX.lock", s->directory, (int)getpid());
-        cleanup_close int fd = mkostemps(path, 5, O_CLOEXEC);
+        cleanup_free char *start = xasprintf("%s/tmp/%d.", s->directory, (int)getpid());
+        cleanup_free char *path = random_name(start, ".lock");
+        cleanup_close int fd = at_open(s, path, O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (fd < 0 && errno == EEXIST)
+            continue;
         if (fd < 0)
             return error_errno(err, errno, "writing into the cache %s", s->directory);
         if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
             if (errno == EWOULDBLOCK)
                 continue; // a sweeper was faster, and removes it
             error_errno(err, errno, "locking %s", path);
-            unlink(path);
+            at_unlink(s, path);
             return -1;
         }
-        if (!lock_is_named(fd, path))
+        if (!lock_is_named(s, fd, path))
             continue;
         s->session = xstrndup(path, strlen(path) - 5);
         s->session_lock = steal_fd(&fd);
@@ -63,8 +80,8 @@ void session_close(struct store *s)
 {
     if (s->session && s->owner == getpid()) {
         cleanup_free char *lock = xasprintf("%s.lock", s->session);
-        if (remove_tree(s->session, NULL) == 0)
-            unlink(lock); // while still held; what could not be removed is left to a sweep
+        if (at_remove(s, s->session, NULL) == 0)
+            at_unlink(s, lock); // while still held; what could not be removed is left to a sweep
     }
     if (s->session_lock >= 0)
         close(steal_fd(&s->session_lock));
@@ -75,24 +92,43 @@ char *session_file(struct store *s, const char *prefix, int *fd, struct error **
 {
     if (session_folder(s, err) < 0)
         return NULL;
-    char *path = xasprintf("%s/%s.XXXXXX", s->session, prefix);
-    *fd = mkostemp(path, O_CLOEXEC);
-    if (*fd >= 0)
-        return path;
+    cleanup_free char *start = xasprintf("%s/%s.", s->session, prefix);
+    do {
+        cleanup_free char *path = random_name(start, "");
+        *fd = at_open(s, path, O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (*fd >= 0)
+            return steal(path);
+    } while (errno == EEXIST);
     error_errno(err, errno, "writing into the cache %s", s->directory);
-    free(path);
     return NULL;
 }
 
-static void sweep_session(const char *lock)
+char *store_temporary(struct store *s, const char *prefix, struct error **err)
 {
-    cleanup_close int fd = open(lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || !lock_is_named(fd, lock))
+    if (session_folder(s, err) < 0)
+        return NULL;
+    cleanup_free char *start = xasprintf("%s/%s.", s->session, prefix);
+    for (char *p = start + strlen(s->session) + 1; *p; p++)
+        if (*p == '/')
+            *p = '-';
+    do {
+        cleanup_free char *path = random_name(start, "");
+        if (at_mkdir(s, path, 0700) == 0)
+            return steal(path);
+    } while (errno == EEXIST);
+    error_errno(err, errno, "creating a temporary directory in %s", s->session);
+    return NULL;
+}
+
+static void sweep_session(struct store *s, const char *lock)
+{
+    cleanup_close int fd = at_open(s, lock, O_RDWR | O_NONBLOCK, 0);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || !lock_is_named(s, fd, lock))
         return;
     cleanup_free char *folder = xstrndup(lock, strlen(lock) - 5);
     cleanup_error struct error *why = NULL;
-    if (remove_tree(folder, &why) == 0)
-        unlink(lock);
+    if (at_remove(s, folder, &why) == 0)
+        at_unlink(s, lock);
     else
         log_warning("cache: what a killed kbuild left can't be removed: %s", why->message);
 }
@@ -101,7 +137,7 @@ void session_sweep(struct store *s, bool all)
 {
     cleanup_free char *folder = xasprintf("%s/tmp", s->directory);
     cleanup_strlist struct strlist names = {0};
-    if (list_directory(folder, &names, NULL) < 0)
+    if (at_list(s, folder, &names, NULL) < 0)
         return;
     const char *mine = s->session ? path_base(s->session) : "";
     for (size_t i = 0; i < names.n; i++) {
@@ -110,8 +146,8 @@ void session_sweep(struct store *s, bool all)
         if (*mine && starts_with(name, mine))
             continue;
         if (ends_with(name, ".lock"))
-            sweep_session(path);
+            sweep_session(s, path);
         else if (all)
-            remove_tree(path, NULL);
+            at_remove(s, path, NULL);
     }
 }

@@ -5,57 +5,92 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <string.h>
 #include <sys/file.h>
 
 static const char *const folders[] = {"sha256", "trees", "actions", "verified", "locks", "tmp"};
+// There when there is something to put in.
+static const char *const others[] = {"git", "images", "damaged"};
 
 static bool only_reading(int errnum)
 {
     return errnum == EROFS || errnum == EACCES || errnum == EPERM;
 }
 
-// Makes what is missing. A store that can't be written is fine as long as it is there.
-static int make_folders(struct store *s, struct error **err)
+// Folders of the store are the user's own, and real ones.
+static int check_folder(struct store *s, const char *name, struct error **err)
 {
-    if (!is_directory(s->directory) && make_directories(s->directory, 0777, err) < 0)
+    cleanup_free char *path = xasprintf("%s/%s", s->directory, name);
+    struct stat st;
+    if (fstatat(s->root, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : error_errno(err, errno, "reading %s", path);
+    cleanup_close int fd = folder_open_at(s->root, name, path, "folder", FOLDER_CLOSED, err);
+    return fd < 0 ? -1 : 0;
+}
+
+// Makes what is missing. A store that can't be written is fine as long as it is there.
+static int open_folders(struct store *s, struct error **err)
+{
+    struct stat st;
+    bool there = stat(s->directory, &st) == 0;
+    s->root = folder_open(s->directory, "cache", FOLDER_CLOSED | (there ? 0 : FOLDER_MAKE), err);
+    if (s->root < 0)
         return -1;
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
-        cleanup_free char *path = xasprintf("%s/%s", s->directory, folders[i]);
-        if (mkdir(path, 0777) < 0 && errno != EEXIST && !only_reading(errno) && errno != ENOSPC)
-            return error_errno(err, errno, "creating the directory %s", path);
+        if (mkdirat(s->root, folders[i], 0755) < 0 && errno != EEXIST && !only_reading(errno) &&
+            errno != ENOSPC && errno != EDQUOT)
+            return error_errno(err, errno, "creating the directory %s/%s", s->directory,
+                               folders[i]);
+        if (check_folder(s, folders[i], err) < 0)
+            return -1;
     }
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (check_folder(s, others[i], err) < 0)
+            return -1;
     return 0;
+}
+
+static int open_lock(struct store *s, struct error **err)
+{
+    cleanup_free char *path = xasprintf("%s/lock", s->directory);
+    int flags = O_NONBLOCK;
+    struct stat st;
+    s->lock = at_open(s, path, flags | O_RDWR | O_CREAT, 0644);
+    if (s->lock < 0 && only_reading(errno))
+        s->lock = at_open(s, path, flags | O_RDONLY, 0);
+    if (s->lock < 0 && (errno == ENOENT || errno == ENOSPC || errno == EDQUOT))
+        return 0; // read-only or full from the start: no gc to guard against
+    if (s->lock < 0 && errno != ELOOP)
+        return error_errno(err, errno, "opening %s", path);
+    if (s->lock >= 0 && fstat(s->lock, &st) == 0 && S_ISREG(st.st_mode) &&
+        owner_is_trusted(st.st_uid))
+        return 0;
+    error_user(err, "%s is %s, and not a file that kbuild made", path,
+               s->lock < 0 ? "a link" : "something else");
+    return error_hint(err, "remove it, after a look at who made it and why");
 }
 
 static int take_lock(struct store *s, struct error **err)
 {
-    cleanup_free char *path = xasprintf("%s/lock", s->directory);
-    s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (s->lock < 0 && only_reading(errno))
-        s->lock = open(path, O_RDONLY | O_CLOEXEC);
-    if (s->lock < 0 && (errno == ENOENT || errno == ENOSPC))
-        return 0; // read-only or full from the start: no gc to guard against
-    if (s->lock < 0)
-        return error_errno(err, errno, "opening %s", path);
-    if (flock(s->lock, LOCK_SH | LOCK_NB) == 0)
+    if (open_lock(s, err) < 0)
+        return -1;
+    if (s->lock < 0 || flock(s->lock, LOCK_SH | LOCK_NB) == 0)
         return 0;
     if (errno != EWOULDBLOCK)
-        return error_errno(err, errno, "locking %s", path);
+        return error_errno(err, errno, "locking %s/lock", s->directory);
     log_note("waiting for a garbage collection of %s to end", s->directory);
     while (flock(s->lock, LOCK_SH) < 0)
         if (errno != EINTR)
-            return error_errno(err, errno, "locking %s", path);
+            return error_errno(err, errno, "locking %s/lock", s->directory);
     return 0;
 }
 
 struct store *store_open(const char *directory, struct error **err)
 {
     struct store *s = xcalloc(1, sizeof *s);
-    s->lock = s->session_lock = -1;
+    s->root = s->lock = s->session_lock = -1;
     s->directory = path_absolute(directory);
-    if (make_folders(s, err) < 0 || take_lock(s, err) < 0) {
+    if (open_folders(s, err) < 0 || take_lock(s, err) < 0) {
         error_wrap(err, "opening the cache %s", s->directory);
         store_close(s);
         return NULL;
@@ -74,6 +109,8 @@ void store_close(struct store *s)
     session_close(s);
     if (s->lock >= 0)
         close(s->lock);
+    if (s->root >= 0)
+        close(s->root);
     strlist_free(&s->whole);
     free(s->known);
     free(s->directory);
@@ -100,10 +137,10 @@ char *object_path(const struct store *s, const char *kind, const char *digest)
     return xasprintf("%s/%s/%.2s/%s", s->directory, kind, digest, digest + 2);
 }
 
-int sync_directory(const char *path, struct error **err)
+int sync_directory(const struct store *s, const char *path, struct error **err)
 {
-    cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) < 0)
+    cleanup_close int fd = at_open(s, path, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0 || folder_sync(fd) < 0)
         return error_errno(err, errno, "syncing the directory %s", path);
     return 0;
 }
@@ -114,25 +151,11 @@ static int make_fan_out(const struct store *s, const char *kind, const char *dig
 {
     cleanup_free char *folder = xasprintf("%s/%s", s->directory, kind);
     cleanup_free char *path = xasprintf("%s/%.2s", folder, digest);
-    if (mkdir(path, 0777) == 0)
-        return sync_directory(folder, err);
-    if (errno == ENOENT && mkdir(folder, 0777) == 0 && mkdir(path, 0777) == 0)
-        return sync_directory(folder, err) < 0 ? -1 : sync_directory(s->directory, err);
+    if (at_mkdir(s, path, 0755) == 0)
+        return sync_directory(s, folder, err);
+    if (errno == ENOENT && at_mkdir(s, folder, 0755) == 0 && at_mkdir(s, path, 0755) == 0)
+        return sync_directory(s, folder, err) < 0 ? -1 : sync_directory(s, s->directory, err);
     return errno == EEXIST ? 0 : error_errno(err, errno, "creating the directory %s", path);
-}
-
-// rename() that refuses to replace; where the file system has no such call, a test must do.
-static int rename_new(const char *from, const char *to)
-{
-    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
-        return 0;
-    if (errno != EINVAL && errno != ENOSYS)
-        return -1;
-    if (faccessat(AT_FDCWD, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-        errno = EEXIST;
-        return -1;
-    }
-    return rename(from, to);
 }
 
 int publish(struct store *s, const char *from, const char *kind, const char *digest, bool replace,
@@ -141,13 +164,13 @@ int publish(struct store *s, const char *from, const char *kind, const char *dig
     if (make_fan_out(s, kind, digest, err) < 0)
         return -1;
     cleanup_free char *to = object_path(s, kind, digest);
-    if ((replace ? rename(from, to) : rename_new(from, to)) < 0) {
+    if (at_rename(s, from, to, replace) < 0) {
         if (!replace && (errno == EEXIST || errno == ENOTEMPTY))
             return 0;
         return error_errno(err, errno, "writing %s", to);
     }
     cleanup_free char *folder = xasprintf("%s/%s/%.2s", s->directory, kind, digest);
-    return sync_directory(folder, err) < 0 ? -1 : 1;
+    return sync_directory(s, folder, err) < 0 ? -1 : 1;
 }
 
 int write_object(struct store *s, const char *kind, const char *digest, const void *bytes,
@@ -165,21 +188,21 @@ int write_object(struct store *s, const char *kind, const char *digest, const vo
     else if (!result) {
         cleanup_free char *to = object_path(s, kind, digest);
         result = make_fan_out(s, kind, digest, err);
-        if (!result && rename(path, to) < 0)
+        if (!result && at_rename(s, path, to, true) < 0)
             result = error_errno(err, errno, "writing %s", to);
     }
     if (result)
-        unlink(path);
+        at_unlink(s, path);
     return result;
 }
 
 void move_damaged(struct store *s, const char *path, const char *label, const char *why)
 {
     cleanup_free char *folder = xasprintf("%s/damaged", s->directory);
-    bool made = mkdir(folder, 0777) == 0 || errno == EEXIST;
+    bool made = at_mkdir(s, folder, 0755) == 0 || errno == EEXIST;
     for (unsigned i = 0; made && i < 10000; i++) {
         cleanup_free char *to = xasprintf("%s/%s.%u", folder, label, i);
-        if (rename_new(path, to) == 0) {
+        if (at_rename(s, path, to, false) == 0) {
             log_warning("cache: %s: %s; moved to %s, it will be made again", path, why, to);
             return;
         }
@@ -187,7 +210,7 @@ void move_damaged(struct store *s, const char *path, const char *label, const ch
             break;
     }
     int errnum = errno;
-    if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0) // else another was first
+    if (at_exists(s, path)) // else another was first
         log_warning("cache: %s: %s; it could not be moved away (%s) and is treated as missing",
                     path, why, strerror(errnum));
 }

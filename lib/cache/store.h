@@ -17,6 +17,11 @@
 //   <dir>/damaged/               what failed verification, for a look; emptied by gc
 //   <dir>/lock                   held shared by every open store, exclusively by gc
 //
+// A store is one user's (and root's). Its folder is opened once, and everything in it is reached
+// from that descriptor, never through a link; a folder that belongs to somebody else, or that
+// others may write to, is an error, and so is a link in place of one of its folders. A file or tree
+// in it that somebody else made, or may change, counts as damaged.
+//
 // Promises: a name appears only when its content is complete and synced (temporary name, fsync,
 // rename), so that a kill at any moment leaves the store sound. Any number of processes may use one
 // store; one struct store belongs to one thread at a time. What is read is verified:
@@ -48,6 +53,7 @@ const char *store_directory(const struct store *s); // absolute
 struct blob_draft {
     int fd;
     char *path;
+    const struct store *store;
 };
 int store_blob_begin(struct store *s, struct blob_draft *d, struct error **err);
 int store_blob_commit(struct store *s, struct blob_draft *d, char digest[static DIGEST_HEX_SIZE],
@@ -66,8 +72,12 @@ int store_open_blob(struct store *s, const char *digest, struct error **err);
 char *store_blob_path(const struct store *s, const char *digest); // to be freed; unverified
 // Makes `path` that blob's content: by hard link, else reflink, else copy; replaces in one step; a
 // `path` that already is the blob (same inode) is left alone. Verified first. The file is 0444 in
-// each case, for it may be the blob itself.
+// each case, for it may be the blob itself. It is never a name of a file that belongs to another
+// user: those are copied.
 int store_restore_blob(struct store *s, const char *digest, const char *path, struct error **err);
+// The same for a name in an open folder; `shown` is its path for messages.
+int store_restore_blob_at(struct store *s, const char *digest, int folder, const char *name,
+                          const char *shown, struct error **err);
 
 // ---- trees ----
 // A new folder below tmp/, to be freed: for building a tree in that goes to store_put_tree(), or as

@@ -10,17 +10,6 @@
 // A listing of some million names.
 #define LISTING_LIMIT ((size_t)1 << 30)
 
-char *store_temporary(struct store *s, const char *prefix, struct error **err)
-{
-    if (session_folder(s, err) < 0)
-        return NULL;
-    cleanup_free char *name = xstrdup(prefix);
-    for (char *p = name; *p; p++)
-        if (*p == '/')
-            *p = '-';
-    return make_temporary_directory(s->session, name, err);
-}
-
 char *store_tree_path(const struct store *s, const char *digest)
 {
     return digest && digest_is_hex(digest) ? object_path(s, "trees", digest) : NULL;
@@ -32,7 +21,7 @@ static int check_temporary(const struct store *s, const char *path, struct error
     struct stat st;
     if (!starts_with(path, tmp) || !path_is_clean(path + strlen(tmp)))
         return error_user(err, "%s is not below %s", path, tmp);
-    if (lstat(path, &st) < 0)
+    if (at_stat(s, path, &st) < 0)
         return error_errno(err, errno, "reading %s", path);
     if (!S_ISDIR(st.st_mode))
         return error_user(err, "%s is not a directory", path);
@@ -44,13 +33,13 @@ static int check_temporary(const struct store *s, const char *path, struct error
 // owner can write can be moved.
 static int move_in(struct store *s, const char *path, const char *digest, struct error **err)
 {
-    cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    cleanup_close int fd = at_open(s, path, O_RDONLY | O_DIRECTORY, 0);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0 || fchmod(fd, 0755) < 0)
         return error_errno(err, errno, "reading %s", path);
     int moved = publish(s, path, "trees", digest, false, err);
     if (moved == 0)
-        return remove_tree(path, err);
+        return at_remove(s, path, err);
     if (moved < 0)
         return -1;
     // Some file systems count the move as a change of the folder.
@@ -100,11 +89,12 @@ static void damaged_tree(struct store *s, const char *digest, const char *path,
 static int tree_present(struct store *s, const char *digest, const char *path, struct error **err)
 {
     struct stat st;
-    if (lstat(path, &st) < 0)
+    if (at_stat(s, path, &st) < 0)
         return errno == ENOENT ? 0 : error_errno(err, errno, "reading %s", path);
-    if (S_ISDIR(st.st_mode))
+    const char *why = S_ISDIR(st.st_mode) ? at_foreign(&st) : "it is not a directory";
+    if (!why)
         return 1;
-    damaged(s, digest, path, "it is not a directory");
+    damaged(s, digest, path, why);
     return 0;
 }
 

@@ -48,9 +48,11 @@ bool verified_matches(struct store *s, const char *digest, const struct stat *st
         if (same(&s->known[i], &now))
             return true;
     cleanup_free char *path = object_path(s, "verified", digest);
-    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    cleanup_close int fd = at_open(s, path, O_RDONLY | O_NONBLOCK, 0);
     char text[128];
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
+    struct stat mine;
+    bool ours = fd >= 0 && fstat(fd, &mine) == 0 && S_ISREG(mine.st_mode) && !at_foreign(&mine);
+    ssize_t n = ours ? read(fd, text, sizeof text) : -1;
     cleanup_free char *wanted = to_text(&now);
     return n > 0 && (size_t)n == strlen(wanted) && !memcmp(text, wanted, (size_t)n);
 }
@@ -70,20 +72,20 @@ void verified_record(struct store *s, const char *digest, const struct stat *st)
 void verified_touch(struct store *s, const char *digest)
 {
     cleanup_free char *path = object_path(s, "verified", digest);
-    utimensat(AT_FDCWD, path, NULL, AT_SYMLINK_NOFOLLOW);
+    at_touch(s, path);
 }
 
 struct timespec verified_last_use(struct store *s, const char *digest)
 {
     cleanup_free char *path = object_path(s, "verified", digest);
     struct stat st;
-    return lstat(path, &st) == 0 ? st.st_mtim : (struct timespec){0};
+    return at_stat(s, path, &st) == 0 ? st.st_mtim : (struct timespec){0};
 }
 
 void verified_forget(struct store *s, const char *digest)
 {
     cleanup_free char *path = object_path(s, "verified", digest);
-    unlink(path);
+    at_unlink(s, path);
     for (size_t i = 0; i < s->known_n; i++)
         if (!strcmp(s->known[i].digest, digest))
             s->known[i] = s->known[--s->known_n];

@@ -238,7 +238,13 @@ static void a_folder_that_others_may_write_is_refused(void **state)
     assert_int_equal(mkdir("open", 0755), 0);
     assert_int_equal(chmod("open", 0775), 0);
     assert_int_equal(try_open("open", FOLDER_OURS, NULL), 0);
+    put("open/x", "x");
     expect_error(try_open("open", FOLDER_CLOSED, &err), &err, "may be written by others");
+    assert_int_equal(unlink("open/x"), 0);
+    assert_int_equal(try_open("open", FOLDER_CLOSED, NULL), 0); // nobody had put anything in
+    struct stat st;
+    assert_int_equal(stat("open", &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0755);
     rmdir("open");
     mode_t mask = umask(0);
     assert_int_equal(try_open("made", FOLDER_CLOSED | FOLDER_MAKE, NULL), 0);
