@@ -4,7 +4,7 @@
 #include "se.h"
 
 #include "base/digest.h"
-#include "base/file.h"
+#include "base/user_file.h"
 #include "seal/seal.h"
 
 #include <errno.h>
@@ -49,7 +49,7 @@ static bool has_slot(const struct se_image *image, const unsigned char hash[stat
 static int test_document(const struct se_image *image, const char *path, struct error **err)
 {
     struct host_key key = {0};
-    if (host_key_load(path, &key, err) < 0)
+    if (host_key_input(path, &key, err) < 0)
         return -1;
     bool found = has_slot(image, key.hash);
     host_key_free(&key);
@@ -81,7 +81,7 @@ static int test_hashes(const struct se_image *image, const char *path, struct er
     static const char *const names[] = {"Host", "Backup host"};
     cleanup_buf struct buf text = {0};
     cleanup_strlist struct strlist lines = {0};
-    if (file_read(path, 1 << 16, &text, err) < 0)
+    if (user_file_read(path, 1 << 16, &text, err) < 0)
         return error_wrap(err, "key hashes");
     strlist_split(&lines, text.data ? text.data : "", "\r\n");
     if (lines.n < FIRMWARE_LINES)

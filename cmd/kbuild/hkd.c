@@ -53,11 +53,11 @@ static void print_line(const char *path, const struct host_key *host, const stru
 }
 
 // 1 if the document is refused.
-static int verify_one(struct trust_store *s, const char *path, bool json)
+static int verify_one(struct trust_store *s, const char *path, bool named, bool json)
 {
     cleanup_error struct error *why = NULL;
     struct host_key host = {0};
-    int result = host_key_load(path, &host, &why);
+    int result = (named ? host_key_input : host_key_load)(path, &host, &why);
     bool loaded = !result;
     if (loaded)
         result = trust_check(s, &host, &why);
@@ -67,7 +67,8 @@ static int verify_one(struct trust_store *s, const char *path, bool json)
     return result < 0;
 }
 
-static int verify_all(const struct strlist *hosts, const struct trust *trust, bool json,
+// `named`: the user named the documents; else they were found in a folder.
+static int verify_all(const struct strlist *hosts, bool named, const struct trust *trust, bool json,
                       struct error **err)
 {
     struct trust_store *s = trust_open(trust, err);
@@ -75,7 +76,7 @@ static int verify_all(const struct strlist *hosts, const struct trust *trust, bo
         return -1;
     int refused = 0;
     for (size_t i = 0; i < hosts->n; i++)
-        refused += verify_one(s, hosts->items[i], json);
+        refused += verify_one(s, hosts->items[i], named, json);
     trust_close(s);
     if (!refused)
         return 0;
@@ -87,7 +88,7 @@ static int verify(struct hkd_words *w, const struct global_options *g, struct er
 {
     bool options = w->certificates.n || w->crls.n || w->root_ca;
     struct se_verification v = {0};
-    bool ask = !w->hosts.n || !options;
+    bool named = w->hosts.n > 0, ask = !named || !options;
     if (ask && se_verification_from_environment(w->hosts.n ? NULL : &w->hosts, options ? NULL : &v,
                                                 g->build.offline, err) < 0)
         return -1;
@@ -96,7 +97,7 @@ static int verify(struct hkd_words *w, const struct global_options *g, struct er
             .certificates = &w->certificates, .crls = &w->crls, .root_ca = w->root_ca};
     if (w->online)
         v.trust.fetch = fetch_bytes;
-    int result = verify_all(&w->hosts, &v.trust, g->json, err);
+    int result = verify_all(&w->hosts, named, &v.trust, g->json, err);
     se_verification_free(&v);
     return result;
 }

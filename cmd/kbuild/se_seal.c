@@ -4,6 +4,7 @@
 #include "se.h"
 
 #include "base/file.h"
+#include "base/user_file.h"
 #include "base/log.h"
 #include "boot/stages.h"
 #include "seal/sentences.h"
@@ -24,7 +25,7 @@ static const char *const help_of[] = {[TOOL_KBUILD] = "kbuild se seal --help",
 static int load_host(const char *path, enum seal_tool tool, struct host_key *out,
                      struct error **err)
 {
-    if (host_key_load(path, out, err) == 0)
+    if (host_key_input(path, out, err) == 0)
         return 0;
     if (tool == TOOL_GENPROTIMG) {
         cleanup_free char *sentence = sentence_of_document(path);
@@ -77,7 +78,8 @@ static int check_file(const char *path, struct error **err)
     struct stat st;
     if (path && stat(path, &st) < 0)
         return error_errno(err, errno, "Failed to get file status '%s'", path);
-    if (path && !S_ISREG(st.st_mode))
+    // Pipes are taken, too.
+    if (path && !S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
         return error_user(err, "File '%s' is not a regular file", path);
     return 0;
 }
@@ -89,7 +91,7 @@ static int read_parmfile(const char *path, struct buf *out, struct error **err)
         return error_errno(err, errno, "Failed to open file '%s'", path);
     if (S_ISDIR(st.st_mode))
         return error_errno(err, EISDIR, "Error reading file '%s'", path);
-    return file_read(path, 1 << 20, out, err);
+    return user_file_read(path, 1 << 20, out, err);
 }
 
 // Where the image goes: through a link, to the file that it names. What is no file stays as it is.
@@ -147,17 +149,13 @@ static int print_parts(const struct se_input *in, const char *output, struct err
         return error_errno(err, errno, "opening %s", output);
     if (se_read(fd, output, &image, err) < 0)
         return -1;
-    struct stat kernel = {0}, initrd = {0};
-    stat(in->kernel, &kernel);
-    if (in->initrd)
-        stat(in->initrd, &initrd);
     const struct {
         const char *name;
         bool there;
         uint64_t size;
-    } parts[] = {{"kernel", true, (uint64_t)kernel.st_size},
+    } parts[] = {{"kernel", true, in->sizes->kernel},
                  {"parmline", in->command_line, in->command_line_length + 1},
-                 {"ramdisk", in->initrd, (uint64_t)initrd.st_size},
+                 {"ramdisk", in->initrd, in->sizes->initrd},
                  {"stage3b", true, (uintptr_t)stage3b_end - (uintptr_t)stage3b_start}};
     const struct se_component *component = image.components;
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
@@ -209,13 +207,13 @@ static int seal_parts(struct seal_command *c, enum seal_tool tool, struct se_inp
         in->command_line = parameters.data ? parameters.data : "";
         in->command_line_length = parameters.len;
     }
-    struct se_secret secret = {0};
+    struct secret_memory secret = {0};
     if (r->secret && se_secret_load(r->secret, &secret, err) < 0)
         return -1;
     in->secret = secret.bytes;
     in->secret_length = secret.length;
     int result = write_image(c, tool, in, err);
-    se_secret_free(&secret);
+    secret_memory_free(&secret);
     return result;
 }
 
@@ -276,7 +274,8 @@ int run_seal_command(struct seal_command *c, enum seal_tool tool, struct error *
         log_warning("The root CA is selected through the command line. Ensure that this root CA is "
                     "trusted.");
     struct host_key *hosts = xcalloc(r->hosts.n, sizeof *hosts);
-    struct se_input in = {0};
+    struct se_sizes sizes = {0};
+    struct se_input in = {.sizes = &sizes};
     int result = seal(c, tool, &in, hosts, err);
     for (size_t i = 0; i < in.host_count; i++)
         host_key_free(&hosts[i]);

@@ -38,7 +38,7 @@ bool se_proof_given(const struct se_proof_words *w)
 
 // Loads what the words name. Whatever was loaded is in the arguments, also on failure.
 static int load_proof(const struct se_proof_words *w, struct se_proof *proof,
-                      unsigned char *header_key, struct se_secret *secret, struct error **err)
+                      unsigned char *header_key, struct secret_memory *secret, struct error **err)
 {
     proof->record = w->record;
     if (w->secret) {
@@ -63,14 +63,14 @@ int se_verify_by_words(int fd, const char *name, const struct se_proof_words *w,
                        struct error **err)
 {
     unsigned char header_key[32];
-    struct se_secret secret = {0};
+    struct secret_memory secret = {0};
     struct se_proof proof = {0};
     int result = load_proof(w, &proof, header_key, &secret, err);
     if (!result)
         result = se_verify(fd, name, &proof, originals, done, err);
     OPENSSL_cleanse(header_key, sizeof header_key);
     EVP_PKEY_free(proof.host_key);
-    se_secret_free(&secret);
+    secret_memory_free(&secret);
     return result;
 }
 

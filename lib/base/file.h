@@ -82,6 +82,7 @@ int list_directory(const char *path, struct strlist *out, struct error **err);
 int list_directory_at(int fd, const char *shown, struct strlist *out, struct error **err);
 bool path_exists(const char *path); // follows links
 bool is_directory(const char *path);
+bool is_regular_file(const char *path); // follows links
 char *path_absolute(const char *path); // against the current directory; not resolved; to be freed
 const char *path_base(const char *path); // after the last '/'
 // True if `path` is relative, not empty, and has no empty, "." or ".." component.

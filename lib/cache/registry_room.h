@@ -6,6 +6,7 @@
 #include "cache/registry.h"
 
 #include "base/retry.h"
+#include "base/secret.h"
 
 #include <curl/curl.h>
 #include <pthread.h>
@@ -71,10 +72,6 @@ int credentials_of_helper(const char *helper, const char *server, struct credent
 const char *credentials_server(const char *registry); // the name that config files have for it
 void credentials_free(struct credentials *c);
 void secret_free(char *secret); // overwrites it first
-
-// ---- registry_secrets.c ----
-// From now on this process, and what is forked from it, leaves no core file.
-void secrets_guard(void);
 
 // ---- registry_certs.c ----
 struct certs {

@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where passwords must not get to: programs that are started, /proc, core files.
+// The login from the environment: taken once, so that no program that is started has it, nor /proc.
 #include "cache/registry_room.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-
-// prctl(2), PR_SET_DUMPABLE: no core file, no tracing by other processes of the user, and the files
-// of /proc/PID are root's. It holds for forked processes too and ends with exec(), where memory
-// ends as well. RLIMIT_CORE would not do, for a core_pattern that is a pipe does not ask it
-// (core(5)), and overwriting would not either, for libcurl and jansson have copies.
-void secrets_guard(void)
-{
-    prctl(PR_SET_DUMPABLE, 0);
-}
 
 static char *taken_user, *taken_password;
 

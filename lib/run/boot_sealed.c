@@ -2,6 +2,7 @@
 // A Secure Execution image: sealed as it is, opened, and decrypted.
 #include "run/boot_room.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "seal/seal.h"
 
@@ -14,7 +15,7 @@ static EVP_PKEY *find_host_key(struct trial *t, struct error **err)
     const char *folder = v ? v->text : getenv("HKD_PATH");
     if (folder && *folder) {
         cleanup_free char *path = xasprintf("%s/TEST-host-key.pem", folder);
-        if (path_exists(path))
+        if (is_regular_file(path))
             return host_private_key_load(path, err);
     }
     error_user(err, "no private host key to open the image with");

@@ -184,7 +184,7 @@ static void work_free(struct work *w)
 }
 
 // The secret that the key names; nothing if there is none.
-static int load_secret(const struct job *job, struct se_secret *out, struct error **err)
+static int load_secret(const struct job *job, struct secret_memory *out, struct error **err)
 {
     const struct variable_value *v = variable_find(job, "SE_SEAL_SECRET");
     char id[DIGEST_HEX_SIZE];
@@ -200,7 +200,7 @@ static int load_secret(const struct job *job, struct se_secret *out, struct erro
 static int seal_native(const struct job *job, struct se_input *in, struct work *w,
                        struct error **err)
 {
-    struct se_secret secret = {0};
+    struct secret_memory secret = {0};
     cleanup_close int fd = open(w->image, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_errno(err, errno, "creating %s", w->image);
@@ -209,7 +209,7 @@ static int seal_native(const struct job *job, struct se_input *in, struct work *
     in->secret_length = secret.length;
     if (!result)
         result = se_seal_recorded(in, fd, &w->record, err);
-    se_secret_free(&secret);
+    secret_memory_free(&secret);
     in->secret = NULL;
     return result;
 }

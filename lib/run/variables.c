@@ -3,6 +3,7 @@
 // secrets by their public name, or not at all where a certificate stands for them.
 #include "run/internal.h"
 
+#include "base/file.h"
 #include "seal/seal.h"
 
 #include <errno.h>
@@ -77,16 +78,19 @@ static int resolve_files(struct variable_value *value, struct error **err)
 static int resolve_secret(const struct recipe *r, struct variable_value *value, struct error **err)
 {
     cleanup_free char *absolute = path_absolute(value->text);
+    if (path_exists(value->text) && !is_regular_file(value->text)) {
+        error_user(err, "%s: %s is not a file", value->variable->name, value->text);
+        return error_hint(err, "a secret of a build is read more than once, so it cannot be a pipe");
+    }
     if (r->sign && !strcmp(r->sign->key, value->variable->name)) {
         strlist_add(&value->files, absolute);
         return 0;
     }
-    struct se_secret secret = {0};
+    cleanup_secret_memory struct secret_memory secret = {0};
     char id[DIGEST_HEX_SIZE];
     if (se_secret_load(value->text, &secret, err) < 0)
         return error_wrap(err, "%s", value->variable->name);
     int result = se_secret_id(&secret, id, err);
-    se_secret_free(&secret);
     strlist_add(&value->files, absolute);
     strlist_add(&value->digests, id);
     return result;

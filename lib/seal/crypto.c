@@ -28,6 +28,7 @@ int crypto_error(struct error **err, const char *format, ...)
 
 int random_secret(void *out, size_t length, struct error **err)
 {
+    secrets_guard();
     if (RAND_priv_bytes(out, (int)length) != 1)
         return crypto_error(err, "drawing random bytes");
     return 0;
@@ -35,6 +36,7 @@ int random_secret(void *out, size_t length, struct error **err)
 
 EVP_PKEY *p521_generate(struct error **err)
 {
+    secrets_guard();
     EVP_PKEY *key = EVP_EC_gen(CURVE);
     if (!key)
         crypto_error(err, "making a P-521 key");

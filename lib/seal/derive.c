@@ -77,7 +77,7 @@ int sealer_id(const struct sealer *s, unsigned char id[static SEAL_ID_SIZE], str
     return expand(s, "secret id", NULL, 0, id, SEAL_ID_SIZE, err);
 }
 
-int se_secret_id(const struct se_secret *s, char id[static 65], struct error **err)
+int se_secret_id(const struct secret_memory *s, char id[static 65], struct error **err)
 {
     cleanup_sealer struct sealer sealer = {{0}};
     unsigned char bytes[SEAL_ID_SIZE];

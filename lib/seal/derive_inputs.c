@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an image is made of, as the text that its secret values are derived from; and seal secrets
-// from files.
+// What an image is made of, as the text that its secret values are derived from.
 #include "base/digest.h"
 #include "seal/derive.h"
 #include "seal/io.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
-#include <sys/stat.h>
 
 #define READ_RUN (128u << 10)
 
@@ -83,52 +79,4 @@ void seal_inputs_free(struct seal_inputs *in)
 {
     free(in->hosts);
     *in = (struct seal_inputs){0};
-}
-
-static int check_secret(int fd, const char *path, uint64_t size, struct error **err)
-{
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return error_errno(err, errno, "the seal secret %s", path);
-    if (st.st_mode & (S_IROTH | S_IWOTH)) {
-        error_user(err, "the seal secret %s can be %s by everybody", path,
-                   st.st_mode & S_IROTH ? "read" : "written");
-        return error_hint(err, "chmod 600 %s; if others may have seen it, make a new one", path);
-    }
-    if (size < SE_SECRET_MIN || size > SE_SECRET_MAX) {
-        error_user(err, "the seal secret %s has %llu bytes; it must have %u to %u", path,
-                   (unsigned long long)size, SE_SECRET_MIN, SE_SECRET_MAX);
-        return error_hint(err,
-                          "make one from random bytes: (umask 077; head -c 64 /dev/urandom >FILE)");
-    }
-    return 0;
-}
-
-int se_secret_load(const char *path, struct se_secret *out, struct error **err)
-{
-    uint64_t size;
-    cleanup_close int fd = open_input(path, &size, err);
-    if (fd < 0)
-        return error_wrap(err, "the seal secret");
-    if (check_secret(fd, path, size, err) < 0)
-        return -1;
-    struct se_secret s = {.bytes = xmalloc(size), .length = size};
-    int result = read_at(fd, path, 0, s.bytes, size, err);
-    if (!result && CRYPTO_memcmp(s.bytes, s.bytes + 1, size - 1) == 0) {
-        result = error_user(err, "the seal secret %s is one byte, repeated", path);
-        error_hint(err, "make one from random bytes: (umask 077; head -c 64 /dev/urandom >FILE)");
-    }
-    if (result < 0)
-        se_secret_free(&s);
-    else
-        *out = s;
-    return result;
-}
-
-void se_secret_free(struct se_secret *s)
-{
-    if (s->bytes)
-        OPENSSL_cleanse(s->bytes, s->length);
-    free(s->bytes);
-    *s = (struct se_secret){0};
 }

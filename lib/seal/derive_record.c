@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "seal/derive_record.h"
 
-#include "base/file.h"
+#include "base/user_file.h"
 
 #include <jansson.h>
 
@@ -160,7 +160,7 @@ static const char *take_record(const json_t *all, struct seal_record *r)
 int seal_record_read(const char *path, struct seal_record *out, struct error **err)
 {
     cleanup_buf struct buf text = {0};
-    if (file_read(path, RECORD_MAX, &text, err) < 0)
+    if (user_file_read(path, RECORD_MAX, &text, err) < 0)
         return error_wrap(err, "the seal record");
     json_error_t why;
     json_t *all = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, &why);

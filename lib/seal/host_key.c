@@ -3,6 +3,7 @@
 #include "seal/host_key.h"
 
 #include "base/file.h"
+#include "base/user_file.h"
 #include "base/log.h"
 #include "seal/crypto.h"
 #include "seal/private_key.h"
@@ -14,6 +15,7 @@
 
 // Documents have some 2 KiB.
 #define DOCUMENT_MAX (1u << 20)
+#define KEY_MAX (64u << 10)
 
 static const char get_one[] =
     "a host key document is a certificate, HKD-<machine>-<serial>.crt, from IBM Resource Link; "
@@ -158,10 +160,11 @@ int host_key_parse(const void *bytes, size_t length, const char *path, struct ho
     return 0;
 }
 
-int host_key_load(const char *path, struct host_key *out, struct error **err)
+static int load_with(int (*read)(const char *, size_t, struct buf *, struct error **), const char *path,
+                     struct host_key *out, struct error **err)
 {
     cleanup_secret_buf struct buf bytes = {0}; // secret, should it be a private key
-    if (file_read(path, DOCUMENT_MAX, &bytes, err) < 0) {
+    if (read(path, DOCUMENT_MAX, &bytes, err) < 0) {
         if (err && !(*err)->hint)
             error_hint(err, "%s", get_one);
         return error_wrap(err, "host key document");
@@ -169,6 +172,16 @@ int host_key_load(const char *path, struct host_key *out, struct error **err)
     if (host_key_parse(bytes.data, bytes.len, path, out, err) < 0)
         return error_wrap(err, "host key document");
     return 0;
+}
+
+int host_key_load(const char *path, struct host_key *out, struct error **err)
+{
+    return load_with(file_read, path, out, err);
+}
+
+int host_key_input(const char *path, struct host_key *out, struct error **err)
+{
+    return load_with(user_file_read, path, out, err);
 }
 
 void host_key_free(struct host_key *k)
@@ -181,15 +194,15 @@ void host_key_free(struct host_key *k)
 
 EVP_PKEY *host_private_key_load(const char *path, struct error **err)
 {
-    cleanup_secret_buf struct buf bytes = {0};
-    if (file_read(path, DOCUMENT_MAX, &bytes, err) < 0) {
+    cleanup_secret_memory struct secret_memory bytes = {0};
+    if (secret_memory_read(path, KEY_MAX, &bytes, NULL, err) < 0) {
         error_wrap(err, "host private key");
         return NULL;
     }
     bool locked;
-    cleanup_pkey EVP_PKEY *key = private_key_parse(bytes.data, bytes.len, &locked);
+    cleanup_pkey EVP_PKEY *key = private_key_parse(bytes.bytes, bytes.length, &locked);
     if (!key) {
-        bool document = memmem(bytes.data, bytes.len, "BEGIN CERTIFICATE", 17) != NULL;
+        bool document = memmem(bytes.bytes, bytes.length, "BEGIN CERTIFICATE", 17) != NULL;
         error_user(err, "host private key: %s: %s", path,
                    document ? "it is a document (a certificate), which holds the public key only"
                             : "it is not a private key in PEM form without a passphrase");

@@ -80,7 +80,7 @@ static int put_slots(const struct inspected *i, const struct info_options *o, st
     struct host_key *keys = xcalloc(n, sizeof *keys);
     int result = 0;
     for (; !result && loaded < n; loaded += !result)
-        result = host_key_load(o->documents->items[loaded], &keys[loaded], err);
+        result = host_key_input(o->documents->items[loaded], &keys[loaded], err);
     line(out, "key slots", "%llu", (unsigned long long)i->image.slots);
     for (uint64_t s = 0; !result && s < i->image.slots; s++) {
         char hex[DIGEST_HEX_SIZE];

@@ -8,6 +8,9 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <string.h>
+
+#define KEY_FILE_MAX (64u << 10)
 
 static void failed(struct inspected *out, struct error *why)
 {
@@ -111,12 +114,11 @@ int info_documents(const char *directory, struct strlist *documents, struct erro
 
 int header_key_load(const char *path, unsigned char key[static 32], struct error **err)
 {
-    uint64_t size;
-    cleanup_close int fd = open_input(path, &size, err);
-    if (fd < 0)
+    cleanup_secret_memory struct secret_memory bytes = {0};
+    if (secret_memory_read(path, KEY_FILE_MAX, &bytes, NULL, err) < 0)
         return error_wrap(err, "the header key");
-    if (size != 32)
-        return error_user(err, "the header key %s has %llu bytes, not 32", path,
-                          (unsigned long long)size);
-    return read_at(fd, path, 0, key, 32, err);
+    if (bytes.length != 32)
+        return error_user(err, "the header key %s has %zu bytes, not 32", path, bytes.length);
+    memcpy(key, bytes.bytes, 32);
+    return 0;
 }

@@ -4,6 +4,7 @@
 #define KBUILD_SEAL_IO_H
 
 #include "base/error.h"
+#include "base/user_file.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,8 +14,6 @@ int read_at(int fd, const char *name, uint64_t offset, void *out, size_t length,
             struct error **err);
 int write_at(int fd, const char *name, uint64_t offset, const void *bytes, size_t length,
              struct error **err);
-// Opens a regular file for reading; never waits for a fifo. *size gets its size. -1 on failure.
-int open_input(const char *path, uint64_t *size, struct error **err);
 bool all_zero(const unsigned char *bytes, size_t length);
 
 #endif

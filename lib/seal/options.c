@@ -4,11 +4,12 @@
 #include "seal/format.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#define KEY_FILE_MAX (64u << 10)
 
 // Section 8.5, a row a switch.
 struct switch_row {
@@ -191,21 +192,27 @@ static int apply_flags(const struct seal_request *r, struct se_input *in, struct
 // A file of exactly `size` bytes.
 static int read_key(const char *path, unsigned char *out, size_t size, struct error **err)
 {
-    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    cleanup_secret_memory struct secret_memory bytes = {0};
+    struct error *why = NULL;
     struct stat st;
-    if (fd < 0 && errno == ENOENT)
+    if (stat(path, &st) < 0)
         return error_errno(err, errno, "Failed to get file status '%s'", path);
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return error_errno(err, errno, "Failed to open file '%s'", path);
-    if (!S_ISREG(st.st_mode))
+    if (S_ISDIR(st.st_mode))
         return error_user(err, "File '%s' is not a regular file", path);
-    if ((uint64_t)st.st_size != size)
-        return error_user(err, "Wrong file size '%s': read %lld, expected %zu", path,
-                          (long long)st.st_size, size);
-    ssize_t n = read(fd, out, size);
-    if (n < 0)
-        return error_errno(err, errno, "reading %s", path);
-    return (size_t)n == size ? 0 : error_user(err, "reading %s: it changed meanwhile", path);
+    uint64_t found = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : size;
+    if (found == size && secret_memory_read(path, KEY_FILE_MAX, &bytes, NULL, &why) < 0) {
+        int errnum = why->errnum;
+        if (!errnum && err) // nothing that genprotimg has a sentence for
+            *err = steal(why);
+        error_free(why);
+        return errnum ? error_errno(err, errnum, "Failed to open file '%s'", path) : -1;
+    }
+    found = found == size ? bytes.length : found;
+    if (found != size)
+        return error_user(err, "Wrong file size '%s': read %llu, expected %zu", path,
+                          (unsigned long long)found, size);
+    memcpy(out, bytes.bytes, size);
+    return 0;
 }
 
 static int apply_keys(const struct seal_request *r, struct se_input *in,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads private keys in PEM form, and wipes what was read.
 #include "seal/private_key.h"
 
-#include "base/file.h"
-#include "seal/io.h"
+#include "base/secret.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-#define KEY_FILE_MAX ((uint64_t)64 << 10)
+#define KEY_FILE_MAX (64u << 10)
 
 static int no_passphrase(char *buffer, int size, int writing, void *locked)
 {
@@ -29,22 +29,13 @@ EVP_PKEY *private_key_parse(const void *pem, size_t length, bool *locked)
 
 EVP_PKEY *private_key_read(const char *path, const char **why, struct error **err)
 {
-    uint64_t size;
+    cleanup_secret_memory struct secret_memory pem = {0};
     bool locked;
     *why = NULL;
-    cleanup_close int fd = open_input(path, &size, err);
-    if (fd < 0)
+    if (secret_memory_read(path, KEY_FILE_MAX, &pem, NULL, err) < 0)
         return NULL;
-    if (size > KEY_FILE_MAX) {
-        *why = "it is too large for a key";
-        return NULL;
-    }
-    unsigned char *pem = xmalloc(size + 1); // in one piece, so that there is one copy to wipe
-    int result = read_at(fd, path, 0, pem, size, err);
-    EVP_PKEY *key = result < 0 ? NULL : private_key_parse(pem, size, &locked);
-    OPENSSL_cleanse(pem, size);
-    free(pem);
-    if (!result && !key)
+    EVP_PKEY *key = private_key_parse(pem.bytes, pem.length, &locked);
+    if (!key)
         *why = locked ? "a passphrase protects it" : "there is no private key in PEM form";
     return key;
 }

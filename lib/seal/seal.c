@@ -76,12 +76,14 @@ static int open_parts(struct sealing *s, struct error **err)
 {
     const struct se_input *in = s->in;
     uint64_t limit = 0;
-    if ((s->kernel = open_input(in->kernel, &s->kernel_size, err)) < 0)
+    if ((s->kernel = user_file_open(in->kernel, &s->kernel_size, err)) < 0)
         return error_wrap(err, "kernel");
-    if (in->initrd && (s->initrd = open_input(in->initrd, &s->initrd_size, err)) < 0)
+    if (in->initrd && (s->initrd = user_file_open(in->initrd, &s->initrd_size, err)) < 0)
         return error_wrap(err, "initrd");
     if (in->skip_component_checks)
         return 0;
+    if (in->sizes)
+        *in->sizes = (struct se_sizes){s->kernel_size, s->initrd_size};
     if (check_kernel(s->kernel, in->kernel, s->kernel_size, &limit, err) < 0)
         return -1;
     if (in->command_line &&

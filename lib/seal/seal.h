@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/secret.h"
 
 #include <openssl/evp.h>
 #include <stdbool.h>
@@ -34,9 +35,11 @@ struct host_key {
     char digest[DIGEST_HEX_SIZE]; // of the file's bytes as they were read
     bool test;              // its subject says TEST
 };
-// Reads one document, PEM or DER. A private key, an RSA key, another curve, a directory, garbage:
+// Reads one document that was found in a folder, PEM or DER. A private key, an RSA key, another curve, a directory, garbage:
 // each gets a message of its own.
 int host_key_load(const char *path, struct host_key *out, struct error **err);
+// The same for a document that the user named, which may be a pipe (base/user_file.h).
+int host_key_input(const char *path, struct host_key *out, struct error **err);
 void host_key_free(struct host_key *k);
 // Makes DIR/HKD-TEST-<hex>.crt and DIR/TEST-host-key.pem (0600, P-521). Existing ones are an error.
 int se_test_key(const char *directory, char **document, char **private_key, struct error **err);
@@ -75,6 +78,10 @@ struct se_input {
     // from it and from everything above. Of se_secret_load(); borrowed. NULL: drawn.
     const unsigned char *secret;
     size_t secret_length;
+    // Gets how many bytes kernel and initrd had, which may be pipes; may be NULL.
+    struct se_sizes {
+        uint64_t kernel, initrd;
+    } *sizes;
 };
 
 // Writes the image to fd, which must be a seekable regular file, empty. What makes it start is
@@ -87,16 +94,13 @@ int se_seal_recorded(const struct se_input *in, int fd, struct buf *record, stru
 // A seal secret: the file's bytes, all of them.
 #define SE_SECRET_MIN 32u
 #define SE_SECRET_MAX 4096u
-struct se_secret {
-    unsigned char *bytes;
-    size_t length;
-};
-// Refuses a file that others than its owner and group can read, one that is shorter or longer, and
-// one whose bytes are all the same.
-int se_secret_load(const char *path, struct se_secret *out, struct error **err);
-void se_secret_free(struct se_secret *s); // wipes it
+#define SE_SECRET_BITS_MIN 128u
+// Refuses a file of another user or one that others can read or write, one that is shorter or longer, and
+// bytes that are easier to guess than SE_SECRET_BITS_MIN random bits (seal_secret.c). A text that ends in
+// a line feed is taken with it, and a warning says so. To be released with secret_memory_free().
+int se_secret_load(const char *path, struct secret_memory *out, struct error **err);
 // The secret's public name, 64 hex digits: tells secrets apart, and nothing about them.
-int se_secret_id(const struct se_secret *s, char id[static 65], struct error **err);
+int se_secret_id(const struct secret_memory *s, char id[static 65], struct error **err);
 
 // ---- reading back (section 16) ----
 struct se_component {

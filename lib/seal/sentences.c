@@ -8,7 +8,7 @@
 #include <openssl/x509.h>
 #include <unistd.h>
 
-#define FILE_LIMIT (16u << 20) // revocation lists grow
+#define FILE_LIMIT (64u << 20) // of a revocation list, as in trust_load.c
 
 static BIO *open_file(const char *path, struct buf *bytes)
 {

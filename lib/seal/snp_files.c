@@ -68,7 +68,7 @@ int launch_hash_kernel(const struct launch_inputs *in, struct launch_file *out, 
 {
     uint64_t size;
     unsigned char head[BZIMAGE_HEAD] = {0};
-    cleanup_close int fd = open_input(in->kernel, &size, err);
+    cleanup_close int fd = user_file_open(in->kernel, &size, err);
     if (fd < 0 ||
         read_at(fd, in->kernel, 0, head, size < sizeof head ? size : sizeof head, err) < 0)
         return -1;
@@ -82,7 +82,7 @@ int launch_read_kernel(const struct launch_inputs *in, unsigned char **bytes,
                        struct launch_file *out, struct error **err)
 {
     uint64_t size;
-    cleanup_close int fd = open_input(in->kernel, &size, err);
+    cleanup_close int fd = user_file_open(in->kernel, &size, err);
     if (fd < 0)
         return -1;
     if (size > LAUNCH_KERNEL_MAX)
@@ -104,7 +104,7 @@ int launch_read_kernel(const struct launch_inputs *in, unsigned char **bytes,
 int launch_hash_initrd(const char *path, struct launch_file *out, struct error **err)
 {
     uint64_t size;
-    cleanup_close int fd = open_input(path, &size, err);
+    cleanup_close int fd = user_file_open(path, &size, err);
     if (fd < 0 || check_initrd(path, size, err) < 0)
         return -1;
     return hash_open(fd, path, size, out, err);
@@ -114,7 +114,7 @@ int launch_read_firmware(const char *path, unsigned char **bytes, struct launch_
                          struct error **err)
 {
     uint64_t size;
-    cleanup_close int fd = open_input(path, &size, err);
+    cleanup_close int fd = user_file_open(path, &size, err);
     if (fd < 0)
         return -1;
     if (size > LAUNCH_FIRMWARE_MAX)

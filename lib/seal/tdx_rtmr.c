@@ -54,7 +54,7 @@ static int extend_by_file(unsigned char *rtmr, const char *path, struct error **
 {
     uint64_t size;
     unsigned char digest[RTMR_SIZE];
-    cleanup_close int fd = open_input(path, &size, err);
+    cleanup_close int fd = user_file_open(path, &size, err);
     if (fd < 0)
         return -1;
     EVP_MD_CTX *c = EVP_MD_CTX_new();

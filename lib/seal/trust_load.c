@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Certificates and revocation lists, from files (12.1).
-#include "base/file.h"
+#include "base/user_file.h"
 #include "base/log.h"
 #include "seal/crypto.h"
 #include "seal/trust_store.h"
@@ -175,7 +175,7 @@ static int load_file(struct trust_store *s, const char *path, bool crls, struct 
 {
     cleanup_buf struct buf bytes = {0};
     const char *what = crls ? "revocation list" : "certificate";
-    int result = file_read(path, FILE_MAX_BYTES, &bytes, err);
+    int result = user_file_read(path, FILE_MAX_BYTES, &bytes, err);
     if (!result && crls)
         result = trust_parse_crls(s, bytes.data, bytes.len, path, false, err);
     else if (!result)

@@ -165,7 +165,7 @@ int unlock(const char *path, EVP_PKEY *host_key, struct unlocked *out, struct er
     struct unlocked u = {.path = path};
     const struct opener opener = {.host = host_key};
     uint64_t size;
-    u.fd = open_input(path, &size, err);
+    u.fd = user_file_open(path, &size, err);
     if (u.fd < 0)
         return -1;
     cleanup_free unsigned char *header = NULL;

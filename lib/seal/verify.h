@@ -12,7 +12,7 @@ struct se_proof {
     EVP_PKEY *host_key;              // a host's private key (tests only)
     const unsigned char *header_key; // 32 bytes
     const char *record;              // file, see derive_record.h
-    const struct se_secret *secret;  // only with a record
+    const struct secret_memory *secret;  // only with a record
 };
 
 // What the image was made of, as far as it is at hand. Zero-initialise with SE_ORIGINALS_NONE.

@@ -16,27 +16,15 @@ static const char *const kernel_members[] = {KATA "vmlinuz-confidential.containe
                                              KATA "vmlinuz.container", NULL};
 static const char *const initrd_members[] = {KATA "kata-containers-initrd-confidential.img", NULL};
 
-// A file without a name, where large files belong.
-static int nameless(struct error **err)
-{
-    const char *folder = getenv("TMPDIR");
-    if (!folder || !*folder)
-        folder = "/tmp";
-    int fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-    if (fd < 0)
-        fd = memfd_create("kbuild", MFD_CLOEXEC); // a file system without nameless files
-    return fd < 0 ? error_errno(err, errno, "creating a temporary file in %s", folder) : fd;
-}
-
 // The first of the members that the tarball has.
 static int take_out(const char *tarball, const char *const *members, struct error **err)
 {
     uint64_t size;
-    cleanup_close int in = open_input(tarball, &size, err);
+    cleanup_close int in = user_file_open(tarball, &size, err);
     if (in < 0)
         return -1;
     for (; *members; members++) {
-        cleanup_close int out = nameless(err);
+        cleanup_close int out = nameless_file(err);
         struct error *why = NULL;
         if (out < 0)
             return -1;
@@ -65,7 +53,7 @@ int se_original_open(struct se_originals *o, enum se_original_kind kind, const c
                      struct error **err)
 {
     uint64_t size;
-    int fd = open_input(path, &size, err);
+    int fd = user_file_open(path, &size, err);
     if (fd < 0)
         return -1;
     keep(o, kind, path, fd);
@@ -91,40 +79,16 @@ void se_originals_free(struct se_originals *o)
     *o = SE_ORIGINALS_NONE;
 }
 
-static int spool(struct error **err)
-{
-    static const size_t run = 256u << 10;
-    cleanup_close int fd = nameless(err);
-    if (fd < 0)
-        return -1;
-    cleanup_free unsigned char *bytes = xmalloc(run);
-    for (uint64_t at = 0;;) {
-        ssize_t n = read(STDIN_FILENO, bytes, run);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_errno(err, errno, "reading the standard input");
-        if (n == 0)
-            return steal_fd(&fd);
-        if (at + (uint64_t)n > (uint64_t)2 << 30)
-            return error_user(err,
-                              "reading the standard input: it is larger than any image (2 GiB)");
-        if (write_at(fd, "a temporary file", at, bytes, (size_t)n, err) < 0)
-            return -1;
-        at += (uint64_t)n;
-    }
-}
-
 int se_image_open(const char *path, char **name, struct error **err)
 {
     static const char *const members[] = {image_member, NULL};
     uint64_t size;
     if (strcmp(path, "-") == 0) {
         *name = xstrdup("standard input");
-        return spool(err);
+        return user_file_spool(STDIN_FILENO, *name, &size, err);
     }
     bool packed = strstr(path_base(path), ".tar") != NULL;
-    int fd = packed ? take_out(path, members, err) : open_input(path, &size, err);
+    int fd = packed ? take_out(path, members, err) : user_file_open(path, &size, err);
     if (fd >= 0)
         *name = packed ? xasprintf("%s in %s", path_base(image_member), path) : xstrdup(path);
     return fd;

@@ -174,7 +174,7 @@ static void keys_of_another_kind_are_refused(void **state)
     refused_key(rsa, NULL, "P-384");
     refused_key(locked, NULL, "passphrase");
     refused_key(junk, NULL, "no private key");
-    refused_key(large, NULL, "too large");
+    refused_key(large, NULL, "larger than the limit");
     refused_key("/nonexistent", NULL, "No such file");
     refused_key(f->id_path, p256, "p256.pem");
 }

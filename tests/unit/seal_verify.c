@@ -16,7 +16,7 @@ struct proven {
     struct se_input in;
     char *path, *record, *parmfile;
     struct buf image;
-    struct se_secret secret;
+    struct secret_memory secret;
     struct se_originals originals;
     unsigned char bytes[64];
 };
@@ -37,7 +37,7 @@ static int begin(void **state)
     p->record = in_folder(f, "record.json");
     p->parmfile = in_folder(f, "parmfile");
     count_up(p->bytes, sizeof p->bytes, 0x80);
-    p->secret = (struct se_secret){.bytes = p->bytes, .length = sizeof p->bytes};
+    p->secret = (struct secret_memory){.bytes = p->bytes, .length = sizeof p->bytes};
     p->in = f->input;
     p->in.fixed = NULL;
     p->in.host_count = 1;
@@ -428,7 +428,7 @@ static void another_secret_and_another_record_are_told_apart(void **state)
     cleanup_strlist struct strlist done = {0};
     unsigned char bytes[64];
     count_up(bytes, sizeof bytes, 1);
-    struct se_secret other = {.bytes = bytes, .length = sizeof bytes};
+    struct secret_memory other = {.bytes = bytes, .length = sizeof bytes};
     struct se_proof proof = with_secret(p);
     proof.secret = &other;
     assert_int_equal(verify(p, &proof, &nothing, &done, &err), -1);
