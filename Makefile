@@ -79,6 +79,13 @@ demo: deps
 	$(MAKE) kbuild
 	tools/demo
 
+# What is made of the table of verbs and options; the results are committed.
+.PHONY: docs
+docs: kbuild
+	./kbuild help --manual >docs/man/kbuild.1.new && mv docs/man/kbuild.1.new docs/man/kbuild.1
+	./kbuild help --completion=bash >tools/completion/kbuild.bash.new && \
+	  mv tools/completion/kbuild.bash.new tools/completion/kbuild.bash
+
 PREFIX ?= /usr/local
 install: kbuild
 	install -D -m 0755 kbuild $(DESTDIR)$(PREFIX)/bin/kbuild

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// `kbuild cache info`, `verify` and `gc`.
 #include "kbuild.h"
 
 #include <errno.h>
@@ -22,22 +23,22 @@ static int parse_size(const char *text, uint64_t *out, struct error **err)
     return 0;
 }
 
-static int cache_info(struct global_options *g, struct store *s, struct error **err)
+static int print_info(struct global_options *g, struct store *s, struct error **err)
 {
     struct store_info i;
     if (store_info(s, &i, err) < 0)
         return -1;
     if (g->json) {
-        json_t *e = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "directory", store_directory(s),
-                              "blobs", (json_int_t)i.blobs, "blob_bytes", (json_int_t)i.blob_bytes,
-                              "trees", (json_int_t)i.trees, "tree_bytes", (json_int_t)i.tree_bytes,
-                              "actions", (json_int_t)i.actions, "damaged", (json_int_t)i.damaged);
-        cleanup_free char *line = json_dumps(e, JSON_COMPACT);
+        json_t *e = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "directory",
+                              json_visible(store_directory(s)), "blobs", (json_int_t)i.blobs,
+                              "blob_bytes", (json_int_t)i.blob_bytes, "trees", (json_int_t)i.trees,
+                              "tree_bytes", (json_int_t)i.tree_bytes, "actions",
+                              (json_int_t)i.actions, "damaged", (json_int_t)i.damaged);
+        print_json(stdout, e, JSON_COMPACT);
         json_decref(e);
-        puts(line);
         return 0;
     }
-    printf("directory  %s\nblobs      %llu, %.1f MB\ntrees      %llu, %.1f MB\nactions    %llu\n"
+    print("directory  %s\nblobs      %llu, %.1f MB\ntrees      %llu, %.1f MB\nactions    %llu\n"
            "damaged    %llu\n",
            store_directory(s), (unsigned long long)i.blobs, (double)i.blob_bytes / 1e6,
            (unsigned long long)i.trees, (double)i.tree_bytes / 1e6, (unsigned long long)i.actions,
@@ -47,10 +48,10 @@ static int cache_info(struct global_options *g, struct store *s, struct error **
 
 static void report(const char *what, void *context)
 {
-    printf("damaged: %s\n", what);
+    print("damaged: %s\n", what);
 }
 
-static int cache_verify(struct store *s, struct error **err)
+static int verify_all(struct global_options *g, struct store *s, struct error **err)
 {
     int damaged = store_verify(s, report, NULL, err);
     if (damaged < 0)
@@ -60,38 +61,45 @@ static int cache_verify(struct store *s, struct error **err)
                    store_directory(s));
         return error_hint(err, "the next build makes them again; check the disk");
     }
-    printf("everything in %s is sound\n", store_directory(s));
+    print("everything in %s is sound\n", store_directory(s));
     return 0;
 }
 
-static int cache_gc(struct store *s, const char *size, struct error **err)
+static int collect(struct global_options *g, struct store *s, struct error **err)
 {
     uint64_t max = UINT64_MAX;
     struct store_info removed;
+    const char *size = option_value(g, "--max-size");
     if ((size && parse_size(size, &max, err) < 0) || store_gc(s, max, &removed, err) < 0)
         return -1;
-    printf("removed %llu blobs, %llu trees, %llu actions: %.1f MB\n",
+    print("removed %llu blobs, %llu trees, %llu actions: %.1f MB\n",
            (unsigned long long)removed.blobs, (unsigned long long)removed.trees,
            (unsigned long long)removed.actions,
            (double)(removed.blob_bytes + removed.tree_bytes) / 1e6);
     return 0;
 }
 
-int verb_cache(struct global_options *g, struct strlist *words, struct error **err)
+static int with_store(struct global_options *g,
+                      int (*what)(struct global_options *, struct store *, struct error **),
+                      struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0};
-    const char *size = NULL;
-    const struct verb_option options[] = {{"--max-size", NULL, &size, NULL, NULL}};
-    if (parse_verb_options("cache", words, options, ARRAY_LEN(options), &storage, err) < 0)
-        return -1;
-    const char *what = words->n == 1 ? words->items[0] : "";
-    bool info = !strcmp(what, "info"), verify = !strcmp(what, "verify"), gc = !strcmp(what, "gc");
-    if (!info && !verify && !gc)
-        return usage_error(err, "cache", "info, verify or gc");
     struct store *s = store_open(g->build.cache, err);
-    if (!s)
-        return -1;
-    int result = info ? cache_info(g, s, err) : verify ? cache_verify(s, err) : cache_gc(s, size, err);
+    int result = s ? what(g, s, err) : -1;
     store_close(s);
     return result;
+}
+
+int verb_cache_info(struct global_options *g, struct strlist *words, struct error **err)
+{
+    return with_store(g, print_info, err);
+}
+
+int verb_cache_verify(struct global_options *g, struct strlist *words, struct error **err)
+{
+    return with_store(g, verify_all, err);
+}
+
+int verb_cache_gc(struct global_options *g, struct strlist *words, struct error **err)
+{
+    return with_store(g, collect, err);
 }

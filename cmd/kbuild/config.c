@@ -6,18 +6,10 @@
 
 int verb_config(struct global_options *g, struct strlist *words, struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0}, settings = {0};
-    const char *prefix = NULL;
-    bool dry_run = false;
-    const struct verb_option options[] = {
-        {"--prefix", NULL, &prefix, NULL, NULL},
-        {"--set", NULL, NULL, &settings, NULL},
-        {"--dry-run", NULL, NULL, NULL, &dry_run},
-    };
-    if (parse_verb_options("config", words, options, ARRAY_LEN(options), &storage, err) < 0)
-        return -1;
-    if (words->n != 2)
-        return usage_error(err, "config", "expected a kind of guest and a file");
+    cleanup_strlist struct strlist settings = {0};
+    const char *prefix = option_value(g, "--prefix");
+    bool dry_run = option_given(g, "--dry-run");
+    option_values(g, "--set", &settings);
     struct config_request request = {.prefix = prefix, .settings = &settings};
     request.kind = config_kind_find(words->items[0], err);
     if (!request.kind)
@@ -25,7 +17,7 @@ int verb_config(struct global_options *g, struct strlist *words, struct error **
     struct config_result r;
     int result = config_edit_file(words->items[1], &request, dry_run, &r, err);
     if (result == 0) {
-        fwrite(r.diff.data, 1, r.diff.len, stdout);
+        print_text(stdout, r.diff.data, r.diff.len);
         fflush(stdout);
         if (!r.diff.len)
             log_note("%s is as %s needs it", r.file, request.kind->title);

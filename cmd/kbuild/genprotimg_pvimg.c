@@ -24,7 +24,7 @@ static int pvimg_create(struct strlist *words, struct error **err)
 
 static int pvimg_version(struct strlist *words, struct error **err)
 {
-    puts("pvimg version " PVIMG_VERSION "-kbuild-" KBUILD_VERSION);
+    print("%s\n", "pvimg version " PVIMG_VERSION "-kbuild-" KBUILD_VERSION);
     return 0;
 }
 
@@ -32,7 +32,13 @@ static int pvimg_version(struct strlist *words, struct error **err)
 static int pvimg_info(struct strlist *words, struct error **err)
 {
     struct global_options g = {.json = !isatty(STDOUT_FILENO)};
-    return se_verb_info(&g, words, err);
+    int result = command_line_parse_words(verb_find("se", "info"), words, &g.line, err);
+    if (!result && g.line.help)
+        print_verb_help(g.line.verb);
+    else if (!result)
+        result = se_verb_info(&g, &g.line.operands, err);
+    command_line_free(&g.line);
+    return result;
 }
 
 // ---- test: is a machine among those that an image was sealed for? ----
@@ -53,9 +59,9 @@ static int test_document(const struct se_image *image, const char *path, struct 
         return -1;
     bool found = has_slot(image, key.hash);
     host_key_free(&key);
-    printf(found ? " \u2713 Host key document '%s' is included\n"
-                 : " \u2718 Host key document '%s' is not included\n",
-           path);
+    print(found ? " \u2713 Host key document '%s' is included\n"
+                : " \u2718 Host key document '%s' is not included\n",
+          path);
     return found;
 }
 
@@ -94,11 +100,11 @@ static int test_hashes(const struct se_image *image, const char *path, struct er
             return error_user(err, "%s: line %zu is not 64 hexadecimal digits", path, i + 1);
         if (has_slot(image, hash)) {
             any = true;
-            printf(" \u2713 %s key hash is included\n", names[i]);
+            print(" \u2713 %s key hash is included\n", names[i]);
         }
     }
     if (!any)
-        puts(" \u2718 None of the key hashes is included");
+        print("%s\n", " \u2718 None of the key hashes is included");
     return any;
 }
 
@@ -137,21 +143,35 @@ static int test_image(const char *path, const struct strlist *documents, const c
     return found < 0 ? -1 : !found;
 }
 
-static int pvimg_test(struct strlist *words, struct error **err)
+static int run_test(const struct command_line *c, const char *hashes, struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0};
     cleanup_strlist struct strlist documents = {0};
-    const char *hashes = NULL;
-    const struct verb_option options[] = {
-        {"--host-key-document", "-k", NULL, &documents, NULL},
-    };
-    take_key_hashes(words, &hashes, &storage);
-    if (parse_verb_options("pvimg test", words, options, ARRAY_LEN(options), &storage, err) < 0)
-        return -1;
-    if (words->n != 1 || !hashes == !documents.n)
+    command_line_values(c, "--host-key-document", &documents);
+    if (c->operands.n != 1 || !hashes == !documents.n)
         return error_set(err, ERROR_USAGE,
                          "usage: pvimg test IMAGE (-k DOCUMENT... | --key-hashes[=FILE])");
-    return test_image(words->items[0], &documents, hashes, err);
+    return test_image(c->operands.items[0], &documents, hashes, err);
+}
+
+static int pvimg_test(struct strlist *words, struct error **err)
+{
+    static const struct option options[] = {
+        {"--host-key-document", 'k', "DOCUMENT", "a host key document", true, false}};
+    static const struct verb row = {.name = "pvimg test",
+                                    .operands = "IMAGE",
+                                    .most = ANY_NUMBER,
+                                    .help = "is the image for one of these machines?",
+                                    .options = options,
+                                    .option_count = ARRAY_LEN(options)};
+    cleanup_strlist struct strlist storage = {0};
+    struct command_line line = {0};
+    const char *hashes = NULL;
+    take_key_hashes(words, &hashes, &storage);
+    int result = command_line_parse_words(&row, words, &line, err);
+    if (!result)
+        result = run_test(&line, hashes, err);
+    command_line_free(&line);
+    return result;
 }
 
 int run_pvimg(struct strlist *words, struct error **err)
@@ -166,7 +186,7 @@ int run_pvimg(struct strlist *words, struct error **err)
                     {"--version", pvimg_version}};
     static const char usage[] = "usage: pvimg create|info|test|version ...";
     if (words->n && (!strcmp(words->items[0], "--help") || !strcmp(words->items[0], "-h"))) {
-        puts(usage);
+        print("%s\n", usage);
         return 0;
     }
     for (size_t i = 0; words->n && i < ARRAY_LEN(commands); i++) {

@@ -15,9 +15,9 @@ struct hkd_words {
     bool online;
 };
 
-static void print_json(const char *path, const struct host_key *host, const struct error *why)
+static void print_document_json(const char *path, const struct host_key *host, const struct error *why)
 {
-    json_t *e = json_pack("{s:s, s:s}", "file", path, "verdict", why ? "refused" : "genuine");
+    json_t *e = json_pack("{s:o, s:s}", "file", json_visible(path), "verdict", why ? "refused" : "genuine");
     if (host) {
         struct host_key_text t = host_key_text(host);
         json_t *facts = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "hash", t.hash, "subject",
@@ -28,27 +28,26 @@ static void print_json(const char *path, const struct host_key *host, const stru
         host_key_text_free(&t);
     }
     if (why)
-        json_object_set_new(e, "reason", json_string(why->message));
+        json_object_set_new(e, "reason", json_visible(why->message));
     if (why && why->hint)
-        json_object_set_new(e, "hint", json_string(why->hint));
-    cleanup_free char *line = json_dumps(e, JSON_COMPACT | JSON_ENSURE_ASCII);
+        json_object_set_new(e, "hint", json_visible(why->hint));
+    print_json(stdout, e, JSON_COMPACT);
     json_decref(e);
-    puts(line);
 }
 
 static void print_line(const char *path, const struct host_key *host, const struct error *why)
 {
-    printf("%s: ", path);
+    print("%s: ", path);
     if (host) {
         struct host_key_text t = host_key_text(host);
-        printf("hash %s, subject '%s', issuer '%s', valid from %s to %s: ", t.hash, t.subject,
+        print("hash %s, subject '%s', issuer '%s', valid from %s to %s: ", t.hash, t.subject,
                t.issuer, t.from, t.to);
         host_key_text_free(&t);
     }
     if (!why)
-        puts("genuine");
+        print("genuine\n");
     else
-        printf("REFUSED: %s%s%s\n", why->message, why->hint ? "; " : "",
+        print("REFUSED: %s%s%s\n", why->message, why->hint ? "; " : "",
                why->hint ? why->hint : "");
 }
 
@@ -61,7 +60,7 @@ static int verify_one(struct trust_store *s, const char *path, bool named, bool 
     bool loaded = !result;
     if (loaded)
         result = trust_check(s, &host, &why);
-    (json ? print_json : print_line)(path, loaded ? &host : NULL, why);
+    (json ? print_document_json : print_line)(path, loaded ? &host : NULL, why);
     if (loaded)
         host_key_free(&host);
     return result < 0;
@@ -102,20 +101,16 @@ static int verify(struct hkd_words *w, const struct global_options *g, struct er
     return result;
 }
 
-static int hkd_verb_verify(struct global_options *g, struct strlist *words, struct error **err)
+int verb_hkd_verify(struct global_options *g, struct strlist *words, struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0};
-    struct hkd_words w = {0};
-    const struct verb_option options[] = {
-        {"--host-key-document", "-k", NULL, &w.hosts, NULL},
-        {"--cert", "-C", NULL, &w.certificates, NULL},
-        {"--crl", NULL, NULL, &w.crls, NULL},
-        {"--root-ca", NULL, &w.root_ca, NULL, NULL},
-        {"--online", NULL, NULL, NULL, &w.online},
-    };
-    int result = parse_verb_options("hkd", words, options, ARRAY_LEN(options), &storage, err);
-    if (!result && w.online && g->build.offline)
-        result = usage_error(err, "hkd", "either --online or --offline");
+    struct hkd_words w = {.root_ca = option_value(g, "--root-ca"),
+                          .online = option_given(g, "--online")};
+    int result = 0;
+    option_values(g, "--host-key-document", &w.hosts);
+    option_values(g, "--cert", &w.certificates);
+    option_values(g, "--crl", &w.crls);
+    if (w.online && g->build.offline)
+        result = usage_error(err, "hkd verify", "either --online or --offline");
     strlist_add_all(&w.hosts, words);
     if (!result)
         result = verify(&w, g, err);
@@ -123,14 +118,4 @@ static int hkd_verb_verify(struct global_options *g, struct strlist *words, stru
     strlist_free(&w.certificates);
     strlist_free(&w.crls);
     return result;
-}
-
-int verb_hkd(struct global_options *g, struct strlist *words, struct error **err)
-{
-    if (!words->n || strcmp(words->items[0], "verify") != 0)
-        return usage_error(err, "hkd", "expected verify");
-    cleanup_strlist struct strlist rest = {0};
-    for (size_t i = 1; i < words->n; i++)
-        strlist_add(&rest, words->items[i]);
-    return hkd_verb_verify(g, &rest, err);
 }

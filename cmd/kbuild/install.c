@@ -5,22 +5,18 @@
 
 static void say(const char *path, void *context)
 {
-    puts(path);
+    print("%s\n", path);
     ++*(size_t *)context;
 }
 
 int verb_install(struct global_options *g, struct strlist *words, struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0};
     size_t count = 0;
-    struct install_request r = {.say = say, .context = &count};
-    const struct verb_option options[] = {{"--prefix", NULL, &r.prefix, NULL, NULL},
-                                          {"--root", NULL, &r.root, NULL, NULL},
-                                          {"--dry-run", NULL, NULL, NULL, &r.dry_run}};
-    if (parse_verb_options("install", words, options, ARRAY_LEN(options), &storage, err) < 0)
-        return -1;
-    if (!words->n)
-        return usage_error(err, "install", "name a target");
+    struct install_request r = {.say = say,
+                                .context = &count,
+                                .prefix = option_value(g, "--prefix"),
+                                .root = option_value(g, "--root"),
+                                .dry_run = option_given(g, "--dry-run")};
     struct build *b = open_with_targets(g, words, err);
     int result = b && build_evaluate(b, true, err) == 0 && build_run(b, err) == 0
                      ? build_install(b, &r, err)

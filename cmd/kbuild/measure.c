@@ -158,20 +158,19 @@ static bool is_so(enum answer wanted, bool is)
     return wanted == ANY || (wanted == YES) == is;
 }
 
-static int check_applicable(enum launch_kind kind, bool target, bool as_json,
-                            const struct measure_words *w, const struct verb_option *options,
-                            size_t count, struct error **err)
+static int check_applicable(const struct global_options *g, enum launch_kind kind, bool target,
+                            const struct measure_words *w, struct error **err)
 {
     unsigned qemu = 0;
     bool other_vmm = w->vmm && strcmp(w->vmm, "qemu") != 0;
-    bool reference = as_json || w->output;
+    bool reference = g->json || w->output;
     if (parse_qemu(w->qemu, &qemu, err) < 0)
         return -1;
     for (const struct mode *m = modes; m < modes + ARRAY_LEN(modes); m++)
         if (m->kind == kind && is_so(m->kernel, w->kernel) && is_so(m->initrd, w->initrd) &&
             is_so(m->other_vmm, other_vmm) && is_so(m->old_qemu, qemu < QEMU_VERSION(10, 2)) &&
             is_so(m->reference, reference) && is_so(m->target, target))
-            return check_mode("measure", m->name, m->uses, options, count, err);
+            return command_line_mode(&g->line, m->name, m->uses, err);
     return usage_error(err, "measure", "targets are measured for SNP only; name the files");
 }
 
@@ -222,7 +221,7 @@ static void print_register(const char *name, const unsigned char *value)
 {
     char hex[2 * LAUNCH_DIGEST_MAX + 1];
     hex_encode(value, LAUNCH_DIGEST_MAX, hex);
-    printf("%s %s\n", name, hex);
+    print("%s %s\n", name, hex);
 }
 
 static void print_digests(const struct launch_measurement *m)
@@ -238,9 +237,9 @@ static void print_digests(const struct launch_measurement *m)
         char hex[2 * LAUNCH_DIGEST_MAX + 1];
         hex_encode(m->digest[i], m->digest_size, hex);
         if (m->count > 1)
-            printf("%u %s\n", m->first_vcpus + i, hex);
+            print("%u %s\n", m->first_vcpus + i, hex);
         else
-            puts(hex);
+            print("%s\n", hex);
     }
 }
 
@@ -263,7 +262,7 @@ static int measure(const struct launch_inputs *in, const struct id_block_values 
         (output && write_reference(in, output, &json, err) < 0))
         return -1;
     if (as_json)
-        fputs(json.data, stdout);
+        print_text(stdout, json.data, json.len);
     else
         print_digests(&m);
     return 0;
@@ -318,41 +317,44 @@ static int measure_target(struct global_options *g, const char *target, struct m
 
 int verb_measure(struct global_options *g, struct strlist *words, struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0};
-    struct measure_words w = {0};
-    const struct verb_option options[] = {
-        {"--ovmf", NULL, &w.firmware, NULL, NULL},
-        {"--kernel", NULL, &w.kernel, NULL, NULL},
-        {"--initrd", NULL, &w.initrd, NULL, NULL},
-        {"--append", NULL, &w.append, NULL, NULL},
-        {"--vcpus", NULL, &w.vcpus, NULL, NULL},
-        {"--vcpu-type", NULL, &w.type, NULL, NULL},
-        {"--vcpu-sig", NULL, &w.signature, NULL, NULL},
-        {"--guest-features", NULL, &w.features, NULL, NULL},
-        {"--vmm-type", NULL, &w.vmm, NULL, NULL},
-        {"--qemu-version", NULL, &w.qemu, NULL, NULL},
-        {"--memory", NULL, &w.memory, NULL, NULL},
-        {"--edk2", NULL, &w.edk2, NULL, NULL},
-        {"--two-pass", NULL, NULL, NULL, &w.two_pass},
-        {"--legacy-vm-type", NULL, NULL, NULL, &w.legacy},
-        {"--build", NULL, NULL, NULL, &w.build},
-        {"--policy", NULL, &w.policy, NULL, NULL},
-        {"--family-id", NULL, &w.family_id, NULL, NULL},
-        {"--image-id", NULL, &w.image_id, NULL, NULL},
-        {"--guest-svn", NULL, &w.svn, NULL, NULL},
-        {"--id-key", NULL, &w.id_key, NULL, NULL},
-        {"--author-key", NULL, &w.author_key, NULL, NULL},
-        {"--output", "-o", &w.output, NULL, NULL},
+    struct measure_words w = {
+        .firmware = option_value(g, "--ovmf"),
+        .kernel = option_value(g, "--kernel"),
+        .initrd = option_value(g, "--initrd"),
+        .append = option_value(g, "--append"),
+        .vcpus = option_value(g, "--vcpus"),
+        .type = option_value(g, "--vcpu-type"),
+        .signature = option_value(g, "--vcpu-sig"),
+        .features = option_value(g, "--guest-features"),
+        .vmm = option_value(g, "--vmm-type"),
+        .qemu = option_value(g, "--qemu-version"),
+        .memory = option_value(g, "--memory"),
+        .edk2 = option_value(g, "--edk2"),
+        .two_pass = option_given(g, "--two-pass"),
+        .legacy = option_given(g, "--legacy-vm-type"),
+        .build = option_given(g, "--build"),
+        .policy = option_value(g, "--policy"),
+        .family_id = option_value(g, "--family-id"),
+        .image_id = option_value(g, "--image-id"),
+        .svn = option_value(g, "--guest-svn"),
+        .id_key = option_value(g, "--id-key"),
+        .author_key = option_value(g, "--author-key"),
+        .output = option_value(g, "--output"),
     };
     enum launch_kind kind;
     struct id_block_values id;
-    if (parse_verb_options("measure", words, options, ARRAY_LEN(options), &storage, err) < 0)
-        return -1;
-    if (words->n < 1 || words->n > 2 || !launch_kind_find(words->items[0], &kind))
+    if (!launch_kind_find(words->items[0], &kind))
         return usage_error(err, "measure", "expected: snp|sev-es|sev|tdx, and perhaps a target");
-    if (parse_id_values(&w, &id, err) < 0 ||
-        check_applicable(kind, words->n == 2, g->json, &w, options, ARRAY_LEN(options), err) < 0)
+    if (parse_id_values(&w, &id, err) < 0 || check_applicable(g, kind, words->n == 2, &w, err) < 0)
         return -1;
+    if (words->n == 2) {
+        struct strlist target = {.items = &words->items[1], .n = 1};
+        if (check_targets(g, &target, false, err) < 0)
+            return -1;
+    } else if (command_line_refuse(&g->line, ~(BIT(COMMON_JSON) | BIT(COMMON_QUIET)),
+                                   "without a target", err) < 0) {
+        return -1;
+    }
     return words->n == 2 ? measure_target(g, words->items[1], &w, &id, err)
                          : measure_words(&w, &id, kind, g->json, err);
 }

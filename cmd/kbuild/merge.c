@@ -41,23 +41,29 @@ static int merge_target(struct global_options *g, const char *target,
 
 int verb_merge(struct global_options *g, struct strlist *words, struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0}, components = {0}, lists = {0};
-    const char *output = NULL, *format = NULL, *target = NULL;
-    struct merge_request r = {.cache = g->build.cache, .jobs = g->build.jobs, .components = &components};
-    const struct verb_option options[] = {{"--output", "-o", &output, NULL, NULL},
-                                          {"--format", NULL, &format, NULL, NULL},
-                                          {"--components", NULL, NULL, &lists, NULL},
-                                          {"--target", NULL, &target, NULL, NULL},
-                                          {"--rehash", NULL, NULL, NULL, &r.rehash}};
-    if (parse_verb_options("merge", words, options, ARRAY_LEN(options), &storage, err) < 0)
-        return -1;
-    // Upstream's script takes versions.yaml as a second word.
-    if (words->n < 1 || words->n > 2)
-        return usage_error(err, "merge", "name the directory with the tarballs");
+    cleanup_strlist struct strlist components = {0}, lists = {0};
+    const char *output = option_value(g, "--output"), *format = option_value(g, "--format"),
+               *target = option_value(g, "--target");
+    struct merge_request r = {.cache = g->build.cache,
+                              .jobs = g->build.jobs,
+                              .components = &components,
+                              .rehash = option_given(g, "--rehash")};
+    option_values(g, "--components", &lists);
     if (format_option(format, output ? output : "", &r.format, err) < 0)
         return -1;
     if (target && lists.n)
         return usage_error(err, "merge", "--target and --components both say what is wanted");
+    if (!target && command_line_refuse(&g->line, BIT(COMMON_ARCH) | BIT(COMMON_RECIPES),
+                                       "without --target", err) < 0)
+        return -1;
+    if (words->n == 2 && command_line_refuse(&g->line, BIT(COMMON_VERSIONS),
+                                             "and a second word that names versions.yaml", err) < 0)
+        return -1;
+    if (target) {
+        struct strlist targets = {.items = (char **)&target, .n = 1};
+        if (check_targets(g, &targets, false, err) < 0)
+            return -1;
+    }
     for (size_t i = 0; i < lists.n; i++)
         strlist_split(&components, lists.items[i], ", ");
     cleanup_free char *usual = xasprintf("kata-static.%s", pack_format_extension(r.format));
@@ -81,14 +87,8 @@ static int parse_epoch(const char *text, int64_t *out, struct error **err)
 
 int verb_pack(struct global_options *g, struct strlist *words, struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0};
-    const char *format = NULL, *epoch = getenv("SOURCE_DATE_EPOCH");
-    const struct verb_option options[] = {{"--format", NULL, &format, NULL, NULL}};
+    const char *format = option_value(g, "--format"), *epoch = getenv("SOURCE_DATE_EPOCH");
     struct pack_options o = {.threads = g->build.jobs};
-    if (parse_verb_options("pack", words, options, ARRAY_LEN(options), &storage, err) < 0)
-        return -1;
-    if (words->n != 2)
-        return usage_error(err, "pack", "expected: pack DIR FILE");
     if (format_option(format, words->items[1], &o.format, err) < 0 ||
         parse_epoch(epoch, &o.epoch, err) < 0)
         return -1;
@@ -103,11 +103,6 @@ int verb_pack(struct global_options *g, struct strlist *words, struct error **er
 
 int verb_unpack(struct global_options *g, struct strlist *words, struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0};
-    if (parse_verb_options("unpack", words, NULL, 0, &storage, err) < 0)
-        return -1;
-    if (words->n != 2)
-        return usage_error(err, "unpack", "expected: unpack FILE DIR");
     meter_begin();
     int result = unpack_new(words->items[0], words->items[1], err);
     meter_end();

@@ -7,36 +7,19 @@
 
 #include "seal/verify.h"
 
-int se_verb_seal(struct strlist *words, struct error **err);
-int se_verb_info(struct global_options *g, struct strlist *words, struct error **err);
-int se_verb_verify(struct strlist *words, struct error **err);
-int se_verb_reference(struct strlist *words, struct error **err);
+verb_function se_verb_seal, se_verb_open, se_verb_info, se_verb_verify, se_verb_reference,
+    se_verb_test_key;
+void se_verb_seal_help(void);
 
 // What an image was made of, as options of several verbs.
-struct se_original_words {
-    const char *kernel, *initrd, *parmfile, *kernel_tarball, *initrd_tarball;
-};
-#define SE_ORIGINAL_OPTIONS(w)                                                                     \
-    {"--image", "-i", &(w).kernel, NULL, NULL}, {"--ramdisk", "-r", &(w).initrd, NULL, NULL},      \
-        {"--parmfile", "-p", &(w).parmfile, NULL, NULL},                                           \
-        {"--kernel-tarball", NULL, &(w).kernel_tarball, NULL, NULL},                               \
-    {                                                                                              \
-        "--initrd-tarball", NULL, &(w).initrd_tarball, NULL, NULL                                  \
-    }
-int se_originals_from_words(const struct se_original_words *w, struct se_originals *out,
-                            struct error **err);
+int se_originals_from_options(const struct global_options *g, struct se_originals *out,
+                              struct error **err);
 
 // What proves an image, as options of several verbs.
 struct se_proof_words {
     const char *host_key, *header_key, *record, *secret;
 };
-#define SE_PROOF_OPTIONS(w)                                                                        \
-    {"--host-key", NULL, &(w).host_key, NULL, NULL},                                               \
-        {"--hdr-key", NULL, &(w).header_key, NULL, NULL},                                          \
-        {"--seal-record", NULL, &(w).record, NULL, NULL},                                          \
-    {                                                                                              \
-        "--seal-secret", NULL, &(w).secret, NULL, NULL                                             \
-    }
+struct se_proof_words se_proof_from_options(const struct global_options *g);
 #define SE_PROOF_WAYS                                                                              \
     "--host-key KEY, --hdr-key FILE, or --seal-record FILE [--seal-secret FILE]"
 bool se_proof_given(const struct se_proof_words *w);

@@ -23,13 +23,13 @@ static int choose_format(const char *word, bool json, enum format *out, struct e
     if (!word)
         return 0;
     if (json && starts_with(word, "text"))
-        return usage_error(err, "se", "--json and --format=text contradict each other");
+        return usage_error(err, "se info", "--json and --format=text contradict each other");
     for (size_t i = 0; i < ARRAY_LEN(formats); i++)
         if (!strcmp(word, formats[i].word)) {
             *out = formats[i].format;
             return 0;
         }
-    return usage_error(err, "se", "--format is text, text:full, json, json:pretty or json:minify");
+    return usage_error(err, "se info", "--format is text, text:full, json, json:pretty or json:minify");
 }
 
 static int print_info(const char *path, const struct info_options *o, enum format format,
@@ -43,7 +43,7 @@ static int print_info(const char *path, const struct info_options *o, enum forma
     int result = format == TEXT ? se_info_text(fd, name, o, &text, err)
                                 : se_info_json(fd, name, o, format == PRETTY, &text, err);
     if (!result)
-        fputs(text.data, stdout);
+        print_text(stdout, text.data, text.len);
     if (text.data)
         OPENSSL_cleanse(text.data, text.len);
     return result;
@@ -51,26 +51,20 @@ static int print_info(const char *path, const struct info_options *o, enum forma
 
 int se_verb_info(struct global_options *g, struct strlist *words, struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0}, documents = {0};
-    const char *format_word = NULL, *key_path = NULL, *folder = NULL;
-    bool show_secrets = false;
-    const struct verb_option options[] = {
-        {"--format", NULL, &format_word, NULL, NULL},
-        {"--hdr-key", NULL, &key_path, NULL, NULL},
-        {"--key", NULL, &key_path, NULL, NULL},
-        {"--show-secrets", NULL, NULL, NULL, &show_secrets},
-        {"--host-key-document", "-k", NULL, &documents, NULL},
-        {"--host-key-documents", NULL, &folder, NULL, NULL},
-    };
+    cleanup_strlist struct strlist documents = {0};
+    const char *format_word = option_value(g, "--format"), *key_path = option_value(g, "--hdr-key");
+    const char *folder = option_value(g, "--host-key-documents"), *key_too = option_value(g, "--key");
+    bool show_secrets = option_given(g, "--show-secrets");
+    option_values(g, "--host-key-document", &documents);
     enum format format;
     unsigned char key[32];
-    if (parse_verb_options("se", words, options, ARRAY_LEN(options), &storage, err) < 0 ||
-        choose_format(format_word, g->json, &format, err) < 0)
+    if (key_path && key_too)
+        return usage_error(err, "se info", "--key and --hdr-key are the same: give one");
+    key_path = key_path ? key_path : key_too;
+    if (choose_format(format_word, g->json, &format, err) < 0)
         return -1;
-    if (words->n != 1)
-        return usage_error(err, "se", "expected: info IMAGE (- is the standard input)");
     if (show_secrets && !key_path)
-        return usage_error(err, "se", "--show-secrets needs --hdr-key");
+        return usage_error(err, "se info", "--show-secrets needs --hdr-key");
     if ((folder && info_documents(folder, &documents, err) < 0) ||
         (key_path && header_key_load(key_path, key, err) < 0))
         return -1;
@@ -84,7 +78,6 @@ int se_verb_info(struct global_options *g, struct strlist *words, struct error *
 // ---- se reference IMAGE [-o FILE|DIR] [--header FILE] [-i KERNEL] [-r INITRD] [-p PARMFILE] ----
 
 struct reference_words {
-    struct se_original_words originals;
     struct se_proof_words proof;
     const char *output, *header;
 };
@@ -103,9 +96,9 @@ static int check_originals(int fd, const char *name, const struct reference_word
 {
     cleanup_strlist struct strlist done = {0};
     if (w->proof.secret && !w->proof.record)
-        return usage_error(err, "se", "--seal-secret proves nothing without --seal-record");
+        return usage_error(err, "se reference", "--seal-secret proves nothing without --seal-record");
     if (any_original(originals) && !se_proof_given(&w->proof))
-        return usage_error(err, "se",
+        return usage_error(err, "se reference",
                            "what the image was made of can be compared only with " SE_PROOF_WAYS);
     return se_proof_given(&w->proof)
                ? se_verify_by_words(fd, name, &w->proof, originals, &done, err)
@@ -118,7 +111,7 @@ static int write_reference(const struct reference_words *w, const struct buf *js
     if (w->header && file_write(w->header, header->data, header->len, 0644, err) < 0)
         return -1;
     if (!w->output) {
-        fputs(json->data, stdout);
+        print_text(stdout, json->data, json->len);
         return 0;
     }
     // In a folder under the name that a build gives it.
@@ -128,25 +121,16 @@ static int write_reference(const struct reference_words *w, const struct buf *js
     return file_write(path, json->data, json->len, 0644, err);
 }
 
-int se_verb_reference(struct strlist *words, struct error **err)
+int se_verb_reference(struct global_options *g, struct strlist *words, struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0};
     cleanup_originals struct se_originals originals = SE_ORIGINALS_NONE;
-    struct reference_words w = {0};
-    const struct verb_option options[] = {
-        {"--output", "-o", &w.output, NULL, NULL},
-        {"--header", NULL, &w.header, NULL, NULL},
-        SE_PROOF_OPTIONS(w.proof),
-        SE_ORIGINAL_OPTIONS(w.originals),
-    };
-    if (parse_verb_options("se", words, options, ARRAY_LEN(options), &storage, err) < 0)
-        return -1;
-    if (words->n != 1)
-        return usage_error(err, "se", "expected: reference IMAGE [-o FILE|DIR] [--header FILE]");
+    struct reference_words w = {.proof = se_proof_from_options(g),
+                                .output = option_value(g, "--output"),
+                                .header = option_value(g, "--header")};
     cleanup_buf struct buf json = {0}, header = {0};
     cleanup_free char *name = NULL;
     cleanup_close int fd = se_image_open(words->items[0], &name, err);
-    if (fd < 0 || se_originals_from_words(&w.originals, &originals, err) < 0 ||
+    if (fd < 0 || se_originals_from_options(g, &originals, err) < 0 ||
         check_originals(fd, name, &w, &originals, err) < 0 ||
         se_reference(fd, name, &originals, &json, &header, err) < 0)
         return -1;

@@ -283,7 +283,12 @@ int run_seal_command(struct seal_command *c, enum seal_tool tool, struct error *
     return result;
 }
 
-int se_verb_seal(struct strlist *words, struct error **err)
+void se_verb_seal_help(void)
+{
+    print_seal_options(TOOL_KBUILD, &(struct seal_command){0});
+}
+
+int se_verb_seal(struct global_options *g, struct strlist *words, struct error **err)
 {
     struct seal_command command = {0};
     int result = parse_seal_options(words, TOOL_KBUILD, &command, err);

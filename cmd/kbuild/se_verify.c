@@ -7,28 +7,38 @@
 
 #include <openssl/crypto.h>
 
-int se_originals_from_words(const struct se_original_words *w, struct se_originals *out,
-                            struct error **err)
+int se_originals_from_options(const struct global_options *g, struct se_originals *out,
+                              struct error **err)
 {
     const struct {
         const char *path, *tarball;
         const char *both;
         enum se_original_kind kind;
     } all[] = {
-        {w->kernel, w->kernel_tarball, "--image and --kernel-tarball", SE_ORIGINAL_KERNEL},
-        {w->initrd, w->initrd_tarball, "--ramdisk and --initrd-tarball", SE_ORIGINAL_INITRD},
-        {w->parmfile, NULL, "", SE_ORIGINAL_COMMAND_LINE},
+        {option_value(g, "--image"), option_value(g, "--kernel-tarball"),
+         "--image and --kernel-tarball", SE_ORIGINAL_KERNEL},
+        {option_value(g, "--ramdisk"), option_value(g, "--initrd-tarball"),
+         "--ramdisk and --initrd-tarball", SE_ORIGINAL_INITRD},
+        {option_value(g, "--parmfile"), NULL, "", SE_ORIGINAL_COMMAND_LINE},
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         if (all[i].path && all[i].tarball) {
             cleanup_free char *why = xasprintf("give one of %s", all[i].both);
-            return usage_error(err, "se", why);
+            return usage_error(err, g->line.verb->name, why);
         }
         if ((all[i].path && se_original_open(out, all[i].kind, all[i].path, err) < 0) ||
             (all[i].tarball && se_original_unpack(out, all[i].kind, all[i].tarball, err) < 0))
             return -1;
     }
     return 0;
+}
+
+struct se_proof_words se_proof_from_options(const struct global_options *g)
+{
+    return (struct se_proof_words){.host_key = option_value(g, "--host-key"),
+                                   .header_key = option_value(g, "--hdr-key"),
+                                   .record = option_value(g, "--seal-record"),
+                                   .secret = option_value(g, "--seal-secret")};
 }
 
 bool se_proof_given(const struct se_proof_words *w)
@@ -75,36 +85,28 @@ int se_verify_by_words(int fd, const char *name, const struct se_proof_words *w,
 }
 
 static int verify_image(const char *path, const struct se_proof_words *proof,
-                        const struct se_original_words *w, struct error **err)
+                        const struct global_options *g, struct error **err)
 {
     cleanup_originals struct se_originals originals = SE_ORIGINALS_NONE;
     cleanup_strlist struct strlist done = {0};
     cleanup_free char *name = NULL;
     cleanup_close int fd = se_image_open(path, &name, err);
-    if (fd < 0 || se_originals_from_words(w, &originals, err) < 0)
+    if (fd < 0 || se_originals_from_options(g, &originals, err) < 0)
         return -1;
     int result = se_verify_by_words(fd, name, proof, &originals, &done, err);
     for (size_t i = 0; i < done.n; i++)
-        printf("%s\n", done.items[i]);
+        print("%s\n", done.items[i]);
     if (!result)
-        printf("%s: good\n", name);
+        print("%s: good\n", name);
     return result;
 }
 
-int se_verb_verify(struct strlist *words, struct error **err)
+int se_verb_verify(struct global_options *g, struct strlist *words, struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0};
-    struct se_original_words originals = {0};
-    struct se_proof_words proof = {0};
-    const struct verb_option options[] = {
-        SE_PROOF_OPTIONS(proof),
-        SE_ORIGINAL_OPTIONS(originals),
-    };
-    if (parse_verb_options("se", words, options, ARRAY_LEN(options), &storage, err) < 0)
-        return -1;
+    struct se_proof_words proof = se_proof_from_options(g);
     if (proof.secret && !proof.record)
-        return usage_error(err, "se", "--seal-secret proves nothing without --seal-record");
-    if (words->n != 1 || !se_proof_given(&proof))
-        return usage_error(err, "se", "expected: verify IMAGE with " SE_PROOF_WAYS);
-    return verify_image(words->items[0], &proof, &originals, err);
+        return usage_error(err, "se verify", "--seal-secret proves nothing without --seal-record");
+    if (!se_proof_given(&proof))
+        return usage_error(err, "se verify", "one of these is needed: " SE_PROOF_WAYS);
+    return verify_image(words->items[0], &proof, g, err);
 }

@@ -6,16 +6,61 @@
 #include <jansson.h>
 #include <string.h>
 
+// What upstream and the output directory call a target: "t-tarball", "build/kata-static-t.tar.xz".
+static char *target_of_name(const char *word)
+{
+    static const char *const ends[] = {"-tarball", ".tar.xz", ".tar.zst", ".tar.gz", ".tar"};
+    const char *base = path_base(word);
+    if (starts_with(base, "kata-static-"))
+        base += strlen("kata-static-");
+    size_t n = strlen(base);
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+        if (ends_with(base, ends[i])) {
+            n -= strlen(ends[i]);
+            break;
+        }
+    return xstrndup(base, n);
+}
+
+static int unknown_target(struct recipe_set *set, const struct strlist *targets, const char *word,
+                          bool verb_too, struct error **err)
+{
+    cleanup_free char *meant = target_of_name(word);
+    cleanup_strlist struct strlist names = {0};
+    for (size_t i = 0; verb_too && i < verb_count; i++) {
+        cleanup_free char *verb = xstrndup(verbs[i].name, strcspn(verbs[i].name, " "));
+        if (!strlist_has(&names, verb))
+            strlist_add(&names, verb);
+    }
+    strlist_add_all(&names, targets);
+    const char *nearest = strlist_has(targets, meant) ? meant : nearest_name(word, &names);
+    recipe_get(set, word, err); // says also whose output it is
+    cleanup_free char *hint = err && *err && (*err)->hint ? xstrdup((*err)->hint) : NULL;
+    error_free(*err);
+    *err = NULL;
+    error_set(err, ERROR_USAGE, verb_too ? "unknown verb or target '%s'" : "unknown target '%s'", word);
+    if (nearest)
+        return error_hint(err, "did you mean %s? `kbuild list` shows all targets%s", nearest,
+                          verb_too ? ", `kbuild help` the verbs" : "");
+    return error_hint(err, "%s", hint ? hint : "`kbuild list` shows all targets");
+}
+
+int check_targets(struct global_options *g, const struct strlist *words, bool verbs_too,
+                  struct error **err)
+{
+    cleanup_strlist struct strlist targets = {0};
+    struct recipe_set *set = recipe_set_open(g->build.recipes, err);
+    int result = set ? recipe_names(set, &targets, err) : -1;
+    for (size_t i = 0; i < words->n && !result; i++)
+        if (!strlist_has(&targets, words->items[i]))
+            result = unknown_target(set, &targets, words->items[i], verbs_too && i == 0, err);
+    recipe_set_free(set);
+    return result;
+}
+
 struct build *open_with_targets(struct global_options *g, const struct strlist *targets,
                                 struct error **err)
 {
-    for (size_t i = 0; i < targets->n; i++) {
-        if (targets->items[i][0] == '-') {
-            error_set(err, ERROR_USAGE, "unknown option %s", targets->items[i]);
-            error_hint(err, "`kbuild --help` lists the options");
-            return NULL;
-        }
-    }
     struct build *b = build_open(&g->build, err);
     for (size_t i = 0; b && i < targets->n; i++) {
         if (build_add_targets(b, targets->items[i], NULL, err) < 0) {
@@ -24,16 +69,6 @@ struct build *open_with_targets(struct global_options *g, const struct strlist *
         }
     }
     return b;
-}
-
-static int need_targets(const char *verb, const struct strlist *words, bool one,
-                        struct error **err)
-{
-    if (!words->n)
-        return usage_error(err, verb, "name a target");
-    if (one && words->n > 1)
-        return usage_error(err, verb, "one target at a time");
-    return 0;
 }
 
 // build and fetch: everything but the last call is the same.
@@ -60,19 +95,14 @@ static int run_until(struct global_options *g, struct strlist *words, const char
 
 int verb_build(struct global_options *g, struct strlist *words, struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0};
-    const char *until = NULL;
-    const struct verb_option options[] = {{"--until", NULL, &until, NULL, NULL}};
-    if (parse_verb_options("build", words, options, ARRAY_LEN(options), &storage, err) < 0 ||
-        need_targets("build", words, until != NULL, err) < 0)
-        return -1;
+    const char *until = option_value(g, "--until");
+    if (until && words->n > 1)
+        return usage_error(err, "build", "--until is for one target at a time");
     return until ? run_until(g, words, until, err) : run_targets(g, words, build_run, err);
 }
 
 int verb_fetch(struct global_options *g, struct strlist *words, struct error **err)
 {
-    if (need_targets("fetch", words, false, err) < 0)
-        return -1;
     return run_targets(g, words, build_fetch, err);
 }
 
@@ -108,7 +138,7 @@ static json_t *list_recipe(const struct recipe *r, struct buf *text)
         json_array_append_new(architectures, json_string(arch_table[i].name));
     }
     cleanup_free char *joined = strlist_join(&names, " ");
-    buf_printf(text, "%-30s %-32s %s\n", r->name, joined, r->description ? r->description : "");
+    buf_print(text, "%-30s %-32s %s\n", r->name, joined, r->description ? r->description : "");
     json_t *item = json_pack("{s:s, s:o, s:s}", "target", r->name, "architectures", architectures,
                              "description", r->description ? r->description : "");
     if (r->action == ACTION_GROUP)
@@ -118,8 +148,7 @@ static json_t *list_recipe(const struct recipe *r, struct buf *text)
 
 int verb_list(struct global_options *g, struct strlist *words, struct error **err)
 {
-    if (words->n)
-        return usage_error(err, "list", "it takes no words");
+    const struct arch *arch = option_given(g, "--arch") ? g->build.arch : NULL;
     struct recipe_set *set = recipe_set_open(g->build.recipes, err);
     if (!set)
         return -1;
@@ -132,15 +161,15 @@ int verb_list(struct global_options *g, struct strlist *words, struct error **er
             result = -1;
             break;
         }
+        if (arch && !recipe_supports(r, arch))
+            continue;
         json_t *item = list_recipe(r, &text);
-        if (g->json) {
-            cleanup_free char *line = json_dumps(item, JSON_COMPACT);
-            printf("%s\n", line);
-        }
+        if (g->json)
+            print_json(stdout, item, JSON_COMPACT);
         json_decref(item);
     }
     if (!result && !g->json && text.data)
-        fputs(text.data, stdout);
+        fwrite(text.data, 1, text.len, stdout);
     recipe_set_free(set);
     return result;
 }
@@ -154,8 +183,6 @@ static const char *state_word(const struct node *node)
 
 int verb_plan(struct global_options *g, struct strlist *words, struct error **err)
 {
-    if (need_targets("plan", words, false, err) < 0)
-        return -1;
     struct build *b = open_with_targets(g, words, err);
     struct node **order = NULL;
     if (b && build_evaluate(b, false, err) == 0)
@@ -164,7 +191,7 @@ int verb_plan(struct global_options *g, struct strlist *words, struct error **er
         const struct node *node = order[i];
         const char *arch = node_arch(node) ? node_arch(node)->name : "";
         if (!g->json) {
-            printf("%-10s %-9s %-40s %.12s\n", state_word(node), node_kind_names[node->kind],
+            print("%-10s %-9s %-40s %.12s\n", state_word(node), node_kind_names[node->kind],
                    node->name, node->key);
             continue;
         }
@@ -174,9 +201,8 @@ int verb_plan(struct global_options *g, struct strlist *words, struct error **er
         json_t *item = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "node", node->name, "kind",
                                  node_kind_names[node->kind], "arch", arch, "state",
                                  state_word(node), "key", node->key, "needs", needs);
-        cleanup_free char *line = json_dumps(item, JSON_COMPACT);
+        print_json(stdout, item, JSON_COMPACT);
         json_decref(item);
-        printf("%s\n", line);
     }
     int result = order ? 0 : -1;
     free(order);
@@ -189,36 +215,35 @@ static void explain_change(struct build *b, const struct node *node)
     cleanup_free char *last = build_last_key_text(b, node);
     cleanup_buf struct buf change = {0};
     if (!last) {
-        printf("# never built here\n");
+        print("# never built here\n");
         return;
     }
     if (!node->key_text)
         return;
     graph_explain_change(last, node->key_text, &change);
+    print("# %s since the last build%s\n", change.len ? "changed" : "nothing changed",
+          change.len ? ":" : "");
     if (change.len)
-        printf("# changed since the last build:\n%s", change.data);
-    else
-        printf("# nothing changed since the last build\n");
+        print_text(stdout, change.data, change.len);
 }
 
 static void explain_node(struct build *b, const struct node *node)
 {
     if (node->key_text) {
-        printf("%s# key %s, %s\n", node->key_text, node->key,
+        print_text(stdout, node->key_text, strlen(node->key_text));
+        print("# key %s, %s\n", node->key,
                node->state == NODE_CACHED ? "cached" : "not in the cache");
     } else {
-        printf("# the key is not known before its inputs are made:\n%s",
-               node->identity.data ? node->identity.data : "");
+        print("# the key is not known before its inputs are made:\n");
+        print_text(stdout, node->identity.data ? node->identity.data : "", node->identity.len);
         for (size_t i = 0; i < node->need_count; i++)
-            printf("# input %s: %s\n", node->needs[i].node->name, state_word(node->needs[i].node));
+            print("# input %s: %s\n", node->needs[i].node->name, state_word(node->needs[i].node));
     }
     explain_change(b, node);
 }
 
 int verb_explain(struct global_options *g, struct strlist *words, struct error **err)
 {
-    if (need_targets("explain", words, true, err) < 0)
-        return -1;
     struct build *b = build_open(&g->build, err);
     struct targets found = {0};
     int result = b ? build_add_targets(b, words->items[0], &found, err) : -1;
@@ -226,7 +251,7 @@ int verb_explain(struct global_options *g, struct strlist *words, struct error *
         result = build_evaluate(b, false, err);
     for (size_t i = 0; i < found.n && !result; i++) {
         if (found.n > 1)
-            printf("%s# %s stands for %s\n", i ? "\n" : "", words->items[0], found.nodes[i]->name);
+            print("%s# %s stands for %s\n", i ? "\n" : "", words->items[0], found.nodes[i]->name);
         explain_node(b, found.nodes[i]);
     }
     free(found.nodes);
@@ -234,32 +259,61 @@ int verb_explain(struct global_options *g, struct strlist *words, struct error *
     return result;
 }
 
-int verb_log(struct global_options *g, struct strlist *words, struct error **err)
+// On a terminal nothing of the log may steer it; elsewhere the bytes are what was asked for.
+static void copy_log(FILE *f)
 {
-    if (need_targets("log", words, true, err) < 0)
-        return -1;
-    cleanup_free char *path = build_log_path(&g->build, words->items[0]);
-    cleanup_fclose FILE *f = fopen(path, "re");
-    if (!f) {
-        cleanup_free char *logs = xasprintf("%s/logs", g->build.output);
-        cleanup_strlist struct strlist names = {0};
-        list_directory(logs, &names, NULL);
-        cleanup_free char *all = strlist_join(&names, " ");
-        error_errno(err, errno, "opening the log %s", path);
-        return error_hint(err, names.n ? "there are: %s" : "nothing was built into %s yet",
-                          names.n ? all : g->build.output);
-    }
     char chunk[65536];
     size_t n;
+    if (isatty(STDOUT_FILENO)) {
+        cleanup_free char *line = NULL;
+        size_t size = 0;
+        for (ssize_t got; (got = getdelim(&line, &size, '\n', f)) > 0;)
+            print_text(stdout, line, (size_t)got);
+        return;
+    }
     while ((n = fread(chunk, 1, sizeof chunk, f)))
         fwrite(chunk, 1, n, stdout);
+}
+
+// Why there is no log: nothing was built yet, or the word means nothing.
+static int no_log(struct global_options *g, const char *word, const char *path, int errnum,
+                  struct error **err)
+{
+    cleanup_free char *folder = xasprintf("%s/logs", g->build.output);
+    cleanup_strlist struct strlist files = {0}, names = {0};
+    list_directory(folder, &files, NULL);
+    for (size_t i = 0; i < files.n; i++)
+        strlist_addf(&names, "%.*s", (int)strcspn(files.items[i], "."), files.items[i]);
+    cleanup_free char *all = strlist_join(&names, " ");
+    struct recipe_set *set = recipe_set_open(g->build.recipes, NULL);
+    bool target = set && recipe_exists(set, word);
+    if (set)
+        recipe_names(set, &names, NULL);
+    recipe_set_free(set);
+    if (errnum != ENOENT || target) {
+        error_errno(err, errnum, "opening the log %s", path);
+        return error_hint(err, files.n ? "there are: %s" : "nothing was built into %s yet",
+                          files.n ? all : g->build.output);
+    }
+    const char *nearest = nearest_name(word, &names);
+    error_set(err, ERROR_USAGE, "there is no log of '%s' in %s, and no target of that name", word, folder);
+    return nearest ? error_hint(err, "did you mean %s?", nearest)
+                   : error_hint(err, files.n ? "there are: %s" : "nothing was built into %s yet",
+                                files.n ? all : g->build.output);
+}
+
+int verb_log(struct global_options *g, struct strlist *words, struct error **err)
+{
+    cleanup_free char *path = build_log_path(&g->build, words->items[0]);
+    cleanup_fclose FILE *f = fopen(path, "re");
+    if (!f)
+        return no_log(g, words->items[0], path, errno, err);
+    copy_log(f);
     return 0;
 }
 
 int verb_shell(struct global_options *g, struct strlist *words, struct error **err)
 {
-    if (need_targets("shell", words, true, err) < 0)
-        return -1;
     struct build *b = build_open(&g->build, err);
     struct node *node = b ? build_add_target(b, words->items[0], err) : NULL;
     int status = 0;

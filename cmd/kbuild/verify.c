@@ -1,31 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
+// `kbuild verify`.
 #include "kbuild.h"
 
 #include "run/verify.h"
 
 static void print_line(const char *line, void *context)
 {
-    puts(line);
+    print("%s\n", line);
 }
 
 int verb_verify(struct global_options *g, struct strlist *words, struct error **err)
 {
-    cleanup_strlist struct strlist storage = {0};
-    struct verify_options o = {.diffoscope = true};
-    bool no_diffoscope = false;
-    const struct verb_option options[] = {
-        {"--against", NULL, &o.against, NULL, NULL},
-        {"--all", NULL, NULL, NULL, &o.all},
-        {"--scratch", NULL, &o.world.scratch, NULL, NULL},
-        {"--keep-processors", NULL, NULL, NULL, &o.world.keep_processors},
-        {"--keep-clock", NULL, NULL, NULL, &o.world.keep_clock},
-        {"--no-diffoscope", NULL, NULL, NULL, &no_diffoscope},
-    };
-    if (parse_verb_options("verify", words, options, ARRAY_LEN(options), &storage, err) < 0)
-        return -1;
-    if (words->n != 1)
-        return usage_error(err, "verify", "name one target");
-    o.diffoscope = !no_diffoscope;
+    struct verify_options o = {.against = option_value(g, "--against"),
+                               .all = option_given(g, "--all"),
+                               .diffoscope = !option_given(g, "--no-diffoscope")};
+    o.world.scratch = option_value(g, "--scratch");
+    o.world.keep_processors = option_given(g, "--keep-processors");
+    o.world.keep_clock = option_given(g, "--keep-clock");
     struct build *b = open_with_targets(g, words, err);
     if (!b)
         return -1;

@@ -6,13 +6,26 @@
 
 #include <time.h>
 
+static bool quiet;
 static log_sink *sink;
 static void *sink_context;
 static progress_sink *progress_to;
 static void *progress_context;
 
+void log_set_quiet(bool on)
+{
+    quiet = on;
+}
+
+bool log_is_quiet(void)
+{
+    return quiet;
+}
+
 void log_print(enum log_level level, const char *line)
 {
+    if (level == LOG_NOTE && quiet)
+        return;
     print_prefixed(stderr, level == LOG_WARNING ? "kbuild: warning: " : "kbuild: ", line);
 }
 

@@ -6,13 +6,20 @@
 #ifndef KBUILD_BASE_LOG_H
 #define KBUILD_BASE_LOG_H
 
+#include <stdbool.h>
+
 enum log_level { LOG_NOTE, LOG_WARNING };
 
 void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-// Prints a line as that is done without a sink: control characters visible (visible.h).
+// Prints a line as that is done without a sink: control characters visible (visible.h), and no notes
+// with --quiet.
 void log_print(enum log_level level, const char *line);
+
+// After this, notes that nobody took over are not printed, and no meter is drawn (--quiet).
+void log_set_quiet(bool quiet);
+bool log_is_quiet(void);
 
 typedef void log_sink(enum log_level level, const char *line, void *context);
 void log_redirect(log_sink *sink, void *context); // NULL goes back to standard error

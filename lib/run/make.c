@@ -42,7 +42,7 @@ void phase(const char *name)
 static void send_log(enum log_level level, const char *line, void *context)
 {
     send_event(json_pack("{s:o, s:b}", "log", json_visible(line), "warning", level == LOG_WARNING));
-    log_print(level, line);
+    print_prefixed(stderr, level == LOG_WARNING ? "kbuild: warning: " : "kbuild: ", line);
 }
 
 static void send_progress(const char *what, unsigned long long done, unsigned long long total,

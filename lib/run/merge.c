@@ -5,6 +5,7 @@
 #include "recipe/versions.h"
 #include "run/listings.h"
 
+#include "base/environment.h"
 #include "base/file.h"
 #include "base/log.h"
 
@@ -12,6 +13,9 @@
 
 char *merge_version(const char *versions_yaml, struct error **err)
 {
+    bool release; // release_version() goes by it; another word than yes or no is no answer
+    if (environment_yes_no("RELEASE", false, &release, err) < 0)
+        return NULL;
     struct versions *v = versions_load(versions_yaml, err);
     if (!v)
         return NULL;

@@ -43,7 +43,7 @@ static void line(enum log_level level, const char *text, void *context)
 void meter_begin(void)
 {
     const char *term = getenv("TERM");
-    if (!isatty(STDERR_FILENO) || !term || !strcmp(term, "dumb"))
+    if (log_is_quiet() || !isatty(STDERR_FILENO) || !term || !strcmp(term, "dumb"))
         return;
     progress_redirect(show, NULL);
     log_redirect(line, NULL);

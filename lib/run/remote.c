@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/remote.h"
 
+#include "base/environment.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -56,9 +57,9 @@ static int read_environment(struct remote *r, struct error **err)
     const char *registry = environment("ARTEFACT_REGISTRY");
     const char *repository = environment("ARTEFACT_REPOSITORY");
     const char *builders = environment("BUILDER_REGISTRY");
-    const char *push = environment("PUSH_TO_REGISTRY"), *release = environment("RELEASE");
-    r->push = push && !strcmp(push, "yes");
-    r->release = release && !strcmp(release, "yes");
+    if (environment_yes_no("PUSH_TO_REGISTRY", false, &r->push, err) < 0 ||
+        environment_yes_no("RELEASE", false, &r->release, err) < 0)
+        return -1;
     r->branch = environment("TARGET_BRANCH");
     if (!r->branch)
         r->branch = "main";
@@ -76,12 +77,11 @@ static int read_environment(struct remote *r, struct error **err)
 // Upstream finds out after the build that a variable is missing. Here nothing is begun.
 int remote_check(const struct build *b, struct error **err)
 {
-    const char *push = environment("PUSH_TO_REGISTRY");
-    if (push && strcmp(push, "yes") != 0 && strcmp(push, "no") != 0) {
-        error_user(err, "PUSH_TO_REGISTRY is '%s'", push);
-        return error_hint(err, "it can be yes or no");
-    }
-    if (!push || strcmp(push, "yes") != 0 || b->remote || b->options.offline ||
+    bool push, release;
+    if (environment_yes_no("PUSH_TO_REGISTRY", false, &push, err) < 0 ||
+        environment_yes_no("RELEASE", false, &release, err) < 0)
+        return -1;
+    if (!push || b->remote || b->options.offline ||
         b->options.remote == REMOTE_OFF || b->options.world)
         return 0;
     error_user(err, "PUSH_TO_REGISTRY=yes, but no registry is named");

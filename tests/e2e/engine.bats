@@ -99,14 +99,14 @@ setup() {
 @test "wrong words have the status and the hint they should" {
   make_recipe kernel-confidential
   run kb kernel-confidental
-  [ "$status" -eq 1 ]
+  [ "$status" -eq 2 ]
   [[ "$output" == *"did you mean kernel-confidential"* ]]
   run kb --no-such-option kernel-confidential
   [ "$status" -eq 2 ]
   run kb -j 0 kernel-confidential
   [ "$status" -eq 2 ]
   run kb --arch=vax kernel-confidential
-  [ "$status" -eq 1 ]
+  [ "$status" -eq 2 ]
   [[ "$output" == *"known architectures"* ]]
   run kb
   [ "$status" -eq 2 ]

@@ -18,9 +18,11 @@ firmware() { # what to leave out...
   python3 "$REPOSITORY/tests/support/make_firmware.py" . "$@"
 }
 
-measure() { # further options...
-  "$KBUILD" measure snp --ovmf OVMF.fd --kernel vmlinuz --initrd initrd.img \
-    --append "console=ttyS0 panic=1" --vcpu-type EPYC-v4 "$@"
+measure() { # further options..., of which --ovmf and --vcpu-type take the place of the usual ones
+  local usual=()
+  [[ " $* " == *" --ovmf"* ]] || usual+=(--ovmf OVMF.fd)
+  [[ " $* " == *" --vcpu-typ"* ]] || usual+=(--vcpu-type EPYC-v4)
+  "$KBUILD" measure snp "${usual[@]}" --kernel vmlinuz --initrd initrd.img --append "console=ttyS0 panic=1" "$@"
 }
 
 refused() { # status, what the output must hold, command...
@@ -62,9 +64,11 @@ refused() { # status, what the output must hold, command...
 RTMR1=f8dd4f93f1cf78bf61304fd499d68357f38ac9633c09da738fc4846b6b385da2ececeaf0e935d5c3392f1f956744638b
 RTMR2=6236f700a0b70ad0383cb0b62e6417ac799b145030d2d897a861dd726631d31e13e4e3792b7c30b75a39e20723909713
 
-tdx() { # further options...
+tdx() { # further options..., of which --ovmf takes the place of the usual one
+  local usual=()
+  [[ " $* " == *" --ovmf"* ]] || usual+=(--ovmf TDVF-202502.fd)
   [ -e TDVF-202502.fd ] || firmware modules
-  "$KBUILD" measure tdx --ovmf TDVF-202502.fd --kernel vmlinuz.efi --initrd initrd.img --append "console=ttyS0 panic=1" "$@"
+  "$KBUILD" measure tdx "${usual[@]}" --kernel vmlinuz.efi --initrd initrd.img --append "console=ttyS0 panic=1" "$@"
 }
 
 @test "with a kernel a trust domain has run-time measurements, too" {

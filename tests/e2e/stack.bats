@@ -359,7 +359,7 @@ outputs: [two, two-modules]" 'for o in two two-modules; do mkdir -p /out/$o/opt;
   [ "$status" -eq 1 ]
   [[ "$output" == *"one (that which is there is for x86_64)"* ]]
   run kb merge build --target=relaese
-  [ "$status" -eq 1 ]
+  [ "$status" -eq 2 ]
   [[ "$output" == *"did you mean release"* ]]
   run kb merge build --target=release --components=one
   [ "$status" -eq 2 ]

@@ -1,6 +1,106 @@
 # SPDX-License-Identifier: Apache-2.0
 # bash completion for kbuild: source it, or install it as
-# /usr/share/bash-completion/completions/kbuild.
+# /usr/share/bash-completion/completions/kbuild. Made by `make docs` from cmd/kbuild/verbs.c.
+
+_kbuild_verbs='build list plan explain fetch log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance cache versions help version'
+
+_kbuild_below() { # a verb: the verbs below it
+  case $1 in
+    se) echo 'seal open info verify reference test-key' ;;
+    hkd) echo 'verify' ;;
+    payload) echo 'push index' ;;
+    cache) echo 'info verify gc' ;;
+    versions) echo 'get' ;;
+  esac
+}
+
+_kbuild_options() { # a verb
+  case $1 in
+    'build') echo ' --until= --output= --arch= --jobs= --sources= --offline --remote= --continue --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
+    'list') echo ' --arch= --recipes= --json' ;;
+    'plan') echo ' --output= --arch= --sources= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
+    'explain') echo ' --output= --arch= --sources= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
+    'fetch') echo ' --output= --arch= --jobs= --sources= --offline --remote= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
+    'log') echo ' --output=' ;;
+    'shell') echo ' --output= --arch= --jobs= --sources= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
+    'boot') echo ' --host-key= --image= --qemu= --plain --root= --timeout= --verbose --output= --arch= --jobs= --sources= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
+    'install') echo ' --prefix= --root= --dry-run --output= --arch= --jobs= --sources= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
+    'verify') echo ' --against= --all --scratch= --keep-processors --keep-clock --no-diffoscope --output= --arch= --jobs= --sources= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
+    'merge') echo ' --output= --format= --target= --components= --rehash --arch= --jobs= --cache= --versions= --recipes= --quiet' ;;
+    'pack') echo ' --format= --jobs= --quiet' ;;
+    'unpack') echo ' --quiet' ;;
+    'se seal') echo '' ;;
+    'se open') echo ' --host-key= --output=' ;;
+    'se info') echo ' --format= --hdr-key= --key= --show-secrets --host-key-document= --host-key-documents= --json' ;;
+    'se verify') echo ' --host-key= --hdr-key= --seal-record= --seal-secret= --image= --ramdisk= --parmfile= --kernel-tarball= --initrd-tarball=' ;;
+    'se reference') echo ' --output= --header= --host-key= --hdr-key= --seal-record= --seal-secret= --image= --ramdisk= --parmfile= --kernel-tarball= --initrd-tarball=' ;;
+    'se test-key') echo ' --quiet' ;;
+    'hkd verify') echo ' --host-key-document= --cert= --crl= --root-ca= --online --offline --json' ;;
+    'doctor') echo ' --root= --collect= --cache= --json --quiet' ;;
+    'config') echo ' --prefix= --set= --dry-run --quiet' ;;
+    'measure') echo ' --ovmf= --kernel= --initrd= --append= --vcpus= --vcpu-type= --vcpu-sig= --guest-features= --vmm-type= --qemu-version= --memory= --edk2= --two-pass --legacy-vm-type --build --policy= --family-id= --image-id= --guest-svn= --id-key= --author-key= --output= --arch= --jobs= --sources= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
+    'payload push') echo ' --base= --layout= --compression= --output= --commit= --shim-components= --plain-http --arch= --jobs= --cache= --versions= --quiet' ;;
+    'payload index') echo ' --plain-http --cache=' ;;
+    'provenance') echo ' --spdx --output= --arch= --sources= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
+    'cache info') echo ' --cache= --json' ;;
+    'cache verify') echo ' --cache=' ;;
+    'cache gc') echo ' --max-size= --cache=' ;;
+    'versions get') echo ' --versions=' ;;
+    'help') echo ' --manual --completion=' ;;
+    'version') echo '' ;;
+  esac
+}
+
+_kbuild_operands() { # a verb: what can follow it
+  case $1 in
+    'build') echo '@targets' ;;
+    'list') echo '' ;;
+    'plan') echo '@targets' ;;
+    'explain') echo '@targets' ;;
+    'fetch') echo '@targets' ;;
+    'log') echo '@files' ;;
+    'shell') echo '@targets' ;;
+    'boot') echo '@targets' ;;
+    'install') echo '@targets' ;;
+    'verify') echo '@targets' ;;
+    'merge') echo '@files' ;;
+    'pack') echo '@files' ;;
+    'unpack') echo '@files' ;;
+    'se seal') echo '@files' ;;
+    'se open') echo '@files' ;;
+    'se info') echo '@files' ;;
+    'se verify') echo '@files' ;;
+    'se reference') echo '@files' ;;
+    'se test-key') echo '@files' ;;
+    'hkd verify') echo '@files' ;;
+    'doctor') echo ' build se snp ' ;;
+    'config') echo 'se snp' ;;
+    'measure') echo 'snp sev-es sev tdx' ;;
+    'payload push') echo '@files' ;;
+    'payload index') echo '@files' ;;
+    'provenance') echo '@targets' ;;
+    'cache info') echo '' ;;
+    'cache verify') echo '' ;;
+    'cache gc') echo '' ;;
+    'versions get') echo '@files' ;;
+    'help') echo '@files' ;;
+    'version') echo '' ;;
+  esac
+}
+
+_kbuild_values() { # an option: what its value can be
+  case $1 in
+    --arch) echo 'x86_64 s390x aarch64 ppc64le' ;;
+    --sources) echo 'upstream debian' ;;
+    --remote) echo 'auto off require' ;;
+    --builder) echo 'image host' ;;
+    --target) echo '@targets' ;;
+    --vmm-type) echo 'qemu ec2 gce' ;;
+    --layout) echo 'unpacked components' ;;
+    --compression) echo 'gzip zstd' ;;
+    --completion) echo 'bash' ;;
+  esac
+}
 
 # The options of sealing, from the help of the program itself.
 _kbuild_seal() { # word, command...
@@ -12,51 +112,50 @@ _kbuild_seal() { # word, command...
   [[ ${COMPREPLY[0]:-} != *= ]] || compopt -o nospace 2>/dev/null
 }
 
+_kbuild_words() { # word, what: words, @files, @targets
+  local words=$2
+  case $words in
+    *@files*) mapfile -t COMPREPLY < <(compgen -f -- "$1"); return ;;
+    *@targets*) words+=" $("${COMP_WORDS[0]}" list 2>/dev/null | cut -d ' ' -f 1)" ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "${words//@targets/}" -- "$1")
+}
+
 _kbuild() {
-  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} program=${COMP_WORDS[0]}
-  local verbs="build list plan explain fetch log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance cache versions"
-  local options="--output= --arch= --jobs= --sources= --offline --locked --until= --continue --keep-going --builder=host
-    --cache= --versions= --recipes= --json --quiet --help --version"
-  if [ "${COMP_WORDS[*]:1:2}" = "se seal" ] && [[ $word == -* ]]; then
-    _kbuild_seal "$word" "$program" se seal
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' w i values
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    w=${COMP_WORDS[i]}
+    if [ -z "$verb" ] && [[ " $_kbuild_verbs " == *" $w "* ]]; then
+      verb=$w
+    elif [ -n "$(_kbuild_below "$verb")" ] && [[ " $(_kbuild_below "$verb") " == *" $w "* ]]; then
+      verb+=" $w"
+    fi
+  done
+  if [ "$verb" = "se seal" ] && [[ $word == -* ]]; then
+    _kbuild_seal "$word" "${COMP_WORDS[0]}" se seal
     return
   fi
-  if [ "${COMP_WORDS[1]}" = measure ] && [[ $word == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "--ovmf --kernel --initrd --append --vcpus --vcpu-type --vcpu-sig --guest-features
-      --vmm-type --policy --family-id --image-id --guest-svn --id-key --author-key --output --json" -- "$word")
-    return
+  # bash splits words at '='
+  if [ "$word" = = ]; then
+    word=''
+  elif [ "$before" = = ] && [ "$COMP_CWORD" -gt 2 ]; then
+    before=${COMP_WORDS[COMP_CWORD - 2]}
   fi
-  if [ "${COMP_WORDS[1]}" = boot ] && [[ $word == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "--host-key --image --plain --qemu --root --timeout --verbose" -- "$word")
-    return
+  values=$(_kbuild_values "$before")
+  if [ -n "$values" ]; then
+    _kbuild_words "$word" "$values"
+  elif [[ $word == -* ]]; then
+    _kbuild_words "$word" "$(_kbuild_options "${verb:-build}") --help"
+    [[ ${COMPREPLY[0]:-} != *= ]] || compopt -o nospace 2>/dev/null
+  elif [ -n "$(_kbuild_below "$verb")" ]; then
+    _kbuild_words "$word" "$(_kbuild_below "$verb")"
+  elif [ -z "$verb" ]; then
+    _kbuild_words "$word" "$_kbuild_verbs @targets"
+  elif [[ $before == -* ]] && [[ " $(_kbuild_options "$verb") " == *" $before= "* ]]; then
+    _kbuild_words "$word" @files
+  else
+    _kbuild_words "$word" "$(_kbuild_operands "$verb")"
   fi
-  if [ "${COMP_WORDS[1]}" = merge ] && [[ $word == -* ]]; then
-    mapfile -t COMPREPLY < <(compgen -W "--output --format= --target= --components= --rehash --arch=" -- "$word")
-    return
-  fi
-  case $before in
-    se) mapfile -t COMPREPLY < <(compgen -W "seal open info verify reference test-key" -- "$word"); return ;;
-    doctor) mapfile -t COMPREPLY < <(compgen -W "build se snp --root --collect --json" -- "$word"); return ;;
-    measure) mapfile -t COMPREPLY < <(compgen -W "snp sev-es sev tdx" -- "$word"); return ;;
-    --ovmf | --kernel | --initrd | --id-key | --author-key) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
-    config) mapfile -t COMPREPLY < <(compgen -W "se snp" -- "$word"); return ;;
-    payload) mapfile -t COMPREPLY < <(compgen -W "push index" -- "$word"); return ;;
-    push) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
-    cache) mapfile -t COMPREPLY < <(compgen -W "info verify gc" -- "$word"); return ;;
-    versions) mapfile -t COMPREPLY < <(compgen -W "get" -- "$word"); return ;;
-    merge | pack | unpack | --against | --scratch | -o | --host-key | --image) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
-  esac
-  case $word in
-    --arch=*) mapfile -t COMPREPLY < <(compgen -W "x86_64 s390x aarch64 ppc64le" -- "${word#*=}") ;;
-    --sources=*) mapfile -t COMPREPLY < <(compgen -W "upstream debian" -- "${word#*=}") ;;
-    -*) compopt -o nospace 2>/dev/null; mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word") ;;
-    *)
-      local targets
-      targets=$("$program" list 2>/dev/null | cut -d ' ' -f 1)
-      [ "$COMP_CWORD" -gt 1 ] && verbs=""
-      mapfile -t COMPREPLY < <(compgen -W "$verbs $targets" -- "$word")
-      ;;
-  esac
 }
 complete -F _kbuild kbuild ./kbuild
 

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: Apache-2.0
+// Words of a command line to a verb, its options and its operands, by the table of verbs.c. Whatever
+// would have no effect is an error here.
+#include "verbs.h"
+
+#include <string.h>
+
+int usage_error(struct error **err, const char *verb, const char *why)
+{
+    const char *space = strchr(verb, ' ');
+    cleanup_free char *first = xstrndup(verb, space ? (size_t)(space - verb) : strlen(verb));
+    const struct verb *v = verb_find(first, space ? space + 1 : NULL);
+    error_set(err, ERROR_USAGE, "%s: %s", verb, why);
+    if (v)
+        return error_hint(err, "usage: kbuild %s%s%s; `kbuild help %s` has the options", v->name,
+                          *v->operands ? " " : "", v->operands, v->name);
+    return error_hint(err, "`kbuild help %s` has more", verb);
+}
+
+// ---- options ----
+
+static bool option_is(const struct option *o, const char *word, size_t n)
+{
+    if (o->letter && n == 2 && word[0] == '-' && word[1] == o->letter)
+        return true;
+    return strlen(o->name) == n && !strncmp(o->name, word, n);
+}
+
+// How an option was written: its name's length, and the value behind it.
+static size_t split_word(const char *word, const char **value)
+{
+    *value = NULL;
+    if (word[1] == '-') {
+        const char *equals = strchr(word, '=');
+        *value = equals ? equals + 1 : NULL;
+        return equals ? (size_t)(equals - word) : strlen(word);
+    }
+    *value = word[2] ? word + 2 : NULL; // -j4
+    return 2;
+}
+
+static const struct option *find_in(const struct option *options, size_t count, const char *word,
+                                    size_t n)
+{
+    for (size_t i = 0; i < count; i++)
+        if (option_is(&options[i], word, n))
+            return &options[i];
+    return NULL;
+}
+
+static const struct option *find_common(const char *word, size_t n, enum common_option *which)
+{
+    const struct option *o = find_in(common_options, COMMON_OPTIONS, word, n);
+    *which = o ? (enum common_option)(o - common_options) : COMMON_OPTIONS;
+    return o;
+}
+
+// Which verbs have this option of their own, to say so where another is given it.
+static const struct verb *other_verb_with(const char *word, size_t n)
+{
+    for (size_t i = 0; i < verb_count; i++)
+        if (find_in(verbs[i].options, verbs[i].option_count, word, n))
+            return &verbs[i];
+    return NULL;
+}
+
+static void add_name(const struct option *o, void *context)
+{
+    strlist_add(context, o->name);
+}
+
+static int unknown_option(const struct command_line *c, const char *word, size_t n,
+                          struct error **err)
+{
+    const struct verb *v = c->verb;
+    cleanup_strlist struct strlist names = {0};
+    cleanup_free char *name = xstrndup(word, n);
+    verb_each_option(v, add_name, &names);
+    strlist_add(&names, "--help");
+    if (!c->named)
+        strlist_add(&names, "--version");
+    const char *nearest = nearest_name(name, &names);
+    const struct verb *other = other_verb_with(word, n);
+    error_set(err, ERROR_USAGE, "%s%sunknown option %s", c->named ? v->name : "",
+              c->named ? ": " : "", name);
+    if (nearest)
+        return error_hint(err, "did you mean %s?", nearest);
+    if (other)
+        return error_hint(err, "it is an option of `kbuild %s`", other->name);
+    return error_hint(err, "`kbuild help %s` lists the options", v->name);
+}
+
+// A common option that the verb has no use for.
+static int needless_option(const struct verb *v, const struct option *o, struct error **err)
+{
+    error_set(err, ERROR_USAGE, "%s does not take %s: it would change nothing", v->name, o->name);
+    return error_hint(err, "`kbuild help %s` lists its options", v->name);
+}
+
+// "a|b": the value must be one of them.
+static int check_value(const struct option *o, const char *value, struct error **err)
+{
+    if (!*value && !o->may_be_empty) {
+        error_set(err, ERROR_USAGE, "the value of %s is empty", o->name);
+        return error_hint(err, "leave the option out, or name a %s", o->value);
+    }
+    if (!option_has_choices(o))
+        return 0;
+    cleanup_strlist struct strlist choices = {0};
+    strlist_split(&choices, o->value, "|");
+    if (strlist_has(&choices, value))
+        return 0;
+    cleanup_free char *all = strlist_join(&choices, " or ");
+    error_set(err, ERROR_USAGE, "%s is '%s'", o->name, value);
+    return error_hint(err, "it can be %s", all);
+}
+
+static int add_given(struct command_line *c, const struct option *o, const char *value, bool before,
+                     struct error **err)
+{
+    if (o->value && check_value(o, value, err) < 0)
+        return -1;
+    for (size_t i = 0; i < c->n && !o->repeatable; i++)
+        if (c->given[i].option == o) {
+            error_set(err, ERROR_USAGE, "%s is given twice", o->name);
+            return error_hint(err, "only one of them can count: leave the other out");
+        }
+    c->given = xgrow(c->given, &c->cap, c->n + 1, sizeof *c->given);
+    c->given[c->n++] = (struct given_option){o, o->value ? xstrdup(value) : NULL, before};
+    return 0;
+}
+
+// Takes the option at words[*i], and its value.
+static int take_option(struct command_line *c, const struct strlist *words, size_t *i, bool before,
+                       struct error **err)
+{
+    const char *word = words->items[(*i)++], *value;
+    size_t n = split_word(word, &value);
+    const struct verb *v = c->verb;
+    enum common_option which = COMMON_OPTIONS;
+    const struct option *o =
+        before ? NULL : find_in(v->options, v->option_count, word, n);
+    bool own = o != NULL;
+    if (!o)
+        o = find_common(word, n, &which);
+    if (!o)
+        return unknown_option(c, word, n, err);
+    if (!o->value && value) {
+        if (word[1] != '-') // -kq
+            return unknown_option(c, word, strlen(word), err);
+        return error_set(err, ERROR_USAGE, "%s takes no value", o->name);
+    }
+    if (o->value && !value) {
+        if (*i >= words->n)
+            return error_set(err, ERROR_USAGE, "%.*s needs a value: %s", (int)n, word, o->value);
+        value = words->items[(*i)++];
+    }
+    if (!own && !(v->common & BIT(which)) && !(before && COMMON_SETTINGS & BIT(which)))
+        return needless_option(v, o, err);
+    return add_given(c, o, value, before, err);
+}
+
+// ---- the verb ----
+
+// Whether the value of the option is the next word. `verb` is the word before, if there is one.
+static bool value_follows(const char *word, const char *verb)
+{
+    const char *value;
+    enum common_option which;
+    size_t n = split_word(word, &value);
+    const struct option *o = find_common(word, n, &which);
+    for (size_t i = 0; verb && i < verb_count; i++) {
+        const struct option *own = find_in(verbs[i].options, verbs[i].option_count, word, n);
+        if (own && starts_with(verbs[i].name, verb))
+            o = own;
+    }
+    return o && o->value && !value;
+}
+
+// The next word from `i` that is no option or value of one; words->n if there is none.
+static size_t next_operand(const struct strlist *words, size_t i, const char *verb)
+{
+    for (; i < words->n; i++) {
+        const char *word = words->items[i];
+        if (word[0] != '-' || !word[1])
+            return i;
+        if (!strcmp(word, "--"))
+            return i + 1 < words->n ? i + 1 : words->n;
+        i += value_follows(word, verb);
+    }
+    return words->n;
+}
+
+static int unknown_below(const char *group, const char *word, struct error **err)
+{
+    cleanup_free char *expected = verb_group_words(group, ", ");
+    cleanup_strlist struct strlist names = {0};
+    strlist_split(&names, expected, ", ");
+    const char *nearest = word ? nearest_name(word, &names) : NULL;
+    if (word)
+        error_set(err, ERROR_USAGE, "%s: unknown verb '%s'", group, word);
+    else
+        error_set(err, ERROR_USAGE, "%s: one of these has to follow: %s", group, expected);
+    if (nearest)
+        return error_hint(err, "did you mean `kbuild %s %s`?", group, nearest);
+    return error_hint(err, "%s%s; `kbuild help %s` has more", word ? "there are: " : "expected: ",
+                      expected, group);
+}
+
+// Finds the verb and takes its words out. *at is where it stood. Without one it is build's line.
+static int find_verb(struct command_line *c, struct strlist *words, size_t *at, struct error **err)
+{
+    *at = next_operand(words, 0, NULL);
+    const char *word = *at < words->n ? words->items[*at] : NULL;
+    bool operands = *at > 0 && word && !strcmp(words->items[*at - 1], "--");
+    size_t below = words->n;
+    c->verb = word && !operands ? verb_find(word, NULL) : NULL;
+    if (word && !operands && verb_is_group(word)) {
+        below = next_operand(words, *at + 1, word);
+        const char *second = below < words->n ? words->items[below] : NULL;
+        c->verb = second ? verb_find(word, second) : NULL;
+        bool help = strlist_has(words, "--help") || strlist_has(words, "-h");
+        if (!c->verb && help && !second) {
+            strlist_add(&c->help_words, word);
+            c->help = true;
+            return 0;
+        }
+        if (!c->verb)
+            return unknown_below(word, second, err);
+    }
+    c->named = c->verb != NULL;
+    if (!c->named) {
+        c->verb = verb_find("build", NULL);
+        *at = 0; // nothing stands before the verb
+    }
+    cleanup_strlist struct strlist rest = {0};
+    for (size_t i = 0; i < words->n; i++)
+        if ((i != *at || !c->named) && i != below)
+            strlist_add(&rest, words->items[i]);
+    struct strlist old = *words;
+    *words = rest;
+    rest = old;
+    return 0;
+}
+
+static int check_operands(const struct command_line *c, struct error **err)
+{
+    const struct verb *v = c->verb;
+    if (c->operands.n < v->least) {
+        cleanup_free char *why =
+            xasprintf("%sexpected: %s", c->operands.n ? "too few words; " : "", v->operands);
+        return usage_error(err, v->name, why);
+    }
+    if (c->operands.n > v->most) {
+        cleanup_free char *why =
+            v->most ? xasprintf("too many words; expected: %s", v->operands)
+                    : xasprintf("it takes no words, not '%s'", c->operands.items[0]);
+        return usage_error(err, v->name, why);
+    }
+    for (size_t i = 0; i < c->operands.n; i++)
+        if (!*c->operands.items[i])
+            return usage_error(err, v->name, "a word is empty");
+    return 0;
+}
+
+// Help and version end the parsing where they are asked for.
+static bool take_help(struct command_line *c, const char *word, bool version_too)
+{
+    c->help |= !strcmp(word, "--help") || !strcmp(word, "-h");
+    c->version |= !strcmp(word, "--version") && version_too;
+    return c->help || c->version;
+}
+
+// The words of out->verb; those in front of `at` stood before it.
+static int parse_words(struct command_line *out, const struct strlist *words, size_t at,
+                       struct error **err)
+{
+    bool only_operands = false;
+    for (size_t i = 0; i < words->n;) {
+        const char *word = words->items[i];
+        bool before = i < at, operand = only_operands || word[0] != '-' || !word[1];
+        if (operand || (out->verb->own_parser && !before)) {
+            strlist_add(&out->operands, word);
+            i++;
+        } else if (!strcmp(word, "--")) {
+            only_operands = true;
+            i++;
+        } else if (take_help(out, word, before || !out->named)) {
+            if (!out->named && !out->operands.n)
+                out->verb = NULL;
+            return 0;
+        } else if (take_option(out, words, &i, before, err) < 0) {
+            return -1;
+        }
+    }
+    if (!out->named && !out->operands.n) {
+        error_set(err, ERROR_USAGE, "nothing to do: name a target or a verb");
+        return error_hint(err, "`kbuild list` shows the targets, `kbuild help` the verbs");
+    }
+    return out->verb->own_parser ? 0 : check_operands(out, err);
+}
+
+int command_line_parse(int argc, char **argv, struct command_line *out, struct error **err)
+{
+    cleanup_strlist struct strlist words = {0};
+    size_t at;
+    for (int i = 1; i < argc; i++)
+        strlist_add(&words, argv[i]);
+    if (find_verb(out, &words, &at, err) < 0)
+        return -1;
+    return out->help ? 0 : parse_words(out, &words, at, err);
+}
+
+int command_line_parse_words(const struct verb *v, const struct strlist *words,
+                             struct command_line *out, struct error **err)
+{
+    out->verb = v;
+    out->named = true;
+    return parse_words(out, words, 0, err);
+}
+
+void command_line_free(struct command_line *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        free(c->given[i].value);
+    free(c->given);
+    strlist_free(&c->operands);
+    strlist_free(&c->help_words);
+    *c = (struct command_line){0};
+}
+
+// ---- what was given ----
+
+// The verb's own option of this name, or the common one. Another name is a mistake of ours.
+static const struct option *option_named(const struct command_line *c, const char *name)
+{
+    enum common_option which;
+    const struct option *o =
+        find_in(c->verb->options, c->verb->option_count, name, strlen(name));
+    if (!o)
+        o = find_common(name, strlen(name), &which);
+    if (!o)
+        abort();
+    return o;
+}
+
+static const struct given_option *find_given(const struct command_line *c, const struct option *o)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->given[i].option == o)
+            return &c->given[i];
+    return NULL;
+}
+
+const char *command_line_value(const struct command_line *c, const char *name)
+{
+    const struct given_option *g = find_given(c, option_named(c, name));
+    return g ? g->value : NULL;
+}
+
+bool command_line_given(const struct command_line *c, const char *name)
+{
+    return find_given(c, option_named(c, name)) != NULL;
+}
+
+void command_line_values(const struct command_line *c, const char *name, struct strlist *out)
+{
+    const struct option *o = option_named(c, name);
+    for (size_t i = 0; i < c->n; i++)
+        if (c->given[i].option == o)
+            strlist_add(out, c->given[i].value);
+}
+
+const char *command_line_common(const struct command_line *c, enum common_option which)
+{
+    const struct given_option *g = find_given(c, &common_options[which]);
+    return g ? (g->value ? g->value : "") : NULL;
+}
+
+int command_line_refuse(const struct command_line *c, uint32_t common, const char *when,
+                        struct error **err)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        const struct given_option *g = &c->given[i];
+        enum common_option which = 0;
+        while (which < COMMON_OPTIONS && g->option != &common_options[which])
+            which++;
+        if (which == COMMON_OPTIONS || !(common & BIT(which)) ||
+            (g->before && COMMON_SETTINGS & BIT(which)))
+            continue;
+        error_set(err, ERROR_USAGE, "%s does not take %s %s: it would change nothing",
+                  c->verb->name, g->option->name, when);
+        return error_hint(err, "leave it out");
+    }
+    return 0;
+}
+
+int command_line_mode(const struct command_line *c, const char *mode, const char *uses,
+                      struct error **err)
+{
+    cleanup_strlist struct strlist used = {0};
+    strlist_split(&used, uses, " ");
+    for (size_t i = 0; i < c->verb->option_count; i++) {
+        const struct option *o = &c->verb->options[i];
+        if (!find_given(c, o) || strlist_has(&used, o->name))
+            continue;
+        error_set(err, ERROR_USAGE, "%s: %s does not matter to %s", c->verb->name, o->name, mode);
+        if (used.n)
+            return error_hint(err, "options that do: %s", uses);
+        return error_hint(err, "leave it out");
+    }
+    return 0;
+}

@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is made of the table of verbs: help, kbuild(1), and the completion of a shell.
+#include "se.h"
+
+#include "base/visible.h"
+
+#include <string.h>
+
+enum { WIDTH = 100, INDENT = 30 };
+
+// ---- help ----
+
+// Words of `text`, wrapped, each line but the first behind `indent` spaces.
+static void print_wrapped(const char *text, size_t column, size_t indent)
+{
+    cleanup_strlist struct strlist words = {0};
+    strlist_split(&words, text, " ");
+    for (size_t i = 0; i < words.n; i++) {
+        size_t n = strlen(words.items[i]);
+        if (i && column + 1 + n > WIDTH) {
+            print("\n%*s", (int)indent, "");
+            column = indent;
+        } else if (i) {
+            print(" ");
+            column++;
+        }
+        print("%s", words.items[i]);
+        column += n;
+    }
+    print("\n");
+}
+
+// "-o FILE, --output=FILE".
+static char *option_words(const struct option *o)
+{
+    cleanup_buf struct buf text = {0};
+    if (o->letter)
+        buf_printf(&text, "-%c%s%s, ", o->letter, o->value ? " " : "", o->value ? o->value : "");
+    buf_printf(&text, "%s%s%s", o->name, o->value ? "=" : "", o->value ? o->value : "");
+    return buf_take(&text);
+}
+
+static void print_option(const struct option *o, void *context)
+{
+    cleanup_free char *words = option_words(o);
+    cleanup_free char *help =
+        xasprintf("%s%s", o->help, o->repeatable ? "; can be given several times" : "");
+    size_t n = strlen(words) + 2;
+    print("  %s", words);
+    print("%*s", (int)(n + 2 > INDENT ? 0 : INDENT - n), "");
+    if (n + 2 > INDENT)
+        print("\n%*s", INDENT, "");
+    print_wrapped(help, INDENT, INDENT);
+}
+
+static void print_verb_line(const struct verb *v)
+{
+    print("  %-14s ", v->name);
+    print_wrapped(v->help, 17, 17);
+}
+
+void print_help(void)
+{
+    print("usage: kbuild [OPTION...] TARGET...\n"
+          "       kbuild [OPTION...] VERB ...\n\n"
+          "Builds, seals, packages and publishes the confidential artifacts of Kata Containers.\n\n");
+    for (size_t i = 0; i < verb_count; i++)
+        print_verb_line(&verbs[i]);
+    print("\nOptions that verbs have in common; `kbuild help VERB` says which, and has the others:\n\n");
+    for (size_t i = 0; i < COMMON_OPTIONS; i++)
+        print_option(&common_options[i], NULL);
+    print("  -h, --help                  help, of a verb behind its name\n"
+          "      --version               the version\n\n"
+          "`kbuild list` shows the targets; the manual is kbuild(1).\n");
+}
+
+static void print_details(const char *details)
+{
+    cleanup_strlist struct strlist paragraphs = {0};
+    strlist_split(&paragraphs, details, "\n");
+    for (size_t i = 0; i < paragraphs.n; i++)
+        print_wrapped(paragraphs.items[i], 0, 0);
+}
+
+void print_verb_help(const struct verb *v)
+{
+    if (v->own_parser) {
+        se_verb_seal_help();
+        return;
+    }
+    bool options = v->option_count || v->common;
+    print("usage: kbuild %s%s%s%s\n\n%s\n", v->name, options ? " [OPTION...]" : "",
+          *v->operands ? " " : "", v->operands, v->help);
+    if (v->details) {
+        print("\n");
+        print_details(v->details);
+    }
+    if (options)
+        print("\nOptions:\n");
+    verb_each_option(v, print_option, NULL);
+}
+
+static int print_group_help(const char *group)
+{
+    cleanup_strlist struct strlist words = {0};
+    cleanup_free char *joined = verb_group_words(group, " ");
+    strlist_split(&words, joined, " ");
+    print("usage: kbuild %s VERB ...\n\n", group);
+    for (size_t i = 0; i < words.n; i++)
+        print_verb_line(verb_find(group, words.items[i]));
+    print("\n`kbuild help %s VERB` has the options.\n", group);
+    return 0;
+}
+
+int print_help_of(const struct strlist *words, struct error **err)
+{
+    const char *first = words->n ? words->items[0] : NULL;
+    const char *second = words->n > 1 ? words->items[1] : NULL;
+    if (!first) {
+        print_help();
+        return 0;
+    }
+    const struct verb *v = verb_find(first, second);
+    if (!second && verb_is_group(first))
+        return print_group_help(first);
+    if (v) {
+        print_verb_help(v);
+        return 0;
+    }
+    cleanup_strlist struct strlist names = {0};
+    cleanup_free char *below = verb_is_group(first) ? verb_group_words(first, " ") : NULL;
+    for (size_t i = 0; i < verb_count && !below; i++)
+        strlist_add(&names, verbs[i].name);
+    strlist_split(&names, below ? below : "", " ");
+    const char *wrong = below ? second : first, *nearest = nearest_name(wrong, &names);
+    error_set(err, ERROR_USAGE, "help: there is no verb '%s%s%s'", first, second ? " " : "",
+              second ? second : "");
+    if (nearest)
+        return error_hint(err, "did you mean `kbuild help %s%s%s`?", below ? first : "",
+                          below ? " " : "", nearest);
+    return error_hint(err, "`kbuild help` lists the verbs, `kbuild list` the targets");
+}
+
+// ---- kbuild(1), in the language of man(7) ----
+
+static void roff(struct buf *out, const char *text)
+{
+    if (*text == '.' || *text == '\'')
+        buf_puts(out, "\\&");
+    for (const char *p = text; *p; p++) {
+        if (*p == '-')
+            buf_puts(out, "\\-");
+        else if (*p == '\\')
+            buf_puts(out, "\\e");
+        else
+            buf_add(out, p, 1);
+    }
+}
+
+// In bold what is typed as it stands, the value in italics.
+static void roff_option(const struct option *o, void *context)
+{
+    struct buf *out = context;
+    buf_puts(out, ".TP\n");
+    if (o->letter) {
+        buf_printf(out, "\\fB\\-%c\\fR", o->letter);
+        if (o->value) {
+            buf_puts(out, " \\fI");
+            roff(out, o->value);
+            buf_puts(out, "\\fR");
+        }
+        buf_puts(out, ", ");
+    }
+    buf_puts(out, "\\fB");
+    roff(out, o->name);
+    buf_puts(out, "\\fR");
+    if (o->value) {
+        buf_puts(out, "=\\fI");
+        roff(out, o->value);
+        buf_puts(out, "\\fR");
+    }
+    buf_puts(out, "\n");
+    cleanup_free char *help = xasprintf("%c%s%s.", *o->help & ~0x20, o->help + 1,
+                                        o->repeatable ? "; can be given several times" : "");
+    bool letter = *o->help >= 'a' && *o->help <= 'z' && o->help[1] >= 'a' && o->help[1] <= 'z';
+    if (!letter)
+        help[0] = *o->help;
+    roff(out, help);
+    buf_puts(out, "\n");
+}
+
+static void roff_verb(struct buf *out, const struct verb *v)
+{
+    buf_puts(out, ".SS \"");
+    roff(out, v->name);
+    buf_puts(out, " ");
+    roff(out, v->operands);
+    buf_puts(out, "\"\n");
+    cleanup_free char *help = xstrdup(v->help);
+    if (help[0] >= 'a' && help[0] <= 'z')
+        help[0] = (char)(help[0] & ~0x20);
+    roff(out, help);
+    buf_puts(out, ends_with(help, "?") ? "\n" : ".\n");
+    cleanup_strlist struct strlist paragraphs = {0};
+    strlist_split(&paragraphs, v->details ? v->details : "", "\n");
+    for (size_t i = 0; i < paragraphs.n; i++) {
+        if (i)
+            buf_puts(out, ".PP\n");
+        roff(out, paragraphs.items[i]);
+        buf_puts(out, "\n");
+    }
+    for (size_t i = 0; i < v->option_count; i++)
+        roff_option(&v->options[i], out);
+    cleanup_strlist struct strlist common = {0};
+    for (size_t which = 0; which < COMMON_OPTIONS; which++)
+        if (v->common & BIT(which))
+            strlist_add(&common, common_options[which].name);
+    if (!common.n)
+        return;
+    cleanup_free char *joined = strlist_join(&common, ", ");
+    buf_puts(out, ".PP\nAlso (see OPTIONS): ");
+    roff(out, joined);
+    buf_puts(out, ".\n");
+}
+
+static const char manual_begin[] =
+    ".\\\" SPDX-License-Identifier: Apache-2.0\n"
+    ".\\\" Made by `make docs` from cmd/kbuild/verbs.c and help.c.\n"
+    ".TH KBUILD 1 \"\" \"kbuild\" \"User Commands\"\n"
+    ".SH NAME\n"
+    "kbuild \\- build, seal and package the confidential artifacts of Kata Containers\n"
+    ".SH SYNOPSIS\n"
+    ".B kbuild\n.RI [ OPTION ...]\n.IR TARGET ...\n.br\n"
+    ".B kbuild\n.RI [ OPTION ...]\n.I VERB\n.RI [ WORD ...]\n"
+    ".SH DESCRIPTION\n"
+    ".B kbuild\nreads\n.I versions.yaml\nand\n.IR recipes/ ,\n"
+    "works out what the targets need, makes what the cache does not have, side by side, and puts the results as\n"
+    ".I kata-static-<name>.tar.xz\n"
+    "into the output directory, with upstream's side files\n"
+    ".IR <target>-version ,\n.I <target>-builder-image-version\nand\n.IR <target>-sha256sum .\n"
+    "Steps run under\n.BR bwrap (1)\n"
+    "without network, as an ordinary user, and see only what their recipe declares.\n"
+    ".PP\n"
+    "An option that a verb has no use for is an error, and so is one that is given twice where only one can count. "
+    "Before the verb\n.BR \\-\\-cache \", \" \\-\\-sources \", \" \\-\\-builder \", \" \\-\\-versions\nand\n.B \\-\\-recipes\n"
+    "are allowed for every verb: they say what the project is.\n"
+    ".PP\n"
+    "Control characters, bidirectional controls and bytes that are not UTF-8 in what comes from outside are shown "
+    "as escapes like \\ex1b and \\eu202e.\n"
+    ".SH VERBS\n";
+
+static const char manual_end[] =
+    ".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nHelp; behind a verb, of that verb.\n"
+    ".TP\n\\fB\\-\\-version\\fR\nThe version.\n"
+    ".SH EXIT STATUS\n"
+    ".TP\n.B 0\nSuccess.\n"
+    ".TP\n.B 1\nSomething on the user's side is wrong: input, environment, disk.\n"
+    ".TP\n.B 2\nA wrong command line: a verb, option or target that does not exist, or an option without effect.\n"
+    ".TP\n.B 3\nA step failed.\n"
+    ".TP\n.B 130\nInterrupted.\n"
+    ".SH ENVIRONMENT\n"
+    "README.md lists the variables. Those of upstream mean what they mean there; KBUILD_SOURCES and KBUILD_CACHE "
+    "are as the options.\n"
+    ".SH FILES\n"
+    ".TP\n.I versions.lock\nBeside versions.yaml: what each branch, tag and archive turned out to be.\n"
+    ".TP\n.I build/logs/\nA log a step.\n"
+    ".SH SEE ALSO\n.BR bwrap (1),\n.BR mmdebstrap (1),\n.BR qemu-system-s390x (1)\n";
+
+static void print_manual(void)
+{
+    cleanup_buf struct buf out = {0};
+    buf_puts(&out, manual_begin);
+    for (size_t i = 0; i < verb_count; i++)
+        roff_verb(&out, &verbs[i]);
+    buf_puts(&out, ".SH OPTIONS\n");
+    for (size_t i = 0; i < COMMON_OPTIONS; i++)
+        roff_option(&common_options[i], &out);
+    buf_puts(&out, manual_end);
+    print_text(stdout, out.data, out.len);
+}
+
+// ---- completion ----
+
+static void add_completed(const struct option *o, void *context)
+{
+    buf_printf(context, " %s%s", o->name, o->value ? "=" : "");
+}
+
+// The words that an option's value can be: of "a|b" these, of ARCH and TARGET what there is.
+static const char *value_words(const struct option *o)
+{
+    if (!strcmp(o->value, "ARCH"))
+        return "x86_64 s390x aarch64 ppc64le";
+    if (!strcmp(o->value, "TARGET"))
+        return "@targets";
+    return option_has_choices(o) ? o->value : NULL;
+}
+
+struct values {
+    struct buf cases;
+    struct strlist seen;
+};
+
+static void add_values(const struct option *o, void *context)
+{
+    struct values *v = context;
+    const char *words = o->value ? value_words(o) : NULL;
+    if (!words || strlist_has(&v->seen, o->name))
+        return;
+    strlist_add(&v->seen, o->name);
+    cleanup_free char *list = xstrdup(words);
+    for (char *p = list; (p = strchr(p, '|'));)
+        *p = ' ';
+    buf_printf(&v->cases, "    %s) echo '%s' ;;\n", o->name, list);
+}
+
+// What the operands of a verb are: targets, words, or files.
+static char *operand_words(const struct verb *v)
+{
+    if (v->names == TARGETS)
+        return xstrdup("@targets");
+    size_t n = strcspn(v->operands, " ");
+    cleanup_free char *first = xstrndup(v->operands, n);
+    bool words = strchr(first, '|') && !strpbrk(first, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-+");
+    words |= !strcmp(v->name, "measure");
+    for (char *p = first; (p = strpbrk(p, "[]|"));)
+        *p = ' ';
+    return !strcmp(v->operands, "") ? xstrdup("") : words ? steal(first) : xstrdup("@files");
+}
+
+static const char bash_begin[] =
+    "# SPDX-License-Identifier: Apache-2.0\n"
+    "# bash completion for kbuild: source it, or install it as\n"
+    "# /usr/share/bash-completion/completions/kbuild. Made by `make docs` from cmd/kbuild/verbs.c.\n\n";
+
+static const char bash_end[] =
+    "# The options of sealing, from the help of the program itself.\n"
+    "_kbuild_seal() { # word, command...\n"
+    "  local options\n"
+    "  options=$(\"${@:2}\" --help-all 2>/dev/null | sed -nE 's/^ +(-., )?--([^ =]+)(=?).*/--\\2\\3/p')\n"
+    "  options+=\" ${options//--(en|dis)able-/--disable-}\"\n"
+    "  options=${options//--(en|dis)able-/--enable-}\n"
+    "  mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$1\" | sort -u)\n"
+    "  [[ ${COMPREPLY[0]:-} != *= ]] || compopt -o nospace 2>/dev/null\n"
+    "}\n\n"
+    "_kbuild_words() { # word, what: words, @files, @targets\n"
+    "  local words=$2\n"
+    "  case $words in\n"
+    "    *@files*) mapfile -t COMPREPLY < <(compgen -f -- \"$1\"); return ;;\n"
+    "    *@targets*) words+=\" $(\"${COMP_WORDS[0]}\" list 2>/dev/null | cut -d ' ' -f 1)\" ;;\n"
+    "  esac\n"
+    "  mapfile -t COMPREPLY < <(compgen -W \"${words//@targets/}\" -- \"$1\")\n"
+    "}\n\n"
+    "_kbuild() {\n"
+    "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' w i values\n"
+    "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
+    "    w=${COMP_WORDS[i]}\n"
+    "    if [ -z \"$verb\" ] && [[ \" $_kbuild_verbs \" == *\" $w \"* ]]; then\n"
+    "      verb=$w\n"
+    "    elif [ -n \"$(_kbuild_below \"$verb\")\" ] && [[ \" $(_kbuild_below \"$verb\") \" == *\" $w \"* ]]; then\n"
+    "      verb+=\" $w\"\n"
+    "    fi\n"
+    "  done\n"
+    "  if [ \"$verb\" = \"se seal\" ] && [[ $word == -* ]]; then\n"
+    "    _kbuild_seal \"$word\" \"${COMP_WORDS[0]}\" se seal\n"
+    "    return\n"
+    "  fi\n"
+    "  # bash splits words at '='\n"
+    "  if [ \"$word\" = = ]; then\n"
+    "    word=''\n"
+    "  elif [ \"$before\" = = ] && [ \"$COMP_CWORD\" -gt 2 ]; then\n"
+    "    before=${COMP_WORDS[COMP_CWORD - 2]}\n"
+    "  fi\n"
+    "  values=$(_kbuild_values \"$before\")\n"
+    "  if [ -n \"$values\" ]; then\n"
+    "    _kbuild_words \"$word\" \"$values\"\n"
+    "  elif [[ $word == -* ]]; then\n"
+    "    _kbuild_words \"$word\" \"$(_kbuild_options \"${verb:-build}\") --help\"\n"
+    "    [[ ${COMPREPLY[0]:-} != *= ]] || compopt -o nospace 2>/dev/null\n"
+    "  elif [ -n \"$(_kbuild_below \"$verb\")\" ]; then\n"
+    "    _kbuild_words \"$word\" \"$(_kbuild_below \"$verb\")\"\n"
+    "  elif [ -z \"$verb\" ]; then\n"
+    "    _kbuild_words \"$word\" \"$_kbuild_verbs @targets\"\n"
+    "  elif [[ $before == -* ]] && [[ \" $(_kbuild_options \"$verb\") \" == *\" $before= \"* ]]; then\n"
+    "    _kbuild_words \"$word\" @files\n"
+    "  else\n"
+    "    _kbuild_words \"$word\" \"$(_kbuild_operands \"$verb\")\"\n"
+    "  fi\n"
+    "}\n"
+    "complete -F _kbuild kbuild ./kbuild\n\n"
+    "_kbuild_genprotimg() {\n"
+    "  local word=${COMP_WORDS[COMP_CWORD]}\n"
+    "  case $word in\n"
+    "    -*) _kbuild_seal \"$word\" \"${COMP_WORDS[0]}\" ;;\n"
+    "    *) mapfile -t COMPREPLY < <(compgen -f -- \"$word\") ;;\n"
+    "  esac\n"
+    "}\n"
+    "complete -F _kbuild_genprotimg genprotimg\n";
+
+static void print_completion(void)
+{
+    cleanup_buf struct buf options = {0}, operands = {0}, below = {0}, out = {0};
+    struct values values = {0};
+    cleanup_strlist struct strlist names = {0};
+    for (size_t i = 0; i < verb_count; i++) {
+        const struct verb *v = &verbs[i];
+        buf_printf(&options, "    '%s') echo '", v->name);
+        verb_each_option(v, add_completed, &options);
+        buf_puts(&options, "' ;;\n");
+        cleanup_free char *words = operand_words(v);
+        buf_printf(&operands, "    '%s') echo '%s' ;;\n", v->name, words);
+        verb_each_option(v, add_values, &values);
+        cleanup_free char *first = xstrndup(v->name, strcspn(v->name, " "));
+        if (strlist_has(&names, first))
+            continue;
+        strlist_add(&names, first);
+        cleanup_free char *group = verb_group_words(first, " ");
+        if (*group)
+            buf_printf(&below, "    %s) echo '%s' ;;\n", first, group);
+    }
+    cleanup_free char *all = strlist_join(&names, " ");
+    buf_printf(&out,
+               "%s_kbuild_verbs='%s'\n\n"
+               "_kbuild_below() { # a verb: the verbs below it\n  case $1 in\n%s  esac\n}\n\n"
+               "_kbuild_options() { # a verb\n  case $1 in\n%s  esac\n}\n\n"
+               "_kbuild_operands() { # a verb: what can follow it\n  case $1 in\n%s  esac\n}\n\n"
+               "_kbuild_values() { # an option: what its value can be\n  case $1 in\n%s  esac\n}\n\n%s",
+               bash_begin, all, below.data, options.data, operands.data, values.cases.data, bash_end);
+    print_text(stdout, out.data, out.len);
+    buf_free(&values.cases);
+    strlist_free(&values.seen);
+}
+
+// ---- the verbs ----
+
+int verb_help(struct global_options *g, struct strlist *words, struct error **err)
+{
+    bool manual = option_given(g, "--manual"), completion = option_given(g, "--completion");
+    if (manual + completion + (words->n > 0) > 1)
+        return usage_error(err, "help", "--manual, --completion and a verb: one at a time");
+    if (manual)
+        print_manual();
+    else if (completion)
+        print_completion();
+    else
+        return print_help_of(words, err);
+    return 0;
+}
+
+int verb_version(struct global_options *g, struct strlist *words, struct error **err)
+{
+    print("kbuild " KBUILD_VERSION "\n");
+    return 0;
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of verbs and options (verbs.c), and what is made of it: the parsing of a command line
+// (command_line.c), and help, manual and completions (help.c).
+#ifndef KBUILD_CMD_VERBS_H
+#define KBUILD_CMD_VERBS_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <stdint.h>
+
+// An option. Its row is all there is to say about it.
+struct option {
+    const char *name;  // "--until"
+    char letter;       // 'o' for -o; 0: none
+    const char *value; // what help calls its value: "FILE". "gzip|zstd" are the only values that it
+                       // can have. NULL: it takes none.
+    const char *help;  // one line
+    bool repeatable;   // else giving it twice is an error
+    bool may_be_empty;
+};
+
+// The options that several verbs have in common, as bits of verb.common.
+enum common_option {
+    COMMON_OUTPUT,
+    COMMON_ARCH,
+    COMMON_JOBS,
+    COMMON_SOURCES,
+    COMMON_OFFLINE,
+    COMMON_REMOTE,
+    COMMON_CONTINUE,
+    COMMON_PREBUILT,
+    COMMON_LOCKED,
+    COMMON_KEEP_GOING,
+    COMMON_BUILDER,
+    COMMON_CACHE,
+    COMMON_VERSIONS,
+    COMMON_RECIPES,
+    COMMON_JSON,
+    COMMON_QUIET,
+    COMMON_OPTIONS
+};
+#define BIT(which) (1U << (which))
+// These say what the project is, as KBUILD_CACHE and KBUILD_SOURCES do: before a verb they are
+// allowed also where the verb has no use for them.
+#define COMMON_SETTINGS                                                                            \
+    (BIT(COMMON_SOURCES) | BIT(COMMON_BUILDER) | BIT(COMMON_CACHE) | BIT(COMMON_VERSIONS) |        \
+     BIT(COMMON_RECIPES))
+extern const struct option common_options[COMMON_OPTIONS];
+
+struct global_options;
+// Returns the exit status, or -1 with *err set. `words` are the operands.
+typedef int verb_function(struct global_options *g, struct strlist *words, struct error **err);
+
+struct verb {
+    const char *name;     // "merge"; "cache gc" is a verb below "cache"
+    const char *operands; // "TARGET..."
+    unsigned least, most; // how many
+    enum { NO_TARGETS, TARGETS, TARGETS_AND_FILES } names; // the operands are targets
+    const char *help;     // one line
+    const char *details;  // paragraphs of plain text; NULL: none
+    uint32_t common;      // which of common_options it uses
+    const struct option *options;
+    size_t option_count;
+    verb_function *run;
+    bool own_parser; // what stands behind its name is not parsed here
+};
+enum { ANY_NUMBER = 1000000 };
+extern const struct verb verbs[];
+extern const size_t verb_count;
+
+// Whether its value is one of the words in o->value: they are small, names of values are not.
+bool option_has_choices(const struct option *o);
+// The verb of this name; with `below` the one of these two words. NULL if there is none.
+const struct verb *verb_find(const char *word, const char *below);
+// Whether there are verbs below this word ("cache").
+bool verb_is_group(const char *word);
+// "read these" of "se": the words that can follow, for messages; to be freed.
+char *verb_group_words(const char *group, const char *between);
+// Calls `each` for the verb's own options, then for the common ones that it uses.
+void verb_each_option(const struct verb *v, void (*each)(const struct option *o, void *context),
+                      void *context);
+
+// ---- a parsed command line ----
+
+struct given_option {
+    const struct option *option;
+    char *value; // NULL for a flag
+    bool before; // the verb
+};
+struct command_line {
+    const struct verb *verb; // NULL: only help or the version was asked for
+    struct given_option *given;
+    size_t n, cap;
+    struct strlist operands;
+    bool named; // the verb was; else it is build
+    bool help, version;
+    struct strlist help_words; // of `help WORD...`: what to help with
+};
+
+// Everything that can be said about the words alone: unknown verbs and options, those that the verb
+// has no use for, missing, needless and impossible values, too few and too many operands.
+int command_line_parse(int argc, char **argv, struct command_line *out, struct error **err);
+// The same for words behind a verb that is known.
+int command_line_parse_words(const struct verb *v, const struct strlist *words,
+                             struct command_line *out, struct error **err);
+void command_line_free(struct command_line *c);
+const char *command_line_value(const struct command_line *c, const char *name); // NULL: not given
+bool command_line_given(const struct command_line *c, const char *name);
+void command_line_values(const struct command_line *c, const char *name, struct strlist *out);
+
+// A common option, also where the verb has one of its own of that name; "" for a flag that was given.
+const char *command_line_common(const struct command_line *c, enum common_option which);
+// For a verb that has no use for some common options in one of its ways: an error if one was given.
+int command_line_refuse(const struct command_line *c, uint32_t common, const char *when,
+                        struct error **err);
+
+// What a verb does often depends on its words. `uses` are its own options that count in this mode,
+// with blanks between them ("--kernel --append"): a usage error if another one was given, since it
+// would be read and then ignored. `mode` is for the message ("tdx without a kernel").
+int command_line_mode(const struct command_line *c, const char *mode, const char *uses,
+                      struct error **err);
+
+int usage_error(struct error **err, const char *verb, const char *why);
+
+// ---- what is printed ----
+
+void print_help(void);
+void print_verb_help(const struct verb *v);
+// Of the verb, or the verbs below the word, that the words name; without words as print_help().
+int print_help_of(const struct strlist *words, struct error **err);
+
+#endif

@@ -1,0 +1,248 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The command line: verbs, options, help, the manual and the completion come from one table, and no
+# option is ignored.
+
+load project
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+  make_project
+  make_recipe t
+  cd "$PROJECT" || exit 1
+}
+
+wrong() { # what the output must hold, words...
+  local text=$1
+  shift
+  run kb "$@"
+  [ "$status" -eq 2 ] && [[ "$output" == *"error: "*"$text"* ]] || { echo "$*: status $status: $output"; return 1; }
+}
+
+verbs() {
+  "$KBUILD" help | sed -n '/^  [a-z]/p' | sed -nE 's/^  ([a-z-]+( [a-z-]+)?) .*/\1/p'
+}
+
+@test "help is of everything, of a verb, and of verbs below one" {
+  [ "$(verbs | wc -l)" -gt 30 ]
+  while read -r verb; do
+    # shellcheck disable=SC2086 # two words
+    for words in "help $verb" "$verb --help" "$verb -h"; do
+      run -0 kb $words
+      [[ "$output" == "usage: kbuild $verb"* ]] || { echo "$words: $output"; return 1; }
+    done
+  done < <(verbs)
+  run -0 kb help cache
+  [[ "$output" == *"cache gc"* ]]
+  run -0 kb cache --help
+  [[ "$output" == *"cache gc"* ]]
+  run -0 kb t --help
+  [[ "$output" == *--until=PHASE* ]]
+  run -0 kb --help
+  [[ "$output" == "usage: kbuild [OPTION...] TARGET..."* ]]
+  for words in version --version; do
+    run -0 kb "$words"
+    [ "$output" = "kbuild $(cat "$REPOSITORY/VERSION")" ]
+  done
+  wrong "no verb 'mrege'" help mrege
+  [[ "$output" == *"did you mean \`kbuild help merge\`"* ]]
+  wrong "no verb 'cache gcc'" help cache gcc
+}
+
+@test "help names each option that a verb takes, and each is taken" {
+  while read -r verb; do
+    [ "$verb" != "se seal" ] || continue
+    # shellcheck disable=SC2086
+    options=$("$KBUILD" help $verb | sed -nE 's/^  (-.[^-]*, )?(--[a-z0-9-]+)(=?).*/\2\3/p')
+    for o in $options --no-such-option; do
+      # A value is missing at the end of the line, or --help is what comes next.
+      # shellcheck disable=SC2086
+      case $o in
+        --no-such-option) run -2 kb $verb $o; [[ "$output" == *"unknown option $o"* ]] ;;
+        *=) run -2 kb $verb "${o%=}"; [[ "$output" == *"${o%=} needs a value"* ]] ;;
+        *) run -0 kb $verb "$o" --help
+          run -2 kb $verb "$o=x"; [[ "$output" == *"$o takes no value"* ]] ;;
+      esac
+    done
+  done < <(verbs)
+}
+
+@test "a common option that a verb has no use for is an error, wherever it stands" {
+  common=$("$KBUILD" help | sed -n '/have in common/,$p' | sed -nE 's/^ +(-.[^-]*, )?(--[a-z-]+)(=?)(([a-z]+)?).*/\2\3\5/p' |
+    grep -vE -- '--(help|version)$')
+  [ "$(wc -l <<<"$common")" -eq 16 ]
+  refusals=0
+  while read -r verb; do
+    [ "$verb" != "se seal" ] || continue
+    # shellcheck disable=SC2086
+    taken=$("$KBUILD" help $verb)
+    for o in $common; do
+      name=${o%%=*} value=
+      [[ "$taken" != *"$name"* ]] || continue
+      [[ $o != *= ]] || value=1
+      # shellcheck disable=SC2086
+      run -2 kb $verb "$o$value"
+      [[ "$output" == *"$verb does not take $name"* ]] || { echo "$verb $o: $output"; return 1; }
+      refusals=$((refusals + 1))
+      [ "$verb" = versions\ get ] || continue
+      case $name in
+        --cache | --builder) ;; # given already
+        --sources | --recipes) kb "$o${value/1/debian}" versions get externals ;; # what the project is
+        *) run -2 kb "$o$value" versions get externals
+          [[ "$output" == *"does not take $name"* ]] ;;
+      esac
+    done
+  done < <(verbs)
+  [ "$refusals" -gt 100 ]
+}
+
+@test "options that count in one way of a verb only are refused in the others" {
+  wrong "merge does not take --arch without --target" merge build --arch=s390x
+  wrong "measure does not take --offline without a target" measure snp --ovmf x --offline
+  wrong "--until is for one target" t t --until=x
+  wrong "either --online or --offline" hkd verify --online --offline x
+  wrong "--key and --hdr-key" se info x --key a --hdr-key b
+  wrong "nknown option --json" se seal --json
+  wrong "se seal does not take --offline" --offline se seal
+}
+
+@test "a wrong command line has status 2 and says what was meant" {
+  wrong "unknown verb or target 'pln'" pln t
+  [[ "$output" == *"did you mean plan?"* ]]
+  for name in t-tarball kata-static-t.tar.xz build/kata-static-t.tar.zst ./build/kata-static-t.tar.xz; do
+    wrong "unknown verb or target '$name'" "$name"
+    [[ "$output" == *"did you mean t?"* ]]
+    wrong "unknown target '$name'" plan "$name"
+    [[ "$output" == *"did you mean t?"* ]]
+  done
+  for verb in build plan explain fetch shell boot install verify provenance; do
+    wrong "unknown target 'nosuch'" "$verb" nosuch
+    wrong "expected: TARGET" "$verb"
+  done
+  wrong "unknown target 'nosuch'" measure snp nosuch
+  wrong "unknown target 'nosuch'" merge . --target=nosuch
+  wrong "no log of 'nosuch'" log nosuch
+  wrong "nothing to do"
+  wrong "nothing to do" --recipes=x
+  wrong "a word is empty" ""
+  wrong "unknown verb 'gcc'" cache gcc
+  [[ "$output" == *"did you mean \`kbuild cache gc\`"* ]]
+  wrong "one of these has to follow: info, verify, gc" cache
+  wrong "takes no words" list t
+  wrong "too many words" log t t
+  wrong "too few words" pack x
+  wrong "unknown option --unitl" build --unitl=x t
+  [[ "$output" == *"did you mean --until?"* ]]
+  wrong "unknown option --max-size" list --max-size=3
+  [[ "$output" == *"an option of \`kbuild cache gc\`"* ]]
+  wrong "--jobs is given twice" t -j1 --jobs=2
+  wrong "--recipes is given twice" --recipes=a list --recipes=b
+  wrong "needs a value: PHASE" t --until
+  wrong "the value of --recipes is empty" list --recipes=
+  wrong "--offline takes no value" t --offline=yes
+  wrong "unknown option -kq" t -kq
+  wrong "--remote is 'of'" t --remote=of
+  wrong "unknown architecture 'vax'" plan t --arch=vax
+  for n in 0 -1 +1 4097 1x ''; do
+    wrong "" t --jobs="$n"
+  done
+  for n in 0 -5 1.5 86401 x; do
+    wrong "--timeout is a number of seconds" boot t --timeout="$n"
+  done
+  wrong "is not a size" cache gc --max-size=-1
+}
+
+@test "words after -- are operands, and options may stand anywhere" {
+  run -0 kb plan -- t
+  run -2 kb plan -- --json
+  [[ "$output" == *"unknown target '--json'"* ]]
+  kb --json plan t | jq -e .node
+  kb plan t --json | jq -e .node
+  kb cache --json info | jq -e .blobs
+}
+
+@test "list takes --arch" {
+  make_recipe only "" ""
+  sed -i 's/^architectures.*/architectures: [s390x]/' recipes/only/recipe.yaml
+  [ "$(kb list --arch=s390x | cut -d ' ' -f 1 | xargs)" = "only t" ]
+  [ "$(kb list --arch=x86_64 | cut -d ' ' -f 1 | xargs)" = "t" ]
+  [ "$(kb --json list --arch=x86_64 | jq -r .target)" = "t" ]
+}
+
+@test "a variable that is yes or no can be nothing else" {
+  kb t 2>/dev/null
+  while read -r name yes no words; do
+    for value in maybe YES true1 1 ' '; do
+      # shellcheck disable=SC2086
+      run -1 env "$name=$value" "$KBUILD" --builder=host --cache cache $words
+      [[ "$output" == *"$name is '$value'"*"it can be $yes or $no"* ]] || { echo "$name=$value $words: $output"; return 1; }
+    done
+    # shellcheck disable=SC2086
+    for value in "$yes" "$no" ''; do
+      run env "$name=$value" "$KBUILD" --builder=host --cache cache $words
+      [[ "$output" != *"$name is"* ]]
+    done
+  done <<'X'
+USE_CACHE yes no plan t
+CROSS_BUILD true false plan t
+RELEASE yes no t
+RELEASE yes no merge build
+PUSH_TO_REGISTRY yes no t
+X
+}
+
+@test "the manual and the completion that are committed are what the table gives" {
+  "$KBUILD" help --manual | cmp - "$REPOSITORY/docs/man/kbuild.1"
+  "$KBUILD" help --completion=bash | cmp - "$REPOSITORY/tools/completion/kbuild.bash"
+  wrong "one at a time" help --manual list
+  wrong "--completion is 'tcsh'" help --completion=tcsh
+}
+
+complete_words() { # words...; the last one is being typed
+  COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+  _kbuild
+  echo "${COMPREPLY[*]}"
+}
+
+@test "bash completes verbs, targets, options and values" {
+  # shellcheck disable=SC1091
+  source "$REPOSITORY/tools/completion/kbuild.bash"
+  compopt() { :; }
+  k=$KBUILD
+  [ "$(complete_words "$k" mer)" = merge ]
+  [ "$(complete_words "$k" cache v)" = verify ]
+  [ "$(complete_words "$k" plan '')" = t ]
+  [[ "$(complete_words "$k" '')" == *build*t* ]]
+  [ "$(complete_words "$k" cache gc --m)" = --max-size= ]
+  [ "$(complete_words "$k" boot --ti)" = --timeout= ]
+  [ "$(complete_words "$k" t --sources = d)" = debian ]
+  [ "$(complete_words "$k" t --arch = s)" = s390x ]
+  [ "$(complete_words "$k" merge --target = '')" = t ]
+  [ "$(complete_words "$k" payload push --layout '')" = "unpacked components" ]
+  [ "$(complete_words "$k" se ver)" = verify ]
+  [[ "$(complete_words "$k" se seal --x-)" == *--x-pcf* ]]
+  touch file.tar.xz
+  [ "$(complete_words "$k" unpack file)" = file.tar.xz ]
+}
+
+@test "hints and messages name only verbs and options that there are" {
+  # shellcheck disable=SC2013,SC2086
+  while read -r verb; do
+    "$KBUILD" help $verb | sed -nE "s/^  (-.[^-]*, )?(--[a-z0-9-]+).*/\2/p"
+  done < <(verbs) | sort -u >known
+  "$KBUILD" se seal --help-all | grep -oE -- '--[a-z][a-z0-9-]+' | sort -u >>known
+  # Options of other programs, in messages about them.
+  printf -- '--%s\n' help version help-all privileged security-opt cap-add unshallow fetch export only-section >>known
+  grep -hoE '(error_hint|log_note|log_warning|usage_error)\([^;]*;' -z "$REPOSITORY"/{cmd,lib}/*/*.c | tr '\0' '\n' |
+    grep -oE -- '(^|[ "`(])--[a-z][a-z0-9-]+' | grep -oE -- '--.*' | sort -u >named
+  [ "$(wc -l <named)" -gt 10 ]
+  run grep -vxF -f known named
+  [ -z "$output" ] || { echo "no such options: $output"; return 1; }
+  verbs | cut -d ' ' -f 1 | sort -u >words
+  { printf '%s\n' TARGET VERB '%s'; ls "$REPOSITORY/recipes"; } >>words
+  grep -hoE '`kbuild [a-zA-Z%][^` ]*' "$REPOSITORY"/{cmd,lib}/*/*.c | sed 's/`kbuild //' | sort -u >called
+  [ "$(wc -l <called)" -gt 5 ]
+  run grep -vxF -f words called
+  [ -z "$output" ] || { echo "no such verbs: $output"; return 1; }
+}
