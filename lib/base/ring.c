@@ -9,7 +9,7 @@
 
 struct slot {
     char *bytes;
-    size_t length;
+    size_t length, used; // of this turn, and the most of any
 };
 
 struct ring {
@@ -18,7 +18,8 @@ struct ring {
     size_t slot_count, slot_size;
     struct slot *slots; // number n of what was given lies in slot n % slot_count
     pthread_t thread;
-    bool threaded;
+    bool tried;    // to start it: when a second buffer is asked for, so that little costs no thread
+    bool threaded; // it runs
     bool failed; // the taking thread's until it has ended
 
     pthread_mutex_t lock; // for what follows
@@ -61,12 +62,28 @@ struct ring *ring_begin(size_t slots, size_t slot_size, ring_take *take, void *c
     r->slots = xcalloc(slots, sizeof *r->slots);
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->changed, NULL);
-    r->threaded = thread_start(&r->thread, take_all, r) == 0;
     return r;
+}
+
+// Without a thread the first buffer is taken when the second is asked for, or at the end.
+static void take_waiting(struct ring *r)
+{
+    for (; r->taken < r->given; r->taken++)
+        take_slot(r, &r->slots[r->taken % r->slot_count]);
+}
+
+static void start(struct ring *r)
+{
+    r->tried = true;
+    r->threaded = thread_start(&r->thread, take_all, r) == 0;
+    if (!r->threaded)
+        take_waiting(r);
 }
 
 void *ring_slot(struct ring *r)
 {
+    if (r->given && !r->tried)
+        start(r);
     pthread_mutex_lock(&r->lock);
     while (r->given - r->taken == r->slot_count)
         pthread_cond_wait(&r->changed, &r->lock);
@@ -81,13 +98,13 @@ void ring_give(struct ring *r, size_t length)
 {
     struct slot *s = &r->slots[r->given % r->slot_count];
     s->length = length;
-    if (!r->threaded)
-        take_slot(r, s);
+    s->used = length > s->used ? length : s->used;
     pthread_mutex_lock(&r->lock);
     r->given++;
-    r->taken += !r->threaded;
     pthread_cond_signal(&r->changed);
     pthread_mutex_unlock(&r->lock);
+    if (r->tried && !r->threaded)
+        take_waiting(r);
 }
 
 bool ring_end(struct ring *r)
@@ -100,10 +117,12 @@ bool ring_end(struct ring *r)
     pthread_mutex_unlock(&r->lock);
     if (r->threaded)
         pthread_join(r->thread, NULL);
+    else
+        take_waiting(r);
     bool good = !r->failed;
     for (size_t i = 0; i < r->slot_count; i++) {
         if (r->slots[i].bytes)
-            explicit_bzero(r->slots[i].bytes, r->slot_size);
+            explicit_bzero(r->slots[i].bytes, r->slots[i].used);
         free(r->slots[i].bytes);
     }
     pthread_cond_destroy(&r->changed);

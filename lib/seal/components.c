@@ -93,7 +93,8 @@ int components_digest(int fd, const char *name, const struct se_image *image,
 int component_decrypt(int fd, const char *name, const struct se_component *c, EVP_CIPHER_CTX *xts,
                       const struct component_target *out, struct error **err)
 {
-    cleanup_free unsigned char *pages = xmalloc(PAGE_RUN);
+    size_t size = (size_t)smaller(c->padded, PAGE_RUN);
+    cleanup_free unsigned char *pages = xmalloc(size);
     int result = 0;
     for (uint64_t done = 0; !result && done < c->padded;) {
         size_t run = (size_t)smaller(c->padded - done, PAGE_RUN);
@@ -107,6 +108,6 @@ int component_decrypt(int fd, const char *name, const struct se_component *c, EV
                                 (unsigned long long)c->address);
         done += run;
     }
-    OPENSSL_cleanse(pages, PAGE_RUN);
+    OPENSSL_cleanse(pages, size);
     return result;
 }

@@ -53,15 +53,21 @@ void stage3a_arguments(const struct layout *l, uint64_t header_bytes,
 uint64_t stage3a_arguments_find(const unsigned char *bytes, size_t length, uint64_t address,
                                 uint64_t header, uint64_t header_bytes, uint64_t ipib)
 {
-    // From the end, where it is.
-    for (size_t i = length; i >= STAGE3A_ARGUMENTS; i--) {
-        size_t start = i - STAGE3A_ARGUMENTS;
+    // The last place counts. What does not depend on the place is looked for first.
+    unsigned char middle[8];
+    put_be64(middle, header_bytes);
+    uint64_t found = 0;
+    const unsigned char *end = bytes + length, *p = bytes + sizeof middle;
+    for (; p < end && (p = memmem(p, (size_t)(end - p), middle, sizeof middle)); p++) {
         unsigned char expected[STAGE3A_ARGUMENTS];
+        size_t start = (size_t)(p - bytes) - sizeof middle;
+        if (start + sizeof expected > length)
+            break;
         put_stage3a(address + start, header, header_bytes, ipib, expected);
         if (memcmp(bytes + start, expected, sizeof expected) == 0)
-            return address + start;
+            found = address + start;
     }
-    return 0;
+    return found;
 }
 
 void stage3b_arguments_put(const struct stage3b_arguments *a,
