@@ -23,6 +23,8 @@ static void print_report(const struct doctor_report *r)
         if (f->state == HOST_WARN || f->state == HOST_FAIL)
             print("        mend: %s\n", f->mend);
     }
+    for (size_t i = 0; i < r->absent_count; i++)
+        print("\n%s\n  does not apply: %s\n", r->absent[i].group_title, r->absent[i].why);
     print("\n%zu ok, %zu warn, %zu fail, %zu skip\n", r->counts[HOST_OK], r->counts[HOST_WARN],
            r->counts[HOST_FAIL], r->counts[HOST_SKIP]);
 }

@@ -181,3 +181,27 @@ enum host_state look_device(const struct host *h, const struct host_check *c, st
     buf_printf(seen, "%s is there%s", c->argument, usable ? "" : ", but this user can't open it");
     return usable ? HOST_OK : HOST_FAIL;
 }
+
+enum host_state look_kvm(const struct host *h, const struct host_check *c, struct buf *seen)
+{
+    cleanup_buf struct buf text = {0};
+    enum host_state device =
+        look_device(h, &(struct host_check){.argument = "/dev/kvm"}, seen);
+    if (device != HOST_OK)
+        return device;
+    host_command(h, "kvm-guest", &text);
+    size_t length = strcspn(text.data, "\n");
+    if (!length) {
+        buf_puts(seen, ", and whether it starts guests was not tried");
+        return HOST_SKIP;
+    }
+    bool failed = starts_with(text.data, "failed ");
+    buf_printf(seen, failed ? ", but it runs no guest: %.*s" : ", and %.*s",
+               (int)(length - (failed ? strlen("failed ") : 0)),
+               text.data + (failed ? strlen("failed ") : 0));
+    if (failed)
+        return HOST_FAIL;
+    return starts_with(text.data, "ran a guest") || starts_with(text.data, "made a guest")
+               ? HOST_OK
+               : HOST_SKIP;
+}

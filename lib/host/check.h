@@ -8,8 +8,8 @@
 
 struct host_check {
     const char *id, *title;
-    // Says what it saw, and one of: HOST_OK; HOST_FAIL, which becomes `otherwise`; HOST_WARN;
-    // HOST_SKIP, with the reason in `seen`.
+    // Says what it saw, and one of: HOST_OK, which needs something seen that proves it; HOST_FAIL,
+    // which becomes `otherwise`; HOST_WARN; HOST_SKIP, if it is not known, with the reason in `seen`.
     enum host_state (*look)(const struct host *h, const struct host_check *c, struct buf *seen);
     const char *argument, *wanted; // for `look`
     enum host_state otherwise;     // HOST_FAIL or HOST_WARN
@@ -20,7 +20,8 @@ struct host_group {
     const char *name, *title;
     const struct host_check *checks;
     size_t count;
-    bool (*fits)(const struct host *h); // without being asked for by name
+    // Without being asked for by name: is this machine set up for it? If not, says why.
+    bool (*applies)(const struct host *h, struct buf *why);
 };
 extern const struct host_group build_group, se_group, snp_group;
 
@@ -31,7 +32,8 @@ host_look look_file_value, // file `argument` holds the word `wanted` ("1|Y": an
     look_version,          // command `argument` prints a version of at least `wanted`
     look_object,           // command `argument` lists the QEMU object `wanted`
     look_program,          // there are all programs of `argument` ("git patch")
-    look_device;           // /dev/... `argument` is there and usable
+    look_device,           // /dev/... `argument` is there and usable
+    look_kvm;              // KVM starts a guest
 
 // The machine as uname says it ("s390x"), "" if nothing tells; to be freed.
 char *host_machine(const struct host *h);

@@ -28,6 +28,8 @@ static enum host_state look_switch(const struct host *h, const struct host_check
     }
     strlist_split(&words, text.data, " \t\n");
     buf_printf(seen, "%s is %s", name, words.n ? words.items[0] : "empty");
+    if (!words.n || words.items[0][strspn(words.items[0], "0123456789")])
+        return HOST_SKIP;
     if (!strlist_has(&words, c->wanted))
         return HOST_OK;
     if (!sandbox_works(h))
@@ -153,7 +155,7 @@ static const struct host_check checks[] = {
     {"build-qemu", "QEMU to prove that results boot", look_program,
      "qemu-system-s390x qemu-system-x86_64", NULL, HOST_WARN,
      "apt install qemu-system-misc qemu-system-x86"},
-    {"build-kvm", "KVM to boot faster", look_device, "/dev/kvm", NULL, HOST_WARN,
+    {"build-kvm", "KVM to boot faster", look_kvm, NULL, NULL, HOST_WARN,
      "optional: add the user to the group kvm, or allow nested virtualization; without it booting "
      "is "
      "emulated"},
@@ -165,8 +167,9 @@ static const struct host_check checks[] = {
      "builds will be slow: add processors"},
 };
 
-static bool always(const struct host *h)
+static bool always(const struct host *h, struct buf *why)
 {
+    (void)h, (void)why;
     return true;
 }
 

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-// Machine types of /proc/cpuinfo. One that is not here is taken for newer: facility 158 decides.
+// Machine types of /proc/cpuinfo. One that is not here may be newer: facility 158 decides.
 static const struct {
     const char *type, *model;
     bool able;
@@ -34,9 +34,9 @@ static enum host_state look_machine(const struct host *h, const struct host_chec
                        models[i].type);
             return models[i].able ? HOST_OK : HOST_FAIL;
         }
-    buf_printf(seen, "s390x, machine type %.*s", (int)strcspn(type, ", \n"),
-               *type ? type : "unknown");
-    return HOST_OK;
+    buf_printf(seen, "s390x, machine type %.*s, which is not known here: facility 158 decides",
+               (int)strcspn(type, ", \n"), *type ? type : "unknown");
+    return HOST_SKIP;
 }
 
 static enum host_state look_facility(const struct host *h, const struct host_check *c,
@@ -92,7 +92,8 @@ static enum host_state look_limits(const struct host *h, const struct host_check
 {
     static const char *const names[] = {"max_guests", "max_cpus",        "max_address",
                                         "facilities", "supp_se_hdr_ver", "supp_se_hdr_pcf"};
-    bool none = false;
+    unsigned long guests = 0;
+    bool known = false;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         cleanup_free char *path = xasprintf("sys/firmware/uv/query/%s", names[i]);
         cleanup_buf struct buf value = {0};
@@ -100,11 +101,14 @@ static enum host_state look_limits(const struct host *h, const struct host_check
             continue;
         value.data[strcspn(value.data, "\n")] = '\0';
         buf_printf(seen, "%s%s %s", seen->len ? ", " : "", names[i], value.data);
-        none = none || (i == 0 && !strcmp(value.data, "0"));
+        char *end;
+        if (i == 0 && (guests = strtoul(value.data, &end, 10), *value.data && !*end))
+            known = true;
     }
-    if (seen->len)
-        return none ? HOST_FAIL : HOST_OK;
-    buf_puts(seen, "there is no /sys/firmware/uv/query");
+    if (known)
+        return guests ? HOST_OK : HOST_FAIL;
+    buf_printf(seen, "%sthere is no number in /sys/firmware/uv/query/max_guests",
+               seen->len ? "; " : "");
     return HOST_SKIP;
 }
 
@@ -142,7 +146,7 @@ static const struct host_check checks[] = {
      "look at the log of the start: journalctl -k | grep -i ultravisor"},
     {"se-limits", "limits of the ultravisor", look_limits, NULL, NULL, HOST_FAIL,
      "the ultravisor allows no guest: ask who runs the machine"},
-    {"se-kvm", "KVM", look_device, "/dev/kvm", NULL, HOST_FAIL,
+    {"se-kvm", "KVM", look_kvm, NULL, NULL, HOST_FAIL,
      "modprobe kvm; as an ordinary user, join the group kvm"},
     {"se-hpage", "huge pages of KVM", look_huge_pages, "sys/module/kvm/parameters/hpage", NULL,
      HOST_FAIL,
@@ -155,11 +159,23 @@ static const struct host_check checks[] = {
      HOST_FAIL, "install a QEMU that was built with KVM for s390x"},
 };
 
-static bool fits(const struct host *h)
+static bool applies(const struct host *h, struct buf *why)
 {
     cleanup_free char *machine = host_machine(h);
-    return !strcmp(machine, "s390x");
+    cleanup_free char *facilities = host_cpu_field(h, "facilities");
+    cleanup_buf struct buf text = {0}, on = {0};
+    if (strcmp(machine, "s390x")) {
+        buf_printf(why, "this is %s, not s390x", *machine ? machine : "an unknown machine");
+        return false;
+    }
+    host_read(h, "proc/cmdline", &text);
+    host_read(h, "sys/firmware/uv/prot_virt_host", &on);
+    if ((facilities && host_has_word(facilities, "158")) || on.data[0] == '1' ||
+        strstr(text.data, "prot_virt=1"))
+        return true;
+    buf_puts(why, "the machine has no ultravisor facility, and prot_virt=1 was not asked for");
+    return false;
 }
 
 const struct host_group se_group = {"se", "Hosting IBM Secure Execution guests", checks,
-                                    ARRAY_LEN(checks), fits};
+                                    ARRAY_LEN(checks), applies};

@@ -61,8 +61,73 @@ static enum host_state look_exclusive(const struct host *h, const struct host_ch
     return HOST_FAIL;
 }
 
-// The version of the firmware's interface, as the driver ccp logs it: "SEV API:1.51 build:3",
-// "SEV-SNP API:1.55 build:21".
+// ---- what the kernel's log says ----
+
+struct log_line {
+    const char *words;
+    enum host_state state;
+};
+
+// The last line that is one of these counts: a driver may have been loaded again. NULL if there is
+// none; to be freed.
+static char *last_line(const char *log, const struct log_line *lines, size_t count,
+                       enum host_state *state)
+{
+    const char *last = NULL;
+    for (size_t i = 0; i < count; i++)
+        for (const char *at = log; (at = strstr(at, lines[i].words)); at++)
+            if (!last || at > last) {
+                last = at;
+                *state = lines[i].state;
+            }
+    if (!last)
+        return NULL;
+    while (last > log && last[-1] != '\n')
+        last--;
+    return xstrndup(last, strcspn(last, "\n"));
+}
+
+// Not known if none of the lines is there: nothing was said, or the log's beginning is gone.
+static enum host_state judge_log(const struct host *h, const struct log_line *lines, size_t count,
+                                 const char *of_what, struct buf *seen)
+{
+    cleanup_buf struct buf log = {0};
+    enum host_state state = HOST_SKIP;
+    if (!host_log(h, &log, seen))
+        return HOST_SKIP;
+    cleanup_free char *line = last_line(log.data, lines, count, &state);
+    if (line)
+        buf_puts(seen, line);
+    else
+        buf_printf(seen, "the kernel's log says nothing of %s", of_what);
+    return state;
+}
+
+// The driver ccp (drivers/crypto/ccp/sev-dev.c): "SEV-SNP API:1.55 build:21" once SNP's firmware is
+// initialised, "SEV API:..." once SEV's is, which says nothing of SNP's.
+static const struct log_line init_lines[] = {
+    {"SEV-SNP: failed to INIT", HOST_FAIL}, {"SEV-SNP: failed to SNP_INIT", HOST_FAIL},
+    {"SEV-SNP disabled", HOST_FAIL},        {"SEV-SNP unusable", HOST_FAIL},
+    {"SEV-SNP API:", HOST_OK},
+};
+
+static enum host_state look_initialised(const struct host *h, const struct host_check *c,
+                                        struct buf *seen)
+{
+    cleanup_buf struct buf log = {0}, unread = {0};
+    enum host_state state =
+        judge_log(h, init_lines, ARRAY_LEN(init_lines), "SNP's initialisation", seen);
+    cleanup_free char *line = NULL;
+    if (state == HOST_SKIP && host_log(h, &log, &unread))
+        line = host_line_with(log.data, "SEV API:");
+    if (!line)
+        return state;
+    seen->len = 0;
+    buf_printf(seen, "%s, and no line of SEV-SNP's: its firmware was not initialised", line);
+    return HOST_FAIL;
+}
+
+// The version of the firmware's interface: "SEV API:1.51 build:3", "SEV-SNP API:1.55 build:21".
 static enum host_state look_firmware(const struct host *h, const struct host_check *c,
                                      struct buf *seen)
 {
@@ -73,42 +138,37 @@ static enum host_state look_firmware(const struct host *h, const struct host_che
     if (!line)
         line = host_line_with(log.data, "SEV API:");
     if (!line) {
-        buf_puts(seen, "the kernel's log names no SEV firmware");
-        return HOST_FAIL;
+        buf_puts(seen, "the kernel's log names no version of it");
+        return HOST_SKIP;
     }
     buf_printf(seen, "%s, wanted %s or newer", line, c->wanted);
     return host_compare_version(strstr(line, "API:"), c->wanted) >= 0 ? HOST_OK : HOST_FAIL;
 }
 
-// Lines by which the kernel says what became of the IOMMU and the RMP; the first that is there
-// counts.
-static const struct {
-    const char *words;
-    enum host_state state;
-} iommu_lines[] = {
+static const struct log_line iommu_lines[] = {
     {"SNP: IOMMU disabled or configured in passthrough mode", HOST_FAIL},
     {"SNP: IOMMU is configured with V2 page table mode", HOST_FAIL},
     {"IOMMU SNP feature not enabled", HOST_FAIL},
-    {"RMP table has not been reserved by BIOS", HOST_FAIL},
     {"IOMMU SNP support enabled", HOST_OK},
-    {"SEV-SNP: RMP table physical", HOST_OK},
 };
 
 static enum host_state look_iommu(const struct host *h, const struct host_check *c,
                                   struct buf *seen)
 {
-    cleanup_buf struct buf log = {0};
-    if (!host_log(h, &log, seen))
-        return HOST_SKIP;
-    for (size_t i = 0; i < ARRAY_LEN(iommu_lines); i++) {
-        cleanup_free char *line = host_line_with(log.data, iommu_lines[i].words);
-        if (!line)
-            continue;
-        buf_puts(seen, line);
-        return iommu_lines[i].state;
-    }
-    buf_puts(seen, "the kernel's log says nothing of SNP and the IOMMU");
-    return HOST_WARN;
+    return judge_log(h, iommu_lines, ARRAY_LEN(iommu_lines), "SNP and the IOMMU", seen);
+}
+
+static const struct log_line rmp_lines[] = {
+    {"RMP table has not been reserved by BIOS", HOST_FAIL},
+    {"Memory reserved for the RMP table does not cover", HOST_FAIL},
+    {"SEV-SNP: RMP table physical", HOST_OK},
+    {"SEV-SNP: RMP segment table physical", HOST_OK},
+    {"SEV-SNP: Segmented RMP", HOST_OK},
+};
+
+static enum host_state look_rmp(const struct host *h, const struct host_check *c, struct buf *seen)
+{
+    return judge_log(h, rmp_lines, ARRAY_LEN(rmp_lines), "the RMP table", seen);
 }
 
 // How many guests can run: "sev 410", "sev_es 99" in misc.capacity; SNP guests use those of sev_es.
@@ -120,7 +180,7 @@ static enum host_state look_asids(const struct host *h, const struct host_check 
         cleanup_free char *sev = host_line_with(text.data, "sev ");
         cleanup_free char *es = host_line_with(text.data, "sev_es ");
         buf_printf(seen, "ASIDs: %s, %s", sev ? sev : "no sev", es ? es : "no sev_es");
-        return es && strcmp(es, "sev_es 0") ? HOST_OK : HOST_FAIL;
+        return es && strtoul(es + strlen("sev_es "), NULL, 10) ? HOST_OK : HOST_FAIL;
     }
     cleanup_free char *line = NULL;
     if (host_log(h, &log, &unread))
@@ -193,10 +253,13 @@ static const struct host_check checks[] = {
     {"snp-exclusive", "SEV besides SEV-SNP", look_exclusive, NULL, NULL, HOST_WARN,
      "to run SEV guests instead, switch SNP off for the whole platform: rmmod kvm_amd && modprobe "
      "kvm_amd sev_snp=0"},
-    {"snp-iommu", "IOMMU and RMP table", look_iommu, NULL, NULL, HOST_FAIL,
-     "start the kernel with iommu=nopt (no passthrough) and amd_iommu=on, and reserve the RMP "
-     "table in "
-     "the BIOS"},
+    {"snp-iommu", "IOMMU", look_iommu, NULL, NULL, HOST_FAIL,
+     "start the kernel with iommu=nopt (no passthrough) and amd_iommu=on"},
+    {"snp-rmp", "RMP table", look_rmp, NULL, NULL, HOST_FAIL,
+     "reserve the RMP table for all memory in the BIOS"},
+    {"snp-init", "SNP's initialisation", look_initialised, NULL, NULL, HOST_FAIL,
+     "look at the log (dmesg | grep -i sev), update BIOS and SEV firmware, and load ccp and kvm_amd "
+     "again"},
     {"snp-device", "SEV device", look_device, "/dev/sev", NULL, HOST_FAIL,
      "modprobe ccp; QEMU must be able to open /dev/sev"},
     {"snp-firmware", "SEV firmware", look_firmware, NULL, "1.51", HOST_FAIL,
@@ -207,7 +270,7 @@ static const struct host_check checks[] = {
      "the controller misc counts SEV guests: use control groups version 2 and a kernel with "
      "CONFIG_CGROUP_MISC. (Kata's guide advises version 1 if old releases of Kata have trouble "
      "with 2)"},
-    {"snp-kvm", "KVM", look_device, "/dev/kvm", NULL, HOST_FAIL,
+    {"snp-kvm", "KVM", look_kvm, NULL, NULL, HOST_FAIL,
      "modprobe kvm_amd; as an ordinary user, join the group kvm; switch on SVM in the BIOS"},
     {"snp-qemu", "QEMU", look_qemu, "qemu-x86_64-version", "9.1", HOST_FAIL,
      "install kata-static-qemu-snp-experimental, or QEMU 9.1 or newer"},
@@ -215,5 +278,23 @@ static const struct host_check checks[] = {
      "sev-snp-guest", HOST_FAIL, "install kata-static-qemu-snp-experimental, or QEMU 9.1 or newer"},
 };
 
+// Set up for SNP: the processor can, and somebody switched it on. Others are machines to build on.
+static bool applies(const struct host *h, struct buf *why)
+{
+    cleanup_free char *flags = host_cpu_field(h, "flags");
+    if (!is_amd(h)) {
+        buf_puts(why, "the processor is none of AMD's");
+        return false;
+    }
+    if (!flags || !host_has_word(flags, "sev_snp")) {
+        buf_puts(why, "the processor shows no SEV-SNP");
+        return false;
+    }
+    if (parameter_is_on(h, PARAMETERS "sev_snp"))
+        return true;
+    buf_puts(why, "the module kvm_amd does not have SEV-SNP on");
+    return false;
+}
+
 const struct host_group snp_group = {"snp", "Hosting AMD SEV-SNP guests", checks, ARRAY_LEN(checks),
-                                     is_amd};
+                                     applies};

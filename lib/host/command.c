@@ -2,6 +2,7 @@
 // What is asked of a machine besides its files: programs that are run, and collectors that look.
 #include "base/file.h"
 #include "base/process.h"
+#include "host/kvm.h"
 #include "host/tree.h"
 
 #ifdef __x86_64__
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
@@ -84,29 +86,70 @@ static void list_devices(const struct host *h, struct buf *out)
         struct stat st;
         if (fd < 0 || fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode))
             continue;
+        // Permissions say little of a device: it is opened. In a tree nothing is behind it.
         cleanup_free char *self = xasprintf("/proc/self/fd/%d", fd);
-        bool usable = faccessat(AT_FDCWD, self, R_OK | W_OK, AT_EACCESS) == 0;
+        cleanup_close int opened =
+            h->live ? open(self, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+        bool usable = h->live ? opened >= 0 : faccessat(AT_FDCWD, self, R_OK | W_OK, AT_EACCESS) == 0;
         buf_printf(out, "/%s %s\n", devices[i], usable ? "usable" : "forbidden");
     }
 }
 
+// "ran a guest", or why not (kvm.h).
+static void try_kvm(const struct host *h, struct buf *out)
+{
+    if (h->live)
+        kvm_try(host_open_beneath(h, "dev/kvm", O_RDWR), out);
+}
+
 // ---- package sources ----
+
+// Counts only what apt would use: a stanza of a .sources file may be switched off, or be for
+// sources alone.
+struct source_count {
+    unsigned found, stanza;
+    bool off;
+};
+
+static void end_stanza(struct source_count *c)
+{
+    c->found += c->off ? 0 : c->stanza;
+    *c = (struct source_count){.found = c->found};
+}
+
+static void count_line(struct source_count *c, const char *line)
+{
+    const char *value = strchr(line, ':');
+    value = value ? value + 1 + strspn(value + 1, " \t") : "";
+    if (!line[strspn(line, " \t")])
+        end_stanza(c);
+    else if (starts_with(line, "URIs:"))
+        c->stanza++;
+    else if (!strncasecmp(line, "Enabled:", strlen("Enabled:")))
+        c->off = c->off || !strncasecmp(value, "no", 2);
+    else if (!strncasecmp(line, "Types:", strlen("Types:")))
+        c->off = c->off || !strcmp(value, "deb-src");
+    else
+        c->found += starts_with(line, "deb ") || starts_with(line, "deb\t") ||
+                    starts_with(line, "deb [");
+}
 
 static unsigned count_sources(const struct host *h, const char *path)
 {
     cleanup_buf struct buf text = {0};
     struct host quiet = *h;
     quiet.record = NULL; // these lines can hold passwords
-    unsigned n = 0;
     if (!host_read(&quiet, path, &text))
         return 0;
-    for (char *save = NULL, *line = strtok_r(text.data, "\n", &save); line;
-         line = strtok_r(NULL, "\n", &save)) {
-        line += strspn(line, " \t");
-        n += starts_with(line, "deb ") || starts_with(line, "deb\t") ||
-             starts_with(line, "deb [") || starts_with(line, "URIs:");
+    struct source_count count = {0};
+    for (char *line = text.data, *end; line; line = end) {
+        end = strchr(line, '\n');
+        if (end)
+            *end++ = '\0';
+        count_line(&count, line + (*line == ' ' || *line == '\t' ? strspn(line, " \t") : 0));
     }
-    return n;
+    end_stanza(&count);
+    return count.found;
 }
 
 // "/etc/apt/sources.list.d/debian.sources 1": how many sources a file names, never which.
@@ -242,6 +285,7 @@ static const struct {
      NULL},
     {"programs", NULL, list_programs},
     {"devices", NULL, list_devices},
+    {"kvm-guest", NULL, try_kvm},
     {"package-sources", NULL, list_package_sources},
     {"disk", NULL, measure_disk},
     {"cpuid-8000001f", NULL, ask_processor},

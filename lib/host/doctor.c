@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Runs the groups of checks that were asked for, or that apply to the machine.
 #include "host/doctor.h"
 #include "base/file.h"
 #include "host/check.h"
@@ -7,7 +8,7 @@
 
 #define SEEN_LENGTH 200
 
-static const struct host_group *const groups[] = {&build_group, &se_group, &snp_group};
+static const struct host_group *const groups[HOST_GROUPS] = {&build_group, &se_group, &snp_group};
 
 const char *host_state_name(enum host_state state)
 {
@@ -45,6 +46,17 @@ static void run_group(const struct host *h, const struct host_group *g,
     }
 }
 
+static void run_or_explain(const struct host *h, const struct host_group *g,
+                           const char *wanted, struct doctor_report *report)
+{
+    struct buf why = {0};
+    if (wanted ? !strcmp(wanted, g->name) : g->applies(h, &why))
+        run_group(h, g, report);
+    else if (!wanted)
+        report->absent[report->absent_count++] =
+            (struct host_absence){g->name, g->title, shorten(&why)};
+}
+
 static int check_request(const struct doctor_request *request, struct error **err)
 {
     bool known = !request->group;
@@ -79,8 +91,7 @@ int doctor_run(const struct doctor_request *request, struct doctor_report *repor
         host_open(&h, request->root, err) < 0)
         return -1;
     for (size_t i = 0; i < ARRAY_LEN(groups); i++)
-        if (request->group ? !strcmp(request->group, groups[i]->name) : groups[i]->fits(&h))
-            run_group(&h, groups[i], report);
+        run_or_explain(&h, groups[i], request->group, report);
     host_close(&h);
     return 0;
 }
@@ -90,11 +101,16 @@ void doctor_report_free(struct doctor_report *report)
     for (size_t i = 0; i < report->n; i++)
         free(report->findings[i].seen);
     free(report->findings);
+    for (size_t i = 0; i < report->absent_count; i++)
+        free(report->absent[i].why);
 }
 
 json_t *doctor_json(const struct doctor_report *report)
 {
-    json_t *checks = json_array(), *summary = json_object();
+    json_t *checks = json_array(), *absent = json_array(), *summary = json_object();
+    for (size_t i = 0; i < report->absent_count; i++)
+        json_array_append_new(absent, json_pack("{s:s, s:s}", "group", report->absent[i].group,
+                                                "why", report->absent[i].why));
     for (size_t i = 0; i < report->n; i++) {
         const struct host_finding *f = &report->findings[i];
         json_array_append_new(checks,
@@ -105,5 +121,6 @@ json_t *doctor_json(const struct doctor_report *report)
     for (enum host_state s = HOST_OK; s < HOST_STATES; s++)
         json_object_set_new(summary, host_state_name(s),
                             json_integer((json_int_t)report->counts[s]));
-    return json_pack("{s:o, s:o}", "checks", checks, "summary", summary);
+    return json_pack("{s:o, s:o, s:o}", "checks", checks, "does_not_apply", absent, "summary",
+                     summary);
 }

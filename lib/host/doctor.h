@@ -19,7 +19,7 @@ const char *host_state_name(enum host_state state); // "ok", "warn", "fail", "sk
 
 // Zero-initialise; nothing is owned.
 struct doctor_request {
-    const char *group;   // "build", "se" or "snp"; NULL: build, and what fits the machine
+    const char *group;   // "build", "se" or "snp"; NULL: build, and what the machine is set up for
     const char *root;    // a tree that stands for the machine; NULL: this machine
     const char *collect; // keep what the checks read in this new directory, for `root` elsewhere
     const char *cache;   // where builds will be kept: its free space is looked at
@@ -32,8 +32,17 @@ struct host_finding {
     char *seen; // printable ASCII, at most 200 characters; for skip: the reason
 };
 
+// A group that was not asked for by name, and that this machine is not set up for.
+struct host_absence {
+    const char *group, *group_title;
+    char *why;
+};
+#define HOST_GROUPS 3
+
 // Zero-initialise.
 struct doctor_report {
+    struct host_absence absent[HOST_GROUPS];
+    size_t absent_count;
     struct host_finding *findings; // in the order of the tables
     size_t n, cap;
     size_t counts[HOST_STATES];
@@ -44,6 +53,7 @@ int doctor_run(const struct doctor_request *request, struct doctor_report *repor
                struct error **err);
 void doctor_report_free(struct doctor_report *report);
 // {"checks": [{"id", "group", "state", "title", "seen", "mend"}...],
+//  "does_not_apply": [{"group", "why"}...],
 //  "summary": {"ok", "warn", "fail", "skip"}}; mend is null for ok. The caller's.
 json_t *doctor_json(const struct doctor_report *report);
 

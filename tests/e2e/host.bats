@@ -59,6 +59,49 @@ json() { # expression over j
   [[ "$output" == *"missing"* ]]
 }
 
+# A processor and a module that could, and a log that says that they did not.
+@test "doctor snp believes the log, not the presence of things" {
+  mkdir -p host/proc host/sys/module/kvm_amd/parameters host/sys/fs/cgroup host/commands
+  printf 'vendor_id : AuthenticAMD\ncpu family : 25\nflags : sev sev_es sev_snp\n' >host/proc/cpuinfo
+  for p in sev sev_es sev_snp; do echo Y >host/sys/module/kvm_amd/parameters/$p; done
+  printf 'sev 410\nsev_es 99\n' >host/sys/fs/cgroup/misc.capacity
+  echo misc >host/sys/fs/cgroup/cgroup.controllers
+  echo 'Linux 6.12.1 x86_64' >host/commands/uname.txt
+  printf '/dev/kvm usable\n/dev/sev usable\n' >host/commands/devices.txt
+  echo 'ran a guest' >host/commands/kvm-guest.txt
+  echo 'QEMU emulator version 10.0.3' >host/commands/qemu-x86_64-version.txt
+  echo '  sev-snp-guest' >host/commands/qemu-x86_64-objects.txt
+  log() { printf '%s\n' '[ 1.1] SEV-SNP: RMP table physical range [0x1 - 0x2]' '[ 2.2] AMD-Vi: IOMMU SNP support enabled.' "$@" >host/commands/dmesg.txt; }
+  log '[ 3.3] ccp 0000:22:00.1: SEV-SNP API:1.55 build:21'
+  "$KBUILD" doctor snp --root host
+  log '[ 3.2] ccp 0000:22:00.1: SEV-SNP: failed to INIT rc -5, error 0x3' '[ 3.3] ccp 0000:22:00.1: SEV API:1.55 build:21'
+  run "$KBUILD" doctor snp --root host
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"fail  SNP's initialisation:"*"failed to INIT rc -5"* ]]
+  # Set up for SNP: without a name the group applies, too.
+  "$KBUILD" --json doctor --root host >report || true
+  json "any(c['id'] == 'snp-init' and c['state'] == 'fail' for c in j['checks'])" <report
+  json "[a['group'] for a in j['does_not_apply']] == ['se']" <report
+  # SNP is off: a machine to build on, and nothing of it is a failure.
+  echo N >host/sys/module/kvm_amd/parameters/sev_snp
+  "$KBUILD" --json doctor --root host >report || true
+  json "not any(c['group'] == 'snp' for c in j['checks'])" <report
+  json "any(a['group'] == 'snp' and 'kvm_amd' in a['why'] for a in j['does_not_apply'])" <report
+}
+
+@test "doctor says that KVM works only after it ran a guest" {
+  "$KBUILD" --json doctor build --collect data >live || true
+  case $(cat data/commands/kvm-guest.txt 2>/dev/null) in
+    "ran a guest"* | "made a guest"*) wanted=ok ;;
+    *) wanted=warn ;;
+  esac
+  json "[c['state'] for c in j['checks'] if c['id'] == 'build-kvm'] == ['$wanted']" <live
+  rm -f data/commands/kvm-guest.txt
+  echo '/dev/kvm usable' >data/commands/devices.txt
+  "$KBUILD" --json doctor build --root data >elsewhere || true
+  json "[c['state'] for c in j['checks'] if c['id'] == 'build-kvm'] == ['skip']" <elsewhere
+}
+
 @test "doctor finds a fit Secure Execution host in collected files" {
   mkdir -p host/{proc,commands,sys/firmware/uv}
   echo 'prot_virt=1' >host/proc/cmdline

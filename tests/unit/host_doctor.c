@@ -27,6 +27,7 @@ static const struct file se_host[] = {
     {"commands/dmesg.txt",
      "[    0.063630] prot_virt.f9efb6: Reserving 98MB as ultravisor base storage\n"},
     {"commands/devices.txt", "/dev/kvm usable\n"},
+    {"commands/kvm-guest.txt", "ran a guest\n"},
     {"commands/qemu-s390x-version.txt", "QEMU emulator version 9.1.2 (kata-static)\n"},
     {"commands/qemu-s390x-objects.txt",
      "List of user creatable objects:\n  rng-random\n  s390-pv-guest\n"},
@@ -46,6 +47,7 @@ static const struct file snp_host[] = {
                            "[    2.2] AMD-Vi: IOMMU SNP support enabled.\n"
                            "[    3.3] ccp 0000:22:00.1: SEV-SNP API:1.55 build:21\n"},
     {"commands/devices.txt", "/dev/kvm usable\n/dev/sev usable\n"},
+    {"commands/kvm-guest.txt", "ran a guest\n"},
     {"commands/qemu-x86_64-version.txt", "QEMU emulator version 10.0.3\n"},
     {"commands/qemu-x86_64-objects.txt",
      "List of user creatable objects:\n  sev-guest\n  sev-snp-guest\n"},
@@ -63,6 +65,7 @@ static const struct file build_host[] = {
     {"commands/sandbox.txt", "bubblewrap 0.8.0\n"},
     {"commands/disk.txt", "99999999999 /var/cache\n"},
     {"commands/devices.txt", "/dev/kvm usable\n"},
+    {"commands/kvm-guest.txt", "ran a guest\n"},
     {"commands/programs.txt",
      "mmdebstrap /usr/bin/mmdebstrap\napt-get /a\ndpkg-deb /a\ngit /a\npatch /a\nxz /a\n"
      "s390x-linux-gnu-gcc /a\nx86_64-linux-gnu-gcc /a\naarch64-linux-gnu-gcc /a\n"
@@ -70,6 +73,9 @@ static const struct file build_host[] = {
 };
 
 #define LOG "commands/dmesg.txt"
+#define GOOD_LOG                                                                                   \
+    "[    1.1] SEV-SNP: RMP table physical range [0x1 - 0x2]\n"                                    \
+    "[    2.2] AMD-Vi: IOMMU SNP support enabled.\n"
 #define PARAMETER "sys/module/kvm_amd/parameters/"
 // What differs from the good machine, and the checks that are then not ok, "id=state" each.
 static const struct {
@@ -88,7 +94,7 @@ static const struct {
       {"sys/firmware/uv/prot_virt_host", "0\n"},
       {"sys/firmware/uv/query/max_guests", NULL},
       {LOG, "[ 0.0] Linux version 6.1.0\n"}},
-     "se-parameter=fail se-prot-virt=fail se-memory=warn"},
+     "se-parameter=fail se-prot-virt=fail se-memory=warn se-limits=skip"},
     {"the last prot_virt counts",
      "se",
      {{"proc/cmdline", "prot_virt=1 prot_virt=0\n"}},
@@ -101,6 +107,14 @@ static const struct {
      "se",
      {{"sys/firmware/uv/query/max_guests", "0\n"}},
      "se-limits=fail"},
+    {"how many guests is not said",
+     "se",
+     {{"sys/firmware/uv/query/max_guests", NULL}},
+     "se-limits=skip"},
+    {"a machine that came later",
+     "se",
+     {{"proc/cpuinfo", "facilities : 0 158\nprocessor 0: version = 00, machine = 9999\n"}},
+     "se-machine=skip"},
     {"an old machine",
      "se",
      {{"proc/cpuinfo", "facilities : 0 158\nprocessor 0: version = 00, machine = 3906\n"}},
@@ -152,7 +166,33 @@ static const struct {
      {{LOG, "[ 1.0] AMD-Vi: SNP: IOMMU disabled or configured in passthrough mode, SNP cannot be "
             "supported.\n"
             "[ 2.0] ccp: SEV API:1.49 build:3\n"}},
-     "snp-exclusive=warn snp-iommu=fail snp-firmware=fail"},
+     "snp-exclusive=warn snp-iommu=fail snp-rmp=skip snp-init=fail snp-firmware=fail"},
+    {"SNP's initialisation failed, and SEV's did not",
+     "snp",
+     {{LOG, GOOD_LOG "[ 3.1] ccp 0000:22:00.1: SEV-SNP: failed to INIT rc -5, error 0x3\n"
+            "[ 3.2] ccp 0000:22:00.1: SEV API:1.55 build:21\n"}},
+     "snp-exclusive=warn snp-init=fail"},
+    {"SNP was never initialised",
+     "snp",
+     {{LOG, GOOD_LOG "[ 3.2] ccp 0000:22:00.1: SEV API:1.55 build:21\n"}},
+     "snp-exclusive=warn snp-init=fail"},
+    {"at the second try it was",
+     "snp",
+     {{LOG, GOOD_LOG "[ 3.1] ccp 0000:22:00.1: SEV-SNP: failed to INIT rc -5, error 0x3\n"
+            "[ 9.9] ccp 0000:22:00.1: SEV-SNP API:1.55 build:21\n"}},
+     "snp-exclusive=warn"},
+    {"a log that has lost its beginning proves nothing",
+     "snp",
+     {{LOG, "[ 99999.9] something else\n"}},
+     "snp-exclusive=warn snp-iommu=skip snp-rmp=skip snp-init=skip snp-firmware=skip"},
+    {"no ASIDs, with a blank too many",
+     "snp",
+     {{"sys/fs/cgroup/misc.capacity", "sev 509\nsev_es  0\n"}},
+     "snp-exclusive=warn snp-asids=fail"},
+    {"KVM that starts nothing",
+     "snp",
+     {{"commands/kvm-guest.txt", "failed KVM_RUN: Exec format error\n"}},
+     "snp-exclusive=warn snp-kvm=fail"},
     {"an Intel machine",
      "snp",
      {{"proc/cpuinfo", "vendor_id\t: GenuineIntel\nmodel name\t: Xeon\nflags\t\t: vmx tdx\n"}},
@@ -194,6 +234,24 @@ static const struct {
      "build",
      {{"proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1\n"}},
      ""},
+    {"KVM that starts nothing: builds work, and boot is slow",
+     "build",
+     {{"commands/kvm-guest.txt", "failed KVM_CREATE_VCPU: Operation not supported\n"}},
+     "build-kvm=warn"},
+    {"KVM that nobody tried",
+     "build",
+     {{"commands/kvm-guest.txt", NULL}},
+     "build-kvm=skip"},
+    {"package sources that are switched off",
+     "build",
+     {{"etc/apt/sources.list.d/debian.sources",
+       "Types: deb\nEnabled: no\nURIs: http://example.org/debian\n\n"
+       "Types: deb-src\nURIs: http://example.org/debian\n"}},
+     "build-package-sources=fail"},
+    {"a switch that says nothing",
+     "build",
+     {{"proc/sys/user/max_user_namespaces", "\n"}},
+     "build-namespaces=skip"},
     {"an old bubblewrap",
      "build",
      {{"commands/bwrap-version.txt", "bubblewrap 0.4.1\n"}},
