@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads variables that have two values.
+// Reads variables that have two values, and those that security depends on.
 #include "base/environment.h"
 
 #include <stdlib.h>
@@ -22,4 +22,27 @@ int environment_choice(const char *name, const char *no, const char *yes, bool o
 int environment_yes_no(const char *name, bool otherwise, bool *out, struct error **err)
 {
     return environment_choice(name, "no", "yes", otherwise, out, err);
+}
+
+int security_variable(const char *name, const char **out, struct error **err)
+{
+    const char *value = getenv(name);
+    *out = value;
+    if (!value || *value)
+        return 0;
+    *out = NULL;
+    error_user(err, "%s is set and empty", name);
+    return error_hint(err, "unset it if that is meant; a CI job whose secret is not defined sets it "
+                           "to nothing");
+}
+
+int security_variables_check(struct error **err)
+{
+    static const char *const names[] = {"KBUILD_TRUSTED_KEYS", "KBUILD_SIGNING_KEY",
+                                        "KBUILD_KERNEL_KEYRING"};
+    const char *ignored;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (security_variable(names[i], &ignored, err) < 0)
+            return -1;
+    return 0;
 }

@@ -73,6 +73,8 @@ enum registry_denial registry_was_denied(const struct registry *r);
 // none; -1. media_type is to be freed; digest is that of the bytes.
 int registry_get_manifest(struct registry *r, const char *what, struct buf *out, char **media_type,
                           char digest[static DIGEST_HEX_SIZE], struct error **err);
+// The status of the last manifest that was refused, or 0.
+long registry_manifest_refusal(const struct registry *r);
 // A tag that names these bytes already is not written again: it may be immutable.
 int registry_put_manifest(struct registry *r, const char *what, const void *bytes, size_t length,
                           const char *media_type, char digest[static DIGEST_HEX_SIZE],

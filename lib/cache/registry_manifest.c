@@ -170,12 +170,19 @@ int manifest_put(struct registry *r, const char *what, const struct manifest_byt
     int there = is_digest(what) ? 0 : is_there(r, what, digest, err);
     if (there || put(r, &q, s, err) < 0)
         return there > 0 ? 0 : -1;
-    if (s->status != 201 && s->status != 200 && s->status != 202)
+    bool taken = s->status == 201 || s->status == 200 || s->status == 202;
+    r->manifest_refusal = taken ? 0 : s->status;
+    if (!taken)
         return http_refused(r, s, err);
     if (s->digest && starts_with(s->digest, "sha256:") && strcmp(s->digest + 7, digest) != 0)
         return error_user(err, "the registry calls it %.80s, and it is sha256:%s", s->digest,
                           digest);
     return check_digest_of(what, s, digest, err);
+}
+
+long registry_manifest_refusal(const struct registry *r)
+{
+    return r->manifest_refusal;
 }
 
 int registry_put_manifest(struct registry *r, const char *what, const void *bytes, size_t length,

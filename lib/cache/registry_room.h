@@ -222,6 +222,7 @@ struct registry {
     uint64_t chunk;        // of an upload: most bytes in one request
     bool stop;             // atomic: a transfer failed, the others end
     bool down;             // atomic: no answer came, or the login is wrong
+    long manifest_refusal;         // status
     uint64_t moved, total; // atomic: bytes of the running push
 
     pthread_mutex_t auth_lock; // for what follows

@@ -2,7 +2,8 @@
 #include "run/internal.h"
 
 const struct action actions[] = {
-    [ACTION_SCRIPT] = {"script", identify_script, make_script, NULL},
-    [ACTION_INITRD] = {"initrd", identify_initrd, make_initrd, NULL},
-    [ACTION_SE_IMAGE] = {"se-image", identify_se_image, make_se_image, se_image_random},
+    [ACTION_SCRIPT] = {"script", identify_script, make_script, NULL, NULL},
+    [ACTION_INITRD] = {"initrd", identify_initrd, make_initrd, NULL, NULL},
+    [ACTION_SE_IMAGE] = {"se-image", identify_se_image, make_se_image, se_image_random,
+                         se_image_side_files},
 };

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/internal.h"
 
+#include "base/environment.h"
 #include "run/remote.h"
+#include "run/signature.h"
 
 #include <string.h>
 
@@ -13,12 +15,25 @@ static char *lock_path(const char *versions)
     return xasprintf("%.*s.lock", (int)n, versions);
 }
 
+// Whoever names keys is judged by them whether a registry is used in this run or not: what came
+// from one earlier is in the local cache.
+static int load_trusted(struct build *b, struct error **err)
+{
+    const char *path;
+    if (security_variables_check(err) < 0 ||
+        security_variable("KBUILD_TRUSTED_KEYS", &path, err) < 0)
+        return -1;
+    if (path && !(b->trusted = trusted_keys_load(path, err)))
+        return error_wrap(err, "KBUILD_TRUSTED_KEYS");
+    return 0;
+}
+
 struct build *build_open(const struct build_options *o, struct error **err)
 {
     struct build *b = xcalloc(1, sizeof *b);
     b->options = *o;
     cleanup_free char *lock = lock_path(o->versions);
-    if (!(b->versions = versions_load(o->versions, err)) ||
+    if (load_trusted(b, err) < 0 || !(b->versions = versions_load(o->versions, err)) ||
         !(b->recipes = recipe_set_open(o->recipes, err)) || !(b->lock = lock_load(lock, err)) ||
         !(b->store = store_open(o->cache, err)) || remote_open(b, err) < 0) {
         build_close(b);
@@ -45,6 +60,7 @@ void build_close(struct build *b)
         versions_free(b->versions);
     distribution_free(&b->host);
     remote_close(b->remote);
+    trusted_keys_free(b->trusted);
     free(b);
 }
 

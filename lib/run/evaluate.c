@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is cached, what is to be made: keys, records, and whether the store still has the outputs.
+#include "base/log.h"
 #include "run/image_pin.h"
 #include "run/prebuilt.h"
+#include "run/vouch.h"
 #include "run/work.h"
 
 // 1 if the store has every output, 0 if one is missing.
@@ -36,7 +38,13 @@ int evaluate_node(struct build *b, struct node *node, struct error **err)
         *err = why;
         return -1;
     }
-    if (record && outputs_from_record(node, record)) {
+    if (record && !vouch_holds(b, node, record)) {
+        if (!b->told_untrusted)
+            log_note("%s in the local cache came from a registry, and no key of "
+                     "KBUILD_TRUSTED_KEYS signed it: it is not used",
+                     node_label(node));
+        b->told_untrusted = true;
+    } else if (record && outputs_from_record(node, record)) {
         int present = outputs_present(b, node, err);
         if (present < 0) {
             json_decref(record);

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+// Names of images -> digests in versions.lock, and who vouches for an image.
 #include "run/image_pin.h"
+
+#include "run/remote.h"
 
 #include <string.h>
 
 struct registry *image_registry(const struct reference *name, struct error **err)
 {
-    const char *ours = getenv("ARTEFACT_REGISTRY"), *user = getenv("ARTEFACT_REGISTRY_USERNAME");
+    const char *ours = getenv("ARTEFACT_REGISTRY");
     struct registry_options o = {0};
-    if (ours && user && *user && !strcmp(ours, name->registry)) {
-        o.user = user;
-        o.password = getenv("ARTEFACT_REGISTRY_PASSWORD");
-    }
+    if (ours && !strcmp(ours, name->registry))
+        registry_login(&o.user, &o.password);
     return registry_open(name, &o, err);
 }
 
@@ -81,6 +82,72 @@ int image_pin(struct build *b, const char *name, bool resolve, char digest[stati
     int found = look_up(b, &r, text, resolve, digest, err);
     reference_free(&r);
     return found < 0 ? error_wrap(err, "%s", name) : found;
+}
+
+bool image_is_pinned(const char *name)
+{
+    struct reference r;
+    if (reference_parse(name, &r, NULL) < 0)
+        return false;
+    bool pinned = r.digest;
+    reference_free(&r);
+    return pinned;
+}
+
+// The entry that the image is, if one of ours.
+static int get_image_entry(const struct job *job, struct registry *registry, struct entry *e,
+                           struct error **err)
+{
+    cleanup_free char *what = xasprintf("sha256:%s", job->image_digest);
+    cleanup_free char *type = NULL;
+    int found = registry_get_manifest(registry, what, &e->text, &type, e->digest, err);
+    if (found > 0)
+        e->manifest = json_loadb(e->text.data, e->text.len, JSON_REJECT_DUPLICATES, NULL);
+    e->size = e->text.len;
+    return found < 0 ? -1 : 0;
+}
+
+static bool take_tree(const struct entry *e, char tree[static DIGEST_HEX_SIZE])
+{
+    const json_t *list = json_object_get(e->record, "outputs");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *o = json_array_get(list, i);
+        const char *name = json_string_value(json_object_get(o, "name"));
+        const char *digest = json_string_value(json_object_get(o, "digest"));
+        if (!name || !digest || strcmp(name, "root") != 0 || !digest_is_hex(digest))
+            continue;
+        memcpy(tree, digest, DIGEST_HEX_SIZE);
+        return true;
+    }
+    return false;
+}
+
+int image_vouched(struct build *b, const struct node *node, json_t **mark,
+                  char tree[static DIGEST_HEX_SIZE], struct error **err)
+{
+    const struct job *job = job_of(node);
+    if (!b->trusted || image_is_pinned(job->image_name))
+        return 0;
+    struct reference name;
+    struct entry e = {0};
+    if (reference_parse(job->image_name, &name, err) < 0)
+        return -1;
+    struct registry *registry = image_registry(&name, err);
+    int result = registry ? get_image_entry(job, registry, &e, err) : -1;
+    if (!result)
+        result = entry_signed_by(b->trusted, registry, &e, err);
+    if (result > 0 && take_tree(&e, tree)) {
+        *mark = json_incref(e.mark);
+    } else if (result >= 0) {
+        error_user(err, "no key of KBUILD_TRUSTED_KEYS signed the image %s", job->image_name);
+        result = error_hint(err, "name it by its digest: %s/%s@sha256:%s", name.registry,
+                            name.repository, job->image_digest);
+    }
+    entry_free(&e);
+    if (registry)
+        registry_close(registry);
+    reference_free(&name);
+    return result;
 }
 
 int identify_image(struct build *b, struct node *node, bool resolve, struct error **err)

@@ -15,6 +15,7 @@
 #define RUN_FORMAT "3"
 
 struct remote;
+struct trusted_keys; // signature.h
 struct work; // work.h
 struct build {
     struct build_options options;
@@ -25,6 +26,8 @@ struct build {
     struct graph graph;
     struct distribution host; // this machine's
     struct remote *remote;    // the shared cache (remote.h), or NULL
+    struct trusted_keys *trusted; // of KBUILD_TRUSTED_KEYS; NULL: everybody is trusted
+    bool told_untrusted;          // that something in the local cache is not vouched for
     char *versions_digest;
     bool targets_added;
     const char *until; // the phase to stop after; a step's result is its folder then (until.c)
@@ -142,6 +145,8 @@ struct action {
     // Why its outputs are random by intent, and what makes them the same each time; NULL: they are
     // not.
     const char *(*random)(const struct job *job);
+    // The names of the files that it leaves beside the tarballs; NULL: none.
+    void (*side_files)(const struct recipe *r, struct strlist *out);
 };
 extern const struct action actions[]; // by enum recipe_action
 
@@ -156,6 +161,7 @@ int make_script(struct build *b, struct node *node, json_t *record, struct error
 int make_initrd(struct build *b, struct node *node, json_t *record, struct error **err);
 int make_se_image(struct build *b, struct node *node, json_t *record, struct error **err);
 const char *se_image_random(const struct job *job);
+void se_image_side_files(const struct recipe *r, struct strlist *out);
 // The OCI image of a builder's root file system, in the store.
 int builder_image(struct build *b, const struct node *node, const char *tree,
                   char image[static DIGEST_HEX_SIZE], struct error **err);

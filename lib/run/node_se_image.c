@@ -282,18 +282,25 @@ static int put_side_file(struct build *b, json_t *record, const char *name, cons
 }
 
 // <image>.json, hdr.bin, and the seal record, which with a secret proves the image.
-static int put_side_files(struct build *b, const char *image, const struct work *w, json_t *record,
-                          struct error **err)
+void se_image_side_files(const struct recipe *r, struct strlist *out)
 {
-    const char *dot = strrchr(image, '.');
+    const char *image = path_base(r->image->output), *dot = strrchr(image, '.');
     cleanup_free char *stem = xstrndup(image, dot ? (size_t)(dot - image) : strlen(image));
-    cleanup_free char *reference = xasprintf("%s.json", stem);
-    cleanup_free char *seal_record = xasprintf("%s.seal-record.json", stem);
-    return put_side_file(b, record, reference, &w->reference, err) < 0 ||
-                   put_side_file(b, record, "hdr.bin", &w->header, err) < 0 ||
-                   put_side_file(b, record, seal_record, &w->record, err) < 0
-               ? -1
-               : 0;
+    strlist_addf(out, "%s.json", stem);
+    strlist_add(out, "hdr.bin");
+    strlist_addf(out, "%s.seal-record.json", stem);
+}
+
+static int put_side_files(struct build *b, const struct recipe *r, const struct work *w,
+                          json_t *record, struct error **err)
+{
+    const struct buf *const files[] = {&w->reference, &w->header, &w->record};
+    cleanup_strlist struct strlist names = {0};
+    se_image_side_files(r, &names);
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        if (put_side_file(b, record, names.items[i], files[i], err) < 0)
+            return -1;
+    return 0;
 }
 
 static int pack_image(struct build *b, const struct node *node, const struct work *w,
@@ -332,7 +339,7 @@ int make_se_image(struct build *b, struct node *node, json_t *record, struct err
     if (!result)
         result = pack_image(b, node, &w, record, err);
     if (!result)
-        result = put_side_files(b, name, &w, record, err);
+        result = put_side_files(b, job->recipe, &w, record, err);
     work_free(&w);
     remove_tree(scratch, NULL);
     return result ? error_wrap(err, "%s", job->label) : 0;

@@ -5,8 +5,10 @@
 #include "cache/oci.h"
 #include "cache/oci_pull.h"
 #include "run/image_pin.h"
+#include "run/vouch.h"
 
 #include <errno.h>
+#include <string.h>
 
 int make_source(struct build *b, struct node *node, json_t *record, struct error **err)
 {
@@ -92,15 +94,21 @@ int make_builder(struct build *b, struct node *node, json_t *record, struct erro
     cleanup_free char *folder = store_temporary(b->store, "builder", err);
     if (!folder)
         return -1;
-    json_t *came = NULL;
-    char tree[DIGEST_HEX_SIZE], image[DIGEST_HEX_SIZE];
-    int result = fill_builder(b, job, folder, &came, err);
+    json_t *came = NULL, *mark = NULL;
+    char tree[DIGEST_HEX_SIZE], image[DIGEST_HEX_SIZE], stated[DIGEST_HEX_SIZE];
+    int vouched = job->image_name ? image_vouched(b, node, &mark, stated, err) : 0;
+    int result = vouched < 0 ? -1 : fill_builder(b, job, folder, &came, err);
     if (!result) {
         phase("storing");
         result = store_put_tree(b->store, folder, tree, err);
     }
     if (result)
         remove_tree(folder, NULL);
+    if (!result && vouched && strcmp(tree, stated) != 0)
+        result = error_user(err, "its files are the tree %s, and %s is what was signed", tree, stated);
+    if (!result && mark)
+        json_object_set(record, SHARED_MARK, mark);
+    json_decref(mark);
     // Upstream's name for a builder image: <recipe>-<hash>-<host architecture>.
     cleanup_free char *name = xasprintf("%s-%.9s-%s", job->recipe->builder->name, node->key,
                                         job->target->name);

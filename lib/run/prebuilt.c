@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run/prebuilt.h"
 
+#include "base/log.h"
 #include "run/image_pin.h"
 #include "run/remote.h"
 
@@ -87,16 +88,12 @@ int identify_prebuilt(struct build *b, struct node *node, bool resolve, struct e
 
 // With trusted keys, only an entry of kbuild's that one of them signed, for this very target: an
 // artefact of upstream's bears no signature. 1: it is one; 0: nobody asks for it.
-static int check_trust(const struct node *node, struct registry *registry, struct entry *e,
-                       struct error **err)
+static int check_trust(const struct trusted_keys *keys, const struct node *node,
+                       struct registry *registry, struct entry *e, struct error **err)
 {
-    struct remote r = {.trusted = set_or("KBUILD_TRUSTED_KEYS", NULL)};
-    if (!r.trusted)
+    if (!keys)
         return 0;
-    if (remote_keys(&r, err) < 0)
-        return -1;
-    int trusted = entry_vouched(&r, registry, node, e, err);
-    trusted_keys_free(r.keys);
+    int trusted = entry_vouched(keys, registry, node, e, err);
     if (trusted)
         return trusted;
     error_user(err, "no key of KBUILD_TRUSTED_KEYS signed it as %s for %s",
@@ -113,7 +110,7 @@ struct taking {
     json_t *record;
     struct registry *registry;
     struct entry entry;
-    struct prebuilt_files files;
+    struct prebuilt_files all, files; // that it has; of those what is taken
 };
 
 static int get_manifest(struct taking *t, struct error **err)
@@ -176,7 +173,7 @@ static int check_sums(struct taking *t, struct error **err)
     if (fd < 0 || fd_read_all(fd, name, SUMS_LIMIT, &text, err) < 0)
         return -1;
     buf_add(&text, "", 1);
-    return prebuilt_check_sums(&t->files, target, text.data, err);
+    return prebuilt_check_sums(&t->all, target, text.data, err);
 }
 
 // The recipe's tarballs in its order; everything else as it is, beside them.
@@ -224,15 +221,32 @@ static void keep_signed(struct taking *t)
     t->files.n = kept;
 }
 
+// Only the names that the target itself would leave: anything else could be another target's.
+static void keep_allowed(struct taking *t)
+{
+    t->files.items = xcalloc(t->all.n + 1, sizeof *t->files.items);
+    for (size_t i = 0; i < t->all.n; i++) {
+        const char *title = t->all.items[i].title;
+        const struct output_claim tarball = {title, "blob", false}, side = {title, "blob", true};
+        if (output_allowed(t->node, &tarball) || output_allowed(t->node, &side))
+            t->files.items[t->files.n++] = t->all.items[i];
+        else
+            log_note("%s has %s, which is no output of %s: it is left out",
+                     job_of(t->node)->prebuilt, title, job_of(t->node)->recipe->name);
+    }
+}
+
 static int take(struct taking *t, struct error **err)
 {
     int vouched;
     if (get_manifest(t, err) < 0 ||
-        (vouched = check_trust(t->node, t->registry, &t->entry, err)) < 0 ||
-        prebuilt_files_read(t->entry.manifest, &t->files, err) < 0)
+        (vouched = check_trust(t->b->trusted, t->node, t->registry, &t->entry, err)) < 0 ||
+        prebuilt_files_read(t->entry.manifest, &t->all, err) < 0)
         return -1;
+    keep_allowed(t);
     if (vouched)
         keep_signed(t);
+    entry_mark(&t->entry, t->record);
     return pull_files(t, err) < 0 || check_sums(t, err) < 0 ? -1 : record_files(t, err);
 }
 
@@ -255,6 +269,7 @@ int make_prebuilt(struct build *b, struct node *node, json_t *record, struct err
         registry_close(t.registry);
     reference_free(&name);
     entry_free(&t.entry);
+    free(t.all.items);
     free(t.files.items);
     json_object_set_new(
         json_object_get(record, "provenance"), "prebuilt",

@@ -13,6 +13,8 @@
 static const struct registry_options asking = {.tries = 2, .silence_seconds = 4};
 static const struct registry_options carrying = {.tries = 4, .silence_seconds = 15};
 
+enum { REFUSED_MAX = 3 };
+
 static const char *environment(const char *name)
 {
     const char *value = getenv(name);
@@ -63,8 +65,8 @@ static int read_environment(struct remote *r, struct error **err)
     r->branch = environment("TARGET_BRANCH");
     if (!r->branch)
         r->branch = "main";
-    r->signing_key = environment("KBUILD_SIGNING_KEY");
-    r->trusted = environment("KBUILD_TRUSTED_KEYS");
+    if (security_variable("KBUILD_SIGNING_KEY", &r->signing_key, err) < 0)
+        return -1;
     if (registry) {
         cleanup_free char *name =
             xasprintf("%s/%s", registry, repository ? repository : "kata-containers");
@@ -108,6 +110,7 @@ int remote_open(struct build *b, struct error **err)
         return result;
     }
     r->built_by = built_by();
+    r->keys = b->trusted;
     b->remote = r;
     return 0;
 }
@@ -116,7 +119,6 @@ void remote_close(struct remote *r)
 {
     if (!r)
         return;
-    trusted_keys_free(r->keys);
     if (r->state && r->state != MAP_FAILED)
         munmap(r->state, sizeof *r->state);
     free(r->artefacts);
@@ -158,6 +160,33 @@ int remote_give_up(struct build *b, enum remote_way way, struct error *why, stru
         log_warning("%s, going on without it: %s", what[way], why->message);
     error_free(why);
     return 0;
+}
+
+int remote_push_failed(struct build *b, bool down, struct error *why, struct error **err)
+{
+    struct remote_state *state = b->remote->state;
+    int before = __atomic_fetch_add(&state->refused, 1, __ATOMIC_RELAXED);
+    if (down || before + 1 >= REFUSED_MAX || b->options.remote == REMOTE_REQUIRE ||
+        why->kind == ERROR_INTERRUPT)
+        return remote_give_up(b, REMOTE_WRITE, why, err);
+    log_warning("the shared cache could not be written, this result stays here: %s", why->message);
+    error_free(why);
+    return 0;
+}
+
+void remote_tell_denied(struct remote *r, const char *what, enum registry_denial why)
+{
+    if (why == NOT_DENIED || __atomic_exchange_n(&r->state->told_denied, 1, __ATOMIC_RELAXED))
+        return;
+    if (why == DENIED_USER)
+        log_note("the registry does not show whether it has %s, as many do for what does not exist "
+                 "yet: taken for missing",
+                 what);
+    else
+        log_warning("the registry does not show %s to whoever is not logged in: taken for missing. "
+                    "If the shared cache has it, log in (`skopeo login`, or "
+                    "ARTEFACT_REGISTRY_USERNAME and ARTEFACT_REGISTRY_PASSWORD)",
+                    what);
 }
 
 struct registry *remote_repository(const struct remote *r, const struct node *node, bool patient,

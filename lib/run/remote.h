@@ -19,7 +19,7 @@
 #include "run/internal.h"
 
 #include "cache/registry.h"
-#include "run/signature.h"
+#include "run/vouch.h"
 
 #define ENTRY_TYPE "application/vnd.kbuild.entry.v1"
 #define BLOB_TYPE "application/vnd.kbuild.blob.v1"
@@ -31,8 +31,6 @@
 #define GZIP_LAYER_TYPE "application/vnd.oci.image.layer.v1.tar+gzip"
 #define TITLE_ANNOTATION "org.opencontainers.image.title"
 #define RECORD_ANNOTATION "kbuild.record" // the action record, as JSON
-// In a local record: it came from a shared cache. Not part of what travels.
-#define SHARED_MARK "shared"
 #define OUTPUT_ANNOTATION "kbuild.output" // on a layer: which output it holds
 
 enum remote_way { REMOTE_READ, REMOTE_WRITE };
@@ -41,14 +39,15 @@ struct remote {
     char *artefacts; // "registry/repository" in front of "/cached-artefacts/<target>", or NULL
     char *builders;  // "registry/repository" of builder images, or NULL
     bool push, release;
-    const char *branch, *signing_key, *trusted;
-    struct trusted_keys *keys; // loaded when first needed
-    bool key_tried;            // the signing key is one
-    char *built_by, *commit;   // the commit is looked up when first needed
+    const char *branch, *signing_key;
+    const struct trusted_keys *keys; // the build's
+    bool key_tried;                  // the signing key is one
+    char *built_by, *commit;         // the commit is looked up when first needed
     // Shared by all processes of the run.
     struct remote_state {
         int given_up[2]; // by enum remote_way
-        int told_untrusted;
+        int told_untrusted, told_denied, told_documents;
+        int refused; // entries in a row that the registry did not take
     } * state;
 };
 
@@ -58,6 +57,11 @@ int remote_check(const struct build *b, struct error **err);
 int remote_open(struct build *b, struct error **err);
 void remote_close(struct remote *r);
 bool remote_usable(const struct build *b, const struct node *node, enum remote_way way);
+// Says once that the registry refuses to show something, which is taken for missing.
+void remote_tell_denied(struct remote *r, const char *what, enum registry_denial why);
+// After a push that failed: `down` if the whole registry failed, which ends all writing of the run,
+// as three entries in a row do. Else the other results are pushed all the same.
+int remote_push_failed(struct build *b, bool down, struct error *why, struct error **err);
 // What became of `why`: 0 if the build goes on without the registry, else -1 and *err.
 int remote_give_up(struct build *b, enum remote_way way, struct error *why, struct error **err);
 // The repository that holds the entries of this node. `patient` for contents, else for questions.
@@ -68,6 +72,7 @@ struct registry *remote_repository(const struct remote *r, const struct node *no
 struct entry {
     struct buf text; // of the manifest, as it came
     json_t *manifest, *record;
+    json_t *mark;                 // who vouches for it (vouch.h), once that was asked
     char digest[DIGEST_HEX_SIZE]; // of the manifest
     char key[DIGEST_HEX_SIZE];    // whose result it is
     uint64_t size;
@@ -89,23 +94,27 @@ const char *descriptor_hex(const json_t *descriptor); // digest without "sha256:
 json_t *entry_descriptor(const char *type, const char *digest, uint64_t size);
 // The record as it travels: without what the local store adds.
 json_t *entry_record(const json_t *record);
-void entry_mark_shared(struct entry *e);
+void entry_mark(const struct entry *e, json_t *record); // says in a local record who vouches
 
 // ---- trust ----
-// Loads the trusted keys, tries the signing key. A mistake there is the user's, and never a reason
-// to go on without the cache.
+// Tries the signing key. A mistake there is the user's, and never a reason to go on without the
+// cache.
 int remote_keys(struct remote *r, struct error **err);
 // What is signed: key, outputs, the digest of the provenance, that of the whole record, and those
 // of the documents that the manifest names.
 void entry_statement(const char *key, const struct entry *e, struct buf *out);
 // 1: signed by a trusted key, or anybody is trusted; 0: not; -1: error.
 int entry_trusted(struct remote *r, struct registry *registry, const struct node *node,
-                  const struct entry *e, struct error **err);
+                  struct entry *e, struct error **err);
+// 1: one of the keys signed the entry whose manifest this is, under the key of its own record,
+// which is read; 0: not; -1: error.
+int entry_signed_by(const struct trusted_keys *keys, struct registry *registry, struct entry *e,
+                    struct error **err);
 // 1: this manifest is an entry of the node's target and architecture, its layers are the outputs of
 // its record, and a trusted key signed it; 0: not; -1: error. Which action key it is of does not
 // matter. Reads the entry's record.
-int entry_vouched(struct remote *r, struct registry *registry, const struct node *node,
-                  struct entry *e, struct error **err);
+int entry_vouched(const struct trusted_keys *keys, struct registry *registry,
+                  const struct node *node, struct entry *e, struct error **err);
 // 1: signed by the signing key, or there is none; 0: not; -1: error.
 int entry_signed(const struct remote *r, const struct node *node, const struct entry *e,
                  struct error **err);

@@ -97,9 +97,10 @@ json_t *entry_record(const json_t *record)
     return copy;
 }
 
-void entry_mark_shared(struct entry *e)
+void entry_mark(const struct entry *e, json_t *record)
 {
-    json_object_set_new(e->record, SHARED_MARK, json_true());
+    json_object_set_new(record, SHARED_MARK,
+                        e->mark ? json_incref(e->mark) : vouch_mark(NULL, NULL));
 }
 
 static const char *annotation(const json_t *of, const char *name)
@@ -124,22 +125,6 @@ bool entry_derived(const struct node *node, const char *output)
     return node->kind == NODE_BUILDER && !strcmp(output, "image");
 }
 
-// What a hostile record could do harm with: names become files in the output directory.
-static bool sound_outputs(const json_t *record)
-{
-    const json_t *list = json_object_get(record, "outputs");
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *output = json_array_get(list, i);
-        const char *name = json_string_value(json_object_get(output, "name"));
-        const char *digest = json_string_value(json_object_get(output, "digest"));
-        const char *kind = json_string_value(json_object_get(output, "kind"));
-        if (!name || !path_is_clean(name) || strchr(name, '/') || strchr(name, '\n') || !digest ||
-            !digest_is_hex(digest) || !kind || (strcmp(kind, "tree") && strcmp(kind, "blob")))
-            return false;
-    }
-    return json_array_size(list) > 0;
-}
-
 int entry_read(const struct node *node, const struct buf *manifest, struct entry *out,
                struct error **err)
 {
@@ -151,21 +136,25 @@ int entry_read(const struct node *node, const struct buf *manifest, struct entry
     out->size = manifest->len;
     out->record = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     const char *key_text = json_string_value(json_object_get(out->record, "key_text"));
-    if (!key_text || !sound_outputs(out->record))
-        return error_user(err, "the record of the entry makes no sense");
+    if (!key_text)
+        return error_user(err, "the record of the entry has no key");
     digest_bytes(key_text, strlen(key_text), out->key);
-    if (!strcmp(out->key, node->key))
-        return 1;
-    if (node->kind == NODE_BUILDER) // a tag has 9 digits of the key only
-        return 0;
-    return error_user(err, "the record of the entry has the key %s instead of %s", out->key,
-                      node->key);
+    if (strcmp(out->key, node->key) != 0 && node->kind == NODE_BUILDER)
+        return 0; // a tag has 9 digits of the key only
+    if (strcmp(out->key, node->key) != 0)
+        return error_user(err, "the record of the entry has the key %s instead of %s", out->key,
+                          node->key);
+    if (!outputs_allowed(node, out->record))
+        return error_user(err, "the record of the entry has outputs that %s does not have",
+                          node_label(node));
+    return 1;
 }
 
 void entry_free(struct entry *e)
 {
     json_decref(e->manifest);
     json_decref(e->record);
+    json_decref(e->mark);
     buf_free(&e->text);
     *e = (struct entry){0};
 }

@@ -18,6 +18,8 @@ static int entry_fetch(struct build *b, const struct node *node, struct entry *e
     if (!registry)
         return -1;
     int found = registry_get_manifest(registry, tag, &e->text, &type, e->digest, err);
+    if (!found)
+        remote_tell_denied(r, node_label(node), registry_was_denied(registry));
     if (found > 0)
         found = entry_read(node, &e->text, e, err);
     if (found > 0)
@@ -104,7 +106,7 @@ static int promise(struct build *b, struct lookup *l, struct error **err)
     }
     if (!l->found)
         return 0;
-    entry_mark_shared(&l->entry);
+    entry_mark(&l->entry, l->entry.record);
     if (store_action_put(b->store, node->key, l->entry.record, err) < 0 ||
         evaluate_node(b, node, err) < 0)
         return -1;

@@ -18,7 +18,7 @@ static bool is_candidate(const struct build *b, const struct node *node)
 // would vouch for whatever somebody left in the registry.
 static bool may_sign(const struct remote *r, const json_t *record)
 {
-    return !r->signing_key || !json_is_true(json_object_get(record, SHARED_MARK));
+    return !r->signing_key || !json_object_get(record, SHARED_MARK);
 }
 
 // 1: pushed; 0: it is not here to be pushed.
@@ -78,7 +78,10 @@ static int publish_one(struct build *b, struct lookup *l, size_t *pushed, struct
     }
     if (there >= 0 && l->found > 0)
         there = move_tags(b, l->node, &l->entry, &why);
-    return there < 0 ? remote_give_up(b, REMOTE_WRITE, why, err) : 0;
+    if (there >= 0)
+        return 0;
+    return l->found > 0 ? remote_push_failed(b, false, why, err)
+                        : remote_give_up(b, REMOTE_WRITE, why, err);
 }
 
 int remote_publish(struct build *b, struct node **order, size_t count, struct error **err)

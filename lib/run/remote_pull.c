@@ -231,7 +231,7 @@ static int find(struct build *b, struct node *node, json_t **out, struct error *
     if (found > 0)
         found = entry_pull(b, node, e, err);
     if (found > 0) {
-        entry_mark_shared(e);
+        entry_mark(e, e->record);
         *out = json_incref(e->record);
     }
     entry_free(&asked);

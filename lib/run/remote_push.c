@@ -4,6 +4,7 @@
 // once push the same blobs, and whoever sets the tag last has it.
 #include "run/remote.h"
 
+#include "base/log.h"
 #include "base/process.h"
 #include "pack/pack.h"
 #include "run/gzip.h"
@@ -12,6 +13,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+
+#define PLAIN_TYPE "application/vnd.oci.image.layer.v1.tar" // as `oras push` calls any file
 
 enum { RECORD_LIMIT = 3 << 20 }; // registries take manifests of 4 MiB
 
@@ -169,8 +172,8 @@ static json_t *artefact_manifest(struct push *p, struct error **err)
                      "annotations", p->annotations);
 }
 
-// A layer of an image as it travels. In the store it is plain, since its digest must not depend on a
-// compressor; the config names the plain bytes, so the image is the same one.
+// A layer of an image as it travels. In the store it is plain, since its digest must not depend on
+// a compressor; the config names the plain bytes, so the image is the same one.
 static int add_image_layer(struct push *p, json_t *layer, struct error **err)
 {
     const char *plain = descriptor_hex(layer);
@@ -255,50 +258,142 @@ void remote_floating_tags(struct build *b, const struct node *node, struct strli
     entry_upstream_tags(r, node, version, r->commit, out);
 }
 
+// The tag of the key has to be there; each other one is tried, and the last failure is told.
 static int set_tags(struct push *p, const char *text, struct error **err)
 {
     cleanup_strlist struct strlist tags = {0};
     cleanup_free char *tag = entry_tag(p->b->remote, p->node);
     strlist_add(&tags, tag);
     remote_floating_tags(p->b, p->node, &tags);
-    char digest[DIGEST_HEX_SIZE];
-    for (size_t i = 0; i < tags.n; i++)
+    cleanup_error struct error *last = NULL;
+    for (size_t i = 0; i < tags.n; i++) {
+        struct error *why = NULL;
+        char digest[DIGEST_HEX_SIZE];
         if (registry_put_manifest(p->registry, tags.items[i], text, strlen(text), MANIFEST_TYPE,
-                                  digest, err) < 0)
-            return -1;
+                                  digest, &why) == 0)
+            continue;
+        error_free(last);
+        last = why;
+        if (i == 0 || registry_is_down(p->registry))
+            break;
+    }
+    if (!last)
+        return 0;
+    *err = steal(last);
+    return -1;
+}
+
+// ---- media types ----
+
+// GitLab's registry takes no types that it does not know, neither of an artifact nor of its layers.
+// Then the entry is an image in name: what its layers are is in their annotations and the record.
+static int make_plain(struct push *p, json_t *manifest, struct error **err)
+{
+    if (entry_is_image(p->b->remote, p->node))
+        return 0;
+    json_t *config =
+        json_pack("{s:s, s:s, s:{s:s, s:[]}}", "architecture", job_of(p->node)->target->oci, "os",
+                  "linux", "rootfs", "type", "layers", "diff_ids");
+    cleanup_free char *text = json_dumps(config, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(config);
+    if (add_bytes(p, text, strlen(text), err) < 0)
+        return -1;
+    const struct registry_blob *blob = &p->blobs[p->n - 1];
+    json_object_del(manifest, "artifactType");
+    json_object_set_new(manifest, "config",
+                        entry_descriptor(IMAGE_CONFIG_TYPE, blob->digest, blob->size));
+    size_t i;
+    json_t *layer;
+    json_array_foreach(p->layers, i, layer)
+    {
+        const char *type = json_string_value(json_object_get(layer, "mediaType"));
+        json_object_set_new(
+            layer, "mediaType",
+            json_string(type && !strcmp(type, TREE_TYPE) ? PLAIN_TYPE "+zstd" : PLAIN_TYPE));
+    }
     return 0;
+}
+
+static int put_entry(struct push *p, struct entry *e, struct error **err)
+{
+    char digest[DIGEST_HEX_SIZE];
+    buf_free(&e->text);
+    cleanup_free char *text = json_dumps(e->manifest, JSON_COMPACT | JSON_SORT_KEYS);
+    buf_puts(&e->text, text ? text : "");
+    e->size = e->text.len;
+    if (e->size > RECORD_LIMIT)
+        return error_user(err, "the record is too large for a registry");
+    digest_bytes(e->text.data, e->size, e->digest);
+    cleanup_free char *what = xasprintf("sha256:%s", e->digest);
+    if (registry_push_blobs(p->registry, p->blobs, p->n, err) < 0)
+        return -1;
+    return registry_put_manifest(p->registry, what, e->text.data, e->size, MANIFEST_TYPE, digest,
+                                 err);
+}
+
+static int put_in_some_form(struct push *p, struct entry *e, struct error **err)
+{
+    static const long of_types[] = {400, 406, 415, 422};
+    struct error *why = NULL;
+    if (put_entry(p, e, &why) == 0)
+        return 0;
+    bool types = false;
+    for (size_t i = 0; i < ARRAY_LEN(of_types); i++)
+        types = types || registry_manifest_refusal(p->registry) == of_types[i];
+    if (!types || make_plain(p, e->manifest, NULL) < 0) {
+        *err = why;
+        return -1;
+    }
+    error_free(why);
+    return put_entry(p, e, err);
 }
 
 // ---- all of it ----
 
+// What is said about the entry. Without it the entry is still one.
+static int describe_entry(struct push *p, const struct entry *e, struct error **err)
+{
+    return entry_push_documents(p->registry, p->node, e, &p->documents, err) < 0 ||
+                   entry_sign(p->b->remote, p->registry, p->node, e, err) < 0
+               ? -1
+               : 0;
+}
+
+static int tell_undescribed(struct push *p, struct error *why, struct error **err)
+{
+    struct remote *r = p->b->remote;
+    bool required = p->b->options.remote == REMOTE_REQUIRE && r->signing_key;
+    if (required || registry_is_down(p->registry) || why->kind == ERROR_INTERRUPT) {
+        *err = why;
+        return -1;
+    }
+    if (!__atomic_exchange_n(&r->state->told_documents, 1, __ATOMIC_RELAXED))
+        log_warning("the registry takes results, but not what is said about them%s: %s",
+                    r->signing_key ? " (nobody with KBUILD_TRUSTED_KEYS will use them)" : "",
+                    why->message);
+    error_free(why);
+    return 0;
+}
+
 static int push_entry(struct push *p, struct error **err)
 {
-    size_t most = p->node->output_count + PLACE_SIDE_FILES + 8;
+    size_t most = p->node->output_count + PLACE_SIDE_FILES + 9;
     p->blobs = xcalloc(most, sizeof *p->blobs);
     p->digests = xcalloc(most, sizeof *p->digests);
     p->layers = json_array();
     struct entry e = {.record = entry_record(p->record)};
+    struct error *undescribed = NULL;
     if (!annotate(p, err))
         e.manifest = entry_is_image(p->b->remote, p->node) ? image_manifest(p, err)
                                                            : artefact_manifest(p, err);
-    cleanup_free char *text =
-        e.manifest ? json_dumps(e.manifest, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
-    int result = text ? 0 : -1;
-    if (text && strlen(text) > RECORD_LIMIT)
-        result = error_user(err, "the record is too large for a registry");
-    if (!result) {
-        e.size = strlen(text);
-        digest_bytes(text, e.size, e.digest);
-        cleanup_free char *what = xasprintf("sha256:%s", e.digest);
-        char digest[DIGEST_HEX_SIZE];
-        if (registry_push_blobs(p->registry, p->blobs, p->n, err) < 0 ||
-            registry_put_manifest(p->registry, what, text, e.size, MANIFEST_TYPE, digest, err) <
-                0 ||
-            entry_push_documents(p->registry, p->node, &e, &p->documents, err) < 0 ||
-            entry_sign(p->b->remote, p->registry, p->node, &e, err) < 0 ||
-            set_tags(p, text, err) < 0)
-            result = -1;
-    }
+    int result = e.manifest ? put_in_some_form(p, &e, err) : -1;
+    if (!result)
+        describe_entry(p, &e, &undescribed);
+    if (!result)
+        result = set_tags(p, e.text.data, err);
+    if (undescribed && !result)
+        result = tell_undescribed(p, steal(undescribed), err);
+    error_free(undescribed);
     entry_free(&e);
     return result;
 }
@@ -312,6 +407,7 @@ int remote_keep(struct build *b, struct node *node, const json_t *record, struct
     phase("pushing");
     p.registry = remote_repository(b->remote, node, true, &why);
     int result = p.registry && outputs_from_record(node, record) ? push_entry(&p, &why) : -1;
+    bool down = p.registry && registry_is_down(p.registry);
     for (size_t i = 0; i < p.n; i++)
         close(p.blobs[i].fd);
     free(p.blobs);
@@ -321,11 +417,13 @@ int remote_keep(struct build *b, struct node *node, const json_t *record, struct
     entry_documents_free(&p.documents);
     if (p.registry)
         registry_close(p.registry);
-    if (!result)
+    if (!result) {
+        __atomic_store_n(&b->remote->state->refused, 0, __ATOMIC_RELAXED);
         return 0;
+    }
     if (why)
         error_wrap(&why, "%s", node_label(node));
     else
         error_user(&why, "%s could not be pushed", node_label(node));
-    return remote_give_up(b, REMOTE_WRITE, why, err);
+    return remote_push_failed(b, down, why, err);
 }

@@ -37,10 +37,8 @@ static int put_manifest(struct registry *registry, const struct entry *e, const 
     json_t *descriptor = entry_descriptor(MANIFEST_TYPE, digest, strlen(text));
     json_object_set_new(descriptor, "artifactType", json_string(type));
     json_object_set(descriptor, "annotations", json_object_get(manifest, "annotations"));
-    const struct registry_refer refer = {.text = text,
-                                         .media_type = MANIFEST_TYPE,
-                                         .subject = e->digest,
-                                         .descriptor = descriptor};
+    const struct registry_refer refer = {
+        .text = text, .media_type = MANIFEST_TYPE, .subject = e->digest, .descriptor = descriptor};
     int result = registry_put_referrer(registry, &refer, err);
     json_decref(descriptor);
     return result;

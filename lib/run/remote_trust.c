@@ -11,7 +11,7 @@
 #define KEY_ANNOTATION "kbuild.signature.key"
 #define VALUE_ANNOTATION "kbuild.signature.ed25519"
 
-enum { SIGNATURE_LIMIT = 16 }; // so many are looked at
+enum { FETCHED_MAX = 256 };
 
 static void digest_json(const json_t *value, char hex[static DIGEST_HEX_SIZE])
 {
@@ -45,77 +45,98 @@ void entry_statement(const char *key, const struct entry *e, struct buf *out)
 int remote_keys(struct remote *r, struct error **err)
 {
     struct signature ignored;
-    if (r->push && r->signing_key && !r->key_tried) {
-        const struct buf nothing = {.data = (char *)""};
-        if (signature_make(r->signing_key, &nothing, &ignored, err) < 0)
-            return error_wrap(err, "KBUILD_SIGNING_KEY");
-        r->key_tried = true;
-    }
-    if (!r->trusted || r->keys)
+    if (!r->push || !r->signing_key || r->key_tried)
         return 0;
-    r->keys = trusted_keys_load(r->trusted, err);
-    return r->keys ? 0 : error_wrap(err, "KBUILD_TRUSTED_KEYS");
+    const struct buf nothing = {.data = (char *)""};
+    if (signature_make(r->signing_key, &nothing, &ignored, err) < 0)
+        return error_wrap(err, "KBUILD_SIGNING_KEY");
+    r->key_tried = true;
+    return 0;
+}
+
+// ---- looking for one signature ----
+
+// Goes through what the registry says to be signatures, as it comes. All of one entry sign the same
+// text, so that the descriptor in the list is enough, and any number of bad ones costs no request.
+struct search {
+    struct registry *registry;
+    const struct trusted_keys *keys; // one of theirs; or
+    const struct signature *own;     // this very one
+    const struct buf *statement;
+    struct signature found;
+    unsigned fetched; // manifests, where the list does not say what they say
+};
+
+static bool read_signature(const json_t *of, struct signature *s)
+{
+    const json_t *annotations = json_object_get(of, "annotations");
+    const char *key = json_string_value(json_object_get(annotations, KEY_ANNOTATION));
+    const char *value = json_string_value(json_object_get(annotations, VALUE_ANNOTATION));
+    if (!key || !value || strlen(key) != sizeof s->key - 1 || strlen(value) != sizeof s->value - 1)
+        return false;
+    memcpy(s->key, key, sizeof s->key);
+    memcpy(s->value, value, sizeof s->value);
+    return true;
+}
+
+static int fetch_signature(struct search *s, const json_t *descriptor, struct error **err)
+{
+    cleanup_free char *what = xasprintf("sha256:%s", descriptor_hex(descriptor));
+    cleanup_free char *type = NULL;
+    cleanup_buf struct buf text = {0};
+    char digest[DIGEST_HEX_SIZE];
+    if (++s->fetched > FETCHED_MAX)
+        return error_user(err, "more than %d signatures do not say in the list whose they are",
+                          FETCHED_MAX);
+    int found = registry_get_manifest(s->registry, what, &text, &type, digest, err);
+    if (found <= 0)
+        return found;
+    json_t *manifest = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+    found = read_signature(manifest, &s->found);
+    json_decref(manifest);
+    return found;
+}
+
+static int try_signature(void *context, const json_t *descriptor, struct error **err)
+{
+    struct search *s = context;
+    int read = read_signature(descriptor, &s->found);
+    if (!read)
+        read = fetch_signature(s, descriptor, err);
+    if (read <= 0)
+        return read;
+    return s->keys ? trusted_keys_accept(s->keys, &s->found, s->statement)
+                   : !strcmp(s->found.key, s->own->key) && !strcmp(s->found.value, s->own->value);
+}
+
+static int search(struct search *s, const struct entry *e, struct error **err)
+{
+    return registry_each_referrer(s->registry, e->digest, SIGNATURE_TYPE, try_signature, s, err);
 }
 
 // ---- reading ----
 
-static bool signed_by_trusted(const struct trusted_keys *keys, const json_t *manifest,
-                              const char *subject, const struct buf *statement)
-{
-    const json_t *annotations = json_object_get(manifest, "annotations");
-    const char *key = json_string_value(json_object_get(annotations, KEY_ANNOTATION));
-    const char *value = json_string_value(json_object_get(annotations, VALUE_ANNOTATION));
-    const char *of = descriptor_hex(json_object_get(manifest, "subject"));
-    struct signature s;
-    if (!key || !value || !of || strcmp(of, subject) != 0 || strlen(key) != sizeof s.key - 1 ||
-        strlen(value) != sizeof s.value - 1)
-        return false;
-    memcpy(s.key, key, sizeof s.key);
-    memcpy(s.value, value, sizeof s.value);
-    return trusted_keys_accept(keys, &s, statement);
-}
-
-static int look_at(struct remote *r, struct registry *registry, const json_t *descriptor,
-                   const char *subject, const struct buf *statement, struct error **err)
-{
-    const char *hex = descriptor_hex(descriptor);
-    if (!hex)
-        return 0;
-    cleanup_free char *what = xasprintf("sha256:%s", hex);
-    cleanup_free char *type = NULL;
-    cleanup_buf struct buf text = {0};
-    char digest[DIGEST_HEX_SIZE];
-    int found = registry_get_manifest(registry, what, &text, &type, digest, err);
-    if (found <= 0)
-        return found;
-    json_t *manifest = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
-    bool good = signed_by_trusted(r->keys, manifest, subject, statement);
-    json_decref(manifest);
-    return good;
-}
-
-// 1 if one of the trusted keys signed this entry under this key.
-static int vouched(struct remote *r, struct registry *registry, const char *key,
-                   const struct entry *e, struct error **err)
+// 1 if one of the trusted keys signed this entry under this key; then e->mark says so.
+static int vouched(const struct trusted_keys *keys, struct registry *registry, const char *key,
+                   struct entry *e, struct error **err)
 {
     cleanup_buf struct buf statement = {0};
     entry_statement(key, e, &statement);
-    json_t *list = registry_referrers(registry, e->digest, SIGNATURE_TYPE, err);
-    if (!list)
-        return -1;
-    int result = 0;
-    for (size_t i = 0; i < json_array_size(list) && i < SIGNATURE_LIMIT && !result; i++)
-        result = look_at(r, registry, json_array_get(list, i), e->digest, &statement, err);
-    json_decref(list);
+    struct search s = {.registry = registry, .keys = keys, .statement = &statement};
+    int result = search(&s, e, err);
+    if (result > 0) {
+        json_decref(e->mark);
+        e->mark = vouch_mark(&statement, &s.found);
+    }
     return result;
 }
 
 int entry_trusted(struct remote *r, struct registry *registry, const struct node *node,
-                  const struct entry *e, struct error **err)
+                  struct entry *e, struct error **err)
 {
-    if (!r->trusted)
+    if (!r->keys)
         return 1;
-    int result = vouched(r, registry, node->key, e, err);
+    int result = vouched(r->keys, registry, node->key, e, err);
     if (!result && !__atomic_exchange_n(&r->state->told_untrusted, 1, __ATOMIC_RELAXED))
         log_warning("the shared cache has %s, but no key of KBUILD_TRUSTED_KEYS signed it: it is "
                     "not used",
@@ -141,52 +162,47 @@ static bool layers_are_outputs(const struct entry *e)
     return json_array_size(list) > 0;
 }
 
-int entry_vouched(struct remote *r, struct registry *registry, const struct node *node,
-                  struct entry *e, struct error **err)
+int entry_signed_by(const struct trusted_keys *keys, struct registry *registry, struct entry *e,
+                    struct error **err)
 {
     const json_t *annotations = json_object_get(e->manifest, "annotations");
     const char *text = json_string_value(json_object_get(annotations, RECORD_ANNOTATION));
     json_decref(e->record);
     e->record = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
     const char *key_text = json_string_value(json_object_get(e->record, "key_text"));
-    const char *of = json_string_value(json_object_get(e->record, "node"));
-    if (!key_text || !of || strcmp(of, node->name) != 0 || !layers_are_outputs(e))
+    if (!key_text)
         return 0;
     digest_bytes(key_text, strlen(key_text), e->key);
-    return vouched(r, registry, e->key, e, err);
+    return vouched(keys, registry, e->key, e, err);
+}
+
+int entry_vouched(const struct trusted_keys *keys, struct registry *registry,
+                  const struct node *node, struct entry *e, struct error **err)
+{
+    int result = entry_signed_by(keys, registry, e, err);
+    const char *of = json_string_value(json_object_get(e->record, "node"));
+    if (result > 0 && (!of || strcmp(of, node->name) != 0 || !layers_are_outputs(e)))
+        result = 0;
+    return result;
 }
 
 // ---- writing ----
 
 // Ed25519 signs the same text with the same bytes each time, so ours can be recognised.
-static bool lists_signature(const json_t *list, const struct signature *s)
-{
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *a = json_object_get(json_array_get(list, i), "annotations");
-        const char *key = json_string_value(json_object_get(a, KEY_ANNOTATION));
-        const char *value = json_string_value(json_object_get(a, VALUE_ANNOTATION));
-        if (key && value && !strcmp(key, s->key) && !strcmp(value, s->value))
-            return true;
-    }
-    return false;
-}
-
 int entry_signed(const struct remote *r, const struct node *node, const struct entry *e,
                  struct error **err)
 {
     if (!r->signing_key)
         return 1;
-    struct signature s;
+    struct signature own;
     cleanup_buf struct buf statement = {0};
     entry_statement(node->key, e, &statement);
-    if (signature_make(r->signing_key, &statement, &s, err) < 0)
+    if (signature_make(r->signing_key, &statement, &own, err) < 0)
         return error_wrap(err, "KBUILD_SIGNING_KEY");
-    struct registry *registry = remote_repository(r, node, false, err);
-    json_t *list = registry ? registry_referrers(registry, e->digest, SIGNATURE_TYPE, err) : NULL;
-    int result = list ? lists_signature(list, &s) : -1;
-    json_decref(list);
-    if (registry)
-        registry_close(registry);
+    struct search s = {.own = &own, .registry = remote_repository(r, node, false, err)};
+    int result = s.registry ? search(&s, e, err) : -1;
+    if (s.registry)
+        registry_close(s.registry);
     return result;
 }
 

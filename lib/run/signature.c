@@ -4,6 +4,9 @@
 #include "base/file.h"
 #include "seal/private_key.h"
 
+#include <errno.h>
+
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -73,9 +76,33 @@ int signature_make(const char *key_file, const struct buf *text, struct signatur
 
 // ---- trusted keys ----
 
+// Whoever may write to it decides who is trusted.
+static int check_mode(const char *path, struct error **err)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return error_errno(err, errno, "reading trusted keys: %s", path);
+    if (!(st.st_mode & S_IWOTH))
+        return 0;
+    error_user(err, "reading trusted keys: %s can be written by everybody", path);
+    return error_hint(err, "chmod o-w %s, after a look at what is in it", path);
+}
+
+static size_t count_blocks(const struct buf *pem)
+{
+    static const char begin[] = "-----BEGIN ";
+    size_t n = 0;
+    for (const char *p = pem->data, *end = p + pem->len;
+         p && (p = memmem(p, (size_t)(end - p), begin, sizeof begin - 1)); p++)
+        n++;
+    return n;
+}
+
 static int load_file(struct trusted_keys *t, const char *path, struct error **err)
 {
     cleanup_buf struct buf pem = {0};
+    if (check_mode(path, err) < 0)
+        return -1;
     if (file_read(path, KEY_FILE_LIMIT, &pem, err) < 0)
         return error_wrap(err, "reading trusted keys");
     BIO *bio = BIO_new_mem_buf(pem.data ? pem.data : "", (int)pem.len);
@@ -89,6 +116,15 @@ static int load_file(struct trusted_keys *t, const char *path, struct error **er
         t->n++;
     }
     BIO_free(bio);
+    ERR_clear_error();
+    size_t blocks = count_blocks(&pem), taken = t->n - before;
+    if (!result && taken && taken != blocks) {
+        error_user(err,
+                   "%s has %zu blocks of PEM, and %zu of them %s a public key: the others are "
+                   "damaged, or something else",
+                   path, blocks, taken, taken == 1 ? "is" : "are");
+        return error_hint(err, "a list of trusted keys holds nothing else; remove what is not one");
+    }
     if (result || t->n == before) {
         error_user(err, "%s does not hold Ed25519 public keys (PEM)", path);
         return error_hint(err, "openssl pkey -in KEY.pem -pubout makes one of a private key");
@@ -99,7 +135,7 @@ static int load_file(struct trusted_keys *t, const char *path, struct error **er
 static int load_directory(struct trusted_keys *t, const char *path, struct error **err)
 {
     cleanup_strlist struct strlist names = {0};
-    if (list_directory(path, &names, err) < 0)
+    if (check_mode(path, err) < 0 || list_directory(path, &names, err) < 0)
         return -1;
     for (size_t i = 0; i < names.n; i++) {
         cleanup_free char *file = xasprintf("%s/%s", path, names.items[i]);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The variables that a recipe declares, from the user's environment. Files count by their content,
 // secrets by their public name, or not at all where a certificate stands for them.
+#include "base/environment.h"
 #include "run/internal.h"
 
 #include "base/file.h"
@@ -99,7 +100,12 @@ static int resolve_secret(const struct recipe *r, struct variable_value *value, 
 static int resolve(const struct recipe *r, struct variable_value *value, struct error **err)
 {
     const struct recipe_variable *v = value->variable;
-    const char *text = getenv(v->name);
+    const char *text;
+    // Files, folders and switches decide what is trusted or sealed; a text may well be empty.
+    if (v->type == VARIABLE_TEXT)
+        text = getenv(v->name);
+    else if (security_variable(v->name, &text, err) < 0)
+        return -1;
     if (!text || !*text)
         text = v->default_ ? v->default_ : "";
     value->text = xstrdup(text);

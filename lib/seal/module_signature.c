@@ -91,12 +91,6 @@ static int check_key(EVP_PKEY *key, const char *path, struct error **err)
 
 static EVP_PKEY *load_key(const char *path, struct error **err)
 {
-    struct stat st;
-    if (stat(path, &st) == 0 && st.st_mode & S_IROTH) {
-        error_user(err, "the key %s can be read by everybody", path);
-        error_hint(err, "chmod 600 %s", path);
-        return NULL;
-    }
     const char *why;
     EVP_PKEY *key = private_key_read(path, &why, err);
     if (why)

@@ -27,12 +27,22 @@ EVP_PKEY *private_key_parse(const void *pem, size_t length, bool *locked)
     return key;
 }
 
+static int check_mode(const struct stat *st, const char *path, struct error **err)
+{
+    if (!S_ISREG(st->st_mode) || !(st->st_mode & (S_IROTH | S_IWOTH)))
+        return 0;
+    error_user(err, "the key %s can be %s by everybody", path,
+               st->st_mode & S_IROTH ? "read" : "written");
+    return error_hint(err, "chmod 600 %s; if others may have seen it, make a new one", path);
+}
+
 EVP_PKEY *private_key_read(const char *path, const char **why, struct error **err)
 {
     cleanup_secret_memory struct secret_memory pem = {0};
+    struct stat st;
     bool locked;
     *why = NULL;
-    if (secret_memory_read(path, KEY_FILE_MAX, &pem, NULL, err) < 0)
+    if (secret_memory_read(path, KEY_FILE_MAX, &pem, &st, err) < 0 || check_mode(&st, path, err) < 0)
         return NULL;
     EVP_PKEY *key = private_key_parse(pem.bytes, pem.length, &locked);
     if (!key)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An archive source: its SHA-256 is known, or found out once; the archive itself is kept as a blob
 // of the store, so that it is downloaded once.
+#include "base/environment.h"
 #include "base/log.h"
 #include "pack/pack.h"
 #include "source/download.h"
@@ -166,8 +167,10 @@ static int sums_text(const struct source_spec *spec, const char *path, struct bu
             hint_other_sources(spec, err);
         return -1;
     }
-    const char *keyring = getenv("KBUILD_KERNEL_KEYRING");
-    if (keyring && *keyring)
+    const char *keyring;
+    if (security_variable("KBUILD_KERNEL_KEYRING", &keyring, err) < 0)
+        return -1;
+    if (keyring)
         return sums_verify(path, shown, keyring, text, err);
     return file_read(path, SUMS_MAX, text, err);
 }

@@ -26,7 +26,10 @@
 
 static char *folder;
 static struct recipe_builder builder = {.name = (char *)"kernel"};
-static struct recipe recipe = {.name = (char *)"kernel-confidential", .builder = &builder};
+static char *output_names[] = {(char *)"x"};
+static struct recipe recipe = {.name = (char *)"kernel-confidential",
+                               .builder = &builder,
+                               .outputs = {.items = output_names, .n = 1}};
 static struct job job = {.recipe = &recipe};
 static struct node node = {.kind = NODE_ARTIFACT, .name = (char *)"kernel-confidential:s390x"};
 
@@ -137,10 +140,11 @@ static void a_record_has_to_hash_to_the_key_and_name_clean_files(void **state)
 {
     assert_int_equal(read_entry("key text\n", "kata-static-x.tar.xz", DIGEST), 1);
     assert_int_equal(read_entry("other text\n", "kata-static-x.tar.xz", DIGEST), -1);
-    static const char *const names[] = {"../x", "/x", "a/b", "", ".", "..", "a\nb"};
+    static const char *const names[] = {
+        "../x", "/x", "a/b", "", ".", "..", "a\nb", "targets", "kata-static-y.tar.xz", "hdr.bin"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         assert_int_equal(read_entry("key text\n", names[i], DIGEST), -1);
-    assert_int_equal(read_entry("key text\n", "x", "../../etc/passwd"), -1);
+    assert_int_equal(read_entry("key text\n", "kata-static-x.tar.xz", "../../etc/passwd"), -1);
     node.kind = NODE_BUILDER; // whose tag may be another builder's
     assert_int_equal(read_entry("other text\n", "root", DIGEST), 0);
 }

@@ -14,6 +14,7 @@ static char *put_key(const char *folder, const char *name, EVP_PKEY *key, const 
 {
     char *path = xasprintf("%s/%s", folder, name);
     FILE *file = fopen(path, "w");
+    assert_int_equal(chmod(path, 0600), 0);
     assert_non_null(file);
     assert_non_null(key);
     assert_int_equal(PEM_write_PrivateKey(file, key, passphrase ? EVP_aes_256_cbc() : NULL,
@@ -167,8 +168,10 @@ static void keys_of_another_kind_are_refused(void **state)
     cleanup_free char *locked = put_key(f->folder, "locked.pem", EVP_EC_gen("P-384"), "secret");
     cleanup_free char *junk = xasprintf("%s/junk.pem", f->folder);
     put_file(junk, "no key", 6);
+    assert_int_equal(chmod(junk, 0600), 0);
     cleanup_free char *large = xasprintf("%s/large.pem", f->folder);
     put_file(large, "", 0);
+    assert_int_equal(chmod(large, 0600), 0);
     assert_int_equal(truncate(large, 1 << 20), 0);
     refused_key(p256, NULL, "P-384");
     refused_key(rsa, NULL, "P-384");
@@ -177,6 +180,10 @@ static void keys_of_another_kind_are_refused(void **state)
     refused_key(large, NULL, "larger than the limit");
     refused_key("/nonexistent", NULL, "No such file");
     refused_key(f->id_path, p256, "p256.pem");
+    assert_int_equal(chmod(p256, 0644), 0);
+    refused_key(p256, NULL, "can be read by everybody");
+    assert_int_equal(chmod(p256, 0602), 0);
+    refused_key(p256, NULL, "can be written by everybody");
 }
 
 static void a_policy_that_the_firmware_refuses_is_refused(void **state)
