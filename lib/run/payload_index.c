@@ -55,31 +55,62 @@ static json_t *platform_of(const json_t *config, struct error **err)
 
 // ---- joining ----
 
+enum { DEPTH_MAX = 4, IMAGES_MAX = 256 };
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+// What buildx puts beside an image: its provenance and SBOM, for no platform at all ("unknown"), with
+// the digest of the image that it is about in an annotation. There may be one for each image.
+static bool is_attestation(const json_t *descriptor)
+{
+    const json_t *annotations = json_object_get(descriptor, "annotations");
+    return !strcmp(text_of(annotations, "vnd.docker.reference.type"), "attestation-manifest");
+}
+
 static int add(struct joining *j, json_t *descriptor, struct error **err)
 {
     json_t *platform = json_object_get(descriptor, "platform");
-    const char *os = json_string_value(json_object_get(platform, "os"));
-    const char *architecture = json_string_value(json_object_get(platform, "architecture"));
+    const char *os = text_of(platform, "os"), *architecture = text_of(platform, "architecture");
     struct image_blob blob;
-    if (!os || !architecture)
-        return error_user(err, "an image in its index does not say what it is for");
     if (descriptor_read(descriptor, &blob, err) < 0)
         return -1;
+    if (json_array_size(j->manifests) == IMAGES_MAX)
+        return error_user(err, "there are more than %d images", IMAGES_MAX);
     for (size_t i = 0; i < json_array_size(j->manifests); i++) {
-        json_t *other = json_object_get(json_array_get(j->manifests, i), "platform");
-        if (json_equal(other, platform))
+        const json_t *other = json_array_get(j->manifests, i);
+        bool same = !strcmp(text_of(other, "digest"), text_of(descriptor, "digest"));
+        if (is_attestation(descriptor) && same)
+            return 0;
+        if (!is_attestation(descriptor) && !is_attestation(other) &&
+            json_equal(json_object_get(other, "platform"), platform))
             return error_user(err, "there is an image for %s/%s already", os, architecture);
     }
     json_array_append(j->manifests, descriptor);
     return 0;
 }
 
-static int add_index(struct joining *j, const json_t *index, struct error **err)
+static int add_named(struct joining *j, const char *name, unsigned depth, struct error **err);
+
+static int add_index(struct joining *j, const json_t *index, unsigned depth, struct error **err)
 {
     json_t *list = json_object_get(index, "manifests");
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (add(j, json_array_get(list, i), err) < 0)
-            return -1;
+    if (depth == DEPTH_MAX)
+        return error_user(err, "it is an index of indexes, more than %d deep", DEPTH_MAX);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *item = json_array_get(list, i);
+        const json_t *platform = json_object_get(item, "platform");
+        const char *type = text_of(item, "mediaType"), *digest = text_of(item, "digest");
+        bool index_too = !strcmp(type, OCI_INDEX) || !strcmp(type, DOCKER_INDEX);
+        bool says_what = *text_of(platform, "os") && *text_of(platform, "architecture");
+        // What does not say what it is for is asked: an index has entries that do, an image a config.
+        bool ask = index_too || (!says_what && !is_attestation(item));
+        if (ask ? add_named(j, digest, depth + 1, err) < 0 : add(j, item, err) < 0)
+            return *digest ? error_wrap(err, "%s", digest) : -1;
+    }
     return 0;
 }
 
@@ -102,7 +133,8 @@ static int add_manifest(struct joining *j, const json_t *manifest, const char *t
     return result;
 }
 
-static int add_image(struct joining *j, const char *name, struct error **err)
+// `name` is a tag or a digest.
+static int add_named(struct joining *j, const char *name, unsigned depth, struct error **err)
 {
     cleanup_buf struct buf text = {0};
     cleanup_free char *type = NULL;
@@ -110,7 +142,8 @@ static int add_image(struct joining *j, const char *name, struct error **err)
     int has = registry_get_manifest(j->registry, name, &text, &type, digest, err);
     if (has == 0) {
         error_user(err, "there is no such image");
-        error_hint(err, "push it first: kbuild payload push FILE REGISTRY/REPOSITORY %s", name);
+        if (!depth)
+            error_hint(err, "push it first: kbuild payload push FILE REGISTRY/REPOSITORY %s", name);
     }
     json_t *manifest = has > 0 ? payload_json(&text, "its manifest", err) : NULL;
     if (!manifest)
@@ -118,7 +151,7 @@ static int add_image(struct joining *j, const char *name, struct error **err)
     const char *named = json_string_value(json_object_get(manifest, "mediaType"));
     const char *what = named ? named : type ? type : OCI_MANIFEST;
     int result = json_is_array(json_object_get(manifest, "manifests"))
-                     ? add_index(j, manifest, err)
+                     ? add_index(j, manifest, depth, err)
                      : add_manifest(j, manifest, what, digest, text.len, err);
     json_decref(manifest);
     return result;
@@ -158,7 +191,7 @@ int payload_index(const char *reference, char *const images[], size_t count, boo
         result = -1;
     j.manifests = json_array();
     for (size_t i = 0; i < count && !result; i++)
-        if ((result = add_image(&j, images[i], err)) < 0)
+        if ((result = add_named(&j, images[i], 0, err)) < 0)
             error_wrap(err, "%s", images[i]);
     if (!result)
         result = put_index(&j, to.tag, say, context, err);

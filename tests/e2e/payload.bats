@@ -235,6 +235,43 @@ content() { # image (DIR:NAME): unpacks it to un
   [[ "$output" == *missing* ]]
 }
 
+put_manifest() { # repository tag type file: its digest
+  curl -sf -X PUT -H "Content-Type: $3" --data-binary "@$4" "http://$REGISTRY/v2/$1/manifests/$2" -o /dev/null -D - |
+    tr -d '\r' | sed -n 's/^[Dd]ocker-[Cc]ontent-[Dd]igest: //p'
+}
+
+@test "indexes as buildx makes them are joined: attestations, nested indexes, entries without a platform" {
+  need docker-registry skopeo
+  index=application/vnd.oci.image.index.v1+json image=application/vnd.oci.image.manifest.v1+json
+  for arch in amd64 s390x; do
+    kb payload push build "$REGISTRY/buildx" "v-$arch" --commit c0ffee --arch "$arch" --base=scratch
+    skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/buildx:v-$arch" >"$arch.json"
+    digest=sha256:$(sha256sum "$arch.json" | cut -d' ' -f1)
+    # An attestation is an image of its own, about the other one.
+    jq -c --arg d "$digest" '. + {annotations: {about: $d}}' "$arch.json" >attestation.json
+    attestation=$(put_manifest buildx "a-$arch" "$image" attestation.json)
+    jq -nc --arg i "$index" --arg m "$image" --arg d "$digest" --arg a "$attestation" --arg arch "$arch" \
+      --argjson ds "$(wc -c <"$arch.json")" --argjson asize "$(wc -c <attestation.json)" '{schemaVersion: 2, mediaType: $i, manifests: [
+        {mediaType: $m, digest: $d, size: $ds, platform: {os: "linux", architecture: $arch}},
+        {mediaType: $m, digest: $a, size: $asize, platform: {os: "unknown", architecture: "unknown"},
+         annotations: {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": $d}}]}' >index.json
+    put_manifest buildx "i-$arch" "$index" index.json
+  done
+  kb payload index "$REGISTRY/buildx:v" i-amd64 i-s390x
+  skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/buildx:v" |
+    jq -e '[.manifests[].platform.architecture] == ["amd64", "unknown", "s390x", "unknown"]
+           and ([.manifests[].annotations // {} | .["vnd.docker.reference.digest"] // empty] | length) == 2'
+  # An index that holds that one, and an image whose entry does not say what it is for.
+  jq -nc --arg i "$index" --arg m "$image" --arg d "sha256:$(sha256sum amd64.json | cut -d' ' -f1)" --argjson ds "$(wc -c <amd64.json)" \
+    '{schemaVersion: 2, mediaType: $i, manifests: [{mediaType: $m, digest: $d, size: $ds}]}' >bare.json
+  bare=$(put_manifest buildx bare "$index" bare.json)
+  jq -nc --arg i "$index" --arg d "$bare" --argjson ds "$(wc -c <bare.json)" \
+    '{schemaVersion: 2, mediaType: $i, manifests: [{mediaType: $i, digest: $d, size: $ds}]}' >nested.json
+  put_manifest buildx nested "$index" nested.json
+  kb payload index "$REGISTRY/buildx:w" nested v-s390x
+  skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/buildx:w" | jq -e '[.manifests[].platform.architecture] == ["amd64", "s390x"]'
+}
+
 @test "bad input is refused before anything is pushed" {
   run push build 'localhost:1/Upper/case' v
   [ "$status" -eq 1 ]
