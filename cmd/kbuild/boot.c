@@ -21,6 +21,9 @@ int verb_boot(struct global_options *g, struct strlist *words, struct error **er
             return usage_error(err, "boot", "--timeout is a number of seconds, from 1 to 86400");
         o.timeout = (unsigned)n;
     }
+    if (o.image && command_line_mode(&g->line, "an image that is given",
+                                     "--image --host-key --timeout --verbose", err) < 0)
+        return -1;
     struct build *b = build_open(&g->build, err);
     int result = b ? build_boot(b, words->items[0], &o, err) : -1;
     build_close(b);

@@ -70,7 +70,7 @@ static const struct option until_options[] = {
 };
 static const struct option boot_rows[] = {
     {"--host-key", 0, "KEY", "private TEST key that opens a sealed image (looked for in HKD_PATH)", 0, 0},
-    {"--image", 0, "FILE", "start this sealed image instead of the target's", 0, 0},
+    {"--image", 0, "FILE", "start this sealed image, or that in a tarball, instead of the target's", 0, 0},
     {"--qemu", 0, "host|PATH", "QEMU of this machine, or another, instead of the recipe's", 0, 0},
     {"--plain", 0, NULL, "no confidential guest, also where this machine could start one", 0, 0},
     {"--root", 0, "DIR", "take the machine for what this tree says", 0, 0},
@@ -232,7 +232,7 @@ const struct verb verbs[] = {
      "stays.",
      MAKE | OUTPUT | RESUME | QUIET, NO_OPTIONS, verb_shell, false},
     {"boot", "TARGET", 1, 1, TARGETS, "start the result under QEMU and check what comes up",
-     "A Secure Execution image is started as it is, opened with the private TEST host key, and its parts and its "
+     "What is not built is built first, and said. A Secure Execution image is started as it is, opened with the private TEST host key, and its parts and its "
      "second stage are started too. A stack that names a QEMU and a firmware is started with those. On a host of "
      "the confidential guests that the recipe describes the guest is one, and its launch digest is compared.",
      MAKE | OUTPUT | RESUME | QUIET, OPTIONS(boot_rows), verb_boot, false},
@@ -285,8 +285,8 @@ const struct verb verbs[] = {
      BIT(COMMON_OFFLINE) | JSON, OPTIONS(hkd_options), verb_hkd_verify, false},
     {"doctor", "[build|se|snp]", 0, 1, NO_TARGETS,
      "is this machine fit to build, and to host confidential guests?",
-     "Says how to mend what is not. Without a group: build, and what fits the machine. The exit status is 1 if a "
-     "check fails.",
+     "Says how to mend what is not. Without a group: build, and what the machine is set up for. The exit status is 1 "
+     "if a check fails.",
      CACHE | JSON | QUIET, OPTIONS(doctor_options), verb_doctor, false},
     {"config", "se|snp FILE", 2, 2, NO_TARGETS, "fit a Kata runtime's configuration.toml to confidential guests",
      "Makes the edits of Kata's guides and prints them as a difference. All else in the file stays; the original is "

@@ -2,7 +2,9 @@
 // `kbuild boot`: the proof that what was built starts.
 #include "run/boot_room.h"
 
+#include "base/copy.h"
 #include "base/log.h"
+#include "seal/verify.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,10 +112,36 @@ int boot_part_missing(struct trial *t, const char *reference, struct strlist *ou
     return 1;
 }
 
+// What was asked for and would be ignored: a sealed image is opened with a key and started on the
+// usual machine, a stack is not sealed.
+static int check_options(const struct trial *t, struct error **err)
+{
+    if (!t->o)
+        return 0;
+    const struct {
+        const char *option;
+        bool given, of_sealed;
+    } options[] = {{"--host-key", t->o->host_key != NULL, true},
+                   {"--qemu", t->o->qemu != NULL, false},
+                   {"--root", t->o->root != NULL, false},
+                   {"--plain", t->o->plain, false}};
+    bool sealed = t->recipe->action == ACTION_SE_IMAGE;
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if (options[i].given && options[i].of_sealed != sealed) {
+            error_set(err, ERROR_USAGE, "boot: %s does not matter to %s, which is %s",
+                      options[i].option, t->recipe->name,
+                      sealed ? "a sealed image" : "no sealed image");
+            return error_hint(err, "leave it out");
+        }
+    return 0;
+}
+
 int boot_build(struct trial *t, const char *target, struct error **err)
 {
     struct targets found = {0};
     int result = open_target(t, target, true, &found, err);
+    if (!result)
+        result = check_options(t, err);
     if (!result) {
         say_what_is_built(target, &found);
         result = build_run(t->b, err);
@@ -137,12 +165,33 @@ static int boot_target(struct trial *t, struct error **err)
                            "kbuild boot boot-image-se");
 }
 
+// A given image: a file, or out of a tarball as the verbs of `se` take it. What is none is said at
+// once, and not by a machine that shows nothing.
+static int boot_given_image(struct trial *t, struct error **err)
+{
+    struct se_image image;
+    cleanup_free char *name = NULL, *path = xasprintf("%s/image", t->folder);
+    cleanup_close int in = se_image_open(t->o->image, &name, err);
+    if (in < 0)
+        return -1;
+    if (se_read(in, name, &image, err) < 0)
+        return error_hint(err, "boot needs a Secure Execution image, or a tarball with one: "
+                               "`kbuild se info` says what a file is");
+    se_image_free(&image);
+    cleanup_close int out = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (out < 0)
+        return error_errno(err, errno, "creating %s", path);
+    if (lseek(in, 0, SEEK_SET) < 0)
+        return error_errno(err, errno, "reading %s", name);
+    return copy_content(in, name, out, path, err) < 0 ? -1 : boot_sealed(t, path, err);
+}
+
 static int boot_in_scratch(struct trial *t, struct error **err)
 {
     t->folder = store_temporary(t->b->store, "boot", err);
     if (!t->folder)
         return -1;
-    int result = t->o->image ? boot_sealed(t, t->o->image, err) : boot_target(t, err);
+    int result = t->o->image ? boot_given_image(t, err) : boot_target(t, err);
     remove_tree(t->folder, NULL);
     free(t->folder);
     return result;

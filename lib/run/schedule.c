@@ -424,9 +424,9 @@ int schedule(struct build *b, enum run_what what, struct error **err)
     if (!r.order)
         return -1;
     mark_wanted(&r);
-    int result = what == RUN_ALL ? wanted_note(b, err) : 0;
+    int result = 0;
     view_open(b, r.order, r.n);
-    if (!result && anything_to_make(&r)) {
+    if (anything_to_make(&r)) {
         if (b->remote)
             result = ask_shared_cache(&r, err);
         block_signals(&r);
@@ -442,6 +442,8 @@ int schedule(struct build *b, enum run_what what, struct error **err)
     }
     if (!result && what == RUN_ALL)
         result = place_all(&r, err); // also after a failure: what is done is done
+    // Not before: a run that is interrupted or refused places nothing, and must not stop a merge of
+    // what is there.
     if (!result && what == RUN_ALL)
         result = wanted_note(b, err);
     if (!result && publishes)

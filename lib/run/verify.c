@@ -187,6 +187,13 @@ static int compare_with(struct verifying *v, const struct node *target, struct e
     for (size_t i = 0; !mine && i < target->output_count; i++)
         if (!strcmp(target->outputs[i].digest, digest))
             mine = &target->outputs[i];
+    if (!mine && target->output_count > 1) {
+        error_user(err, "%s: none of the results of %s has that name or content", file,
+                   node_label(target));
+        return error_hint(err, "give the file the name of the one that it is to be compared with, "
+                               "for example %s",
+                          target->outputs[0].name);
+    }
     if (!mine)
         mine = &target->outputs[0];
     if (!strcmp(mine->digest, digest)) {

@@ -4,8 +4,8 @@
 //
 //   <SHA-256, or "pending"> <file> <target> <architecture>
 //
-// one line a tarball, sorted by file. "pending" is what a run was to make and has not (yet) made:
-// then a tarball of that name is one of an earlier run. Runs add to the file; a line of a target is
+// one line a tarball, sorted by file. "pending" is what a run was to make and could not: then a
+// tarball of that name is one of an earlier run. A run that was interrupted changes nothing. Runs add to the file; a line of a target is
 // replaced when that target is built again, and goes only if somebody takes it out.
 #ifndef KBUILD_RUN_WANTED_H
 #define KBUILD_RUN_WANTED_H
@@ -26,8 +26,8 @@ int wanted_read(const char *directory, struct wanted *out, struct error **err);
 void wanted_free(struct wanted *w);
 #define cleanup_wanted __attribute__((cleanup(wanted_free)))
 
-// Notes what this run places in the output directory, as far as it has got: before it makes
-// anything, and in the end. Writes only if something changed.
+// Notes what this run has placed in the output directory, and what of it failed, in the end. Writes
+// only if something changed.
 int wanted_note(struct build *b, struct error **err);
 
 #endif

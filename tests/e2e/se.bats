@@ -180,3 +180,32 @@ X
   "$KBUILD" se reference image --seal-record record.json -i kernel -o values
   grep -q "$(sha256sum <kernel | cut -d' ' -f1)" values/kata-containers-se.json
 }
+
+# A tarball is taken for what is in it, and what is no image is said at once: no machine is started.
+@test "boot takes an image out of a tarball, and says what is none" {
+  "$KBUILD" se test-key hkd
+  fake_kernel kernel
+  mkdir -p tree/opt/kata/share/kata-containers no/opt
+  "$KBUILD" se seal -i kernel -k hkd/HKD-*.crt -o tree/opt/kata/share/kata-containers/kata-containers-se.img --no-verify
+  echo x >no/opt/file
+  "$KBUILD" pack tree image.tar.xz
+  "$KBUILD" pack no none.tar.xz
+  mkdir bin
+  printf '#!/bin/sh\necho "$@" >>%s/started\nsleep 30\n' "$PWD" >bin/qemu-system-s390x
+  chmod +x bin/qemu-system-s390x
+  project=(--versions "$REPOSITORY/versions.yaml" --recipes "$REPOSITORY/recipes" --cache cache)
+  boot() { PATH="$PWD/bin:$PATH" run "$KBUILD" "${project[@]}" boot boot-image-se --timeout 1 --host-key hkd/TEST-host-key.pem "$@"; }
+  boot --image none.tar.xz
+  [ "$status" -eq 1 ]
+  [ ! -e started ]
+  boot --image kernel
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"kbuild se info"* ]]
+  [ ! -e started ]
+  boot --image image.tar.xz
+  [ "$status" -ne 0 ]
+  [ -s started ]
+  boot --image image.tar.xz --plain
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"--plain does not matter to an image that is given"* ]]
+}

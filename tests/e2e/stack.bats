@@ -392,6 +392,27 @@ outputs: [two, two-modules]" 'for o in two two-modules; do mkdir -p /out/$o/opt;
   kb merge build
 }
 
+@test "a build that is interrupted leaves nothing that stops a merge of what is there" {
+  make_recipe one
+  make_recipe two
+  kb one two
+  cp build/targets before
+  for signal in TERM KILL; do
+    make_recipe two "" "echo $signal; sleep 30"
+    kb one two >out 2>&1 &
+    pid=$!
+    for _ in $(seq 300); do
+      ! grep -qs "^$signal" build/logs/two.log || break
+      sleep 0.05
+    done
+    grep -q "^$signal" build/logs/two.log
+    kill -$signal $pid
+    wait $pid || true
+    cmp build/targets before
+    kb merge build -o "$signal.tar.xz"
+  done
+}
+
 @test "what is gone, and what was put there by hand" {
   make_recipe one
   make_recipe two

@@ -97,6 +97,12 @@ write() { # what the script writes into the one file
   run kb verify --against forged.tar.xz one
   [ "$status" -eq 1 ]
   [[ "$output" == *"opt/file: its content differs, 7 and 7 bytes"* ]]
+  # A file of somebody else's says nothing about this build.
+  [[ "$output" != *"not reproducible"* ]]
+  [[ "$output" == *"forged.tar.xz is not the same as what one is here"* ]]
+  run kb verify --against forged.tar.xz --all one
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"--all does not matter to comparing with a file"* ]]
   run kb verify --against nothing.tar.xz one
   [ "$status" -eq 1 ]
   [[ "$output" == *nothing.tar.xz* ]]
