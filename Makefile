@@ -14,7 +14,7 @@ WERROR ?=
 CFLAGS ?= -O2 -g
 VERSION := $(shell cat VERSION)
 
-PACKAGES := libarchive liblzma libzstd zlib libgit2 yaml-0.1 libcurl libcrypto jansson
+PACKAGES := libarchive liblzma libzstd zlib libgit2 yaml-0.1 libcurl libcrypto jansson libseccomp
 # Asked for only when something is compiled, so that `make deps` works on a bare machine.
 PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
 PKG_LIBS = $(shell pkg-config --libs $(PACKAGES)) -lm

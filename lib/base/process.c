@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
+// Starts other programs, with nothing inherited by accident, and waits for them.
 #include "base/process.h"
+
+#include "base/supervise.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -49,8 +55,9 @@ static void close_on_exec_from(int first)
 }
 
 // In the child: never returns. On failure the errno goes to `report`.
-static void become(const struct process *p, pid_t parent, int report)
+static void become(const void *program, pid_t parent, int report)
 {
+    const struct process *p = program;
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -60,9 +67,12 @@ static void become(const struct process *p, pid_t parent, int report)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(127);
-    if (p->own_group)
-        setpgid(0, 0);
     int errnum = 0;
+    // keyctl(2): without a name it is an anonymous one. Where the kernel or a container has no keys
+    // there is nothing to leave behind.
+    if (p->own_keyring && syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 &&
+        errno != ENOSYS && errno != EPERM)
+        errnum = errno;
     if (p->input) {
         int fd = p->input > 0 ? p->input : open("/dev/null", O_RDONLY);
         put_fd(fd, STDIN_FILENO);
@@ -74,12 +84,14 @@ static void become(const struct process *p, pid_t parent, int report)
         put_fd(output, STDOUT_FILENO);
     if (errors > 0)
         put_fd(errors, STDERR_FILENO);
+    if (p->terminal && (setsid() < 0 || ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0))
+        errnum = errno;
     close_on_exec_from(STDERR_FILENO + 1);
     for (size_t i = 0; i < p->keep_count; i++)
         fcntl(p->keep[i], F_SETFD, 0);
     if (p->mask)
         umask(p->mask);
-    if (p->directory && chdir(p->directory) < 0)
+    if (!errnum && p->directory && chdir(p->directory) < 0)
         errnum = errno;
     if (!errnum) {
         if (p->environment)
@@ -105,6 +117,10 @@ pid_t process_start(const struct process *p, struct error **err)
         close(report[1]);
         return -1;
     }
+    if (pid == 0 && p->own_group)
+        setpgid(0, 0);
+    if (pid == 0 && p->tree)
+        supervise(become, p, parent, report[1]);
     if (pid == 0)
         become(p, parent, report[1]);
     close(report[1]);
@@ -164,6 +180,7 @@ static int collect(int out_fd, int err_fd, struct buf *out, struct buf *tail, st
 int process_run(const struct process *p, struct buf *out, struct error **err)
 {
     struct process child = *p;
+    child.tree = true; // apt has children of its own, and none may work on after kbuild's death
     int out_pipe[2] = {-1, -1}, err_pipe[2] = {-1, -1};
     if ((out && pipe2(out_pipe, O_CLOEXEC) < 0) || (!p->errors && pipe2(err_pipe, O_CLOEXEC) < 0))
         return error_errno(err, errno, "starting %s", p->argv[0]);
@@ -182,7 +199,7 @@ int process_run(const struct process *p, struct buf *out, struct error **err)
         result = collect(out_pipe[0], err_pipe[0], out, &tail, err);
         int status = 0;
         if (result < 0)
-            kill(pid, SIGKILL);
+            kill(pid, SIGTERM); // for the supervisor, which kills them all
         if (process_wait(pid, &status, result ? NULL : err) < 0)
             result = -1;
         if (!result && status) {

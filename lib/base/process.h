@@ -19,6 +19,9 @@ struct process {
     size_t keep_count;
     mode_t mask;             // file mode creation mask, or 0 to inherit
     bool own_group;          // own process group, so that process_stop() ends all of it
+    bool tree;               // all that it starts counts as part of it (see process_start())
+    bool own_keyring;        // a new, anonymous session keyring instead of the user's
+    bool terminal;           // `input` is a terminal that a new session of its own is to control
 };
 
 // For the beginning of main(): remembers which of SIGINT, SIGTERM and SIGHUP whoever started this
@@ -27,7 +30,9 @@ void signals_on_entry(void);
 bool signal_ignored_on_entry(int signal);
 
 // Starts it. A program that cannot be executed is an error here. The child is killed if this
-// process dies. Returns the pid, or -1.
+// process dies. Returns the pid, or -1. With `tree` that is the pid of a supervisor (supervise.h),
+// which ends as the program does once every descendant of it is dead, whatever groups and sessions
+// they made; process_stop(), and the end of this process, kill them all.
 pid_t process_start(const struct process *p, struct error **err);
 // Waits. *status gets the wait status; EINTR is handled.
 int process_wait(pid_t pid, int *status, struct error **err);

@@ -6,17 +6,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 
 // ---- starting ----
 
-static void become(struct build *b, struct node *node, const struct child_setup *c, const int events[2],
-                   int log, pid_t parent)
+static void become(struct build *b, struct node *node, const struct child_setup *c,
+                   const int events[2], int log, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    prctl(PR_SET_CHILD_SUBREAPER, 1); // see reap_orphans()
     if (getppid() != parent)
         _exit(1);
     setpgid(0, 0);
@@ -33,23 +33,10 @@ static void become(struct build *b, struct node *node, const struct child_setup 
     make_node_and_exit(b, node, events[1]);
 }
 
-static int open_log(struct build *b, struct node *node, struct error **err)
-{
-    struct job *job = job_of(node);
-    free(job->log_path);
-    job->log_path = build_log_path(&b->options, job->label);
-    if (make_parent(job->log_path, err) < 0)
-        return -1;
-    int fd = open(job->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return error_errno(err, errno, "creating the log %s", job->log_path);
-    return fd;
-}
-
 int child_start(struct build *b, struct node *node, const struct child_setup *c, struct error **err)
 {
     struct job *job = job_of(node);
-    cleanup_close int log = open_log(b, node, err);
+    cleanup_close int log = steplog_create(&b->options, job, err);
     int events[2];
     if (log < 0)
         return -1;
@@ -92,11 +79,15 @@ static void take_event(struct node *node, const char *line)
         bool bytes = unit && !strcmp(unit, "bytes");
         double scale = bytes ? 1e6 : 1;
         free(job->progress);
-        job->progress =
-            total > 0 ? xasprintf("%s %.*f/%.*f %s", what ? what : "", bytes, done / scale, bytes,
-                                  total / scale, bytes ? "MB" : unit ? unit : "")
-                      : xasprintf("%s %.*f %s", what ? what : "", bytes, done / scale,
-                                  bytes ? "MB" : unit ? unit : "");
+        job->progress = total > 0 ? xasprintf("%s %.*f/%.*f %s", what ? what : "", bytes,
+                                              done / scale, bytes, total / scale,
+                                              bytes  ? "MB"
+                                              : unit ? unit
+                                                     : "")
+                                  : xasprintf("%s %.*f %s", what ? what : "", bytes, done / scale,
+                                              bytes  ? "MB"
+                                              : unit ? unit
+                                                     : "");
         view_progress(node);
     } else if ((part = json_object_get(event, "log"))) {
         if (json_is_true(json_object_get(event, "warning")))
@@ -130,4 +121,19 @@ void child_read(struct node *node)
     size_t rest = job->pending.len - (size_t)(start_of_line - job->pending.data);
     memmove(job->pending.data, start_of_line, rest);
     job->pending.len = rest;
+}
+
+void child_drain(struct node *node)
+{
+    struct job *job = job_of(node);
+    while (job->events >= 0 || job->log_pipe >= 0) {
+        struct pollfd fds[] = {{.fd = job->events, .events = POLLIN},
+                               {.fd = job->log_pipe, .events = POLLIN}};
+        if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
+            return;
+        if (fds[0].revents)
+            child_read(node);
+        if (fds[1].revents)
+            steplog_copy(job);
+    }
 }

@@ -90,6 +90,8 @@ struct job {
     long long cpu_ms; // of its process and all that it started
     char *progress;   // "1.2 of 3.4 MB", or NULL
     char *log_path;
+    int log_pipe, log_file; // what is read from, and kept in; or -1
+    bool log_cut;           // it could not be written
     char *summary; // what the user should know of the result, or NULL
 };
 
@@ -203,9 +205,18 @@ int jobserver_open(unsigned jobs, struct error **err);
 void jobserver_close(void);
 bool jobserver_is_open(void);
 bool jobserver_take(void); // false: none free now
-void jobserver_give(void);
+void jobserver_give(void); // never waits
+void jobserver_refill(void); // when no step runs: all tokens, and no more, whatever steps did
 int jobserver_wait_fd(void);           // readable when a token may be free
-void jobserver_fds(int fds[static 2]); // for a step: {read, write}, or {0, 0}
+// For a step, in its child: {read, write}, new ones that nobody shares, or {0, 0}.
+void jobserver_fds(int fds[static 2]);
+
+// ---- steplog.c ----
+// Makes job->log_path, and a pipe whose write end is returned.
+int steplog_create(const struct build_options *o, struct job *job, struct error **err);
+void steplog_copy(struct job *job); // what has come, into the file; closes the pipe at its end
+void steplog_tail(const struct job *job, struct buf *out); // the last lines, 16 KiB at most
+void steplog_close(struct job *job);
 
 // ---- child.c ----
 struct child_setup {
@@ -215,6 +226,8 @@ struct child_setup {
 int child_start(struct build *b, struct node *node, const struct child_setup *c,
                 struct error **err);
 void child_read(struct node *node); // takes what has come; closes job->events at the end
+// Reads events and log to their ends: then nothing that the node started runs any more.
+void child_drain(struct node *node);
 
 // ---- schedule.c ----
 // RUN_AGAIN: only what was asked for by name, from inputs that are there; nothing is placed.

@@ -12,7 +12,7 @@ struct job *job_new(struct node *node, const struct recipe *r, const struct arch
     job->recipe = r;
     job->target = target;
     job->label = xstrdup(label);
-    job->events = -1;
+    job->events = job->log_pipe = job->log_file = -1;
     node->data = job;
     return job;
 }
@@ -35,6 +35,7 @@ void job_free(struct job *job)
     json_decref(job->result);
     free(job->progress);
     free(job->log_path);
+    steplog_close(job);
     free(job->summary);
     if (job->entry)
         entry_free(job->entry);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The child's side of making a node: one process per node, so that a crash, a leak or a kill ends one
-// step only. It reports to the parent in JSON lines: {"phase"}, {"progress"}, {"log"}, and as the
-// last one {"record"} or {"error"}.
+// The child's side of making a node: one process per node, so that a crash, a leak or a kill ends
+// one step only. It reports to the parent in JSON lines: {"phase"}, {"progress"}, {"log"}, and as
+// the last one {"record"} or {"error"}.
 #include "run/internal.h"
 
 #include "base/log.h"
+#include "base/supervise.h"
 #include "base/visible.h"
 #include "run/prebuilt.h"
 #include "run/remote.h"
@@ -12,8 +13,6 @@
 #include "run/world.h"
 
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
 
 static int events_fd = -1;
 
@@ -70,9 +69,8 @@ static bool broken_promise;
 
 static void send_error(const struct error *err)
 {
-    json_t *event =
-        json_pack("{s:{s:i, s:s%, s:s*}}", "error", "kind", err->kind, "message", err->message,
-                  strlen(err->message), "hint", err->hint);
+    json_t *event = json_pack("{s:{s:i, s:s%, s:s*}}", "error", "kind", err->kind, "message",
+                              err->message, strlen(err->message), "hint", err->hint);
     if (!event) // a message that is not UTF-8
         event = json_pack("{s:{s:i, s:s}}", "error", "kind", err->kind, "message",
                           "failed, with a message that is not text; see the log");
@@ -162,20 +160,10 @@ static json_t *make_record(struct build *b, struct node *node, struct error **er
     return record;
 }
 
-// bwrap ends without waiting for the first process of its namespace, which has the processor time of the
-// whole step. It comes to this process, and is over in a moment.
-static void reap_orphans(void)
-{
-    const struct timespec moment = {.tv_nsec = 1000000};
-    pid_t pid = 0;
-    for (int i = 0; i < 200 && (pid = waitpid(-1, NULL, WNOHANG)) >= 0; i++)
-        if (pid == 0)
-            nanosleep(&moment, NULL);
-}
-
 _Noreturn void make_node_and_exit(struct build *b, struct node *node, int events)
 {
     events_fd = events;
+    supervisors_hold(events); // the parent reads until nothing of this node runs any more
     log_redirect(send_log, NULL);
     progress_redirect(send_progress, NULL);
     struct error *err = NULL;
@@ -187,6 +175,5 @@ _Noreturn void make_node_and_exit(struct build *b, struct node *node, int events
         send_error(err);
     }
     fflush(NULL);
-    reap_orphans();
     _exit(record ? 0 : 1);
 }

@@ -54,7 +54,7 @@ int step_run(const struct node *node, struct step *s, size_t phase_index, struct
     phase(only ? "building" : p->name);
     int status = 0;
     pid_t pid = sandbox_start(&s->sandbox, err);
-    if (pid < 0 || process_wait(pid, &status, err) < 0)
+    if (pid < 0 || sandbox_wait(pid, &status, err) < 0)
         return -1;
     if (status) {
         cleanup_free char *how = process_status_text(status);

@@ -205,8 +205,7 @@ static void forget_dependants(struct run *r, const struct node *made)
 static int end(struct run *r, struct node *node, int status, struct error **err)
 {
     struct job *job = job_of(node);
-    while (job->events >= 0)
-        child_read(node);
+    child_drain(node);
     job->took_ms = now_ms() - job->started_ms;
     job->pid = 0;
     r->running--;
@@ -256,8 +255,7 @@ static void stop_all(struct run *r)
         process_stop(job_of(node)->pid, 3000);
         job_of(node)->pid = 0;
         node->state = NODE_FAILED;
-        if (job_of(node)->events >= 0)
-            close(steal_fd(&job_of(node)->events));
+        child_drain(node);
         r->running--;
     }
 }
@@ -287,14 +285,14 @@ static int start_ready(struct run *r, bool *waiting, struct error **err)
     struct node *node;
     *waiting = false;
     while ((node = next_ready(r))) {
+        // Tokens that a step kept, or made, are set right when nothing runs.
+        if (!r->running)
+            jobserver_refill();
+        if (r->running >= r->b->options.jobs)
+            return 0;
         if (!jobserver_take()) {
-            // Tokens that a killed make never gave back are made good when nothing runs.
-            if (r->running) {
-                *waiting = true;
-                return 0;
-            }
-            jobserver_give();
-            continue;
+            *waiting = true;
+            return 0;
         }
         struct child_setup setup = {.mask = &r->old_mask, .signals = r->signals};
         if (child_start(r->b, node, &setup, err) < 0)
@@ -317,15 +315,18 @@ static int on_signal(struct run *r, struct error **err)
 
 static int wait_for_something(struct run *r, bool waiting, struct error **err)
 {
-    struct pollfd *fds = xcalloc(r->running + 2, sizeof *fds);
-    struct node **nodes = xcalloc(r->running + 2, sizeof(struct node *));
+    struct pollfd *fds = xcalloc(2 * r->running + 2, sizeof *fds);
+    struct node **nodes = xcalloc(2 * r->running + 2, sizeof(struct node *));
     size_t n = 0;
     fds[n++] = (struct pollfd){.fd = r->signals, .events = POLLIN};
     for (size_t i = 0; i < r->n; i++) {
-        struct node *node = r->order[i];
-        if (node->state == NODE_RUNNING && job_of(node)->events >= 0) {
-            nodes[n] = node;
-            fds[n++] = (struct pollfd){.fd = job_of(node)->events, .events = POLLIN};
+        const struct job *job = job_of(r->order[i]);
+        const int pipes[] = {job->events, job->log_pipe};
+        for (size_t k = 0; k < ARRAY_LEN(pipes) && r->order[i]->state == NODE_RUNNING; k++) {
+            if (pipes[k] < 0)
+                continue;
+            nodes[n] = r->order[i];
+            fds[n++] = (struct pollfd){.fd = pipes[k], .events = POLLIN};
         }
     }
     if (waiting)
@@ -333,9 +334,12 @@ static int wait_for_something(struct run *r, bool waiting, struct error **err)
     int result = 0;
     if (poll(fds, n, 100) < 0 && errno != EINTR)
         result = error_errno(err, errno, "waiting for the running steps");
-    for (size_t i = 1; i < n && !result; i++)
-        if (fds[i].revents && nodes[i])
+    for (size_t i = 1; i < n && !result; i++) {
+        if (fds[i].revents && nodes[i] && fds[i].fd == job_of(nodes[i])->log_pipe)
+            steplog_copy(job_of(nodes[i]));
+        else if (fds[i].revents && nodes[i])
             child_read(nodes[i]);
+    }
     if (!result && fds[0].revents)
         result = on_signal(r, err);
     free(fds);
@@ -417,8 +421,7 @@ int schedule(struct build *b, enum run_what what, struct error **err)
 {
     struct run r = {.b = b, .what = what, .n = b->graph.n, .signals = -1};
     bool publishes = what == RUN_ALL || what == RUN_NETWORK;
-    if ((publishes && remote_check(b, err) < 0) ||
-        (!publishes && refuse_prebuilt(b, err) < 0))
+    if ((publishes && remote_check(b, err) < 0) || (!publishes && refuse_prebuilt(b, err) < 0))
         return -1;
     r.order = graph_order(&b->graph, err);
     if (!r.order)

@@ -3,9 +3,7 @@
 #include "run/work.h"
 
 #include "base/log.h"
-#include "base/process.h"
 
-#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -58,13 +56,8 @@ static int run_shell(struct build *b, const struct job *job, struct step *s, int
     s->argv[0] = "/bin/bash";
     s->argv[1] = "--norc";
     s->sandbox.argv = s->argv;
-    s->sandbox.interactive = true;
-    // The shell decides what ^C means.
-    void (*old)(int) = signal(SIGINT, SIG_IGN);
     int wait_status = 0;
-    pid_t pid = sandbox_start(&s->sandbox, err);
-    int result = pid < 0 ? -1 : process_wait(pid, &wait_status, err);
-    signal(SIGINT, old);
+    int result = sandbox_interact(&s->sandbox, &wait_status, err);
     *status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
     return result;
 }
@@ -90,6 +83,8 @@ int build_shell(struct build *b, struct node *target, int *status, struct error 
         introduce(job, w);
         result = run_shell(b, job, &s, status, err);
     }
+    if (w && work_strip(w, result ? NULL : err) < 0)
+        result = -1;
     step_free(&s);
     work_free(w);
     remove_tree(scratch, NULL);

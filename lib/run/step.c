@@ -74,7 +74,8 @@ static int mount_roles(struct build *b, const struct job *job, struct step *s, s
             break;
         case ROLE_SOURCE:
             path = verified_tree(b, s, role->node, "tree", err);
-            if (!path || mount_at(s, path, keep(s, xasprintf("/src/%s", role->name)), false, err) < 0)
+            if (!path ||
+                mount_at(s, path, keep(s, xasprintf("/src/%s", role->name)), false, err) < 0)
                 return -1;
             break;
         case ROLE_ARTIFACT:
@@ -90,8 +91,8 @@ static int mount_roles(struct build *b, const struct job *job, struct step *s, s
     return 0;
 }
 
-// Files that variables name are copied, so that a step sees what its key says even if the user edits
-// one meanwhile.
+// Files that variables name are copied, so that a step sees what its key says even if the user
+// edits one meanwhile.
 static int stage_inputs(const struct job *job, struct step *s, struct error **err)
 {
     for (size_t i = 0; i < job->value_count; i++) {
@@ -165,8 +166,8 @@ static void fill_environment(const struct build *b, const struct node *node, str
     strlist_addf(e, "JOBS=%u", jobs);
     jobserver_fds(s->sandbox.jobserver);
     if (s->sandbox.jobserver[0])
-        strlist_addf(e, "MAKEFLAGS=-j%u --jobserver-auth=%d,%d", jobs,
-                     s->sandbox.jobserver[0], s->sandbox.jobserver[1]);
+        strlist_addf(e, "MAKEFLAGS=-j%u --jobserver-auth=%d,%d", jobs, s->sandbox.jobserver[0],
+                     s->sandbox.jobserver[1]);
     strlist_add_all(e, &job->constants);
     add_variables(job, e);
     if (world)
@@ -200,8 +201,7 @@ int step_prepare(struct build *b, struct node *node, const char *scratch, const 
         return -1;
     for (size_t i = 0; i < r->shared.n; i++) {
         const char *name = r->shared.items[i];
-        const char *folder =
-            keep(s, xasprintf("%s/%s", recipe_set_directory(b->recipes), name));
+        const char *folder = keep(s, xasprintf("%s/%s", recipe_set_directory(b->recipes), name));
         if (mount_at(s, folder, keep(s, xasprintf("/shared/%s", name)), false, err) < 0)
             return -1;
     }

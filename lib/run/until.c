@@ -50,7 +50,8 @@ static int run_and_save(const struct node *node, struct work *w, struct step *s,
     if (!result)
         w->reached++;
     struct error *why = NULL;
-    if (work_content(w, &w->content, &why) < 0 || work_save(node, w, &why) < 0) {
+    if (work_strip(w, &why) < 0 || work_content(w, &w->content, &why) < 0 ||
+        work_save(node, w, &why) < 0) {
         if (result < 0)
             error_free(why); // the phase's own failure is what counts
         else

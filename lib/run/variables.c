@@ -81,7 +81,8 @@ static int resolve_secret(const struct recipe *r, struct variable_value *value, 
     cleanup_free char *absolute = path_absolute(value->text);
     if (path_exists(value->text) && !is_regular_file(value->text)) {
         error_user(err, "%s: %s is not a file", value->variable->name, value->text);
-        return error_hint(err, "a secret of a build is read more than once, so it cannot be a pipe");
+        return error_hint(err,
+                          "a secret of a build is read more than once, so it cannot be a pipe");
     }
     if (r->sign && !strcmp(r->sign->key, value->variable->name)) {
         strlist_add(&value->files, absolute);

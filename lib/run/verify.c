@@ -20,8 +20,8 @@ struct verifying {
     int differing;
 };
 
-__attribute__((format(printf, 2, 3))) static void say(const struct verifying *v,
-                                                      const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void say(const struct verifying *v, const char *format,
+                                                      ...)
 {
     va_list args;
     va_start(args, format);
@@ -42,8 +42,9 @@ static void run_diffoscope(const struct verifying *v, const char *a, const char 
     cleanup_free char *program = find_program("diffoscope");
     if (!program)
         return say(v, "  (diffoscope would show more; it is not installed)");
-    char *const argv[] = {program, (char *)"--max-report-size", (char *)"20000", (char *)"--",
-                          (char *)a, (char *)b, NULL};
+    char *const argv[] = {
+        program, (char *)"--max-report-size", (char *)"20000", (char *)"--", (char *)a, (char *)b,
+        NULL};
     struct process p = {.argv = argv, .input = -1};
     struct buf out = {0};
     struct error *ignored = NULL; // it ends with 1 when it finds a difference
@@ -90,8 +91,8 @@ static int compare_outputs(struct verifying *v, const struct node *node,
         cleanup_free char *a = store_blob_path(v->b->store, first[i].digest);
         cleanup_free char *b = second ? store_blob_path(v->b->store, second->digest) : NULL;
         if (!b)
-            return error_set(err, ERROR_STEP, "%s: the second build did not make %s", node_label(node),
-                             first[i].name);
+            return error_set(err, ERROR_STEP, "%s: the second build did not make %s",
+                             node_label(node), first[i].name);
         if (compare_files(v, first[i].name, a, b, "the first build", "the second build", err) < 0)
             return -1;
     }

@@ -3,6 +3,7 @@
 #include "run/internal.h"
 
 #include "base/log.h"
+#include "base/visible.h"
 
 #include <string.h>
 #include <sys/ioctl.h>
@@ -73,8 +74,8 @@ static void draw(void)
             continue;
         char took[40];
         format_time(now_ms() - job->started_ms, took);
-        cleanup_free char *line = xasprintf("  %-34s %10s  %s", job->label, took,
-                                            job->progress ? job->progress : "");
+        cleanup_free char *line =
+            xasprintf("  %-34s %10s  %s", job->label, took, job->progress ? job->progress : "");
         fprintf(stderr, "%.*s\n", (int)width - 1, line);
         view.drawn++;
     }
@@ -94,9 +95,9 @@ static void event(const struct node *node, const char *what, json_t *more)
 {
     json_t *e = json_pack("{s:s}", "event", what);
     if (node)
-        json_object_update_new(e, json_pack("{s:s, s:s, s:s}", "node", node->name, "kind",
-                                            node_kind_names[node->kind], "label",
-                                            node_label(node)));
+        json_object_update_new(e,
+                               json_pack("{s:s, s:s, s:s}", "node", node->name, "kind",
+                                         node_kind_names[node->kind], "label", node_label(node)));
     if (more)
         json_object_update_new(e, more);
     char *line = json_dumps(e, JSON_COMPACT);
@@ -143,7 +144,8 @@ void view_started(const struct node *node)
     if (view.style == VIEW_JSON)
         event(node, "started", json_pack("{s:s}", "log", job_of(node)->log_path));
     else if (view.style == VIEW_PLAIN && !view.b->options.quiet)
-        fprintf(stderr, "kbuild: %s: started (log: %s)\n", node_label(node), job_of(node)->log_path);
+        fprintf(stderr, "kbuild: %s: started (log: %s)\n", node_label(node),
+                job_of(node)->log_path);
     draw();
 }
 
@@ -153,16 +155,16 @@ void view_progress(const struct node *node)
         event(node, "progress", json_pack("{s:s}", "text", job_of(node)->progress));
 }
 
-// The last lines of a failed step's log.
-static void show_log_tail(const char *path)
+// The last lines of a failed step's log, which are the step's text.
+static void show_log_tail(const struct job *job)
 {
     cleanup_buf struct buf text = {0};
-    if (file_read(path, (size_t)1 << 30, &text, NULL) < 0 || !text.len)
+    steplog_tail(job, &text);
+    if (!text.len)
         return;
-    size_t from = text.len, lines = 0;
-    while (from > 0 && (text.data[from - 1] != '\n' || lines++ < 20))
-        from--;
-    fprintf(stderr, "---- the last lines of %s\n%s----\n", path, text.data + from);
+    print_to(stderr, "---- the last lines of %s\n", job->log_path);
+    print_text(stderr, text.data, text.len);
+    print_to(stderr, "----\n");
 }
 
 static json_t *outputs_json(const struct node *node)
@@ -182,18 +184,20 @@ void view_ended(const struct node *node, const struct error *why)
     char took[40];
     format_time(job->took_ms, took);
     if (view.style == VIEW_JSON) {
-        event(node, why ? "failed" : cached ? "cached" : "done",
+        event(node,
+              why      ? "failed"
+              : cached ? "cached"
+                       : "done",
               why ? json_pack("{s:s, s:s*}", "error", why->message, "hint", why->hint)
                   : json_pack("{s:s, s:o, s:I, s:I, s:b}", "key", node->key, "outputs",
                               outputs_json(node), "ms", (json_int_t)job->took_ms, "cpu_ms",
-                              (json_int_t)job->cpu_ms, "shared",
-                              job->pulled));
+                              (json_int_t)job->cpu_ms, "shared", job->pulled));
         return;
     }
     erase();
     if (why) {
         fprintf(stderr, "kbuild: %s: failed after %s\n", job->label, took);
-        show_log_tail(job->log_path);
+        show_log_tail(job);
     } else if (!view.b->options.quiet && !cached) {
         fprintf(stderr, "kbuild: %s%s%s: %s in %s\n", job->label, *arch_suffix(node) ? " " : "",
                 arch_suffix(node), job->pulled ? "from the shared cache" : "done", took);
@@ -214,8 +218,7 @@ void view_summary(struct build *b)
             continue;
         for (size_t o = 0; o < node->output_count; o++)
             fprintf(stderr, "kbuild: %s/%s  %.1f MB  %s\n", b->options.output,
-                    node->outputs[o].name, (double)node->outputs[o].size / 1e6,
-                    arch_suffix(node));
+                    node->outputs[o].name, (double)node->outputs[o].size / 1e6, arch_suffix(node));
         if (job_of(node)->summary)
             fprintf(stderr, "kbuild: %s: %s\n", job_of(node)->label, job_of(node)->summary);
     }

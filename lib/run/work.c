@@ -5,6 +5,7 @@
 //    "content": digest of both folders or absent, "edited": bool}
 #include "run/work.h"
 
+#include "base/beneath.h"
 #include "base/copy.h"
 #include "base/log.h"
 #include "cache/tree.h"
@@ -200,6 +201,33 @@ static int remove_untouched(const struct node *node, struct work *w, struct erro
     return 0;
 }
 
+// <output>/<target>, which nobody else may enter: what a step leaves may be a program with setuid
+// until it is stripped.
+static int make_private(const struct work *w, struct error **err)
+{
+    cleanup_free char *folder =
+        xstrndup(w->builddir, (size_t)(path_base(w->builddir) - w->builddir) - 1);
+    if (make_directories(folder, 0700, err) < 0)
+        return -1;
+    cleanup_close int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fchmod(fd, 0700) < 0)
+        return error_errno(err, errno, "making %s private", folder);
+    return 0;
+}
+
+int work_strip(const struct work *w, struct error **err)
+{
+    const char *const folders[] = {w->builddir, w->destdir};
+    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        cleanup_close int fd = open(folders[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+            return error_errno(err, errno, "opening %s", folders[i]);
+        if (beneath_strip(fd, folders[i], err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 struct work *work_begin(struct build *b, const struct node *node, struct error **err)
 {
     struct work *old = NULL;
@@ -214,7 +242,7 @@ struct work *work_begin(struct build *b, const struct node *node, struct error *
         error_user(err, "%s is there already, and kbuild did not make it", w->shown);
         error_hint(err, "remove it, or name another output directory with -o");
     } else if (remove_tree(w->builddir, err) == 0 && remove_tree(w->destdir, err) == 0 &&
-               make_directories(w->builddir, 0755, err) == 0 &&
+               make_private(w, err) == 0 && make_directories(w->builddir, 0755, err) == 0 &&
                make_directories(w->destdir, 0755, err) == 0) {
         return w;
     }

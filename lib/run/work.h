@@ -40,6 +40,8 @@ int work_save(const struct node *node, const struct work *w, struct error **err)
 // Whether it is of the step that this key text describes; else an error that says what changed.
 int work_check(const struct node *node, const struct work *w, const char *key_text,
                struct error **err);
+// Takes setuid, setgid and sticky bits from what a step left in both folders.
+int work_strip(const struct work *w, struct error **err);
 // The digest of both folders' content.
 int work_content(const struct work *w, char **digest, struct error **err);
 // With --continue: if the node has such work, its key becomes that of going on from it, and

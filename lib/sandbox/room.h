@@ -31,6 +31,9 @@ extern const size_t etc_file_count;
 // root_host.c: the host's own tools as a root file system.
 int bwrap_add_host_root(struct bwrap_arguments *a, struct error **err);
 
+// filter.c: the system calls that are refused, as a seccomp filter.
+int bwrap_add_filter(struct bwrap_arguments *a, struct error **err);
+
 // devices.c: a /dev whose nodes a step can't change for the host.
 void bwrap_add_devices(struct bwrap_arguments *a);
 

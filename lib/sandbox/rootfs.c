@@ -191,7 +191,7 @@ static int run_setup(const char *script, const char *root, const char *work, str
                         .output = fd};
     int status = 0;
     pid_t pid = fd < 0 ? error_user(err, "writing %s", log) : sandbox_start(&s, err);
-    if (pid < 0 || process_wait(pid, &status, err) < 0)
+    if (pid < 0 || sandbox_wait(pid, &status, err) < 0)
         return -1;
     if (status == 0)
         return 0;

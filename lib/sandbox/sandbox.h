@@ -31,8 +31,9 @@ struct sandbox {
     char *const *argv;
     const char *directory;   // working directory inside
     int jobserver[2];        // read and write end of a GNU make jobserver, or {0, 0}
-    int input, output;       // as in process.h; output is for both streams
-    bool interactive;        // `kbuild shell`: keep the terminal
+    int input, output;       // as in process.h; output is for both streams,
+    int errors;              // unless this is not 0
+    bool interactive;        // set by sandbox_interact(): input is a terminal of its own
     const char *hostname;    // default "kbuild"
     unsigned uid;            // and gid, as seen inside; 0 is the usual one
     mode_t umask;            // 0: 022
@@ -40,10 +41,16 @@ struct sandbox {
 };
 #define SANDBOX_CLOCK "/run/clock.so"
 
-// Starts it in its own process group (not when interactive). Everything inside dies with this
-// process. Returns the pid of bwrap, or -1. Where user namespaces are switched off or bwrap is
-// missing, the error says so and how to mend it.
+// Starts it. Everything inside dies with this process. Returns a pid for sandbox_wait() or
+// process_stop(), or -1. Where user namespaces are switched off or bwrap is missing, the error says
+// so and what to do.
 pid_t sandbox_start(const struct sandbox *s, struct error **err);
+// Waits until every process of the sandbox is dead, daemons included: nothing changes after that what
+// the step left. process_stop() kills them and waits as long.
+int sandbox_wait(pid_t pid, int *status, struct error **err);
+// Runs it to its end with this process's own terminal or pipes; never with their descriptors: there is
+// a terminal, or pipes, in between. *status gets the wait status.
+int sandbox_interact(const struct sandbox *s, int *status, struct error **err);
 
 // ---- root file systems ----
 // Where the packages come from is what apt_sources() of source/apt.h says for the distribution.

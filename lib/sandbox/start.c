@@ -166,7 +166,7 @@ static int collect_arguments(struct bwrap_arguments *a, const struct sandbox *s,
     cleanup_free char *id = xasprintf("%u", s->uid);
     bwrap_add(a, "--unshare-all", "--unshare-user", "--die-with-parent", "--uid", id, "--gid", id,
               "--cap-drop", "ALL", "--hostname", s->hostname ? s->hostname : "kbuild");
-    // A session of its own: TIOCSTI can't type into the user's terminal.
+    // A session of its own. A shell has one already, with a terminal that is kbuild's (pty.c).
     if (!s->interactive)
         strlist_add(&a->list, "--new-session");
     if (add_root(a, s, err) < 0)
@@ -198,7 +198,7 @@ static int arguments_file(const struct bwrap_arguments *a, struct error **err)
 static pid_t start(const char *bwrap, struct bwrap_arguments *a, const struct sandbox *s,
                    struct error **err)
 {
-    if (collect_arguments(a, s, err) < 0)
+    if (collect_arguments(a, s, err) < 0 || bwrap_add_filter(a, err) < 0)
         return -1;
     cleanup_close int file = arguments_file(a, err);
     if (file < 0)
@@ -227,11 +227,14 @@ static pid_t start(const char *bwrap, struct bwrap_arguments *a, const struct sa
         .directory = "/",
         .input = s->input,
         .output = s->output,
-        .errors = s->output,
+        .errors = s->errors ? s->errors : s->output,
         .keep = keep,
         .keep_count = count,
         .mask = s->umask ? s->umask : 022,
-        .own_group = !s->interactive,
+        .own_group = true,
+        .tree = true,
+        .own_keyring = true,
+        .terminal = s->interactive,
     };
     pid_t pid = process_start(&process, err);
     strlist_free(&argv);
@@ -247,4 +250,9 @@ pid_t sandbox_start(const struct sandbox *s, struct error **err)
     pid_t pid = start(bwrap, &arguments, s, err);
     bwrap_arguments_free(&arguments);
     return pid < 0 ? error_wrap(err, "starting a sandbox for %s", s->argv[0]) : pid;
+}
+
+int sandbox_wait(pid_t pid, int *status, struct error **err)
+{
+    return process_wait(pid, status, err);
 }
