@@ -2,6 +2,8 @@
 // The verbs about targets: build, list, plan, explain, fetch, log, shell.
 #include "kbuild.h"
 
+#include "run/wanted.h"
+
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
@@ -302,8 +304,25 @@ static int no_log(struct global_options *g, const char *word, const char *path, 
                                 files.n ? all : g->build.output);
 }
 
+// With --arch: what is in the output directory must not be known to be of another one.
+static int check_log_arch(const struct global_options *g, const char *target, struct error **err)
+{
+    cleanup_wanted struct wanted all = {0};
+    if (!g->build.arch || !option_given(g, "--arch"))
+        return 0;
+    if (wanted_read(g->build.output, &all, err) < 0)
+        return -1;
+    for (size_t i = 0; i < all.n; i++)
+        if (!strcmp(all.items[i].target, target) && strcmp(all.items[i].arch, g->build.arch->name) != 0)
+            return error_user(err, "the log of %s in %s is of its build for %s", target, g->build.output,
+                              all.items[i].arch);
+    return 0;
+}
+
 int verb_log(struct global_options *g, struct strlist *words, struct error **err)
 {
+    if (check_log_arch(g, words->items[0], err) < 0)
+        return -1;
     cleanup_free char *path = build_log_path(&g->build, words->items[0]);
     cleanup_fclose FILE *f = fopen(path, "re");
     if (!f)

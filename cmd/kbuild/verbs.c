@@ -226,7 +226,7 @@ const struct verb verbs[] = {
     {"log", "TARGET", 1, 1, NO_TARGETS, "the log of its last build",
      "It is read from the output directory. Names as source-linux and builder-kernel are logs too. On a terminal "
      "control characters are shown as escapes; into a pipe or a file the log goes as it is.",
-     OUTPUT, NO_OPTIONS, verb_log, false},
+     OUTPUT | ARCH, NO_OPTIONS, verb_log, false},
     {"shell", "TARGET", 1, 1, TARGETS, "a shell in the sandbox of its step",
      "Its inputs are made first. If --until left its folder, the shell opens in that, and what is changed there "
      "stays.",

@@ -247,7 +247,8 @@ void view_open(struct build *b, struct node **order, size_t count);
 void view_started(const struct node *node);
 void view_progress(const struct node *node);
 void view_ended(const struct node *node, const struct error *why);
-void view_summary(struct build *b);
+// What became of everything; with `placed` also where the results are.
+void view_summary(struct build *b, bool placed);
 void view_tick(void);
 void view_close(void);
 long long now_ms(void);

@@ -48,7 +48,7 @@ static void send_log(enum log_level level, const char *line, void *context)
 static void send_progress(const char *what, unsigned long long done, unsigned long long total,
                           const char *unit, void *context)
 {
-    send_event(json_pack("{s:{s:s, s:I, s:I, s:s}}", "progress", "what", what, "done",
+    send_event(json_pack("{s:{s:o, s:I, s:I, s:s}}", "progress", "what", json_visible(what), "done",
                          (json_int_t)done, "total", (json_int_t)total, "unit", unit));
 }
 
@@ -69,11 +69,8 @@ static bool broken_promise;
 
 static void send_error(const struct error *err)
 {
-    json_t *event = json_pack("{s:{s:i, s:s%, s:s*}}", "error", "kind", err->kind, "message",
-                              err->message, strlen(err->message), "hint", err->hint);
-    if (!event) // a message that is not UTF-8
-        event = json_pack("{s:{s:i, s:s}}", "error", "kind", err->kind, "message",
-                          "failed, with a message that is not text; see the log");
+    json_t *event = json_pack("{s:{s:i, s:o, s:o*}}", "error", "kind", err->kind, "message",
+                              json_visible(err->message), "hint", json_visible(err->hint));
     if (damaged_name)
         json_object_set_new(event, "damaged", json_string(damaged_name));
     if (broken_promise)

@@ -5,6 +5,7 @@
 
 #include "base/beneath.h"
 #include "base/process.h"
+#include "base/visible.h"
 #include "pack/pack.h"
 
 #include <errno.h>
@@ -82,7 +83,7 @@ static void take_summary(const struct step *s, json_t *record)
     for (char *p = text.data; *p; p++)
         if ((unsigned char)*p < ' ' || *p == 0x7f)
             *p = '?';
-    json_t *line = *text.data ? json_string(text.data) : NULL; // NULL too if it is not UTF-8
+    json_t *line = *text.data ? json_visible(text.data) : NULL;
     if (line)
         json_object_set_new(record, "summary", line);
 }

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "base/visible.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -101,7 +102,7 @@ static void take_line(struct watch *w)
     if (w->m->console)
         fprintf(w->m->console, "%s\n", line);
     if (w->m->verbose)
-        fprintf(stderr, "%s\n", line);
+        print_to(stderr, "%s\n", line);
     for (size_t i = 0; w->m->expect && i < w->m->expect->n; i++)
         if (strstr(line, w->m->expect->items[i]))
             strlist_add(&w->seen, w->m->expect->items[i]);

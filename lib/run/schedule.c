@@ -457,8 +457,8 @@ int schedule(struct build *b, enum run_what what, struct error **err)
         result = -1;
     }
     error_free(r.failure);
-    if (!result && what == RUN_ALL)
-        view_summary(b);
+    if (publishes)
+        view_summary(b, !result && what == RUN_ALL);
     view_close();
     free(r.order);
     return result;

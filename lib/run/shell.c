@@ -3,6 +3,7 @@
 #include "run/work.h"
 
 #include "base/log.h"
+#include "base/visible.h"
 
 #include <string.h>
 #include <sys/wait.h>
@@ -39,9 +40,9 @@ static void introduce(const struct job *job, const struct work *w)
             buf_printf(&text, "%s%s is bash %s%s", i ? ", " : "its phases: ", r->phases[i].name,
                        script, w && i < w->reached ? " (done)" : "");
     }
-    fprintf(stderr, "kbuild: the sandbox of %s; %s\n", job->label, text.data);
+    print_to(stderr, "kbuild: the sandbox of %s; %s\n", job->label, text.data);
     if (w)
-        fprintf(stderr,
+        print_to(stderr,
                 "kbuild: /build is %s: changes stay, `kbuild %s --continue` builds from them\n",
                 w->shown, r->name);
 }

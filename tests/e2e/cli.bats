@@ -246,3 +246,124 @@ complete_words() { # words...; the last one is being typed
   run grep -vxF -f words called
   [ -z "$output" ] || { echo "no such verbs: $output"; return 1; }
 }
+
+# ---- what comes from outside ----
+
+ESC=$'\e' CSI=$'\xc2\x9b' RLO=$'\xe2\x80\xae' LS=$'\xe2\x80\xa8' DEL=$'\x7f'
+HOSTILE="$ESC[2J$ESC]0;x$CSI""31m$RLO$LS$DEL"$'\xff\r'
+
+harmless() { # of $output: nothing that a terminal would obey, and nothing that is not UTF-8
+  ! LC_ALL=C grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]' <<<"$output" &&
+    iconv -f UTF-8 -t UTF-8 <<<"$output" >/dev/null || { cat -v <<<"$output"; return 1; }
+}
+
+@test "names of the user and of recipes cannot steer the terminal" {
+  for words in "build x" "help" "cache" "plan" "log" "se info" "versions get" "unpack" "merge" "payload index"; do
+    # shellcheck disable=SC2086
+    run kb $words "name$HOSTILE" --output="$HOSTILE"
+    [ "$status" -ne 0 ]
+    harmless
+  done
+  run kb "--opt$HOSTILE"
+  harmless
+  [[ "$output" == *'\x1b[2J'*'\u009b31m\u202e\u2028\x7f\xff\x0d'* ]]
+  run kb "t
+kbuild: hint: run this"
+  [ "$(grep -c '^kbuild: hint: ' <<<"$output")" -eq 1 ]
+  sed -i 's/^description.*/description: "a\\u009b\\u202Eb"/' recipes/t/recipe.yaml
+  run kb list
+  harmless
+  [ "${#lines[@]}" -eq 1 ]
+  [[ "$output" == *'a\u009b\u202eb' ]]
+  run kb --json list
+  harmless
+  [ "$(jq -r .description <<<"$output")" = "a$CSI${RLO}b" ]
+  printf 'a: "x\\e[2J\\u009by"\nexternals: {}\n' >versions.yaml
+  run -0 kb versions get a
+  harmless
+}
+
+@test "what a step says cannot steer the terminal" {
+  make_recipe bad "" "printf '%s\\n' \"\$(printf '\\033[2J\\302\\233\\342\\200\\256\\377')\"; printf 'no newline'; exit 1"
+  run kb bad
+  [ "$status" -eq 3 ]
+  harmless
+  [[ "$output" == *'\x1b[2J\u009b\u202e\xff'* ]]
+  grep -qx -- ---- <<<"$output" # behind a last line without a newline
+  run kb --json bad
+  harmless
+  while read -r line; do
+    [[ $line != {* ]] || jq -e .event <<<"$line"
+  done <<<"$output"
+  # Into a pipe the log is what it is; on a terminal it is harmless.
+  kb log bad >log
+  grep -q "$ESC" log
+  output=$(script -qec "$KBUILD log bad" /dev/null </dev/null | tr -d '\r')
+  [[ "$output" == *'\x1b[2J\u009b'* ]]
+  harmless
+  make_recipe good "" "printf 'a\\033[2J\\302\\233b' >/build/summary; mkdir -p /out/good/opt; echo x >/out/good/opt/x"
+  run -0 kb good
+  harmless
+}
+
+@test "what a git repository or a registry says cannot steer the terminal" {
+  git_here init -q source
+  (cd source && echo x >file && printf '[submodule "s"]\n\tpath = s\n\turl = "nosuch://%s"\n' "a$ESC[2J$CSI$RLO" >.gitmodules &&
+    git_here add . && git_here update-index --add --cacheinfo "160000,$(printf '1%.0s' {1..40}),s" && git_here commit -qm x)
+  make_recipe src "sources:
+  s: {version: externals.s, git: \"$PROJECT/source\", ref: \"{version}\"}"
+  printf 'externals: {s: {version: main}}\n' >versions.yaml
+  run kb src
+  [ "$status" -ne 0 ] || { echo "$output"; return 1; }
+  harmless
+  [[ "$output" == *'\x1b[2J'* ]]
+  cat >server.py <<'X'
+import http.server
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b'{"errors":[{"code":"DENIED\\u001b[2J","message":"\\u009b31m\\u202e"}]}'
+        self.send_response(403, "no\x1b[2J")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    do_HEAD = do_POST = do_PUT = do_GET
+    def log_message(self, *a): pass
+s = http.server.HTTPServer(("127.0.0.1", 0), H)
+print(s.server_port, flush=True)
+s.serve_forever()
+X
+  coproc timeout 60 python3 server.py
+  read -r port <&"${COPROC[0]}"
+  ARTEFACT_REGISTRY=127.0.0.1:$port ARTEFACT_REPOSITORY=x PUSH_TO_REGISTRY=yes run kb --remote=require t
+  [ "$status" -ne 0 ]
+  harmless
+  run kb payload index "127.0.0.1:$port/x:tag" one
+  [ "$status" -ne 0 ]
+  harmless
+  kill "$COPROC_PID"
+}
+
+# ---- the end of a run ----
+
+@test "a run ends with what was made, pulled and cached, and how long it took" {
+  make_recipe low
+  make_recipe high "needs: [low]"
+  run -0 kb high
+  [[ "$output" == *"kbuild: made: "*"low "*" s"* ]]
+  grep -qE '^kbuild: 2 made, in [0-9.]+ s$' <<<"$output"
+  run -0 kb high
+  [[ "$output" == *"kbuild: cached: low, high"* ]]
+  grep -qE '^kbuild: 0 made, 2 cached, in ' <<<"$output"
+  run -0 kb -q high
+  [ -z "$output" ]
+  make_recipe bad "" "exit 1"
+  make_recipe above "needs: [bad]"
+  run -3 kb -k above high t
+  grep -qE '^kbuild: failed: bad ' <<<"$output"
+  grep -qE '^kbuild: skipped: above$' <<<"$output"
+  grep -qE '^kbuild: 1 made, 2 cached, 1 failed, 1 skipped, in ' <<<"$output"
+  USE_CACHE=no kb --json high 2>/dev/null | tail -1 >summary
+  jq -e '.event == "summary" and ([.made[].label] | sort) == ["high", "low"] and (.made[0].ms | type) == "number"
+    and .pulled == [] and .failed == [] and .results[1].path == "build/kata-static-high.tar.xz"' summary
+}

@@ -21,7 +21,7 @@ _kbuild_options() { # a verb
     'plan') echo ' --output= --arch= --sources= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
     'explain') echo ' --output= --arch= --sources= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
     'fetch') echo ' --output= --arch= --jobs= --sources= --offline --remote= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
-    'log') echo ' --output=' ;;
+    'log') echo ' --output= --arch=' ;;
     'shell') echo ' --output= --arch= --jobs= --sources= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
     'boot') echo ' --host-key= --image= --qemu= --plain --root= --timeout= --verbose --output= --arch= --jobs= --sources= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
     'install') echo ' --prefix= --root= --dry-run --output= --arch= --jobs= --sources= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
