@@ -71,10 +71,10 @@ $(OBJ)/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(ARCHIVES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
-# ---- parity with genprotimg, if there is one (GENPROTIMG=, or on PATH) ----
+# ---- parity with genprotimg, if there is one and pvimg (GENPROTIMG=, PVIMG=, or on PATH) ----
 .PHONY: check-parity
 check-parity: $(OBJ)/kbuild
-	@GENPROTIMG=$(GENPROTIMG) tests/parity/run $(OBJ)/kbuild $(OBJ)/parity
+	@GENPROTIMG=$(GENPROTIMG) PVIMG=$(PVIMG) tests/parity/run $(OBJ)/kbuild $(OBJ)/parity
 
 # ---- lint ----
 .PHONY: lint compile_commands.json

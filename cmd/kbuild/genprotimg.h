@@ -9,7 +9,7 @@
 
 // What the scripts that ask for a version are told: the release whose behaviour this is.
 #define GENPROTIMG_VERSION "2.34.0"
-#define PVIMG_VERSION "2.36.0"
+#define PVIMG_VERSION "2.43.0"
 
 // The program that argv[0] names: runs it and sets *status to its exit status. False: none of them.
 bool run_other_program(int argc, char **argv, int *status);

@@ -1,16 +1,98 @@
 // SPDX-License-Identifier: Apache-2.0
-// pvimg create, info, test, version.
+// pvimg create, info, test, version, help.
 #include "genprotimg.h"
 #include "se.h"
 
 #include "base/digest.h"
+#include "base/log.h"
 #include "base/user_file.h"
 #include "seal/seal.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
+
+static const char usage_of_all[] =
+    "usage: pvimg [-v|-q] COMMAND ...\n\n"
+    "  create OPTION...          seal an image (pvimg create --help)\n"
+    "  info IMAGE                what an image says of itself (pvimg info --help)\n"
+    "  test IMAGE -k DOCUMENT    is it sealed for a machine? (pvimg test --help)\n"
+    "  version                   the version; so does --version\n"
+    "  help [COMMAND]            this, or a command's options";
+static const char usage_of_info[] =
+    "usage: pvimg info [OPTION...] IMAGE\n\n"
+    "      --format=FORMAT            text, text:full, json, json:pretty or json:minify; by "
+    "default text on\n"
+    "                                 a terminal, else json\n"
+    "      --hdr-key=FILE             the header key, which authenticates the header; --key is the "
+    "same\n"
+    "      --show-secrets             print what the header key decrypts, keys among it\n"
+    "      --print-schema=json        print the JSON Schema of the output, instead of reading an "
+    "image\n"
+    "  -k, --host-key-document=FILE   name the key slots that are this machine's (kbuild's own)\n"
+    "  -v, -q, -h                     say more, say less, print this";
+static const char usage_of_test[] =
+    "usage: pvimg test [OPTION...] IMAGE\n\n"
+    "  -k, --host-key-document=FILE   is one of these machines among those that may start the "
+    "image? Several\n"
+    "                                 options, or names with commas between them\n"
+    "      --key-hashes[=FILE]        the same for the hashes in FILE, by default those that the "
+    "firmware of\n"
+    "                                 this machine shows (/sys/firmware/uv/keys/all)\n"
+    "  -v, -q, -h                     say more, say less, print this\n\n"
+    "The exit status is 0 if one of them is, 1 if none is.";
+
+// The options that every command has, before its name and behind it.
+struct common_words {
+    bool verbose, quiet, help;
+};
+
+// True if `word` is one of them, which is noted then.
+static bool take_common(const char *word, struct common_words *c)
+{
+    static const struct {
+        const char *name;
+        size_t field;
+    } names[] = {{"--verbose", offsetof(struct common_words, verbose)},
+                 {"--quiet", offsetof(struct common_words, quiet)},
+                 {"--help", offsetof(struct common_words, help)},
+                 {"-h", offsetof(struct common_words, help)}};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (!strcmp(word, names[i].name)) {
+            *(bool *)((char *)c + names[i].field) = true;
+            return true;
+        }
+    if (word[0] != '-' || !word[1] || word[1 + strspn(word + 1, "vVq")])
+        return false;
+    c->verbose |= strpbrk(word, "vV") != NULL;
+    c->quiet |= strchr(word, 'q') != NULL;
+    return true;
+}
+
+static void say_nothing(enum log_level level, const char *line, void *context)
+{
+}
+
+// Takes them out of the words of `info` and `test`.
+static int take_all_common(struct strlist *words, struct common_words *c, struct error **err)
+{
+    struct strlist rest = {0};
+    bool operands = false;
+    for (size_t i = 0; i < words->n; i++) {
+        operands |= !strcmp(words->items[i], "--");
+        if (operands || !take_common(words->items[i], c))
+            strlist_add(&rest, words->items[i]);
+    }
+    strlist_free(words);
+    *words = rest;
+    if (c->verbose && c->quiet)
+        return error_set(err, ERROR_USAGE, "'--verbose' and '--quiet' are mutually exclusive");
+    if (c->quiet)
+        log_redirect(say_nothing, NULL);
+    return 0;
+}
 
 static int pvimg_create(struct strlist *words, struct error **err)
 {
@@ -24,6 +106,11 @@ static int pvimg_create(struct strlist *words, struct error **err)
 
 static int pvimg_version(struct strlist *words, struct error **err)
 {
+    struct common_words common = {0};
+    if (take_all_common(words, &common, err) < 0)
+        return -1;
+    if (words->n)
+        return error_set(err, ERROR_USAGE, "pvimg version takes no argument: %s", words->items[0]);
     print("%s\n", "pvimg version " PVIMG_VERSION "-kbuild-" KBUILD_VERSION);
     return 0;
 }
@@ -32,10 +119,17 @@ static int pvimg_version(struct strlist *words, struct error **err)
 static int pvimg_info(struct strlist *words, struct error **err)
 {
     struct global_options g = {.json = !isatty(STDOUT_FILENO)};
+    struct common_words common = {0};
+    if (take_all_common(words, &common, err) < 0)
+        return -1;
+    if (common.help) {
+        print("%s\n", usage_of_info);
+        return 0;
+    }
     int result = command_line_parse_words(verb_find("se", "info"), words, &g.line, err);
-    if (!result && g.line.help)
-        print_verb_help(g.line.verb);
-    else if (!result)
+    if (!result && command_line_given(&g.line, "--format"))
+        g.json = false;
+    if (!result)
         result = se_verb_info(&g, &g.line.operands, err);
     command_line_free(&g.line);
     return result;
@@ -59,9 +153,9 @@ static int test_document(const struct se_image *image, const char *path, struct 
         return -1;
     bool found = has_slot(image, key.hash);
     host_key_free(&key);
-    print(found ? " \u2713 Host key document '%s' is included\n"
-                : " \u2718 Host key document '%s' is not included\n",
-          path);
+    log_note(found ? " \u2713 Host key document '%s' is included"
+                   : " \u2718 Host key document '%s' is not included",
+             path);
     return found;
 }
 
@@ -78,33 +172,33 @@ static int test_documents(const struct se_image *image, const struct strlist *pa
     return any;
 }
 
-// What the firmware says of this machine: a hash a line, the host key's first, then the backup's.
+// What the firmware says of this machine: a hash a line, the host key's first, then the backup's,
+// then those of keys that are yet to come.
 #define FIRMWARE_KEYS "/sys/firmware/uv/keys/all"
 #define FIRMWARE_LINES 15
 
 static int test_hashes(const struct se_image *image, const char *path, struct error **err)
 {
-    static const char *const names[] = {"Host", "Backup host"};
+    static const char *const names[] = {"Host key", "Backup host key", "Key"};
     cleanup_buf struct buf text = {0};
     cleanup_strlist struct strlist lines = {0};
     if (user_file_read(path, 1 << 16, &text, err) < 0)
         return error_wrap(err, "key hashes");
-    strlist_split(&lines, text.data ? text.data : "", "\r\n");
-    if (lines.n < FIRMWARE_LINES)
-        return error_user(err, "%s: it has %zu lines, not at least %d", path, lines.n,
-                          FIRMWARE_LINES);
+    strlist_split(&lines, text.data, "\r\n");
+    if (lines.n != FIRMWARE_LINES)
+        return error_user(err, "%s: it has %zu lines, not %d", path, lines.n, FIRMWARE_LINES);
     bool any = false;
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+    for (size_t i = 0; i < FIRMWARE_LINES; i++) {
         unsigned char hash[32];
         if (!hex_decode(lines.items[i], hash, sizeof hash))
             return error_user(err, "%s: line %zu is not 64 hexadecimal digits", path, i + 1);
-        if (has_slot(image, hash)) {
-            any = true;
-            print(" \u2713 %s key hash is included\n", names[i]);
-        }
+        if (!has_slot(image, hash))
+            continue;
+        any = true;
+        log_note(" \u2713 %s hash 0x%s is included", names[i < 2 ? i : 2], lines.items[i]);
     }
     if (!any)
-        print("%s\n", " \u2718 None of the key hashes is included");
+        log_note(" \u2718 None of the key hashes is included");
     return any;
 }
 
@@ -145,8 +239,11 @@ static int test_image(const char *path, const struct strlist *documents, const c
 
 static int run_test(const struct command_line *c, const char *hashes, struct error **err)
 {
-    cleanup_strlist struct strlist documents = {0};
-    command_line_values(c, "--host-key-document", &documents);
+    cleanup_strlist struct strlist values = {0}, documents = {0};
+    command_line_values(c, "--host-key-document", &values);
+    for (size_t i = 0; i < values.n; i++)
+        if (add_listed_files(&documents, "-k", values.items[i], err) < 0)
+            return -1;
     if (c->operands.n != 1 || !hashes == !documents.n)
         return error_set(err, ERROR_USAGE,
                          "usage: pvimg test IMAGE (-k DOCUMENT... | --key-hashes[=FILE])");
@@ -164,9 +261,16 @@ static int pvimg_test(struct strlist *words, struct error **err)
                                     .options = options,
                                     .option_count = ARRAY_LEN(options)};
     cleanup_strlist struct strlist storage = {0};
+    struct common_words common = {0};
     struct command_line line = {0};
     const char *hashes = NULL;
     take_key_hashes(words, &hashes, &storage);
+    if (take_all_common(words, &common, err) < 0)
+        return -1;
+    if (common.help) {
+        print("%s\n", usage_of_test);
+        return 0;
+    }
     int result = command_line_parse_words(&row, words, &line, err);
     if (!result)
         result = run_test(&line, hashes, err);
@@ -174,28 +278,58 @@ static int pvimg_test(struct strlist *words, struct error **err)
     return result;
 }
 
+// `help`, `help COMMAND`.
+static int pvimg_help(struct strlist *words, struct error **err)
+{
+    static const struct {
+        const char *command, *text; // NULL: create's options, from their table
+    } texts[] = {{"create", NULL},
+                 {"info", usage_of_info},
+                 {"test", usage_of_test},
+                 {"version", usage_of_all},
+                 {"help", usage_of_all}};
+    if (!words->n)
+        print("%s\n", usage_of_all);
+    for (size_t i = 0; words->n && i < ARRAY_LEN(texts); i++) {
+        if (strcmp(words->items[0], texts[i].command))
+            continue;
+        if (texts[i].text)
+            print("%s\n", texts[i].text);
+        else
+            print_seal_options(TOOL_PVIMG, &(struct seal_command){.help = true});
+        return 0;
+    }
+    return words->n ? error_set(err, ERROR_USAGE, "unrecognized subcommand '%s'", words->items[0])
+                    : 0;
+}
+
 int run_pvimg(struct strlist *words, struct error **err)
 {
     static const struct {
         const char *name;
         int (*run)(struct strlist *, struct error **);
-    } commands[] = {{"create", pvimg_create},
-                    {"info", pvimg_info},
-                    {"test", pvimg_test},
-                    {"version", pvimg_version},
-                    {"--version", pvimg_version}};
-    static const char usage[] = "usage: pvimg create|info|test|version ...";
-    if (words->n && (!strcmp(words->items[0], "--help") || !strcmp(words->items[0], "-h"))) {
-        print("%s\n", usage);
-        return 0;
-    }
-    for (size_t i = 0; words->n && i < ARRAY_LEN(commands); i++) {
-        if (strcmp(words->items[0], commands[i].name))
+    } commands[] = {{"create", pvimg_create},   {"info", pvimg_info}, {"test", pvimg_test},
+                    {"version", pvimg_version}, {"help", pvimg_help}, {"--version", pvimg_version}};
+    cleanup_strlist struct strlist rest = {0};
+    struct common_words common = {0};
+    size_t at = 0;
+    while (at < words->n && take_common(words->items[at], &common))
+        at++;
+    if (common.help)
+        return pvimg_help(&rest, err);
+    for (size_t i = 0; at < words->n && i < ARRAY_LEN(commands); i++) {
+        if (strcmp(words->items[at], commands[i].name))
             continue;
-        cleanup_strlist struct strlist rest = {0};
-        for (size_t k = 1; k < words->n; k++)
+        // What stood before the command holds for it. `help` needs none of it.
+        for (size_t k = 0; k < at && commands[i].run != pvimg_help; k++)
+            strlist_add(&rest, words->items[k]);
+        for (size_t k = at + 1; k < words->n; k++)
             strlist_add(&rest, words->items[k]);
         return commands[i].run(&rest, err);
     }
-    return error_set(err, ERROR_USAGE, "%s", usage);
+    if (at < words->n)
+        error_set(err, ERROR_USAGE, "unrecognized subcommand '%s'", words->items[at]);
+    else
+        error_set(err, ERROR_USAGE, "a command is missing");
+    return error_hint(err, "%s", usage_of_all);
 }

@@ -7,6 +7,7 @@
 
 #include <openssl/crypto.h>
 #include <string.h>
+#include <strings.h>
 
 enum format { TEXT, PRETTY, COMPACT };
 
@@ -22,10 +23,10 @@ static int choose_format(const char *word, bool json, enum format *out, struct e
     *out = json ? PRETTY : TEXT;
     if (!word)
         return 0;
-    if (json && starts_with(word, "text"))
+    if (json && !strncasecmp(word, "text", 4))
         return usage_error(err, "se info", "--json and --format=text contradict each other");
     for (size_t i = 0; i < ARRAY_LEN(formats); i++)
-        if (!strcmp(word, formats[i].word)) {
+        if (!strcasecmp(word, formats[i].word)) {
             *out = formats[i].format;
             return 0;
         }
@@ -49,6 +50,18 @@ static int print_info(const char *path, const struct info_options *o, enum forma
     return result;
 }
 
+static int print_schema(const struct global_options *g, const struct strlist *words, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    if (words->n || g->line.n > 1)
+        return usage_error(err, "se info", "--print-schema stands alone: it reads no image");
+    if (strcasecmp(option_value(g, "--print-schema"), "json") != 0)
+        return usage_error(err, "se info", "--print-schema is json: text has no schema");
+    se_info_schema(&text);
+    print_text(stdout, text.data, text.len);
+    return 0;
+}
+
 int se_verb_info(struct global_options *g, struct strlist *words, struct error **err)
 {
     cleanup_strlist struct strlist documents = {0};
@@ -58,6 +71,10 @@ int se_verb_info(struct global_options *g, struct strlist *words, struct error *
     option_values(g, "--host-key-document", &documents);
     enum format format;
     unsigned char key[32];
+    if (option_given(g, "--print-schema"))
+        return print_schema(g, words, err);
+    if (words->n != 1)
+        return usage_error(err, "se info", "an image is missing (- is the standard input)");
     if (key_path && key_too)
         return usage_error(err, "se info", "--key and --hdr-key are the same: give one");
     key_path = key_path ? key_path : key_too;

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// The one table of options for genprotimg (both programs of that name), pvimg create and `kbuild se
+// seal`. What a spelling means in one program only is taken as there; what means different things
+// is either decided by the words beside it or refused with both meanings (docs/genprotimg.md, "One
+// spelling, two meanings").
 #include "se_options.h"
 
 #include "base/file.h"
@@ -7,8 +11,7 @@
 #include <string.h>
 
 #define ALL (TOOL_KBUILD | TOOL_GENPROTIMG | TOOL_PVIMG)
-#define NEWER (TOOL_KBUILD | TOOL_PVIMG)
-#define OLDER (TOOL_KBUILD | TOOL_GENPROTIMG)
+#define BOTH (TOOL_KBUILD | TOOL_GENPROTIMG) // where -v is the version, or what -V is
 #define EXPERIMENTAL 0x100u // among the tools: shown by --help-all and --help-experimental alone
 
 enum takes { TAKES_NOTHING, TAKES_FILE, TAKES_HEX, TAKES_FILES };
@@ -30,6 +33,7 @@ static const struct option_row rows[] = {
      "document of a machine that may start the image; give it once a machine"},
     {"cert", 'C', ALL, TAKES_FILES, FIELD(request.certificates),
      "IBM Z signing key or intermediate CA certificate"},
+    {"crt", 0, ALL, TAKES_FILES, FIELD(request.certificates), NULL}, // pvimg's other name for it
     {"crl", 0, ALL, TAKES_FILES, FIELD(request.crls), "certificate revocation list"},
     {"root-ca", 0, ALL, TAKES_FILE, FIELD(request.root_ca),
      "the only root CA to trust, instead of the system's"},
@@ -39,18 +43,20 @@ static const struct option_row rows[] = {
     {"no-verify", 0, ALL, TAKES_NOTHING, FIELD(request.no_verify),
      "trust the host key documents unseen: the workload is not secured then"},
     {"image", 'i', ALL, TAKES_FILE, FIELD(request.kernel), "the raw kernel"},
-    {"kernel", 0, NEWER, TAKES_FILE, FIELD(request.kernel), "the same as --image"},
+    {"kernel", 0, ALL, TAKES_FILE, FIELD(request.kernel), "the same as --image"},
     {"ramdisk", 'r', ALL, TAKES_FILE, FIELD(request.initrd), "the initrd"},
     {"parmfile", 'p', ALL, TAKES_FILE, FIELD(request.parmfile), "the kernel command line"},
     {"output", 'o', ALL, TAKES_FILE, FIELD(request.output), "the image to write"},
-    {"overwrite", 0, NEWER, TAKES_NOTHING, FIELD(overwrite),
+    {"overwrite", 0, ALL, TAKES_NOTHING, FIELD(overwrite),
      "pvimg: replace an output that exists; the others always do"},
     {"comm-key", 0, ALL, TAKES_FILE, FIELD(request.comm_key),
      "customer communication key, 32 bytes"},
-    {"cck", 0, NEWER, TAKES_FILE, FIELD(request.comm_key), "the same as --comm-key"},
-    {"hdr-key", 0, NEWER, TAKES_FILE, FIELD(request.header_key), "the same as --x-header-key"},
-    {"image-key", 0, NEWER, TAKES_FILE, FIELD(request.component_key), "the same as --x-comp-key"},
-    {"no-component-check", 0, NEWER, TAKES_NOTHING, FIELD(no_component_check),
+    {"cck", 0, ALL, TAKES_FILE, FIELD(request.comm_key), "the same as --comm-key"},
+    {"hdr-key", 0, ALL, TAKES_FILE, FIELD(request.header_key),
+     "AES-256-GCM key of the header, 32 bytes"},
+    {"image-key", 0, ALL, TAKES_FILE, FIELD(request.component_key),
+     "AES-256-XTS key of the components, 64 bytes"},
+    {"no-component-check", 0, ALL, TAKES_NOTHING, FIELD(no_component_check),
      "take kernel, initrd and command line unseen"},
     {"seal-secret", 0, TOOL_KBUILD, TAKES_FILE, FIELD(request.secret),
      "derive what is drawn at random from this secret (docs/provable-sealing.md)"},
@@ -58,22 +64,23 @@ static const struct option_row rows[] = {
      "write down what the image was made of"},
     {"force-unknown-flags", 0, ALL, TAKES_NOTHING, FIELD(request.force_unknown_flags),
      "take flags without a known meaning"},
-    {"verbose", 'V', OLDER, TAKES_NOTHING, FIELD(verbose), "say where the parts lie"},
+    {"verbose", 'V', BOTH, TAKES_NOTHING, FIELD(verbose), "say where the parts lie"},
     {"verbose", 'v', TOOL_PVIMG, TAKES_NOTHING, FIELD(verbose), "say where the parts lie"},
     {"", 'V', TOOL_PVIMG, TAKES_NOTHING, FIELD(verbose), NULL},
-    {"quiet", 'q', TOOL_PVIMG, TAKES_NOTHING, FIELD(quiet), "do not"},
-    {"version", 'v', OLDER, TAKES_NOTHING, FIELD(version), "the version"},
-    {"version", 0, TOOL_PVIMG, TAKES_NOTHING, FIELD(version), "the version"},
+    {"", 'v', BOTH, TAKES_NOTHING, FIELD(dash_v), NULL},
+    {"quiet", 'q', ALL, TAKES_NOTHING, FIELD(quiet), "say less: errors only"},
+    {"version", 0, BOTH, TAKES_NOTHING, FIELD(version), "the version; -v alone is the same"},
     {"help", 'h', ALL, TAKES_NOTHING, FIELD(help), "the options"},
     {"help-all", 0, ALL, TAKES_NOTHING, FIELD(help_all), "these, and the experimental ones"},
     {"help-experimental", 0, ALL, TAKES_NOTHING, FIELD(help_experimental), "the experimental ones"},
     {"x-comp-key", 0, ALL | EXPERIMENTAL, TAKES_FILE, FIELD(request.component_key),
-     "AES-256-XTS key of the components, 64 bytes"},
+     "the same as --image-key"},
     {"x-header-key", 0, ALL | EXPERIMENTAL, TAKES_FILE, FIELD(request.header_key),
-     "AES-256-GCM key of the header, 32 bytes"},
+     "the same as --hdr-key"},
     {"x-pcf", 0, ALL | EXPERIMENTAL, TAKES_HEX, FIELD(request.pcf),
      "plaintext control flags (0xe0)"},
     {"x-scf", 0, ALL | EXPERIMENTAL, TAKES_HEX, FIELD(request.scf), "secret control flags (0x0)"},
+    {"x-bootloader-directory", 0, ALL | EXPERIMENTAL, TAKES_FILE, FIELD(loaders), NULL}, // refused
     {"x-psw", 0, ALL | EXPERIMENTAL, TAKES_HEX, FIELD(request.psw),
      "where the kernel starts (0x10000)"},
 };
@@ -83,13 +90,13 @@ static const struct {
     unsigned tools;
     const char *help;
 } switches[] = {
-    {SWITCH_DUMP, ALL, "dumps of the guest; needs --comm-key (off)"},
+    {SWITCH_DUMP, ALL, "dumps of the guest; needs --comm-key or --enable-cck-update (off)"},
     {SWITCH_PCKMO, ALL, "PCKMO for DEA, TDEA, AES and ECC keys (on)"},
-    {SWITCH_PCKMO_HMAC, NEWER, "PCKMO for HMAC keys (off)"},
-    {SWITCH_BACKUP_KEYS, NEWER, "backup target keys (off)"},
-    {SWITCH_IMAGE_ENCRYPTION, NEWER, "encrypted components (on)"},
+    {SWITCH_PCKMO_HMAC, ALL, "PCKMO for HMAC keys (off)"},
+    {SWITCH_BACKUP_KEYS, ALL, "backup target keys (off)"},
+    {SWITCH_IMAGE_ENCRYPTION, ALL, "encrypted components (on)"},
     {SWITCH_CCK_EXTENSION, ALL, "secrets must prove --comm-key (off)"},
-    {SWITCH_CCK_UPDATE, NEWER, "the communication key may be replaced (off)"},
+    {SWITCH_CCK_UPDATE, ALL, "the communication key may be replaced (off)"},
 };
 
 // What is being parsed.
@@ -110,13 +117,30 @@ static int wrong(struct error **err, const char *format, ...)
     return error_set(err, ERROR_USAGE, "%s", message);
 }
 
-// pvimg takes lists with commas in them, genprotimg does not. A file that has such a name is one.
-static void add_files(const struct parser *p, struct strlist *list, const char *value)
+int add_listed_files(struct strlist *list, const char *typed, const char *value, struct error **err)
 {
-    if (p->tool == TOOL_GENPROTIMG || !strchr(value, ',') || path_exists(value))
+    cleanup_strlist struct strlist parts = {0};
+    strlist_split(&parts, value, ",");
+    if (parts.n < 2 || !strchr(value, ',')) {
+        strlist_add(list, value);
+        return 0;
+    }
+    bool whole = path_exists(value), all = true;
+    for (size_t i = 0; i < parts.n; i++)
+        all &= path_exists(parts.items[i]);
+    if (whole && all) {
+        wrong(err, "%s %s: there is a file of that name, and there are files of its parts", typed,
+              value);
+        return error_hint(
+            err, "genprotimg before s390-tools 2.36 takes the one file, genprotimg and pvimg "
+                 "since then the others: give the option once for each file that is meant, the "
+                 "one with a comma as ./NAME in a folder without the others");
+    }
+    if (whole)
         strlist_add(list, value);
     else
-        strlist_split(list, value, ",");
+        strlist_add_all(list, &parts);
+    return 0;
 }
 
 // `typed` is the option as it was typed, without a value.
@@ -128,10 +152,8 @@ static int store(struct parser *p, const struct option_row *row, const char *typ
         *(bool *)field = true;
         return 0;
     }
-    if (row->takes == TAKES_FILES) {
-        add_files(p, field, value);
-        return 0;
-    }
+    if (row->takes == TAKES_FILES)
+        return add_listed_files(field, typed, value, err);
     const char **text = field;
     if (*text)
         return wrong(err, "Multiple values for option '%s'", typed);
@@ -192,21 +214,21 @@ static int take_long(struct parser *p, const char *word, struct error **err)
     const char *equals = strchr(word, '=');
     cleanup_free char *typed = equals ? xstrndup(word, (size_t)(equals - word)) : xstrdup(word);
     const char *name = typed + 2;
-    // genprotimg ignores a value that an option does not take, but not one of --help.
+    // genprotimg before 2.36 ignores a value that an option does not take, but not one of --help;
+    // here nothing is ignored.
     bool help = starts_with(name, "help");
-    bool needless = equals && (p->tool != TOOL_GENPROTIMG || help);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct option_row *row = &rows[i];
         if (!(row->tools & p->tool) || !*name || strcmp(row->name, name))
             continue;
-        if (row->takes == TAKES_NOTHING && needless)
+        if (row->takes == TAKES_NOTHING && equals)
             return wrong(err, help ? "Unknown option %s" : "%s takes no value", word);
         if (row->takes == TAKES_NOTHING)
             return store(p, row, typed, NULL, err);
         const char *value = equals ? equals + 1 : next_value(p, typed, err);
         return value ? store(p, row, typed, value, err) : -1;
     }
-    int took = needless ? 0 : take_switch(p, name, err);
+    int took = equals ? 0 : take_switch(p, name, err);
     return took ? (took > 0 ? 0 : -1) : unknown(p, word, err);
 }
 
@@ -218,8 +240,8 @@ static const struct option_row *find_letter(const struct parser *p, char letter)
     return NULL;
 }
 
-// Letters may stand together; one that takes a value is the last of them, and but for genprotimg
-// its value may follow at once.
+// Letters may stand together; one that takes a value is the last of them, and its value may follow
+// at once, or after an equals sign, as pvimg has it (genprotimg before 2.36 refuses both).
 static int take_letters(struct parser *p, const char *word, struct error **err)
 {
     for (const char *c = word + 1; *c; c++) {
@@ -232,10 +254,34 @@ static int take_letters(struct parser *p, const char *word, struct error **err)
                 return -1;
             continue;
         }
-        if (c[1] && p->tool == TOOL_GENPROTIMG)
-            return wrong(err, "Error parsing option %s", typed);
-        const char *value = c[1] ? c + 1 : next_value(p, typed, err);
+        const char *value = c[1] ? c + 1 + (c[1] == '=') : next_value(p, typed, err);
         return value ? store(p, row, typed, value, err) : -1;
+    }
+    return 0;
+}
+
+// What says one thing to one program and another to the next.
+static int settle(const struct strlist *words, struct seal_command *out, struct error **err)
+{
+    // -v is the version of genprotimg before 2.36, and --verbose of the later ones, for which it
+    // makes no sense alone. So it never takes the place of an image that was asked for.
+    bool alone = words->n == 1 && (out->version || !strcmp(words->items[0], "-v"));
+    if (out->dash_v && alone)
+        out->version = true;
+    out->verbose |= out->dash_v && !alone;
+    if (out->version && !alone) {
+        wrong(err, "'--version' beside other options writes no image");
+        return error_hint(
+            err, "genprotimg before s390-tools 2.36 prints its version then and ignores the "
+                 "others, later ones refuse it: give it alone");
+    }
+    if (out->verbose && out->quiet)
+        return wrong(err, "'--verbose' and '--quiet' are mutually exclusive");
+    if (out->loaders) {
+        wrong(err, "--x-bootloader-directory %s: other loaders cannot be sealed in", out->loaders);
+        return error_hint(err,
+                          "kbuild's own loaders are part of the program, so that an image can be "
+                          "verified (docs/loaders.md)");
     }
     return 0;
 }
@@ -259,7 +305,7 @@ int parse_seal_options(const struct strlist *words, enum seal_tool tool, struct 
         if (out->help || out->help_all || out->help_experimental)
             return 0;
     }
-    return 0;
+    return settle(words, out, err);
 }
 
 // ---- help ----

@@ -188,7 +188,7 @@ static int write_image(struct seal_command *c, enum seal_tool tool, struct se_in
         return -1;
     if (file_draft_commit(&draft, mode, err) < 0)
         return -1;
-    return c->verbose && !c->quiet ? print_parts(in, output, err) : 0;
+    return c->verbose ? print_parts(in, output, err) : 0;
 }
 
 static int seal_parts(struct seal_command *c, enum seal_tool tool, struct se_input *in,
@@ -249,6 +249,10 @@ static void print_version(enum seal_tool tool)
         puts("pvimg version " PVIMG_VERSION "-kbuild-" KBUILD_VERSION);
 }
 
+static void say_nothing(enum log_level level, const char *line, void *context)
+{
+}
+
 int run_seal_command(struct seal_command *c, enum seal_tool tool, struct error **err)
 {
     if (c->help || c->help_all || c->help_experimental) {
@@ -260,16 +264,21 @@ int run_seal_command(struct seal_command *c, enum seal_tool tool, struct error *
         return 0;
     }
     const struct seal_request *r = &c->request;
-    c->request.lenient = tool == TOOL_GENPROTIMG;
+    if (c->quiet)
+        log_redirect(say_nothing, NULL);
+    c->request.lenient = tool != TOOL_KBUILD;
     if (seal_request_check(r, err) < 0) {
-        if (err)
-            error_hint(err, "Use '%s' for more information", help_of[tool]);
+        if (err && !(*err)->hint)
+            error_hint(err, "Use '%s' for more information%s", help_of[tool],
+                       c->dash_v ? "; -v alone is the version, beside other options it is --verbose" : "");
         return -1;
     }
     if (c->online && c->offline)
         return error_set(err, ERROR_USAGE, "'--online' and '--offline' are mutually exclusive");
     if (r->no_verify)
         log_warning("host-key document verification is disabled. Your workload is not secured.");
+    if (r->no_verify && r->crls.n)
+        log_warning("--crl is of no use: --no-verify looks at no revocation list");
     if (r->root_ca)
         log_warning("The root CA is selected through the command line. Ensure that this root CA is "
                     "trusted.");

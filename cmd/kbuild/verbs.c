@@ -168,6 +168,7 @@ static const struct option info_rows[] = {
     {"--hdr-key", 0, "FILE", "key of the header", 0, 0},
     {"--key", 0, "FILE", "the same as --hdr-key", 0, 0},
     {"--show-secrets", 0, NULL, "print the keys in the header, too; needs --hdr-key", 0, 0},
+    {"--print-schema", 0, "FORMAT", "json: print the schema of the output, and read no image", 0, 0},
     {"--host-key-document", 'k', "HKD", "say which key slot is of this document", 1, 0},
     {"--host-key-documents", 0, "DIR", "the same for all documents of a folder", 0, 0},
 };
@@ -263,7 +264,7 @@ const struct verb verbs[] = {
      0, NO_OPTIONS, se_verb_seal, true},
     {"se open", "IMAGE", 1, 1, NO_TARGETS, "take an image apart with a TEST key",
      "Checks every tag and digest, and writes the parts.", 0, OPTIONS(open_options), se_verb_open, false},
-    {"se info", "IMAGE|-", 1, 1, NO_TARGETS, "what an image is",
+    {"se info", "IMAGE|-", 0, 1, NO_TARGETS, "what an image is",
      "Header, key slots and whose they are, flags, components, digests, and the tests that need no key. JSON has "
      "the fields of pvimg(1).",
      JSON, OPTIONS(info_rows), se_verb_info, false},

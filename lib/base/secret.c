@@ -10,10 +10,10 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-// prctl(2), PR_SET_DUMPABLE: no core file, no tracing by other processes of the user, and the files of
-// /proc/PID are root's. It holds for forked processes and ends with exec(), where memory ends as well. The
-// limit alone would not do, since a core_pattern that is a pipe does not ask it (core(5)); it holds beyond
-// exec(), for a sealer that is another program.
+// prctl(2), PR_SET_DUMPABLE: no core file, no tracing by other processes of the user, and the files
+// of /proc/PID are root's. It holds for forked processes and ends with exec(), where memory ends as
+// well. The limit alone would not do, since a core_pattern that is a pipe does not ask it
+// (core(5)); it holds beyond exec(), for a sealer that is another program.
 void secrets_guard(void)
 {
     prctl(PR_SET_DUMPABLE, 0);

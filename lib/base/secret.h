@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where keys, passwords and other secrets must not get to: core files, other processes of the same user, the
-// disk, /proc. All of them come into memory through secret_memory_read(), or behind secrets_guard().
+// Where keys, passwords and other secrets must not get to: core files, other processes of the same
+// user, the disk, /proc. All of them come into memory through secret_memory_read(), or behind
+// secrets_guard().
 #ifndef KBUILD_BASE_SECRET_H
 #define KBUILD_BASE_SECRET_H
 
@@ -8,19 +9,20 @@
 
 #include <sys/stat.h>
 
-// To be called before the first secret is there. From then on the process leaves no core file, no other
-// process of the user can trace it, and its files in /proc are root's. It holds for forked processes, too.
-// Cheap, and may be called any number of times.
+// To be called before the first secret is there. From then on the process leaves no core file, no
+// other process of the user can trace it, and its files in /proc are root's. It holds for forked
+// processes, too. Cheap, and may be called any number of times.
 void secrets_guard(void);
 
-// A secret in pages of its own that are in no core file and, as far as the limits allow, are not swapped.
+// A secret in pages of its own that are in no core file and, as far as the limits allow, are not
+// swapped.
 struct secret_memory {
     unsigned char *bytes;
     size_t length;
     size_t mapped; // bytes that the pages have
 };
-// Guards the process, and reads all of a file that the user named (base/user_file.h), at most `limit` bytes.
-// `st`, if not NULL, gets what the file is, for checks of its owner and mode.
+// Guards the process, and reads all of a file that the user named (base/user_file.h), at most
+// `limit` bytes. `st`, if not NULL, gets what the file is, for checks of its owner and mode.
 int secret_memory_read(const char *path, size_t limit, struct secret_memory *out, struct stat *st,
                        struct error **err);
 // Wipes and releases it; nothing to do for an empty struct.

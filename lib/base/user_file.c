@@ -84,7 +84,8 @@ int user_file_open(const char *path, uint64_t *size, struct error **err)
     if (fd < 0)
         return -1;
     if (!S_ISREG(st.st_mode))
-        return spool(fd, path, S_ISCHR(st.st_mode) ? USER_FILE_DEVICE_MAX : USER_FILE_SPOOL_MAX, size, err);
+        return spool(fd, path, S_ISCHR(st.st_mode) ? USER_FILE_DEVICE_MAX : USER_FILE_SPOOL_MAX,
+                     size, err);
     *size = (uint64_t)st.st_size;
     return steal_fd(&fd);
 }

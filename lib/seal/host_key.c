@@ -3,8 +3,8 @@
 #include "seal/host_key.h"
 
 #include "base/file.h"
-#include "base/user_file.h"
 #include "base/log.h"
+#include "base/user_file.h"
 #include "seal/crypto.h"
 #include "seal/private_key.h"
 
@@ -169,8 +169,8 @@ int host_key_parse(const void *bytes, size_t length, const char *path, struct ho
     return 0;
 }
 
-static int load_with(int (*read)(const char *, size_t, struct buf *, struct error **), const char *path,
-                     struct host_key *out, struct error **err)
+static int load_with(int (*read)(const char *, size_t, struct buf *, struct error **),
+                     const char *path, struct host_key *out, struct error **err)
 {
     cleanup_secret_buf struct buf bytes = {0}; // secret, should it be a private key
     if (read(path, DOCUMENT_MAX, &bytes, err) < 0) {

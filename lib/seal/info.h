@@ -26,4 +26,7 @@ int info_documents(const char *directory, struct strlist *documents, struct erro
 // The 32 bytes of a header key file.
 int header_key_load(const char *path, unsigned char key[static 32], struct error **err);
 
+// The JSON Schema (draft 7) of what se_info_json() prints.
+void se_info_schema(struct buf *out);
+
 #endif

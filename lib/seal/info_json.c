@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// pvimg's schema, API level 1: these fields and no others.
+// What an image says of itself as JSON, with the fields that `pvimg info` has in its API level 1
+// and no others; and the JSON Schema of that.
 #include "base/digest.h"
 #include "base/log.h"
 #include "seal/info_read.h"
@@ -108,4 +109,100 @@ int se_info_json(int fd, const char *name, const struct info_options *o, bool pr
     buf_printf(out, "%s\n", text);
     OPENSSL_cleanse(text, strlen(text));
     return 0;
+}
+
+// ---- the schema ----
+
+// The objects of the output; a field is in one or more of them.
+enum group { META = 1, ENCRYPTED = 2, DECRYPTED = 4, POINT = 8, SLOT = 16, PSW = 32 };
+#define DATA (ENCRYPTED | DECRYPTED)
+enum kind { HEX, BASE64, COUNT, TEXT, BOOLEAN, ONE_OF, LIST_OF };
+
+static const struct schema_field {
+    unsigned groups;
+    const char *name;
+    enum kind kind;
+    unsigned size; // bytes of HEX; the group of ONE_OF and LIST_OF
+    const char *is;
+} schema_fields[] = {
+    {META, "api_level", COUNT, 0, "level of this format: 1"},
+    {META, "version", TEXT, 0, "version of the program that printed it"},
+    {META, "host", TEXT, 0, "name of the machine that it ran on"},
+    {META, "time_epoch", COUNT, 0, "when: seconds since 1970"},
+    {META, "time", TEXT, 0, "when: date, time and offset from UTC"},
+    {DATA, "kind", TEXT, 0, "se_hdr, or decrypted_se_hdr if secrets are shown"},
+    {DATA, "verified", BOOLEAN, 0, "whether the header's tag was checked with the header key"},
+    {DATA, "magic_hex", HEX, 8, "how a header begins: IBMSecEx"},
+    {DATA, "version", TEXT, 0, "version of the header: V1"},
+    {DATA, "sehs", COUNT, 0, "bytes of the header"},
+    {DATA, "iv_hex", HEX, 12, "initialization vector of the header"},
+    {DATA, "nks", COUNT, 0, "number of key slots"},
+    {DATA, "sea", COUNT, 0, "bytes of the encrypted area"},
+    {DATA, "nep", COUNT, 0, "number of pages of the components"},
+    {DATA, "pcf_hex", HEX, 8, "plaintext control flags"},
+    {DATA, "cust_pub_key", ONE_OF, POINT, "public key of the customer, drawn for this image"},
+    {POINT, "coord_hex", HEX, 160, "its coordinates on P-521, x and y, 80 bytes each"},
+    {DATA, "pld_hex", HEX, 64, "SHA-512 over the contents of all pages"},
+    {DATA, "ald_hex", HEX, 64, "SHA-512 over their addresses"},
+    {DATA, "tld_hex", HEX, 64, "SHA-512 over their tweaks"},
+    {DATA, "keyslots", LIST_OF, SLOT, "a slot for each host key"},
+    {SLOT, "phkh_hex", HEX, 32, "SHA-256 of the public host key"},
+    {SLOT, "wrpk_hex", HEX, 32, "the header key, encrypted for that host"},
+    {SLOT, "kst_hex", HEX, 16, "tag of the slot"},
+    {ENCRYPTED, "cipher_data_b64", BASE64, 0, "the encrypted area"},
+    {DECRYPTED, "psw", ONE_OF, PSW, "program status word that the image starts with"},
+    {PSW, "mask_hex", HEX, 8, "its mask"},
+    {PSW, "addr_hex", HEX, 8, "its address"},
+    {DECRYPTED, "scf_hex", HEX, 8, "secret control flags"},
+    {DECRYPTED, "cck_hex", HEX, 32, "customer communication key: secret"},
+    {DECRYPTED, "xts_hex", HEX, 64, "key of the components: secret"},
+    {DATA, "tag_hex", HEX, 16, "tag of the header"},
+};
+
+static json_t *schema_of_group(unsigned group);
+
+static json_t *schema_of_field(const struct schema_field *f)
+{
+    static const char *const types[] = {"string", "string", "integer", "string", "boolean"};
+    json_t *schema = f->kind == ONE_OF    ? schema_of_group(f->size)
+                     : f->kind == LIST_OF ? json_pack("{s:s, s:o}", "type", "array", "items",
+                                                      schema_of_group(f->size))
+                                          : json_pack("{s:s}", "type", types[f->kind]);
+    if (f->kind == HEX)
+        json_object_set_new(schema, "pattern", json_sprintf("^[0-9a-f]{%u}$", 2 * f->size));
+    if (f->kind == BASE64)
+        json_object_set_new(schema, "contentEncoding", json_string("base64"));
+    if (f->kind == COUNT)
+        json_object_set_new(schema, "minimum", json_integer(0));
+    json_object_set_new(schema, "description", json_string(f->is));
+    return schema;
+}
+
+static json_t *schema_of_group(unsigned group)
+{
+    json_t *properties = json_object(), *required = json_array();
+    for (size_t i = 0; i < ARRAY_LEN(schema_fields); i++) {
+        const struct schema_field *f = &schema_fields[i];
+        if (!(f->groups & group))
+            continue;
+        json_object_set_new(properties, f->name, schema_of_field(f));
+        json_array_append_new(required, json_string(f->name));
+    }
+    return json_pack("{s:s, s:o, s:o, s:b}", "type", "object", "properties", properties, "required",
+                     required, "additionalProperties", 0);
+}
+
+void se_info_schema(struct buf *out)
+{
+    json_t *properties = json_pack("{s:o, s:{s:[o, o]}}", "meta", schema_of_group(META), "data",
+                                   "oneOf", schema_of_group(ENCRYPTED), schema_of_group(DECRYPTED));
+    json_t *schema = json_pack("{s:s, s:s, s:s, s:o, s:[s, s], s:b}", "$schema",
+                               "http://json-schema.org/draft-07/schema#", "title",
+                               "header of a Secure Execution image", "type", "object", "properties",
+                               properties, "required", "meta", "data", "additionalProperties", 0);
+    cleanup_free char *text = json_dumps(schema, JSON_INDENT(2));
+    json_decref(schema);
+    if (!text)
+        out_of_memory();
+    buf_printf(out, "%s\n", text);
 }

@@ -24,7 +24,7 @@ static const struct switch_row rows[SEAL_SWITCHES] = {
     [SWITCH_BACKUP_KEYS] = {"backup-keys", .pcf = 0x02},
     [SWITCH_IMAGE_ENCRYPTION] = {"image-encryption", .pcf = SE_PCF_NO_ENCRYPTION, .off_sets = true},
     [SWITCH_CCK_EXTENSION] = {"cck-extension-secret", .scf = SE_SCF_CCK_EXTENSION},
-    [SWITCH_CCK_UPDATE] = {"cck-update", .scf = 0x2000000000000000},
+    [SWITCH_CCK_UPDATE] = {"cck-update", .scf = SE_SCF_CCK_UPDATE},
 };
 
 const char *seal_switch_name(enum seal_switch s)
@@ -80,7 +80,9 @@ static int check_switches(const struct seal_request *r, struct error **err)
 {
     static const enum seal_switch need_cck[] = {SWITCH_DUMP, SWITCH_CCK_EXTENSION};
     for (size_t i = 0; i < ARRAY_LEN(need_cck); i++)
-        if (r->switches[need_cck[i]] == SWITCH_ON && !r->comm_key)
+        // A key that may be replaced can be known later, which is enough for dumps.
+        if (r->switches[need_cck[i]] == SWITCH_ON && !r->comm_key &&
+            !(need_cck[i] == SWITCH_DUMP && r->switches[SWITCH_CCK_UPDATE] == SWITCH_ON))
             return refuse(err, "Option '--enable-%s' requires the '--comm-key' option.",
                           rows[need_cck[i]].name);
     if (r->switches[SWITCH_CCK_UPDATE] == SWITCH_ON &&
@@ -112,10 +114,14 @@ static int check_verification(const struct seal_request *r, struct error **err)
                            "by using the '--cert' option, or use the '--no-verify' flag to disable "
                            "the\n"
                            "host-key document verification completely (at your own risk).");
+    if (r->no_verify && r->certificates.n) {
+        refuse(err, "'--cert' and '--no-verify' are mutually exclusive");
+        return error_hint(
+            err, "genprotimg before s390-tools 2.36 does not look at the certificates then, "
+                 "later ones refuse it");
+    }
     if (r->lenient || !r->no_verify)
         return 0;
-    if (r->certificates.n)
-        return refuse(err, "'--cert' and '--no-verify' are mutually exclusive");
     if (r->crls.n || r->root_ca)
         return refuse(err, "Option '--%s' requires the '--cert' option.",
                       r->crls.n ? "crl" : "root-ca");

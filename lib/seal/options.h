@@ -32,7 +32,7 @@ struct seal_request {
     enum switch_state switches[SEAL_SWITCHES];
     struct strlist operands; // words that are no options: there are to be none
     bool no_verify, force_unknown_flags;
-    bool lenient; // genprotimg: needless options for verification are let pass
+    bool lenient; // genprotimg, pvimg: --crl and --root-ca beside --no-verify are let pass
 };
 void seal_request_free(struct seal_request *r);
 

@@ -48,7 +48,8 @@ static int check_output(int fd, struct error **err)
 
 static int check_flags(const struct se_input *in, struct error **err)
 {
-    if (((in->pcf & SE_PCF_ALLOW_DUMP) || (in->scf & SE_SCF_CCK_EXTENSION)) && !in->keys.cck)
+    bool dump = (in->pcf & SE_PCF_ALLOW_DUMP) && !(in->scf & SE_SCF_CCK_UPDATE);
+    if ((dump || (in->scf & SE_SCF_CCK_EXTENSION)) && !in->keys.cck)
         return error_user(err, "guest dumps and extension secrets need a known customer "
                                "communication key, and this image gets a random one");
     if (in->psw_address >= SE_ADDRESS_LIMIT)

@@ -23,6 +23,7 @@
 #define SE_PCF_ALLOW_DUMP 0x20000000u
 #define SE_PCF_NO_ENCRYPTION 0x10000000u
 #define SE_SCF_CCK_EXTENSION 0x4000000000000000u
+#define SE_SCF_CCK_UPDATE 0x2000000000000000u
 #define SE_MAX_HOST_KEYS 95u
 #define SE_TEST_MARK "TEST" // in the subject CN of documents made by se_test_key()
 

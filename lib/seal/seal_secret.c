@@ -23,7 +23,9 @@ static int check_access(const char *path, const struct stat *st, struct error **
     if (!(st->st_mode & 077))
         return 0;
     error_user(err, "the seal secret %s can be %s by %s", path,
-               st->st_mode & 044 ? "read" : st->st_mode & 022 ? "written" : "run",
+               st->st_mode & 044   ? "read"
+               : st->st_mode & 022 ? "written"
+                                   : "run",
                st->st_mode & 07 ? "everybody" : "its group");
     return error_hint(err, "chmod 600 %s; if others may have seen it, make a new one", path);
 }
@@ -72,12 +74,13 @@ static double bits_of_period(const unsigned char *bytes, size_t n)
 
 static double least_bits(const unsigned char *bytes, size_t n)
 {
-    return fmin(bits_of_period(bytes, n), fmin(bits_of_counts(bytes, n), bits_of_deflate(bytes, n)));
+    return fmin(bits_of_period(bytes, n),
+                fmin(bits_of_counts(bytes, n), bits_of_deflate(bytes, n)));
 }
 
-// The least of several estimates, each of which overlooks something: a count does not see repetitions, and
-// neither sees "0123456789abcdef", which is a repetition once differences are taken. Random bytes of the
-// least length are far above SE_SECRET_BITS_MIN in each.
+// The least of several estimates, each of which overlooks something: a count does not see
+// repetitions, and neither sees "0123456789abcdef", which is a repetition once differences are
+// taken. Random bytes of the least length are far above SE_SECRET_BITS_MIN in each.
 static double secret_bits(const unsigned char *bytes, size_t n)
 {
     unsigned char differences[SE_SECRET_MAX];
@@ -106,10 +109,11 @@ static int check_content(const char *path, const struct secret_memory *s, struct
         return error_hint(err, "%s", make_one);
     }
     if (secret_bits(s->bytes, s->length) < SE_SECRET_BITS_MIN) {
-        error_user(err,
-                   "the seal secret %s can be guessed: its bytes repeat or follow a pattern, and are "
-                   "worth less than %u random bits",
-                   path, SE_SECRET_BITS_MIN);
+        error_user(
+            err,
+            "the seal secret %s can be guessed: its bytes repeat or follow a pattern, and are "
+            "worth less than %u random bits",
+            path, SE_SECRET_BITS_MIN);
         return error_hint(err, "%s", make_one);
     }
     if (is_text_line(s->bytes, s->length))

@@ -93,7 +93,7 @@ flags_are() { # expected, command...
 @test "wrong words are refused in genprotimg's words" {
   ok=(-i kernel -k "$HKD" -o image --no-verify)
   refused "Unknown option --foo" --foo "${ok[@]}"
-  refused "Unknown option --kernel" --kernel kernel
+  refused "Unknown option --kernl" --kernl kernel
   refused "Unrecognized arguments: 'a b'." a "${ok[@]}" b
   refused "Multiple values for option '-i'" "${ok[@]}" -i kernel
   refused "Multiple values for option '--image'" "${ok[@]}" --image=kernel
@@ -322,4 +322,143 @@ assert data["pcf_hex"] == 16 * "0", data'
   [ "$status" -eq 1 ]
   run pvimg test image
   [ "$status" -eq 2 ]
+}
+
+# ---- genprotimg since s390-tools 2.36, which is pvimg ----
+
+@test "genprotimg takes what the genprotimg of today's distributions takes" {
+  genprotimg -v -k "$HKD" --no-verify -i kernel -o image 2>/dev/null | grep -q ' kernel:'
+  "$KBUILD" se open image --host-key hkd/TEST-host-key.pem -o parts >/dev/null
+  genprotimg --kernel kernel -k"$HKD,$HKD" --cck k32 --hdr-key k32 --image-key k64 -o=list --overwrite --no-component-check \
+    --enable-pckmo-hmac --enable-backup-keys --enable-cck-update --no-verify -q 2>err
+  [ ! -s err ]
+  [ "$(header_word list 0x20)" = 0000000000000002 ]
+  genprotimg -ikernel -k "$HKD" -o attached --no-verify --enable-dump --enable-cck-update 2>/dev/null
+  [ "$(header_word attached 0x38)" = 00000000200000e0 ]
+  genprotimg --disable-image-encryption -i kernel -k "$HKD" -o clear --no-verify 2>/dev/null
+  [ "$(header_word clear 0x38)" = 00000000100000e0 ]
+}
+
+@test "success without the image that was asked for does not happen, whatever -v and --version mean where" {
+  genprotimg -v | grep -q '^genprotimg version'
+  for words in "-v foo" "-v -V" "-vq" "--version -i kernel -o image" "-v --version" "-i kernel -o image --no-verify -v" \
+    "--version -h=x" "-v -i kernel -k $HKD --no-verify" "-vo image" "--offline=x"; do
+    # shellcheck disable=SC2086 # words
+    run genprotimg $words
+    [ "$status" -eq 1 ] || { echo "$words: $status $output"; return 1; }
+    no_image
+  done
+  run genprotimg --version -i kernel -k "$HKD" -o image --no-verify
+  [[ "$output" == *"before s390-tools 2.36 prints its version then and ignores the others, later ones refuse it"* ]]
+  run genprotimg -v -i kernel -o image --no-verify
+  [[ "$output" == *"-v alone is the version, beside other options it is --verbose"* ]]
+  run genprotimg -i kernel -k "$HKD" -o image --no-verify --cert nowhere
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"mutually exclusive"*"before s390-tools 2.36"* ]]
+  run genprotimg -i kernel -k "$HKD" -o image --no-verify --x-bootloader-directory .
+  [ "$status" -eq 1 ]
+  run "$KBUILD" se seal -v -i kernel -k "$HKD" --no-verify
+  [ "$status" -eq 2 ]
+  no_image
+}
+
+@test "a name with a comma is one file or two, and refused if it could be both" {
+  cp "$HKD" a
+  cp "$HKD" b
+  genprotimg -k a,b -i kernel -o two --no-verify 2>/dev/null
+  [ "$(header_word two 0x20)" = 0000000000000002 ]
+  mv a a,b
+  genprotimg -k a,b -i kernel -o one --no-verify 2>/dev/null
+  [ "$(header_word one 0x20)" = 0000000000000001 ]
+  cp b a
+  run genprotimg -k a,b -i kernel -o image --no-verify
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"a file of that name, and there are files of its parts"* ]]
+  no_image
+}
+
+@test "every input can be a pipe or a device" {
+  head -c 64 /dev/urandom >secret
+  chmod 600 secret
+  for tool in genprotimg "pvimg create" "$KBUILD se seal"; do
+    rm -f image
+    # shellcheck disable=SC2086 # words
+    timeout 60 $tool -i <(cat kernel) -r <(cat initrd) -p <(cat parmfile) -k <(cat "$HKD") -o image --no-verify --x-header-key <(cat k32) \
+      --comm-key <(cat k32) --x-comp-key <(cat k64) 2>/dev/null
+    "$KBUILD" se open <(cat image) --host-key <(cat hkd/TEST-host-key.pem) -o parts >/dev/null
+    cmp kernel parts/kernel
+    cmp initrd parts/initrd
+    [ "$(cat parts/cmdline 2>/dev/null || cat parts/parmfile 2>/dev/null || strings parts/* | grep -m1 -x 'panic=1 quiet')" = 'panic=1 quiet' ]
+  done
+  genprotimg -p /dev/null -i /dev/stdin -k "$HKD" -o empty --no-verify <kernel 2>/dev/null
+  genprotimg -p /dev/stdin -i kernel -k "$HKD" -o stdin --no-verify < <(cat parmfile) 2>/dev/null
+  "$KBUILD" se seal -i kernel -k "$HKD" -o image --no-verify --seal-secret <(cat secret) --seal-record record 2>/dev/null
+  "$KBUILD" se verify image --seal-record <(cat record) --seal-secret <(cat secret) -i <(cat kernel)
+  pvimg test image -k <(cat "$HKD")
+  rm -f image
+  refused "Wrong file size '/dev/null': read 0, expected 32" -i kernel -k "$HKD" -o image --no-verify --comm-key /dev/null
+}
+
+@test "pvimg: letters before the command, help of each, lists, and hashes of any line" {
+  genprotimg -i kernel -k "$HKD" -o image --no-verify 2>/dev/null
+  pvimg -v test image -k "$HKD,$HKD"
+  run pvimg -qq test image -k "$HKD"
+  [ -z "$output" ]
+  pvimg -V create --crt nowhere --help | grep -q -- --kernel
+  for words in "info --help" "test -h" "help info" "help create" "help" "-v --help"; do
+    # shellcheck disable=SC2086 # words
+    pvimg $words | grep -q '^usage: pvimg'
+  done
+  run pvimg create --crt nowhere -i kernel -k "$HKD" -o other --offline
+  [ "$status" -eq 1 ]
+  [[ "$output" == *nowhere* ]]
+  hash=$("$KBUILD" se info image --json 2>/dev/null | jq -r '.data.keyslots[0].phkh_hex')
+  zeros=$(printf '%064d' 0)
+  for line in 1 2 3 15; do
+    for i in $(seq 15); do
+      [ "$i" = "$line" ] && echo "$hash" || echo "$zeros"
+    done >hashes
+    pvimg test image --key-hashes=hashes
+    pvimg test image --key-hashes=<(cat hashes)
+  done
+  for words in "test image" "-v -q test image -k $HKD" "test image --key-hashes=hashes -k $HKD" "--version create" "create --version" \
+    "help foo" "foo" "-x" "version foo" "info --print-schema json image" "info --print-schema text"; do
+    # shellcheck disable=SC2086 # words
+    run pvimg $words
+    [ "$status" -eq 2 ] || { echo "$words: $status $output"; return 1; }
+  done
+  head -n 14 hashes >short
+  run pvimg test image --key-hashes=short
+  [ "$status" -eq 1 ]
+}
+
+@test "the schema of pvimg info describes what is printed, and refuses what is not" {
+  genprotimg -i kernel -k "$HKD" -o image --no-verify --x-header-key k32 2>/dev/null
+  pvimg info --print-schema json >schema
+  pvimg info image --format json >plain 2>/dev/null
+  pvimg info image --format json --hdr-key k32 --show-secrets >decrypted 2>/dev/null
+  python3 - <<'X'
+import copy, json, re
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
+def fits(s, v):
+    if "oneOf" in s:
+        return sum(fits(one, v) for one in s["oneOf"]) == 1
+    if type(v) is not TYPES[s["type"]] or not re.search(s.get("pattern", ""), v if type(v) is str else ""):
+        return False
+    if s["type"] == "array":
+        return all(fits(s["items"], one) for one in v)
+    if s["type"] != "object":
+        return True
+    return set(s["required"]) <= set(v) and all(k in s["properties"] and fits(s["properties"][k], v[k]) for k in v)
+schema = json.load(open("schema"))
+for name in ("plain", "decrypted"):
+    doc = json.load(open(name))
+    assert fits(schema, doc), name
+    for key in doc["data"]:
+        less = copy.deepcopy(doc)
+        del less["data"][key]
+        assert not fits(schema, less), (name, key)
+    doc["data"]["more"] = 1
+    assert not fits(schema, doc)
+X
 }
