@@ -53,3 +53,166 @@ for i in range(3000): os.mkdir(\"d\"); os.chdir(\"d\")"'
   (ulimit -n 64; kb x)
   [ -z "$(find cache/tmp -mindepth 2 -maxdepth 2)" ]
 }
+
+# Processes that live on, wait until the script is over, and then exchange a folder with a link to the
+# host's for as long as they can.
+make_exchanger() { # recipe
+  cat >"$PROJECT/exchange.c" <<'C'
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    pid_t script = getppid();
+    for (int i = 0; i < atoi(argv[1]); i++)
+        if (fork() == 0) {
+            setsid();
+            while (kill(script, 0) == 0)
+                usleep(200);
+            for (;;)
+                renameat2(AT_FDCWD, argv[2], AT_FDCWD, argv[3], RENAME_EXCHANGE);
+        }
+    return 0;
+}
+C
+  gcc -O1 -o "$PROJECT/recipes/$1/exchange" "$PROJECT/exchange.c"
+}
+
+@test "processes that outlive their script exchange folders with links, and reach nothing" {
+  openssl req -x509 -newkey rsa:2048 -nodes -subj "/CN=TEST" -keyout TEST.pem -out TEST.crt 2>/dev/null
+  chmod 600 TEST.pem
+  make_recipe x "
+variables: {TEST_KEY: {type: secret}, TEST_CERT: {type: file}}
+sign: {key: TEST_KEY, certificate: TEST_CERT, files: '*.ko'}" "
+mkdir -p /out/x/kernel; for i in \$(seq 60); do echo TEST >/out/x/kernel/\$i.ko; done
+ln -s $PROJECT/host /out/x/link
+/recipe/exchange 120 /out/x/kernel /out/x/link"
+  make_exchanger x
+  for run in $(seq "$RUNS"); do
+    export TEST_KEY=TEST.pem TEST_CERT=TEST.crt
+    [ $((run % 2)) -eq 0 ] || unset TEST_KEY TEST_CERT
+    USE_CACHE=no kb x
+    host_is_untouched
+  done
+}
+
+@test "the output itself is exchanged as well" {
+  make_recipe x "" "
+mkdir -p /out/x; echo TEST >/out/x/1.ko; ln -s $PROJECT/host /out/link
+/recipe/exchange 120 /out/x /out/link"
+  make_exchanger x
+  for _ in $(seq "$RUNS"); do
+    USE_CACHE=no run kb x
+    [ "$status" -eq 0 ] || [[ "$output" == *"is a link"* ]]
+    host_is_untouched
+  done
+}
+
+@test "a log is no file of the step's: no mode, no content, no name of it" {
+  make_recipe x "" 'mkdir -p /out/x; echo x >/out/x/x
+chmod 4755 /proc/self/fd/1 || true
+: >/proc/self/fd/1 || true
+chmod 000 /proc/self/fd/2 || true
+echo "the end"'
+  kb x
+  [ "$(stat -c '%a %F' build/logs/x.log)" = "644 regular file" ]
+  grep -q "the end" build/logs/x.log
+  # The next run's is a new file; what took the name is neither followed nor waited for.
+  echo kept >kept
+  ln -sf "$PROJECT/kept" build/logs/x.log
+  USE_CACHE=no kb x
+  [ "$(cat kept)" = kept ]
+  rm build/logs/x.log
+  mkfifo build/logs/x.log
+  USE_CACHE=no timeout 60 "$KBUILD" --builder=host --cache "$PROJECT/cache" x
+  [ -f build/logs/x.log ]
+}
+
+@test "of a long log the end is shown, whole lines, with nothing that moves the cursor" {
+  make_recipe x "" 'head -c 200000 /dev/zero | tr "\0" a; printf "\033]0;owned\007 \302\233 the end"; exit 1'
+  run -3 kb x
+  [ "${#output}" -lt 40000 ]
+  [[ "$output" == *"the end"* ]]
+  [[ "$output" == *$'\n----\n'* ]]
+  [[ "$output" != *$'\033'* ]]
+  [[ "$output" != *$'\302\233'* ]]
+  make_recipe y "" 'seq 100000; exit 1'
+  run -3 kb y
+  [[ "$output" == *$'\n99990\n'* ]]
+  [[ "$output" != *$'\n99980\n'* ]]
+}
+
+@test "what --until leaves has no setuid, and nobody else may enter" {
+  mkdir -p recipes/three
+  cat >recipes/three/recipe.yaml <<'Y'
+description: phases
+builder: {packages: [bash], tools: [bash]}
+phases: {setup: setup.sh, build: build.sh}
+outputs: [three]
+Y
+  echo 'cp /usr/bin/id id; chmod 6755 id; mkdir -m 7777 d; cp id /out/three/id; chmod 4755 /out/three/id' >recipes/three/setup.sh
+  echo 'chmod 4755 id; exit 4' >recipes/three/build.sh
+  kb three --until=setup
+  [ -z "$(find build cache -perm /7000)" ]
+  [ "$(stat -c %a build/three)" = 700 ]
+  # Also after a phase that fails.
+  run -3 kb three --until=build --continue
+  [ -z "$(find build cache -perm /7000)" ]
+  echo 'chmod 4755 /build/id' | kb shell three || true
+  [ -z "$(find build cache -perm /7000)" ]
+}
+
+@test "a step that empties the jobserver and then fills its pipe holds up nobody" {
+  make_recipe x "" 'mkdir -p /out/x; echo x >/out/x/x
+auth=${MAKEFLAGS##*=}
+python3 -c "
+import os
+r, w = $auth
+os.set_blocking(r, False); os.set_blocking(w, False)
+try:
+    while os.read(r, 4096): pass
+except BlockingIOError: pass
+try:
+    while os.write(w, b\"+\" * 4096): pass
+except BlockingIOError: pass"'
+  make_recipe y "needs: [x]"
+  make_recipe drain "" 'mkdir -p /out/drain; echo x >/out/drain/x
+auth=${MAKEFLAGS##*=}
+python3 -c "
+import os
+r, w = $auth
+os.set_blocking(r, False)
+try:
+    while os.read(r, 4096): pass
+except BlockingIOError: pass"'
+  make_recipe z "needs: [drain]"
+  timeout 60 "$KBUILD" --builder=host --cache "$PROJECT/cache" -j 3 y z
+}
+
+@test "a program in kbuild's shell can not type into the user's" {
+  make_recipe x "" true
+  cp "$BATS_TEST_DIRNAME/../support/terminal.py" .
+  cat >recipes/x/type.py <<'P'
+import fcntl, os, termios
+for name in ("/dev/tty", "/proc/self/fd/0", "/proc/self/fd/1"):
+    try:
+        fd = os.open(name, os.O_RDWR)
+        for c in "echo owned >owned\n":
+            fcntl.ioctl(fd, termios.TIOCSTI, c.encode())
+        print("typed")
+    except OSError as e:
+        print("refused", e.errno)
+P
+  run timeout 60 python3 terminal.py 'python3 /recipe/type.py; tty -s && echo terminal-inside; echo "size $(stty size)"' "$KBUILD" --builder=host --cache "$PROJECT/cache" shell x
+  [[ "$output" == *"terminal-inside"* ]]
+  [[ "$output" == *"size 33 77"* ]]
+  [[ "$output" != *"typed"* ]]
+  [[ "$output" == *"status 0"* ]]
+  [[ "$output" == *"settings restored"* ]]
+  # The terminal that the user's shell reads from got nothing.
+  [[ "$output" == *"left to read: 0"* ]]
+  [ ! -e owned ]
+}

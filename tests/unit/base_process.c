@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Programs whose children, orphans and daemons have to be over when they are.
+#include "base/file.h"
+#include "base/process.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char *scratch;
+
+static int set_up(void **state)
+{
+    scratch = make_temporary_directory("/tmp", "kbuild-process", NULL);
+    return scratch ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    int result = remove_tree(scratch, NULL);
+    free(scratch);
+    return result;
+}
+
+// A daemon of its own session, started by an orphan, that holds a lock; then the rest.
+#define DAEMON                                                                                     \
+    "(setsid flock lock sh -c '(setsid sh -c \"echo >up; sleep 300\" &); sleep 300' "              \
+    "</dev/null >/dev/null 2>&1 &); while [ ! -e up ]; do sleep 0.01; done; "
+
+static pid_t start(const char *script)
+{
+    char *argv[] = {(char *)"sh", (char *)"-c", (char *)script, NULL};
+    struct process p = {
+        .argv = argv, .directory = scratch, .input = -1, .tree = true, .own_group = true};
+    struct error *err = NULL;
+    pid_t pid = process_start(&p, &err);
+    if (pid < 0)
+        fail_msg("%s", err->message);
+    return pid;
+}
+
+static bool locked(void)
+{
+    cleanup_free char *path = xasprintf("%s/lock", scratch);
+    cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    return flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
+static bool is_up(void)
+{
+    cleanup_free char *path = xasprintf("%s/up", scratch);
+    return path_exists(path);
+}
+
+static void wait_for(bool (*condition)(void), bool expected)
+{
+    for (int i = 0; i < 1000 && condition() != expected; i++)
+        usleep(10000);
+    assert_int_equal(condition(), expected);
+}
+
+static void waiting_is_waiting_for_all_of_it(void **state)
+{
+    int status = -1;
+    assert_int_equal(process_wait(start(DAEMON "exit 7"), &status, NULL), 0);
+    assert_int_equal(WEXITSTATUS(status), 7);
+    assert_false(locked());
+}
+
+static void stopping_stops_all_of_it(void **state)
+{
+    pid_t pid = start(DAEMON "sleep 300");
+    wait_for(is_up, true);
+    assert_true(locked());
+    process_stop(pid, 10000);
+    assert_false(locked());
+}
+
+static void a_signal_is_told_as_one(void **state)
+{
+    int status = 0;
+    assert_int_equal(process_wait(start("kill -USR1 $$"), &status, NULL), 0);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGUSR1);
+}
+
+static void all_of_it_dies_with_this_process(void **state)
+{
+    pid_t parent = fork();
+    assert_true(parent >= 0);
+    if (parent == 0) {
+        char *argv[] = {(char *)"sh", (char *)"-c", (char *)(DAEMON "sleep 300"), NULL};
+        struct process p = {.argv = argv, .directory = scratch, .input = -1};
+        process_run(&p, NULL, NULL); // as for apt
+        _exit(0);
+    }
+    wait_for(is_up, true);
+    assert_true(locked());
+    kill(parent, SIGKILL);
+    assert_int_equal(process_wait(parent, &(int){0}, NULL), 0);
+    wait_for(locked, false);
+}
+
+static void a_missing_program_is_an_error_at_once(void **state)
+{
+    char *argv[] = {(char *)"no-such-program", NULL};
+    struct process p = {.argv = argv, .input = -1, .tree = true};
+    struct error *err = NULL;
+    assert_int_equal(process_start(&p, &err), -1);
+    assert_non_null(strstr(err->message, "no-such-program"));
+    error_free(err);
+}
+
+int main(void)
+{
+#define ONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        ONE(waiting_is_waiting_for_all_of_it),
+        ONE(stopping_stops_all_of_it),
+        ONE(a_signal_is_told_as_one),
+        ONE(all_of_it_dies_with_this_process),
+        ONE(a_missing_program_is_an_error_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
