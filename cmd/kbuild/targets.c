@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verbs about targets: build, list, plan, explain, fetch, log, shell.
+// The verbs about targets: build, list, plan, explain, fetch, update, lock, log, shell.
 #include "kbuild.h"
 
 #include "run/wanted.h"
@@ -40,7 +40,8 @@ static int unknown_target(struct recipe_set *set, const struct strlist *targets,
     cleanup_free char *hint = err && *err && (*err)->hint ? xstrdup((*err)->hint) : NULL;
     error_free(*err);
     *err = NULL;
-    error_set(err, ERROR_USAGE, verb_too ? "unknown verb or target '%s'" : "unknown target '%s'", word);
+    error_set(err, ERROR_USAGE, verb_too ? "unknown verb or target '%s'" : "unknown target '%s'",
+              word);
     if (nearest)
         return error_hint(err, "did you mean %s? `kbuild list` shows all targets%s", nearest,
                           verb_too ? ", `kbuild help` the verbs" : "");
@@ -106,6 +107,20 @@ int verb_build(struct global_options *g, struct strlist *words, struct error **e
 int verb_fetch(struct global_options *g, struct strlist *words, struct error **err)
 {
     return run_targets(g, words, build_fetch, err);
+}
+
+// What is not known yet is looked up on the way, as a build would do it.
+int verb_lock(struct global_options *g, struct strlist *words, struct error **err)
+{
+    return run_targets(g, words, build_lock, err);
+}
+
+int verb_update(struct global_options *g, struct strlist *words, struct error **err)
+{
+    struct build *b = open_with_targets(g, words, err);
+    int result = b ? build_update(b, err) : -1;
+    build_close(b);
+    return result;
 }
 
 // {"x86_64": ["kernel", ["agent", "smoke-init"]]}: the inner lists are choices.
@@ -178,8 +193,8 @@ int verb_list(struct global_options *g, struct strlist *words, struct error **er
 
 static const char *state_word(const struct node *node)
 {
-    static const char *const words[] = {[NODE_UNKNOWN] = "to make", [NODE_CACHED] = "cached",
-                                        [NODE_STALE] = "to make"};
+    static const char *const words[] = {
+        [NODE_UNKNOWN] = "to make", [NODE_CACHED] = "cached", [NODE_STALE] = "to make"};
     return node->identified ? words[node->state] : "to resolve";
 }
 
@@ -194,7 +209,7 @@ int verb_plan(struct global_options *g, struct strlist *words, struct error **er
         const char *arch = node_arch(node) ? node_arch(node)->name : "";
         if (!g->json) {
             print("%-10s %-9s %-40s %.12s\n", state_word(node), node_kind_names[node->kind],
-                   node->name, node->key);
+                  node->name, node->key);
             continue;
         }
         json_t *needs = json_array();
@@ -234,7 +249,7 @@ static void explain_node(struct build *b, const struct node *node)
     if (node->key_text) {
         print_text(stdout, node->key_text, strlen(node->key_text));
         print("# key %s, %s\n", node->key,
-               node->state == NODE_CACHED ? "cached" : "not in the cache");
+              node->state == NODE_CACHED ? "cached" : "not in the cache");
     } else {
         print("# the key is not known before its inputs are made:\n");
         print_text(stdout, node->identity.data ? node->identity.data : "", node->identity.len);
@@ -298,7 +313,8 @@ static int no_log(struct global_options *g, const char *word, const char *path, 
                           files.n ? all : g->build.output);
     }
     const char *nearest = nearest_name(word, &names);
-    error_set(err, ERROR_USAGE, "there is no log of '%s' in %s, and no target of that name", word, folder);
+    error_set(err, ERROR_USAGE, "there is no log of '%s' in %s, and no target of that name", word,
+              folder);
     return nearest ? error_hint(err, "did you mean %s?", nearest)
                    : error_hint(err, files.n ? "there are: %s" : "nothing was built into %s yet",
                                 files.n ? all : g->build.output);
@@ -336,7 +352,8 @@ int verb_shell(struct global_options *g, struct strlist *words, struct error **e
     struct build *b = build_open(&g->build, err);
     struct node *node = b ? build_add_target(b, words->items[0], err) : NULL;
     int status = 0;
-    int result = node && build_evaluate(b, true, err) == 0 ? build_shell(b, node, &status, err) : -1;
+    int result =
+        node && build_evaluate(b, true, err) == 0 ? build_shell(b, node, &status, err) : -1;
     build_close(b);
     return result < 0 ? -1 : status;
 }

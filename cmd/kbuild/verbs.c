@@ -224,6 +224,15 @@ const struct verb verbs[] = {
     {"fetch", "TARGET...", 1, ANY_NUMBER, TARGETS, "make everything that needs the network",
      "Sources, builders and root file systems. Afterwards --offline needs no network.",
      MAKE | OUTPUT | KEEP_GOING | JSON | QUIET, NO_OPTIONS, verb_fetch, false},
+    {"update", "TARGET...", 1, ANY_NUMBER, TARGETS,
+     "take the distribution's packages of today from now on",
+     "Asks the package mirrors anew what builders, root file systems and packaged sources are made of. Until then, what "
+     "was resolved once stays. Lines of versions.lock that name packages are replaced.",
+     PLAN & ~(BIT(COMMON_OFFLINE) | BIT(COMMON_LOCKED)), NO_OPTIONS, verb_update, false},
+    {"lock", "TARGET...", 1, ANY_NUMBER, TARGETS,
+     "put all that goes in into versions.lock, packages too",
+     "What is not known yet is looked up. Afterwards --locked builds the targets from just that.",
+     PLAN & ~BIT(COMMON_LOCKED), NO_OPTIONS, verb_lock, false},
     {"log", "TARGET", 1, 1, NO_TARGETS, "the log of its last build",
      "It is read from the output directory. Names as source-linux and builder-kernel are logs too. On a terminal "
      "control characters are shown as escapes; into a pipe or a file the log goes as it is.",

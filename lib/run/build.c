@@ -4,6 +4,7 @@
 #include "base/environment.h"
 #include "run/remote.h"
 #include "run/signature.h"
+#include "source/packages.h"
 
 #include <string.h>
 
@@ -32,6 +33,7 @@ struct build *build_open(const struct build_options *o, struct error **err)
 {
     struct build *b = xcalloc(1, sizeof *b);
     b->options = *o;
+    b->mirrors = mirrors_new();
     cleanup_free char *lock = lock_path(o->versions);
     if (load_trusted(b, err) < 0 || !(b->versions = versions_load(o->versions, err)) ||
         !(b->recipes = recipe_set_open(o->recipes, err)) || !(b->lock = lock_load(lock, err)) ||
@@ -50,6 +52,7 @@ void build_close(struct build *b)
         if (b->graph.nodes[i]->data)
             job_free(job_of(b->graph.nodes[i]));
     graph_free(&b->graph);
+    mirrors_free(b->mirrors); // their folders are the store's
     if (b->store)
         store_close(b->store);
     if (b->lock)

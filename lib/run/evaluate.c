@@ -60,21 +60,16 @@ int evaluate_node(struct build *b, struct node *node, struct error **err)
 static int identify_source(struct build *b, struct node *node, bool resolve, struct error **err)
 {
     struct job *job = job_of(node);
-    struct source_options o = {.store = b->store,
-                               .lock = b->lock,
-                               .debian = b->options.debian,
-                               .offline = b->options.offline || !resolve,
-                               .locked = b->options.locked};
-    if (job->spec.kind != SOURCE_DEBIAN) {
-        struct error *why = NULL;
-        if (source_resolve(&job->spec, &o, &job->pin, &why) < 0) {
-            if (!resolve) { // an unknown key is an answer then
-                error_free(why);
-                return 0;
-            }
-            *err = why;
-            return error_wrap(err, "%s", job->label);
+    struct source_options o = source_options(b);
+    o.offline = o.offline || !resolve;
+    struct error *why = NULL;
+    if (source_resolve(&job->spec, &o, &job->pin, &why) < 0) {
+        if (!resolve) { // an unknown key is an answer then
+            error_free(why);
+            return 0;
         }
+        *err = why;
+        return error_wrap(err, "%s", job->label);
     }
     if (source_key_text(&job->spec, &job->pin, &node->identity, err) < 0)
         return -1;
@@ -89,6 +84,8 @@ static int identify(struct build *b, struct node *node, bool resolve, struct err
         return identify_source(b, node, resolve, err);
     if (job_of(node)->prebuilt)
         return identify_prebuilt(b, node, resolve, err);
+    if (job_has_packages(node))
+        return identify_packages(b, node, resolve, err);
     return job_of(node)->image_name ? identify_image(b, node, resolve, err) : 0;
 }
 

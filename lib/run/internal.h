@@ -25,6 +25,7 @@ struct build {
     struct store *store;
     struct graph graph;
     struct distribution host; // this machine's
+    struct mirrors *mirrors;  // its package mirrors, while a run asks them; or NULL
     struct remote *remote;    // the shared cache (remote.h), or NULL
     struct trusted_keys *trusted; // of KBUILD_TRUSTED_KEYS; NULL: everybody is trusted
     bool told_untrusted;          // that something in the local cache is not vouched for
@@ -76,6 +77,7 @@ struct job {
     // builders and root file systems
     struct strlist packages;
     struct distribution distribution;
+    char package_list[DIGEST_HEX_SIZE]; // of what they are resolved to, once it is known
     char *setup;       // absolute path of the setup script, or NULL
     struct work *work; // of an artifact: what it goes on from (--continue), or NULL
     char *image_name;  // of a builder: the image that it is instead of packages, or NULL
@@ -151,6 +153,17 @@ struct action {
     void (*side_files)(const struct recipe *r, struct strlist *out);
 };
 extern const struct action actions[]; // by enum recipe_action
+
+// ---- packages.c: what builders and root file systems are made of ----
+struct source_options source_options(struct build *b);
+bool job_has_packages(const struct node *node); // and no image in their place
+// Completes the identity of a node that is made of packages. Without `resolve` nothing is asked.
+int identify_packages(struct build *b, struct node *node, bool resolve, struct error **err);
+// The packages that it was identified by; to be freed with package_set_free().
+int open_packages(struct build *b, const struct node *node, struct package_set *out,
+                  struct error **err);
+// Is what a record says of its packages that which its key says? Also true of all other nodes.
+bool packages_match(const struct node *node, const json_t *record);
 
 // ---- evaluate.c ----
 int evaluate_node(struct build *b, struct node *node, struct error **err);

@@ -13,11 +13,7 @@
 int make_source(struct build *b, struct node *node, json_t *record, struct error **err)
 {
     struct job *job = job_of(node);
-    struct source_options o = {.store = b->store,
-                               .lock = b->lock,
-                               .debian = b->options.debian,
-                               .offline = b->options.offline,
-                               .locked = b->options.locked};
+    const struct source_options o = source_options(b);
     cleanup_free char *folder = store_temporary(b->store, "source", err);
     if (!folder)
         return -1;
@@ -52,14 +48,6 @@ static int refuse_offline(const struct build *b, const struct job *job, struct e
     return error_hint(err, "run `kbuild fetch %s` once with the network", job->recipe->name);
 }
 
-static struct rootfs_spec rootfs_spec(const struct job *job)
-{
-    return (struct rootfs_spec){.distribution = &job->distribution,
-                                .arch = job->target,
-                                .packages = &job->packages,
-                                .setup = job->setup};
-}
-
 int builder_image(struct build *b, const struct node *node, const char *tree,
                   char image[static DIGEST_HEX_SIZE], struct error **err)
 {
@@ -69,9 +57,10 @@ int builder_image(struct build *b, const struct node *node, const char *tree,
 }
 
 // *came gets the packages, or the name and digest of the image.
-static int fill_builder(struct build *b, const struct job *job, const char *folder, json_t **came,
+static int fill_builder(struct build *b, const struct node *node, const char *folder, json_t **came,
                         struct error **err)
 {
+    const struct job *job = job_of(node);
     if (job->image_name) {
         char digest[DIGEST_HEX_SIZE];
         phase("pulling");
@@ -81,9 +70,21 @@ static int fill_builder(struct build *b, const struct job *job, const char *fold
         *came = json_pack("{s:s, s:s}", "name", job->image_name, "digest", digest);
         return 0;
     }
-    struct rootfs_spec spec = rootfs_spec(job);
+    const struct source_options o = source_options(b);
+    struct package_set set = {0};
     phase("installing packages");
-    return rootfs_unpack(&spec, folder, true, came, err);
+    int result = open_packages(b, node, &set, err);
+    const struct rootfs_spec spec = {.distribution = &job->distribution,
+                                     .arch = job->target,
+                                     .set = &set,
+                                     .options = &o,
+                                     .setup = job->setup};
+    if (!result)
+        result = rootfs_unpack(&spec, folder, true, err);
+    if (!result)
+        *came = packages_to_json(&set);
+    package_set_free(&set);
+    return result;
 }
 
 int make_builder(struct build *b, struct node *node, json_t *record, struct error **err)
@@ -97,7 +98,7 @@ int make_builder(struct build *b, struct node *node, json_t *record, struct erro
     json_t *came = NULL, *mark = NULL;
     char tree[DIGEST_HEX_SIZE], image[DIGEST_HEX_SIZE], stated[DIGEST_HEX_SIZE];
     int vouched = job->image_name ? image_vouched(b, node, &mark, stated, err) : 0;
-    int result = vouched < 0 ? -1 : fill_builder(b, job, folder, &came, err);
+    int result = vouched < 0 ? -1 : fill_builder(b, node, folder, &came, err);
     if (!result) {
         phase("storing");
         result = store_put_tree(b->store, folder, tree, err);
@@ -135,26 +136,32 @@ int make_rootfs(struct build *b, struct node *node, json_t *record, struct error
     cleanup_free char *folder = store_temporary(b->store, "rootfs", err);
     if (!folder)
         return -1;
-    struct rootfs_spec spec = rootfs_spec(job);
+    const struct source_options o = source_options(b);
+    struct package_set set = {0};
+    const struct rootfs_spec spec = {.distribution = &job->distribution,
+                                     .arch = job->target,
+                                     .set = &set,
+                                     .options = &o};
     struct blob_draft draft = {0};
-    json_t *packages = NULL;
     char digest[DIGEST_HEX_SIZE];
     uint64_t size = 0;
     phase("installing packages");
-    int result = store_blob_begin(b->store, &draft, err);
+    int result = open_packages(b, node, &set, err);
+    if (!result)
+        result = store_blob_begin(b->store, &draft, err);
     if (!result) {
-        result = rootfs_tar(&spec, folder, draft.fd, &packages, err);
+        result = rootfs_tar(&spec, folder, draft.fd, err);
         if (!result)
             result = store_blob_commit(b->store, &draft, digest, &size, err);
         else
             store_blob_abandon(&draft);
     }
     remove_tree(folder, NULL);
-    if (result) {
-        json_decref(packages);
-        return error_wrap(err, "%s", job->label);
+    if (!result) {
+        record_output(record, "rootfs.tar", digest, false, size);
+        json_object_set_new(json_object_get(record, "provenance"), "packages",
+                            packages_to_json(&set));
     }
-    record_output(record, "rootfs.tar", digest, false, size);
-    json_object_set_new(json_object_get(record, "provenance"), "packages", packages);
-    return 0;
+    package_set_free(&set);
+    return result ? error_wrap(err, "%s", job->label) : 0;
 }

@@ -67,15 +67,6 @@ static bool same_source(const struct node *node, const void *what)
             equal(a->debian->file, s->debian->file) && equal(a->debian->source, s->debian->source));
 }
 
-static struct source_options source_options(struct build *b)
-{
-    return (struct source_options){.store = b->store,
-                                   .lock = b->lock,
-                                   .debian = b->options.debian,
-                                   .offline = b->options.offline,
-                                   .locked = b->options.locked};
-}
-
 static bool source_applies(const struct build *b, const struct recipe_source *source)
 {
     return !source->when || !strcmp(source->when, b->options.debian ? "debian" : "upstream");
@@ -219,9 +210,8 @@ static int add_builder(struct build *b, struct node *user, struct error **err)
     }
     cleanup_free char *name = xasprintf("builder:%s", builder->name);
     struct node *node = add_packages(b, NODE_BUILDER, name, &wanted, job->recipe);
-    if (*digest && !node->identified)
+    if (*digest && !strstr(node->identity.data, "\nsetup "))
         buf_printf(&node->identity, "setup %s\n", digest);
-    node->identified = true;
     add_role(user, ROLE_BUILDER, builder->name, node);
     return 0;
 }
@@ -255,7 +245,6 @@ static int add_rootfs(struct build *b, struct node *user, struct error **err)
     }
     cleanup_free char *name = xasprintf("rootfs:%s:%s", job->recipe->name, job->target->name);
     struct node *node = add_packages(b, NODE_ROOTFS, name, &wanted, job->recipe);
-    node->identified = true;
     add_role(user, ROLE_ROOTFS, "rootfs", node);
     return 0;
 }

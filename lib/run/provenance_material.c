@@ -196,5 +196,7 @@ void materials_of_packages(const struct job *job, const json_t *record, struct m
                        provenance_at(p, "architecture"));
         m->supplier = distribution_name(id);
         m->uri = xstrdup(m->purl);
+        m->digest = copy(provenance_at(p, "sha256"));
+        m->algorithm = copy(m->digest ? "sha256" : NULL);
     }
 }

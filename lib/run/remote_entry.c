@@ -147,6 +147,8 @@ int entry_read(const struct node *node, const struct buf *manifest, struct entry
     if (!outputs_allowed(node, out->record))
         return error_user(err, "the record of the entry has outputs that %s does not have",
                           node_label(node));
+    if (!packages_match(node, out->record))
+        return error_user(err, "the record of the entry names other packages than its key");
     return 1;
 }
 

@@ -79,6 +79,11 @@ int build_evaluate(struct build *b, bool resolve, struct error **err);
 int build_run(struct build *b, struct error **err);
 // Makes only what needs the network: sources, builders and root file systems of the targets.
 int build_fetch(struct build *b, struct error **err);
+// Asks the distribution anew which packages builders, root file systems and its own sources are made of.
+// Lines of versions.lock that name them are replaced.
+int build_update(struct build *b, struct error **err);
+// Puts what they are made of into versions.lock.
+int build_lock(struct build *b, struct error **err);
 // Makes the inputs of a script target and runs its phases up to this one, in folders that stay:
 // <output>/<target>/builddir and destdir (work.h). The cache gets nothing.
 int build_until(struct build *b, struct node *target, const char *phase, struct error **err);

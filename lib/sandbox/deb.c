@@ -81,6 +81,7 @@ static int read_control(struct archive *inner, const char *path, struct deb_pack
     }
     if (r != ARCHIVE_EOF)
         return failed(inner, path, err);
+    out->control = xstrdup(text.data ? text.data : "");
     out->name = control_field(text.data ? text.data : "", "Package");
     out->version = control_field(text.data ? text.data : "", "Version");
     out->architecture = control_field(text.data ? text.data : "", "Architecture");
@@ -151,6 +152,7 @@ void deb_package_free(struct deb_package *p)
     free(p->name);
     free(p->version);
     free(p->architecture);
+    free(p->control);
     *p = (struct deb_package){0};
 }
 

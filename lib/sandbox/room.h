@@ -56,6 +56,7 @@ struct deb_files {
 };
 struct deb_package {
     char *name, *version, *architecture;
+    char *control; // the whole paragraph that they are from
 };
 // Reads the control fields of a .deb, and with `files` also the headers of its content (appended).
 int deb_read(const char *path, struct deb_package *out, struct deb_files *files,
@@ -73,19 +74,16 @@ char *read_link(const char *path);
 // A walk (base/beneath.h) through the root file system `root`.
 int rootfs_walk(const char *root, beneath_visit *visit, void *context, struct error **err);
 
-// rootfs.c: resolves, downloads and unpacks spec->packages into `root`, merges /usr, completes it.
-// `work` is scratch.
+// rootfs.c: downloads and unpacks those of the set that are for spec->arch into `root`, merges /usr,
+// completes it. `work` is scratch.
 int rootfs_extract(const struct rootfs_spec *spec, const char *root, const char *work, bool builder,
-                   struct deb_files *files, json_t **packages, struct error **err);
+                   struct deb_files *files, struct error **err);
 
-// sysroot.c: whether a package is for another architecture of arch_table than spec->arch; such
-// packages belong into a sysroot.
-const struct arch *sysroot_arch(const struct rootfs_spec *spec, const char *package);
-// Absolute links become relative: whoever follows them (a linker does) stays in the sysroot.
+// sysroot.c: Absolute links become relative: whoever follows them (a linker does) stays in the sysroot.
 int sysroot_relative_links(const char *sysroot, struct error **err);
-// Extracts all of those below root + SANDBOX_SYSROOT; appends to `packages`.
+// Extracts the packages of other architectures than spec->arch below root + SANDBOX_SYSROOT.
 int rootfs_sysroots(const struct rootfs_spec *spec, const char *root, const char *work,
-                    json_t *packages, struct error **err);
+                    struct error **err);
 
 // usr.c: /bin, /sbin and /lib* become links into /usr. Packages of releases where the package
 // manager itself is to do that step still carry both places.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Root file systems from distribution packages. mmdebstrap finds, verifies, downloads and extracts
-// them; all that would have been done by running code from them is done natively afterwards.
+// Root file systems from distribution packages: a list of them that was resolved before. mmdebstrap
+// extracts them out of a repository that holds nothing else; all that would have been done by
+// running code from them is done natively afterwards.
 #include "base/process.h"
 #include "sandbox/room.h"
-#include "source/apt.h"
+#include "source/packages.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -12,34 +14,6 @@
 extern char **environ;
 
 #define OUTPUT_MAX ((size_t)64 << 20)
-
-// What of a Debian package's name apt and mmdebstrap take as just that (no paths, no patterns).
-static int check_name(const char *name, struct error **err)
-{
-    if (*name >= 'a' && *name <= 'z')
-        if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789+-.:")] == '\0')
-            return 0;
-    if (*name >= '0' && *name <= '9')
-        if (name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789+-.:")] == '\0')
-            return 0;
-    return error_user(err, "'%s' is not the name of a package", name);
-}
-
-// The architecture first, then those that packages ask for ("libssl-dev:s390x").
-static char *architectures(const struct rootfs_spec *spec)
-{
-    struct strlist all = {0};
-    strlist_add(&all, spec->arch->debian);
-    for (size_t i = 0; i < spec->packages->n; i++) {
-        const char *colon = strchr(spec->packages->items[i], ':');
-        if (colon && strcmp(colon, ":any") != 0 && strcmp(colon, ":all") != 0 &&
-            !strlist_has(&all, colon + 1))
-            strlist_add(&all, colon + 1);
-    }
-    char *text = strlist_join(&all, ",");
-    strlist_free(&all);
-    return text;
-}
 
 static int write_text(const char *folder, const char *name, const struct buf *text, char **path,
                       struct error **err)
@@ -67,10 +41,67 @@ static void add_environment(struct strlist *out, const char *temporary)
     strlist_addf(out, "TMPDIR=%s", temporary);
 }
 
+// ---- a repository of just these packages ----
+
+static void add_escaped(struct buf *out, const char *path)
+{
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/";
+    for (; *path; path++)
+        buf_printf(out, strchr(plain, *path) ? "%c" : "%%%02X", (unsigned char)*path);
+}
+
+// One paragraph of its index. The file gets its digest's name, for apt reads '%' in a name as an
+// escape.
+static int index_package(const struct package *p, const char *folder, struct buf *out,
+                         struct error **err)
+{
+    cleanup_free char *came = xasprintf("%s/%s", folder, p->file);
+    cleanup_free char *path = xasprintf("%s/%s.deb", folder, p->sha256);
+    struct deb_package deb = {0};
+    struct stat st;
+    if (rename(came, path) < 0 || stat(path, &st) < 0)
+        return error_errno(err, errno, "renaming %s", came);
+    if (deb_read(path, &deb, NULL, err) < 0)
+        return -1;
+    size_t n = strlen(deb.control);
+    while (n && deb.control[n - 1] == '\n')
+        n--;
+    buf_printf(out, "%.*s\nFilename: ./%s.deb\nSize: %lld\nSHA256: %s\n\n", (int)n, deb.control,
+               p->sha256, (long long)st.st_size, p->sha256);
+    deb_package_free(&deb);
+    return 0;
+}
+
+static int make_repository(const struct rootfs_spec *spec, const char *folder, struct error **err)
+{
+    cleanup_buf struct buf index = {0};
+    cleanup_free char *path = NULL;
+    if (make_directories(folder, 0755, err) < 0 ||
+        packages_download(spec->set, spec->arch->debian, spec->options, folder, err) < 0)
+        return -1;
+    for (size_t i = 0; i < spec->set->n; i++)
+        if (!strcmp(spec->set->items[i].of, spec->arch->debian) &&
+            index_package(&spec->set->items[i], folder, &index, err) < 0)
+            return -1;
+    return write_text(folder, "Packages", &index, &path, err);
+}
+
+// ---- mmdebstrap ----
+
+static char *names_of(const struct rootfs_spec *spec)
+{
+    cleanup_strlist struct strlist names = {0};
+    for (size_t i = 0; i < spec->set->n; i++)
+        if (!strcmp(spec->set->items[i].of, spec->arch->debian))
+            strlist_add(&names, spec->set->items[i].name);
+    return strlist_join(&names, ",");
+}
+
 // The extract variant runs nothing of the packages, so the chrootless mode, which any user may use,
 // is as good as root's; and with one mode for all, all get the same.
 static int run_mmdebstrap(const struct rootfs_spec *spec, const char *root, const char *work,
-                          bool builder, struct error **err)
+                          struct error **err)
 {
     cleanup_free char *program = find_program("mmdebstrap");
     if (!program) {
@@ -80,32 +111,28 @@ static int run_mmdebstrap(const struct rootfs_spec *spec, const char *root, cons
     }
     cleanup_buf struct buf sources = {0}, settings = {0};
     cleanup_free char *sources_path = NULL, *settings_path = NULL;
-    const struct apt_wanted wanted = {.id = spec->distribution->id,
-                                      .codename = spec->distribution->codename,
-                                      .arch = spec->arch,
-                                      .folder = work};
-    if (apt_sources(&wanted, &sources, err) < 0 ||
-        apt_settings(&settings, err) < 0)
+    cleanup_free char *repository = xasprintf("%s/repository", work);
+    if (make_repository(spec, repository, err) < 0)
         return -1;
+    buf_puts(&sources, "Types: deb\nURIs: copy:");
+    add_escaped(&sources, repository);
+    buf_puts(&sources, "/\nSuites: ./\nTrusted: yes\n"); // each file was compared with its digest
     // The user _apt, which root's apt would change to, has no way into our folders.
     buf_puts(&settings, "APT::Sandbox::User \"root\";\n");
     if (write_text(work, "kbuild.sources", &sources, &sources_path, err) < 0 ||
         write_text(work, "apt.conf", &settings, &settings_path, err) < 0)
         return -1;
 
-    cleanup_free char *include = strlist_join(spec->packages, ",");
-    cleanup_free char *arches = architectures(spec);
+    cleanup_free char *include = names_of(spec);
     cleanup_strlist struct strlist argv = {0}, environment = {0};
     strlist_add(&argv, program);
     strlist_split(&argv,
                   "--mode=chrootless --variant=extract --format=directory "
                   "--skip=cleanup/apt/cache",
                   " ");
-    strlist_addf(&argv, "--architectures=%s", arches);
+    strlist_addf(&argv, "--architectures=%s", spec->arch->debian);
     strlist_addf(&argv, "--aptopt=%s", settings_path);
     strlist_addf(&argv, "--include=%s", include);
-    if (builder) // the essential packages of one architecture only
-        strlist_addf(&argv, "--include=?essential?architecture(%s)", spec->arch->debian);
     strlist_add(&argv, "");
     strlist_add(&argv, root);
     strlist_add(&argv, sources_path);
@@ -113,55 +140,59 @@ static int run_mmdebstrap(const struct rootfs_spec *spec, const char *root, cons
     struct process p = {
         .argv = argv.items, .environment = environment.items, .input = -1, .mask = 022};
     cleanup_buf struct buf out = {0};
-    if (process_run(&p, &out, err) < 0)
-        return error_hint(err,
-                          "is the package mirror reachable, and does %s have these packages for "
-                          "%s: %s? REPO_URL takes another mirror",
-                          spec->distribution->codename, spec->arch->debian, include);
-    return 0;
+    return process_run(&p, &out, err);
 }
 
-static int compare_packages(const void *a, const void *b)
+static bool is_of_set(const struct rootfs_spec *spec, const struct deb_package *deb,
+                      const char *sha256)
 {
-    const struct deb_package *x = a, *y = b;
-    int order = strcmp(x->name, y->name);
-    if (!order)
-        order = strcmp(x->architecture, y->architecture);
-    return order ? order : strcmp(x->version, y->version);
+    for (size_t i = 0; i < spec->set->n; i++) {
+        const struct package *p = &spec->set->items[i];
+        if (!strcmp(p->of, spec->arch->debian) && !strcmp(p->name, deb->name) &&
+            !strcmp(p->version, deb->version) && !strcmp(p->architecture, deb->architecture) &&
+            !strcmp(p->sha256, sha256))
+            return true;
+    }
+    return false;
 }
 
-// What was extracted, from the packages that mmdebstrap left in apt's cache.
-static int read_packages(const char *root, struct deb_files *files, json_t **packages,
+static int check_package(const struct rootfs_spec *spec, const char *path, struct deb_files *files,
                          struct error **err)
 {
+    struct deb_package deb = {0};
+    char digest[DIGEST_HEX_SIZE];
+    if (digest_file(path, digest, NULL, err) < 0 || deb_read(path, &deb, files, err) < 0)
+        return -1;
+    int result = is_of_set(spec, &deb, digest)
+                     ? 0
+                     : error_user(err, "mmdebstrap extracted %s %s (%s), which was not resolved",
+                                  deb.name, deb.version, deb.architecture);
+    deb_package_free(&deb);
+    return result;
+}
+
+// What was extracted, which mmdebstrap left in apt's cache, is what was resolved: no more, no less.
+static int check_packages(const struct rootfs_spec *spec, const char *root, struct deb_files *files,
+                          struct error **err)
+{
     cleanup_free char *folder = xasprintf("%s/var/cache/apt/archives", root);
-    struct strlist names = {0};
-    struct deb_package *list = NULL;
-    size_t n = 0, cap = 0;
-    int result = list_directory(folder, &names, err);
-    for (size_t i = 0; !result && i < names.n; i++) {
+    cleanup_strlist struct strlist names = {0};
+    size_t wanted = 0, found = 0;
+    if (list_directory(folder, &names, err) < 0)
+        return -1;
+    for (size_t i = 0; i < spec->set->n; i++)
+        wanted += !strcmp(spec->set->items[i].of, spec->arch->debian);
+    for (size_t i = 0; i < names.n; i++) {
         if (!ends_with(names.items[i], ".deb"))
             continue;
         cleanup_free char *path = xasprintf("%s/%s", folder, names.items[i]);
-        list = xgrow(list, &cap, n + 1, sizeof *list);
-        result = deb_read(path, &list[n], files, err);
-        n += !result;
+        if (check_package(spec, path, files, err) < 0)
+            return -1;
+        found++;
     }
-    if (!result && !n)
-        result = error_user(err, "mmdebstrap extracted no packages");
-    if (list && !result) {
-        qsort(list, n, sizeof *list, compare_packages);
-        *packages = json_array();
-        for (size_t i = 0; i < n; i++)
-            json_array_append_new(*packages,
-                                  json_pack("{s:s, s:s, s:s}", "name", list[i].name, "version",
-                                            list[i].version, "architecture", list[i].architecture));
-    }
-    for (size_t i = 0; i < n; i++)
-        deb_package_free(&list[i]);
-    free(list);
-    strlist_free(&names);
-    return result;
+    return found == wanted
+               ? 0
+               : error_user(err, "mmdebstrap extracted %zu of %zu packages", found, wanted);
 }
 
 // Runs a builder's setup script in the new root file system, which it may change. It sees nothing
@@ -204,31 +235,13 @@ static int run_setup(const char *script, const char *root, const char *work, str
 }
 
 int rootfs_extract(const struct rootfs_spec *spec, const char *root, const char *work, bool builder,
-                   struct deb_files *files, json_t **packages, struct error **err)
+                   struct deb_files *files, struct error **err)
 {
-    for (size_t i = 0; i < spec->packages->n; i++)
-        if (check_name(spec->packages->items[i], err) < 0)
-            return -1;
-    if (run_mmdebstrap(spec, root, work, builder, err) < 0 ||
-        read_packages(root, files, packages, err) < 0 || rootfs_clean(root, builder, err) < 0 ||
-        rootfs_merge_usr(root, err) < 0 || rootfs_complete(root, err) < 0)
+    if (run_mmdebstrap(spec, root, work, err) < 0 || check_packages(spec, root, files, err) < 0 ||
+        rootfs_clean(root, builder, err) < 0 || rootfs_merge_usr(root, err) < 0 ||
+        rootfs_complete(root, err) < 0)
         return -1;
     return 0;
-}
-
-// A builder's own packages, then those of other architectures beside them.
-static int extract_builder(const struct rootfs_spec *spec, const char *root, const char *work,
-                           json_t **packages, struct error **err)
-{
-    struct strlist own = {0};
-    struct rootfs_spec main = *spec;
-    main.packages = &own;
-    for (size_t i = 0; i < spec->packages->n; i++)
-        if (!sysroot_arch(spec, spec->packages->items[i]))
-            strlist_add(&own, spec->packages->items[i]);
-    int result = rootfs_extract(&main, root, work, true, NULL, packages, err);
-    strlist_free(&own);
-    return result < 0 ? -1 : rootfs_sysroots(spec, root, work, *packages, err);
 }
 
 static int finish_builder(const struct rootfs_spec *spec, const char *root, const char *work,
@@ -247,51 +260,41 @@ static int finish_builder(const struct rootfs_spec *spec, const char *root, cons
 }
 
 int rootfs_unpack(const struct rootfs_spec *spec, const char *destination, bool builder,
-                  json_t **packages, struct error **err)
+                  struct error **err)
 {
     cleanup_free char *root = path_absolute(destination);
     cleanup_free char *parent = xstrndup(root, (size_t)(path_base(root) - root));
     cleanup_free char *work = make_temporary_directory(parent, "apt", err);
     if (!work)
         return -1;
-    *packages = NULL;
-    int result = builder ? extract_builder(spec, root, work, packages, err)
-                         : rootfs_extract(spec, root, work, false, NULL, packages, err);
+    int result = rootfs_extract(spec, root, work, builder, NULL, err);
+    if (!result && builder)
+        result = rootfs_sysroots(spec, root, work, err);
     if (!result)
         result = builder ? finish_builder(spec, root, work, err) : rootfs_own(root, err);
     if (remove_tree(work, result ? NULL : err) < 0)
         result = -1;
-    if (result) {
-        json_decref(*packages);
-        *packages = NULL;
-        return error_wrap(err, "making a root file system of %s for %s",
-                          spec->distribution->codename, spec->arch->name);
-    }
-    return 0;
+    return result ? error_wrap(err, "making a root file system of %s for %s",
+                               spec->distribution->codename, spec->arch->name)
+                  : 0;
 }
 
-int rootfs_tar(const struct rootfs_spec *spec, const char *temporary, int fd, json_t **packages,
-               struct error **err)
+int rootfs_tar(const struct rootfs_spec *spec, const char *temporary, int fd, struct error **err)
 {
     cleanup_free char *base = path_absolute(temporary);
     cleanup_free char *root = xasprintf("%s/root", base), *work = xasprintf("%s/work", base);
     struct deb_files files = {0};
-    *packages = NULL;
     int result = 0;
     if (spec->setup)
         result = error_user(err, "a setup script is for builders only: %s", spec->setup);
     if (!result && (make_directories(root, 0755, err) < 0 || make_directories(work, 0700, err) < 0))
         result = -1;
     if (!result)
-        result = rootfs_extract(spec, root, work, false, &files, packages, err);
+        result = rootfs_extract(spec, root, work, false, &files, err);
     if (!result)
         result = rootfs_write_tar(root, &files, fd, err);
     deb_files_free(&files);
-    if (result) {
-        json_decref(*packages);
-        *packages = NULL;
-        return error_wrap(err, "making a root file system of %s for %s",
-                          spec->distribution->codename, spec->arch->name);
-    }
-    return 0;
+    return result ? error_wrap(err, "making a root file system of %s for %s",
+                               spec->distribution->codename, spec->arch->name)
+                  : 0;
 }

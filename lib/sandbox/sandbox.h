@@ -11,6 +11,7 @@
 #include "cache/store.h"
 #include "recipe/distribution.h"
 #include "recipe/recipe.h"
+#include "source/packages.h"
 
 #include <sys/types.h>
 
@@ -53,33 +54,31 @@ int sandbox_wait(pid_t pid, int *status, struct error **err);
 int sandbox_interact(const struct sandbox *s, int *status, struct error **err);
 
 // ---- root file systems ----
-// Where the packages come from is what apt_sources() of source/apt.h says for the distribution.
 struct rootfs_spec {
-    const struct distribution *distribution;
+    const struct distribution *distribution; // for messages
     const struct arch *arch;
-    const struct strlist *packages; // "name", or "name:arch" with Debian's architecture names
+    const struct package_set *set;          // packages_open()'s, of source/packages.h
+    const struct source_options *options;   // for downloading them
     const char *setup; // script, run with sh as root of the new root file system (host's
                        // architecture only), or NULL
 };
-// Unpacks the packages and what they depend on into the empty folder `destination`, without running
-// anything of theirs (mmdebstrap's extract variant), for any architecture. What their scripts would
+// Unpacks the packages into the empty folder `destination`, without running anything of theirs (mmdebstrap's extract variant), for any architecture. What their scripts would
 // have done is done as far as programs need it: merged /usr, /bin/sh, awk, cc, users, CA bundle.
-// A builder also gets the distribution's essential packages, loses its documentation, and has the
+// A builder loses its documentation, and has the
 // mount points of a step (/src /deps /recipe /shared /inputs /build /out). Packages of another
 // architecture of arch_table are, with what they depend on, a root file system of their own at
 // SANDBOX_SYSROOT "/<triplet>": many packages of two architectures exclude each other, and a mirror
 // may carry different versions for the two, which never install together. Everything belongs to who
-// runs this, so that the tree is the same for root and for an ordinary user. *packages gets a JSON
-// array of {name, version, architecture}, sorted; those of other architectures come last.
+// runs this, so that the tree is the same for root and for an ordinary user. What was extracted is
+// exactly the set, by names, versions and digests, or it is an error.
 #define SANDBOX_SYSROOT "/sysroot"
 #define SYSROOT_FORMAT "2" // raise it when the same packages would make another one
 int rootfs_unpack(const struct rootfs_spec *spec, const char *destination, bool builder,
-                  json_t **packages, struct error **err);
+                  struct error **err);
 // The same, without a builder's extras, as one deterministic tar stream written to fd, with the
 // owners, modes and times of the packages, read from their headers: the bytes are the same whoever
 // runs this. /dev is empty in it. `temporary` is an empty folder for the tree; the caller removes it.
-int rootfs_tar(const struct rootfs_spec *spec, const char *temporary, int fd, json_t **packages,
-               struct error **err);
+int rootfs_tar(const struct rootfs_spec *spec, const char *temporary, int fd, struct error **err);
 
 // PATH of a step.
 #define SANDBOX_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

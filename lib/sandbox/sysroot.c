@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a cross compiler links against: packages of another architecture, in a root file system of
-// their own inside a builder. They are resolved apart from the builder's own packages. Installed
-// together, `Multi-Arch: same` packages would need the same version for both architectures, which a
-// mirror does not always have (security updates reach some architectures later or not at all), and
-// packages that are not marked so exclude each other.
+// their own inside a builder. They are resolved (packages_apt.c) and extracted apart from the
+// builder's own: together, `Multi-Arch: same` packages would need the same version for both
+// architectures, which a mirror does not always have (security updates reach some architectures
+// later or not at all), and packages that are not marked so exclude each other.
 #include "sandbox/room.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-
-const struct arch *sysroot_arch(const struct rootfs_spec *spec, const char *package)
-{
-    const char *colon = strchr(package, ':');
-    for (size_t i = 0; colon && i < arch_count; i++)
-        if (!strcmp(colon + 1, arch_table[i].debian))
-            return &arch_table[i] == spec->arch ? NULL : &arch_table[i];
-    return NULL;
-}
 
 // An absolute link becomes relative. The sysroot is level 0, what lies in it is level 1.
 static int make_relative(const struct beneath_entry *e, void *context, struct error **err)
@@ -47,39 +38,34 @@ int sysroot_relative_links(const char *sysroot, struct error **err)
 }
 
 static int make_sysroot(const struct rootfs_spec *spec, const char *root, const char *work,
-                        json_t *packages, struct error **err)
+                        struct error **err)
 {
     cleanup_free char *folder = xasprintf("%s" SANDBOX_SYSROOT "/%s", root, spec->arch->triplet);
     cleanup_free char *scratch = xasprintf("%s/%s", work, spec->arch->triplet);
-    json_t *more = NULL;
     if (make_directories(folder, 0755, err) < 0 || make_directories(scratch, 0700, err) < 0 ||
-        rootfs_extract(spec, folder, scratch, false, NULL, &more, err) < 0 ||
-        rootfs_clean(folder, true, err) < 0 || sysroot_relative_links(folder, err) < 0) {
-        json_decref(more);
+        rootfs_extract(spec, folder, scratch, false, NULL, err) < 0 ||
+        rootfs_clean(folder, true, err) < 0 || sysroot_relative_links(folder, err) < 0)
         return error_wrap(err, "its packages of %s", spec->arch->debian);
-    }
-    json_array_extend(packages, more);
-    json_decref(more);
     return 0;
 }
 
-int rootfs_sysroots(const struct rootfs_spec *spec, const char *root, const char *work,
-                    json_t *packages, struct error **err)
+static bool has_packages_of(const struct package_set *set, const struct arch *arch)
 {
-    int result = 0;
-    for (size_t a = 0; a < arch_count && !result; a++) {
-        cleanup_strlist struct strlist names = {0};
-        for (size_t i = 0; i < spec->packages->n; i++) {
-            const char *name = spec->packages->items[i];
-            if (sysroot_arch(spec, name) != &arch_table[a])
-                continue;
-            cleanup_free char *plain = xstrndup(name, strcspn(name, ":"));
-            strlist_add(&names, plain);
-        }
-        const struct rootfs_spec one = {
-            .distribution = spec->distribution, .arch = &arch_table[a], .packages = &names};
-        if (names.n)
-            result = make_sysroot(&one, root, work, packages, err);
+    for (size_t i = 0; i < set->n; i++)
+        if (!strcmp(set->items[i].of, arch->debian))
+            return true;
+    return false;
+}
+
+int rootfs_sysroots(const struct rootfs_spec *spec, const char *root, const char *work,
+                    struct error **err)
+{
+    for (size_t a = 0; a < arch_count; a++) {
+        struct rootfs_spec one = *spec;
+        one.arch = &arch_table[a];
+        if (one.arch != spec->arch && has_packages_of(spec->set, one.arch) &&
+            make_sysroot(&one, root, work, err) < 0)
+            return -1;
     }
-    return result;
+    return 0;
 }

@@ -52,24 +52,4 @@ int apt_run(const struct apt *a, const char *const argv[], const char *directory
             struct error **err);
 void apt_close(struct apt *a); // NULL is allowed; the folder stays
 
-// The files that make up a package: one .deb, or a .dsc and what it lists.
-struct apt_file {
-    char *name;
-    char sha256[DIGEST_HEX_SIZE]; // from the signed indexes
-    uint64_t size;
-};
-struct apt_files {
-    struct apt_file *items;
-    size_t n, cap;
-};
-void apt_files_free(struct apt_files *f);
-
-// What the newest version of a binary (or, with `source`, source) package is made of, without
-// downloading it. 1: found; 0: the distribution has no such package; -1: error.
-int apt_find(struct apt *a, const char *package, bool source, struct apt_files *out,
-             struct error **err);
-// Downloads those files into `folder`, verified by apt.
-int apt_download(struct apt *a, const char *package, bool source, const char *folder,
-                 struct error **err);
-
 #endif

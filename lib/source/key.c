@@ -4,24 +4,6 @@
 #include "base/digest.h"
 #include "source/room.h"
 
-static int debian_key(const struct debian_source *s, struct buf *out, struct error **err)
-{
-    struct distribution host;
-    if (distribution_host(&host, err) < 0)
-        return -1;
-    buf_printf(out, "debian %s %s\n", host.id, host.codename);
-    distribution_free(&host);
-    if (s->source) {
-        buf_printf(out, "debian-source %s\n", s->source);
-        return 0;
-    }
-    cleanup_free char *names = strlist_join(&s->packages, " ");
-    buf_printf(out, "debian-packages %s\n", names);
-    if (s->file)
-        buf_printf(out, "debian-file %s\n", s->file);
-    return 0;
-}
-
 int source_key_text(const struct source_spec *spec, const struct source_pin *pin, struct buf *out,
                     struct error **err)
 {
@@ -34,8 +16,9 @@ int source_key_text(const struct source_spec *spec, const struct source_pin *pin
         buf_printf(out, "archive-sha256 %s\n", pin->sha256);
         break;
     case SOURCE_DEBIAN:
-        if (debian_key(spec->debian, out, err) < 0)
-            return error_wrap(err, "%s", spec->label);
+        buf_printf(out, "debian-packages sha256:%s\n", pin->sha256);
+        if (spec->debian->file)
+            buf_printf(out, "debian-file %s\n", spec->debian->file);
         break;
     }
     for (size_t i = 0; i < spec->patches.n; i++) {

@@ -11,6 +11,8 @@ int source_resolve(const struct source_spec *spec, const struct source_options *
         result = git_source_resolve(spec, o, out, err);
     else if (spec->kind == SOURCE_ARCHIVE)
         result = archive_source_resolve(spec, o, out, err);
+    else if (spec->kind == SOURCE_DEBIAN)
+        result = debian_source_resolve(spec, o, out, err);
     if (result < 0) {
         source_pin_free(out);
         return error_wrap(err, "%s", spec->label);
@@ -28,7 +30,7 @@ static int fetch(const struct source_spec *spec, const struct source_pin *pin,
     case SOURCE_ARCHIVE:
         return archive_source_fetch(spec, pin, o, destination, provenance, err);
     case SOURCE_DEBIAN:
-        return debian_source_fetch(spec, o, destination, provenance, err);
+        return debian_source_fetch(spec, pin, o, destination, provenance, err);
     }
     return -1;
 }

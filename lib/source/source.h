@@ -6,8 +6,8 @@
 // Two steps, so that keys can be computed without the network when the lock knows the answer:
 //   source_resolve   what exactly is meant: a commit and its tree, or the SHA-256 of an archive
 //   source_fetch     brings it: an exported tree in a folder of the store's tmp/
-// For distribution packages resolving is left to the fetch: they move on with their mirror, so the
-// pin holds only names, and what was used (package, version, SHA-256) is returned as provenance.
+// Distribution packages are resolved to a list of files with their digests (packages.h), which is
+// remembered; versions.lock has it only if it was put there (`kbuild lock`).
 #ifndef KBUILD_SOURCE_SOURCE_H
 #define KBUILD_SOURCE_SOURCE_H
 
@@ -34,9 +34,10 @@ struct source_spec {
 // What exactly it is. Owned strings.
 struct source_pin {
     char *commit, *tree; // git
-    char *sha256;        // archive
+    char *sha256;        // archive; debian: of the list of its files
 };
 
+struct mirrors; // packages.h
 // Switches and surroundings of a run.
 struct source_options {
     struct store *store;
@@ -44,6 +45,7 @@ struct source_options {
     bool debian;  // --sources=debian
     bool offline; // no network at all: an error names what is missing
     bool locked;  // --locked: nothing that is not in the lock
+    struct mirrors *mirrors; // of the distribution, kept between questions; or NULL
 };
 
 // Fills `out` from the recipe's source and versions.yaml for `target`. With o->debian the debian
@@ -63,7 +65,7 @@ int source_fetch(const struct source_spec *spec, const struct source_pin *pin,
                  const struct source_options *o, const char *destination, json_t **provenance,
                  struct error **err);
 // Appends the lines of an action key that name this source and nothing else (digest or commit,
-// package names, digests of the patches).
+// digest of the list of packages, digests of the patches).
 int source_key_text(const struct source_spec *spec, const struct source_pin *pin, struct buf *out,
                     struct error **err);
 

@@ -297,17 +297,6 @@ static void nothing_outside_of_the_root_is_touched(void **state)
 
 // ---- packages of another architecture ----
 
-static void packages_of_another_architecture_go_to_a_sysroot(void **state)
-{
-    const struct rootfs_spec spec = {.arch = arch_find("x86_64", NULL)};
-    assert_null(sysroot_arch(&spec, "zlib1g-dev"));
-    assert_null(sysroot_arch(&spec, "zlib1g-dev:amd64"));
-    assert_null(sysroot_arch(&spec, "python3:any"));
-    assert_null(sysroot_arch(&spec, "libc6:i386")); // unknown here: the package manager's business
-    assert_string_equal(sysroot_arch(&spec, "zlib1g-dev:s390x")->name, "s390x");
-    assert_string_equal(sysroot_arch(&spec, "zlib1g-dev:ppc64el")->name, "ppc64le");
-}
-
 static void links_of_a_sysroot_stay_in_it(void **state)
 {
     char *root = temporary_folder();
@@ -496,7 +485,6 @@ int main(void)
         cmocka_unit_test(two_different_files_for_one_place_are_an_error),
         cmocka_unit_test(what_differs_between_runs_is_removed),
         cmocka_unit_test(nothing_outside_of_the_root_is_touched),
-        cmocka_unit_test(packages_of_another_architecture_go_to_a_sysroot),
         cmocka_unit_test(links_of_a_sysroot_stay_in_it),
         cmocka_unit_test(links_users_and_certificates_are_added),
         cmocka_unit_test(a_tree_belongs_to_its_maker_without_special_bits),

@@ -5,6 +5,7 @@
 
 #include "source/apt.h"
 #include "source/debian.h"
+#include "source/packages.h"
 #include "source/room.h"
 
 // ---- the host's package sources ----
@@ -225,10 +226,9 @@ static int update(struct place *p, struct error **err)
     cleanup_free char *folder = fresh_folder(p, "apt");
     struct apt *a = apt_open(folder, out.data, arch_find("x86_64", err), err);
     int result = a ? apt_update(a, false, err) : -1;
-    struct apt_files files = {0};
+    const char *const show[] = {"apt-cache", "show", "demo", NULL};
     if (!result)
-        result = apt_find(a, "demo", false, &files, err) - 1;
-    apt_files_free(&files);
+        result = apt_run(a, show, NULL, NULL, err);
     apt_close(a);
     return result;
 }
@@ -434,7 +434,8 @@ static void the_first_package_that_exists_is_taken_and_kept_for_offline(void **s
     cleanup_error struct error *err = NULL;
     json_t *provenance = NULL;
     p->o.offline = true;
-    assert_refused(get(p, &source, NULL, &err), &err, "the package no-such-package demo-source of");
+    assert_refused(get(p, &source, NULL, &err), &err,
+                   "the package list \"no-such-package demo-source\" of");
     p->o.offline = false;
     assert_ok(get(p, &source, &provenance, &err), &err);
     assert_sh(p, "cat out/sub/file; stat -c %Y out", "hi\n1500000000");
@@ -494,6 +495,166 @@ static void a_package_that_was_tampered_with_is_refused(void **state)
     strlist_free(&source.packages);
 }
 
+// ---- lists of packages ----
+
+// A mirror of two packages, one of which needs the other, each of a given version, signed by corp.
+static void make_package_mirror(struct place *p, const char *top, const char *needed)
+{
+    run_sh(p,
+           "rm -rf m; mkdir -p m/dists/bookworm/main/binary-amd64 m/pool\n"
+           "deb() { mkdir -p d/DEBIAN d/usr/share/$1; echo $2 > d/usr/share/$1/version\n"
+           "printf 'Package: %%s\\nVersion: %%s\\nArchitecture: all\\nMaintainer: A "
+           "<a@example.org>\\nDescription: d\\n%%s' $1 $2 \"$3\" > d/DEBIAN/control\n"
+           "chmod -R go-w d; find d -exec touch -d @1500000000 {} +\n"
+           "SOURCE_DATE_EPOCH=1500000000 dpkg-deb --root-owner-group -Znone -b d m/pool/$1.deb "
+           ">/dev/null; rm -r d; }\n"
+           "deb top %s 'Depends: needed\n'; deb needed %s ''; cd m\n"
+           "dpkg-scanpackages -m pool 2>/dev/null > dists/bookworm/main/binary-amd64/Packages\n"
+           "cd dists/bookworm; { printf 'Origin: Debian\\nSuite: bookworm\\nCodename: bookworm\\n"
+           "Architectures: amd64\\nComponents: main\\nSHA256:\\n'; f=main/binary-amd64/Packages\n"
+           "echo \" $(sha256sum < $f | cut -c1-64) $(stat -c %%s $f) $f\"; } > Release\n"
+           "export GNUPGHOME=%s/gpg; gpg --batch --quiet --yes -u corp@localhost --clearsign -o "
+           "InRelease Release 2>/dev/null; rm Release; gpgconf --kill gpg-agent",
+           top, needed, p->folder);
+}
+
+struct asking {
+    struct strlist names;
+    struct distribution distribution;
+    struct packages_request request;
+};
+
+static void ask_for_top(struct place *p, struct asking *a)
+{
+    use_apt_folder(p);
+    make_key(p, "corp");
+    make_package_mirror(p, "1:1.0-1", "1.0");
+    run_sh(p, "echo \"deb [signed-by=$PWD/corp.gpg] file:$PWD/m bookworm main\" > sources.list");
+    *a = (struct asking){.distribution = {(char *)"debian", (char *)"bookworm"}};
+    strlist_add(&a->names, "top");
+    a->request = (struct packages_request){.kind = PACKAGES_ROOTFS,
+                                           .distribution = &a->distribution,
+                                           .arch = arch_find("x86_64", NULL),
+                                           .names = &a->names};
+}
+
+static void a_list_stays_until_it_is_refreshed(void **state)
+{
+    struct place *p = *state;
+    struct asking a;
+    cleanup_error struct error *err = NULL;
+    char first[DIGEST_HEX_SIZE], again[DIGEST_HEX_SIZE], second[DIGEST_HEX_SIZE];
+    ask_for_top(p, &a);
+    assert_int_equal(packages_known(&a.request, &p->o, first, &err), 0);
+    assert_ok(packages_resolve(&a.request, &p->o, first, &err), &err);
+    struct package_set set = {0};
+    assert_ok(packages_open(&a.request, &p->o, first, &set, &err), &err);
+    assert_int_equal(set.n, 2);
+    assert_string_equal(set.items[1].name, "top");
+    assert_string_equal(set.items[1].version, "1:1.0-1");
+    package_set_free(&set);
+    // Only what it needs changed, and that is another list.
+    make_package_mirror(p, "1:1.0-1", "1.1");
+    assert_int_equal(packages_known(&a.request, &p->o, again, &err), 1);
+    assert_string_equal(first, again);
+    assert_ok(packages_refresh(&a.request, &p->o, second, &err), &err);
+    assert_string_not_equal(first, second);
+    // Nothing changed but the Release file: the same list.
+    make_package_mirror(p, "1:1.0-1", "1.1");
+    run_sh(p, "cd m/dists/bookworm; export GNUPGHOME=../../../gpg\n"
+              "gpg --batch --quiet -d InRelease > Release 2>/dev/null\n"
+              "printf 'Label: new\\n' | cat - Release > R; gpg --batch --quiet --yes -u "
+              "corp@localhost --clearsign -o InRelease R 2>/dev/null; rm Release R");
+    assert_ok(packages_refresh(&a.request, &p->o, again, &err), &err);
+    assert_string_equal(second, again);
+    strlist_free(&a.names);
+}
+
+static void a_pinned_list_is_that_or_nothing(void **state)
+{
+    struct place *p = *state;
+    struct asking a;
+    cleanup_error struct error *err = NULL;
+    char first[DIGEST_HEX_SIZE], now[DIGEST_HEX_SIZE];
+    struct package_set set = {0};
+    ask_for_top(p, &a);
+    p->o.locked = true;
+    assert_refused(packages_resolve(&a.request, &p->o, first, &err), &err, "--locked");
+    p->o.locked = false;
+    assert_ok(packages_resolve(&a.request, &p->o, first, &err), &err);
+    p->o.locked = true; // what is remembered is not what is locked
+    assert_refused(packages_resolve(&a.request, &p->o, now, &err), &err, "--locked");
+    p->o.locked = false;
+    assert_ok(packages_pin(&a.request, &p->o, now, &err), &err);
+    p->o.locked = true;
+    assert_ok(packages_resolve(&a.request, &p->o, now, &err), &err);
+    assert_string_equal(first, now);
+    // Somebody else, who has the lock and an empty cache: first today's mirror is that of then.
+    run_sh(p, "mkdir other");
+    cleanup_free char *cache = xasprintf("%s/other", p->folder);
+    struct source_options other = p->o;
+    other.store = store_open(cache, &err);
+    make_package_mirror(p, "1:1.0-1", "1.1");
+    assert_ok(packages_resolve(&a.request, &other, now, &err), &err);
+    assert_string_equal(first, now); // without asking
+    assert_refused(packages_open(&a.request, &other, now, &set, &err), &err, "moved on");
+    package_set_free(&set);
+    make_package_mirror(p, "1:1.0-1", "1.0");
+    assert_ok(packages_open(&a.request, &other, now, &set, &err), &err);
+    assert_int_equal(set.n, 2);
+    package_set_free(&set);
+    store_close(other.store);
+    strlist_free(&a.names);
+}
+
+static void other_bytes_than_the_list_says_are_refused(void **state)
+{
+    struct place *p = *state;
+    struct asking a;
+    cleanup_error struct error *err = NULL;
+    char digest[DIGEST_HEX_SIZE];
+    struct package_set set = {0};
+    ask_for_top(p, &a);
+    assert_ok(packages_resolve(&a.request, &p->o, digest, &err), &err);
+    assert_ok(packages_open(&a.request, &p->o, digest, &set, &err), &err);
+    json_t *list = packages_to_json(&set);
+    assert_int_equal(packages_are(list, digest), 1);
+    json_object_set_new(json_array_get(list, 0), "version", json_string("0.9"));
+    assert_int_equal(packages_are(list, digest), 0);
+    json_object_del(json_array_get(list, 0), "version");
+    assert_int_equal(packages_are(list, digest), 0);
+    json_decref(list);
+    cleanup_free char *good = fresh_folder(p, "good"), *bad = fresh_folder(p, "bad");
+    assert_ok(packages_download(&set, "amd64", &p->o, good, &err), &err);
+    run_sh(p, "printf x | dd of=m/pool/needed.deb bs=1 seek=200 conv=notrunc status=none");
+    assert_int_equal(packages_download(&set, "amd64", &p->o, bad, &err), -1);
+    assert_says(err->hint, "kbuild update");
+    package_set_free(&set);
+    strlist_free(&a.names);
+}
+
+static void what_is_no_package_name_is_refused(void **state)
+{
+    // Each would mean something else to apt.
+    static const char *const names[] = {
+        "./x.deb", "/x.deb",   "?essential", "~prequired", "-o=x", "a,b", "a b",
+        "a=1",     "a/stable", "a:",         "a:b-c",      "a+ b", "",    "A"};
+    struct place *p = *state;
+    struct asking a;
+    char digest[DIGEST_HEX_SIZE];
+    use_apt_folder(p);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        cleanup_error struct error *err = NULL;
+        a = (struct asking){.distribution = {(char *)"debian", (char *)"bookworm"}};
+        strlist_add(&a.names, names[i]);
+        a.request =
+            (struct packages_request){PACKAGES_BUILDER, &a.distribution, arch_host(), &a.names};
+        assert_refused(packages_resolve(&a.request, &p->o, digest, &err), &err,
+                       "is not the name of a package");
+        strlist_free(&a.names);
+    }
+}
+
 // ---- the real mirror ----
 static double seconds(void)
 {
@@ -548,6 +709,10 @@ int main(void)
         TEST(a_source_package_is_unpacked_with_its_patches),
         TEST(no_such_package_names_all_that_were_tried),
         TEST(a_package_that_was_tampered_with_is_refused),
+        TEST(a_list_stays_until_it_is_refreshed),
+        TEST(a_pinned_list_is_that_or_nothing),
+        TEST(other_bytes_than_the_list_says_are_refused),
+        TEST(what_is_no_package_name_is_refused),
         TEST(real_sources_come_from_the_real_mirror),
     };
     return cmocka_run_group_tests(tests, home_begin, home_end);

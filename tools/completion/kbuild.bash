@@ -2,7 +2,7 @@
 # bash completion for kbuild: source it, or install it as
 # /usr/share/bash-completion/completions/kbuild. Made by `make docs` from cmd/kbuild/verbs.c.
 
-_kbuild_verbs='build list plan explain fetch log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance cache versions help version'
+_kbuild_verbs='build list plan explain fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance cache versions help version'
 
 _kbuild_below() { # a verb: the verbs below it
   case $1 in
@@ -21,6 +21,8 @@ _kbuild_options() { # a verb
     'plan') echo ' --output= --arch= --sources= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
     'explain') echo ' --output= --arch= --sources= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
     'fetch') echo ' --output= --arch= --jobs= --sources= --offline --remote= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
+    'update') echo ' --arch= --sources= --prebuilt= --builder= --cache= --versions= --recipes=' ;;
+    'lock') echo ' --arch= --sources= --offline --prebuilt= --builder= --cache= --versions= --recipes=' ;;
     'log') echo ' --output= --arch=' ;;
     'shell') echo ' --output= --arch= --jobs= --sources= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
     'boot') echo ' --host-key= --image= --qemu= --plain --root= --timeout= --verbose --output= --arch= --jobs= --sources= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
@@ -58,6 +60,8 @@ _kbuild_operands() { # a verb: what can follow it
     'plan') echo '@targets' ;;
     'explain') echo '@targets' ;;
     'fetch') echo '@targets' ;;
+    'update') echo '@targets' ;;
+    'lock') echo '@targets' ;;
     'log') echo '@files' ;;
     'shell') echo '@targets' ;;
     'boot') echo '@targets' ;;

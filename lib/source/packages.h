@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sets of distribution packages, by content. A request (these names, of this distribution, for this
+// architecture) is resolved once, by apt, against the signed indexes of its mirrors, to a list of
+// files with their SHA-256. The digest of that list stands for the set in keys and in
+// versions.lock; the list itself, and where its files are, is kept in the store.
+//
+// A request is known if versions.lock names a list for it, or if it was resolved before with this
+// store, whatever its mirrors say today: nothing moves until packages_refresh().
+//
+//   kbuild packages 1                                       the list, whose SHA-256 is the digest;
+//   package <of> <name> <version> <architecture> <sha256>   lines sorted by bytes
+//   file <name> <sha256>                                    for sources: a .deb, or a .dsc and its
+//   files
+//
+// <of> is the architecture of the root file system that the package is for.
+#ifndef KBUILD_SOURCE_PACKAGES_H
+#define KBUILD_SOURCE_PACKAGES_H
+
+#include "recipe/distribution.h"
+#include "source/source.h"
+
+enum packages_kind {
+    PACKAGES_BUILDER, // with what they depend on, and the essential packages; "name:s390x" is for a
+                      // root file system of its own
+    PACKAGES_ROOTFS,  // with what they depend on
+    PACKAGES_FIRST,   // the first of the names that exists, alone
+    PACKAGES_SOURCE   // a source package
+};
+
+struct packages_request {
+    enum packages_kind kind;
+    const struct distribution *distribution;
+    const struct arch *arch;
+    const struct strlist *names;
+};
+
+struct package {
+    char *of, *name, *version, *architecture; // of all kinds but PACKAGES_SOURCE
+    char *file;                               // name of its file
+    char *uri;                                // or NULL: unknown
+    char sha256[DIGEST_HEX_SIZE];
+};
+struct package_set {
+    struct package *items;
+    size_t n, cap;
+    char *chosen; // of PACKAGES_FIRST and PACKAGES_SOURCE: the package's name
+};
+void package_set_free(struct package_set *set);
+
+// 1: known, and *digest is that of its list; 0: nobody asked for it yet.
+int packages_known(const struct packages_request *r, const struct source_options *o,
+                   char digest[static DIGEST_HEX_SIZE], struct error **err);
+// The same, but what is not known is asked of the mirrors, and remembered. With o->locked only
+// versions.lock counts.
+int packages_resolve(const struct packages_request *r, const struct source_options *o,
+                     char digest[static DIGEST_HEX_SIZE], struct error **err);
+// Asks the mirrors, whatever is known. A line of versions.lock is replaced.
+int packages_refresh(const struct packages_request *r, const struct source_options *o,
+                     char digest[static DIGEST_HEX_SIZE], struct error **err);
+// Resolves, and puts the result into versions.lock.
+int packages_pin(const struct packages_request *r, const struct source_options *o,
+                 char digest[static DIGEST_HEX_SIZE], struct error **err);
+
+// packages_known(), _resolve() or _refresh() for the package of a recipe's source on this host.
+typedef int packages_action(const struct packages_request *r, const struct source_options *o,
+                            char digest[static DIGEST_HEX_SIZE], struct error **err);
+int debian_source_request(const struct debian_source *s, const struct source_options *o,
+                          packages_action *action, char digest[static DIGEST_HEX_SIZE],
+                          struct error **err);
+
+// The list with this digest. If the store does not have it, the mirrors are asked, and have to say
+// just that.
+int packages_open(const struct packages_request *r, const struct source_options *o,
+                  const char *digest, struct package_set *out, struct error **err);
+// Downloads those for `of` (NULL: all) that are not there into `folder`. Each has the SHA-256 that
+// the list says, or it is an error.
+int packages_download(const struct package_set *set, const char *of, const struct source_options *o,
+                      const char *folder, struct error **err);
+
+// As a record keeps them: [{name, version, architecture, of, sha256}].
+json_t *packages_to_json(const struct package_set *set);
+// 1: the list of these has the digest; 0: not, or they make no sense.
+int packages_are(const json_t *list, const char *digest);
+
+// Private apts with their indexes, kept while a run resolves several requests.
+struct mirrors;
+struct mirrors *mirrors_new(void);
+void mirrors_free(struct mirrors *m);
+
+#endif

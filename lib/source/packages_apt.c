@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+// Has apt resolve requests for packages, and download what they are resolved to.
+#include "base/log.h"
+#include "source/apt.h"
+#include "source/packages_room.h"
+
+#include <string.h>
+
+#define APT_HELPER "/usr/lib/apt/apt-helper"
+
+// ---- private apts ----
+
+struct mirror_apt {
+    char *id, *codename;
+    const struct arch *arch;
+    bool source;
+    char *folder;
+    struct apt *apt;
+};
+struct mirrors {
+    struct mirror_apt *items;
+    size_t n, cap;
+};
+
+struct mirrors *mirrors_new(void)
+{
+    return xcalloc(1, sizeof(struct mirrors));
+}
+
+void mirrors_free(struct mirrors *m)
+{
+    if (!m)
+        return;
+    for (size_t i = 0; i < m->n; i++) {
+        apt_close(m->items[i].apt);
+        remove_tree(m->items[i].folder, NULL);
+        free(m->items[i].folder);
+        free(m->items[i].id);
+        free(m->items[i].codename);
+    }
+    free(m->items);
+    free(m);
+}
+
+static struct apt *open_apt(const struct packages_request *r, const struct arch *arch,
+                            const char *folder, struct error **err)
+{
+    cleanup_buf struct buf sources = {0};
+    cleanup_free char *asking = xasprintf("%s/ask", folder), *own = xasprintf("%s/apt", folder);
+    const struct apt_wanted wanted = {.id = r->distribution->id,
+                                      .codename = r->distribution->codename,
+                                      .arch = arch,
+                                      .source = r->kind == PACKAGES_SOURCE,
+                                      .folder = asking};
+    if (make_directories(asking, 0700, err) < 0 || make_directories(own, 0700, err) < 0 ||
+        apt_sources(&wanted, &sources, err) < 0)
+        return NULL;
+    struct apt *a = apt_open(own, sources.data, arch, err);
+    if (a && apt_update(a, false, err) == 0)
+        return a;
+    apt_close(a);
+    return NULL;
+}
+
+// The apt that has the indexes for this architecture.
+static struct apt *mirror_apt(struct mirrors *m, const struct packages_request *r,
+                              const struct arch *arch, const struct source_options *o,
+                              struct error **err)
+{
+    bool source = r->kind == PACKAGES_SOURCE;
+    for (size_t i = 0; i < m->n; i++) {
+        const struct mirror_apt *a = &m->items[i];
+        if (a->arch == arch && a->source == source && !strcmp(a->id, r->distribution->id) &&
+            !strcmp(a->codename, r->distribution->codename))
+            return a->apt;
+    }
+    log_note("asking the mirrors of %s %s for %s", r->distribution->id, r->distribution->codename,
+             source ? "source packages" : arch->debian);
+    char *folder = store_temporary(o->store, "apt", err);
+    struct apt *apt = folder ? open_apt(r, arch, folder, err) : NULL;
+    if (!apt) {
+        if (folder)
+            remove_tree(folder, NULL);
+        free(folder);
+        return NULL;
+    }
+    m->items = xgrow(m->items, &m->cap, m->n + 1, sizeof *m->items);
+    m->items[m->n++] = (struct mirror_apt){.id = xstrdup(r->distribution->id),
+                                           .codename = xstrdup(r->distribution->codename),
+                                           .arch = arch,
+                                           .source = source,
+                                           .folder = folder,
+                                           .apt = apt};
+    return apt;
+}
+
+// ---- names ----
+
+static const char name_bytes[] = "abcdefghijklmnopqrstuvwxyz0123456789+-.";
+
+// Debian policy 5.6.1; in a builder with an architecture behind it.
+static bool name_is_valid(const char *name, bool builder)
+{
+    size_t n = strspn(name, name_bytes);
+    if (!n || !strchr("abcdefghijklmnopqrstuvwxyz0123456789", *name))
+        return false;
+    return !name[n] ||
+           (builder && name[n] == ':' && name[n + 1] &&
+            !name[n + 1 + strspn(name + n + 1, "abcdefghijklmnopqrstuvwxyz0123456789")]);
+}
+
+int packages_check_names(const struct packages_request *r, struct error **err)
+{
+    bool builder = r->kind == PACKAGES_BUILDER || r->kind == PACKAGES_ROOTFS;
+    for (size_t i = 0; i < r->names->n; i++)
+        if (!name_is_valid(r->names->items[i], builder))
+            return error_user(err, "'%s' is not the name of a package", r->names->items[i]);
+    return r->names->n ? 0 : error_user(err, "no package is named");
+}
+
+// The architecture whose root file system a name belongs to ("libc6-dev:s390x"), and in *plain, to
+// be freed, the name there. What other suffixes mean is apt's business.
+static const struct arch *arch_of_name(const struct packages_request *r, const char *name,
+                                       char **plain)
+{
+    const char *colon = strchr(name, ':');
+    for (size_t i = 0; colon && i < arch_count; i++)
+        if (!strcmp(colon + 1, arch_table[i].debian)) {
+            *plain = xstrndup(name, (size_t)(colon - name));
+            return &arch_table[i];
+        }
+    *plain = xstrdup(name);
+    return r->arch;
+}
+
+// ---- resolving ----
+
+static int hex_value(char c)
+{
+    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+// apt writes ':' and '_' of a version as %3a and %5f in the names of files.
+static char *unquote(const char *text, size_t length)
+{
+    struct buf out = {0};
+    for (size_t i = 0; i < length; i++) {
+        int high = text[i] == '%' && i + 2 < length ? hex_value(text[i + 1]) : -1;
+        int low = high < 0 ? -1 : hex_value(text[i + 2]);
+        char c = low < 0 ? text[i] : (char)(high << 4 | low);
+        buf_add(&out, &c, 1);
+        i += low < 0 ? 0 : 2;
+    }
+    return buf_take(&out);
+}
+
+// "gcc_4%3a12.2.0-3_amd64.deb"
+static int parse_deb_name(struct package *p, struct error **err)
+{
+    const char *first = strchr(p->file, '_'), *second = first ? strchr(first + 1, '_') : NULL;
+    if (!second || !ends_with(p->file, ".deb"))
+        return error_user(err, "apt calls a package %s, which kbuild does not understand", p->file);
+    p->name = xstrndup(p->file, (size_t)(first - p->file));
+    p->version = unquote(first + 1, (size_t)(second - first - 1));
+    p->architecture = xstrndup(second + 1, strlen(second + 1) - strlen(".deb"));
+    return 0;
+}
+
+// 'http://mirror/pool/main/b/busybox/busybox_1.35.0-4.dsc' busybox_1.35.0-4.dsc 2413 SHA256:<hex>
+static int parse_uri_line(const char *line, const char *of, struct package_set *out,
+                          struct error **err)
+{
+    const char *quote = strchr(line + 1, '\'');
+    cleanup_strlist struct strlist fields = {0};
+    if (quote)
+        strlist_split(&fields, quote + 1, " ");
+    if (fields.n < 3 || !path_is_clean(fields.items[0]) || strchr(fields.items[0], '/') ||
+        !starts_with(fields.items[2], "SHA256:") || !digest_is_hex(fields.items[2] + 7))
+        return error_user(err, "apt-get --print-uris says what kbuild does not understand: %s",
+                          line);
+    out->items = xgrow(out->items, &out->cap, out->n + 1, sizeof *out->items);
+    struct package *p = &out->items[out->n++];
+    *p = (struct package){.file = xstrdup(fields.items[0]),
+                          .uri = xstrndup(line + 1, (size_t)(quote - line - 1))};
+    memcpy(p->sha256, fields.items[2] + 7, DIGEST_HEX_SIZE);
+    if (!of)
+        return 0;
+    p->of = xstrdup(of);
+    return parse_deb_name(p, err);
+}
+
+static int print_uris(const struct apt *a, struct strlist *argv, const char *of,
+                      struct package_set *out, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    cleanup_strlist struct strlist lines = {0};
+    argv->items = xgrow(argv->items, &argv->cap, argv->n + 1, sizeof *argv->items);
+    argv->items[argv->n] = NULL;
+    if (apt_run(a, (const char *const *)argv->items, NULL, &text, err) < 0)
+        return -1;
+    strlist_split(&lines, text.data, "\n");
+    for (size_t i = 0; i < lines.n; i++)
+        if (lines.items[i][0] == '\'' && parse_uri_line(lines.items[i], of, out, err) < 0)
+            return -1;
+    return 0;
+}
+
+// Installed together, `Multi-Arch: same` packages would need the same version for two
+// architectures, which a mirror does not always have; so each root file system is resolved on its
+// own.
+static int ask_installed(const struct packages_request *r, const struct arch *of, struct mirrors *m,
+                         const struct source_options *o, struct package_set *out,
+                         struct error **err)
+{
+    cleanup_strlist struct strlist argv = {0}, names = {0};
+    for (size_t i = 0; i < r->names->n; i++) {
+        cleanup_free char *plain = NULL;
+        if (arch_of_name(r, r->names->items[i], &plain) == of)
+            strlist_add(&names, plain);
+    }
+    bool essential = r->kind == PACKAGES_BUILDER && of == r->arch;
+    if (!names.n && !essential)
+        return 0;
+    struct apt *a = mirror_apt(m, r, of, o, err);
+    if (!a)
+        return -1;
+    strlist_split(&argv, "apt-get -q -y install --print-uris", " ");
+    if (essential)
+        strlist_addf(&argv, "?essential?architecture(%s)", of->debian);
+    strlist_add_all(&argv, &names);
+    if (print_uris(a, &argv, of->debian, out, err) == 0)
+        return 0;
+    cleanup_free char *joined = strlist_join(&names, " ");
+    return error_hint(err, "does %s have these packages for %s: %s? REPO_URL takes another mirror",
+                      r->distribution->codename, of->debian, joined);
+}
+
+static bool is_candidate(const char *line, const char *name, bool source)
+{
+    // "linux-source-6.1 | 6.1.147-1 | http://... bookworm/main amd64 Packages"
+    const char *start = line + strspn(line, " ");
+    size_t n = strlen(name);
+    return !strncmp(start, name, n) && (start[n] == ' ' || start[n] == '|') &&
+           ends_with(line, source ? " Sources" : " Packages");
+}
+
+// 1: the distribution has it.
+static int exists(const struct apt *a, const char *name, bool source, struct error **err)
+{
+    const char *const argv[] = {"apt-cache", "madison", name, NULL};
+    cleanup_buf struct buf text = {0};
+    cleanup_strlist struct strlist lines = {0};
+    if (apt_run(a, argv, NULL, &text, err) < 0)
+        return -1;
+    strlist_split(&lines, text.data, "\n");
+    for (size_t i = 0; i < lines.n; i++)
+        if (is_candidate(lines.items[i], name, source))
+            return 1;
+    return 0;
+}
+
+static int ask_files(const struct packages_request *r, struct mirrors *m,
+                     const struct source_options *o, struct package_set *out, struct error **err)
+{
+    bool source = r->kind == PACKAGES_SOURCE;
+    struct apt *a = mirror_apt(m, r, r->arch, o, err);
+    for (size_t i = 0; a && i < r->names->n; i++) {
+        const char *name = r->names->items[i];
+        int found = exists(a, name, source, err);
+        if (!found)
+            continue;
+        cleanup_strlist struct strlist argv = {0};
+        strlist_split(&argv,
+                      source ? "apt-get -q source --only-source --print-uris"
+                             : "apt-get -q download --print-uris",
+                      " ");
+        strlist_add(&argv, name);
+        out->chosen = xstrdup(name);
+        return found < 0 ? -1 : print_uris(a, &argv, NULL, out, err);
+    }
+    if (!a)
+        return -1;
+    cleanup_free char *names = strlist_join(r->names, " ");
+    error_user(err, "%s %s has none of these packages: %s", r->distribution->id,
+               r->distribution->codename, names);
+    return error_hint(err,
+                      "name another package under `debian:` in versions.yaml, or get the source "
+                      "with --sources=upstream");
+}
+
+static int ask_all(const struct packages_request *r, struct mirrors *m,
+                   const struct source_options *o, struct package_set *out, struct error **err)
+{
+    int result = 0;
+    if (r->kind == PACKAGES_FIRST || r->kind == PACKAGES_SOURCE)
+        result = ask_files(r, m, o, out, err);
+    else
+        for (size_t i = 0; i < arch_count && !result; i++)
+            result = ask_installed(r, &arch_table[i], m, o, out, err);
+    return !result && !out->n ? error_user(err, "apt-get names no files") : result;
+}
+
+static int compare_packages(const void *a, const void *b)
+{
+    const struct package *x = a, *y = b;
+    int order = strcmp(x->of ? x->of : "", y->of ? y->of : "");
+    return order ? order : strcmp(x->file, y->file);
+}
+
+int packages_ask(const struct packages_request *r, const struct source_options *o,
+                 struct package_set *out, struct error **err)
+{
+    struct mirrors *own = o->mirrors ? NULL : mirrors_new();
+    int result = ask_all(r, own ? own : o->mirrors, o, out, err);
+    mirrors_free(own);
+    if (out->n)
+        qsort(out->items, out->n, sizeof *out->items, compare_packages);
+    return result;
+}
+
+// ---- downloading ----
+
+static bool is_wanted(const struct package *p, const char *of)
+{
+    return !of || (p->of && !strcmp(p->of, of));
+}
+
+static int check_files(const struct package_set *set, const char *of, const char *folder,
+                       struct error **err)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        const struct package *p = &set->items[i];
+        cleanup_free char *path = xasprintf("%s/%s", folder, p->file);
+        char digest[DIGEST_HEX_SIZE];
+        if (!is_wanted(p, of))
+            continue;
+        if (digest_file(path, digest, NULL, err) < 0)
+            return -1;
+        if (strcmp(digest, p->sha256) != 0)
+            return error_user(err, "%s has the SHA-256 %s, but the distribution's index says %s",
+                              p->file, digest, p->sha256);
+    }
+    return 0;
+}
+
+static int get_files(const struct package_set *set, const char *of, const char *private,
+                     const char *folder, struct error **err)
+{
+    cleanup_strlist struct strlist argv = {0};
+    strlist_add(&argv, APT_HELPER);
+    strlist_add(&argv, "download-file");
+    for (size_t i = 0; i < set->n; i++) {
+        const struct package *p = &set->items[i];
+        cleanup_free char *path = xasprintf("%s/%s", folder, p->file);
+        if (!is_wanted(p, of) || path_exists(path))
+            continue;
+        strlist_add(&argv, p->uri);
+        strlist_add(&argv, path);
+        strlist_addf(&argv, "SHA256:%s", p->sha256);
+    }
+    if (argv.n == 2)
+        return 0;
+    argv.items = xgrow(argv.items, &argv.cap, argv.n + 1, sizeof *argv.items);
+    argv.items[argv.n] = NULL;
+    struct apt *a = apt_open(private, "", arch_host(), err);
+    int result = a ? apt_run(a, (const char *const *)argv.items, folder, NULL, err) : -1;
+    apt_close(a);
+    return result;
+}
+
+int packages_download(const struct package_set *set, const char *of, const struct source_options *o,
+                      const char *folder, struct error **err)
+{
+    cleanup_free char *absolute = path_absolute(folder);
+    cleanup_free char *private = store_temporary(o->store, "apt", err);
+    if (!private)
+        return -1;
+    progress("downloading packages", 0, 0, "bytes");
+    int result = get_files(set, of, private, absolute, err);
+    remove_tree(private, NULL);
+    if (!result)
+        return check_files(set, of, absolute, err);
+    error_wrap(err, "downloading packages of the distribution");
+    return error_hint(err, "if the mirror has newer versions by now, `kbuild update TARGET` takes "
+                           "those");
+}
