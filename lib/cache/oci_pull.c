@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cache/oci_pull.h"
 
+#include "base/file.h"
+#include "cache/oci_choose.h"
 #include "cache/oci_unpack.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
-enum { LAYER_LIMIT = 256 };
+enum { LAYER_LIMIT = 256, CONFIG_LIMIT = 4 << 20 };
 
 // What a layer may unpack to: no file system that is worth it compresses better, and 256 small
 // bombs do not fill a disk.
@@ -25,53 +30,52 @@ static const char *hex_of(const json_t *descriptor)
     return sound ? digest + 7 : NULL;
 }
 
-static json_t *get(struct registry *r, const char *what, char digest[static DIGEST_HEX_SIZE],
-                   struct error **err)
+// ---- which ----
+
+struct named {
+    struct registry *registry;
+    const char *what; // tag or digest
+};
+
+static int read_manifest(void *context, const char *digest, struct buf *out, struct error **err)
 {
-    cleanup_buf struct buf text = {0};
-    cleanup_free char *type = NULL;
-    int found = registry_get_manifest(r, what, &text, &type, digest, err);
+    const struct named *n = context;
+    cleanup_free char *type = NULL, *by_digest = digest ? xasprintf("sha256:%s", digest) : NULL;
+    char own[DIGEST_HEX_SIZE];
+    const char *what = by_digest ? by_digest : n->what;
+    int found = registry_get_manifest(n->registry, what, out, &type, own, err);
     if (found == 0)
         error_user(err, "the registry has no %s there", what);
-    json_t *manifest =
-        found > 0 ? json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    if (found > 0 && !manifest)
-        error_user(err, "its manifest is no JSON");
-    return manifest;
+    return found > 0 ? 0 : -1;
 }
 
-static const char *of_platform(const json_t *index, const char *architecture)
+static int read_config(void *context, const char *digest, uint64_t size, struct buf *out,
+                       struct error **err)
 {
-    const json_t *list = json_object_get(index, "manifests");
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *item = json_array_get(list, i), *p = json_object_get(item, "platform");
-        const char *os = json_string_value(json_object_get(p, "os"));
-        const char *its = json_string_value(json_object_get(p, "architecture"));
-        if (os && its && !strcmp(os, "linux") && !strcmp(its, architecture))
-            return hex_of(item);
-    }
-    return NULL;
+    const struct named *n = context;
+    cleanup_close int fd = memfd_create("config", MFD_CLOEXEC);
+    struct registry_blob b = {.digest = digest, .size = size, .fd = fd};
+    if (size > CONFIG_LIMIT)
+        return error_user(err, "its config has %ju bytes", (uintmax_t)size);
+    if (fd < 0)
+        return error_errno(err, errno, "making room for a config");
+    if (registry_pull_blobs(n->registry, &b, 1, err) < 0)
+        return -1;
+    if (b.missing)
+        return error_user(err, "the registry has lost its config sha256:%s", digest);
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return error_errno(err, errno, "reading a config");
+    return fd_read_all(fd, "a config", CONFIG_LIMIT, out, err);
 }
 
-// The manifest of one image; an index leads to one, and no further.
 static json_t *image_manifest(struct registry *r, const char *what, const char *architecture,
                               char digest[static DIGEST_HEX_SIZE], struct error **err)
 {
-    json_t *manifest = get(r, what, digest, err);
-    if (manifest && json_object_get(manifest, "manifests")) {
-        const char *hex = of_platform(manifest, architecture);
-        cleanup_free char *chosen = hex ? xasprintf("sha256:%s", hex) : NULL;
-        json_decref(manifest);
-        if (!chosen)
-            error_user(err, "it has no image for linux/%s", architecture);
-        manifest = chosen ? get(r, chosen, digest, err) : NULL;
-    }
+    struct named n = {r, what};
+    const struct oci_reader reader = {read_manifest, read_config, &n};
+    json_t *manifest = oci_choose(&reader, architecture, digest, err);
     size_t layers = json_array_size(json_object_get(manifest, "layers"));
-    if (manifest && json_object_get(manifest, "manifests")) {
-        error_user(err, "it is an index in an index, which is not followed");
-        json_decref(manifest);
-        manifest = NULL;
-    } else if (manifest && (layers == 0 || layers > LAYER_LIMIT)) {
+    if (manifest && (layers == 0 || layers > LAYER_LIMIT)) {
         error_user(err, "it has %zu layers, which makes no image", layers);
         json_decref(manifest);
         manifest = NULL;

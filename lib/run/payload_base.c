@@ -2,9 +2,11 @@
 // The base image: its manifest for one architecture, its config, and its layers as they are.
 #include "run/payload_room.h"
 
+#include "cache/oci_choose.h"
+
 #include <string.h>
 
-enum { INDEX_DEPTH = 4, LAYERS_MAX = 127 }; // 127: what overlay file systems of docker take
+enum { LAYERS_MAX = 127 }; // 127: what overlay file systems of docker take
 
 // docker's names for the same bytes.
 static const struct {
@@ -32,47 +34,38 @@ static const char *text_at(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-// The manifest for linux on `arch` of an index; indexes may hold indexes, but not without end.
-static int choose(const json_t *index, const struct arch *arch, struct image_blob *out,
-                  struct error **err)
+struct base {
+    struct image_source *from;
+    struct store *store;
+};
+
+static int read_manifest(void *context, const char *digest, struct buf *out, struct error **err)
 {
-    const json_t *list = json_object_get(index, "manifests");
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *item = json_array_get(list, i);
-        const json_t *platform = json_object_get(item, "platform");
-        if (!strcmp(text_at(platform, "os"), "linux") &&
-            !strcmp(text_at(platform, "architecture"), arch->oci))
-            return descriptor_read(item, out, err);
-    }
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *item = json_array_get(list, i);
-        const char *type = text_at(item, "mediaType");
-        if (!json_object_get(item, "platform") &&
-            (!strcmp(type, OCI_INDEX) || !strcmp(type, DOCKER_INDEX)))
-            return descriptor_read(item, out, err);
-    }
-    return error_user(err, "the base image has nothing for linux/%s", arch->oci);
+    return image_source_manifest(((struct base *)context)->from, digest, out, err);
 }
 
-static json_t *load_manifest(struct image_source *s, const struct arch *arch, struct error **err)
+static int read_config(void *context, const char *digest, uint64_t size, struct buf *out,
+                       struct error **err)
 {
-    struct image_blob next;
-    bool chosen = false;
-    for (unsigned depth = 0; depth < INDEX_DEPTH; depth++) {
-        cleanup_buf struct buf text = {0};
-        if (image_source_manifest(s, chosen ? next.digest : NULL, &text, err) < 0)
-            return NULL;
-        json_t *manifest = payload_json(&text, "the manifest of the base image", err);
-        if (!manifest || !json_is_array(json_object_get(manifest, "manifests")))
-            return manifest;
-        int result = choose(manifest, arch, &next, err);
-        json_decref(manifest);
-        if (result < 0)
-            return NULL;
-        chosen = true;
-    }
-    error_user(err, "the base image is an index of indexes of indexes without end");
-    return NULL;
+    const struct base *b = context;
+    struct image_blob blob = {.size = size};
+    memcpy(blob.digest, digest, DIGEST_HEX_SIZE);
+    if (size > MANIFEST_LIMIT)
+        return error_user(err, "the config of the base image has %llu bytes",
+                          (unsigned long long)size);
+    if (image_source_blobs(b->from, b->store, &blob, 1, err) < 0)
+        return -1;
+    cleanup_close int fd = store_open_blob(b->store, digest, err);
+    return fd < 0 ? -1 : fd_read_all(fd, "the config of the base image", MANIFEST_LIMIT, out, err);
+}
+
+static json_t *load_manifest(struct store *s, struct image_source *from, const struct arch *arch,
+                             struct error **err)
+{
+    struct base b = {from, s};
+    char digest[DIGEST_HEX_SIZE];
+    const struct oci_reader reader = {read_manifest, read_config, &b};
+    return oci_choose(&reader, arch->oci, digest, err);
 }
 
 static int take_layers(const json_t *manifest, struct payload_layers *out, struct error **err)
@@ -182,7 +175,7 @@ int payload_base_load(struct store *s, const char *base, const struct arch *arch
         return 0;
     }
     struct image_source *from = image_source_open(base, plain_http, err);
-    json_t *manifest = from ? load_manifest(from, arch, err) : NULL;
+    json_t *manifest = from ? load_manifest(s, from, arch, err) : NULL;
     int result = manifest ? load(s, from, arch, manifest, out, err) : -1;
     json_decref(manifest);
     image_source_close(from);
