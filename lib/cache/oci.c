@@ -130,7 +130,7 @@ void oci_references(struct store *s, const char *digest, void (*each)(const char
 }
 
 // ---- the layout ----
-static int check_name(const char *name, struct error **err)
+int oci_check_name(const char *name, struct error **err)
 {
     static const char allowed[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:@/+";
@@ -238,7 +238,7 @@ int oci_write_layout(struct store *s, const char *manifest_digest, const char *n
 {
     cleanup_buf struct buf text = {0};
     json_t *manifest = NULL;
-    if (check_name(name, err) < 0)
+    if (oci_check_name(name, err) < 0)
         return -1;
     int result = read_manifest(s, manifest_digest, &text, &manifest, err);
     struct layout layout = {.directory = directory, .folder = -1, .blobs = -1};

@@ -23,6 +23,8 @@ struct oci_image {
 int oci_store_rootfs(struct store *s, const char *tree_digest, const struct oci_image *image,
                      char manifest_digest[static DIGEST_HEX_SIZE], struct error **err);
 
+// Whether an image in a layout may be called so.
+int oci_check_name(const char *name, struct error **err);
 // Makes `directory` an OCI image layout that has this image (any OCI manifest) under `name`
 // (org.opencontainers.image.ref.name), for `skopeo inspect oci:DIRECTORY:NAME`. Blobs are hard
 // links to those of the store where that can be. Images of other names that are there stay; one of

@@ -6,7 +6,10 @@
 #include "base/visible.h"
 #include "run/live.h"
 
+#include <string.h>
 #include <time.h>
+
+#define LINE_SECONDS 10
 
 static struct timespec drawn_at;
 
@@ -28,6 +31,18 @@ static void show(const char *what, unsigned long long done, unsigned long long t
     fflush(stderr);
 }
 
+// Where nobody looks at a terminal, a line now and then says that it moves.
+static void show_lines(const char *what, unsigned long long done, unsigned long long total,
+                       const char *unit, void *context)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec - drawn_at.tv_sec < LINE_SECONDS || !total || strcmp(unit, "bytes") != 0)
+        return;
+    drawn_at = now;
+    log_note("%s: %.1f of %.1f MB", what, (double)done / 1e6, (double)total / 1e6);
+}
+
 static void line(enum log_level level, const char *text, void *context)
 {
     live_erase();
@@ -36,8 +51,13 @@ static void line(enum log_level level, const char *text, void *context)
 
 void meter_begin(void)
 {
-    if (log_is_quiet() || !live_terminal())
+    if (log_is_quiet())
         return;
+    if (!live_terminal()) {
+        clock_gettime(CLOCK_MONOTONIC, &drawn_at);
+        progress_redirect(show_lines, NULL);
+        return;
+    }
     progress_redirect(show, NULL);
     log_redirect(line, NULL);
 }

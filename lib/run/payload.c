@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/process.h"
+#include "cache/oci.h"
 #include "cache/registry.h"
 #include "pack/decoder.h"
 #include "pack/merge_plan.h"
@@ -28,6 +29,7 @@ struct pushing {
     const struct arch *arch;
     char *version; // Kata's, of what is pushed
     char *output; // path of the layout or archive
+    char *name;   // of the image in it, if the user gives one
     struct strlist paths, tags;
     struct payload_image image;
 };
@@ -97,7 +99,9 @@ static int name_tags(struct pushing *p, struct error **err)
     if (r->tag && !strlist_has(&p->tags, r->tag))
         strlist_add(&p->tags, r->tag);
     for (size_t i = 0; i < p->tags.n; i++)
-        if (check_tag(p->tags.items[i], err) < 0)
+        // In a layout a name may be more than a tag.
+        if (!(p->name && !strcmp(p->tags.items[i], p->name)) &&
+            check_tag(p->tags.items[i], err) < 0)
             return -1;
     return 0;
 }
@@ -113,12 +117,14 @@ static int read_output(struct pushing *p, struct error **err)
         return error_hint(err, "--output=oci:DIR or --output=oci-archive:FILE");
     }
     p->output = xstrdup(colon + 1);
-    char *name = strrchr(p->output, ':');
-    if (name) {
-        *name++ = '\0';
-        strlist_add(&p->tags, name);
-    }
-    return 0;
+    // At the first colon, as skopeo does: a name may have more of them.
+    char *name = strchr(p->output, ':');
+    if (!name)
+        return 0;
+    *name++ = '\0';
+    p->name = xstrdup(name);
+    strlist_add(&p->tags, name);
+    return oci_check_name(name, err) < 0 ? error_wrap(err, "--output=%s", text) : 0;
 }
 
 // Everything that can be refused is, before anything is made.
@@ -288,6 +294,7 @@ int payload_push(const struct payload_request *r, payload_say *say, void *contex
     merge_plan_free(&p.plan);
     payload_image_free(&p.image);
     free(p.output);
+    free(p.name);
     free(p.version);
     strlist_free(&p.paths);
     strlist_free(&p.tags);

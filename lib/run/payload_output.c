@@ -2,6 +2,7 @@
 // Where the image goes: an OCI image layout, one in a tar (oci-archive), or a registry.
 #include "run/payload_room.h"
 
+#include "base/log.h"
 #include "cache/oci.h"
 #include "cache/registry.h"
 
@@ -160,6 +161,12 @@ static int push_all(const struct payload_target *t, const struct payload_image *
     }
     if (!result)
         result = add_blob(&p, t->store, i->config_digest, i->config_size, NULL, err);
+    uint64_t total = 0;
+    for (size_t k = 0; k < p.n; k++)
+        total += p.blobs[k].size;
+    if (!result)
+        log_note("pushing %zu blobs with %.1f MB to %s", p.n, (double)total / 1e6,
+                 t->request->repository);
     if (!result)
         result = registry_push_blobs(to, p.blobs, p.n, err);
     for (size_t k = 0; k < p.n; k++)

@@ -2,6 +2,7 @@
 // Where a base image is read from: a registry, or an OCI image layout (image-layout.md).
 #include "run/payload_room.h"
 
+#include "base/environment.h"
 #include "cache/registry.h"
 
 #include <errno.h>
@@ -174,21 +175,34 @@ int image_source_manifest(struct image_source *s, const char *digest, struct buf
 
 // ---- opening ----
 
+// Nobody signs such images for kbuild; with keys set, only a digest says which one is meant.
+static int check_trust(const struct reference *name, struct error **err)
+{
+    const char *keys;
+    if (security_variable("KBUILD_TRUSTED_KEYS", &keys, err) < 0)
+        return -1;
+    if (!keys || name->digest)
+        return 0;
+    error_user(err, "KBUILD_TRUSTED_KEYS is set, and the image is named by a tag, which nobody signed");
+    return error_hint(err, "name it by its digest: %s/%s@sha256:...", name->registry,
+                      name->repository);
+}
+
 struct image_source *image_source_open(const char *name, bool plain_http, struct error **err)
 {
     struct image_source *s = xcalloc(1, sizeof *s);
     s->name = xstrdup(name);
     if (starts_with(name, "oci:")) {
         s->directory = xstrdup(name + 4);
-        char *colon = strrchr(s->directory, ':');
-        if (colon && !is_directory(s->directory)) {
+        char *colon = strchr(s->directory, ':'); // the first one, as skopeo does
+        if (colon) {
             *colon = '\0';
             s->image = xstrdup(colon + 1);
         }
         return s;
     }
     struct registry_options o = {.plain_http = plain_http};
-    if (reference_parse(name, &s->reference, err) == 0 &&
+    if (reference_parse(name, &s->reference, err) == 0 && check_trust(&s->reference, err) == 0 &&
         (s->registry = registry_open(&s->reference, &o, err)))
         return s;
     image_source_close(s);
