@@ -51,12 +51,15 @@ struct registry;
 struct registry_options {
     const char *user, *password; // NULL: from the configuration files (docs/registry.md)
     bool plain_http;             // also for hosts that are not this machine
+    bool no_mirrors;             // what is read is to be as it is there now
     unsigned parallel;           // transfers at a time; 0: 4
     unsigned tries;              // of each request; 0: 5
     unsigned silence_seconds;    // a request ends when nothing came for so long; 0: 30
     unsigned pause_ms;           // before the second try; then it doubles; 0: 250
 };
-// No connection is made yet. `o` may be NULL.
+// Where it is, and how it is spoken to, may stand in registries.conf (docs/registry.md); its
+// mirrors are asked first when something is read. No connection is made yet, unless that says
+// `insecure`: then it is found out whether it speaks TLS. `o` may be NULL.
 struct registry *registry_open(const struct reference *r, const struct registry_options *o,
                                struct error **err);
 void registry_close(struct registry *r);

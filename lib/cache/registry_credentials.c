@@ -2,10 +2,13 @@
 // Where user names and passwords come from: the files of docker and of podman, skopeo and buildah
 // (containers-auth.json(5)), and their credential helpers.
 #include "base/file.h"
+#include "base/log.h"
 #include "cache/registry_room.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FILE_MAX ((size_t)4 << 20)
 
@@ -34,8 +37,14 @@ static void collect_files(struct strlist *out)
         strlist_add(out, only);
         return;
     }
-    if (runtime && *runtime)
+    // Where `podman login` and `skopeo login` write to: without a session (cron, sudo, containers)
+    // that is /run/containers, and a session's file counts there, too.
+    if (runtime && *runtime) {
         strlist_addf(out, "%s/containers/auth.json", runtime);
+    } else {
+        strlist_addf(out, "/run/containers/%ju/auth.json", (uintmax_t)geteuid());
+        strlist_addf(out, "/run/user/%ju/containers/auth.json", (uintmax_t)geteuid());
+    }
     if (config && *config)
         strlist_addf(out, "%s/containers/auth.json", config);
     else if (home && *home)
@@ -44,6 +53,8 @@ static void collect_files(struct strlist *out)
         strlist_addf(out, "%s/config.json", docker);
     else if (home && *home)
         strlist_addf(out, "%s/.docker/config.json", home);
+    if (home && *home)
+        strlist_addf(out, "%s/.dockercfg", home); // docker's before 1.7: the "auths" alone
 }
 
 static int ask_file(const char *path, const char *registry, const char *repository,
@@ -60,9 +71,16 @@ static int ask_file(const char *path, const char *registry, const char *reposito
         return error_user(err, "reading %s: it is no JSON object", path);
     }
     cleanup_free char *helper = NULL;
+    if (ends_with(path, "/.dockercfg"))
+        all = json_pack("{s:o}", "auths", all);
     int result = credentials_of_file(all, path, registry, repository, out, &helper, err);
     json_decref(all);
-    if (result == 0 && helper)
+    if (result == 0 && helper && !credentials_has_helper(helper)) {
+        // Whoever removed it may still read what everybody may.
+        log_warning("%s says that docker-credential-%.100s has the password for %s, and it is not "
+                    "installed: taken for none",
+                    path, helper, registry);
+    } else if (result == 0 && helper)
         result = credentials_of_helper(helper, credentials_server(registry), out, err);
     return result;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Credential helpers (github.com/docker/docker-credential-helpers): `docker-credential-NAME get`
 // reads a server's name from standard input and writes {"Username": ..., "Secret": ...}.
+#include "base/file.h"
 #include "base/process.h"
 #include "cache/registry_room.h"
 
@@ -115,6 +116,13 @@ static int ask(const char *program, const char *server, struct credentials *out,
         explicit_bzero(answer.data, answer.len);
     buf_free(&answer);
     return result;
+}
+
+bool credentials_has_helper(const char *helper)
+{
+    cleanup_free char *program = xasprintf("docker-credential-%s", helper);
+    cleanup_free char *found = is_name(helper) ? find_program(program) : NULL;
+    return found || !is_name(helper);
 }
 
 int credentials_of_helper(const char *helper, const char *server, struct credentials *out,

@@ -91,8 +91,8 @@ static int check_digest_of(const char *what, const struct response *s, const cha
     return error_user(err, "its digest is sha256:%s and not %.80s", digest, wanted);
 }
 
-int registry_get_manifest(struct registry *r, const char *what, struct buf *out, char **media_type,
-                          char digest[static DIGEST_HEX_SIZE], struct error **err)
+static int get_from(struct registry *r, const char *what, struct buf *out, char **media_type,
+                    char digest[static DIGEST_HEX_SIZE], struct error **err)
 {
     cleanup_free char *url = manifest_url(r, what);
     cleanup_response struct response s = {0};
@@ -118,6 +118,25 @@ int registry_get_manifest(struct registry *r, const char *what, struct buf *out,
     buf_add(out, s.body.data, s.body.len);
     *media_type = type;
     return 1;
+}
+
+// What a mirror does not have, or has damaged, the registry itself is asked for.
+int registry_get_manifest(struct registry *r, const char *what, struct buf *out, char **media_type,
+                          char digest[static DIGEST_HEX_SIZE], struct error **err)
+{
+    for (size_t i = 0; i < r->mirror_n; i++) {
+        struct registry *m = registry_mirror(r, i, is_digest(what));
+        struct error *why = NULL;
+        int found = m ? get_from(m, what, out, media_type, digest, &why) : 0;
+        if (found > 0)
+            return found;
+        if (why && why->kind == ERROR_INTERRUPT) {
+            *err = why;
+            return -1;
+        }
+        error_free(why);
+    }
+    return get_from(r, what, out, media_type, digest, err);
 }
 
 // docker-registry reads links while others write them: who pushes at the same moment what somebody

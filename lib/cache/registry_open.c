@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Opens one repository: names, defaults, plain http or TLS, and the mirrors that registries.conf
+// has.
 #include "cache/registry_room.h"
 
 #include <string.h>
@@ -36,12 +38,45 @@ static int find_base(struct registry *r, bool plain, struct error **err)
     return 0;
 }
 
-struct registry *registry_open(const struct reference *ref, const struct registry_options *o,
-                               struct error **err)
+// What a registry that may be insecure speaks, remembered for the whole process: TLS if it can.
+static struct known_scheme {
+    char *name;
+    bool plain;
+} * known;
+static size_t known_n, known_cap;
+static pthread_mutex_t known_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int set_plain(struct registry *r, struct error **err)
 {
-    static const struct registry_options defaults;
-    if (!o)
-        o = &defaults;
+    free(steal(r->base));
+    free(steal(r->origin));
+    return find_base(r, true, err);
+}
+
+static int find_scheme(struct registry *r, struct error **err)
+{
+    cleanup_response struct response s = {0};
+    const struct request q = {.method = "GET", .url = r->base};
+    r->unchecked = true;
+    pthread_mutex_lock(&known_lock);
+    size_t i = 0;
+    while (i < known_n && strcmp(known[i].name, r->name) != 0)
+        i++;
+    if (i == known_n) {
+        struct error *why = NULL;
+        bool plain = http_exchange(r, &q, &s, &why) < 0;
+        error_free(why);
+        known = xgrow(known, &known_cap, known_n + 1, sizeof *known);
+        known[known_n++] = (struct known_scheme){xstrdup(r->name), plain};
+    }
+    bool plain = known[i].plain;
+    pthread_mutex_unlock(&known_lock);
+    return plain ? set_plain(r, err) : 0;
+}
+
+static struct registry *open_place(const struct registry_place *p, const struct registry_options *o,
+                                   struct error **err)
+{
     struct registry *r = xcalloc(1, sizeof *r);
     pthread_mutexattr_t recursive;
     pthread_mutexattr_init(&recursive);
@@ -49,8 +84,9 @@ struct registry *registry_open(const struct reference *ref, const struct registr
     pthread_mutex_init(&r->auth_lock, &recursive);
     pthread_mutexattr_destroy(&recursive);
     pthread_mutex_init(&r->pool_lock, NULL);
-    r->name = xstrdup(ref->registry);
-    r->repository = xstrdup(ref->repository);
+    r->name = xstrdup(p->registry);
+    r->repository = xstrdup(p->repository);
+    r->use = p->use;
     r->parallel = or_default(o->parallel, PARALLEL);
     r->tries = or_default(o->tries, TRIES);
     r->silence = or_default(o->silence_seconds, SILENCE);
@@ -62,16 +98,59 @@ struct registry *registry_open(const struct reference *ref, const struct registr
         r->credentials.password = xstrdup(o->password ? o->password : "");
         r->looked_up = true;
     }
-    if (find_base(r, o->plain_http, err) == 0)
+    if (find_base(r, o->plain_http, err) == 0 &&
+        (!p->insecure || r->insecure || find_scheme(r, err) == 0))
         return r;
     registry_close(r);
     return NULL;
+}
+
+// They have logins of their own, and one that fails is not waited for long.
+static int open_mirrors(struct registry *r, const struct registry_places *p, struct error **err)
+{
+    const struct registry_options o = {.parallel = r->parallel,
+                                       .tries = 2,
+                                       .silence_seconds = r->silence,
+                                       .pause_ms = r->pause_ms};
+    r->mirrors = xcalloc(p->n + 1, sizeof(struct registry *));
+    for (size_t i = 0; i < p->n; i++)
+        if (!(r->mirrors[r->mirror_n++] = open_place(&p->mirrors[i], &o, err)))
+            return -1;
+    return 0;
+}
+
+struct registry *registry_open(const struct reference *ref, const struct registry_options *o,
+                               struct error **err)
+{
+    static const struct registry_options defaults;
+    struct registry_places places;
+    if (!o)
+        o = &defaults;
+    if (registry_places_find(ref, &places, err) < 0)
+        return NULL;
+    struct registry *r = open_place(&places.own, o, err);
+    if (r && !o->no_mirrors && open_mirrors(r, &places, err) < 0) {
+        registry_close(r);
+        r = NULL;
+    }
+    registry_places_free(&places);
+    return r;
+}
+
+struct registry *registry_mirror(const struct registry *r, size_t index, bool by_digest)
+{
+    struct registry *m = r->mirrors[index];
+    bool allowed = m->use == MIRROR_ALL || (m->use == MIRROR_DIGESTS) == by_digest;
+    return allowed && !registry_is_down(m) ? m : NULL;
 }
 
 void registry_close(struct registry *r)
 {
     if (!r)
         return;
+    for (size_t i = 0; i < r->mirror_n; i++)
+        registry_close(r->mirrors[i]);
+    free(r->mirrors);
     pool_close(r);
     auth_close(r);
     pthread_mutex_destroy(&r->auth_lock);

@@ -148,9 +148,9 @@ static int pull(struct registry *r, struct pull *p, struct error **err)
     }
 }
 
-static int pull_one(struct registry *r, void *item, struct error **err)
+static int pull_from(struct registry *r, struct registry_blob *blob, struct error **err)
 {
-    struct pull p = {.blob = item};
+    struct pull p = {.blob = blob};
     p.blob->missing = false;
     int result = pull(r, &p, err);
     char dropped[DIGEST_HEX_SIZE];
@@ -164,6 +164,26 @@ static int pull_one(struct registry *r, void *item, struct error **err)
     if (result < 0)
         error_wrap(err, "pulling sha256:%s from %s/%s", p.blob->digest, r->name, r->repository);
     return result;
+}
+
+static int pull_one(struct registry *r, void *item, struct error **err)
+{
+    struct registry_blob *blob = item;
+    for (size_t i = 0; i < r->mirror_n; i++) {
+        struct registry *m = registry_mirror(r, i, true);
+        struct error *why = NULL;
+        if (!m)
+            continue;
+        int result = pull_from(m, blob, &why);
+        if (result == 0 && !blob->missing)
+            return 0;
+        if (why && why->kind == ERROR_INTERRUPT) {
+            *err = why;
+            return -1;
+        }
+        error_free(why);
+    }
+    return pull_from(r, blob, err);
 }
 
 int registry_pull_blobs(struct registry *r, struct registry_blob *blobs, size_t count,

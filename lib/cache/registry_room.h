@@ -54,6 +54,22 @@ void url_free(struct url *u);
 char *url_without_query(const char *url);
 bool registry_is_local(const char *registry); // "localhost", 127.0.0.0/8, ::1, with or without port
 
+// ---- registry_conf.c: registries.conf ----
+enum mirror_use { MIRROR_ALL, MIRROR_DIGESTS, MIRROR_TAGS }; // what is read from it
+struct registry_place {
+    char *registry, *repository;
+    bool insecure; // plain http, or TLS with any certificate
+    enum mirror_use use;
+};
+struct registry_places {
+    struct registry_place own, *mirrors;
+    size_t n; // mirrors
+};
+// Where a repository really is. What is blocked is an error.
+int registry_places_find(const struct reference *r, struct registry_places *out,
+                         struct error **err);
+void registry_places_free(struct registry_places *p);
+
 // ---- registry_credentials.c ----
 struct credentials {
     char *user, *password; // or both NULL
@@ -67,6 +83,8 @@ int credentials_find(const char *registry, const char *repository, struct creden
 int credentials_of_file(const json_t *file, const char *path, const char *registry,
                         const char *repository, struct credentials *out, char **helper,
                         struct error **err);
+// Whether the helper of this name is installed. One whose name is none counts, for it is refused.
+bool credentials_has_helper(const char *helper);
 int credentials_of_helper(const char *helper, const char *server, struct credentials *out,
                           struct error **err);
 const char *credentials_server(const char *registry); // the name that config files have for it
@@ -217,12 +235,16 @@ struct registry {
     char *repository; // "a/b"
     char *base;       // "https://localhost:5000/v2/"
     char *origin;
-    bool insecure; // plain http
+    bool insecure;             // plain http
+    bool unchecked;            // TLS with any certificate
+    struct registry **mirrors; // asked first when something is read
+    size_t mirror_n;
+    enum mirror_use use; // of a mirror
     unsigned parallel, tries, silence, pause_ms;
     uint64_t chunk;        // of an upload: most bytes in one request
     bool stop;             // atomic: a transfer failed, the others end
     bool down;             // atomic: no answer came, or the login is wrong
-    long manifest_refusal;         // status
+    long manifest_refusal; // status
     uint64_t moved, total; // atomic: bytes of the running push
 
     pthread_mutex_t auth_lock; // for what follows
@@ -243,6 +265,9 @@ struct registry {
 };
 
 // ---- registry_pool.c ----
+// The mirror of this index if it may be asked for this, NULL if not.
+struct registry *registry_mirror(const struct registry *r, size_t index, bool by_digest);
+
 CURL *pool_take(struct registry *r);
 void pool_give(struct registry *r, CURL *c);
 void pool_close(struct registry *r);

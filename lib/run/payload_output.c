@@ -131,6 +131,8 @@ static char *base_repository(const struct payload_target *t, const struct refere
     return found;
 }
 
+#define PUSH_TOLD ((uint64_t)16 << 20) // bytes that take a while
+
 struct push {
     struct registry_blob *blobs;
     size_t n;
@@ -164,7 +166,7 @@ static int push_all(const struct payload_target *t, const struct payload_image *
     uint64_t total = 0;
     for (size_t k = 0; k < p.n; k++)
         total += p.blobs[k].size;
-    if (!result)
+    if (!result && total >= PUSH_TOLD)
         log_note("pushing %zu blobs with %.1f MB to %s", p.n, (double)total / 1e6,
                  t->request->repository);
     if (!result)

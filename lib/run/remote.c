@@ -199,6 +199,7 @@ struct registry *remote_repository(const struct remote *r, const struct node *no
     if (reference_parse(name, &reference, err) < 0)
         return NULL;
     struct registry_options o = patient ? carrying : asking;
+    o.no_mirrors = r->push; // whoever writes has to know what is there now
     // Upstream's variables, for the registry that they belong to.
     if (!entry_is_image(r, node))
         registry_login(&o.user, &o.password);
