@@ -83,9 +83,9 @@ static int set_key(struct conf_table *t, const char *key, const struct toml_valu
             continue;
         if (v->kind != (known[i].text ? TOML_STRING : TOML_BOOLEAN))
             return -1;
-        if (known[i].flag) {
+        if (known[i].flag)
             *known[i].flag = v->boolean;
-        } else {
+        if (known[i].text) {
             free(*known[i].text);
             *known[i].text = xstrndup(v->string.data ? v->string.data : "", v->string.len);
         }

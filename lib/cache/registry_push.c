@@ -155,6 +155,8 @@ static int send_part(struct registry *r, struct upload *u, struct response *s, u
                      struct error **err)
 {
     const struct registry_blob *b = u->blob;
+    if (!u->url)
+        return error_user(err, "the registry named no place to upload to");
     uint64_t left = b->size - u->sent;
     *length = part_length(r, u);
     // Chunks end in a PUT without a body, which is what the most registries were tried with.

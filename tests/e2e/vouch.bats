@@ -180,7 +180,7 @@ P
   PUSH_TO_REGISTRY=yes KBUILD_SIGNING_KEY=$PROJECT/TEST-builder.pem "$KBUILD" --cache "$PROJECT/cache" --remote=require one
   name=$(cat build/one-builder-image-version)
   export KBUILD_TRUSTED_KEYS=$PROJECT/builder.pub.pem
-  for once in cached again; do
+  for _ in cached again; do
     run "$KBUILD" --cache "$PROJECT/cache" --remote=off one
     echo "$output"
     [ "$status" -eq 1 ]
