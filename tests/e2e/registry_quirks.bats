@@ -163,3 +163,18 @@ P
   [[ "$output" == *"more than"* ]]
   ran one
 }
+
+@test "a payload gets to every registry, twice under the same tags" {
+  mkdir -p set/opt/kata .docker
+  echo x >set/opt/kata/file
+  tar -C set -cJf kata-static.tar.xz .
+  unset REGISTRY_AUTH_FILE DOCKER_CONFIG
+  printf '{"auths": {"127.0.0.1:%s": {"auth": "%s"}}}' "$PORT" "$(printf test-user:TEST-password-7f3a | base64)" >.docker/config.json
+  for habit in plain ghcr zot quay dockerhub harbor gitlab artifactory immutable healthcheck narrow chunks; do
+    for _ in once again; do
+      run kb payload push --arch=x86_64 --base=scratch --commit=c0ffee kata-static.tar.xz "127.0.0.1:$PORT/$habit/payload" v1
+      echo "$habit: $output"
+      [ "$status" -eq 0 ]
+    done
+  done
+}
