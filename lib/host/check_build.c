@@ -89,6 +89,20 @@ static enum host_state look_disk(const struct host *h, const struct host_check *
     return judge(bytes, 5 * GIB, 15 * GIB);
 }
 
+static enum host_state look_execution(const struct host *h, const struct host_check *c,
+                                      struct buf *seen)
+{
+    cleanup_buf struct buf text = {0};
+    host_command(h, "disk", &text);
+    if (!text.len) {
+        buf_puts(seen, "not looked at");
+        return HOST_SKIP;
+    }
+    bool refused = strstr(text.data, "\nnoexec\n");
+    buf_puts(seen, refused ? "its file system is mounted noexec" : "its file system allows it");
+    return refused ? HOST_FAIL : HOST_OK;
+}
+
 static enum host_state look_memory(const struct host *h, const struct host_check *c,
                                    struct buf *seen)
 {
@@ -161,6 +175,8 @@ static const struct host_check checks[] = {
      "emulated"},
     {"build-disk", "free space for the cache", look_disk, NULL, NULL, HOST_FAIL,
      "kbuild cache gc --max-size=10G, or put the cache elsewhere: --cache=DIR, KBUILD_CACHE"},
+    {"build-execution", "programs run from the cache", look_execution, NULL, NULL, HOST_FAIL,
+     "put the cache on a file system without the option noexec: --cache=DIR, KBUILD_CACHE"},
     {"build-memory", "memory", look_memory, NULL, NULL, HOST_FAIL,
      "linking a kernel and compressing need memory: add some, or build with -j 1"},
     {"build-processors", "processors", look_processors, NULL, NULL, HOST_WARN,

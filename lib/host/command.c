@@ -90,7 +90,8 @@ static void list_devices(const struct host *h, struct buf *out)
         cleanup_free char *self = xasprintf("/proc/self/fd/%d", fd);
         cleanup_close int opened =
             h->live ? open(self, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
-        bool usable = h->live ? opened >= 0 : faccessat(AT_FDCWD, self, R_OK | W_OK, AT_EACCESS) == 0;
+        bool usable =
+            h->live ? opened >= 0 : faccessat(AT_FDCWD, self, R_OK | W_OK, AT_EACCESS) == 0;
         buf_printf(out, "/%s %s\n", devices[i], usable ? "usable" : "forbidden");
     }
 }
@@ -130,8 +131,8 @@ static void count_line(struct source_count *c, const char *line)
     else if (!strncasecmp(line, "Types:", strlen("Types:")))
         c->off = c->off || !strcmp(value, "deb-src");
     else
-        c->found += starts_with(line, "deb ") || starts_with(line, "deb\t") ||
-                    starts_with(line, "deb [");
+        c->found +=
+            starts_with(line, "deb ") || starts_with(line, "deb\t") || starts_with(line, "deb [");
 }
 
 static unsigned count_sources(const struct host *h, const char *path)
@@ -173,7 +174,8 @@ static void list_package_sources(const struct host *h, struct buf *out)
 
 // ---- disk ----
 
-// "12345678 /var/cache/kbuild": free bytes where the cache is or will be made.
+// "12345678 /var/cache/kbuild": free bytes where the cache is or will be made; and a line "noexec"
+// if it is mounted so.
 static void measure_disk(const struct host *h, struct buf *out)
 {
     if (!h->live || !h->cache)
@@ -187,6 +189,8 @@ static void measure_disk(const struct host *h, struct buf *out)
         *slash = '\0';
     }
     buf_printf(out, "%llu %s\n", (unsigned long long)st.f_bavail * st.f_frsize, path);
+    if (st.f_flag & ST_NOEXEC)
+        buf_puts(out, "noexec\n");
 }
 
 // ---- the processor ----

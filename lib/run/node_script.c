@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #define SUMMARY_MAX ((size_t)4096)
 
@@ -41,6 +42,12 @@ char *phase_script(const struct recipe_phase *p)
                                              : xasprintf("/recipe/%s", p->script);
 }
 
+static bool is_noexec(const char *path)
+{
+    struct statvfs st;
+    return statvfs(path, &st) == 0 && (st.f_flag & ST_NOEXEC);
+}
+
 int step_run(const struct node *node, struct step *s, size_t phase_index, struct error **err)
 {
     const struct job *job = job_of(node);
@@ -61,6 +68,11 @@ int step_run(const struct node *node, struct step *s, size_t phase_index, struct
         cleanup_free char *how = process_status_text(status);
         cleanup_free char *what = only ? xstrdup("script") : xasprintf("phase %s", p->name);
         error_set(err, ERROR_STEP, "%s: its %s ended with %s", job->label, what, how);
+        if (is_noexec(s->work))
+            return error_hint(err,
+                              "no program can be run from %s: its file system is mounted noexec. "
+                              "Put the cache elsewhere: --cache=DIR, KBUILD_CACHE",
+                              s->work);
         return error_hint(err, "see the log, or look around in the same sandbox: kbuild shell %s",
                           job->recipe->name);
     }

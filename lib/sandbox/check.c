@@ -4,7 +4,9 @@
 #include "base/process.h"
 #include "sandbox/room.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 // A switch of the kernel that keeps ordinary users from making user namespaces.
 static const struct {
@@ -41,6 +43,21 @@ static const struct {
     {"No space left", "too many namespaces; as root: sysctl user.max_user_namespaces=15000"},
 };
 
+// In a chroot the kernel refuses new user namespaces (user_namespaces(7), EPERM), whatever switches
+// say. The root of the first process is another one then; who may not see that asks whether
+// anything is mounted at "/", which is not so unless the chroot's folder is a mount point.
+static bool in_chroot(void)
+{
+    struct statx own, first;
+    if (statx(AT_FDCWD, "/", 0, STATX_INO | STATX_MNT_ID, &own) == 0 &&
+        statx(AT_FDCWD, "/proc/1/root/", 0, STATX_INO | STATX_MNT_ID, &first) == 0)
+        return own.stx_ino != first.stx_ino || own.stx_dev_minor != first.stx_dev_minor ||
+               own.stx_dev_major != first.stx_dev_major || own.stx_mnt_id != first.stx_mnt_id;
+    cleanup_buf struct buf mounts = {0};
+    return file_read("/proc/self/mountinfo", (size_t)16 << 20, &mounts, NULL) == 0 && mounts.len &&
+           !strstr(mounts.data, " / / ") && !strstr(mounts.data, " /@ / ");
+}
+
 char *namespace_advice(const char *proc, const char *message)
 {
     for (size_t i = 0; i < ARRAY_LEN(switches); i++) {
@@ -51,6 +68,10 @@ char *namespace_advice(const char *proc, const char *message)
             starts_with(value.data, switches[i].off))
             return xstrdup(switches[i].advice);
     }
+    if (strstr(message, "ermi") && in_chroot())
+        return xstrdup("a chroot can make no user namespaces; enter it in another way: "
+                       "systemd-nspawn -D DIRECTORY, or bwrap --bind DIRECTORY / --dev /dev --proc "
+                       "/proc SHELL");
     for (size_t i = 0; i < ARRAY_LEN(messages); i++)
         if (strstr(message, messages[i].words))
             return xstrdup(messages[i].advice);

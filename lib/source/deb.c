@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "source/debian.h"
 
+#include "base/beneath.h"
 #include "base/file.h"
 #include "base/process.h"
 #include "pack/pack.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -46,13 +48,32 @@ static int newest_file(const char *path, unsigned depth, int64_t *newest, struct
     return 0;
 }
 
+// Run by root, dpkg-deb makes what a package says: devices, and programs with setuid. Neither is
+// anything that a source is made of. Until they are gone nobody else can reach them: the folders
+// above, in the cache's tmp, are 0700.
+static int refuse_special(const struct beneath_entry *e, void *context, struct error **err)
+{
+    if (e->type == DT_DIR || e->type == DT_REG || e->type == DT_LNK)
+        return 0;
+    return error_user(err, "it holds a device, fifo or socket: %s", e->path);
+}
+
+static int make_harmless(const char *folder, struct error **err)
+{
+    cleanup_close int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "reading %s", folder);
+    const struct beneath_walk walk = {.visit = refuse_special, .access = true};
+    return beneath_walk(fd, folder, &walk, err) < 0 ? -1 : beneath_strip(fd, folder, err);
+}
+
 int deb_unpack(const char *deb, const char *folder, int64_t *newest, struct error **err)
 {
     // Packages, unlike other archives, may hold links to absolute paths (Debian policy 10.5).
     const char *const argv[] = {"dpkg-deb", "--extract", deb, folder, NULL};
     struct process p = {.argv = (char *const *)argv, .input = -1};
     *newest = 0;
-    if (process_run(&p, NULL, err) < 0)
+    if (process_run(&p, NULL, err) < 0 || make_harmless(folder, err) < 0)
         return error_wrap(err, "unpacking %s", path_base(deb));
     return newest_file(folder, 0, newest, err);
 }

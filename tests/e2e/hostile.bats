@@ -218,3 +218,29 @@ P
   [[ "$output" == *"left to read: 0"* ]]
   [ ! -e owned ]
 }
+
+@test "a cache on a file system that runs no programs is said, and doctor says it before" {
+  [ "$(id -u)" -eq 0 ] || skip "needs a mount"
+  make_recipe x "" 'printf "#!/bin/sh\n" >configure; chmod +x configure; ./configure'
+  mkdir -p cache
+  run unshare -m sh -c 'mount -t tmpfs -o noexec none cache && "$1" --builder=host --cache "$2/cache" x' sh "$KBUILD" "$PROJECT"
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"mounted noexec"* ]]
+  run unshare -m sh -c 'mount -t tmpfs -o noexec none cache && "$1" doctor build --cache "$2/cache"' sh "$KBUILD" "$PROJECT"
+  [[ "$output" == *"its file system is mounted noexec"* ]]
+}
+
+@test "in a chroot the hint is one for a chroot" {
+  [ "$(id -u)" -eq 0 ] || skip "needs a chroot"
+  make_recipe x
+  mkdir root
+  run unshare -m sh -c '
+set -e
+for d in usr proc dev etc; do mkdir "root/$d"; mount --rbind "/$d" "root/$d"; done
+for l in bin sbin lib lib64; do [ ! -L "/$l" ] || ln -s "usr/$l" "root/$l"; [ ! -d "/$l" ] || [ -L "/$l" ] || { mkdir "root/$l"; mount --bind "/$l" "root/$l"; }; done
+mkdir -p root/project root/program; mount --bind . root/project; mount --bind "$(dirname "$1")" root/program
+exec chroot root sh -c "cd /project && /program/$(basename "$1") --builder=host --cache /project/cache x"' sh "$KBUILD"
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"a chroot can make no user namespaces"* ]]
+  [[ "$output" != *docker* ]]
+}

@@ -372,6 +372,25 @@ static void a_package_and_an_archive_inside_it_are_unpacked(void **state)
     assert_int_equal(deb_unpack(broken, out, &newest, &err), -1);
 }
 
+static void what_a_package_has_of_devices_and_setuid_is_not_kept(void **state)
+{
+    struct place *p = *state;
+    cleanup_free char *deb = xasprintf("%s/odd.deb", p->folder);
+    cleanup_free char *content = fresh_folder(p, "odd");
+    cleanup_error struct error *err = NULL;
+    int64_t newest = 0;
+    run_sh(p, "mkdir -p d/DEBIAN d/usr/bin; echo x > d/usr/bin/x; chmod 6755 d/usr/bin/x\n"
+              "printf 'Package: odd\nVersion: 1\nArchitecture: all\nMaintainer: A "
+              "<a@example.org>\nDescription: d\n' > d/DEBIAN/control\n"
+              "dpkg-deb --root-owner-group -Zxz -b d odd.deb >/dev/null\n");
+    assert_ok(deb_unpack(deb, content, &newest, &err), &err);
+    assert_sh(p, "stat -c %a odd/usr/bin/x; find odd -perm /7000", "755");
+    run_sh(p, "mkfifo d/usr/bin/fifo; dpkg-deb --root-owner-group -Zxz -b d odd.deb >/dev/null\n"
+              "rm -rf d");
+    cleanup_free char *again = fresh_folder(p, "again");
+    assert_refused(deb_unpack(deb, again, &newest, &err), &err, "usr/bin/fifo");
+}
+
 // A package repository in a folder, unsigned but marked trusted, as this host's distribution.
 static void make_mirror(struct place *p)
 {
@@ -705,6 +724,7 @@ int main(void)
         TEST(another_distribution_needs_repo_url),
         TEST(apt_settings_keep_the_proxy_but_no_hooks),
         TEST(a_package_and_an_archive_inside_it_are_unpacked),
+        TEST(what_a_package_has_of_devices_and_setuid_is_not_kept),
         TEST(the_first_package_that_exists_is_taken_and_kept_for_offline),
         TEST(a_source_package_is_unpacked_with_its_patches),
         TEST(no_such_package_names_all_that_were_tried),
