@@ -15,7 +15,8 @@ static int parse_size(const char *text, uint64_t *out, struct error **err)
     unsigned long long n = strtoull(text, &end, 10);
     const char *unit = *end ? strchr(units, *end & ~0x20) : NULL;
     unsigned shift = unit && *end ? 10 * (unsigned)(unit - units + 1) : 0;
-    if (errno || end == text || *text == '-' || (*end && (!unit || end[1])) || n > UINT64_MAX >> shift) {
+    if (errno || end == text || *text == '-' || (*end && (!unit || end[1])) ||
+        n > UINT64_MAX >> shift) {
         error_set(err, ERROR_USAGE, "--max-size=%s is not a size", text);
         return error_hint(err, "a number with K, M, G or T, for example --max-size=20G");
     }
@@ -39,10 +40,10 @@ static int print_info(struct global_options *g, struct store *s, struct error **
         return 0;
     }
     print("directory  %s\nblobs      %llu, %.1f MB\ntrees      %llu, %.1f MB\nactions    %llu\n"
-           "damaged    %llu\n",
-           store_directory(s), (unsigned long long)i.blobs, (double)i.blob_bytes / 1e6,
-           (unsigned long long)i.trees, (double)i.tree_bytes / 1e6, (unsigned long long)i.actions,
-           (unsigned long long)i.damaged);
+          "damaged    %llu\n",
+          store_directory(s), (unsigned long long)i.blobs, (double)i.blob_bytes / 1e6,
+          (unsigned long long)i.trees, (double)i.tree_bytes / 1e6, (unsigned long long)i.actions,
+          (unsigned long long)i.damaged);
     return 0;
 }
 
@@ -73,9 +74,9 @@ static int collect(struct global_options *g, struct store *s, struct error **err
     if ((size && parse_size(size, &max, err) < 0) || store_gc(s, max, &removed, err) < 0)
         return -1;
     print("removed %llu blobs, %llu trees, %llu actions: %.1f MB\n",
-           (unsigned long long)removed.blobs, (unsigned long long)removed.trees,
-           (unsigned long long)removed.actions,
-           (double)(removed.blob_bytes + removed.tree_bytes) / 1e6);
+          (unsigned long long)removed.blobs, (unsigned long long)removed.trees,
+          (unsigned long long)removed.actions,
+          (double)(removed.blob_bytes + removed.tree_bytes) / 1e6);
     return 0;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Words of a command line to a verb, its options and its operands, by the table of verbs.c. Whatever
-// would have no effect is an error here.
+// Words of a command line to a verb, its options and its operands, by the table of verbs.c.
+// Whatever would have no effect is an error here.
 #include "verbs.h"
 
 #include <string.h>
@@ -138,8 +138,7 @@ static int take_option(struct command_line *c, const struct strlist *words, size
     size_t n = split_word(word, &value);
     const struct verb *v = c->verb;
     enum common_option which = COMMON_OPTIONS;
-    const struct option *o =
-        before ? NULL : find_in(v->options, v->option_count, word, n);
+    const struct option *o = before ? NULL : find_in(v->options, v->option_count, word, n);
     bool own = o != NULL;
     if (!o)
         o = find_common(word, n, &which);
@@ -203,8 +202,8 @@ static int unknown_below(const char *group, const char *word, struct error **err
         error_set(err, ERROR_USAGE, "%s: one of these has to follow: %s", group, expected);
     if (nearest)
         return error_hint(err, "did you mean `kbuild %s %s`?", group, nearest);
-    return error_hint(err, "%s%s; `kbuild help %s` has more", word ? "there are: " : "expected: ",
-                      expected, group);
+    return error_hint(err, "%s%s; `kbuild help %s` has more",
+                      word ? "there are: " : "expected: ", expected, group);
 }
 
 // Finds the verb and takes its words out. *at is where it stood. Without one it is build's line.
@@ -225,13 +224,15 @@ static int find_verb(struct command_line *c, struct strlist *words, size_t *at, 
             c->help = true;
             return 0;
         }
-        if (!c->verb)
-            return unknown_below(word, second, err);
+        if (!c->verb) {
+            unknown_below(word, second, err);
+            return -1;
+        }
     }
     c->named = c->verb != NULL;
     if (!c->named) {
-        c->verb = verb_find("build", NULL);
-        *at = 0; // nothing stands before the verb
+        c->verb = &verbs[0]; // build
+        *at = 0;             // nothing stands before it
     }
     cleanup_strlist struct strlist rest = {0};
     for (size_t i = 0; i < words->n; i++)
@@ -335,8 +336,7 @@ void command_line_free(struct command_line *c)
 static const struct option *option_named(const struct command_line *c, const char *name)
 {
     enum common_option which;
-    const struct option *o =
-        find_in(c->verb->options, c->verb->option_count, name, strlen(name));
+    const struct option *o = find_in(c->verb->options, c->verb->option_count, name, strlen(name));
     if (!o)
         o = find_common(name, strlen(name), &which);
     if (!o)

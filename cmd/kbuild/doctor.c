@@ -26,7 +26,7 @@ static void print_report(const struct doctor_report *r)
     for (size_t i = 0; i < r->absent_count; i++)
         print("\n%s\n  does not apply: %s\n", r->absent[i].group_title, r->absent[i].why);
     print("\n%zu ok, %zu warn, %zu fail, %zu skip\n", r->counts[HOST_OK], r->counts[HOST_WARN],
-           r->counts[HOST_FAIL], r->counts[HOST_SKIP]);
+          r->counts[HOST_FAIL], r->counts[HOST_SKIP]);
 }
 
 int verb_doctor(struct global_options *g, struct strlist *words, struct error **err)

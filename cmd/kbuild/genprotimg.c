@@ -8,12 +8,12 @@
 
 static void warn_like_genprotimg(enum log_level level, const char *line, void *context)
 {
-    fprintf(stderr, "%s%s\n", level == LOG_WARNING ? "WARNING: " : "", line);
+    print_prefixed(stderr, level == LOG_WARNING ? "WARNING: " : "", line);
 }
 
 static void warn_like_pvimg(enum log_level level, const char *line, void *context)
 {
-    fprintf(stderr, "%s%s\n", level == LOG_WARNING ? "warning: " : "", line);
+    print_prefixed(stderr, level == LOG_WARNING ? "warning: " : "", line);
 }
 
 static const struct program {
@@ -32,9 +32,9 @@ static int finish(const struct program *p, int status, struct error *err)
     bool lost = fflush(stdout) != 0 || ferror(stdout);
     if (!err)
         return lost ? 1 : status;
-    fprintf(stderr, "%s%s\n", p->error_prefix, err->message);
+    print_prefixed(stderr, p->error_prefix, err->message);
     if (err->hint)
-        fprintf(stderr, "%s\n", err->hint);
+        print_prefixed(stderr, "", err->hint);
     status = p->tells_usage && err->kind == ERROR_USAGE ? 2 : 1;
     error_free(err);
     return status;

@@ -61,12 +61,14 @@ static void print_verb_line(const struct verb *v)
 
 void print_help(void)
 {
-    print("usage: kbuild [OPTION...] TARGET...\n"
-          "       kbuild [OPTION...] VERB ...\n\n"
-          "Builds, seals, packages and publishes the confidential artifacts of Kata Containers.\n\n");
+    print(
+        "usage: kbuild [OPTION...] TARGET...\n"
+        "       kbuild [OPTION...] VERB ...\n\n"
+        "Builds, seals, packages and publishes the confidential artifacts of Kata Containers.\n\n");
     for (size_t i = 0; i < verb_count; i++)
         print_verb_line(&verbs[i]);
-    print("\nOptions that verbs have in common; `kbuild help VERB` says which, and has the others:\n\n");
+    print("\nOptions that verbs have in common; `kbuild help VERB` says which, and has the "
+          "others:\n\n");
     for (size_t i = 0; i < COMMON_OPTIONS; i++)
         print_option(&common_options[i], NULL);
     print("  -h, --help                  help, of a verb behind its name\n"
@@ -234,18 +236,22 @@ static const char manual_begin[] =
     ".B kbuild\n.RI [ OPTION ...]\n.I VERB\n.RI [ WORD ...]\n"
     ".SH DESCRIPTION\n"
     ".B kbuild\nreads\n.I versions.yaml\nand\n.IR recipes/ ,\n"
-    "works out what the targets need, makes what the cache does not have, side by side, and puts the results as\n"
+    "works out what the targets need, makes what the cache does not have, side by side, and puts "
+    "the results as\n"
     ".I kata-static-<name>.tar.xz\n"
     "into the output directory, with upstream's side files\n"
     ".IR <target>-version ,\n.I <target>-builder-image-version\nand\n.IR <target>-sha256sum .\n"
     "Steps run under\n.BR bwrap (1)\n"
     "without network, as an ordinary user, and see only what their recipe declares.\n"
     ".PP\n"
-    "An option that a verb has no use for is an error, and so is one that is given twice where only one can count. "
-    "Before the verb\n.BR \\-\\-cache \", \" \\-\\-sources \", \" \\-\\-builder \", \" \\-\\-versions\nand\n.B \\-\\-recipes\n"
+    "An option that a verb has no use for is an error, and so is one that is given twice where "
+    "only one can count. "
+    "Before the verb\n.BR \\-\\-cache \", \" \\-\\-sources \", \" \\-\\-builder \", \" "
+    "\\-\\-versions\nand\n.B \\-\\-recipes\n"
     "are allowed for every verb: they say what the project is.\n"
     ".PP\n"
-    "Control characters, bidirectional controls and bytes that are not UTF-8 in what comes from outside are shown "
+    "Control characters, bidirectional controls and bytes that are not UTF-8 in what comes from "
+    "outside are shown "
     "as escapes like \\ex1b and \\eu202e.\n"
     ".SH VERBS\n";
 
@@ -255,14 +261,17 @@ static const char manual_end[] =
     ".SH EXIT STATUS\n"
     ".TP\n.B 0\nSuccess.\n"
     ".TP\n.B 1\nSomething on the user's side is wrong: input, environment, disk.\n"
-    ".TP\n.B 2\nA wrong command line: a verb, option or target that does not exist, or an option without effect.\n"
+    ".TP\n.B 2\nA wrong command line: a verb, option or target that does not exist, or an option "
+    "without effect.\n"
     ".TP\n.B 3\nA step failed.\n"
     ".TP\n.B 130\nInterrupted.\n"
     ".SH ENVIRONMENT\n"
-    "README.md lists the variables. Those of upstream mean what they mean there; KBUILD_SOURCES and KBUILD_CACHE "
+    "README.md lists the variables. Those of upstream mean what they mean there; KBUILD_SOURCES "
+    "and KBUILD_CACHE "
     "are as the options.\n"
     ".SH FILES\n"
-    ".TP\n.I versions.lock\nBeside versions.yaml: what each branch, tag and archive turned out to be.\n"
+    ".TP\n.I versions.lock\nBeside versions.yaml: what each branch, tag and archive turned out to "
+    "be.\n"
     ".TP\n.I build/logs/\nA log a step.\n"
     ".SH SEE ALSO\n.BR bwrap (1),\n.BR mmdebstrap (1),\n.BR qemu-system-s390x (1)\n";
 
@@ -328,16 +337,17 @@ static char *operand_words(const struct verb *v)
     return !strcmp(v->operands, "") ? xstrdup("") : words ? steal(first) : xstrdup("@files");
 }
 
-static const char bash_begin[] =
-    "# SPDX-License-Identifier: Apache-2.0\n"
-    "# bash completion for kbuild: source it, or install it as\n"
-    "# /usr/share/bash-completion/completions/kbuild. Made by `make docs` from cmd/kbuild/verbs.c.\n\n";
+static const char bash_begin[] = "# SPDX-License-Identifier: Apache-2.0\n"
+                                 "# bash completion for kbuild: source it, or install it as\n"
+                                 "# /usr/share/bash-completion/completions/kbuild. Made by `make "
+                                 "docs` from cmd/kbuild/verbs.c.\n\n";
 
 static const char bash_end[] =
     "# The options of sealing, from the help of the program itself.\n"
     "_kbuild_seal() { # word, command...\n"
     "  local options\n"
-    "  options=$(\"${@:2}\" --help-all 2>/dev/null | sed -nE 's/^ +(-., )?--([^ =]+)(=?).*/--\\2\\3/p')\n"
+    "  options=$(\"${@:2}\" --help-all 2>/dev/null | sed -nE 's/^ +(-., )?--([^ "
+    "=]+)(=?).*/--\\2\\3/p')\n"
     "  options+=\" ${options//--(en|dis)able-/--disable-}\"\n"
     "  options=${options//--(en|dis)able-/--enable-}\n"
     "  mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$1\" | sort -u)\n"
@@ -352,12 +362,14 @@ static const char bash_end[] =
     "  mapfile -t COMPREPLY < <(compgen -W \"${words//@targets/}\" -- \"$1\")\n"
     "}\n\n"
     "_kbuild() {\n"
-    "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' w i values\n"
+    "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' w i "
+    "values\n"
     "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
     "    w=${COMP_WORDS[i]}\n"
     "    if [ -z \"$verb\" ] && [[ \" $_kbuild_verbs \" == *\" $w \"* ]]; then\n"
     "      verb=$w\n"
-    "    elif [ -n \"$(_kbuild_below \"$verb\")\" ] && [[ \" $(_kbuild_below \"$verb\") \" == *\" $w \"* ]]; then\n"
+    "    elif [ -n \"$(_kbuild_below \"$verb\")\" ] && [[ \" $(_kbuild_below \"$verb\") \" == *\" "
+    "$w \"* ]]; then\n"
     "      verb+=\" $w\"\n"
     "    fi\n"
     "  done\n"
@@ -381,7 +393,8 @@ static const char bash_end[] =
     "    _kbuild_words \"$word\" \"$(_kbuild_below \"$verb\")\"\n"
     "  elif [ -z \"$verb\" ]; then\n"
     "    _kbuild_words \"$word\" \"$_kbuild_verbs @targets\"\n"
-    "  elif [[ $before == -* ]] && [[ \" $(_kbuild_options \"$verb\") \" == *\" $before= \"* ]]; then\n"
+    "  elif [[ $before == -* ]] && [[ \" $(_kbuild_options \"$verb\") \" == *\" $before= \"* ]]; "
+    "then\n"
     "    _kbuild_words \"$word\" @files\n"
     "  else\n"
     "    _kbuild_words \"$word\" \"$(_kbuild_operands \"$verb\")\"\n"
@@ -419,13 +432,14 @@ static void print_completion(void)
             buf_printf(&below, "    %s) echo '%s' ;;\n", first, group);
     }
     cleanup_free char *all = strlist_join(&names, " ");
-    buf_printf(&out,
-               "%s_kbuild_verbs='%s'\n\n"
-               "_kbuild_below() { # a verb: the verbs below it\n  case $1 in\n%s  esac\n}\n\n"
-               "_kbuild_options() { # a verb\n  case $1 in\n%s  esac\n}\n\n"
-               "_kbuild_operands() { # a verb: what can follow it\n  case $1 in\n%s  esac\n}\n\n"
-               "_kbuild_values() { # an option: what its value can be\n  case $1 in\n%s  esac\n}\n\n%s",
-               bash_begin, all, below.data, options.data, operands.data, values.cases.data, bash_end);
+    buf_printf(
+        &out,
+        "%s_kbuild_verbs='%s'\n\n"
+        "_kbuild_below() { # a verb: the verbs below it\n  case $1 in\n%s  esac\n}\n\n"
+        "_kbuild_options() { # a verb\n  case $1 in\n%s  esac\n}\n\n"
+        "_kbuild_operands() { # a verb: what can follow it\n  case $1 in\n%s  esac\n}\n\n"
+        "_kbuild_values() { # an option: what its value can be\n  case $1 in\n%s  esac\n}\n\n%s",
+        bash_begin, all, below.data, options.data, operands.data, values.cases.data, bash_end);
     print_text(stdout, out.data, out.len);
     buf_free(&values.cases);
     strlist_free(&values.seen);

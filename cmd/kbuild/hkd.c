@@ -15,9 +15,11 @@ struct hkd_words {
     bool online;
 };
 
-static void print_document_json(const char *path, const struct host_key *host, const struct error *why)
+static void print_document_json(const char *path, const struct host_key *host,
+                                const struct error *why)
 {
-    json_t *e = json_pack("{s:o, s:s}", "file", json_visible(path), "verdict", why ? "refused" : "genuine");
+    json_t *e =
+        json_pack("{s:o, s:s}", "file", json_visible(path), "verdict", why ? "refused" : "genuine");
     if (host) {
         struct host_key_text t = host_key_text(host);
         json_t *facts = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b}", "hash", t.hash, "subject",
@@ -41,14 +43,13 @@ static void print_line(const char *path, const struct host_key *host, const stru
     if (host) {
         struct host_key_text t = host_key_text(host);
         print("hash %s, subject '%s', issuer '%s', valid from %s to %s: ", t.hash, t.subject,
-               t.issuer, t.from, t.to);
+              t.issuer, t.from, t.to);
         host_key_text_free(&t);
     }
     if (!why)
         print("genuine\n");
     else
-        print("REFUSED: %s%s%s\n", why->message, why->hint ? "; " : "",
-               why->hint ? why->hint : "");
+        print("REFUSED: %s%s%s\n", why->message, why->hint ? "; " : "", why->hint ? why->hint : "");
 }
 
 // 1 if the document is refused.

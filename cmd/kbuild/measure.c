@@ -131,15 +131,15 @@ static const struct mode {
     enum launch_kind kind;
     enum answer kernel, initrd, other_vmm, old_qemu, reference, target;
 } modes[] = {
-    {"a target", "--append" OUTPUT VCPUS FEATURES CPU ID_BLOCK " --build", LAUNCH_SNP, ANY, ANY, ANY, ANY,
-     ANY, YES},
-    {"snp on another VMM than QEMU", FILES OUTPUT VCPUS FEATURES ID_BLOCK, LAUNCH_SNP, ANY, ANY, YES, ANY,
-     YES, NO},
-    {"snp on another VMM than QEMU without -o or --json", FILES OUTPUT VCPUS FEATURES, LAUNCH_SNP, ANY, ANY,
-     YES, ANY, NO, NO},
+    {"a target", "--append" OUTPUT VCPUS FEATURES CPU ID_BLOCK " --build", LAUNCH_SNP, ANY, ANY,
+     ANY, ANY, ANY, YES},
+    {"snp on another VMM than QEMU", FILES OUTPUT VCPUS FEATURES ID_BLOCK, LAUNCH_SNP, ANY, ANY,
+     YES, ANY, YES, NO},
+    {"snp on another VMM than QEMU without -o or --json", FILES OUTPUT VCPUS FEATURES, LAUNCH_SNP,
+     ANY, ANY, YES, ANY, NO, NO},
     {"snp", FILES OUTPUT VCPUS FEATURES CPU ID_BLOCK, LAUNCH_SNP, ANY, ANY, ANY, ANY, YES, NO},
-    {"snp without -o or --json: it is in reference values only", FILES OUTPUT VCPUS FEATURES CPU, LAUNCH_SNP,
-     ANY, ANY, ANY, ANY, NO, NO},
+    {"snp without -o or --json: it is in reference values only", FILES OUTPUT VCPUS FEATURES CPU,
+     LAUNCH_SNP, ANY, ANY, ANY, ANY, NO, NO},
     {"sev-es on another VMM than QEMU", FILES OUTPUT VCPUS, LAUNCH_SEV_ES, ANY, ANY, YES, ANY, ANY,
      NO},
     {"sev-es", FILES OUTPUT VCPUS CPU " --legacy-vm-type", LAUNCH_SEV_ES, ANY, ANY, ANY, ANY, ANY,
@@ -272,7 +272,8 @@ static int measure(const struct launch_inputs *in, const struct id_block_values 
 
 // What its boot section starts; only the command line may be given in its place, since a runtime
 // adds to it.
-static int take_target(struct build *b, const char *target, struct measure_words *w, struct launch_parts *parts, struct error **err)
+static int take_target(struct build *b, const char *target, struct measure_words *w,
+                       struct launch_parts *parts, struct error **err)
 {
     if (launch_parts_take(b, target, CONFIDENTIAL_SNP, w->build, parts, err) < 0)
         return -1;

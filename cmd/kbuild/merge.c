@@ -2,8 +2,8 @@
 // merge, pack, unpack: archives by hand.
 #include "kbuild.h"
 
-#include "run/meter.h"
 #include "run/merge.h"
+#include "run/meter.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,7 +73,8 @@ int verb_merge(struct global_options *g, struct strlist *words, struct error **e
     return merge_target(g, target, &r, err);
 }
 
-// SOURCE_DATE_EPOCH (reproducible-builds.org): later times become this one. Without it all are kept.
+// SOURCE_DATE_EPOCH (reproducible-builds.org): later times become this one. Without it all are
+// kept.
 static int parse_epoch(const char *text, int64_t *out, struct error **err)
 {
     char *end;

@@ -2,8 +2,8 @@
 // What the common options and the environment say, with defaults filled in.
 #include "kbuild.h"
 
-#include "base/log.h"
 #include "base/environment.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -23,7 +23,8 @@ static int parse_jobs(const char *text, unsigned *out, struct error **err)
     errno = 0;
     unsigned long n = strtoul(text, &end, 10);
     if (errno || *end || *text < '0' || *text > '9' || n < 1 || n > 4096)
-        return error_set(err, ERROR_USAGE, "-j %s: the number of jobs must be from 1 to 4096", text);
+        return error_set(err, ERROR_USAGE, "-j %s: the number of jobs must be from 1 to 4096",
+                         text);
     *out = (unsigned)n;
     return 0;
 }
@@ -35,8 +36,8 @@ static bool is_project(const char *folder)
     return path_exists(versions) && is_directory(recipes);
 }
 
-// Where versions.yaml and recipes/ are: the nearest folder above the current one that has both, else
-// above the program (a checkout), or in share/kbuild above it (an installation).
+// Where versions.yaml and recipes/ are: the nearest folder above the current one that has both,
+// else above the program (a checkout), or in share/kbuild above it (an installation).
 static char *find_project(void)
 {
     cleanup_free char *here = getcwd(NULL, 0);

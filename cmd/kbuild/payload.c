@@ -29,6 +29,9 @@ int verb_payload_push(struct global_options *g, struct strlist *words, struct er
     bool zstd = compression && !strcmp(compression, "zstd");
     if (words->n < 2 && !r.output)
         return usage_error(err, "payload push", "expected: FILE REGISTRY/REPOSITORY [TAG]");
+    bool pulls = r.base && strcmp(r.base, "scratch") != 0 && !starts_with(r.base, "oci:");
+    if (r.output && r.plain_http && !pulls)
+        return usage_error(err, "payload push", "--plain-http: no registry is asked for anything");
     r.layout = components ? PAYLOAD_COMPONENTS : PAYLOAD_UNPACKED;
     r.compression = zstd ? PAYLOAD_ZSTD : PAYLOAD_GZIP;
     r.source = words->items[0];

@@ -20,8 +20,7 @@ struct se_proof_words {
     const char *host_key, *header_key, *record, *secret;
 };
 struct se_proof_words se_proof_from_options(const struct global_options *g);
-#define SE_PROOF_WAYS                                                                              \
-    "--host-key KEY, --hdr-key FILE, or --seal-record FILE [--seal-secret FILE]"
+#define SE_PROOF_WAYS "--host-key KEY, --hdr-key FILE, or --seal-record FILE [--seal-secret FILE]"
 bool se_proof_given(const struct se_proof_words *w);
 // se_verify() with what the words name.
 int se_verify_by_words(int fd, const char *name, const struct se_proof_words *w,

@@ -30,7 +30,8 @@ static int choose_format(const char *word, bool json, enum format *out, struct e
             *out = formats[i].format;
             return 0;
         }
-    return usage_error(err, "se info", "--format is text, text:full, json, json:pretty or json:minify");
+    return usage_error(err, "se info",
+                       "--format is text, text:full, json, json:pretty or json:minify");
 }
 
 static int print_info(const char *path, const struct info_options *o, enum format format,
@@ -66,7 +67,8 @@ int se_verb_info(struct global_options *g, struct strlist *words, struct error *
 {
     cleanup_strlist struct strlist documents = {0};
     const char *format_word = option_value(g, "--format"), *key_path = option_value(g, "--hdr-key");
-    const char *folder = option_value(g, "--host-key-documents"), *key_too = option_value(g, "--key");
+    const char *folder = option_value(g, "--host-key-documents"),
+               *key_too = option_value(g, "--key");
     bool show_secrets = option_given(g, "--show-secrets");
     option_values(g, "--host-key-document", &documents);
     enum format format;
@@ -113,7 +115,8 @@ static int check_originals(int fd, const char *name, const struct reference_word
 {
     cleanup_strlist struct strlist done = {0};
     if (w->proof.secret && !w->proof.record)
-        return usage_error(err, "se reference", "--seal-secret proves nothing without --seal-record");
+        return usage_error(err, "se reference",
+                           "--seal-secret proves nothing without --seal-record");
     if (any_original(originals) && !se_proof_given(&w->proof))
         return usage_error(err, "se reference",
                            "what the image was made of can be compared only with " SE_PROOF_WAYS);

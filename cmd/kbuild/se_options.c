@@ -314,9 +314,9 @@ static void print_row(char letter, const char *name, const char *value, const ch
 {
     cleanup_free char *left = xasprintf("--%s%s", name, value);
     if (letter)
-        printf("  -%c, %-32s %s\n", letter, left, help);
+        print("  -%c, %-32s %s\n", letter, left, help);
     else
-        printf("      %-32s %s\n", left, help);
+        print("      %-32s %s\n", left, help);
 }
 
 static void print_rows(enum seal_tool tool, bool experimental)
@@ -339,16 +339,16 @@ void print_seal_options(enum seal_tool tool, const struct seal_command *command)
     const char *name = tool == TOOL_GENPROTIMG ? "genprotimg"
                        : tool == TOOL_PVIMG    ? "pvimg create"
                                                : "kbuild se seal";
-    printf(
+    print(
         "usage: %s [OPTION...]\n\nSeals a kernel, an initrd and a kernel command line to an IBM "
         "Secure Execution image.\nCertificates, revocation lists and documents are PEM or DER.\n",
         name);
     if (!command->help_experimental) {
-        puts("\nOptions:");
+        print("\nOptions:" "\n");
         print_rows(tool, false);
     }
     if (command->help_all || command->help_experimental) {
-        puts("\nExperimental options:");
+        print("\nExperimental options:" "\n");
         print_rows(tool, true);
     }
 }

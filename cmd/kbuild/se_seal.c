@@ -136,7 +136,7 @@ static int begin_output(struct file_draft *draft, const char *path, struct error
 
 static void print_part(const char *name, uint64_t address, uint64_t padded, uint64_t size)
 {
-    printf("%12s:\t0x%012llx (%12llu / %12llu Bytes)\n", name, (unsigned long long)address,
+    print("%12s:\t0x%012llx (%12llu / %12llu Bytes)\n", name, (unsigned long long)address,
            (unsigned long long)padded, (unsigned long long)size);
 }
 
@@ -242,11 +242,11 @@ static void print_version(enum seal_tool tool)
 {
     // Scripts take what stands between "version " and "-".
     if (tool == TOOL_KBUILD)
-        puts("kbuild " KBUILD_VERSION);
+        print("%s\n", "kbuild " KBUILD_VERSION);
     else if (tool == TOOL_GENPROTIMG)
-        puts("genprotimg version " GENPROTIMG_VERSION "-kbuild-" KBUILD_VERSION);
+        print("%s\n", "genprotimg version " GENPROTIMG_VERSION "-kbuild-" KBUILD_VERSION);
     else
-        puts("pvimg version " PVIMG_VERSION "-kbuild-" KBUILD_VERSION);
+        print("%s\n", "pvimg version " PVIMG_VERSION "-kbuild-" KBUILD_VERSION);
 }
 
 static void say_nothing(enum log_level level, const char *line, void *context)

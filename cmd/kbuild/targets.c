@@ -36,16 +36,14 @@ static int unknown_target(struct recipe_set *set, const struct strlist *targets,
     }
     strlist_add_all(&names, targets);
     const char *nearest = strlist_has(targets, meant) ? meant : nearest_name(word, &names);
-    recipe_get(set, word, err); // says also whose output it is
-    cleanup_free char *hint = err && *err && (*err)->hint ? xstrdup((*err)->hint) : NULL;
-    error_free(*err);
-    *err = NULL;
+    cleanup_error struct error *why = NULL;
+    recipe_get(set, word, &why); // says also whose output it is
     error_set(err, ERROR_USAGE, verb_too ? "unknown verb or target '%s'" : "unknown target '%s'",
               word);
     if (nearest)
         return error_hint(err, "did you mean %s? `kbuild list` shows all targets%s", nearest,
                           verb_too ? ", `kbuild help` the verbs" : "");
-    return error_hint(err, "%s", hint ? hint : "`kbuild list` shows all targets");
+    return error_hint(err, "%s", why && why->hint ? why->hint : "`kbuild list` shows all targets");
 }
 
 int check_targets(struct global_options *g, const struct strlist *words, bool verbs_too,
@@ -329,9 +327,10 @@ static int check_log_arch(const struct global_options *g, const char *target, st
     if (wanted_read(g->build.output, &all, err) < 0)
         return -1;
     for (size_t i = 0; i < all.n; i++)
-        if (!strcmp(all.items[i].target, target) && strcmp(all.items[i].arch, g->build.arch->name) != 0)
-            return error_user(err, "the log of %s in %s is of its build for %s", target, g->build.output,
-                              all.items[i].arch);
+        if (!strcmp(all.items[i].target, target) &&
+            strcmp(all.items[i].arch, g->build.arch->name) != 0)
+            return error_user(err, "the log of %s in %s is of its build for %s", target,
+                              g->build.output, all.items[i].arch);
     return 0;
 }
 

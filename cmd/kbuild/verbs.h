@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 // An option. Its row is all there is to say about it.
-struct option {
+struct option {        // NOLINT(clang-analyzer-optin.performance.Padding): as its rows are read
     const char *name;  // "--until"
     char letter;       // 'o' for -o; 0: none
     const char *value; // what help calls its value: "FILE". "gzip|zstd" are the only values that it
@@ -52,14 +52,14 @@ struct global_options;
 // Returns the exit status, or -1 with *err set. `words` are the operands.
 typedef int verb_function(struct global_options *g, struct strlist *words, struct error **err);
 
-struct verb {
+struct verb {             // NOLINT(clang-analyzer-optin.performance.Padding): as its rows are read
     const char *name;     // "merge"; "cache gc" is a verb below "cache"
     const char *operands; // "TARGET..."
     unsigned least, most; // how many
     enum { NO_TARGETS, TARGETS, TARGETS_AND_FILES } names; // the operands are targets
-    const char *help;     // one line
-    const char *details;  // paragraphs of plain text; NULL: none
-    uint32_t common;      // which of common_options it uses
+    const char *help;                                      // one line
+    const char *details;                                   // paragraphs of plain text; NULL: none
+    uint32_t common;                                       // which of common_options it uses
     const struct option *options;
     size_t option_count;
     verb_function *run;
@@ -109,7 +109,8 @@ const char *command_line_value(const struct command_line *c, const char *name); 
 bool command_line_given(const struct command_line *c, const char *name);
 void command_line_values(const struct command_line *c, const char *name, struct strlist *out);
 
-// A common option, also where the verb has one of its own of that name; "" for a flag that was given.
+// A common option, also where the verb has one of its own of that name; "" for a flag that was
+// given.
 const char *command_line_common(const struct command_line *c, enum common_option which);
 // For a verb that has no use for some common options in one of its ways: an error if one was given.
 int command_line_refuse(const struct command_line *c, uint32_t common, const char *when,

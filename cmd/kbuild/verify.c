@@ -45,7 +45,8 @@ int verb_verify(struct global_options *g, struct strlist *words, struct error **
     struct build *b = open_with_targets(g, words, err);
     if (!b)
         return -1;
-    int differing = build_evaluate(b, true, err) < 0 ? -1 : build_verify(b, &o, print_line, NULL, err);
+    int differing =
+        build_evaluate(b, true, err) < 0 ? -1 : build_verify(b, &o, print_line, NULL, err);
     build_close(b);
     if (differing > 0)
         report_difference(words->items[0], o.against, differing, err);

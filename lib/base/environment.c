@@ -32,8 +32,9 @@ int security_variable(const char *name, const char **out, struct error **err)
         return 0;
     *out = NULL;
     error_user(err, "%s is set and empty", name);
-    return error_hint(err, "unset it if that is meant; a CI job whose secret is not defined sets it "
-                           "to nothing");
+    return error_hint(err,
+                      "unset it if that is meant; a CI job whose secret is not defined sets it "
+                      "to nothing");
 }
 
 int security_variables_check(struct error **err)

@@ -13,8 +13,8 @@ enum log_level { LOG_NOTE, LOG_WARNING };
 void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-// Prints a line as that is done without a sink: control characters visible (visible.h), and no notes
-// with --quiet.
+// Prints a line as that is done without a sink: control characters visible (visible.h), and no
+// notes with --quiet.
 void log_print(enum log_level level, const char *line);
 
 // After this, notes that nobody took over are not printed, and no meter is drawn (--quiet).
@@ -29,6 +29,7 @@ void log_redirect(log_sink *sink, void *context); // NULL goes back to standard 
 typedef void progress_sink(const char *what, unsigned long long done, unsigned long long total,
                            const char *unit, void *context);
 void progress_redirect(progress_sink *sink, void *context);
-void progress(const char *what, unsigned long long done, unsigned long long total, const char *unit);
+void progress(const char *what, unsigned long long done, unsigned long long total,
+              const char *unit);
 
 #endif

@@ -2,7 +2,8 @@
 // The one printer for text that comes from outside: logs of steps, names in archives, answers of
 // servers, certificates, urls, files of the user.
 //
-// Whatever could move the cursor, change colours, reorder text or forge a line is shown as an escape:
+// Whatever could move the cursor, change colours, reorder text or forge a line is shown as an
+// escape:
 //
 //   control characters (C0, DEL)                        \x1b
 //   C1 controls, bidirectional controls, line and
@@ -20,7 +21,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
-// The longest line that is shown of a message, a name or a log's end. Longer ones are cut and say so.
+// The longest line that is shown of a message, a name or a log's end. Longer ones are cut and say
+// so.
 enum { VISIBLE_LINE_MAX = 4096 };
 
 // Appends one line: a newline becomes \n, a tab \t. Of a text that is longer than `limit` bytes the
@@ -43,7 +45,8 @@ void print_text(FILE *to, const char *text, size_t length);
 // "PREFIX TEXT" for messages: the lines after the first are indented, so that none can look like a
 // message of its own.
 void print_prefixed(FILE *to, const char *prefix, const char *text);
-// One value on a line, in ASCII only. The value stays the caller's; it may be NULL (nothing printed).
+// One value on a line, in ASCII only. The value stays the caller's; it may be NULL (nothing
+// printed).
 void print_json(FILE *to, const json_t *value, size_t flags);
 // A JSON string of any bytes: what is not UTF-8 is shown as visible_line() does.
 json_t *json_visible(const char *text);

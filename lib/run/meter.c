@@ -18,8 +18,8 @@ static void show(const char *what, unsigned long long done, unsigned long long t
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    long since = (long)(now.tv_sec - drawn_at.tv_sec) * 1000 +
-                 (now.tv_nsec - drawn_at.tv_nsec) / 1000000;
+    long since =
+        (long)(now.tv_sec - drawn_at.tv_sec) * 1000 + (now.tv_nsec - drawn_at.tv_nsec) / 1000000;
     if (since < 100)
         return;
     drawn_at = now;

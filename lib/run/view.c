@@ -72,8 +72,8 @@ static void draw_running(const struct counts *c)
             continue;
         char took[40];
         format_time(now_ms() - job->started_ms, took);
-        cleanup_free char *line = xasprintf("  %-34s %10s  %s", job->label, took,
-                                            job->progress ? job->progress : "");
+        cleanup_free char *line =
+            xasprintf("  %-34s %10s  %s", job->label, took, job->progress ? job->progress : "");
         if (!live_line(line, false))
             return; // the last line counts them all
         shown++;
@@ -115,7 +115,8 @@ static void event(const struct node *node, const char *what, json_t *more)
 static void log_line(enum log_level level, const char *line, void *context)
 {
     if (view.style == VIEW_JSON) {
-        event(NULL, level == LOG_WARNING ? "warning" : "note", json_pack("{s:o}", "text", json_visible(line)));
+        event(NULL, level == LOG_WARNING ? "warning" : "note",
+              json_pack("{s:o}", "text", json_visible(line)));
         return;
     }
     live_erase();
@@ -145,7 +146,8 @@ void view_started(const struct node *node)
     if (view.style == VIEW_JSON)
         event(node, "started", json_pack("{s:o}", "log", json_visible(job_of(node)->log_path)));
     else if (view.style == VIEW_PLAIN && !view.b->options.quiet)
-        print_to(stderr, "kbuild: %s: started (log: %s)\n", node_label(node), job_of(node)->log_path);
+        print_to(stderr, "kbuild: %s: started (log: %s)\n", node_label(node),
+                 job_of(node)->log_path);
     draw();
 }
 
@@ -184,7 +186,10 @@ void view_ended(const struct node *node, const struct error *why)
     char took[40];
     format_time(job->took_ms, took);
     if (view.style == VIEW_JSON) {
-        event(node, why ? "failed" : cached ? "cached" : "done",
+        event(node,
+              why      ? "failed"
+              : cached ? "cached"
+                       : "done",
               why ? json_pack("{s:o, s:o*}", "error", json_visible(why->message), "hint",
                               json_visible(why->hint))
                   : json_pack("{s:s, s:o, s:I, s:I, s:b}", "key", node->key, "outputs",
@@ -198,7 +203,7 @@ void view_ended(const struct node *node, const struct error *why)
         show_log_tail(job);
     } else if (!view.b->options.quiet && !cached) {
         print_to(stderr, "kbuild: %s%s%s: %s in %s\n", job->label, *arch_suffix(node) ? " " : "",
-                arch_suffix(node), job->pulled ? "from the shared cache" : "done", took);
+                 arch_suffix(node), job->pulled ? "from the shared cache" : "done", took);
     } else if (!view.b->options.quiet && view.style == VIEW_PLAIN && job->placed) {
         print_to(stderr, "kbuild: %s: cached\n", job->label);
     }
@@ -209,7 +214,8 @@ void view_ended(const struct node *node, const struct error *why)
 
 // What became of a node, in the order of the summary.
 enum outcome { MADE, PULLED, CACHED, FAILED, SKIPPED, OUTCOMES };
-static const char *const outcome_names[OUTCOMES] = {"made", "pulled", "cached", "failed", "skipped"};
+static const char *const outcome_names[OUTCOMES] = {"made", "pulled", "cached", "failed",
+                                                    "skipped"};
 
 static enum outcome outcome_of(const struct node *node)
 {
@@ -238,13 +244,13 @@ static int longest_first(const void *a, const void *b)
 // The nodes of this outcome, the longest first; to be freed.
 static struct node **nodes_of(enum outcome o, size_t *n)
 {
-    struct node **list = xcalloc(view.count + 1, sizeof *list);
+    struct node **list = xcalloc(view.count + 1, sizeof(void *));
     *n = 0;
     for (size_t i = 0; i < view.count; i++)
         if (outcome_of(view.order[i]) == o)
             list[(*n)++] = view.order[i];
     if (o != CACHED && o != SKIPPED)
-        qsort(list, *n, sizeof *list, longest_first);
+        qsort(list, *n, sizeof(void *), longest_first);
     return list;
 }
 
@@ -281,8 +287,8 @@ static json_t *outcome_json(enum outcome o)
         json_t *one = json_pack("{s:s, s:s, s:s}", "node", list[i]->name, "kind",
                                 node_kind_names[list[i]->kind], "label", node_label(list[i]));
         if (o != CACHED && o != SKIPPED)
-            json_object_update_new(one, json_pack("{s:I, s:I}", "ms", (json_int_t)job->took_ms, "cpu_ms",
-                                                  (json_int_t)job->cpu_ms));
+            json_object_update_new(one, json_pack("{s:I, s:I}", "ms", (json_int_t)job->took_ms,
+                                                  "cpu_ms", (json_int_t)job->cpu_ms));
         json_array_append_new(all, one);
     }
     return all;
@@ -303,10 +309,10 @@ static void summary_event(struct build *b, bool placed)
         for (size_t o = 0; is_result(view.order[i]) && o < view.order[i]->output_count; o++) {
             const struct node_output *output = &view.order[i]->outputs[o];
             cleanup_free char *path = xasprintf("%s/%s", b->options.output, output->name);
-            json_array_append_new(
-                results, json_pack("{s:o, s:s, s:I, s:s}", "path", json_visible(path), "digest",
-                                   output->digest, "size", (json_int_t)output->size, "arch",
-                                   arch_suffix(view.order[i])));
+            json_array_append_new(results, json_pack("{s:o, s:s, s:I, s:s}", "path",
+                                                     json_visible(path), "digest", output->digest,
+                                                     "size", (json_int_t)output->size, "arch",
+                                                     arch_suffix(view.order[i])));
         }
     json_object_set_new(e, "results", results);
     event(NULL, "summary", e);
@@ -319,8 +325,8 @@ static void print_results(struct build *b)
         if (!is_result(node))
             continue;
         for (size_t o = 0; o < node->output_count; o++)
-            print_to(stderr, "kbuild: %s/%s  %.1f MB  %s\n", b->options.output, node->outputs[o].name,
-                     (double)node->outputs[o].size / 1e6, arch_suffix(node));
+            print_to(stderr, "kbuild: %s/%s  %.1f MB  %s\n", b->options.output,
+                     node->outputs[o].name, (double)node->outputs[o].size / 1e6, arch_suffix(node));
         if (job_of(node)->summary)
             print_to(stderr, "kbuild: %s: %s\n", job_of(node)->label, job_of(node)->summary);
     }

@@ -20,19 +20,25 @@ static void hidden_characters_are_shown(void **state)
     static const struct {
         const char *in, *out;
     } cases[] = {
-        {"plain, caf\u00e9 \u65e5\u672c \U0001f600 \\ %", "plain, caf\u00e9 \u65e5\u672c \U0001f600 \\ %"},
+        {"plain, caf\u00e9 \u65e5\u672c \U0001f600 \\ %",
+         "plain, caf\u00e9 \u65e5\u672c \U0001f600 \\ %"},
         {"\033[31mred\033]0;title\a", "\\x1b[31mred\\x1b]0;title\\x07"},
         {"a\rb\nc\td\177", "a\\x0db\\nc\\td\\x7f"},
-        {"\xc2\x80\xc2\x9b" "31m\xc2\x9f", "\\u0080\\u009b31m\\u009f"},
+        {"\xc2\x80\xc2\x9b"
+         "31m\xc2\x9f",
+         "\\u0080\\u009b31m\\u009f"},
         {"\u202aa\u202ba\u202ca\u202da\u202e", "\\u202aa\\u202ba\\u202ca\\u202da\\u202e"},
-        {"\u2066\u2067\u2068\u2069\u200e\u200f\u061c", "\\u2066\\u2067\\u2068\\u2069\\u200e\\u200f\\u061c"},
+        {"\u2066\u2067\u2068\u2069\u200e\u200f\u061c",
+         "\\u2066\\u2067\\u2068\\u2069\\u200e\\u200f\\u061c"},
         {"a\u2028b\u2029c", "a\\u2028b\\u2029c"},
         {"pay\u200bpal\ufeff\u00ad", "pay\\u200bpal\\ufeff\\u00ad"},
         {"\U000e0041", "\\U000e0041"},
         {"\u0646\u200c\u0645 \u200d", "\u0646\u200c\u0645 \u200d"}, // joiners are part of words
-        {"\x9b" "31m", "\\x9b31m"},                       // C1 as one byte
+        {"\x9b"
+         "31m",
+         "\\x9b31m"},                                            // C1 as one byte
         {"\xc0\x9b \xe0\x82\x9b", "\\xc0\\x9b \\xe0\\x82\\x9b"}, // overlong
-        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},              // a surrogate
+        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},                     // a surrogate
         {"\xf4\x90\x80\x80\xff", "\\xf4\\x90\\x80\\x80\\xff"},
         {"cut \xe2\x80", "cut \\xe2\\x80"},
     };
@@ -89,9 +95,10 @@ static void only_arguments_are_escaped(void **state)
     buf_print(&out, "%s|%-6s|%6s|%.2s|%c|%d%%\n", "a\nb", "\u00e4", "x", "xyz", '\033', -3);
     assert_string_equal(out.data, "a\\nb|\u00e4     |     x|xy|\\x1b|-3%\n");
     out.len = 0;
-    buf_print(&out, "%5zu %llu %lld %-4d| %04x %ld %u %.1f %*d %-*s| %.*s", (size_t)7, 1ULL << 63, -1LL,
-              5, 0xabU, -9L, 4294967295U, 2.25, 4, 12, 4, "ab", 3, "abcdef");
-    assert_string_equal(out.data, "    7 9223372036854775808 -1 5   | 00ab -9 4294967295 2.2   12 ab  | abc");
+    buf_print(&out, "%5zu %llu %lld %-4d| %04x %ld %u %.1f %*d %-*s| %.*s", (size_t)7, 1ULL << 63,
+              -1LL, 5, 0xabU, -9L, 4294967295U, 2.25, 4, 12, 4, "ab", 3, "abcdef");
+    assert_string_equal(out.data,
+                        "    7 9223372036854775808 -1 5   | 00ab -9 4294967295 2.2   12 ab  | abc");
 }
 
 static char *printed(void (*print_it)(FILE *to, const char *text), const char *text)
@@ -112,7 +119,8 @@ static void as_message(FILE *to, const char *text)
 static void a_message_cannot_forge_another(void **state)
 {
     cleanup_free char *out = printed(as_message, "no url 'a\nkbuild: hint: run this\n\033[1A'\n\n");
-    assert_string_equal(out, "kbuild: error: no url 'a\n    kbuild: hint: run this\n    \\x1b[1A'\n");
+    assert_string_equal(out,
+                        "kbuild: error: no url 'a\n    kbuild: hint: run this\n    \\x1b[1A'\n");
 }
 
 static void as_json(FILE *to, const char *text)
@@ -132,7 +140,8 @@ static void json_is_ascii_and_loses_nothing(void **state)
 
 static void a_line_fits_its_columns(void **state)
 {
-    cleanup_free char *a = visible_columns("abc\u65e5\u672c\033", 6), *b = visible_columns("a\033", 9);
+    cleanup_free char *a = visible_columns("abc\u65e5\u672c\033", 6),
+                      *b = visible_columns("a\033", 9);
     assert_string_equal(a, "abc\u65e5");
     assert_string_equal(b, "a\\x1b");
     assert_int_equal(visible_width("\u65e5a"), 3);

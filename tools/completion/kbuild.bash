@@ -33,7 +33,7 @@ _kbuild_options() { # a verb
     'unpack') echo ' --quiet' ;;
     'se seal') echo '' ;;
     'se open') echo ' --host-key= --output=' ;;
-    'se info') echo ' --format= --hdr-key= --key= --show-secrets --host-key-document= --host-key-documents= --json' ;;
+    'se info') echo ' --format= --hdr-key= --key= --show-secrets --print-schema= --host-key-document= --host-key-documents= --json' ;;
     'se verify') echo ' --host-key= --hdr-key= --seal-record= --seal-secret= --image= --ramdisk= --parmfile= --kernel-tarball= --initrd-tarball=' ;;
     'se reference') echo ' --output= --header= --host-key= --hdr-key= --seal-record= --seal-secret= --image= --ramdisk= --parmfile= --kernel-tarball= --initrd-tarball=' ;;
     'se test-key') echo ' --quiet' ;;
