@@ -18,6 +18,7 @@ struct late_directory {
     unsigned mode;
     struct timespec mtime;
     size_t order;
+    bool implied; // it has no entry of its own: the newest time, and its mode stays
 };
 
 struct unpacking {
@@ -27,6 +28,7 @@ struct unpacking {
     struct late_directory *late;
     size_t late_n, late_cap;
     struct strlist doubtful; // links that are judged once everything is there
+    char *parent;            // of the last member
     char *top;               // with strip_first: the folder that is dropped
     int64_t newest;
     bool attributes, attributes_lost, root;
@@ -142,6 +144,26 @@ static int unpack_directory(struct unpacking *u, int parent, const char *base,
     return 0;
 }
 
+// The folders that a member lies in, which an archive need not list. Left to itself their time
+// would be that of unpacking.
+static void note_parents(struct unpacking *u, const char *path)
+{
+    const char *base = strrchr(path, '/');
+    size_t n = base ? (size_t)(base - path) : 0;
+    if (!n || (u->parent && strncmp(u->parent, path, n) == 0 && !u->parent[n]))
+        return;
+    free(u->parent);
+    u->parent = xstrndup(path, n);
+    for (size_t i = 1; i <= n; i++) {
+        if (path[i] != '/' && i < n)
+            continue;
+        u->late = xgrow(u->late, &u->late_cap, u->late_n + 1, sizeof *u->late);
+        u->late[u->late_n] =
+            (struct late_directory){.path = xstrndup(path, i), .order = u->late_n, .implied = true};
+        u->late_n++;
+    }
+}
+
 static int unpack_link(struct unpacking *u, int parent, const char *base, const char *target,
                        struct timespec mtime, const char *path, struct error **err)
 {
@@ -231,6 +253,8 @@ static int unpack_entry(struct unpacking *u, const struct reader_member *m, bool
         return -1;
     if (!*path)
         return 0;
+    if (!u->beneath.in_root) // where names lead through links, they are no folders' names
+        note_parents(u, path);
     if (m->hardlink)
         return unpack_hard_link(u, path, link, m, err);
     int parent = beneath_parent(&u->beneath, path, &base, err);
@@ -265,6 +289,8 @@ static int deepest_first(const void *a, const void *b)
 {
     const struct late_directory *x = a, *y = b;
     int c = strcmp(y->path, x->path);
+    if (!c && x->implied != y->implied)
+        return x->implied ? 1 : -1;
     return c ? c : (x->order < y->order) - (x->order > y->order);
 }
 
@@ -280,6 +306,11 @@ static int finish_directories(struct unpacking *u, struct error **err)
         int parent = beneath_parent(&u->beneath, d->path, &base, err);
         if (parent < 0)
             return error_wrap(err, "%s", d->path);
+        if (d->implied) {
+            if (set_time(parent, base, (struct timespec){.tv_sec = u->newest}, err) < 0)
+                return error_wrap(err, "%s", d->path);
+            continue;
+        }
         if (fchmodat(parent, base, d->mode, 0) < 0)
             return error_errno(err, errno, "setting the mode of %s", d->path);
         if (set_time(parent, base, d->mtime, err) < 0)
@@ -337,6 +368,7 @@ int unpack(int fd, const char *name, const char *folder, const struct unpack_opt
         free(u.late[i].path);
     free(u.late);
     free(u.top);
+    free(u.parent);
     strlist_free(&u.doubtful);
     beneath_close(&u.beneath);
     return result;
