@@ -70,7 +70,7 @@ read_value read_debian;   // struct debian_source *
 read_value read_architectures; // bool[4], by index in arch_table
 read_value read_sources, read_variables, read_environment, read_needs;                     // recipe
 read_value read_builder, read_rootfs, read_initrd, read_image, read_boot, read_members;    // recipe
-read_value read_run, read_phases, read_install, read_sign;                                 // recipe
+read_value read_run, read_phases, read_install, read_sign, read_only;                                 // recipe
 // The entries of `needs`, or of another list that is written so; `key` is its name.
 int read_need_list(struct reader *r, const struct yaml *node, const char *key,
                    struct recipe_needs *out);

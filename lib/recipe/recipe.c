@@ -42,6 +42,7 @@ static const struct field fields[] = {
     {"with", read_names, AT(with), MAKES, 0},
     {"sources", read_sources, 0, SCRIPT, 0},
     {"shared", read_shared, AT(shared), SCRIPT, 0},
+    {"only", read_only, 0, SCRIPT, 0},
     {"builder", read_builder, 0, SCRIPT, SCRIPT}, // what runs must be in the key
     {"rootfs", read_rootfs, 0, INITRD, 0},
     {"variables", read_variables, 0, MAKES, 0},
@@ -163,6 +164,8 @@ static void free_source(struct recipe_source *s)
     free(s->when);
     debian_source_free(s->debian);
     strlist_free(&s->patches);
+    strlist_free(&s->replaced);
+    strlist_free(&s->replacements);
 }
 
 static void free_variable(struct recipe_variable *v)
@@ -219,6 +222,9 @@ void recipe_free(struct recipe *r)
 {
     if (!r)
         return;
+    for (size_t i = 0; i < r->only_count; i++)
+        free(r->only[i].path);
+    free(r->only);
     needs_free(&(struct recipe_needs){r->needs, r->need_count});
     for (size_t i = 0; i < ARRAY_LEN(r->members); i++)
         needs_free(&r->members[i]);

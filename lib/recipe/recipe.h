@@ -79,6 +79,8 @@ struct recipe_source {
     char *when;             // "upstream" or "debian": the source is there only with these sources;
                             // NULL: always
     char *archive, *sums;   // url of the archive; url of a signed sums file (kernel.org's format)
+    // In the filled-in urls the first text of a pair becomes the second, a template itself.
+    struct strlist replaced, replacements;
     struct debian_source *debian; // or NULL
     struct strlist patches; // files, globs (sorted by bytes) or either with {placeholders}, in the
                             // recipe's folder; applied with -p1
@@ -197,6 +199,12 @@ struct recipe_link {
     bool architectures[4]; // by index in arch_table
 };
 
+// A file or folder that only steps for some architectures see, and have in their key.
+struct recipe_only {
+    char *path; // in the recipe's folder, or "shared/<name>/..."
+    bool architectures[4];
+};
+
 struct recipe {
     char *name, *folder, *file; // folder is absolute
     char *description;
@@ -206,6 +214,8 @@ struct recipe {
     struct recipe_need *needs;
     size_t need_count;
     struct strlist with, shared;
+    struct recipe_only *only;
+    size_t only_count;
     struct recipe_source *sources;
     size_t source_count;
     struct recipe_builder *builder;   // of a script recipe; NULL otherwise
@@ -237,6 +247,8 @@ bool recipe_exists(const struct recipe_set *set, const char *name);
 int recipe_names(const struct recipe_set *set, struct strlist *out, struct error **err); // sorted
 void recipe_set_free(struct recipe_set *set);
 
+// Whether a step for `a` does not see this path, named as in recipe_only.
+bool recipe_hides(const struct recipe *r, const struct arch *a, const char *path);
 bool recipe_supports(const struct recipe *r, const struct arch *a);
 // Parses one debian_source map (of a recipe or of versions.yaml); to be freed with
 // debian_source_free().

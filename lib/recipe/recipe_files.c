@@ -86,29 +86,99 @@ int read_shared(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
-// "shared/<name>/<file>" is a file of a shared folder; anything else one of the recipe's own.
-int read_script(struct reader *r, const struct yaml *node, void *target)
+// The folder that "shared/<name>/<rest>" or a path of the recipe's own is in, to be freed; *rest
+// gets the path in there. NULL, with an error, if the folder is not in 'shared'.
+static char *folder_of(struct reader *r, const struct yaml *node, const char *path,
+                       const char **rest)
 {
-    char **out = target;
-    if (read_path(r, node, out) < 0)
-        return -1;
-    if (!starts_with(*out, "shared/"))
-        return check_inside(r, node, r->recipe->folder, *out, false);
-    const char *name = *out + strlen("shared/"), *slash = strchr(name, '/');
-    if (!slash)
-        return reader_error(r, node, "'%s': a shared script is shared/<folder>/<file>", *out);
+    *rest = path;
+    if (!starts_with(path, "shared/"))
+        return xstrdup(r->recipe->folder);
+    const char *name = path + strlen("shared/"), *slash = strchr(name, '/');
+    if (!slash) {
+        reader_error(r, node, "'%s': a shared script is shared/<folder>/<file>", path);
+        return NULL;
+    }
     cleanup_free char *shared = xstrndup(name, (size_t)(slash - name));
-    // 'shared' may come after 'run' in the file, so the document is asked, not the struct.
+    *rest = slash + 1;
+    // 'shared' may come later in the file, so the document is asked, not the struct.
     const struct yaml *list = yaml_get(r->document->root, "shared");
     bool listed = false;
     for (size_t i = 0; list && list->kind == YAML_LIST && i < list->n; i++)
         listed |= list->items[i]->kind == YAML_SCALAR && !strcmp(list->items[i]->text, shared);
-    if (!listed) {
-        reader_error(r, node, "'%s': the folder '%s' is not in 'shared'", *out, shared);
-        return error_hint(r->err, "add the line: shared: [%s]", shared);
+    if (listed)
+        return xasprintf("%s/%s", r->recipes, shared);
+    reader_error(r, node, "'%s': the folder '%s' is not in 'shared'", path, shared);
+    error_hint(r->err, "add the line: shared: [%s]", shared);
+    return NULL;
+}
+
+// "shared/<name>/<file>" is a file of a shared folder; anything else one of the recipe's own.
+int read_script(struct reader *r, const struct yaml *node, void *target)
+{
+    char **out = target;
+    const char *rest;
+    if (read_path(r, node, out) < 0)
+        return -1;
+    cleanup_free char *folder = folder_of(r, node, *out, &rest);
+    return folder ? check_inside(r, node, folder, rest, false) : -1;
+}
+
+// ---- only ----
+static struct recipe_only *only_named(struct recipe *recipe, const char *path)
+{
+    for (size_t i = 0; i < recipe->only_count; i++)
+        if (!strcmp(recipe->only[i].path, path))
+            return &recipe->only[i];
+    recipe->only = xrealloc(recipe->only, (recipe->only_count + 1) * sizeof *recipe->only);
+    recipe->only[recipe->only_count] = (struct recipe_only){.path = xstrdup(path)};
+    return &recipe->only[recipe->only_count++];
+}
+
+static int read_only_path(struct reader *r, const struct yaml *node, const struct arch *a)
+{
+    cleanup_free char *path = NULL;
+    const char *rest;
+    struct stat st;
+    if (read_path(r, node, &path) < 0)
+        return -1;
+    cleanup_free char *folder = folder_of(r, node, path, &rest);
+    if (!folder)
+        return -1;
+    cleanup_free char *full = xasprintf("%s/%s", folder, rest);
+    if (check_inside(r, node, folder, rest, lstat(full, &st) == 0 && S_ISDIR(st.st_mode)) < 0)
+        return -1;
+    only_named(r->recipe, path)->architectures[a - arch_table] = true;
+    return 0;
+}
+
+// {x86_64: [path, ...], ...}
+int read_only(struct reader *r, const struct yaml *node, void *target)
+{
+    if (expect(r, node, YAML_MAP) < 0)
+        return -1;
+    for (size_t i = 0; i < node->n; i++) {
+        const struct arch *a =
+            reader_arch(r, node->key_lines[i], node->key_columns[i], node->keys[i]);
+        reader_enter(r, node, i);
+        if (!a || expect(r, node->items[i], YAML_LIST) < 0)
+            return -1;
+        for (size_t k = 0; k < node->items[i]->n; k++)
+            if (read_only_path(r, node->items[i]->items[k], a) < 0)
+                return -1;
     }
-    cleanup_free char *folder = xasprintf("%s/%s", r->recipes, shared);
-    return check_inside(r, node, folder, slash + 1, false);
+    return 0;
+}
+
+bool recipe_hides(const struct recipe *r, const struct arch *a, const char *path)
+{
+    for (size_t i = 0; i < r->only_count; i++) {
+        size_t n = strlen(r->only[i].path);
+        if (!r->only[i].architectures[a - arch_table] && !strncmp(r->only[i].path, path, n) &&
+            (path[n] == '/' || !path[n]))
+            return true;
+    }
+    return false;
 }
 
 // ---- patches ----

@@ -123,6 +123,25 @@ static int read_submodules(struct reader *r, const struct yaml *node, void *targ
     return reader_error(r, node, "'%s' is none of yes, direct and no", word);
 }
 
+// {"text": "template", ...}
+static int read_replace(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe_source *source = target;
+    if (expect(r, node, YAML_MAP) < 0)
+        return -1;
+    for (size_t i = 0; i < node->n; i++) {
+        cleanup_free char *text = NULL;
+        reader_enter(r, node, i);
+        if (read_template(r, node->items[i], &text) < 0)
+            return -1;
+        if (!*node->keys[i])
+            return reader_error(r, node, "there is no text to be replaced");
+        strlist_add(&source->replaced, node->keys[i]);
+        strlist_add(&source->replacements, text);
+    }
+    return 0;
+}
+
 #define AT(member) offsetof(struct recipe_source, member)
 static const struct field source_fields[] = {
     {"version", read_line, AT(version), ANYWHERE, 0},
@@ -131,6 +150,7 @@ static const struct field source_fields[] = {
     {"submodules", read_submodules, AT(submodules), ANYWHERE, 0},
     {"archive", read_template, AT(archive), ANYWHERE, 0},
     {"sums", read_template, AT(sums), ANYWHERE, 0},
+    {"replace", read_replace, 0, ANYWHERE, 0},
     {"debian", read_debian, AT(debian), ANYWHERE, 0},
     {"patches", read_patches, AT(patches), ANYWHERE, 0},
     {"when", read_when, AT(when), ANYWHERE, 0},

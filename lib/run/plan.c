@@ -253,9 +253,11 @@ static int add_rootfs(struct build *b, struct node *user, struct error **err)
 
 // The files of a folder by relative path, execute bit and digest; recipe.yaml itself is left out,
 // since what counts of it is named piece by piece (identify_recipe).
-static int identify_folder(const char *title, const char *folder, const char *inner,
-                           struct buf *out, struct error **err)
+static int identify_folder(const struct job *job, const char *title, const char *folder,
+                           const char *inner, struct buf *out, struct error **err)
 {
+    // "file shared/<name>": paths in there are named shared/<name>/... in the recipe
+    const char *shared = strstr(title, " shared/");
     cleanup_free char *path = *inner ? xasprintf("%s/%s", folder, inner) : xstrdup(folder);
     cleanup_strlist struct strlist names = {0};
     if (list_directory(path, &names, err) < 0)
@@ -266,12 +268,16 @@ static int identify_folder(const char *title, const char *folder, const char *in
         cleanup_free char *relative =
             *inner ? xasprintf("%s/%s", inner, names.items[i]) : xstrdup(names.items[i]);
         cleanup_free char *file = xasprintf("%s/%s", folder, relative);
+        cleanup_free char *named =
+            shared ? xasprintf("%s/%s", shared + 1, relative) : xstrdup(relative);
+        if (recipe_hides(job->recipe, job->target, named))
+            continue;
         struct stat st;
         if (lstat(file, &st) < 0)
             return error_errno(err, errno, "reading %s", file);
         char digest[DIGEST_HEX_SIZE];
         if (S_ISDIR(st.st_mode)) {
-            if (identify_folder(title, folder, relative, out, err) < 0)
+            if (identify_folder(job, title, folder, relative, out, err) < 0)
                 return -1;
             continue;
         }
@@ -319,13 +325,13 @@ static int identify_recipe(struct build *b, struct node *node, struct error **er
     }
     for (size_t i = 0; i < job->role_count; i++)
         buf_printf(out, "role %s %s\n", job->roles[i].name, job->roles[i].node->name);
-    if (identify_folder("file recipe", r->folder, "", out, err) < 0)
+    if (identify_folder(job, "file recipe", r->folder, "", out, err) < 0)
         return -1;
     for (size_t i = 0; i < r->shared.n; i++) {
         cleanup_free char *title = xasprintf("file shared/%s", r->shared.items[i]);
         cleanup_free char *folder =
             xasprintf("%s/%s", recipe_set_directory(b->recipes), r->shared.items[i]);
-        if (identify_folder(title, folder, "", out, err) < 0)
+        if (identify_folder(job, title, folder, "", out, err) < 0)
             return -1;
     }
     variables_key(job->values, job->value_count, out);

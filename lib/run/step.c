@@ -5,6 +5,7 @@
 #include "run/work.h"
 #include "run/world.h"
 
+#include "base/copy.h"
 #include "pack/pack.h"
 
 #include <errno.h>
@@ -174,6 +175,30 @@ static void fill_environment(const struct build *b, const struct node *node, str
         world_step(world, &s->sandbox, e);
 }
 
+// A folder of the recipe as the step sees it: a copy, if some of it is for other architectures
+// only. `name` is "", or "shared/<name>/".
+static int mount_folder(const struct job *job, struct step *s, const char *scratch,
+                        const char *folder, const char *name, const char *at, struct error **err)
+{
+    const struct recipe *r = job->recipe;
+    const char *seen = NULL;
+    for (size_t i = 0; i < r->only_count; i++) {
+        const char *path = r->only[i].path;
+        bool ours = *name ? starts_with(path, name) : !starts_with(path, "shared/");
+        if (!ours || r->only[i].architectures[job->target - arch_table])
+            continue;
+        if (!seen) {
+            seen = keep(s, xasprintf("%s/seen%s", scratch, at));
+            if (make_directories(seen, 0755, err) < 0 || copy_tree(folder, seen, err) < 0)
+                return -1;
+        }
+        cleanup_free char *hidden = xasprintf("%s/%s", seen, path + strlen(name));
+        if (remove_tree(hidden, err) < 0)
+            return -1;
+    }
+    return mount_at(s, seen ? seen : folder, at, false, err);
+}
+
 int step_prepare(struct build *b, struct node *node, const char *scratch, const struct work *w,
                  struct step *s, struct error **err)
 {
@@ -197,12 +222,14 @@ int step_prepare(struct build *b, struct node *node, const char *scratch, const 
             return -1;
     }
     if (mount_roles(b, job, s, err) < 0 || stage_inputs(job, s, err) < 0 ||
-        mount_at(s, r->folder, "/recipe", false, err) < 0)
+        mount_folder(job, s, scratch, r->folder, "", "/recipe", err) < 0)
         return -1;
     for (size_t i = 0; i < r->shared.n; i++) {
         const char *name = r->shared.items[i];
         const char *folder = keep(s, xasprintf("%s/%s", recipe_set_directory(b->recipes), name));
-        if (mount_at(s, folder, keep(s, xasprintf("/shared/%s", name)), false, err) < 0)
+        cleanup_free char *prefix = xasprintf("shared/%s/", name);
+        if (mount_folder(job, s, scratch, folder, prefix, keep(s, xasprintf("/shared/%s", name)),
+                         err) < 0)
             return -1;
     }
     if (mount_at(s, s->inputs, "/inputs", false, err) < 0 ||

@@ -70,6 +70,22 @@ static int describe_debian(const struct filling *f, const struct recipe_source *
 }
 
 // ---- upstream ----
+// What the recipe knows to be wrong in some versions.yaml. *url may be NULL.
+static int correct_url(const struct filling *f, const struct recipe_source *source, char **url,
+                       struct error **err)
+{
+    for (size_t i = 0; *url && i < source->replaced.n; i++) {
+        cleanup_free char *by = fill(f, source->replacements.items[i], err);
+        if (!by)
+            return -1;
+        const struct placeholder pair[] = {{source->replaced.items[i], by}};
+        char *corrected = placeholders_expand(*url, pair, 1);
+        free(*url);
+        *url = corrected;
+    }
+    return 0;
+}
+
 static int describe_upstream(const struct filling *f, const struct recipe_source *source,
                              struct source_spec *out, struct error **err)
 {
@@ -80,13 +96,16 @@ static int describe_upstream(const struct filling *f, const struct recipe_source
         if (fill_field(f, source->git, &out->url, err) < 0 ||
             fill_field(f, source->ref, &out->ref, err) < 0)
             return -1;
+        if (correct_url(f, source, &out->url, err) < 0)
+            return -1;
         if (!out->ref || !*out->ref)
             return error_user(err, "%s: there is no branch, tag or commit", out->label);
         return 0;
     }
     out->kind = SOURCE_ARCHIVE;
     if (fill_field(f, source->archive, &out->url, err) < 0 ||
-        fill_field(f, source->sums, &out->sums, err) < 0)
+        fill_field(f, source->sums, &out->sums, err) < 0 ||
+        correct_url(f, source, &out->url, err) < 0 || correct_url(f, source, &out->sums, err) < 0)
         return -1;
     const struct yaml *sha256 = yaml_get(f->component, "sha256");
     if (sha256 && !yaml_is_null(sha256)) {
