@@ -3,10 +3,12 @@
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "http/http.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/file.h>
 
@@ -118,6 +120,8 @@ void lock_free(struct lock *l)
     free(l->entries);
     free(l->comments);
     free(l->path);
+    free(l->file);
+    free(l->base);
     free(l);
 }
 
@@ -237,8 +241,10 @@ static int parse(struct lock *l, struct buf *text, struct error **err)
             stop = end;
         *stop = '\0';
         number++;
+        char *end_of_text = stop > p && stop[-1] == '\r' ? stop - 1 : stop; // CR LF
+        *end_of_text = '\0';
         const char *wrong =
-            strlen(p) != (size_t)(stop - p) ? "a NUL character" : take_line(l, p, &comments);
+            strlen(p) != (size_t)(end_of_text - p) ? "a NUL character" : take_line(l, p, &comments);
         if (wrong) {
             error_user(err, "%s:%zu: %s", l->path, number, wrong);
             error_hint(err, "correct the line, or remove it to have the source looked up again");
@@ -251,18 +257,80 @@ static int parse(struct lock *l, struct buf *text, struct error **err)
     return 0;
 }
 
-struct lock *lock_load(const char *path, struct error **err)
+// Where a link leads, also if nothing is there yet; to be freed. The file is replaced there, so
+// that the link stays.
+static char *behind_links(const char *path)
+{
+    char *at = path_absolute(path), target[PATH_MAX];
+    for (int hops = 0; hops < 40; hops++) {
+        ssize_t n = readlink(at, target, sizeof target - 1);
+        if (n <= 0)
+            break;
+        target[n] = '\0';
+        size_t folder = (size_t)(path_base(at) - at);
+        char *next =
+            *target == '/' ? xstrdup(target) : xasprintf("%.*s%s", (int)folder, at, target);
+        free(at);
+        at = next;
+    }
+    return at;
+}
+
+static int read_into(struct lock *l, const char *file, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    if (access(file, F_OK) < 0 && errno == ENOENT)
+        return 0;
+    return file_read(file, MAX_BYTES, &text, err) < 0 ? -1 : parse(l, &text, err);
+}
+
+static struct lock *load(const char *path, const char *base, struct error **err)
 {
     struct lock *l = xcalloc(1, sizeof *l);
     l->path = xstrdup(path);
-    if (access(path, F_OK) < 0 && errno == ENOENT)
-        return l;
-    cleanup_buf struct buf text = {0};
-    if (file_read(path, MAX_BYTES, &text, err) < 0 || parse(l, &text, err) < 0) {
+    l->file = behind_links(path);
+    l->base = copy(base);
+    if ((base && read_into(l, base, err) < 0) || read_into(l, l->file, err) < 0) {
         lock_free(l);
         return NULL;
     }
     return l;
+}
+
+struct lock *lock_load(const char *path, struct error **err)
+{
+    return load(path, NULL, err);
+}
+
+static bool can_write(const char *path)
+{
+    cleanup_free char *file = behind_links(path);
+    cleanup_free char *folder = xstrndup(file, (size_t)(path_base(file) - file));
+    return access(folder, W_OK) == 0 && (access(file, W_OK) == 0 || errno == ENOENT);
+}
+
+// In the user's place; to be freed, or NULL if there is none.
+static char *own_path(const char *versions)
+{
+    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    cleanup_free char *absolute = realpath(versions, NULL);
+    char hex[DIGEST_HEX_SIZE];
+    if (!absolute || ((!state || *state != '/') && (!home || *home != '/')))
+        return NULL;
+    digest_bytes(absolute, strlen(absolute), hex);
+    return state && *state == '/'
+               ? xasprintf("%s/kbuild/locks/versions-%.16s.lock", state, hex)
+               : xasprintf("%s/.local/state/kbuild/locks/versions-%.16s.lock", home, hex);
+}
+
+struct lock *lock_open(const char *versions, struct error **err)
+{
+    size_t n = strlen(versions);
+    if (ends_with(versions, ".yaml"))
+        n -= strlen(".yaml");
+    cleanup_free char *beside = xasprintf("%.*s.lock", (int)n, versions);
+    cleanup_free char *own = can_write(beside) ? NULL : own_path(versions);
+    return own ? load(own, beside, err) : load(beside, NULL, err);
 }
 
 // ---- writing ----
@@ -323,30 +391,108 @@ static int merge(struct lock *now, const struct lock *ours, struct error **err)
     return 0;
 }
 
+// What the file says now, to be changed; *fd keeps other kbuilds away. NULL on failure.
+static struct lock *begin_change(const struct lock *l, int *fd, struct error **err)
+{
+    if (l->base && !path_exists(l->file)) {
+        if (make_parent(l->file, err) < 0)
+            return NULL;
+        log_note("%s cannot be written: what is found out goes into %s", l->base, l->path);
+    }
+    *fd = lock_directory(l->file, err);
+    struct lock *now = *fd < 0 ? NULL : load(l->path, NULL, err);
+    if (!now)
+        error_wrap(err, "writing %s", l->path);
+    return now;
+}
+
+static int write_lock(const struct lock *l, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    print(l, &text);
+    return file_write(l->file, text.data, text.len, 0644, err);
+}
+
 int lock_save(struct lock *l, struct error **err)
 {
     if (!l->changed)
         return 0;
-    cleanup_close int fd = lock_directory(l->path, err);
-    if (fd < 0)
-        return error_wrap(err, "writing %s", l->path);
-    struct lock *now = lock_load(l->path, err);
+    cleanup_close int fd = -1;
+    struct lock *now = begin_change(l, &fd, err);
     if (!now)
         return -1;
-    cleanup_buf struct buf text = {0};
     int result = merge(now, l, err);
-    if (!result && now->changed) {
-        print(now, &text);
-        result = file_write(l->path, text.data, text.len, 0644, err);
-    }
-    if (!result) { // what is in the file is what this lock holds from now on
-        struct lock old = *l;
-        *l = *now;
-        *now = old;
-        l->changed = false;
-        for (size_t i = 0; i < l->n; i++)
-            l->entries[i].state = LOCK_SAVED;
-    }
+    if (!result && now->changed)
+        result = write_lock(now, err);
+    if (!result) // what is in the files is what this lock holds from now on
+        for (size_t i = 0; i < now->n; i++)
+            lock_put(l, &now->entries[i]);
+    for (size_t i = 0; !result && i < l->n; i++)
+        l->entries[i].state = LOCK_SAVED;
+    l->changed = result != 0;
     lock_free(now);
     return result;
+}
+
+static void remove_entry(struct lock *l, const char *url, const char *ref)
+{
+    bool found;
+    cleanup_free char *kept = http_url_kept(url);
+    size_t i = search(l, kept, ref, &found);
+    if (!found)
+        return;
+    entry_free(&l->entries[i]);
+    memmove(&l->entries[i], &l->entries[i + 1], (l->n - i - 1) * sizeof *l->entries);
+    l->n--;
+}
+
+int lock_withdraw(struct lock *l, const char *url, const char *ref, struct error **err)
+{
+    const struct lock_entry *ours = lock_find(l, url, ref);
+    if (!ours)
+        return 0;
+    cleanup_close int fd = -1;
+    struct lock *now = begin_change(l, &fd, err);
+    if (!now)
+        return -1;
+    const struct lock_entry *theirs = lock_find(now, url, ref);
+    int result = 0;
+    if (theirs && same_content(theirs, ours)) {
+        remove_entry(now, url, ref);
+        result = write_lock(now, err);
+    }
+    lock_free(now);
+    remove_entry(l, url, ref);
+    return result;
+}
+
+// The number of the line in the file, or 0.
+static size_t line_of(const char *file, const char *url, const char *ref)
+{
+    cleanup_buf struct buf text = {0};
+    cleanup_free char *kept = http_url_kept(url);
+    if (file_read(file, MAX_BYTES, &text, NULL) < 0)
+        return 0;
+    size_t number = 0;
+    for (char *p = text.data, *line; p && (line = strsep(&p, "\n"));) {
+        struct lock_entry e;
+        number++;
+        line[strcspn(line, "\r")] = '\0';
+        if (*line && *line != '#' && !parse_line(line, &e) && !compare(kept, ref, &e))
+            return number;
+    }
+    return 0;
+}
+
+int lock_hint(const struct lock *l, const char *url, const char *ref, struct error **err)
+{
+    const char *const files[] = {l->file, l->base};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        size_t line = files[i] && path_exists(files[i]) ? line_of(files[i], url, ref) : 0;
+        if (line)
+            return error_hint(err,
+                              "line %zu of %s pins it: remove that line to have it looked up again",
+                              line, i ? l->base : l->path);
+    }
+    return -1;
 }

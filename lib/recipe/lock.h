@@ -8,8 +8,9 @@
 //
 // An entry is written once, when a source is first resolved, and checked ever after: a tag that
 // moved or an archive that changed is an error until the line is removed. Fields are separated by
-// one blank. A url is kept without its login, and found with or without one; url and ref are percent-encoded for blank, '%' and control characters. Empty lines are
-// allowed; anything else is an error "FILE:LINE: why".
+// one blank. A url is kept without its login, and found with or without one; url and ref are
+// percent-encoded for blank, '%' and control characters. Empty lines are allowed; anything else is
+// an error "FILE:LINE: why".
 #ifndef KBUILD_RECIPE_LOCK_H
 #define KBUILD_RECIPE_LOCK_H
 
@@ -30,7 +31,9 @@ struct lock_entry {
 };
 
 struct lock {
-    char *path;
+    char *path;                 // as it was named, for messages
+    char *file;                 // what is written: where `path` leads if it is a link
+    char *base;                 // a lock that is only read, or NULL
     struct lock_entry *entries; // sorted: archives, then git; by url, then by ref
     size_t n, cap;
     bool changed;
@@ -39,16 +42,24 @@ struct lock {
 
 // A file that does not exist is an empty lock.
 struct lock *lock_load(const char *path, struct error **err);
+// The lock of this versions.yaml: beside it, or, where that can't be written (an installation), the
+// user's own, $XDG_STATE_HOME/kbuild/locks/..., on top of what lies beside it.
+struct lock *lock_open(const char *versions, struct error **err);
 // The entry for a git url and ref, or for an archive's url (ref NULL). NULL if there is none. It
 // is valid until the next lock_put() or lock_save().
 const struct lock_entry *lock_find(const struct lock *l, const char *url, const char *ref);
 // Adds or, for the same url and ref, replaces. The strings are copied.
 void lock_put(struct lock *l, const struct lock_entry *entry);
 // Writes the file if it changed, in one step. Entries that another process added to the file
-// meanwhile are kept, and what it removed stays away unless this run put it (the directory is locked
-// with flock and the file read again first). If another process recorded something else for a
-// source that this run added, that is an error: its build used what the file does not say.
+// meanwhile are kept, and what it removed stays away unless this run put it (the directory is
+// locked with flock and the file read again first). If another process recorded something else for
+// a source that this run added, that is an error: its build used what the file does not say.
 int lock_save(struct lock *l, struct error **err);
+// Removes a line again that this run added and that turned out to be of no use. A file that says
+// something else by now is left alone.
+int lock_withdraw(struct lock *l, const char *url, const char *ref, struct error **err);
+// Sets the hint that names the line which pins this source, if there is one. Returns -1.
+int lock_hint(const struct lock *l, const char *url, const char *ref, struct error **err);
 void lock_free(struct lock *l);
 
 #endif

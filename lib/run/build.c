@@ -8,14 +8,6 @@
 
 #include <string.h>
 
-static char *lock_path(const char *versions)
-{
-    size_t n = strlen(versions);
-    if (ends_with(versions, ".yaml"))
-        n -= strlen(".yaml");
-    return xasprintf("%.*s.lock", (int)n, versions);
-}
-
 // Whoever names keys is judged by them whether a registry is used in this run or not: what came
 // from one earlier is in the local cache.
 static int load_trusted(struct build *b, struct error **err)
@@ -34,9 +26,9 @@ struct build *build_open(const struct build_options *o, struct error **err)
     struct build *b = xcalloc(1, sizeof *b);
     b->options = *o;
     b->mirrors = mirrors_new();
-    cleanup_free char *lock = lock_path(o->versions);
     if (load_trusted(b, err) < 0 || !(b->versions = versions_load(o->versions, err)) ||
-        !(b->recipes = recipe_set_open(o->recipes, err)) || !(b->lock = lock_load(lock, err)) ||
+        !(b->recipes = recipe_set_open(o->recipes, err)) ||
+        !(b->lock = lock_open(o->versions, err)) ||
         !(b->store = store_open(o->cache, err)) || remote_open(b, err) < 0) {
         build_close(b);
         return NULL;

@@ -105,7 +105,7 @@ int build_evaluate(struct build *b, bool resolve, struct error **err)
     free(order);
     if (!result && b->options.go_on)
         result = work_expected(b, err);
-    if (!result && b->lock->changed)
+    if (!result && resolve && b->lock->changed) // who only looks writes nothing
         result = lock_save(b->lock, err);
     return result;
 }

@@ -2,6 +2,7 @@
 // An archive source: its SHA-256 is known, or found out once; the archive itself is kept as a blob
 // of the store, so that it is downloaded once.
 #include "base/environment.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "pack/pack.h"
 #include "source/download.h"
@@ -105,6 +106,38 @@ static int wrong_digest(const char *shown, const char *is, const char *expected,
                       "upstream publishes before you change versions.yaml or versions.lock");
 }
 
+// Into the empty folder `destination`. *newest is the newest time in it.
+static int unpack_archive(int fd, const char *shown, const char *destination, int64_t *newest,
+                          struct error **err)
+{
+    struct unpack_options unpacking = {.strip_first = true};
+    cleanup_strlist struct strlist names = {0};
+    if (unpack(fd, shown, destination, &unpacking, newest, err) < 0 ||
+        list_directory(destination, &names, err) < 0)
+        return -1;
+    return names.n ? 0 : error_user(err, "%s holds no file", shown);
+}
+
+// What nobody vouches for has to be an archive before its digest counts as what was meant.
+static int check_archive(const struct source_spec *spec, const struct source_options *o,
+                         const char *data, struct error **err)
+{
+    cleanup_free char *folder = store_temporary(o->store, "check", err);
+    cleanup_free char *shown = url_shown(spec->url);
+    cleanup_close int fd = folder ? open(data, O_RDONLY | O_CLOEXEC) : -1;
+    int64_t newest = 0;
+    if (!folder)
+        return -1;
+    int result = fd < 0 ? error_errno(err, errno, "opening %s", data)
+                        : unpack_archive(fd, shown, folder, &newest, err);
+    remove_tree(folder, NULL);
+    if (result == 0 || (*err)->errnum)
+        return result;
+    error_wrap(err, "the server's answer is of no use as a source");
+    return error_hint(err, "nothing of it was kept: check the url, and look at what the server "
+                           "says there (a page to log in, a message, nothing?)");
+}
+
 // Downloads into the store. With `expected` not NULL anything else is an error.
 static int archive_download(const struct source_spec *spec, const struct source_options *o,
                             const char *expected, char digest[static DIGEST_HEX_SIZE],
@@ -134,8 +167,17 @@ static int archive_download(const struct source_spec *spec, const struct source_
         }
         if (digest_file(p.data, digest, NULL, err) < 0)
             return -1;
-        if (!expected || strcmp(digest, expected) == 0)
+        if (expected && strcmp(digest, expected) == 0)
             return partial_store(&p, o->store, digest, err);
+        if (!expected && check_archive(spec, o, p.data, err) == 0)
+            return partial_store(&p, o->store, digest, err);
+        if (!expected && ((*err)->errnum || !resumed)) {
+            if (!(*err)->errnum)
+                partial_remove(&p);
+            return -1;
+        }
+        if (!expected)
+            error_free(steal(*err));
         partial_remove(&p); // put together from two versions, perhaps: once more from the start
     }
     cleanup_free char *shown = url_shown(spec->url);
@@ -254,6 +296,7 @@ int archive_source_resolve(const struct source_spec *spec, const struct source_o
     if (find_out(spec, o, digest, err) < 0)
         return -1;
     out->sha256 = xstrdup(digest);
+    out->fresh = true;
     if (o->lock)
         lock_put(o->lock, &(struct lock_entry){.url = spec->url, .sha256 = digest});
     return 0;
@@ -261,7 +304,7 @@ int archive_source_resolve(const struct source_spec *spec, const struct source_o
 
 // ---- fetching ----
 static int bring(const struct source_spec *spec, const char *sha256, const struct source_options *o,
-                 struct error **err)
+                 bool *unusable, struct error **err)
 {
     int has = store_has_blob(o->store, sha256, err);
     if (has)
@@ -271,22 +314,27 @@ static int bring(const struct source_spec *spec, const char *sha256, const struc
         cleanup_free char *what = xasprintf("%s (SHA-256 %s)", shown, sha256);
         return refuse_offline(what, err);
     }
-    char digest[DIGEST_HEX_SIZE];
-    return archive_download(spec, o, sha256, digest, err);
+    char digest[DIGEST_HEX_SIZE] = "";
+    int result = archive_download(spec, o, sha256, digest, err);
+    *unusable = result < 0 && *digest && strcmp(digest, sha256) != 0;
+    return result;
 }
 
 int archive_source_fetch(const struct source_spec *spec, const struct source_pin *pin,
                          const struct source_options *o, const char *destination,
-                         json_t *provenance, struct error **err)
+                         json_t *provenance, bool *unusable, struct error **err)
 {
-    if (bring(spec, pin->sha256, o, err) < 0)
+    if (bring(spec, pin->sha256, o, unusable, err) < 0)
         return -1;
     cleanup_free char *shown = url_shown(spec->url);
     cleanup_close int fd = store_open_blob(o->store, pin->sha256, err);
     int64_t newest = 0;
-    struct unpack_options unpacking = {.strip_first = true};
-    if (fd < 0 || unpack(fd, shown, destination, &unpacking, &newest, err) < 0)
+    if (fd < 0)
         return -1;
+    if (unpack_archive(fd, shown, destination, &newest, err) < 0) {
+        *unusable = true;
+        return -1;
+    }
     json_object_set_new(provenance, "kind", json_string("archive"));
     json_object_set_new(provenance, "url", json_string(shown));
     json_object_set_new(provenance, "sha256", json_string(pin->sha256));

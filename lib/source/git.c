@@ -4,6 +4,8 @@
 #include "source/git.h"
 
 #include "base/log.h"
+#include "http/git_settings.h"
+#include "source/git_transport.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,6 +64,59 @@ static int resolve_in(const struct source_spec *spec, const struct source_option
     return pin_from_mirror(&m, &commit, out, err);
 }
 
+// ---- a source that is a folder of this machine ----
+static void say_moved(const struct source_spec *spec, const struct source_options *o,
+                      git_repository *repository, const char *folder, const char *commit)
+{
+    cleanup_free char *name = xasprintf("refs/heads/%s", spec->ref);
+    git_object *tip = NULL;
+    git_reference *ref = NULL;
+    char hex[GIT_OID_HEXSZ + 1];
+    if (git_reference_lookup(&ref, repository, name) == 0 &&
+        git_reference_peel(&tip, ref, GIT_OBJECT_COMMIT) == 0 &&
+        strcmp(git_oid_tostr(hex, sizeof hex, git_object_id(tip)), commit) != 0)
+        log_warning("%s: the branch %s of %s is at %.12s now, but %s says %.12s, which is what is "
+                    "built; remove the line there to follow the branch",
+                    spec->label, spec->ref, folder, hex, o->lock ? o->lock->path : "the lock",
+                    commit);
+    git_object_free(tip);
+    git_reference_free(ref);
+}
+
+static int on_change(const char *path, unsigned status, void *context)
+{
+    return 1; // one is enough
+}
+
+static void say_dirty(const struct source_spec *spec, git_repository *repository,
+                      const char *folder)
+{
+    git_status_options options;
+    git_status_options_init(&options, GIT_STATUS_OPTIONS_VERSION);
+    options.flags = GIT_STATUS_OPT_INCLUDE_UNTRACKED | GIT_STATUS_OPT_EXCLUDE_SUBMODULES;
+    if (!git_repository_is_bare(repository) &&
+        git_status_foreach_ext(repository, &options, on_change, NULL) == 1)
+        log_warning("%s: %s has changes that are not committed, which are not built", spec->label,
+                    folder);
+}
+
+// People who build from their own folder expect what is in it.
+static void say_local_changes(const struct source_spec *spec, const struct source_options *o,
+                              const char *commit)
+{
+    cleanup_free char *url = git_url_instead(spec->url, NULL);
+    if (!url || !url_is_local(url))
+        return;
+    cleanup_free char *folder = git_folder_of(url);
+    git_repository *repository = NULL;
+    mirror_library_begin();
+    if (git_repository_open(&repository, folder) == 0) {
+        say_moved(spec, o, repository, folder, commit);
+        say_dirty(spec, repository, folder);
+    }
+    git_repository_free(repository);
+}
+
 int git_source_resolve(const struct source_spec *spec, const struct source_options *o,
                        struct source_pin *out, struct error **err)
 {
@@ -69,6 +124,7 @@ int git_source_resolve(const struct source_spec *spec, const struct source_optio
     if (entry && entry->commit && entry->tree) {
         out->commit = xstrdup(entry->commit);
         out->tree = xstrdup(entry->tree);
+        say_local_changes(spec, o, out->commit);
         return 0;
     }
     if (o->locked) {
@@ -78,6 +134,8 @@ int git_source_resolve(const struct source_spec *spec, const struct source_optio
     }
     if (resolve_in(spec, o, out, err) < 0)
         return -1;
+    out->fresh = true;
+    say_local_changes(spec, o, out->commit);
     if (o->lock)
         lock_put(o->lock,
                  &(struct lock_entry){
@@ -91,6 +149,7 @@ struct fetching {
     const struct source_options *o;
     struct export e;
     json_t *submodules; // provenance
+    bool refused;
     size_t count;
 };
 
@@ -207,8 +266,9 @@ static int export_once(struct fetching *f, const struct mirror *m, const char *c
 {
     git_oid is;
     *e = (struct export){.time = f->e.time, .entries = f->e.entries, .bytes = f->e.bytes};
-    if (git_export(m, commit, folder, e, &is, damaged, err) < 0 ||
-        check_tree(m, commit, &is, tree, err) < 0)
+    int result = git_export(m, commit, folder, e, &is, damaged, err);
+    f->refused |= e->refused;
+    if (result < 0 || check_tree(m, commit, &is, tree, err) < 0)
         return -1;
     f->e.time = e->time;
     f->e.entries = e->entries;
@@ -285,13 +345,14 @@ static void provenance_add(json_t *provenance, const struct source_spec *spec,
 
 int git_source_fetch(const struct source_spec *spec, const struct source_pin *pin,
                      const struct source_options *o, const char *destination, json_t *provenance,
-                     struct error **err)
+                     bool *unusable, struct error **err)
 {
     cleanup_close int folder = open(destination, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
         return error_errno(err, errno, "opening %s", destination);
     struct fetching f = {.spec = spec, .o = o, .e = {.time = -1}, .submodules = json_array()};
     int result = export_commit(&f, spec->url, pin->commit, spec->ref, pin->tree, folder, 0, err);
+    *unusable = result < 0 && f.refused;
     if (result == 0)
         provenance_add(provenance, spec, pin, f.submodules);
     json_decref(f.submodules);

@@ -29,6 +29,7 @@ struct mirror {
 int git_failed(struct error **err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // ---- git_mirror.c ----
+void mirror_library_begin(void); // before anything of libgit2; mirror_open() does it
 // 1: opened; 0: there is none and `write` is false; -1: error. With `write` it is made if needed,
 // and locked until mirror_close().
 int mirror_open(struct store *store, const char *url, const char *label, bool write,
@@ -62,6 +63,7 @@ struct export
     int64_t time;                 // mtime of everything; -1: the time of the first commit exported
     struct submodule *submodules; // found in the tree, in its order
     size_t submodule_count, submodule_cap;
+    bool refused;            // it holds what no source may hold
     uint64_t entries, bytes; // so far, over all trees of this source
 };
 // Writes the tree of `commit` into the empty folder open at `folder`: raw contents, no filters, no

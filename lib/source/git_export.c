@@ -32,6 +32,7 @@ static int tree_export(struct walk *w, const git_oid *id, int folder, unsigned d
 
 static int refuse(const struct walk *w, struct error **err, const char *why)
 {
+    w->e->refused = true;
     return error_user(err, "%s: its file \"%s\" %s", w->mirror->shown, w->path.data, why);
 }
 

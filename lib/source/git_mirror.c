@@ -23,7 +23,7 @@ static void library_init(void)
 #endif
 }
 
-static void library_begin(void)
+void mirror_library_begin(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, library_init);
@@ -122,7 +122,7 @@ static int make_mirror(const char *path, git_repository **out, struct error **er
 int mirror_open(struct store *store, const char *url, const char *label, bool write,
                 struct mirror *out, struct error **err)
 {
-    library_begin();
+    mirror_library_begin();
     *out = (struct mirror){.lock = -1,
                            .url = xstrdup(url),
                            .shown = url_shown(url),
@@ -221,7 +221,9 @@ int mirror_find_ref(const struct mirror *m, const char *ref, git_oid *out)
         return 0;
     cleanup_free char *tag = xasprintf("refs/tags/%s", ref);
     cleanup_free char *branch = xasprintf("refs/heads/%s", ref);
-    return find_exact(m, ref, out) || find_exact(m, tag, out) || find_exact(m, branch, out);
+    cleanup_free char *with_v = xasprintf("refs/tags/v%s", ref);
+    return find_exact(m, ref, out) || find_exact(m, tag, out) || find_exact(m, branch, out) ||
+           (ref[0] >= '0' && ref[0] <= '9' && find_exact(m, with_v, out));
 }
 
 int mirror_find_prefix(const struct mirror *m, const char *prefix, git_oid *out)

@@ -239,7 +239,11 @@ static const git_remote_head *find_ref(const struct session *s, const char *ref)
     const git_remote_head *t = find_head(s, tag), *b = find_head(s, branch);
     if (t && b && !git_oid_equal(&t->oid, &b->oid))
         log_warning("%s has a tag and a branch named %s: the tag is taken", s->mirror->shown, ref);
-    return t ? t : b;
+    if (t || b || ref[0] < '0' || ref[0] > '9')
+        return t ? t : b;
+    // A version that is written without the v of its tag, as in Kata's versions.yaml up to 2.0.4.
+    cleanup_free char *with_v = xasprintf("refs/tags/v%s", ref);
+    return find_head(s, with_v);
 }
 
 static int no_such_ref(const struct session *s, const char *ref, struct error **err)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two verbs of this room, for every kind of source.
+#include "base/log.h"
 #include "source/room.h"
 
 int source_resolve(const struct source_spec *spec, const struct source_options *o,
@@ -22,17 +23,31 @@ int source_resolve(const struct source_spec *spec, const struct source_options *
 
 static int fetch(const struct source_spec *spec, const struct source_pin *pin,
                  const struct source_options *o, const char *destination, json_t *provenance,
-                 struct error **err)
+                 bool *unusable, struct error **err)
 {
     switch (spec->kind) {
     case SOURCE_GIT:
-        return git_source_fetch(spec, pin, o, destination, provenance, err);
+        return git_source_fetch(spec, pin, o, destination, provenance, unusable, err);
     case SOURCE_ARCHIVE:
-        return archive_source_fetch(spec, pin, o, destination, provenance, err);
+        return archive_source_fetch(spec, pin, o, destination, provenance, unusable, err);
     case SOURCE_DEBIAN:
         return debian_source_fetch(spec, pin, o, destination, provenance, err);
     }
     return -1;
+}
+
+// Nothing stays pinned that could not be used; what was pinned before is the user's decision.
+static void unpin(const struct source_spec *spec, const struct source_pin *pin,
+                  const struct source_options *o, struct error **err)
+{
+    cleanup_error struct error *why = NULL;
+    const char *ref = spec->kind == SOURCE_GIT ? spec->ref : NULL;
+    if (!o->lock || (*err)->errnum)
+        return;
+    if (!pin->fresh)
+        lock_hint(o->lock, spec->url, ref, err);
+    else if (lock_withdraw(o->lock, spec->url, ref, &why) < 0)
+        log_warning("%s", why->message);
 }
 
 int source_fetch(const struct source_spec *spec, const struct source_pin *pin,
@@ -40,8 +55,11 @@ int source_fetch(const struct source_spec *spec, const struct source_pin *pin,
                  struct error **err)
 {
     json_t *record = json_object();
-    if (fetch(spec, pin, o, destination, record, err) < 0 ||
-        apply_patches(&spec->patches, destination, record, err) < 0) {
+    bool unusable = false;
+    int result = fetch(spec, pin, o, destination, record, &unusable, err);
+    if (result < 0 && unusable)
+        unpin(spec, pin, o, err);
+    if (result < 0 || apply_patches(&spec->patches, destination, record, err) < 0) {
         json_decref(record);
         return error_wrap(err, "%s", spec->label);
     }

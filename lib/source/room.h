@@ -22,16 +22,17 @@ int refuse_offline(const char *what, struct error **err);
 int refuse_unlocked(const struct source_options *o, const char *what, struct error **err);
 
 // ---- one file per kind ----
+// *unusable is set if what the pin names came, and cannot be a source.
 int git_source_resolve(const struct source_spec *spec, const struct source_options *o,
                        struct source_pin *out, struct error **err);
 int git_source_fetch(const struct source_spec *spec, const struct source_pin *pin,
                      const struct source_options *o, const char *destination, json_t *provenance,
-                     struct error **err);
+                     bool *unusable, struct error **err);
 int archive_source_resolve(const struct source_spec *spec, const struct source_options *o,
                            struct source_pin *out, struct error **err);
 int archive_source_fetch(const struct source_spec *spec, const struct source_pin *pin,
                          const struct source_options *o, const char *destination,
-                         json_t *provenance, struct error **err);
+                         json_t *provenance, bool *unusable, struct error **err);
 int debian_source_resolve(const struct source_spec *spec, const struct source_options *o,
                           struct source_pin *out, struct error **err);
 int debian_source_fetch(const struct source_spec *spec, const struct source_pin *pin,

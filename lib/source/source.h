@@ -35,6 +35,7 @@ struct source_spec {
 struct source_pin {
     char *commit, *tree; // git
     char *sha256;        // archive; debian: of the list of its files
+    bool fresh;          // found out in this run
 };
 
 struct mirrors; // packages.h
@@ -59,6 +60,8 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
 // --sources=debian.
 int source_resolve(const struct source_spec *spec, const struct source_options *o,
                    struct source_pin *out, struct error **err);
+// What a failed fetch shows to be of no use (another digest, no archive, a hostile tree) does not
+// stay in the lock if it got there in this run.
 // Puts the tree, patches applied, into the empty folder `destination`. *provenance (may be NULL)
 // gets a JSON object: urls, commit, packages with versions and digests.
 int source_fetch(const struct source_spec *spec, const struct source_pin *pin,

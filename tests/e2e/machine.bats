@@ -3,6 +3,7 @@
 # What the user's machine says counts for every transport: proxies, CAs, logins. Real servers on loopback.
 
 load project
+load servers
 
 setup_file() {
   export SITE="$BATS_FILE_TMPDIR/site"
@@ -26,23 +27,8 @@ setup_file() {
   export PLAIN OTHER SECURE PROXY
 }
 
-# A server of tests/support that ends with the file; its port goes into the variable.
-start_server() { # VARIABLE SCRIPT ARGUMENT...
-  local name=$1 script=$2 fifo
-  shift 2
-  fifo="$BATS_FILE_TMPDIR/$name"
-  mkfifo "$fifo.in"
-  python3 "$REPOSITORY/tests/support/$script" "$@" <"$fifo.in" >"$fifo.out" 2>/dev/null 3>&- &
-  echo "$!" >>"$BATS_FILE_TMPDIR/pids"
-  sleep 600 >"$fifo.in" 3>&- &
-  echo "$!" >>"$BATS_FILE_TMPDIR/pids"
-  until [ -s "$fifo.out" ]; do sleep 0.02; done
-  printf -v "$name" %s "$(cat "$fifo.out")"
-}
-
 teardown_file() {
-  local pid
-  while read -r pid; do kill "$pid" 2>/dev/null || true; done <"$BATS_FILE_TMPDIR/pids"
+  stop_servers
 }
 
 setup() {
@@ -72,11 +58,6 @@ fails() { # WORDS... : kbuild fetch fails with status 1 and says all of them
   [ "$status" -eq 1 ] || { echo "status $status"; return 1; }
   local word
   for word in "$@"; do [[ "$output" == *"$word"* ]] || { echo "$output"; echo "does not say: $word"; return 1; }; done
-}
-
-# `! command` does not fail a test of bats.
-refute() {
-  if "$@"; then return 1; fi
 }
 
 holds() { # SERVER PATTERN: it was asked for something that matches

@@ -179,7 +179,7 @@ static void broken_lines_are_named(void **state)
         {"git https://x a%2 commit=" C1 " tree=" T1 "\n", 1, "the ref is empty or badly encoded"},
         {"git  v1 commit=" C1 " tree=" T1 "\n", 1, "the url is empty or badly encoded"},
         {"archive https://x sha256=" C1 "\n", 1, "sha256= must be 64 hex digits"},
-        {"archive https://x sha256=" S1 "\r\n", 1, "sha256= must be 64 hex digits"},
+        {"archive https://x sha256=" S1 "\r\r\n", 1, "sha256= must be 64 hex digits"},
         {"archive https://x  sha256=" S1 "\n", 1, "an archive line is: archive <url> sha256=<hex>"},
         {"archive https://x sha256=" S1 "\narchive https://x sha256=" S2 "\n", 2,
          "this contradicts an earlier line for the same source"},
