@@ -2,6 +2,7 @@
 // The verbs about targets: build, list, plan, explain, fetch, update, lock, log, shell.
 #include "kbuild.h"
 
+#include "base/log.h"
 #include "run/wanted.h"
 
 #include <errno.h>
@@ -170,11 +171,17 @@ int verb_list(struct global_options *g, struct strlist *words, struct error **er
     cleanup_strlist struct strlist names = {0};
     cleanup_buf struct buf text = {0};
     int result = recipe_names(set, &names, err);
-    for (size_t i = 0; i < names.n && !result; i++) {
-        const struct recipe *r = recipe_get(set, names.items[i], err);
-        if (!r) {
+    bool listed = result == 0;
+    for (size_t i = 0; i < names.n && listed; i++) {
+        struct error *why = NULL;
+        const struct recipe *r = recipe_get(set, names.items[i], &why);
+        if (!r) { // the others are worth showing all the same
+            if (*err)
+                log_warning("%s", (*err)->message);
+            error_free(*err);
+            *err = why;
             result = -1;
-            break;
+            continue;
         }
         if (arch && !recipe_supports(r, arch))
             continue;
@@ -183,7 +190,7 @@ int verb_list(struct global_options *g, struct strlist *words, struct error **er
             print_json(stdout, item, JSON_COMPACT);
         json_decref(item);
     }
-    if (!result && !g->json && text.data)
+    if (listed && !g->json && text.data)
         fwrite(text.data, 1, text.len, stdout);
     recipe_set_free(set);
     return result;
