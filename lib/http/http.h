@@ -36,9 +36,10 @@ bool http_same_server(const char *a, const char *b);
 
 // ---- a handle's settings ----
 enum http_use {
-    HTTP_FILE,     // an archive, a sums file, a revocation list
+    HTTP_FILE,     // an archive, a sums file
     HTTP_GIT,      // git's own settings count as well
     HTTP_REGISTRY, // logins are the registry client's business
+    HTTP_CRL,      // a certificate, which may be anybody's, says where from: no login
 };
 // What lives as long as the transfer. Zero-initialise; http_settings_free() after the handle.
 struct http_settings {

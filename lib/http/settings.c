@@ -235,7 +235,7 @@ int http_settings_apply(CURL *c, const char *url, enum http_use use, struct http
         return -1;
     if (use == HTTP_GIT && (refuse_unchecked(url, err) < 0 || git_apply(c, url, out, err) < 0))
         return -1;
-    return use == HTTP_REGISTRY ? 0 : login_apply(c, url, out, err);
+    return use == HTTP_REGISTRY || use == HTTP_CRL ? 0 : login_apply(c, url, out, err);
 }
 
 void http_settings_free(struct http_settings *s)

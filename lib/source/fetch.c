@@ -57,7 +57,7 @@ int fetch_bytes(void *context, const char *url, size_t limit, struct buf *out, s
     if (!c)
         return error_user(err, "starting libcurl failed");
     struct http_settings settings = {0};
-    int ready = http_settings_apply(c, url, HTTP_FILE, &settings, err);
+    int ready = http_settings_apply(c, url, HTTP_CRL, &settings, err);
     CURLcode code = CURLE_OK;
     if (ready == 0) {
         set_options(c, url, &a, reason);
@@ -71,6 +71,6 @@ int fetch_bytes(void *context, const char *url, size_t limit, struct buf *out, s
         return 0;
     if (a.too_large)
         return error_user(err, "%s: it is larger than the limit of %zu bytes", shown, limit);
-    cleanup_free char *why = http_failure(url, HTTP_FILE, code, reason);
+    cleanup_free char *why = http_failure(url, HTTP_CRL, code, reason);
     return error_user(err, "%s: %s", shown, why);
 }

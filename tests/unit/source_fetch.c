@@ -48,6 +48,24 @@ static void a_file_of_exactly_the_limit_is_taken(void **state)
     assert_refused(get("plain/file", 9, &out, &err), &err, "larger than the limit of 9 bytes");
 }
 
+// A certificate may name any server.
+static void no_login_is_sent(void **state)
+{
+    cleanup_buf struct buf out = {0}, log = {0};
+    cleanup_error struct error *err = NULL;
+    cleanup_free char *path = in_place("file"), *netrc = in_place("netrc");
+    static const char text[] = "default login me password TESTsecret\n";
+    assert_int_equal(file_write(path, "x", 1, 0644, NULL), 0);
+    assert_int_equal(file_write(netrc, text, strlen(text), 0600, NULL), 0);
+    setenv("NETRC", netrc, 1);
+    int result = get("plain/file", 10, &out, &err);
+    int logged = get("headers", 10000, &log, &err);
+    unsetenv("NETRC");
+    assert_int_equal(result, 0);
+    assert_int_equal(logged, 0);
+    assert_says(log.data, "/plain/file -");
+}
+
 static void what_fails_says_how(void **state)
 {
     cleanup_buf struct buf out = {0};
@@ -148,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_file_of_exactly_the_limit_is_taken),
+        TEST(no_login_is_sent),
         TEST(what_fails_says_how),
         TEST(lists_come_from_distribution_points),
     };
