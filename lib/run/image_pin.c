@@ -2,6 +2,7 @@
 // Names of images -> digests in versions.lock, and who vouches for an image.
 #include "run/image_pin.h"
 
+#include "base/log.h"
 #include "run/remote.h"
 
 #include <string.h>
@@ -42,7 +43,7 @@ static int ask(const struct reference *name, char digest[static DIGEST_HEX_SIZE]
 }
 
 static int look_up(struct build *b, const struct reference *name, const char *text, bool resolve,
-                   char digest[static DIGEST_HEX_SIZE], struct error **err)
+                   char digest[static DIGEST_HEX_SIZE], bool *fresh, struct error **err)
 {
     if (name->digest) {
         memcpy(digest, name->digest + strlen("sha256:"), DIGEST_HEX_SIZE);
@@ -66,12 +67,13 @@ static int look_up(struct build *b, const struct reference *name, const char *te
     }
     if (ask(name, digest, err) < 0)
         return -1;
+    *fresh = true;
     lock_put(b->lock, &(struct lock_entry){.url = url, .sha256 = digest});
     return 1;
 }
 
 int image_pin(struct build *b, const char *name, bool resolve, char digest[static DIGEST_HEX_SIZE],
-              struct error **err)
+              bool *fresh, struct error **err)
 {
     struct reference r;
     if (reference_parse(name, &r, err) < 0)
@@ -79,9 +81,26 @@ int image_pin(struct build *b, const char *name, bool resolve, char digest[stati
     if (!r.tag && !r.digest)
         r.tag = xstrdup("latest");
     cleanup_free char *text = reference_text(&r);
-    int found = look_up(b, &r, text, resolve, digest, err);
+    int found = look_up(b, &r, text, resolve, digest, fresh, err);
     reference_free(&r);
     return found < 0 ? error_wrap(err, "%s", name) : found;
+}
+
+void image_unpin(struct build *b, const struct job *job, const char *name, struct error **err)
+{
+    struct reference r;
+    cleanup_error struct error *why = NULL;
+    if (reference_parse(name, &r, &why) < 0)
+        return;
+    if (!r.tag && !r.digest)
+        r.tag = xstrdup("latest");
+    cleanup_free char *text = reference_text(&r);
+    cleanup_free char *url = xasprintf("docker://%s", text);
+    reference_free(&r);
+    if (job->pin_fresh && lock_withdraw(b->lock, url, NULL, &why) < 0)
+        log_warning("%s", why->message);
+    if (!job->pin_fresh && !(*err)->hint)
+        lock_hint(b->lock, url, NULL, err);
 }
 
 bool image_is_pinned(const char *name)
@@ -153,7 +172,7 @@ int image_vouched(struct build *b, const struct node *node, json_t **mark,
 int identify_image(struct build *b, struct node *node, bool resolve, struct error **err)
 {
     struct job *job = job_of(node);
-    int found = image_pin(b, job->image_name, resolve, job->image_digest, err);
+    int found = image_pin(b, job->image_name, resolve, job->image_digest, &job->pin_fresh, err);
     if (found <= 0)
         return found;
     // The content, whatever the name: the same image elsewhere makes the same results.

@@ -11,8 +11,12 @@
 
 // 1: `digest` is known: it stands in the name, or in the lock, or (with `resolve`) the registry was
 // asked and the lock has it now; 0: it is not, and nobody may be asked; -1: error.
+// *fresh is set if this call found it out.
 int image_pin(struct build *b, const char *name, bool resolve, char digest[static DIGEST_HEX_SIZE],
-              struct error **err);
+              bool *fresh, struct error **err);
+// What `name` is pinned to could not be used, as *err says: a line of this run is removed from the
+// lock, an older one is named in the hint.
+void image_unpin(struct build *b, const struct job *job, const char *name, struct error **err);
 // Whether the name that the user gave has a digest.
 bool image_is_pinned(const char *name);
 // The name with nothing but this digest behind it: "registry/repository@sha256:..."; to be freed,

@@ -83,6 +83,7 @@ struct job {
     char *image_name;  // of a builder: the image that it is instead of packages, or NULL
     char *prebuilt;    // where an artifact is taken from instead of made (prebuilt.h), or NULL
     char image_digest[DIGEST_HEX_SIZE]; // of either, once it is known
+    bool pin_fresh; // ... and whether this run found it out
     // running
     pid_t pid;
     int events; // read end of the child's pipe

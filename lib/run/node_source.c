@@ -65,8 +65,10 @@ static int fill_builder(struct build *b, const struct node *node, const char *fo
         char digest[DIGEST_HEX_SIZE];
         phase("pulling");
         cleanup_free char *name = image_pinned_name(job->image_name, job->image_digest, err);
-        if (!name || oci_pull_rootfs(b->store, name, job->target->oci, folder, digest, err) < 0)
+        if (!name || oci_pull_rootfs(b->store, name, job->target->oci, folder, digest, err) < 0) {
+            image_unpin(b, job, job->image_name, err);
             return -1;
+        }
         *came = json_pack("{s:s, s:s}", "name", job->image_name, "digest", digest);
         return 0;
     }

@@ -75,7 +75,7 @@ int prebuilt_find(struct build *b, const char *target, const struct arch *arch, 
 int identify_prebuilt(struct build *b, struct node *node, bool resolve, struct error **err)
 {
     struct job *job = job_of(node);
-    int found = image_pin(b, job->prebuilt, resolve, job->image_digest, err);
+    int found = image_pin(b, job->prebuilt, resolve, job->image_digest, &job->pin_fresh, err);
     if (found <= 0)
         return found < 0 ? error_wrap(err, "the prebuilt %s", job->recipe->name) : 0;
     buf_printf(&node->identity, "format %s\ntarget %s\nprebuilt sha256:%s\n", RUN_FORMAT,
@@ -265,6 +265,8 @@ int make_prebuilt(struct build *b, struct node *node, json_t *record, struct err
     phase("asking the registry");
     t.registry = image_registry(&name, err);
     int result = t.registry ? take(&t, err) : -1;
+    if (result)
+        image_unpin(b, job, job->prebuilt, err);
     if (t.registry)
         registry_close(t.registry);
     reference_free(&name);

@@ -268,15 +268,13 @@ X
 @test "git: one malformed old commit in a folder does not spoil what is wanted, as over http" {
   local tree bad good
   cp -r "$SITE/work/demo" old
-  cd old
-  tree=$(git rev-parse 'HEAD^{tree}')
+  tree=$(git -C old rev-parse 'HEAD^{tree}')
   bad=$(printf 'tree %s\nauthor nobody\ncommitter x <> 1 +0000\n\nbad\n' "$tree" |
-    git hash-object -t commit -w --stdin --literally)
-  git update-ref refs/heads/bad "$bad"
-  good=$(git_here commit-tree -m good -p "$bad" "$tree")
-  git update-ref refs/heads/after "$good"
-  git update-ref refs/tags/v2 "$(git_here commit-tree -m later -p "$good" "$tree")"
-  cd ..
+    git -C old hash-object -t commit -w --stdin --literally)
+  git -C old update-ref refs/heads/bad "$bad"
+  good=$(git_here -C old commit-tree -m good -p "$bad" "$tree")
+  git -C old update-ref refs/heads/after "$good"
+  git -C old update-ref refs/tags/v2 "$(git_here -C old commit-tree -m later -p "$good" "$tree")"
   for url in "$PROJECT/old" "file://$PROJECT/old" "http://127.0.0.1:$PLAIN/git/old"; do
     [[ $url != http* ]] || cp -r old "$SITE/old"
     git_source "$url"

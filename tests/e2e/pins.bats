@@ -267,11 +267,22 @@ only:
   kb demo
   local other=s390
   [ "$(uname -m)" = x86_64 ] || other=x86
-  content_of build/kata-static-demo.tar.xz seen >seen
-  grep -q configs/all/options seen
-  refute grep -q "$other" seen
+  content_of build/kata-static-demo.tar.xz seen >what-it-saw
+  grep -q configs/all/options what-it-saw
+  refute grep -q "$other" what-it-saw
   sed -i 's/only-x86,/only-x87,/' recipes/demo/recipe.yaml
   run kb plan demo
   [ "$status" -eq 1 ]
   says "recipe.yaml:" only-x87 "did you mean"
+}
+
+@test "list shows every recipe but the broken ones, which it names, and fails" {
+  echo 'externals: {}' >versions.yaml
+  make_recipe good
+  make_recipe other
+  make_recipe broken 'nonsense: 1'
+  make_recipe broken-too 'nonsense: 1'
+  run kb list
+  [ "$status" -eq 1 ]
+  says "test good" "test other" "broken/recipe.yaml:" "broken-too/recipe.yaml:"
 }
