@@ -24,7 +24,8 @@ setup_file() {
   start_server OTHER http_server.py "$SITE"
   start_server SECURE http_server.py "$SITE" "$SITE/server.pem"
   start_server PROXY http_proxy.py "$PLAIN" "$BATS_FILE_TMPDIR/proxy.log"
-  export PLAIN OTHER SECURE PROXY
+  start_server TUNNEL http_proxy.py "$SECURE" "$BATS_FILE_TMPDIR/tunnel.log"
+  export PLAIN OTHER SECURE PROXY TUNNEL
 }
 
 teardown_file() {
@@ -143,6 +144,22 @@ asked() { # what SERVER was asked for: "<path> <Authorization>" lines
   http_proxy="127.0.0.1:1" kb fetch demo
   rm -rf cache versions.lock "$HOME/.gitconfig"
   all_proxy="socks5h://127.0.0.1:1" no_proxy="127.0.0.1" kb fetch demo
+}
+
+@test "git and archives: https goes through a tunnel of a proxy, with its login, and through socks" {
+  export SSL_CERT_FILE="$SITE/ca.pem"
+  git_source "https://127.0.0.1:$SECURE/git/demo.git"
+  https_proxy="me:TESTsecret@127.0.0.1:$TUNNEL" kb fetch demo
+  grep -q "^CONNECT 127.0.0.1:$SECURE .*proxy-authorization" "$BATS_FILE_TMPDIR/tunnel.log"
+  rm -rf cache versions.lock
+  ALL_PROXY="socks5h://127.0.0.1:$TUNNEL" kb fetch demo
+  grep -q '^SOCKS5' "$BATS_FILE_TMPDIR/tunnel.log"
+  archive_source "https://127.0.0.1:$SECURE/plain/demo-1.0.tar.gz"
+  : >"$BATS_FILE_TMPDIR/tunnel.log"
+  all_proxy="socks5://127.0.0.1:$TUNNEL" kb fetch demo
+  grep -q '^SOCKS5' "$BATS_FILE_TMPDIR/tunnel.log"
+  rm -rf cache versions.lock
+  HTTPS_PROXY="127.0.0.1:1" fails HTTPS_PROXY
 }
 
 @test "git: a proxy that cannot be used is named by its setting, without its password" {

@@ -3,7 +3,7 @@
 """A forward proxy on loopback whose whole world is one server of this machine.
 
 http_proxy.py TARGET_PORT LOG: prints its port, and serves until standard input ends. Plain requests (absolute
-URIs) and tunnels (CONNECT) for any host go to 127.0.0.1:TARGET_PORT. A line of LOG for each connection: the
+URIs), tunnels (CONNECT) and SOCKS5 for any host go to 127.0.0.1:TARGET_PORT. A line of LOG for each connection: the
 request line, and the names of the headers in its head.
 """
 import os
@@ -29,7 +29,30 @@ def pump(source, target):
             pass
 
 
+def exactly(client, count):
+    data = b""
+    while len(data) < count and (more := client.recv(count - len(data))):
+        data += more
+    return data
+
+
+def serve_socks(client):
+    """RFC 1928, without a login."""
+    exactly(client, exactly(client, 2)[1])
+    client.sendall(b"\x05\x00")
+    kind = exactly(client, 4)[3]
+    length = {1: 4, 4: 16}.get(kind) or exactly(client, 1)[0]
+    log.write(f"SOCKS5 {exactly(client, length)!r}\n")
+    exactly(client, 2)
+    server = socket.create_connection(("127.0.0.1", TARGET))
+    client.sendall(b"\x05\x00\x00\x01" + bytes(6))
+    threading.Thread(target=pump, args=(client, server), daemon=True).start()
+    pump(server, client)
+
+
 def serve(client):
+    if client.recv(1, socket.MSG_PEEK) == b"\x05":
+        return serve_socks(client)
     head = b""
     while b"\r\n\r\n" not in head:
         data = client.recv(1 << 16)
