@@ -9,6 +9,7 @@
 //   record.c     action records               make.c       a node's process; node_*.c one kind each
 //   place.c      results -> output directory  step.c       what a script sees
 //   tarball.c    a result -> a tarball        listings.c   what is in a tarball, kept
+//   live.c       lines that are drawn again and again
 //   work.c       half-made work that stays   until.c      stopping between phases
 //   shell.c      looking around
 //   install.c    results -> a host
