@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// `kbuild config`.
 #include "kbuild.h"
 
 #include "base/log.h"
@@ -10,7 +11,8 @@ int verb_config(struct global_options *g, struct strlist *words, struct error **
     const char *prefix = option_value(g, "--prefix");
     bool dry_run = option_given(g, "--dry-run");
     option_values(g, "--set", &settings);
-    struct config_request request = {.prefix = prefix, .settings = &settings};
+    struct config_request request = {
+        .prefix = prefix, .release = option_value(g, "--release"), .settings = &settings};
     request.kind = config_kind_find(words->items[0], err);
     if (!request.kind)
         return -1;

@@ -109,6 +109,7 @@ static const struct option pack_rows[] = {
 };
 static const struct option config_options[] = {
     {"--prefix", 0, "DIR", "where Kata is installed (/opt/kata)", 0, 0},
+    {"--release", 0, "VERSION", "the release of Kata that the file is of (told from its keys)", 0, 0},
     {"--set", 0, "KEY=VALUE", "one more edit", 1, 0},
     {"--dry-run", 0, NULL, "print the difference, write nothing", 0, 0},
 };

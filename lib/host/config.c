@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Editing a runtime's configuration: which edits, by the release that the file is of, and the file.
 #include "host/config.h"
 #include "base/file.h"
 #include "host/config_edit.h"
@@ -6,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 // ---- what is to be changed ----
@@ -61,12 +63,13 @@ static char *expand(const char *value, const char *prefix)
                      at + sizeof mark - 1);
 }
 
-static int plan_kind(struct plan *p, const struct config_request *request, struct error **err)
+static int plan_kind(struct plan *p, const struct config_request *request,
+                     const struct config_layout *l, struct error **err)
 {
     const char *prefix = request->prefix ? request->prefix : CONFIG_PREFIX;
-    for (size_t i = 0; i < request->kind->count; i++) {
-        const struct config_edit *e = &request->kind->edits[i];
-        struct config_change c = {.operation = e->operation};
+    for (size_t i = 0; i < l->count; i++) {
+        const struct config_edit *e = &l->edits[i];
+        struct config_change c = {.operation = e->operation, .fold = !l->rust};
         struct toml_value v = {0};
         strlist_split(&c.path, e->table, ".");
         strlist_add(&c.path, e->key);
@@ -81,17 +84,17 @@ static int plan_kind(struct plan *p, const struct config_request *request, struc
 }
 
 // A key of one part is the key of that name that the kind edits.
-static int find_key(const struct config_kind *kind, struct strlist *path, struct error **err)
+static int find_key(const struct config_layout *l, struct strlist *path, struct error **err)
 {
     if (path->n > 1)
         return 0;
-    for (size_t i = 0; i < kind->count; i++) {
-        if (strcmp(kind->edits[i].key, path->items[0]))
+    for (size_t i = 0; i < l->count; i++) {
+        if (strcmp(l->edits[i].key, path->items[0]))
             continue;
         strlist_free(path);
         *path = (struct strlist){0};
-        strlist_split(path, kind->edits[i].table, ".");
-        strlist_add(path, kind->edits[i].key);
+        strlist_split(path, l->edits[i].table, ".");
+        strlist_add(path, l->edits[i].key);
         return 0;
     }
     error_set(err, ERROR_USAGE, "'%s' is no key that this kind of guest edits", path->items[0]);
@@ -99,18 +102,19 @@ static int find_key(const struct config_kind *kind, struct strlist *path, struct
 }
 
 // KEY=VALUE
-static int plan_setting(struct plan *p, const struct config_kind *kind, const char *setting,
+static int plan_setting(struct plan *p, const struct config_layout *l, const char *setting,
                         struct error **err)
 {
     const char *equals = strchr(setting, '=');
     if (!equals || equals == setting)
         return error_set(err, ERROR_USAGE, "expected KEY=VALUE");
     cleanup_free char *key = xstrndup(setting, (size_t)(equals - setting));
-    struct config_change c = {.operation = CONFIG_SET, .value = xstrdup(equals + 1)};
+    struct config_change c = {.operation = CONFIG_SET, .value = xstrdup(equals + 1),
+                              .fold = !l->rust};
     struct toml_value v = {0};
     int result = toml_key_parse(key, &c.path, err);
     if (!result)
-        result = find_key(kind, &c.path, err);
+        result = find_key(l, &c.path, err);
     if (!result && toml_value_parse(c.value, strlen(c.value), &v, NULL) < 0) {
         free(c.value);
         c.value = toml_quote(equals + 1);
@@ -122,13 +126,120 @@ static int plan_setting(struct plan *p, const struct config_kind *kind, const ch
     return result;
 }
 
-static int make_plan(struct plan *p, const struct config_request *request, struct error **err)
+static int make_plan(struct plan *p, const struct config_request *request,
+                     const struct config_layout *l, struct error **err)
 {
-    if (plan_kind(p, request, err) < 0)
+    if (plan_kind(p, request, l, err) < 0)
         return -1;
     for (size_t i = 0; request->settings && i < request->settings->n; i++)
-        if (plan_setting(p, request->kind, request->settings->items[i], err) < 0)
+        if (plan_setting(p, l, request->settings->items[i], err) < 0)
             return error_wrap(err, "--set %s", request->settings->items[i]);
+    return 0;
+}
+
+// ---- which release the file is of ----
+
+// Whether the file has this key or table: "TABLE.KEY", TABLE with two parts.
+static bool file_has(const struct toml *t, const char *path, bool fold)
+{
+    cleanup_strlist struct strlist parts = {0};
+    strlist_split(&parts, path, ".");
+    return config_find(t, parts.items, parts.n, fold, NULL) ||
+           toml_find(t, parts.items, parts.n) != NULL;
+}
+
+// Keys that only runtime-rs has.
+static bool is_of_rust(const struct toml *t)
+{
+    static const char *const keys[] = {"agent.kata.dial_timeout_ms",
+                                       "agent.kata.reconnect_timeout_ms", "runtime.hypervisor_name",
+                                       "hypervisor.qemu.vm_rootfs_driver"};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (file_has(t, keys[i], false))
+            return true;
+    return false;
+}
+
+static int parse_release(const char *text, unsigned *out, struct error **err)
+{
+    unsigned major, minor;
+    *out = 0;
+    if (!text)
+        return 0;
+    if (*text < '0' || *text > '9' || sscanf(text, "%2u.%2u", &major, &minor) != 2)
+        return error_set(err, ERROR_USAGE, "--release %s: it looks like 4.1.0", text);
+    *out = major * 100 + minor;
+    return 0;
+}
+
+static bool is_met(const struct toml *t, const struct config_need *n, bool fold)
+{
+    cleanup_strlist struct strlist path = {0};
+    strlist_split(&path, n->table, ".");
+    strlist_add(&path, n->key);
+    const struct toml_entry *e = config_find(t, path.items, path.n, fold, NULL);
+    if (!e)
+        return false;
+    if (!n->file)
+        return e->value.kind == TOML_BOOLEAN && e->value.boolean;
+    return e->value.kind == TOML_STRING && e->value.string.data &&
+           !strcmp(path_base(e->value.string.data), n->file);
+}
+
+static bool fits(const struct toml *t, const struct config_layout *l, bool rust, unsigned release)
+{
+    const struct config_need kernel = {"hypervisor.qemu", "kernel", l->kernel};
+    return l->rust == rust && (!release || (release >= l->from && release <= l->to)) &&
+           (!l->has || file_has(t, l->has, !rust)) && (!l->lacks || !file_has(t, l->lacks, !rust)) &&
+           (!l->kernel || is_met(t, &kernel, !rust));
+}
+
+// The layout of the file, for the edits of a kind. `usual` is the one of kinds that have none.
+static int find_layout(const struct toml *t, const struct config_request *request,
+                       const struct config_layout *usual, const struct config_layout **out,
+                       struct error **err)
+{
+    const struct config_kind *kind = request->kind;
+    bool rust = is_of_rust(t);
+    unsigned release;
+    *out = usual;
+    if (parse_release(request->release, &release, err) < 0)
+        return -1;
+    for (size_t i = 0; i < kind->layout_count; i++) {
+        *out = &kind->layouts[i];
+        if (fits(t, *out, rust, release))
+            return 0;
+    }
+    if (!kind->layout_count)
+        return 0;
+    error_user(err, "this is no file %s%s that is known: its keys are those of another release",
+               rust ? "of runtime-rs" : "of Kata's runtime in Go", release ? " of that release" : "");
+    return error_hint(err, release ? "leave --release out, or start from that release's own file"
+                                   : "start from the configuration of your release, or say which it "
+                                     "is: --release 4.1.0");
+}
+
+static bool is_set(const struct config_request *request, const struct config_need *n)
+{
+    cleanup_free char *path = xasprintf("%s.%s=", n->table, n->key);
+    for (size_t i = 0; request->settings && i < request->settings->n; i++)
+        if (starts_with(request->settings->items[i], path))
+            return true;
+    return false;
+}
+
+static int check_needs(const struct toml *t, const struct config_request *request,
+                       const struct config_layout *l, struct error **err)
+{
+    for (size_t i = 0; i < l->need_count; i++) {
+        const struct config_need *n = &l->needs[i];
+        if (is_set(request, n) || is_met(t, n, !l->rust))
+            continue;
+        error_user(err, "in a file of %s %s.%s must be %s already: what goes with it is not known here",
+                   l->name, n->table, n->key, n->file ? n->file : "true");
+        return error_hint(err, "start from Kata's own %s of that release, or give it with --set",
+                          l->start);
+    }
     return 0;
 }
 
@@ -149,28 +260,47 @@ static int check_hypervisor(const struct toml *t, struct error **err)
     return 0;
 }
 
-int config_edit_text(const char *text, size_t length, const char *label,
-                     const struct config_request *request, struct buf *edited, struct buf *diff,
-                     struct error **err)
+// The layout, and whether the file is one of it at all.
+static int examine(const char *text, size_t length, const char *label,
+                   const struct config_request *request, const struct config_layout *usual,
+                   const struct config_layout **layout, struct error **err)
 {
-    cleanup_plan struct plan plan = {0};
-    cleanup_lines struct lines lines = {0};
-    if (make_plan(&plan, request, err) < 0)
-        return -1;
     struct toml *t = toml_parse(text, length, err);
     if (!t) {
         error_wrap(err, "reading %s", label);
         return error_hint(err, "it must be TOML; nothing was changed");
     }
     int result = check_hypervisor(t, err);
+    if (!result)
+        result = find_layout(t, request, usual, layout, err);
+    if (!result)
+        result = check_needs(t, request, *layout, err);
     toml_free(t);
-    lines_split(&lines, text, length);
-    for (size_t i = 0; !result && i < plan.n; i++)
-        result = config_apply(&lines, &plan.items[i], err);
-    if (result < 0)
-        return error_wrap(err, "editing %s", label);
+    return result ? error_wrap(err, "editing %s", label) : 0;
+}
+
+int config_edit_text(const char *text, size_t length, const char *label,
+                     const struct config_request *request, struct buf *edited, struct buf *diff,
+                     struct error **err)
+{
+    static const char mark[] = "\xEF\xBB\xBF"; // of the byte order: Kata's reader passes over it
+    cleanup_plan struct plan plan = {0};
+    cleanup_lines struct lines lines = {0};
+    const struct config_layout usual = {.edits = request->kind->edits,
+                                        .count = request->kind->count};
+    const struct config_layout *layout = &usual;
+    size_t skip = length >= 3 && !memcmp(text, mark, 3) ? 3 : 0;
+    const char *body = text + skip;
+    if (examine(body, length - skip, label, request, &usual, &layout, err) < 0 ||
+        make_plan(&plan, request, layout, err) < 0)
+        return -1;
+    lines_split(&lines, body, length - skip);
+    for (size_t i = 0; i < plan.n; i++)
+        if (config_apply(&lines, &plan.items[i], err) < 0)
+            return error_wrap(err, "editing %s", label);
+    buf_add(edited, mark, skip);
     lines_join(&lines, edited);
-    lines_diff(text, length, &lines, label, diff);
+    lines_diff(body, length - skip, &lines, label, diff);
     return 0;
 }
 

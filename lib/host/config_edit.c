@@ -5,6 +5,7 @@
 #include "host/toml.h"
 
 #include <string.h>
+#include <strings.h>
 
 // The text as it is now, read.
 struct view {
@@ -235,6 +236,55 @@ static int add_key(struct view *v, struct error **err)
     return 0;
 }
 
+// ---- finding a key as the runtime does ----
+
+static bool same_name(const char *a, const char *b, bool fold)
+{
+    return fold ? !strcasecmp(a, b) : !strcmp(a, b);
+}
+
+// The table at the path; only its first part is the name of a field, the others are keys of a map.
+static struct toml_name *find_table(const struct toml *t, char *const *path, size_t parts, bool fold)
+{
+    struct toml_name *exact = toml_find(t, path, parts);
+    if (exact || !fold || !parts)
+        return exact;
+    for (size_t i = 0; i < t->name_count; i++) {
+        if (t->names[i]->parent != t->root || strcasecmp(t->names[i]->text, path[0]) != 0)
+            continue;
+        struct toml_name *at = t->names[i];
+        for (size_t k = 1; at && k < parts; k++)
+            at = toml_child(t, at, path[k]);
+        if (at)
+            return at;
+    }
+    return NULL;
+}
+
+static struct toml_entry *find_entry(const struct toml *t, const struct toml_name *table,
+                                     const char *key, bool fold, size_t *count)
+{
+    struct toml_name *exact = table ? toml_child(t, table, key) : NULL;
+    struct toml_entry *found = exact ? exact->entry : NULL;
+    size_t n = 0;
+    for (size_t i = 0; table && i < t->entry_count; i++) {
+        if (t->entries[i]->name->parent != table ||
+            !same_name(t->entries[i]->name->text, key, fold))
+            continue;
+        n++;
+        found = found ? found : t->entries[i];
+    }
+    if (count)
+        *count = n;
+    return found;
+}
+
+struct toml_entry *config_find(const struct toml *t, char *const *path, size_t parts, bool fold,
+                               size_t *count)
+{
+    return find_entry(t, find_table(t, path, parts - 1, fold), path[parts - 1], fold, count);
+}
+
 // ---- the edit ----
 
 static int make_view(struct view *v, struct error **err)
@@ -247,12 +297,17 @@ static int make_view(struct view *v, struct error **err)
     if (!v->toml)
         return -1;
     v->key = path->items[path->n - 1];
-    v->table = toml_find(v->toml, path->items, path->n - 1);
+    bool fold = v->change->fold;
+    size_t count;
+    v->table = find_table(v->toml, path->items, path->n - 1, fold);
     struct toml_name *name = v->table ? toml_child(v->toml, v->table, v->key) : NULL;
-    v->entry = name ? name->entry : NULL;
+    v->entry = find_entry(v->toml, v->table, v->key, fold, &count);
     if (name && !v->entry)
         return error_user(err, "it is a table, not a value");
-    return 0;
+    if (count < 2 || v->change->operation == CONFIG_COMMENT_OUT)
+        return 0;
+    error_user(err, "it is there %zu times, in small and in capital letters", count);
+    return error_hint(err, "Kata's reader takes any of them: leave one");
 }
 
 static bool is_done(const struct view *v)
@@ -278,17 +333,18 @@ static int apply(struct view *v, struct error **err)
         return -1;
     if (is_done(v))
         return 0;
-    int result = 0;
+    struct error *why = NULL;
     if (v->change->operation == CONFIG_COMMENT_OUT)
-        result = comment_out(v, err);
+        while (!why && !is_done(v)) {
+            if (comment_out(v, err) < 0)
+                return -1;
+            make_view(v, &why);
+        }
     else if (v->entry)
         replace_value(v);
-    else
-        result = add_key(v, err);
-    if (result < 0)
+    else if (add_key(v, err) < 0)
         return -1;
-    struct error *why = NULL;
-    if (make_view(v, &why) < 0 || !is_done(v)) {
+    if (why || make_view(v, &why) < 0 || !is_done(v)) {
         error_user(err, "the file is written in a way that can't be edited (%s)",
                    why ? why->message : "the change does not read back");
         error_free(why);

@@ -194,3 +194,54 @@ X
   [ "$status" -eq 1 ]
   [[ "$output" == *"hypervisor 'clh', not of qemu"* ]]
 }
+
+@test "config follows the release that the file is of, and leaves what is right" {
+  share=/opt/kata/share/kata-containers
+  cat >snp.toml <<X
+[hypervisor.qemu]
+path = "/opt/kata/bin/qemu-system-x86_64"
+kernel = "$share/vmlinuz.container"
+image = "$share/kata-containers-confidential.img"
+kernel_verity_params = "root_hash=12,salt=34"
+confidential_guest = true
+sev_snp_guest = true
+firmware = "/opt/kata/share/ovmf/AMDSEV.fd"
+shared_fs = "none"
+disable_image_nvdimm = true
+[agent.kata]
+dial_timeout = 90
+[runtime]
+emptydir_mode = "block-encrypted"
+X
+  cp snp.toml before
+  "$KBUILD" config snp snp.toml
+  cmp snp.toml before
+  run "$KBUILD" config snp snp.toml --release 3.12.0
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"its keys are those of another release"* ]]
+  sed -i 's/-confidential.img/.img/' snp.toml
+  cp snp.toml before
+  run "$KBUILD" config snp snp.toml
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"start from Kata's own configuration-qemu-snp.toml"* ]]
+  cmp snp.toml before
+  # runtime-rs: another sealed image, and nothing that makes it refuse the file.
+  cat >rs.toml <<X
+[hypervisor.qemu]
+kernel = "$share/vmlinuz.container"
+confidential_guest = true
+[agent.kata]
+dial_timeout_ms = 100
+reconnect_timeout_ms = 45000
+[[hypervisor.qemu.guest_extension_images]]
+name = "coco"
+X
+  "$KBUILD" config se rs.toml
+  grep -qF "kernel = \"$share/kata-containers-se-runtime-rs.img\"" rs.toml
+  [[ "$(cat rs.toml)" != *"dial_timeout ="* ]]
+  # Kata's reader takes Image for image, and passes over a byte order mark.
+  printf '\xef\xbb\xbf[hypervisor.qemu]\nImage = "/i"\nkernel = "/k"\n' >case.toml
+  "$KBUILD" config se case.toml
+  grep -q '^# Image = ' case.toml
+  [ "$(head -c 3 case.toml)" = $'\xef\xbb\xbf' ]
+}

@@ -14,7 +14,7 @@
 static int edit(const char *text, const struct config_edit *e, struct buf *edited, struct buf *diff,
                 struct error **err)
 {
-    const struct config_kind kind = {"test", "a test", e, 1};
+    const struct config_kind kind = {"test", "a test", e, 1, NULL, 0};
     const struct config_request request = {.kind = &kind};
     return config_edit_text(text, strlen(text), "f.toml", &request, edited, diff, err);
 }
@@ -147,6 +147,146 @@ static const struct {
     {"[hypervisor.clh]\n", "hypervisor 'clh'", {"hypervisor.qemu", "k", CONFIG_SET, "5"}},
 };
 
+// ---- files of releases, in small ----
+
+#define OLD_SNP                                                                                    \
+    "[hypervisor.qemu]\npath = \"/opt/kata/bin/qemu-system-x86_64\"\nkernel = \"/k/vmlinux\"\n"
+#define FOUR(more)                                                                                 \
+    "[hypervisor.qemu]\npath = \"/opt/kata/bin/qemu-system-x86_64\"\n"                              \
+    "kernel = \"/opt/kata/share/kata-containers/vmlinuz.container\"\n" more                        \
+    "confidential_guest = true\nsev_snp_guest = true\n"                                            \
+    "firmware = \"/opt/kata/share/ovmf/AMDSEV.fd\"\nshared_fs = \"none\"\n"                        \
+    "disable_image_nvdimm = true\n"
+#define GO_END "[agent.kata]\ndial_timeout = 90\n[runtime]\nemptydir_mode = \"block-encrypted\"\n"
+#define RUST_END                                                                                   \
+    "[agent.kata]\ndial_timeout_ms = 100\nreconnect_timeout_ms = 45000\n"                          \
+    "[runtime]\nhypervisor_name = \"qemu\"\n"
+#define MEASURED                                                                                   \
+    "image = \"/opt/kata/share/kata-containers/kata-containers-confidential.img\"\n"               \
+    "kernel_verity_params = \"root_hash=1\"\n"
+#define COCO "[[hypervisor.qemu.guest_extension_images]]\nname = \"coco\"\n"
+#define SE_RUST(kernel)                                                                            \
+    "[hypervisor.qemu]\nkernel = \"/opt/kata/share/kata-containers/" kernel "\"\n"                \
+    "confidential_guest = true\n"
+
+// What changes in a file, as the lines of its diff; NULL and a message: it is refused.
+static const struct {
+    const char *what, *kind, *release, *text, *changes, *message;
+} releases[] = {
+    {"4.1.0's own file for SNP is right", "snp", NULL, FOUR(MEASURED) GO_END, "", NULL},
+    {"so is that of runtime-rs", "snp", NULL, FOUR("image = \"/i\"\n") RUST_END COCO, "", NULL},
+    {"another image has another hash", "snp", NULL,
+     FOUR("image = \"/i/kata-containers.img\"\nkernel_verity_params = \"\"\n") GO_END, NULL,
+     "image must be kata-containers-confidential.img already"},
+    {"3.28 has one kernel, and an initrd", "snp", NULL,
+     FOUR("initrd = \"/opt/kata/share/kata-containers/kata-containers-initrd-confidential.img\"\n")
+         GO_END,
+     "", NULL},
+    {"4.1.0's plain file can't become one", "snp", NULL,
+     "[hypervisor.qemu]\nkernel = \"/k\"\n" GO_END, NULL, "sev_snp_guest must be true"},
+    {"nor that of runtime-rs", "snp", NULL, "[hypervisor.qemu]\nkernel = \"/k\"\n" RUST_END, NULL,
+     "sev_snp_guest must be true"},
+    {"a file for SE of 4.1.0's runtime-rs is right", "se", NULL,
+     SE_RUST("kata-containers-se-runtime-rs.img") RUST_END COCO, "", NULL},
+    {"and gets its own image", "se", NULL, SE_RUST("kata-containers-se.img") RUST_END COCO,
+     "-kernel = \"/opt/kata/share/kata-containers/kata-containers-se.img\"\n"
+     "+kernel = \"/opt/kata/share/kata-containers/kata-containers-se-runtime-rs.img\"\n",
+     NULL},
+    {"before 4.1 runtime-rs started the other one", "se", NULL,
+     SE_RUST("kata-containers-se.img") RUST_END, "", NULL},
+    {"a kernel with an image beside it is none", "se", NULL, SE_RUST("vmlinuz.container") RUST_END,
+     NULL, "kernel must be kata-containers-se.img already"},
+    {"a timeout in seconds makes runtime-rs refuse its file", "se", NULL,
+     SE_RUST("kata-containers-se-runtime-rs.img")
+     "[agent.kata]\ndial_timeout = 90\nreconnect_timeout_ms = 5000\n" COCO,
+     "-dial_timeout = 90\n-reconnect_timeout_ms = 5000\n+# dial_timeout = 90\n"
+     "+reconnect_timeout_ms = 45000\n",
+     NULL},
+    {"a release that the keys contradict", "snp", "3.12.0", FOUR(MEASURED) GO_END, NULL,
+     "its keys are those of another release"},
+    {"a release that is no number", "snp", "new", OLD_SNP, NULL, "it looks like 4.1.0"},
+    {"3.27 by its kernel", "snp", NULL,
+     FOUR("initrd = \"/opt/kata/share/kata-containers/kata-containers-initrd-confidential.img\"\n")
+     "[agent.kata]\ndial_timeout = 90\n",
+     "", NULL},
+};
+
+static void changed_lines(const struct buf *diff, struct buf *out)
+{
+    buf_add(out, "", 0);
+    for (const char *p = diff->len ? diff->data : ""; *p;) {
+        size_t n = strcspn(p, "\n") + (strchr(p, '\n') ? 1 : 0);
+        if (strchr("+-", *p) && !starts_with(p, "+++") && !starts_with(p, "---"))
+            buf_add(out, p, n);
+        p += n;
+    }
+}
+
+static void each_release_gets_what_is_wrong_in_its_files(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(releases); i++) {
+        cleanup_buf struct buf edited = {0}, diff = {0}, lines = {0};
+        cleanup_error struct error *err = NULL;
+        const struct config_request request = {.kind = config_kind_find(releases[i].kind, NULL),
+                                               .release = releases[i].release};
+        const char *text = releases[i].text;
+        int result = config_edit_text(text, strlen(text), "f", &request, &edited, &diff, &err);
+        if (releases[i].message) {
+            if (result == 0 || !strstr(err->message, releases[i].message))
+                fail_msg("%s: %s", releases[i].what, err ? err->message : "it was edited");
+            continue;
+        }
+        if (result < 0)
+            fail_msg("%s: %s", releases[i].what, err->message);
+        changed_lines(&diff, &lines);
+        if (strcmp(lines.data, releases[i].changes) != 0)
+            fail_msg("%s:\n%s\nwanted:\n%s", releases[i].what, lines.data, releases[i].changes);
+    }
+}
+
+// Go's runtime takes Image for image; runtime-rs does not.
+static void keys_are_found_as_the_runtime_finds_them(void **state)
+{
+    static const struct {
+        const char *before, *after, *message;
+    } cases[] = {
+        {"[Hypervisor.qemu]\nImage = \"/i\"\nINITRD = \"/r\"\nimage = \"/j\"\nKernel = \"/k\"\n"
+         "Confidential_Guest = true\n[agent.kata]\nDial_Timeout = 90\n",
+         "[Hypervisor.qemu]\n# Image = \"/i\"\n# INITRD = \"/r\"\n# image = \"/j\"\n"
+         "Kernel = \"/opt/kata/share/kata-containers/kata-containers-se.img\"\n"
+         "Confidential_Guest = true\n[agent.kata]\nDial_Timeout = 90\n",
+         NULL},
+        {"[hypervisor.qemu]\nkernel = \"/k\"\nKERNEL = \"/l\"\n", NULL, "it is there 2 times"},
+        {SE_RUST("kata-containers-se-runtime-rs.img") "Image = \"/i\"\n" RUST_END COCO,
+         SE_RUST("kata-containers-se-runtime-rs.img") "Image = \"/i\"\n" RUST_END COCO, NULL},
+    };
+    const struct config_request request = {.kind = config_kind_find("se", NULL)};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        cleanup_buf struct buf edited = {0}, diff = {0};
+        cleanup_error struct error *err = NULL;
+        int result = config_edit_text(cases[i].before, strlen(cases[i].before), "f", &request,
+                                      &edited, &diff, &err);
+        if (cases[i].message) {
+            assert_int_equal(result, -1);
+            assert_non_null(strstr(err->message, cases[i].message));
+            continue;
+        }
+        if (result < 0)
+            fail_msg("%s", err->message);
+        assert_string_equal(edited.data, cases[i].after);
+    }
+}
+
+static void a_byte_order_mark_stays(void **state)
+{
+    cleanup_buf struct buf edited = {0}, diff = {0};
+    struct error *err = NULL;
+    const struct config_edit e = {"s", "k", CONFIG_SET, "5"};
+    assert_int_equal(edit("\xEF\xBB\xBF[s]\nk = 1\n", &e, &edited, &diff, &err), 0);
+    assert_string_equal(edited.data, "\xEF\xBB\xBF[s]\nk = 5\n");
+    assert_non_null(strstr(diff.data, "\n-k = 1\n+k = 5\n"));
+}
+
 static void what_can_not_be_edited_is_refused(void **state)
 {
     for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
@@ -189,7 +329,7 @@ static void hunks_have_three_lines_of_context(void **state)
         for (unsigned n = 0; n < cases[i].between; n++)
             buf_puts(&text, "# x\n");
         buf_puts(&text, "l = 1\n# y\n# z\n");
-        const struct config_kind kind = {"test", "a test", two, ARRAY_LEN(two)};
+        const struct config_kind kind = {"test", "a test", two, ARRAY_LEN(two), NULL, 0};
         const struct config_request request = {.kind = &kind};
         struct error *err = NULL;
         assert_int_equal(config_edit_text(text.data, text.len, "f", &request, &edited, &diff, &err),
@@ -377,6 +517,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_edit_changes_what_it_means_and_nothing_else),
+        cmocka_unit_test(each_release_gets_what_is_wrong_in_its_files),
+        cmocka_unit_test(keys_are_found_as_the_runtime_finds_them),
+        cmocka_unit_test(a_byte_order_mark_stays),
         cmocka_unit_test(what_can_not_be_edited_is_refused),
         cmocka_unit_test(the_diff_is_the_one_of_diff_u),
         cmocka_unit_test(hunks_have_three_lines_of_context),
