@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,18 +27,27 @@ static struct toml_name *counterpart(const struct toml *t, const struct toml_nam
     return parent ? toml_child(t, parent, name->text) : NULL;
 }
 
-// True if the edits mean this name or one around it.
+// In any case, as Kata's reader takes keys.
+static bool is_among(const struct config_edit *edits, size_t count, const char *path)
+{
+    for (size_t i = 0; i < count; i++) {
+        cleanup_free char *edit = xasprintf("%s.%s", edits[i].table, edits[i].key);
+        if (!strcasecmp(edit, path))
+            return true;
+    }
+    return false;
+}
+
+// True if the edits, of any release, mean this name or one around it.
 static bool is_edited(const struct config_kind *kind, const char *own, const struct toml_name *name)
 {
     for (; name->parent; name = name->parent) {
         cleanup_free char *path = toml_path(name);
         if (own && !strcmp(own, path))
             return true;
-        for (size_t i = 0; i < kind->count; i++) {
-            cleanup_free char *edit = xasprintf("%s.%s", kind->edits[i].table, kind->edits[i].key);
-            if (!strcmp(edit, path))
+        for (size_t i = 0; i < kind->layout_count; i++)
+            if (is_among(kind->layouts[i].edits, kind->layouts[i].count, path))
                 return true;
-        }
     }
     return false;
 }
