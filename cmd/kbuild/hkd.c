@@ -95,8 +95,12 @@ static int verify(struct hkd_words *w, const struct global_options *g, struct er
     if (options)
         v.trust = (struct trust){
             .certificates = &w->certificates, .crls = &w->crls, .root_ca = w->root_ca};
-    if (w->online)
+    if (options && !g->build.offline)
         v.trust.fetch = fetch_bytes;
+    if (w->online) {
+        v.trust.fetch = fetch_bytes;
+        v.trust.fetch_all = true;
+    }
     int result = verify_all(&w->hosts, named, &v.trust, g->json, err);
     se_verification_free(&v);
     return result;

@@ -52,12 +52,12 @@ static int verify_hosts(const struct seal_command *c, enum seal_tool tool,
                         const struct se_input *in, struct error **err)
 {
     const struct seal_request *r = &c->request;
-    // The others fetch unless told not to; ours does what it was asked for.
-    bool online = tool == TOOL_KBUILD ? c->online : !c->offline;
     struct trust trust = {.certificates = &r->certificates,
                           .crls = &r->crls,
                           .root_ca = r->root_ca,
-                          .fetch = online ? fetch_bytes : NULL,
+                          .fetch = c->offline ? NULL : fetch_bytes,
+                          // The others ask for all lists, ours for those that are missing.
+                          .fetch_all = c->online || tool != TOOL_KBUILD,
                           .one_signing_key = tool != TOOL_KBUILD};
     int result = host_keys_verify(in->hosts, in->host_count, &trust, err);
     if (result < 0 && tool == TOOL_GENPROTIMG) {

@@ -118,7 +118,7 @@ static const struct option hkd_options[] = {
     {"--cert", 'C', "FILE", "a signing key or an intermediate CA", 1, 0},
     {"--crl", 0, "FILE", "a revocation list", 1, 0},
     {"--root-ca", 0, "FILE", "the root CA that counts, instead of this machine's store", 0, 0},
-    {"--online", 0, NULL, "fetch revocation lists from where the certificates say", 0, 0},
+    {"--online", 0, NULL, "fetch all revocation lists, not only those that are missing", 0, 0},
 };
 static const struct option doctor_options[] = {
     {"--root", 0, "DIR", "read such a directory instead of this machine", 0, 0},

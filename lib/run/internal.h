@@ -70,6 +70,7 @@ struct job {
     struct variable_value *values;
     size_t value_count;
     struct strlist constants; // the recipe's environment, filled in: "NAME=value"
+    struct strlist fetched; // what was fetched to judge the inputs: address, SHA-256, and so on
     // sources
     struct source_spec spec;
     struct source_pin pin;

@@ -102,7 +102,7 @@ static int check_hosts(const struct job *job, const struct se_verification *v, s
 
 int identify_se_image(struct build *b, struct node *node, struct error **err)
 {
-    const struct job *job = job_of(node);
+    struct job *job = job_of(node);
     enum sealer sealer = SEALER_NATIVE;
     struct external_sealer tool = {0};
     struct se_verification verification = {0};
@@ -112,6 +112,9 @@ int identify_se_image(struct build *b, struct node *node, struct error **err)
         se_verification_of(job, sealer == SEALER_EXTERNAL, b->options.offline, &verification, err);
     if (!result)
         result = check_hosts(job, &verification, err);
+    strlist_free(&job->fetched);
+    job->fetched = verification.fetched;
+    verification.fetched = (struct strlist){0};
     se_verification_free(&verification);
     if (result < 0) {
         external_sealer_free(&tool);
@@ -322,6 +325,16 @@ const char *se_image_random(const struct job *job)
                                                    "time (docs/provable-sealing.md)";
 }
 
+// What was fetched to judge the host keys is in no input: it is recorded by digest.
+static void record_fetched(const struct job *job, json_t *record)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i + 1 < job->fetched.n; i += 2)
+        json_array_append_new(list, json_pack("{s:s, s:s}", "url", job->fetched.items[i], "sha256",
+                                              job->fetched.items[i + 1]));
+    json_object_set_new(json_object_get(record, "provenance"), "fetched", list);
+}
+
 int make_se_image(struct build *b, struct node *node, json_t *record, struct error **err)
 {
     const struct job *job = job_of(node);
@@ -340,6 +353,8 @@ int make_se_image(struct build *b, struct node *node, json_t *record, struct err
         result = pack_image(b, node, &w, record, err);
     if (!result)
         result = put_side_files(b, job->recipe, &w, record, err);
+    if (!result && job->fetched.n)
+        record_fetched(job, record);
     work_free(&w);
     remove_tree(scratch, NULL);
     return result ? error_wrap(err, "%s", job->label) : 0;

@@ -149,6 +149,18 @@ static void add_prebuilt(const json_t *record, json_t *out)
                                              "digest", "sha256", provenance_at(from, "digest")));
 }
 
+// What was fetched to judge the inputs (revocation lists), and is none of them.
+static void add_fetched(const json_t *record, json_t *out)
+{
+    const json_t *list = json_object_get(json_object_get(record, "provenance"), "fetched");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *one = json_array_get(list, i);
+        json_array_append_new(out, json_pack("{s:s, s:s, s:{s:s}}", "name", "fetched", "uri",
+                                             provenance_at(one, "url"), "digest", "sha256",
+                                             provenance_at(one, "sha256")));
+    }
+}
+
 static json_t *dependencies(struct build *b, const struct node *node, const json_t *record,
                             struct error **err)
 {
@@ -162,6 +174,7 @@ static json_t *dependencies(struct build *b, const struct node *node, const json
     each_of_key(record, add_file, list);
     each_of_key(record, add_work, list);
     add_prebuilt(record, list);
+    add_fetched(record, list);
     return list;
 }
 

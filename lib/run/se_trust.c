@@ -97,9 +97,12 @@ int se_verification_of(const struct job *job, bool external, bool offline,
                                 .crls = &out->crls,
                                 .root_ca = out->root_ca,
                                 .one_signing_key = external};
+    const char *online = value_of(job, ONLINE)->text;
     if (is_set(job, ONLINE) && offline)
         log_note("--offline: revocation lists are not fetched, in spite of SE_ONLINE=yes");
-    else if (is_set(job, ONLINE))
+    out->trust.fetched = &out->fetched;
+    out->trust.fetch_all = is_set(job, ONLINE);
+    if (!offline && (!online || strcmp(online, "no") != 0))
         out->trust.fetch = fetch_bytes;
     return 0;
 }
@@ -108,6 +111,7 @@ void se_verification_free(struct se_verification *v)
 {
     strlist_free(&v->certificates);
     strlist_free(&v->crls);
+    strlist_free(&v->fetched);
     free(v->root_ca);
     *v = (struct se_verification){0};
 }
@@ -147,7 +151,6 @@ int se_verification_from_environment(struct strlist *documents, struct se_verifi
             (struct recipe_variable){.name = (char *)variables[i].name,
                                      .type = variables[i].type,
                                      .pattern = (char *)variables[i].pattern,
-                                     .default_ = i == ONLINE ? (char *)"no" : NULL,
                                      .list = variables[i].list};
     }
     struct job job = {.value_count = recipe.variable_count};

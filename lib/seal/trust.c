@@ -37,6 +37,7 @@ void trust_close(struct trust_store *s)
     trust_unload(s);
     strlist_free(&s->asked);
     strlist_free(&s->failures);
+    strlist_free(&s->missing);
     free(s);
 }
 
@@ -131,8 +132,8 @@ static int check_document(const X509 *document, time_t now, struct error **err)
     return 0;
 }
 
-// RSASSA-PSS belongs to keys that are made for it (id-RSASSA-PSS, RFC 4055, section 1.2): a key without
-// that mark signs in the older way, and genprotimg takes nothing else from it.
+// RSASSA-PSS belongs to keys that are made for it (id-RSASSA-PSS, RFC 4055, section 1.2): a key
+// without that mark signs in the older way, and genprotimg takes nothing else from it.
 static bool algorithm_fits(const X509 *document, const EVP_PKEY *key)
 {
     int nid = NID_undef;
@@ -145,17 +146,31 @@ static int refuse_algorithm(const X509 *document, const struct signing_key *key,
     int nid = X509_get_signature_nid(document);
     error_user(err, "its signature algorithm (%s) does not fit the key of %s", OBJ_nid2ln(nid),
                key->certificate.file);
-    return error_hint(err, "genprotimg refuses such a document, too: ask for one that is signed as the "
-                           "key is meant to");
+    return error_hint(err,
+                      "genprotimg refuses such a document, too: ask for one that is signed as the "
+                      "key is meant to");
 }
 
-static int refuse_all_keys_bad(const struct trust_store *s, struct error **err)
+// The document's own list may be missing, too: all addresses are told at once.
+static void hint_all_missing(struct trust_store *s, const struct host_key *host, struct error **err)
+{
+    judge_crls(s);
+    for (size_t i = 0; i < s->key_count; i++)
+        if (signed_by(host->document, s->keys[i].certificate.x) && !crl_counts(s, &s->keys[i]))
+            fetch_crls(s, host->document, true); // offline: it only notes the address
+    missing_crl_hint(s, err);
+}
+
+static int refuse_all_keys_bad(struct trust_store *s, const struct host_key *host,
+                               struct error **err)
 {
     for (size_t i = 0; i < s->key_count; i++)
         if (!s->keys[i].error)
             return 0;
     if (err)
         *err = error_copy(s->keys[0].error);
+    if (err && s->keys[0].no_crl && !s->trust->fetch)
+        hint_all_missing(s, host, err);
     return -1;
 }
 
@@ -173,11 +188,12 @@ static int ask_issuer(struct trust_store *s, const struct signing_key *key,
         return 1;
     }
     // Only now: nobody is asked at an address that a forged document names.
-    fetch_crls(s, host->document);
+    judge_crls(s);
+    fetch_crls(s, host->document, !crl_counts(s, key));
     judge_crls(s);
     if (check_revoked(s, key, host, err) < 0)
         return -1;
-    return check_crl_counts(s, key, host, why) < 0 ? 1 : 0;
+    return check_crl_counts(s, key, why) < 0 ? 1 : 0;
 }
 
 // One signing key that is good in every way has to have signed it, and none may have revoked it.
@@ -209,7 +225,7 @@ static int check_issuers(struct trust_store *s, const struct host_key *host, str
 
 int trust_check(struct trust_store *s, const struct host_key *host, struct error **err)
 {
-    if (refuse_all_keys_bad(s, err) < 0 || check_issuers(s, host, err) < 0 ||
+    if (refuse_all_keys_bad(s, host, err) < 0 || check_issuers(s, host, err) < 0 ||
         check_document(host->document, s->now, err) < 0)
         return -1;
     return 0;

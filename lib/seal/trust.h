@@ -24,9 +24,13 @@ struct trust {
     const struct strlist *crls;         // files: revocation lists, PEM (any number) or DER
     const char *root_ca;                // file; NULL: the system's own store
     // Gets what `url` (http or https) points to, at most `limit` bytes; NULL: offline, then all
-    // revocation lists must be given.
+    // revocation lists must be given. Asked for are the lists that are missing: those of an issuer
+    // of which none was given that is valid now.
     int (*fetch)(void *context, const char *url, size_t limit, struct buf *out, struct error **err);
     void *context;
+    bool fetch_all; // those that were given, too: what is fetched stands in for them
+    // NULL, or gets for each list that was fetched its address and the SHA-256 of its bytes.
+    struct strlist *fetched;
     time_t now;           // 0: the clock's
     bool one_signing_key; // more than one is an error, as for genprotimg and pvimg
 };
@@ -39,6 +43,7 @@ int host_keys_verify(const struct host_key *hosts, size_t count, const struct tr
 // The same in steps, for a verdict on each document. `trust` must live as long as the result. Fails
 // if a file cannot be read, or there is no signing key (or more than one, if one is wanted).
 struct trust_store;
+#define TRUST_CRL_BYTES_MAX (64u << 20) // of a revocation list; DigiCert publishes one of 35 MB
 struct trust_store *trust_open(const struct trust *trust, struct error **err);
 // 0, or why the document is refused; the message does not name it. What is wrong with the chain is
 // said here too, for each document.

@@ -61,9 +61,10 @@ static int keep_fault(int good, X509_STORE_CTX *ctx)
     return 0;
 }
 
-// One run of OpenSSL's check. *chain gets the chain if it holds; to be freed with its elements.
+// One run of OpenSSL's check. *code gets what it found wrong; *chain gets the chain if it holds; to
+// be freed with its elements.
 static int check_chain(const struct trust_store *s, X509 *key, unsigned long flags,
-                       STACK_OF(X509) * *chain, struct error **err)
+                       STACK_OF(X509) * *chain, int *code, struct error **err)
 {
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     STACK_OF(X509) *untrusted = intermediates(s);
@@ -91,6 +92,7 @@ static int check_chain(const struct trust_store *s, X509 *key, unsigned long fla
             result = crypto_error(err, "checking a chain of certificates");
         }
     }
+    *code = fault.code;
     X509_free(fault.x);
     X509_CRL_free(fault.crl);
     ERR_clear_error();
@@ -128,12 +130,13 @@ static int run(struct trust_store *s, struct signing_key *key, struct error **er
 {
     X509 *x = key->certificate.x;
     STACK_OF(X509) *chain = NULL;
+    int code = X509_V_OK;
     // Without revocation lists first: they are asked for only at addresses that a good chain names.
     struct error *why = NULL;
-    int result = check_chain(s, x, chain_flags, &chain, &why);
+    int result = check_chain(s, x, chain_flags, &chain, &code, &why);
     if (result < 0 && trust_more_roots(s)) {
         error_free(steal(why));
-        result = check_chain(s, x, chain_flags, &chain, &why);
+        result = check_chain(s, x, chain_flags, &chain, &code, &why);
     }
     if (result < 0) {
         *err = why;
@@ -145,11 +148,14 @@ static int run(struct trust_store *s, struct signing_key *key, struct error **er
         error_hint(err, "take the signing key out of the trusted certificates; the root CA is what "
                         "is trusted");
     }
-    for (int i = 0; !result && i < sk_X509_num(chain); i++)
-        fetch_crls(s, sk_X509_value(chain, i));
+    for (int i = 0; !result && i < sk_X509_num(chain); i++) {
+        const X509 *link = sk_X509_value(chain, i);
+        fetch_crls(s, link, !has_current_crl(s, X509_get_issuer_name(link)));
+    }
     sk_X509_pop_free(steal(chain), X509_free);
     if (!result)
-        result = check_chain(s, x, chain_flags | crl_flags, &chain, err);
+        result = check_chain(s, x, chain_flags | crl_flags, &chain, &code, err);
+    key->no_crl = result < 0 && code == X509_V_ERR_UNABLE_TO_GET_CRL;
     if (!result)
         result = check_all_crls(s, chain, err);
     sk_X509_pop_free(chain, X509_free);

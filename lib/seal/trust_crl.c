@@ -151,7 +151,7 @@ void judge_crls(struct trust_store *s)
 // ---- a document ----
 
 static int no_crl_counts(const struct trust_store *s, const struct signing_key *key,
-                         const struct host_key *host, struct error **err)
+                         struct error **err)
 {
     cleanup_strlist struct strlist why = {0};
     for (size_t i = 0; i < s->crl_count; i++)
@@ -162,7 +162,7 @@ static int no_crl_counts(const struct trust_store *s, const struct signing_key *
         error_user(err,
                    "IBM Z signing key: no CRL found: nothing tells whether it was revoked by %s",
                    file);
-        missing_crl_hint(s, host->document, err);
+        missing_crl_hint(s, err);
         return -1;
     }
     cleanup_free char *reasons = strlist_join(&why, "; ");
@@ -209,14 +209,19 @@ int check_revoked(const struct trust_store *s, const struct signing_key *key,
     return 0;
 }
 
-int check_crl_counts(struct trust_store *s, const struct signing_key *key,
-                     const struct host_key *host, struct error **err)
+bool crl_counts(const struct trust_store *s, const struct signing_key *key)
 {
-    for (size_t i = 0; i < s->crl_count; i++) {
-        if (key->standing[i] == CRL_COUNTS) {
-            warn_dropped(s);
-            return 0;
-        }
+    for (size_t i = 0; i < s->crl_count; i++)
+        if (key->standing[i] == CRL_COUNTS)
+            return true;
+    return false;
+}
+
+int check_crl_counts(struct trust_store *s, const struct signing_key *key, struct error **err)
+{
+    if (crl_counts(s, key)) {
+        warn_dropped(s);
+        return 0;
     }
-    return no_crl_counts(s, key, host, err);
+    return no_crl_counts(s, key, err);
 }

@@ -9,9 +9,6 @@
 #include <openssl/pem.h>
 #include <string.h>
 
-// The largest revocation lists that certificate authorities publish have some 10 MiB.
-#define FILE_MAX_BYTES (64u << 20)
-
 static void add_certificate(struct trust_store *s, X509 *x, const char *name)
 {
     s->certificates =
@@ -175,7 +172,7 @@ static int load_file(struct trust_store *s, const char *path, bool crls, struct 
 {
     cleanup_buf struct buf bytes = {0};
     const char *what = crls ? "revocation list" : "certificate";
-    int result = user_file_read(path, FILE_MAX_BYTES, &bytes, err);
+    int result = user_file_read(path, TRUST_CRL_BYTES_MAX, &bytes, err);
     if (!result && crls)
         result = trust_parse_crls(s, bytes.data, bytes.len, path, false, err);
     else if (!result)

@@ -34,6 +34,7 @@ enum crl_standing {
 struct signing_key {
     struct trust_certificate certificate; // not owned: one of the store's
     struct error *error;                  // why its chain is refused; NULL: it is good
+    bool no_crl;                          // because a revocation list is missing
     // One for each of the store's lists.
     enum crl_standing *standing;
     char **reason; // why it does not count; NULL if it does or is unrelated
@@ -54,6 +55,7 @@ struct trust_store {
     size_t key_count;
     struct strlist asked;    // urls, so that each is asked once
     struct strlist failures; // "<url>: <why>"
+    struct strlist missing; // lists that may not be fetched: "that of '<issuer>' is at <url> <url>"
 };
 
 // ---- trust_load.c ----
@@ -94,9 +96,8 @@ struct chain_fault {
 };
 // In words, and what to do about it.
 int explain_chain(const struct trust_store *s, const struct chain_fault *f, struct error **err);
-// Appends "; <url> could not be fetched: ..." to the hint's text, or how to fetch, for a missing
-// list.
-void missing_crl_hint(const struct trust_store *s, const X509 *needs_it, struct error **err);
+// What to do about missing lists: why fetching failed, or where each of them is.
+void missing_crl_hint(const struct trust_store *s, struct error **err);
 
 // ---- trust_crl.c ----
 // Brings each key's standing up to date with the lists that are there.
@@ -105,12 +106,15 @@ void judge_crls(struct trust_store *s);
 int check_revoked(const struct trust_store *s, const struct signing_key *key,
                   const struct host_key *host, struct error **err);
 // Refuses if no list of the key counts, since nothing is known then.
-int check_crl_counts(struct trust_store *s, const struct signing_key *key,
-                     const struct host_key *host, struct error **err);
+int check_crl_counts(struct trust_store *s, const struct signing_key *key, struct error **err);
+bool crl_counts(const struct trust_store *s, const struct signing_key *key); // after judge_crls()
 
 // ---- trust_fetch.c ----
-// Adds what the distribution points of x have. Failures are remembered, not returned.
-void fetch_crls(struct trust_store *s, const X509 *x);
+// Adds what the distribution points of x have: always with fetch_all, else if the list is
+// `missing`. What fails, and what may not be fetched, is remembered, not returned.
+void fetch_crls(struct trust_store *s, const X509 *x, bool missing);
+// Whether a list of this issuer is there that is complete and valid now, as far as it says itself.
+bool has_current_crl(const struct trust_store *s, const X509_NAME *issuer);
 // The http and https addresses of the distribution points, added to out.
 void distribution_points(const X509 *x, struct strlist *out);
 

@@ -143,22 +143,24 @@ static int missing_issuer(const struct trust_store *s, const X509 *x, struct err
                       "store (package ca-certificates) or name it (--root-ca, SE_ROOT_CA_PATH)");
 }
 
-void missing_crl_hint(const struct trust_store *s, const X509 *needs_it, struct error **err)
+void missing_crl_hint(const struct trust_store *s, struct error **err)
 {
-    cleanup_strlist struct strlist urls = {0};
-    distribution_points(needs_it, &urls);
-    cleanup_free char *addresses = strlist_join(&urls, " ");
+    static const char give_it[] = "give it as a file (--crl, HOST_KEY_CRL_PATH)";
     cleanup_free char *failures = strlist_join(&s->failures, "; ");
+    cleanup_free char *missing = strlist_join(&s->missing, "; ");
     if (s->failures.n)
-        error_hint(err, "give it as a file (--crl, HOST_KEY_CRL_PATH); fetching failed: %s",
-                   failures);
-    else if (!s->trust->fetch && urls.n)
-        error_hint(err,
-                   "give it as a file (--crl, HOST_KEY_CRL_PATH); it is at %s, from where "
-                   "--online (SE_ONLINE=yes) fetches it",
-                   addresses);
+        error_hint(err, "%s; fetching failed: %s", give_it, failures);
+    else if (s->missing.n == 1)
+        error_hint(err, "%s: %s; without --offline and SE_ONLINE=no it is fetched from there",
+                   give_it, missing);
+    else if (s->missing.n)
+        error_hint(
+            err,
+            "give each missing list as a file (--crl, HOST_KEY_CRL_PATH): %s; without --offline "
+            "and SE_ONLINE=no they are fetched from there",
+            missing);
     else
-        error_hint(err, "give it as a file (--crl, HOST_KEY_CRL_PATH); ask its issuer for it");
+        error_hint(err, "%s; ask its issuer for it", give_it);
 }
 
 // A list of the issuer was given, but is not looked at.
@@ -180,7 +182,7 @@ static int missing_crl(const struct trust_store *s, const X509 *x, struct error 
                "%s cannot be told from a revoked one: no revocation list of its issuer '%s'%s%s%s",
                shown, issuer, weak ? ": " : "", weak ? weak : "",
                weak ? " is signed with a digest that is too weak" : "");
-    missing_crl_hint(s, x, err);
+    missing_crl_hint(s, err);
     return -1;
 }
 

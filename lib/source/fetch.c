@@ -42,6 +42,10 @@ static void set_options(CURL *c, const char *url, struct answer *a, char *reason
     curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(c, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
     curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)FETCH_SECONDS);
+    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)FETCH_STALL_SECONDS);
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)FETCH_SPEED_MIN);
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)FETCH_STALL_SECONDS);
+    curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)(a->limit - a->out->len));
     curl_easy_setopt(c, CURLOPT_ERRORBUFFER, reason);
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(c, CURLOPT_WRITEDATA, a);
@@ -69,7 +73,7 @@ int fetch_bytes(void *context, const char *url, size_t limit, struct buf *out, s
         return error_wrap(err, "%s", shown);
     if (code == CURLE_OK)
         return 0;
-    if (a.too_large)
+    if (a.too_large || code == CURLE_FILESIZE_EXCEEDED)
         return error_user(err, "%s: it is larger than the limit of %zu bytes", shown, limit);
     cleanup_free char *why = http_failure(url, HTTP_CRL, code, reason);
     return error_user(err, "%s: %s", shown, why);

@@ -6,7 +6,12 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-#define FETCH_SECONDS 3 // in all, redirects included
+// The largest revocation lists have tens of MB. A server that sends less than FETCH_SPEED_MIN bytes
+// a second for FETCH_STALL_SECONDS is given no more time, nor is one that takes FETCH_SECONDS in
+// all.
+#define FETCH_SECONDS 180
+#define FETCH_STALL_SECONDS 3
+#define FETCH_SPEED_MIN 1024
 
 // Appends what `url` (http or https) points to, at most `limit` bytes, to out. Redirects to http
 // and https are followed. One try. `context` is not used; it is there for struct trust.

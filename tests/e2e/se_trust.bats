@@ -290,3 +290,32 @@ assert a["reference_values"] == b["reference_values"] and a["image"] == b["image
   flip image 0x15000
   fails_with "contents changed" "$KBUILD" se reference image
 }
+
+@test "the guide's variables verify, what was fetched is in the provenance, and a cached image is verified again" {
+  make_image_project
+  unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY SE_ONLINE
+  mkdir world hosts
+  mkfifo lists
+  "$REPOSITORY/tests/support/http_server.py" "$PWD/world" <lists >port 3>&- &
+  exec 9>lists # the server ends with this
+  for _ in $(seq 100); do [ -s port ] && break; sleep 0.05; done
+  "${MAKE_WORLD:-$REPOSITORY/obj/make_world}" world "http://127.0.0.1:$(cat port)/"
+  cp world/HKD-online.crt hosts/
+  export HKD_PATH=hosts SIGNING_KEY_CERT_PATH=$PWD/world/sign-online.crt INTERMEDIATE_CA_CERT_PATH=$PWD/world/inter-online.crt
+  export HOST_KEY_CRL_PATH=$PWD/world/sign.crl SE_ROOT_CA_PATH=$PWD/world/root.crt
+  image cache1 one >log
+  grep -q "fetched a revocation list of .* from http://127.0.0.1:.*/inter.crl" log
+  "$KBUILD" --builder=host --cache cache1 provenance boot-image-se -o - >statement
+  for list in inter root; do
+    jq -e --arg uri "http://127.0.0.1:$(cat port)/plain/$list.crl" --arg digest "$(sha256sum <"world/$list.crl" | cut -d ' ' -f 1)" \
+      '.predicate.buildDefinition.resolvedDependencies[] | select(.uri == $uri and .digest.sha256 == $digest)' statement >/dev/null
+  done
+  # The verdict is today's: the cached image is not handed out when the lists say otherwise.
+  image cache1 one | grep -q cached
+  cp world/root-expired.crl world/root.crl
+  run image cache1 two
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"has expired on"* ]]
+  [ ! -e two/kata-static-boot-image-se.tar.xz ]
+  exec 9>&-
+}

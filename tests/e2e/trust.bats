@@ -123,22 +123,55 @@ X
   says "No host key document specified."
 }
 
-@test "revocation lists come from distribution points if asked for, and only then" {
+# A world whose distribution points lead to a server of ours, which ends with the test.
+serve_lists() {
   mkdir online
   mkfifo input
   "$REPOSITORY/tests/support/http_server.py" "$PWD/online" <input >port 3>&- &
   exec 9>input
   for _ in $(seq 100); do [ -s port ] && break; sleep 0.05; done
   "$MAKE_WORLD" online "http://127.0.0.1:$(cat port)/"
-  words=(--root-ca online/root.crt -C online/sign-online.crt -C online/inter-online.crt online/HKD-online.crt)
-  run "$KBUILD" hkd verify "${words[@]}"
-  offline_status=$status offline_output=$output
-  run env -u http_proxy "$KBUILD" hkd verify --online "${words[@]}"
-  exec 9>&-
+  unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
+}
+
+@test "lists that are missing are fetched and named, unless that is forbidden: then each address is" {
+  serve_lists
+  o=$PWD/online url=http://127.0.0.1:$(cat port)/plain
+  words=(--root-ca "$o/root.crt" -C "$o/sign-online.crt" -C "$o/inter-online.crt" "$o/HKD-online.crt")
+  run "$KBUILD" hkd verify "${words[@]}" --crl "$o/sign.crl"
   [ "$status" -eq 0 ] || { echo "$output"; return 1; }
-  [ "$offline_status" -eq 1 ]
-  output=$offline_output
-  says "--online"
+  for list in inter root; do
+    says "from $url/$list.crl (sha256 $(sha256sum <"$o/$list.crl" | cut -d ' ' -f 1))"
+  done
+  [[ "$output" != *"/sign.crl (sha256"* ]]
+  run "$KBUILD" hkd verify "${words[@]}" --crl "$o/sign.crl" --online
+  [ "$status" -eq 0 ]
+  says "/sign.crl (sha256"
+  run "$KBUILD" --offline hkd verify "${words[@]}"
+  [ "$status" -eq 1 ]
+  for list in inter root sign; do says "$url/$list.crl"; done
+
+  # As the guide has it: signing key, intermediate, and one revocation list.
+  mkdir hkd
+  cp "$o/HKD-online.crt" hkd/
+  export HKD_PATH=hkd SIGNING_KEY_CERT_PATH=$o/sign-online.crt INTERMEDIATE_CA_CERT_PATH=$o/inter-online.crt
+  export HOST_KEY_CRL_PATH=$o/sign.crl SE_ROOT_CA_PATH=$o/root.crt
+  run "$KBUILD" hkd verify
+  [ "$status" -eq 0 ] || { echo "$output"; return 1; }
+  says ": genuine"
+  SE_ONLINE=no run "$KBUILD" hkd verify
+  [ "$status" -eq 1 ]
+  for list in inter root; do says "$url/$list.crl"; done
+  [[ "$output" != *"$url/sign.crl"* ]]
+  run image plan # --offline
+  [ "$status" -eq 1 ]
+  for list in inter root; do says "$url/$list.crl"; done
+  # Nothing was fetched for an image that is refused.
+  rm "$o/root.crl"
+  run "$KBUILD" hkd verify
+  [ "$status" -eq 1 ]
+  says "fetching failed: $url/root.crl"
+  exec 9>&-
 }
 
 @test "an image is not built for a bad document, and nothing is fetched first" {

@@ -5,13 +5,15 @@
 struct asked {
     struct strlist urls;
     const char *answer; // a file of the world
+    bool all;           // also what was given
+    struct strlist *fetched;
 };
 
 static int answer(void *context, const char *url, size_t limit, struct buf *out, struct error **err)
 {
     struct asked *a = context;
     strlist_add(&a->urls, url);
-    assert_int_equal(limit, 1 << 20);
+    assert_int_equal(limit, 64 << 20); // the largest list of a CA that signed for IBM has 35 MB
     cleanup_free char *path = xasprintf("%s/%s", folder, a->answer ? a->answer : path_base(url));
     return file_read(path, limit, out, err);
 }
@@ -22,6 +24,8 @@ static int verify_online(const struct verdict *v, struct asked *a, struct error 
     begin_case(v, &f);
     f.trust.fetch = answer;
     f.trust.context = a;
+    f.trust.fetch_all = a->all;
+    f.trust.fetched = a->fetched;
     int result = host_keys_verify(f.loaded, f.hosts.n, &f.trust, err);
     end_case(&f);
     return result;
@@ -61,7 +65,7 @@ static void nobody_is_asked_for_what_is_not_genuine(void **state)
 // Runs the case with every address answered by `file`, or by the file of its own name.
 static void expect_online(const struct verdict *v, const char *file)
 {
-    struct asked a = {.answer = file};
+    struct asked a = {.answer = file, .all = true};
     cleanup_error struct error *err = NULL;
     assert_verdict(v, verify_online(v, &a, &err), &err);
     strlist_free(&a.urls);
@@ -108,8 +112,67 @@ static void offline_the_address_of_a_missing_list_is_named(void **state)
     cleanup_error struct error *err = NULL;
     begin_case(&v, &f);
     assert_verdict(&v, host_keys_verify(f.loaded, 1, &f.trust, &err), &err);
-    assert_non_null(strstr(err->hint, "--online"));
+    assert_non_null(strstr(err->hint, "without --offline and SE_ONLINE=no"));
     end_case(&f);
+}
+
+// The guide's files: signing key, intermediate, and the one list that IBM publishes.
+static const struct verdict guide = {
+    "", "HKD-online.crt", "sign-online.crt inter-online.crt", "sign.crl", ROOT, NULL, NULL};
+
+static void what_is_missing_is_fetched_and_nothing_else(void **state)
+{
+    static const struct {
+        const char *given, *asked;
+    } cases[] = {
+        {"sign.crl", "inter.crl root.crl"},
+        {"root.crl inter.crl sign.crl", ""},
+        {"root.crl inter.crl", "sign.crl"},
+        {"root-expired.crl inter.crl sign.crl", "root.crl"},
+        {"root.crl inter.crl sign-expired.crl", "sign.crl"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct verdict v = guide;
+        struct strlist fetched = {0}, names = {0};
+        struct asked a = {.fetched = &fetched};
+        cleanup_error struct error *err = NULL;
+        v.crls = cases[i].given;
+        assert_good(verify_online(&v, &a, &err));
+        for (size_t k = 0; k < a.urls.n; k++)
+            strlist_add(&names, path_base(a.urls.items[k]));
+        cleanup_free char *asked = strlist_join(&names, " ");
+        assert_string_equal(asked, cases[i].asked);
+        // Each is told with its digest.
+        assert_int_equal(fetched.n, 2 * a.urls.n);
+        for (size_t k = 0; k < a.urls.n; k++) {
+            cleanup_free char *path = xasprintf("%s/%s", folder, names.items[k]);
+            cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+            char digest[DIGEST_HEX_SIZE];
+            uint64_t size;
+            assert_int_equal(digest_fd(fd, path, digest, &size, NULL), 0);
+            assert_string_equal(fetched.items[2 * k], a.urls.items[k]);
+            assert_string_equal(fetched.items[2 * k + 1], digest);
+        }
+        strlist_free(&a.urls);
+        strlist_free(&fetched);
+        strlist_free(&names);
+    }
+}
+
+static void offline_all_missing_lists_are_named_at_once(void **state)
+{
+    struct verdict v = guide;
+    struct files f;
+    cleanup_error struct error *err = NULL;
+    v.crls = "";
+    begin_case(&v, &f);
+    assert_int_equal(host_keys_verify(f.loaded, 1, &f.trust, &err), -1);
+    end_case(&f);
+    assert_non_null(strstr(err->message, "no revocation list of its issuer"));
+    static const char *const lists[] = {"plain/root.crl", "plain/inter.crl", "plain/sign.crl"};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        if (!strstr(err->hint, lists[i]))
+            fail_msg("%s is not in: %s", lists[i], err->hint);
 }
 
 int main(void)
@@ -120,6 +183,8 @@ int main(void)
         cmocka_unit_test(what_is_fetched_wins_and_nothing_hides_a_revocation),
         cmocka_unit_test(a_failed_fetch_is_named_when_the_list_is_missing),
         cmocka_unit_test(offline_the_address_of_a_missing_list_is_named),
+        cmocka_unit_test(what_is_missing_is_fetched_and_nothing_else),
+        cmocka_unit_test(offline_all_missing_lists_are_named_at_once),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

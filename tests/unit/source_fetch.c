@@ -98,7 +98,8 @@ static void check_online(const struct online *o)
     cleanup_free char *root = in_place("root.crt");
     cleanup_free char *path = in_place(o->host);
     struct trust trust = {
-        .certificates = &certificates, .crls = &crls, .root_ca = root, .fetch = fetch_bytes};
+        .certificates = &certificates, .crls = &crls, .root_ca = root, .fetch = fetch_bytes,
+        .fetch_all = true};
     struct host_key host;
     assert_ok(host_key_load(path, &host, &err), &err);
     int result = host_keys_verify(&host, 1, &trust, &err);
@@ -141,11 +142,11 @@ static void lists_come_from_distribution_points(void **state)
         {"HKD-online-file.crt", CHAIN, NO_LIST, "no CRL found", "to-file"},
         {"HKD-online-large.crt", CHAIN, NO_LIST, "no CRL found", "larger than the limit"},
         {"HKD-online-garbage.crt", CHAIN, NO_LIST, "no CRL found", "but a certificate"},
-        {"HKD-online-stall.crt", CHAIN, NO_LIST, "no CRL found", "timed out"},
+        {"HKD-online-stall.crt", CHAIN, NO_LIST, "no CRL found", "too slow"},
     };
     struct place *p = *state;
     world_begin(p);
-    run_sh(p, "head -c 1048577 /dev/zero >large.crl");
+    run_sh(p, "truncate -s $((64 * 1024 * 1024 + 1)) large.crl");
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         check_online(&cases[i]);
     // A forged document sends nobody anywhere.
