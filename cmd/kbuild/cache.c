@@ -62,7 +62,9 @@ static int verify_all(struct global_options *g, struct store *s, struct error **
                    store_directory(s));
         return error_hint(err, "the next build makes them again; check the disk");
     }
-    print("everything in %s is sound\n", store_directory(s));
+    print("everything in %s has the digest that it is kept under; whether that is what its sources "
+          "make, `kbuild verify TARGET` shows\n",
+          store_directory(s));
     return 0;
 }
 

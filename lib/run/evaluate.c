@@ -39,7 +39,7 @@ int evaluate_node(struct build *b, struct node *node, struct error **err)
         return -1;
     }
     if (record && !vouch_holds(b, node, record)) {
-        if (!b->told_untrusted)
+        if (!b->told_untrusted && !(node->kind == NODE_SOURCE && sources_from_origin(b)))
             log_note("%s in the local cache came from a registry, and no key of "
                      "KBUILD_TRUSTED_KEYS signed it: it is not used",
                      node_label(node));

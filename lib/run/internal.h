@@ -26,6 +26,7 @@ struct build {
     struct graph graph;
     struct distribution host; // this machine's
     struct mirrors *mirrors;  // its package mirrors, while a run asks them; or NULL
+    bool own_sources;         // `kbuild verify`: sources come from their origin
     struct remote *remote;    // the shared cache (remote.h), or NULL
     struct trusted_keys *trusted; // of KBUILD_TRUSTED_KEYS; NULL: everybody is trusted
     bool told_untrusted;          // that something in the local cache is not vouched for
@@ -121,6 +122,14 @@ struct job *job_new(struct node *node, const struct recipe *r, const struct arch
 void job_free(struct job *job);
 // The role of this kind and name, or of this kind if name is NULL; NULL if there is none.
 const struct role *job_role(const struct job *job, enum role_kind kind, const char *name);
+
+// A tree of files does not show that it is what a commit or an archive's digest stands for. So where
+// that has to be certain, a source comes from its origin, where it is compared with the lock's pin,
+// and not from a registry.
+static inline bool sources_from_origin(const struct build *b)
+{
+    return b->options.locked || b->own_sources;
+}
 
 // ---- record.c ----
 void record_output(json_t *record, const char *name, const char *digest, bool tree, uint64_t size);

@@ -140,6 +140,8 @@ bool remote_usable(const struct build *b, const struct node *node, enum remote_w
         return false;
     if (way == REMOTE_READ && node->kind == NODE_ARTIFACT && !b->options.use_cache)
         return false;
+    if (way == REMOTE_READ && node->kind == NODE_SOURCE && sources_from_origin(b))
+        return false;
     if (job_of(node)->prebuilt) // it is where it came from
         return false;
     return r->artefacts || entry_is_image(r, node);

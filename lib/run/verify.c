@@ -2,6 +2,7 @@
 #include "run/verify.h"
 
 #include "run/internal.h"
+#include "run/vouch.h"
 
 #include "base/log.h"
 #include "base/process.h"
@@ -163,8 +164,71 @@ static bool is_among(const struct targets *targets, const struct node *node)
     return false;
 }
 
+// ---- sources ----
+
+// The digest of a source's tree that came from a registry, to be freed; NULL: it came from its origin.
+static char *shared_tree(struct build *b, const struct node *node)
+{
+    if (node->kind != NODE_SOURCE || !node->output_count || !*node->key)
+        return NULL;
+    json_t *record = store_action_get(b->store, node->key, NULL);
+    bool shared = record && json_object_get(record, SHARED_MARK);
+    json_decref(record);
+    return shared ? xstrdup(node->outputs[0].digest) : NULL;
+}
+
+static int compare_source(const struct node *node, const char *shared, struct error **err)
+{
+    if (!shared || node->state != NODE_DONE || !strcmp(node->outputs[0].digest, shared))
+        return 0;
+    error_set(err, ERROR_STEP,
+              "%s: the shared cache has another tree for it than its origin: %s instead of %s",
+              node_label(node), shared, node->outputs[0].digest);
+    return error_hint(err, "what was built from that is not what its key says; see who pushed it, and set "
+                           "KBUILD_TRUSTED_KEYS");
+}
+
+// Makes the inputs that are not here; what a registry gave for a source is fetched from its origin
+// instead, and compared.
+static int make_inputs(struct verifying *v, struct error **err)
+{
+    struct build *b = v->b;
+    char **shared = xcalloc(b->graph.n + 1, sizeof *shared);
+    b->own_sources = true;
+    for (size_t i = 0; i < b->graph.n; i++) {
+        struct node *node = b->graph.nodes[i];
+        shared[i] = shared_tree(b, node);
+        if (!shared[i])
+            continue;
+        node->state = NODE_STALE;
+        job_of(node)->promised = false;
+    }
+    int result = schedule(b, RUN_INPUTS, err);
+    for (size_t i = 0; i < b->graph.n; i++) {
+        if (!result)
+            result = compare_source(b->graph.nodes[i], shared[i], err);
+        free(shared[i]);
+    }
+    free(shared);
+    return result;
+}
+
+// Of the targets, and with --all of everything that they are made of.
+static int make_all_inputs(struct verifying *v, struct error **err)
+{
+    if (make_inputs(v, err) < 0)
+        return -1;
+    if (!v->o->all)
+        return 0;
+    for (size_t i = 0; i < v->b->graph.n; i++)
+        job_of(v->b->graph.nodes[i])->asked = v->b->graph.nodes[i]->kind == NODE_ARTIFACT;
+    return make_inputs(v, err);
+}
+
 static int build_again(struct verifying *v, const struct targets *targets, struct error **err)
 {
+    if (make_all_inputs(v, err) < 0)
+        return -1;
     struct node **order = graph_order(&v->b->graph, err);
     int result = order ? 0 : -1;
     describe(v);

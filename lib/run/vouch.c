@@ -139,6 +139,8 @@ bool vouch_holds(const struct build *b, const struct node *node, const json_t *r
     bool from_registry = mark || job->prebuilt || job->image_name;
     if (!from_registry)
         return true;
+    if (node->kind == NODE_SOURCE && sources_from_origin(b))
+        return false;
     if (!outputs_allowed(node, record))
         return false;
     if (!b->trusted)

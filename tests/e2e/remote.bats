@@ -81,6 +81,50 @@ X
   content_of build/kata-static-hello.tar.xz opt/shout.h | grep -q SHOUT
 }
 
+# Somebody who may push puts the tree of another commit under the key of a good one.
+@test "a source that a registry gives for a commit is not believed with --locked, nor by verify" {
+  make_repositories
+  serve_repositories
+  sed -i "s/127.0.0.1:[0-9]*/127.0.0.1:$GIT_PORT/" versions.yaml
+  start_registry
+  make_recipe hello "sources: {greet: {version: externals.greet, git: \"{url}\", ref: \"{version}\"}}" \
+    'mkdir -p /out/hello/opt; cp /src/greet/greet.c /out/hello/opt/'
+  PUSH_TO_REGISTRY=yes kb --remote=require hello
+  good=$(curl -sf "http://127.0.0.1:$PORT/v2/kata/cached-sources/greet/tags/list" | jq -r '.tags[]' | grep ^kbuild-)
+  sed -i 's/hello/EVIL/' git/greet/greet.c
+  git_here -C git/greet commit -q -a -m evil
+  git_here -C git/greet tag evil
+  sed -i 's/v1/evil/' versions.yaml
+  PUSH_TO_REGISTRY=yes kb --remote=require hello
+  evil=$(curl -sf "http://127.0.0.1:$PORT/v2/kata/cached-sources/greet/tags/list" | jq -r '.tags[]' | grep ^kbuild- | grep -v "$good")
+  sed -i 's/evil/v1/' versions.yaml
+  manifest cached-sources/greet "$good" >good.json
+  manifest cached-sources/greet "$evil" >evil.json
+  jq -c --slurpfile good good.json '.annotations["kbuild.record"] as $evil
+    | .annotations["kbuild.record"] = ($good[0].annotations["kbuild.record"] | fromjson
+      | .outputs = ($evil | fromjson | .outputs) | tojson)' evil.json >forged.json
+  curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary @forged.json \
+    "http://127.0.0.1:$PORT/v2/kata/cached-sources/greet/manifests/$good"
+  forget
+  kb --locked --remote=require hello
+  [[ "$(content_of build/kata-static-hello.tar.xz opt/greet.c)" == *hello* ]]
+  # Without it, and without keys, whoever may push is believed: so the forgery is a good one.
+  forget
+  kb --remote=require hello
+  [[ "$(content_of build/kata-static-hello.tar.xz opt/greet.c)" == *EVIL* ]]
+  run kb verify hello
+  echo "$output"
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"source greet: the shared cache has another tree for it than its origin"* ]]
+  # What is in the local cache by now is from the origin; with --locked it had not counted either.
+  kb --remote=off hello
+  [[ "$(content_of build/kata-static-hello.tar.xz opt/greet.c)" == *hello* ]]
+  forget
+  kb --remote=require hello
+  kb --locked --remote=off hello
+  [[ "$(content_of build/kata-static-hello.tar.xz opt/greet.c)" == *hello* ]]
+}
+
 @test "nothing is asked when everything is in the local cache" {
   noisy one
   kb one
