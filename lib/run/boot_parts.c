@@ -94,7 +94,7 @@ static int choose_qemu(struct trial *t, struct stack *s, struct error **err)
 {
     if (t->o->qemu) {
         if (strcmp(t->o->qemu, "host") != 0)
-            s->qemu = xstrdup(t->o->qemu);
+            s->qemu = path_absolute(t->o->qemu);
         return 0;
     }
     if (!s->boot->qemu)

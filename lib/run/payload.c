@@ -51,9 +51,8 @@ int payload_epoch(int64_t *out, struct error **err)
 static char *head_commit(const char *versions_yaml, struct error **err)
 {
     const char *base = path_base(versions_yaml);
-    cleanup_free char *folder = base == versions_yaml
-                                    ? xstrdup(".")
-                                    : xstrndup(versions_yaml, (size_t)(base - versions_yaml));
+    cleanup_free char *before = xstrndup(versions_yaml, (size_t)(base - versions_yaml));
+    cleanup_free char *folder = path_absolute(*before ? before : ".");
     char *const argv[] = {(char *)"git",       (char *)"-C",   folder,
                           (char *)"rev-parse", (char *)"HEAD", NULL};
     struct process p = {.argv = argv, .input = -1};

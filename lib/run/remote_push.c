@@ -223,13 +223,11 @@ static json_t *image_manifest(struct push *p, struct error **err)
 
 static char *head_commit(const struct build *b)
 {
-    cleanup_free char *folder = xstrdup(b->options.versions);
-    char *slash = strrchr(folder, '/');
-    if (slash)
-        *slash = '\0';
+    cleanup_free char *folder = path_absolute(b->options.versions);
+    folder[path_base(folder) - folder] = '\0';
     char *const argv[] = {(char *)"git",
                           (char *)"-C",
-                          slash ? folder : (char *)".",
+                          folder,
                           (char *)"rev-parse",
                           (char *)"--verify",
                           (char *)"--quiet",

@@ -43,9 +43,9 @@ static void run_diffoscope(const struct verifying *v, const char *a, const char 
     cleanup_free char *program = find_program("diffoscope");
     if (!program)
         return say(v, "  (diffoscope would show more; it is not installed)");
+    cleanup_free char *first = path_absolute(a), *second = path_absolute(b);
     char *const argv[] = {
-        program, (char *)"--max-report-size", (char *)"20000", (char *)"--", (char *)a, (char *)b,
-        NULL};
+        program, (char *)"--max-report-size", (char *)"20000", (char *)"--", first, second, NULL};
     struct process p = {.argv = argv, .input = -1};
     struct buf out = {0};
     struct error *ignored = NULL; // it ends with 1 when it finds a difference

@@ -60,6 +60,13 @@ static int refuse(struct error **err, const struct external_sealer *s, const cha
     return error_hint(err, "SE_SEALER=native seals without it");
 }
 
+// A file that the user named, as the tool takes it for just that, whatever its name begins with.
+static void add_file(struct strlist *argv, const char *option, const char *path)
+{
+    cleanup_free char *absolute = path_absolute(path);
+    strlist_addf(argv, "%s=%s", option, absolute);
+}
+
 static int arguments(const struct external_sealer *s, const struct se_input *in,
                      const char *parmfile, const char *output, const struct strlist *certificates,
                      const struct strlist *crls, struct strlist *argv, struct error **err)
@@ -77,17 +84,17 @@ static int arguments(const struct external_sealer *s, const struct se_input *in,
     if (s->pvimg)
         strlist_add(argv, "create");
     for (size_t i = 0; i < in->host_count; i++)
-        strlist_addf(argv, "--host-key-document=%s", in->hosts[i].path);
-    strlist_addf(argv, "--image=%s", in->kernel);
+        add_file(argv, "--host-key-document", in->hosts[i].path);
+    add_file(argv, "--image", in->kernel);
     if (in->initrd)
-        strlist_addf(argv, "--ramdisk=%s", in->initrd);
+        add_file(argv, "--ramdisk", in->initrd);
     if (parmfile)
-        strlist_addf(argv, "--parmfile=%s", parmfile);
-    strlist_addf(argv, "--output=%s", output);
+        add_file(argv, "--parmfile", parmfile);
+    add_file(argv, "--output", output);
     for (size_t i = 0; certificates && i < certificates->n; i++)
-        strlist_addf(argv, "--cert=%s", certificates->items[i]);
+        add_file(argv, "--cert", certificates->items[i]);
     for (size_t i = 0; crls && i < crls->n; i++)
-        strlist_addf(argv, "--crl=%s", crls->items[i]);
+        add_file(argv, "--crl", crls->items[i]);
     if (!certificates || !certificates->n)
         strlist_add(argv, "--no-verify");
     // Before 2.17.0 the default was 0, which denies the guest all protected keys.

@@ -221,7 +221,8 @@ static void conversation_free(git_smart_subtransport_stream *stream)
 // ---- a folder ----
 static int run_upload_pack(struct git_conversation *c, const char *url, struct error **err)
 {
-    cleanup_free char *folder = git_folder_of(url);
+    cleanup_free char *named = git_folder_of(url);
+    cleanup_free char *folder = path_absolute(named); // never an option
     // Whose folder it is does not matter: nothing that its configuration names is run.
     const char *const argv[] = {"git",  "-c", "safe.directory=*", "upload-pack", "--timeout=0",
                                 folder, NULL};

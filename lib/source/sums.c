@@ -110,8 +110,10 @@ int sums_find(const char *list, const char *text, const char *name,
 int sums_verify(const char *path, const char *list, const char *keyring, struct buf *signed_text,
                 struct error **err)
 {
-    const char *const argv[] = {"gpgv",     "--quiet", "--keyring", keyring,
-                                "--output", "-",       path,        NULL};
+    // A keyring without a slash would be one of the user's ~/.gnupg.
+    cleanup_free char *keys = path_absolute(keyring), *file = path_absolute(path);
+    const char *const argv[] = {"gpgv",     "--quiet", "--keyring", keys,
+                                "--output", "-",       file,        NULL};
     struct process p = {.argv = (char *const *)argv, .input = -1};
     if (!path_exists(keyring)) {
         error_user(err, "the keyring %s does not exist", keyring);

@@ -534,6 +534,32 @@ static void with_a_keyring_the_signature_counts(void **state)
     assert_says(missing->message, "/nonexistent does not exist");
 }
 
+// gpgv takes a keyring without a slash for one of the user's ~/.gnupg. Here the one that is named holds
+// nobody's key, and that of the same name in ~/.gnupg holds the signer's.
+static void a_keyring_is_the_file_that_is_named(void **state)
+{
+    struct place *p = *state;
+    cleanup_free char *agent = find_program("gpg-agent"), *gpgv = find_program("gpgv");
+    if (!agent || !gpgv)
+        skip();
+    begin(p);
+    sign(p);
+    run_sh(p, "mkdir -m 700 home here; mv keys.gpg home/keys.gpg; : > here/keys.gpg; cp sums.asc here/-sums");
+    cleanup_free char *home = xasprintf("%s/home", p->folder), *old = getcwd(NULL, 0);
+    cleanup_free char *here = xasprintf("%s/here", p->folder);
+    cleanup_buf struct buf text = {0};
+    cleanup_error struct error *err = NULL, *none = NULL;
+    setenv("GNUPGHOME", home, 1);
+    assert_int_equal(chdir(here), 0);
+    int result = sums_verify("-sums", "the sums", "keys.gpg", &text, &err);
+    int in_folder = sums_verify("-sums", "the sums", "../home/keys.gpg", &text, &none);
+    assert_int_equal(chdir(old), 0);
+    unsetenv("GNUPGHOME");
+    assert_int_equal(result, -1);
+    assert_says(err->message, "verifying the signature of the sums");
+    assert_ok(in_folder, &none);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, place_begin, place_end)
 
 int main(void)
@@ -561,6 +587,7 @@ int main(void)
         TEST(sums_are_read_inside_the_signed_block_only),
         TEST(an_archive_is_checked_against_the_sums_file),
         TEST(with_a_keyring_the_signature_counts),
+        TEST(a_keyring_is_the_file_that_is_named),
     };
     return cmocka_run_group_tests(tests, home_begin, home_end);
 }
