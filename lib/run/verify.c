@@ -166,7 +166,8 @@ static bool is_among(const struct targets *targets, const struct node *node)
 
 // ---- sources ----
 
-// The digest of a source's tree that came from a registry, to be freed; NULL: it came from its origin.
+// The digest of a source's tree that came from a registry, to be freed; NULL: it came from its
+// origin.
 static char *shared_tree(struct build *b, const struct node *node)
 {
     if (node->kind != NODE_SOURCE || !node->output_count || !*node->key)
@@ -184,8 +185,9 @@ static int compare_source(const struct node *node, const char *shared, struct er
     error_set(err, ERROR_STEP,
               "%s: the shared cache has another tree for it than its origin: %s instead of %s",
               node_label(node), shared, node->outputs[0].digest);
-    return error_hint(err, "what was built from that is not what its key says; see who pushed it, and set "
-                           "KBUILD_TRUSTED_KEYS");
+    return error_hint(
+        err, "what was built from that is not what its key says; see who pushed it, and set "
+             "KBUILD_TRUSTED_KEYS");
 }
 
 // Makes the inputs that are not here; what a registry gave for a source is fetched from its origin
@@ -255,8 +257,9 @@ static int compare_with(struct verifying *v, const struct node *target, struct e
     if (!mine && target->output_count > 1) {
         error_user(err, "%s: none of the results of %s has that name or content", file,
                    node_label(target));
-        return error_hint(err, "give the file the name of the one that it is to be compared with, "
-                               "for example %s",
+        return error_hint(err,
+                          "give the file the name of the one that it is to be compared with, "
+                          "for example %s",
                           target->outputs[0].name);
     }
     if (!mine)

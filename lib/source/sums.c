@@ -112,8 +112,7 @@ int sums_verify(const char *path, const char *list, const char *keyring, struct 
 {
     // A keyring without a slash would be one of the user's ~/.gnupg.
     cleanup_free char *keys = path_absolute(keyring), *file = path_absolute(path);
-    const char *const argv[] = {"gpgv",     "--quiet", "--keyring", keys,
-                                "--output", "-",       file,        NULL};
+    const char *const argv[] = {"gpgv", "--quiet", "--keyring", keys, "--output", "-", file, NULL};
     struct process p = {.argv = (char *const *)argv, .input = -1};
     if (!path_exists(keyring)) {
         error_user(err, "the keyring %s does not exist", keyring);
