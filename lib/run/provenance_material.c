@@ -198,5 +198,6 @@ void materials_of_packages(const struct job *job, const json_t *record, struct m
         m->uri = xstrdup(m->purl);
         m->digest = copy(provenance_at(p, "sha256"));
         m->algorithm = copy(m->digest ? "sha256" : NULL);
+        m->licence = copy(provenance_at(p, "licence"));
     }
 }

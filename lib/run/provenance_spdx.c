@@ -198,6 +198,34 @@ static int walk(struct spdx *s, const struct node *node, struct error **err)
 
 // ---- the document ----
 
+// What the packages name and the SPDX list does not have has to be described once (clause 10): by where
+// its text is. NULL: there is nothing to describe.
+static json_t *extracted_licences(const json_t *packages)
+{
+    static const char word[] = "LicenseRef-";
+    json_t *list = NULL;
+    cleanup_strlist struct strlist seen = {0};
+    for (size_t i = 0; i < json_array_size(packages); i++) {
+        const json_t *p = json_array_get(packages, i);
+        const char *at = provenance_at(p, "licenseDeclared");
+        while ((at = strstr(at, word))) {
+            size_t n = strcspn(at, " ()");
+            cleanup_free char *id = xstrndup(at, n);
+            at += n;
+            if (strlist_has(&seen, id))
+                continue;
+            strlist_add(&seen, id);
+            cleanup_free char *text = xasprintf(
+                "The text is in /usr/share/doc/%s/copyright of %s %s.", provenance_at(p, "name"),
+                provenance_at(p, "name"), provenance_at(p, "versionInfo"));
+            list = list ? list : json_array();
+            json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "licenseId", id, "name",
+                                                  id + strlen(word), "extractedText", text));
+        }
+    }
+    return list;
+}
+
 // The epoch of the result, not of this moment: nothing in it says when it was written.
 static char *created(int64_t seconds)
 {
@@ -213,11 +241,12 @@ static json_t *document(const struct spdx *s, const struct node *node)
     cleanup_free char *when = created(node->epoch);
     cleanup_free char *name = xasprintf("kbuild-%s", job_of(node)->label);
     cleanup_free char *space = xasprintf("https://spdx.org/spdxdocs/kbuild-%s", node->key);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:[s]}, s:O, s:O}", "spdxVersion",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:[s]}, s:O, s:O, s:o*}", "spdxVersion",
                      "SPDX-2.3", "dataLicense", "CC0-1.0", "SPDXID", "SPDXRef-DOCUMENT", "name",
                      name, "documentNamespace", space, "creationInfo", "created", when, "creators",
                      "Tool: kbuild-" KBUILD_VERSION, "packages", s->packages, "relationships",
-                     s->relationships);
+                     s->relationships, "hasExtractedLicensingInfos",
+                     extracted_licences(s->packages));
 }
 
 json_t *provenance_spdx(struct build *b, const struct node *node, struct error **err)

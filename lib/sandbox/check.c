@@ -85,8 +85,8 @@ static int probe(const char *bwrap, struct error **err)
     cleanup_strlist struct strlist argv = {0}, environment = {0};
     strlist_add(&argv, bwrap);
     strlist_split(&argv,
-                  "--unshare-all --unshare-user --uid 0 --gid 0 --cap-drop ALL --hostname kbuild "
-                  "--clearenv --ro-bind / / --proc /proc --dev /dev --perms 1777 --tmpfs /tmp --",
+                  "--unshare-all --unshare-user --die-with-parent --uid 0 --gid 0 --cap-drop ALL "
+                  "--hostname kbuild --clearenv --ro-bind / / --proc /proc --dev /dev --perms 1777 --tmpfs /tmp --",
                   " ");
     strlist_add(&argv, bwrap);
     strlist_add(&argv, "--version");

@@ -57,7 +57,7 @@ int sandbox_interact(const struct sandbox *s, int *status, struct error **err);
 struct rootfs_spec {
     const struct distribution *distribution; // for messages
     const struct arch *arch;
-    const struct package_set *set;          // packages_open()'s, of source/packages.h
+    struct package_set *set; // packages_open()'s, of source/packages.h; gets the licences
     const struct source_options *options;   // for downloading them
     const char *setup; // script, run with sh as root of the new root file system (host's
                        // architecture only), or NULL

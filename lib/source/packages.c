@@ -20,6 +20,7 @@ void package_set_free(struct package_set *set)
         free(p->architecture);
         free(p->file);
         free(p->uri);
+        free(p->licence);
     }
     free(set->items);
     free(set->chosen);
@@ -57,9 +58,10 @@ json_t *packages_to_json(const struct package_set *set)
     json_t *list = json_array();
     for (size_t i = 0; i < set->n; i++) {
         const struct package *p = &set->items[i];
-        json_array_append_new(list, json_pack("{s:s*, s:s*, s:s*, s:s*, s:s}", "name", p->name,
+        json_array_append_new(list, json_pack("{s:s*, s:s*, s:s*, s:s*, s:s, s:s*}", "name", p->name,
                                               "version", p->version, "architecture",
-                                              p->architecture, "of", p->of, "sha256", p->sha256));
+                                              p->architecture, "of", p->of, "sha256", p->sha256,
+                                              "licence", p->licence));
     }
     return list;
 }

@@ -39,6 +39,7 @@ struct package {
     char *file;                               // name of its file
     char *uri;                                // or NULL: unknown
     char sha256[DIGEST_HEX_SIZE];
+    char *licence; // SPDX expression, once it was extracted; or NULL
 };
 struct package_set {
     struct package *items;
@@ -77,7 +78,7 @@ int packages_open(const struct packages_request *r, const struct source_options 
 int packages_download(const struct package_set *set, const char *of, const struct source_options *o,
                       const char *folder, struct error **err);
 
-// As a record keeps them: [{name, version, architecture, of, sha256}].
+// As a record keeps them: [{name, version, architecture, of, sha256, licence}].
 json_t *packages_to_json(const struct package_set *set);
 // 1: the list of these has the digest; 0: not, or they make no sense.
 int packages_are(const json_t *list, const char *digest);
