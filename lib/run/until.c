@@ -36,7 +36,7 @@ static int note_changes(struct work *w, struct error **err)
         return 0;
     if (work_content(w, &now, err) < 0)
         return -1;
-    w->edited = !w->content || strcmp(w->content, now) != 0;
+    w->edited = w->content && strcmp(w->content, now) != 0;
     return 0;
 }
 
@@ -104,6 +104,8 @@ int build_until(struct build *b, struct node *target, const char *phase_name, st
     job->absent = job->promised = false;
     int result = schedule(b, RUN_AGAIN, err);
     b->until = NULL;
+    if (result)
+        work_settle(b, target);
     if (!result && target->state != NODE_DONE)
         result = error_set(err, ERROR_STEP, "%s: an input is missing", job->label);
     if (!result)

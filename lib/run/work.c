@@ -2,7 +2,12 @@
 // The record, builddir.json:
 //
 //   {"target", "architecture", "phase": the last one that is done, or "", "key_text",
-//    "content": digest of both folders or absent, "edited": bool}
+//    "content": digest of both folders, or absent, "edited": bool}
+//
+// It is written before anything else, and before each phase without "content": what is there while
+// that is absent was made by a run that did not end. So a kill or a full disk at any moment leaves
+// folders that the next --until replaces. A run that is interrupted in good order notes the content
+// all the same, and changes by hand after that are seen.
 #include "run/work.h"
 
 #include "base/beneath.h"
@@ -188,30 +193,21 @@ static int describe(const struct node *node, struct work *w, struct error **err)
 
 // ---- beginning, and going on ----
 
-static int remove_untouched(const struct node *node, struct work *w, struct error **err)
+// Nobody's changes are in it: they were looked for, and what a killed run left is only kbuild's own.
+static int check_untouched(const struct node *node, struct work *w, struct error **err)
 {
     cleanup_free char *now = NULL;
-    if (work_content(w, &now, err) < 0)
+    if (!w->edited && !w->content) {
+        log_note("%s was left by a run that did not end; it is made again", w->shown);
+        return 0;
+    }
+    if (!w->edited && work_content(w, &now, err) < 0)
         return -1;
-    if (w->edited || !w->content || strcmp(w->content, now) != 0) {
+    if (w->edited || strcmp(w->content, now) != 0) {
         error_user(err, "%s has changes that would be lost", w->shown);
         return error_hint(err, "go on from it with `kbuild %s --continue`, or remove it",
                           job_of(node)->recipe->name);
     }
-    return 0;
-}
-
-// <output>/<target>, which nobody else may enter: what a step leaves may be a program with setuid
-// until it is stripped.
-static int make_private(const struct work *w, struct error **err)
-{
-    cleanup_free char *folder =
-        xstrndup(w->builddir, (size_t)(path_base(w->builddir) - w->builddir) - 1);
-    if (make_directories(folder, 0700, err) < 0)
-        return -1;
-    cleanup_close int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || fchmod(fd, 0700) < 0)
-        return error_errno(err, errno, "making %s private", folder);
     return 0;
 }
 
@@ -228,26 +224,49 @@ int work_strip(const struct work *w, struct error **err)
     return 0;
 }
 
+// The folders are kbuild's to replace if there is a record, whatever became of them; the record
+// comes first, so that this holds at every moment.
+static int make_anew(const struct node *node, const struct work *w, struct error **err)
+{
+    if (!path_exists(w->record) && (path_exists(w->builddir) || path_exists(w->destdir))) {
+        error_user(err, "%s is there already, and kbuild did not make it",
+                   path_exists(w->builddir) ? w->shown : w->destdir);
+        return error_hint(err, "remove it, or name another output directory with -o");
+    }
+    if (work_save(node, w, err) < 0 || remove_tree(w->builddir, err) < 0 ||
+        remove_tree(w->destdir, err) < 0 || make_directories(w->builddir, 0755, err) < 0)
+        return -1;
+    return make_directories(w->destdir, 0755, err);
+}
+
 struct work *work_begin(struct build *b, const struct node *node, struct error **err)
 {
     struct work *old = NULL;
-    int found = work_load(b, node, &old, err);
-    int result = found < 0 ? -1 : found ? remove_untouched(node, old, err) : 0;
+    cleanup_close int folder = output_subfolder(b, job_of(node)->recipe->name, err);
+    // Nobody else may enter it: what a step leaves may be a program with setuid until it is stripped.
+    if (folder >= 0 && fchmod(folder, 0700) < 0) {
+        error_errno(err, errno, "making the folder of %s private", job_of(node)->recipe->name);
+        return NULL;
+    }
+    int found = folder < 0 ? -1 : work_load(b, node, &old, err);
+    int result = found < 0 ? -1 : found ? check_untouched(node, old, err) : 0;
     work_free(old);
     if (result < 0)
         return NULL;
     struct work *w = work_new(b, node);
     w->key_text = xstrdup(node->key_text);
-    if (!found && path_exists(w->builddir)) {
-        error_user(err, "%s is there already, and kbuild did not make it", w->shown);
-        error_hint(err, "remove it, or name another output directory with -o");
-    } else if (remove_tree(w->builddir, err) == 0 && remove_tree(w->destdir, err) == 0 &&
-               make_private(w, err) == 0 && make_directories(w->builddir, 0755, err) == 0 &&
-               make_directories(w->destdir, 0755, err) == 0) {
+    if (make_anew(node, w, err) == 0)
         return w;
-    }
     work_free(w);
     return NULL;
+}
+
+void work_settle(struct build *b, const struct node *node)
+{
+    struct work *w = NULL;
+    if (work_load(b, node, &w, NULL) > 0 && !w->content && work_content(w, &w->content, NULL) == 0)
+        work_save(node, w, NULL);
+    work_free(w);
 }
 
 int work_continue(struct build *b, struct node *node, struct error **err)

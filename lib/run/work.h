@@ -25,7 +25,8 @@ struct work {
     char *shown;                       // the builddir as messages name it
     size_t reached;                    // so many phases are done
     char *key_text;                    // of the untouched step
-    char *content;                     // digest of both folders as kbuild left them, or NULL
+    char *content;                     // digest of both folders as kbuild left them; NULL: a run
+                                       // that was killed left them
     bool edited;                       // a phase has run over a person's changes
     char *lines;                       // of the key, once work_continue() made them
     char *listing_digest;              // and the content that they stand for
@@ -34,8 +35,10 @@ struct work {
 // 1: *out is the work of this node's target; 0: there is none; -1: its record cannot be used.
 int work_load(struct build *b, const struct node *node, struct work **out, struct error **err);
 // New, empty folders for a node whose key is known. What is there already is removed if nobody
-// changed it, else an error.
+// changed it, as far as kbuild can know, else an error.
 struct work *work_begin(struct build *b, const struct node *node, struct error **err);
+// After a run that did not end well: notes what is there, so that changes by hand are seen later.
+void work_settle(struct build *b, const struct node *node);
 int work_save(const struct node *node, const struct work *w, struct error **err);
 // Whether it is of the step that this key text describes; else an error that says what changed.
 int work_check(const struct node *node, const struct work *w, const char *key_text,

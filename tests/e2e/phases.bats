@@ -241,22 +241,33 @@ key_of() { # words after explain
   [[ "$output" == *"builddir.json"* ]]
 }
 
-@test "an interrupt while a phase runs leaves a folder that is not taken for an untouched one" {
-  echo 'echo plain >config; sleep 60' >recipes/three/setup.sh
-  kb_exec three --until=setup >log 2>&1 3>&- &
-  pid=$!
-  for _ in $(seq 100); do
-    [ -e build/three/builddir/config ] && break
-    sleep 0.1
+@test "an interrupted phase leaves folders that the next --until replaces, unless somebody changed them" {
+  for signal in INT KILL; do
+    echo "echo plain $signal >config; sleep 60" >recipes/three/setup.sh
+    kb_exec three --until=setup >log 2>&1 3>&- &
+    pid=$!
+    for _ in $(seq 100); do
+      grep -qs "plain $signal" build/three/builddir/config && break
+      sleep 0.1
+    done
+    kill -$signal "$pid"
+    status=0
+    wait "$pid" || status=$?
+    [ $signal = KILL ] || [ "$status" -eq 130 ]
+    [ "$(jq -r '.phase' build/three/builddir.json)" = "" ]
+    echo 'echo plain >config' >recipes/three/setup.sh
+    if [ $signal = INT ]; then
+      cp -p build/three/builddir/config kept
+      echo mine >build/three/builddir/config
+      run kb three --until=setup
+      [ "$status" -eq 1 ]
+      [[ "$output" == *"would be lost"* ]]
+      [ "$(cat build/three/builddir/config)" = mine ]
+      cp -p kept build/three/builddir/config
+    fi
+    kb three --until=setup
+    [ "$(cat build/three/builddir/config)" = plain ]
   done
-  kill -INT "$pid"
-  status=0
-  wait "$pid" || status=$?
-  [ "$status" -eq 130 ]
-  [ "$(jq -r '.phase' build/three/builddir.json)" = "" ]
-  run kb three --until=setup
-  [ "$status" -eq 1 ]
-  [[ "$output" == *"would be lost"* ]]
 }
 
 # ---- install ----
