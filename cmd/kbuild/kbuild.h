@@ -13,7 +13,7 @@ struct global_options {
     struct command_line line;
     struct build_options build;
     bool json;
-    char *versions, *recipes, *cache; // owned
+    char *versions, *recipes, *cache, *output; // owned
 };
 
 // Options of the verb, by name ("--until"); a name that the table does not have ends the program.

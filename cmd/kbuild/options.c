@@ -38,7 +38,8 @@ static bool is_project(const char *folder)
 
 // Where versions.yaml and recipes/ are: the nearest folder above the current one that has both,
 // else above the program (a checkout), or in share/kbuild above it (an installation).
-static char *find_project(void)
+// *installed: it is one that `make install` made, for everybody.
+static char *find_project(bool *installed)
 {
     cleanup_free char *here = getcwd(NULL, 0);
     char program[PATH_MAX];
@@ -49,22 +50,24 @@ static char *find_project(void)
         cleanup_free char *folder = xstrdup(starts[i]);
         for (char *end = folder + strlen(folder); end; end = strrchr(folder, '/')) {
             *end = '\0';
-            cleanup_free char *installed = xasprintf("%s/share/kbuild", folder);
+            cleanup_free char *shared = xasprintf("%s/share/kbuild", folder);
+            *installed = ends_with(folder, "/share/kbuild");
             if (is_project(folder))
                 return xstrdup(folder);
-            if (i == 1 && is_project(installed))
-                return xstrdup(installed);
+            *installed = i == 1 && is_project(shared);
+            if (*installed)
+                return xstrdup(shared);
         }
     }
     return here ? xstrdup(here) : xstrdup(".");
 }
 
-static char *default_cache(const char *project)
+static char *default_cache(const char *project, bool installed)
 {
     const char *set = getenv("KBUILD_CACHE");
     if (set && *set)
         return xstrdup(set);
-    if (access(project, W_OK) == 0)
+    if (!installed && access(project, W_OK) == 0)
         return xasprintf("%s/cache", project);
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     return cache && *cache ? xasprintf("%s/kbuild", cache)
@@ -88,6 +91,16 @@ static int arch_from_environment(const char *option, const struct arch **out, st
     if (option)
         (*err)->kind = ERROR_USAGE;
     return error_wrap(err, "%s", option ? "--arch" : "TARGET_ARCH or ARCH");
+}
+
+// Where results go: "{arch}" in it is the target's architecture, this machine's without --arch.
+static char *expand_output(const char *output, const struct arch *arch, const struct arch **meant)
+{
+    if (!arch)
+        arch = arch_host();
+    if (strstr(output, "{arch}"))
+        *meant = arch;
+    return arch_expand(output, arch);
 }
 
 static const char *environment_or(const char *name, const char *otherwise)
@@ -124,14 +137,16 @@ static void read_places(struct global_options *g)
     struct build_options *b = &g->build;
     const char *versions = common(g, COMMON_VERSIONS), *recipes = common(g, COMMON_RECIPES);
     const char *cache = common(g, COMMON_CACHE), *output = common(g, COMMON_OUTPUT);
-    cleanup_free char *project = find_project();
+    bool installed = false;
+    cleanup_free char *project = find_project(&installed);
     g->versions = versions ? xstrdup(versions) : xasprintf("%s/versions.yaml", project);
     g->recipes = recipes ? xstrdup(recipes) : xasprintf("%s/recipes", project);
-    g->cache = cache ? xstrdup(cache) : default_cache(project);
+    g->cache = cache ? xstrdup(cache) : default_cache(project, installed);
     b->versions = g->versions;
     b->recipes = g->recipes;
     b->cache = g->cache;
-    b->output = output ? output : "build";
+    g->output = expand_output(output ? output : "build", b->arch, &b->output_arch);
+    b->output = g->output;
 }
 
 int global_options_read(struct global_options *g, struct error **err)
@@ -151,11 +166,11 @@ int global_options_read(struct global_options *g, struct error **err)
     b->view = g->json ? VIEW_JSON : VIEW_AUTO;
     b->jobs = processors();
     log_set_quiet(b->quiet);
-    read_places(g);
     if ((jobs && parse_jobs(jobs, &b->jobs, err) < 0) ||
         parse_sources(common(g, COMMON_SOURCES), &b->debian, err) < 0 ||
         arch_from_environment(common(g, COMMON_ARCH), &b->arch, err) < 0)
         return -1;
+    read_places(g);
     return environment_yes_no("USE_CACHE", true, &b->use_cache, err);
 }
 
@@ -164,6 +179,7 @@ void global_options_free(struct global_options *g)
     free(g->versions);
     free(g->recipes);
     free(g->cache);
+    free(g->output);
     command_line_free(&g->line);
 }
 
