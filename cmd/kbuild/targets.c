@@ -343,13 +343,29 @@ static int check_log_arch(const struct global_options *g, const char *target, st
 
 int verb_log(struct global_options *g, struct strlist *words, struct error **err)
 {
+    cleanup_error struct error *why = NULL;
     if (check_log_arch(g, words->items[0], err) < 0)
         return -1;
-    cleanup_free char *path = build_log_path(&g->build, words->items[0]);
-    cleanup_fclose FILE *f = fopen(path, "re");
+    struct build *b = build_open(&g->build, err);
+    if (!b)
+        return -1;
+    cleanup_close int fd = build_log_open(b, words->items[0], &why);
+    build_close(b);
+    if (fd < 0 && why->errnum == ENOENT) {
+        cleanup_free char *path = build_log_path(&g->build, words->items[0]);
+        return no_log(g, words->items[0], path, ENOENT, err);
+    }
+    if (fd < 0) {
+        *err = steal(why);
+        return -1;
+    }
+    cleanup_fclose FILE *f = fdopen(fd, "r");
     if (!f)
-        return no_log(g, words->items[0], path, errno, err);
+        out_of_memory();
+    steal_fd(&fd);
     copy_log(f);
+    if (ferror(f))
+        return error_errno(err, errno, "reading the log of %s", words->items[0]);
     return 0;
 }
 

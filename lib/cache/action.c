@@ -119,6 +119,7 @@ int store_action_remove(struct store *s, const char *key, struct error **err)
     cleanup_free char *path = object_path(s, "actions", key);
     if (at_unlink(s, path) < 0 && errno != ENOENT)
         return error_errno(err, errno, "removing %s", path);
+    log_remove(s, key);
     return 0;
 }
 

@@ -207,7 +207,7 @@ static int collect(struct collection *c, uint64_t max_bytes, struct error **err)
         if (drop_unit(c, &c->units[i], err) < 0)
             return -1;
     }
-    if (images_sweep(c->store, err) < 0 ||
+    if (images_sweep(c->store, err) < 0 || logs_sweep(c->store, err) < 0 ||
         empty_folder(c->store, "damaged", &c->gone.damaged, err) < 0 ||
         empty_folder(c->store, "locks", NULL, err) < 0)
         return -1;

@@ -61,11 +61,18 @@ int publish(struct store *s, const char *from, const char *kind, const char *dig
 // Writes <dir>/<kind>/ab/cdef... in one step, replacing it.
 int write_object(struct store *s, const char *kind, const char *digest, const void *bytes,
                  size_t length, bool sync, struct error **err);
+// Gives a written file that name, in place of an old one, without a sync.
+int name_object(struct store *s, const char *path, const char *kind, const char *digest,
+                struct error **err);
 // Takes something out of the namespace because `why`: into damaged/, with a warning. If that can't
 // be done (a read-only store) the warning says so, and the caller treats it as missing all the
 // same.
 void move_damaged(struct store *s, const char *path, const char *label, const char *why);
 int sync_directory(const struct store *s, const char *path, struct error **err);
+
+// ---- logs.c ----
+void log_remove(struct store *s, const char *key);
+int logs_sweep(struct store *s, struct error **err); // drops those without a record
 
 // ---- images.c ----
 int images_sweep(struct store *s, struct error **err); // drops the names of images that are gone

@@ -10,7 +10,7 @@
 
 static const char *const folders[] = {"sha256", "trees", "actions", "verified", "locks", "tmp"};
 // There when there is something to put in.
-static const char *const others[] = {"git", "images", "damaged"};
+static const char *const others[] = {"git", "images", "logs", "damaged"};
 
 static bool only_reading(int errnum)
 {
@@ -173,6 +173,15 @@ int publish(struct store *s, const char *from, const char *kind, const char *dig
     return sync_directory(s, folder, err) < 0 ? -1 : 1;
 }
 
+int name_object(struct store *s, const char *path, const char *kind, const char *digest,
+                struct error **err)
+{
+    cleanup_free char *to = object_path(s, kind, digest);
+    if (make_fan_out(s, kind, digest, err) < 0)
+        return -1;
+    return at_rename(s, path, to, true) < 0 ? error_errno(err, errno, "writing %s", to) : 0;
+}
+
 int write_object(struct store *s, const char *kind, const char *digest, const void *bytes,
                  size_t length, bool sync, struct error **err)
 {
@@ -185,12 +194,8 @@ int write_object(struct store *s, const char *kind, const char *digest, const vo
         result = error_errno(err, errno, "writing %s", path);
     if (!result && sync)
         result = publish(s, path, kind, digest, true, err) < 0 ? -1 : 0;
-    else if (!result) {
-        cleanup_free char *to = object_path(s, kind, digest);
-        result = make_fan_out(s, kind, digest, err);
-        if (!result && at_rename(s, path, to, true) < 0)
-            result = error_errno(err, errno, "writing %s", to);
-    }
+    else if (!result)
+        result = name_object(s, path, kind, digest, err);
     if (result)
         at_unlink(s, path);
     return result;

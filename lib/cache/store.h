@@ -11,6 +11,7 @@
 //                                own mtime is the last use. Lost without harm.
 //   <dir>/locks/                 store_lock()
 //   <dir>/images/<name>/         OCI image layouts of builders, hard links to blobs (oci.h)
+//   <dir>/logs/ab/cdef...        what the build of an action said, by the action key
 //   <dir>/git/                   bare mirrors (lib/source)
 //   <dir>/tmp/                   work in progress, a folder for each process; what a dead process
 //                                left there is removed by the next store_open()
@@ -113,6 +114,12 @@ int store_lock(struct store *s, const char *key, void (*waiting)(void *), void *
                struct error **err);
 // The same without waiting: 1 and the lock in *fd; 0 if another holds it; -1: error.
 int store_lock_try(struct store *s, const char *key, int *fd, struct error **err);
+
+// ---- logs ----
+// Keeps what the open file has as the log of the action's build (of more than 64 MiB the end).
+int store_log_put(struct store *s, const char *key, int from, struct error **err);
+// 1: *fd is to be closed, and *made is when it was kept; 0: there is none; -1: error.
+int store_log_open(struct store *s, const char *key, int *fd, time_t *made, struct error **err);
 
 // ---- keeping house ----
 struct store_info {

@@ -205,11 +205,12 @@ int build_boot(struct build *b, const char *target, const struct boot_options *o
         return -1;
     cleanup_free char *name = xasprintf("boot-%s", target);
     cleanup_free char *log = build_log_path(&b->options, name);
-    if (make_parent(log, err) < 0)
+    int fd = output_log_open(b, log, err);
+    if (fd < 0)
         return -1;
-    cleanup_fclose FILE *console = fopen(log, "we");
+    cleanup_fclose FILE *console = fdopen(fd, "w");
     if (!console)
-        return error_errno(err, errno, "creating %s", log);
+        out_of_memory();
     t.console = console;
     t.machine = (struct machine){.timeout = o->timeout, .console = console, .verbose = o->verbose};
     int result = boot_in_scratch(&t, err);

@@ -56,6 +56,8 @@ void build_close(struct build *b)
     distribution_free(&b->host);
     remote_close(b->remote);
     trusted_keys_free(b->trusted);
+    if (b->output_open)
+        close(b->output_fd);
     free(b);
 }
 

@@ -36,7 +36,7 @@ static void become(struct build *b, struct node *node, const struct child_setup 
 int child_start(struct build *b, struct node *node, const struct child_setup *c, struct error **err)
 {
     struct job *job = job_of(node);
-    cleanup_close int log = steplog_create(&b->options, job, err);
+    cleanup_close int log = steplog_create(b, job, err);
     int events[2];
     if (log < 0)
         return -1;

@@ -32,6 +32,8 @@ struct build {
     bool told_untrusted;          // that something in the local cache is not vouched for
     char *versions_digest;
     bool targets_added;
+    bool output_open; // output.c
+    int output_fd;
     const char *until; // the phase to stop after; a step's result is its folder then (until.c)
 };
 
@@ -237,7 +239,7 @@ void jobserver_fds(int fds[static 2]);
 
 // ---- steplog.c ----
 // Makes job->log_path, and a pipe whose write end is returned.
-int steplog_create(const struct build_options *o, struct job *job, struct error **err);
+int steplog_create(struct build *b, struct job *job, struct error **err);
 void steplog_copy(struct job *job); // what has come, into the file; closes the pipe at its end
 void steplog_tail(const struct job *job, struct buf *out); // the last lines, 16 KiB at most
 void steplog_close(struct job *job);
@@ -257,6 +259,18 @@ void child_drain(struct node *node);
 // RUN_AGAIN: only what was asked for by name, from inputs that are there; nothing is placed.
 enum run_what { RUN_ALL, RUN_NETWORK, RUN_INPUTS, RUN_AGAIN };
 int schedule(struct build *b, enum run_what what, struct error **err);
+
+// ---- output.c ----
+// The output directory, made if need be; its owner is this user or root. The descriptor belongs to
+// the build.
+int output_folder(struct build *b, struct error **err);
+// A folder in it, never through a link; to be closed.
+int output_subfolder(struct build *b, const char *name, struct error **err);
+// A new log at build_log_path(), to append to, in place of an old one.
+int output_log_open(struct build *b, const char *path, struct error **err);
+// After a success: keeps the log beside the record in the store, or removes it if the result was
+// made elsewhere.
+void output_log_keep(struct build *b, const struct node *node, bool made_here);
 
 // ---- place.c ----
 int place_outputs(struct build *b, const struct node *node, struct error **err);

@@ -36,6 +36,7 @@ struct build_options {
     const char *recipes;    // directory
     const char *cache;      // directory
     const char *output;     // directory, "build"
+    const struct arch *output_arch; // {arch} in it was replaced by this one; or NULL
     const struct arch *arch; // of the target; NULL: the host's, or the only one a target supports
     unsigned jobs;          // at least 1
     bool debian;            // sources from the distribution
@@ -111,6 +112,10 @@ bool node_is_target(const struct node *node); // asked for by name
 // The key text of the last successful build of this node, or NULL; to be freed.
 char *build_last_key_text(struct build *b, const struct node *node);
 char *build_log_path(const struct build_options *o, const char *label); // to be freed
+// The log of a target, to read from: of the build that made its result if that is in the cache,
+// else of the last attempt in the output directory. A result that was made elsewhere has none here:
+// an error that says so. ENOENT: nothing of that name was built into the output directory.
+int build_log_open(struct build *b, const char *target, struct error **err);
 
 // ---- boot (boot.c) ----
 struct boot_options {

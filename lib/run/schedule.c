@@ -141,6 +141,8 @@ static int apply_record(struct run *r, struct node *node, struct error **err)
     job->pulled = from && !strcmp(from, "shared cache");
     job->pushed = !from;
     if (r->what != RUN_AGAIN)
+        output_log_keep(r->b, node, !from);
+    if (r->what != RUN_AGAIN)
         remember_build(r->b, node);
     return 0;
 }

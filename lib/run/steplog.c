@@ -2,7 +2,6 @@
 // The log of a node: a pipe that its process and its steps write to, and a file that kbuild alone
 // holds. A step that had the file itself could change its mode, its content, or write to it after
 // its end.
-#include "base/folder.h"
 #include "base/log.h"
 #include "run/internal.h"
 
@@ -12,28 +11,14 @@
 
 enum { TAIL_LINES = 20, TAIL_BYTES = 16384 };
 
-// A new file each time: what had that name, a link, a fifo or a file with other names, stays as it
-// is.
-int steplog_create(const struct build_options *o, struct job *job, struct error **err)
+int steplog_create(struct build *b, struct job *job, struct error **err)
 {
     free(job->log_path);
-    job->log_path = build_log_path(o, job->label);
-    const char *name = path_base(job->log_path);
-    cleanup_free char *shown = xasprintf("%s/logs", o->output);
-    cleanup_close int output = folder_open(o->output, "output folder", FOLDER_MAKE, err);
-    if (output < 0)
-        return -1;
-    cleanup_close int logs =
-        folder_open_at(output, "logs", shown, "folder of logs", FOLDER_MAKE, err);
-    if (logs < 0)
-        return -1;
-    if (unlinkat(logs, name, 0) < 0 && errno != ENOENT)
-        return error_errno(err, errno, "replacing the log %s", job->log_path);
-    int fd =
-        openat(logs, name, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
+    job->log_path = build_log_path(&b->options, job->label);
+    int fd = output_log_open(b, job->log_path, err);
     int pipe_fds[2];
     if (fd < 0)
-        return error_errno(err, errno, "creating the log %s", job->log_path);
+        return -1;
     if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
         close(fd);
         return error_errno(err, errno, "making a pipe for the log %s", job->log_path);

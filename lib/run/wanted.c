@@ -108,7 +108,7 @@ static int compare(const void *a, const void *b)
     return strcmp(((const struct wanted_item *)a)->file, ((const struct wanted_item *)b)->file);
 }
 
-static int write_down(const char *directory, struct wanted *w, struct error **err)
+static int write_down(int folder, const char *directory, struct wanted *w, struct error **err)
 {
     cleanup_free char *path = file_in(directory);
     cleanup_buf struct buf text = {0}, old = {0};
@@ -117,20 +117,26 @@ static int write_down(const char *directory, struct wanted *w, struct error **er
     for (size_t i = 0; i < w->n; i++)
         buf_printf(&text, "%s %s %s %s\n", *w->items[i].digest ? w->items[i].digest : PENDING,
                    w->items[i].file, w->items[i].target, w->items[i].arch);
-    if (path_exists(path) && file_read(path, 1 << 20, &old, err) < 0)
+    struct error *why = NULL;
+    if (file_read_at(folder, "targets", path, 1 << 20, &old, &why) < 0 && why->errnum != ENOENT) {
+        *err = why;
         return -1;
-    if (old.len == text.len && (!text.len || !memcmp(old.data, text.data, text.len)))
-        return 0;
-    return file_write(path, text.data, text.len, 0644, err);
+    }
+    bool same = !why && old.len == text.len && (!text.len || !memcmp(old.data, text.data, text.len));
+    bool none = why && !text.len;
+    error_free(why);
+    return same || none ? 0 : file_write_at(folder, "targets", path, text.data, text.len, 0644, err);
 }
 
 int wanted_note(struct build *b, struct error **err)
 {
     const char *directory = b->options.output;
-    if (make_directories(directory, 0777, err) < 0)
+    int folder = output_folder(b, err);
+    if (folder < 0)
         return -1;
-    // Another kbuild may be building into the same directory.
-    cleanup_close int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    // Another kbuild may be building into the same directory. A lock of its own, for the folder stays
+    // open.
+    cleanup_close int lock = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (lock < 0 || flock(lock, LOCK_EX) < 0)
         return error_errno(err, errno, "locking %s", directory);
     cleanup_wanted struct wanted w = {0};
@@ -139,5 +145,5 @@ int wanted_note(struct build *b, struct error **err)
     for (size_t i = 0; i < b->graph.n; i++)
         if (job_of(b->graph.nodes[i])->placed)
             note_node(&w, b->graph.nodes[i]);
-    return write_down(directory, &w, err);
+    return write_down(folder, directory, &w, err);
 }
