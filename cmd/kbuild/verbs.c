@@ -11,7 +11,7 @@
 // ---- options that verbs have in common ----
 
 const struct option common_options[COMMON_OPTIONS] = {
-    [COMMON_OUTPUT] = {"--output", 'o', "DIR", "where results and logs go (build)", 0, 0},
+    [COMMON_OUTPUT] = {"--output", 'o', "DIR", "where results and logs go (build); {arch} stands for the architecture", 0, 0},
     [COMMON_ARCH] = {"--arch", 0, "ARCH",
                      "architecture of the target: x86_64, s390x, aarch64, ppc64le (this machine's, "
                      "or the only one that a target supports)",

@@ -70,25 +70,6 @@ int fd_write_all(int fd, const char *name, const void *bytes, size_t length, str
     return 0;
 }
 
-int make_directories(const char *path, mode_t mode, struct error **err)
-{
-    cleanup_free char *copy = xstrdup(path);
-    for (char *p = copy + (*copy == '/'); *copy; p++) {
-        char stop = *p;
-        if (stop && stop != '/')
-            continue;
-        *p = '\0';
-        if (mkdir(copy, mode) < 0 && errno != EEXIST)
-            return error_errno(err, errno, "creating the directory %s", copy);
-        *p = stop;
-        if (!stop)
-            break;
-    }
-    if (!is_directory(path))
-        return error_user(err, "creating the directory %s: a file of that name is in the way", path);
-    return 0;
-}
-
 int make_parent(const char *path, struct error **err)
 {
     const char *base = path_base(path);

@@ -68,7 +68,7 @@ void folder_draft_abandon(struct folder_draft *d);
 #define FOLDER_DRAFT_NONE ((struct folder_draft){.folder = -1, .fd = -1, .keeper = -1})
 #define cleanup_folder_draft __attribute__((cleanup(folder_draft_abandon)))
 
-// mkdir -p. Existing directories are fine.
+// mkdir -p, by the rules of folder.h for links (folder.c). Existing directories are fine.
 int make_directories(const char *path, mode_t mode, struct error **err);
 // Makes the directory that `path` is to be a file in.
 int make_parent(const char *path, struct error **err);

@@ -37,6 +37,7 @@ char *owner_name(uid_t uid)
 struct path_walk {
     const char *path, *what; // for messages
     int rules;
+    mode_t mode;      // of folders that are made
     int fd;           // where it has come to, O_PATH
     struct buf rest;  // what is left
     struct buf done;  // "as far as", for messages
@@ -114,11 +115,10 @@ static int follow_link(struct path_walk *w, int link, const char *name, uid_t ui
 
 static int enter(struct path_walk *w, const char *name, struct error **err)
 {
-    mode_t mode = w->rules & FOLDER_CLOSED ? 0755 : 0777;
     int fd = openat(w->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT && (w->rules & FOLDER_MAKE)) {
-        if (mkdirat(w->fd, name, mode) < 0 && errno != EEXIST)
-            return error_errno(err, errno, "creating the directory %s (%s%s)", w->path,
+        if (mkdirat(w->fd, name, w->mode) < 0 && errno != EEXIST)
+            return error_errno(err, errno, "creating the directory %s%s",
                                w->done.data ? w->done.data : "", name);
         fd = openat(w->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     }
@@ -198,7 +198,11 @@ static int check_folder(int fd, const char *shown, const char *what, int rules, 
 
 int folder_open(const char *path, const char *what, int rules, struct error **err)
 {
-    struct path_walk w = {.path = path, .what = what, .rules = rules, .fd = -1};
+    struct path_walk w = {.path = path,
+                          .what = what,
+                          .rules = rules,
+                          .mode = rules & FOLDER_CLOSED ? 0755 : 0777,
+                          .fd = -1};
     if (walk_path(&w, err) < 0)
         return -1;
     cleanup_close int here = w.fd;
@@ -206,6 +210,16 @@ int folder_open(const char *path, const char *what, int rules, struct error **er
     if (fd < 0)
         return fail(&w, errno, err);
     return check_folder(fd, path, what, rules, err) < 0 ? -1 : steal_fd(&fd);
+}
+
+int make_directories(const char *path, mode_t mode, struct error **err)
+{
+    struct path_walk w = {
+        .path = path, .what = "directory", .rules = FOLDER_MAKE, .mode = mode, .fd = -1};
+    if (walk_path(&w, err) < 0)
+        return -1;
+    close(w.fd);
+    return 0;
 }
 
 int folder_of(const char *path, const char **base, struct error **err)

@@ -160,11 +160,11 @@ int store_lock_try(struct store *s, const char *key, int *fd, struct error **err
     if (check_digest(key, "an action key", err) < 0)
         return -1;
     cleanup_free char *path = xasprintf("%s/locks/%s", s->directory, key);
-    cleanup_free char *folder = xasprintf("%s/locks", s->directory);
-    cleanup_close int lock = at_open(s, path, O_RDWR | O_CREAT | O_NONBLOCK, 0644);
-    // The folder may have found no room when the store was opened.
-    if (lock < 0 && errno == ENOENT && (at_mkdir(s, folder, 0755) == 0 || errno == EEXIST))
-        lock = at_open(s, path, O_RDWR | O_CREAT | O_NONBLOCK, 0644);
+    cleanup_close int lock = at_open(s, path, O_RDWR | O_NONBLOCK, 0);
+    if (lock < 0 && errno == ENOENT)
+        lock = at_create_in(s, "locks", path, 0644);
+    if (lock < 0 && errno == EEXIST) // another was faster
+        lock = at_open(s, path, O_RDWR | O_NONBLOCK, 0);
     if (lock < 0)
         return error_errno(err, errno, "locking %s", path);
     if (flock(lock, LOCK_EX | LOCK_NB) < 0)

@@ -29,6 +29,17 @@ int at_open(const struct store *s, const char *path, int flags, mode_t mode)
     return -1;
 }
 
+int at_create_in(const struct store *s, const char *folder, const char *path, mode_t mode)
+{
+    static const int flags = O_RDWR | O_CREAT | O_EXCL;
+    int fd = at_open(s, path, flags, mode);
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    if (mkdirat(s->root, folder, 0755) < 0 && errno != EEXIST)
+        return -1;
+    return at_open(s, path, flags, mode);
+}
+
 // The folder that it is in; *base is its name there. To be closed.
 static int parent_of(const struct store *s, const char *path, const char **base)
 {

@@ -222,8 +222,7 @@ static int lock_alone(struct store *s, struct error **err)
     if (session_open(s, err) < 0)
         return -1;
     if (s->lock < 0)
-        return error_user(err, "there is no %s/lock, so nobody can have the cache alone",
-                          s->directory);
+        return error_errno(err, s->lock_errnum, "locking %s/lock", s->directory);
     if (flock(s->lock, LOCK_EX | LOCK_NB) == 0)
         return 0;
     int errnum = errno;

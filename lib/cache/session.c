@@ -53,7 +53,7 @@ int session_open(struct store *s, struct error **err)
     for (int attempt = 0; attempt < 100; attempt++) {
         cleanup_free char *start = xasprintf("%s/tmp/%d.", s->directory, (int)getpid());
         cleanup_free char *path = random_name(start, ".lock");
-        cleanup_close int fd = at_open(s, path, O_RDWR | O_CREAT | O_EXCL, 0600);
+        cleanup_close int fd = at_create_in(s, "tmp", path, 0600);
         if (fd < 0 && errno == EEXIST)
             continue;
         if (fd < 0)
@@ -137,8 +137,12 @@ void session_sweep(struct store *s, bool all)
 {
     cleanup_free char *folder = xasprintf("%s/tmp", s->directory);
     cleanup_strlist struct strlist names = {0};
-    if (at_list(s, folder, &names, NULL) < 0)
+    cleanup_error struct error *why = NULL;
+    if (at_list(s, folder, &names, &why) < 0) {
+        if (why->errnum != ENOENT) // a read-only store may have none
+            log_warning("cache: what a killed kbuild left can't be found: %s", why->message);
         return;
+    }
     const char *mine = s->session ? path_base(s->session) : "";
     for (size_t i = 0; i < names.n; i++) {
         const char *name = names.items[i];

@@ -58,6 +58,7 @@ static int open_lock(struct store *s, struct error **err)
     s->lock = at_open(s, path, flags | O_RDWR | O_CREAT, 0644);
     if (s->lock < 0 && only_reading(errno))
         s->lock = at_open(s, path, flags | O_RDONLY, 0);
+    s->lock_errnum = s->lock < 0 ? errno : 0;
     if (s->lock < 0 && (errno == ENOENT || errno == ENOSPC || errno == EDQUOT))
         return 0; // read-only or full from the start: no gc to guard against
     if (s->lock < 0 && errno != ELOOP)

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -15,8 +16,17 @@ int staging_open(struct staging *s, const char *root, struct error **err)
 {
     if (make_directories(root, 0755, err) < 0)
         return -1;
-    s->root = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return s->root < 0 ? error_errno(err, errno, "opening %s", root) : 0;
+    s->root = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->root < 0)
+        return error_errno(err, errno, "opening %s", root);
+    // One at a time, so that a temporary name that is taken is what a killed process left.
+    if (flock(s->root, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return error_errno(err, errno, "locking %s", root);
+        error_user(err, "another kbuild is installing into %s", root);
+        return error_hint(err, "try again when it has ended");
+    }
+    return 0;
 }
 
 // ---- folders ----
@@ -90,10 +100,10 @@ static struct staged *add(struct staging *s, const char *path, int *folder, stru
     s->items = xgrow(s->items, &s->cap, s->n + 1, sizeof *s->items);
     struct staged *item = &s->items[s->n];
     *item = (struct staged){.folder = xstrdup(above),
-                            .temporary = xasprintf(".%.200s.%d.kbuild", base, (int)getpid()),
+                            .temporary = xasprintf(".%.200s.kbuild-new", base),
                             .base = xstrdup(base)};
     s->n++;
-    unlinkat(*folder, item->temporary, 0); // of a process with our pid that was killed right here
+    unlinkat(*folder, item->temporary, 0); // of one that was killed: nobody else is at work here
     return item;
 }
 

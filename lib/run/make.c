@@ -168,7 +168,7 @@ _Noreturn void make_node_and_exit(struct build *b, struct node *node, int events
     if (record) {
         send_event(json_pack("{s:o, s:s*}", "record", record, "from", came_from));
     } else {
-        print_prefixed(stderr, "kbuild: error: ", err->message);
+        print_prefixed(stderr, "kbuild: stopped: ", err->message); // the parent says "error"
         send_error(err);
     }
     fflush(NULL);

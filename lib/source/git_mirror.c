@@ -31,12 +31,15 @@ void mirror_library_begin(void)
 
 int git_failed(struct error **err, const char *format, ...)
 {
+    int errnum = errno; // of a call that libgit2 has no words for, such as one that found a full disk
     va_list args;
     va_start(args, format);
     cleanup_free char *what = xvasprintf(format, args);
     va_end(args);
     const git_error *last = git_error_last();
-    return error_user(err, "%s: %s", what, last && last->message ? last->message : "git failed");
+    if (last && last->message)
+        return error_user(err, "%s: %s", what, last->message);
+    return errnum ? error_errno(err, errnum, "%s", what) : error_user(err, "%s: git failed", what);
 }
 
 bool is_commit_id(const char *text)
