@@ -83,3 +83,49 @@ X
   rm other.toml
   "$KBUILD" config se c.toml
 }
+
+# ---- campaigns ----
+# Whole ones: KILLS=400 FULL_SAMPLE=0 bats tests/e2e/crash.bats (0: every call).
+
+@test "killed at random moments, every verb leaves a sound store, and its next run succeeds" {
+  run python3 "$BATS_TEST_DIRNAME/../support/crash_campaign.py" kill "$KBUILD" "${KILLS:-18}"
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"kills: ${KILLS:-18}, all well: ${KILLS:-18}"* ]]
+}
+
+@test "on a full disk every verb says so once, leaves nothing half-written, and its next run succeeds" {
+  "${CC:-gcc}" -D_GNU_SOURCE -O1 -shared -fPIC -o faults.so "$BATS_TEST_DIRNAME/../support/fault_calls.c" -ldl
+  run python3 "$BATS_TEST_DIRNAME/../support/crash_campaign.py" full "$KBUILD" faults.so "${FULL_SAMPLE:-3}"
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "$(grep -c 'all well' <<<"$output")" -eq 9 ]
+}
+
+# ---- folders that the disk cannot read to their end ----
+
+@test "a folder that can be read in part only is an error, wherever it is read" {
+  "${CC:-gcc}" -D_GNU_SOURCE -O1 -shared -fPIC -o faults.so "$BATS_TEST_DIRNAME/../support/fault_calls.c" -ldl
+  mkdir -p hkd tree/opt/d build
+  "$KBUILD" se test-key hkd
+  for i in 1 2 3; do touch tree/opt/d/$i; done
+  "$KBUILD" pack tree build/kata-static-a.tar.xz
+  kb cache info
+  for words in "hkd verify" "pack tree p.tar.xz" "merge build -o m.tar.xz" "cache info" "cache verify" "cache gc"; do
+    for at in 1 2 3; do
+      printf '\0\0\0\0\0\0\0\0' >counter
+      # shellcheck disable=SC2086 # words are meant
+      run env HKD_PATH=hkd LD_PRELOAD="$PWD/faults.so" FAULT_COUNTER="$PWD/counter" FAULT_AT=$at FAULT_KIND=readdir \
+        FAULT_ERRNO=5 "$KBUILD" --cache "$PROJECT/cache" $words
+      calls=$(od -An -tu8 counter | tr -d ' ')
+      [ "$calls" -ge 1 ] # it reads a folder at all
+      if [ "$calls" -ge "$at" ]; then
+        # What killed processes left is only looked for: a warning, and the verb's own work is done.
+        [ "$status" -eq 1 ] || [[ "$output" == *"what a killed kbuild left"* ]] || { echo "$words, $at of $calls: $output"; return 1; }
+        [[ "$output" == *"Input/output error"* ]]
+        [ ! -e p.tar.xz ]
+      fi
+      rm -f p.tar.xz m.tar.xz
+    done
+  done
+}

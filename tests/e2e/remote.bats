@@ -58,6 +58,10 @@ X
   run ! ran top
   run ! ran hello
   [ "$(sha256sum build/*.tar.xz build/*-version build/*-sha256sum)" = "$before" ]
+  # Their logs stayed where they were made.
+  run kb log hello
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"the log of hello"*"is not here"* ]]
   # The source was not needed, and did not come.
   [ -z "$(ls -A cache/trees 2>/dev/null)" ]
 }
