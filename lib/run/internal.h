@@ -77,7 +77,6 @@ struct job {
     // sources
     struct source_spec spec;
     struct source_pin pin;
-    bool pinned;
     // builders and root file systems
     struct strlist packages;
     struct distribution distribution;
@@ -87,7 +86,9 @@ struct job {
     char *image_name;  // of a builder: the image that it is instead of packages, or NULL
     char *prebuilt;    // where an artifact is taken from instead of made (prebuilt.h), or NULL
     char image_digest[DIGEST_HEX_SIZE]; // of either, once it is known
-    bool pin_fresh; // ... and whether this run found it out
+    bool pinned;    // the source
+    bool pin_fresh; // of the image: this run found its digest out
+    bool log_cut;   // the log could not be written
     // running
     pid_t pid;
     int events; // read end of the child's pipe
@@ -98,7 +99,6 @@ struct job {
     char *progress;   // "1.2 of 3.4 MB", or NULL
     char *log_path;
     int log_pipe, log_file; // what is read from, and kept in; or -1
-    bool log_cut;           // it could not be written
     char *summary; // what the user should know of the result, or NULL
 };
 
