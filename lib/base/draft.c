@@ -27,11 +27,10 @@ static bool remove_stale(int folder, const char *name)
 {
     cleanup_close int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat mine, named;
-    return fd >= 0 && fstat(fd, &mine) == 0 && S_ISREG(mine.st_mode) &&
-           mine.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
-           fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-           mine.st_ino == named.st_ino && mine.st_dev == named.st_dev &&
-           unlinkat(folder, name, 0) == 0;
+    return fd >= 0 && fstat(fd, &mine) == 0 && S_ISREG(mine.st_mode) && mine.st_uid == geteuid() &&
+           flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+           fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && mine.st_ino == named.st_ino &&
+           mine.st_dev == named.st_dev && unlinkat(folder, name, 0) == 0;
 }
 
 // Also names that no draft would come to again.
@@ -65,7 +64,8 @@ static int make_temporary(struct file_draft *d)
             return 0;
         }
         if (d->fd < 0) {
-            int fd = openat(d->folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+            int fd =
+                openat(d->folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
             if (fd >= 0) {
                 flock(fd, LOCK_EX | LOCK_NB);
                 d->fd = fd;

@@ -47,19 +47,20 @@ void file_draft_abandon(struct file_draft *d); // does nothing on an empty struc
 #define FILE_DRAFT_NONE ((struct file_draft){.folder = -1, .fd = -1})
 #define cleanup_draft __attribute__((cleanup(file_draft_abandon)))
 
-// Makes `name` another name (a hard link) of the open file, in place of what has it, in one step. -1
-// with errno where that cannot be.
+// Makes `name` another name (a hard link) of the open file, in place of what has it, in one step.
+// -1 with errno where that cannot be.
 int file_link_at(int fd, int folder, const char *name);
 
 // A folder that gets its name when it is complete: begin makes an empty one (mode 0700) beside
-// `path`, commit gives it `mode` and the name, which nothing or an empty folder has; abandon removes
-// it with what is in it. When this process dies first, however it does, a process of its own, that
-// waits for just that, removes it; what even that could not do, the next begin for `path` does.
+// `path`, commit gives it `mode` and the name, which nothing or an empty folder has; abandon
+// removes it with what is in it. When this process dies first, however it does, a process of its
+// own, that waits for just that, removes it; what even that could not do, the next begin for `path`
+// does.
 struct folder_draft {
     char *path;
     char *temporary; // where to write
     int folder, fd;
-    int keeper;      // a pipe: closed without a word, the keeper removes the folder
+    int keeper; // a pipe: closed without a word, the keeper removes the folder
     pid_t keeper_pid;
 };
 int folder_draft_begin(struct folder_draft *d, const char *path, struct error **err);
@@ -82,8 +83,8 @@ int list_directory(const char *path, struct strlist *out, struct error **err);
 int list_directory_at(int fd, const char *shown, struct strlist *out, struct error **err);
 bool path_exists(const char *path); // follows links
 bool is_directory(const char *path);
-bool is_regular_file(const char *path); // follows links
-char *path_absolute(const char *path); // against the current directory; not resolved; to be freed
+bool is_regular_file(const char *path);  // follows links
+char *path_absolute(const char *path);   // against the current directory; not resolved; to be freed
 const char *path_base(const char *path); // after the last '/'
 // True if `path` is relative, not empty, and has no empty, "." or ".." component.
 bool path_is_clean(const char *path);

@@ -37,10 +37,10 @@ char *owner_name(uid_t uid)
 struct path_walk {
     const char *path, *what; // for messages
     int rules;
-    mode_t mode;      // of folders that are made
-    int fd;           // where it has come to, O_PATH
-    struct buf rest;  // what is left
-    struct buf done;  // "as far as", for messages
+    mode_t mode;     // of folders that are made
+    int fd;          // where it has come to, O_PATH
+    struct buf rest; // what is left
+    struct buf done; // "as far as", for messages
     unsigned links;
 };
 
@@ -160,7 +160,8 @@ static int walk_path(struct path_walk *w, struct error **err)
     return result;
 }
 
-// A folder that was mounted for this (a tmpfs has mode 1777): closed, if nobody has put anything in.
+// A folder that was mounted for this (a tmpfs has mode 1777): closed, if nobody has put anything
+// in.
 static bool close_empty(int fd, const struct stat *st)
 {
     cleanup_strlist struct strlist names = {0};

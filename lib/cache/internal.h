@@ -21,7 +21,7 @@ struct verified {
 struct store {
     char *directory; // absolute; what is in it is reached from `root`
     int root;
-    int lock; // fd of <dir>/lock; -1 on a read-only or full store that never had one
+    int lock;        // fd of <dir>/lock; -1 on a read-only or full store that never had one
     int lock_errnum; // why there is none
 
     // tmp/<pid>.XXXXXX and the lock on tmp/<pid>.XXXXXX.lock that says its owner lives. A forked
@@ -39,8 +39,8 @@ struct store {
 // As the calls of those names; -1 with errno. The path is one in the store (its directory first).
 // ELOOP: a link is in the way, and none is followed.
 int at_open(const struct store *s, const char *path, int flags, mode_t mode);
-// A new file (O_EXCL) in a folder of the store, which is made if it found no room when the store was
-// opened.
+// A new file (O_EXCL) in a folder of the store, which is made if it found no room when the store
+// was opened.
 int at_create_in(const struct store *s, const char *folder, const char *path, mode_t mode);
 int at_stat(const struct store *s, const char *path, struct stat *st); // of a link itself
 bool at_exists(const struct store *s, const char *path);

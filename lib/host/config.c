@@ -109,8 +109,8 @@ static int plan_setting(struct plan *p, const struct config_layout *l, const cha
     if (!equals || equals == setting)
         return error_set(err, ERROR_USAGE, "expected KEY=VALUE");
     cleanup_free char *key = xstrndup(setting, (size_t)(equals - setting));
-    struct config_change c = {.operation = CONFIG_SET, .value = xstrdup(equals + 1),
-                              .fold = !l->rust};
+    struct config_change c = {
+        .operation = CONFIG_SET, .value = xstrdup(equals + 1), .fold = !l->rust};
     struct toml_value v = {0};
     int result = toml_key_parse(key, &c.path, err);
     if (!result)
@@ -190,7 +190,8 @@ static bool fits(const struct toml *t, const struct config_layout *l, bool rust,
 {
     const struct config_need kernel = {"hypervisor.qemu", "kernel", l->kernel};
     return l->rust == rust && (!release || (release >= l->from && release <= l->to)) &&
-           (!l->has || file_has(t, l->has, !rust)) && (!l->lacks || !file_has(t, l->lacks, !rust)) &&
+           (!l->has || file_has(t, l->has, !rust)) &&
+           (!l->lacks || !file_has(t, l->lacks, !rust)) &&
            (!l->kernel || is_met(t, &kernel, !rust));
 }
 
@@ -213,10 +214,12 @@ static int find_layout(const struct toml *t, const struct config_request *reques
     if (!kind->layout_count)
         return 0;
     error_user(err, "this is no file %s%s that is known: its keys are those of another release",
-               rust ? "of runtime-rs" : "of Kata's runtime in Go", release ? " of that release" : "");
-    return error_hint(err, release ? "leave --release out, or start from that release's own file"
-                                   : "start from the configuration of your release, or say which it "
-                                     "is: --release 4.1.0");
+               rust ? "of runtime-rs" : "of Kata's runtime in Go",
+               release ? " of that release" : "");
+    return error_hint(err, release
+                               ? "leave --release out, or start from that release's own file"
+                               : "start from the configuration of your release, or say which it "
+                                 "is: --release 4.1.0");
 }
 
 static bool is_set(const struct config_request *request, const struct config_need *n)
@@ -235,7 +238,8 @@ static int check_needs(const struct toml *t, const struct config_request *reques
         const struct config_need *n = &l->needs[i];
         if (is_set(request, n) || is_met(t, n, !l->rust))
             continue;
-        error_user(err, "in a file of %s %s.%s must be %s already: what goes with it is not known here",
+        error_user(err,
+                   "in a file of %s %s.%s must be %s already: what goes with it is not known here",
                    l->name, n->table, n->key, n->file ? n->file : "true");
         return error_hint(err, "start from Kata's own %s of that release, or give it with --set",
                           l->start);
@@ -373,8 +377,9 @@ int config_edit_file(const char *path, const struct config_request *request, boo
     if (st.st_nlink > 1) {
         error_user(err, "%s has %u names (hard links), and only this one would get the new text",
                    result->file, (unsigned)st.st_nlink);
-        return error_hint(err, "make it a file of its own first: cp -p FILE FILE.new && mv FILE.new "
-                               "FILE");
+        return error_hint(err,
+                          "make it a file of its own first: cp -p FILE FILE.new && mv FILE.new "
+                          "FILE");
     }
     result->backup = keep_original(result->file, &text, &st, err);
     if (!result->backup)

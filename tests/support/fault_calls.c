@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A library for LD_PRELOAD that lets one call of kbuild's fail, for tests/support/crash_campaign.py.
+// A library for LD_PRELOAD that lets one call of kbuild's fail, for
+// tests/support/crash_campaign.py.
 //
 //   FAULT_COUNTER  a file of 8 bytes that all processes share: calls so far
 //   FAULT_AT       the number of the call that fails, from 1; 0: none
@@ -95,7 +96,8 @@ WRAP(int, symlink, (const char *a, const char *b), (a, b), true)
 WRAP(int, symlinkat, (const char *a, int d, const char *b), (a, d, b), true)
 WRAP(int, rename, (const char *a, const char *b), (a, b), true)
 WRAP(int, renameat, (int a, const char *b, int c, const char *d), (a, b, c, d), true)
-WRAP(int, renameat2, (int a, const char *b, int c, const char *d, unsigned f), (a, b, c, d, f), true)
+WRAP(int, renameat2, (int a, const char *b, int c, const char *d, unsigned f), (a, b, c, d, f),
+     true)
 WRAP(int, mkstemp, (char *p), (p), true)
 WRAP(int, mkostemp, (char *p, int f), (p, f), true)
 WRAP(ssize_t, copy_file_range, (int a, off64_t *o, int b, off64_t *p, size_t n, unsigned f),
