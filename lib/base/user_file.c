@@ -26,7 +26,7 @@ int user_file_stream(const char *path, struct stat *st, struct error **err)
 
 int user_file_read(const char *path, size_t limit, struct buf *out, struct error **err)
 {
-    struct stat st;
+    struct stat st = {0};
     cleanup_close int fd = user_file_stream(path, &st, err);
     if (fd < 0)
         return -1;
@@ -79,7 +79,7 @@ int user_file_spool(int fd, const char *name, uint64_t *size, struct error **err
 
 int user_file_open(const char *path, uint64_t *size, struct error **err)
 {
-    struct stat st;
+    struct stat st = {0};
     cleanup_close int fd = user_file_stream(path, &st, err);
     if (fd < 0)
         return -1;

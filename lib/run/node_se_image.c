@@ -218,12 +218,14 @@ static int seal_native(const struct job *job, struct se_input *in, struct work *
 }
 
 static int seal_external(const struct job *job, const struct se_input *in, const struct work *w,
-                         struct error **err)
+                         bool offline, struct error **err)
 {
     enum sealer sealer = SEALER_NATIVE;
     struct external_sealer tool = {0};
     if (choose_sealer(job, &sealer, &tool, err) < 0)
         return -1;
+    // It verifies by itself, too, with what this run may fetch.
+    tool.offline = offline || !strcmp(variable_text(job, "SE_ONLINE"), "no");
     struct strlist certificates = {0}, crls = {0};
     se_verification_files(job, &certificates, &crls);
     int result = external_sealer_run(&tool, in, w->parmfile, w->image, &certificates, &crls, err);
@@ -253,7 +255,7 @@ static int seal(struct build *b, const struct node *node, struct work *w, struct
     in.hosts = hosts;
     phase("sealing");
     bool native = strstr(node->key_text, "\nsealer native ") != NULL;
-    int result = native ? seal_native(job, &in, w, err) : seal_external(job, &in, w, err);
+    int result = native ? seal_native(job, &in, w, err) : seal_external(job, &in, w, b->options.offline, err);
     free_hosts(hosts, in.host_count);
     return result;
 }

@@ -97,6 +97,8 @@ static int arguments(const struct external_sealer *s, const struct se_input *in,
         add_file(argv, "--crl", crls->items[i]);
     if (!certificates || !certificates->n)
         strlist_add(argv, "--no-verify");
+    else if (s->offline)
+        strlist_add(argv, "--offline");
     // Before 2.17.0 the default was 0, which denies the guest all protected keys.
     if (in->pcf != SE_PCF_DEFAULT || older_than(s, 2, 17))
         strlist_addf(argv, "--x-pcf=0x%llx", (unsigned long long)in->pcf);

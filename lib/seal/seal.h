@@ -153,6 +153,7 @@ struct external_sealer {
     char *program;
     bool pvimg;
     int major, minor, patch;
+    bool offline; // set by the caller: it must fetch no revocation lists
 };
 int external_sealer_find(struct external_sealer *out, struct error **err); // 1 found, 0 not, -1
 // Writes `output` in one step (mode 0600) or not at all. `parmfile` (or NULL) takes the place of

@@ -129,6 +129,8 @@ static void called(const struct fixture *f, const char *version, const char *nam
         strlist_split(&certificates, "signing.crt intermediate.crt", " ");
         strlist_add(&crls, "signing.crl");
     }
+    assert_false(s.offline);
+    s.offline = true; // which goes with certificates only
     assert_good(external_sealer_run(&s, &in, with_all ? "/parm'file" : NULL, image, &certificates,
                                     &crls, &err));
     external_sealer_free(&s);
@@ -154,7 +156,7 @@ static void the_tools_are_called_as_their_manuals_say(void **state)
     assert_string_equal(old.data, "--host-key-document=HKD-known-1.crt\n"
                                   "--host-key-document=HKD-known-2.crt\n"
                                   "--image=/k ernel\n--ramdisk=/initrd\n--parmfile=/parm'file\n"
-                                  "--cert=signing.crt\n--cert=intermediate.crt\n--crl=signing.crl\n"
+                                  "--cert=signing.crt\n--cert=intermediate.crt\n--crl=signing.crl\n--offline\n"
                                   "--x-pcf=0xe0\n");
     called(f, "genprotimg version 2.17.0", "genprotimg", false, &current);
     assert_string_equal(current.data, "--host-key-document=HKD-known-1.crt\n"
