@@ -108,8 +108,8 @@ static void without_a_tool_none_is_found(void **state)
     assert_null(err);
 }
 
-// What the tool was called with, one argument a line. The output lies in a folder with a random
-// name; that line is left out.
+// What the tool was called with, one argument a line, HERE being this folder: paths are absolute. The
+// output lies in a folder with a random name; that line is left out.
 static void called(const struct fixture *f, const char *version, const char *name, bool with_all,
                    struct buf *out)
 {
@@ -143,9 +143,16 @@ static void called(const struct fixture *f, const char *version, const char *nam
     get_file(record, &text);
     cleanup_strlist struct strlist lines = {0};
     strlist_split(&lines, text.data, "\n");
-    for (size_t i = 0; i < lines.n; i++)
-        if (!starts_with(lines.items[i], "--output="))
-            buf_printf(out, "%s\n", lines.items[i]);
+    cleanup_free char *here = path_absolute("");
+    for (size_t i = 0; i < lines.n; i++) {
+        const char *line = lines.items[i], *at = strstr(line, here);
+        if (starts_with(line, "--output="))
+            continue;
+        if (at)
+            buf_printf(out, "%.*sHERE/%s\n", (int)(at - line), line, at + strlen(here));
+        else
+            buf_printf(out, "%s\n", line);
+    }
 }
 
 static void the_tools_are_called_as_their_manuals_say(void **state)
@@ -153,16 +160,17 @@ static void the_tools_are_called_as_their_manuals_say(void **state)
     struct fixture *f = *state;
     cleanup_buf struct buf old = {0}, current = {0}, newer = {0};
     called(f, "genprotimg version 2.16.0", "genprotimg", true, &old);
-    assert_string_equal(old.data, "--host-key-document=HKD-known-1.crt\n"
-                                  "--host-key-document=HKD-known-2.crt\n"
+    assert_string_equal(old.data, "--host-key-document=HERE/HKD-known-1.crt\n"
+                                  "--host-key-document=HERE/HKD-known-2.crt\n"
                                   "--image=/k ernel\n--ramdisk=/initrd\n--parmfile=/parm'file\n"
-                                  "--cert=signing.crt\n--cert=intermediate.crt\n--crl=signing.crl\n--offline\n"
+                                  "--cert=HERE/signing.crt\n--cert=HERE/intermediate.crt\n"
+                                  "--crl=HERE/signing.crl\n--offline\n"
                                   "--x-pcf=0xe0\n");
     called(f, "genprotimg version 2.17.0", "genprotimg", false, &current);
-    assert_string_equal(current.data, "--host-key-document=HKD-known-1.crt\n"
+    assert_string_equal(current.data, "--host-key-document=HERE/HKD-known-1.crt\n"
                                       "--image=/k ernel\n--no-verify\n");
     called(f, "pvimg version 2.36.0", "pvimg", false, &newer);
-    assert_string_equal(newer.data, "create\n--host-key-document=HKD-known-1.crt\n"
+    assert_string_equal(newer.data, "create\n--host-key-document=HERE/HKD-known-1.crt\n"
                                     "--image=/k ernel\n--no-verify\n");
 }
 
