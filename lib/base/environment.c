@@ -40,7 +40,7 @@ int security_variable(const char *name, const char **out, struct error **err)
 int security_variables_check(struct error **err)
 {
     static const char *const names[] = {"KBUILD_TRUSTED_KEYS", "KBUILD_SIGNING_KEY",
-                                        "KBUILD_KERNEL_KEYRING"};
+                                        "KBUILD_KERNEL_KEYRING", "REPO_KEYRING"};
     const char *ignored;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (security_variable(names[i], &ignored, err) < 0)

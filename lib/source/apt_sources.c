@@ -3,6 +3,7 @@
 // configured with (`apt-get indextargets`), and of that the distribution's suites.
 #include "source/apt.h"
 
+#include "base/environment.h"
 #include "base/file.h"
 #include "base/process.h"
 #include "source/apt_entry.h"
@@ -412,7 +413,9 @@ static int usual_keyrings(const struct vendor *vendor, struct strlist *out, stru
 
 static int override_keyrings(const struct vendor *vendor, struct strlist *out, struct error **err)
 {
-    const char *named = environment("REPO_KEYRING");
+    const char *named;
+    if (security_variable("REPO_KEYRING", &named, err) < 0)
+        return -1;
     if (!named)
         return usual_keyrings(vendor, out, err);
     cleanup_free char *path = path_absolute(named);
