@@ -80,12 +80,12 @@ struct job {
     // builders and root file systems
     struct strlist packages;
     struct distribution distribution;
-    char package_list[DIGEST_HEX_SIZE]; // of what they are resolved to, once it is known
     char *setup;       // absolute path of the setup script, or NULL
     struct work *work; // of an artifact: what it goes on from (--continue), or NULL
     char *image_name;  // of a builder: the image that it is instead of packages, or NULL
     char *prebuilt;    // where an artifact is taken from instead of made (prebuilt.h), or NULL
     char image_digest[DIGEST_HEX_SIZE]; // of either, once it is known
+    char package_list[DIGEST_HEX_SIZE]; // of what packages are resolved to, once it is known
     bool pinned;    // the source
     bool pin_fresh; // of the image: this run found its digest out
     bool log_cut;   // the log could not be written

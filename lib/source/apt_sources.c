@@ -9,10 +9,12 @@
 #include "source/apt_entry.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <strings.h>
 
 #define RELEASE_MAX ((size_t)8 << 20)
+#define LIST_MAX ((size_t)1 << 20)
 
 // The two distributions that versions.yaml names: how their own archives sign themselves.
 static const struct vendor {
@@ -83,9 +85,46 @@ enum field { ENTRY, URI, SUITE, COMPONENT, ARCHITECTURE, FILENAME, FIELDS };
 #define TARGET_FORMAT                                                                              \
     "$(SOURCESENTRY)\t$(REPO_URI)\t$(RELEASE)\t$(COMPONENT)\t$(ARCHITECTURE)\t$(FILENAME)"
 
-// mmdebstrap and apt's own cache want copies, so a folder is read as copy: reads it.
+// The mirror that a list of mirrors (apt-transport-mirror(1)) names first: the one with the lowest
+// priority, if any has one; to be freed. apt's downloader of single files does not read such lists.
+static char *first_mirror(const char *list)
+{
+    cleanup_buf struct buf text = {0};
+    cleanup_error struct error *ignored = NULL;
+    cleanup_strlist struct strlist lines = {0};
+    char *first = NULL;
+    unsigned long best = ULONG_MAX;
+    if (file_read(list, LIST_MAX, &text, &ignored) < 0 || !text.data)
+        return NULL;
+    strlist_split(&lines, text.data, "\n");
+    for (size_t i = 0; i < lines.n; i++) {
+        cleanup_strlist struct strlist words = {0};
+        unsigned long priority = ULONG_MAX;
+        strlist_split(&words, lines.items[i], " \t\r");
+        for (size_t k = 1; k < words.n; k++)
+            if (starts_with(words.items[k], "priority:"))
+                priority = strtoul(words.items[k] + strlen("priority:"), NULL, 10);
+        if (!words.n || *words.items[0] == '#' || (first && priority >= best))
+            continue;
+        free(first);
+        first = xstrdup(words.items[0]);
+        best = priority;
+    }
+    return first;
+}
+
+// What apt's cache and its downloader of single files can read: copies instead of a folder's own
+// files, and a mirror instead of a list of mirrors.
 static char *readable_uri(const char *uri)
 {
+    if (starts_with(uri, "mirror+file:")) {
+        cleanup_free char *list = xstrdup(uri + strlen("mirror+file:"));
+        size_t n = strlen(list);
+        while (n > 1 && list[n - 1] == '/')
+            list[--n] = '\0';
+        cleanup_free char *mirror = first_mirror(list + (starts_with(list, "//") ? 2 : 0));
+        return mirror ? readable_uri(mirror) : xstrdup(uri);
+    }
     return starts_with(uri, "file:") ? xasprintf("copy:%s", uri + strlen("file:")) : xstrdup(uri);
 }
 

@@ -357,9 +357,12 @@ static int ask_again(const struct packages_request *r, const struct source_optio
 int packages_open(const struct packages_request *r, const struct source_options *o,
                   const char *digest, struct package_set *out, struct error **err)
 {
-    int found = recall_set(o->store, digest, out, err);
-    if (found < 0 || (found && (has_uris(out) || o->offline)))
-        return found < 0 ? -1 : 0;
-    package_set_free(out);
-    return ask_again(r, o, digest, out, err);
+    struct package_set known = {0};
+    int found = recall_set(o->store, digest, &known, err);
+    if (found > 0 && (has_uris(&known) || o->offline)) {
+        *out = known;
+        return 0;
+    }
+    package_set_free(&known);
+    return found < 0 ? -1 : ask_again(r, o, digest, out, err);
 }

@@ -311,9 +311,10 @@ static int compare_packages(const void *a, const void *b)
 int packages_ask(const struct packages_request *r, const struct source_options *o,
                  struct package_set *out, struct error **err)
 {
-    struct mirrors *own = o->mirrors ? NULL : mirrors_new();
-    int result = ask_all(r, own ? own : o->mirrors, o, out, err);
-    mirrors_free(own);
+    struct mirrors *m = o->mirrors ? o->mirrors : mirrors_new();
+    int result = ask_all(r, m, o, out, err);
+    if (m != o->mirrors)
+        mirrors_free(m);
     if (out->n)
         qsort(out->items, out->n, sizeof *out->items, compare_packages);
     return result;

@@ -182,7 +182,7 @@ made_of() { # version
 }
 
 @test "a mirror that is signed by a stranger is refused, and says how to name its keys" {
-  REPO_KEYRING= run build one # as an undefined secret of a CI job arrives: no other keys in their place
+  REPO_KEYRING="" run build one # as an undefined secret of a CI job arrives: no other keys in their place
   echo "$output"
   [ "$status" -eq 1 ]
   [[ "$output" == *"REPO_KEYRING is set and empty"* ]]

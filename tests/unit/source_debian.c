@@ -154,12 +154,14 @@ static void folders_are_read_as_copies(void **state)
     run_sh(p,
            "printf 'Types: deb\\nURIs: file:/srv/mirror\\nSuites: bookworm\\nComponents: main\\n\\n"
            "Types: deb\\nURIs: file:///srv/more\\nSuites: bookworm-updates\\nComponents: main\\n\\n"
-           "Types: deb\\nURIs: mirror+file:/srv/list\\nSuites: bookworm-security\\n"
-           "Components: main\\n' > parts/a.sources");
+           "Types: deb\\nURIs: mirror+file:%%s/list\\nSuites: bookworm-security\\n"
+           "Components: main\\n' $PWD > parts/a.sources\n"
+           "printf '# c\\nhttp://b.example/\\thttp\\nhttp://a.example/d/ priority:2\\n"
+           "file:/srv/c/\\tpriority:1\\ttype:index\\n' > list");
     cleanup_free char *out = sources(p, "debian", "bookworm", "x86_64");
     assert_says(out, "URIs: copy:/srv/mirror/\n");
     assert_says(out, "URIs: copy:/srv/more/\n");
-    assert_says(out, "URIs: mirror+file:/srv/list/\n");
+    assert_says(out, "URIs: copy:/srv/c/\nSuites: bookworm-security\n");
 }
 
 static void another_distribution_needs_repo_url(void **state)
