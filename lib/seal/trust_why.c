@@ -163,13 +163,17 @@ void missing_crl_hint(const struct trust_store *s, struct error **err)
         error_hint(err, "%s; ask its issuer for it", give_it);
 }
 
-// A list of the issuer was given, but is not looked at.
-static const char *weak_crl(const struct trust_store *s, const X509_NAME *issuer)
+// A list of the issuer was given, but is not looked at: its file and why; to be freed. NULL: there is none.
+static char *useless_crl(const struct trust_store *s, const X509_NAME *issuer)
 {
-    for (size_t i = 0; i < s->crl_count; i++)
-        if (crl_is_weak(s->crls[i].crl) &&
-            !X509_NAME_cmp(X509_CRL_get_issuer(s->crls[i].crl), issuer))
-            return s->crls[i].file;
+    for (size_t i = 0; i < s->crl_count; i++) {
+        const X509_CRL *crl = s->crls[i].crl;
+        bool weak = crl_is_weak(crl);
+        if ((weak || crl_is_delta(crl)) && !X509_NAME_cmp(X509_CRL_get_issuer(crl), issuer))
+            return xasprintf("%s is %s", s->crls[i].file,
+                             weak ? "signed with a digest that is too weak"
+                                  : "a delta list, which has only what changed since another one");
+    }
     return NULL;
 }
 
@@ -177,11 +181,9 @@ static int missing_crl(const struct trust_store *s, const X509 *x, struct error 
 {
     cleanup_free char *shown = shown_certificate(s, x);
     cleanup_free char *issuer = name_text(X509_get_issuer_name(x));
-    const char *weak = weak_crl(s, X509_get_issuer_name(x));
-    error_user(err,
-               "%s cannot be told from a revoked one: no revocation list of its issuer '%s'%s%s%s",
-               shown, issuer, weak ? ": " : "", weak ? weak : "",
-               weak ? " is signed with a digest that is too weak" : "");
+    cleanup_free char *useless = useless_crl(s, X509_get_issuer_name(x));
+    error_user(err, "%s cannot be told from a revoked one: no revocation list of its issuer '%s'%s%s",
+               shown, issuer, useless ? ": " : "", useless ? useless : "");
     missing_crl_hint(s, err);
     return -1;
 }
