@@ -49,12 +49,12 @@ static void the_key_has_the_public_name_only(void **state)
 {
     unsigned char bytes[64];
     for (size_t i = 0; i < sizeof bytes; i++)
-        bytes[i] = (unsigned char)i;
+        bytes[i] = (unsigned char)((i * i * 37 + i * 11 + 5) % 251); // no pattern that is refused
     cleanup_error struct error *err = NULL;
     cleanup_free char *key = key_of(bytes, sizeof bytes, 0600, &err);
     assert_non_null(key);
     assert_string_equal(key, "variable KB_TEST_SECRET secret "
-                             "934a45cf1fae6ae0188411266e0379e6c0a1ea26b0c39f7c8a0e94383fcffdaa\n");
+                             "b8c678d1fd5b78fbdf28291e907a007660d8dd342d60470ab3a713cf378db7e0\n");
     bytes[63] ^= 1;
     cleanup_free char *other = key_of(bytes, sizeof bytes, 0600, &err);
     assert_string_not_equal(key, other);
