@@ -30,12 +30,15 @@ static int failed(struct archive *a, const char *path, struct error **err)
     return error_user(err, "reading %s: %s", path, why ? why : "it is damaged");
 }
 
-static void add_file(struct deb_files *files, struct archive_entry *e)
+static int add_file(struct deb_files *files, struct archive_entry *e, const char *path,
+                    struct error **err)
 {
     const char *name = archive_entry_pathname(e);
-    while (name && (starts_with(name, "./") || *name == '/'))
+    if (!name)
+        return error_user(err, "reading %s: it has a file whose name makes no sense", path);
+    while (starts_with(name, "./") || *name == '/')
         name += *name == '/' ? 1 : 2;
-    if (!name || !strcmp(name, "."))
+    if (!strcmp(name, "."))
         name = "";
     files->items = xgrow(files->items, &files->cap, files->n + 1, sizeof *files->items);
     struct deb_file *f = &files->items[files->n++];
@@ -49,6 +52,10 @@ static void add_file(struct deb_files *files, struct archive_entry *e)
     size_t length = strlen(f->path);
     while (length && f->path[length - 1] == '/')
         f->path[--length] = '\0';
+    if (!*f->path || path_is_clean(f->path))
+        return 0;
+    return error_user(err, "reading %s: it has a file whose name leads elsewhere: %s", path,
+                      f->path);
 }
 
 // The value of a field of the control file (deb822(5): "Name: value"), to be freed; NULL if absent.
@@ -90,12 +97,22 @@ static int read_control(struct archive *inner, const char *path, struct deb_pack
     return 0;
 }
 
+// Those of deb(5). With more of them libarchive would start other programs (lrzip, lzop, grzip).
+static void support_filters(struct archive *inner)
+{
+    archive_read_support_filter_gzip(inner);
+    archive_read_support_filter_xz(inner);
+    archive_read_support_filter_zstd(inner);
+    archive_read_support_filter_bzip2(inner);
+    archive_read_support_filter_lzma(inner);
+}
+
 // Goes through the tar that is the outer archive's current member.
 static int read_tar(struct archive *outer, const char *path, struct deb_package *control,
                     struct deb_files *files, struct error **err)
 {
     struct archive *inner = archive_read_new();
-    archive_read_support_filter_all(inner);
+    support_filters(inner);
     archive_read_support_format_tar(inner);
     int result = 0, r;
     if (archive_read_open2(inner, outer, NULL, next_block, NULL, NULL) != ARCHIVE_OK)
@@ -108,7 +125,7 @@ static int read_tar(struct archive *outer, const char *path, struct deb_package 
         }
         const char *name = archive_entry_pathname(e);
         if (files)
-            add_file(files, e);
+            result = add_file(files, e, path, err);
         else if (name && (!strcmp(name, "./control") || !strcmp(name, "control")) && !control->name)
             result = read_control(inner, path, control, err);
     }

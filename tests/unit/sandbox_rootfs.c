@@ -173,6 +173,53 @@ static void a_package_tells_what_it_is_and_what_is_in_it(void **state)
     free(folder);
 }
 
+static void expect_no_package(const char *path, const struct buf *deb, const char *why)
+{
+    struct deb_package p;
+    struct deb_files files = {0};
+    cleanup_error struct error *err = NULL;
+    assert_int_equal(file_write(path, deb->data, deb->len, 0644, NULL), 0);
+    assert_int_equal(deb_read(path, &p, &files, &err), -1);
+    assert_non_null(strstr(err->message, why));
+    deb_files_free(&files);
+}
+
+static void a_package_names_files_below_the_root_only(void **state)
+{
+    static const char *const names[] = {"./../x", "./usr/../../x", "./usr//x", "./usr/./x", ".."};
+    char *folder = temporary_folder();
+    cleanup_free char *path = xasprintf("%s/x.deb", folder);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const struct tar_member m = {names[i], S_IFREG | 0644, 0, 0, 0, "x"};
+        cleanup_buf struct buf deb = {0};
+        make_deb(&deb, control, &m, 1);
+        expect_no_package(path, &deb, "whose name leads elsewhere");
+    }
+    remove_tree(folder, NULL);
+    free(folder);
+}
+
+// libarchive has filters that are programs; it finds them by the first bytes.
+static void a_package_starts_no_program(void **state)
+{
+    static const char lrzip[] = "LRZI\0\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+    char *folder = temporary_folder();
+    cleanup_free char *path = xasprintf("%s/x.deb", folder), *marker = xasprintf("%s/ran", folder);
+    cleanup_free char *program = xasprintf("%s/lrzip", folder);
+    cleanup_free char *script = xasprintf("#!/bin/sh\n: >%s\n", marker);
+    cleanup_free char *old = xstrdup(getenv("PATH"));
+    cleanup_buf struct buf deb = {0};
+    make_deb(&deb, control, members, 0);
+    add_ar_member(&deb, "data.tar.lrz", lrzip, sizeof lrzip);
+    assert_int_equal(file_write(program, script, strlen(script), 0755, NULL), 0);
+    setenv("PATH", folder, 1);
+    expect_no_package(path, &deb, "x.deb");
+    setenv("PATH", old, 1);
+    assert_false(path_exists(marker));
+    remove_tree(folder, NULL);
+    free(folder);
+}
+
 // ---- merged /usr ----
 
 static void usr_is_merged(void **state)
@@ -481,6 +528,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_package_tells_what_it_is_and_what_is_in_it),
+        cmocka_unit_test(a_package_names_files_below_the_root_only),
+        cmocka_unit_test(a_package_starts_no_program),
         cmocka_unit_test(usr_is_merged),
         cmocka_unit_test(two_different_files_for_one_place_are_an_error),
         cmocka_unit_test(what_differs_between_runs_is_removed),
