@@ -90,10 +90,11 @@ static void take_event(struct node *node, const char *line)
                                                      : "");
         view_progress(node);
     } else if ((part = json_object_get(event, "log"))) {
-        if (json_is_true(json_object_get(event, "warning")))
-            log_warning("%s", json_string_value(part));
-        else
-            log_note("%s", json_string_value(part));
+        const char *text = json_string_value(part);
+        if (text && json_is_true(json_object_get(event, "warning")))
+            log_warning("%s", text);
+        else if (text)
+            log_note("%s", text);
     } else if (json_object_get(event, "record") || json_object_get(event, "error")) {
         json_decref(job->result);
         job->result = json_incref(event);
