@@ -57,6 +57,17 @@ static int read_record(struct store *s, const char *path, struct buf *text, stru
     return fd_read_all(fd, path, RECORD_LIMIT, text, err);
 }
 
+json_t *action_parse(const struct buf *text, const char *key, const char **wrong)
+{
+    json_t *record =
+        json_loadb(text->data ? text->data : "", text->len, JSON_REJECT_DUPLICATES, NULL);
+    *wrong = record ? fault(record, key) : "it is not JSON";
+    if (!*wrong)
+        return record;
+    json_decref(record);
+    return NULL;
+}
+
 json_t *action_read(struct store *s, const char *key, struct error **err)
 {
     if (check_digest(key, "an action key", err) < 0)
@@ -71,14 +82,11 @@ json_t *action_read(struct store *s, const char *key, struct error **err)
             *err = steal(why);
         return NULL;
     }
-    json_error_t parse;
-    json_t *record = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &parse);
-    const char *wrong = record ? fault(record, key) : "it is not JSON";
-    if (!wrong)
-        return record;
-    json_decref(record);
-    damaged(s, key, path, wrong);
-    return NULL;
+    const char *wrong;
+    json_t *record = action_parse(&text, key, &wrong);
+    if (!record)
+        damaged(s, key, path, wrong);
+    return record;
 }
 
 json_t *store_action_get(struct store *s, const char *key, struct error **err)

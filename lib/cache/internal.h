@@ -135,5 +135,7 @@ void record_outputs(struct store *s, const json_t *record,
                     void (*each)(enum object_kind kind, const char *digest, void *), void *context);
 // As store_action_get(), but not a use of the record.
 json_t *action_read(struct store *s, const char *key, struct error **err);
+// The record in the text of such a file; NULL and *wrong, a static text, if it is damaged.
+json_t *action_parse(const struct buf *text, const char *key, const char **wrong);
 
 #endif

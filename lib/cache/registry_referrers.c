@@ -15,16 +15,15 @@ static char *fallback_tag(const char *digest)
     return xasprintf("sha256-%s", digest);
 }
 
-// <https://...>; rel="next" (RFC 8288); to be freed, or NULL.
-static char *next_page(const struct registry *r, const struct response *s)
+char *link_next(const char *link, const char *from, const char *origin)
 {
-    const char *open = s->link ? strchr(s->link, '<') : NULL;
+    const char *open = link ? strchr(link, '<') : NULL;
     const char *close = open ? strchr(open, '>') : NULL;
     if (!close || (!strstr(close, "rel=\"next\"") && !strstr(close, "rel=next")))
         return NULL;
     cleanup_free char *relative = xstrndup(open + 1, (size_t)(close - open - 1));
     cleanup_url struct url next = {0};
-    if (url_parse(s->url, relative, &next, NULL) < 0 || strcmp(next.origin, r->origin) != 0)
+    if (url_parse(from, relative, &next, NULL) < 0 || strcmp(next.origin, origin) != 0)
         return NULL;
     return steal(next.text);
 }
@@ -91,7 +90,7 @@ static int visit_api(struct registry *r, const char *digest, struct listing *l, 
         if (result || !is_index)
             return result;
         free(url);
-        url = next_page(r, &s);
+        url = link_next(s.link, s.url, r->origin);
     }
     return 0;
 }

@@ -211,6 +211,11 @@ int manifest_put(struct registry *r, const char *what, const struct manifest_byt
                  struct response *s, struct error **err);
 char *manifest_url(const struct registry *r, const char *what);
 
+// ---- registry_referrers.c ----
+// The next page of a list, by the header Link: <...>; rel="next" (RFC 8288), of the answer that came
+// from the URL `from`; to be freed. NULL if there is none, or it is elsewhere than `origin`.
+char *link_next(const char *link, const char *from, const char *origin);
+
 // ---- registry_hash.c: SHA-256 beside the transfer ----
 // What is worth it is hashed by a thread of its own, while the next bytes come.
 struct hasher;

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 #define EVIDENCE_FORMAT "1" // raise it when the same tarball would be judged in another way
-enum { ARCHES = 4 };
+enum { ARCHES = PAYLOAD_ARCHES };
 
 // For each architecture of arch_table the first file that is for it, or NULL.
 struct evidence {
@@ -46,9 +46,9 @@ static size_t arch_index(const char *name)
     return ARCHES;
 }
 
-// The place in arch_table of what these first bytes of a file are for; ARCHES: nothing that counts.
-static size_t elf_arch(const unsigned char *bytes, size_t length)
+size_t payload_elf_arch(const void *start, size_t length)
 {
+    const unsigned char *bytes = start;
     if (length < EI_NIDENT + 4 || memcmp(bytes, ELFMAG, SELFMAG) != 0)
         return ARCHES;
     uint16_t type, machine;
@@ -79,7 +79,7 @@ static int look_at_member(struct reader *r, const struct reader_member *m, struc
     int more = reader_piece(r, &bytes, &length, &offset, err);
     if (more <= 0)
         return more;
-    size_t arch = offset == 0 ? elf_arch(bytes, length) : ARCHES;
+    size_t arch = offset == 0 ? payload_elf_arch(bytes, length) : ARCHES;
     char **slots = m->mode & 0111 ? e->programs : e->others;
     if (arch < ARCHES && !slots[arch])
         slots[arch] = xstrdup(m->path);

@@ -132,6 +132,11 @@ void image_source_close(struct image_source *s); // NULL is allowed
 int payload_arch_find(struct store *s, struct merge_plan *plan, const char *directory,
                       const struct arch *given, const struct arch **out, struct error **err);
 
+// The place in arch_table of what these first bytes of a file are for; PAYLOAD_ARCHES: nothing that
+// counts.
+enum { PAYLOAD_ARCHES = 4 };
+size_t payload_elf_arch(const void *start, size_t length);
+
 // ---- payload_image.c ----
 // The hex digest and size of a descriptor (descriptor.md), or an error.
 int descriptor_read(const json_t *descriptor, struct image_blob *out, struct error **err);

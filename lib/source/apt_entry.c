@@ -98,6 +98,14 @@ static void read_numbered_line(char *text, size_t wanted, struct strlist *out)
         read_line(line, out);
 }
 
+void apt_entry_parse(char *text, bool deb822, size_t number, struct strlist *out)
+{
+    if (deb822)
+        read_stanza(text, number, out);
+    else
+        read_numbered_line(text, number, out);
+}
+
 int apt_entry_options(const char *entry, struct strlist *out, struct error **err)
 {
     const char *colon = strrchr(entry, ':');
@@ -109,11 +117,7 @@ int apt_entry_options(const char *entry, struct strlist *out, struct error **err
     cleanup_buf struct buf text = {0};
     if (file_read(path, APT_FILE_MAX, &text, err) < 0)
         return -1;
-    if (!text.data)
-        return 0;
-    if (ends_with(path, ".sources"))
-        read_stanza(text.data, number, out);
-    else
-        read_numbered_line(text.data, number, out);
+    if (text.data)
+        apt_entry_parse(text.data, ends_with(path, ".sources"), number, out);
     return 0;
 }

@@ -12,4 +12,7 @@
 // indextargets`): "FILE:LINE" in the one-line format, "FILE:STANZA" in files that end in .sources.
 int apt_entry_options(const char *entry, struct strlist *out, struct error **err);
 
+// The same from the text of such a file, which is cut up: the entry with this number, from 1.
+void apt_entry_parse(char *text, bool deb822, size_t number, struct strlist *out);
+
 #endif

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "source/apt_entry.h"
+#include "source/apt_places.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -29,22 +30,10 @@ static const char *const pockets[] = {
     "/updates", "-proposed-updates", "-proposed",
 };
 
-// One suite of one repository that apt is configured with.
-struct place {
-    char *entry, *uri, *suite;
-    struct strlist components, architectures, options;
-    char *release_path;      // of its Release file without the last word, as apt would keep it
-    char *codename, *origin; // as its Release file says; NULL: unknown
-};
-struct places {
-    struct place *items;
-    size_t n, cap;
-};
-
-static void places_free(struct places *l)
+void apt_places_free(struct apt_places *l)
 {
     for (size_t i = 0; i < l->n; i++) {
-        struct place *p = &l->items[i];
+        struct apt_place *p = &l->items[i];
         free(p->entry);
         free(p->uri);
         free(p->suite);
@@ -56,9 +45,8 @@ static void places_free(struct places *l)
         strlist_free(&p->options);
     }
     free(l->items);
-    *l = (struct places){0};
+    *l = (struct apt_places){0};
 }
-#define cleanup_places __attribute__((cleanup(places_free)))
 
 static const struct vendor *vendor_find(const char *id)
 {
@@ -141,18 +129,18 @@ static char *release_path(const char *filename, const char *suite)
     return found ? xstrndup(filename, (size_t)(found - filename) + strlen(middle)) : NULL;
 }
 
-static struct place *place_named(struct places *l, char *const *fields, const char *uri)
+static struct apt_place *place_named(struct apt_places *l, char *const *fields, const char *uri)
 {
     for (size_t i = 0; i < l->n; i++)
         if (!strcmp(l->items[i].entry, fields[ENTRY]) && !strcmp(l->items[i].uri, uri) &&
             !strcmp(l->items[i].suite, fields[SUITE]))
             return &l->items[i];
     l->items = xgrow(l->items, &l->cap, l->n + 1, sizeof *l->items);
-    struct place *p = &l->items[l->n++];
-    *p = (struct place){.entry = xstrdup(fields[ENTRY]),
-                        .uri = xstrdup(uri),
-                        .suite = xstrdup(fields[SUITE]),
-                        .release_path = release_path(fields[FILENAME], fields[SUITE])};
+    struct apt_place *p = &l->items[l->n++];
+    *p = (struct apt_place){.entry = xstrdup(fields[ENTRY]),
+                            .uri = xstrdup(uri),
+                            .suite = xstrdup(fields[SUITE]),
+                            .release_path = release_path(fields[FILENAME], fields[SUITE])};
     return p;
 }
 
@@ -163,7 +151,7 @@ static void add_once(struct strlist *l, const char *text)
 }
 
 // A flat repository (no components) is never the distribution's own; cdroms need hands.
-static void add_target(struct places *l, char *line)
+static void add_target(struct apt_places *l, char *line)
 {
     char *fields[FIELDS];
     for (size_t i = 0; i < FIELDS; i++)
@@ -172,16 +160,24 @@ static void add_target(struct places *l, char *line)
     if (*fields[COMPONENT] == '$' || starts_with(fields[URI], "cdrom:"))
         return;
     cleanup_free char *uri = readable_uri(fields[URI]);
-    struct place *p = place_named(l, fields, uri);
+    struct apt_place *p = place_named(l, fields, uri);
     add_once(&p->components, fields[COMPONENT]);
     add_once(&p->architectures, fields[ARCHITECTURE]);
 }
 
+void apt_places_parse(const char *text, struct apt_places *out)
+{
+    cleanup_strlist struct strlist lines = {0};
+    strlist_split(&lines, text, "\n");
+    for (size_t i = 0; i < lines.n; i++)
+        add_target(out, lines.items[i]);
+}
+
 // Of the machine's apt, or of a private one. All architectures are asked for: an entry that names
 // none has them all.
-static int list_places(const struct apt *private, struct places *out, struct error **err)
+static int list_places(const struct apt *private, struct apt_places *out, struct error **err)
 {
-    cleanup_strlist struct strlist argv = {0}, lines = {0};
+    cleanup_strlist struct strlist argv = {0};
     cleanup_buf struct buf text = {0};
     strlist_split(&argv, "apt-get indextargets --no-release-info", " ");
     for (size_t i = 0; i < arch_count; i++)
@@ -197,16 +193,13 @@ static int list_places(const struct apt *private, struct places *out, struct err
                  : process_run(&p, &text, err)) < 0)
         return error_hint(err, "the distribution's packages need apt on this machine (Debian or "
                                "Ubuntu), and sources that apt can read");
-    strlist_split(&lines, text.data, "\n");
-    for (size_t i = 0; i < lines.n; i++)
-        add_target(out, lines.items[i]);
+    apt_places_parse(text.data, out);
     return 0;
 }
 
 // ---- what the repositories say of themselves ----
 
-// The value of a field of a Release file, to be freed.
-static char *release_field(const char *text, const char *name)
+char *apt_release_field(const char *text, const char *name)
 {
     size_t length = strlen(name);
     for (const char *line = text; line; line = strchr(line, '\n')) {
@@ -224,7 +217,7 @@ static char *release_field(const char *text, const char *name)
 }
 
 // Out of the file that apt keeps once it has verified it.
-static void read_release(struct place *p, const char *path)
+static void read_release(struct apt_place *p, const char *path)
 {
     static const char *const names[] = {"InRelease", "Release"};
     for (size_t i = 0; path && i < ARRAY_LEN(names) && !p->origin; i++) {
@@ -233,14 +226,14 @@ static void read_release(struct place *p, const char *path)
         cleanup_error struct error *ignored = NULL;
         if (!path_exists(file) || file_read(file, RELEASE_MAX, &text, &ignored) < 0 || !text.data)
             continue;
-        p->codename = release_field(text.data, "Codename");
-        p->origin = release_field(text.data, "Origin");
+        p->codename = apt_release_field(text.data, "Codename");
+        p->origin = apt_release_field(text.data, "Origin");
         if (!p->origin)
             p->origin = xstrdup("");
     }
 }
 
-static void print_place(const struct place *p, const struct apt_wanted *w,
+static void print_place(const struct apt_place *p, const struct apt_wanted *w,
                         const struct strlist *components, struct buf *out)
 {
     cleanup_free char *text = strlist_join(components, " ");
@@ -253,14 +246,15 @@ static void print_place(const struct place *p, const struct apt_wanted *w,
     buf_puts(out, "\n");
 }
 
-static bool place_matches(const struct place *p, const struct place *q)
+static bool place_matches(const struct apt_place *p, const struct apt_place *q)
 {
     return !strcmp(p->uri, q->uri) && !strcmp(p->suite, q->suite);
 }
 
 // Has a private apt fetch and verify the Release files of places that this machine's apt knows
 // nothing of, as in an image whose lists were removed.
-static int ask_mirrors(struct places *all, bool (*asked)(const struct place *, const char *),
+static int ask_mirrors(struct apt_places *all,
+                       bool (*asked)(const struct apt_place *, const char *),
                        const struct apt_wanted *w, const char *name, struct error **err)
 {
     cleanup_buf struct buf sources = {0};
@@ -274,7 +268,7 @@ static int ask_mirrors(struct places *all, bool (*asked)(const struct place *, c
     if (make_directories(folder, 0700, err) < 0)
         return -1;
     struct apt *a = apt_open(folder, sources.data, arch_host(), err);
-    cleanup_places struct places found = {0};
+    cleanup_apt_places struct apt_places found = {0};
     cleanup_error struct error *ignored = NULL; // the update that follows says it
     int result = a ? 0 : -1;
     if (a)
@@ -289,7 +283,7 @@ static int ask_mirrors(struct places *all, bool (*asked)(const struct place *, c
     return result;
 }
 
-static bool is_named_so(const struct place *p, const char *codename)
+static bool is_named_so(const struct apt_place *p, const char *codename)
 {
     static const char *const aliases[] = {"stable",  "oldstable", "oldoldstable",
                                           "testing", "unstable",  "devel"};
@@ -299,19 +293,19 @@ static bool is_named_so(const struct place *p, const char *codename)
     return alias;
 }
 
-static bool is_any(const struct place *p, const char *codename)
+static bool is_any(const struct apt_place *p, const char *codename)
 {
     return true;
 }
 
 // ---- choosing ----
 
-static bool place_belongs(const struct place *p, const char *codename)
+static bool place_belongs(const struct apt_place *p, const char *codename)
 {
     return suite_belongs(p->suite, codename) || suite_belongs(p->codename, codename);
 }
 
-static const char *signed_by(const struct place *p)
+static const char *signed_by(const struct apt_place *p)
 {
     for (size_t i = 0; i < p->options.n; i++)
         if (starts_with(p->options.items[i], "Signed-By:"))
@@ -320,7 +314,7 @@ static const char *signed_by(const struct place *p)
 }
 
 // By the Origin of its Release file; where that is not to be had, by whose keys it trusts.
-static bool is_vendors(const struct place *p, const struct vendor *vendor)
+static bool is_vendors(const struct apt_place *p, const struct vendor *vendor)
 {
     const char *keys = signed_by(p);
     if (!vendor)
@@ -330,13 +324,13 @@ static bool is_vendors(const struct place *p, const struct vendor *vendor)
     return !keys || strstr(keys, vendor->keyring) || strstr(keys, "BEGIN PGP");
 }
 
-static bool is_base_suite(const struct place *p, const char *codename)
+static bool is_base_suite(const struct apt_place *p, const char *codename)
 {
     return !strcmp(p->suite, codename) ||
            (p->codename && !strcmp(p->codename, codename) && !strchr(p->suite, '-'));
 }
 
-static bool any_belongs(const struct places *all, const char *codename)
+static bool any_belongs(const struct apt_places *all, const char *codename)
 {
     for (size_t i = 0; i < all->n; i++)
         if (place_belongs(&all->items[i], codename))
@@ -346,7 +340,7 @@ static bool any_belongs(const struct places *all, const char *codename)
 
 // Third parties use a distribution's code names as suites, too; so does a mirror that signs with a
 // key of its own. It counts where nothing carries the suite in the distribution's own name.
-static bool has_vendors_own(const struct places *all, const struct apt_wanted *w)
+static bool has_vendors_own(const struct apt_places *all, const struct apt_wanted *w)
 {
     for (size_t i = 0; i < all->n; i++)
         if (is_base_suite(&all->items[i], w->codename) &&
@@ -358,7 +352,7 @@ static bool has_vendors_own(const struct places *all, const struct apt_wanted *w
 
 // A component of a place is printed once, however often the host's files name it: apt refuses a
 // target that is configured twice with different options.
-static void unseen_components(struct strlist *seen, const struct place *p, struct strlist *out)
+static void unseen_components(struct strlist *seen, const struct apt_place *p, struct strlist *out)
 {
     for (size_t i = 0; i < p->components.n; i++) {
         cleanup_free char *key = xasprintf("%s %s %s", p->uri, p->suite, p->components.items[i]);
@@ -369,13 +363,14 @@ static void unseen_components(struct strlist *seen, const struct place *p, struc
     }
 }
 
-static void print_matching(const struct places *all, const struct apt_wanted *w, struct buf *out)
+static void print_matching(const struct apt_places *all, const struct apt_wanted *w,
+                           struct buf *out)
 {
     const struct vendor *vendor = vendor_find(w->id);
     bool vendors_only = has_vendors_own(all, w);
     cleanup_strlist struct strlist seen = {0};
     for (size_t i = 0; i < all->n; i++) {
-        const struct place *p = &all->items[i];
+        const struct apt_place *p = &all->items[i];
         cleanup_strlist struct strlist components = {0};
         if (!place_belongs(p, w->codename) || (vendors_only && !is_vendors(p, vendor)) ||
             (!w->source && !strlist_has(&p->architectures, w->arch->debian)))
@@ -386,12 +381,12 @@ static void print_matching(const struct places *all, const struct apt_wanted *w,
     }
 }
 
-static int find_places(const struct apt_wanted *w, struct places *all, struct error **err)
+static int find_places(const struct apt_wanted *w, struct apt_places *all, struct error **err)
 {
     if (list_places(NULL, all, err) < 0)
         return -1;
     for (size_t i = 0; i < all->n; i++) {
-        struct place *p = &all->items[i];
+        struct apt_place *p = &all->items[i];
         // A file that only root may read is none of an ordinary user's sources, for apt neither.
         if (apt_entry_options(p->entry, &p->options, err) < 0)
             return -1;
@@ -481,7 +476,7 @@ static int print_override(const struct apt_wanted *w, struct buf *out, struct er
     cleanup_strlist struct strlist keyrings = {0};
     if (override_keyrings(vendor_find(w->id), &keyrings, err) < 0)
         return -1;
-    struct place p = {.uri = readable_uri(url), .suite = xstrdup(w->codename)};
+    struct apt_place p = {.uri = readable_uri(url), .suite = xstrdup(w->codename)};
     strlist_split(&p.components, components ? components : "main", " \t,");
     cleanup_free char *keys = strlist_join(&keyrings, ",");
     if (keyrings.n)
@@ -499,7 +494,7 @@ int apt_sources(const struct apt_wanted *w, struct buf *out, struct error **err)
     int overridden = print_override(w, out, err);
     if (overridden)
         return overridden < 0 ? -1 : 0;
-    cleanup_places struct places all = {0};
+    cleanup_apt_places struct apt_places all = {0};
     size_t before = out->len;
     if (find_places(w, &all, err) < 0)
         return error_wrap(err, "looking for the package sources of %s %s", w->id, w->codename);

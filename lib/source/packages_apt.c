@@ -190,20 +190,25 @@ static int parse_uri_line(const char *line, const char *of, struct package_set *
     return parse_deb_name(p, err);
 }
 
-static int print_uris(const struct apt *a, struct strlist *argv, const char *of,
-                      struct package_set *out, struct error **err)
+int packages_of_uris(const char *text, const char *of, struct package_set *out, struct error **err)
 {
-    cleanup_buf struct buf text = {0};
     cleanup_strlist struct strlist lines = {0};
-    argv->items = xgrow(argv->items, &argv->cap, argv->n + 1, sizeof *argv->items);
-    argv->items[argv->n] = NULL;
-    if (apt_run(a, (const char *const *)argv->items, NULL, &text, err) < 0)
-        return -1;
-    strlist_split(&lines, text.data, "\n");
+    strlist_split(&lines, text, "\n");
     for (size_t i = 0; i < lines.n; i++)
         if (lines.items[i][0] == '\'' && parse_uri_line(lines.items[i], of, out, err) < 0)
             return -1;
     return 0;
+}
+
+static int print_uris(const struct apt *a, struct strlist *argv, const char *of,
+                      struct package_set *out, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    argv->items = xgrow(argv->items, &argv->cap, argv->n + 1, sizeof *argv->items);
+    argv->items[argv->n] = NULL;
+    if (apt_run(a, (const char *const *)argv->items, NULL, &text, err) < 0)
+        return -1;
+    return packages_of_uris(text.data ? text.data : "", of, out, err);
 }
 
 // Installed together, `Multi-Arch: same` packages would need the same version for two

@@ -12,4 +12,8 @@ int packages_check_names(const struct packages_request *r, struct error **err);
 int packages_ask(const struct packages_request *r, const struct source_options *o,
                  struct package_set *out, struct error **err);
 
+// Appends the files that `apt-get --print-uris` names; `of` NULL: any files, not those of binary
+// packages for this architecture. Lines that begin otherwise are passed over.
+int packages_of_uris(const char *text, const char *of, struct package_set *out, struct error **err);
+
 #endif
