@@ -245,7 +245,7 @@ X
   tail -c 4096 OVMF.fd >cut.fd
   refused 1 "cut off at the start" measure --vcpus 1 --ovmf cut.fd
   [[ "$output" == *"hint: give an OVMF.fd"* ]]
-  refused 1 "/dev/null: it is a special file" measure --vcpus 1 --ovmf /dev/null
+  refused 1 "/dev/null: its size (0 bytes)" measure --vcpus 1 --ovmf /dev/null
   refused 1 "missing.fd: No such file" measure --vcpus 1 --ovmf missing.fd
 }
 
@@ -314,6 +314,7 @@ X
 
 @test "a failure leaves no file, and an old one as it was" {
   echo old >reference.json
+  chmod 600 vmlinuz
   refused 1 "no private key" measure --vcpus 1 -o reference.json --id-key vmlinuz
   firmware sev
   refused 1 "no SEV metadata" measure --vcpus 1 -o reference.json
