@@ -65,8 +65,8 @@ static int read_answer(int fd, struct buf *out, struct error **err)
     }
 }
 
-static int take_answer(const struct buf *answer, int status, struct credentials *out,
-                       struct error **err)
+int credentials_of_answer(const struct buf *answer, int status, struct credentials *out,
+                          struct error **err)
 {
     if (status != 0) {
         // The protocol's way to say that there is none.
@@ -111,7 +111,7 @@ static int ask(const char *program, const char *server, struct credentials *out,
     else
         result = process_wait(pid, &status, err);
     if (result == 0)
-        result = take_answer(&answer, status, out, err);
+        result = credentials_of_answer(&answer, status, out, err);
     if (answer.data)
         explicit_bzero(answer.data, answer.len);
     buf_free(&answer);

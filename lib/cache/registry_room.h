@@ -87,6 +87,9 @@ int credentials_of_file(const json_t *file, const char *path, const char *regist
 bool credentials_has_helper(const char *helper);
 int credentials_of_helper(const char *helper, const char *server, struct credentials *out,
                           struct error **err);
+// What a helper printed ({"Username", "Secret"}) before it ended with `status`, as of wait(2).
+int credentials_of_answer(const struct buf *answer, int status, struct credentials *out,
+                          struct error **err);
 const char *credentials_server(const char *registry); // the name that config files have for it
 void credentials_free(struct credentials *c);
 void secret_free(char *secret); // overwrites it first

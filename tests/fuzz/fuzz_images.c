@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Images and packages of others, by the first byte: a (l)ayer that is unpacked over another one,
 // the (L)owest layer, what a name in a registry leads to (manifests and configs, divided by lines
-// that are empty; (i)), a (.deb; 'd'), a program's first bytes (e), the (h)eader Link of a list.
-// Nothing may be written outside of the folder that a layer is unpacked into.
-// A run of a layer makes and removes a tree of files, which is most of its time.
+// that are empty; (i)), the index of an image lay(o)ut, a (.deb; 'd'), a program's first bytes (e),
+// the (h)eader Link of a list. Nothing may be written outside of the folder that a layer is
+// unpacked into. A run of a layer makes and removes a tree of files, which is most of its time.
 // Seeds: tests/fuzz/seeds/images/.
 #include "cache/oci_choose.h"
 #include "cache/oci_unpack.h"
@@ -16,7 +16,17 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#define IN_LAYOUT "{\"layers\":[]}"
 enum { MAX_BYTES = 1 << 20, HEADER_MAX = 8 << 20, MANIFESTS_MAX = 200 };
+
+static void make_layout(void)
+{
+    char digest[DIGEST_HEX_SIZE];
+    digest_bytes(IN_LAYOUT, strlen(IN_LAYOUT), digest);
+    cleanup_free char *name = xasprintf("layout/blobs/sha256/%s", digest), *path = fuzz_path(name);
+    require(make_parent(path, NULL) == 0);
+    fuzz_write(name, IN_LAYOUT, strlen(IN_LAYOUT));
+}
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -24,6 +34,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &(struct rlimit){64 << 20, 64 << 20});
     fuzz_begin("fuzz-images");
+    make_layout();
     return 0;
 }
 
@@ -75,7 +86,7 @@ static void unpack_layer(const char *text, size_t length, bool lowest)
     require(remove_tree(root, NULL) == 0);
     require(rmdir(outside) == 0); // still there, and empty
     cleanup_strlist struct strlist names = {0};
-    require(list_directory(fuzz_folder, &names, NULL) == 0 && names.n == 0);
+    require(list_directory(fuzz_folder, &names, NULL) == 0 && names.n == 1); // layout
 }
 
 static void try_layer(const char *text, size_t length)
@@ -148,6 +159,20 @@ static void try_index(const char *text, size_t length)
     json_decref(image);
 }
 
+static void try_layout(const char *text, size_t length)
+{
+    fuzz_write("layout/index.json", text, length);
+    cleanup_free char *name = xasprintf("oci:%s/layout%s", fuzz_folder, length % 2 ? ":x" : "");
+    cleanup_buf struct buf manifest = {0};
+    cleanup_error struct error *err = NULL;
+    struct image_source *s = image_source_open(name, false, NULL);
+    require(s != NULL);
+    int result = image_source_manifest(s, NULL, &manifest, &err);
+    require_result(result, err);
+    require(result < 0 || !strcmp(manifest.data, IN_LAYOUT)); // there is nothing else
+    image_source_close(s);
+}
+
 // ---- packages ----
 
 static void check_package(const struct deb_package *p)
@@ -193,8 +218,9 @@ static void try_link(const char *text, size_t length)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct fuzz_kind kinds[] = {{'l', try_layer}, {'L', try_lowest},  {'i', try_index},
-                                             {'d', try_deb},   {'e', try_program}, {'h', try_link}};
+    static const struct fuzz_kind kinds[] = {
+        {'l', try_layer}, {'L', try_lowest},  {'i', try_index}, {'o', try_layout},
+        {'d', try_deb},   {'e', try_program}, {'h', try_link}};
     fuzz_run(kinds, ARRAY_LEN(kinds), data, size);
     return 0;
 }

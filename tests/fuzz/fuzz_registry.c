@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a user or a registry writes, by the first byte: a (r)eference, a (c)hallenge, a (m)anifest,
-// a (t)oken service's answer, a (u)rl that is led to, a (f)ile of credentials. What is taken holds
-// what its header promises. Seeds: tests/fuzz/seeds/registry/.
+// a (t)oken service's answer, a (u)rl that is led to, a (f)ile of credentials, the answer of their
+// (h)elper, an (e)rror of the registry. What is taken holds what its header says.
+// Seeds: tests/fuzz/seeds/registry/.
 #include "base/digest.h"
 #include "cache/registry_room.h"
+#include "fuzz.h"
 
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
+int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    if (!holds)
-        abort();
+    fuzz_begin("fuzz-registry");
+    cleanup_free char *none = fuzz_path("registries.conf");
+    fuzz_write("registries.conf", "", 0);
+    setenv("CONTAINERS_REGISTRIES_CONF", none, 1);
+    setenv("HOME", fuzz_folder, 1);
+    return 0;
 }
 
-static void try_reference(const char *text)
+static void try_reference(const char *text, size_t length)
 {
     struct reference r, again;
     struct error *err = NULL;
@@ -43,7 +45,7 @@ static void try_reference(const char *text)
     reference_free(&r);
 }
 
-static void try_challenge(const char *text)
+static void try_challenge(const char *text, size_t length)
 {
     struct challenges c = {0};
     challenges_add(&c, text);
@@ -77,7 +79,7 @@ static void try_token(const char *bytes, size_t length)
     free(token);
 }
 
-static void try_url(const char *text)
+static void try_url(const char *text, size_t length)
 {
     struct url u;
     if (url_parse("https://registry.example.org/v2/a/", text, &u, NULL) == 0) {
@@ -102,32 +104,40 @@ static void try_file(const char *bytes, size_t length)
     json_decref(all);
 }
 
+static void try_helper(const char *text, size_t length)
+{
+    const struct buf answer = {.data = (char *)text, .len = length};
+    struct credentials c = {0};
+    cleanup_error struct error *err = NULL;
+    int result = credentials_of_answer(&answer, length % 8 ? 0 : 256, &c, &err);
+    require_result(result, err);
+    require(!c.user == !c.password && (result == 0 || (!c.user && !c.identity_token)));
+    credentials_free(&c);
+}
+
+// Of a registry that may repeat what it was sent.
+static void try_error(const char *text, size_t length)
+{
+    static const char secret[] = "TESTsecret";
+    struct reference name;
+    cleanup_error struct error *err = NULL;
+    require(reference_parse("registry.example.org/a/b", &name, NULL) == 0);
+    const struct registry_options o = {.user = "u", .password = secret};
+    struct registry *r = registry_open(&name, &o, NULL);
+    require(r != NULL);
+    const struct response s = {.status = length % 2 ? 403 : 500,
+                               .body = {.data = (char *)text, .len = length}};
+    require(http_refused(r, &s, &err) < 0 && err);
+    require(!strstr(err->message, secret) && !strpbrk(err->message, "\n\r\x1b"));
+    registry_close(r);
+    reference_free(&name);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size == 0)
-        return 0;
-    cleanup_free char *text = xstrndup((const char *)data + 1, size - 1);
-    switch (data[0]) {
-    case 'r':
-        try_reference(text);
-        break;
-    case 'c':
-        try_challenge(text);
-        break;
-    case 'm':
-        try_manifest(text, size - 1);
-        break;
-    case 't':
-        try_token(text, size - 1);
-        break;
-    case 'u':
-        try_url(text);
-        break;
-    case 'f':
-        try_file(text, size - 1);
-        break;
-    default:
-        break;
-    }
+    static const struct fuzz_kind kinds[] = {
+        {'r', try_reference}, {'c', try_challenge}, {'m', try_manifest}, {'t', try_token},
+        {'u', try_url},       {'f', try_file},      {'h', try_helper},   {'e', try_error}};
+    fuzz_run(kinds, ARRAY_LEN(kinds), data, size);
     return 0;
 }
