@@ -22,7 +22,11 @@
 // Before anything of libcurl; any number of times, from any thread.
 void http_begin(void);
 
-// The url without user name and password, for messages and records; to be freed.
+// Can it be told where a login in the url ends? Not in `http:/user:password@host`, which libcurl
+// takes all the same, nor where a password has a '/' in it that is not written %2F.
+bool http_url_is_clear(const char *url);
+// The url without user name and password, for messages and records; to be freed. One that is not
+// clear loses all that could be a login.
 char *http_url_shown(const char *url);
 // The url as it may be kept: without the password, and without a user name that is one (a token:
 // what stands alone before the '@' of an http url). To be freed.

@@ -77,9 +77,44 @@ static const char *login_end(const char *url, const char **start)
     return at;
 }
 
+// The length of "http:" or "https:" at the start of the url, or 0.
+static size_t http_prefix(const char *url)
+{
+    return strncasecmp(url, "https:", 6) == 0 ? 6 : strncasecmp(url, "http:", 5) == 0 ? 5 : 0;
+}
+
+// After the login: a name, or an IPv6 address in brackets, and a port of digits.
+static bool is_host(const char *host, size_t length)
+{
+    const char *end = host + length, *bracket = memchr(host, ']', length);
+    const char *from = *host == '[' && bracket ? bracket : host;
+    const char *colon = memchr(from, ':', (size_t)(end - from));
+    size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
+    return length && colon != host && (!colon || colon + 1 + digits == end);
+}
+
+bool http_url_is_clear(const char *url)
+{
+    size_t prefix = http_prefix(url);
+    if (!prefix) { // "user:password@host/path"
+        const char *colon = url + strcspn(url, ":/@");
+        return *colon != ':' || colon[strcspn(colon, "/@")] != '@';
+    }
+    if (strncmp(url + prefix, "//", 2) != 0)
+        return false;
+    const char *start = url + prefix + 2, *at = login_end(url, &start);
+    const char *host = at ? at + 1 : start;
+    return is_host(host, strcspn(host, "/?#"));
+}
+
 char *http_url_shown(const char *url)
 {
-    const char *start, *at = login_end(url, &start);
+    const char *start, *at = strrchr(url, '@');
+    if (at && !http_url_is_clear(url)) {
+        size_t prefix = http_prefix(url);
+        return xasprintf("%.*s%s%s", (int)prefix, url, prefix ? "//" : "", at + 1);
+    }
+    at = login_end(url, &start);
     return at ? xasprintf("%.*s%s", (int)(start - url), url, at + 1) : xstrdup(url);
 }
 

@@ -235,7 +235,10 @@ static int parse(struct lock *l, struct buf *text, struct error **err)
 {
     cleanup_buf struct buf comments = {0};
     size_t number = 0;
-    for (char *p = text->data, *end = text->data + text->len; p < end;) {
+    char *first = text->data;
+    if (text->len >= 3 && memcmp(first, "\xef\xbb\xbf", 3) == 0)
+        first += 3; // what editors of Windows put in front of UTF-8
+    for (char *p = first, *end = text->data + text->len; p < end;) {
         char *stop = memchr(p, '\n', (size_t)(end - p));
         if (!stop)
             stop = end;

@@ -108,8 +108,8 @@ static int describe_upstream(const struct filling *f, const struct recipe_source
         correct_url(f, source, &out->url, err) < 0 || correct_url(f, source, &out->sums, err) < 0)
         return -1;
     const struct yaml *sha256 = yaml_get(f->component, "sha256");
-    if (sha256 && !yaml_is_null(sha256)) {
-        if (sha256->kind != YAML_SCALAR)
+    if (sha256) {
+        if (sha256->kind != YAML_SCALAR || yaml_is_null(sha256))
             return yaml_error(f->versions->document, sha256, err, "sha256 must be a text");
         out->sha256 = xstrdup(sha256->text);
     }

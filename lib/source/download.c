@@ -131,6 +131,8 @@ static int begin_body(struct transfer *t)
     long status = 0;
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     t->begun = true;
+    if (status >= 300) // one that leads nowhere; libcurl makes errors of the others
+        return error_user(&t->failure, "the server answers with status %ld", status);
     if (status == 206 && t->ranged && t->range_from == t->have)
         return 0;
     if (status == 206) {
@@ -322,9 +324,11 @@ static int judge(struct transfer *t, CURLcode code, struct retry *retry, struct 
     if (over && (restart_file(t, err) < 0 || save_validator(t, err) < 0)) // forgets the old version
         return -1;
     if (over) {
-        error_free(steal(t->failure));
         free(steal(t->validator));
-        return retry_pause(retry, 0) ? 1 : try_failed(t, code, status, err);
+        if (!retry_pause(retry, 0))
+            return try_failed(t, code, status, err);
+        error_free(steal(t->failure));
+        return 1;
     }
     bool may_pass = !t->failure && (code == CURLE_HTTP_RETURNED_ERROR ? status_may_pass(status)
                                                                       : code_may_pass(code));
@@ -358,6 +362,19 @@ static int run(struct transfer *t, struct error **err)
     }
 }
 
+// libcurl would read a device without end, wait for a pipe, and find nothing in a folder.
+static int check_local(const struct transfer *t, struct error **err)
+{
+    struct stat st;
+    cleanup_free char *path =
+        url_is_local(t->d->url) ? http_url_part(t->d->url, CURLUPART_PATH) : NULL;
+    if (!path || (stat(path, &st) == 0 && S_ISREG(st.st_mode)))
+        return 0;
+    if (access(path, F_OK) < 0)
+        return error_errno(err, errno, "downloading %s", t->shown);
+    return error_user(err, "downloading %s: it is not a regular file", t->shown);
+}
+
 static int open_file(struct transfer *t, struct error **err)
 {
     t->fd = open(t->d->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -375,6 +392,8 @@ int download_file(const struct download *d, bool *resumed, struct error **err)
     http_begin();
     struct transfer t = {.d = d, .fd = -1, .shown = url_shown(d->url), .curl = curl_easy_init()};
     int result = t.curl ? open_file(&t, err) : error_user(err, "starting libcurl failed");
+    if (result == 0)
+        result = check_local(&t, err);
     if (result == 0)
         result = run(&t, err);
     if (resumed)

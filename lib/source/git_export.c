@@ -36,8 +36,10 @@ static int refuse(const struct walk *w, struct error **err, const char *why)
     return error_user(err, "%s: its file \"%s\" %s", w->mirror->shown, w->path.data, why);
 }
 
+// Is it the name's fault? The caller looks at errno.
 static int write_failed(const struct walk *w, struct error **err)
 {
+    w->e->refused = true;
     return error_errno(err, errno, "writing \"%s\" of %s", w->path.data, w->mirror->shown);
 }
 

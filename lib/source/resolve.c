@@ -3,11 +3,35 @@
 #include "base/log.h"
 #include "source/room.h"
 
+#include <errno.h>
+
+static int check_urls(const struct source_spec *spec, struct error **err)
+{
+    if (spec->kind == SOURCE_DEBIAN)
+        return 0;
+    if (url_check(spec, spec->url, err) < 0)
+        return -1;
+    return spec->sums ? url_check(spec, spec->sums, err) : 0;
+}
+
+bool is_fault_of_content(const struct error *err)
+{
+    // What a name or a link in an archive or tree can lead to.
+    static const int of_names[] = {0,      EEXIST, EINVAL,  EISDIR, ELOOP,
+                                   EMLINK, ENOENT, ENOTDIR, EILSEQ, ENAMETOOLONG};
+    for (size_t i = 0; i < ARRAY_LEN(of_names); i++)
+        if (err->errnum == of_names[i])
+            return true;
+    return false;
+}
+
 int source_resolve(const struct source_spec *spec, const struct source_options *o,
                    struct source_pin *out, struct error **err)
 {
     *out = (struct source_pin){0};
-    int result = 0;
+    int result = check_urls(spec, err);
+    if (result < 0)
+        return error_wrap(err, "%s", spec->label);
     if (spec->kind == SOURCE_GIT)
         result = git_source_resolve(spec, o, out, err);
     else if (spec->kind == SOURCE_ARCHIVE)
@@ -42,7 +66,7 @@ static void unpin(const struct source_spec *spec, const struct source_pin *pin,
 {
     cleanup_error struct error *why = NULL;
     const char *ref = spec->kind == SOURCE_GIT ? spec->ref : NULL;
-    if (!o->lock || (*err)->errnum)
+    if (!o->lock || !is_fault_of_content(*err))
         return;
     if (!pin->fresh)
         lock_hint(o->lock, spec->url, ref, err);
@@ -56,7 +80,9 @@ int source_fetch(const struct source_spec *spec, const struct source_pin *pin,
 {
     json_t *record = json_object();
     bool unusable = false;
-    int result = fetch(spec, pin, o, destination, record, &unusable, err);
+    int result = check_urls(spec, err);
+    if (result == 0)
+        result = fetch(spec, pin, o, destination, record, &unusable, err);
     if (result < 0 && unusable)
         unpin(spec, pin, o, err);
     if (result < 0 || apply_patches(&spec->patches, destination, record, err) < 0) {

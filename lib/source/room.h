@@ -10,6 +10,8 @@
 // The URL without user name and password, for messages and records; to be freed.
 char *url_shown(const char *url);
 bool url_is_local(const char *url); // a path or file://
+// An error if the url is none, or if it cannot be told where a login in it ends.
+int url_check(const struct source_spec *spec, const char *url, struct error **err);
 // A submodule's url: relative ones ("../lib.git") against the url of the repository that names it.
 // To be freed. One that makes no sense, could be read as an option, or would reach from a remote
 // repository into this machine's files is an error.
@@ -22,6 +24,8 @@ int refuse_offline(const char *what, struct error **err);
 int refuse_unlocked(const struct source_options *o, const char *what, struct error **err);
 
 // ---- one file per kind ----
+// Not what failed on this machine, such as a full disk: what came cannot be a source.
+bool is_fault_of_content(const struct error *err);
 // *unusable is set if what the pin names came, and cannot be a source.
 int git_source_resolve(const struct source_spec *spec, const struct source_options *o,
                        struct source_pin *out, struct error **err);

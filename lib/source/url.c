@@ -21,6 +21,24 @@ bool url_is_local(const char *url)
     return url[before] != ':';
 }
 
+// libcurl guesses a scheme and host where there is none; what was meant is then anybody's guess,
+// and a login in it would be kept as if it were a part of the address.
+int url_check(const struct source_spec *spec, const char *url, struct error **err)
+{
+    static const char *const schemes[] = {"http://", "https://", "file://"};
+    bool known = spec->kind != SOURCE_ARCHIVE;
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
+        known = known || strncasecmp(url, schemes[i], strlen(schemes[i])) == 0;
+    if (known && *url && http_url_is_clear(url))
+        return 0;
+    cleanup_free char *shown = url_shown(url);
+    error_user(err, "the url \"%s\" is none that kbuild reads", shown);
+    return error_hint(
+        err,
+        "write https://HOST[:PORT]/PATH, and in a user name or password write `/` as %%2F, `?` "
+        "as %%3F, `#` as %%23 and `@` as %%40");
+}
+
 static void drop_slashes(char *text)
 {
     size_t n = strlen(text);
@@ -66,8 +84,9 @@ char *url_of_submodule(const char *parent, const char *url, struct error **err)
     bool hostile = !*full || *full == '-' || (scheme && scheme[3] == '-');
     for (const unsigned char *p = (const unsigned char *)full; *p; p++)
         hostile = hostile || *p < ' ' || *p == 0x7f;
-    if (hostile) {
-        error_user(err, "its url \"%s\" is none", url);
+    if (hostile || !http_url_is_clear(full)) {
+        cleanup_free char *shown = url_shown(url);
+        error_user(err, "its url \"%s\" is none", shown);
         return NULL;
     }
     if (url_is_local(full) && !url_is_local(parent)) {
@@ -82,6 +101,8 @@ char *url_of_submodule(const char *parent, const char *url, struct error **err)
 
 int hint_other_sources(const struct source_spec *spec, struct error **err)
 {
+    if (url_is_local(spec->url))
+        return error_hint(err, "check the url in versions.yaml, and what is there");
     if (spec->debian_too)
         return error_hint(err, "if this machine can't reach it, the distribution's package mirror "
                                "has this source too: --sources=debian (or KBUILD_SOURCES=debian)");

@@ -52,25 +52,48 @@ says() { # WORD...: $output has all of them
   for word in "$@"; do [[ "$output" == *"$word"* ]] || { echo "$output"; echo "does not say: $word"; return 1; }; done
 }
 
+# What is an archive, and cannot be unpacked for what is in it.
+odd_archive() { # KIND FILE
+  python3 - "$1" "$2" <<'X'
+import gzip, io, sys, tarfile
+def member(name, **more):
+    info = tarfile.TarInfo(name)
+    for key, value in more.items():
+        setattr(info, key, value)
+    return info
+if sys.argv[1] == "bomb":  # 600 MiB in less than 3
+    with gzip.open(sys.argv[2], "wb", 1) as out:
+        info = member("demo/zeros", size=600 << 20)
+        out.write(info.tobuf())
+        for _ in range(600):
+            out.write(bytes(1 << 20))
+else:
+    info = {"link": member("demo/a", type=tarfile.LNKTYPE, linkname="demo/none"), "name": member("demo/" + "a" * 300)}[sys.argv[1]]
+    with tarfile.open(sys.argv[2], "w:gz") as out:
+        out.addfile(info)
+X
+}
+
 no_pin() {
   [ ! -e versions.lock ] || [ "$(grep -vc '^#' versions.lock)" -eq 0 ]
 }
 
 @test "an answer that is no archive is neither pinned nor kept, and the server is asked again" {
   local kind
-  for kind in page json empty holes; do
+  for kind in page json empty holes bomb link name; do
     case $kind in
       page) echo '<html>please log in</html>' >"$SITE/x.tar.gz" ;;
       json) echo '{"error": 1}' >"$SITE/x.tar.gz" ;;
       empty) : >"$SITE/x.tar.gz" ;;
       holes) tar -czf "$SITE/x.tar.gz" -T /dev/null ;;
+      *) odd_archive $kind "$SITE/x.tar.gz" ;;
     esac
     archive_source /plain/x.tar.gz
     run kb fetch demo
     [ "$status" -eq 1 ]
     says "x.tar.gz" "nothing of it was kept"
     no_pin
-    [ -z "$(find cache/sha256 -type f)" ]
+    [ -z "$(find cache/sha256 cache/tmp -type f)" ]
     good_archive x.tar.gz
     kb fetch demo
     grep -q '^archive .*x.tar.gz sha256=' versions.lock
@@ -103,6 +126,67 @@ no_pin() {
   run kb fetch demo
   [ "$status" -eq 1 ]
   says "line 3 of" versions.lock
+}
+
+@test "a git tree that cannot be written is not pinned" {
+  git_here init -q up
+  local blob tree commit
+  blob=$(echo x | git -C up hash-object -w --stdin)
+  tree=$(printf '100644 blob %s\ta\n100644 blob %s\ta\n' "$blob" "$blob" | git -C up mktree)
+  commit=$(git_here -C up commit-tree -m x "$tree")
+  git -C up tag v1 "$commit"
+  git_source "$PROJECT/up" v1
+  run kb fetch demo
+  [ "$status" -eq 1 ]
+  says "File exists"
+  no_pin
+}
+
+@test "an answer that is not the file, or a file that is none, is said to be that" {
+  archive_source /status/302
+  run kb fetch demo
+  [ "$status" -eq 1 ]
+  says "status 302"
+  no_pin
+  [ -z "$(find cache/tmp -type f)" ]
+  local path
+  mkfifo pipe
+  for path in "$PROJECT" /dev/zero "$PROJECT/pipe"; do
+    archive_source "file://$path"
+    run timeout 20 "$KBUILD" --builder=host --cache "$PROJECT/cache" fetch demo
+    [ "$status" -eq 1 ]
+    says "is not a regular file"
+    [[ "$output" != *proxy* ]]
+  done
+}
+
+@test "a url of which nobody can tell where its login ends is refused, and kept nowhere" {
+  local url
+  for url in "http:/me:TESTsecret@127.0.0.1:$PORT/plain/x.tar.gz" "me:TESTsecret@127.0.0.1:$PORT/plain/x.tar.gz" \
+    "http://me:TESTsecret/7@127.0.0.1:$PORT/plain/x.tar.gz" "http:///me:TESTsecret@127.0.0.1:$PORT/x"; do
+    good_archive x.tar.gz
+    for kind in archive git; do
+      "${kind}_source" "$url"
+      run kb fetch demo
+      [ "$status" -eq 1 ]
+      says "none that kbuild reads" "%2F"
+      [[ "$output" != *TESTsecret* ]]
+      run kb plan demo
+      [[ "$output" != *TESTsecret* ]]
+      no_pin
+      refute grep -rq TESTsecret cache
+    done
+  done
+}
+
+@test "a sha256 in versions.yaml that says nothing is an error" {
+  good_archive w.tar.gz
+  archive_source /plain/w.tar.gz
+  echo "    sha256:" >>versions.yaml
+  run kb fetch demo
+  [ "$status" -eq 1 ]
+  says "sha256 must be a text"
+  no_pin
 }
 
 @test "a digest of versions.yaml that is wrong can be corrected there" {
@@ -165,7 +249,7 @@ no_pin() {
   kb fetch demo
   [ -L versions.lock ]
   grep -q u.tar.gz elsewhere/real.lock
-  sed -i 's/$/\r/' elsewhere/real.lock
+  sed -i '1s/^/\xef\xbb\xbf/; s/$/\r/' elsewhere/real.lock # and what Windows puts in front
   kb --locked fetch demo
   archive_source /plain/t.tar.gz
   kb fetch demo

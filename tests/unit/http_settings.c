@@ -185,6 +185,39 @@ static void what_is_kept_of_a_url_is_no_password(void **state)
     }
 }
 
+static void of_a_url_that_is_not_clear_nothing_is_shown_that_could_be_a_login(void **state)
+{
+    static const struct {
+        const char *url, *shown;
+        bool clear;
+    } cases[] = {
+        {"https://h/x@1.0", "https://h/x@1.0", true},
+        {"https://me:p@h:8080/x@1.0", "https://h:8080/x@1.0", true},
+        {"http://u@[::1]:80/x", "http://[::1]:80/x", true},
+        {"git@h:group/x", "git@h:group/x", true},
+        {"ssh://git@h:22/x", "ssh://h:22/x", true},
+        {"file:///a:b@c", "file:///a:b@c", true},
+        {"docker://h:1/x@sha256:0", "docker://h:1/x@sha256:0", true},
+        {"/a/b@c", "/a/b@c", true},
+        {"https://me:p/q@h/x", "https://h/x", false},
+        {"https://me:p?q@h/x", "https://h/x", false},
+        {"https://me:p#q@h/x", "https://h/x", false},
+        {"https://me:p/q@r@h/x", "https://h/x", false},
+        {"https:/me:p@h/x", "https://h/x", false},
+        {"HTTP:me:p@h/x", "HTTP://h/x", false},
+        {"http:\\\\me:p@h/x", "http://h/x", false},
+        {"https:///me:p@h/x", "https://h/x", false},
+        {"me:p@h:80/x", "h:80/x", false},
+        {"https://h:80a/x", "https://h:80a/x", false},
+        {"https://", "https://", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        cleanup_free char *shown = http_url_shown(cases[i].url);
+        assert_string_equal(shown, cases[i].shown);
+        assert_int_equal(http_url_is_clear(cases[i].url), cases[i].clear);
+    }
+}
+
 static void a_transfer_has_a_slowest_rate(void **state)
 {
     assert_false(http_is_too_slow(600, 0));
@@ -202,6 +235,7 @@ int main(void)
         cmocka_unit_test(a_netrc_file_is_read_as_curl_reads_it),
         cmocka_unit_test(a_failure_never_says_the_login_of_a_proxy),
         cmocka_unit_test(what_is_kept_of_a_url_is_no_password),
+        cmocka_unit_test(of_a_url_that_is_not_clear_nothing_is_shown_that_could_be_a_login),
         cmocka_unit_test(a_transfer_has_a_slowest_rate),
     };
     return cmocka_run_group_tests(tests, begin, end);
