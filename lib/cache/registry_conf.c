@@ -222,8 +222,9 @@ static int set_place(struct registry_place *out, const struct conf_table *t, con
     struct reference r;
     if (reference_parse(text, &r, err) < 0)
         return error_wrap(err, "registries.conf moves %s", name);
-    *out = (struct registry_place){
-        .registry = steal(r.registry), .repository = steal(r.repository), .insecure = t->insecure};
+    *out = (struct registry_place){.insecure = t->insecure};
+    out->registry = steal(r.registry);
+    out->repository = steal(r.repository);
     reference_free(&r);
     return 0;
 }

@@ -150,7 +150,10 @@ json_t *registry_referrers(struct registry *r, const char *digest, const char *a
                        ? json_array()
                        : NULL;
     const char *name;
-    json_object_foreach(all, name, d) json_array_append(list, d);
+    json_object_foreach(all, name, d)
+    {
+        json_array_append(list, d);
+    }
     json_decref(all);
     return list;
 }

@@ -155,7 +155,7 @@ static void note_parents(struct unpacking *u, const char *path)
     free(u->parent);
     u->parent = xstrndup(path, n);
     for (size_t i = 1; i <= n; i++) {
-        if (path[i] != '/' && i < n)
+        if (i < n && path[i] != '/')
             continue;
         u->late = xgrow(u->late, &u->late_cap, u->late_n + 1, sizeof *u->late);
         u->late[u->late_n] =
