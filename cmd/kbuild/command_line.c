@@ -79,6 +79,8 @@ static int unknown_option(const struct command_line *c, const char *word, size_t
     strlist_add(&names, "--help");
     if (!c->named)
         strlist_add(&names, "--version");
+    if (!strcmp(name, "--help") || !strcmp(name, "--version"))
+        return error_set(err, ERROR_USAGE, "%s takes no value", name);
     const char *nearest = nearest_name(name, &names);
     const struct verb *other = other_verb_with(word, n);
     error_set(err, ERROR_USAGE, "%s%sunknown option %s", c->named ? v->name : "",

@@ -21,7 +21,7 @@ static void print_report(const struct doctor_report *r)
         fputs(colour ? "\033[0m" : "", stdout);
         print("  %s: %s\n", f->title, f->seen);
         if (f->state == HOST_WARN || f->state == HOST_FAIL)
-            print("        mend: %s\n", f->mend);
+            print("        fix: %s\n", f->fix);
     }
     for (size_t i = 0; i < r->absent_count; i++)
         print("\n%s\n  does not apply: %s\n", r->absent[i].group_title, r->absent[i].why);

@@ -326,8 +326,10 @@ static void add_values(const struct option *o, void *context)
 // What the operands of a verb are: targets, words, or files.
 static char *operand_words(const struct verb *v)
 {
-    if (v->names == TARGETS)
+    if (v->names == TARGETS || starts_with(v->operands, "TARGET"))
         return xstrdup("@targets");
+    if (!strcmp(v->name, "help"))
+        return xstrdup("@verbs");
     size_t n = strcspn(v->operands, " ");
     cleanup_free char *first = xstrndup(v->operands, n);
     bool words = strchr(first, '|') && !strpbrk(first, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-+");
@@ -357,6 +359,7 @@ static const char bash_end[] =
     "  local words=$2\n"
     "  case $words in\n"
     "    *@files*) mapfile -t COMPREPLY < <(compgen -f -- \"$1\"); return ;;\n"
+    "    @verbs) words=$_kbuild_verbs ;;\n"
     "    *@targets*) words+=\" $(\"${COMP_WORDS[0]}\" list 2>/dev/null | cut -d ' ' -f 1)\" ;;\n"
     "  esac\n"
     "  mapfile -t COMPREPLY < <(compgen -W \"${words//@targets/}\" -- \"$1\")\n"
@@ -389,6 +392,8 @@ static const char bash_end[] =
     "  elif [[ $word == -* ]]; then\n"
     "    _kbuild_words \"$word\" \"$(_kbuild_options \"${verb:-build}\") --help\"\n"
     "    [[ ${COMPREPLY[0]:-} != *= ]] || compopt -o nospace 2>/dev/null\n"
+    "  elif [ \"$verb\" = help ] && [ \"$before\" != help ]; then\n"
+    "    _kbuild_words \"$word\" \"$(_kbuild_below \"$before\")\"\n"
     "  elif [ -n \"$(_kbuild_below \"$verb\")\" ]; then\n"
     "    _kbuild_words \"$word\" \"$(_kbuild_below \"$verb\")\"\n"
     "  elif [ -z \"$verb\" ]; then\n"

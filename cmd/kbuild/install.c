@@ -17,6 +17,8 @@ int verb_install(struct global_options *g, struct strlist *words, struct error *
                                 .prefix = option_value(g, "--prefix"),
                                 .root = option_value(g, "--root"),
                                 .dry_run = option_given(g, "--dry-run")};
+    if (r.prefix && *r.prefix != '/')
+        return usage_error(err, "install", "--prefix has to be an absolute path");
     struct build *b = open_with_targets(g, words, err);
     int result = b && build_evaluate(b, true, err) == 0 && build_run(b, err) == 0
                      ? build_install(b, &r, err)

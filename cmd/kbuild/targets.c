@@ -37,10 +37,13 @@ static int unknown_target(struct recipe_set *set, const struct strlist *targets,
     }
     strlist_add_all(&names, targets);
     const char *nearest = strlist_has(targets, meant) ? meant : nearest_name(word, &names);
+    bool is_verb = !verb_too && (verb_find(word, NULL) || verb_is_group(word));
     cleanup_error struct error *why = NULL;
     recipe_get(set, word, &why); // says also whose output it is
     error_set(err, ERROR_USAGE, verb_too ? "unknown verb or target '%s'" : "unknown target '%s'",
               word);
+    if (is_verb)
+        return error_hint(err, "a verb stands before targets: kbuild %s ...", word);
     if (nearest)
         return error_hint(err, "did you mean %s? `kbuild list` shows all targets%s", nearest,
                           verb_too ? ", `kbuild help` the verbs" : "");

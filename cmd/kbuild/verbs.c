@@ -99,13 +99,13 @@ static const struct option verify_rows[] = {
 };
 static const struct option merge_rows[] = {
     {"--output", 'o', "FILE", "instead of kata-static.tar.xz", 0, 0},
-    {"--format", 0, "FORMAT", "tar.xz or tar.zst (told by the name of the output)", 0, 0},
+    {"--format", 0, "tar.xz|tar.zst", "of the output (told by its name)", 0, 0},
     {"--target", 0, "TARGET", "exactly what this target or group stands for has to be there", 0, 0},
     {"--components", 0, "A,B,...", "exactly these components have to be there", 1, 0},
     {"--rehash", 0, NULL, "read also the files whose digest the cache knows", 0, 0},
 };
 static const struct option pack_rows[] = {
-    {"--format", 0, "FORMAT", "tar.xz or tar.zst (told by the name of the file)", 0, 0},
+    {"--format", 0, "tar.xz|tar.zst", "of the file (told by its name)", 0, 0},
 };
 static const struct option config_options[] = {
     {"--prefix", 0, "DIR", "where Kata is installed (/opt/kata)", 0, 0},
@@ -238,13 +238,14 @@ const struct verb verbs[] = {
      "what would be made, in order, and what is cached", "Uses no network.",
      PLAN | OUTPUT | RESUME | JSON, NO_OPTIONS, verb_plan, false},
     {"explain", "TARGET", 1, 1, TARGETS,
-     "the text of its action key, and what changed since the last build", NULL,
+     "all that decides a target's bytes, and what changed since the last build",
+     "Prints the text whose digest is the key under which the cache keeps the result.",
      PLAN | OUTPUT | RESUME, NO_OPTIONS, verb_explain, false},
     {"fetch", "TARGET...", 1, ANY_NUMBER, TARGETS, "make everything that needs the network",
      "Sources, builders and root file systems. Afterwards --offline needs no network.",
      MAKE | OUTPUT | KEEP_GOING | JSON | QUIET, NO_OPTIONS, verb_fetch, false},
     {"update", "TARGET...", 1, ANY_NUMBER, TARGETS,
-     "take the distribution's packages of today from now on",
+     "use the distribution's packages of today from now on",
      "Asks the package mirrors anew what builders, root file systems and packaged sources are made of. Until then, what "
      "was resolved once stays. Lines of versions.lock that name packages are replaced.",
      PLAN & ~(BIT(COMMON_OFFLINE) | BIT(COMMON_LOCKED)), NO_OPTIONS, verb_update, false},
@@ -252,17 +253,17 @@ const struct verb verbs[] = {
      "put all that goes in into versions.lock, packages too",
      "What is not known yet is looked up. Afterwards --locked builds the targets from just that.",
      PLAN & ~BIT(COMMON_LOCKED), NO_OPTIONS, verb_lock, false},
-    {"log", "TARGET", 1, 1, NO_TARGETS, "the log of its last build",
+    {"log", "TARGET", 1, 1, NO_TARGETS, "the log of a target's last build",
      "It is read from the output directory. Names as source-linux and builder-kernel are logs too. "
      "On a terminal "
      "control characters are shown as escapes; into a pipe or a file the log goes as it is.",
      OUTPUT | ARCH, NO_OPTIONS, verb_log, false},
-    {"shell", "TARGET", 1, 1, TARGETS, "a shell in the sandbox of its step",
+    {"shell", "TARGET", 1, 1, TARGETS, "a shell in the sandbox of a target's step",
      "Its inputs are made first. If --until left its folder, the shell opens in that, and what is "
      "changed there "
      "stays.",
      MAKE | OUTPUT | RESUME | QUIET, NO_OPTIONS, verb_shell, false},
-    {"boot", "TARGET", 1, 1, TARGETS, "start the result under QEMU and check what comes up",
+    {"boot", "TARGET", 1, 1, TARGETS, "start a result under QEMU and check what comes up",
      "What is not built is built first, and said. A Secure Execution image is started as it is, "
      "opened with the private TEST host key, and its parts and its "
      "second stage are started too. A stack that names a QEMU and a firmware is started with "
@@ -276,7 +277,7 @@ const struct verb verbs[] = {
      "place and renamed when all are there; folders stay as they are. What is for guests only is "
      "left out.",
      MAKE | OUTPUT | RESUME | QUIET, OPTIONS(install_options), verb_install, false},
-    {"verify", "TARGET", 1, 1, TARGETS, "build it again in another world, and compare",
+    {"verify", "TARGET", 1, 1, TARGETS, "build a target again in another world, and compare",
      "The second build has another user, umask, time zone, locale, path, host name, number of jobs "
      "and processors, "
      "and clock. What differs is shown with the first bytes that do. The second build is not kept.",
@@ -340,9 +341,8 @@ const struct verb verbs[] = {
      BIT(COMMON_OFFLINE) | JSON, OPTIONS(hkd_options), verb_hkd_verify, false},
     {"doctor", "[build|se|snp]", 0, 1, NO_TARGETS,
      "is this machine fit to build, and to host confidential guests?",
-     "Says how to mend what is not. Without a group: build, and what the machine is set up for. "
-     "The exit status is 1 "
-     "if a check fails.",
+     "Says how to fix what is not. Without a group: build, and what the machine is set up for. "
+     "The exit status is 1 if a check fails.",
      CACHE | JSON | QUIET, OPTIONS(doctor_options), verb_doctor, false},
     {"config", "se|snp FILE", 2, 2, NO_TARGETS,
      "fit a Kata runtime's configuration.toml to confidential guests",

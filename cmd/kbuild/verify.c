@@ -4,6 +4,8 @@
 
 #include "run/verify.h"
 
+#include <errno.h>
+
 static void print_line(const char *line, void *context)
 {
     print("%s\n", line);
@@ -42,6 +44,9 @@ int verb_verify(struct global_options *g, struct strlist *words, struct error **
                                       "--no-diffoscope",
                           err) < 0)
         return -1;
+    // Said before a build that may take an hour.
+    if (o.against && access(o.against, R_OK) < 0)
+        return error_errno(err, errno, "reading %s", o.against);
     struct build *b = open_with_targets(g, words, err);
     if (!b)
         return -1;

@@ -169,7 +169,7 @@ static size_t distance(const char *a, const char *b)
 const char *nearest_name(const char *wrong, const struct strlist *names)
 {
     const char *best = NULL;
-    size_t length = strlen(wrong), best_distance = length / 3 + 2;
+    size_t length = strlen(wrong), best_distance = (length + 2) / 3 + 1;
     for (size_t i = 0; i < names->n; i++) {
         size_t n = strlen(names->items[i]);
         if ((n > length ? n - length : length - n) >= best_distance)

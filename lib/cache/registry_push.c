@@ -74,7 +74,7 @@ static int take_location(struct upload *u, const struct response *s, struct erro
     if (url_parse(NULL, s->url, &before, err) < 0 || url_parse(s->url, s->location, &next, err) < 0)
         return error_wrap(err, "finding where to upload to");
     if (before.secure && !next.secure)
-        return error_user(err, "the registry wants the upload to go on without TLS");
+        return error_user(err, "the registry wants the upload to continue without TLS");
     free(u->url);
     u->url = steal(next.text);
     return 0;

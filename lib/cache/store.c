@@ -92,7 +92,6 @@ struct store *store_open(const char *directory, struct error **err)
     s->root = s->lock = s->session_lock = -1;
     s->directory = path_absolute(directory);
     if (open_folders(s, err) < 0 || take_lock(s, err) < 0) {
-        error_wrap(err, "opening the cache %s", s->directory);
         store_close(s);
         return NULL;
     }

@@ -13,7 +13,7 @@ struct host_check {
     enum host_state (*look)(const struct host *h, const struct host_check *c, struct buf *seen);
     const char *argument, *wanted; // for `look`
     enum host_state otherwise;     // HOST_FAIL or HOST_WARN
-    const char *mend;
+    const char *fix;
 };
 
 struct host_group {

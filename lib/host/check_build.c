@@ -63,8 +63,11 @@ static enum host_state look_package_sources(const struct host *h, const struct h
         buf_puts(seen, "no file in /etc/apt names a package source");
         return HOST_FAIL;
     }
-    cleanup_free char *all = strlist_join(&lines, ", ");
-    buf_puts(seen, all);
+    for (size_t i = 0; i < lines.n; i++) { // "FILE N"
+        const char *line = lines.items[i], *space = strrchr(line, ' ');
+        buf_printf(seen, "%s%.*s (%s)", i ? ", " : "", (int)(space ? space - line : 0), line,
+                   space ? space + 1 : line);
+    }
     return HOST_OK;
 }
 

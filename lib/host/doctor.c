@@ -40,7 +40,7 @@ static void run_group(const struct host *h, const struct host_group *g,
         report->findings =
             xgrow(report->findings, &report->cap, report->n + 1, sizeof *report->findings);
         report->findings[report->n++] = (struct host_finding){
-            c->id, g->name,       g->title, c->title, state == HOST_OK ? NULL : c->mend,
+            c->id, g->name,       g->title, c->title, state == HOST_OK ? NULL : c->fix,
             state, shorten(&seen)};
         report->counts[state]++;
     }
@@ -116,7 +116,7 @@ json_t *doctor_json(const struct doctor_report *report)
         json_array_append_new(checks,
                               json_pack("{s:s, s:s, s:s, s:s, s:s, s:s?}", "id", f->id, "group",
                                         f->group, "state", host_state_name(f->state), "title",
-                                        f->title, "seen", f->seen, "mend", f->mend));
+                                        f->title, "seen", f->seen, "fix", f->fix));
     }
     for (enum host_state s = HOST_OK; s < HOST_STATES; s++)
         json_object_set_new(summary, host_state_name(s),

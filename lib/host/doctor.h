@@ -2,7 +2,7 @@
 // `kbuild doctor`: is this machine fit to build, and to host Secure Execution or SEV-SNP guests?
 //
 // Each check is a row of a table (check_build.c, check_se.c, check_snp.c): what it looks at, what
-// it saw, and how to mend it. Nothing is changed on the machine. All that checks look at comes
+// it saw, and how to fix it. Nothing is changed on the machine. All that checks look at comes
 // through host_read() and host_command() (tree.h), so that a tree of collected files can stand for
 // a machine; docs/doctor.md describes its layout.
 #ifndef KBUILD_HOST_DOCTOR_H
@@ -27,7 +27,7 @@ struct doctor_request {
 
 struct host_finding {
     const char *id, *group, *group_title, *title;
-    const char *mend; // what to do unless the state is ok
+    const char *fix; // what to do unless the state is ok
     enum host_state state;
     char *seen; // printable ASCII, at most 200 characters; for skip: the reason
 };
@@ -52,9 +52,9 @@ struct doctor_report {
 int doctor_run(const struct doctor_request *request, struct doctor_report *report,
                struct error **err);
 void doctor_report_free(struct doctor_report *report);
-// {"checks": [{"id", "group", "state", "title", "seen", "mend"}...],
+// {"checks": [{"id", "group", "state", "title", "seen", "fix"}...],
 //  "does_not_apply": [{"group", "why"}...],
-//  "summary": {"ok", "warn", "fail", "skip"}}; mend is null for ok. The caller's.
+//  "summary": {"ok", "warn", "fail", "skip"}}; fix is null for ok. The caller's.
 json_t *doctor_json(const struct doctor_report *report);
 
 #endif

@@ -68,6 +68,7 @@ struct unpack_options {
     bool attributes;    // set extended attributes; a warning says if some could not be
     bool root;          // the folder is a root file system: links lead where they like
     bool follow;        // ... and members through them, as seen in there; names may be absolute
+    const char *shown;  // what messages call the folder; NULL: as it is named
     // Members for which this says so are left out; or NULL.
     bool (*skip)(const char *path, unsigned mode);
 };

@@ -172,7 +172,7 @@ static int drain(struct reader *r, struct error **err)
     }
     if (zeros)
         return 0;
-    error_user(err, "it goes on after the end of the archive");
+    error_user(err, "it continues after the end of the archive");
     return error_hint(err, "archives that were put together with cat hide all but the first");
 }
 

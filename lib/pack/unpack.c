@@ -342,12 +342,13 @@ int unpack(int fd, const char *name, const char *folder, const struct unpack_opt
     static const struct unpack_options defaults = {0};
     if (!o)
         o = &defaults;
+    const char *shown = o->shown ? o->shown : folder;
     cleanup_close int root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)
-        return error_errno(err, errno, "unpacking %s into %s", name, folder);
+        return error_errno(err, errno, "unpacking %s into %s", name, shown);
     cleanup_reader struct reader *reader = reader_open(fd, name, o->max_bytes, err);
     if (!reader)
-        return error_wrap(err, "unpacking into %s", folder);
+        return error_wrap(err, "unpacking into %s", shown);
     if (o->follow)
         reader_accept_absolute(reader);
     struct unpacking u = {.folder = folder,
@@ -358,7 +359,7 @@ int unpack(int fd, const char *name, const char *folder, const struct unpack_opt
                           .root = o->root};
     int result = unpack_all(&u, o, err);
     if (result < 0)
-        error_wrap(err, "unpacking into %s", folder);
+        error_wrap(err, "unpacking into %s", shown);
     else if (newest)
         *newest = u.newest;
     if (u.attributes_lost)

@@ -34,7 +34,7 @@ int unpack_new(const char *file, const char *folder, struct error **err)
     cleanup_folder_draft struct folder_draft fresh = FOLDER_DRAFT_NONE;
     if (folder_draft_begin(&fresh, target, err) < 0)
         return -1;
-    const struct unpack_options o = {.attributes = true};
+    const struct unpack_options o = {.attributes = true, .shown = target};
     mode_t mask = umask(0);
     umask(mask);
     if (unpack(fd, file, fresh.temporary, &o, NULL, err) < 0)

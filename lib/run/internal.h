@@ -94,6 +94,7 @@ struct job {
     int events; // read end of the child's pipe
     struct buf pending;
     json_t *result;
+    bool interrupted; // its process was stopped with the run
     long long started_ms, took_ms;
     long long cpu_ms; // of its process and all that it started
     char *progress;   // "1.2 of 3.4 MB", or NULL

@@ -67,6 +67,7 @@ int merge_directory(const struct merge_request *r, struct error **err)
         return error_wrap(err, "merging %s", r->directory);
     if (file_draft_commit_unsynced(&draft, 0644, err) < 0)
         return -1;
-    log_note("%s: %zu components, version %s", r->output, paths.n, version);
+    log_note("%s: %zu component%s, version %s", r->output, paths.n, paths.n == 1 ? "" : "s",
+             version);
     return 0;
 }

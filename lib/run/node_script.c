@@ -108,7 +108,7 @@ static int run_phases(const struct node *node, struct step *s, json_t *record, s
     if (job->work) {
         first = job->work->reached;
         if (work_copy(job->work, s->work, s->out, err) < 0)
-            return error_wrap(err, "going on from %s", job->work->shown);
+            return error_wrap(err, "resuming from %s", job->work->shown);
     }
     long long started = now_ms();
     for (size_t i = first; i < job->recipe->phase_count; i++)

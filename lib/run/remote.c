@@ -155,11 +155,11 @@ int remote_give_up(struct build *b, enum remote_way way, struct error *why, stru
         *err = why;
         error_wrap(err, "%s", what[way]);
         if (!(*err)->hint)
-            error_hint(err, "without --remote=require the build goes on without it");
+            error_hint(err, "without --remote=require the build continues without it");
         return -1;
     }
     if (!__atomic_exchange_n(&b->remote->state->given_up[way], 1, __ATOMIC_RELAXED))
-        log_warning("%s, going on without it: %s", what[way], why->message);
+        log_warning("%s, continuing without it: %s", what[way], why->message);
     error_free(why);
     return 0;
 }

@@ -257,6 +257,8 @@ static void stop_all(struct run *r)
         process_stop(job_of(node)->pid, 3000);
         job_of(node)->pid = 0;
         node->state = NODE_FAILED;
+        job_of(node)->interrupted = true;
+        job_of(node)->took_ms = now_ms() - job_of(node)->started_ms;
         child_drain(node);
         r->running--;
     }
@@ -469,6 +471,9 @@ int schedule(struct build *b, enum run_what what, struct error **err)
 int build_run(struct build *b, struct error **err)
 {
     work_remind(b);
+    // Results go there in the end: an hour of work must not be over before that is tried.
+    if (output_folder(b, err) < 0)
+        return -1;
     return schedule(b, RUN_ALL, err);
 }
 

@@ -25,7 +25,8 @@ static const struct {
 };
 
 static const char no_verification[] =
-    "with none of the variables the image is built without verification of the host key";
+    "set what is missing (docs/trust.md); with none of the three set, host key documents are not "
+    "verified";
 
 static const struct variable_value *value_of(const struct job *job, size_t which)
 {

@@ -39,6 +39,13 @@ static const char *arch_suffix(const struct node *node)
     return job_of(node)->target ? job_of(node)->target->name : "";
 }
 
+// "kernel x86_64"; a label like "rootfs NAME:x86_64" says the architecture itself.
+static char *label_with_arch(const struct node *node)
+{
+    const char *label = node_label(node), *arch = arch_suffix(node);
+    return *arch && !strchr(label, ':') ? xasprintf("%s %s", label, arch) : xstrdup(label);
+}
+
 // ---- the live part: one line a running step, below the lines that stay ----
 
 struct counts {
@@ -202,8 +209,9 @@ void view_ended(const struct node *node, const struct error *why)
         print_to(stderr, "kbuild: %s: failed after %s\n", job->label, took);
         show_log_tail(job);
     } else if (!view.b->options.quiet && !cached) {
-        print_to(stderr, "kbuild: %s%s%s: %s in %s\n", job->label, *arch_suffix(node) ? " " : "",
-                 arch_suffix(node), job->pulled ? "from the shared cache" : "done", took);
+        cleanup_free char *label = label_with_arch(node);
+        print_to(stderr, "kbuild: %s: %s in %s\n", label,
+                 job->pulled ? "from the shared cache" : "done", took);
     } else if (!view.b->options.quiet && view.style == VIEW_PLAIN && job->placed) {
         print_to(stderr, "kbuild: %s: cached\n", job->label);
     }
@@ -213,9 +221,9 @@ void view_ended(const struct node *node, const struct error *why)
 // ---- the end ----
 
 // What became of a node, in the order of the summary.
-enum outcome { MADE, PULLED, CACHED, FAILED, SKIPPED, OUTCOMES };
-static const char *const outcome_names[OUTCOMES] = {"made", "pulled", "cached", "failed",
-                                                    "skipped"};
+enum outcome { MADE, PULLED, CACHED, FAILED, INTERRUPTED, SKIPPED, OUTCOMES };
+static const char *const outcome_names[OUTCOMES] = {"made",   "pulled",      "cached",
+                                                    "failed", "interrupted", "skipped"};
 
 static enum outcome outcome_of(const struct node *node)
 {
@@ -226,7 +234,7 @@ static enum outcome outcome_of(const struct node *node)
     case NODE_CACHED:
         return job->absent ? OUTCOMES : CACHED;
     case NODE_FAILED:
-        return FAILED;
+        return job->interrupted ? INTERRUPTED : FAILED;
     case NODE_SKIPPED:
         return SKIPPED;
     default:

@@ -205,7 +205,7 @@ static int check_untouched(const struct node *node, struct work *w, struct error
         return -1;
     if (w->edited || strcmp(w->content, now) != 0) {
         error_user(err, "%s has changes that would be lost", w->shown);
-        return error_hint(err, "go on from it with `kbuild %s --continue`, or remove it",
+        return error_hint(err, "resume from it with `kbuild %s --continue`, or remove it",
                           job_of(node)->recipe->name);
     }
     return 0;
@@ -281,7 +281,7 @@ int work_continue(struct build *b, struct node *node, struct error **err)
     if (work_check(node, w, node->key_text, err) < 0)
         return -1;
     if (!w->lines && describe(node, w, err) < 0)
-        return error_wrap(err, "going on in %s", w->shown);
+        return error_wrap(err, "resuming in %s", w->shown);
     char *text = xasprintf("%s%s", node->key_text, w->lines);
     free(node->key_text);
     node->key_text = text;
@@ -311,7 +311,7 @@ int work_expected(struct build *b, struct error **err)
     if (!node)
         return 0;
     const char *target = job_of(node)->recipe->name;
-    error_user(err, "there is nothing to go on from: no %s/%s/builddir", b->options.output, target);
+    error_user(err, "there is nothing to resume: no %s/%s/builddir", b->options.output, target);
     return error_hint(err, "`kbuild %s --until=PHASE` leaves it", target);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Can this machine make a sandbox? Asked once, by making an empty one; when it can't, why, and how
-// to mend it.
+// to fix it.
 #include "base/process.h"
 #include "sandbox/room.h"
 

@@ -143,6 +143,12 @@ verbs() {
   wrong "needs a value: PHASE" t --until
   wrong "the value of --recipes is empty" list --recipes=
   wrong "--offline takes no value" t --offline=yes
+  wrong "--help takes no value" t --help=plan
+  wrong "unknown target 'plan'" t plan
+  [[ "$output" == *"a verb stands before targets: kbuild plan"* ]]
+  wrong "unknown verb or target 'virtiofsd'" virtiofsd # nothing is near it
+  [[ "$output" != *"did you mean"* ]]
+  wrong "--prefix has to be an absolute path" install t --prefix=usr
   wrong "unknown option -kq" t -kq
   wrong "--remote is 'of'" t --remote=of
   wrong "unknown architecture 'vax'" plan t --arch=vax
@@ -224,6 +230,10 @@ complete_words() { # words...; the last one is being typed
   [ "$(complete_words "$k" payload push --layout '')" = "unpacked components" ]
   [ "$(complete_words "$k" se ver)" = verify ]
   [[ "$(complete_words "$k" se seal --x-)" == *--x-pcf* ]]
+  [ "$(complete_words "$k" log '')" = t ]
+  [ "$(complete_words "$k" help merg)" = merge ]
+  [ "$(complete_words "$k" help cache ver)" = verify ]
+  [ "$(complete_words "$k" pack --format '')" = "tar.xz tar.zst" ]
   touch file.tar.xz
   [ "$(complete_words "$k" unpack file)" = file.tar.xz ]
 }

@@ -180,13 +180,15 @@ X
 
 @test "an interrupt ends all steps with status 130 and leaves nothing half-made" {
   make_recipe slow "" 'echo started; sleep 60; mkdir -p /out/slow/opt; echo x >/out/slow/opt/x'
-  kb_exec slow 3>&- &
+  kb_exec slow 3>&- 2>said &
   pid=$!
   for _ in $(seq 100); do grep -qs started build/logs/slow.log && break; sleep 0.1; done
   kill -INT $pid
   status=0
   wait $pid || status=$?
   [ "$status" -eq 130 ]
+  grep -q '^kbuild: interrupted: slow ' said
+  ! grep -q failed said
   [ ! -e build/kata-static-slow.tar.xz ]
   ! pgrep -f "$PROJECT/cache" >/dev/null
   run kb cache verify

@@ -82,6 +82,15 @@ refused() { # words... : kbuild one ends with 1 and says them
   refused "is a link that user 1234 made"
 }
 
+@test "an output directory that nothing can be written to is said before anything is built" {
+  make_recipe one
+  kb one
+  echo >file
+  run kb -o file/build one
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"file"* && "$output" != *"cached"* ]]
+}
+
 @test "logs are never written or read through a link, and a fifo does not hang" {
   make_recipe one "" 'echo said; mkdir -p /out/one/opt; date +%N >/out/one/opt/one'
   mkdir -p build/logs victim

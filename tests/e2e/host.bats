@@ -34,7 +34,7 @@ json() { # expression over j
   "$KBUILD" --json doctor build --root data >elsewhere || true
   cmp live elsewhere
   json "j['checks'] and sum(j['summary'].values()) == len(j['checks'])" <live
-  json "all(c['seen'] and (c['mend'] or c['state'] == 'ok') for c in j['checks'])" <live
+  json "all(c['seen'] and (c['fix'] or c['state'] == 'ok') for c in j['checks'])" <live
   [ -s data/commands/programs.txt ]
   run "$KBUILD" doctor build --collect data
   [ "$status" -eq 1 ]
@@ -45,7 +45,7 @@ json() { # expression over j
   mkdir nothing
   run "$KBUILD" doctor --root nothing
   [ "$status" -eq 1 ]
-  [[ "$output" == *"fail  bubblewrap: it is not installed"*"mend: apt install bubblewrap"* ]]
+  [[ "$output" == *"fail  bubblewrap: it is not installed"*"fix: apt install bubblewrap"* ]]
   [[ "$output" != *$'\033'* ]]
   mkdir -p snp/proc snp/sys/module/kvm_amd/parameters
   run "$KBUILD" doctor snp --root snp

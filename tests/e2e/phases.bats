@@ -228,7 +228,7 @@ key_of() { # words after explain
   [[ "$output" == *"setup, build, install"* ]]
   run kb three --continue
   [ "$status" -eq 1 ]
-  [[ "$output" == *"nothing to go on from"*"--until"* ]]
+  [[ "$output" == *"nothing to resume"*"--until"* ]]
   make_recipe one
   run kb three one --until=setup
   [ "$status" -eq 2 ]

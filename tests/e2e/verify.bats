@@ -86,6 +86,9 @@ write() { # what the script writes into the one file
   kb one
   cp build/kata-static-one.tar.xz theirs.tar.xz
   kb verify --against theirs.tar.xz one
+  USE_CACHE=no run kb verify --against nosuch.tar.xz one # said before anything is built
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"reading nosuch.tar.xz: No such file"* && "$output" != *"started"* ]]
   # The same members in other compressed bytes are told apart from other content.
   xz -dc theirs.tar.xz | xz -1 >repacked.tar.xz
   run kb verify --against repacked.tar.xz one

@@ -343,7 +343,7 @@ static void each_machine_is_judged_as_it_should_be(void **state)
         if (strcmp(have, machines[i].expected) != 0)
             fail_msg("%s:\n%s\nwanted:\n%s", machines[i].what, have, machines[i].expected);
         for (size_t k = 0; k < r.n; k++)
-            assert_true(*r.findings[k].seen && !r.findings[k].mend == !r.findings[k].state);
+            assert_true(*r.findings[k].seen && !r.findings[k].fix == !r.findings[k].state);
         doctor_report_free(&r);
     }
 }
@@ -475,7 +475,7 @@ static void passwords_of_package_sources_are_not_shown(void **state)
     host_close(&h);
     assert_true(path_exists(counts));
     assert_false(path_exists(copy));
-    assert_non_null(strstr(text, "debian.sources 1"));
+    assert_non_null(strstr(text, "debian.sources (1)"));
     assert_int_equal(json_integer_value(json_object_get(json_object_get(all, "summary"), "ok")),
                      r.n);
     json_decref(all);

@@ -26,7 +26,7 @@ static const char *const makers[] = {
     "device node|python3 -c 'import tarfile; t=tarfile.open(\"in.tar\",\"w\"); "
     "i=tarfile.TarInfo(\"n\"); i.type=tarfile.CHRTYPE; t.addfile(i)'",
     // the second stream would be hidden from most readers
-    "goes on after the end|mkdir -p t; echo x >t/x; tar -C t -cJf one.xz .; cat one.xz one.xz "
+    "continues after the end|mkdir -p t; echo x >t/x; tar -C t -cJf one.xz .; cat one.xz one.xz "
     ">in.tar",
     "in.tar|mkdir -p t; echo x >t/x; tar -C t -cJf one.xz .; head -c -20 one.xz >in.tar",
 };

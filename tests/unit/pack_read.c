@@ -238,7 +238,7 @@ static void archives_put_together_with_cat_are_refused(void **state)
     buf_add(&twice, bytes, n);
     struct listing l = {0};
     struct error *err = NULL;
-    expect_error(list_bytes(twice.data, twice.len, &l, &err), err, "goes on after the end");
+    expect_error(list_bytes(twice.data, twice.len, &l, &err), err, "continues after the end");
     listing_free(&l);
     buf_free(&twice);
 }

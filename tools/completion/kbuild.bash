@@ -62,7 +62,7 @@ _kbuild_operands() { # a verb: what can follow it
     'fetch') echo '@targets' ;;
     'update') echo '@targets' ;;
     'lock') echo '@targets' ;;
-    'log') echo '@files' ;;
+    'log') echo '@targets' ;;
     'shell') echo '@targets' ;;
     'boot') echo '@targets' ;;
     'install') echo '@targets' ;;
@@ -87,7 +87,7 @@ _kbuild_operands() { # a verb: what can follow it
     'cache verify') echo '' ;;
     'cache gc') echo '' ;;
     'versions get') echo '@files' ;;
-    'help') echo '@files' ;;
+    'help') echo '@verbs' ;;
     'version') echo '' ;;
   esac
 }
@@ -98,6 +98,7 @@ _kbuild_values() { # an option: what its value can be
     --sources) echo 'upstream debian' ;;
     --remote) echo 'auto off require' ;;
     --builder) echo 'image host' ;;
+    --format) echo 'tar.xz tar.zst' ;;
     --target) echo '@targets' ;;
     --vmm-type) echo 'qemu ec2 gce' ;;
     --layout) echo 'unpacked components' ;;
@@ -120,6 +121,7 @@ _kbuild_words() { # word, what: words, @files, @targets
   local words=$2
   case $words in
     *@files*) mapfile -t COMPREPLY < <(compgen -f -- "$1"); return ;;
+    @verbs) words=$_kbuild_verbs ;;
     *@targets*) words+=" $("${COMP_WORDS[0]}" list 2>/dev/null | cut -d ' ' -f 1)" ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "${words//@targets/}" -- "$1")
@@ -151,6 +153,8 @@ _kbuild() {
   elif [[ $word == -* ]]; then
     _kbuild_words "$word" "$(_kbuild_options "${verb:-build}") --help"
     [[ ${COMPREPLY[0]:-} != *= ]] || compopt -o nospace 2>/dev/null
+  elif [ "$verb" = help ] && [ "$before" != help ]; then
+    _kbuild_words "$word" "$(_kbuild_below "$before")"
   elif [ -n "$(_kbuild_below "$verb")" ]; then
     _kbuild_words "$word" "$(_kbuild_below "$verb")"
   elif [ -z "$verb" ]; then
