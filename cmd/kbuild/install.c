@@ -27,9 +27,10 @@ int verb_install(struct global_options *g, struct strlist *words, struct error *
     if (result < 0)
         return -1;
     fflush(stdout);
+    const char *files = count == 1 ? "file" : "files and links";
     if (r.dry_run)
-        log_note("nothing was written (--dry-run): %zu files and links", count);
+        log_note("nothing was written (--dry-run): %zu %s", count, files);
     else
-        log_note("installed %zu files and links below %s", count, r.root ? r.root : "/");
+        log_note("installed %zu %s below %s", count, files, r.root ? r.root : "/");
     return 0;
 }

@@ -105,5 +105,8 @@ int build_update(struct build *b, struct error **err)
 
 int build_lock(struct build *b, struct error **err)
 {
-    return for_packages(b, packages_pin, err);
+    if (for_packages(b, packages_pin, err) < 0)
+        return -1;
+    log_note("%s names all of it; look at the lines, and commit them", b->lock->path);
+    return 0;
 }

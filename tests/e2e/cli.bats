@@ -259,6 +259,28 @@ complete_words() { # words...; the last one is being typed
   [ -z "$output" ] || { echo "no such verbs: $output"; return 1; }
 }
 
+@test "README names all verbs, the pages all variables, and links between pages lead somewhere" {
+  while read -r verb; do # "cache verify" is in a line with "kbuild cache"
+    [[ "$verb" == build || "$verb" == version ]] && continue
+    grep "kbuild ${verb% *}" "$REPOSITORY/README.md" | grep -qw -- "${verb#* }" || { echo "README lacks $verb"; return 1; }
+  done < <(verbs)
+  # Those of a terminal, and of the tests' genprotimg.
+  printf '%s\n' TERM STY XTERM_VERSION KBUILD_TEST_RANDOM KBUILD_TEST_CUSTOMER >known
+  cat "$REPOSITORY"/README.md "$REPOSITORY"/docs/*.md | grep -oE '[A-Z][A-Z0-9_]+' | sort -u >>known
+  grep -ohE '(getenv|environment[a-z_]*)\("[A-Z0-9_]+"' -r "$REPOSITORY"/{cmd,lib} | cut -d '"' -f 2 | sort -u >asked
+  [ "$(wc -l <asked)" -gt 20 ]
+  run grep -vxF -f known asked
+  [ -z "$output" ] || { echo "no page names: $output"; return 1; }
+  cd "$REPOSITORY/docs"
+  for page in ../README.md *.md; do
+    [[ "$page" == *README.md || "$page" == CONTRIBUTING.md ]] || grep -q "($page)" CONTRIBUTING.md || { echo "CONTRIBUTING.md does not list $page"; return 1; }
+    while read -r link; do
+      [[ $link == http* ]] && continue
+      [ -e "$(dirname "$page")/${link%%#*}" ] || { echo "$page: $link leads nowhere"; return 1; }
+    done < <(grep -oE '\]\([^):# ]+' "$page" | cut -c 3-)
+  done
+}
+
 # ---- what comes from outside ----
 
 ESC=$'\e' CSI=$'\xc2\x9b' RLO=$'\xe2\x80\xae' LS=$'\xe2\x80\xa8' DEL=$'\x7f'

@@ -339,7 +339,7 @@ key_of() { # words after explain
   [ ! -e root/usr/bin/tool ]
   [ -z "$(find root -name '*.kbuild')" ]
   run kb install three --root root --prefix usr
-  [ "$status" -eq 1 ]
+  [ "$status" -eq 2 ]
   run kb install three --root root --prefix /a/../b
   [ "$status" -eq 1 ]
   run kb install three --root root --prefix /dev
