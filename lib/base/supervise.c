@@ -44,7 +44,7 @@ static void each_number(const char *folder, void (*visit)(int number))
             const struct dirent64 *entry = (const struct dirent64 *)(buffer + at);
             char *end;
             long number = strtol(entry->d_name, &end, 10);
-            if (*end == '\0' && end != entry->d_name && number != fd)
+            if (*end == '\0' && end != entry->d_name)
                 visit((int)number);
             at += entry->d_reclen;
         }

@@ -119,8 +119,45 @@ static void a_missing_program_is_an_error_at_once(void **state)
     error_free(err);
 }
 
-int main(void)
+// ---- small numbers ----
+
+// In a container processes have numbers as small as those of descriptors.
+static const char small_numbers[] =
+    "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do sleep 300 & done; exit 7";
+
+static int in_a_namespace(void)
 {
+    char *argv[] = {(char *)"sh", (char *)"-c", (char *)small_numbers, NULL};
+    struct process p = {.argv = argv, .input = -1, .tree = true};
+    int status = -1;
+    for (int i = 0; i < 6; i++) // which the supervisor has, too, so that its next one is larger
+        open("/dev/null", O_RDONLY);
+    alarm(30); // for a supervisor that waits for what it does not kill
+    pid_t pid = process_start(&p, NULL);
+    return pid < 0 || process_wait(pid, &status, NULL) < 0 ? 1 : WEXITSTATUS(status);
+}
+
+static void small_numbers_are_processes_too(void **state)
+{
+    cleanup_free char *bwrap = find_program("bwrap");
+    if (!bwrap)
+        skip();
+    char self[4096] = "";
+    assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+    char *argv[] = {bwrap,           (char *)"--dev-bind", (char *)"/", (char *)"/",
+                    (char *)"--proc", (char *)"/proc",      (char *)"--unshare-pid",
+                    self,            (char *)"in-a-namespace", NULL};
+    struct process p = {.argv = argv, .input = -1};
+    int status = -1;
+    assert_int_equal(process_wait(process_start(&p, NULL), &status, NULL), 0);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && !strcmp(argv[1], "in-a-namespace"))
+        return in_a_namespace();
 #define ONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         ONE(waiting_is_waiting_for_all_of_it),
@@ -128,6 +165,7 @@ int main(void)
         ONE(a_signal_is_told_as_one),
         ONE(all_of_it_dies_with_this_process),
         ONE(a_missing_program_is_an_error_at_once),
+        ONE(small_numbers_are_processes_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
