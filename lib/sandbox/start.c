@@ -166,7 +166,7 @@ static int collect_arguments(struct bwrap_arguments *a, const struct sandbox *s,
     cleanup_free char *id = xasprintf("%u", s->uid);
     bwrap_add(a, "--unshare-all", "--unshare-user", "--die-with-parent", "--uid", id, "--gid", id,
               "--cap-drop", "ALL", "--hostname", s->hostname ? s->hostname : "kbuild");
-    // A session of its own. A shell has one already, with a terminal that is kbuild's (pty.c).
+    // A session of its own. A shell has one already, with a terminal that is kbuild's (interact.c).
     if (!s->interactive)
         strlist_add(&a->list, "--new-session");
     if (add_root(a, s, err) < 0)

@@ -25,8 +25,6 @@
 
 // QEMU before this version writes into the kernel's header what a boot loader has to say there, and
 // the firmware measures that; later ones leave the kernels of confidential guests alone.
-#define QEMU_// QEMU before this version writes into the kernel's header what a boot loader has to say there, and
-// the firmware measures that; later ones leave the kernels of confidential guests alone.
 #define QEMU_KEEPS_HEADER QEMU_VERSION(10, 2)
 
 // What differs between releases of edk2.

@@ -185,8 +185,6 @@ static int list_places(const struct apt *private, struct apt_places *out, struct
     strlist_add(&argv, "--format");
     strlist_add(&argv, TARGET_FORMAT);
     strlist_add(&argv, "Created-By: Packages");
-    argv.items = xgrow(argv.items, &argv.cap, argv.n + 1, sizeof *argv.items);
-    argv.items[argv.n] = NULL;
     buf_puts(&text, "");
     struct process p = {.argv = argv.items, .input = -1};
     if ((private ? apt_run(private, (const char *const *)argv.items, NULL, &text, err)

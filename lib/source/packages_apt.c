@@ -204,8 +204,6 @@ static int print_uris(const struct apt *a, struct strlist *argv, const char *of,
                       struct package_set *out, struct error **err)
 {
     cleanup_buf struct buf text = {0};
-    argv->items = xgrow(argv->items, &argv->cap, argv->n + 1, sizeof *argv->items);
-    argv->items[argv->n] = NULL;
     if (apt_run(a, (const char *const *)argv->items, NULL, &text, err) < 0)
         return -1;
     return packages_of_uris(text.data ? text.data : "", of, out, err);
@@ -367,8 +365,6 @@ static int get_files(const struct package_set *set, const char *of, const char *
     }
     if (argv.n == 2)
         return 0;
-    argv.items = xgrow(argv.items, &argv.cap, argv.n + 1, sizeof *argv.items);
-    argv.items[argv.n] = NULL;
     struct apt *a = apt_open(private, "", arch_host(), err);
     int result = a ? apt_run(a, (const char *const *)argv.items, folder, NULL, err) : -1;
     apt_close(a);
