@@ -304,8 +304,8 @@ const struct verb verbs[] = {
      "seal an image by hand",
      "Its options are those of genprotimg(1) and of pvimg create; `kbuild se seal --help-all` "
      "prints them. Host key "
-     "documents are verified with the certificates of -C and the lists of --crl, fetched ones only "
-     "with --online. "
+     "documents are verified with the certificates of -C and the lists of --crl; lists that are "
+     "missing are fetched, all are with --online, and none with --offline. "
      "--seal-secret derives from a secret what is drawn at random otherwise. Called as genprotimg "
      "or pvimg through "
      "a link, kbuild behaves as they do.",

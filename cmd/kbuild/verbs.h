@@ -56,7 +56,7 @@ struct verb {             // NOLINT(clang-analyzer-optin.performance.Padding): a
     const char *name;     // "merge"; "cache gc" is a verb below "cache"
     const char *operands; // "TARGET..."
     unsigned least, most; // how many
-    enum { NO_TARGETS, TARGETS, TARGETS_AND_FILES } names; // the operands are targets
+    enum { NO_TARGETS, TARGETS } names; // the operands are targets
     const char *help;                                      // one line
     const char *details;                                   // paragraphs of plain text; NULL: none
     uint32_t common;                                       // which of common_options it uses
