@@ -66,6 +66,15 @@ int beneath_open_directory(int root, const char *path, const char *shown, struct
     return fd < 0 ? refuse(root, path, shown, "directory", errno, err) : fd;
 }
 
+int beneath_open_owned(int directory, const char *name)
+{
+    int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(directory, name, flags);
+    if (fd < 0 && errno == EACCES && beneath_chmod(directory, name, 0700) == 0)
+        fd = openat(directory, name, flags);
+    return fd;
+}
+
 int beneath_open_file(int root, const char *path, const char *shown, struct error **err)
 {
     cleanup_close int fd = beneath_open(root, path, O_RDONLY | O_NONBLOCK, 0);
@@ -319,10 +328,7 @@ int beneath_remove(int directory, const char *name, const char *shown, struct er
         return 0;
     if (errno != EISDIR && errno != EPERM && errno != EACCES)
         return error_errno(err, errno, "removing %s", shown);
-    int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    cleanup_close int fd = openat(directory, name, flags);
-    if (fd < 0 && errno == EACCES && beneath_chmod(directory, name, 0700) == 0)
-        fd = openat(directory, name, flags);
+    cleanup_close int fd = beneath_open_owned(directory, name);
     if (fd < 0)
         return error_errno(err, errno, "removing %s", shown);
     const struct beneath_walk walk = {
@@ -341,10 +347,10 @@ static int strip_entry(const struct beneath_entry *e, void *shown, struct error 
         return 0;
     if (fstatat(e->directory, e->name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
         return error_errno(err, errno, "looking at %s/%s", (const char *)shown, e->path);
-    if (!(st.st_mode & 07000) || S_ISLNK(st.st_mode))
+    mode_t mode = (st.st_mode & 0777) | (S_ISREG(st.st_mode) ? 0400 : 0);
+    if ((st.st_mode & 07777) == mode || S_ISLNK(st.st_mode))
         return 0;
-    int done = e->fd >= 0 ? fchmod(e->fd, st.st_mode & 0777)
-                          : beneath_chmod(e->directory, e->name, st.st_mode & 0777);
+    int done = e->fd >= 0 ? fchmod(e->fd, mode) : beneath_chmod(e->directory, e->name, mode);
     return done < 0
                ? error_errno(err, errno, "changing the mode of %s/%s", (const char *)shown, e->path)
                : 0;

@@ -25,6 +25,9 @@ int beneath_open_in_root(int root, const char *path, int flags);
 // A directory for reading; "." is `root` itself. What is no directory, or behind a link, is an
 // error that says so; `shown` names it there.
 int beneath_open_directory(int root, const char *path, const char *shown, struct error **err);
+// A real directory for reading, which gets all permissions of its owner if it can't be read else.
+// -1 with errno.
+int beneath_open_owned(int directory, const char *name);
 // A regular file for reading; whatever else has that name is an error that says so.
 int beneath_open_file(int root, const char *path, const char *shown, struct error **err);
 // The permission bits of a file or directory. A link is refused (ELOOP), not followed. -1 with
@@ -33,7 +36,8 @@ int beneath_chmod(int directory, const char *name, mode_t mode);
 // rm -rf of one name, also through directories without permissions, at any depth, with no more than
 // a handful of descriptors. A name that does not exist is fine.
 int beneath_remove(int directory, const char *name, const char *shown, struct error **err);
-// Takes setuid, setgid and sticky bits from `root` and everything in it.
+// Takes setuid, setgid and sticky bits from `root` and everything in it, and gives its owner what
+// he lacks to read it: a step leaves the same for root, who reads everything, and for anybody else.
 int beneath_strip(int root, const char *shown, struct error **err);
 
 // ---- a whole tree ----

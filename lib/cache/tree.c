@@ -201,9 +201,7 @@ int tree_list(const char *path, const struct tree_options *o, struct buf *listin
               struct error **err)
 {
     int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    cleanup_close int root = open(path, flags);
-    if (root < 0 && errno == EACCES && o->adopt && beneath_chmod(AT_FDCWD, path, 0700) == 0)
-        root = open(path, flags);
+    cleanup_close int root = o->adopt ? beneath_open_owned(AT_FDCWD, path) : open(path, flags);
     if (root < 0)
         return error_errno(err, errno, "reading %s/", path);
     return tree_list_at(root, path, o, listing, err);

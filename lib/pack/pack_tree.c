@@ -2,6 +2,7 @@
 #include "pack/attributes.h"
 #include "pack/names.h"
 #include "pack/pack.h"
+#include "pack/reader.h"
 #include "pack/scan.h"
 #include "pack/tar_out.h"
 
@@ -34,6 +35,38 @@ static int write_entry(struct tar_out *t, const struct scan *s, size_t i, struct
     return tar_out_file(t, &out, steal_fd(&fd), err);
 }
 
+// Nothing is packed that unpack would refuse.
+static int check_entry(const struct scan *s, const struct scan_entry *e, struct error **err)
+{
+    if (!e->link || *e->link == '/')
+        return 0;
+    enum link_reach reach = link_reach(e->path, e->link);
+    if (reach == LINK_DOUBTFUL) {
+        cleanup_close int fd = beneath_follow(s->root, e->path, O_PATH);
+        if (fd < 0 && errno == EXDEV)
+            reach = LINK_OUTSIDE;
+    }
+    if (reach != LINK_OUTSIDE)
+        return 0;
+    cleanup_free char *shown = printable(e->path), *target = printable(e->link);
+    error_user(err, "%s cannot be packed: it is a link that leads out: %s", shown, target);
+    return error_hint(
+        err, "make it absolute if it is to lead to a file of the machine where it will be");
+}
+
+static int check_entries(const struct scan *s, struct error **err)
+{
+    if (s->bytes > READER_MAX_BYTES)
+        return error_user(err, "its files have more than %llu GiB together",
+                          (unsigned long long)(READER_MAX_BYTES >> 30));
+    if (s->n > READER_MAX_MEMBERS)
+        return error_user(err, "it has more than %d files and directories", READER_MAX_MEMBERS);
+    for (size_t i = 0; i < s->n; i++)
+        if (check_entry(s, &s->entries[i], err) < 0)
+            return -1;
+    return 0;
+}
+
 int pack_directory(int directory, const char *folder, int fd, const struct pack_options *o,
                    struct error **err)
 {
@@ -41,6 +74,8 @@ int pack_directory(int directory, const char *folder, int fd, const struct pack_
     cleanup_scan struct scan scan = SCAN_NONE;
     if (scan_directory(directory, folder, &scan, err) < 0)
         return error_wrap(err, "packing");
+    if (check_entries(&scan, err) < 0)
+        return error_wrap(err, "packing %s", folder);
     cleanup_tar_out struct tar_out *t = tar_out_open(fd, o, scan.n, scan.bytes, err);
     if (!t)
         return error_wrap(err, "packing %s", folder);

@@ -15,6 +15,13 @@
 
 #define SUMMARY_MAX ((size_t)4096)
 
+int step_fault(struct error **err)
+{
+    if (err && (*err)->kind == ERROR_USER && !(*err)->errnum)
+        (*err)->kind = ERROR_STEP;
+    return -1;
+}
+
 // Nothing of the step runs any more, and what it left is reached from `out` alone.
 static int pack_output(struct build *b, const struct node *node, const char *name, int out,
                        json_t *record, struct error **err)
@@ -33,7 +40,7 @@ static int pack_output(struct build *b, const struct node *node, const char *nam
         return error_hint(err, "every entry of `outputs` in its recipe.yaml has to be filled");
     }
     const struct tarball t = {.folder = shown, .directory = directory};
-    return output_tarball(b, node, name, &t, record, err);
+    return output_tarball(b, node, name, &t, record, err) < 0 ? step_fault(err) : 0;
 }
 
 char *phase_script(const struct recipe_phase *p)
@@ -87,7 +94,9 @@ static void take_summary(const struct step *s, json_t *record)
     cleanup_buf struct buf text = {0};
     cleanup_error struct error *ignored = NULL;
     // No such file is the usual case, a bad one says nothing.
-    cleanup_close int work = open(s->work, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    cleanup_close int work = beneath_open_owned(AT_FDCWD, s->work);
+    if (work >= 0)
+        beneath_chmod(work, "summary", 0600);
     cleanup_close int fd = work < 0 ? -1 : beneath_open_file(work, "summary", s->work, &ignored);
     if (fd < 0 || fd_read_all(fd, s->work, SUMMARY_MAX, &text, NULL) < 0 || !text.len)
         return;
@@ -124,10 +133,10 @@ static int keep_outputs(struct build *b, const struct node *node, const struct s
                         json_t *record, struct error **err)
 {
     const struct job *job = job_of(node);
-    cleanup_close int out = open(s->out, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    cleanup_close int out = beneath_open_owned(AT_FDCWD, s->out);
     if (out < 0)
         return error_errno(err, errno, "opening %s", s->out);
-    if (sign_outputs(job, out, err) < 0)
+    if (beneath_strip(out, "/out", err) < 0 || sign_outputs(job, out, err) < 0)
         return -1;
     take_summary(s, record);
     phase("packing");

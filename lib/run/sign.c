@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The section `sign` of a script recipe: what the scripts left is signed before it is packed,
 // outside the sandbox, so that no script ever sees the key.
-#include "run/internal.h"
+#include "run/work.h"
 
 #include "base/beneath.h"
 #include "seal/module_signature.h"
@@ -95,8 +95,10 @@ static int sign_file(const struct beneath_entry *e, void *context, struct error 
         return error_errno(err, errno, "looking at %s", shown);
     if (fd_read_all(fd, shown, SIGNED_FILE_MAX, &module, err) < 0 ||
         module_sign(s->signer, &module, err) < 0 ||
-        replace_file(e, st.st_mode & 0777, &module, err) < 0)
-        return error_wrap(err, "signing %s", shown);
+        replace_file(e, st.st_mode & 0777, &module, err) < 0) {
+        error_wrap(err, "signing %s", shown);
+        return step_fault(err);
+    }
     return 0;
 }
 

@@ -52,11 +52,12 @@ static int run_and_save(const struct node *node, struct work *w, struct step *s,
     struct error *why = NULL;
     if (work_strip(w, &why) < 0 || work_content(w, &w->content, &why) < 0 ||
         work_save(node, w, &why) < 0) {
-        if (result < 0)
+        if (result < 0) {
             error_free(why); // the phase's own failure is what counts
-        else
-            *err = why;
-        return -1;
+            return -1;
+        }
+        *err = why;
+        return step_fault(err);
     }
     return result;
 }

@@ -193,7 +193,8 @@ static int describe(const struct node *node, struct work *w, struct error **err)
 
 // ---- beginning, and going on ----
 
-// Nobody's changes are in it: they were looked for, and what a killed run left is only kbuild's own.
+// Nobody's changes are in it: they were looked for, and what a killed run left is only kbuild's
+// own.
 static int check_untouched(const struct node *node, struct work *w, struct error **err)
 {
     cleanup_free char *now = NULL;
@@ -215,7 +216,7 @@ int work_strip(const struct work *w, struct error **err)
 {
     const char *const folders[] = {w->builddir, w->destdir};
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
-        cleanup_close int fd = open(folders[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        cleanup_close int fd = beneath_open_owned(AT_FDCWD, folders[i]);
         if (fd < 0)
             return error_errno(err, errno, "opening %s", folders[i]);
         if (beneath_strip(fd, folders[i], err) < 0)
@@ -243,7 +244,8 @@ struct work *work_begin(struct build *b, const struct node *node, struct error *
 {
     struct work *old = NULL;
     cleanup_close int folder = output_subfolder(b, job_of(node)->recipe->name, err);
-    // Nobody else may enter it: what a step leaves may be a program with setuid until it is stripped.
+    // Nobody else may enter it: what a step leaves may be a program with setuid until it is
+    // stripped.
     if (folder >= 0 && fchmod(folder, 0700) < 0) {
         error_errno(err, errno, "making the folder of %s private", job_of(node)->recipe->name);
         return NULL;
@@ -325,12 +327,27 @@ void work_remind(struct build *b)
              target, target);
 }
 
+// The empty folders of a new step's outputs: what became of them is copied.
+static int drop_empty(const char *destdir, struct error **err)
+{
+    cleanup_strlist struct strlist names = {0};
+    cleanup_close int fd = open(destdir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(err, errno, "opening %s", destdir);
+    if (list_directory_at(fd, destdir, &names, err) < 0)
+        return -1;
+    for (size_t i = 0; i < names.n; i++)
+        if (unlinkat(fd, names.items[i], AT_REMOVEDIR) < 0)
+            return error_errno(err, errno, "removing %s/%s", destdir, names.items[i]);
+    return 0;
+}
+
 int work_copy(const struct work *w, const char *builddir, const char *destdir, struct error **err)
 {
     struct work copy = {.builddir = (char *)builddir, .destdir = (char *)destdir};
     cleanup_free char *digest = NULL;
-    if (copy_tree(w->builddir, builddir, err) < 0 || copy_tree(w->destdir, destdir, err) < 0 ||
-        work_content(&copy, &digest, err) < 0)
+    if (drop_empty(destdir, err) < 0 || copy_tree(w->builddir, builddir, err) < 0 ||
+        copy_tree(w->destdir, destdir, err) < 0 || work_content(&copy, &digest, err) < 0)
         return -1;
     // The key says what it was when this run began.
     if (strcmp(digest, w->listing_digest) != 0)

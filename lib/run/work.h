@@ -43,7 +43,7 @@ int work_save(const struct node *node, const struct work *w, struct error **err)
 // Whether it is of the step that this key text describes; else an error that says what changed.
 int work_check(const struct node *node, const struct work *w, const char *key_text,
                struct error **err);
-// Takes setuid, setgid and sticky bits from what a step left in both folders.
+// beneath_strip() of what a step left in both folders.
 int work_strip(const struct work *w, struct error **err);
 // The digest of both folders' content.
 int work_content(const struct work *w, char **digest, struct error **err);
@@ -57,5 +57,9 @@ void work_remind(struct build *b);
 // Copies the folders to those of a step.
 int work_copy(const struct work *w, const char *builddir, const char *destdir, struct error **err);
 void work_free(struct work *w); // NULL is allowed
+
+// An error about what a step left is the step's failure (ERROR_STEP), unless the system is behind
+// it: a full disk, say, or an interruption. Returns -1.
+int step_fault(struct error **err);
 
 #endif

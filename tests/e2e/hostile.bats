@@ -38,6 +38,68 @@ host_is_untouched() {
   [ ! -e build/kata-static-x.tar.xz ]
 }
 
+# kbuild as a user who is not root, to whom permissions mean something.
+as_user() {
+  local as=()
+  if [ "$(id -u)" -eq 0 ]; then
+    chown -R 65534:65534 "$PROJECT"
+    local above=$PROJECT
+    while [ "$above" != / ]; do above=$(dirname "$above"); chmod o+x "$above"; done
+    as=(setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$PROJECT")
+  fi
+  "${as[@]}" "$KBUILD" --builder=host --cache "$PROJECT/cache" "$@"
+}
+
+@test "what a step took all permissions from is packed, whoever runs it" {
+  make_recipe x "" 'mkdir -p /out/x/d; echo x >/out/x/d/f; echo said >/build/summary
+chmod 000 /out/x/d/f /out/x/d /out/x /build/summary; chmod 000 /out /build'
+  run as_user x
+  echo "$output"; [ "$status" -eq 0 ]
+  [[ "$output" == *"x: said"* ]]
+  cp build/kata-static-x.tar.xz first
+  [ "$(id -u)" -ne 0 ] || chown -R 0:0 "$PROJECT"
+  USE_CACHE=no kb x
+  cmp first build/kata-static-x.tar.xz
+  mkdir recipes/two
+  cat >recipes/two/recipe.yaml <<'Y'
+description: phases
+builder: {packages: [bash], tools: [bash]}
+phases: {setup: setup.sh, build: build.sh}
+Y
+  echo 'mkdir a; echo x >a/b; echo y >/out/two/f; chmod 000 a/b a /out/two/f /out/two; chmod 000 /build /out' >recipes/two/setup.sh
+  echo 'cp a/b /out/two/g' >recipes/two/build.sh
+  rm -rf build cache
+  as_user two --until=setup
+  as_user two --continue
+  tar -tf build/kata-static-two.tar.xz | grep -q g
+}
+
+@test "what cannot be packed or read again is the step's failure, and said before anything is written" {
+  local script
+  for script in 'mkfifo /out/x/f' 'ln -s ../../../etc/passwd /out/x/l' 'ln -s / /out/x/a; ln -s a/../../.. /out/x/l' \
+    'truncate -s 9000G /out/x/f'; do
+    make_recipe x "" "mkdir -p /out/x; echo x >/out/x/x; $script"
+    run -3 timeout 60 "$KBUILD" --builder=host --cache "$PROJECT/cache" x
+    [[ "$output" == *"cannot be packed"* || "$output" == *"more than 64 GiB"* ]]
+    [ -z "$(find build -name '*.tar.xz')" ]
+  done
+}
+
+@test "an output that a phase exchanged for a link is refused after --until, too" {
+  mkdir recipes/two
+  cat >recipes/two/recipe.yaml <<'Y'
+description: phases
+builder: {packages: [bash], tools: [bash]}
+phases: {setup: setup.sh, build: build.sh}
+Y
+  echo "rmdir /out/two; ln -s $PROJECT/host /out/two" >recipes/two/setup.sh
+  echo true >recipes/two/build.sh
+  kb two --until=setup
+  run -3 kb two --continue
+  [[ "$output" == *"/out/two is a link"* ]]
+  host_is_untouched
+}
+
 @test "a link inside an output stays a link" {
   make_recipe x "" "mkdir -p /out/x; ln -s $PROJECT/host /out/x/dir; ln -s $PROJECT/host/1.ko /out/x/file"
   kb x

@@ -205,6 +205,8 @@ static void special_bits_are_taken_away(void **state)
     make_file("d/suid", 04755);
     make_file("d/sgid", 02711);
     make_file("d/plain", 0640);
+    make_file("d/none", 0);
+    assert_int_equal(mkdirat(top, "d/below", 0), 0);
     make_file("outside", 04755);
     assert_int_equal(symlinkat("../outside", top, "d/link"), 0);
     assert_int_equal(fchmodat(top, "d", 07777, 0), 0);
@@ -216,6 +218,8 @@ static void special_bits_are_taken_away(void **state)
     assert_int_equal(mode_of("d/suid"), 0755);
     assert_int_equal(mode_of("d/sgid"), 0711);
     assert_int_equal(mode_of("d/plain"), 0640);
+    assert_int_equal(mode_of("d/none"), 0400);
+    assert_int_equal(mode_of("d/below"), 0700);
     assert_int_equal(mode_of("outside"), 04755);
 }
 
