@@ -3,6 +3,8 @@
 // Whatever would have no effect is an error here.
 #include "verbs.h"
 
+#include "base/file.h"
+
 #include <string.h>
 
 int usage_error(struct error **err, const char *verb, const char *why)
@@ -266,6 +268,33 @@ static int check_operands(const struct command_line *c, struct error **err)
     return 0;
 }
 
+static bool names_result(const struct option *o)
+{
+    return (!strcmp(o->name, "--output") || !strcmp(o->name, "--header")) &&
+           starts_with(o->value, "FILE");
+}
+
+// A result that takes the place of what the verb reads, or of another result, destroys it.
+static int check_results(const struct command_line *c, struct error **err)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        const struct given_option *result = &c->given[i];
+        const char *other = NULL;
+        for (size_t k = 0; k < c->n && names_result(result->option); k++)
+            if (k != i && c->given[k].value && same_file(result->value, c->given[k].value))
+                other = c->given[k].option->name;
+        for (size_t k = 0; k < c->operands.n && names_result(result->option); k++)
+            if (!is_directory(result->value) && same_file(result->value, c->operands.items[k]))
+                other = c->operands.items[k];
+        if (!other)
+            continue;
+        error_set(err, ERROR_USAGE, "%s: %s %s is the same file as %s", c->verb->name,
+                  result->option->name, result->value, other);
+        return error_hint(err, "what is there would be lost: name another file");
+    }
+    return 0;
+}
+
 // Help and version end the parsing where they are asked for.
 static bool take_help(struct command_line *c, const char *word, bool version_too)
 {
@@ -300,7 +329,9 @@ static int parse_words(struct command_line *out, const struct strlist *words, si
         error_set(err, ERROR_USAGE, "nothing to do: name a target or a verb");
         return error_hint(err, "`kbuild list` shows the targets, `kbuild help` the verbs");
     }
-    return out->verb->own_parser ? 0 : check_operands(out, err);
+    if (out->verb->own_parser)
+        return 0;
+    return check_operands(out, err) < 0 ? -1 : check_results(out, err);
 }
 
 int command_line_parse(int argc, char **argv, struct command_line *out, struct error **err)

@@ -66,6 +66,8 @@ int verb_merge(struct global_options *g, struct strlist *words, struct error **e
     }
     for (size_t i = 0; i < lists.n; i++)
         strlist_split(&components, lists.items[i], ", ");
+    if (lists.n && !components.n)
+        return usage_error(err, "merge", "--components names none");
     cleanup_free char *usual = xasprintf("kata-static.%s", pack_format_extension(r.format));
     r.directory = words->items[0];
     r.output = output ? output : usual;

@@ -4,8 +4,8 @@
 #include "se.h"
 
 #include "base/file.h"
-#include "base/user_file.h"
 #include "base/log.h"
+#include "base/user_file.h"
 #include "boot/stages.h"
 #include "seal/sentences.h"
 #include "source/fetch.h"
@@ -137,7 +137,7 @@ static int begin_output(struct file_draft *draft, const char *path, struct error
 static void print_part(const char *name, uint64_t address, uint64_t padded, uint64_t size)
 {
     print("%12s:\t0x%012llx (%12llu / %12llu Bytes)\n", name, (unsigned long long)address,
-           (unsigned long long)padded, (unsigned long long)size);
+          (unsigned long long)padded, (unsigned long long)size);
 }
 
 // One line a part, as genprotimg prints them.
@@ -172,6 +172,34 @@ static int print_parts(const struct se_input *in, const char *output, struct err
 }
 
 // ---- sealing ----
+
+// Whether one of the files that sealing reads would be replaced by what it writes.
+static const char *lost_file(const struct seal_request *r, const char *output)
+{
+    const char *const files[] = {r->kernel,   r->initrd,     r->parmfile,      r->root_ca,
+                                 r->comm_key, r->header_key, r->component_key, r->secret};
+    const struct strlist *const lists[] = {&r->hosts, &r->certificates, &r->crls};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        if (files[i] && same_file(output, files[i]))
+            return files[i];
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        for (size_t k = 0; k < lists[i]->n; k++)
+            if (same_file(output, lists[i]->items[k]))
+                return lists[i]->items[k];
+    return NULL;
+}
+
+static int check_results(const struct seal_request *r, struct error **err)
+{
+    const char *lost = lost_file(r, r->output);
+    if (!lost && r->record)
+        lost = same_file(r->output, r->record) ? r->output : lost_file(r, r->record);
+    if (!lost)
+        return 0;
+    error_set(err, ERROR_USAGE, "'%s' is to be written, and is given for something else, too",
+              lost);
+    return error_hint(err, "what is there would be lost: name another file");
+}
 
 static int write_image(struct seal_command *c, enum seal_tool tool, struct se_input *in,
                        struct error **err)
@@ -270,9 +298,12 @@ int run_seal_command(struct seal_command *c, enum seal_tool tool, struct error *
     if (seal_request_check(r, err) < 0) {
         if (err && !(*err)->hint)
             error_hint(err, "Use '%s' for more information%s", help_of[tool],
-                       c->dash_v ? "; -v alone is the version, beside other options it is --verbose" : "");
+                       c->dash_v ? "; -v alone is the version, beside other options it is --verbose"
+                                 : "");
         return -1;
     }
+    if (check_results(r, err) < 0)
+        return -1;
     if (c->online && c->offline)
         return error_set(err, ERROR_USAGE, "'--online' and '--offline' are mutually exclusive");
     if (r->no_verify)

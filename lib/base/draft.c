@@ -370,3 +370,23 @@ void folder_draft_abandon(struct folder_draft *d)
     free(d->temporary);
     *d = FOLDER_DRAFT_NONE;
 }
+
+// ---- one file twice ----
+
+// Where a new file of this name would be: the folder, and the name in it. -1 if nowhere.
+static int place_of(const char *path, struct stat *folder)
+{
+    const char *base = path_base(path);
+    cleanup_free char *above = base == path ? xstrdup(".") : xstrndup(path, (size_t)(base - path));
+    return stat(above, folder);
+}
+
+bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    bool there = stat(a, &x) == 0, too = stat(b, &y) == 0;
+    if (!there && !too &&
+        (strcmp(path_base(a), path_base(b)) != 0 || place_of(a, &x) < 0 || place_of(b, &y) < 0))
+        return false;
+    return there == too && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}

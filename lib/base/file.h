@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -46,6 +47,9 @@ int file_draft_commit_new(struct file_draft *d, mode_t mode, struct error **err)
 void file_draft_abandon(struct file_draft *d); // does nothing on an empty struct
 #define FILE_DRAFT_NONE ((struct file_draft){.folder = -1, .fd = -1})
 #define cleanup_draft __attribute__((cleanup(file_draft_abandon)))
+
+// Whether two paths name one file, by whatever links, also one that does not exist yet.
+bool same_file(const char *a, const char *b);
 
 // Makes `name` another name (a hard link) of the open file, in place of what has it, in one step.
 // -1 with errno where that cannot be.

@@ -54,11 +54,24 @@ static int merge_paths(const struct merge_request *r, const struct strlist *path
     return result;
 }
 
+static int check_output(const struct merge_request *r, const struct strlist *paths,
+                        struct error **err)
+{
+    for (size_t i = 0; i < paths->n; i++)
+        if (same_file(r->output, paths->items[i])) {
+            error_user(err, "merging %s: the result would replace its component %s", r->directory,
+                       paths->items[i]);
+            return error_hint(err, "name another file with -o");
+        }
+    return 0;
+}
+
 int merge_directory(const struct merge_request *r, struct error **err)
 {
     cleanup_strlist struct strlist paths = {0};
     cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
-    if (merge_collect(r, &paths, err) < 0 || file_draft_begin(&draft, r->output, err) < 0)
+    if (merge_collect(r, &paths, err) < 0 || check_output(r, &paths, err) < 0 ||
+        file_draft_begin(&draft, r->output, err) < 0)
         return -1;
     cleanup_free char *version = merge_version(r->versions_yaml, err);
     if (!version)

@@ -58,10 +58,21 @@ int wanted_read(const char *directory, struct wanted *out, struct error **err)
     cleanup_free char *path = file_in(directory);
     cleanup_buf struct buf text = {0};
     cleanup_strlist struct strlist lines = {0};
-    if (!path_exists(path))
+    struct error *why = NULL;
+    // A link there is an error, also one that leads nowhere: what it hides may have been wanted.
+    cleanup_close int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0 && errno == ENOENT)
         return 0;
-    if (file_read(path, 1 << 20, &text, err) < 0)
-        return -1;
+    if (folder < 0)
+        return error_errno(err, errno, "reading %s", path);
+    if (file_read_at(folder, "targets", path, 1 << 20, &text, &why) < 0) {
+        if (why->errnum != ENOENT) {
+            *err = why;
+            return -1;
+        }
+        error_free(why);
+        return 0;
+    }
     strlist_split(&lines, text.data ? text.data : "", "\n");
     for (size_t i = 0; i < lines.n; i++) {
         if (parse(lines.items[i], out) == 0)
@@ -122,10 +133,12 @@ static int write_down(int folder, const char *directory, struct wanted *w, struc
         *err = why;
         return -1;
     }
-    bool same = !why && old.len == text.len && (!text.len || !memcmp(old.data, text.data, text.len));
+    bool same =
+        !why && old.len == text.len && (!text.len || !memcmp(old.data, text.data, text.len));
     bool none = why && !text.len;
     error_free(why);
-    return same || none ? 0 : file_write_at(folder, "targets", path, text.data, text.len, 0644, err);
+    return same || none ? 0
+                        : file_write_at(folder, "targets", path, text.data, text.len, 0644, err);
 }
 
 int wanted_note(struct build *b, struct error **err)
@@ -134,8 +147,8 @@ int wanted_note(struct build *b, struct error **err)
     int folder = output_folder(b, err);
     if (folder < 0)
         return -1;
-    // Another kbuild may be building into the same directory. A lock of its own, for the folder stays
-    // open.
+    // Another kbuild may be building into the same directory. A lock of its own, for the folder
+    // stays open.
     cleanup_close int lock = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (lock < 0 || flock(lock, LOCK_EX) < 0)
         return error_errno(err, errno, "locking %s", directory);

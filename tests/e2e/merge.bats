@@ -299,3 +299,32 @@ pack() { # name path content: as kbuild packs it
   "$KBUILD" pack tree again.tar.xz -j 1
   cmp tree.tar.xz again.tar.xz
 }
+
+@test "a result never takes the place of what it is made of" {
+  component a opt/kata/a a
+  component b opt/kata/b b
+  cp artifacts/kata-static-a.tar.xz before
+  ln -s artifacts/kata-static-a.tar.xz link
+  for result in artifacts/kata-static-a.tar.xz ./artifacts/../artifacts/kata-static-a.tar.xz link; do
+    run merge -o "$result"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"would replace its component"* ]]
+  done
+  cmp before artifacts/kata-static-a.tar.xz
+  run merge -o versions.yaml
+  [ "$status" -eq 2 ]
+  [ "$(cat versions.yaml)" = 'assets: {}' ]
+}
+
+@test "a list of components that names none is an error, and so is a list of targets that cannot be read" {
+  component a opt/kata/a a
+  run merge --components=,
+  [ "$status" -eq 2 ]
+  for target in nowhere targets "$PWD/versions.yaml"; do
+    ln -sf "$target" artifacts/targets
+    run merge
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"targets: it is a link"* ]]
+    [ ! -e kata-static.tar.xz ]
+  done
+}

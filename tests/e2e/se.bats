@@ -209,3 +209,34 @@ X
   [ "$status" -eq 2 ]
   [[ "$output" == *"--plain does not matter to an image that is given"* ]]
 }
+
+@test "a result never takes the place of a secret, a key, a part or another result" {
+  "$KBUILD" se test-key hkd
+  fake_kernel kernel
+  echo quiet >parm
+  (umask 077 && head -c 64 /dev/urandom >secret && head -c 32 /dev/urandom >k32)
+  ln -s secret link
+  ln -s "$KBUILD" genprotimg
+  sha256sum kernel parm secret k32 hkd/* >sums
+  seal=(-i kernel -p parm -k hkd/HKD-*.crt --no-verify)
+  for words in "-o image --seal-secret secret --seal-record secret" "-o image --seal-secret secret --seal-record ./link" \
+    "-o kernel" "-o ./hkd/../parm" "-o k32 --hdr-key k32" "-o image --seal-record image" "-o image --seal-record ./image" \
+    "-o image --seal-record kernel"; do
+    # shellcheck disable=SC2086 # words
+    run "$KBUILD" se seal "${seal[@]}" $words
+    [ "$status" -eq 2 ] || { echo "$words: $status $output"; return 1; }
+    [[ "$output" == *"given for something else"* ]]
+    [ ! -e image ]
+  done
+  run ./genprotimg "${seal[@]}" -o kernel
+  [ "$status" -eq 1 ]
+  "$KBUILD" se seal "${seal[@]}" -o image
+  sha256sum image >>sums
+  for words in "-o image" "-o r --header=r" "-o r --header=./r" "--header=image"; do
+    # shellcheck disable=SC2086 # words
+    run "$KBUILD" se reference image $words
+    [ "$status" -eq 2 ] || { echo "$words: $status $output"; return 1; }
+  done
+  [ ! -e r ]
+  sha256sum --quiet -c sums
+}
