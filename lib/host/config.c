@@ -250,18 +250,22 @@ static int check_needs(const struct toml *t, const struct config_request *reques
 // ---- the text ----
 
 // A file for another hypervisor would get a second one, and the runtime would take either.
-static int check_hypervisor(const struct toml *t, struct error **err)
+static int check_hypervisor(const struct toml *t, const struct config_kind *kind,
+                            struct error **err)
 {
     const struct toml_name *all = toml_child(t, t->root, "hypervisor");
-    if (!all || toml_child(t, all, "qemu"))
+    if (all && toml_child(t, all, "qemu"))
         return 0;
-    for (size_t i = 0; i < t->name_count; i++)
+    for (size_t i = 0; all && i < t->name_count; i++)
         if (t->names[i]->parent == all) {
             error_user(err, "this is the configuration of the hypervisor '%s', not of qemu",
                        t->names[i]->text);
             return error_hint(err, "start from Kata's configuration-qemu.toml");
         }
-    return 0;
+    if (!kind->layout_count)
+        return 0;
+    error_user(err, "this is no configuration of a Kata runtime: it has no [hypervisor.qemu]");
+    return error_hint(err, "start from Kata's configuration-qemu.toml");
 }
 
 // The layout, and whether the file is one of it at all.
@@ -274,7 +278,7 @@ static int examine(const char *text, size_t length, const char *label,
         error_wrap(err, "reading %s", label);
         return error_hint(err, "it must be TOML; nothing was changed");
     }
-    int result = check_hypervisor(t, err);
+    int result = check_hypervisor(t, request->kind, err);
     if (!result)
         result = find_layout(t, request, usual, layout, err);
     if (!result)

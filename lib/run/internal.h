@@ -60,6 +60,7 @@ struct job {
     const struct arch *target;
     bool asked;          // named by the user
     bool placed;         // its tarballs go to the output directory
+    bool in_place;       // and are there
     bool wanted;         // by this run
     bool absent;         // cached by its record, but an output is not in the store
     bool fresh;          // made (or found made by another process) in this run

@@ -15,12 +15,26 @@
 #include <string.h>
 #include <time.h>
 
+// Results in the cache would be in the way of what it keeps there, and go with it.
+static int refuse_cache(struct build *b, struct error **err)
+{
+    cleanup_free char *output = realpath(b->options.output, NULL);
+    cleanup_free char *cache = realpath(store_directory(b->store), NULL);
+    size_t n = cache ? strlen(cache) : 0;
+    if (!output || !cache || strncmp(output, cache, n) != 0 || (output[n] && output[n] != '/'))
+        return 0;
+    close(steal_fd(&b->output_fd));
+    error_user(err, "the output directory %s is in the cache %s", b->options.output,
+               store_directory(b->store));
+    return error_hint(err, "name another one with -o, or another cache with --cache");
+}
+
 int output_folder(struct build *b, struct error **err)
 {
     if (!b->output_open) {
         static const int rules = FOLDER_MAKE | FOLDER_OURS;
         b->output_fd = folder_open(b->options.output, "output directory", rules, err);
-        if (b->output_fd < 0)
+        if (b->output_fd < 0 || refuse_cache(b, err) < 0)
             return -1;
         b->output_open = true;
     }

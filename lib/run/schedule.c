@@ -371,11 +371,26 @@ static int place_all(struct run *r, struct error **err)
 {
     for (size_t i = 0; i < r->n; i++) {
         const struct node *node = r->order[i];
-        if (job_of(node)->placed && (node->state == NODE_CACHED || node->state == NODE_DONE) &&
-            place_outputs(r->b, node, err) < 0)
+        struct job *job = job_of(node);
+        if (!job->placed || (node->state != NODE_CACHED && node->state != NODE_DONE))
+            continue;
+        if (place_outputs(r->b, node, err) < 0)
             return error_wrap(err, "%s", node_label(node));
+        job->in_place = true;
     }
     return 0;
+}
+
+// Also after a failure: what is done is done, and what could not be placed is pending. Not before:
+// a run that is interrupted or refused places nothing, and must not stop a merge of what is there.
+static int place_and_note(struct run *r, struct error **err)
+{
+    if (place_all(r, err) == 0)
+        return wanted_note(r->b, err);
+    struct error *ignored = NULL; // the first one counts
+    wanted_note(r->b, &ignored);
+    error_free(ignored);
+    return -1;
 }
 
 static void block_signals(struct run *r)
@@ -448,11 +463,7 @@ int schedule(struct build *b, enum run_what what, struct error **err)
         sigprocmask(SIG_SETMASK, &r.old_mask, NULL);
     }
     if (!result && what == RUN_ALL)
-        result = place_all(&r, err); // also after a failure: what is done is done
-    // Not before: a run that is interrupted or refused places nothing, and must not stop a merge of
-    // what is there.
-    if (!result && what == RUN_ALL)
-        result = wanted_note(b, err);
+        result = place_and_note(&r, err);
     if (!result && publishes)
         result = remote_publish(b, r.order, r.n, err);
     if (!result && r.failure) {

@@ -101,14 +101,13 @@ static void forget(struct wanted *w, const char *target)
 static void note_node(struct wanted *w, const struct node *node)
 {
     const struct job *job = job_of(node);
-    bool there = node->state == NODE_DONE || (node->state == NODE_CACHED && !job->absent);
     forget(w, job->recipe->name);
     for (size_t i = 0; i < job->recipe->outputs.n; i++) {
         struct wanted_item *item = add(w);
         item->file = xasprintf("kata-static-%s.tar.xz", job->recipe->outputs.items[i]);
         item->target = xstrdup(job->recipe->name);
         item->arch = xstrdup(job->target->name);
-        const struct node_output *o = there ? node_output(node, item->file) : NULL;
+        const struct node_output *o = job->in_place ? node_output(node, item->file) : NULL;
         if (o)
             memcpy(item->digest, o->digest, DIGEST_HEX_SIZE);
     }

@@ -168,6 +168,34 @@ refused() { # words... : kbuild one ends with 1 and says them
   [[ "$output" == *"only is for s390x"* && "$output" == *"--arch=s390x"* ]]
 }
 
+@test "results do not go into the cache" {
+  make_recipe one
+  for folder in cache cache/sha256 ./cache/../cache/new; do
+    run kb one -o "$folder"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"is in the cache"* ]]
+  done
+  [ ! -e cache/targets ]
+  kb cache gc --max-size=0
+}
+
+@test "a result that could not be placed is pending, and a merge says so" {
+  make_recipe one
+  make_recipe two
+  make_recipe wide
+  mkdir -p build/two-version/in-the-way
+  run kb one two wide
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"two-version"* ]]
+  grep -q '^pending .* two ' build/targets
+  run kb merge build
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"two"* ]]
+  rm -r build/two-version
+  kb one two wide
+  kb merge build
+}
+
 @test "after make install the cache is the user's own, also root's" {
   make_recipe one
   mkdir -p prefix/bin prefix/share/kbuild home

@@ -195,6 +195,19 @@ X
   [[ "$output" == *"hypervisor 'clh', not of qemu"* ]]
 }
 
+@test "config refuses a file that is no configuration of a Kata runtime" {
+  for kind in se snp; do
+    for text in '' '[plugins."io.containerd.grpc.v1.cri"]' '[agent.kata]'; do
+      printf '%s\n' "$text" >other.toml
+      run "$KBUILD" config "$kind" other.toml
+      [ "$status" -eq 1 ]
+      [[ "$output" == *"no configuration of a Kata runtime"* ]]
+      [ "$(cat other.toml)" = "$text" ]
+      [ ! -e other.toml.old ]
+    done
+  done
+}
+
 @test "config follows the release that the file is of, and leaves what is right" {
   share=/opt/kata/share/kata-containers
   cat >snp.toml <<X
