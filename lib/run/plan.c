@@ -272,13 +272,19 @@ static int identify_folder(const struct job *job, const char *title, const char 
             shared ? xasprintf("%s/%s", shared + 1, relative) : xstrdup(relative);
         if (recipe_hides(job->recipe, job->target, named))
             continue;
+        if (strchr(relative, '\n')) // it would be another line of the key
+            return error_user(err, "%s has a line break in its name", file);
         struct stat st;
         if (lstat(file, &st) < 0)
             return error_errno(err, errno, "reading %s", file);
         char digest[DIGEST_HEX_SIZE];
         if (S_ISDIR(st.st_mode)) {
+            size_t before = out->len;
             if (identify_folder(job, title, folder, relative, out, err) < 0)
                 return -1;
+            digest_bytes("", 0, digest);
+            if (out->len == before) // a step sees that it is there
+                buf_printf(out, "%s %s d %s\n", title, relative, digest);
             continue;
         }
         if (S_ISLNK(st.st_mode)) {

@@ -106,6 +106,9 @@ static int stage_inputs(const struct job *job, struct step *s, struct error **er
         for (size_t f = 0; f < v->files.n; f++) {
             cleanup_buf struct buf content = {0};
             cleanup_free char *path = xasprintf("%s/%s", folder, path_base(v->files.items[f]));
+            if (path_exists(path))
+                return error_user(err, "%s names two files that are called %s", v->variable->name,
+                                  path_base(path));
             if (file_read(v->files.items[f], (size_t)1 << 32, &content, err) < 0 ||
                 file_write(path, content.data, content.len, 0444, err) < 0)
                 return -1;

@@ -20,6 +20,9 @@ static int add_file(struct variable_value *value, const char *path, struct error
     if (!S_ISREG(st.st_mode))
         return error_user(err, "%s: %s is %s, not a file", value->variable->name, path,
                           S_ISDIR(st.st_mode) ? "a directory" : "a special file");
+    if (strchr(path_base(path), '\n')) // it would be another line of the key
+        return error_user(err, "%s: the name of %s has a line break in it", value->variable->name,
+                          path);
     if (digest_file(path, digest, NULL, err) < 0)
         return error_wrap(err, "%s", value->variable->name);
     cleanup_free char *absolute = path_absolute(path);
@@ -98,6 +101,16 @@ static int resolve_secret(const struct recipe *r, struct variable_value *value, 
     return result;
 }
 
+// What JSON cannot hold would have no text of its own in the key.
+static int check_utf8(const char *name, const char *text, struct error **err)
+{
+    json_t *string = json_string(text);
+    if (!string)
+        return error_user(err, "%s is not UTF-8 text: '%s'", name, text);
+    json_decref(string);
+    return 0;
+}
+
 static int resolve(const struct recipe *r, struct variable_value *value, struct error **err)
 {
     const struct recipe_variable *v = value->variable;
@@ -116,7 +129,7 @@ static int resolve(const struct recipe *r, struct variable_value *value, struct 
     case VARIABLE_TEXT:
         if (strchr(text, '\n'))
             return error_user(err, "%s: a line break is not allowed in it", v->name);
-        return 0;
+        return check_utf8(v->name, text, err);
     case VARIABLE_YES_NO:
         if (strcmp(text, "yes") && strcmp(text, "no"))
             return error_user(err, "%s is '%s': it must be yes or no", v->name, text);
@@ -148,10 +161,12 @@ int variables_resolve(const struct recipe *r, struct variable_value **out, struc
 // JSON strings keep a value on one line whatever is in it.
 static void add_quoted(struct buf *out, const char *text)
 {
-    json_t *string = json_stringn_nocheck(text, strlen(text));
+    json_t *string = json_string(text);
     cleanup_free char *quoted = json_dumps(string, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
     json_decref(string);
-    buf_puts(out, quoted ? quoted : "\"\"");
+    if (!quoted) // checked when it was resolved
+        abort();
+    buf_puts(out, quoted);
 }
 
 void variables_key(const struct variable_value *values, size_t count, struct buf *out)

@@ -51,3 +51,44 @@ setup() {
   [ "$status" -eq 0 ]
   [[ "$output" != *PRETTY_NAME* ]]
 }
+
+@test "two inputs never share a key: bytes that are no text, names with line breaks, empty folders" {
+  local text
+  make_recipe one "variables: {TEXT: {}, DIR: {type: directory, pattern: '*'}}" \
+    'mkdir -p /out/one; printf "%s" "$TEXT" >/out/one/text; ls /recipe >/out/one/names'
+  for text in $'a\xff' $'b\xfe' $'\xc2'; do
+    TEXT=$text run kb one
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"TEXT is not UTF-8 text"* ]]
+  done
+  kb one
+  mkdir recipes/one/flag
+  run kb one
+  [[ "$output" == *"one: started"* ]]
+  kb explain one | grep -q '^file recipe flag d '
+  content_of build/kata-static-one.tar.xz names | grep -q flag
+  touch recipes/one/$'x - 0\nfile recipe y'
+  run kb one
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"has a line break in its name"* ]]
+  rm recipes/one/x*
+  mkdir d
+  touch d/$'a\nvariable DIR file b'
+  DIR=d run kb one
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"has a line break in it"* ]]
+}
+
+@test "two files of one name do not take each other's place" {
+  make_recipe one "variables: {FILES: {type: file, list: yes}}" \
+    'mkdir -p /out/one; cat ${FILES//,/ } >/out/one/all'
+  mkdir a b
+  echo 1 >a/x
+  echo 2 >b/x
+  cp b/x b/y
+  FILES=a/x,b/y kb one
+  [ "$(content_of build/kata-static-one.tar.xz all | tr -d '\n')" = 12 ]
+  FILES=a/x,b/x run kb one
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"two files that are called x"* ]]
+}
