@@ -22,15 +22,35 @@ static char *temporary_name(const struct file_draft *d, unsigned i)
     return xasprintf(".%.200s.kbuild-%u", path_base(d->path), i);
 }
 
+static bool is_named(int fd, int folder, const char *name)
+{
+    struct stat mine, named;
+    return fstat(fd, &mine) == 0 && fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
+}
+
+// Takes the lock on an open file or folder of ours, if it still has this name then.
+static bool lock_named(int fd, int folder, const char *name)
+{
+    struct stat mine;
+    return fstat(fd, &mine) == 0 && mine.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+           is_named(fd, folder, name);
+}
+
+// The same for a file that was just made, where a lock that cannot be had at all (NFS) is no
+// reason: only somebody who takes the file for stale is.
+static bool lock_new(int fd, int folder, const char *name)
+{
+    return (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) && is_named(fd, folder, name);
+}
+
 // True if the name was what a killed process left, and is gone now.
 static bool remove_stale(int folder, const char *name)
 {
     cleanup_close int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    struct stat mine, named;
-    return fd >= 0 && fstat(fd, &mine) == 0 && S_ISREG(mine.st_mode) && mine.st_uid == geteuid() &&
-           flock(fd, LOCK_EX | LOCK_NB) == 0 &&
-           fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && mine.st_ino == named.st_ino &&
-           mine.st_dev == named.st_dev && unlinkat(folder, name, 0) == 0;
+    struct stat st;
+    return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && lock_named(fd, folder, name) &&
+           unlinkat(folder, name, 0) == 0;
 }
 
 // Also names that no draft would come to again.
@@ -66,11 +86,14 @@ static int make_temporary(struct file_draft *d)
         if (d->fd < 0) {
             int fd =
                 openat(d->folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-            if (fd >= 0) {
-                flock(fd, LOCK_EX | LOCK_NB);
+            if (fd >= 0 && lock_new(fd, d->folder, name)) {
                 d->fd = fd;
                 d->temporary = name;
                 return 0;
+            }
+            if (fd >= 0) { // it is gone, or will be
+                close(fd);
+                errno = EEXIST;
             }
         }
         int errnum = errno;
@@ -249,12 +272,7 @@ static char *folder_name(const struct folder_draft *d, unsigned i)
 static int lock_folder(int folder, const char *name)
 {
     cleanup_close int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    struct stat mine, named;
-    bool held = fd < 0 || fstat(fd, &mine) < 0 || mine.st_uid != geteuid() ||
-                flock(fd, LOCK_EX | LOCK_NB) < 0 ||
-                fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
-                mine.st_ino != named.st_ino || mine.st_dev != named.st_dev;
-    return held ? -1 : steal_fd(&fd);
+    return fd >= 0 && lock_named(fd, folder, name) ? steal_fd(&fd) : -1;
 }
 
 static void sweep_folders(const struct folder_draft *d)
