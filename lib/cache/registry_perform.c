@@ -282,18 +282,16 @@ static void set_certs(CURL *c, const struct certs *certs)
 // ---- judging ----
 static bool code_may_pass(CURLcode code)
 {
-    static const CURLcode passing[] = {
-        CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT,
-        CURLE_PARTIAL_FILE,          CURLE_OPERATION_TIMEDOUT,   CURLE_SSL_CONNECT_ERROR,
-        CURLE_GOT_NOTHING,           CURLE_SEND_ERROR,           CURLE_RECV_ERROR,
+    static const CURLcode damaged[] = {
         CURLE_WEIRD_SERVER_REPLY,
         CURLE_UNSUPPORTED_PROTOCOL, // a status line that came damaged: "HTTP/9.1"
-        CURLE_BAD_CONTENT_ENCODING,  CURLE_SEND_FAIL_REWIND,
+        CURLE_BAD_CONTENT_ENCODING,
+        CURLE_SEND_FAIL_REWIND,
     };
-    for (size_t i = 0; i < ARRAY_LEN(passing); i++)
-        if (passing[i] == code)
+    for (size_t i = 0; i < ARRAY_LEN(damaged); i++)
+        if (damaged[i] == code)
             return true;
-    return false;
+    return http_may_pass(code);
 }
 
 static int failed(struct exchange *x, CURLcode code, struct error **err)

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // libcurl's handles of one registry: each keeps its connections, so they are used again.
 #include "cache/registry_room.h"
-
-static void library_init(void)
-{
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-}
+#include "http/http.h"
 
 CURL *pool_take(struct registry *r)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, library_init);
+    http_begin();
     pthread_mutex_lock(&r->pool_lock);
     CURL *c = r->pool_n ? r->pool[--r->pool_n] : NULL;
     pthread_mutex_unlock(&r->pool_lock);

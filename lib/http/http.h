@@ -65,6 +65,9 @@ void http_settings_free(struct http_settings *s);
 // To be freed.
 char *http_failure(const char *url, enum http_use use, CURLcode code, const char *reason);
 
+// Whether what libcurl says may be over at the next try: no name, no connection, or one that broke.
+bool http_may_pass(CURLcode code);
+
 // Overwrites a secret before it frees it. NULL is allowed.
 void http_wipe(char *secret);
 

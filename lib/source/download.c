@@ -258,27 +258,6 @@ static bool status_may_pass(long status)
     return status == 408 || status == 429 || status >= 500;
 }
 
-static bool code_may_pass(CURLcode code)
-{
-    static const CURLcode passing[] = {
-        CURLE_COULDNT_RESOLVE_PROXY,
-        CURLE_COULDNT_RESOLVE_HOST,
-        CURLE_COULDNT_CONNECT,
-        CURLE_PARTIAL_FILE,
-        CURLE_OPERATION_TIMEDOUT,
-        CURLE_SSL_CONNECT_ERROR,
-        CURLE_GOT_NOTHING,
-        CURLE_SEND_ERROR,
-        CURLE_RECV_ERROR,
-        CURLE_HTTP2,
-        CURLE_HTTP2_STREAM,
-    };
-    for (size_t i = 0; i < ARRAY_LEN(passing); i++)
-        if (passing[i] == code)
-            return true;
-    return false;
-}
-
 static bool no_way(CURLcode code)
 {
     return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY ||
@@ -331,7 +310,7 @@ static int judge(struct transfer *t, CURLcode code, struct retry *retry, struct 
         return 1;
     }
     bool may_pass = !t->failure && (code == CURLE_HTTP_RETURNED_ERROR ? status_may_pass(status)
-                                                                      : code_may_pass(code));
+                                                                      : http_may_pass(code));
     if (t->have >= t->start + PROGRESS_BYTES)
         *retry = t->d->retry;
     // Where there is no way at all (a company wall), people should not wait for the answer.

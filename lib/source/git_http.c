@@ -265,32 +265,11 @@ static void request_run(struct git_exchange *x)
 }
 
 // ---- judging an answer ----
-static bool code_may_pass(CURLcode code)
-{
-    static const CURLcode passing[] = {
-        CURLE_COULDNT_RESOLVE_PROXY,
-        CURLE_COULDNT_RESOLVE_HOST,
-        CURLE_COULDNT_CONNECT,
-        CURLE_PARTIAL_FILE,
-        CURLE_OPERATION_TIMEDOUT,
-        CURLE_SSL_CONNECT_ERROR,
-        CURLE_GOT_NOTHING,
-        CURLE_SEND_ERROR,
-        CURLE_RECV_ERROR,
-        CURLE_HTTP2,
-        CURLE_HTTP2_STREAM,
-    };
-    for (size_t i = 0; i < ARRAY_LEN(passing); i++)
-        if (passing[i] == code)
-            return true;
-    return false;
-}
-
 static int transfer_failed(struct git_exchange *x, const char *url, struct error **err)
 {
     struct git_outcome *o = x->link->outcome;
     cleanup_free char *why = http_failure(url, HTTP_GIT, x->code, x->reason);
-    o->may_pass = x->too_slow || code_may_pass(x->code);
+    o->may_pass = x->too_slow || http_may_pass(x->code);
     if (x->too_slow)
         return error_user(err, "the server sends so slowly that it is no use");
     error_user(err, "%s", why);
