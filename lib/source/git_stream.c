@@ -30,6 +30,7 @@ struct git_conversation {
     bool refs_over; // something was written, so what comes is no advertisement
     struct buf seen;
     long long began_ms, window_ms; // of the connection; of the current window of time
+    long long left_ms;             // when the last wait ended
     uint64_t received, window_start;
 };
 
@@ -117,6 +118,11 @@ static int too_slow(struct git_conversation *c, struct error **err)
 // Waits for the descriptor, under the rules for slow servers. A folder's git is waited for.
 static int wait_for(struct git_conversation *c, short events, struct error **err)
 {
+    struct pollfd p = {.fd = c->fd, .events = events};
+    // Only what is waited for the server counts, not what this side did meanwhile.
+    long long away = now_ms() - c->left_ms;
+    c->began_ms += away;
+    c->window_ms += away;
     for (;;) {
         long long now = now_ms();
         if (!c->local && now - c->window_ms >= SILENCE_MS) {
@@ -127,8 +133,8 @@ static int wait_for(struct git_conversation *c, short events, struct error **err
         }
         if (!c->local && http_is_too_slow((uint64_t)(now - c->began_ms) / 1000, c->received))
             return too_slow(c, err);
-        struct pollfd p = {.fd = c->fd, .events = events};
         int n = poll(&p, 1, 500);
+        c->left_ms = now_ms();
         if (n > 0)
             return 0;
         if (n < 0 && errno != EINTR)
@@ -342,7 +348,7 @@ static int stream_action(git_smart_subtransport_stream **out, git_smart_subtrans
     c->parent.free = conversation_free;
     c->owner = s;
     c->fd = c->errors = -1;
-    c->began_ms = c->window_ms = now_ms();
+    c->began_ms = c->window_ms = c->left_ms = now_ms();
     c->local = url_is_local(url);
     s->current = c;
     if ((c->local ? run_upload_pack(c, url, &why) : connect_server(c, url, &why)) < 0) {
