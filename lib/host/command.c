@@ -118,6 +118,17 @@ static void end_stanza(struct source_count *c)
     *c = (struct source_count){.found = c->found};
 }
 
+// As apt reads truth values (StringToBool()).
+static bool is_no(const char *value)
+{
+    static const char *const words[] = {"no", "false", "without", "off", "disable", "0"};
+    size_t n = strcspn(value, " \t\r");
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strlen(words[i]) == n && !strncasecmp(value, words[i], n))
+            return true;
+    return false;
+}
+
 static void count_line(struct source_count *c, const char *line)
 {
     const char *value = strchr(line, ':');
@@ -127,7 +138,7 @@ static void count_line(struct source_count *c, const char *line)
     else if (starts_with(line, "URIs:"))
         c->stanza++;
     else if (!strncasecmp(line, "Enabled:", strlen("Enabled:")))
-        c->off = c->off || !strncasecmp(value, "no", 2);
+        c->off = c->off || is_no(value);
     else if (!strncasecmp(line, "Types:", strlen("Types:")))
         c->off = c->off || !strcmp(value, "deb-src");
     else
