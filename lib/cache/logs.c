@@ -85,6 +85,8 @@ int logs_sweep(struct store *s, struct error **err)
     for (size_t i = 0; i < folders.n; i++) {
         cleanup_free char *folder = xasprintf("%s/%s", logs, folders.items[i]);
         cleanup_strlist struct strlist names = {0};
+        if (!at_is_directory(s, folder)) // nothing of the store's
+            continue;
         if (at_list(s, folder, &names, err) < 0)
             return -1;
         for (size_t k = 0; k < names.n; k++) {

@@ -177,8 +177,8 @@ static int visit(const struct beneath_entry *e, void *context, struct error **er
     }
 }
 
-int tree_list_at(int root, const char *name, const struct tree_options *o, struct buf *listing,
-                 struct error **err)
+static int list_open(int root, const char *name, const struct tree_options *o, struct buf *listing,
+                     struct error **err)
 {
     struct walk w = {.adopt = o->adopt, .root = name, .listing = listing, .path = ""};
     const struct beneath_walk walk = {.visit = visit,
@@ -204,5 +204,5 @@ int tree_list(const char *path, const struct tree_options *o, struct buf *listin
     cleanup_close int root = o->adopt ? beneath_open_owned(AT_FDCWD, path) : open(path, flags);
     if (root < 0)
         return error_errno(err, errno, "reading %s/", path);
-    return tree_list_at(root, path, o, listing, err);
+    return list_open(root, path, o, listing, err);
 }

@@ -35,9 +35,6 @@ struct tree_options {
 // followed. A device, fifo, socket, or name that cannot be read is an error that names it.
 int tree_list(const char *path, const struct tree_options *o, struct buf *listing,
               struct error **err);
-// The same for an open directory, which `name` names in messages.
-int tree_list_at(int root, const char *name, const struct tree_options *o, struct buf *listing,
-                 struct error **err);
 
 enum tree_kind { TREE_DIRECTORY = 'd', TREE_FILE = 'f', TREE_EXECUTABLE = 'x', TREE_LINK = 'l' };
 struct tree_entry {
