@@ -162,6 +162,10 @@ int global_options_read(struct global_options *g, struct error **err)
     b->quiet = common(g, COMMON_QUIET);
     b->host_builder = builder && !strcmp(builder, "host");
     b->remote = remote_use(common(g, COMMON_REMOTE));
+    if (b->offline && b->remote == REMOTE_REQUIRE)
+        return error_set(err, ERROR_USAGE,
+                         "--offline forbids the network, and --remote=require "
+                         "asks for a registry: leave one out");
     b->prebuilt = prebuilt ? prebuilt : environment_or("KBUILD_PREBUILT", NULL);
     b->view = g->json ? VIEW_JSON : VIEW_AUTO;
     b->jobs = processors();

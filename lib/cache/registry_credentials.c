@@ -64,6 +64,8 @@ static int ask_file(const char *path, const char *registry, const char *reposito
     secrets_guard();
     if (file_read(path, FILE_MAX, &text, err) < 0)
         return -1;
+    if (!text.len) // as `mktemp` makes it, for a login to come
+        return 0;
     json_t *all = json_loadb(text.data, text.len, 0, NULL);
     explicit_bzero(text.data, text.len);
     if (!json_is_object(all)) {

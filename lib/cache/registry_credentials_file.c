@@ -36,9 +36,25 @@ static int decode(const char *encoded, struct credentials *out)
     return colon ? 0 : -1;
 }
 
+// What is there and of another type than docker's is no "no login".
+static int check_types(const json_t *object, const char *const *names, size_t n, json_type wanted,
+                       const char *path, struct error **err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const json_t *value = json_object_get(object, names[i]);
+        if (value && !json_is_null(value) && json_typeof(value) != wanted)
+            return error_user(err, "reading %s: \"%s\" is not %s", path, names[i],
+                              wanted == JSON_STRING ? "a text" : "an object");
+    }
+    return 0;
+}
+
 static int take_entry(const json_t *entry, const char *path, const char *registry,
                       struct credentials *out, struct error **err)
 {
+    static const char *const texts[] = {"auth", "username", "password", "identitytoken"};
+    if (check_types(entry, texts, ARRAY_LEN(texts), JSON_STRING, path, err) < 0)
+        return -1;
     const char *auth = json_string_value(json_object_get(entry, "auth"));
     const char *user = json_string_value(json_object_get(entry, "username"));
     const char *password = json_string_value(json_object_get(entry, "password"));
@@ -94,7 +110,12 @@ int credentials_of_file(const json_t *file, const char *path, const char *regist
                         const char *repository, struct credentials *out, char **helper,
                         struct error **err)
 {
+    static const char *const objects[] = {"auths", "credHelpers"}, *const texts[] = {"credsStore"};
     const json_t *helpers = json_object_get(file, "credHelpers");
+    if (check_types(file, objects, ARRAY_LEN(objects), JSON_OBJECT, path, err) < 0 ||
+        check_types(file, texts, ARRAY_LEN(texts), JSON_STRING, path, err) < 0 ||
+        check_types(helpers, &registry, 1, JSON_STRING, path, err) < 0)
+        return -1;
     const char *named = json_string_value(json_object_get(helpers, registry));
     if (!named)
         named = json_string_value(json_object_get(helpers, credentials_server(registry)));

@@ -30,7 +30,8 @@ static bool is_about(const struct response *s, const char *digest, uint64_t size
 }
 
 // 1, 0, -1. Before a push a refusal is no answer: many registries refuse to be asked about a
-// repository that the push would make. The push itself says whether it is allowed.
+// repository that the push would make, and some front ends refuse HEAD. The push itself says
+// whether it is allowed.
 static int has_blob(struct registry *r, const char *digest, uint64_t size,
                     enum registry_access access, struct error **err)
 {
@@ -41,7 +42,8 @@ static int has_blob(struct registry *r, const char *digest, uint64_t size,
         return -1;
     if (s.status == 200)
         return is_about(&s, digest, size);
-    if (s.status == 404 || (access == ACCESS_PUSH && (s.status == 401 || s.status == 403)))
+    bool refused = s.status == 401 || s.status == 403 || s.status == 405 || s.status == 501;
+    if (s.status == 404 || (access == ACCESS_PUSH && refused))
         return 0;
     return access == ACCESS_PULL && http_is_denied(&s) ? auth_denied(r, &s, err)
                                                        : http_refused(r, &s, err);

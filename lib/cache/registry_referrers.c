@@ -218,7 +218,10 @@ static int add_to_tag(struct registry *r, const char *digest, const json_t *desc
             return result;
         // Seen again in the next round.
     }
-    return error_user(err, "others change the list of referrers at the same time");
+    return error_user(err,
+                      "the list of referrers does not have it after %d tries: the registry does "
+                      "not give back what it took, or others change the list all the time",
+                      UPDATE_TRIES);
 }
 
 int registry_put_referrer(struct registry *r, const struct registry_refer *m, struct error **err)

@@ -266,6 +266,25 @@ P
   [[ "$output" == *"more than 4 deep"* ]]
 }
 
+@test "a login file that is empty has no login, and one of odd types is an error that names it" {
+  noisy one
+  export REGISTRY_AUTH_FILE=$PROJECT/auth.json ARTEFACT_REGISTRY=$R USE_CACHE=no PUSH_TO_REGISTRY=yes
+  local odd
+  : >auth.json
+  ARTEFACT_REPOSITORY=plain/kata run kb --remote=require one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  for odd in '{"auths": []}' '{"credHelpers": ["x"]}' '{"credsStore": 5}' "{\"auths\": {\"$R\": {\"auth\": 5}}}" "{\"credHelpers\": {\"$R\": 5}}"; do
+    echo "$odd" >auth.json
+    ARTEFACT_REPOSITORY=harbor/kata run kb --remote=require one
+    echo "$odd: $output"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"auth.json"*"is not a"* ]]
+  done
+  run kb --offline --remote=require one
+  [ "$status" -eq 2 ]
+}
+
 @test "oci:DIR:NAME is split at the first colon, and payload push says what it does" {
   mkdir -p set/opt/kata
   echo x >set/opt/kata/file

@@ -59,6 +59,8 @@ QUIRKS = {
     "healthcheck": {"healthcheck": True},
     # The referrers have no end: they page for ever, 3 MB each.
     "endless": {"api": "endless"},
+    # HEAD is refused by a front end that knows GET, PUT, POST and PATCH only.
+    "nohead": {"nohead": True},
     # One blob is refused whatever is done: the one that is longer than 1 MiB.
     "picky": {"body_max": MIB, "patch_max": 1},
 }
@@ -312,6 +314,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.refuse(404, "NAME_INVALID")
         self.name, what, rest = found.groups()
         self.quirk = QUIRKS.get(self.name.split("/")[0], {})
+        if self.command == "HEAD" and self.quirk.get("nohead"):
+            return self.refuse(405, "UNSUPPORTED")
         if what != "tags" and not self.allowed():
             return None
         if what == "tags":
