@@ -12,6 +12,7 @@
 
 #include "base/beneath.h"
 #include "base/copy.h"
+#include "base/folder.h"
 #include "base/log.h"
 #include "cache/tree.h"
 
@@ -69,11 +70,42 @@ static int read_record(const struct node *node, struct work *w, const json_t *re
     return 0;
 }
 
+// What is resumed is what this user's kbuild left, or what he did with it: nobody else could write
+// there, and no link leads elsewhere.
+static int check_folders(struct build *b, const struct node *node, struct error **err)
+{
+    const char *target = job_of(node)->recipe->name, *const names[] = {"builddir", "destdir"};
+    cleanup_free char *shown = xasprintf("%s/%s", b->options.output, target);
+    int output = output_folder(b, err);
+    cleanup_close int folder =
+        output < 0 ? -1 : folder_open_at(output, target, shown, "folder", FOLDER_CLOSED, err);
+    if (folder < 0)
+        return -1;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct stat st;
+        if (fstatat(folder, names[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
+            return error_errno(err, errno, "opening %s/%s", shown, names[i]);
+        if (S_ISDIR(st.st_mode) && owner_is_trusted(st.st_uid))
+            continue;
+        cleanup_free char *owner = owner_name(st.st_uid);
+        if (S_ISDIR(st.st_mode))
+            error_user(err, "%s/%s belongs to %s", shown, names[i], owner);
+        else
+            error_user(err, "%s/%s is no real folder", shown, names[i]);
+        return error_hint(err, "remove %s and begin again", shown);
+    }
+    return 0;
+}
+
 int work_load(struct build *b, const struct node *node, struct work **out, struct error **err)
 {
     struct work *w = work_new(b, node);
     cleanup_buf struct buf text = {0};
     int result = path_exists(w->record) && is_directory(w->builddir) ? 1 : 0;
+    if (result && check_folders(b, node, err) < 0) {
+        work_free(w);
+        return -1;
+    }
     if (result && (result = file_read(w->record, 1 << 24, &text, err)) == 0) {
         json_t *record = json_loadb(text.data ? text.data : "", text.len, 0, NULL);
         result = read_record(node, w, record, err);

@@ -168,6 +168,46 @@ refused() { # words... : kbuild one ends with 1 and says them
   [[ "$output" == *"only is for s390x"* && "$output" == *"--arch=s390x"* ]]
 }
 
+@test "what others could have left for --continue is not resumed" {
+  mkdir -p recipes/two victim
+  cat >recipes/two/recipe.yaml <<'Y'
+description: phases
+builder: {packages: [bash], tools: [bash]}
+phases: {setup: setup.sh, build: build.sh}
+Y
+  echo 'echo x >/out/two/f' >recipes/two/setup.sh
+  echo 'echo y >/out/two/g' >recipes/two/build.sh
+  resumed() { # words... : no verb resumes, and each says them
+    local words
+    for words in "--continue" "--until=build --continue"; do
+      # shellcheck disable=SC2086 # words
+      run kb two $words
+      [ "$status" -eq 1 ] || return 1
+      [[ "$output" == *"$1"* ]] || { echo "$output"; return 1; }
+    done
+    [ -z "$(ls victim)" ]
+    [ ! -e build/kata-static-two.tar.xz ]
+  }
+  kb two --until=setup
+  chmod 777 build/two
+  resumed "may be written by others"
+  chmod 700 build/two
+  for name in builddir destdir; do
+    mv build/two/$name kept
+    ln -s ../../victim build/two/$name
+    resumed "build/two/$name is no real folder"
+    rm build/two/$name
+    mv kept build/two/$name
+  done
+  need_root
+  for name in . builddir destdir; do
+    chown 1234 build/two/$name
+    resumed "belongs to user 1234"
+    chown 0 build/two/$name
+  done
+  kb two --continue
+}
+
 @test "results do not go into the cache" {
   make_recipe one
   for folder in cache cache/sha256 ./cache/../cache/new; do
