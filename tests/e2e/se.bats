@@ -240,3 +240,30 @@ X
   [ ! -e r ]
   sha256sum --quiet -c sums
 }
+
+@test "an image goes through one's own links, and never through somebody else's" {
+  [ "$(id -u)" -eq 0 ] || skip "needs root, to make what another user made"
+  unset SUDO_UID
+  "$KBUILD" se test-key hkd
+  fake_kernel kernel
+  ln -s "$KBUILD" genprotimg
+  mkdir theirs
+  echo precious >victim
+  ln -s ../victim theirs/image
+  ln -s theirs/image mine
+  ln -s theirs folder
+  chown -h 1234 theirs theirs/image folder
+  for program in "$KBUILD se seal" ./genprotimg; do
+    for result in theirs/image mine folder/new folder/image; do
+      # shellcheck disable=SC2086 # words
+      run $program -i kernel -k hkd/HKD-*.crt --no-verify -o "$result"
+      [ "$status" -eq 1 ]
+      [[ "$output" == *"is a link that user 1234 made"* ]] || { echo "$result: $output"; return 1; }
+    done
+  done
+  [ "$(cat victim)" = precious ]
+  chown -h 0 theirs/image
+  "$KBUILD" se seal -i kernel -k hkd/HKD-*.crt --no-verify -o mine
+  [ -L mine ] && [ -L theirs/image ]
+  [ "$(stat -c %s victim)" -gt 100000 ]
+}
