@@ -12,7 +12,7 @@
 
 // Version of how steps, initrds and images are made; part of every artifact's key. Raise it when
 // the same inputs would give other bytes.
-#define RUN_FORMAT "3"
+#define RUN_FORMAT "4"
 
 struct remote;
 struct trusted_keys; // signature.h
