@@ -36,8 +36,12 @@ static struct token *find_token(struct registry *r, const char *key)
 
 static int look_up_credentials(struct registry *r, struct error **err)
 {
-    if (!r->looked_up && credentials_find(r->name, r->repository, &r->credentials, err) < 0)
+    if (r->not_found)
+        return error_user(err, "%s", r->not_found);
+    if (!r->looked_up && credentials_find(r->name, r->repository, &r->credentials, err) < 0) {
+        r->not_found = xstrdup((*err)->message); // a helper is not asked again for each blob
         return -1;
+    }
     r->looked_up = true;
     return 0;
 }
@@ -326,5 +330,6 @@ void auth_close(struct registry *r)
     free(r->realm);
     free(r->service);
     free(r->asked_scope);
+    free(r->not_found);
     credentials_free(&r->credentials);
 }

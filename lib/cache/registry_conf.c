@@ -121,6 +121,47 @@ static int take_entry(struct conf *c, const struct toml_entry *e, struct error *
                                           : 0;
 }
 
+// What podman refuses is refused: a name that never fits would be passed over without a word.
+static int check_name(const char *name, bool prefix, struct error **err)
+{
+    if (!name)
+        return 0;
+    if (strstr(name, "://")) {
+        error_user(err, "\"%s\" is no name of a registry: it begins with a scheme", name);
+        return error_hint(err, "leave the scheme out; insecure = true stands for plain http");
+    }
+    const char *star = strchr(name, '*');
+    if (!star || (prefix && star == name && name[1] == '.' && !strchr(name + 1, '*')))
+        return 0;
+    return error_user(err,
+                      "\"%s\": a * stands at the beginning of a prefix only, as in "
+                      "*.example.com",
+                      name);
+}
+
+static int check_names(const struct conf_table *t, struct error **err)
+{
+    if (check_name(t->prefix, true, err) < 0 || check_name(t->location, false, err) < 0)
+        return -1;
+    for (size_t i = 0; i < t->mirror_n; i++)
+        if (check_name(t->mirrors[i].location, false, err) < 0)
+            return -1;
+    return 0;
+}
+
+// The later one of two would stand in for the first, whatever that forbids.
+static int check_twice(const struct conf *c, struct error **err)
+{
+    for (size_t i = 0; i < c->n; i++)
+        for (size_t k = i + 1; k < c->n; k++) {
+            const struct conf_table *a = &c->tables[i], *b = &c->tables[k];
+            if (!strcmp(a->prefix, b->prefix) &&
+                (a->blocked != b->blocked || a->insecure != b->insecure))
+                return error_user(err, "it has %s twice, with different settings", a->prefix);
+        }
+    return 0;
+}
+
 static int read_text(const char *path, const struct buf *text, struct conf *out, struct error **err)
 {
     struct toml *t = toml_parse(text->data ? text->data : "", text->len, err);
@@ -144,8 +185,10 @@ static int read_text(const char *path, const struct buf *text, struct conf *out,
         bool wild = starts_with(table->prefix, "*.");
         if (!*table->prefix || (!wild && (!table->location || !*table->location)))
             result = error_user(err, "registry %zu in it has no location", i + 1);
+        else
+            result = check_names(table, err);
     }
-    return result;
+    return result < 0 ? -1 : check_twice(out, err);
 }
 
 // A table of a later file stands in for the one of the same prefix.

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #define HELPER_SECONDS 30 // it may ask its user for something, but not forever
+#define LOOK_MS 200       // for an interrupt, which is pending where signals are held back
 #define ANSWER_MAX ((size_t)1 << 20)
 
 static bool is_name(const char *name)
@@ -44,8 +45,10 @@ static int read_answer(int fd, struct buf *out, struct error **err)
         clock_gettime(CLOCK_MONOTONIC, &now);
         int left = HELPER_SECONDS - (int)(now.tv_sec - begin.tv_sec);
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        int ready = left > 0 ? poll(&p, 1, left * 1000) : 0;
-        if (ready < 0 && errno == EINTR)
+        int ready = left > 0 ? poll(&p, 1, LOOK_MS) : 0;
+        if (http_interrupted())
+            return error_set(err, ERROR_INTERRUPT, "interrupted");
+        if (left > 0 && (ready == 0 || (ready < 0 && errno == EINTR)))
             continue;
         if (ready == 0)
             return error_user(err, "it did not answer within %d seconds", HELPER_SECONDS);

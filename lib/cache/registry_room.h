@@ -258,6 +258,7 @@ struct registry {
     pthread_mutex_t auth_lock; // for what follows
     struct credentials credentials;
     bool looked_up; // credentials are known
+    char *not_found; // why they could not be looked up, or NULL
     char *realm, *service, *asked_scope;
     enum nearness realm_limit; // how near the registry was that named the realm
     bool basic;                // Basic was asked for

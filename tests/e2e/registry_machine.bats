@@ -165,6 +165,16 @@ location = \"127.0.0.1:$(cat port)\""
   for text in '[[registry]]' 'registry = [{location = "a.test"}]' '[registries.insecure]
 registries = ["a.test"]' '[[registry]]
 location = 5' '[[registry]
+location = "a.test"' '[[registry]]
+location = "http://a.test"' '[[registry]]
+location = "a.test"
+[[registry.mirror]]
+location = "https://b.test"' '[[registry]]
+prefix = "*"
+location = "a.test"' '[[registry]]
+location = "a.test"
+blocked = true
+[[registry]]
 location = "a.test"'; do
     conf "$text"
     run "$CLIENT" pull-blob "$R/plain/x" "$(printf '%064d' 0)" 1 back
@@ -264,6 +274,31 @@ P
   echo "$output"
   [ "$status" -eq 1 ]
   [[ "$output" == *"more than 4 deep"* ]]
+}
+
+@test "a credential helper that fails is asked once, and one that hangs ends with an interrupt" {
+  noisy one
+  mkdir bin
+  export PATH=$PROJECT/bin:$PATH REGISTRY_AUTH_FILE=$PROJECT/auth.json ARTEFACT_REGISTRY=$R ARTEFACT_REPOSITORY=harbor/kata
+  export PUSH_TO_REGISTRY=yes USE_CACHE=no
+  echo "{\"credHelpers\": {\"$R\": \"test\"}}" >auth.json
+  printf '#!/bin/sh\necho x >>%s/asked\nexit 1\n' "$PROJECT" >bin/docker-credential-test
+  chmod +x bin/docker-credential-test
+  run kb --remote=require one
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"docker-credential-test"* ]]
+  [ "$(wc -l <asked)" -eq 1 ]
+  rm asked
+  printf '#!/bin/sh\necho x >>%s/asked\nexec sleep 20\n' "$PROJECT" >bin/docker-credential-test
+  kb_exec --remote=require one >out 2>&1 3>&- &
+  until [ -s asked ]; do sleep 0.05; done
+  kill -TERM $!
+  status=0
+  wait $! || status=$?
+  cat out
+  [ "$status" -eq 130 ]
+  [ "$(wc -l <asked)" -eq 1 ]
 }
 
 @test "a login file that is empty has no login, and one of odd types is an error that names it" {
