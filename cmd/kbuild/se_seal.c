@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -96,39 +95,6 @@ static int read_parmfile(const char *path, struct buf *out, struct error **err)
     return user_file_read(path, 1 << 20, out, err);
 }
 
-// The file that a name leads to, by links of this user or of somebody who may do as they like with
-// what this process writes. Those that anybody else made are an error, also in the folders above.
-static char *follow_links(const char *path, struct error **err)
-{
-    cleanup_free char *at = xstrdup(path);
-    for (unsigned i = 0; i < 40; i++) { // as many as Linux follows
-        const char *base;
-        struct stat st;
-        char target[PATH_MAX + 1];
-        cleanup_close int folder = folder_of(at, &base, err);
-        if (folder < 0)
-            return NULL;
-        if (fstatat(folder, base, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode))
-            return steal(at);
-        if (!owner_is_trusted(st.st_uid)) {
-            cleanup_free char *owner = owner_name(st.st_uid);
-            error_user(err, "Failed to open file '%s': %s is a link that %s made", path, at, owner);
-            error_hint(err, "remove it, or name another output");
-            return NULL;
-        }
-        ssize_t n = readlinkat(folder, base, target, PATH_MAX);
-        if (n < 0)
-            break;
-        target[n] = '\0';
-        char *next =
-            *target == '/' ? xstrdup(target) : xasprintf("%.*s%s", (int)(base - at), at, target);
-        free(at);
-        at = next;
-    }
-    error_errno(err, ELOOP, "Failed to open file '%s'", path);
-    return NULL;
-}
-
 // Where the image goes: through a link, to the file that it names. What is no file stays as it is.
 static char *resolve_output(const struct seal_command *c, enum seal_tool tool, mode_t *mode,
                             struct error **err)
@@ -149,7 +115,10 @@ static char *resolve_output(const struct seal_command *c, enum seal_tool tool, m
         error_hint(err, "--overwrite replaces it");
     } else {
         *mode = st.st_mode & 0777;
-        return follow_links(path, err);
+        char *end = folder_follow(path, err);
+        if (end)
+            return end;
+        error_wrap(err, "Failed to open file '%s'", path);
     }
     return NULL;
 }

@@ -234,6 +234,37 @@ int folder_of(const char *path, const char **base, struct error **err)
     return w.fd;
 }
 
+char *folder_follow(const char *path, struct error **err)
+{
+    cleanup_free char *at = xstrdup(path);
+    for (unsigned i = 0; i < 40; i++) { // as many as Linux follows
+        const char *base;
+        struct stat st;
+        char target[PATH_MAX + 1];
+        cleanup_close int folder = folder_of(at, &base, err);
+        if (folder < 0)
+            return NULL;
+        if (fstatat(folder, base, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode))
+            return steal(at);
+        if (!owner_is_trusted(st.st_uid)) {
+            cleanup_free char *owner = owner_name(st.st_uid);
+            error_user(err, "%s is a link that %s made", at, owner);
+            error_hint(err, "name the file by a path without that link");
+            return NULL;
+        }
+        ssize_t n = readlinkat(folder, base, target, PATH_MAX);
+        if (n < 0)
+            break;
+        target[n] = '\0';
+        char *next =
+            *target == '/' ? xstrdup(target) : xasprintf("%.*s%s", (int)(base - at), at, target);
+        free(at);
+        at = next;
+    }
+    error_errno(err, ELOOP, "following the link %s", path);
+    return NULL;
+}
+
 int folder_open_at(int folder, const char *name, const char *shown, const char *what, int rules,
                    struct error **err)
 {

@@ -30,6 +30,9 @@ int folder_open(const char *path, const char *what, int rules, struct error **er
 // `path`. The owner of that folder does not matter: a file is only ever given its name there in one
 // step.
 int folder_of(const char *path, const char **base, struct error **err);
+// The file that `path` leads to, by the same rules for links, also for one of the file's own name.
+// It may not exist. To be freed.
+char *folder_follow(const char *path, struct error **err);
 // A folder inside an open one, by the same rules, but never through a link. `shown` is for
 // messages.
 int folder_open_at(int folder, const char *name, const char *shown, const char *what, int rules,

@@ -2,6 +2,7 @@
 // Editing a runtime's configuration: which edits, by the release that the file is of, and the file.
 #include "host/config.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "host/config_edit.h"
 #include "host/toml.h"
 
@@ -370,7 +371,11 @@ int config_edit_file(const char *path, const struct config_request *request, boo
 {
     cleanup_buf struct buf text = {0}, edited = {0};
     struct stat st;
-    *result = (struct config_result){.file = realpath(path, NULL)};
+    *result = (struct config_result){0};
+    cleanup_free char *end = folder_follow(path, err);
+    if (!end)
+        return error_wrap(err, "reading %s", path);
+    result->file = realpath(end, NULL);
     if (!result->file || stat(result->file, &st) < 0)
         return error_errno(err, errno, "reading %s", path);
     if (file_read(result->file, TOML_SIZE, &text, err) < 0 ||

@@ -208,6 +208,28 @@ X
   done
 }
 
+@test "config edits a file through one's own links, and never through somebody else's" {
+  [ "$(id -u)" -eq 0 ] || skip "needs root, to make what another user made"
+  unset SUDO_UID
+  mkdir theirs
+  configuration >c.toml
+  cp c.toml before
+  ln -s ../c.toml theirs/link
+  ln -s theirs/link mine
+  chown -h 1234 theirs theirs/link
+  for file in theirs/link mine; do
+    run "$KBUILD" config se "$file"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"is a link that user 1234 made"* ]]
+    cmp before c.toml
+  done
+  chown -h 0 theirs/link
+  "$KBUILD" config se mine
+  [ -L mine ]
+  run cmp -s before c.toml
+  [ "$status" -eq 1 ]
+}
+
 @test "config follows the release that the file is of, and leaves what is right" {
   share=/opt/kata/share/kata-containers
   cat >snp.toml <<X
