@@ -214,7 +214,9 @@ int build_boot(struct build *b, const char *target, const struct boot_options *o
     t.console = console;
     t.machine = (struct machine){.timeout = o->timeout, .console = console, .verbose = o->verbose};
     int result = boot_in_scratch(&t, err);
-    if (result && err && !(*err)->hint)
+    // Nothing is in it when nothing was started.
+    bool started = fflush(console) == 0 && lseek(fd, 0, SEEK_END) > 0;
+    if (result && err && !(*err)->hint && started)
         error_hint(err, "the whole console is in %s", log);
     return result;
 }

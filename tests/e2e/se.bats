@@ -198,6 +198,9 @@ X
   boot --image none.tar.xz
   [ "$status" -eq 1 ]
   [ ! -e started ]
+  boot --image nosuch.img
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"reading nosuch.img"* && "$output" != *"whole console"* ]] # there is none
   boot --image kernel
   [ "$status" -eq 1 ]
   [[ "$output" == *"kbuild se info"* ]]
