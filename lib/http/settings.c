@@ -165,14 +165,16 @@ char *http_failure(const char *url, enum http_use use, CURLcode code, const char
     if (!name || !*value)
         return xstrdup(text);
     cleanup_free char *login = proxy_login(value), *host = http_url_part(value, CURLUPART_HOST);
-    bool tells = strstr(text, value) || (login && strstr(text, login));
+    bool tells = login && (strstr(text, value) || strstr(text, login));
+    const char *bare = host && *host == '[' ? host + 1 : host; // an IPv6 address: "::1 port 3128"
+    cleanup_free char *named = bare ? xstrndup(bare, strcspn(bare, "]")) : NULL;
     if (tells)
         return xasprintf("the proxy that %s names cannot be used: its scheme or its form is none "
                          "that libcurl knows",
                          name);
     bool proxy_at_fault = code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_PROXY ||
                           strstr(text, "CONNECT") || strcasestr(text, "proxy") ||
-                          (code == CURLE_COULDNT_CONNECT && host && strstr(text, host));
+                          (code == CURLE_COULDNT_CONNECT && named && strstr(text, named));
     return proxy_at_fault ? xasprintf("%s (the proxy is the one that %s names)", text, name)
                           : xstrdup(text);
 }
@@ -180,10 +182,17 @@ char *http_failure(const char *url, enum http_use use, CURLcode code, const char
 bool http_may_pass(CURLcode code)
 {
     static const CURLcode passing[] = {
-        CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_CONNECT,
-        CURLE_PARTIAL_FILE,          CURLE_OPERATION_TIMEDOUT,   CURLE_SSL_CONNECT_ERROR,
-        CURLE_GOT_NOTHING,           CURLE_SEND_ERROR,           CURLE_RECV_ERROR,
-        CURLE_HTTP2,                 CURLE_HTTP2_STREAM,
+        CURLE_COULDNT_RESOLVE_PROXY,
+        CURLE_COULDNT_RESOLVE_HOST,
+        CURLE_COULDNT_CONNECT,
+        CURLE_PARTIAL_FILE,
+        CURLE_OPERATION_TIMEDOUT,
+        CURLE_SSL_CONNECT_ERROR,
+        CURLE_GOT_NOTHING,
+        CURLE_SEND_ERROR,
+        CURLE_RECV_ERROR,
+        CURLE_HTTP2,
+        CURLE_HTTP2_STREAM,
     };
     for (size_t i = 0; i < ARRAY_LEN(passing); i++)
         if (passing[i] == code)

@@ -180,7 +180,7 @@ static int archive_download(const struct source_spec *spec, const struct source_
     while (resumed) {
         if (download_file(&d, &resumed, err) < 0) {
             if (!(*err)->hint)
-                hint_other_sources(spec, err);
+                hint_other_sources(spec, spec->url, err);
             return -1;
         }
         if (digest_file(p.data, digest, NULL, err) < 0)
@@ -224,7 +224,7 @@ static int sums_text(const struct source_spec *spec, const char *path, struct bu
                          .retry = RETRY_DOWNLOAD};
     if (download_file(&d, NULL, err) < 0) {
         if (!(*err)->hint)
-            hint_other_sources(spec, err);
+            hint_other_sources(spec, spec->sums, err);
         return -1;
     }
     const char *keyring;

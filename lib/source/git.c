@@ -58,7 +58,7 @@ static int resolve_in(const struct source_spec *spec, const struct source_option
     }
     if (result < 0) {
         if (!(*err)->hint)
-            hint_other_sources(spec, err);
+            hint_other_sources(spec, spec->url, err);
         return -1;
     }
     return pin_from_mirror(&m, &commit, out, err);
@@ -172,7 +172,7 @@ static int bring(const struct fetching *f, const char *url, const char *commit, 
         return 0;
     if (remote_fetch_commit(m, commit, ref, err) < 0) {
         if (!(*err)->hint)
-            hint_other_sources(f->spec, err);
+            hint_other_sources(f->spec, url, err);
         return -1;
     }
     return 0;

@@ -16,8 +16,9 @@ int url_check(const struct source_spec *spec, const char *url, struct error **er
 // To be freed. One that makes no sense, could be read as an option, or would reach from a remote
 // repository into this machine's files is an error.
 char *url_of_submodule(const char *parent, const char *url, struct error **err);
-// Sets the hint that names the way around an upstream that can't be reached.
-int hint_other_sources(const struct source_spec *spec, struct error **err);
+// Sets the hint that names the way around an upstream that can't be reached: `url` is the source's
+// own, or that of its sums file or of a submodule.
+int hint_other_sources(const struct source_spec *spec, const char *url, struct error **err);
 // An error: `what` is not in the cache, and --offline forbids to get it.
 int refuse_offline(const char *what, struct error **err);
 // An error: `what` is not in the lock, and --locked allows nothing else.

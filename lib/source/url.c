@@ -99,9 +99,9 @@ char *url_of_submodule(const char *parent, const char *url, struct error **err)
     return steal(full);
 }
 
-int hint_other_sources(const struct source_spec *spec, struct error **err)
+int hint_other_sources(const struct source_spec *spec, const char *url, struct error **err)
 {
-    if (url_is_local(spec->url))
+    if (url_is_local(url))
         return error_hint(err, "check the url in versions.yaml, and what is there");
     if (spec->debian_too)
         return error_hint(err, "if this machine can't reach it, the distribution's package mirror "

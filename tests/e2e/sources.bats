@@ -81,3 +81,18 @@ teardown() {
   [ "$status" -eq 0 ]
   [[ "$output" == *damaged* ]]
 }
+
+@test "a submodule of a folder that is out of reach has the hint of the network, not of the folder" {
+  git_here init -q "$PROJECT/git/far"
+  printf '[submodule "sub"]\n\tpath = sub\n\turl = http://127.0.0.1:1/sub\n' >"$PROJECT/git/far/.gitmodules"
+  git_here -C "$PROJECT/git/far" add .
+  git_here -C "$PROJECT/git/far" update-index --add --cacheinfo "160000,$(printf 1%.0s $(seq 40)),sub"
+  git_here -C "$PROJECT/git/far" commit -q -m far
+  printf 'externals:\n  greet:\n    url: "%s"\n    version: main\n' "$PROJECT/git/far" >versions.yaml
+  make_recipe far 'sources:
+  far: {version: externals.greet, git: "{url}", ref: "{version}"}'
+  run kb fetch far
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"check the network"* ]]
+}

@@ -161,6 +161,21 @@ static void a_failure_never_says_the_login_of_a_proxy(void **state)
     cleanup_free char *other =
         http_failure("http://h/x", HTTP_FILE, CURLE_COULDNT_CONNECT, "Failed to connect to h");
     assert_string_equal(other, "Failed to connect to h");
+    static const struct {
+        const char *proxy, *reason;
+    } plain[] = {
+        // without a login there is nothing to hide, and the reason is the right one
+        {"10.0.0.1", "Failed to connect to 10.0.0.1 port 1080"},
+        {"[::1]:3128", "Failed to connect to ::1 port 3128"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
+        setenv("https_proxy", plain[i].proxy, 1);
+        cleanup_free char *text =
+            http_failure("https://h/x", HTTP_FILE, CURLE_COULDNT_CONNECT, plain[i].reason);
+        cleanup_free char *wanted =
+            xasprintf("%s (the proxy is the one that https_proxy names)", plain[i].reason);
+        assert_string_equal(text, wanted);
+    }
     unsetenv("https_proxy");
 }
 
