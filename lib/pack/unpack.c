@@ -26,7 +26,7 @@ struct unpacking {
     struct reader *reader;
     struct beneath beneath;
     struct late_directory *late;
-    size_t late_n, late_cap;
+    size_t late_n, late_cap, late_limit, late_order;
     struct strlist doubtful; // links that are judged once everything is there
     char *parent;            // of the last member
     char *top;               // with strip_first: the folder that is dropped
@@ -125,6 +125,41 @@ static int unpack_file(struct unpacking *u, int parent, const char *base,
     return 0;
 }
 
+static int deepest_first(const void *a, const void *b)
+{
+    const struct late_directory *x = a, *y = b;
+    int c = strcmp(y->path, x->path);
+    if (!c && x->implied != y->implied)
+        return x->implied ? 1 : -1;
+    return c ? c : (x->order < y->order) - (x->order > y->order);
+}
+
+// Of two entries for one directory the later one counts, and any counts before none.
+static void sort_late(struct unpacking *u)
+{
+    size_t n = 0;
+    if (u->late_n)
+        qsort(u->late, u->late_n, sizeof *u->late, deepest_first);
+    for (size_t i = 0; i < u->late_n; i++)
+        if (n && !strcmp(u->late[i].path, u->late[n - 1].path))
+            free(u->late[i].path);
+        else
+            u->late[n++] = u->late[i];
+    u->late_n = n;
+}
+
+// There are never many more than there are directories, however often an archive names them.
+static void add_late(struct unpacking *u, struct late_directory d)
+{
+    if (u->late_n >= u->late_limit) {
+        sort_late(u);
+        u->late_limit = 2 * u->late_n + 1024;
+    }
+    d.order = u->late_order++;
+    u->late = xgrow(u->late, &u->late_cap, u->late_n + 1, sizeof *u->late);
+    u->late[u->late_n++] = d;
+}
+
 static int unpack_directory(struct unpacking *u, int parent, const char *base,
                             const struct reader_member *m, const char *path, struct error **err)
 {
@@ -135,12 +170,9 @@ static int unpack_directory(struct unpacking *u, int parent, const char *base,
         if (fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
             return error_user(err, "it is a directory, but a file or link of that name is there");
     }
-    u->late = xgrow(u->late, &u->late_cap, u->late_n + 1, sizeof *u->late);
-    u->late[u->late_n] = (struct late_directory){.path = xstrdup(path),
-                                                 .mode = (m->mode & 0777) | 0700,
-                                                 .mtime = member_time(m),
-                                                 .order = u->late_n};
-    u->late_n++;
+    add_late(u, (struct late_directory){.path = xstrdup(path),
+                                        .mode = (m->mode & 0777) | 0700,
+                                        .mtime = member_time(m)});
     return 0;
 }
 
@@ -157,10 +189,7 @@ static void note_parents(struct unpacking *u, const char *path)
     for (size_t i = 1; i <= n; i++) {
         if (i < n && path[i] != '/')
             continue;
-        u->late = xgrow(u->late, &u->late_cap, u->late_n + 1, sizeof *u->late);
-        u->late[u->late_n] =
-            (struct late_directory){.path = xstrndup(path, i), .order = u->late_n, .implied = true};
-        u->late_n++;
+        add_late(u, (struct late_directory){.path = xstrndup(path, i), .implied = true});
     }
 }
 
@@ -285,24 +314,12 @@ static int judge_doubtful(struct unpacking *u, struct error **err)
     return 0;
 }
 
-static int deepest_first(const void *a, const void *b)
-{
-    const struct late_directory *x = a, *y = b;
-    int c = strcmp(y->path, x->path);
-    if (!c && x->implied != y->implied)
-        return x->implied ? 1 : -1;
-    return c ? c : (x->order < y->order) - (x->order > y->order);
-}
-
 static int finish_directories(struct unpacking *u, struct error **err)
 {
-    if (u->late_n)
-        qsort(u->late, u->late_n, sizeof *u->late, deepest_first);
+    sort_late(u);
     for (size_t i = 0; i < u->late_n; i++) {
         const struct late_directory *d = &u->late[i];
         const char *base;
-        if (i && !strcmp(d->path, u->late[i - 1].path))
-            continue; // of two entries for one directory the later one counts
         int parent = beneath_parent(&u->beneath, d->path, &base, err);
         if (parent < 0)
             return error_wrap(err, "%s", d->path);
