@@ -121,12 +121,21 @@ static bool names_registry(const char *first)
 
 static int refuse(const char *text, const char *why, struct error **err)
 {
+    // What stands before an '@' that begins no digest is a login, which is shown to nobody.
+    const char *from = text;
+    for (const char *at = strchr(text, '@'); at; at = strchr(at + 1, '@'))
+        if (!starts_with(at + 1, "sha"))
+            from = at + 1;
     // Whatever it is, it should not reach a terminal as it came.
-    cleanup_free char *shown = xasprintf("%.300s", text);
+    cleanup_free char *shown = xasprintf("%.300s", from);
     for (char *c = shown; *c; c++)
         if (!isprint((unsigned char)*c))
             *c = '?';
     error_user(err, "\"%s\" names no image: %s", shown, why);
+    if (from != text)
+        return error_hint(err, "a user name and a password are no part of it: log in with `skopeo "
+                               "login`, or set ARTEFACT_REGISTRY_USERNAME and "
+                               "ARTEFACT_REGISTRY_PASSWORD");
     return error_hint(err, "it is [registry[:port]/]repository[:tag][@sha256:<64 hex digits>]");
 }
 

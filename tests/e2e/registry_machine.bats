@@ -301,6 +301,18 @@ P
   [ "$(wc -l <asked)" -eq 1 ]
 }
 
+@test "a login in the name of a registry is refused and not shown" {
+  noisy one
+  local name
+  for name in "me:TESTsecret@$R" "https://me:TESTsecret@$R" "me:TEST@secret@$R/x@sha256:0"; do
+    ARTEFACT_REGISTRY=$name run kb one
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"$R"*"skopeo login"* ]]
+    [[ "$output" != *secret* ]]
+  done
+}
+
 @test "a login file that is empty has no login, and one of odd types is an error that names it" {
   noisy one
   export REGISTRY_AUTH_FILE=$PROJECT/auth.json ARTEFACT_REGISTRY=$R USE_CACHE=no PUSH_TO_REGISTRY=yes
