@@ -204,6 +204,9 @@ def full_campaign(faults, sample):
         if r.returncode:
             problem(v, "without a fault", r.stderr)
             continue
+        if not calls:
+            problem(v, "without a fault", "no call was counted: the faults are not loaded")
+            continue
         expected = v.result()
         points = list(range(1, calls + 1))
         if sample and sample < calls:
