@@ -83,6 +83,8 @@ static int check_folders(struct build *b, const struct node *node, struct error 
         return -1;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         struct stat st;
+        if (fstatat(folder, names[i], &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+            continue; // a run ended before it made it
         if (fstatat(folder, names[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
             return error_errno(err, errno, "opening %s/%s", shown, names[i]);
         if (S_ISDIR(st.st_mode) && owner_is_trusted(st.st_uid))

@@ -208,6 +208,23 @@ Y
   kb two --continue
 }
 
+@test "folders that a run did not finish making are made again" {
+  mkdir -p recipes/two
+  cat >recipes/two/recipe.yaml <<'Y'
+description: phases
+builder: {packages: [bash], tools: [bash]}
+phases: {setup: setup.sh}
+Y
+  echo 'echo x >/out/two/f' >recipes/two/setup.sh
+  kb two --until=setup
+  for name in destdir builddir; do
+    sed -i '/"content"/d' build/two/builddir.json
+    rm -r build/two/$name
+    kb two --until=setup
+    [ -e build/two/destdir/two/f ]
+  done
+}
+
 @test "results do not go into the cache" {
   make_recipe one
   for folder in cache cache/sha256 ./cache/../cache/new; do
