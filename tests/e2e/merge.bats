@@ -300,6 +300,21 @@ pack() { # name path content: as kbuild packs it
   cmp tree.tar.xz again.tar.xz
 }
 
+@test "a small archive that goes to and fro between deep folders takes little memory" {
+  python3 - <<'END'
+import tarfile
+with tarfile.open("deep.tar.xz", "w:xz", format=tarfile.PAX_FORMAT) as archive:
+    for i in range(3000):
+        archive.addfile(tarfile.TarInfo("/".join(["ab"[i % 2] * 30] * 120) + f"/{i}"))
+END
+  python3 - "$KBUILD" unpack deep.tar.xz out <<'END'
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+sys.exit(f"{used} KiB" if used > 300000 else 0)
+END
+}
+
 @test "a result never takes the place of what it is made of" {
   component a opt/kata/a a
   component b opt/kata/b b
