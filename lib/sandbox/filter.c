@@ -116,7 +116,10 @@ static int add_rules(scmp_filter_ctx filter)
 
 static int make_filter(scmp_filter_ctx filter, int fd)
 {
-    int result = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+    // The system's own errno, not ECANCELED for each.
+    int result = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
+    if (!result)
+        result = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
 #if defined(__x86_64__)
     if (!result)
         result = seccomp_arch_add(filter, SCMP_ARCH_X86);
