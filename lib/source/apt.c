@@ -30,9 +30,6 @@ static const char *const kept_settings[] = {
     "Acquire::Retries",
     "Acquire::ForceHash",
     "Acquire::Queue-",
-    "Acquire::AllowInsecureRepositories",
-    "Acquire::AllowWeakRepositories",
-    "Acquire::AllowDowngradeToInsecureRepositories",
     "Acquire::AllowReleaseInfoChange",
 };
 

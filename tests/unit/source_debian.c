@@ -337,6 +337,8 @@ static void apt_settings_keep_the_proxy_but_no_hooks(void **state)
     assert_says(out.data, "Acquire::http::Proxy \"http://127.0.0.1:9\";\n");
     assert_null(strstr(out.data, "hook"));
     assert_says(out.data, "Acquire::Retries");
+    // One line for the whole machine does not let unsigned packages in.
+    assert_null(strstr(out.data, "Insecure"));
 }
 
 // ---- packages made here, and a mirror of them ----
