@@ -160,14 +160,25 @@ static int walk_path(struct path_walk *w, struct error **err)
     return result;
 }
 
-// A folder that was mounted for this (a tmpfs has mode 1777): closed, if nobody has put anything
-// in.
-static bool close_empty(int fd, const struct stat *st)
+// Whether there is nothing in it but what a checkout brings: README.md, .gitignore, .gitkeep.
+static bool is_fresh(int fd)
 {
     cleanup_strlist struct strlist names = {0};
+    if (list_directory_at(fd, "", &names, NULL) < 0)
+        return false;
+    for (size_t i = 0; i < names.n; i++)
+        if (!starts_with(names.items[i], "README") && !starts_with(names.items[i], ".git"))
+            return false;
+    return true;
+}
+
+// A folder that was mounted for this (a tmpfs has mode 1777), or that is of a checkout (with umask 002 it
+// has mode 0775): closed, if nobody has put anything in.
+static bool close_fresh(int fd, const struct stat *st)
+{
     if (st->st_uid != geteuid() || fchmod(fd, st->st_mode & 0755) < 0)
         return false;
-    if (list_directory_at(fd, "", &names, NULL) == 0 && !names.n)
+    if (is_fresh(fd))
         return true;
     fchmod(fd, st->st_mode & 07777);
     return false;
@@ -186,7 +197,7 @@ static int check_folder(int fd, const char *shown, const char *what, int rules, 
                    mine);
         return error_hint(err, "use a folder of your own, or change its owner: chown -R");
     }
-    if ((rules & FOLDER_CLOSED) && (st.st_mode & 022) && !close_empty(fd, &st)) {
+    if ((rules & FOLDER_CLOSED) && (st.st_mode & 022) && !close_fresh(fd, &st)) {
         error_user(err, "the %s %s may be written by others (mode %04o), who could put anything in",
                    what, shown, (unsigned)st.st_mode & 07777);
         return error_hint(err,

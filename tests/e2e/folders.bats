@@ -54,6 +54,24 @@ refused() { # words... : kbuild one ends with 1 and says them
   "$KBUILD" --builder=host --cache other one
 }
 
+@test "a cache folder as a checkout brings it is closed and used, whatever the umask was" {
+  make_recipe one
+  mkdir cache
+  echo text >cache/README.md
+  touch cache/.gitignore
+  chmod 775 cache
+  kb one
+  [ "$(stat -c %a cache)" = 755 ]
+  [ -e cache/README.md ]
+  # What else is in it could have been put there.
+  rm -r cache
+  mkdir cache
+  touch cache/README.md cache/lock
+  chmod 775 cache
+  refused "may be written by others" "chmod -R go-w"
+  [ "$(stat -c %a cache)" = 775 ]
+}
+
 @test "a record that another user planted is not believed, and results are no names of that user's files" {
   need_root
   make_recipe one
