@@ -51,7 +51,8 @@ static int print_info(const char *path, const struct info_options *o, enum forma
     return result;
 }
 
-static int print_schema(const struct global_options *g, const struct strlist *words, struct error **err)
+static int print_schema(const struct global_options *g, const struct strlist *words,
+                        struct error **err)
 {
     cleanup_buf struct buf text = {0};
     if (words->n || g->line.n > 1)

@@ -37,7 +37,8 @@ static const struct option_row rows[] = {
     {"crl", 0, ALL, TAKES_FILES, FIELD(request.crls), "certificate revocation list"},
     {"root-ca", 0, ALL, TAKES_FILE, FIELD(request.root_ca),
      "the only root CA to trust, instead of the system's"},
-    {"offline", 0, ALL, TAKES_NOTHING, FIELD(offline), "fetch no revocation lists, not even missing ones"},
+    {"offline", 0, ALL, TAKES_NOTHING, FIELD(offline),
+     "fetch no revocation lists, not even missing ones"},
     {"online", 0, TOOL_KBUILD, TAKES_NOTHING, FIELD(online),
      "fetch all revocation lists, not only those that are missing"},
     {"no-verify", 0, ALL, TAKES_NOTHING, FIELD(request.no_verify),
@@ -339,16 +340,17 @@ void print_seal_options(enum seal_tool tool, const struct seal_command *command)
     const char *name = tool == TOOL_GENPROTIMG ? "genprotimg"
                        : tool == TOOL_PVIMG    ? "pvimg create"
                                                : "kbuild se seal";
-    print(
-        "usage: %s [OPTION...]\n\nSeals a kernel, an initrd and a kernel command line to an IBM "
-        "Secure Execution image.\nCertificates, revocation lists and documents are PEM or DER.\n",
-        name);
+    print("usage: %s [OPTION...]\n\nSeals a kernel, an initrd and a kernel command line to an IBM "
+          "Secure Execution image.\nCertificates, revocation lists and documents are PEM or DER.\n",
+          name);
     if (!command->help_experimental) {
-        print("\nOptions:" "\n");
+        print("\nOptions:"
+              "\n");
         print_rows(tool, false);
     }
     if (command->help_all || command->help_experimental) {
-        print("\nExperimental options:" "\n");
+        print("\nExperimental options:"
+              "\n");
         print_rows(tool, true);
     }
 }

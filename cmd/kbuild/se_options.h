@@ -19,9 +19,11 @@ struct seal_command {
     const char *loaders; // --x-bootloader-directory, which is refused
 };
 
-// Adds what `typed VALUE` names: VALUE, or with commas in it each of its parts, as pvimg has it. A file that has
-// the whole name is that file, as for genprotimg before 2.36; if both could be meant it is an error.
-int add_listed_files(struct strlist *list, const char *typed, const char *value, struct error **err);
+// Adds what `typed VALUE` names: VALUE, or with commas in it each of its parts, as pvimg has it. A
+// file that has the whole name is that file, as for genprotimg before 2.36; if both could be meant
+// it is an error.
+int add_listed_files(struct strlist *list, const char *typed, const char *value,
+                     struct error **err);
 
 // Takes words one after the other, as genprotimg does, and stops at the first that is wrong, with a
 // usage error. Values point into the words.

@@ -11,7 +11,9 @@
 // ---- options that verbs have in common ----
 
 const struct option common_options[COMMON_OPTIONS] = {
-    [COMMON_OUTPUT] = {"--output", 'o', "DIR", "where results and logs go (build); {arch} stands for the architecture", 0, 0},
+    [COMMON_OUTPUT] = {"--output", 'o', "DIR",
+                       "where results and logs go (build); {arch} stands for the architecture", 0,
+                       0},
     [COMMON_ARCH] = {"--arch", 0, "ARCH",
                      "architecture of the target: x86_64, s390x, aarch64, ppc64le (this machine's, "
                      "or the only one that a target supports)",
@@ -109,7 +111,8 @@ static const struct option pack_rows[] = {
 };
 static const struct option config_options[] = {
     {"--prefix", 0, "DIR", "where Kata is installed (/opt/kata)", 0, 0},
-    {"--release", 0, "VERSION", "the release of Kata that the file is of (told from its keys)", 0, 0},
+    {"--release", 0, "VERSION", "the release of Kata that the file is of (told from its keys)", 0,
+     0},
     {"--set", 0, "KEY=VALUE", "one more edit", 1, 0},
     {"--dry-run", 0, NULL, "print the difference, write nothing", 0, 0},
 };
@@ -182,7 +185,8 @@ static const struct option info_rows[] = {
     {"--hdr-key", 0, "FILE", "key of the header", 0, 0},
     {"--key", 0, "FILE", "the same as --hdr-key", 0, 0},
     {"--show-secrets", 0, NULL, "print the keys in the header, too; needs --hdr-key", 0, 0},
-    {"--print-schema", 0, "FORMAT", "json: print the schema of the output, and read no image", 0, 0},
+    {"--print-schema", 0, "FORMAT", "json: print the schema of the output, and read no image", 0,
+     0},
     {"--host-key-document", 'k', "HKD", "say which key slot is of this document", 1, 0},
     {"--host-key-documents", 0, "DIR", "the same for all documents of a folder", 0, 0},
 };
@@ -246,7 +250,8 @@ const struct verb verbs[] = {
      MAKE | OUTPUT | KEEP_GOING | JSON | QUIET, NO_OPTIONS, verb_fetch, false},
     {"update", "TARGET...", 1, ANY_NUMBER, TARGETS,
      "use the distribution's packages of today from now on",
-     "Asks the package mirrors anew what builders, root file systems and packaged sources are made of. Until then, what "
+     "Asks the package mirrors anew what builders, root file systems and packaged sources are made "
+     "of. Until then, what "
      "was resolved once stays. Lines of versions.lock that name packages are replaced.",
      PLAN & ~(BIT(COMMON_OFFLINE) | BIT(COMMON_LOCKED)), NO_OPTIONS, verb_update, false},
     {"lock", "TARGET...", 1, ANY_NUMBER, TARGETS,

@@ -57,9 +57,9 @@ struct verb {             // NOLINT(clang-analyzer-optin.performance.Padding): a
     const char *operands; // "TARGET..."
     unsigned least, most; // how many
     enum { NO_TARGETS, TARGETS } names; // the operands are targets
-    const char *help;                                      // one line
-    const char *details;                                   // paragraphs of plain text; NULL: none
-    uint32_t common;                                       // which of common_options it uses
+    const char *help;                   // one line
+    const char *details;                // paragraphs of plain text; NULL: none
+    uint32_t common;                    // which of common_options it uses
     const struct option *options;
     size_t option_count;
     verb_function *run;

@@ -41,7 +41,8 @@ static bool lock_named(int fd, int folder, const char *name)
 // reason: only somebody who takes the file for stale is.
 static bool lock_new(int fd, int folder, const char *name)
 {
-    return (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) && is_named(fd, folder, name);
+    return (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) &&
+           is_named(fd, folder, name);
 }
 
 // True if the name was what a killed process left, and is gone now.

@@ -8,7 +8,8 @@ static const struct {
     int errnum;
     const char *hint;
 } errno_hints[] = {
-    {ENOSPC, "the disk is full: free some space (kbuild cache gc --max-size=SIZE shrinks the cache)"},
+    {ENOSPC,
+     "the disk is full: free some space (kbuild cache gc --max-size=SIZE shrinks the cache)"},
     {EDQUOT, "the disk quota is used up: free some space, or use another --cache directory"},
     {EFBIG, "the limit on the size of files is too low: raise it (ulimit -f unlimited)"},
     {EIO, "the disk reports an error: look at the kernel's messages (dmesg)"},

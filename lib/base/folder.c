@@ -172,8 +172,8 @@ static bool is_fresh(int fd)
     return true;
 }
 
-// A folder that was mounted for this (a tmpfs has mode 1777), or that is of a checkout (with umask 002 it
-// has mode 0775): closed, if nobody has put anything in.
+// A folder that was mounted for this (a tmpfs has mode 1777), or that is of a checkout (with umask
+// 002 it has mode 0775): closed, if nobody has put anything in.
 static bool close_fresh(int fd, const struct stat *st)
 {
     if (st->st_uid != geteuid() || fchmod(fd, st->st_mode & 0755) < 0)

@@ -21,9 +21,9 @@ char *owner_name(uid_t uid);
 enum {
     FOLDER_MAKE = 1,  // missing folders are made
     FOLDER_OURS = 2,  // its owner has to be trusted
-    FOLDER_CLOSED = 4 // FOLDER_OURS, and nobody else may write into it: new ones are made so, and one of
-                      // this user that is empty, or as a checkout brings it, is closed; any other is
-                      // refused
+    FOLDER_CLOSED = 4 // FOLDER_OURS, and nobody else may write into it: new ones are made so, and
+                      // one of this user that is empty, or as a checkout brings it, is closed; any
+                      // other is refused
 };
 // A descriptor for *at() calls and for listing, or -1. `what` names it in messages ("cache").
 int folder_open(const char *path, const char *what, int rules, struct error **err);

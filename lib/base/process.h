@@ -10,18 +10,18 @@
 
 // What to run and how. Zero-initialise, then set what differs. Nothing is owned.
 struct process {
-    char *const *argv;       // argv[0] is looked up on PATH
+    char *const *argv;        // argv[0] is looked up on PATH
     char *const *environment; // the whole environment, or NULL to inherit
-    const char *directory;   // working directory, or NULL
-    int input;               // fd for standard input, or 0 to inherit, or -1 for /dev/null
-    int output, errors;      // fds, or 0 to inherit
-    const int *keep;         // further fds to leave open; all others are closed
+    const char *directory;    // working directory, or NULL
+    int input;                // fd for standard input, or 0 to inherit, or -1 for /dev/null
+    int output, errors;       // fds, or 0 to inherit
+    const int *keep;          // further fds to leave open; all others are closed
     size_t keep_count;
-    mode_t mask;             // file mode creation mask, or 0 to inherit
-    bool own_group;          // own process group, so that process_stop() ends all of it
-    bool tree;               // all that it starts counts as part of it (see process_start())
-    bool own_keyring;        // a new, anonymous session keyring instead of the user's
-    bool terminal;           // `input` is a terminal that a new session of its own is to control
+    mode_t mask;      // file mode creation mask, or 0 to inherit
+    bool own_group;   // own process group, so that process_stop() ends all of it
+    bool tree;        // all that it starts counts as part of it (see process_start())
+    bool own_keyring; // a new, anonymous session keyring instead of the user's
+    bool terminal;    // `input` is a terminal that a new session of its own is to control
 };
 
 // For the beginning of main(): remembers which of SIGINT, SIGTERM and SIGHUP whoever started this

@@ -20,7 +20,7 @@ struct ring {
     pthread_t thread;
     bool tried;    // to start it: when a second buffer is asked for, so that little costs no thread
     bool threaded; // it runs
-    bool failed; // the taking thread's until it has ended
+    bool failed;   // the taking thread's until it has ended
 
     pthread_mutex_t lock; // for what follows
     pthread_cond_t changed;

@@ -12,16 +12,16 @@
 typedef bool ring_take(void *context, const void *bytes, size_t length);
 struct ring;
 // A ring of `slots` buffers of `slot_size` bytes, which are made when they are first needed, as the
-// thread is when a second buffer is asked for. Where no thread can be made, this one takes. The context
-// must live until ring_end().
+// thread is when a second buffer is asked for. Where no thread can be made, this one takes. The
+// context must live until ring_end().
 struct ring *ring_begin(size_t slots, size_t slot_size, ring_take *take, void *context);
 // A buffer to fill; waits until one is free.
 void *ring_slot(struct ring *r);
 // Gives the first `length` bytes of the buffer that ring_slot() returned last. It stays readable,
 // and as it is, until the next call of ring_slot().
 void ring_give(struct ring *r, size_t length);
-// Waits until everything is taken; wipes what was given and frees the ring. False if a take failed. NULL is
-// allowed.
+// Waits until everything is taken; wipes what was given and frees the ring. False if a take failed.
+// NULL is allowed.
 bool ring_end(struct ring *r);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// <dir>/images/<name>: OCI image layouts of root file systems under their names, hard links to blobs.
+// <dir>/images/<name>: OCI image layouts of root file systems under their names, hard links to
+// blobs.
 #include "cache/internal.h"
 #include "cache/oci.h"
 

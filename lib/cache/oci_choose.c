@@ -97,7 +97,8 @@ static int search(struct choice *c, const json_t *index, unsigned depth, json_t 
 {
     const json_t *list = json_object_get(index, "manifests");
     if (depth > DEPTH_MAX)
-        return error_user(err, "it is an index of indexes without end (more than %d deep)", DEPTH_MAX);
+        return error_user(err, "it is an index of indexes without end (more than %d deep)",
+                          DEPTH_MAX);
     for (int named = 1; named >= 0; named--)
         for (size_t i = 0; i < json_array_size(list); i++) {
             const json_t *item = json_array_get(list, i), *p = json_object_get(item, "platform");

@@ -121,7 +121,8 @@ static int add_entry(struct layer *l, const struct tree_entry *e, struct error *
 
 static int write_entries(struct layer *l, const struct buf *listing, struct error **err)
 {
-    // Names are UTF-8, whatever the locale; libarchive marks those that are not (hdrcharset=BINARY, pax).
+    // Names are UTF-8, whatever the locale; libarchive marks those that are not (hdrcharset=BINARY,
+    // pax).
     WITH_UTF8_NAMES;
     if (archive_write_set_format_pax_restricted(l->archive) != ARCHIVE_OK ||
         archive_write_add_filter_none(l->archive) != ARCHIVE_OK ||

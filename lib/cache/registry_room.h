@@ -215,8 +215,8 @@ int manifest_put(struct registry *r, const char *what, const struct manifest_byt
 char *manifest_url(const struct registry *r, const char *what);
 
 // ---- registry_referrers.c ----
-// The next page of a list, by the header Link: <...>; rel="next" (RFC 8288), of the answer that came
-// from the URL `from`; to be freed. NULL if there is none, or it is elsewhere than `origin`.
+// The next page of a list, by the header Link: <...>; rel="next" (RFC 8288), of the answer that
+// came from the URL `from`; to be freed. NULL if there is none, or it is elsewhere than `origin`.
 char *link_next(const char *link, const char *from, const char *origin);
 
 // ---- registry_hash.c: SHA-256 beside the transfer ----
@@ -257,7 +257,7 @@ struct registry {
 
     pthread_mutex_t auth_lock; // for what follows
     struct credentials credentials;
-    bool looked_up; // credentials are known
+    bool looked_up;  // credentials are known
     char *not_found; // why they could not be looked up, or NULL
     char *realm, *service, *asked_scope;
     enum nearness realm_limit; // how near the registry was that named the realm

@@ -185,8 +185,7 @@ enum host_state look_device(const struct host *h, const struct host_check *c, st
 enum host_state look_kvm(const struct host *h, const struct host_check *c, struct buf *seen)
 {
     cleanup_buf struct buf text = {0};
-    enum host_state device =
-        look_device(h, &(struct host_check){.argument = "/dev/kvm"}, seen);
+    enum host_state device = look_device(h, &(struct host_check){.argument = "/dev/kvm"}, seen);
     if (device != HOST_OK)
         return device;
     host_command(h, "kvm-guest", &text);

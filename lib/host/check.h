@@ -9,7 +9,8 @@
 struct host_check {
     const char *id, *title;
     // Says what it saw, and one of: HOST_OK, which needs something seen that proves it; HOST_FAIL,
-    // which becomes `otherwise`; HOST_WARN; HOST_SKIP, if it is not known, with the reason in `seen`.
+    // which becomes `otherwise`; HOST_WARN; HOST_SKIP, if it is not known, with the reason in
+    // `seen`.
     enum host_state (*look)(const struct host *h, const struct host_check *c, struct buf *seen);
     const char *argument, *wanted; // for `look`
     enum host_state otherwise;     // HOST_FAIL or HOST_WARN

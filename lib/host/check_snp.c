@@ -106,8 +106,10 @@ static enum host_state judge_log(const struct host *h, const struct log_line *li
 // The driver ccp (drivers/crypto/ccp/sev-dev.c): "SEV-SNP API:1.55 build:21" once SNP's firmware is
 // initialised, "SEV API:..." once SEV's is, which says nothing of SNP's.
 static const struct log_line init_lines[] = {
-    {"SEV-SNP: failed to INIT", HOST_FAIL}, {"SEV-SNP: failed to SNP_INIT", HOST_FAIL},
-    {"SEV-SNP disabled", HOST_FAIL},        {"SEV-SNP unusable", HOST_FAIL},
+    {"SEV-SNP: failed to INIT", HOST_FAIL},
+    {"SEV-SNP: failed to SNP_INIT", HOST_FAIL},
+    {"SEV-SNP disabled", HOST_FAIL},
+    {"SEV-SNP unusable", HOST_FAIL},
     {"SEV-SNP API:", HOST_OK},
 };
 
@@ -258,7 +260,8 @@ static const struct host_check checks[] = {
     {"snp-rmp", "RMP table", look_rmp, NULL, NULL, HOST_FAIL,
      "reserve the RMP table for all memory in the BIOS"},
     {"snp-init", "SNP's initialisation", look_initialised, NULL, NULL, HOST_FAIL,
-     "look at the log (dmesg | grep -i sev), update BIOS and SEV firmware, and load ccp and kvm_amd "
+     "look at the log (dmesg | grep -i sev), update BIOS and SEV firmware, and load ccp and "
+     "kvm_amd "
      "again"},
     {"snp-device", "SEV device", look_device, "/dev/sev", NULL, HOST_FAIL,
      "modprobe ccp; QEMU must be able to open /dev/sev"},

@@ -24,7 +24,8 @@ struct config_edit {
     const char *value; // as TOML; "@PREFIX@" in it is the prefix
 };
 
-// What a file must say already, since it cannot be known from here: an image whose hash it has, say.
+// What a file must say already, since it cannot be known from here: an image whose hash it has,
+// say.
 struct config_need {
     const char *table, *key;
     const char *file; // the string's last part, after '/'; NULL: the key is true
@@ -32,10 +33,10 @@ struct config_need {
 
 // How a file of some releases looks, and what is edited in it then. The first that fits counts.
 struct config_layout {
-    const char *name;   // "Kata 3.29 and later"
-    bool rust;          // of runtime-rs, whose keys are others
-    unsigned from, to;  // releases, 312 for 3.12
-    const char *has;    // a key of hypervisor.qemu, or of runtime, or a table below the former; NULL
+    const char *name;  // "Kata 3.29 and later"
+    bool rust;         // of runtime-rs, whose keys are others
+    unsigned from, to; // releases, 312 for 3.12
+    const char *has;   // a key of hypervisor.qemu, or of runtime, or a table below the former; NULL
     const char *lacks;
     const char *kernel; // the last part of hypervisor.qemu.kernel, where only that tells; NULL
     const struct config_edit *edits;
@@ -46,8 +47,8 @@ struct config_layout {
 };
 
 struct config_kind {
-    const char *name;  // "se"
-    const char *title; // "IBM Secure Execution"
+    const char *name;                // "se"
+    const char *title;               // "IBM Secure Execution"
     const struct config_edit *edits; // of files that no layout is for
     size_t count;
     const struct config_layout *layouts;
@@ -67,8 +68,8 @@ struct config_request {
     const char *release; // of Kata, "3.12.0"; NULL: told from the file's keys
 };
 
-// The pure part. A byte order mark is taken, and stays. `edited` gets the new text, `diff` a unified diff with `label` for the file's
-// name; diff stays empty if nothing changes.
+// The pure part. A byte order mark is taken, and stays. `edited` gets the new text, `diff` a
+// unified diff with `label` for the file's name; diff stays empty if nothing changes.
 int config_edit_text(const char *text, size_t length, const char *label,
                      const struct config_request *request, struct buf *edited, struct buf *diff,
                      struct error **err);

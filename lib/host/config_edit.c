@@ -244,7 +244,8 @@ static bool same_name(const char *a, const char *b, bool fold)
 }
 
 // The table at the path; only its first part is the name of a field, the others are keys of a map.
-static struct toml_name *find_table(const struct toml *t, char *const *path, size_t parts, bool fold)
+static struct toml_name *find_table(const struct toml *t, char *const *path, size_t parts,
+                                    bool fold)
 {
     struct toml_name *exact = toml_find(t, path, parts);
     if (exact || !fold || !parts)

@@ -35,15 +35,18 @@ static const struct config_edit snp_edits[] = {
     {QEMU, "sev_snp_guest", CONFIG_SET, "true"},
 };
 
-// From 3.27 on there is one kernel for all, and from 3.29 on SNP boots an image whose hash is in the
-// file (kernel_verity_params).
+// From 3.27 on there is one kernel for all, and from 3.29 on SNP boots an image whose hash is in
+// the file (kernel_verity_params).
 #define SNP_COMMON                                                                                 \
-    {QEMU, "kernel", CONFIG_SET, "\"" SHARE "vmlinuz.container\""},                               \
+    {QEMU, "kernel", CONFIG_SET, "\"" SHARE "vmlinuz.container\""},                                \
         {QEMU, "firmware", CONFIG_SET, "\"@PREFIX@/share/ovmf/AMDSEV.fd\""},                       \
         {QEMU, "shared_fs", CONFIG_SET, "\"none\""},                                               \
         {QEMU, "disable_image_nvdimm", CONFIG_SET, "true"},                                        \
         {QEMU, "confidential_guest", CONFIG_SET, "true"},                                          \
-        {QEMU, "sev_snp_guest", CONFIG_SET, "true"}, {AGENT, "dial_timeout", CONFIG_AT_LEAST, "90"}
+        {QEMU, "sev_snp_guest", CONFIG_SET, "true"},                                               \
+    {                                                                                              \
+        AGENT, "dial_timeout", CONFIG_AT_LEAST, "90"                                               \
+    }
 
 static const struct config_edit snp_initrd_edits[] = {
     SNP_COMMON,
@@ -58,12 +61,14 @@ static const struct config_need snp_needs[] = {{QEMU, "sev_snp_guest", NULL}};
 static const struct config_need snp_image_needs[] = {
     {QEMU, "image", "kata-containers-confidential.img"}};
 
-// runtime-rs: kernel, image and extension belong together and stay; no virtio-9p, and no timeouts in
-// seconds, for which it refuses the file.
+// runtime-rs: kernel, image and extension belong together and stay; no virtio-9p, and no timeouts
+// in seconds, for which it refuses the file.
 #define RUST_COMMON                                                                                \
     {QEMU, "confidential_guest", CONFIG_SET, "true"},                                              \
         {AGENT, "dial_timeout", CONFIG_COMMENT_OUT, NULL},                                         \
-        {AGENT, "reconnect_timeout_ms", CONFIG_AT_LEAST, "45000"}
+    {                                                                                              \
+        AGENT, "reconnect_timeout_ms", CONFIG_AT_LEAST, "45000"                                    \
+    }
 static const struct config_edit snp_rust_edits[] = {
     {QEMU, "firmware", CONFIG_SET, "\"@PREFIX@/share/ovmf/AMDSEV.fd\""},
     {QEMU, "shared_fs", CONFIG_SET, "\"none\""},
@@ -87,9 +92,8 @@ static const struct config_need se_rust_needs[] = {{QEMU, "kernel", "kata-contai
 static const struct config_layout se_layouts[] = {
     {"Kata's runtime in Go", false, 0, 9999, NULL, NULL, NULL, EDITS(se_edits), NULL, 0,
      "configuration-qemu-se.toml"},
-    {"runtime-rs of Kata 4.1", true, 401, 9999, EXTENSION, NULL, NULL, EDITS(se_composed_edits), NULL,
-     0,
-     "configuration-qemu-se-runtime-rs.toml"},
+    {"runtime-rs of Kata 4.1", true, 401, 9999, EXTENSION, NULL, NULL, EDITS(se_composed_edits),
+     NULL, 0, "configuration-qemu-se-runtime-rs.toml"},
     {"runtime-rs", true, 0, 400, NULL, EXTENSION, NULL, EDITS(se_rust_edits), EDITS(se_rust_needs),
      "configuration-qemu-se-runtime-rs.toml"},
 };
@@ -102,8 +106,8 @@ static const struct config_layout snp_layouts[] = {
      "configuration-qemu-snp.toml"},
     {"Kata 3.29 and later", false, 329, 9999, QEMU ".kernel_verity_params", NULL, NULL,
      EDITS(snp_image_edits), EDITS(snp_image_needs), "configuration-qemu-snp.toml"},
-    {"Kata 3.28 and later", false, 328, 9999, QEMU_LATER, QEMU ".kernel_verity_params",
-     NULL, EDITS(snp_initrd_edits), EDITS(snp_needs), "configuration-qemu-snp.toml"},
+    {"Kata 3.28 and later", false, 328, 9999, QEMU_LATER, QEMU ".kernel_verity_params", NULL,
+     EDITS(snp_initrd_edits), EDITS(snp_needs), "configuration-qemu-snp.toml"},
     {"runtime-rs", true, 326, 9999, NULL, NULL, NULL, EDITS(snp_rust_edits), EDITS(snp_needs),
      "configuration-qemu-snp-runtime-rs.toml"},
 };

@@ -46,8 +46,8 @@ static void run_group(const struct host *h, const struct host_group *g,
     }
 }
 
-static void run_or_explain(const struct host *h, const struct host_group *g,
-                           const char *wanted, struct doctor_report *report)
+static void run_or_explain(const struct host *h, const struct host_group *g, const char *wanted,
+                           struct doctor_report *report)
 {
     struct buf why = {0};
     if (wanted ? !strcmp(wanted, g->name) : g->applies(h, &why))

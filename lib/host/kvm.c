@@ -34,12 +34,14 @@ enum { PML4 = 0x1000, PDPT = 0x2000, PD = 0x3000, CODE = 0x4000 };
 static void put_guest(unsigned char *memory)
 {
     static const unsigned char code[] = {
-        0x48, 0xC7, 0xC1, COUNT & 0xFF, COUNT >> 8 & 0xFF, COUNT >> 16 & 0xFF, COUNT >> 24, // mov rcx
-        0x48, 0xFF, 0xC9,                                                                   // dec rcx
-        0x75, 0xFB, // jnz, to the dec
-        0xF4,       // hlt
+        0x48,        0xC7, 0xC1, COUNT & 0xFF, COUNT >> 8 & 0xFF, COUNT >> 16 & 0xFF,
+        COUNT >> 24,             // mov rcx
+        0x48,        0xFF, 0xC9, // dec rcx
+        0x75,        0xFB,       // jnz, to the dec
+        0xF4,                    // hlt
     };
-    const uint64_t pml4 = PDPT | 3, pdpt = PD | 3, pd = 0x83; // present, writable; 80h: a large page
+    const uint64_t pml4 = PDPT | 3, pdpt = PD | 3,
+                   pd = 0x83; // present, writable; 80h: a large page
     memcpy(memory + PML4, &pml4, sizeof pml4);
     memcpy(memory + PDPT, &pdpt, sizeof pdpt);
     memcpy(memory + PD, &pd, sizeof pd);
@@ -83,9 +85,9 @@ static int set_cpuid(int kvm, int cpu, int out)
 static int run_cpu(int kvm, int cpu, int out)
 {
     int size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-    struct kvm_run *run = size < 0 ? MAP_FAILED
-                                   : mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED,
-                                          cpu, 0);
+    struct kvm_run *run =
+        size < 0 ? MAP_FAILED
+                 : mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, cpu, 0);
     if (run == MAP_FAILED)
         return say_failure(out, "KVM_GET_VCPU_MMAP_SIZE");
     if (ioctl(cpu, KVM_RUN, 0) < 0)

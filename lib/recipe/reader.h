@@ -12,9 +12,9 @@
 struct reader {
     const struct yaml_document *document;
     struct error **err;
-    struct recipe *recipe;     // being read; NULL for a map outside a recipe
-    const char *recipes;       // the folder that recipes lie in, absolute
-    const char *key;           // being read, for messages
+    struct recipe *recipe; // being read; NULL for a map outside a recipe
+    const char *recipes;   // the folder that recipes lie in, absolute
+    const char *key;       // being read, for messages
     size_t key_line, key_column;
 };
 
@@ -34,7 +34,10 @@ struct schema {
     const struct field *fields;
     size_t count;
 };
-#define SCHEMA(kind_, fields_) {kind_, fields_, ARRAY_LEN(fields_)}
+#define SCHEMA(kind_, fields_)                                                                     \
+    {                                                                                              \
+        kind_, fields_, ARRAY_LEN(fields_)                                                         \
+    }
 
 // Reads `node` into `base`. `mode` is one bit; maps that have no modes use 1.
 int read_map(struct reader *r, const struct yaml *node, const struct schema *s, int mode,
@@ -50,34 +53,34 @@ const struct arch *reader_arch(struct reader *r, size_t line, size_t column, con
 void reader_enter(struct reader *r, const struct yaml *map, size_t index);
 
 // ---- values; the comment says what `target` points to ----
-read_value read_text;     // char *: any text but an empty one
-read_value read_line;     // char *: a text without line breaks
-read_value read_template; // char *: a line with {placeholders}
-read_value read_name;     // char *: a clean name
+read_value read_text;         // char *: any text but an empty one
+read_value read_line;         // char *: a text without line breaks
+read_value read_template;     // char *: a line with {placeholders}
+read_value read_name;         // char *: a clean name
 read_value read_name_pattern; // char *: a glob of file names
-read_value read_package;  // char *: the name of a distribution package
-read_value read_path;     // char *: a clean relative path
-read_value read_yes_no;   // bool
-read_value read_lines;    // struct strlist of lines, no two the same; as are the next two
+read_value read_package;      // char *: the name of a distribution package
+read_value read_path;         // char *: a clean relative path
+read_value read_yes_no;       // bool
+read_value read_lines;        // struct strlist of lines, no two the same; as are the next two
 read_value read_names;
 read_value read_packages;
-read_value read_file;     // char *: a file in the recipe's folder
-read_value read_folder;   // char *: a folder in the recipe's folder
-read_value read_script;   // char *: a file in the recipe's folder or in a shared one
-read_value read_shared;   // struct strlist: folders beside the recipe's
-read_value read_patches;  // struct strlist: files or globs in the recipe's folder
-read_value read_debian;   // struct debian_source *
+read_value read_file;          // char *: a file in the recipe's folder
+read_value read_folder;        // char *: a folder in the recipe's folder
+read_value read_script;        // char *: a file in the recipe's folder or in a shared one
+read_value read_shared;        // struct strlist: folders beside the recipe's
+read_value read_patches;       // struct strlist: files or globs in the recipe's folder
+read_value read_debian;        // struct debian_source *
 read_value read_architectures; // bool[4], by index in arch_table
-read_value read_sources, read_variables, read_environment, read_needs;                     // recipe
-read_value read_builder, read_rootfs, read_initrd, read_image, read_boot, read_members;    // recipe
-read_value read_run, read_phases, read_install, read_sign, read_only;                                 // recipe
+read_value read_sources, read_variables, read_environment, read_needs;                  // recipe
+read_value read_builder, read_rootfs, read_initrd, read_image, read_boot, read_members; // recipe
+read_value read_run, read_phases, read_install, read_sign, read_only;                   // recipe
 // The entries of `needs`, or of another list that is written so; `key` is its name.
 int read_need_list(struct reader *r, const struct yaml *node, const char *key,
                    struct recipe_needs *out);
 
 // What must hold between the parts of a whole recipe: layers (recipe_actions.c) and images
-// (recipe_boot.c) are made of what is declared; a group has members for its architectures, which are
-// those of its map of members if it names none (recipe_group.c).
+// (recipe_boot.c) are made of what is declared; a group has members for its architectures, which
+// are those of its map of members if it names none (recipe_group.c).
 int check_layers(struct reader *r);
 int check_parts(struct reader *r);
 int check_members(struct reader *r);
@@ -85,9 +88,9 @@ bool is_needed(const struct recipe *recipe, const char *name); // it is in `need
 bool is_member(const struct recipe *recipe, const char *name); // for some architecture
 void needs_free(struct recipe_needs *n);
 void boot_free(struct recipe_boot *b); // NULL is allowed
-int check_phases(struct reader *r); // recipe_phases.c
-// recipe_sign.c: the variables that it names are declared, and what they have to be. sign_names_key()
-// asks the document, since 'variables' may come before 'sign'.
+int check_phases(struct reader *r);    // recipe_phases.c
+// recipe_sign.c: the variables that it names are declared, and what they have to be.
+// sign_names_key() asks the document, since 'variables' may come before 'sign'.
 int check_sign(struct reader *r);
 bool sign_names_key(const struct reader *r, const char *variable);
 void sign_free(struct recipe_sign *s); // NULL is allowed

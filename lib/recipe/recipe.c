@@ -124,8 +124,8 @@ static int read_recipe(struct reader *r)
     if (check_members(r) < 0)
         return -1;
     default_architectures(r->recipe);
-    return check_phases(r) < 0 || check_environment(r) < 0 || check_outputs(r) < 0 || check_layers(r) < 0 ||
-                   check_parts(r) < 0 || check_sign(r) < 0
+    return check_phases(r) < 0 || check_environment(r) < 0 || check_outputs(r) < 0 ||
+                   check_layers(r) < 0 || check_parts(r) < 0 || check_sign(r) < 0
                ? -1
                : 0;
 }

@@ -12,13 +12,13 @@
 //   needs: [a, {any: [b, c]}, {optional: d}]
 //                                         artifacts that this one is made of; in the key by output
 //   members: [f, g]                       of a group: what it stands for; or {x86_64: [f], ...}
-//   with: [e]                             targets built along when this one is asked for; not inputs
-//   sources: {linux: {...}}               trees at /src/<name>, struct recipe_source
-//   shared: [kernel]                      folders below recipes/ shown at /shared/<name>
-//   builder: {packages: [...], ...}       struct recipe_builder; script recipes only, which need one
-//   rootfs: {...}                         struct recipe_rootfs; initrd recipes only
-//   variables: {NAME: {...}}              struct recipe_variable; from the user's environment
-//   environment: {NAME: value}            constants of the step; values may hold {dotted paths} of
+//   with: [e]                             targets built along when this one is asked for; not
+//   inputs sources: {linux: {...}}               trees at /src/<name>, struct recipe_source shared:
+//   [kernel]                      folders below recipes/ shown at /shared/<name> builder:
+//   {packages: [...], ...}       struct recipe_builder; script recipes only, which need one rootfs:
+//   {...}                         struct recipe_rootfs; initrd recipes only variables: {NAME:
+//   {...}}              struct recipe_variable; from the user's environment environment: {NAME:
+//   value}            constants of the step; values may hold {dotted paths} of
 //                                         versions.yaml, {arch} and {linux_arch}
 //   run: build.sh                         the script: in the recipe's folder, or shared/<name>/x.sh
 //   phases: {setup: a.sh, build: b.sh}    instead of run: several, run in this order
@@ -58,8 +58,8 @@ struct recipe_needs {
 //   {source: busybox}                                                       a source package
 struct debian_source {
     struct strlist packages; // the first that the distribution has is taken
-    char *file;              // glob inside the package: an archive to unpack; NULL: the whole package
-    char *source;            // name of a source package, unpacked with its patches applied
+    char *file;   // glob inside the package: an archive to unpack; NULL: the whole package
+    char *source; // name of a source package, unpacked with its patches applied
 };
 
 // Which submodules come along: all (default), those of the repository itself, none.
@@ -69,16 +69,16 @@ extern const char *const submodules_words[]; // as they are written; NULL ends
 // sources: {<name>: {version: <dotted path of a map in versions.yaml>, git|archive: ..., ...}}
 // Texts may hold {placeholders}, see versions_expand().
 struct recipe_source {
-    char *name;             // /src/<name>
-    char *version;          // dotted paths, separated by blanks: the first that versions.yaml has
-                            // (releases moved things); "{arch}" in it is the target architecture
-                            // ("{linux_arch}": as Linux calls it).
-                            // NULL only if there is neither git nor archive
-    char *git, *ref;        // url and branch, tag or commit
+    char *name;      // /src/<name>
+    char *version;   // dotted paths, separated by blanks: the first that versions.yaml has
+                     // (releases moved things); "{arch}" in it is the target architecture
+                     // ("{linux_arch}": as Linux calls it).
+                     // NULL only if there is neither git nor archive
+    char *git, *ref; // url and branch, tag or commit
     enum submodules submodules;
-    char *when;             // "upstream" or "debian": the source is there only with these sources;
-                            // NULL: always
-    char *archive, *sums;   // url of the archive; url of a signed sums file (kernel.org's format)
+    char *when;           // "upstream" or "debian": the source is there only with these sources;
+                          // NULL: always
+    char *archive, *sums; // url of the archive; url of a signed sums file (kernel.org's format)
     // In the filled-in urls the first text of a pair becomes the second, a template itself.
     struct strlist replaced, replacements;
     struct debian_source *debian; // or NULL
@@ -91,26 +91,27 @@ struct recipe_source {
 //   {packages: [make, gcc], cross: {s390x: [gcc-s390x-linux-gnu]}, libraries: [zlib1g-dev],
 //    setup: setup.sh, tools: [make]}
 struct recipe_builder {
-    char *name;                      // upstream's builder image name; default: the recipe's name
-    struct strlist packages;         // on the build host's architecture
-    struct strlist cross[4];         // further packages by target (index in arch_table), only when
-                                     // the target is not the build host's architecture
-    struct strlist libraries;        // packages of the target's architecture; if that is not the
-                                     // build host's, they are in /sysroot/<triplet>
-    char *image;                     // an image of a registry instead of packages, or NULL
-    char *setup;                     // script run once, as root of the new root file system, or NULL
-    struct strlist tools;            // programs that --builder=host needs; their versions are keyed
+    char *name;               // upstream's builder image name; default: the recipe's name
+    struct strlist packages;  // on the build host's architecture
+    struct strlist cross[4];  // further packages by target (index in arch_table), only when
+                              // the target is not the build host's architecture
+    struct strlist libraries; // packages of the target's architecture; if that is not the
+                              // build host's, they are in /sysroot/<triplet>
+    char *image;              // an image of a registry instead of packages, or NULL
+    char *setup;              // script run once, as root of the new root file system, or NULL
+    struct strlist tools;     // programs that --builder=host needs; their versions are keyed
 };
 
 // rootfs: a distribution root file system for the target, packages only, no foreign code is run.
 struct recipe_rootfs {
-    char *distribution;      // dotted path of a {name, version} map in versions.yaml; {arch} expands
+    char *distribution; // dotted path of a {name, version} map in versions.yaml; {arch} expands
     struct strlist packages;
 };
 
 // A secret is a file of which only a public name is in the key: a pseudo-random function's output,
-// that says which secret it is and nothing about it. No script ever gets one; a script recipe has one
-// only as the key of its section `sign`, and that is not in the step's key at all: the certificate is.
+// that says which secret it is and nothing about it. No script ever gets one; a script recipe has
+// one only as the key of its section `sign`, and that is not in the step's key at all: the
+// certificate is.
 enum variable_type {
     VARIABLE_TEXT,
     VARIABLE_YES_NO,
@@ -123,20 +124,20 @@ enum variable_type {
 // by digest). Anything that is not declared never reaches a step.
 struct recipe_variable {
     char *name;
-    enum variable_type type;  // text | yes-no | file | directory | secret
-    char *default_;           // text, or NULL; an empty value in the environment means the default
-    char *pattern;            // directory: glob of the files that count ("HKD-*.crt")
-    char *required;           // message of the error when it is not set, or NULL
-    bool list;                // file: several, separated by commas
+    enum variable_type type; // text | yes-no | file | directory | secret
+    char *default_;          // text, or NULL; an empty value in the environment means the default
+    char *pattern;           // directory: glob of the files that count ("HKD-*.crt")
+    char *required;          // message of the error when it is not set, or NULL
+    bool list;               // file: several, separated by commas
     size_t line, column;
 };
 
 // One layer of an initrd: exactly one of the three is set.
 struct recipe_layer {
-    bool rootfs;     // the recipe's root file system
-    char *artifact;  // name in `needs` (the one chosen of an `any`), unpacked over what is there
-    char *overlay;   // folder in the recipe
-    char *variable;  // a file variable that names a tarball; skipped when it is not set
+    bool rootfs;    // the recipe's root file system
+    char *artifact; // name in `needs` (the one chosen of an `any`), unpacked over what is there
+    char *overlay;  // folder in the recipe
+    char *variable; // a file variable that names a tarball; skipped when it is not set
 };
 
 // initrd: {layers: [rootfs, {artifact: smoke-init}, {overlay: overlay}], ...}
@@ -156,7 +157,8 @@ struct recipe_image {
 };
 
 // What a machine is made of besides what it boots. Texts of `machine` and `options` may hold
-// {memory}, its MiB; those of a confidential machine also what its kind gives (lib/run/confidential.h).
+// {memory}, its MiB; those of a confidential machine also what its kind gives
+// (lib/run/confidential.h).
 struct recipe_machine {
     char *firmware;        // a part as in recipe_image; NULL: QEMU's own
     char *machine, *cpu;   // -M and -cpu; NULL: what is usual for the architecture
@@ -177,23 +179,24 @@ struct recipe_boot {
     struct recipe_machine *confidential[CONFIDENTIAL_KINDS]; // on hosts that can; NULL: never
 };
 
-// phases: {<name>: <script>}; `run: <script>` is one phase that is called build. One step runs all of
-// them in order, over the same /build and /out; `kbuild TARGET --until=<name>` stops between two.
+// phases: {<name>: <script>}; `run: <script>` is one phase that is called build. One step runs all
+// of them in order, over the same /build and /out; `kbuild TARGET --until=<name>` stops between
+// two.
 struct recipe_phase {
     char *name, *script;
 };
 
-// sign: {key: NAME, certificate: NAME, files: "*.ko"}: when the scripts are over, kbuild signs what is
-// in the outputs and matches, in the form of kernel modules (lib/seal/module_signature.h). Nothing is
-// signed while neither variable is set.
+// sign: {key: NAME, certificate: NAME, files: "*.ko"}: when the scripts are over, kbuild signs what
+// is in the outputs and matches, in the form of kernel modules (lib/seal/module_signature.h).
+// Nothing is signed while neither variable is set.
 struct recipe_sign {
     char *key;         // a secret variable: file of a private key
     char *certificate; // a file variable: its certificate
     char *files;       // glob of file names
 };
 
-// install: {links: [{path: share/x, target: y, architectures: [x86_64]}]}: a symbolic link that is in
-// no tarball. Both are relative: path to the prefix, target to the link's folder.
+// install: {links: [{path: share/x, target: y, architectures: [x86_64]}]}: a symbolic link that is
+// in no tarball. Both are relative: path to the prefix, target to the link's folder.
 struct recipe_link {
     char *path, *target;
     bool architectures[4]; // by index in arch_table
@@ -209,7 +212,7 @@ struct recipe {
     char *name, *folder, *file; // folder is absolute
     char *description;
     enum recipe_action action;
-    bool architectures[4]; // by index in arch_table
+    bool architectures[4];          // by index in arch_table
     struct recipe_needs members[4]; // of a group, by index in arch_table
     struct recipe_need *needs;
     size_t need_count;
@@ -218,22 +221,22 @@ struct recipe {
     size_t only_count;
     struct recipe_source *sources;
     size_t source_count;
-    struct recipe_builder *builder;   // of a script recipe; NULL otherwise
-    struct recipe_rootfs *rootfs;     // NULL unless given
+    struct recipe_builder *builder; // of a script recipe; NULL otherwise
+    struct recipe_rootfs *rootfs;   // NULL unless given
     struct recipe_variable *variables;
     size_t variable_count;
-    struct strlist environment;       // "NAME=value"
-    struct recipe_phase *phases;      // of a script recipe, at least one
+    struct strlist environment;  // "NAME=value"
+    struct recipe_phase *phases; // of a script recipe, at least one
     size_t phase_count;
-    struct recipe_sign *sign;         // of a script recipe, or NULL
-    struct recipe_link *links;        // of `kbuild install`
+    struct recipe_sign *sign;  // of a script recipe, or NULL
+    struct recipe_link *links; // of `kbuild install`
     size_t link_count;
     struct strlist outputs;
     bool release;
     struct recipe_initrd *initrd;
     struct recipe_image *image;
     struct recipe_boot *boot;
-    struct yaml_document *document;   // for places in messages
+    struct yaml_document *document; // for places in messages
 };
 
 // The recipes below one directory, loaded when first asked for (so that a run reads only what it

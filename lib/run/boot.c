@@ -72,8 +72,7 @@ static void say_what_is_built(const char *target, const struct targets *found)
             strlist_add(&missing, node_label(found->nodes[i]));
     cleanup_free char *names = strlist_join(&missing, ", ");
     if (missing.n)
-        log_note("%s is not built: %s %s built first", target, names,
-                 missing.n > 1 ? "are" : "is");
+        log_note("%s is not built: %s %s built first", target, names, missing.n > 1 ? "are" : "is");
 }
 
 // Adds the target and finds out what of it is there. Sets recipe, architecture and node.

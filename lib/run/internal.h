@@ -16,7 +16,7 @@
 
 struct remote;
 struct trusted_keys; // signature.h
-struct work; // work.h
+struct work;         // work.h
 struct build {
     struct build_options options;
     struct versions *versions;
@@ -24,10 +24,10 @@ struct build {
     struct lock *lock;
     struct store *store;
     struct graph graph;
-    struct distribution host; // this machine's
-    struct mirrors *mirrors;  // its package mirrors, while a run asks them; or NULL
-    bool own_sources;         // `kbuild verify`: sources come from their origin
-    struct remote *remote;    // the shared cache (remote.h), or NULL
+    struct distribution host;     // this machine's
+    struct mirrors *mirrors;      // its package mirrors, while a run asks them; or NULL
+    bool own_sources;             // `kbuild verify`: sources come from their origin
+    struct remote *remote;        // the shared cache (remote.h), or NULL
     struct trusted_keys *trusted; // of KBUILD_TRUSTED_KEYS; NULL: everybody is trusted
     bool told_untrusted;          // that something in the local cache is not vouched for
     char *versions_digest;
@@ -74,7 +74,7 @@ struct job {
     struct variable_value *values;
     size_t value_count;
     struct strlist constants; // the recipe's environment, filled in: "NAME=value"
-    struct strlist fetched; // what was fetched to judge the inputs: address, SHA-256, and so on
+    struct strlist fetched;   // what was fetched to judge the inputs: address, SHA-256, and so on
     // sources
     struct source_spec spec;
     struct source_pin pin;
@@ -87,9 +87,9 @@ struct job {
     char *prebuilt;    // where an artifact is taken from instead of made (prebuilt.h), or NULL
     char image_digest[DIGEST_HEX_SIZE]; // of either, once it is known
     char package_list[DIGEST_HEX_SIZE]; // of what packages are resolved to, once it is known
-    bool pinned;    // the source
-    bool pin_fresh; // of the image: this run found its digest out
-    bool log_cut;   // the log could not be written
+    bool pinned;                        // the source
+    bool pin_fresh;                     // of the image: this run found its digest out
+    bool log_cut;                       // the log could not be written
     // running
     pid_t pid;
     int events; // read end of the child's pipe
@@ -101,7 +101,7 @@ struct job {
     char *progress;   // "1.2 of 3.4 MB", or NULL
     char *log_path;
     int log_pipe, log_file; // what is read from, and kept in; or -1
-    char *summary; // what the user should know of the result, or NULL
+    char *summary;          // what the user should know of the result, or NULL
 };
 
 static inline struct job *job_of(const struct node *node)
@@ -127,9 +127,9 @@ void job_free(struct job *job);
 // The role of this kind and name, or of this kind if name is NULL; NULL if there is none.
 const struct role *job_role(const struct job *job, enum role_kind kind, const char *name);
 
-// A tree of files does not show that it is what a commit or an archive's digest stands for. So where
-// that has to be certain, a source comes from its origin, where it is compared with the lock's pin,
-// and not from a registry.
+// A tree of files does not show that it is what a commit or an archive's digest stands for. So
+// where that has to be certain, a source comes from its origin, where it is compared with the
+// lock's pin, and not from a registry.
 static inline bool sources_from_origin(const struct build *b)
 {
     return b->options.locked || b->own_sources;
@@ -232,10 +232,10 @@ void pack_threads_release(unsigned threads);
 int jobserver_open(unsigned jobs, struct error **err);
 void jobserver_close(void);
 bool jobserver_is_open(void);
-bool jobserver_take(void); // false: none free now
-void jobserver_give(void); // never waits
+bool jobserver_take(void);   // false: none free now
+void jobserver_give(void);   // never waits
 void jobserver_refill(void); // when no step runs: all tokens, and no more, whatever steps did
-int jobserver_wait_fd(void);           // readable when a token may be free
+int jobserver_wait_fd(void); // readable when a token may be free
 // For a step, in its child: {read, write}, new ones that nobody shares, or {0, 0}.
 void jobserver_fds(int fds[static 2]);
 

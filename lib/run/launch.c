@@ -16,7 +16,8 @@ static int check_built(struct trial *t, const char *firmware, const struct recip
         return 0;
     cleanup_free char *names = strlist_join(&missing, ", "), *words = strlist_join(&missing, " ");
     error_user(err, "measuring %s: not built: %s", t->recipe->name, names);
-    return error_hint(err, "give --build to have it built now, or build it first: kbuild --arch=%s %s",
+    return error_hint(err,
+                      "give --build to have it built now, or build it first: kbuild --arch=%s %s",
                       t->arch->name, words);
 }
 

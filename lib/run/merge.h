@@ -23,8 +23,8 @@ struct merge_request {
 };
 // Joins the components, with VERSION and versions.yaml where upstream puts them, in one step.
 // Components for guests are left out, with a note, unless they are asked for. What two components
-// disagree about, and members that would overwrite a host's own configuration, are errors (lib/pack,
-// merge_archives).
+// disagree about, and members that would overwrite a host's own configuration, are errors
+// (lib/pack, merge_archives).
 int merge_directory(const struct merge_request *r, struct error **err);
 
 // The paths of those components: what in r->directory is to be on a host.

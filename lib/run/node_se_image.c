@@ -255,7 +255,8 @@ static int seal(struct build *b, const struct node *node, struct work *w, struct
     in.hosts = hosts;
     phase("sealing");
     bool native = strstr(node->key_text, "\nsealer native ") != NULL;
-    int result = native ? seal_native(job, &in, w, err) : seal_external(job, &in, w, b->options.offline, err);
+    int result = native ? seal_native(job, &in, w, err)
+                        : seal_external(job, &in, w, b->options.offline, err);
     free_hosts(hosts, in.host_count);
     return result;
 }

@@ -108,13 +108,14 @@ int make_builder(struct build *b, struct node *node, json_t *record, struct erro
     if (result)
         remove_tree(folder, NULL);
     if (!result && vouched && strcmp(tree, stated) != 0)
-        result = error_user(err, "its files are the tree %s, and %s is what was signed", tree, stated);
+        result =
+            error_user(err, "its files are the tree %s, and %s is what was signed", tree, stated);
     if (!result && mark)
         json_object_set(record, SHARED_MARK, mark);
     json_decref(mark);
     // Upstream's name for a builder image: <recipe>-<hash>-<host architecture>.
-    cleanup_free char *name = xasprintf("%s-%.9s-%s", job->recipe->builder->name, node->key,
-                                        job->target->name);
+    cleanup_free char *name =
+        xasprintf("%s-%.9s-%s", job->recipe->builder->name, node->key, job->target->name);
     if (!result)
         result = builder_image(b, node, tree, image, err);
     if (!result)
@@ -140,10 +141,8 @@ int make_rootfs(struct build *b, struct node *node, json_t *record, struct error
         return -1;
     const struct source_options o = source_options(b);
     struct package_set set = {0};
-    const struct rootfs_spec spec = {.distribution = &job->distribution,
-                                     .arch = job->target,
-                                     .set = &set,
-                                     .options = &o};
+    const struct rootfs_spec spec = {
+        .distribution = &job->distribution, .arch = job->target, .set = &set, .options = &o};
     struct blob_draft draft = {0};
     char digest[DIGEST_HEX_SIZE];
     uint64_t size = 0;

@@ -28,8 +28,8 @@ struct pushing {
     struct merge_plan plan;
     const struct arch *arch;
     char *version; // Kata's, of what is pushed
-    char *output; // path of the layout or archive
-    char *name;   // of the image in it, if the user gives one
+    char *output;  // path of the layout or archive
+    char *name;    // of the image in it, if the user gives one
     struct strlist paths, tags;
     struct payload_image image;
 };
@@ -80,8 +80,8 @@ static int check_tag(const char *tag, struct error **err)
                            "begin with '.' or '-'");
 }
 
-// Upstream's tag: kata-containers-<commit>-<arch>, with Go's names for x86_64 and, from 3.30.0 on, for
-// aarch64, else as uname -m says.
+// Upstream's tag: kata-containers-<commit>-<arch>, with Go's names for x86_64 and, from 3.30.0 on,
+// for aarch64, else as uname -m says.
 static const char *tag_arch(const struct pushing *p)
 {
     bool x86 = !strcmp(p->arch->name, "x86_64"), arm = !strcmp(p->arch->name, "aarch64");

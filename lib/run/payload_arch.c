@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which architecture a set of tarballs is for: what the output directory notes of each tarball, else the
-// programs inside (ELF headers: System V ABI, "ELF Header"; machines as in the ABI supplements).
+// Which architecture a set of tarballs is for: what the output directory notes of each tarball,
+// else the programs inside (ELF headers: System V ABI, "ELF Header"; machines as in the ABI
+// supplements).
 //
-// Files with an execute permission count first: a QEMU for one machine carries firmware for many others,
-// which no host executes. Only where there are none, the other ELF files decide, and only if they agree.
+// Files with an execute permission count first: a QEMU for one machine carries firmware for many
+// others, which no host executes. Only where there are none, the other ELF files decide, and only
+// if they agree.
 #include "run/payload_room.h"
 
 #include "run/wanted.h"

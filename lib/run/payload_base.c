@@ -95,8 +95,9 @@ static int take_layers(const json_t *manifest, struct payload_layers *out, struc
     return 0;
 }
 
-// A history may be missing (config.md: optional), but one that does not have an entry for each layer
-// makes others take our layers for the base's: then each of the base's gets one that says just that.
+// A history may be missing (config.md: optional), but one that does not have an entry for each
+// layer makes others take our layers for the base's: then each of the base's gets one that says
+// just that.
 static void complete_history(json_t *config, size_t layers)
 {
     json_t *history = json_object_get(config, "history");

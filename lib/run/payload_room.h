@@ -126,9 +126,9 @@ int image_source_blobs(struct image_source *s, struct store *store, const struct
 void image_source_close(struct image_source *s); // NULL is allowed
 
 // ---- payload_arch.c ----
-// What the set in `plan` is for: what `directory` (NULL: none) notes of each tarball, else the programs
-// inside. Programs for two architectures, `given` (or NULL) against what was found, and nothing that
-// says it are errors. Fills in missing digests of the plan's components.
+// What the set in `plan` is for: what `directory` (NULL: none) notes of each tarball, else the
+// programs inside. Programs for two architectures, `given` (or NULL) against what was found, and
+// nothing that says it are errors. Fills in missing digests of the plan's components.
 int payload_arch_find(struct store *s, struct merge_plan *plan, const char *directory,
                       const struct arch *given, const struct arch **out, struct error **err);
 

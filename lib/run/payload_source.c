@@ -183,7 +183,8 @@ static int check_trust(const struct reference *name, struct error **err)
         return -1;
     if (!keys || name->digest)
         return 0;
-    error_user(err, "KBUILD_TRUSTED_KEYS is set, and the image is named by a tag, which nobody signed");
+    error_user(err,
+               "KBUILD_TRUSTED_KEYS is set, and the image is named by a tag, which nobody signed");
     return error_hint(err, "name it by its digest: %s/%s@sha256:...", name->registry,
                       name->repository);
 }

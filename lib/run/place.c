@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Results -> output directory, under upstream's names and with upstream's side files:
 //
-//   kata-static-<output>.tar.xz         the tarball (a hard link to the store's blob where it can be)
-//   <target>-version                    what it was made from: first 9 digits of its action key
+//   kata-static-<output>.tar.xz         the tarball (a hard link to the store's blob where it can
+//   be) <target>-version                    what it was made from: first 9 digits of its action key
 //   <target>-builder-image-version      the builder's image name
 //   <target>-sha256sum                  sha256sum's format, one line a tarball
 //   what else the artifact leaves       side files under their own names (record_side_file)
@@ -103,7 +103,8 @@ static int check_architecture(const struct build *b, const struct job *job, stru
 
 static int compare_recipes(const void *a, const void *b)
 {
-    const struct recipe *x = (*(struct job *const *)a)->recipe, *y = (*(struct job *const *)b)->recipe;
+    const struct recipe *x = (*(struct job *const *)a)->recipe,
+                        *y = (*(struct job *const *)b)->recipe;
     return x < y ? -1 : x > y;
 }
 
@@ -122,7 +123,8 @@ int place_check(struct build *b, struct error **err)
         const struct job *one = placed[i - 1], *two = placed[i];
         if (one->recipe != two->recipe)
             continue;
-        error_user(err, "%s is wanted for %s and for %s, and both would be %s/kata-static-%s.tar.xz",
+        error_user(err,
+                   "%s is wanted for %s and for %s, and both would be %s/kata-static-%s.tar.xz",
                    one->recipe->name, one->target->name, two->target->name, b->options.output,
                    one->recipe->outputs.items[0]);
         return error_hint(err, "build one after the other, with --arch and another -o DIR");

@@ -16,7 +16,7 @@ void materials_free(struct materials *m)
 {
     for (size_t i = 0; i < m->n; i++) {
         struct material *x = &m->items[i];
-        char *const texts[] = {x->name,      x->version, x->uri,    x->purl,
+        char *const texts[] = {x->name,      x->version, x->uri,     x->purl,
                                x->algorithm, x->digest,  x->licence, x->supplier};
         for (size_t k = 0; k < ARRAY_LEN(texts); k++)
             free(texts[k]);

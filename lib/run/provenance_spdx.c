@@ -198,8 +198,8 @@ static int walk(struct spdx *s, const struct node *node, struct error **err)
 
 // ---- the document ----
 
-// What the packages name and the SPDX list does not have has to be described once (clause 10): by where
-// its text is. NULL: there is nothing to describe.
+// What the packages name and the SPDX list does not have has to be described once (clause 10): by
+// where its text is. NULL: there is nothing to describe.
 static json_t *extracted_licences(const json_t *packages)
 {
     static const char word[] = "LicenseRef-";

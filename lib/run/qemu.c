@@ -17,8 +17,8 @@ static const struct machine_kind {
     const char *arch, *machine, *options;
     const char *console; // added to the command line where the kernel does not find it by itself
 } machines[] = {
-    {"s390x", "s390-ccw-virtio",
-     "-chardev stdio,id=console -device sclpconsole,chardev=console", ""},
+    {"s390x", "s390-ccw-virtio", "-chardev stdio,id=console -device sclpconsole,chardev=console",
+     ""},
     {"x86_64", "q35", "-serial stdio", " console=ttyS0"},
     {"aarch64", "virt", "-serial stdio", " console=ttyAMA0"},
     {"ppc64le", "pseries", "-serial stdio", " console=hvc0"},
@@ -216,9 +216,10 @@ static int no_emulation(const char *program, const char *kvm, struct error **err
                            "--qemu host");
 }
 
-// Under KVM where it works. Where it does not (nested virtualization of some clouds starts nothing),
-// the machine is emulated; a failure then counts.
-static int run_somehow(struct watch *w, const char *program, const char *awaited, struct error **err)
+// Under KVM where it works. Where it does not (nested virtualization of some clouds starts
+// nothing), the machine is emulated; a failure then counts.
+static int run_somehow(struct watch *w, const char *program, const char *awaited,
+                       struct error **err)
 {
     struct accelerators can = {false, false};
     if (find_accelerators(program, &can, err) < 0)

@@ -27,11 +27,12 @@ void release_free(struct release *r);
 // The version of Kata Containers that the components are of; to be freed. The first of
 //   externals.kata.version of versions.yaml (a key of kbuild's own)
 //   with RELEASE=yes the file VERSION beside versions.yaml
-//   `git describe --tags` of the Kata checkout that versions.yaml is in, as upstream; else its VERSION
+//   `git describe --tags` of the Kata checkout that versions.yaml is in, as upstream; else its
+//   VERSION
 // NULL: nothing says it.
 char *release_version(const struct versions *v);
-// Whether a version ("3.12.0", "3.12.0-45-gc0ffee") is of an earlier release; one that is no version
-// is not.
+// Whether a version ("3.12.0", "3.12.0-45-gc0ffee") is of an earlier release; one that is no
+// version is not.
 bool version_before(const char *version, unsigned major, unsigned minor);
 
 // Whether the component of this name goes into guests, not onto hosts: "agent", "x-modules".

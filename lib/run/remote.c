@@ -83,8 +83,8 @@ int remote_check(const struct build *b, struct error **err)
     if (environment_yes_no("PUSH_TO_REGISTRY", false, &push, err) < 0 ||
         environment_yes_no("RELEASE", false, &release, err) < 0)
         return -1;
-    if (!push || b->remote || b->options.offline ||
-        b->options.remote == REMOTE_OFF || b->options.world)
+    if (!push || b->remote || b->options.offline || b->options.remote == REMOTE_OFF ||
+        b->options.world)
         return 0;
     error_user(err, "PUSH_TO_REGISTRY=yes, but no registry is named");
     return error_hint(err, "set ARTEFACT_REGISTRY and ARTEFACT_REPOSITORY, or BUILDER_REGISTRY; "

@@ -225,14 +225,9 @@ static char *head_commit(const struct build *b)
 {
     cleanup_free char *folder = path_absolute(b->options.versions);
     folder[path_base(folder) - folder] = '\0';
-    char *const argv[] = {(char *)"git",
-                          (char *)"-C",
-                          folder,
-                          (char *)"rev-parse",
-                          (char *)"--verify",
-                          (char *)"--quiet",
-                          (char *)"HEAD",
-                          NULL};
+    char *const argv[] = {
+        (char *)"git",      (char *)"-C",      folder,         (char *)"rev-parse",
+        (char *)"--verify", (char *)"--quiet", (char *)"HEAD", NULL};
     struct process process = {.argv = argv, .input = -1};
     struct error *ignored = NULL; // a project without git has no commit
     struct buf text = {0};

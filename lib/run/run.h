@@ -3,20 +3,18 @@
 // the output directory. This is the room where all others meet; cmd/ only parses words and prints.
 //
 //   plan*.c      recipes -> nodes             schedule.c   the parallel run
-//   job.c        the planner's part of a node child.c      starting a node's process, listening to it
-//   variables.c  the user's environment       jobserver.c  GNU make's tokens, shared by everything
-//   evaluate.c   keys, what is to be made     view.c       live view, plain lines, JSON events
-//   record.c     action records               make.c       a node's process; node_*.c one kind each
-//   place.c      results -> output directory  step.c       what a script sees
-//   tarball.c    a result -> a tarball        listings.c   what is in a tarball, kept
-//   live.c       lines that are drawn again and again
-//   work.c       half-made work that stays   until.c      stopping between phases
-//   shell.c      looking around
-//   install.c    results -> a host
-//   prebuilt*.c  artifacts of others          image_pin.c  names in registries -> digests
-//   remote*.c    the shared cache             signature.c  who made an entry of it
-//   merge*.c     kata-static.tar.xz           boot*.c      proof by boot; qemu.c starts machines
-//   release.c    what belongs to a release    wanted.c     what is to be in the output directory
+//   job.c        the planner's part of a node child.c      starting a node's process, listening to
+//   it variables.c  the user's environment       jobserver.c  GNU make's tokens, shared by
+//   everything evaluate.c   keys, what is to be made     view.c       live view, plain lines, JSON
+//   events record.c     action records               make.c       a node's process; node_*.c one
+//   kind each place.c      results -> output directory  step.c       what a script sees tarball.c
+//   a result -> a tarball        listings.c   what is in a tarball, kept live.c       lines that
+//   are drawn again and again work.c       half-made work that stays   until.c      stopping
+//   between phases shell.c      looking around install.c    results -> a host prebuilt*.c artifacts
+//   of others          image_pin.c  names in registries -> digests remote*.c    the shared cache
+//   signature.c  who made an entry of it merge*.c     kata-static.tar.xz           boot*.c proof by
+//   boot; qemu.c starts machines release.c    what belongs to a release    wanted.c     what is to
+//   be in the output directory
 #ifndef KBUILD_RUN_RUN_H
 #define KBUILD_RUN_RUN_H
 
@@ -32,20 +30,20 @@ enum view_style { VIEW_AUTO, VIEW_PLAIN, VIEW_LIVE, VIEW_JSON };
 
 // Everything that the command line and the environment decide. Strings are borrowed.
 struct build_options {
-    const char *versions;   // path of versions.yaml
-    const char *recipes;    // directory
-    const char *cache;      // directory
-    const char *output;     // directory, "build"
+    const char *versions;           // path of versions.yaml
+    const char *recipes;            // directory
+    const char *cache;              // directory
+    const char *output;             // directory, "build"
     const struct arch *output_arch; // {arch} in it was replaced by this one; or NULL
     const struct arch *arch; // of the target; NULL: the host's, or the only one a target supports
-    unsigned jobs;          // at least 1
-    bool debian;            // sources from the distribution
+    unsigned jobs;           // at least 1
+    bool debian;             // sources from the distribution
     bool offline, locked, keep_going;
-    bool use_cache;         // no: make the targets and the artifacts they need again
-    bool host_builder;      // --builder=host
+    bool use_cache;    // no: make the targets and the artifacts they need again
+    bool host_builder; // --builder=host
     bool quiet;
-    bool go_on;             // --continue: targets go on from the work that --until left
-    const char *prebuilt;   // artifacts to take instead of make (prebuilt.h); or NULL
+    bool go_on;                // --continue: targets go on from the work that --until left
+    const char *prebuilt;      // artifacts to take instead of make (prebuilt.h); or NULL
     const struct world *world; // not the usual one: results are compared, not kept (world.h)
     enum view_style view;
     enum remote_use remote;
@@ -63,8 +61,8 @@ struct store *build_store(struct build *b);
 const struct build_options *build_options(const struct build *b);
 
 // Adds a target and all it needs to the graph. An unknown target, an architecture that it does not
-// support, a missing required variable, a bad host key document, and a cycle are errors here, before
-// anything is made.
+// support, a missing required variable, a bad host key document, and a cycle are errors here,
+// before anything is made.
 struct node *build_add_target(struct build *b, const char *name, struct error **err);
 // The same for a name that may be a group's: its members, each as if asked for by name. Their nodes
 // are added to `out`, whose array is the caller's; it may be NULL.
@@ -81,8 +79,8 @@ int build_evaluate(struct build *b, bool resolve, struct error **err);
 int build_run(struct build *b, struct error **err);
 // Makes only what needs the network: sources, builders and root file systems of the targets.
 int build_fetch(struct build *b, struct error **err);
-// Asks the distribution anew which packages builders, root file systems and its own sources are made of.
-// Lines of versions.lock that name them are replaced.
+// Asks the distribution anew which packages builders, root file systems and its own sources are
+// made of. Lines of versions.lock that name them are replaced.
 int build_update(struct build *b, struct error **err);
 // Puts what they are made of into versions.lock.
 int build_lock(struct build *b, struct error **err);
@@ -119,19 +117,20 @@ int build_log_open(struct build *b, const char *target, struct error **err);
 
 // ---- boot (boot.c) ----
 struct boot_options {
-    const char *host_key;  // private key (PEM) for a sealed image; NULL: looked for in HKD_PATH
-    const char *image;     // a sealed image instead of the target's; or NULL
-    const char *qemu;      // "host", or a path: instead of the recipe's; or NULL
-    const char *root;      // a tree that stands for the machine, as for the doctor; or NULL
-    bool plain;            // no confidential guest, also where the machine could start one
-    unsigned timeout;      // seconds for each start
-    bool verbose;          // show the console
+    const char *host_key; // private key (PEM) for a sealed image; NULL: looked for in HKD_PATH
+    const char *image;    // a sealed image instead of the target's; or NULL
+    const char *qemu;     // "host", or a path: instead of the recipe's; or NULL
+    const char *root;     // a tree that stands for the machine, as for the doctor; or NULL
+    bool plain;           // no confidential guest, also where the machine could start one
+    unsigned timeout;     // seconds for each start
+    bool verbose;         // show the console
 };
-// Boots what the recipe of the target (or group) describes under QEMU and checks init's JSON line: the
-// kernel and the initrd, and, if it says so, a QEMU and a firmware that were built. On a host of the
-// confidential guests that the recipe describes, it starts one, and checks its console and its
-// attestation report (confidential.h); elsewhere it says that it did not. For a sealed image: the sealed image itself up to the loader's message, the decrypted parts, and the second
-// stage with the decrypted parts in place. Prints a line per proof through log_note().
+// Boots what the recipe of the target (or group) describes under QEMU and checks init's JSON line:
+// the kernel and the initrd, and, if it says so, a QEMU and a firmware that were built. On a host
+// of the confidential guests that the recipe describes, it starts one, and checks its console and
+// its attestation report (confidential.h); elsewhere it says that it did not. For a sealed image:
+// the sealed image itself up to the loader's message, the decrypted parts, and the second stage
+// with the decrypted parts in place. Prints a line per proof through log_note().
 int build_boot(struct build *b, const char *target, const struct boot_options *o,
                struct error **err);
 

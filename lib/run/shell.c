@@ -43,8 +43,8 @@ static void introduce(const struct job *job, const struct work *w)
     print_to(stderr, "kbuild: the sandbox of %s; %s\n", job->label, text.data);
     if (w)
         print_to(stderr,
-                "kbuild: /build is %s: changes stay, `kbuild %s --continue` builds from them\n",
-                w->shown, r->name);
+                 "kbuild: /build is %s: changes stay, `kbuild %s --continue` builds from them\n",
+                 w->shown, r->name);
 }
 
 static int run_shell(struct build *b, const struct job *job, struct step *s, int *status,

@@ -16,8 +16,8 @@
 // `by` NULL: nobody asked. To be put into a record.
 json_t *vouch_mark(const struct buf *statement, const struct signature *by);
 // Whether a local record may be used: what came from a registry is signed by one of today's keys,
-// if there are any, leaves only files that its recipe allows, and is no source that has to come from
-// its origin.
+// if there are any, leaves only files that its recipe allows, and is no source that has to come
+// from its origin.
 bool vouch_holds(const struct build *b, const struct node *node, const json_t *record);
 
 // Whether the node may have this output. Names become files in the output directory, so a record

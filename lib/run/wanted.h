@@ -5,8 +5,9 @@
 //   <SHA-256, or "pending"> <file> <target> <architecture>
 //
 // one line a tarball, sorted by file. "pending" is what a run was to make and could not: then a
-// tarball of that name is one of an earlier run. A run that was interrupted changes nothing. Runs add to the file; a line of a target is
-// replaced when that target is built again, and goes only if somebody takes it out.
+// tarball of that name is one of an earlier run. A run that was interrupted changes nothing. Runs
+// add to the file; a line of a target is replaced when that target is built again, and goes only if
+// somebody takes it out.
 #ifndef KBUILD_RUN_WANTED_H
 #define KBUILD_RUN_WANTED_H
 

@@ -86,7 +86,8 @@ static int probe(const char *bwrap, struct error **err)
     strlist_add(&argv, bwrap);
     strlist_split(&argv,
                   "--unshare-all --unshare-user --die-with-parent --uid 0 --gid 0 --cap-drop ALL "
-                  "--hostname kbuild --clearenv --ro-bind / / --proc /proc --dev /dev --perms 1777 --tmpfs /tmp --",
+                  "--hostname kbuild --clearenv --ro-bind / / --proc /proc --dev /dev --perms 1777 "
+                  "--tmpfs /tmp --",
                   " ");
     strlist_add(&argv, bwrap);
     strlist_add(&argv, "--version");

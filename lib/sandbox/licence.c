@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Licences of distribution packages, as their machine-readable copyright files declare them (Debian:
-// "Machine-readable debian/copyright file", version 1.0), as SPDX licence expressions (SPDX 2.3,
-// annex D). A file in another form says nothing here: nothing is guessed.
+// Licences of distribution packages, as their machine-readable copyright files declare them
+// (Debian: "Machine-readable debian/copyright file", version 1.0), as SPDX licence expressions
+// (SPDX 2.3, annex D). A file in another form says nothing here: nothing is guessed.
 //
 // A short name that the SPDX list does not have becomes LicenseRef-<name>.
 #include "sandbox/licence.h"
@@ -21,30 +21,54 @@ enum { FILE_MAX = 1 << 22, FIELDS_MAX = 100 };
 static const struct {
     const char *debian, *spdx;
 } names[] = {
-    {"Apache-2.0", "Apache-2.0"},       {"Artistic", "Artistic-1.0-Perl"},
-    {"Artistic-2.0", "Artistic-2.0"},   {"BSD-2-clause", "BSD-2-Clause"},
-    {"BSD-3-clause", "BSD-3-Clause"},   {"BSD-4-clause", "BSD-4-Clause"},
-    {"BSL-1.0", "BSL-1.0"},             {"CC0-1.0", "CC0-1.0"},
-    {"CC-BY-SA-4.0", "CC-BY-SA-4.0"},   {"curl", "curl"},
-    {"Expat", "MIT"},                   {"MIT", "MIT"},
-    {"FSFAP", "FSFAP"},                 {"FSFUL", "FSFUL"},
-    {"FSFULLR", "FSFULLR"},             {"FTL", "FTL"},
-    {"GFDL-1.3", "GFDL-1.3-only"},      {"GFDL-1.3+", "GFDL-1.3-or-later"},
-    {"GFDL-1.2+", "GFDL-1.2-or-later"}, {"GFDL-NIV-1.3+", "GFDL-1.3-no-invariants-or-later"},
-    {"GPL-1", "GPL-1.0-only"},          {"GPL-1+", "GPL-1.0-or-later"},
-    {"GPL-2", "GPL-2.0-only"},          {"GPL-2.0", "GPL-2.0-only"},
-    {"GPL-2+", "GPL-2.0-or-later"},     {"GPL-2.0+", "GPL-2.0-or-later"},
-    {"GPL-3", "GPL-3.0-only"},          {"GPL-3.0", "GPL-3.0-only"},
-    {"GPL-3+", "GPL-3.0-or-later"},     {"GPL-3.0+", "GPL-3.0-or-later"},
-    {"ISC", "ISC"},                     {"LGPL-2", "LGPL-2.0-only"},
-    {"LGPL-2.0", "LGPL-2.0-only"},      {"LGPL-2+", "LGPL-2.0-or-later"},
-    {"LGPL-2.0+", "LGPL-2.0-or-later"}, {"LGPL-2.1", "LGPL-2.1-only"},
-    {"LGPL-2.1+", "LGPL-2.1-or-later"}, {"LGPL-3", "LGPL-3.0-only"},
-    {"LGPL-3.0", "LGPL-3.0-only"},      {"LGPL-3+", "LGPL-3.0-or-later"},
-    {"LGPL-3.0+", "LGPL-3.0-or-later"}, {"MPL-1.1", "MPL-1.1"},
-    {"MPL-2.0", "MPL-2.0"},             {"OpenLDAP-2.8", "OLDAP-2.8"},
-    {"OFL-1.1", "OFL-1.1"},             {"OpenSSL", "OpenSSL"},
-    {"Unicode", "Unicode-DFS-2016"},    {"X11", "X11"},
+    {"Apache-2.0", "Apache-2.0"},
+    {"Artistic", "Artistic-1.0-Perl"},
+    {"Artistic-2.0", "Artistic-2.0"},
+    {"BSD-2-clause", "BSD-2-Clause"},
+    {"BSD-3-clause", "BSD-3-Clause"},
+    {"BSD-4-clause", "BSD-4-Clause"},
+    {"BSL-1.0", "BSL-1.0"},
+    {"CC0-1.0", "CC0-1.0"},
+    {"CC-BY-SA-4.0", "CC-BY-SA-4.0"},
+    {"curl", "curl"},
+    {"Expat", "MIT"},
+    {"MIT", "MIT"},
+    {"FSFAP", "FSFAP"},
+    {"FSFUL", "FSFUL"},
+    {"FSFULLR", "FSFULLR"},
+    {"FTL", "FTL"},
+    {"GFDL-1.3", "GFDL-1.3-only"},
+    {"GFDL-1.3+", "GFDL-1.3-or-later"},
+    {"GFDL-1.2+", "GFDL-1.2-or-later"},
+    {"GFDL-NIV-1.3+", "GFDL-1.3-no-invariants-or-later"},
+    {"GPL-1", "GPL-1.0-only"},
+    {"GPL-1+", "GPL-1.0-or-later"},
+    {"GPL-2", "GPL-2.0-only"},
+    {"GPL-2.0", "GPL-2.0-only"},
+    {"GPL-2+", "GPL-2.0-or-later"},
+    {"GPL-2.0+", "GPL-2.0-or-later"},
+    {"GPL-3", "GPL-3.0-only"},
+    {"GPL-3.0", "GPL-3.0-only"},
+    {"GPL-3+", "GPL-3.0-or-later"},
+    {"GPL-3.0+", "GPL-3.0-or-later"},
+    {"ISC", "ISC"},
+    {"LGPL-2", "LGPL-2.0-only"},
+    {"LGPL-2.0", "LGPL-2.0-only"},
+    {"LGPL-2+", "LGPL-2.0-or-later"},
+    {"LGPL-2.0+", "LGPL-2.0-or-later"},
+    {"LGPL-2.1", "LGPL-2.1-only"},
+    {"LGPL-2.1+", "LGPL-2.1-or-later"},
+    {"LGPL-3", "LGPL-3.0-only"},
+    {"LGPL-3.0", "LGPL-3.0-only"},
+    {"LGPL-3+", "LGPL-3.0-or-later"},
+    {"LGPL-3.0+", "LGPL-3.0-or-later"},
+    {"MPL-1.1", "MPL-1.1"},
+    {"MPL-2.0", "MPL-2.0"},
+    {"OpenLDAP-2.8", "OLDAP-2.8"},
+    {"OFL-1.1", "OFL-1.1"},
+    {"OpenSSL", "OpenSSL"},
+    {"Unicode", "Unicode-DFS-2016"},
+    {"X11", "X11"},
     {"Zlib", "Zlib"},
 };
 
@@ -84,7 +108,7 @@ static char *expression_of(const char *field)
             continue;
         }
         bool or = !strcasecmp(words.items[i], "or");
-        either |= or;
+        either |= or ;
         buf_puts(&out, or ? " OR " : " AND ");
     }
     if (!plain) {

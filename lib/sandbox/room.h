@@ -74,12 +74,13 @@ char *read_link(const char *path);
 // A walk (base/beneath.h) through the root file system `root`.
 int rootfs_walk(const char *root, beneath_visit *visit, void *context, struct error **err);
 
-// rootfs.c: downloads and unpacks those of the set that are for spec->arch into `root`, merges /usr,
-// completes it. `work` is scratch.
+// rootfs.c: downloads and unpacks those of the set that are for spec->arch into `root`, merges
+// /usr, completes it. `work` is scratch.
 int rootfs_extract(const struct rootfs_spec *spec, const char *root, const char *work, bool builder,
                    struct deb_files *files, struct error **err);
 
-// sysroot.c: Absolute links become relative: whoever follows them (a linker does) stays in the sysroot.
+// sysroot.c: Absolute links become relative: whoever follows them (a linker does) stays in the
+// sysroot.
 int sysroot_relative_links(const char *sysroot, struct error **err);
 // Extracts the packages of other architectures than spec->arch below root + SANDBOX_SYSROOT.
 int rootfs_sysroots(const struct rootfs_spec *spec, const char *root, const char *work,

@@ -239,7 +239,8 @@ int rootfs_extract(const struct rootfs_spec *spec, const char *root, const char 
                    struct deb_files *files, struct error **err)
 {
     if (run_mmdebstrap(spec, root, work, err) < 0 || check_packages(spec, root, files, err) < 0 ||
-        rootfs_licences(root, spec->arch->debian, spec->set, err) < 0 || rootfs_clean(root, builder, err) < 0 || rootfs_merge_usr(root, err) < 0 ||
+        rootfs_licences(root, spec->arch->debian, spec->set, err) < 0 ||
+        rootfs_clean(root, builder, err) < 0 || rootfs_merge_usr(root, err) < 0 ||
         rootfs_complete(root, err) < 0)
         return -1;
     return 0;

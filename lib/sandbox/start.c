@@ -50,8 +50,8 @@ void bwrap_arguments_free(struct bwrap_arguments *a)
     *a = (struct bwrap_arguments){0};
 }
 
-// An empty top-level directory that something is mounted in ("/src" for "/src/linux") has to be one of
-// the new root, since no mount point can be made in a read-only one.
+// An empty top-level directory that something is mounted in ("/src" for "/src/linux") has to be one
+// of the new root, since no mount point can be made in a read-only one.
 static bool holds_mounts(const struct sandbox *s, const char *path, const char *inside)
 {
     bool wanted = false;
@@ -64,8 +64,8 @@ static bool holds_mounts(const struct sandbox *s, const char *path, const char *
     return empty;
 }
 
-// Shows each top-level entry of the root file system on a new, empty root, so that every mount point
-// can be made there, whoever made the root file system.
+// Shows each top-level entry of the root file system on a new, empty root, so that every mount
+// point can be made there, whoever made the root file system.
 static int add_root_entries(struct bwrap_arguments *a, const struct sandbox *s, struct error **err)
 {
     const char *root = s->root;

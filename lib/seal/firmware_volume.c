@@ -8,16 +8,21 @@
 #include <lzma.h>
 #include <string.h>
 
-#define UNPACKED_MAX (64u << 20)  // of all sections together; OVMF's have 16 MiB
-#define LZMA_MEMORY (64u << 20)   // for the dictionary; OVMF's has 16 MiB
-#define LZMA_HEAD 13u             // properties, le32 dictionary, le64 size
-#define DEPTH_MAX 8u              // volumes and sections in each other; OVMF has 4
+#define UNPACKED_MAX (64u << 20) // of all sections together; OVMF's have 16 MiB
+#define LZMA_MEMORY (64u << 20)  // for the dictionary; OVMF's has 16 MiB
+#define LZMA_HEAD 13u            // properties, le32 dictionary, le64 size
+#define DEPTH_MAX 8u             // volumes and sections in each other; OVMF has 4
 #define VOLUME_HEAD 56u
 #define FILE_HEAD 24u
 #define SECTION_HEAD 4u
 
 enum file_type { FILE_RAW = 0x01, FILE_PAD = 0xF0 };
-enum section_type { SECTION_GUID = 0x02, SECTION_PE32 = 0x10, SECTION_TE = 0x12, SECTION_VOLUME = 0x17 };
+enum section_type {
+    SECTION_GUID = 0x02,
+    SECTION_PE32 = 0x10,
+    SECTION_TE = 0x12,
+    SECTION_VOLUME = 0x17
+};
 
 static const unsigned char lzma_guid[GUID_SIZE] =
     GUID(0xee4e5898, 0x3914, 0x4259, 0x9d, 0x6e, 0xdc, 0x7b, 0xd7, 0x94, 0x03, 0xcf);
@@ -56,8 +61,7 @@ static void look_at_program(struct looker *l, struct bytes program)
         size_t length, fact;
     } texts[] = {
 #define TEXT(text, fact) {text, sizeof(text), offsetof(struct firmware_facts, fact)}
-        TEXT(" initrd=initrd", initrd_behind),
-        TEXT("initrd=initrd ", initrd_before),
+        TEXT(" initrd=initrd", initrd_behind), TEXT("initrd=initrd ", initrd_before),
         TEXT("s\0h\0i\0m\0\0", shim), // a file's name, in UTF-16 with its NUL
 #undef TEXT
     };
@@ -113,7 +117,8 @@ static int look_at_packed(struct looker *l, struct bytes packed, struct error **
 
 static int look_at_volume(struct looker *l, struct bytes volume, struct error **err);
 
-static int look_at_section(struct looker *l, struct bytes section, uint64_t head, struct error **err)
+static int look_at_section(struct looker *l, struct bytes section, uint64_t head,
+                           struct error **err)
 {
     struct bytes data = part_of(section, head, section.size - head);
     switch (section.at[3]) {

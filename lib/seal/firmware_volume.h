@@ -6,9 +6,11 @@
 //
 //   volume    at 32 le64 length, at 40 "_FVH", at 48 le16 length of the header, at 52 le16 place of
 //             an extended header (0: none), whose own length is at its byte 16 (le32)
-//   file      from the end of the headers on, each at a multiple of 8: GUID, at 18 u8 type, at 19 u8
+//   file      from the end of the headers on, each at a multiple of 8: GUID, at 18 u8 type, at 19
+//   u8
 //             attributes (bit 0: le64 size at 24), at 20 le24 size; bytes FFh where files end
-//   section   in a file, each at a multiple of 4: le24 size (FFFFFFh: le32 at 4), u8 type: 02h GUID,
+//   section   in a file, each at a multiple of 4: le24 size (FFFFFFh: le32 at 4), u8 type: 02h
+//   GUID,
 //             le16 place of the data; 10h PE32 and 12h TE programs; 17h a volume
 //
 // OVMF keeps the volume of its drivers in a section with the GUID

@@ -42,7 +42,8 @@ EVP_PKEY *private_key_read(const char *path, const char **why, struct error **er
     struct stat st;
     bool locked;
     *why = NULL;
-    if (secret_memory_read(path, KEY_FILE_MAX, &pem, &st, err) < 0 || check_mode(&st, path, err) < 0)
+    if (secret_memory_read(path, KEY_FILE_MAX, &pem, &st, err) < 0 ||
+        check_mode(&st, path, err) < 0)
         return NULL;
     EVP_PKEY *key = private_key_parse(pem.bytes, pem.length, &locked);
     if (!key)

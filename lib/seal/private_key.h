@@ -12,8 +12,8 @@
 
 // NULL if there is none; *locked says if a passphrase protects it.
 EVP_PKEY *private_key_parse(const void *pem, size_t length, bool *locked);
-// From a file that the user named, and that is not everybody's to read or write. NULL and *err if it
-// cannot be read; NULL and *why, a static text, if it holds no key that can be used.
+// From a file that the user named, and that is not everybody's to read or write. NULL and *err if
+// it cannot be read; NULL and *why, a static text, if it holds no key that can be used.
 EVP_PKEY *private_key_read(const char *path, const char **why, struct error **err);
 
 #endif

@@ -30,14 +30,14 @@
 // ---- host key documents (section 12) ----
 struct host_key {
     char *path;
-    X509 *document;         // as it was read, so that what is verified is what is sealed for
-    EVP_PKEY *key;          // P-521, checked
-    unsigned char hash[32]; // SHA-256 of the 160-byte coordinates
+    X509 *document;               // as it was read, so that what is verified is what is sealed for
+    EVP_PKEY *key;                // P-521, checked
+    unsigned char hash[32];       // SHA-256 of the 160-byte coordinates
     char digest[DIGEST_HEX_SIZE]; // of the file's bytes as they were read
-    bool test;              // its subject says TEST
+    bool test;                    // its subject says TEST
 };
-// Reads one document that was found in a folder, PEM or DER. A private key, an RSA key, another curve, a directory, garbage:
-// each gets a message of its own.
+// Reads one document that was found in a folder, PEM or DER. A private key, an RSA key, another
+// curve, a directory, garbage: each gets a message of its own.
 int host_key_load(const char *path, struct host_key *out, struct error **err);
 // The same for a document that the user named, which may be a pipe (base/user_file.h).
 int host_key_input(const char *path, struct host_key *out, struct error **err);
@@ -82,7 +82,7 @@ struct se_input {
     // Gets how many bytes kernel and initrd had, which may be pipes; may be NULL.
     struct se_sizes {
         uint64_t kernel, initrd;
-    } *sizes;
+    } * sizes;
 };
 
 // Writes the image to fd, which must be a seekable regular file, empty. What makes it start is
@@ -96,9 +96,10 @@ int se_seal_recorded(const struct se_input *in, int fd, struct buf *record, stru
 #define SE_SECRET_MIN 32u
 #define SE_SECRET_MAX 4096u
 #define SE_SECRET_BITS_MIN 128u
-// Refuses a file of another user or one that others can read or write, one that is shorter or longer, and
-// bytes that are easier to guess than SE_SECRET_BITS_MIN random bits (seal_secret.c). A text that ends in
-// a line feed is taken with it, and a warning says so. To be released with secret_memory_free().
+// Refuses a file of another user or one that others can read or write, one that is shorter or
+// longer, and bytes that are easier to guess than SE_SECRET_BITS_MIN random bits (seal_secret.c). A
+// text that ends in a line feed is taken with it, and a warning says so. To be released with
+// secret_memory_free().
 int se_secret_load(const char *path, struct secret_memory *out, struct error **err);
 // The secret's public name, 64 hex digits: tells secrets apart, and nothing about them.
 int se_secret_id(const struct secret_memory *s, char id[static 65], struct error **err);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a file says that QEMU is to start as a kernel: bzImage, or a unified kernel image around one.
+// What a file says that QEMU is to start as a kernel: bzImage, or a unified kernel image around
+// one.
 #include "seal/snp_kernel.h"
 
 #include "seal/snp_bytes.h"
@@ -67,7 +68,8 @@ static uint64_t find_pe(const unsigned char *head, uint64_t have)
 bool is_efi_program(const unsigned char *head, uint64_t size)
 {
     uint64_t have = size < BZIMAGE_HEAD ? size : BZIMAGE_HEAD;
-    return find_pe(head, have) && (have < HEADER_MAGIC + 4 || memcmp(head + HEADER_MAGIC, "HdrS", 4));
+    return find_pe(head, have) &&
+           (have < HEADER_MAGIC + 4 || memcmp(head + HEADER_MAGIC, "HdrS", 4));
 }
 
 int uki_find_kernel(const char *path, const unsigned char *head, uint64_t size, uint64_t *place,

@@ -21,8 +21,8 @@
 // kernel in its section ".linux":
 //
 //   03Ch  le32   where "PE\0\0" is; behind it at 4 le16 machine (8664h), at 6 le16 number of
-//                sections, at 20 le16 size of the optional header, which begins at 24; then 40 bytes
-//                for each section: name (8), at 16 le32 size, at 20 le32 place in the file
+//                sections, at 20 le16 size of the optional header, which begins at 24; then 40
+//                bytes for each section: name (8), at 16 le32 size, at 20 le32 place in the file
 
 #define BZIMAGE_HEAD 0x260u // bytes that the check looks at
 

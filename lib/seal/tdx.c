@@ -69,8 +69,7 @@ static int add_in_order(EVP_MD_CTX *c, const struct snp_firmware *f, const struc
     bool measured = s->attributes & MR_EXTEND;
     if (!two_pass || !measured)
         return add_section(c, f, s, true, measured, err);
-    return add_section(c, f, s, true, false, err) < 0 ? -1
-                                                       : add_section(c, f, s, false, true, err);
+    return add_section(c, f, s, true, false, err) < 0 ? -1 : add_section(c, f, s, false, true, err);
 }
 
 static int check_section(const char *name, const struct snp_firmware *f, const struct section *s,
@@ -121,7 +120,8 @@ static int add_all(EVP_MD_CTX *c, const char *name, const struct snp_firmware *f
                             (uint32_t)get_le(p + 28, 4)};
         if (s.attributes & PAGE_AUG)
             continue;
-        if (check_section(name, f, &s, &total, err) < 0 || add_in_order(c, f, &s, two_pass, err) < 0)
+        if (check_section(name, f, &s, &total, err) < 0 ||
+            add_in_order(c, f, &s, two_pass, err) < 0)
             return -1;
     }
     return 0;

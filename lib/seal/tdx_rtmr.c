@@ -129,7 +129,10 @@ struct event {
     const char *bytes;
     size_t length;
 };
-#define EVENT(text) {text, sizeof(text) - 1}
+#define EVENT(text)                                                                                \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
 static const struct event calling = EVENT("Calling EFI Application from Boot Option");
 static const struct event separator = EVENT("\0\0\0\0");
 static const struct event leaving = EVENT("Exit Boot Services Invocation");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Certificates and revocation lists, from files (12.1).
-#include "base/user_file.h"
 #include "base/log.h"
+#include "base/user_file.h"
 #include "seal/crypto.h"
 #include "seal/trust_store.h"
 

@@ -163,7 +163,8 @@ void missing_crl_hint(const struct trust_store *s, struct error **err)
         error_hint(err, "%s; ask its issuer for it", give_it);
 }
 
-// A list of the issuer was given, but is not looked at: its file and why; to be freed. NULL: there is none.
+// A list of the issuer was given, but is not looked at: its file and why; to be freed. NULL: there
+// is none.
 static char *useless_crl(const struct trust_store *s, const X509_NAME *issuer)
 {
     for (size_t i = 0; i < s->crl_count; i++) {
@@ -182,7 +183,8 @@ static int missing_crl(const struct trust_store *s, const X509 *x, struct error 
     cleanup_free char *shown = shown_certificate(s, x);
     cleanup_free char *issuer = name_text(X509_get_issuer_name(x));
     cleanup_free char *useless = useless_crl(s, X509_get_issuer_name(x));
-    error_user(err, "%s cannot be told from a revoked one: no revocation list of its issuer '%s'%s%s",
+    error_user(err,
+               "%s cannot be told from a revoked one: no revocation list of its issuer '%s'%s%s",
                shown, issuer, useless ? ": " : "", useless ? useless : "");
     missing_crl_hint(s, err);
     return -1;

@@ -9,10 +9,10 @@
 // What opens the image, all borrowed: a key, or a seal record with its secret. A record alone opens
 // nothing; then only what it says in clear is compared. At least one must be given.
 struct se_proof {
-    EVP_PKEY *host_key;              // a host's private key (tests only)
-    const unsigned char *header_key; // 32 bytes
-    const char *record;              // file, see derive_record.h
-    const struct secret_memory *secret;  // only with a record
+    EVP_PKEY *host_key;                 // a host's private key (tests only)
+    const unsigned char *header_key;    // 32 bytes
+    const char *record;                 // file, see derive_record.h
+    const struct secret_memory *secret; // only with a record
 };
 
 // What the image was made of, as far as it is at hand. Zero-initialise with SE_ORIGINALS_NONE.

@@ -172,9 +172,8 @@ static int check_original(struct verification *v, const struct se_original *o,
     if (seal_part_of_file(o->fd, o->name, o->size, &given, err) < 0)
         return -1;
     if (given.size != recorded->size)
-        return error_user(err,
-                          "%s: its %s is not %s: by %s it has %llu bytes, and %s has %llu", v->name,
-                          seal_part_names[name], o->name, record,
+        return error_user(err, "%s: its %s is not %s: by %s it has %llu bytes, and %s has %llu",
+                          v->name, seal_part_names[name], o->name, record,
                           (unsigned long long)recorded->size, o->name,
                           (unsigned long long)given.size);
     if (memcmp(given.sha512, recorded->sha512, sizeof given.sha512) != 0)
@@ -187,10 +186,10 @@ static int check_original(struct verification *v, const struct se_original *o,
 
 int record_check_originals(struct verification *v, struct error **err)
 {
-    static const enum seal_part_name names[SE_ORIGINALS] = {
-        [SE_ORIGINAL_KERNEL] = SEAL_KERNEL,
-        [SE_ORIGINAL_COMMAND_LINE] = SEAL_COMMAND_LINE,
-        [SE_ORIGINAL_INITRD] = SEAL_INITRD};
+    static const enum seal_part_name names[SE_ORIGINALS] = {[SE_ORIGINAL_KERNEL] = SEAL_KERNEL,
+                                                            [SE_ORIGINAL_COMMAND_LINE] =
+                                                                SEAL_COMMAND_LINE,
+                                                            [SE_ORIGINAL_INITRD] = SEAL_INITRD};
     for (size_t i = 0; i < SE_ORIGINALS; i++) {
         const struct se_original *o = &v->originals->of[i];
         if (o->fd >= 0 && check_original(v, o, names[i], err) < 0)

@@ -31,7 +31,8 @@ void mirror_library_begin(void)
 
 int git_failed(struct error **err, const char *format, ...)
 {
-    int errnum = errno; // of a call that libgit2 has no words for, such as one that found a full disk
+    int errnum =
+        errno; // of a call that libgit2 has no words for, such as one that found a full disk
     va_list args;
     va_start(args, format);
     cleanup_free char *what = xvasprintf(format, args);

@@ -58,10 +58,10 @@ json_t *packages_to_json(const struct package_set *set)
     json_t *list = json_array();
     for (size_t i = 0; i < set->n; i++) {
         const struct package *p = &set->items[i];
-        json_array_append_new(list, json_pack("{s:s*, s:s*, s:s*, s:s*, s:s, s:s*}", "name", p->name,
-                                              "version", p->version, "architecture",
-                                              p->architecture, "of", p->of, "sha256", p->sha256,
-                                              "licence", p->licence));
+        json_array_append_new(list,
+                              json_pack("{s:s*, s:s*, s:s*, s:s*, s:s, s:s*}", "name", p->name,
+                                        "version", p->version, "architecture", p->architecture,
+                                        "of", p->of, "sha256", p->sha256, "licence", p->licence));
     }
     return list;
 }

@@ -41,8 +41,8 @@ int archive_source_fetch(const struct source_spec *spec, const struct source_pin
 int debian_source_resolve(const struct source_spec *spec, const struct source_options *o,
                           struct source_pin *out, struct error **err);
 int debian_source_fetch(const struct source_spec *spec, const struct source_pin *pin,
-                        const struct source_options *o, const char *destination,
-                        json_t *provenance, struct error **err);
+                        const struct source_options *o, const char *destination, json_t *provenance,
+                        struct error **err);
 
 // ---- patch.c ----
 // Applies the patches in order with patch -p1: offsets are fine, fuzz is not. What they change gets

@@ -43,9 +43,9 @@ struct mirrors; // packages.h
 struct source_options {
     struct store *store;
     struct lock *lock;
-    bool debian;  // --sources=debian
-    bool offline; // no network at all: an error names what is missing
-    bool locked;  // --locked: nothing that is not in the lock
+    bool debian;             // --sources=debian
+    bool offline;            // no network at all: an error names what is missing
+    bool locked;             // --locked: nothing that is not in the lock
     struct mirrors *mirrors; // of the distribution, kept between questions; or NULL
 };
 

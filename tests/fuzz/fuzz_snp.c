@@ -142,9 +142,8 @@ static void as_cpu(const unsigned char *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const kinds[])(const unsigned char *, size_t) = {as_changes, as_firmware,
-                                                                   as_kernel, as_cpu, as_image,
-                                                                   as_volume};
+    static void (*const kinds[])(const unsigned char *, size_t) = {
+        as_changes, as_firmware, as_kernel, as_cpu, as_image, as_volume};
     if (size == 0 || size > IMAGE_SIZE)
         return 0;
     kinds[data[0] % ARRAY_LEN(kinds)](data + 1, size - 1);

@@ -144,9 +144,16 @@ static void small_numbers_are_processes_too(void **state)
         skip();
     char self[4096] = "";
     assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
-    char *argv[] = {bwrap,           (char *)"--dev-bind", (char *)"/", (char *)"/",
-                    (char *)"--proc", (char *)"/proc",      (char *)"--unshare-pid",
-                    self,            (char *)"in-a-namespace", NULL};
+    char *argv[] = {bwrap,
+                    (char *)"--dev-bind",
+                    (char *)"/",
+                    (char *)"/",
+                    (char *)"--proc",
+                    (char *)"/proc",
+                    (char *)"--unshare-pid",
+                    self,
+                    (char *)"in-a-namespace",
+                    NULL};
     struct process p = {.argv = argv, .input = -1};
     int status = -1;
     assert_int_equal(process_wait(process_start(&p, NULL), &status, NULL), 0);

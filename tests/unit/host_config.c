@@ -152,7 +152,7 @@ static const struct {
 #define OLD_SNP                                                                                    \
     "[hypervisor.qemu]\npath = \"/opt/kata/bin/qemu-system-x86_64\"\nkernel = \"/k/vmlinux\"\n"
 #define FOUR(more)                                                                                 \
-    "[hypervisor.qemu]\npath = \"/opt/kata/bin/qemu-system-x86_64\"\n"                              \
+    "[hypervisor.qemu]\npath = \"/opt/kata/bin/qemu-system-x86_64\"\n"                             \
     "kernel = \"/opt/kata/share/kata-containers/vmlinuz.container\"\n" more                        \
     "confidential_guest = true\nsev_snp_guest = true\n"                                            \
     "firmware = \"/opt/kata/share/ovmf/AMDSEV.fd\"\nshared_fs = \"none\"\n"                        \
@@ -166,49 +166,62 @@ static const struct {
     "kernel_verity_params = \"root_hash=1\"\n"
 #define COCO "[[hypervisor.qemu.guest_extension_images]]\nname = \"coco\"\n"
 #define SE_RUST(kernel)                                                                            \
-    "[hypervisor.qemu]\nkernel = \"/opt/kata/share/kata-containers/" kernel "\"\n"                \
+    "[hypervisor.qemu]\nkernel = \"/opt/kata/share/kata-containers/" kernel "\"\n"                 \
     "confidential_guest = true\n"
 
 // What changes in a file, as the lines of its diff; NULL and a message: it is refused.
 static const struct {
     const char *what, *kind, *release, *text, *changes, *message;
-} releases[] = {
-    {"4.1.0's own file for SNP is right", "snp", NULL, FOUR(MEASURED) GO_END, "", NULL},
-    {"so is that of runtime-rs", "snp", NULL, FOUR("image = \"/i\"\n") RUST_END COCO, "", NULL},
-    {"another image has another hash", "snp", NULL,
-     FOUR("image = \"/i/kata-containers.img\"\nkernel_verity_params = \"\"\n") GO_END, NULL,
-     "image must be kata-containers-confidential.img already"},
-    {"3.28 has one kernel, and an initrd", "snp", NULL,
-     FOUR("initrd = \"/opt/kata/share/kata-containers/kata-containers-initrd-confidential.img\"\n")
-         GO_END,
-     "", NULL},
-    {"4.1.0's plain file can't become one", "snp", NULL,
-     "[hypervisor.qemu]\nkernel = \"/k\"\n" GO_END, NULL, "sev_snp_guest must be true"},
-    {"nor that of runtime-rs", "snp", NULL, "[hypervisor.qemu]\nkernel = \"/k\"\n" RUST_END, NULL,
-     "sev_snp_guest must be true"},
-    {"a file for SE of 4.1.0's runtime-rs is right", "se", NULL,
-     SE_RUST("kata-containers-se-runtime-rs.img") RUST_END COCO, "", NULL},
-    {"and gets its own image", "se", NULL, SE_RUST("kata-containers-se.img") RUST_END COCO,
-     "-kernel = \"/opt/kata/share/kata-containers/kata-containers-se.img\"\n"
-     "+kernel = \"/opt/kata/share/kata-containers/kata-containers-se-runtime-rs.img\"\n",
-     NULL},
-    {"before 4.1 runtime-rs started the other one", "se", NULL,
-     SE_RUST("kata-containers-se.img") RUST_END, "", NULL},
-    {"a kernel with an image beside it is none", "se", NULL, SE_RUST("vmlinuz.container") RUST_END,
-     NULL, "kernel must be kata-containers-se.img already"},
-    {"a timeout in seconds makes runtime-rs refuse its file", "se", NULL,
-     SE_RUST("kata-containers-se-runtime-rs.img")
-     "[agent.kata]\ndial_timeout = 90\nreconnect_timeout_ms = 5000\n" COCO,
-     "-dial_timeout = 90\n-reconnect_timeout_ms = 5000\n+# dial_timeout = 90\n"
-     "+reconnect_timeout_ms = 45000\n",
-     NULL},
-    {"a release that the keys contradict", "snp", "3.12.0", FOUR(MEASURED) GO_END, NULL,
-     "its keys are those of another release"},
-    {"a release that is no number", "snp", "new", OLD_SNP, NULL, "it looks like 4.1.0"},
-    {"3.27 by its kernel", "snp", NULL,
-     FOUR("initrd = \"/opt/kata/share/kata-containers/kata-containers-initrd-confidential.img\"\n")
-     "[agent.kata]\ndial_timeout = 90\n",
-     "", NULL},
+} releases[] =
+    {
+        {"4.1.0's own file for SNP is right", "snp", NULL, FOUR(MEASURED) GO_END, "", NULL},
+        {"so is that of runtime-rs", "snp", NULL, FOUR("image = \"/i\"\n") RUST_END COCO, "", NULL},
+        {"another image has another hash", "snp", NULL,
+         FOUR("image = \"/i/kata-containers.img\"\nkernel_verity_params = \"\"\n") GO_END, NULL,
+         "image must be kata-containers-confidential.img already"},
+        {"3.28 has one kernel, and an initrd", "snp", NULL,
+         FOUR("initrd = "
+              "\"/opt/kata/share/kata-containers/kata-containers-initrd-confidential.img\"\n")
+             GO_END,
+         "", NULL},
+        {"4.1.0's plain file can't become one", "snp", NULL,
+         "[hypervisor.qemu]\nkernel = \"/k\"\n" GO_END, NULL, "sev_snp_guest must be true"},
+        {"nor that of runtime-rs", "snp", NULL, "[hypervisor.qemu]\nkernel = \"/k\"\n" RUST_END,
+         NULL, "sev_snp_guest must be true"},
+        {"a file for SE of 4.1.0's runtime-rs is right", "se", NULL,
+         SE_RUST("kata-containers-se-runtime-rs.img") RUST_END COCO, "", NULL},
+        {"and gets its own image", "se", NULL, SE_RUST("kata-containers-se.img") RUST_END COCO,
+         "-kernel = \"/opt/kata/share/kata-containers/kata-containers-se.img\"\n"
+         "+kernel = \"/opt/kata/share/kata-containers/kata-containers-se-runtime-rs.img\"\n",
+         NULL},
+        {"before 4.1 runtime-rs started the other one", "se", NULL,
+         SE_RUST("kata-containers-se.img") RUST_END, "", NULL},
+        {"a kernel with an image beside it is none", "se", NULL,
+         SE_RUST("vmlinuz.container") RUST_END, NULL,
+         "kernel must be kata-containers-se.img already"},
+        {"a timeout in seconds makes runtime-rs refuse its file", "se", NULL,
+         SE_RUST("kata-containers-se-runtime-rs.img") "[agent.kata]\ndial_timeout = "
+                                                      "90\nreconnect_timeout_ms = 5000\n" COCO,
+         "-dial_timeout = 90\n-reconnect_timeout_ms = 5000\n+# dial_timeout = 90\n"
+         "+reconnect_timeout_ms = 45000\n",
+         NULL},
+        {"a release that the keys contradict", "snp", "3.12.0", FOUR(MEASURED) GO_END, NULL,
+         "its keys are those of another release"},
+        {"a release that is no number", "snp", "new", OLD_SNP, NULL, "it looks like 4.1.0"},
+        {"3.27 by its kernel", "snp", NULL,
+         FOUR(
+             "initrd = "
+             "\"/opt/kata/share/kata-containers/kata-containers-initrd-confidential.img\"\n") "[age"
+                                                                                              "nt."
+                                                                                              "kata"
+                                                                                              "]\nd"
+                                                                                              "ial_"
+                                                                                              "time"
+                                                                                              "out "
+                                                                                              "= "
+                                                                                              "90"
+                                                                                              "\n",
+         "", NULL},
 };
 
 static void changed_lines(const struct buf *diff, struct buf *out)

@@ -27,7 +27,8 @@ static void unknown_keys_are_refused_with_the_nearest_name(void **state)
         {S "builder: {package: [gcc]}\n", F "3:11: unknown key 'package' in a builder",
          "did you mean 'packages'?"},
         {S "sources: {a: {url: x}}\n", F "3:15: unknown key 'url' in a source",
-         "known keys: version, git, ref, submodules, archive, sums, replace, debian, patches, when"},
+         "known keys: version, git, ref, submodules, archive, sums, replace, debian, patches, "
+         "when"},
         {S "variables: {A: {requires: x}}\n", F "3:17: unknown key 'requires' in a variable",
          "did you mean 'required'?"},
         {S "needs: [{all: [a]}]\n", F "3:10: unknown key 'all' in an entry of needs",

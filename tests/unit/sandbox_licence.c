@@ -12,13 +12,16 @@ static void machine_readable_files_become_expressions(void **state)
         const char *text, *expected;
     } cases[] = {
         {FORMAT "Files: *\nLicense: GPL-3+\n", "GPL-3.0-or-later"},
-        {FORMAT "Files: *\nLicense: gpl-2\nFiles: a\nLicense: Expat\n text\n", "GPL-2.0-only AND MIT"},
-        {FORMAT "Files: *\nLicense: GPL-2+ or Artistic\n", "(GPL-2.0-or-later OR Artistic-1.0-Perl)"},
+        {FORMAT "Files: *\nLicense: gpl-2\nFiles: a\nLicense: Expat\n text\n",
+         "GPL-2.0-only AND MIT"},
+        {FORMAT "Files: *\nLicense: GPL-2+ or Artistic\n",
+         "(GPL-2.0-or-later OR Artistic-1.0-Perl)"},
         {FORMAT "Files: *\nLicense: BSL-1.0 and Zlib \r\n", "BSL-1.0 AND Zlib"},
         {FORMAT "Files: *\nLicense: GPL-2+ with OpenSSL exception\n",
          "LicenseRef-GPL-2--with-OpenSSL-exception"},
         {FORMAT "Files: *\nLicense: A, and B or C\n", "LicenseRef-A--and-B-or-C"},
-        {FORMAT "Files: *\nLicense: public-domain\nLicense: public-domain\n", "LicenseRef-public-domain"},
+        {FORMAT "Files: *\nLicense: public-domain\nLicense: public-domain\n",
+         "LicenseRef-public-domain"},
         // The paragraph of a licence gives its text only.
         {FORMAT "Files: *\nLicense: ISC\n\nLicense: GPL-2\n text\n", "ISC"},
         {FORMAT "License: GPL-2\n", NULL},

@@ -434,8 +434,8 @@ static void secrets_that_can_be_guessed_are_refused(void **state)
         const char *unit; // repeated until there are `length` bytes
         size_t unit_length, length;
     } weak[] = {
-        {"", 1, 63},                               // zero bytes
-        {"x", 1, 64},                              // one letter
+        {"", 1, 63},  // zero bytes
+        {"x", 1, 64}, // one letter
         {"password", 8, 64},
         {"ab", 2, 4096},
         {"correct horse battery staple ", 29, 58}, // twice
@@ -466,7 +466,8 @@ static void secrets_that_can_be_guessed_are_refused(void **state)
     assert_message(zeros, "can be guessed");
 }
 
-// Random bytes of the least length must never be refused: far more are tried here than anybody makes.
+// Random bytes of the least length must never be refused: far more are tried here than anybody
+// makes.
 static void random_secrets_are_taken(void **state)
 {
     const struct fixture *f = *state;

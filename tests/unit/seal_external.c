@@ -108,8 +108,8 @@ static void without_a_tool_none_is_found(void **state)
     assert_null(err);
 }
 
-// What the tool was called with, one argument a line, HERE being this folder: paths are absolute. The
-// output lies in a folder with a random name; that line is left out.
+// What the tool was called with, one argument a line, HERE being this folder: paths are absolute.
+// The output lies in a folder with a random name; that line is left out.
 static void called(const struct fixture *f, const char *version, const char *name, bool with_all,
                    struct buf *out)
 {

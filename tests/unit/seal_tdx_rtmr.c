@@ -192,14 +192,16 @@ static void what_depends_on_the_release_is_read_from_the_file_or_asked_for(void 
     } cases[] = {
         {TEXT(before), 0, PATCHED, INITRD_BEFORE, NULL},
         {TEXT(before), 202605, PATCHED, INITRD_BEFORE, NULL},
-        {TEXT(before), 202505, NULL, NULL, "it was not built from edk2-stable202505: it holds what"},
+        {TEXT(before), 202505, NULL, NULL,
+         "it was not built from edk2-stable202505: it holds what"},
         {TEXT(shim), 0, PATCHED, INITRD_BEHIND, NULL},
         {TEXT(shim), 202411, NULL, NULL, "it was not built from edk2-stable202411: it holds what"},
         {TEXT(shim), 202508, NULL, NULL, "it was not built from edk2-stable202508: it lacks what"},
         {TEXT(behind), 0, NULL, NULL, "whether it was built from edk2-stable202411 or later"},
         {TEXT(behind), 202408, WITHOUT_SEPARATOR, INITRD_BEHIND, NULL},
         {TEXT(behind), 202411, PATCHED, INITRD_BEHIND, NULL},
-        {TEXT(behind), 202602, NULL, NULL, "it was not built from edk2-stable202602: it lacks what"},
+        {TEXT(behind), 202602, NULL, NULL,
+         "it was not built from edk2-stable202602: it lacks what"},
         {TEXT(both), 0, NULL, NULL, "two ways"},
         {TEXT(none), 0, NULL, NULL, "how it names the initrd"},
         {TEXT(none), 202508, PATCHED, INITRD_BEFORE, NULL},
@@ -270,8 +272,8 @@ static void damaged_volumes_are_read_within_their_bounds(void **state)
     struct firmware_facts facts;
     unsigned char *lzma = memmem(volume.data, volume.len, guid_lzma, GUID_SIZE);
     put_le(lzma + GUID_SIZE + 4 + 5, UINT64_MAX, 8);
-    assert_int_equal(
-        firmware_look("f", (unsigned char *)volume.data, volume.len, &facts, &err), -1);
+    assert_int_equal(firmware_look("f", (unsigned char *)volume.data, volume.len, &facts, &err),
+                     -1);
     assert_message(err, "larger than any firmware");
 }
 

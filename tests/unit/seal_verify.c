@@ -380,10 +380,10 @@ static void a_record_alone_tells_other_originals_apart(void **state)
 {
     const struct proven *p = *state;
     cleanup_free char *other = in_folder(p->f, "not-sealed");
-    static const char *const messages[SE_ORIGINALS] = {
-        [SE_ORIGINAL_KERNEL] = "its kernel is not ",
-        [SE_ORIGINAL_COMMAND_LINE] = "its command-line is not ",
-        [SE_ORIGINAL_INITRD] = "its initrd is not "};
+    static const char *const messages[SE_ORIGINALS] = {[SE_ORIGINAL_KERNEL] = "its kernel is not ",
+                                                       [SE_ORIGINAL_COMMAND_LINE] =
+                                                           "its command-line is not ",
+                                                       [SE_ORIGINAL_INITRD] = "its initrd is not "};
     for (size_t i = 0; i < SE_ORIGINALS; i++) {
         cleanup_buf struct buf bytes = {0};
         put_file(other, "x", 1);

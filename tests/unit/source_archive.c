@@ -534,8 +534,8 @@ static void with_a_keyring_the_signature_counts(void **state)
     assert_says(missing->message, "/nonexistent does not exist");
 }
 
-// gpgv takes a keyring without a slash for one of the user's ~/.gnupg. Here the one that is named holds
-// nobody's key, and that of the same name in ~/.gnupg holds the signer's.
+// gpgv takes a keyring without a slash for one of the user's ~/.gnupg. Here the one that is named
+// holds nobody's key, and that of the same name in ~/.gnupg holds the signer's.
 static void a_keyring_is_the_file_that_is_named(void **state)
 {
     struct place *p = *state;
@@ -544,7 +544,8 @@ static void a_keyring_is_the_file_that_is_named(void **state)
         skip();
     begin(p);
     sign(p);
-    run_sh(p, "mkdir -m 700 home here; mv keys.gpg home/keys.gpg; : > here/keys.gpg; cp sums.asc here/-sums");
+    run_sh(p, "mkdir -m 700 home here; mv keys.gpg home/keys.gpg; : > here/keys.gpg; cp sums.asc "
+              "here/-sums");
     cleanup_free char *home = xasprintf("%s/home", p->folder), *old = getcwd(NULL, 0);
     cleanup_free char *here = xasprintf("%s/here", p->folder);
     cleanup_buf struct buf text = {0};

@@ -97,9 +97,11 @@ static void check_online(const struct online *o)
         strlist_addf(&crls, "%s/%s", place->folder, o->crls[i]);
     cleanup_free char *root = in_place("root.crt");
     cleanup_free char *path = in_place(o->host);
-    struct trust trust = {
-        .certificates = &certificates, .crls = &crls, .root_ca = root, .fetch = fetch_bytes,
-        .fetch_all = true};
+    struct trust trust = {.certificates = &certificates,
+                          .crls = &crls,
+                          .root_ca = root,
+                          .fetch = fetch_bytes,
+                          .fetch_all = true};
     struct host_key host;
     assert_ok(host_key_load(path, &host, &err), &err);
     int result = host_keys_verify(&host, 1, &trust, &err);
