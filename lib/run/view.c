@@ -326,6 +326,14 @@ static void summary_event(struct build *b, bool placed)
     event(NULL, "summary", e);
 }
 
+static void print_result(const struct build *b, const struct node *node,
+                         const struct node_output *o)
+{
+    bool small = o->size < 1000000;
+    print_to(stderr, "kbuild: %s/%s  %.1f %s  %s\n", b->options.output, o->name,
+             (double)o->size / (small ? 1e3 : 1e6), small ? "kB" : "MB", arch_suffix(node));
+}
+
 static void print_results(struct build *b)
 {
     for (size_t i = 0; i < view.count; i++) {
@@ -333,8 +341,7 @@ static void print_results(struct build *b)
         if (!is_result(node))
             continue;
         for (size_t o = 0; o < node->output_count; o++)
-            print_to(stderr, "kbuild: %s/%s  %.1f MB  %s\n", b->options.output,
-                     node->outputs[o].name, (double)node->outputs[o].size / 1e6, arch_suffix(node));
+            print_result(b, node, &node->outputs[o]);
         if (job_of(node)->summary)
             print_to(stderr, "kbuild: %s: %s\n", job_of(node)->label, job_of(node)->summary);
     }
