@@ -89,18 +89,6 @@ only_on_x86_64() {
   [ "$(uname -m)" = x86_64 ] || skip "needs an x86_64 host"
 }
 
-serve_repositories() {
-  GIT_PORT=$((20000 + RANDOM % 20000))
-  git daemon --export-all --reuseaddr --listen=127.0.0.1 --port="$GIT_PORT" --base-path="$PROJECT/git" \
-    "$PROJECT/git" >/dev/null 2>&1 3>&- &
-  GIT_PID=$!
-  for _ in $(seq 50); do
-    git ls-remote "git://127.0.0.1:$GIT_PORT/linux" >/dev/null 2>&1 && return 0
-    sleep 0.1
-  done
-  return 1
-}
-
 teardown() {
   [ -z "${GIT_PID:-}" ] || kill "$GIT_PID"
 }

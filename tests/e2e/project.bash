@@ -42,15 +42,20 @@ X
   git_here -C "$PROJECT/git/greet" tag -a -m v1 v1
 }
 
-# Serves $PROJECT/git at git://127.0.0.1:$GIT_PORT/.
+# Serves $PROJECT/git at git://127.0.0.1:$GIT_PORT/. $1: a repository in it (greet).
 serve_repositories() {
-  GIT_PORT=$((20000 + RANDOM % 20000))
-  git daemon --reuseaddr --listen=127.0.0.1 --port="$GIT_PORT" --base-path="$PROJECT/git" --export-all \
-    "$PROJECT/git" >/dev/null 2>&1 3>&- &
-  GIT_PID=$!
-  for _ in $(seq 50); do
-    git ls-remote "git://127.0.0.1:$GIT_PORT/greet" >/dev/null 2>&1 && return 0
-    sleep 0.1
+  for _ in 1 2 3 4 5; do
+    # Below the ports that the kernel gives to clients; another test may have it all the same.
+    GIT_PORT=$((20000 + RANDOM % 12000))
+    git daemon --reuseaddr --listen=127.0.0.1 --port="$GIT_PORT" --base-path="$PROJECT/git" --export-all \
+      "$PROJECT/git" >/dev/null 2>&1 3>&- &
+    GIT_PID=$!
+    for _ in $(seq 100); do
+      kill -0 "$GIT_PID" 2>/dev/null || break
+      git ls-remote "git://127.0.0.1:$GIT_PORT/${1:-greet}" >/dev/null 2>&1 && kill -0 "$GIT_PID" && return 0
+      sleep 0.1
+    done
+    kill "$GIT_PID" 2>/dev/null || true
   done
   return 1
 }
