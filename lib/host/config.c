@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 // ---- what is to be changed ----
 
@@ -28,11 +29,16 @@ static void plan_free(struct plan *p)
 }
 #define cleanup_plan __attribute__((cleanup(plan_free)))
 
-static bool same_path(const struct strlist *a, const struct strlist *b)
+// As the runtime that reads the file takes them (config_edit.h, fold).
+static bool same_path(const struct config_change *a, const struct config_change *b)
 {
-    bool same = a->n == b->n;
-    for (size_t i = 0; same && i < a->n; i++)
-        same = !strcmp(a->items[i], b->items[i]);
+    size_t n = a->path.n;
+    bool same = n == b->path.n;
+    for (size_t i = 0; same && i < n; i++) {
+        bool fold = a->fold && (i == 0 || i + 1 == n);
+        const char *x = a->path.items[i], *y = b->path.items[i];
+        same = fold ? !strcasecmp(x, y) : !strcmp(x, y);
+    }
     return same;
 }
 
@@ -40,7 +46,7 @@ static bool same_path(const struct strlist *a, const struct strlist *b)
 static void plan_add(struct plan *p, struct config_change *c)
 {
     size_t i = 0;
-    while (i < p->n && !same_path(&p->items[i].path, &c->path))
+    while (i < p->n && !same_path(&p->items[i], c))
         i++;
     if (i < p->n) {
         strlist_free(&p->items[i].path);

@@ -76,7 +76,7 @@ text = re.sub(r"(?s)  packages:\n.*?\n  cross:", "  packages: [bash]\n  cross:",
 text = re.sub(r"tools: \[.*\]", "tools: [bash, make, awk, sed]", text)
 open(path, "w").write(text)
 X
-  serve_repositories # not in kernel(): `run` would lose its number
+  serve_repositories linux # not in kernel(): `run` would lose its number
 }
 
 kernel() { # words

@@ -358,7 +358,8 @@ static int set(const char *text, const char *setting, struct buf *edited, struct
     cleanup_strlist struct strlist settings = {0};
     cleanup_buf struct buf diff = {0};
     strlist_add(&settings, setting);
-    const struct config_request request = {&config_kinds[0], "/p\"x", &settings};
+    const struct config_request request = {
+        .kind = &config_kinds[0], .prefix = "/p\"x", .settings = &settings};
     return config_edit_text(text, strlen(text), "f", &request, edited, &diff, err);
 }
 
@@ -455,7 +456,8 @@ static void write_file(const char *name, const char *text, mode_t mode)
 }
 
 static const struct config_edit only[] = {{"s", "k", CONFIG_SET, "5"}};
-static const struct config_kind only_kind = {"test", "a test", only, 1};
+static const struct config_kind only_kind = {
+    .name = "test", .title = "a test", .edits = only, .count = 1};
 
 // Edits a file of the folder; its name's copy, or "", is compared with `backup`.
 static void edit_file(const char *name, bool dry_run, const char *backup)

@@ -11,17 +11,17 @@ static void the_distribution_is_read_from_os_release(void **state)
         const char *text, *id, *codename, *debian_version;
     } cases[] = {
         {"PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_CODENAME=bookworm\nID=debian\n",
-         "debian", "bookworm"},
-        {"ID=\"ubuntu\"\r\nID_LIKE=debian\r\nVERSION_CODENAME='noble'\r\n", "ubuntu", "noble"},
-        {"#ID=x\nVERSION_ID=1\nID=debian\nVERSION_CODENAME=trixie", "debian", "trixie"},
+         "debian", "bookworm", NULL},
+        {"ID=\"ubuntu\"\r\nID_LIKE=debian\r\nVERSION_CODENAME='noble'\r\n", "ubuntu", "noble", NULL},
+        {"#ID=x\nVERSION_ID=1\nID=debian\nVERSION_CODENAME=trixie", "debian", "trixie", NULL},
         // Derivatives: Mint, Pop!_OS, LMDE with and without DEBIAN_CODENAME, Debian testing.
         {"ID=linuxmint\nID_LIKE=\"ubuntu debian\"\nVERSION_CODENAME=victoria\n"
          "UBUNTU_CODENAME=jammy\n",
          "ubuntu", "jammy", "bookworm/sid\n"},
         {"ID=pop\nID_LIKE=\"ubuntu debian\"\nVERSION_CODENAME=noble\nUBUNTU_CODENAME=noble\n",
-         "ubuntu", "noble"},
+         "ubuntu", "noble", NULL},
         {"ID=linuxmint\nID_LIKE=debian\nVERSION_CODENAME=faye\nDEBIAN_CODENAME=bookworm\n",
-         "debian", "bookworm"},
+         "debian", "bookworm", NULL},
         {"ID=linuxmint\nID_LIKE=debian\nVERSION_CODENAME=faye\n", "debian", "bookworm", "12.5\n"},
         {"ID=x\nID_LIKE=debian\nVERSION_CODENAME=y\n", "debian", "trixie", "trixie/sid\n"},
         {"ID=debian\n", "debian", "forky", "forky/sid\n"},

@@ -103,7 +103,7 @@ static void add_package(struct package_set *set, const char *name, const char *v
     free(script);
 }
 
-static int extract(const struct package_set *set, const char *name, struct error **err)
+static int extract(struct package_set *set, const char *name, struct error **err)
 {
     char *cache = xasprintf("%s/cache", folder), *root = xasprintf("%s/%s", folder, name);
     struct source_options o = {.store = store_open(cache, err)};
