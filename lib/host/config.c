@@ -260,7 +260,11 @@ static int check_needs(const struct toml *t, const struct config_request *reques
 static int check_hypervisor(const struct toml *t, const struct config_kind *kind,
                             struct error **err)
 {
+    // "Hypervisor", too: the runtime in Go takes its fields in any case.
     const struct toml_name *all = toml_child(t, t->root, "hypervisor");
+    for (size_t i = 0; !all && i < t->name_count; i++)
+        if (t->names[i]->parent == t->root && !strcasecmp(t->names[i]->text, "hypervisor"))
+            all = t->names[i];
     if (all && toml_child(t, all, "qemu"))
         return 0;
     for (size_t i = 0; all && i < t->name_count; i++)

@@ -391,7 +391,7 @@ static void settings_take_the_place_of_the_kinds_own(void **state)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         cleanup_buf struct buf edited = {0};
         cleanup_error struct error *err = NULL;
-        assert_int_equal(set("", bad[i], &edited, &err), -1);
+        assert_int_equal(set("[hypervisor.qemu]\n", bad[i], &edited, &err), -1);
         assert_non_null(strstr(err->message, "--set"));
     }
 }
@@ -403,7 +403,9 @@ static void the_tables_are_sound(void **state)
         const struct config_request request = {.kind = &config_kinds[i]};
         cleanup_buf struct buf edited = {0}, diff = {0}, again = {0}, nothing = {0};
         struct error *err = NULL;
-        assert_int_equal(config_edit_text("", 0, "f", &request, &edited, &diff, &err), 0);
+        static const char least[] = "[hypervisor.qemu]\n";
+        assert_int_equal(
+            config_edit_text(least, strlen(least), "f", &request, &edited, &diff, &err), 0);
         assert_null(strstr(edited.data, "@PREFIX@"));
         assert_int_equal(
             config_edit_text(edited.data, edited.len, "f", &request, &again, &nothing, &err), 0);
