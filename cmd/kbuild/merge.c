@@ -25,11 +25,15 @@ static int merge_target(struct global_options *g, const char *target,
     struct merge_request r = *wanted;
     struct recipe_set *recipes = target ? recipe_set_open(g->build.recipes, err) : NULL;
     struct release release = {0};
+    cleanup_strlist struct strlist guests = {0};
     int result = 0;
     if (target)
         result = recipes ? release_of(recipes, target, g->build.arch, &release, err) : -1;
     if (target)
         r.release = &release;
+    else if (!r.components->n)
+        result = release_guests(g->build.recipes, &guests, err);
+    r.guests = &guests;
     meter_begin();
     if (!result)
         result = merge_directory(&r, err);
@@ -53,8 +57,9 @@ int verb_merge(struct global_options *g, struct strlist *words, struct error **e
         return -1;
     if (target && lists.n)
         return usage_error(err, "merge", "--target and --components both say what is wanted");
-    if (!target && command_line_refuse(&g->line, BIT(COMMON_ARCH) | BIT(COMMON_RECIPES),
-                                       "without --target", err) < 0)
+    if (!target && command_line_refuse(&g->line, BIT(COMMON_ARCH), "without --target", err) < 0)
+        return -1;
+    if (lists.n && command_line_refuse(&g->line, BIT(COMMON_RECIPES), "with --components", err) < 0)
         return -1;
     if (words->n == 2 && command_line_refuse(&g->line, BIT(COMMON_VERSIONS),
                                              "and a second word that names versions.yaml", err) < 0)

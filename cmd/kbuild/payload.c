@@ -2,8 +2,10 @@
 // payload push, payload index.
 #include "kbuild.h"
 
+#include "base/file.h"
 #include "run/meter.h"
 #include "run/payload.h"
+#include "run/release.h"
 
 #include <string.h>
 
@@ -14,6 +16,7 @@ static void say(const char *line, void *context)
 
 int verb_payload_push(struct global_options *g, struct strlist *words, struct error **err)
 {
+    cleanup_strlist struct strlist guests = {0};
     const char *layout = option_value(g, "--layout");
     const char *compression = option_value(g, "--compression");
     struct payload_request r = {.versions_yaml = g->build.versions,
@@ -37,6 +40,12 @@ int verb_payload_push(struct global_options *g, struct strlist *words, struct er
     r.source = words->items[0];
     r.repository = words->n > 1 ? words->items[1] : NULL;
     r.tag = words->n > 2 ? words->items[2] : NULL;
+    if (!is_directory(r.source)) {
+        if (command_line_refuse(&g->line, BIT(COMMON_RECIPES), "with a tarball", err) < 0)
+            return -1;
+    } else if (release_guests(g->build.recipes, &guests, err) < 0)
+        return -1;
+    r.guests = &guests;
     meter_begin();
     int result = payload_push(&r, say, NULL, err);
     meter_end();

@@ -368,8 +368,8 @@ const struct verb verbs[] = {
      "It is pushed with upstream's tag and TAG. A directory becomes one layer for each component, "
      "so that unchanged "
      "ones are not sent again. With --output no registry is named.",
-     ARCH | JOBS | CACHE | BIT(COMMON_VERSIONS) | QUIET, OPTIONS(push_options), verb_payload_push,
-     false},
+     ARCH | JOBS | CACHE | BIT(COMMON_VERSIONS) | RECIPES | QUIET, OPTIONS(push_options),
+     verb_payload_push, false},
     {"payload index", "REGISTRY/REPOSITORY:TAG ARCH-TAG...", 2, ANY_NUMBER, NO_TARGETS,
      "join images of several architectures to one", NULL, CACHE, OPTIONS(index_options),
      verb_payload_index, false},

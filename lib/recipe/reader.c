@@ -131,6 +131,11 @@ static bool is_package(const char *text)
     return n > 1 && !strchr("+.-:", text[0]) && strspn(text, letters) == n;
 }
 
+static bool name_pattern_is_clean(const char *text)
+{
+    return strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789._-*?") == strlen(text);
+}
+
 bool template_is_sound(const char *text, const char *const *names)
 {
     for (const char *p = text; *(p += strcspn(p, "{}"));) {
@@ -164,6 +169,8 @@ static const struct form form_line = {is_line, "a text of one line is expected"}
 static const struct form form_template = {any_template, TEMPLATE_RULE};
 static const struct form form_name = {
     name_is_clean, "a name is made of a-z 0-9 . _ - and begins with a letter or digit"};
+static const struct form form_name_pattern = {name_pattern_is_clean,
+                                              "a name or pattern is made of a-z 0-9 . _ - * ?"};
 static const struct form form_package = {is_package, "this cannot be the name of a package"};
 static const struct form form_path = {
     path_is_clean, "a path must be relative and without empty, '.' or '..' parts"};
@@ -249,6 +256,11 @@ int read_lines(struct reader *r, const struct yaml *node, void *target)
 int read_names(struct reader *r, const struct yaml *node, void *target)
 {
     return read_forms(r, node, &form_name, target);
+}
+
+int read_name_patterns(struct reader *r, const struct yaml *node, void *target)
+{
+    return read_forms(r, node, &form_name_pattern, target);
 }
 
 int read_packages(struct reader *r, const struct yaml *node, void *target)

@@ -61,8 +61,9 @@ read_value read_name_pattern; // char *: a glob of file names
 read_value read_package;      // char *: the name of a distribution package
 read_value read_path;         // char *: a clean relative path
 read_value read_yes_no;       // bool
-read_value read_lines;        // struct strlist of lines, no two the same; as are the next two
+read_value read_lines;        // struct strlist of lines, no two the same; as are the next three
 read_value read_names;
+read_value read_name_patterns; // fnmatch(3)
 read_value read_packages;
 read_value read_file;          // char *: a file in the recipe's folder
 read_value read_folder;        // char *: a folder in the recipe's folder

@@ -32,6 +32,14 @@ static int read_action(struct reader *r, const struct yaml *node, void *target)
     return error_hint(r->err, "known actions: script, initrd, se-image, group");
 }
 
+// yes: all outputs, which check_outputs() adds; no: none; or which components.
+static int read_guest(struct reader *r, const struct yaml *node, void *target)
+{
+    bool ignored;
+    return node->kind == YAML_LIST ? read_name_patterns(r, node, target)
+                                   : read_yes_no(r, node, &ignored);
+}
+
 #define AT(member) offsetof(struct recipe, member)
 static const struct field fields[] = {
     {"description", read_line, AT(description), ANYWHERE, ANYWHERE},
@@ -52,6 +60,7 @@ static const struct field fields[] = {
     {"sign", read_sign, 0, SCRIPT, 0},
     {"install", read_install, 0, MAKES, 0},
     {"outputs", read_names, AT(outputs), MAKES, 0},
+    {"guest", read_guest, AT(guest), ANYWHERE, 0},
     {"release", read_yes_no, AT(release), MAKES, 0},
     {"initrd", read_initrd, 0, INITRD, INITRD},
     {"image", read_image, 0, SE_IMAGE, SE_IMAGE},
@@ -79,12 +88,28 @@ static int check_environment(struct reader *r)
     return 0;
 }
 
+// What `guest: yes` stands for.
+static int check_guest(struct reader *r)
+{
+    struct recipe *recipe = r->recipe;
+    const struct yaml *guest = yaml_get(r->document->root, "guest");
+    bool all = false;
+    if (guest && guest->kind == YAML_SCALAR && read_yes_no(r, guest, &all) < 0)
+        return -1;
+    if (all && recipe->action == ACTION_GROUP)
+        return yaml_error(r->document, guest, r->err,
+                          "guest: a group makes nothing itself: name the components");
+    for (size_t i = 0; all && i < recipe->outputs.n; i++)
+        strlist_add(&recipe->guest, recipe->outputs.items[i]);
+    return 0;
+}
+
 static int check_outputs(struct reader *r)
 {
     struct recipe *recipe = r->recipe;
     const struct yaml *outputs = yaml_get(r->document->root, "outputs");
     if (recipe->action == ACTION_GROUP)
-        return 0;
+        return check_guest(r);
     if (!outputs)
         strlist_add(&recipe->outputs, recipe->name);
     if (!recipe->outputs.n)
@@ -92,7 +117,7 @@ static int check_outputs(struct reader *r)
     if (outputs && recipe->action != ACTION_SCRIPT && outputs->n > 1)
         return yaml_error(r->document, outputs->items[1], r->err,
                           "outputs: the action %s makes one output", action_names[recipe->action]);
-    return 0;
+    return check_guest(r);
 }
 
 // No list of architectures means all of them.
@@ -246,6 +271,7 @@ void recipe_free(struct recipe *r)
     strlist_free(&r->shared);
     strlist_free(&r->environment);
     strlist_free(&r->outputs);
+    strlist_free(&r->guest);
     free(r->rootfs);
     free(r->sources);
     free(r->variables);

@@ -232,6 +232,8 @@ struct recipe {
     struct recipe_link *links; // of `kbuild install`
     size_t link_count;
     struct strlist outputs;
+    // Components that go into guests, not onto hosts: names, and patterns as fnmatch(3) has them.
+    struct strlist guest;
     bool release;
     struct recipe_initrd *initrd;
     struct recipe_image *image;

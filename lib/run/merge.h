@@ -20,6 +20,8 @@ struct merge_request {
     // directory (its file "targets", wanted.h) has to be there.
     const struct release *release;
     const struct strlist *components;
+    // Of the latter, what is left out (release_guests); with the others it is not looked at.
+    const struct strlist *guests;
 };
 // Joins the components, with VERSION and versions.yaml where upstream puts them, in one step.
 // Components for guests are left out, with a note, unless they are asked for. What two components

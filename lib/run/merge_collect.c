@@ -108,7 +108,7 @@ static int check_wanted(const struct merge_request *r, const struct wanted *w,
     struct shortage s = {0};
     for (size_t i = 0; i < w->n; i++) {
         cleanup_free char *stem = component_stem(w->items[i].file);
-        if (!is_guest_only(stem))
+        if (!release_is_guest(r->guests, stem))
             look_for(&w->items[i], files, &s);
     }
     int result = report_shortage(r, &s, err);
@@ -124,7 +124,7 @@ static int collect_all(const struct merge_request *r, const struct wanted *w,
     for (size_t i = 0; i < files->n; i++) {
         const char *file = files->items[i];
         cleanup_free char *stem = component_stem(file);
-        if (is_guest_only(stem)) {
+        if (release_is_guest(r->guests, stem)) {
             log_note("%s is for guests, and is left out", file);
             continue;
         }

@@ -152,7 +152,7 @@ static int collect(struct pushing *p, struct error **err)
 {
     p->directory = is_directory(p->r->source);
     if (p->directory) {
-        struct merge_request m = {.directory = p->r->source};
+        struct merge_request m = {.directory = p->r->source, .guests = p->r->guests};
         return merge_collect(&m, &p->paths, err);
     }
     strlist_add(&p->paths, p->r->source);

@@ -10,6 +10,7 @@
 #ifndef KBUILD_RUN_PAYLOAD_H
 #define KBUILD_RUN_PAYLOAD_H
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "recipe/arch.h"
 
@@ -28,9 +29,10 @@ struct payload_request {
     const char *output;     // "oci:DIR" or "oci-archive:FILE"; NULL: the registry
     const char *commit;     // NULL: HEAD of the git repository that versions_yaml is in
     const char *versions_yaml;
-    const char *shim_components; // components layout: shim-components.json; or NULL
-    const char *cache;           // directory
-    const struct arch *arch;     // NULL: what the set itself says; a contradiction is an error
+    const struct strlist *guests; // of a directory: what is left out (release_guests)
+    const char *shim_components;  // components layout: shim-components.json; or NULL
+    const char *cache;            // directory
+    const struct arch *arch;      // NULL: what the set itself says; a contradiction is an error
     enum payload_layout layout;
     enum payload_compression compression; // of layers whose content is not compressed already
     bool plain_http;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// What belongs to a release: its version, what its targets put there, and what goes into guests
+// only.
 #include "run/release.h"
 
 #include "run/plan.h"
@@ -9,16 +11,34 @@
 #include <fnmatch.h>
 #include <string.h>
 
-// Components that go into guests, not onto hosts: upstream's releases never hold them, and at the
-// root of a host's file system they would be litter (kata-artifacts, 2.2 and 2.3).
-static const char *const guest_only[] = {
-    "agent",    "coco-guest-components", "pause-image", "busybox", "smoke-init", "*-modules",
-    "*-headers"};
-
-bool is_guest_only(const char *component)
+static int read_guests(struct recipe_set *set, struct strlist *out, struct error **err)
 {
-    for (size_t i = 0; i < ARRAY_LEN(guest_only); i++)
-        if (!fnmatch(guest_only[i], component, 0))
+    cleanup_strlist struct strlist names = {0};
+    if (recipe_names(set, &names, err) < 0)
+        return -1;
+    for (size_t i = 0; i < names.n; i++) {
+        const struct recipe *r = recipe_get(set, names.items[i], err);
+        if (!r)
+            return error_wrap(err, "what goes into guests is read from all recipes");
+        for (size_t k = 0; k < r->guest.n; k++)
+            if (!strlist_has(out, r->guest.items[k]))
+                strlist_add(out, r->guest.items[k]);
+    }
+    return 0;
+}
+
+int release_guests(const char *recipes, struct strlist *out, struct error **err)
+{
+    struct recipe_set *set = recipe_set_open(recipes, err);
+    int result = set ? read_guests(set, out, err) : -1;
+    recipe_set_free(set);
+    return result;
+}
+
+bool release_is_guest(const struct strlist *guests, const char *component)
+{
+    for (size_t i = 0; i < guests->n; i++)
+        if (!fnmatch(guests->items[i], component, 0))
             return true;
     return false;
 }
@@ -96,6 +116,7 @@ struct walk {
     struct recipe_set *set;
     struct release *out;
     struct strlist seen, released; // targets
+    struct strlist guests;
 };
 
 static void release_outputs(struct walk *w, const struct recipe *r)
@@ -105,7 +126,7 @@ static void release_outputs(struct walk *w, const struct recipe *r)
         return;
     strlist_add(&w->released, r->name);
     for (size_t i = 0; i < r->outputs.n; i++) {
-        if (is_guest_only(r->outputs.items[i]))
+        if (release_is_guest(&w->guests, r->outputs.items[i]))
             continue;
         out->items = xgrow(out->items, &out->cap, out->n + 1, sizeof *out->items);
         out->items[out->n++] =
@@ -174,11 +195,12 @@ int release_of(struct recipe_set *set, const char *target, const struct arch *wa
     struct walk w = {.set = set, .out = out};
     *out =
         (struct release){.target = xstrdup(target), .arch = r ? choose_arch(r, wanted, err) : NULL};
-    int result = !r || !out->arch            ? -1
-                 : r->action == ACTION_GROUP ? walk_group(&w, r, err)
-                                             : walk_target(&w, r, err);
+    int result = !r || !out->arch || read_guests(set, &w.guests, err) < 0 ? -1
+                 : r->action == ACTION_GROUP                              ? walk_group(&w, r, err)
+                                                                          : walk_target(&w, r, err);
     strlist_free(&w.seen);
     strlist_free(&w.released);
+    strlist_free(&w.guests);
     return result;
 }
 

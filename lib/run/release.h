@@ -35,7 +35,10 @@ char *release_version(const struct versions *v);
 // version is not.
 bool version_before(const char *version, unsigned major, unsigned minor);
 
-// Whether the component of this name goes into guests, not onto hosts: "agent", "x-modules".
-bool is_guest_only(const char *component);
+// The components that go into guests, not onto hosts, as the key `guest` of all recipes in a
+// directory says: names and patterns, in `out`.
+int release_guests(const char *recipes, struct strlist *out, struct error **err);
+// Whether the component of this name is one of them.
+bool release_is_guest(const struct strlist *guests, const char *component);
 
 #endif

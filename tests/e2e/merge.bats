@@ -111,6 +111,31 @@ merge() {
   ! tar -tJf kata-static.tar.xz | grep -q x.ko || false
 }
 
+@test "what goes into guests is what the recipes say" {
+  members() { tar -tJf kata-static.tar.xz | grep -v '/$' | sort | tr '\n' ' '; }
+  mkdir -p recipes/lamp recipes/light
+  printf 'description: x\nguest: [lamp, "wick-*"]\nbuilder: {packages: [bash]}\nrun: run.sh\noutputs: [lamp, oil]\n' >recipes/lamp/recipe.yaml
+  printf 'description: x\naction: group\nmembers: [lamp]\n' >recipes/light/recipe.yaml
+  touch recipes/lamp/run.sh
+  component lamp lamp guest
+  component wick-long wick guest
+  component oil opt/kata/oil host
+  component agent opt/kata/agent host
+  merge
+  [ "$(members)" = "./opt/kata/VERSION ./opt/kata/agent ./opt/kata/oil ./opt/kata/versions.yaml " ]
+  merge --target=light
+  [ "$(members)" = "./opt/kata/VERSION ./opt/kata/oil ./opt/kata/versions.yaml " ]
+  merge --components=lamp,oil # asked for by name, it is taken
+  [ "$(members)" = "./lamp ./opt/kata/VERSION ./opt/kata/oil ./opt/kata/versions.yaml " ]
+  run merge --components=lamp --recipes recipes
+  [ "$status" -eq 2 ]
+  # Nothing is guessed where the recipes cannot be read.
+  echo 'guest: [a/b]' >>recipes/light/recipe.yaml
+  run merge
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"light/recipe.yaml"*"a/b"* ]]
+}
+
 @test "the same inputs give the same bytes" {
   component kernel opt/kata/x x
   component qemu opt/kata/y y

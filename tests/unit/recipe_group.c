@@ -60,6 +60,8 @@ static void bad_groups_are_refused(void **state)
          F "4:1: the key 'needs' has no meaning in a recipe with the action group"},
         {G "members: [a]\noutputs: [b]\n",
          F "4:1: the key 'outputs' has no meaning in a recipe with the action group"},
+        {G "members: [a]\nguest: yes\n",
+         F "4:8: guest: a group makes nothing itself: name the components"},
         {"description: x\nmembers: [a]\n",
          F "2:1: the key 'members' has no meaning in a recipe with the action script"},
     };

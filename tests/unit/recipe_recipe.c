@@ -47,6 +47,7 @@ static void a_script_recipe_is_read_whole(void **state)
              "environment: {MODE: x y, EMPTY: ''}\n"
              "run: build.sh\n"
              "outputs: [r, r-modules]\n"
+             "guest: [r-modules, '*-headers']\n"
              "release: no\n");
     assert_string_equal(r->name, "r");
     assert_string_equal(r->description, "all of it");
@@ -96,6 +97,8 @@ static void a_script_recipe_is_read_whole(void **state)
     assert_string_equal(environment, "MODE=x y|EMPTY=");
     cleanup_free char *outputs = strlist_join(&r->outputs, " ");
     assert_string_equal(outputs, "r r-modules");
+    cleanup_free char *guest = strlist_join(&r->guest, " ");
+    assert_string_equal(guest, "r-modules *-headers");
     assert_false(r->release);
     recipe_set_free(set);
 }
@@ -110,12 +113,26 @@ static void little_is_required(void **state)
     for (size_t i = 0; i < arch_count; i++)
         assert_true(recipe_supports(r, &arch_table[i]));
     assert_string_equal(r->outputs.items[0], "r");
+    assert_int_equal(r->guest.n, 0);
     assert_true(r->release);
     assert_int_equal(r->builder->packages.n, 1);
     assert_null(r->rootfs);
     cleanup_free char *folder = xasprintf("%s/r", p->folder);
     assert_string_equal(r->folder, folder);
     assert_ptr_equal(recipe_get(set, "r", NULL), r); // read once
+    recipe_set_free(set);
+}
+
+static void guest_yes_means_all_outputs(void **state)
+{
+    struct place *p = *state;
+    put(p, "r/build.sh", "");
+    struct recipe_set *set = open_set(p);
+    const struct recipe *r = good(set, p,
+                                  "description: x\nguest: yes\nrun: build.sh\n"
+                                  "outputs: [b, a]\nbuilder: {packages: [gcc]}\n");
+    cleanup_free char *guest = strlist_join(&r->guest, " ");
+    assert_string_equal(guest, "b a");
     recipe_set_free(set);
 }
 
@@ -217,10 +234,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_script_recipe_is_read_whole),  TEST(little_is_required),
-        TEST(an_initrd_recipe_is_read_whole), TEST(an_se_image_recipe_is_read_whole),
-        TEST(aliases_work_in_recipes),        TEST(a_script_may_lie_in_a_shared_folder),
-        TEST(our_own_recipes_are_good),
+        TEST(a_script_recipe_is_read_whole),       TEST(little_is_required),
+        TEST(guest_yes_means_all_outputs),         TEST(an_initrd_recipe_is_read_whole),
+        TEST(an_se_image_recipe_is_read_whole),    TEST(aliases_work_in_recipes),
+        TEST(a_script_may_lie_in_a_shared_folder), TEST(our_own_recipes_are_good),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

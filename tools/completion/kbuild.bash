@@ -41,7 +41,7 @@ _kbuild_options() { # a verb
     'doctor') echo ' --root= --collect= --cache= --json --quiet' ;;
     'config') echo ' --prefix= --release= --set= --dry-run --quiet' ;;
     'measure') echo ' --ovmf= --kernel= --initrd= --append= --vcpus= --vcpu-type= --vcpu-sig= --guest-features= --vmm-type= --qemu-version= --memory= --edk2= --two-pass --legacy-vm-type --build --policy= --family-id= --image-id= --guest-svn= --id-key= --author-key= --output= --arch= --jobs= --sources= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
-    'payload push') echo ' --base= --layout= --compression= --output= --commit= --shim-components= --plain-http --arch= --jobs= --cache= --versions= --quiet' ;;
+    'payload push') echo ' --base= --layout= --compression= --output= --commit= --shim-components= --plain-http --arch= --jobs= --cache= --versions= --recipes= --quiet' ;;
     'payload index') echo ' --plain-http --cache=' ;;
     'provenance') echo ' --spdx --output= --arch= --sources= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
     'cache info') echo ' --cache= --json' ;;
