@@ -79,15 +79,23 @@ read_value read_run, read_phases, read_install, read_sign, read_only;           
 int read_need_list(struct reader *r, const struct yaml *node, const char *key,
                    struct recipe_needs *out);
 
+// recipe_condition.c: `when`, a struct recipe_condition. Whether the variable is declared, and can
+// have the value, is known when all of the recipe is read.
+read_value read_condition;
+int check_condition(struct reader *r, const struct recipe_condition *c);
+void condition_free(struct recipe_condition *c);
+
 // What must hold between the parts of a whole recipe: layers (recipe_actions.c) and images
 // (recipe_boot.c) are made of what is declared; a group has members for its architectures, which
 // are those of its map of members if it names none (recipe_group.c).
 int check_layers(struct reader *r);
 int check_parts(struct reader *r);
 int check_members(struct reader *r);
+int check_needs(struct reader *r); // their conditions
 bool is_needed(const struct recipe *recipe, const char *name); // it is in `needs`
 bool is_member(const struct recipe *recipe, const char *name); // for some architecture
 void needs_free(struct recipe_needs *n);
+void rootfs_free(struct recipe_rootfs *f); // NULL is allowed
 void boot_free(struct recipe_boot *b); // NULL is allowed
 int check_phases(struct reader *r);    // recipe_phases.c
 // recipe_sign.c: the variables that it names are declared, and what they have to be.

@@ -149,8 +149,9 @@ static int read_recipe(struct reader *r)
     if (check_members(r) < 0)
         return -1;
     default_architectures(r->recipe);
-    return check_phases(r) < 0 || check_environment(r) < 0 || check_outputs(r) < 0 ||
-                   check_layers(r) < 0 || check_parts(r) < 0 || check_sign(r) < 0
+    return check_phases(r) < 0 || check_needs(r) < 0 || check_environment(r) < 0 ||
+                   check_outputs(r) < 0 || check_layers(r) < 0 || check_parts(r) < 0 ||
+                   check_sign(r) < 0
                ? -1
                : 0;
 }
@@ -224,6 +225,7 @@ static void free_initrd(struct recipe_initrd *i)
         free(i->layers[k].artifact);
         free(i->layers[k].overlay);
         free(i->layers[k].variable);
+        condition_free(&i->layers[k].when);
     }
     free(i->layers);
     strlist_free(&i->exclude);
@@ -262,17 +264,13 @@ void recipe_free(struct recipe *r)
     free_initrd(r->initrd);
     free_image(r->image);
     sign_free(r->sign);
-    if (r->rootfs) {
-        free(r->rootfs->distribution);
-        strlist_free(&r->rootfs->packages);
-    }
     boot_free(r->boot);
     strlist_free(&r->with);
     strlist_free(&r->shared);
     strlist_free(&r->environment);
     strlist_free(&r->outputs);
     strlist_free(&r->guest);
-    free(r->rootfs);
+    rootfs_free(r->rootfs);
     free(r->sources);
     free(r->variables);
     free(r->name);

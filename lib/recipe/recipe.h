@@ -41,10 +41,18 @@
 
 enum recipe_action { ACTION_SCRIPT, ACTION_INITRD, ACTION_SE_IMAGE, ACTION_GROUP };
 
+// when: {variable: NAME, is: VALUE}: something is there only when the variable of the recipe has
+// the value; "" stands for one that is not set. Without a variable: always.
+struct recipe_condition {
+    char *variable, *is;
+    size_t line, column;
+};
+
 // One entry of `needs`: the first of `any` that exists as a recipe and supports the architecture.
 struct recipe_need {
-    struct strlist any; // one name for a plain need
-    bool optional;      // nothing, if none of `any` exists
+    struct strlist any;           // one name for a plain need
+    bool optional;                // nothing, if none of `any` exists
+    struct recipe_condition when; // not in members of groups, which have no variables
     size_t line, column;
 };
 struct recipe_needs {
@@ -106,6 +114,12 @@ struct recipe_builder {
 struct recipe_rootfs {
     char *distribution; // dotted path of a {name, version} map in versions.yaml; {arch} expands
     struct strlist packages;
+    struct recipe_packages *more; // those with a condition
+    size_t more_count;
+};
+struct recipe_packages {
+    struct recipe_condition when;
+    struct strlist packages;
 };
 
 // A secret is a file of which only a public name is in the key: a pseudo-random function's output,
@@ -132,12 +146,13 @@ struct recipe_variable {
     size_t line, column;
 };
 
-// One layer of an initrd: exactly one of the three is set.
+// One layer of an initrd: exactly one of the first four is set.
 struct recipe_layer {
     bool rootfs;    // the recipe's root file system
     char *artifact; // name in `needs` (the one chosen of an `any`), unpacked over what is there
     char *overlay;  // folder in the recipe
     char *variable; // a file variable that names a tarball; skipped when it is not set
+    struct recipe_condition when;
 };
 
 // initrd: {layers: [rootfs, {artifact: smoke-init}, {overlay: overlay}], ...}

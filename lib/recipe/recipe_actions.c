@@ -72,9 +72,42 @@ int read_builder(struct reader *r, const struct yaml *node, void *target)
 
 // ---- rootfs ----
 
+#define AT(member) offsetof(struct recipe_packages, member)
+static const struct field packages_fields[] = {
+    {"packages", read_packages, AT(packages), ANYWHERE, 1},
+    {"when", read_condition, AT(when), ANYWHERE, 1},
+};
+#undef AT
+static const struct schema packages_schema = SCHEMA("packages with a condition", packages_fields);
+
+// [a, b, {packages: [c], when: {variable: NAME, is: VALUE}}]
+static int read_rootfs_packages(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe_rootfs *rootfs = target;
+    if (expect(r, node, YAML_LIST) < 0)
+        return -1;
+    rootfs->more = xcalloc(node->n, sizeof *rootfs->more);
+    for (size_t i = 0; i < node->n; i++) {
+        const struct yaml *item = node->items[i];
+        cleanup_free char *name = NULL;
+        r->key = "packages";
+        if (item->kind == YAML_MAP) {
+            if (read_map(r, item, &packages_schema, 1, &rootfs->more[rootfs->more_count++]) < 0)
+                return -1;
+            continue;
+        }
+        if (read_package(r, item, &name) < 0)
+            return -1;
+        if (strlist_has(&rootfs->packages, name))
+            return reader_error(r, item, "'%s' is there twice", name);
+        strlist_add(&rootfs->packages, name);
+    }
+    return 0;
+}
+
 static const struct field rootfs_fields[] = {
     {"distribution", read_line, offsetof(struct recipe_rootfs, distribution), ANYWHERE, 1},
-    {"packages", read_packages, offsetof(struct recipe_rootfs, packages), ANYWHERE, 0},
+    {"packages", read_rootfs_packages, 0, ANYWHERE, 0},
 };
 static const struct schema rootfs_schema = SCHEMA("a rootfs", rootfs_fields);
 
@@ -83,6 +116,20 @@ int read_rootfs(struct reader *r, const struct yaml *node, void *target)
     struct recipe *recipe = target;
     recipe->rootfs = xcalloc(1, sizeof *recipe->rootfs);
     return read_map(r, node, &rootfs_schema, 1, recipe->rootfs);
+}
+
+void rootfs_free(struct recipe_rootfs *f)
+{
+    if (!f)
+        return;
+    for (size_t i = 0; i < f->more_count; i++) {
+        strlist_free(&f->more[i].packages);
+        condition_free(&f->more[i].when);
+    }
+    free(f->more);
+    free(f->distribution);
+    strlist_free(&f->packages);
+    free(f);
 }
 
 // ---- initrd ----
@@ -100,18 +147,19 @@ static const struct field layer_fields[] = {
     {"artifact", read_name, AT(artifact), ANYWHERE, 0},
     {"overlay", read_folder, AT(overlay), ANYWHERE, 0},
     {"variable", read_line, AT(variable), ANYWHERE, 0},
+    {"when", read_condition, AT(when), ANYWHERE, 0},
 };
 #undef AT
 static const struct schema layer_schema = SCHEMA("a layer", layer_fields);
 
-// rootfs | {artifact: name} | {overlay: folder} | {variable: NAME}
+// rootfs | {artifact: name} | {overlay: folder} | {variable: NAME}, the maps also with `when`
 static int read_layer(struct reader *r, const struct yaml *node, struct recipe_layer *layer)
 {
     if (node->kind == YAML_SCALAR && !strcmp(node->text, "rootfs")) {
         layer->rootfs = true;
         return 0;
     }
-    if (node->kind == YAML_MAP && node->n == 1)
+    if (node->kind == YAML_MAP && node->n == 1u + (yaml_get(node, "when") != NULL))
         return read_map(r, node, &layer_schema, 1, layer);
     reader_error(r, node, "this is not a layer");
     return error_hint(r->err, "a layer is rootfs, {artifact: name}, {overlay: folder}, or "
@@ -171,6 +219,8 @@ int read_initrd(struct reader *r, const struct yaml *node, void *target)
 static int check_layer(struct reader *r, const struct yaml *node, const struct recipe_layer *layer)
 {
     const struct recipe *recipe = r->recipe;
+    if (check_condition(r, &layer->when) < 0)
+        return -1;
     if (layer->rootfs && !recipe->rootfs)
         return yaml_error(r->document, node, r->err,
                           "the layer 'rootfs' needs the key 'rootfs' in the recipe");
@@ -190,6 +240,9 @@ static int check_layer(struct reader *r, const struct yaml *node, const struct r
 
 int check_layers(struct reader *r)
 {
+    for (size_t i = 0; r->recipe->rootfs && i < r->recipe->rootfs->more_count; i++)
+        if (check_condition(r, &r->recipe->rootfs->more[i].when) < 0)
+            return -1;
     const struct yaml *layers = yaml_path(r->document->root, "initrd.layers");
     for (size_t i = 0; r->recipe->initrd && i < r->recipe->initrd->layer_count; i++)
         if (check_layer(r, layers->items[i], &r->recipe->initrd->layers[i]) < 0)

@@ -33,9 +33,21 @@ int read_members(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
+// A group has no variables that a condition could be about.
+static int refuse_conditions(struct reader *r)
+{
+    for (size_t i = 0; i < arch_count; i++)
+        for (size_t k = 0; k < r->recipe->members[i].count; k++)
+            if (check_condition(r, &r->recipe->members[i].list[k].when) < 0)
+                return -1;
+    return 0;
+}
+
 int check_members(struct reader *r)
 {
     struct recipe *recipe = r->recipe;
+    if (refuse_conditions(r) < 0)
+        return -1;
     const struct yaml *members = yaml_get(r->document->root, "members");
     const struct yaml *given = yaml_get(r->document->root, "architectures");
     if (!members || members->kind != YAML_MAP)
@@ -64,7 +76,9 @@ bool is_member(const struct recipe *recipe, const char *name)
 
 void needs_free(struct recipe_needs *n)
 {
-    for (size_t i = 0; i < n->count; i++)
+    for (size_t i = 0; i < n->count; i++) {
         strlist_free(&n->list[i].any);
+        condition_free(&n->list[i].when);
+    }
     free(n->list);
 }

@@ -27,11 +27,6 @@ int read_architectures(struct reader *r, const struct yaml *node, void *target)
 
 // ---- needs ----
 
-static const struct field need_any_fields[] = {
-    {"any", read_names, offsetof(struct recipe_need, any), ANYWHERE, 1},
-};
-static const struct schema need_any = SCHEMA("an entry of needs", need_any_fields);
-
 static int read_one_name(struct reader *r, const struct yaml *node, struct strlist *out)
 {
     cleanup_free char *name = NULL;
@@ -41,26 +36,49 @@ static int read_one_name(struct reader *r, const struct yaml *node, struct strli
     return 0;
 }
 
-// a | {any: [b, c]} | {optional: d} | {optional: [d, e]}
+// a | [b, c]
+static int read_choice(struct reader *r, const struct yaml *node, void *target)
+{
+    struct strlist *any = target;
+    if (node->kind != YAML_LIST)
+        return read_one_name(r, node, any);
+    if (read_names(r, node, any) < 0)
+        return -1;
+    return any->n ? 0 : reader_error(r, node, "the list is empty");
+}
+
+static int read_optional(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe_need *need = target;
+    need->optional = true;
+    return read_choice(r, node, &need->any);
+}
+
+#define AT(member) offsetof(struct recipe_need, member)
+static const struct field need_fields[] = {
+    {"any", read_choice, AT(any), ANYWHERE, 0},
+    {"optional", read_optional, 0, ANYWHERE, 0},
+    {"when", read_condition, AT(when), ANYWHERE, 0},
+};
+#undef AT
+static const struct schema need_schema = SCHEMA("an entry of needs", need_fields);
+#define NEED_RULE "an entry of needs is a name, {any: [names]}, or {optional: name}"
+
+// a | {any: [b, c]} | {optional: d} | {optional: [d, e]}, the maps also with `when`
 static int read_need(struct reader *r, const struct yaml *node, struct recipe_need *need)
 {
     need->line = node->line;
     need->column = node->column;
     if (node->kind == YAML_SCALAR)
         return read_one_name(r, node, &need->any);
-    const struct yaml *optional = yaml_get(node, "optional");
-    if (!optional || node->n != 1) {
-        if (read_map(r, node, &need_any, 1, need) < 0)
-            return error_hint(r->err, "an entry of needs is a name, {any: [names]}, or "
-                                      "{optional: name}");
-        return need->any.n ? 0 : reader_error(r, node, "the list is empty");
-    }
-    need->optional = true;
-    if (optional->kind != YAML_LIST)
-        return read_one_name(r, optional, &need->any);
-    if (read_names(r, optional, &need->any) < 0)
-        return -1;
-    return need->any.n ? 0 : reader_error(r, node, "the list is empty");
+    bool any = yaml_get(node, "any") != NULL, optional = yaml_get(node, "optional") != NULL;
+    if (read_map(r, node, &need_schema, 1, need) < 0)
+        return error_hint(r->err, NEED_RULE);
+    if (any != optional)
+        return 0;
+    r->key = NULL;
+    reader_error(r, node, any ? "this has both 'any' and 'optional'" : "this names nothing");
+    return error_hint(r->err, NEED_RULE);
 }
 
 int read_need_list(struct reader *r, const struct yaml *node, const char *key,
@@ -92,6 +110,14 @@ int read_needs(struct reader *r, const struct yaml *node, void *target)
     recipe->needs = needs.list;
     recipe->need_count = needs.count;
     return result;
+}
+
+int check_needs(struct reader *r)
+{
+    for (size_t i = 0; i < r->recipe->need_count; i++)
+        if (check_condition(r, &r->recipe->needs[i].when) < 0)
+            return -1;
+    return 0;
 }
 
 // ---- sources ----

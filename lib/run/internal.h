@@ -114,6 +114,8 @@ int variables_resolve(const struct recipe *r, struct variable_value **out, struc
 void variables_key(const struct variable_value *values, size_t count, struct buf *out);
 const struct variable_value *variable_find(const struct job *job, const char *name);
 const char *variable_text(const struct job *job, const char *name); // "" if unset
+// Whether a part of the recipe with this condition is there.
+bool condition_holds(const struct job *job, const struct recipe_condition *c);
 void variables_free(struct variable_value *values, size_t count);
 
 // ---- constants.c ----

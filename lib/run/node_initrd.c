@@ -60,6 +60,8 @@ static int add_layer(struct build *b, const struct job *job, const struct recipe
     const struct recipe *r = job->recipe;
     struct initrd_layer *out = &l->items[l->n];
     *out = (struct initrd_layer){0};
+    if (!condition_holds(job, &layer->when))
+        return 0;
     if (layer->overlay) {
         out->name = layer->overlay;
         out->folder = keep_string(l, xasprintf("%s/%s", r->folder, layer->overlay));
@@ -100,8 +102,8 @@ static int write_initrd(struct build *b, const struct node *node, const struct l
 }
 
 // Packs `file` as the recipe's output, with its link beside it.
-static int pack_result(struct build *b, const struct node *node, const char *file,
-                       json_t *record, struct error **err)
+static int pack_result(struct build *b, const struct node *node, const char *file, json_t *record,
+                       struct error **err)
 {
     const struct job *job = job_of(node);
     const struct recipe_initrd *i = job->recipe->initrd;
@@ -139,12 +141,12 @@ int make_initrd(struct build *b, struct node *node, json_t *record, struct error
     }
     const char *init = job_role(job, ROLE_ARTIFACT, "agent") || *variable_text(job, "AGENT_TARBALL")
                            ? "kata-agent"
-                           : l.init ? l.init : "the root file system's own";
+                       : l.init ? l.init
+                                : "the root file system's own";
     json_object_set_new(json_object_get(record, "provenance"), "init", json_string(init));
-    cleanup_free char *summary =
-        xasprintf("the init inside is %s%s", init,
-                  strcmp(init, "kata-agent") ? ", not kata-agent, which these sources do not have"
-                                             : "");
+    cleanup_free char *summary = xasprintf(
+        "the init inside is %s%s", init,
+        strcmp(init, "kata-agent") ? ", not kata-agent, which these sources do not have" : "");
     json_object_set_new(record, "summary", json_string(summary));
     strlist_free(&l.strings);
     free(l.items);

@@ -224,6 +224,11 @@ static int add_rootfs(struct build *b, struct node *user, struct error **err)
         return 0;
     struct job wanted = {.target = job->target};
     strlist_add_all(&wanted.packages, &rootfs->packages);
+    for (size_t i = 0; i < rootfs->more_count; i++)
+        for (size_t k = 0;
+             condition_holds(job, &rootfs->more[i].when) && k < rootfs->more[i].packages.n; k++)
+            if (!strlist_has(&wanted.packages, rootfs->more[i].packages.items[k]))
+                strlist_add(&wanted.packages, rootfs->more[i].packages.items[k]);
     strlist_sort(&wanted.packages);
     if (b->options.debian) {
         if (host_distribution(b, &wanted.distribution, err) < 0) {
@@ -351,6 +356,8 @@ static int add_needs(struct build *b, struct node *node, struct error **err)
     const struct recipe *r = job->recipe;
     for (size_t i = 0; i < r->need_count; i++) {
         struct error *why = NULL;
+        if (!condition_holds(job, &r->needs[i].when))
+            continue;
         const struct recipe *chosen = choose_recipe(b->recipes, r, &r->needs[i], job->target, &why);
         if (why) {
             *err = why;

@@ -204,6 +204,11 @@ const char *variable_text(const struct job *job, const char *name)
     return value ? value->text : "";
 }
 
+bool condition_holds(const struct job *job, const struct recipe_condition *c)
+{
+    return !c->variable || !strcmp(variable_text(job, c->variable), c->is);
+}
+
 void variables_free(struct variable_value *values, size_t count)
 {
     for (size_t i = 0; values && i < count; i++) {

@@ -92,3 +92,50 @@ setup() {
   [ "$status" -eq 1 ]
   [[ "$output" == *"two files that are called x"* ]]
 }
+
+# ---- conditions: when: {variable, is} ----
+
+# An initrd that differs by variables. Its content: names of files.
+make_conditional() {
+  local layer
+  make_recipe init "" 'mkdir -p /out/init; printf "#!/bin/sh\n" >/out/init/init; chmod 755 /out/init/init'
+  make_recipe extra
+  mkdir -p recipes/one/yes recipes/one/no
+  for layer in yes no; do echo "$layer" >"recipes/one/$layer/mode-$layer"; done
+  cat >recipes/one/recipe.yaml <<'Y'
+description: an initrd that differs by variables
+action: initrd
+architectures: [x86_64, s390x, aarch64, ppc64le]
+needs: [init, {any: extra, when: {variable: TARBALL, is: ""}}]
+variables: {MODE: {type: yes-no, default: "no"}, TARBALL: {type: file}}
+initrd:
+  layers:
+    - artifact: init
+    - artifact: extra
+    - {overlay: "yes", when: {variable: MODE, is: "yes"}}
+    - {overlay: "no", when: {variable: MODE, is: "no"}}
+  output: opt/one.img
+Y
+}
+
+initrd_names() {
+  content_of build/kata-static-one.tar.xz opt/one.img | gzip -d | cpio -t --quiet | sort | tr '\n' ' '
+}
+
+@test "layers and needs can depend on a variable" {
+  make_conditional
+  kb one
+  [[ "$(initrd_names)" == *"mode-no opt opt/extra "* ]]
+  [[ "$(initrd_names)" != *mode-yes* ]]
+  MODE=yes kb one
+  [[ "$(initrd_names)" == *mode-yes* ]]
+  [[ "$(initrd_names)" != *mode-no* ]]
+  : >file
+  # What is not needed is not made.
+  make_recipe extra "" 'exit 1'
+  TARBALL=file kb one
+  [[ "$(initrd_names)" != *extra* ]]
+  run kb one
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"extra: failed"* ]]
+}

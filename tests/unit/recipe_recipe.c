@@ -143,16 +143,18 @@ static void an_initrd_recipe_is_read_whole(void **state)
     struct recipe_set *set = open_set(p);
     const struct recipe *r = good(set, p,
                                   "initrd:\n" // before the action that allows it
-                                  "  layers: [rootfs, {artifact: c}, {overlay: overlay},\n"
+                                  "  layers: [rootfs, {artifact: c},\n"
+                                  "           {overlay: overlay, when: {variable: MODE, is: no}},\n"
                                   "           {variable: MORE}]\n"
                                   "  exclude: [usr/share/doc, 'var/*']\n"
                                   "  output: opt/kata-{os}-{osversion}.initrd\n"
                                   "  link: opt/kata.img\n"
                                   "description: x\n"
                                   "action: initrd\n"
-                                  "needs: [k, {any: [b, c]}]\n"
-                                  "rootfs: {distribution: 'a.{arch}.b', packages: [bash]}\n"
-                                  "variables: {MORE: {type: file}}\n"
+                                  "needs: [k, {any: [b, c], when: {variable: MORE, is: ''}}]\n"
+                                  "rootfs: {distribution: 'a.{arch}.b', packages: [bash,\n"
+                                  "    {packages: [init], when: {variable: MODE, is: yes}}]}\n"
+                                  "variables: {MORE: {type: file}, MODE: {type: yes-no}}\n"
                                   "boot: {kernel: 'k:boot/vmlinuz', initrd: 'r:opt/kata.img',\n"
                                   "       append: ''}\n");
     assert_int_equal(r->action, ACTION_INITRD);
@@ -161,6 +163,15 @@ static void an_initrd_recipe_is_read_whole(void **state)
     assert_string_equal(r->initrd->layers[1].artifact, "c");
     assert_string_equal(r->initrd->layers[2].overlay, "overlay");
     assert_string_equal(r->initrd->layers[3].variable, "MORE");
+    assert_string_equal(r->initrd->layers[2].when.variable, "MODE");
+    assert_string_equal(r->initrd->layers[2].when.is, "no");
+    assert_null(r->initrd->layers[3].when.variable);
+    assert_string_equal(r->needs[1].when.variable, "MORE");
+    assert_string_equal(r->needs[1].when.is, "");
+    assert_int_equal(r->rootfs->packages.n, 1);
+    assert_int_equal(r->rootfs->more_count, 1);
+    assert_string_equal(r->rootfs->more[0].packages.items[0], "init");
+    assert_string_equal(r->rootfs->more[0].when.is, "yes");
     assert_int_equal(r->initrd->exclude.n, 2);
     assert_string_equal(r->initrd->output, "opt/kata-{os}-{osversion}.initrd");
     assert_string_equal(r->rootfs->distribution, "a.{arch}.b");

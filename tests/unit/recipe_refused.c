@@ -49,7 +49,7 @@ static void wrong_kinds_are_refused(void **state)
         {S "needs:\n", F "3:1: needs: a list is expected here, but this is empty", NULL},
         {S "needs: [[a]]\n", F "3:9: needs: a map is expected here, but this is a list", NULL},
         {S "needs: [{optional: {a: b}}]\n",
-         F "3:20: needs: a text is expected here, but this is a map", NULL},
+         F "3:20: optional: a text is expected here, but this is a map", NULL},
         {S "sources: [a]\n", F "3:10: sources: a map is expected here, but this is a list", NULL},
         {S "sources: {a: b}\n", F "3:14: a: a map is expected here, but this is a text", NULL},
         {S "with: [{a: b}]\n", F "3:8: with: a text is expected here, but this is a map", NULL},
@@ -163,7 +163,7 @@ static void wrong_names_are_refused(void **state)
         {S "outputs: []\n" B, F "3:10: outputs: the list is empty", NULL},
         {S "needs: [a/b]\n", F "3:9: needs: 'a/b': " NAME, NULL},
         {S "needs: [a, {any: [b, a]}]\n", F "3:12: needs: 'a' is there twice", NULL},
-        {S "needs: [{any: []}]\n", F "3:9: any: the list is empty", NULL},
+        {S "needs: [{any: []}]\n", F "3:15: any: the list is empty", NULL},
         {S "sources: {a/b: {}}\n",
          F "3:11: 'a/b' cannot be the name of a source: use a-z 0-9 . _ -", NULL},
         {S "architectures: [s390y]\n", F "3:17: unknown architecture 's390y'",
@@ -245,6 +245,35 @@ static void parts_that_are_not_declared_are_refused(void **state)
          "for example kernel:opt/kata/share/kata-containers/vmlinuz.container"},
         {S "boot: {kernel: 'k:a', initrd: 'r:b'}\n" B,
          F "3:16: kernel: 'k' is not in 'needs' or 'with', and not this recipe", NULL},
+    };
+    refuse_all(*state, cases, ARRAY_LEN(cases));
+}
+
+static void conditions_that_cannot_hold_are_refused(void **state)
+{
+    static const struct refusal cases[] = {
+        {S B "needs: [{any: [a], when: {variable: A, is: b}}]\n",
+         F "4:26: when: A is not in 'variables'", NULL},
+        {S B "variables: {A: {type: yes-no}}\nneeds: [{any: a, when: {variable: A, is: on}}]\n",
+         F "5:24: when: A is yes or no, and never 'on'", NULL},
+        {S B "variables: {A: {type: file}}\nneeds: [{any: a, when: {variable: A, is: b}}]\n",
+         F "5:24: when: A names files, which have no value to compare with",
+         "'is: \"\"' says that the variable is not set"},
+        {S B "variables: {A: }\nneeds: [{any: a, when: {variable: A}}]\n",
+         F "5:24: a condition needs the key 'is'", NULL},
+        {S B "variables: {A: }\nneeds: [{when: {variable: A, is: b}}]\n",
+         F "5:9: this names nothing",
+         "an entry of needs is a name, {any: [names]}, or {optional: name}"},
+        {D "action: group\nmembers: [{any: a, when: {variable: A, is: b}}]\n",
+         F "3:26: when: A is not in 'variables'", NULL},
+        {I "rootfs: {distribution: d, packages: [{packages: [pp], when: {variable: A, is: b}}]}\n"
+           "initrd: {layers: [rootfs], output: a}\n",
+         F "3:61: when: A is not in 'variables'", NULL},
+        {I "needs: [a]\n"
+           "initrd: {layers: [{artifact: a, when: {variable: A, is: b}}], output: a}\n",
+         F "4:39: when: A is not in 'variables'", NULL},
+        {I "initrd: {layers: [{when: {variable: A, is: b}}], output: a}\n",
+         F "3:19: layers: this is not a layer", NULL},
     };
     refuse_all(*state, cases, ARRAY_LEN(cases));
 }
@@ -343,6 +372,7 @@ int main(void)
         TEST(keys_that_do_not_go_together_are_refused),
         TEST(wrong_names_are_refused),
         TEST(parts_that_are_not_declared_are_refused),
+        TEST(conditions_that_cannot_hold_are_refused),
         TEST(missing_files_are_named),
         TEST(links_that_lead_out_are_refused),
         TEST(broken_yaml_is_refused_with_its_place),
