@@ -98,6 +98,11 @@ void needs_free(struct recipe_needs *n);
 void rootfs_free(struct recipe_rootfs *f); // NULL is allowed
 void boot_free(struct recipe_boot *b); // NULL is allowed
 int check_phases(struct reader *r);    // recipe_phases.c
+// recipe_list.c
+read_value read_list_script, read_list_of, read_list_arguments, read_list_configuration; // source
+int check_sources(struct reader *r);
+void list_free(struct recipe_list *l);            // NULL is allowed
+bool variable_name_is_reserved(const char *name); // recipe_parts.c: every step has its own
 // recipe_sign.c: the variables that it names are declared, and what they have to be.
 // sign_names_key() asks the document, since 'variables' may come before 'sign'.
 int check_sign(struct reader *r);

@@ -149,9 +149,9 @@ static int read_recipe(struct reader *r)
     if (check_members(r) < 0)
         return -1;
     default_architectures(r->recipe);
-    return check_phases(r) < 0 || check_needs(r) < 0 || check_environment(r) < 0 ||
-                   check_outputs(r) < 0 || check_layers(r) < 0 || check_parts(r) < 0 ||
-                   check_sign(r) < 0
+    return check_phases(r) < 0 || check_sources(r) < 0 || check_needs(r) < 0 ||
+                   check_environment(r) < 0 || check_outputs(r) < 0 || check_layers(r) < 0 ||
+                   check_parts(r) < 0 || check_sign(r) < 0
                ? -1
                : 0;
 }
@@ -188,6 +188,8 @@ static void free_source(struct recipe_source *s)
     free(s->archive);
     free(s->sums);
     free(s->when);
+    condition_free(&s->condition);
+    list_free(s->list);
     debian_source_free(s->debian);
     strlist_free(&s->patches);
     strlist_free(&s->replaced);

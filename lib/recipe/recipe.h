@@ -74,6 +74,22 @@ struct debian_source {
 enum submodules { SUBMODULES_NO, SUBMODULES_DIRECT, SUBMODULES_YES };
 extern const char *const submodules_words[]; // as they are written; NULL ends
 
+// What of the user's own configuration a list's script may read. None of it is in a key.
+//   {files: ["~/.tool/config", "$TOOL_HOME/config"], environment: [TOOL_PROXY]}
+struct recipe_configuration {
+    struct strlist files;       // "~/<path>" or "$<NAME>/<path>"
+    struct strlist environment; // names of variables
+};
+
+// A source that is a list of files: a script prints what they are (source/list.h), over the tree of
+// another source.
+struct recipe_list {
+    char *script;             // as recipe_phase's
+    char *of;                 // name of another source, or NULL
+    struct strlist arguments; // templates, {arch} and {host_arch}
+    struct recipe_configuration configuration;
+};
+
 // sources: {<name>: {version: <dotted path of a map in versions.yaml>, git|archive: ..., ...}}
 // Texts may hold {placeholders}, see versions_expand().
 struct recipe_source {
@@ -84,12 +100,14 @@ struct recipe_source {
                      // NULL only if there is neither git nor archive
     char *git, *ref; // url and branch, tag or commit
     enum submodules submodules;
-    char *when;           // "upstream" or "debian": the source is there only with these sources;
-                          // NULL: always
+    char *when; // "upstream" or "debian": the source is there only with these sources;
+                // NULL: always
+    struct recipe_condition condition; // and only if this holds
     char *archive, *sums; // url of the archive; url of a signed sums file (kernel.org's format)
     // In the filled-in urls the first text of a pair becomes the second, a template itself.
     struct strlist replaced, replacements;
     struct debian_source *debian; // or NULL
+    struct recipe_list *list;     // or NULL
     struct strlist patches; // files, globs (sorted by bytes) or either with {placeholders}, in the
                             // recipe's folder; applied with -p1
     size_t line, column;

@@ -122,7 +122,7 @@ int check_needs(struct reader *r)
 
 // ---- sources ----
 
-static int read_when(struct reader *r, const struct yaml *node, void *target)
+static int read_when_sources(struct reader *r, const struct yaml *node, void *target)
 {
     char **when = target;
     if (read_line(r, node, when) < 0)
@@ -132,6 +132,14 @@ static int read_when(struct reader *r, const struct yaml *node, void *target)
     reader_error(r, node, "'%s' is neither upstream nor debian", *when);
     return error_hint(r->err,
                       "it says with which --sources there is this source; without it, always");
+}
+
+// upstream | debian | {variable: NAME, is: VALUE}
+static int read_when(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe_source *source = target;
+    return node->kind == YAML_MAP ? read_condition(r, node, &source->condition)
+                                  : read_when_sources(r, node, &source->when);
 }
 
 const char *const submodules_words[] = {"no", "direct", "yes", NULL};
@@ -179,7 +187,11 @@ static const struct field source_fields[] = {
     {"replace", read_replace, 0, ANYWHERE, 0},
     {"debian", read_debian, AT(debian), ANYWHERE, 0},
     {"patches", read_patches, AT(patches), ANYWHERE, 0},
-    {"when", read_when, AT(when), ANYWHERE, 0},
+    {"list", read_list_script, 0, ANYWHERE, 0},
+    {"of", read_list_of, 0, ANYWHERE, 0},
+    {"arguments", read_list_arguments, 0, ANYWHERE, 0},
+    {"configuration", read_list_configuration, 0, ANYWHERE, 0},
+    {"when", read_when, 0, ANYWHERE, 0},
 };
 #undef AT
 static const struct schema source_schema = SCHEMA("a source", source_fields);
@@ -188,23 +200,33 @@ static const struct schema source_schema = SCHEMA("a source", source_fields);
 static const struct {
     const char *key, *with;
 } source_pairs[] = {
-    {"git", "ref"},      {"ref", "git"},     {"submodules", "git"},
-    {"sums", "archive"}, {"git", "version"}, {"archive", "version"},
+    {"git", "ref"},      {"ref", "git"},        {"submodules", "git"},
+    {"sums", "archive"}, {"git", "version"},    {"archive", "version"},
+    {"of", "list"},      {"arguments", "list"}, {"configuration", "list"},
 };
+
+static const char *const not_of_lists[] = {"git", "archive", "debian", "patches", "replace"};
 
 static int check_source(struct reader *r, const struct yaml *node, const struct recipe_source *s)
 {
     if (s->git && s->archive)
         return yaml_error(r->document, node, r->err, "the source '%s' has both 'git' and 'archive'",
                           s->name);
-    if (!s->git && !s->archive && !s->debian)
+    if (!s->git && !s->archive && !s->debian && !yaml_get(node, "list"))
         return yaml_error(r->document, node, r->err,
-                          "the source '%s' needs one of 'git', 'archive' and 'debian'", s->name);
+                          "the source '%s' needs one of 'git', 'archive', 'list' and 'debian'",
+                          s->name);
+    for (size_t i = 0; i < ARRAY_LEN(not_of_lists) && yaml_get(node, "list"); i++)
+        if (yaml_get(node, not_of_lists[i]))
+            return yaml_error(r->document, yaml_get(node, not_of_lists[i]), r->err,
+                              "the source '%s' is a list, and with that '%s' has no meaning",
+                              s->name, not_of_lists[i]);
     bool debian = s->when && !strcmp(s->when, "debian");
-    if (s->when && (debian ? !s->debian || s->git || s->archive : !s->git && !s->archive))
+    if (s->when &&
+        (debian ? !s->debian || s->git || s->archive : !s->git && !s->archive && !s->list))
         return yaml_error(r->document, yaml_get(node, "when"), r->err,
                           "the source '%s' is there only with %s sources, so it needs %s", s->name,
-                          s->when, debian ? "'debian' alone" : "'git' or 'archive'");
+                          s->when, debian ? "'debian' alone" : "'git', 'archive' or 'list'");
     for (size_t i = 0; i < ARRAY_LEN(source_pairs); i++)
         if (yaml_get(node, source_pairs[i].key) && !yaml_get(node, source_pairs[i].with))
             return yaml_error(r->document, node, r->err,
@@ -274,6 +296,14 @@ static const char *const reserved_names[] = {
     "USER",
 };
 
+bool variable_name_is_reserved(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(reserved_names); i++)
+        if (!strcmp(name, reserved_names[i]))
+            return true;
+    return false;
+}
+
 static int check_variable_name(struct reader *r, const struct yaml *map, size_t index)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
@@ -283,10 +313,9 @@ static int check_variable_name(struct reader *r, const struct yaml *map, size_t 
     if (!n || n > 100 || (*name >= '0' && *name <= '9') || strspn(name, letters) != n)
         return yaml_error_at(r->document, r->key_line, r->key_column, r->err,
                              "'%s' cannot be the name of a variable: use A-Z 0-9 _", name);
-    for (size_t i = 0; i < ARRAY_LEN(reserved_names); i++)
-        if (!strcmp(name, reserved_names[i]))
-            return yaml_error_at(r->document, r->key_line, r->key_column, r->err,
-                                 "%s is reserved: every step has its own", name);
+    if (variable_name_is_reserved(name))
+        return yaml_error_at(r->document, r->key_line, r->key_column, r->err,
+                             "%s is reserved: every step has its own", name);
     return 0;
 }
 

@@ -67,9 +67,12 @@ static bool same_source(const struct node *node, const void *what)
             equal(a->debian->file, s->debian->file) && equal(a->debian->source, s->debian->source));
 }
 
-static bool source_applies(const struct build *b, const struct recipe_source *source)
+static bool source_applies(const struct build *b, const struct job *job,
+                           const struct recipe_source *source)
 {
-    return !source->when || !strcmp(source->when, b->options.debian ? "debian" : "upstream");
+    bool sources =
+        !source->when || !strcmp(source->when, b->options.debian ? "debian" : "upstream");
+    return sources && condition_holds(job, &source->condition);
 }
 
 static int add_source(struct build *b, struct node *user, const struct recipe_source *source,
@@ -78,6 +81,9 @@ static int add_source(struct build *b, struct node *user, const struct recipe_so
     struct job *job = job_of(user);
     struct source_options o = source_options(b);
     struct source_spec spec = {0};
+    if (source->list)
+        return error_user(err, "%s:%zu: source %s: this version cannot make lists yet",
+                          job->recipe->file, source->line, source->name);
     if (source_describe(job->recipe, source, b->versions, job->target, &o, &spec, err) < 0)
         return -1;
     cleanup_free char *name = xasprintf("source:%s", source->name);
@@ -397,7 +403,7 @@ struct node *plan_artifact(struct build *b, const struct recipe *r, const struct
     if (constants_resolve(job, b->versions, err) < 0)
         return NULL;
     for (size_t i = 0; i < r->source_count; i++)
-        if (source_applies(b, &r->sources[i]) && add_source(b, node, &r->sources[i], err) < 0)
+        if (source_applies(b, job, &r->sources[i]) && add_source(b, node, &r->sources[i], err) < 0)
             return NULL;
     if (add_builder(b, node, err) < 0 || add_rootfs(b, node, err) < 0 ||
         add_needs(b, node, err) < 0 || identify_recipe(b, node, err) < 0 ||

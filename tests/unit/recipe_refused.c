@@ -28,7 +28,7 @@ static void unknown_keys_are_refused_with_the_nearest_name(void **state)
          "did you mean 'packages'?"},
         {S "sources: {a: {url: x}}\n", F "3:15: unknown key 'url' in a source",
          "known keys: version, git, ref, submodules, archive, sums, replace, debian, patches, "
-         "when"},
+         "list, of, arguments, configuration, when"},
         {S "variables: {A: {requires: x}}\n", F "3:17: unknown key 'requires' in a variable",
          "did you mean 'required'?"},
         {S "needs: [{all: [a]}]\n", F "3:10: unknown key 'all' in an entry of needs",
@@ -84,7 +84,7 @@ static void what_is_missing_is_named(void **state)
          F "4:8: an image needs the key 'initrd'", NULL},
         {S "builder: {tools: [gcc]}\n", F "3:10: a builder needs the key 'packages'", NULL},
         {S "sources: {a: {version: b}}\n",
-         F "3:14: the source 'a' needs one of 'git', 'archive' and 'debian'", NULL},
+         F "3:14: the source 'a' needs one of 'git', 'archive', 'list' and 'debian'", NULL},
         {S "sources: {a: {version: b, git: c}}\n",
          F "3:14: the source 'a' has 'git', which needs 'ref' beside it", NULL},
         {S "sources: {a: {archive: b}}\n",
@@ -118,7 +118,7 @@ static void keys_that_do_not_go_together_are_refused(void **state)
          NULL},
         {S "sources: {a: {debian: {source: aa}, when: upstream}}\n",
          F
-         "3:43: the source 'a' is there only with upstream sources, so it needs 'git' or 'archive'",
+         "3:43: the source 'a' is there only with upstream sources, so it needs 'git', 'archive' or 'list'",
          NULL},
         {D "run: build.sh\nbuilder: {image: a/b, libraries: [c]}\n",
          F "3:10: builder: a builder that is an image has no packages and no setup", NULL},
