@@ -6,104 +6,17 @@
 #include "base/log.h"
 #include "pack/pack.h"
 #include "source/download.h"
+#include "source/partial.h"
 #include "source/room.h"
 #include "source/sums.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #define ARCHIVE_MAX ((uint64_t)64 << 30)
 #define SUMS_MAX ((uint64_t)16 << 20)
-
-// ---- a download that outlives a killed kbuild ----
-struct partial {
-    char *folder, *data; // <store>/tmp/download-<hash of the url>/data
-    int lock;
-};
-
-// A folder that its last owner removed while this process waited for it is no longer the one.
-static bool is_named(int fd, const char *path)
-{
-    struct stat mine, named;
-    return fstat(fd, &mine) == 0 && lstat(path, &named) == 0 && mine.st_ino == named.st_ino &&
-           mine.st_dev == named.st_dev;
-}
-
-static void partial_remove(const struct partial *p)
-{
-    cleanup_free char *from = xasprintf("%s.from", p->data);
-    unlink(p->data);
-    unlink(from);
-}
-
-// Nothing stays where nothing came.
-static void partial_close(struct partial *p)
-{
-    struct stat st;
-    if (p->lock >= 0 && is_named(p->lock, p->folder)) {
-        if (lstat(p->data, &st) == 0 && st.st_size == 0)
-            partial_remove(p);
-        rmdir(p->folder);
-    }
-    free(p->folder);
-    free(p->data);
-    if (p->lock >= 0)
-        close(p->lock);
-}
-#define cleanup_partial __attribute__((cleanup(partial_close)))
-
-static int lock_folder(const char *folder, const char *url, struct error **err)
-{
-    cleanup_close int fd = -1;
-    if (make_directories(folder, 0777, err) < 0)
-        return -1;
-    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, errno, "opening %s", folder);
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        return steal_fd(&fd);
-    cleanup_free char *shown = url_shown(url);
-    log_note("waiting for another kbuild that downloads %s", shown);
-    while (flock(fd, LOCK_EX) < 0)
-        if (errno != EINTR)
-            return error_errno(err, errno, "locking %s", folder);
-    return steal_fd(&fd);
-}
-
-static int partial_open(struct partial *p, struct store *store, const char *url, struct error **err)
-{
-    char hex[DIGEST_HEX_SIZE];
-    digest_bytes(url, strlen(url), hex);
-    p->folder = xasprintf("%s/tmp/download-%.40s", store_directory(store), hex);
-    p->data = xasprintf("%s/data", p->folder);
-    for (;;) {
-        p->lock = lock_folder(p->folder, url, err);
-        if (p->lock < 0)
-            return -1;
-        if (is_named(p->lock, p->folder))
-            return 0;
-        close(steal_fd(&p->lock));
-    }
-}
-
-// Moved through a folder of this process, from where the store takes it without a copy.
-static int partial_store(const struct partial *p, struct store *store,
-                         char digest[static DIGEST_HEX_SIZE], struct error **err)
-{
-    cleanup_free char *folder = store_temporary(store, "archive", err);
-    if (!folder)
-        return -1;
-    cleanup_free char *path = xasprintf("%s/archive", folder);
-    int result = rename(p->data, path) < 0 ? error_errno(err, errno, "moving %s", p->data)
-                                           : store_put_file(store, path, digest, NULL, err);
-    remove_tree(folder, NULL);
-    partial_remove(p);
-    rmdir(p->folder);
-    return result;
-}
 
 static int wrong_digest(const char *shown, const char *is, const char *expected, struct error **err)
 {

@@ -13,11 +13,12 @@
 // Zero-initialise, then set; nothing is owned.
 struct download {
     const char *url;
-    const char *label;     // for progress
-    const char *path;      // where it goes; "<path>.from" beside it says which version it is
-    uint64_t max_bytes;    // a larger file is an error
-    struct retry retry;    // RETRY_DOWNLOAD
-    unsigned idle_seconds; // a try ends when nothing came for so long; 0: 60
+    const char *label;       // for progress; NULL: none is shown
+    const char *path;        // where it goes; "<path>.from" beside it says which version it is
+    uint64_t max_bytes;      // a larger file is an error
+    struct retry retry;      // RETRY_DOWNLOAD
+    uint64_t worth_resuming; // no later call resumes a smaller file
+    unsigned idle_seconds;   // a try ends when nothing came for so long; 0: 60
 };
 // On success the file is complete. On failure what came is left at `path`, and the next call, also
 // of another process, goes on from there if the server still has the same version (RFC 9110,
