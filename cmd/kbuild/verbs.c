@@ -110,6 +110,9 @@ static const struct option pack_rows[] = {
     {"--format", 0, "tar.xz|tar.zst", "of the file (told by its name)", 0, 0},
 };
 static const struct option config_options[] = {
+    {"--class", 0, "NAME", "containerd: the runtime class, as kata-qemu-se (kata)", 0, 0},
+    {"--configuration", 0, "FILE",
+     "containerd: the runtime's configuration (Kata's own of the class)", 0, 0},
     {"--prefix", 0, "DIR", "where Kata is installed (/opt/kata)", 0, 0},
     {"--release", 0, "VERSION", "the release of Kata that the file is of (told from its keys)", 0,
      0},
@@ -349,11 +352,13 @@ const struct verb verbs[] = {
      "Says how to fix what is not. Without a group: build, and what the machine is set up for. "
      "The exit status is 1 if a check fails.",
      CACHE | JSON | QUIET, OPTIONS(doctor_options), verb_doctor, false},
-    {"config", "se|snp FILE", 2, 2, NO_TARGETS,
-     "fit a Kata runtime's configuration.toml to confidential guests",
+    {"config", "se|snp|containerd FILE", 2, 2, NO_TARGETS,
+     "fit a Kata runtime's configuration.toml to confidential guests, or containerd's to Kata",
      "Makes the edits of Kata's guides and prints them as a difference. All else in the file "
      "stays; the original is "
-     "kept as FILE.old, or FILE.old.N where that is taken.",
+     "kept as FILE.old, or FILE.old.N where that is taken. containerd's config.toml gets the "
+     "runtime "
+     "class that --class names.",
      QUIET, OPTIONS(config_options), verb_config, false},
     {"measure", "snp|sev-es|sev|tdx [TARGET]", 1, 2, NO_TARGETS,
      "the launch digest that a confidential x86 host will report",

@@ -3,6 +3,7 @@
 #include "host/config.h"
 #include "base/file.h"
 #include "base/folder.h"
+#include "host/config_class.h"
 #include "host/config_edit.h"
 #include "host/toml.h"
 
@@ -58,70 +59,79 @@ static void plan_add(struct plan *p, struct config_change *c)
     p->items[i] = *c;
 }
 
-// The value of the table with the prefix in its place, escaped as the string it stands in needs it.
-static char *expand(const char *value, const char *prefix)
+// Whether who reads the file takes Key for key: Kata's runtime in Go does, runtime-rs does not; of
+// containerd's readers only some do, so that a key is written as it is meant.
+static bool folds(const struct config_kind *kind, const struct config_layout *l)
 {
-    static const char mark[] = "@PREFIX@";
-    const char *at = strstr(value, mark);
-    if (!at)
-        return xstrdup(value);
-    cleanup_free char *quoted = toml_quote(prefix);
-    return xasprintf("%.*s%.*s%s", (int)(at - value), value, (int)strlen(quoted) - 2, quoted + 1,
-                     at + sizeof mark - 1);
+    return kind->reader == CONFIG_KATA && !l->rust;
+}
+
+static int edit_path(const char *table, const char *key, const struct config_marks *marks,
+                     struct strlist *out, struct error **err)
+{
+    cleanup_free char *text = config_marks_expand(marks, table, false);
+    if (*text && toml_key_parse(text, out, err) < 0)
+        return -1;
+    strlist_add(out, key);
+    return 0;
 }
 
 static int plan_kind(struct plan *p, const struct config_request *request,
-                     const struct config_layout *l, struct error **err)
+                     const struct config_layout *l, const struct config_marks *marks,
+                     struct error **err)
 {
-    const char *prefix = request->prefix ? request->prefix : CONFIG_PREFIX;
     for (size_t i = 0; i < l->count; i++) {
         const struct config_edit *e = &l->edits[i];
-        struct config_change c = {.operation = e->operation, .fold = !l->rust};
+        struct config_change c = {.operation = e->operation, .fold = folds(request->kind, l)};
         struct toml_value v = {0};
-        strlist_split(&c.path, e->table, ".");
-        strlist_add(&c.path, e->key);
-        c.value = e->value ? expand(e->value, prefix) : NULL;
+        int result = edit_path(e->table, e->key, marks, &c.path, err);
+        c.value = e->value ? config_marks_expand(marks, e->value, true) : NULL;
         plan_add(p, &c);
-        int result = c.value ? toml_value_parse(c.value, strlen(c.value), &v, err) : 0;
+        if (!result && c.value && toml_value_parse(c.value, strlen(c.value), &v, err) < 0)
+            result = error_wrap(err, "the prefix '%s'", marks->prefix);
         buf_free(&v.string);
         if (result < 0)
-            return error_wrap(err, "the prefix '%s'", prefix);
+            return -1;
     }
     return 0;
 }
 
-// A key of one part is the key of that name that the kind edits.
-static int find_key(const struct config_layout *l, struct strlist *path, struct error **err)
+// A key of one part is the key of that name that the kind edits; in containerd's file any of the
+// class.
+static int find_key(const struct config_request *request, const struct config_layout *l,
+                    const struct config_marks *marks, struct strlist *path, struct error **err)
 {
     if (path->n > 1)
         return 0;
-    for (size_t i = 0; i < l->count; i++) {
-        if (strcmp(l->edits[i].key, path->items[0]))
-            continue;
+    cleanup_free char *key = xstrdup(path->items[0]);
+    const char *table = request->kind->reader == CONFIG_CONTAINERD ? l->edits[0].table : NULL;
+    for (size_t i = 0; i < l->count; i++)
+        if (!strcmp(l->edits[i].key, key))
+            table = l->edits[i].table;
+    if (table) {
         strlist_free(path);
         *path = (struct strlist){0};
-        strlist_split(path, l->edits[i].table, ".");
-        strlist_add(path, l->edits[i].key);
-        return 0;
+        return edit_path(table, key, marks, path, err);
     }
-    error_set(err, ERROR_USAGE, "'%s' is no key that this kind of guest edits", path->items[0]);
-    return error_hint(err, "name its section too, for example hypervisor.qemu.%s", path->items[0]);
+    error_set(err, ERROR_USAGE, "'%s' is no key that this kind of guest edits", key);
+    return error_hint(err, "name its section too, for example hypervisor.qemu.%s", key);
 }
 
 // KEY=VALUE
-static int plan_setting(struct plan *p, const struct config_layout *l, const char *setting,
-                        struct error **err)
+static int plan_setting(struct plan *p, const struct config_request *request,
+                        const struct config_layout *l, const struct config_marks *marks,
+                        const char *setting, struct error **err)
 {
     const char *equals = strchr(setting, '=');
     if (!equals || equals == setting)
         return error_set(err, ERROR_USAGE, "expected KEY=VALUE");
     cleanup_free char *key = xstrndup(setting, (size_t)(equals - setting));
     struct config_change c = {
-        .operation = CONFIG_SET, .value = xstrdup(equals + 1), .fold = !l->rust};
+        .operation = CONFIG_SET, .value = xstrdup(equals + 1), .fold = folds(request->kind, l)};
     struct toml_value v = {0};
     int result = toml_key_parse(key, &c.path, err);
     if (!result)
-        result = find_key(l, &c.path, err);
+        result = find_key(request, l, marks, &c.path, err);
     if (!result && toml_value_parse(c.value, strlen(c.value), &v, NULL) < 0) {
         free(c.value);
         c.value = toml_quote(equals + 1);
@@ -136,12 +146,16 @@ static int plan_setting(struct plan *p, const struct config_layout *l, const cha
 static int make_plan(struct plan *p, const struct config_request *request,
                      const struct config_layout *l, struct error **err)
 {
-    if (plan_kind(p, request, l, err) < 0)
-        return -1;
-    for (size_t i = 0; request->settings && i < request->settings->n; i++)
-        if (plan_setting(p, l, request->settings->items[i], err) < 0)
-            return error_wrap(err, "--set %s", request->settings->items[i]);
-    return 0;
+    const struct strlist *settings = request->settings;
+    struct config_marks marks;
+    int result = config_marks_read(request, &marks, err);
+    if (!result)
+        result = plan_kind(p, request, l, &marks, err);
+    for (size_t i = 0; settings && i < settings->n && !result; i++)
+        if (plan_setting(p, request, l, &marks, settings->items[i], err) < 0)
+            result = error_wrap(err, "--set %s", settings->items[i]);
+    config_marks_free(&marks);
+    return result;
 }
 
 // ---- which release the file is of ----
@@ -208,10 +222,11 @@ static int find_layout(const struct toml *t, const struct config_request *reques
                        struct error **err)
 {
     const struct config_kind *kind = request->kind;
-    bool rust = is_of_rust(t);
+    bool rust = kind->reader == CONFIG_KATA && is_of_rust(t);
     unsigned release;
     *out = usual;
-    if (parse_release(request->release, &release, err) < 0)
+    if (kind->reader == CONFIG_KATA ? parse_release(request->release, &release, err)
+                                    : config_containerd_version(t, &release, err))
         return -1;
     for (size_t i = 0; i < kind->layout_count; i++) {
         *out = &kind->layouts[i];
@@ -289,7 +304,7 @@ static int examine(const char *text, size_t length, const char *label,
         error_wrap(err, "reading %s", label);
         return error_hint(err, "it must be TOML; nothing was changed");
     }
-    int result = check_hypervisor(t, request->kind, err);
+    int result = request->kind->reader == CONFIG_KATA ? check_hypervisor(t, request->kind, err) : 0;
     if (!result)
         result = find_layout(t, request, usual, layout, err);
     if (!result)
@@ -391,6 +406,7 @@ int config_edit_file(const char *path, const struct config_request *request, boo
     if (file_read(result->file, TOML_SIZE, &text, err) < 0 ||
         config_edit_text(text.data, text.len, path, request, &edited, &result->diff, err) < 0)
         return -1;
+    result->absent = config_absent(request);
     if (!result->diff.len || dry_run)
         return 0;
     if (st.st_nlink > 1) {
@@ -410,5 +426,6 @@ void config_result_free(struct config_result *result)
 {
     free(result->file);
     free(result->backup);
+    free(result->absent);
     buf_free(&result->diff);
 }

@@ -25,14 +25,14 @@ static size_t indentation(const char *text)
 
 // ---- keys that are there ----
 
-static void replace_value(struct view *v)
+static void replace_value(struct view *v, const char *value)
 {
     const struct toml_value *old = &v->entry->value;
     size_t first = lines_find(v->lines, old->start), last = lines_find(v->lines, old->end - 1);
     size_t start = lines_offset(v->lines, first), end = lines_offset(v->lines, last + 1);
     cleanup_buf struct buf line = {0};
     buf_add(&line, v->text.data + start, old->start - start);
-    buf_puts(&line, v->change->value);
+    buf_puts(&line, value);
     buf_add(&line, v->text.data + old->end, end - old->end);
     lines_replace(v->lines, first, last + 1 - first, line.data, line.len);
 }
@@ -286,6 +286,45 @@ struct toml_entry *config_find(const struct toml *t, char *const *path, size_t p
     return find_entry(t, find_table(t, path, parts - 1, fold), path[parts - 1], fold, count);
 }
 
+// ---- lists ----
+
+// The end of the string that starts here: after its closing quote. NULL if it has none on its line.
+static const char *string_end(const char *p, const char *end)
+{
+    char quote = *p;
+    for (p++; p < end && *p != quote && *p != '\n'; p++)
+        if (*p == '\\' && quote == '"')
+            p++;
+    return p < end && *p == quote ? p + 1 : NULL;
+}
+
+// What is between elements: blanks, commas, comments.
+static const char *skip_between(const char *p, const char *end)
+{
+    while (p < end && (strchr(", \t\r\n", *p) || *p == '#'))
+        p += *p == '#' ? strcspn(p, "\n") : 1;
+    return p;
+}
+
+int config_list(const struct toml *t, const struct toml_value *v, struct strlist *out,
+                struct error **err)
+{
+    const char *p = t->text + v->start + 1, *end = t->text + v->end - 1;
+    bool strings = v->kind == TOML_ARRAY;
+    for (p = strings ? skip_between(p, end) : p; strings && p < end; p = skip_between(p, end)) {
+        struct toml_value element = {0};
+        const char *after = strchr("'\"", *p) ? string_end(p, end) : NULL;
+        strings = after && (after == end || !strchr("'\"", *after)) &&
+                  toml_value_parse(p, (size_t)(after - p), &element, NULL) == 0 &&
+                  strlen(element.string.data) == element.string.len;
+        if (strings)
+            strlist_add(out, element.string.data);
+        buf_free(&element.string);
+        p = strings ? after : p;
+    }
+    return strings ? 0 : error_user(err, "a list of strings of one line each is expected");
+}
+
 // ---- the edit ----
 
 static int make_view(struct view *v, struct error **err)
@@ -311,10 +350,40 @@ static int make_view(struct view *v, struct error **err)
     return error_hint(err, "Kata's reader takes any of them: leave one");
 }
 
+// The list that is there with what the wanted one has and it lacks. Returns whether it lacks any,
+// -1 on error.
+static int merge_lists(const struct view *v, struct buf *out, struct error **err)
+{
+    cleanup_strlist struct strlist have = {0}, wanted = {0};
+    cleanup_free char *line = xasprintf("v = %s", v->change->value);
+    struct toml *t = toml_parse(line, strlen(line), err);
+    int result = !t || config_list(t, &t->entries[0]->value, &wanted, err) < 0 ||
+                         config_list(v->toml, &v->entry->value, &have, err) < 0
+                     ? -1
+                     : 0;
+    toml_free(t);
+    if (result < 0)
+        return -1;
+    size_t before = have.n;
+    for (size_t i = 0; i < wanted.n; i++)
+        if (!strlist_has(&have, wanted.items[i]))
+            strlist_add(&have, wanted.items[i]);
+    for (size_t i = 0; i < have.n; i++) {
+        cleanup_free char *quoted = toml_quote(have.items[i]);
+        buf_printf(out, "%s%s", i ? ", " : "[", quoted);
+    }
+    buf_puts(out, have.n ? "]" : "[]");
+    return have.n > before;
+}
+
 static bool is_done(const struct view *v)
 {
     if (v->change->operation == CONFIG_COMMENT_OUT || !v->entry)
         return v->change->operation == CONFIG_COMMENT_OUT && !v->entry;
+    if (v->change->operation == CONFIG_INCLUDE) {
+        cleanup_buf struct buf merged = {0};
+        return merge_lists(v, &merged, NULL) == 0;
+    }
     struct toml_value wanted = {0};
     cleanup_free char *line = xasprintf("v = %s", v->change->value);
     struct toml *t = toml_parse(line, strlen(line), NULL);
@@ -335,6 +404,10 @@ static int apply(struct view *v, struct error **err)
     if (is_done(v))
         return 0;
     struct error *why = NULL;
+    cleanup_buf struct buf merged = {0};
+    bool include = v->change->operation == CONFIG_INCLUDE && v->entry;
+    if (include && merge_lists(v, &merged, err) < 0)
+        return -1;
     if (v->change->operation == CONFIG_COMMENT_OUT)
         while (!why && !is_done(v)) {
             if (comment_out(v, err) < 0)
@@ -342,7 +415,7 @@ static int apply(struct view *v, struct error **err)
             make_view(v, &why);
         }
     else if (v->entry)
-        replace_value(v);
+        replace_value(v, include ? merged.data : v->change->value);
     else if (add_key(v, err) < 0)
         return -1;
     if (why || make_view(v, &why) < 0 || !is_done(v)) {

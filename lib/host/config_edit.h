@@ -19,6 +19,10 @@ struct config_change {
 struct toml_entry *config_find(const struct toml *t, char *const *path, size_t parts, bool fold,
                                size_t *count);
 
+// The elements of a list of one-line strings. A value that is anything else is an error.
+int config_list(const struct toml *t, const struct toml_value *v, struct strlist *out,
+                struct error **err);
+
 // Makes the edit if it is needed, and reads the result again to be sure of it.
 int config_apply(struct lines *l, const struct config_change *c, struct error **err);
 

@@ -280,3 +280,44 @@ X
   grep -q '^# Image = ' case.toml
   [ "$(head -c 3 case.toml)" = $'\xef\xbb\xbf' ]
 }
+
+@test "config containerd adds a runtime class, once, and says what is missing" {
+  printf 'version = 2\n\n[plugins."io.containerd.grpc.v1.cri".cni]\n  bin_dir = "/usr/lib/cni"\n' >c.toml
+  cp c.toml before
+  mkdir -p prefix/bin prefix/share/defaults/kata-containers
+  run "$KBUILD" config containerd c.toml --class kata-qemu-se --prefix "$PWD/prefix"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"containerd-shim-kata-v2 is not on this machine"* ]]
+  cmp before c.toml.old
+  touch prefix/bin/containerd-shim-kata-v2 prefix/share/defaults/kata-containers/configuration-qemu-se.toml
+  run "$KBUILD" config containerd c.toml --class kata-qemu-se --prefix "$PWD/prefix"
+  [[ "$output" == *"is as the runtime class needs it" ]]
+  python3 - "$PWD/prefix" <<'X'
+import sys, tomllib
+prefix = sys.argv[1]
+plugin = tomllib.load(open("c.toml", "rb"))["plugins"]["io.containerd.grpc.v1.cri"]
+assert plugin["cni"] == {"bin_dir": "/usr/lib/cni"}
+assert plugin["containerd"]["runtimes"] == {"kata-qemu-se": {
+    "runtime_type": "io.containerd.kata-qemu-se.v2",
+    "runtime_path": prefix + "/bin/containerd-shim-kata-v2",
+    "privileged_without_host_devices": True,
+    "pod_annotations": ["io.katacontainers.*"],
+    "container_annotations": ["io.katacontainers.*"],
+    "options": {"ConfigPath": prefix + "/share/defaults/kata-containers/configuration-qemu-se.toml"}}}
+X
+  # Options of the other kinds of file, and files that are something else.
+  for words in "se before --class kata" "snp before --configuration /c" "containerd c.toml --release 3.20.0" "containerd c.toml --class A"; do
+    # shellcheck disable=SC2086 # words
+    run "$KBUILD" config $words
+    [ "$status" -eq 2 ]
+  done
+  configuration >kata.toml
+  printf '{{ template "base" . }}\n' >k3s.toml
+  printf 'version = 2\ndisabled_plugins = ["cri"]\n' >docker.toml
+  for file in kata k3s docker; do
+    cp $file.toml copy
+    run "$KBUILD" config containerd $file.toml
+    [ "$status" -eq 1 ]
+    cmp $file.toml copy
+  done
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// configuration.toml from anyone: read it, and make the edits of every kind of guest, and of one
-// key of its own. After an edit the file is still TOML, what was edited reads back (a second time
-// changes nothing), and every other value is what it was, byte for byte. Seeds:
+// configuration.toml, or containerd's file, from anyone: read it, and make the edits of every kind,
+// and of one key of its own. After an edit the file is still TOML, what was edited reads back (a
+// second time changes nothing), and every other value is what it was, byte for byte. Seeds:
 // tests/fuzz/seeds/toml/.
 #include "host/config.h"
 #include "host/toml.h"
@@ -31,7 +31,11 @@ static struct toml_name *counterpart(const struct toml *t, const struct toml_nam
 static bool is_among(const struct config_edit *edits, size_t count, const char *path)
 {
     for (size_t i = 0; i < count; i++) {
-        cleanup_free char *edit = xasprintf("%s.%s", edits[i].table, edits[i].key);
+        // The class of a request that names none.
+        const char *table = edits[i].table, *mark = strstr(table, "@CLASS@");
+        cleanup_free char *edit =
+            mark ? xasprintf("%.*skata%s.%s", (int)(mark - table), table, mark + 7, edits[i].key)
+                 : xasprintf("%s.%s", table, edits[i].key);
         if (!strcasecmp(edit, path))
             return true;
     }

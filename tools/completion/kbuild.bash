@@ -39,7 +39,7 @@ _kbuild_options() { # a verb
     'se test-key') echo ' --quiet' ;;
     'hkd verify') echo ' --host-key-document= --cert= --crl= --root-ca= --online --offline --json' ;;
     'doctor') echo ' --root= --collect= --cache= --json --quiet' ;;
-    'config') echo ' --prefix= --release= --set= --dry-run --quiet' ;;
+    'config') echo ' --class= --configuration= --prefix= --release= --set= --dry-run --quiet' ;;
     'measure') echo ' --ovmf= --kernel= --initrd= --append= --vcpus= --vcpu-type= --vcpu-sig= --guest-features= --vmm-type= --qemu-version= --memory= --edk2= --two-pass --legacy-vm-type --build --policy= --family-id= --image-id= --guest-svn= --id-key= --author-key= --output= --arch= --jobs= --sources= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'payload push') echo ' --base= --layout= --compression= --output= --commit= --shim-components= --plain-http --arch= --jobs= --cache= --versions= --recipes= --quiet' ;;
     'payload index') echo ' --plain-http --cache=' ;;
@@ -78,7 +78,7 @@ _kbuild_operands() { # a verb: what can follow it
     'se test-key') echo '@files' ;;
     'hkd verify') echo '@files' ;;
     'doctor') echo ' build se snp ' ;;
-    'config') echo 'se snp' ;;
+    'config') echo 'se snp containerd' ;;
     'measure') echo 'snp sev-es sev tdx' ;;
     'payload push') echo '@files' ;;
     'payload index') echo '@files' ;;

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runtime classes in containerd's configuration (containerd's docs/cri/config.md, Kata's
+// docs/how-to/containerd-kata.md and kata-deploy.sh at 3.20.0).
+#include "host/config_class.h"
+#include "base/file.h"
+#include "host/config_edit.h"
+
+#include <string.h>
+
+#define DEFAULT_CLASS "kata"
+
+// ---- what a class stands for ----
+
+// A handler of Kubernetes is a DNS label (RFC 1123).
+static bool is_label(const char *name)
+{
+    size_t n = strlen(name);
+    return n && n <= 63 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == n &&
+           name[0] != '-' && name[n - 1] != '-';
+}
+
+static char *usual_configuration(const char *prefix, const char *name, bool rust,
+                                 struct error **err)
+{
+    const char *folder = rust ? "/runtime-rs" : "";
+    static const char own[] = DEFAULT_CLASS "-";
+    if (!strcmp(name, DEFAULT_CLASS))
+        return xasprintf("%s/share/defaults/kata-containers/configuration.toml", prefix);
+    if (starts_with(name, own))
+        return xasprintf("%s/share/defaults/kata-containers%s/configuration-%s.toml", prefix,
+                         folder, name + strlen(own));
+    error_set(err, ERROR_USAGE, "--class %s is none of Kata's own: what it runs with is not known",
+              name);
+    error_hint(err, "name that file: --configuration /etc/kata-containers/configuration.toml");
+    return NULL;
+}
+
+int config_marks_read(const struct config_request *request, struct config_marks *out,
+                      struct error **err)
+{
+    const char *name = request->runtime_class ? request->runtime_class : DEFAULT_CLASS;
+    const char *prefix = request->prefix ? request->prefix : CONFIG_PREFIX;
+    bool rust = ends_with(name, "-runtime-rs");
+    *out = (struct config_marks){.prefix = prefix, .name = name};
+    if (request->kind->reader != CONFIG_CONTAINERD)
+        return 0;
+    if (!is_label(name)) {
+        error_set(err, ERROR_USAGE, "--class '%s': a runtime class has no such name", name);
+        return error_hint(err, "a-z, 0-9 and '-' within, at most 63 of them: kata-qemu-se");
+    }
+    if (request->configuration && *request->configuration != '/')
+        return error_set(err, ERROR_USAGE,
+                         "--configuration %s: containerd needs the whole path, from '/' on",
+                         request->configuration);
+    out->configuration = request->configuration ? xstrdup(request->configuration)
+                                                : usual_configuration(prefix, name, rust, err);
+    out->shim = xasprintf("%s%s/bin/containerd-shim-kata-v2", prefix, rust ? "/runtime-rs" : "");
+    return out->configuration ? 0 : -1;
+}
+
+void config_marks_free(struct config_marks *m)
+{
+    free(m->shim);
+    free(m->configuration);
+}
+
+char *config_marks_expand(const struct config_marks *m, const char *text, bool quoted)
+{
+    const struct {
+        const char *mark, *text;
+    } known[] = {{"@PREFIX@", m->prefix},
+                 {"@CLASS@", m->name},
+                 {"@SHIM@", m->shim},
+                 {"@CONFIGURATION@", m->configuration}};
+    struct buf out = {0};
+    buf_add(&out, "", 0);
+    while (*text) {
+        size_t i = 0;
+        while (i < ARRAY_LEN(known) && !starts_with(text, known[i].mark))
+            i++;
+        if (i == ARRAY_LEN(known)) {
+            buf_add(&out, text++, 1);
+            continue;
+        }
+        cleanup_free char *string = quoted ? toml_quote(known[i].text) : NULL;
+        if (string)
+            buf_add(&out, string + 1, strlen(string) - 2);
+        else
+            buf_puts(&out, known[i].text);
+        text += strlen(known[i].mark);
+    }
+    return buf_take(&out);
+}
+
+char *config_absent(const struct config_request *request)
+{
+    struct config_marks m;
+    struct error *ignored = NULL;
+    char *absent = NULL;
+    if (config_marks_read(request, &m, &ignored) == 0 && m.shim)
+        absent = !path_exists(m.shim)            ? xstrdup(m.shim)
+                 : !path_exists(m.configuration) ? xstrdup(m.configuration)
+                                                 : NULL;
+    error_free(ignored);
+    config_marks_free(&m);
+    return absent;
+}
+
+// ---- containerd's file ----
+
+static int check_enabled(const struct toml *t, struct error **err)
+{
+    static const char *const plugins[] = {"cri", "io.containerd.grpc.v1.cri",
+                                          "io.containerd.cri.v1.runtime"};
+    char *path[] = {(char *)"disabled_plugins"};
+    cleanup_strlist struct strlist off = {0};
+    const struct toml_entry *e = config_find(t, path, 1, false, NULL);
+    if (!e)
+        return 0;
+    if (config_list(t, &e->value, &off, err) < 0)
+        return error_wrap(err, "%s", path[0]);
+    for (size_t i = 0; i < ARRAY_LEN(plugins); i++)
+        if (strlist_has(&off, plugins[i])) {
+            error_user(err, "disabled_plugins holds \"%s\", which all runtime classes belong to",
+                       plugins[i]);
+            return error_hint(err,
+                              "take it out of that list; docker's own package writes it there");
+        }
+    return 0;
+}
+
+int config_containerd_version(const struct toml *t, unsigned *out, struct error **err)
+{
+    char *path[] = {(char *)"version"};
+    const struct toml_entry *e = config_find(t, path, 1, false, NULL);
+    if (e && e->value.kind == TOML_INTEGER && (e->value.integer == 2 || e->value.integer == 3)) {
+        *out = (unsigned)e->value.integer;
+        return check_enabled(t, err);
+    }
+    error_user(err, e ? "its version is neither 2 nor 3" : "it has no version");
+    return error_hint(err,
+                      "containerd's file says version = 2 (containerd 1.3 and later) or 3 (2.0 and "
+                      "later); 'containerd config default' and, for an older file, 'containerd "
+                      "config migrate' print such a file");
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// kbuild config containerd: the runtime class is there as Kata's pages have it, and nothing else
+// changes.
+#include "host/config.h"
+
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define CLASS_OF(plugin, name) "[plugins.\"" plugin "\".containerd.runtimes." name
+#define CLASS_KEYS(name, shim)                                                                     \
+    "runtime_type = \"io.containerd." name ".v2\"\nruntime_path = \"" shim                         \
+    "/containerd-shim-kata-v2\"\nprivileged_without_host_devices = true\n"                         \
+    "pod_annotations = [\"io.katacontainers.*\"]\ncontainer_annotations = "                        \
+    "[\"io.katacontainers.*\"]\n"
+#define V2 "io.containerd.grpc.v1.cri"
+#define V3 "io.containerd.cri.v1.runtime"
+
+static void containerd_gets_a_class(void **state)
+{
+    static const struct {
+        const char *name, *configuration, *before, *after, *message;
+    } cases[] = {
+        {NULL, NULL, "version = 2\n",
+         "version = 2\n\n" CLASS_OF(V2, "kata]\n")
+             CLASS_KEYS("kata", "/opt/kata/bin") "\n" CLASS_OF(
+                 V2, "kata.options]\nConfigPath = "
+                     "\"/opt/kata/share/defaults/kata-containers/configuration.toml\"\n"),
+         NULL},
+        {"kata-qemu-se-runtime-rs", NULL, "version = 3\n",
+         "version = 3\n\n" CLASS_OF(V3, "kata-qemu-se-runtime-rs]\n")
+             CLASS_KEYS("kata-qemu-se-runtime-rs", "/opt/kata/runtime-rs/bin") "\n" CLASS_OF(
+                 V3, "kata-qemu-se-runtime-rs.options]\nConfigPath = "
+                     "\"/opt/kata/share/defaults/kata-containers/runtime-rs/"
+                     "configuration-qemu-se-runtime-rs.toml\"\n"),
+         NULL},
+        // What is wrong in a class that is there, and no more.
+        {"kata", "/etc/kata-containers/configuration.toml",
+         "version = 2\n[plugins]\n  [plugins.'" V2 "'.containerd.runtimes.kata]\n"
+         "    runtime_type = 'io.containerd.kata.v2'\n    snapshotter = 'nydus'\n"
+         "    pod_annotations = ['a']\n  [plugins.'" V2 "'.containerd.runtimes.kata.options]\n"
+         "    ConfigPath = '/etc/kata-containers/configuration.toml'\n",
+         "version = 2\n[plugins]\n  [plugins.'" V2 "'.containerd.runtimes.kata]\n"
+         "    runtime_type = 'io.containerd.kata.v2'\n    snapshotter = 'nydus'\n"
+         "    pod_annotations = [\"a\", \"io.katacontainers.*\"]\n"
+         "    runtime_path = \"/opt/kata/bin/containerd-shim-kata-v2\"\n"
+         "    privileged_without_host_devices = true\n"
+         "    container_annotations = [\"io.katacontainers.*\"]\n"
+         "  [plugins.'" V2 "'.containerd.runtimes.kata.options]\n"
+         "    ConfigPath = '/etc/kata-containers/configuration.toml'\n",
+         NULL},
+        {NULL, NULL, "", NULL, "it has no version"},
+        {NULL, NULL, "[hypervisor.qemu]\nkernel = '/k'\n", NULL, "it has no version"},
+        {NULL, NULL, "version = 1\n", NULL, "neither 2 nor 3"},
+        {NULL, NULL, "version = '2'\n", NULL, "neither 2 nor 3"},
+        {NULL, NULL, "version = 2\ndisabled_plugins = ['cri']\n", NULL, "disabled_plugins"},
+        {NULL, NULL, "version = 2\ndisabled_plugins = 'cri'\n", NULL, "a list of strings"},
+        {NULL, NULL, "version = 2\nplugins = {'" V2 "' = {}}\n", NULL, "can't be edited"},
+        {"mine", NULL, "version = 2\n", NULL, "none of Kata's own"},
+        {"kata.x", NULL, "version = 2\n", NULL, "no such name"},
+        {"kata", "configuration.toml", "version = 2\n", NULL, "the whole path"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct config_request request = {.kind = config_kind_find("containerd", NULL),
+                                               .runtime_class = cases[i].name,
+                                               .configuration = cases[i].configuration};
+        cleanup_buf struct buf edited = {0}, diff = {0};
+        cleanup_error struct error *err = NULL;
+        const char *text = cases[i].before;
+        int result = config_edit_text(text, strlen(text), "f", &request, &edited, &diff, &err);
+        if (cases[i].message) {
+            if (result == 0 || !strstr(err->message, cases[i].message))
+                fail_msg("%s: %s", text, err ? err->message : "it was edited");
+            continue;
+        }
+        if (result < 0)
+            fail_msg("%s: %s", text, err->message);
+        assert_string_equal(edited.data, cases[i].after);
+    }
+}
+
+// A bare key of --set is one of the class.
+static void containerd_takes_other_keys_of_a_class(void **state)
+{
+    cleanup_strlist struct strlist settings = {0};
+    cleanup_buf struct buf edited = {0}, diff = {0};
+    struct error *err = NULL;
+    strlist_add(&settings, "snapshotter=nydus");
+    strlist_add(&settings, "ConfigPath=/c");
+    strlist_add(&settings, "debug.level=debug");
+    const struct config_request request = {.kind = config_kind_find("containerd", NULL),
+                                           .settings = &settings};
+    assert_int_equal(config_edit_text("version = 2\n", 12, "f", &request, &edited, &diff, &err), 0);
+    assert_non_null(strstr(edited.data, "container_annotations = [\"io.katacontainers.*\"]\n"
+                                        "snapshotter = \"nydus\"\n"));
+    assert_non_null(strstr(edited.data, "runtimes.kata.options]\nConfigPath = \"/c\"\n"));
+    assert_non_null(strstr(edited.data, "\n[debug]\nlevel = \"debug\"\n"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(containerd_gets_a_class),
+        cmocka_unit_test(containerd_takes_other_keys_of_a_class),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
