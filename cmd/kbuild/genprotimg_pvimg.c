@@ -44,6 +44,12 @@ static const char usage_of_test[] =
     "  -v, -q, -h                     say more, say less, print this\n\n"
     "The exit status is 0 if one of them is, 1 if none is.";
 
+static void print_usage(const char *text)
+{
+    print_text(stdout, text, strlen(text)); // its lines stay lines
+    print("\n");
+}
+
 // The options that every command has, before its name and behind it.
 struct common_words {
     bool verbose, quiet, help;
@@ -123,7 +129,7 @@ static int pvimg_info(struct strlist *words, struct error **err)
     if (take_all_common(words, &common, err) < 0)
         return -1;
     if (common.help) {
-        print("%s\n", usage_of_info);
+        print_usage(usage_of_info);
         return 0;
     }
     int result = command_line_parse_words(verb_find("se", "info"), words, &g.line, err);
@@ -268,7 +274,7 @@ static int pvimg_test(struct strlist *words, struct error **err)
     if (take_all_common(words, &common, err) < 0)
         return -1;
     if (common.help) {
-        print("%s\n", usage_of_test);
+        print_usage(usage_of_test);
         return 0;
     }
     int result = command_line_parse_words(&row, words, &line, err);
@@ -289,12 +295,12 @@ static int pvimg_help(struct strlist *words, struct error **err)
                  {"version", usage_of_all},
                  {"help", usage_of_all}};
     if (!words->n)
-        print("%s\n", usage_of_all);
+        print_usage(usage_of_all);
     for (size_t i = 0; words->n && i < ARRAY_LEN(texts); i++) {
         if (strcmp(words->items[0], texts[i].command))
             continue;
         if (texts[i].text)
-            print("%s\n", texts[i].text);
+            print_usage(texts[i].text);
         else
             print_seal_options(TOOL_PVIMG, &(struct seal_command){.help = true});
         return 0;

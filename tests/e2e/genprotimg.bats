@@ -222,6 +222,8 @@ X
   run genprotimg --help-all
   [[ "$output" != *--seal-secret* ]]
   pvimg create --help | grep -q -- able-cck-update
+  [ "$(pvimg test --help | head -n 1)" = "usage: pvimg test [OPTION...] IMAGE" ]
+  [ "$(pvimg help | grep -c .)" -gt 4 ]
   "$KBUILD" se seal --help | grep -q -- --seal-secret
   "$KBUILD" se seal --help-experimental | grep -q -- --x-psw
 }
