@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// newc cpio over libarchive, whose failed writes are kept here.
 #include "pack/cpio_out.h"
 
 #include "base/file.h"
@@ -64,8 +65,8 @@ struct cpio_out *cpio_out_open(int fd, bool compress, struct error **err)
     return NULL;
 }
 
-int cpio_out_entry(struct cpio_out *c, const char *path, const struct node *n, uint64_t size,
-                   size_t links, bool again, struct error **err)
+int cpio_out_entry(struct cpio_out *c, const char *path, const struct pack_entry *e, uint64_t size,
+                   bool again, struct error **err)
 {
     struct archive_entry *entry = archive_entry_new();
     if (!entry)
@@ -73,18 +74,18 @@ int cpio_out_entry(struct cpio_out *c, const char *path, const struct node *n, u
     if (!again)
         c->inode++;
     archive_entry_copy_pathname(entry, *path ? path : ".");
-    archive_entry_set_mode(entry, (mode_t)n->mode);
-    archive_entry_set_mtime(entry, n->mtime, 0);
-    archive_entry_set_uid(entry, n->uid);
-    archive_entry_set_gid(entry, n->gid);
+    archive_entry_set_mode(entry, (mode_t)e->mode);
+    archive_entry_set_mtime(entry, e->mtime, 0);
+    archive_entry_set_uid(entry, e->uid);
+    archive_entry_set_gid(entry, e->gid);
     archive_entry_set_ino64(entry, c->inode);
-    archive_entry_set_nlink(entry, S_ISDIR(n->mode) ? 2 : (unsigned)links);
+    archive_entry_set_nlink(entry, S_ISDIR(e->mode) ? 2 : (unsigned)e->name_count);
     archive_entry_set_size(entry, (la_int64_t)size);
-    if (S_ISLNK(n->mode))
-        archive_entry_copy_symlink(entry, n->link);
-    if (S_ISCHR(n->mode) || S_ISBLK(n->mode)) {
-        archive_entry_set_rdevmajor(entry, n->major);
-        archive_entry_set_rdevminor(entry, n->minor);
+    if (S_ISLNK(e->mode))
+        archive_entry_copy_symlink(entry, e->link);
+    if (S_ISCHR(e->mode) || S_ISBLK(e->mode)) {
+        archive_entry_set_rdevmajor(entry, e->major);
+        archive_entry_set_rdevminor(entry, e->minor);
     }
     int r = archive_write_header(c->archive, entry);
     archive_entry_free(entry);

@@ -4,14 +4,14 @@
 #ifndef KBUILD_PACK_CPIO_OUT_H
 #define KBUILD_PACK_CPIO_OUT_H
 
-#include "pack/layers.h"
+#include "pack/pack.h"
 
 struct cpio_out;
 struct cpio_out *cpio_out_open(int fd, bool compress, struct error **err);
-// A node with `size` bytes of content to follow. `links` is the number of names of a file; with
-// `again` this is one more name of the file before: only the last one has the content.
-int cpio_out_entry(struct cpio_out *c, const char *path, const struct node *n, uint64_t size,
-                   size_t links, bool again, struct error **err);
+// One name of an entry, with `size` bytes of content to follow; with `again` it is one more name of
+// the file before: only the last one has the content.
+int cpio_out_entry(struct cpio_out *c, const char *path, const struct pack_entry *e, uint64_t size,
+                   bool again, struct error **err);
 int cpio_out_data(struct cpio_out *c, const void *bytes, size_t length, struct error **err);
 int cpio_out_finish(struct cpio_out *c, struct error **err);
 void cpio_out_free(struct cpio_out *c);

@@ -41,7 +41,10 @@ static size_t add_content(struct layers *l, size_t layer, size_t member, uint64_
     l->contents = xgrow(l->contents, &l->content_cap, l->content_n + 1, sizeof *l->contents);
     l->contents[l->content_n] =
         (struct content){.layer = layer, .member = member, .size = size, .node = *n};
-    l->contents[l->content_n].node.content = l->content_n;
+    struct node *own = &l->contents[l->content_n].node;
+    own->content = l->content_n;
+    own->path = own->link = NULL;
+    own->attributes = n->attributes ? xstrdup(n->attributes) : NULL;
     return l->content_n++;
 }
 
@@ -109,6 +112,7 @@ static int member_node(struct layers *l, const struct initrd_layer *layer, size_
                        .major = m->major,
                        .minor = m->minor,
                        .link = (char *)m->link,
+                       .attributes = (char *)m->attributes,
                        .content = NO_CONTENT,
                        .layer = number};
     if (S_ISREG(m->mode))
@@ -132,6 +136,7 @@ static int add_member(struct layers *l, struct names *names, const struct initrd
         names->nodes = xgrow(names->nodes, &names->cap, names->n + 1, sizeof *names->nodes);
         names->nodes[names->n] = n;
         names->nodes[names->n].link = n.link ? xstrdup(n.link) : NULL;
+        names->nodes[names->n].attributes = NULL; // a file's are its content's
         map_put(&names->by_path, m->path, names->n++);
     }
     return out ? 0 : layers_add(l, m->path, &n, err);

@@ -99,11 +99,13 @@ static void copy_into(struct layers *l, struct node *to, const struct node *from
 {
     char *path = to->path;
     free(to->link);
+    free(to->attributes);
     if (to->content != NO_CONTENT)
         l->contents[to->content].links--;
     *to = *from;
     to->path = path;
     to->link = from->link ? xstrdup(from->link) : NULL;
+    to->attributes = from->attributes ? xstrdup(from->attributes) : NULL;
     if (to->content != NO_CONTENT)
         l->contents[to->content].links++;
 }
@@ -132,7 +134,10 @@ void layers_free(struct layers *l)
     for (size_t i = 0; i < l->n; i++) {
         free(l->nodes[i].path);
         free(l->nodes[i].link);
+        free(l->nodes[i].attributes);
     }
+    for (size_t i = 0; i < l->content_n; i++)
+        free(l->contents[i].node.attributes);
     free(l->nodes);
     free(l->contents);
     map_free(&l->by_path);

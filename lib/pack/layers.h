@@ -21,6 +21,7 @@ struct node {
     int64_t uid, gid;
     unsigned major, minor; // of a device
     char *link;            // symlink target
+    char *attributes;      // extended ones (attributes.h), or NULL
     size_t content;        // index of a regular file's content, else NO_CONTENT
     size_t layer;          // that brought it, for messages
     bool implicit;         // a directory that no layer names

@@ -109,13 +109,13 @@ void listing_free(struct listing *l);
 void listing_write(const struct listing *l, struct buf *out);
 int listing_read(const void *bytes, size_t length, struct listing *out, struct error **err);
 
-// ---- initrd ----
-// One deterministic newc cpio out of layers, in order; a later layer's entry replaces an earlier
-// one's of the same path (a directory stays one, with the mode that it had first). A name that
-// leads through a link of the tree goes where that points, as "bin/foo" does with a merged /usr; so
-// a root file system has to be the first layer. Nothing is unpacked on disk: memory holds the names
-// only, and each layer is read twice. Order: directories, then links and nodes, each sorted, then
-// files in the layers' order.
+// ---- layers: an initrd, or the content of a file system ----
+// One tree out of layers, in order; a later layer's entry replaces an earlier one's of the same
+// path (a directory stays one, with the mode that it had first). A name that leads through a link
+// of the tree goes where that points, as "bin/foo" does with a merged /usr; so a root file system
+// has to be the first layer. Nothing is unpacked on disk: memory holds the names only, and each
+// layer is read twice. Order: directories, then links and nodes, each sorted, then files in the
+// layers' order.
 struct initrd_layer {
     const char *name;              // for messages
     const char *archive;           // path of a tar (any compression), or
@@ -125,12 +125,40 @@ struct initrd_layer {
     bool keep_nodes; // a root file system: its device nodes, fifos and owners are kept; in other
                      // layers nodes are errors and everything is root's
 };
+// One file, directory, link or node. Valid during the call.
+struct pack_entry {
+    const char *const *names; // clean paths, "" is the root; several are hard links to one file
+    size_t name_count;
+    unsigned mode; // type and permissions
+    int64_t mtime; // at most the epoch
+    int64_t uid, gid;
+    unsigned major, minor;  // of a device
+    const char *link;       // symlink target, or NULL
+    uint64_t size;          // of the content that follows
+    const char *attributes; // extended ones (attributes.h), or NULL
+};
+struct pack_sink {
+    int (*entry)(void *context, const struct pack_entry *e, struct error **err);
+    // The content of the last entry, in order, e->size bytes in all.
+    int (*data)(void *context, const void *bytes, size_t length, struct error **err);
+    void *context;
+};
+struct layers_options {
+    int64_t epoch;
+    const char *init; // "init" or "sbin/init": which path has to be an executable file in the end
+    const char *what; // for messages: "the initrd"
+};
+// Adds what an init needs if no layer has it: /dev with console and null, /proc /sys /run /tmp, and
+// with "init" /init as a link to /sbin/init.
+int pack_layers(const struct initrd_layer *layers, size_t count, const struct layers_options *o,
+                const struct pack_sink *sink, struct error **err);
+
 struct initrd_options {
     int64_t epoch;
     bool compress; // gzip -9 without name and time
 };
-// Adds what an init needs if no layer has it: /dev with console and null, /proc /sys /run /tmp, and
-// /init as a link to /sbin/init. It is an error if /init is no executable file in the end.
+// The tree as a deterministic newc cpio. /init is its init. Extended attributes have no place in
+// it.
 int pack_initrd(const struct initrd_layer *layers, size_t count, int fd,
                 const struct initrd_options *o, struct error **err);
 
