@@ -2,9 +2,11 @@
 // Small texts of users, servers and distributions, by the first byte: a list of (s)ums, an (a)pt
 // source of one line, a stanza of (d)eb822, what apt says of its (t)argets and of (u)ris, a
 // (R)elease file, a (p)ackage list as JSON, a (c)opyright file, an (o)s-release, versions.(l)ock,
-// build's (T)argets, a (n)etrc, (r)egistries.conf, a url for (g)it's settings. Seeds:
+// build's (T)argets, a (n)etrc, (r)egistries.conf, a url for (g)it's settings, a (v)erity device's
+// root hash. Seeds:
 // tests/fuzz/seeds/inputs/.
 #include "cache/registry_room.h"
+#include "disk/verity.h"
 #include "fuzz.h"
 #include "http/git_settings.h"
 #include "http/room.h"
@@ -223,13 +225,27 @@ static void try_url(const char *text, size_t length)
     (void)http_same_server(text, shown);
 }
 
+static void try_verity(const char *text, size_t length)
+{
+    cleanup_error struct error *err = NULL, *other = NULL;
+    cleanup_buf struct buf again = {0};
+    struct verity v, back;
+    int result = verity_text_read(text, length, &v, &err);
+    require_result(result, err);
+    if (result < 0)
+        return;
+    verity_text_write(&v, v.superblock ? VERITY_TEXT_VERITYSETUP : VERITY_TEXT_LINE, "x", &again);
+    require(verity_text_read(again.data, again.len, &back, &other) == 0);
+    require(!memcmp(&v, &back, sizeof v));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct fuzz_kind kinds[] = {
         {'s', try_sums},       {'a', try_apt_line}, {'d', try_apt_stanza}, {'t', try_targets},
         {'u', try_uris},       {'R', try_release},  {'p', try_packages},   {'c', try_copyright},
         {'o', try_os_release}, {'l', try_lock},     {'T', try_wanted},     {'n', try_netrc},
-        {'r', try_registries}, {'g', try_url},
+        {'r', try_registries}, {'g', try_url},      {'v', try_verity},
     };
     fuzz_run(kinds, ARRAY_LEN(kinds), data, size);
     return 0;
