@@ -211,6 +211,7 @@ static void free_builder(struct recipe_builder *b)
     free(b->name);
     strlist_free(&b->packages);
     strlist_free(&b->libraries);
+    strlist_free(&b->same);
     free(b->image);
     for (size_t i = 0; i < ARRAY_LEN(b->cross); i++)
         strlist_free(&b->cross[i]);

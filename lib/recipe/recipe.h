@@ -115,7 +115,7 @@ struct recipe_source {
 
 // builder: the root file system that the script runs in.
 //   {packages: [make, gcc], cross: {s390x: [gcc-s390x-linux-gnu]}, libraries: [zlib1g-dev],
-//    setup: setup.sh, tools: [make]}
+//    same-version: [[gcc, libgcc-dev]], setup: setup.sh, tools: [make]}
 struct recipe_builder {
     char *name;               // upstream's builder image name; default: the recipe's name
     struct strlist packages;  // on the build host's architecture
@@ -123,6 +123,8 @@ struct recipe_builder {
                               // the target is not the build host's architecture
     struct strlist libraries; // packages of the target's architecture; if that is not the
                               // build host's, they are in /sysroot/<triplet>
+    struct strlist same;      // groups ("a,b", sorted) of the packages above that have one version
+                              // also where they are for several architectures
     char *image;              // an image of a registry instead of packages, or NULL
     char *setup;              // script run once, as root of the new root file system, or NULL
     struct strlist tools;     // programs that --builder=host needs; their versions are keyed

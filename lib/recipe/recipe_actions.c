@@ -39,6 +39,53 @@ static int read_tools(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
+// [[a, b], [c, d]]: each becomes "a,b", sorted.
+static int read_same_version(struct reader *r, const struct yaml *node, void *target)
+{
+    struct strlist *out = target;
+    if (expect(r, node, YAML_LIST) < 0)
+        return -1;
+    for (size_t i = 0; i < node->n; i++) {
+        cleanup_strlist struct strlist names = {0};
+        if (read_packages(r, node->items[i], &names) < 0)
+            return -1;
+        if (names.n < 2)
+            return reader_error(r, node->items[i], "a group has two packages or more");
+        strlist_sort(&names);
+        cleanup_free char *joined = strlist_join(&names, ",");
+        strlist_add(out, joined);
+    }
+    strlist_sort(out);
+    return 0;
+}
+
+static bool builder_names(const struct recipe_builder *b, const char *package)
+{
+    bool found = strlist_has(&b->packages, package) || strlist_has(&b->libraries, package);
+    for (size_t i = 0; i < ARRAY_LEN(b->cross); i++)
+        found = found || strlist_has(&b->cross[i], package);
+    return found;
+}
+
+static int check_same_version(struct reader *r, const struct yaml *node,
+                              const struct recipe_builder *b)
+{
+    cleanup_strlist struct strlist names = {0};
+    for (size_t i = 0; i < b->same.n; i++)
+        strlist_split(&names, b->same.items[i], ",");
+    for (size_t i = 0; i < names.n; i++) {
+        if (!builder_names(b, names.items[i]))
+            return yaml_error(r->document, yaml_get(node, "same-version"), r->err,
+                              "same-version: '%s' is in none of packages, cross and libraries",
+                              names.items[i]);
+        for (size_t k = 0; k < i; k++)
+            if (!strcmp(names.items[i], names.items[k]))
+                return yaml_error(r->document, yaml_get(node, "same-version"), r->err,
+                                  "same-version: '%s' is there twice", names.items[i]);
+    }
+    return 0;
+}
+
 enum { OF_PACKAGES = 1, OF_IMAGE = 2 };
 #define AT(member) offsetof(struct recipe_builder, member)
 static const struct field builder_fields[] = {
@@ -47,6 +94,7 @@ static const struct field builder_fields[] = {
     {"image", read_line, AT(image), ANYWHERE, 0},
     {"cross", read_cross, AT(cross), ANYWHERE, 0},
     {"libraries", read_packages, AT(libraries), ANYWHERE, 0},
+    {"same-version", read_same_version, AT(same), ANYWHERE, 0},
     {"setup", read_file, AT(setup), ANYWHERE, 0},
     {"tools", read_tools, AT(tools), ANYWHERE, 0},
 };
@@ -60,10 +108,12 @@ int read_builder(struct reader *r, const struct yaml *node, void *target)
     if (expect(r, node, YAML_MAP) < 0)
         return -1;
     bool image = yaml_get(node, "image") != NULL;
-    if (image && (yaml_get(node, "packages") || yaml_get(node, "cross") ||
-                  yaml_get(node, "libraries") || yaml_get(node, "setup")))
+    if (image &&
+        (yaml_get(node, "packages") || yaml_get(node, "cross") || yaml_get(node, "libraries") ||
+         yaml_get(node, "same-version") || yaml_get(node, "setup")))
         return reader_error(r, node, "a builder that is an image has no packages and no setup");
-    if (read_map(r, node, &builder_schema, image ? OF_IMAGE : OF_PACKAGES, b) < 0)
+    if (read_map(r, node, &builder_schema, image ? OF_IMAGE : OF_PACKAGES, b) < 0 ||
+        check_same_version(r, node, b) < 0)
         return -1;
     if (!b->name)
         b->name = xstrdup(recipe->name);

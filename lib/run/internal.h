@@ -79,7 +79,7 @@ struct job {
     struct source_spec spec;
     struct source_pin pin;
     // builders and root file systems
-    struct strlist packages;
+    struct strlist packages, same; // names; groups of them that have one version
     struct distribution distribution;
     char *setup;       // absolute path of the setup script, or NULL
     struct work *work; // of an artifact: what it goes on from (--continue), or NULL

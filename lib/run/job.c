@@ -26,6 +26,7 @@ void job_free(struct job *job)
     source_spec_free(&job->spec);
     source_pin_free(&job->pin);
     strlist_free(&job->packages);
+    strlist_free(&job->same);
     strlist_free(&job->fetched);
     distribution_free(&job->distribution);
     work_free(job->work);

@@ -31,7 +31,8 @@ static struct packages_request request_of(const struct node *node)
                                                                         : PACKAGES_ROOTFS,
                                      .distribution = &job->distribution,
                                      .arch = job->target,
-                                     .names = &job->packages};
+                                     .names = &job->packages,
+                                     .same = &job->same};
 }
 
 int identify_packages(struct build *b, struct node *node, bool resolve, struct error **err)

@@ -115,8 +115,8 @@ static bool same_packages(const struct node *node, const void *what)
 {
     const struct job *a = job_of(node), *s = what;
     return a->target == s->target && equal_lists(&a->packages, &s->packages) &&
-           equal(a->setup, s->setup) && equal(a->image_name, s->image_name) &&
-           equal(a->distribution.id, s->distribution.id) &&
+           equal_lists(&a->same, &s->same) && equal(a->setup, s->setup) &&
+           equal(a->image_name, s->image_name) && equal(a->distribution.id, s->distribution.id) &&
            equal(a->distribution.codename, s->distribution.codename);
 }
 
@@ -132,6 +132,8 @@ static void describe_packages(struct node *node)
         buf_printf(&node->identity, "package %s\n", job->packages.items[i]);
         sysroot |= strchr(job->packages.items[i], ':') != NULL; // of another architecture
     }
+    for (size_t i = 0; i < job->same.n; i++)
+        buf_printf(&node->identity, "same-version %s\n", job->same.items[i]);
     if (sysroot)
         buf_puts(&node->identity, "sysroot format " SYSROOT_FORMAT "\n");
 }
@@ -147,12 +149,14 @@ static struct node *add_packages(struct build *b, enum node_kind kind, const cha
         *strchr(label, ':') = ' ';
         struct job *job = job_new(node, r, wanted->target, label);
         job->packages = wanted->packages;
+        job->same = wanted->same;
         job->distribution = wanted->distribution;
         job->setup = wanted->setup;
         job->image_name = wanted->image_name;
         describe_packages(node);
     } else {
         strlist_free(&wanted->packages);
+        strlist_free(&wanted->same);
         distribution_free(&wanted->distribution);
         free(wanted->setup);
         free(wanted->image_name);
@@ -183,6 +187,25 @@ static void add_libraries(const struct recipe_builder *builder, const struct arc
     }
 }
 
+// Groups bind only where their packages are for two architectures.
+static void add_same_versions(const struct recipe_builder *builder, struct job *wanted)
+{
+    for (size_t i = 0; i < builder->same.n; i++) {
+        cleanup_strlist struct strlist group = {0};
+        bool here = false, other = false;
+        strlist_split(&group, builder->same.items[i], ",");
+        for (size_t k = 0; k < wanted->packages.n; k++) {
+            const char *name = wanted->packages.items[k], *colon = strchr(name, ':');
+            cleanup_free char *plain = xstrndup(name, strcspn(name, ":"));
+            bool member = strlist_has(&group, plain);
+            here = here || (member && !colon);
+            other = other || (member && colon);
+        }
+        if (here && other)
+            strlist_add(&wanted->same, builder->same.items[i]);
+    }
+}
+
 static int add_builder(struct build *b, struct node *user, struct error **err)
 {
     const struct job *job = job_of(user);
@@ -204,8 +227,10 @@ static int add_builder(struct build *b, struct node *user, struct error **err)
         strlist_add_all(&wanted.packages, &builder->cross[job->target - arch_table]);
     add_libraries(builder, job->target, &wanted.packages);
     strlist_sort(&wanted.packages);
+    add_same_versions(builder, &wanted);
     if (host_distribution(b, &wanted.distribution, err) < 0) {
         strlist_free(&wanted.packages);
+        strlist_free(&wanted.same);
         return -1;
     }
     char digest[DIGEST_HEX_SIZE] = "";

@@ -116,8 +116,12 @@ static char *request_url(const struct packages_request *r)
     if (r->kind != PACKAGES_FIRST) // there, the order is a preference
         strlist_sort(&names);
     cleanup_free char *joined = strlist_join(&names, ",");
-    return xasprintf("packages:%s/%s/%s/%s?%s", r->distribution->id, r->distribution->codename,
-                     r->arch->debian, kind_names[r->kind], joined);
+    cleanup_buf struct buf url = {0};
+    buf_printf(&url, "packages:%s/%s/%s/%s?%s", r->distribution->id, r->distribution->codename,
+               r->arch->debian, kind_names[r->kind], joined);
+    for (size_t i = 0; r->same && i < r->same->n; i++)
+        buf_printf(&url, "&same-version=%s", r->same->items[i]);
+    return buf_take(&url);
 }
 
 static void key_of(const char *what, const char *which, char key[static DIGEST_HEX_SIZE])

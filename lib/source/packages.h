@@ -32,6 +32,9 @@ struct packages_request {
     const struct distribution *distribution;
     const struct arch *arch;
     const struct strlist *names;
+    // NULL, or groups of names ("gcc,libgcc-dev"): the packages of a group have one version, also
+    // over architectures. A version that a build machine made again ("+b1") is the same.
+    const struct strlist *same;
 };
 
 struct package {

@@ -62,10 +62,9 @@ static struct apt *open_apt(const struct packages_request *r, const struct arch 
     return NULL;
 }
 
-// The apt that has the indexes for this architecture.
-static struct apt *mirror_apt(struct mirrors *m, const struct packages_request *r,
-                              const struct arch *arch, const struct source_options *o,
-                              struct error **err)
+struct apt *packages_apt(struct mirrors *m, const struct packages_request *r,
+                         const struct arch *arch, const struct source_options *o,
+                         struct error **err)
 {
     bool source = r->kind == PACKAGES_SOURCE;
     for (size_t i = 0; i < m->n; i++) {
@@ -118,10 +117,8 @@ int packages_check_names(const struct packages_request *r, struct error **err)
     return r->names->n ? 0 : error_user(err, "no package is named");
 }
 
-// The architecture whose root file system a name belongs to ("libc6-dev:s390x"), and in *plain, to
-// be freed, the name there. What other suffixes mean is apt's business.
-static const struct arch *arch_of_name(const struct packages_request *r, const char *name,
-                                       char **plain)
+const struct arch *packages_arch_of(const struct packages_request *r, const char *name,
+                                    char **plain)
 {
     const char *colon = strchr(name, ':');
     for (size_t i = 0; colon && i < arch_count; i++)
@@ -209,23 +206,36 @@ static int print_uris(const struct apt *a, struct strlist *argv, const char *of,
     return packages_of_uris(text.data ? text.data : "", of, out, err);
 }
 
+// "name=version" where one is given, else the name.
+static const char *name_with_version(const struct strlist *versions, const struct arch *of,
+                                     const char *name)
+{
+    cleanup_free char *start = xasprintf("%s %s=", of->debian, name);
+    for (size_t i = 0; i < versions->n; i++)
+        if (starts_with(versions->items[i], start))
+            return strchr(versions->items[i], ' ') + 1;
+    return name;
+}
+
 // Installed together, `Multi-Arch: same` packages would need the same version for two
 // architectures, which a mirror does not always have; so each root file system is resolved on its
 // own.
-static int ask_installed(const struct packages_request *r, const struct arch *of, struct mirrors *m,
+// `versions`: what packages_same_versions() said.
+static int ask_installed(const struct packages_request *r, const struct arch *of,
+                         const struct strlist *versions, struct mirrors *m,
                          const struct source_options *o, struct package_set *out,
                          struct error **err)
 {
     cleanup_strlist struct strlist argv = {0}, names = {0};
     for (size_t i = 0; i < r->names->n; i++) {
         cleanup_free char *plain = NULL;
-        if (arch_of_name(r, r->names->items[i], &plain) == of)
-            strlist_add(&names, plain);
+        if (packages_arch_of(r, r->names->items[i], &plain) == of)
+            strlist_add(&names, name_with_version(versions, of, plain));
     }
     bool essential = r->kind == PACKAGES_BUILDER && of == r->arch;
     if (!names.n && !essential)
         return 0;
-    struct apt *a = mirror_apt(m, r, of, o, err);
+    struct apt *a = packages_apt(m, r, of, o, err);
     if (!a)
         return -1;
     strlist_split(&argv, "apt-get -q -y install --print-uris", " ");
@@ -267,7 +277,7 @@ static int ask_files(const struct packages_request *r, struct mirrors *m,
                      const struct source_options *o, struct package_set *out, struct error **err)
 {
     bool source = r->kind == PACKAGES_SOURCE;
-    struct apt *a = mirror_apt(m, r, r->arch, o, err);
+    struct apt *a = packages_apt(m, r, r->arch, o, err);
     for (size_t i = 0; a && i < r->names->n; i++) {
         const char *name = r->names->items[i];
         int found = exists(a, name, source, err);
@@ -298,9 +308,12 @@ static int ask_all(const struct packages_request *r, struct mirrors *m,
     int result = 0;
     if (r->kind == PACKAGES_FIRST || r->kind == PACKAGES_SOURCE)
         result = ask_files(r, m, o, out, err);
-    else
+    else {
+        cleanup_strlist struct strlist versions = {0};
+        result = packages_same_versions(r, m, o, &versions, err);
         for (size_t i = 0; i < arch_count && !result; i++)
-            result = ask_installed(r, &arch_table[i], m, o, out, err);
+            result = ask_installed(r, &arch_table[i], &versions, m, o, out, err);
+    }
     return !result && !out->n ? error_user(err, "apt-get names no files") : result;
 }
 

@@ -120,6 +120,8 @@ static void keys_that_do_not_go_together_are_refused(void **state)
          F
          "3:43: the source 'a' is there only with upstream sources, so it needs 'git', 'archive' or 'list'",
          NULL},
+        {D "run: build.sh\nbuilder: {image: a/b, same-version: [[c, d]]}\n",
+         F "3:10: builder: a builder that is an image has no packages and no setup", NULL},
         {D "run: build.sh\nbuilder: {image: a/b, libraries: [c]}\n",
          F "3:10: builder: a builder that is an image has no packages and no setup", NULL},
         {S "variables: {A: {type: file, default: x}}\n",
@@ -175,6 +177,13 @@ static void wrong_names_are_refused(void **state)
          F "3:36: unknown architecture 's390y'", NULL},
         {S "builder: {packages: [gcc], cross: {arm64: [xy], aarch64: [xy]}}\n",
          F "3:49: aarch64 is there twice", NULL},
+        {S "builder: {packages: [gcc], same-version: [[gcc]]}\n",
+         F "3:43: same-version: a group has two packages or more", NULL},
+        {S "builder: {packages: [gcc, cpp], same-version: [[gcc, cpq]]}\n",
+         F "3:47: same-version: 'cpq' is in none of packages, cross and libraries", NULL},
+        {S "builder: {packages: [gcc, cpp], libraries: [libx], same-version: [[gcc, cpp], [libx, "
+           "gcc]]}\n",
+         F "3:66: same-version: 'gcc' is there twice", NULL},
         {S "builder: {packages: ['-o']}\n",
          F "3:22: packages: '-o': this cannot be the name of a package", NULL},
         {S "builder: {packages: ['gcc make']}\n",

@@ -656,6 +656,74 @@ static void other_bytes_than_the_list_says_are_refused(void **state)
     strlist_free(&a.names);
 }
 
+// A mirror with indexes for two architectures: tool and what it needs in exactly its version for
+// amd64, lib for s390x; signed by corp.
+static void make_two_indexes(struct place *p, const char *lib_versions)
+{
+    run_sh(
+        p,
+        "rm -rf m; mkdir -p m/dists/bookworm/main/binary-amd64 m/dists/bookworm/main/binary-s390x\n"
+        "cd m/dists/bookworm\n"
+        "entry() { printf 'Package: %%s\\nVersion: %%s\\nArchitecture: %%s\\nFilename: "
+        "pool/%%s_%%s_%%s.deb\\n"
+        "Size: 1\\nSHA256: %%s\\n%%s\\n' $1 $2 $3 $1 $2 $3 $(echo $* | sha256sum | cut -c1-64) "
+        "\"${4:-}\"; }\n"
+        "for v in 2.0-1 1.5-1 1.0-1; do entry tool $v amd64 \"Depends: tool-part (= $v)\n\"; "
+        "entry tool-part $v amd64; done > main/binary-amd64/Packages\n"
+        "for v in %s; do entry lib $v s390x; done > main/binary-s390x/Packages\n"
+        "{ printf 'Origin: Debian\\nSuite: bookworm\\nCodename: bookworm\\n"
+        "Architectures: amd64 s390x\\nComponents: main\\nSHA256:\\n'\n"
+        "for f in main/binary-*/Packages; do echo \" $(sha256sum < $f | cut -c1-64) $(stat -c %%s "
+        "$f) $f\"; done\n"
+        "} > Release\n"
+        "export GNUPGHOME=%s/gpg; gpg --batch --quiet --yes -u corp@localhost --clearsign -o "
+        "InRelease Release 2>/dev/null; rm Release; gpgconf --kill gpg-agent",
+        lib_versions, p->folder);
+}
+
+static const char *version_of(const struct package_set *set, const char *name)
+{
+    for (size_t i = 0; i < set->n; i++)
+        if (!strcmp(set->items[i].name, name))
+            return set->items[i].version;
+    return NULL;
+}
+
+static void packages_of_one_version_over_architectures(void **state)
+{
+    struct place *p = *state;
+    struct asking a;
+    cleanup_error struct error *err = NULL;
+    char free_choice[DIGEST_HEX_SIZE], bound[DIGEST_HEX_SIZE];
+    cleanup_strlist struct strlist same = {0};
+    struct package_set set = {0};
+    ask_for_top(p, &a);
+    make_two_indexes(p, "1.0-1 1.5-1+b2 1.5-1+b1 1.7-1");
+    strlist_free(&a.names);
+    strlist_add(&a.names, "tool");
+    strlist_add(&a.names, "tool-part");
+    strlist_add(&a.names, "lib:s390x");
+    assert_ok(packages_resolve(&a.request, &p->o, free_choice, &err), &err);
+    strlist_add(&same, "lib,tool,tool-part");
+    a.request.same = &same; // another request
+    assert_int_equal(packages_known(&a.request, &p->o, bound, &err), 0);
+    assert_ok(packages_resolve(&a.request, &p->o, bound, &err), &err);
+    assert_string_not_equal(free_choice, bound);
+    assert_ok(packages_open(&a.request, &p->o, bound, &set, &err), &err);
+    assert_string_equal(version_of(&set, "tool"), "1.5-1");
+    assert_string_equal(version_of(&set, "tool-part"), "1.5-1");
+    assert_string_equal(version_of(&set, "lib"), "1.5-1+b2");
+    package_set_free(&set);
+    // What no version is shared by is said with what there is.
+    make_two_indexes(p, "1.5-2 1.5-1+c1");
+    assert_refused(packages_refresh(&a.request, &p->o, bound, &err), &err,
+                   "tool for amd64: 2.0-1, 1.5-1, 1.0-1; tool-part for amd64: 2.0-1, 1.5-1, 1.0-1; "
+                   "lib for s390x: 1.5-2, 1.5-1+c1");
+    make_two_indexes(p, "");
+    assert_refused(packages_refresh(&a.request, &p->o, bound, &err), &err, "lib for s390x: none");
+    strlist_free(&a.names);
+}
+
 static void what_is_no_package_name_is_refused(void **state)
 {
     // Each would mean something else to apt.
@@ -671,7 +739,8 @@ static void what_is_no_package_name_is_refused(void **state)
         a = (struct asking){.distribution = {(char *)"debian", (char *)"bookworm"}};
         strlist_add(&a.names, names[i]);
         a.request =
-            (struct packages_request){PACKAGES_BUILDER, &a.distribution, arch_host(), &a.names};
+            (struct packages_request){PACKAGES_BUILDER, &a.distribution, arch_host(), &a.names,
+                                      NULL};
         assert_refused(packages_resolve(&a.request, &p->o, digest, &err), &err,
                        "is not the name of a package");
         strlist_free(&a.names);
@@ -736,6 +805,7 @@ int main(void)
         TEST(a_list_stays_until_it_is_refreshed),
         TEST(a_pinned_list_is_that_or_nothing),
         TEST(other_bytes_than_the_list_says_are_refused),
+        TEST(packages_of_one_version_over_architectures),
         TEST(what_is_no_package_name_is_refused),
         TEST(real_sources_come_from_the_real_mirror),
     };
