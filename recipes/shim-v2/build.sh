@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds the runtime in Go with upstream's own Makefile, and makes the edits that upstream makes afterwards
+# (tools/packaging/static-build/shim-v2/build.sh).
+# Needs: /src/kata; /src/go and /src/gomod (go-common/setup.sh); with MEASURED_ROOTFS=yes the root hash file of
+#        /deps/rootfs-image-confidential; RUNTIME_CHOICE, STATIC_RUNTIME, EXTRA_OPTS; a C compiler for the target.
+# Leaves: /out/$TARGET$PREFIX: bin, share/bash-completion, share/defaults/kata-containers.
+set -eu
+umask 022
+
+die() {
+    echo "shim-v2: $*" >&2
+    exit 1
+}
+
+here=$(dirname "$0")
+out=/out/$TARGET
+configurations=$out$PREFIX/share/defaults/kata-containers
+runtime=/build/kata/src/runtime
+packaging=/src/kata/tools/packaging/static-build/shim-v2/build.sh
+
+case $RUNTIME_CHOICE in
+    go) ;;
+    rust | both) die "RUNTIME_CHOICE=$RUNTIME_CHOICE: the runtime in Rust (runtime-rs) cannot be built by this recipe yet; RUNTIME_CHOICE=go builds the one in Go" ;;
+    *) die "RUNTIME_CHOICE=$RUNTIME_CHOICE is none of go, rust, both" ;;
+esac
+
+# The Makefile writes beside its sources, and follows VERSION to the top of the tree.
+mkdir -p /build/kata/src
+cp -R --no-preserve=mode /src/kata/src/runtime /build/kata/src/
+cp --no-preserve=mode /src/kata/VERSION /build/kata/
+find "$runtime" -name '*.sh' -exec chmod 0755 {} +
+
+# shellcheck source-path=SCRIPTDIR source=../go-common/setup.sh
+. /shared/go-common/setup.sh
+go_setup "$runtime"
+export CGO_ENABLED=1
+
+# It asks git for a commit. A source has none: `kata-runtime --version` says the version alone.
+mkdir /build/no-git
+printf '#!/bin/sh\nexit 1\n' >/build/no-git/git
+chmod 0755 /build/no-git/git
+PATH=/build/no-git:$PATH
+
+emulator=qemu-system-$ARCH
+[ "$ARCH" != ppc64le ] || emulator=qemu-system-ppc64
+options=(PREFIX="$PREFIX" QEMUCMD="$emulator" ARCH="$ARCH" SKIP_GO_VERSION_CHECK=y DESTDIR="$out")
+
+knows() { grep -qE "^[[:space:]]*$1[[:space:]]*[?:]?=" "$runtime/Makefile"; }
+
+case $STATIC_RUNTIME in
+    '') ;;
+    no) ! knows STATIC || options+=(STATIC=no) ;; # releases before 4.1.0 know no other way
+    yes)
+        knows STATIC || die "STATIC_RUNTIME=yes: this release of Kata builds a dynamic runtime only"
+        [ "$ARCH" != s390x ] || die "STATIC_RUNTIME=yes: on s390x KVM needs a program header that only a dynamic build has"
+        options+=(STATIC=yes)
+        ;;
+    *) die "STATIC_RUNTIME=$STATIC_RUNTIME is neither yes nor no" ;;
+esac
+
+if [ "$MEASURED_ROOTFS" = yes ]; then
+    files=(/deps/rootfs-image-confidential"$PREFIX"/share/kata-containers/root_hash*.txt)
+    [ -f "${files[0]}" ] || die "MEASURED_ROOTFS=yes, but no rootfs-image-confidential with a root hash could be made: MEASURED_ROOTFS=no builds the runtime without"
+    if knows KERNELVERITYPARAMS; then
+        form=parameters name=KERNELVERITYPARAMS
+    elif knows ROOTMEASURECONFIG; then
+        form=arguments name=ROOTMEASURECONFIG
+    else
+        die "MEASURED_ROOTFS=yes: this release of Kata has no place for a root hash"
+    fi
+    measured=$(awk -v form="$form" -f "$here/root-hash.awk" "${files[0]}")
+    options+=("$name=$measured")
+fi
+
+# EXTRA_OPTS is part of a command line, with a shell's quotes.
+extra=()
+eval "extra=($EXTRA_OPTS)"
+
+# One at a time: go has its own workers, and three of it would compile the same packages side by side.
+unset MAKEFLAGS
+make -C "$runtime" "${options[@]}" "${extra[@]}" all install
+
+# The default configuration, and of image and initrd the one that there is (ppc64le has no image).
+[ -f "$configurations/configuration-qemu.toml" ] || die "the Makefile made no configuration-qemu.toml"
+ln -sf configuration-qemu.toml "$configurations/configuration.toml"
+variants=
+! grep -qF "configuration-\${vmm}\"*" "$packaging" || variants='*'
+# shellcheck disable=SC2086 # the pattern
+for file in "$configurations"/configuration-qemu$variants.toml "$configurations"/configuration-fc$variants.toml; do
+    [ -f "$file" ] || continue
+    if [ "$ARCH" != ppc64le ]; then
+        sed -i '/^initrd =/d' "$file"
+    elif grep -q '^# initrd =' "$file"; then
+        sed -i -e '/^image =/d' -e 's/^# \(initrd =.*\)/\1/' "$file"
+    else
+        sed -i "s|^image = .*|initrd = \"$PREFIX/share/kata-containers/kata-containers-initrd.img\"|" "$file"
+    fi
+done
+
+# The host's kernel gives a process the page tables of KVM on s390x only for this mark.
+if [ "$ARCH" = s390x ]; then
+    "${CROSS_COMPILE}readelf" -lW "$out$PREFIX/bin/containerd-shim-kata-v2" | grep -q S390_PGSTE ||
+        die "the shim lacks the program header S390_PGSTE"
+fi
+echo "the runtime in Go; runtime-rs is not in it (RUNTIME_CHOICE)" >/build/summary
