@@ -91,8 +91,11 @@ void condition_free(struct recipe_condition *c);
 int check_layers(struct reader *r);
 int check_parts(struct reader *r);
 int check_members(struct reader *r);
-int check_needs(struct reader *r); // their conditions
+int check_needs(struct reader *r);                             // their conditions
 bool is_needed(const struct recipe *recipe, const char *name); // it is in `needs`
+// Whether a recipe can hold what `name` stands for: a need, or a variable that names a file. An
+// error at `node`.
+int check_holds(struct reader *r, const struct yaml *node, const char *name);
 bool is_member(const struct recipe *recipe, const char *name); // for some architecture
 void needs_free(struct recipe_needs *n);
 void rootfs_free(struct recipe_rootfs *f); // NULL is allowed

@@ -230,6 +230,12 @@ static void free_initrd(struct recipe_initrd *i)
         free(i->layers[k].variable);
         condition_free(&i->layers[k].when);
     }
+    for (size_t k = 0; k < i->init_count; k++) {
+        free(i->inits[k].of);
+        free(i->inits[k].name);
+        free(i->inits[k].note);
+    }
+    free(i->inits);
     free(i->layers);
     strlist_free(&i->exclude);
     free(i->output);

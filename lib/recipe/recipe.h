@@ -175,10 +175,19 @@ struct recipe_layer {
     struct recipe_condition when;
 };
 
+// init: [{of: agent, name: kata-agent}, {of: smoke-init, name: smoke-init, note: no agent}]
+// What people are told of the init inside: of the first that is there.
+struct recipe_init {
+    char *of;          // a name in `needs`, or a variable that names a file
+    char *name, *note; // note may be NULL
+};
+
 // initrd: {layers: [rootfs, {artifact: smoke-init}, {overlay: overlay}], ...}
 struct recipe_initrd {
     struct recipe_layer *layers;
     size_t layer_count;
+    struct recipe_init *inits;
+    size_t init_count;
     struct strlist exclude; // path prefixes or globs left out of the root file system layer
     char *output, *link;    // paths in the tarball, in one folder; {os}, {osversion} and {arch}
                             // expand; link may be NULL
@@ -204,6 +213,22 @@ struct recipe_machine {
 // Kinds of confidential guest that a host may be able to start.
 enum recipe_confidential { CONFIDENTIAL_SNP, CONFIDENTIAL_KINDS };
 
+// service: {of: [agent], expect: [...], append: ..., beside: a:b.cpio, port: agent, client:
+// c:bin/d,
+//           arguments: "--socket {socket}"}
+// A guest that serves instead of reporting: how one knows that it does, and who talks to it. In the
+// recipe of an initrd; it holds for whatever that is started in.
+struct recipe_service {
+    struct strlist of;     // needs, and variables that name files: with one of them it serves
+    struct strlist expect; // texts that the console shows when it does
+    char *append;          // added to the kernel command line, for the test only
+    char *beside;          // part of any target, for the guest's architecture: a cpio that is laid
+                           // behind the initrd, for the test only
+    char *port;            // name of a virtio serial port: the guest's end of a unix socket
+    char *client;          // part of any target, for this machine: a program that talks to it
+    char *arguments;       // of the client; {socket} and {timeout} are filled in
+};
+
 // boot: how `kbuild boot` starts the result under QEMU.
 struct recipe_boot {
     char *kernel, *initrd; // as in recipe_image; NULL for a se-image
@@ -212,6 +237,7 @@ struct recipe_boot {
     char *data;            // path of QEMU's data directory, in the same tarball; or NULL
     struct recipe_machine plain;
     struct recipe_machine *confidential[CONFIDENTIAL_KINDS]; // on hosts that can; NULL: never
+    struct recipe_service *service;                          // or NULL
 };
 
 // phases: {<name>: <script>}; `run: <script>` is one phase that is called build. One step runs all

@@ -184,6 +184,18 @@ void rootfs_free(struct recipe_rootfs *f)
 
 // ---- initrd ----
 
+int check_holds(struct reader *r, const struct yaml *node, const char *name)
+{
+    const struct recipe *recipe = r->recipe;
+    bool known = is_needed(recipe, name);
+    for (size_t i = 0; i < recipe->variable_count && !known; i++)
+        known =
+            recipe->variables[i].type == VARIABLE_FILE && !strcmp(recipe->variables[i].name, name);
+    return known ? 0
+                 : yaml_error(r->document, node, r->err,
+                              "of: '%s' is not in 'needs', and no variable of the type file", name);
+}
+
 bool is_needed(const struct recipe *recipe, const char *name)
 {
     for (size_t i = 0; i < recipe->need_count; i++)
@@ -232,6 +244,27 @@ static int read_layers(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
+#define AT(member) offsetof(struct recipe_init, member)
+static const struct field init_fields[] = {
+    {"of", read_line, AT(of), ANYWHERE, 1},
+    {"name", read_line, AT(name), ANYWHERE, 1},
+    {"note", read_line, AT(note), ANYWHERE, 0},
+};
+#undef AT
+static const struct schema init_schema = SCHEMA("an init", init_fields);
+
+static int read_inits(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe_initrd *initrd = target;
+    if (expect(r, node, YAML_LIST) < 0)
+        return -1;
+    initrd->inits = xcalloc(node->n, sizeof *initrd->inits);
+    for (size_t i = 0; i < node->n; i++)
+        if (read_map(r, node->items[i], &init_schema, 1, &initrd->inits[initrd->init_count++]) < 0)
+            return -1;
+    return 0;
+}
+
 static int read_initrd_path(struct reader *r, const struct yaml *node, void *target)
 {
     static const char *const names[] = {"os", "osversion", "arch", NULL};
@@ -245,6 +278,7 @@ static int read_initrd_path(struct reader *r, const struct yaml *node, void *tar
 
 static const struct field initrd_fields[] = {
     {"layers", read_layers, 0, ANYWHERE, 1},
+    {"init", read_inits, 0, ANYWHERE, 0},
     {"exclude", read_lines, offsetof(struct recipe_initrd, exclude), ANYWHERE, 0},
     {"output", read_initrd_path, offsetof(struct recipe_initrd, output), ANYWHERE, 1},
     {"link", read_initrd_path, offsetof(struct recipe_initrd, link), ANYWHERE, 0},
@@ -292,6 +326,11 @@ int check_layers(struct reader *r)
 {
     for (size_t i = 0; r->recipe->rootfs && i < r->recipe->rootfs->more_count; i++)
         if (check_condition(r, &r->recipe->rootfs->more[i].when) < 0)
+            return -1;
+    const struct recipe_initrd *initrd = r->recipe->initrd;
+    const struct yaml *inits = yaml_path(r->document->root, "initrd.init");
+    for (size_t i = 0; initrd && i < initrd->init_count; i++)
+        if (check_holds(r, yaml_get(inits->items[i], "of"), initrd->inits[i].of) < 0)
             return -1;
     const struct yaml *layers = yaml_path(r->document->root, "initrd.layers");
     for (size_t i = 0; r->recipe->initrd && i < r->recipe->initrd->layer_count; i++)

@@ -94,7 +94,68 @@ static int read_confidential(struct reader *r, const struct yaml *node, void *ta
     return 0;
 }
 
+// ---- service ----
+
+static int read_arguments(struct reader *r, const struct yaml *node, void *target)
+{
+    static const char *const names[] = {"socket", "timeout", NULL};
+    if (read_line(r, node, target) < 0)
+        return -1;
+    if (!template_is_sound(node->text, names))
+        return reader_error(r, node, "'%s': the placeholders here are {socket} and {timeout}",
+                            node->text);
+    return 0;
+}
+
+#define AT(member) offsetof(struct recipe_service, member)
+static const struct field service_fields[] = {
+    {"of", read_lines, AT(of), ANYWHERE, 1},
+    {"expect", read_lines, AT(expect), ANYWHERE, 1},
+    {"append", read_line, AT(append), ANYWHERE, 0},
+    {"beside", read_part, AT(beside), ANYWHERE, 0},
+    {"port", read_name, AT(port), ANYWHERE, 1},
+    {"client", read_part, AT(client), ANYWHERE, 1},
+    {"arguments", read_arguments, AT(arguments), ANYWHERE, 1},
+};
+#undef AT
+static const struct schema service_schema = SCHEMA("a service", service_fields);
+
+static int read_service(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe_service *s = *(struct recipe_service **)target = xcalloc(1, sizeof *s);
+    if (read_map(r, node, &service_schema, 1, s) < 0)
+        return -1;
+    if (!s->of.n || !s->expect.n)
+        return yaml_error(r->document, yaml_get(node, s->of.n ? "expect" : "of"), r->err,
+                          "%s: the list is empty", s->of.n ? "expect" : "of");
+    return 0;
+}
+
+static int check_service(struct reader *r, const struct recipe_service *s)
+{
+    const struct yaml *of = yaml_path(r->document->root, "boot.service.of");
+    for (size_t i = 0; s && i < s->of.n; i++)
+        if (check_holds(r, of->items[i], s->of.items[i]) < 0)
+            return -1;
+    return 0;
+}
+
+static void service_free(struct recipe_service *s)
+{
+    if (!s)
+        return;
+    strlist_free(&s->of);
+    strlist_free(&s->expect);
+    free(s->append);
+    free(s->beside);
+    free(s->port);
+    free(s->client);
+    free(s->arguments);
+    free(s);
+}
+
 enum {
+    INITRD_ONLY = 1 << ACTION_INITRD,
     SEALED = 1 << ACTION_SE_IMAGE,
     OPEN = 1 << ACTION_SCRIPT | 1 << ACTION_INITRD | 1 << ACTION_GROUP,
 };
@@ -111,6 +172,7 @@ static const struct field boot_fields[] = {
     {"options", read_machine_text, AT(plain.options), OPEN, 0},
     {"expect", read_lines, AT(plain.expect), OPEN, 0},
     {"confidential", read_confidential, AT(confidential), OPEN, 0},
+    {"service", read_service, AT(service), INITRD_ONLY, 0},
 };
 #undef AT
 static const struct schema boot_schema = SCHEMA("a boot", boot_fields);
@@ -161,6 +223,8 @@ int check_parts(struct reader *r)
               check_part(r, "boot", "qemu", b->qemu) < 0 ||
               check_part(r, "boot", "firmware", b->plain.firmware) < 0))
         return -1;
+    if (b && check_service(r, b->service) < 0)
+        return -1;
     const struct recipe_machine *snp = b ? b->confidential[CONFIDENTIAL_SNP] : NULL;
     return snp ? check_part(r, "boot.confidential.snp", "firmware", snp->firmware) : 0;
 }
@@ -183,6 +247,7 @@ void boot_free(struct recipe_boot *b)
     free(b->append);
     free(b->qemu);
     free(b->data);
+    service_free(b->service);
     free_machine(&b->plain);
     for (size_t i = 0; i < CONFIDENTIAL_KINDS; i++) {
         if (b->confidential[i])

@@ -26,15 +26,27 @@ char *boot_take_out(struct trial *t, const struct node_output *o, const char *me
 // OVMF adds the initrd's name in its own file system of what QEMU hands over (QemuLoadImageLib).
 #define ADDED_BY_FIRMWARE " initrd=initrd"
 
-static int compare_command_lines(const struct trial *t, const char *got, const char *wanted,
-                                 struct error **err)
+int boot_compare_command_lines(const struct trial *t, const char *got, const char *wanted,
+                               struct error **err)
 {
     size_t n = strlen(wanted);
     if (got && !strncmp(got, wanted, n) &&
         (!got[n] || (t->machine.firmware && !strcmp(got + n, ADDED_BY_FIRMWARE))))
         return 0;
-    return error_set(err, ERROR_STEP, "init saw the command line '%s' instead of '%s'",
+    return error_set(err, ERROR_STEP, "the guest saw the command line '%s' instead of '%s'",
                      got ? got : "", wanted);
+}
+
+int boot_judge_report(struct trial *t, const char *what, const char *command_line,
+                      const json_t *report, struct error **err)
+{
+    const char *release = json_string_value(json_object_get(report, "release"));
+    const char *seen = json_string_value(json_object_get(report, "cmdline"));
+    if (boot_compare_command_lines(t, seen, command_line, err) < 0)
+        return error_wrap(err, "%s", what);
+    log_note("proven: %s: /init reached, Linux %s, command line as expected", what,
+             release ? release : "?");
+    return 0;
 }
 
 int boot_prove(struct trial *t, const char *what, const char *command_line, json_t **out,
@@ -44,16 +56,11 @@ int boot_prove(struct trial *t, const char *what, const char *command_line, json
     fprintf(t->console, "==== %s\n", what);
     if (qemu_expect_init(&t->machine, &report, err) < 0)
         return error_wrap(err, "%s", what);
-    const char *release = json_string_value(json_object_get(report, "release"));
-    const char *seen = json_string_value(json_object_get(report, "cmdline"));
-    int result = compare_command_lines(t, seen, command_line, err);
-    if (!result)
-        log_note("proven: %s: /init reached, Linux %s, command line as expected", what,
-                 release ? release : "?");
+    int result = boot_judge_report(t, what, command_line, report, err);
     if (out && !result)
         *out = json_incref(report);
     json_decref(report);
-    return result ? error_wrap(err, "%s", what) : 0;
+    return result;
 }
 
 // ---- the verb ----
@@ -86,6 +93,8 @@ static int open_target(struct trial *t, const char *target, bool resolve, struct
         return error_user(err, "%s stands for nothing on this architecture", target);
     t->arch = job_of(found->nodes[0])->target;
     t->node = t->recipe->action == ACTION_GROUP ? NULL : found->nodes[0];
+    if (resolve && (boot_find_service(t, err) < 0 || boot_add_tools(t, err) < 0))
+        return -1;
     return build_evaluate(t->b, resolve, err);
 }
 
@@ -185,6 +194,17 @@ static int boot_given_image(struct trial *t, struct error **err)
     return copy_content(in, name, out, path, err) < 0 ? -1 : boot_sealed(t, path, err);
 }
 
+// What may be in a given image is known from the target that it stands for.
+static int look_up_given(struct trial *t, const char *target, struct error **err)
+{
+    if (!recipe_exists(t->b->recipes, target))
+        return 0;
+    t->recipe = recipe_get(t->b->recipes, target, err);
+    int result = t->recipe ? boot_find_service(t, err) : -1;
+    t->recipe = NULL;
+    return result;
+}
+
 static int boot_in_scratch(struct trial *t, struct error **err)
 {
     t->folder = store_temporary(t->b->store, "boot", err);
@@ -193,6 +213,10 @@ static int boot_in_scratch(struct trial *t, struct error **err)
     int result = t->o->image ? boot_given_image(t, err) : boot_target(t, err);
     remove_tree(t->folder, NULL);
     free(t->folder);
+    if (t->socket_folder)
+        remove_tree(t->socket_folder, NULL);
+    free(t->socket_folder);
+    free(t->socket);
     return result;
 }
 
@@ -200,7 +224,7 @@ int build_boot(struct build *b, const char *target, const struct boot_options *o
                struct error **err)
 {
     struct trial t = {.b = b, .o = o};
-    if (!o->image && boot_build(&t, target, err) < 0)
+    if ((o->image ? look_up_given(&t, target, err) : boot_build(&t, target, err)) < 0)
         return -1;
     cleanup_free char *name = xasprintf("boot-%s", target);
     cleanup_free char *log = build_log_path(&b->options, name);

@@ -36,10 +36,11 @@ static void stack_free(struct stack *s)
 
 // ---- parts: "<target>:<path>" of a boot section ----
 
-static const struct node *find_part(struct trial *t, const char *reference, struct error **err)
+static const struct node *find_part(struct trial *t, const char *reference, const struct arch *arch,
+                                    struct error **err)
 {
     cleanup_free char *name =
-        xasprintf("%.*s:%s", (int)strcspn(reference, ":"), reference, t->arch->name);
+        xasprintf("%.*s:%s", (int)strcspn(reference, ":"), reference, arch->name);
     const struct node *node = graph_find(&t->b->graph, name);
     if (node && node->output_count)
         return node;
@@ -47,10 +48,10 @@ static const struct node *find_part(struct trial *t, const char *reference, stru
     return NULL;
 }
 
-int boot_take_part(struct trial *t, const char *reference, const char *name, char **out,
-                   struct error **err)
+int boot_take_part(struct trial *t, const char *reference, const struct arch *arch,
+                   const char *name, char **out, struct error **err)
 {
-    const struct node *node = reference ? find_part(t, reference, err) : NULL;
+    const struct node *node = reference ? find_part(t, reference, arch, err) : NULL;
     if (!node)
         return reference ? -1 : 0;
     const char *member = strchr(reference, ':') + 1;
@@ -61,7 +62,7 @@ int boot_take_part(struct trial *t, const char *reference, const char *name, cha
 static int take_part(struct trial *t, struct stack *s, const char *reference, const char *name,
                      char **out, struct error **err)
 {
-    if (boot_take_part(t, reference, name, out, err) < 0)
+    if (boot_take_part(t, reference, t->arch, name, out, err) < 0)
         return -1;
     if (*out)
         strlist_add(&s->parts, name);
@@ -71,7 +72,7 @@ static int take_part(struct trial *t, struct stack *s, const char *reference, co
 // All of QEMU's tarball, since it reads its own firmware and options ROMs from its data directory.
 static int unpack_qemu(struct trial *t, struct stack *s, struct error **err)
 {
-    const struct node *node = find_part(t, s->boot->qemu, err);
+    const struct node *node = find_part(t, s->boot->qemu, t->arch, err);
     if (!node)
         return -1;
     cleanup_free char *folder = xasprintf("%s/qemu", t->folder);
@@ -195,8 +196,12 @@ static int prove_stack(struct trial *t, struct stack *s, struct error **err)
     cleanup_free char *parts = strlist_join(&s->parts, ", ");
     cleanup_free char *append = qemu_command_line(&t->machine);
     json_t *report = NULL;
-    int result = boot_prove(t, parts, append, &report, err);
-    if (!result && s->special)
+    int result = boot_prove_guest(t, parts, &report, err);
+    if (!result && s->special && !report)
+        log_note("not proven: the launch digest of the %s guest: what serves in it hands out no "
+                 "attestation report",
+                 confidential_names[s->kind]);
+    else if (!result && s->special)
         result = prove_confidential(t, s, append, report, err);
     else if (!result)
         say_what_was_not(t, s);

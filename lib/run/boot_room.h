@@ -15,6 +15,10 @@ struct trial {
     char *folder; // scratch
     FILE *console;
     struct machine machine;
+    const struct recipe_service *service; // that the guest has or may have, or NULL
+    bool service_is_sure;
+    bool tools;                   // what talks to it is there
+    char *socket, *socket_folder; // owned; its end here
 };
 
 // ---- boot.c ----
@@ -25,6 +29,11 @@ char *boot_take_out(struct trial *t, const struct node_output *o, const char *me
 // gets init's report.
 int boot_prove(struct trial *t, const char *what, const char *command_line, json_t **report,
                struct error **err);
+// The last part of that.
+int boot_judge_report(struct trial *t, const char *what, const char *command_line,
+                      const json_t *report, struct error **err);
+int boot_compare_command_lines(const struct trial *t, const char *got, const char *wanted,
+                               struct error **err);
 
 // Builds a target first, and says so: sets recipe, architecture and node.
 int boot_build(struct trial *t, const char *target, struct error **err);
@@ -40,7 +49,21 @@ int boot_sealed(struct trial *t, const char *image, struct error **err);
 int boot_parts(struct trial *t, struct error **err);
 // Takes a part, "<target>:<path>" of a boot section, out into the scratch folder, as the file
 // `name` (NULL: its own). *out, to be freed, stays NULL for the reference NULL.
-int boot_take_part(struct trial *t, const char *reference, const char *name, char **out,
-                   struct error **err);
+int boot_take_part(struct trial *t, const char *reference, const struct arch *arch,
+                   const char *name, char **out, struct error **err);
+
+// ---- boot_service.c: a guest that serves ----
+// Finds out which service the guest has: of the recipe that its initrd is made by, if something of
+// it is inside. Where that cannot be known, it may.
+int boot_find_service(struct trial *t, struct error **err);
+// Adds what talks to it to the graph.
+int boot_add_tools(struct trial *t, struct error **err);
+// Starts the machine as boot_prove() does and proves that it serves, with what a client of the
+// service finds out; where there is no service, that init was reached. *report (report may be NULL)
+// stays NULL unless init reported.
+int boot_prove_guest(struct trial *t, const char *what, json_t **report, struct error **err);
+// As it is, with nothing added and nobody who talks to it; the command line is in what is started.
+int boot_watch_service(struct trial *t, const char *what, const char *command_line,
+                       struct error **err);
 
 #endif

@@ -37,6 +37,20 @@ static int prove_first_stage(struct trial *t, const char *image, struct error **
     return 0;
 }
 
+// Nothing can be added to it: what serves is only watched.
+static int prove_second_stage(struct trial *t, const char *image, EVP_PKEY *key,
+                              const char *command_line, struct error **err)
+{
+    static const char what[] = "the second stage on the decrypted image";
+    cleanup_free char *clear = xasprintf("%s/unsealed", t->folder);
+    t->machine.kernel = clear;
+    t->machine.initrd = t->machine.append = NULL;
+    if (se_write_unsealed(image, key, clear, err) < 0)
+        return -1;
+    return t->service ? boot_watch_service(t, what, command_line, err)
+                      : boot_prove(t, what, command_line, NULL, err);
+}
+
 static int prove_parts(struct trial *t, const char *image, EVP_PKEY *key, struct error **err)
 {
     struct se_opened parts = {0};
@@ -46,17 +60,9 @@ static int prove_parts(struct trial *t, const char *image, EVP_PKEY *key, struct
     t->machine.kernel = parts.kernel;
     t->machine.initrd = parts.initrd;
     t->machine.append = parts.command_line;
-    int result = boot_prove(t, "kernel, initrd and command line out of the image",
-                            parts.command_line, NULL, err);
-    if (!result) {
-        cleanup_free char *clear = xasprintf("%s/unsealed", t->folder);
-        t->machine.kernel = clear;
-        t->machine.initrd = t->machine.append = NULL;
-        result = se_write_unsealed(image, key, clear, err);
-        if (!result)
-            result = boot_prove(t, "the second stage on the decrypted image", parts.command_line,
-                                NULL, err);
-    }
+    int result = boot_prove_guest(t, "kernel, initrd and command line out of the image", NULL, err);
+    if (!result)
+        result = prove_second_stage(t, image, key, parts.command_line, err);
     se_opened_free(&parts);
     return result;
 }

@@ -61,6 +61,7 @@ struct job {
     bool asked;          // named by the user
     bool placed;         // its tarballs go to the output directory
     bool in_place;       // and are there
+    bool used;           // by the verb itself: made, but not put anywhere
     bool wanted;         // by this run
     bool absent;         // cached by its record, but an output is not in the store
     bool fresh;          // made (or found made by another process) in this run
@@ -136,6 +137,9 @@ static inline bool sources_from_origin(const struct build *b)
 {
     return b->options.locked || b->own_sources;
 }
+
+// Whether an artifact or a file of a variable, which the recipe names so, goes into the node.
+bool job_has(const struct job *job, const char *name);
 
 // ---- record.c ----
 void record_output(json_t *record, const char *name, const char *digest, bool tree, uint64_t size);

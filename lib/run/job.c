@@ -53,6 +53,11 @@ const struct role *job_role(const struct job *job, enum role_kind kind, const ch
     return NULL;
 }
 
+bool job_has(const struct job *job, const char *name)
+{
+    return job_role(job, ROLE_ARTIFACT, name) || *variable_text(job, name);
+}
+
 const char *node_label(const struct node *node)
 {
     return job_of(node)->label;

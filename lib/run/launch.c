@@ -36,9 +36,9 @@ static int take_all(struct trial *t, enum recipe_confidential kind, bool build,
     if (!build && check_built(t, firmware, boot, err) < 0)
         return -1;
     // As files of their own names: reference values name what they were computed from.
-    if (boot_take_part(t, firmware, NULL, &out->firmware, err) < 0 ||
-        boot_take_part(t, boot->kernel, NULL, &out->kernel, err) < 0 ||
-        boot_take_part(t, boot->initrd, NULL, &out->initrd, err) < 0)
+    if (boot_take_part(t, firmware, t->arch, NULL, &out->firmware, err) < 0 ||
+        boot_take_part(t, boot->kernel, t->arch, NULL, &out->kernel, err) < 0 ||
+        boot_take_part(t, boot->initrd, t->arch, NULL, &out->initrd, err) < 0)
         return -1;
     t->machine = (struct machine){.arch = t->arch, .append = boot->append ? boot->append : ""};
     out->append = qemu_command_line(&t->machine);

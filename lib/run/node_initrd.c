@@ -44,7 +44,6 @@ struct layers {
     struct initrd_layer *items;
     size_t n;
     struct strlist strings; // paths
-    const char *init;       // which artifact brings the init
 };
 
 static const char *keep_string(struct layers *l, char *text)
@@ -84,8 +83,6 @@ static int add_layer(struct build *b, const struct job *job, const struct recipe
         out->keep_nodes = layer->rootfs;
         if (layer->rootfs)
             out->exclude = &r->initrd->exclude;
-        if (layer->artifact && !l->init)
-            l->init = role->name;
     }
     l->n++;
     return 0;
@@ -117,6 +114,22 @@ static int pack_result(struct build *b, const struct node *node, const char *fil
     return output_tarball(b, node, job->recipe->outputs.items[0], &t, record, err);
 }
 
+// What people are told of the init inside.
+static void record_init(const struct job *job, json_t *record)
+{
+    const struct recipe_initrd *i = job->recipe->initrd;
+    const struct recipe_init *init = NULL;
+    for (size_t k = 0; k < i->init_count && !init; k++)
+        if (job_has(job, i->inits[k].of))
+            init = &i->inits[k];
+    if (!init)
+        return;
+    json_object_set_new(json_object_get(record, "provenance"), "init", json_string(init->name));
+    cleanup_free char *summary = xasprintf("the init inside is %s%s%s", init->name,
+                                           init->note ? ", " : "", init->note ? init->note : "");
+    json_object_set_new(record, "summary", json_string(summary));
+}
+
 int make_initrd(struct build *b, struct node *node, json_t *record, struct error **err)
 {
     const struct job *job = job_of(node);
@@ -139,15 +152,7 @@ int make_initrd(struct build *b, struct node *node, json_t *record, struct error
     } else {
         result = -1;
     }
-    const char *init = job_role(job, ROLE_ARTIFACT, "agent") || *variable_text(job, "AGENT_TARBALL")
-                           ? "kata-agent"
-                       : l.init ? l.init
-                                : "the root file system's own";
-    json_object_set_new(json_object_get(record, "provenance"), "init", json_string(init));
-    cleanup_free char *summary = xasprintf(
-        "the init inside is %s%s", init,
-        strcmp(init, "kata-agent") ? ", not kata-agent, which these sources do not have" : "");
-    json_object_set_new(record, "summary", json_string(summary));
+    record_init(job, record);
     strlist_free(&l.strings);
     free(l.items);
     return result < 0 ? error_wrap(err, "%s", job->label) : 0;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A machine under QEMU: its command line, its console, and a conversation with what runs in it.
 #include "run/qemu.h"
 
 #include "base/file.h"
@@ -16,12 +17,13 @@
 static const struct machine_kind {
     const char *arch, *machine, *options;
     const char *console; // added to the command line where the kernel does not find it by itself
+    const char *ports;   // device that virtio serial ports belong to
 } machines[] = {
     {"s390x", "s390-ccw-virtio", "-chardev stdio,id=console -device sclpconsole,chardev=console",
-     ""},
-    {"x86_64", "q35", "-serial stdio", " console=ttyS0"},
-    {"aarch64", "virt", "-serial stdio", " console=ttyAMA0"},
-    {"ppc64le", "pseries", "-serial stdio", " console=hvc0"},
+     "", "virtio-serial-ccw"},
+    {"x86_64", "q35", "-serial stdio", " console=ttyS0", "virtio-serial-pci"},
+    {"aarch64", "virt", "-serial stdio", " console=ttyAMA0", "virtio-serial-pci"},
+    {"ppc64le", "pseries", "-serial stdio", " console=hvc0", "virtio-serial-pci"},
 };
 
 static const struct machine_kind *machine_of(const struct machine *m)
@@ -59,6 +61,19 @@ static void add_option(struct strlist *argv, const char *option, const char *val
     strlist_add(argv, value);
 }
 
+// A serial port that is a unix socket here. QEMU's options have a comma doubled.
+static void add_port(const struct machine *m, struct strlist *argv)
+{
+    cleanup_buf struct buf path = {0};
+    for (const char *p = m->socket; *p; p++)
+        buf_printf(&path, "%s%c", *p == ',' ? "," : "", *p);
+    add_option(argv, "-device", machine_of(m)->ports);
+    strlist_add(argv, "-chardev");
+    strlist_addf(argv, "socket,id=port,server=on,wait=off,path=%s", path.data);
+    strlist_add(argv, "-device");
+    strlist_addf(argv, "virtserialport,chardev=port,name=%s", m->port);
+}
+
 static void build_command(const struct machine *m, const char *program, bool kvm,
                           struct strlist *argv)
 {
@@ -74,6 +89,8 @@ static void build_command(const struct machine *m, const char *program, bool kvm
     add_option(argv, "-accel", kvm ? "kvm" : "tcg");
     add_option(argv, "-cpu", m->cpu ? m->cpu : "max");
     strlist_split(argv, m->options ? m->options : "", " ");
+    if (m->port)
+        add_port(m, argv);
     add_option(argv, "-bios", m->firmware);
     add_option(argv, "-kernel", m->kernel);
     add_option(argv, "-initrd", m->initrd);
@@ -83,18 +100,35 @@ static void build_command(const struct machine *m, const char *program, bool kvm
 // Seconds for a machine under KVM: one that works boots in a fraction of that.
 enum { KVM_TIMEOUT = 20 };
 
-struct watch {
+// A machine that runs, or is about to.
+struct guest {
     const struct machine *m;
     bool (*matches)(const char *line, void *context);
     void *context;
-    struct buf line, tail;
-    struct strlist seen; // of m->expect
+    const struct strlist *serving; // texts of a guest that serves, or NULL
+    json_t **report;               // where init's JSON line goes, or NULL
+    guest_talk *talk;              // with what serves in it, once that is found; or NULL
+    void *talk_context;
+    int console; // pipe
+    long long end;
+    struct buf line, tail, input;
+    struct strlist seen; // of m->expect and of `serving`
     bool found;
     const char *trouble; // a panic or the like
     unsigned timeout;    // seconds
 };
 
-static void take_line(struct watch *w)
+// Linux, init/main.c: how the console shows the command line.
+#define LINUX_COMMAND_LINE "Kernel command line: "
+
+static void look_for(struct guest *w, const struct strlist *texts, const char *line)
+{
+    for (size_t i = 0; texts && i < texts->n; i++)
+        if (strstr(line, texts->items[i]) && !strlist_has(&w->seen, texts->items[i]))
+            strlist_add(&w->seen, texts->items[i]);
+}
+
+static void take_line(struct guest *w)
 {
     while (w->line.len && (w->line.data[w->line.len - 1] == '\r' || !w->line.data[w->line.len - 1]))
         w->line.data[--w->line.len] = '\0';
@@ -103,9 +137,11 @@ static void take_line(struct watch *w)
         fprintf(w->m->console, "%s\n", line);
     if (w->m->verbose)
         print_to(stderr, "%s\n", line);
-    for (size_t i = 0; w->m->expect && i < w->m->expect->n; i++)
-        if (strstr(line, w->m->expect->items[i]))
-            strlist_add(&w->seen, w->m->expect->items[i]);
+    look_for(w, w->m->expect, line);
+    look_for(w, w->serving, line);
+    const char *command_line = strstr(line, LINUX_COMMAND_LINE);
+    if (command_line && w->m->seen_command_line && !*w->m->seen_command_line)
+        *w->m->seen_command_line = xstrdup(command_line + strlen(LINUX_COMMAND_LINE));
     if (w->matches(line, w->context))
         w->found = true;
     if (strstr(line, "Kernel panic"))
@@ -120,7 +156,7 @@ static void take_line(struct watch *w)
     w->line.len = 0;
 }
 
-static void take_bytes(struct watch *w, const char *bytes, size_t n)
+static void take_bytes(struct guest *w, const char *bytes, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (bytes[i] == '\n')
@@ -137,32 +173,105 @@ static long long clock_ms(void)
     return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-static void watch_console(struct watch *w, int fd)
+// Takes what the console shows now; false at its end.
+static bool read_console(struct guest *w)
 {
-    long long end = clock_ms() + w->timeout * 1000LL;
+    char chunk[4096];
+    ssize_t n = read(w->console, chunk, sizeof chunk);
+    if (n < 0 && errno == EINTR)
+        return true;
+    if (n > 0)
+        take_bytes(w, chunk, (size_t)n);
+    else
+        take_line(w); // a message without a line break at the end
+    return n > 0;
+}
+
+static void watch_console(struct guest *w)
+{
+    w->end = clock_ms() + w->timeout * 1000LL;
     while (!w->found && !w->trouble) {
-        long long left = end - clock_ms();
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        char chunk[4096];
+        long long left = w->end - clock_ms();
+        struct pollfd p = {.fd = w->console, .events = POLLIN};
         if (left <= 0) {
             w->trouble = "the time is over";
             return;
         }
-        if (poll(&p, 1, (int)left) <= 0)
-            continue;
-        ssize_t n = read(fd, chunk, sizeof chunk);
-        if (n == 0 || (n < 0 && errno != EINTR)) {
-            take_line(w); // a message without a line break at the end
-            if (!w->found)
-                w->trouble = "the machine ended";
-            return;
-        }
-        if (n > 0)
-            take_bytes(w, chunk, (size_t)n);
+        if (poll(&p, 1, (int)left) > 0 && !read_console(w) && !w->found && !w->trouble)
+            w->trouble = "the machine ended";
     }
 }
 
-static int run_once(struct watch *w, const char *program, bool kvm, const char *awaited,
+// ---- a conversation ----
+
+static bool next_line(struct buf *input, struct buf *line)
+{
+    const char *end = input->len ? memchr(input->data, '\n', input->len) : NULL;
+    if (!end)
+        return false;
+    size_t n = (size_t)(end - input->data);
+    line->len = 0;
+    buf_add(line, input->data, n);
+    memmove(input->data, input->data + n + 1, input->len - n);
+    input->len -= n + 1;
+    return true;
+}
+
+static int report_trouble(const struct guest *w, struct error **err)
+{
+    return error_set(err, ERROR_STEP, "%s", w->trouble);
+}
+
+int guest_read_line(struct guest *w, int fd, struct buf *line, struct error **err)
+{
+    while (!next_line(&w->input, line)) {
+        struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = w->console, .events = POLLIN}};
+        long long left = w->end - clock_ms();
+        if (left <= 0)
+            w->trouble = "the time is over";
+        if (w->trouble)
+            return report_trouble(w, err);
+        if (poll(p, ARRAY_LEN(p), (int)left) <= 0)
+            continue;
+        if (p[1].revents && !read_console(w) && !w->trouble)
+            w->trouble = "the machine ended";
+        char chunk[4096];
+        ssize_t n = p[0].revents ? read(fd, chunk, sizeof chunk) : -1;
+        if (n == 0)
+            return 0;
+        if (n > 0)
+            buf_add(&w->input, chunk, (size_t)n);
+        if (w->input.len > GUEST_LINE_MAX)
+            return error_set(err, ERROR_STEP, "its line is longer than %d bytes", GUEST_LINE_MAX);
+    }
+    return 1;
+}
+
+// What the console shows next may say why it went wrong: a moment for that.
+static void watch_on(struct guest *w)
+{
+    long long end = clock_ms() + 500;
+    for (long long left = 500; left > 0 && !w->trouble; left = end - clock_ms()) {
+        struct pollfd p = {.fd = w->console, .events = POLLIN};
+        if (poll(&p, 1, (int)left) > 0 && !read_console(w))
+            return;
+    }
+}
+
+static int talk_to_guest(struct guest *w, struct error **err)
+{
+    struct error *why = NULL;
+    w->end = clock_ms() + w->m->timeout * 1000LL;
+    if (w->talk(w, w->talk_context, &why) == 0)
+        return 0;
+    watch_on(w);
+    error_set(err, why->kind, "%s; the console's last lines:\n%s", why->message,
+              w->tail.data ? w->tail.data : "    (nothing)\n");
+    error_free(why);
+    return -1;
+}
+
+static int run_once(struct guest *w, const char *program, bool kvm, const char *awaited,
                     struct error **err)
 {
     cleanup_strlist struct strlist argv = {0};
@@ -177,17 +286,23 @@ static int run_once(struct watch *w, const char *program, bool kvm, const char *
         .argv = argv.items, .input = -1, .output = fds[1], .errors = fds[1], .own_group = true};
     pid_t pid = process_start(&p, err);
     close(fds[1]);
+    w->console = fds[0];
+    int result = pid > 0 ? 0 : -1;
     if (pid > 0) {
-        watch_console(w, fds[0]);
+        watch_console(w);
+        if (w->found && w->talk && !(w->report && *w->report))
+            result = talk_to_guest(w, err);
         process_stop(pid, 1000);
     }
     close(fds[0]);
     if (pid > 0 && !w->found)
-        error_set(err, ERROR_STEP, "%s, and the console did not show %s; its last lines:\n%s",
-                  w->trouble, awaited, w->tail.data ? w->tail.data : "    (nothing)\n");
+        result =
+            error_set(err, ERROR_STEP, "%s, and the console did not show %s; its last lines:\n%s",
+                      w->trouble, awaited, w->tail.data ? w->tail.data : "    (nothing)\n");
     buf_free(&w->line);
     buf_free(&w->tail);
-    return w->found ? 0 : -1;
+    buf_free(&w->input);
+    return result;
 }
 
 struct accelerators {
@@ -218,7 +333,7 @@ static int no_emulation(const char *program, const char *kvm, struct error **err
 
 // Under KVM where it works. Where it does not (nested virtualization of some clouds starts
 // nothing), the machine is emulated; a failure then counts.
-static int run_somehow(struct watch *w, const char *program, const char *awaited,
+static int run_somehow(struct guest *w, const char *program, const char *awaited,
                        struct error **err)
 {
     struct accelerators can = {false, false};
@@ -236,7 +351,7 @@ static int run_somehow(struct watch *w, const char *program, const char *awaited
         w->timeout = last || w->m->timeout < KVM_TIMEOUT ? w->m->timeout : KVM_TIMEOUT;
         if (run_once(w, program, true, awaited, &why) == 0)
             return 0;
-        if (w->m->confidential) {
+        if (w->m->confidential || w->found) {
             *err = steal(why);
             return -1;
         }
@@ -253,7 +368,7 @@ static int run_somehow(struct watch *w, const char *program, const char *awaited
     return run_once(w, program, false, awaited, err);
 }
 
-static int check_expected(const struct watch *w, struct error **err)
+static int check_expected(const struct guest *w, struct error **err)
 {
     cleanup_strlist struct strlist missing = {0};
     for (size_t i = 0; w->m->expect && i < w->m->expect->n; i++)
@@ -265,7 +380,7 @@ static int check_expected(const struct watch *w, struct error **err)
     return error_set(err, ERROR_STEP, "it started, but the console did not show %s", all);
 }
 
-static int run(struct watch *w, const char *awaited, struct error **err)
+static int run(struct guest *w, const char *awaited, struct error **err)
 {
     cleanup_free char *program = find_qemu(w->m, err);
     int result = program ? run_somehow(w, program, awaited, err) : -1;
@@ -283,7 +398,7 @@ static bool contains(const char *line, void *context)
 int qemu_expect(const struct machine *m, const char *text, struct error **err)
 {
     cleanup_free char *copy = xstrdup(text);
-    struct watch w = {.m = m, .matches = contains, .context = copy};
+    struct guest w = {.m = m, .matches = contains, .context = copy};
     cleanup_free char *awaited = xasprintf("'%s'", text);
     return run(&w, awaited, err);
 }
@@ -300,10 +415,48 @@ static bool is_report(const char *line, void *context)
 int qemu_expect_init(const struct machine *m, json_t **report, struct error **err)
 {
     *report = NULL;
-    struct watch w = {.m = m, .matches = is_report, .context = report};
+    struct guest w = {.m = m, .matches = is_report, .context = report, .report = report};
     if (run(&w, "the JSON line of smoke-init", err) == 0)
         return 0;
     json_decref(*report);
     *report = NULL;
+    return -1;
+}
+
+static bool is_serving(const char *line, void *context)
+{
+    const struct guest *w = context;
+    if (w->report && is_report(line, w->report))
+        return true;
+    for (size_t i = 0; i < w->serving->n; i++)
+        if (!strlist_has(&w->seen, w->serving->items[i]))
+            return false;
+    return true;
+}
+
+int qemu_expect_serving(const struct machine *m, const struct strlist *texts, json_t **report,
+                        guest_talk *talk, void *context, struct error **err)
+{
+    struct guest w = {.m = m,
+                      .matches = is_serving,
+                      .serving = texts,
+                      .report = report,
+                      .talk = talk,
+                      .talk_context = context};
+    w.context = &w;
+    cleanup_strlist struct strlist quoted = {0};
+    for (size_t i = 0; i < texts->n; i++)
+        strlist_addf(&quoted, "'%s'", texts->items[i]);
+    cleanup_free char *all = strlist_join(&quoted, " and ");
+    cleanup_free char *awaited =
+        report ? xasprintf("%s, nor the JSON line of smoke-init", all) : xstrdup(all);
+    if (report)
+        *report = NULL;
+    if (run(&w, awaited, err) == 0)
+        return 0;
+    if (report) {
+        json_decref(*report);
+        *report = NULL;
+    }
     return -1;
 }

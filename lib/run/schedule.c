@@ -44,7 +44,7 @@ static bool is_root(const struct run *r, const struct node *node)
     const struct job *job = job_of(node);
     switch (r->what) {
     case RUN_ALL:
-        return job->placed;
+        return job->placed || job->used;
     case RUN_NETWORK:
         return is_network(node);
     case RUN_INPUTS:
