@@ -122,12 +122,14 @@ static int lay_beside(struct trial *t, const char *initrd, const char *more, cha
 // A path that fits the address of a socket.
 static int choose_socket(struct trial *t, struct error **err)
 {
-    const struct sockaddr_un address;
+    const size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
+    const char *temporary = getenv("TMPDIR");
     t->socket = xasprintf("%s/port", t->folder);
-    if (strlen(t->socket) < sizeof address.sun_path)
+    if (strlen(t->socket) <= most)
         return 0;
     free(steal(t->socket));
-    t->socket_folder = make_temporary_directory("/tmp", "kbuild-boot", err);
+    bool fits = temporary && *temporary == '/' && strlen(temporary) + 40 < most;
+    t->socket_folder = make_temporary_directory(fits ? temporary : "/tmp", "kbuild-boot", err);
     if (!t->socket_folder)
         return -1;
     t->socket = xasprintf("%s/port", t->socket_folder);
