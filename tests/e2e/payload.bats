@@ -184,6 +184,22 @@ content() { # image (DIR:NAME): unpacks it to un
   [ "$(grep -c 'POST .*/blobs/uploads' third)" -eq 2 ]
 }
 
+@test "upstream's script name pushes a payload, and guests' components stay out of one" {
+  need docker-registry skopeo umoci
+  kb merge build versions.yaml
+  run "$REPOSITORY/tools/packaging/kata-deploy/local-build/kata-deploy-build-and-upload-payload.sh" \
+    kata-static.tar.xz "$REGISTRY/by-script" latest --versions versions.yaml --cache cache --commit c0ffee --arch x86_64
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"latest: digest: sha256:"* ]]
+  [ "$(skopeo list-tags --tls-verify=false "docker://$REGISTRY/by-script" | jq -c .Tags)" = '["kata-containers-c0ffee-amd64","latest"]' ]
+  component agent bin/agent agent
+  push build --base=scratch --output oci:without:v
+  content without:v
+  [ ! -e un/rootfs/opt/kata-artifacts/opt/kata/bin/agent ]
+  run push kata-static.tar.xz --base=scratch --output oci:other:v --recipes "$REPOSITORY/recipes"
+  [ "$status" -eq 2 ] # a tarball is taken whole
+}
+
 @test "a base image comes from a layout or a registry, and its configuration stays" {
   need docker-registry skopeo umoci buildah
   umoci init --layout base
