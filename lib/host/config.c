@@ -13,6 +13,12 @@
 #include <string.h>
 #include <strings.h>
 
+// What a file turned out to be.
+struct examined {
+    const struct config_layout *layout;
+    char *default_class; // of containerd's file (config_class.h)
+};
+
 // ---- what is to be changed ----
 
 struct plan {
@@ -104,9 +110,9 @@ static int find_key(const struct config_request *request, const struct config_la
     if (path->n > 1)
         return 0;
     cleanup_free char *key = xstrdup(path->items[0]);
-    const char *table = request->kind->reader == CONFIG_CONTAINERD ? l->edits[0].table : NULL;
+    const char *table = request->kind->reader == CONFIG_CONTAINERD ? l->edits[1].table : NULL;
     for (size_t i = 0; i < l->count; i++)
-        if (!strcmp(l->edits[i].key, key))
+        if (!strcmp(l->edits[i].key, key) && l->edits[i].operation != CONFIG_TABLE)
             table = l->edits[i].table;
     if (table) {
         strlist_free(path);
@@ -143,16 +149,16 @@ static int plan_setting(struct plan *p, const struct config_request *request,
     return result;
 }
 
-static int make_plan(struct plan *p, const struct config_request *request,
-                     const struct config_layout *l, struct error **err)
+static int make_plan(struct plan *p, const struct config_request *request, const struct examined *x,
+                     struct error **err)
 {
     const struct strlist *settings = request->settings;
     struct config_marks marks;
-    int result = config_marks_read(request, &marks, err);
+    int result = config_marks_read(request, x->default_class, &marks, err);
     if (!result)
-        result = plan_kind(p, request, l, &marks, err);
+        result = plan_kind(p, request, x->layout, &marks, err);
     for (size_t i = 0; settings && i < settings->n && !result; i++)
-        if (plan_setting(p, request, l, &marks, settings->items[i], err) < 0)
+        if (plan_setting(p, request, x->layout, &marks, settings->items[i], err) < 0)
             result = error_wrap(err, "--set %s", settings->items[i]);
     config_marks_free(&marks);
     return result;
@@ -218,19 +224,22 @@ static bool fits(const struct toml *t, const struct config_layout *l, bool rust,
 
 // The layout of the file, for the edits of a kind. `usual` is the one of kinds that have none.
 static int find_layout(const struct toml *t, const struct config_request *request,
-                       const struct config_layout *usual, const struct config_layout **out,
-                       struct error **err)
+                       const struct config_layout *usual, struct examined *x, struct error **err)
 {
     const struct config_kind *kind = request->kind;
     bool rust = kind->reader == CONFIG_KATA && is_of_rust(t);
-    unsigned release;
-    *out = usual;
-    if (kind->reader == CONFIG_KATA ? parse_release(request->release, &release, err)
-                                    : config_containerd_version(t, &release, err))
+    struct config_containerd containerd = {0};
+    unsigned release = 0;
+    int result = kind->reader == CONFIG_KATA ? parse_release(request->release, &release, err)
+                                             : config_containerd_read(t, request, &containerd, err);
+    x->layout = usual;
+    x->default_class = containerd.default_class;
+    release = kind->reader == CONFIG_KATA ? release : containerd.version;
+    if (result < 0)
         return -1;
     for (size_t i = 0; i < kind->layout_count; i++) {
-        *out = &kind->layouts[i];
-        if (fits(t, *out, rust, release))
+        x->layout = &kind->layouts[i];
+        if (fits(t, x->layout, rust, release))
             return 0;
     }
     if (!kind->layout_count)
@@ -297,7 +306,7 @@ static int check_hypervisor(const struct toml *t, const struct config_kind *kind
 // The layout, and whether the file is one of it at all.
 static int examine(const char *text, size_t length, const char *label,
                    const struct config_request *request, const struct config_layout *usual,
-                   const struct config_layout **layout, struct error **err)
+                   struct examined *x, struct error **err)
 {
     struct toml *t = toml_parse(text, length, err);
     if (!t) {
@@ -306,11 +315,25 @@ static int examine(const char *text, size_t length, const char *label,
     }
     int result = request->kind->reader == CONFIG_KATA ? check_hypervisor(t, request->kind, err) : 0;
     if (!result)
-        result = find_layout(t, request, usual, layout, err);
+        result = find_layout(t, request, usual, x, err);
     if (!result)
-        result = check_needs(t, request, *layout, err);
+        result = check_needs(t, request, x->layout, err);
     toml_free(t);
     return result ? error_wrap(err, "editing %s", label) : 0;
+}
+
+static int edit_text(const char *text, size_t length, const char *label,
+                     const struct config_request *request, const struct examined *x,
+                     struct lines *lines, struct error **err)
+{
+    cleanup_plan struct plan plan = {0};
+    if (make_plan(&plan, request, x, err) < 0)
+        return -1;
+    lines_split(lines, text, length);
+    for (size_t i = 0; i < plan.n; i++)
+        if (config_apply(lines, &plan.items[i], err) < 0)
+            return error_wrap(err, "editing %s", label);
+    return 0;
 }
 
 int config_edit_text(const char *text, size_t length, const char *label,
@@ -318,20 +341,18 @@ int config_edit_text(const char *text, size_t length, const char *label,
                      struct error **err)
 {
     static const char mark[] = "\xEF\xBB\xBF"; // of the byte order: Kata's reader passes over it
-    cleanup_plan struct plan plan = {0};
     cleanup_lines struct lines lines = {0};
     const struct config_layout usual = {.edits = request->kind->edits,
                                         .count = request->kind->count};
-    const struct config_layout *layout = &usual;
+    struct examined x = {0};
     size_t skip = length >= 3 && !memcmp(text, mark, 3) ? 3 : 0;
     const char *body = text + skip;
-    if (examine(body, length - skip, label, request, &usual, &layout, err) < 0 ||
-        make_plan(&plan, request, layout, err) < 0)
+    int result = examine(body, length - skip, label, request, &usual, &x, err);
+    if (!result)
+        result = edit_text(body, length - skip, label, request, &x, &lines, err);
+    free(x.default_class);
+    if (result < 0)
         return -1;
-    lines_split(&lines, body, length - skip);
-    for (size_t i = 0; i < plan.n; i++)
-        if (config_apply(&lines, &plan.items[i], err) < 0)
-            return error_wrap(err, "editing %s", label);
     buf_add(edited, mark, skip);
     lines_join(&lines, edited);
     lines_diff(body, length - skip, &lines, label, diff);

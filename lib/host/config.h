@@ -21,6 +21,7 @@ struct config_edit {
         CONFIG_SET,         // the key has this value
         CONFIG_AT_LEAST,    // an integer that is less, or missing, becomes this one
         CONFIG_INCLUDE,     // a list of strings, which the value is too, has what that has
+        CONFIG_TABLE,       // the table is there; one that has to be made has this key and value
         CONFIG_COMMENT_OUT, // the key is not there; its line becomes a comment
     } operation;
     const char *value; // as TOML; "@PREFIX@" in it is the prefix (config_class.h: other marks)

@@ -11,6 +11,11 @@
 
 // ---- what a class stands for ----
 
+static const char *class_of(const struct config_request *request)
+{
+    return request->runtime_class ? request->runtime_class : DEFAULT_CLASS;
+}
+
 // A handler of Kubernetes is a DNS label (RFC 1123).
 static bool is_label(const char *name)
 {
@@ -35,13 +40,13 @@ static char *usual_configuration(const char *prefix, const char *name, bool rust
     return NULL;
 }
 
-int config_marks_read(const struct config_request *request, struct config_marks *out,
-                      struct error **err)
+int config_marks_read(const struct config_request *request, const char *default_class,
+                      struct config_marks *out, struct error **err)
 {
-    const char *name = request->runtime_class ? request->runtime_class : DEFAULT_CLASS;
+    const char *name = class_of(request);
     const char *prefix = request->prefix ? request->prefix : CONFIG_PREFIX;
     bool rust = ends_with(name, "-runtime-rs");
-    *out = (struct config_marks){.prefix = prefix, .name = name};
+    *out = (struct config_marks){.prefix = prefix, .name = name, .default_class = default_class};
     if (request->kind->reader != CONFIG_CONTAINERD)
         return 0;
     if (!is_label(name)) {
@@ -70,6 +75,7 @@ char *config_marks_expand(const struct config_marks *m, const char *text, bool q
         const char *mark, *text;
     } known[] = {{"@PREFIX@", m->prefix},
                  {"@CLASS@", m->name},
+                 {"@DEFAULT@", m->default_class},
                  {"@SHIM@", m->shim},
                  {"@CONFIGURATION@", m->configuration}};
     struct buf out = {0};
@@ -97,7 +103,7 @@ char *config_absent(const struct config_request *request)
     struct config_marks m;
     struct error *ignored = NULL;
     char *absent = NULL;
-    if (config_marks_read(request, &m, &ignored) == 0 && m.shim)
+    if (config_marks_read(request, NULL, &m, &ignored) == 0 && m.shim)
         absent = !path_exists(m.shim)            ? xstrdup(m.shim)
                  : !path_exists(m.configuration) ? xstrdup(m.configuration)
                                                  : NULL;
@@ -129,13 +135,44 @@ static int check_enabled(const struct toml *t, struct error **err)
     return 0;
 }
 
-int config_containerd_version(const struct toml *t, unsigned *out, struct error **err)
+// containerd 1.x takes the classes of a file for all that there are, and its CRI plugin does not
+// start without that of default_runtime_name. So that class has to stay, or be the one that is
+// added.
+static int read_default(const struct toml *t, const char *plugin,
+                        const struct config_request *request, char **out, struct error **err)
 {
+    static const char runc[] = "runc";
+    cleanup_free char *quoted = toml_quote(plugin);
+    char *path[] = {(char *)"plugins", quoted, (char *)"containerd",
+                    (char *)"default_runtime_name"};
+    const struct toml_entry *e = config_find(t, path, ARRAY_LEN(path), false, NULL);
+    bool named = e && e->value.kind == TOML_STRING && e->value.string.len;
+    cleanup_free char *name = toml_quote(named ? e->value.string.data : runc);
+    cleanup_strlist struct strlist part = {0};
+    if (toml_key_parse(name, &part, err) < 0)
+        return error_wrap(err, "default_runtime_name");
+    char *table[] = {path[0], path[1], path[2], (char *)"runtimes", part.items[0]};
+    *out = xstrdup(part.items[0]);
+    if (!strcmp(*out, runc) || !strcmp(*out, class_of(request)) ||
+        toml_find(t, table, ARRAY_LEN(table)))
+        return 0;
+    error_user(err, "default_runtime_name is %s, and there is no such class in the file", name);
+    return error_hint(err, "containerd would not start pods: correct that first");
+}
+
+int config_containerd_read(const struct toml *t, const struct config_request *request,
+                           struct config_containerd *out, struct error **err)
+{
+    static const char *const plugins[] = {
+        [2] = "io.containerd.grpc.v1.cri", [3] = "io.containerd.cri.v1.runtime"};
     char *path[] = {(char *)"version"};
     const struct toml_entry *e = config_find(t, path, 1, false, NULL);
+    *out = (struct config_containerd){0};
     if (e && e->value.kind == TOML_INTEGER && (e->value.integer == 2 || e->value.integer == 3)) {
-        *out = (unsigned)e->value.integer;
-        return check_enabled(t, err);
+        out->version = (unsigned)e->value.integer;
+        return check_enabled(t, err) < 0
+                   ? -1
+                   : read_default(t, plugins[out->version], request, &out->default_class, err);
     }
     error_user(err, e ? "its version is neither 2 nor 3" : "it has no version");
     return error_hint(err,

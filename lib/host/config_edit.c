@@ -378,6 +378,8 @@ static int merge_lists(const struct view *v, struct buf *out, struct error **err
 
 static bool is_done(const struct view *v)
 {
+    if (v->change->operation == CONFIG_TABLE)
+        return v->table != NULL;
     if (v->change->operation == CONFIG_COMMENT_OUT || !v->entry)
         return v->change->operation == CONFIG_COMMENT_OUT && !v->entry;
     if (v->change->operation == CONFIG_INCLUDE) {

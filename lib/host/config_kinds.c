@@ -114,9 +114,14 @@ static const struct config_layout snp_layouts[] = {
 
 // Kata's docs/how-to/containerd-kata.md. runtime_path is kata-deploy's: containerd does not look
 // for a shim below /opt. Its runtime_type for the class "kata" is that page's
-// io.containerd.kata.v2.
+// io.containerd.kata.v2. The first row keeps the class of ordinary pods, which containerd 1.x
+// forgets if a file has another (config_class.c).
+#define CLASSES(plugin) "plugins.\"" plugin "\".containerd.runtimes."
+#define CLASS(plugin) CLASSES(plugin) "@CLASS@"
+#define ANNOTATIONS "[\"io.katacontainers.*\"]"
 #define CLASS_EDITS(plugin)                                                                        \
-    {CLASS(plugin), "runtime_type", CONFIG_SET, "\"io.containerd.@CLASS@.v2\""},                   \
+    {CLASSES(plugin) "@DEFAULT@", "runtime_type", CONFIG_TABLE, "\"io.containerd.runc.v2\""},      \
+        {CLASS(plugin), "runtime_type", CONFIG_SET, "\"io.containerd.@CLASS@.v2\""},               \
         {CLASS(plugin), "runtime_path", CONFIG_SET, "\"@SHIM@\""},                                 \
         {CLASS(plugin), "privileged_without_host_devices", CONFIG_SET, "true"},                    \
         {CLASS(plugin), "pod_annotations", CONFIG_INCLUDE, ANNOTATIONS},                           \
@@ -124,8 +129,6 @@ static const struct config_layout snp_layouts[] = {
     {                                                                                              \
         CLASS(plugin) ".options", "ConfigPath", CONFIG_SET, "\"@CONFIGURATION@\""                  \
     }
-#define CLASS(plugin) "plugins.\"" plugin "\".containerd.runtimes.@CLASS@"
-#define ANNOTATIONS "[\"io.katacontainers.*\"]"
 static const struct config_edit class_2_edits[] = {CLASS_EDITS("io.containerd.grpc.v1.cri")};
 static const struct config_edit class_3_edits[] = {CLASS_EDITS("io.containerd.cri.v1.runtime")};
 static const struct config_layout class_layouts[] = {

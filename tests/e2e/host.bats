@@ -297,7 +297,7 @@ import sys, tomllib
 prefix = sys.argv[1]
 plugin = tomllib.load(open("c.toml", "rb"))["plugins"]["io.containerd.grpc.v1.cri"]
 assert plugin["cni"] == {"bin_dir": "/usr/lib/cni"}
-assert plugin["containerd"]["runtimes"] == {"kata-qemu-se": {
+assert plugin["containerd"]["runtimes"] == {"runc": {"runtime_type": "io.containerd.runc.v2"}, "kata-qemu-se": {
     "runtime_type": "io.containerd.kata-qemu-se.v2",
     "runtime_path": prefix + "/bin/containerd-shim-kata-v2",
     "privileged_without_host_devices": True,

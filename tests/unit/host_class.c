@@ -15,6 +15,10 @@
     "/containerd-shim-kata-v2\"\nprivileged_without_host_devices = true\n"                         \
     "pod_annotations = [\"io.katacontainers.*\"]\ncontainer_annotations = "                        \
     "[\"io.katacontainers.*\"]\n"
+#define RUNC(plugin) CLASS_OF(plugin, "runc]\n") "runtime_type = \"io.containerd.runc.v2\"\n\n"
+#define RUNC_ALONE CLASS_OF(V2, "runc]\n") "runtime_type = \"io.containerd.runc.v2\"\n"
+#define DEFAULT(name)                                                                              \
+    "version = 2\n[plugins.\"" V2 "\".containerd]\ndefault_runtime_name = \"" name "\"\n"
 #define V2 "io.containerd.grpc.v1.cri"
 #define V3 "io.containerd.cri.v1.runtime"
 
@@ -24,13 +28,13 @@ static void containerd_gets_a_class(void **state)
         const char *name, *configuration, *before, *after, *message;
     } cases[] = {
         {NULL, NULL, "version = 2\n",
-         "version = 2\n\n" CLASS_OF(V2, "kata]\n")
+         "version = 2\n\n" RUNC(V2) CLASS_OF(V2, "kata]\n")
              CLASS_KEYS("kata", "/opt/kata/bin") "\n" CLASS_OF(
                  V2, "kata.options]\nConfigPath = "
                      "\"/opt/kata/share/defaults/kata-containers/configuration.toml\"\n"),
          NULL},
         {"kata-qemu-se-runtime-rs", NULL, "version = 3\n",
-         "version = 3\n\n" CLASS_OF(V3, "kata-qemu-se-runtime-rs]\n")
+         "version = 3\n\n" RUNC(V3) CLASS_OF(V3, "kata-qemu-se-runtime-rs]\n")
              CLASS_KEYS("kata-qemu-se-runtime-rs", "/opt/kata/runtime-rs/bin") "\n" CLASS_OF(
                  V3, "kata-qemu-se-runtime-rs.options]\nConfigPath = "
                      "\"/opt/kata/share/defaults/kata-containers/runtime-rs/"
@@ -49,8 +53,21 @@ static void containerd_gets_a_class(void **state)
          "    privileged_without_host_devices = true\n"
          "    container_annotations = [\"io.katacontainers.*\"]\n"
          "  [plugins.'" V2 "'.containerd.runtimes.kata.options]\n"
-         "    ConfigPath = '/etc/kata-containers/configuration.toml'\n",
+         "    ConfigPath = '/etc/kata-containers/configuration.toml'\n"
+         "\n" RUNC_ALONE,
          NULL},
+        // The class of whoever names none is another's, or this one.
+        {"kata", "/c",
+         DEFAULT("own") CLASS_OF(V2, "own]\n") "\n" CLASS_OF(V2, "kata]\n") CLASS_KEYS(
+             "kata", "/opt/kata/bin") CLASS_OF(V2, "kata.options]\n") "ConfigPath = '/c'\n",
+         DEFAULT("own") CLASS_OF(V2, "own]\n") "\n" CLASS_OF(V2, "kata]\n") CLASS_KEYS(
+             "kata", "/opt/kata/bin") CLASS_OF(V2, "kata.options]\n") "ConfigPath = '/c'\n",
+         NULL},
+        {"kata", "/c", DEFAULT("kata"),
+         DEFAULT("kata") "\n" CLASS_OF(V2, "kata]\n") CLASS_KEYS(
+             "kata", "/opt/kata/bin") "\n" CLASS_OF(V2, "kata.options]\n") "ConfigPath = \"/c\"\n",
+         NULL},
+        {NULL, NULL, DEFAULT("own"), NULL, "default_runtime_name is \"own\""},
         {NULL, NULL, "", NULL, "it has no version"},
         {NULL, NULL, "[hypervisor.qemu]\nkernel = '/k'\n", NULL, "it has no version"},
         {NULL, NULL, "version = 1\n", NULL, "neither 2 nor 3"},
