@@ -105,8 +105,13 @@ void lock_put(struct lock *l, const struct lock_entry *entry)
         return;
     // An entry that this run added itself stays "added" when it is put again.
     enum lock_state state = !old || old->state == LOCK_ADDED ? LOCK_ADDED : LOCK_REPLACED;
-    struct lock_entry e = {http_url_kept(entry->url), copy(entry->ref),    copy(entry->commit),
-                           copy(entry->tree),         copy(entry->sha256), state};
+    struct lock_entry e = {http_url_kept(entry->url),
+                           copy(entry->ref),
+                           copy(entry->commit),
+                           copy(entry->tree),
+                           copy(entry->sha256),
+                           entry->file,
+                           state};
     insert(l, e);
     l->changed = true;
 }
@@ -196,15 +201,17 @@ static const char *parse_line(char *line, struct lock_entry *e)
             return "tree= must be 40 or 64 hex digits";
         if (!decode(e->ref))
             return "the ref is empty or badly encoded";
-    } else if (!strcmp(fields[0], "archive")) {
+    } else if (!strcmp(fields[0], "archive") || !strcmp(fields[0], "file")) {
+        e->file = *fields[0] == 'f';
         if (n != 3)
-            return "an archive line is: archive <url> sha256=<hex>";
+            return e->file ? "a file line is: file <url> sha256=<hex>"
+                           : "an archive line is: archive <url> sha256=<hex>";
         e->url = fields[1];
         e->sha256 = value_of(fields[2], "sha256");
         if (!e->sha256 || !digest_is_hex(e->sha256))
             return "sha256= must be 64 hex digits";
     } else {
-        return "a line begins with git, archive or #";
+        return "a line begins with git, archive, file or #";
     }
     return decode(e->url) ? NULL : "the url is empty or badly encoded";
 }
@@ -225,8 +232,8 @@ static const char *take_line(struct lock *l, char *line, struct buf *comments)
     if (old)
         return same_content(old, &e) ? NULL
                                      : "this contradicts an earlier line for the same source";
-    struct lock_entry owned = {http_url_kept(e.url), copy(e.ref),    copy(e.commit),
-                               copy(e.tree),         copy(e.sha256), LOCK_SAVED};
+    struct lock_entry owned = {http_url_kept(e.url), copy(e.ref), copy(e.commit), copy(e.tree),
+                               copy(e.sha256),       e.file,      LOCK_SAVED};
     insert(l, owned);
     return NULL;
 }
@@ -343,7 +350,7 @@ static void print(const struct lock *l, struct buf *out)
     buf_puts(out, l->comments ? l->comments : heading);
     for (size_t i = 0; i < l->n; i++) {
         const struct lock_entry *e = &l->entries[i];
-        buf_puts(out, e->ref ? "git " : "archive ");
+        buf_puts(out, e->ref ? "git " : e->file ? "file " : "archive ");
         encode(out, e->url);
         if (e->ref) {
             buf_puts(out, " ");

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// versions.lock: what each branch, tag or archive of versions.yaml turned out to be. One line an
+// versions.lock: what each branch, tag, archive or file turned out to be. One line an
 // entry, sorted, so that it diffs well in git:
 //
 //   # comment
 //   git <url> <ref> commit=<40 or 64 hex> tree=<hex>
 //   archive <url> sha256=<64 hex>
+//   file <url> sha256=<64 hex>
+//
+// A file is what a list source names without a digest (source/list.h); to whoever looks for a url
+// it is the same as an archive.
 //
 // An entry is written once, when a source is first resolved, and checked ever after: a tag that
 // moved or an archive that changed is an error until the line is removed. Fields are separated by
@@ -24,9 +28,10 @@ enum lock_state {
 };
 
 struct lock_entry {
-    char *url, *ref;       // ref is NULL for an archive
+    char *url, *ref;       // ref is NULL for an archive or file
     char *commit, *tree;   // git
-    char *sha256;          // archive
+    char *sha256;          // archive or file
+    bool file;             // written as one
     enum lock_state state; // lock_put() sets it; what a caller has there does not matter
 };
 
@@ -34,7 +39,7 @@ struct lock {
     char *path;                 // as it was named, for messages
     char *file;                 // what is written: where `path` leads if it is a link
     char *base;                 // a lock that is only read, or NULL
-    struct lock_entry *entries; // sorted: archives, then git; by url, then by ref
+    struct lock_entry *entries; // sorted: archives and files, then git; by url, then by ref
     size_t n, cap;
     bool changed;
     char *comments; // the file's comment lines, kept at its top, or NULL
@@ -45,8 +50,8 @@ struct lock *lock_load(const char *path, struct error **err);
 // The lock of this versions.yaml: beside it, or, where that can't be written (an installation), the
 // user's own, $XDG_STATE_HOME/kbuild/locks/..., on top of what lies beside it.
 struct lock *lock_open(const char *versions, struct error **err);
-// The entry for a git url and ref, or for an archive's url (ref NULL). NULL if there is none. It
-// is valid until the next lock_put() or lock_save().
+// The entry for a git url and ref, or for an archive's or file's url (ref NULL). NULL if there is
+// none. It is valid until the next lock_put() or lock_save().
 const struct lock_entry *lock_find(const struct lock *l, const char *url, const char *ref);
 // Adds or, for the same url and ref, replaces. The strings are copied.
 void lock_put(struct lock *l, const struct lock_entry *entry);

@@ -44,7 +44,8 @@ int evaluate_node(struct build *b, struct node *node, struct error **err)
                      "KBUILD_TRUSTED_KEYS signed it: it is not used",
                      node_label(node));
         b->told_untrusted = true;
-    } else if (record && outputs_from_record(node, record)) {
+    } else if (record && list_agrees(b, node, record) && outputs_from_record(node, record)) {
+        list_pin(b, node, record);
         int present = outputs_present(b, node, err);
         if (present < 0) {
             json_decref(record);

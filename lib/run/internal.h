@@ -79,6 +79,8 @@ struct job {
     // sources
     struct source_spec spec;
     struct source_pin pin;
+    const struct recipe_list *list; // of a list
+    struct strlist arguments;       // its script's, filled in
     // builders and root file systems
     struct strlist packages, same; // names; groups of them that have one version
     struct distribution distribution;
@@ -186,11 +188,21 @@ int open_packages(struct build *b, const struct node *node, struct package_set *
 // Is what a record says of its packages that which its key says? Also true of all other nodes.
 bool packages_match(const struct node *node, const json_t *record);
 
+// ---- node_list.c: sources that are lists ----
+// The name of the shared folder that a list's script lies in, to be freed; NULL: in the recipe's own.
+char *list_shared_folder(const struct recipe_list *list);
+// Does what a record says agree with versions.lock? With --locked it has to name all of it. Also true
+// of all other nodes.
+bool list_agrees(const struct build *b, const struct node *node, const json_t *record);
+// Puts what the record pins into the lock, which is not saved.
+void list_pin(struct build *b, const struct node *node, const json_t *record);
+
 // ---- evaluate.c ----
 int evaluate_node(struct build *b, struct node *node, struct error **err);
 
 // ---- node_*.c, in the child ----
 int make_source(struct build *b, struct node *node, json_t *record, struct error **err);
+int make_list(struct build *b, struct node *node, json_t *record, struct error **err);
 int make_builder(struct build *b, struct node *node, json_t *record, struct error **err);
 int make_rootfs(struct build *b, struct node *node, json_t *record, struct error **err);
 int make_script(struct build *b, struct node *node, json_t *record, struct error **err);
@@ -226,6 +238,17 @@ struct step {
 int step_prepare(struct build *b, struct node *node, const char *scratch, const struct work *w,
                  struct step *s, struct error **err);
 void step_free(struct step *s);
+// The parts of that, for whoever runs something else in a sandbox. The text is taken over.
+const char *step_keep(struct step *s, char *text);
+int step_mount(struct step *s, const char *source, const char *destination, bool writable,
+               struct error **err);
+// A tree of the store, verified to the last byte. NULL on failure.
+const char *step_tree(struct build *b, struct step *s, const struct node *node, const char *output,
+                      struct error **err);
+// A folder of the recipe: a copy, if some of it is for other architectures only. `name` is "", or
+// "shared/<name>/".
+int step_folder(const struct job *job, struct step *s, const char *scratch, const char *folder,
+                const char *name, const char *at, struct error **err);
 // Runs one of its phases, in a sandbox of its own.
 int step_run(const struct node *node, struct step *s, size_t phase_index, struct error **err);
 char *phase_script(const struct recipe_phase *p); // as the sandbox sees it; to be freed

@@ -25,6 +25,7 @@ void job_free(struct job *job)
     strlist_free(&job->constants);
     source_spec_free(&job->spec);
     source_pin_free(&job->pin);
+    strlist_free(&job->arguments);
     strlist_free(&job->packages);
     strlist_free(&job->same);
     strlist_free(&job->fetched);
@@ -65,7 +66,7 @@ const char *node_label(const struct node *node)
 
 const struct arch *node_arch(const struct node *node)
 {
-    return job_of(node)->target;
+    return job_of(node)->list ? NULL : job_of(node)->target; // a source is of none
 }
 
 bool node_is_target(const struct node *node)

@@ -102,7 +102,8 @@ static void waiting(void *context)
 
 static bool usable(struct build *b, struct node *node, const json_t *record)
 {
-    if (!record || !vouch_holds(b, node, record) || !outputs_from_record(node, record))
+    if (!record || !vouch_holds(b, node, record) || !list_agrees(b, node, record) ||
+        !outputs_from_record(node, record))
         return false;
     for (size_t i = 0; i < node->output_count; i++) {
         const struct node_output *o = &node->outputs[i];

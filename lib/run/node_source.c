@@ -13,6 +13,8 @@
 int make_source(struct build *b, struct node *node, json_t *record, struct error **err)
 {
     struct job *job = job_of(node);
+    if (job->list)
+        return make_list(b, node, record, err);
     const struct source_options o = source_options(b);
     cleanup_free char *folder = store_temporary(b->store, "source", err);
     if (!folder)

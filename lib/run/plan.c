@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-static void add_role(struct node *node, enum role_kind kind, const char *name, struct node *needed)
+void plan_role(struct node *node, enum role_kind kind, const char *name, struct node *needed)
 {
     struct job *job = job_of(node);
     graph_need(node, needed, true);
@@ -16,11 +16,9 @@ static void add_role(struct node *node, enum role_kind kind, const char *name, s
     job->roles[job->role_count++] = (struct role){kind, name, needed};
 }
 
-// A node of this name, or a new one; a name that is taken by something else (`same` says no) gets a
-// suffix, so that two recipes may call different sources the same.
-static struct node *node_named(struct build *b, enum node_kind kind, const char *name,
-                               bool (*same)(const struct node *, const void *), const void *what,
-                               bool *is_new)
+struct node *plan_node(struct build *b, enum node_kind kind, const char *name,
+                       bool (*same)(const struct node *, const void *), const void *what,
+                       bool *is_new)
 {
     cleanup_free char *unique = xstrdup(name);
     for (unsigned i = 2;; i++) {
@@ -58,8 +56,8 @@ static bool equal_lists(const struct strlist *a, const struct strlist *b)
 static bool same_source(const struct node *node, const void *what)
 {
     const struct source_spec *a = &job_of(node)->spec, *s = what;
-    if (a->kind != s->kind || !equal(a->url, s->url) || !equal(a->ref, s->ref) ||
-        !equal(a->sha256, s->sha256) || a->submodules != s->submodules ||
+    if (job_of(node)->list || a->kind != s->kind || !equal(a->url, s->url) ||
+        !equal(a->ref, s->ref) || !equal(a->sha256, s->sha256) || a->submodules != s->submodules ||
         !equal_lists(&a->patches, &s->patches) || !a->debian != !s->debian)
         return false;
     return !a->debian ||
@@ -67,8 +65,8 @@ static bool same_source(const struct node *node, const void *what)
             equal(a->debian->file, s->debian->file) && equal(a->debian->source, s->debian->source));
 }
 
-static bool source_applies(const struct build *b, const struct job *job,
-                           const struct recipe_source *source)
+bool plan_source_applies(const struct build *b, const struct job *job,
+                         const struct recipe_source *source)
 {
     bool sources =
         !source->when || !strcmp(source->when, b->options.debian ? "debian" : "upstream");
@@ -81,14 +79,11 @@ static int add_source(struct build *b, struct node *user, const struct recipe_so
     struct job *job = job_of(user);
     struct source_options o = source_options(b);
     struct source_spec spec = {0};
-    if (source->list)
-        return error_user(err, "%s:%zu: source %s: this version cannot make lists yet",
-                          job->recipe->file, source->line, source->name);
     if (source_describe(job->recipe, source, b->versions, job->target, &o, &spec, err) < 0)
         return -1;
     cleanup_free char *name = xasprintf("source:%s", source->name);
     bool is_new;
-    struct node *node = node_named(b, NODE_SOURCE, name, same_source, &spec, &is_new);
+    struct node *node = plan_node(b, NODE_SOURCE, name, same_source, &spec, &is_new);
     if (is_new) {
         cleanup_free char *label = xasprintf("source %s", node->name + strlen("source:"));
         struct job *new = job_new(node, job->recipe, NULL, label);
@@ -96,7 +91,7 @@ static int add_source(struct build *b, struct node *user, const struct recipe_so
     } else {
         source_spec_free(&spec);
     }
-    add_role(user, ROLE_SOURCE, source->name, node);
+    plan_role(user, ROLE_SOURCE, source->name, node);
     return 0;
 }
 
@@ -143,7 +138,7 @@ static struct node *add_packages(struct build *b, enum node_kind kind, const cha
                                  struct job *wanted, const struct recipe *r)
 {
     bool is_new;
-    struct node *node = node_named(b, kind, name, same_packages, wanted, &is_new);
+    struct node *node = plan_node(b, kind, name, same_packages, wanted, &is_new);
     if (is_new) {
         cleanup_free char *label = xstrdup(node->name);
         *strchr(label, ':') = ' ';
@@ -219,7 +214,7 @@ static int add_builder(struct build *b, struct node *user, struct error **err)
     if (wanted.image_name) {
         cleanup_free char *name = xasprintf("builder:%s", builder->name);
         struct node *node = add_packages(b, NODE_BUILDER, name, &wanted, job->recipe);
-        add_role(user, ROLE_BUILDER, builder->name, node);
+        plan_role(user, ROLE_BUILDER, builder->name, node);
         return 0;
     }
     strlist_add_all(&wanted.packages, &builder->packages);
@@ -243,7 +238,7 @@ static int add_builder(struct build *b, struct node *user, struct error **err)
     struct node *node = add_packages(b, NODE_BUILDER, name, &wanted, job->recipe);
     if (*digest && !strstr(node->identity.data, "\nsetup "))
         buf_printf(&node->identity, "setup %s\n", digest);
-    add_role(user, ROLE_BUILDER, builder->name, node);
+    plan_role(user, ROLE_BUILDER, builder->name, node);
     return 0;
 }
 
@@ -281,16 +276,14 @@ static int add_rootfs(struct build *b, struct node *user, struct error **err)
     }
     cleanup_free char *name = xasprintf("rootfs:%s:%s", job->recipe->name, job->target->name);
     struct node *node = add_packages(b, NODE_ROOTFS, name, &wanted, job->recipe);
-    add_role(user, ROLE_ROOTFS, "rootfs", node);
+    plan_role(user, ROLE_ROOTFS, "rootfs", node);
     return 0;
 }
 
-// ---- artifacts ----
+// ---- files of recipes ----
 
-// The files of a folder by relative path, execute bit and digest; recipe.yaml itself is left out,
-// since what counts of it is named piece by piece (identify_recipe).
-static int identify_folder(const struct job *job, const char *title, const char *folder,
-                           const char *inner, struct buf *out, struct error **err)
+int plan_folder(const struct job *job, const char *title, const char *folder, const char *inner,
+                struct buf *out, struct error **err)
 {
     // "file shared/<name>": paths in there are named shared/<name>/... in the recipe
     const char *shared = strstr(title, " shared/");
@@ -316,7 +309,7 @@ static int identify_folder(const struct job *job, const char *title, const char 
         char digest[DIGEST_HEX_SIZE];
         if (S_ISDIR(st.st_mode)) {
             size_t before = out->len;
-            if (identify_folder(job, title, folder, relative, out, err) < 0)
+            if (plan_folder(job, title, folder, relative, out, err) < 0)
                 return -1;
             digest_bytes("", 0, digest);
             if (out->len == before) // a step sees that it is there
@@ -367,13 +360,13 @@ static int identify_recipe(struct build *b, struct node *node, struct error **er
     }
     for (size_t i = 0; i < job->role_count; i++)
         buf_printf(out, "role %s %s\n", job->roles[i].name, job->roles[i].node->name);
-    if (identify_folder(job, "file recipe", r->folder, "", out, err) < 0)
+    if (plan_folder(job, "file recipe", r->folder, "", out, err) < 0)
         return -1;
     for (size_t i = 0; i < r->shared.n; i++) {
         cleanup_free char *title = xasprintf("file shared/%s", r->shared.items[i]);
         cleanup_free char *folder =
             xasprintf("%s/%s", recipe_set_directory(b->recipes), r->shared.items[i]);
-        if (identify_folder(job, title, folder, "", out, err) < 0)
+        if (plan_folder(job, title, folder, "", out, err) < 0)
             return -1;
     }
     variables_key(job->values, job->value_count, out);
@@ -399,7 +392,7 @@ static int add_needs(struct build *b, struct node *node, struct error **err)
         struct node *needed = plan_artifact(b, chosen, job->target, err);
         if (!needed)
             return -1;
-        add_role(node, ROLE_ARTIFACT, chosen->name, needed);
+        plan_role(node, ROLE_ARTIFACT, chosen->name, needed);
     }
     return 0;
 }
@@ -428,10 +421,12 @@ struct node *plan_artifact(struct build *b, const struct recipe *r, const struct
     if (constants_resolve(job, b->versions, err) < 0)
         return NULL;
     for (size_t i = 0; i < r->source_count; i++)
-        if (source_applies(b, job, &r->sources[i]) && add_source(b, node, &r->sources[i], err) < 0)
+        if (!r->sources[i].list && plan_source_applies(b, job, &r->sources[i]) &&
+            add_source(b, node, &r->sources[i], err) < 0)
             return NULL;
-    if (add_builder(b, node, err) < 0 || add_rootfs(b, node, err) < 0 ||
-        add_needs(b, node, err) < 0 || identify_recipe(b, node, err) < 0 ||
+    if (add_builder(b, node, err) < 0 || plan_lists(b, node, err) < 0 ||
+        add_rootfs(b, node, err) < 0 || add_needs(b, node, err) < 0 ||
+        identify_recipe(b, node, err) < 0 ||
         (actions[r->action].identify && actions[r->action].identify(b, node, err) < 0))
         return NULL;
     node->identified = true;

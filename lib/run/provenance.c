@@ -135,6 +135,8 @@ static int add_input(struct build *b, const struct node *input, json_t *out, str
     materials_of_source(colon ? colon + 1 : input->name, record, &m);
     add_materials(&m, out);
     materials_free(&m);
+    if (job_of(input)->list) // the scripts that named them
+        each_of_key(record, add_file, out);
     json_decref(record);
     return 0;
 }

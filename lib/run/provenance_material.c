@@ -3,6 +3,7 @@
 // fetched.
 #include "run/provenance_room.h"
 
+#include <curl/curl.h>
 #include <string.h>
 
 static struct material *add(struct materials *m)
@@ -155,6 +156,42 @@ static void add_debian(const char *name, const json_t *p, struct materials *out)
     }
 }
 
+// "pkg:generic/name@1.2?x=y": the part after '@', without percent signs; NULL if there is none.
+static char *purl_version(const char *purl)
+{
+    const char *at = strrchr(purl, '@');
+    if (!at || !at[1])
+        return NULL;
+    cleanup_free char *raw = xstrndup(at + 1, strcspn(at + 1, "?#"));
+    int length = 0;
+    char *decoded = curl_easy_unescape(NULL, raw, 0, &length);
+    char *version = decoded && (size_t)length == strlen(decoded) ? copy(decoded) : copy(raw);
+    curl_free(decoded);
+    return version;
+}
+
+// One for each file or tree of a list.
+static void add_list(const char *name, const json_t *p, struct materials *out)
+{
+    const json_t *list = json_object_get(p, "entries");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *e = json_array_get(list, i);
+        const char *url = provenance_at(e, "url"), *commit = provenance_at(e, "commit");
+        struct material *m = add(out);
+        m->role = MATERIAL_ENTRY;
+        m->name = xasprintf("%s: %s", name, provenance_at(e, "name"));
+        m->purl = copy(provenance_at(e, "purl"));
+        m->uri = *commit ? xasprintf("git+%s@%s", url, commit) : copy(url);
+        m->version = m->purl ? purl_version(m->purl) : NULL;
+        if (!m->version)
+            m->version = copy(*commit ? commit : path_base(url));
+        m->algorithm = xstrdup(*commit ? "gitCommit" : "sha256");
+        m->digest = copy(*commit ? commit : provenance_at(e, "sha256"));
+        m->licence = copy(licence_of(url, NULL));
+        m->supplier = publisher(url);
+    }
+}
+
 static void add_patches(const char *name, const json_t *p, struct materials *out)
 {
     const json_t *list = json_object_get(p, "patches");
@@ -172,7 +209,8 @@ void materials_of_source(const char *name, const json_t *record, struct material
     static const struct {
         const char *kind;
         void (*add)(const char *name, const json_t *provenance, struct materials *out);
-    } kinds[] = {{"git", add_git}, {"archive", add_archive}, {"debian", add_debian}};
+    } kinds[] = {
+        {"git", add_git}, {"archive", add_archive}, {"debian", add_debian}, {"list", add_list}};
     const json_t *p = json_object_get(record, "provenance");
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (!strcmp(provenance_at(p, "kind"), kinds[i].kind))

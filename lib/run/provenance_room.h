@@ -16,12 +16,12 @@ struct material {
     char *name;      // "linux", "linux: submodule shout", "linux: patch 0001.patch"
     char *version;   // tag, package version, or commit; or NULL
     char *uri;       // "git+https://...@commit", the archive's url, a purl; or NULL
-    char *purl;      // of a distribution package, or NULL
+    char *purl;      // of a package, or NULL
     char *algorithm; // of the digest, as in-toto names it: "gitCommit", "sha256"
     char *digest;
     char *licence;  // SPDX expression, or NULL if not known
     char *supplier; // the organization that publishes it ("Debian", "github.com/qemu"), or NULL
-    enum { MATERIAL_SOURCE, MATERIAL_SUBMODULE, MATERIAL_PATCH } role;
+    enum { MATERIAL_SOURCE, MATERIAL_SUBMODULE, MATERIAL_PATCH, MATERIAL_ENTRY } role;
 };
 struct materials {
     struct material *items;

@@ -52,8 +52,10 @@ static void set_sha256(json_t *package, const char *digest)
 // Adds what was fetched, related to `user`; returns its identifier, to be freed.
 static char *add_material(struct spdx *s, const struct material *m)
 {
-    static const char *const kinds[] = {
-        [MATERIAL_SOURCE] = "source", [MATERIAL_SUBMODULE] = "source", [MATERIAL_PATCH] = "patch"};
+    static const char *const kinds[] = {[MATERIAL_SOURCE] = "source",
+                                        [MATERIAL_SUBMODULE] = "source",
+                                        [MATERIAL_PATCH] = "patch",
+                                        [MATERIAL_ENTRY] = "source"};
     char *id = new_id(s, m->purl ? "package" : kinds[m->role]);
     json_t *p = package(id, m->name, m->licence);
     const char *version = m->version ? m->version : m->digest;
@@ -62,7 +64,7 @@ static char *add_material(struct spdx *s, const struct material *m)
     // A patch is a part of the recipe, as what the recipe makes is.
     if (m->supplier || m->role == MATERIAL_PATCH)
         set_supplier(p, m->supplier ? m->supplier : MAKER);
-    if (m->uri && !m->purl)
+    if (m->uri && (!m->purl || strcmp(m->uri, m->purl) != 0))
         json_object_set_new(p, "downloadLocation", json_string(m->uri));
     if (m->algorithm && m->digest && !strcmp(m->algorithm, "sha256"))
         set_sha256(p, m->digest);
@@ -87,13 +89,18 @@ static json_t *node_package(const struct node *node, const char *id, const char 
     return p;
 }
 
-// A source: the first material stands for it, the others are parts of it.
+// A source: the first material stands for it, the others are parts of it. A list has all of them as
+// parts.
 static char *add_source(struct spdx *s, const struct node *node, const json_t *record)
 {
     struct materials m = {0};
     const char *colon = strchr(node->name, ':');
     materials_of_source(colon ? colon + 1 : node->name, record, &m);
     char *whole = NULL;
+    if (job_of(node)->list) { // which is no file itself
+        whole = new_id(s, "source");
+        json_array_append_new(s->packages, node_package(node, whole, node->name, NULL));
+    }
     for (size_t i = 0; i < m.n; i++) {
         cleanup_free char *id = add_material(s, &m.items[i]);
         if (!whole)

@@ -22,6 +22,8 @@ static int entry_fetch(struct build *b, const struct node *node, struct entry *e
         remote_tell_denied(r, node_label(node), registry_was_denied(registry));
     if (found > 0)
         found = entry_read(node, &e->text, e, err);
+    if (found > 0 && !list_agrees(b, node, e->record))
+        found = 0;
     if (found > 0)
         found = entry_trusted(r, registry, node, e, err);
     registry_close(registry);

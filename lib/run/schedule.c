@@ -137,6 +137,9 @@ static int apply_record(struct run *r, struct node *node, struct error **err)
     node->state = NODE_DONE;
     job->fresh = true;
     job->absent = false;
+    list_pin(r->b, node, record);
+    if (lock_save(r->b->lock, err) < 0) // another kbuild may have recorded something else
+        return -1;
     const char *from = json_string_value(json_object_get(job->result, "from"));
     job->pulled = from && !strcmp(from, "shared cache");
     job->pushed = !from;
@@ -187,7 +190,7 @@ static int reevaluate_dependants(struct run *r, struct error **err)
         }
     }
     mark_wanted(r);
-    return 0;
+    return lock_save(r->b->lock, err); // what cached lists pin
 }
 
 // The key of a dependant may have changed with an input that was made again.

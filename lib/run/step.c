@@ -12,15 +12,15 @@
 #include <fcntl.h>
 #include <string.h>
 
-static const char *keep(struct step *s, char *text)
+const char *step_keep(struct step *s, char *text)
 {
     strlist_add(&s->strings, text);
     free(text);
     return s->strings.items[s->strings.n - 1];
 }
 
-static int mount_at(struct step *s, const char *source, const char *destination, bool writable,
-                    struct error **err)
+int step_mount(struct step *s, const char *source, const char *destination, bool writable,
+               struct error **err)
 {
     if (s->sandbox.mount_count == ARRAY_LEN(s->mounts))
         return error_user(err, "a step can have %zu inputs at most", ARRAY_LEN(s->mounts));
@@ -28,9 +28,8 @@ static int mount_at(struct step *s, const char *source, const char *destination,
     return 0;
 }
 
-// A tree of the store, verified to the last byte.
-static const char *verified_tree(struct build *b, struct step *s, const struct node *node,
-                                 const char *output, struct error **err)
+const char *step_tree(struct build *b, struct step *s, const struct node *node, const char *output,
+                      struct error **err)
 {
     const struct node_output *o = node_output(node, output);
     int has = o ? store_has_tree(b->store, o->digest, true, err) : 0;
@@ -39,7 +38,7 @@ static const char *verified_tree(struct build *b, struct step *s, const struct n
             input_damaged(node, err);
         return NULL;
     }
-    return keep(s, store_tree_path(b->store, o->digest));
+    return step_keep(s, store_tree_path(b->store, o->digest));
 }
 
 static int unpack_artifact(struct build *b, const struct node *node, const char *folder,
@@ -69,20 +68,21 @@ static int mount_roles(struct build *b, const struct job *job, struct step *s, s
         const char *path = NULL;
         switch (role->kind) {
         case ROLE_BUILDER:
-            s->sandbox.root = verified_tree(b, s, role->node, "root", err);
+            s->sandbox.root = step_tree(b, s, role->node, "root", err);
             if (!s->sandbox.root)
                 return -1;
             break;
         case ROLE_SOURCE:
-            path = verified_tree(b, s, role->node, "tree", err);
+            path = step_tree(b, s, role->node, "tree", err);
             if (!path ||
-                mount_at(s, path, keep(s, xasprintf("/src/%s", role->name)), false, err) < 0)
+                step_mount(s, path, step_keep(s, xasprintf("/src/%s", role->name)), false, err) < 0)
                 return -1;
             break;
         case ROLE_ARTIFACT:
-            path = keep(s, xasprintf("%s/%s", s->deps, role->name));
+            path = step_keep(s, xasprintf("%s/%s", s->deps, role->name));
             if (unpack_artifact(b, role->node, path, err) < 0 ||
-                mount_at(s, path, keep(s, xasprintf("/deps/%s", role->name)), false, err) < 0)
+                step_mount(s, path, step_keep(s, xasprintf("/deps/%s", role->name)), false, err) <
+                    0)
                 return -1;
             break;
         case ROLE_ROOTFS:
@@ -178,10 +178,8 @@ static void fill_environment(const struct build *b, const struct node *node, str
         world_step(world, &s->sandbox, e);
 }
 
-// A folder of the recipe as the step sees it: a copy, if some of it is for other architectures
-// only. `name` is "", or "shared/<name>/".
-static int mount_folder(const struct job *job, struct step *s, const char *scratch,
-                        const char *folder, const char *name, const char *at, struct error **err)
+int step_folder(const struct job *job, struct step *s, const char *scratch, const char *folder,
+                const char *name, const char *at, struct error **err)
 {
     const struct recipe *r = job->recipe;
     const char *seen = NULL;
@@ -191,7 +189,7 @@ static int mount_folder(const struct job *job, struct step *s, const char *scrat
         if (!ours || r->only[i].architectures[job->target - arch_table])
             continue;
         if (!seen) {
-            seen = keep(s, xasprintf("%s/seen%s", scratch, at));
+            seen = step_keep(s, xasprintf("%s/seen%s", scratch, at));
             if (make_directories(seen, 0755, err) < 0 || copy_tree(folder, seen, err) < 0)
                 return -1;
         }
@@ -199,7 +197,7 @@ static int mount_folder(const struct job *job, struct step *s, const char *scrat
         if (remove_tree(hidden, err) < 0)
             return -1;
     }
-    return mount_at(s, seen ? seen : folder, at, false, err);
+    return step_mount(s, seen ? seen : folder, at, false, err);
 }
 
 int step_prepare(struct build *b, struct node *node, const char *scratch, const struct work *w,
@@ -225,18 +223,20 @@ int step_prepare(struct build *b, struct node *node, const char *scratch, const 
             return -1;
     }
     if (mount_roles(b, job, s, err) < 0 || stage_inputs(job, s, err) < 0 ||
-        mount_folder(job, s, scratch, r->folder, "", "/recipe", err) < 0)
+        step_folder(job, s, scratch, r->folder, "", "/recipe", err) < 0)
         return -1;
     for (size_t i = 0; i < r->shared.n; i++) {
         const char *name = r->shared.items[i];
-        const char *folder = keep(s, xasprintf("%s/%s", recipe_set_directory(b->recipes), name));
+        const char *folder =
+            step_keep(s, xasprintf("%s/%s", recipe_set_directory(b->recipes), name));
         cleanup_free char *prefix = xasprintf("shared/%s/", name);
-        if (mount_folder(job, s, scratch, folder, prefix, keep(s, xasprintf("/shared/%s", name)),
-                         err) < 0)
+        if (step_folder(job, s, scratch, folder, prefix,
+                        step_keep(s, xasprintf("/shared/%s", name)), err) < 0)
             return -1;
     }
-    if (mount_at(s, s->inputs, "/inputs", false, err) < 0 ||
-        mount_at(s, s->work, "/build", true, err) < 0 || mount_at(s, s->out, "/out", true, err) < 0)
+    if (step_mount(s, s->inputs, "/inputs", false, err) < 0 ||
+        step_mount(s, s->work, "/build", true, err) < 0 ||
+        step_mount(s, s->out, "/out", true, err) < 0)
         return -1;
     fill_environment(b, node, s);
     return 0;

@@ -36,7 +36,7 @@ static void format_time(long long ms, char out[static 40])
 
 static const char *arch_suffix(const struct node *node)
 {
-    return job_of(node)->target ? job_of(node)->target->name : "";
+    return node_arch(node) ? node_arch(node)->name : "";
 }
 
 // "kernel x86_64"; a label like "rootfs NAME:x86_64" says the architecture itself.

@@ -196,6 +196,17 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
     return result;
 }
 
+char *source_expand(const struct recipe_source *source, const struct versions *v,
+                    const struct arch *target, const char *text, struct error **err)
+{
+    const struct placeholder host = {"{host_arch}", arch_host()->name};
+    cleanup_free char *path = source->version ? choose_path(v, source->version, target) : NULL;
+    cleanup_free char *hosted = placeholders_expand(text, &host, 1);
+    cleanup_free char *both = arch_expand(hosted, target);
+    const struct yaml *component = path ? versions_get(v, path, err) : v->document->root;
+    return component ? versions_expand(v, component, both, err) : NULL;
+}
+
 void source_spec_free(struct source_spec *s)
 {
     free(s->label);

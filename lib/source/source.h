@@ -54,6 +54,10 @@ struct source_options {
 int source_describe(const struct recipe *r, const struct recipe_source *source,
                     const struct versions *v, const struct arch *target,
                     const struct source_options *o, struct source_spec *out, struct error **err);
+// One text of a source, filled in from its component of versions.yaml (without `version`: from the whole
+// file), with {arch}, {linux_arch} and {host_arch}. To be freed.
+char *source_expand(const struct recipe_source *source, const struct versions *v,
+                    const struct arch *target, const char *text, struct error **err);
 // From the lock if it is there, else from the network (git: the remote's refs; archive: known
 // sha256, else the sums file, else, with a warning, the SHA-256 of a first download), and then
 // recorded in the lock. An upstream that can't be reached is an error whose hint names

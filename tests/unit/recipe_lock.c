@@ -161,9 +161,9 @@ static void broken_lines_are_named(void **state)
         int line;
         const char *why;
     } cases[] = {
-        {"hg https://x\n", 1, "a line begins with git, archive or #"},
-        {"\n\n<<<<<<< HEAD\n", 3, "a line begins with git, archive or #"},
-        {" # indented\n", 1, "a line begins with git, archive or #"},
+        {"hg https://x\n", 1, "a line begins with git, archive, file or #"},
+        {"\n\n<<<<<<< HEAD\n", 3, "a line begins with git, archive, file or #"},
+        {" # indented\n", 1, "a line begins with git, archive, file or #"},
         {"git https://x v1 commit=" C1 "\n", 1,
          "a git line is: git <url> <ref> commit=<hex> "
          "tree=<hex>"},

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gets what a list names, and lays it out as a tree.
+#include "source/list.h"
+
+#include "base/log.h"
+#include "source/downloads.h"
+#include "source/git.h"
+#include "source/room.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#define FILE_MAX_BYTES ((uint64_t)64 << 30)
+#define NAMED_MAX 10 // of what is missing
+
+struct fetching {
+    const struct list *list;
+    const char *label;
+    const struct source_options *o;
+    const char *destination;
+    char (*digests)[DIGEST_HEX_SIZE]; // of each line's file, "" while it is not known
+    struct parcel *parcels;           // of what is to be downloaded
+    const char **urls;                // theirs
+    size_t *lines;                    // whose they are
+    size_t n;
+};
+
+static bool is_file(const struct list_line *l)
+{
+    return l->kind == LIST_ARCHIVE || l->kind == LIST_FILE;
+}
+
+// ---- what is there ----
+
+// The digest that the line, or versions.lock, says; or NULL.
+static const char *known_digest(const struct fetching *f, const struct list_line *l)
+{
+    if (l->digest)
+        return l->digest;
+    const struct lock_entry *entry =
+        f->o->lock ? lock_find(f->o->lock, l->urls.items[0], NULL) : NULL;
+    return entry ? entry->sha256 : NULL;
+}
+
+static int refuse_unknown(const struct fetching *f, const struct list_line *l, struct error **err)
+{
+    cleanup_free char *shown = url_shown(l->urls.items[0]);
+    cleanup_free char *what = xasprintf("the file %s", shown);
+    return refuse_unlocked(f->o, what, err);
+}
+
+// Mirrors first, the canonical address last.
+static void add_parcel(struct fetching *f, size_t line, const char *sha256)
+{
+    const struct list_line *l = &f->list->items[line];
+    struct parcel *p = &f->parcels[f->n];
+    size_t first =
+        f->n ? (size_t)(f->parcels[f->n - 1].urls - f->urls) + f->parcels[f->n - 1].url_count : 0;
+    *p = (struct parcel){
+        .name = l->name, .urls = f->urls + first, .sha256 = sha256, .max_bytes = FILE_MAX_BYTES};
+    for (size_t i = 1; i < l->urls.n; i++)
+        f->urls[first + p->url_count++] = l->urls.items[i];
+    if (!l->elsewhere)
+        f->urls[first + p->url_count++] = l->urls.items[0];
+    f->lines[f->n++] = line;
+}
+
+static int find_missing(struct fetching *f, struct error **err)
+{
+    size_t urls = 0;
+    for (size_t i = 0; i < f->list->n; i++)
+        urls += f->list->items[i].urls.n;
+    f->digests = xcalloc(f->list->n + 1, sizeof *f->digests);
+    f->parcels = xcalloc(f->list->n + 1, sizeof *f->parcels);
+    f->lines = xcalloc(f->list->n + 1, sizeof *f->lines);
+    f->urls = xcalloc(urls + 1, sizeof *f->urls);
+    for (size_t i = 0; i < f->list->n; i++) {
+        const struct list_line *l = &f->list->items[i];
+        if (!is_file(l))
+            continue;
+        const char *digest = known_digest(f, l);
+        if (!digest && f->o->locked)
+            return refuse_unknown(f, l, err);
+        int has = digest ? store_has_blob(f->o->store, digest, err) : 0;
+        if (has < 0)
+            return -1;
+        if (has)
+            memcpy(f->digests[i], digest, DIGEST_HEX_SIZE);
+        else
+            add_parcel(f, i, digest);
+    }
+    return 0;
+}
+
+// ---- what is not ----
+
+static int open_mirror(const struct fetching *f, const struct list_line *l, struct mirror *m,
+                       struct error **err)
+{
+    return mirror_open(f->o->store, l->urls.items[0], f->label, false, m, err);
+}
+
+// 1: the store has the commit of a git line.
+static int has_commit(const struct fetching *f, const struct list_line *l, struct error **err)
+{
+    cleanup_mirror struct mirror m = MIRROR_NONE;
+    int found = open_mirror(f, l, &m, err);
+    return found <= 0 ? found : mirror_has_commit(&m, l->digest);
+}
+
+// "a, b, c, and 12 more"; to be freed.
+static char *first_names(const struct strlist *names)
+{
+    cleanup_strlist struct strlist first = {0};
+    for (size_t i = 0; i < names->n && i < NAMED_MAX; i++)
+        strlist_add(&first, names->items[i]);
+    cleanup_free char *text = strlist_join(&first, ", ");
+    return names->n > NAMED_MAX ? xasprintf("%s, and %zu more", text, names->n - NAMED_MAX)
+                                : steal(text);
+}
+
+static int check_offline(const struct fetching *f, struct error **err)
+{
+    cleanup_strlist struct strlist missing = {0};
+    if (!f->o->offline)
+        return 0;
+    for (size_t i = 0; i < f->n; i++)
+        strlist_add(&missing, f->parcels[i].name);
+    for (size_t i = 0; i < f->list->n; i++) {
+        const struct list_line *l = &f->list->items[i];
+        int has = l->kind == LIST_GIT ? has_commit(f, l, err) : 1;
+        if (has < 0)
+            return -1;
+        if (!has)
+            strlist_add(&missing, l->name);
+    }
+    if (!missing.n)
+        return 0;
+    cleanup_free char *names = first_names(&missing);
+    cleanup_free char *what =
+        xasprintf("%zu of its %zu files and trees (%s)", missing.n, f->list->n, names);
+    return refuse_offline(what, err);
+}
+
+// What failed, as one error.
+static int report(const struct fetching *f, struct error **err)
+{
+    cleanup_strlist struct strlist names = {0};
+    struct parcel *first = NULL;
+    size_t missing = 0, had = 0;
+    for (size_t i = 0; i < f->n; i++) {
+        struct parcel *p = &f->parcels[i];
+        had += *p->digest != '\0';
+        if (!p->why)
+            continue;
+        first = first ? first : p;
+        missing += p->missing;
+        strlist_add(&names, p->name);
+    }
+    if (!first)
+        return had == f->n ? 0 : error_user(err, "%zu files did not come", f->n - had);
+    *err = steal(first->why);
+    if (names.n == 1) {
+        error_wrap(err, "%s", first->name);
+    } else {
+        cleanup_free char *all = first_names(&names);
+        error_wrap(err, "%zu files could not be had: %s. The first: %s", names.n, all, first->name);
+    }
+    if (missing)
+        return error_hint(err,
+                          "no server has it any more, or the address is wrong: a file that was "
+                          "withdrawn can come from a mirror that kept it (docs/sources.md, "
+                          "Lists), or the list has to name another version");
+    return (*err)->hint ? -1
+                        : error_hint(err, "check the network and the proxy settings (https_proxy). "
+                                          "What came is kept: the next run goes on from there");
+}
+
+static int download_missing(struct fetching *f, struct error **err)
+{
+    const struct downloads d = {
+        .store = f->o->store, .label = f->label, .parcels = f->parcels, .n = f->n};
+    int result = downloads_run(&d, err);
+    if (result == 0)
+        result = report(f, err);
+    for (size_t i = 0; i < f->n; i++) {
+        error_free(steal(f->parcels[i].why));
+        memcpy(f->digests[f->lines[i]], f->parcels[i].digest, DIGEST_HEX_SIZE);
+    }
+    return result;
+}
+
+static void tell_pins(const struct fetching *f)
+{
+    size_t fresh = 0;
+    for (size_t i = 0; i < f->n; i++)
+        fresh += !f->parcels[i].sha256;
+    if (fresh)
+        log_warning("%s: nothing says what the SHA-256 of %zu of its files should be; what came is "
+                    "trusted from now on, and goes into versions.lock",
+                    f->label, fresh);
+}
+
+// ---- the tree ----
+
+static json_t *entry_of(const struct list_line *l, const char *digest)
+{
+    static const char *const words[] = {
+        [LIST_ARCHIVE] = "archive", [LIST_FILE] = "file", [LIST_GIT] = "git"};
+    cleanup_free char *shown = url_shown(l->urls.items[0]);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s*}", "kind", words[l->kind], "name", l->name, "url",
+                     shown, l->kind == LIST_GIT ? "commit" : "sha256", digest, "purl", l->purl);
+}
+
+// The blob gets the one time of all files first: it may have come as something else.
+static int set_blob_time(const struct fetching *f, const char *digest, struct error **err)
+{
+    cleanup_free char *path = store_blob_path(f->o->store, digest);
+    static const struct timespec times[2] = {{.tv_sec = LIST_FILE_TIME},
+                                             {.tv_sec = LIST_FILE_TIME}};
+    struct stat st;
+    if (lstat(path, &st) == 0 && st.st_mtim.tv_sec == LIST_FILE_TIME && !st.st_mtim.tv_nsec)
+        return 0;
+    if (utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_errno(err, errno, "setting the time of %s", path);
+    return 0;
+}
+
+static int place_file(const struct fetching *f, const struct list_line *l, const char *digest,
+                      struct error **err)
+{
+    cleanup_free char *path = xasprintf("%s/%s", f->destination, l->name);
+    if (set_blob_time(f, digest, err) < 0 || store_restore_blob(f->o->store, digest, path, err) < 0)
+        return -1;
+    return set_folder_time(path, LIST_FILE_TIME, err); // a copy, where links cannot be
+}
+
+static int place_tree(const struct fetching *f, const struct list_line *l, struct error **err)
+{
+    cleanup_free char *path = xasprintf("%s/%s", f->destination, l->name);
+    cleanup_free char *label = xasprintf("%s: %s", f->label, l->name);
+    const struct source_spec spec = {
+        .kind = SOURCE_GIT, .label = label, .url = l->urls.items[0], .submodules = SUBMODULES_NO};
+    const struct source_pin pin = {.commit = l->digest};
+    json_t *provenance = json_object();
+    bool unusable = false;
+    int result = make_directories(path, 0755, err);
+    if (result == 0)
+        result = git_source_fetch(&spec, &pin, f->o, path, provenance, &unusable, err);
+    json_decref(provenance);
+    return result < 0 ? error_wrap(err, "%s", l->name) : 0;
+}
+
+static int place_all(const struct fetching *f, json_t *entries, struct error **err)
+{
+    for (size_t i = 0; i < f->list->n; i++) {
+        const struct list_line *l = &f->list->items[i];
+        if (l->kind == LIST_ASK)
+            continue;
+        const char *digest = l->kind == LIST_GIT ? l->digest : f->digests[i];
+        if ((l->kind == LIST_GIT ? place_tree(f, l, err) : place_file(f, l, digest, err)) < 0)
+            return -1;
+        json_array_append_new(entries, entry_of(l, digest));
+        progress("files laid out", i + 1, f->list->n, "files");
+    }
+    return 0;
+}
+
+// The folders that names brought along, as the files.
+static int set_folder_times(const struct fetching *f, struct error **err)
+{
+    for (size_t i = 0; i < f->list->n; i++) {
+        const struct list_line *l = &f->list->items[i];
+        cleanup_free char *path = xasprintf("%s/%s", f->destination, l->name);
+        char *slash = l->kind == LIST_ASK ? NULL : strrchr(path, '/');
+        for (; slash >= path + strlen(f->destination); slash = strrchr(path, '/')) {
+            *slash = '\0';
+            if (set_folder_time(path, LIST_FILE_TIME, err) < 0)
+                return -1;
+        }
+    }
+    return 0;
+}
+
+static void fetching_free(struct fetching *f)
+{
+    free(f->digests);
+    free(f->parcels);
+    free(f->urls);
+    free(f->lines);
+}
+
+int list_fetch(const struct list *l, const char *label, const struct source_options *o,
+               const char *destination, json_t **entries, struct error **err)
+{
+    struct fetching f = {.list = l, .label = label, .o = o, .destination = destination};
+    json_t *list = json_array();
+    int result = find_missing(&f, err);
+    if (result == 0)
+        result = check_offline(&f, err);
+    if (result == 0)
+        result = download_missing(&f, err);
+    if (result == 0) {
+        tell_pins(&f);
+        result = place_all(&f, list, err);
+    }
+    if (result == 0)
+        result = set_folder_times(&f, err);
+    fetching_free(&f);
+    if (result == 0)
+        *entries = json_incref(list);
+    json_decref(list);
+    return result;
+}
+
+// ---- answers ----
+
+static void answer_key(const char *url, char key[static DIGEST_HEX_SIZE])
+{
+    cleanup_free char *text = xasprintf("kbuild answer 1\n%s\n", url);
+    digest_bytes(text, strlen(text), key);
+}
+
+// The last answer is remembered: it says only where files are, and with --offline they are here.
+static int recall_answer(const struct source_options *o, const char *url, struct buf *out,
+                         struct error **err)
+{
+    char key[DIGEST_HEX_SIZE];
+    struct error *why = NULL;
+    answer_key(url, key);
+    json_t *record = store_action_get(o->store, key, &why);
+    const char *digest = json_string_value(
+        json_object_get(json_array_get(json_object_get(record, "outputs"), 0), "digest"));
+    int has = why                               ? -1
+              : digest && digest_is_hex(digest) ? store_has_blob(o->store, digest, &why)
+                                                : 0;
+    cleanup_close int fd = has > 0 ? store_open_blob(o->store, digest, &why) : -1;
+    if (fd >= 0)
+        fd_read_all(fd, url, LIST_ANSWER_MAX, out, &why);
+    json_decref(record);
+    if (why) {
+        *err = why;
+        return -1;
+    }
+    if (has)
+        return 1;
+    cleanup_free char *shown = url_shown(url);
+    return refuse_offline(shown, err);
+}
+
+static int keep_answer(const struct source_options *o, const char *url, const char *digest,
+                       size_t size, struct error **err)
+{
+    char key[DIGEST_HEX_SIZE];
+    answer_key(url, key);
+    json_t *record = json_pack("{s:[{s:s, s:s, s:s, s:I}]}", "outputs", "name", "answer", "digest",
+                               digest, "kind", "blob", "size", (json_int_t)size);
+    int result = store_action_put(o->store, key, record, err);
+    json_decref(record);
+    return result;
+}
+
+int list_answer(const struct list_line *ask, const char *label, const struct source_options *o,
+                struct buf *out, struct error **err)
+{
+    const char *url = ask->urls.items[0];
+    if (o->offline)
+        return recall_answer(o, url, out, err);
+    struct parcel p = {
+        .name = ask->name, .urls = &url, .url_count = 1, .max_bytes = LIST_ANSWER_MAX};
+    const struct downloads d = {.store = o->store, .label = label, .parcels = &p, .n = 1};
+    if (downloads_run(&d, err) < 0)
+        return -1;
+    if (p.why && p.missing) {
+        error_free(p.why);
+        return 0;
+    }
+    if (p.why) {
+        *err = p.why;
+        return error_wrap(err, "%s", ask->name);
+    }
+    cleanup_close int fd = store_open_blob(o->store, p.digest, err);
+    if (fd < 0 || fd_read_all(fd, url, LIST_ANSWER_MAX, out, err) < 0 ||
+        keep_answer(o, url, p.digest, out->len, err) < 0)
+        return -1;
+    return 1;
+}
+
+// ---- pins ----
+
+enum list_pins list_pins_compare(const json_t *entries, const struct lock *lock)
+{
+    enum list_pins result = LIST_PINS_HOLD;
+    for (size_t i = 0; i < json_array_size(entries); i++) {
+        const json_t *e = json_array_get(entries, i);
+        const char *kind = json_string_value(json_object_get(e, "kind"));
+        const char *url = json_string_value(json_object_get(e, "url"));
+        const char *digest = json_string_value(json_object_get(e, "sha256"));
+        if (!kind || strcmp(kind, "file") != 0)
+            continue;
+        if (!url || !digest || !digest_is_hex(digest))
+            return LIST_PINS_OTHER;
+        const struct lock_entry *line = lock_find(lock, url, NULL);
+        if (line && strcmp(line->sha256, digest) != 0)
+            return LIST_PINS_OTHER;
+        if (!line)
+            result = LIST_PINS_NEW;
+    }
+    return result;
+}
+
+void list_pins_put(const json_t *entries, struct lock *lock)
+{
+    for (size_t i = 0; i < json_array_size(entries); i++) {
+        const json_t *e = json_array_get(entries, i);
+        const char *kind = json_string_value(json_object_get(e, "kind"));
+        const char *url = json_string_value(json_object_get(e, "url"));
+        const char *digest = json_string_value(json_object_get(e, "sha256"));
+        if (kind && !strcmp(kind, "file") && url && digest && digest_is_hex(digest))
+            lock_put(lock, &(struct lock_entry){
+                               .url = (char *)url, .sha256 = (char *)digest, .file = true});
+    }
+}

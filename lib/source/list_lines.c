@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the lines of a list. They come from a script that read somebody else's file, so each field
+// is checked as if an enemy had written it.
+#include "source/list.h"
+
+#include "base/digest.h"
+#include "http/http.h"
+#include "source/room.h"
+
+#include <string.h>
+
+#define URLS_MAX 16
+#define URL_MAX 4000
+#define PURL_MAX 1000
+#define NAME_MAX_BYTES 1000
+#define COMPONENT_MAX 255
+#define FOLDERS_MAX 1000
+
+static const struct {
+    const char *word;
+    enum list_kind kind;
+    const char *digest; // "sha256=" and the like, or NULL
+    const char *shape;
+} kinds[] = {
+    {"archive", LIST_ARCHIVE,
+     "sha256=", "an archive line is: archive URL [URL...] sha256=HEX [purl=PURL] NAME"},
+    {"file", LIST_FILE, NULL, "a file line is: file URL [URL...] [purl=PURL] NAME"},
+    {"git", LIST_GIT, "commit=", "a git line is: git URL commit=HEX [purl=PURL] NAME"},
+    {"ask", LIST_ASK, NULL, "an ask line is: ask URL NAME"},
+};
+
+// ---- fields ----
+
+static bool is_printable(const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+        if (*p <= ' ' || *p >= 0x7f)
+            return false;
+    return true;
+}
+
+// What is wrong with a name, or NULL.
+static const char *name_fault(const char *name)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-@!~=%,/";
+    if (!path_is_clean(name))
+        return "the name is not a relative path without empty, '.' or '..' parts";
+    if (strlen(name) > NAME_MAX_BYTES)
+        return "the name is too long";
+    if (name[strspn(name, letters)])
+        return "a name is made of letters, digits, '/' and \"._+-@!~=%,\"";
+    for (const char *part = name; part; part = strchr(part, '/')) {
+        part += *part == '/';
+        if (*part == '-')
+            return "a part of the name begins with '-'";
+        if (strcspn(part, "/") > COMPONENT_MAX)
+            return "a part of the name is too long";
+    }
+    return NULL;
+}
+
+// Is the folder of a path, or one above it, among `folders`?
+static bool is_below(const char *path, const struct strlist *folders)
+{
+    for (size_t i = 0; i < folders->n; i++) {
+        size_t n = strlen(folders->items[i]);
+        if (!strncmp(path, folders->items[i], n) && path[n] == '/')
+            return true;
+    }
+    return false;
+}
+
+static const char *file_url_fault(const char *url, bool first, const struct strlist *folders)
+{
+    const char *path = url + strlen("file://");
+    if (first)
+        return "the first address of a line is http or https; file: is for mirrors";
+    // libcurl decodes percent signs, so nothing may hide behind one.
+    if (*path != '/' || !path_is_clean(path + 1) || strpbrk(path, "%?#"))
+        return "a file: address is file:///PATH without '%', '?', '#' and parts like '..'";
+    if (!folders || !is_below(path, folders))
+        return "a file: address has to lie below a folder that the user's own configuration names";
+    return NULL;
+}
+
+// What is wrong with an address, or NULL.
+static const char *url_fault(const char *url, enum list_kind kind, bool first,
+                             const struct strlist *folders)
+{
+    static const char *const schemes[] = {"https://", "http://", "git://", "ssh://"};
+    if (strlen(url) > URL_MAX)
+        return "the address is too long";
+    if (!is_printable(url))
+        return "the address holds characters that none has";
+    if (kind != LIST_GIT && starts_with(url, "file://"))
+        return file_url_fault(url, first && kind != LIST_ASK, folders);
+    for (size_t i = 0; i < (kind == LIST_GIT ? 4 : 2); i++) {
+        if (!starts_with(url, schemes[i]))
+            continue;
+        const char *host = url + strlen(schemes[i]);
+        return *host && !strchr("-/?#", *host) && http_url_is_clear(url)
+                   ? NULL
+                   : "the address has no host, or it is not clear where its login ends";
+    }
+    return kind == LIST_GIT
+               ? "the address of a repository begins with https://, http://, ssh:// or "
+                 "git://"
+               : "an address begins with https:// or http://";
+}
+
+static const char *digest_fault(enum list_kind kind, const char *digest)
+{
+    if (kind == LIST_ARCHIVE)
+        return digest_is_hex(digest) ? NULL : "sha256= is followed by 64 lower-case hex digits";
+    return strlen(digest) == 40 && strspn(digest, "0123456789abcdef") == 40
+               ? NULL
+               : "commit= is followed by 40 lower-case hex digits";
+}
+
+static const char *purl_fault(const char *purl)
+{
+    return starts_with(purl, "pkg:") && purl[4] && is_printable(purl) && strlen(purl) <= PURL_MAX
+               ? NULL
+               : "a purl begins with pkg:";
+}
+
+// ---- a line ----
+
+// The fields after the word, of which the last is the name.
+static const char *take_urls(char **fields, size_t n, size_t k, const struct strlist *folders,
+                             struct list_line *out)
+{
+    const char *digest = kinds[k].digest;
+    size_t at = 0;
+    for (; at + 1 < n && !starts_with(fields[at], "purl="); at++) {
+        if (digest && starts_with(fields[at], digest))
+            break;
+        const char *url = fields[at];
+        out->elsewhere |= at == 0 && *url == '!';
+        url += at == 0 && *url == '!';
+        const char *fault = url_fault(url, out->kind, at == 0, folders);
+        if (fault)
+            return fault;
+        strlist_add(&out->urls, url);
+    }
+    if (digest && (at + 1 >= n || !starts_with(fields[at], digest)))
+        return kinds[k].shape;
+    if (digest)
+        out->digest = xstrdup(fields[at++] + strlen(digest));
+    if (at + 1 < n && starts_with(fields[at], "purl=") && out->kind != LIST_ASK)
+        out->purl = xstrdup(fields[at++] + strlen("purl="));
+    bool one = out->kind == LIST_GIT || out->kind == LIST_ASK;
+    if (at + 1 != n || !out->urls.n || (one && (out->urls.n > 1 || out->elsewhere)))
+        return kinds[k].shape;
+    if (out->elsewhere && out->urls.n == 1)
+        return "the only address is one that must not be asked ('!')";
+    out->name = xstrdup(fields[at]);
+    return NULL;
+}
+
+// `line` is changed. Returns what is wrong, or NULL.
+static const char *parse_line(char *line, const struct strlist *folders, struct list_line *out)
+{
+    char *fields[URLS_MAX + 4];
+    size_t n = 0, k = 0;
+    do {
+        if (n == ARRAY_LEN(fields))
+            return "the line has too many fields";
+        fields[n++] = strsep(&line, " ");
+        if (!*fields[n - 1])
+            return "fields are separated by one blank, and none is empty";
+    } while (line);
+    while (k < ARRAY_LEN(kinds) && strcmp(kinds[k].word, fields[0]) != 0)
+        k++;
+    if (k == ARRAY_LEN(kinds))
+        return "a line begins with archive, file, git or ask";
+    out->kind = kinds[k].kind;
+    const char *fault = n < 3 ? kinds[k].shape : take_urls(fields + 1, n - 1, k, folders, out);
+    if (!fault)
+        fault = name_fault(out->name);
+    if (!fault && out->digest)
+        fault = digest_fault(out->kind, out->digest);
+    if (!fault && out->purl)
+        fault = purl_fault(out->purl);
+    return fault;
+}
+
+static void line_free(struct list_line *line)
+{
+    strlist_free(&line->urls);
+    free(line->digest);
+    free(line->purl);
+    free(line->name);
+}
+
+void list_lines_free(struct list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        line_free(&l->items[i]);
+    free(l->items);
+    *l = (struct list){0};
+}
+
+// ---- names ----
+
+// By bytes, but '/' before all others, so that a folder is next to what is in it.
+static int compare_names(const char *a, const char *b)
+{
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    int x = *a == '/' ? 1 : *a ? (unsigned char)*a + 1 : 0;
+    int y = *b == '/' ? 1 : *b ? (unsigned char)*b + 1 : 0;
+    return x - y;
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+    const struct list_line *x = *(const struct list_line *const *)a,
+                           *y = *(const struct list_line *const *)b;
+    if ((x->kind == LIST_ASK) != (y->kind == LIST_ASK))
+        return x->kind == LIST_ASK ? 1 : -1;
+    int order = compare_names(x->name, y->name);
+    return order ? order : x->number < y->number ? -1 : 1;
+}
+
+// What is asked for has names of its own.
+static int check_pair(const struct list_line *a, const struct list_line *b, struct error **err)
+{
+    size_t n = strlen(a->name);
+    bool same = !strcmp(a->name, b->name),
+         inside = !strncmp(a->name, b->name, n) && b->name[n] == '/';
+    if ((!same && !inside) || (a->kind == LIST_ASK) != (b->kind == LIST_ASK))
+        return 0;
+    return same ? error_user(err, "lines %zu and %zu both have the name %s", a->number, b->number,
+                             a->name)
+                : error_user(err, "line %zu has the name %s, which is a folder in line %zu: %s",
+                             a->number, a->name, b->number, b->name);
+}
+
+static int check_names(const struct list *l, struct error **err)
+{
+    const struct list_line **sorted = xcalloc(l->n + 1, sizeof *sorted);
+    for (size_t i = 0; i < l->n; i++)
+        sorted[i] = &l->items[i];
+    qsort(sorted, l->n, sizeof *sorted, compare_lines);
+    int result = 0;
+    for (size_t i = 1; i < l->n && !result; i++)
+        result = check_pair(sorted[i - 1], sorted[i], err);
+    free(sorted);
+    return result;
+}
+
+// ---- the whole text ----
+
+// The start of a line for a message, without logins. To be freed.
+static char *shown_line(const char *line, size_t length)
+{
+    cleanup_free char *start = xstrndup(line, length < 200 ? length : 200);
+    cleanup_strlist struct strlist fields = {0}, shown = {0};
+    strlist_split(&fields, start, " ");
+    for (size_t i = 0; i < fields.n; i++) {
+        cleanup_free char *field = url_shown(fields.items[i]);
+        strlist_add(&shown, field);
+    }
+    cleanup_free char *text = strlist_join(&shown, " ");
+    return xasprintf("%s%s", text, length > 200 ? "..." : "");
+}
+
+static int parse_text(const char *text, size_t length, const struct strlist *folders,
+                      struct list *out, struct error **err)
+{
+    const char *end = text + length;
+    for (const char *p = text; p < end;) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        size_t n = (size_t)((stop ? stop : end) - p);
+        if (out->n == LIST_LINES_MAX)
+            return error_user(err, "there are more than %d lines", LIST_LINES_MAX);
+        out->items = xgrow(out->items, &out->cap, out->n + 1, sizeof *out->items);
+        struct list_line *line = &out->items[out->n++];
+        *line = (struct list_line){.number = out->n};
+        cleanup_free char *copy = xstrndup(p, n);
+        const char *fault = strlen(copy) != n ? "it holds a NUL character"
+                            : !stop           ? "it is cut: the newline at its end is missing"
+                                              : parse_line(copy, folders, line);
+        if (fault) {
+            cleanup_free char *shown = shown_line(p, n);
+            return error_user(err, "line %zu: %s: \"%s\"", line->number, fault, shown);
+        }
+        p = stop + 1;
+    }
+    return check_names(out, err);
+}
+
+int list_parse(const char *text, size_t length, const struct strlist *folders, struct list *out,
+               struct error **err)
+{
+    *out = (struct list){0};
+    int result = length > LIST_BYTES_MAX
+                     ? error_user(err, "it has more than %zu MiB", LIST_BYTES_MAX >> 20)
+                     : parse_text(text, length, folders, out, err);
+    if (result < 0)
+        list_lines_free(out);
+    return result;
+}
+
+void list_folders(const char *text, bool plain, struct strlist *out)
+{
+    cleanup_strlist struct strlist words = {0};
+    strlist_split(&words, text, " \t\r\n\"',|=;()[]{}");
+    for (size_t i = 0; i < words.n; i++) {
+        char *path = words.items[i];
+        bool url = starts_with(path, "file://");
+        path += url ? strlen("file://") : 0;
+        size_t n = strlen(path);
+        while (n > 1 && path[n - 1] == '/')
+            path[--n] = '\0';
+        if (out->n < FOLDERS_MAX && (url || plain) && *path == '/' && path_is_clean(path + 1) &&
+            !strlist_has(out, path))
+            strlist_add(out, path);
+    }
+}
