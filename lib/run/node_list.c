@@ -2,10 +2,10 @@
 // Sources that are lists (source/list.h): runs the script that prints the lines, and has them
 // fetched.
 //
-// The script runs as a step does: in the recipe's builder, without the network. It sees what its
-// key names, the source that it is of, the answers to what it asked for in its last run, and, to
-// find mirrors, the files and variables of the user that its recipe names. Those decide where files
-// come from and nothing else, so they are in no key.
+// The script runs as a step does: in the recipe's builder, without the network, in the folder of
+// the source that it is of. It sees what its key names, the source that it is of, the answers to
+// what it asked for in its last run, and, to find mirrors, the files and variables of the user that
+// its recipe names. Those decide where files come from and nothing else, so they are in no key.
 #include "run/internal.h"
 
 #include "base/log.h"
@@ -120,8 +120,7 @@ static int show_inputs(struct list_run *l, struct error **err)
             return -1;
         if (builder)
             s->sandbox.root = path;
-        else if (step_mount(s, path, step_keep(s, xasprintf("/src/%s", role->name)), false, err) <
-                 0)
+        else if (step_mount(s, path, s->sandbox.directory, false, err) < 0)
             return -1;
     }
     return 0;
@@ -132,7 +131,8 @@ static int prepare(struct list_run *l, struct error **err)
     struct step *s = &l->step;
     s->sandbox.mounts = s->mounts;
     s->sandbox.environment = &s->environment;
-    s->sandbox.directory = "/build";
+    const char *of = job_of(l->node)->list->of;
+    s->sandbox.directory = step_keep(s, of ? xasprintf("/src/%s", of) : xstrdup("/build"));
     s->sandbox.input = -1;
     s->sandbox.errors = STDERR_FILENO;
     strlist_add(&s->environment, "PATH=" SANDBOX_PATH);
@@ -220,7 +220,7 @@ static int run_script(struct list_run *l, struct list *lines, struct error **err
     if (list_parse(text.data ? text.data : "", text.len, &l->folders, lines, err) == 0)
         return 0;
     (*err)->kind = ERROR_STEP;
-    return error_wrap(err, "%s: what its script %s prints", node_label(l->node), job->list->script);
+    return error_wrap(err, "%s: its script %s prints", node_label(l->node), job->list->script);
 }
 
 // ---- what it asks for ----
@@ -262,17 +262,18 @@ static int answer_all(struct list_run *l, const struct list *lines, struct error
     return fresh;
 }
 
+// What it asks for is not there, and without it the script names nothing.
 static int check_lines(const struct list_run *l, const struct list *lines, struct error **err)
 {
     for (size_t i = 0; i < lines->n; i++)
         if (lines->items[i].kind != LIST_ASK)
             return 0;
-    if (lines->n)
-        return error_set(err, ERROR_STEP,
-                         "%s: its script asks for %s and for no file, but there is no such file",
-                         node_label(l->node), lines->items[0].urls.items[0]);
-    return error_set(err, ERROR_STEP, "%s: its script %s prints no line", node_label(l->node),
-                     job_of(l->node)->list->script);
+    return !lines->n
+               ? 0
+               : error_set(
+                     err, ERROR_STEP,
+                     "%s: its script asks for %s and names no file, but there is no such file",
+                     node_label(l->node), lines->items[0].urls.items[0]);
 }
 
 // The script runs until it has no new question.

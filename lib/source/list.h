@@ -7,6 +7,7 @@
 //   file URL [URL...] [purl=PURL] NAME                  a file of which nobody knows the SHA-256
 //   git URL commit=HEX [purl=PURL] NAME                 the tree of a commit, without submodules
 //   ask URL NAME                                        a small file that the script wants to read
+//   nothing                                             alone: there is nothing to fetch
 //
 // Fields are separated by one blank, every line ends with a newline. The first URL is canonical: it
 // is what records and versions.lock say, whoever the file comes from. The others are mirrors, which
@@ -41,8 +42,9 @@ struct list {
     size_t n, cap;
 };
 
-// Of a text that may be anything. `folders` are those that a file: URL may lie below. What is wrong
-// is an error that names the line; *out then holds nothing.
+// Of a text that may be anything. An empty one is an error: a script that found nothing it should
+// have found looks just like that. `folders` are those that a file: URL may lie below. What is
+// wrong is an error that names the line; *out then holds nothing.
 int list_parse(const char *text, size_t length, const struct strlist *folders, struct list *out,
                struct error **err);
 void list_lines_free(struct list *l);

@@ -174,7 +174,8 @@ static const char *parse_line(char *line, const struct strlist *folders, struct 
     while (k < ARRAY_LEN(kinds) && strcmp(kinds[k].word, fields[0]) != 0)
         k++;
     if (k == ARRAY_LEN(kinds))
-        return "a line begins with archive, file, git or ask";
+        return strcmp(fields[0], "nothing") != 0 ? "a line begins with archive, file, git or ask"
+                                                 : "\"nothing\" is no line beside others";
     out->kind = kinds[k].kind;
     const char *fault = n < 3 ? kinds[k].shape : take_urls(fields + 1, n - 1, k, folders, out);
     if (!fault)
@@ -297,7 +298,12 @@ static int parse_text(const char *text, size_t length, const struct strlist *fol
 int list_parse(const char *text, size_t length, const struct strlist *folders, struct list *out,
                struct error **err)
 {
+    static const char nothing[] = "nothing\n";
     *out = (struct list){0};
+    if (!length)
+        return error_user(err, "no line (a list without a file is the line \"nothing\")");
+    if (length == strlen(nothing) && !memcmp(text, nothing, length))
+        return 0;
     int result = length > LIST_BYTES_MAX
                      ? error_user(err, "it has more than %zu MiB", LIST_BYTES_MAX >> 20)
                      : parse_text(text, length, folders, out, err);

@@ -3,7 +3,7 @@
 # Lists the modules that a go.mod needs: each .mod that go.sum names, and each .zip of the versions that go.mod selects.
 # The files carry no SHA-256 in go.sum: they are pinned in versions.lock at the first use, and go itself checks them
 # against go.sum in the step.
-# Usage: modules.sh FOLDER...   the first FOLDER that has a go.mod counts; one with a vendor folder lists nothing
+# Usage: modules.sh FOLDER...   the first FOLDER that has a go.mod counts; for one with a vendor folder the list is `nothing`
 # Needs: beside it proxies.sh; GOPROXY if the user has set it.
 # Leaves: lines on standard output.
 set -eu
@@ -20,7 +20,7 @@ for candidate in "$@"; do
     fi
 done
 [ -n "$folder" ] || { echo "modules.sh: there is no go.mod in $*" >&2 && exit 1; }
-[ ! -f "$folder/vendor/modules.txt" ] || exit 0
+[ ! -f "$folder/vendor/modules.txt" ] || { echo nothing && exit 0; }
 [ -f "$folder/go.sum" ] || { echo "modules.sh: $folder has no go.sum, so its modules are not known" >&2 && exit 1; }
 
 # "MODULE VERSION mod|zip" for each file. From go 1.17 on go.mod names every module that a build reads, so that the .zip of
