@@ -12,6 +12,7 @@
 struct global_options {
     struct command_line line;
     struct build_options build;
+    struct source_choices choices;
     bool json;
     char *versions, *recipes, *cache, *output; // owned
 };

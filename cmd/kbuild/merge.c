@@ -2,6 +2,7 @@
 // merge, pack, unpack: archives by hand.
 #include "kbuild.h"
 
+#include "run/available.h"
 #include "run/merge.h"
 #include "run/meter.h"
 
@@ -23,12 +24,12 @@ static int merge_target(struct global_options *g, const char *target,
                         const struct merge_request *wanted, struct error **err)
 {
     struct merge_request r = *wanted;
-    struct recipe_set *recipes = target ? recipe_set_open(g->build.recipes, err) : NULL;
+    cleanup_recipes_view struct recipes_view recipes = {0};
     struct release release = {0};
     cleanup_strlist struct strlist guests = {0};
-    int result = 0;
-    if (target)
-        result = recipes ? release_of(recipes, target, g->build.arch, &release, err) : -1;
+    int result = target ? recipes_view_open(&g->build, &recipes, err) : 0;
+    if (target && !result)
+        result = release_of(&recipes.choosing, target, g->build.arch, &release, err);
     if (target)
         r.release = &release;
     else if (!r.components->n)
@@ -39,7 +40,6 @@ static int merge_target(struct global_options *g, const char *target,
         result = merge_directory(&r, err);
     meter_end();
     release_free(&release);
-    recipe_set_free(recipes);
     return result;
 }
 
@@ -57,7 +57,9 @@ int verb_merge(struct global_options *g, struct strlist *words, struct error **e
         return -1;
     if (target && lists.n)
         return usage_error(err, "merge", "--target and --components both say what is wanted");
-    if (!target && command_line_refuse(&g->line, BIT(COMMON_ARCH), "without --target", err) < 0)
+    if (!target &&
+        command_line_refuse(&g->line, BIT(COMMON_ARCH) | BIT(COMMON_SOURCES) | BIT(COMMON_SOURCE),
+                            "without --target", err) < 0)
         return -1;
     if (lists.n && command_line_refuse(&g->line, BIT(COMMON_RECIPES), "with --components", err) < 0)
         return -1;

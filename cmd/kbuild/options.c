@@ -119,6 +119,21 @@ static int parse_sources(const char *option, bool *debian, struct error **err)
     return error_hint(err, "it can be upstream or debian");
 }
 
+// What is said of single sources: options count more than the environment.
+static int parse_choices(struct global_options *g, struct error **err)
+{
+    const char *set = getenv("KBUILD_SOURCE");
+    cleanup_strlist struct strlist texts = {0};
+    g->build.choices = &g->choices;
+    if (set && source_choices_environment(&g->choices, set, err) < 0)
+        return -1;
+    option_values(g, "--source", &texts);
+    for (size_t i = 0; i < texts.n; i++)
+        if (source_choices_add(&g->choices, texts.items[i], false, err) < 0)
+            return -1;
+    return 0;
+}
+
 static enum remote_use remote_use(const char *text)
 {
     return !text || !strcmp(text, "auto") ? REMOTE_AUTO
@@ -172,6 +187,7 @@ int global_options_read(struct global_options *g, struct error **err)
     log_set_quiet(b->quiet);
     if ((jobs && parse_jobs(jobs, &b->jobs, err) < 0) ||
         parse_sources(common(g, COMMON_SOURCES), &b->debian, err) < 0 ||
+        parse_choices(g, err) < 0 ||
         arch_from_environment(common(g, COMMON_ARCH), &b->arch, err) < 0)
         return -1;
     read_places(g);
@@ -180,6 +196,7 @@ int global_options_read(struct global_options *g, struct error **err)
 
 void global_options_free(struct global_options *g)
 {
+    source_choices_free(&g->choices);
     free(g->versions);
     free(g->recipes);
     free(g->cache);

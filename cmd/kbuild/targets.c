@@ -3,6 +3,7 @@
 #include "kbuild.h"
 
 #include "base/log.h"
+#include "run/available.h"
 #include "run/wanted.h"
 
 #include <errno.h>
@@ -146,7 +147,20 @@ static json_t *list_members(const struct recipe *r)
     return members;
 }
 
-static json_t *list_recipe(const struct recipe *r, struct buf *text)
+// The source that a recipe lacks on one of its architectures, to be freed; NULL: none.
+static char *lacking(const struct recipes_view *v, const struct recipe *r, const struct arch *arch)
+{
+    for (size_t i = 0; i < arch_count; i++) {
+        char *source = r->architectures[i] && (!arch || arch == &arch_table[i])
+                           ? recipe_lacks(&v->choosing, r, &arch_table[i])
+                           : NULL;
+        if (source)
+            return source;
+    }
+    return NULL;
+}
+
+static json_t *list_recipe(const struct recipe *r, const char *lacks, struct buf *text)
 {
     cleanup_strlist struct strlist names = {0};
     json_t *architectures = json_array();
@@ -157,9 +171,11 @@ static json_t *list_recipe(const struct recipe *r, struct buf *text)
         json_array_append_new(architectures, json_string(arch_table[i].name));
     }
     cleanup_free char *joined = strlist_join(&names, " ");
-    buf_print(text, "%-30s %-32s %s\n", r->name, joined, r->description ? r->description : "");
-    json_t *item = json_pack("{s:s, s:o, s:s}", "target", r->name, "architectures", architectures,
-                             "description", r->description ? r->description : "");
+    buf_print(text, "%-30s %-32s %s%s%s%s\n", r->name, joined, r->description ? r->description : "",
+              lacks ? " [no source " : "", lacks ? lacks : "", lacks ? "]" : "");
+    json_t *item =
+        json_pack("{s:s, s:o, s:s, s:s*}", "target", r->name, "architectures", architectures,
+                  "description", r->description ? r->description : "", "lacks", lacks);
     if (r->action == ACTION_GROUP)
         json_object_set_new(item, "members", list_members(r));
     return item;
@@ -168,16 +184,16 @@ static json_t *list_recipe(const struct recipe *r, struct buf *text)
 int verb_list(struct global_options *g, struct strlist *words, struct error **err)
 {
     const struct arch *arch = option_given(g, "--arch") ? g->build.arch : NULL;
-    struct recipe_set *set = recipe_set_open(g->build.recipes, err);
-    if (!set)
+    cleanup_recipes_view struct recipes_view v = {0};
+    if (recipes_view_open(&g->build, &v, err) < 0)
         return -1;
     cleanup_strlist struct strlist names = {0};
     cleanup_buf struct buf text = {0};
-    int result = recipe_names(set, &names, err);
+    int result = recipe_names(v.set, &names, err);
     bool listed = result == 0;
     for (size_t i = 0; i < names.n && listed; i++) {
         struct error *why = NULL;
-        const struct recipe *r = recipe_get(set, names.items[i], &why);
+        const struct recipe *r = recipe_get(v.set, names.items[i], &why);
         if (!r) { // the others are worth showing all the same
             if (*err)
                 log_warning("%s", (*err)->message);
@@ -188,14 +204,14 @@ int verb_list(struct global_options *g, struct strlist *words, struct error **er
         }
         if (arch && !recipe_supports(r, arch))
             continue;
-        json_t *item = list_recipe(r, &text);
+        cleanup_free char *lacks = lacking(&v, r, arch);
+        json_t *item = list_recipe(r, lacks, &text);
         if (g->json)
             print_json(stdout, item, JSON_COMPACT);
         json_decref(item);
     }
     if (listed && !g->json && text.data)
         fwrite(text.data, 1, text.len, stdout);
-    recipe_set_free(set);
     return result;
 }
 
@@ -215,17 +231,19 @@ int verb_plan(struct global_options *g, struct strlist *words, struct error **er
     for (size_t i = 0; order && i < build_graph(b)->n; i++) {
         const struct node *node = order[i];
         const char *arch = node_arch(node) ? node_arch(node)->name : "";
+        cleanup_free char *local = node_local_text(node);
         if (!g->json) {
-            print("%-10s %-9s %-40s %.12s\n", state_word(node), node_kind_names[node->kind],
-                  node->name, node->key);
+            print("%-10s %-9s %-40s %.12s%s%s\n", state_word(node), node_kind_names[node->kind],
+                  node->name, node->key, local ? "  " : "", local ? local : "");
             continue;
         }
         json_t *needs = json_array();
         for (size_t k = 0; k < node->need_count; k++)
             json_array_append_new(needs, json_string(node->needs[k].node->name));
-        json_t *item = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "node", node->name, "kind",
-                                 node_kind_names[node->kind], "arch", arch, "state",
-                                 state_word(node), "key", node->key, "needs", needs);
+        json_t *item =
+            json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o*}", "node", node->name, "kind",
+                      node_kind_names[node->kind], "arch", arch, "state", state_word(node), "key",
+                      node->key, "needs", needs, "local", local ? json_visible(local) : NULL);
         print_json(stdout, item, JSON_COMPACT);
         json_decref(item);
     }
@@ -263,6 +281,11 @@ static void explain_node(struct build *b, const struct node *node)
         print_text(stdout, node->identity.data ? node->identity.data : "", node->identity.len);
         for (size_t i = 0; i < node->need_count; i++)
             print("# input %s: %s\n", node->needs[i].node->name, state_word(node->needs[i].node));
+    }
+    for (size_t i = 0; i < node->need_count; i++) {
+        cleanup_free char *local = node_local_text(node->needs[i].node);
+        if (local)
+            print("# input %s is %s\n", node->needs[i].node->name, local);
     }
     explain_change(b, node);
 }

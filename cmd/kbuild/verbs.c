@@ -25,6 +25,11 @@ const struct option common_options[COMMON_OPTIONS] = {
          "where sources come from; debian: packages of this distribution (upstream, or "
          "KBUILD_SOURCES)",
          0, 0},
+    [COMMON_SOURCE] = {"--source", 0, "NAME=DIR|upstream|debian",
+                       "where the source of this name comes from: a folder of one's own, or "
+                       "upstream or the distribution in place of what is said for all "
+                       "(KBUILD_SOURCE)",
+                       1, 0},
     [COMMON_OFFLINE] = {"--offline", 0, NULL, "use no network", 0, 0},
     [COMMON_REMOTE] =
         {"--remote", 0, "auto|off|require",
@@ -53,6 +58,7 @@ const struct option common_options[COMMON_OPTIONS] = {
 };
 
 #define RECIPES BIT(COMMON_RECIPES)
+#define SOURCES (BIT(COMMON_SOURCES) | BIT(COMMON_SOURCE))
 #define CACHE BIT(COMMON_CACHE)
 #define JSON BIT(COMMON_JSON)
 #define QUIET BIT(COMMON_QUIET)
@@ -63,8 +69,8 @@ const struct option common_options[COMMON_OPTIONS] = {
 #define KEEP_GOING BIT(COMMON_KEEP_GOING)
 // What decides a key, and so what a plan looks like.
 #define PLAN                                                                                       \
-    (ARCH | BIT(COMMON_SOURCES) | BIT(COMMON_OFFLINE) | BIT(COMMON_PREBUILT) |                     \
-     BIT(COMMON_LOCKED) | BIT(COMMON_BUILDER) | CACHE | BIT(COMMON_VERSIONS) | RECIPES)
+    (ARCH | SOURCES | BIT(COMMON_OFFLINE) | BIT(COMMON_PREBUILT) | BIT(COMMON_LOCKED) |            \
+     BIT(COMMON_BUILDER) | CACHE | BIT(COMMON_VERSIONS) | RECIPES)
 // What decides how it is made.
 #define MAKE (PLAN | JOBS | BIT(COMMON_REMOTE))
 
@@ -239,8 +245,9 @@ const struct verb verbs[] = {
      "build/TARGET/builddir, to be changed; --continue resumes from there.",
      MAKE | OUTPUT | KEEP_GOING | RESUME | JSON | QUIET, OPTIONS(until_options), verb_build, false},
     {"list", "", 0, 0, NO_TARGETS, "the targets, their architectures and what they are",
-     "With --arch only those that can be built for that architecture.", RECIPES | ARCH | JSON,
-     NO_OPTIONS, verb_list, false},
+     "With --arch only those that can be built for that architecture. A target that lacks a source "
+     "(--sources=debian: there is no such package) is marked.",
+     RECIPES | BIT(COMMON_VERSIONS) | SOURCES | ARCH | JSON, NO_OPTIONS, verb_list, false},
     {"plan", "TARGET...", 1, ANY_NUMBER, TARGETS,
      "what would be made, in order, and what is cached", "Uses no network.",
      PLAN | OUTPUT | RESUME | JSON, NO_OPTIONS, verb_plan, false},
@@ -300,8 +307,8 @@ const struct verb verbs[] = {
      "those and no "
      "others. What kbuild packed is joined by copying compressed blocks; anything else is "
      "recompressed first.",
-     JOBS | CACHE | BIT(COMMON_VERSIONS) | RECIPES | ARCH | QUIET, OPTIONS(merge_rows), verb_merge,
-     false},
+     JOBS | CACHE | BIT(COMMON_VERSIONS) | RECIPES | SOURCES | ARCH | QUIET, OPTIONS(merge_rows),
+     verb_merge, false},
     {"pack", "DIR FILE", 2, 2, NO_TARGETS, "pack a tree as an artifact is packed",
      "Times after SOURCE_DATE_EPOCH become that.", JOBS | QUIET, OPTIONS(pack_rows), verb_pack,
      false},

@@ -26,6 +26,7 @@ enum common_option {
     COMMON_ARCH,
     COMMON_JOBS,
     COMMON_SOURCES,
+    COMMON_SOURCE,
     COMMON_OFFLINE,
     COMMON_REMOTE,
     COMMON_CONTINUE,
@@ -44,8 +45,8 @@ enum common_option {
 // These say what the project is, as KBUILD_CACHE and KBUILD_SOURCES do: before a verb they are
 // allowed also where the verb has no use for them.
 #define COMMON_SETTINGS                                                                            \
-    (BIT(COMMON_SOURCES) | BIT(COMMON_BUILDER) | BIT(COMMON_CACHE) | BIT(COMMON_VERSIONS) |        \
-     BIT(COMMON_RECIPES))
+    (BIT(COMMON_SOURCES) | BIT(COMMON_SOURCE) | BIT(COMMON_BUILDER) | BIT(COMMON_CACHE) |          \
+     BIT(COMMON_VERSIONS) | BIT(COMMON_RECIPES))
 extern const struct option common_options[COMMON_OPTIONS];
 
 struct global_options;

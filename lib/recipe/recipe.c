@@ -192,6 +192,7 @@ static void free_source(struct recipe_source *s)
     list_free(s->list);
     debian_source_free(s->debian);
     strlist_free(&s->patches);
+    strlist_free(&s->checkout);
     strlist_free(&s->replaced);
     strlist_free(&s->replacements);
 }

@@ -108,6 +108,8 @@ struct recipe_source {
     struct strlist replaced, replacements;
     struct debian_source *debian; // or NULL
     struct recipe_list *list;     // or NULL
+    struct strlist checkout;      // paths; a work tree that has them all, and versions.yaml, is the
+                                  // source
     struct strlist patches; // files, globs (sorted by bytes) or either with {placeholders}, in the
                             // recipe's folder; applied with -p1
     size_t line, column;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The lists and named maps of a recipe: needs, sources, variables, environment, architectures.
+#include "base/file.h"
 #include "recipe/reader.h"
 
 #include <string.h>
@@ -176,6 +177,17 @@ static int read_replace(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
+static int read_checkout(struct reader *r, const struct yaml *node, void *target)
+{
+    struct strlist *paths = target;
+    if (read_lines(r, node, paths) < 0)
+        return -1;
+    for (size_t i = 0; i < paths->n; i++)
+        if (!path_is_clean(paths->items[i]))
+            return reader_error(r, node->items[i], "'%s' is not a relative path", paths->items[i]);
+    return paths->n ? 0 : reader_error(r, node, "the list is empty");
+}
+
 #define AT(member) offsetof(struct recipe_source, member)
 static const struct field source_fields[] = {
     {"version", read_line, AT(version), ANYWHERE, 0},
@@ -186,6 +198,7 @@ static const struct field source_fields[] = {
     {"sums", read_template, AT(sums), ANYWHERE, 0},
     {"replace", read_replace, 0, ANYWHERE, 0},
     {"debian", read_debian, AT(debian), ANYWHERE, 0},
+    {"checkout", read_checkout, AT(checkout), ANYWHERE, 0},
     {"patches", read_patches, AT(patches), ANYWHERE, 0},
     {"list", read_list_script, 0, ANYWHERE, 0},
     {"of", read_list_of, 0, ANYWHERE, 0},
@@ -203,6 +216,7 @@ static const struct {
     {"git", "ref"},      {"ref", "git"},        {"submodules", "git"},
     {"sums", "archive"}, {"git", "version"},    {"archive", "version"},
     {"of", "list"},      {"arguments", "list"}, {"configuration", "list"},
+    {"checkout", "git"},
 };
 
 static const char *const not_of_lists[] = {"git", "archive", "debian", "patches", "replace"};

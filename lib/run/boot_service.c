@@ -67,7 +67,9 @@ static int add_tool(struct trial *t, const char *part, const struct arch *arch, 
     if (!recipe_get(t->b->recipes, name, err)) // which says what is wrong with the name
         return error_wrap(err, "boot.service");
     strlist_add(&need.any, name);
-    const struct recipe *r = choose_recipe(t->b->recipes, t->recipe, &need, arch, err);
+    struct source_options o;
+    const struct choosing c = choosing_of(t->b, &o);
+    const struct recipe *r = choose_recipe(&c, t->recipe, &need, arch, err);
     strlist_free(&need.any);
     *found = r != NULL;
     struct node *node = r ? plan_artifact(t->b, r, arch, err) : NULL;

@@ -27,7 +27,7 @@ struct build *build_open(const struct build_options *o, struct error **err)
     b->options = *o;
     b->mirrors = mirrors_new();
     if (load_trusted(b, err) < 0 || !(b->versions = versions_load(o->versions, err)) ||
-        !(b->recipes = recipe_set_open(o->recipes, err)) ||
+        !(b->recipes = recipe_set_open(o->recipes, err)) || check_source_names(b, err) < 0 ||
         !(b->lock = lock_open(o->versions, err)) || !(b->store = store_open(o->cache, err)) ||
         remote_open(b, err) < 0) {
         build_close(b);
@@ -56,6 +56,9 @@ void build_close(struct build *b)
     distribution_free(&b->host);
     remote_close(b->remote);
     trusted_keys_free(b->trusted);
+    strlist_free(&b->notes);
+    strlist_free(&b->asked);
+    strlist_free(&b->source_names);
     if (b->output_open)
         close(b->output_fd);
     free(b);

@@ -65,7 +65,8 @@ static int identify_source(struct build *b, struct node *node, bool resolve, str
     o.offline = o.offline || !resolve;
     struct error *why = NULL;
     if (source_resolve(&job->spec, &o, &job->pin, &why) < 0) {
-        if (!resolve) { // an unknown key is an answer then
+        // An unknown key is an answer then, but not of what is on this machine.
+        if (!resolve && job->spec.kind != SOURCE_LOCAL) {
             error_free(why);
             return 0;
         }
@@ -74,6 +75,7 @@ static int identify_source(struct build *b, struct node *node, bool resolve, str
     }
     if (source_key_text(&job->spec, &job->pin, &node->identity, err) < 0)
         return -1;
+    say_local(b, node);
     node->identified = true;
     return 0;
 }
@@ -92,7 +94,7 @@ static int identify(struct build *b, struct node *node, bool resolve, struct err
 
 int build_evaluate(struct build *b, bool resolve, struct error **err)
 {
-    struct node **order = graph_order(&b->graph, err);
+    struct node **order = check_asked_source_names(b, err) < 0 ? NULL : graph_order(&b->graph, err);
     if (!order)
         return -1;
     int result = 0;

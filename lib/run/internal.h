@@ -31,6 +31,8 @@ struct build {
     struct trusted_keys *trusted; // of KBUILD_TRUSTED_KEYS; NULL: everybody is trusted
     bool told_untrusted;          // that something in the local cache is not vouched for
     char *versions_digest;
+    struct strlist notes; // what the user was told of the plan, and is told again at the end
+    struct strlist asked, source_names; // the targets, and the names of sources that they may have
     bool targets_added;
     bool output_open; // output.c
     int output_fd;
@@ -119,6 +121,8 @@ const struct variable_value *variable_find(const struct job *job, const char *na
 const char *variable_text(const struct job *job, const char *name); // "" if unset
 // Whether a part of the recipe with this condition is there.
 bool condition_holds(const struct job *job, const struct recipe_condition *c);
+// The same of a recipe that is not planned, whose variables may be wrong.
+bool condition_expected(const struct recipe *r, const struct recipe_condition *c);
 void variables_free(struct variable_value *values, size_t count);
 
 // ---- constants.c ----
@@ -142,6 +146,20 @@ static inline bool sources_from_origin(const struct build *b)
 
 // Whether an artifact or a file of a variable, which the recipe names so, goes into the node.
 bool job_has(const struct job *job, const char *name);
+
+// ---- local.c: single sources ----
+struct choosing; // available.h
+// What choices between recipes are made from; *o belongs to it.
+struct choosing choosing_of(struct build *b, struct source_options *o);
+void build_say(struct build *b, const char *text); // once, and in the summary
+// The names that the user gave to --source are those of some recipe; of the targets that were
+// asked for.
+int check_source_names(struct build *b, struct error **err);
+void note_source_names(struct build *b, const struct recipe *r, const struct arch *target);
+int check_asked_source_names(struct build *b, struct error **err);
+char *job_local(const struct job *job); // as node_local_text()
+void say_local(struct build *b, const struct node *node);
+void log_local_inputs(const struct node *node); // in the child: into the log
 
 // ---- record.c ----
 void record_output(json_t *record, const char *name, const char *digest, bool tree, uint64_t size);

@@ -90,6 +90,7 @@ static int make_one(struct build *b, struct node *node, json_t *record, struct e
     case NODE_ROOTFS:
         return make_rootfs(b, node, record, err);
     case NODE_ARTIFACT:
+        log_local_inputs(node);
         return actions[job_of(node)->recipe->action].make(b, node, record, err);
     }
     return -1;

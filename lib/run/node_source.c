@@ -2,6 +2,7 @@
 // Sources, builders and root file systems: the nodes that come from the network.
 #include "run/internal.h"
 
+#include "base/visible.h"
 #include "cache/oci.h"
 #include "cache/oci_pull.h"
 #include "run/image_pin.h"
@@ -22,7 +23,10 @@ int make_source(struct build *b, struct node *node, json_t *record, struct error
     json_t *provenance = NULL;
     char digest[DIGEST_HEX_SIZE];
     struct stat st;
-    phase("fetching");
+    cleanup_free char *local = job_local(job);
+    if (local)
+        print_to(stderr, "kbuild: %s is %s\n", job->label, local);
+    phase(local ? "copying" : "fetching");
     int result = source_fetch(&job->spec, &job->pin, &o, folder, &provenance, err);
     if (!result && stat(folder, &st) < 0)
         result = error_errno(err, errno, "reading %s", folder);

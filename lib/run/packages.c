@@ -13,6 +13,8 @@ struct source_options source_options(struct build *b)
     return (struct source_options){.store = b->store,
                                    .lock = b->lock,
                                    .debian = b->options.debian,
+                                   .choices = b->options.choices,
+                                   .output = b->options.output,
                                    .offline = b->options.offline,
                                    .locked = b->options.locked,
                                    .mirrors = b->mirrors};
@@ -101,6 +103,8 @@ static int for_packages(struct build *b, packages_action *action, struct error *
 
 int build_update(struct build *b, struct error **err)
 {
+    if (check_asked_source_names(b, err) < 0)
+        return -1;
     return for_packages(b, packages_refresh, err);
 }
 

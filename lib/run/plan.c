@@ -65,12 +65,18 @@ static bool same_source(const struct node *node, const void *what)
             equal(a->debian->file, s->debian->file) && equal(a->debian->source, s->debian->source));
 }
 
-bool plan_source_applies(const struct build *b, const struct job *job,
-                         const struct recipe_source *source)
+bool plan_source_applies(struct build *b, const struct job *job, const struct recipe_source *source)
 {
-    bool sources =
-        !source->when || !strcmp(source->when, b->options.debian ? "debian" : "upstream");
-    return sources && condition_holds(job, &source->condition);
+    const struct source_options o = source_options(b);
+    return source_applies(job->recipe, source, b->versions, &o) &&
+           condition_holds(job, &source->condition);
+}
+
+// A list that is somebody's own folder needs no script.
+static bool is_folder(const struct build *b, const struct recipe_source *source)
+{
+    const struct source_choice *choice = source_choice_of(b->options.choices, source->name);
+    return choice && choice->origin == ORIGIN_FOLDER;
 }
 
 static int add_source(struct build *b, struct node *user, const struct recipe_source *source,
@@ -79,6 +85,13 @@ static int add_source(struct build *b, struct node *user, const struct recipe_so
     struct job *job = job_of(user);
     struct source_options o = source_options(b);
     struct source_spec spec = {0};
+    cleanup_free char *ignored = source_checkout_ignored(source, b->versions, &o);
+    if (ignored) {
+        cleanup_free char *text = xasprintf("source %s is not the checkout %s: --locked takes only "
+                                            "what versions.lock names",
+                                            source->name, ignored);
+        build_say(b, text);
+    }
     if (source_describe(job->recipe, source, b->versions, job->target, &o, &spec, err) < 0)
         return -1;
     cleanup_free char *name = xasprintf("source:%s", source->name);
@@ -378,11 +391,13 @@ static int add_needs(struct build *b, struct node *node, struct error **err)
 {
     const struct job *job = job_of(node);
     const struct recipe *r = job->recipe;
+    struct source_options o;
+    const struct choosing c = choosing_of(b, &o);
     for (size_t i = 0; i < r->need_count; i++) {
         struct error *why = NULL;
         if (!condition_holds(job, &r->needs[i].when))
             continue;
-        const struct recipe *chosen = choose_recipe(b->recipes, r, &r->needs[i], job->target, &why);
+        const struct recipe *chosen = choose_recipe(&c, r, &r->needs[i], job->target, &why);
         if (why) {
             *err = why;
             return -1;
@@ -421,7 +436,8 @@ struct node *plan_artifact(struct build *b, const struct recipe *r, const struct
     if (constants_resolve(job, b->versions, err) < 0)
         return NULL;
     for (size_t i = 0; i < r->source_count; i++)
-        if (!r->sources[i].list && plan_source_applies(b, job, &r->sources[i]) &&
+        if ((!r->sources[i].list || is_folder(b, &r->sources[i])) &&
+            plan_source_applies(b, job, &r->sources[i]) &&
             add_source(b, node, &r->sources[i], err) < 0)
             return NULL;
     if (add_builder(b, node, err) < 0 || plan_lists(b, node, err) < 0 ||

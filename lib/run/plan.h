@@ -3,17 +3,8 @@
 #ifndef KBUILD_RUN_PLAN_H
 #define KBUILD_RUN_PLAN_H
 
+#include "run/available.h"
 #include "run/internal.h"
-
-// ---- choose.c: what a name stands for ----
-// The recipe that fills a need of `r` (or a member, of a group) on this architecture, or NULL: an
-// error, unless the need is optional.
-const struct recipe *choose_recipe(struct recipe_set *set, const struct recipe *r,
-                                   const struct recipe_need *need, const struct arch *target,
-                                   struct error **err);
-// The architecture that `r` is built for: `wanted`, else this machine's, else its only one.
-const struct arch *choose_arch(const struct recipe *r, const struct arch *wanted,
-                               struct error **err);
 
 // ---- plan.c ----
 void plan_role(struct node *node, enum role_kind kind, const char *name, struct node *needed);
@@ -28,7 +19,7 @@ struct node *plan_node(struct build *b, enum node_kind kind, const char *name,
 int plan_folder(const struct job *job, const char *title, const char *folder, const char *inner,
                 struct buf *out, struct error **err);
 // Whether there is this source with these --sources and variables.
-bool plan_source_applies(const struct build *b, const struct job *job,
+bool plan_source_applies(struct build *b, const struct job *job,
                          const struct recipe_source *source);
 // The node of a recipe, with all it needs. A group has none, and is an error.
 struct node *plan_artifact(struct build *b, const struct recipe *r, const struct arch *target,

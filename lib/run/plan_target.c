@@ -37,9 +37,11 @@ static int ask_for_members(struct build *b, const struct recipe *group, const st
                            struct targets *out, struct error **err)
 {
     const struct recipe_needs *members = &group->members[target - arch_table];
+    struct source_options o;
+    const struct choosing c = choosing_of(b, &o);
     for (size_t i = 0; i < members->count; i++) {
         struct error *why = NULL;
-        const struct recipe *r = choose_recipe(b->recipes, group, &members->list[i], target, &why);
+        const struct recipe *r = choose_recipe(&c, group, &members->list[i], target, &why);
         if (why) {
             *err = why;
             return -1;
@@ -54,6 +56,8 @@ int build_add_targets(struct build *b, const char *name, struct targets *out, st
 {
     const struct recipe *r = recipe_get(b->recipes, name, err);
     const struct arch *target = r ? choose_arch(r, b->options.arch, err) : NULL;
+    if (target)
+        note_source_names(b, r, target);
     if (!target || (r->action == ACTION_GROUP ? ask_for_members(b, r, target, out, err)
                                               : ask_for(b, r, target, out, err)) < 0)
         return -1;

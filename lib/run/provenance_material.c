@@ -120,6 +120,19 @@ static void add_git(const char *name, const json_t *p, struct materials *out)
     }
 }
 
+// Where it lies on somebody's machine is nobody's business; the node's tree stands beside it.
+static void add_local(const char *name, const json_t *p, struct materials *out)
+{
+    const char *commit = provenance_at(p, "commit");
+    bool dirty = json_is_true(json_object_get(p, "dirty"));
+    struct material *m = add(out);
+    m->name = xasprintf("%s: local files%s%s%s", name, *commit ? " of commit " : "", commit,
+                        dirty ? ", changed" : "");
+    m->version = *commit ? xasprintf("%s%s", commit, dirty ? "-dirty" : "") : NULL;
+    m->algorithm = xstrdup("kbuildTree");
+    m->digest = copy(provenance_at(p, "tree"));
+}
+
 static void add_archive(const char *name, const json_t *p, struct materials *out)
 {
     struct material *m = add(out);
@@ -209,8 +222,11 @@ void materials_of_source(const char *name, const json_t *record, struct material
     static const struct {
         const char *kind;
         void (*add)(const char *name, const json_t *provenance, struct materials *out);
-    } kinds[] = {
-        {"git", add_git}, {"archive", add_archive}, {"debian", add_debian}, {"list", add_list}};
+    } kinds[] = {{"git", add_git},
+                 {"archive", add_archive},
+                 {"debian", add_debian},
+                 {"list", add_list},
+                 {"local", add_local}};
     const json_t *p = json_object_get(record, "provenance");
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (!strcmp(provenance_at(p, "kind"), kinds[i].kind))

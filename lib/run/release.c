@@ -3,7 +3,7 @@
 // only.
 #include "run/release.h"
 
-#include "run/plan.h"
+#include "run/internal.h"
 
 #include "base/file.h"
 #include "base/process.h"
@@ -113,6 +113,7 @@ bool version_before(const char *version, unsigned major, unsigned minor)
 // ---- what belongs to it ----
 
 struct walk {
+    const struct choosing *choosing;
     struct recipe_set *set;
     struct release *out;
     struct strlist seen, released; // targets
@@ -144,7 +145,10 @@ static int walk_recipe(struct walk *w, const struct recipe *r, bool placed, stru
     strlist_add(&w->seen, r->name);
     for (size_t i = 0; i < r->need_count && !again; i++) {
         struct error *why = NULL;
-        const struct recipe *chosen = choose_recipe(w->set, r, &r->needs[i], w->out->arch, &why);
+        if (!condition_expected(r, &r->needs[i].when))
+            continue;
+        const struct recipe *chosen =
+            choose_recipe(w->choosing, r, &r->needs[i], w->out->arch, &why);
         if (why) {
             *err = why;
             return -1;
@@ -177,7 +181,7 @@ static int walk_group(struct walk *w, const struct recipe *group, struct error *
     for (size_t i = 0; i < members->count; i++) {
         struct error *why = NULL;
         const struct recipe *r =
-            choose_recipe(w->set, group, &members->list[i], w->out->arch, &why);
+            choose_recipe(w->choosing, group, &members->list[i], w->out->arch, &why);
         if (why) {
             *err = why;
             return -1;
@@ -188,14 +192,14 @@ static int walk_group(struct walk *w, const struct recipe *group, struct error *
     return 0;
 }
 
-int release_of(struct recipe_set *set, const char *target, const struct arch *wanted,
+int release_of(const struct choosing *c, const char *target, const struct arch *wanted,
                struct release *out, struct error **err)
 {
-    const struct recipe *r = recipe_get(set, target, err);
-    struct walk w = {.set = set, .out = out};
+    const struct recipe *r = recipe_get(c->set, target, err);
+    struct walk w = {.choosing = c, .set = c->set, .out = out};
     *out =
         (struct release){.target = xstrdup(target), .arch = r ? choose_arch(r, wanted, err) : NULL};
-    int result = !r || !out->arch || read_guests(set, &w.guests, err) < 0 ? -1
+    int result = !r || !out->arch || read_guests(c->set, &w.guests, err) < 0 ? -1
                  : r->action == ACTION_GROUP                              ? walk_group(&w, r, err)
                                                                           : walk_target(&w, r, err);
     strlist_free(&w.seen);

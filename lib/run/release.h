@@ -4,8 +4,7 @@
 #ifndef KBUILD_RUN_RELEASE_H
 #define KBUILD_RUN_RELEASE_H
 
-#include "recipe/recipe.h"
-#include "recipe/versions.h"
+#include "run/available.h"
 
 struct release_item {
     char *output;      // "kernel": the tarball is kata-static-kernel.tar.*
@@ -20,7 +19,7 @@ struct release {
 
 // The outputs that `kbuild TARGET` puts into the output directory (of a group: of all its members),
 // but for what goes into guests only.
-int release_of(struct recipe_set *set, const char *target, const struct arch *wanted,
+int release_of(const struct choosing *c, const char *target, const struct arch *wanted,
                struct release *out, struct error **err);
 void release_free(struct release *r);
 

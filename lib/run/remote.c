@@ -142,6 +142,9 @@ bool remote_usable(const struct build *b, const struct node *node, enum remote_w
         return false;
     if (way == REMOTE_READ && node->kind == NODE_SOURCE && sources_from_origin(b))
         return false;
+    // Somebody's own files are on this machine, and are not given away; what is made of them is.
+    if (node->kind == NODE_SOURCE && job_of(node)->spec.kind == SOURCE_LOCAL)
+        return false;
     if (job_of(node)->prebuilt) // it is where it came from
         return false;
     return r->artefacts || entry_is_image(r, node);

@@ -38,6 +38,7 @@ struct build_options {
     const struct arch *arch; // of the target; NULL: the host's, or the only one a target supports
     unsigned jobs;           // at least 1
     bool debian;             // sources from the distribution
+    const struct source_choices *choices; // of single sources; or NULL
     bool offline, locked, keep_going;
     bool use_cache;    // no: make the targets and the artifacts they need again
     bool host_builder; // --builder=host
@@ -104,6 +105,8 @@ int build_install(struct build *b, const struct install_request *r, struct error
 
 // What a person calls the node: "kernel-confidential", "source linux".
 const char *node_label(const struct node *node);
+// Of a source that is somebody's own files: which, for people; to be freed. NULL for other nodes.
+char *node_local_text(const struct node *node);
 // Architecture that the node's output is for; NULL for a source.
 const struct arch *node_arch(const struct node *node);
 bool node_is_target(const struct node *node); // asked for by name

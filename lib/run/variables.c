@@ -209,6 +209,17 @@ bool condition_holds(const struct job *job, const struct recipe_condition *c)
     return !c->variable || !strcmp(variable_text(job, c->variable), c->is);
 }
 
+bool condition_expected(const struct recipe *r, const struct recipe_condition *c)
+{
+    for (size_t i = 0; c->variable && i < r->variable_count; i++) {
+        const struct recipe_variable *v = &r->variables[i];
+        const char *set = getenv(v->name), *otherwise = v->default_ ? v->default_ : "";
+        if (!strcmp(v->name, c->variable))
+            return !strcmp(set && *set ? set : otherwise, c->is);
+    }
+    return !c->variable;
+}
+
 void variables_free(struct variable_value *values, size_t count)
 {
     for (size_t i = 0; values && i < count; i++) {

@@ -323,6 +323,10 @@ static void summary_event(struct build *b, bool placed)
                                                      arch_suffix(view.order[i])));
         }
     json_object_set_new(e, "results", results);
+    json_t *notes = json_array();
+    for (size_t i = 0; i < b->notes.n; i++)
+        json_array_append_new(notes, json_visible(b->notes.items[i]));
+    json_object_set_new(e, "notes", notes);
     event(NULL, "summary", e);
 }
 
@@ -362,6 +366,8 @@ void view_summary(struct build *b, bool placed)
         print_outcome(o, &counts);
     format_time(now_ms() - view.opened_ms, total);
     print_to(stderr, "kbuild: %s, in %s\n", counts.data, total);
+    for (size_t i = 0; i < b->notes.n; i++)
+        print_to(stderr, "kbuild: %s\n", b->notes.items[i]);
     if (placed)
         print_results(b);
 }

@@ -59,8 +59,10 @@ static int describe_debian(const struct filling *f, const struct recipe_source *
             return -1;
     } else if (!source->debian) {
         error_user(err, "%s: no distribution package is known to carry this source", out->label);
-        return error_hint(err, "name one under `debian:` in versions.yaml, or get it with "
-                               "--sources=upstream");
+        return error_hint(err,
+                          "take it from upstream with --source %s=upstream, or from a folder with "
+                          "--source %s=DIR; or name a package under `debian:` in versions.yaml",
+                          source->name, source->name);
     }
     out->kind = SOURCE_DEBIAN;
     out->owned_debian = fill_debian(f, own ? own : source->debian, err);
@@ -114,6 +116,16 @@ static int describe_upstream(const struct filling *f, const struct recipe_source
         out->sha256 = xstrdup(sha256->text);
     }
     return 0;
+}
+
+// Takes the folder over.
+static void describe_folder(const struct recipe_source *source, const struct source_place *place,
+                            struct source_spec *out)
+{
+    out->kind = SOURCE_LOCAL;
+    out->url = place->folder;
+    out->checkout = place->checkout;
+    out->submodules = source->submodules;
 }
 
 // ---- patches ----
@@ -172,6 +184,110 @@ static char *choose_path(const struct versions *v, const char *paths, const stru
     return xstrdup(list.n ? list.items[0] : "");
 }
 
+// ---- where from ----
+// The map of the source in versions.yaml; NULL if there is none.
+static const struct yaml *component_of(const struct recipe_source *source, const struct versions *v,
+                                       const struct arch *target)
+{
+    cleanup_free char *path = source->version ? choose_path(v, source->version, target) : NULL;
+    return path ? yaml_path(v->document->root, path) : NULL;
+}
+
+// The top of the work tree that versions.yaml lies in, if it has all of these paths; to be freed.
+static char *find_checkout(const struct recipe_source *source, const struct versions *v)
+{
+    if (!source->checkout.n)
+        return NULL;
+    char *top = git_work_tree_of(v->path);
+    for (size_t i = 0; top && i < source->checkout.n; i++) {
+        cleanup_free char *path = xasprintf("%s/%s", top, source->checkout.items[i]);
+        if (path_exists(path))
+            continue;
+        free(top);
+        top = NULL;
+    }
+    return top;
+}
+
+void source_place(const struct recipe_source *source, const struct versions *v,
+                  const struct source_options *o, struct source_place *out)
+{
+    const struct source_choice *choice = source_choice_of(o->choices, source->name);
+    *out = (struct source_place){.origin = o->debian ? ORIGIN_DEBIAN : ORIGIN_UPSTREAM};
+    if (choice) {
+        out->origin = choice->origin;
+        out->folder = choice->folder ? xstrdup(choice->folder) : NULL;
+    } else if (source->when) { // it is there with the word's sources only, and is one of them
+        out->origin = !strcmp(source->when, "debian") ? ORIGIN_DEBIAN : ORIGIN_UPSTREAM;
+    } else if (!o->locked && (out->folder = find_checkout(source, v))) {
+        out->origin = ORIGIN_FOLDER;
+        out->checkout = true;
+    }
+}
+
+char *source_checkout_ignored(const struct recipe_source *source, const struct versions *v,
+                              const struct source_options *o)
+{
+    bool asked = o->locked && !source_choice_of(o->choices, source->name);
+    return asked ? find_checkout(source, v) : NULL;
+}
+
+static enum source_origin origin_of(const struct recipe_source *source, const struct versions *v,
+                                    const struct source_options *o)
+{
+    struct source_place place;
+    source_place(source, v, o, &place);
+    free(place.folder);
+    return place.origin;
+}
+
+// The source that decides whether those with a `when` are there; NULL: the recipe has none.
+static const struct recipe_source *deciding_source(const struct recipe *r,
+                                                   const struct recipe_source *source,
+                                                   const struct source_options *o)
+{
+    if (source_choice_of(o->choices, source->name))
+        return source;
+    for (size_t i = 0; i < r->source_count; i++)
+        if (!r->sources[i].when)
+            return &r->sources[i];
+    return NULL;
+}
+
+bool source_applies(const struct recipe *r, const struct recipe_source *source,
+                    const struct versions *v, const struct source_options *o)
+{
+    if (!source->when)
+        return true;
+    const struct recipe_source *decides = deciding_source(r, source, o);
+    enum source_origin origin = o->debian ? ORIGIN_DEBIAN : ORIGIN_UPSTREAM;
+    if (decides)
+        origin = origin_of(decides, v, o);
+    return (decides == source && origin == ORIGIN_FOLDER) ||
+           !strcmp(source->when, origin == ORIGIN_DEBIAN ? "debian" : "upstream");
+}
+
+static const struct recipe_source *source_named(const struct recipe *r, const char *name)
+{
+    for (size_t i = 0; name && i < r->source_count; i++)
+        if (!strcmp(r->sources[i].name, name))
+            return &r->sources[i];
+    return NULL;
+}
+
+bool source_available(const struct recipe *r, const struct recipe_source *source,
+                      const struct versions *v, const struct arch *target,
+                      const struct source_options *o)
+{
+    enum source_origin origin = origin_of(source, v, o);
+    if (source->list && origin == ORIGIN_DEBIAN && !source_choice_of(o->choices, source->name)) {
+        const struct recipe_source *of = source_named(r, source->list->of);
+        return !of || of->list || source_available(r, of, v, target, o);
+    }
+    return origin != ORIGIN_DEBIAN || source->debian ||
+           !yaml_is_null(yaml_get(component_of(source, v, target), "debian"));
+}
+
 int source_describe(const struct recipe *r, const struct recipe_source *source,
                     const struct versions *v, const struct arch *target,
                     const struct source_options *o, struct source_spec *out, struct error **err)
@@ -180,13 +296,21 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
     cleanup_free char *path = source->version ? choose_path(v, source->version, target) : NULL;
     *out = (struct source_spec){.label = path ? xasprintf("%s (%s)", source->name, path)
                                               : xstrdup(source->name)};
-    if (path)
+    struct source_place place;
+    source_place(source, v, o, &place);
+    // Patches of a folder may be named by its version, but it needs none.
+    if (path && (place.origin != ORIGIN_FOLDER || yaml_path(v->document->root, path)))
         f.component = versions_get(v, path, err);
     int result = f.component ? 0 : -1;
     bool upstream = source->git || source->archive;
-    if (result == 0)
-        result = o->debian || !upstream ? describe_debian(&f, source, out, err)
-                                        : describe_upstream(&f, source, out, err);
+    if (result < 0)
+        free(place.folder);
+    else if (place.origin == ORIGIN_FOLDER)
+        describe_folder(source, &place, out);
+    else if (place.origin == ORIGIN_DEBIAN || !upstream)
+        result = describe_debian(&f, source, out, err);
+    else
+        result = describe_upstream(&f, source, out, err);
     if (result == 0)
         result = describe_patches(&f, r, source, &out->patches, err);
     if (result < 0) {

@@ -4,6 +4,8 @@
 #include "base/digest.h"
 #include "source/room.h"
 
+#include <inttypes.h>
+
 int source_key_text(const struct source_spec *spec, const struct source_pin *pin, struct buf *out,
                     struct error **err)
 {
@@ -19,6 +21,9 @@ int source_key_text(const struct source_spec *spec, const struct source_pin *pin
         buf_printf(out, "debian-packages sha256:%s\n", pin->sha256);
         if (spec->debian->file)
             buf_printf(out, "debian-file %s\n", spec->debian->file);
+        break;
+    case SOURCE_LOCAL:
+        buf_printf(out, "local-tree %s\nlocal-time %" PRId64 "\n", pin->sha256, pin->time);
         break;
     }
     for (size_t i = 0; i < spec->patches.n; i++) {

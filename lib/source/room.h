@@ -44,6 +44,16 @@ int debian_source_fetch(const struct source_spec *spec, const struct source_pin 
                         const struct source_options *o, const char *destination, json_t *provenance,
                         struct error **err);
 
+int local_source_resolve(const struct source_spec *spec, const struct source_options *o,
+                         struct source_pin *out, struct error **err);
+int local_source_fetch(const struct source_spec *spec, const struct source_pin *pin,
+                       const struct source_options *o, const char *destination, json_t *provenance,
+                       struct error **err);
+
+// The top of the git work tree that a file lies in, links followed; to be freed, or NULL.
+// local_git.c
+char *git_work_tree_of(const char *file);
+
 // ---- patch.c ----
 // Applies the patches in order with patch -p1: offsets are fine, fuzz is not. What they change gets
 // the folder's mtime, which stays.

@@ -15,26 +15,30 @@
 #include "recipe/lock.h"
 #include "recipe/recipe.h"
 #include "recipe/versions.h"
+#include "source/choice.h"
 
-enum source_kind { SOURCE_GIT, SOURCE_ARCHIVE, SOURCE_DEBIAN };
+enum source_kind { SOURCE_GIT, SOURCE_ARCHIVE, SOURCE_DEBIAN, SOURCE_LOCAL };
 
 // What to get: a recipe_source with its placeholders filled in from versions.yaml. Owned strings.
 struct source_spec {
     enum source_kind kind;
     char *label;     // for messages: "linux (assets.kernel.confidential)"
-    char *url, *ref; // git: url and ref; archive: url
+    char *url, *ref; // git: url and ref; archive: url; local: the folder
     enum submodules submodules;
     char *sums, *sha256; // archive: signed sums file, known digest; either may be NULL
     const struct debian_source *debian; // belongs to recipe or to owned_debian
     struct debian_source *owned_debian;
+    bool checkout;          // local: nobody named it, it is where versions.yaml is
     bool debian_too;        // not debian, but there is such a source as well (for hints)
     struct strlist patches; // absolute paths, in order
 };
 
 // What exactly it is. Owned strings.
 struct source_pin {
-    char *commit, *tree; // git
-    char *sha256;        // archive; debian: of the list of its files
+    char *commit, *tree; // git; local: the commit that is checked out, or NULL
+    char *sha256;        // archive; debian: of the list of its files; local: of its tree
+    int64_t time;        // local
+    bool dirty;          // local: other files than those of the commit
     bool fresh;          // found out in this run
 };
 
@@ -43,14 +47,45 @@ struct mirrors; // packages.h
 struct source_options {
     struct store *store;
     struct lock *lock;
-    bool debian;             // --sources=debian
+    bool debian;                          // --sources=debian
+    const struct source_choices *choices; // what the user says of single sources; or NULL
+    const char *output;      // folder that results go to; it is no part of a local tree; or NULL
     bool offline;            // no network at all: an error names what is missing
     bool locked;             // --locked: nothing that is not in the lock
     struct mirrors *mirrors; // of the distribution, kept between questions; or NULL
 };
 
-// Fills `out` from the recipe's source and versions.yaml for `target`. With o->debian the debian
-// source is taken (versions.yaml's, else the recipe's; none is an error that says so).
+// Where a source of a recipe comes from. In this order: what the user says of its name; the work
+// tree that versions.yaml lies in, if that has the paths of the source's `checkout` (not with
+// o->locked); what o->debian says.
+struct source_place {
+    enum source_origin origin;
+    char *folder;  // ORIGIN_FOLDER: absolute, to be freed
+    bool checkout; // that work tree
+};
+void source_place(const struct recipe_source *source, const struct versions *v,
+                  const struct source_options *o, struct source_place *out);
+// `when` of sources follows the first source of the recipe that is always there: what is beside
+// QEMU's own tree depends on where that comes from. A source that the user names is there if it is
+// named with the same word, or with a folder.
+bool source_applies(const struct recipe *r, const struct recipe_source *source,
+                    const struct versions *v, const struct source_options *o);
+// Whether there is such a source at all: a distribution has no package of most projects. A list is
+// there if what it is of is.
+bool source_available(const struct recipe *r, const struct recipe_source *source,
+                      const struct versions *v, const struct arch *target,
+                      const struct source_options *o);
+// The folder that the place of versions.yaml makes a source, if o->locked forbids it; to be freed,
+// or NULL.
+char *source_checkout_ignored(const struct recipe_source *source, const struct versions *v,
+                              const struct source_options *o);
+
+// What a person should know of a local source ("/home/a/x, commit 0123456789ab with changes"), to
+// be freed; NULL for others.
+char *source_local_text(const struct source_spec *spec, const struct source_pin *pin);
+
+// Fills `out` from the recipe's source and versions.yaml for `target`. Of the distribution the
+// debian source is taken (versions.yaml's, else the recipe's; none is an error that says so).
 int source_describe(const struct recipe *r, const struct recipe_source *source,
                     const struct versions *v, const struct arch *target,
                     const struct source_options *o, struct source_spec *out, struct error **err);
@@ -80,7 +115,7 @@ void source_spec_free(struct source_spec *s);
 void source_pin_free(struct source_pin *p);
 
 // The time (seconds since 1970) that a step on this source uses as SOURCE_DATE_EPOCH is written by
-// source_fetch as the mtime of the exported tree's root: the commit's time, or the newest mtime in
-// an archive.
+// source_fetch as the mtime of the exported tree's root: the commit's time, the newest mtime in
+// an archive, or, of a folder without git, 1980-01-01.
 
 #endif

@@ -70,7 +70,7 @@ verbs() {
 @test "a common option that a verb has no use for is an error, wherever it stands" {
   common=$("$KBUILD" help | sed -n '/have in common/,$p' | sed -nE 's/^ +(-.[^-]*, )?(--[a-z-]+)(=?)(([a-z]+)?).*/\2\3\5/p' |
     grep -vE -- '--(help|version)$')
-  [ "$(wc -l <<<"$common")" -eq 16 ]
+  [ "$(wc -l <<<"$common")" -eq 17 ]
   refusals=0
   while read -r verb; do
     [ "$verb" != "se seal" ] || continue
@@ -87,6 +87,7 @@ verbs() {
       [ "$verb" = versions\ get ] || continue
       case $name in
         --cache | --builder) ;; # given already
+        --source) kb --source=linux=upstream versions get externals ;;
         --sources | --recipes) kb "$o${value/1/debian}" versions get externals ;; # what the project is
         *) run -2 kb "$o$value" versions get externals
           [[ "$output" == *"does not take $name"* ]] ;;
@@ -245,7 +246,7 @@ complete_words() { # words...; the last one is being typed
   done < <(verbs) | sort -u >known
   "$KBUILD" se seal --help-all | grep -oE -- '--[a-z][a-z0-9-]+' | sort -u >>known
   # Options of other programs, in messages about them.
-  printf -- '--%s\n' help version help-all privileged security-opt cap-add unshallow fetch export only-section >>known
+  printf -- '--%s\n' help version help-all privileged security-opt cap-add unshallow init fetch export only-section >>known
   grep -hoE '(error_hint|log_note|log_warning|usage_error)\([^;]*;' -z "$REPOSITORY"/{cmd,lib}/*/*.c | tr '\0' '\n' |
     grep -oE -- '(^|[ "`(])--[a-z][a-z0-9-]+' | grep -oE -- '--.*' | sort -u >named
   [ "$(wc -l <named)" -gt 10 ]

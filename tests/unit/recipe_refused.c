@@ -27,8 +27,12 @@ static void unknown_keys_are_refused_with_the_nearest_name(void **state)
         {S "builder: {package: [gcc]}\n", F "3:11: unknown key 'package' in a builder",
          "did you mean 'packages'?"},
         {S "sources: {a: {url: x}}\n", F "3:15: unknown key 'url' in a source",
-         "known keys: version, git, ref, submodules, archive, sums, replace, debian, patches, "
-         "list, of, arguments, configuration, when"},
+         "known keys: version, git, ref, submodules, archive, sums, replace, debian, checkout, "
+         "patches, list, of, arguments, configuration, when"},
+        {S "sources: {a: {version: a, git: x, ref: y, checkout: [../b]}}\n",
+         F "3:54: checkout: '../b' is not a relative path", NULL},
+        {S "sources: {a: {version: a, archive: x, checkout: [b]}}\n",
+         F "3:14: the source 'a' has 'checkout', which needs 'git' beside it", NULL},
         {S "variables: {A: {requires: x}}\n", F "3:17: unknown key 'requires' in a variable",
          "did you mean 'required'?"},
         {S "needs: [{all: [a]}]\n", F "3:10: unknown key 'all' in an entry of needs",

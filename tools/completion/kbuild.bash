@@ -16,19 +16,19 @@ _kbuild_below() { # a verb: the verbs below it
 
 _kbuild_options() { # a verb
   case $1 in
-    'build') echo ' --until= --output= --arch= --jobs= --sources= --offline --remote= --continue --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
-    'list') echo ' --arch= --recipes= --json' ;;
-    'plan') echo ' --output= --arch= --sources= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
-    'explain') echo ' --output= --arch= --sources= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
-    'fetch') echo ' --output= --arch= --jobs= --sources= --offline --remote= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
-    'update') echo ' --arch= --sources= --prebuilt= --builder= --cache= --versions= --recipes=' ;;
-    'lock') echo ' --arch= --sources= --offline --prebuilt= --builder= --cache= --versions= --recipes=' ;;
+    'build') echo ' --until= --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
+    'list') echo ' --arch= --sources= --source= --versions= --recipes= --json' ;;
+    'plan') echo ' --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
+    'explain') echo ' --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
+    'fetch') echo ' --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
+    'update') echo ' --arch= --sources= --source= --prebuilt= --builder= --cache= --versions= --recipes=' ;;
+    'lock') echo ' --arch= --sources= --source= --offline --prebuilt= --builder= --cache= --versions= --recipes=' ;;
     'log') echo ' --output= --arch=' ;;
-    'shell') echo ' --output= --arch= --jobs= --sources= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
-    'boot') echo ' --host-key= --image= --qemu= --plain --root= --timeout= --verbose --output= --arch= --jobs= --sources= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
-    'install') echo ' --prefix= --root= --dry-run --output= --arch= --jobs= --sources= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
-    'verify') echo ' --against= --all --scratch= --keep-processors --keep-clock --no-diffoscope --output= --arch= --jobs= --sources= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
-    'merge') echo ' --output= --format= --target= --components= --rehash --arch= --jobs= --cache= --versions= --recipes= --quiet' ;;
+    'shell') echo ' --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
+    'boot') echo ' --host-key= --image= --qemu= --plain --root= --timeout= --verbose --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
+    'install') echo ' --prefix= --root= --dry-run --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
+    'verify') echo ' --against= --all --scratch= --keep-processors --keep-clock --no-diffoscope --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
+    'merge') echo ' --output= --format= --target= --components= --rehash --arch= --jobs= --sources= --source= --cache= --versions= --recipes= --quiet' ;;
     'pack') echo ' --format= --jobs= --quiet' ;;
     'unpack') echo ' --quiet' ;;
     'se seal') echo '' ;;
@@ -40,10 +40,10 @@ _kbuild_options() { # a verb
     'hkd verify') echo ' --host-key-document= --cert= --crl= --root-ca= --online --offline --json' ;;
     'doctor') echo ' --root= --collect= --cache= --json --quiet' ;;
     'config') echo ' --class= --configuration= --prefix= --release= --set= --dry-run --quiet' ;;
-    'measure') echo ' --ovmf= --kernel= --initrd= --append= --vcpus= --vcpu-type= --vcpu-sig= --guest-features= --vmm-type= --qemu-version= --memory= --edk2= --two-pass --legacy-vm-type --build --policy= --family-id= --image-id= --guest-svn= --id-key= --author-key= --output= --arch= --jobs= --sources= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
+    'measure') echo ' --ovmf= --kernel= --initrd= --append= --vcpus= --vcpu-type= --vcpu-sig= --guest-features= --vmm-type= --qemu-version= --memory= --edk2= --two-pass --legacy-vm-type --build --policy= --family-id= --image-id= --guest-svn= --id-key= --author-key= --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'payload push') echo ' --base= --layout= --compression= --output= --commit= --shim-components= --plain-http --arch= --jobs= --cache= --versions= --recipes= --quiet' ;;
     'payload index') echo ' --plain-http --cache=' ;;
-    'provenance') echo ' --spdx --output= --arch= --sources= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
+    'provenance') echo ' --spdx --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
     'cache info') echo ' --cache= --json' ;;
     'cache verify') echo ' --cache=' ;;
     'cache gc') echo ' --max-size= --cache=' ;;

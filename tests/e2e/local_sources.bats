@@ -1,0 +1,320 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Somebody's own files in the place of a source: --source, KBUILD_SOURCE, `checkout`; and which
+# shellcheck disable=SC2016,SC2030,SC2031 # scripts of recipes; each test has its own PROJECT
+# recipes are chosen where a source cannot be had.
+
+load project.bash
+
+setup() {
+  unset KBUILD_SOURCE KBUILD_SOURCES
+  export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
+  make_project
+  cat >versions.yaml <<'Y'
+externals:
+  demo: {url: "file:///nonexistent/demo", version: v1}
+Y
+  git_here init -q mine
+  mkdir -p mine/src/agent mine/src/runtime mine/bin
+  echo one >mine/src/agent/main
+  echo two >mine/src/runtime/main
+  echo 'echo run' >mine/bin/run
+  chmod +x mine/bin/run
+  ln -s ../bin/run mine/src/link
+  echo '*.o' >mine/.gitignore
+  git_here -C mine add .
+  GIT_COMMITTER_DATE='2024-05-06T07:08:09Z' git_here -C mine commit -qm one
+  demo
+}
+
+# A recipe that leaves what it finds at /src/demo. $1 name, $2 further lines of the source
+demo() {
+  make_recipe "${1:-demo}" "sources: {demo: {version: externals.demo, git: \"{url}\", ref: \"{version}\"${2:-}}}" '
+mkdir -p "/out/$TARGET_NAME/opt"
+cp -a /src/demo "/out/$TARGET_NAME/opt/tree"
+find /src/demo -printf "%P %y %m %l %T@\n" | sort >"/out/$TARGET_NAME/opt/list"
+echo "$SOURCE_DATE_EPOCH" >"/out/$TARGET_NAME/opt/epoch"'
+  sed -i "2i TARGET_NAME=${1:-demo}" "recipes/${1:-demo}/build.sh"
+}
+
+listing() {
+  content_of "build/kata-static-${1:-demo}.tar.xz" opt/list
+}
+
+@test "a work tree is a source as it is: changed and untracked files count, ignored ones do not" {
+  kb --source demo=mine demo
+  listing >clean
+  grep -qx 'bin/run f 755  1714979289.0000000000' clean
+  grep -qx 'src/link l 777 ../bin/run 1714979289.0000000000' clean
+  grep -qx 'src d 755  1714979289.0000000000' clean
+  ! grep -q '\.git ' clean || false
+  [ "$(content_of build/kata-static-demo.tar.xz opt/epoch)" = 1714979289 ]
+  echo changed >>mine/src/agent/main
+  echo new >mine/src/new
+  touch mine/x.o
+  mkfifo mine/pipe.o
+  rm mine/src/runtime/main
+  run kb --source demo=mine demo
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"source demo is $PROJECT/mine, commit $(git -C mine rev-parse HEAD | cut -c1-12) with changes, tree "* ]]
+  [[ "$output" == *"made: "*"source demo"* ]]
+  listing >dirty
+  grep -q '^src/new f 644 ' dirty
+  ! grep -q 'x.o\|pipe.o\|src/runtime' dirty || false
+  [ "$(content_of build/kata-static-demo.tar.xz opt/tree/src/agent/main | tail -1)" = changed ]
+  grep -q "source demo is $PROJECT/mine, commit .* with changes" build/logs/demo.log build/logs/source-demo.log
+}
+
+@test "the same files elsewhere are the same source, and a clean work tree is its commit" {
+  kb --source demo=mine demo
+  git_here clone -q mine other
+  touch -d '2001-02-03' other/src/agent/main
+  run kb --source demo=other demo
+  [[ "$output" == *"0 made, 2 cached"* ]]
+  # upstream's commit has the same tree and the same time: only the source is new
+  sed -i "s,file:///nonexistent/demo,$PROJECT/mine," versions.yaml
+  git_here -C mine tag v1
+  run kb demo
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"made: source demo"* ]]
+  [[ "$output" == *"cached: demo"* ]]
+  echo more >>other/src/agent/main
+  run kb --source demo=other demo
+  [[ "$output" == *"2 made"* ]]
+  chmod -x other/bin/run
+  run kb --source demo=other demo
+  [[ "$output" == *"2 made"* ]]
+}
+
+@test "a folder without git is taken whole, with a time that does not depend on it" {
+  mkdir -p plain/empty plain/.git
+  echo x >plain/file
+  echo y >plain/file.o
+  kb --source demo=plain demo
+  listing >list
+  grep -qx 'empty d 755  315532800.0000000000' list
+  grep -q '^file.o f 644' list
+  ! grep -q '\.git' list || false
+  mkfifo plain/pipe
+  run kb --source demo=plain demo
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"$PROJECT/plain/pipe is a fifo"*"move it away"* ]]
+}
+
+@test "submodules and repositories inside come along, if they are checked out and the recipe wants them" {
+  git_here init -q lib
+  echo lib >lib/file
+  echo 'ignored' >lib/.gitignore
+  git_here -C lib add .
+  git_here -C lib commit -qm lib
+  git_here -C mine submodule -q add ../lib lib
+  git_here -C mine commit -qm sub
+  echo inner >mine/lib/new
+  touch mine/lib/ignored
+  kb --source demo=mine demo
+  listing >list
+  grep -q '^lib/new f' list
+  ! grep -q 'ignored \|\.git ' list || false
+  demo bare ', submodules: no'
+  kb --source demo=mine bare
+  listing bare >list
+  grep -q '^lib d' list
+  ! grep -q '^lib/' list || false
+  git_here clone -q mine without
+  run kb --source demo=without demo
+  [[ "$output" == *"warning"*"the submodule lib of $PROJECT/without is not checked out"* ]]
+}
+
+@test "a folder in a work tree is a source of its own" {
+  echo '*' >mine/src/runtime/.gitignore
+  touch mine/src/runtime/no
+  kb --source demo=mine/src demo
+  listing >list
+  grep -q '^agent/main f' list
+  grep -q '^runtime/main f' list
+  ! grep -q 'runtime/no\|^bin' list || false
+  echo '/out/' >>mine/.gitignore
+  mkdir mine/out
+  touch mine/out/a.o
+  kb --source demo=mine/out demo # ignored as a whole: git has nothing to say there
+  listing | grep -q '^a.o f'
+}
+
+@test "links are kept and never followed, hostile names lead nowhere" {
+  echo secret >outside
+  ln -s "$PROJECT/outside" mine/absolute
+  rm -r mine/src/agent
+  ln -s "$PROJECT" mine/src/agent # git still tracks src/agent/main
+  kb --source demo=mine demo
+  listing >list
+  grep -q "^absolute l 777 $PROJECT/outside " list
+  grep -q "^src/agent l 777 $PROJECT " list
+  ! grep -q '^src/agent/' list || false
+  git_here init -q elsewhere
+  git_here -C mine/.git config core.worktree "$PROJECT/elsewhere"
+  mkdir nested
+  git_here init -q nested
+  git_here -C nested commit -q --allow-empty -m x
+  git_here clone -q mine/.git nested/inner
+  git_here -C nested/inner config core.worktree /etc
+  run kb --source demo=nested demo
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"nested/inner has its files elsewhere: /etc"* ]]
+}
+
+@test "what changes while it is copied is no other source than the key says" {
+  dd if=/dev/zero of=mine/big bs=1M count=64 status=none
+  ( for i in $(seq 400); do echo "$i" >mine/src/agent/main; sleep 0.01; done ) 3>&- &
+  writer=$!
+  run kb --source demo=mine demo
+  kill "$writer" || true
+  if [ "$status" -ne 0 ]; then
+    [[ "$output" == *"changed"*"nothing writes there"* ]]
+  fi
+  run kb --source demo=mine demo
+  [ "$status" -eq 0 ]
+  [ "$(content_of build/kata-static-demo.tar.xz opt/tree/src/agent/main)" = "$(cat mine/src/agent/main)" ]
+}
+
+@test "plan, explain, json and provenance say it; no path is published" {
+  run kb --source demo=mine plan demo
+  [[ "$output" == *"source:demo "*" $PROJECT/mine, commit "* ]]
+  run kb --source demo=mine explain demo
+  [[ "$output" == *"# input source:demo is $PROJECT/mine, commit "* ]]
+  echo x >>mine/bin/run
+  kb --source demo=mine demo --json 2>/dev/null | grep '"event":"summary"' >summary
+  jq -e --arg p "$PROJECT/mine" '.notes[] | select(contains($p) and contains("with changes"))' summary
+  kb --source demo=mine plan demo --json 2>/dev/null | jq -se 'any(.[].local; . != null and contains("with changes"))'
+  kb --source demo=mine provenance demo
+  ! grep -rq "$PROJECT" build/demo-provenance.json build/demo-spdx.json || false
+  jq -e --arg c "$(git -C mine rev-parse HEAD)" '.predicate.buildDefinition.resolvedDependencies[] |
+    select(.name == "demo: local files of commit " + $c + ", changed") | .digest.kbuildTree' build/demo-provenance.json
+}
+
+@test "names that nobody has, folders that are none, and contradictions are refused" {
+  demo other
+  sed -i 's/sources: {demo:/sources: {second:/' recipes/other/recipe.yaml
+  run kb --source dmo=mine demo
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"no source 'dmo'"*"did you mean demo?"* ]]
+  run kb --source second=mine demo
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"demo has no source 'second'"*"there are: demo"* ]]
+  KBUILD_SOURCE="second=$PROJECT/mine demo=$PROJECT/mine" kb demo # a setting for many targets
+  KBUILD_SOURCE="nobody=mine" run kb demo
+  [ "$status" -eq 2 ]
+  for wrong in demo demo= =mine demo=nowhere demo=versions.yaml; do
+    run kb --source "$wrong" demo
+    [ "$status" -eq 2 ]
+  done
+  run kb --source demo=mine --source demo=upstream demo
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"named twice"* ]]
+  run kb --source demo=mine --locked demo
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"--locked takes only what versions.lock names"* ]]
+  git_here init -q --bare bare.git
+  run kb --source demo=bare.git demo
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"bare git repository"*"git worktree add"* ]]
+}
+
+@test "KBUILD_SOURCE is read, and an option counts more" {
+  mkdir plain
+  touch plain/only
+  KBUILD_SOURCE="demo=$PROJECT/plain" kb demo
+  listing | grep -q '^only f'
+  KBUILD_SOURCE="demo=$PROJECT/plain" kb --source demo=mine demo
+  listing | grep -q '^bin/run f'
+}
+
+@test "patches of the recipe are applied to a folder, too" {
+  cat >recipes/demo/fix.patch <<'P'
+--- a/src/agent/main
++++ b/src/agent/main
+@@ -1 +1,2 @@
+ one
++patched
+P
+  sed -i 's/ref: "{version}"/&, patches: [fix.patch]/' recipes/demo/recipe.yaml
+  kb --source demo=mine demo
+  [ "$(content_of build/kata-static-demo.tar.xz opt/tree/src/agent/main | tail -1)" = patched ]
+  [ "$(cat mine/src/agent/main)" = one ]
+}
+
+@test "a checkout that versions.yaml lies in is the source, said once; what kbuild writes there is not" {
+  sed -i 's/ref: "{version}"/&, checkout: [src\/agent, src\/runtime]/' recipes/demo/recipe.yaml
+  demo other ', checkout: [src/agent, src/runtime]'
+  cp versions.yaml mine/versions.yaml
+  git_here -C mine add .
+  git_here -C mine commit -qm versions
+  cd mine
+  PROJECT=$PWD
+  run kb --recipes ../recipes --versions versions.yaml demo other
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "$(grep -c 'kbuild: source demo is the checkout that versions.yaml is in' <<<"$output")" -eq 2 ] # first, and in the summary
+  [[ "$output" != *"with changes"* ]]
+  echo 'archive file:///x sha256='"$(printf %064d 0)" >versions.lock
+  run kb --recipes ../recipes --versions versions.yaml demo other
+  [[ "$output" == *"0 made"* ]]
+  run kb --recipes ../recipes --versions versions.yaml --source demo=upstream demo
+  [ "$status" -eq 1 ]
+  [[ "$output" == *nonexistent* ]]
+  run kb --recipes ../recipes --versions versions.yaml --locked demo
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"source demo is not the checkout $PROJECT: --locked takes only"* ]]
+}
+
+@test "any and optional take what has its sources, and say so" {
+  make_recipe stand-in
+  make_recipe extra "sources: {lacking: {version: externals.demo, git: \"{url}\", ref: \"{version}\"}}"
+  make_recipe upper "needs: [demo]"
+  make_recipe whole "needs: [{any: [upper, stand-in]}, {optional: extra}]" \
+    'mkdir -p /out/whole/opt; ls /deps >/out/whole/opt/deps'
+  run kb --sources=debian whole
+  [ "$status" -eq 0 ]
+  [ "$(grep -c 'whole takes stand-in instead of upper: no distribution package has its source demo (--source demo=upstream, or --source demo=DIR)' <<<"$output")" -eq 2 ]
+  [[ "$output" == *"whole is made without extra: no distribution package has its source lacking"* ]]
+  [ "$(content_of build/kata-static-whole.tar.xz opt/deps)" = stand-in ]
+  run kb --sources=debian plan whole
+  [[ "$output" == *"whole takes stand-in instead of upper"* ]]
+  [[ "$output" != *"artifact  upper"* ]]
+  run kb --sources=debian list
+  [[ "$output" == *"upper "*"[no source demo]"* ]]
+  [[ "$output" != *"whole "*"[no source"* ]]
+  run kb list
+  [[ "$output" != *"[no source"* ]]
+  run kb --sources=debian --source demo=mine whole
+  [ "$status" -eq 0 ]
+  [[ "$output" != *"instead of"* ]]
+  [ "$(content_of build/kata-static-whole.tar.xz opt/deps)" = upper ]
+  run kb --sources=debian demo
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"--source demo=upstream"* ]]
+  run kb --sources=debian upper
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"--source demo=upstream"* ]]
+}
+
+@test "one source from upstream among the distribution's, and its companions follow it" {
+  sed -i "s,file:///nonexistent/demo,$PROJECT/mine," versions.yaml
+  git_here -C mine tag v1
+  make_recipe demo "sources:
+  demo: {version: externals.demo, git: \"{url}\", ref: \"{version}\", debian: {source: hello}}
+  beside: {version: externals.demo, git: \"{url}\", ref: \"{version}\", when: upstream}
+  packaged: {debian: {source: hello}, when: debian}" 'mkdir -p /out/demo/opt; ls /src >/out/demo/opt/src'
+  kb --sources=debian --source demo=upstream demo
+  [ "$(content_of build/kata-static-demo.tar.xz opt/src | tr '\n' ' ')" = "beside demo " ]
+  kb --sources=debian --source demo=mine demo
+  [ "$(content_of build/kata-static-demo.tar.xz opt/src | tr '\n' ' ')" = "beside demo " ]
+}
+
+@test "a folder stands for a list, too: its script does not run" {
+  make_recipe listing "sources: {parts: {list: list.sh}}" 'mkdir -p /out/listing/opt; ls /src/parts >/out/listing/opt/parts'
+  echo 'exit 1' >recipes/listing/list.sh
+  mkdir parts
+  touch parts/one
+  kb --source parts=parts listing
+  [ "$(content_of build/kata-static-listing.tar.xz opt/parts)" = one ]
+}
