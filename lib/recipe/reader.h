@@ -70,10 +70,11 @@ read_value read_folder;        // char *: a folder in the recipe's folder
 read_value read_script;        // char *: a file in the recipe's folder or in a shared one
 read_value read_shared;        // struct strlist: folders beside the recipe's
 read_value read_patches;       // struct strlist: files or globs in the recipe's folder
+read_value read_overlay;      // struct recipe_layer: its folder, also in the recipe that it is like
 read_value read_debian;        // struct debian_source *
 read_value read_architectures; // bool[4], by index in arch_table
 read_value read_sources, read_variables, read_environment, read_needs;                  // recipe
-read_value read_builder, read_rootfs, read_initrd, read_image, read_boot, read_members; // recipe
+read_value read_builder, read_rootfs, read_initrd, read_disk, read_image, read_boot, read_members; // recipe
 read_value read_run, read_phases, read_install, read_sign, read_only;                   // recipe
 // The entries of `needs`, or of another list that is written so; `key` is its name.
 int read_need_list(struct reader *r, const struct yaml *node, const char *key,
@@ -89,6 +90,9 @@ void condition_free(struct recipe_condition *c);
 // (recipe_boot.c) are made of what is declared; a group has members for its architectures, which
 // are those of its map of members if it names none (recipe_group.c).
 int check_layers(struct reader *r);
+const char *layers_section(const struct recipe *recipe); // "initrd" or "disk"
+// recipe_like.c: takes over what the recipe named by `like` says and this one does not.
+int read_like(struct reader *r);
 int check_parts(struct reader *r);
 int check_members(struct reader *r);
 int check_needs(struct reader *r);                             // their conditions

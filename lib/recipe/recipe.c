@@ -9,13 +9,16 @@
 enum {
     SCRIPT = 1 << ACTION_SCRIPT,
     INITRD = 1 << ACTION_INITRD,
+    IMAGE = 1 << ACTION_IMAGE,
+    LAYERS = INITRD | IMAGE,
     SE_IMAGE = 1 << ACTION_SE_IMAGE,
     GROUP = 1 << ACTION_GROUP,
-    MAKES = SCRIPT | INITRD | SE_IMAGE, // something of its own
+    MAKES = SCRIPT | INITRD | IMAGE | SE_IMAGE, // something of its own
 };
 
 static const char *const action_names[] = {[ACTION_SCRIPT] = "script",
                                            [ACTION_INITRD] = "initrd",
+                                           [ACTION_IMAGE] = "image",
                                            [ACTION_SE_IMAGE] = "se-image",
                                            [ACTION_GROUP] = "group"};
 
@@ -29,7 +32,7 @@ static int read_action(struct reader *r, const struct yaml *node, void *target)
             return 0;
         }
     reader_error(r, node, "unknown action '%s'", node->text);
-    return error_hint(r->err, "known actions: script, initrd, se-image, group");
+    return error_hint(r->err, "known actions: script, initrd, image, se-image, group");
 }
 
 // yes: all outputs, which check_outputs() adds; no: none; or which components.
@@ -51,8 +54,9 @@ static const struct field fields[] = {
     {"sources", read_sources, 0, SCRIPT, 0},
     {"shared", read_shared, AT(shared), SCRIPT, 0},
     {"only", read_only, 0, SCRIPT, 0},
-    {"builder", read_builder, 0, SCRIPT, SCRIPT}, // what runs must be in the key
-    {"rootfs", read_rootfs, 0, INITRD, 0},
+    {"builder", read_builder, 0, SCRIPT | IMAGE, SCRIPT | IMAGE}, // what runs must be in the key
+    {"like", read_name, AT(like_name), LAYERS, 0},
+    {"rootfs", read_rootfs, 0, LAYERS, 0},
     {"variables", read_variables, 0, MAKES, 0},
     {"environment", read_environment, 0, SCRIPT, 0},
     {"run", read_run, 0, SCRIPT, 0}, // or
@@ -63,6 +67,7 @@ static const struct field fields[] = {
     {"guest", read_guest, AT(guest), ANYWHERE, 0},
     {"release", read_yes_no, AT(release), MAKES, 0},
     {"initrd", read_initrd, 0, INITRD, INITRD},
+    {"disk", read_disk, 0, IMAGE, IMAGE},
     {"image", read_image, 0, SE_IMAGE, SE_IMAGE},
     {"boot", read_boot, 0, ANYWHERE, 0},
 };
@@ -71,6 +76,7 @@ static const struct field fields[] = {
 static const struct schema schemas[] = {
     [ACTION_SCRIPT] = SCHEMA("a recipe with the action script", fields),
     [ACTION_INITRD] = SCHEMA("a recipe with the action initrd", fields),
+    [ACTION_IMAGE] = SCHEMA("a recipe with the action image", fields),
     [ACTION_SE_IMAGE] = SCHEMA("a recipe with the action se-image", fields),
     [ACTION_GROUP] = SCHEMA("a recipe with the action group", fields),
 };
@@ -144,7 +150,8 @@ static int read_recipe(struct reader *r)
             return -1;
     }
     enum recipe_action a = r->recipe->action;
-    if (read_map(r, root, &schemas[a], 1 << a, r->recipe) < 0)
+    if ((1 << a & LAYERS && read_like(r) < 0) ||
+        read_map(r, r->document->root, &schemas[a], 1 << a, r->recipe) < 0)
         return -1;
     if (check_members(r) < 0)
         return -1;
@@ -228,6 +235,7 @@ static void free_initrd(struct recipe_initrd *i)
     for (size_t k = 0; k < i->layer_count; k++) {
         free(i->layers[k].artifact);
         free(i->layers[k].overlay);
+        free(i->layers[k].folder);
         free(i->layers[k].variable);
         condition_free(&i->layers[k].when);
     }
@@ -238,6 +246,9 @@ static void free_initrd(struct recipe_initrd *i)
     }
     free(i->inits);
     free(i->layers);
+    condition_free(&i->disk.verity.when);
+    free(i->disk.verity.salt);
+    free(i->disk.verity.hash);
     strlist_free(&i->exclude);
     free(i->output);
     free(i->link);
@@ -287,6 +298,8 @@ void recipe_free(struct recipe *r)
     free(r->folder);
     free(r->file);
     free(r->description);
+    free(r->like_name);
+    recipe_free(r->like);
     yaml_document_free(r->document);
     free(r);
 }

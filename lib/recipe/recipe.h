@@ -7,7 +7,7 @@
 // Ownership: a recipe owns everything in it, and the set owns the recipe.
 //
 //   description: text                     one line, for `kbuild list`
-//   action: script                        script (default) | initrd | se-image | group
+//   action: script                        script (default) | initrd | image | se-image | group
 //   architectures: [s390x, x86_64]        that the target can be built for
 //   needs: [a, {any: [b, c]}, {optional: d}]
 //                                         artifacts that this one is made of; in the key by output
@@ -26,7 +26,9 @@
 //   outputs: [name, name-modules]         tarballs: /out/<name> is packed as
 //                                         kata-static-<name>.tar.xz; default: the recipe's name
 //   release: no                           not put in build/ unless asked for by name (default yes)
+//   like: name                            of an initrd or image: what it does not say is said there
 //   initrd: {...}                         struct recipe_initrd; initrd recipes only
+//   disk: {...}                           the same; image recipes only
 //   image: {...}                          struct recipe_image; se-image recipes only
 //   install: {links: [...]}               struct recipe_link; what `kbuild install` adds
 //   boot: {...}                           struct recipe_boot; how `kbuild boot` tries the result
@@ -39,7 +41,7 @@
 #include "recipe/arch.h"
 #include "recipe/yaml.h"
 
-enum recipe_action { ACTION_SCRIPT, ACTION_INITRD, ACTION_SE_IMAGE, ACTION_GROUP };
+enum recipe_action { ACTION_SCRIPT, ACTION_INITRD, ACTION_IMAGE, ACTION_SE_IMAGE, ACTION_GROUP };
 
 // when: {variable: NAME, is: VALUE}: something is there only when the variable of the recipe has
 // the value; "" stands for one that is not set. Without a variable: always.
@@ -172,7 +174,8 @@ struct recipe_variable {
 struct recipe_layer {
     bool rootfs;    // the recipe's root file system
     char *artifact; // name in `needs` (the one chosen of an `any`), unpacked over what is there
-    char *overlay;  // folder in the recipe
+    char *overlay;  // folder in the recipe, or in the one that it is like
+    char *folder;   // that folder, absolute
     char *variable; // a file variable that names a tarball; skipped when it is not set
     struct recipe_condition when;
 };
@@ -184,15 +187,29 @@ struct recipe_init {
     char *name, *note; // note may be NULL
 };
 
+// What an image is besides a tree of files.
+struct recipe_disk {
+    unsigned align; // MiB: the size is a multiple of it
+    bool dax;       // both partition tables and the NVDIMM header
+    struct recipe_verity {
+        struct recipe_condition when;
+        char *salt;    // hex; NULL: derived from the content
+        char *hash;    // path of the root hash in the tarball; NULL: not measured at all
+        bool one_line; // the form of that file: enum verity_text of disk/verity.h
+    } verity;
+};
+
 // initrd: {layers: [rootfs, {artifact: smoke-init}, {overlay: overlay}], ...}
+// disk: the same, with what is in struct recipe_disk
 struct recipe_initrd {
     struct recipe_layer *layers;
     size_t layer_count;
     struct recipe_init *inits;
     size_t init_count;
-    struct strlist exclude; // path prefixes or globs left out of the root file system layer
-    char *output, *link;    // paths in the tarball, in one folder; {os}, {osversion} and {arch}
-                            // expand; link may be NULL
+    struct strlist exclude;  // path prefixes or globs left out of the root file system layer
+    char *output, *link;     // paths in the tarball, in one folder; {os}, {osversion} and {arch}
+                             // expand; link may be NULL
+    struct recipe_disk disk; // of an image
 };
 
 // image: the Secure Execution image.
@@ -274,6 +291,8 @@ struct recipe_only {
 struct recipe {
     char *name, *folder, *file; // folder is absolute
     char *description;
+    char *like_name;
+    struct recipe *like; // whose layers, packages, needs and variables it shares; or NULL
     enum recipe_action action;
     bool architectures[4];          // by index in arch_table
     struct recipe_needs members[4]; // of a group, by index in arch_table
@@ -298,7 +317,7 @@ struct recipe {
     // Components that go into guests, not onto hosts: names, and patterns as fnmatch(3) has them.
     struct strlist guest;
     bool release;
-    struct recipe_initrd *initrd;
+    struct recipe_initrd *initrd; // of the actions initrd and image
     struct recipe_image *image;
     struct recipe_boot *boot;
     struct yaml_document *document; // for places in messages

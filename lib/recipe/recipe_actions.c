@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The maps of a recipe that describe how its action works: builder, rootfs, initrd.
+// The maps of a recipe that describe how its action works: builder, rootfs, initrd and disk.
 #include "recipe/reader.h"
 
 #include "base/file.h"
@@ -207,7 +207,7 @@ bool is_needed(const struct recipe *recipe, const char *name)
 #define AT(member) offsetof(struct recipe_layer, member)
 static const struct field layer_fields[] = {
     {"artifact", read_name, AT(artifact), ANYWHERE, 0},
-    {"overlay", read_folder, AT(overlay), ANYWHERE, 0},
+    {"overlay", read_overlay, 0, ANYWHERE, 0},
     {"variable", read_line, AT(variable), ANYWHERE, 0},
     {"when", read_condition, AT(when), ANYWHERE, 0},
 };
@@ -276,20 +276,95 @@ static int read_initrd_path(struct reader *r, const struct yaml *node, void *tar
     return 0;
 }
 
-static const struct field initrd_fields[] = {
-    {"layers", read_layers, 0, ANYWHERE, 1},
-    {"init", read_inits, 0, ANYWHERE, 0},
-    {"exclude", read_lines, offsetof(struct recipe_initrd, exclude), ANYWHERE, 0},
-    {"output", read_initrd_path, offsetof(struct recipe_initrd, output), ANYWHERE, 1},
-    {"link", read_initrd_path, offsetof(struct recipe_initrd, link), ANYWHERE, 0},
-};
-static const struct schema initrd_schema = SCHEMA("an initrd", initrd_fields);
+// ---- what only a disk has ----
 
-int read_initrd(struct reader *r, const struct yaml *node, void *target)
+static int read_filesystem(struct reader *r, const struct yaml *node, void *target)
 {
-    struct recipe *recipe = target;
-    struct recipe_initrd *i = recipe->initrd = xcalloc(1, sizeof *i);
-    if (read_map(r, node, &initrd_schema, 1, i) < 0)
+    cleanup_free char *name = NULL;
+    if (read_line(r, node, &name) < 0)
+        return -1;
+    return !strcmp(name, "ext4")
+               ? 0
+               : reader_error(r, node, "'%s': the file system of an image is ext4", name);
+}
+
+enum { ALIGN_MAX = 1 << 16 }; // MiB
+
+static int read_align(struct reader *r, const struct yaml *node, void *target)
+{
+    cleanup_free char *text = NULL;
+    if (read_line(r, node, &text) < 0)
+        return -1;
+    size_t digits = strspn(text, "0123456789");
+    unsigned long value = digits && digits < 6 && !text[digits] ? strtoul(text, NULL, 10) : 0;
+    if (!value || value > ALIGN_MAX)
+        return reader_error(r, node, "'%s' is no number of MiB from 1 to %d", text, ALIGN_MAX);
+    *(unsigned *)target = (unsigned)value;
+    return 0;
+}
+
+static int read_salt(struct reader *r, const struct yaml *node, void *target)
+{
+    char **salt = target;
+    if (read_line(r, node, salt) < 0)
+        return -1;
+    size_t n = strlen(*salt);
+    if (n % 2 || n > 512 || strspn(*salt, "0123456789abcdef") != n)
+        return reader_error(r, node,
+                            "a salt is an even number of digits 0-9 a-f, of at most 256 bytes");
+    return 0;
+}
+
+static int read_hash_form(struct reader *r, const struct yaml *node, void *target)
+{
+    cleanup_free char *form = NULL;
+    if (read_line(r, node, &form) < 0)
+        return -1;
+    *(bool *)target = !strcmp(form, "line");
+    return !strcmp(form, "line") || !strcmp(form, "veritysetup")
+               ? 0
+               : reader_error(r, node, "'%s' is neither veritysetup nor line", form);
+}
+
+#define AT(member) offsetof(struct recipe_verity, member)
+static const struct field verity_fields[] = {
+    {"when", read_condition, AT(when), ANYWHERE, 0},
+    {"salt", read_salt, AT(salt), ANYWHERE, 0},
+    {"hash", read_path, AT(hash), ANYWHERE, 1},
+    {"format", read_hash_form, AT(one_line), ANYWHERE, 0},
+};
+#undef AT
+static const struct schema verity_schema = SCHEMA("a verity", verity_fields);
+
+static int read_verity(struct reader *r, const struct yaml *node, void *target)
+{
+    return read_map(r, node, &verity_schema, 1, target);
+}
+
+// One table for both: a disk holds what an initrd holds.
+enum { OF_INITRD = 1, OF_DISK = 2 };
+#define AT(member) offsetof(struct recipe_initrd, member)
+static const struct field initrd_fields[] = {
+    {"layers", read_layers, 0, ANYWHERE, ANYWHERE},
+    {"init", read_inits, 0, ANYWHERE, 0},
+    {"exclude", read_lines, AT(exclude), ANYWHERE, 0},
+    {"output", read_initrd_path, AT(output), ANYWHERE, ANYWHERE},
+    {"link", read_initrd_path, AT(link), ANYWHERE, 0},
+    {"filesystem", read_filesystem, 0, OF_DISK, 0},
+    {"align", read_align, AT(disk.align), OF_DISK, 0},
+    {"dax", read_yes_no, AT(disk.dax), OF_DISK, 0},
+    {"verity", read_verity, AT(disk.verity), OF_DISK, 0},
+};
+#undef AT
+static const struct schema initrd_schema = SCHEMA("an initrd", initrd_fields);
+static const struct schema disk_schema = SCHEMA("a disk", initrd_fields);
+
+static int read_tree(struct reader *r, const struct yaml *node, const struct schema *schema,
+                     int mode)
+{
+    struct recipe_initrd *i = r->recipe->initrd = xcalloc(1, sizeof *i);
+    i->disk.align = 1;
+    if (read_map(r, node, schema, mode, i) < 0)
         return -1;
     size_t folder = (size_t)(path_base(i->output) - i->output);
     if (i->link && ((size_t)(path_base(i->link) - i->link) != folder ||
@@ -298,6 +373,21 @@ int read_initrd(struct reader *r, const struct yaml *node, void *target)
                           "link: '%s' must be in the same folder as the output '%s'", i->link,
                           i->output);
     return 0;
+}
+
+int read_initrd(struct reader *r, const struct yaml *node, void *target)
+{
+    return read_tree(r, node, &initrd_schema, OF_INITRD);
+}
+
+int read_disk(struct reader *r, const struct yaml *node, void *target)
+{
+    return read_tree(r, node, &disk_schema, OF_DISK);
+}
+
+const char *layers_section(const struct recipe *recipe)
+{
+    return recipe->action == ACTION_IMAGE ? "disk" : "initrd";
 }
 
 static int check_layer(struct reader *r, const struct yaml *node, const struct recipe_layer *layer)
@@ -327,14 +417,14 @@ int check_layers(struct reader *r)
     for (size_t i = 0; r->recipe->rootfs && i < r->recipe->rootfs->more_count; i++)
         if (check_condition(r, &r->recipe->rootfs->more[i].when) < 0)
             return -1;
+    const struct yaml *section = yaml_get(r->document->root, layers_section(r->recipe));
+    const struct yaml *layers = yaml_get(section, "layers"), *inits = yaml_get(section, "init");
     const struct recipe_initrd *initrd = r->recipe->initrd;
-    const struct yaml *inits = yaml_path(r->document->root, "initrd.init");
     for (size_t i = 0; initrd && i < initrd->init_count; i++)
         if (check_holds(r, yaml_get(inits->items[i], "of"), initrd->inits[i].of) < 0)
             return -1;
-    const struct yaml *layers = yaml_path(r->document->root, "initrd.layers");
-    for (size_t i = 0; r->recipe->initrd && i < r->recipe->initrd->layer_count; i++)
-        if (check_layer(r, layers->items[i], &r->recipe->initrd->layers[i]) < 0)
+    for (size_t i = 0; initrd && i < initrd->layer_count; i++)
+        if (check_layer(r, layers->items[i], &initrd->layers[i]) < 0)
             return -1;
-    return 0;
+    return initrd ? check_condition(r, &initrd->disk.verity.when) : 0;
 }

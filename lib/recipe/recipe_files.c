@@ -75,6 +75,18 @@ int read_folder(struct reader *r, const struct yaml *node, void *target)
     return check_inside(r, node, r->recipe->folder, *out, true);
 }
 
+int read_overlay(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe_layer *layer = target;
+    if (read_path(r, node, &layer->overlay) < 0)
+        return -1;
+    const struct recipe *like = r->recipe->like;
+    cleanup_free char *own = xasprintf("%s/%s", r->recipe->folder, layer->overlay);
+    const char *folder = like && !path_exists(own) ? like->folder : r->recipe->folder;
+    layer->folder = xasprintf("%s/%s", folder, layer->overlay);
+    return check_inside(r, node, folder, layer->overlay, true);
+}
+
 int read_shared(struct reader *r, const struct yaml *node, void *target)
 {
     struct strlist *out = target;

@@ -52,6 +52,10 @@ const struct yaml *yaml_path(const struct yaml *node, const char *path);
 bool yaml_path_next(const char **path, const char **name, size_t *length);
 // The child of a map or list that one name of a path means, or NULL.
 const struct yaml *yaml_child(const struct yaml *node, const char *name, size_t length);
+// The same map with another value for `key`, which is added if it is not there. It belongs to `d`,
+// the value to whom it belonged.
+struct yaml *yaml_with(struct yaml_document *d, const struct yaml *map, const char *key,
+                       const struct yaml *value);
 bool yaml_is_null(const struct yaml *node); // NULL, plain null, ~ or empty
 const char *yaml_kind_name(const struct yaml *node); // for messages: "a text", "a list", "empty"
 // An error that begins with the node's place (NULL: the file only). Control characters in the

@@ -431,3 +431,32 @@ struct yaml_document *yaml_load(const char *path, struct error **err)
         return NULL;
     return yaml_parse(path, text.data, text.len, err);
 }
+
+struct yaml *yaml_with(struct yaml_document *d, const struct yaml *map, const char *key,
+                       const struct yaml *value)
+{
+    struct yaml *out = arena_take(d, sizeof *out);
+    size_t at = 0, n = map->n;
+    while (at < n && strcmp(map->keys[at], key) != 0)
+        at++;
+    size_t count = at < n ? n : n + 1;
+    *out = *map;
+    out->n = count;
+    out->items = arena_take(d, count * sizeof(void *));
+    out->keys = arena_take(d, count * sizeof(char *));
+    out->key_lines = arena_take(d, count * sizeof *out->key_lines);
+    out->key_columns = arena_take(d, count * sizeof *out->key_columns);
+    for (size_t i = 0; i < n; i++) {
+        out->items[i] = map->items[i];
+        out->keys[i] = map->keys[i];
+        out->key_lines[i] = map->key_lines[i];
+        out->key_columns[i] = map->key_columns[i];
+    }
+    out->items[at] = (struct yaml *)value;
+    if (at == n) {
+        out->keys[at] = arena_text(d, key, strlen(key));
+        out->key_lines[at] = map->line;
+        out->key_columns[at] = map->column;
+    }
+    return out;
+}

@@ -207,10 +207,11 @@ int open_packages(struct build *b, const struct node *node, struct package_set *
 bool packages_match(const struct node *node, const json_t *record);
 
 // ---- node_list.c: sources that are lists ----
-// The name of the shared folder that a list's script lies in, to be freed; NULL: in the recipe's own.
+// The name of the shared folder that a list's script lies in, to be freed; NULL: in the recipe's
+// own.
 char *list_shared_folder(const struct recipe_list *list);
-// Does what a record says agree with versions.lock? With --locked it has to name all of it. Also true
-// of all other nodes.
+// Does what a record says agree with versions.lock? With --locked it has to name all of it. Also
+// true of all other nodes.
 bool list_agrees(const struct build *b, const struct node *node, const json_t *record);
 // Puts what the record pins into the lock, which is not saved.
 void list_pin(struct build *b, const struct node *node, const json_t *record);
@@ -235,6 +236,28 @@ int identify_script(struct build *b, struct node *node, struct error **err); // 
 // In the child: signs what the scripts left in the directory `out`, if the user asks for it
 // (sign.c).
 int sign_outputs(const struct job *job, int out, struct error **err);
+int make_disk(struct build *b, struct node *node, json_t *record, struct error **err);
+int identify_disk(struct build *b, struct node *node, struct error **err);
+void disk_side_files(const struct recipe *r, struct strlist *out);
+
+// ---- node_initrd.c: layers, of an initrd or of an image ----
+struct layer_list {
+    struct initrd_layer *items;
+    size_t n;
+    struct strlist strings; // paths
+};
+// Those that are there, in order; to be freed also after an error.
+int layers_collect(struct build *b, const struct job *job, struct layer_list *l,
+                   struct error **err);
+void layer_list_free(struct layer_list *l);
+// What people are told of the init inside.
+void layers_record(const struct job *job, json_t *record);
+// "{os}", "{osversion}" and "{arch}" in a name filled in; to be freed.
+char *layers_expand_name(const struct job *job, const char *text);
+// Packs `file` as the recipe's output, with its link and one more file (or NULL) beside it.
+int layers_pack(struct build *b, const struct node *node, const char *file,
+                const struct pack_member *beside, json_t *record, struct error **err);
+
 int identify_initrd(struct build *b, struct node *node, struct error **err);
 int identify_se_image(struct build *b, struct node *node, struct error **err);
 // Tells the parent which part of the work is running ("unpacking", "packing").

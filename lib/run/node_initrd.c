@@ -9,7 +9,7 @@
 #include <string.h>
 
 // "{os}", "{osversion}", "{arch}" in a name.
-static char *expand_name(const struct job *job, const char *text)
+char *layers_expand_name(const struct job *job, const char *text)
 {
     const struct role *rootfs = job_role(job, ROLE_ROOTFS, NULL);
     const struct distribution *d = rootfs ? &job_of(rootfs->node)->distribution : NULL;
@@ -22,7 +22,7 @@ static char *expand_name(const struct job *job, const char *text)
 int identify_initrd(struct build *b, struct node *node, struct error **err)
 {
     const struct job *job = job_of(node);
-    cleanup_free char *output = expand_name(job, job->recipe->initrd->output);
+    cleanup_free char *output = layers_expand_name(job, job->recipe->initrd->output);
     buf_printf(&node->identity, "output %s\n", output);
     return 0;
 }
@@ -40,13 +40,7 @@ static char *blob_of(struct build *b, const struct node *node, struct error **er
     return store_blob_path(b->store, o->digest);
 }
 
-struct layers {
-    struct initrd_layer *items;
-    size_t n;
-    struct strlist strings; // paths
-};
-
-static const char *keep_string(struct layers *l, char *text)
+static const char *keep_string(struct layer_list *l, char *text)
 {
     strlist_add(&l->strings, text);
     free(text);
@@ -54,7 +48,7 @@ static const char *keep_string(struct layers *l, char *text)
 }
 
 static int add_layer(struct build *b, const struct job *job, const struct recipe_layer *layer,
-                     struct layers *l, struct error **err)
+                     struct layer_list *l, struct error **err)
 {
     const struct recipe *r = job->recipe;
     struct initrd_layer *out = &l->items[l->n];
@@ -63,7 +57,7 @@ static int add_layer(struct build *b, const struct job *job, const struct recipe
         return 0;
     if (layer->overlay) {
         out->name = layer->overlay;
-        out->folder = keep_string(l, xasprintf("%s/%s", r->folder, layer->overlay));
+        out->folder = layer->folder;
     } else if (layer->variable) {
         const struct variable_value *v = variable_find(job, layer->variable);
         if (!v || !v->files.n)
@@ -88,7 +82,24 @@ static int add_layer(struct build *b, const struct job *job, const struct recipe
     return 0;
 }
 
-static int write_initrd(struct build *b, const struct node *node, const struct layers *l,
+int layers_collect(struct build *b, const struct job *job, struct layer_list *l, struct error **err)
+{
+    const struct recipe_initrd *i = job->recipe->initrd;
+    *l = (struct layer_list){.items = xcalloc(i->layer_count, sizeof *l->items)};
+    phase("collecting");
+    for (size_t n = 0; n < i->layer_count; n++)
+        if (add_layer(b, job, &i->layers[n], l, err) < 0)
+            return -1;
+    return 0;
+}
+
+void layer_list_free(struct layer_list *l)
+{
+    strlist_free(&l->strings);
+    free(l->items);
+}
+
+static int write_initrd(struct build *b, const struct node *node, const struct layer_list *l,
                         const char *path, struct error **err)
 {
     cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -98,24 +109,25 @@ static int write_initrd(struct build *b, const struct node *node, const struct l
     return pack_initrd(l->items, l->n, fd, &options, err);
 }
 
-// Packs `file` as the recipe's output, with its link beside it.
-static int pack_result(struct build *b, const struct node *node, const char *file, json_t *record,
-                       struct error **err)
+int layers_pack(struct build *b, const struct node *node, const char *file,
+                const struct pack_member *beside, json_t *record, struct error **err)
 {
     const struct job *job = job_of(node);
     const struct recipe_initrd *i = job->recipe->initrd;
-    cleanup_free char *output = expand_name(job, i->output);
+    cleanup_free char *output = layers_expand_name(job, i->output);
     cleanup_free char *link =
         i->link ? xasprintf("%.*s%s", (int)(path_base(output) - output), output, path_base(i->link))
                 : NULL;
-    struct pack_member members[2] = {{.path = output, .source = file, .mode = 0644},
-                                     {.path = link, .link = path_base(output)}};
-    const struct tarball t = {.members = members, .count = link ? 2 : 1};
+    struct pack_member members[3] = {{.path = output, .source = file, .mode = 0644}};
+    struct tarball t = {.members = members, .count = 1};
+    if (link)
+        members[t.count++] = (struct pack_member){.path = link, .link = path_base(output)};
+    if (beside)
+        members[t.count++] = *beside;
     return output_tarball(b, node, job->recipe->outputs.items[0], &t, record, err);
 }
 
-// What people are told of the init inside.
-static void record_init(const struct job *job, json_t *record)
+void layers_record(const struct job *job, json_t *record)
 {
     const struct recipe_initrd *i = job->recipe->initrd;
     const struct recipe_init *init = NULL;
@@ -133,12 +145,8 @@ static void record_init(const struct job *job, json_t *record)
 int make_initrd(struct build *b, struct node *node, json_t *record, struct error **err)
 {
     const struct job *job = job_of(node);
-    const struct recipe_initrd *i = job->recipe->initrd;
-    struct layers l = {.items = xcalloc(i->layer_count, sizeof *l.items)};
-    int result = 0;
-    phase("collecting");
-    for (size_t n = 0; n < i->layer_count && !result; n++)
-        result = add_layer(b, job, &i->layers[n], &l, err);
+    struct layer_list l;
+    int result = layers_collect(b, job, &l, err);
     cleanup_free char *scratch = result ? NULL : store_temporary(b->store, "initrd", err);
     if (scratch) {
         cleanup_free char *file = xasprintf("%s/initrd", scratch);
@@ -146,14 +154,13 @@ int make_initrd(struct build *b, struct node *node, json_t *record, struct error
         result = write_initrd(b, node, &l, file, err);
         if (!result) {
             phase("packing");
-            result = pack_result(b, node, file, record, err);
+            result = layers_pack(b, node, file, NULL, record, err);
         }
         remove_tree(scratch, NULL);
     } else {
         result = -1;
     }
-    record_init(job, record);
-    strlist_free(&l.strings);
-    free(l.items);
+    layers_record(job, record);
+    layer_list_free(&l);
     return result < 0 ? error_wrap(err, "%s", job->label) : 0;
 }

@@ -352,7 +352,7 @@ int plan_folder(const struct job *job, const char *title, const char *folder, co
 // The parts of recipe.yaml that decide what comes out. Where packages come from, what it is called
 // and how it is tried do not.
 static const char *const deciding_keys[] = {"action",  "run",    "phases", "environment", "sign",
-                                            "outputs", "initrd", "image",  "shared"};
+                                            "outputs", "initrd", "disk",   "image",       "shared"};
 
 static int identify_recipe(struct build *b, struct node *node, struct error **err)
 {
@@ -374,6 +374,8 @@ static int identify_recipe(struct build *b, struct node *node, struct error **er
     for (size_t i = 0; i < job->role_count; i++)
         buf_printf(out, "role %s %s\n", job->roles[i].name, job->roles[i].node->name);
     if (plan_folder(job, "file recipe", r->folder, "", out, err) < 0)
+        return -1;
+    if (r->like && plan_folder(job, "file like", r->like->folder, "", out, err) < 0)
         return -1;
     for (size_t i = 0; i < r->shared.n; i++) {
         cleanup_free char *title = xasprintf("file shared/%s", r->shared.items[i]);

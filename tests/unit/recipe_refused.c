@@ -38,7 +38,7 @@ static void unknown_keys_are_refused_with_the_nearest_name(void **state)
         {S "needs: [{all: [a]}]\n", F "3:10: unknown key 'all' in an entry of needs",
          "an entry of needs is a name, {any: [names]}, or {optional: name}"},
         {D "action: srcipt\n", F "2:9: action: unknown action 'srcipt'",
-         "known actions: script, initrd, se-image, group"},
+         "known actions: script, initrd, image, se-image, group"},
         {S "architectures: [s390]\nx: 1\n",
          F "4:1: unknown key 'x' in a recipe with the action script", NULL},
     };

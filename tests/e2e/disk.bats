@@ -1,0 +1,252 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The action `image`: a tree becomes a disk, with this machine's e2fsprogs, and is looked at with
+# e2fsprogs, sfdisk and veritysetup.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+  load project
+  for tool in mke2fs debugfs e2fsck veritysetup sfdisk; do
+    PATH=$PATH:/usr/sbin:/sbin command -v $tool >/dev/null || skip "no $tool: tools/install-dependencies installs it"
+  done
+  PATH=$PATH:/usr/sbin:/sbin
+  make_project
+  cd "$PROJECT" || return 1
+  # Names that debugfs, its parser, a shell or mke2fs could take for something else.
+  make_recipe content "" 'cd "/out/content"
+mkdir -p sbin "a dir/\"q\" <12>" etc
+printf "#!/bin/sh\n" >sbin/init; chmod 755 sbin/init
+echo quoted >"a dir/\"q\" <12>/it'"'"'s \$(id) \`id\` \"\" #"
+echo dash >"a dir/-rf"; ln "a dir/-rf" "a dir/!again"
+printf "latin \\351" >"$(printf "a dir/\\351")"
+ln -s "to \"x\" -> y" "a dir/link"
+ln -s "$(printf %0100d 7)" "a dir/long link"
+head -c 300000 /dev/zero >etc/zeros; echo end >>etc/zeros
+: >etc/empty'
+  make_image
+}
+
+DEFAULT='  dax: yes
+  verity:
+    when: {variable: MEASURED_ROOTFS, is: "yes"}
+    hash: opt/kata/share/root_hash.txt'
+
+# $1: lines of `disk`
+make_image() {
+  mkdir -p recipes/image/overlay/etc
+  echo from-overlay >recipes/image/overlay/etc/overlaid
+  cat >recipes/image/recipe.yaml <<X
+description: a disk
+action: image
+builder: {packages: [e2fsprogs], tools: [mke2fs, debugfs, e2fsck]}
+needs: [content]
+variables:
+  MEASURED_ROOTFS: {type: yes-no, default: "no"}
+disk:
+  layers: [{overlay: overlay}, {artifact: content}]
+  align: 16
+  output: opt/kata/share/test.image
+  link: opt/kata/share/test.img
+${1:-$DEFAULT}
+X
+}
+
+# The image of the last build, unpacked, and its parts: fs, hashes.
+take_image() {
+  rm -rf out fs hashes
+  mkdir out
+  tar -xf build/kata-static-image.tar.xz -C out
+  image=out/opt/kata/share/test.image
+  [ "$(readlink out/opt/kata/share/test.img)" = test.image ]
+  sfdisk --json "$image" >table
+}
+
+# A partition's field. $1 index, $2 field
+part() {
+  python3 -c 'import json,sys; print(json.load(open("table"))["partitiontable"]["partitions"][int(sys.argv[1])][sys.argv[2]])' "$1" "$2"
+}
+
+cut() {
+  dd if="$image" of="$1" bs=512 skip="$2" count="$3" conv=sparse status=none
+}
+
+list() {
+  debugfs -R "ls -l \"$1\"" fs 2>/dev/null
+}
+
+@test "a tree becomes an ext4 file system with all that was in it" {
+  kb image
+  take_image
+  cut fs "$(part 0 start)" "$(part 0 size)"
+  e2fsck -fn fs
+  [ "$(debugfs -R 'cat "/a dir/""q"" <12>/it'"'"'s $(id) `id` """" #"' fs 2>/dev/null)" = quoted ]
+  [ "$(debugfs -R 'cat /etc/overlaid' fs 2>/dev/null)" = from-overlay ]
+  [ "$(debugfs -R 'cat "/a dir/-rf"' fs 2>/dev/null)" = dash ]
+  # Hard links are one file.
+  list "/a dir" >listing
+  [ "$(awk '/-rf|!again/ {print $1}' listing | sort -u | wc -l)" = 1 ]
+  debugfs -R "cat \"/a dir/$(printf '\351')\"" fs 2>/dev/null >latin
+  cmp latin <(printf 'latin \351')
+  debugfs -R 'stat "/a dir/link"' fs 2>/dev/null | grep -F 'to "x" -> y'
+  [ "$(debugfs -R 'cat /etc/zeros' fs 2>/dev/null | wc -c)" = 300004 ]
+  list / | grep -E ' 40755 .* sbin$'
+  list /sbin | grep -E ' 100755 .* init$'
+  list /dev | grep -E ' 20600 .* console$'
+  list / | grep -E ' 41777 .* tmp$'
+}
+
+@test "both partition tables are sfdisk's, and the NVDIMM header is between them" {
+  MEASURED_ROOTFS=yes kb image
+  take_image
+  [ "$(($(stat -c %s "$image") % (16 << 20)))" = 0 ]
+  [ "$(part 0 start)" = 6144 ]
+  [ "$(part 0 type)" = 83 ]
+  [ "$(part 0 bootable)" = True ]
+  # What sfdisk writes from its own dump is what is there, byte by byte.
+  for at in 0 4096; do
+    dd if="$image" of=disk bs=512 skip=$at conv=sparse status=none
+    sfdisk --dump disk >dump
+    truncate -s 0 again
+    truncate -s "$(stat -c %s disk)" again
+    sfdisk --no-reread --no-tell-kernel again <dump >/dev/null
+    cmp -n 512 disk again
+    grep -o 'size=.*' dump >sizes.$at
+  done
+  cmp sizes.0 sizes.4096
+  [ "$(dd if="$image" bs=1 skip=4096 count=15 status=none)" = NVDIMM_PFN_INFO ]
+}
+
+@test "without dax the disk begins with its one table" {
+  make_image "  verity: {hash: opt/kata/share/root_hash.txt, format: line, salt: 00ff}"
+  kb image
+  take_image
+  [ "$(part 0 start)" = 2048 ]
+  cut fs "$(part 0 start)" "$(part 0 size)"
+  cut hashes "$(part 1 start)" "$(part 1 size)"
+  e2fsck -fn fs
+  hash=$(sed -n 's/^root_hash=\([0-9a-f]*\),salt=00ff,data_blocks=[0-9]*,data_block_size=4096,hash_block_size=4096$/\1/p' \
+    out/opt/kata/share/root_hash.txt)
+  blocks=$(($(part 0 size) / 8))
+  grep -q "data_blocks=$blocks," out/opt/kata/share/root_hash.txt
+  veritysetup verify --no-superblock --salt=00ff --data-blocks=$blocks fs hashes "$hash"
+  truncate -s "$(stat -c %s hashes)" again
+  veritysetup format --no-superblock --salt=00ff fs again | grep -q "$hash"
+  cmp hashes again
+}
+
+@test "veritysetup verifies the image, and nothing that was changed" {
+  MEASURED_ROOTFS=yes kb image
+  take_image
+  cut fs "$(part 0 start)" "$(part 0 size)"
+  cut hashes "$(part 1 start)" "$(part 1 size)"
+  cmp out/opt/kata/share/root_hash.txt build/image-root_hash.txt
+  hash=$(sed -n 's/^Root hash:[[:space:]]*//p' build/image-root_hash.txt)
+  veritysetup verify fs hashes "$hash"
+  # The same tree, from veritysetup itself.
+  salt=$(sed -n 's/^Salt:[[:space:]]*//p' build/image-root_hash.txt)
+  uuid=$(sed -n 's/^UUID:[[:space:]]*//p' build/image-root_hash.txt)
+  truncate -s "$(stat -c %s hashes)" again
+  veritysetup format --salt="$salt" --uuid="$uuid" fs again | tail -n +2 >text
+  cmp hashes again
+  diff text <(tail -n +2 build/image-root_hash.txt)
+  printf X | dd of=fs bs=1 seek=1 conv=notrunc status=none
+  run ! veritysetup verify fs hashes "$hash"
+}
+
+@test "two builds are the same, and a changed file is another image" {
+  export MEASURED_ROOTFS=yes
+  kb image
+  cp build/kata-static-image.tar.xz first
+  sleep 1.1 # a time of now would show
+  "$KBUILD" --builder=host --cache "$PROJECT/other" -o other-build image
+  cmp first other-build/kata-static-image.tar.xz
+  echo changed >recipes/image/overlay/etc/overlaid
+  kb image
+  run ! cmp -s first build/kata-static-image.tar.xz
+  run ! diff <(grep Salt build/image-root_hash.txt) <(grep Salt other-build/image-root_hash.txt)
+}
+
+@test "an image that is not measured has no root hash" {
+  kb image
+  take_image
+  [ ! -e out/opt/kata/share/root_hash.txt ]
+  [ ! -e build/image-root_hash.txt ]
+  [ "$(python3 -c 'import json; print(len(json.load(open("table"))["partitiontable"]["partitions"]))')" = 1 ]
+}
+
+@test "a large tree gets a large image" {
+  make_recipe content "" 'mkdir -p /out/content/sbin /out/content/d
+cp /bin/true /out/content/sbin/init
+yes "quickly packed" | head -c 40000000 >/out/content/d/large
+cd /out/content/d; for i in $(seq 2000); do echo $i >"file number $i"; done'
+  kb image
+  take_image
+  cut fs "$(part 0 start)" "$(part 0 size)"
+  [ "$(stat -c %s "$image")" = $((64 << 20)) ]
+  e2fsck -fn fs
+  [ "$(debugfs -R 'cat /d/large' fs 2>/dev/null | wc -c)" = 40000000 ]
+  [ "$(debugfs -R 'cat "/d/file number 1999"' fs 2>/dev/null)" = 1999 ]
+}
+
+@test "what cannot be an image is refused" {
+  make_recipe content "" 'mkdir -p /out/content/etc; echo x >/out/content/etc/x'
+  run -1 kb image
+  [[ $output == *"there is no /sbin/init in it"* ]]
+  make_recipe content "" 'mkdir -p /out/content/sbin; cp /bin/true /out/content/sbin/init
+echo x >"$(printf "/out/content/a\rb")"'
+  run -1 kb image
+  [[ $output == *"line break"*"debugfs"* ]]
+  for bad in "filesystem: xfs" "align: 0" "align: many" "verity: {salt: 00}" "verity: {hash: /abs}" \
+    "verity: {hash: a, salt: 0g}" "verity: {hash: a, when: {variable: NO, is: x}}" "sizes: 1"; do
+    make_image "  $bad"
+    run -1 kb plan image
+    [[ $output == *"recipes/image/recipe.yaml:"* ]]
+  done
+}
+
+@test "an image is like another recipe" {
+  mkdir -p recipes/tree/overlay recipes/like/overlay
+  cat >recipes/tree/recipe.yaml <<'X'
+description: an initrd
+action: initrd
+needs: [content]
+variables:
+  MEASURED_ROOTFS: {type: yes-no, default: "no"}
+initrd:
+  layers: [{artifact: content}, {overlay: overlay}, {overlay: more}]
+  output: opt/test.initrd
+X
+  mkdir recipes/tree/more
+  echo more >recipes/tree/more/more
+  echo tree >recipes/tree/overlay/which
+  echo like >recipes/like/overlay/which
+  cat >recipes/like/recipe.yaml <<'X'
+description: a disk like it
+action: image
+like: tree
+outputs: [image]
+builder: {packages: [e2fsprogs], tools: [mke2fs, debugfs, e2fsck]}
+disk:
+  output: opt/kata/share/test.image
+  link: opt/kata/share/test.img
+X
+  rm -r recipes/image
+  kb like
+  take_image
+  cut fs "$(part 0 start)" "$(part 0 size)"
+  [ "$(debugfs -R 'cat /which' fs 2>/dev/null)" = like ]
+  [ "$(debugfs -R 'cat /more' fs 2>/dev/null)" = more ]
+  # What it shares is in its key.
+  echo other >recipes/tree/more/more
+  kb like
+  take_image
+  cut fs "$(part 0 start)" "$(part 0 size)"
+  [ "$(debugfs -R 'cat /more' fs 2>/dev/null)" = other ]
+  sed -i 's/like: tree/like: nothing/' recipes/like/recipe.yaml
+  run -1 kb plan like
+  [[ $output == *"there is no other recipe 'nothing'"* ]]
+  sed -i 's/like: nothing/like: content/' recipes/like/recipe.yaml
+  run -1 kb plan like
+  [[ $output == *"'content' has no layers"* ]]
+}
