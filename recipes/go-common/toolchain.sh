@@ -18,10 +18,10 @@ case $2 in
     s390x | ppc64le) machine=$2 ;;
     *) echo "toolchain.sh: Go's name of the architecture $2 is not known" >&2 && exit 1 ;;
 esac
-case $version in
-    [1-9]*.*[0-9]) ;;
-    *) echo "toolchain.sh: '$version' (languages.golang of versions.yaml) is no version of Go" >&2 && exit 1 ;;
-esac
+if ! [[ $version =~ ^[1-9][0-9]*(\.[0-9]+){1,2}([a-z]+[0-9]+)?$ ]]; then
+    echo "toolchain.sh: '$version' (languages.golang of versions.yaml) is no version of Go" >&2
+    exit 1
+fi
 file=v0.0.1-go$version.linux-$machine.zip
 digest=$(awk -v file="$file" '$2 == file { print $1 }' "$here/toolchains.sha256")
 module_line golang.org/toolchain "${file%.zip}" zip ${digest:+"sha256=$digest"}

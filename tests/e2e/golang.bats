@@ -1,0 +1,151 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Go programs: their toolchain and modules as lists of sources, from where the user's own setting says, and a build
+# without network of what came. The modules are made here and served on loopback; the compiler is the distribution's,
+# which needs its mirror: KBUILD_TEST_MIRROR=1.
+
+bats_require_minimum_version 1.5.0
+
+load project
+load servers
+
+COMMON=$(cd "$BATS_TEST_DIRNAME/../../recipes/go-common" && pwd)
+SHIM=$(cd "$BATS_TEST_DIRNAME/../../recipes/shim-v2" && pwd)
+
+setup_file() {
+  export REPOSITORY SITE=$BATS_FILE_TMPDIR/site
+  REPOSITORY=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+  python3 "$REPOSITORY/tests/support/go_modules.py" "$SITE/proxy" "$SITE/program"
+  start_server PORT http_server.py "$SITE/proxy"
+  export PORT
+}
+
+teardown_file() {
+  stop_servers
+}
+
+setup() {
+  unset GOPROXY
+  make_project
+  export HOME=$PROJECT GO_ENVIRONMENT_FILE=$PROJECT/goenv
+  cp -R "$SITE/program" hello
+}
+
+# ---- the scripts alone ----
+
+@test "the toolchain comes from where Go's own setting says" {
+  local path=golang.org/toolchain/@v/v0.0.1-go1.99.1.linux-arm64.zip
+  local rest="purl=pkg:golang/golang.org/toolchain@v0.0.1-go1.99.1.linux-arm64 $path"
+  list() { bash "$COMMON/toolchain.sh" 1.99.1 aarch64; }
+  [ "$(list)" = "file https://proxy.golang.org/$path $rest" ]
+  [ "$(GOPROXY='https://a.example/go/,file:///srv/go|http://b.example,direct' list)" = \
+    "file !https://proxy.golang.org/$path https://a.example/go/$path file:///srv/go/$path http://b.example/$path $rest" ]
+  [ "$(GOPROXY='http://a.example,off,http://b.example' list)" = "file !https://proxy.golang.org/$path http://a.example/$path $rest" ]
+  printf 'GOFLAGS=-x\nGOPROXY=http://c.example\n' >goenv
+  [ "$(list)" = "file !https://proxy.golang.org/$path http://c.example/$path $rest" ]
+  [ "$(GOPROXY=http://a.example list)" = "file !https://proxy.golang.org/$path http://a.example/$path $rest" ]
+  # A login is not for lists, which are kept.
+  run --separate-stderr env GOPROXY=https://me:secret@a.example/go bash "$COMMON/toolchain.sh" 1.99.1 aarch64
+  [ "$output" = "file !https://proxy.golang.org/$path https://a.example/go/$path $rest" ]
+  [[ "$stderr" == *".netrc"* && "$stderr" != *secret* ]]
+  # Nobody to ask.
+  GOPROXY=off run --separate-stderr list
+  [ "$output" = "file !https://proxy.golang.org/$path $rest" ]
+  [[ "$stderr" == *"GOPROXY=off"* ]]
+  GOPROXY=ftp://a.example run list
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"'ftp://a.example'"* ]]
+}
+
+@test "a proven toolchain is listed with its digest, and nonsense is not listed" {
+  local digest file
+  read -r digest file <"$COMMON/toolchains.sha256"
+  file=${file#v0.0.1-go}
+  [[ "$(bash "$COMMON/toolchain.sh" "${file%.linux-amd64.zip}" x86_64)" == "archive https://"*" sha256=$digest purl="* ]]
+  run bash "$COMMON/toolchain.sh" "1.2 3" x86_64
+  [ "$status" -ne 0 ]
+  run bash "$COMMON/toolchain.sh" 1.23.1 vax
+  [ "$status" -ne 0 ]
+  [[ "$output" == *vax* ]]
+}
+
+@test "modules are those of go.sum, and of zips those that go.mod selects" {
+  bash "$COMMON/modules.sh" nothing hello | awk '{ print $NF }' | LC_ALL=C sort >names
+  diff names - <<'X'
+example.org/!loud/shout/@v/v1.1.0.mod
+example.org/!loud/shout/@v/v1.2.0.mod
+example.org/!loud/shout/@v/v1.2.0.zip
+example.org/quiet/@v/v2.1.0+incompatible.mod
+example.org/quiet/@v/v2.1.0+incompatible.zip
+X
+  [[ "$(bash "$COMMON/modules.sh" hello)" == *" purl=pkg:golang/example.org/quiet@v2.1.0%2Bincompatible "* ]]
+  # Before 1.17 a go.mod does not name everything: all zips.
+  sed -i 's/^go 1.17/go 1.16/' hello/go.mod
+  [ "$(bash "$COMMON/modules.sh" hello | grep -c '\.zip$')" -eq 3 ]
+  # A replacement is what counts.
+  sed -i 's/^go 1.16/go 1.17/' hello/go.mod
+  echo 'replace example.org/Loud/shout => example.org/Loud/shout v1.1.0' >>hello/go.mod
+  [[ "$(bash "$COMMON/modules.sh" hello)" == *"v1.1.0.zip"* ]]
+  # A vendor folder has everything.
+  mkdir hello/vendor
+  touch hello/vendor/modules.txt
+  [ -z "$(bash "$COMMON/modules.sh" hello)" ]
+}
+
+@test "what is no go.sum is refused with its line" {
+  local good bad
+  good=$(head -n 1 hello/go.sum)
+  while IFS= read -r bad; do
+    printf '%s\n%s\n' "$good" "$bad" >hello/go.sum
+    run bash "$COMMON/modules.sh" hello
+    [ "$status" -ne 0 ]
+    [[ "$output" == *"go.sum:2:"* ]]
+  done <<'X'
+example.org/x v1.0.0
+example.org/x v1.0.0 h2:AAAA=
+example.org/../x v1.0.0 h1:AAAA=
+../x v1.0.0 h1:AAAA=
+/x v1.0.0 h1:AAAA=
+example.org//x v1.0.0 h1:AAAA=
+example.org/x v1/../../y h1:AAAA=
+example.org/x -v1 h1:AAAA=
+example.org/x$(id) v1.0.0 h1:AAAA=
+X
+  rm hello/go.sum
+  run bash "$COMMON/modules.sh" hello
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"no go.sum"* ]]
+  run bash "$COMMON/modules.sh" nothing
+  [ "$status" -ne 0 ]
+}
+
+@test "both forms of a root hash file become what a release of the runtime wants" {
+  cat >tool.txt <<'X'
+VERITY header information for p2
+UUID:            	
+Hash type:       	1
+Data blocks:     	1024
+Data block size: 	4096
+Hash blocks:     	9
+Hash block size: 	4096
+Hash algorithm:  	sha256
+Salt:            	310a
+Root hash:      	2f1a
+Hash device size: 	40960 [bytes]
+X
+  line=root_hash=2f1a,salt=310a,data_blocks=1024,data_block_size=4096,hash_block_size=4096
+  echo "$line" >line.txt
+  for file in tool.txt line.txt; do
+    [ "$(awk -v form=parameters -f "$SHIM/root-hash.awk" $file)" = "$line" ]
+    [ "$(awk -v form=arguments -f "$SHIM/root-hash.awk" $file)" = "rootfs_verity.scheme=dm-verity rootfs_verity.hash=2f1a" ]
+  done
+  for bad in '' 'root_hash=' 'root_hash=2f1a" panic=1,salt=00' 'Root hash: x'; do
+    echo "$bad" >bad.txt
+    run awk -v form=arguments -f "$SHIM/root-hash.awk" bad.txt
+    [ "$status" -ne 0 ]
+    [[ "$output" == *bad.txt* ]]
+  done
+  run awk -v form=parameters -f "$SHIM/root-hash.awk" <(echo root_hash=2f1a,salt=00)
+  [ "$status" -ne 0 ]
+  [[ "$output" == *data_blocks* ]]
+}
