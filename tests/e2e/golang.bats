@@ -149,3 +149,117 @@ X
   [ "$status" -ne 0 ]
   [[ "$output" == *data_blocks* ]]
 }
+
+# ---- through the engine ----
+
+# The target `modules` puts the names and the content of what it sees into its result; $1: further lines of recipe.yaml.
+modules_recipe() {
+  git_here init -q git/hello
+  cp hello/* git/hello/
+  git_here -C git/hello add .
+  git_here -C git/hello commit -q -m Hello
+  git_here -C git/hello tag -a -m v1 v1
+  cat >versions.yaml <<X
+externals: {hello: {url: "file://$PROJECT/git/hello", version: v1}}
+X
+  mkdir -p recipes/hello
+  cp -R "$COMMON" recipes/go-common
+  cat >recipes/hello/recipe.yaml <<'X'
+description: a program in Go
+sources:
+  hello: {version: externals.hello, git: "{url}", ref: "{version}"}
+  gomod:
+    list: shared/go-common/modules.sh
+    of: hello
+    arguments: [/src/hello]
+    configuration: {files: ["~/.config/go/env"], environment: [GOPROXY]}
+shared: [go-common]
+run: build.sh
+X
+}
+
+listing_recipe() {
+  modules_recipe
+  echo 'builder: {packages: [bash], tools: [bash, awk, find, sed, sort]}' >>recipes/hello/recipe.yaml
+  cat >recipes/hello/build.sh <<'X'
+set -eu
+mkdir /out/hello/opt
+cd /src/gomod
+find . -type f | LC_ALL=C sort >/out/hello/opt/modules
+X
+}
+
+@test "modules come from the user's proxy, are pinned, and stay in the cache" {
+  listing_recipe
+  export GOPROXY=http://127.0.0.1:$PORT/dumb
+  kb hello
+  [ "$(content_of build/kata-static-hello.tar.xz opt/modules | wc -l)" -eq 5 ]
+  content_of build/kata-static-hello.tar.xz opt/modules | grep -qx './example.org/!loud/shout/@v/v1.2.0.zip'
+  # The lock names the canonical address, whoever it came from.
+  zip=$(sha256sum <"$SITE/proxy/example.org/!loud/shout/@v/v1.2.0.zip" | cut -c1-64)
+  grep -F 'https://proxy.golang.org/example.org/!loud/shout/@v/v1.2.0.zip' versions.lock | grep -q "$zip"
+  refute grep -q 127.0.0.1 versions.lock
+  kb provenance hello | grep -q 'pkg:golang/example.org/loud/shout@v1.2.0'
+  # Nothing is asked again, also where nobody may be asked.
+  rm -rf build
+  GOPROXY=off kb hello
+  GOPROXY=http://127.0.0.1:1 kb hello --offline
+}
+
+@test "a file that is not the pinned one is refused" {
+  listing_recipe
+  cp -R "$SITE/proxy" other
+  export GOPROXY=file://$PROJECT/other
+  kb hello
+  printf x >>'other/example.org/!loud/shout/@v/v1.2.0.zip'
+  run "$KBUILD" --builder=host --cache "$PROJECT/cache2" hello
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"v1.2.0.zip"* ]]
+}
+
+@test "GOPROXY=off fetches nothing and says what is missing" {
+  listing_recipe
+  GOPROXY=off run kb hello
+  echo "$output"
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"GOPROXY=off"*"v1.2.0"* ]]
+}
+
+# ---- with a compiler ----
+
+@test "a program is built of the modules without network, and a changed module is refused by go" {
+  [ -n "${KBUILD_TEST_MIRROR:-}" ] || skip "KBUILD_TEST_MIRROR is not set: no compiler of Go"
+  modules_recipe
+  echo 'builder: {packages: [bash, coreutils, findutils, golang-go, mawk, sed, unzip], tools: [bash]}' >>recipes/hello/recipe.yaml
+  cat >recipes/hello/build.sh <<'X'
+set -eu
+. /shared/go-common/setup.sh
+cp -R --no-preserve=mode /src/hello hello
+go_setup "$PWD/hello"
+cd hello
+CGO_ENABLED=0 go build -o "/out/$TARGET/usr/bin/hello" .
+X
+  cp -R "$SITE/proxy" other
+  export GOPROXY=file://$PROJECT/other KBUILD_SOURCES=debian
+  build() { "$KBUILD" --cache "$PROJECT/cache" --source hello=upstream hello "$@"; }
+  build
+  content_of build/kata-static-hello.tar.xz usr/bin/hello >program
+  chmod +x program
+  [ "$(./program)" = 'HELLO!' ]
+  refute grep -qaF "$PROJECT" program
+  refute grep -qa /build/hello program
+  # Another file under the same name, which the lock takes for the right one: only go.sum knows better.
+  python3 - other/example.org/!loud/shout/@v/v1.2.0.zip <<'X'
+import sys, zipfile
+name = sys.argv[1]
+with zipfile.ZipFile(name) as z:
+    files = {i.filename: z.read(i) for i in z.infolist()}
+with zipfile.ZipFile(name, "w") as z:
+    for file, text in files.items():
+        z.writestr(file, text.replace(b"ToUpper", b"ToLower"))
+X
+  rm versions.lock
+  run "$KBUILD" --cache "$PROJECT/cache2" --source hello=upstream hello
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"SECURITY ERROR"* ]]
+}
