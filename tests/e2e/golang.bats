@@ -89,7 +89,7 @@ X
   # A vendor folder has everything.
   mkdir hello/vendor
   touch hello/vendor/modules.txt
-  [ -z "$(bash "$COMMON/modules.sh" hello)" ]
+  [ "$(bash "$COMMON/modules.sh" hello)" = nothing ]
 }
 
 @test "what is no go.sum is refused with its line" {
@@ -171,7 +171,7 @@ sources:
   gomod:
     list: shared/go-common/modules.sh
     of: hello
-    arguments: [/src/hello]
+    arguments: ["."]
     configuration: {files: ["~/.config/go/env"], environment: [GOPROXY]}
 shared: [go-common]
 run: build.sh
