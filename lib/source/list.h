@@ -11,7 +11,8 @@
 //
 // Fields are separated by one blank, every line ends with a newline. The first URL is canonical: it
 // is what records and versions.lock say, whoever the file comes from. The others are mirrors, which
-// are tried first, in their order; `!URL` as the first one is never asked. NAME is where the file
+// are tried first, in their order; `!URL` as the first one is never asked; alone, nobody is,
+// and what the store has is all that there is. NAME is where the file
 // or tree lies in the source, a clean relative path of letters, digits and "._+-@!~=%,".
 //
 // URLs are http or https; of git also git and ssh. A mirror may be file:///PATH, if PATH is below a

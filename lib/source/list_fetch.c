@@ -143,6 +143,25 @@ static int check_offline(const struct fetching *f, struct error **err)
     return refuse_offline(what, err);
 }
 
+// Files of which the list names nobody who may be asked.
+static int check_askable(const struct fetching *f, struct error **err)
+{
+    cleanup_strlist struct strlist missing = {0};
+    for (size_t i = 0; i < f->n; i++)
+        if (!f->parcels[i].url_count)
+            strlist_add(&missing, f->parcels[i].name);
+    if (!missing.n)
+        return 0;
+    cleanup_free char *names = first_names(&missing);
+    error_user(
+        err,
+        "nobody may be asked for %zu of its %zu files and trees, which are not in the cache: %s",
+        missing.n, f->list->n, names);
+    return error_hint(err,
+                      "this machine's own configuration forbids it: the script's notes above, or "
+                      "in the log, say which setting that is");
+}
+
 // What failed, as one error.
 static int report(const struct fetching *f, struct error **err)
 {
@@ -299,6 +318,8 @@ int list_fetch(const struct list *l, const char *label, const struct source_opti
     int result = find_missing(&f, err);
     if (result == 0)
         result = check_offline(&f, err);
+    if (result == 0)
+        result = check_askable(&f, err);
     if (result == 0)
         result = download_missing(&f, err);
     if (result == 0) {

@@ -153,8 +153,6 @@ static const char *take_urls(char **fields, size_t n, size_t k, const struct str
     bool one = out->kind == LIST_GIT || out->kind == LIST_ASK;
     if (at + 1 != n || !out->urls.n || (one && (out->urls.n > 1 || out->elsewhere)))
         return kinds[k].shape;
-    if (out->elsewhere && out->urls.n == 1)
-        return "the only address is one that must not be asked ('!')";
     out->name = xstrdup(fields[at]);
     return NULL;
 }
