@@ -199,7 +199,7 @@ X
   zip=$(sha256sum <"$SITE/proxy/example.org/!loud/shout/@v/v1.2.0.zip" | cut -c1-64)
   grep -F 'https://proxy.golang.org/example.org/!loud/shout/@v/v1.2.0.zip' versions.lock | grep -q "$zip"
   refute grep -q 127.0.0.1 versions.lock
-  kb provenance hello | grep -q 'pkg:golang/example.org/loud/shout@v1.2.0'
+  kb provenance hello --spdx -o - | grep -q 'pkg:golang/example.org/loud/shout@v1.2.0'
   # Nothing is asked again, also where nobody may be asked.
   rm -rf build
   GOPROXY=off kb hello
@@ -222,7 +222,8 @@ X
   GOPROXY=off run kb hello
   echo "$output"
   [ "$status" -ne 0 ]
-  [[ "$output" == *"GOPROXY=off"*"v1.2.0"* ]]
+  [[ "$output" == *"GOPROXY=off"* ]] # the script's note
+  [[ "$output" == *"nobody may be asked for 5 of its 5 files"*"v1.2.0"* ]]
 }
 
 # ---- with a compiler ----
@@ -240,8 +241,8 @@ cd hello
 CGO_ENABLED=0 go build -o "/out/$TARGET/usr/bin/hello" .
 X
   cp -R "$SITE/proxy" other
-  export GOPROXY=file://$PROJECT/other KBUILD_SOURCES=debian
-  build() { "$KBUILD" --cache "$PROJECT/cache" --source hello=upstream hello "$@"; }
+  export GOPROXY=file://$PROJECT/other
+  build() { "$KBUILD" --cache "$PROJECT/cache" hello "$@"; }
   build
   content_of build/kata-static-hello.tar.xz usr/bin/hello >program
   chmod +x program
@@ -259,7 +260,11 @@ with zipfile.ZipFile(name, "w") as z:
         z.writestr(file, text.replace(b"ToUpper", b"ToLower"))
 X
   rm versions.lock
-  run "$KBUILD" --cache "$PROJECT/cache2" --source hello=upstream hello
+  echo '// again' >>git/hello/main.go
+  git_here -C git/hello commit -q -a -m Again
+  git_here -C git/hello tag -a -m v2 v2
+  sed -i 's/version: v1/version: v2/' versions.yaml
+  run build
   [ "$status" -eq 3 ]
   [[ "$output" == *"SECURITY ERROR"* ]]
 }
