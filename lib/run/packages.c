@@ -108,10 +108,28 @@ int build_update(struct build *b, struct error **err)
     return for_packages(b, packages_refresh, err);
 }
 
+// What a cached list pins is in the lock by now.
+static bool tell_unknown_lists(struct build *b)
+{
+    bool told = false;
+    for (size_t i = 0; i < b->graph.n; i++) {
+        const struct node *node = b->graph.nodes[i];
+        const struct job *job = job_of(node);
+        if (!job->list || node->state == NODE_CACHED)
+            continue;
+        log_warning("%s was not fetched yet, so nobody knows whether it has files that must be "
+                    "locked: kbuild fetch %s, then lock again",
+                    job->label, job->recipe->name);
+        told = true;
+    }
+    return told;
+}
+
 int build_lock(struct build *b, struct error **err)
 {
     if (for_packages(b, packages_pin, err) < 0)
         return -1;
-    log_note("%s names all of it; look at the lines, and commit them", b->lock->path);
+    if (!tell_unknown_lists(b))
+        log_note("%s names all of it; look at the lines, and commit them", b->lock->path);
     return 0;
 }

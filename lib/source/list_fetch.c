@@ -138,9 +138,28 @@ static int check_offline(const struct fetching *f, struct error **err)
     if (!missing.n)
         return 0;
     cleanup_free char *names = first_names(&missing);
-    cleanup_free char *what =
-        xasprintf("%zu of its %zu files and trees (%s)", missing.n, f->list->n, names);
-    return refuse_offline(what, err);
+    error_user(err,
+               "%zu of its %zu files and trees are not in the cache, and --offline forbids to get "
+               "them: %s",
+               missing.n, f->list->n, names);
+    return error_hint(err, "run `kbuild fetch` once with the network");
+}
+
+static int hint_failed(const struct fetching *f, const struct parcel *p, bool missing,
+                       struct error **err)
+{
+    const struct list_line *l = &f->list->items[f->lines[p - f->parcels]];
+    if (missing)
+        return error_hint(err,
+                          "no server has it any more, or the address is wrong: a file that was "
+                          "withdrawn can come from a mirror that kept it (docs/sources.md, "
+                          "Lists), or the list has to name another version");
+    if (l->kind == LIST_FILE && p->sha256 && f->o->lock)
+        lock_hint(f->o->lock, l->urls.items[0], NULL, err);
+    if ((*err)->hint)
+        return -1;
+    return error_hint(err, "check the network and the proxy settings (https_proxy). What came is "
+                           "kept: the next run goes on from there");
 }
 
 // Files of which the list names nobody who may be asked.
@@ -167,14 +186,15 @@ static int report(const struct fetching *f, struct error **err)
 {
     cleanup_strlist struct strlist names = {0};
     struct parcel *first = NULL;
-    size_t missing = 0, had = 0;
+    size_t had = 0;
+    bool missing = false;
     for (size_t i = 0; i < f->n; i++) {
         struct parcel *p = &f->parcels[i];
         had += *p->digest != '\0';
         if (!p->why)
             continue;
         first = first ? first : p;
-        missing += p->missing;
+        missing |= p->missing;
         strlist_add(&names, p->name);
     }
     if (!first)
@@ -186,14 +206,7 @@ static int report(const struct fetching *f, struct error **err)
         cleanup_free char *all = first_names(&names);
         error_wrap(err, "%zu files could not be had: %s. The first: %s", names.n, all, first->name);
     }
-    if (missing)
-        return error_hint(err,
-                          "no server has it any more, or the address is wrong: a file that was "
-                          "withdrawn can come from a mirror that kept it (docs/sources.md, "
-                          "Lists), or the list has to name another version");
-    return (*err)->hint ? -1
-                        : error_hint(err, "check the network and the proxy settings (https_proxy). "
-                                          "What came is kept: the next run goes on from there");
+    return hint_failed(f, first, missing, err);
 }
 
 static int download_missing(struct fetching *f, struct error **err)

@@ -98,3 +98,295 @@ refused_with() { # text... : the run fails, says each of them, and leaves no fil
   grep -q "$SITE/plain/b" build/one-provenance.json
   grep -q "git+$SITE/git/lib@$COMMIT" build/one-provenance.json
 }
+
+@test "a second recipe, and a next release, download only what is new" {
+  kb one
+  echo more >"$SERVED/d"
+  echo "d $(sum_of d)" >>"$SERVED/tree/names"
+  git_here -C "$SERVED/tree" commit -q -a -m more
+  list_recipe two 'arguments: [x]' # another list, so a run of its own
+  rm versions.lock
+  mark
+  kb two
+  [ "$(asked '^/plain/')" = 1 ]
+  [ "$(asked '^/plain/d ')" = 1 ]
+  # The files are the blobs themselves.
+  [ "$(stat -c %h "cache/sha256/$(sum_of a | cut -c 1-2)/$(sum_of a | cut -c 3-)")" -ge 3 ]
+  list_recipe three 'arguments: [x]' # the same list: the same source
+  run kb plan three
+  [[ "$output" == *"cached     source    source:things"* ]]
+}
+
+@test "the lines come from the source, and a change of the script runs it again without a download" {
+  kb one
+  mark
+  echo '# another comment' >>recipes/common/list.sh
+  run kb one
+  [[ "$output" == *"source things: done"* ]]
+  [ "$(asked '^/plain/')" = 0 ]
+  kb explain one | grep -q '^input source:things tree '
+}
+
+@test "after fetch it builds offline; without one the error names what is missing" {
+  kb fetch one
+  mark
+  kb --offline one
+  [ "$(asked .)" = 0 ]
+  for i in $(seq 10 24); do echo "archive $SITE/plain/n$i sha256=$(printf '%064d' "$i") n$i"; done >lines
+  list_prints "$(cat lines)
+git $SITE/git/other commit=$(printf '1%.0s' $(seq 40)) other"
+  run kb --offline one
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"16 of its 16 files and trees are not in the cache, and --offline forbids to get them: n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, and 6 more"* ]]
+  [ "$(asked .)" = 0 ]
+}
+
+@test "a wrong digest: both are said, the file is not kept, the others are" {
+  echo changed >"$SERVED/b"
+  refused_with "$SITE/plain/b has the SHA-256 $(sum_of b), but $(grep '^b' "$SERVED/tree/names" | cut -d ' ' -f 2) is expected" "files/b"
+  [ ! -e "cache/sha256/$(sum_of b | cut -c 1-2)/$(sum_of b | cut -c 3-)" ]
+  [ -e "cache/sha256/$(sum_of a | cut -c 1-2)/$(sum_of a | cut -c 3-)" ]
+  [ -z "$(find cache/tmp -name data)" ]
+}
+
+@test "files that are gone are named, all of them, with what to do" {
+  rm "$SERVED/a" "$SERVED/c"
+  list_prints "archive $SITE/status/404 sha256=$(sum_of b) x/gone-1.tgz
+archive $SITE/status/410 sha256=$(printf '%064d' 1) x/gone-2.tgz
+archive $SITE/plain/b sha256=$(sum_of b) b"
+  refused_with "2 files could not be had: x/gone-1.tgz, x/gone-2.tgz" "the server answers with status 4" "withdrawn"
+}
+
+@test "mirrors are tried first, and need no trust; ! leaves the canonical address alone" {
+  echo wrong >"$SERVED/wrong"
+  list_prints "archive http://127.0.0.1:1/a $SITE/plain/a sha256=$(sum_of a) a
+archive $SITE/plain/b $SITE/status/404 $SITE/plain/wrong sha256=$(sum_of b) b
+archive !http://127.0.0.1:1/c $SITE/plain/c sha256=$(sum_of c) c"
+  mark
+  kb one
+  [ "$(asked '^/plain/wrong ')" = 1 ]
+  [ "$(asked '^/plain/b ')" = 1 ]
+  kb provenance one
+  grep -q '"http://127.0.0.1:1/a"' build/one-provenance.json # the canonical one, wherever it came from
+  # A mirror that cannot be reached is said once.
+  list_prints "archive $SITE/plain/a http://127.0.0.1:1/a sha256=$(sum_of a) x/a
+archive $SITE/plain/b http://127.0.0.1:1/b sha256=$(sum_of b) x/b"
+  rm -rf cache
+  run kb one
+  [ "$status" -eq 0 ]
+  [ "$(grep -c 'from now on its files come from elsewhere' <<<"$output")" -le 2 ]
+  list_prints "archive !$SITE/plain/a $SITE/status/404 sha256=$(printf '%064d' 7) a"
+  mark
+  refused_with "status 404"
+  [ "$(asked '^/plain/a ')" = 0 ]
+}
+
+@test "files without a digest are pinned in versions.lock, and compared with it from then on" {
+  list_prints "file $SITE/plain/a a
+file $SITE/plain/b b"
+  run kb --locked fetch one
+  [ "$status" -eq 1 ] # the source is not locked either
+  run kb one
+  [[ "$output" == *"warning: source things: nothing says what the SHA-256 of 2 of its files should be"* ]]
+  grep -q "^file $SITE/plain/a sha256=$(sum_of a)$" versions.lock
+  kb --locked one
+  # The lock is what counts: another cache takes the same bytes or stops.
+  old=$(sum_of a)
+  echo newer >"$SERVED/a"
+  rm -rf cache
+  refused_with "$SITE/plain/a has the SHA-256 $(sum_of a), but $old is expected" "versions.lock pins it"
+  sed -i '/plain\/a/d' versions.lock
+  refute kb --locked one
+  run kb --locked one
+  [[ "$output" == *"the file $SITE/plain/a is not in "*"versions.lock, and --locked allows nothing else"* ]]
+  kb one
+  # A record that pins something else than the lock is not used.
+  sed -i "s/^\(file .*plain\/a sha256=\).*/\1$old/" versions.lock
+  refused_with "but $old is expected"
+  content_of build/kata-static-one.tar.xz seen | grep -q "^$(sum_of a)  ./a"
+}
+
+@test "what a list pins comes from the cache into a versions.lock that lacks it; kbuild lock says what is unknown" {
+  list_prints "file $SITE/plain/a a"
+  run kb lock one
+  [[ "$output" == *"source things was not fetched yet"* ]]
+  kb one
+  sed -i /^file/d versions.lock
+  kb one
+  grep -q "^file $SITE/plain/a" versions.lock
+  sed -i /^file/d versions.lock
+  kb plan one >/dev/null
+  refute grep -q ^file versions.lock
+  run kb lock one
+  [[ "$output" == *"names all of it"* ]]
+  grep -q "^file $SITE/plain/a" versions.lock
+}
+
+@test "bad scripts and bad lines are refused, shown safely, and nothing is fetched" {
+  local sum
+  sum=$(sum_of a)
+  mark
+  echo 'echo oops >&2; exit 7' >recipes/common/list.sh
+  refused_with "source things: its script shared/common/list.sh ended with exit status 7" "kbuild log"
+  grep -q oops build/logs/source-things.log
+  echo true >recipes/common/list.sh
+  refused_with "its script shared/common/list.sh prints: no line"
+  echo 'printf "archive \033[31mred\n"' >recipes/common/list.sh
+  refused_with 'line 1: ' '\x1b[31mred'
+  refute grep -q $'\x1b' <<<"$output"
+  list_prints "archive $SITE/plain/a sha256=$sum ../../a"
+  refused_with "line 1: the name is not a relative path"
+  list_prints "archive $SITE/plain/a sha256=$sum a
+archive $SITE/plain/b sha256=$sum a"
+  refused_with "lines 1 and 2 both have the name a"
+  list_prints "archive $SITE/plain/a sha256=${sum%?} a"
+  refused_with "sha256= is followed by 64 lower-case hex digits"
+  list_prints "file --config=/etc/passwd a"
+  refused_with "an address begins with https:// or http://"
+  list_prints "file file://$SERVED/a a"
+  refused_with "the first address of a line is http or https"
+  list_prints "file $SITE/plain/a file://$SERVED/a a"
+  refused_with "has to lie below a folder that the user's own configuration names"
+  echo "yes 'file http://127.0.0.1:1/x x'" >recipes/common/list.sh
+  refused_with "its script prints more than 32 MiB"
+  [ "$(asked '^/plain/')" = 0 ]
+  list_prints "file $SITE/to-file a"
+  refused_with "to-file"
+  [ -z "$(find cache/trees -name a)" ]
+}
+
+@test "the script sees its source and its own folder, and no network; what is missing there is an error" {
+  mkdir -p recipes/other
+  cat >recipes/common/list.sh <<'X'
+set -eu
+[ "$PWD" = /src/tree ] && [ -f names ] && [ "$HOME" = /build ] && [ "$2" = "$1 x" ]
+[ ! -e /recipe ] && [ ! -e /shared/other ] && [ -z "${SECRET_TOKEN:-}${TOOL_PROXY:-}" ]
+! touch names 2>/dev/null && ! touch /shared/common/x 2>/dev/null && touch /build/x
+! (exec 3<>/dev/tcp/127.0.0.1/$3) 2>/dev/null
+echo nothing
+X
+  list_recipe one "arguments: [\"{arch}\", \"{arch} x\", \"$PORT\"]"
+  sed -i 's/shared: .common./shared: [common, other]/' recipes/one/recipe.yaml
+  SECRET_TOKEN=x TOOL_PROXY=y kb one
+  [ -z "$(content_of build/kata-static-one.tar.xz seen | grep -v ' -$')" ]
+  printf 'echo nothing; ls /recipe >&2; ls /shared/common >&2' >recipes/one/own.sh
+  sed -i 's,list: shared/common/list.sh,list: own.sh,' recipes/one/recipe.yaml
+  kb one
+  grep -q recipe.yaml build/logs/source-things.log
+  sed -i 's/of: tree/of: tre/' recipes/one/recipe.yaml
+  refused_with "the source 'things' is of 'tre', which is no other source of this recipe"
+}
+
+@test "mirrors come from the user's configuration, which is in no key: files, variables, file:" {
+  mkdir -p home/.tool mirror
+  cp "$SERVED/a" mirror/a
+  cat >recipes/common/list.sh <<X
+set -eu
+mirror=\${TOOL_PROXY:-}
+[ ! -f /configuration/.tool/config ] || mirror=\$(cat /configuration/.tool/config)
+[ ! -f /configuration/TOOL_HOME/config ] || mirror=\$(cat /configuration/TOOL_HOME/config)
+echo "archive $SITE/plain/a \${mirror:+\$mirror/a} sha256=$(sum_of a) a" | tr -s ' '
+X
+  list_recipe one 'configuration: {files: ["~/.tool/config", "$TOOL_HOME/config"], environment: [TOOL_PROXY]}'
+  key() { HOME=$PWD/home kb explain one | sed -n 's/^# key \([0-9a-f]*\).*/\1/p'; }
+  mark
+  TOOL_PROXY=file://$PWD/mirror HOME=$PWD/home kb one
+  [ "$(asked '^/plain/')" = 0 ]
+  first=$(key)
+  echo "$SITE/redirect/plain" >home/.tool/config
+  rm -rf cache
+  HOME=$PWD/home kb one
+  [ "$(asked '^/redirect/plain/a ')" = 1 ]
+  [ "$(key)" = "$first" ]
+  mkdir home/elsewhere
+  echo "file://$PWD/mirror" >home/elsewhere/config
+  rm -rf cache
+  mark
+  TOOL_HOME=$PWD/home/elsewhere HOME=$PWD/home kb one
+  [ "$(asked '^/plain/')" = 0 ]
+  [ "$(key)" = "$first" ]
+  # A folder of the variable's own is none that it names as an address.
+  rm -rf cache home/.tool
+  echo 'echo "file http://127.0.0.1:1/x file://$TOOL_PROXY/a a"' >recipes/common/list.sh
+  TOOL_PROXY=$PWD/mirror refused_with "has to lie below a folder"
+}
+
+@test "a script may ask for small files first; answers are remembered for --offline, and rounds have an end" {
+  echo "$SITE/plain" >"$SERVED/config.json"
+  cat >recipes/common/list.sh <<X
+if [ ! -f /answers/config.json ]; then echo "ask $SITE/plain/config.json config.json"; echo "ask $SITE/status/404 sub/none"; exit; fi
+[ ! -e /answers/sub/none ] || exit 1
+echo "ask $SITE/plain/config.json config.json"
+echo "archive http://127.0.0.1:1/a \$(cat /answers/config.json)/a sha256=$(sum_of a) a"
+X
+  mark
+  kb one
+  [ "$(asked '^/plain/config.json ')" = 1 ]
+  echo '#' >>recipes/common/list.sh
+  mark
+  run kb --offline one
+  [ "$status" -eq 1 ] # nobody knows whether sub/none is there
+  sed -i 's/; echo "ask [^;]*sub.none"//' recipes/common/list.sh
+  kb --offline one
+  [ "$(asked .)" = 0 ]
+  echo "echo 'ask $SITE/status/404 x'" >recipes/common/list.sh
+  refused_with "asks for $SITE/status/404 and names no file, but there is no such file"
+  echo "echo ask $SITE/plain/a \$(ls /answers | wc -l)" >recipes/common/list.sh
+  refused_with "has new questions after 3 rounds"
+  head -c 1100000 /dev/zero >"$SERVED/large"
+  echo "echo 'ask $SITE/plain/large x'" >recipes/common/list.sh
+  refused_with "larger than the limit of 1048576 bytes"
+}
+
+@test "killed in the middle, it goes on with what is missing" {
+  for i in $(seq 40); do echo "$i" >"$SERVED/k$i" && echo "archive $SITE/slow/k$i sha256=$(sum_of "k$i") k$i"; done >lines
+  list_prints "$(cat lines)"
+  mark
+  kb_exec one >/dev/null 2>&1 3>&- &
+  pid=$!
+  until [ "$(asked '^/slow/')" -ge 20 ]; do sleep 0.05; done
+  kill -9 "$pid"
+  wait "$pid" || true
+  kept=$(find cache/sha256 -type f | wc -l)
+  [ "$kept" -gt 0 ]
+  mark
+  kb one
+  [ "$(asked '^/slow/')" -lt 40 ]
+  [ -z "$(find cache/tmp -name data)" ]
+  [ "$(content_of build/kata-static-one.tar.xz seen | wc -l)" = 40 ]
+}
+
+@test "two kbuilds that need the same files download each once" {
+  for i in $(seq 20); do echo "$i" >"$SERVED/k$i" && echo "archive $SITE/slow/k$i sha256=$(sum_of "k$i") k$i"; done >lines
+  list_prints "$(cat lines)"
+  list_recipe two 'arguments: [x]'
+  mark
+  kb one two # two lists at the same time, in one run
+  [ "$(asked '^/slow/')" = 20 ]
+}
+
+@test "a damaged file is noticed and comes again; verify builds on the same list" {
+  kb one
+  file=$(find cache/trees -path '*files/a')
+  chmod u+w "$file"
+  echo garbage >"$file"
+  echo "# again" >>recipes/one/build.sh
+  run kb one
+  [ "$status" -eq 0 ]
+  [[ "$output" == *damaged* ]]
+  content_of build/kata-static-one.tar.xz seen | grep -q "^$(sum_of a)  ./files/a"
+  kb verify one
+}
+
+@test "a source that depends on a variable" {
+  make_recipe one "shared: [common]
+variables: {MODE: {default: plain}}
+sources:
+  tree: {version: externals.tree, git: \"{url}\", ref: \"{version}\"}
+  things: {list: shared/common/list.sh, of: tree, when: {variable: MODE, is: full}}" 'mkdir -p /out/one; ls /src >/out/one/seen'
+  kb one
+  [ "$(content_of build/kata-static-one.tar.xz seen | tr '\n' ' ')" = "tree " ]
+  MODE=full kb one
+  [ "$(content_of build/kata-static-one.tar.xz seen | tr '\n' ' ')" = "things tree " ]
+}

@@ -3,8 +3,7 @@
 // source of one line, a stanza of (d)eb822, what apt says of its (t)argets and of (u)ris, a
 // (R)elease file, a (p)ackage list as JSON, a (c)opyright file, an (o)s-release, versions.(l)ock,
 // build's (T)argets, a (n)etrc, (r)egistries.conf, a url for (g)it's settings, a (v)erity device's
-// root hash. Seeds:
-// tests/fuzz/seeds/inputs/.
+// root hash, what the script of a list (L) prints. Seeds: tests/fuzz/seeds/inputs/.
 #include "cache/registry_room.h"
 #include "disk/verity.h"
 #include "fuzz.h"
@@ -16,6 +15,7 @@
 #include "sandbox/licence.h"
 #include "source/apt_entry.h"
 #include "source/apt_places.h"
+#include "source/list.h"
 #include "source/packages_room.h"
 #include "source/sums.h"
 
@@ -239,13 +239,42 @@ static void try_verity(const char *text, size_t length)
     require(!memcmp(&v, &back, sizeof v));
 }
 
+// The folders that file: addresses may lie below come from the text, too.
+static void try_list(const char *text, size_t length)
+{
+    cleanup_error struct error *err = NULL;
+    cleanup_strlist struct strlist folders = {0};
+    struct list l;
+    list_folders(text, length % 2, &folders);
+    for (size_t i = 0; i < folders.n; i++)
+        require(*folders.items[i] == '/' && path_is_clean(folders.items[i] + 1));
+    require_result(list_parse(text, length, &folders, &l, &err), err);
+    require(!err || !l.n);
+    for (size_t i = 0; i < l.n; i++) {
+        const struct list_line *x = &l.items[i];
+        require(path_is_clean(x->name) && *x->name != '-' && !strstr(x->name, "/-"));
+        require(x->urls.n > 0 && !(x->elsewhere && x->urls.n < 2));
+        for (size_t k = 0; k < x->urls.n; k++) {
+            bool local = starts_with(x->urls.items[k], "file:");
+            require(is_line(x->urls.items[k]) && strstr(x->urls.items[k], "://"));
+            require(!local || (folders.n && (k > 0 || x->kind == LIST_ASK)));
+            require(!local || !strstr(x->urls.items[k], "/../"));
+        }
+        require((x->kind == LIST_ARCHIVE || x->kind == LIST_GIT) == (x->digest != NULL));
+        for (size_t k = 0; k < i && k < 20; k++)
+            require(strcmp(x->name, l.items[k].name) != 0 ||
+                    (x->kind == LIST_ASK) != (l.items[k].kind == LIST_ASK));
+    }
+    list_lines_free(&l);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct fuzz_kind kinds[] = {
         {'s', try_sums},       {'a', try_apt_line}, {'d', try_apt_stanza}, {'t', try_targets},
         {'u', try_uris},       {'R', try_release},  {'p', try_packages},   {'c', try_copyright},
         {'o', try_os_release}, {'l', try_lock},     {'T', try_wanted},     {'n', try_netrc},
-        {'r', try_registries}, {'g', try_url},      {'v', try_verity},
+        {'r', try_registries}, {'g', try_url},      {'v', try_verity},     {'L', try_list},
     };
     fuzz_run(kinds, ARRAY_LEN(kinds), data, size);
     return 0;

@@ -135,6 +135,21 @@ static void comments_and_blank_lines_are_no_trouble(void **state)
                               "git https://g v1 commit=" C1 " tree=" T1 "\n");
 }
 
+static void a_file_is_an_archive_of_another_word(void **state)
+{
+    struct place *p = *state;
+    write_file(p, "archive https://b sha256=" S1 "\nfile https://a sha256=" S2 "\n");
+    struct lock *l = load(p);
+    assert_string_equal(lock_find(l, "https://a", NULL)->sha256, S2);
+    struct lock_entry e = {.url = (char *)"https://c", .sha256 = (char *)S1, .file = true};
+    lock_put(l, &e);
+    save(l);
+    lock_free(l);
+    cleanup_free char *text = read_file_text(p);
+    assert_non_null(strstr(text, "\nfile https://a sha256=" S2 "\narchive https://b sha256=" S1
+                                 "\nfile https://c sha256=" S1 "\n"));
+}
+
 static void an_entry_is_replaced(void **state)
 {
     struct place *p = *state;
@@ -311,6 +326,7 @@ int main(void)
         TEST(a_missing_file_is_an_empty_lock),
         TEST(entries_are_written_sorted_and_read_back),
         TEST(comments_and_blank_lines_are_no_trouble),
+        TEST(a_file_is_an_archive_of_another_word),
         TEST(an_entry_is_replaced),
         TEST(broken_lines_are_named),
         TEST(a_nul_in_the_file_is_an_error),
