@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Lists the archives of Rust's own distribution, for a source that is a list (docs/rust.md).
+# Usage: toolchain.sh VERSION HOST TARGET    as uname -m says the two architectures
+# Needs: /answers: the manifest of the release that this script asks for in the first round, with the
+#        SHA-256 of each archive. RUSTUP_DIST_SERVER, where the user has set it: the mirror that rustup uses.
+# Leaves: a line for rustc, cargo and the standard library for HOST, and one for the standard library for
+#         TARGET where that is another one.
+set -eu
+
+answers=${CARGO_ANSWERS:-/answers}
+server=https://static.rust-lang.org
+die() {
+    echo "toolchain.sh: $*" >&2
+    exit 1
+}
+version=$1
+case $version in
+    *[!0-9.]* | '' | .*) die "'$version' is not a version of Rust" ;;
+esac
+triple() {
+    case $1 in
+        ppc64le) echo powerpc64le-unknown-linux-gnu ;;
+        *) echo "$1-unknown-linux-gnu" ;;
+    esac
+}
+host=$(triple "$2")
+target=$(triple "$3")
+mirror=${RUSTUP_DIST_SERVER:-}
+manifest=channel-rust-$version.toml
+if [ ! -f "$answers/$manifest" ]; then
+    echo "ask ${mirror:-$server}/dist/$manifest $manifest"
+    exit 0
+fi
+
+archive() { # component, triple
+    local line url hash
+    # [pkg.rustc.target.x86_64-unknown-linux-gnu], then xz_url = "...", xz_hash = "..."
+    line=$(awk -v wanted="[pkg.$1.target.$2]" '
+        /^\[/ { here = $0 == wanted }
+        here && /^xz_url = "/ { split($0, field, "\""); url = field[2] }
+        here && /^xz_hash = "/ { split($0, field, "\""); hash = field[2] }
+        END { if (url != "" && hash != "") print url, hash }' "$answers/$manifest")
+    [ -n "$line" ] || die "Rust $version has no $1 for $2"
+    url=${line% *}
+    hash=${line#* }
+    case $url in
+        "$server"/dist/*.tar.xz) ;;
+        *) die "the manifest of Rust $version names an odd address: $url" ;;
+    esac
+    case $hash in
+        *[!0-9a-f]*) die "the manifest of Rust $version names an odd SHA-256: $hash" ;;
+    esac
+    echo "archive $url${mirror:+ $mirror${url#"$server"}} sha256=$hash purl=pkg:generic/$1@$version ${url##*/}"
+}
+
+archive rustc "$host"
+archive cargo "$host"
+archive rust-std "$host"
+if [ "$target" != "$host" ]; then
+    archive rust-std "$target"
+fi
