@@ -175,6 +175,14 @@ static bool file_has(const struct toml *t, const char *path, bool fold)
            toml_find(t, parts.items, parts.n) != NULL;
 }
 
+static bool is_false(const struct toml *t, const char *path, bool fold)
+{
+    cleanup_strlist struct strlist parts = {0};
+    strlist_split(&parts, path, ".");
+    const struct toml_entry *e = config_find(t, parts.items, parts.n, fold, NULL);
+    return e && e->value.kind == TOML_BOOLEAN && !e->value.boolean;
+}
+
 // Keys that only runtime-rs has.
 static bool is_of_rust(const struct toml *t)
 {
@@ -217,7 +225,7 @@ static bool fits(const struct toml *t, const struct config_layout *l, bool rust,
 {
     const struct config_need kernel = {"hypervisor.qemu", "kernel", l->kernel};
     return l->rust == rust && (!release || (release >= l->from && release <= l->to)) &&
-           (!l->has || file_has(t, l->has, !rust)) &&
+           (!l->has || (file_has(t, l->has, !rust) && !is_false(t, l->has, !rust))) &&
            (!l->lacks || !file_has(t, l->lacks, !rust)) &&
            (!l->kernel || is_met(t, &kernel, !rust));
 }

@@ -39,7 +39,8 @@ struct config_layout {
     const char *name;  // "Kata 3.29 and later"
     bool rust;         // of runtime-rs, whose keys are others
     unsigned from, to; // releases, 312 for 3.12; of containerd's files their version
-    const char *has;   // a key of hypervisor.qemu, or of runtime, or a table below the former; NULL
+    const char *has; // a key of hypervisor.qemu, or of runtime, that is not false, or a table below
+                     // the former; NULL
     const char *lacks;
     const char *kernel; // the last part of hypervisor.qemu.kernel, where only that tells; NULL
     const struct config_edit *edits;

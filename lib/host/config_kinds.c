@@ -35,6 +35,16 @@ static const struct config_edit snp_edits[] = {
     {QEMU, "sev_snp_guest", CONFIG_SET, "true"},
 };
 
+// Kata's own file for SNP, from 3.13 on: another QEMU, and images are pulled in the guest.
+static const struct config_edit snp_own_edits[] = {
+    {QEMU, "kernel", CONFIG_SET, "\"" SHARE "vmlinuz-confidential.container\""},
+    {QEMU, "initrd", CONFIG_SET, "\"" SHARE "kata-containers-initrd-confidential.img\""},
+    {QEMU, "image", CONFIG_COMMENT_OUT, NULL},
+    {QEMU, "firmware", CONFIG_SET, "\"@PREFIX@/share/ovmf/AMDSEV.fd\""},
+    {QEMU, "confidential_guest", CONFIG_SET, "true"},
+    {QEMU, "sev_snp_guest", CONFIG_SET, "true"},
+};
+
 // From 3.27 on there is one kernel for all, and from 3.29 on SNP boots an image whose hash is in
 // the file (kernel_verity_params).
 #define SNP_COMMON                                                                                 \
@@ -100,6 +110,8 @@ static const struct config_layout se_layouts[] = {
 static const struct config_layout snp_layouts[] = {
     {"Kata 3.27", false, 327, 327, NULL, QEMU_LATER, "vmlinuz.container", EDITS(snp_initrd_edits),
      NULL, 0, "configuration-qemu-snp.toml"},
+    {"Kata's own for SNP up to 3.26", false, 313, 326, QEMU ".sev_snp_guest", QEMU_LATER, NULL,
+     EDITS(snp_own_edits), NULL, 0, "configuration-qemu-snp.toml"},
     {"Kata up to 3.26", false, 0, 326, NULL, QEMU_LATER, NULL, EDITS(snp_edits), NULL, 0,
      "configuration-qemu-snp.toml"},
     {"Kata 3.27", false, 327, 327, NULL, QEMU_LATER, NULL, EDITS(snp_initrd_edits), NULL, 0,

@@ -171,6 +171,12 @@ static const struct {
 
 #define OLD_SNP                                                                                    \
     "[hypervisor.qemu]\npath = \"/opt/kata/bin/qemu-system-x86_64\"\nkernel = \"/k/vmlinux\"\n"
+#define OWN_SNP(guest)                                                                             \
+    "[hypervisor.qemu]\npath = \"/opt/kata/bin/qemu-system-x86_64\"\nkernel = "                    \
+    "\"/opt/kata/share/kata-containers/vmlinuz-confidential.container\"\ninitrd = "                \
+    "\"/opt/kata/share/kata-containers/kata-containers-initrd-confidential.img\"\nfirmware = "     \
+    "\"/opt/kata/share/ovmf/AMDSEV.fd\"\nshared_fs = \"none\"\nconfidential_guest = "              \
+    "true\nsev_snp_guest = " guest "\n"
 #define FOUR(more)                                                                                 \
     "[hypervisor.qemu]\npath = \"/opt/kata/bin/qemu-system-x86_64\"\n"                             \
     "kernel = \"/opt/kata/share/kata-containers/vmlinuz.container\"\n" more                        \
@@ -224,6 +230,21 @@ static const struct {
      NULL},
     {"a release that the keys contradict", "snp", "3.12.0", FOUR(MEASURED) GO_END, NULL,
      "its keys are those of another release"},
+    {"3.20.0's own file for SNP is right, with its QEMU and without a shared folder", "snp", NULL,
+     OWN_SNP("true"), "", NULL},
+    {"as the guide has it if one says that it is 3.12's", "snp", "3.12.0", OWN_SNP("true"),
+     "-path = \"/opt/kata/bin/qemu-system-x86_64\"\n"
+     "+path = \"/opt/kata/bin/qemu-system-x86_64-snp-experimental\"\n"
+     "-shared_fs = \"none\"\n+shared_fs = \"virtio-9p\"\n"
+     "+disable_image_nvdimm = true\n+file_mem_backend = \"\"\n",
+     NULL},
+    {"one that switches SNP off is no such file", "snp", NULL, OWN_SNP("false"),
+     "-path = \"/opt/kata/bin/qemu-system-x86_64\"\n"
+     "+path = \"/opt/kata/bin/qemu-system-x86_64-snp-experimental\"\n"
+     "-shared_fs = \"none\"\n+shared_fs = \"virtio-9p\"\n"
+     "-sev_snp_guest = false\n+sev_snp_guest = true\n"
+     "+disable_image_nvdimm = true\n+file_mem_backend = \"\"\n",
+     NULL},
     {"a release that is no number", "snp", "new", OLD_SNP, NULL, "it looks like 4.1.0"},
     {"3.27 by its kernel", "snp", NULL,
      FOUR("initrd = "
