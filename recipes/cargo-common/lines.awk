@@ -56,7 +56,7 @@ $3 ~ /^git\+/ {
         next
     split_git($3)
     if (!(folder in printed))
-        print "git " url " commit=" commit " " folder
+        out[++n] = "git " url " commit=" commit " " folder
     printed[folder] = 1
     next
 }
@@ -64,6 +64,7 @@ $3 ~ /^git\+/ {
     archive = $1 "-" $2 ".crate"
     if (archive in printed) {
         printf "%s: %s %s is there from two registries\n", lock, $1, $2 >"/dev/stderr"
+        failed = 1
         exit 1
     }
     printed[archive] = 1
@@ -76,5 +77,12 @@ $3 ~ /^git\+/ {
             where = "!" where " " address(templates["crates.io"], $1, $2, $4)
     }
     digest = $4 == "-" ? "" : " sha256=" $4
-    print ($4 == "-" ? "file " : "archive ") where digest " purl=pkg:cargo/" $1 "@" $2 " " archive
+    out[++n] = ($4 == "-" ? "file " : "archive ") where digest " purl=pkg:cargo/" $1 "@" $2 " " archive
+}
+
+END {
+    if (failed)
+        exit 1
+    for (i = 1; i <= n; i++)
+        print out[i]
 }

@@ -3,16 +3,17 @@
 # Lists what a Cargo.lock names, for a source that is a list (docs/rust.md).
 # Usage: list.sh [--stubs=FILE] LOCK...     the first LOCK that exists counts; FILE: packages that are
 # never compiled, one a line; a git dependency that is only of those is not listed
-# Needs: lock.awk, config.awk beside it; awk. /configuration/.cargo/{config,config.toml}, where the
-#        user has one: its replacement of crates.io says where crates come from. /answers: what this
-#        script asked for in the round before.
+# Needs: lock.awk, lines.awk, config.awk beside it; awk. /configuration/{CARGO_HOME,.cargo}/{config,config.toml},
+#        where the user has one: its replacement of crates.io says where crates come from. /answers: what
+#        this script asked for in the round before.
 # Leaves: on standard output, for each crate `archive URL [MIRROR] sha256=HEX purl=... NAME-VERSION.crate`
 #         (`file` instead where an old lock has no checksum), for each commit of a git dependency
-#         `git URL commit=HEX git-REPOSITORY-COMMIT`, and `ask URL NAME` for a registry's config.json.
+#         `git URL commit=HEX git-REPOSITORY-COMMIT`, and `ask URL NAME` for a registry's config.json;
+#         `nothing` for a lock without any.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-configuration=${CARGO_CONFIGURATION:-/configuration/.cargo}
+configuration=${CARGO_CONFIGURATION:-/configuration}
 answers=${CARGO_ANSWERS:-/answers}
 die() {
     echo "list.sh: $*" >&2
@@ -38,7 +39,7 @@ done
 
 # What the user's configuration puts in the place of crates.io.
 replacement=
-for file in "$configuration/config" "$configuration/config.toml"; do
+for file in "$configuration"/{CARGO_HOME,.cargo}/{config,config.toml}; do
     if [ -f "$file" ]; then
         replacement=$(awk -f "$here/config.awk" "$file")
         break
@@ -48,6 +49,10 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 awk -f "$here/lock.awk" "$lock" >"$work/packages"
+if [ ! -s "$work/packages" ]; then # a lock of the project's own packages alone
+    echo nothing
+    exit 0
+fi
 
 # The address template ("dl") of a registry, out of its config.json.
 template_of() { # answer's name

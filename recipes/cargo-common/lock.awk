@@ -56,7 +56,7 @@ function check_source(    kind, commit) {
     sub(/\+.*/, "", kind)
     if (kind != "registry" && kind != "sparse" && kind != "git")
         fail(name " " version " comes from '" source "', which is neither a registry nor git")
-    if (source !~ /^[a-z]+\+(https?|ssh|git|file):\/\/[^\/]/ && source !~ /^[a-z]+\+file:\/\/\/[^\/]/)
+    if (source !~ /^[a-z]+\+(https?|ssh|git):\/\/[A-Za-z0-9[]/ && source !~ /^[a-z]+\+file:\/\/\/[A-Za-z0-9._-]/)
         fail(name " " version ": no address that can be fetched: " source)
     commit = source
     if (kind == "git" && (sub(/^[^#]*#/, "", commit) != 1 || !(is_hex(commit, 40) || is_hex(commit, 64))))
