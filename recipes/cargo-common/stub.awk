@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # Writes the manifest of a package that is in a lock and never compiled, of which there is nothing else.
 # Reads what lock.awk printed; -v name, version, stubs: the list of stubs, whose line for this package may
-# name features that others ask for.
-# Its dependencies have to be those of the lock, or cargo would want to write another lock.
+# name features that others ask for (FEATURE), and features that it asks of a dependency (DEPENDENCY/FEATURE).
+# Its dependencies have to be those of the lock, and what they need for a feature as well, or cargo would want
+# to write another lock.
 BEGIN {
     while ((getline line <stubs) > 0) {
         sub(/#.*/, "", line)
         n = split(line, word, /[ \t]+/)
         if (word[1] == name || word[1] == name "@" version)
             for (i = 2; i <= n; i++)
-                if (word[i] != "")
+                if (split(word[i], part, "/") == 2)
+                    asked[part[1]] = asked[part[1]] "\"" part[2] "\", "
+                else if (word[i] != "")
                     feature[word[i]] = 1
     }
 }
@@ -52,5 +55,7 @@ END {
         sub(/\+.*/, "", wanted)
         # A key of its own for each: one package may be there in two versions.
         printf "[dependencies.d%d]\npackage = \"%s\"\nversion = \"=%s\"%s\n", i, word[1], wanted, place(source)
+        if (word[1] in asked)
+            print "features = [" asked[word[1]] "]"
     }
 }

@@ -194,3 +194,15 @@ X
   run toolchain 1.85.1 x86_64 x86_64
   [[ "$output" == *"names an odd address"* ]]
 }
+
+@test "the manifest of a stub: what others ask of it, and what it asks of others" {
+  lock csv 0.1.0 "git+https://git.example/csv?rev=1#$B" "" a 1.0.0 $IO $A b 0.1.0 $IO $A b 0.2.0 $IO $A >Cargo.lock
+  awk -f "$REPOSITORY/recipes/cargo-common/lock.awk" Cargo.lock >packages
+  printf 'csv serde b/full b/more # a comment\ncsv@9.9.9 other\n' >stubs
+  awk -F'\t' -v name=csv -v version=0.1.0 -v stubs=stubs -f "$REPOSITORY/recipes/cargo-common/stub.awk" packages >Cargo.toml
+  printf '%s\n' '[package]' 'name = "csv"' 'version = "0.1.0"' 'edition = "2018"' '[lib]' 'path = "src/lib.rs"' \
+    '[features]' 'serde = []' \
+    '[dependencies.d1]' 'package = "a"' 'version = "=1.0.0"' \
+    '[dependencies.d2]' 'package = "b"' 'version = "=0.1.0"' 'features = ["full", "more", ]' >wanted
+  diff wanted Cargo.toml
+}
