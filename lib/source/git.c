@@ -68,19 +68,23 @@ static int resolve_in(const struct source_spec *spec, const struct source_option
 static void say_moved(const struct source_spec *spec, const struct source_options *o,
                       git_repository *repository, const char *folder, const char *commit)
 {
-    cleanup_free char *name = xasprintf("refs/heads/%s", spec->ref);
+    // A tag goes before a branch of the same name (git_remote.c).
+    static const char *const kinds[][2] = {{"tag", "refs/tags"}, {"branch", "refs/heads"}};
     git_object *tip = NULL;
-    git_reference *ref = NULL;
-    char hex[GIT_OID_HEXSZ + 1];
-    if (git_reference_lookup(&ref, repository, name) == 0 &&
-        git_reference_peel(&tip, ref, GIT_OBJECT_COMMIT) == 0 &&
-        strcmp(git_oid_tostr(hex, sizeof hex, git_object_id(tip)), commit) != 0)
-        log_warning("%s: the branch %s of %s is at %.12s now, but %s says %.12s, which is what is "
-                    "built; remove the line there to follow the branch",
-                    spec->label, spec->ref, folder, hex, o->lock ? o->lock->path : "the lock",
-                    commit);
+    for (size_t i = 0; i < ARRAY_LEN(kinds) && !tip; i++) {
+        cleanup_free char *name = xasprintf("%s/%s", kinds[i][1], spec->ref);
+        git_reference *ref = NULL;
+        char hex[GIT_OID_HEXSZ + 1];
+        if (git_reference_lookup(&ref, repository, name) == 0 &&
+            git_reference_peel(&tip, ref, GIT_OBJECT_COMMIT) == 0 &&
+            strcmp(git_oid_tostr(hex, sizeof hex, git_object_id(tip)), commit) != 0)
+            log_warning("%s: the %s %s of %s is at %.12s now, but %s says %.12s, which is what is "
+                        "built; remove the line there to follow the %s",
+                        spec->label, kinds[i][0], spec->ref, folder, hex,
+                        o->lock ? o->lock->path : "the lock", commit, kinds[i][0]);
+        git_reference_free(ref);
+    }
     git_object_free(tip);
-    git_reference_free(ref);
 }
 
 static int on_change(const char *path, unsigned status, void *context)
@@ -96,8 +100,9 @@ static void say_dirty(const struct source_spec *spec, git_repository *repository
     options.flags = GIT_STATUS_OPT_INCLUDE_UNTRACKED | GIT_STATUS_OPT_EXCLUDE_SUBMODULES;
     if (!git_repository_is_bare(repository) &&
         git_status_foreach_ext(repository, &options, on_change, NULL) == 1)
-        log_warning("%s: %s has changes that are not committed, which are not built", spec->label,
-                    folder);
+        log_warning("%s: %s has changes that are not committed, which are not built (--source "
+                    "NAME=DIR takes a folder as it is)",
+                    spec->label, folder);
 }
 
 // People who build from their own folder expect what is in it.

@@ -296,6 +296,14 @@ no_pin() {
   run kb fetch demo
   says "warning" "the branch main of $PROJECT/up is at $(git -C up rev-parse main | cut -c1-12)" versions.lock
   [[ "$output" != *"not committed"* ]]
+  # a tag that was moved there
+  git_here -C up tag v1
+  git_source "$PROJECT/up" v1
+  kb fetch demo
+  git_here -C up commit -q --allow-empty -m three
+  git_here -C up tag -f v1
+  run kb fetch demo
+  says "warning" "the tag v1 of $PROJECT/up is at $(git -C up rev-parse main | cut -c1-12)" versions.lock
 }
 
 @test "a version without the v of its tag is found, and a url of the series before is corrected" {
