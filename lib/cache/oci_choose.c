@@ -129,3 +129,19 @@ json_t *oci_choose(const struct oci_reader *r, const char *architecture,
     memcpy(digest, c.digest, DIGEST_HEX_SIZE); // the image was read last
     return out;
 }
+
+int oci_check_platform(const struct buf *config, const char *architecture, struct error **err)
+{
+    json_t *c =
+        json_loadb(config->data ? config->data : "", config->len, JSON_REJECT_DUPLICATES, NULL);
+    const char *os = json_string_value(json_object_get(c, "os"));
+    const char *its = json_string_value(json_object_get(c, "architecture"));
+    int result = 0;
+    if (!json_is_object(c))
+        result = error_user(err, "its config is no JSON object");
+    else if (!is_for(c, architecture))
+        result = error_user(err, "its config says that it is for %s/%s, not linux/%s",
+                            os ? os : "?", its ? its : "?", architecture);
+    json_decref(c);
+    return result;
+}

@@ -28,4 +28,7 @@ struct oci_reader {
 json_t *oci_choose(const struct oci_reader *r, const char *architecture,
                    char digest[static DIGEST_HEX_SIZE], struct error **err);
 
+// An error if the text of a config does not say that its image is for linux and `architecture`.
+int oci_check_platform(const struct buf *config, const char *architecture, struct error **err);
+
 #endif

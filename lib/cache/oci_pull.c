@@ -106,19 +106,86 @@ static int pull_layers(struct registry *r, struct store *s, const json_t *layers
     return 0;
 }
 
+// *unusable is set if the layers came, and cannot be unpacked.
 static int pull_and_unpack(struct registry *r, struct store *s, const char *image,
-                           const json_t *layers, const char *folder, struct error **err)
+                           const json_t *layers, const char *folder, bool *unusable,
+                           struct error **err)
 {
     size_t n = json_array_size(layers);
     cleanup_free struct blob_draft *drafts = xcalloc(n, sizeof *drafts);
     cleanup_free struct registry_blob *blobs = xcalloc(n, sizeof *blobs);
     int result = pull_layers(r, s, layers, drafts, blobs, err);
-    for (size_t i = 0; i < n && !result; i++)
+    for (size_t i = 0; i < n && !result; i++) {
         result =
             oci_unpack_layer(drafts[i].fd, image, folder, i == 0, most_content(blobs[i].size), err);
+        *unusable |= result < 0;
+    }
     for (size_t i = 0; i < n; i++)
         if (drafts[i].path)
             store_blob_abandon(&drafts[i]);
+    return result;
+}
+
+// ---- one image, with its config ----
+
+// The manifest that a name leads to for the platform, and its config.
+static json_t *image_of_platform(struct registry *r, const struct reference *name,
+                                 const char *architecture, char digest[static DIGEST_HEX_SIZE],
+                                 struct buf *config, struct error **err)
+{
+    const char *what = name->digest ? name->digest : name->tag ? name->tag : "latest";
+    json_t *manifest = image_manifest(r, what, architecture, digest, err);
+    const json_t *descriptor = json_object_get(manifest, "config");
+    json_int_t size = json_integer_value(json_object_get(descriptor, "size"));
+    const char *hex = hex_of(descriptor);
+    struct named n = {r, what};
+    int result = manifest ? 0 : -1;
+    if (!result && (!hex || size < 0))
+        result = error_user(err, "its manifest does not say where its config is");
+    if (!result)
+        result = read_config(&n, hex, (uint64_t)size, config, err);
+    if (!result)
+        result = oci_check_platform(config, architecture, err);
+    if (result < 0) {
+        json_decref(manifest);
+        return NULL;
+    }
+    return manifest;
+}
+
+int oci_find_image(const char *image, const char *architecture, char digest[static DIGEST_HEX_SIZE],
+                   struct error **err)
+{
+    struct reference name;
+    cleanup_buf struct buf config = {0};
+    if (reference_parse(image, &name, err) < 0)
+        return -1;
+    struct registry *r = registry_open(&name, NULL, err);
+    json_t *manifest = r ? image_of_platform(r, &name, architecture, digest, &config, err) : NULL;
+    int result = manifest ? 0 : -1;
+    json_decref(manifest);
+    if (r)
+        registry_close(r);
+    reference_free(&name);
+    return result;
+}
+
+int oci_pull_image(struct store *s, const char *image, const char *architecture, const char *folder,
+                   struct buf *config, bool *unusable, struct error **err)
+{
+    struct reference name;
+    char digest[DIGEST_HEX_SIZE];
+    if (reference_parse(image, &name, err) < 0)
+        return -1;
+    struct registry *r = registry_open(&name, NULL, err);
+    json_t *manifest = r ? image_of_platform(r, &name, architecture, digest, config, err) : NULL;
+    int result = manifest ? pull_and_unpack(r, s, image, json_object_get(manifest, "layers"),
+                                            folder, unusable, err)
+                          : -1;
+    json_decref(manifest);
+    if (r)
+        registry_close(r);
+    reference_free(&name);
     return result;
 }
 
@@ -131,9 +198,10 @@ int oci_pull_rootfs(struct store *s, const char *image, const char *architecture
     struct registry *r = registry_open(&name, NULL, err);
     const char *what = name.digest ? name.digest : name.tag ? name.tag : "latest";
     json_t *manifest = r ? image_manifest(r, what, architecture, digest, err) : NULL;
-    int result =
-        manifest ? pull_and_unpack(r, s, image, json_object_get(manifest, "layers"), folder, err)
-                 : -1;
+    bool unusable = false;
+    int result = manifest ? pull_and_unpack(r, s, image, json_object_get(manifest, "layers"),
+                                            folder, &unusable, err)
+                          : -1;
     json_decref(manifest);
     if (r)
         registry_close(r);

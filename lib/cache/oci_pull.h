@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An image of a registry, of whoever's making, as a root file system.
+// An image of a registry, of whoever's making, as a root file system; or found, to be pulled later.
 #ifndef KBUILD_CACHE_OCI_PULL_H
 #define KBUILD_CACHE_OCI_PULL_H
 
@@ -10,5 +10,16 @@
 // layers into the existing, empty folder (oci_unpack.h). `digest` gets the manifest's, in hex.
 int oci_pull_rootfs(struct store *s, const char *image, const char *architecture,
                     const char *folder, char digest[static DIGEST_HEX_SIZE], struct error **err);
+
+// The digest of the manifest, in hex, of the image for linux and `architecture` that a name leads
+// to. The image's own config has to say that it is for that platform.
+int oci_find_image(const char *image, const char *architecture, char digest[static DIGEST_HEX_SIZE],
+                   struct error **err);
+
+// Pulls the image with this manifest ("registry/repository@sha256:..."), for that platform: layers
+// as above into the folder, and its config, as it is, into `config`. *unusable is set if it came,
+// and cannot be unpacked.
+int oci_pull_image(struct store *s, const char *image, const char *architecture, const char *folder,
+                   struct buf *config, bool *unusable, struct error **err);
 
 #endif

@@ -193,6 +193,7 @@ static void free_source(struct recipe_source *s)
     free(s->git);
     free(s->ref);
     free(s->archive);
+    free(s->image);
     free(s->sums);
     free(s->when);
     condition_free(&s->condition);

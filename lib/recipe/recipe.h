@@ -105,6 +105,7 @@ struct recipe_source {
     char *when; // "upstream" or "debian": the source is there only with these sources;
                 // NULL: always
     struct recipe_condition condition; // and only if this holds
+    char *image;          // name of an image in a registry
     char *archive, *sums; // url of the archive; url of a signed sums file (kernel.org's format)
     // In the filled-in urls the first text of a pair becomes the second, a template itself.
     struct strlist replaced, replacements;

@@ -196,6 +196,7 @@ static const struct field source_fields[] = {
     {"submodules", read_submodules, AT(submodules), ANYWHERE, 0},
     {"archive", read_template, AT(archive), ANYWHERE, 0},
     {"sums", read_template, AT(sums), ANYWHERE, 0},
+    {"image", read_template, AT(image), ANYWHERE, 0},
     {"replace", read_replace, 0, ANYWHERE, 0},
     {"debian", read_debian, AT(debian), ANYWHERE, 0},
     {"checkout", read_checkout, AT(checkout), ANYWHERE, 0},
@@ -216,31 +217,39 @@ static const struct {
     {"git", "ref"},      {"ref", "git"},        {"submodules", "git"},
     {"sums", "archive"}, {"git", "version"},    {"archive", "version"},
     {"of", "list"},      {"arguments", "list"}, {"configuration", "list"},
-    {"checkout", "git"},
+    {"checkout", "git"}, {"image", "version"},
 };
 
-static const char *const not_of_lists[] = {"git", "archive", "debian", "patches", "replace"};
+static const char *const not_of_lists[] = {"git",    "archive", "image",
+                                           "debian", "patches", "replace"};
 
 static int check_source(struct reader *r, const struct yaml *node, const struct recipe_source *s)
 {
-    if (s->git && s->archive)
-        return yaml_error(r->document, node, r->err, "the source '%s' has both 'git' and 'archive'",
-                          s->name);
-    if (!s->git && !s->archive && !s->debian && !yaml_get(node, "list"))
-        return yaml_error(r->document, node, r->err,
-                          "the source '%s' needs one of 'git', 'archive', 'list' and 'debian'",
-                          s->name);
+    static const char *const origins[] = {"git", "archive", "image"};
+    const char *upstream = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(origins); i++) {
+        if (!yaml_get(node, origins[i]))
+            continue;
+        if (upstream)
+            return yaml_error(r->document, node, r->err, "the source '%s' has both '%s' and '%s'",
+                              s->name, upstream, origins[i]);
+        upstream = origins[i];
+    }
+    if (!upstream && !s->debian && !yaml_get(node, "list"))
+        return yaml_error(
+            r->document, node, r->err,
+            "the source '%s' needs one of 'git', 'archive', 'image', 'list' and 'debian'", s->name);
     for (size_t i = 0; i < ARRAY_LEN(not_of_lists) && yaml_get(node, "list"); i++)
         if (yaml_get(node, not_of_lists[i]))
             return yaml_error(r->document, yaml_get(node, not_of_lists[i]), r->err,
                               "the source '%s' is a list, and with that '%s' has no meaning",
                               s->name, not_of_lists[i]);
     bool debian = s->when && !strcmp(s->when, "debian");
-    if (s->when &&
-        (debian ? !s->debian || s->git || s->archive : !s->git && !s->archive && !s->list))
+    if (s->when && (debian ? !s->debian || upstream : !upstream && !s->list))
         return yaml_error(r->document, yaml_get(node, "when"), r->err,
                           "the source '%s' is there only with %s sources, so it needs %s", s->name,
-                          s->when, debian ? "'debian' alone" : "'git', 'archive' or 'list'");
+                          s->when,
+                          debian ? "'debian' alone" : "'git', 'archive', 'image' or 'list'");
     for (size_t i = 0; i < ARRAY_LEN(source_pairs); i++)
         if (yaml_get(node, source_pairs[i].key) && !yaml_get(node, source_pairs[i].with))
             return yaml_error(r->document, node, r->err,

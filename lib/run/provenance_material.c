@@ -120,6 +120,24 @@ static void add_git(const char *name, const json_t *p, struct materials *out)
     }
 }
 
+// "pkg:oci/pause@sha256%3A...?arch=s390x&repository_url=registry.k8s.io/pause&tag=3.9" (purl-spec,
+// type oci)
+static void add_image(const char *name, const json_t *p, struct materials *out)
+{
+    const char *repository = provenance_at(p, "repository"), *digest = provenance_at(p, "manifest");
+    const char *tag = provenance_at(p, "tag");
+    cleanup_free char *base = purl_escape(path_base(repository)), *at = purl_escape(tag);
+    struct material *m = add(out);
+    m->name = xstrdup(name);
+    m->version = *tag ? xstrdup(tag) : xasprintf("sha256:%s", digest);
+    m->purl = xasprintf("pkg:oci/%s@sha256%%3A%s?arch=%s&repository_url=%s%s%s", base, digest,
+                        provenance_at(p, "architecture"), repository, *tag ? "&tag=" : "", at);
+    m->uri = xasprintf("docker://%s@sha256:%s", repository, digest);
+    m->algorithm = xstrdup("sha256");
+    m->digest = copy(digest);
+    m->supplier = xstrndup(repository, strcspn(repository, "/"));
+}
+
 // Where it lies on somebody's machine is nobody's business; the node's tree stands beside it.
 static void add_local(const char *name, const json_t *p, struct materials *out)
 {
@@ -222,11 +240,8 @@ void materials_of_source(const char *name, const json_t *record, struct material
     static const struct {
         const char *kind;
         void (*add)(const char *name, const json_t *provenance, struct materials *out);
-    } kinds[] = {{"git", add_git},
-                 {"archive", add_archive},
-                 {"debian", add_debian},
-                 {"list", add_list},
-                 {"local", add_local}};
+    } kinds[] = {{"git", add_git},   {"archive", add_archive}, {"debian", add_debian},
+                 {"list", add_list}, {"local", add_local},     {"image", add_image}};
     const json_t *p = json_object_get(record, "provenance");
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (!strcmp(provenance_at(p, "kind"), kinds[i].kind))

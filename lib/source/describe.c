@@ -89,7 +89,7 @@ static int correct_url(const struct filling *f, const struct recipe_source *sour
 }
 
 static int describe_upstream(const struct filling *f, const struct recipe_source *source,
-                             struct source_spec *out, struct error **err)
+                             const struct arch *target, struct source_spec *out, struct error **err)
 {
     out->submodules = source->submodules;
     out->debian_too = source->debian || !yaml_is_null(yaml_get(f->component, "debian"));
@@ -103,6 +103,14 @@ static int describe_upstream(const struct filling *f, const struct recipe_source
         if (!out->ref || !*out->ref)
             return error_user(err, "%s: there is no branch, tag or commit", out->label);
         return 0;
+    }
+    if (source->image) {
+        cleanup_free char *name = NULL;
+        out->kind = SOURCE_IMAGE;
+        if (fill_field(f, source->image, &name, err) < 0 || correct_url(f, source, &name, err) < 0)
+            return -1;
+        out->url = image_source_url(name, target, err);
+        return out->url ? 0 : -1;
     }
     out->kind = SOURCE_ARCHIVE;
     if (fill_field(f, source->archive, &out->url, err) < 0 ||
@@ -302,7 +310,7 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
     if (path && (place.origin != ORIGIN_FOLDER || yaml_path(v->document->root, path)))
         f.component = versions_get(v, path, err);
     int result = f.component ? 0 : -1;
-    bool upstream = source->git || source->archive;
+    bool upstream = source->git || source->archive || source->image;
     if (result < 0)
         free(place.folder);
     else if (place.origin == ORIGIN_FOLDER)
@@ -310,7 +318,7 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
     else if (place.origin == ORIGIN_DEBIAN || !upstream)
         result = describe_debian(&f, source, out, err);
     else
-        result = describe_upstream(&f, source, out, err);
+        result = describe_upstream(&f, source, target, out, err);
     if (result == 0)
         result = describe_patches(&f, r, source, &out->patches, err);
     if (result < 0) {

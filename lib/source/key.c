@@ -22,6 +22,9 @@ int source_key_text(const struct source_spec *spec, const struct source_pin *pin
         if (spec->debian->file)
             buf_printf(out, "debian-file %s\n", spec->debian->file);
         break;
+    case SOURCE_IMAGE:
+        buf_printf(out, "image-manifest sha256:%s\n", pin->sha256);
+        break;
     case SOURCE_LOCAL:
         buf_printf(out, "local-tree %s\nlocal-time %" PRId64 "\n", pin->sha256, pin->time);
         break;

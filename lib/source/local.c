@@ -123,7 +123,7 @@ static int select_files(const struct source_spec *spec, const struct source_opti
     *t = (struct local_tree){.label = spec->label,
                              .folder = spec->url,
                              .submodules = spec->submodules,
-                             .time = LOCAL_TIME};
+                             .time = SOURCE_TIME_UNKNOWN};
     find_own(t, o);
     int git = local_git_entries(t, err);
     const struct beneath_walk walk = {

@@ -17,9 +17,6 @@
 
 #include "source/room.h"
 
-// The time of a source that has no commit: 1980-01-01, as an artifact without sources has it.
-#define LOCAL_TIME 315532800
-
 struct local_entry {
     char *path;     // below the folder
     bool directory; // it is there even if nothing is in it
@@ -33,7 +30,7 @@ struct local_tree {
     struct local_entry *entries;
     size_t n, cap;
     char *commit; // that is checked out, or NULL
-    int64_t time; // of that commit, or LOCAL_TIME
+    int64_t time; // of that commit, or SOURCE_TIME_UNKNOWN
     bool git;     // git says which files count
     bool dirty;   // they are not those of the commit
 };

@@ -7,7 +7,7 @@
 
 static int check_urls(const struct source_spec *spec, struct error **err)
 {
-    if (spec->kind == SOURCE_DEBIAN || spec->kind == SOURCE_LOCAL)
+    if (spec->kind == SOURCE_DEBIAN || spec->kind == SOURCE_LOCAL || spec->kind == SOURCE_IMAGE)
         return 0;
     if (url_check(spec, spec->url, err) < 0)
         return -1;
@@ -38,6 +38,8 @@ int source_resolve(const struct source_spec *spec, const struct source_options *
         result = archive_source_resolve(spec, o, out, err);
     else if (spec->kind == SOURCE_DEBIAN)
         result = debian_source_resolve(spec, o, out, err);
+    else if (spec->kind == SOURCE_IMAGE)
+        result = image_source_resolve(spec, o, out, err);
     else if (spec->kind == SOURCE_LOCAL)
         result = local_source_resolve(spec, o, out, err);
     if (result < 0) {
@@ -58,6 +60,8 @@ static int fetch(const struct source_spec *spec, const struct source_pin *pin,
         return archive_source_fetch(spec, pin, o, destination, provenance, unusable, err);
     case SOURCE_DEBIAN:
         return debian_source_fetch(spec, pin, o, destination, provenance, err);
+    case SOURCE_IMAGE:
+        return image_source_fetch(spec, pin, o, destination, provenance, unusable, err);
     case SOURCE_LOCAL:
         return local_source_fetch(spec, pin, o, destination, provenance, err);
     }

@@ -24,6 +24,9 @@ int refuse_offline(const char *what, struct error **err);
 // An error: `what` is not in the lock, and --locked allows nothing else.
 int refuse_unlocked(const struct source_options *o, const char *what, struct error **err);
 
+// The time of a source that says none: 1980-01-01, as an artifact without sources has it.
+#define SOURCE_TIME_UNKNOWN 315532800
+
 // ---- one file per kind ----
 // Not what failed on this machine, such as a full disk: what came cannot be a source.
 bool is_fault_of_content(const struct error *err);
@@ -44,6 +47,13 @@ int debian_source_fetch(const struct source_spec *spec, const struct source_pin 
                         const struct source_options *o, const char *destination, json_t *provenance,
                         struct error **err);
 
+// The url of an image ("docker://" may stand before its name), for the target; to be freed.
+char *image_source_url(const char *image, const struct arch *target, struct error **err);
+int image_source_resolve(const struct source_spec *spec, const struct source_options *o,
+                         struct source_pin *out, struct error **err);
+int image_source_fetch(const struct source_spec *spec, const struct source_pin *pin,
+                       const struct source_options *o, const char *destination, json_t *provenance,
+                       bool *unusable, struct error **err);
 int local_source_resolve(const struct source_spec *spec, const struct source_options *o,
                          struct source_pin *out, struct error **err);
 int local_source_fetch(const struct source_spec *spec, const struct source_pin *pin,

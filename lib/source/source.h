@@ -17,13 +17,14 @@
 #include "recipe/versions.h"
 #include "source/choice.h"
 
-enum source_kind { SOURCE_GIT, SOURCE_ARCHIVE, SOURCE_DEBIAN, SOURCE_LOCAL };
+enum source_kind { SOURCE_GIT, SOURCE_ARCHIVE, SOURCE_DEBIAN, SOURCE_LOCAL, SOURCE_IMAGE };
 
 // What to get: a recipe_source with its placeholders filled in from versions.yaml. Owned strings.
 struct source_spec {
     enum source_kind kind;
     char *label;     // for messages: "linux (assets.kernel.confidential)"
-    char *url, *ref; // git: url and ref; archive: url; local: the folder
+    char *url, *ref; // git: url and ref; archive: url; local: the folder; image: its
+                     // name and platform, "docker://registry/repository:tag#linux/s390x"
     enum submodules submodules;
     char *sums, *sha256; // archive: signed sums file, known digest; either may be NULL
     const struct debian_source *debian; // belongs to recipe or to owned_debian
@@ -36,7 +37,8 @@ struct source_spec {
 // What exactly it is. Owned strings.
 struct source_pin {
     char *commit, *tree; // git; local: the commit that is checked out, or NULL
-    char *sha256;        // archive; debian: of the list of its files; local: of its tree
+    char *sha256;        // archive; debian: of the list of its files; local: of its tree;
+                         // image: of the manifest for the platform
     int64_t time;        // local
     bool dirty;          // local: other files than those of the commit
     bool fresh;          // found out in this run
@@ -89,8 +91,8 @@ char *source_local_text(const struct source_spec *spec, const struct source_pin 
 int source_describe(const struct recipe *r, const struct recipe_source *source,
                     const struct versions *v, const struct arch *target,
                     const struct source_options *o, struct source_spec *out, struct error **err);
-// One text of a source, filled in from its component of versions.yaml (without `version`: from the whole
-// file), with {arch}, {linux_arch} and {host_arch}. To be freed.
+// One text of a source, filled in from its component of versions.yaml (without `version`: from the
+// whole file), with {arch}, {linux_arch} and {host_arch}. To be freed.
 char *source_expand(const struct recipe_source *source, const struct versions *v,
                     const struct arch *target, const char *text, struct error **err);
 // From the lock if it is there, else from the network (git: the remote's refs; archive: known
@@ -116,6 +118,7 @@ void source_pin_free(struct source_pin *p);
 
 // The time (seconds since 1970) that a step on this source uses as SOURCE_DATE_EPOCH is written by
 // source_fetch as the mtime of the exported tree's root: the commit's time, the newest mtime in
-// an archive, or, of a folder without git, 1980-01-01.
+// an archive, when an image was made; what has none of these, such as a folder without git, has
+// 1980-01-01.
 
 #endif

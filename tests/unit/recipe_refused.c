@@ -27,8 +27,8 @@ static void unknown_keys_are_refused_with_the_nearest_name(void **state)
         {S "builder: {package: [gcc]}\n", F "3:11: unknown key 'package' in a builder",
          "did you mean 'packages'?"},
         {S "sources: {a: {url: x}}\n", F "3:15: unknown key 'url' in a source",
-         "known keys: version, git, ref, submodules, archive, sums, replace, debian, checkout, "
-         "patches, list, of, arguments, configuration, when"},
+         "known keys: version, git, ref, submodules, archive, sums, image, replace, debian, "
+         "checkout, patches, list, of, arguments, configuration, when"},
         {S "sources: {a: {version: a, git: x, ref: y, checkout: [../b]}}\n",
          F "3:54: checkout: '../b' is not a relative path", NULL},
         {S "sources: {a: {version: a, archive: x, checkout: [b]}}\n",
@@ -88,7 +88,8 @@ static void what_is_missing_is_named(void **state)
          F "4:8: an image needs the key 'initrd'", NULL},
         {S "builder: {tools: [gcc]}\n", F "3:10: a builder needs the key 'packages'", NULL},
         {S "sources: {a: {version: b}}\n",
-         F "3:14: the source 'a' needs one of 'git', 'archive', 'list' and 'debian'", NULL},
+         F "3:14: the source 'a' needs one of 'git', 'archive', 'image', 'list' and 'debian'",
+         NULL},
         {S "sources: {a: {version: b, git: c}}\n",
          F "3:14: the source 'a' has 'git', which needs 'ref' beside it", NULL},
         {S "sources: {a: {archive: b}}\n",
@@ -121,8 +122,8 @@ static void keys_that_do_not_go_together_are_refused(void **state)
          F "3:49: the source 'a' is there only with debian sources, so it needs 'debian' alone",
          NULL},
         {S "sources: {a: {debian: {source: aa}, when: upstream}}\n",
-         F
-         "3:43: the source 'a' is there only with upstream sources, so it needs 'git', 'archive' or 'list'",
+         F "3:43: the source 'a' is there only with upstream sources, so it needs 'git', "
+           "'archive', 'image' or 'list'",
          NULL},
         {D "run: build.sh\nbuilder: {image: a/b, same-version: [[c, d]]}\n",
          F "3:10: builder: a builder that is an image has no packages and no setup", NULL},

@@ -146,6 +146,32 @@ static char *key_of(const struct source_spec *spec, const struct source_pin *pin
     return buf_take(&out);
 }
 
+static void an_image_is_named_with_its_platform(void **state)
+{
+    static const struct {
+        const char *image, *url;
+    } cases[] = {
+        {"docker://h:5000/a/b:{version}", "docker://h:5000/a/b:v1.2#linux/s390x"},
+        {"h:5000/a/b", "docker://h:5000/a/b:latest#linux/s390x"},
+        {"b", "docker://docker.io/library/b:latest#linux/s390x"},
+        {"h:5000/A/b", NULL},
+    };
+    struct describing *d = *state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct recipe_source s = {.name = (char *)"pause",
+                                  .version = (char *)"assets.plain",
+                                  .image = (char *)cases[i].image};
+        struct source_spec spec = {0};
+        cleanup_error struct error *err = NULL;
+        assert_int_equal(describe(d, &s, &spec, &err), cases[i].url ? 0 : -1);
+        if (cases[i].url) {
+            assert_int_equal(spec.kind, SOURCE_IMAGE);
+            assert_string_equal(spec.url, cases[i].url);
+        }
+        source_spec_free(&spec);
+    }
+}
+
 static void a_key_names_contents_and_not_places(void **state)
 {
     struct describing *d = *state;
@@ -168,6 +194,13 @@ static void a_key_names_contents_and_not_places(void **state)
     cleanup_free char *four = key_of(&archive, &pin);
     assert_string_not_equal(three, four);
     strlist_free(&archive.patches);
+    struct source_spec image = {.kind = SOURCE_IMAGE, .url = (char *)"docker://h/a:1#linux/s390x"};
+    cleanup_free char *six = key_of(&image, &pin);
+    assert_string_equal(six, "image-manifest sha256:s0\n");
+    struct source_spec local = {.kind = SOURCE_LOCAL, .url = (char *)"/home/a"};
+    pin.time = 7;
+    cleanup_free char *seven = key_of(&local, &pin);
+    assert_string_equal(seven, "local-tree s0\nlocal-time 7\n");
     struct debian_source source = {.file = (char *)"usr/src/*"};
     strlist_add(&source.packages, "a");
     strlist_add(&source.packages, "b");
@@ -185,6 +218,7 @@ int main(void)
         TEST(placeholders_are_filled_in),
         TEST(a_missing_patch_or_version_is_an_error_with_its_place),
         TEST(debian_is_taken_from_versions_yaml_or_the_recipe),
+        TEST(an_image_is_named_with_its_platform),
         TEST(a_key_names_contents_and_not_places),
     };
     return cmocka_run_group_tests(tests, home_begin, home_end);
