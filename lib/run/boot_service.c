@@ -29,14 +29,22 @@ static const struct recipe *guest_recipe(struct trial *t, struct error **err)
     return name ? recipe_get(t->b->recipes, name, err) : NULL;
 }
 
+// What a recipe does not say may be said by the one that it is like.
+static const struct recipe_service *service_of(const struct recipe *guest)
+{
+    const struct recipe_boot *own = guest->boot, *other = guest->like ? guest->like->boot : NULL;
+    return own && own->service ? own->service : other ? other->service : NULL;
+}
+
 // Whether something that the service is of is in the guest: 1 or 0; -1: that cannot be known.
-static int is_inside(const struct trial *t, const struct recipe *guest)
+static int is_inside(const struct trial *t, const struct recipe *guest,
+                     const struct recipe_service *service)
 {
     cleanup_free char *name = t->arch ? xasprintf("%s:%s", guest->name, t->arch->name) : NULL;
     const struct node *node = name ? graph_find(&t->b->graph, name) : NULL;
     if (!node || job_of(node)->prebuilt)
         return -1;
-    const struct strlist *of = &guest->boot->service->of;
+    const struct strlist *of = &service->of;
     for (size_t i = 0; i < of->n; i++)
         if (job_has(job_of(node), of->items[i]))
             return 1;
@@ -51,8 +59,9 @@ int boot_find_service(struct trial *t, struct error **err)
         *err = why;
         return -1;
     }
-    int inside = guest && guest->boot && guest->boot->service ? is_inside(t, guest) : 0;
-    t->service = inside ? guest->boot->service : NULL;
+    const struct recipe_service *service = guest ? service_of(guest) : NULL;
+    int inside = service ? is_inside(t, guest, service) : 0;
+    t->service = inside ? service : NULL;
     t->service_is_sure = inside > 0;
     return 0;
 }

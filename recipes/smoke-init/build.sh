@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Needs: /recipe/init.c; CROSS_COMPILE, TARGET; a compiler and a static libc for the target.
-# Leaves: /out/$TARGET/sbin/init, static and stripped.
+# Leaves: /out/$TARGET/sbin/init, static and stripped, and init, a link to it.
 set -eu
 umask 022
 
@@ -11,3 +11,5 @@ here=$(dirname "$0")
     -ffunction-sections -fdata-sections -Wl,--gc-sections -Wl,--build-id=none \
     -o init "$here/init.c"
 install -D -m 0755 init "/out/$TARGET/sbin/init"
+# It is the init also where the layers below have one.
+ln -s sbin/init "/out/$TARGET/init"
