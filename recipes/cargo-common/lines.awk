@@ -76,8 +76,10 @@ $3 ~ /^git\+/ {
         if (mirror != "none")
             where = "!" where " " address(templates["crates.io"], $1, $2, $4)
     }
+    version = $2
+    gsub(/\+/, "%2B", version)
     digest = $4 == "-" ? "" : " sha256=" $4
-    out[++n] = ($4 == "-" ? "file " : "archive ") where digest " purl=pkg:cargo/" $1 "@" $2 " " archive
+    out[++n] = ($4 == "-" ? "file " : "archive ") where digest " purl=pkg:cargo/" $1 "@" version " " archive
 }
 
 END {

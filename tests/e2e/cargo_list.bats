@@ -46,7 +46,7 @@ refuses() { # message
   lock own 0.1.0 "" "" a 1.0.0 $IO $A sys 2.0.9+zstd.1 $IO $A \
     g 0.2.0 "git+https://example.org/o/Rep.git?rev=v1#$B" "" h 0.2.0 "git+https://example.org/o/Rep.git?rev=v1#$B" "" >Cargo.lock
   prints "archive $STATIC/a/a-1.0.0.crate sha256=$A purl=pkg:cargo/a@1.0.0 a-1.0.0.crate
-archive $STATIC/sys/sys-2.0.9+zstd.1.crate sha256=$A purl=pkg:cargo/sys@2.0.9+zstd.1 sys-2.0.9+zstd.1.crate
+archive $STATIC/sys/sys-2.0.9+zstd.1.crate sha256=$A purl=pkg:cargo/sys@2.0.9%2Bzstd.1 sys-2.0.9+zstd.1.crate
 git https://example.org/o/Rep.git commit=$B git-Rep-${B:0:12}"
   # The first lock that is there counts.
   run list no/Cargo.lock Cargo.lock
