@@ -20,7 +20,7 @@ struct choosing {
     void *context;
 };
 
-// The name of the source that `r`, or something that it cannot do without, lacks ("kata"), to be
+// The name of the source that `r`, or something that it cannot do without, lacks, to be
 // freed; NULL if all are there. Recipes that cannot be read lack nothing: planning says why.
 char *recipe_lacks(const struct choosing *c, const struct recipe *r, const struct arch *target);
 

@@ -120,8 +120,8 @@ static void add_git(const char *name, const json_t *p, struct materials *out)
     }
 }
 
-// "pkg:oci/pause@sha256%3A...?arch=s390x&repository_url=registry.k8s.io/pause&tag=3.9" (purl-spec,
-// type oci)
+// pkg:oci/<name>@sha256%3A<digest>?arch=s390x&repository_url=<registry>/<repository>&tag=<tag>
+// (purl-spec, type oci)
 static void add_image(const char *name, const json_t *p, struct materials *out)
 {
     const char *repository = provenance_at(p, "repository"), *digest = provenance_at(p, "manifest");

@@ -67,8 +67,8 @@ struct source_place {
 };
 void source_place(const struct recipe_source *source, const struct versions *v,
                   const struct source_options *o, struct source_place *out);
-// `when` of sources follows the first source of the recipe that is always there: what is beside
-// QEMU's own tree depends on where that comes from. A source that the user names is there if it is
+// `when` of sources follows the first source of the recipe that is always there: what goes with
+// upstream's tree depends on where that comes from. A source that the user names is there if it is
 // named with the same word, or with a folder.
 bool source_applies(const struct recipe *r, const struct recipe_source *source,
                     const struct versions *v, const struct source_options *o);

@@ -318,3 +318,43 @@ P
   kb --source parts=parts listing
   [ "$(content_of build/kata-static-listing.tar.xz opt/parts)" = one ]
 }
+
+@test "merge expects what a build with the same switches makes" {
+  make_recipe here
+  mkdir -p recipes/everything
+  printf 'description: all\naction: group\nmembers: [here, {optional: demo}]\n' >recipes/everything/recipe.yaml
+  kb --sources=debian everything
+  "$KBUILD" --cache cache merge build --target=everything --sources=debian --output=one.tar.xz
+  KBUILD_SOURCES=debian "$KBUILD" --cache cache merge build --target=everything --output=two.tar.xz
+  cmp one.tar.xz two.tar.xz
+  run "$KBUILD" --cache cache merge build --target=everything --output=three.tar.xz
+  [ "$status" -eq 1 ]
+  [[ "$output" == *demo* ]]
+  run "$KBUILD" --cache cache merge build --source demo=mine --output=three.tar.xz
+  [ "$status" -eq 2 ]
+}
+
+@test "the files are not pushed to a shared cache, what is made of them is; verify makes it again" {
+  load shared_cache
+  start_registry
+  echo changed >>mine/src/agent/main
+  PUSH_TO_REGISTRY=yes kb --source demo=mine demo
+  curl -sf "http://127.0.0.1:$PORT/v2/_catalog" >catalog
+  stop_registry
+  unset ARTEFACT_REGISTRY
+  grep -q demo catalog
+  ! grep -q source catalog || false
+  run kb --source demo=mine verify demo
+  echo "$output"
+  [ "$status" -eq 0 ]
+}
+
+@test "a kernel's patches follow its version in versions.yaml, also for a folder" {
+  printf 'assets: {demo: {url: x, version: v6.7}}\n' >>versions.yaml
+  mkdir -p recipes/demo/patches/6
+  printf -- '--- a/src/agent/main\n+++ b/src/agent/main\n@@ -1 +1,2 @@\n one\n+six\n' >recipes/demo/patches/6/a.patch
+  sed -i 's,version: externals.demo,version: assets.demo,; s,ref: "{version}",&\, patches: ["patches/{series}/*.patch"],' \
+    recipes/demo/recipe.yaml
+  kb --source demo=mine demo
+  [ "$(content_of build/kata-static-demo.tar.xz opt/tree/src/agent/main | tail -1)" = six ]
+}
