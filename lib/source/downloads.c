@@ -31,7 +31,7 @@ struct lane {
     long long due_ms; // when paused
 };
 
-struct run {
+struct download_run {
     const struct downloads *d;
     CURLM *multi;
     struct lane lanes[LANES];
@@ -55,12 +55,12 @@ static long long clock_ms(void)
 
 // ---- the queue ----
 
-static void put_back(struct run *r, struct parcel *p)
+static void put_back(struct download_run *r, struct parcel *p)
 {
     r->queue[(r->first + r->waiting++) % r->d->n] = p;
 }
 
-static struct parcel *take_next(struct run *r)
+static struct parcel *take_next(struct download_run *r)
 {
     struct parcel *p = r->queue[r->first];
     r->first = (r->first + 1) % r->d->n;
@@ -70,7 +70,7 @@ static struct parcel *take_next(struct run *r)
 
 // ---- a lane ----
 
-static void lane_close(struct run *r, struct lane *l)
+static void lane_close(struct download_run *r, struct lane *l)
 {
     if (l->open) {
         if (l->state == LANE_RUNNING)
@@ -82,7 +82,7 @@ static void lane_close(struct run *r, struct lane *l)
     l->state = LANE_IDLE;
 }
 
-static void finish(struct run *r, struct lane *l, const char *digest)
+static void finish(struct download_run *r, struct lane *l, const char *digest)
 {
     memcpy(l->parcel->digest, digest, DIGEST_HEX_SIZE);
     error_free(steal(l->parcel->why)); // of a mirror
@@ -90,7 +90,7 @@ static void finish(struct run *r, struct lane *l, const char *digest)
     lane_close(r, l);
 }
 
-static bool is_dead(const struct run *r, const char *url)
+static bool is_dead(const struct download_run *r, const char *url)
 {
     for (size_t i = 0; i < r->dead.n; i++)
         if (http_same_server(r->dead.items[i], url))
@@ -111,10 +111,11 @@ static void add_reason(struct parcel *p, struct error *why)
     error_free(before);
 }
 
-static int begin_address(struct run *r, struct lane *l, struct error **err);
+static int begin_address(struct download_run *r, struct lane *l, struct error **err);
 
 // The address of the lane is of no use. 0: the next one is tried, or that was the last; -1: error.
-static int next_address(struct run *r, struct lane *l, struct error *why, struct error **err)
+static int next_address(struct download_run *r, struct lane *l, struct error *why,
+                        struct error **err)
 {
     const char *url = l->parcel->urls[l->url];
     bool unreachable = l->open && l->transfer.unreachable;
@@ -126,6 +127,7 @@ static int next_address(struct run *r, struct lane *l, struct error *why, struct
         if (!last)
             log_warning("%s; from now on its files come from elsewhere", why->message);
     }
+    l->parcel->status = status;
     l->parcel->missing = absent && (l->url == 0 || l->parcel->missing);
     add_reason(l->parcel, why);
     lane_close(r, l);
@@ -138,7 +140,7 @@ static int next_address(struct run *r, struct lane *l, struct error *why, struct
     return 0;
 }
 
-static int begin_try(struct run *r, struct lane *l, struct error **err)
+static int begin_try(struct download_run *r, struct lane *l, struct error **err)
 {
     if (transfer_prepare(&l->transfer, err) < 0)
         return -1;
@@ -151,7 +153,7 @@ static int begin_try(struct run *r, struct lane *l, struct error **err)
     return 0;
 }
 
-static int begin_transfer(struct run *r, struct lane *l, struct error **err)
+static int begin_transfer(struct download_run *r, struct lane *l, struct error **err)
 {
     l->download = (struct download){.url = l->parcel->urls[l->url],
                                     .path = l->partial.data,
@@ -165,19 +167,30 @@ static int begin_transfer(struct run *r, struct lane *l, struct error **err)
     return next_address(r, l, why, err); // a setting or a local file that cannot be used
 }
 
-// Another process has the file in hand.
-static void leave_to_others(struct run *r, struct lane *l)
+// Does another lane have it? A list may name one address twice.
+static bool is_ours(const struct download_run *r, const struct lane *l)
 {
-    if (!r->told_busy)
+    for (size_t i = 0; i < LANES; i++)
+        if (&r->lanes[i] != l && r->lanes[i].partial.folder &&
+            !strcmp(r->lanes[i].partial.folder, l->partial.folder))
+            return true;
+    return false;
+}
+
+// Somebody else has the file in hand.
+static void leave_to_others(struct download_run *r, struct lane *l)
+{
+    if (!r->told_busy && !is_ours(r, l)) {
         log_note("%s: waiting for another kbuild that downloads some of it", r->d->label);
-    r->told_busy = true;
+        r->told_busy = true;
+    }
     r->busy++;
     r->busy_until = clock_ms() + BUSY_MS;
     put_back(r, l->parcel);
     lane_close(r, l);
 }
 
-static int begin_address(struct run *r, struct lane *l, struct error **err)
+static int begin_address(struct download_run *r, struct lane *l, struct error **err)
 {
     while (l->url + 1 < l->parcel->url_count && is_dead(r, l->parcel->urls[l->url]))
         l->url++;
@@ -210,7 +223,7 @@ static struct error *wrong_digest(const struct lane *l, const char *is)
 }
 
 // Files have one time, whenever they came: a step may see it.
-static int store_parcel(struct run *r, struct lane *l, struct error **err)
+static int store_parcel(struct download_run *r, struct lane *l, struct error **err)
 {
     char digest[DIGEST_HEX_SIZE];
     static const struct timespec times[2] = {{.tv_sec = LIST_FILE_TIME},
@@ -224,7 +237,7 @@ static int store_parcel(struct run *r, struct lane *l, struct error **err)
     return 0;
 }
 
-static int take_file(struct run *r, struct lane *l, struct error **err)
+static int take_file(struct download_run *r, struct lane *l, struct error **err)
 {
     char digest[DIGEST_HEX_SIZE];
     if (digest_file(l->partial.data, digest, NULL, err) < 0)
@@ -241,7 +254,7 @@ static int take_file(struct run *r, struct lane *l, struct error **err)
     return begin_transfer(r, l, err);
 }
 
-static int ended(struct run *r, struct lane *l, CURLcode code, struct error **err)
+static int ended(struct download_run *r, struct lane *l, CURLcode code, struct error **err)
 {
     unsigned wait_ms = 0;
     struct error *why = NULL;
@@ -263,7 +276,7 @@ static int ended(struct run *r, struct lane *l, CURLcode code, struct error **er
 
 // ---- the loop ----
 
-static void show_progress(const struct run *r)
+static void show_progress(const struct download_run *r)
 {
     uint64_t bytes = r->bytes;
     for (size_t i = 0; i < LANES; i++)
@@ -273,7 +286,7 @@ static void show_progress(const struct run *r)
     progress(what, bytes, 0, "bytes");
 }
 
-static int begin_parcel(struct run *r, struct lane *l, struct error **err)
+static int begin_parcel(struct download_run *r, struct lane *l, struct error **err)
 {
     l->parcel = take_next(r);
     l->url = 0;
@@ -285,7 +298,7 @@ static int begin_parcel(struct run *r, struct lane *l, struct error **err)
     return 0;
 }
 
-static bool may_begin(struct run *r)
+static bool may_begin(struct download_run *r)
 {
     if (!r->waiting || r->stopped)
         return false;
@@ -298,7 +311,7 @@ static bool may_begin(struct run *r)
 }
 
 // *active gets how many lanes have something to do.
-static int feed_lanes(struct run *r, size_t *active, struct error **err)
+static int feed_lanes(struct download_run *r, size_t *active, struct error **err)
 {
     *active = 0;
     for (size_t i = 0; i < LANES; i++) {
@@ -315,7 +328,7 @@ static int feed_lanes(struct run *r, size_t *active, struct error **err)
     return 0;
 }
 
-static int take_ended(struct run *r, struct error **err)
+static int take_ended(struct download_run *r, struct error **err)
 {
     int left;
     for (CURLMsg *m; (m = curl_multi_info_read(r->multi, &left));) {
@@ -330,7 +343,7 @@ static int take_ended(struct run *r, struct error **err)
     return 0;
 }
 
-static int loop(struct run *r, struct error **err)
+static int loop(struct download_run *r, struct error **err)
 {
     for (;;) {
         size_t active;
@@ -353,10 +366,10 @@ static int loop(struct run *r, struct error **err)
 int downloads_run(const struct downloads *d, struct error **err)
 {
     http_begin();
-    struct run r = {.d = d, .multi = curl_multi_init()};
+    struct download_run r = {.d = d, .multi = curl_multi_init()};
     if (!r.multi)
         return error_user(err, "starting libcurl failed");
-    r.queue = xcalloc(d->n + 1, sizeof *r.queue);
+    r.queue = xcalloc(d->n + 1, sizeof(struct parcel *));
     for (size_t i = 0; i < d->n; i++)
         put_back(&r, &d->parcels[i]);
     for (size_t i = 0; i < LANES; i++) {

@@ -18,6 +18,7 @@ struct parcel {
     uint64_t max_bytes;      // a larger one is an error
     // Of the call:
     bool missing;                 // no server has it (404, 410)
+    long status;                  // of HTTP, what the last address said; or 0
     char digest[DIGEST_HEX_SIZE]; // of the blob, or ""
     struct error *why;            // why it could not be had; the caller frees it
 };

@@ -14,7 +14,7 @@
 #define FILE_MAX_BYTES ((uint64_t)64 << 30)
 #define NAMED_MAX 10 // of what is missing
 
-struct fetching {
+struct list_fetching {
     const struct list *list;
     const char *label;
     const struct source_options *o;
@@ -34,7 +34,7 @@ static bool is_file(const struct list_line *l)
 // ---- what is there ----
 
 // The digest that the line, or versions.lock, says; or NULL.
-static const char *known_digest(const struct fetching *f, const struct list_line *l)
+static const char *known_digest(const struct list_fetching *f, const struct list_line *l)
 {
     if (l->digest)
         return l->digest;
@@ -43,7 +43,8 @@ static const char *known_digest(const struct fetching *f, const struct list_line
     return entry ? entry->sha256 : NULL;
 }
 
-static int refuse_unknown(const struct fetching *f, const struct list_line *l, struct error **err)
+static int refuse_unknown(const struct list_fetching *f, const struct list_line *l,
+                          struct error **err)
 {
     cleanup_free char *shown = url_shown(l->urls.items[0]);
     cleanup_free char *what = xasprintf("the file %s", shown);
@@ -51,7 +52,7 @@ static int refuse_unknown(const struct fetching *f, const struct list_line *l, s
 }
 
 // Mirrors first, the canonical address last.
-static void add_parcel(struct fetching *f, size_t line, const char *sha256)
+static void add_parcel(struct list_fetching *f, size_t line, const char *sha256)
 {
     const struct list_line *l = &f->list->items[line];
     struct parcel *p = &f->parcels[f->n];
@@ -66,7 +67,7 @@ static void add_parcel(struct fetching *f, size_t line, const char *sha256)
     f->lines[f->n++] = line;
 }
 
-static int find_missing(struct fetching *f, struct error **err)
+static int find_missing(struct list_fetching *f, struct error **err)
 {
     size_t urls = 0;
     for (size_t i = 0; i < f->list->n; i++)
@@ -95,14 +96,14 @@ static int find_missing(struct fetching *f, struct error **err)
 
 // ---- what is not ----
 
-static int open_mirror(const struct fetching *f, const struct list_line *l, struct mirror *m,
+static int open_mirror(const struct list_fetching *f, const struct list_line *l, struct mirror *m,
                        struct error **err)
 {
     return mirror_open(f->o->store, l->urls.items[0], f->label, false, m, err);
 }
 
 // 1: the store has the commit of a git line.
-static int has_commit(const struct fetching *f, const struct list_line *l, struct error **err)
+static int has_commit(const struct list_fetching *f, const struct list_line *l, struct error **err)
 {
     cleanup_mirror struct mirror m = MIRROR_NONE;
     int found = open_mirror(f, l, &m, err);
@@ -120,7 +121,7 @@ static char *first_names(const struct strlist *names)
                                 : steal(text);
 }
 
-static int check_offline(const struct fetching *f, struct error **err)
+static int check_offline(const struct list_fetching *f, struct error **err)
 {
     cleanup_strlist struct strlist missing = {0};
     if (!f->o->offline)
@@ -145,7 +146,7 @@ static int check_offline(const struct fetching *f, struct error **err)
     return error_hint(err, "run `kbuild fetch` once with the network");
 }
 
-static int hint_failed(const struct fetching *f, const struct parcel *p, bool missing,
+static int hint_failed(const struct list_fetching *f, const struct parcel *p, bool missing,
                        struct error **err)
 {
     const struct list_line *l = &f->list->items[f->lines[p - f->parcels]];
@@ -154,6 +155,11 @@ static int hint_failed(const struct fetching *f, const struct parcel *p, bool mi
                           "no server has it any more, or the address is wrong: a file that was "
                           "withdrawn can come from a mirror that kept it (docs/sources.md, "
                           "Lists), or the list has to name another version");
+    if (p->status == 403)
+        return error_hint(err,
+                          "a server that answers so wants a login (~/.netrc), or does not have "
+                          "the file: then a mirror that kept it can give it "
+                          "(docs/sources.md, Lists), or the list has to name another version");
     if (l->kind == LIST_FILE && p->sha256 && f->o->lock)
         lock_hint(f->o->lock, l->urls.items[0], NULL, err);
     if ((*err)->hint)
@@ -163,7 +169,7 @@ static int hint_failed(const struct fetching *f, const struct parcel *p, bool mi
 }
 
 // Files of which the list names nobody who may be asked.
-static int check_askable(const struct fetching *f, struct error **err)
+static int check_askable(const struct list_fetching *f, struct error **err)
 {
     cleanup_strlist struct strlist missing = {0};
     for (size_t i = 0; i < f->n; i++)
@@ -182,7 +188,7 @@ static int check_askable(const struct fetching *f, struct error **err)
 }
 
 // What failed, as one error.
-static int report(const struct fetching *f, struct error **err)
+static int report(const struct list_fetching *f, struct error **err)
 {
     cleanup_strlist struct strlist names = {0};
     struct parcel *first = NULL;
@@ -209,7 +215,7 @@ static int report(const struct fetching *f, struct error **err)
     return hint_failed(f, first, missing, err);
 }
 
-static int download_missing(struct fetching *f, struct error **err)
+static int download_missing(struct list_fetching *f, struct error **err)
 {
     const struct downloads d = {
         .store = f->o->store, .label = f->label, .parcels = f->parcels, .n = f->n};
@@ -223,7 +229,7 @@ static int download_missing(struct fetching *f, struct error **err)
     return result;
 }
 
-static void tell_pins(const struct fetching *f)
+static void tell_pins(const struct list_fetching *f)
 {
     size_t fresh = 0;
     for (size_t i = 0; i < f->n; i++)
@@ -246,7 +252,7 @@ static json_t *entry_of(const struct list_line *l, const char *digest)
 }
 
 // The blob gets the one time of all files first: it may have come as something else.
-static int set_blob_time(const struct fetching *f, const char *digest, struct error **err)
+static int set_blob_time(const struct list_fetching *f, const char *digest, struct error **err)
 {
     cleanup_free char *path = store_blob_path(f->o->store, digest);
     static const struct timespec times[2] = {{.tv_sec = LIST_FILE_TIME},
@@ -259,7 +265,7 @@ static int set_blob_time(const struct fetching *f, const char *digest, struct er
     return 0;
 }
 
-static int place_file(const struct fetching *f, const struct list_line *l, const char *digest,
+static int place_file(const struct list_fetching *f, const struct list_line *l, const char *digest,
                       struct error **err)
 {
     cleanup_free char *path = xasprintf("%s/%s", f->destination, l->name);
@@ -268,7 +274,7 @@ static int place_file(const struct fetching *f, const struct list_line *l, const
     return set_folder_time(path, LIST_FILE_TIME, err); // a copy, where links cannot be
 }
 
-static int place_tree(const struct fetching *f, const struct list_line *l, struct error **err)
+static int place_tree(const struct list_fetching *f, const struct list_line *l, struct error **err)
 {
     cleanup_free char *path = xasprintf("%s/%s", f->destination, l->name);
     cleanup_free char *label = xasprintf("%s: %s", f->label, l->name);
@@ -284,7 +290,7 @@ static int place_tree(const struct fetching *f, const struct list_line *l, struc
     return result < 0 ? error_wrap(err, "%s", l->name) : 0;
 }
 
-static int place_all(const struct fetching *f, json_t *entries, struct error **err)
+static int place_all(const struct list_fetching *f, json_t *entries, struct error **err)
 {
     for (size_t i = 0; i < f->list->n; i++) {
         const struct list_line *l = &f->list->items[i];
@@ -300,7 +306,7 @@ static int place_all(const struct fetching *f, json_t *entries, struct error **e
 }
 
 // The folders that names brought along, as the files.
-static int set_folder_times(const struct fetching *f, struct error **err)
+static int set_folder_times(const struct list_fetching *f, struct error **err)
 {
     for (size_t i = 0; i < f->list->n; i++) {
         const struct list_line *l = &f->list->items[i];
@@ -315,7 +321,7 @@ static int set_folder_times(const struct fetching *f, struct error **err)
     return 0;
 }
 
-static void fetching_free(struct fetching *f)
+static void fetching_free(struct list_fetching *f)
 {
     free(f->digests);
     free(f->parcels);
@@ -326,7 +332,7 @@ static void fetching_free(struct fetching *f)
 int list_fetch(const struct list *l, const char *label, const struct source_options *o,
                const char *destination, json_t **entries, struct error **err)
 {
-    struct fetching f = {.list = l, .label = label, .o = o, .destination = destination};
+    struct list_fetching f = {.list = l, .label = label, .o = o, .destination = destination};
     json_t *list = json_array();
     int result = find_missing(&f, err);
     if (result == 0)

@@ -241,10 +241,10 @@ static int check_pair(const struct list_line *a, const struct list_line *b, stru
 
 static int check_names(const struct list *l, struct error **err)
 {
-    const struct list_line **sorted = xcalloc(l->n + 1, sizeof *sorted);
+    const struct list_line **sorted = xcalloc(l->n + 1, sizeof(struct list_line *));
     for (size_t i = 0; i < l->n; i++)
         sorted[i] = &l->items[i];
-    qsort(sorted, l->n, sizeof *sorted, compare_lines);
+    qsort(sorted, l->n, sizeof(struct list_line *), compare_lines);
     int result = 0;
     for (size_t i = 1; i < l->n && !result; i++)
         result = check_pair(sorted[i - 1], sorted[i], err);

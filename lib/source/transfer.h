@@ -18,28 +18,28 @@
 struct transfer {
     const struct download *d; // not owned
     CURL *curl;
-    char *shown; // the url, for messages
+    char *shown;     // the url, for messages
+    uint64_t have;   // bytes in the file
+    char *validator; // If-Range value that belongs to them: a strong ETag or Last-Modified, or NULL
+    long status;     // of a failure: of HTTP, or 0
+    // of the current try
+    char *etag, *modified;
+    uint64_t range_from;   // Content-Range of a 206
+    uint64_t start;        // `have` when it began
+    time_t began;          // of a clock that nobody sets
+    struct error *failure; // of a callback
     struct http_settings settings;
+
     struct retry retry;
     unsigned tries;
     int fd;
-    uint64_t have;   // bytes in the file
-    char *validator; // If-Range value that belongs to them: a strong ETag or Last-Modified, or NULL
-    bool old_bytes;  // some are of an earlier call
-    // of a failure
-    long status;      // of HTTP, or 0
-    bool unreachable; // no other file of that server would come either
-
+    bool old_bytes;   // some bytes are of an earlier call
+    bool unreachable; // of a failure: no other file of that server would come either
     // of the current try
-    char *etag, *modified;
-    bool ranged;         // a range was asked for
-    bool begun;          // the first byte of a body came
-    uint64_t range_from; // Content-Range of a 206
-    uint64_t start;      // `have` when it began
-    time_t began;        // of a clock that nobody sets
+    bool ranged;     // a range was asked for
+    bool begun;      // the first byte of a body came
+    bool start_over; // the server's ranges don't fit
     bool too_slow;
-    struct error *failure; // of a callback
-    bool start_over;       // the server's ranges don't fit
     char reason[CURL_ERROR_SIZE];
 };
 

@@ -13,6 +13,10 @@ setup_file() {
   export PORT
 }
 
+teardown() {
+  [ -z "${REGISTRY_PID:-}" ] || kill "$REGISTRY_PID" 2>/dev/null || true
+}
+
 teardown_file() {
   stop_servers
 }
@@ -179,6 +183,9 @@ archive $SITE/plain/b http://127.0.0.1:1/b sha256=$(sum_of b) x/b"
   list_prints "archive !$SITE/plain/a $SITE/status/404 sha256=$(printf '%064d' 7) a"
   mark
   refused_with "status 404"
+  list_prints "archive !$SITE/plain/a sha256=$(printf '%064d' 7) a
+archive $SITE/plain/b sha256=$(sum_of b) b"
+  refused_with "nobody may be asked for 1 of its 2 files and trees, which are not in the cache: a"
   [ "$(asked '^/plain/a ')" = 0 ]
 }
 
@@ -389,4 +396,26 @@ sources:
   [ "$(content_of build/kata-static-one.tar.xz seen | tr '\n' ' ')" = "tree " ]
   MODE=full kb one
   [ "$(content_of build/kata-static-one.tar.xz seen | tr '\n' ' ')" = "things tree " ]
+}
+
+@test "a shared cache gives the tree of a list, unless versions.lock pins something else" {
+  load shared_cache
+  list_prints "file $SITE/plain/a a
+archive $SITE/plain/b sha256=$(sum_of b) b"
+  start_registry
+  export PUSH_TO_REGISTRY=yes
+  kb one
+  chmod -R u+w cache
+  rm -rf cache versions.lock
+  echo '# again' >>recipes/one/build.sh # so that its inputs are needed
+  mark
+  kb one
+  [ "$(asked '^/plain/')" = 0 ]
+  grep -q "^file $SITE/plain/a sha256=$(sum_of a)$" versions.lock
+  chmod -R u+w cache
+  rm -rf cache
+  sed -i "s/^\(file .*plain\/a sha256=\).*/\1$(sum_of b)/" versions.lock
+  echo '# once more' >>recipes/one/build.sh
+  refused_with "but $(sum_of b) is expected"
+  stop_registry
 }

@@ -253,7 +253,7 @@ static void try_list(const char *text, size_t length)
     for (size_t i = 0; i < l.n; i++) {
         const struct list_line *x = &l.items[i];
         require(path_is_clean(x->name) && *x->name != '-' && !strstr(x->name, "/-"));
-        require(x->urls.n > 0 && !(x->elsewhere && x->urls.n < 2));
+        require(x->urls.n > 0);
         for (size_t k = 0; k < x->urls.n; k++) {
             bool local = starts_with(x->urls.items[k], "file:");
             require(is_line(x->urls.items[k]) && strstr(x->urls.items[k], "://"));
