@@ -248,7 +248,8 @@ static void try_list(const char *text, size_t length)
     list_folders(text, length % 2, &folders);
     for (size_t i = 0; i < folders.n; i++)
         require(*folders.items[i] == '/' && path_is_clean(folders.items[i] + 1));
-    require_result(list_parse(text, length, &folders, &l, &err), err);
+    int result = list_parse(text, length, &folders, &l, &err);
+    require_result(result, err);
     require(!err || !l.n);
     for (size_t i = 0; i < l.n; i++) {
         const struct list_line *x = &l.items[i];
