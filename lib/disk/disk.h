@@ -26,6 +26,9 @@ struct disk_partition {
 void mbr_write(unsigned char sector[static DISK_SECTOR], uint32_t signature,
                const struct disk_partition *partitions, unsigned count);
 
+// Where the first partition of a table starts, in bytes.
+uint64_t mbr_first_partition(const unsigned char sector[static DISK_SECTOR]);
+
 // ---- NVDIMM: Linux, drivers/nvdimm/pfn.h, struct nd_pfn_sb; it lies 4 KiB into the namespace ----
 // A namespace in page frame mode, whose page map lies in RAM (mode 1), so that a guest sees what
 // comes after `data_offset` as a disk that it can map (DAX). version 0.2, no uuids. The checksum is

@@ -231,7 +231,7 @@ static int make_file(struct ext4_fill *f, const struct pack_entry *e, struct err
     cleanup_free char *size = xasprintf("%llu\n", (unsigned long long)e->size);
     digest_add(f->digest, size, strlen(size));
     uint64_t blocks = (e->size + DISK_BLOCK - 1) / DISK_BLOCK;
-    f->blocks += blocks + (blocks + 1023) / 1024; // and what lists them, if they lie apart
+    f->blocks += blocks + blocks / 1024; // and what lists them, if they lie apart
     buf_printf(&line, "write %s", content);
     if (quote_path(&line, " ", e->names[0], err) < 0)
         return -1;

@@ -43,6 +43,11 @@ void mbr_write(unsigned char sector[static DISK_SECTOR], uint32_t signature,
     sector[511] = 0xaa;
 }
 
+uint64_t mbr_first_partition(const unsigned char sector[static DISK_SECTOR])
+{
+    return get_le(sector + TABLE + 8, 4) * DISK_SECTOR;
+}
+
 // ---- NVDIMM ----
 
 // struct nd_pfn_sb: offset of each field that is not 0, and of the checksum, which is the last.

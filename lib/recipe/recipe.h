@@ -252,9 +252,10 @@ struct recipe_service {
 // boot: how `kbuild boot` starts the result under QEMU.
 struct recipe_boot {
     char *kernel, *initrd; // as in recipe_image; NULL for a se-image
-    char *append;          // kernel command line
-    char *qemu;            // part: a QEMU that was built; NULL: this machine's
-    char *data;            // path of QEMU's data directory, in the same tarball; or NULL
+    char *disk;   // part: a raw disk, the guest's first one; there is one of initrd and disk
+    char *append; // kernel command line; with a disk {root} is where its root is
+    char *qemu;   // part: a QEMU that was built; NULL: this machine's
+    char *data;   // path of QEMU's data directory, in the same tarball; or NULL
     struct recipe_machine plain;
     struct recipe_machine *confidential[CONFIDENTIAL_KINDS]; // on hosts that can; NULL: never
     struct recipe_service *service;                          // or NULL

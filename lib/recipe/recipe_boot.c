@@ -155,14 +155,15 @@ static void service_free(struct recipe_service *s)
 }
 
 enum {
-    INITRD_ONLY = 1 << ACTION_INITRD,
+    LAYERS = 1 << ACTION_INITRD | 1 << ACTION_IMAGE,
     SEALED = 1 << ACTION_SE_IMAGE,
-    OPEN = 1 << ACTION_SCRIPT | 1 << ACTION_INITRD | 1 << ACTION_GROUP,
+    OPEN = 1 << ACTION_SCRIPT | LAYERS | 1 << ACTION_GROUP,
 };
 #define AT(member) offsetof(struct recipe_boot, member)
 static const struct field boot_fields[] = {
     {"kernel", read_part, AT(kernel), OPEN, OPEN},
-    {"initrd", read_part, AT(initrd), OPEN, OPEN},
+    {"initrd", read_part, AT(initrd), OPEN, 0}, // or
+    {"disk", read_part, AT(disk), OPEN, 0},
     {"append", read_command_line, AT(append), OPEN | SEALED, 0},
     {"qemu", read_part, AT(qemu), OPEN, 0},
     {"data", read_path, AT(data), OPEN, 0},
@@ -172,7 +173,7 @@ static const struct field boot_fields[] = {
     {"options", read_machine_text, AT(plain.options), OPEN, 0},
     {"expect", read_lines, AT(plain.expect), OPEN, 0},
     {"confidential", read_confidential, AT(confidential), OPEN, 0},
-    {"service", read_service, AT(service), INITRD_ONLY, 0},
+    {"service", read_service, AT(service), LAYERS, 0},
 };
 #undef AT
 static const struct schema boot_schema = SCHEMA("a boot", boot_fields);
@@ -183,6 +184,14 @@ int read_boot(struct reader *r, const struct yaml *node, void *target)
     recipe->boot = xcalloc(1, sizeof *recipe->boot);
     if (read_map(r, node, &boot_schema, 1 << recipe->action, recipe->boot) < 0)
         return -1;
+    const struct recipe_boot *b = recipe->boot;
+    static const char *const names[] = {"root", NULL};
+    if (recipe->action != ACTION_SE_IMAGE && !b->initrd == !b->disk)
+        return yaml_error(r->document, node, r->err, "boot: it needs %s 'initrd' and 'disk'",
+                          b->disk ? "only one of" : "one of");
+    if (b->disk && b->append && !template_is_sound(b->append, names))
+        return yaml_error(r->document, yaml_get(node, "append"), r->err,
+                          "append: '%s': the placeholder here is {root}", b->append);
     const struct yaml *data = yaml_get(node, "data");
     return data && !recipe->boot->qemu
                ? yaml_error(r->document, data, r->err, "data: it goes with the key 'qemu'")
@@ -218,10 +227,11 @@ int check_parts(struct reader *r)
     if (i && (check_part(r, "image", "kernel", i->kernel) < 0 ||
               check_part(r, "image", "initrd", i->initrd) < 0))
         return -1;
-    if (b && (check_part(r, "boot", "kernel", b->kernel) < 0 ||
-              check_part(r, "boot", "initrd", b->initrd) < 0 ||
-              check_part(r, "boot", "qemu", b->qemu) < 0 ||
-              check_part(r, "boot", "firmware", b->plain.firmware) < 0))
+    if (b &&
+        (check_part(r, "boot", "kernel", b->kernel) < 0 ||
+         check_part(r, "boot", "initrd", b->initrd) < 0 ||
+         check_part(r, "boot", "disk", b->disk) < 0 || check_part(r, "boot", "qemu", b->qemu) < 0 ||
+         check_part(r, "boot", "firmware", b->plain.firmware) < 0))
         return -1;
     if (b && check_service(r, b->service) < 0)
         return -1;
@@ -244,6 +254,7 @@ void boot_free(struct recipe_boot *b)
         return;
     free(b->kernel);
     free(b->initrd);
+    free(b->disk);
     free(b->append);
     free(b->qemu);
     free(b->data);

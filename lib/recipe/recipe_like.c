@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `like`: an image that holds what an initrd holds says so instead of saying it again. What it
-// shares is needs, variables, the packages of its root file system, layers and what is left out;
+// shares is needs, variables, the packages of its root file system, layers, what is left out, and
+// what serves in it (boot.service);
 // whatever it says itself counts, a variable or a key of `rootfs` each for itself.
 #include "recipe/reader.h"
 
@@ -72,6 +73,10 @@ int read_like(struct reader *r)
         const struct yaml *map = join(d, yaml_get(root, maps[i]), yaml_get(other, maps[i]), NULL);
         root = map ? yaml_with(d, root, maps[i], map) : root;
     }
+    static const char *const service[] = {"service", NULL};
+    const struct yaml *boot = join(d, yaml_get(root, "boot"), yaml_get(other, "boot"), service);
+    if (yaml_get(root, "boot"))
+        root = yaml_with(d, root, "boot", boot);
     const char *section = layers_section(r->recipe);
     const struct yaml *own = yaml_get(root, section);
     const struct yaml *tree = join(d, own, yaml_get(other, layers_section(like)), layers);

@@ -217,6 +217,8 @@ static int boot_in_scratch(struct trial *t, struct error **err)
         remove_tree(t->socket_folder, NULL);
     free(t->socket_folder);
     free(t->socket);
+    free(t->disk);
+    free(t->append);
     return result;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A kernel and an initrd as they are, with a firmware and a QEMU that were built, if the recipe
-// says so: the whole stack that a runtime would start. Where the machine can start a confidential
-// guest of a kind that the recipe describes, it is one.
+// A kernel and an initrd or a disk as they are, with a firmware and a QEMU that were built, if the
+// recipe says so: the whole stack that a runtime would start. Where the machine can start a
+// confidential guest of a kind that the recipe describes, it is one.
 #include "run/boot_room.h"
 
 #include "base/log.h"
@@ -152,7 +152,8 @@ static void describe_machine(struct trial *t, struct stack *s, const struct host
     m->arch = t->arch;
     m->kernel = s->kernel;
     m->initrd = s->initrd;
-    m->append = s->boot->append ? s->boot->append : "";
+    m->append = t->append ? t->append : s->boot->append ? s->boot->append : "";
+    m->disk = t->disk;
     m->program = s->qemu;
     m->data = s->data;
     m->firmware = s->firmware;
@@ -215,11 +216,14 @@ static int boot_on(struct trial *t, struct stack *s, const struct host *h, struc
     if (choose_kind(t, s, h, err) < 0 ||
         take_part(t, s, boot->kernel, "kernel", &s->kernel, err) < 0 ||
         take_part(t, s, boot->initrd, "initrd", &s->initrd, err) < 0 ||
+        (boot->disk && boot_take_disk(t, err) < 0) ||
         take_part(t, s, PICK(s, firmware), "firmware", &s->firmware, err) < 0 ||
         choose_qemu(t, s, err) < 0)
         return -1;
+    if (boot->disk)
+        strlist_add(&s->parts, "disk");
     describe_machine(t, s, h);
-    return prove_stack(t, s, err);
+    return prove_stack(t, s, err) < 0 || boot_prove_refusals(t, err) < 0 ? -1 : 0;
 }
 
 int boot_parts(struct trial *t, struct error **err)

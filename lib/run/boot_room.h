@@ -3,6 +3,7 @@
 #ifndef KBUILD_RUN_BOOT_ROOM_H
 #define KBUILD_RUN_BOOT_ROOM_H
 
+#include "disk/verity.h"
 #include "run/internal.h"
 #include "run/qemu.h"
 
@@ -15,6 +16,9 @@ struct trial {
     char *folder; // scratch
     FILE *console;
     struct machine machine;
+    char *disk, *append; // owned; of the machine, when there is a disk
+    bool measured;       // it is, by `verity`
+    struct verity verity;
     const struct recipe_service *service; // that the guest has or may have, or NULL
     bool service_is_sure;
     bool tools;                   // what talks to it is there
@@ -51,6 +55,13 @@ int boot_parts(struct trial *t, struct error **err);
 // `name` (NULL: its own). *out, to be freed, stays NULL for the reference NULL.
 int boot_take_part(struct trial *t, const char *reference, const struct arch *arch,
                    const char *name, char **out, struct error **err);
+
+// ---- boot_disk.c: a disk with a root file system ----
+// Takes the disk out, and finds out where its root is: the machine gets both.
+int boot_take_disk(struct trial *t, struct error **err);
+// Of a measured one: a guest must not start with one byte of it changed, nor with one digit of the
+// root hash changed.
+int boot_prove_refusals(struct trial *t, struct error **err);
 
 // ---- boot_service.c: a guest that serves ----
 // Finds out which service the guest has: of the recipe that its initrd is made by, if something of

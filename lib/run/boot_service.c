@@ -24,7 +24,10 @@
 static const struct recipe *guest_recipe(struct trial *t, struct error **err)
 {
     const struct recipe *r = t->recipe;
-    const char *part = r->image ? r->image->initrd : r->boot ? r->boot->initrd : NULL;
+    const struct recipe_boot *boot = r->boot;
+    const char *part = r->image ? r->image->initrd
+                       : boot   ? (boot->initrd ? boot->initrd : boot->disk)
+                                : NULL;
     cleanup_free char *name = part ? xstrndup(part, strcspn(part, ":")) : NULL;
     return name ? recipe_get(t->b->recipes, name, err) : NULL;
 }

@@ -16,7 +16,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define DISK_FORMAT "1" // raise it when the same tree would make another image
+#define DISK_FORMAT "2" // raise it when the same tree would make another image
 #define FILL "fill"     // folder in /build, where the tools see what they are to write
 #define SYSTEM "filesystem"
 
@@ -219,13 +219,12 @@ static int make_image(struct disk_work *w, struct error **err)
 
 // ---- results ----
 
-static int put_hash(struct disk_work *w, const struct buf *text, const char *file, json_t *record,
-                    struct error **err)
+// After the tarball: a record's first output is that.
+static int put_hash(struct disk_work *w, const struct buf *text, json_t *record, struct error **err)
 {
     char digest[DIGEST_HEX_SIZE];
     cleanup_strlist struct strlist names = {0};
-    if (file_write(file, text->data, text->len, 0600, err) < 0 ||
-        store_put_bytes(w->b->store, text->data, text->len, digest, err) < 0)
+    if (store_put_bytes(w->b->store, text->data, text->len, digest, err) < 0)
         return -1;
     disk_side_files(job_of(w->node)->recipe, &names);
     record_side_file(record, names.items[0], digest, text->len);
@@ -245,11 +244,13 @@ static int pack_disk(struct disk_work *w, json_t *record, struct error **err)
         cleanup_free char *device = xasprintf("%s, partition 2", path_base(output));
         verity_text_write(&w->verity, r->one_line ? VERITY_TEXT_LINE : VERITY_TEXT_VERITYSETUP,
                           device, &text);
-        if (put_hash(w, &text, file, record, err) < 0)
+        if (file_write(file, text.data, text.len, 0600, err) < 0)
             return -1;
     }
     phase("packing");
-    return layers_pack(w->b, w->node, w->image, measured ? &hash : NULL, record, err);
+    if (layers_pack(w->b, w->node, w->image, measured ? &hash : NULL, record, err) < 0)
+        return -1;
+    return measured ? put_hash(w, &text, record, err) : 0;
 }
 
 static int make_in_scratch(struct disk_work *w, json_t *record, struct error **err)

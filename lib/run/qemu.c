@@ -61,12 +61,27 @@ static void add_option(struct strlist *argv, const char *option, const char *val
     strlist_add(argv, value);
 }
 
-// A serial port that is a unix socket here. QEMU's options have a comma doubled.
+// A path in QEMU's options has a comma doubled.
+static void add_path(struct buf *out, const char *path)
+{
+    for (const char *p = path; *p; p++)
+        buf_printf(out, "%s%c", *p == ',' ? "," : "", *p);
+}
+
+static void add_disk(const struct machine *m, struct strlist *argv)
+{
+    cleanup_buf struct buf drive = {0};
+    buf_puts(&drive, "if=none,id=disk,format=raw,readonly=on,file=");
+    add_path(&drive, m->disk);
+    add_option(argv, "-drive", drive.data);
+    add_option(argv, "-device", "virtio-blk,drive=disk"); // of the machine's own bus
+}
+
+// A serial port that is a unix socket here.
 static void add_port(const struct machine *m, struct strlist *argv)
 {
     cleanup_buf struct buf path = {0};
-    for (const char *p = m->socket; *p; p++)
-        buf_printf(&path, "%s%c", *p == ',' ? "," : "", *p);
+    add_path(&path, m->socket);
     add_option(argv, "-device", machine_of(m)->ports);
     strlist_add(argv, "-chardev");
     strlist_addf(argv, "socket,id=port,server=on,wait=off,path=%s", path.data);
@@ -91,6 +106,8 @@ static void build_command(const struct machine *m, const char *program, bool kvm
     strlist_split(argv, m->options ? m->options : "", " ");
     if (m->port)
         add_port(m, argv);
+    if (m->disk)
+        add_disk(m, argv);
     add_option(argv, "-bios", m->firmware);
     add_option(argv, "-kernel", m->kernel);
     add_option(argv, "-initrd", m->initrd);
@@ -421,6 +438,27 @@ int qemu_expect_init(const struct machine *m, json_t **report, struct error **er
     json_decref(*report);
     *report = NULL;
     return -1;
+}
+
+static bool is_refused(const char *line, void *context)
+{
+    return is_report(line, context) || strstr(line, "Kernel panic");
+}
+
+int qemu_expect_panic(const struct machine *m, struct error **err)
+{
+    json_t *report = NULL;
+    struct error *why = NULL;
+    struct guest w = {.m = m, .matches = is_refused, .context = &report};
+    int result = run(&w, "a panic of the kernel", &why);
+    if (report) {
+        error_free(why);
+        json_decref(report);
+        return error_set(err, ERROR_STEP, "init was reached");
+    }
+    if (result < 0)
+        *err = why;
+    return result;
 }
 
 static bool is_serving(const char *line, void *context)

@@ -16,6 +16,7 @@
 struct machine {
     const struct arch *arch;
     const char *kernel, *initrd, *append; // initrd and append may be NULL
+    const char *disk;                     // a raw file that the guest may only read; or NULL
     const char *program;                  // QEMU; NULL: the architecture's, from PATH
     const char *data, *firmware;          // its data directory; firmware; NULL: its own
     const char *machine, *cpu;            // -M and -cpu; NULL: the usual
@@ -45,6 +46,10 @@ int qemu_expect(const struct machine *m, const char *text, struct error **err);
 // gets (to be released with json_decref()). A text of m->expect that the console did not show
 // before is an error.
 int qemu_expect_init(const struct machine *m, json_t **report, struct error **err);
+
+// Runs until the kernel panics, which it has to, and not before the console has shown each text of
+// m->expect: a guest that must not start. Init's JSON line is an error.
+int qemu_expect_panic(const struct machine *m, struct error **err);
 
 // For those who talk to what runs in a machine.
 struct guest;

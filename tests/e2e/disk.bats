@@ -250,3 +250,104 @@ X
   run -1 kb plan like
   [[ $output == *"'content' has no layers"* ]]
 }
+
+# ---- kbuild boot ----
+
+# A QEMU that plays a kernel with dm-verity: it checks the disk with veritysetup and reports, or says what
+# Linux says. `mode` says what goes wrong.
+make_qemu() {
+  export FAKE="$PROJECT/fake"
+  mkdir -p "$FAKE"
+  echo "${1:-good}" >"$FAKE/mode"
+  cat >"$FAKE/qemu" <<'Y'
+#!/usr/bin/env python3
+import json, os, re, subprocess, sys, time
+fake, words = os.environ["FAKE"], sys.argv[1:]
+if words == ["-accel", "help"]:
+    print("Accelerators supported in QEMU binary:\ntcg")
+    sys.exit()
+mode = open(fake + "/mode").read().strip()
+append = words[words.index("-append") + 1]
+open(fake + "/argv", "a").write("\n".join(words) + "\n")
+assert "-initrd" not in words and "virtio-blk,drive=disk" in words
+image = re.fullmatch("if=none,id=disk,format=raw,readonly=on,file=(.*)", words[words.index("-drive") + 1]).group(1)
+def say(line):
+    print(line, flush=True)
+def panic(why):
+    say(why)
+    say("Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(254,0)")
+    time.sleep(30)
+parts = json.loads(subprocess.check_output(["sfdisk", "--json", image]))["partitiontable"]["partitions"]
+table = re.search('dm-mod.create="root,,,ro,0 ([0-9]+) verity 1 /dev/vda1 /dev/vda2 4096 4096 ([0-9]+) 1 sha256 ([0-9a-f]{64}) [0-9a-f]*" root=/dev/dm-0', append)
+if not table and "root=/dev/vda1" not in append:
+    panic("no root")
+if table:
+    assert int(table[1]) == parts[0]["size"] == int(table[2]) * 8
+    for name, p in zip(("data", "hashes"), parts):
+        subprocess.run(["dd", "if=" + image, "of=" + fake + "/" + name, "bs=512", f"skip={p['start']}", f"count={p['size']}", "conv=sparse", "status=none"], check=True)
+    good = subprocess.run(["veritysetup", "verify", fake + "/data", fake + "/hashes", table[3]], stderr=subprocess.DEVNULL).returncode == 0
+    if mode == "never":
+        good = False
+    if not good and mode == "quiet":
+        panic("no root")
+    if not good and mode != "careless":
+        panic("device-mapper: verity: 254:0: metadata block 0 is corrupted")
+say(json.dumps({"smoke-init": 1, "release": "6.1", "machine": "x86_64", "cmdline": append}))
+time.sleep(30)
+Y
+  chmod +x "$FAKE/qemu"
+  make_recipe kernel "" 'install -D /recipe/vmlinuz /out/kernel/share/vmlinuz'
+  echo kernel >recipes/kernel/vmlinuz
+  cat >>recipes/image/recipe.yaml <<'Y'
+with: [kernel]
+boot:
+  kernel: kernel:share/vmlinuz
+  disk: image:opt/kata/share/test.img
+  append: panic=1 ro {root}
+Y
+}
+
+boot() {
+  [ "$(uname -m)" = x86_64 ] || skip "the machine that is played is an x86_64"
+  MEASURED_ROOTFS=${MEASURED-yes} kb boot image --qemu "$FAKE/qemu" --timeout 60
+}
+
+@test "a measured disk boots, and nothing that was changed does" {
+  make_qemu
+  run -0 boot
+  [[ $output == *"proven: kernel, disk: /init reached"* ]]
+  [[ $output == *"proven: with one digit of the root hash changed it does not start"* ]]
+  [[ $output == *"proven: with one byte of the disk changed it does not start"* ]]
+  [ "$(grep -c '^-append$' "$FAKE/argv")" = 3 ]
+}
+
+@test "a guest that starts from a changed disk is an error" {
+  make_qemu careless
+  run -3 boot
+  [[ $output == *"with one digit of the root hash changed the guest has to be refused: init was reached"* ]]
+  # A panic for another reason proves nothing.
+  echo quiet >"$FAKE/mode"
+  run -3 boot
+  [[ $output == *"did not show 'is corrupted'"* ]]
+  echo never >"$FAKE/mode"
+  run -3 boot
+  [[ $output == *"the kernel panicked"* ]]
+}
+
+@test "a disk that is not measured boots from its partition, and that is said" {
+  make_qemu
+  MEASURED=no run -0 boot
+  [[ $output == *"proven: kernel, disk: /init reached"* ]]
+  [[ $output == *"not proven: that nothing else would start: the disk is not measured"* ]]
+  grep -q 'root=/dev/vda1' "$FAKE/argv"
+}
+
+@test "the guest is booted from an initrd or a disk" {
+  make_qemu
+  echo '  initrd: image:opt/kata/share/test.img' >>recipes/image/recipe.yaml
+  run -1 kb plan image
+  [[ $output == *"boot: it needs only one of 'initrd' and 'disk'"* ]]
+  sed -i 's/  disk: image:.*//; s/  initrd: image:.*//' recipes/image/recipe.yaml
+  run -1 kb plan image
+  [[ $output == *"boot: it needs one of 'initrd' and 'disk'"* ]]
+}

@@ -180,6 +180,55 @@ static void an_initrd_recipe_is_read_whole(void **state)
     recipe_set_free(set);
 }
 
+static void an_image_is_like_an_initrd(void **state)
+{
+    struct place *p = *state;
+    put(p, "tree/own/x", "");
+    put(p, "tree/both/x", "");
+    put(p, "r/both/x", "");
+    put(p, "tree/recipe.yaml",
+        "description: x\n"
+        "action: initrd\n"
+        "needs: [c]\n"
+        "variables: {A: {default: tree}, B: {default: tree}}\n"
+        "rootfs: {distribution: tree, packages: [bash]}\n"
+        "initrd: {layers: [rootfs, {overlay: own}, {overlay: both}],\n"
+        "         exclude: [usr], output: o}\n");
+    struct recipe_set *set = open_set(p);
+    const struct recipe *r = good(set, p,
+                                  "description: x\n"
+                                  "action: image\n"
+                                  "like: tree\n"
+                                  "builder: {packages: [e2fsprogs]}\n"
+                                  "variables: {B: {default: r}}\n"
+                                  "rootfs: {distribution: r}\n"
+                                  "disk:\n"
+                                  "  output: a/x.image\n"
+                                  "  align: 128\n"
+                                  "  dax: yes\n"
+                                  "  verity: {hash: a/h, format: line, salt: 00ff,\n"
+                                  "           when: {variable: B, is: r}}\n"
+                                  "boot: {kernel: 'c:k', disk: 'r:a/x.image', append: '{root}'}\n");
+    assert_int_equal(r->action, ACTION_IMAGE);
+    assert_string_equal(r->needs[0].any.items[0], "c");
+    assert_int_equal(r->variable_count, 2);
+    for (size_t i = 0; i < r->variable_count; i++)
+        assert_string_equal(r->variables[i].default_, *r->variables[i].name == 'A' ? "tree" : "r");
+    assert_string_equal(r->rootfs->distribution, "r");
+    assert_string_equal(r->rootfs->packages.items[0], "bash");
+    assert_int_equal(r->initrd->layer_count, 3);
+    assert_true(ends_with(r->initrd->layers[1].folder, "/tree/own"));
+    assert_true(ends_with(r->initrd->layers[2].folder, "/r/both"));
+    assert_string_equal(r->initrd->exclude.items[0], "usr");
+    const struct recipe_disk *d = &r->initrd->disk;
+    assert_int_equal(d->align, 128);
+    assert_true(d->dax && d->verity.one_line);
+    assert_string_equal(d->verity.salt, "00ff");
+    assert_string_equal(d->verity.when.variable, "B");
+    assert_string_equal(r->boot->disk, "r:a/x.image");
+    recipe_set_free(set);
+}
+
 static void an_se_image_recipe_is_read_whole(void **state)
 {
     struct place *p = *state;
@@ -245,10 +294,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_script_recipe_is_read_whole),       TEST(little_is_required),
-        TEST(guest_yes_means_all_outputs),         TEST(an_initrd_recipe_is_read_whole),
-        TEST(an_se_image_recipe_is_read_whole),    TEST(aliases_work_in_recipes),
-        TEST(a_script_may_lie_in_a_shared_folder), TEST(our_own_recipes_are_good),
+        TEST(a_script_recipe_is_read_whole), TEST(little_is_required),
+        TEST(guest_yes_means_all_outputs),   TEST(an_initrd_recipe_is_read_whole),
+        TEST(an_image_is_like_an_initrd),    TEST(an_se_image_recipe_is_read_whole),
+        TEST(aliases_work_in_recipes),       TEST(a_script_may_lie_in_a_shared_folder),
+        TEST(our_own_recipes_are_good),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
