@@ -97,7 +97,8 @@ static void bad_boot_sections_are_refused(void **state)
     static const struct {
         const char *text, *message;
     } cases[] = {
-        {G "members: [a]\nboot: {kernel: \"a:k\"}\n", F "4:7: a boot needs the key 'initrd'"},
+        {G "members: [a]\nboot: {kernel: \"a:k\"}\n",
+         F "4:7: boot: it needs one of 'initrd' and 'disk'"},
         {G "members: [a]\nboot: {kernel: \"a:k\", initrd: \"c:i\"}\n",
          F "4:31: initrd: 'c' is not in 'members'"},
         {BOOT "  qemu: c:q\n", F "7:9: qemu: 'c' is not in 'members'"},
