@@ -179,9 +179,9 @@ build() {
   tar -xf build/kata-static-hello.tar.xz -C out
   [ "$(out/usr/bin/hello)" = "part leaf!" ]
   refute grep -q "/build/" out/usr/bin/hello
-  build provenance hello >provenance
-  grep -q 'pkg:cargo/leaf@1.0.0' provenance
-  grep -q "$COMMIT" provenance
+  build provenance hello --spdx -o list.json
+  grep -q 'pkg:cargo/leaf@1.0.0' list.json
+  grep -q "$COMMIT" list.json
   # Made again, with other jobs and through no mirror.
   cp build/kata-static-hello.tar.xz first.tar.xz
   run build verify hello -j1
@@ -193,7 +193,7 @@ build() {
   rm versions.lock
   run build hello
   echo "$output"
-  [ "$status" -eq 1 ]
+  [ "$status" -ne 0 ]
   grep -q "windows-leaf is a stub in this build" build/logs/hello.log
 }
 
@@ -207,7 +207,7 @@ build() {
   # A compiler that is too old says so at once.
   sed -i 's/--needs=1.60/--needs=9.99/' recipes/hello/build.sh
   run build hello --arch=s390x
-  [ "$status" -eq 1 ]
+  [ "$status" -ne 0 ]
   grep -qE 'error: rustc [0-9.]+ here, 9.99 needed for hello' build/logs/hello.log
 }
 
