@@ -96,6 +96,13 @@ static int add_submodule(const struct collecting *c, const char *path, const git
 
 // ---- one repository ----
 
+static int hint_no_git(struct error **err)
+{
+    return error_hint(err,
+                      "what libgit2 cannot read (SHA-256, a sparse index): a copy of the files "
+                      "without .git is taken whole");
+}
+
 static int add_tracked(const struct collecting *c, struct error **err)
 {
     git_index *index = NULL;
@@ -159,8 +166,10 @@ static int collect(const struct collecting *c, struct error **err)
               GIT_STATUS_OPT_DISABLE_PATHSPEC_MATCH;
     if (*below)
         o.pathspec = (git_strarray){&below, 1};
-    if (git_status_list_new(&list, c->repository, &o) < 0)
-        return git_failed(err, "asking git for the files of %s", c->tree->folder);
+    if (git_status_list_new(&list, c->repository, &o) < 0) {
+        git_failed(err, "asking git for the files of %s", c->tree->folder);
+        return hint_no_git(err);
+    }
     int result = add_changes(c, list, err);
     git_status_list_free(list);
     return result < 0 ? -1 : add_tracked(c, err);
@@ -219,8 +228,10 @@ int local_git_entries(struct local_tree *t, struct error **err)
     int found = git_repository_open_ext(&r, t->folder, 0, NULL);
     if (found == GIT_ENOTFOUND)
         return 0;
-    if (found < 0)
-        return git_failed(err, "reading the git repository of %s", t->folder);
+    if (found < 0) { // of a format that libgit2 does not know, say
+        git_failed(err, "reading the git repository of %s", t->folder);
+        return hint_no_git(err);
+    }
     int result = 1;
     cleanup_free char *below = place_in(git_repository_workdir(r), t->folder);
     if (git_repository_is_bare(r)) {

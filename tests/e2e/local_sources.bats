@@ -217,6 +217,11 @@ listing() {
   run kb --source demo=bare.git demo
   [ "$status" -eq 1 ]
   [[ "$output" == *"bare git repository"*"git worktree add"* ]]
+  git_here init -q --object-format=sha256 other-format
+  touch other-format/file
+  run kb --source demo=other-format demo
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"reading the git repository of $PROJECT/other-format"*"a copy of the files without .git is taken whole"* ]]
 }
 
 @test "KBUILD_SOURCE is read, and an option counts more" {
