@@ -230,9 +230,9 @@ static bool fits(const struct toml *t, const struct config_layout *l, bool rust,
            (!l->kernel || is_met(t, &kernel, !rust));
 }
 
-// The layout of the file, for the edits of a kind. `usual` is the one of kinds that have none.
+// The layout of the file, for the edits of a kind. It stays what it is for kinds that have none.
 static int find_layout(const struct toml *t, const struct config_request *request,
-                       const struct config_layout *usual, struct examined *x, struct error **err)
+                       struct examined *x, struct error **err)
 {
     const struct config_kind *kind = request->kind;
     bool rust = kind->reader == CONFIG_KATA && is_of_rust(t);
@@ -240,7 +240,6 @@ static int find_layout(const struct toml *t, const struct config_request *reques
     unsigned release = 0;
     int result = kind->reader == CONFIG_KATA ? parse_release(request->release, &release, err)
                                              : config_containerd_read(t, request, &containerd, err);
-    x->layout = usual;
     x->default_class = containerd.default_class;
     release = kind->reader == CONFIG_KATA ? release : containerd.version;
     if (result < 0)
@@ -313,8 +312,7 @@ static int check_hypervisor(const struct toml *t, const struct config_kind *kind
 
 // The layout, and whether the file is one of it at all.
 static int examine(const char *text, size_t length, const char *label,
-                   const struct config_request *request, const struct config_layout *usual,
-                   struct examined *x, struct error **err)
+                   const struct config_request *request, struct examined *x, struct error **err)
 {
     struct toml *t = toml_parse(text, length, err);
     if (!t) {
@@ -323,7 +321,7 @@ static int examine(const char *text, size_t length, const char *label,
     }
     int result = request->kind->reader == CONFIG_KATA ? check_hypervisor(t, request->kind, err) : 0;
     if (!result)
-        result = find_layout(t, request, usual, x, err);
+        result = find_layout(t, request, x, err);
     if (!result)
         result = check_needs(t, request, x->layout, err);
     toml_free(t);
@@ -352,10 +350,10 @@ int config_edit_text(const char *text, size_t length, const char *label,
     cleanup_lines struct lines lines = {0};
     const struct config_layout usual = {.edits = request->kind->edits,
                                         .count = request->kind->count};
-    struct examined x = {0};
+    struct examined x = {.layout = &usual};
     size_t skip = length >= 3 && !memcmp(text, mark, 3) ? 3 : 0;
     const char *body = text + skip;
-    int result = examine(body, length - skip, label, request, &usual, &x, err);
+    int result = examine(body, length - skip, label, request, &x, err);
     if (!result)
         result = edit_text(body, length - skip, label, request, &x, &lines, err);
     free(x.default_class);
