@@ -325,7 +325,8 @@ members() { # tarball: its files, without what a merge adds
 @test "merge --target takes what belongs to a target, and nothing else" {
   make_recipe one
   make_recipe two "needs: [three]
-outputs: [two, two-modules]" 'for o in two two-modules; do mkdir -p /out/$o/opt; echo $o >/out/$o/opt/$o; done'
+outputs: [two, two-modules]
+guest: [two-modules]" 'for o in two two-modules; do mkdir -p /out/$o/opt; echo $o >/out/$o/opt/$o; done'
   make_recipe three
   make_recipe four "with: [one]"
   make_recipe hidden "release: no"
