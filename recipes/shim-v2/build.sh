@@ -25,6 +25,11 @@ case $RUNTIME_CHOICE in
     *) die "RUNTIME_CHOICE=$RUNTIME_CHOICE is none of go, rust, both" ;;
 esac
 
+root_hashes=(/deps/rootfs-image-confidential"$PREFIX"/share/kata-containers/root_hash*.txt)
+if [ "$MEASURED_ROOTFS" = yes ] && [ ! -f "${root_hashes[0]}" ]; then
+    die "MEASURED_ROOTFS=yes, but no rootfs-image-confidential with a root hash could be made: MEASURED_ROOTFS=no builds the runtime without"
+fi
+
 # The Makefile writes beside its sources, and follows VERSION to the top of the tree.
 mkdir -p /build/kata/src
 cp -R --no-preserve=mode /src/kata/src/runtime /build/kata/src/
@@ -60,8 +65,6 @@ case $STATIC_RUNTIME in
 esac
 
 if [ "$MEASURED_ROOTFS" = yes ]; then
-    files=(/deps/rootfs-image-confidential"$PREFIX"/share/kata-containers/root_hash*.txt)
-    [ -f "${files[0]}" ] || die "MEASURED_ROOTFS=yes, but no rootfs-image-confidential with a root hash could be made: MEASURED_ROOTFS=no builds the runtime without"
     if knows KERNELVERITYPARAMS; then
         form=parameters name=KERNELVERITYPARAMS
     elif knows ROOTMEASURECONFIG; then
@@ -69,7 +72,7 @@ if [ "$MEASURED_ROOTFS" = yes ]; then
     else
         die "MEASURED_ROOTFS=yes: this release of Kata has no place for a root hash"
     fi
-    measured=$(awk -v form="$form" -f "$here/root-hash.awk" "${files[0]}")
+    measured=$(awk -v form="$form" -f "$here/root-hash.awk" "${root_hashes[0]}")
     options+=("$name=$measured")
 fi
 
