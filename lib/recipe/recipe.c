@@ -250,6 +250,8 @@ static void free_initrd(struct recipe_initrd *i)
     condition_free(&i->disk.verity.when);
     free(i->disk.verity.salt);
     free(i->disk.verity.hash);
+    free(i->disk.verity.format);
+    free(i->disk.verity.variable);
     strlist_free(&i->exclude);
     free(i->output);
     free(i->link);

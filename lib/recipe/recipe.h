@@ -105,7 +105,7 @@ struct recipe_source {
     char *when; // "upstream" or "debian": the source is there only with these sources;
                 // NULL: always
     struct recipe_condition condition; // and only if this holds
-    char *image;          // name of an image in a registry
+    char *image;                       // name of an image in a registry
     char *archive, *sums; // url of the archive; url of a signed sums file (kernel.org's format)
     // In the filled-in urls the first text of a pair becomes the second, a template itself.
     struct strlist replaced, replacements;
@@ -194,9 +194,10 @@ struct recipe_disk {
     bool dax;       // both partition tables and the NVDIMM header
     struct recipe_verity {
         struct recipe_condition when;
-        char *salt;    // hex; NULL: derived from the content
-        char *hash;    // path of the root hash in the tarball; NULL: not measured at all
-        bool one_line; // the form of that file: enum verity_text of disk/verity.h
+        char *salt;     // hex; NULL: derived from the content
+        char *hash;     // path of the root hash in the tarball; NULL: not measured at all
+        char *format;   // of that file: "veritysetup" (also NULL) or "line"; or
+        char *variable; // the one that says which
     } verity;
 };
 

@@ -315,15 +315,22 @@ static int read_salt(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
+static const struct field format_fields[] = {
+    {"variable", read_line, offsetof(struct recipe_verity, variable), ANYWHERE, 1},
+};
+static const struct schema format_schema = SCHEMA("a format", format_fields);
+
+// veritysetup | line | {variable: NAME}
 static int read_hash_form(struct reader *r, const struct yaml *node, void *target)
 {
-    cleanup_free char *form = NULL;
-    if (read_line(r, node, &form) < 0)
+    struct recipe_verity *v = target;
+    if (node->kind == YAML_MAP)
+        return read_map(r, node, &format_schema, 1, v);
+    if (read_line(r, node, &v->format) < 0)
         return -1;
-    *(bool *)target = !strcmp(form, "line");
-    return !strcmp(form, "line") || !strcmp(form, "veritysetup")
+    return !strcmp(v->format, "line") || !strcmp(v->format, "veritysetup")
                ? 0
-               : reader_error(r, node, "'%s' is neither veritysetup nor line", form);
+               : reader_error(r, node, "'%s' is neither veritysetup nor line", v->format);
 }
 
 #define AT(member) offsetof(struct recipe_verity, member)
@@ -331,7 +338,7 @@ static const struct field verity_fields[] = {
     {"when", read_condition, AT(when), ANYWHERE, 0},
     {"salt", read_salt, AT(salt), ANYWHERE, 0},
     {"hash", read_path, AT(hash), ANYWHERE, 1},
-    {"format", read_hash_form, AT(one_line), ANYWHERE, 0},
+    {"format", read_hash_form, 0, ANYWHERE, 0},
 };
 #undef AT
 static const struct schema verity_schema = SCHEMA("a verity", verity_fields);
@@ -426,5 +433,13 @@ int check_layers(struct reader *r)
     for (size_t i = 0; initrd && i < initrd->layer_count; i++)
         if (check_layer(r, layers->items[i], &initrd->layers[i]) < 0)
             return -1;
-    return initrd ? check_condition(r, &initrd->disk.verity.when) : 0;
+    const struct recipe_condition format = {.variable =
+                                                initrd ? initrd->disk.verity.variable : NULL,
+                                            .is = (char *)"line",
+                                            .line = section ? section->line : 0,
+                                            .column = section ? section->column : 0};
+    return initrd && (check_condition(r, &initrd->disk.verity.when) < 0 ||
+                      check_condition(r, &format) < 0)
+               ? -1
+               : 0;
 }

@@ -28,9 +28,23 @@ static bool is_measured(const struct job *job)
     return v->hash && condition_holds(job, &v->when);
 }
 
+// The form of the root hash; the text of a variable is the user's.
+static int hash_form(const struct job *job, enum verity_text *out, struct error **err)
+{
+    const struct recipe_verity *v = &job->recipe->initrd->disk.verity;
+    const char *form = v->variable ? variable_text(job, v->variable) : v->format;
+    *out = form && !strcmp(form, "line") ? VERITY_TEXT_LINE : VERITY_TEXT_VERITYSETUP;
+    if (!form || !strcmp(form, "line") || !strcmp(form, "veritysetup"))
+        return 0;
+    return error_user(err, "%s is '%s', and has to be veritysetup or line", v->variable, form);
+}
+
 int identify_disk(struct build *b, struct node *node, struct error **err)
 {
     const struct job *job = job_of(node);
+    enum verity_text form;
+    if (hash_form(job, &form, err) < 0)
+        return error_wrap(err, "%s", job->label);
     cleanup_free char *output = layers_expand_name(job, job->recipe->initrd->output);
     buf_printf(&node->identity, "disk format %s\noutput %s\n", DISK_FORMAT, output);
     return 0;
@@ -55,6 +69,7 @@ struct disk_work {
     char digest[DIGEST_HEX_SIZE]; // of the tree
     struct disk_layout layout;
     struct verity verity;
+    enum verity_text form;
 };
 
 static void disk_work_free(struct disk_work *w)
@@ -188,7 +203,8 @@ static int measure(struct disk_work *w, int image, struct error **err)
     const struct recipe_verity *r = &job_of(w->node)->recipe->initrd->disk.verity;
     const struct disk_partition *parts = w->layout.parts;
     struct verity *v = &w->verity;
-    *v = (struct verity){.data_blocks = parts[0].size / DISK_BLOCK, .superblock = !r->one_line};
+    *v = (struct verity){.data_blocks = parts[0].size / DISK_BLOCK,
+                         .superblock = w->form == VERITY_TEXT_VERITYSETUP};
     v->salt_size = r->salt ? strlen(r->salt) / 2 : VERITY_DIGEST;
     if (r->salt)
         hex_decode(r->salt, v->salt, v->salt_size);
@@ -242,8 +258,7 @@ static int pack_disk(struct disk_work *w, json_t *record, struct error **err)
     bool measured = is_measured(job);
     if (measured) {
         cleanup_free char *device = xasprintf("%s, partition 2", path_base(output));
-        verity_text_write(&w->verity, r->one_line ? VERITY_TEXT_LINE : VERITY_TEXT_VERITYSETUP,
-                          device, &text);
+        verity_text_write(&w->verity, w->form, device, &text);
         if (file_write(file, text.data, text.len, 0600, err) < 0)
             return -1;
     }
@@ -262,6 +277,8 @@ static int make_in_scratch(struct disk_work *w, json_t *record, struct error **e
     w->image = xasprintf("%s/image", w->scratch);
     strlist_add_all(&w->environment, &w->step.environment);
     ext4_environment(FILL, w->node->epoch, &w->environment);
+    if (hash_form(job_of(w->node), &w->form, err) < 0)
+        return -1;
     int result = layers_collect(w->b, job_of(w->node), &l, err);
     if (!result)
         result = tell_tree(w, &l, err);

@@ -342,6 +342,20 @@ boot() {
   grep -q 'root=/dev/vda1' "$FAKE/argv"
 }
 
+@test "a variable says which form the root hash has" {
+  make_image "  verity: {hash: opt/kata/share/root_hash.txt, format: {variable: FORM}}"
+  sed -i 's/^variables:/&\n  FORM: {default: veritysetup}/' recipes/image/recipe.yaml
+  kb image
+  grep -q '^Root hash:' build/image-root_hash.txt
+  FORM=line kb image
+  grep -q '^root_hash=' build/image-root_hash.txt
+  FORM=other run -1 kb plan image
+  [[ $output == *"FORM is 'other', and has to be veritysetup or line"* ]]
+  sed -i '/FORM: {/d' recipes/image/recipe.yaml
+  run -1 kb plan image
+  [[ $output == *"FORM is not in 'variables'"* ]]
+}
+
 @test "the guest is booted from an initrd or a disk" {
   make_qemu
   echo '  initrd: image:opt/kata/share/test.img' >>recipes/image/recipe.yaml

@@ -144,6 +144,9 @@ static void a_table_is_the_kernels(void **state)
     assert_string_equal(table,
                         "0 1032 verity 1 /dev/vda1 /dev/vda2 4096 4096 129 1 sha256 "
                         "5b778a053ca0c04a6ba289b8930439f3eba9bec2abd18a4f065e4d61e35f8d34 " SALT);
+    v.superblock = false; // the tree begins where the hash area does
+    cleanup_free char *bare = verity_table(&v, "a", "b");
+    assert_non_null(strstr(bare, " verity 1 a b 4096 4096 129 0 sha256 "));
 }
 
 static void expect_refused(const char *text, const char *from, const char *to, const char *why)

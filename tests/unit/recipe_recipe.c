@@ -222,7 +222,8 @@ static void an_image_is_like_an_initrd(void **state)
     assert_string_equal(r->initrd->exclude.items[0], "usr");
     const struct recipe_disk *d = &r->initrd->disk;
     assert_int_equal(d->align, 128);
-    assert_true(d->dax && d->verity.one_line);
+    assert_true(d->dax);
+    assert_string_equal(d->verity.format, "line");
     assert_string_equal(d->verity.salt, "00ff");
     assert_string_equal(d->verity.when.variable, "B");
     assert_string_equal(r->boot->disk, "r:a/x.image");
