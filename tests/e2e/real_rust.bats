@@ -6,8 +6,8 @@
 
 load real_sources
 
-build() { # target architecture
-  run "$KBUILD" -o "$WORK/rust-$2" --source kata=upstream --source virtiofsd=upstream --arch="$2" "$1"
+build() { # target, source that no distribution has, architecture
+  run "$KBUILD" -o "$WORK/rust-$3" --source "$2=upstream" --arch="$3" "$1"
   echo "$output"
   [ "$status" -eq 0 ]
 }
@@ -18,19 +18,18 @@ files_of() {
 }
 
 virtiofsd() { # architecture, machine as readelf says it
-  build virtiofsd "$1"
+  build virtiofsd virtiofsd "$1"
   [ "$(files_of "$WORK/rust-$1/kata-static-virtiofsd.tar.xz")" = "-rwxr--r-- 0/0 ./opt/kata/libexec/virtiofsd" ]
   tar -xOf "$WORK/rust-$1/kata-static-virtiofsd.tar.xz" ./opt/kata/libexec/virtiofsd >"$WORK/program"
   readelf -hW "$WORK/program" | grep -q "Machine: *$2"
-  # Static, with its symbols, and nothing of the build's places is in it.
+  # Static, with its symbols.
   [ "$(readelf -lW "$WORK/program" | grep -c INTERP)" -eq 0 ]
   readelf -SW "$WORK/program" | grep -q ' \.symtab '
-  [ "$(grep -ac /build/ "$WORK/program")" -eq 0 ]
 }
 
 agent() { # architecture, machine as readelf says it
   git ls-remote https://github.com/kata-containers/kata-containers HEAD >/dev/null 2>&1 || skip "Kata's git cannot be reached"
-  build agent "$1"
+  build agent kata "$1"
   diff - <(files_of "$WORK/rust-$1/kata-static-agent.tar.xz") <<'L'
 -rwxr-xr-x 0/0 ./usr/bin/kata-agent
 -rw-r--r-- 0/0 ./usr/lib/systemd/system/kata-agent.service
