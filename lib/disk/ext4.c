@@ -20,7 +20,7 @@ enum { RESERVED = 10, LOST_FOUND = 1 };
 
 struct ext4_fill {
     char *folder, *inside;
-    FILE *commands;
+    struct buf commands;
     int content; // of the file that is being told, or -1
     uint64_t left, number;
     uint64_t blocks, inodes;
@@ -36,8 +36,7 @@ static int command(struct ext4_fill *f, struct buf *line, struct error **err)
         return error_user(err, "its name is too long for debugfs");
     buf_puts(line, "\n");
     digest_add(f->digest, line->data, line->len);
-    if (fwrite(line->data, 1, line->len, f->commands) != line->len)
-        return error_errno(err, errno, "writing %s/commands", f->folder);
+    buf_add(&f->commands, line->data, line->len);
     line->len = 0;
     return 0;
 }
@@ -312,17 +311,14 @@ static const char configuration[] = "[fs_types]\n"
 struct ext4_fill *ext4_fill_begin(const char *folder, const char *inside, struct error **err)
 {
     struct ext4_fill *f = xcalloc(1, sizeof *f);
-    cleanup_free char *path = xasprintf("%s/commands", folder);
     cleanup_free char *conf = xasprintf("%s/mke2fs.conf", folder);
     f->folder = xstrdup(folder);
     f->inside = xstrdup(inside);
     f->content = -1;
     f->digest = digest_begin();
-    f->commands = fopen(path, "wxe");
     // Which way names are hashed depends on the machine that mke2fs runs on, unless it is said.
-    if (!f->commands || fputs("set_super_value flags 1\n", f->commands) < 0)
-        error_errno(err, errno, "creating %s", path);
-    else if (file_write(conf, configuration, strlen(configuration), 0644, err) == 0)
+    buf_puts(&f->commands, "set_super_value flags 1\n");
+    if (file_write(conf, configuration, strlen(configuration), 0644, err) == 0)
         return f;
     ext4_fill_free(f);
     return NULL;
@@ -348,10 +344,11 @@ int ext4_fill_end(struct ext4_fill *f, struct ext4_size *size, char digest[stati
 {
     if (end_content(f, err) < 0)
         return -1;
-    FILE *commands = steal(f->commands);
-    bool good = !f->last.len || fwrite(f->last.data, 1, f->last.len, commands) == f->last.len;
-    if (fclose(commands) != 0 || !good)
-        return error_errno(err, errno, "writing %s/commands", f->folder);
+    cleanup_free char *path = xasprintf("%s/commands", f->folder);
+    if (f->last.len)
+        buf_add(&f->commands, f->last.data, f->last.len);
+    if (file_write(path, f->commands.data, f->commands.len, 0644, err) < 0)
+        return -1;
     digest_add(f->digest, f->last.data ? f->last.data : "", f->last.len);
     digest_end(steal(f->digest), digest);
     measure(f, size);
@@ -363,8 +360,7 @@ void ext4_fill_free(struct ext4_fill *f)
     char unused[DIGEST_HEX_SIZE];
     if (!f)
         return;
-    if (f->commands)
-        fclose(f->commands);
+    buf_free(&f->commands);
     if (f->content >= 0)
         close(f->content);
     if (f->digest)

@@ -8,11 +8,12 @@
 
 // ---- MBR ----
 
-enum { HEADS = 255, SECTORS = 63, CYLINDERS = 1024, TABLE = 446, ENTRY = 16, LINUX = 0x83 };
+enum { HEADS = 255, SECTORS = 63, PER_CYLINDER = HEADS * SECTORS, CYLINDERS = 1024 };
+enum { TABLE = 446, ENTRY = 16, LINUX = 0x83 };
 
 static void put_chs(unsigned char *p, uint64_t sector)
 {
-    uint64_t cylinder = sector / (HEADS * SECTORS);
+    uint64_t cylinder = sector / PER_CYLINDER;
     unsigned head = (unsigned)(sector / SECTORS % HEADS), s = (unsigned)(sector % SECTORS) + 1;
     if (cylinder >= CYLINDERS) {
         cylinder = CYLINDERS - 1;

@@ -125,12 +125,13 @@ enum { DATA_BLOCKS = 72, SALT_SIZE = 80, SALT = 88 };
 
 static void superblock_write(const struct verity *v, unsigned char block[static DISK_BLOCK])
 {
+    static const char magic[8] = "verity", algorithm[32] = "sha256";
     memset(block, 0, DISK_BLOCK);
-    memcpy(block, "verity", 6);
+    memcpy(block, magic, sizeof magic);
     put_le(block + VERSION, 1, 4);
     put_le(block + HASH_TYPE, 1, 4);
     memcpy(block + UUID, v->uuid, sizeof v->uuid);
-    memcpy(block + ALGORITHM, "sha256", 6);
+    memcpy(block + ALGORITHM, algorithm, sizeof algorithm);
     put_le(block + DATA_SIZE, DISK_BLOCK, 4);
     put_le(block + HASH_SIZE, DISK_BLOCK, 4);
     put_le(block + DATA_BLOCKS, v->data_blocks, 8);

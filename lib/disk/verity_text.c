@@ -14,9 +14,11 @@
 
 static char *salt_text(const struct verity *v)
 {
-    char *hex = xmalloc(2 * v->salt_size + 2);
+    if (!v->salt_size)
+        return xstrdup("-");
+    char *hex = xmalloc(2 * v->salt_size + 1);
     hex_encode(v->salt, v->salt_size, hex);
-    return v->salt_size ? hex : strcpy(hex, "-");
+    return hex;
 }
 
 void verity_text_write(const struct verity *v, enum verity_text form, const char *device,
