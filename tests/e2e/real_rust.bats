@@ -19,7 +19,7 @@ files_of() {
 
 virtiofsd() { # architecture, machine as readelf says it
   build virtiofsd virtiofsd "$1"
-  [ "$(files_of "$WORK/rust-$1/kata-static-virtiofsd.tar.xz")" = "-rwxr--r-- 0/0 ./opt/kata/libexec/virtiofsd" ]
+  [ "$(files_of "$WORK/rust-$1/kata-static-virtiofsd.tar.xz")" = "-rwxr-xr-x 0/0 ./opt/kata/libexec/virtiofsd" ]
   tar -xOf "$WORK/rust-$1/kata-static-virtiofsd.tar.xz" ./opt/kata/libexec/virtiofsd >"$WORK/program"
   readelf -hW "$WORK/program" | grep -q "Machine: *$2"
   # Static, with its symbols.
