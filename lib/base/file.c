@@ -157,6 +157,17 @@ bool path_is_clean(const char *path)
     }
 }
 
+int path_compare(const char *a, const char *b)
+{
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    int x = *a == '/' ? 1 : *a ? (unsigned char)*a + 1 : 0;
+    int y = *b == '/' ? 1 : *b ? (unsigned char)*b + 1 : 0;
+    return x - y;
+}
+
 char *find_program(const char *name)
 {
     const char *path = getenv("PATH");

@@ -92,6 +92,8 @@ char *path_absolute(const char *path);   // against the current directory; not r
 const char *path_base(const char *path); // after the last '/'
 // True if `path` is relative, not empty, and has no empty, "." or ".." component.
 bool path_is_clean(const char *path);
+// By bytes, but '/' before all others, so that a folder is next to what is in it: for sorting.
+int path_compare(const char *a, const char *b);
 // The first executable of this name on PATH, to be freed; NULL if there is none.
 char *find_program(const char *name);
 // Directory for a new temporary directory inside `parent` (mode 0700), to be freed.

@@ -4,6 +4,7 @@
 #include "source/list.h"
 
 #include "base/digest.h"
+#include "base/file.h"
 #include "http/http.h"
 #include "source/room.h"
 
@@ -203,25 +204,13 @@ void list_lines_free(struct list *l)
 
 // ---- names ----
 
-// By bytes, but '/' before all others, so that a folder is next to what is in it.
-static int compare_names(const char *a, const char *b)
-{
-    while (*a && *a == *b) {
-        a++;
-        b++;
-    }
-    int x = *a == '/' ? 1 : *a ? (unsigned char)*a + 1 : 0;
-    int y = *b == '/' ? 1 : *b ? (unsigned char)*b + 1 : 0;
-    return x - y;
-}
-
 static int compare_lines(const void *a, const void *b)
 {
     const struct list_line *x = *(const struct list_line *const *)a,
                            *y = *(const struct list_line *const *)b;
     if ((x->kind == LIST_ASK) != (y->kind == LIST_ASK))
         return x->kind == LIST_ASK ? 1 : -1;
-    int order = compare_names(x->name, y->name);
+    int order = path_compare(x->name, y->name);
     return order ? order : x->number < y->number ? -1 : 1;
 }
 
@@ -254,18 +243,19 @@ static int check_names(const struct list *l, struct error **err)
 
 // ---- the whole text ----
 
-// The start of a line for a message, without logins. To be freed.
+// The start of a line for a message, without logins: of half a login none could be told. To be
+// freed.
 static char *shown_line(const char *line, size_t length)
 {
-    cleanup_free char *start = xstrndup(line, length < 200 ? length : 200);
+    cleanup_free char *whole = xstrndup(line, length);
     cleanup_strlist struct strlist fields = {0}, shown = {0};
-    strlist_split(&fields, start, " ");
+    strlist_split(&fields, whole, " ");
     for (size_t i = 0; i < fields.n; i++) {
         cleanup_free char *field = url_shown(fields.items[i]);
         strlist_add(&shown, field);
     }
     cleanup_free char *text = strlist_join(&shown, " ");
-    return xasprintf("%s%s", text, length > 200 ? "..." : "");
+    return xasprintf("%.200s%s", text, strlen(text) > 200 ? "..." : "");
 }
 
 static int parse_text(const char *text, size_t length, const struct strlist *folders,

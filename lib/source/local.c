@@ -104,17 +104,11 @@ static int add_any(const struct beneath_entry *e, void *context, struct error **
     return 0;
 }
 
-// In the order of a tree's listing: that of bytes, with '/' before all others.
+// In the order of a tree's listing.
 static int compare(const void *a, const void *b)
 {
-    const unsigned char *x = (const void *)((const struct local_entry *)a)->path;
-    const unsigned char *y = (const void *)((const struct local_entry *)b)->path;
-    while (*x && *x == *y) {
-        x++;
-        y++;
-    }
-    int one = *x == '/' ? 1 : *x ? *x + 1 : 0, other = *y == '/' ? 1 : *y ? *y + 1 : 0;
-    return one - other;
+    return path_compare(((const struct local_entry *)a)->path,
+                        ((const struct local_entry *)b)->path);
 }
 
 static int select_files(const struct source_spec *spec, const struct source_options *o, int root,

@@ -145,7 +145,18 @@ static void a_message_shows_no_login_and_no_endless_line(void **state)
     assert_non_null(strstr(err->message, "https://h/x"));
     error_free(err);
     err = NULL;
+    // Also where the message ends within it.
     struct buf text = {0};
+    buf_puts(&text, "file https://h/");
+    for (size_t i = 0; i < 165; i++)
+        buf_puts(&text, "x");
+    buf_puts(&text, " https://user:SECRET@h/a-longer-path ../a\n");
+    assert_int_equal(parse(text.data, &l, &err), -1);
+    assert_null(strstr(err->message, "SEC"));
+    assert_non_null(strstr(err->message, "..."));
+    error_free(err);
+    err = NULL;
+    text.len = 0;
     for (size_t i = 0; i < 100000; i++)
         buf_puts(&text, "x");
     buf_puts(&text, "\n");
