@@ -110,14 +110,14 @@ static int64_t created(const struct buf *config)
     const char *text = json_string_value(json_object_get(c, "created"));
     struct tm tm = {0};
     const char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-    int64_t when = end ? timegm(&tm) : -1;
     int hours = 0, minutes = 0;
-    char sign = '+';
+    char sign[2] = "+";
     if (end && *end == '.')
         end += 1 + strspn(end + 1, "0123456789");
-    if (end && *end != 'Z' && *end != 'z' && sscanf(end, "%c%2d:%2d", &sign, &hours, &minutes) != 3)
-        when = -1;
-    when -= (sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+    bool known = end && (*end == 'Z' || *end == 'z' ||
+                         sscanf(end, "%1[+-]%2d:%2d", sign, &hours, &minutes) == 3);
+    int64_t offset = (*sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+    int64_t when = known ? timegm(&tm) - offset : -1;
     json_decref(c);
     return when < 0 ? SOURCE_TIME_UNKNOWN : when;
 }

@@ -119,6 +119,20 @@ made() { # member
   [[ "$output" == *"recipe.yaml:5: source pause"* ]]
 }
 
+@test "the time of an image is what its config says, in any zone; without one that can be read, 1980" {
+  epoch_of() {
+    rm -f versions.lock
+    CREATED=$1 push amd64=intel >/dev/null
+    kb --arch=x86_64 pause
+    made epoch
+  }
+  [ "$(epoch_of 2024-06-12T19:49:56+02:00)" = 1718214596 ]
+  [ "$(epoch_of 2024-06-12T19:49:56.5-00:30)" = 1718223596 ]
+  for wrong in 2024-06-12T19:49:56-05 2024-06-12T19:49:56 yesterday; do
+    [ "$(epoch_of "$wrong")" = 315532800 ]
+  done
+}
+
 @test "a mirror in registries.conf is asked, and a signing policy is about results, not about sources" {
   push amd64=intel s390x=zet
   sed -i "s,127.0.0.1:$PORT/up,registry.example.test/up," versions.yaml

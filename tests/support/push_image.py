@@ -5,8 +5,9 @@
 # usage: push_image.py HOST:PORT/REPOSITORY:TAG ARCHITECTURE=TEXT...
 # Each image has two layers: /pause (executable, TEXT), /etc/text, a link and /etc/gone; then the
 # whiteout of /etc/gone. ARCHITECTURE+hostile: a layer with a name outside. One image alone with
-# "alone:" before its architecture: without an index.
-import gzip, hashlib, http.client, io, json, sys, tarfile
+# "alone:" before its architecture: without an index. CREATED in the environment: when their configs
+# say that they were made.
+import gzip, hashlib, http.client, io, json, os, sys, tarfile
 from urllib.parse import urlsplit
 
 place, tag = sys.argv[1].rsplit(":", 1)
@@ -67,7 +68,7 @@ for word in sys.argv[2:]:
     layers = [layer([("etc", 0o755, None), ("etc/text", 0o644, text.encode()), ("etc/gone", 0o644, b"x"),
                      ("pause", 0o755, text.encode()), ("link", 0o777, ("/nowhere",))]),
               layer([("../out" if hostile else "etc/.wh.gone", 0o644, b"")])]
-    config = {"architecture": architecture, "os": "linux", "created": "2024-06-12T19:49:56.123Z",
+    config = {"architecture": architecture, "os": "linux", "created": os.environ.get("CREATED", "2024-06-12T19:49:56.123Z"),
               "config": {"Entrypoint": ["/pause"]}, "rootfs": {"type": "layers", "diff_ids": [d for _, d in layers]}}
     c = {"mediaType": "application/vnd.oci.image.config.v1+json", **blob(json.dumps(config).encode())}
     m = {"schemaVersion": 2, "mediaType": MANIFEST, "config": c, "layers": [l for l, _ in layers]}
