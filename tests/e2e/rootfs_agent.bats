@@ -83,3 +83,18 @@ member() { tar -tvf build/kata-static-rootfs-agent.tar.xz | grep -F " ./$1"; }
   touch kata/file
   [ "$(nodes --source kata="$PWD/kata")" = "agent: rootfs-agent: " ]
 }
+
+@test "with the versions.yaml of a checkout, agent and policy are that checkout's" {
+  unset AGENT_TARBALL
+  mkdir -p kata/src/agent kata/src/runtime
+  touch kata/src/agent/file kata/src/runtime/file
+  cp "$REPOSITORY/versions.yaml" kata/
+  git_here init -q kata
+  git_here -C kata add .
+  git_here -C kata commit -qm kata
+  "$KBUILD" --cache cache --versions kata/versions.yaml --recipes "$REPOSITORY/recipes" --source libseccomp=kata \
+    plan rootfs-agent --json | jq -r 'select(.node | startswith("source:kata")) | .node + " " + .local' >nodes
+  cat nodes
+  [[ "$(cat nodes)" == "source:kata the checkout that versions.yaml is in, $PROJECT/kata, commit "* ]]
+  [ "$(wc -l <nodes)" -eq 1 ]
+}
