@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `like`: an image that holds what an initrd holds says so instead of saying it again. What it
-// shares is needs, variables, the packages of its root file system, layers, what is left out, and
-// what serves in it (boot.service);
-// whatever it says itself counts, a variable or a key of `rootfs` each for itself.
+// shares is needs, the packages of its root file system, layers, what is left out, what serves in
+// it (boot.service), and the variables that all these name. What it says itself counts: of
+// variables and of `rootfs` each key for itself.
 #include "recipe/reader.h"
 
 #include "base/file.h"
@@ -55,11 +55,34 @@ static const struct yaml *join(struct yaml_document *d, const struct yaml *to,
     return to;
 }
 
+// Whether a text somewhere in it is the name.
+static bool mentions(const struct yaml *node, const char *name)
+{
+    if (node->kind == YAML_SCALAR)
+        return !strcmp(node->text, name);
+    for (size_t i = 0; i < node->n; i++)
+        if (mentions(node->items[i], name))
+            return true;
+    return false;
+}
+
+// Those that nothing names would be read, and change nothing.
+static const struct yaml *join_variables(struct yaml_document *d, const struct yaml *root,
+                                         const struct yaml *from)
+{
+    const struct yaml *own = yaml_get(root, "variables"), *to = own;
+    for (size_t i = 0; from && from->kind == YAML_MAP && i < from->n; i++) {
+        const char *const one[] = {from->keys[i], NULL};
+        if (mentions(root, one[0]))
+            to = join(d, to, from, one);
+    }
+    return to != own ? yaml_with(d, root, "variables", to) : root;
+}
+
 int read_like(struct reader *r)
 {
     static const char *const whole[] = {"needs", NULL};
     static const char *const layers[] = {"layers", "init", "exclude", NULL};
-    static const char *const maps[] = {"variables", "rootfs"};
     struct yaml_document *d = r->recipe->document;
     const struct yaml *node = yaml_get(d->root, "like"), *root = d->root;
     if (!node)
@@ -69,10 +92,8 @@ int read_like(struct reader *r)
         return -1;
     const struct yaml *other = like->document->root;
     root = join(d, root, other, whole);
-    for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
-        const struct yaml *map = join(d, yaml_get(root, maps[i]), yaml_get(other, maps[i]), NULL);
-        root = map ? yaml_with(d, root, maps[i], map) : root;
-    }
+    const struct yaml *rootfs = join(d, yaml_get(root, "rootfs"), yaml_get(other, "rootfs"), NULL);
+    root = rootfs ? yaml_with(d, root, "rootfs", rootfs) : root;
     static const char *const service[] = {"service", NULL};
     const struct yaml *boot = join(d, yaml_get(root, "boot"), yaml_get(other, "boot"), service);
     if (yaml_get(root, "boot"))
@@ -80,6 +101,7 @@ int read_like(struct reader *r)
     const char *section = layers_section(r->recipe);
     const struct yaml *own = yaml_get(root, section);
     const struct yaml *tree = join(d, own, yaml_get(other, layers_section(like)), layers);
-    d->root = own ? yaml_with(d, root, section, tree) : (struct yaml *)root;
+    root = own ? yaml_with(d, root, section, tree) : root;
+    d->root = (struct yaml *)join_variables(d, root, yaml_get(other, "variables"));
     return 0;
 }

@@ -190,9 +190,10 @@ static void an_image_is_like_an_initrd(void **state)
         "description: x\n"
         "action: initrd\n"
         "needs: [c]\n"
-        "variables: {A: {default: tree}, B: {default: tree}}\n"
+        "variables: {A: {default: tree}, B: {default: tree}, C: {default: tree}}\n"
         "rootfs: {distribution: tree, packages: [bash]}\n"
-        "initrd: {layers: [rootfs, {overlay: own}, {overlay: both}],\n"
+        "initrd: {layers: [rootfs, {overlay: own, when: {variable: A, is: tree}}, {overlay: "
+        "both}],\n"
         "         exclude: [usr], output: o}\n");
     struct recipe_set *set = open_set(p);
     const struct recipe *r = good(set, p,
@@ -211,7 +212,7 @@ static void an_image_is_like_an_initrd(void **state)
                                   "boot: {kernel: 'c:k', disk: 'r:a/x.image', append: '{root}'}\n");
     assert_int_equal(r->action, ACTION_IMAGE);
     assert_string_equal(r->needs[0].any.items[0], "c");
-    assert_int_equal(r->variable_count, 2);
+    assert_int_equal(r->variable_count, 2); // nothing names C
     for (size_t i = 0; i < r->variable_count; i++)
         assert_string_equal(r->variables[i].default_, *r->variables[i].name == 'A' ? "tree" : "r");
     assert_string_equal(r->rootfs->distribution, "r");
