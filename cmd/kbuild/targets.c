@@ -185,7 +185,9 @@ int verb_list(struct global_options *g, struct strlist *words, struct error **er
 {
     const struct arch *arch = option_given(g, "--arch") ? g->build.arch : NULL;
     cleanup_recipes_view struct recipes_view v = {0};
-    if (recipes_view_open(&g->build, &v, err) < 0)
+    if (recipes_view_open(&g->build, &v, err) < 0 ||
+        (!v.versions && command_line_refuse(&g->line, BIT(COMMON_VERSIONS),
+                                            "without --sources=debian or --source", err) < 0))
         return -1;
     cleanup_strlist struct strlist names = {0};
     cleanup_buf struct buf text = {0};

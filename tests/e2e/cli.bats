@@ -177,6 +177,10 @@ verbs() {
   [ "$(kb list --arch=s390x | cut -d ' ' -f 1 | xargs)" = "only t" ]
   [ "$(kb list --arch=x86_64 | cut -d ' ' -f 1 | xargs)" = "t" ]
   [ "$(kb --json list --arch=x86_64 | jq -r .target)" = "t" ]
+  # What is in versions.yaml matters to it only where a source may be lacking.
+  run -2 kb list --versions versions.yaml
+  [[ "$output" == *"list does not take --versions without --sources=debian or --source"* ]]
+  kb list --sources=debian --versions versions.yaml
 }
 
 @test "a variable that is yes or no can be nothing else" {
