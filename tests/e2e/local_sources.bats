@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Somebody's own files in the place of a source: --source, KBUILD_SOURCE, `checkout`; and which
-# shellcheck disable=SC2016,SC2030,SC2031 # scripts of recipes; each test has its own PROJECT
 # recipes are chosen where a source cannot be had.
+# shellcheck disable=SC2016,SC2030,SC2031 # scripts of recipes; each test has its own PROJECT
 
 load project.bash
 
