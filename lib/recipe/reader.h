@@ -65,17 +65,18 @@ read_value read_lines;        // struct strlist of lines, no two the same; as ar
 read_value read_names;
 read_value read_name_patterns; // fnmatch(3)
 read_value read_packages;
-read_value read_file;          // char *: a file in the recipe's folder
-read_value read_folder;        // char *: a folder in the recipe's folder
-read_value read_script;        // char *: a file in the recipe's folder or in a shared one
-read_value read_shared;        // struct strlist: folders beside the recipe's
-read_value read_patches;       // struct strlist: files or globs in the recipe's folder
-read_value read_overlay;      // struct recipe_layer: its folder, also in the recipe that it is like
-read_value read_debian;        // struct debian_source *
+read_value read_file;    // char *: a file in the recipe's folder
+read_value read_folder;  // char *: a folder in the recipe's folder
+read_value read_script;  // char *: a file in the recipe's folder or in a shared one
+read_value read_shared;  // struct strlist: folders beside the recipe's
+read_value read_patches; // struct strlist: files or globs in the recipe's folder
+read_value read_overlay; // struct recipe_layer: its folder, also in the recipe that it is like
+read_value read_debian;  // struct debian_source *
 read_value read_architectures; // bool[4], by index in arch_table
-read_value read_sources, read_variables, read_environment, read_needs;                  // recipe
-read_value read_builder, read_rootfs, read_initrd, read_disk, read_image, read_boot, read_members; // recipe
-read_value read_run, read_phases, read_install, read_sign, read_only;                   // recipe
+read_value read_sources, read_variables, read_environment, read_needs; // recipe
+read_value read_builder, read_rootfs, read_initrd, read_disk, read_image, read_boot,
+    read_members;                                                     // recipe
+read_value read_run, read_phases, read_install, read_sign, read_only; // recipe
 // The entries of `needs`, or of another list that is written so; `key` is its name.
 int read_need_list(struct reader *r, const struct yaml *node, const char *key,
                    struct recipe_needs *out);
@@ -103,8 +104,8 @@ int check_holds(struct reader *r, const struct yaml *node, const char *name);
 bool is_member(const struct recipe *recipe, const char *name); // for some architecture
 void needs_free(struct recipe_needs *n);
 void rootfs_free(struct recipe_rootfs *f); // NULL is allowed
-void boot_free(struct recipe_boot *b); // NULL is allowed
-int check_phases(struct reader *r);    // recipe_phases.c
+void boot_free(struct recipe_boot *b);     // NULL is allowed
+int check_phases(struct reader *r);        // recipe_phases.c
 // recipe_list.c
 read_value read_list_script, read_list_of, read_list_arguments, read_list_configuration; // source
 int check_sources(struct reader *r);

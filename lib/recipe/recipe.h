@@ -234,8 +234,7 @@ struct recipe_machine {
 // Kinds of confidential guest that a host may be able to start.
 enum recipe_confidential { CONFIDENTIAL_SNP, CONFIDENTIAL_KINDS };
 
-// service: {of: [agent], expect: [...], append: ..., beside: a:b.cpio, port: agent, client:
-// c:bin/d,
+// service: {of: [a], expect: [...], append: ..., beside: b:c.cpio, port: a, client: d:bin/e,
 //           arguments: "--socket {socket}"}
 // A guest that serves instead of reporting: how one knows that it does, and who talks to it. In the
 // recipe of an initrd; it holds for whatever that is started in.

@@ -200,8 +200,8 @@ int release_of(const struct choosing *c, const char *target, const struct arch *
     *out =
         (struct release){.target = xstrdup(target), .arch = r ? choose_arch(r, wanted, err) : NULL};
     int result = !r || !out->arch || read_guests(c->set, &w.guests, err) < 0 ? -1
-                 : r->action == ACTION_GROUP                              ? walk_group(&w, r, err)
-                                                                          : walk_target(&w, r, err);
+                 : r->action == ACTION_GROUP ? walk_group(&w, r, err)
+                                             : walk_target(&w, r, err);
     strlist_free(&w.seen);
     strlist_free(&w.released);
     strlist_free(&w.guests);

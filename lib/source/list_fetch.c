@@ -362,7 +362,7 @@ static void answer_key(const char *url, char key[static DIGEST_HEX_SIZE])
     digest_bytes(text, strlen(text), key);
 }
 
-// The last answer is remembered: it says only where files are, and with --offline they are here.
+// The last answer is remembered, for --offline: there it can only lead to files that are here.
 static int recall_answer(const struct source_options *o, const char *url, struct buf *out,
                          struct error **err)
 {

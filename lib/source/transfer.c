@@ -45,7 +45,8 @@ static int save_validator(struct transfer *t, struct error **err)
     const char *text = t->validator ? t->validator : "";
     curl_off_t length = -1;
     curl_easy_getinfo(t->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-    if (length >= 0 && (uint64_t)length < t->d->worth_resuming) { // quicker loaded again than written down
+    // What is small is quicker loaded again than written down.
+    if (length >= 0 && (uint64_t)length < t->d->worth_resuming) {
         if (unlink(path) < 0 && errno != ENOENT)
             return error_errno(err, errno, "removing %s", path);
         return 0;

@@ -199,7 +199,7 @@ static void read_command_line(void)
     command_line[size] = '\0';
 }
 
-// The next word in *at, without the quotes that the kernel takes off; NULL at the end.
+// The next word in *at; NULL at the end. A blank between double quotes is part of a word.
 static char *next_word(char **at)
 {
     char *word = *at + strspn(*at, " \n"), *end = word;
