@@ -116,6 +116,8 @@ static void build_command(const struct machine *m, const char *program, bool kvm
 
 // Seconds for a machine under KVM: one that works boots in a fraction of that.
 enum { KVM_TIMEOUT = 20 };
+// How long a conversation may go on when its machine has ended.
+enum { AFTER_END_MS = 2000 };
 
 // A machine that runs, or is about to.
 struct guest {
@@ -131,6 +133,7 @@ struct guest {
     struct buf line, tail, input;
     struct strlist seen; // of m->expect and of `serving`
     bool found;
+    bool ended;          // in a conversation
     const char *trouble; // a panic or the like
     unsigned timeout;    // seconds
 };
@@ -239,19 +242,29 @@ static int report_trouble(const struct guest *w, struct error **err)
     return error_set(err, ERROR_STEP, "%s", w->trouble);
 }
 
+// A request that ends the guest may be answered while the machine goes down, and the client needs a
+// moment to report that.
+static void end_soon(struct guest *w)
+{
+    long long soon = clock_ms() + AFTER_END_MS;
+    w->ended = true;
+    w->end = soon < w->end ? soon : w->end;
+}
+
 int guest_read_line(struct guest *w, int fd, struct buf *line, struct error **err)
 {
     while (!next_line(&w->input, line)) {
-        struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = w->console, .events = POLLIN}};
+        struct pollfd p[] = {{.fd = fd, .events = POLLIN},
+                             {.fd = w->ended ? -1 : w->console, .events = POLLIN}};
         long long left = w->end - clock_ms();
         if (left <= 0)
-            w->trouble = "the time is over";
+            w->trouble = w->ended ? "the machine ended" : "the time is over";
         if (w->trouble)
             return report_trouble(w, err);
         if (poll(p, ARRAY_LEN(p), (int)left) <= 0)
             continue;
-        if (p[1].revents && !read_console(w) && !w->trouble)
-            w->trouble = "the machine ended";
+        if (p[1].revents && !read_console(w))
+            end_soon(w);
         char chunk[4096];
         ssize_t n = p[0].revents ? read(fd, chunk, sizeof chunk) : -1;
         if (n == 0)

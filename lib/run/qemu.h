@@ -56,7 +56,8 @@ struct guest;
 enum { GUEST_LINE_MAX = 1 << 20 };
 typedef int guest_talk(struct guest *g, void *context, struct error **err);
 // The next line of a pipe, without its end, while the console is watched on: 1; 0 at the end of the
-// pipe; it is an error if the machine ends, panics, or its time is over.
+// pipe. It is an error if the machine panics or its time is over, or if it has ended and the pipe
+// is still open two seconds later.
 int guest_read_line(struct guest *g, int pipe, struct buf *line, struct error **err);
 // Runs until the console has shown each of `texts`, in any order, and then has `talk` (NULL:
 // nobody) talk to what serves there, for m->timeout seconds more. An error of that gets the

@@ -60,6 +60,8 @@ if mode == "mute":
 word = guest.recv(100).decode()
 say("agent: it was asked for " + word)
 guest.sendall(word.encode() if mode != "wrong" else b"nonsense")
+if mode == "leaves":
+    sys.exit()
 time.sleep(30)
 Y
   chmod +x "$FAKE/qemu"
@@ -229,6 +231,20 @@ nothing_left() {
   [[ "$output" == *"its line is longer than"* ]]
   [[ "$output" != *$'\033'* ]]
   nothing_left
+}
+
+@test "a machine that ends before its client has reported is no error; one whose client goes on is" {
+  echo leaves >"$FAKE/mode"
+  sed -i 's/^step("container"/import time; time.sleep(0.5)\n&/' recipes/check/check
+  run boot
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"proven: container: exit_status 3"* ]]
+  # But it has to come to an end itself.
+  sed -i 's/time.sleep(0.5)/time.sleep(30)/' recipes/check/check
+  run boot
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"the machine ended; the console's last lines:"* ]]
 }
 
 @test "without somebody to talk to it, only what the console shows is proven, and that is said" {
