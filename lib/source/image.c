@@ -116,7 +116,7 @@ static int64_t created(const struct buf *config)
         end += 1 + strspn(end + 1, "0123456789");
     bool known = end && (*end == 'Z' || *end == 'z' ||
                          sscanf(end, "%1[+-]%2d:%2d", sign, &hours, &minutes) == 3);
-    int64_t offset = (*sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+    int64_t offset = (*sign == '-' ? -1L : 1L) * (hours * 3600L + minutes * 60L);
     int64_t when = known ? timegm(&tm) - offset : -1;
     json_decref(c);
     return when < 0 ? SOURCE_TIME_UNKNOWN : when;
