@@ -39,4 +39,5 @@ fi
 # What update-ca-certificates makes of all of them, in the order of their names.
 mkdir -p "$out/etc/ssl/certs" "$out/usr/lib/ssl"
 cat /usr/share/ca-certificates/mozilla/*.crt >"$out/etc/ssl/certs/ca-certificates.crt"
-ln -s /etc/ssl/certs/ca-certificates.crt "$out/usr/lib/ssl/cert.pem"
+# A link that leads out of the tarball would keep it from being unpacked for other steps.
+ln -s ../../../etc/ssl/certs/ca-certificates.crt "$out/usr/lib/ssl/cert.pem"

@@ -39,6 +39,8 @@ member() { tar -tvf build/kata-static-rootfs-agent.tar.xz | grep -F " ./$1"; }
   [[ "$(member etc/kata-opa/allow-all.rego)" == -rw-r--r--* ]]
   [[ "$(member etc/kata-opa/default-policy.rego)" == *"-> allow-all.rego" ]]
   content_of build/kata-static-rootfs-agent.tar.xz etc/kata-opa/allow-all.rego | grep -q '^package agent_policy'
+  # Other steps get it unpacked: no link leads out of it.
+  ! tar -tvf build/kata-static-rootfs-agent.tar.xz | grep -- "-> /" || false
   content_of build/kata-static-rootfs-agent.tar.xz etc/ssl/certs/ca-certificates.crt | openssl x509 -noout -subject | grep -q .
 }
 
