@@ -41,8 +41,8 @@ static int refuse_name(const struct source_choice *c, const char *whose, struct 
     strlist_sort(names);
     const char *nearest = nearest_name(c->name, names);
     cleanup_free char *all = strlist_join(names, ", ");
-    error_set(err, ERROR_USAGE, "%s: %s has no source '%s'",
-              c->environment ? "KBUILD_SOURCE" : "--source", whose, c->name);
+    error_set(err, ERROR_USAGE, "%s: %s source '%s'", c->environment ? "KBUILD_SOURCE" : "--source",
+              whose, c->name);
     if (!names->n)
         return error_hint(err, "there are none");
     return nearest ? error_hint(err, "did you mean %s? There are: %s", nearest, all)
@@ -84,9 +84,9 @@ int check_source_names(struct build *b, struct error **err)
                       c->items[i].name, c->items[i].folder);
             return error_hint(err, "leave one of the two out");
         }
-    return check_names(b, &names, "no recipe here", false, err) < 0
+    return check_names(b, &names, "no recipe here has a", false, err) < 0
                ? -1
-               : check_names(b, &names, "no recipe here", true, err);
+               : check_names(b, &names, "no recipe here has a", true, err);
 }
 
 void note_source_names(struct build *b, const struct recipe *r, const struct arch *target)
@@ -98,7 +98,8 @@ void note_source_names(struct build *b, const struct recipe *r, const struct arc
 int check_asked_source_names(struct build *b, struct error **err)
 {
     cleanup_free char *targets = strlist_join(&b->asked, ", ");
-    return b->asked.n ? check_names(b, &b->source_names, targets, false, err) : 0;
+    cleanup_free char *whose = xasprintf("%s %s no", targets, b->asked.n > 1 ? "have" : "has");
+    return b->asked.n ? check_names(b, &b->source_names, whose, false, err) : 0;
 }
 
 // ---- local sources ----

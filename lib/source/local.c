@@ -72,16 +72,31 @@ static char *own_path(const struct local_tree *t, const char *path)
     return inside ? xstrdup(whole + n + 1) : NULL;
 }
 
-static void find_own(struct local_tree *t, const struct source_options *o)
+// What changes whenever kbuild runs can be nobody's source.
+static int refuse_own(const struct local_tree *t, const char *folder, const char *what,
+                      struct error **err)
+{
+    char real[PATH_MAX];
+    if (!realpath(folder, real) || strcmp(real, t->folder) != 0)
+        return 0;
+    error_user(err, "%s is %s, where kbuild writes", t->folder, what);
+    return error_hint(err, "a source is a folder of its own");
+}
+
+static int find_own(struct local_tree *t, const struct source_options *o, struct error **err)
 {
     const char *const folders[] = {o->output, o->store ? store_directory(o->store) : NULL};
+    static const char *const words[] = {"the output folder", "the cache"};
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+        if (folders[i] && refuse_own(t, folders[i], words[i], err) < 0)
+            return -1;
         cleanup_free char *path = folders[i] ? own_path(t, folders[i]) : NULL;
         if (path)
             strlist_add(&t->own, path);
     }
     if (o->lock)
         t->lock = own_path(t, o->lock->file);
+    return 0;
 }
 
 static bool has_git_folder(const char *path)
@@ -118,7 +133,8 @@ static int select_files(const struct source_spec *spec, const struct source_opti
                              .folder = spec->url,
                              .submodules = spec->submodules,
                              .time = SOURCE_TIME_UNKNOWN};
-    find_own(t, o);
+    if (find_own(t, o, err) < 0)
+        return -1;
     int git = local_git_entries(t, err);
     const struct beneath_walk walk = {
         .visit = add_any, .context = t, .depth_limit = TREE_DEPTH_MAX};

@@ -4,12 +4,16 @@
 #include "source/local.h"
 
 #include "base/log.h"
+#include "cache/tree.h"
 #include "source/git.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NESTING_MAX 16
 
@@ -155,6 +159,69 @@ static int add_changes(const struct collecting *c, git_status_list *list, struct
     return 0;
 }
 
+// ---- what cannot be read ----
+
+// libgit2 takes a folder that it may not open for one that is not there. So each is opened; one
+// that git ignores may be closed. Paths are below the collected folder.
+static int refuse_closed(const struct collecting *c, const char *path, const char *shown,
+                         struct error **err)
+{
+    int ignored = 0;
+    cleanup_free char *inside = xasprintf("%s%s/", c->below, path);
+    if (git_ignore_path_is_ignored(&ignored, c->repository, inside) == 0 && ignored)
+        return 0;
+    return error_errno(err, EACCES, "reading %s/%s", c->tree->folder, shown);
+}
+
+static int check_folder(const struct collecting *c, int parent, const char *path, unsigned depth,
+                        struct error **err);
+
+static int check_folders_in(const struct collecting *c, int fd, const char *path, unsigned depth,
+                            struct error **err)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0), result = 0;
+    DIR *stream = copy < 0 ? NULL : fdopendir(copy);
+    if (!stream) {
+        error_errno(err, errno, "reading %s/%s%s", c->tree->folder, c->prefix, path);
+        if (copy >= 0)
+            close(copy);
+        return -1;
+    }
+    for (struct dirent *e; !result && (e = readdir(stream));) {
+        const char *name = e->d_name;
+        bool other = e->d_type != DT_DIR && e->d_type != DT_UNKNOWN;
+        if (other || !strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, ".git"))
+            continue;
+        cleanup_free char *inner = xasprintf("%s%s%s", path, *path ? "/" : "", name);
+        result = check_folder(c, fd, inner, depth + 1, err);
+    }
+    closedir(stream);
+    return result;
+}
+
+static int check_folder(const struct collecting *c, int parent, const char *path, unsigned depth,
+                        struct error **err)
+{
+    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    cleanup_close int fd = openat(parent, *path ? path_base(path) : ".", flags);
+    cleanup_free char *shown = xasprintf("%s%s", c->prefix, path);
+    if (fd < 0)
+        return errno == EACCES ? refuse_closed(c, path, shown, err) : 0;
+    // kbuild's own, a repository of its own, or deeper than any source is
+    if ((*path && (local_is_own(c->tree, shown, false) ||
+                   faccessat(fd, ".git", F_OK, AT_SYMLINK_NOFOLLOW) == 0)) ||
+        depth > TREE_DEPTH_MAX)
+        return 0;
+    return check_folders_in(c, fd, path, depth, err);
+}
+
+static int check_readable(const struct collecting *c, struct error **err)
+{
+    cleanup_free char *top = xasprintf("%s/%s", c->tree->folder, c->prefix);
+    cleanup_close int fd = open(top, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? error_errno(err, errno, "reading %s", top) : check_folder(c, fd, "", 0, err);
+}
+
 static int collect(const struct collecting *c, struct error **err)
 {
     git_status_list *list = NULL;
@@ -172,7 +239,7 @@ static int collect(const struct collecting *c, struct error **err)
     }
     int result = add_changes(c, list, err);
     git_status_list_free(list);
-    return result < 0 ? -1 : add_tracked(c, err);
+    return result < 0 || check_readable(c, err) < 0 ? -1 : add_tracked(c, err);
 }
 
 // ---- the repository that the folder is in ----
@@ -221,13 +288,26 @@ static bool is_ignored(git_repository *r, const char *below)
     return !tracked;
 }
 
+// A file `.git` names the repository of a work tree. Without that nobody knows what it ignores.
+static int check_no_git(const struct local_tree *t, struct error **err)
+{
+    cleanup_free char *link = xasprintf("%s/.git", t->folder);
+    struct stat st;
+    if (lstat(link, &st) < 0 || !S_ISREG(st.st_mode))
+        return 0;
+    error_user(err, "%s is a git work tree, but the repository that %s names is not there",
+               t->folder, link);
+    return error_hint(err, "git worktree repair mends it; a copy of the files without .git is "
+                           "taken whole");
+}
+
 int local_git_entries(struct local_tree *t, struct error **err)
 {
     git_repository *r = NULL;
     mirror_library_begin();
     int found = git_repository_open_ext(&r, t->folder, 0, NULL);
     if (found == GIT_ENOTFOUND)
-        return 0;
+        return check_no_git(t, err);
     if (found < 0) { // of a format that libgit2 does not know, say
         git_failed(err, "reading the git repository of %s", t->folder);
         return hint_no_git(err);

@@ -196,13 +196,14 @@ listing() {
   sed -i 's/sources: {demo:/sources: {second:/' recipes/other/recipe.yaml
   run kb --source dmo=mine demo
   [ "$status" -eq 2 ]
-  [[ "$output" == *"no source 'dmo'"*"did you mean demo?"* ]]
+  [[ "$output" == *"no recipe here has a source 'dmo'"*"did you mean demo?"* ]]
   run kb --source second=mine demo
   [ "$status" -eq 2 ]
   [[ "$output" == *"demo has no source 'second'"*"there are: demo"* ]]
   KBUILD_SOURCE="second=$PROJECT/mine demo=$PROJECT/mine" kb demo # a setting for many targets
   KBUILD_SOURCE="nobody=mine" run kb demo
   [ "$status" -eq 2 ]
+  [[ "$output" == *"no recipe here has a source 'nobody'"* ]]
   for wrong in demo demo= =mine demo=nowhere demo=versions.yaml; do
     run kb --source "$wrong" demo
     [ "$status" -eq 2 ]
@@ -222,6 +223,46 @@ listing() {
   run kb --source demo=other-format demo
   [ "$status" -eq 1 ]
   [[ "$output" == *"reading the git repository of $PROJECT/other-format"*"a copy of the files without .git is taken whole"* ]]
+}
+
+@test "what cannot be read is never left out silently" {
+  local as=()
+  git_here init -q tree
+  echo 1 >tree/a
+  echo 'ignored/' >tree/.gitignore
+  mkdir -p tree/new/closed tree/ignored/closed
+  echo 2 >tree/new/closed/b
+  if [ "$(id -u)" = 0 ]; then
+    as=(setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$PROJECT")
+    chown -R 65534:65534 .
+    local above=$PROJECT
+    while [ "$above" != / ]; do above=$(dirname "$above"); chmod o+x "$above"; done
+  fi
+  chmod 000 tree/new/closed tree/ignored/closed
+  run "${as[@]}" "$KBUILD" --builder=host --cache cache plan --source demo=tree demo
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"reading $PROJECT/tree/new/closed: Permission denied"* ]]
+  chmod 755 tree/new/closed
+  "${as[@]}" "$KBUILD" --builder=host --cache cache plan --source demo=tree demo # what is ignored may be closed
+  chmod 755 tree/ignored/closed
+  # A work tree whose repository is gone: what it ignored is not known.
+  mkdir lost
+  echo 1 >lost/a
+  echo "gitdir: $PROJECT/nowhere" >lost/.git
+  run "${as[@]}" "$KBUILD" --builder=host --cache cache plan --source demo=lost demo
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"the repository that $PROJECT/lost/.git names is not there"*"git worktree repair"* ]]
+}
+
+@test "folders that kbuild writes to are no sources" {
+  kb --source demo=mine demo
+  for folder in build cache; do
+    run kb --source demo=$folder demo
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"$PROJECT/$folder is the "*", where kbuild writes"* ]]
+  done
 }
 
 @test "KBUILD_SOURCE is read, and an option counts more" {
