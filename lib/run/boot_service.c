@@ -244,12 +244,11 @@ static int listen_to(struct conversation *c, struct guest *g, int fd, pid_t pid,
     int status, more;
     while ((more = guest_read_line(g, fd, &line, err)) > 0 && take_step(c, line.data, err) == 0)
         ;
-    if (more) {
+    // Who says no more may still not end.
+    if (more || guest_wait(g, pid, &status, err) < 0) {
         process_stop(pid, 1000);
         return -1;
     }
-    if (process_wait(pid, &status, err) < 0)
-        return -1;
     cleanup_free char *ended = process_status_text(status);
     if (status || !c->proven)
         return error_set(err, ERROR_STEP, "%s: %s%s%s", path_base(c->t->service->client),

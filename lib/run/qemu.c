@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 
 // Machine and console by architecture.
@@ -275,6 +276,25 @@ int guest_read_line(struct guest *w, int fd, struct buf *line, struct error **er
             return error_set(err, ERROR_STEP, "its line is longer than %d bytes", GUEST_LINE_MAX);
     }
     return 1;
+}
+
+int guest_wait(struct guest *w, pid_t pid, int *status, struct error **err)
+{
+    enum { STEP_MS = 10 };
+    for (;;) {
+        pid_t got = waitpid(pid, status, WNOHANG);
+        if (got == pid)
+            return 0;
+        if (got < 0 && errno != EINTR)
+            return error_errno(err, errno, "waiting for a program");
+        if (clock_ms() >= w->end) {
+            w->trouble = w->ended ? "the machine ended" : "the time is over";
+            return report_trouble(w, err);
+        }
+        struct pollfd p = {.fd = w->console, .events = POLLIN};
+        if (poll(&p, !w->ended, STEP_MS) > 0 && !read_console(w))
+            end_soon(w);
+    }
 }
 
 // What the console shows next may say why it went wrong: a moment for that.

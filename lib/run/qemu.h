@@ -59,6 +59,8 @@ typedef int guest_talk(struct guest *g, void *context, struct error **err);
 // pipe. It is an error if the machine panics or its time is over, or if it has ended and the pipe
 // is still open two seconds later.
 int guest_read_line(struct guest *g, int pipe, struct buf *line, struct error **err);
+// Waits for a child, as process_wait() does, and no longer than a line would be waited for.
+int guest_wait(struct guest *g, pid_t pid, int *status, struct error **err);
 // Runs until the console has shown each of `texts`, in any order, and then has `talk` (NULL:
 // nobody) talk to what serves there, for m->timeout seconds more. An error of that gets the
 // console's last lines. Where it is not known whether a service is inside, `report` is not NULL:

@@ -220,6 +220,11 @@ nothing_left() {
   run boot
   [ "$status" -eq 3 ]
   [[ "$output" == *"check: exit status 2: no such agent"* ]]
+  # It says no more, and does not end.
+  printf '#!/bin/sh\necho "{\\"step\\":\\"connect\\",\\"ok\\":true}"; exec sleep 60 >/dev/null 2>&1\n' >recipes/check/check
+  run timeout 30 "$KBUILD" --builder=host --cache "$PROJECT/cache" boot guest --qemu "$FAKE/qemu" --timeout 2
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"the time is over; the console's last lines:"* ]]
   # An end before the last word of the program does not count.
   printf '#!/bin/sh\necho "{\\"step\\":\\"connect\\",\\"ok\\":true}"; exit 1\n' >recipes/check/check
   run boot
