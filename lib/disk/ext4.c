@@ -15,6 +15,8 @@
 
 // debugfs/debugfs.c, source_file(): fgets() into BUFSIZ bytes, which glibc has as 8192.
 enum { LINE_LIMIT = 8190, JOURNAL_MIB = 4, INODE = 256, FAST_LINK = 60 };
+// Linux, fs/ext4/ext4.h: EXT4_LINK_MAX.
+enum { LINKS_MAX = 65000 };
 // The inodes 1 to 10 are reserved, the root among them; the next one is lost+found.
 enum { RESERVED = 10, LOST_FOUND = 1 };
 
@@ -279,6 +281,9 @@ static int on_entry(void *context, const struct pack_entry *e, struct error **er
     struct ext4_fill *f = context;
     if (end_content(f, err) < 0)
         return -1;
+    if (e->name_count > LINKS_MAX)
+        return error_user(err, "%s: it has %zu names, and a file in ext4 has at most %d",
+                          e->names[0], e->name_count, LINKS_MAX);
     for (size_t i = 0; i < e->name_count; i++)
         if (strlen(path_base(e->names[i])) > 255)
             return error_user(err, "%s: a name in ext4 has at most 255 bytes", e->names[i]);

@@ -126,6 +126,11 @@ static void what_debugfs_cannot_take_is_refused(void **state)
     REFUSED(TELL(f, &err, ENTRY(.mode = S_IFDIR, .uid = (int64_t)1 << 32), "d"), "owner");
     REFUSED(TELL(f, &err, ENTRY(.mode = S_IFBLK, .major = 70000), "n"), "device number");
     REFUSED(TELL(f, &err, ENTRY(.mode = S_IFSOCK), "s"), "kind");
+    const char **many = xcalloc(65001, sizeof *many);
+    for (size_t i = 0; i < 65001; i++)
+        many[i] = "x";
+    REFUSED(tell(f, (struct pack_entry){.mode = S_IFREG}, many, 65001, &err), "at most 65000");
+    free(many);
     REFUSED(TELL(f, &err, ENTRY(.mode = S_IFDIR, .attributes = "78"), "e"), "attribute");
     struct pack_sink sink = ext4_fill_sink(f);
     assert_int_equal(TELL(f, NULL, ENTRY(.mode = S_IFREG, .size = 1), "f"), 0);
