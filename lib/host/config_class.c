@@ -146,7 +146,9 @@ static int read_default(const struct toml *t, const char *plugin,
     char *path[] = {(char *)"plugins", quoted, (char *)"containerd",
                     (char *)"default_runtime_name"};
     const struct toml_entry *e = config_find(t, path, ARRAY_LEN(path), false, NULL);
-    bool named = e && e->value.kind == TOML_STRING && e->value.string.len;
+    if (e && e->value.kind != TOML_STRING)
+        return error_user(err, "default_runtime_name is no string");
+    bool named = e && e->value.string.len;
     cleanup_free char *name = toml_quote(named ? e->value.string.data : runc);
     cleanup_strlist struct strlist part = {0};
     if (toml_key_parse(name, &part, err) < 0)

@@ -68,6 +68,8 @@ static void containerd_gets_a_class(void **state)
              "kata", "/opt/kata/bin") "\n" CLASS_OF(V2, "kata.options]\n") "ConfigPath = \"/c\"\n",
          NULL},
         {NULL, NULL, DEFAULT("own"), NULL, "default_runtime_name is \"own\""},
+        {NULL, NULL, "version = 2\n[plugins.'" V2 "'.containerd]\ndefault_runtime_name = 3\n", NULL,
+         "default_runtime_name is no string"},
         {NULL, NULL, "", NULL, "it has no version"},
         {NULL, NULL, "[hypervisor.qemu]\nkernel = '/k'\n", NULL, "it has no version"},
         {NULL, NULL, "version = 1\n", NULL, "neither 2 nor 3"},
