@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Searches an index for the image of one platform: first among the entries that say what they are
-// for, then in those that do not, depth first.
+// for, those for every processor of the architecture before others, then in those that do not say
+// it, depth first.
 #include "cache/oci_choose.h"
 
 #include <string.h>
 
 enum { DEPTH_MAX = 4, READ_MAX = 64 };
+enum pass { EVERY_PROCESSOR, SOME_PROCESSORS, UNNAMED, PASSES };
 
 struct choice {
     const struct oci_reader *reader;
@@ -31,6 +33,15 @@ static bool is_for(const json_t *platform, const char *architecture)
     const char *os = json_string_value(json_object_get(platform, "os"));
     const char *its = json_string_value(json_object_get(platform, "architecture"));
     return os && its && !strcmp(os, "linux") && !strcmp(its, architecture);
+}
+
+// When an entry's turn is. OCI image-spec, image-index.md, "Platform Variants": the first of an
+// architecture is what none stands for.
+static enum pass pass_of(const json_t *platform)
+{
+    const char *variant = json_string_value(json_object_get(platform, "variant"));
+    bool first = !variant || !*variant || !strcmp(variant, "v1") || !strcmp(variant, "v8");
+    return !json_is_object(platform) ? UNNAMED : first ? EVERY_PROCESSOR : SOME_PROCESSORS;
 }
 
 static json_t *read_manifest(struct choice *c, const char *digest, struct error **err)
@@ -99,10 +110,11 @@ static int search(struct choice *c, const json_t *index, unsigned depth, json_t 
     if (depth > DEPTH_MAX)
         return error_user(err, "it is an index of indexes without end (more than %d deep)",
                           DEPTH_MAX);
-    for (int named = 1; named >= 0; named--)
+    for (enum pass pass = 0; pass < PASSES; pass++)
         for (size_t i = 0; i < json_array_size(list); i++) {
             const json_t *item = json_array_get(list, i), *p = json_object_get(item, "platform");
-            if (named ? !is_for(p, c->architecture) : json_is_object(p))
+            bool named = pass != UNNAMED;
+            if (pass_of(p) != pass || (named && !is_for(p, c->architecture)))
                 continue;
             int result = try_entry(c, item, named, depth, out, err);
             if (result)

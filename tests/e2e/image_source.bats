@@ -78,6 +78,18 @@ made() { # member
   [ "$(made tree/rootfs/pause)" = new ]
 }
 
+@test "of several images for the architecture the one for every processor is taken" {
+  push amd64/v3=newest amd64=plain arm64/v9=newest arm64/v8=first
+  kb --arch=x86_64 pause
+  [ "$(made tree/rootfs/pause)" = plain ]
+  kb --arch=aarch64 pause
+  [ "$(made tree/rootfs/pause)" = first ]
+  rm versions.lock
+  push amd64/v3=only
+  kb --arch=x86_64 pause
+  [ "$(made tree/rootfs/pause)" = only ]
+}
+
 @test "without the network, with --locked, with the distribution's sources, with a folder" {
   push amd64=intel s390x=zet
   run -1 kb --arch=s390x --offline pause

@@ -5,7 +5,8 @@
 # usage: push_image.py HOST:PORT/REPOSITORY:TAG ARCHITECTURE=TEXT...
 # Each image has two layers: /pause (executable, TEXT), /etc/text, a link and /etc/gone; then the
 # whiteout of /etc/gone. ARCHITECTURE+hostile: a layer with a name outside. One image alone with
-# "alone:" before its architecture: without an index. CREATED in the environment: when their configs
+# "alone:" before its architecture: without an index. ARCHITECTURE/VARIANT: the index
+# names that variant. CREATED in the environment: when their configs
 # say that they were made.
 import gzip, hashlib, http.client, io, json, os, sys, tarfile
 from urllib.parse import urlsplit
@@ -64,7 +65,7 @@ for word in sys.argv[2:]:
     alone = architecture.startswith("alone:")
     architecture = architecture[6:] if alone else architecture
     hostile = architecture.endswith("+hostile")
-    architecture = architecture.split("+")[0]
+    architecture, _, variant = architecture.split("+")[0].partition("/")
     layers = [layer([("etc", 0o755, None), ("etc/text", 0o644, text.encode()), ("etc/gone", 0o644, b"x"),
                      ("pause", 0o755, text.encode()), ("link", 0o777, ("/nowhere",))]),
               layer([("../out" if hostile else "etc/.wh.gone", 0o644, b"")])]
@@ -75,7 +76,8 @@ for word in sys.argv[2:]:
     entry = manifest(m, MANIFEST, tag if alone else None)
     print(architecture, entry["digest"])
     if not alone:
-        entries.append({**entry, "platform": {"architecture": architecture, "os": "linux"}})
+        entries.append({**entry, "platform": {"architecture": architecture, "os": "linux",
+                                                **({"variant": variant} if variant else {})}})
 if entries:
     index = "application/vnd.oci.image.index.v1+json"
     manifest({"schemaVersion": 2, "mediaType": index, "manifests": entries}, index, tag)
