@@ -12,6 +12,7 @@
 # Leaves: /build/cargo; RUST_TARGET (s390x-unknown-linux-gnu), CARGO_LOCK (the lock that counted).
 
 cargo_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cargo_top=$PWD
 cargo_work=$PWD/cargo
 
 cargo_die() {
@@ -106,7 +107,7 @@ cargo_sysroot() { # the host's triple
 # ---- the environment ----
 
 cargo_environment() {
-    local name=${RUST_TARGET//-/_} compiler=${CROSS_COMPILE}gcc flags="-ffile-prefix-map=$PWD/=" link='' root=/sysroot/$TRIPLET
+    local name=${RUST_TARGET//-/_} compiler=${CROSS_COMPILE}gcc flags="-ffile-prefix-map=$cargo_top/=" link='' root=/sysroot/$TRIPLET
     export CARGO_HOME=$cargo_work/home CARGO_TARGET_DIR=$PWD/target CARGO_NET_OFFLINE=true CARGO_TERM_COLOR=never
     if [ -n "$CROSS_COMPILE" ] && [ -d "$root" ]; then
         flags="$flags --sysroot=$root"
@@ -120,7 +121,7 @@ cargo_environment() {
     if command -v "${CROSS_COMPILE}g++" >/dev/null; then
         export "CXX_$name=${CROSS_COMPILE}g++"
     fi
-    link="$link --sysroot=$RUST_SYSROOT --remap-path-prefix=$PWD/= ${RUST_FLAGS:-}"
+    link="$link --sysroot=$RUST_SYSROOT --remap-path-prefix=$cargo_top/= ${RUST_FLAGS:-}"
     export "CARGO_TARGET_${name^^}_LINKER=$compiler" "CARGO_TARGET_${name^^}_RUSTFLAGS=$link"
     cargo_probe "$compiler" "$link"
 }

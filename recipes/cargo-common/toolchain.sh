@@ -3,9 +3,10 @@
 # Lists the archives of Rust's own distribution, for a source that is a list (docs/rust.md).
 # Usage: toolchain.sh VERSION HOST TARGET    as uname -m says the two architectures
 # Needs: /answers: the manifest of the release that this script asks for in the first round, with the
-#        SHA-256 of each archive. RUSTUP_DIST_SERVER, where the user has set it: the mirror that rustup uses.
+#        address of each archive. RUSTUP_DIST_SERVER, where the user has set it: the mirror that rustup uses.
 # Leaves: a line for rustc, cargo and the standard library for HOST, and one for the standard library for
-#         TARGET where that is another one.
+#         TARGET where that is another one. None has a digest, since the manifest is not pinned itself:
+#         versions.lock pins each file at its first use.
 set -eu
 
 answers=${CARGO_ANSWERS:-/answers}
@@ -34,24 +35,18 @@ if [ ! -f "$answers/$manifest" ]; then
 fi
 
 archive() { # component, triple
-    local line url hash
-    # [pkg.rustc.target.x86_64-unknown-linux-gnu], then xz_url = "...", xz_hash = "..."
-    line=$(awk -v wanted="[pkg.$1.target.$2]" '
+    local url
+    # [pkg.rustc.target.x86_64-unknown-linux-gnu], then xz_url = "..."
+    url=$(awk -v wanted="[pkg.$1.target.$2]" '
         /^\[/ { here = $0 == wanted }
         here && /^xz_url = "/ { split($0, field, "\""); url = field[2] }
-        here && /^xz_hash = "/ { split($0, field, "\""); hash = field[2] }
-        END { if (url != "" && hash != "") print url, hash }' "$answers/$manifest")
-    [ -n "$line" ] || die "Rust $version has no $1 for $2"
-    url=${line% *}
-    hash=${line#* }
+        END { print url }' "$answers/$manifest")
+    [ -n "$url" ] || die "Rust $version has no $1 for $2"
     case $url in
         "$server"/dist/*.tar.xz) ;;
         *) die "the manifest of Rust $version names an odd address: $url" ;;
     esac
-    case $hash in
-        *[!0-9a-f]*) die "the manifest of Rust $version names an odd SHA-256: $hash" ;;
-    esac
-    echo "archive $url${mirror:+ $mirror${url#"$server"}} sha256=$hash purl=pkg:generic/$1@$version ${url##*/}"
+    echo "file $url${mirror:+ $mirror${url#"$server"}} purl=pkg:generic/$1@$version ${url##*/}"
 }
 
 archive rustc "$host"
