@@ -21,7 +21,8 @@ static void resolve(const char *packages, const struct arch *arch, enum packages
     struct strlist list = {0};
     char digest[DIGEST_HEX_SIZE];
     strlist_split(&list, packages, " ");
-    const struct packages_request r = {kind, &host, arch, &list};
+    const struct packages_request r = {
+        .kind = kind, .distribution = &host, .arch = arch, .names = &list};
     *o = (struct source_options){.store = store_open(cache, &err)};
     fail_with(err);
     if (packages_resolve(&r, o, digest, &err) == 0)
@@ -286,7 +287,8 @@ static void a_package_that_does_not_exist_is_named(void **state)
     struct strlist list = {0};
     char *cache = xasprintf("%s/cache", folder), digest[DIGEST_HEX_SIZE];
     strlist_add(&list, "no-such-package-anywhere");
-    const struct packages_request r = {PACKAGES_ROOTFS, &host, arch_host(), &list};
+    const struct packages_request r = {
+        .kind = PACKAGES_ROOTFS, .distribution = &host, .arch = arch_host(), .names = &list};
     const struct source_options o = {.store = store_open(cache, &err)};
     assert_int_equal(packages_resolve(&r, &o, digest, &err), -1);
     assert_non_null(strstr(err->message, "no-such-package-anywhere"));
