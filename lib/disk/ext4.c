@@ -26,6 +26,7 @@ struct ext4_fill {
     int content; // of the file that is being told, or -1
     uint64_t left, number;
     uint64_t blocks, inodes;
+    uint64_t name_bytes;          // in directories
     struct buf last;              // hard links, which come at the end
     struct digest_stream *digest; // until the end
 };
@@ -289,8 +290,7 @@ static int on_entry(void *context, const struct pack_entry *e, struct error **er
             return error_user(err, "%s: a name in ext4 has at most 255 bytes", e->names[i]);
     bool there = S_ISDIR(e->mode) && (!*e->names[0] || !strcmp(e->names[0], "lost+found"));
     f->inodes += there ? 0 : 1;
-    // Half a directory's block may be empty, when it is a tree.
-    f->blocks += name_bytes(e) * 2 / DISK_BLOCK + (e->name_count > 16 ? e->name_count / 16 : 0);
+    f->name_bytes += name_bytes(e);
     if (make_entry(f, e, err) < 0 || set_fields(f, e, err) < 0 || add_attributes(f, e, err) < 0)
         return error_wrap(err, "%s", e->names[0]);
     return 0;
@@ -336,12 +336,14 @@ struct pack_sink ext4_fill_sink(struct ext4_fill *f)
 
 static void measure(const struct ext4_fill *f, struct ext4_size *size)
 {
-    uint64_t groups = f->blocks / 32768 + 1;
+    // Half a directory's block may be empty, when it is a tree.
+    uint64_t blocks = f->blocks + f->name_bytes * 2 / DISK_BLOCK;
+    uint64_t groups = blocks / 32768 + 1;
     size->used = RESERVED + LOST_FOUND + f->inodes;
     size->inodes = size->used + size->used / 16 + 64;
     uint64_t tables = size->inodes * INODE / DISK_BLOCK + groups * 16;
-    size->blocks = f->blocks + f->blocks / 32 + tables + groups * 32 +
-                   JOURNAL_MIB * DISK_MIB / DISK_BLOCK + 128;
+    size->blocks =
+        blocks + blocks / 32 + tables + groups * 32 + JOURNAL_MIB * DISK_MIB / DISK_BLOCK + 128;
 }
 
 int ext4_fill_end(struct ext4_fill *f, struct ext4_size *size, char digest[static DIGEST_HEX_SIZE],

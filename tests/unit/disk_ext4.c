@@ -149,11 +149,38 @@ static void messages_are_failures(void **state)
     REFUSED(ext4_check_messages("ld.so: no libext2fs\n", &err), "libext2fs");
 }
 
+// Blocks for `count` links whose names have `length` bytes, in one directory.
+static uint64_t blocks_of_names(const char *folder, unsigned count, size_t length)
+{
+    struct error *err = NULL;
+    struct ext4_size size;
+    char digest[DIGEST_HEX_SIZE];
+    cleanup_free char *path = xasprintf("%s/%s", scratch, folder), *name = xcalloc(1, length + 1);
+    assert_int_equal(mkdir(path, 0700), 0);
+    cleanup_ext4_fill struct ext4_fill *f = ext4_fill_begin(path, "in", &err);
+    assert_int_equal(TELL(f, &err, ENTRY(.mode = S_IFDIR | 0755), ""), 0);
+    for (unsigned i = 0; i < count; i++) {
+        memset(name, 'x', length);
+        name[snprintf(name, 9, "%08u", i)] = length > 8 ? 'x' : 0;
+        assert_int_equal(TELL(f, &err, ENTRY(.mode = S_IFLNK | 0777, .link = "y"), name), 0);
+    }
+    assert_int_equal(ext4_fill_end(f, &size, digest, &err), 0);
+    return size.blocks;
+}
+
+// A link needs no block of its own, and its name needs room in the directory.
+static void names_take_room(void **state)
+{
+    uint64_t few = blocks_of_names("short", 2000, 8), many = blocks_of_names("long", 2000, 248);
+    assert_true(many - few >= 2000 * 240 / DISK_BLOCK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_hold_hostile_names),
         cmocka_unit_test(what_debugfs_cannot_take_is_refused),
+        cmocka_unit_test(names_take_room),
         cmocka_unit_test(messages_are_failures),
     };
     return cmocka_run_group_tests(tests, begin, end);
