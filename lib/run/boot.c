@@ -210,7 +210,7 @@ static int boot_in_scratch(struct trial *t, struct error **err)
     t->folder = store_temporary(t->b->store, "boot", err);
     if (!t->folder)
         return -1;
-    int result = t->o->image ? boot_given_image(t, err) : boot_target(t, err);
+    int result = t->recipe ? boot_target(t, err) : boot_given_image(t, err); // --image has none
     remove_tree(t->folder, NULL);
     free(t->folder);
     if (t->socket_folder)

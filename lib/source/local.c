@@ -417,7 +417,8 @@ int local_source_fetch(const struct source_spec *spec, const struct source_pin *
     struct source_pin now = {0};
     int result = take_folder(spec, o, &to, &now, err);
     beneath_close(&to);
-    if (!result && (strcmp(now.sha256, pin->sha256) != 0 || now.time != pin->time)) {
+    bool same = !result && now.sha256 && !strcmp(now.sha256, pin->sha256) && now.time == pin->time;
+    if (!result && !same) {
         error_user(err, "%s changed since it was looked at", spec->url);
         result = error_hint(err, "run it again when nothing writes there any more");
     }
