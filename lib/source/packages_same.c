@@ -146,7 +146,7 @@ static int no_version(const struct packages_request *r, const struct members *m,
                r->distribution->codename, has.data);
     return error_hint(err, "they have to be of one version (same-version in the recipe's builder); "
                            "REPO_URL names a mirror that has one for all of them: of another "
-                           "release, or of another day (snapshot.debian.org)");
+                           "release, or of another day");
 }
 
 int packages_same_versions(const struct packages_request *r, struct mirrors *mirrors,
