@@ -64,7 +64,7 @@ static char *add_material(struct spdx *s, const struct material *m)
     // A patch is a part of the recipe, as what the recipe makes is.
     if (m->supplier || m->role == MATERIAL_PATCH)
         set_supplier(p, m->supplier ? m->supplier : MAKER);
-    if (m->uri && (!m->purl || strcmp(m->uri, m->purl) != 0))
+    if (m->uri && !starts_with(m->uri, "pkg:")) // that is a name, and no place
         json_object_set_new(p, "downloadLocation", json_string(m->uri));
     if (m->algorithm && m->digest && !strcmp(m->algorithm, "sha256"))
         set_sha256(p, m->digest);

@@ -12,8 +12,9 @@
 // Fields are separated by one blank, every line ends with a newline. The first URL is canonical: it
 // is what records and versions.lock say, whoever the file comes from. The others are mirrors, which
 // are tried first, in their order; `!URL` as the first one is never asked; alone, nobody is,
-// and what the store has is all that there is. NAME is where the file
-// or tree lies in the source, a clean relative path of letters, digits and "._+-@!~=%,".
+// and what the store has is all that there is. The first one of a file may also be a purl, which says
+// what the file is, of whatever registry it comes; it has to be another one for each file. NAME is where
+// the file or tree lies in the source, a clean relative path of letters, digits and "._+-@!~=%,".
 //
 // URLs are http or https; of git also git and ssh. A mirror may be file:///PATH, if PATH is below a
 // folder that the user's own configuration names.

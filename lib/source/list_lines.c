@@ -85,6 +85,13 @@ static const char *file_url_fault(const char *url, bool first, const struct strl
     return NULL;
 }
 
+static const char *purl_fault(const char *purl)
+{
+    return starts_with(purl, "pkg:") && purl[4] && is_printable(purl) && strlen(purl) <= PURL_MAX
+               ? NULL
+               : "a purl begins with pkg:";
+}
+
 // What is wrong with an address, or NULL.
 static const char *url_fault(const char *url, enum list_kind kind, bool first,
                              const struct strlist *folders)
@@ -119,14 +126,18 @@ static const char *digest_fault(enum list_kind kind, const char *digest)
                : "commit= is followed by 40 lower-case hex digits";
 }
 
-static const char *purl_fault(const char *purl)
-{
-    return starts_with(purl, "pkg:") && purl[4] && is_printable(purl) && strlen(purl) <= PURL_MAX
-               ? NULL
-               : "a purl begins with pkg:";
-}
-
 // ---- a line ----
+
+// The first field: what the file is called in records and in the lock, whether it may be asked or not.
+static const char *take_first(const char *field, const struct strlist *folders,
+                              struct list_line *out)
+{
+    bool named = starts_with(field, "pkg:") && out->kind != LIST_GIT && out->kind != LIST_ASK;
+    out->elsewhere = named || *field == '!';
+    field += *field == '!';
+    strlist_add(&out->urls, field);
+    return named ? purl_fault(field) : url_fault(field, out->kind, true, folders);
+}
 
 // The fields after the word, of which the last is the name.
 static const char *take_urls(char **fields, size_t n, size_t k, const struct strlist *folders,
@@ -137,13 +148,12 @@ static const char *take_urls(char **fields, size_t n, size_t k, const struct str
     for (; at + 1 < n && !starts_with(fields[at], "purl="); at++) {
         if (digest && starts_with(fields[at], digest))
             break;
-        const char *url = fields[at];
-        out->elsewhere |= at == 0 && *url == '!';
-        url += at == 0 && *url == '!';
-        const char *fault = url_fault(url, out->kind, at == 0, folders);
+        const char *fault = at == 0 ? take_first(fields[at], folders, out)
+                                    : url_fault(fields[at], out->kind, false, folders);
         if (fault)
             return fault;
-        strlist_add(&out->urls, url);
+        if (at)
+            strlist_add(&out->urls, fields[at]);
     }
     if (digest && (at + 1 >= n || !starts_with(fields[at], digest)))
         return kinds[k].shape;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Reads cargo's configuration (TOML) and prints what takes the place of crates.io, if anything does:
+# Reads cargo's configuration (TOML) and prints what takes the place of the usual registry, if anything does:
 #   sparse URL     an index that is asked file by file
 #   index URL      an index that is a git repository
 #   folder PATH    a local registry: crates in a folder

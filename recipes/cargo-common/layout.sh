@@ -88,7 +88,7 @@ while read -r source; do
     n=$((n + 1))
     printf '[source."registry-%d"]\nregistry = "%s"\nreplace-with = "crates"\n' "$n" \
         "$(case $source in registry+*) echo "${source#registry+}" ;; *) echo "$source" ;; esac)"
-done < <(awk -F'\t' '$3 !~ /^git\+/ && $3 !~ /crates\.io-index$/ && $3 != "sparse+https://index.crates.io/" { print $3 }' \
+done < <(awk -F'\t' '$3 !~ /^git\+/ && $3 !~ /crates\.io-index$/ { print $3 }' \
     "$work/packages" | LC_ALL=C sort -u) >>"$config"
 
 # ---- git dependencies ----

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Prints the lines of list.sh. Reads, in this order: registries (source <tab> address template), the
 # packages that are never compiled (one a line: NAME or NAME@VERSION, further words are features), and what lock.awk printed.
-# -v mirror=none: crates.io itself; otherwise the registry "crates.io" takes its place.
+# -v usual: what the lock calls the registry that needs no name. Its crates are known by their package URLs,
+# whichever mirror they come from; those of another registry by their address there.
 
 # The file name of a crate in an index: "ab/cd" of "abcdef" (The Cargo Book, "Index Files").
 function prefix_of(name,    n) {
@@ -68,18 +69,14 @@ $3 ~ /^git\+/ {
         exit 1
     }
     printed[archive] = 1
-    crates_io = $3 ~ /crates\.io-index$/ || $3 == "sparse+https://index.crates.io/"
-    if (!crates_io)
-        where = address(templates[$3], $1, $2, $4)
-    else {
-        where = "https://static.crates.io/crates/" $1 "/" archive
-        if (mirror != "none")
-            where = "!" where " " address(templates["crates.io"], $1, $2, $4)
-    }
     version = $2
     gsub(/\+/, "%2B", version)
+    package = "pkg:cargo/" $1 "@" version
+    where = address(templates[$3], $1, $2, $4)
+    if ($3 == usual)
+        where = package " " where
     digest = $4 == "-" ? "" : " sha256=" $4
-    out[++n] = ($4 == "-" ? "file " : "archive ") where digest " purl=pkg:cargo/" $1 "@" version " " archive
+    out[++n] = ($4 == "-" ? "file " : "archive ") where digest " purl=" package " " archive
 }
 
 END {

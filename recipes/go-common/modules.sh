@@ -4,7 +4,7 @@
 # The files carry no SHA-256 in go.sum: they are pinned in versions.lock at the first use, and go itself checks them
 # against go.sum in the step.
 # Usage: modules.sh FOLDER...   the first FOLDER that has a go.mod counts; for one with a vendor folder the list is `nothing`
-# Needs: beside it proxies.sh; GOPROXY if the user has set it.
+# Needs: beside it proxies.sh; what proxies.sh says about GOPROXY.
 # Leaves: lines on standard output.
 set -eu
 
@@ -27,8 +27,7 @@ done
 # another version is never opened (Go Modules Reference, "Module graph pruning").
 awk '
     function bad(text) { print "modules.sh: " FILENAME ":" FNR ": " text >"/dev/stderr"; failed = 1; exit 1 }
-    FNR == 1 { is_sum = (ARGIND_ = ARGIND_ + 1) > 1 }
-    !is_sum {
+    FILENAME == ARGV[1] {
         sub(/[[:space:]]*\/\/.*/, "")
         if ($1 == "go" && NF == 2) { split($2, part, "."); pruned = part[1] > 1 || part[2] + 0 >= 17 }
         if ($2 == "(") { block = $1; next }

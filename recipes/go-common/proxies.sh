@@ -2,15 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 # Where modules come from: Go's own setting GOPROXY (a list with ',' or '|'; http, https and file; off; direct).
 # Sourced by toolchain.sh and modules.sh.
-# Needs: GOPROXY in the environment, or /configuration/.config/go/env, where `go env -w` writes it, or neither.
-# Leaves: canonical, proxies; module_line(), which prints one line of a list.
+# Needs: GOPROXY in the environment, or /configuration/.config/go/env, where `go env -w` writes it, or a go in the
+#        builder, which says what Go takes where nobody set anything.
+# Leaves: proxies; module_line(), which prints one line of a list.
 
-canonical=https://proxy.golang.org
 proxies=()
 proxy_setting=${GOPROXY:-}
 go_environment=${GO_ENVIRONMENT_FILE:-/configuration/.config/go/env}
 if [ -z "$proxy_setting" ] && [ -f "$go_environment" ]; then
     proxy_setting=$(sed -n 's/^GOPROXY=//p' "$go_environment" | tail -n 1)
+fi
+if [ -z "$proxy_setting" ] && [ -n "$(type -P go)" ]; then
+    proxy_setting=$(GOENV=off HOME=/nonexistent go env GOPROXY)
+fi
+if [ -z "$proxy_setting" ]; then
+    echo "GOPROXY is set neither in the environment nor in ~/.config/go/env, and there is no go to ask: set it to the address of a proxy of Go modules ('go help goproxy' and 'go env GOPROXY' on a machine with Go name the usual one)" >&2
+    exit 1
 fi
 
 # A password belongs into ~/.netrc, which is read for these addresses too: the lines of a list are kept.
@@ -45,7 +52,7 @@ read_proxies() {
         echo "note: GOPROXY=$proxy_setting names no proxy that could be asked; only what is in the cache already can be used" >&2
     fi
 }
-[ -z "$proxy_setting" ] || read_proxies
+read_proxies
 
 # <module>/@v/<version>.<suffix>, with !x for the capital letter X (Go Modules Reference, "GOPROXY protocol").
 proxy_path() { # module version.suffix
@@ -56,20 +63,18 @@ proxy_path() { # module version.suffix
 }
 
 # module_line MODULE VERSION SUFFIX [sha256=HEX]: the file's name is its path at a proxy. Without a digest it is pinned in
-# versions.lock at the first use. A setting replaces the canonical proxy, whose address stays the one that records say.
+# versions.lock at the first use, under its package URL: the same for whatever proxy it comes from.
 module_line() {
-    local path proxy word=file
+    local path proxy word=file package
     path=$(proxy_path "$1" "$2.$3")
+    package=$(purl "$1" "$2")
     [ -z "${4:-}" ] || word=archive
-    if [ -z "$proxy_setting" ]; then
-        printf '%s %s' "$word" "$canonical/$path"
-    else
-        printf '%s !%s' "$word" "$canonical/$path"
-        for proxy in "${proxies[@]}"; do
-            printf ' %s' "$proxy/$path"
-        done
-    fi
-    printf '%s purl=%s %s\n' "${4:+ $4}" "$(purl "$1" "$2")" "$path"
+    # The purl specification writes names in small letters, Go's names differ by them: the path tells such names apart.
+    printf '%s %s?file_name=%s' "$word" "$package" "${path//+/%2B}"
+    for proxy in "${proxies[@]}"; do
+        printf ' %s' "$proxy/$path"
+    done
+    printf '%s purl=%s %s\n' "${4:+ $4}" "$package" "$path"
 }
 
 # Package URL: lower case, '+' of +incompatible percent-encoded (purl specification, type golang).

@@ -3,7 +3,7 @@
 # Lists Go's toolchain for the building machine: the module golang.org/toolchain, which is the tree of upstream's archive.
 # One is enough, since Go compiles for every architecture.
 # Usage: toolchain.sh VERSION ARCHITECTURE
-# Needs: beside it proxies.sh and toolchains.sha256; GOPROXY if the user has set it.
+# Needs: beside it proxies.sh and toolchains.sha256; what proxies.sh says about GOPROXY.
 # Leaves: one line on standard output; with a digest if toolchains.sha256 has it.
 set -eu
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Rust programs: crates from an index on loopback, which the user's own configuration of cargo puts in the place
-# of crates.io, a git dependency, and a build without network of what came. What compiles uses the
+# of the usual registry, a git dependency, and a build without network of what came. What compiles uses the
 # distribution's cargo and rustc, and needs its mirror: KBUILD_TEST_MIRROR=1.
 
 bats_require_minimum_version 1.5.0
@@ -208,6 +208,16 @@ build() {
   run build hello --arch=s390x
   [ "$status" -ne 0 ]
   grep -qE 'error: rustc [0-9.]+ here, 9.99 needed for hello' build/logs/hello.log
+}
+
+@test "without a setting the distribution's cargo says which index is asked" {
+  need_mirror
+  rm .cargo/config.toml
+  # Through a proxy where nobody is, so that nothing leaves this machine.
+  https_proxy=http://127.0.0.1:1 run build hello
+  echo "$output"
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"https://"*"/config.json"* && "$output" != *"cargo does not say"* ]]
 }
 
 # ---- what comes from outside; nothing is compiled ----

@@ -11,7 +11,13 @@ setup() {
   A=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
   B=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
   IO=registry+https://github.com/rust-lang/crates.io-index
-  STATIC=https://static.crates.io/crates
+  # What cargo says whom it would ask, and what that one answered.
+  USUAL=https://usual.example/index
+  printf '#!/bin/sh\n[ "$1" = generate-lockfile ] && echo "failed to download from \\`%s/config.json\\`" >&2\nexit 101\n' $USUAL >cargo
+  chmod 0755 cargo
+  export CARGO=$PWD/cargo
+  echo '{"dl":"https://usual.example/c/{crate}-{version}"}' >"answers/registry-$(printf %s $USUAL | sha256sum | cut -c1-16).json"
+  AT=https://usual.example/c
 }
 
 list() {
@@ -45,8 +51,8 @@ refuses() { # message
 @test "crates, git dependencies and the project's own packages" {
   lock own 0.1.0 "" "" a 1.0.0 $IO $A sys 2.0.9+zstd.1 $IO $A \
     g 0.2.0 "git+https://example.org/o/Rep.git?rev=v1#$B" "" h 0.2.0 "git+https://example.org/o/Rep.git?rev=v1#$B" "" >Cargo.lock
-  prints "archive $STATIC/a/a-1.0.0.crate sha256=$A purl=pkg:cargo/a@1.0.0 a-1.0.0.crate
-archive $STATIC/sys/sys-2.0.9+zstd.1.crate sha256=$A purl=pkg:cargo/sys@2.0.9%2Bzstd.1 sys-2.0.9+zstd.1.crate
+  prints "archive pkg:cargo/a@1.0.0 $AT/a-1.0.0 sha256=$A purl=pkg:cargo/a@1.0.0 a-1.0.0.crate
+archive pkg:cargo/sys@2.0.9%2Bzstd.1 $AT/sys-2.0.9+zstd.1 sha256=$A purl=pkg:cargo/sys@2.0.9%2Bzstd.1 sys-2.0.9+zstd.1.crate
 git https://example.org/o/Rep.git commit=$B git-Rep-${B:0:12}"
   # The first lock that is there counts.
   run list no/Cargo.lock Cargo.lock
@@ -65,10 +71,10 @@ git https://example.org/o/Rep.git commit=$B git-Rep-${B:0:12}"
     lock a 1.0.0 $IO "" b 1.0.0 $IO ""
     printf '\n[metadata]\n"checksum a 1.0.0 (%s)" = "%s"\n' $IO $A
   } | sed '/^version = 4/d' >Cargo.lock
-  prints "archive $STATIC/a/a-1.0.0.crate sha256=$A purl=pkg:cargo/a@1.0.0 a-1.0.0.crate
-file $STATIC/b/b-1.0.0.crate purl=pkg:cargo/b@1.0.0 b-1.0.0.crate"
+  prints "archive pkg:cargo/a@1.0.0 $AT/a-1.0.0 sha256=$A purl=pkg:cargo/a@1.0.0 a-1.0.0.crate
+file pkg:cargo/b@1.0.0 $AT/b-1.0.0 purl=pkg:cargo/b@1.0.0 b-1.0.0.crate"
   FORMAT=3 lock a 1.0.0 $IO $A >Cargo.lock
-  prints "archive $STATIC/a/a-1.0.0.crate sha256=$A purl=pkg:cargo/a@1.0.0 a-1.0.0.crate"
+  prints "archive pkg:cargo/a@1.0.0 $AT/a-1.0.0 sha256=$A purl=pkg:cargo/a@1.0.0 a-1.0.0.crate"
 }
 
 @test "a lock of the project's own packages alone lists nothing, and says so" {
@@ -87,7 +93,7 @@ file $STATIC/b/b-1.0.0.crate purl=pkg:cargo/b@1.0.0 b-1.0.0.crate"
   [ "$status" -ne 0 ]
 }
 
-@test "what takes the place of crates.io in the user's configuration" {
+@test "what takes the place of the usual registry in the user's configuration" {
   lock a 1.0.0 $IO $A abcd 1.0.0 $IO $A >Cargo.lock
   mkdir configuration/.cargo configuration/CARGO_HOME
   cat >configuration/.cargo/config.toml <<'T'
@@ -105,8 +111,8 @@ T
   [[ "$output" =~ ^ask\ http://127.0.0.1:1/index/config.json\ (registry-[0-9a-f]+\.json)$ ]]
   answer=answers/${BASH_REMATCH[1]}
   echo '{"api": null, "dl": "http://127.0.0.1:1/dl"}' >"$answer"
-  prints "archive !$STATIC/a/a-1.0.0.crate http://127.0.0.1:1/dl/a/1.0.0/download sha256=$A purl=pkg:cargo/a@1.0.0 a-1.0.0.crate
-archive !$STATIC/abcd/abcd-1.0.0.crate http://127.0.0.1:1/dl/abcd/1.0.0/download sha256=$A purl=pkg:cargo/abcd@1.0.0 abcd-1.0.0.crate"
+  prints "archive pkg:cargo/a@1.0.0 http://127.0.0.1:1/dl/a/1.0.0/download sha256=$A purl=pkg:cargo/a@1.0.0 a-1.0.0.crate
+archive pkg:cargo/abcd@1.0.0 http://127.0.0.1:1/dl/abcd/1.0.0/download sha256=$A purl=pkg:cargo/abcd@1.0.0 abcd-1.0.0.crate"
   printf '{\n"dl":\n"http:\\/\\/127.0.0.1:1\\/{lowerprefix}\\/{crate}-{version}-{sha256-checksum}"}' >"$answer"
   [[ "$(list Cargo.lock)" == *" http://127.0.0.1:1/ab/cd/abcd-1.0.0-$A sha256="* ]]
   for bad in '{}' '{"dl": "ftp://x"}' '{"dl": "http://x y"}' 'no'; do
@@ -115,11 +121,51 @@ archive !$STATIC/abcd/abcd-1.0.0.crate http://127.0.0.1:1/dl/abcd/1.0.0/download
   done
   # A folder; CARGO_HOME goes before ~/.cargo.
   printf 'source.crates-io.replace-with = "l"\n[source.l]\nlocal-registry = "/srv/c"\n' >configuration/CARGO_HOME/config.toml
-  [[ "$(list Cargo.lock)" == "archive !$STATIC/a/a-1.0.0.crate file:///srv/c/a-1.0.0.crate sha256="* ]]
+  [[ "$(list Cargo.lock)" == "archive pkg:cargo/a@1.0.0 file:///srv/c/a-1.0.0.crate sha256="* ]]
   # What has no files one by one.
   printf '[source.crates-io]\nreplace-with = "l"\n[source.l]\ndirectory = "/srv/c"\n' >configuration/CARGO_HOME/config.toml
   run list Cargo.lock
-  [[ "$output" == *"note: "*"other directory"*"archive $STATIC/a/a-1.0.0.crate sha256="* ]]
+  [[ "$output" == *"note: "*"other directory"*"archive pkg:cargo/a@1.0.0 $AT/a-1.0.0 sha256="* ]]
+}
+
+@test "without a setting cargo says which registry it asks" {
+  lock a 1.0.0 $IO $A >Cargo.lock
+  rm answers/*
+  run list Cargo.lock
+  [[ "$output" =~ ^ask\ $USUAL/config.json\ registry-[0-9a-f]+\.json$ ]]
+  # One that has nothing to say of it, or is not there.
+  printf '#!/bin/sh\necho error: no network\n' >cargo
+  refuses "cargo does not say where it takes crates from"
+  rm cargo
+  refuses "name a registry in ~/.cargo/config.toml"
+  # A lock without a crate of it needs none.
+  lock g 0.2.0 "git+https://example.org/o/Rep.git?rev=v1#$B" "" >Cargo.lock
+  prints "git https://example.org/o/Rep.git commit=$B git-Rep-${B:0:12}"
+}
+
+@test "one crate that is a source itself" {
+  crate() { "$BASH" "$REPOSITORY/recipes/cargo-common/crate.sh" "$@"; }
+  read -r digest file <"$REPOSITORY/recipes/cargo-common/crates.sha256"
+  name=${file%%-*} version=${file#*-}
+  version=${version%.crate}
+  [ "$(crate "$name" "$version")" = \
+    "archive pkg:cargo/$name@$version $AT/$name-$version sha256=$digest purl=pkg:cargo/$name@$version $file" ]
+  [ "$(crate other 1.0.0)" = "file pkg:cargo/other@1.0.0 $AT/other-1.0.0 purl=pkg:cargo/other@1.0.0 other-1.0.0.crate" ]
+  run crate ../x 1.0.0
+  [ "$status" -ne 0 ]
+  run crate x 1/0
+  [ "$status" -ne 0 ]
+  # Its lock is inside.
+  mkdir a-1.0.0
+  lock b 1.0.0 $IO $A >a-1.0.0/Cargo.lock
+  tar -czf a-1.0.0.crate a-1.0.0
+  [ "$(list a-1.0.0.crate)" = "archive pkg:cargo/b@1.0.0 $AT/b-1.0.0 sha256=$A purl=pkg:cargo/b@1.0.0 b-1.0.0.crate" ]
+  rm a-1.0.0/Cargo.lock
+  echo >a-1.0.0/x
+  tar -czf a-1.0.0.crate a-1.0.0
+  run list a-1.0.0.crate
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"a-1.0.0.crate has no Cargo.lock"* ]]
 }
 
 @test "other registries" {
@@ -172,25 +218,28 @@ X
 
 @test "upstream's toolchain" {
   toolchain() { "$BASH" "$REPOSITORY/recipes/cargo-common/toolchain.sh" "$@"; }
-  [ "$(toolchain 1.85.1 x86_64 s390x)" = "ask https://static.rust-lang.org/dist/channel-rust-1.85.1.toml channel-rust-1.85.1.toml" ]
+  run toolchain 1.85.1 x86_64 s390x
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"needs RUSTUP_DIST_SERVER"* ]]
+  export RUSTUP_DIST_SERVER=https://mirror.example/r/
+  [ "$(toolchain 1.85.1 x86_64 s390x)" = "ask https://mirror.example/r/dist/channel-rust-1.85.1.toml channel-rust-1.85.1.toml" ]
   for component in rustc cargo rust-std; do
     for triple in x86_64-unknown-linux-gnu s390x-unknown-linux-gnu; do
-      printf '[pkg.%s.target.%s]\navailable = true\nurl = "x"\nxz_url = "https://static.rust-lang.org/dist/D/%s-1.85.1-%s.tar.xz"\nxz_hash = "x"\n' \
+      printf '[pkg.%s.target.%s]\navailable = true\nurl = "x"\nxz_url = "https://upstream.example/dist/D/%s-1.85.1-%s.tar.xz"\nxz_hash = "x"\n' \
         $component $triple $component $triple
     done
   done >answers/channel-rust-1.85.1.toml
   run toolchain 1.85.1 x86_64 s390x
   [ "${#lines[@]}" -eq 4 ]
-  [ "${lines[3]}" = "file https://static.rust-lang.org/dist/D/rust-std-1.85.1-s390x-unknown-linux-gnu.tar.xz purl=pkg:generic/rust-std@1.85.1 rust-std-1.85.1-s390x-unknown-linux-gnu.tar.xz" ]
+  std=rust-std-1.85.1-s390x-unknown-linux-gnu.tar.xz
+  [ "${lines[3]}" = "file pkg:generic/rust-std@1.85.1?file_name=$std https://mirror.example/r/dist/D/$std purl=pkg:generic/rust-std@1.85.1 $std" ]
   [ "$(toolchain 1.85.1 x86_64 x86_64 | wc -l)" -eq 3 ]
-  RUSTUP_DIST_SERVER=https://mirror.example run toolchain 1.85.1 x86_64 x86_64
-  [[ "${lines[0]}" == "file https://static.rust-lang.org/dist/D/rustc-"*" https://mirror.example/dist/D/rustc-1.85.1-x86_64-"* ]]
   run toolchain 1.85.1 x86_64 ppc64le
   [ "$status" -ne 0 ]
   [[ "$output" == *"has no rust-std for powerpc64le-unknown-linux-gnu" ]]
   run toolchain ../x x86_64 x86_64
   [[ "$output" == *"is not a version of Rust"* ]]
-  sed -i 's|https://static.rust-lang.org|https://else.example|' answers/*
+  sed -i 's|upstream.example/dist|upstream.example/else|' answers/*
   run toolchain 1.85.1 x86_64 x86_64
   [[ "$output" == *"names an odd address"* ]]
 }

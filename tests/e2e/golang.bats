@@ -25,7 +25,7 @@ teardown_file() {
 }
 
 setup() {
-  unset GOPROXY
+  export GOPROXY=http://127.0.0.1:1 # nobody is there: a test that asks says whom
   make_project
   export HOME=$PROJECT GO_ENVIRONMENT_FILE=$PROJECT/goenv
   cp -R "$SITE/program" hello
@@ -34,34 +34,61 @@ setup() {
 # ---- the scripts alone ----
 
 @test "the toolchain comes from where Go's own setting says" {
-  local path=golang.org/toolchain/@v/v0.0.1-go1.99.1.linux-arm64.zip
-  local rest="purl=pkg:golang/golang.org/toolchain@v0.0.1-go1.99.1.linux-arm64 $path"
+  local path=golang.org/toolchain/@v/v0.0.1-go1.99.1.linux-arm64.zip purl=pkg:golang/golang.org/toolchain@v0.0.1-go1.99.1.linux-arm64
+  local first="file $purl?file_name=golang.org/toolchain/@v/v0.0.1-go1.99.1.linux-arm64.zip"
+  local rest="purl=$purl $path"
   list() { bash "$COMMON/toolchain.sh" 1.99.1 aarch64; }
-  [ "$(list)" = "file https://proxy.golang.org/$path $rest" ]
   [ "$(GOPROXY='https://a.example/go/,file:///srv/go|http://b.example,direct' list)" = \
-    "file !https://proxy.golang.org/$path https://a.example/go/$path file:///srv/go/$path http://b.example/$path $rest" ]
-  [ "$(GOPROXY='http://a.example,off,http://b.example' list)" = "file !https://proxy.golang.org/$path http://a.example/$path $rest" ]
+    "$first https://a.example/go/$path file:///srv/go/$path http://b.example/$path $rest" ]
+  [ "$(GOPROXY='http://a.example,off,http://b.example' list)" = "$first http://a.example/$path $rest" ]
+  unset GOPROXY
   printf 'GOFLAGS=-x\nGOPROXY=http://c.example\n' >goenv
-  [ "$(list)" = "file !https://proxy.golang.org/$path http://c.example/$path $rest" ]
-  [ "$(GOPROXY=http://a.example list)" = "file !https://proxy.golang.org/$path http://a.example/$path $rest" ]
+  [ "$(list)" = "$first http://c.example/$path $rest" ]
+  [ "$(GOPROXY=http://a.example list)" = "$first http://a.example/$path $rest" ]
   # A login is not for lists, which are kept.
   run --separate-stderr env GOPROXY=https://me:secret@a.example/go bash "$COMMON/toolchain.sh" 1.99.1 aarch64
-  [ "$output" = "file !https://proxy.golang.org/$path https://a.example/go/$path $rest" ]
+  [ "$output" = "$first https://a.example/go/$path $rest" ]
   [[ "$stderr" == *".netrc"* && "$stderr" != *secret* ]]
   # Nobody to ask.
   GOPROXY=off run --separate-stderr list
-  [ "$output" = "file !https://proxy.golang.org/$path $rest" ]
+  [ "$output" = "$first $rest" ]
   [[ "$stderr" == *"GOPROXY=off"* ]]
   GOPROXY=ftp://a.example run list
   [ "$status" -eq 1 ]
   [[ "$output" == *"'ftp://a.example'"* ]]
 }
 
+@test "without a setting Go itself is asked, and where there is none the error says what to set" {
+  mkdir bin
+  local tool
+  for tool in bash awk sed tr cat dirname tail; do
+    ln -s "$(type -P $tool)" bin/
+  done
+  run env -i PATH="$PWD/bin" GO_ENVIRONMENT_FILE=none bash "$COMMON/toolchain.sh" 1.99.1 aarch64
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"GOPROXY is set neither"*"go help goproxy"* ]]
+  printf '#!/bin/bash\n[ "$GOENV $*" = "off env GOPROXY" ] && echo https://usual.example,direct\n' >bin/go
+  chmod 0755 bin/go
+  run env -i PATH="$PWD/bin" GO_ENVIRONMENT_FILE=none bash "$COMMON/toolchain.sh" 1.99.1 aarch64
+  [ "$status" -eq 0 ]
+  [[ "$output" == *" https://usual.example/golang.org/toolchain/@v/v0.0.1-go1.99.1.linux-arm64.zip purl="* ]]
+}
+
+@test "modules whose names differ by capital letters alone have lines of their own in a lock" {
+  mkdir two
+  printf 'module two\n\ngo 1.17\n' >two/go.mod
+  printf 'example.org/%s v1.0.0/go.mod h1:AAAA=\n' Loud loud >two/go.sum
+  GOPROXY=http://a.example bash "$COMMON/modules.sh" two >lines
+  [ "$(cut -d' ' -f2 lines | sort -u | wc -l)" -eq 2 ]
+  [ "$(grep -o 'purl=[^ ]*' lines | sort -u)" = purl=pkg:golang/example.org/loud@v1.0.0 ]
+}
+
 @test "a proven toolchain is listed with its digest, and nonsense is not listed" {
   local digest file
   read -r digest file <"$COMMON/toolchains.sha256"
   file=${file#v0.0.1-go}
-  [[ "$(bash "$COMMON/toolchain.sh" "${file%.linux-amd64.zip}" x86_64)" == "archive https://"*" sha256=$digest purl="* ]]
+  [[ "$(bash "$COMMON/toolchain.sh" "${file%.linux-amd64.zip}" x86_64)" == "archive pkg:golang/golang.org/toolchain@"*" sha256=$digest purl="* ]]
   run bash "$COMMON/toolchain.sh" "1.2 3" x86_64
   [ "$status" -ne 0 ]
   run bash "$COMMON/toolchain.sh" 1.23.1 vax
@@ -202,7 +229,7 @@ X
   content_of build/kata-static-hello.tar.xz opt/modules | grep -qx './example.org/!loud/shout/@v/v1.2.0.zip'
   # The lock names the canonical address, whoever it came from.
   zip=$(sha256sum <"$SITE/proxy/example.org/!loud/shout/@v/v1.2.0.zip" | cut -c1-64)
-  grep -F 'https://proxy.golang.org/example.org/!loud/shout/@v/v1.2.0.zip' versions.lock | grep -q "$zip"
+  grep -F 'pkg:golang/example.org/loud/shout@v1.2.0?file_name=example.org/!loud/shout/@v/v1.2.0.zip' versions.lock | grep -q "$zip"
   refute grep -q 127.0.0.1 versions.lock
   kb provenance hello --spdx -o - | grep -q 'pkg:golang/example.org/loud/shout@v1.2.0'
   # Nothing is asked again, also where nobody may be asked.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The guest components from their real source: the files of upstream's tarball, programs that run and say what they
 # were built with, no path of the build in them. The source comes from upstream's git host, crates from
-# crates.io, the rest from the distribution's mirror. Slow (half an hour of processor time for each architecture).
+# the usual registry, the rest from the distribution's mirror. Slow (half an hour of processor time for each architecture).
 # `make check-e2e` runs it; KBUILD_E2E_CACHE names a cache to start from (default: an empty one), KBUILD_E2E_SOURCE
 # which sources are upstream's: without guest-components nothing is tried.
 

@@ -28,11 +28,12 @@ static void lines_are_read(void **state)
                        " x/b+1~%2C@=!,_\n"
                        "file https://h/c https://m/c c\n"
                        "git ssh://git@h/r commit=" C1 " git/r\n"
-                       "ask https://h/config.json c\n",
+                       "ask https://h/config.json c\n"
+                       "file pkg:generic/d@1?file_name=d.zip https://m/d purl=pkg:generic/d@1 d\n",
                        &l, &err);
     if (result)
         fail_msg("%s", err->message);
-    assert_int_equal(l.n, 5);
+    assert_int_equal(l.n, 6);
     assert_int_equal(l.items[0].kind, LIST_ARCHIVE);
     assert_string_equal(l.items[0].urls.items[0], "https://h/a-1.tgz");
     assert_string_equal(l.items[0].digest, S1);
@@ -47,6 +48,9 @@ static void lines_are_read(void **state)
     assert_string_equal(l.items[3].digest, C1);
     assert_int_equal(l.items[4].kind, LIST_ASK); // its names are others
     assert_int_equal(l.items[4].number, 5);
+    assert_true(l.items[5].elsewhere); // a purl is a name that nobody can be asked for
+    assert_string_equal(l.items[5].urls.items[0], "pkg:generic/d@1?file_name=d.zip");
+    assert_string_equal(l.items[5].purl, "pkg:generic/d@1");
     list_lines_free(&l);
     assert_int_equal(parse("nothing\n", &l, &err), 0);
     assert_int_equal(l.n, 0);
@@ -107,6 +111,11 @@ static void bad_lines_are_refused(void **state)
         {"file https://h/x file:///srv/mirror/%2e%2e/x a\n", "a file: address is file:///PATH"},
         {"file https://h/x file://host/srv/mirror/x a\n", "a file: address is file:///PATH"},
         {"ask file:///etc/passwd a\n", "has to lie below a folder"},
+        {"ask pkg:generic/a@1 a\n", "an address begins with"},
+        {"git pkg:generic/a@1 commit=" C1 " a\n", "the address of a repository begins with"},
+        {"file https://h/x pkg:generic/a@1 a\n", "an address begins with"},
+        {"file pkg: https://h/x a\n", "a purl begins with pkg:"},
+        {"file pkg:generic/a@1 a\n", NULL},
         {"archive https://h/x sha256=" S1 " purl=npm/x a\n", "a purl begins with pkg:"},
         {A "a\n" A "b\n" A "a\n", "lines 1 and 3 both have the name a"},
         {A "a/b\n" A "a+c\n" A "a\n", "line 3 has the name a, which is a folder in line 1: a/b"},
