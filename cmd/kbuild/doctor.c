@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// `kbuild doctor`: prints what was found on this machine, and what to do about it.
 #include "kbuild.h"
 
 #include "base/log.h"

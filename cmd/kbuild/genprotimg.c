@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Runs kbuild as genprotimg or pvimg when it was started under that name.
 #include "genprotimg.h"
 
 #include "base/file.h"

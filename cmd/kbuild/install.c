@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// `kbuild install`.
 #include "kbuild.h"
 
 #include "base/log.h"

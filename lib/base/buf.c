@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Byte buffers and lists of strings, and what is often done with text: splitting, joining,
+// placeholders, the nearest of several names.
 #include "base/buf.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// SHA-256 over OpenSSL, and hexadecimal text.
 #include "base/digest.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Makes error values, adds context and hints to them, and knows what to do about the usual errno
+// values.
 #include "base/error.h"
 
 #include <errno.h>

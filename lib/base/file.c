@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads and writes whole files, makes and lists directories, and looks at paths, with errors
+// that name the path.
 #include "base/file.h"
 
 #include "base/beneath.h"

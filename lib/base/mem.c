@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Allocation that ends the process when there is no memory left.
 #include "base/mem.h"
 
 #include <stdint.h>

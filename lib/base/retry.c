@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// How long to wait before the next try, and when to stop trying.
 #include "base/retry.h"
 
 #include <errno.h>

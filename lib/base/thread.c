@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Starts threads without signals, and runs one function in several of them.
 #include "base/thread.h"
 
 #include <signal.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Writes messages to the ASCII console over SCLP, before there is any operating system.
 #include "boot/console.h"
 
 #include "boot/machine.h"

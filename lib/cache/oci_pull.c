@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Finds an image in a registry, downloads its layers and unpacks them as a root file system.
 #include "cache/oci_pull.h"
 
 #include "base/file.h"

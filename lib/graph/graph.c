@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Adds nodes, orders them by what they need, and makes the text and the digest of their keys.
 #include "graph/graph.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Splits a text into lines, replaces some of them, and prints the difference as a unified diff.
 #include "host/config_lines.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads files below a root, whatever their links say, and the output of programs, as text that
+// is safe to print.
 #include "host/tree.h"
 #include "base/beneath.h"
 #include "base/file.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads and writes extended attributes of files and archive members, and turns them into text
+// and back.
 #include "pack/attributes.h"
 
 #include "base/buf.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Compares two archives, reports which members differ, and shows the first bytes that do.
 #include "pack/compare.h"
 
 #include "pack/map.h"

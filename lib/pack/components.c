@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Opens the tarballs of a merge, hashes them in several threads, and lists what they hold.
 #include "pack/components.h"
 
 #include "base/digest.h"

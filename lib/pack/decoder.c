@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Decompresses an archive in a thread of its own, ahead of the reader.
 #include "pack/decoder.h"
 
 #include "base/buf.h"

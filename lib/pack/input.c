@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads the compressed bytes of an archive from a file or a pipe.
 #include "pack/input.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Puts the members of tarballs into a host's tree, below another prefix if one is given.
 #include "pack/install.h"
 
 #include "pack/attributes.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Joins the layers of an initrd to one tree of names; later layers replace what earlier ones
+// had.
 #include "pack/layers.h"
 
 #include "base/buf.h"

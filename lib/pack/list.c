@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Lists an archive: each member with its kind, mode, time, and the digest of its content.
 #include "pack/names.h"
 #include "pack/pack.h"
 #include "pack/reader.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Maps names to numbers, over tsearch().
 #include "pack/map.h"
 
 #include <search.h>

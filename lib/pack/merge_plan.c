@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Decides what each component adds to a merge, and refuses components that contradict each
+// other.
 #include "pack/merge_plan.h"
 
 #include "pack/components.h"

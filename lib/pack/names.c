@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Checks and normalises names, links, modes and times of archive members.
 #include "pack/names.h"
 
 #include <stdbool.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Packs a list of single files, links and directories, each under a name of its own, as one
+// tarball.
 #include "pack/names.h"
 #include "pack/pack.h"
 #include "pack/tar_out.h"

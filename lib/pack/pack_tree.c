@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Packs a folder as one tarball, with everything in it normalised.
 #include "pack/attributes.h"
 #include "pack/names.h"
 #include "pack/pack.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads archives member by member over libarchive, and checks each name before anybody sees it.
 #include "pack/reader.h"
 
 #include "pack/attributes.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Writes files beside their places in a tree that is in use, then gives them their names by
+// renaming.
 #include "pack/staging.h"
 
 #include "base/file.h"

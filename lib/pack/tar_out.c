@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Writes the headers, contents and padding of a normal tarball.
 #include "pack/tar_out.h"
 
 #include "pack/attributes.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Writes a component anew, in the form that pack_tree() gives, where it cannot be spliced as it
+// is.
 #include "pack/transcode.h"
 
 #include "pack/names.h"

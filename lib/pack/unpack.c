@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Unpacks an archive into a folder, never outside it; directories get their modes and times at
+// the end.
 #include "base/beneath.h"
 #include "pack/attributes.h"
 #include "pack/names.h"

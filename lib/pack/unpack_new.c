@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Unpacks an archive into a folder that is new or empty, and that appears only when all of it is
+// there.
 #include "pack/pack.h"
 
 #include "base/file.h"

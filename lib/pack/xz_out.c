@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Compresses with liblzma's multithreaded encoder into one .xz stream of independent blocks.
 #include "pack/xz_out.h"
 
 #include "base/file.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Compresses with libzstd into one frame of data, a mark, and one frame with the tar's end.
 #include "pack/zstd_out.h"
 
 #include "base/file.h"

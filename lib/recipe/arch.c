@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The table of architectures, and look-ups by any of their names.
 #include "recipe/arch.h"
 
 #include <string.h>

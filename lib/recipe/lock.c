@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads versions.lock, answers from it, and writes it again when something was added.
 #include "recipe/lock.h"
 
 #include "base/digest.h"

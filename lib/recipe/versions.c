@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads versions.yaml and looks up values by their dotted path.
 #include "recipe/versions.h"
 
 #include <string.h>

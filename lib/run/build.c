@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Opens what one run works with (versions.yaml, recipes, lock, store, shared cache), and closes
+// it again.
 #include "run/internal.h"
 
 #include "base/environment.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Kinds of confidential guests: what this machine needs to start one, and what proves that a
+// guest was one.
 #include "run/confidential.h"
 
 #include "base/digest.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Compresses blocks with zlib in several threads and joins them to one gzip stream.
 #include "run/gzip.h"
 
 #include "base/file.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Keeps listings of tarballs in the store, and reads them back in the next run.
 #include "run/listings.h"
 
 #include <fnmatch.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Remembers the digests of tarballs by path, inode, size and times, so that they are not hashed
+// again.
 #include "run/payload_room.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Takes artifacts from a registry instead of making them.
 #include "run/prebuilt.h"
 
 #include "base/log.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads which files a prebuilt artifact's manifest lists, and the SHA-256 sums beside them.
 #include "run/prebuilt.h"
 #include "run/remote.h"
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads the settings of the shared cache from the environment, opens its repositories, and stops
+// using it after a failure.
 #include "run/remote.h"
 
 #include "base/environment.h"

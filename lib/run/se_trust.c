@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Collects what host key documents are verified with, from the variables of a recipe or the
+// environment.
 #include "run/se_trust.h"
 
 #include "base/log.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads Ed25519 keys, and signs and verifies with them.
 #include "run/signature.h"
 
 #include "base/file.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// `kbuild verify`: builds a target again and compares it with what was built before.
 #include "run/verify.h"
 
 #include "run/internal.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads and writes the file that lists which targets an output directory is to hold.
 #include "run/wanted.h"
 
 #include "run/internal.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Makes the other world for a second build: another user, umask, locale, clock and number of
+// processors.
 #include "run/world.h"
 
 #include "base/file.h"

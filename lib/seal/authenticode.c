@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Computes the Authenticode digest of a PE/COFF image.
 #include "seal/authenticode.h"
 
 #include "seal/crypto.h"

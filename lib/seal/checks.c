@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Checks kernel, initrd and command line before they are sealed.
 #include "seal/checks.h"
 
 #include "seal/io.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Encrypts the components of an image as streams, and hashes or decrypts them again.
 #include "seal/components.h"
 
 #include "base/log.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Derives the secret values of an image from a seal secret and from what the image is made of.
 #include "seal/derive.h"
 
 #include "base/digest.h"

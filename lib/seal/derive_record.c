@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Writes and reads seal records as JSON.
 #include "seal/derive_record.h"
 
 #include "base/user_file.h"

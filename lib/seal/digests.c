@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Hashes all pages of all components: contents in a thread of their own, addresses and tweaks
+// beside it.
 #include "seal/digests.h"
 
 #include "base/ring.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Writes the header of a Secure Execution image, and reads it back.
 #include "seal/header.h"
 
 #include "seal/io.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Prints what an image says about itself, as text or as JSON.
 #include "seal/info.h"
 
 #include "base/digest.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The tables of a header's flags by name.
 #include "seal/info_flags.h"
 
 struct flag {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads an image for se_info_*(), and tests what can be tested of it with the keys at hand.
 #include "seal/info_read.h"
 #include "base/file.h"
 #include "seal/io.h"

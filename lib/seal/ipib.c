@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Writes the IPL information block of an image, and reads and checks one.
 #include "seal/ipib.h"
 
 #include "seal/io.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Computes where the parts of an image lie, and writes and finds the argument blocks of its
+// loaders.
 #include "seal/layout.h"
 
 const unsigned char se_header_magic[8] = {'I', 'B', 'M', 'S', 'e', 'c', 'E', 'x'};

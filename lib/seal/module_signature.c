@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Signs kernel modules as the kernel's own scripts/sign-file does, and verifies such signatures.
 #include "seal/module_signature.h"
 
 #include "base/file.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Checks what a sealer was asked for, in genprotimg's order and words, and turns it into the
+// input of an image.
 #include "seal/options.h"
 
 #include "seal/format.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Writes the reference values of an image for attestation, as JSON.
 #include "seal/reference.h"
 
 #include "base/digest.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Makes genprotimg's messages about files that were refused.
 #include "seal/sentences.h"
 
 #include "base/file.h"

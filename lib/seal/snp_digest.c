@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Computes the launch digest of an SNP guest, page by page.
 #include "seal/snp_digest.h"
 
 #include "seal/crypto.h"

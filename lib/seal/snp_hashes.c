@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Makes the table of kernel hashes as QEMU puts it into a guest.
 #include "seal/snp_hashes.h"
 
 #include "seal/snp_bytes.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Writes a launch measurement and what it was made from as JSON: the reference values of an SNP
+// guest.
 #include "seal/snp.h"
 
 #include "base/file.h"

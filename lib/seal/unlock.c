@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Opens an image's header with a host's private key or the header key, and decrypts its
+// components.
 #include "seal/unlock.h"
 
 #include "seal/io.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Finds the single changed bit that explains why a tag or a digest of an image is wrong.
 #include "seal/verify_locate.h"
 
 #include "base/buf.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Compares a component, page by page, with the file that it was made of.
 #include "seal/verify_pages.h"
 
 #include "seal/io.h"

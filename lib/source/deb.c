@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Unpacks Debian packages and source packages, and finds out how old they are.
 #include "source/debian.h"
 
 #include "base/beneath.h"

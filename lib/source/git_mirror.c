@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The bare repositories in the cache that git sources are fetched into: opening, locking and
+// repairing them, and their refs.
 #include "source/git.h"
 
 #include "base/log.h"

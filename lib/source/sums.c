@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads a list of SHA-256 sums, plain or clear-signed.
 #include "source/sums.h"
 
 #include "base/file.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Checks addresses of sources, resolves those of submodules, and the errors when one may not be
+// asked.
 #include "http/http.h"
 #include "source/room.h"
 
