@@ -280,20 +280,6 @@ static void set_certs(CURL *c, const struct certs *certs)
 }
 
 // ---- judging ----
-static bool code_may_pass(CURLcode code)
-{
-    static const CURLcode damaged[] = {
-        CURLE_WEIRD_SERVER_REPLY,
-        CURLE_UNSUPPORTED_PROTOCOL, // a status line that came damaged: "HTTP/9.1"
-        CURLE_BAD_CONTENT_ENCODING,
-        CURLE_SEND_FAIL_REWIND,
-    };
-    for (size_t i = 0; i < ARRAY_LEN(damaged); i++)
-        if (damaged[i] == code)
-            return true;
-    return http_may_pass(code);
-}
-
 static int failed(struct exchange *x, CURLcode code, struct error **err)
 {
     struct response *s = x->s;
@@ -305,9 +291,8 @@ static int failed(struct exchange *x, CURLcode code, struct error **err)
         return error_set(err, ERROR_INTERRUPT, "interrupted");
     if (__atomic_load_n(&x->r->stop, __ATOMIC_RELAXED))
         return error_user(err, "given up, because another transfer failed");
-    s->may_pass = code_may_pass(code);
-    s->no_answer = code == CURLE_OPERATION_TIMEDOUT || code == CURLE_COULDNT_RESOLVE_HOST ||
-                   code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT;
+    s->may_pass = http_may_pass(HTTP_REGISTRY, code, s->status);
+    s->no_answer = code == CURLE_OPERATION_TIMEDOUT || http_no_way(code);
     cleanup_free char *why = http_failure(x->hop->to->text, HTTP_REGISTRY, code, x->reason);
     error_user(err, "%s", why);
     if (code == CURLE_PEER_FAILED_VERIFICATION)
@@ -378,10 +363,8 @@ int http_perform(struct registry *r, const struct http_hop *hop, struct response
     // A connection made under another limit would go around the check of the address.
     curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, hop->limit < NEAR_MACHINE ? 1L : 0L);
     CURLcode code = curl_easy_perform(c);
-    curl_off_t wait = 0;
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &s->status);
-    curl_easy_getinfo(c, CURLINFO_RETRY_AFTER, &wait);
-    s->retry_after = wait <= 0 ? 0 : wait < 3600 ? (unsigned)wait : 3600;
+    s->retry_after = http_retry_after(c);
     curl_off_t announced = -1;
     curl_easy_getinfo(c, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
     s->length = announced > 0 ? (uint64_t)announced : 0;
@@ -400,7 +383,7 @@ int http_perform(struct registry *r, const struct http_hop *hop, struct response
     certs_free(&certs);
     s->curl = NULL;
     pool_give(r, c);
-    s->may_pass =
-        s->may_pass || (answered && (s->status == 408 || s->status == 429 || s->status >= 500));
+    if (answered && http_may_pass(HTTP_REGISTRY, CURLE_OK, s->status))
+        s->may_pass = true;
     return result;
 }

@@ -8,8 +8,9 @@
 //   CAs          GIT_SSL_CAINFO, http.sslCAInfo, CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR
 //   logins       the url's own, ~/.netrc; for git also http.extraHeader and credential helpers
 //   slowness     one rule that ends a transfer (http_is_too_slow)
+//   failures     one judgement of which are worth another try (http_may_pass)
 //
-// Nothing here makes a request: the callers own their handles and their policy of trying again.
+// Nothing here makes a request: the callers own their handles, and how often they try again.
 #ifndef KBUILD_HTTP_HTTP_H
 #define KBUILD_HTTP_HTTP_H
 
@@ -65,11 +66,18 @@ void http_settings_free(struct http_settings *s);
 // To be freed.
 char *http_failure(const char *url, enum http_use use, CURLcode code, const char *reason);
 
-// Whether what libcurl says may be over at the next try: no name, no connection, or one that broke.
-bool http_may_pass(CURLcode code);
-
 // Overwrites a secret before it frees it. NULL is allowed.
 void http_wipe(char *secret);
+
+// ---- trying again (again.c) ----
+// Whether another try may do better. A whole answer (CURLE_OK, CURLE_HTTP_RETURNED_ERROR) counts by
+// its status, anything else by what libcurl says: no name, no connection, or one that broke. A try
+// that was ended because it was too slow is a CURLE_OPERATION_TIMEDOUT.
+bool http_may_pass(enum http_use use, CURLcode code, long status);
+// Not even a connection could be made.
+bool http_no_way(CURLcode code);
+// The answer's Retry-After in seconds, an hour at most; 0: none.
+unsigned http_retry_after(CURL *c);
 
 // ---- slowness ----
 // A try is over when less than HTTP_SLOWEST bytes a second came for HTTP_IDLE_SECONDS (libcurl's

@@ -179,27 +179,6 @@ char *http_failure(const char *url, enum http_use use, CURLcode code, const char
                           : xstrdup(text);
 }
 
-bool http_may_pass(CURLcode code)
-{
-    static const CURLcode passing[] = {
-        CURLE_COULDNT_RESOLVE_PROXY,
-        CURLE_COULDNT_RESOLVE_HOST,
-        CURLE_COULDNT_CONNECT,
-        CURLE_PARTIAL_FILE,
-        CURLE_OPERATION_TIMEDOUT,
-        CURLE_SSL_CONNECT_ERROR,
-        CURLE_GOT_NOTHING,
-        CURLE_SEND_ERROR,
-        CURLE_RECV_ERROR,
-        CURLE_HTTP2,
-        CURLE_HTTP2_STREAM,
-    };
-    for (size_t i = 0; i < ARRAY_LEN(passing); i++)
-        if (passing[i] == code)
-            return true;
-    return false;
-}
-
 // ---- git ----
 static int git_apply(CURL *c, const char *url, struct http_settings *out, struct error **err)
 {

@@ -269,7 +269,8 @@ static int transfer_failed(struct git_exchange *x, const char *url, struct error
 {
     struct git_outcome *o = x->link->outcome;
     cleanup_free char *why = http_failure(url, HTTP_GIT, x->code, x->reason);
-    o->may_pass = x->too_slow || http_may_pass(x->code);
+    CURLcode code = x->too_slow ? CURLE_OPERATION_TIMEDOUT : x->code;
+    o->may_pass = http_may_pass(HTTP_GIT, code, x->status);
     if (x->too_slow)
         return error_user(err, "the server sends so slowly that it is no use");
     error_user(err, "%s", why);
@@ -309,10 +310,8 @@ static int no_smart_answer(const struct git_exchange *x, struct error **err)
 static int status_failed(struct git_exchange *x, struct error **err)
 {
     struct git_outcome *o = x->link->outcome;
-    curl_off_t wait = 0;
-    curl_easy_getinfo(x->link->curl, CURLINFO_RETRY_AFTER, &wait);
-    o->retry_after = wait <= 0 ? 0 : wait < 3600 ? (unsigned)wait : 3600;
-    o->may_pass = x->status == 408 || x->status == 429 || x->status >= 500;
+    o->retry_after = http_retry_after(x->link->curl);
+    o->may_pass = http_may_pass(HTTP_GIT, CURLE_OK, x->status);
     if (x->status == 401)
         return login_missing(x, err);
     if (x->status == 200)

@@ -231,20 +231,11 @@ int transfer_prepare(struct transfer *t, struct error **err)
 }
 
 // ---- judging a try ----
-static bool status_may_pass(long status)
-{
-    return status == 408 || status == 429 || status >= 500;
-}
-
-static bool no_way(CURLcode code)
-{
-    return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY ||
-           code == CURLE_COULDNT_CONNECT;
-}
-
 static int try_failed(struct transfer *t, CURLcode code, long status, struct error **err)
 {
-    t->unreachable = code == CURLE_HTTP_RETURNED_ERROR ? status_may_pass(status) : no_way(code);
+    t->unreachable =
+        http_no_way(code) ||
+        (code == CURLE_HTTP_RETURNED_ERROR && http_may_pass(HTTP_FILE, code, status));
     if (t->failure) {
         *err = steal(t->failure);
         return error_wrap(err, "downloading %s", t->shown);
@@ -290,7 +281,6 @@ static int start_over(struct transfer *t, CURLcode code, long status, unsigned *
 int transfer_judge(struct transfer *t, CURLcode code, unsigned *wait_ms, struct error **err)
 {
     long status = 0;
-    curl_off_t wait = 0;
     if (t->too_slow)
         code = CURLE_OPERATION_TIMEDOUT;
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
@@ -301,16 +291,13 @@ int transfer_judge(struct transfer *t, CURLcode code, unsigned *wait_ms, struct 
     }
     if (t->start_over || (status == 416 && t->ranged))
         return start_over(t, code, status, wait_ms, err);
-    bool may_pass = !t->failure && (code == CURLE_HTTP_RETURNED_ERROR ? status_may_pass(status)
-                                                                      : http_may_pass(code));
+    bool may_pass = !t->failure && http_may_pass(HTTP_FILE, code, status);
     if (t->have >= t->start + PROGRESS_BYTES)
         t->retry = t->d->retry;
     // Where there is no way at all (a company wall), people should not wait for the answer.
-    if (no_way(code) && t->retry.left > NO_WAY_TRIES)
+    if (http_no_way(code) && t->retry.left > NO_WAY_TRIES)
         t->retry.left = NO_WAY_TRIES;
-    curl_easy_getinfo(t->curl, CURLINFO_RETRY_AFTER, &wait);
-    unsigned seconds = wait > 3600 ? 3600 : wait > 0 ? (unsigned)wait : 0;
-    if (!may_pass || !may_try_again(t, seconds, wait_ms))
+    if (!may_pass || !may_try_again(t, http_retry_after(t->curl), wait_ms))
         return try_failed(t, code, status, err);
     cleanup_free char *why = http_failure(t->d->url, HTTP_FILE, code, t->reason);
     log_note("downloading %s again: %s", t->shown, why);
