@@ -226,10 +226,7 @@ int archive_source_resolve(const struct source_spec *spec, const struct source_o
     char digest[DIGEST_HEX_SIZE];
     if (find_out(spec, o, digest, err) < 0)
         return -1;
-    out->sha256 = xstrdup(digest);
-    out->fresh = true;
-    if (o->lock)
-        lock_put(o->lock, &(struct lock_entry){.url = spec->url, .sha256 = digest});
+    pin_new_digest(spec, o, digest, out);
     return 0;
 }
 

@@ -93,10 +93,7 @@ int image_source_resolve(const struct source_spec *spec, const struct source_opt
     name_free(&name);
     if (result < 0)
         return -1;
-    out->sha256 = xstrdup(digest);
-    out->fresh = true;
-    if (o->lock)
-        lock_put(o->lock, &(struct lock_entry){.url = spec->url, .sha256 = digest});
+    pin_new_digest(spec, o, digest, out);
     return 0;
 }
 

@@ -25,6 +25,15 @@ bool is_fault_of_content(const struct error *err)
     return false;
 }
 
+void pin_new_digest(const struct source_spec *spec, const struct source_options *o,
+                    const char *sha256, struct source_pin *out)
+{
+    out->sha256 = xstrdup(sha256);
+    out->fresh = true;
+    if (o->lock)
+        lock_put(o->lock, &(struct lock_entry){.url = spec->url, .sha256 = (char *)sha256});
+}
+
 int source_resolve(const struct source_spec *spec, const struct source_options *o,
                    struct source_pin *out, struct error **err)
 {

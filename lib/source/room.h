@@ -27,6 +27,11 @@ int refuse_unlocked(const struct source_options *o, const char *what, struct err
 // The time of a source that says none: 1980-01-01, as an artifact without sources has it.
 #define SOURCE_TIME_UNKNOWN 315532800
 
+// ---- resolve.c ----
+// A SHA-256 that was found out in this run: into the pin, and into the lock if there is one.
+void pin_new_digest(const struct source_spec *spec, const struct source_options *o,
+                    const char *sha256, struct source_pin *out);
+
 // ---- one file per kind ----
 // Not what failed on this machine, such as a full disk: what came cannot be a source.
 bool is_fault_of_content(const struct error *err);
