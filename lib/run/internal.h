@@ -81,8 +81,9 @@ struct job {
     // sources
     struct source_spec spec;
     struct source_pin pin;
-    const struct recipe_list *list; // of a list
-    struct strlist arguments;       // its script's, filled in
+    const struct recipe_list *list;    // of a list
+    struct strlist arguments;          // its script's, filled in
+    char list_script[DIGEST_HEX_SIZE]; // of what it runs: all files that it sees, and its arguments
     // builders and root file systems
     struct strlist packages, same; // names; groups of them that have one version
     struct distribution distribution;

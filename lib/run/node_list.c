@@ -5,7 +5,9 @@
 // The script runs as a step does: in the recipe's builder, without the network, in the folder of
 // the source that it is of. It sees what its key names, the source that it is of, the answers to
 // what it asked for in its last run, and, to find mirrors, the files and variables of the user that
-// its recipe names. Those decide where files come from and nothing else, so they are in no key.
+// its recipe names. Those are in no key, since they are to decide where files come from and nothing
+// else. Answers are anybody's, so that is made sure of: what a script names after it asked has a
+// line in versions.lock, which holds ever after.
 #include "run/internal.h"
 
 #include "base/log.h"
@@ -223,6 +225,62 @@ static int run_script(struct list_run *l, struct list *lines, struct error **err
     return error_wrap(err, "%s: its script %s prints", node_label(l->node), job->list->script);
 }
 
+// ---- the line in versions.lock of one that asks ----
+
+// A folder of the user's own changes all the time.
+static bool is_of_folder(const struct job *job)
+{
+    const struct role *of = job_role(job, ROLE_SOURCE, NULL);
+    const struct job *source = of ? job_of(of->node) : NULL;
+    return source && (source->list ? is_of_folder(source) : source->spec.kind == SOURCE_LOCAL);
+}
+
+// What the script, its arguments and what it reads are called in the lock; to be freed. NULL: they
+// have no line. Not the node's key: that has the builder in it, which decides nothing.
+static char *lock_url(const struct node *node)
+{
+    const struct job *job = job_of(node);
+    const struct role *of = job_role(job, ROLE_SOURCE, NULL);
+    if (is_of_folder(job))
+        return NULL;
+    cleanup_free char *text = xasprintf("kbuild list 1\nscript %s\nof %s\n", job->list_script,
+                                        of ? node_output(of->node, "tree")->digest : "nothing");
+    char key[DIGEST_HEX_SIZE];
+    digest_bytes(text, strlen(text), key);
+    return xasprintf("list:%s/%s", node->name + strlen("source:"), key);
+}
+
+static const struct lock_entry *lock_line(const struct build *b, const struct node *node)
+{
+    cleanup_free char *url = lock_url(node);
+    return url ? lock_find(b->lock, url, NULL) : NULL;
+}
+
+static int check_may_ask(const struct list_run *l, const struct list_line *line, struct error **err)
+{
+    if (!l->b->options.locked || lock_line(l->b, l->node))
+        return 0;
+    error_user(err,
+               "%s: its script asks for %s, and %s does not say what may come of it: --locked "
+               "allows nothing else",
+               node_label(l->node), line->urls.items[0], l->b->lock->path);
+    return error_hint(err, "run once without --locked, look at what was added, and commit it");
+}
+
+static int check_tree(const struct build *b, const struct node *node, const char *digest,
+                      struct error **err)
+{
+    cleanup_free char *url = lock_url(node);
+    const struct lock_entry *line = url ? lock_find(b->lock, url, NULL) : NULL;
+    if (!line || !strcmp(line->sha256, digest))
+        return 0;
+    error_user(err,
+               "%s: after what it asked for, its script names other files than it did: their tree "
+               "is %s, but %s says %s",
+               node_label(node), digest, b->lock->path, line->sha256);
+    return lock_hint(b->lock, url, NULL, err);
+}
+
 // ---- what it asks for ----
 
 // 1: a new question was answered; 0: it is no new one.
@@ -238,6 +296,8 @@ static int answer(struct list_run *l, const struct list_line *line, struct error
                    : error_set(err, ERROR_STEP, "%s: its script asks for two files of the name %s",
                                node_label(l->node), line->name);
     }
+    if (check_may_ask(l, line, err) < 0)
+        return -1;
     strlist_add(&l->asked, line->urls.items[0]);
     strlist_add(&l->asked_names, line->name);
     int there = list_answer(line, node_label(l->node), &o, &content, err);
@@ -311,9 +371,12 @@ static int fetch_lines(struct list_run *l, const struct list *lines, json_t *rec
     json_object_set_new(record, "provenance",
                         json_pack("{s:s, s:s, s:o}", "kind", "list", "script", job->list->script,
                                   "entries", entries));
+    json_object_set_new(record, "asked", json_boolean(l->asked.n > 0));
     phase("storing");
     if (store_put_tree(l->b->store, folder, digest, err) < 0)
         return error_wrap(err, "%s", job->label);
+    if (check_tree(l->b, l->node, digest, err) < 0)
+        return -1;
     record_output(record, "tree", digest, true, 0);
     return 0;
 }
@@ -356,16 +419,38 @@ static const json_t *entries_of(const json_t *record)
     return json_object_get(json_object_get(record, "provenance"), "entries");
 }
 
+// A record that does not say so is from a kbuild that kept no account of it.
+static bool has_asked(const json_t *record)
+{
+    return !json_is_false(json_object_get(record, "asked"));
+}
+
+static const char *tree_of(const json_t *record)
+{
+    const json_t *output = json_array_get(json_object_get(record, "outputs"), 0);
+    const char *digest = json_string_value(json_object_get(output, "digest"));
+    return digest && digest_is_hex(digest) ? digest : NULL;
+}
+
 bool list_agrees(const struct build *b, const struct node *node, const json_t *record)
 {
     if (!job_of(node)->list)
         return true;
     enum list_pins pins = list_pins_compare(entries_of(record), b->lock);
+    const struct lock_entry *line = lock_line(b, node);
+    const char *tree = tree_of(record);
+    if (line ? !tree || strcmp(tree, line->sha256) != 0 : b->options.locked && has_asked(record))
+        return false;
     return pins == LIST_PINS_HOLD || (pins == LIST_PINS_NEW && !b->options.locked);
 }
 
 void list_pin(struct build *b, const struct node *node, const json_t *record)
 {
-    if (job_of(node)->list)
-        list_pins_put(entries_of(record), b->lock);
+    if (!job_of(node)->list)
+        return;
+    list_pins_put(entries_of(record), b->lock);
+    cleanup_free char *url = has_asked(record) ? lock_url(node) : NULL;
+    const char *tree = tree_of(record);
+    if (url && tree)
+        lock_put(b->lock, &(struct lock_entry){.url = url, .sha256 = (char *)tree});
 }

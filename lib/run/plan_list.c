@@ -82,16 +82,18 @@ static int plan_list(struct build *b, struct node *user, const struct recipe_sou
     const struct role *of = list->of ? find_of(b, user, source, err) : NULL;
     const struct role *builder = job_role(job, ROLE_BUILDER, NULL);
     cleanup_strlist struct strlist arguments = {0};
-    cleanup_buf struct buf identity = {0};
+    cleanup_buf struct buf identity = {0}, files = {0}, script = {0};
     if ((list->of && !of) || fill_arguments(b, job, source, &arguments, err) < 0)
+        return -1;
+    if (identify_files(b, job, list, &files, err) < 0)
         return -1;
     buf_printf(&identity, "list format " LIST_FORMAT "\nscript %s\n", list->script);
     for (size_t i = 0; i < arguments.n; i++)
         buf_printf(&identity, "argument %s\n", arguments.items[i]);
+    buf_printf(&script, "%s%s", identity.data, files.data ? files.data : "");
     if (!builder) // the tools of this machine, which is all that the user's identity holds so far
         buf_add(&identity, user->identity.data, user->identity.len);
-    if (identify_files(b, job, list, &identity, err) < 0)
-        return -1;
+    buf_add(&identity, files.data, files.len);
     const struct wanted_list wanted = {&identity, of ? of->node : NULL,
                                        builder ? builder->node : NULL};
     cleanup_free char *name = xasprintf("source:%s", source->name);
@@ -102,6 +104,7 @@ static int plan_list(struct build *b, struct node *user, const struct recipe_sou
         struct job *new = job_new(node, job->recipe, job->target, label);
         new->list = list;
         strlist_add_all(&new->arguments, &arguments);
+        digest_bytes(script.data, script.len, new->list_script);
         buf_add(&node->identity, identity.data, identity.len);
         node->identified = true;
         if (of)

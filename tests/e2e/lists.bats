@@ -61,6 +61,11 @@ cd /src/things && find . -type f ! -name out | LC_ALL=C sort | xargs sha256sum >
 find . -printf '%P %T@\n' | LC_ALL=C sort >/out/$1/times"
 }
 
+# kbuild with another cache, as on another machine.
+elsewhere() { # cache, words...
+  "$KBUILD" --builder=host --cache "$PROJECT/$1" "${@:2}"
+}
+
 sum_of() { # name of a served file
   sha256sum "$SERVED/$1" | cut -d ' ' -f 1
 }
@@ -344,6 +349,61 @@ X
   head -c 1100000 /dev/zero >"$SERVED/large"
   echo "echo 'ask $SITE/plain/large x'" >recipes/common/list.sh
   refused_with "larger than the limit of 1048576 bytes"
+}
+
+@test "what a script names after it asked is pinned: an answer changes addresses, and nothing else" {
+  answer() { # address, name, SHA-256
+    printf '%s %s %s\n' "$@" >"$SERVED/answer"
+  }
+  cat >recipes/common/list.sh <<X
+if [ ! -f /answers/answer ]; then echo "ask $SITE/plain/answer answer"; exit; fi
+read -r address name sum </answers/answer
+echo "archive \$address/\$name sha256=\$sum thing"
+X
+  answer "$SITE/plain" a "$(sum_of a)"
+  kb one
+  [ "$(grep -c "^archive list:things/[0-9a-f]\{64\} sha256=[0-9a-f]\{64\}$" versions.lock)" = 1 ]
+  cp versions.lock first.lock
+  # Another machine with this lock: the answer may name another address,
+  answer "$SITE/redirect/plain" a "$(sum_of a)"
+  elsewhere second --locked one
+  cmp versions.lock first.lock
+  # but no other file, not even one that has its digest.
+  answer "$SITE/plain" b "$(sum_of b)"
+  for option in --locked --jobs=1; do
+    run elsewhere third "$option" one
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"source things: after what it asked for, its script names other files than it did"* ]]
+    [[ "$output" == *"of $PWD/versions.lock pins it"* ]]
+  done
+  cmp versions.lock first.lock
+  # Without the line nobody is asked, nor is taken what the cache has of such a list.
+  sed -i '/list:things/d' versions.lock
+  mark
+  for cache in cache fourth; do
+    run elsewhere "$cache" --locked one
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"its script asks for $SITE/plain/answer, and $PWD/versions.lock does not say what may come of it"* ]]
+  done
+  [ "$(asked '^/plain/')" = 0 ]
+  # The cache has it still, so the same line comes back.
+  kb one
+  cmp versions.lock first.lock
+}
+
+@test "a list that asks for nothing, and one of a folder of the user's own, have no line of their own" {
+  kb one
+  refute grep list: versions.lock
+  elsewhere second --locked one
+  cat >recipes/common/list.sh <<X
+if [ ! -f /answers/answer ]; then echo "ask $SITE/plain/a answer"; exit; fi
+echo "archive $SITE/plain/a sha256=$(sum_of a) thing"
+X
+  cp -r "$SERVED/tree" mine
+  kb --source tree=mine one
+  refute grep list: versions.lock
 }
 
 @test "killed in the middle, it goes on with what is missing" {
