@@ -146,6 +146,16 @@ static const char *common(const struct global_options *g, enum common_option whi
     return command_line_common(&g->line, which);
 }
 
+// A verb that has no use for sources does not fail for what is said of them.
+static int parse_origins(struct global_options *g, struct error **err)
+{
+    if (!(g->line.verb->common & BIT(COMMON_SOURCES)))
+        return 0;
+    return parse_sources(common(g, COMMON_SOURCES), &g->build.debian, err) < 0
+               ? -1
+               : parse_choices(g, err);
+}
+
 // The folders and files of the project.
 static void read_places(struct global_options *g)
 {
@@ -185,9 +195,7 @@ int global_options_read(struct global_options *g, struct error **err)
     b->view = g->json ? VIEW_JSON : VIEW_AUTO;
     b->jobs = processors();
     log_set_quiet(b->quiet);
-    if ((jobs && parse_jobs(jobs, &b->jobs, err) < 0) ||
-        parse_sources(common(g, COMMON_SOURCES), &b->debian, err) < 0 ||
-        parse_choices(g, err) < 0 ||
+    if ((jobs && parse_jobs(jobs, &b->jobs, err) < 0) || parse_origins(g, err) < 0 ||
         arch_from_environment(common(g, COMMON_ARCH), &b->arch, err) < 0)
         return -1;
     read_places(g);

@@ -43,6 +43,7 @@ static void choice_free(struct source_choice *c)
 {
     free(c->name);
     free(c->folder);
+    error_free(c->fault);
 }
 
 static struct source_choice *find(const struct source_choices *c, const char *name)
@@ -67,7 +68,14 @@ int source_choices_add(struct source_choices *c, const char *text, bool environm
     int result = 0;
     if (known && known->environment == environment)
         result = refuse(&one, text, "the source is named twice", err);
-    if (result < 0 || read_origin(&one, text, equals + 1, err) < 0) {
+    if (result == 0 && read_origin(&one, text, equals + 1, &one.fault) < 0) {
+        if (environment)
+            one.folder = xstrdup(equals + 1);
+        else
+            *err = steal(one.fault);
+        result = environment ? 0 : -1;
+    }
+    if (result < 0) {
         choice_free(&one);
         return -1;
     }
@@ -91,6 +99,14 @@ int source_choices_environment(struct source_choices *c, const char *text, struc
         if (source_choices_add(c, words.items[i], true, err) < 0)
             return -1;
     return 0;
+}
+
+int source_choice_check(const struct source_choice *c, struct error **err)
+{
+    if (!c->fault)
+        return 0;
+    error_set(err, c->fault->kind, "%s", c->fault->message);
+    return error_hint(err, "%s", c->fault->hint);
 }
 
 const struct source_choice *source_choice_of(const struct source_choices *c, const char *name)

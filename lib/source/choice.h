@@ -15,8 +15,9 @@ enum source_origin {
 struct source_choice {
     char *name; // of the source: /src/<name>
     enum source_origin origin;
-    char *folder;     // ORIGIN_FOLDER: absolute, links followed; else NULL
+    char *folder;     // ORIGIN_FOLDER: absolute, links followed (with `fault`: as given); else NULL
     bool environment; // KBUILD_SOURCE says so, no option
+    struct error *fault; // of the environment's: why the folder is none
 };
 struct source_choices {
     struct source_choice *items;
@@ -29,8 +30,10 @@ struct source_choices {
 // says.
 int source_choices_add(struct source_choices *c, const char *text, bool environment,
                        struct error **err);
-// The same for all in the text of KBUILD_SOURCE, which blanks and line breaks separate.
+// The same for all in the text of KBUILD_SOURCE, which blanks and line breaks separate. It is a
+// setting for many targets: a folder that is none is an error only for what is made of it.
 int source_choices_environment(struct source_choices *c, const char *text, struct error **err);
+int source_choice_check(const struct source_choice *c, struct error **err);
 const struct source_choice *source_choice_of(const struct source_choices *c, const char *name);
 void source_choices_free(struct source_choices *c);
 

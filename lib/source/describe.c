@@ -304,12 +304,13 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
     cleanup_free char *path = source->version ? choose_path(v, source->version, target) : NULL;
     *out = (struct source_spec){.label = path ? xasprintf("%s (%s)", source->name, path)
                                               : xstrdup(source->name)};
+    const struct source_choice *choice = source_choice_of(o->choices, source->name);
     struct source_place place;
     source_place(source, v, o, &place);
     // Patches of a folder may be named by its version, but it needs none.
     if (path && (place.origin != ORIGIN_FOLDER || yaml_path(v->document->root, path)))
         f.component = versions_get(v, path, err);
-    int result = f.component ? 0 : -1;
+    int result = !f.component || (choice && source_choice_check(choice, err) < 0) ? -1 : 0;
     bool upstream = source->git || source->archive || source->image;
     if (result < 0)
         free(place.folder);

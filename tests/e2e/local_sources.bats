@@ -274,6 +274,36 @@ listing() {
   listing | grep -q '^bin/run f'
 }
 
+@test "a folder of KBUILD_SOURCE that does not exist stops only what is made of it" {
+  demo other
+  sed -i 's/sources: {demo:/sources: {second:/; s/src.demo/src\/second/g' recipes/other/{recipe.yaml,build.sh}
+  mkdir tarballs
+  export KBUILD_SOURCE="demo=$PROJECT/nowhere second=$PROJECT/mine" cache=$PROJECT/cache
+  kb --source demo=mine demo # the option counts
+  cp build/kata-static-demo.tar.xz tarballs
+  kb other
+  kb list
+  "$KBUILD" --cache "$cache" cache gc
+  "$KBUILD" --cache "$cache" cache info
+  kb log demo
+  kb versions get externals.demo.url
+  "$KBUILD" doctor build || [ $? = 1 ]
+  "$KBUILD" merge tarballs
+  "$KBUILD" --version
+  "$KBUILD" version
+  "$KBUILD" help list
+  for verb in build plan explain fetch lock; do
+    run kb $verb demo
+    echo "$output"
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"source demo: KBUILD_SOURCE: demo=$PROJECT/nowhere: No such file or directory"* ]]
+  done
+  # What a verb without sources cannot read does not stop it, either.
+  KBUILD_SOURCES=nonsense "$KBUILD" --cache "$cache" cache info
+  KBUILD_SOURCES=nonsense run kb list
+  [ "$status" -eq 1 ]
+}
+
 @test "patches of the recipe are applied to a folder, too" {
   cat >recipes/demo/fix.patch <<'P'
 --- a/src/agent/main

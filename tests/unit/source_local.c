@@ -152,6 +152,14 @@ static void choices_are_read(void **state)
     cleanup_error struct error *twice = NULL;
     assert_int_equal(source_choices_add(&c, "z=debian", false, &twice), -1);
     assert_non_null(strstr(twice->message, "named twice"));
+    // The environment's is an error where it is used.
+    cleanup_error struct error *unused = NULL;
+    assert_ok(source_choices_environment(&c, "v=nowhere", &err), &err);
+    assert_ok(source_choice_check(source_choice_of(&c, "x"), &err), &err);
+    assert_int_equal(source_choice_check(source_choice_of(&c, "v"), &unused), -1);
+    assert_int_equal(unused->kind, ERROR_USAGE);
+    assert_says(unused->message, "KBUILD_SOURCE: v=nowhere: No such file");
+    assert_non_null(unused->hint);
     source_choices_free(&c);
 }
 
