@@ -66,16 +66,21 @@ static char *root_text(struct trial *t, const struct verity *v)
     return placeholders_expand(append ? append : "{root}", names, ARRAY_LEN(names));
 }
 
-int boot_take_disk(struct trial *t, struct error **err)
+int boot_find_root(struct trial *t, struct error **err)
 {
-    if (boot_take_part(t, t->recipe->boot->disk, t->arch, "disk", &t->disk, err) < 0)
-        return -1;
     int measured = read_hash(t, &t->verity, err);
     if (measured < 0)
         return -1;
     t->measured = measured;
     t->append = root_text(t, measured ? &t->verity : NULL);
     return 0;
+}
+
+int boot_take_disk(struct trial *t, struct error **err)
+{
+    if (boot_take_part(t, t->recipe->boot->disk, t->arch, "disk", &t->disk, err) < 0)
+        return -1;
+    return boot_find_root(t, err);
 }
 
 // ---- what must not start ----

@@ -57,7 +57,9 @@ int boot_take_part(struct trial *t, const char *reference, const struct arch *ar
                    const char *name, char **out, struct error **err);
 
 // ---- boot_disk.c: a disk with a root file system ----
-// Takes the disk out, and finds out where its root is: the machine gets both.
+// Finds out where the disk's root is, and whether it is measured: t->append is the command line.
+int boot_find_root(struct trial *t, struct error **err);
+// The same, and takes the disk out.
 int boot_take_disk(struct trial *t, struct error **err);
 // Of a measured one: a guest must not start with one byte of it changed, nor with one digit of the
 // root hash changed.

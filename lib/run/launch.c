@@ -11,7 +11,8 @@ static int check_built(struct trial *t, const char *firmware, const struct recip
 {
     cleanup_strlist struct strlist missing = {0};
     if (boot_part_missing(t, firmware, &missing) + boot_part_missing(t, boot->kernel, &missing) +
-            boot_part_missing(t, boot->initrd, &missing) ==
+            boot_part_missing(t, boot->initrd, &missing) +
+            boot_part_missing(t, boot->disk, &missing) ==
         0)
         return 0;
     cleanup_free char *names = strlist_join(&missing, ", "), *words = strlist_join(&missing, " ");
@@ -38,9 +39,11 @@ static int take_all(struct trial *t, enum recipe_confidential kind, bool build,
     // As files of their own names: reference values name what they were computed from.
     if (boot_take_part(t, firmware, t->arch, NULL, &out->firmware, err) < 0 ||
         boot_take_part(t, boot->kernel, t->arch, NULL, &out->kernel, err) < 0 ||
-        boot_take_part(t, boot->initrd, t->arch, NULL, &out->initrd, err) < 0)
+        boot_take_part(t, boot->initrd, t->arch, NULL, &out->initrd, err) < 0 ||
+        (boot->disk && boot_find_root(t, err) < 0)) // the command line has the disk's root hash
         return -1;
-    t->machine = (struct machine){.arch = t->arch, .append = boot->append ? boot->append : ""};
+    const char *append = boot->disk ? t->append : boot->append;
+    t->machine = (struct machine){.arch = t->arch, .append = append ? append : ""};
     out->append = qemu_command_line(&t->machine);
     out->cpu = cpu ? xstrdup(cpu) : NULL;
     return 0;
@@ -53,7 +56,9 @@ int launch_parts_take(struct build *b, const char *target, enum recipe_confident
     if ((build ? boot_build(&t, target, err) : boot_look(&t, target, err)) < 0)
         return -1;
     t.folder = out->folder = store_temporary(b->store, "measure", err);
-    return out->folder ? take_all(&t, kind, build, out, err) : -1;
+    int result = out->folder ? take_all(&t, kind, build, out, err) : -1;
+    free(t.append);
+    return result;
 }
 
 void launch_parts_free(struct launch_parts *p)

@@ -342,6 +342,33 @@ boot() {
   grep -q 'root=/dev/vda1' "$FAKE/argv"
 }
 
+@test "the launch digest of a guest with a disk is that of the command line that boot gives it" {
+  make_qemu
+  python3 "$REPOSITORY/tests/support/make_firmware.py" "$FAKE"
+  cp "$FAKE/vmlinuz" recipes/kernel/vmlinuz
+  make_recipe firmware "" 'install -D /recipe/OVMF.fd /out/firmware/share/OVMF.fd'
+  cp "$FAKE/OVMF.fd" recipes/firmware
+  sed -i 's/^with: .*/with: [kernel, firmware]/' recipes/image/recipe.yaml
+  cat >>recipes/image/recipe.yaml <<'Y'
+  confidential: {snp: {firmware: firmware:share/OVMF.fd, cpu: EPYC-v4}}
+Y
+  for MEASURED in yes no; do
+    MEASURED_ROOTFS=$MEASURED kb measure snp image --arch=x86_64 --build --vcpus 1 >digest
+    rm -f "$FAKE/argv"
+    run -0 boot # of which the first start has the command line
+    append=$(sed -n '/^-append$/{n;p;q}' "$FAKE/argv")
+    [[ "$append" == *"panic=1 ro "*"root=/dev/"* ]]
+    [[ $MEASURED == no || "$append" == *'dm-mod.create="root,,,ro,0 '* ]]
+    "$KBUILD" measure snp --ovmf "$FAKE/OVMF.fd" --kernel "$FAKE/vmlinuz" --append "$append" --vcpus 1 --vcpu-type EPYC-v4 >expected
+    cmp digest expected
+  done
+  # Nothing is taken from a disk that is not there.
+  rm -rf cache
+  MEASURED_ROOTFS=yes run kb measure snp image --arch=x86_64
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"not built: "*image* ]]
+}
+
 @test "a variable says which form the root hash has" {
   make_image "  verity: {hash: opt/kata/share/root_hash.txt, format: {variable: FORM}}"
   sed -i 's/^variables:/&\n  FORM: {default: veritysetup}/' recipes/image/recipe.yaml
