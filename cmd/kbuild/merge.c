@@ -49,6 +49,7 @@ int verb_merge(struct global_options *g, struct strlist *words, struct error **e
     const char *output = option_value(g, "--output"), *format = option_value(g, "--format"),
                *target = option_value(g, "--target");
     struct merge_request r = {.cache = g->build.cache,
+                              .recipes = g->build.recipes,
                               .jobs = g->build.jobs,
                               .components = &components,
                               .rehash = option_given(g, "--rehash")};
@@ -60,8 +61,6 @@ int verb_merge(struct global_options *g, struct strlist *words, struct error **e
     if (!target &&
         command_line_refuse(&g->line, BIT(COMMON_ARCH) | BIT(COMMON_SOURCES) | BIT(COMMON_SOURCE),
                             "without --target", err) < 0)
-        return -1;
-    if (lists.n && command_line_refuse(&g->line, BIT(COMMON_RECIPES), "with --components", err) < 0)
         return -1;
     if (words->n == 2 && command_line_refuse(&g->line, BIT(COMMON_VERSIONS),
                                              "and a second word that names versions.yaml", err) < 0)

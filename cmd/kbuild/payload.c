@@ -20,6 +20,7 @@ int verb_payload_push(struct global_options *g, struct strlist *words, struct er
     const char *layout = option_value(g, "--layout");
     const char *compression = option_value(g, "--compression");
     struct payload_request r = {.versions_yaml = g->build.versions,
+                                .recipes = g->build.recipes,
                                 .cache = g->build.cache,
                                 .jobs = g->build.jobs,
                                 .arch = g->build.arch,
@@ -40,10 +41,7 @@ int verb_payload_push(struct global_options *g, struct strlist *words, struct er
     r.source = words->items[0];
     r.repository = words->n > 1 ? words->items[1] : NULL;
     r.tag = words->n > 2 ? words->items[2] : NULL;
-    if (!is_directory(r.source)) {
-        if (command_line_refuse(&g->line, BIT(COMMON_RECIPES), "with a tarball", err) < 0)
-            return -1;
-    } else if (release_guests(g->build.recipes, &guests, err) < 0)
+    if (is_directory(r.source) && release_guests(g->build.recipes, &guests, err) < 0)
         return -1;
     r.guests = &guests;
     meter_begin();

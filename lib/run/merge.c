@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-char *merge_version(const char *versions_yaml, struct error **err)
+char *merge_version(const char *versions_yaml, const char *recipes, struct error **err)
 {
     bool release; // release_version() goes by it; another word than yes or no is no answer
     if (environment_yes_no("RELEASE", false, &release, err) < 0)
@@ -19,7 +19,11 @@ char *merge_version(const char *versions_yaml, struct error **err)
     struct versions *v = versions_load(versions_yaml, err);
     if (!v)
         return NULL;
-    char *version = release_version(v);
+    struct error *ignored = NULL;
+    struct recipe_set *set = recipe_set_open(recipes, &ignored);
+    error_free(ignored);
+    char *version = release_version(v, set);
+    recipe_set_free(set);
     versions_free(v);
     if (version)
         return version;
@@ -73,7 +77,7 @@ int merge_directory(const struct merge_request *r, struct error **err)
     if (merge_collect(r, &paths, err) < 0 || check_output(r, &paths, err) < 0 ||
         file_draft_begin(&draft, r->output, err) < 0)
         return -1;
-    cleanup_free char *version = merge_version(r->versions_yaml, err);
+    cleanup_free char *version = merge_version(r->versions_yaml, r->recipes, err);
     if (!version)
         return -1;
     if (merge_paths(r, &paths, version, draft.fd, err) < 0)

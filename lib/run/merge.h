@@ -10,7 +10,7 @@
 struct merge_request {
     const char *directory; // holds kata-static-*.tar.*
     const char *output;    // the file to write
-    const char *versions_yaml;
+    const char *versions_yaml, *recipes;
     const char *cache; // directory; one that cannot be used only makes the merge slower
     enum pack_format format;
     unsigned jobs; // bounds the threads
@@ -32,7 +32,7 @@ int merge_directory(const struct merge_request *r, struct error **err);
 // The paths of those components: what in r->directory is to be on a host.
 int merge_collect(const struct merge_request *r, struct strlist *paths, struct error **err);
 // What <prefix>/VERSION says: release_version(), or "unknown", with a warning. To be freed. NULL:
-// versions.yaml cannot be read.
-char *merge_version(const char *versions_yaml, struct error **err);
+// versions.yaml cannot be read. A directory of recipes that cannot be read is as one without any.
+char *merge_version(const char *versions_yaml, const char *recipes, struct error **err);
 
 #endif

@@ -63,12 +63,30 @@ static char *version_file(const char *folder)
     return text.len ? buf_take(&text) : NULL;
 }
 
-// A checkout of Kata Containers: its own folders are there, in every release.
-static bool is_kata(const char *folder)
+static bool has_all(const char *folder, const struct strlist *paths)
 {
-    cleanup_free char *agent = xasprintf("%s/src/agent", folder);
-    cleanup_free char *runtime = xasprintf("%s/src/runtime", folder);
-    return is_directory(agent) && is_directory(runtime);
+    for (size_t i = 0; i < paths->n; i++) {
+        cleanup_free char *path = xasprintf("%s/%s", folder, paths->items[i]);
+        if (!path_exists(path))
+            return false;
+    }
+    return paths->n;
+}
+
+// The folder has all that some recipe's `checkout` names. Recipes that cannot be read name nothing.
+static bool is_checkout(struct recipe_set *set, const char *folder)
+{
+    cleanup_error struct error *ignored = NULL;
+    cleanup_strlist struct strlist names = {0};
+    if (recipe_names(set, &names, &ignored) < 0)
+        return false;
+    for (size_t i = 0; i < names.n; i++) {
+        const struct recipe *r = recipe_get(set, names.items[i], NULL);
+        for (size_t k = 0; r && k < r->source_count; k++)
+            if (has_all(folder, &r->sources[k].checkout))
+                return true;
+    }
+    return false;
 }
 
 static char *described(const char *folder)
@@ -84,7 +102,7 @@ static char *described(const char *folder)
     return text.len ? buf_take(&text) : NULL;
 }
 
-char *release_version(const struct versions *v)
+char *release_version(const struct versions *v, struct recipe_set *set)
 {
     const char *release = getenv("RELEASE"), *base = path_base(v->path);
     cleanup_free char *before = xstrndup(v->path, (size_t)(base - v->path));
@@ -94,7 +112,7 @@ char *release_version(const struct versions *v)
     char *version = named && *named ? xstrdup(named) : NULL;
     if (!version && release && !strcmp(release, "yes"))
         version = version_file(folder);
-    if (!version && is_kata(folder)) {
+    if (!version && set && is_checkout(set, folder)) {
         version = described(folder);
         if (!version)
             version = version_file(folder);

@@ -247,7 +247,7 @@ void remote_floating_tags(struct build *b, const struct node *node, struct strli
         return;
     if (!r->commit)
         r->commit = head_commit(b);
-    cleanup_free char *version = r->release ? release_version(b->versions) : NULL;
+    cleanup_free char *version = r->release ? release_version(b->versions, b->recipes) : NULL;
     entry_upstream_tags(r, node, version, r->commit, out);
 }
 

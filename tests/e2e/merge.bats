@@ -72,6 +72,20 @@ merge() {
   [ "$(said)" = 3.28.1 ]
   RELEASE=yes "$KBUILD" merge artifacts kata/versions.yaml
   [ "$(said)" = 3.28.0 ]
+  # What a checkout is, the recipes say; what cannot be read of them says nothing.
+  mkdir -p recipes/one broken/two lamp/wick
+  printf 'description: x\nsources: {lamp: {version: externals.lamp, git: "{url}", ref: "{version}", checkout: [wick]}}\nbuilder: {packages: [bash]}\nrun: run.sh\n' >recipes/one/recipe.yaml
+  touch recipes/one/run.sh
+  echo nonsense >broken/two/recipe.yaml
+  cp versions.yaml lamp
+  echo 1.2 >lamp/VERSION
+  git init -q lamp # without a tag
+  for given in "lamp recipes 1.2" "kata recipes unknown" "lamp none unknown" "lamp broken unknown" "kata $REPOSITORY/recipes 3.28.1"; do
+    read -r folder recipes wanted <<<"$given"
+    "$KBUILD" merge artifacts "$folder/versions.yaml" --components=qemu --recipes "$recipes"
+    echo "$given: $(said)"
+    [ "$(said)" = "$wanted" ]
+  done
 }
 
 @test "the same path with the same content is harmless, with another it is an error that names both" {
@@ -127,8 +141,8 @@ merge() {
   [ "$(members)" = "./opt/kata/VERSION ./opt/kata/oil ./opt/kata/versions.yaml " ]
   merge --components=lamp,oil # asked for by name, it is taken
   [ "$(members)" = "./lamp ./opt/kata/VERSION ./opt/kata/oil ./opt/kata/versions.yaml " ]
-  run merge --components=lamp --recipes recipes
-  [ "$status" -eq 2 ]
+  merge --components=lamp --recipes recipes # they say, too, what a checkout is
+  [ "$(members)" = "./lamp ./opt/kata/VERSION ./opt/kata/versions.yaml " ]
   # Nothing is guessed where the recipes cannot be read.
   echo 'guest: [a/b]' >>recipes/light/recipe.yaml
   run merge
