@@ -181,7 +181,7 @@ struct recipe_layer {
     struct recipe_condition when;
 };
 
-// init: [{of: agent, name: kata-agent}, {of: smoke-init, name: smoke-init, note: no agent}]
+// init: [{of: NEED, name: TEXT}, {of: VARIABLE, name: TEXT, note: TEXT}]
 // What people are told of the init inside: of the first that is there.
 struct recipe_init {
     char *of;          // a name in `needs`, or a variable that names a file
