@@ -13,7 +13,7 @@
 
 #include "base/mem.h"
 
-// The values are the exit statuses that README.md promises.
+// The values are the exit statuses that README.md lists.
 enum error_kind {
     ERROR_USER = 1,       // bad input, bad environment, a refused certificate, a full disk
     ERROR_USAGE = 2,      // a wrong command line

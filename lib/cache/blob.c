@@ -72,9 +72,9 @@ static int check_blob(struct store *s, const char *digest, bool always, int *out
     if (!always && verified_matches(s, digest, &st)) {
         verified_touch(s, digest);
     } else {
-        int sound = hash_blob(s, digest, path, fd, err);
-        if (sound <= 0)
-            return sound;
+        int valid = hash_blob(s, digest, path, fd, err);
+        if (valid <= 0)
+            return valid;
         if (lseek(fd, 0, SEEK_SET) < 0)
             return error_errno(err, errno, "reading %s", path);
     }
@@ -98,7 +98,7 @@ int store_open_blob(struct store *s, const char *digest, struct error **err)
     int fd = -1;
     int has = check_blob(s, digest, false, &fd, err);
     if (has == 0) {
-        error_user(err, "the cache %s has no sound blob %s", s->directory, digest);
+        error_user(err, "the cache %s has no valid blob %s", s->directory, digest);
         return error_hint(err, "build again what it is a part of");
     }
     return has < 0 ? -1 : fd;
@@ -139,7 +139,7 @@ static int seal(int fd, const char *path, struct error **err)
     return 0;
 }
 
-// Gives a sealed file its name unless a sound blob has it. The file at `path` is gone afterwards.
+// Gives a sealed file its name unless a valid blob has it. The file at `path` is gone afterwards.
 static int name_blob(struct store *s, const char *path, int fd, const char *digest,
                      struct error **err)
 {

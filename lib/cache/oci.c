@@ -91,8 +91,8 @@ static int read_manifest(struct store *s, const char *digest, struct buf *text, 
 static const char *descriptor_digest(const json_t *descriptor)
 {
     const char *name = json_string_value(json_object_get(descriptor, "digest"));
-    bool sound = name && starts_with(name, "sha256:") && digest_is_hex(name + 7);
-    return sound ? name + 7 : NULL;
+    bool valid = name && starts_with(name, "sha256:") && digest_is_hex(name + 7);
+    return valid ? name + 7 : NULL;
 }
 
 static void each_reference(const json_t *manifest, struct strlist *out)
@@ -180,9 +180,9 @@ static int other_images(const struct layout *l, const char *name, json_t *out, s
         if (!its || strcmp(its, name) != 0)
             json_array_append(out, item);
     }
-    bool sound = json_is_array(list);
+    bool valid = json_is_array(list);
     json_decref(index);
-    if (sound)
+    if (valid)
         return 0;
     error_user(err, "%s is not the index of an OCI image layout", path);
     return error_hint(err, "remove it, or use another directory");

@@ -27,8 +27,8 @@ static uint64_t most_content(uint64_t size)
 static const char *hex_of(const json_t *descriptor)
 {
     const char *digest = json_string_value(json_object_get(descriptor, "digest"));
-    bool sound = digest && starts_with(digest, "sha256:") && digest_is_hex(digest + 7);
-    return sound ? digest + 7 : NULL;
+    bool valid = digest && starts_with(digest, "sha256:") && digest_is_hex(digest + 7);
+    return valid ? digest + 7 : NULL;
 }
 
 // ---- which ----

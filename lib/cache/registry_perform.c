@@ -290,7 +290,7 @@ static int failed(struct exchange *x, CURLcode code, struct error **err)
     if (http_interrupted())
         return error_set(err, ERROR_INTERRUPT, "interrupted");
     if (__atomic_load_n(&x->r->stop, __ATOMIC_RELAXED))
-        return error_user(err, "given up, because another transfer failed");
+        return error_user(err, "cancelled, because another transfer failed");
     s->may_pass = http_may_pass(HTTP_REGISTRY, code, s->status);
     s->no_answer = code == CURLE_OPERATION_TIMEDOUT || http_no_way(code);
     cleanup_free char *why = http_failure(x->hop->to->text, HTTP_REGISTRY, code, x->reason);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blobs down: hashed as they come, and gone on with where a connection broke.
+// Blobs down: hashed as they come, and resumed where a connection broke.
 #include "cache/registry_room.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ static int start_over(struct pull *p, struct error **err)
     return 0;
 }
 
-// The first bytes of a body: do they go on from what is there?
+// The first bytes of a body: do they continue what is there?
 static int begin_body(struct pull *p, const struct response *s, struct error **err)
 {
     p->begun = true;
@@ -76,7 +76,7 @@ static int ask(struct registry *r, struct pull *p, const char *url, struct respo
                               .context = p};
     p->begun = false;
     int result = http_exchange(r, &q, s, err);
-    // One that ended early without an error of its own (no Content-Length) goes on as well.
+    // One that ended early without an error of its own (no Content-Length) is resumed as well.
     if (result == 0 && (s->status == 200 || s->status == 206) && p->have < p->blob->size) {
         s->may_pass = true;
         return error_user(err, "only %" PRIu64 " of %" PRIu64 " bytes came", p->have,
@@ -119,7 +119,7 @@ static int get_bytes(struct registry *r, struct pull *p, const char *url, struct
     return 0;
 }
 
-// 1: sound; 0: not, but it may be worth to take it once more in one piece; -1: not.
+// 1: valid; 0: not, but it may be worth to take it once more in one piece; -1: not.
 static int check(struct pull *p, struct error **err)
 {
     char found[DIGEST_HEX_SIZE];
@@ -141,9 +141,9 @@ static int pull(struct registry *r, struct pull *p, struct error **err)
             return -1;
         if (p->blob->missing)
             return 0;
-        int sound = check(p, err);
-        if (sound)
-            return sound < 0 ? -1 : 0;
+        int valid = check(p, err);
+        if (valid)
+            return valid < 0 ? -1 : 0;
         p->again = true;
     }
 }

@@ -24,7 +24,7 @@
 // in it that somebody else made, or may change, counts as damaged.
 //
 // Promises: a name appears only when its content is complete and synced (temporary name, fsync,
-// rename), so that a kill at any moment leaves the store sound. Any number of processes may use one
+// rename), so that a kill at any moment leaves the store valid. Any number of processes may use one
 // store; one struct store belongs to one thread at a time. What is read is verified:
 // store_open_blob() hashes a blob unless its inode, size and mtime are those of the last time it
 // was verified; a blob or tree that fails is moved away, noted with a warning, and treated as
@@ -66,7 +66,7 @@ int store_put_bytes(struct store *s, const void *bytes, size_t length,
 // it as gone. Any other file is copied and left alone.
 int store_put_file(struct store *s, const char *path, char digest[static DIGEST_HEX_SIZE],
                    uint64_t *size, struct error **err);
-// 1: present and sound; 0: missing or damaged (moved away); -1: error. Cheap when nothing changed.
+// 1: present and valid; 0: missing or damaged (moved away); -1: error. Cheap when nothing changed.
 int store_has_blob(struct store *s, const char *digest, struct error **err);
 // A read-only fd, verified as above; a missing or damaged blob is an error.
 int store_open_blob(struct store *s, const char *digest, struct error **err);

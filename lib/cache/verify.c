@@ -28,18 +28,18 @@ static void report(struct verification *v, const char *format, ...)
 
 static int verify_record(struct verification *v, const char *key, struct error **err);
 
-// 1: sound, or gone since it was listed; 0: damaged; -1: error.
+// 1: valid, or gone since it was listed; 0: damaged; -1: error.
 static int verify_object(struct verification *v, const struct object *o, struct error **err)
 {
     if (o->kind == OBJECT_ACTION)
         return verify_record(v, o->digest, err);
-    int sound = o->kind == OBJECT_TREE ? tree_verify(v->store, o->digest, err)
+    int valid = o->kind == OBJECT_TREE ? tree_verify(v->store, o->digest, err)
                                        : blob_verify(v->store, o->digest, err);
-    if (sound == 0) {
+    if (valid == 0) {
         v->damaged++;
         report(v, "%s %s is damaged", o->kind == OBJECT_TREE ? "tree" : "blob", o->digest);
     }
-    return sound;
+    return valid;
 }
 
 struct wanted {

@@ -2,7 +2,7 @@
 // Reads an archive member by member, with names already judged safe. Formats: tar, cpio (newc and
 // odc), ar; plain or compressed with gzip, xz, zstd or bzip2; and zip, but not from a pipe.
 //
-// An archive that goes on after its end (two archives put together with cat) is an error: whoever
+// An archive with more after its end (two archives put together with cat) is an error: whoever
 // trusts such a file does not see the rest.
 #ifndef KBUILD_PACK_READER_H
 #define KBUILD_PACK_READER_H

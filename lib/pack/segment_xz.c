@@ -32,7 +32,7 @@ static ssize_t read_at(int fd, void *bytes, size_t size, uint64_t offset)
 }
 
 // liblzma's reader of the index of a whole file: it says where it wants to read next. NULL without
-// an error for whatever is no sound .xz file.
+// an error for whatever is no valid .xz file.
 static lzma_index *read_index(int fd, uint64_t size, struct error **err)
 {
     lzma_stream s = LZMA_STREAM_INIT;

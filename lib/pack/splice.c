@@ -64,7 +64,7 @@ static int copy_span(struct copying *c, int from, struct span s, struct error **
         if (n == 0)
             return error_user(err, "copying: the file became shorter meanwhile");
         if (*c->cancelled)
-            return error_user(err, "copying: given up");
+            return error_user(err, "copying: cancelled");
         s.length -= (uint64_t)n;
         c->done += (uint64_t)n;
         progress("splicing", c->done, c->total, "bytes");

@@ -136,7 +136,7 @@ static bool name_pattern_is_clean(const char *text)
     return strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789._-*?") == strlen(text);
 }
 
-bool template_is_sound(const char *text, const char *const *names)
+bool template_is_valid(const char *text, const char *const *names)
 {
     for (const char *p = text; *(p += strcspn(p, "{}"));) {
         if (p[1] == *p && !names) {
@@ -163,7 +163,7 @@ struct form {
 };
 static bool any_template(const char *text)
 {
-    return is_line(text) && template_is_sound(text, NULL);
+    return is_line(text) && template_is_valid(text, NULL);
 }
 static const struct form form_line = {is_line, "a text of one line is expected"};
 static const struct form form_template = {any_template, TEMPLATE_RULE};

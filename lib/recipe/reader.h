@@ -121,7 +121,7 @@ void phases_free(struct recipe *recipe);
 bool name_is_clean(const char *name); // [a-z0-9][a-z0-9._-]*, at most 100 characters
 // Braces that versions_expand() can understand; with `names` (NULL at its end) only those inside,
 // and no doubled braces.
-bool template_is_sound(const char *text, const char *const *names);
+bool template_is_valid(const char *text, const char *const *names);
 #define TEMPLATE_RULE "a placeholder is {name}; write {{ and }} for braces themselves"
 
 // Makes a recipe of a parsed document, which it takes over, also on failure. `recipes` is absolute.

@@ -270,7 +270,7 @@ static int read_initrd_path(struct reader *r, const struct yaml *node, void *tar
     static const char *const names[] = {"os", "osversion", "arch", NULL};
     if (read_path(r, node, target) < 0)
         return -1;
-    if (!template_is_sound(node->text, names))
+    if (!template_is_valid(node->text, names))
         return reader_error(r, node, "'%s': the placeholders here are {os}, {osversion} and {arch}",
                             node->text);
     return 0;

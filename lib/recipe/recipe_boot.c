@@ -53,7 +53,7 @@ static int read_machine_text(struct reader *r, const struct yaml *node, void *ta
     static const char *const names[] = {"memory", "cbitpos", NULL};
     if (read_line(r, node, target) < 0)
         return -1;
-    if (!template_is_sound(node->text, names))
+    if (!template_is_valid(node->text, names))
         return reader_error(r, node, "'%s': the placeholders here are {memory} and {cbitpos}",
                             node->text);
     return 0;
@@ -101,7 +101,7 @@ static int read_arguments(struct reader *r, const struct yaml *node, void *targe
     static const char *const names[] = {"socket", "timeout", NULL};
     if (read_line(r, node, target) < 0)
         return -1;
-    if (!template_is_sound(node->text, names))
+    if (!template_is_valid(node->text, names))
         return reader_error(r, node, "'%s': the placeholders here are {socket} and {timeout}",
                             node->text);
     return 0;
@@ -189,7 +189,7 @@ int read_boot(struct reader *r, const struct yaml *node, void *target)
     if (recipe->action != ACTION_SE_IMAGE && !b->initrd == !b->disk)
         return yaml_error(r->document, node, r->err, "boot: it needs %s 'initrd' and 'disk'",
                           b->disk ? "only one of" : "one of");
-    if (b->disk && b->append && !template_is_sound(b->append, names))
+    if (b->disk && b->append && !template_is_valid(b->append, names))
         return yaml_error(r->document, yaml_get(node, "append"), r->err,
                           "append: '%s': the placeholder here is {root}", b->append);
     const struct yaml *data = yaml_get(node, "data");

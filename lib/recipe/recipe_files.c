@@ -230,7 +230,7 @@ static int check_patch(struct reader *r, const struct yaml *node, const char *pa
     if (!path_is_clean(pattern))
         return reader_error(r, node, "'%s' must be relative and without '..'", pattern);
     if (strpbrk(pattern, "{}")) // which files it means depends on versions.yaml
-        return template_is_sound(pattern, NULL)
+        return template_is_valid(pattern, NULL)
                    ? 0
                    : reader_error(r, node, "'%s': a placeholder is {name}", pattern);
     if (strpbrk(pattern, "*?[\\"))

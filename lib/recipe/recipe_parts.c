@@ -450,7 +450,7 @@ int read_environment(struct reader *r, const struct yaml *node, void *target)
         if (value->kind != YAML_SCALAR)
             return expect(r, value, YAML_SCALAR);
         cleanup_free char *template = arch_expand(value->text, &arch_table[0]);
-        if (!template_is_sound(template, NULL))
+        if (!template_is_valid(template, NULL))
             return reader_error(r, value, "'%s': " TEMPLATE_RULE, value->text);
         strlist_addf(&recipe->environment, "%s=%s", node->keys[i], value->text);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From libyaml's events to a tree. All limits that yaml.h promises are kept here, while the tree
+// From libyaml's events to a tree. All limits that yaml.h states are kept here, while the tree
 // grows, so that a hostile document costs no more than a large one.
 #include "recipe/yaml.h"
 

@@ -88,7 +88,7 @@ struct job {
     struct strlist packages, same; // names; groups of them that have one version
     struct distribution distribution;
     char *setup;       // absolute path of the setup script, or NULL
-    struct work *work; // of an artifact: what it goes on from (--continue), or NULL
+    struct work *work; // of an artifact: what it resumes from (--continue), or NULL
     char *image_name;  // of a builder: the image that it is instead of packages, or NULL
     char *prebuilt;    // where an artifact is taken from instead of made (prebuilt.h), or NULL
     char image_digest[DIGEST_HEX_SIZE]; // of either, once it is known

@@ -85,9 +85,9 @@ static int known(void *context, int fd, const char *path, char digest[static DIG
         if (!blob_path || stat(blob_path, &blob) < 0 || fstat(fd, &file) < 0 ||
             blob.st_ino != file.st_ino || blob.st_dev != file.st_dev)
             continue;
-        int sound = store_has_blob(l->store, hex, err);
-        if (sound <= 0)
-            return sound;
+        int valid = store_has_blob(l->store, hex, err);
+        if (valid <= 0)
+            return valid;
         memcpy(digest, hex, DIGEST_HEX_SIZE);
         return 1;
     }

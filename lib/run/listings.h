@@ -12,7 +12,7 @@ int listing_keep(struct store *s, const char *digest, const struct listing *l, s
 
 // A keeper for merge_archives(). It knows the digest of a tarball in `directory` without reading it
 // if a <target>-sha256sum there names one, and the file is a hard link to that blob in the store,
-// which the store holds for sound. Borrows all; free with listings_close().
+// which the store takes for valid. Borrows all; free with listings_close().
 struct listings {
     struct listing_keeper keeper; // context is this struct
     struct store *store;

@@ -64,7 +64,7 @@ int input_damaged(const struct node *input, struct error **err)
 // Where the record came from: "cache", "shared cache"; NULL: it was made here.
 static const char *came_from;
 
-// Set when the shared cache did not keep what its record promised.
+// Set when the shared cache has a record, but not its outputs any more.
 static bool broken_promise;
 
 static void send_error(const struct error *err)
@@ -117,7 +117,7 @@ static bool usable(struct build *b, struct node *node, const json_t *record)
 
 static json_t *make_record(struct build *b, struct node *node, struct error **err)
 {
-    // A build in another world, or half a one, is not kept: whoever makes the same may go on.
+    // A build in another world, or half a one, is not kept: whoever makes the same need not wait.
     bool kept = !b->options.world && !b->until;
     cleanup_close int lock = kept ? store_lock(b->store, node->key, waiting, NULL, err) : -1;
     if (kept && lock < 0)

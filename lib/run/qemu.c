@@ -117,7 +117,7 @@ static void build_command(const struct machine *m, const char *program, bool kvm
 
 // Seconds for a machine under KVM: one that works boots in a fraction of that.
 enum { KVM_TIMEOUT = 20 };
-// How long a conversation may go on when its machine has ended.
+// How long a conversation may last when its machine has ended.
 enum { AFTER_END_MS = 2000 };
 
 // A machine that runs, or is about to.

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-// A question is answered within seconds, or the build goes on without the answer.
+// A question is answered within seconds, or the build continues without the answer.
 static const struct registry_options asking = {.tries = 2, .silence_seconds = 4};
 static const struct registry_options carrying = {.tries = 4, .silence_seconds = 15};
 

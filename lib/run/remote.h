@@ -2,7 +2,7 @@
 // The shared cache: results of nodes in an OCI registry. docs/shared-cache.md has the formats,
 // docs/trust-cache.md what may be believed.
 //
-//   remote.c          settings from the environment, giving up, opening a repository
+//   remote.c          settings from the environment, failures, opening a repository
 //   remote_entry.c    names, tags and manifests of entries; what makes one acceptable
 //   remote_trust.c    signatures of entries
 //   remote_referrer.c what refers to an entry: signatures, provenance, SPDX
@@ -12,7 +12,7 @@
 //   remote_publish.c  what was cached already; upstream's tags
 //
 // A registry that cannot be used never fails a build: the first failure is one warning, and the
-// rest of the run goes on without it. --remote=require makes it an error.
+// rest of the run does without it. --remote=require makes it an error.
 #ifndef KBUILD_RUN_REMOTE_H
 #define KBUILD_RUN_REMOTE_H
 
@@ -62,7 +62,7 @@ void remote_tell_denied(struct remote *r, const char *what, enum registry_denial
 // After a push that failed: `down` if the whole registry failed, which ends all writing of the run,
 // as three entries in a row do. Else the other results are pushed all the same.
 int remote_push_failed(struct build *b, bool down, struct error *why, struct error **err);
-// What became of `why`: 0 if the build goes on without the registry, else -1 and *err.
+// What became of `why`: 0 if the build continues without the registry, else -1 and *err.
 int remote_give_up(struct build *b, enum remote_way way, struct error *why, struct error **err);
 // The repository that holds the entries of this node. `patient` for contents, else for questions.
 struct registry *remote_repository(const struct remote *r, const struct node *node, bool patient,
@@ -97,7 +97,7 @@ json_t *entry_record(const json_t *record);
 void entry_mark(const struct entry *e, json_t *record); // says in a local record who vouches
 
 // ---- trust ----
-// Tries the signing key. A mistake there is the user's, and never a reason to go on without the
+// Tries the signing key. A mistake there is the user's, and never a reason to continue without the
 // cache.
 int remote_keys(struct remote *r, struct error **err);
 // What is signed: key, outputs, the digest of the provenance, that of the whole record, and those
@@ -159,7 +159,7 @@ void lookup_free(struct lookup *l);
 
 // ---- for the scheduler and the child ----
 // Finds the records of what is not in the local store, so that the keys above become known without
-// any content. Nodes found so are promised (job->promised).
+// any content. Nodes found so have job->shared_only set.
 int remote_prefetch(struct build *b, struct node **order, size_t count, struct error **err);
 // The record, when everything it names is in the local store now; NULL in *out: make it.
 int remote_find(struct build *b, struct node *node, json_t **out, struct error **err);

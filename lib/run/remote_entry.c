@@ -77,8 +77,8 @@ void entry_upstream_tags(const struct remote *r, const struct node *node, const 
 const char *descriptor_hex(const json_t *descriptor)
 {
     const char *digest = json_string_value(json_object_get(descriptor, "digest"));
-    bool sound = digest && starts_with(digest, "sha256:") && digest_is_hex(digest + 7);
-    return sound ? digest + 7 : NULL;
+    bool valid = digest && starts_with(digest, "sha256:") && digest_is_hex(digest + 7);
+    return valid ? digest + 7 : NULL;
 }
 
 json_t *entry_descriptor(const char *type, const char *digest, uint64_t size)

@@ -63,7 +63,7 @@ static int move_tags(struct build *b, const struct node *node, const struct entr
 static int publish_one(struct build *b, struct lookup *l, size_t *pushed, struct error **err)
 {
     struct error *why = NULL;
-    if (!remote_usable(b, l->node, REMOTE_WRITE)) // given up meanwhile
+    if (!remote_usable(b, l->node, REMOTE_WRITE)) // not used any more meanwhile
         return 0;
     int there = l->found;
     if (there > 0)
@@ -71,7 +71,7 @@ static int publish_one(struct build *b, struct lookup *l, size_t *pushed, struct
     else if (there < 0)
         why = steal(l->why);
     if (there == 0) {
-        int kept = push_cached(b, l->node, err); // gives up by itself
+        int kept = push_cached(b, l->node, err); // judges a failure by itself
         *pushed += kept > 0;
         if (kept)
             return kept < 0 ? -1 : 0;

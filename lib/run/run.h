@@ -43,7 +43,7 @@ struct build_options {
     bool use_cache;    // no: make the targets and the artifacts they need again
     bool host_builder; // --builder=host
     bool quiet;
-    bool go_on;                // --continue: targets go on from the work that --until left
+    bool go_on;                // --continue: targets resume from the work that --until left
     const char *prebuilt;      // artifacts to take instead of make (prebuilt.h); or NULL
     const struct world *world; // not the usual one: results are compared, not kept (world.h)
     enum view_style view;

@@ -15,7 +15,7 @@ static int find_work(struct build *b, const struct node *target, struct work **o
     struct error *why = NULL;
     const struct job *job = job_of(target);
     int found = work_load(b, target, out, err);
-    // With --continue it has been compared, and the key is that of going on from it.
+    // With --continue it has been compared, and the key is that of resuming from it.
     if (found <= 0 || job->work || work_check(target, *out, target->key_text, &why) == 0)
         return found < 0 ? -1 : 0;
     if (b->options.go_on) {

@@ -41,7 +41,7 @@ void steplog_copy(struct job *job)
     }
     cleanup_error struct error *why = NULL;
     if (!job->log_cut && fd_write_all(job->log_file, job->log_path, chunk, (size_t)n, &why) < 0) {
-        job->log_cut = true; // the step goes on all the same
+        job->log_cut = true; // the step continues all the same
         log_warning("%s; the rest of it is lost", why->message);
     }
 }

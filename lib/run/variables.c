@@ -78,7 +78,8 @@ static int resolve_files(struct variable_value *value, struct error **err)
     return result;
 }
 
-// Only its public name goes on from here. A signing key needs none: its certificate is in the key.
+// Only its public name is passed on from here. A signing key needs none: its certificate is in the
+// key.
 static int resolve_secret(const struct recipe *r, struct variable_value *value, struct error **err)
 {
     cleanup_free char *absolute = path_absolute(value->text);

@@ -225,7 +225,7 @@ static int describe(const struct node *node, struct work *w, struct error **err)
     return 0;
 }
 
-// ---- beginning, and going on ----
+// ---- beginning, and resuming ----
 
 // Nobody's changes are in it: they were looked for, and what a killed run left is only kbuild's
 // own.

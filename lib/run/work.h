@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The work of a step that stopped between two phases, in the output directory, for a person to
-// change and to go on from:
+// change and to resume from:
 //
 //   <target>/builddir       what the step sees as /build
 //   <target>/destdir        what the step sees as /out
 //   <target>/builddir.json  which step it is and how far it came (work.c)
 //
-// Going on is honest: what a person left there is an input like any other. The key of the result is
+// Resuming is honest: what a person left there is an input like any other. The key of the result is
 // that of the untouched step and lines for the folder's content:
 //
 //   work after <phase>
@@ -47,7 +47,7 @@ int work_check(const struct node *node, const struct work *w, const char *key_te
 int work_strip(const struct work *w, struct error **err);
 // The digest of both folders' content.
 int work_content(const struct work *w, char **digest, struct error **err);
-// With --continue: if the node has such work, its key becomes that of going on from it, and
+// With --continue: if the node has such work, its key becomes that of resuming from it, and
 // job->work is set.
 int work_continue(struct build *b, struct node *node, struct error **err);
 // With --continue: an error if no target has such work.

@@ -31,7 +31,7 @@ static int check_end(const struct component_source *s, struct error **err)
     return 0;
 }
 
-// What is written goes to the disk while hashing goes on, so that the sync at the end has little
+// What is written goes to the disk during hashing, so that the sync at the end has little
 // left to wait for. Only a hint: where it fails nothing is lost but time.
 static void start_writing_back(int fd, uint64_t from, uint64_t to)
 {

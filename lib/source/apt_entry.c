@@ -43,7 +43,7 @@ static void read_line(const char *line, struct strlist *out)
     }
 }
 
-// ---- deb822(5): fields whose values go on in lines that begin with a blank ----
+// ---- deb822(5): fields whose values continue in lines that begin with a blank ----
 
 static void end_field(struct buf *field, struct strlist *out)
 {

@@ -21,7 +21,7 @@ struct download {
     unsigned idle_seconds;   // a try ends when nothing came for so long; 0: 60
 };
 // On success the file is complete. On failure what came is left at `path`, and the next call, also
-// of another process, goes on from there if the server still has the same version (RFC 9110,
+// of another process, resumes there if the server still has the same version (RFC 9110,
 // sections 13.1.5 and 14.2). Failures that may pass (broken connections, 408, 429, 5xx) are tried
 // again; others are not. The caller keeps other processes away from `path`.
 // *resumed (may be NULL) is set if the file holds bytes of an earlier call.

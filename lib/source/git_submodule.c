@@ -94,7 +94,7 @@ static const char *take_section(struct modules *m)
     return NULL;
 }
 
-// What follows "=": quotes, escapes, a comment, a line that goes on in the next one.
+// What follows "=": quotes, escapes, a comment, a line that continues in the next one.
 static const char *take_value(struct modules *m, struct buf *out)
 {
     static const char escapes[] = "n\nt\tb\b\"\"\\\\"; // pairs

@@ -165,7 +165,7 @@ static int hint_failed(const struct list_fetching *f, const struct parcel *p, bo
     if ((*err)->hint)
         return -1;
     return error_hint(err, "check the network and the proxy settings (https_proxy). What came is "
-                           "kept: the next run goes on from there");
+                           "kept: the next run resumes there");
 }
 
 // Files of which the list names nobody who may be asked.

@@ -38,7 +38,7 @@ static void load_validator(struct transfer *t)
 static int save_validator(struct transfer *t, struct error **err)
 {
     free(t->validator);
-    // A weak ETag does not promise the same bytes.
+    // A weak ETag does not mean the same bytes.
     bool strong = t->etag && t->etag[0] == '"';
     t->validator = strong ? xstrdup(t->etag) : t->modified ? xstrdup(t->modified) : NULL;
     cleanup_free char *path = sidecar(t);
@@ -110,7 +110,7 @@ static time_t seconds_now(void)
     return now.tv_sec;
 }
 
-// The first bytes of a body: do they go on from what is there, or are they the whole file?
+// The first bytes of a body: do they continue what is there, or are they the whole file?
 static int begin_body(struct transfer *t)
 {
     long status = 0;
@@ -233,9 +233,8 @@ int transfer_prepare(struct transfer *t, struct error **err)
 // ---- judging a try ----
 static int try_failed(struct transfer *t, CURLcode code, long status, struct error **err)
 {
-    t->unreachable =
-        http_no_way(code) ||
-        (code == CURLE_HTTP_RETURNED_ERROR && http_may_pass(HTTP_FILE, code, status));
+    t->unreachable = http_no_way(code) ||
+                     (code == CURLE_HTTP_RETURNED_ERROR && http_may_pass(HTTP_FILE, code, status));
     if (t->failure) {
         *err = steal(t->failure);
         return error_wrap(err, "downloading %s", t->shown);

@@ -13,7 +13,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # Nothing to do after setup.sh; a configuration that was changed by hand is made whole.
 kernel_make olddefconfig
 if ! awk -f "$here/check-config.awk" "$OBJECTS/.wanted" "$OBJECTS/.config"; then
-    echo "so the configuration was changed after setup: going on with it" >&2
+    echo "so the configuration was changed after setup: it is built as it is" >&2
 fi
 
 modules=()

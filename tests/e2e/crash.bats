@@ -87,7 +87,7 @@ X
 # ---- campaigns ----
 # Whole ones: KILLS=400 FULL_SAMPLE=0 bats tests/e2e/crash.bats (0: every call).
 
-@test "killed at random moments, every verb leaves a sound store, and its next run succeeds" {
+@test "killed at random moments, every verb leaves a valid store, and its next run succeeds" {
   run python3 "$BATS_TEST_DIRNAME/../support/crash_campaign.py" kill "$KBUILD" "${KILLS:-18}"
   echo "$output"
   [ "$status" -eq 0 ]

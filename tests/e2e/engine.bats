@@ -195,7 +195,7 @@ X
   [ "$status" -eq 0 ]
 }
 
-@test "killed at random moments, the cache is sound and the next build works" {
+@test "killed at random moments, the cache is valid the next build works" {
   make_recipe low "" 'mkdir -p /out/low/opt; head -c 3000000 /dev/zero >/out/low/opt/zero; sleep 0.1; echo low >/out/low/opt/low'
   make_recipe high "needs: [low]"
   for i in 1 2 3 4 5 6 7 8 9 10 11 12; do

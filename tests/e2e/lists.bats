@@ -406,7 +406,7 @@ X
   refute grep list: versions.lock
 }
 
-@test "killed in the middle, it goes on with what is missing" {
+@test "killed in the middle, it resumes with what is missing" {
   for i in $(seq 40); do echo "$i" >"$SERVED/k$i" && echo "archive $SITE/slow/k$i sha256=$(sum_of "k$i") k$i"; done >lines
   list_prints "$(cat lines)"
   mark

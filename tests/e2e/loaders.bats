@@ -216,7 +216,7 @@ asked_for_setup() {
 }
 
 @test "after the ultravisor has accepted, the first stage says and does nothing more" {
-  # The emulator would go on for ever; two seconds are enough to see that it does.
+  # The emulator would run for ever; two seconds are enough to see that it does.
   timeout() { command timeout 2 "${@:2}"; }
   emulated=0
   hypervised 1 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# A step in phases: stopping between them, changing what is there, going on; and installing.
+# A step in phases: stopping between them, changing what is there, resuming; and installing.
 
 load project
 load shared_cache
@@ -86,7 +86,7 @@ key_of() { # words after explain
   [ "$(result_of)" = FANCY ]
   edited=$(key_of three --continue)
   [ "$edited" != "$pristine" ]
-  [ ! -e build/three/builddir/result ] # the folder is read only: it can be gone on from again
+  [ ! -e build/three/builddir/result ] # the folder is read only: it can be resumed from again
   run kb three
   [ "$status" -eq 0 ]
   [[ "$output" == *"build/three/builddir is not used"* ]]
@@ -94,7 +94,7 @@ key_of() { # words after explain
   [ "$(result_of)" = PLAIN ]
 }
 
-@test "going on twice from the same folder is a hit, and from a changed one is not" {
+@test "resuming twice from the same folder is a hit, and from a changed one is not" {
   kb three --until=setup
   echo one >build/three/builddir/config
   kb three --continue
@@ -116,7 +116,7 @@ key_of() { # words after explain
   [ "$one" != "$two" ]
 }
 
-@test "explain and provenance say what was gone on from" {
+@test "explain and provenance say what was resumed from" {
   kb three --until=setup
   echo fancy >build/three/builddir/config
   kb three --continue

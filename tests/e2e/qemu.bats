@@ -131,7 +131,7 @@ switches() { # architecture, last
   [[ "$output" == *"built without: tdx-guest"* ]]
 }
 
-@test "a source that promises sev-snp-guest and has no such type is refused" {
+@test "a source that is to have sev-snp-guest and has no such type is refused" {
   list=$COMMON/required-x86_64.txt
   make_source "$list" sev-snp-guest
   echo "{ 'data': [ 'sev-snp-guest' ] }" >source/qapi/qom.json

@@ -99,6 +99,6 @@ setup() {
   tar -xOf kata-static.tar.xz ./opt/kata/versions.yaml | cmp - versions.yaml
 }
 
-@test "the cache is sound" {
+@test "the cache is valid" {
   ./kbuild cache verify
 }

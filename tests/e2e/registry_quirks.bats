@@ -57,7 +57,7 @@ kbuild() { # as the user who may push
   curl -s "http://127.0.0.1:$PORT/v2/gitlab/kata/cached-artefacts/one/tags/list" | grep -q "latest-main-$(uname -m)"
 }
 
-@test "what the registry hides is said once, and reading and pushing go on" {
+@test "what the registry hides is said once, and reading and pushing continue" {
   noisy one
   noisy two
   export ARTEFACT_REPOSITORY=harbor/kata

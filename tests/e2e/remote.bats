@@ -208,7 +208,7 @@ for l in json.load(sys.stdin)["layers"]: print(l["digest"], l["annotations"]["or
   ran one
 }
 
-@test "a registry that alters bytes is found out, and the build goes on" {
+@test "a registry that alters bytes is found out, and the build continues" {
   start_registry
   noisy one
   PUSH_TO_REGISTRY=yes kb one
@@ -314,7 +314,7 @@ c.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n
   [ "$status" -eq 1 ]
 }
 
-@test "pushing without credentials is one warning, and reading goes on" {
+@test "pushing without credentials is one warning, and reading continues" {
   command -v htpasswd >/dev/null || skip "htpasswd is not installed"
   htpasswd -Bbc "$BATS_TEST_TMPDIR/passwords" tester TESTPASSWORD 2>/dev/null
   start_registry "auth: {htpasswd: {realm: test, path: $BATS_TEST_TMPDIR/passwords}}"

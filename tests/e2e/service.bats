@@ -238,7 +238,7 @@ nothing_left() {
   nothing_left
 }
 
-@test "a machine that ends before its client has reported is no error; one whose client goes on is" {
+@test "a machine that ends before its client has reported is no error; one whose client keeps running is" {
   echo leaves >"$FAKE/mode"
   sed -i 's/^step("container"/import time; time.sleep(0.5)\n&/' recipes/check/check
   run boot

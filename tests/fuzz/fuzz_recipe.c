@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // recipe.yaml from anyone, in a folder that holds a script, a patch, an overlay and links that lead
-// out. What is accepted must keep the promises of recipe.h.
+// out. What is accepted must be as recipe.h says.
 // Seeds: tests/fuzz/seeds/recipe/.
 #include "recipe/reader.h"
 

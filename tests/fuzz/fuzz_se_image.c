@@ -107,26 +107,26 @@ static void put_changed(int fd, const uint8_t *data, size_t size)
 }
 
 // What passes without a key can be shown, in both ways.
-static void show(int fd, bool sound)
+static void show(int fd, bool valid)
 {
     cleanup_error struct error *text_error = NULL, *json_error = NULL;
     cleanup_buf struct buf text = {0}, json = {0};
     const struct info_options o = {0};
     int as_text = se_info_text(fd, "image", &o, &text, &text_error);
     int as_json = se_info_json(fd, "image", &o, false, &json, &json_error);
-    if (as_text != as_json || (as_text < 0) != (text_error != NULL) || (sound && as_text < 0))
+    if (as_text != as_json || (as_text < 0) != (text_error != NULL) || (valid && as_text < 0))
         abort();
 }
 
 // What is verified must also pass without the key.
-static void verify(int fd, bool sound)
+static void verify(int fd, bool valid)
 {
     cleanup_error struct error *err = NULL;
     cleanup_strlist struct strlist done = {0};
     const struct se_originals nothing = SE_ORIGINALS_NONE;
     const struct se_proof proof = {.host_key = host.key};
     int result = se_verify(fd, "image", &proof, &nothing, &done, &err);
-    if (result == 0 ? !sound : err == NULL)
+    if (result == 0 ? !valid : err == NULL)
         abort();
 }
 

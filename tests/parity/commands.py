@@ -159,7 +159,7 @@ def compare(tally, place, expected, words, name):
     elif expected == WORDS:
         good = status == our_status == 1 and bool(our_err)
     else:
-        # Ours may go on where theirs ends: what is wrong with the file, and what to do.
+        # Ours may have more where theirs ends: what is wrong with the file, and what to do.
         same = len(our_err) >= len(err) and all(o.startswith(t) for t, o in zip(err, our_err))
         parts = [[line.split(":")[0] for line in lines] for lines in (out, our_out)]
         good = status == our_status and written == our_written and same and parts[0] == parts[1]

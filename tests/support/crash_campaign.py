@@ -137,7 +137,7 @@ def leftovers():
 
 
 def check_after(verb, where, expected):
-    """The store is sound, and the same again works. Returns True if all held."""
+    """The store is valid, and the same again works. Returns True if all held."""
     count = len(PROBLEMS)
     verify = subprocess.run(kbuild("cache", "verify"), capture_output=True, text=True, check=False)
     if verify.returncode or "damaged" in verify.stdout + verify.stderr:

@@ -8,7 +8,7 @@ cut after a random number of bytes in either direction, held up, answered with 4
 early but cleanly, a bit of a body changed in either direction, sent drop by drop, or left without any answer.
 
 What a connection gets follows from SEED, from the number in "run-<number>" of the first path that it asks
-for, and from how many connections that run has had: runs go on side by side, and each can be done again alone.
+for, and from how many connections that run has had: runs are made side by side, and each can be done again alone.
 """
 import asyncio
 import collections

@@ -139,11 +139,11 @@ static void damage_is_noticed_when_opening_and_restoring(void **state)
     cleanup_free char *path = store_blob_path(f->store, digest);
     flip_byte(path, 0);
     assert_int_equal(store_open_blob(f->store, digest, &err), -1);
-    expect_error(&err, "no sound blob");
+    expect_error(&err, "no valid blob");
     put_text(f->store, "a blob", digest);
     flip_byte(path, 0);
     assert_int_equal(store_restore_blob(f->store, digest, target, &err), -1);
-    expect_error(&err, "no sound blob");
+    expect_error(&err, "no valid blob");
     assert_false(path_exists(target));
 }
 

@@ -42,7 +42,7 @@ static void print_report(const char *what, void *context)
     print_message("verify: %s\n", what);
 }
 
-// Every record is whole, every output is sound, nothing lies about.
+// Every record is whole, every output is valid, nothing lies about.
 static void expect_sound(struct fixture *f)
 {
     struct error *err = NULL;
@@ -95,7 +95,7 @@ static void killed_at_any_moment_the_store_is_sound(void **state)
         store_close(f->store);
         f->store = NULL;
     }
-    assert_true(written); // it was sound, and not for want of anything being written
+    assert_true(written); // it was valid, and not for want of anything being written
 }
 
 static void four_processes_write_the_same_things(void **state)

@@ -353,7 +353,7 @@ static void bad_names_and_bad_places_are_errors(void **state)
     expect_error(&err, "is not the manifest of an image");
     fake_key(1, other);
     assert_int_equal(oci_write_layout(f->store, other, "name", layout, &err), -1);
-    expect_error(&err, "no sound blob");
+    expect_error(&err, "no valid blob");
     add_file(layout, "index.json", "{}", 0644);
     assert_int_equal(oci_write_layout(f->store, manifest, "name", layout, &err), -1);
     expect_error(&err, "is not the index of an OCI image layout");

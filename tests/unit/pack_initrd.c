@@ -153,7 +153,7 @@ static void gzip_changes_nothing_and_names_nothing(void **state)
     free_layers(layers);
 }
 
-// Device nodes need root: an ordinary user's cpio complains about them and goes on.
+// Device nodes need root: an ordinary user's cpio complains about them and continues.
 static void unpack_with(const char *tool, const char *into)
 {
     cleanup_free char *script =

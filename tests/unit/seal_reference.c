@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reference values are those of the image, and come from a sound one only.
+// Reference values are those of the image, and come from a valid one only.
 #include "seal_fixture.h"
 
 #include "seal/reference.h"
