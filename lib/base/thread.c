@@ -14,11 +14,11 @@ int thread_start(pthread_t *thread, void *(*run)(void *context), void *context)
     return errnum;
 }
 
-void crew_run(size_t threads, void *(*work)(void *context), void *context)
+void workers_run(size_t threads, void *(*work)(void *context), void *context)
 {
-    pthread_t others[CREW_MAX];
+    pthread_t others[WORKERS_MAX];
     size_t started = 0;
-    while (started + 1 < threads && started < CREW_MAX &&
+    while (started + 1 < threads && started < WORKERS_MAX &&
            thread_start(&others[started], work, context) == 0)
         started++;
     work(context);

@@ -67,7 +67,7 @@ static int check_realm(const struct registry *r, struct url *realm, struct error
         return error_wrap(err, "finding the token service of %s", r->name);
     if (!realm->secure && !r->insecure)
         return error_user(err, "the token service of %s is without TLS", r->name);
-    if (realm->nearness > r->realm_limit)
+    if (realm->scope > r->realm_limit)
         return error_user(err, "the token service of %s has a private address", r->name);
     return 0;
 }

@@ -69,7 +69,7 @@ static int follow(const struct request *q, const struct url *from, const struct 
         return error_wrap(err, "following a redirect");
     if (from->secure && !to->secure)
         return error_user(err, "a redirect leads from https to http");
-    if (to->nearness > hop->limit)
+    if (to->scope > hop->limit)
         return error_user(err, "a redirect leads to a private address");
     return 0;
 }
@@ -78,7 +78,7 @@ int http_exchange(struct registry *r, const struct request *q, struct response *
                   struct error **err)
 {
     cleanup_url struct url at = {0};
-    struct http_hop hop = {.q = q, .to = &at, .limit = q->outside ? q->limit : NEAR_MACHINE};
+    struct http_hop hop = {.q = q, .to = &at, .limit = q->outside ? q->limit : SCOPE_MACHINE};
     if (url_parse(NULL, q->url, &at, err) < 0)
         return -1;
     for (int hops = 0;; hops++) {

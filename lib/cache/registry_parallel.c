@@ -4,7 +4,7 @@
 #include "base/thread.h"
 #include "cache/registry_room.h"
 
-struct crew {
+struct transfers {
     struct registry *r;
     char *items;
     size_t count, size;
@@ -14,7 +14,7 @@ struct crew {
     struct error *first; // failure
 };
 
-static void *next_item(struct crew *c)
+static void *next_item(struct transfers *c)
 {
     pthread_mutex_lock(&c->lock);
     void *item = c->next < c->count && !c->first ? c->items + c->size * c->next++ : NULL;
@@ -24,7 +24,7 @@ static void *next_item(struct crew *c)
 
 static void *work(void *context)
 {
-    struct crew *c = context;
+    struct transfers *c = context;
     for (void *item; (item = next_item(c));) {
         struct error *err = NULL;
         if (c->one(c->r, item, &err) == 0)
@@ -53,9 +53,9 @@ void transfer_progress(struct registry *r)
 int transfer_all(struct registry *r, void *items, size_t count, size_t size, transfer_one *one,
                  struct error **err)
 {
-    struct crew c = {.r = r, .items = items, .count = count, .size = size, .one = one};
+    struct transfers c = {.r = r, .items = items, .count = count, .size = size, .one = one};
     pthread_mutex_init(&c.lock, NULL);
-    crew_run(count < r->parallel ? count : r->parallel, work, &c);
+    workers_run(count < r->parallel ? count : r->parallel, work, &c);
     pthread_mutex_destroy(&c.lock);
     r->stop = false;
     if (!c.first)

@@ -160,8 +160,8 @@ static int on_progress(void *context, curl_off_t total, curl_off_t now, curl_off
 static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *a)
 {
     struct exchange *x = context;
-    enum nearness near = address_nearness(&a->addr);
-    if (near > x->hop->limit) {
+    enum address_scope scope = scope_of_address(&a->addr);
+    if (scope > x->hop->limit) {
         if (!x->failure)
             error_user(&x->failure,
                        "%s has a private address, and was named by a server that has none",
@@ -305,13 +305,13 @@ static int failed(struct exchange *x, CURLcode code, struct error **err)
     return -1;
 }
 
-// How near the other end is; only asked for where nothing went wrong.
-static enum nearness peer_nearness(CURL *c)
+// Of the other end; only asked for where nothing went wrong.
+static enum address_scope scope_of_peer(CURL *c)
 {
     char *ip = NULL;
     if (curl_easy_getinfo(c, CURLINFO_PRIMARY_IP, &ip) != CURLE_OK || !ip)
-        return NEAR_WORLD;
-    return host_nearness(ip);
+        return SCOPE_WORLD;
+    return scope_of_host(ip);
 }
 
 // What the machine says about CAs; the registry's own certs.d goes before it.
@@ -361,16 +361,16 @@ int http_perform(struct registry *r, const struct http_hop *hop, struct response
     if (registry_is_local(hop->to->host))
         curl_easy_setopt(c, CURLOPT_PROXY, "");
     // A connection made under another limit would go around the check of the address.
-    curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, hop->limit < NEAR_MACHINE ? 1L : 0L);
+    curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, hop->limit < SCOPE_MACHINE ? 1L : 0L);
     CURLcode code = curl_easy_perform(c);
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &s->status);
     s->retry_after = http_retry_after(c);
     curl_off_t announced = -1;
     curl_easy_getinfo(c, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
     s->length = announced > 0 ? (uint64_t)announced : 0;
-    s->from = hop->to->nearness;
-    if (peer_nearness(c) > s->from)
-        s->from = peer_nearness(c);
+    s->from = hop->to->scope;
+    if (scope_of_peer(c) > s->from)
+        s->from = scope_of_peer(c);
     // curl takes a connection that ends within the headers for an answer with fewer of them.
     if (code == CURLE_OK && !x.head_whole)
         code = CURLE_PARTIAL_FILE;

@@ -33,17 +33,18 @@ const struct challenge *challenges_find(const struct challenges *list, const cha
 void challenges_free(struct challenges *list);
 
 // ---- registry_url.c ----
-// How far away an address is. A redirect leads to the same or a farther place, never to a nearer
-// one: else a registry on the internet could make us talk to what only this network or machine can
-// reach.
-enum nearness { NEAR_WORLD, NEAR_SITE, NEAR_MACHINE };
-enum nearness address_nearness(const struct sockaddr *address);
-enum nearness host_nearness(const char *host); // of a literal address or "localhost"; else WORLD
+// The scope of an address, from wide to narrow. A redirect leads to the same or a wider scope,
+// never to a narrower one: else a registry on the internet could make us talk to what only this
+// network or machine can reach.
+enum address_scope { SCOPE_WORLD, SCOPE_SITE, SCOPE_MACHINE };
+enum address_scope scope_of_address(const struct sockaddr *address);
+enum address_scope
+scope_of_host(const char *host); // of a literal address or "localhost"; else WORLD
 struct url {
     char *text;   // without a fragment
     char *origin; // "https://host:443"
     char *host;   // "host:port" as the text has it, for certs.d
-    enum nearness nearness;
+    enum address_scope scope;
     bool secure;
 };
 // An absolute http(s) URL without user and password, or (with `base`) one relative to it.
@@ -108,16 +109,16 @@ struct response {
     long status;
     char *location, *content_type, *range, *content_range, *digest, *link, *subject, *min_chunk;
     struct challenges challenges;
-    uint64_t length;      // Content-Length, or 0
-    unsigned retry_after; // seconds
-    struct buf body;      // at most MANIFEST_MAX; of errors the first 64 KiB
-    enum nearness from;   // how near the server is that answered
-    char *url;            // that answered, after redirects
-    char *token;          // that was sent
-    bool basic_sent;      // a user name and password were
-    bool may_pass;        // it failed, and another try may do better
-    bool no_answer;       // ... because nothing came in time, or nobody is there
-    CURL *curl;           // while it runs
+    uint64_t length;         // Content-Length, or 0
+    unsigned retry_after;    // seconds
+    struct buf body;         // at most MANIFEST_MAX; of errors the first 64 KiB
+    enum address_scope from; // of the server that answered
+    char *url;               // that answered, after redirects
+    char *token;             // that was sent
+    bool basic_sent;         // a user name and password were
+    bool may_pass;           // it failed, and another try may do better
+    bool no_answer;          // ... because nothing came in time, or nobody is there
+    CURL *curl;              // while it runs
 };
 void response_free(struct response *s);
 #define cleanup_response __attribute__((cleanup(response_free)))
@@ -132,9 +133,9 @@ struct request {
     const char *accept, *content_type, *content_range, *range; // header values, or NULL
     bool outside; // not to the registry: no token of ours, `basic` if that is set
     const struct credentials *basic;
-    enum nearness limit; // of what is outside: nothing nearer is connected to
-    unsigned patience;   // silence may be so many times longer than usual; 0: 1
-    const void *bytes;   // what is sent: these, or (fd > 0) a part of a file
+    enum address_scope limit; // of what is outside: nothing of a narrower scope is connected to
+    unsigned patience;        // silence may be so many times longer than usual; 0: 1
+    const void *bytes;        // what is sent: these, or (fd > 0) a part of a file
     int fd;
     uint64_t offset, length;
     uint64_t expected; // bytes that come; for the bound in time
@@ -163,7 +164,7 @@ struct http_hop {
     const struct url *to;
     const struct credentials *basic;
     const char *token;
-    enum nearness limit; // refuses to connect to anything nearer
+    enum address_scope limit; // refuses to connect to a narrower scope
 };
 int http_perform(struct registry *r, const struct http_hop *hop, struct response *s,
                  struct error **err);
@@ -260,10 +261,10 @@ struct registry {
     bool looked_up;  // credentials are known
     char *not_found; // why they could not be looked up, or NULL
     char *realm, *service, *asked_scope;
-    enum nearness realm_limit; // how near the registry was that named the realm
-    bool basic;                // Basic was asked for
-    bool pinged;               // /v2/ was asked for its challenge
-    bool login_good;           // it was accepted
+    enum address_scope realm_limit; // of the registry that named the realm
+    bool basic;                     // Basic was asked for
+    bool pinged;                    // /v2/ was asked for its challenge
+    bool login_good;                // it was accepted
     enum registry_denial denied;
     struct token *tokens;
     size_t token_n, token_cap;

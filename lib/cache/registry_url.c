@@ -8,53 +8,53 @@
 #include <strings.h>
 
 // RFC 6890's tables, as far as they matter here.
-static enum nearness nearness_v4(uint32_t a)
+static enum address_scope scope_v4(uint32_t a)
 {
     static const struct {
         uint32_t network, mask;
-        enum nearness nearness;
+        enum address_scope scope;
     } table[] = {
-        {0x00000000, 0xff000000, NEAR_MACHINE}, // "this host"
-        {0x7f000000, 0xff000000, NEAR_MACHINE}, // loopback
-        {0xa9fe0000, 0xffff0000, NEAR_MACHINE}, // link-local, where clouds keep their secrets
-        {0x0a000000, 0xff000000, NEAR_SITE},    // private
-        {0xac100000, 0xfff00000, NEAR_SITE},    {0xc0a80000, 0xffff0000, NEAR_SITE},
-        {0x64400000, 0xffc00000, NEAR_SITE}, // shared address space
+        {0x00000000, 0xff000000, SCOPE_MACHINE}, // "this host"
+        {0x7f000000, 0xff000000, SCOPE_MACHINE}, // loopback
+        {0xa9fe0000, 0xffff0000, SCOPE_MACHINE}, // link-local, where clouds keep their secrets
+        {0x0a000000, 0xff000000, SCOPE_SITE},    // private
+        {0xac100000, 0xfff00000, SCOPE_SITE},    {0xc0a80000, 0xffff0000, SCOPE_SITE},
+        {0x64400000, 0xffc00000, SCOPE_SITE}, // shared address space
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         if ((a & table[i].mask) == table[i].network)
-            return table[i].nearness;
-    return NEAR_WORLD;
+            return table[i].scope;
+    return SCOPE_WORLD;
 }
 
-static enum nearness nearness_v6(const struct in6_addr *a)
+static enum address_scope scope_v6(const struct in6_addr *a)
 {
     const uint8_t *b = a->s6_addr;
     uint32_t last = (uint32_t)b[12] << 24 | (uint32_t)b[13] << 16 | (uint32_t)b[14] << 8 | b[15];
     static const uint8_t nat64[12] = {0x00, 0x64, 0xff, 0x9b}; // 64:ff9b::/96, RFC 6052
     if (IN6_IS_ADDR_LOOPBACK(a) || IN6_IS_ADDR_UNSPECIFIED(a) || IN6_IS_ADDR_LINKLOCAL(a))
-        return NEAR_MACHINE;
+        return SCOPE_MACHINE;
     if (IN6_IS_ADDR_V4MAPPED(a) || !memcmp(b, nat64, sizeof nat64))
-        return nearness_v4(last);
-    return (b[0] & 0xfe) == 0xfc ? NEAR_SITE : NEAR_WORLD; // fc00::/7, RFC 4193
+        return scope_v4(last);
+    return (b[0] & 0xfe) == 0xfc ? SCOPE_SITE : SCOPE_WORLD; // fc00::/7, RFC 4193
 }
 
-enum nearness address_nearness(const struct sockaddr *address)
+enum address_scope scope_of_address(const struct sockaddr *address)
 {
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
     if (address->sa_family == AF_INET) {
         memcpy(&v4, address, sizeof v4);
-        return nearness_v4(ntohl(v4.sin_addr.s_addr));
+        return scope_v4(ntohl(v4.sin_addr.s_addr));
     }
     if (address->sa_family == AF_INET6) {
         memcpy(&v6, address, sizeof v6);
-        return nearness_v6(&v6.sin6_addr);
+        return scope_v6(&v6.sin6_addr);
     }
-    return NEAR_MACHINE;
+    return SCOPE_MACHINE;
 }
 
-enum nearness host_nearness(const char *host)
+enum address_scope scope_of_host(const char *host)
 {
     struct in_addr v4;
     struct in6_addr v6;
@@ -62,10 +62,10 @@ enum nearness host_nearness(const char *host)
     bool bracketed = n > 2 && host[0] == '[' && host[n - 1] == ']';
     cleanup_free char *bare = bracketed ? xstrndup(host + 1, n - 2) : xstrdup(host);
     if (!strcasecmp(bare, "localhost") || (n > 10 && !strcasecmp(bare + n - 10, ".localhost")))
-        return NEAR_MACHINE;
+        return SCOPE_MACHINE;
     if (inet_aton(bare, &v4)) // all the forms that a resolver takes: 127.1, 0x7f000001
-        return nearness_v4(ntohl(v4.s_addr));
-    return inet_pton(AF_INET6, bare, &v6) == 1 ? nearness_v6(&v6) : NEAR_WORLD;
+        return scope_v4(ntohl(v4.s_addr));
+    return inet_pton(AF_INET6, bare, &v6) == 1 ? scope_v6(&v6) : SCOPE_WORLD;
 }
 
 bool registry_is_local(const char *registry)
@@ -115,7 +115,7 @@ static int fill(CURLU *u, struct url *out, struct error **err)
     out->text = part(u, CURLUPART_URL, 0);
     out->origin = xasprintf("%s://%s:%s", out->secure ? "https" : "http", host, port);
     out->host = given ? xasprintf("%s:%s", host, given) : xstrdup(host);
-    out->nearness = host_nearness(host);
+    out->scope = scope_of_host(host);
     return out->text ? 0 : error_user(err, "the address is none");
 }
 

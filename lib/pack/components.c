@@ -74,7 +74,7 @@ static int hash_all(struct merge_plan *p, unsigned threads, struct error **err)
     cleanup_free struct error **errors = xcalloc(p->n, sizeof(struct error *));
     struct hashing h = {.plan = p, .errors = errors};
     int result = 0;
-    crew_run(unknown < wanted ? unknown : wanted, hash_some, &h);
+    workers_run(unknown < wanted ? unknown : wanted, hash_some, &h);
     for (size_t i = 0; i < p->n; i++) {
         if (!errors[i])
             continue;

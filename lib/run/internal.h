@@ -67,7 +67,7 @@ struct job {
     bool wanted;         // by this run
     bool absent;         // cached by its record, but an output is not in the store
     bool fresh;          // made (or found made by another process) in this run
-    bool promised;       // its outputs are not in the store, but in the shared cache
+    bool shared_only;    // its outputs are not in the store, but in the shared cache
     bool looked_up;      // the shared cache was asked for it
     bool pulled;         // its outputs came from the shared cache in this run
     bool pushed;         // made and pushed by this run

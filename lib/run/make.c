@@ -65,7 +65,7 @@ int input_damaged(const struct node *input, struct error **err)
 static const char *came_from;
 
 // Set when the shared cache has a record, but not its outputs any more.
-static bool broken_promise;
+static bool lost_in_shared_cache;
 
 static void send_error(const struct error *err)
 {
@@ -73,8 +73,8 @@ static void send_error(const struct error *err)
                               json_visible(err->message), "hint", json_visible(err->hint));
     if (damaged_name)
         json_object_set_new(event, "damaged", json_string(damaged_name));
-    if (broken_promise)
-        json_object_set_new(event, "broken_promise", json_true());
+    if (lost_in_shared_cache)
+        json_object_set_new(event, "lost_in_shared_cache", json_true());
     send_event(event);
 }
 
@@ -138,8 +138,8 @@ static json_t *make_record(struct build *b, struct node *node, struct error **er
         came_from = "shared cache";
         return shared;
     }
-    if (job_of(node)->promised) { // then its inputs need not be there
-        broken_promise = true;
+    if (job_of(node)->shared_only) { // then its inputs need not be there
+        lost_in_shared_cache = true;
         error_user(err, "%s is not in the shared cache any more", node_label(node));
         return NULL;
     }

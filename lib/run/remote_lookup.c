@@ -37,7 +37,7 @@ static void ask(struct build *b, struct lookup *l)
         entry_free(&l->entry);
 }
 
-struct crew {
+struct lookups {
     struct build *b;
     struct lookup *lookups;
     size_t n, next; // atomic
@@ -45,7 +45,7 @@ struct crew {
 
 static void *work(void *context)
 {
-    struct crew *c = context;
+    struct lookups *c = context;
     for (size_t i; (i = __atomic_fetch_add(&c->next, 1, __ATOMIC_RELAXED)) < c->n;)
         ask(c->b, &c->lookups[i]);
     return NULL;
@@ -53,8 +53,8 @@ static void *work(void *context)
 
 void remote_look_up(struct build *b, struct lookup *lookups, size_t n)
 {
-    struct crew c = {.b = b, .lookups = lookups, .n = n};
-    crew_run(n < ASKING_AT_ONCE ? n : ASKING_AT_ONCE, work, &c);
+    struct lookups c = {.b = b, .lookups = lookups, .n = n};
+    workers_run(n < ASKING_AT_ONCE ? n : ASKING_AT_ONCE, work, &c);
 }
 
 void lookup_free(struct lookup *l)
@@ -97,7 +97,7 @@ static int collect(struct build *b, struct node **order, size_t count, struct lo
 }
 
 // Keeps the record; the contents follow if they are wanted.
-static int promise(struct build *b, struct lookup *l, struct error **err)
+static int keep_found_record(struct build *b, struct lookup *l, struct error **err)
 {
     struct node *node = l->node;
     struct job *job = job_of(node);
@@ -112,7 +112,7 @@ static int promise(struct build *b, struct lookup *l, struct error **err)
     if (store_action_put(b->store, node->key, l->entry.record, err) < 0 ||
         evaluate_node(b, node, err) < 0)
         return -1;
-    job->promised = node->state == NODE_CACHED && job->absent;
+    job->shared_only = node->state == NODE_CACHED && job->absent;
     job->entry = xmalloc(sizeof *job->entry);
     *job->entry = l->entry;
     l->entry = (struct entry){0};
@@ -128,7 +128,7 @@ int remote_prefetch(struct build *b, struct node **order, size_t count, struct e
         remote_look_up(b, lookups, n);
         for (size_t i = 0; i < n; i++) {
             if (!result)
-                result = promise(b, &lookups[i], err);
+                result = keep_found_record(b, &lookups[i], err);
             lookup_free(&lookups[i]);
         }
     }

@@ -74,7 +74,7 @@ static void mark_wanted(struct run *r)
         const struct node *node = r->order[i];
         const struct job *job = job_of(node);
         bool inputs_only = r->what == RUN_INPUTS && job->asked;
-        if (!inputs_only && (!to_make(r, node) || job->promised))
+        if (!inputs_only && (!to_make(r, node) || job->shared_only))
             continue;
         for (size_t k = 0; k < node->need_count; k++)
             job_of(node->needs[k].node)->wanted = true;
@@ -167,12 +167,12 @@ static bool retry_damaged(struct run *r, struct node *node)
 }
 
 // The shared cache had the record and has not the outputs: from its inputs, then.
-static bool retry_promised(struct run *r, struct node *node)
+static bool retry_shared_only(struct run *r, struct node *node)
 {
     struct job *job = job_of(node);
-    if (!json_is_true(json_object_get(job->result, "broken_promise")))
+    if (!json_is_true(json_object_get(job->result, "lost_in_shared_cache")))
         return false;
-    job->promised = false;
+    job->shared_only = false;
     node->state = NODE_CACHED;
     mark_wanted(r);
     return true;
@@ -222,7 +222,7 @@ static int end(struct run *r, struct node *node, int status, struct error **err)
         forget_dependants(r, node);
         return reevaluate_dependants(r, err);
     }
-    if (!r->stopping && (retry_damaged(r, node) || retry_promised(r, node)))
+    if (!r->stopping && (retry_damaged(r, node) || retry_shared_only(r, node)))
         return 0;
     fail(r, node, error_of_result(node, status));
     return 0;
@@ -278,7 +278,8 @@ static struct node *next_ready(struct run *r)
         bool ready = true;
         for (size_t k = 0; k < node->need_count && ready; k++) {
             const struct node *need = node->needs[k].node;
-            ready = job_of(node)->promised || !node->needs[k].input || need->state == NODE_DONE ||
+            ready = job_of(node)->shared_only || !node->needs[k].input ||
+                    need->state == NODE_DONE ||
                     (need->state == NODE_CACHED && !job_of(need)->absent);
         }
         if (ready)

@@ -102,7 +102,7 @@ int build_until(struct build *b, struct node *target, const char *phase_name, st
         return -1;
     b->until = phase_name;
     target->state = NODE_STALE;
-    job->absent = job->promised = false;
+    job->absent = job->shared_only = false;
     int result = schedule(b, RUN_AGAIN, err);
     b->until = NULL;
     if (result)

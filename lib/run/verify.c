@@ -204,7 +204,7 @@ static int make_inputs(struct verifying *v, struct error **err)
         if (!shared[i])
             continue;
         node->state = NODE_STALE;
-        job_of(node)->promised = false;
+        job_of(node)->shared_only = false;
     }
     int result = schedule(b, RUN_INPUTS, err);
     for (size_t i = 0; i < b->graph.n; i++) {

@@ -16,7 +16,7 @@
 #define PE32_PLUS 0x20Bu
 #define PE32 0x10Bu
 
-struct stretch {
+struct byte_range {
     uint64_t offset, size;
 };
 
@@ -65,27 +65,27 @@ static int read_headers(struct image *i, struct error **err)
 
 static int by_place(const void *a, const void *b)
 {
-    const struct stretch *x = a, *y = b;
+    const struct byte_range *x = a, *y = b;
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
 // All that is hashed, in order; the number of parts.
-static unsigned list_parts(const struct image *i, struct stretch *parts, struct error **err)
+static unsigned list_parts(const struct image *i, struct byte_range *parts, struct error **err)
 {
     unsigned n = 0;
     uint64_t from = i->checksum + 4, signatures = 0;
-    parts[n++] = (struct stretch){0, i->checksum};
+    parts[n++] = (struct byte_range){0, i->checksum};
     if (i->directory) {
-        parts[n++] = (struct stretch){from, i->directory - from};
+        parts[n++] = (struct byte_range){from, i->directory - from};
         from = i->directory + DIRECTORY_SIZE;
         signatures = get_le(i->bytes + i->directory + 4, 4);
     }
-    parts[n++] = (struct stretch){from, i->headers - from};
+    parts[n++] = (struct byte_range){from, i->headers - from};
     unsigned first = n;
     uint64_t hashed = i->headers;
     for (unsigned k = 0; k < i->count; k++) {
         const unsigned char *section = i->bytes + i->sections + (uint64_t)k * SECTION_SIZE;
-        struct stretch p = {get_le(section + 20, 4), get_le(section + 16, 4)};
+        struct byte_range p = {get_le(section + 20, 4), get_le(section + 16, 4)};
         if (!p.size)
             continue;
         if (p.offset > i->size || p.size > i->size - p.offset) {
@@ -101,7 +101,7 @@ static unsigned list_parts(const struct image *i, struct stretch *parts, struct 
         return 0;
     }
     if (i->size > hashed + signatures)
-        parts[n++] = (struct stretch){hashed, i->size - signatures - hashed};
+        parts[n++] = (struct byte_range){hashed, i->size - signatures - hashed};
     return n;
 }
 
@@ -111,7 +111,7 @@ int authenticode_digest(const char *name, const unsigned char *bytes, uint64_t s
     struct image i = {.name = name, .bytes = bytes, .size = size};
     if (read_headers(&i, err) < 0)
         return -1;
-    cleanup_free struct stretch *parts = xcalloc((size_t)i.count + 4, sizeof *parts);
+    cleanup_free struct byte_range *parts = xcalloc((size_t)i.count + 4, sizeof *parts);
     unsigned n = list_parts(&i, parts, err);
     if (!n)
         return -1;

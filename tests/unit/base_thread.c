@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-// ---- a crew ----
+// ---- a worker pool ----
 
 struct list {
     unsigned next; // atomic
@@ -31,12 +31,12 @@ static void *take_numbers(void *context)
     return NULL;
 }
 
-static void a_crew_does_everything_once(void **state)
+static void a_worker_pool_does_everything_once(void **state)
 {
-    static const size_t sizes[] = {0, 1, 2, 7, 10 * CREW_MAX};
+    static const size_t sizes[] = {0, 1, 2, 7, 10 * WORKERS_MAX};
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
         struct list l = {.own = pthread_self()};
-        crew_run(sizes[i], take_numbers, &l);
+        workers_run(sizes[i], take_numbers, &l);
         for (size_t n = 0; n < sizeof l.taken; n++)
             assert_int_equal(l.taken[n], 1);
         assert_int_equal(l.with_signals, 0);
@@ -107,7 +107,7 @@ static void a_ring_may_be_given_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_crew_does_everything_once),
+        cmocka_unit_test(a_worker_pool_does_everything_once),
         cmocka_unit_test(a_ring_keeps_the_order),
         cmocka_unit_test(a_ring_says_that_a_take_failed),
         cmocka_unit_test(a_ring_may_be_given_nothing),

@@ -359,15 +359,15 @@ static void an_address_is_judged_when_it_is_connected_to(void **state)
     cleanup_error struct error *err = NULL;
     struct registry *r = open_at("127.0.0.1", odd.port, "near/x", &quick);
     cleanup_free char *url = xasprintf("http://127.0.0.1:%u/elsewhere?near", odd.port);
-    struct request q = {.method = "GET", .url = url, .outside = true, .limit = NEAR_SITE};
+    struct request q = {.method = "GET", .url = url, .outside = true, .limit = SCOPE_SITE};
     cleanup_response struct response s = {0};
     assert_good(http_exchange(r, &q, &s, &err), -1, err);
     assert_says(err, "has a private address");
     cleanup_free char *log = sh("cat log");
     assert_null(strstr(log, "/elsewhere?near"));
-    q.limit = NEAR_MACHINE;
+    q.limit = SCOPE_MACHINE;
     assert_good(http_exchange(r, &q, &s, &err), 0, NULL);
-    assert_int_equal(s.from, NEAR_MACHINE);
+    assert_int_equal(s.from, SCOPE_MACHINE);
     registry_close(r);
 }
 
@@ -381,7 +381,7 @@ static char *own_name(void)
     if (getaddrinfo(name, NULL, &hints, &found) != 0)
         return NULL;
     bool own =
-        address_nearness(found->ai_addr) == NEAR_MACHINE && host_nearness(name) == NEAR_WORLD;
+        scope_of_address(found->ai_addr) == SCOPE_MACHINE && scope_of_host(name) == SCOPE_WORLD;
     freeaddrinfo(found);
     return own ? xstrdup(name) : NULL;
 }
@@ -396,14 +396,14 @@ static void a_token_service_whose_name_leads_here_gets_no_secret(void **state)
     const struct registry_options o = {.user = TEST_USER, .password = TEST_PASSWORD, .tries = 1};
     struct registry *r = open_at("127.0.0.1", odd.port, "bearer/x", &o);
     const struct request q = {.method = "GET"};
-    for (int near = NEAR_WORLD; near <= NEAR_MACHINE; near++) {
+    for (int near = SCOPE_WORLD; near <= SCOPE_MACHINE; near++) {
         cleanup_error struct error *err = NULL;
-        cleanup_response struct response s = {.status = 401, .from = (enum nearness)near};
+        cleanup_response struct response s = {.status = 401, .from = (enum address_scope)near};
         cleanup_free char *value =
             xasprintf("Bearer realm=\"http://%s:%u/token?from=%d\"", name, odd.port, near);
         challenges_add(&s.challenges, value);
         int result = auth_answer(r, &q, &s, &err);
-        assert_good(result, near == NEAR_MACHINE ? 1 : -1, err);
+        assert_good(result, near == SCOPE_MACHINE ? 1 : -1, err);
         if (result < 0)
             assert_says(err, "has a private address");
     }
@@ -415,24 +415,24 @@ static void a_token_service_whose_name_leads_here_gets_no_secret(void **state)
 }
 
 // ---- what is decided without a server ----
-static void addresses_are_as_near_as_they_are(void **state)
+static void addresses_have_the_scopes_that_they_have(void **state)
 {
     static const struct {
         const char *host;
-        enum nearness nearness;
-    } known[] = {{"example.org", NEAR_WORLD},       {"8.8.8.8", NEAR_WORLD},
-                 {"[2001:db8::1]", NEAR_WORLD},     {"172.15.0.1", NEAR_WORLD},
-                 {"172.32.0.1", NEAR_WORLD},        {"10.0.0.1", NEAR_SITE},
-                 {"172.16.0.1", NEAR_SITE},         {"192.168.1.1", NEAR_SITE},
-                 {"100.64.0.1", NEAR_SITE},         {"[fd00::1]", NEAR_SITE},
-                 {"localhost", NEAR_MACHINE},       {"x.localhost", NEAR_MACHINE},
-                 {"127.0.0.1", NEAR_MACHINE},       {"127.1", NEAR_MACHINE},
-                 {"2130706433", NEAR_MACHINE},      {"0x7f000001", NEAR_MACHINE},
-                 {"0.0.0.0", NEAR_MACHINE},         {"[::1]", NEAR_MACHINE},
-                 {"169.254.169.254", NEAR_MACHINE}, {"[fe80::1]", NEAR_MACHINE},
-                 {"[::ffff:10.0.0.1]", NEAR_SITE},  {"[64:ff9b::7f00:1]", NEAR_MACHINE}};
+        enum address_scope scope;
+    } known[] = {{"example.org", SCOPE_WORLD},       {"8.8.8.8", SCOPE_WORLD},
+                 {"[2001:db8::1]", SCOPE_WORLD},     {"172.15.0.1", SCOPE_WORLD},
+                 {"172.32.0.1", SCOPE_WORLD},        {"10.0.0.1", SCOPE_SITE},
+                 {"172.16.0.1", SCOPE_SITE},         {"192.168.1.1", SCOPE_SITE},
+                 {"100.64.0.1", SCOPE_SITE},         {"[fd00::1]", SCOPE_SITE},
+                 {"localhost", SCOPE_MACHINE},       {"x.localhost", SCOPE_MACHINE},
+                 {"127.0.0.1", SCOPE_MACHINE},       {"127.1", SCOPE_MACHINE},
+                 {"2130706433", SCOPE_MACHINE},      {"0x7f000001", SCOPE_MACHINE},
+                 {"0.0.0.0", SCOPE_MACHINE},         {"[::1]", SCOPE_MACHINE},
+                 {"169.254.169.254", SCOPE_MACHINE}, {"[fe80::1]", SCOPE_MACHINE},
+                 {"[::ffff:10.0.0.1]", SCOPE_SITE},  {"[64:ff9b::7f00:1]", SCOPE_MACHINE}};
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
-        if (host_nearness(known[i].host) != known[i].nearness)
+        if (scope_of_host(known[i].host) != known[i].scope)
             fail_msg("%s", known[i].host);
 }
 
@@ -478,7 +478,7 @@ static void challenges_are_taken_apart(void **state)
     challenges_free(&c);
 }
 
-static void no_secret_goes_to_a_token_service_that_is_nearer_or_plain(void **state)
+static void no_secret_goes_to_a_token_service_of_a_narrower_scope_or_plain(void **state)
 {
     static const char *const realms[] = {"http://auth.example.org/t", "https://10.0.0.1/t",
                                          "https://127.0.0.1:1/t", "file:///etc/passwd",
@@ -548,10 +548,10 @@ int main(void)
         cmocka_unit_test(an_address_is_judged_when_it_is_connected_to),
         cmocka_unit_test(a_token_service_whose_name_leads_here_gets_no_secret),
         cmocka_unit_test(referrers_come_from_all_pages),
-        cmocka_unit_test(addresses_are_as_near_as_they_are),
+        cmocka_unit_test(addresses_have_the_scopes_that_they_have),
         cmocka_unit_test(only_this_machine_is_spoken_to_without_tls),
         cmocka_unit_test(challenges_are_taken_apart),
-        cmocka_unit_test(no_secret_goes_to_a_token_service_that_is_nearer_or_plain),
+        cmocka_unit_test(no_secret_goes_to_a_token_service_of_a_narrower_scope_or_plain),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
