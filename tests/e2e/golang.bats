@@ -119,6 +119,20 @@ X
   [ "$(bash "$COMMON/modules.sh" hello)" = nothing ]
 }
 
+@test "an empty go.mod is one: go.sum is not read in its place" {
+  bash "$COMMON/modules.sh" hello | awk '{ print $NF }' | LC_ALL=C sort >before
+  : >hello/go.mod # no `go` line, so as before 1.17: all zips
+  bash "$COMMON/modules.sh" hello | awk '{ print $NF }' | LC_ALL=C sort >names
+  [ "$(grep -c '\.mod$' names)" -eq "$(grep -c '\.mod$' before)" ]
+  [ "$(grep -c '\.zip$' names)" -eq 3 ]
+  # A go.sum that looks like a go.mod is none.
+  printf 'module hello\n' >hello/go.sum
+  run bash "$COMMON/modules.sh" hello
+  echo "$output"
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"go.sum:1: this is no line of a go.sum"* ]]
+}
+
 @test "what is no go.sum is refused with its line" {
   local good bad
   good=$(head -n 1 hello/go.sum)
