@@ -85,6 +85,8 @@ int read_need_list(struct reader *r, const struct yaml *node, const char *key,
 // have the value, is known when all of the recipe is read.
 read_value read_condition;
 int check_condition(struct reader *r, const struct recipe_condition *c);
+// Whether the two can never hold at once: other values of one variable.
+bool conditions_exclude(const struct recipe_condition *a, const struct recipe_condition *b);
 void condition_free(struct recipe_condition *c);
 
 // What must hold between the parts of a whole recipe: layers (recipe_actions.c) and images

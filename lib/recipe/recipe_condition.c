@@ -55,6 +55,12 @@ int check_condition(struct reader *r, const struct recipe_condition *c)
     return 0;
 }
 
+bool conditions_exclude(const struct recipe_condition *a, const struct recipe_condition *b)
+{
+    return a->variable && b->variable && !strcmp(a->variable, b->variable) &&
+           strcmp(a->is, b->is) != 0;
+}
+
 void condition_free(struct recipe_condition *c)
 {
     free(c->variable);

@@ -82,6 +82,18 @@ static int read_need(struct reader *r, const struct yaml *node, struct recipe_ne
     return error_hint(r->err, NEED_RULE);
 }
 
+// A name may be there again only where the entry before it is not.
+static int check_again(struct reader *r, const struct yaml *node, const struct recipe_need *need,
+                       const struct recipe_need *before)
+{
+    if (conditions_exclude(&need->when, &before->when))
+        return 0;
+    for (size_t i = 0; i < need->any.n; i++)
+        if (strlist_has(&before->any, need->any.items[i]))
+            return reader_error(r, node, "'%s' is there twice", need->any.items[i]);
+    return 0;
+}
+
 int read_need_list(struct reader *r, const struct yaml *node, const char *key,
                    struct recipe_needs *out)
 {
@@ -95,10 +107,8 @@ int read_need_list(struct reader *r, const struct yaml *node, const char *key,
             return -1;
         r->key = key;
         for (size_t j = 0; j < i; j++)
-            for (size_t k = 0; k < need->any.n; k++)
-                if (strlist_has(&out->list[j].any, need->any.items[k]))
-                    return reader_error(r, node->items[i], "'%s' is there twice",
-                                        need->any.items[k]);
+            if (check_again(r, node->items[i], need, &out->list[j]) < 0)
+                return -1;
     }
     return 0;
 }

@@ -151,7 +151,9 @@ static void an_initrd_recipe_is_read_whole(void **state)
                                   "  link: opt/kata.img\n"
                                   "description: x\n"
                                   "action: initrd\n"
-                                  "needs: [k, {any: [b, c], when: {variable: MORE, is: ''}}]\n"
+                                  "needs: [k, {any: [b, c], when: {variable: MORE, is: ''}},\n"
+                                  "  {any: d, when: {variable: MODE, is: yes}},\n"
+                                  "  {optional: d, when: {variable: MODE, is: no}}]\n"
                                   "rootfs: {distribution: 'a.{arch}.b', packages: [bash,\n"
                                   "    {packages: [init], when: {variable: MODE, is: yes}}]}\n"
                                   "variables: {MORE: {type: file}, MODE: {type: yes-no}}\n"
@@ -168,6 +170,9 @@ static void an_initrd_recipe_is_read_whole(void **state)
     assert_null(r->initrd->layers[3].when.variable);
     assert_string_equal(r->needs[1].when.variable, "MORE");
     assert_string_equal(r->needs[1].when.is, "");
+    assert_int_equal(r->need_count, 4);
+    assert_false(r->needs[2].optional);
+    assert_true(r->needs[3].optional);
     assert_int_equal(r->rootfs->packages.n, 1);
     assert_int_equal(r->rootfs->more_count, 1);
     assert_string_equal(r->rootfs->more[0].packages.items[0], "init");

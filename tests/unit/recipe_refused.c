@@ -278,6 +278,15 @@ static void conditions_that_cannot_hold_are_refused(void **state)
         {S B "variables: {A: }\nneeds: [{when: {variable: A, is: b}}]\n",
          F "5:9: this names nothing",
          "an entry of needs is a name, {any: [names]}, or {optional: name}"},
+        // Both entries could be there.
+        {S B "variables: {A: , C: }\nneeds: [{any: a, when: {variable: A, is: b}},\n"
+             "  {optional: a, when: {variable: A, is: b}}]\n",
+         F "6:3: needs: 'a' is there twice", NULL},
+        {S B "variables: {A: , C: }\nneeds: [{any: a, when: {variable: A, is: b}},\n"
+             "  {optional: a, when: {variable: C, is: d}}]\n",
+         F "6:3: needs: 'a' is there twice", NULL},
+        {S B "variables: {A: }\nneeds: [{any: a, when: {variable: A, is: b}}, a]\n",
+         F "5:47: needs: 'a' is there twice", NULL},
         {D "action: group\nmembers: [{any: a, when: {variable: A, is: b}}]\n",
          F "3:26: when: A is not in 'variables'", NULL},
         {I "rootfs: {distribution: d, packages: [{packages: [pp], when: {variable: A, is: b}}]}\n"
