@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Builds the runtime in Go with upstream's own Makefile, and makes the edits that upstream makes afterwards
-# (tools/packaging/static-build/shim-v2/build.sh).
-# Needs: /src/kata; /src/go and /src/gomod (go-common/setup.sh); with MEASURED_ROOTFS=yes the root hash file of
-#        /deps/rootfs-image-confidential; RUNTIME_CHOICE, STATIC_RUNTIME, EXTRA_OPTS; a C compiler for the target.
-# Leaves: /out/$TARGET$PREFIX: bin, share/bash-completion, share/defaults/kata-containers.
+# Builds the runtime in Go with upstream's own Makefile, makes the edits that upstream makes afterwards
+# (tools/packaging/static-build/shim-v2/build.sh), and lays the runtime in Rust beside it.
+# Needs: RUNTIME_CHOICE (go, rust, both); for Rust /deps/shim-v2-rust; for Go /src/kata; /src/go and /src/gomod
+#        (go-common/setup.sh); with MEASURED_ROOTFS=yes the root hash file of /deps/rootfs-image-confidential;
+#        STATIC_RUNTIME, EXTRA_OPTS; a C compiler for the target.
+# Leaves: /out/$TARGET$PREFIX: bin, share/bash-completion, share/defaults/kata-containers; of Rust runtime-rs and
+#         share/defaults/kata-containers/runtime-rs.
 set -eu
 umask 022
 
@@ -13,17 +15,33 @@ die() {
     exit 1
 }
 
-here=$(dirname "$0")
 out=/out/$TARGET
 configurations=$out$PREFIX/share/defaults/kata-containers
 runtime=/build/kata/src/runtime
 packaging=/src/kata/tools/packaging/static-build/shim-v2/build.sh
 
+# ---- the runtime in Rust ----
+
 case $RUNTIME_CHOICE in
-    go) ;;
-    rust | both) die "RUNTIME_CHOICE=$RUNTIME_CHOICE: the runtime in Rust (runtime-rs) cannot be built by this recipe yet; RUNTIME_CHOICE=go builds the one in Go" ;;
+    go) echo "the runtime in Go alone: runtime-rs is not in it (RUNTIME_CHOICE=go)" >/build/summary ;;
+    rust | both)
+        if [ -d /deps/shim-v2-rust ]; then
+            cp -R --preserve=mode /deps/shim-v2-rust/. "$out/"
+        elif [ "$RUNTIME_CHOICE" = rust ]; then
+            die "RUNTIME_CHOICE=rust, but there is no runtime in Rust (shim-v2-rust)"
+        else
+            echo "the runtime in Go alone: there is no runtime-rs for $ARCH here" >/build/summary
+        fi
+        ;;
     *) die "RUNTIME_CHOICE=$RUNTIME_CHOICE is none of go, rust, both" ;;
 esac
+if [ "$RUNTIME_CHOICE" = rust ]; then
+    # Upstream's link configuration.toml would name a file of the runtime in Go.
+    echo "the runtime in Rust alone: no kata-runtime and no kata-monitor (RUNTIME_CHOICE=rust)" >/build/summary
+    exit 0
+fi
+
+# ---- the runtime in Go ----
 
 root_hashes=(/deps/rootfs-image-confidential"$PREFIX"/share/kata-containers/root_hash*.txt)
 if [ "$MEASURED_ROOTFS" = yes ] && [ ! -f "${root_hashes[0]}" ]; then
@@ -72,7 +90,7 @@ if [ "$MEASURED_ROOTFS" = yes ]; then
     else
         die "MEASURED_ROOTFS=yes: this release of Kata has no place for a root hash"
     fi
-    measured=$(awk -v form="$form" -f "$here/root-hash.awk" "${root_hashes[0]}")
+    measured=$(awk -v form="$form" -f /shared/shim-common/root-hash.awk "${root_hashes[0]}")
     options+=("$name=$measured")
 fi
 
@@ -106,4 +124,3 @@ if [ "$ARCH" = s390x ]; then
     "${CROSS_COMPILE}readelf" -lW "$out$PREFIX/bin/containerd-shim-kata-v2" | grep -q S390_PGSTE ||
         die "the shim lacks the program header S390_PGSTE"
 fi
-echo "the runtime in Go; runtime-rs is not in it (RUNTIME_CHOICE)" >/build/summary

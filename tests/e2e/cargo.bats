@@ -220,6 +220,159 @@ build() {
   [[ "$output" == *"https://"*"/config.json"* && "$output" != *"cargo does not say"* ]]
 }
 
+# ---- the recipe of the runtime in Rust ----
+
+# The real recipe on a small tree of Kata with the Makefile's names: a program that says which features its packages have, templates, and
+# a default configuration that only x86_64 has. Its own `cargo build` is not what is wanted.
+make_kata() {
+  local rs=kata/src/runtime-rs io=registry+https://github.com/rust-lang/crates.io-index
+  mkdir -p $rs/config $rs/crates/shim/src $rs/crates/vmm/src kata/src/agent kata/tools/packaging/static-build/shim-v2
+  touch kata/src/agent/x
+  printf '\t"rust")\n-w "${repo_root_dir}/src/runtime-rs" \\\n"make ${EXTRA_OPTS}"\n\t\t;;\n' >kata/tools/packaging/static-build/shim-v2/build.sh
+  cat >$rs/Makefile <<'X'
+D = $(PREFIX)/share/defaults/kata-containers/runtime-rs
+CONFIGS = config/configuration-qemu-runtime-rs.toml
+LEVEL ?= low
+ifeq ($(ARCH),x86_64)
+EXTRA_RUSTFEATURES = --features dragonball
+CONFIGS += config/configuration-dragonball.toml
+DEFAULT = configuration-dragonball.toml
+else
+$(info no dragonball for $(ARCH))
+endif
+runtime:
+	cargo build
+static-checks-build: crates/shim/src/config.rs $(CONFIGS)
+%: %.in
+	sed 's|@PREFIX@|$(PREFIX)|; s|@COMMIT@|$(COMMIT)|; s|@LEVEL@|$(LEVEL)|' $< >$@
+install-configs: $(CONFIGS)
+	$(foreach f,$(CONFIGS),install -D -m 0644 $f $(DESTDIR)$D/$(notdir $f);)
+	ln -sf $(DEFAULT) $(DESTDIR)$D/configuration.toml
+X
+  echo 'path = "@PREFIX@/bin/dragonball" # @LEVEL@' >$rs/config/configuration-dragonball.toml.in
+  echo 'path = "@PREFIX@/bin/qemu" # @LEVEL@' >$rs/config/configuration-qemu-runtime-rs.toml.in
+  printf '[workspace]\nmembers = ["crates/shim", "crates/vmm"]\n' >$rs/Cargo.toml
+  cat >$rs/crates/shim/Cargo.toml <<'X'
+[package]
+name = "shim"
+version = "0.1.0"
+edition = "2018"
+[[bin]]
+name = "containerd-shim-kata-v2"
+path = "src/main.rs"
+[dependencies]
+leaf = "1"
+vmm = { path = "../vmm" }
+X
+  printf '[package]\nname = "vmm"\nversion = "0.1.0"\nedition = "2018"\n[features]\ndragonball = []\n' >$rs/crates/vmm/Cargo.toml
+  # A warning is no error.
+  cat >$rs/crates/vmm/src/lib.rs <<'X'
+fn unused() {}
+pub fn name() -> &'static str { if cfg!(feature = "dragonball") { "dragonball" } else { "none" } }
+X
+  echo 'pub const COMMIT: &str = "@COMMIT@";' >$rs/crates/shim/src/config.rs.in
+  printf 'mod config;\nfn main() { println!("{} {} {}", leaf::leaf(), vmm::name(), config::COMMIT); }\n' >$rs/crates/shim/src/main.rs
+  cat >$rs/Cargo.lock <<X
+version = 3
+
+[[package]]
+name = "leaf"
+version = "1.0.0"
+source = "$io"
+checksum = "$(sum_of leaf-1.0.0.crate)"
+
+[[package]]
+name = "shim"
+version = "0.1.0"
+dependencies = [
+ "leaf",
+ "vmm",
+]
+
+[[package]]
+name = "vmm"
+version = "0.1.0"
+X
+  git_here init -q "$SERVED/kata"
+  commit_kata
+  printf '  kata: {url: "%s/git/kata", version: main}\n' "$SITE" >>versions.yaml
+  cp -R "$COMMON/../shim-v2-rust" "$COMMON/../shim-common" recipes/
+}
+
+commit_kata() {
+  cp -R kata/. "$SERVED/kata/"
+  git_here -C "$SERVED/kata" add .
+  git_here -C "$SERVED/kata" commit -q -m kata
+}
+
+unpack_runtime() {
+  rm -rf tree
+  mkdir tree
+  tar -xf build/kata-static-shim-v2-rust.tar.xz -C tree
+  find tree -type f -printf '%m %P\n' -o -type l -printf '%P -> %l\n' | sort >files
+}
+
+@test "the runtime in Rust: what the Makefile makes and says, and cargo without its flags" {
+  need_mirror
+  make_kata
+  run build shim-v2-rust --arch=x86_64
+  echo "$output"
+  [ "$status" -eq 0 ]
+  unpack_runtime
+  diff files - <<'X'
+644 opt/kata/share/defaults/kata-containers/runtime-rs/configuration-dragonball.toml
+644 opt/kata/share/defaults/kata-containers/runtime-rs/configuration-qemu-runtime-rs.toml
+755 opt/kata/runtime-rs/bin/containerd-shim-kata-v2
+opt/kata/share/defaults/kata-containers/runtime-rs/configuration.toml -> configuration-dragonball.toml
+X
+  [ "$(cat tree/opt/kata/share/defaults/kata-containers/runtime-rs/configuration.toml)" = 'path = "/opt/kata/bin/dragonball" # low' ]
+  [ "$(uname -m)" != x86_64 ] || [ "$(tree/opt/kata/runtime-rs/bin/containerd-shim-kata-v2)" = "leaf dragonball unknown" ]
+
+  # Without the default hypervisor the link names what there is. EXTRA_OPTS are the Makefile's.
+  EXTRA_OPTS="LEVEL='very high'" run build shim-v2-rust --arch=s390x
+  echo "$output"
+  [ "$status" -eq 0 ]
+  unpack_runtime
+  diff files - <<'X'
+644 opt/kata/share/defaults/kata-containers/runtime-rs/configuration-qemu-runtime-rs.toml
+755 opt/kata/runtime-rs/bin/containerd-shim-kata-v2
+opt/kata/share/defaults/kata-containers/runtime-rs/configuration.toml -> configuration-qemu-runtime-rs.toml
+X
+  [ "$(cat tree/opt/kata/share/defaults/kata-containers/runtime-rs/configuration.toml)" = 'path = "/opt/kata/bin/qemu" # very high' ]
+  [[ "$(file tree/opt/kata/runtime-rs/bin/containerd-shim-kata-v2)" == *"IBM S/390"* ]]
+  grep -q '^features: none;' build/logs/shim-v2-rust.log
+}
+
+@test "a root hash for the runtime in Rust: where there is a place, from the image that the release means" {
+  need_mirror
+  make_kata
+  line=root_hash=2f1a,salt=310a,data_blocks=1024,data_block_size=4096,hash_block_size=4096
+  make_recipe rootfs-image-confidential '' "mkdir -p /out/rootfs-image-confidential/opt/kata/share/kata-containers
+echo $line >/out/rootfs-image-confidential/opt/kata/share/kata-containers/root_hash_confidential.txt"
+  export MEASURED_ROOTFS=yes
+  run build shim-v2-rust
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"takes no root hash (MEASURED_ROOTFS)"* ]]
+  # From 3.27.0 on.
+  echo 'KERNELVERITYPARAMS ?= ""' >>kata/src/runtime-rs/Makefile
+  sed -i 's/|$(LEVEL)|/|$(KERNELVERITYPARAMS)|/' kata/src/runtime-rs/Makefile
+  commit_kata
+  rm versions.lock
+  run build shim-v2-rust
+  echo "$output"
+  [ "$status" -eq 0 ]
+  unpack_runtime
+  grep -qF "$line" tree/opt/kata/share/defaults/kata-containers/runtime-rs/configuration-qemu-runtime-rs.toml
+  # Of two images, one of which is not made here.
+  echo 'COCOVERITYPARAMS ?= ""' >>kata/src/runtime-rs/Makefile
+  commit_kata
+  rm versions.lock
+  run build shim-v2-rust
+  [ "$status" -eq 3 ]
+  grep -q "MEASURED_ROOTFS=yes: .*RUNTIME_CHOICE=go" build/logs/shim-v2-rust.log
+}
+
 # ---- what comes from outside; nothing is compiled ----
 
 # The recipe only looks at what came.

@@ -10,7 +10,8 @@ load project
 load servers
 
 COMMON=$(cd "$BATS_TEST_DIRNAME/../../recipes/go-common" && pwd)
-SHIM=$(cd "$BATS_TEST_DIRNAME/../../recipes/shim-v2" && pwd)
+RECIPES=$(cd "$BATS_TEST_DIRNAME/../../recipes" && pwd)
+ROOT_HASH=$RECIPES/shim-common/root-hash.awk
 
 setup_file() {
   export REPOSITORY SITE=$BATS_FILE_TMPDIR/site
@@ -176,22 +177,22 @@ Hash device size: 	40960 [bytes]
 X
   line=root_hash=2f1a,salt=310a,data_blocks=1024,data_block_size=4096,hash_block_size=4096
   echo "$line" >line.txt
-  [ "$(awk -v form=parameters -f "$SHIM/root-hash.awk" line.txt)" = "$line" ]
-  [ "$(awk -v form=arguments -f "$SHIM/root-hash.awk" tool.txt)" = "rootfs_verity.scheme=dm-verity rootfs_verity.hash=2f1a" ]
+  [ "$(awk -v form=parameters -f "$ROOT_HASH" line.txt)" = "$line" ]
+  [ "$(awk -v form=arguments -f "$ROOT_HASH" tool.txt)" = "rootfs_verity.scheme=dm-verity rootfs_verity.hash=2f1a" ]
   # A disk of the other kind would not start.
-  run awk -v form=parameters -f "$SHIM/root-hash.awk" tool.txt
+  run awk -v form=parameters -f "$ROOT_HASH" tool.txt
   [ "$status" -ne 0 ]
   [[ "$output" == *ROOT_HASH_FORMAT=line* ]]
-  run awk -v form=arguments -f "$SHIM/root-hash.awk" line.txt
+  run awk -v form=arguments -f "$ROOT_HASH" line.txt
   [ "$status" -ne 0 ]
   [[ "$output" == *ROOT_HASH_FORMAT=veritysetup* ]]
   for bad in '' 'root_hash=' 'root_hash=2f1a" panic=1,salt=00' 'Root hash: x'; do
     echo "$bad" >bad.txt
-    run awk -v form=arguments -f "$SHIM/root-hash.awk" bad.txt
+    run awk -v form=arguments -f "$ROOT_HASH" bad.txt
     [ "$status" -ne 0 ]
     [[ "$output" == *bad.txt* ]]
   done
-  run awk -v form=parameters -f "$SHIM/root-hash.awk" <(echo root_hash=2f1a,salt=00)
+  run awk -v form=parameters -f "$ROOT_HASH" <(echo root_hash=2f1a,salt=00)
   [ "$status" -ne 0 ]
   [[ "$output" == *data_blocks* ]]
 }
@@ -270,6 +271,126 @@ X
   [ "$status" -ne 0 ]
   [[ "$output" == *"GOPROXY=off"* ]] # the script's note
   [[ "$output" == *"nobody may be asked for 5 of its 5 files"*"v1.2.0"* ]]
+}
+
+# ---- the recipe of the runtime ----
+
+# The real recipe on a small tree of Kata: its Makefile installs words, and Go is a script that knows its version. The runtime in
+# Rust is a stand-in. Everything else is the machine's.
+runtime_project() {
+  [ "$(uname -m)" = x86_64 ] || skip "the stand-in for Go is for x86_64"
+  local kata=git/kata/src/runtime
+  mkdir -p "$kata/vendor" git/kata/src/agent git/kata/tools/packaging/static-build/shim-v2
+  echo 1.0 >git/kata/VERSION
+  touch git/kata/src/agent/x git/kata/tools/packaging/static-build/shim-v2/build.sh "$kata/vendor/modules.txt"
+  printf 'module kata\n\ngo 1.99.1\n' >"$kata/go.mod"
+  cat >"$kata/Makefile" <<'X'
+D = $(DESTDIR)$(PREFIX)/share/defaults/kata-containers
+all:
+	go version >shim
+install: all
+	install -D shim $(DESTDIR)$(PREFIX)/bin/containerd-shim-kata-v2
+	install -d $D
+	printf 'path = "$(PREFIX)/bin/$(QEMUCMD)"\ninitrd = "x"\n' >$D/configuration-qemu.toml
+X
+  git_here init -q git/kata
+  git_here -C git/kata add .
+  git_here -C git/kata commit -q -m Kata
+  git_here -C git/kata tag -a -m 1.0 1.0
+  python3 - "$PROJECT/proxy/golang.org/toolchain/@v" v0.0.1-go1.99.1.linux-amd64 <<'X'
+import os, sys, zipfile
+folder, version = sys.argv[1:]
+os.makedirs(folder)
+with zipfile.ZipFile(f"{folder}/{version}.zip", "w") as z:
+    top = f"golang.org/toolchain@{version}"
+    z.writestr(f"{top}/bin/go", "#!/bin/sh\necho go1.99.1\n")
+    z.writestr(f"{top}/pkg/tool/linux_amd64/link", "")
+X
+  export GOPROXY=file://$PROJECT/proxy
+  cat >versions.yaml <<X
+externals: {kata: {url: "file://$PROJECT/git/kata", version: "1.0"}}
+languages: {golang: {meta: {newest-version: "1.99.1"}}}
+X
+  cp -R "$RECIPES/shim-v2" "$RECIPES/go-common" "$RECIPES/shim-common" recipes/
+  make_recipe shim-v2-rust "release: no" 'cd /out/shim-v2-rust
+mkdir -p opt/kata/runtime-rs/bin opt/kata/share/defaults/kata-containers/runtime-rs
+echo rust >opt/kata/runtime-rs/bin/containerd-shim-kata-v2
+chmod 0755 opt/kata/runtime-rs/bin/containerd-shim-kata-v2
+cd opt/kata/share/defaults/kata-containers/runtime-rs
+echo toml >configuration-qemu-runtime-rs.toml
+ln -s configuration-qemu-runtime-rs.toml configuration.toml'
+  sed -i 's/^architectures:.*/architectures: [x86_64, s390x, aarch64]/' recipes/shim-v2-rust/recipe.yaml
+}
+
+files_of_runtime() {
+  tar -tvf build/kata-static-shim-v2.tar.xz | awk '$1 !~ /^d/ { sub(/^.* \.\//, ""); print }' | sort
+}
+
+GO_FILES='opt/kata/bin/containerd-shim-kata-v2
+opt/kata/share/defaults/kata-containers/configuration-qemu.toml
+opt/kata/share/defaults/kata-containers/configuration.toml -> configuration-qemu.toml'
+RUST_FILES='opt/kata/runtime-rs/bin/containerd-shim-kata-v2
+opt/kata/share/defaults/kata-containers/runtime-rs/configuration-qemu-runtime-rs.toml
+opt/kata/share/defaults/kata-containers/runtime-rs/configuration.toml -> configuration-qemu-runtime-rs.toml'
+
+@test "the runtime's tarball holds the one in Go and the one in Rust, and RUNTIME_CHOICE says which" {
+  runtime_project
+  run kb shim-v2
+  echo "$output"
+  [ "$status" -eq 0 ]
+  diff <(files_of_runtime) <(printf '%s\n' "$GO_FILES" "$RUST_FILES" | sort)
+  # Each is its own, and the part alone is not released.
+  [ "$(content_of build/kata-static-shim-v2.tar.xz opt/kata/bin/containerd-shim-kata-v2)" = go1.99.1 ]
+  [ "$(content_of build/kata-static-shim-v2.tar.xz opt/kata/runtime-rs/bin/containerd-shim-kata-v2)" = rust ]
+  tar -tvf build/kata-static-shim-v2.tar.xz | grep -q '^-rwxr-xr-x.*runtime-rs/bin/containerd-shim-kata-v2$'
+  [ "$(content_of build/kata-static-shim-v2.tar.xz opt/kata/share/defaults/kata-containers/configuration-qemu.toml)" = \
+    'path = "/opt/kata/bin/qemu-system-x86_64"' ]
+  [ ! -e build/kata-static-shim-v2-rust.tar.xz ]
+
+  RUNTIME_CHOICE=go run kb shim-v2
+  echo "$output"
+  [[ "$output" == *"runtime-rs is not in it (RUNTIME_CHOICE=go)"* ]]
+  diff <(files_of_runtime) <(sort <<<"$GO_FILES")
+
+  RUNTIME_CHOICE=rust run kb shim-v2
+  echo "$output"
+  [[ "$output" == *"the runtime in Rust alone"* ]]
+  diff <(files_of_runtime) <(sort <<<"$RUST_FILES")
+
+  RUNTIME_CHOICE=rusty run kb shim-v2
+  [ "$status" -eq 3 ]
+  grep -q "RUNTIME_CHOICE=rusty is none of go, rust, both" build/logs/shim-v2.log
+}
+
+@test "a runtime in Rust that cannot be had is never left out in silence" {
+  runtime_project
+  # For ppc64le there is none: with both, that is said; asked for alone, it is an error.
+  sed -i 's/^  tools: .*/  tools: [bash, find, grep, make, awk, sed, unzip]/' recipes/shim-v2/recipe.yaml # no compiler for it here
+  run kb shim-v2 --arch=ppc64le
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"the runtime in Go alone: there is no runtime-rs for ppc64le here"* ]]
+  diff <(files_of_runtime) <(sort <<<"$GO_FILES")
+  rm -r build
+  RUNTIME_CHOICE=rust run kb plan shim-v2 --arch=ppc64le
+  echo "$output"
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"shim-v2 needs shim-v2-rust, which cannot be built for ppc64le"* ]]
+  # One whose build fails takes the whole with it.
+  echo 'exit 1' >>recipes/shim-v2-rust/build.sh
+  run kb shim-v2
+  [ "$status" -eq 3 ]
+  [ ! -e build/kata-static-shim-v2.tar.xz ]
+  # One that lacks a source is named, and so in the summary is what the result lacks.
+  cat >>recipes/shim-v2-rust/recipe.yaml <<'X'
+sources: {more: {version: externals.kata, archive: "{url}"}}
+X
+  run kb shim-v2 --sources=debian --source kata=upstream
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"shim-v2 is made without shim-v2-rust: no distribution package has its source more"* ]]
+  [[ "$output" == *"there is no runtime-rs for x86_64 here"* ]]
+  diff <(files_of_runtime) <(sort <<<"$GO_FILES")
 }
 
 # ---- with a compiler ----

@@ -58,8 +58,8 @@ expected() { # prints the names of the tarballs that these sources make
 }
 
 @test "programs are for the architecture that was asked for" {
-  for file in agent:usr/bin/kata-agent shim-v2:opt/kata/bin/containerd-shim-kata-v2 virtiofsd:opt/kata/libexec/virtiofsd \
-    qemu:opt/kata/bin/qemu-system-s390x; do
+  for file in agent:usr/bin/kata-agent shim-v2:opt/kata/bin/containerd-shim-kata-v2 \
+    shim-v2:opt/kata/runtime-rs/bin/containerd-shim-kata-v2 virtiofsd:opt/kata/libexec/virtiofsd qemu:opt/kata/bin/qemu-system-s390x; do
     [ -e "kata-artifacts/kata-static-${file%:*}.tar.xz" ] || continue
     tar -xOf "kata-artifacts/kata-static-${file%:*}.tar.xz" "./${file#*:}" >program
     readelf -h program | grep -q 'IBM S/390'

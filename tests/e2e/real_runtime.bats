@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# The runtime in Go from Kata's real sources: it runs and says its version, its configuration files are whole, a second build gives the
-# same bytes, and the one for s390x has KVM's mark. Kata's sources come from upstream's git host, Go from its module
+# The runtimes in Go and in Rust from Kata's real sources: they run and say their version, their configuration files are whole, a second build
+# gives the same bytes, and the one in Go for s390x has KVM's mark. Kata's sources come from upstream's git host, Go from its module
 # proxy, the rest from the distribution's mirror. Slow. `make check-e2e` runs it; KBUILD_E2E_CACHE names a cache to start from
 # (default: an empty one), KBUILD_E2E_SOURCE which sources are upstream's: without kata nothing is tried.
 
@@ -23,19 +23,30 @@ build() { # architecture
   tar -xf "$WORK/runtime-$1/kata-static-shim-v2.tar.xz" -C "$WORK/tree"
 }
 
+# Of the system only the C library's family.
+only_libc() { # program
+  [ "$(readelf -dW "$1" | grep NEEDED | grep -cvE 'libc\.so|libm\.so|libgcc_s\.so|ld64\.so|ld-linux')" -eq 0 ]
+}
+
 @test "the runtime runs, and its configuration files are whole" {
   [ "$(uname -m)" = x86_64 ] || skip "the programs are for x86_64"
   build x86_64
   cd "$WORK/tree/opt/kata"
   bin/kata-runtime --version | grep -q "kata-runtime *: $version\$"
   bin/containerd-shim-kata-v2 --version | grep -q "version: $version"
+  runtime-rs/bin/containerd-shim-kata-v2 --version | grep -qF "version: $version, commit: unknown"
   [ "$(readlink share/defaults/kata-containers/configuration.toml)" = configuration-qemu.toml ]
+  [ -s share/defaults/kata-containers/runtime-rs/configuration.toml ]
+  for class in dragonball qemu-runtime-rs; do
+    [ -s "share/defaults/kata-containers/runtime-rs/configuration-$class.toml" ]
+  done
+  only_libc runtime-rs/bin/containerd-shim-kata-v2
   for class in qemu qemu-se qemu-snp qemu-coco-dev remote; do
     [ -s "share/defaults/kata-containers/configuration-$class.toml" ]
   done
-  # No template is left, and no path of the build.
-  run ! grep -rlE '@[A-Z_]+@' share/defaults
-  run ! grep -lF /build/kata bin/containerd-shim-kata-v2 bin/kata-runtime bin/kata-monitor
+  # No template is left (but for a comment in a file of upstream's), and no path of the build.
+  run ! grep -rE '^[^#]*@[A-Z_]+@' share/defaults
+  run ! grep -lF /build/kata bin/containerd-shim-kata-v2 bin/kata-runtime bin/kata-monitor runtime-rs/bin/containerd-shim-kata-v2
 }
 
 @test "for s390x it is cross-built, with the program header that KVM needs" {
@@ -44,8 +55,15 @@ build() { # architecture
   grep -q 'IBM S/390' headers
   grep -q S390_PGSTE headers
   rm headers
+  local rust=$WORK/tree/opt/kata/runtime-rs/bin/containerd-shim-kata-v2 configurations=$WORK/tree/opt/kata/share/defaults/kata-containers/runtime-rs
+  readelf -hW "$rust" | grep -q 'IBM S/390'
+  only_libc "$rust"
+  [ "$(readlink "$configurations/configuration.toml")" = configuration-qemu-runtime-rs.toml ]
+  grep -qF 'path = "/opt/kata/bin/qemu-system-s390x"' "$configurations/configuration.toml"
+  [ -s "$configurations/configuration-qemu-se-runtime-rs.toml" ]
 }
 
 @test "a second build gives the same bytes" {
   "$KBUILD" verify shim-v2 --arch=s390x
+  "$KBUILD" verify shim-v2-rust --arch=s390x
 }
