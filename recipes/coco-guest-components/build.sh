@@ -26,7 +26,7 @@ if [ -n "$CROSS_COMPILE" ]; then
     # AWS-LC has no bindings for s390x. There its build script makes them; on another machine it does so only
     # if it is asked by a feature.
     for manifest in cargo/crates/aws-lc-sys-*/Cargo.toml; do
-        if [ "$ARCH" = s390x ] && ! grep -q '^default = ' "$manifest"; then
+        if [ -f "$manifest" ] && [ "$ARCH" = s390x ] && ! grep -q '^default = ' "$manifest"; then
             sed -i '/^\[features\]/a default = ["bindgen"]' "$manifest"
         fi
     done
