@@ -8,7 +8,8 @@ umask 022
 out=/out/$TARGET
 
 if [ -n "$AGENT_TARBALL" ]; then
-    tar -xf "$AGENT_TARBALL" -C "$out"
+    # Whoever packed it had another user than this step, which is the only one it can give files to.
+    tar -xf "$AGENT_TARBALL" -C "$out" --no-same-owner
 else
     cp -a /deps/agent/. "$out"
 fi
@@ -38,6 +39,11 @@ fi
 
 # What update-ca-certificates makes of all of them, in the order of their names.
 mkdir -p "$out/etc/ssl/certs" "$out/usr/lib/ssl"
-cat /usr/share/ca-certificates/mozilla/*.crt >"$out/etc/ssl/certs/ca-certificates.crt"
+certificates=(/usr/share/ca-certificates/mozilla/*.crt)
+if [ ! -f "${certificates[0]}" ]; then
+    echo "there are no certificates in /usr/share/ca-certificates/mozilla: the builder needs the package ca-certificates" >&2
+    exit 1
+fi
+cat "${certificates[@]}" >"$out/etc/ssl/certs/ca-certificates.crt"
 # A link that leads out of the tarball would keep it from being unpacked for other steps.
 ln -s ../../../etc/ssl/certs/ca-certificates.crt "$out/usr/lib/ssl/cert.pem"

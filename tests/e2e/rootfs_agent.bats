@@ -61,6 +61,14 @@ member() { tar -tvf build/kata-static-rootfs-agent.tar.xz | grep -F " ./$1"; }
   [ "$status" -eq 1 ]
 }
 
+@test "a tarball is taken whoever packed it, with xz, zstd and gzip" {
+  for way in --xz --zstd --gzip; do
+    tar -C agent --owner=1001 --group=1001 -cf agent.tar.xz $way .
+    real rootfs-agent
+    [[ "$(member usr/bin/kata-agent)" == "-rwxr-xr-x root/root"* || "$(member usr/bin/kata-agent)" == "-rwxr-xr-x 0/0"* ]]
+  done
+}
+
 @test "a tarball without the agent is an error" {
   mv agent/usr/bin/kata-agent agent/usr/bin/agent
   pack_agent
