@@ -74,6 +74,7 @@ read_value read_overlay; // struct recipe_layer: its folder, also in the recipe 
 read_value read_debian;  // struct debian_source *
 read_value read_architectures; // bool[4], by index in arch_table
 read_value read_sources, read_variables, read_environment, read_needs; // recipe
+read_value read_ignored;                                               // struct recipe_ignored_list
 read_value read_builder, read_rootfs, read_initrd, read_disk, read_image, read_boot,
     read_members;                                                     // recipe
 read_value read_run, read_phases, read_install, read_sign, read_only; // recipe
@@ -85,6 +86,8 @@ int read_need_list(struct reader *r, const struct yaml *node, const char *key,
 // have the value, is known when all of the recipe is read.
 read_value read_condition;
 int check_condition(struct reader *r, const struct recipe_condition *c);
+// Only whether the variable is declared and can have the value.
+int check_comparison(struct reader *r, const struct recipe_condition *c);
 // Whether the two can never hold at once: other values of one variable.
 bool conditions_exclude(const struct recipe_condition *a, const struct recipe_condition *b);
 void condition_free(struct recipe_condition *c);
@@ -111,8 +114,12 @@ int check_phases(struct reader *r);        // recipe_phases.c
 // recipe_list.c
 read_value read_list_script, read_list_of, read_list_arguments, read_list_configuration; // source
 int check_sources(struct reader *r);
-void list_free(struct recipe_list *l);            // NULL is allowed
-bool variable_name_is_reserved(const char *name); // recipe_parts.c: every step has its own
+void list_free(struct recipe_list *l); // NULL is allowed
+// recipe_variables.c
+int check_ignored(struct reader *r); // they are no variables of the recipe
+void variable_free(struct recipe_variable *v);
+void ignored_free(struct recipe_ignored_list *l);
+bool variable_name_is_reserved(const char *name); // every step has its own
 // recipe_sign.c: the variables that it names are declared, and what they have to be.
 // sign_names_key() asks the document, since 'variables' may come before 'sign'.
 int check_sign(struct reader *r);

@@ -58,6 +58,7 @@ static const struct field fields[] = {
     {"like", read_name, AT(like_name), LAYERS, 0},
     {"rootfs", read_rootfs, 0, LAYERS, 0},
     {"variables", read_variables, 0, MAKES, 0},
+    {"ignored", read_ignored, AT(ignored), MAKES, 0},
     {"environment", read_environment, 0, SCRIPT, 0},
     {"run", read_run, 0, SCRIPT, 0}, // or
     {"phases", read_phases, 0, SCRIPT, 0},
@@ -157,8 +158,8 @@ static int read_recipe(struct reader *r)
         return -1;
     default_architectures(r->recipe);
     return check_phases(r) < 0 || check_sources(r) < 0 || check_needs(r) < 0 ||
-                   check_environment(r) < 0 || check_outputs(r) < 0 || check_layers(r) < 0 ||
-                   check_parts(r) < 0 || check_sign(r) < 0
+                   check_environment(r) < 0 || check_ignored(r) < 0 || check_outputs(r) < 0 ||
+                   check_layers(r) < 0 || check_parts(r) < 0 || check_sign(r) < 0
                ? -1
                : 0;
 }
@@ -203,14 +204,6 @@ static void free_source(struct recipe_source *s)
     strlist_free(&s->checkout);
     strlist_free(&s->replaced);
     strlist_free(&s->replacements);
-}
-
-static void free_variable(struct recipe_variable *v)
-{
-    free(v->name);
-    free(v->default_);
-    free(v->pattern);
-    free(v->required);
 }
 
 static void free_builder(struct recipe_builder *b)
@@ -282,7 +275,8 @@ void recipe_free(struct recipe *r)
     for (size_t i = 0; i < r->source_count; i++)
         free_source(&r->sources[i]);
     for (size_t i = 0; i < r->variable_count; i++)
-        free_variable(&r->variables[i]);
+        variable_free(&r->variables[i]);
+    ignored_free(&r->ignored);
     phases_free(r);
     free_builder(r->builder);
     free_initrd(r->initrd);

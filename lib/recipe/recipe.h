@@ -20,6 +20,7 @@
 //   {...}}              struct recipe_variable; from the user's environment environment: {NAME:
 //   value}            constants of the step; values may hold {dotted paths} of
 //                                         versions.yaml, {arch} and {linux_arch}
+//   ignored: {NAME: why}                  struct recipe_ignored
 //   run: build.sh                         the script: in the recipe's folder, or shared/<name>/x.sh
 //   phases: {setup: a.sh, build: b.sh}    instead of run: several, run in this order
 //   sign: {...}                           struct recipe_sign; script recipes only
@@ -159,16 +160,43 @@ enum variable_type {
     VARIABLE_SECRET
 };
 
+// default: {before: "3.27", is: a, else: b}: a default that follows the release that is built.
+struct recipe_by_release {
+    char *before; // "<major>.<minor>"; NULL: the default is not of this kind
+    char *is, *otherwise;
+};
+
+// refused: [{is: musl, why: ...}]: a value that cannot be made, for some architectures or for all.
+struct recipe_refused {
+    char *is, *why;
+    bool architectures[4]; // by index in arch_table; none: all
+};
+
 // A variable of the user's environment that may change the output; its value is in the key (files
 // by digest). Anything that is not declared never reaches a step.
 struct recipe_variable {
     char *name;
     enum variable_type type; // text | yes-no | file | directory | secret
     char *default_;          // text, or NULL; an empty value in the environment means the default
-    char *pattern;           // directory: glob of the files that count ("HKD-*.crt")
-    char *required;          // message of the error when it is not set, or NULL
-    bool list;               // file: several, separated by commas
+    struct recipe_by_release by_release; // or this
+    struct strlist values;               // text: all that it can be; none: anything
+    struct recipe_refused *refused;      // text and yes-no
+    size_t refused_count;
+    char *pattern;  // directory: glob of the files that count ("HKD-*.crt")
+    char *required; // message of the error when it is not set, or NULL
+    bool list;      // file: several, separated by commas
     size_t line, column;
+};
+
+// ignored: {NAME: why}: a variable that people set for this target, and that changes nothing in it.
+// Whoever sets it is told so; no step gets it, and it is in no key.
+struct recipe_ignored {
+    char *name, *why;
+    char *value; // what is made anyway, so that this value needs no word; or NULL
+};
+struct recipe_ignored_list {
+    struct recipe_ignored *list;
+    size_t count;
 };
 
 // One layer of an initrd: exactly one of the first four is set.
@@ -309,6 +337,7 @@ struct recipe {
     struct recipe_rootfs *rootfs;   // NULL unless given
     struct recipe_variable *variables;
     size_t variable_count;
+    struct recipe_ignored_list ignored;
     struct strlist environment;  // "NAME=value"
     struct recipe_phase *phases; // of a script recipe, at least one
     size_t phase_count;
@@ -334,6 +363,9 @@ const char *recipe_set_directory(const struct recipe_set *set);
 const struct recipe *recipe_get(struct recipe_set *set, const char *name, struct error **err);
 bool recipe_exists(const struct recipe_set *set, const char *name);
 int recipe_names(const struct recipe_set *set, struct strlist *out, struct error **err); // sorted
+// The variables that change nothing in any target: the file ignored.yaml beside the recipes, in the
+// form of the key `ignored`. Belongs to the set; NULL with an error if the file is wrong.
+const struct recipe_ignored_list *recipe_set_ignored(struct recipe_set *set, struct error **err);
 void recipe_set_free(struct recipe_set *set);
 
 // Whether a step for `a` does not see this path, named as in recipe_only.

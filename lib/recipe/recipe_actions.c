@@ -439,7 +439,7 @@ int check_layers(struct reader *r)
                                             .line = section ? section->line : 0,
                                             .column = section ? section->column : 0};
     return initrd && (check_condition(r, &initrd->disk.verity.when) < 0 ||
-                      check_condition(r, &format) < 0)
+                      check_comparison(r, &format) < 0)
                ? -1
                : 0;
 }

@@ -32,26 +32,48 @@ int read_condition(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
-int check_condition(struct reader *r, const struct recipe_condition *c)
+static const struct recipe_variable *find_variable(const struct recipe *recipe, const char *name)
 {
-    const struct recipe *recipe = r->recipe;
+    for (size_t i = 0; i < recipe->variable_count; i++)
+        if (!strcmp(recipe->variables[i].name, name))
+            return &recipe->variables[i];
+    return NULL;
+}
+
+int check_comparison(struct reader *r, const struct recipe_condition *c)
+{
     if (!c->variable)
         return 0;
-    const struct recipe_variable *v = NULL;
-    for (size_t i = 0; i < recipe->variable_count && !v; i++)
-        if (!strcmp(recipe->variables[i].name, c->variable))
-            v = &recipe->variables[i];
+    const struct recipe_variable *v = find_variable(r->recipe, c->variable);
     if (!v)
         return yaml_error_at(r->document, c->line, c->column, r->err,
                              "when: %s is not in 'variables'", c->variable);
     if (v->type == VARIABLE_YES_NO && strcmp(c->is, "yes") != 0 && strcmp(c->is, "no") != 0)
         return yaml_error_at(r->document, c->line, c->column, r->err,
                              "when: %s is yes or no, and never '%s'", c->variable, c->is);
+    if (v->values.n && *c->is && !strlist_has(&v->values, c->is)) {
+        cleanup_free char *all = strlist_join(&v->values, ", ");
+        yaml_error_at(r->document, c->line, c->column, r->err, "when: %s is never '%s'",
+                      c->variable, c->is);
+        return error_hint(r->err, "it is one of %s", all);
+    }
     if (v->type != VARIABLE_YES_NO && v->type != VARIABLE_TEXT && *c->is) {
         yaml_error_at(r->document, c->line, c->column, r->err,
                       "when: %s names files, which have no value to compare with", c->variable);
         return error_hint(r->err, "'is: \"\"' says that the variable is not set");
     }
+    return 0;
+}
+
+int check_condition(struct reader *r, const struct recipe_condition *c)
+{
+    if (check_comparison(r, c) < 0)
+        return -1;
+    if (c->variable && find_variable(r->recipe, c->variable)->by_release.before)
+        return yaml_error_at(r->document, c->line, c->column, r->err,
+                             "when: the default of %s follows the release, and nothing can be "
+                             "there only with one of its values",
+                             c->variable);
     return 0;
 }
 

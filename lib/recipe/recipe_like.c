@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `like`: an image that holds what an initrd holds says so instead of saying it again. What it
 // shares is needs, the packages of its root file system, layers, what is left out, what serves in
-// it (boot.service), and the variables that all these name. What it says itself counts: of
-// variables and of `rootfs` each key for itself.
+// it (boot.service), the variables that all these name, and those that are ignored. What it says
+// itself counts: of variables and of `rootfs` each key for itself.
 #include "recipe/reader.h"
 
 #include "base/file.h"
@@ -98,6 +98,9 @@ int read_like(struct reader *r)
     const struct yaml *boot = join(d, yaml_get(root, "boot"), yaml_get(other, "boot"), service);
     if (yaml_get(root, "boot"))
         root = yaml_with(d, root, "boot", boot);
+    const struct yaml *ignored =
+        join(d, yaml_get(root, "ignored"), yaml_get(other, "ignored"), NULL);
+    root = ignored ? yaml_with(d, root, "ignored", ignored) : root;
     const char *section = layers_section(r->recipe);
     const struct yaml *own = yaml_get(root, section);
     const struct yaml *tree = join(d, own, yaml_get(other, layers_section(like)), layers);

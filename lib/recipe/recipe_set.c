@@ -13,6 +13,8 @@ struct recipe_set {
     char *given; // as the user wrote it, for messages
     char *absolute;
     void *loaded; // tsearch() tree of struct recipe, by name
+    struct recipe_ignored_list ignored;
+    bool ignored_read;
 };
 
 struct recipe_set *recipe_set_open(const char *directory, struct error **err)
@@ -42,6 +44,7 @@ void recipe_set_free(struct recipe_set *set)
     if (!set)
         return;
     tdestroy(set->loaded, free_loaded);
+    ignored_free(&set->ignored);
     free(set->given);
     free(set->absolute);
     free(set);
@@ -133,4 +136,20 @@ const struct recipe *recipe_get(struct recipe_set *set, const char *name, struct
     if (r && !tsearch(r, &set->loaded, compare))
         out_of_memory();
     return r;
+}
+
+const struct recipe_ignored_list *recipe_set_ignored(struct recipe_set *set, struct error **err)
+{
+    cleanup_free char *file = xasprintf("%s/ignored.yaml", set->given);
+    if (set->ignored_read || !path_exists(file))
+        return &set->ignored;
+    struct yaml_document *d = yaml_load(file, err);
+    struct reader r = {.document = d, .err = err, .recipes = set->absolute};
+    int result = d ? read_ignored(&r, d->root, &set->ignored) : -1;
+    yaml_document_free(d);
+    set->ignored_read = !result;
+    if (!result)
+        return &set->ignored;
+    ignored_free(&set->ignored);
+    return NULL;
 }

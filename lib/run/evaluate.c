@@ -94,7 +94,9 @@ static int identify(struct build *b, struct node *node, bool resolve, struct err
 
 int build_evaluate(struct build *b, bool resolve, struct error **err)
 {
-    struct node **order = check_asked_source_names(b, err) < 0 ? NULL : graph_order(&b->graph, err);
+    if (check_asked_source_names(b, err) < 0 || say_ignored(b, err) < 0)
+        return -1;
+    struct node **order = graph_order(&b->graph, err);
     if (!order)
         return -1;
     int result = 0;

@@ -116,7 +116,11 @@ static inline struct job *job_of(const struct node *node)
 }
 
 // ---- variables.c ----
-int variables_resolve(const struct recipe *r, struct variable_value **out, struct error **err);
+// `target` may be NULL, and so may `release`, of which variables_follow_release() says whether it
+// is wanted: the version of Kata Containers (release.h); one that is not known is a late one.
+int variables_resolve(const struct recipe *r, const struct arch *target, const char *release,
+                      struct variable_value **out, struct error **err);
+bool variables_follow_release(const struct recipe *r);
 void variables_key(const struct variable_value *values, size_t count, struct buf *out);
 const struct variable_value *variable_find(const struct job *job, const char *name);
 const char *variable_text(const struct job *job, const char *name); // "" if unset
@@ -125,6 +129,10 @@ bool condition_holds(const struct job *job, const struct recipe_condition *c);
 // The same of a recipe that is not planned, whose variables may be wrong.
 bool condition_expected(const struct recipe *r, const struct recipe_condition *c);
 void variables_free(struct variable_value *values, size_t count);
+
+// ---- ignored.c ----
+// Says which variables are set and change nothing of what was planned: each once.
+int say_ignored(struct build *b, struct error **err);
 
 // ---- constants.c ----
 int constants_resolve(struct job *job, const struct versions *v, struct error **err);

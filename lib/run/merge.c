@@ -70,6 +70,18 @@ static int check_output(const struct merge_request *r, const struct strlist *pat
     return 0;
 }
 
+// Without recipes, as anywhere else in a merge, nothing is known of them.
+static void note_ignored(const char *recipes)
+{
+    cleanup_strlist struct strlist texts = {0};
+    struct recipe_set *set = recipe_set_open(recipes, NULL);
+    if (set)
+        ignored_texts(set, &texts, NULL);
+    for (size_t i = 0; i < texts.n; i++)
+        log_note("%s", texts.items[i]);
+    recipe_set_free(set);
+}
+
 int merge_directory(const struct merge_request *r, struct error **err)
 {
     cleanup_strlist struct strlist paths = {0};
@@ -80,6 +92,7 @@ int merge_directory(const struct merge_request *r, struct error **err)
     cleanup_free char *version = merge_version(r->versions_yaml, r->recipes, err);
     if (!version)
         return -1;
+    note_ignored(r->recipes);
     if (merge_paths(r, &paths, version, draft.fd, err) < 0)
         return error_wrap(err, "merging %s", r->directory);
     if (file_draft_commit_unsynced(&draft, 0644, err) < 0)

@@ -2,6 +2,7 @@
 // Recipes -> nodes. Each node gets its needs and the identity lines of its key.
 #include "run/plan.h"
 #include "run/prebuilt.h"
+#include "run/release.h"
 
 #include "pack/pack.h"
 
@@ -432,7 +433,9 @@ struct node *plan_artifact(struct build *b, const struct recipe *r, const struct
     int prebuilt = prebuilt_find(b, r->name, target, &job->prebuilt, err);
     if (prebuilt)
         return prebuilt < 0 ? NULL : node;
-    if (variables_resolve(r, &job->values, err) < 0)
+    cleanup_free char *release =
+        variables_follow_release(r) ? release_version(b->versions, b->recipes) : NULL;
+    if (variables_resolve(r, target, release, &job->values, err) < 0)
         return NULL;
     job->value_count = r->variable_count;
     if (constants_resolve(job, b->versions, err) < 0)

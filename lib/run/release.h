@@ -34,6 +34,9 @@ char *release_version(const struct versions *v, struct recipe_set *set);
 // version is not.
 bool version_before(const char *version, unsigned major, unsigned minor);
 
+// What is to be said of variables that are set and change nothing in any target (ignored.c).
+int ignored_texts(struct recipe_set *set, struct strlist *out, struct error **err);
+
 // The components that go into guests, not onto hosts, as the key `guest` of all recipes in a
 // directory says: names and patterns, in `out`.
 int release_guests(const char *recipes, struct strlist *out, struct error **err);

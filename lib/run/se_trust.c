@@ -157,7 +157,7 @@ int se_verification_from_environment(struct strlist *documents, struct se_verifi
                                      .list = variables[i].list};
     }
     struct job job = {.value_count = recipe.variable_count};
-    int result = variables_resolve(&recipe, &job.values, err);
+    int result = variables_resolve(&recipe, NULL, NULL, &job.values, err);
     if (!result) {
         result = take_environment(&job, documents, out, offline, err);
         variables_free(job.values, job.value_count);

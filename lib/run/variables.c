@@ -3,12 +3,14 @@
 // secrets by their public name, or not at all where a certificate stands for them.
 #include "base/environment.h"
 #include "run/internal.h"
+#include "run/release.h"
 
 #include "base/file.h"
 #include "seal/seal.h"
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <stdio.h>
 #include <string.h>
 
 static int add_file(struct variable_value *value, const char *path, struct error **err)
@@ -112,7 +114,53 @@ static int check_utf8(const char *name, const char *text, struct error **err)
     return 0;
 }
 
-static int resolve(const struct recipe *r, struct variable_value *value, struct error **err)
+// ---- values that it cannot have ----
+
+static bool is_refused(const struct recipe_refused *refused, const struct arch *target,
+                       const char *text, bool *here)
+{
+    bool some = false;
+    for (size_t i = 0; i < ARRAY_LEN(refused->architectures); i++)
+        some |= refused->architectures[i];
+    *here = some;
+    return !strcmp(refused->is, text) &&
+           (!some || (target && refused->architectures[target - arch_table]));
+}
+
+static int check_value(const struct recipe *r, const struct recipe_variable *v,
+                       const struct arch *target, const char *text, struct error **err)
+{
+    bool here;
+    for (size_t i = 0; i < v->refused_count; i++)
+        if (is_refused(&v->refused[i], target, text, &here))
+            return error_user(err, "%s: %s=%s cannot be made%s%s: %s", r->name, v->name, text,
+                              here ? " for " : "", here ? target->name : "", v->refused[i].why);
+    if (!v->values.n || strlist_has(&v->values, text))
+        return 0;
+    cleanup_free char *all = strlist_join(&v->values, ", ");
+    error_user(err, "%s: %s is '%s'", r->name, v->name, text);
+    return error_hint(err, "it is one of: %s", all);
+}
+
+static const char *default_of(const struct recipe_variable *v, const char *release)
+{
+    unsigned major, minor;
+    if (!v->by_release.before || sscanf(v->by_release.before, "%u.%u", &major, &minor) != 2)
+        return v->default_ ? v->default_ : "";
+    return release && version_before(release, major, minor) ? v->by_release.is
+                                                            : v->by_release.otherwise;
+}
+
+bool variables_follow_release(const struct recipe *r)
+{
+    for (size_t i = 0; i < r->variable_count; i++)
+        if (r->variables[i].by_release.before)
+            return true;
+    return false;
+}
+
+static int resolve(const struct recipe *r, const struct arch *target, const char *release,
+                   struct variable_value *value, struct error **err)
 {
     const struct recipe_variable *v = value->variable;
     const char *text;
@@ -122,10 +170,12 @@ static int resolve(const struct recipe *r, struct variable_value *value, struct 
     else if (security_variable(v->name, &text, err) < 0)
         return -1;
     if (!text || !*text)
-        text = v->default_ ? v->default_ : "";
+        text = default_of(v, release);
     value->text = xstrdup(text);
     if (!*text)
         return v->required ? required_error(r, v, err) : 0;
+    if (check_value(r, v, target, text, err) < 0)
+        return -1;
     switch (v->type) {
     case VARIABLE_TEXT:
         if (strchr(text, '\n'))
@@ -145,12 +195,13 @@ static int resolve(const struct recipe *r, struct variable_value *value, struct 
     return 0;
 }
 
-int variables_resolve(const struct recipe *r, struct variable_value **out, struct error **err)
+int variables_resolve(const struct recipe *r, const struct arch *target, const char *release,
+                      struct variable_value **out, struct error **err)
 {
     struct variable_value *values = xcalloc(r->variable_count, sizeof *values);
     for (size_t i = 0; i < r->variable_count; i++) {
         values[i].variable = &r->variables[i];
-        if (resolve(r, &values[i], err) < 0) {
+        if (resolve(r, target, release, &values[i], err) < 0) {
             variables_free(values, r->variable_count);
             return -1;
         }

@@ -139,3 +139,81 @@ initrd_names() {
   [ "$status" -eq 3 ]
   [[ "$output" == *"extra: failed"* ]]
 }
+
+# ---- what variables can be, and which have no effect ----
+
+@test "a value that a variable cannot have is refused before anything is fetched" {
+  make_recipe one 'sources: {greet: {version: externals.greet, git: "{url}", ref: "{version}"}}
+variables:
+  KIND: {default: both, values: [go, both]}
+  LIBRARY:
+    values: [gnu]
+    refused: [{is: musl, why: nobody has it}]
+  MEASURED:
+    type: yes-no
+    default: "no"
+    refused: [{is: "yes", architectures: [ppc64le], why: there is no disk for it}]'
+  make_recipe two
+  refused() { # words of the message
+    run kb two one --arch="${ARCHITECTURE:-x86_64}"
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"$1"* && "$output" != *greet* ]]
+    [ ! -e build ]
+  }
+  KIND=rust refused "one: KIND is 'rust'"
+  [[ "$output" == *"it is one of: go, both"* ]]
+  LIBRARY=musl refused "one: LIBRARY=musl cannot be made: nobody has it"
+  MEASURED=yes ARCHITECTURE=ppc64le refused "one: MEASURED=yes cannot be made for ppc64le: there is no disk for it"
+  MEASURED=yes KIND='' LIBRARY='' run kb plan one --arch=s390x
+  [ "$status" -eq 0 ]
+}
+
+@test "a default can follow the release" {
+  make_recipe one 'variables: {FORM: {default: {before: "3.27", is: old, else: new}, values: [old, new]}}' \
+    'mkdir -p /out/one/opt; echo "$FORM" >/out/one/opt/form'
+  form() { # version of the release
+    echo "externals: {kata: {version: \"$1\"}}" >versions.yaml
+    kb one
+    content_of build/kata-static-one.tar.xz opt/form
+  }
+  [ "$(form 3.26.0)" = old ]
+  [ "$(form 3.27.0)" = new ]
+  [ "$(form 4.1.0)" = new ]
+  [ "$(FORM=old form 4.1.0)" = old ]
+  [ "$(FORM='' form 3.20.0)" = old ]
+  # Where nothing says which release it is, it is a late one.
+  echo 'externals: {}' >versions.yaml
+  kb one
+  [ "$(content_of build/kata-static-one.tar.xz opt/form)" = new ]
+}
+
+@test "a variable that has no effect is named once, and is neither in the step nor in its key" {
+  local script='mkdir -p "/out/$TARGET/opt"; echo "${EXTRA:-none}" >"/out/$TARGET/opt/extra"'
+  make_recipe one 'ignored: {EXTRA: "packages are those of the recipe", SYSTEM: {value: ext4, why: "it is ext4"}}' "$script"
+  make_recipe two 'needs: [one]
+ignored: {EXTRA: "packages are those of the recipe"}' "$script"
+  kb two
+  EXTRA=vim SYSTEM=ext4 run kb two one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "$(grep -c 'EXTRA' <<<"$output")" -eq "$(grep -c 'EXTRA is set and has no effect on two, one: packages are those of the recipe' <<<"$output")" ]
+  [[ "$output" == *"EXTRA is set and has no effect on two, one"* && "$output" == *"two: cached"* && "$output" != *SYSTEM* ]]
+  [ "$(content_of build/kata-static-two.tar.xz opt/extra)" = none ]
+  SYSTEM=erofs run kb plan two
+  [[ "$output" == *"SYSTEM is set and has no effect on one: it is ext4"* ]]
+  # Of all targets; a merge says it, too.
+  echo 'LEVEL: {value: "10", why: "it is always 10"}' >recipes/ignored.yaml
+  LEVEL=10 run kb two
+  [[ "$output" != *LEVEL* ]]
+  LEVEL=19 run kb two
+  [[ "$output" == *"LEVEL is set and has no effect: it is always 10"* ]]
+  mkdir -p tarball/opt/kata/bin
+  : >tarball/opt/kata/bin/x
+  mkdir all
+  kb pack tarball all/kata-static-x.tar.xz
+  LEVEL=19 run kb merge all
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"LEVEL is set and has no effect: it is always 10"* ]]
+}

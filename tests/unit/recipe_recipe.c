@@ -297,15 +297,68 @@ static void our_own_recipes_are_good(void **state)
     recipe_set_free(set);
 }
 
+static void variables_say_what_they_can_be(void **state)
+{
+    struct place *p = *state;
+    put(p, "r/build.sh", "");
+    struct recipe_set *set = open_set(p);
+    const struct recipe *r =
+        good(set, p,
+             "description: values\n"
+             "builder: {packages: [bash], tools: [bash]}\n"
+             "variables:\n"
+             "  KIND: {default: both, values: [go, rust, both]}\n"
+             "  FORM: {default: {before: '3.27', is: old, else: new}, values: [old, new]}\n"
+             "  C: {refused: [{is: musl, why: no}, {is: a, architectures: [s390x], why: b}]}\n"
+             "ignored: {X: because, Y: {value: ext4, why: it is ext4}}\n"
+             "run: build.sh\n");
+    assert_int_equal(r->variables[0].values.n, 3);
+    assert_string_equal(r->variables[0].default_, "both");
+    assert_null(r->variables[1].default_);
+    assert_string_equal(r->variables[1].by_release.before, "3.27");
+    assert_string_equal(r->variables[1].by_release.is, "old");
+    assert_string_equal(r->variables[1].by_release.otherwise, "new");
+    assert_int_equal(r->variables[2].refused_count, 2);
+    assert_string_equal(r->variables[2].refused[0].why, "no");
+    assert_true(r->variables[2].refused[1].architectures[arch_find("s390x", NULL) - arch_table]);
+    assert_int_equal(r->ignored.count, 2);
+    assert_string_equal(r->ignored.list[0].name, "X");
+    assert_null(r->ignored.list[0].value);
+    assert_string_equal(r->ignored.list[1].value, "ext4");
+    recipe_set_free(set);
+}
+
+static void a_file_beside_the_recipes_ignores_for_all(void **state)
+{
+    struct place *p = *state;
+    struct error *err = NULL;
+    struct recipe_set *set = open_set(p);
+    assert_int_equal(recipe_set_ignored(set, &err)->count, 0);
+    put(p, "ignored.yaml", "X: because\nX Y: b\n");
+    assert_null(recipe_set_ignored(set, &err));
+    assert_non_null(strstr(err->message, "ignored.yaml:2:1: 'X Y' cannot be the name"));
+    error_free(err);
+    put(p, "ignored.yaml", "X: because\n");
+    assert_string_equal(recipe_set_ignored(set, NULL)->list[0].why, "because");
+    assert_ptr_equal(recipe_set_ignored(set, NULL), recipe_set_ignored(set, NULL));
+    recipe_set_free(set);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(a_script_recipe_is_read_whole), TEST(little_is_required),
-        TEST(guest_yes_means_all_outputs),   TEST(an_initrd_recipe_is_read_whole),
-        TEST(an_image_is_like_an_initrd),    TEST(an_se_image_recipe_is_read_whole),
-        TEST(aliases_work_in_recipes),       TEST(a_script_may_lie_in_a_shared_folder),
+        TEST(a_script_recipe_is_read_whole),
+        TEST(little_is_required),
+        TEST(guest_yes_means_all_outputs),
+        TEST(an_initrd_recipe_is_read_whole),
+        TEST(an_image_is_like_an_initrd),
+        TEST(an_se_image_recipe_is_read_whole),
+        TEST(aliases_work_in_recipes),
+        TEST(a_script_may_lie_in_a_shared_folder),
         TEST(our_own_recipes_are_good),
+        TEST(variables_say_what_they_can_be),
+        TEST(a_file_beside_the_recipes_ignores_for_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

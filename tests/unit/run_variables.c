@@ -12,10 +12,13 @@
 static struct recipe_variable declared[3];
 static struct recipe recipe = {.name = "test", .variables = declared, .variable_count = 1};
 
+static const struct arch *target;
+static const char *release;
+
 static char *key_of(struct error **err)
 {
     struct variable_value *values = NULL;
-    if (variables_resolve(&recipe, &values, err) < 0)
+    if (variables_resolve(&recipe, target, release, &values, err) < 0)
         return NULL;
     struct buf out = {0};
     variables_key(values, recipe.variable_count, &out);
@@ -61,6 +64,65 @@ static void yes_no_takes_nothing_else(void **state)
     setenv("KB_TEST", "true", 1);
     expect_error("must be yes or no");
     unsetenv("KB_TEST");
+}
+
+static void a_value_that_is_not_among_them_is_refused(void **state)
+{
+    char *values[] = {"go", "rust"};
+    declared[0] = (struct recipe_variable){
+        .name = "KB_TEST", .type = VARIABLE_TEXT, .values = {.items = values, .n = 2}};
+    unsetenv("KB_TEST");
+    expect_key("variable KB_TEST \"\"\n"); // unset is no value
+    setenv("KB_TEST", "rust", 1);
+    expect_key("variable KB_TEST \"rust\"\n");
+    setenv("KB_TEST", "bad", 1);
+    struct error *err = NULL;
+    assert_null(key_of(&err));
+    assert_string_equal(err->message, "test: KB_TEST is 'bad'");
+    assert_string_equal(err->hint, "it is one of: go, rust");
+    error_free(err);
+    unsetenv("KB_TEST");
+}
+
+static void a_refused_value_says_why(void **state)
+{
+    struct recipe_refused refused[] = {{.is = "musl", .why = "nobody has it"},
+                                       {.is = "yes", .why = "not there"}};
+    declared[0] = (struct recipe_variable){
+        .name = "KB_TEST", .type = VARIABLE_TEXT, .refused = refused, .refused_count = 2};
+    refused[1].architectures[arch_find("ppc64le", NULL) - arch_table] = true;
+    setenv("KB_TEST", "musl", 1);
+    expect_error("test: KB_TEST=musl cannot be made: nobody has it");
+    setenv("KB_TEST", "yes", 1);
+    expect_key("variable KB_TEST \"yes\"\n"); // of no architecture
+    target = arch_find("s390x", NULL);
+    expect_key("variable KB_TEST \"yes\"\n");
+    target = arch_find("ppc64le", NULL);
+    expect_error("test: KB_TEST=yes cannot be made for ppc64le: not there");
+    target = NULL;
+    unsetenv("KB_TEST");
+}
+
+static void a_default_follows_the_release(void **state)
+{
+    declared[0] = (struct recipe_variable){
+        .name = "KB_TEST", .type = VARIABLE_TEXT, .by_release = {"3.27", "old", "new"}};
+    assert_true(variables_follow_release(&recipe));
+    static const char *const cases[][2] = {
+        {"3.26.0", "old"}, {"3.27.0", "new"},     {"v3.20.0", "old"}, {"3.100.0", "new"},
+        {"4.1.0", "new"},  {"3.26.0-8-g1", "old"}, {"main", "new"},    {NULL, "new"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        cleanup_free char *wanted = xasprintf("variable KB_TEST \"%s\"\n", cases[i][1]);
+        release = cases[i][0];
+        expect_key(wanted);
+    }
+    setenv("KB_TEST", "mine", 1);
+    release = "3.20.0";
+    expect_key("variable KB_TEST \"mine\"\n");
+    unsetenv("KB_TEST");
+    release = NULL;
+    declared[0] = (struct recipe_variable){.name = "KB_TEST", .type = VARIABLE_TEXT};
+    assert_false(variables_follow_release(&recipe));
 }
 
 static void a_required_variable_says_what_it_is_for(void **state)
@@ -116,6 +178,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_quoted_on_one_line),
         cmocka_unit_test(yes_no_takes_nothing_else),
+        cmocka_unit_test(a_value_that_is_not_among_them_is_refused),
+        cmocka_unit_test(a_refused_value_says_why),
+        cmocka_unit_test(a_default_follows_the_release),
         cmocka_unit_test(a_required_variable_says_what_it_is_for),
         cmocka_unit_test(files_count_by_name_and_content),
         cmocka_unit_test(a_jobserver_holds_as_many_tokens_as_jobs),
