@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Makes Go ready for a step without network. Sourced: . /shared/go-common/setup.sh, then go_setup FOLDER.
 # Needs: /src/go, the toolchain that toolchain.sh lists, or, in a recipe without such a source, go in the builder; /src/gomod,
-#        what modules.sh lists, if FOLDER has no vendor folder; ARCH, CROSS_COMPILE, JOBS; awk, find, unzip; with cgo a C
+#        what modules.sh lists, if FOLDER has no vendor folder; beside this file gomod.awk; ARCH, CROSS_COMPILE, JOBS; awk, find, unzip; with cgo a C
 #        compiler for the target.
 # Leaves: go on PATH, its environment: GOARCH and CC for the target, caches below /build.
+
+go_common=${BASH_SOURCE[0]%/*}
 
 go_die() {
     echo "go: $*" >&2
@@ -42,7 +44,7 @@ go_is_at_least() {
 
 go_check_version() { # folder
     local needed have
-    needed=$(awk '$1 == "go" && NF == 2 { print $2 }' "$1/go.mod")
+    needed=$(awk -v ask=go -f "$go_common/gomod.awk" "$1/go.mod") || go_die "reading $1/go.mod"
     have=$(cd / && go env GOVERSION)
     go_is_at_least "${have#go}" "${needed:-1.0}" ||
         go_die "$1/go.mod needs Go $needed, and here is ${have#go}. languages.golang of versions.yaml says which is taken: use the versions.yaml of the release that is built"
@@ -55,8 +57,12 @@ go_proxy() { # folder
         export GOPROXY=off GOFLAGS="$GOFLAGS -mod=vendor"
         return
     fi
-    [ -n "$(find "$modules" -name '*.mod' 2>/dev/null | head -n 1)" ] ||
-        go_die "$1 has no vendor folder, and there are no modules in $modules"
+    if [ -z "$(find "$modules" -name '*.mod' 2>/dev/null | head -n 1)" ]; then
+        [ "$(awk -v ask=needs -f "$go_common/gomod.awk" "$1/go.mod")" = 0 ] ||
+            go_die "$1 has no vendor folder, and there are no modules in $modules"
+        export GOPROXY=off GOFLAGS="$GOFLAGS -mod=readonly"
+        return
+    fi
     # What go.sum does not name is refused, so there is nothing to ask a checksum database.
     export GOPROXY="file://$modules" GOSUMDB=off GOFLAGS="$GOFLAGS -mod=readonly"
 }

@@ -134,6 +134,93 @@ X
   [[ "$output" == *"go.sum:1: this is no line of a go.sum"* ]]
 }
 
+@test "a module of the standard library alone needs nothing, with an empty go.sum and without one" {
+  printf 'module example.org/alone\n\ngo 1.20\n' >hello/go.mod
+  rm hello/go.sum
+  [ "$(bash "$COMMON/modules.sh" hello)" = nothing ]
+  : >hello/go.sum
+  [ "$(bash "$COMMON/modules.sh" hello)" = nothing ]
+  # A module that is a folder of the same tree is no module of a proxy.
+  printf 'require (\n\texample.org/x v0.0.0\n\texample.org/y v1.0.0\n)\nreplace example.org/x => ../x\nreplace example.org/y v1.0.0 => ./y\n' >>hello/go.mod
+  [ "$(bash "$COMMON/modules.sh" hello)" = nothing ]
+  echo 'require example.org/z v1.0.0' >>hello/go.mod
+  run bash "$COMMON/modules.sh" hello
+  echo "$output"
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"has no go.sum, or an empty one"* ]]
+}
+
+@test "a go.mod is read with the line ends of another system, with quotes and with blocks of any kind" {
+  bash "$COMMON/modules.sh" hello >wanted
+  cat >hello/go.mod <<'X'
+module "example.org/hello" // the program
+
+go 1.17 // or later
+toolchain go1.22.1
+godebug (
+	default=go1.21
+)
+require( // all
+	"example.org/Loud/shout" v1.2.0
+	`example.org/quiet` v2.1.0+incompatible // indirect
+)
+exclude example.org/quiet v2.0.0+incompatible
+retract [v1.0.0, v1.1.0]
+retract (
+	v0.1.0 // by accident
+)
+tool example.org/Loud/shout/cmd
+X
+  bash "$COMMON/modules.sh" hello | diff wanted -
+  sed -i 's/$/\r/' hello/go.mod
+  bash "$COMMON/modules.sh" hello | diff wanted -
+  [ "$(awk -v ask=go -f "$COMMON/gomod.awk" hello/go.mod)" = 1.17 ]
+}
+
+@test "a line of a go.mod that is not understood is refused with its number" {
+  local bad
+  while IFS= read -r bad; do
+    printf 'module x\n%s\n' "$bad" >hello/go.mod
+    run bash "$COMMON/modules.sh" hello
+    echo "$output"
+    [ "$status" -ne 0 ]
+    [[ "$output" == *"go.mod:2:"* ]]
+  done <<'X'
+requires example.org/x v1.0.0
+require example.org/x
+require "example.org/x v1.0.0
+require example.org/x v1.0.0 v1.1.0
+replace example.org/x v1.0.0
+replace example.org/x => example.org/y
+go 1.17 1.18
+go one
+/* a comment of another language */
+X
+}
+
+@test "setup accepts an empty folder of modules where none is needed, and reads the version before a comment" {
+  mkdir bin modules alone
+  printf '#!/bin/sh\necho go1.23.12\n' >bin/go
+  chmod 0755 bin/go
+  prepare() {
+    PATH=$PWD/bin:$PATH JOBS=1 ARCH=x86_64 CROSS_COMPILE='' GO_SOURCE=$PWD/none GO_MODULES=$PWD/modules \
+      run bash -euc '. "$1/setup.sh"; go_setup "$2"; echo "$GOPROXY $GOFLAGS"' - "$COMMON" "$PWD/alone"
+    echo "$output"
+  }
+  printf 'module alone\r\n\r\ngo 1.23.12 // the one of versions.yaml\r\n' >alone/go.mod
+  prepare
+  [ "$status" -eq 0 ]
+  [[ "$output" == "off "*"-mod=readonly" ]]
+  printf 'module alone\ngo 1.23.13 // newer\n' >alone/go.mod
+  prepare
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"go.mod needs Go 1.23.13, and here is 1.23.12"* ]]
+  printf 'module alone\ngo 1.20\nrequire example.org/x v1.0.0\n' >alone/go.mod
+  prepare
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"there are no modules in"* ]]
+}
+
 @test "what is no go.sum is refused with its line" {
   local good bad
   good=$(head -n 1 hello/go.sum)
