@@ -418,6 +418,23 @@ static int replace_file(const char *path, const struct buf *text, const struct s
     return file_draft_commit(&d, st->st_mode & 07777, err);
 }
 
+// Nothing makes the file where an administrator's is looked for; the release's own is elsewhere.
+static int no_file(const char *path, const struct config_request *request, struct error **err)
+{
+    const struct config_kind *kind = request->kind;
+    if (!err || (*err)->errnum != ENOENT)
+        return -1;
+    if (kind->reader == CONFIG_CONTAINERD)
+        return error_hint(err, "containerd prints its own: containerd config default >%s", path);
+    const char *base = path_base(path);
+    cleanup_free char *folder = xstrndup(path, (size_t)(base - path));
+    return error_hint(err,
+                      "start from a copy of the release's own file, which `kbuild install shim-v2` "
+                      "installs: mkdir -p %s && cp %s/share/defaults/kata-containers/%s %s",
+                      *folder ? folder : ".", request->prefix ? request->prefix : CONFIG_PREFIX,
+                      kind->layouts[0].start, path);
+}
+
 int config_edit_file(const char *path, const struct config_request *request, bool dry_run,
                      struct config_result *result, struct error **err)
 {
@@ -425,11 +442,15 @@ int config_edit_file(const char *path, const struct config_request *request, boo
     struct stat st;
     *result = (struct config_result){0};
     cleanup_free char *end = folder_follow(path, err);
-    if (!end)
-        return error_wrap(err, "reading %s", path);
+    if (!end) {
+        error_wrap(err, "reading %s", path);
+        return no_file(path, request, err);
+    }
     result->file = realpath(end, NULL);
-    if (!result->file || stat(result->file, &st) < 0)
-        return error_errno(err, errno, "reading %s", path);
+    if (!result->file || stat(result->file, &st) < 0) {
+        error_errno(err, errno, "reading %s", path);
+        return no_file(path, request, err);
+    }
     if (file_read(result->file, TOML_SIZE, &text, err) < 0 ||
         config_edit_text(text.data, text.len, path, request, &edited, &result->diff, err) < 0)
         return -1;

@@ -189,6 +189,20 @@ X
   [ "$status" -eq 2 ]
   run "$KBUILD" config se missing.toml
   [ "$status" -eq 1 ]
+  [[ "$output" == *"mkdir -p . && cp /opt/kata/share/defaults/kata-containers/configuration-qemu-se.toml missing.toml"* ]]
+  run "$KBUILD" config snp etc/kata-containers/configuration.toml --prefix /usr
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"reading etc/kata-containers/configuration.toml"* ]]
+  [[ "$output" == *"mkdir -p etc/kata-containers/ && cp /usr/share/defaults/kata-containers/configuration-qemu-snp.toml etc/kata-containers/configuration.toml"* ]]
+  run "$KBUILD" config containerd missing.toml
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"containerd config default >missing.toml"* ]]
+  # What is there and cannot be read is another matter.
+  mkdir folder.toml
+  run "$KBUILD" config snp folder.toml
+  [ "$status" -eq 1 ]
+  [[ "$output" != *"mkdir -p"* ]]
   printf '[hypervisor.clh]\nkernel = "x"\n' >clh.toml
   run "$KBUILD" config se clh.toml
   [ "$status" -eq 1 ]
