@@ -217,3 +217,64 @@ ignored: {EXTRA: "packages are those of the recipe"}' "$script"
   [ "$status" -eq 0 ]
   [[ "$output" == *"LEVEL is set and has no effect: it is always 10"* ]]
 }
+
+# ---- this project's recipes ----
+
+real_plan() { # words of plan; the distribution's sources, so that nobody is asked
+  "$KBUILD" --offline --recipes "$REPOSITORY/recipes" --versions "$REPOSITORY/versions.yaml" --cache "$PROJECT/cache" \
+    --sources=debian --source kata=upstream plan "$@"
+}
+
+@test "upstream's variables without an effect are named, and what is made anyway is not" {
+  EXTRA_PKGS=vim FS_TYPE=erofs SELINUX=no BLOCK_SIZE=4096 TARGET_OS=linux USE_PODMAN=1 \
+    run real_plan rootfs-image rootfs-initrd-confidential --arch=x86_64
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "$(grep -c 'has no effect' <<<"$output")" -eq 3 ]
+  [[ "$output" == *"USE_PODMAN is set and has no effect: no container engine is used"* ]]
+  [[ "$output" == *"FS_TYPE is set and has no effect on rootfs-image: the file system is ext4"* ]]
+  [[ "$output" == *"EXTRA_PKGS is set and has no effect on rootfs-image, rootfs-initrd-confidential: packages"* ]]
+  CONFIDENTIAL_GUEST=yes run real_plan rootfs-initrd --arch=x86_64
+  [[ "$output" == *"CONFIDENTIAL_GUEST is set and has no effect on rootfs-initrd, kernel: "* ]]
+}
+
+@test "docs/components.md lists each of them" {
+  sed -n '/^### Without an effect/,/^Not named/p' "$REPOSITORY/docs/components.md" | grep '^| `' | cut -d'|' -f2 | grep -o '[A-Z_0-9]*' | sort -u >listed
+  {
+    grep -oE '^[A-Z_0-9]+:' "$REPOSITORY/recipes/ignored.yaml"
+    for file in "$REPOSITORY"/recipes/*/recipe.yaml; do
+      sed -n '/^ignored:/,/^[a-z]/p' "$file" | grep -oE '^  [A-Z_0-9]+:' || :
+    done
+  } | tr -d ' :' | sort -u >declared
+  [ -s declared ]
+  diff declared listed
+}
+
+@test "values that Kata's components cannot have are refused at once, and the reason is said" {
+  local wrong target
+  while read -r wrong target arch message; do
+    run env "$wrong" "$KBUILD" --offline --recipes "$REPOSITORY/recipes" --versions "$REPOSITORY/versions.yaml" \
+      --cache "$PROJECT/cache" --sources=debian --source kata=upstream "$target" --arch="$arch"
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"$target: $message"* && "$output" != *git* ]]
+  done <<'X'
+LIBC=musl agent x86_64 LIBC=musl cannot be made: no distribution has Rust's standard library for musl
+LIBC=uclibc agent x86_64 LIBC is 'uclibc'
+RUST_TOOLCHAIN=nightly virtiofsd s390x RUST_TOOLCHAIN is 'nightly'
+RUNTIME_CHOICE=bad shim-v2 s390x RUNTIME_CHOICE is 'bad'
+STATIC_RUNTIME=maybe shim-v2 x86_64 STATIC_RUNTIME is 'maybe'
+STATIC_RUNTIME=yes shim-v2 s390x STATIC_RUNTIME=yes cannot be made for s390x: KVM needs
+MEASURED_ROOTFS=yes shim-v2 ppc64le MEASURED_ROOTFS=yes cannot be made for ppc64le: there is no rootfs-image-confidential for it
+ROOT_HASH_FORMAT=bad rootfs-image x86_64 ROOT_HASH_FORMAT is 'bad'
+X
+}
+
+@test "the form of a root hash follows the release" {
+  local release
+  for release in 3.26.0:veritysetup 3.27.0:line; do
+    sed "s/version: \"3.20.0\"/version: \"${release%:*}\"/" "$REPOSITORY/versions.yaml" >versions.yaml
+    "$KBUILD" --offline --recipes "$REPOSITORY/recipes" --cache "$PROJECT/cache" --sources=debian explain rootfs-image-confidential \
+      --arch=s390x | grep -qx "variable ROOT_HASH_FORMAT \"${release#*:}\""
+  done
+}
