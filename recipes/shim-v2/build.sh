@@ -20,24 +20,30 @@ configurations=$out$PREFIX/share/defaults/kata-containers
 runtime=/build/kata/src/runtime
 packaging=/src/kata/tools/packaging/static-build/shim-v2/build.sh
 
+# The user is shown one line.
+said=
+say() {
+    said=${said:+$said; }$1
+    echo "$said" >/build/summary
+}
+
 # ---- the runtime in Rust ----
 
 case $RUNTIME_CHOICE in
-    go) echo "the runtime in Go alone: runtime-rs is not in it (RUNTIME_CHOICE=go)" >/build/summary ;;
+    go) say "the runtime in Go alone: runtime-rs is not in it (RUNTIME_CHOICE=go)" ;;
     rust | both)
         if [ -d /deps/shim-v2-rust ]; then
             cp -R --preserve=mode /deps/shim-v2-rust/. "$out/"
         elif [ "$RUNTIME_CHOICE" = rust ]; then
             die "RUNTIME_CHOICE=rust, but there is no runtime in Rust (shim-v2-rust)"
         else
-            echo "the runtime in Go alone: there is no runtime-rs for $ARCH here" >/build/summary
+            say "the runtime in Go alone: there is no runtime-rs for $ARCH here"
         fi
         ;;
-    *) die "RUNTIME_CHOICE=$RUNTIME_CHOICE is none of go, rust, both" ;;
 esac
 if [ "$RUNTIME_CHOICE" = rust ]; then
     # Upstream's link configuration.toml would name a file of the runtime in Go.
-    echo "the runtime in Rust alone: no kata-runtime and no kata-monitor (RUNTIME_CHOICE=rust)" >/build/summary
+    say "the runtime in Rust alone: no kata-runtime and no kata-monitor (RUNTIME_CHOICE=rust)"
     exit 0
 fi
 
@@ -72,14 +78,11 @@ options=(PREFIX="$PREFIX" QEMUCMD="$emulator" ARCH="$ARCH" SKIP_GO_VERSION_CHECK
 knows() { grep -qE "^[[:space:]]*$1[[:space:]]*[?:]?=" "$runtime/Makefile"; }
 
 case $STATIC_RUNTIME in
-    '') ;;
     no) ! knows STATIC || options+=(STATIC=no) ;; # releases before 4.1.0 know no other way
     yes)
         knows STATIC || die "STATIC_RUNTIME=yes: this release of Kata builds a dynamic runtime only"
-        [ "$ARCH" != s390x ] || die "STATIC_RUNTIME=yes: on s390x KVM needs a program header that only a dynamic build has"
         options+=(STATIC=yes)
         ;;
-    *) die "STATIC_RUNTIME=$STATIC_RUNTIME is neither yes nor no" ;;
 esac
 
 if [ "$MEASURED_ROOTFS" = yes ]; then
@@ -87,6 +90,7 @@ if [ "$MEASURED_ROOTFS" = yes ]; then
         form=parameters name=KERNELVERITYPARAMS
     elif knows ROOTMEASURECONFIG; then
         form=arguments name=ROOTMEASURECONFIG
+        say "WARNING: guests of this release start UNMEASURED in spite of MEASURED_ROOTFS=yes: its runtime names the root hash as rootfs_verity.*, which no kernel built here reads. Use an initrd, which the launch measures, or a release from 3.27.0 on"
     else
         die "MEASURED_ROOTFS=yes: this release of Kata has no place for a root hash"
     fi

@@ -444,9 +444,17 @@ opt/kata/share/defaults/kata-containers/runtime-rs/configuration.toml -> configu
   [[ "$output" == *"the runtime in Rust alone"* ]]
   diff <(files_of_runtime) <(sort <<<"$RUST_FILES")
 
-  RUNTIME_CHOICE=rusty run kb shim-v2
-  [ "$status" -eq 3 ]
-  grep -q "RUNTIME_CHOICE=rusty is none of go, rust, both" build/logs/shim-v2.log
+  # What cannot be made is refused before anything is fetched.
+  local wrong
+  for wrong in RUNTIME_CHOICE=rusty STATIC_RUNTIME=maybe; do
+    run env "$wrong" "$KBUILD" --builder=host --cache none shim-v2
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"shim-v2: ${wrong%=*} is '${wrong#*=}'"* && "$output" != *fetch* ]]
+  done
+  MEASURED_ROOTFS=yes run kb plan shim-v2 --arch=ppc64le
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"MEASURED_ROOTFS=yes cannot be made for ppc64le: there is no rootfs-image-confidential for it"* ]]
 }
 
 @test "a runtime in Rust that cannot be had is never left out in silence" {
@@ -478,6 +486,31 @@ X
   [[ "$output" == *"shim-v2 is made without shim-v2-rust: no distribution package has its source more"* ]]
   [[ "$output" == *"there is no runtime-rs for x86_64 here"* ]]
   diff <(files_of_runtime) <(sort <<<"$GO_FILES")
+}
+
+@test "a release whose root hash nobody reads says that its guests are not measured" {
+  runtime_project
+  make_recipe rootfs-image-confidential 'variables: {MEASURED_ROOTFS: {type: yes-no, default: "yes"}}' \
+    'mkdir -p /out/rootfs-image-confidential/opt/kata/share/kata-containers
+echo "Root hash: 2f1a" >/out/rootfs-image-confidential/opt/kata/share/kata-containers/root_hash.txt'
+  echo 'ROOTMEASURECONFIG ?=' >>git/kata/src/runtime/Makefile
+  git_here -C git/kata commit -q -a -m "Before 3.27.0"
+  git_here -C git/kata tag -f -a -m 1.0 1.0
+  RUNTIME_CHOICE=go MEASURED_ROOTFS=yes run kb shim-v2
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"runtime-rs is not in it"*"start UNMEASURED in spite of MEASURED_ROOTFS=yes"*"rootfs_verity"*"from 3.27.0 on"* ]]
+  # A later one puts the hash where the kernel reads it.
+  printf 'KERNELVERITYPARAMS ?=\n' >>git/kata/src/runtime/Makefile
+  echo 'root_hash=2f1a,salt=310a,data_blocks=1024,data_block_size=4096,hash_block_size=4096' >recipes/rootfs-image-confidential/hash
+  sed -i 's|^echo .*|cp /recipe/hash /out/rootfs-image-confidential/opt/kata/share/kata-containers/root_hash.txt|' recipes/rootfs-image-confidential/build.sh
+  git_here -C git/kata commit -q -a -m "From 3.27.0 on"
+  git_here -C git/kata tag -f -a -m 1.0 1.0
+  rm versions.lock
+  RUNTIME_CHOICE=go MEASURED_ROOTFS=yes run kb shim-v2
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" != *UNMEASURED* ]]
 }
 
 # ---- with a compiler ----
