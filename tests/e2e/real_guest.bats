@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # The guest with Kata's agent, for both architectures and with both inits: it starts, and a container runs
-# in it; and the same out of the sealed image. Kata's sources come from upstream's git host, the rest from
+# in it; the same from the measured disk, and out of the sealed image. Kata's sources come from upstream's git host, the rest from
 # the distribution's mirror. Very slow. `make check-e2e` runs it; KBUILD_E2E_CACHE names a cache to start
 # from (default: an empty one), KBUILD_E2E_SOURCE which sources are upstream's: without kata nothing is tried.
 
@@ -40,6 +40,28 @@ a_container_ran() { # architecture
 @test "s390x: the agent is the first process, and a container runs" {
   AGENT_INIT=yes boot s390x rootfs-initrd-confidential
   a_container_ran s390x
+}
+
+measured_disk() { # architecture
+  boot "$1" rootfs-image-confidential
+  a_container_ran "$1"
+  # And neither with another hash nor with another byte.
+  [ "$(grep -c 'proven: with .* it does not start: the kernel says that a block is corrupted' <<<"$output")" -eq 2 ]
+}
+
+@test "s390x: systemd starts the agent on the measured disk, and a container runs" {
+  measured_disk s390x
+}
+
+@test "x86_64: systemd starts the agent on the measured disk, and a container runs" {
+  measured_disk x86_64
+}
+
+@test "a second build of both disks gives the same bytes" {
+  for arch in s390x x86_64; do
+    "$KBUILD" verify rootfs-image --arch="$arch"
+    "$KBUILD" verify rootfs-image-confidential --arch="$arch"
+  done
 }
 
 @test "out of the sealed image, with its own kernel, initrd and command line" {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # The guide's part about the operator's payload, on real sources and for s390x: its commands, its ten
-# tarballs, what is in each, and the merge. Kata's own components come from upstream's git hosts and
+# tarballs, what is in each, and the merge; the image of ordinary guests, and all that a release holds. Kata's own components come from upstream's git hosts and
 # registries, the rest from the distribution's mirror. Very slow. `make check-e2e` runs it;
 # KBUILD_E2E_CACHE names a cache to start from (default: an empty one), KBUILD_E2E_SOURCE which sources
 # are upstream's: where a host of one cannot be reached, leave it out, and its tarball is skipped.
@@ -51,10 +51,17 @@ expected() { # prints the names of the tarballs that these sources make
   [ "$(wc -l <wanted)" -eq 10 ] || skip "only $(wc -l <wanted) of the ten: KBUILD_E2E_SOURCE leaves sources out"
 }
 
-@test "each holds upstream's names, with upstream's modes, and nothing else" {
-  for name in $(expected); do
-    "$REPOSITORY/tests/support/layout.py" "kata-artifacts/kata-static-$name.tar.xz" "$REPOSITORY/tests/e2e/layouts/$name"
+has_its_layout() { # folder, names
+  local folder=$1 name
+  shift
+  for name in "$@"; do
+    "$REPOSITORY/tests/support/layout.py" "$folder/kata-static-$name.tar.xz" "$REPOSITORY/tests/e2e/layouts/$name" s390x
   done
+}
+
+@test "each holds what its layout says, which names what differs from upstream's, and nothing else" {
+  # shellcheck disable=SC2046 # names
+  has_its_layout kata-artifacts $(expected)
 }
 
 @test "programs are for the architecture that was asked for" {
@@ -74,4 +81,33 @@ expected() { # prints the names of the tarballs that these sources make
   done
   run grep -vE '^\./(opt/(kata/.*)?)?$' merged
   [ "$status" -eq 1 ]
+}
+
+@test "the guide's command makes the image of ordinary guests" {
+  make rootfs-image-tarball
+  has_its_layout build rootfs-image
+}
+
+@test "everything that a release holds is built, and the merge of it misses nothing" {
+  HKD_PATH=hkd_dir SE_KERNEL_PARAMS="agent.log=debug" make kata-tarball
+  has_its_layout build rootfs-image-confidential rootfs-initrd
+  grep -q '^root_hash=\|^Root hash:' build/rootfs-image-confidential-root_hash.txt
+  rm kata-static.tar.xz
+  ./kbuild merge build --target=all
+  tar -tf kata-static.tar.xz >merged
+  for path in kata-containers.img kata-containers-confidential.img kata-containers-initrd.img kata-containers-initrd-confidential.img \
+    kata-containers-se.img vmlinuz.container vmlinuz-confidential.container; do
+    grep -qx "./opt/kata/share/kata-containers/$path" merged
+  done
+  run grep -vE '^\./(opt/(kata/.*)?)?$' merged
+  [ "$status" -eq 1 ]
+  # One that is missing is named, and nothing is merged.
+  mv build/kata-static-rootfs-image.tar.xz away.tar.xz
+  rm kata-static.tar.xz
+  run ./kbuild merge build --target=all
+  mv away.tar.xz build/kata-static-rootfs-image.tar.xz
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *rootfs-image* ]]
+  [ ! -e kata-static.tar.xz ]
 }

@@ -62,3 +62,10 @@ L
     "$WORK/program" --version | grep -q agent-policy
   fi
 }
+
+# Long: each program is built once more.
+@test "a second build of both gives the same bytes" {
+  "$KBUILD" --source virtiofsd=upstream verify virtiofsd --arch=s390x
+  git ls-remote https://github.com/kata-containers/kata-containers HEAD >/dev/null 2>&1 || skip "Kata's git cannot be reached"
+  "$KBUILD" --source kata=upstream verify agent --arch=s390x
+}
