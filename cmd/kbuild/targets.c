@@ -236,14 +236,14 @@ int verb_plan(struct global_options *g, struct strlist *words, struct error **er
         cleanup_free char *local = node_local_text(node);
         if (!g->json) {
             print("%-10s %-9s %-40s %.12s%s%s\n", state_word(node), node_kind_names[node->kind],
-                  node->name, node->key, local ? "  " : "", local ? local : "");
+                  node->id, node->key, local ? "  " : "", local ? local : "");
             continue;
         }
         json_t *needs = json_array();
         for (size_t k = 0; k < node->need_count; k++)
-            json_array_append_new(needs, json_string(node->needs[k].node->name));
+            json_array_append_new(needs, json_string(node->needs[k].node->id));
         json_t *item =
-            json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o*}", "node", node->name, "kind",
+            json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o*}", "node", node->id, "kind",
                       node_kind_names[node->kind], "arch", arch, "state", state_word(node), "key",
                       node->key, "needs", needs, "local", local ? json_visible(local) : NULL);
         print_json(stdout, item, JSON_COMPACT);
@@ -282,12 +282,12 @@ static void explain_node(struct build *b, const struct node *node)
         print("# the key is not known before its inputs are made:\n");
         print_text(stdout, node->identity.data ? node->identity.data : "", node->identity.len);
         for (size_t i = 0; i < node->need_count; i++)
-            print("# input %s: %s\n", node->needs[i].node->name, state_word(node->needs[i].node));
+            print("# input %s: %s\n", node->needs[i].node->id, state_word(node->needs[i].node));
     }
     for (size_t i = 0; i < node->need_count; i++) {
         cleanup_free char *local = node_local_text(node->needs[i].node);
         if (local)
-            print("# input %s is %s\n", node->needs[i].node->name, local);
+            print("# input %s is %s\n", node->needs[i].node->id, local);
     }
     explain_change(b, node);
 }

@@ -16,17 +16,18 @@ static size_t hash_name(const char *name)
 
 static void place(struct graph *g, struct node *node)
 {
-    size_t i = hash_name(node->name) & (g->bucket_count - 1);
+    size_t i = hash_name(node->id) & (g->bucket_count - 1);
     while (g->buckets[i])
         i = (i + 1) & (g->bucket_count - 1);
     g->buckets[i] = node;
 }
 
-struct node *graph_add(struct graph *g, enum node_kind kind, const char *name)
+struct node *graph_add(struct graph *g, enum node_kind kind, const char *name, const char *id)
 {
     struct node *node = xcalloc(1, sizeof *node);
     node->kind = kind;
     node->name = xstrdup(name);
+    node->id = xstrdup(id);
     node->epoch = GRAPH_EPOCH;
     node->index = g->n;
     g->nodes = xgrow(g->nodes, &g->cap, g->n + 1, sizeof(struct node *));
@@ -43,13 +44,13 @@ struct node *graph_add(struct graph *g, enum node_kind kind, const char *name)
     return node;
 }
 
-struct node *graph_find(const struct graph *g, const char *name)
+struct node *graph_find(const struct graph *g, const char *id)
 {
     if (!g->bucket_count)
         return NULL;
-    for (size_t i = hash_name(name);; i++) {
+    for (size_t i = hash_name(id);; i++) {
         struct node *node = g->buckets[i & (g->bucket_count - 1)];
-        if (!node || !strcmp(node->name, name))
+        if (!node || !strcmp(node->id, id))
             return node;
     }
 }
@@ -83,7 +84,7 @@ static struct node **cycle_error(const struct visit *stack, size_t depth, const 
     while (stack[i].node != again)
         i++;
     for (; i < depth; i++)
-        buf_printf(&text, "%s -> ", stack[i].node->name);
+        buf_printf(&text, "%s -> ", stack[i].node->id);
     buf_puts(&text, again->name);
     error_user(err, "targets need each other in a circle: %s", text.data);
     error_hint(err, "remove one of these from the needs of its recipe");
@@ -194,6 +195,7 @@ void graph_free(struct graph *g)
         struct node *node = g->nodes[i];
         free_outputs(node);
         free(node->name);
+        free(node->id);
         buf_free(&node->identity);
         free(node->needs);
         free(node->key_text);

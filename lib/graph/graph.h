@@ -51,7 +51,8 @@ struct node_need {
 
 struct node {
     enum node_kind kind;
-    char *name;          // unique in the graph
+    char *name; // what keys, records and registries call it, in whatever graph it is
+    char *id;   // unique in this graph: the name, or "NAME#2" where another node has that one
     struct buf identity; // whole lines; complete once `identified`
     bool identified;
     struct node_need *needs;
@@ -78,8 +79,9 @@ struct graph {
 // The epoch of a node without any source: 1980-01-01, the first day that every format can hold.
 #define GRAPH_EPOCH 315532800
 
-struct node *graph_add(struct graph *g, enum node_kind kind, const char *name); // name must be new
-struct node *graph_find(const struct graph *g, const char *name);
+// The id must be new.
+struct node *graph_add(struct graph *g, enum node_kind kind, const char *name, const char *id);
+struct node *graph_find(const struct graph *g, const char *id);
 void graph_need(struct node *node, struct node *needed, bool input); // twice is once
 // All nodes, each after what it needs; the order of the input decides between equals. The array is
 // to be freed. A cycle is an error that spells it out: "a -> b -> a".

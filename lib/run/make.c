@@ -53,11 +53,11 @@ static void send_progress(const char *what, unsigned long long done, unsigned lo
 }
 
 // Set by input_damaged(); one node is made per process.
-static const char *damaged_name;
+static const char *damaged_id;
 
 int input_damaged(const struct node *input, struct error **err)
 {
-    damaged_name = input->name;
+    damaged_id = input->id;
     return error_user(err, "%s in the cache was damaged and has been set aside", node_label(input));
 }
 
@@ -71,8 +71,8 @@ static void send_error(const struct error *err)
 {
     json_t *event = json_pack("{s:{s:i, s:o, s:o*}}", "error", "kind", err->kind, "message",
                               json_visible(err->message), "hint", json_visible(err->hint));
-    if (damaged_name)
-        json_object_set_new(event, "damaged", json_string(damaged_name));
+    if (damaged_id)
+        json_object_set_new(event, "damaged", json_string(damaged_id));
     if (lost_in_shared_cache)
         json_object_set_new(event, "lost_in_shared_cache", json_true());
     send_event(event);

@@ -26,7 +26,7 @@ struct node *plan_node(struct build *b, enum node_kind kind, const char *name,
         struct node *node = graph_find(&b->graph, unique);
         if (!node) {
             *is_new = true;
-            return graph_add(&b->graph, kind, unique);
+            return graph_add(&b->graph, kind, name, unique);
         }
         if (same(node, what)) {
             *is_new = false;
@@ -99,7 +99,7 @@ static int add_source(struct build *b, struct node *user, const struct recipe_so
     bool is_new;
     struct node *node = plan_node(b, NODE_SOURCE, name, same_source, &spec, &is_new);
     if (is_new) {
-        cleanup_free char *label = xasprintf("source %s", node->name + strlen("source:"));
+        cleanup_free char *label = xasprintf("source %s", node->id + strlen("source:"));
         struct job *new = job_new(node, job->recipe, NULL, label);
         new->spec = spec;
     } else {
@@ -154,7 +154,7 @@ static struct node *add_packages(struct build *b, enum node_kind kind, const cha
     bool is_new;
     struct node *node = plan_node(b, kind, name, same_packages, wanted, &is_new);
     if (is_new) {
-        cleanup_free char *label = xstrdup(node->name);
+        cleanup_free char *label = xstrdup(node->id);
         *strchr(label, ':') = ' ';
         struct job *job = job_new(node, r, wanted->target, label);
         job->packages = wanted->packages;
@@ -427,7 +427,7 @@ struct node *plan_artifact(struct build *b, const struct recipe *r, const struct
         error_hint(err, "name what is needed itself");
         return NULL;
     }
-    node = graph_add(&b->graph, NODE_ARTIFACT, name);
+    node = graph_add(&b->graph, NODE_ARTIFACT, name, name);
     struct job *job = job_new(node, r, target, r->name);
     job->placed = r->release;
     int prebuilt = prebuilt_find(b, r->name, target, &job->prebuilt, err);

@@ -100,7 +100,7 @@ static int plan_list(struct build *b, struct node *user, const struct recipe_sou
     bool is_new;
     struct node *node = plan_node(b, NODE_SOURCE, name, same_list, &wanted, &is_new);
     if (is_new) {
-        cleanup_free char *label = xasprintf("source %s", node->name + strlen("source:"));
+        cleanup_free char *label = xasprintf("source %s", node->id + strlen("source:"));
         struct job *new = job_new(node, job->recipe, job->target, label);
         new->list = list;
         strlist_add_all(&new->arguments, &arguments);

@@ -57,10 +57,10 @@ bool outputs_from_record(struct node *node, const json_t *record)
 }
 
 // The last build of a node is remembered as an action record of its own, whose key is the digest of
-// the node's name.
+// the node's id.
 static void last_key(const struct node *node, char key[static DIGEST_HEX_SIZE])
 {
-    cleanup_free char *text = xasprintf("last build of %s", node->name);
+    cleanup_free char *text = xasprintf("last build of %s", node->id);
     digest_bytes(text, strlen(text), key);
 }
 

@@ -153,8 +153,8 @@ static int apply_record(struct run *r, struct node *node, struct error **err)
 // An input was damaged: make it again, then this node.
 static bool retry_damaged(struct run *r, struct node *node)
 {
-    const char *name = json_string_value(json_object_get(job_of(node)->result, "damaged"));
-    struct node *input = name ? graph_find(&r->b->graph, name) : NULL;
+    const char *id = json_string_value(json_object_get(job_of(node)->result, "damaged"));
+    struct node *input = id ? graph_find(&r->b->graph, id) : NULL;
     if (!input || input->state == NODE_RUNNING || job_of(input)->fresh)
         return false;
     log_warning("%s in the cache was damaged; it is made again", node_label(input));

@@ -110,7 +110,7 @@ static void event(const struct node *node, const char *what, json_t *more)
     json_t *e = json_pack("{s:s}", "event", what);
     if (node)
         json_object_update_new(e,
-                               json_pack("{s:s, s:s, s:s}", "node", node->name, "kind",
+                               json_pack("{s:s, s:s, s:s}", "node", node->id, "kind",
                                          node_kind_names[node->kind], "label", node_label(node)));
     if (more)
         json_object_update_new(e, more);
@@ -292,7 +292,7 @@ static json_t *outcome_json(enum outcome o)
     json_t *all = json_array();
     for (size_t i = 0; i < n; i++) {
         const struct job *job = job_of(list[i]);
-        json_t *one = json_pack("{s:s, s:s, s:s}", "node", list[i]->name, "kind",
+        json_t *one = json_pack("{s:s, s:s, s:s}", "node", list[i]->id, "kind",
                                 node_kind_names[list[i]->kind], "label", node_label(list[i]));
         if (o != CACHED && o != SKIPPED)
             json_object_update_new(one, json_pack("{s:I, s:I}", "ms", (json_int_t)job->took_ms,

@@ -48,6 +48,33 @@ setup() {
   [[ "$output" != *"high: started"* ]]
 }
 
+@test "a key is the same whatever else is built along" {
+  # Both have a source and a builder of the same name, and what is in them differs.
+  for name in one two; do
+    mkdir -p "tree-$name"
+    echo "$name" >"tree-$name/text"
+    make_recipe $name "sources: {tree: {version: $name, git: '{url}', ref: '{branch}'}}" \
+      "mkdir -p /out/$name/opt; cat /src/tree/text >/out/$name/opt/$name"
+    git_here init -q "git-$name"
+    cp "tree-$name/text" "git-$name/"
+    git_here -C "git-$name" add .
+    git_here -C "git-$name" commit -q -m "$name"
+    echo "$name: {url: \"file://$PROJECT/git-$name\", branch: main}"
+  done >versions.yaml
+  kb one two
+  for name in two one; do
+    rm -rf build
+    run kb $name
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *" 0 made"* && "$output" != *started* ]]
+    [ "$(content_of build/kata-static-$name.tar.xz opt/$name)" = $name ]
+    kb provenance $name -o $name.json
+    ! grep -q 'tree#2' $name.json || false
+  done
+  [ "$(kb plan one two | grep -c 'source:tree')" -eq 2 ]
+}
+
 @test "explain names what changed" {
   make_recipe one "variables: {FLAVOUR: {type: text, default: plain}}"
   kb one

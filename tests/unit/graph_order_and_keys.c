@@ -9,7 +9,7 @@
 
 static struct node *add(struct graph *g, const char *name, const char *identity)
 {
-    struct node *node = graph_add(g, NODE_ARTIFACT, name);
+    struct node *node = graph_add(g, NODE_ARTIFACT, name, name);
     buf_puts(&node->identity, identity);
     node->identified = true;
     return node;

@@ -37,7 +37,7 @@ static char *key_of(const void *bytes, size_t length, mode_t mode, struct error 
     struct buf out = {0};
     assert_int_equal(file_write(path, bytes, length, mode, NULL), 0);
     setenv("KB_TEST_SECRET", path, 1);
-    if (variables_resolve(&recipe, &values, err) < 0)
+    if (variables_resolve(&recipe, NULL, NULL, &values, err) < 0)
         return NULL;
     variables_key(values, 1, &out);
     variables_free(values, 1);
@@ -65,7 +65,7 @@ static void an_unset_secret_is_not_in_the_key(void **state)
     struct variable_value *values = NULL;
     struct buf out = {0};
     unsetenv("KB_TEST_SECRET");
-    assert_int_equal(variables_resolve(&recipe, &values, NULL), 0);
+    assert_int_equal(variables_resolve(&recipe, NULL, NULL, &values, NULL), 0);
     variables_key(values, 1, &out);
     variables_free(values, 1);
     assert_int_equal(out.len, 0);
