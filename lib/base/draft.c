@@ -264,6 +264,8 @@ int file_link_at(int fd, int folder, const char *name)
 
 // ---- folders ----
 
+enum { KEEPER_DONE = 255 }; // beyond all NAMES
+
 static char *folder_name(const struct folder_draft *d, unsigned i)
 {
     return xasprintf(".%.200s.kbuild-new-%u", path_base(d->path), i);
@@ -286,10 +288,22 @@ static void sweep_folders(const struct folder_draft *d)
     }
 }
 
+// Tells the keeper which name is next, or KEEPER_DONE: before the folder is made, so that there is no
+// moment in which a process that is killed leaves one that nobody knows of.
+static bool tell_keeper(const struct folder_draft *d, unsigned char word)
+{
+    ssize_t n;
+    while ((n = write(d->keeper, &word, 1)) < 0 && errno == EINTR)
+        ;
+    return n == 1;
+}
+
 static int make_folder(struct folder_draft *d)
 {
     for (unsigned i = 0; i < NAMES; i++) {
         cleanup_free char *name = folder_name(d, i);
+        if (!tell_keeper(d, (unsigned char)i))
+            return -1;
         if (mkdirat(d->folder, name, 0700) < 0) {
             if (errno == EEXIST)
                 continue;
@@ -306,23 +320,39 @@ static int make_folder(struct folder_draft *d)
     return -1;
 }
 
-// The keeper: outlives a signal to the group and waits until the other end of the pipe is closed.
+// Waits until nobody holds the folder: of a process that ends, the pipe can be closed before the lock.
+static void remove_left(const struct folder_draft *d, unsigned i)
+{
+    cleanup_free char *name = folder_name(d, i);
+    cleanup_close int fd =
+        openat(d->folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX) == 0 && lock_named(fd, d->folder, name))
+        beneath_remove(d->folder, name, "", NULL);
+}
+
+// The keeper: outlives a signal to the group, waits until the other end of the pipe is closed, and
+// removes the folder of which it was told last.
 _Noreturn static void keep(const struct folder_draft *d, int pipe)
 {
-    char done;
+    unsigned char word;
+    int last = -1;
     setsid();
     static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
         signal(ignored[i], SIG_IGN);
     // Somebody may wait for the end of what this process writes.
     for (int fd = 0; fd < 1024; fd++)
-        if (fd != pipe && fd != d->folder && fd != d->fd)
+        if (fd != pipe && fd != d->folder)
             close(fd);
     ssize_t n;
-    while ((n = read(pipe, &done, 1)) < 0 && errno == EINTR)
-        ;
-    if (n == 0)
-        beneath_remove(d->folder, path_base(d->temporary), "", NULL);
+    while ((n = read(pipe, &word, 1)) == 1 || (n < 0 && errno == EINTR)) {
+        if (n == 1 && word == KEEPER_DONE)
+            _exit(0);
+        if (n == 1)
+            last = word;
+    }
+    if (last >= 0)
+        remove_left(d, (unsigned)last);
     _exit(0);
 }
 
@@ -336,8 +366,13 @@ static int start_keeper(struct folder_draft *d)
         close(ends[1]);
         keep(d, ends[0]);
     }
+    int errnum = errno;
     close(ends[0]);
-    d->keeper = ends[1];
+    if (d->keeper_pid > 0)
+        d->keeper = ends[1];
+    else
+        close(ends[1]);
+    errno = errnum;
     return d->keeper_pid < 0 ? -1 : 0;
 }
 
@@ -352,7 +387,7 @@ int folder_draft_begin(struct folder_draft *d, const char *path, struct error **
         return error_wrap(err, "creating %s", path);
     }
     sweep_folders(d);
-    if (make_folder(d) == 0 && start_keeper(d) == 0)
+    if (start_keeper(d) == 0 && make_folder(d) == 0)
         return 0;
     error_errno(err, errno, "creating %s", path);
     folder_draft_abandon(d);
@@ -376,7 +411,7 @@ void folder_draft_abandon(struct folder_draft *d)
     if (d->temporary)
         beneath_remove(d->folder, path_base(d->temporary), d->path, NULL);
     if (d->keeper >= 0) {
-        bool told = write(d->keeper, "", 1) == 1;
+        bool told = tell_keeper(d, KEEPER_DONE);
         close(d->keeper);
         if (told && d->keeper_pid > 0)
             waitpid(d->keeper_pid, NULL, 0);
