@@ -288,8 +288,8 @@ static void sweep_folders(const struct folder_draft *d)
     }
 }
 
-// Tells the keeper which name is next, or KEEPER_DONE: before the folder is made, so that there is no
-// moment in which a process that is killed leaves one that nobody knows of.
+// Tells the keeper which name is next, or KEEPER_DONE: before the folder is made, so that there is
+// no moment in which a process that is killed leaves one that nobody knows of.
 static bool tell_keeper(const struct folder_draft *d, unsigned char word)
 {
     ssize_t n;
@@ -320,12 +320,12 @@ static int make_folder(struct folder_draft *d)
     return -1;
 }
 
-// Waits until nobody holds the folder: of a process that ends, the pipe can be closed before the lock.
+// Waits until nobody holds the folder: of a process that ends, the pipe can be closed before the
+// lock.
 static void remove_left(const struct folder_draft *d, unsigned i)
 {
     cleanup_free char *name = folder_name(d, i);
-    cleanup_close int fd =
-        openat(d->folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    cleanup_close int fd = openat(d->folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0 && flock(fd, LOCK_EX) == 0 && lock_named(fd, d->folder, name))
         beneath_remove(d->folder, name, "", NULL);
 }

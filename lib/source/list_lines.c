@@ -128,7 +128,8 @@ static const char *digest_fault(enum list_kind kind, const char *digest)
 
 // ---- a line ----
 
-// The first field: what the file is called in records and in the lock, whether it may be asked or not.
+// The first field: what the file is called in records and in the lock, whether it may be asked or
+// not.
 static const char *take_first(const char *field, const struct strlist *folders,
                               struct list_line *out)
 {
