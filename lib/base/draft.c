@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 enum { NAMES = 16 }; // of drafts of one file at a time
@@ -289,11 +290,12 @@ static void sweep_folders(const struct folder_draft *d)
 }
 
 // Tells the keeper which name is next, or KEEPER_DONE: before the folder is made, so that there is
-// no moment in which a process that is killed leaves one that nobody knows of.
+// no moment in which a process that is killed leaves one that nobody knows of. A keeper that
+// somebody ended is an error (EPIPE) and no signal.
 static bool tell_keeper(const struct folder_draft *d, unsigned char word)
 {
     ssize_t n;
-    while ((n = write(d->keeper, &word, 1)) < 0 && errno == EINTR)
+    while ((n = send(d->keeper, &word, 1, MSG_NOSIGNAL)) < 0 && errno == EINTR)
         ;
     return n == 1;
 }
@@ -320,7 +322,7 @@ static int make_folder(struct folder_draft *d)
     return -1;
 }
 
-// Waits until nobody holds the folder: of a process that ends, the pipe can be closed before the
+// Waits until nobody holds the folder: of a process that ends, the socket can be closed before the
 // lock.
 static void remove_left(const struct folder_draft *d, unsigned i)
 {
@@ -330,9 +332,9 @@ static void remove_left(const struct folder_draft *d, unsigned i)
         beneath_remove(d->folder, name, "", NULL);
 }
 
-// The keeper: outlives a signal to the group, waits until the other end of the pipe is closed, and
-// removes the folder of which it was told last.
-_Noreturn static void keep(const struct folder_draft *d, int pipe)
+// The keeper: outlives a signal to the group, waits until the other end of the socket is closed,
+// and removes the folder of which it was told last.
+_Noreturn static void keep(const struct folder_draft *d, int socket)
 {
     unsigned char word;
     int last = -1;
@@ -342,10 +344,10 @@ _Noreturn static void keep(const struct folder_draft *d, int pipe)
         signal(ignored[i], SIG_IGN);
     // Somebody may wait for the end of what this process writes.
     for (int fd = 0; fd < 1024; fd++)
-        if (fd != pipe && fd != d->folder)
+        if (fd != socket && fd != d->folder)
             close(fd);
     ssize_t n;
-    while ((n = read(pipe, &word, 1)) == 1 || (n < 0 && errno == EINTR)) {
+    while ((n = read(socket, &word, 1)) == 1 || (n < 0 && errno == EINTR)) {
         if (n == 1 && word == KEEPER_DONE)
             _exit(0);
         if (n == 1)
@@ -359,7 +361,7 @@ _Noreturn static void keep(const struct folder_draft *d, int pipe)
 static int start_keeper(struct folder_draft *d)
 {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return -1;
     d->keeper_pid = fork();
     if (d->keeper_pid == 0) {

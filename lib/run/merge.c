@@ -11,7 +11,12 @@
 
 #include <string.h>
 
-char *merge_version(const char *versions_yaml, const char *recipes, struct error **err)
+struct recipe_set *merge_recipes(const char *directory)
+{
+    return recipe_set_open(directory, NULL);
+}
+
+char *merge_version(const char *versions_yaml, struct recipe_set *set, struct error **err)
 {
     bool release; // release_version() goes by it; another word than yes or no is no answer
     if (environment_yes_no("RELEASE", false, &release, err) < 0)
@@ -19,11 +24,7 @@ char *merge_version(const char *versions_yaml, const char *recipes, struct error
     struct versions *v = versions_load(versions_yaml, err);
     if (!v)
         return NULL;
-    struct error *ignored = NULL;
-    struct recipe_set *set = recipe_set_open(recipes, &ignored);
-    error_free(ignored);
     char *version = release_version(v, set);
-    recipe_set_free(set);
     versions_free(v);
     if (version)
         return version;
@@ -70,16 +71,27 @@ static int check_output(const struct merge_request *r, const struct strlist *pat
     return 0;
 }
 
-// Without recipes, as anywhere else in a merge, nothing is known of them.
-static void note_ignored(const char *recipes)
+static int note_ignored(struct recipe_set *set, struct error **err)
 {
     cleanup_strlist struct strlist texts = {0};
-    struct recipe_set *set = recipe_set_open(recipes, NULL);
-    if (set)
-        ignored_texts(set, &texts, NULL);
+    if (set && ignored_texts(set, &texts, err) < 0)
+        return -1;
     for (size_t i = 0; i < texts.n; i++)
         log_note("%s", texts.items[i]);
+    return 0;
+}
+
+// What the recipes say of a merge: the version to be freed, and notes.
+static char *heed_recipes(const struct merge_request *r, struct error **err)
+{
+    struct recipe_set *set = merge_recipes(r->recipes);
+    char *version = merge_version(r->versions_yaml, set, err);
+    if (version && note_ignored(set, err) < 0) {
+        free(version);
+        version = NULL;
+    }
     recipe_set_free(set);
+    return version;
 }
 
 int merge_directory(const struct merge_request *r, struct error **err)
@@ -89,10 +101,9 @@ int merge_directory(const struct merge_request *r, struct error **err)
     if (merge_collect(r, &paths, err) < 0 || check_output(r, &paths, err) < 0 ||
         file_draft_begin(&draft, r->output, err) < 0)
         return -1;
-    cleanup_free char *version = merge_version(r->versions_yaml, r->recipes, err);
+    cleanup_free char *version = heed_recipes(r, err);
     if (!version)
         return -1;
-    note_ignored(r->recipes);
     if (merge_paths(r, &paths, version, draft.fd, err) < 0)
         return error_wrap(err, "merging %s", r->directory);
     if (file_draft_commit_unsynced(&draft, 0644, err) < 0)

@@ -31,8 +31,11 @@ int merge_directory(const struct merge_request *r, struct error **err);
 
 // The paths of those components: what in r->directory is to be on a host.
 int merge_collect(const struct merge_request *r, struct strlist *paths, struct error **err);
+// The recipes below a directory, for what a merge asks of them. NULL: there are none that can be
+// read, and nothing is known of them.
+struct recipe_set *merge_recipes(const char *directory);
 // What <prefix>/VERSION says: release_version(), or "unknown", with a warning. To be freed. NULL:
-// versions.yaml cannot be read. A directory of recipes that cannot be read is as one without any.
-char *merge_version(const char *versions_yaml, const char *recipes, struct error **err);
+// versions.yaml cannot be read. set: may be NULL.
+char *merge_version(const char *versions_yaml, struct recipe_set *set, struct error **err);
 
 #endif

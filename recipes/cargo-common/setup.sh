@@ -38,6 +38,7 @@ cargo_setup() {
         fi
     done
     [ -n "$CARGO_LOCK" ] || cargo_die "there is none of these lock files: $*"
+    [ -r "$stubs" ] || cargo_die "there is no $stubs, the list of packages that are never compiled"
     mkdir -p "$cargo_work/home"
     cargo_toolchain "$needs"
     awk -f "$cargo_here/lock.awk" "$CARGO_LOCK" >"$cargo_work/packages"

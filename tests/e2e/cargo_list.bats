@@ -91,6 +91,12 @@ file pkg:cargo/b@1.0.0 $AT/b-1.0.0 purl=pkg:cargo/b@1.0.0 b-1.0.0.crate"
   [[ "$output" != *gone* && "$output" == *"git https://example.org/both commit=$B git-both-${B:0:12}" ]]
   run list --stubs=none Cargo.lock
   [ "$status" -ne 0 ]
+  # Nor does a build go on without it.
+  # shellcheck disable=SC2016 # of that shell
+  run bash -c '. "$0"; cargo_setup --stubs=none Cargo.lock' "$REPOSITORY/recipes/cargo-common/setup.sh"
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"there is no none"* ]]
 }
 
 @test "what takes the place of the usual registry in the user's configuration" {

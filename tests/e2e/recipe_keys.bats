@@ -216,6 +216,15 @@ ignored: {EXTRA: "packages are those of the recipe"}' "$script"
   echo "$output"
   [ "$status" -eq 0 ]
   [[ "$output" == *"LEVEL is set and has no effect: it is always 10"* ]]
+  # A file that cannot be read is no file without entries; without recipes there is none.
+  echo 'LEVEL: {value: [1]}' >recipes/ignored.yaml
+  rm kata-static.tar.xz
+  run kb merge all
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"recipes/ignored.yaml"* ]]
+  [ ! -e kata-static.tar.xz ]
+  kb --recipes nowhere merge all --components=x
 }
 
 # ---- this project's recipes ----

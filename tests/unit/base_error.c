@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Messages, their causes and hints, and what of them is shown.
 #include "base/buf.h"
 #include "base/error.h"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Threads, the ring between them, and allocation that must not fail.
 #include "base/mem.h"
 #include "base/ring.h"
 #include "base/thread.h"

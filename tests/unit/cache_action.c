@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Records of actions: kept under their key, found again, and what happens to a damaged one.
 #include "cache_test.h"
 
 #include <sys/file.h>

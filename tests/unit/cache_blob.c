@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Blobs of the store: found by digest, kept whole, and what a full or foreign disk does to them.
 #include "cache_test.h"
 
 #include <sched.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Images of the store: what goes in comes out, and what it is when it was damaged.
 #include "cache_test.h"
 
 #include "base/process.h"

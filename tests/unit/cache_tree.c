@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Trees of the store: taken in, listed and laid out again as they were.
 #include "cache_test.h"
 
 #include <sys/socket.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The order of nodes, and what their keys depend on.
 #include "graph/graph.h"
 
 #include <setjmp.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Initrds: layers in, the bytes of a cpio out.
 #include "pack_help.h"
 
 static const struct initrd_options plain = {.epoch = EPOCH};

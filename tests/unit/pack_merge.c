@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The merge of archives: blocks are copied, conflicts are errors.
 #include "pack_help.h"
 
 static const struct merge_options options = {.version = "3.12.0-test",

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Archives of others: what is read of them and what is refused.
 #include "pack_help.h"
 
 static const struct {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Archives of ours: the same bytes each time, and blocks that a merge can copy.
 #include "pack_help.h"
 
 #include <lzma.h>

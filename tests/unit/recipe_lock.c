@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// versions.lock: read, written, and what is wrong in one.
 #include "recipe/lock.h"
 
 #include "base/file.h"

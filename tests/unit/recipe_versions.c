@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// versions.yaml: values by their path.
 #include "recipe/versions.h"
 
 #include "base/file.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// YAML documents: values, places in the file, and what is refused.
 #include "recipe/yaml.h"
 
 #include <setjmp.h>
