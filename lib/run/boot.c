@@ -144,10 +144,23 @@ static int check_options(const struct trial *t, struct error **err)
     return 0;
 }
 
+// Said before anything is built for it.
+static int check_bootable(const struct trial *t, struct error **err)
+{
+    const struct recipe *r = t->recipe;
+    if (r->action == ACTION_SE_IMAGE || (r->boot && r->boot->kernel))
+        return 0;
+    error_user(err, "%s does not say how it is booted", r->name);
+    return error_hint(err, "give its recipe a `boot` section, or boot what it is part of: "
+                           "kbuild boot boot-image-se");
+}
+
 int boot_build(struct trial *t, const char *target, struct error **err)
 {
     struct targets found = {0};
     int result = open_target(t, target, true, &found, err);
+    if (!result)
+        result = check_bootable(t, err);
     if (!result)
         result = check_options(t, err);
     if (!result) {
@@ -166,11 +179,7 @@ static int boot_target(struct trial *t, struct error **err)
             boot_take_out(t, &t->node->outputs[0], r->image->output, "image", err);
         return image ? boot_sealed(t, image, err) : -1;
     }
-    if (r->boot && r->boot->kernel)
-        return boot_parts(t, err);
-    error_user(err, "%s does not say how it is booted", r->name);
-    return error_hint(err, "give its recipe a `boot` section, or boot what it is part of: "
-                           "kbuild boot boot-image-se");
+    return boot_parts(t, err);
 }
 
 // A given image: a file, or out of a tarball as the verbs of `se` take it. What is none is said at

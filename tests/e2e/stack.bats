@@ -432,3 +432,15 @@ guest: [two-modules]" 'for o in two two-modules; do mkdir -p /out/$o/opt; echo $
   [ "$status" -eq 1 ]
   [[ "$output" == *"build/targets: line 2 is not '<digest> <file> <target> <architecture>'"* ]]
 }
+
+@test "what cannot be booted is an error before anything is built" {
+  make_recipe one
+  make_group pair "members: [one]"
+  for target in one pair; do
+    run kb boot "$target"
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"$target does not say how it is booted"*"boot"* && "$output" != *started* ]]
+  done
+  [ ! -e build/kata-static-one.tar.xz ]
+}
