@@ -47,8 +47,11 @@ static int prove_second_stage(struct trial *t, const char *image, EVP_PKEY *key,
     t->machine.initrd = t->machine.append = NULL;
     if (se_write_unsealed(image, key, clear, err) < 0)
         return -1;
-    return t->service ? boot_watch_service(t, what, command_line, err)
-                      : boot_prove(t, what, command_line, NULL, err);
+    t->machine.told = command_line;
+    int result = t->service ? boot_watch_service(t, what, command_line, err)
+                            : boot_prove(t, what, command_line, NULL, err);
+    t->machine.told = NULL;
+    return result;
 }
 
 static int prove_parts(struct trial *t, const char *image, EVP_PKEY *key, struct error **err)

@@ -216,24 +216,39 @@ static char *describe_step(const json_t *line)
     return buf_take(&out);
 }
 
-static int take_step(struct conversation *c, const char *text, struct error **err)
+// {"step": NAME, "ok": true or false, ...}
+static int judge_step(struct conversation *c, const json_t *line, struct error **err)
 {
-    json_t *line = json_loads(text, 0, NULL);
     const char *step = json_string_value(json_object_get(line, "step"));
     const char *why = json_string_value(json_object_get(line, "error"));
-    bool ok = json_is_true(json_object_get(line, "ok"));
-    int result = 0;
-    fprintf(c->t->console, "---- client: %s\n", text);
-    if (!step) {
+    const json_t *ok = json_object_get(line, "ok");
+    if (!step || !*step || !json_is_boolean(ok))
+        return error_set(err, ERROR_STEP, "it said a line that is no step%s%s", why ? ": " : "",
+                         why ? why : "");
+    if (!json_is_true(ok))
+        return error_set(err, ERROR_STEP, "%s: %s", step, why ? why : "it failed");
+    cleanup_free char *more = describe_step(line);
+    log_note("proven: %s%s", step, more);
+    c->proven++;
+    return 0;
+}
+
+// A line that begins as a step does is one, or an error: what cannot be read may have been a
+// failure.
+static int take_step(struct conversation *c, const struct buf *text, struct error **err)
+{
+    fprintf(c->t->console, "---- client: %s\n", text->data);
+    if (text->data[strspn(text->data, " \t")] != '{') {
         c->said.len = 0;
-        buf_puts(&c->said, text);
-    } else if (ok) {
-        cleanup_free char *more = describe_step(line);
-        log_note("proven: %s%s", step, more);
-        c->proven++;
-    } else {
-        result = error_set(err, ERROR_STEP, "%s: %s", step, why ? why : "it failed");
+        buf_puts(&c->said, text->data);
+        return 0;
     }
+    json_error_t wrong;
+    json_t *line =
+        json_loadb(text->data, text->len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &wrong);
+    int result = line ? judge_step(c, line, err)
+                      : error_set(err, ERROR_STEP, "it said a line that is no step: %s: %s",
+                                  wrong.text, text->data);
     json_decref(line);
     return result;
 }
@@ -242,7 +257,7 @@ static int listen_to(struct conversation *c, struct guest *g, int fd, pid_t pid,
 {
     cleanup_buf struct buf line = {0};
     int status, more;
-    while ((more = guest_read_line(g, fd, &line, err)) > 0 && take_step(c, line.data, err) == 0)
+    while ((more = guest_read_line(g, fd, &line, err)) > 0 && take_step(c, &line, err) == 0)
         ;
     // Who says no more may still not end.
     if (more || guest_wait(g, pid, &status, err) < 0) {

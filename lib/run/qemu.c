@@ -125,6 +125,8 @@ struct guest {
     const struct machine *m;
     bool (*matches)(const char *line, void *context);
     void *context;
+    const char *own;               // a text that `matches` goes by, or NULL
+    bool may_panic;                // a panic is what is waited for
     const struct strlist *serving; // texts of a guest that serves, or NULL
     json_t **report;               // where init's JSON line goes, or NULL
     guest_talk *talk;              // with what serves in it, once that is found; or NULL
@@ -141,12 +143,30 @@ struct guest {
 
 // Linux, init/main.c: how the console shows the command line.
 #define LINUX_COMMAND_LINE "Kernel command line: "
+#define PANIC "Kernel panic"          // Linux, kernel/panic.c
+#define INIT_REPORT "{\"smoke-init\"" // how the line of recipes/smoke-init begins
 
 static void look_for(struct guest *w, const struct strlist *texts, const char *line)
 {
     for (size_t i = 0; texts && i < texts->n; i++)
         if (strstr(line, texts->items[i]) && !strlist_has(&w->seen, texts->items[i]))
             strlist_add(&w->seen, texts->items[i]);
+}
+
+// What a line proves. After a panic nothing does.
+static void judge_line(struct guest *w, const char *line)
+{
+    if (w->trouble)
+        return;
+    look_for(w, w->m->expect, line);
+    look_for(w, w->serving, line);
+    const char *command_line = strstr(line, LINUX_COMMAND_LINE);
+    if (command_line && w->m->seen_command_line && !*w->m->seen_command_line)
+        *w->m->seen_command_line = xstrdup(command_line + strlen(LINUX_COMMAND_LINE));
+    if (w->matches(line, w->context))
+        w->found = true;
+    if (strstr(line, PANIC))
+        w->trouble = "the kernel panicked";
 }
 
 static void take_line(struct guest *w)
@@ -158,15 +178,7 @@ static void take_line(struct guest *w)
         fprintf(w->m->console, "%s\n", line);
     if (w->m->verbose)
         print_to(stderr, "%s\n", line);
-    look_for(w, w->m->expect, line);
-    look_for(w, w->serving, line);
-    const char *command_line = strstr(line, LINUX_COMMAND_LINE);
-    if (command_line && w->m->seen_command_line && !*w->m->seen_command_line)
-        *w->m->seen_command_line = xstrdup(command_line + strlen(LINUX_COMMAND_LINE));
-    if (w->matches(line, w->context))
-        w->found = true;
-    if (strstr(line, "Kernel panic"))
-        w->trouble = "the kernel panicked";
+    judge_line(w, line);
     buf_printf(&w->tail, "    %s\n", line);
     if (w->tail.len > 8192) {
         char *cut = memchr(w->tail.data + w->tail.len - 2048, '\n', 2048);
@@ -238,6 +250,17 @@ static bool next_line(struct buf *input, struct buf *line)
     return true;
 }
 
+// What came before the end without a line break.
+static bool last_line(struct buf *input, struct buf *line)
+{
+    if (!input->len)
+        return false;
+    line->len = 0;
+    buf_add(line, input->data, input->len);
+    input->len = 0;
+    return true;
+}
+
 static int report_trouble(const struct guest *w, struct error **err)
 {
     return error_set(err, ERROR_STEP, "%s", w->trouble);
@@ -269,7 +292,7 @@ int guest_read_line(struct guest *w, int fd, struct buf *line, struct error **er
         char chunk[4096];
         ssize_t n = p[0].revents ? read(fd, chunk, sizeof chunk) : -1;
         if (n == 0)
-            return 0;
+            return last_line(&w->input, line);
         if (n > 0)
             buf_add(&w->input, chunk, (size_t)n);
         if (w->input.len > GUEST_LINE_MAX)
@@ -294,31 +317,82 @@ int guest_wait(struct guest *w, pid_t pid, int *status, struct error **err)
         struct pollfd p = {.fd = w->console, .events = POLLIN};
         if (poll(&p, !w->ended, STEP_MS) > 0 && !read_console(w))
             end_soon(w);
+        if (w->trouble)
+            return report_trouble(w, err);
     }
 }
 
-// What the console shows next may say why it went wrong: a moment for that.
-static void watch_on(struct guest *w)
+// What the console shows next may be a panic, and say why something went wrong: a moment for that.
+static void watch_on(struct guest *w, int ms)
 {
-    long long end = clock_ms() + 500;
-    for (long long left = 500; left > 0 && !w->trouble; left = end - clock_ms()) {
+    long long end = clock_ms() + ms;
+    for (long long left = ms; left >= 0 && !w->trouble && !w->ended; left = end - clock_ms()) {
         struct pollfd p = {.fd = w->console, .events = POLLIN};
-        if (poll(&p, 1, (int)left) > 0 && !read_console(w))
+        int ready = poll(&p, 1, (int)left);
+        if (!ready || (ready > 0 && !read_console(w)))
             return;
     }
 }
+
+enum { MOMENT_MS = 500 };
 
 static int talk_to_guest(struct guest *w, struct error **err)
 {
     struct error *why = NULL;
     w->end = clock_ms() + w->m->timeout * 1000LL;
-    if (w->talk(w, w->talk_context, &why) == 0)
+    if (w->talk(w, w->talk_context, &why) == 0) {
+        watch_on(w, 0);
         return 0;
-    watch_on(w);
+    }
+    watch_on(w, MOMENT_MS);
     error_set(err, why->kind, "%s; the console's last lines:\n%s", why->message,
               w->tail.data ? w->tail.data : "    (nothing)\n");
     error_free(why);
     return -1;
+}
+
+// A text that the guest or QEMU is given proves nothing when the console shows it: Linux and others
+// show their command line.
+static int refuse_given(const struct guest *w, const char *words, const struct strlist *texts,
+                        struct error **err)
+{
+    for (size_t i = 0; texts && i < texts->n; i++) {
+        const char *text = texts->items[i];
+        if (!strstr(words, text) && !(w->m->told && strstr(w->m->told, text)))
+            continue;
+        error_user(err,
+                   "the console is expected to show '%s', which is in what the machine is given",
+                   text);
+        return error_hint(err, "take it out of the command line, or expect another text");
+    }
+    return 0;
+}
+
+static int check_evidence(const struct guest *w, const char *words, struct error **err)
+{
+    cleanup_strlist struct strlist own = {0};
+    if (w->own)
+        strlist_add(&own, w->own);
+    if (w->may_panic)
+        strlist_add(&own, PANIC);
+    return refuse_given(w, words, w->m->expect, err) < 0 ||
+                   refuse_given(w, words, w->serving, err) < 0 ||
+                   refuse_given(w, words, &own, err) < 0
+               ? -1
+               : 0;
+}
+
+static int judge_end(const struct guest *w, const char *awaited, struct error **err)
+{
+    const char *tail = w->tail.data ? w->tail.data : "    (nothing)\n";
+    if (!w->found)
+        return error_set(err, ERROR_STEP,
+                         "%s, and the console did not show %s; its last lines:\n%s", w->trouble,
+                         awaited, tail);
+    if (w->trouble && !w->may_panic)
+        return error_set(err, ERROR_STEP, "%s after the console had shown %s; its last lines:\n%s",
+                         w->trouble, awaited, tail);
+    return 0;
 }
 
 static int run_once(struct guest *w, const char *program, bool kvm, const char *awaited,
@@ -328,6 +402,8 @@ static int run_once(struct guest *w, const char *program, bool kvm, const char *
     int fds[2];
     build_command(w->m, program, kvm, &argv);
     cleanup_free char *words = strlist_join(&argv, " ");
+    if (check_evidence(w, words, err) < 0)
+        return -1;
     if (w->m->console)
         fprintf(w->m->console, "---- %s\n", words);
     if (pipe2(fds, O_CLOEXEC) < 0)
@@ -340,15 +416,16 @@ static int run_once(struct guest *w, const char *program, bool kvm, const char *
     int result = pid > 0 ? 0 : -1;
     if (pid > 0) {
         watch_console(w);
-        if (w->found && w->talk && !(w->report && *w->report))
+        bool reported = w->report && *w->report;
+        if (w->found && !w->trouble && w->talk && !reported)
             result = talk_to_guest(w, err);
+        else if (w->found && !w->trouble && w->serving && !reported)
+            watch_on(w, MOMENT_MS);
         process_stop(pid, 1000);
     }
     close(fds[0]);
-    if (pid > 0 && !w->found)
-        result =
-            error_set(err, ERROR_STEP, "%s, and the console did not show %s; its last lines:\n%s",
-                      w->trouble, awaited, w->tail.data ? w->tail.data : "    (nothing)\n");
+    if (!result)
+        result = judge_end(w, awaited, err);
     buf_free(&w->line);
     buf_free(&w->tail);
     buf_free(&w->input);
@@ -448,14 +525,14 @@ static bool contains(const char *line, void *context)
 int qemu_expect(const struct machine *m, const char *text, struct error **err)
 {
     cleanup_free char *copy = xstrdup(text);
-    struct guest w = {.m = m, .matches = contains, .context = copy};
+    struct guest w = {.m = m, .matches = contains, .context = copy, .own = copy};
     cleanup_free char *awaited = xasprintf("'%s'", text);
     return run(&w, awaited, err);
 }
 
 static bool is_report(const char *line, void *context)
 {
-    const char *start = strstr(line, "{\"smoke-init\"");
+    const char *start = strstr(line, INIT_REPORT);
     json_t *report = start ? json_loads(start, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
     if (report)
         *(json_t **)context = report;
@@ -465,7 +542,8 @@ static bool is_report(const char *line, void *context)
 int qemu_expect_init(const struct machine *m, json_t **report, struct error **err)
 {
     *report = NULL;
-    struct guest w = {.m = m, .matches = is_report, .context = report, .report = report};
+    struct guest w = {
+        .m = m, .matches = is_report, .context = report, .own = INIT_REPORT, .report = report};
     if (run(&w, "the JSON line of smoke-init", err) == 0)
         return 0;
     json_decref(*report);
@@ -475,14 +553,14 @@ int qemu_expect_init(const struct machine *m, json_t **report, struct error **er
 
 static bool is_refused(const char *line, void *context)
 {
-    return is_report(line, context) || strstr(line, "Kernel panic");
+    return is_report(line, context) || strstr(line, PANIC);
 }
 
 int qemu_expect_panic(const struct machine *m, struct error **err)
 {
     json_t *report = NULL;
     struct error *why = NULL;
-    struct guest w = {.m = m, .matches = is_refused, .context = &report};
+    struct guest w = {.m = m, .matches = is_refused, .context = &report, .may_panic = true};
     int result = run(&w, "a panic of the kernel", &why);
     if (report) {
         error_free(why);
@@ -511,6 +589,7 @@ int qemu_expect_serving(const struct machine *m, const struct strlist *texts, js
     struct guest w = {.m = m,
                       .matches = is_serving,
                       .serving = texts,
+                      .own = report ? INIT_REPORT : NULL,
                       .report = report,
                       .talk = talk,
                       .talk_context = context};

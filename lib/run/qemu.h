@@ -24,6 +24,7 @@ struct machine {
     const struct strlist *expect;         // texts that the console has to show as well, or NULL
     const char *port, *socket;            // a virtio serial port of this name, which is the unix
                                           // socket at this path; or NULL
+    const char *told;                     // the command line that is inside an image; or NULL
     char **seen_command_line;             // gets the command line that Linux shows on the console,
                                           // to be freed, if it does; or NULL
     bool kvm;                             // KVM can be used on this machine
@@ -39,6 +40,10 @@ struct machine {
 // The kernel command line that this machine is started with (append, and the console where the
 // kernel does not find it by itself); to be freed.
 char *qemu_command_line(const struct machine *m);
+// Whatever the console has to show must not be in the machine's command line, in `told` or in
+// QEMU's arguments: guests show what they are given. That is an error before anything is started.
+// What comes after a panic of the kernel counts for nothing.
+
 // Runs until a line of the console holds `text`. It is an error if the machine ends, panics, or the
 // time is over before.
 int qemu_expect(const struct machine *m, const char *text, struct error **err);
@@ -56,8 +61,8 @@ struct guest;
 enum { GUEST_LINE_MAX = 1 << 20 };
 typedef int guest_talk(struct guest *g, void *context, struct error **err);
 // The next line of a pipe, without its end, while the console is watched on: 1; 0 at the end of the
-// pipe. It is an error if the machine panics or its time is over, or if it has ended and the pipe
-// is still open two seconds later.
+// pipe. The last line needs no line break. It is an error if the machine panics or its time is
+// over, or if it has ended and the pipe is still open two seconds later.
 int guest_read_line(struct guest *g, int pipe, struct buf *line, struct error **err);
 // Waits for a child, as process_wait() does, and no longer than a line would be waited for.
 int guest_wait(struct guest *g, pid_t pid, int *status, struct error **err);

@@ -332,6 +332,12 @@ boot() {
   echo never >"$FAKE/mode"
   run -3 boot
   [[ $output == *"the kernel panicked"* ]]
+  # Nor do words of its own command line.
+  echo quiet >"$FAKE/mode"
+  sed -i 's/^say(json/say("Kernel command line: " + append)\n&/' "$FAKE/qemu"
+  sed -i 's/append: panic=1 ro {root}/append: panic=1 ro {root} note="this is corrupted"/' recipes/image/recipe.yaml
+  run -1 boot
+  [[ $output == *"'is corrupted', which is in what the machine is given"* && $output != *"does not start"* ]]
 }
 
 @test "a disk that is not measured boots from its partition, and that is said" {

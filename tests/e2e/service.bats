@@ -230,12 +230,79 @@ nothing_left() {
   run boot
   [ "$status" -eq 3 ]
   [[ "$output" == *"check: exit status 1"* ]]
-  printf '#!/bin/sh\nprintf "{\\"step\\":\\"a\\033[31mb\\",\\"ok\\":true}\\n"; exec head -c 3000000 /dev/zero\n' >recipes/check/check
+  cat >recipes/check/check <<'Y'
+#!/bin/sh
+echo '{"step":"a\u001b[31mb","ok":true}'
+exec head -c 3000000 /dev/zero
+Y
   run boot
   [ "$status" -eq 3 ]
   [[ "$output" == *"its line is longer than"* ]]
   [[ "$output" != *$'\033'* ]]
   nothing_left
+}
+
+@test "a line of the client that begins as a step does is one, or an error" {
+  local line
+  for line in '{"step":"container","ok":false,"error":"it failed"}' '{"step":"container","ok":true' '{"step":"container","ok":true} and more' \
+    '{"ok":false,"error":"it failed"}' '{"step":"","ok":true}' '{"step":"container","ok":"yes"}' '{"step":"container"}' \
+    '{"step":"a","ok":false,"ok":true}' '  {"step":"a","ok":false}' "$(printf '{"step":"a","ok":false,"error":"\377"}')" \
+    '{"step":"a\u0000b","ok":false}' "$(printf '{"step":"a\033","ok":true}')"; do
+    printf '%s\n' '#!/bin/sh' 'echo "{\"step\":\"connect\",\"ok\":true}"' "printf '%s' '$line'" >recipes/check/check
+    echo "-- $line"
+    run boot # and the last line has no line break
+    echo "$output"
+    [ "$status" -eq 3 ]
+    [[ "$output" != *"it serves"* ]]
+  done
+  # A NUL in a text is a text.
+  printf '%s\n' '#!/bin/sh' "printf '%s' '{\"step\":\"container\",\"ok\":true,\"stdout\":\"a\\u0000b\"}'" >recipes/check/check
+  run boot
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *'proven: container: stdout "a\u0000b"'* ]]
+}
+
+@test "a panic counts whenever it comes" {
+  # Before the texts, in one piece with them; behind them; and while the client says no more.
+  sed -i 's/^say(.{"msg":"announce","level":"INFO"}.)$/if mode == "early": say("Kernel panic - not syncing: early")\n&/' "$FAKE/qemu"
+  sed -i 's/^say(.{"msg":"ttRPC.*$/&\nif mode == "behind": say("Kernel panic - not syncing: behind")/' "$FAKE/qemu"
+  for mode in early behind; do
+    echo "$mode" >"$FAKE/mode"
+    run boot
+    echo "$output"
+    [ "$status" -eq 3 ]
+    [[ "$output" == *"the kernel panicked"* && "$output" != *"it serves"* ]]
+  done
+  sed -i 's/^architectures:.*/architectures: [s390x]/' recipes/check/recipe.yaml
+  run boot # with nobody to talk to it
+  echo "$output"
+  [ "$status" -eq 3 ]
+  sed -i 's/^architectures:.*/architectures: [x86_64]/' recipes/check/recipe.yaml
+  echo late >"$FAKE/mode"
+  sed -i 's/^guest = listener.accept.*$/&\nif mode == "late": time.sleep(0.5); say("Kernel panic - not syncing: late"); time.sleep(30)/' "$FAKE/qemu"
+  cat >recipes/check/check <<'Y'
+#!/usr/bin/env python3
+import os, socket, sys, time
+agent = socket.socket(socket.AF_UNIX)
+agent.connect(sys.argv[2])
+print('{"step":"connect","ok":true}', flush=True)
+os.close(1)
+os.close(2)
+time.sleep(2)
+Y
+  run boot
+  echo "$output"
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"the kernel panicked"* && "$output" != *"it serves"* ]]
+}
+
+@test "what the guest is told proves nothing when the console shows it" {
+  sed -i 's/^  append: panic=1$/  append: panic=1 x="msg":"announce"/' recipes/guest/recipe.yaml
+  run boot
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"\"msg\":\"announce\"', which is in what the machine is given"* && "$output" != *proven* ]]
 }
 
 @test "a machine that ends before its client has reported is no error; one whose client keeps running is" {
