@@ -222,6 +222,8 @@ char *list_shared_folder(const struct recipe_list *list);
 // Does what a record says agree with versions.lock? With --locked it has to name all of it. Also
 // true of all other nodes.
 bool list_agrees(const struct build *b, const struct node *node, const json_t *record);
+// The same as an error.
+int list_check(struct build *b, const struct node *node, const json_t *record, struct error **err);
 // Puts what the record pins into the lock, which is not saved.
 void list_pin(struct build *b, const struct node *node, const json_t *record);
 

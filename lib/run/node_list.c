@@ -263,7 +263,7 @@ static int check_may_ask(const struct list_run *l, const struct list_line *line,
     error_user(err,
                "%s: its script asks for %s, and %s does not say what may come of it: --locked "
                "allows nothing else",
-               node_label(l->node), line->urls.items[0], l->b->lock->path);
+               node_label(l->node), line->canonical, l->b->lock->path);
     return error_hint(err, "run once without --locked, look at what was added, and commit it");
 }
 
@@ -333,7 +333,7 @@ static int check_lines(const struct list_run *l, const struct list *lines, struc
                : error_set(
                      err, ERROR_STEP,
                      "%s: its script asks for %s and names no file, but there is no such file",
-                     node_label(l->node), lines->items[0].urls.items[0]);
+                     node_label(l->node), lines->items[0].canonical);
 }
 
 // The script runs until it has no new question.
@@ -442,6 +442,20 @@ bool list_agrees(const struct build *b, const struct node *node, const json_t *r
     if (line ? !tree || strcmp(tree, line->sha256) != 0 : b->options.locked && has_asked(record))
         return false;
     return pins == LIST_PINS_HOLD || (pins == LIST_PINS_NEW && !b->options.locked);
+}
+
+// Two lists of one run may have got different bytes for one file, or one process something else
+// than another has pinned meanwhile.
+int list_check(struct build *b, const struct node *node, const json_t *record, struct error **err)
+{
+    if (list_agrees(b, node, record))
+        return 0;
+    error_set(err, ERROR_STEP,
+              "%s: a file of it came with other bytes than %s says since this run began",
+              node_label(node), b->lock->path);
+    return error_hint(err,
+                      "its server gives different answers to the same question; run again to see "
+                      "which of its files that is");
 }
 
 void list_pin(struct build *b, const struct node *node, const json_t *record)

@@ -137,6 +137,8 @@ static int apply_record(struct run *r, struct node *node, struct error **err)
     node->state = NODE_DONE;
     job->fresh = true;
     job->absent = false;
+    if (list_check(r->b, node, record, err) < 0)
+        return -1;
     list_pin(r->b, node, record);
     if (lock_save(r->b->lock, err) < 0) // another kbuild may have recorded something else
         return -1;

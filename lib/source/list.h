@@ -12,9 +12,10 @@
 // Fields are separated by one blank, every line ends with a newline. The first URL is canonical: it
 // is what records and versions.lock say, whoever the file comes from. The others are mirrors, which
 // are tried first, in their order; `!URL` as the first one is never asked; alone, nobody is,
-// and what the store has is all that there is. The first one of a file may also be a purl, which says
-// what the file is, of whatever registry it comes; it has to be another one for each file. NAME is where
-// the file or tree lies in the source, a clean relative path of letters, digits and "._+-@!~=%,".
+// and what the store has is all that there is. The first one of a file may also be a purl, which
+// says what the file is, of whatever registry it comes. The lock knows a file by its canonical URL,
+// so that is another one for each `file` line, and so is a purl. NAME is where the file or tree
+// lies in the source, a clean relative path of letters, digits and "._+-@!~=%,".
 //
 // URLs are http or https; of git also git and ssh. A mirror may be file:///PATH, if PATH is below a
 // folder that the user's own configuration names.
@@ -33,7 +34,8 @@ enum list_kind { LIST_ARCHIVE, LIST_FILE, LIST_GIT, LIST_ASK };
 struct list_line {
     enum list_kind kind;
     struct strlist urls; // the canonical one first
-    bool elsewhere;      // which is never asked
+    char *canonical;     // that without a login: what records, the lock and messages say
+    bool elsewhere;      // it is never asked
     char *digest;        // SHA-256 of an archive, commit of git; or NULL
     char *purl;          // or NULL
     char *name;

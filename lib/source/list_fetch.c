@@ -38,16 +38,14 @@ static const char *known_digest(const struct list_fetching *f, const struct list
 {
     if (l->digest)
         return l->digest;
-    const struct lock_entry *entry =
-        f->o->lock ? lock_find(f->o->lock, l->urls.items[0], NULL) : NULL;
+    const struct lock_entry *entry = f->o->lock ? lock_find(f->o->lock, l->canonical, NULL) : NULL;
     return entry ? entry->sha256 : NULL;
 }
 
 static int refuse_unknown(const struct list_fetching *f, const struct list_line *l,
                           struct error **err)
 {
-    cleanup_free char *shown = url_shown(l->urls.items[0]);
-    cleanup_free char *what = xasprintf("the file %s", shown);
+    cleanup_free char *what = xasprintf("the file %s", l->canonical);
     return refuse_unlocked(f->o, what, err);
 }
 
@@ -161,7 +159,7 @@ static int hint_failed(const struct list_fetching *f, const struct parcel *p, bo
                           "the file: then a mirror that kept it can give it "
                           "(docs/sources.md, Lists), or the list has to name another version");
     if (l->kind == LIST_FILE && p->sha256 && f->o->lock)
-        lock_hint(f->o->lock, l->urls.items[0], NULL, err);
+        lock_hint(f->o->lock, l->canonical, NULL, err);
     if ((*err)->hint)
         return -1;
     return error_hint(err, "check the network and the proxy settings (https_proxy). What came is "
@@ -246,9 +244,9 @@ static json_t *entry_of(const struct list_line *l, const char *digest)
 {
     static const char *const words[] = {
         [LIST_ARCHIVE] = "archive", [LIST_FILE] = "file", [LIST_GIT] = "git"};
-    cleanup_free char *shown = url_shown(l->urls.items[0]);
     return json_pack("{s:s, s:s, s:s, s:s, s:s*}", "kind", words[l->kind], "name", l->name, "url",
-                     shown, l->kind == LIST_GIT ? "commit" : "sha256", digest, "purl", l->purl);
+                     l->canonical, l->kind == LIST_GIT ? "commit" : "sha256", digest, "purl",
+                     l->purl);
 }
 
 // The blob gets the one time of all files first: it may have come as something else.
@@ -377,7 +375,7 @@ static int recall_answer(const struct source_options *o, const char *url, struct
                                                 : 0;
     cleanup_close int fd = has > 0 ? store_open_blob(o->store, digest, &why) : -1;
     if (fd >= 0)
-        fd_read_all(fd, url, LIST_ANSWER_MAX, out, &why);
+        fd_read_all(fd, "an answer", LIST_ANSWER_MAX, out, &why);
     json_decref(record);
     if (why) {
         *err = why;
@@ -421,7 +419,7 @@ int list_answer(const struct list_line *ask, const char *label, const struct sou
         return error_wrap(err, "%s", ask->name);
     }
     cleanup_close int fd = store_open_blob(o->store, p.digest, err);
-    if (fd < 0 || fd_read_all(fd, url, LIST_ANSWER_MAX, out, err) < 0 ||
+    if (fd < 0 || fd_read_all(fd, "an answer", LIST_ANSWER_MAX, out, err) < 0 ||
         keep_answer(o, url, p.digest, out->len, err) < 0)
         return -1;
     return 1;

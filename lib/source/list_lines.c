@@ -137,6 +137,7 @@ static const char *take_first(const char *field, const struct strlist *folders,
     out->elsewhere = named || *field == '!';
     field += *field == '!';
     strlist_add(&out->urls, field);
+    out->canonical = url_shown(field);
     return named ? purl_fault(field) : url_fault(field, out->kind, true, folders);
 }
 
@@ -200,6 +201,7 @@ static const char *parse_line(char *line, const struct strlist *folders, struct 
 static void line_free(struct list_line *line)
 {
     strlist_free(&line->urls);
+    free(line->canonical);
     free(line->digest);
     free(line->purl);
     free(line->name);
@@ -241,15 +243,44 @@ static int check_pair(const struct list_line *a, const struct list_line *b, stru
 
 static int check_names(const struct list *l, struct error **err)
 {
-    const struct list_line **sorted = xcalloc(l->n + 1, sizeof(struct list_line *));
+    cleanup_free const struct list_line **sorted = xcalloc(l->n + 1, sizeof(struct list_line *));
     for (size_t i = 0; i < l->n; i++)
         sorted[i] = &l->items[i];
     qsort(sorted, l->n, sizeof(struct list_line *), compare_lines);
-    int result = 0;
-    for (size_t i = 1; i < l->n && !result; i++)
-        result = check_pair(sorted[i - 1], sorted[i], err);
-    free(sorted);
-    return result;
+    for (size_t i = 1; i < l->n; i++)
+        if (check_pair(sorted[i - 1], sorted[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+static int compare_canonical(const void *a, const void *b)
+{
+    const struct list_line *x = *(const struct list_line *const *)a,
+                           *y = *(const struct list_line *const *)b;
+    int order = strcmp(x->canonical, y->canonical);
+    return order ? order : x->number < y->number ? -1 : 1;
+}
+
+// Is it known by its canonical URL alone?
+static bool is_known_by_url(const struct list_line *l)
+{
+    return l->kind == LIST_FILE || (l->kind == LIST_ARCHIVE && starts_with(l->canonical, "pkg:"));
+}
+
+// One pin of two files would give one of them the content of the other.
+static int check_canonical(const struct list *l, struct error **err)
+{
+    cleanup_free const struct list_line **sorted = xcalloc(l->n + 1, sizeof(struct list_line *));
+    size_t n = 0;
+    for (size_t i = 0; i < l->n; i++)
+        if (is_known_by_url(&l->items[i]))
+            sorted[n++] = &l->items[i];
+    qsort(sorted, n, sizeof(struct list_line *), compare_canonical);
+    for (size_t i = 1; i < n; i++)
+        if (!strcmp(sorted[i - 1]->canonical, sorted[i]->canonical))
+            return error_user(err, "lines %zu and %zu are both the file %s", sorted[i - 1]->number,
+                              sorted[i]->number, sorted[i]->canonical);
+    return 0;
 }
 
 // ---- the whole text ----
@@ -291,7 +322,7 @@ static int parse_text(const char *text, size_t length, const struct strlist *fol
         }
         p = stop + 1;
     }
-    return check_names(out, err);
+    return check_names(out, err) < 0 || check_canonical(out, err) < 0 ? -1 : 0;
 }
 
 int list_parse(const char *text, size_t length, const struct strlist *folders, struct list *out,

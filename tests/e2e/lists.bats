@@ -219,6 +219,53 @@ file $SITE/plain/b b"
   content_of build/kata-static-one.tar.xz seen | grep -q "^$(sum_of a)  ./a"
 }
 
+@test "a file has one name, one pin, and in one run one content" {
+  # Two names of what is known by one address: the second run would give both the same bytes.
+  list_prints "file $SITE/plain/a a
+file $SITE/plain/b b
+file $SITE/plain/a again"
+  refused_with "lines 1 and 3 are both the file $SITE/plain/a"
+  list_prints "file pkg:generic/x $SITE/plain/a a
+file pkg:generic/x $SITE/plain/b b"
+  refused_with "lines 1 and 2 are both the file pkg:generic/x"
+  list_prints "archive pkg:generic/x $SITE/plain/a sha256=$(sum_of a) a
+archive pkg:generic/x $SITE/plain/b sha256=$(sum_of b) b"
+  refused_with "lines 1 and 2 are both the file pkg:generic/x"
+  refute test -e build/kata-static-one.tar.xz
+  # Two lists, whose server gives each other bytes.
+  list_prints "file $SITE/fresh/a a"
+  list_recipe two
+  mkdir recipes/other
+  cp recipes/common/list.sh recipes/other/list.sh
+  echo '# another' >>recipes/other/list.sh
+  sed -i 's/common/other/g' recipes/two/recipe.yaml
+  run kb -j2 one two
+  echo "$output"
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"came with other bytes than"*"versions.lock says since this run began"* ]]
+  [ "$(grep -c '/fresh/a ' versions.lock)" = 1 ]
+}
+
+@test "a login in an address is in no message, log, lock or record" {
+  local site=http://TEST-user:TEST-sekrit@127.0.0.1:$PORT
+  list_prints "file $site/plain/a a"
+  run kb one
+  echo "$output"
+  [ "$status" -eq 0 ]
+  rm -rf cache
+  kb --locked one # the pin is found
+  list_prints "file $site/plain/b b"
+  refute kb --locked one
+  echo "echo 'ask $site/status/404 x'" >recipes/common/list.sh
+  refused_with "and names no file"
+  refute kb --locked one
+  run kb --locked one
+  echo "$output"
+  [[ "$output" == *"its script asks for "* && "$output" != *sekrit* ]]
+  refute grep -rl --exclude-dir=git sekrit build versions.lock
+  refute grep -rl sekrit cache/actions
+}
+
 @test "what a list pins comes from the cache into a versions.lock that lacks it; kbuild lock says what is unknown" {
   list_prints "file $SITE/plain/a a"
   run kb lock one

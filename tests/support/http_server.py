@@ -12,6 +12,7 @@ Usage: http_server.py FOLDER [CERTIFICATE.pem]: with a certificate (and its key 
   /cut-always/BYTES/N  every answer breaks after BYTES, whatever range was asked for
   /busy/TIMES/NAME     503 with Retry-After: 1 for so many times, then the file
   /status/CODE         that status
+  /fresh/NAME          the file, and how often it was asked for: other bytes each time
   /slow/NAME           eight pieces, with pauses
   /stall/NAME          its headers, and then nothing for a minute
   /redirect/PATH       302 to /PATH
@@ -211,6 +212,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_file(self.content(rest[1]))
         if kind == "status":
             return self.send_status(int(rest[0]))
+        if kind == "fresh":
+            return self.send_file(self.content(rest[0]) + b"%d\n" % times, etag=f'"{times}"')
         if kind == "slow":
             return self.send_file(self.content(rest[0]), pauses=8)
         if kind == "stall":
