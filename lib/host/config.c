@@ -428,11 +428,15 @@ static int no_file(const char *path, const struct config_request *request, struc
         return error_hint(err, "containerd prints its own: containerd config default >%s", path);
     const char *base = path_base(path);
     cleanup_free char *folder = xstrndup(path, (size_t)(base - path));
+    cleanup_free char *own =
+        xasprintf("%s/share/defaults/kata-containers/%s",
+                  request->prefix ? request->prefix : CONFIG_PREFIX, kind->layouts[0].start);
+    if (!strcmp(own, path))
+        return error_hint(err, "it is the release's own file: kbuild install shim-v2 installs it");
     return error_hint(err,
                       "start from a copy of the release's own file, which `kbuild install shim-v2` "
-                      "installs: mkdir -p %s && cp %s/share/defaults/kata-containers/%s %s",
-                      *folder ? folder : ".", request->prefix ? request->prefix : CONFIG_PREFIX,
-                      kind->layouts[0].start, path);
+                      "installs: mkdir -p %s && cp %s %s",
+                      *folder ? folder : ".", own, path);
 }
 
 int config_edit_file(const char *path, const struct config_request *request, bool dry_run,

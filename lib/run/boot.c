@@ -151,8 +151,8 @@ static int check_bootable(const struct trial *t, struct error **err)
     if (r->action == ACTION_SE_IMAGE || (r->boot && r->boot->kernel))
         return 0;
     error_user(err, "%s does not say how it is booted", r->name);
-    return error_hint(err, "give its recipe a `boot` section, or boot what it is part of: "
-                           "kbuild boot boot-image-se");
+    return error_hint(err, "give its recipe a `boot` section, or boot what it goes into: a root "
+                           "file system, a stack, a sealed image");
 }
 
 int boot_build(struct trial *t, const char *target, struct error **err)

@@ -136,7 +136,11 @@ static int collect_all(const struct merge_request *r, const struct wanted *w,
         return -1;
     if (paths->n)
         return 0;
-    error_user(err, "%s holds no kata-static-*.tar.xz to merge", r->directory);
+    if (files->n)
+        error_user(err, "%s holds nothing for hosts: all its tarballs are for guests",
+                   r->directory);
+    else
+        error_user(err, "%s holds no kata-static-*.tar.xz to merge", r->directory);
     return error_hint(err, "build something first, for example: kbuild boot-image-se");
 }
 

@@ -296,6 +296,40 @@ bool source_available(const struct recipe *r, const struct recipe_source *source
            !yaml_is_null(yaml_get(component_of(source, v, target), "debian"));
 }
 
+// The component of versions.yaml that the source follows. Upstream's file has none for what is its
+// own repository: there the checkout that it lies in is the source.
+static const struct yaml *find_component(const struct recipe_source *source,
+                                         const struct versions *v, const char *path,
+                                         struct error **err)
+{
+    if (!source->checkout.n || yaml_path(v->document->root, path))
+        return versions_get(v, path, err);
+    error_user(err, "%s has no %s, and does not lie in a checkout that could be the source",
+               v->path, path);
+    error_hint(
+        err,
+        "add %s: {url: ..., version: ...}, or name a checkout: --source %s=DIR, or --versions "
+        "with the file in it",
+        path, source->name);
+    return NULL;
+}
+
+// A folder that somebody named has what makes a checkout one.
+static int check_folder(const struct recipe_source *source, const struct source_place *place,
+                        struct error **err)
+{
+    for (size_t i = 0; place->origin == ORIGIN_FOLDER && place->folder && i < source->checkout.n;
+         i++) {
+        cleanup_free char *inside = xasprintf("%s/%s", place->folder, source->checkout.items[i]);
+        if (path_exists(inside))
+            continue;
+        error_user(err, "%s has no %s: it is no checkout of what this source is", place->folder,
+                   source->checkout.items[i]);
+        return error_hint(err, "name another folder: --source %s=DIR", source->name);
+    }
+    return 0;
+}
+
 int source_describe(const struct recipe *r, const struct recipe_source *source,
                     const struct versions *v, const struct arch *target,
                     const struct source_options *o, struct source_spec *out, struct error **err)
@@ -309,8 +343,11 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
     source_place(source, v, o, &place);
     // Patches of a folder may be named by its version, but it needs none.
     if (path && (place.origin != ORIGIN_FOLDER || yaml_path(v->document->root, path)))
-        f.component = versions_get(v, path, err);
-    int result = !f.component || (choice && source_choice_check(choice, err) < 0) ? -1 : 0;
+        f.component = find_component(source, v, path, err);
+    int result = !f.component || (choice && source_choice_check(choice, err) < 0) ||
+                         check_folder(source, &place, err) < 0
+                     ? -1
+                     : 0;
     bool upstream = source->git || source->archive || source->image;
     if (result < 0)
         free(place.folder);

@@ -9,6 +9,10 @@ umask 022
 
 image=/src/pause/config.json
 bundle=/out/$TARGET/pause_bundle
+if [ ! -d /src/pause/rootfs ] || [ ! -f "$image" ]; then
+    echo "pause-image: the source 'pause' is no unpacked image: a folder with rootfs/ and config.json, the image's configuration" >&2
+    exit 1
+fi
 mkdir "$bundle"
 cp -R --preserve=mode,links /src/pause/rootfs "$bundle/rootfs"
 chmod 0755 "$bundle/rootfs"

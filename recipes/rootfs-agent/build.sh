@@ -9,7 +9,10 @@ out=/out/$TARGET
 
 if [ -n "$AGENT_TARBALL" ]; then
     # Whoever packed it had another user than this step, which is the only one it can give files to.
-    tar -xf "$AGENT_TARBALL" -C "$out" --no-same-owner
+    if ! tar -xf "$AGENT_TARBALL" -C "$out" --no-same-owner; then
+        echo "AGENT_TARBALL is no tarball that tar can unpack" >&2
+        exit 1
+    fi
 else
     cp -a /deps/agent/. "$out"
 fi

@@ -70,6 +70,11 @@ member() { tar -tvf build/kata-static-rootfs-agent.tar.xz | grep -F " ./$1"; }
 }
 
 @test "a tarball without the agent is an error" {
+  echo junk >junk.tar.xz
+  AGENT_TARBALL=$PWD/junk.tar.xz run real rootfs-agent
+  echo "$output"
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"AGENT_TARBALL is no tarball"* ]]
   mv agent/usr/bin/kata-agent agent/usr/bin/agent
   pack_agent
   run real rootfs-agent
@@ -89,9 +94,25 @@ member() { tar -tvf build/kata-static-rootfs-agent.tar.xz | grep -F " ./$1"; }
   [ "$(nodes)" = "smoke-init: " ]
   cat said
   grep -q 'rootfs-initrd-confidential takes smoke-init instead of rootfs-agent: no distribution package has its source kata' said
-  mkdir kata
+  mkdir -p kata/src/agent kata/src/runtime
   touch kata/file
   [ "$(nodes --source kata="$PWD/kata")" = "agent: rootfs-agent: " ]
+}
+
+@test "a folder that is no checkout, and a versions.yaml of upstream outside of one, are errors that say what to do" {
+  unset AGENT_TARBALL
+  plan() { "$KBUILD" --cache cache --recipes "$REPOSITORY/recipes" --sources=debian "$@"; }
+  mkdir -p kata/src/agent
+  run plan --versions "$REPOSITORY/versions.yaml" --source kata="$PWD/kata" plan agent
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"$PWD/kata has no src/runtime: it is no checkout of what this source is"*"--source kata=DIR"* ]]
+  # As upstream's, which has no component for itself.
+  sed '/^  kata:/,/^$/d' "$REPOSITORY/versions.yaml" >versions.yaml
+  run plan --versions versions.yaml --source kata=upstream plan agent
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"has no externals.kata, and does not lie in a checkout"*"hint: "*"--source kata=DIR"* ]]
 }
 
 @test "with the versions.yaml of a checkout, agent and policy are that checkout's" {
