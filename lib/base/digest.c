@@ -1,23 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// SHA-256 over OpenSSL, and hexadecimal text.
+// SHA-256 and git's SHA-1 over OpenSSL, and hexadecimal text.
 #include "base/digest.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <openssl/evp.h>
 #include <string.h>
 
-static EVP_MD_CTX *begin(void)
+static struct digest_stream *begin(const EVP_MD *kind)
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    if (!context || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1)
-        abort(); // OpenSSL without SHA-256 cannot be
-    return context;
+    if (!context || EVP_DigestInit_ex(context, kind, NULL) != 1)
+        abort(); // OpenSSL without SHA-256 and SHA-1 cannot be
+    return (struct digest_stream *)context;
 }
 
 struct digest_stream *digest_begin(void)
 {
-    return (struct digest_stream *)begin();
+    return begin(EVP_sha256());
+}
+
+struct digest_stream *digest_begin_blob(uint64_t size)
+{
+    struct digest_stream *d = begin(EVP_sha1());
+    cleanup_free char *header = xasprintf("blob %" PRIu64, size);
+    digest_add(d, header, strlen(header) + 1);
+    return d;
 }
 
 void digest_add(struct digest_stream *d, const void *bytes, size_t length)
@@ -29,10 +38,11 @@ void digest_add(struct digest_stream *d, const void *bytes, size_t length)
 void digest_end(struct digest_stream *d, char hex[static DIGEST_HEX_SIZE])
 {
     unsigned char raw[DIGEST_SIZE];
-    if (EVP_DigestFinal_ex((EVP_MD_CTX *)d, raw, NULL) != 1)
+    unsigned length = 0;
+    if (EVP_DigestFinal_ex((EVP_MD_CTX *)d, raw, &length) != 1)
         abort();
     EVP_MD_CTX_free((EVP_MD_CTX *)d);
-    hex_encode(raw, sizeof raw, hex);
+    hex_encode(raw, length, hex);
 }
 
 void digest_bytes(const void *bytes, size_t length, char hex[static DIGEST_HEX_SIZE])

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SHA-256 (FIPS 180-4), the digest of everything that kbuild names by content. Over OpenSSL.
+// SHA-256 (FIPS 180-4), the digest of everything that kbuild names by content, and git's ids of
+// files. Over OpenSSL.
 #ifndef KBUILD_BASE_DIGEST_H
 #define KBUILD_BASE_DIGEST_H
 
@@ -14,6 +15,9 @@
 struct digest_stream; // one running SHA-256
 struct digest_stream *digest_begin(void);
 void digest_add(struct digest_stream *d, const void *bytes, size_t length);
+// The same for the id that git gives a file of `size` bytes (a "blob"): SHA-1 of the bytes
+// behind a header. 40 hex digits. Git's ids are compared with it, nothing is named by it.
+struct digest_stream *digest_begin_blob(uint64_t size);
 // Writes the hex digest and frees the stream.
 void digest_end(struct digest_stream *d, char hex[static DIGEST_HEX_SIZE]);
 
