@@ -16,6 +16,9 @@ json_t *provenance_record(struct build *b, const struct node *node, struct error
         const char *target = job_of(node)->recipe ? job_of(node)->recipe->name : "TARGET";
         error_hint(&why, "build it first: kbuild %s", target);
     }
+    if (record && node->kind == NODE_SOURCE)
+        source_local_provenance(&job_of(node)->spec, &job_of(node)->pin,
+                                json_object_get(record, "provenance"));
     if (!why)
         return record;
     if (err)

@@ -431,11 +431,20 @@ int local_source_fetch(const struct source_spec *spec, const struct source_pin *
         return -1;
     json_object_set_new(provenance, "kind", json_string("local"));
     json_object_set_new(provenance, "tree", json_string(pin->sha256));
-    if (pin->commit) {
-        json_object_set_new(provenance, "commit", json_string(pin->commit));
-        json_object_set_new(provenance, "dirty", json_boolean(pin->dirty));
-    }
     return 0;
+}
+
+void source_local_provenance(const struct source_spec *spec, const struct source_pin *pin,
+                             json_t *provenance)
+{
+    if (spec->kind != SOURCE_LOCAL || !provenance)
+        return;
+    json_object_del(provenance, "commit");
+    json_object_del(provenance, "dirty");
+    if (!pin->commit)
+        return;
+    json_object_set_new(provenance, "commit", json_string(pin->commit));
+    json_object_set_new(provenance, "dirty", json_boolean(pin->dirty));
 }
 
 char *source_local_text(const struct source_spec *spec, const struct source_pin *pin)

@@ -85,6 +85,11 @@ char *source_checkout_ignored(const struct recipe_source *source, const struct v
 // What a person should know of a local source ("/home/a/x, commit 0123456789ab with changes"), to
 // be freed; NULL for others.
 char *source_local_text(const struct source_spec *spec, const struct source_pin *pin);
+// The commit is in no key: other commits, and changes that are not committed yet, can have the same
+// files. So the record of a local source in the cache (source_fetch()'s provenance) does not say
+// it; this adds what the pin of this run says. Others stay as they are.
+void source_local_provenance(const struct source_spec *spec, const struct source_pin *pin,
+                             json_t *provenance);
 
 // Fills `out` from the recipe's source and versions.yaml for `target`. Of the distribution the
 // debian source is taken (versions.yaml's, else the recipe's; none is an error that says so).

@@ -434,3 +434,22 @@ P
   kb --source demo=mine demo
   [ "$(content_of build/kata-static-demo.tar.xz opt/tree/src/agent/main | tail -1)" = six ]
 }
+
+@test "provenance names the commit of this run, though the files come from the cache" {
+  local dates=(env GIT_AUTHOR_DATE=2024-05-06T07:08:09Z GIT_COMMITTER_DATE=2024-05-06T07:08:09Z)
+  says() {
+    kb --source demo="$1" demo >said 2>&1
+    kb --source demo="$1" provenance demo
+    jq -r '.predicate.buildDefinition.resolvedDependencies[].name' build/demo-provenance.json | grep -Fx "demo: local files$2"
+    grep -q "$3" build/demo-spdx.json
+  }
+  echo changed >mine/src/agent/main
+  says mine " of commit $(git -C mine rev-parse HEAD), changed" "$(git -C mine rev-parse HEAD)-dirty"
+  "${dates[@]}" git -c user.name=Test -c user.email=test@localhost -C mine commit -qam two
+  says mine " of commit $(git -C mine rev-parse HEAD)" "$(git -C mine rev-parse HEAD)"
+  ! grep -q '2 made' said || false
+  ! grep -q 'dirty' build/demo-spdx.json || false
+  "${dates[@]}" git -c user.name=Test -c user.email=test@localhost -C mine commit -q --amend -m three
+  says mine " of commit $(git -C mine rev-parse HEAD)" "$(git -C mine rev-parse HEAD)"
+  grep -q '2 cached' said
+}
