@@ -34,6 +34,9 @@ void local_tree_free(struct local_tree *t)
         free(t->entries[i].path);
     free(t->entries);
     free(t->lock);
+    for (size_t i = 0; i < t->expected_n; i++)
+        free(t->expected[i].path);
+    free(t->expected);
     strlist_free(&t->own);
     free(t->commit);
     *t = (struct local_tree){0};
@@ -127,12 +130,13 @@ static int compare(const void *a, const void *b)
 }
 
 static int select_files(const struct source_spec *spec, const struct source_options *o, int root,
-                        struct local_tree *t, struct error **err)
+                        bool compare_commit, struct local_tree *t, struct error **err)
 {
     *t = (struct local_tree){.label = spec->label,
                              .folder = spec->url,
                              .submodules = spec->submodules,
-                             .time = SOURCE_TIME_UNKNOWN};
+                             .time = SOURCE_TIME_UNKNOWN,
+                             .compare = compare_commit};
     if (find_own(t, o, err) < 0)
         return -1;
     int git = local_git_entries(t, err);
@@ -148,7 +152,7 @@ static int select_files(const struct source_spec *spec, const struct source_opti
 // ---- what is in them ----
 
 struct taking {
-    const struct local_tree *tree;
+    struct local_tree *tree;
     int root;
     struct beneath *to;  // NULL: only hash
     struct buf *listing; // cache/tree.h
@@ -226,6 +230,11 @@ static int take_link(struct taking *t, int parent, const char *name, struct erro
     tree_escape(&line, target);
     buf_puts(&line, " ");
     list_line(t, line.data, t->path);
+    char blob[DIGEST_HEX_SIZE];
+    struct digest_stream *d = digest_begin_blob((uint64_t)n);
+    digest_add(d, target, (size_t)n);
+    digest_end(d, blob);
+    local_taken(t->tree, t->path, TREE_LINK, blob);
     return 0;
 }
 
@@ -245,13 +254,18 @@ static int create(struct taking *t, bool executable, struct error **err)
     return fd;
 }
 
+struct taken_file {
+    struct stat before;
+    char digest[DIGEST_HEX_SIZE];
+    struct digest_stream *blob; // or NULL
+    uint64_t size;
+};
+
 // Hashes the file, and copies it if `out` is a descriptor.
-static int copy_bytes(struct taking *t, int fd, int out, char digest[static DIGEST_HEX_SIZE],
-                      uint64_t *size, struct error **err)
+static int copy_bytes(struct taking *t, int fd, int out, struct taken_file *f, struct error **err)
 {
     struct digest_stream *d = digest_begin();
     int result = 0;
-    *size = 0;
     while (!result) {
         ssize_t n = read(fd, t->chunk, CHUNK_SIZE);
         if (n < 0 && errno == EINTR)
@@ -261,7 +275,9 @@ static int copy_bytes(struct taking *t, int fd, int out, char digest[static DIGE
         if (n <= 0)
             break;
         digest_add(d, t->chunk, (size_t)n);
-        *size += (uint64_t)n;
+        if (f->blob)
+            digest_add(f->blob, t->chunk, (size_t)n);
+        f->size += (uint64_t)n;
         t->bytes += (uint64_t)n;
         progress(t->tree->label, t->bytes, 0, "bytes");
         if (t->bytes > BYTES_MAX)
@@ -269,7 +285,7 @@ static int copy_bytes(struct taking *t, int fd, int out, char digest[static DIGE
         else if (out >= 0)
             result = fd_write_all(out, t->path, t->chunk, (size_t)n, err);
     }
-    digest_end(d, digest);
+    digest_end(d, f->digest);
     return result;
 }
 
@@ -279,27 +295,41 @@ static bool same_moment(const struct stat *a, const struct stat *b)
            a->st_size == b->st_size;
 }
 
+static int copy_file(struct taking *t, int fd, int out, enum tree_kind kind, struct taken_file *f,
+                     struct error **err)
+{
+    char blob[DIGEST_HEX_SIZE];
+    struct stat after;
+    if (local_wants_blob(t->tree, t->path, kind))
+        f->blob = digest_begin_blob((uint64_t)f->before.st_size);
+    bool compared = f->blob;
+    int result = copy_bytes(t, fd, out, f, err);
+    if (f->blob)
+        digest_end(f->blob, blob);
+    if (result < 0)
+        return -1;
+    if (fstat(fd, &after) < 0 || !same_moment(&f->before, &after) ||
+        f->size != (uint64_t)after.st_size)
+        return changed(t, err);
+    local_taken(t->tree, t->path, kind, compared ? blob : NULL);
+    return 0;
+}
+
 static int take_file(struct taking *t, int parent, const char *name, struct error **err)
 {
     cleanup_close int out = -1;
     cleanup_close int fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    struct stat before, after;
-    if (fd < 0 || fstat(fd, &before) < 0)
+    struct taken_file f = {0};
+    if (fd < 0 || fstat(fd, &f.before) < 0)
         return fail(t, "reading", err);
-    if (!S_ISREG(before.st_mode))
+    if (!S_ISREG(f.before.st_mode))
         return changed(t, err);
-    bool executable = before.st_mode & S_IXUSR;
+    enum tree_kind kind = f.before.st_mode & S_IXUSR ? TREE_EXECUTABLE : TREE_FILE;
     if (enter(t, t->path, (size_t)parent_length(t->path), err) < 0 ||
-        (t->to && (out = create(t, executable, err)) < 0))
+        (t->to && (out = create(t, kind == TREE_EXECUTABLE, err)) < 0) ||
+        copy_file(t, fd, out, kind, &f, err) < 0)
         return -1;
-    char digest[DIGEST_HEX_SIZE];
-    uint64_t size;
-    if (copy_bytes(t, fd, out, digest, &size, err) < 0)
-        return -1;
-    if (fstat(fd, &after) < 0 || !same_moment(&before, &after) || size != (uint64_t)after.st_size)
-        return changed(t, err);
-    cleanup_free char *line =
-        xasprintf("%c %" PRIu64 " %s ", executable ? TREE_EXECUTABLE : TREE_FILE, size, digest);
+    cleanup_free char *line = xasprintf("%c %" PRIu64 " %s ", kind, f.size, f.digest);
     list_line(t, line, t->path);
     return 0;
 }
@@ -320,6 +350,13 @@ static bool is_gone(int errnum)
     return errnum == ENOENT || errnum == ENOTDIR || errnum == ELOOP || errnum == EXDEV;
 }
 
+static int take_directory(struct taking *t, const struct local_entry *e, struct error **err)
+{
+    if (e->tracked) // a submodule's
+        local_taken(t->tree, e->path, TREE_DIRECTORY, NULL);
+    return enter(t, e->path, strlen(e->path), err);
+}
+
 static int take(struct taking *t, const struct local_entry *e, struct error **err)
 {
     t->path = e->path;
@@ -330,8 +367,10 @@ static int take(struct taking *t, const struct local_entry *e, struct error **er
     struct stat st;
     if (parent < 0 || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return is_gone(errno) ? 0 : fail(t, "reading", err);
+    if (S_ISDIR(st.st_mode) && e->directory)
+        return take_directory(t, e, err);
     if (S_ISDIR(st.st_mode))
-        return e->directory ? enter(t, e->path, strlen(e->path), err) : 0;
+        return 0;
     if (e->directory) // a submodule's folder that is something else now
         return e->tracked ? 0 : changed(t, err);
     if (S_ISLNK(st.st_mode))
@@ -356,6 +395,7 @@ static int take_all(struct taking *t, struct error **err)
     }
     free(t->chunk);
     strlist_free(&t->open);
+    local_compare_end(t->tree);
     if (!result && !t->entries) {
         error_user(err, "%s holds no file", tree->folder);
         if (tree->git)
@@ -375,7 +415,7 @@ static int take_folder(const struct source_spec *spec, const struct source_optio
         return error_errno(err, errno, "opening %s", spec->url);
     cleanup_local_tree struct local_tree tree = {0};
     cleanup_buf struct buf listing = {0};
-    if (select_files(spec, o, root, &tree, err) < 0)
+    if (select_files(spec, o, root, !to, &tree, err) < 0)
         return -1;
     struct taking t = {.tree = &tree, .root = root, .to = to, .listing = &listing};
     if (take_all(&t, err) < 0)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which files of a folder git cares for. libgit2 reads the index and the rules of .gitignore; no
-// program is started and nothing is written, whatever the repository's configuration says.
+// Which files of a folder git cares for. libgit2 reads the index and the commit, local_ignore.c
+// asks what is ignored. Nothing is written, and no program runs that the repository's configuration
+// names.
 #include "source/local.h"
 
 #include "base/log.h"
-#include "cache/tree.h"
 #include "source/git.h"
 
 #include <dirent.h>
@@ -22,10 +22,18 @@ struct collecting {
     const char *prefix; // of the repository's files in the folder: "", or "lib/x/"
     const char *below;  // only these of the repository: "", or "src/"
     git_repository *repository;
+    git_tree *head; // of the commit that is expected to be checked out, or NULL
     unsigned depth;
 };
 
 static int collect(const struct collecting *c, struct error **err);
+
+static int hint_no_git(struct error **err)
+{
+    return error_hint(err,
+                      "what libgit2 cannot read (SHA-256, a sparse index): a copy of the files "
+                      "without .git is taken whole");
+}
 
 // The path in the folder of a path in the repository, to be freed; NULL if it is not in there.
 static char *path_in_tree(const struct collecting *c, const char *path)
@@ -56,42 +64,103 @@ static bool same_folder(const char *a, const char *b)
     return realpath(a, one) && realpath(b, other) && !strcmp(one, other);
 }
 
-static int collect_nested(const struct collecting *c, const char *path, const git_oid *expected,
-                          struct error **err)
+// The id of the submodule's commit that the commit around it has at the path: false if it has none.
+static bool pinned_commit(const struct collecting *c, const char *path, git_oid *out)
+{
+    cleanup_free char *whole = xasprintf("%s%s", c->below, path + strlen(c->prefix));
+    git_tree_entry *entry = NULL;
+    bool found = c->head && git_tree_entry_bypath(&entry, c->head, whole) == 0 &&
+                 git_tree_entry_type(entry) == GIT_OBJECT_COMMIT;
+    if (found)
+        git_oid_cpy(out, git_tree_entry_id(entry));
+    git_tree_entry_free(entry);
+    return found;
+}
+
+// The files that the commit around it expects there. If it pins a commit that is not there, nobody
+// can say that they are the same.
+static int expect_nested(const struct collecting *c, const char *path, struct collecting *inner,
+                         struct error **err)
+{
+    git_oid id;
+    git_commit *commit = NULL;
+    if (!c->tree->compare || !pinned_commit(c, path, &id))
+        return 0;
+    int result = 0;
+    if (git_commit_lookup(&commit, inner->repository, &id) < 0)
+        c->tree->dirty = true;
+    else if (git_commit_tree(&inner->head, commit) < 0)
+        result = git_failed(err, "reading the commit of %s/%s", c->tree->folder, path);
+    git_commit_free(commit);
+    return result;
+}
+
+static int open_nested(const struct collecting *c, const char *folder, git_repository **out,
+                       struct error **err)
+{
+    if (git_repository_open_ext(out, folder, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL) < 0)
+        return git_failed(err, "reading the git repository %s", folder);
+    const char *workdir = git_repository_workdir(*out);
+    if (!workdir || !same_folder(workdir, folder))
+        return error_user(err, "the git repository %s has its files elsewhere: %s", folder,
+                          workdir ? workdir : "nowhere");
+    if (c->depth + 1 > NESTING_MAX)
+        return error_user(err, "%s: repositories are nested more than %d deep", folder,
+                          NESTING_MAX);
+    return 0;
+}
+
+static int collect_nested(const struct collecting *c, const char *path, struct error **err)
 {
     cleanup_free char *folder = xasprintf("%s/%s", c->tree->folder, path);
     cleanup_free char *prefix = xasprintf("%s/", path);
     struct collecting inner = {
         .tree = c->tree, .prefix = prefix, .below = "", .depth = c->depth + 1};
-    if (inner.depth > NESTING_MAX)
-        return error_user(err, "%s: repositories are nested more than %d deep", folder,
-                          NESTING_MAX);
-    if (git_repository_open_ext(&inner.repository, folder, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL) < 0)
-        return git_failed(err, "reading the git repository %s", folder);
-    git_oid head;
-    const char *workdir = git_repository_workdir(inner.repository);
-    int result = 0;
-    if (!workdir || !same_folder(workdir, folder))
-        result = error_user(err, "the git repository %s has its files elsewhere: %s", folder,
-                            workdir ? workdir : "nowhere");
-    else if (!expected || git_reference_name_to_id(&head, inner.repository, "HEAD") < 0 ||
-             !git_oid_equal(&head, expected))
-        c->tree->dirty = true;
+    int result = open_nested(c, folder, &inner.repository, err);
+    if (!result)
+        result = expect_nested(c, path, &inner, err);
     if (!result)
         result = collect(&inner, err);
+    git_tree_free(inner.head);
     git_repository_free(inner.repository);
     return result;
 }
 
-static int add_submodule(const struct collecting *c, const char *path, const git_oid *commit,
-                         struct error **err)
+// Whether upstream's export has an empty folder there, too (git_submodule.c): the submodule has no
+// url, or is not to be updated.
+static int is_left_out(const struct collecting *c, const char *path, struct error **err)
+{
+    const char *name = path + strlen(c->prefix);
+    const git_tree_entry *entry = c->head ? git_tree_entry_byname(c->head, ".gitmodules") : NULL;
+    git_blob *blob = NULL;
+    struct submodule_places places = {0};
+    if (!entry || git_tree_entry_type(entry) != GIT_OBJECT_BLOB)
+        return 0;
+    if (git_blob_lookup(&blob, c->repository, git_tree_entry_id(entry)) < 0)
+        return git_failed(err, "reading .gitmodules of %s", c->tree->folder);
+    cleanup_free char *whole = xasprintf("%s%s", c->below, name);
+    int result = submodule_places_parse(c->tree->folder, git_blob_rawcontent(blob),
+                                        (size_t)git_blob_rawsize(blob), &places, err);
+    const struct submodule_place *place = submodule_place_find(&places, whole);
+    if (!result)
+        result = !place || !place->url || place->skip;
+    submodule_places_free(&places);
+    git_blob_free(blob);
+    return result;
+}
+
+static int add_submodule(const struct collecting *c, const char *path, struct error **err)
 {
     enum submodules wanted = c->tree->submodules;
     local_tree_add(c->tree, path, true, true);
     if (wanted == SUBMODULES_NO || (wanted == SUBMODULES_DIRECT && c->depth))
         return 0;
     if (is_repository(c->tree, path))
-        return collect_nested(c, path, commit, err);
+        return collect_nested(c, path, err);
+    int left_out = is_left_out(c, path, err);
+    if (left_out)
+        return left_out < 0 ? -1 : 0;
+    c->tree->dirty = true;
     log_warning("%s: the submodule %s of %s is not checked out: its folder stays empty "
                 "(git submodule update --init)",
                 c->tree->label, path, c->tree->folder);
@@ -100,18 +169,13 @@ static int add_submodule(const struct collecting *c, const char *path, const git
 
 // ---- one repository ----
 
-static int hint_no_git(struct error **err)
-{
-    return error_hint(err,
-                      "what libgit2 cannot read (SHA-256, a sparse index): a copy of the files "
-                      "without .git is taken whole");
-}
-
 static int add_tracked(const struct collecting *c, struct error **err)
 {
     git_index *index = NULL;
-    if (git_repository_index(&index, c->repository) < 0)
-        return git_failed(err, "reading git's index of %s", c->tree->folder);
+    if (git_repository_index(&index, c->repository) < 0) {
+        git_failed(err, "reading git's index of %s", c->tree->folder);
+        return hint_no_git(err);
+    }
     int result = 0;
     for (size_t i = 0; !result && i < git_index_entrycount(index); i++) {
         const git_index_entry *e = git_index_get_byindex(index, i);
@@ -120,7 +184,7 @@ static int add_tracked(const struct collecting *c, struct error **err)
             continue;
         result = check_path(c, path, err);
         if (!result && e->mode == GIT_FILEMODE_COMMIT)
-            result = add_submodule(c, path, &e->id, err);
+            result = add_submodule(c, path, err);
         else if (!result)
             local_tree_add(c->tree, path, false, true);
     }
@@ -128,35 +192,30 @@ static int add_tracked(const struct collecting *c, struct error **err)
     return result;
 }
 
-static int add_untracked(const struct collecting *c, const char *path, struct error **err)
+static int add_untracked(const struct collecting *c, const char *name, struct error **err)
 {
-    size_t n = strlen(path);
-    cleanup_free char *name = xstrndup(path, n && path[n - 1] == '/' ? n - 1 : n);
-    if (check_path(c, name, err) < 0)
+    size_t n = strlen(name);
+    bool nested = n && name[n - 1] == '/';
+    cleanup_free char *path = xasprintf("%s%.*s", c->prefix, (int)(nested ? n - 1 : n), name);
+    if (local_is_own(c->tree, path, false))
+        return 0;
+    if (check_path(c, path, err) < 0)
         return -1;
-    if (name[0] && path[n - 1] == '/' && is_repository(c->tree, name))
-        return collect_nested(c, name, NULL, err);
-    if (path[n - 1] != '/')
-        local_tree_add(c->tree, name, false, false);
+    if (!nested)
+        local_tree_add(c->tree, path, false, false);
+    else if (is_repository(c->tree, path))
+        return collect_nested(c, path, err);
     return 0;
 }
 
-static int add_changes(const struct collecting *c, git_status_list *list, struct error **err)
+static int add_all_untracked(const struct collecting *c, const struct local_rules *rules,
+                             struct error **err)
 {
-    for (size_t i = 0; i < git_status_list_entrycount(list); i++) {
-        const git_status_entry *e = git_status_byindex(list, i);
-        const char *name = e->index_to_workdir ? e->index_to_workdir->new_file.path
-                                               : e->head_to_index->new_file.path;
-        cleanup_free char *path = path_in_tree(c, name);
-        if (!path || local_is_own(c->tree, path, !(e->status & GIT_STATUS_WT_NEW)))
-            continue;
-        if (e->status & GIT_STATUS_WT_UNREADABLE)
-            return error_errno(err, EACCES, "reading %s/%s", c->tree->folder, path);
-        c->tree->dirty = true;
-        if (e->status & GIT_STATUS_WT_NEW && add_untracked(c, path, err) < 0)
-            return -1;
-    }
-    return 0;
+    cleanup_buf struct buf names = {0};
+    int result = local_untracked(rules, &names, err);
+    for (size_t at = 0; !result && at < names.len; at += strlen(names.data + at) + 1)
+        result = add_untracked(c, names.data + at, err);
+    return result;
 }
 
 // ---- what cannot be read ----
@@ -166,10 +225,11 @@ static int add_changes(const struct collecting *c, git_status_list *list, struct
 static int refuse_closed(const struct collecting *c, const char *path, const char *shown,
                          struct error **err)
 {
-    int ignored = 0;
-    cleanup_free char *inside = xasprintf("%s%s/", c->below, path);
-    if (git_ignore_path_is_ignored(&ignored, c->repository, inside) == 0 && ignored)
-        return 0;
+    const struct local_rules rules = {.repository = c->repository};
+    cleanup_free char *whole = xasprintf("%s%s", c->below, path);
+    int ignored = local_ignored(&rules, whole, err);
+    if (ignored)
+        return ignored < 0 ? -1 : 0;
     return error_errno(err, EACCES, "reading %s/%s", c->tree->folder, shown);
 }
 
@@ -224,27 +284,21 @@ static int check_readable(const struct collecting *c, struct error **err)
 
 static int collect(const struct collecting *c, struct error **err)
 {
-    git_status_list *list = NULL;
-    git_status_options o;
-    char *below = (char *)c->below;
-    git_status_options_init(&o, GIT_STATUS_OPTIONS_VERSION);
-    o.flags = GIT_STATUS_OPT_INCLUDE_UNTRACKED | GIT_STATUS_OPT_RECURSE_UNTRACKED_DIRS |
-              GIT_STATUS_OPT_INCLUDE_UNREADABLE | GIT_STATUS_OPT_EXCLUDE_SUBMODULES |
-              GIT_STATUS_OPT_DISABLE_PATHSPEC_MATCH;
-    if (*below)
-        o.pathspec = (git_strarray){&below, 1};
-    if (git_status_list_new(&list, c->repository, &o) < 0) {
-        git_failed(err, "asking git for the files of %s", c->tree->folder);
-        return hint_no_git(err);
-    }
-    int result = add_changes(c, list, err);
-    git_status_list_free(list);
-    return result < 0 || check_readable(c, err) < 0 ? -1 : add_tracked(c, err);
+    cleanup_free char *folder =
+        xasprintf("%s%s%s", c->tree->folder, *c->prefix ? "/" : "", c->prefix);
+    const struct local_rules rules = {
+        .repository = c->repository, .folder = folder, .below = c->below};
+    if (c->tree->compare && c->head && local_expect(c->tree, c->head, c->below, c->prefix, err) < 0)
+        return -1;
+    if (add_tracked(c, err) < 0 || add_all_untracked(c, &rules, err) < 0)
+        return -1;
+    return check_readable(c, err);
 }
 
 // ---- the repository that the folder is in ----
 
-static int read_head(struct local_tree *t, git_repository *r, struct error **err)
+// *tree gets that of the commit; NULL if nothing was committed yet.
+static int read_head(struct local_tree *t, git_repository *r, git_tree **tree, struct error **err)
 {
     git_oid id;
     git_commit *commit = NULL;
@@ -253,8 +307,11 @@ static int read_head(struct local_tree *t, git_repository *r, struct error **err
         t->dirty = true;
         return 0;
     }
-    if (git_commit_lookup(&commit, r, &id) < 0)
-        return git_failed(err, "reading the commit that is checked out in %s", t->folder);
+    if (git_commit_lookup(&commit, r, &id) < 0 || git_commit_tree(tree, commit) < 0) {
+        git_failed(err, "reading the commit that is checked out in %s", t->folder);
+        git_commit_free(commit);
+        return -1;
+    }
     t->commit = xstrdup(git_oid_tostr(hex, sizeof hex, &id));
     t->time = git_commit_time(commit) > 0 ? git_commit_time(commit) : 0;
     git_commit_free(commit);
@@ -275,19 +332,6 @@ static char *place_in(const char *workdir, const char *folder)
     return folder[n] && folder[n + 1] ? xasprintf("%s/", folder + n + 1) : xstrdup("");
 }
 
-// A folder that git ignores is none of the repository's, whatever lies around it.
-static bool is_ignored(git_repository *r, const char *below)
-{
-    int ignored = 0;
-    git_index *index = NULL;
-    if (!*below || git_ignore_path_is_ignored(&ignored, r, below) < 0 || !ignored ||
-        git_repository_index(&index, r) < 0)
-        return false;
-    bool tracked = git_index_find_prefix(NULL, index, below) == 0;
-    git_index_free(index);
-    return !tracked;
-}
-
 // A file `.git` names the repository of a work tree. Without that nobody knows what it ignores.
 static int check_no_git(const struct local_tree *t, struct error **err)
 {
@@ -301,6 +345,40 @@ static int check_no_git(const struct local_tree *t, struct error **err)
                            "taken whole");
 }
 
+static int refuse_bare(const struct local_tree *t, struct error **err)
+{
+    error_user(err, "%s is in a bare git repository, which has no files", t->folder);
+    return error_hint(err, "name a work tree: git worktree add DIR");
+}
+
+static int collect_outermost(struct local_tree *t, git_repository *r, const char *below,
+                             struct error **err)
+{
+    struct collecting c = {.tree = t, .prefix = "", .below = below, .repository = r};
+    t->git = true;
+    local_ignore_note(t);
+    int result = read_head(t, r, &c.head, err);
+    if (!result)
+        result = collect(&c, err);
+    git_tree_free(c.head);
+    local_expected_sort(t);
+    return result < 0 ? -1 : 1;
+}
+
+// A folder that git ignores is none of the repository's, whatever lies around it.
+static int collect_unless_ignored(struct local_tree *t, git_repository *r, struct error **err)
+{
+    cleanup_free char *below = place_in(git_repository_workdir(r), t->folder);
+    const struct local_rules rules = {.repository = r};
+    if (!below)
+        return 0;
+    cleanup_free char *path = xstrndup(below, *below ? strlen(below) - 1 : 0);
+    int ignored = *path ? local_ignored(&rules, path, err) : 0;
+    if (ignored)
+        return ignored < 0 ? -1 : 0;
+    return collect_outermost(t, r, below, err);
+}
+
 int local_git_entries(struct local_tree *t, struct error **err)
 {
     git_repository *r = NULL;
@@ -312,18 +390,8 @@ int local_git_entries(struct local_tree *t, struct error **err)
         git_failed(err, "reading the git repository of %s", t->folder);
         return hint_no_git(err);
     }
-    int result = 1;
-    cleanup_free char *below = place_in(git_repository_workdir(r), t->folder);
-    if (git_repository_is_bare(r)) {
-        error_user(err, "%s is in a bare git repository, which has no files", t->folder);
-        result = error_hint(err, "name a work tree: git worktree add DIR");
-    } else if (!below || is_ignored(r, below)) {
-        result = 0;
-    } else {
-        const struct collecting c = {.tree = t, .prefix = "", .below = below, .repository = r};
-        t->git = true;
-        result = read_head(t, r, err) < 0 || collect(&c, err) < 0 ? -1 : 1;
-    }
+    int result =
+        git_repository_is_bare(r) ? refuse_bare(t, err) : collect_unless_ignored(t, r, err);
     git_repository_free(r);
     return result;
 }

@@ -435,6 +435,194 @@ P
   [ "$(content_of build/kata-static-demo.tar.xz opt/tree/src/agent/main | tail -1)" = six ]
 }
 
+# What `plan` says of the folder $1: "clean" or "changed".
+state_of() {
+  kb --source demo="$1" plan demo >plan.log 2>&1 || { cat plan.log; return 1; }
+  grep -q "source:demo .*$PROJECT/$1, commit " plan.log
+  if grep -q 'with changes' plan.log; then echo changed; else echo clean; fi
+}
+
+@test "whether there are changes is what differs from the commit, not what git was told to overlook" {
+  local git="git_here -C mine"
+  [ "$(state_of mine)" = clean ]
+  for flag in assume-unchanged skip-worktree; do
+    $git update-index --$flag src/agent/main
+    [ "$(state_of mine)" = clean ]
+    echo other >mine/src/agent/main
+    [ -z "$($git status --porcelain)" ]
+    [ "$(state_of mine)" = changed ]
+    echo one >mine/src/agent/main
+    $git update-index --no-$flag src/agent/main
+  done
+  $git config core.fileMode false
+  chmod +x mine/src/agent/main
+  [ -z "$($git status --porcelain)" ]
+  [ "$(state_of mine)" = changed ]
+  chmod -x mine/src/agent/main
+  # The commit has other line ends than the work tree.
+  echo 'src/agent/main text eol=crlf' >mine/.git/info/attributes
+  rm mine/src/agent/main
+  $git checkout -q src/agent/main
+  [ -z "$($git status --porcelain)" ]
+  [ "$(state_of mine)" = changed ]
+  rm mine/.git/info/attributes
+  echo one >mine/src/agent/main
+  # A file for a link, with the link's target in it (core.symlinks=false); one that is gone; a new one
+  rm mine/src/link
+  printf ../bin/run >mine/src/link
+  $git config core.symlinks false
+  [ "$(state_of mine)" = changed ]
+  rm mine/src/link
+  [ "$(state_of mine)" = changed ]
+  ln -s ../bin/run mine/src/link
+  $git config core.symlinks true
+  touch mine/new
+  [ "$(state_of mine)" = changed ]
+  [ "$(state_of mine/src)" = clean ]
+  rm mine/new
+  # What only the index has is not built.
+  echo staged >mine/src/agent/main
+  $git add .
+  echo one >mine/src/agent/main
+  [ "$(state_of mine)" = clean ]
+  $git rm -qf --cached src/agent/main
+  [ "$(state_of mine)" = clean ]
+}
+
+@test "a submodule that is not checked out, or at another commit, is a change" {
+  git_here init -q lib
+  echo lib >lib/file
+  git_here -C lib add .
+  git_here -C lib commit -qm lib
+  git_here -C mine submodule -q add ../lib lib
+  git_here -C mine commit -qm sub
+  [ "$(state_of mine)" = clean ]
+  echo more >>mine/lib/file
+  [ "$(state_of mine)" = changed ]
+  git_here -C mine/lib commit -qam more
+  [ "$(state_of mine)" = changed ]
+  git_here -C mine submodule -q update
+  [ "$(state_of mine)" = clean ]
+  git_here clone -q mine without
+  [ "$(state_of without)" = changed ]
+  rmdir without/lib
+  [ "$(state_of without)" = changed ]
+  # Upstream's export leaves this one out, too.
+  git_here -C without config -f .gitmodules submodule.lib.update none
+  git_here -C without commit -qam none
+  mkdir without/lib
+  [ "$(state_of without)" = clean ]
+  ! grep -q 'not checked out' plan.log || false
+  # A recipe without submodules has an empty folder there, in every case.
+  demo demo ', submodules: no'
+  [ "$(state_of mine)" = clean ]
+  git_here clone -q mine again
+  [ "$(state_of again)" = clean ]
+}
+
+# The files that were taken of mine are those that git names.
+same_as_git() {
+  kb --source demo=mine demo
+  listing | grep -v '^[^ ]* d ' | sed 's/ [fl] [0-9]* .*//' | sort >taken
+  { git_here -C mine ls-files; git_here -C mine ls-files --others --exclude-standard; } | sort | diff taken -
+}
+
+@test "git says what it ignores: a negation in another file counts, and odd patterns" {
+  mkdir -p mine/a/b
+  printf '%s\n' '!x.o' '!b/y.o' >mine/a/.gitignore
+  printf '%s\n' '*.o' '!kept' 'd**/x.z' $'blank \t' >mine/.gitignore
+  git_here -C mine add .
+  git_here -C mine commit -qm rules
+  echo /kept >mine/.git/info/exclude
+  mkdir -p mine/d/e
+  touch mine/a/{x.o,w.o} mine/a/b/y.o mine/kept mine/blank mine/d/{x.z,e/x.z}
+  same_as_git
+  for file in a/x.o a/b/y.o kept; do grep -qx "$file" taken; done
+  ! grep -q 'w.o' taken || false
+  [ "$(state_of mine)" = changed ]
+  touch mine/more.o
+  for pattern in '**/' '//' '/' '**' 'a/**/' '['; do
+    printf '%s\n' "$pattern" >mine/.gitignore
+    same_as_git
+  done
+  # Where there is no git, libgit2 answers, and that is said.
+  mkdir programs
+  local folder
+  for folder in ${PATH//:/ }; do find "$folder" -maxdepth 1 ! -name git -exec ln -sf -t programs {} + 2>/dev/null || true; done
+  rm -f programs/git
+  git_here -C mine checkout -q .gitignore
+  PATH=$PROJECT/programs run kb --source demo=mine plan demo
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"warning"*"there is no program git here: libgit2 says what $PROJECT/mine ignores"* ]]
+}
+
+@test "asking git runs nothing that the repository's configuration names, and writes nothing" {
+  printf '#!/bin/sh\necho "$0 $*" >>%s/ran\nexit 1\n' "$PROJECT" >evil
+  chmod +x evil
+  mkdir hooks
+  cp evil hooks/post-index-change
+  echo '*.tmp' >mine/a.gitignore
+  mkdir mine/a
+  echo '*.tmp' >mine/a/.gitignore
+  git_here -C mine add .
+  git_here -C mine commit -qm rules
+  # A partial clone whose rules have to be fetched: from a server that a program reaches.
+  git_here -C mine update-index --skip-worktree a/.gitignore
+  blob=$(git -C mine rev-parse HEAD:a/.gitignore)
+  rm -f mine/a/.gitignore mine/a.gitignore "mine/.git/objects/${blob:0:2}/${blob:2}"
+  touch mine/a/new
+  local url
+  for url in ssh://nobody@localhost/x "ext::$PROJECT/evil %S"; do
+    cat >mine/.git/config <<C
+[core]
+	repositoryformatversion = 0
+	bare = false
+	fsmonitor = $PROJECT/evil
+	sshCommand = $PROJECT/evil
+	hooksPath = $PROJECT/hooks
+	pager = $PROJECT/evil
+	untrackedCache = true
+[pager]
+	ls-files = $PROJECT/evil
+[alias]
+	ls-files = !$PROJECT/evil
+[protocol]
+	allow = always
+[protocol "ext"]
+	allow = always
+[remote "origin"]
+	url = $url
+	promisor = true
+	partialclonefilter = blob:none
+[filter "x"]
+	clean = $PROJECT/evil
+	process = $PROJECT/evil
+[credential]
+	helper = $PROJECT/evil
+[include]
+	path = $PROJECT/more.config
+C
+    printf '[core]\n\tfsmonitor = %s/evil\n' "$PROJECT" >more.config
+    echo '* filter=x' >mine/.git/info/attributes
+    find mine -printf '%p %T@ %s\n' | sort >before
+    kb --source demo=mine plan demo || true
+    [ ! -e ran ]
+    find mine -printf '%p %T@ %s\n' | sort | diff before -
+    git -C mine ls-files --others --exclude-standard || true # the traps work
+    [ -e ran ]
+    rm ran
+    git -C mine -c core.fsmonitor= ls-files --others --exclude-standard || true
+    [ -e ran ]
+    rm ran
+  done
+  # Nor do variables of the user move the question elsewhere.
+  git_here init -q fresh
+  touch fresh/file
+  GIT_DIR=$PROJECT/mine/.git GIT_WORK_TREE=/ GIT_INDEX_FILE=/nonexistent kb --source demo=fresh demo
+  listing | grep -q '^file f'
+}
+
 @test "provenance names the commit of this run, though the files come from the cache" {
   local dates=(env GIT_AUTHOR_DATE=2024-05-06T07:08:09Z GIT_COMMITTER_DATE=2024-05-06T07:08:09Z)
   says() {
