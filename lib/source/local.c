@@ -181,6 +181,19 @@ static void list_line(struct taking *t, const char *start, const char *path)
     t->entries++;
 }
 
+// A folder with a `.git` is a repository, or git makes nothing of that `.git`.
+static int check_git_in(const struct taking *t, const char *folder, struct error **err)
+{
+    if (!t->tree->git)
+        return 0;
+    cleanup_free char *git = xasprintf("%s/.git", folder);
+    cleanup_close int fd = beneath_open(t->root, git, O_PATH, 0);
+    if (fd < 0 && errno != ELOOP) // that is a link
+        return 0;
+    cleanup_free char *shown = xasprintf("%s/%s", t->tree->folder, folder);
+    return local_check_git(shown, err);
+}
+
 // Lists and makes the directories of a path that the last one was not in: its first `length` bytes.
 static int enter(struct taking *t, const char *path, size_t length, struct error **err)
 {
@@ -196,6 +209,8 @@ static int enter(struct taking *t, const char *path, size_t length, struct error
             free(t->open.items[--t->open.n]);
         strlist_add(&t->open, folder);
         list_line(t, "d ", folder);
+        if (check_git_in(t, folder, err) < 0)
+            return -1;
         cleanup_free char *inside = xasprintf("%s/x", folder); // any name in it
         const char *base;
         if (t->to && beneath_parent(t->to, inside, &base, err) < 0)

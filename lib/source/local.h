@@ -60,6 +60,8 @@ void local_tree_free(struct local_tree *t);
 // ---- local_git.c ----
 // 1: the folder is in a work tree, and the entries are there, unsorted; 0: it is not; -1: error.
 int local_git_entries(struct local_tree *t, struct error **err);
+// An error if the `.git` in the folder is no usable repository.
+int local_check_git(const char *folder, struct error **err);
 
 // ---- local_ignore.c: what git ignores ----
 // One work tree, and the folder in it that is looked at.

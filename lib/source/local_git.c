@@ -28,11 +28,49 @@ struct collecting {
 
 static int collect(const struct collecting *c, struct error **err);
 
-static int hint_no_git(struct error **err)
+static int refuse_git(const char *folder, struct error **err)
 {
-    return error_hint(err,
-                      "what libgit2 cannot read (SHA-256, a sparse index): a copy of the files "
-                      "without .git is taken whole");
+    struct stat st;
+    cleanup_free char *git = xasprintf("%s/.git", folder);
+    bool file = stat(git, &st) == 0 && S_ISREG(st.st_mode);
+    if (file)
+        error_user(err, "%s is a git work tree, but the repository that %s names is not there",
+                   folder, git);
+    else
+        error_user(err, "%s is no usable git repository: what is ignored in %s is not known", git,
+                   folder);
+    return error_hint(err, "%s, or move it away; a copy of the files without .git is taken whole",
+                      file ? "git worktree repair mends a work tree that was moved" : "restore it");
+}
+
+int local_check_git(const char *folder, struct error **err)
+{
+    git_repository *r = NULL;
+    int found = git_repository_open_ext(&r, folder, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
+    git_repository_free(r);
+    return found < 0 ? refuse_git(folder, err) : 0;
+}
+
+// An error with libgit2's reason, of a repository in a format that it does not know.
+static int refuse_format(const char *doing, const char *folder, struct error **err)
+{
+    static const struct {
+        const char *reason, *hint;
+    } known[] = {
+        {"'link'", "it is a split index: git update-index --no-split-index mends that"},
+        {"'sdir'", "it is a sparse index: git sparse-checkout reapply --no-sparse-index mends "
+                   "that"},
+    };
+    const git_error *last = git_error_last();
+    const char *reason = last && last->message ? last->message : "", *hint = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (strstr(reason, known[i].reason))
+            hint = known[i].hint;
+    git_failed(err, "%s %s", doing, folder);
+    return error_hint(err, "%s",
+                      hint ? hint
+                           : "what libgit2 cannot read (SHA-256, say): a copy of the "
+                             "files without .git is taken whole");
 }
 
 // The path in the folder of a path in the repository, to be freed; NULL if it is not in there.
@@ -98,8 +136,11 @@ static int expect_nested(const struct collecting *c, const char *path, struct co
 static int open_nested(const struct collecting *c, const char *folder, git_repository **out,
                        struct error **err)
 {
-    if (git_repository_open_ext(out, folder, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL) < 0)
-        return git_failed(err, "reading the git repository %s", folder);
+    int found = git_repository_open_ext(out, folder, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
+    if (found == GIT_ENOTFOUND)
+        return refuse_git(folder, err);
+    if (found < 0)
+        return refuse_format("reading the git repository", folder, err);
     const char *workdir = git_repository_workdir(*out);
     if (!workdir || !same_folder(workdir, folder))
         return error_user(err, "the git repository %s has its files elsewhere: %s", folder,
@@ -172,10 +213,8 @@ static int add_submodule(const struct collecting *c, const char *path, struct er
 static int add_tracked(const struct collecting *c, struct error **err)
 {
     git_index *index = NULL;
-    if (git_repository_index(&index, c->repository) < 0) {
-        git_failed(err, "reading git's index of %s", c->tree->folder);
-        return hint_no_git(err);
-    }
+    if (git_repository_index(&index, c->repository) < 0)
+        return refuse_format("reading the git repository of", c->tree->folder, err);
     int result = 0;
     for (size_t i = 0; !result && i < git_index_entrycount(index); i++) {
         const git_index_entry *e = git_index_get_byindex(index, i);
@@ -303,11 +342,12 @@ static int read_head(struct local_tree *t, git_repository *r, git_tree **tree, s
     git_oid id;
     git_commit *commit = NULL;
     char hex[GIT_OID_HEXSZ + 1];
-    if (git_reference_name_to_id(&id, r, "HEAD") < 0) { // nothing was committed yet
+    int found = git_reference_name_to_id(&id, r, "HEAD");
+    if (found == GIT_ENOTFOUND || found == GIT_EUNBORNBRANCH) { // nothing was committed yet
         t->dirty = true;
         return 0;
     }
-    if (git_commit_lookup(&commit, r, &id) < 0 || git_commit_tree(tree, commit) < 0) {
+    if (found < 0 || git_commit_lookup(&commit, r, &id) < 0 || git_commit_tree(tree, commit) < 0) {
         git_failed(err, "reading the commit that is checked out in %s", t->folder);
         git_commit_free(commit);
         return -1;
@@ -332,17 +372,20 @@ static char *place_in(const char *workdir, const char *folder)
     return folder[n] && folder[n + 1] ? xasprintf("%s/", folder + n + 1) : xstrdup("");
 }
 
-// A file `.git` names the repository of a work tree. Without that nobody knows what it ignores.
-static int check_no_git(const struct local_tree *t, struct error **err)
+// A `.git` in the folder, or in one around it up to `top` (NULL: the root of the file system), that
+// git did not take for a repository: its rules are not known, and those of a repository further
+// out are not the folder's.
+static int check_unused_git(const struct local_tree *t, const char *top, struct error **err)
 {
-    cleanup_free char *link = xasprintf("%s/.git", t->folder);
-    struct stat st;
-    if (lstat(link, &st) < 0 || !S_ISREG(st.st_mode))
-        return 0;
-    error_user(err, "%s is a git work tree, but the repository that %s names is not there",
-               t->folder, link);
-    return error_hint(err, "git worktree repair mends it; a copy of the files without .git is "
-                           "taken whole");
+    cleanup_free char *at = xstrdup(t->folder);
+    while (*at && !(top && same_folder(at, top))) {
+        cleanup_free char *git = xasprintf("%s/.git", at);
+        struct stat st;
+        if (lstat(git, &st) == 0)
+            return refuse_git(at, err);
+        *strrchr(at, '/') = '\0';
+    }
+    return 0;
 }
 
 static int refuse_bare(const struct local_tree *t, struct error **err)
@@ -385,13 +428,13 @@ int local_git_entries(struct local_tree *t, struct error **err)
     mirror_library_begin();
     int found = git_repository_open_ext(&r, t->folder, 0, NULL);
     if (found == GIT_ENOTFOUND)
-        return check_no_git(t, err);
-    if (found < 0) { // of a format that libgit2 does not know, say
-        git_failed(err, "reading the git repository of %s", t->folder);
-        return hint_no_git(err);
-    }
-    int result =
-        git_repository_is_bare(r) ? refuse_bare(t, err) : collect_unless_ignored(t, r, err);
+        return check_unused_git(t, NULL, err);
+    if (found < 0)
+        return refuse_format("reading the git repository of", t->folder, err);
+    int result = git_repository_is_bare(r) ? refuse_bare(t, err)
+                                           : check_unused_git(t, git_repository_workdir(r), err);
+    if (!result)
+        result = collect_unless_ignored(t, r, err);
     git_repository_free(r);
     return result;
 }

@@ -87,7 +87,7 @@ listing() {
 }
 
 @test "a folder without git is taken whole, with a time that does not depend on it" {
-  mkdir -p plain/empty plain/.git
+  mkdir -p plain/empty plain/inner/.git
   echo x >plain/file
   echo y >plain/file.o
   kb --source demo=plain demo
@@ -621,6 +621,80 @@ C
   touch fresh/file
   GIT_DIR=$PROJECT/mine/.git GIT_WORK_TREE=/ GIT_INDEX_FILE=/nonexistent kb --source demo=fresh demo
   listing | grep -q '^file f'
+}
+
+@test "a damaged repository is no folder without git" {
+  echo 'secret.key' >mine/.gitignore
+  echo secret >mine/secret.key
+  refuse() {
+    run kb --source demo="$1" plan demo
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"$2"*"a copy of the files without .git is taken whole"* ]]
+  }
+  local no="/.git is no usable git repository: what is ignored in"
+  cp -r mine kept
+  rm mine/.git/HEAD
+  refuse mine "$PROJECT/mine$no"
+  refuse mine/src "$PROJECT/mine$no"
+  cp -r kept/.git/. mine/.git
+  rm -rf mine/.git/refs mine/.git/packed-refs
+  refuse mine "$PROJECT/mine$no"
+  rm -rf mine/.git
+  mkdir mine/.git
+  refuse mine "$PROJECT/mine$no"
+  rmdir mine/.git
+  ln -s nowhere mine/.git
+  refuse mine "$PROJECT/mine$no"
+  rm mine/.git
+  echo rubbish >mine/.git
+  refuse mine "reading the git repository of $PROJECT/mine"
+  rm mine/.git
+  cp -r kept/.git mine/.git
+  echo rubbish >mine/.git/refs/heads/main
+  run kb --source demo=mine plan demo
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"reading the commit that is checked out in $PROJECT/mine"* ]]
+  rm -r mine/.git
+  echo rubbish >mine/.git
+  # Inside another repository, whose rules are not meant for it.
+  git_here init -q outer
+  mv mine outer/mine
+  rm outer/mine/.git
+  cp -r kept/.git outer/mine/.git
+  rm outer/mine/.git/HEAD
+  refuse outer/mine "$PROJECT/outer/mine$no"
+  refuse outer/mine/src "$PROJECT/outer/mine$no"
+  refuse outer "$PROJECT/outer/mine$no"
+  mv outer/mine/.git saved
+  kb --source demo=outer/mine demo
+  ! listing | grep -q secret || false
+}
+
+@test "a .git inside that is no repository is named; an index that libgit2 cannot read, too" {
+  mkdir -p mine/gar/.git mine/ignored/.git
+  touch mine/gar/file mine/ignored/x.o # nothing of the second one is taken
+  run kb --source demo=mine plan demo
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"$PROJECT/mine/gar/.git is no usable git repository"*"move it away"* ]]
+  rmdir mine/gar/.git
+  echo "gitdir: /nowhere" >mine/src/.git
+  run kb --source demo=mine plan demo
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"the repository that $PROJECT/mine/src/.git names is not there"*"move it away"* ]]
+  rm mine/src/.git
+  # Files that the repository around it tracks, of a folder that became a repository later
+  git_here init -q mine/src/agent
+  [ "$(state_of mine)" = changed ] # for gar/file
+  rm -r mine/gar mine/src/agent/.git
+  [ "$(state_of mine)" = clean ]
+  git_here -C mine update-index --split-index
+  run kb --source demo=mine plan demo
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"git update-index --no-split-index"* ]]
 }
 
 @test "provenance names the commit of this run, though the files come from the cache" {

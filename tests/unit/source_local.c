@@ -44,9 +44,8 @@ static void the_pin_is_the_tree_that_the_store_makes(void **state)
               "chmod 700 a/bc; chmod 044 a-d/x; chmod u+r a-d/x");
     cleanup_free char *plain = take(p, "f", &epoch);
     assert_int_equal(epoch, 315532800);
-    run_sh(
-        p,
-        "cp -r f g; find g -exec touch -h -d 2001-01-01 {} +; mkdir g/.git; echo x >g/.git/HEAD");
+    run_sh(p, "cp -r f g; find g -exec touch -h -d 2001-01-01 {} +; mkdir g/a/.git; echo x "
+              ">g/a/.git/HEAD");
     cleanup_free char *copy = take(p, "g", &epoch);
     assert_string_equal(plain, copy);
     run_sh(p, "chmod -x g/a/bc");
@@ -122,6 +121,9 @@ static void what_cannot_be_a_source_is_refused(void **state)
             "f/s is a socket");
     refused(p, "git init -q --bare f", "bare git repository");
     refused(p, "git init -q f; echo '*' >f/.gitignore", "holds no file");
+    refused(p, "mkdir -p f/.git; echo >f/a", "f/.git is no usable git repository");
+    refused(p, "git init -q f; mkdir -p f/b/.git; echo >f/b/c",
+            "f/b/.git is no usable git repository");
     refused(
         p,
         "git init -q f; git -C f commit -qm x --allow-empty; echo rubbish >f/.git/index; echo >f/a",
