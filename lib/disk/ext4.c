@@ -19,6 +19,11 @@ enum { LINE_LIMIT = 8190, JOURNAL_MIB = 4, INODE = 256, FAST_LINK = 60 };
 enum { LINKS_MAX = 65000 };
 // The inodes 1 to 10 are reserved, the root among them; the next one is lost+found.
 enum { RESERVED = 10, LOST_FOUND = 1 };
+static const char lost_found[] = "lost+found";
+enum { JOURNAL = JOURNAL_MIB * DISK_MIB / DISK_BLOCK };
+// e2fsprogs 1.47, lib/ext2fs/mkjournal.c and misc/util.c: mke2fs leaves the journal out below 2048
+// blocks, and refuses one that is larger than half of what is free, which is all but 2 blocks then.
+enum { BLOCKS_MIN = 2 * JOURNAL + 2 };
 
 struct ext4_fill {
     char *folder, *inside;
@@ -159,7 +164,7 @@ static int make_directory(struct ext4_fill *f, const struct pack_entry *e, struc
     cleanup_buf struct buf line = {0};
     const char *path = e->names[0];
     f->blocks++;
-    if (!*path || !strcmp(path, "lost+found")) // every ext4 has them
+    if (!*path || !strcmp(path, lost_found)) // every ext4 has them
         return 0;
     if (quote_path(&line, "mkdir ", path, err) < 0)
         return -1;
@@ -277,18 +282,30 @@ static uint64_t name_bytes(const struct pack_entry *e)
     return bytes;
 }
 
-static int on_entry(void *context, const struct pack_entry *e, struct error **err)
+static int check_name(const struct pack_entry *e, const char *name, struct error **err)
 {
-    struct ext4_fill *f = context;
-    if (end_content(f, err) < 0)
-        return -1;
+    if (strlen(path_base(name)) > 255)
+        return error_user(err, "%s: a name in ext4 has at most 255 bytes", name);
+    return 0;
+}
+
+static int check_names(const struct pack_entry *e, struct error **err)
+{
     if (e->name_count > LINKS_MAX)
         return error_user(err, "%s: it has %zu names, and a file in ext4 has at most %d",
                           e->names[0], e->name_count, LINKS_MAX);
     for (size_t i = 0; i < e->name_count; i++)
-        if (strlen(path_base(e->names[i])) > 255)
-            return error_user(err, "%s: a name in ext4 has at most 255 bytes", e->names[i]);
-    bool there = S_ISDIR(e->mode) && (!*e->names[0] || !strcmp(e->names[0], "lost+found"));
+        if (check_name(e, e->names[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+static int on_entry(void *context, const struct pack_entry *e, struct error **err)
+{
+    struct ext4_fill *f = context;
+    if (end_content(f, err) < 0 || check_names(e, err) < 0)
+        return -1;
+    bool there = S_ISDIR(e->mode) && (!*e->names[0] || !strcmp(e->names[0], lost_found));
     f->inodes += there ? 0 : 1;
     f->name_bytes += name_bytes(e);
     if (make_entry(f, e, err) < 0 || set_fields(f, e, err) < 0 || add_attributes(f, e, err) < 0)
@@ -342,8 +359,9 @@ static void measure(const struct ext4_fill *f, struct ext4_size *size)
     size->used = RESERVED + LOST_FOUND + f->inodes;
     size->inodes = size->used + size->used / 16 + 64;
     uint64_t tables = size->inodes * INODE / DISK_BLOCK + groups * 16;
-    size->blocks =
-        blocks + blocks / 32 + tables + groups * 32 + JOURNAL_MIB * DISK_MIB / DISK_BLOCK + 128;
+    size->blocks = blocks + blocks / 32 + tables + groups * 32 + JOURNAL + 128;
+    if (size->blocks < BLOCKS_MIN)
+        size->blocks = BLOCKS_MIN;
 }
 
 int ext4_fill_end(struct ext4_fill *f, struct ext4_size *size, char digest[static DIGEST_HEX_SIZE],

@@ -16,7 +16,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define DISK_FORMAT "3" // raise it when the same tree would make another image
+#define DISK_FORMAT "4" // raise it when the same tree would make another image
 #define FILL "fill"     // folder in /build, where the tools see what they are to write
 #define SYSTEM "filesystem"
 

@@ -189,6 +189,27 @@ cd /out/content/d; for i in $(seq 2000); do echo $i >"file number $i"; done'
   [ "$(debugfs -R 'cat "/d/file number 1999"' fs 2>/dev/null)" = 1999 ]
 }
 
+@test "an image of little content has its journal, too" {
+  for content in 1 2500000 3500000; do # a partition of 6, of 7 and of 8 MiB would do for the rest
+    make_recipe content "" "mkdir -p /out/content/sbin /out/content/lost+found
+printf '#!/bin/sh\n' >/out/content/sbin/init; chmod 755 /out/content/sbin/init
+echo kept >/out/content/lost+found/file
+yes text | head -c $content >/out/content/file"
+    make_image
+    sed -i 's/align: 16/align: 1/' recipes/image/recipe.yaml
+    kb image
+    run ! grep -q "too small" build/logs/image.log
+    take_image
+    cut fs "$(part 0 start)" "$(part 0 size)"
+    e2fsck -fn fs
+    dumpe2fs -h fs >super 2>/dev/null
+    grep -q '^Filesystem features:.* *has_journal' super
+    grep -q '^Total journal blocks: *1024$' super || grep -q '^Journal size: *4096k$' super
+    [ "$(stat -c %s fs)" = $((9 << 20)) ]
+    [ "$(debugfs -R 'cat /lost+found/file' fs 2>/dev/null)" = kept ]
+  done
+}
+
 @test "what cannot be an image is refused" {
   make_recipe content "" 'mkdir -p /out/content/etc; echo x >/out/content/etc/x'
   run -1 kb image

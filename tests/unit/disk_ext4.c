@@ -91,7 +91,9 @@ static void commands_hold_hostile_names(void **state)
                                    "expand_dir \"/\"\n"
                                    "link \"/#\xff\" \"/z\"\n");
     assert_int_equal(size.used, 10 + 1 + 4);
-    assert_true(size.inodes >= size.used && size.blocks > 1024);
+    assert_true(size.inodes >= size.used);
+    // mke2fs makes a journal of 1024 blocks only where half of what is free holds it.
+    assert_int_equal(size.blocks, 2050);
 }
 
 static void expect_refused(int result, struct error *err, const char *why)
@@ -171,8 +173,9 @@ static uint64_t blocks_of_names(const char *folder, unsigned count, size_t lengt
 // A link needs no block of its own, and its name needs room in the directory.
 static void names_take_room(void **state)
 {
-    uint64_t few = blocks_of_names("short", 2000, 8), many = blocks_of_names("long", 2000, 248);
-    assert_true(many - few >= 2000 * 240 / DISK_BLOCK);
+    enum { NAMES = 20000 }; // beyond the least that a file system has
+    uint64_t few = blocks_of_names("short", NAMES, 8), many = blocks_of_names("long", NAMES, 248);
+    assert_true(many - few >= NAMES * 240 / DISK_BLOCK);
 }
 
 int main(void)
