@@ -286,7 +286,10 @@ static int check_name(const struct pack_entry *e, const char *name, struct error
 {
     if (strlen(path_base(name)) > 255)
         return error_user(err, "%s: a name in ext4 has at most 255 bytes", name);
-    return 0;
+    if (S_ISDIR(e->mode) || strcmp(name, lost_found) != 0)
+        return 0;
+    error_user(err, "%s: this is no folder, and every ext4 has a folder of that name", name);
+    return error_hint(err, "give it another name in its layer");
 }
 
 static int check_names(const struct pack_entry *e, struct error **err)

@@ -211,6 +211,12 @@ yes text | head -c $content >/out/content/file"
 }
 
 @test "what cannot be an image is refused" {
+  for made in ': >lost+found' 'ln -s etc lost+found' ': >x; ln x lost+found'; do
+    make_recipe content "" "mkdir -p /out/content/sbin; cp /bin/true /out/content/sbin/init
+cd /out/content; $made"
+    run -1 kb image
+    [[ $output == *"lost+found: this is no folder"* ]]
+  done
   make_recipe content "" 'mkdir -p /out/content/etc; echo x >/out/content/etc/x'
   run -1 kb image
   [[ $output == *"there is no /sbin/init in it"* ]]
