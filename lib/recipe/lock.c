@@ -417,10 +417,19 @@ static struct lock *begin_change(const struct lock *l, int *fd, struct error **e
     return now;
 }
 
+// What no kbuild would read again is not written.
 static int write_lock(const struct lock *l, struct error **err)
 {
     cleanup_buf struct buf text = {0};
     print(l, &text);
+    if (text.len > MAX_BYTES) {
+        error_user(err, "%s stays as it was: it would have %zu bytes, and the limit is %zu bytes",
+                   l->path, text.len, MAX_BYTES);
+        return error_hint(err,
+                          "remove lines that no recipe needs any more; of a source that is a list, "
+                          "an `archive` line needs no line there, since it says its SHA-256, and a "
+                          "`file` line needs a short one if it begins with a purl");
+    }
     return file_write(l->file, text.data, text.len, 0644, err);
 }
 

@@ -58,7 +58,8 @@ void lock_put(struct lock *l, const struct lock_entry *entry);
 // Writes the file if it changed, in one step. Entries that another process added to the file
 // meanwhile are kept, and what it removed stays away unless this run put it (the directory is
 // locked with flock and the file read again first). If another process recorded something else for
-// a source that this run added, that is an error: its build used what the file does not say.
+// a source that this run added, that is an error: its build used what the file does not say. So is
+// a file of more than 16 MiB, which nobody would read again.
 int lock_save(struct lock *l, struct error **err);
 // Removes a line again that this run added and that turned out to be of no use. A file that says
 // something else by now is left alone.

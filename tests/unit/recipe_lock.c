@@ -320,6 +320,30 @@ static void a_lock_that_cannot_be_written_is_an_error(void **state)
     lock_free(l);
 }
 
+static void a_lock_that_would_be_too_large_stays_as_it_was(void **state)
+{
+    struct place *p = *state;
+    static const char old[] = "archive https://old sha256=" S1 "\n";
+    enum { MIB = 1 << 20 };
+    write_file(p, old);
+    struct lock *l = load(p);
+    cleanup_free char *url = xcalloc(1, MIB);
+    memset(url, 'x', MIB - 1);
+    memcpy(url, "https://", 8);
+    for (int i = 0; i < 16; i++) {
+        url[8] = (char)('a' + i);
+        put_archive(l, url, S1);
+    }
+    cleanup_error struct error *err = NULL;
+    assert_int_equal(lock_save(l, &err), -1);
+    assert_non_null(strstr(err->message, "the limit is 16777216 bytes"));
+    assert_non_null(strstr(err->hint, "remove lines"));
+    assert_true(l->changed);
+    lock_free(l);
+    cleanup_free char *text = read_file_text(p);
+    assert_string_equal(text, old);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -336,6 +360,7 @@ int main(void)
         TEST(a_source_that_changed_between_two_runs_is_an_error),
         TEST(many_writers_lose_nothing),
         TEST(a_lock_that_cannot_be_written_is_an_error),
+        TEST(a_lock_that_would_be_too_large_stays_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
