@@ -357,7 +357,10 @@ void output_log_keep(struct build *b, const struct node *node, bool made_here);
 
 // ---- place.c ----
 int place_outputs(struct build *b, const struct node *node, struct error **err);
-int place_check(struct build *b, struct error **err); // two targets, one file name
+// Refuses what would be two files of one name in the output directory: of one recipe, whatever is
+// placed, and of the targets that are placed.
+int place_check_recipe(const struct recipe *r, struct error **err);
+int place_check(struct build *b, struct error **err);
 // What is put beside the tarballs: <target>-<name>.
 enum { PLACE_SIDE_FILES = 3 };
 extern const char *const place_side_names[PLACE_SIDE_FILES];

@@ -9,6 +9,7 @@
 #include "run/internal.h"
 
 #include "base/log.h"
+#include "run/provenance.h"
 
 #include <errno.h>
 #include <string.h>
@@ -101,33 +102,120 @@ static int check_architecture(const struct build *b, const struct job *job, stru
     return error_hint(err, "add --arch=%s", job->target->name);
 }
 
-static int compare_recipes(const void *a, const void *b)
+// A file in the output directory, and whose it is.
+struct placed_file {
+    char *name;
+    const struct job *job;
+};
+
+struct placed_files {
+    struct placed_file *items;
+    size_t n, cap;
+};
+
+static void placed_files_free(struct placed_files *f)
 {
-    const struct recipe *x = (*(struct job *const *)a)->recipe,
-                        *y = (*(struct job *const *)b)->recipe;
-    return x < y ? -1 : x > y;
+    for (size_t i = 0; i < f->n; i++)
+        free(f->items[i].name);
+    free(f->items);
+}
+
+// What kbuild itself puts there as <target>-<name>.
+static void own_names(struct strlist *out)
+{
+    for (size_t i = 0; i < PLACE_SIDE_FILES; i++)
+        strlist_add(out, place_side_names[i]);
+    strlist_add(out, PROVENANCE_FILE);
+    strlist_add(out, SPDX_FILE);
+}
+
+// All that may come of a recipe.
+static void file_names(const struct recipe *r, struct strlist *out)
+{
+    cleanup_strlist struct strlist own = {0};
+    for (size_t i = 0; i < r->outputs.n; i++)
+        strlist_addf(out, "kata-static-%s.tar.xz", r->outputs.items[i]);
+    own_names(&own);
+    for (size_t i = 0; i < own.n; i++)
+        strlist_addf(out, "%s-%s", r->name, own.items[i]);
+    if (actions[r->action].side_files)
+        actions[r->action].side_files(r, out);
+}
+
+int place_check_recipe(const struct recipe *r, struct error **err)
+{
+    cleanup_strlist struct strlist names = {0}, seen = {0}, own = {0};
+    file_names(r, &names);
+    for (size_t i = 0; i < names.n; i++) {
+        if (!strlist_has(&seen, names.items[i])) {
+            strlist_add(&seen, names.items[i]);
+            continue;
+        }
+        own_names(&own);
+        cleanup_free char *taken = strlist_join(&own, ", ");
+        error_user(err, "%s: two files of it would be called %s in the output directory", r->file,
+                   names.items[i]);
+        return error_hint(err, "name the file that it makes (%s) otherwise: %s-%s are kbuild's own",
+                          r->action == ACTION_IMAGE ? "disk.verity.hash" : "output", r->name,
+                          taken);
+    }
+    return 0;
+}
+
+static int compare_files(const void *a, const void *b)
+{
+    const struct placed_file *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    return order ? order : strcmp(x->job->target->name, y->job->target->name);
+}
+
+static void add_names(struct placed_files *f, const struct job *job)
+{
+    cleanup_strlist struct strlist names = {0};
+    file_names(job->recipe, &names);
+    for (size_t i = 0; i < names.n; i++) {
+        f->items = xgrow(f->items, &f->cap, f->n + 1, sizeof *f->items);
+        f->items[f->n++] = (struct placed_file){xstrdup(names.items[i]), job};
+    }
+}
+
+static int refuse_pair(const struct build *b, const struct placed_file *f, const struct job *other,
+                       struct error **err)
+{
+    const struct recipe *r = f->job->recipe;
+    if (r != other->recipe) {
+        error_user(err, "%s and %s both leave a file %s/%s", r->name, other->recipe->name,
+                   b->options.output, f->name);
+        return error_hint(err, "build one after the other, with another -o DIR");
+    }
+    error_user(err, "%s is wanted for %s and for %s, and both would be %s/kata-static-%s.tar.xz",
+               r->name, f->job->target->name, other->target->name, b->options.output,
+               r->outputs.items[0]);
+    return error_hint(err, "build one after the other, with --arch and another -o DIR");
+}
+
+static int check_pairs(const struct build *b, struct placed_files *f, struct error **err)
+{
+    qsort(f->items, f->n, sizeof *f->items, compare_files);
+    for (size_t i = 1; i < f->n; i++)
+        if (!strcmp(f->items[i - 1].name, f->items[i].name))
+            return refuse_pair(b, &f->items[i - 1], f->items[i].job, err);
+    return 0;
 }
 
 int place_check(struct build *b, struct error **err)
 {
-    cleanup_free struct job **placed = xcalloc(b->graph.n, sizeof(struct job *));
-    size_t n = 0;
-    for (size_t i = 0; i < b->graph.n; i++)
-        if (job_of(b->graph.nodes[i])->placed) {
-            placed[n++] = job_of(b->graph.nodes[i]);
-            if (check_architecture(b, placed[n - 1], err) < 0)
-                return -1;
-        }
-    qsort(placed, n, sizeof(struct job *), compare_recipes);
-    for (size_t i = 1; i < n; i++) {
-        const struct job *one = placed[i - 1], *two = placed[i];
-        if (one->recipe != two->recipe)
+    struct placed_files files = {0};
+    int result = 0;
+    for (size_t i = 0; i < b->graph.n && !result; i++) {
+        const struct job *job = job_of(b->graph.nodes[i]);
+        if (!job->placed)
             continue;
-        error_user(err,
-                   "%s is wanted for %s and for %s, and both would be %s/kata-static-%s.tar.xz",
-                   one->recipe->name, one->target->name, two->target->name, b->options.output,
-                   one->recipe->outputs.items[0]);
-        return error_hint(err, "build one after the other, with --arch and another -o DIR");
+        result = check_architecture(b, job, err);
+        add_names(&files, job);
     }
-    return 0;
+    if (!result && files.n)
+        result = check_pairs(b, &files, err);
+    placed_files_free(&files);
+    return result;
 }

@@ -427,6 +427,8 @@ struct node *plan_artifact(struct build *b, const struct recipe *r, const struct
         error_hint(err, "name what is needed itself");
         return NULL;
     }
+    if (place_check_recipe(r, err) < 0)
+        return NULL;
     node = graph_add(&b->graph, NODE_ARTIFACT, name, name);
     struct job *job = job_new(node, r, target, r->name);
     job->placed = r->release;

@@ -17,6 +17,10 @@
 #define PREDICATE_TYPE "https://slsa.dev/provenance/v1"
 #define SPDX_TYPE "application/spdx+json"
 
+// The documents as files are <target>-<name>.
+#define PROVENANCE_FILE "provenance.json"
+#define SPDX_FILE "spdx.json"
+
 // The statement about the tarballs of one node. To be released with json_decref().
 json_t *provenance_statement(struct build *b, const struct node *node, struct error **err);
 // Everything below the node: tarballs, sources with their submodules and patches, packages of root

@@ -8,7 +8,7 @@ typedef json_t *make_document(struct build *b, const struct node *node, struct e
 static const struct {
     const char *suffix;
     make_document *make;
-} documents[] = {{"provenance.json", provenance_statement}, {"spdx.json", provenance_spdx}};
+} documents[] = {{PROVENANCE_FILE, provenance_statement}, {SPDX_FILE, provenance_spdx}};
 
 static int write_one(struct build *b, const struct node *node, make_document *make,
                      const char *path, struct error **err)

@@ -12,8 +12,8 @@ static const struct document {
     const char *annotation, *type, *suffix;
     json_t *(*make)(struct build *b, const struct node *node, struct error **err);
 } documents[ENTRY_DOCUMENTS] = {
-    {"kbuild.provenance", PROVENANCE_TYPE, "provenance.json", provenance_statement},
-    {"kbuild.spdx", SPDX_TYPE, "spdx.json", provenance_spdx},
+    {"kbuild.provenance", PROVENANCE_TYPE, PROVENANCE_FILE, provenance_statement},
+    {"kbuild.spdx", SPDX_TYPE, SPDX_FILE, provenance_spdx},
 };
 
 // ---- writing ----

@@ -232,6 +232,27 @@ echo x >"$(printf "/out/content/a\rb")"'
   done
 }
 
+@test "a file beside the tarball has a name of its own" {
+  for name in sha256sum version builder-image-version provenance.json spdx.json; do
+    make_image "  verity: {hash: opt/$name}"
+    for verb in plan build; do
+      run -1 kb $verb image
+      [[ $output == *"recipes/image/recipe.yaml: two files of it would be called image-$name in"* ]]
+      [[ $output == *"hint: name the file that it makes (disk.verity.hash) otherwise"* ]]
+    done
+  done
+  # Of another target, where both are placed.
+  make_image "  verity: {hash: opt/more-version}"
+  mkdir -p recipes/image-more && cp recipes/content/* recipes/image-more
+  printf 'outputs: [image-more]\n' >>recipes/image-more/recipe.yaml
+  run -1 kb image image-more
+  [[ $output == *"both leave a file build/image-more-version"* ]]
+  make_recipe twin 'outputs: [content]' 'mkdir -p /out/content; echo x >/out/content/x'
+  run -1 kb content twin
+  [[ $output == *"both leave a file build/kata-static-content.tar.xz"* ]]
+  kb image
+}
+
 @test "an image is like another recipe" {
   mkdir -p recipes/tree/overlay recipes/like/overlay
   cat >recipes/tree/recipe.yaml <<'X'
