@@ -283,6 +283,27 @@ static int check_tree(const struct build *b, const struct node *node, const char
 
 // ---- what it asks for ----
 
+static bool is_inside(const char *name, const char *folder)
+{
+    size_t n = strlen(folder);
+    return !strncmp(name, folder, n) && name[n] == '/';
+}
+
+// Of another run of the script, whose names list_parse() did not compare with these.
+static int check_answer_name(const struct list_run *l, const char *name, struct error **err)
+{
+    for (size_t i = 0; i < l->asked_names.n; i++) {
+        const char *other = l->asked_names.items[i];
+        bool above = is_inside(other, name);
+        if (above || is_inside(name, other))
+            return error_set(err, ERROR_STEP,
+                             "%s: its script asks for a file of the name %s, which is a folder in "
+                             "the name of another that it asks for: %s",
+                             node_label(l->node), above ? name : other, above ? other : name);
+    }
+    return 0;
+}
+
 // 1: a new question was answered; 0: it is no new one.
 static int answer(struct list_run *l, const struct list_line *line, struct error **err)
 {
@@ -296,7 +317,7 @@ static int answer(struct list_run *l, const struct list_line *line, struct error
                    : error_set(err, ERROR_STEP, "%s: its script asks for two files of the name %s",
                                node_label(l->node), line->name);
     }
-    if (check_may_ask(l, line, err) < 0)
+    if (check_answer_name(l, line->name, err) < 0 || check_may_ask(l, line, err) < 0)
         return -1;
     strlist_add(&l->asked, line->urls.items[0]);
     strlist_add(&l->asked_names, line->name);

@@ -393,6 +393,14 @@ X
   refused_with "asks for $SITE/status/404 and names no file, but there is no such file"
   echo "echo ask $SITE/plain/a \$(ls /answers | wc -l)" >recipes/common/list.sh
   refused_with "has new questions after 3 rounds"
+  # Names are compared with those of the rounds before, as those of one round are.
+  for names in "x x/y" "x/y x"; do
+    cat >recipes/common/list.sh <<X
+set -- $names
+if [ -e "/answers/\$1" ]; then echo "ask $SITE/plain/b \$2"; else echo "ask $SITE/plain/a \$1"; fi
+X
+    refused_with "source things: its script asks for a file of the name x, which is a folder in the name of another that it asks for: x/y"
+  done
   head -c 1100000 /dev/zero >"$SERVED/large"
   echo "echo 'ask $SITE/plain/large x'" >recipes/common/list.sh
   refused_with "larger than the limit of 1048576 bytes"
