@@ -72,11 +72,17 @@ static bool folds(const struct config_kind *kind, const struct config_layout *l)
     return kind->reader == CONFIG_KATA && !l->rust;
 }
 
+static int table_path(const char *table, const struct config_marks *marks, struct strlist *out,
+                      struct error **err)
+{
+    cleanup_free char *text = config_marks_expand(marks, table, false);
+    return *text ? toml_key_parse(text, out, err) : 0;
+}
+
 static int edit_path(const char *table, const char *key, const struct config_marks *marks,
                      struct strlist *out, struct error **err)
 {
-    cleanup_free char *text = config_marks_expand(marks, table, false);
-    if (*text && toml_key_parse(text, out, err) < 0)
+    if (table_path(table, marks, out, err) < 0)
         return -1;
     strlist_add(out, key);
     return 0;
@@ -102,15 +108,55 @@ static int plan_kind(struct plan *p, const struct config_request *request,
     return 0;
 }
 
+// Whether a table of the edits is this one of the class.
+static bool is_table_of_class(const struct config_layout *l, const char *class, const char *name)
+{
+    cleanup_free char *table = xasprintf("%s.%s", class, name);
+    for (size_t i = 0; i < l->count; i++)
+        if (!strcmp(l->edits[i].table, table))
+            return true;
+    return false;
+}
+
+// A dotted key in containerd's file is one of the class, from a table of its own on
+// ("options.ConfigPath") or with the whole path. Anywhere else nobody would look for it.
+static int find_class_key(const struct config_layout *l, const struct config_marks *marks,
+                          struct strlist *path, struct error **err)
+{
+    const char *class = l->edits[1].table;
+    cleanup_strlist struct strlist full = {0};
+    if (table_path(class, marks, &full, err) < 0)
+        return -1;
+    size_t same = 0;
+    while (same < full.n && same < path->n && !strcmp(full.items[same], path->items[same]))
+        same++;
+    if (same == full.n && path->n > same)
+        return 0;
+    if (!is_table_of_class(l, class, path->items[0])) {
+        cleanup_free char *key = strlist_join(path, "."), *section = strlist_join(&full, ".");
+        error_set(err, ERROR_USAGE, "'%s' is no key of the class %s", key, marks->name);
+        return error_hint(err,
+                          "a key of the class is KEY, options.KEY, or as a whole %s.KEY; what else "
+                          "containerd's file says is not edited here",
+                          section);
+    }
+    strlist_add_all(&full, path);
+    strlist_free(path);
+    *path = full;
+    full = (struct strlist){0};
+    return 0;
+}
+
 // A key of one part is the key of that name that the kind edits; in containerd's file any of the
 // class.
 static int find_key(const struct config_request *request, const struct config_layout *l,
                     const struct config_marks *marks, struct strlist *path, struct error **err)
 {
+    bool containerd = request->kind->reader == CONFIG_CONTAINERD;
     if (path->n > 1)
-        return 0;
+        return containerd ? find_class_key(l, marks, path, err) : 0;
     cleanup_free char *key = xstrdup(path->items[0]);
-    const char *table = request->kind->reader == CONFIG_CONTAINERD ? l->edits[1].table : NULL;
+    const char *table = containerd ? l->edits[1].table : NULL;
     for (size_t i = 0; i < l->count; i++)
         if (!strcmp(l->edits[i].key, key) && l->edits[i].operation != CONFIG_TABLE)
             table = l->edits[i].table;
@@ -445,6 +491,8 @@ int config_edit_file(const char *path, const struct config_request *request, boo
     cleanup_buf struct buf text = {0}, edited = {0};
     struct stat st;
     *result = (struct config_result){0};
+    if (config_paths_check(request, err) < 0)
+        return -1;
     cleanup_free char *end = folder_follow(path, err);
     if (!end) {
         error_wrap(err, "reading %s", path);

@@ -70,7 +70,8 @@ struct config_request {
     // Of containerd's file; NULL: "kata", and the configuration that is Kata's for that name.
     const char *runtime_class, *configuration;
     // KEY=VALUE, in place of or in addition to the kind's edits. KEY is a dotted path, or the name
-    // alone of a key that the kind edits; VALUE is TOML, and a string if it is not.
+    // alone of a key that the kind edits; VALUE is TOML, and a string if it is not. In containerd's
+    // file KEY is one of the class.
     const struct strlist *settings;
     const char *release; // of Kata, "3.12.0"; NULL: told from the file's keys
 };

@@ -18,9 +18,12 @@ struct config_marks {
 // Kata's own names (kata-deploy, RuntimeClass): the class kata-qemu-se runs the shim of the runtime
 // in Go with configuration-qemu-se.toml, one that ends in -runtime-rs that of runtime-rs with its
 // own; "kata" the one that configuration.toml leads to. Without a class only the prefix is set.
+// A path that is not absolute is an error.
 int config_marks_read(const struct config_request *request, const char *default_class,
                       struct config_marks *out, struct error **err);
 void config_marks_free(struct config_marks *m);
+// The same error before a file is looked at.
+int config_paths_check(const struct config_request *request, struct error **err);
 // The text with each mark replaced; within what is TOML (`quoted`) by what stands in a basic
 // string.
 char *config_marks_expand(const struct config_marks *m, const char *text, bool quoted);
@@ -30,7 +33,8 @@ char *config_absent(const struct config_request *request);
 
 // What containerd's file says: its version, 2 or 3, and the class of whoever names none ("runc"). A
 // file that says another version or none is an error, and so is one that switches off the plugin
-// that classes belong to, or names one that is neither there nor to be added.
+// that classes belong to, names one that is neither there nor to be added, or has the class that is
+// asked for as another runtime's.
 struct config_containerd {
     unsigned version;
     char *default_class; // a part of a path, as toml.h has them; owned

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # kbuild doctor and kbuild config as users meet them.
 
+bats_require_minimum_version 1.5.0
+
 REPOSITORY=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 KBUILD=${KBUILD:-$REPOSITORY/kbuild}
 
@@ -293,6 +295,33 @@ X
   "$KBUILD" config se case.toml
   grep -q '^# Image = ' case.toml
   [ "$(head -c 3 case.toml)" = $'\xef\xbb\xbf' ]
+}
+
+@test "config refuses another runtime's class, keys beside the class and paths that are not whole" {
+  cat >c.toml <<'X'
+version = 2
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+X
+  configuration >kata.toml
+  cp c.toml c.before
+  cp kata.toml kata.before
+  run -1 "$KBUILD" config containerd c.toml --class runc --configuration /x
+  [[ "$output" == *'the class runc is there with the runtime_type "io.containerd.runc.v2"'* ]]
+  [[ "$output" == *"hint: name another class"* ]]
+  run -2 "$KBUILD" config containerd c.toml --set kata.options.ConfigPath=/x
+  [[ "$output" == *"'kata.options.ConfigPath' is no key of the class kata"*"options.KEY"* ]]
+  for words in "containerd c.toml" "se kata.toml" "snp missing.toml"; do
+    # shellcheck disable=SC2086
+    run -2 "$KBUILD" config $words --prefix relative
+    [[ "$output" == *"--prefix relative: the runtime needs the whole path"* ]]
+    [[ "$output" != *"relative/share"* ]]
+  done
+  cmp c.toml c.before
+  cmp kata.toml kata.before
+  "$KBUILD" config containerd c.toml --set options.ConfigPath=/x
+  [ "$(grep -c 'ConfigPath = "/x"' c.toml)" = 1 ]
+  [ "$(grep -c ConfigPath c.toml)" = 1 ]
 }
 
 @test "config containerd adds a runtime class, once, and says what is missing" {

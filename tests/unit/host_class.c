@@ -80,6 +80,35 @@ static void containerd_gets_a_class(void **state)
         {"mine", NULL, "version = 2\n", NULL, "none of Kata's own"},
         {"kata.x", NULL, "version = 2\n", NULL, "no such name"},
         {"kata", "configuration.toml", "version = 2\n", NULL, "the whole path"},
+        // Another runtime's class.
+        {"runc", "/c", "version = 2\n" RUNC_ALONE, NULL,
+         "the class runc is there with the runtime_type \"io.containerd.runc.v2\""},
+        {"runc", "/c", "version = 3\n", NULL, "that of the pods that name none"},
+        {"runc", "/c", "version = 2\n" CLASS_OF(V2, "runc]\n"), NULL, "without a runtime_type"},
+        {"runc", "/c",
+         "version = 2\n" CLASS_OF(V2, "runc]\n") "runtime_type = 'io.containerd.runc.v2'\n"
+                                                 "runtime_path = '/b/containerd-shim-kata-v2'\n",
+         NULL, "the class runc is there"},
+        {"gvisor", "/c",
+         "version = 3\n" CLASS_OF(V3, "gvisor]\n") "runtime_type = 'io.containerd.runsc.v1'\n",
+         NULL, "io.containerd.runsc.v1"},
+        {"mine", "/c", "version = 2\n" CLASS_OF(V2, "mine]\n") "snapshotter = 'x'\n", NULL,
+         "without a runtime_type"},
+        {"mine", "/c",
+         "version = 2\n" CLASS_OF(V2, "mine]\n") "runtime_type = 'io.containerd.mine.v2'\n", NULL,
+         "io.containerd.mine.v2"},
+        {"mine", "/c",
+         "version = 2\n" CLASS_OF(V2, "mine]\n") "runtime_type = '/usr/bin/containerd-shim-x-v1'\n",
+         NULL, "containerd-shim-x-v1"},
+        {"kata", "/c",
+         "version = 2\n" CLASS_OF(V2, "kata]\n") "runtime_type = 'io.containerd.katana.v2'\n", NULL,
+         "io.containerd.katana.v2"},
+        {"kata", "/c", "version = 2\n" CLASS_OF(V2, "kata]\n") "runtime_type = 2\n", NULL,
+         "no string"},
+        {"kata", "/c",
+         "version = 2\n[plugins.'" V2 "'.containerd.runtimes]\nkata = {Runtime_Type = "
+         "'io.containerd.runc.v2'}\n",
+         NULL, "io.containerd.runc.v2"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const struct config_request request = {.kind = config_kind_find("containerd", NULL),
@@ -100,7 +129,59 @@ static void containerd_gets_a_class(void **state)
     }
 }
 
-// A bare key of --set is one of the class.
+static int edit(const struct config_request *request, const char *text, struct buf *edited,
+                struct error **err)
+{
+    cleanup_buf struct buf diff = {0};
+    return config_edit_text(text, strlen(text), "f", request, edited, &diff, err);
+}
+
+// Whatever Kata's class is called, and however its type says so.
+static void containerd_corrects_a_class_of_kata(void **state)
+{
+    static const char *const classes[][2] = {
+        {"kata", "runtime_type = 'io.containerd.kata-clh.v2'"},
+        {"kata", ""},
+        {"mine", "runtime_type = 'io.containerd.kata.v2'"},
+        {"mine", "runtime_type = '/opt/kata/bin/containerd-shim-kata-v2'"},
+        {"mine", "runtime_path = '/opt/kata/bin/containerd-shim-kata-v2'"},
+        {"mine", "runtime_type = 'io.containerd.mine.v2'\n"
+                 "runtime_path = '/other/containerd-shim-kata-v2'"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(classes); i++) {
+        const struct config_request request = {.kind = config_kind_find("containerd", NULL),
+                                               .runtime_class = classes[i][0],
+                                               .configuration = "/c"};
+        cleanup_buf struct buf edited = {0}, again = {0};
+        cleanup_error struct error *err = NULL;
+        cleanup_free char *text =
+            xasprintf("version = 2\n" CLASS_OF(V2, "%s]\n%s\n"), classes[i][0], classes[i][1]);
+        if (edit(&request, text, &edited, &err) < 0)
+            fail_msg("%s: %s", text, err->message);
+        assert_non_null(strstr(edited.data, "/opt/kata/bin/containerd-shim-kata-v2"));
+        assert_int_equal(edit(&request, edited.data, &again, &err), 0);
+        assert_string_equal(again.data, edited.data);
+    }
+}
+
+// Every path that goes into the file is one from '/' on.
+static void paths_are_absolute(void **state)
+{
+    static const char *const kinds[] = {"containerd", "se", "snp"};
+    for (size_t i = 0; i < 2 * ARRAY_LEN(kinds); i++) {
+        const struct config_request request = {.kind = config_kind_find(kinds[i / 2], NULL),
+                                               .prefix = i % 2 ? "relative" : ""};
+        cleanup_buf struct buf edited = {0};
+        cleanup_error struct error *err = NULL;
+        const char *text = i < 2 ? "version = 2\n" : "[hypervisor.qemu]\nkernel = '/k'\n";
+        assert_int_equal(edit(&request, text, &edited, &err), -1);
+        assert_int_equal(err->kind, ERROR_USAGE);
+        if (!strstr(err->message, "--prefix") || !strstr(err->message, "the whole path"))
+            fail_msg("%s", err->message);
+    }
+}
+
+// A key of --set is one of the class.
 static void containerd_takes_other_keys_of_a_class(void **state)
 {
     cleanup_strlist struct strlist settings = {0};
@@ -108,14 +189,56 @@ static void containerd_takes_other_keys_of_a_class(void **state)
     struct error *err = NULL;
     strlist_add(&settings, "snapshotter=nydus");
     strlist_add(&settings, "ConfigPath=/c");
-    strlist_add(&settings, "debug.level=debug");
+    strlist_add(&settings, "options.SystemdCgroup=true");
+    strlist_add(&settings, "plugins.'" V2 "'.containerd.runtimes.kata.sandboxer=x");
     const struct config_request request = {.kind = config_kind_find("containerd", NULL),
                                            .settings = &settings};
     assert_int_equal(config_edit_text("version = 2\n", 12, "f", &request, &edited, &diff, &err), 0);
     assert_non_null(strstr(edited.data, "container_annotations = [\"io.katacontainers.*\"]\n"
                                         "snapshotter = \"nydus\"\n"));
-    assert_non_null(strstr(edited.data, "runtimes.kata.options]\nConfigPath = \"/c\"\n"));
-    assert_non_null(strstr(edited.data, "\n[debug]\nlevel = \"debug\"\n"));
+    assert_non_null(strstr(edited.data, "sandboxer = \"x\"\n\n" CLASS_OF(V2, "kata.options]")));
+    assert_non_null(strstr(edited.data, "runtimes.kata.options]\nConfigPath = \"/c\"\n"
+                                        "SystemdCgroup = true\n"));
+}
+
+// What lands beside the class is no part of it.
+static void containerd_takes_no_key_beside_the_class(void **state)
+{
+    static const char *const settings[] = {
+        "debug.level=debug", "kata.options.ConfigPath=/c", "runtimes.kata.snapshotter=x",
+        "plugins.'" V2 "'.containerd.runtimes.runc.snapshotter=x",
+        "plugins.'" V2 "'.containerd.snapshotter=x"};
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        cleanup_strlist struct strlist list = {0};
+        cleanup_buf struct buf edited = {0};
+        cleanup_error struct error *err = NULL;
+        strlist_add(&list, settings[i]);
+        const struct config_request request = {.kind = config_kind_find("containerd", NULL),
+                                               .settings = &list};
+        assert_int_equal(edit(&request, "version = 2\n", &edited, &err), -1);
+        assert_non_null(strstr(err->message, "is no key of the class kata"));
+        assert_non_null(strstr(err->hint, "options.KEY"));
+    }
+}
+
+// The whole path of an option replaces what the class has.
+static void an_option_is_that_of_the_class(void **state)
+{
+    cleanup_strlist struct strlist list = {0};
+    cleanup_buf struct buf edited = {0};
+    struct error *err = NULL;
+    strlist_add(&list, "options.ConfigPath=/new");
+    const struct config_request request = {.kind = config_kind_find("containerd", NULL),
+                                           .settings = &list};
+    assert_int_equal(
+        edit(&request,
+             "version = 2\n" CLASS_OF(V2, "kata]\n") CLASS_KEYS("kata", "/opt/kata/bin")
+                 CLASS_OF(V2, "kata.options]\n") "ConfigPath = '/old'\n" RUNC_ALONE,
+             &edited, &err),
+        0);
+    assert_non_null(strstr(edited.data, "runtimes.kata.options]\nConfigPath = \"/new\"\n["));
+    assert_null(strstr(edited.data, "/old"));
+    assert_null(strstr(edited.data, "\n[options]"));
 }
 
 int main(void)
@@ -123,6 +246,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(containerd_gets_a_class),
         cmocka_unit_test(containerd_takes_other_keys_of_a_class),
+        cmocka_unit_test(containerd_takes_no_key_beside_the_class),
+        cmocka_unit_test(an_option_is_that_of_the_class),
+        cmocka_unit_test(containerd_corrects_a_class_of_kata),
+        cmocka_unit_test(paths_are_absolute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
