@@ -91,6 +91,16 @@ int error_hint(struct error **err, const char *format, ...)
     return -1;
 }
 
+bool error_may_blame_content(const struct error *err)
+{
+    static const int of_names[] = {0,      EEXIST, EINVAL,  EISDIR, ELOOP,
+                                   EMLINK, ENOENT, ENOTDIR, EILSEQ, ENAMETOOLONG};
+    for (size_t i = 0; i < ARRAY_LEN(of_names); i++)
+        if (err->errnum == of_names[i])
+            return err->kind != ERROR_INTERRUPT;
+    return false;
+}
+
 void error_free(struct error *err)
 {
     if (!err)

@@ -13,6 +13,8 @@
 
 #include "base/mem.h"
 
+#include <stdbool.h>
+
 // The values are the exit statuses that README.md lists.
 enum error_kind {
     ERROR_USER = 1,       // bad input, bad environment, a refused certificate, a full disk
@@ -41,6 +43,10 @@ int error_errno(struct error **err, int errnum, const char *format, ...)
 int error_wrap(struct error **err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Sets the hint of *err, replacing one that is there. Returns -1.
 int error_hint(struct error **err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Whether the fault can be that of what was read or unpacked: there is no errno behind it, or one
+// that a name or a link in it leads to. A full disk and an interrupt say nothing of it.
+bool error_may_blame_content(const struct error *err);
 
 void error_free(struct error *err); // NULL is allowed
 static inline void cleanup_error_p(struct error **err)

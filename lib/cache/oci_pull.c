@@ -24,44 +24,60 @@ static uint64_t most_content(uint64_t size)
     return size > CONTENT_MAX / 128 ? CONTENT_MAX : CONTENT_FREE + size * CONTENT_RATIO;
 }
 
-static const char *hex_of(const json_t *descriptor)
+// The digest of what a descriptor names, in hex, and its size; NULL if it does not say both.
+static const char *hex_of(const json_t *descriptor, uint64_t *size)
 {
     const char *digest = json_string_value(json_object_get(descriptor, "digest"));
-    bool valid = digest && starts_with(digest, "sha256:") && digest_is_hex(digest + 7);
+    const json_t *number = json_object_get(descriptor, "size");
+    bool valid = digest && starts_with(digest, "sha256:") && digest_is_hex(digest + 7) &&
+                 json_is_integer(number) && json_integer_value(number) >= 0;
+    *size = valid ? (uint64_t)json_integer_value(number) : 0;
     return valid ? digest + 7 : NULL;
 }
 
 // ---- which ----
 
-struct named {
+struct image_pull {
     struct registry *registry;
     const char *what; // tag or digest
+    bool unanswered; // the registry, or this machine, failed before anything was known of the image
 };
+
+// What a failed call of the registry tells.
+static int call_failed(struct image_pull *p)
+{
+    p->unanswered = p->unanswered || !registry_was_wrong(p->registry);
+    return -1;
+}
 
 static int read_manifest(void *context, const char *digest, struct buf *out, struct error **err)
 {
-    const struct named *n = context;
+    struct image_pull *p = context;
     cleanup_free char *type = NULL, *by_digest = digest ? xasprintf("sha256:%s", digest) : NULL;
     char own[DIGEST_HEX_SIZE];
-    const char *what = by_digest ? by_digest : n->what;
-    int found = registry_get_manifest(n->registry, what, out, &type, own, err);
-    if (found == 0)
-        error_user(err, "the registry has no %s there", what);
-    return found > 0 ? 0 : -1;
+    const char *what = by_digest ? by_digest : p->what;
+    int found = registry_get_manifest(p->registry, what, out, &type, own, err);
+    if (found < 0)
+        return call_failed(p);
+    if (found > 0)
+        return 0;
+    // Many say so of what they do not show to everybody.
+    p->unanswered = registry_was_denied(p->registry) != NOT_DENIED;
+    return error_user(err, "the registry has no %s there", what);
 }
 
 static int read_config(void *context, const char *digest, uint64_t size, struct buf *out,
                        struct error **err)
 {
-    const struct named *n = context;
+    struct image_pull *p = context;
     cleanup_close int fd = memfd_create("config", MFD_CLOEXEC);
     struct registry_blob b = {.digest = digest, .size = size, .fd = fd};
     if (size > CONFIG_LIMIT)
         return error_user(err, "its config has %ju bytes", (uintmax_t)size);
     if (fd < 0)
         return error_errno(err, errno, "making room for a config");
-    if (registry_pull_blobs(n->registry, &b, 1, err) < 0)
-        return -1;
+    if (registry_pull_blobs(p->registry, &b, 1, err) < 0)
+        return call_failed(p);
     if (b.missing)
         return error_user(err, "the registry has lost its config sha256:%s", digest);
     if (lseek(fd, 0, SEEK_SET) < 0)
@@ -69,58 +85,59 @@ static int read_config(void *context, const char *digest, uint64_t size, struct 
     return fd_read_all(fd, "a config", CONFIG_LIMIT, out, err);
 }
 
-static json_t *image_manifest(struct registry *r, const char *what, const char *architecture,
-                              char digest[static DIGEST_HEX_SIZE], struct error **err)
+static int check_layers(const json_t *layers, struct error **err)
 {
-    struct named n = {r, what};
-    const struct oci_reader reader = {read_manifest, read_config, &n};
-    json_t *manifest = oci_choose(&reader, architecture, digest, err);
-    size_t layers = json_array_size(json_object_get(manifest, "layers"));
-    if (manifest && (layers == 0 || layers > LAYER_LIMIT)) {
-        error_user(err, "it has %zu layers, which makes no image", layers);
-        json_decref(manifest);
-        manifest = NULL;
-    }
-    return manifest;
+    size_t n = json_array_size(layers);
+    uint64_t size;
+    if (n == 0 || n > LAYER_LIMIT)
+        return error_user(err, "it has %zu layers, which makes no image", n);
+    for (size_t i = 0; i < n; i++)
+        if (!hex_of(json_array_get(layers, i), &size))
+            return error_user(err, "its manifest does not say where layer %zu is", i + 1);
+    return 0;
 }
 
-static int pull_layers(struct registry *r, struct store *s, const json_t *layers,
+static json_t *image_manifest(struct image_pull *p, const char *architecture,
+                              char digest[static DIGEST_HEX_SIZE], struct error **err)
+{
+    const struct oci_reader reader = {read_manifest, read_config, p};
+    json_t *manifest = oci_choose(&reader, architecture, digest, err);
+    if (!manifest || check_layers(json_object_get(manifest, "layers"), err) == 0)
+        return manifest;
+    json_decref(manifest);
+    return NULL;
+}
+
+static int pull_layers(struct image_pull *p, struct store *s, const json_t *layers,
                        struct blob_draft *drafts, struct registry_blob *blobs, struct error **err)
 {
     size_t n = json_array_size(layers);
     for (size_t i = 0; i < n; i++) {
-        const json_t *layer = json_array_get(layers, i);
-        json_int_t size = json_integer_value(json_object_get(layer, "size"));
-        const char *hex = hex_of(layer);
-        if (!hex || size < 0)
-            return error_user(err, "its manifest does not say where layer %zu is", i + 1);
-        if (store_blob_begin(s, &drafts[i], err) < 0)
+        blobs[i].digest = hex_of(json_array_get(layers, i), &blobs[i].size);
+        if (store_blob_begin(s, &drafts[i], err) < 0) {
+            p->unanswered = true;
             return -1;
-        blobs[i] =
-            (struct registry_blob){.digest = hex, .size = (uint64_t)size, .fd = drafts[i].fd};
+        }
+        blobs[i].fd = drafts[i].fd;
     }
-    if (registry_pull_blobs(r, blobs, n, err) < 0)
-        return -1;
+    if (registry_pull_blobs(p->registry, blobs, n, err) < 0)
+        return call_failed(p);
     for (size_t i = 0; i < n; i++)
         if (blobs[i].missing)
             return error_user(err, "the registry has lost its layer sha256:%s", blobs[i].digest);
     return 0;
 }
 
-// *unusable is set if the layers came, and cannot be unpacked.
-static int pull_and_unpack(struct registry *r, struct store *s, const char *image,
-                           const json_t *layers, const char *folder, bool *unusable,
-                           struct error **err)
+static int pull_and_unpack(struct image_pull *p, struct store *s, const char *image,
+                           const json_t *layers, const char *folder, struct error **err)
 {
     size_t n = json_array_size(layers);
     cleanup_free struct blob_draft *drafts = xcalloc(n, sizeof *drafts);
     cleanup_free struct registry_blob *blobs = xcalloc(n, sizeof *blobs);
-    int result = pull_layers(r, s, layers, drafts, blobs, err);
-    for (size_t i = 0; i < n && !result; i++) {
+    int result = pull_layers(p, s, layers, drafts, blobs, err);
+    for (size_t i = 0; i < n && !result; i++)
         result =
             oci_unpack_layer(drafts[i].fd, image, folder, i == 0, most_content(blobs[i].size), err);
-        *unusable |= result < 0;
-    }
     for (size_t i = 0; i < n; i++)
         if (drafts[i].path)
             store_blob_abandon(&drafts[i]);
@@ -129,22 +146,19 @@ static int pull_and_unpack(struct registry *r, struct store *s, const char *imag
 
 // ---- one image, with its config ----
 
-// The manifest that a name leads to for the platform, and its config.
-static json_t *image_of_platform(struct registry *r, const struct reference *name,
-                                 const char *architecture, char digest[static DIGEST_HEX_SIZE],
-                                 struct buf *config, struct error **err)
+// The manifest that the name leads to for the platform, and its config.
+static json_t *image_of_platform(struct image_pull *p, const char *architecture,
+                                 char digest[static DIGEST_HEX_SIZE], struct buf *config,
+                                 struct error **err)
 {
-    const char *what = name->digest ? name->digest : name->tag ? name->tag : "latest";
-    json_t *manifest = image_manifest(r, what, architecture, digest, err);
-    const json_t *descriptor = json_object_get(manifest, "config");
-    json_int_t size = json_integer_value(json_object_get(descriptor, "size"));
-    const char *hex = hex_of(descriptor);
-    struct named n = {r, what};
+    json_t *manifest = image_manifest(p, architecture, digest, err);
+    uint64_t size;
+    const char *hex = hex_of(json_object_get(manifest, "config"), &size);
     int result = manifest ? 0 : -1;
-    if (!result && (!hex || size < 0))
+    if (!result && !hex)
         result = error_user(err, "its manifest does not say where its config is");
     if (!result)
-        result = read_config(&n, hex, (uint64_t)size, config, err);
+        result = read_config(p, hex, size, config, err);
     if (!result)
         result = oci_check_platform(config, architecture, err);
     if (result < 0) {
@@ -154,58 +168,67 @@ static json_t *image_of_platform(struct registry *r, const struct reference *nam
     return manifest;
 }
 
+// What is to be had, and where it goes: each of these is optional but the first one.
+struct image_wanted {
+    const char *architecture;
+    struct buf *config; // checked, too
+    struct store *store;
+    const char *folder; // for the layers
+};
+
+static int pull_named(const char *image, const struct reference *name, const struct image_wanted *w,
+                      char digest[static DIGEST_HEX_SIZE], bool *unusable, struct error **err)
+{
+    struct image_pull p = {.registry = registry_open(name, NULL, err)};
+    if (!p.registry)
+        return -1;
+    p.what = name->digest ? name->digest : name->tag ? name->tag : "latest";
+    json_t *manifest = w->config ? image_of_platform(&p, w->architecture, digest, w->config, err)
+                                 : image_manifest(&p, w->architecture, digest, err);
+    int result = manifest ? 0 : -1;
+    if (!result && w->folder)
+        result = pull_and_unpack(&p, w->store, image, json_object_get(manifest, "layers"),
+                                 w->folder, err);
+    *unusable = result < 0 && !p.unanswered && (!err || error_may_blame_content(*err));
+    json_decref(manifest);
+    registry_close(p.registry);
+    return result;
+}
+
+static int pull_image(const char *image, const struct image_wanted *w,
+                      char digest[static DIGEST_HEX_SIZE], bool *unusable, struct error **err)
+{
+    struct reference name;
+    *unusable = false;
+    if (reference_parse(image, &name, err) < 0)
+        return -1;
+    int result = pull_named(image, &name, w, digest, unusable, err);
+    reference_free(&name);
+    return result;
+}
+
 int oci_find_image(const char *image, const char *architecture, char digest[static DIGEST_HEX_SIZE],
                    struct error **err)
 {
-    struct reference name;
     cleanup_buf struct buf config = {0};
-    if (reference_parse(image, &name, err) < 0)
-        return -1;
-    struct registry *r = registry_open(&name, NULL, err);
-    json_t *manifest = r ? image_of_platform(r, &name, architecture, digest, &config, err) : NULL;
-    int result = manifest ? 0 : -1;
-    json_decref(manifest);
-    if (r)
-        registry_close(r);
-    reference_free(&name);
-    return result;
+    const struct image_wanted w = {.architecture = architecture, .config = &config};
+    bool unusable;
+    return pull_image(image, &w, digest, &unusable, err);
 }
 
 int oci_pull_image(struct store *s, const char *image, const char *architecture, const char *folder,
                    struct buf *config, bool *unusable, struct error **err)
 {
-    struct reference name;
     char digest[DIGEST_HEX_SIZE];
-    if (reference_parse(image, &name, err) < 0)
-        return -1;
-    struct registry *r = registry_open(&name, NULL, err);
-    json_t *manifest = r ? image_of_platform(r, &name, architecture, digest, config, err) : NULL;
-    int result = manifest ? pull_and_unpack(r, s, image, json_object_get(manifest, "layers"),
-                                            folder, unusable, err)
-                          : -1;
-    json_decref(manifest);
-    if (r)
-        registry_close(r);
-    reference_free(&name);
-    return result;
+    const struct image_wanted w = {architecture, config, s, folder};
+    return pull_image(image, &w, digest, unusable, err);
 }
 
 int oci_pull_rootfs(struct store *s, const char *image, const char *architecture,
-                    const char *folder, char digest[static DIGEST_HEX_SIZE], struct error **err)
+                    const char *folder, char digest[static DIGEST_HEX_SIZE], bool *unusable,
+                    struct error **err)
 {
-    struct reference name;
-    if (reference_parse(image, &name, err) < 0)
-        return -1;
-    struct registry *r = registry_open(&name, NULL, err);
-    const char *what = name.digest ? name.digest : name.tag ? name.tag : "latest";
-    json_t *manifest = r ? image_manifest(r, what, architecture, digest, err) : NULL;
-    bool unusable = false;
-    int result = manifest ? pull_and_unpack(r, s, image, json_object_get(manifest, "layers"),
-                                            folder, &unusable, err)
-                          : -1;
-    json_decref(manifest);
-    if (r)
-        registry_close(r);
-    reference_free(&name);
+    const struct image_wanted w = {.architecture = architecture, .store = s, .folder = folder};
+    int result = pull_image(image, &w, digest, unusable, err);
     return result < 0 ? error_wrap(err, "pulling %s", image) : 0;
 }

@@ -8,8 +8,12 @@
 
 // Pulls the image (of an index: that for linux and `architecture`, as Go names it) and unpacks its
 // layers into the existing, empty folder (oci_unpack.h). `digest` gets the manifest's, in hex.
+// *unusable says of a failure that it is the image's: it is lost, what came is not what its
+// manifest says, or it cannot be unpacked. Of a failure of the network, the registry or this
+// machine nothing is known.
 int oci_pull_rootfs(struct store *s, const char *image, const char *architecture,
-                    const char *folder, char digest[static DIGEST_HEX_SIZE], struct error **err);
+                    const char *folder, char digest[static DIGEST_HEX_SIZE], bool *unusable,
+                    struct error **err);
 
 // The digest of the manifest, in hex, of the image for linux and `architecture` that a name leads
 // to. The image's own config has to say that it is for that platform.
@@ -17,8 +21,7 @@ int oci_find_image(const char *image, const char *architecture, char digest[stat
                    struct error **err);
 
 // Pulls the image with this manifest ("registry/repository@sha256:..."), for that platform: layers
-// as above into the folder, and its config, as it is, into `config`. *unusable is set if it came,
-// and cannot be unpacked.
+// and *unusable as above, and its config, as it is, into `config`.
 int oci_pull_image(struct store *s, const char *image, const char *architecture, const char *folder,
                    struct buf *config, bool *unusable, struct error **err);
 

@@ -67,6 +67,9 @@ void registry_close(struct registry *r);
 // Whether the last failure was of the whole registry: nobody answered, or it does not accept the
 // login. Else it was about the one thing that was asked for.
 bool registry_is_down(const struct registry *r);
+// Whether it gave something that is not what was asked for by its digest and size, or is no
+// manifest. Mirrors do not count: what they give is asked for again here.
+bool registry_was_wrong(const struct registry *r);
 // Whether something was taken for missing because the registry refused to show it: many answer 401
 // or 403 for what does not exist yet.
 enum registry_denial { NOT_DENIED, DENIED_ANONYMOUS, DENIED_USER };

@@ -166,6 +166,16 @@ int http_request(struct registry *r, const struct request *q, struct response *s
     }
 }
 
+void registry_set_wrong(struct registry *r)
+{
+    __atomic_store_n(&r->wrong, true, __ATOMIC_RELAXED);
+}
+
+bool registry_was_wrong(const struct registry *r)
+{
+    return __atomic_load_n(&r->wrong, __ATOMIC_RELAXED);
+}
+
 bool registry_is_down(const struct registry *r)
 {
     return __atomic_load_n(&r->down, __ATOMIC_RELAXED);

@@ -113,6 +113,8 @@ static int get_from(struct registry *r, const char *what, struct buf *out, char 
         type = manifest_check(s.body.data ? s.body.data : "", s.body.len, s.content_type, err);
         result = type ? 0 : -1;
     }
+    if (result < 0 && s.status == 200)
+        registry_set_wrong(r);
     if (result < 0)
         return error_wrap(err, "reading the manifest %s of %s/%s", what, r->name, r->repository);
     buf_add(out, s.body.data, s.body.len);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 struct pull {
+    struct registry *r;
     struct registry_blob *blob;
     struct hasher *hash;
     uint64_t have;   // bytes in the file and in the hash
@@ -49,9 +50,11 @@ static int on_bytes(void *context, const struct response *s, const char *bytes, 
     struct pull *p = context;
     if (!p->begun && begin_body(p, s, err) < 0)
         return -1;
-    if (n > p->blob->size - p->have)
+    if (n > p->blob->size - p->have) {
+        registry_set_wrong(p->r);
         return error_user(err, "it has more than the %" PRIu64 " bytes that it should have",
                           p->blob->size);
+    }
     for (size_t done = 0; done < n;) {
         ssize_t w = pwrite(p->blob->fd, bytes + done, n - done, (off_t)(p->have + done));
         if (w < 0 && errno != EINTR)
@@ -79,6 +82,8 @@ static int ask(struct registry *r, struct pull *p, const char *url, struct respo
     // One that ended early without an error of its own (no Content-Length) is resumed as well.
     if (result == 0 && (s->status == 200 || s->status == 206) && p->have < p->blob->size) {
         s->may_pass = true;
+        if (s->status == 200 && s->length == p->have) // which was all of it
+            registry_set_wrong(r);
         return error_user(err, "only %" PRIu64 " of %" PRIu64 " bytes came", p->have,
                           p->blob->size);
     }
@@ -127,9 +132,10 @@ static int check(struct pull *p, struct error **err)
     p->hash = NULL;
     if (!strcmp(found, p->blob->digest))
         return 1;
-    return p->pieces > 1 && !p->again ? 0
-                                      : error_user(err, "its digest is sha256:%s and not sha256:%s",
-                                                   found, p->blob->digest);
+    if (p->pieces > 1 && !p->again)
+        return 0;
+    registry_set_wrong(p->r);
+    return error_user(err, "its digest is sha256:%s and not sha256:%s", found, p->blob->digest);
 }
 
 static int pull(struct registry *r, struct pull *p, struct error **err)
@@ -150,7 +156,7 @@ static int pull(struct registry *r, struct pull *p, struct error **err)
 
 static int pull_from(struct registry *r, struct registry_blob *blob, struct error **err)
 {
-    struct pull p = {.blob = blob};
+    struct pull p = {.r = r, .blob = blob};
     p.blob->missing = false;
     int result = pull(r, &p, err);
     char dropped[DIGEST_HEX_SIZE];

@@ -175,6 +175,8 @@ struct retry retry_begin(const struct registry *r);
 // Waits and returns true; false if there were enough tries, or another would be no use.
 bool retry_wait(struct registry *r, struct retry *retry, const struct response *s);
 
+void registry_set_wrong(struct registry *r); // for registry_was_wrong()
+
 // ---- registry_auth.c ----
 struct token {
     char *scope; // "" for its own repository; what it is for
@@ -253,6 +255,7 @@ struct registry {
     uint64_t chunk;        // of an upload: most bytes in one request
     bool stop;             // atomic: a transfer failed, the others end
     bool down;             // atomic: no answer came, or the login is wrong
+    bool wrong;            // atomic: what came whole was not what it should be
     long manifest_refusal; // status
     uint64_t moved, total; // atomic: bytes of the running push
 

@@ -516,3 +516,12 @@ int lock_hint(const struct lock *l, const char *url, const char *ref, struct err
     }
     return -1;
 }
+
+void lock_hint_too(const struct lock *l, const char *url, const char *ref, struct error **err)
+{
+    cleanup_free char *other = steal((*err)->hint);
+    lock_hint(l, url, ref, err);
+    cleanup_free char *line = steal((*err)->hint);
+    if (line || other)
+        error_hint(err, "%s%s%s", other ? other : "", other && line ? "; " : "", line ? line : "");
+}

@@ -66,6 +66,8 @@ int lock_save(struct lock *l, struct error **err);
 int lock_withdraw(struct lock *l, const char *url, const char *ref, struct error **err);
 // Sets the hint that names the line which pins this source, if there is one. Returns -1.
 int lock_hint(const struct lock *l, const char *url, const char *ref, struct error **err);
+// The same, behind the hint that is there.
+void lock_hint_too(const struct lock *l, const char *url, const char *ref, struct error **err);
 void lock_free(struct lock *l);
 
 #endif

@@ -86,21 +86,22 @@ int image_pin(struct build *b, const char *name, bool resolve, char digest[stati
     return found < 0 ? error_wrap(err, "%s", name) : found;
 }
 
-void image_unpin(struct build *b, const struct job *job, const char *name, struct error **err)
+void image_unpin(struct build *b, const struct job *job, const char *name, bool unusable,
+                 struct error **err)
 {
     struct reference r;
     cleanup_error struct error *why = NULL;
-    if (reference_parse(name, &r, &why) < 0)
+    if ((*err)->kind == ERROR_INTERRUPT || reference_parse(name, &r, &why) < 0)
         return;
     if (!r.tag && !r.digest)
         r.tag = xstrdup("latest");
     cleanup_free char *text = reference_text(&r);
     cleanup_free char *url = xasprintf("docker://%s", text);
     reference_free(&r);
-    if (job->pin_fresh && lock_withdraw(b->lock, url, NULL, &why) < 0)
+    if (!unusable || !job->pin_fresh)
+        lock_hint_too(b->lock, url, NULL, err);
+    else if (lock_withdraw(b->lock, url, NULL, &why) < 0)
         log_warning("%s", why->message);
-    if (!job->pin_fresh && !(*err)->hint)
-        lock_hint(b->lock, url, NULL, err);
 }
 
 bool image_is_pinned(const char *name)

@@ -14,9 +14,10 @@
 // *fresh is set if this call found it out.
 int image_pin(struct build *b, const char *name, bool resolve, char digest[static DIGEST_HEX_SIZE],
               bool *fresh, struct error **err);
-// What `name` is pinned to could not be used, as *err says: a line of this run is removed from the
-// lock, an older one is named in the hint.
-void image_unpin(struct build *b, const struct job *job, const char *name, struct error **err);
+// What `name` is pinned to could not be had, as *err says: if it is `unusable`, a line of this run
+// is removed from the lock; any other line is named in the hint.
+void image_unpin(struct build *b, const struct job *job, const char *name, bool unusable,
+                 struct error **err);
 // Whether the name that the user gave has a digest.
 bool image_is_pinned(const char *name);
 // The name with nothing but this digest behind it: "registry/repository@sha256:..."; to be freed,

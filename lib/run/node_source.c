@@ -71,8 +71,10 @@ static int fill_builder(struct build *b, const struct node *node, const char *fo
         char digest[DIGEST_HEX_SIZE];
         phase("pulling");
         cleanup_free char *name = image_pinned_name(job->image_name, job->image_digest, err);
-        if (!name || oci_pull_rootfs(b->store, name, job->target->oci, folder, digest, err) < 0) {
-            image_unpin(b, job, job->image_name, err);
+        bool unusable = false;
+        if (!name ||
+            oci_pull_rootfs(b->store, name, job->target->oci, folder, digest, &unusable, err) < 0) {
+            image_unpin(b, job, job->image_name, unusable, err);
             return -1;
         }
         *came = json_pack("{s:s, s:s}", "name", job->image_name, "digest", digest);

@@ -112,6 +112,7 @@ struct taking {
     struct registry *registry;
     struct entry entry;
     struct prebuilt_files all, files; // that it has; of those what is taken
+    bool unanswered;                  // the registry failed, which says nothing of the artifact
 };
 
 static int get_manifest(struct taking *t, struct error **err)
@@ -120,12 +121,13 @@ static int get_manifest(struct taking *t, struct error **err)
     cleanup_free char *type = NULL;
     struct entry *e = &t->entry;
     int found = registry_get_manifest(t->registry, what, &e->text, &type, e->digest, err);
-    if (found < 0)
+    if (found < 0) {
+        t->unanswered = !registry_was_wrong(t->registry);
         return -1;
+    }
     if (!found) {
-        error_user(err, "the registry does not have %s any more", what);
-        return error_hint(err, "remove its line from %s to have its tag looked up again",
-                          t->b->lock->path);
+        t->unanswered = registry_was_denied(t->registry) != NOT_DENIED;
+        return error_user(err, "the registry does not have %s any more", what);
     }
     e->size = e->text.len;
     e->manifest = json_loadb(e->text.data, e->text.len, JSON_REJECT_DUPLICATES, NULL);
@@ -146,8 +148,10 @@ static int pull_files(struct taking *t, struct error **err)
                                               .fd = drafts[begun].fd};
     }
     phase("downloading");
-    if (!result)
+    if (!result) {
         result = registry_pull_blobs(t->registry, blobs, n, err);
+        t->unanswered = result < 0 && !registry_was_wrong(t->registry);
+    }
     for (size_t i = 0; i < begun; i++) {
         char digest[DIGEST_HEX_SIZE] = "";
         if (!result && blobs[i].missing)
@@ -266,8 +270,10 @@ int make_prebuilt(struct build *b, struct node *node, json_t *record, struct err
     phase("asking the registry");
     t.registry = image_registry(&name, err);
     int result = t.registry ? take(&t, err) : -1;
+    bool unusable = t.registry && !t.unanswered && !registry_is_down(t.registry) && result &&
+                    error_may_blame_content(*err);
     if (result)
-        image_unpin(b, job, job->prebuilt, err);
+        image_unpin(b, job, job->prebuilt, unusable, err);
     if (t.registry)
         registry_close(t.registry);
     reference_free(&name);

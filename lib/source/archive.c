@@ -61,7 +61,7 @@ static int check_archive(const struct source_spec *spec, const struct source_opt
     int result = fd < 0 ? error_errno(err, errno, "opening %s", data)
                         : unpack_archive(fd, shown, folder, &newest, err);
     remove_tree(folder, NULL);
-    if (result == 0 || !is_fault_of_content(*err))
+    if (result == 0 || !error_may_blame_content(*err))
         return result;
     (*err)->errnum = 0;
     error_wrap(err, "the server's answer is of no use as a source");

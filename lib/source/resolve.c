@@ -3,8 +3,6 @@
 #include "base/log.h"
 #include "source/room.h"
 
-#include <errno.h>
-
 static int check_urls(const struct source_spec *spec, struct error **err)
 {
     if (spec->kind == SOURCE_DEBIAN || spec->kind == SOURCE_LOCAL || spec->kind == SOURCE_IMAGE)
@@ -12,17 +10,6 @@ static int check_urls(const struct source_spec *spec, struct error **err)
     if (url_check(spec, spec->url, err) < 0)
         return -1;
     return spec->sums ? url_check(spec, spec->sums, err) : 0;
-}
-
-bool is_fault_of_content(const struct error *err)
-{
-    // What a name or a link in an archive or tree can lead to.
-    static const int of_names[] = {0,      EEXIST, EINVAL,  EISDIR, ELOOP,
-                                   EMLINK, ENOENT, ENOTDIR, EILSEQ, ENAMETOOLONG};
-    for (size_t i = 0; i < ARRAY_LEN(of_names); i++)
-        if (err->errnum == of_names[i])
-            return true;
-    return false;
 }
 
 void pin_new_digest(const struct source_spec *spec, const struct source_options *o,
@@ -83,12 +70,22 @@ static void unpin(const struct source_spec *spec, const struct source_pin *pin,
 {
     cleanup_error struct error *why = NULL;
     const char *ref = spec->kind == SOURCE_GIT ? spec->ref : NULL;
-    if (!o->lock || !is_fault_of_content(*err))
-        return;
     if (!pin->fresh)
         lock_hint(o->lock, spec->url, ref, err);
     else if (lock_withdraw(o->lock, spec->url, ref, &why) < 0)
         log_warning("%s", why->message);
+}
+
+static void fetch_failed(const struct source_spec *spec, const struct source_pin *pin,
+                         const struct source_options *o, bool unusable, struct error **err)
+{
+    if (!o->lock)
+        return;
+    if (unusable && error_may_blame_content(*err))
+        unpin(spec, pin, o, err);
+    // The registry may have lost the image, and cannot be asked.
+    else if (spec->kind == SOURCE_IMAGE && !o->offline && (*err)->kind != ERROR_INTERRUPT)
+        lock_hint_too(o->lock, spec->url, NULL, err);
 }
 
 int source_fetch(const struct source_spec *spec, const struct source_pin *pin,
@@ -100,8 +97,8 @@ int source_fetch(const struct source_spec *spec, const struct source_pin *pin,
     int result = check_urls(spec, err);
     if (result == 0)
         result = fetch(spec, pin, o, destination, record, &unusable, err);
-    if (result < 0 && unusable)
-        unpin(spec, pin, o, err);
+    if (result < 0)
+        fetch_failed(spec, pin, o, unusable, err);
     if (result < 0 || apply_patches(&spec->patches, destination, record, err) < 0) {
         json_decref(record);
         return error_wrap(err, "%s", spec->label);

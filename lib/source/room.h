@@ -33,9 +33,7 @@ void pin_new_digest(const struct source_spec *spec, const struct source_options 
                     const char *sha256, struct source_pin *out);
 
 // ---- one file per kind ----
-// Not what failed on this machine, such as a full disk: what came cannot be a source.
-bool is_fault_of_content(const struct error *err);
-// *unusable is set if what the pin names came, and cannot be a source.
+// *unusable is set if what the pin names came, and cannot be a source, or is known to be lost.
 int git_source_resolve(const struct source_spec *spec, const struct source_options *o,
                        struct source_pin *out, struct error **err);
 int git_source_fetch(const struct source_spec *spec, const struct source_pin *pin,

@@ -7,6 +7,7 @@ bats_require_minimum_version 1.5.0
 
 load project
 load shared_cache
+load servers
 
 setup() {
   setup_shared_cache
@@ -22,6 +23,15 @@ echo "$SOURCE_DATE_EPOCH" >/out/pause/opt/epoch'
 
 teardown() {
   stop_registry
+}
+
+teardown_file() {
+  [ ! -e "$BATS_FILE_TMPDIR/pids" ] || stop_servers
+}
+
+# The image of the registry with this fault is the source.
+with_fault() {
+  printf 'externals:\n  pause: {repo: "127.0.0.1:%s/%s/pause", version: "3.9"}\n' "$FAULTY" "$1" >versions.yaml
 }
 
 push() {
@@ -129,6 +139,53 @@ made() { # member
   printf 'externals:\n  pause: {repo: "127.0.0.1:%s/UP//pause", version: "3.9"}\n' "$PORT" >versions.yaml
   run -1 kb --arch=s390x pause
   [[ "$output" == *"recipe.yaml:5: source pause"* ]]
+}
+
+@test "an image that turns out to be lost or damaged is not pinned; a registry that fails leaves the line, and the hint names it" {
+  start_server FAULTY faulty_image_registry.py
+  with_fault good
+  kb --arch=x86_64 pause
+  cp versions.lock good.lock
+  for fault in negative short long other lost lost-layer changed; do
+    with_fault $fault
+    run -1 kb --arch=x86_64 pause
+    echo "$fault: $output"
+    cmp versions.lock good.lock
+    [[ "$output" != *"pins it"* ]]
+  done
+  for fault in denied busy away; do
+    with_fault $fault
+    run -1 kb --arch=x86_64 pause
+    echo "$fault: $output"
+    line=$(grep -n "/$fault/pause" versions.lock | cut -d: -f1)
+    [[ "$output" == *"; line $line of "*"versions.lock pins it"* ]]
+  done
+  # A line of an earlier run is the user's, whatever is wrong.
+  for fault in short lost; do
+    with_fault $fault
+    printf 'archive docker://127.0.0.1:%s/%s/pause:3.9#linux/amd64 sha256=%064d\n' "$FAULTY" "$fault" 7 >versions.lock
+    run -1 kb --arch=x86_64 pause
+    [[ "$output" == *"hint: "*"line 1 of "*"versions.lock pins it"* ]]
+    grep -q "/$fault/pause" versions.lock
+  done
+}
+
+@test "the same of an image to build in" {
+  start_server BUILDERS faulty_image_registry.py
+  make_recipe one
+  build_in() { # fault
+    sed -i "s|^builder:.*|builder: {image: \"127.0.0.1:$BUILDERS/$1/image:1\"}|" recipes/one/recipe.yaml
+    run -1 "$KBUILD" --cache "$PROJECT/cache" --arch=x86_64 one
+    echo "$1: $output"
+  }
+  for fault in negative short other lost lost-layer changed; do
+    build_in $fault
+    run ! grep -qs "/$fault/" versions.lock
+  done
+  for fault in denied busy away; do
+    build_in $fault
+    [[ "$output" == *"line $(grep -n "/$fault/image" versions.lock | cut -d: -f1) of "*"versions.lock pins it"* ]]
+  done
 }
 
 @test "the time of an image is what its config says, in any zone; without one that can be read, 1980" {

@@ -211,10 +211,11 @@ static int unpack_image(const char *image, const char *directory, const char *ca
                         struct error **err)
 {
     char digest[DIGEST_HEX_SIZE];
+    bool unusable;
     struct store *s = store_open(cache, err);
     int result = s ? make_directories(directory, 0755, err) : -1;
     if (result == 0)
-        result = oci_pull_rootfs(s, image, "amd64", directory, digest, err);
+        result = oci_pull_rootfs(s, image, "amd64", directory, digest, &unusable, err);
     if (result == 0)
         puts(digest);
     if (s)

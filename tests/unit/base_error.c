@@ -20,6 +20,21 @@ static void errors_read_from_the_outside_in(void **state)
     assert_int_equal(err->kind, ERROR_USER);
 }
 
+static void a_failure_of_this_machine_says_nothing_of_content(void **state)
+{
+    static const int errnums[] = {ENOENT, ENAMETOOLONG, ENOSPC, EMFILE, EIO};
+    for (size_t i = 0; i < ARRAY_LEN(errnums); i++) {
+        cleanup_error struct error *err = NULL;
+        error_errno(&err, errnums[i], "unpacking");
+        assert_int_equal(error_may_blame_content(err), i < 2);
+    }
+    cleanup_error struct error *bad = NULL, *ended = NULL;
+    error_user(&bad, "it is no archive");
+    error_set(&ended, ERROR_INTERRUPT, "interrupted");
+    assert_true(error_may_blame_content(bad));
+    assert_false(error_may_blame_content(ended));
+}
+
 static void the_nearest_name_is_found(void **state)
 {
     struct strlist names = {0};
@@ -34,6 +49,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_read_from_the_outside_in),
+        cmocka_unit_test(a_failure_of_this_machine_says_nothing_of_content),
         cmocka_unit_test(the_nearest_name_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

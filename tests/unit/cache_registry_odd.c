@@ -274,7 +274,9 @@ static int pull_image(const char *repository, struct error **err)
     assert_int_equal(make_directories(root, 0755, NULL), 0);
     struct store *s = store_open(cache, err);
     assert_non_null(s);
-    int result = oci_pull_rootfs(s, image, "amd64", root, digest, err);
+    bool unusable;
+    int result = oci_pull_rootfs(s, image, "amd64", root, digest, &unusable, err);
+    assert_true(unusable);
     store_close(s);
     return result;
 }
