@@ -141,8 +141,7 @@ const struct recipe *recipe_get(struct recipe_set *set, const char *name, struct
 const struct recipe_ignored_list *recipe_set_ignored(struct recipe_set *set, struct error **err)
 {
     cleanup_free char *file = xasprintf("%s/ignored.yaml", set->given);
-    set->ignored_read |= !path_exists(file);
-    if (set->ignored_read)
+    if (set->ignored_read || !path_exists(file)) // it may come yet
         return &set->ignored;
     struct yaml_document *d = yaml_load(file, err);
     struct reader r = {.document = d, .err = err, .recipes = set->absolute};
