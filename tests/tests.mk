@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-# Unit tests are tests/unit/<room>_<what>.c, each a cmocka program of its own, built with ASan and
-# UBSan in $(OBJ)/san and linked with the room and those to its right.
+# Unit tests are tests/unit/<room>_<what>.c, of which those of a room are one program, built with ASan and UBSan in
+# $(OBJ)/san and linked with the room and those to its right (tests/unit/test.h).
 
 SAN := $(OBJ)/san
 SAN_FLAGS := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
-UNIT_TESTS := $(patsubst tests/unit/%.c,$(SAN)/unit/%,$(UNIT_SOURCES))
 
 # $(call rooms_from,cache) is "cache seal pack host base".
 rooms_from = $(if $(filter $1,$(firstword $2)),$2,$(if $2,$(call rooms_from,$1,$(wordlist 2,99,$2))))
-test_room = $(firstword $(subst _, ,$1))
+# The word before the first underscore.
+unit_room = $(firstword $(subst _, ,$(basename $(notdir $1))))
+$(foreach f,$(UNIT_SOURCES),$(if $(filter $(call unit_room,$f),$(ROOMS)),,$(error $f: no room is called so)))
+UNIT_ROOMS := $(filter $(foreach f,$(UNIT_SOURCES),$(call unit_room,$f)),$(ROOMS))
 
 ifeq ($(SANITIZED),)
 .PHONY: unit
@@ -21,22 +23,19 @@ unit-%:
 	$(MAKE) OBJ=$(SAN) SANITIZED=1 CFLAGS='$(SAN_FLAGS)' run-unit-$*
 else
 define unit_rule
-$(OBJ)/unit/$1: $(OBJ)/tests/unit/$1.o $(foreach r,$(call rooms_from,$(call test_room,$1),$(ROOMS)),$(OBJ)/lib/$(r).a)
+$(OBJ)/unit/$1: $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/unit/$1_*.c)) $(OBJ)/tests/support/unit_main.o \
+    $(foreach r,$(call rooms_from,$1,$(ROOMS)),$(OBJ)/lib/$(r).a)
 	@mkdir -p $$(@D)
 	$(call say,LD,$$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $$@ $$^ $(PKG_LIBS) -lcmocka
-run-$1: $(OBJ)/unit/$1
+run-unit-$1: $(OBJ)/unit/$1
 	tests/run-unit $$<
-.PHONY: run-$1
+.PHONY: run-unit-$1
 endef
-UNIT_NAMES := $(patsubst tests/unit/%.c,%,$(UNIT_SOURCES))
-$(foreach t,$(UNIT_NAMES),$(eval $(call unit_rule,$(t))))
+$(foreach r,$(UNIT_ROOMS),$(eval $(call unit_rule,$r)))
 .PHONY: run-unit
-run-unit: $(addprefix $(OBJ)/unit/,$(UNIT_NAMES))
+run-unit: $(addprefix $(OBJ)/unit/,$(UNIT_ROOMS))
 	tests/run-unit $^
-run-unit-%:
-	$(MAKE) OBJ=$(OBJ) SANITIZED=1 CFLAGS='$(CFLAGS)' $(addprefix $(OBJ)/unit/,$(filter $*_%,$(UNIT_NAMES)))
-	tests/run-unit $(addprefix $(OBJ)/unit/,$(filter $*_%,$(UNIT_NAMES)))
 endif
 
 # ---- certificates for tests of the real binary, and for comparing with other programs ----

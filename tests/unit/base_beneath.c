@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names that somebody else chose: links, exchanged folders, depth, permissions.
+#include "test.h"
+
 #include "base/beneath.h"
 #include "base/file.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static char *scratch;
 static int top = -1;
@@ -48,7 +47,9 @@ static mode_t mode_of(const char *name)
     return st.st_mode & 07777;
 }
 
-static void no_link_is_followed(void **state)
+EACH_TEST(set_up, tear_down)
+
+TEST(no_link_is_followed)
 {
     assert_int_equal(mkdirat(top, "real", 0755), 0);
     make_file("real/file", 0644);
@@ -72,7 +73,7 @@ static void no_link_is_followed(void **state)
     assert_int_equal(errno, ELOOP);
 }
 
-static void what_is_no_real_directory_is_said(void **state)
+TEST(what_is_no_real_directory_is_said)
 {
     static const struct {
         const char *path, *words;
@@ -123,7 +124,7 @@ static int count(const struct beneath_entry *e, void *context, struct error **er
     return 0;
 }
 
-static void three_thousand_levels_take_few_descriptors(void **state)
+TEST(three_thousand_levels_take_few_descriptors)
 {
     struct rlimit old, few;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
@@ -167,7 +168,7 @@ static int put_link(const struct beneath_entry *e, void *context, struct error *
     return 0;
 }
 
-static void an_exchanged_directory_is_noticed(void **state)
+TEST(an_exchanged_directory_is_noticed)
 {
     static const char *const names[] = {"a", "a/b", "a/b/c", "a/b/c/d", "z"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -184,7 +185,7 @@ static void an_exchanged_directory_is_noticed(void **state)
     error_free(err);
 }
 
-static void removing_a_link_leaves_what_it_leads_to(void **state)
+TEST(removing_a_link_leaves_what_it_leads_to)
 {
     assert_int_equal(mkdirat(top, "kept", 0755), 0);
     make_file("kept/file", 0644);
@@ -199,7 +200,7 @@ static void removing_a_link_leaves_what_it_leads_to(void **state)
     assert_int_equal(faccessat(top, "gone", F_OK, 0), -1);
 }
 
-static void special_bits_are_taken_away(void **state)
+TEST(special_bits_are_taken_away)
 {
     assert_int_equal(mkdirat(top, "d", 0755), 0);
     make_file("d/suid", 04755);
@@ -221,18 +222,4 @@ static void special_bits_are_taken_away(void **state)
     assert_int_equal(mode_of("d/none"), 0400);
     assert_int_equal(mode_of("d/below"), 0700);
     assert_int_equal(mode_of("outside"), 04755);
-}
-
-int main(void)
-{
-#define ONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        ONE(no_link_is_followed),
-        ONE(what_is_no_real_directory_is_said),
-        ONE(three_thousand_levels_take_few_descriptors),
-        ONE(an_exchanged_directory_is_noticed),
-        ONE(removing_a_link_leaves_what_it_leads_to),
-        ONE(special_bits_are_taken_away),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A copy is the same to whoever reads it, and to make.
+#include "test.h"
+
 #include "base/copy.h"
 #include "base/file.h"
 #include "base/process.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static char *scratch;
 
@@ -43,7 +42,9 @@ static int copy(struct error **err)
 
 #define LIST "find . -mindepth 1 -printf '%P %y %m %T@ %s %l\\n' | sort"
 
-static void content_modes_times_and_links_are_kept(void **state)
+EACH_TEST(set_up, tear_down)
+
+TEST(content_modes_times_and_links_are_kept)
 {
     struct error *err = NULL;
     run("mkdir -p from/a/b to/a; echo one >from/a/x; head -c 600000 /dev/zero >from/a/b/big; "
@@ -57,7 +58,7 @@ static void content_modes_times_and_links_are_kept(void **state)
         ") >two; diff one two >&2; diff -r from/a/b to/a/b");
 }
 
-static void a_directory_that_nobody_may_write_is_copied(void **state)
+TEST(a_directory_that_nobody_may_write_is_copied)
 {
     struct error *err = NULL;
     run("mkdir -p from/d to; echo x >from/d/x; chmod 555 from/d");
@@ -65,7 +66,7 @@ static void a_directory_that_nobody_may_write_is_copied(void **state)
     run("[ $(stat -c %a to/d) = 555 ]; [ $(cat to/d/x) = x ]; chmod 755 from/d to/d");
 }
 
-static void what_is_there_is_not_replaced(void **state)
+TEST(what_is_there_is_not_replaced)
 {
     struct error *err = NULL;
     run("mkdir -p from to outside; echo new >from/x; ln -s ../outside/x to/x");
@@ -75,23 +76,11 @@ static void what_is_there_is_not_replaced(void **state)
     run("[ ! -e outside/x ]");
 }
 
-static void special_files_are_named(void **state)
+TEST(special_files_are_named)
 {
     struct error *err = NULL;
     run("mkdir -p from/d to; mkfifo from/d/pipe");
     assert_int_equal(copy(&err), -1);
     assert_non_null(strstr(err->message, "from/d/pipe"));
     error_free(err);
-}
-
-int main(void)
-{
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        TEST(content_modes_times_and_links_are_kept),
-        TEST(a_directory_that_nobody_may_write_is_copied),
-        TEST(what_is_there_is_not_replaced),
-        TEST(special_files_are_named),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

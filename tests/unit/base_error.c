@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages, their causes and hints, and what of them is shown.
+#include "test.h"
+
 #include "base/buf.h"
 #include "base/error.h"
 
 #include <errno.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-static void errors_read_from_the_outside_in(void **state)
+TEST(errors_read_from_the_outside_in)
 {
     cleanup_error struct error *err = NULL;
     assert_int_equal(error_errno(&err, ENOSPC, "writing %s", "a"), -1);
@@ -20,7 +19,7 @@ static void errors_read_from_the_outside_in(void **state)
     assert_int_equal(err->kind, ERROR_USER);
 }
 
-static void a_failure_of_this_machine_says_nothing_of_content(void **state)
+TEST(a_failure_of_this_machine_says_nothing_of_content)
 {
     static const int errnums[] = {ENOENT, ENAMETOOLONG, ENOSPC, EMFILE, EIO};
     for (size_t i = 0; i < ARRAY_LEN(errnums); i++) {
@@ -35,7 +34,7 @@ static void a_failure_of_this_machine_says_nothing_of_content(void **state)
     assert_false(error_may_blame_content(ended));
 }
 
-static void the_nearest_name_is_found(void **state)
+TEST(the_nearest_name_is_found)
 {
     struct strlist names = {0};
     strlist_split(&names, "kernel kernel-confidential boot-image-se qemu", " ");
@@ -43,14 +42,4 @@ static void the_nearest_name_is_found(void **state)
     assert_string_equal(nearest_name("boot-imgae-se", &names), "boot-image-se");
     assert_null(nearest_name("zzzzzzzz", &names));
     strlist_free(&names);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors_read_from_the_outside_in),
-        cmocka_unit_test(a_failure_of_this_machine_says_nothing_of_content),
-        cmocka_unit_test(the_nearest_name_is_found),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Folders that others may have prepared, and files that get their name when they are complete.
+#include "test.h"
+
 #include "base/file.h"
 #include "base/folder.h"
 
@@ -8,7 +10,6 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -16,8 +17,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-
-#include <cmocka.h>
 
 static char *scratch;
 
@@ -90,7 +89,9 @@ static void kill_a_writer(void (*prepare)(void))
     assert_true(WIFSIGNALED(status));
 }
 
-static void a_killed_writer_leaves_nothing(void **state)
+ALL_TESTS(set_up, tear_down)
+
+TEST(a_killed_writer_leaves_nothing)
 {
     kill_a_writer(NULL);
     expect_names(NULL, 0);
@@ -140,7 +141,7 @@ static void write_after_a_kill(void)
     file_draft_abandon(&other);
 }
 
-static void what_a_killed_writer_left_is_removed_by_the_next(void **state)
+TEST(what_a_killed_writer_left_is_removed_by_the_next)
 {
     kill_a_writer(take_o_tmpfile_away);
     expect_names((const char *const[]){".result.kbuild-0"}, 1);
@@ -150,7 +151,7 @@ static void what_a_killed_writer_left_is_removed_by_the_next(void **state)
     assert_int_equal(unlink("result"), 0);
 }
 
-static void a_draft_replaces_in_one_step_and_keeps_no_link(void **state)
+TEST(a_draft_replaces_in_one_step_and_keeps_no_link)
 {
     put("target", "old");
     assert_int_equal(symlink("target", "link"), 0);
@@ -161,7 +162,7 @@ static void a_draft_replaces_in_one_step_and_keeps_no_link(void **state)
     assert_int_equal(unlink("target"), 0);
 }
 
-static void a_new_file_replaces_nothing(void **state)
+TEST(a_new_file_replaces_nothing)
 {
     struct error *err = NULL;
     put("there", "old");
@@ -173,7 +174,7 @@ static void a_new_file_replaces_nothing(void **state)
     assert_int_equal(unlink("there"), 0);
 }
 
-static void what_is_no_file_is_not_replaced(void **state)
+TEST(what_is_no_file_is_not_replaced)
 {
     struct error *err = NULL;
     assert_int_equal(mkfifo("fifo", 0600), 0);
@@ -184,7 +185,7 @@ static void what_is_no_file_is_not_replaced(void **state)
     assert_int_equal(unlink("fifo"), 0);
 }
 
-static void a_file_that_may_not_grow_is_an_error(void **state)
+TEST(a_file_that_may_not_grow_is_an_error)
 {
     pid_t pid = fork();
     if (pid == 0) {
@@ -212,7 +213,7 @@ static int try_open(const char *path, int rules, struct error **err)
     return 0;
 }
 
-static void own_links_are_followed(void **state)
+TEST(own_links_are_followed)
 {
     assert_int_equal(mkdir("real", 0755), 0);
     assert_int_equal(symlink("real", "link"), 0);
@@ -232,7 +233,7 @@ static void own_links_are_followed(void **state)
     unlink("circle");
 }
 
-static void a_folder_that_others_may_write_is_refused(void **state)
+TEST(a_folder_that_others_may_write_is_refused)
 {
     struct error *err = NULL;
     assert_int_equal(mkdir("open", 0755), 0);
@@ -253,7 +254,7 @@ static void a_folder_that_others_may_write_is_refused(void **state)
 }
 
 // As root: what uid 1234 made.
-static void what_somebody_else_made_is_refused(void **state)
+TEST(what_somebody_else_made_is_refused)
 {
     struct error *err = NULL;
     if (geteuid() != 0)
@@ -278,20 +279,4 @@ static void what_somebody_else_made_is_refused(void **state)
     remove_tree("theirs", NULL);
     remove_tree("ours", NULL);
     unlink("trap");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_killed_writer_leaves_nothing),
-        cmocka_unit_test(what_a_killed_writer_left_is_removed_by_the_next),
-        cmocka_unit_test(a_draft_replaces_in_one_step_and_keeps_no_link),
-        cmocka_unit_test(a_new_file_replaces_nothing),
-        cmocka_unit_test(what_is_no_file_is_not_replaced),
-        cmocka_unit_test(a_file_that_may_not_grow_is_an_error),
-        cmocka_unit_test(own_links_are_followed),
-        cmocka_unit_test(a_folder_that_others_may_write_is_refused),
-        cmocka_unit_test(what_somebody_else_made_is_refused),
-    };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Programs whose children, orphans and daemons have to be over when they are.
+#include "test.h"
+
 #include "base/file.h"
 #include "base/process.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static char *scratch;
 
@@ -67,7 +66,9 @@ static void wait_for(bool (*condition)(void), bool expected)
     assert_int_equal(condition(), expected);
 }
 
-static void waiting_is_waiting_for_all_of_it(void **state)
+EACH_TEST(set_up, tear_down)
+
+TEST(waiting_is_waiting_for_all_of_it)
 {
     int status = -1;
     assert_int_equal(process_wait(start(DAEMON "exit 7"), &status, NULL), 0);
@@ -75,7 +76,7 @@ static void waiting_is_waiting_for_all_of_it(void **state)
     assert_false(locked());
 }
 
-static void stopping_stops_all_of_it(void **state)
+TEST(stopping_stops_all_of_it)
 {
     pid_t pid = start(DAEMON "sleep 300");
     wait_for(is_up, true);
@@ -84,7 +85,7 @@ static void stopping_stops_all_of_it(void **state)
     assert_false(locked());
 }
 
-static void a_signal_is_told_as_one(void **state)
+TEST(a_signal_is_told_as_one)
 {
     int status = 0;
     assert_int_equal(process_wait(start("kill -USR1 $$"), &status, NULL), 0);
@@ -92,7 +93,7 @@ static void a_signal_is_told_as_one(void **state)
     assert_int_equal(WTERMSIG(status), SIGUSR1);
 }
 
-static void all_of_it_dies_with_this_process(void **state)
+TEST(all_of_it_dies_with_this_process)
 {
     pid_t parent = fork();
     assert_true(parent >= 0);
@@ -109,7 +110,7 @@ static void all_of_it_dies_with_this_process(void **state)
     wait_for(locked, false);
 }
 
-static void a_missing_program_is_an_error_at_once(void **state)
+TEST(a_missing_program_is_an_error_at_once)
 {
     char *argv[] = {(char *)"no-such-program", NULL};
     struct process p = {.argv = argv, .input = -1, .tree = true};
@@ -137,7 +138,7 @@ static int in_a_namespace(void)
     return pid < 0 || process_wait(pid, &status, NULL) < 0 ? 1 : WEXITSTATUS(status);
 }
 
-static void small_numbers_are_processes_too(void **state)
+TEST(small_numbers_are_processes_too)
 {
     cleanup_free char *bwrap = find_program("bwrap");
     if (!bwrap)
@@ -161,18 +162,4 @@ static void small_numbers_are_processes_too(void **state)
     assert_int_equal(WEXITSTATUS(status), 7);
 }
 
-int main(int argc, char **argv)
-{
-    if (argc > 1 && !strcmp(argv[1], "in-a-namespace"))
-        return in_a_namespace();
-#define ONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        ONE(waiting_is_waiting_for_all_of_it),
-        ONE(stopping_stops_all_of_it),
-        ONE(a_signal_is_told_as_one),
-        ONE(all_of_it_dies_with_this_process),
-        ONE(a_missing_program_is_an_error_at_once),
-        ONE(small_numbers_are_processes_too),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_HELPER("in-a-namespace", in_a_namespace)

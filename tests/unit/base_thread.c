@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Threads, the ring between them, and allocation that must not fail.
+#include "test.h"
+
 #include "base/mem.h"
 #include "base/ring.h"
 #include "base/thread.h"
 
-#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 // ---- a worker pool ----
 
@@ -32,7 +31,7 @@ static void *take_numbers(void *context)
     return NULL;
 }
 
-static void a_worker_pool_does_everything_once(void **state)
+TEST(a_worker_pool_does_everything_once)
 {
     static const size_t sizes[] = {0, 1, 2, 7, 10 * WORKERS_MAX};
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
@@ -80,7 +79,7 @@ static bool give(struct taken *t, size_t slots, size_t count)
     return ring_end(r);
 }
 
-static void a_ring_keeps_the_order(void **state)
+TEST(a_ring_keeps_the_order)
 {
     for (size_t slots = 1; slots <= 5; slots++) {
         struct taken t = {.fail_at = SIZE_MAX, .in_order = true};
@@ -91,27 +90,16 @@ static void a_ring_keeps_the_order(void **state)
     }
 }
 
-static void a_ring_says_that_a_take_failed(void **state)
+TEST(a_ring_says_that_a_take_failed)
 {
     struct taken t = {.fail_at = 3, .in_order = true};
     assert_false(give(&t, 2, 100)); // nor does it hang
     assert_int_equal(t.count, 3);
 }
 
-static void a_ring_may_be_given_nothing(void **state)
+TEST(a_ring_may_be_given_nothing)
 {
     struct taken t = {.fail_at = 0};
     assert_true(give(&t, 4, 0));
     assert_true(ring_end(NULL));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_worker_pool_does_everything_once),
-        cmocka_unit_test(a_ring_keeps_the_order),
-        cmocka_unit_test(a_ring_says_that_a_take_failed),
-        cmocka_unit_test(a_ring_may_be_given_nothing),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the user names may be a pipe or a device; a secret stays in memory alone.
+#include "test.h"
+
 #include "base/file.h"
 #include "base/secret.h"
 #include "base/user_file.h"
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-
-#include <cmocka.h>
 
 static char *scratch;
 
@@ -45,7 +44,9 @@ static char *pipe_with(const char *text, size_t length, int *fd)
     return xasprintf("/dev/fd/%d", ends[0]);
 }
 
-static void pipes_and_devices_are_read_to_their_end(void **state)
+ALL_TESTS(set_up, tear_down)
+
+TEST(pipes_and_devices_are_read_to_their_end)
 {
     cleanup_close int fd = -1;
     cleanup_free char *path = pipe_with("panic=1\n", 8, &fd);
@@ -64,7 +65,7 @@ static void *write_later(void *path)
     return NULL;
 }
 
-static void a_fifo_that_was_named_is_waited_for(void **state)
+TEST(a_fifo_that_was_named_is_waited_for)
 {
     cleanup_free char *path = in_scratch("fifo");
     pthread_t writer;
@@ -77,7 +78,7 @@ static void a_fifo_that_was_named_is_waited_for(void **state)
 }
 
 // What was found must not make anybody wait.
-static void a_fifo_that_was_found_is_refused(void **state)
+TEST(a_fifo_that_was_found_is_refused)
 {
     cleanup_free char *path = in_scratch("found");
     cleanup_buf struct buf out = {0};
@@ -87,7 +88,7 @@ static void a_fifo_that_was_found_is_refused(void **state)
     assert_non_null(strstr(err->message, "it is a special file, not a file"));
 }
 
-static void a_pipe_can_be_read_at_any_position_and_is_bounded(void **state)
+TEST(a_pipe_can_be_read_at_any_position_and_is_bounded)
 {
     cleanup_close int fd = -1, other = -1;
     cleanup_free char *path = pipe_with("0123456789", 10, &fd);
@@ -105,7 +106,7 @@ static void a_pipe_can_be_read_at_any_position_and_is_bounded(void **state)
     assert_non_null(strstr(err->message, "larger than the limit of 9 bytes"));
 }
 
-static void what_has_no_content_is_refused(void **state)
+TEST(what_has_no_content_is_refused)
 {
     cleanup_buf struct buf out = {0};
     cleanup_error struct error *folder = NULL, *missing = NULL, *endless = NULL;
@@ -131,7 +132,7 @@ static bool in_no_core(const void *page)
     return end && memmem(flags, (size_t)(end - flags), " dd", 3);
 }
 
-static void a_secret_is_in_no_core_file(void **state)
+TEST(a_secret_is_in_no_core_file)
 {
     cleanup_free char *path = in_scratch("secret");
     struct rlimit limit = {0};
@@ -155,25 +156,11 @@ static void a_secret_is_in_no_core_file(void **state)
     assert_null(m.bytes);
 }
 
-static void a_secret_can_come_from_a_pipe(void **state)
+TEST(a_secret_can_come_from_a_pipe)
 {
     cleanup_close int fd = -1;
     cleanup_free char *path = pipe_with("TEST", 4, &fd);
     cleanup_secret_memory struct secret_memory m = {0};
     assert_int_equal(secret_memory_read(path, 64, &m, NULL, NULL), 0);
     assert_int_equal(m.length, 4);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pipes_and_devices_are_read_to_their_end),
-        cmocka_unit_test(a_fifo_that_was_named_is_waited_for),
-        cmocka_unit_test(a_fifo_that_was_found_is_refused),
-        cmocka_unit_test(a_pipe_can_be_read_at_any_position_and_is_bounded),
-        cmocka_unit_test(what_has_no_content_is_refused),
-        cmocka_unit_test(a_secret_is_in_no_core_file),
-        cmocka_unit_test(a_secret_can_come_from_a_pipe),
-    };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
 }

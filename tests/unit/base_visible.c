@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What comes from outside cannot steer a terminal, forge a line, or fill the screen.
+#include "test.h"
+
 #include "base/visible.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static char *line(const char *text, size_t limit)
 {
@@ -15,7 +14,7 @@ static char *line(const char *text, size_t limit)
     return buf_take(&out);
 }
 
-static void hidden_characters_are_shown(void **state)
+TEST(hidden_characters_are_shown)
 {
     static const struct {
         const char *in, *out;
@@ -49,7 +48,7 @@ static void hidden_characters_are_shown(void **state)
 }
 
 // Whatever the bytes: the output is UTF-8 without any control, and bounded.
-static void no_bytes_pass_that_are_dangerous(void **state)
+TEST(no_bytes_pass_that_are_dangerous)
 {
     uint32_t seed = 1;
     for (int round = 0; round < 2000; round++) {
@@ -66,7 +65,7 @@ static void no_bytes_pass_that_are_dangerous(void **state)
     }
 }
 
-static void long_lines_are_cut(void **state)
+TEST(long_lines_are_cut)
 {
     cleanup_free char *cut = line("0123456789", 4), *whole = line("0123", 4);
     assert_string_equal(cut, "0123... (6 more bytes)");
@@ -81,7 +80,7 @@ static void long_lines_are_cut(void **state)
     buf_free(&out);
 }
 
-static void lines_of_a_text_stay_lines(void **state)
+TEST(lines_of_a_text_stay_lines)
 {
     cleanup_buf struct buf out = {0};
     const char *text = "one\ttwo\nthree\033[2J\r\n\n0123456789\n\tlast";
@@ -89,7 +88,7 @@ static void lines_of_a_text_stay_lines(void **state)
     assert_string_equal(out.data, "one\ttwo\nthree\\x1b[2J\\x0d\n\n0123456789\n\tlast");
 }
 
-static void only_arguments_are_escaped(void **state)
+TEST(only_arguments_are_escaped)
 {
     cleanup_buf struct buf out = {0};
     buf_print(&out, "%s|%-6s|%6s|%.2s|%c|%d%%\n", "a\nb", "\u00e4", "x", "xyz", '\033', -3);
@@ -116,7 +115,7 @@ static void as_message(FILE *to, const char *text)
     print_prefixed(to, "kbuild: error: ", text);
 }
 
-static void a_message_cannot_forge_another(void **state)
+TEST(a_message_cannot_forge_another)
 {
     cleanup_free char *out = printed(as_message, "no url 'a\nkbuild: hint: run this\n\033[1A'\n\n");
     assert_string_equal(out,
@@ -130,7 +129,7 @@ static void as_json(FILE *to, const char *text)
     json_decref(e);
 }
 
-static void json_is_ascii_and_loses_nothing(void **state)
+TEST(json_is_ascii_and_loses_nothing)
 {
     cleanup_free char *out = printed(as_json, "\033\177\xc2\x9b\u202e");
     assert_string_equal(out, "{\"text\":\"\\u001B\\u007f\\u009B\\u202E\"}\n");
@@ -138,26 +137,11 @@ static void json_is_ascii_and_loses_nothing(void **state)
     assert_string_equal(invalid, "{\"text\":\"a\\\\xff\"}\n");
 }
 
-static void a_line_fits_its_columns(void **state)
+TEST(a_line_fits_its_columns)
 {
     cleanup_free char *a = visible_columns("abc\u65e5\u672c\033", 6),
                       *b = visible_columns("a\033", 9);
     assert_string_equal(a, "abc\u65e5");
     assert_string_equal(b, "a\\x1b");
     assert_int_equal(visible_width("\u65e5a"), 3);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hidden_characters_are_shown),
-        cmocka_unit_test(no_bytes_pass_that_are_dangerous),
-        cmocka_unit_test(long_lines_are_cut),
-        cmocka_unit_test(lines_of_a_text_stay_lines),
-        cmocka_unit_test(only_arguments_are_escaped),
-        cmocka_unit_test(a_message_cannot_forge_another),
-        cmocka_unit_test(json_is_ascii_and_loses_nothing),
-        cmocka_unit_test(a_line_fits_its_columns),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Records of actions: kept under their key, found again, and what happens to a damaged one.
+#include "test.h"
+
 #include "cache_test.h"
 
 #include <sys/file.h>
 
-static void a_record_comes_back_as_it_was_put(void **state)
+EACH_TEST(set_up, tear_down)
+
+TEST(a_record_comes_back_as_it_was_put)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -33,7 +37,7 @@ static void a_record_comes_back_as_it_was_put(void **state)
     json_decref(record);
 }
 
-static void a_missing_record_is_no_error(void **state)
+TEST(a_missing_record_is_no_error)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -51,7 +55,7 @@ static void a_missing_record_is_no_error(void **state)
     expect_error(&err, "not a JSON object");
 }
 
-static void a_damaged_record_is_moved_away(void **state)
+TEST(a_damaged_record_is_moved_away)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -80,7 +84,7 @@ static void a_damaged_record_is_moved_away(void **state)
     }
 }
 
-static void using_a_record_is_noted_in_its_time(void **state)
+TEST(using_a_record_is_noted_in_its_time)
 {
     struct fixture *f = *state;
     char key[DIGEST_HEX_SIZE];
@@ -99,7 +103,7 @@ static void count_call(void *context)
     ++*(int *)context;
 }
 
-static void a_lock_is_held_by_one_at_a_time(void **state)
+TEST(a_lock_is_held_by_one_at_a_time)
 {
     struct fixture *f = *state;
     char key[DIGEST_HEX_SIZE], other[DIGEST_HEX_SIZE];
@@ -141,7 +145,7 @@ static void see_signal(int number)
     signals_seen++;
 }
 
-static void a_signal_ends_the_wait_for_a_lock(void **state)
+TEST(a_signal_ends_the_wait_for_a_lock)
 {
     struct fixture *f = *state;
     char key[DIGEST_HEX_SIZE];
@@ -177,7 +181,7 @@ static void a_signal_ends_the_wait_for_a_lock(void **state)
     }
 }
 
-static void a_dead_process_holds_no_lock(void **state)
+TEST(a_dead_process_holds_no_lock)
 {
     struct fixture *f = *state;
     char key[DIGEST_HEX_SIZE];
@@ -201,15 +205,4 @@ static void a_dead_process_holds_no_lock(void **state)
     assert_int_equal(store_lock_try(f->store, key, &fd, NULL), 1);
     close(fd);
     close(pipes[0]);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        test(a_record_comes_back_as_it_was_put), test(a_missing_record_is_no_error),
-        test(a_damaged_record_is_moved_away),    test(using_a_record_is_noted_in_its_time),
-        test(a_lock_is_held_by_one_at_a_time),   test(a_signal_ends_the_wait_for_a_lock),
-        test(a_dead_process_holds_no_lock),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blobs of the store: found by digest, kept whole, and what a full or foreign disk does to them.
+#include "test.h"
+
 #include "cache_test.h"
 
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 
-static void a_blob_is_found_under_its_sha256(void **state)
+EACH_TEST(set_up, tear_down)
+
+TEST(a_blob_is_found_under_its_sha256)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -25,7 +29,7 @@ static void a_blob_is_found_under_its_sha256(void **state)
     assert_true(write(fd, "x", 1) < 0);
 }
 
-static void an_empty_blob_and_a_large_one_are_kept(void **state)
+TEST(an_empty_blob_and_a_large_one_are_kept)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -50,7 +54,7 @@ static void an_empty_blob_and_a_large_one_are_kept(void **state)
     assert_int_equal(store_has_blob(f->store, digest, NULL), 1);
 }
 
-static void an_abandoned_draft_leaves_nothing(void **state)
+TEST(an_abandoned_draft_leaves_nothing)
 {
     struct fixture *f = *state;
     struct blob_draft d = {0};
@@ -63,7 +67,7 @@ static void an_abandoned_draft_leaves_nothing(void **state)
     assert_int_equal(count_in(f, "sha256"), 0);
 }
 
-static void what_is_missing_is_missing(void **state)
+TEST(what_is_missing_is_missing)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -75,7 +79,7 @@ static void what_is_missing_is_missing(void **state)
     expect_error(&err, digest);
 }
 
-static void a_digest_that_is_none_is_an_error(void **state)
+TEST(a_digest_that_is_none_is_an_error)
 {
     struct fixture *f = *state;
     static const char *const bad[] = {
@@ -112,7 +116,7 @@ static void a_digest_that_is_none_is_an_error(void **state)
     }
 }
 
-static void a_damaged_blob_is_noticed_moved_away_and_made_again(void **state)
+TEST(a_damaged_blob_is_noticed_moved_away_and_made_again)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -130,7 +134,7 @@ static void a_damaged_blob_is_noticed_moved_away_and_made_again(void **state)
     assert_int_equal(store_has_blob(f->store, digest, NULL), 1);
 }
 
-static void damage_is_noticed_when_opening_and_restoring(void **state)
+TEST(damage_is_noticed_when_opening_and_restoring)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -149,7 +153,7 @@ static void damage_is_noticed_when_opening_and_restoring(void **state)
 }
 
 // Puts a draft over a damaged blob, with no check between.
-static void damage_is_mended_by_writing_the_blob_again(void **state)
+TEST(damage_is_mended_by_writing_the_blob_again)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -162,7 +166,7 @@ static void damage_is_mended_by_writing_the_blob_again(void **state)
     assert_string_equal(text.data, "a blob");
 }
 
-static void a_truncated_blob_is_noticed(void **state)
+TEST(a_truncated_blob_is_noticed)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -178,7 +182,7 @@ static void a_truncated_blob_is_noticed(void **state)
     assert_int_equal(store_has_blob(f->store, digest, NULL), 0);
 }
 
-static void damage_by_another_process_is_noticed_too(void **state)
+TEST(damage_by_another_process_is_noticed_too)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -190,7 +194,7 @@ static void damage_by_another_process_is_noticed_too(void **state)
     assert_int_equal(store_has_blob(f->store, digest, NULL), 0);
 }
 
-static void a_folder_or_link_in_the_place_of_a_blob_is_damage(void **state)
+TEST(a_folder_or_link_in_the_place_of_a_blob_is_damage)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -208,7 +212,7 @@ static void a_folder_or_link_in_the_place_of_a_blob_is_damage(void **state)
 
 // Content that does not match its name, with verified/ saying that it does: only a reader that
 // hashes would notice.
-static void an_unchanged_blob_is_not_hashed_again_by_a_later_process(void **state)
+TEST(an_unchanged_blob_is_not_hashed_again_by_a_later_process)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -226,7 +230,7 @@ static void an_unchanged_blob_is_not_hashed_again_by_a_later_process(void **stat
     assert_int_equal(store_has_blob(f->store, digest, NULL), 0);
 }
 
-static void a_hard_link_does_not_count_as_a_change(void **state)
+TEST(a_hard_link_does_not_count_as_a_change)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -242,7 +246,7 @@ static void a_hard_link_does_not_count_as_a_change(void **state)
     assert_int_equal(store_has_blob(f->store, digest, NULL), 0);
 }
 
-static void a_torn_note_of_a_verification_costs_only_a_hash(void **state)
+TEST(a_torn_note_of_a_verification_costs_only_a_hash)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -259,7 +263,7 @@ static void a_torn_note_of_a_verification_costs_only_a_hash(void **state)
     assert_int_not_equal(strlen(text.data), strlen(torn[3])); // it was written again
 }
 
-static void a_file_from_elsewhere_is_copied_and_left_alone(void **state)
+TEST(a_file_from_elsewhere_is_copied_and_left_alone)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -277,7 +281,7 @@ static void a_file_from_elsewhere_is_copied_and_left_alone(void **state)
     assert_int_equal(store_has_blob(f->store, digest, NULL), 1);
 }
 
-static void a_file_from_tmp_is_moved(void **state)
+TEST(a_file_from_tmp_is_moved)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -295,7 +299,7 @@ static void a_file_from_tmp_is_moved(void **state)
     assert_int_equal(before.st_ino, after.st_ino);
 }
 
-static void a_file_of_tmp_with_another_name_is_copied(void **state)
+TEST(a_file_of_tmp_with_another_name_is_copied)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -310,7 +314,7 @@ static void a_file_of_tmp_with_another_name_is_copied(void **state)
     assert_int_equal(store_has_blob(f->store, digest, NULL), 1);
 }
 
-static void only_files_can_be_put(void **state)
+TEST(only_files_can_be_put)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -323,7 +327,7 @@ static void only_files_can_be_put(void **state)
     expect_error(&err, "/does/not/exist");
 }
 
-static void a_restored_blob_is_a_hard_link_and_replaces_what_was_there(void **state)
+TEST(a_restored_blob_is_a_hard_link_and_replaces_what_was_there)
 {
     struct fixture *f = *state;
     char first[DIGEST_HEX_SIZE], second[DIGEST_HEX_SIZE];
@@ -350,7 +354,7 @@ static void a_restored_blob_is_a_hard_link_and_replaces_what_was_there(void **st
     expect_error(&err, "directory is in the way");
 }
 
-static void a_blob_is_copied_to_another_file_system(void **state)
+TEST(a_blob_is_copied_to_another_file_system)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -403,7 +407,7 @@ static void use_read_only_store(struct fixture *f)
     store_close(s);
 }
 
-static void a_read_only_store_can_be_read(void **state)
+TEST(a_read_only_store_can_be_read)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -430,7 +434,7 @@ static void use_damaged_read_only_store(struct fixture *f)
     store_close(s);
 }
 
-static void damage_in_a_read_only_store_is_never_used(void **state)
+TEST(damage_in_a_read_only_store_is_never_used)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -444,7 +448,7 @@ static void damage_in_a_read_only_store_is_never_used(void **state)
     as_ordinary_user(use_damaged_read_only_store, f);
 }
 
-static void a_store_in_an_impossible_place_is_an_error(void **state)
+TEST(a_store_in_an_impossible_place_is_an_error)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -511,7 +515,7 @@ static void run_in_child(void (*body)(struct fixture *), struct fixture *f)
     assert_int_equal(status, 0);
 }
 
-static void a_blob_that_can_not_be_written_whole_leaves_nothing(void **state)
+TEST(a_blob_that_can_not_be_written_whole_leaves_nothing)
 {
     run_in_child(write_with_a_limit, *state);
 }
@@ -541,39 +545,7 @@ static void write_to_a_full_disk(struct fixture *f)
     fail_to_write_a_big_blob(f, ENOSPC);
 }
 
-static void a_full_disk_is_a_clear_error_and_leaves_nothing(void **state)
+TEST(a_full_disk_is_a_clear_error_and_leaves_nothing)
 {
     run_in_child(write_to_a_full_disk, *state);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        test(a_blob_is_found_under_its_sha256),
-        test(an_empty_blob_and_a_large_one_are_kept),
-        test(an_abandoned_draft_leaves_nothing),
-        test(what_is_missing_is_missing),
-        test(a_digest_that_is_none_is_an_error),
-        test(a_damaged_blob_is_noticed_moved_away_and_made_again),
-        test(damage_is_noticed_when_opening_and_restoring),
-        test(damage_is_mended_by_writing_the_blob_again),
-        test(a_truncated_blob_is_noticed),
-        test(damage_by_another_process_is_noticed_too),
-        test(a_folder_or_link_in_the_place_of_a_blob_is_damage),
-        test(an_unchanged_blob_is_not_hashed_again_by_a_later_process),
-        test(a_hard_link_does_not_count_as_a_change),
-        test(a_torn_note_of_a_verification_costs_only_a_hash),
-        test(a_file_from_elsewhere_is_copied_and_left_alone),
-        test(a_file_from_tmp_is_moved),
-        test(a_file_of_tmp_with_another_name_is_copied),
-        test(only_files_can_be_put),
-        test(a_restored_blob_is_a_hard_link_and_replaces_what_was_there),
-        test(a_blob_is_copied_to_another_file_system),
-        test(a_read_only_store_can_be_read),
-        test(damage_in_a_read_only_store_is_never_used),
-        test(a_store_in_an_impossible_place_is_an_error),
-        test(a_blob_that_can_not_be_written_whole_leaves_nothing),
-        test(a_full_disk_is_a_clear_error_and_leaves_nothing),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeping house: info, verify, gc, and what a store that was killed leaves behind.
+#include "test.h"
+
 #include "cache_test.h"
 
 static void put_zeros(struct store *s, size_t length, char digest[static DIGEST_HEX_SIZE])
@@ -28,7 +30,9 @@ static struct store_info collect(const struct fixture *f, uint64_t max)
     return removed;
 }
 
-static void info_counts_what_is_there(void **state)
+EACH_TEST(set_up, tear_down)
+
+TEST(info_counts_what_is_there)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE], key[DIGEST_HEX_SIZE];
@@ -58,7 +62,7 @@ static bool reported(const struct strlist *reports, const char *part)
     return false;
 }
 
-static void verify_finds_all_damage(void **state)
+TEST(verify_finds_all_damage)
 {
     struct fixture *f = *state;
     char good[DIGEST_HEX_SIZE], blob[DIGEST_HEX_SIZE], tree[DIGEST_HEX_SIZE];
@@ -103,7 +107,7 @@ static void verify_finds_all_damage(void **state)
     assert_int_equal(store_has_blob(f->store, good, NULL), 1);
 }
 
-static void records_that_make_no_sense_do_no_harm(void **state)
+TEST(records_that_make_no_sense_do_no_harm)
 {
     struct fixture *f = *state;
     static const char *const bodies[] = {
@@ -126,7 +130,7 @@ static void records_that_make_no_sense_do_no_harm(void **state)
     assert_int_equal(info_of(f).actions, ARRAY_LEN(bodies));
 }
 
-static void gc_removes_the_least_recently_used(void **state)
+TEST(gc_removes_the_least_recently_used)
 {
     struct fixture *f = *state;
     char blobs[4][DIGEST_HEX_SIZE], keys[4][DIGEST_HEX_SIZE];
@@ -152,7 +156,7 @@ static void gc_removes_the_least_recently_used(void **state)
     assert_int_equal(removed.blobs, 0);
 }
 
-static void gc_keeps_what_a_kept_record_needs(void **state)
+TEST(gc_keeps_what_a_kept_record_needs)
 {
     struct fixture *f = *state;
     char shared[DIGEST_HEX_SIZE], own[DIGEST_HEX_SIZE], tree[DIGEST_HEX_SIZE];
@@ -184,7 +188,7 @@ static void gc_keeps_what_a_kept_record_needs(void **state)
     json_decref(kept);
 }
 
-static void gc_goes_by_use_for_what_has_no_record(void **state)
+TEST(gc_goes_by_use_for_what_has_no_record)
 {
     struct fixture *f = *state;
     char old[DIGEST_HEX_SIZE], new[DIGEST_HEX_SIZE], tree[DIGEST_HEX_SIZE];
@@ -205,7 +209,7 @@ static void gc_goes_by_use_for_what_has_no_record(void **state)
     assert_int_equal(info_of(f).trees, 0);
 }
 
-static void gc_removes_records_whose_outputs_are_gone(void **state)
+TEST(gc_removes_records_whose_outputs_are_gone)
 {
     struct fixture *f = *state;
     char key[DIGEST_HEX_SIZE], digest[DIGEST_HEX_SIZE];
@@ -218,7 +222,7 @@ static void gc_removes_records_whose_outputs_are_gone(void **state)
     assert_int_equal(info_of(f).actions, 0);
 }
 
-static void gc_empties_damaged_and_tmp_and_nothing_else(void **state)
+TEST(gc_empties_damaged_and_tmp_and_nothing_else)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -237,7 +241,7 @@ static void gc_empties_damaged_and_tmp_and_nothing_else(void **state)
     assert_true(is_directory(mine));
 }
 
-static void gc_does_not_run_beside_another_process(void **state)
+TEST(gc_does_not_run_beside_another_process)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -261,7 +265,7 @@ static void gc_does_not_run_beside_another_process(void **state)
     store_close(other);
 }
 
-static void what_a_killed_process_left_is_swept_when_the_store_is_opened(void **state)
+TEST(what_a_killed_process_left_is_swept_when_the_store_is_opened)
 {
     struct fixture *f = *state;
     int pipes[2];
@@ -295,7 +299,7 @@ static void what_a_killed_process_left_is_swept_when_the_store_is_opened(void **
     close(pipes[0]);
 }
 
-static void a_forked_child_does_not_take_the_parents_folder_away(void **state)
+TEST(a_forked_child_does_not_take_the_parents_folder_away)
 {
     struct fixture *f = *state;
     cleanup_free char *mine = store_temporary(f->store, "mine", NULL);
@@ -315,7 +319,7 @@ static void a_forked_child_does_not_take_the_parents_folder_away(void **state)
     assert_int_equal(info_of(f).blobs, 1);
 }
 
-static void a_store_that_was_moved_is_hashed_again_and_fine(void **state)
+TEST(a_store_that_was_moved_is_hashed_again_and_fine)
 {
     struct fixture *f = *state;
     char blob[DIGEST_HEX_SIZE], tree[DIGEST_HEX_SIZE];
@@ -329,23 +333,4 @@ static void a_store_that_was_moved_is_hashed_again_and_fine(void **state)
     assert_int_equal(store_has_tree(s, tree, true, NULL), 1);
     assert_int_equal(store_verify(s, NULL, NULL, NULL), 0);
     store_close(s);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        test(info_counts_what_is_there),
-        test(verify_finds_all_damage),
-        test(records_that_make_no_sense_do_no_harm),
-        test(gc_removes_the_least_recently_used),
-        test(gc_keeps_what_a_kept_record_needs),
-        test(gc_goes_by_use_for_what_has_no_record),
-        test(gc_removes_records_whose_outputs_are_gone),
-        test(gc_empties_damaged_and_tmp_and_nothing_else),
-        test(gc_does_not_run_beside_another_process),
-        test(what_a_killed_process_left_is_swept_when_the_store_is_opened),
-        test(a_forked_child_does_not_take_the_parents_folder_away),
-        test(a_store_that_was_moved_is_hashed_again_and_fine),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Images under their names: there while their blobs are, gone with them.
+#include "test.h"
+
 #include "cache/oci.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 
-#include <cmocka.h>
-
-static void a_named_image_goes_with_its_blobs(void **state)
+TEST(a_named_image_goes_with_its_blobs)
 {
     char folder[] = "/tmp/kbuild-test.XXXXXX";
     assert_non_null(mkdtemp(folder));
@@ -31,10 +30,4 @@ static void a_named_image_goes_with_its_blobs(void **state)
     assert_false(path_exists(image));
     store_close(s);
     remove_tree(folder, NULL);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_named_image_goes_with_its_blobs)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kill -9 at random moments, and several processes at once.
+#include "test.h"
+
 #include "cache_test.h"
 
 #include <time.h>
@@ -65,7 +67,9 @@ static void sleep_ms(unsigned ms)
     nanosleep(&time, NULL);
 }
 
-static void killed_at_any_moment_the_store_is_sound(void **state)
+EACH_TEST(set_up, tear_down)
+
+TEST(killed_at_any_moment_the_store_is_sound)
 {
     struct fixture *f = *state;
     unsigned seed = (unsigned)time(NULL);
@@ -98,7 +102,7 @@ static void killed_at_any_moment_the_store_is_sound(void **state)
     assert_true(written); // it was valid, and not for want of anything being written
 }
 
-static void four_processes_write_the_same_things(void **state)
+TEST(four_processes_write_the_same_things)
 {
     struct fixture *f = *state;
     pid_t children[4];
@@ -122,7 +126,7 @@ static void four_processes_write_the_same_things(void **state)
     assert_int_equal(info.actions, 40);
 }
 
-static void some_are_killed_while_others_go_on(void **state)
+TEST(some_are_killed_while_others_go_on)
 {
     struct fixture *f = *state;
     unsigned seed = (unsigned)time(NULL);
@@ -152,7 +156,7 @@ static void some_are_killed_while_others_go_on(void **state)
     expect_sound(f);
 }
 
-static void two_restore_the_same_file(void **state)
+TEST(two_restore_the_same_file)
 {
     struct fixture *f = *state;
     char digests[2][DIGEST_HEX_SIZE];
@@ -179,15 +183,4 @@ static void two_restore_the_same_file(void **state)
     cleanup_strlist struct strlist names = {0};
     assert_int_equal(list_directory(folder, &names, NULL), 0);
     assert_int_equal(names.n, 1);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        test(killed_at_any_moment_the_store_is_sound),
-        test(four_processes_write_the_same_things),
-        test(some_are_killed_while_others_go_on),
-        test(two_restore_the_same_file),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

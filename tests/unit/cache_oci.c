@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Images of the store: what goes in comes out, and what it is when it was damaged.
+#include "test.h"
+
 #include "cache_test.h"
 
 #include "base/process.h"
@@ -33,7 +35,9 @@ static void store_image(struct store *s, const char *tree, char manifest[static 
     no_error(err);
 }
 
-static void an_image_is_described_as_the_specification_says(void **state)
+EACH_TEST(set_up, tear_down)
+
+TEST(an_image_is_described_as_the_specification_says)
 {
     struct fixture *f = *state;
     char tree[DIGEST_HEX_SIZE], digest[DIGEST_HEX_SIZE];
@@ -61,7 +65,7 @@ static void an_image_is_described_as_the_specification_says(void **state)
     json_decref(manifest);
 }
 
-static void the_same_tree_gives_the_same_image(void **state)
+TEST(the_same_tree_gives_the_same_image)
 {
     struct fixture *f = *state;
     char tree[DIGEST_HEX_SIZE], first[DIGEST_HEX_SIZE], second[DIGEST_HEX_SIZE];
@@ -96,7 +100,7 @@ static char *layer_path(struct store *s, const char *manifest_digest)
     return path;
 }
 
-static void the_layer_holds_the_tree(void **state)
+TEST(the_layer_holds_the_tree)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE], manifest[DIGEST_HEX_SIZE];
@@ -143,7 +147,7 @@ static void the_layer_holds_the_tree(void **state)
     archive_read_free(a);
 }
 
-static void a_damaged_tree_makes_no_image(void **state)
+TEST(a_damaged_tree_makes_no_image)
 {
     struct fixture *f = *state;
     char tree[DIGEST_HEX_SIZE], manifest[DIGEST_HEX_SIZE];
@@ -191,7 +195,7 @@ static void write_an_image_with_a_limit(struct fixture *f)
     check(count_work(f) == 0);
 }
 
-static void an_image_that_can_not_be_written_whole_leaves_nothing(void **state)
+TEST(an_image_that_can_not_be_written_whole_leaves_nothing)
 {
     struct fixture *f = *state;
     pid_t child = fork();
@@ -204,7 +208,7 @@ static void an_image_that_can_not_be_written_whole_leaves_nothing(void **state)
     assert_int_equal(status, 0);
 }
 
-static void a_name_that_removes_files_in_a_layer_is_refused(void **state)
+TEST(a_name_that_removes_files_in_a_layer_is_refused)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -219,7 +223,7 @@ static void a_name_that_removes_files_in_a_layer_is_refused(void **state)
     expect_error(&err, "no such tree");
 }
 
-static void gc_and_verify_follow_an_image_to_its_layer(void **state)
+TEST(gc_and_verify_follow_an_image_to_its_layer)
 {
     struct fixture *f = *state;
     char tree[DIGEST_HEX_SIZE], manifest[DIGEST_HEX_SIZE], key[DIGEST_HEX_SIZE];
@@ -268,7 +272,7 @@ static bool run(char *const argv[], struct buf *out)
     return fine;
 }
 
-static void skopeo_reads_the_layout(void **state)
+TEST(skopeo_reads_the_layout)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -300,7 +304,7 @@ static void skopeo_reads_the_layout(void **state)
     }
 }
 
-static void a_layout_is_made_of_hard_links_and_can_be_written_again(void **state)
+TEST(a_layout_is_made_of_hard_links_and_can_be_written_again)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -336,7 +340,7 @@ static void a_layout_is_made_of_hard_links_and_can_be_written_again(void **state
     json_decref(parsed);
 }
 
-static void bad_names_and_bad_places_are_errors(void **state)
+TEST(bad_names_and_bad_places_are_errors)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -361,21 +365,4 @@ static void bad_names_and_bad_places_are_errors(void **state)
     static const struct oci_image odd = {"amd64", "\xff"};
     assert_int_equal(oci_store_rootfs(f->store, tree, &odd, manifest, &err), -1);
     expect_error(&err, "not UTF-8");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        test(an_image_is_described_as_the_specification_says),
-        test(the_same_tree_gives_the_same_image),
-        test(the_layer_holds_the_tree),
-        test(a_damaged_tree_makes_no_image),
-        test(an_image_that_can_not_be_written_whole_leaves_nothing),
-        test(a_name_that_removes_files_in_a_layer_is_refused),
-        test(gc_and_verify_follow_an_image_to_its_layer),
-        test(skopeo_reads_the_layout),
-        test(a_layout_is_made_of_hard_links_and_can_be_written_again),
-        test(bad_names_and_bad_places_are_errors),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layers of images, as other programs make them, and hostile ones.
+#include "test.h"
+
 #include "cache_test.h"
 
 #include "cache/oci_unpack.h"
@@ -85,7 +87,7 @@ static char *names_of(const struct fixture *f)
     apply(f, filter, (const struct member[]){__VA_ARGS__},                                         \
           sizeof((const struct member[]){__VA_ARGS__}) / sizeof(struct member), lowest, err)
 
-static void whiteouts_remove_what_lies_below_only(void **state)
+TEST_WITH(whiteouts_remove_what_lies_below_only, set_up, tear_down)
 {
     struct fixture *f = *state;
     assert_int_equal(APPLY(f, "gzip", true, NULL, {"a", NULL, NULL, 'd'}, {"a/old", NULL, "x", 'f'},
@@ -102,7 +104,7 @@ static void whiteouts_remove_what_lies_below_only(void **state)
     assert_string_equal(names, "a a/kept a/old c c/new");
 }
 
-static void kinds_replace_each_other_and_links_are_the_images_own(void **state)
+TEST_WITH(kinds_replace_each_other_and_links_are_the_images_own, set_up, tear_down)
 {
     struct fixture *f = *state;
     assert_int_equal(APPLY(f, "xz", true, NULL, {"file", NULL, "x", 'f'},
@@ -125,7 +127,7 @@ static void kinds_replace_each_other_and_links_are_the_images_own(void **state)
     assert_int_equal(st.st_mode & 07000, 0);
 }
 
-static void names_lead_through_links_of_lower_layers(void **state)
+TEST_WITH(names_lead_through_links_of_lower_layers, set_up, tear_down)
 {
     struct fixture *f = *state;
     assert_int_equal(APPLY(f, "gzip", true, NULL, {"usr/lib/old", NULL, "x", 'f'},
@@ -146,7 +148,7 @@ static void names_lead_through_links_of_lower_layers(void **state)
                                "usr/lib/up>../../..");
 }
 
-static void a_name_through_a_link_to_nowhere_is_refused(void **state)
+TEST_WITH(a_name_through_a_link_to_nowhere_is_refused, set_up, tear_down)
 {
     static const struct {
         struct member member;
@@ -171,7 +173,7 @@ static void a_name_through_a_link_to_nowhere_is_refused(void **state)
     assert_string_equal(names, "circle>circle file nothing>/not/there tofile>file");
 }
 
-static void extended_attributes_are_kept(void **state)
+TEST_WITH(extended_attributes_are_kept, set_up, tear_down)
 {
     struct fixture *f = *state;
     cleanup_free char *path = xasprintf("%s/root/with", f->folder);
@@ -184,7 +186,7 @@ static void extended_attributes_are_kept(void **state)
     assert_string_equal(value, "value");
 }
 
-static void nothing_is_removed_or_written_outside(void **state)
+TEST_WITH(nothing_is_removed_or_written_outside, set_up, tear_down)
 {
     struct fixture *f = *state;
     cleanup_free char *outside = xasprintf("%s/outside", f->folder);
@@ -209,7 +211,7 @@ static void nothing_is_removed_or_written_outside(void **state)
     }
 }
 
-static void a_bomb_ends_at_the_limit(void **state)
+TEST_WITH(a_bomb_ends_at_the_limit, set_up, tear_down)
 {
     struct fixture *f = *state;
     cleanup_free char *zeros = xmalloc((3 << 20) + 1);
@@ -218,21 +220,4 @@ static void a_bomb_ends_at_the_limit(void **state)
     cleanup_error struct error *err = NULL;
     assert_int_equal(APPLY(f, "gzip", true, &err, {"bomb", NULL, zeros, 'f'}), -1);
     assert_non_null(err);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(whiteouts_remove_what_lies_below_only, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(kinds_replace_each_other_and_links_are_the_images_own,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(names_lead_through_links_of_lower_layers, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_name_through_a_link_to_nowhere_is_refused, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(extended_attributes_are_kept, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(nothing_is_removed_or_written_outside, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_bomb_ends_at_the_limit, set_up, tear_down),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

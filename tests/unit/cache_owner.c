@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A store that somebody else prepared: links, owners, modes. Tests of owners need root.
+#include "test.h"
+
 #include "cache_test.h"
 
 #include "cache/oci.h"
@@ -30,7 +32,9 @@ static char *fresh_store(struct fixture *t, const char *name)
     return directory;
 }
 
-static void a_link_in_place_of_a_folder_is_refused(void **state)
+EACH_TEST(set_up, tear_down)
+
+TEST(a_link_in_place_of_a_folder_is_refused)
 {
     static const char *const names[] = {"sha256", "trees", "actions", "verified", "locks",
                                         "tmp",    "git",   "images",  "damaged",  "lock"};
@@ -54,7 +58,7 @@ static void a_link_in_place_of_a_folder_is_refused(void **state)
     assert_int_equal(left.n, 1);
 }
 
-static void a_fifo_for_a_lock_is_refused(void **state)
+TEST(a_fifo_for_a_lock_is_refused)
 {
     struct fixture *t = *state;
     cleanup_free char *store = xasprintf("%s/fifo", t->folder);
@@ -64,7 +68,7 @@ static void a_fifo_for_a_lock_is_refused(void **state)
     expect_refusal(store, "not a file that kbuild made");
 }
 
-static void a_link_deeper_inside_is_not_followed(void **state)
+TEST(a_link_deeper_inside_is_not_followed)
 {
     struct fixture *t = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -83,7 +87,7 @@ static void a_link_deeper_inside_is_not_followed(void **state)
     assert_int_equal(rmdir(victim), 0); // nothing was written there
 }
 
-static void a_store_that_others_may_write_is_refused(void **state)
+TEST(a_store_that_others_may_write_is_refused)
 {
     struct fixture *t = *state;
     cleanup_free char *directory = fresh_store(t, "open");
@@ -97,7 +101,7 @@ static void a_store_that_others_may_write_is_refused(void **state)
     expect_refusal(directory, actions);
 }
 
-static void a_new_store_is_closed_whatever_the_umask(void **state)
+TEST(a_new_store_is_closed_whatever_the_umask)
 {
     struct fixture *t = *state;
     mode_t mask = umask(0);
@@ -108,7 +112,7 @@ static void a_new_store_is_closed_whatever_the_umask(void **state)
     store_close(s);
 }
 
-static void a_blob_that_others_may_write_is_not_used(void **state)
+TEST(a_blob_that_others_may_write_is_not_used)
 {
     struct fixture *t = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -127,7 +131,7 @@ static void give_away(const char *path)
     assert_int_equal(lchown(path, 1234, 1234), 0);
 }
 
-static void what_belongs_to_somebody_else_is_not_used(void **state)
+TEST(what_belongs_to_somebody_else_is_not_used)
 {
     struct fixture *t = *state;
     if (geteuid() != 0)
@@ -162,7 +166,7 @@ static void what_belongs_to_somebody_else_is_not_used(void **state)
 }
 
 // With sudo the store is the caller's, and what leaves it is root's own.
-static void a_result_is_never_a_name_of_another_users_file(void **state)
+TEST(a_result_is_never_a_name_of_another_users_file)
 {
     struct fixture *t = *state;
     if (geteuid() != 0)
@@ -188,7 +192,7 @@ static void a_result_is_never_a_name_of_another_users_file(void **state)
     store_close(s);
 }
 
-static void a_layout_is_not_written_through_links(void **state)
+TEST(a_layout_is_not_written_through_links)
 {
     struct fixture *t = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -209,20 +213,4 @@ static void a_layout_is_not_written_through_links(void **state)
     error_free(err);
     assert_int_equal(rmdir(victim), 0);
     store_close(s);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        test(a_link_in_place_of_a_folder_is_refused),
-        test(a_fifo_for_a_lock_is_refused),
-        test(a_link_deeper_inside_is_not_followed),
-        test(a_store_that_others_may_write_is_refused),
-        test(a_new_store_is_closed_whatever_the_umask),
-        test(a_blob_that_others_may_write_is_not_used),
-        test(what_belongs_to_somebody_else_is_not_used),
-        test(a_result_is_never_a_name_of_another_users_file),
-        test(a_layout_is_not_written_through_links),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // References and tags in every form.
+#include "test.h"
+
 #include "base/digest.h"
 #include "cache/registry.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
@@ -110,7 +108,7 @@ static void assert_text(const char *a, const char *b)
         assert_string_equal(a, b);
 }
 
-static void every_legal_reference_is_taken_apart(void **state)
+TEST(every_legal_reference_is_taken_apart)
 {
     for (size_t i = 0; i < ARRAY_LEN(legal); i++) {
         struct reference r;
@@ -125,7 +123,7 @@ static void every_legal_reference_is_taken_apart(void **state)
     }
 }
 
-static void the_canonical_text_means_the_same(void **state)
+TEST(the_canonical_text_means_the_same)
 {
     for (size_t i = 0; i < ARRAY_LEN(legal); i++) {
         struct reference r, again;
@@ -139,7 +137,7 @@ static void the_canonical_text_means_the_same(void **state)
     }
 }
 
-static void no_illegal_reference_is_taken(void **state)
+TEST(no_illegal_reference_is_taken)
 {
     for (size_t i = 0; i < ARRAY_LEN(illegal); i++) {
         struct reference r;
@@ -155,7 +153,7 @@ static void no_illegal_reference_is_taken(void **state)
     }
 }
 
-static void tags_follow_upstreams_rule(void **state)
+TEST(tags_follow_upstreams_rule)
 {
     static const struct {
         const char *text, *suffix, *tag;
@@ -174,15 +172,4 @@ static void tags_follow_upstreams_rule(void **state)
     cleanup_free char *cut = registry_tag(X64 X64 X64, "x86_64");
     assert_int_equal(strlen(cut), 127);
     assert_string_equal(cut + 127 - 7, "-x86_64");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_legal_reference_is_taken_apart),
-        cmocka_unit_test(the_canonical_text_means_the_same),
-        cmocka_unit_test(no_illegal_reference_is_taken),
-        cmocka_unit_test(tags_follow_upstreams_rule),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

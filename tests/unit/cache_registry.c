@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The registry client against Debian's docker-registry (distribution 2.8): plain, with passwords,
 // and with TLS.
+#include "test.h"
+
 #include "cache_registry_help.h"
 
 #define BIG ((size_t)70 << 20) // more than one chunk
@@ -39,7 +41,9 @@ static void push_one(struct registry *r, int fd, size_t size, const char *digest
     assert_int_equal(b.skipped, known);
 }
 
-static void a_blob_comes_back_as_it_went(void **state)
+ALL_TESTS(begin, end)
+
+TEST(a_blob_comes_back_as_it_went)
 {
     NEEDS_REGISTRY;
     static const size_t sizes[] = {0, 1, 2, 4096, 3000001, BIG};
@@ -67,7 +71,7 @@ static void a_blob_comes_back_as_it_went(void **state)
     registry_close(r);
 }
 
-static void a_known_blob_is_not_sent_again(void **state)
+TEST(a_known_blob_is_not_sent_again)
 {
     NEEDS_REGISTRY;
     char digest[DIGEST_HEX_SIZE];
@@ -80,7 +84,7 @@ static void a_known_blob_is_not_sent_again(void **state)
     registry_close(r);
 }
 
-static void a_blob_of_another_repository_is_mounted(void **state)
+TEST(a_blob_of_another_repository_is_mounted)
 {
     NEEDS_REGISTRY;
     char digest[DIGEST_HEX_SIZE];
@@ -105,7 +109,7 @@ static void a_blob_of_another_repository_is_mounted(void **state)
     registry_close(to);
 }
 
-static void what_does_not_have_its_digest_is_not_pushed(void **state)
+TEST(what_does_not_have_its_digest_is_not_pushed)
 {
     NEEDS_REGISTRY;
     char digest[DIGEST_HEX_SIZE];
@@ -121,7 +125,7 @@ static void what_does_not_have_its_digest_is_not_pushed(void **state)
     registry_close(r);
 }
 
-static void a_missing_blob_is_said_to_be_missing(void **state)
+TEST(a_missing_blob_is_said_to_be_missing)
 {
     NEEDS_REGISTRY;
     char digest[DIGEST_HEX_SIZE];
@@ -136,7 +140,7 @@ static void a_missing_blob_is_said_to_be_missing(void **state)
     registry_close(r);
 }
 
-static void a_manifest_comes_back_by_tag_and_by_digest(void **state)
+TEST(a_manifest_comes_back_by_tag_and_by_digest)
 {
     NEEDS_REGISTRY;
     char digest[DIGEST_HEX_SIZE], own[DIGEST_HEX_SIZE], blob[DIGEST_HEX_SIZE];
@@ -164,7 +168,7 @@ static void a_manifest_comes_back_by_tag_and_by_digest(void **state)
     registry_close(r);
 }
 
-static void referrers_are_kept_under_the_fallback_tag(void **state)
+TEST(referrers_are_kept_under_the_fallback_tag)
 {
     NEEDS_REGISTRY;
     static const char subject[] =
@@ -228,7 +232,7 @@ static void write_text(const char *path, mode_t mode, const char *text)
     assert_int_equal(file_write(full, text, strlen(text), mode, NULL), 0);
 }
 
-static void passwords_are_found_where_docker_and_podman_keep_them(void **state)
+TEST(passwords_are_found_where_docker_and_podman_keep_them)
 {
     NEEDS_REGISTRY;
     struct server s = guarded_start();
@@ -285,7 +289,7 @@ static void passwords_are_found_where_docker_and_podman_keep_them(void **state)
     server_stop(&s);
 }
 
-static void a_wrong_password_is_refused_and_not_shown(void **state)
+TEST(a_wrong_password_is_refused_and_not_shown)
 {
     NEEDS_REGISTRY;
     struct server s = guarded_start();
@@ -298,7 +302,7 @@ static void a_wrong_password_is_refused_and_not_shown(void **state)
     server_stop(&s);
 }
 
-static void a_broken_helper_is_an_error_that_names_it(void **state)
+TEST(a_broken_helper_is_an_error_that_names_it)
 {
     NEEDS_REGISTRY;
     struct server s = guarded_start();
@@ -350,7 +354,7 @@ static void through_a_tunnel(const struct server *s)
     server_stop(&proxy);
 }
 
-static void tls_needs_the_registrys_own_ca_and_certificate(void **state)
+TEST(tls_needs_the_registrys_own_ca_and_certificate)
 {
     NEEDS_REGISTRY;
     free(sh("mkdir -p tls && cd tls && for n in server client; do\n"
@@ -381,22 +385,4 @@ static void tls_needs_the_registrys_own_ca_and_certificate(void **state)
     assert_says(other, "certificate");
     assert_non_null(other->hint);
     server_stop(&s);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_blob_comes_back_as_it_went),
-        cmocka_unit_test(a_known_blob_is_not_sent_again),
-        cmocka_unit_test(a_blob_of_another_repository_is_mounted),
-        cmocka_unit_test(what_does_not_have_its_digest_is_not_pushed),
-        cmocka_unit_test(a_missing_blob_is_said_to_be_missing),
-        cmocka_unit_test(a_manifest_comes_back_by_tag_and_by_digest),
-        cmocka_unit_test(referrers_are_kept_under_the_fallback_tag),
-        cmocka_unit_test(passwords_are_found_where_docker_and_podman_keep_them),
-        cmocka_unit_test(a_wrong_password_is_refused_and_not_shown),
-        cmocka_unit_test(a_broken_helper_is_an_error_that_names_it),
-        cmocka_unit_test(tls_needs_the_registrys_own_ca_and_certificate),
-    };
-    return cmocka_run_group_tests(tests, begin, end);
 }

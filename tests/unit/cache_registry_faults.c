@@ -2,6 +2,8 @@
 // Pushes and pulls through tests/support/fault_proxy.py: each ends, and none is said
 // to be good that is not. FAULT_RUNS (500) and FAULT_SEED (1) vary it; FAULT_RUN=N does one alone,
 // FAULT_SHOW=1 prints the errors.
+#include "test.h"
+
 #include "cache/registry_room.h"
 #include "cache_registry_help.h"
 
@@ -187,7 +189,9 @@ static void work(unsigned worker, unsigned real, unsigned proxy, unsigned seed, 
     require(write(out, &all, sizeof all) == sizeof all, "the result cannot be written");
 }
 
-static void nothing_wrong_gets_through_and_nothing_hangs(void **state)
+ALL_TESTS(folder_begin, folder_end)
+
+TEST(nothing_wrong_gets_through_and_nothing_hangs)
 {
     if (!have_docker_registry())
         skip();
@@ -230,12 +234,4 @@ static void nothing_wrong_gets_through_and_nothing_hangs(void **state)
     assert_int_equal(failures, 0);
     // Trying again is worth it: with no second try few would come through.
     assert_true(workers == 1 || all.good > 2 * all.bad);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_wrong_gets_through_and_nothing_hangs),
-    };
-    return cmocka_run_group_tests(tests, folder_begin, folder_end);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The registry client against what real registries do rarely (tests/support/registry_server.py):
 // tokens that end, uploads and downloads that break, redirects, lies, silence.
+#include "test.h"
+
 #include "cache/oci_pull.h"
 #include "cache/registry_room.h"
 #include "cache_registry_help.h"
@@ -55,7 +57,9 @@ static int pull(const char *repository, struct error **err)
     return result;
 }
 
-static void a_broken_download_goes_on_where_it_stopped(void **state)
+ALL_TESTS(begin, end)
+
+TEST(a_broken_download_goes_on_where_it_stopped)
 {
     cleanup_error struct error *err = NULL;
     assert_good(pull("broken/x", &err), 0, err);
@@ -63,20 +67,20 @@ static void a_broken_download_goes_on_where_it_stopped(void **state)
     assert_non_null(strstr(log, "bytes=1500000-"));
 }
 
-static void a_server_without_ranges_is_asked_for_all_of_it(void **state)
+TEST(a_server_without_ranges_is_asked_for_all_of_it)
 {
     cleanup_error struct error *err = NULL;
     assert_good(pull("whole/x", &err), 0, err);
 }
 
-static void a_range_that_was_not_asked_for_is_refused(void **state)
+TEST(a_range_that_was_not_asked_for_is_refused)
 {
     cleanup_error struct error *err = NULL;
     assert_good(pull("other/x", &err), -1, err);
     assert_says(err, "another range");
 }
 
-static void wrong_bytes_are_refused_with_both_digests(void **state)
+TEST(wrong_bytes_are_refused_with_both_digests)
 {
     cleanup_error struct error *err = NULL, *more = NULL;
     assert_good(pull("lie/x", &err), -1, err);
@@ -87,7 +91,7 @@ static void wrong_bytes_are_refused_with_both_digests(void **state)
     assert_says(more, "more than the 3000000 bytes");
 }
 
-static void a_broken_upload_is_resumed(void **state)
+TEST(a_broken_upload_is_resumed)
 {
     char digest[DIGEST_HEX_SIZE];
     cleanup_error struct error *err = NULL;
@@ -102,7 +106,7 @@ static void a_broken_upload_is_resumed(void **state)
     registry_close(r);
 }
 
-static void a_mount_costs_no_bytes(void **state)
+TEST(a_mount_costs_no_bytes)
 {
     cleanup_error struct error *err = NULL;
     static const char digest[] = "4444444444444444444444444444444444444444444444444444444444444444";
@@ -114,7 +118,7 @@ static void a_mount_costs_no_bytes(void **state)
     registry_close(r);
 }
 
-static void a_token_is_renewed_in_the_middle_of_a_push(void **state)
+TEST(a_token_is_renewed_in_the_middle_of_a_push)
 {
     char digest[DIGEST_HEX_SIZE];
     cleanup_error struct error *err = NULL;
@@ -131,7 +135,7 @@ static void a_token_is_renewed_in_the_middle_of_a_push(void **state)
     registry_close(r);
 }
 
-static void an_identity_token_is_exchanged_and_in_no_address(void **state)
+TEST(an_identity_token_is_exchanged_and_in_no_address)
 {
     char digest[DIGEST_HEX_SIZE];
     cleanup_error struct error *err = NULL;
@@ -150,7 +154,7 @@ static void an_identity_token_is_exchanged_and_in_no_address(void **state)
     registry_close(r);
 }
 
-static void a_wrong_password_gets_no_token(void **state)
+TEST(a_wrong_password_gets_no_token)
 {
     cleanup_error struct error *err = NULL;
     const struct registry_options o = {.user = TEST_USER, .password = "TEST-wrong", .tries = 1};
@@ -161,7 +165,7 @@ static void a_wrong_password_gets_no_token(void **state)
     registry_close(r);
 }
 
-static void credentials_do_not_follow_a_redirect_to_another_host(void **state)
+TEST(credentials_do_not_follow_a_redirect_to_another_host)
 {
     cleanup_error struct error *err = NULL;
     const struct registry_options o = {.user = TEST_USER, .password = TEST_PASSWORD};
@@ -179,7 +183,7 @@ static void credentials_do_not_follow_a_redirect_to_another_host(void **state)
     registry_close(r);
 }
 
-static void redirects_that_lead_astray_are_not_followed(void **state)
+TEST(redirects_that_lead_astray_are_not_followed)
 {
     static const struct {
         const char *repository, *says;
@@ -195,7 +199,7 @@ static void redirects_that_lead_astray_are_not_followed(void **state)
     }
 }
 
-static void what_a_server_repeats_is_not_shown(void **state)
+TEST(what_a_server_repeats_is_not_shown)
 {
     cleanup_error struct error *err = NULL;
     const struct registry_options o = {.user = TEST_USER, .password = TEST_PASSWORD};
@@ -209,7 +213,7 @@ static void what_a_server_repeats_is_not_shown(void **state)
     registry_close(r);
 }
 
-static void a_busy_server_is_asked_again_when_it_says(void **state)
+TEST(a_busy_server_is_asked_again_when_it_says)
 {
     cleanup_error struct error *err = NULL;
     struct timespec before, after;
@@ -221,14 +225,14 @@ static void a_busy_server_is_asked_again_when_it_says(void **state)
         (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000 >= 1000);
 }
 
-static void silence_ends_a_request(void **state)
+TEST(silence_ends_a_request)
 {
     cleanup_error struct error *err = NULL, *slow = NULL;
     assert_good(pull("hang/x", &err), -1, err);
     assert_good(pull("drip/x", &slow), -1, slow);
 }
 
-static void bad_manifests_are_refused(void **state)
+TEST(bad_manifests_are_refused)
 {
     static const struct {
         const char *repository, *says;
@@ -252,7 +256,7 @@ static void bad_manifests_are_refused(void **state)
     }
 }
 
-static void referrers_come_from_all_pages(void **state)
+TEST(referrers_come_from_all_pages)
 {
     cleanup_error struct error *err = NULL;
     struct registry *r = open_at("127.0.0.1", odd.port, "refer/x", &quick);
@@ -281,7 +285,7 @@ static int pull_image(const char *repository, struct error **err)
     return result;
 }
 
-static void an_index_leads_to_what_has_its_digest(void **state)
+TEST(an_index_leads_to_what_has_its_digest)
 {
     cleanup_error struct error *deep = NULL, *loop = NULL;
     assert_good(pull_image("deep/x", &deep), -1, deep);
@@ -291,7 +295,7 @@ static void an_index_leads_to_what_has_its_digest(void **state)
 }
 
 // ---- being interrupted ----
-static void a_signal_that_is_held_back_ends_a_transfer(void **state)
+TEST(a_signal_that_is_held_back_ends_a_transfer)
 {
     cleanup_error struct error *err = NULL;
     const struct registry_options o = {.silence_seconds = 15};
@@ -325,7 +329,7 @@ static void a_signal_that_is_held_back_ends_a_transfer(void **state)
 }
 
 // ---- proxies ----
-static void proxies_are_used_but_for_this_machine(void **state)
+TEST(proxies_are_used_but_for_this_machine)
 {
     cleanup_error struct error *err = NULL, *other = NULL;
     cleanup_free char *words =
@@ -356,7 +360,7 @@ static void proxies_are_used_but_for_this_machine(void **state)
 }
 
 // ---- where a token service is ----
-static void an_address_is_judged_when_it_is_connected_to(void **state)
+TEST(an_address_is_judged_when_it_is_connected_to)
 {
     cleanup_error struct error *err = NULL;
     struct registry *r = open_at("127.0.0.1", odd.port, "near/x", &quick);
@@ -388,7 +392,7 @@ static char *own_name(void)
     return own ? xstrdup(name) : NULL;
 }
 
-static void a_token_service_whose_name_leads_here_gets_no_secret(void **state)
+TEST(a_token_service_whose_name_leads_here_gets_no_secret)
 {
     cleanup_free char *name = own_name();
     if (!name) {
@@ -417,7 +421,7 @@ static void a_token_service_whose_name_leads_here_gets_no_secret(void **state)
 }
 
 // ---- what is decided without a server ----
-static void addresses_have_the_scopes_that_they_have(void **state)
+TEST(addresses_have_the_scopes_that_they_have)
 {
     static const struct {
         const char *host;
@@ -438,7 +442,7 @@ static void addresses_have_the_scopes_that_they_have(void **state)
             fail_msg("%s", known[i].host);
 }
 
-static void only_this_machine_is_spoken_to_without_tls(void **state)
+TEST(only_this_machine_is_spoken_to_without_tls)
 {
     static const struct {
         const char *registry;
@@ -459,7 +463,7 @@ static void only_this_machine_is_spoken_to_without_tls(void **state)
     }
 }
 
-static void challenges_are_taken_apart(void **state)
+TEST(challenges_are_taken_apart)
 {
     struct challenges c = {0};
     challenges_add(&c,
@@ -480,7 +484,7 @@ static void challenges_are_taken_apart(void **state)
     challenges_free(&c);
 }
 
-static void no_secret_goes_to_a_token_service_of_a_narrower_scope_or_plain(void **state)
+TEST(no_secret_goes_to_a_token_service_of_a_narrower_scope_or_plain)
 {
     static const char *const realms[] = {"http://auth.example.org/t", "https://10.0.0.1/t",
                                          "https://127.0.0.1:1/t", "file:///etc/passwd",
@@ -513,7 +517,7 @@ static int put_manifest(const char *repository, struct error **err)
     return result;
 }
 
-static void a_digest_that_others_disturbed_is_sent_again(void **state)
+TEST(a_digest_that_others_disturbed_is_sent_again)
 {
     cleanup_error struct error *err = NULL, *always = NULL;
     assert_good(put_manifest("racy/x", &err), 0, err);
@@ -523,37 +527,4 @@ static void a_digest_that_others_disturbed_is_sent_again(void **state)
     assert_says(always, "status 400 (DIGEST_INVALID: no)");
     cleanup_free char *tries = sh("grep -c '^PUT /v2/wrong/x/manifests/tag ' log");
     assert_int_equal(atoi(tries), 3);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_broken_download_goes_on_where_it_stopped),
-        cmocka_unit_test(a_server_without_ranges_is_asked_for_all_of_it),
-        cmocka_unit_test(a_range_that_was_not_asked_for_is_refused),
-        cmocka_unit_test(wrong_bytes_are_refused_with_both_digests),
-        cmocka_unit_test(a_broken_upload_is_resumed),
-        cmocka_unit_test(a_mount_costs_no_bytes),
-        cmocka_unit_test(a_token_is_renewed_in_the_middle_of_a_push),
-        cmocka_unit_test(an_identity_token_is_exchanged_and_in_no_address),
-        cmocka_unit_test(a_wrong_password_gets_no_token),
-        cmocka_unit_test(credentials_do_not_follow_a_redirect_to_another_host),
-        cmocka_unit_test(redirects_that_lead_astray_are_not_followed),
-        cmocka_unit_test(what_a_server_repeats_is_not_shown),
-        cmocka_unit_test(a_busy_server_is_asked_again_when_it_says),
-        cmocka_unit_test(a_digest_that_others_disturbed_is_sent_again),
-        cmocka_unit_test(silence_ends_a_request),
-        cmocka_unit_test(bad_manifests_are_refused),
-        cmocka_unit_test(an_index_leads_to_what_has_its_digest),
-        cmocka_unit_test(a_signal_that_is_held_back_ends_a_transfer),
-        cmocka_unit_test(proxies_are_used_but_for_this_machine),
-        cmocka_unit_test(an_address_is_judged_when_it_is_connected_to),
-        cmocka_unit_test(a_token_service_whose_name_leads_here_gets_no_secret),
-        cmocka_unit_test(referrers_come_from_all_pages),
-        cmocka_unit_test(addresses_have_the_scopes_that_they_have),
-        cmocka_unit_test(only_this_machine_is_spoken_to_without_tls),
-        cmocka_unit_test(challenges_are_taken_apart),
-        cmocka_unit_test(no_secret_goes_to_a_token_service_of_a_narrower_scope_or_plain),
-    };
-    return cmocka_run_group_tests(tests, begin, end);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The registry client against the habits of real registries (tests/support/quirk_registry.py, which
 // names them): each is pushed to and read from, and gives back what it was given.
+#include "test.h"
+
 #include "cache/registry_room.h"
 #include "cache_registry_help.h"
 
@@ -59,7 +61,9 @@ static unsigned count(const char *pattern)
     return (unsigned)atoi(n);
 }
 
-static void a_large_blob_gets_to_every_registry(void **state)
+ALL_TESTS(begin, end)
+
+TEST(a_large_blob_gets_to_every_registry)
 {
     static const struct {
         const char *repository, *way;
@@ -115,7 +119,7 @@ static char *put(struct registry *r, const char *tag, size_t size, const char *t
     return NULL;
 }
 
-static void what_does_not_exist_yet_is_missing_whatever_the_registry_says(void **state)
+TEST(what_does_not_exist_yet_is_missing_whatever_the_registry_says)
 {
     static const char *const habits[] = {"quay", "dockerhub", "harbor", "gitlab", "artifactory"};
     for (size_t i = 0; i < ARRAY_LEN(habits); i++) {
@@ -155,7 +159,7 @@ static void what_does_not_exist_yet_is_missing_whatever_the_registry_says(void *
     }
 }
 
-static void a_quota_is_not_a_matter_of_the_login(void **state)
+TEST(a_quota_is_not_a_matter_of_the_login)
 {
     char digest[DIGEST_HEX_SIZE];
     cleanup_error struct error *err = NULL;
@@ -168,7 +172,7 @@ static void a_quota_is_not_a_matter_of_the_login(void **state)
     registry_close(r);
 }
 
-static void one_blob_that_is_refused_leaves_the_registry_usable(void **state)
+TEST(one_blob_that_is_refused_leaves_the_registry_usable)
 {
     char digest[DIGEST_HEX_SIZE];
     cleanup_error struct error *err = NULL, *more = NULL;
@@ -181,7 +185,7 @@ static void one_blob_that_is_refused_leaves_the_registry_usable(void **state)
     registry_close(r);
 }
 
-static void a_tag_that_is_immutable_takes_the_same_twice(void **state)
+TEST(a_tag_that_is_immutable_takes_the_same_twice)
 {
     char digest[DIGEST_HEX_SIZE];
     cleanup_error struct error *err = NULL;
@@ -195,7 +199,7 @@ static void a_tag_that_is_immutable_takes_the_same_twice(void **state)
     registry_close(r);
 }
 
-static void the_answer_of_a_front_end_is_none(void **state)
+TEST(the_answer_of_a_front_end_is_none)
 {
     char digest[DIGEST_HEX_SIZE];
     cleanup_error struct error *err = NULL;
@@ -233,7 +237,7 @@ static int refer(struct registry *r, const char *subject, size_t size, struct er
     return result;
 }
 
-static void referrers_are_kept_wherever_the_registry_allows(void **state)
+TEST(referrers_are_kept_wherever_the_registry_allows)
 {
     static const struct {
         const char *habit;
@@ -280,7 +284,7 @@ static int take_none(void *seen, const json_t *d, struct error **err)
     return 0;
 }
 
-static void a_list_without_end_ends(void **state)
+TEST(a_list_without_end_ends)
 {
     unsigned seen = 0;
     cleanup_error struct error *err = NULL;
@@ -291,19 +295,4 @@ static void a_list_without_end_ends(void **state)
     assert_true(seen > 1000);
     assert_true(memory_kib() - before < 400 << 10); // of which most is the sanitizer's
     registry_close(r);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_does_not_exist_yet_is_missing_whatever_the_registry_says),
-        cmocka_unit_test(a_quota_is_not_a_matter_of_the_login),
-        cmocka_unit_test(one_blob_that_is_refused_leaves_the_registry_usable),
-        cmocka_unit_test(a_tag_that_is_immutable_takes_the_same_twice),
-        cmocka_unit_test(the_answer_of_a_front_end_is_none),
-        cmocka_unit_test(referrers_are_kept_wherever_the_registry_allows),
-        cmocka_unit_test(a_list_without_end_ends),
-        cmocka_unit_test(a_large_blob_gets_to_every_registry),
-    };
-    return cmocka_run_group_tests(tests, begin, end);
 }

@@ -62,8 +62,6 @@ static unused int tear_down(void **state)
     return 0;
 }
 
-#define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 // Fails the test with the error's text.
 static unused void no_error(struct error *err)
 {

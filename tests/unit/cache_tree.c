@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trees of the store: taken in, listed and laid out again as they were.
+#include "test.h"
+
 #include "cache_test.h"
 
 #include <sys/socket.h>
@@ -16,7 +18,9 @@ static void list(const char *path, struct buf *out)
 
 #define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-static void a_listing_is_what_tree_h_says(void **state)
+EACH_TEST(set_up, tear_down)
+
+TEST(a_listing_is_what_tree_h_says)
 {
     struct fixture *f = *state;
     cleanup_free char *path = xasprintf("%s/t", f->folder);
@@ -37,7 +41,7 @@ static void a_listing_is_what_tree_h_says(void **state)
                                       "l to\\x20a\\xc3\\xa4 link\n");
 }
 
-static void a_listing_reads_back_as_it_was_written(void **state)
+TEST(a_listing_reads_back_as_it_was_written)
 {
     struct fixture *f = *state;
     cleanup_free char *path = xasprintf("%s/t", f->folder);
@@ -59,7 +63,7 @@ static void a_listing_reads_back_as_it_was_written(void **state)
     assert_int_equal(tree_next(&r, NULL), 0);
 }
 
-static void a_listing_that_is_none_is_refused(void **state)
+TEST(a_listing_that_is_none_is_refused)
 {
     static const char *const bad[] = {
         "",
@@ -98,7 +102,7 @@ static void a_listing_that_is_none_is_refused(void **state)
     }
 }
 
-static void a_tree_is_stored_and_found(void **state)
+TEST(a_tree_is_stored_and_found)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -121,7 +125,7 @@ static void a_tree_is_stored_and_found(void **state)
     assert_int_equal(store_has_tree(f->store, other, true, NULL), 0);
 }
 
-static void times_and_other_mode_bits_do_not_count(void **state)
+TEST(times_and_other_mode_bits_do_not_count)
 {
     struct fixture *f = *state;
     char first[DIGEST_HEX_SIZE], second[DIGEST_HEX_SIZE];
@@ -137,7 +141,7 @@ static void times_and_other_mode_bits_do_not_count(void **state)
     assert_int_equal(count_in(f, "trees"), 1);
 }
 
-static void everything_else_counts(void **state)
+TEST(everything_else_counts)
 {
     struct fixture *f = *state;
     char original[DIGEST_HEX_SIZE], changed[DIGEST_HEX_SIZE];
@@ -157,7 +161,7 @@ static void everything_else_counts(void **state)
     assert_int_equal(store_verify(f->store, NULL, NULL, NULL), 0);
 }
 
-static void the_time_of_the_root_is_kept(void **state)
+TEST(the_time_of_the_root_is_kept)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -171,7 +175,7 @@ static void the_time_of_the_root_is_kept(void **state)
     assert_int_equal(st.st_mtim.tv_sec, 1700000000);
 }
 
-static void an_empty_tree_is_a_tree(void **state)
+TEST(an_empty_tree_is_a_tree)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE], expected[DIGEST_HEX_SIZE];
@@ -182,7 +186,7 @@ static void an_empty_tree_is_a_tree(void **state)
     assert_int_equal(store_has_tree(f->store, digest, true, NULL), 1);
 }
 
-static void a_folder_inside_a_temporary_one_can_be_stored(void **state)
+TEST(a_folder_inside_a_temporary_one_can_be_stored)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -195,7 +199,7 @@ static void a_folder_inside_a_temporary_one_can_be_stored(void **state)
     assert_int_equal(remove_tree(path, NULL), 0);
 }
 
-static void special_files_are_refused_by_name(void **state)
+TEST(special_files_are_refused_by_name)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -223,7 +227,7 @@ static void special_files_are_refused_by_name(void **state)
     assert_int_equal(count_in(f, "trees"), 0);
 }
 
-static void links_are_not_followed(void **state)
+TEST(links_are_not_followed)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -238,7 +242,7 @@ static void links_are_not_followed(void **state)
     assert_string_equal(listing.data, "kbuild-tree 1\nl /etc etc\nl loop loop\n");
 }
 
-static void only_folders_below_tmp_can_be_stored(void **state)
+TEST(only_folders_below_tmp_can_be_stored)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -261,7 +265,7 @@ static void only_folders_below_tmp_can_be_stored(void **state)
     expect_error(&err, "none");
 }
 
-static void too_many_folders_inside_one_another_are_refused(void **state)
+TEST(too_many_folders_inside_one_another_are_refused)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
@@ -303,7 +307,7 @@ static void store_unreadable_tree(struct fixture *f)
     store_close(s);
 }
 
-static void a_tree_that_its_owner_can_not_read_is_mended(void **state)
+TEST(a_tree_that_its_owner_can_not_read_is_mended)
 {
     struct fixture *f = *state;
     cleanup_free char *users = xasprintf("%s/users", f->folder);
@@ -327,7 +331,7 @@ static const struct {
     {"rm -r empty hollow usr bin", "bin is missing"},
 };
 
-static void a_damaged_tree_is_noticed_and_the_file_is_named(void **state)
+TEST(a_damaged_tree_is_noticed_and_the_file_is_named)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -349,7 +353,7 @@ static void a_damaged_tree_is_noticed_and_the_file_is_named(void **state)
     assert_int_equal(store_has_tree(f->store, digest, true, NULL), 1);
 }
 
-static void a_tree_is_hashed_once_in_a_process(void **state)
+TEST(a_tree_is_hashed_once_in_a_process)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -363,7 +367,7 @@ static void a_tree_is_hashed_once_in_a_process(void **state)
     assert_int_equal(store_has_tree(f->store, digest, true, NULL), 0);
 }
 
-static void a_lost_listing_is_made_again(void **state)
+TEST(a_lost_listing_is_made_again)
 {
     struct fixture *f = *state;
     char digest[DIGEST_HEX_SIZE];
@@ -380,28 +384,4 @@ static void a_lost_listing_is_made_again(void **state)
     reopen(f);
     assert_int_equal(store_has_tree(f->store, digest, true, NULL), 1);
     assert_int_equal(store_has_blob(f->store, digest, NULL), 1);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        test(a_listing_is_what_tree_h_says),
-        test(a_listing_reads_back_as_it_was_written),
-        test(a_listing_that_is_none_is_refused),
-        test(a_tree_is_stored_and_found),
-        test(times_and_other_mode_bits_do_not_count),
-        test(everything_else_counts),
-        test(the_time_of_the_root_is_kept),
-        test(an_empty_tree_is_a_tree),
-        test(a_folder_inside_a_temporary_one_can_be_stored),
-        test(special_files_are_refused_by_name),
-        test(links_are_not_followed),
-        test(only_folders_below_tmp_can_be_stored),
-        test(too_many_folders_inside_one_another_are_refused),
-        test(a_tree_that_its_owner_can_not_read_is_mended),
-        test(a_damaged_tree_is_noticed_and_the_file_is_named),
-        test(a_tree_is_hashed_once_in_a_process),
-        test(a_lost_listing_is_made_again),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // What debugfs is told of a tree. Whether a file system comes of it: tests/e2e/disk.bats.
+#include "test.h"
+
 #include "disk/ext4.h"
 
 #include "base/file.h"
 #include "disk/disk.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#include <cmocka.h>
 
 static char *scratch;
 
@@ -46,7 +44,9 @@ static int tell(struct ext4_fill *f, struct pack_entry e, const char *const *nam
         __VA_ARGS__                                                                                \
     }
 
-static void commands_hold_hostile_names(void **state)
+ALL_TESTS(begin, end)
+
+TEST(commands_hold_hostile_names)
 {
     struct error *err = NULL;
     struct ext4_size size;
@@ -111,7 +111,7 @@ static void expect_refused(int result, struct error *err, const char *why)
         expect_refused(refused_result, err, why);                                                  \
     } while (0)
 
-static void what_debugfs_cannot_take_is_refused(void **state)
+TEST(what_debugfs_cannot_take_is_refused)
 {
     cleanup_free char *folder = xasprintf("%s/refused", scratch);
     cleanup_free char *deep = xcalloc(1, 4200), *long_name = xcalloc(1, 300);
@@ -149,7 +149,7 @@ static void what_debugfs_cannot_take_is_refused(void **state)
     REFUSED(ext4_fill_end(f, &size, digest, &err), "ended early");
 }
 
-static void messages_are_failures(void **state)
+TEST(messages_are_failures)
 {
     assert_int_equal(ext4_check_messages("debugfs 1.47.0 (5-Feb-2023)\n", NULL), 0);
     REFUSED(ext4_check_messages("debugfs 1.47.0 (5-Feb-2023)\nwrite: No space\n", &err),
@@ -178,20 +178,9 @@ static uint64_t blocks_of_names(const char *folder, unsigned count, size_t lengt
 }
 
 // A link needs no block of its own, and its name needs room in the directory.
-static void names_take_room(void **state)
+TEST(names_take_room)
 {
     enum { NAMES = 20000 }; // beyond the least that a file system has
     uint64_t few = blocks_of_names("short", NAMES, 8), many = blocks_of_names("long", NAMES, 248);
     assert_true(many - few >= NAMES * 240 / DISK_BLOCK);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(commands_hold_hostile_names),
-        cmocka_unit_test(what_debugfs_cannot_take_is_refused),
-        cmocka_unit_test(names_take_room),
-        cmocka_unit_test(messages_are_failures),
-    };
-    return cmocka_run_group_tests(tests, begin, end);
 }

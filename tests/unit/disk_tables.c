@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Partition tables and the NVDIMM header against bytes that sfdisk 2.38 and Kata's nsdax wrote.
+#include "test.h"
+
 #include "disk/disk.h"
 
 #include "base/digest.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static void expect_table(const struct disk_partition *parts, unsigned count, const char *hex)
 {
@@ -23,7 +21,7 @@ static void expect_table(const struct disk_partition *parts, unsigned count, con
 
 // sfdisk with "label-id: 0x12345678", "start=6144, size=252928, type=83, bootable" and
 // "start=259072, size=3072, type=83".
-static void a_table_is_sfdisks(void **state)
+TEST(a_table_is_sfdisks)
 {
     static const struct disk_partition parts[] = {{6144 * 512, (uint64_t)252928 * 512, true},
                                                   {(uint64_t)259072 * 512, 3072 * 512, false}};
@@ -36,7 +34,7 @@ static void a_table_is_sfdisks(void **state)
 
 // The same on a disk of 9 GiB: "start=6144, size=16777216, bootable" and "start=18000000". What
 // lies behind cylinder 1023 has the highest numbers there are.
-static void far_sectors_are_cut_as_sfdisk_does(void **state)
+TEST(far_sectors_are_cut_as_sfdisk_does)
 {
     static const struct disk_partition parts[] = {
         {6144 * 512, (uint64_t)16777216 * 512, true},
@@ -49,7 +47,7 @@ static void far_sectors_are_cut_as_sfdisk_does(void **state)
 }
 
 // `nsdax FILE 2097152 2097152`
-static void the_nvdimm_header_is_nsdaxs(void **state)
+TEST(the_nvdimm_header_is_nsdaxs)
 {
     unsigned char block[DISK_BLOCK];
     char digest[DIGEST_HEX_SIZE];
@@ -70,7 +68,7 @@ static struct disk_layout layout_of(bool header, bool measured, uint64_t content
     return l;
 }
 
-static void images_are_laid_out_as_upstream_does(void **state)
+TEST(images_are_laid_out_as_upstream_does)
 {
     struct disk_layout l = layout_of(true, true, 100 * DISK_MIB, 128);
     assert_int_equal(l.size, 128 * DISK_MIB);
@@ -92,7 +90,7 @@ static void images_are_laid_out_as_upstream_does(void **state)
     assert_int_equal(l.parts[1].start, 7 * DISK_MIB);
 }
 
-static void what_no_table_can_hold_is_refused(void **state)
+TEST(what_no_table_can_hold_is_refused)
 {
     const struct disk_plan plan = {true, true, (uint64_t)3 << 40, 128};
     struct disk_layout l;
@@ -100,16 +98,4 @@ static void what_no_table_can_hold_is_refused(void **state)
     assert_int_equal(disk_layout(&plan, &l, &err), -1);
     assert_non_null(strstr(err->message, "too large for an image"));
     error_free(err);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_table_is_sfdisks),
-        cmocka_unit_test(far_sectors_are_cut_as_sfdisk_does),
-        cmocka_unit_test(the_nvdimm_header_is_nsdaxs),
-        cmocka_unit_test(images_are_laid_out_as_upstream_does),
-        cmocka_unit_test(what_no_table_can_hold_is_refused),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

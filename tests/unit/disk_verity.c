@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hash trees against what veritysetup 2.6.1 wrote with the same salt and UUID, and the texts.
+#include "test.h"
+
 #include "disk/verity.h"
 
 #include "base/digest.h"
@@ -7,13 +9,9 @@
 #include "disk/disk.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#include <cmocka.h>
 
 // Of a device of so many blocks that begins with "kbuild" and is zero after that: the root hash,
 // and the SHA-256 of a hash device of 4 MiB. `veritysetup format --salt=0001..0f
@@ -68,7 +66,7 @@ static void format_and_compare(struct verity *v, const char *root, const char *a
         assert_int_equal(bytes[i], 0);
 }
 
-static void trees_are_veritysetups(void **state)
+TEST(trees_are_veritysetups)
 {
     for (size_t i = 0; i < ARRAY_LEN(known); i++) {
         struct verity v = described(known[i].blocks);
@@ -78,7 +76,7 @@ static void trees_are_veritysetups(void **state)
     format_and_compare(&bare, BARE_ROOT, BARE_AREA);
 }
 
-static void a_device_without_data_is_refused(void **state)
+TEST(a_device_without_data_is_refused)
 {
     struct verity v = {0};
     struct error *err = NULL;
@@ -130,14 +128,14 @@ static void expect_text(const struct verity *v, enum verity_text form, const cha
     assert_int_equal(back.superblock, form == VERITY_TEXT_VERITYSETUP);
 }
 
-static void texts_come_back(void **state)
+TEST(texts_come_back)
 {
     struct verity v = with_root();
     expect_text(&v, VERITY_TEXT_VERITYSETUP, printed);
     expect_text(&v, VERITY_TEXT_LINE, line);
 }
 
-static void a_table_is_the_kernels(void **state)
+TEST(a_table_is_the_kernels)
 {
     struct verity v = with_root();
     cleanup_free char *table = verity_table(&v, "/dev/vda1", "/dev/vda2");
@@ -163,7 +161,7 @@ static void expect_refused(const char *text, const char *from, const char *to, c
     error_free(err);
 }
 
-static void other_texts_are_refused(void **state)
+TEST(other_texts_are_refused)
 {
     expect_refused(printed, "Root hash:", "Root:", "no 'Root hash'");
     expect_refused(printed, "sha256", "sha512", "type 1 with sha256");
@@ -178,16 +176,4 @@ static void other_texts_are_refused(void **state)
     expect_refused(line, "5b77", "5b7", "root hash");
     expect_refused(line, ",salt=" SALT, "", "no 'salt'");
     expect_refused(line, ",data_blocks=129", "", "no 'data_blocks'");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(trees_are_veritysetups),
-        cmocka_unit_test(a_device_without_data_is_refused),
-        cmocka_unit_test(texts_come_back),
-        cmocka_unit_test(a_table_is_the_kernels),
-        cmocka_unit_test(other_texts_are_refused),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

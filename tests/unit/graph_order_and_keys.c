@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The order of nodes, and what their keys depend on.
+#include "test.h"
+
 #include "graph/graph.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static struct node *add(struct graph *g, const char *name, const char *identity)
 {
@@ -25,7 +24,7 @@ static void made(struct node *node, const char *content)
     node->state = NODE_DONE;
 }
 
-static void every_node_comes_after_what_it_needs(void **state)
+TEST(every_node_comes_after_what_it_needs)
 {
     struct graph g = {0};
     struct node *image = add(&g, "image", ""), *kernel = add(&g, "kernel", ""),
@@ -41,7 +40,7 @@ static void every_node_comes_after_what_it_needs(void **state)
     graph_free(&g);
 }
 
-static void a_cycle_is_spelled_out(void **state)
+TEST(a_cycle_is_spelled_out)
 {
     struct graph g = {0};
     struct node *a = add(&g, "a", ""), *b = add(&g, "b", ""), *c = add(&g, "c", "");
@@ -54,7 +53,7 @@ static void a_cycle_is_spelled_out(void **state)
     graph_free(&g);
 }
 
-static void a_key_depends_on_what_its_inputs_are_not_on_how_they_were_made(void **state)
+TEST(a_key_depends_on_what_its_inputs_are_not_on_how_they_were_made)
 {
     char keys[3][DIGEST_HEX_SIZE];
     static const char *const contents[] = {"same", "same", "other"};
@@ -77,7 +76,7 @@ static void a_key_depends_on_what_its_inputs_are_not_on_how_they_were_made(void 
     assert_string_not_equal(keys[1], keys[2]);
 }
 
-static void a_change_is_shown_as_a_pair(void **state)
+TEST(a_change_is_shown_as_a_pair)
 {
     struct buf out = {0};
     graph_explain_change("a 1\nfile x 11\nfile y 22\n", "a 1\nfile x 33\nfile z 44\n", &out);
@@ -85,7 +84,7 @@ static void a_change_is_shown_as_a_pair(void **state)
     buf_free(&out);
 }
 
-static void a_chain_of_100000_nodes_is_ordered(void **state)
+TEST(a_chain_of_100000_nodes_is_ordered)
 {
     struct graph g = {0};
     struct node *before = NULL;
@@ -104,16 +103,4 @@ static void a_chain_of_100000_nodes_is_ordered(void **state)
     assert_null(graph_find(&g, "nothing"));
     free(order);
     graph_free(&g);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_node_comes_after_what_it_needs),
-        cmocka_unit_test(a_cycle_is_spelled_out),
-        cmocka_unit_test(a_key_depends_on_what_its_inputs_are_not_on_how_they_were_made),
-        cmocka_unit_test(a_change_is_shown_as_a_pair),
-        cmocka_unit_test(a_chain_of_100000_nodes_is_ordered),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

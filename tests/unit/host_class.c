@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // kbuild config containerd: the runtime class is there as Kata's pages have it, and nothing else
 // changes.
+#include "test.h"
+
 #include "host/config.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define CLASS_OF(plugin, name) "[plugins.\"" plugin "\".containerd.runtimes." name
 #define CLASS_KEYS(name, shim)                                                                     \
@@ -22,7 +21,7 @@
 #define V2 "io.containerd.grpc.v1.cri"
 #define V3 "io.containerd.cri.v1.runtime"
 
-static void containerd_gets_a_class(void **state)
+TEST(containerd_gets_a_class)
 {
     static const struct {
         const char *name, *configuration, *before, *after, *message;
@@ -137,7 +136,7 @@ static int edit(const struct config_request *request, const char *text, struct b
 }
 
 // Whatever Kata's class is called, and however its type says so.
-static void containerd_corrects_a_class_of_kata(void **state)
+TEST(containerd_corrects_a_class_of_kata)
 {
     static const char *const classes[][2] = {
         {"kata", "runtime_type = 'io.containerd.kata-clh.v2'"},
@@ -165,7 +164,7 @@ static void containerd_corrects_a_class_of_kata(void **state)
 }
 
 // Every path that goes into the file is one from '/' on.
-static void paths_are_absolute(void **state)
+TEST(paths_are_absolute)
 {
     static const char *const kinds[] = {"containerd", "se", "snp"};
     for (size_t i = 0; i < 2 * ARRAY_LEN(kinds); i++) {
@@ -182,7 +181,7 @@ static void paths_are_absolute(void **state)
 }
 
 // A key of --set is one of the class.
-static void containerd_takes_other_keys_of_a_class(void **state)
+TEST(containerd_takes_other_keys_of_a_class)
 {
     cleanup_strlist struct strlist settings = {0};
     cleanup_buf struct buf edited = {0}, diff = {0};
@@ -202,7 +201,7 @@ static void containerd_takes_other_keys_of_a_class(void **state)
 }
 
 // What lands beside the class is no part of it.
-static void containerd_takes_no_key_beside_the_class(void **state)
+TEST(containerd_takes_no_key_beside_the_class)
 {
     static const char *const settings[] = {
         "debug.level=debug", "kata.options.ConfigPath=/c", "runtimes.kata.snapshotter=x",
@@ -222,7 +221,7 @@ static void containerd_takes_no_key_beside_the_class(void **state)
 }
 
 // The whole path of an option replaces what the class has.
-static void an_option_is_that_of_the_class(void **state)
+TEST(an_option_is_that_of_the_class)
 {
     cleanup_strlist struct strlist list = {0};
     cleanup_buf struct buf edited = {0};
@@ -239,17 +238,4 @@ static void an_option_is_that_of_the_class(void **state)
     assert_non_null(strstr(edited.data, "runtimes.kata.options]\nConfigPath = \"/new\"\n["));
     assert_null(strstr(edited.data, "/old"));
     assert_null(strstr(edited.data, "\n[options]"));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(containerd_gets_a_class),
-        cmocka_unit_test(containerd_takes_other_keys_of_a_class),
-        cmocka_unit_test(containerd_takes_no_key_beside_the_class),
-        cmocka_unit_test(an_option_is_that_of_the_class),
-        cmocka_unit_test(containerd_corrects_a_class_of_kata),
-        cmocka_unit_test(paths_are_absolute),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // kbuild config: each edit as a careful person makes it, and nothing else.
+#include "test.h"
+
 #include "base/file.h"
 #include "host/config.h"
 #include "host/config_lines.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 // A kind of one edit, so that each way of making it can be seen alone.
 static int edit(const char *text, const struct config_edit *e, struct buf *edited, struct buf *diff,
@@ -133,7 +132,7 @@ static const struct {
      {"s", "k", CONFIG_AT_LEAST, "90"}},
 };
 
-static void each_edit_changes_what_it_means_and_nothing_else(void **state)
+TEST(each_edit_changes_what_it_means_and_nothing_else)
 {
     for (size_t i = 0; i < ARRAY_LEN(edits); i++) {
         cleanup_buf struct buf edited = {0}, diff = {0}, again = {0}, nothing = {0};
@@ -272,7 +271,7 @@ static void changed_lines(const struct buf *diff, struct buf *out)
     }
 }
 
-static void each_release_gets_what_is_wrong_in_its_files(void **state)
+TEST(each_release_gets_what_is_wrong_in_its_files)
 {
     for (size_t i = 0; i < ARRAY_LEN(releases); i++) {
         cleanup_buf struct buf edited = {0}, diff = {0}, lines = {0};
@@ -295,7 +294,7 @@ static void each_release_gets_what_is_wrong_in_its_files(void **state)
 }
 
 // Go's runtime takes Image for image; runtime-rs does not.
-static void keys_are_found_as_the_runtime_finds_them(void **state)
+TEST(keys_are_found_as_the_runtime_finds_them)
 {
     static const struct {
         const char *before, *after, *message;
@@ -327,7 +326,7 @@ static void keys_are_found_as_the_runtime_finds_them(void **state)
     }
 }
 
-static void a_byte_order_mark_stays(void **state)
+TEST(a_byte_order_mark_stays)
 {
     cleanup_buf struct buf edited = {0}, diff = {0};
     struct error *err = NULL;
@@ -337,7 +336,7 @@ static void a_byte_order_mark_stays(void **state)
     assert_non_null(strstr(diff.data, "\n-k = 1\n+k = 5\n"));
 }
 
-static void what_can_not_be_edited_is_refused(void **state)
+TEST(what_can_not_be_edited_is_refused)
 {
     for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
         cleanup_buf struct buf edited = {0}, diff = {0};
@@ -349,7 +348,7 @@ static void what_can_not_be_edited_is_refused(void **state)
     }
 }
 
-static void the_diff_is_the_one_of_diff_u(void **state)
+TEST(the_diff_is_the_one_of_diff_u)
 {
     static const char before[] =
         "a = 1\nb = 2\nc = 3\nd = 4\ne = 5\nf = 6\ng = 7\nh = 8\ni = 9\n[s]";
@@ -365,7 +364,7 @@ static void the_diff_is_the_one_of_diff_u(void **state)
 }
 
 // Hunks that are near are one, those that are far are two.
-static void hunks_have_three_lines_of_context(void **state)
+TEST(hunks_have_three_lines_of_context)
 {
     static const struct config_edit two[] = {{"", "k", CONFIG_SET, "5"},
                                              {"", "l", CONFIG_SET, "6"}};
@@ -401,7 +400,7 @@ static int set(const char *text, const char *setting, struct buf *edited, struct
     return config_edit_text(text, strlen(text), "f", &request, edited, &diff, err);
 }
 
-static void settings_take_the_place_of_the_kinds_own(void **state)
+TEST(settings_take_the_place_of_the_kinds_own)
 {
     static const struct {
         const char *setting, *line;
@@ -435,7 +434,7 @@ static void settings_take_the_place_of_the_kinds_own(void **state)
 }
 
 // Every edit of every kind is TOML, and names a section.
-static void the_tables_are_sound(void **state)
+TEST(the_tables_are_sound)
 {
     for (size_t i = 0; i < config_kind_count; i++) {
         const struct config_request request = {.kind = &config_kinds[i]};
@@ -513,7 +512,7 @@ static void edit_file(const char *name, bool dry_run, const char *backup)
     config_result_free(&r);
 }
 
-static void the_original_is_kept_and_never_overwritten(void **state)
+TEST_WITH(the_original_is_kept_and_never_overwritten, make_folder, remove_folder)
 {
     write_file("c", "[s]\nk = 1\n", 0640);
     edit_file("c", true, "");
@@ -541,7 +540,7 @@ static void the_original_is_kept_and_never_overwritten(void **state)
     assert_int_equal(names.n, 3);
 }
 
-static void a_link_is_followed(void **state)
+TEST_WITH(a_link_is_followed, make_folder, remove_folder)
 {
     write_file("real", "[s]\nk = 1\n", 0644);
     cleanup_free char *link = in_folder("link");
@@ -553,7 +552,7 @@ static void a_link_is_followed(void **state)
     assert_true(S_ISLNK(st.st_mode));
 }
 
-static void a_file_that_is_no_toml_is_left_alone(void **state)
+TEST_WITH(a_file_that_is_no_toml_is_left_alone, make_folder, remove_folder)
 {
     write_file("bad", "[s]\nk = 1\nk = 2\n", 0644);
     cleanup_free char *path = in_folder("bad");
@@ -567,25 +566,4 @@ static void a_file_that_is_no_toml_is_left_alone(void **state)
     expect_file("bad", "[s]\nk = 1\nk = 2\n");
     cleanup_free char *old = in_folder("bad.old");
     assert_false(path_exists(old));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_edit_changes_what_it_means_and_nothing_else),
-        cmocka_unit_test(each_release_gets_what_is_wrong_in_its_files),
-        cmocka_unit_test(keys_are_found_as_the_runtime_finds_them),
-        cmocka_unit_test(a_byte_order_mark_stays),
-        cmocka_unit_test(what_can_not_be_edited_is_refused),
-        cmocka_unit_test(the_diff_is_the_one_of_diff_u),
-        cmocka_unit_test(hunks_have_three_lines_of_context),
-        cmocka_unit_test(settings_take_the_place_of_the_kinds_own),
-        cmocka_unit_test(the_tables_are_sound),
-        cmocka_unit_test_setup_teardown(the_original_is_kept_and_never_overwritten, make_folder,
-                                        remove_folder),
-        cmocka_unit_test_setup_teardown(a_link_is_followed, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(a_file_that_is_no_toml_is_left_alone, make_folder,
-                                        remove_folder),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // kbuild doctor on trees made up for machines that are fit, and for each way of not being so.
+#include "test.h"
+
 #include "base/file.h"
 #include "host/check.h"
 #include "host/doctor.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 struct file {
     const char *path, *text; // text NULL: the file of the good machine is missing
@@ -326,7 +325,7 @@ static char *summary(const struct doctor_report *r)
     return text;
 }
 
-static void each_machine_is_judged_as_it_should_be(void **state)
+TEST_WITH(each_machine_is_judged_as_it_should_be, make_root, remove_root)
 {
     for (size_t i = 0; i < ARRAY_LEN(machines); i++) {
         assert_int_equal(remove_tree(root, NULL), 0);
@@ -345,7 +344,7 @@ static void each_machine_is_judged_as_it_should_be(void **state)
     }
 }
 
-static void nothing_at_all_is_nothing_to_build_on(void **state)
+TEST_WITH(nothing_at_all_is_nothing_to_build_on, make_root, remove_root)
 {
     struct doctor_report r = {0};
     examine(NULL, &r);
@@ -358,7 +357,7 @@ static void nothing_at_all_is_nothing_to_build_on(void **state)
     doctor_report_free(&r);
 }
 
-static void without_a_name_the_checks_fit_the_machine(void **state)
+TEST_WITH(without_a_name_the_checks_fit_the_machine, make_root, remove_root)
 {
     static const struct {
         const struct file *files;
@@ -386,7 +385,7 @@ static void without_a_name_the_checks_fit_the_machine(void **state)
     assert_int_equal(err->kind, ERROR_USAGE);
 }
 
-static void links_do_not_lead_out_of_the_tree(void **state)
+TEST_WITH(links_do_not_lead_out_of_the_tree, make_root, remove_root)
 {
     put_files(se_host, ARRAY_LEN(se_host));
     cleanup_free char *outside = xasprintf("%s.outside", root);
@@ -416,7 +415,7 @@ static void links_do_not_lead_out_of_the_tree(void **state)
 
 // Everything is a fifo, a directory, binary, or endless: no check may hang, crash, or print control
 // characters.
-static void hostile_files_are_harmless(void **state)
+TEST_WITH(hostile_files_are_harmless, make_root, remove_root)
 {
     cleanup_buf struct buf noise = {0};
     uint32_t x = 1;
@@ -452,7 +451,7 @@ static void hostile_files_are_harmless(void **state)
     }
 }
 
-static void passwords_of_package_sources_are_not_shown(void **state)
+TEST_WITH(passwords_of_package_sources_are_not_shown, make_root, remove_root)
 {
     put_files(build_host, ARRAY_LEN(build_host));
     struct doctor_report r = {0};
@@ -479,7 +478,7 @@ static void passwords_of_package_sources_are_not_shown(void **state)
     doctor_report_free(&r);
 }
 
-static void versions_are_compared_by_number(void **state)
+TEST(versions_are_compared_by_number)
 {
     static const struct {
         const char *text, *version;
@@ -494,22 +493,4 @@ static void versions_are_compared_by_number(void **state)
                  {"bubblewrap 0.10.0", "0.5", 1}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_int_equal(host_compare_version(cases[i].text, cases[i].version), cases[i].result);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(each_machine_is_judged_as_it_should_be, make_root,
-                                        remove_root),
-        cmocka_unit_test_setup_teardown(nothing_at_all_is_nothing_to_build_on, make_root,
-                                        remove_root),
-        cmocka_unit_test_setup_teardown(without_a_name_the_checks_fit_the_machine, make_root,
-                                        remove_root),
-        cmocka_unit_test_setup_teardown(links_do_not_lead_out_of_the_tree, make_root, remove_root),
-        cmocka_unit_test_setup_teardown(hostile_files_are_harmless, make_root, remove_root),
-        cmocka_unit_test_setup_teardown(passwords_of_package_sources_are_not_shown, make_root,
-                                        remove_root),
-        cmocka_unit_test(versions_are_compared_by_number),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

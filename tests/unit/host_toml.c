@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The TOML reader against what the specification says, and against Python's tomllib.
+#include "test.h"
+
 #include "base/file.h"
 #include "base/process.h"
 #include "host/toml.h"
 
 #include <jansson.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/wait.h>
-
-#include <cmocka.h>
 
 // ---- documents ----
 
@@ -154,7 +153,7 @@ static const struct {
     {"[a\n]", 1, 3},
 };
 
-static void documents_of_the_specification_are_read(void **state)
+TEST(documents_of_the_specification_are_read)
 {
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         struct error *err = NULL;
@@ -167,7 +166,7 @@ static void documents_of_the_specification_are_read(void **state)
     }
 }
 
-static void what_is_no_toml_is_refused_with_line_and_column(void **state)
+TEST(what_is_no_toml_is_refused_with_line_and_column)
 {
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         cleanup_error struct error *err = NULL;
@@ -180,14 +179,14 @@ static void what_is_no_toml_is_refused_with_line_and_column(void **state)
     }
 }
 
-static void a_nul_is_refused(void **state)
+TEST(a_nul_is_refused)
 {
     cleanup_error struct error *err = NULL;
     assert_null(toml_parse("a = \"\0\"", 7, &err));
     assert_non_null(strstr(err->message, "line 1, column 6"));
 }
 
-static void depth_and_size_are_bounded(void **state)
+TEST(depth_and_size_are_bounded)
 {
     static const char *const deep[][2] = {{"[", ""}, {"{a=", ""}, {"a.", "b = 1"}};
     for (size_t i = 0; i < ARRAY_LEN(deep); i++) {
@@ -209,7 +208,7 @@ static void depth_and_size_are_bounded(void **state)
 }
 
 // Two hundred thousand keys must not take more than a moment.
-static void many_keys_are_read(void **state)
+TEST(many_keys_are_read)
 {
     cleanup_buf struct buf text = {0};
     for (unsigned i = 0; i < 200000; i++)
@@ -223,7 +222,7 @@ static void many_keys_are_read(void **state)
     toml_free(t);
 }
 
-static void positions_and_values_are_those_of_the_text(void **state)
+TEST(positions_and_values_are_those_of_the_text)
 {
     static const char text[] = "[a]\n  b.\"c d\" = \"x\\ty\" # c\n";
     struct error *err = NULL;
@@ -242,7 +241,7 @@ static void positions_and_values_are_those_of_the_text(void **state)
     toml_free(t);
 }
 
-static void single_values_and_keys_are_read(void **state)
+TEST(single_values_and_keys_are_read)
 {
     static const struct {
         const char *text;
@@ -338,7 +337,7 @@ static void add_mutation(json_t *cases)
     add_case(cases, text.data, text.len);
 }
 
-static void verdicts_and_values_are_those_of_tomllib(void **state)
+TEST(verdicts_and_values_are_those_of_tomllib)
 {
     json_t *cases = json_array();
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
@@ -366,19 +365,4 @@ static void verdicts_and_values_are_those_of_tomllib(void **state)
         skip();
     }
     assert_int_equal(status, 0);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(documents_of_the_specification_are_read),
-        cmocka_unit_test(what_is_no_toml_is_refused_with_line_and_column),
-        cmocka_unit_test(a_nul_is_refused),
-        cmocka_unit_test(depth_and_size_are_bounded),
-        cmocka_unit_test(many_keys_are_read),
-        cmocka_unit_test(positions_and_values_are_those_of_the_text),
-        cmocka_unit_test(single_values_and_keys_are_read),
-        cmocka_unit_test(verdicts_and_values_are_those_of_tomllib),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which failed requests are worth another try.
+#include "test.h"
+
 #include "http/http.h"
 
-#include <setjmp.h>
 #include <stdint.h>
-
-#include <cmocka.h>
 
 enum { FILES = 1 << HTTP_FILE, GIT = 1 << HTTP_GIT, REGISTRIES = 1 << HTTP_REGISTRY };
 enum { NONE, ALL = FILES | GIT | REGISTRIES };
@@ -21,7 +20,7 @@ static void assert_tried_again(CURLcode code, long status, unsigned by)
     }
 }
 
-static void an_answer_is_judged_by_its_status(void **state)
+TEST(an_answer_is_judged_by_its_status)
 {
     static const struct {
         long status;
@@ -38,7 +37,7 @@ static void an_answer_is_judged_by_its_status(void **state)
     }
 }
 
-static void a_request_without_an_answer_is_judged_by_what_libcurl_says(void **state)
+TEST(a_request_without_an_answer_is_judged_by_what_libcurl_says)
 {
     static const struct {
         CURLcode code;
@@ -82,21 +81,11 @@ static void a_request_without_an_answer_is_judged_by_what_libcurl_says(void **st
     }
 }
 
-static void without_an_answer_no_server_says_when(void **state)
+TEST(without_an_answer_no_server_says_when)
 {
     http_begin();
     CURL *c = curl_easy_init();
     assert_non_null(c);
     assert_int_equal(http_retry_after(c), 0);
     curl_easy_cleanup(c);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_answer_is_judged_by_its_status),
-        cmocka_unit_test(a_request_without_an_answer_is_judged_by_what_libcurl_says),
-        cmocka_unit_test(without_an_answer_no_server_says_when),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

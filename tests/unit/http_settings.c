@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The machine's network settings: git's urls, netrc files, what a failure may say.
+#include "test.h"
+
 #include "http/git_settings.h"
 #include "http/room.h"
 
 #include "base/file.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static char *home;
 
@@ -48,7 +47,9 @@ static int end(void **state)
     return result;
 }
 
-static void a_setting_of_git_is_the_one_whose_url_fits_best(void **state)
+ALL_TESTS(begin, end)
+
+TEST(a_setting_of_git_is_the_one_whose_url_fits_best)
 {
     static const struct {
         const char *url, *proxy;
@@ -76,7 +77,7 @@ static void a_setting_of_git_is_the_one_whose_url_fits_best(void **state)
     }
 }
 
-static void headers_add_up_and_an_empty_one_drops_the_others(void **state)
+TEST(headers_add_up_and_an_empty_one_drops_the_others)
 {
     static const struct {
         const char *url, *headers;
@@ -94,7 +95,7 @@ static void headers_add_up_and_an_empty_one_drops_the_others(void **state)
     }
 }
 
-static void the_longest_insteadof_counts(void **state)
+TEST(the_longest_insteadof_counts)
 {
     cleanup_error struct error *err = NULL;
     cleanup_free char *one = git_url_instead("https://github.com/x/y", &err);
@@ -105,7 +106,7 @@ static void the_longest_insteadof_counts(void **state)
     assert_string_equal(none, "https://gitlab.com/x");
 }
 
-static void a_netrc_file_is_read_as_curl_reads_it(void **state)
+TEST(a_netrc_file_is_read_as_curl_reads_it)
 {
     static const struct {
         const char *text, *wanted, *user, *password; // of the host "h"; password NULL: none
@@ -144,7 +145,7 @@ static void a_netrc_file_is_read_as_curl_reads_it(void **state)
     unsetenv("NETRC");
 }
 
-static void a_failure_never_says_the_login_of_a_proxy(void **state)
+TEST(a_failure_never_says_the_login_of_a_proxy)
 {
     static const char *const reasons[] = {
         "Unsupported proxy scheme for 'gopher://me:TESTsecret@p:1'",
@@ -179,7 +180,7 @@ static void a_failure_never_says_the_login_of_a_proxy(void **state)
     unsetenv("https_proxy");
 }
 
-static void what_is_kept_of_a_url_is_no_password(void **state)
+TEST(what_is_kept_of_a_url_is_no_password)
 {
     static const struct {
         const char *url, *kept;
@@ -200,7 +201,7 @@ static void what_is_kept_of_a_url_is_no_password(void **state)
     }
 }
 
-static void of_a_url_that_is_not_clear_nothing_is_shown_that_could_be_a_login(void **state)
+TEST(of_a_url_that_is_not_clear_nothing_is_shown_that_could_be_a_login)
 {
     static const struct {
         const char *url, *shown;
@@ -233,25 +234,10 @@ static void of_a_url_that_is_not_clear_nothing_is_shown_that_could_be_a_login(vo
     }
 }
 
-static void a_transfer_has_a_slowest_rate(void **state)
+TEST(a_transfer_has_a_slowest_rate)
 {
     assert_false(http_is_too_slow(600, 0));
     assert_true(http_is_too_slow(601, 0));
     assert_false(http_is_too_slow(700, 100 * 8192));
     assert_true(http_is_too_slow(701, 100 * 8192));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_setting_of_git_is_the_one_whose_url_fits_best),
-        cmocka_unit_test(headers_add_up_and_an_empty_one_drops_the_others),
-        cmocka_unit_test(the_longest_insteadof_counts),
-        cmocka_unit_test(a_netrc_file_is_read_as_curl_reads_it),
-        cmocka_unit_test(a_failure_never_says_the_login_of_a_proxy),
-        cmocka_unit_test(what_is_kept_of_a_url_is_no_password),
-        cmocka_unit_test(of_a_url_that_is_not_clear_nothing_is_shown_that_could_be_a_login),
-        cmocka_unit_test(a_transfer_has_a_slowest_rate),
-    };
-    return cmocka_run_group_tests(tests, begin, end);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hostile archives through everything that reads one: listing, unpacking, merging. Each gives one
 // clear error that names the archive, and leaves nothing.
+#include "test.h"
+
 #include "pack_help.h"
 
 static const char *const makers[] = {
@@ -52,7 +54,9 @@ static int merge_it(const char *name, struct error **err)
     return merge_archives(&paths, fd, &o, err);
 }
 
-static void each_is_an_error_for_merging_and_unpacking(void **state)
+ALL_TESTS(make_scratch, drop_scratch)
+
+TEST(each_is_an_error_for_merging_and_unpacking)
 {
     for (size_t i = 0; i < ARRAY_LEN(makers); i++) {
         const char *script = strchr(makers[i], '|') + 1;
@@ -72,7 +76,7 @@ static void each_is_an_error_for_merging_and_unpacking(void **state)
 }
 
 // Names that are no text are bytes like others.
-static void names_that_are_no_utf8_survive(void **state)
+TEST(names_that_are_no_utf8_survive)
 {
     struct error *err = NULL;
     assert_int_equal(run("rm -rf t; mkdir -p t/opt; printf x >\"t/opt/$(printf '\\351\\377')\"; "
@@ -83,7 +87,7 @@ static void names_that_are_no_utf8_survive(void **state)
                      0);
 }
 
-static void a_sparse_file_keeps_its_content(void **state)
+TEST(a_sparse_file_keeps_its_content)
 {
     struct error *err = NULL;
     assert_int_equal(
@@ -93,7 +97,7 @@ static void a_sparse_file_keeps_its_content(void **state)
     assert_int_equal(run("rm -rf o; mkdir o; tar -C o -xJf merged; cmp t/x o/x"), 0);
 }
 
-static void many_members_take_their_time_and_no_more(void **state)
+TEST(many_members_take_their_time_and_no_more)
 {
     struct error *err = NULL;
     assert_int_equal(run("python3 -c 'import tarfile\n"
@@ -106,15 +110,4 @@ static void many_members_take_their_time_and_no_more(void **state)
                      0);
     no_error(merge_it("in.tar", &err), err);
     assert_int_equal(run("[ \"$(tar -tJf merged | grep -vc '/$')\" -eq 100001 ]"), 0);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_is_an_error_for_merging_and_unpacking),
-        cmocka_unit_test(names_that_are_no_utf8_survive),
-        cmocka_unit_test(a_sparse_file_keeps_its_content),
-        cmocka_unit_test(many_members_take_their_time_and_no_more),
-    };
-    return cmocka_run_group_tests(tests, make_scratch, drop_scratch);
 }

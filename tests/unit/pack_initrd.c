@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Initrds: layers in, the bytes of a cpio out.
+#include "test.h"
+
 #include "pack_help.h"
 
 static const struct initrd_options plain = {.epoch = EPOCH};
@@ -85,7 +87,9 @@ static void free_layers(struct initrd_layer *layers)
     free((char *)layers[1].archive);
 }
 
-static void layers_make_one_tree(void **state)
+ALL_TESTS(make_scratch, drop_scratch)
+
+TEST(layers_make_one_tree)
 {
     static const char *const lines[] = {
         ". 40755",
@@ -116,7 +120,7 @@ static void layers_make_one_tree(void **state)
     free_layers(layers);
 }
 
-static void directories_come_before_what_they_hold(void **state)
+TEST(directories_come_before_what_they_hold)
 {
     struct initrd_layer layers[2];
     struct error *err = NULL;
@@ -130,7 +134,7 @@ static void directories_come_before_what_they_hold(void **state)
     free_layers(layers);
 }
 
-static void gzip_changes_nothing_and_names_nothing(void **state)
+TEST(gzip_changes_nothing_and_names_nothing)
 {
     struct initrd_layer layers[2];
     struct error *err = NULL;
@@ -164,7 +168,7 @@ static void unpack_with(const char *tool, const char *into)
     no_error(process_run(&(struct process){.argv = argv}, NULL, &err), err);
 }
 
-static void cpio_and_busybox_unpack_it(void **state)
+TEST(cpio_and_busybox_unpack_it)
 {
     static const char *const tools[] = {"cpio", "busybox cpio"};
     struct initrd_layer layers[2];
@@ -187,7 +191,7 @@ static void cpio_and_busybox_unpack_it(void **state)
     free_layers(layers);
 }
 
-static void globs_leave_paths_out(void **state)
+TEST(globs_leave_paths_out)
 {
     struct initrd_layer layers[2];
     struct error *err = NULL;
@@ -206,7 +210,7 @@ static void globs_leave_paths_out(void **state)
     free_layers(layers);
 }
 
-static void a_folder_is_a_layer_too(void **state)
+TEST(a_folder_is_a_layer_too)
 {
     fresh("folder");
     mode_t old = umask(0077);
@@ -242,7 +246,7 @@ static const struct {
     {"hard link to no file", true, {{"h", 0, "absent", true}}, {{"y", 0, "y"}}},
 };
 
-static void wrong_layers_are_errors_that_name_them(void **state)
+TEST(wrong_layers_are_errors_that_name_them)
 {
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         struct error *err = NULL;
@@ -258,7 +262,7 @@ static void wrong_layers_are_errors_that_name_them(void **state)
     expect_error(make(&absent, 1, at("initrd"), &plain, &err), err, "layer missing: opening");
 }
 
-static void owners_are_those_of_the_root_file_system_only(void **state)
+TEST(owners_are_those_of_the_root_file_system_only)
 {
     struct archive *a = archive_write_new();
     struct archive_entry *e = archive_entry_new();
@@ -287,7 +291,7 @@ static void owners_are_those_of_the_root_file_system_only(void **state)
     }
 }
 
-static void a_full_device_is_an_error(void **state)
+TEST(a_full_device_is_an_error)
 {
     struct initrd_layer layers[2];
     make_layers(layers);
@@ -300,20 +304,4 @@ static void a_full_device_is_an_error(void **state)
                      "writing the initrd: No space left");
     }
     free_layers(layers);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(layers_make_one_tree),
-        cmocka_unit_test(directories_come_before_what_they_hold),
-        cmocka_unit_test(gzip_changes_nothing_and_names_nothing),
-        cmocka_unit_test(cpio_and_busybox_unpack_it),
-        cmocka_unit_test(globs_leave_paths_out),
-        cmocka_unit_test(a_folder_is_a_layer_too),
-        cmocka_unit_test(wrong_layers_are_errors_that_name_them),
-        cmocka_unit_test(owners_are_those_of_the_root_file_system_only),
-        cmocka_unit_test(a_full_device_is_an_error),
-    };
-    return cmocka_run_group_tests(tests, make_scratch, drop_scratch);
 }

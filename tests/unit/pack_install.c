@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hostile tarballs and hostile trees: nothing lands outside, nothing is half done.
+#include "test.h"
+
 #include "pack_help.h"
 
 #include "pack/install.h"
@@ -36,7 +38,9 @@ static int install(const struct install_link *link, struct error **err)
 #define FRESH "rm -rf root t u *.tar outside; mkdir -p root outside t/opt/kata u/opt/kata; "
 #define PACK "tar -C t -cf a.tar ."
 
-static void bad_tarballs_change_nothing(void **state)
+ALL_TESTS(make_scratch, drop_scratch)
+
+TEST(bad_tarballs_change_nothing)
 {
     static const char *const cases[][2] = {
         // a script that makes a.tar, and b.tar | what the message has
@@ -65,7 +69,7 @@ static void bad_tarballs_change_nothing(void **state)
     }
 }
 
-static void files_appear_when_all_of_them_are_written(void **state)
+TEST(files_appear_when_all_of_them_are_written)
 {
     struct error *err = NULL;
     assert_int_equal(run(FRESH
@@ -85,7 +89,7 @@ static void files_appear_when_all_of_them_are_written(void **state)
                      0);
 }
 
-static void links_of_the_tree_stay_in_it(void **state)
+TEST(links_of_the_tree_stay_in_it)
 {
     static const char *const links[] = {"/../../../../../outside", "../../../outside", "/outside",
                                         "/proc/self/root"};
@@ -110,7 +114,7 @@ static void links_of_the_tree_stay_in_it(void **state)
         run("[ $(cat outside/f) = safe ]; [ ! -L root/usr/x ]; [ $(cat root/usr/x) = x ]"), 0);
 }
 
-static void an_own_link_must_lead_to_something_and_be_new(void **state)
+TEST(an_own_link_must_lead_to_something_and_be_new)
 {
     static const struct install_link good = {"share/short", "long"}, nowhere = {"share/short", "x"},
                                      taken = {"share/long", "long"};
@@ -122,15 +126,4 @@ static void an_own_link_must_lead_to_something_and_be_new(void **state)
     err = NULL;
     no_error(install(&good, &err), err);
     assert_int_equal(run("[ $(readlink root/usr/share/short) = long ]"), 0);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_tarballs_change_nothing),
-        cmocka_unit_test(files_appear_when_all_of_them_are_written),
-        cmocka_unit_test(links_of_the_tree_stay_in_it),
-        cmocka_unit_test(an_own_link_must_lead_to_something_and_be_new),
-    };
-    return cmocka_run_group_tests(tests, make_scratch, drop_scratch);
 }

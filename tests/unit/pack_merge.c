@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The merge of archives: blocks are copied, conflicts are errors.
+#include "test.h"
+
 #include "pack_help.h"
 
 static const struct merge_options options = {.version = "3.12.0-test",
@@ -63,7 +65,9 @@ static char *listing_text(const char *path)
     return buf_take(&b);
 }
 
-static void components_that_fit_make_one_tarball(void **state)
+ALL_TESTS(make_scratch, drop_scratch)
+
+TEST(components_that_fit_make_one_tarball)
 {
     put(at("versions.yaml"), "assets: {}\n", 0644);
     struct merge_options o = options;
@@ -89,7 +93,7 @@ static void components_that_fit_make_one_tarball(void **state)
     expect_content(at("merged/opt/kata/bin/qemu2"), "qemu");
 }
 
-static void the_order_of_the_inputs_does_not_matter(void **state)
+TEST(the_order_of_the_inputs_does_not_matter)
 {
     struct error *err = NULL;
     no_error(merge(fitting, 2, false, &options, &err), err);
@@ -134,7 +138,7 @@ static const struct {
     {"contains \"..\"", {{"a.tar", {{"../x", 0, "1"}}}, {"b.tar", {{"y", 0, "2"}}}}},
 };
 
-static void what_does_not_fit_is_an_error_that_names_both(void **state)
+TEST(what_does_not_fit_is_an_error_that_names_both)
 {
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         struct error *err = NULL;
@@ -142,7 +146,7 @@ static void what_does_not_fit_is_an_error_that_names_both(void **state)
     }
 }
 
-static void names_that_only_look_like_the_hosts_are_fine(void **state)
+TEST(names_that_only_look_like_the_hosts_are_fine)
 {
     static const struct component c = {"a.tar",
                                        {{"etc/hosts.d/x", 0, "1"},
@@ -153,7 +157,7 @@ static void names_that_only_look_like_the_hosts_are_fine(void **state)
     no_error(merge(&c, 1, false, &options, &err), err);
 }
 
-static void missing_and_broken_inputs_are_named(void **state)
+TEST(missing_and_broken_inputs_are_named)
 {
     struct error *err = NULL;
     struct strlist paths = {0};
@@ -175,16 +179,4 @@ static void missing_and_broken_inputs_are_named(void **state)
     o.prefix = "/opt/kata";
     err = NULL;
     expect_error(merge(fitting, 2, false, &o, &err), err, "not a clean relative path");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(components_that_fit_make_one_tarball),
-        cmocka_unit_test(the_order_of_the_inputs_does_not_matter),
-        cmocka_unit_test(what_does_not_fit_is_an_error_that_names_both),
-        cmocka_unit_test(names_that_only_look_like_the_hosts_are_fine),
-        cmocka_unit_test(missing_and_broken_inputs_are_named),
-    };
-    return cmocka_run_group_tests(tests, make_scratch, drop_scratch);
 }

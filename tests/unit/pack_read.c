@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Archives of others: what is read of them and what is refused.
+#include "test.h"
+
 #include "pack_help.h"
 
 static const struct {
@@ -43,7 +45,9 @@ static const struct {
     {"fifo", "a device node, fifo or socket", {{"p", S_IFIFO, NULL}}},
 };
 
-static void hostile_members_are_refused_by_name(void **state)
+ALL_TESTS(make_scratch, drop_scratch)
+
+TEST(hostile_members_are_refused_by_name)
 {
     fresh("jail");
     for (size_t i = 0; i < ARRAY_LEN(hostile); i++) {
@@ -61,7 +65,7 @@ static void hostile_members_are_refused_by_name(void **state)
     }
 }
 
-static void very_long_and_very_deep_names_are_refused(void **state)
+TEST(very_long_and_very_deep_names_are_refused)
 {
     struct buf deep = {0}, long_name = {0};
     for (int i = 0; i < 200; i++)
@@ -85,7 +89,7 @@ static const struct member good[] = {
     {"secret", 0, "s", false, 0600},      {NULL},
 };
 
-static void every_format_and_compression_is_read(void **state)
+TEST(every_format_and_compression_is_read)
 {
     static int (*const formats[])(struct archive *) = {
         archive_write_set_format_pax_restricted, archive_write_set_format_gnutar,
@@ -119,7 +123,7 @@ static void every_format_and_compression_is_read(void **state)
         }
 }
 
-static void ar_archives_are_read(void **state)
+TEST(ar_archives_are_read)
 {
     static const struct member members[] = {
         {"debian-binary", 0, "2.0\n"}, {"data", 0, "d"}, {NULL}};
@@ -130,7 +134,7 @@ static void ar_archives_are_read(void **state)
     expect_content(at("deb/data"), "d");
 }
 
-static void a_pipe_will_do(void **state)
+TEST(a_pipe_will_do)
 {
     write_archive(at("piped"), archive_write_set_format_pax_restricted, archive_write_add_filter_xz,
                   good);
@@ -144,7 +148,7 @@ static void a_pipe_will_do(void **state)
     expect_content(at("pipe-out/dir/file"), "content");
 }
 
-static void names_do_not_depend_on_the_locale(void **state)
+TEST(names_do_not_depend_on_the_locale)
 {
     static const struct member members[] = {{"na\xc3\xafve", 0, "x"}, {NULL}};
     struct error *err = NULL;
@@ -177,7 +181,7 @@ static int list_bytes(const char *bytes, size_t n, struct listing *l, struct err
     return list_archive(fd, "bytes", l, err);
 }
 
-static void every_truncation_is_noticed(void **state)
+TEST(every_truncation_is_noticed)
 {
     static int (*const filters[])(struct archive *) = {
         archive_write_add_filter_gzip, archive_write_add_filter_bzip2, archive_write_add_filter_xz,
@@ -197,7 +201,7 @@ static void every_truncation_is_noticed(void **state)
     }
 }
 
-static void every_flipped_byte_in_an_xz_is_noticed(void **state)
+TEST(every_flipped_byte_in_an_xz_is_noticed)
 {
     cleanup_free char *bytes = NULL;
     write_archive(at("whole"), archive_write_set_format_pax_restricted, archive_write_add_filter_xz,
@@ -215,7 +219,7 @@ static void every_flipped_byte_in_an_xz_is_noticed(void **state)
     }
 }
 
-static void what_is_no_archive_is_refused(void **state)
+TEST(what_is_no_archive_is_refused)
 {
     struct listing l = {0};
     struct error *err = NULL;
@@ -228,7 +232,7 @@ static void what_is_no_archive_is_refused(void **state)
     listing_free(&l);
 }
 
-static void archives_put_together_with_cat_are_refused(void **state)
+TEST(archives_put_together_with_cat_are_refused)
 {
     cleanup_free char *bytes = NULL;
     write_archive(at("whole"), archive_write_set_format_pax_restricted, archive_write_add_filter_xz,
@@ -244,7 +248,7 @@ static void archives_put_together_with_cat_are_refused(void **state)
     buf_free(&twice);
 }
 
-static void bombs_are_stopped_at_the_limit(void **state)
+TEST(bombs_are_stopped_at_the_limit)
 {
     // 64 MiB of zeros in some 10 KB, as content and as an endless stream before any member.
     size_t size = (size_t)64 << 20;
@@ -267,7 +271,7 @@ static void bombs_are_stopped_at_the_limit(void **state)
 
 // A newc header (Linux, early-userspace/buffer-format) whose name is 4 GiB - 1 long, and 32 MiB of
 // it.
-static void a_name_without_end_is_refused(void **state)
+TEST(a_name_without_end_is_refused)
 {
     struct buf b = {0};
     buf_puts(&b, "070701");
@@ -284,7 +288,7 @@ static void a_name_without_end_is_refused(void **state)
     buf_free(&b);
 }
 
-static void a_sparse_file_counts_with_its_holes(void **state)
+TEST(a_sparse_file_counts_with_its_holes)
 {
     // 1 TiB without a byte of data: a few KB as a tarball.
     cleanup_free char *script = xasprintf(
@@ -296,7 +300,7 @@ static void a_sparse_file_counts_with_its_holes(void **state)
                  "larger than the limit");
 }
 
-static void the_top_folder_can_be_dropped(void **state)
+TEST(the_top_folder_can_be_dropped)
 {
     static const struct member members[] = {{"./top/", S_IFDIR, NULL, false, 0755},
                                             {"./top/a", 0, "a"},
@@ -320,7 +324,7 @@ static void the_top_folder_can_be_dropped(void **state)
     expect_error(unpack_file_at(at("top.tar"), fresh("top"), &o, &err), err, "\"a\": it is not in");
 }
 
-static void a_later_member_replaces_an_earlier_one(void **state)
+TEST(a_later_member_replaces_an_earlier_one)
 {
     static const struct member members[] = {{"f", 0, "old"},        {"g", 0, "f", true},
                                             {"f", 0, "new"},        {"l", S_IFLNK, "f"},
@@ -333,7 +337,7 @@ static void a_later_member_replaces_an_earlier_one(void **state)
     expect_content(at("again/l"), "now a file");
 }
 
-static void cpio_hard_links_have_their_content(void **state)
+TEST(cpio_hard_links_have_their_content)
 {
     struct error *err = NULL;
     fresh("hard");
@@ -368,7 +372,7 @@ static const struct member linked[] = {
     {NULL},
 };
 
-static void a_member_is_found_through_links(void **state)
+TEST(a_member_is_found_through_links)
 {
     static const struct {
         const char *member, *resolved, *content;
@@ -393,7 +397,7 @@ static void a_member_is_found_through_links(void **state)
     }
 }
 
-static void a_member_that_is_not_there_is_an_error(void **state)
+TEST(a_member_that_is_not_there_is_an_error)
 {
     static const struct {
         const char *member, *why;
@@ -409,29 +413,4 @@ static void a_member_that_is_not_there_is_an_error(void **state)
         expect_error(unpack_member(fd, "linked", wrong[i].member, out, NULL, &err), err,
                      wrong[i].why);
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hostile_members_are_refused_by_name),
-        cmocka_unit_test(very_long_and_very_deep_names_are_refused),
-        cmocka_unit_test(every_format_and_compression_is_read),
-        cmocka_unit_test(ar_archives_are_read),
-        cmocka_unit_test(a_pipe_will_do),
-        cmocka_unit_test(names_do_not_depend_on_the_locale),
-        cmocka_unit_test(every_truncation_is_noticed),
-        cmocka_unit_test(every_flipped_byte_in_an_xz_is_noticed),
-        cmocka_unit_test(what_is_no_archive_is_refused),
-        cmocka_unit_test(archives_put_together_with_cat_are_refused),
-        cmocka_unit_test(bombs_are_stopped_at_the_limit),
-        cmocka_unit_test(a_name_without_end_is_refused),
-        cmocka_unit_test(a_sparse_file_counts_with_its_holes),
-        cmocka_unit_test(the_top_folder_can_be_dropped),
-        cmocka_unit_test(a_later_member_replaces_an_earlier_one),
-        cmocka_unit_test(cpio_hard_links_have_their_content),
-        cmocka_unit_test(a_member_is_found_through_links),
-        cmocka_unit_test(a_member_that_is_not_there_is_an_error),
-    };
-    return cmocka_run_group_tests(tests, make_scratch, drop_scratch);
 }

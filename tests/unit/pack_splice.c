@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Splicing: what kbuild packed is joined by copying, everything else is written anew, and the
 // result is the union in either case.
+#include "test.h"
+
 #include "pack/segment.h"
 #include "pack_help.h"
 
@@ -77,7 +79,9 @@ static void grow_tree(const char *name, unsigned seed)
     assert_int_equal(sh("ln %s/opt/same %s/opt/hard-%s", name, name, name), 0);
 }
 
-static void a_splice_of_random_trees_unpacks_to_their_union(void **state)
+ALL_TESTS(make_scratch, drop_scratch)
+
+TEST(a_splice_of_random_trees_unpacks_to_their_union)
 {
     for (unsigned round = 0; round < 24; round++) {
         enum pack_format format = round % 2 ? FORMAT_ZSTD : FORMAT_XZ;
@@ -104,7 +108,7 @@ static void a_splice_of_random_trees_unpacks_to_their_union(void **state)
 }
 
 // Whatever is spliced is there as it was: each input's data, byte by byte.
-static void nothing_is_compressed_again(void **state)
+TEST(nothing_is_compressed_again)
 {
     struct error *err = NULL;
     for (int format = FORMAT_XZ; format <= FORMAT_ZSTD; format++) {
@@ -132,7 +136,7 @@ static void nothing_is_compressed_again(void **state)
     }
 }
 
-static void a_merged_archive_can_be_merged_again(void **state)
+TEST(a_merged_archive_can_be_merged_again)
 {
     struct error *err = NULL;
     struct merge_options o = options_for(FORMAT_XZ), bare = o;
@@ -150,7 +154,7 @@ static void a_merged_archive_can_be_merged_again(void **state)
 }
 
 // The listing that the packer gives is the one that reading gives, and survives being kept.
-static void a_listing_is_the_same_from_packing_reading_and_keeping(void **state)
+TEST(a_listing_is_the_same_from_packing_reading_and_keeping)
 {
     struct error *err = NULL;
     grow_tree("a", 7);
@@ -202,7 +206,7 @@ static bool can_be_cut(const char *name)
     return found;
 }
 
-static void foreign_archives_are_written_anew(void **state)
+TEST(foreign_archives_are_written_anew)
 {
     // Each makes in.tar.* from the tree `a`.
     static const char *const makers[] = {
@@ -237,7 +241,7 @@ static void foreign_archives_are_written_anew(void **state)
 }
 
 // The packer's mark does not help an archive whose members are not as the packer writes them.
-static void a_mark_alone_is_not_trusted(void **state)
+TEST(a_mark_alone_is_not_trusted)
 {
     struct error *err = NULL;
     fresh("a");
@@ -284,7 +288,7 @@ static void a_mark_alone_is_not_trusted(void **state)
     assert_int_equal(sh("tar -tvJf merged.tar.xz | grep -q '^-rw-r--r-- root/root .*x$'"), 0);
 }
 
-static void damage_is_found_and_named(void **state)
+TEST(damage_is_found_and_named)
 {
     grow_tree("a", 8);
     grow_tree("b", 9);
@@ -309,7 +313,7 @@ static void damage_is_found_and_named(void **state)
     }
 }
 
-static void extended_attributes_survive(void **state)
+TEST(extended_attributes_survive)
 {
     // capabilities(7): VFS_CAP_REVISION_2, effective, CAP_NET_BIND_SERVICE permitted
     static const unsigned char capability[20] = {1, 0, 0, 2, 0, 4};
@@ -346,7 +350,7 @@ static void extended_attributes_survive(void **state)
     }
 }
 
-static void unpacking_takes_an_empty_folder_only(void **state)
+TEST(unpacking_takes_an_empty_folder_only)
 {
     struct error *err = NULL;
     grow_tree("a", 2);
@@ -360,20 +364,4 @@ static void unpacking_takes_an_empty_folder_only(void **state)
     err = NULL;
     expect_error(unpack_new(at("cut.tar.xz"), at("new"), &err), err, "cut.tar.xz");
     assert_int_equal(sh("[ ! -e new ] && ! ls | grep -q '^new'"), 0);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_splice_of_random_trees_unpacks_to_their_union),
-        cmocka_unit_test(nothing_is_compressed_again),
-        cmocka_unit_test(a_merged_archive_can_be_merged_again),
-        cmocka_unit_test(a_listing_is_the_same_from_packing_reading_and_keeping),
-        cmocka_unit_test(foreign_archives_are_written_anew),
-        cmocka_unit_test(a_mark_alone_is_not_trusted),
-        cmocka_unit_test(damage_is_found_and_named),
-        cmocka_unit_test(extended_attributes_survive),
-        cmocka_unit_test(unpacking_takes_an_empty_folder_only),
-    };
-    return cmocka_run_group_tests(tests, make_scratch, drop_scratch);
 }

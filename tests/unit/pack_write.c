@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Archives of ours: the same bytes each time, and blocks that a merge can copy.
+#include "test.h"
+
 #include "pack_help.h"
 
 #include <lzma.h>
@@ -46,7 +48,9 @@ static void make_tree(const char *name, bool other)
     umask(old);
 }
 
-static void the_same_tree_gives_the_same_bytes(void **state)
+ALL_TESTS(make_scratch, drop_scratch)
+
+TEST(the_same_tree_gives_the_same_bytes)
 {
     make_tree("one", false);
     make_tree("two", true);
@@ -55,7 +59,7 @@ static void the_same_tree_gives_the_same_bytes(void **state)
     expect_same_bytes(at("one.tar.xz"), at("two.tar.xz"));
 }
 
-static void members_are_sorted_and_normal(void **state)
+TEST(members_are_sorted_and_normal)
 {
     static const struct {
         const char *path;
@@ -95,7 +99,7 @@ static void members_are_sorted_and_normal(void **state)
     listing_free(&l);
 }
 
-static void times_are_clamped_to_the_epoch(void **state)
+TEST(times_are_clamped_to_the_epoch)
 {
     const char *tree = fresh("times");
     cleanup_free char *late = xasprintf("%s/late", tree), *early = xasprintf("%s/early", tree);
@@ -131,7 +135,7 @@ static void make_big_tree(const char *name)
     buf_free(&b);
 }
 
-static void the_bytes_do_not_depend_on_the_threads(void **state)
+TEST(the_bytes_do_not_depend_on_the_threads)
 {
     make_big_tree("big");
     pack_to(at("big"), at("big1"), 1);
@@ -142,7 +146,7 @@ static void the_bytes_do_not_depend_on_the_threads(void **state)
 }
 
 // Reads the index and the header of the last block (The .xz File Format 1.1.0, 2.1.2, 3.1 and 4).
-static void the_end_is_in_a_block_of_its_own(void **state)
+TEST(the_end_is_in_a_block_of_its_own)
 {
     make_big_tree("big");
     pack_to(at("big"), at("big.tar.xz"), 2);
@@ -200,7 +204,7 @@ static void the_end_is_in_a_block_of_its_own(void **state)
     buf_free(&b);
 }
 
-static void tar_and_xz_agree(void **state)
+TEST(tar_and_xz_agree)
 {
     make_tree("one", false);
     pack_to(at("one"), at("one.tar.xz"), 2);
@@ -222,7 +226,7 @@ static int try_pack(const char *folder, struct error **err)
     return pack_tree(folder, fd, &options, err);
 }
 
-static void what_is_no_file_is_refused_by_name(void **state)
+TEST(what_is_no_file_is_refused_by_name)
 {
     struct error *err = NULL;
     fresh("special");
@@ -246,7 +250,7 @@ static void what_is_no_file_is_refused_by_name(void **state)
     expect_error(try_pack(at("absent"), &err), err, "absent: No such file");
 }
 
-static void names_are_kept_byte_for_byte(void **state)
+TEST(names_are_kept_byte_for_byte)
 {
     static const char *const names[] = {"na\xc3\xafve", "raw\xff", "a b", "tab\tname"};
     const char *tree = fresh("names");
@@ -265,7 +269,7 @@ static void names_are_kept_byte_for_byte(void **state)
 }
 
 // A file may grow to 64 KiB only: what a full disk does, for anybody.
-static void a_failing_write_is_an_error(void **state)
+TEST(a_failing_write_is_an_error)
 {
     const char *tree = fresh("noise");
     cleanup_free char *path = xasprintf("%s/noise", tree);
@@ -294,7 +298,7 @@ static void a_failing_write_is_an_error(void **state)
     expect_error(unpacked, unpack_err, "\"noise\": writing it: File too large");
 }
 
-static void a_full_device_is_an_error_with_a_hint(void **state)
+TEST(a_full_device_is_an_error_with_a_hint)
 {
     make_tree("one", false);
     struct error *err = NULL;
@@ -311,7 +315,7 @@ static void a_full_device_is_an_error_with_a_hint(void **state)
     error_free(err);
 }
 
-static void members_are_packed_as_given(void **state)
+TEST(members_are_packed_as_given)
 {
     put(at("source"), "content", 0600);
     const struct pack_member members[] = {
@@ -340,7 +344,7 @@ static void members_are_packed_as_given(void **state)
     expect_same_bytes(at("members.tar.xz"), at("turned.tar.xz"));
 }
 
-static void wrong_members_are_errors(void **state)
+TEST(wrong_members_are_errors)
 {
     put(at("source"), "content", 0600);
     const char *source = at("source");
@@ -362,28 +366,8 @@ static void wrong_members_are_errors(void **state)
     }
 }
 
-static void the_codec_version_names_the_libraries(void **state)
+TEST(the_codec_version_names_the_libraries)
 {
     assert_non_null(strstr(pack_codec_version(), lzma_version_string()));
     assert_non_null(strstr(pack_codec_version(), archive_version_string()));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_same_tree_gives_the_same_bytes),
-        cmocka_unit_test(members_are_sorted_and_normal),
-        cmocka_unit_test(times_are_clamped_to_the_epoch),
-        cmocka_unit_test(the_bytes_do_not_depend_on_the_threads),
-        cmocka_unit_test(the_end_is_in_a_block_of_its_own),
-        cmocka_unit_test(tar_and_xz_agree),
-        cmocka_unit_test(what_is_no_file_is_refused_by_name),
-        cmocka_unit_test(names_are_kept_byte_for_byte),
-        cmocka_unit_test(a_failing_write_is_an_error),
-        cmocka_unit_test(a_full_device_is_an_error_with_a_hint),
-        cmocka_unit_test(members_are_packed_as_given),
-        cmocka_unit_test(wrong_members_are_errors),
-        cmocka_unit_test(the_codec_version_names_the_libraries),
-    };
-    return cmocka_run_group_tests(tests, make_scratch, drop_scratch);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Groups, and what a boot section says of a machine.
+#include "test.h"
+
 #include "recipe_help.h"
 
 #define G "description: x\naction: group\n"
@@ -10,7 +12,7 @@ static const struct recipe_needs *members_for(const struct recipe *r, const char
     return &r->members[arch_find(arch, NULL) - arch_table];
 }
 
-static void a_list_of_members_is_for_every_architecture(void **state)
+TEST_WITH(a_list_of_members_is_for_every_architecture, set_up, tear_down)
 {
     struct recipe_set *set = open_set(*state);
     const struct recipe *r = good(set, *state, G "members: [a, {any: [b, c]}, {optional: d}]\n");
@@ -26,7 +28,7 @@ static void a_list_of_members_is_for_every_architecture(void **state)
     recipe_set_free(set);
 }
 
-static void a_map_of_members_says_the_architectures(void **state)
+TEST_WITH(a_map_of_members_says_the_architectures, set_up, tear_down)
 {
     struct recipe_set *set = open_set(*state);
     const struct recipe *r = good(set, *state, G "members: {amd64: [a], s390x: [a, b]}\n");
@@ -39,7 +41,7 @@ static void a_map_of_members_says_the_architectures(void **state)
     recipe_set_free(set);
 }
 
-static void bad_groups_are_refused(void **state)
+TEST_WITH(bad_groups_are_refused, set_up, tear_down)
 {
     static const struct {
         const char *text, *message;
@@ -71,7 +73,7 @@ static void bad_groups_are_refused(void **state)
 
 #define BOOT G "members: [a, b]\nboot:\n  kernel: a:k\n  initrd: b:i\n"
 
-static void a_boot_section_describes_machines(void **state)
+TEST_WITH(a_boot_section_describes_machines, set_up, tear_down)
 {
     struct recipe_set *set = open_set(*state);
     const struct recipe *r =
@@ -92,7 +94,7 @@ static void a_boot_section_describes_machines(void **state)
     recipe_set_free(set);
 }
 
-static void bad_boot_sections_are_refused(void **state)
+TEST_WITH(bad_boot_sections_are_refused, set_up, tear_down)
 {
     static const struct {
         const char *text, *message;
@@ -114,17 +116,4 @@ static void bad_boot_sections_are_refused(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         refused(*state, cases[i].text, cases[i].message, NULL);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_list_of_members_is_for_every_architecture, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_map_of_members_says_the_architectures, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(bad_groups_are_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_boot_section_describes_machines, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(bad_boot_sections_are_refused, set_up, tear_down),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sources that are lists, and conditions on variables: what is read, and what is refused.
+#include "test.h"
+
 #include "recipe_help.h"
 
 #define HEAD                                                                                       \
@@ -13,7 +15,7 @@ static void put_scripts(const struct place *p)
     put(p, "common/list.sh", "");
 }
 
-static void a_list_is_read(void **state)
+TEST_WITH(a_list_is_read, set_up, tear_down)
 {
     const struct place *p = *state;
     put_scripts(p);
@@ -46,7 +48,7 @@ static void a_list_is_read(void **state)
     recipe_set_free(set);
 }
 
-static void bad_lists_are_refused(void **state)
+TEST_WITH(bad_lists_are_refused, set_up, tear_down)
 {
     static const struct {
         const char *sources, *message, *hint;
@@ -118,13 +120,4 @@ static void bad_lists_are_refused(void **state)
         error_free(err);
         recipe_set_free(set);
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_list_is_read, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(bad_lists_are_refused, set_up, tear_down),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

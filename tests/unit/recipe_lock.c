@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // versions.lock: read, written, and what is wrong in one.
+#include "test.h"
+
 #include "recipe/lock.h"
 
 #include "base/file.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/wait.h>
-
-#include <cmocka.h>
 
 #define C1 "1111111111111111111111111111111111111111"
 #define C2 "2222222222222222222222222222222222222222"
@@ -82,7 +81,9 @@ static void save(struct lock *l)
         fail_msg("%s", err->message);
 }
 
-static void a_missing_file_is_an_empty_lock(void **state)
+EACH_TEST(set_up, tear_down)
+
+TEST(a_missing_file_is_an_empty_lock)
 {
     struct place *p = *state;
     struct lock *l = load(p);
@@ -93,7 +94,7 @@ static void a_missing_file_is_an_empty_lock(void **state)
     lock_free(l);
 }
 
-static void entries_are_written_sorted_and_read_back(void **state)
+TEST(entries_are_written_sorted_and_read_back)
 {
     struct place *p = *state;
     struct lock *l = load(p);
@@ -123,7 +124,7 @@ static void entries_are_written_sorted_and_read_back(void **state)
     lock_free(l);
 }
 
-static void comments_and_blank_lines_are_no_trouble(void **state)
+TEST(comments_and_blank_lines_are_no_trouble)
 {
     struct place *p = *state;
     write_file(p, "# ours\n\ngit https://g v1 commit=" C1 " tree=" T1 "\n# late\n");
@@ -136,7 +137,7 @@ static void comments_and_blank_lines_are_no_trouble(void **state)
                               "git https://g v1 commit=" C1 " tree=" T1 "\n");
 }
 
-static void a_file_is_an_archive_of_another_word(void **state)
+TEST(a_file_is_an_archive_of_another_word)
 {
     struct place *p = *state;
     write_file(p, "archive https://b sha256=" S1 "\nfile https://a sha256=" S2 "\n");
@@ -151,7 +152,7 @@ static void a_file_is_an_archive_of_another_word(void **state)
                                  "\nfile https://c sha256=" S1 "\n"));
 }
 
-static void an_entry_is_replaced(void **state)
+TEST(an_entry_is_replaced)
 {
     struct place *p = *state;
     write_file(p, "archive https://a sha256=" S1 "\n");
@@ -169,7 +170,7 @@ static void an_entry_is_replaced(void **state)
     lock_free(l);
 }
 
-static void broken_lines_are_named(void **state)
+TEST(broken_lines_are_named)
 {
     struct place *p = *state;
     static const struct {
@@ -210,7 +211,7 @@ static void broken_lines_are_named(void **state)
     }
 }
 
-static void a_nul_in_the_file_is_an_error(void **state)
+TEST(a_nul_in_the_file_is_an_error)
 {
     struct place *p = *state;
     static const char text[] = "# a\n# \0\n";
@@ -220,7 +221,7 @@ static void a_nul_in_the_file_is_an_error(void **state)
     assert_non_null(strstr(err->message, "versions.lock:2: a NUL character"));
 }
 
-static void the_same_line_twice_is_one_entry(void **state)
+TEST(the_same_line_twice_is_one_entry)
 {
     struct place *p = *state;
     write_file(p, "archive https://x sha256=" S1 "\narchive https://x sha256=" S1 "\n");
@@ -229,7 +230,7 @@ static void the_same_line_twice_is_one_entry(void **state)
     lock_free(l);
 }
 
-static void what_others_added_meanwhile_is_kept(void **state)
+TEST(what_others_added_meanwhile_is_kept)
 {
     struct place *p = *state;
     write_file(p, "archive https://gone sha256=" S1 "\n");
@@ -252,7 +253,7 @@ static void what_others_added_meanwhile_is_kept(void **state)
     lock_free(l);
 }
 
-static void a_source_that_changed_between_two_runs_is_an_error(void **state)
+TEST(a_source_that_changed_between_two_runs_is_an_error)
 {
     struct place *p = *state;
     struct lock *ours = load(p), *theirs = load(p);
@@ -270,7 +271,7 @@ static void a_source_that_changed_between_two_runs_is_an_error(void **state)
     lock_free(l);
 }
 
-static void many_writers_lose_nothing(void **state)
+TEST(many_writers_lose_nothing)
 {
     struct place *p = *state;
     enum { WRITERS = 8, EACH = 12 };
@@ -307,7 +308,7 @@ static void many_writers_lose_nothing(void **state)
     strlist_free(&names);
 }
 
-static void a_lock_that_cannot_be_written_is_an_error(void **state)
+TEST(a_lock_that_cannot_be_written_is_an_error)
 {
     struct place *p = *state;
     cleanup_free char *path = xasprintf("%s/missing/versions.lock", p->folder);
@@ -320,7 +321,7 @@ static void a_lock_that_cannot_be_written_is_an_error(void **state)
     lock_free(l);
 }
 
-static void a_lock_that_would_be_too_large_stays_as_it_was(void **state)
+TEST(a_lock_that_would_be_too_large_stays_as_it_was)
 {
     struct place *p = *state;
     static const char old[] = "archive https://old sha256=" S1 "\n";
@@ -342,25 +343,4 @@ static void a_lock_that_would_be_too_large_stays_as_it_was(void **state)
     lock_free(l);
     cleanup_free char *text = read_file_text(p);
     assert_string_equal(text, old);
-}
-
-int main(void)
-{
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        TEST(a_missing_file_is_an_empty_lock),
-        TEST(entries_are_written_sorted_and_read_back),
-        TEST(comments_and_blank_lines_are_no_trouble),
-        TEST(a_file_is_an_archive_of_another_word),
-        TEST(an_entry_is_replaced),
-        TEST(broken_lines_are_named),
-        TEST(a_nul_in_the_file_is_an_error),
-        TEST(the_same_line_twice_is_one_entry),
-        TEST(what_others_added_meanwhile_is_kept),
-        TEST(a_source_that_changed_between_two_runs_is_an_error),
-        TEST(many_writers_lose_nothing),
-        TEST(a_lock_that_cannot_be_written_is_an_error),
-        TEST(a_lock_that_would_be_too_large_stays_as_it_was),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

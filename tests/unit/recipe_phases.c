@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What runs, and what an installation adds.
+#include "test.h"
+
 #include "recipe_help.h"
 
 #define F "DIR/r/recipe.yaml:"
 #define D "description: x\nbuilder: {packages: [gcc]}\n"
 
-static void one_script_is_one_phase(void **state)
+EACH_TEST(set_up, tear_down)
+
+TEST(one_script_is_one_phase)
 {
     struct place *p = *state;
     struct recipe_set *set = open_set(p);
@@ -18,7 +22,7 @@ static void one_script_is_one_phase(void **state)
     recipe_set_free(set);
 }
 
-static void phases_keep_the_order_of_the_file(void **state)
+TEST(phases_keep_the_order_of_the_file)
 {
     struct place *p = *state;
     struct recipe_set *set = open_set(p);
@@ -35,7 +39,7 @@ static void phases_keep_the_order_of_the_file(void **state)
     recipe_set_free(set);
 }
 
-static void links_are_for_all_architectures_unless_some_are_named(void **state)
+TEST(links_are_for_all_architectures_unless_some_are_named)
 {
     struct place *p = *state;
     struct recipe_set *set = open_set(p);
@@ -60,7 +64,7 @@ static void links_are_for_all_architectures_unless_some_are_named(void **state)
     recipe_set_free(set);
 }
 
-static void mistakes_are_named_with_their_place(void **state)
+TEST(mistakes_are_named_with_their_place)
 {
     static const struct {
         const char *text, *message, *hint;
@@ -107,16 +111,4 @@ static void mistakes_are_named_with_their_place(void **state)
         error_free(err);
         recipe_set_free(set);
     }
-}
-
-int main(void)
-{
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        TEST(one_script_is_one_phase),
-        TEST(phases_keep_the_order_of_the_file),
-        TEST(links_are_for_all_architectures_unless_some_are_named),
-        TEST(mistakes_are_named_with_their_place),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What good recipes become.
+#include "test.h"
+
 #include "recipe_help.h"
 
-static void a_script_recipe_is_read_whole(void **state)
+EACH_TEST(set_up, tear_down)
+
+TEST(a_script_recipe_is_read_whole)
 {
     struct place *p = *state;
     put(p, "r/build.sh", "");
@@ -103,7 +107,7 @@ static void a_script_recipe_is_read_whole(void **state)
     recipe_set_free(set);
 }
 
-static void little_is_required(void **state)
+TEST(little_is_required)
 {
     struct place *p = *state;
     put(p, "r/build.sh", "");
@@ -123,7 +127,7 @@ static void little_is_required(void **state)
     recipe_set_free(set);
 }
 
-static void guest_yes_means_all_outputs(void **state)
+TEST(guest_yes_means_all_outputs)
 {
     struct place *p = *state;
     put(p, "r/build.sh", "");
@@ -136,7 +140,7 @@ static void guest_yes_means_all_outputs(void **state)
     recipe_set_free(set);
 }
 
-static void an_initrd_recipe_is_read_whole(void **state)
+TEST(an_initrd_recipe_is_read_whole)
 {
     struct place *p = *state;
     put(p, "r/overlay/etc/x", "");
@@ -185,7 +189,7 @@ static void an_initrd_recipe_is_read_whole(void **state)
     recipe_set_free(set);
 }
 
-static void an_image_is_like_an_initrd(void **state)
+TEST(an_image_is_like_an_initrd)
 {
     struct place *p = *state;
     put(p, "tree/own/x", "");
@@ -236,7 +240,7 @@ static void an_image_is_like_an_initrd(void **state)
     recipe_set_free(set);
 }
 
-static void an_se_image_recipe_is_read_whole(void **state)
+TEST(an_se_image_recipe_is_read_whole)
 {
     struct place *p = *state;
     struct recipe_set *set = open_set(p);
@@ -253,7 +257,7 @@ static void an_se_image_recipe_is_read_whole(void **state)
     recipe_set_free(set);
 }
 
-static void aliases_work_in_recipes(void **state)
+TEST(aliases_work_in_recipes)
 {
     struct place *p = *state;
     put(p, "r/build.sh", "");
@@ -265,7 +269,7 @@ static void aliases_work_in_recipes(void **state)
     recipe_set_free(set);
 }
 
-static void a_script_may_lie_in_a_shared_folder(void **state)
+TEST(a_script_may_lie_in_a_shared_folder)
 {
     struct place *p = *state;
     put(p, "common/deep/build.sh", "");
@@ -279,7 +283,7 @@ static void a_script_may_lie_in_a_shared_folder(void **state)
     recipe_set_free(set);
 }
 
-static void our_own_recipes_are_good(void **state)
+TEST(our_own_recipes_are_good)
 {
     struct error *err = NULL;
     struct recipe_set *set = recipe_set_open("recipes", &err); // run from the repository's root
@@ -297,7 +301,7 @@ static void our_own_recipes_are_good(void **state)
     recipe_set_free(set);
 }
 
-static void variables_say_what_they_can_be(void **state)
+TEST(variables_say_what_they_can_be)
 {
     struct place *p = *state;
     put(p, "r/build.sh", "");
@@ -328,7 +332,7 @@ static void variables_say_what_they_can_be(void **state)
     recipe_set_free(set);
 }
 
-static void a_file_beside_the_recipes_ignores_for_all(void **state)
+TEST(a_file_beside_the_recipes_ignores_for_all)
 {
     struct place *p = *state;
     struct error *err = NULL;
@@ -342,23 +346,4 @@ static void a_file_beside_the_recipes_ignores_for_all(void **state)
     assert_string_equal(recipe_set_ignored(set, NULL)->list[0].why, "because");
     assert_ptr_equal(recipe_set_ignored(set, NULL), recipe_set_ignored(set, NULL));
     recipe_set_free(set);
-}
-
-int main(void)
-{
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        TEST(a_script_recipe_is_read_whole),
-        TEST(little_is_required),
-        TEST(guest_yes_means_all_outputs),
-        TEST(an_initrd_recipe_is_read_whole),
-        TEST(an_image_is_like_an_initrd),
-        TEST(an_se_image_recipe_is_read_whole),
-        TEST(aliases_work_in_recipes),
-        TEST(a_script_may_lie_in_a_shared_folder),
-        TEST(our_own_recipes_are_good),
-        TEST(variables_say_what_they_can_be),
-        TEST(a_file_beside_the_recipes_ignores_for_all),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What bad recipes are told: the place, the reason, the nearest name.
+#include "test.h"
+
 #include "recipe_help.h"
 
 struct refusal {
@@ -19,7 +21,9 @@ static void refuse_all(const struct place *p, const struct refusal *cases, size_
 #define S D "run: build.sh\n"
 #define B "builder: {packages: [gcc]}\n"
 
-static void unknown_keys_are_refused_with_the_nearest_name(void **state)
+EACH_TEST(set_up, tear_down)
+
+TEST(unknown_keys_are_refused_with_the_nearest_name)
 {
     static const struct refusal cases[] = {
         {D "runn: build.sh\n", F "2:1: unknown key 'runn' in a recipe with the action script",
@@ -45,7 +49,7 @@ static void unknown_keys_are_refused_with_the_nearest_name(void **state)
     refuse_all(*state, cases, ARRAY_LEN(cases));
 }
 
-static void wrong_kinds_are_refused(void **state)
+TEST(wrong_kinds_are_refused)
 {
     static const struct refusal cases[] = {
         {"- a\n", F "1:1: a map is expected here, but this is a list", NULL},
@@ -74,7 +78,7 @@ static void wrong_kinds_are_refused(void **state)
     refuse_all(*state, cases, ARRAY_LEN(cases));
 }
 
-static void what_is_missing_is_named(void **state)
+TEST(what_is_missing_is_named)
 {
     static const struct refusal cases[] = {
         {"", F "1:1: a recipe with the action script needs the key 'description'", NULL},
@@ -98,7 +102,7 @@ static void what_is_missing_is_named(void **state)
     refuse_all(*state, cases, ARRAY_LEN(cases));
 }
 
-static void keys_that_do_not_go_together_are_refused(void **state)
+TEST(keys_that_do_not_go_together_are_refused)
 {
     static const struct refusal cases[] = {
         {S "initrd: {}\n",
@@ -174,7 +178,7 @@ static void keys_that_do_not_go_together_are_refused(void **state)
     refuse_all(*state, cases, ARRAY_LEN(cases));
 }
 
-static void wrong_names_are_refused(void **state)
+TEST(wrong_names_are_refused)
 {
 #define NAME "a name is made of a-z 0-9 . _ - and begins with a letter or digit"
     static const struct refusal cases[] = {
@@ -231,7 +235,7 @@ static void wrong_names_are_refused(void **state)
     refuse_all(*state, cases, ARRAY_LEN(cases));
 }
 
-static void parts_that_are_not_declared_are_refused(void **state)
+TEST(parts_that_are_not_declared_are_refused)
 {
 #define I D "action: initrd\n"
     static const struct refusal cases[] = {
@@ -280,7 +284,7 @@ static void parts_that_are_not_declared_are_refused(void **state)
     refuse_all(*state, cases, ARRAY_LEN(cases));
 }
 
-static void conditions_that_cannot_hold_are_refused(void **state)
+TEST(conditions_that_cannot_hold_are_refused)
 {
     static const struct refusal cases[] = {
         {S B "needs: [{any: [a], when: {variable: A, is: b}}]\n",
@@ -325,7 +329,7 @@ static void conditions_that_cannot_hold_are_refused(void **state)
     refuse_all(*state, cases, ARRAY_LEN(cases));
 }
 
-static void missing_files_are_named(void **state)
+TEST(missing_files_are_named)
 {
 #define PATH_RULE "a path must be relative and without empty, '.' or '..' parts"
     struct place *p = *state;
@@ -362,7 +366,7 @@ static void missing_files_are_named(void **state)
     refuse_all(p, cases, ARRAY_LEN(cases));
 }
 
-static void links_that_lead_out_are_refused(void **state)
+TEST(links_that_lead_out_are_refused)
 {
     struct place *p = *state;
     put(p, "outside.sh", "");
@@ -400,29 +404,11 @@ static void links_that_lead_out_are_refused(void **state)
     recipe_set_free(set);
 }
 
-static void broken_yaml_is_refused_with_its_place(void **state)
+TEST(broken_yaml_is_refused_with_its_place)
 {
     static const struct refusal cases[] = {
         {D D, F "2:1: the key 'description' is there twice (first on line 1)", NULL},
         {S "needs: *a\n", F "3:8: the alias *a names no anchor before it", NULL},
     };
     refuse_all(*state, cases, ARRAY_LEN(cases));
-}
-
-int main(void)
-{
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        TEST(unknown_keys_are_refused_with_the_nearest_name),
-        TEST(wrong_kinds_are_refused),
-        TEST(what_is_missing_is_named),
-        TEST(keys_that_do_not_go_together_are_refused),
-        TEST(wrong_names_are_refused),
-        TEST(parts_that_are_not_declared_are_refused),
-        TEST(conditions_that_cannot_hold_are_refused),
-        TEST(missing_files_are_named),
-        TEST(links_that_lead_out_are_refused),
-        TEST(broken_yaml_is_refused_with_its_place),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sets of recipes: which there are, which are asked for, and how quickly.
+#include "test.h"
+
 #include "recipe_help.h"
 
 #include <time.h>
@@ -14,7 +16,9 @@ static void put_recipe(const struct place *p, const char *name, const char *text
     put(p, script, "");
 }
 
-static void names_are_the_folders_with_a_recipe(void **state)
+EACH_TEST(set_up, tear_down)
+
+TEST(names_are_the_folders_with_a_recipe)
 {
     struct place *p = *state;
     put_recipe(p, "b", GOOD);
@@ -37,7 +41,7 @@ static void names_are_the_folders_with_a_recipe(void **state)
     recipe_set_free(set);
 }
 
-static void an_unknown_target_gets_the_nearest_name(void **state)
+TEST(an_unknown_target_gets_the_nearest_name)
 {
     struct place *p = *state;
     put_recipe(p, "kernel", GOOD "outputs: [kernel, kernel-modules]\n");
@@ -66,7 +70,7 @@ static void an_unknown_target_gets_the_nearest_name(void **state)
     recipe_set_free(set);
 }
 
-static void a_broken_recipe_harms_no_other(void **state)
+TEST(a_broken_recipe_harms_no_other)
 {
     struct place *p = *state;
     put_recipe(p, "good", GOOD);
@@ -81,7 +85,7 @@ static void a_broken_recipe_harms_no_other(void **state)
     recipe_set_free(set);
 }
 
-static void a_set_needs_a_folder(void **state)
+TEST(a_set_needs_a_folder)
 {
     struct place *p = *state;
     put(p, "file", "");
@@ -98,7 +102,7 @@ static void a_set_needs_a_folder(void **state)
     }
 }
 
-static void messages_name_files_as_the_user_wrote_them(void **state)
+TEST(messages_name_files_as_the_user_wrote_them)
 {
     struct place *p = *state;
     put_recipe(p, "r", "runn: x\n");
@@ -122,7 +126,7 @@ static double seconds(void)
 
 // Twice as many recipes must take about twice as long, not four times: with generous room for a
 // busy machine and for the sanitizers.
-static void a_large_set_loads_in_linear_time(void **state)
+TEST(a_large_set_loads_in_linear_time)
 {
     struct place *p = *state;
     enum { STEP = 500 };
@@ -145,18 +149,4 @@ static void a_large_set_loads_in_linear_time(void **state)
     }
     assert_true(spent[1] < 2 * spent[0] * 4);
     recipe_set_free(set);
-}
-
-int main(void)
-{
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        TEST(names_are_the_folders_with_a_recipe),
-        TEST(an_unknown_target_gets_the_nearest_name),
-        TEST(a_broken_recipe_harms_no_other),
-        TEST(a_set_needs_a_folder),
-        TEST(messages_name_files_as_the_user_wrote_them),
-        TEST(a_large_set_loads_in_linear_time),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // versions.yaml: values by their path.
+#include "test.h"
+
 #include "recipe/versions.h"
 
 #include "base/file.h"
 #include "recipe/recipe.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 // Everything that the versions files of Kata's releases use of YAML, in words of our own.
 static const char text[] =
@@ -103,7 +102,9 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void every_feature_that_upstream_uses_is_read(void **state)
+ALL_TESTS(set_up, tear_down)
+
+TEST(every_feature_that_upstream_uses_is_read)
 {
     static const struct {
         const char *path, *value;
@@ -138,7 +139,7 @@ static void every_feature_that_upstream_uses_is_read(void **state)
     assert_ptr_equal(versions_get(*state, ".", NULL), ((struct versions *)*state)->document->root);
 }
 
-static void a_missing_path_names_what_is_there(void **state)
+TEST(a_missing_path_names_what_is_there)
 {
     static const struct {
         const char *path, *message, *hint;
@@ -179,7 +180,7 @@ static void a_missing_path_names_what_is_there(void **state)
     }
 }
 
-static void a_map_is_no_text(void **state)
+TEST(a_map_is_no_text)
 {
     cleanup_error struct error *err = NULL;
     assert_null(versions_text(*state, "externals.gperf", &err));
@@ -187,7 +188,7 @@ static void a_map_is_no_text(void **state)
                         "v.yaml:49:10: externals.gperf: this is a map, but a text is needed");
 }
 
-static void placeholders_are_filled_in(void **state)
+TEST(placeholders_are_filled_in)
 {
     static const struct {
         const char *component, *text, *result;
@@ -213,7 +214,7 @@ static void placeholders_are_filled_in(void **state)
     }
 }
 
-static void wrong_placeholders_are_errors(void **state)
+TEST(wrong_placeholders_are_errors)
 {
     static const struct {
         const char *component, *text, *message, *hint;
@@ -241,7 +242,7 @@ static void wrong_placeholders_are_errors(void **state)
     }
 }
 
-static void a_debian_source_is_read(void **state)
+TEST(a_debian_source_is_read)
 {
     struct error *err = NULL;
     struct versions *v = *state;
@@ -255,7 +256,7 @@ static void a_debian_source_is_read(void **state)
     debian_source_free(s);
 }
 
-static void a_wrong_debian_source_is_refused(void **state)
+TEST(a_wrong_debian_source_is_refused)
 {
     static const struct {
         const char *text, *message;
@@ -284,7 +285,7 @@ static void a_wrong_debian_source_is_refused(void **state)
     }
 }
 
-static void a_file_that_is_no_map_is_refused(void **state)
+TEST(a_file_that_is_no_map_is_refused)
 {
     cleanup_error struct error *err = NULL;
     assert_null(load_text("- a\n", &err));
@@ -292,7 +293,7 @@ static void a_file_that_is_no_map_is_refused(void **state)
         strstr(err->message, ":1:1: a versions file must be a map, but this is a list"));
 }
 
-static void our_own_versions_file_is_whole(void **state)
+TEST(our_own_versions_file_is_whole)
 {
     // Tests are run from the repository's root.
     struct error *err = NULL;
@@ -321,20 +322,4 @@ static void our_own_versions_file_is_whole(void **state)
     assert_null(err);
     debian_source_free(s);
     versions_free(v);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_feature_that_upstream_uses_is_read),
-        cmocka_unit_test(a_missing_path_names_what_is_there),
-        cmocka_unit_test(a_map_is_no_text),
-        cmocka_unit_test(placeholders_are_filled_in),
-        cmocka_unit_test(wrong_placeholders_are_errors),
-        cmocka_unit_test(a_debian_source_is_read),
-        cmocka_unit_test(a_wrong_debian_source_is_refused),
-        cmocka_unit_test(a_file_that_is_no_map_is_refused),
-        cmocka_unit_test(our_own_versions_file_is_whole),
-    };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
 }

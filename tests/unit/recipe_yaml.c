@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // YAML documents: values, places in the file, and what is refused.
+#include "test.h"
+
 #include "recipe/yaml.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static struct yaml_document *parse(const char *text)
 {
@@ -42,7 +41,7 @@ static const char *text_at(const struct yaml_document *d, const char *path)
     return node->text;
 }
 
-static void every_kind_of_scalar_is_read(void **state)
+TEST(every_kind_of_scalar_is_read)
 {
     struct yaml_document *d = parse("# comment\n"
                                     "---\n"
@@ -76,7 +75,7 @@ static void every_kind_of_scalar_is_read(void **state)
     yaml_document_free(d);
 }
 
-static void places_are_counted_from_one(void **state)
+TEST(places_are_counted_from_one)
 {
     struct yaml_document *d = parse("a: 1\nb:\n  c: [x, {d: y}]\n");
     const struct yaml *b = yaml_get(d->root, "b"), *c = yaml_get(b, "c");
@@ -91,7 +90,7 @@ static void places_are_counted_from_one(void **state)
     yaml_document_free(d);
 }
 
-static void an_alias_is_the_same_node_again(void **state)
+TEST(an_alias_is_the_same_node_again)
 {
     struct yaml_document *d = parse("a: &x {name: ubuntu}\nb: *x\nc: &x other\nd: *x\n");
     assert_ptr_equal(yaml_get(d->root, "a"), yaml_get(d->root, "b"));
@@ -100,7 +99,7 @@ static void an_alias_is_the_same_node_again(void **state)
     yaml_document_free(d);
 }
 
-static void paths_reach_dotted_keys_and_lists(void **state)
+TEST(paths_reach_dotted_keys_and_lists)
 {
     struct yaml_document *d = parse("a: {\"b.c\": {d: [x, y]}}\n");
     assert_string_equal(text_at(d, "a.\"b.c\".d.1"), "y");
@@ -122,7 +121,7 @@ static void paths_reach_dotted_keys_and_lists(void **state)
     yaml_document_free(d);
 }
 
-static void null_is_told_from_text(void **state)
+TEST(null_is_told_from_text)
 {
     struct yaml_document *d = parse("a: ~\nb: null\nc: 'null'\nd:\ne: ''\nf: {}\ng: no\n");
     static const struct {
@@ -135,7 +134,7 @@ static void null_is_told_from_text(void **state)
     yaml_document_free(d);
 }
 
-static void an_empty_document_is_an_empty_map(void **state)
+TEST(an_empty_document_is_an_empty_map)
 {
     static const char *const texts[] = {"", "\n\n", "# only a comment\n", "---\n", "---\n...\n"};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -146,7 +145,7 @@ static void an_empty_document_is_an_empty_map(void **state)
     }
 }
 
-static void wrong_documents_are_refused_with_their_place(void **state)
+TEST(wrong_documents_are_refused_with_their_place)
 {
     refuse("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: the key 'a' is there twice (first on line 1)");
     refuse("a: 1\n---\nb: 2\n", "f.yaml:2:1: a second document begins here; only one is allowed");
@@ -160,7 +159,7 @@ static void wrong_documents_are_refused_with_their_place(void **state)
            "f.yaml:3:3: merge keys (<<) are not supported; use an alias for a value");
 }
 
-static void broken_syntax_is_refused_with_its_place(void **state)
+TEST(broken_syntax_is_refused_with_its_place)
 {
     // The words after the place are libyaml's and change with its version.
     static const struct {
@@ -183,13 +182,13 @@ static void broken_syntax_is_refused_with_its_place(void **state)
     }
 }
 
-static void a_key_cannot_play_with_the_terminal(void **state)
+TEST(a_key_cannot_play_with_the_terminal)
 {
     refuse("\"\\e[2J\\n\": 1\n\"\\e[2J\\n\": 1\n",
            "f.yaml:2:1: the key '?[2J?' is there twice (first on line 1)");
 }
 
-static void many_keys_are_checked_quickly(void **state)
+TEST(many_keys_are_checked_quickly)
 {
     struct buf text = {0};
     for (int i = 0; i < 60000; i++)
@@ -204,7 +203,7 @@ static void many_keys_are_checked_quickly(void **state)
     buf_free(&text);
 }
 
-static void many_anchors_are_found_quickly(void **state)
+TEST(many_anchors_are_found_quickly)
 {
     struct buf text = {0};
     for (int i = 0; i < 50000; i++)
@@ -217,7 +216,7 @@ static void many_anchors_are_found_quickly(void **state)
     buf_free(&text);
 }
 
-static void bombs_are_refused(void **state)
+TEST(bombs_are_refused)
 {
     struct buf text = {0};
     buf_puts(&text, "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
@@ -234,7 +233,7 @@ static void bombs_are_refused(void **state)
     buf_free(&text);
 }
 
-static void the_limits_are_where_they_are_said_to_be(void **state)
+TEST(the_limits_are_where_they_are_said_to_be)
 {
     char nested[2 * 65 + 1] = {0};
     memset(nested, '[', 64);
@@ -275,7 +274,7 @@ static char *printed(const struct yaml_document *d, const char *path)
     return buf_take(&out);
 }
 
-static void values_print_as_yq_prints_them(void **state)
+TEST(values_print_as_yq_prints_them)
 {
     struct yaml_document *d = parse("a: &x\n"
                                     "  url: \"https://x/#y\"\n"
@@ -311,7 +310,7 @@ static void assert_same(const struct yaml *a, const struct yaml *b)
     }
 }
 
-static void what_is_printed_reads_back_the_same(void **state)
+TEST(what_is_printed_reads_back_the_same)
 {
     struct yaml_document *d =
         parse("plain: a\n"
@@ -340,7 +339,7 @@ static void what_is_printed_reads_back_the_same(void **state)
     yaml_document_free(d);
 }
 
-static void a_file_that_cannot_be_read_is_named(void **state)
+TEST(a_file_that_cannot_be_read_is_named)
 {
     cleanup_error struct error *err = NULL, *folder = NULL;
     assert_null(yaml_load("/nonexistent/versions.yaml", &err));
@@ -348,27 +347,4 @@ static void a_file_that_cannot_be_read_is_named(void **state)
                         "reading /nonexistent/versions.yaml: No such file or directory");
     assert_null(yaml_load("/", &folder));
     assert_string_equal(folder->message, "reading /: it is a directory, not a file");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_of_scalar_is_read),
-        cmocka_unit_test(places_are_counted_from_one),
-        cmocka_unit_test(an_alias_is_the_same_node_again),
-        cmocka_unit_test(paths_reach_dotted_keys_and_lists),
-        cmocka_unit_test(null_is_told_from_text),
-        cmocka_unit_test(an_empty_document_is_an_empty_map),
-        cmocka_unit_test(wrong_documents_are_refused_with_their_place),
-        cmocka_unit_test(broken_syntax_is_refused_with_its_place),
-        cmocka_unit_test(a_key_cannot_play_with_the_terminal),
-        cmocka_unit_test(many_keys_are_checked_quickly),
-        cmocka_unit_test(many_anchors_are_found_quickly),
-        cmocka_unit_test(bombs_are_refused),
-        cmocka_unit_test(the_limits_are_where_they_are_said_to_be),
-        cmocka_unit_test(values_print_as_yq_prints_them),
-        cmocka_unit_test(what_is_printed_reads_back_the_same),
-        cmocka_unit_test(a_file_that_cannot_be_read_is_named),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,14 +3,13 @@
 // command line. That it finds the port and becomes the guest's init is tried by booting it.
 int agent_relay(int argc, char **argv);
 #define main agent_relay
+#include "test.h"
+
 #include "../../recipes/agent-relay/relay.c"
 #undef main
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <sys/wait.h>
-
-#include <cmocka.h>
 
 enum { MANY = 3 << 20 };
 
@@ -37,7 +36,7 @@ static void expect_many(int fd, unsigned char seed)
     }
 }
 
-static void what_one_side_sends_comes_out_at_the_other(void **state)
+TEST(what_one_side_sends_comes_out_at_the_other)
 {
     int port[2], agent[2], status;
     (void)state;
@@ -85,7 +84,7 @@ static void expect_root(const char *line, const char *device, const char *type, 
     assert_int_equal((r.flags & MS_RDONLY) != 0, readable_only);
 }
 
-static void the_command_line_names_the_root(void **state)
+TEST(the_command_line_names_the_root)
 {
     (void)state;
     expect_root("panic=1\n", NULL, NULL, "/sbin/init", true);
@@ -97,7 +96,7 @@ static void the_command_line_names_the_root(void **state)
     expect_root("root=PARTUUID=1 aroot=/dev/a", NULL, NULL, "/sbin/init", true);
 }
 
-static void it_is_only_a_first_process(void **state)
+TEST(it_is_only_a_first_process)
 {
     (void)state;
     char *argv[] = {(char *)"agent-relay", NULL};
@@ -108,14 +107,4 @@ static void it_is_only_a_first_process(void **state)
     close(null);
     close(kept);
     assert_int_equal(result, 1);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_one_side_sends_comes_out_at_the_other),
-        cmocka_unit_test(the_command_line_names_the_root),
-        cmocka_unit_test(it_is_only_a_first_process),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // gzip by several threads: one member, the same bytes whatever the threads, read back by zlib.
+#include "test.h"
+
 #include "run/gzip.h"
 
 #include "base/file.h"
 #include "base/mem.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <zlib.h>
-
-#include <cmocka.h>
 
 static int memory_file(void)
 {
@@ -59,7 +58,7 @@ static void expect_content(int fd, size_t size, const char *content, size_t n)
     inflateEnd(&z);
 }
 
-static void every_size_comes_back_and_threads_change_nothing(void **state)
+TEST(every_size_comes_back_and_threads_change_nothing)
 {
     static const size_t sizes[] = {
         0, 1, GZIP_BLOCK - 1, GZIP_BLOCK, GZIP_BLOCK + 1, 2 * GZIP_BLOCK, 9 * GZIP_BLOCK + 77};
@@ -80,7 +79,7 @@ static void every_size_comes_back_and_threads_change_nothing(void **state)
     }
 }
 
-static void a_file_is_compressed_from_its_beginning(void **state)
+TEST(a_file_is_compressed_from_its_beginning)
 {
     struct error *err = NULL;
     const size_t n = 3 * GZIP_BLOCK + 5;
@@ -91,7 +90,7 @@ static void a_file_is_compressed_from_its_beginning(void **state)
     expect_content(to, (size_t)lseek(to, 0, SEEK_END), content, n);
 }
 
-static void a_full_disk_is_an_error_and_not_a_hang(void **state)
+TEST(a_full_disk_is_an_error_and_not_a_hang)
 {
     static const unsigned threads[] = {1, 4};
     cleanup_free char *content = some_content(GZIP_BLOCK);
@@ -108,14 +107,4 @@ static void a_full_disk_is_an_error_and_not_a_hang(void **state)
         assert_non_null(err);
         gzip_free(g); // with blocks on their way
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_size_comes_back_and_threads_change_nothing),
-        cmocka_unit_test(a_file_is_compressed_from_its_beginning),
-        cmocka_unit_test(a_full_disk_is_an_error_and_not_a_hang),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lines that are drawn again: nothing stale is left when the window has another size by then.
+#include "test.h"
+
 #include "base/visible.h"
 #include "run/live.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
-
-#include <cmocka.h>
 
 static int master;
 
@@ -53,7 +52,7 @@ static void draw(const char *text, size_t lines)
     free(written());
 }
 
-static void every_row_of_a_wrapped_line_is_erased(void **state)
+TEST(every_row_of_a_wrapped_line_is_erased)
 {
     cleanup_free char *ninety = xasprintf("%90s", "x");
     static const struct {
@@ -75,7 +74,7 @@ static void every_row_of_a_wrapped_line_is_erased(void **state)
     unsetenv("XTERM_VERSION");
 }
 
-static void there_are_never_more_lines_than_rows(void **state)
+TEST(there_are_never_more_lines_than_rows)
 {
     resize(80, 5);
     for (int i = 0; i < 3; i++)
@@ -88,7 +87,7 @@ static void there_are_never_more_lines_than_rows(void **state)
     assert_int_equal(erased(), 4);
 }
 
-static void a_line_is_cut_and_harmless(void **state)
+TEST(a_line_is_cut_and_harmless)
 {
     resize(20, 10);
     live_line("\033[2J 0123456789abcdef", true);
@@ -108,12 +107,4 @@ static int open_terminal(void **state)
     return dup2(terminal, STDERR_FILENO) < 0 ? -1 : 0;
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_row_of_a_wrapped_line_is_erased),
-        cmocka_unit_test(there_are_never_more_lines_than_rows),
-        cmocka_unit_test(a_line_is_cut_and_harmless),
-    };
-    return cmocka_run_group_tests(tests, open_terminal, NULL);
-}
+ALL_TESTS(open_terminal, NULL)

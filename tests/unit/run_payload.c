@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layers and images for kata-deploy: the same input gives the same bytes, and hostile input none.
+#include "test.h"
+
 #include "pack_help.h"
 #include "run/payload_room.h"
 
@@ -55,7 +57,9 @@ static const struct member good[] = {
     {NULL},
 };
 
-static void a_layer_holds_the_members_below_kata_artifacts(void **state)
+ALL_TESTS(open_store, close_store)
+
+TEST(a_layer_holds_the_members_below_kata_artifacts)
 {
     struct error *err = NULL;
     struct payload_layer l = {0};
@@ -89,7 +93,7 @@ static void a_layer_holds_the_members_below_kata_artifacts(void **state)
     layer_free(&l);
 }
 
-static void the_same_tarball_gives_the_same_layer(void **state)
+TEST(the_same_tarball_gives_the_same_layer)
 {
     static const enum layer_filter filters[] = {LAYER_PLAIN, LAYER_GZIP, LAYER_ZSTD};
     struct error *err = NULL;
@@ -116,7 +120,7 @@ static void the_same_tarball_gives_the_same_layer(void **state)
     }
 }
 
-static void a_layer_that_is_known_is_not_made_again(void **state)
+TEST(a_layer_that_is_known_is_not_made_again)
 {
     struct error *err = NULL;
     struct payload_layer one = {0}, two = {0};
@@ -147,7 +151,7 @@ static void a_layer_that_is_known_is_not_made_again(void **state)
     layer_free(&two);
 }
 
-static void what_has_no_place_in_a_payload_is_refused(void **state)
+TEST(what_has_no_place_in_a_payload_is_refused)
 {
     refused((struct member[]){{"dev/null", S_IFCHR}, {NULL}}, "device, fifo or socket");
     refused((struct member[]){{"run/fifo", S_IFIFO}, {NULL}}, "device, fifo or socket");
@@ -155,7 +159,7 @@ static void what_has_no_place_in_a_payload_is_refused(void **state)
     refused((struct member[]){{"opt/.wh..wh..opq", 0, ""}, {NULL}}, ".wh.");
 }
 
-static void names_that_lead_elsewhere_are_refused(void **state)
+TEST(names_that_lead_elsewhere_are_refused)
 {
     refused((struct member[]){{"../x", 0, "x"}, {NULL}}, "..");
     refused((struct member[]){{"/etc/passwd", 0, "x"}, {NULL}}, "/etc/passwd");
@@ -167,7 +171,7 @@ static void names_that_lead_elsewhere_are_refused(void **state)
     refused((struct member[]){{"a", 0, "nowhere", true}, {NULL}}, "hard link");
 }
 
-static void a_bomb_and_what_is_no_tarball_are_refused(void **state)
+TEST(a_bomb_and_what_is_no_tarball_are_refused)
 {
     struct error *err = NULL;
     struct payload_layer l = {0};
@@ -188,7 +192,7 @@ static void a_bomb_and_what_is_no_tarball_are_refused(void **state)
     layer_free(&l);
 }
 
-static void a_failed_layer_leaves_nothing_behind(void **state)
+TEST(a_failed_layer_leaves_nothing_behind)
 {
     struct store_info before, after;
     struct error *err = NULL;
@@ -199,7 +203,7 @@ static void a_failed_layer_leaves_nothing_behind(void **state)
     assert_int_equal(before.actions, after.actions);
 }
 
-static void descriptors_are_read_strictly(void **state)
+TEST(descriptors_are_read_strictly)
 {
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
     static const struct {
@@ -223,7 +227,7 @@ static void descriptors_are_read_strictly(void **state)
     }
 }
 
-static void an_image_is_the_same_every_time(void **state)
+TEST(an_image_is_the_same_every_time)
 {
     struct error *err = NULL;
     struct arch arch = {.name = "s390x", .oci = "s390x"};
@@ -272,7 +276,7 @@ static void base_refused(const char *folder, const char *why)
     payload_image_free(&image);
 }
 
-static void a_base_image_for_another_machine_is_refused(void **state)
+TEST(a_base_image_for_another_machine_is_refused)
 {
     char config[DIGEST_HEX_SIZE], manifest[DIGEST_HEX_SIZE];
     static const char text[] = "{\"architecture\": \"amd64\", \"os\": \"linux\", "
@@ -287,7 +291,7 @@ static void a_base_image_for_another_machine_is_refused(void **state)
     base_refused("other", "linux/amd64");
 }
 
-static void a_base_image_that_lies_is_refused(void **state)
+TEST(a_base_image_that_lies_is_refused)
 {
     char digest[DIGEST_HEX_SIZE];
     put_blob("lies", "{}", digest);
@@ -304,7 +308,7 @@ static void a_base_image_that_lies_is_refused(void **state)
     base_refused("missing", "index.json");
 }
 
-static void indexes_without_end_are_refused(void **state)
+TEST(indexes_without_end_are_refused)
 {
     char digest[DIGEST_HEX_SIZE];
     put_blob("deep", "{\"manifests\": []}", digest);
@@ -317,23 +321,4 @@ static void indexes_without_end_are_refused(void **state)
     }
     put_index("deep", digest, 1);
     base_refused("deep", "without end");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_layer_holds_the_members_below_kata_artifacts),
-        cmocka_unit_test(the_same_tarball_gives_the_same_layer),
-        cmocka_unit_test(a_layer_that_is_known_is_not_made_again),
-        cmocka_unit_test(what_has_no_place_in_a_payload_is_refused),
-        cmocka_unit_test(names_that_lead_elsewhere_are_refused),
-        cmocka_unit_test(a_bomb_and_what_is_no_tarball_are_refused),
-        cmocka_unit_test(a_failed_layer_leaves_nothing_behind),
-        cmocka_unit_test(descriptors_are_read_strictly),
-        cmocka_unit_test(an_image_is_the_same_every_time),
-        cmocka_unit_test(a_base_image_for_another_machine_is_refused),
-        cmocka_unit_test(a_base_image_that_lies_is_refused),
-        cmocka_unit_test(indexes_without_end_are_refused),
-    };
-    return cmocka_run_group_tests(tests, open_store, close_store);
 }

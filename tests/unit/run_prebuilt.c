@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is believed of an artefact that somebody else pushed: its file names and its sums.
+#include "test.h"
+
 #include "run/prebuilt.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define ONE "1111111111111111111111111111111111111111111111111111111111111111"
 #define TWO "2222222222222222222222222222222222222222222222222222222222222222"
@@ -29,7 +28,7 @@ static int read_titles(const char *const titles[], size_t n, struct prebuilt_fil
     return prebuilt_files_read(*manifest, out, err);
 }
 
-static void names_that_lead_elsewhere_are_refused(void **state)
+TEST(names_that_lead_elsewhere_are_refused)
 {
     static const char *const bad[] = {"../x", "/x", "a/b", "", ".", "..", "a\nb", "./../x"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -43,7 +42,7 @@ static void names_that_lead_elsewhere_are_refused(void **state)
     }
 }
 
-static void a_file_that_is_there_twice_is_refused(void **state)
+TEST(a_file_that_is_there_twice_is_refused)
 {
     static const char *const titles[] = {"a", "b", "./a"};
     cleanup_error struct error *err = NULL;
@@ -55,7 +54,7 @@ static void a_file_that_is_there_twice_is_refused(void **state)
     json_decref(manifest);
 }
 
-static void a_manifest_of_anything_else_has_no_files(void **state)
+TEST(a_manifest_of_anything_else_has_no_files)
 {
     static const char *const texts[] = {
         "{}", "[]", "{\"layers\": 1}", "{\"layers\": [1, {}, {\"annotations\": []}]}",
@@ -84,21 +83,22 @@ static struct prebuilt_file items[] = {{"kata-static-x.tar.zst", ONE, 5},
                                        {"x-version", TWO, 5}};
 static const struct prebuilt_files three = {items, ARRAY_LEN(items)};
 
-static void tarballs_are_found_in_either_format(void **state)
+TEST(tarballs_are_found_in_either_format)
 {
     assert_ptr_equal(prebuilt_tarball(&three, "x"), &items[0]);
     assert_ptr_equal(prebuilt_tarball(&three, "x-modules"), &items[1]);
     assert_null(prebuilt_tarball(&three, "version"));
 }
 
-static void sums_name_the_target_and_what_they_name_is_right(void **state)
+TEST(sums_name_the_target_and_what_they_name_is_right)
 {
     static const struct {
         const char *text, *why; // NULL: it is good
     } cases[] = {
         {ONE "  kata-static-x.tar.zst\n", NULL},
         {ONE " *kata-static-x.tar.zst", NULL},
-        {ONE "  /somewhere/build/kata-static-x.tar.zst\n" TWO "  kata-static-x-modules.tar.xz\n", NULL},
+        {ONE "  /somewhere/build/kata-static-x.tar.zst\n" TWO "  kata-static-x-modules.tar.xz\n",
+         NULL},
         {TWO "  kata-static-x-modules.tar.xz\n", "does not name kata-static-x.tar"},
         {"", "does not name"},
         {"\n\n", "does not name"},
@@ -116,16 +116,4 @@ static void sums_name_the_target_and_what_they_name_is_right(void **state)
         if (cases[i].why)
             assert_non_null(strstr(err->message, cases[i].why));
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_that_lead_elsewhere_are_refused),
-        cmocka_unit_test(a_file_that_is_there_twice_is_refused),
-        cmocka_unit_test(a_manifest_of_anything_else_has_no_files),
-        cmocka_unit_test(tarballs_are_found_in_either_format),
-        cmocka_unit_test(sums_name_the_target_and_what_they_name_is_right),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

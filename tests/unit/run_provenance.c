@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What sources are called in statements and lists, from records of every kind.
+#include "test.h"
+
 #include "run/provenance_room.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static struct materials read_source(const char *record)
 {
@@ -18,7 +17,7 @@ static struct materials read_source(const char *record)
     return m;
 }
 
-static void a_git_source_is_named_by_its_commit(void **state)
+TEST(a_git_source_is_named_by_its_commit)
 {
     struct materials m = read_source(
         "{\"provenance\": {\"kind\": \"git\", \"url\": \"https://github.com/qemu/qemu\", \"ref\": "
@@ -40,7 +39,7 @@ static void a_git_source_is_named_by_its_commit(void **state)
     materials_free(&m);
 }
 
-static void an_archive_is_named_by_its_digest(void **state)
+TEST(an_archive_is_named_by_its_digest)
 {
     struct materials m = read_source(
         "{\"provenance\": {\"kind\": \"archive\", \"sha256\": \"123\","
@@ -52,7 +51,7 @@ static void an_archive_is_named_by_its_digest(void **state)
     materials_free(&m);
 }
 
-static void a_package_has_a_package_url(void **state)
+TEST(a_package_has_a_package_url)
 {
     struct materials m =
         read_source("{\"provenance\": {\"kind\": \"debian\", \"package\": \"g++-12 x\", "
@@ -68,7 +67,7 @@ static void a_package_has_a_package_url(void **state)
     materials_free(&m);
 }
 
-static void a_record_that_makes_no_sense_says_nothing(void **state)
+TEST(a_record_that_makes_no_sense_says_nothing)
 {
     static const char *const records[] = {
         "{}",
@@ -88,7 +87,7 @@ static void a_record_that_makes_no_sense_says_nothing(void **state)
     materials_free(&m);
 }
 
-static void packages_of_a_builder_are_listed(void **state)
+TEST(packages_of_a_builder_are_listed)
 {
     struct job job = {.distribution = {.id = (char *)"debian"}};
     struct materials m = {0};
@@ -101,16 +100,4 @@ static void packages_of_a_builder_are_listed(void **state)
     assert_int_equal(m.n, 1);
     assert_string_equal(m.items[0].purl, "pkg:deb/debian/bash@5.2?arch=amd64");
     materials_free(&m);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_git_source_is_named_by_its_commit),
-        cmocka_unit_test(an_archive_is_named_by_its_digest),
-        cmocka_unit_test(a_package_has_a_package_url),
-        cmocka_unit_test(a_record_that_makes_no_sense_says_nothing),
-        cmocka_unit_test(packages_of_a_builder_are_listed),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

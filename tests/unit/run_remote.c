@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entries of the shared cache: names, tags, what is accepted, and signatures.
+#include "test.h"
+
 #include "base/file.h"
 #include "run/remote.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#include <cmocka.h>
 
 // The public key of RFC 8032, 7.1, TEST 1, and of TEST 2; the private one of TEST 1, as PKCS #8.
 #define TEST_PRIVATE                                                                               \
@@ -61,7 +60,7 @@ static char *file_of(const char *name, const char *text)
 
 // ---- names ----
 
-static void each_kind_of_node_has_its_repositories(void **state)
+TEST_WITH(each_kind_of_node_has_its_repositories, begin, end)
 {
     static const struct {
         enum node_kind kind;
@@ -83,7 +82,7 @@ static void each_kind_of_node_has_its_repositories(void **state)
     }
 }
 
-static void tags_come_from_the_key_and_builders_have_upstreams(void **state)
+TEST_WITH(tags_come_from_the_key_and_builders_have_upstreams, begin, end)
 {
     struct remote r = {.builders = (char *)"localhost:5000/builders"};
     cleanup_free char *tag = entry_tag(&r, &node);
@@ -98,7 +97,7 @@ static void tags_come_from_the_key_and_builders_have_upstreams(void **state)
     assert_string_equal(plain, expected);
 }
 
-static void artifacts_get_upstreams_tags_too(void **state)
+TEST_WITH(artifacts_get_upstreams_tags_too, begin, end)
 {
     struct remote r = {.branch = "feature/a b"};
     cleanup_strlist struct strlist tags = {0}, release = {0};
@@ -136,7 +135,7 @@ static int read_entry(const char *key_text, const char *name, const char *digest
     return result;
 }
 
-static void a_record_has_to_hash_to_the_key_and_name_clean_files(void **state)
+TEST_WITH(a_record_has_to_hash_to_the_key_and_name_clean_files, begin, end)
 {
     assert_int_equal(read_entry("key text\n", "kata-static-x.tar.xz", DIGEST), 1);
     assert_int_equal(read_entry("other text\n", "kata-static-x.tar.xz", DIGEST), -1);
@@ -149,7 +148,7 @@ static void a_record_has_to_hash_to_the_key_and_name_clean_files(void **state)
     assert_int_equal(read_entry("other text\n", "root", DIGEST), 0);
 }
 
-static void an_entry_that_is_no_json_is_refused(void **state)
+TEST_WITH(an_entry_that_is_no_json_is_refused, begin, end)
 {
     static const char *const texts[] = {"",
                                         "{",
@@ -186,7 +185,7 @@ static void statement_of(const json_t *record, struct buf *out)
     entry_statement(node.key, &e, out);
 }
 
-static void the_statement_covers_the_whole_record(void **state)
+TEST_WITH(the_statement_covers_the_whole_record, begin, end)
 {
     cleanup_buf struct buf first = {0}, second = {0};
     json_t *record = some_record();
@@ -209,7 +208,7 @@ static void the_statement_covers_the_whole_record(void **state)
     json_decref(record);
 }
 
-static void the_statement_covers_the_documents_that_the_manifest_names(void **state)
+TEST_WITH(the_statement_covers_the_documents_that_the_manifest_names, begin, end)
 {
     struct entry e = {.record = some_record()};
     cleanup_buf struct buf without = {0}, with = {0}, other = {0}, odd = {0};
@@ -231,7 +230,7 @@ static void the_statement_covers_the_documents_that_the_manifest_names(void **st
     entry_free(&e);
 }
 
-static void a_signature_is_accepted_of_a_trusted_key_only(void **state)
+TEST_WITH(a_signature_is_accepted_of_a_trusted_key_only, begin, end)
 {
     cleanup_free char *key = file_of("TEST-key.pem", TEST_PRIVATE);
     cleanup_free char *public = file_of("public.pem", TEST_PUBLIC);
@@ -259,7 +258,7 @@ static void a_signature_is_accepted_of_a_trusted_key_only(void **state)
 }
 
 // RFC 8032, 7.1, TEST 1: the empty message.
-static void the_signature_is_that_of_the_rfc(void **state)
+TEST_WITH(the_signature_is_that_of_the_rfc, begin, end)
 {
     cleanup_free char *key = file_of("TEST-key.pem", TEST_PRIVATE);
     struct signature s;
@@ -270,7 +269,7 @@ static void the_signature_is_that_of_the_rfc(void **state)
                         "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b");
 }
 
-static void a_directory_of_keys_is_read_whole(void **state)
+TEST_WITH(a_directory_of_keys_is_read_whole, begin, end)
 {
     cleanup_error struct error *err = NULL;
     cleanup_free char *key = file_of("TEST-key.txt", TEST_PRIVATE);
@@ -288,7 +287,7 @@ static void a_directory_of_keys_is_read_whole(void **state)
     trusted_keys_free(both);
 }
 
-static void what_is_no_ed25519_key_is_refused_without_a_word_of_it(void **state)
+TEST_WITH(what_is_no_ed25519_key_is_refused_without_a_word_of_it, begin, end)
 {
     static const char *const texts[] = {"", "SECRETSECRET", TEST_PUBLIC};
     struct signature s;
@@ -304,26 +303,4 @@ static void what_is_no_ed25519_key_is_refused_without_a_word_of_it(void **state)
     cleanup_free char *path = file_of("bad.pem", TEST_PRIVATE);
     assert_null(trusted_keys_load(path, &why));
     assert_non_null(strstr(why->message, "does not hold Ed25519 public keys"));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(each_kind_of_node_has_its_repositories, begin, end),
-        cmocka_unit_test_setup_teardown(tags_come_from_the_key_and_builders_have_upstreams, begin,
-                                        end),
-        cmocka_unit_test_setup_teardown(artifacts_get_upstreams_tags_too, begin, end),
-        cmocka_unit_test_setup_teardown(a_record_has_to_hash_to_the_key_and_name_clean_files, begin,
-                                        end),
-        cmocka_unit_test_setup_teardown(an_entry_that_is_no_json_is_refused, begin, end),
-        cmocka_unit_test_setup_teardown(the_statement_covers_the_whole_record, begin, end),
-        cmocka_unit_test_setup_teardown(the_statement_covers_the_documents_that_the_manifest_names,
-                                        begin, end),
-        cmocka_unit_test_setup_teardown(a_signature_is_accepted_of_a_trusted_key_only, begin, end),
-        cmocka_unit_test_setup_teardown(the_signature_is_that_of_the_rfc, begin, end),
-        cmocka_unit_test_setup_teardown(a_directory_of_keys_is_read_whole, begin, end),
-        cmocka_unit_test_setup_teardown(what_is_no_ed25519_key_is_refused_without_a_word_of_it,
-                                        begin, end),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

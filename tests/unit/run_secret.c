@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A secret variable: its public name is in the key, and nothing else of it.
+#include "test.h"
+
 #include "base/file.h"
 #include "run/internal.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#include <cmocka.h>
 
 static struct recipe_variable declared = {.name = "KB_TEST_SECRET", .type = VARIABLE_SECRET};
 static struct recipe recipe = {.name = "test", .variables = &declared, .variable_count = 1};
@@ -44,8 +43,10 @@ static char *key_of(const void *bytes, size_t length, mode_t mode, struct error 
     return buf_take(&out);
 }
 
+ALL_TESTS(begin, end)
+
 // The name was computed by a program of its own (see seal_derive.c).
-static void the_key_has_the_public_name_only(void **state)
+TEST(the_key_has_the_public_name_only)
 {
     unsigned char bytes[64];
     for (size_t i = 0; i < sizeof bytes; i++)
@@ -60,7 +61,7 @@ static void the_key_has_the_public_name_only(void **state)
     assert_string_not_equal(key, other);
 }
 
-static void an_unset_secret_is_not_in_the_key(void **state)
+TEST(an_unset_secret_is_not_in_the_key)
 {
     struct variable_value *values = NULL;
     struct buf out = {0};
@@ -72,7 +73,7 @@ static void an_unset_secret_is_not_in_the_key(void **state)
     buf_free(&out);
 }
 
-static void bad_secrets_are_refused_with_the_name_of_the_variable(void **state)
+TEST(bad_secrets_are_refused_with_the_name_of_the_variable)
 {
     cleanup_error struct error *err = NULL, *open_to_all = NULL;
     assert_null(key_of("short", 5, 0600, &err));
@@ -80,14 +81,4 @@ static void bad_secrets_are_refused_with_the_name_of_the_variable(void **state)
     assert_non_null(strstr(err->message, "has 5 bytes"));
     assert_null(key_of("0123456789abcdef0123456789abcdef", 32, 0644, &open_to_all));
     assert_non_null(strstr(open_to_all->message, "can be read by everybody"));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_key_has_the_public_name_only),
-        cmocka_unit_test(an_unset_secret_is_not_in_the_key),
-        cmocka_unit_test(bad_secrets_are_refused_with_the_name_of_the_variable),
-    };
-    return cmocka_run_group_tests(tests, begin, end);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // smoke-init's question for an attestation report, against a kernel that is played here: no machine
 // of this project has /dev/sev-guest. The rest of init is tried by booting it.
+#include "test.h"
+
 #include <linux/sev-guest.h>
 #include <sys/ioctl.h>
 #undef SNP_GET_REPORT
@@ -14,10 +16,7 @@ int smoke_init(void);
 #undef main
 #undef ioctl
 
-#include <setjmp.h>
 #include <stdio.h>
-
-#include <cmocka.h>
 
 _Static_assert(sizeof(struct snp_report_request) == sizeof(struct snp_report_req), "");
 _Static_assert(sizeof(struct snp_request) == sizeof(struct snp_guest_request_ioctl), "");
@@ -65,7 +64,7 @@ static const char *said(void)
     return line;
 }
 
-static void the_report_is_given_in_hexadecimal(void **state)
+TEST(the_report_is_given_in_hexadecimal)
 {
     play = (__typeof__(play)){.size = 0x4a0};
     const char *text = said();
@@ -75,7 +74,7 @@ static void the_report_is_given_in_hexadecimal(void **state)
     assert_string_equal(text + strlen(text) - 6, "9e9f\"}");
 }
 
-static void a_refusal_says_why(void **state)
+TEST(a_refusal_says_why)
 {
     play = (__typeof__(play)){.fails = EIO, .error = 0x0000000200000007};
     assert_string_equal(said(), ",\"snp\":{\"error\":\"Input/output error\","
@@ -84,7 +83,7 @@ static void a_refusal_says_why(void **state)
     assert_string_equal(said(), ",\"snp\":{\"error\":\"the firmware refused\"}");
 }
 
-static void a_size_that_lies_is_refused(void **state)
+TEST(a_size_that_lies_is_refused)
 {
     play = (__typeof__(play)){.size = SNP_RESPONSE};
     assert_string_equal(said(), ",\"snp\":{\"error\":\"the firmware refused\"}");
@@ -92,20 +91,9 @@ static void a_size_that_lies_is_refused(void **state)
     assert_string_equal(said(), ",\"snp\":{\"error\":\"the firmware refused\"}");
 }
 
-static void without_a_guest_device_nothing_is_said(void **state)
+TEST(without_a_guest_device_nothing_is_said)
 {
     if (access(SNP_DEVICE, F_OK) == 0)
         skip();
     assert_int_equal(open_snp(), -1);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_report_is_given_in_hexadecimal),
-        cmocka_unit_test(a_refusal_says_why),
-        cmocka_unit_test(a_size_that_lies_is_refused),
-        cmocka_unit_test(without_a_guest_device_nothing_is_said),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

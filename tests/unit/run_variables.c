@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the user's environment may bring into a key, and what not.
+#include "test.h"
+
 #include "run/internal.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static struct recipe_variable declared[3];
 static struct recipe recipe = {.name = "test", .variables = declared, .variable_count = 1};
@@ -43,9 +42,10 @@ static void expect_error(const char *part)
     error_free(err);
 }
 
-static void text_is_quoted_on_one_line(void **state)
+TEST(text_is_quoted_on_one_line)
 {
-    declared[0] = (struct recipe_variable){.name = "KB_TEST", .type = VARIABLE_TEXT, .default_ = "d"};
+    declared[0] =
+        (struct recipe_variable){.name = "KB_TEST", .type = VARIABLE_TEXT, .default_ = "d"};
     unsetenv("KB_TEST");
     expect_key("variable KB_TEST \"d\"\n");
     setenv("KB_TEST", "a \"b\" \\ c", 1);
@@ -57,16 +57,17 @@ static void text_is_quoted_on_one_line(void **state)
     unsetenv("KB_TEST");
 }
 
-static void yes_no_takes_nothing_else(void **state)
+TEST(yes_no_takes_nothing_else)
 {
-    declared[0] = (struct recipe_variable){.name = "KB_TEST", .type = VARIABLE_YES_NO, .default_ = "no"};
+    declared[0] =
+        (struct recipe_variable){.name = "KB_TEST", .type = VARIABLE_YES_NO, .default_ = "no"};
     expect_key("variable KB_TEST \"no\"\n");
     setenv("KB_TEST", "true", 1);
     expect_error("must be yes or no");
     unsetenv("KB_TEST");
 }
 
-static void a_value_that_is_not_among_them_is_refused(void **state)
+TEST(a_value_that_is_not_among_them_is_refused)
 {
     char *values[] = {"go", "rust"};
     declared[0] = (struct recipe_variable){
@@ -84,7 +85,7 @@ static void a_value_that_is_not_among_them_is_refused(void **state)
     unsetenv("KB_TEST");
 }
 
-static void a_refused_value_says_why(void **state)
+TEST(a_refused_value_says_why)
 {
     struct recipe_refused refused[] = {{.is = "musl", .why = "nobody has it"},
                                        {.is = "yes", .why = "not there"}};
@@ -103,13 +104,13 @@ static void a_refused_value_says_why(void **state)
     unsetenv("KB_TEST");
 }
 
-static void a_default_follows_the_release(void **state)
+TEST(a_default_follows_the_release)
 {
     declared[0] = (struct recipe_variable){
         .name = "KB_TEST", .type = VARIABLE_TEXT, .by_release = {"3.27", "old", "new"}};
     assert_true(variables_follow_release(&recipe));
     static const char *const cases[][2] = {
-        {"3.26.0", "old"}, {"3.27.0", "new"},     {"v3.20.0", "old"}, {"3.100.0", "new"},
+        {"3.26.0", "old"}, {"3.27.0", "new"},      {"v3.20.0", "old"}, {"3.100.0", "new"},
         {"4.1.0", "new"},  {"3.26.0-8-g1", "old"}, {"main", "new"},    {NULL, "new"}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         cleanup_free char *wanted = xasprintf("variable KB_TEST \"%s\"\n", cases[i][1]);
@@ -125,20 +126,24 @@ static void a_default_follows_the_release(void **state)
     assert_false(variables_follow_release(&recipe));
 }
 
-static void a_required_variable_says_what_it_is_for(void **state)
+TEST(a_required_variable_says_what_it_is_for)
 {
-    declared[0] = (struct recipe_variable){
-        .name = "KB_TEST", .type = VARIABLE_DIRECTORY, .pattern = "HKD-*.crt", .required = "No document."};
+    declared[0] = (struct recipe_variable){.name = "KB_TEST",
+                                           .type = VARIABLE_DIRECTORY,
+                                           .pattern = "HKD-*.crt",
+                                           .required = "No document."};
     unsetenv("KB_TEST");
     expect_error("No document.");
 }
 
-static void files_count_by_name_and_content(void **state)
+TEST(files_count_by_name_and_content)
 {
     char folder[] = "/tmp/kbuild-test.XXXXXX";
     assert_non_null(mkdtemp(folder));
-    declared[0] = (struct recipe_variable){
-        .name = "KB_TEST", .type = VARIABLE_DIRECTORY, .pattern = "HKD-*.crt", .required = "No document."};
+    declared[0] = (struct recipe_variable){.name = "KB_TEST",
+                                           .type = VARIABLE_DIRECTORY,
+                                           .pattern = "HKD-*.crt",
+                                           .required = "No document."};
     setenv("KB_TEST", folder, 1);
     expect_error("No document.");
     char path[64];
@@ -154,7 +159,7 @@ static void files_count_by_name_and_content(void **state)
     remove_tree(folder, NULL);
 }
 
-static void a_jobserver_holds_as_many_tokens_as_jobs(void **state)
+TEST(a_jobserver_holds_as_many_tokens_as_jobs)
 {
     assert_int_equal(jobserver_open(3, NULL), 0);
     assert_true(jobserver_take() && jobserver_take() && jobserver_take());
@@ -171,19 +176,4 @@ static void a_jobserver_holds_as_many_tokens_as_jobs(void **state)
     assert_true(jobserver_take());
     jobserver_close();
     assert_false(jobserver_take());
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_is_quoted_on_one_line),
-        cmocka_unit_test(yes_no_takes_nothing_else),
-        cmocka_unit_test(a_value_that_is_not_among_them_is_refused),
-        cmocka_unit_test(a_refused_value_says_why),
-        cmocka_unit_test(a_default_follows_the_release),
-        cmocka_unit_test(a_required_variable_says_what_it_is_for),
-        cmocka_unit_test(files_count_by_name_and_content),
-        cmocka_unit_test(a_jobserver_holds_as_many_tokens_as_jobs),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a step must not be able to do, tried from inside.
+#include "test.h"
+
 #include "sandbox_help.h"
 
 #include <arpa/inet.h>
@@ -10,7 +12,7 @@
 
 static const struct sandbox plain = {0};
 
-static void the_root_file_system_can_not_be_written(void **state)
+TEST(the_root_file_system_can_not_be_written)
 {
     static const char *const places[] = {"/x",
                                          "/usr/x",
@@ -26,7 +28,7 @@ static void the_root_file_system_can_not_be_written(void **state)
     }
 }
 
-static void a_read_only_mount_can_not_be_written(void **state)
+TEST(a_read_only_mount_can_not_be_written)
 {
     char *folder = temporary_folder();
     write_text(folder, "file", "content\n");
@@ -40,7 +42,7 @@ static void a_read_only_mount_can_not_be_written(void **state)
     free(folder);
 }
 
-static void a_writable_mount_is_the_only_way_out(void **state)
+TEST(a_writable_mount_is_the_only_way_out)
 {
     char *folder = temporary_folder();
     struct sandbox_mount mount = {folder, "/out", true};
@@ -56,7 +58,7 @@ static void a_writable_mount_is_the_only_way_out(void **state)
     free(folder);
 }
 
-static void there_is_no_network(void **state)
+TEST(there_is_no_network)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -76,7 +78,7 @@ static void there_is_no_network(void **state)
     expect_output(plain, "grep -c : /proc/net/dev", "1\n"); // loopback and nothing else
 }
 
-static void abstract_sockets_of_the_host_are_out_of_reach(void **state)
+TEST(abstract_sockets_of_the_host_are_out_of_reach)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_un_abstract {
@@ -92,7 +94,7 @@ static void abstract_sockets_of_the_host_are_out_of_reach(void **state)
     close(fd);
 }
 
-static void processes_of_the_host_are_neither_seen_nor_reached(void **state)
+TEST(processes_of_the_host_are_neither_seen_nor_reached)
 {
     // bwrap is 1, the shell 2.
     expect_output(plain, "echo $$; ls -d /proc/[0-9]* | grep -vE '^/proc/([1-9])$' || true", "2\n");
@@ -118,7 +120,7 @@ static void processes_of_the_host_are_neither_seen_nor_reached(void **state)
     assert_int_equal(waitpid(bystander, &status, 0), bystander);
 }
 
-static void files_of_the_host_are_not_there(void **state)
+TEST(files_of_the_host_are_not_there)
 {
     expect_output(plain,
                   "for f in /home /sys /var /srv /mnt /boot /etc/shadow /etc/machine-id "
@@ -127,7 +129,7 @@ static void files_of_the_host_are_not_there(void **state)
                   "/root:\n\n/tmp:\n");
 }
 
-static void the_step_is_root_of_nothing(void **state)
+TEST(the_step_is_root_of_nothing)
 {
     expect_output(plain,
                   "id -u; id -g; grep -E '^Cap(Prm|Eff|Bnd|Amb)' /proc/self/status | "
@@ -144,7 +146,7 @@ static void the_step_is_root_of_nothing(void **state)
     expect_refusal(plain, "unshare --user --map-root-user --mount /bin/true", "not permitted");
 }
 
-static void dangerous_files_of_proc_are_closed(void **state)
+TEST(dangerous_files_of_proc_are_closed)
 {
     // Tried in a subshell, since a failed redirection ends a POSIX shell.
     expect_output(
@@ -158,7 +160,7 @@ static void dangerous_files_of_proc_are_closed(void **state)
     expect_refusal(plain, "sysctl -w vm.swappiness=61 || echo 61 > /proc/sys/vm/swappiness", "");
 }
 
-static void device_nodes_of_the_host_are_not_changed(void **state)
+TEST(device_nodes_of_the_host_are_not_changed)
 {
     struct stat before, after;
     assert_int_equal(stat("/dev/full", &before), 0);
@@ -177,7 +179,7 @@ static void device_nodes_of_the_host_are_not_changed(void **state)
         "666 1 3\n666 1 9\n3\nNo space\n");
 }
 
-static void setuid_programs_give_nothing(void **state)
+TEST(setuid_programs_give_nothing)
 {
     char *folder = temporary_folder();
     struct sandbox_mount mount = {folder, "/out", true};
@@ -190,44 +192,23 @@ static void setuid_programs_give_nothing(void **state)
     free(folder);
 }
 
-static void nothing_can_be_typed_into_the_terminal(void **state)
+TEST(nothing_can_be_typed_into_the_terminal)
 {
     // A session of its own, without a controlling terminal: process 2 leads it.
     expect_output(plain, "cut -d' ' -f6,7 /proc/self/stat; ( : > /dev/tty ) 2>/dev/null || echo no",
                   "1 0\nno\n");
 }
 
-static void other_processes_can_not_be_traced(void **state)
+TEST(other_processes_can_not_be_traced)
 {
     expect_refusal(plain, "cat /proc/1/mem", "");
     // Process 1 is bwrap itself: its environment is empty.
     expect_output(plain, "tr '\\0' '\\n' < /proc/1/environ 2>/dev/null | wc -c", "0\n");
 }
 
-static void the_host_name_is_the_same_everywhere(void **state)
+TEST(the_host_name_is_the_same_everywhere)
 {
     expect_output(plain, "uname -n; cat /proc/sys/kernel/domainname", "kbuild\n(none)\n");
     struct sandbox named = {.hostname = "other"};
     expect_output(named, "uname -n", "other\n");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_root_file_system_can_not_be_written),
-        cmocka_unit_test(a_read_only_mount_can_not_be_written),
-        cmocka_unit_test(a_writable_mount_is_the_only_way_out),
-        cmocka_unit_test(there_is_no_network),
-        cmocka_unit_test(abstract_sockets_of_the_host_are_out_of_reach),
-        cmocka_unit_test(processes_of_the_host_are_neither_seen_nor_reached),
-        cmocka_unit_test(files_of_the_host_are_not_there),
-        cmocka_unit_test(the_step_is_root_of_nothing),
-        cmocka_unit_test(dangerous_files_of_proc_are_closed),
-        cmocka_unit_test(device_nodes_of_the_host_are_not_changed),
-        cmocka_unit_test(setuid_programs_give_nothing),
-        cmocka_unit_test(nothing_can_be_typed_into_the_terminal),
-        cmocka_unit_test(other_processes_can_not_be_traced),
-        cmocka_unit_test(the_host_name_is_the_same_everywhere),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // System calls that a step must not be able to make, each tried from inside: this program runs
 // itself there with the name of an attack, which says what the kernel answered.
+#include "test.h"
+
 #include "sandbox_help.h"
 
 #include <errno.h>
@@ -129,7 +131,7 @@ static char *own_path(void)
     return xstrndup(path, (size_t)n);
 }
 
-static void every_refused_call_is_refused(void **state)
+TEST(every_refused_call_is_refused)
 {
     cleanup_free char *self = own_path();
     struct sandbox_mount mount = {self, "/attack", false};
@@ -137,7 +139,7 @@ static void every_refused_call_is_refused(void **state)
     expect_output(s, "/attack attack", expected);
 }
 
-static void the_first_process_has_the_filter_too(void **state)
+TEST(the_first_process_has_the_filter_too)
 {
     static const struct sandbox plain = {0};
     // 2: SECCOMP_MODE_FILTER
@@ -151,7 +153,7 @@ static int look_for_key(void)
     return 0;
 }
 
-static void what_runs_in_a_keyring_of_its_own_sees_no_key_of_the_user(void **state)
+TEST(what_runs_in_a_keyring_of_its_own_sees_no_key_of_the_user)
 {
     if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0)
         skip(); // no keys in this kernel or container
@@ -168,14 +170,5 @@ static void what_runs_in_a_keyring_of_its_own_sees_no_key_of_the_user(void **sta
     }
 }
 
-int main(int argc, char **argv)
-{
-    if (argc > 1)
-        return strcmp(argv[1], "key") ? attack() : look_for_key();
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_refused_call_is_refused),
-        cmocka_unit_test(the_first_process_has_the_filter_too),
-        cmocka_unit_test(what_runs_in_a_keyring_of_its_own_sees_no_key_of_the_user),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_HELPER("attack", attack)
+TEST_HELPER("key", look_for_key)

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is found out about the host: its distribution, its tools.
+#include "test.h"
+
 #include "../../lib/sandbox/room.h"
 #include "sandbox_help.h"
 
 #include "base/digest.h"
 
-static void the_distribution_is_read_from_os_release(void **state)
+TEST(the_distribution_is_read_from_os_release)
 {
     static const struct {
         const char *text, *id, *codename, *debian_version;
     } cases[] = {
         {"PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_CODENAME=bookworm\nID=debian\n",
          "debian", "bookworm", NULL},
-        {"ID=\"ubuntu\"\r\nID_LIKE=debian\r\nVERSION_CODENAME='noble'\r\n", "ubuntu", "noble", NULL},
+        {"ID=\"ubuntu\"\r\nID_LIKE=debian\r\nVERSION_CODENAME='noble'\r\n", "ubuntu", "noble",
+         NULL},
         {"#ID=x\nVERSION_ID=1\nID=debian\nVERSION_CODENAME=trixie", "debian", "trixie", NULL},
         // Derivatives: Mint, Pop!_OS, LMDE with and without DEBIAN_CODENAME, Debian testing.
         {"ID=linuxmint\nID_LIKE=\"ubuntu debian\"\nVERSION_CODENAME=victoria\n"
@@ -61,7 +64,7 @@ static void the_distribution_is_read_from_os_release(void **state)
     free(folder);
 }
 
-static void the_key_names_each_tool_by_content_and_version(void **state)
+TEST(the_key_names_each_tool_by_content_and_version)
 {
     struct recipe_builder b = {0};
     strlist_split(&b.tools, "sh make", " ");
@@ -87,7 +90,7 @@ static void the_key_names_each_tool_by_content_and_version(void **state)
     buf_free(&again);
 }
 
-static void missing_tools_are_all_named_with_their_packages(void **state)
+TEST(missing_tools_are_all_named_with_their_packages)
 {
     const struct arch *foreign = arch_host() == &arch_table[2] ? &arch_table[3] : &arch_table[2];
     struct recipe_builder b = {0};
@@ -106,7 +109,7 @@ static void missing_tools_are_all_named_with_their_packages(void **state)
     buf_free(&key);
 }
 
-static void a_compiler_for_the_target_is_asked_for_too(void **state)
+TEST(a_compiler_for_the_target_is_asked_for_too)
 {
     const struct arch *foreign = arch_host() == &arch_table[2] ? &arch_table[3] : &arch_table[2];
     struct recipe_builder b = {0};
@@ -127,15 +130,4 @@ static void a_compiler_for_the_target_is_asked_for_too(void **state)
     error_free(err);
     strlist_free(&b.tools);
     buf_free(&key);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_distribution_is_read_from_os_release),
-        cmocka_unit_test(the_key_names_each_tool_by_content_and_version),
-        cmocka_unit_test(missing_tools_are_all_named_with_their_packages),
-        cmocka_unit_test(a_compiler_for_the_target_is_asked_for_too),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

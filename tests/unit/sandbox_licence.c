@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright files of packages become SPDX expressions, and nothing is guessed.
+#include "test.h"
+
 #include "sandbox_help.h"
 
 #include "sandbox/licence.h"
 
 #define FORMAT "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
 
-static void machine_readable_files_become_expressions(void **state)
+TEST(machine_readable_files_become_expressions)
 {
     static const struct {
         const char *text, *expected;
@@ -37,10 +39,4 @@ static void machine_readable_files_become_expressions(void **state)
         else
             assert_null(found);
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(machine_readable_files_become_expressions)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,8 @@
 // Root file systems from packages: made here, and from the mirror that this host is configured
 // with. What needs the mirror is skipped unless KBUILD_TEST_MIRROR=1: minutes, and hundreds of
 // megabytes.
+#include "test.h"
+
 #include "sandbox_help.h"
 
 #include "base/digest.h"
@@ -119,8 +121,10 @@ static int extract(struct package_set *set, const char *name, struct error **err
     return result;
 }
 
+ALL_TESTS(prepare, clean_up)
+
 // No mirror is needed: the packages are made here.
-static void exactly_what_was_resolved_is_extracted(void **state)
+TEST(exactly_what_was_resolved_is_extracted)
 {
     struct package_set set = {0};
     struct error *err = NULL;
@@ -149,7 +153,7 @@ static void exactly_what_was_resolved_is_extracted(void **state)
     free(path);
 }
 
-static void a_builder_compiles_natively_and_across(void **state)
+TEST(a_builder_compiles_natively_and_across)
 {
     need_mirror();
     write_text(folder, "setup.sh", "set -eu\necho setup-ran > /etc/setup-ran\n");
@@ -206,7 +210,7 @@ static void a_builder_compiles_natively_and_across(void **state)
     free(build);
 }
 
-static void nothing_of_the_host_or_of_the_run_is_in_a_builder(void **state)
+TEST(nothing_of_the_host_or_of_the_run_is_in_a_builder)
 {
     need_mirror();
     static const char *const absent[] = {
@@ -251,7 +255,7 @@ static void stream(const char *name, char hex[static DIGEST_HEX_SIZE])
     free(tar);
 }
 
-static void a_foreign_root_file_system_is_the_same_for_root_and_for_others(void **state)
+TEST(a_foreign_root_file_system_is_the_same_for_root_and_for_others)
 {
     need_mirror();
     char first[DIGEST_HEX_SIZE], second[DIGEST_HEX_SIZE];
@@ -280,7 +284,7 @@ static void a_foreign_root_file_system_is_the_same_for_root_and_for_others(void 
     assert_string_equal(first, second);
 }
 
-static void a_package_that_does_not_exist_is_named(void **state)
+TEST(a_package_that_does_not_exist_is_named)
 {
     need_mirror();
     struct error *err = NULL;
@@ -296,16 +300,4 @@ static void a_package_that_does_not_exist_is_named(void **state)
     strlist_free(&list);
     store_close(o.store);
     free(cache);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exactly_what_was_resolved_is_extracted),
-        cmocka_unit_test(a_builder_compiles_natively_and_across),
-        cmocka_unit_test(nothing_of_the_host_or_of_the_run_is_in_a_builder),
-        cmocka_unit_test(a_foreign_root_file_system_is_the_same_for_root_and_for_others),
-        cmocka_unit_test(a_package_that_does_not_exist_is_named),
-    };
-    return cmocka_run_group_tests(tests, prepare, clean_up);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is done natively to an extracted root file system, on made-up trees and packages.
+#include "test.h"
+
 #include "../../lib/sandbox/room.h"
 #include "sandbox_help.h"
 
@@ -125,7 +127,7 @@ static const struct tar_member members[] = {
     {"./bin/link", S_IFLNK | 0777, 0, 0, 1005, "su"},
 };
 
-static void a_package_tells_what_it_is_and_what_is_in_it(void **state)
+TEST(a_package_tells_what_it_is_and_what_is_in_it)
 {
     char *folder = temporary_folder();
     struct buf deb = {0};
@@ -184,7 +186,7 @@ static void expect_no_package(const char *path, const struct buf *deb, const cha
     deb_files_free(&files);
 }
 
-static void a_package_names_files_below_the_root_only(void **state)
+TEST(a_package_names_files_below_the_root_only)
 {
     static const char *const names[] = {"./../x", "./usr/../../x", "./usr//x", "./usr/./x", ".."};
     char *folder = temporary_folder();
@@ -200,7 +202,7 @@ static void a_package_names_files_below_the_root_only(void **state)
 }
 
 // libarchive has filters that are programs; it finds them by the first bytes.
-static void a_package_starts_no_program(void **state)
+TEST(a_package_starts_no_program)
 {
     static const char lrzip[] = "LRZI\0\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
     char *folder = temporary_folder();
@@ -222,7 +224,7 @@ static void a_package_starts_no_program(void **state)
 
 // ---- merged /usr ----
 
-static void usr_is_merged(void **state)
+TEST(usr_is_merged)
 {
     char *root = temporary_folder();
     struct error *err = NULL;
@@ -265,7 +267,7 @@ static void usr_is_merged(void **state)
     free(root);
 }
 
-static void two_different_files_for_one_place_are_an_error(void **state)
+TEST(two_different_files_for_one_place_are_an_error)
 {
     char *root = temporary_folder();
     struct error *err = NULL;
@@ -280,7 +282,7 @@ static void two_different_files_for_one_place_are_an_error(void **state)
 
 // ---- cleaning ----
 
-static void what_differs_between_runs_is_removed(void **state)
+TEST(what_differs_between_runs_is_removed)
 {
     char *root = temporary_folder();
     struct error *err = NULL;
@@ -321,7 +323,7 @@ static void what_differs_between_runs_is_removed(void **state)
     free(root);
 }
 
-static void nothing_outside_of_the_root_is_touched(void **state)
+TEST(nothing_outside_of_the_root_is_touched)
 {
     char *outside = temporary_folder(), *root = temporary_folder();
     struct error *err = NULL;
@@ -344,7 +346,7 @@ static void nothing_outside_of_the_root_is_touched(void **state)
 
 // ---- packages of another architecture ----
 
-static void links_of_a_sysroot_stay_in_it(void **state)
+TEST(links_of_a_sysroot_stay_in_it)
 {
     char *root = temporary_folder();
     struct error *err = NULL;
@@ -374,7 +376,7 @@ static void links_of_a_sysroot_stay_in_it(void **state)
 
 // ---- completing ----
 
-static void links_users_and_certificates_are_added(void **state)
+TEST(links_users_and_certificates_are_added)
 {
     char *root = temporary_folder();
     struct error *err = NULL;
@@ -406,7 +408,7 @@ static void links_users_and_certificates_are_added(void **state)
     free(root);
 }
 
-static void a_tree_belongs_to_its_maker_without_special_bits(void **state)
+TEST(a_tree_belongs_to_its_maker_without_special_bits)
 {
     char *root = temporary_folder();
     struct error *err = NULL;
@@ -456,7 +458,7 @@ static void write_stream(const char *root, const char *deb, const char *tar,
     deb_package_free(&p);
 }
 
-static void owners_and_modes_are_those_of_the_packages(void **state)
+TEST(owners_and_modes_are_those_of_the_packages)
 {
     char *folder = temporary_folder(), *root = xasprintf("%s/root", folder),
          *deb = xasprintf("%s/x.deb", folder), *tar = xasprintf("%s/x.tar", folder);
@@ -522,22 +524,4 @@ static void owners_and_modes_are_those_of_the_packages(void **state)
     free(root);
     free(deb);
     free(tar);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_package_tells_what_it_is_and_what_is_in_it),
-        cmocka_unit_test(a_package_names_files_below_the_root_only),
-        cmocka_unit_test(a_package_starts_no_program),
-        cmocka_unit_test(usr_is_merged),
-        cmocka_unit_test(two_different_files_for_one_place_are_an_error),
-        cmocka_unit_test(what_differs_between_runs_is_removed),
-        cmocka_unit_test(nothing_outside_of_the_root_is_touched),
-        cmocka_unit_test(links_of_a_sysroot_stay_in_it),
-        cmocka_unit_test(links_users_and_certificates_are_added),
-        cmocka_unit_test(a_tree_belongs_to_its_maker_without_special_bits),
-        cmocka_unit_test(owners_and_modes_are_those_of_the_packages),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a step gets, and how it ends.
+#include "test.h"
+
 #include "../../lib/sandbox/room.h"
 #include "sandbox_help.h"
 
@@ -10,7 +12,7 @@
 
 static const struct sandbox plain = {0};
 
-static void the_environment_is_what_was_declared(void **state)
+TEST(the_environment_is_what_was_declared)
 {
     setenv("SECRET_OF_THE_USER", "leak", 1);
     struct strlist environment = {0};
@@ -23,7 +25,7 @@ static void the_environment_is_what_was_declared(void **state)
     strlist_free(&environment);
 }
 
-static void a_malformed_variable_is_refused(void **state)
+TEST(a_malformed_variable_is_refused)
 {
     struct strlist environment = {0};
     strlist_add(&environment, "=x");
@@ -37,7 +39,7 @@ static void a_malformed_variable_is_refused(void **state)
     strlist_free(&environment);
 }
 
-static void only_declared_file_descriptors_are_open(void **state)
+TEST(only_declared_file_descriptors_are_open)
 {
     // Without close-on-exec, as a careless parent leaves them.
     int leaked = open("/etc/passwd", O_RDONLY); // NOLINT
@@ -57,7 +59,7 @@ static void only_declared_file_descriptors_are_open(void **state)
     close(pipe_fds[1]);
 }
 
-static void make_inside_takes_its_jobs_from_the_jobserver(void **state)
+TEST(make_inside_takes_its_jobs_from_the_jobserver)
 {
     int pipe_fds[2];
     assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
@@ -89,7 +91,7 @@ static void make_inside_takes_its_jobs_from_the_jobserver(void **state)
     free(folder);
 }
 
-static void the_exit_status_passes_through(void **state)
+TEST(the_exit_status_passes_through)
 {
     struct buf out = {0};
     int status = run_script(plain, "exit 42", &out);
@@ -102,20 +104,20 @@ static void the_exit_status_passes_through(void **state)
     buf_free(&out);
 }
 
-static void the_mask_of_the_user_does_not_matter(void **state)
+TEST(the_mask_of_the_user_does_not_matter)
 {
     mode_t old = umask(077);
     expect_output(plain, "umask", "0022\n");
     umask(old);
 }
 
-static void tmp_is_empty_writable_and_for_all(void **state)
+TEST(tmp_is_empty_writable_and_for_all)
 {
     expect_output(plain, "stat -c %a /tmp; ls -A /tmp; echo x > /tmp/x; cat /tmp/x", "1777\nx\n");
     expect_output(plain, "ls -A /tmp; echo x > /dev/null; head -c 4 /dev/zero | wc -c", "4\n");
 }
 
-static void users_are_root_and_nobody(void **state)
+TEST(users_are_root_and_nobody)
 {
     expect_output(plain, "cut -d: -f1 /etc/passwd; cut -d: -f1 /etc/group; id -un",
                   "root\nnobody\nroot\nnogroup\nroot\n");
@@ -170,7 +172,7 @@ static pid_t start_daemon(const char *folder, struct error **err)
     return pid;
 }
 
-static void stopping_a_step_ends_its_daemons_too(void **state)
+TEST(stopping_a_step_ends_its_daemons_too)
 {
     char *folder = temporary_folder(), *lock = xasprintf("%s/lock", folder);
     write_text(folder, "lock", "");
@@ -186,7 +188,7 @@ static void stopping_a_step_ends_its_daemons_too(void **state)
     free(folder);
 }
 
-static void a_step_that_ends_leaves_no_daemon(void **state)
+TEST(a_step_that_ends_leaves_no_daemon)
 {
     char *folder = temporary_folder(), *lock = xasprintf("%s/lock", folder);
     write_text(folder, "lock", "");
@@ -201,7 +203,7 @@ static void a_step_that_ends_leaves_no_daemon(void **state)
     free(folder);
 }
 
-static void killing_the_parent_kills_everything_inside(void **state)
+TEST(killing_the_parent_kills_everything_inside)
 {
     char *folder = temporary_folder(), *lock = xasprintf("%s/lock", folder);
     write_text(folder, "lock", "");
@@ -224,7 +226,7 @@ static void killing_the_parent_kills_everything_inside(void **state)
     free(folder);
 }
 
-static void a_root_file_system_of_ones_own_is_shown(void **state)
+TEST(a_root_file_system_of_ones_own_is_shown)
 {
     // A small root: links for the merged directories, and no mount points at all.
     char *root = temporary_folder();
@@ -251,7 +253,7 @@ static void a_root_file_system_of_ones_own_is_shown(void **state)
     free(root);
 }
 
-static void things_are_mounted_below_an_empty_folder_of_the_root(void **state)
+TEST(things_are_mounted_below_an_empty_folder_of_the_root)
 {
     // As a builder has it: /src and /deps are there, and what is in them comes from mounts.
     char *root = temporary_folder(), *source = temporary_folder();
@@ -285,7 +287,7 @@ static void things_are_mounted_below_an_empty_folder_of_the_root(void **state)
     free(source);
 }
 
-static void what_is_missing_is_said(void **state)
+TEST(what_is_missing_is_said)
 {
     char name[] = "true";
     char *argv[] = {name, NULL};
@@ -302,7 +304,7 @@ static void what_is_missing_is_said(void **state)
     error_free(err);
 }
 
-static void a_machine_without_bwrap_is_told_what_to_install(void **state)
+TEST(a_machine_without_bwrap_is_told_what_to_install)
 {
     char *path = xstrdup(getenv("PATH"));
     setenv("PATH", "/nonexistent", 1);
@@ -314,7 +316,7 @@ static void a_machine_without_bwrap_is_told_what_to_install(void **state)
     free(path);
 }
 
-static void each_switch_of_the_kernel_has_its_advice(void **state)
+TEST(each_switch_of_the_kernel_has_its_advice)
 {
     static const struct {
         const char *file, *value, *words;
@@ -340,27 +342,4 @@ static void each_switch_of_the_kernel_has_its_advice(void **state)
     assert_non_null(strstr(advice, "systempaths=unconfined"));
     free(advice);
     assert_null(namespace_advice("/no/such", "something else"));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_environment_is_what_was_declared),
-        cmocka_unit_test(a_malformed_variable_is_refused),
-        cmocka_unit_test(only_declared_file_descriptors_are_open),
-        cmocka_unit_test(make_inside_takes_its_jobs_from_the_jobserver),
-        cmocka_unit_test(the_exit_status_passes_through),
-        cmocka_unit_test(the_mask_of_the_user_does_not_matter),
-        cmocka_unit_test(tmp_is_empty_writable_and_for_all),
-        cmocka_unit_test(users_are_root_and_nobody),
-        cmocka_unit_test(stopping_a_step_ends_its_daemons_too),
-        cmocka_unit_test(a_step_that_ends_leaves_no_daemon),
-        cmocka_unit_test(killing_the_parent_kills_everything_inside),
-        cmocka_unit_test(a_root_file_system_of_ones_own_is_shown),
-        cmocka_unit_test(things_are_mounted_below_an_empty_folder_of_the_root),
-        cmocka_unit_test(what_is_missing_is_said),
-        cmocka_unit_test(a_machine_without_bwrap_is_told_what_to_install),
-        cmocka_unit_test(each_switch_of_the_kernel_has_its_advice),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loaders' argument blocks: where they are found, and what is not taken for one.
+#include "test.h"
+
 #include "seal/layout.h"
 
-#include <setjmp.h>
 #include <stdint.h>
-
-#include <cmocka.h>
 
 #define BLOB 8192u
 
@@ -41,7 +40,7 @@ static size_t find(const struct stage3b_arguments *a, size_t length, size_t coun
     return end;
 }
 
-static void the_block_is_found_wherever_stage3b_ends(void **state)
+TEST(the_block_is_found_wherever_stage3b_ends)
 {
     static const size_t lengths[] = {65, 4100, 4101, 5860, BLOB - 1, BLOB};
     // The address may end in zero bytes; up to eleven bytes of the block are zero then.
@@ -58,7 +57,7 @@ static void the_block_is_found_wherever_stage3b_ends(void **state)
         }
 }
 
-static void a_block_that_does_not_fit_the_components_is_none(void **state)
+TEST(a_block_that_does_not_fit_the_components_is_none)
 {
     int index[3];
     struct stage3b_arguments a = good_arguments();
@@ -87,7 +86,7 @@ static void a_block_that_does_not_fit_the_components_is_none(void **state)
     assert_int_equal(find(&a, 5860, 4, index), 0);
 }
 
-static void an_empty_component_is_nothing_to_search(void **state)
+TEST(an_empty_component_is_nothing_to_search)
 {
     unsigned char zeros[SE_PAGE] = {0};
     struct stage3b_arguments a;
@@ -95,7 +94,7 @@ static void an_empty_component_is_nothing_to_search(void **state)
     assert_int_equal(stage3b_arguments_find(zeros, sizeof zeros, components, 4, &a, index), 0);
 }
 
-static void distances_to_header_and_ipib_are_relative(void **state)
+TEST(distances_to_header_and_ipib_are_relative)
 {
     struct error *err = NULL;
     struct layout l;
@@ -115,7 +114,7 @@ static void distances_to_header_and_ipib_are_relative(void **state)
     assert_int_equal(stage3a_arguments_find(page, sizeof page, 0x11000, 0x14000, 640, 0x13000), 0);
 }
 
-static void stage3a_ends_in_the_page_before_the_ipib(void **state)
+TEST(stage3a_ends_in_the_page_before_the_ipib)
 {
     struct layout l;
     static const size_t good[] = {0x2001, 0x26B8, 0x3000}, bad[] = {0, 24, 0x2000, 0x3001};
@@ -125,16 +124,4 @@ static void stage3a_ends_in_the_page_before_the_ipib(void **state)
     }
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(layout_plan(bad[i], 95, &l, NULL), -1);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_block_is_found_wherever_stage3b_ends),
-        cmocka_unit_test(a_block_that_does_not_fit_the_components_is_none),
-        cmocka_unit_test(an_empty_component_is_nothing_to_search),
-        cmocka_unit_test(distances_to_header_and_ipib_are_relative),
-        cmocka_unit_test(stage3a_ends_in_the_page_before_the_ipib),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What must not be sealed, and images that were made to do harm.
+#include "test.h"
+
 #include "seal_fixture.h"
 
 #include "seal/format.h"
@@ -42,7 +44,9 @@ static struct se_input checked(const struct fixture *f)
     return in;
 }
 
-static void a_kernel_like_a_real_one_is_taken(void **state)
+ALL_TESTS(fixture_begin, fixture_end)
+
+TEST(a_kernel_like_a_real_one_is_taken)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -52,7 +56,7 @@ static void a_kernel_like_a_real_one_is_taken(void **state)
     assert_good(seal_to(&in, image, &err));
 }
 
-static void what_is_no_s390x_kernel_is_refused(void **state)
+TEST(what_is_no_s390x_kernel_is_refused)
 {
     struct fixture *f = *state;
     struct se_input in = checked(f);
@@ -82,7 +86,7 @@ static void what_is_no_s390x_kernel_is_refused(void **state)
     }
 }
 
-static void a_command_line_over_the_kernels_limit_is_refused(void **state)
+TEST(a_command_line_over_the_kernels_limit_is_refused)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -106,7 +110,7 @@ static void a_command_line_over_the_kernels_limit_is_refused(void **state)
     expect_refusal(f, &in, "takes at most 895", NULL);
 }
 
-static void a_command_line_with_a_nul_is_refused(void **state)
+TEST(a_command_line_with_a_nul_is_refused)
 {
     struct fixture *f = *state;
     cleanup_free char *kernel = put_kernel(f, "kernel", 0x20000);
@@ -117,7 +121,7 @@ static void a_command_line_with_a_nul_is_refused(void **state)
     expect_refusal(f, &in, "contains a NUL byte", NULL);
 }
 
-static void an_empty_or_unreadable_initrd_is_refused(void **state)
+TEST(an_empty_or_unreadable_initrd_is_refused)
 {
     struct fixture *f = *state;
     cleanup_free char *kernel = put_kernel(f, "kernel", 0x20000), *empty = in_folder(f, "empty");
@@ -130,7 +134,7 @@ static void an_empty_or_unreadable_initrd_is_refused(void **state)
     expect_refusal(f, &in, "it is a directory", f->folder);
 }
 
-static void loaders_of_a_wrong_size_are_refused(void **state)
+TEST(loaders_of_a_wrong_size_are_refused)
 {
     struct fixture *f = *state;
     struct se_input in = f->input;
@@ -145,7 +149,7 @@ static void loaders_of_a_wrong_size_are_refused(void **state)
     expect_refusal(f, &in, "the loader stage3b has 64 bytes", NULL);
 }
 
-static void keys_and_flags_that_make_no_sense_are_refused(void **state)
+TEST(keys_and_flags_that_make_no_sense_are_refused)
 {
     struct fixture *f = *state;
     struct se_input in = f->input;
@@ -167,7 +171,7 @@ static void keys_and_flags_that_make_no_sense_are_refused(void **state)
     expect_refusal(f, &in, "no host key document given", NULL);
 }
 
-static void an_image_over_two_gibibytes_is_refused(void **state)
+TEST(an_image_over_two_gibibytes_is_refused)
 {
     struct fixture *f = *state;
     cleanup_free char *path = in_folder(f, "sparse");
@@ -182,7 +186,7 @@ static void an_image_over_two_gibibytes_is_refused(void **state)
     }
 }
 
-static void the_output_must_be_a_new_file(void **state)
+TEST(the_output_must_be_a_new_file)
 {
     struct fixture *f = *state;
     cleanup_free char *path = in_folder(f, "old.img");
@@ -200,7 +204,7 @@ static void the_output_must_be_a_new_file(void **state)
 }
 
 // A full disk, as a limit on the size of files: the error comes from the same call.
-static void a_full_disk_is_reported(void **state)
+TEST(a_full_disk_is_reported)
 {
     struct fixture *f = *state;
     struct rlimit old, small = {.rlim_cur = 0x20000};
@@ -234,7 +238,7 @@ static void expect_hostile(const struct fixture *f, uint64_t offset, const void 
     assert_message(err, message);
 }
 
-static void numbers_that_overflow_are_refused(void **state)
+TEST(numbers_that_overflow_are_refused)
 {
     struct fixture *f = *state;
     static const uint64_t header = 0x14000, ipib = 0x13000;
@@ -272,7 +276,7 @@ static void numbers_that_overflow_are_refused(void **state)
     }
 }
 
-static void metadata_that_lies_is_refused(void **state)
+TEST(metadata_that_lies_is_refused)
 {
     struct fixture *f = *state;
     static const struct {
@@ -297,7 +301,7 @@ static void metadata_that_lies_is_refused(void **state)
     }
 }
 
-static void files_that_are_no_images_are_refused(void **state)
+TEST(files_that_are_no_images_are_refused)
 {
     struct fixture *f = *state;
     static const char *const paths[] = {"/dev/null", "/dev/zero"};
@@ -318,24 +322,4 @@ static void files_that_are_no_images_are_refused(void **state)
         assert_int_equal(read_image(path, &image, &huge), -1);
         assert_message(huge, "it has no Secure Execution header");
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_kernel_like_a_real_one_is_taken),
-        cmocka_unit_test(what_is_no_s390x_kernel_is_refused),
-        cmocka_unit_test(a_command_line_over_the_kernels_limit_is_refused),
-        cmocka_unit_test(a_command_line_with_a_nul_is_refused),
-        cmocka_unit_test(an_empty_or_unreadable_initrd_is_refused),
-        cmocka_unit_test(loaders_of_a_wrong_size_are_refused),
-        cmocka_unit_test(keys_and_flags_that_make_no_sense_are_refused),
-        cmocka_unit_test(an_image_over_two_gibibytes_is_refused),
-        cmocka_unit_test(the_output_must_be_a_new_file),
-        cmocka_unit_test(a_full_disk_is_reported),
-        cmocka_unit_test(numbers_that_overflow_are_refused),
-        cmocka_unit_test(metadata_that_lies_is_refused),
-        cmocka_unit_test(files_that_are_no_images_are_refused),
-    };
-    return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

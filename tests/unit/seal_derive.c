@@ -2,6 +2,8 @@
 // Provable sealing: derived values and whole images. The known answers were computed from
 // docs/provable-sealing.md by a program of its own (Python: hmac, hashlib, and the package
 // cryptography), images included.
+#include "test.h"
+
 #include "seal_provable.h"
 
 #include <pthread.h>
@@ -16,7 +18,9 @@ static void expect_image(const struct fixture *f, const struct se_input *in, con
     assert_string_equal(hex, sha256);
 }
 
-static void the_known_image_is_made_from_the_known_secret(void **state)
+ALL_TESTS(fixture_begin, fixture_end)
+
+TEST(the_known_image_is_made_from_the_known_secret)
 {
     const struct fixture *f = *state;
     struct se_input in = provable(f);
@@ -34,7 +38,7 @@ static void derive_with(const struct seal_inputs *in, const unsigned char *from,
     assert_good(secrets_derive(&s, in, &(struct se_keys){0}, out, &err));
 }
 
-static void every_value_is_the_known_one(void **state)
+TEST(every_value_is_the_known_one)
 {
     cleanup_error struct error *err = NULL;
     cleanup_inputs struct seal_inputs in;
@@ -171,7 +175,7 @@ static void expect_all_different(const struct secrets *a, const struct secrets *
     assert_memory_not_equal(one, two, sizeof one);
 }
 
-static void any_change_of_any_input_changes_every_value(void **state)
+TEST(any_change_of_any_input_changes_every_value)
 {
     static void (*const changes[])(struct seal_inputs *) = {
         change_nothing,
@@ -216,7 +220,7 @@ static void any_change_of_any_input_changes_every_value(void **state)
 }
 
 // Through sealing itself: every field of se_input that changes the image changes its keys.
-static void sealing_puts_every_input_into_the_derivation(void **state)
+TEST(sealing_puts_every_input_into_the_derivation)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -253,7 +257,7 @@ static void sealing_puts_every_input_into_the_derivation(void **state)
     }
 }
 
-static void the_image_opens_as_any_other(void **state)
+TEST(the_image_opens_as_any_other)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -266,7 +270,7 @@ static void the_image_opens_as_any_other(void **state)
     se_opened_free(&opened);
 }
 
-static void without_a_secret_two_images_share_nothing(void **state)
+TEST(without_a_secret_two_images_share_nothing)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -286,7 +290,7 @@ static void without_a_secret_two_images_share_nothing(void **state)
     se_image_free(&two);
 }
 
-static void fixed_values_and_a_secret_exclude_each_other(void **state)
+TEST(fixed_values_and_a_secret_exclude_each_other)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -312,7 +316,7 @@ static void *touch_on(void *argument)
     return NULL;
 }
 
-static void an_input_that_changes_meanwhile_is_refused(void **state)
+TEST(an_input_that_changes_meanwhile_is_refused)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -330,19 +334,4 @@ static void an_input_that_changes_meanwhile_is_refused(void **state)
     pthread_join(thread, NULL);
     assert_int_equal(result, -1);
     assert_message(err, "racing-initrd changed while it was sealed");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_known_image_is_made_from_the_known_secret),
-        cmocka_unit_test(every_value_is_the_known_one),
-        cmocka_unit_test(any_change_of_any_input_changes_every_value),
-        cmocka_unit_test(sealing_puts_every_input_into_the_derivation),
-        cmocka_unit_test(the_image_opens_as_any_other),
-        cmocka_unit_test(without_a_secret_two_images_share_nothing),
-        cmocka_unit_test(fixed_values_and_a_secret_exclude_each_other),
-        cmocka_unit_test(an_input_that_changes_meanwhile_is_refused),
-    };
-    return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // genprotimg and pvimg: a script plays them, prints a version, and writes down how it was called.
+#include "test.h"
+
 #include "seal_fixture.h"
 
 static char *old_path;
@@ -52,7 +54,9 @@ static void put_tool(const struct fixture *f, const char *name, const char *vers
     put_program(f, name, script);
 }
 
-static void versions_are_understood(void **state)
+ALL_TESTS(begin, end)
+
+TEST(versions_are_understood)
 {
     struct fixture *f = *state;
     static const struct {
@@ -79,7 +83,7 @@ static void versions_are_understood(void **state)
     }
 }
 
-static void a_tool_that_tells_no_version_is_an_error(void **state)
+TEST(a_tool_that_tells_no_version_is_an_error)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL, *failed = NULL;
@@ -94,7 +98,7 @@ static void a_tool_that_tells_no_version_is_an_error(void **state)
     assert_message(failed, "broken library");
 }
 
-static void without_a_tool_none_is_found(void **state)
+TEST(without_a_tool_none_is_found)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -155,7 +159,7 @@ static void called(const struct fixture *f, const char *version, const char *nam
     }
 }
 
-static void the_tools_are_called_as_their_manuals_say(void **state)
+TEST(the_tools_are_called_as_their_manuals_say)
 {
     struct fixture *f = *state;
     cleanup_buf struct buf old = {0}, current = {0}, newer = {0};
@@ -174,7 +178,7 @@ static void the_tools_are_called_as_their_manuals_say(void **state)
                                     "--image=/k ernel\n--no-verify\n");
 }
 
-static void a_failing_tool_leaves_nothing_behind(void **state)
+TEST(a_failing_tool_leaves_nothing_behind)
 {
     struct fixture *f = *state;
     cleanup_free char *folder = in_folder(f, "out"), *image = in_folder(f, "out/se.img");
@@ -207,7 +211,7 @@ static void a_failing_tool_leaves_nothing_behind(void **state)
     }
 }
 
-static void what_a_tool_cannot_do_is_an_error(void **state)
+TEST(what_a_tool_cannot_do_is_an_error)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL, *entry = NULL, *half = NULL;
@@ -229,17 +233,4 @@ static void what_a_tool_cannot_do_is_an_error(void **state)
     assert_message(half, "cannot be given revocation lists without certificates");
     assert_false(path_exists(image));
     external_sealer_free(&s);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(versions_are_understood),
-        cmocka_unit_test(a_tool_that_tells_no_version_is_an_error),
-        cmocka_unit_test(without_a_tool_none_is_found),
-        cmocka_unit_test(the_tools_are_called_as_their_manuals_say),
-        cmocka_unit_test(a_failing_tool_leaves_nothing_behind),
-        cmocka_unit_test(what_a_tool_cannot_do_is_an_error),
-    };
-    return cmocka_run_group_tests(tests, begin, end);
 }

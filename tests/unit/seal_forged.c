@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Images whose header is authentic, made by someone who holds its key, and yet is not right.
+#include "test.h"
+
 #include "seal_fixture.h"
 
 #include "seal/components.h"
@@ -70,7 +72,9 @@ static void expect(struct forgery *g, const char *message)
     free(g->path);
 }
 
-static void a_header_that_was_only_sealed_again_opens(void **state)
+ALL_TESTS(fixture_begin, fixture_end)
+
+TEST(a_header_that_was_only_sealed_again_opens)
 {
     struct forgery g;
     take(&g, *state, 0);
@@ -79,7 +83,7 @@ static void a_header_that_was_only_sealed_again_opens(void **state)
     expect(&g, NULL);
 }
 
-static void unknown_contents_of_the_encrypted_area_are_refused(void **state)
+TEST(unknown_contents_of_the_encrypted_area_are_refused)
 {
     static const struct {
         unsigned offset;
@@ -107,7 +111,7 @@ static void unknown_contents_of_the_encrypted_area_are_refused(void **state)
     expect(&g, "the two halves of the component key are equal");
 }
 
-static void another_component_key_gives_no_loader(void **state)
+TEST(another_component_key_gives_no_loader)
 {
     struct forgery g;
     take(&g, *state, 0);
@@ -115,7 +119,7 @@ static void another_component_key_gives_no_loader(void **state)
     expect(&g, "the arguments of stage3b do not fit the components");
 }
 
-static void wrong_contents_of_components_are_refused(void **state)
+TEST(wrong_contents_of_components_are_refused)
 {
     static const struct {
         uint64_t offset;
@@ -136,15 +140,4 @@ static void wrong_contents_of_components_are_refused(void **state)
     take(&g, *state, SE_PCF_NO_ENCRYPTION);
     assert_int_equal(pwrite(g.fd, "\0", 1, 0x27004), 1); // a NUL inside
     expect(&g, "does not end in its only NUL byte");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_header_that_was_only_sealed_again_opens),
-        cmocka_unit_test(unknown_contents_of_the_encrypted_area_are_refused),
-        cmocka_unit_test(another_component_key_gives_no_loader),
-        cmocka_unit_test(wrong_contents_of_components_are_refused),
-    };
-    return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Host key documents: made, read, and refused.
+#include "test.h"
+
 #include "seal_fixture.h"
 
 #include "base/log.h"
@@ -31,7 +33,9 @@ static int end(void **state)
     return 0;
 }
 
-static void a_test_key_opens_what_its_document_seals(void **state)
+ALL_TESTS(begin, end)
+
+TEST(a_test_key_opens_what_its_document_seals)
 {
     struct made *m = *state;
     cleanup_error struct error *err = NULL;
@@ -53,7 +57,7 @@ static void a_test_key_opens_what_its_document_seals(void **state)
     host_key_free(&host);
 }
 
-static void only_the_owner_reads_the_private_key(void **state)
+TEST(only_the_owner_reads_the_private_key)
 {
     struct made *m = *state;
     struct stat st;
@@ -63,7 +67,7 @@ static void only_the_owner_reads_the_private_key(void **state)
     assert_int_equal(st.st_mode & 07777, 0644);
 }
 
-static void the_document_is_signed_by_its_own_key(void **state)
+TEST(the_document_is_signed_by_its_own_key)
 {
     struct made *m = *state;
     FILE *file = fopen(m->document, "r");
@@ -77,7 +81,7 @@ static void the_document_is_signed_by_its_own_key(void **state)
     X509_free(x);
 }
 
-static void existing_test_keys_are_never_replaced(void **state)
+TEST(existing_test_keys_are_never_replaced)
 {
     struct made *m = *state;
     cleanup_free char *folder =
@@ -103,7 +107,7 @@ static void existing_test_keys_are_never_replaced(void **state)
     assert_int_equal(names.n, 2); // no temporary file is left
 }
 
-static void a_document_in_der_form_is_read_too(void **state)
+TEST(a_document_in_der_form_is_read_too)
 {
     struct made *m = *state;
     cleanup_error struct error *err = NULL;
@@ -138,7 +142,7 @@ static void a_document_in_der_form_is_read_too(void **state)
 }
 
 // The hash of a key that is known from the known-answer image.
-static void the_hash_covers_the_padded_coordinates(void **state)
+TEST(the_hash_covers_the_padded_coordinates)
 {
     struct made *m = *state;
     cleanup_error struct error *err = NULL;
@@ -170,7 +174,7 @@ static void keep_warning(enum log_level level, const char *line, void *context)
         buf_puts(context, line);
 }
 
-static void only_the_first_certificate_of_a_file_counts(void **state)
+TEST(only_the_first_certificate_of_a_file_counts)
 {
     struct made *m = *state;
     cleanup_error struct error *err = NULL;
@@ -218,7 +222,7 @@ static void expect_refusal(const char *path, const char *message)
     assert_null(strchr(err->message, '\n'));
 }
 
-static void keys_of_another_type_are_refused(void **state)
+TEST(keys_of_another_type_are_refused)
 {
     struct made *m = *state;
     cleanup_free char *path = xasprintf("%s/other.crt", m->folder);
@@ -232,7 +236,7 @@ static void keys_of_another_type_are_refused(void **state)
     expect_refusal(path, "its key is of type ED25519, not EC on P-521");
 }
 
-static void private_keys_are_refused_whatever_their_form(void **state)
+TEST(private_keys_are_refused_whatever_their_form)
 {
     struct made *m = *state;
     cleanup_free char *path = xasprintf("%s/private", m->folder);
@@ -256,7 +260,7 @@ static void private_keys_are_refused_whatever_their_form(void **state)
     expect_refusal(path, "it holds a private key");
 }
 
-static void other_files_are_refused(void **state)
+TEST(other_files_are_refused)
 {
     struct made *m = *state;
     cleanup_free char *path = xasprintf("%s/garbage", m->folder);
@@ -280,7 +284,7 @@ static void other_files_are_refused(void **state)
     }
 }
 
-static void what_cannot_be_read_is_refused(void **state)
+TEST(what_cannot_be_read_is_refused)
 {
     struct made *m = *state;
     cleanup_free char *path = xasprintf("%s/huge", m->folder);
@@ -307,7 +311,7 @@ static void expect_key_refusal(const char *path, const char *message)
     assert_message(err, path);
 }
 
-static void private_keys_that_cannot_open_an_image_are_refused(void **state)
+TEST(private_keys_that_cannot_open_an_image_are_refused)
 {
     struct made *m = *state;
     cleanup_free char *path = xasprintf("%s/key.pem", m->folder);
@@ -330,23 +334,4 @@ static void private_keys_that_cannot_open_an_image_are_refused(void **state)
     fclose(file);
     expect_key_refusal(path, "without a passphrase");
     EVP_PKEY_free(other);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_test_key_opens_what_its_document_seals),
-        cmocka_unit_test(only_the_owner_reads_the_private_key),
-        cmocka_unit_test(the_document_is_signed_by_its_own_key),
-        cmocka_unit_test(existing_test_keys_are_never_replaced),
-        cmocka_unit_test(a_document_in_der_form_is_read_too),
-        cmocka_unit_test(the_hash_covers_the_padded_coordinates),
-        cmocka_unit_test(only_the_first_certificate_of_a_file_counts),
-        cmocka_unit_test(keys_of_another_type_are_refused),
-        cmocka_unit_test(private_keys_are_refused_whatever_their_form),
-        cmocka_unit_test(other_files_are_refused),
-        cmocka_unit_test(what_cannot_be_read_is_refused),
-        cmocka_unit_test(private_keys_that_cannot_open_an_image_are_refused),
-    };
-    return cmocka_run_group_tests(tests, begin, end);
 }

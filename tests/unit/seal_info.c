@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an image says about itself, in text and in JSON, of both layouts and with damage.
+#include "test.h"
+
 #include "seal_layout_p.h"
 
 #include "base/log.h"
@@ -60,7 +62,9 @@ static json_t *info_json(const char *path, const struct info_options *o, bool pr
             fail_msg("\"%s\" is not in:\n%s", line, (text).data);                                  \
     } while (0)
 
-static void both_layouts_are_shown(void **state)
+ALL_TESTS(begin, end)
+
+TEST(both_layouts_are_shown)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -88,7 +92,7 @@ static void both_layouts_are_shown(void **state)
     assert_null(strstr(of_p.data, "FAILED"));
 }
 
-static void metadata_of_another_version_is_warned_about(void **state)
+TEST(metadata_of_another_version_is_warned_about)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -128,7 +132,7 @@ static const char *text_of(const json_t *object, const char *name)
     return text;
 }
 
-static void json_has_the_fields_of_the_schema_and_no_others(void **state)
+TEST(json_has_the_fields_of_the_schema_and_no_others)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -162,7 +166,7 @@ static void json_has_the_fields_of_the_schema_and_no_others(void **state)
     json_decref(all);
 }
 
-static void secrets_are_shown_only_when_asked_for_and_with_the_key(void **state)
+TEST(secrets_are_shown_only_when_asked_for_and_with_the_key)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -196,7 +200,7 @@ static void secrets_are_shown_only_when_asked_for_and_with_the_key(void **state)
     assert_message(err, "its tag does not fit");
 }
 
-static void a_header_alone_is_enough(void **state)
+TEST(a_header_alone_is_enough)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -213,7 +217,7 @@ static void a_header_alone_is_enough(void **state)
     json_decref(info_json(header, &o, true));
 }
 
-static void damage_is_told_and_is_no_error(void **state)
+TEST(damage_is_told_and_is_no_error)
 {
     const struct fixture *f = *state;
     static const struct {
@@ -243,7 +247,7 @@ static void damage_is_told_and_is_no_error(void **state)
     }
 }
 
-static void documents_are_found_among_the_slots(void **state)
+TEST(documents_are_found_among_the_slots)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -274,7 +278,7 @@ static void documents_are_found_among_the_slots(void **state)
     assert_line(text, "no slot for");
 }
 
-static void flags_have_names(void **state)
+TEST(flags_have_names)
 {
     cleanup_strlist struct strlist pcf = {0}, scf = {0};
     flag_names_pcf(0x8000000030000072u, &pcf);
@@ -285,7 +289,7 @@ static void flags_have_names(void **state)
     assert_string_equal(two, "cck-extension-secret cck-update unknown-bit-63");
 }
 
-static void what_is_no_image_is_refused(void **state)
+TEST(what_is_no_image_is_refused)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL, *short_key = NULL;
@@ -295,20 +299,4 @@ static void what_is_no_image_is_refused(void **state)
     unsigned char key[32];
     assert_int_equal(header_key_load(f->initrd, key, &short_key), -1);
     assert_message(short_key, "has 5000 bytes, not 32");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_layouts_are_shown),
-        cmocka_unit_test(metadata_of_another_version_is_warned_about),
-        cmocka_unit_test(json_has_the_fields_of_the_schema_and_no_others),
-        cmocka_unit_test(secrets_are_shown_only_when_asked_for_and_with_the_key),
-        cmocka_unit_test(a_header_alone_is_enough),
-        cmocka_unit_test(damage_is_told_and_is_no_error),
-        cmocka_unit_test(documents_are_found_among_the_slots),
-        cmocka_unit_test(flags_have_names),
-        cmocka_unit_test(what_is_no_image_is_refused),
-    };
-    return cmocka_run_group_tests(tests, begin, end);
 }

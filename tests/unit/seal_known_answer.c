@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The known-answer image: the reference tool made the same bytes from these inputs, with its random
 // numbers replaced (docs/se-image.md, test vectors).
+#include "test.h"
+
 #include "seal_fixture.h"
 
 #include "seal/crypto.h"
 
-static void the_known_answer_image_is_made_byte_for_byte(void **state)
+ALL_TESTS(fixture_begin, fixture_end)
+
+TEST(the_known_answer_image_is_made_byte_for_byte)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -27,7 +31,7 @@ static void the_known_answer_image_is_made_byte_for_byte(void **state)
                "e36339efc36707a23d4839afaebc0496a324966c37a7953b6dd3dc6cdc725e18");
 }
 
-static void the_inspector_reports_the_known_values(void **state)
+TEST(the_inspector_reports_the_known_values)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -71,7 +75,7 @@ static void the_inspector_reports_the_known_values(void **state)
     se_image_free(&image);
 }
 
-static void components_in_clear_give_the_other_known_image(void **state)
+TEST(components_in_clear_give_the_other_known_image)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -92,7 +96,7 @@ static void components_in_clear_give_the_other_known_image(void **state)
 }
 
 // The second host's shared secret begins with a zero byte, which a careless conversion loses.
-static void key_agreement_keeps_leading_zeros(void **state)
+TEST(key_agreement_keeps_leading_zeros)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -106,15 +110,4 @@ static void key_agreement_keeps_leading_zeros(void **state)
         assert_good(derive_kek(f->hosts[i].key, f->fixed.customer_key, kek, &err));
         assert_hex(kek, sizeof kek, expected[i]);
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_known_answer_image_is_made_byte_for_byte),
-        cmocka_unit_test(the_inspector_reports_the_known_values),
-        cmocka_unit_test(components_in_clear_give_the_other_known_image),
-        cmocka_unit_test(key_agreement_keeps_leading_zeros),
-    };
-    return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Images of the newer tool (layout "P", docs/se-image.md) are read and opened.
+#include "test.h"
+
 #include "seal_layout_p.h"
 
-static void images_of_the_newer_tool_are_inspected(void **state)
+ALL_TESTS(fixture_begin, fixture_end)
+
+TEST(images_of_the_newer_tool_are_inspected)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -18,7 +22,7 @@ static void images_of_the_newer_tool_are_inspected(void **state)
     se_image_free(&image);
 }
 
-static void images_of_the_newer_tool_are_opened(void **state)
+TEST(images_of_the_newer_tool_are_opened)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -44,7 +48,7 @@ static void images_of_the_newer_tool_are_opened(void **state)
     assert_string_equal(unsealed.data + 0x29000, KNOWN_COMMAND_LINE);
 }
 
-static void damage_in_them_is_found(void **state)
+TEST(damage_in_them_is_found)
 {
     struct fixture *f = *state;
     static const struct {
@@ -76,14 +80,4 @@ static void damage_in_them_is_found(void **state)
         assert_int_equal(se_open(path, f->hosts[0].key, parts, &opened, &err), -1);
         assert_message(err, cases[i].message);
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(images_of_the_newer_tool_are_inspected),
-        cmocka_unit_test(images_of_the_newer_tool_are_opened),
-        cmocka_unit_test(damage_in_them_is_found),
-    };
-    return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signatures of kernel modules: their form, what verifies and what does not, and who may sign.
+#include "test.h"
+
 #include "base/file.h"
 #include "seal/module_signature.h"
 
@@ -9,12 +11,9 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#include <cmocka.h>
 
 #define MARK "~Module signature appended~\n"
 #define MODULE "\177ELF TEST module"
@@ -108,7 +107,9 @@ static void sign(const struct module_signer *s, struct buf *out)
 
 // ---- signatures ----
 
-static void a_signed_module_has_the_form_that_the_kernel_reads(void **state)
+ALL_TESTS(begin, end)
+
+TEST(a_signed_module_has_the_form_that_the_kernel_reads)
 {
     struct module_signer *s = load();
     struct buf m = {0};
@@ -158,7 +159,7 @@ static void a_signed_module_has_the_form_that_the_kernel_reads(void **state)
     module_signer_free(s);
 }
 
-static void the_same_module_gets_the_same_signature(void **state)
+TEST(the_same_module_gets_the_same_signature)
 {
     struct module_signer *s = load(), *again = load();
     struct buf a = {0}, b = {0};
@@ -172,7 +173,7 @@ static void the_same_module_gets_the_same_signature(void **state)
     module_signer_free(again);
 }
 
-static void a_changed_byte_of_module_or_signature_is_noticed(void **state)
+TEST(a_changed_byte_of_module_or_signature_is_noticed)
 {
     struct module_signer *s = load();
     struct error *err = NULL;
@@ -208,7 +209,7 @@ static void a_changed_byte_of_module_or_signature_is_noticed(void **state)
     module_signer_free(s);
 }
 
-static void a_signed_module_is_not_signed_again(void **state)
+TEST(a_signed_module_is_not_signed_again)
 {
     struct module_signer *s = load();
     cleanup_error struct error *err = NULL;
@@ -232,7 +233,7 @@ static void expect_refused(const char *cert, const char *private_key, const char
         fail_msg("'%s' is not in '%s'", why, err->message);
 }
 
-static void keys_that_cannot_sign_are_refused(void **state)
+TEST(keys_that_cannot_sign_are_refused)
 {
     EVP_PKEY *ec = EVP_EC_gen("P-256"), *small = EVP_RSA_gen(1024), *other = EVP_RSA_gen(2048);
     struct {
@@ -256,7 +257,7 @@ static void keys_that_cannot_sign_are_refused(void **state)
     EVP_PKEY_free(other);
 }
 
-static void a_certificate_file_holds_one_certificate_and_no_key(void **state)
+TEST(a_certificate_file_holds_one_certificate_and_no_key)
 {
     X509 *const twice[] = {document, document};
     cleanup_free char *several = put_certificates("TEST-two.pem", twice, 2);
@@ -272,24 +273,10 @@ static void a_certificate_file_holds_one_certificate_and_no_key(void **state)
     expect_refused(both, key, "it holds a private key");
 }
 
-static void the_digest_is_that_of_the_certificates_file(void **state)
+TEST(the_digest_is_that_of_the_certificates_file)
 {
     char expected[DIGEST_HEX_SIZE];
     assert_int_equal(digest_file(certificate, expected, NULL, NULL), 0);
     module_signer_free(load());
     assert_string_equal(digest, expected);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_signed_module_has_the_form_that_the_kernel_reads),
-        cmocka_unit_test(the_same_module_gets_the_same_signature),
-        cmocka_unit_test(a_changed_byte_of_module_or_signature_is_noticed),
-        cmocka_unit_test(a_signed_module_is_not_signed_again),
-        cmocka_unit_test(keys_that_cannot_sign_are_refused),
-        cmocka_unit_test(a_certificate_file_holds_one_certificate_and_no_key),
-        cmocka_unit_test(the_digest_is_that_of_the_certificates_file),
-    };
-    return cmocka_run_group_tests(tests, begin, end);
 }

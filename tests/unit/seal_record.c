@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Seal records: what they say, what they must not say, and which are refused.
+#include "test.h"
+
 #include "seal_provable.h"
 
 #include "seal/derive_record.h"
@@ -18,7 +20,9 @@ static int record_to(const struct fixture *f, const struct se_input *in, const c
     return result;
 }
 
-static void a_record_says_what_was_sealed(void **state)
+ALL_TESTS(fixture_begin, fixture_end)
+
+TEST(a_record_says_what_was_sealed)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -42,7 +46,7 @@ static void a_record_says_what_was_sealed(void **state)
     assert_string_equal(text.data, expected.data);
 }
 
-static void a_record_holds_no_secret(void **state)
+TEST(a_record_holds_no_secret)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -71,7 +75,7 @@ static void a_record_holds_no_secret(void **state)
     }
 }
 
-static void a_record_without_a_secret_still_tells_the_parts(void **state)
+TEST(a_record_without_a_secret_still_tells_the_parts)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -85,7 +89,7 @@ static void a_record_without_a_secret_still_tells_the_parts(void **state)
                         "a69d473de8aa13421251b844a45498bffaf471b14b8332dce1be19a1827097cd");
 }
 
-static void damaged_records_are_refused(void **state)
+TEST(damaged_records_are_refused)
 {
     const struct fixture *f = *state;
     static const struct {
@@ -120,15 +124,4 @@ static void damaged_records_are_refused(void **state)
         assert_int_equal(seal_record_read(path, &r, &err), -1);
         assert_message(err, cases[i].message);
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_record_says_what_was_sealed),
-        cmocka_unit_test(a_record_holds_no_secret),
-        cmocka_unit_test(a_record_without_a_secret_still_tells_the_parts),
-        cmocka_unit_test(damaged_records_are_refused),
-    };
-    return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reference values are those of the image, and come from a valid one only.
+#include "test.h"
+
 #include "seal_fixture.h"
 
 #include "seal/reference.h"
@@ -32,7 +34,9 @@ static void expect_part(const json_t *all, const char *name, const void *bytes, 
     assert_string_equal(json_string_value(json_object_get(part, "sha256")), hex);
 }
 
-static void the_values_are_those_of_the_known_image(void **state)
+ALL_TESTS(fixture_begin, fixture_end)
+
+TEST(the_values_are_those_of_the_known_image)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -64,7 +68,7 @@ static void the_values_are_those_of_the_known_image(void **state)
     json_decref(all);
 }
 
-static void a_host_key_given_twice_is_named_once(void **state)
+TEST(a_host_key_given_twice_is_named_once)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -81,7 +85,7 @@ static void a_host_key_given_twice_is_named_once(void **state)
     json_decref(all);
 }
 
-static void a_damaged_image_has_no_reference_values(void **state)
+TEST(a_damaged_image_has_no_reference_values)
 {
     const struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -94,14 +98,4 @@ static void a_damaged_image_has_no_reference_values(void **state)
     assert_int_equal(refer(path, &SE_ORIGINALS_NONE, &text, NULL, &err), -1);
     assert_message(err, "contents changed");
     assert_int_equal(text.len, 0);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_values_are_those_of_the_known_image),
-        cmocka_unit_test(a_host_key_given_twice_is_named_once),
-        cmocka_unit_test(a_damaged_image_has_no_reference_values),
-    };
-    return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What goes into an image comes out of it, whatever is absent and whatever its size.
+#include "test.h"
+
 #include "seal_fixture.h"
 
 #include "seal/format.h"
@@ -44,14 +46,16 @@ static void check_round_trip(const struct fixture *f, const struct se_input *in,
     assert_good(remove_tree(parts, &err));
 }
 
-static void every_host_opens_the_image(void **state)
+ALL_TESTS(fixture_begin, fixture_end)
+
+TEST(every_host_opens_the_image)
 {
     struct fixture *f = *state;
     for (size_t i = 0; i < 2; i++)
         check_round_trip(f, &f->input, f->hosts[i].key);
 }
 
-static void randomly_drawn_keys_work_too(void **state)
+TEST(randomly_drawn_keys_work_too)
 {
     struct fixture *f = *state;
     struct se_input in = f->input;
@@ -60,7 +64,7 @@ static void randomly_drawn_keys_work_too(void **state)
     check_round_trip(f, &in, f->hosts[0].key);
 }
 
-static void two_images_of_the_same_parts_share_no_secret(void **state)
+TEST(two_images_of_the_same_parts_share_no_secret)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -84,7 +88,7 @@ static void two_images_of_the_same_parts_share_no_secret(void **state)
     se_image_free(&images[1]);
 }
 
-static void initrd_and_command_line_may_be_absent(void **state)
+TEST(initrd_and_command_line_may_be_absent)
 {
     struct fixture *f = *state;
     for (int i = 0; i < 3; i++) {
@@ -98,7 +102,7 @@ static void initrd_and_command_line_may_be_absent(void **state)
 }
 
 // The indexes in the tweaks say what a component is: nothing is renumbered.
-static void absent_parts_keep_their_tweak_index(void **state)
+TEST(absent_parts_keep_their_tweak_index)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -116,7 +120,7 @@ static void absent_parts_keep_their_tweak_index(void **state)
     se_image_free(&image);
 }
 
-static void empty_parts_take_one_page(void **state)
+TEST(empty_parts_take_one_page)
 {
     struct fixture *f = *state;
     cleanup_free char *empty = in_folder(f, "empty");
@@ -133,7 +137,7 @@ static void empty_parts_take_one_page(void **state)
     assert_int_equal(st.st_size, 0x15000 + 22 * SE_PAGE);
 }
 
-static void sizes_around_a_page_are_kept(void **state)
+TEST(sizes_around_a_page_are_kept)
 {
     struct fixture *f = *state;
     cleanup_free char *path = in_folder(f, "around");
@@ -158,7 +162,7 @@ static void sizes_around_a_page_are_kept(void **state)
 }
 
 // Larger than the buffers of the digests together, and not a multiple of them.
-static void parts_larger_than_all_buffers_are_streamed(void **state)
+TEST(parts_larger_than_all_buffers_are_streamed)
 {
     struct fixture *f = *state;
     cleanup_free char *path = in_folder(f, "large");
@@ -172,7 +176,7 @@ static void parts_larger_than_all_buffers_are_streamed(void **state)
     check_round_trip(f, &in, f->hosts[0].key);
 }
 
-static void components_in_clear_are_read_back(void **state)
+TEST(components_in_clear_are_read_back)
 {
     struct fixture *f = *state;
     struct se_input in = f->input;
@@ -180,7 +184,7 @@ static void components_in_clear_are_read_back(void **state)
     check_round_trip(f, &in, f->hosts[0].key);
 }
 
-static void the_entry_of_the_kernel_lies_in_the_arguments_of_stage3b(void **state)
+TEST(the_entry_of_the_kernel_lies_in_the_arguments_of_stage3b)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -200,7 +204,7 @@ static void the_entry_of_the_kernel_lies_in_the_arguments_of_stage3b(void **stat
 }
 
 // Host keys that are all the same stand for many: a slot is made for each.
-static void header_size_follows_the_number_of_hosts(void **state)
+TEST(header_size_follows_the_number_of_hosts)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -233,7 +237,7 @@ static void header_size_follows_the_number_of_hosts(void **state)
     assert_message(err, "96 host key documents are too many");
 }
 
-static void a_strangers_key_does_not_open_the_image(void **state)
+TEST(a_strangers_key_does_not_open_the_image)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -246,7 +250,7 @@ static void a_strangers_key_does_not_open_the_image(void **state)
 }
 
 // Section 18: an emulator starts at stage3b, with everything in clear where it was.
-static void the_unsealed_image_has_every_part_in_clear(void **state)
+TEST(the_unsealed_image_has_every_part_in_clear)
 {
     struct fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -267,7 +271,7 @@ static void the_unsealed_image_has_every_part_in_clear(void **state)
 }
 
 // The loaders that are built in, with random keys: what users get.
-static void the_built_in_loaders_fit(void **state)
+TEST(the_built_in_loaders_fit)
 {
     struct fixture *f = *state;
     struct se_input in = f->input;
@@ -278,25 +282,4 @@ static void the_built_in_loaders_fit(void **state)
     in.initrd = NULL;
     in.command_line = NULL;
     check_round_trip(f, &in, f->hosts[0].key);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_host_opens_the_image),
-        cmocka_unit_test(randomly_drawn_keys_work_too),
-        cmocka_unit_test(two_images_of_the_same_parts_share_no_secret),
-        cmocka_unit_test(initrd_and_command_line_may_be_absent),
-        cmocka_unit_test(absent_parts_keep_their_tweak_index),
-        cmocka_unit_test(empty_parts_take_one_page),
-        cmocka_unit_test(sizes_around_a_page_are_kept),
-        cmocka_unit_test(parts_larger_than_all_buffers_are_streamed),
-        cmocka_unit_test(components_in_clear_are_read_back),
-        cmocka_unit_test(the_entry_of_the_kernel_lies_in_the_arguments_of_stage3b),
-        cmocka_unit_test(header_size_follows_the_number_of_hosts),
-        cmocka_unit_test(a_strangers_key_does_not_open_the_image),
-        cmocka_unit_test(the_unsealed_image_has_every_part_in_clear),
-        cmocka_unit_test(the_built_in_loaders_fit),
-    };
-    return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Seal secrets from files: which are taken, which are refused.
+#include "test.h"
+
 #include "seal_fixture.h"
 
 #include "base/log.h"
@@ -7,7 +9,9 @@
 #include <openssl/rand.h>
 #include <sys/stat.h>
 
-static void secrets_that_are_none_are_refused(void **state)
+ALL_TESTS(fixture_begin, fixture_end)
+
+TEST(secrets_that_are_none_are_refused)
 {
     const struct fixture *f = *state;
     static const struct {
@@ -55,7 +59,7 @@ static void secrets_that_are_none_are_refused(void **state)
     assert_message(foreign, "belongs to another user (uid 65534)");
 }
 
-static void secrets_that_can_be_guessed_are_refused(void **state)
+TEST(secrets_that_can_be_guessed_are_refused)
 {
     const struct fixture *f = *state;
     static const struct {
@@ -96,7 +100,7 @@ static void secrets_that_can_be_guessed_are_refused(void **state)
 
 // Random bytes of the least length must never be refused: far more are tried here than anybody
 // makes.
-static void random_secrets_are_taken(void **state)
+TEST(random_secrets_are_taken)
 {
     const struct fixture *f = *state;
     cleanup_free char *path = in_folder(f, "random");
@@ -121,7 +125,7 @@ static void note_warning(enum log_level level, const char *line, void *context)
         strlist_add(context, line);
 }
 
-static void a_line_feed_at_the_end_of_a_text_is_said(void **state)
+TEST(a_line_feed_at_the_end_of_a_text_is_said)
 {
     const struct fixture *f = *state;
     static const char text[] = "cae61c1d09e8f3c8b5a6c7d0a1b2f3e4958677f0e1d2c3b4a5968778695a4b3c\n";
@@ -143,15 +147,4 @@ static void a_line_feed_at_the_end_of_a_text_is_said(void **state)
     }
     log_redirect(NULL, NULL);
     assert_non_null(strstr(warnings.items[0], "ends in a line feed, which is part of the secret"));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(secrets_that_are_none_are_refused),
-        cmocka_unit_test(secrets_that_can_be_guessed_are_refused),
-        cmocka_unit_test(random_secrets_are_taken),
-        cmocka_unit_test(a_line_feed_at_the_end_of_a_text_is_said),
-    };
-    return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

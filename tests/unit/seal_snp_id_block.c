@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ID blocks as SNP firmware wants them: the layout, and signatures that verify with the keys
 // inside.
+#include "test.h"
+
 #include "seal_snp_fixture.h"
 
 #include <jansson.h>
@@ -51,7 +53,9 @@ static int end(void **state)
 static const struct id_block_values values = {
     .policy = 0xB0000, .family_id = {1, 2, 3}, .image_id = {[15] = 9}, .guest_svn = 0x01020304};
 
-static void a_block_has_its_fields_where_the_firmware_looks(void **state)
+EACH_TEST(begin, end)
+
+TEST(a_block_has_its_fields_where_the_firmware_looks)
 {
     (void)state;
     unsigned char digest[LAUNCH_DIGEST_MAX], block[ID_BLOCK_SIZE];
@@ -110,7 +114,7 @@ static bool verifies(const unsigned char *key_form, const unsigned char *signatu
     return good == 1;
 }
 
-static void signatures_verify_with_the_keys_inside(void **state)
+TEST(signatures_verify_with_the_keys_inside)
 {
     const struct id_fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -136,7 +140,7 @@ static void signatures_verify_with_the_keys_inside(void **state)
     id_keys_free(keys);
 }
 
-static void without_an_author_key_its_fields_are_zero(void **state)
+TEST(without_an_author_key_its_fields_are_zero)
 {
     const struct id_fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -160,7 +164,7 @@ static void refused_key(const char *id, const char *author, const char *why)
     assert_message(err, why);
 }
 
-static void keys_of_another_kind_are_refused(void **state)
+TEST(keys_of_another_kind_are_refused)
 {
     const struct id_fixture *f = *state;
     cleanup_free char *p256 = put_key(f->folder, "p256.pem", EVP_EC_gen("P-256"), NULL);
@@ -186,7 +190,7 @@ static void keys_of_another_kind_are_refused(void **state)
     refused_key(p256, NULL, "can be written by everybody");
 }
 
-static void a_policy_that_the_firmware_refuses_is_refused(void **state)
+TEST(a_policy_that_the_firmware_refuses_is_refused)
 {
     (void)state;
     cleanup_error struct error *err = NULL;
@@ -223,7 +227,7 @@ static size_t decode(const json_t *object, const char *name, unsigned char *out,
     return (size_t)n - (ends_with(text, "==") ? 2 : ends_with(text, "=") ? 1 : 0);
 }
 
-static void reference_values_hold_signed_blocks(void **state)
+TEST(reference_values_hold_signed_blocks)
 {
     struct id_fixture *f;
     struct snp_fixture *s;
@@ -251,7 +255,7 @@ static void reference_values_hold_signed_blocks(void **state)
     snp_teardown((void **)&s);
 }
 
-static void without_keys_blocks_are_unsigned_and_say_so(void **state)
+TEST(without_keys_blocks_are_unsigned_and_say_so)
 {
     struct snp_fixture *s;
     (void)state;
@@ -265,7 +269,7 @@ static void without_keys_blocks_are_unsigned_and_say_so(void **state)
     snp_teardown((void **)&s);
 }
 
-static void reference_values_do_not_tell_where_files_lay(void **state)
+TEST(reference_values_do_not_tell_where_files_lay)
 {
     struct snp_fixture *s;
     (void)state;
@@ -280,7 +284,7 @@ static void reference_values_do_not_tell_where_files_lay(void **state)
     snp_teardown((void **)&s);
 }
 
-static void a_command_line_that_json_cannot_hold_is_refused(void **state)
+TEST(a_command_line_that_json_cannot_hold_is_refused)
 {
     struct snp_fixture *s;
     cleanup_error struct error *err = NULL;
@@ -293,21 +297,4 @@ static void a_command_line_that_json_cannot_hold_is_refused(void **state)
     assert_int_equal(launch_reference(&s->in, &m, NULL, NULL, &text, &err), -1);
     assert_message(err, "UTF-8");
     snp_teardown((void **)&s);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_block_has_its_fields_where_the_firmware_looks),
-        TEST(signatures_verify_with_the_keys_inside),
-        TEST(without_an_author_key_its_fields_are_zero),
-        TEST(keys_of_another_kind_are_refused),
-        cmocka_unit_test(a_policy_that_the_firmware_refuses_is_refused),
-        TEST(reference_values_hold_signed_blocks),
-        cmocka_unit_test(without_keys_blocks_are_unsigned_and_say_so),
-        cmocka_unit_test(reference_values_do_not_tell_where_files_lay),
-        cmocka_unit_test(a_command_line_that_json_cannot_hold_is_refused),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

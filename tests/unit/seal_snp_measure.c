@@ -4,6 +4,8 @@
 // The SEV, SEV-ES and SNP answers were computed with sev-snp-measure 0.0.13
 // (https://github.com/virtee/sev-snp-measure), the TDX answer with tdx-measure 0.1.0
 // (https://github.com/tinfoilsh/tdx-measure), on the very files that the fixture makes.
+#include "test.h"
+
 #include "seal_snp_fixture.h"
 
 #include "seal/snp_vmsa.h"
@@ -63,7 +65,7 @@ static struct launch_inputs inputs_of(const struct snp_fixture *f, const struct 
     return in;
 }
 
-static void the_digests_are_those_of_another_implementation(void **state)
+TEST_WITH(the_digests_are_those_of_another_implementation, snp_setup, snp_teardown)
 {
     for (size_t i = 0; i < ARRAY_LEN(knowns); i++) {
         struct launch_inputs in = inputs_of(*state, &knowns[i]);
@@ -73,7 +75,7 @@ static void the_digests_are_those_of_another_implementation(void **state)
     }
 }
 
-static void a_range_has_the_digests_of_each_count(void **state)
+TEST_WITH(a_range_has_the_digests_of_each_count, snp_setup, snp_teardown)
 {
     const struct snp_fixture *f = *state;
     for (enum launch_kind kind = LAUNCH_SEV_ES; kind <= LAUNCH_SNP; kind++) {
@@ -114,7 +116,7 @@ static void flip(const char *path, size_t at)
     put_file(path, bytes.data, bytes.len);
 }
 
-static void every_file_changes_the_digest(void **state)
+TEST_WITH(every_file_changes_the_digest, snp_setup, snp_teardown)
 {
     struct snp_fixture *f = *state;
     char before[2 * LAUNCH_DIGEST_MAX + 1];
@@ -135,7 +137,7 @@ static void every_file_changes_the_digest(void **state)
     assert_string_equal(again, before);
 }
 
-static void every_setting_changes_the_digest(void **state)
+TEST_WITH(every_setting_changes_the_digest, snp_setup, snp_teardown)
 {
     const struct snp_fixture *f = *state;
     char before[2 * LAUNCH_DIGEST_MAX + 1];
@@ -153,7 +155,7 @@ static void every_setting_changes_the_digest(void **state)
         expect_other(&in[i], before);
 }
 
-static void no_command_line_is_an_empty_one(void **state)
+TEST_WITH(no_command_line_is_an_empty_one, snp_setup, snp_teardown)
 {
     const struct snp_fixture *f = *state;
     struct launch_inputs in = f->in;
@@ -165,7 +167,7 @@ static void no_command_line_is_an_empty_one(void **state)
     assert_string_equal(none, empty);
 }
 
-static void the_inputs_are_named_by_their_digests(void **state)
+TEST_WITH(the_inputs_are_named_by_their_digests, snp_setup, snp_teardown)
 {
     const struct snp_fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -187,7 +189,7 @@ static void the_inputs_are_named_by_their_digests(void **state)
 
 // ---- parts ----
 
-static void other_vcpus_start_where_the_reset_block_says(void **state)
+TEST(other_vcpus_start_where_the_reset_block_says)
 {
     (void)state;
     unsigned char first[X86_PAGE], other[X86_PAGE];
@@ -202,7 +204,7 @@ static void other_vcpus_start_where_the_reset_block_says(void **state)
     assert_int_equal(get_le(first + 0x170, 8), 2);          // RFLAGS
 }
 
-static void signatures_are_those_of_the_processors(void **state)
+TEST(signatures_are_those_of_the_processors)
 {
     (void)state;
     static const struct {
@@ -229,7 +231,7 @@ static void signatures_are_those_of_the_processors(void **state)
 // ---- TDX ----
 
 // What the fixture's firmware has measured, hashed here in one go: records and contents.
-static void mrtd_is_the_digest_of_pages_and_measured_contents(void **state)
+TEST_WITH(mrtd_is_the_digest_of_pages_and_measured_contents, snp_setup, snp_teardown)
 {
     const struct snp_fixture *f = *state;
     struct firmware values = amdsev_firmware();
@@ -258,24 +260,4 @@ static void mrtd_is_the_digest_of_pages_and_measured_contents(void **state)
     assert_string_equal(hex, expected_hex);
     assert_string_equal(hex, "97555c73c78c2cd5388c901408e24daa73bfa866338b1aba5278af3ff41b7a6db3713"
                              "b11beec35751b5c3cd50eda24f0");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_digests_are_those_of_another_implementation, snp_setup,
-                                        snp_teardown),
-        cmocka_unit_test_setup_teardown(a_range_has_the_digests_of_each_count, snp_setup,
-                                        snp_teardown),
-        cmocka_unit_test_setup_teardown(every_file_changes_the_digest, snp_setup, snp_teardown),
-        cmocka_unit_test_setup_teardown(every_setting_changes_the_digest, snp_setup, snp_teardown),
-        cmocka_unit_test_setup_teardown(no_command_line_is_an_empty_one, snp_setup, snp_teardown),
-        cmocka_unit_test_setup_teardown(the_inputs_are_named_by_their_digests, snp_setup,
-                                        snp_teardown),
-        cmocka_unit_test(other_vcpus_start_where_the_reset_block_says),
-        cmocka_unit_test(signatures_are_those_of_the_processors),
-        cmocka_unit_test_setup_teardown(mrtd_is_the_digest_of_pages_and_measured_contents,
-                                        snp_setup, snp_teardown),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,8 @@
 // (https://github.com/virtee/sev-snp-measure, tests/test_guest.py and test_id_block.py), without
 // its files: the digest of its AmdSev firmware is one of them, what else counts of that firmware
 // are the sections and the reset address.
+#include "test.h"
+
 #include "seal_snp_fixture.h"
 
 #include "seal/snp_digest.h"
@@ -58,7 +60,7 @@ static void expect(const char *append, unsigned vcpus, uint64_t features, const 
     assert_string_equal(hex, expected);
 }
 
-static void the_published_digests_come_out(void **state)
+TEST(the_published_digests_come_out)
 {
     static const char *const line = "console=ttyS0 loglevel=7";
     (void)state;
@@ -88,7 +90,7 @@ static void the_published_digests_come_out(void **state)
            "7c5df632d");
 }
 
-static void the_published_id_block_comes_out(void **state)
+TEST(the_published_id_block_comes_out)
 {
     (void)state;
     unsigned char digest[LAUNCH_DIGEST_MAX], block[ID_BLOCK_SIZE], text[4 * ID_BLOCK_SIZE / 3 + 1];
@@ -102,13 +104,4 @@ static void the_published_id_block_comes_out(void **state)
     assert_string_equal((char *)text,
                         "B28FLQi9p6cAqipgjFyqawDrrSl7bWioWkWx5mmlWLZ+G5HShKMB/mPE+gdQRn7tAAAAAAAA"
                         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABAAAAAAAAAAAAAwAAAAAA");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_published_digests_come_out),
-        cmocka_unit_test(the_published_id_block_comes_out),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Launch measurement of what cannot be launched: one error that names the file and what is wrong.
+#include "test.h"
+
 #include "seal_snp_fixture.h"
 
 #include "seal/snp_kernel.h"
@@ -17,7 +19,9 @@ static void refused(const struct launch_inputs *in, const char *file, const char
 
 // ---- firmware as a file ----
 
-static void what_is_no_firmware_is_refused(void **state)
+EACH_TEST(snp_setup, snp_teardown)
+
+TEST(what_is_no_firmware_is_refused)
 {
     struct snp_fixture *f = *state;
     struct firmware values = amdsev_firmware();
@@ -39,7 +43,7 @@ static void what_is_no_firmware_is_refused(void **state)
     refused(&f->in, f->folder, "a directory");
 }
 
-static void a_file_larger_than_any_firmware_is_not_read(void **state)
+TEST(a_file_larger_than_any_firmware_is_not_read)
 {
     struct snp_fixture *f = *state;
     assert_int_equal(truncate(f->firmware, (off_t)1 << 30), 0);
@@ -54,7 +58,7 @@ static void refused_firmware(struct snp_fixture *f, const struct firmware *value
     refused(&f->in, "OVMF.fd", why);
 }
 
-static void firmware_without_what_a_launch_needs_is_refused(void **state)
+TEST(firmware_without_what_a_launch_needs_is_refused)
 {
     struct snp_fixture *f = *state;
     struct firmware values = amdsev_firmware();
@@ -81,7 +85,7 @@ static void firmware_without_what_a_launch_needs_is_refused(void **state)
     refused_firmware(f, &values, "no TDX metadata");
 }
 
-static void what_one_launch_needs_another_may_lack(void **state)
+TEST(what_one_launch_needs_another_may_lack)
 {
     struct snp_fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -98,7 +102,7 @@ static void what_one_launch_needs_another_may_lack(void **state)
     launch_measurement_free(&m);
 }
 
-static void bad_metadata_matter_only_to_what_reads_them(void **state)
+TEST(bad_metadata_matter_only_to_what_reads_them)
 {
     struct snp_fixture *f = *state;
     cleanup_error struct error *err = NULL;
@@ -115,7 +119,7 @@ static void bad_metadata_matter_only_to_what_reads_them(void **state)
     refused(&f->in, "OVMF.fd", "cannot be");
 }
 
-static void impossible_sections_are_refused(void **state)
+TEST(impossible_sections_are_refused)
 {
     struct snp_fixture *f = *state;
     static const struct {
@@ -153,7 +157,7 @@ static void refused_patch(struct snp_fixture *f, size_t at, uint64_t value, size
     refused(&f->in, "OVMF.fd", why);
 }
 
-static void damaged_tables_are_refused(void **state)
+TEST(damaged_tables_are_refused)
 {
     struct snp_fixture *f = *state;
     const size_t length = FIRMWARE_SIZE - TABLE_END - GUID_SIZE - 2;
@@ -180,7 +184,7 @@ static void damaged_tables_are_refused(void **state)
 
 // ---- kernel, initrd, command line ----
 
-static void what_is_no_bzimage_is_refused(void **state)
+TEST(what_is_no_bzimage_is_refused)
 {
     struct snp_fixture *f = *state;
     static const struct {
@@ -207,7 +211,7 @@ static void what_is_no_bzimage_is_refused(void **state)
     }
 }
 
-static void a_command_line_that_the_kernel_cuts_off_is_refused(void **state)
+TEST(a_command_line_that_the_kernel_cuts_off_is_refused)
 {
     struct snp_fixture *f = *state;
     char line[2049];
@@ -220,7 +224,7 @@ static void a_command_line_that_the_kernel_cuts_off_is_refused(void **state)
     snp_digest_hex(&f->in, hex);
 }
 
-static void an_empty_initrd_is_refused(void **state)
+TEST(an_empty_initrd_is_refused)
 {
     struct snp_fixture *f = *state;
     put_file(f->initrd, "", 0);
@@ -229,7 +233,7 @@ static void an_empty_initrd_is_refused(void **state)
 
 // ---- settings ----
 
-static void settings_that_make_no_sense_are_refused(void **state)
+TEST(settings_that_make_no_sense_are_refused)
 {
     const struct snp_fixture *f = *state;
     static const unsigned counts[][2] = {{0, 0}, {0, 1}, {2, 1}, {1, 1025}, {1025, 1025}};
@@ -250,7 +254,7 @@ static void settings_that_make_no_sense_are_refused(void **state)
     refused(&in, NULL, "QEMU's version is missing");
 }
 
-static void an_unknown_processor_names_the_nearest(void **state)
+TEST(an_unknown_processor_names_the_nearest)
 {
     (void)state;
     static const struct {
@@ -267,24 +271,4 @@ static void an_unknown_processor_names_the_nearest(void **state)
         assert_message(err, "there is no CPU type");
         assert_non_null(strstr(err->hint, types[i].hint));
     }
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, snp_setup, snp_teardown)
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(what_is_no_firmware_is_refused),
-        TEST(a_file_larger_than_any_firmware_is_not_read),
-        TEST(firmware_without_what_a_launch_needs_is_refused),
-        TEST(what_one_launch_needs_another_may_lack),
-        TEST(bad_metadata_matter_only_to_what_reads_them),
-        TEST(impossible_sections_are_refused),
-        TEST(damaged_tables_are_refused),
-        TEST(what_is_no_bzimage_is_refused),
-        TEST(a_command_line_that_the_kernel_cuts_off_is_refused),
-        TEST(an_empty_initrd_is_refused),
-        TEST(settings_that_make_no_sense_are_refused),
-        cmocka_unit_test(an_unknown_processor_names_the_nearest),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loader stages as bytes: what the sealer and the image format rely on (image format, sections
 // 3.1, 4, 6 and 7). That they run is shown by tests/e2e/loaders.bats.
+#include "test.h"
+
 #include "boot/stages.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { STAGE3A_ARGUMENTS = 24, STAGE3B_ARGUMENTS = 64, STAGE3A_ADDRESS = 0x10000 };
 
@@ -33,14 +31,14 @@ static void assert_zero(const unsigned char *from, const unsigned char *to)
         assert_int_equal(*from, 0);
 }
 
-static void stage3a_ends_in_the_page_that_puts_the_header_at_0x14000(void **state)
+TEST(stage3a_ends_in_the_page_that_puts_the_header_at_0x14000)
 {
     size_t end = STAGE3A_ADDRESS + stage3a_size();
     assert_true(end > 0x12000);
     assert_true(end <= 0x13000);
 }
 
-static void the_argument_blocks_are_last_and_empty(void **state)
+TEST(the_argument_blocks_are_last_and_empty)
 {
     assert_true(stage3a_size() > STAGE3A_ARGUMENTS);
     assert_zero(stage3a_start + stage3a_size() - STAGE3A_ARGUMENTS, stage3a_end);
@@ -50,20 +48,20 @@ static void the_argument_blocks_are_last_and_empty(void **state)
     assert_int_equal((stage3b_size() - STAGE3B_ARGUMENTS) % 8, 0);
 }
 
-static void both_entries_of_stage3a_switch_the_mode_first(void **state)
+TEST(both_entries_of_stage3a_switch_the_mode_first)
 {
     assert_memory_equal(stage3a_start, mode_switch, sizeof(mode_switch));
     assert_memory_equal(stage3a_start + 0x1000, mode_switch, sizeof(mode_switch));
 }
 
-static void stage3a_does_not_look_like_linux(void **state)
+TEST(stage3a_does_not_look_like_linux)
 {
     assert_memory_not_equal(stage3a_start + 8, "S390EP", 6);
     // With the maximum command line size at +0x430 being zero, a boot loader assumes the smallest.
     assert_zero(stage3a_start + 0x18, stage3a_start + 0x1000);
 }
 
-static void stage3b_starts_with_a_relocator_and_fits_below_its_stack(void **state)
+TEST(stage3b_starts_with_a_relocator_and_fits_below_its_stack)
 {
     assert_memory_equal(stage3b_start, mode_switch, sizeof(mode_switch));
     // The loader behind the relocator begins in the same way; what is copied ends below 0xF000.
@@ -73,7 +71,7 @@ static void stage3b_starts_with_a_relocator_and_fits_below_its_stack(void **stat
     assert_true(0xA000 + (uintptr_t)stage3b_end - (uintptr_t)loader <= 0xF000);
 }
 
-static void the_messages_are_in_the_stage_that_prints_them(void **state)
+TEST(the_messages_are_in_the_stage_that_prints_them)
 {
     static const char *const in_3a[] = {
         "Secure unpack facility is not available",
@@ -86,25 +84,11 @@ static void the_messages_are_in_the_stage_that_prints_them(void **state)
         assert_non_null(memmem(stage3b_start, stage3b_size(), in_3b[i], strlen(in_3b[i]) + 1));
 }
 
-static void nothing_of_the_build_machine_is_inside(void **state)
+TEST(nothing_of_the_build_machine_is_inside)
 {
     static const char *const traces[] = {"GCC", "lib/boot", "/home", "/tmp", "/usr", ".c"};
     for (size_t i = 0; i < sizeof(traces) / sizeof(traces[0]); i++) {
         assert_null(memmem(stage3a_start, stage3a_size(), traces[i], strlen(traces[i])));
         assert_null(memmem(stage3b_start, stage3b_size(), traces[i], strlen(traces[i])));
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stage3a_ends_in_the_page_that_puts_the_header_at_0x14000),
-        cmocka_unit_test(the_argument_blocks_are_last_and_empty),
-        cmocka_unit_test(both_entries_of_stage3a_switch_the_mode_first),
-        cmocka_unit_test(stage3a_does_not_look_like_linux),
-        cmocka_unit_test(stage3b_starts_with_a_relocator_and_fits_below_its_stack),
-        cmocka_unit_test(the_messages_are_in_the_stage_that_prints_them),
-        cmocka_unit_test(nothing_of_the_build_machine_is_inside),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A single flipped bit anywhere but in the code of stage3a is found, and the message says where.
+#include "test.h"
+
 #include "seal_fixture.h"
 
 #include "seal/format.h"
@@ -62,7 +64,9 @@ static void expect_found(const struct tamper *t, uint64_t offset, unsigned bit,
     assert_false(path_exists(t->parts));
 }
 
-static void the_image_as_it_is_opens(void **state)
+ALL_TESTS(begin, end)
+
+TEST(the_image_as_it_is_opens)
 {
     struct tamper *t = *state;
     cleanup_error struct error *err = NULL;
@@ -72,14 +76,14 @@ static void the_image_as_it_is_opens(void **state)
     assert_good(remove_tree(t->parts, &err));
 }
 
-static void every_byte_of_the_header_counts(void **state)
+TEST(every_byte_of_the_header_counts)
 {
     static const char *const words[3] = {"header", "key slot"};
     for (uint64_t i = HEADER; i < HEADER_END; i++)
         expect_found(*state, i, i * 5 % 8, words);
 }
 
-static void the_message_tells_slots_and_header_apart(void **state)
+TEST(the_message_tells_slots_and_header_apart)
 {
     static const struct {
         unsigned offset;
@@ -105,7 +109,7 @@ static void the_message_tells_slots_and_header_apart(void **state)
         expect_found(*state, HEADER + cases[i].offset, 0, (const char *const[3]){cases[i].message});
 }
 
-static void changes_in_components_are_found(void **state)
+TEST(changes_in_components_are_found)
 {
     static const char *const words[3] = {"the components, 0x15000 to 0x2c000"};
     for (uint64_t i = 0x15000; i < 0x2C000; i += 1021)
@@ -114,7 +118,7 @@ static void changes_in_components_are_found(void **state)
     expect_found(*state, 0x2BFFF, 7, words);
 }
 
-static void changes_in_the_ipib_are_found(void **state)
+TEST(changes_in_the_ipib_are_found)
 {
     static const char *const words[3] = {"IPIB"};
     for (uint64_t i = 0x13000; i < 0x13000 + IPIB_COMPONENTS + 4 * IPIB_ENTRY_SIZE; i++)
@@ -123,7 +127,7 @@ static void changes_in_the_ipib_are_found(void **state)
         expect_found(*state, i, i % 8, words);
 }
 
-static void changes_in_what_no_digest_covers_are_found(void **state)
+TEST(changes_in_what_no_digest_covers_are_found)
 {
     for (uint64_t bit = 0; bit < 64; bit++)
         expect_found(*state, bit / 8, bit % 8, (const char *const[3]){"short PSW"});
@@ -139,7 +143,7 @@ static void changes_in_what_no_digest_covers_are_found(void **state)
 
 // Section 16: nothing in an image says what the code of stage3a must be. A change in it can keep
 // the image from starting, and no more.
-static void changes_in_the_code_of_stage3a_cannot_be_found(void **state)
+TEST(changes_in_the_code_of_stage3a_cannot_be_found)
 {
     struct tamper *t = *state;
     cleanup_error struct error *err = NULL;
@@ -167,7 +171,7 @@ static void expect_inspector(const struct tamper *t, uint64_t offset, const char
     }
 }
 
-static void the_inspector_finds_changes_without_a_key(void **state)
+TEST(the_inspector_finds_changes_without_a_key)
 {
     for (uint64_t i = 0x15000; i < 0x2C000; i += 4093)
         expect_inspector(*state, i, "contents changed, or the header's digest of them (pld) did");
@@ -189,7 +193,7 @@ static void the_inspector_finds_changes_without_a_key(void **state)
 }
 
 // Every length up to the end of the header, roughly, and many behind: none is an image.
-static void cut_off_images_are_refused(void **state)
+TEST(cut_off_images_are_refused)
 {
     struct tamper *t = *state;
     cleanup_free char *path = in_folder(t->f, "cut.img");
@@ -208,20 +212,4 @@ static void cut_off_images_are_refused(void **state)
     struct se_image image;
     assert_int_equal(read_image(path, &image, &err), -1);
     assert_message(err, "1 bytes follow the end of the image");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_image_as_it_is_opens),
-        cmocka_unit_test(every_byte_of_the_header_counts),
-        cmocka_unit_test(the_message_tells_slots_and_header_apart),
-        cmocka_unit_test(changes_in_components_are_found),
-        cmocka_unit_test(changes_in_the_ipib_are_found),
-        cmocka_unit_test(changes_in_what_no_digest_covers_are_found),
-        cmocka_unit_test(changes_in_the_code_of_stage3a_cannot_be_found),
-        cmocka_unit_test(the_inspector_finds_changes_without_a_key),
-        cmocka_unit_test(cut_off_images_are_refused),
-    };
-    return cmocka_run_group_tests(tests, begin, end);
 }

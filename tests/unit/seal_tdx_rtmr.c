@@ -2,6 +2,8 @@
 // RTMR 1 and 2 of trust domains. The known answers were computed with tdx-measure 0.1.0
 // (https://github.com/tinfoilsh/tdx-measure) on the very files that are made here, but for those of
 // an unchanged kernel, which it does not know: they are SHA-384 by hand over the ranges that count.
+#include "test.h"
+
 #include "seal_snp_fixture.h"
 
 #include "seal/authenticode.h"
@@ -86,7 +88,9 @@ static void expect_rtmr1(const struct launch_inputs *in, const char *wanted)
     "80231f2b359c97c0ffed486632200714ff0d2187b46120d5b43aa58200a151f260c32d1174fb2590d974f3996910" \
     "6965"
 
-static void both_registers_are_those_of_tdx_measure(void **state)
+EACH_TEST(setup, snp_teardown)
+
+TEST(both_registers_are_those_of_tdx_measure)
 {
     struct snp_fixture *f = *state;
     struct launch_measurement m;
@@ -101,7 +105,7 @@ static void both_registers_are_those_of_tdx_measure(void **state)
                          "4a37be56c7b412189404312");
 }
 
-static void memory_matters_where_it_decides_on_the_initrds_place(void **state)
+TEST(memory_matters_where_it_decides_on_the_initrds_place)
 {
     struct snp_fixture *f = *state;
     // Low memory ends at 2 GiB in all of these.
@@ -121,7 +125,7 @@ static void memory_matters_where_it_decides_on_the_initrds_place(void **state)
     assert_string_not_equal(other, PATCHED);
 }
 
-static void newer_qemu_leaves_the_kernel_alone(void **state)
+TEST(newer_qemu_leaves_the_kernel_alone)
 {
     struct snp_fixture *f = *state;
     f->in.memory_mib = 0;
@@ -133,7 +137,7 @@ static void newer_qemu_leaves_the_kernel_alone(void **state)
     expect_rtmr1(&f->in, UNCHANGED);
 }
 
-static void load_options_are_those_that_the_firmware_makes(void **state)
+TEST(load_options_are_those_that_the_firmware_makes)
 {
     static const struct {
         const char *append;
@@ -178,7 +182,7 @@ static void load_options_are_those_that_the_firmware_makes(void **state)
     "6236f700a0b70ad0383cb0b62e6417ac799b145030d2d897a861dd726631d31e13e4e3792b7c30b75a39e2072390" \
     "9713"
 
-static void what_depends_on_the_release_is_read_from_the_file_or_asked_for(void **state)
+TEST(what_depends_on_the_release_is_read_from_the_file_or_asked_for)
 {
     static const char none[] = "", behind[] = BEHIND_COMMAND_LINE, before[] = BEFORE_COMMAND_LINE,
                       shim[] = BEHIND_COMMAND_LINE "\0" KNOWS_SHIM,
@@ -226,7 +230,7 @@ static void what_depends_on_the_release_is_read_from_the_file_or_asked_for(void 
     }
 }
 
-static void firmware_that_measures_nothing_is_refused(void **state)
+TEST(firmware_that_measures_nothing_is_refused)
 {
     struct snp_fixture *f = *state;
     struct firmware values = amdsev_firmware();
@@ -242,7 +246,7 @@ static void firmware_that_measures_nothing_is_refused(void **state)
 }
 
 // Damage anywhere: an error or fewer facts, never more memory than is bounded, never a crash.
-static void damaged_volumes_are_read_within_their_bounds(void **state)
+TEST(damaged_volumes_are_read_within_their_bounds)
 {
     (void)state;
     cleanup_buf struct buf volume = {0};
@@ -277,7 +281,7 @@ static void damaged_volumes_are_read_within_their_bounds(void **state)
     assert_message(err, "larger than any firmware");
 }
 
-static void the_order_of_pages_is_asked_for(void **state)
+TEST(the_order_of_pages_is_asked_for)
 {
     struct snp_fixture *f = *state;
     char one[2 * LAUNCH_DIGEST_MAX + 1], two[2 * LAUNCH_DIGEST_MAX + 1];
@@ -297,7 +301,7 @@ static void the_order_of_pages_is_asked_for(void **state)
                              "dc1860bdc5dafb2ce29e0c0e328c0af8fcd0");
 }
 
-static void an_older_kernel_has_no_rtmr_2(void **state)
+TEST(an_older_kernel_has_no_rtmr_2)
 {
     static const struct {
         const char *version;
@@ -319,7 +323,7 @@ static void an_older_kernel_has_no_rtmr_2(void **state)
     assert_message(none, "does not say which version");
 }
 
-static void what_lies_behind_the_sections_counts(void **state)
+TEST(what_lies_behind_the_sections_counts)
 {
     (void)state;
     cleanup_free unsigned char *k = make_bzimage();
@@ -339,7 +343,7 @@ static void what_lies_behind_the_sections_counts(void **state)
     }
 }
 
-static void bad_images_are_refused(void **state)
+TEST(bad_images_are_refused)
 {
     static const struct {
         uint32_t at, value, bytes;
@@ -370,7 +374,7 @@ static void bad_images_are_refused(void **state)
 }
 
 // Every cut ends inside of something.
-static void a_cut_image_is_refused(void **state)
+TEST(a_cut_image_is_refused)
 {
     (void)state;
     cleanup_free unsigned char *k = make_bzimage();
@@ -384,7 +388,7 @@ static void a_cut_image_is_refused(void **state)
     }
 }
 
-static void what_cannot_be_started_is_refused(void **state)
+TEST(what_cannot_be_started_is_refused)
 {
     struct snp_fixture *f = *state;
     const struct launch_inputs good = f->in;
@@ -409,25 +413,4 @@ static void what_cannot_be_started_is_refused(void **state)
         assert_int_equal(launch_measure(&cases[i], &m, &err), -1);
         assert_message(err, why[i]);
     }
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, snp_teardown)
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(both_registers_are_those_of_tdx_measure),
-        TEST(memory_matters_where_it_decides_on_the_initrds_place),
-        TEST(newer_qemu_leaves_the_kernel_alone),
-        TEST(load_options_are_those_that_the_firmware_makes),
-        TEST(what_depends_on_the_release_is_read_from_the_file_or_asked_for),
-        TEST(firmware_that_measures_nothing_is_refused),
-        TEST(the_order_of_pages_is_asked_for),
-        cmocka_unit_test(damaged_volumes_are_read_within_their_bounds),
-        TEST(an_older_kernel_has_no_rtmr_2),
-        TEST(what_cannot_be_started_is_refused),
-        cmocka_unit_test(what_lies_behind_the_sections_counts),
-        cmocka_unit_test(bad_images_are_refused),
-        cmocka_unit_test(a_cut_image_is_refused),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which host key documents are genuine: one table, a case a line (docs/trust.md has the rules).
+#include "test.h"
+
 #include "seal_trust_help.h"
 
 static const struct verdict verdicts[] = {
@@ -289,9 +291,22 @@ static void check_case(void **state)
     end_case(&f);
 }
 
+// A test for each line of the table.
+__attribute__((constructor)) static void register_verdicts(void)
+{
+    for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
+        const struct CMUnitTest t = {.name = verdicts[i].name,
+                                     .test_func = check_case,
+                                     .initial_state = (void *)&verdicts[i]};
+        test_register(__FILE__, __LINE__, &t);
+    }
+}
+
 // ---- what does not fit the table ----
 
-static void genprotimg_takes_one_signing_key_only(void **state)
+ALL_TESTS(begin, end)
+
+TEST(genprotimg_takes_one_signing_key_only)
 {
     static const char *const certificates[] = {"sign.crt sign-two.crt inter.crt", "both-keys.pem",
                                                "sign.crt sign.crt inter.crt"};
@@ -309,7 +324,7 @@ static void genprotimg_takes_one_signing_key_only(void **state)
 }
 
 // Days from now; the document is valid 100 days, lists 10.
-static void the_verdict_depends_on_the_given_time(void **state)
+TEST(the_verdict_depends_on_the_given_time)
 {
     static const struct {
         int days;
@@ -332,7 +347,7 @@ static void the_verdict_depends_on_the_given_time(void **state)
     }
 }
 
-static void this_systems_store_counts_without_an_own_root(void **state)
+TEST(this_systems_store_counts_without_an_own_root)
 {
     struct files f;
     cleanup_error struct error *err = NULL;
@@ -359,7 +374,7 @@ static void this_systems_store_counts_without_an_own_root(void **state)
     end_case(&f);
 }
 
-static void a_good_document_passes_beside_a_bad_one(void **state)
+TEST(a_good_document_passes_beside_a_bad_one)
 {
     struct verdict v = genuine;
     struct files f;
@@ -394,7 +409,7 @@ static void warnings_of(const struct verdict *v, struct buf *out)
     end_case(&f);
 }
 
-static void what_was_dropped_is_said_once(void **state)
+TEST(what_was_dropped_is_said_once)
 {
     struct verdict v = genuine;
     cleanup_buf struct buf said = {0};
@@ -407,7 +422,7 @@ static void what_was_dropped_is_said_once(void **state)
     assert_non_null(strstr(said.data, "the root of trust is"));
 }
 
-static void lists_of_another_signing_key_are_no_warning(void **state)
+TEST(lists_of_another_signing_key_are_no_warning)
 {
     struct verdict v = genuine;
     cleanup_buf struct buf said = {0};
@@ -418,7 +433,7 @@ static void lists_of_another_signing_key_are_no_warning(void **state)
     assert_null(strstr(said.data, "CRL is not valid"));
 }
 
-static void documents_are_put_in_words(void **state)
+TEST(documents_are_put_in_words)
 {
     struct files f;
     begin_case(&genuine, &f);
@@ -432,24 +447,4 @@ static void documents_are_put_in_words(void **state)
     assert_true(strcmp(t.from, t.to) < 0);
     host_key_text_free(&t);
     end_case(&f);
-}
-
-int main(void)
-{
-    static const struct CMUnitTest others[] = {
-        cmocka_unit_test(genprotimg_takes_one_signing_key_only),
-        cmocka_unit_test(the_verdict_depends_on_the_given_time),
-        cmocka_unit_test(this_systems_store_counts_without_an_own_root),
-        cmocka_unit_test(a_good_document_passes_beside_a_bad_one),
-        cmocka_unit_test(what_was_dropped_is_said_once),
-        cmocka_unit_test(lists_of_another_signing_key_are_no_warning),
-        cmocka_unit_test(documents_are_put_in_words),
-    };
-    struct CMUnitTest tests[ARRAY_LEN(verdicts) + ARRAY_LEN(others)];
-    for (size_t i = 0; i < ARRAY_LEN(verdicts); i++)
-        tests[i] = (struct CMUnitTest){.name = verdicts[i].name,
-                                       .test_func = check_case,
-                                       .initial_state = (void *)&verdicts[i]};
-    memcpy(&tests[ARRAY_LEN(verdicts)], others, sizeof others);
-    return cmocka_run_group_tests(tests, begin, end);
 }

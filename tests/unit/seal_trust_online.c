@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Revocation lists that are fetched, without a network: when, from where, and what they may decide.
+#include "test.h"
+
 #include "seal_trust_help.h"
 
 struct asked {
@@ -31,7 +33,9 @@ static int verify_online(const struct verdict *v, struct asked *a, struct error 
     return result;
 }
 
-static void lists_are_fetched_once_each(void **state)
+ALL_TESTS(begin, end)
+
+TEST(lists_are_fetched_once_each)
 {
     struct verdict v = genuine;
     struct asked a = {0};
@@ -47,7 +51,7 @@ static void lists_are_fetched_once_each(void **state)
     strlist_free(&a.urls);
 }
 
-static void nobody_is_asked_for_what_is_not_genuine(void **state)
+TEST(nobody_is_asked_for_what_is_not_genuine)
 {
     static const struct verdict cases[] = {
         {"", "HKD-online-forged.crt", CHAIN, LISTS, ROOT, "signature is broken", NULL},
@@ -72,7 +76,7 @@ static void expect_online(const struct verdict *v, const char *file)
 }
 
 // A fetched list stands in for a given one, but what a given one revokes stays revoked.
-static void what_is_fetched_wins_and_nothing_hides_a_revocation(void **state)
+TEST(what_is_fetched_wins_and_nothing_hides_a_revocation)
 {
     static const struct {
         struct verdict v;
@@ -95,7 +99,7 @@ static void what_is_fetched_wins_and_nothing_hides_a_revocation(void **state)
         "", "HKD-online.crt", CHAIN, "root.crl inter.crl", ROOT, "no CRL found", hint              \
     }
 
-static void a_failed_fetch_is_named_when_the_list_is_missing(void **state)
+TEST(a_failed_fetch_is_named_when_the_list_is_missing)
 {
     static const struct verdict
         nowhere = WITHOUT_LIST("fetching failed: "),
@@ -105,7 +109,7 @@ static void a_failed_fetch_is_named_when_the_list_is_missing(void **state)
     expect_online(&garbage, "garbage");
 }
 
-static void offline_the_address_of_a_missing_list_is_named(void **state)
+TEST(offline_the_address_of_a_missing_list_is_named)
 {
     static const struct verdict v = WITHOUT_LIST("http://127.0.0.1:9/plain/sign.crl");
     struct files f;
@@ -120,7 +124,7 @@ static void offline_the_address_of_a_missing_list_is_named(void **state)
 static const struct verdict guide = {
     "", "HKD-online.crt", "sign-online.crt inter-online.crt", "sign.crl", ROOT, NULL, NULL};
 
-static void what_is_missing_is_fetched_and_nothing_else(void **state)
+TEST(what_is_missing_is_fetched_and_nothing_else)
 {
     static const struct {
         const char *given, *asked;
@@ -159,7 +163,7 @@ static void what_is_missing_is_fetched_and_nothing_else(void **state)
     }
 }
 
-static void offline_all_missing_lists_are_named_at_once(void **state)
+TEST(offline_all_missing_lists_are_named_at_once)
 {
     struct verdict v = guide;
     struct files f;
@@ -173,18 +177,4 @@ static void offline_all_missing_lists_are_named_at_once(void **state)
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
         if (!strstr(err->hint, lists[i]))
             fail_msg("%s is not in: %s", lists[i], err->hint);
-}
-
-int main(void)
-{
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lists_are_fetched_once_each),
-        cmocka_unit_test(nobody_is_asked_for_what_is_not_genuine),
-        cmocka_unit_test(what_is_fetched_wins_and_nothing_hides_a_revocation),
-        cmocka_unit_test(a_failed_fetch_is_named_when_the_list_is_missing),
-        cmocka_unit_test(offline_the_address_of_a_missing_list_is_named),
-        cmocka_unit_test(what_is_missing_is_fetched_and_nothing_else),
-        cmocka_unit_test(offline_all_missing_lists_are_named_at_once),
-    };
-    return cmocka_run_group_tests(tests, begin, end);
 }

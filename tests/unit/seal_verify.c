@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A good image is proven with each of the keys; a single flipped bit anywhere is found, and
 // located.
+#include "test.h"
+
 #include "seal_fixture.h"
 
 #include "seal/format.h"
@@ -133,7 +135,9 @@ static void expect(const struct proven *p, const struct se_proof *proof,
 
 // ---- what is good ----
 
-static void a_good_image_is_proven_with_each_kind_of_key(void **state)
+ALL_TESTS(begin, end)
+
+TEST(a_good_image_is_proven_with_each_kind_of_key)
 {
     const struct proven *p = *state;
     const struct {
@@ -160,7 +164,7 @@ static void a_good_image_is_proven_with_each_kind_of_key(void **state)
     }
 }
 
-static void without_originals_it_says_what_was_not_compared(void **state)
+TEST(without_originals_it_says_what_was_not_compared)
 {
     const struct proven *p = *state;
     cleanup_error struct error *err = NULL;
@@ -221,7 +225,7 @@ static void expect_header_bit(const struct proven *p, const struct se_proof *pro
            has_place(bit / 8) ? place : NULL);
 }
 
-static void every_bit_of_the_header_is_found_and_located(void **state)
+TEST(every_bit_of_the_header_is_found_and_located)
 {
     const struct proven *p = *state;
     struct se_proof proof = with_header_key(p);
@@ -229,7 +233,7 @@ static void every_bit_of_the_header_is_found_and_located(void **state)
         expect_header_bit(p, &proof, bit);
 }
 
-static void the_host_key_and_the_secret_locate_as_well(void **state)
+TEST(the_host_key_and_the_secret_locate_as_well)
 {
     const struct proven *p = *state;
     struct se_proof host = with_host_key(p), secret = with_secret(p);
@@ -263,7 +267,7 @@ static uint64_t random_bit(uint64_t *seed, uint64_t limit)
     return (*seed >> 16) % limit;
 }
 
-static void several_hundred_bits_of_the_components_are_found_with_their_page(void **state)
+TEST(several_hundred_bits_of_the_components_are_found_with_their_page)
 {
     const struct proven *p = *state;
     struct se_proof proof = with_host_key(p);
@@ -286,7 +290,7 @@ static void several_hundred_bits_of_the_components_are_found_with_their_page(voi
     }
 }
 
-static void several_hundred_bits_before_the_header_are_found(void **state)
+TEST(several_hundred_bits_before_the_header_are_found)
 {
     const struct proven *p = *state;
     struct se_proof proof = with_host_key(p);
@@ -313,7 +317,7 @@ static void several_hundred_bits_before_the_header_are_found(void **state)
     }
 }
 
-static void without_originals_the_record_names_the_component(void **state)
+TEST(without_originals_the_record_names_the_component)
 {
     const struct proven *p = *state;
     struct se_proof proof = with_secret(p);
@@ -326,7 +330,7 @@ static void without_originals_the_record_names_the_component(void **state)
     }
 }
 
-static void without_anything_it_says_that_one_digest_covers_all(void **state)
+TEST(without_anything_it_says_that_one_digest_covers_all)
 {
     const struct proven *p = *state;
     cleanup_error struct error *err = NULL;
@@ -341,7 +345,7 @@ static void without_anything_it_says_that_one_digest_covers_all(void **state)
 
 // ---- another image ----
 
-static void other_originals_are_told_apart(void **state)
+TEST(other_originals_are_told_apart)
 {
     const struct proven *p = *state;
     cleanup_error struct error *err = NULL, *longer = NULL;
@@ -376,7 +380,7 @@ static void refused_as(const struct proven *p, enum se_original_kind kind, const
 }
 
 // The record has the digests of what was sealed: no key is needed to tell other files apart.
-static void a_record_alone_tells_other_originals_apart(void **state)
+TEST(a_record_alone_tells_other_originals_apart)
 {
     const struct proven *p = *state;
     cleanup_free char *other = in_folder(p->f, "not-sealed");
@@ -403,7 +407,7 @@ static void a_record_alone_tells_other_originals_apart(void **state)
 }
 
 // Every key that was given has to open the image, not the first of them alone.
-static void no_key_that_was_given_is_left_aside(void **state)
+TEST(no_key_that_was_given_is_left_aside)
 {
     const struct proven *p = *state;
     EVP_PKEY *own = p->f->hosts[0].key, *another = p->f->hosts[1].key;
@@ -421,7 +425,7 @@ static void no_key_that_was_given_is_left_aside(void **state)
     assert_message(derived, "none of its 1 key slots");
 }
 
-static void another_secret_and_another_record_are_told_apart(void **state)
+TEST(another_secret_and_another_record_are_told_apart)
 {
     const struct proven *p = *state;
     cleanup_error struct error *err = NULL, *changed = NULL;
@@ -448,7 +452,7 @@ static void another_secret_and_another_record_are_told_apart(void **state)
 }
 
 // An image that was made anew by somebody who knows the header key, and not the secret.
-static void a_good_image_that_the_secret_did_not_make_is_refused(void **state)
+TEST(a_good_image_that_the_secret_did_not_make_is_refused)
 {
     const struct proven *p = *state;
     cleanup_error struct error *err = NULL;
@@ -467,7 +471,7 @@ static void a_good_image_that_the_secret_did_not_make_is_refused(void **state)
     put_bytes(p);
 }
 
-static void proofs_that_prove_nothing_are_refused(void **state)
+TEST(proofs_that_prove_nothing_are_refused)
 {
     const struct proven *p = *state;
     const struct {
@@ -490,7 +494,7 @@ static void proofs_that_prove_nothing_are_refused(void **state)
     }
 }
 
-static void components_in_clear_are_proven_too(void **state)
+TEST(components_in_clear_are_proven_too)
 {
     struct proven *p = *state;
     cleanup_error struct error *err = NULL;
@@ -513,26 +517,4 @@ static void components_in_clear_are_proven_too(void **state)
                    "the kernel is damaged: page 4 of 18, at 0x18000 in the image; first at byte "
                    "0x18021, bit 0x04");
     put_bytes(p);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_good_image_is_proven_with_each_kind_of_key),
-        cmocka_unit_test(without_originals_it_says_what_was_not_compared),
-        cmocka_unit_test(every_bit_of_the_header_is_found_and_located),
-        cmocka_unit_test(the_host_key_and_the_secret_locate_as_well),
-        cmocka_unit_test(several_hundred_bits_of_the_components_are_found_with_their_page),
-        cmocka_unit_test(several_hundred_bits_before_the_header_are_found),
-        cmocka_unit_test(without_originals_the_record_names_the_component),
-        cmocka_unit_test(without_anything_it_says_that_one_digest_covers_all),
-        cmocka_unit_test(other_originals_are_told_apart),
-        cmocka_unit_test(a_record_alone_tells_other_originals_apart),
-        cmocka_unit_test(no_key_that_was_given_is_left_aside),
-        cmocka_unit_test(another_secret_and_another_record_are_told_apart),
-        cmocka_unit_test(a_good_image_that_the_secret_did_not_make_is_refused),
-        cmocka_unit_test(proofs_that_prove_nothing_are_refused),
-        cmocka_unit_test(components_in_clear_are_proven_too),
-    };
-    return cmocka_run_group_tests(tests, begin, end);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The host's package sources: which entries of apt's configuration count, and whose keys.
+#include "test.h"
+
 #include "source_apt_help.h"
 
 #include "source/apt.h"
@@ -27,7 +29,10 @@ static char *sources(struct place *p, const char *id, const char *codename, cons
     return buf_take(&out);
 }
 
-static void one_line_sources_of_the_distribution_are_found(void **state)
+EACH_TEST(place_begin, place_end_apt)
+ALL_TESTS(home_begin, home_end)
+
+TEST(one_line_sources_of_the_distribution_are_found)
 {
     struct place *p = *state;
     use_apt_folder(p);
@@ -57,7 +62,7 @@ static void one_line_sources_of_the_distribution_are_found(void **state)
                              "Architectures: amd64\n\n");
 }
 
-static void deb822_sources_of_the_distribution_are_found(void **state)
+TEST(deb822_sources_of_the_distribution_are_found)
 {
     struct place *p = *state;
     use_apt_folder(p);
@@ -97,7 +102,7 @@ static void deb822_sources_of_the_distribution_are_found(void **state)
 }
 
 // As on every Ubuntu host that builds for another architecture.
-static void an_entry_is_asked_for_its_own_architectures_only(void **state)
+TEST(an_entry_is_asked_for_its_own_architectures_only)
 {
     struct place *p = *state;
     use_apt_folder(p);
@@ -118,7 +123,7 @@ static void an_entry_is_asked_for_its_own_architectures_only(void **state)
                    "any package source of ubuntu noble for ppc64el");
 }
 
-static void folders_are_read_as_copies(void **state)
+TEST(folders_are_read_as_copies)
 {
     struct place *p = *state;
     use_apt_folder(p);
@@ -135,7 +140,7 @@ static void folders_are_read_as_copies(void **state)
     assert_says(out, "URIs: copy:/srv/c/\nSuites: bookworm-security\n");
 }
 
-static void another_distribution_needs_repo_url(void **state)
+TEST(another_distribution_needs_repo_url)
 {
     struct place *p = *state;
     use_apt_folder(p);
@@ -195,7 +200,7 @@ static int update(struct place *p, struct error **err)
     return result;
 }
 
-static void a_mirror_with_a_key_of_its_own_counts(void **state)
+TEST(a_mirror_with_a_key_of_its_own_counts)
 {
     struct place *p = *state;
     cleanup_error struct error *err = NULL;
@@ -228,7 +233,7 @@ static void a_mirror_with_a_key_of_its_own_counts(void **state)
     assert_says(err->message, "NO_PUBKEY");
 }
 
-static void a_mirror_that_is_named_brings_its_keyring(void **state)
+TEST(a_mirror_that_is_named_brings_its_keyring)
 {
     struct place *p = *state;
     cleanup_error struct error *err = NULL;
@@ -252,7 +257,7 @@ static void a_mirror_that_is_named_brings_its_keyring(void **state)
 }
 
 // As in a fresh container, whose lists were removed.
-static void another_name_of_the_suite_is_understood_without_lists(void **state)
+TEST(another_name_of_the_suite_is_understood_without_lists)
 {
     struct place *p = *state;
     use_apt_folder(p);
@@ -273,7 +278,7 @@ static void another_name_of_the_suite_is_understood_without_lists(void **state)
 }
 
 // The Origin decides where there are two; the other one would add packages of its own.
-static void third_parties_are_left_out_where_the_distribution_is_there(void **state)
+TEST(third_parties_are_left_out_where_the_distribution_is_there)
 {
     struct place *p = *state;
     use_apt_folder(p);
@@ -287,7 +292,7 @@ static void third_parties_are_left_out_where_the_distribution_is_there(void **st
     assert_null(strstr(out, "/third/"));
 }
 
-static void apt_settings_keep_the_proxy_but_no_hooks(void **state)
+TEST(apt_settings_keep_the_proxy_but_no_hooks)
 {
     struct place *p = *state;
     use_apt_folder(p);
@@ -299,21 +304,4 @@ static void apt_settings_keep_the_proxy_but_no_hooks(void **state)
     assert_says(out.data, "Acquire::Retries");
     // One line for the whole machine does not let unsigned packages in.
     assert_null(strstr(out.data, "Insecure"));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(one_line_sources_of_the_distribution_are_found),
-        TEST(deb822_sources_of_the_distribution_are_found),
-        TEST(an_entry_is_asked_for_its_own_architectures_only),
-        TEST(folders_are_read_as_copies),
-        TEST(a_mirror_with_a_key_of_its_own_counts),
-        TEST(a_mirror_that_is_named_brings_its_keyring),
-        TEST(another_name_of_the_suite_is_understood_without_lists),
-        TEST(third_parties_are_left_out_where_the_distribution_is_there),
-        TEST(another_distribution_needs_repo_url),
-        TEST(apt_settings_keep_the_proxy_but_no_hooks),
-    };
-    return cmocka_run_group_tests(tests, home_begin, home_end);
 }

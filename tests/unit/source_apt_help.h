@@ -42,6 +42,4 @@ static inline void make_key(struct place *p, const char *name)
            name, name, name, name);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, place_begin, place_end_apt)
-
 #endif

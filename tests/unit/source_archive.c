@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Archives from a server that breaks, lies and refuses; digests, sums files, the lock.
+#include "test.h"
+
 #include "source_help.h"
 
 #include "source/download.h"
@@ -99,7 +101,10 @@ static int download(struct place *p, const char *url, struct retry retry, struct
 }
 
 // ---- sources ----
-static void an_archive_is_unpacked_without_its_top_folder(void **state)
+EACH_TEST(place_begin, place_end)
+ALL_TESTS(home_begin, home_end)
+
+TEST(an_archive_is_unpacked_without_its_top_folder)
 {
     struct place *p = *state;
     begin(p);
@@ -120,7 +125,7 @@ static void an_archive_is_unpacked_without_its_top_folder(void **state)
     assert_sh(p, "ls store/tmp | grep download || true", "");
 }
 
-static void a_local_file_is_an_archive_too(void **state)
+TEST(a_local_file_is_an_archive_too)
 {
     struct place *p = *state;
     make_archive(p);
@@ -135,7 +140,7 @@ static void a_local_file_is_an_archive_too(void **state)
     assert_refused(get(p, &missing, &err), &err, "none.tar.gz");
 }
 
-static void an_unknown_archive_is_trusted_once_and_checked_ever_after(void **state)
+TEST(an_unknown_archive_is_trusted_once_and_checked_ever_after)
 {
     struct place *p = *state;
     begin(p);
@@ -156,7 +161,7 @@ static void an_unknown_archive_is_trusted_once_and_checked_ever_after(void **sta
     assert_says(err->hint, "versions.lock");
 }
 
-static void wrong_bytes_name_both_digests_and_are_not_kept(void **state)
+TEST(wrong_bytes_name_both_digests_and_are_not_kept)
 {
     struct place *p = *state;
     begin(p);
@@ -171,7 +176,7 @@ static void wrong_bytes_name_both_digests_and_are_not_kept(void **state)
     assert_sh(p, "find store -size +10k | wc -l; ls -A out", "0");
 }
 
-static void versions_yaml_and_the_lock_must_agree(void **state)
+TEST(versions_yaml_and_the_lock_must_agree)
 {
     struct place *p = *state;
     begin(p);
@@ -190,7 +195,7 @@ static void versions_yaml_and_the_lock_must_agree(void **state)
     assert_refused(get(p, &silly, &err), &err, "64 lower-case hexadecimal digits");
 }
 
-static void offline_and_locked_say_what_is_missing(void **state)
+TEST(offline_and_locked_say_what_is_missing)
 {
     struct place *p = *state;
     begin(p);
@@ -211,7 +216,7 @@ static void offline_and_locked_say_what_is_missing(void **state)
     assert_string_equal(log, "\n");
 }
 
-static void an_unreachable_archive_names_the_other_way(void **state)
+TEST(an_unreachable_archive_names_the_other_way)
 {
     struct place *p = *state;
     cleanup_free char *url = xasprintf("http://127.0.0.1:%u/demo.tar.gz", free_port());
@@ -223,7 +228,7 @@ static void an_unreachable_archive_names_the_other_way(void **state)
     assert_says(err->hint, "--sources=debian");
 }
 
-static void a_download_goes_on_where_a_killed_one_stopped(void **state)
+TEST(a_download_goes_on_where_a_killed_one_stopped)
 {
     struct place *p = *state;
     begin(p);
@@ -250,7 +255,7 @@ static void a_download_goes_on_where_a_killed_one_stopped(void **state)
     assert_sh(p, "diff -r demo-1.0 out && cat out/sub/file", "hello");
 }
 
-static void a_patch_that_fits_is_applied_and_one_that_does_not_is_named(void **state)
+TEST(a_patch_that_fits_is_applied_and_one_that_does_not_is_named)
 {
     struct place *p = *state;
     make_archive(p);
@@ -285,7 +290,7 @@ static void a_patch_that_fits_is_applied_and_one_that_does_not_is_named(void **s
     assert_refused(result, &err, "good.patch");
 }
 
-static void many_kbuilds_download_the_same_archive_once(void **state)
+TEST(many_kbuilds_download_the_same_archive_once)
 {
     struct place *p = *state;
     begin(p);
@@ -298,7 +303,7 @@ static void many_kbuilds_download_the_same_archive_once(void **state)
 }
 
 // ---- downloads ----
-static void a_broken_download_is_resumed(void **state)
+TEST(a_broken_download_is_resumed)
 {
     struct place *p = *state;
     begin(p);
@@ -311,7 +316,7 @@ static void a_broken_download_is_resumed(void **state)
                              "/cut/100000/demo-1.0.tar.gz bytes=100000- \"one\"\n");
 }
 
-static void a_download_survives_servers_that_cannot_resume(void **state)
+TEST(a_download_survives_servers_that_cannot_resume)
 {
     struct place *p = *state;
     begin(p);
@@ -329,7 +334,7 @@ static void a_download_survives_servers_that_cannot_resume(void **state)
     }
 }
 
-static void a_server_that_always_breaks_is_given_up(void **state)
+TEST(a_server_that_always_breaks_is_given_up)
 {
     struct place *p = *state;
     begin(p);
@@ -344,7 +349,7 @@ static void a_server_that_always_breaks_is_given_up(void **state)
     assert_says(log, "bytes=4000-"); // but each try brought it further
 }
 
-static void retry_after_is_obeyed(void **state)
+TEST(retry_after_is_obeyed)
 {
     struct place *p = *state;
     begin(p);
@@ -360,7 +365,7 @@ static void retry_after_is_obeyed(void **state)
     assert_sh(p, "cmp demo-1.0.tar.gz got && echo same", "same");
 }
 
-static void only_failures_that_may_pass_are_tried_again(void **state)
+TEST(only_failures_that_may_pass_are_tried_again)
 {
     struct place *p = *state;
     begin(p);
@@ -381,7 +386,7 @@ static void only_failures_that_may_pass_are_tried_again(void **state)
     }
 }
 
-static void a_slow_server_is_waited_for_but_not_a_silent_one(void **state)
+TEST(a_slow_server_is_waited_for_but_not_a_silent_one)
 {
     struct place *p = *state;
     begin(p);
@@ -396,7 +401,7 @@ static void a_slow_server_is_waited_for_but_not_a_silent_one(void **state)
     assert_refused(download(p, dribble, (struct retry){0}, &err), &err, "too slow");
 }
 
-static void redirects_are_followed_but_not_to_files_or_for_ever(void **state)
+TEST(redirects_are_followed_but_not_to_files_or_for_ever)
 {
     struct place *p = *state;
     begin(p);
@@ -410,7 +415,7 @@ static void redirects_are_followed_but_not_to_files_or_for_ever(void **state)
     assert_refused(download(p, loop, RETRY_FAST, &err), &err, "redirects");
 }
 
-static void a_file_over_the_limit_and_other_protocols_are_refused(void **state)
+TEST(a_file_over_the_limit_and_other_protocols_are_refused)
 {
     struct place *p = *state;
     begin(p);
@@ -423,7 +428,7 @@ static void a_file_over_the_limit_and_other_protocols_are_refused(void **state)
     assert_refused(download(p, "nonsense", (struct retry){0}, &err), &err, "nonsense");
 }
 
-static void an_empty_file_is_downloaded_as_such(void **state)
+TEST(an_empty_file_is_downloaded_as_such)
 {
     struct place *p = *state;
     begin(p);
@@ -440,7 +445,7 @@ static void an_empty_file_is_downloaded_as_such(void **state)
 #define HEAD "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n"
 #define TAIL "-----BEGIN PGP SIGNATURE-----\n\niQIz\n=abcd\n-----END PGP SIGNATURE-----\n"
 
-static void sums_are_read_inside_the_signed_block_only(void **state)
+TEST(sums_are_read_inside_the_signed_block_only)
 {
     static const struct {
         const char *text, *expected; // NULL: an error
@@ -474,7 +479,7 @@ static void sums_are_read_inside_the_signed_block_only(void **state)
     }
 }
 
-static void an_archive_is_checked_against_the_sums_file(void **state)
+TEST(an_archive_is_checked_against_the_sums_file)
 {
     struct place *p = *state;
     begin(p);
@@ -503,7 +508,7 @@ static void sign(struct place *p)
               "gpg -q --export > keys.gpg; gpgconf --kill all; rm -rf g");
 }
 
-static void with_a_keyring_the_signature_counts(void **state)
+TEST(with_a_keyring_the_signature_counts)
 {
     struct place *p = *state;
     cleanup_free char *agent = find_program("gpg-agent"), *gpgv = find_program("gpgv");
@@ -536,7 +541,7 @@ static void with_a_keyring_the_signature_counts(void **state)
 
 // gpgv takes a keyring without a slash for one of the user's ~/.gnupg. Here the one that is named
 // holds nobody's key, and that of the same name in ~/.gnupg holds the signer's.
-static void a_keyring_is_the_file_that_is_named(void **state)
+TEST(a_keyring_is_the_file_that_is_named)
 {
     struct place *p = *state;
     cleanup_free char *agent = find_program("gpg-agent"), *gpgv = find_program("gpgv");
@@ -559,36 +564,4 @@ static void a_keyring_is_the_file_that_is_named(void **state)
     assert_int_equal(result, -1);
     assert_says(err->message, "verifying the signature of the sums");
     assert_ok(in_folder, &none);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, place_begin, place_end)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(an_archive_is_unpacked_without_its_top_folder),
-        TEST(a_local_file_is_an_archive_too),
-        TEST(an_unknown_archive_is_trusted_once_and_checked_ever_after),
-        TEST(wrong_bytes_name_both_digests_and_are_not_kept),
-        TEST(versions_yaml_and_the_lock_must_agree),
-        TEST(offline_and_locked_say_what_is_missing),
-        TEST(an_unreachable_archive_names_the_other_way),
-        TEST(a_download_goes_on_where_a_killed_one_stopped),
-        TEST(a_patch_that_fits_is_applied_and_one_that_does_not_is_named),
-        TEST(many_kbuilds_download_the_same_archive_once),
-        TEST(a_broken_download_is_resumed),
-        TEST(a_download_survives_servers_that_cannot_resume),
-        TEST(a_server_that_always_breaks_is_given_up),
-        TEST(retry_after_is_obeyed),
-        TEST(only_failures_that_may_pass_are_tried_again),
-        TEST(a_slow_server_is_waited_for_but_not_a_silent_one),
-        TEST(redirects_are_followed_but_not_to_files_or_for_ever),
-        TEST(a_file_over_the_limit_and_other_protocols_are_refused),
-        TEST(an_empty_file_is_downloaded_as_such),
-        TEST(sums_are_read_inside_the_signed_block_only),
-        TEST(an_archive_is_checked_against_the_sums_file),
-        TEST(with_a_keyring_the_signature_counts),
-        TEST(a_keyring_is_the_file_that_is_named),
-    };
-    return cmocka_run_group_tests(tests, home_begin, home_end);
 }

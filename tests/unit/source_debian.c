@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sources out of distribution packages. Packages made here test the unpacking; what needs a mirror
 // runs with KBUILD_TEST_MIRROR=1 only, on the real linux-source and busybox.
+#include "test.h"
+
 #include "source_apt_help.h"
 
 #include "recipe/distribution.h"
@@ -18,7 +20,10 @@ static void make_deb(struct place *p)
               "rm -rf d");
 }
 
-static void a_package_and_an_archive_inside_it_are_unpacked(void **state)
+EACH_TEST(place_begin, place_end_apt)
+ALL_TESTS(home_begin, home_end)
+
+TEST(a_package_and_an_archive_inside_it_are_unpacked)
 {
     struct place *p = *state;
     make_deb(p);
@@ -40,7 +45,7 @@ static void a_package_and_an_archive_inside_it_are_unpacked(void **state)
     assert_int_equal(deb_unpack(broken, out, &newest, &err), -1);
 }
 
-static void what_a_package_has_of_devices_and_setuid_is_not_kept(void **state)
+TEST(what_a_package_has_of_devices_and_setuid_is_not_kept)
 {
     struct place *p = *state;
     cleanup_free char *deb = xasprintf("%s/odd.deb", p->folder);
@@ -111,7 +116,7 @@ static int get(struct place *p, const struct debian_source *source, json_t **pro
     return result;
 }
 
-static void the_first_package_that_exists_is_taken_and_kept_for_offline(void **state)
+TEST(the_first_package_that_exists_is_taken_and_kept_for_offline)
 {
     struct place *p = *state;
     make_mirror(p);
@@ -137,7 +142,7 @@ static void the_first_package_that_exists_is_taken_and_kept_for_offline(void **s
     strlist_free(&source.packages);
 }
 
-static void a_source_package_is_unpacked_with_its_patches(void **state)
+TEST(a_source_package_is_unpacked_with_its_patches)
 {
     struct place *p = *state;
     make_mirror(p);
@@ -155,7 +160,7 @@ static void a_source_package_is_unpacked_with_its_patches(void **state)
     assert_sh(p, "cat out/file", "patched");
 }
 
-static void no_such_package_names_all_that_were_tried(void **state)
+TEST(no_such_package_names_all_that_were_tried)
 {
     struct place *p = *state;
     make_mirror(p);
@@ -169,7 +174,7 @@ static void no_such_package_names_all_that_were_tried(void **state)
     assert_refused(get(p, &option, NULL, &err), &err, "is not the name of a package");
 }
 
-static void a_package_that_was_tampered_with_is_refused(void **state)
+TEST(a_package_that_was_tampered_with_is_refused)
 {
     struct place *p = *state;
     make_mirror(p);
@@ -190,7 +195,7 @@ static double seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static void real_sources_come_from_the_real_mirror(void **state)
+TEST(real_sources_come_from_the_real_mirror)
 {
     struct place *p = *state;
     const char *wanted = getenv("KBUILD_TEST_MIRROR");
@@ -214,18 +219,4 @@ static void real_sources_come_from_the_real_mirror(void **state)
             json_decref(provenance);
         }
     strlist_free(&linux_.packages);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(a_package_and_an_archive_inside_it_are_unpacked),
-        TEST(what_a_package_has_of_devices_and_setuid_is_not_kept),
-        TEST(the_first_package_that_exists_is_taken_and_kept_for_offline),
-        TEST(a_source_package_is_unpacked_with_its_patches),
-        TEST(no_such_package_names_all_that_were_tried),
-        TEST(a_package_that_was_tampered_with_is_refused),
-        TEST(real_sources_come_from_the_real_mirror),
-    };
-    return cmocka_run_group_tests(tests, home_begin, home_end);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a recipe's source and versions.yaml to what is asked for, and to its lines in a key.
+#include "test.h"
+
 #include "source_help.h"
 
 static const char versions_text_[] =
@@ -63,7 +65,10 @@ static int describe(struct describing *d, const struct recipe_source *s, struct 
     return source_describe(&d->r, s, d->v, arch_find("s390x", NULL), &d->p->o, out, err);
 }
 
-static void placeholders_are_filled_in(void **state)
+EACH_TEST(describing_begin, describing_end)
+ALL_TESTS(home_begin, home_end)
+
+TEST(placeholders_are_filled_in)
 {
     struct describing *d = *state;
     struct recipe_source s = {.name = (char *)"linux",
@@ -89,7 +94,7 @@ static void placeholders_are_filled_in(void **state)
     strlist_free(&s.patches);
 }
 
-static void a_missing_patch_or_version_is_an_error_with_its_place(void **state)
+TEST(a_missing_patch_or_version_is_an_error_with_its_place)
 {
     struct describing *d = *state;
     struct recipe_source s = {.name = (char *)"demo",
@@ -108,7 +113,7 @@ static void a_missing_patch_or_version_is_an_error_with_its_place(void **state)
     assert_says(err->hint, "assets.plain");
 }
 
-static void debian_is_taken_from_versions_yaml_or_the_recipe(void **state)
+TEST(debian_is_taken_from_versions_yaml_or_the_recipe)
 {
     struct describing *d = *state;
     struct debian_source own = {.source = (char *)"pkg-{number}"};
@@ -146,7 +151,7 @@ static char *key_of(const struct source_spec *spec, const struct source_pin *pin
     return buf_take(&out);
 }
 
-static void an_image_is_named_with_its_platform(void **state)
+TEST(an_image_is_named_with_its_platform)
 {
     static const struct {
         const char *image, *url;
@@ -172,7 +177,7 @@ static void an_image_is_named_with_its_platform(void **state)
     }
 }
 
-static void a_key_names_contents_and_not_places(void **state)
+TEST(a_key_names_contents_and_not_places)
 {
     struct describing *d = *state;
     struct source_spec git = {
@@ -208,18 +213,4 @@ static void a_key_names_contents_and_not_places(void **state)
     cleanup_free char *five = key_of(&debian, &pin);
     assert_string_equal(five, "debian-packages sha256:s0\ndebian-file usr/src/*\n");
     strlist_free(&source.packages);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, describing_begin, describing_end)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(placeholders_are_filled_in),
-        TEST(a_missing_patch_or_version_is_an_error_with_its_place),
-        TEST(debian_is_taken_from_versions_yaml_or_the_recipe),
-        TEST(an_image_is_named_with_its_platform),
-        TEST(a_key_names_contents_and_not_places),
-    };
-    return cmocka_run_group_tests(tests, home_begin, home_end);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Revocation lists over the network: a server on loopback has them, or misbehaves.
+#include "test.h"
+
 #include "source_help.h"
 
 #include "seal_world.h"
@@ -35,7 +37,10 @@ static int get(const char *path, size_t limit, struct buf *out, struct error **e
     return fetch_bytes(NULL, url, limit, out, err);
 }
 
-static void a_file_of_exactly_the_limit_is_taken(void **state)
+EACH_TEST(online_begin, place_end)
+ALL_TESTS(home_begin, home_end)
+
+TEST(a_file_of_exactly_the_limit_is_taken)
 {
     cleanup_buf struct buf out = {0};
     cleanup_error struct error *err = NULL;
@@ -49,7 +54,7 @@ static void a_file_of_exactly_the_limit_is_taken(void **state)
 }
 
 // A certificate may name any server.
-static void no_login_is_sent(void **state)
+TEST(no_login_is_sent)
 {
     cleanup_buf struct buf out = {0}, log = {0};
     cleanup_error struct error *err = NULL;
@@ -66,7 +71,7 @@ static void no_login_is_sent(void **state)
     assert_says(log.data, "/plain/file -");
 }
 
-static void what_fails_says_how(void **state)
+TEST(what_fails_says_how)
 {
     cleanup_buf struct buf out = {0};
     cleanup_error struct error *err = NULL;
@@ -126,7 +131,7 @@ static void check_online(const struct online *o)
         "root.crl", "inter.crl"                                                                    \
     }
 
-static void lists_come_from_distribution_points(void **state)
+TEST(lists_come_from_distribution_points)
 {
     static const struct online cases[] = {
         {"HKD-online.crt", {"sign-online.crt", "inter-online.crt"}, {NULL}, NULL, NULL},
@@ -161,17 +166,4 @@ static void lists_come_from_distribution_points(void **state)
     assert_ok(get("log", 1 << 16, &after, &err), &err);
     assert_says(before.data, "/plain/sign.crl");
     assert_string_equal(before.data, after.data);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, online_begin, place_end)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(a_file_of_exactly_the_limit_is_taken),
-        TEST(no_login_is_sent),
-        TEST(what_fails_says_how),
-        TEST(lists_come_from_distribution_points),
-    };
-    return cmocka_run_group_tests(tests, home_begin, home_end);
 }

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Git sources from repositories made by git itself: refs, the lock, mirrors, kills.
+#include "test.h"
+
 #include "source_git_help.h"
 
-static void a_branch_is_exported_as_it_was_committed(void **state)
+EACH_TEST(place_begin, place_end)
+ALL_TESTS(home_begin, home_end)
+
+TEST(a_branch_is_exported_as_it_was_committed)
 {
     struct place *p = *state;
     make_repository(p);
@@ -24,7 +29,7 @@ static void a_branch_is_exported_as_it_was_committed(void **state)
     assert_sh(p, "find out -printf '%T@\\n' | sort -u", "1600000001.0000000000");
 }
 
-static void tags_of_both_kinds_lead_to_their_commit(void **state)
+TEST(tags_of_both_kinds_lead_to_their_commit)
 {
     struct place *p = *state;
     make_repository(p);
@@ -40,7 +45,7 @@ static void tags_of_both_kinds_lead_to_their_commit(void **state)
     }
 }
 
-static void a_commit_in_the_middle_of_history_is_found(void **state)
+TEST(a_commit_in_the_middle_of_history_is_found)
 {
     struct place *p = *state;
     make_repository(p);
@@ -55,7 +60,7 @@ static void a_commit_in_the_middle_of_history_is_found(void **state)
     assert_sh(p, "cat out/file", "x");
 }
 
-static void an_abbreviated_commit_that_is_not_there_must_be_given_in_full(void **state)
+TEST(an_abbreviated_commit_that_is_not_there_must_be_given_in_full)
 {
     struct place *p = *state;
     make_repository(p);
@@ -68,7 +73,7 @@ static void an_abbreviated_commit_that_is_not_there_must_be_given_in_full(void *
     assert_says(err->hint, "full 40 digits");
 }
 
-static void a_wrong_ref_gets_the_nearest_name(void **state)
+TEST(a_wrong_ref_gets_the_nearest_name)
 {
     struct place *p = *state;
     make_repository(p);
@@ -81,7 +86,7 @@ static void a_wrong_ref_gets_the_nearest_name(void **state)
     assert_string_equal(err->hint, "did you mean stable-3.x?");
 }
 
-static void the_lock_is_written_once_and_answers_without_the_repository(void **state)
+TEST(the_lock_is_written_once_and_answers_without_the_repository)
 {
     struct place *p = *state;
     make_repository(p);
@@ -96,7 +101,7 @@ static void the_lock_is_written_once_and_answers_without_the_repository(void **s
     assert_sh(p, "cat out/file", "two");
 }
 
-static void locked_refuses_what_is_not_in_the_lock(void **state)
+TEST(locked_refuses_what_is_not_in_the_lock)
 {
     struct place *p = *state;
     make_repository(p);
@@ -108,7 +113,7 @@ static void locked_refuses_what_is_not_in_the_lock(void **state)
     assert_refused(source_resolve(&spec, &p->o, &pin, &err), &err, "--locked allows nothing else");
 }
 
-static void offline_names_what_is_missing_and_uses_what_is_there(void **state)
+TEST(offline_names_what_is_missing_and_uses_what_is_there)
 {
     struct place *p = *state;
     make_repository(p);
@@ -136,7 +141,7 @@ static void offline_names_what_is_missing_and_uses_what_is_there(void **state)
                    "commit 0123456789012345678901234567890123456789 of");
 }
 
-static void a_moved_tag_is_an_error_that_explains(void **state)
+TEST(a_moved_tag_is_an_error_that_explains)
 {
     struct place *p = *state;
     make_repository(p);
@@ -154,7 +159,7 @@ static void a_moved_tag_is_an_error_that_explains(void **state)
     source_pin_free(&pin);
 }
 
-static void a_branch_that_moved_on_still_gives_the_locked_commit(void **state)
+TEST(a_branch_that_moved_on_still_gives_the_locked_commit)
 {
     struct place *p = *state;
     make_repository(p);
@@ -177,7 +182,7 @@ static void a_branch_that_moved_on_still_gives_the_locked_commit(void **state)
     source_pin_free(&pin);
 }
 
-static void a_lock_with_another_tree_is_refused(void **state)
+TEST(a_lock_with_another_tree_is_refused)
 {
     struct place *p = *state;
     make_repository(p);
@@ -193,7 +198,7 @@ static void a_lock_with_another_tree_is_refused(void **state)
     source_pin_free(&pin);
 }
 
-static void a_mirror_is_fetched_incrementally(void **state)
+TEST(a_mirror_is_fetched_incrementally)
 {
     struct place *p = *state;
     make_repository(p);
@@ -209,7 +214,7 @@ static void a_mirror_is_fetched_incrementally(void **state)
     assert_sh(p, "ls store/git | grep -c '[.]git$'", "1");
 }
 
-static void a_damaged_mirror_is_fetched_again(void **state)
+TEST(a_damaged_mirror_is_fetched_again)
 {
     struct place *p = *state;
     make_repository(p);
@@ -246,7 +251,7 @@ static int get_in_child(struct place *p, unsigned number, const void *context)
     return result;
 }
 
-static void many_kbuilds_share_a_mirror(void **state)
+TEST(many_kbuilds_share_a_mirror)
 {
     struct place *p = *state;
     make_repository(p);
@@ -256,7 +261,7 @@ static void many_kbuilds_share_a_mirror(void **state)
 }
 
 // A fetch that dies at any moment leaves a mirror that the next one can use.
-static void a_killed_fetch_does_no_harm(void **state)
+TEST(a_killed_fetch_does_no_harm)
 {
     struct place *p = *state;
     make_repository(p);
@@ -279,7 +284,7 @@ static void a_killed_fetch_does_no_harm(void **state)
 }
 
 // What a kill at the worst moments leaves behind, put there by hand so that each is met every time.
-static void leftovers_of_a_killed_fetch_are_swept(void **state)
+TEST(leftovers_of_a_killed_fetch_are_swept)
 {
     struct place *p = *state;
     make_repository(p);
@@ -295,27 +300,4 @@ static void leftovers_of_a_killed_fetch_are_swept(void **state)
     run_sh(p, "cd store/git/*.git; rm HEAD; touch HEAD.lock");
     get(p, url, "next", NULL);
     assert_sh(p, "cat out/more", "more");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(a_branch_is_exported_as_it_was_committed),
-        TEST(tags_of_both_kinds_lead_to_their_commit),
-        TEST(a_commit_in_the_middle_of_history_is_found),
-        TEST(an_abbreviated_commit_that_is_not_there_must_be_given_in_full),
-        TEST(a_wrong_ref_gets_the_nearest_name),
-        TEST(the_lock_is_written_once_and_answers_without_the_repository),
-        TEST(locked_refuses_what_is_not_in_the_lock),
-        TEST(offline_names_what_is_missing_and_uses_what_is_there),
-        TEST(a_moved_tag_is_an_error_that_explains),
-        TEST(a_branch_that_moved_on_still_gives_the_locked_commit),
-        TEST(a_lock_with_another_tree_is_refused),
-        TEST(a_mirror_is_fetched_incrementally),
-        TEST(a_damaged_mirror_is_fetched_again),
-        TEST(many_kbuilds_share_a_mirror),
-        TEST(a_killed_fetch_does_no_harm),
-        TEST(leftovers_of_a_killed_fetch_are_swept),
-    };
-    return cmocka_run_group_tests(tests, home_begin, home_end);
 }

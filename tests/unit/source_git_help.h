@@ -64,6 +64,4 @@ static inline void make_submodules(struct place *p)
            "rm -rf up; cp -a $HOME/submodules/* .");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, place_begin, place_end)
-
 #endif

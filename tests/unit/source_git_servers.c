@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Git sources over git's own protocol and http, and what little is asked of a server.
+#include "test.h"
+
 #include "source_git_help.h"
 
 // ---- servers ----
@@ -35,7 +37,22 @@ static void fetch_by_every_means(struct place *p, const char *base)
     assert_sh(p, "cat out/file", "one");
 }
 
-static void everything_works_over_gits_own_protocol(void **state)
+EACH_TEST(place_begin, place_end)
+ALL_TESTS(home_begin, home_end)
+
+// The first: git's configuration is read once in a process.
+TEST(insteadof_is_honoured)
+{
+    struct place *p = *state;
+    make_submodules(p);
+    run_sh(p, "git config --global url.file://$PWD/.insteadOf https://upstream.invalid/");
+    get(p, "https://upstream.invalid/up", "main", NULL);
+    run_sh(p, "rm -f $HOME/.gitconfig");
+    assert_sh(p, "cat out/third/middle/lib/inner/deep", "deep");
+    assert_non_null(lock_find(p->lock, "https://upstream.invalid/up", "main"));
+}
+
+TEST(everything_works_over_gits_own_protocol)
 {
     struct place *p = *state;
     make_submodules(p);
@@ -44,7 +61,7 @@ static void everything_works_over_gits_own_protocol(void **state)
     fetch_by_every_means(p, base);
 }
 
-static void everything_works_over_http(void **state)
+TEST(everything_works_over_http)
 {
     struct place *p = *state;
     make_submodules(p);
@@ -53,7 +70,7 @@ static void everything_works_over_http(void **state)
     fetch_by_every_means(p, base);
 }
 
-static void a_server_that_hands_out_any_commit_is_asked_for_just_that(void **state)
+TEST(a_server_that_hands_out_any_commit_is_asked_for_just_that)
 {
     struct place *p = *state;
     make_repository(p);
@@ -70,7 +87,7 @@ static void a_server_that_hands_out_any_commit_is_asked_for_just_that(void **sta
     assert_true(strtol(size, NULL, 10) < 1000); // not the other branch
 }
 
-static void only_the_asked_for_branch_is_fetched(void **state)
+TEST(only_the_asked_for_branch_is_fetched)
 {
     struct place *p = *state;
     make_repository(p);
@@ -85,7 +102,7 @@ static void only_the_asked_for_branch_is_fetched(void **state)
 
 // With libgit2 1.7 or newer; an older one fetches the branch's history, and all else must still
 // work.
-static void history_stays_away_where_libgit2_can(void **state)
+TEST(history_stays_away_where_libgit2_can)
 {
     struct place *p = *state;
     make_repository(p);
@@ -111,18 +128,7 @@ static void history_stays_away_where_libgit2_can(void **state)
     assert_sh(p, "stat -c %s out/big", "2000000");
 }
 
-static void insteadof_is_honoured(void **state)
-{
-    struct place *p = *state;
-    make_submodules(p);
-    run_sh(p, "git config --global url.file://$PWD/.insteadOf https://upstream.invalid/");
-    get(p, "https://upstream.invalid/up", "main", NULL);
-    run_sh(p, "rm -f $HOME/.gitconfig");
-    assert_sh(p, "cat out/third/middle/lib/inner/deep", "deep");
-    assert_non_null(lock_find(p->lock, "https://upstream.invalid/up", "main"));
-}
-
-static void an_upstream_that_cannot_be_reached_names_the_other_way(void **state)
+TEST(an_upstream_that_cannot_be_reached_names_the_other_way)
 {
     struct place *p = *state;
     cleanup_error struct error *err = NULL;
@@ -133,18 +139,4 @@ static void an_upstream_that_cannot_be_reached_names_the_other_way(void **state)
     assert_int_equal(source_resolve(&spec, &p->o, &pin, &err), -1);
     assert_says(err->message, "demo (externals.demo): fetching http://127.0.0.1:");
     assert_says(err->hint, "--sources=debian");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(insteadof_is_honoured), // first: git's configuration is read once in a process
-        TEST(everything_works_over_gits_own_protocol),
-        TEST(everything_works_over_http),
-        TEST(a_server_that_hands_out_any_commit_is_asked_for_just_that),
-        TEST(only_the_asked_for_branch_is_fetched),
-        TEST(history_stays_away_where_libgit2_can),
-        TEST(an_upstream_that_cannot_be_reached_names_the_other_way),
-    };
-    return cmocka_run_group_tests(tests, home_begin, home_end);
 }

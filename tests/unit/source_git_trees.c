@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Git sources: submodules, and trees that mean harm.
+#include "test.h"
+
 #include "source_git_help.h"
 
 // ---- submodules ----
-static void nested_submodules_are_exported_at_their_pinned_commits(void **state)
+EACH_TEST(place_begin, place_end)
+ALL_TESTS(home_begin, home_end)
+
+TEST(nested_submodules_are_exported_at_their_pinned_commits)
 {
     struct place *p = *state;
     make_submodules(p);
@@ -41,7 +46,7 @@ static void nested_submodules_are_exported_at_their_pinned_commits(void **state)
     assert_sh(p, "cat out/third/middle/lib/inner/deep", "deep");
 }
 
-static void a_submodule_without_url_leaves_an_empty_folder_and_a_warning(void **state)
+TEST(a_submodule_without_url_leaves_an_empty_folder_and_a_warning)
 {
     struct place *p = *state;
     make_submodules(p);
@@ -52,7 +57,7 @@ static void a_submodule_without_url_leaves_an_empty_folder_and_a_warning(void **
     assert_says(p->said.data, "has no url in .gitmodules");
 }
 
-static void submodule_urls_are_resolved_like_git_does(void **state)
+TEST(submodule_urls_are_resolved_like_git_does)
 {
     static const struct {
         const char *parent, *url, *expected;
@@ -84,7 +89,7 @@ static void submodule_urls_are_resolved_like_git_does(void **state)
     }
 }
 
-static void a_password_in_a_url_is_never_shown(void **state)
+TEST(a_password_in_a_url_is_never_shown)
 {
     cleanup_free char *shown = url_shown("https://me:secret@h/a@b?c=@d");
     assert_string_equal(shown, "https://h/a@b?c=@d");
@@ -115,7 +120,7 @@ static void make_hostile(struct place *p, const char *branch, const char *entrie
         entries, branch);
 }
 
-static void hostile_names_are_refused_and_nothing_is_written_outside(void **state)
+TEST(hostile_names_are_refused_and_nothing_is_written_outside)
 {
     struct place *p = *state;
     static const struct {
@@ -150,7 +155,7 @@ static void hostile_names_are_refused_and_nothing_is_written_outside(void **stat
     }
 }
 
-static void a_tree_that_unfolds_without_end_is_stopped(void **state)
+TEST(a_tree_that_unfolds_without_end_is_stopped)
 {
     struct place *p = *state;
     run_sh(p, "git init -q -b main bad; cd bad; deep=$(printf 'a/%%.0s' $(seq 300))\n"
@@ -174,7 +179,7 @@ static char *git_reads(const struct place *p, const char *text)
     return sh(p, "git config -f modules --get submodule.a.url || true");
 }
 
-static void gitmodules_are_read_as_git_reads_them(void **state)
+TEST(gitmodules_are_read_as_git_reads_them)
 {
     struct place *p = *state;
     static const char *const texts[] = {
@@ -218,7 +223,7 @@ static void gitmodules_are_read_as_git_reads_them(void **state)
     }
 }
 
-static void gitmodules_read_no_file_of_this_machine(void **state)
+TEST(gitmodules_read_no_file_of_this_machine)
 {
     struct place *p = *state;
     make_repository(p);
@@ -230,19 +235,4 @@ static void gitmodules_read_no_file_of_this_machine(void **state)
     cleanup_free char *url = url_of(p, "up");
     get(p, url, "main", NULL); // it neither waits for the pipe nor finds the url
     assert_says(p->said.data, "the submodule s has no url in .gitmodules");
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(nested_submodules_are_exported_at_their_pinned_commits),
-        TEST(a_submodule_without_url_leaves_an_empty_folder_and_a_warning),
-        TEST(submodule_urls_are_resolved_like_git_does),
-        TEST(a_password_in_a_url_is_never_shown),
-        TEST(hostile_names_are_refused_and_nothing_is_written_outside),
-        TEST(a_tree_that_unfolds_without_end_is_stopped),
-        TEST(gitmodules_are_read_as_git_reads_them),
-        TEST(gitmodules_read_no_file_of_this_machine),
-    };
-    return cmocka_run_group_tests(tests, home_begin, home_end);
 }

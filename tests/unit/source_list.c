@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The lines that scripts of list sources print, and what records of them pin.
+#include "test.h"
+
 #include "source/list.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define S1 "33333333333333333333333333333333cccccccccccccccccccccccccccccccc"
 #define S2 "44444444444444444444444444444444cccccccccccccccccccccccccccccccc"
@@ -19,7 +18,7 @@ static int parse(const char *text, struct list *out, struct error **err)
     return list_parse(text, strlen(text), &folders, out, err);
 }
 
-static void lines_are_read(void **state)
+TEST(lines_are_read)
 {
     struct error *err = NULL;
     struct list l;
@@ -56,7 +55,7 @@ static void lines_are_read(void **state)
     assert_int_equal(l.n, 0);
 }
 
-static void bad_lines_are_refused(void **state)
+TEST(bad_lines_are_refused)
 {
 #define A "archive https://h/x sha256=" S1 " "
     static const struct {
@@ -145,7 +144,7 @@ static void bad_lines_are_refused(void **state)
     error_free(err);
 }
 
-static void a_message_shows_no_login_and_no_endless_line(void **state)
+TEST(a_message_shows_no_login_and_no_endless_line)
 {
     struct error *err = NULL;
     struct list l;
@@ -175,7 +174,7 @@ static void a_message_shows_no_login_and_no_endless_line(void **state)
     buf_free(&text);
 }
 
-static void there_is_a_bound(void **state)
+TEST(there_is_a_bound)
 {
     struct error *err = NULL;
     struct list l;
@@ -192,7 +191,7 @@ static void there_is_a_bound(void **state)
     buf_free(&text);
 }
 
-static void folders_are_found_in_configuration(void **state)
+TEST(folders_are_found_in_configuration)
 {
     cleanup_strlist struct strlist all = {0}, urls = {0};
     static const char text[] = "dir = \"/srv/mirror/\"\nproxy=file:///opt/p,https://x/y|direct\n"
@@ -205,7 +204,7 @@ static void folders_are_found_in_configuration(void **state)
     assert_string_equal(urls.items[0], "/opt/p");
 }
 
-static void pins_are_compared_with_the_lock(void **state)
+TEST(pins_are_compared_with_the_lock)
 {
     struct error *err = NULL;
     struct lock *lock = lock_load("/nonexistent/versions.lock", &err);
@@ -225,17 +224,4 @@ static void pins_are_compared_with_the_lock(void **state)
     assert_int_equal(list_pins_compare(entries, lock), LIST_PINS_OTHER);
     json_decref(entries);
     lock_free(lock);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines_are_read),
-        cmocka_unit_test(bad_lines_are_refused),
-        cmocka_unit_test(a_message_shows_no_login_and_no_endless_line),
-        cmocka_unit_test(there_is_a_bound),
-        cmocka_unit_test(folders_are_found_in_configuration),
-        cmocka_unit_test(pins_are_compared_with_the_lock),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Folders in the place of sources: which files count, that the pin is the tree that the store
 // makes of them, and that nothing else than the pinned content is ever a source.
+#include "test.h"
+
 #include "source_help.h"
 
 static struct source_spec spec_of(const struct place *p, const char *folder)
@@ -33,7 +35,10 @@ static char *take(struct place *p, const char *folder, int64_t *epoch)
     return xstrdup(digest);
 }
 
-static void the_pin_is_the_tree_that_the_store_makes(void **state)
+EACH_TEST(place_begin, place_end)
+ALL_TESTS(home_begin, home_end)
+
+TEST(the_pin_is_the_tree_that_the_store_makes)
 {
     struct place *p = *state;
     int64_t epoch;
@@ -53,7 +58,7 @@ static void the_pin_is_the_tree_that_the_store_makes(void **state)
     assert_string_not_equal(plain, other);
 }
 
-static void git_says_which_files_count(void **state)
+TEST(git_says_which_files_count)
 {
     struct place *p = *state;
     int64_t epoch;
@@ -78,7 +83,7 @@ static void git_says_which_files_count(void **state)
     assert_string_equal(dirty, expected);
 }
 
-static void what_changed_since_the_pin_is_no_source(void **state)
+TEST(what_changed_since_the_pin_is_no_source)
 {
     struct place *p = *state;
     struct source_spec spec = spec_of(p, "f");
@@ -111,7 +116,7 @@ static void refused(struct place *p, const char *script, const char *why)
     free(spec.url);
 }
 
-static void what_cannot_be_a_source_is_refused(void **state)
+TEST(what_cannot_be_a_source_is_refused)
 {
     struct place *p = *state;
     refused(p, "true", "opening");
@@ -130,7 +135,7 @@ static void what_cannot_be_a_source_is_refused(void **state)
         "git");
 }
 
-static void choices_are_read(void **state)
+TEST(choices_are_read)
 {
     static const char *const wrong[] = {"a", "a=", "=b", "a=nowhere", "a=/etc/passwd", "a=~/x"};
     struct place *p = *state;
@@ -163,18 +168,4 @@ static void choices_are_read(void **state)
     assert_says(unused->message, "KBUILD_SOURCE: v=nowhere: No such file");
     assert_non_null(unused->hint);
     source_choices_free(&c);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, place_begin, place_end)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(the_pin_is_the_tree_that_the_store_makes),
-        TEST(git_says_which_files_count),
-        TEST(what_changed_since_the_pin_is_no_source),
-        TEST(what_cannot_be_a_source_is_refused),
-        TEST(choices_are_read),
-    };
-    return cmocka_run_group_tests(tests, home_begin, home_end);
 }

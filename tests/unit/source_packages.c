@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lists of packages: how a set of names is resolved, kept, pinned and fetched.
+#include "test.h"
+
 #include "source_apt_help.h"
 
 #include "source/packages.h"
@@ -45,7 +47,10 @@ static void ask_for_top(struct place *p, struct asking *a)
                                            .names = &a->names};
 }
 
-static void a_list_stays_until_it_is_refreshed(void **state)
+EACH_TEST(place_begin, place_end_apt)
+ALL_TESTS(home_begin, home_end)
+
+TEST(a_list_stays_until_it_is_refreshed)
 {
     struct place *p = *state;
     struct asking a;
@@ -77,7 +82,7 @@ static void a_list_stays_until_it_is_refreshed(void **state)
     strlist_free(&a.names);
 }
 
-static void a_pinned_list_is_that_or_nothing(void **state)
+TEST(a_pinned_list_is_that_or_nothing)
 {
     struct place *p = *state;
     struct asking a;
@@ -114,7 +119,7 @@ static void a_pinned_list_is_that_or_nothing(void **state)
     strlist_free(&a.names);
 }
 
-static void other_bytes_than_the_list_says_are_refused(void **state)
+TEST(other_bytes_than_the_list_says_are_refused)
 {
     struct place *p = *state;
     struct asking a;
@@ -173,7 +178,7 @@ static const char *version_of(const struct package_set *set, const char *name)
     return NULL;
 }
 
-static void packages_of_one_version_over_architectures(void **state)
+TEST(packages_of_one_version_over_architectures)
 {
     struct place *p = *state;
     struct asking a;
@@ -208,7 +213,7 @@ static void packages_of_one_version_over_architectures(void **state)
     strlist_free(&a.names);
 }
 
-static void what_is_no_package_name_is_refused(void **state)
+TEST(what_is_no_package_name_is_refused)
 {
     // Each would mean something else to apt.
     static const char *const names[] = {
@@ -228,16 +233,4 @@ static void what_is_no_package_name_is_refused(void **state)
                        "is not the name of a package");
         strlist_free(&a.names);
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        TEST(a_list_stays_until_it_is_refreshed),
-        TEST(a_pinned_list_is_that_or_nothing),
-        TEST(other_bytes_than_the_list_says_are_refused),
-        TEST(packages_of_one_version_over_architectures),
-        TEST(what_is_no_package_name_is_refused),
-    };
-    return cmocka_run_group_tests(tests, home_begin, home_end);
 }
