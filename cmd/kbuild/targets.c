@@ -219,9 +219,9 @@ int verb_list(struct global_options *g, struct strlist *words, struct error **er
 
 static const char *state_word(const struct node *node)
 {
-    static const char *const words[] = {
-        [NODE_UNKNOWN] = "to make", [NODE_CACHED] = "cached", [NODE_STALE] = "to make"};
-    return node->identified ? words[node->state] : "to resolve";
+    if (!node->identified)
+        return "to resolve";
+    return node_is_known(node) ? "cached" : "to make";
 }
 
 int verb_plan(struct global_options *g, struct strlist *words, struct error **err)
@@ -276,8 +276,7 @@ static void explain_node(struct build *b, const struct node *node)
 {
     if (node->key_text) {
         print_text(stdout, node->key_text, strlen(node->key_text));
-        print("# key %s, %s\n", node->key,
-              node->state == NODE_CACHED ? "cached" : "not in the cache");
+        print("# key %s, %s\n", node->key, node_is_known(node) ? "cached" : "not in the cache");
     } else {
         print("# the key is not known before its inputs are made:\n");
         print_text(stdout, node->identity.data ? node->identity.data : "", node->identity.len);

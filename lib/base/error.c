@@ -101,11 +101,21 @@ bool error_may_blame_content(const struct error *err)
     return false;
 }
 
+int error_subject(struct error **err, const char *name)
+{
+    if (!err || !*err)
+        return -1;
+    free((*err)->subject);
+    (*err)->subject = xstrdup(name);
+    return -1;
+}
+
 void error_free(struct error *err)
 {
     if (!err)
         return;
     free(err->message);
     free(err->hint);
+    free(err->subject);
     free(err);
 }

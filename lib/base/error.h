@@ -28,6 +28,7 @@ struct error {
     int errnum;    // the errno behind it, or 0
     char *message; // "context: context: cause", without a trailing newline
     char *hint;    // what to do next, or NULL
+    char *subject; // the name of what it is about, for a caller that can mend that; or NULL
 };
 
 // Each sets *err (which must be NULL; err itself may be NULL to discard) and returns -1.
@@ -43,6 +44,8 @@ int error_errno(struct error **err, int errnum, const char *format, ...)
 int error_wrap(struct error **err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Sets the hint of *err, replacing one that is there. Returns -1.
 int error_hint(struct error **err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// Sets the subject of *err. Returns -1.
+int error_subject(struct error **err, const char *name);
 
 // Whether the fault can be that of what was read or unpacked: there is no errno behind it, or one
 // that a name or a link in it leads to. A full disk and an interrupt say nothing of it.

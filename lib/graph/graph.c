@@ -128,13 +128,26 @@ struct node **graph_order(const struct graph *g, struct error **err)
 
 // ---- keys ----
 
+const char *node_label(const struct node *node)
+{
+    return node->label ? node->label : node->name;
+}
+
+bool node_is_here(const struct node *node)
+{
+    return node->state == NODE_CACHED || node->state == NODE_DONE;
+}
+
+bool node_is_known(const struct node *node)
+{
+    return node_is_here(node) || node->state == NODE_LOST || node->state == NODE_SHARED;
+}
+
 bool graph_ready(const struct node *node)
 {
-    for (size_t i = 0; i < node->need_count; i++) {
-        const struct node_need *need = &node->needs[i];
-        if (need->input && need->node->state != NODE_CACHED && need->node->state != NODE_DONE)
+    for (size_t i = 0; i < node->need_count; i++)
+        if (node->needs[i].input && !node_is_known(node->needs[i].node))
             return false;
-    }
     return true;
 }
 
@@ -196,6 +209,7 @@ void graph_free(struct graph *g)
         free_outputs(node);
         free(node->name);
         free(node->id);
+        free(node->label);
         buf_free(&node->identity);
         free(node->needs);
         free(node->key_text);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The graph: nodes of one shape, inputs -> key -> outputs. Knows neither recipes nor the store: who
-// plans a build (lib/run/plan.c) gives every node its identity and its needs; this room orders them,
-// makes their keys, and explains a key.
+// plans a build (lib/run/plan.c) gives every node its identity and its needs; this room orders
+// them, makes their keys, and explains a key.
 //
 // The key of a node is the SHA-256 of a canonical, printable text (docs/keys.md):
 //
@@ -24,16 +24,23 @@
 enum node_kind { NODE_SOURCE, NODE_BUILDER, NODE_ROOTFS, NODE_ARTIFACT };
 extern const char *const node_kind_names[]; // by enum node_kind
 
+struct node;
 // Where a node stands in this run.
 enum node_state {
     NODE_UNKNOWN, // its key is not known yet: an input is still to be made
-    NODE_CACHED,  // outputs known, from the store
-    NODE_STALE,   // key known, no outputs: to be made
+    NODE_STALE,   // key known, outputs not
+    NODE_LOST,    // outputs known by a record, but the store lacks one
+    NODE_SHARED,  // the same, and the shared cache has them: its inputs need not be there
+    NODE_CACHED,  // outputs known, and in the store
     NODE_RUNNING,
-    NODE_DONE,    // made in this run
+    NODE_DONE, // got in this run, here or from elsewhere: outputs known, and in the store
     NODE_FAILED,
-    NODE_SKIPPED  // not made since something it needs failed
+    NODE_INTERRUPTED, // stopped with the run
+    NODE_SKIPPED      // not made since something it needs failed
 };
+const char *node_label(const struct node *node);
+bool node_is_known(const struct node *node); // its outputs are
+bool node_is_here(const struct node *node);  // and in the store
 
 struct node_output {
     char *name;
@@ -43,7 +50,6 @@ struct node_output {
     uint64_t size;
 };
 
-struct node;
 struct node_need {
     struct node *node;
     bool input; // part of the key; else only built along
@@ -57,7 +63,8 @@ struct node {
     bool identified;
     struct node_need *needs;
     size_t need_count, need_cap;
-    void *data; // the planner's
+    char *label; // what a person calls it: "source linux"; NULL: as its name
+    void *data;  // the planner's
 
     enum node_state state;
     char key[DIGEST_HEX_SIZE]; // "" until known
@@ -91,7 +98,7 @@ bool graph_ready(const struct node *node);
 // Sets key_text, key and epoch of an identified node whose inputs are known.
 void graph_key(struct node *node);
 void graph_set_outputs(struct node *node, struct node_output *outputs, size_t count); // takes them
-const struct node_output *node_output(const struct node *node, const char *name); // or NULL
+const struct node_output *node_output(const struct node *node, const char *name);     // or NULL
 void graph_free(struct graph *g);
 
 // Appends what changed between two key texts, one line each: "- old", "+ new". Lines are matched by

@@ -65,17 +65,12 @@ int boot_prove(struct trial *t, const char *what, const char *command_line, json
 
 // ---- the verb ----
 
-static bool is_made(const struct node *node)
-{
-    return node->state == NODE_DONE || (node->state == NODE_CACHED && !job_of(node)->absent);
-}
-
 // Who asks for a start may not expect a build, which takes long: it is said before.
 static void say_what_is_built(const char *target, const struct targets *found)
 {
     cleanup_strlist struct strlist missing = {0};
     for (size_t i = 0; i < found->n; i++)
-        if (!is_made(found->nodes[i]))
+        if (!node_is_here(found->nodes[i]))
             strlist_add(&missing, node_label(found->nodes[i]));
     cleanup_free char *names = strlist_join(&missing, ", ");
     if (missing.n)
@@ -113,7 +108,7 @@ int boot_part_missing(struct trial *t, const char *reference, struct strlist *ou
     cleanup_free char *name =
         xasprintf("%.*s:%s", (int)strcspn(reference, ":"), reference, t->arch->name);
     const struct node *node = graph_find(&t->b->graph, name);
-    if (!node || (is_made(node) && node->output_count))
+    if (!node || (node_is_here(node) && node->output_count))
         return 0; // what is no part of it is reported when it is taken
     if (!strlist_has(out, node_label(node)))
         strlist_add(out, node_label(node));
@@ -242,6 +237,7 @@ int build_boot(struct build *b, const char *target, const struct boot_options *o
     int fd = output_log_open(b, log, err);
     if (fd < 0)
         return -1;
+    output_log_place(b, log, fd);
     cleanup_fclose FILE *console = fdopen(fd, "w");
     if (!console)
         out_of_memory();

@@ -1,20 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parent's side of a node's process: starting it, and reading what it tells (make.c).
-#include "run/internal.h"
+// One process per node, so that a crash, a leak or a kill ends one step only: starting it, and
+// reading what it reports.
+#include "run/child.h"
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
+#include "base/supervise.h"
+#include "base/visible.h"
+#include "run/report.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 // ---- starting ----
 
-static void become(struct build *b, struct node *node, const struct child_setup *c,
-                   const int events[2], int log, pid_t parent)
+_Noreturn static void make_and_exit(const struct schedule_actions *a, struct node *node, int events)
+{
+    struct outcome o = {0};
+    report_open(events);
+    supervisors_hold(events); // the parent reads until nothing of this node runs any more
+    a->make(a->context, node, &o);
+    if (o.error)
+        print_prefixed(stderr, "kbuild: stopped: ", o.error->message); // the parent says "error"
+    report_outcome(&o);
+    fflush(NULL);
+    _exit(outcome_is_good(&o) ? 0 : 1);
+}
+
+_Noreturn static void become(struct task *t, const struct child_setup *c, const int events[2],
+                             int log, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
@@ -30,111 +49,117 @@ static void become(struct build *b, struct node *node, const struct child_setup 
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
     close(log);
-    make_node_and_exit(b, node, events[1]);
+    make_and_exit(c->actions, t->node, events[1]);
 }
 
-int child_start(struct build *b, struct node *node, const struct child_setup *c, struct error **err)
+int child_start(struct task *t, const struct child_setup *c, struct error **err)
 {
-    struct job *job = job_of(node);
-    cleanup_close int log = steplog_create(b, job, err);
+    cleanup_close int log = c->actions->open_log(c->actions->context, t, err);
     int events[2];
     if (log < 0)
         return -1;
     if (pipe2(events, O_CLOEXEC) < 0)
-        return error_errno(err, errno, "starting %s", job->label);
+        return error_errno(err, errno, "starting %s", node_label(t->node));
     fflush(NULL);
     pid_t parent = getpid();
-    job->pid = fork();
-    if (job->pid < 0) {
+    t->pid = fork();
+    if (t->pid < 0) {
         close(events[0]);
         close(events[1]);
-        return error_errno(err, errno, "starting %s", job->label);
+        return error_errno(err, errno, "starting %s", node_label(t->node));
     }
-    if (job->pid == 0)
-        become(b, node, c, events, log, parent);
-    setpgid(job->pid, job->pid);
+    if (t->pid == 0)
+        become(t, c, events, log, parent);
+    setpgid(t->pid, t->pid);
     close(events[1]);
-    job->events = events[0];
-    job->started_ms = now_ms();
-    node->state = NODE_RUNNING;
+    outcome_free(&t->outcome);
+    t->pending.len = 0;
+    t->waiting = false;
+    t->events = events[0];
+    t->started_ms = now_ms();
     return 0;
 }
 
 // ---- listening ----
 
-static void take_event(struct node *node, const char *line)
+// A log takes its name, and the place of an older one, when there is something to say: who only
+// waits for another process that makes the same leaves that one's alone.
+static void place_log(struct task *t, const struct schedule_actions *a)
 {
-    struct job *job = job_of(node);
-    json_t *event = json_loads(line, 0, NULL);
-    const json_t *part = NULL;
-    if ((part = json_object_get(event, "phase"))) {
-        free(job->progress);
-        job->progress = xstrdup(json_string_value(part) ? json_string_value(part) : "");
-        view_progress(node);
-    } else if ((part = json_object_get(event, "progress"))) {
-        const char *unit = json_string_value(json_object_get(part, "unit"));
-        const char *what = json_string_value(json_object_get(part, "what"));
-        double done = (double)json_integer_value(json_object_get(part, "done"));
-        double total = (double)json_integer_value(json_object_get(part, "total"));
-        bool bytes = unit && !strcmp(unit, "bytes");
-        double scale = bytes ? 1e6 : 1;
-        free(job->progress);
-        job->progress = total > 0 ? xasprintf("%s %.*f/%.*f %s", what ? what : "", bytes,
-                                              done / scale, bytes, total / scale,
-                                              bytes  ? "MB"
-                                              : unit ? unit
-                                                     : "")
-                                  : xasprintf("%s %.*f %s", what ? what : "", bytes, done / scale,
-                                              bytes  ? "MB"
-                                              : unit ? unit
-                                                     : "");
-        view_progress(node);
-    } else if ((part = json_object_get(event, "log"))) {
-        const char *text = json_string_value(part);
-        if (text && json_is_true(json_object_get(event, "warning")))
-            log_warning("%s", text);
-        else if (text)
-            log_note("%s", text);
-    } else if (json_object_get(event, "record") || json_object_get(event, "error")) {
-        json_decref(job->result);
-        job->result = json_incref(event);
-    }
-    json_decref(event);
+    t->waiting = false;
+    if (!t->log.placed && a->place_log)
+        a->place_log(a->context, t);
+    t->log.placed = true;
 }
 
-void child_read(struct node *node)
+void child_copy_log(struct task *t, const struct schedule_actions *a)
 {
-    struct job *job = job_of(node);
+    if (steplog_copy(&t->log))
+        place_log(t, a);
+}
+
+static void take_line(struct task *t, const struct schedule_actions *a, const char *line)
+{
+    cleanup_free char *text = NULL;
+    switch (report_read(line, &text, &t->outcome)) {
+    case REPORT_PROGRESS:
+        place_log(t, a);
+        free(t->progress);
+        t->progress = steal(text);
+        if (a->progressed)
+            a->progressed(a->context, t);
+        break;
+    case REPORT_WAITING:
+        t->waiting = true;
+        free(t->progress);
+        t->progress = steal(text);
+        if (a->waiting)
+            a->waiting(a->context, t);
+        break;
+    case REPORT_NOTE:
+        log_note("%s", text);
+        break;
+    case REPORT_WARNING:
+        log_warning("%s", text);
+        break;
+    case REPORT_OUTCOME:
+    case REPORT_NOTHING:
+        break;
+    }
+}
+
+void child_read(struct task *t, const struct schedule_actions *a)
+{
     char chunk[16384];
-    ssize_t n = read(job->events, chunk, sizeof chunk);
+    ssize_t n = read(t->events, chunk, sizeof chunk);
     if (n <= 0) {
-        close(steal_fd(&job->events));
+        close(steal_fd(&t->events));
         return;
     }
-    buf_add(&job->pending, chunk, (size_t)n);
-    char *start_of_line = job->pending.data, *end;
-    while ((end = memchr(start_of_line, '\n',
-                         job->pending.len - (size_t)(start_of_line - job->pending.data)))) {
+    buf_add(&t->pending, chunk, (size_t)n);
+    char *line = t->pending.data, *end;
+    while ((end = memchr(line, '\n', t->pending.len - (size_t)(line - t->pending.data)))) {
         *end = '\0';
-        take_event(node, start_of_line);
-        start_of_line = end + 1;
+        take_line(t, a, line);
+        line = end + 1;
     }
-    size_t rest = job->pending.len - (size_t)(start_of_line - job->pending.data);
-    memmove(job->pending.data, start_of_line, rest);
-    job->pending.len = rest;
+    size_t rest = t->pending.len - (size_t)(line - t->pending.data);
+    memmove(t->pending.data, line, rest);
+    t->pending.len = rest;
 }
 
-void child_drain(struct node *node)
+void child_drain(struct task *t, const struct schedule_actions *a)
 {
-    struct job *job = job_of(node);
-    while (job->events >= 0 || job->log_pipe >= 0) {
-        struct pollfd fds[] = {{.fd = job->events, .events = POLLIN},
-                               {.fd = job->log_pipe, .events = POLLIN}};
+    while (t->events >= 0 || t->log.pipe >= 0) {
+        struct pollfd fds[] = {{.fd = t->events, .events = POLLIN},
+                               {.fd = t->log.pipe, .events = POLLIN}};
         if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
             return;
         if (fds[0].revents)
-            child_read(node);
+            child_read(t, a);
         if (fds[1].revents)
-            steplog_copy(job);
+            child_copy_log(t, a);
     }
+    if (!t->waiting && t->outcome.kind != OUTCOME_FOUND && t->outcome.kind != OUTCOME_PULLED)
+        place_log(t, a);
 }

@@ -3,8 +3,11 @@
 #include "base/log.h"
 #include "run/image_pin.h"
 #include "run/prebuilt.h"
+#include "run/remote.h"
 #include "run/vouch.h"
 #include "run/work.h"
+
+#include <string.h>
 
 // 1 if the store has every output, 0 if one is missing.
 static int outputs_present(struct build *b, const struct node *node, struct error **err)
@@ -19,6 +22,13 @@ static int outputs_present(struct build *b, const struct node *node, struct erro
     return 1;
 }
 
+// Is what the shared cache was found to have an entry of this very key?
+static bool is_shared(const struct node *node)
+{
+    const struct entry *e = job_of(node)->entry;
+    return e && !strcmp(e->key, node->key);
+}
+
 int evaluate_node(struct build *b, struct node *node, struct error **err)
 {
     struct job *job = job_of(node);
@@ -30,7 +40,7 @@ int evaluate_node(struct build *b, struct node *node, struct error **err)
     if (b->options.go_on && job->asked && work_continue(b, node, err) < 0)
         return -1;
     node->state = NODE_STALE;
-    if (!b->options.use_cache && node->kind == NODE_ARTIFACT && !job->fresh)
+    if (!b->options.use_cache && node->kind == NODE_ARTIFACT && !job->made)
         return 0;
     struct error *why = NULL;
     json_t *record = store_action_get(b->store, node->key, &why);
@@ -51,8 +61,7 @@ int evaluate_node(struct build *b, struct node *node, struct error **err)
             json_decref(record);
             return -1;
         }
-        node->state = NODE_CACHED;
-        job->absent = !present;
+        node->state = present ? NODE_CACHED : is_shared(node) ? NODE_SHARED : NODE_LOST;
     }
     json_decref(record);
     return 0;

@@ -3,7 +3,10 @@
 #ifndef KBUILD_RUN_INTERNAL_H
 #define KBUILD_RUN_INTERNAL_H
 
+#include "run/jobserver.h"
+#include "run/report.h"
 #include "run/run.h"
+#include "run/steplog.h"
 
 #include "pack/pack.h"
 
@@ -55,23 +58,18 @@ struct role {
     struct node *node;
 };
 
-// The planner's part of a node (node->data).
+// What the plan and the records know of a node (node->data); what happens to it in a run is its
+// task's (schedule.h).
 struct job {
-    char *label;
+    const char *label; // the node's
     const struct recipe *recipe;
     const struct arch *target;
     bool asked;          // named by the user
     bool placed;         // its tarballs go to the output directory
-    bool in_place;       // and are there
     bool used;           // by the verb itself: made, but not put anywhere
-    bool wanted;         // by this run
-    bool absent;         // cached by its record, but an output is not in the store
-    bool fresh;          // made (or found made by another process) in this run
-    bool shared_only;    // its outputs are not in the store, but in the shared cache
-    bool looked_up;      // the shared cache was asked for it
-    bool pulled;         // its outputs came from the shared cache in this run
-    bool pushed;         // made and pushed by this run
-    struct entry *entry; // what the shared cache has of it (remote.h), or NULL
+    bool made;           // by this process: its record counts, also where none of the cache does
+    bool asked_shared;   // the shared cache was asked for it
+    struct entry *entry; // and has this of it (remote.h); or NULL
     struct role *roles;
     size_t role_count, role_cap;
     struct variable_value *values;
@@ -93,21 +91,8 @@ struct job {
     char *prebuilt;    // where an artifact is taken from instead of made (prebuilt.h), or NULL
     char image_digest[DIGEST_HEX_SIZE]; // of either, once it is known
     char package_list[DIGEST_HEX_SIZE]; // of what packages are resolved to, once it is known
-    bool pinned;                        // the source
     bool pin_fresh;                     // of the image: this run found its digest out
-    bool log_cut;                       // the log could not be written
-    // running
-    pid_t pid;
-    int events; // read end of the child's pipe
-    struct buf pending;
-    json_t *result;
-    bool interrupted; // its process was stopped with the run
-    long long started_ms, took_ms;
-    long long cpu_ms; // of its process and all that it started
-    char *progress;   // "1.2 of 3.4 MB", or NULL
-    char *log_path;
-    int log_pipe, log_file; // what is read from, and kept in; or -1
-    char *summary;          // what the user should know of the result, or NULL
+    char *summary;                      // what the user should know of the result, or NULL
 };
 
 static inline struct job *job_of(const struct node *node)
@@ -271,13 +256,8 @@ int layers_pack(struct build *b, const struct node *node, const char *file,
 
 int identify_initrd(struct build *b, struct node *node, struct error **err);
 int identify_se_image(struct build *b, struct node *node, struct error **err);
-// Tells the parent which part of the work is running ("unpacking", "packing").
-void phase(const char *name);
-// An input of `node` turned out to be damaged; make_node() then reports it, so that it is made
-// again.
-int input_damaged(const struct node *input, struct error **err);
-// The whole work of a child: lock the key, look again, make, record. Ends the process.
-_Noreturn void make_node_and_exit(struct build *b, struct node *node, int events);
+// The whole work of a node's process: lock the key, look again, make, record.
+void make_node(struct build *b, struct node *node, struct outcome *out);
 // What a step sees. Folders are made below `scratch`, but for /build and /out if there is a `work`;
 // the strings belong to it.
 struct step {
@@ -306,42 +286,10 @@ int step_run(const struct node *node, struct step *s, size_t phase_index, struct
 char *phase_script(const struct recipe_phase *p); // as the sandbox sees it; to be freed
 // In the child: the phases up to b->until, in the folder that stays (until.c).
 int make_until(struct build *b, struct node *node, json_t *record, struct error **err);
-unsigned pack_threads_acquire(void); // tokens of the jobserver for a packing, beside our own
-void pack_threads_release(unsigned threads);
-
-// ---- jobserver.c ----
-int jobserver_open(unsigned jobs, struct error **err);
-void jobserver_close(void);
-bool jobserver_is_open(void);
-bool jobserver_take(void);   // false: none free now
-void jobserver_give(void);   // never waits
-void jobserver_refill(void); // when no step runs: all tokens, and no more, whatever steps did
-int jobserver_wait_fd(void); // readable when a token may be free
-// For a step, in its child: {read, write}, new ones that nobody shares, or {0, 0}.
-void jobserver_fds(int fds[static 2]);
-
-// ---- steplog.c ----
-// Makes job->log_path, and a pipe whose write end is returned.
-int steplog_create(struct build *b, struct job *job, struct error **err);
-void steplog_copy(struct job *job); // what has come, into the file; closes the pipe at its end
-void steplog_tail(const struct job *job, struct buf *out); // the last lines, 16 KiB at most
-void steplog_close(struct job *job);
-
-// ---- child.c ----
-struct child_setup {
-    const sigset_t *mask; // of signals, as it was before the scheduler blocked some
-    int signals;          // the scheduler's signalfd, closed in the child
-};
-int child_start(struct build *b, struct node *node, const struct child_setup *c,
-                struct error **err);
-void child_read(struct node *node); // takes what has come; closes job->events at the end
-// Reads events and log to their ends: then nothing that the node started runs any more.
-void child_drain(struct node *node);
-
-// ---- schedule.c ----
+// ---- run.c ----
 // RUN_AGAIN: only what was asked for by name, from inputs that are there; nothing is placed.
 enum run_what { RUN_ALL, RUN_NETWORK, RUN_INPUTS, RUN_AGAIN };
-int schedule(struct build *b, enum run_what what, struct error **err);
+int run_nodes(struct build *b, enum run_what what, struct error **err);
 
 // ---- output.c ----
 // The output directory, made if need be; its owner is this user or root. The descriptor belongs to
@@ -349,11 +297,14 @@ int schedule(struct build *b, enum run_what what, struct error **err);
 int output_folder(struct build *b, struct error **err);
 // A folder in it, never through a link; to be closed.
 int output_subfolder(struct build *b, const char *name, struct error **err);
-// A new log at build_log_path(), to append to, in place of an old one.
+// A new log for build_log_path(), to append to. It takes the place of an old one with
+// output_log_place(), at once where the file system knows no files without a name.
 int output_log_open(struct build *b, const char *path, struct error **err);
+void output_log_place(struct build *b, const char *path, int log);
 // After a success: keeps the log beside the record in the store, or removes it if the result was
 // made elsewhere.
-void output_log_keep(struct build *b, const struct node *node, bool made_here);
+void output_log_keep(struct build *b, const struct node *node, const struct steplog *log,
+                     bool made_here);
 
 // ---- place.c ----
 int place_outputs(struct build *b, const struct node *node, struct error **err);
@@ -365,16 +316,5 @@ int place_check(struct build *b, struct error **err);
 enum { PLACE_SIDE_FILES = 3 };
 extern const char *const place_side_names[PLACE_SIDE_FILES];
 void place_side_texts(const struct node *node, struct buf texts[static PLACE_SIDE_FILES]);
-
-// ---- view.c ----
-void view_open(struct build *b, struct node **order, size_t count);
-void view_started(const struct node *node);
-void view_progress(const struct node *node);
-void view_ended(const struct node *node, const struct error *why);
-// What became of everything; with `placed` also where the results are.
-void view_summary(struct build *b, bool placed);
-void view_tick(void);
-void view_close(void);
-long long now_ms(void);
 
 #endif

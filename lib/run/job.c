@@ -11,15 +11,14 @@ struct job *job_new(struct node *node, const struct recipe *r, const struct arch
     struct job *job = xcalloc(1, sizeof *job);
     job->recipe = r;
     job->target = target;
-    job->label = xstrdup(label);
-    job->events = job->log_pipe = job->log_file = -1;
+    node->label = xstrdup(label);
+    job->label = node->label;
     node->data = job;
     return job;
 }
 
 void job_free(struct job *job)
 {
-    free(job->label);
     free(job->roles);
     variables_free(job->values, job->value_count);
     strlist_free(&job->constants);
@@ -34,16 +33,16 @@ void job_free(struct job *job)
     free(job->setup);
     free(job->image_name);
     free(job->prebuilt);
-    buf_free(&job->pending);
-    json_decref(job->result);
-    free(job->progress);
-    free(job->log_path);
-    steplog_close(job);
     free(job->summary);
+    entry_forget(job);
+    free(job);
+}
+
+void entry_forget(struct job *job)
+{
     if (job->entry)
         entry_free(job->entry);
-    free(job->entry);
-    free(job);
+    free(steal(job->entry));
 }
 
 const struct role *job_role(const struct job *job, enum role_kind kind, const char *name)
@@ -57,11 +56,6 @@ const struct role *job_role(const struct job *job, enum role_kind kind, const ch
 bool job_has(const struct job *job, const char *name)
 {
     return job_role(job, ROLE_ARTIFACT, name) || *variable_text(job, name);
-}
-
-const char *node_label(const struct node *node)
-{
-    return job_of(node)->label;
 }
 
 const struct arch *node_arch(const struct node *node)

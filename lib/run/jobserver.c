@@ -7,7 +7,9 @@
 // hold. So kbuild never waits for it: it reads and writes through descriptions of its own, a byte
 // that does not fit is dropped, and what is in the pipe is set right whenever no step runs. Each
 // step gets descriptions of its own, too, so that none can change another's.
-#include "run/internal.h"
+#include "run/jobserver.h"
+
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

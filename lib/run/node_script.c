@@ -4,6 +4,7 @@
 #include "run/world.h"
 
 #include "base/beneath.h"
+#include "base/clock.h"
 #include "base/process.h"
 #include "base/visible.h"
 #include "pack/pack.h"

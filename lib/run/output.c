@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The output directory, opened once, and the logs in it.
 //
-// Logs: <output>/logs/<label>.log is what the last attempt said; each attempt is a new file, so
-// nothing is ever written through a link or into a file that somebody else holds. The log of the
-// build that made a result is kept in the store beside the result's record, for those who get the
-// result from there.
+// Logs: <output>/logs/<label>.log is what the last attempt said that did something; each attempt is
+// a new file, so nothing is ever written through a link or into a file that somebody else holds.
+// The log of the build that made a result is kept in the store beside the result's record, for
+// those who get the result from there.
 #include "run/internal.h"
 
 #include "base/folder.h"
@@ -58,12 +58,43 @@ int output_log_open(struct build *b, const char *path, struct error **err)
     if (logs < 0)
         return error_wrap(err, "creating the log %s", path);
     const char *name = path_base(path);
-    // A folder in its place is the only thing that stays.
+    struct stat st;
+    if (fstatat(logs, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+        return error_errno(err, EISDIR, "creating the log %s", path); // the only thing that stays
+    int fd = openat(logs, ".", O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, 0644);
+    if (fd >= 0)
+        return fd;
     if (unlinkat(logs, name, 0) < 0 && errno != ENOENT)
         return error_errno(err, errno, "creating the log %s", path);
     int flags = O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
-    int fd = openat(logs, name, flags, 0644);
+    fd = openat(logs, name, flags, 0644);
     return fd < 0 ? error_errno(err, errno, "creating the log %s", path) : fd;
+}
+
+static bool has_name(int log)
+{
+    struct stat st;
+    return fstat(log, &st) == 0 && st.st_nlink;
+}
+
+void output_log_place(struct build *b, const char *path, int log)
+{
+    if (has_name(log))
+        return;
+    cleanup_error struct error *err = NULL;
+    cleanup_close int logs = output_subfolder(b, "logs", &err);
+    cleanup_free char *unnamed = xasprintf("/proc/self/fd/%d", log);
+    cleanup_free char *passing = xasprintf(".%.200s.%d", path_base(path), (int)getpid());
+    if (logs < 0) {
+        log_warning("the log %s: %s", path, err->message);
+        return;
+    }
+    unlinkat(logs, passing, 0); // of a process that was killed
+    if (linkat(AT_FDCWD, unnamed, logs, passing, AT_SYMLINK_FOLLOW) < 0 ||
+        renameat(logs, passing, logs, path_base(path)) < 0) {
+        log_warning("the log %s could not be put there: %s", path, strerror(errno));
+        unlinkat(logs, passing, 0);
+    }
 }
 
 static int open_for_reading(struct build *b, const char *path, struct error **err)
@@ -89,17 +120,17 @@ static int open_for_reading(struct build *b, const char *path, struct error **er
     return steal_fd(&fd);
 }
 
-void output_log_keep(struct build *b, const struct node *node, bool made_here)
+void output_log_keep(struct build *b, const struct node *node, const struct steplog *log,
+                     bool made_here)
 {
-    const struct job *job = job_of(node);
-    if (!job->log_path)
+    if (!log->path)
         return;
     cleanup_close int logs = made_here ? -1 : output_subfolder(b, "logs", NULL);
     // What is lost here is a convenience: no reason to fail a build.
-    if (made_here && job->log_file >= 0)
-        store_log_put(b->store, node->key, job->log_file, NULL);
-    else if (logs >= 0)
-        unlinkat(logs, path_base(job->log_path), 0); // it says nothing of how the result was made
+    if (made_here && log->file >= 0)
+        store_log_put(b->store, node->key, log->file, NULL);
+    else if (logs >= 0 && has_name(log->file))
+        unlinkat(logs, path_base(log->path), 0); // it says nothing of how the result was made
 }
 
 // The result is there, and was made by a build whose log is, or is not.
@@ -134,7 +165,7 @@ int build_log_open(struct build *b, const char *target, struct error **err)
     cleanup_error struct error *why = NULL;
     const struct node *node = build_add_target(b, target, &why);
     cleanup_error struct error *unknown = NULL;
-    bool cached = node && build_evaluate(b, false, &unknown) == 0 && node->state == NODE_CACHED;
+    bool cached = node && build_evaluate(b, false, &unknown) == 0 && node_is_known(node);
     int fd = cached ? open_kept(b, node, err) : -1;
     if (fd >= 0 || (err && *err))
         return fd;

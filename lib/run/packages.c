@@ -115,7 +115,7 @@ static bool tell_unknown_lists(struct build *b)
     for (size_t i = 0; i < b->graph.n; i++) {
         const struct node *node = b->graph.nodes[i];
         const struct job *job = job_of(node);
-        if (!job->list || node->state == NODE_CACHED)
+        if (!job->list || node_is_known(node))
             continue;
         log_warning("%s was not fetched yet, so nobody knows whether it has files that must be "
                     "locked: kbuild fetch %s, then lock again",

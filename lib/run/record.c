@@ -68,11 +68,11 @@ void remember_build(struct build *b, const struct node *node)
 {
     char key[DIGEST_HEX_SIZE];
     last_key(node, key);
-    json_t *record = json_pack("{s:s, s:s, s:[]}", "node", node->name, "key_text", node->key_text,
-                               "outputs");
+    json_t *record =
+        json_pack("{s:s, s:s, s:[]}", "node", node->name, "key_text", node->key_text, "outputs");
     for (size_t i = 0; i < node->output_count; i++)
-        record_output(record, node->outputs[i].name, node->outputs[i].digest,
-                      node->outputs[i].tree, node->outputs[i].size);
+        record_output(record, node->outputs[i].name, node->outputs[i].digest, node->outputs[i].tree,
+                      node->outputs[i].size);
     store_action_put(b->store, key, record, NULL); // explaining is a comfort, no more
     json_decref(record);
 }

@@ -78,6 +78,7 @@ struct entry {
     uint64_t size;
 };
 void entry_free(struct entry *e);
+void entry_forget(struct job *job); // that of a node, if one was found
 // "cached-artefacts/kernel", "cached-sources/linux" ...: below the artefact repository.
 char *entry_path(const struct node *node);
 bool entry_is_image(const struct remote *r, const struct node *node); // of BUILDER_REGISTRY
@@ -159,7 +160,7 @@ void lookup_free(struct lookup *l);
 
 // ---- for the scheduler and the child ----
 // Finds the records of what is not in the local store, so that the keys above become known without
-// any content. Nodes found so have job->shared_only set.
+// any content. Nodes found so are NODE_SHARED.
 int remote_prefetch(struct build *b, struct node **order, size_t count, struct error **err);
 // The record, when everything it names is in the local store now; NULL in *out: make it.
 int remote_find(struct build *b, struct node *node, json_t **out, struct error **err);

@@ -87,10 +87,10 @@ static int collect(struct build *b, struct node **order, size_t count, struct lo
         if (node->state == NODE_UNKNOWN && node->identified && graph_ready(node) &&
             evaluate_node(b, node, err) < 0)
             return -1;
-        bool missing = node->state == NODE_STALE || (node->state == NODE_CACHED && job->absent);
-        if (!missing || job->looked_up || !remote_usable(b, node, REMOTE_READ))
+        bool missing = node->state == NODE_STALE || node->state == NODE_LOST;
+        if (!missing || job->asked_shared || !remote_usable(b, node, REMOTE_READ))
             continue;
-        job->looked_up = true;
+        job->asked_shared = true;
         out[(*n)++] = (struct lookup){.node = node};
     }
     return 0;
@@ -109,14 +109,12 @@ static int keep_found_record(struct build *b, struct lookup *l, struct error **e
     if (!l->found)
         return 0;
     entry_mark(&l->entry, l->entry.record);
-    if (store_action_put(b->store, node->key, l->entry.record, err) < 0 ||
-        evaluate_node(b, node, err) < 0)
+    if (store_action_put(b->store, node->key, l->entry.record, err) < 0)
         return -1;
-    job->shared_only = node->state == NODE_CACHED && job->absent;
     job->entry = xmalloc(sizeof *job->entry);
     *job->entry = l->entry;
     l->entry = (struct entry){0};
-    return 0;
+    return evaluate_node(b, node, err); // NODE_SHARED, if its outputs are not here
 }
 
 int remote_prefetch(struct build *b, struct node **order, size_t count, struct error **err)

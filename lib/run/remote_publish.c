@@ -7,13 +7,6 @@
 
 #include <string.h>
 
-// Whether this node's result is one to publish; what was made here has been pushed already.
-static bool is_candidate(const struct build *b, const struct node *node)
-{
-    bool done = node->state == NODE_CACHED || node->state == NODE_DONE;
-    return done && !job_of(node)->pushed && remote_usable(b, node, REMOTE_WRITE);
-}
-
 // A signing key signs what was made here, and nothing that came from elsewhere: else a builder
 // would vouch for whatever somebody left in the registry.
 static bool may_sign(const struct remote *r, const json_t *record)
@@ -24,7 +17,7 @@ static bool may_sign(const struct remote *r, const json_t *record)
 // 1: pushed; 0: it is not here to be pushed.
 static int push_cached(struct build *b, struct node *node, struct error **err)
 {
-    if (job_of(node)->absent)
+    if (!node_is_here(node))
         return 0;
     json_t *record = store_action_get(b->store, node->key, err);
     int result = 0;
@@ -95,7 +88,7 @@ int remote_publish(struct build *b, struct node **order, size_t count, struct er
     size_t n = 0, asked = 0, pushed = 0;
     for (size_t i = 0; i < count; i++) {
         struct job *job = job_of(order[i]);
-        if (!is_candidate(b, order[i]))
+        if (!remote_usable(b, order[i], REMOTE_WRITE))
             continue;
         if (job->entry && !strcmp(job->entry->key, order[i]->key)) { // asked for in this run
             all[n++] = (struct lookup){.node = order[i], .found = 1, .entry = *job->entry};

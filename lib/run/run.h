@@ -2,19 +2,24 @@
 // Building: recipes and versions.yaml become a graph, the graph is run in parallel, results land in
 // the output directory. This is the room where all others meet; cmd/ only parses words and prints.
 //
-//   plan*.c      recipes -> nodes             schedule.c   the parallel run
-//   job.c        the planner's part of a node child.c      starting a node's process, listening to
-//   it variables.c  the user's environment       jobserver.c  GNU make's tokens, shared by
-//   everything evaluate.c   keys, what is to be made     view.c       live view, plain lines, JSON
-//   events record.c     action records               make.c       a node's process; node_*.c one
-//   kind each place.c      results -> output directory  step.c       what a script sees tarball.c
-//   a result -> a tarball        listings.c   what is in a tarball, kept live.c       lines that
-//   are drawn again and again work.c       half-made work that stays   until.c      stopping
-//   between phases shell.c      looking around install.c    results -> a host prebuilt*.c artifacts
-//   of others          image_pin.c  names in registries -> digests remote*.c    the shared cache
-//   signature.c  who made an entry of it merge*.c     kata-static.tar.xz           boot*.c proof by
-//   boot; qemu.c starts machines release.c    what belongs to a release    wanted.c     what is to
-//   be in the output directory
+// clang-format off
+//   plan*.c       recipes -> nodes               run.c         what a run is for, and what is kept of it
+//   job.c         what the plan knows of a node  schedule.c    the parallel run: nodes, and no recipe
+//   variables.c   the user's environment         child.c       a node's process, as the scheduler sees it
+//   evaluate.c    keys, what is to be made       report.c      what that process says; outcome.c at its end
+//   record.c      action records                 make.c        what it does; node_*.c, one kind each
+//   place.c       results -> output directory    step.c        what a script sees
+//   view.c        live view, lines, JSON events  steplog.c     what it prints
+//   live.c        lines drawn again and again    jobserver.c   GNU make's tokens, shared by everything
+//   tarball.c     a result -> a tarball          listings.c    what is in a tarball, kept
+//   work.c        half-made work that stays      until.c       stopping between phases
+//   shell.c       looking around                 install.c     results -> a host
+//   prebuilt*.c   artifacts of others            image_pin.c   names in registries -> digests
+//   remote*.c     the shared cache               signature.c   who made an entry of it
+//   merge*.c      kata-static.tar.xz             release.c     what belongs to a release
+//   wanted.c      what is to be in the output directory
+//   boot*.c       proof by boot; qemu.c starts machines
+// clang-format on
 #ifndef KBUILD_RUN_RUN_H
 #define KBUILD_RUN_RUN_H
 
@@ -103,8 +108,6 @@ struct install_request {
 // their recipes. What goes into guests only is left out, with a note.
 int build_install(struct build *b, const struct install_request *r, struct error **err);
 
-// What a person calls the node: "kernel-confidential", "source linux".
-const char *node_label(const struct node *node);
 // Of a source that is somebody's own files: which, for people; to be freed. NULL for other nodes.
 char *node_local_text(const struct node *node);
 // Architecture that the node's output is for; NULL for a source.

@@ -70,7 +70,7 @@ int build_shell(struct build *b, struct node *target, int *status, struct error 
         error_user(err, "%s has no sandbox: it is made by kbuild itself", job->label);
         return error_hint(err, "kbuild explain %s shows what goes into it", job->recipe->name);
     }
-    if (schedule(b, RUN_INPUTS, err) < 0)
+    if (run_nodes(b, RUN_INPUTS, err) < 0)
         return -1;
     struct work *w = NULL;
     cleanup_free char *scratch = NULL;

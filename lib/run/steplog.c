@@ -1,61 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log of a node: a pipe that its process and its steps write to, and a file that kbuild alone
-// holds. A step that had the file itself could change its mode, its content, or write to it after
-// its end.
+// Copies a node's log from its pipe into its file.
+#include "run/steplog.h"
+
+#include "base/file.h"
 #include "base/log.h"
-#include "run/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { TAIL_LINES = 20, TAIL_BYTES = 16384 };
 
-int steplog_create(struct build *b, struct job *job, struct error **err)
+int steplog_open(struct steplog *l, char *path, int file, struct error **err)
 {
-    free(job->log_path);
-    job->log_path = build_log_path(&b->options, job->label);
-    int fd = output_log_open(b, job->log_path, err);
-    int pipe_fds[2];
-    if (fd < 0)
-        return -1;
-    if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
-        close(fd);
-        return error_errno(err, errno, "making a pipe for the log %s", job->log_path);
+    int ends[2];
+    steplog_close(l);
+    l->path = path;
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        close(file);
+        return error_errno(err, errno, "making a pipe for the log %s", path);
     }
-    steplog_close(job);
-    job->log_file = fd;
-    job->log_pipe = pipe_fds[0];
-    return pipe_fds[1];
+    l->file = file;
+    l->pipe = ends[0];
+    return ends[1];
 }
 
-void steplog_copy(struct job *job)
+bool steplog_copy(struct steplog *l)
 {
     char chunk[65536];
-    ssize_t n = read(job->log_pipe, chunk, sizeof chunk);
+    ssize_t n = read(l->pipe, chunk, sizeof chunk);
     if (n < 0 && errno == EINTR)
-        return;
+        return false;
     if (n <= 0) {
-        close(steal_fd(&job->log_pipe));
-        return;
+        close(steal_fd(&l->pipe));
+        return false;
     }
     cleanup_error struct error *why = NULL;
-    if (!job->log_cut && fd_write_all(job->log_file, job->log_path, chunk, (size_t)n, &why) < 0) {
-        job->log_cut = true; // the step continues all the same
+    if (!l->cut && fd_write_all(l->file, l->path, chunk, (size_t)n, &why) < 0) {
+        l->cut = true; // the step continues all the same
         log_warning("%s; the rest of it is lost", why->message);
     }
+    return true;
 }
 
-void steplog_tail(const struct job *job, struct buf *out)
+void steplog_tail(const struct steplog *l, struct buf *out)
 {
     struct stat st;
     char bytes[TAIL_BYTES];
-    if (job->log_file < 0 || fstat(job->log_file, &st) < 0)
+    if (l->file < 0 || fstat(l->file, &st) < 0)
         return;
     size_t want = st.st_size < TAIL_BYTES ? (size_t)st.st_size : TAIL_BYTES, have = 0;
     off_t start = st.st_size - (off_t)want;
     for (ssize_t n = 1; have < want && n > 0; have += n > 0 ? (size_t)n : 0)
-        n = pread(job->log_file, bytes + have, want - have, start + (off_t)have);
+        n = pread(l->file, bytes + have, want - have, start + (off_t)have);
     size_t from = have, lines = 0;
     // The newline that ends the last line starts no further one.
     while (from > 0 && (bytes[from - 1] != '\n' || from == have || ++lines < TAIL_LINES))
@@ -65,11 +63,17 @@ void steplog_tail(const struct job *job, struct buf *out)
     buf_add(out, bytes + from, have - from);
 }
 
-void steplog_close(struct job *job)
+void steplog_end(struct steplog *l)
 {
-    if (job->log_pipe >= 0)
-        close(steal_fd(&job->log_pipe));
-    if (job->log_file >= 0)
-        close(steal_fd(&job->log_file));
-    job->log_cut = false;
+    if (l->pipe >= 0)
+        close(steal_fd(&l->pipe));
+    if (l->file >= 0)
+        close(steal_fd(&l->file));
+}
+
+void steplog_close(struct steplog *l)
+{
+    steplog_end(l);
+    free(l->path);
+    *l = (struct steplog)STEPLOG_NONE;
 }

@@ -98,12 +98,11 @@ int build_until(struct build *b, struct node *target, const char *phase_name, st
         error_user(err, "%s has done the phase %s already", job->work->shown, phase_name);
         return error_hint(err, "begin again without --continue, or name a later phase");
     }
-    if (schedule(b, RUN_INPUTS, err) < 0)
+    if (run_nodes(b, RUN_INPUTS, err) < 0)
         return -1;
     b->until = phase_name;
     target->state = NODE_STALE;
-    job->absent = job->shared_only = false;
-    int result = schedule(b, RUN_AGAIN, err);
+    int result = run_nodes(b, RUN_AGAIN, err);
     b->until = NULL;
     if (result)
         work_settle(b, target);

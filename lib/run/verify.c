@@ -134,7 +134,7 @@ static int verify_node(struct verifying *v, struct node *node, struct error **er
         job_of(v->b->graph.nodes[i])->asked = false;
     job_of(node)->asked = true;
     node->state = NODE_STALE;
-    int result = schedule(v->b, RUN_AGAIN, err);
+    int result = run_nodes(v->b, RUN_AGAIN, err);
     if (!result && node->state != NODE_DONE)
         result = error_set(err, ERROR_STEP, "%s could not be built again: an input is missing",
                            node_label(node));
@@ -201,12 +201,10 @@ static int make_inputs(struct verifying *v, struct error **err)
     for (size_t i = 0; i < b->graph.n; i++) {
         struct node *node = b->graph.nodes[i];
         shared[i] = shared_tree(b, node);
-        if (!shared[i])
-            continue;
-        node->state = NODE_STALE;
-        job_of(node)->shared_only = false;
+        if (shared[i])
+            node->state = NODE_STALE;
     }
-    int result = schedule(b, RUN_INPUTS, err);
+    int result = run_nodes(b, RUN_INPUTS, err);
     for (size_t i = 0; i < b->graph.n; i++) {
         if (!result)
             result = compare_source(b->graph.nodes[i], shared[i], err);
@@ -289,7 +287,7 @@ static int verify_targets(struct verifying *v, const struct targets *targets, st
                    targets->n);
         return error_hint(err, "name the member that it is a result of");
     }
-    if (schedule(v->b, RUN_ALL, err) < 0)
+    if (run_nodes(v->b, RUN_ALL, err) < 0)
         return -1;
     return v->o->against ? compare_with(v, targets->nodes[0], err) : build_again(v, targets, err);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a run looks like: a live view on a terminal, plain lines in a pipe, one JSON event a line.
-#include "run/internal.h"
+#include "run/view.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/visible.h"
 #include "run/live.h"
@@ -11,18 +12,10 @@
 
 static struct {
     struct build *b;
-    struct node **order;
-    size_t count;
+    const struct schedule *s;
     enum view_style style;
     long long opened_ms, ticked_ms;
 } view;
-
-long long now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
 
 static void format_time(long long ms, char out[static 40])
 {
@@ -52,20 +45,36 @@ struct counts {
     size_t cached, made, pulled, left, running;
 };
 
+static bool is_taken(const struct task *t)
+{
+    return t->outcome.kind == OUTCOME_PULLED || job_of(t->node)->prebuilt;
+}
+
 static struct counts count_nodes(void)
 {
     struct counts c = {0};
-    for (size_t i = 0; i < view.count; i++) {
-        const struct node *node = view.order[i];
-        const struct job *job = job_of(node);
-        bool pulled = job->pulled || job->prebuilt;
-        if (!job->wanted && node->state != NODE_CACHED)
-            continue;
-        c.cached += node->state == NODE_CACHED && !job->absent;
-        c.made += node->state == NODE_DONE && !pulled;
-        c.pulled += node->state == NODE_DONE && pulled;
-        c.left += job->wanted && (node->state == NODE_UNKNOWN || node->state == NODE_STALE);
-        c.running += node->state == NODE_RUNNING;
+    for (size_t i = 0; i < view.s->n; i++) {
+        const struct task *t = &view.s->tasks[i];
+        switch (t->node->state) {
+        case NODE_CACHED:
+            c.cached++;
+            break;
+        case NODE_DONE:
+            c.pulled += t->wanted && is_taken(t);
+            c.made += t->wanted && !is_taken(t);
+            break;
+        case NODE_RUNNING:
+            c.running++;
+            break;
+        case NODE_UNKNOWN:
+        case NODE_STALE:
+        case NODE_LOST:
+        case NODE_SHARED:
+            c.left += t->wanted;
+            break;
+        default:
+            break;
+        }
     }
     return c;
 }
@@ -73,14 +82,14 @@ static struct counts count_nodes(void)
 static void draw_running(const struct counts *c)
 {
     size_t shown = 0;
-    for (size_t i = 0; i < view.count && shown < c->running; i++) {
-        const struct job *job = job_of(view.order[i]);
-        if (view.order[i]->state != NODE_RUNNING)
+    for (size_t i = 0; i < view.s->n && shown < c->running; i++) {
+        const struct task *t = &view.s->tasks[i];
+        if (t->node->state != NODE_RUNNING)
             continue;
         char took[40];
-        format_time(now_ms() - job->started_ms, took);
-        cleanup_free char *line =
-            xasprintf("  %-34s %10s  %s", job->label, took, job->progress ? job->progress : "");
+        format_time(now_ms() - t->started_ms, took);
+        cleanup_free char *line = xasprintf("  %-34s %10s  %s", node_label(t->node), took,
+                                            t->progress ? t->progress : "");
         if (!live_line(line, false))
             return; // the last line counts them all
         shown++;
@@ -133,45 +142,51 @@ static void log_line(enum log_level level, const char *line, void *context)
 
 // ---- called by the scheduler ----
 
-void view_open(struct build *b, struct node **order, size_t count)
+void view_open(struct build *b, const struct schedule *schedule)
 {
     view.b = b;
-    view.order = order;
-    view.count = count;
+    view.s = schedule;
     view.style = b->options.view;
     if (view.style == VIEW_AUTO)
         view.style = live_terminal() ? VIEW_LIVE : VIEW_PLAIN;
     view.opened_ms = now_ms();
     log_redirect(log_line, NULL);
-    for (size_t i = 0; i < count; i++)
-        if (job_of(order[i])->wanted && order[i]->state == NODE_CACHED && !job_of(order[i])->absent)
-            view_ended(order[i], NULL);
+    for (size_t i = 0; i < schedule->n; i++)
+        if (schedule->tasks[i].wanted && schedule->tasks[i].node->state == NODE_CACHED)
+            view_ended(&schedule->tasks[i], NULL);
 }
 
-void view_started(const struct node *node)
+void view_started(const struct task *t)
 {
     if (view.style == VIEW_JSON)
-        event(node, "started", json_pack("{s:o}", "log", json_visible(job_of(node)->log_path)));
+        event(t->node, "started", json_pack("{s:o}", "log", json_visible(t->log.path)));
     else if (view.style == VIEW_PLAIN && !view.b->options.quiet)
-        print_to(stderr, "kbuild: %s: started (log: %s)\n", node_label(node),
-                 job_of(node)->log_path);
+        print_to(stderr, "kbuild: %s: started (log: %s)\n", node_label(t->node), t->log.path);
     draw();
 }
 
-void view_progress(const struct node *node)
+void view_progress(const struct task *t)
 {
-    if (view.style == VIEW_JSON && job_of(node)->progress)
-        event(node, "progress", json_pack("{s:o}", "text", json_visible(job_of(node)->progress)));
+    if (view.style == VIEW_JSON && t->progress)
+        event(t->node, "progress", json_pack("{s:o}", "text", json_visible(t->progress)));
+}
+
+void view_waiting(const struct task *t)
+{
+    view_progress(t);
+    if (view.style == VIEW_PLAIN && !view.b->options.quiet)
+        print_to(stderr, "kbuild: %s: waiting for another kbuild, which makes it\n",
+                 node_label(t->node));
 }
 
 // The last lines of a failed step's log, which are the step's text.
-static void show_log_tail(const struct job *job)
+static void show_log_tail(const struct task *t)
 {
     cleanup_buf struct buf text = {0};
-    steplog_tail(job, &text);
+    steplog_tail(&t->log, &text);
     if (!text.len)
         return;
-    print_to(stderr, "---- the last lines of %s\n", job->log_path);
+    print_to(stderr, "---- the last lines of %s\n", t->log.path);
     print_text(stderr, text.data, text.len);
     print_to(stderr, "----\n");
 }
@@ -186,34 +201,40 @@ static json_t *outputs_json(const struct node *node)
     return list;
 }
 
-void view_ended(const struct node *node, const struct error *why)
+static void ended_event(const struct task *t, const struct error *why)
 {
-    const struct job *job = job_of(node);
+    const struct node *node = t->node;
+    if (why)
+        event(node, "failed",
+              json_pack("{s:o, s:o*}", "error", json_visible(why->message), "hint",
+                        json_visible(why->hint)));
+    else
+        event(node, node->state == NODE_CACHED ? "cached" : "done",
+              json_pack("{s:s, s:o, s:I, s:I, s:b}", "key", node->key, "outputs",
+                        outputs_json(node), "ms", (json_int_t)t->took_ms, "cpu_ms",
+                        (json_int_t)t->cpu_ms, "shared", t->outcome.kind == OUTCOME_PULLED));
+}
+
+void view_ended(const struct task *t, const struct error *why)
+{
+    const struct node *node = t->node;
     bool cached = node->state == NODE_CACHED;
     char took[40];
-    format_time(job->took_ms, took);
+    format_time(t->took_ms, took);
     if (view.style == VIEW_JSON) {
-        event(node,
-              why      ? "failed"
-              : cached ? "cached"
-                       : "done",
-              why ? json_pack("{s:o, s:o*}", "error", json_visible(why->message), "hint",
-                              json_visible(why->hint))
-                  : json_pack("{s:s, s:o, s:I, s:I, s:b}", "key", node->key, "outputs",
-                              outputs_json(node), "ms", (json_int_t)job->took_ms, "cpu_ms",
-                              (json_int_t)job->cpu_ms, "shared", job->pulled));
+        ended_event(t, why);
         return;
     }
     live_erase();
     if (why) {
-        print_to(stderr, "kbuild: %s: failed after %s\n", job->label, took);
-        show_log_tail(job);
+        print_to(stderr, "kbuild: %s: failed after %s\n", node_label(node), took);
+        show_log_tail(t);
     } else if (!view.b->options.quiet && !cached) {
         cleanup_free char *label = label_with_arch(node);
         print_to(stderr, "kbuild: %s: %s in %s\n", label,
-                 job->pulled ? "from the shared cache" : "done", took);
-    } else if (!view.b->options.quiet && view.style == VIEW_PLAIN && job->placed) {
-        print_to(stderr, "kbuild: %s: cached\n", job->label);
+                 t->outcome.kind == OUTCOME_PULLED ? "from the shared cache" : "done", took);
+    } else if (!view.b->options.quiet && view.style == VIEW_PLAIN && job_of(node)->placed) {
+        print_to(stderr, "kbuild: %s: cached\n", node_label(node));
     }
     draw();
 }
@@ -221,107 +242,112 @@ void view_ended(const struct node *node, const struct error *why)
 // ---- the end ----
 
 // What became of a node, in the order of the summary.
-enum outcome { MADE, PULLED, CACHED, FAILED, INTERRUPTED, SKIPPED, OUTCOMES };
-static const char *const outcome_names[OUTCOMES] = {"made",   "pulled",      "cached",
-                                                    "failed", "interrupted", "skipped"};
+enum ending { MADE, PULLED, CACHED, FAILED, INTERRUPTED, SKIPPED, ENDINGS };
+static const char *const ending_names[ENDINGS] = {"made",   "pulled",      "cached",
+                                                  "failed", "interrupted", "skipped"};
 
-static enum outcome outcome_of(const struct node *node)
+static enum ending ending_of(const struct task *t)
 {
-    const struct job *job = job_of(node);
-    switch (node->state) {
+    switch (t->node->state) {
     case NODE_DONE:
-        return job->pulled || job->prebuilt ? PULLED : MADE;
+        return is_taken(t) ? PULLED : MADE;
     case NODE_CACHED:
-        return job->absent ? OUTCOMES : CACHED;
+        return CACHED;
     case NODE_FAILED:
-        return job->interrupted ? INTERRUPTED : FAILED;
+        return FAILED;
+    case NODE_INTERRUPTED:
+        return INTERRUPTED;
     case NODE_SKIPPED:
         return SKIPPED;
     default:
-        return OUTCOMES; // not reached
+        return ENDINGS; // not reached
     }
 }
 
 static int longest_first(const void *a, const void *b)
 {
-    long long one = job_of(*(struct node *const *)a)->took_ms;
-    long long other = job_of(*(struct node *const *)b)->took_ms;
-    return one < other ? 1 : one > other ? -1 : 0;
+    const struct task *one = *(const struct task *const *)a;
+    const struct task *other = *(const struct task *const *)b;
+    return one->took_ms < other->took_ms ? 1 : one->took_ms > other->took_ms ? -1 : 0;
 }
 
-// The nodes of this outcome, the longest first; to be freed.
-static struct node **nodes_of(enum outcome o, size_t *n)
+// The tasks that ended so, the longest first; to be freed.
+static const struct task **tasks_of(enum ending e, size_t *n)
 {
-    struct node **list = xcalloc(view.count + 1, sizeof(void *));
+    const struct task **list = xcalloc(view.s->n + 1, sizeof(struct task *));
     *n = 0;
-    for (size_t i = 0; i < view.count; i++)
-        if (outcome_of(view.order[i]) == o)
-            list[(*n)++] = view.order[i];
-    if (o != CACHED && o != SKIPPED)
-        qsort(list, *n, sizeof(void *), longest_first);
+    for (size_t i = 0; i < view.s->n; i++)
+        if (ending_of(&view.s->tasks[i]) == e)
+            list[(*n)++] = &view.s->tasks[i];
+    if (e != CACHED && e != SKIPPED)
+        qsort(list, *n, sizeof(struct task *), longest_first);
     return list;
 }
 
 enum { SUMMARY_NAMES = 8 }; // more of an outcome are counted
 
 // "made kernel 1 min 58 s, source linux 12 s and 3 more".
-static void print_outcome(enum outcome o, struct buf *counts)
+static void print_ending(enum ending e, struct buf *counts)
 {
     size_t n;
-    cleanup_free struct node **list = nodes_of(o, &n);
+    cleanup_free const struct task **list = tasks_of(e, &n);
     cleanup_buf struct buf names = {0};
     for (size_t i = 0; i < n && i < SUMMARY_NAMES; i++) {
         char took[40];
-        format_time(job_of(list[i])->took_ms, took);
-        bool timed = o != CACHED && o != SKIPPED;
-        buf_print(&names, "%s%s%s%s", i ? ", " : "", node_label(list[i]), timed ? " " : "",
+        format_time(list[i]->took_ms, took);
+        bool timed = e != CACHED && e != SKIPPED;
+        buf_print(&names, "%s%s%s%s", i ? ", " : "", node_label(list[i]->node), timed ? " " : "",
                   timed ? took : "");
     }
     if (n > SUMMARY_NAMES)
         buf_printf(&names, " and %zu more", n - SUMMARY_NAMES);
     if (n)
-        print_to(stderr, "kbuild: %s: %s\n", outcome_names[o], names.data);
-    if (n || o == MADE)
-        buf_printf(counts, "%s%zu %s", counts->len ? ", " : "", n, outcome_names[o]);
+        print_to(stderr, "kbuild: %s: %s\n", ending_names[e], names.data);
+    if (n || e == MADE)
+        buf_printf(counts, "%s%zu %s", counts->len ? ", " : "", n, ending_names[e]);
 }
 
-static json_t *outcome_json(enum outcome o)
+static json_t *ending_json(enum ending e)
 {
     size_t n;
-    cleanup_free struct node **list = nodes_of(o, &n);
+    cleanup_free const struct task **list = tasks_of(e, &n);
     json_t *all = json_array();
     for (size_t i = 0; i < n; i++) {
-        const struct job *job = job_of(list[i]);
-        json_t *one = json_pack("{s:s, s:s, s:s}", "node", list[i]->id, "kind",
-                                node_kind_names[list[i]->kind], "label", node_label(list[i]));
-        if (o != CACHED && o != SKIPPED)
-            json_object_update_new(one, json_pack("{s:I, s:I}", "ms", (json_int_t)job->took_ms,
-                                                  "cpu_ms", (json_int_t)job->cpu_ms));
+        const struct node *node = list[i]->node;
+        json_t *one = json_pack("{s:s, s:s, s:s}", "node", node->id, "kind",
+                                node_kind_names[node->kind], "label", node_label(node));
+        if (e != CACHED && e != SKIPPED)
+            json_object_update_new(one, json_pack("{s:I, s:I}", "ms", (json_int_t)list[i]->took_ms,
+                                                  "cpu_ms", (json_int_t)list[i]->cpu_ms));
         json_array_append_new(all, one);
     }
     return all;
 }
 
-static bool is_result(const struct node *node)
+// The node, if its tarballs were asked for and are there; else NULL.
+static const struct node *result_at(size_t i)
 {
-    return job_of(node)->placed && (node->state == NODE_DONE || node->state == NODE_CACHED);
+    const struct node *node = view.s->tasks[i].node;
+    return job_of(node)->placed && node_is_here(node) ? node : NULL;
 }
 
 static void summary_event(struct build *b, bool placed)
 {
     json_t *e = json_pack("{s:I}", "ms", (json_int_t)(now_ms() - view.opened_ms));
-    for (enum outcome o = 0; o < OUTCOMES; o++)
-        json_object_set_new(e, outcome_names[o], outcome_json(o));
+    for (enum ending k = 0; k < ENDINGS; k++)
+        json_object_set_new(e, ending_names[k], ending_json(k));
     json_t *results = json_array();
-    for (size_t i = 0; i < view.count && placed; i++)
-        for (size_t o = 0; is_result(view.order[i]) && o < view.order[i]->output_count; o++) {
-            const struct node_output *output = &view.order[i]->outputs[o];
+    for (size_t i = 0; i < view.s->n && placed; i++) {
+        const struct node *node = result_at(i);
+        for (size_t o = 0; node && o < node->output_count; o++) {
+            const struct node_output *output = &node->outputs[o];
             cleanup_free char *path = xasprintf("%s/%s", b->options.output, output->name);
-            json_array_append_new(results, json_pack("{s:o, s:s, s:I, s:s}", "path",
-                                                     json_visible(path), "digest", output->digest,
-                                                     "size", (json_int_t)output->size, "arch",
-                                                     arch_suffix(view.order[i])));
+            json_array_append_new(results,
+                                  json_pack("{s:o, s:s, s:I, s:s}", "path", json_visible(path),
+                                            "digest", output->digest, "size",
+                                            (json_int_t)output->size, "arch", arch_suffix(node)));
         }
+    }
     json_object_set_new(e, "results", results);
     json_t *notes = json_array();
     for (size_t i = 0; i < b->notes.n; i++)
@@ -340,9 +366,9 @@ static void print_result(const struct build *b, const struct node *node,
 
 static void print_results(struct build *b)
 {
-    for (size_t i = 0; i < view.count; i++) {
-        const struct node *node = view.order[i];
-        if (!is_result(node))
+    for (size_t i = 0; i < view.s->n; i++) {
+        const struct node *node = result_at(i);
+        if (!node)
             continue;
         for (size_t o = 0; o < node->output_count; o++)
             print_result(b, node, &node->outputs[o]);
@@ -362,8 +388,8 @@ void view_summary(struct build *b, bool placed)
     live_erase();
     cleanup_buf struct buf counts = {0};
     char total[40];
-    for (enum outcome o = 0; o < OUTCOMES; o++)
-        print_outcome(o, &counts);
+    for (enum ending e = 0; e < ENDINGS; e++)
+        print_ending(e, &counts);
     format_time(now_ms() - view.opened_ms, total);
     print_to(stderr, "kbuild: %s, in %s\n", counts.data, total);
     for (size_t i = 0; i < b->notes.n; i++)
@@ -386,5 +412,5 @@ void view_close(void)
     if (view.style == VIEW_LIVE)
         live_erase();
     log_redirect(NULL, NULL);
-    view.count = 0;
+    view.s = NULL;
 }

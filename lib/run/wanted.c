@@ -99,7 +99,7 @@ static void forget(struct wanted *w, const char *target)
     w->n = kept;
 }
 
-static void note_node(struct wanted *w, const struct node *node)
+static void note_node(struct wanted *w, const struct node *node, bool placed)
 {
     const struct job *job = job_of(node);
     forget(w, job->recipe->name);
@@ -108,7 +108,7 @@ static void note_node(struct wanted *w, const struct node *node)
         item->file = xasprintf("kata-static-%s.tar.xz", job->recipe->outputs.items[i]);
         item->target = xstrdup(job->recipe->name);
         item->arch = xstrdup(job->target->name);
-        const struct node_output *o = job->in_place ? node_output(node, item->file) : NULL;
+        const struct node_output *o = placed ? node_output(node, item->file) : NULL;
         if (o)
             memcpy(item->digest, o->digest, DIGEST_HEX_SIZE);
     }
@@ -141,7 +141,15 @@ static int write_down(int folder, const char *directory, struct wanted *w, struc
                         : file_write_at(folder, "targets", path, text.data, text.len, 0644, err);
 }
 
-int wanted_note(struct build *b, struct error **err)
+static bool is_among(struct node **nodes, size_t n, const struct node *node)
+{
+    for (size_t i = 0; i < n; i++)
+        if (nodes[i] == node)
+            return true;
+    return false;
+}
+
+int wanted_note(struct build *b, struct node **placed, size_t placed_count, struct error **err)
 {
     const char *directory = b->options.output;
     int folder = output_folder(b, err);
@@ -157,6 +165,6 @@ int wanted_note(struct build *b, struct error **err)
         return -1;
     for (size_t i = 0; i < b->graph.n; i++)
         if (job_of(b->graph.nodes[i])->placed)
-            note_node(&w, b->graph.nodes[i]);
+            note_node(&w, b->graph.nodes[i], is_among(placed, placed_count, b->graph.nodes[i]));
     return write_down(folder, directory, &w, err);
 }

@@ -27,8 +27,8 @@ int wanted_read(const char *directory, struct wanted *out, struct error **err);
 void wanted_free(struct wanted *w);
 #define cleanup_wanted __attribute__((cleanup(wanted_free)))
 
-// Notes what this run has placed in the output directory, and what of it failed, in the end. Writes
-// only if something changed.
-int wanted_note(struct build *b, struct error **err);
+// Notes, at the end of a run, which targets the output directory is to hold: these nodes' results
+// have been placed there, those of the others are pending. Writes only if something changed.
+int wanted_note(struct build *b, struct node **placed, size_t placed_count, struct error **err);
 
 #endif

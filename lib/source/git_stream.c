@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // git's protocol over a socket: to a git:// server (gitprotocol-pack(5), "Git Transport"), or to
 // `git upload-pack` on a folder of this machine.
+#include "base/clock.h"
 #include "base/process.h"
 #include "http/http.h"
 #include "source/git_transport.h"
@@ -102,12 +103,6 @@ char *git_folder_of(const char *url)
 }
 
 // ---- reading and writing ----
-static long long now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
 
 static int too_slow(struct git_conversation *c, struct error **err)
 {

@@ -239,6 +239,33 @@ X
   [ "$(content_of build/kata-static-high.tar.xz opt/high)" = high ]
 }
 
+@test "who waits for another kbuild says so, and leaves that one's log alone" {
+  make_recipe slow "" 'echo "words of the first"; sleep 6; mkdir -p /out/slow; echo x >/out/slow/x'
+  kb slow >first 2>&1 &
+  first=$!
+  for _ in $(seq 100); do
+    grep -q 'words of the first' build/logs/slow.log 2>/dev/null && break
+    sleep 0.1
+  done
+  inode=$(stat -c %i build/logs/slow.log)
+  kb_exec slow >second 2>&1 3>&- & # and one that is stopped while it waits
+  second=$!
+  for _ in $(seq 100); do
+    grep -q 'waiting for another' second && break
+    sleep 0.1
+  done
+  kill -TERM "$second"
+  wait "$second" || [ $? -eq 130 ]
+  [ "$(stat -c %i build/logs/slow.log)" = "$inode" ]
+  run kb slow
+  wait "$first"
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"slow: waiting for another kbuild, which makes it"* ]]
+  [ "$(stat -c %i build/logs/slow.log)" = "$inode" ]
+  grep -qx 'words of the first' build/logs/slow.log
+}
+
 @test "two kbuilds at once share the work" {
   make_recipe one "" 'echo x; sleep 2; mkdir -p /out/one/opt; date +%s%N >/out/one/opt/one'
   kb_exec -o b1 one 3>&- &

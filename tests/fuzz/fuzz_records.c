@@ -9,6 +9,7 @@
 #include "cache/internal.h"
 #include "cache/tree.h"
 #include "fuzz.h"
+#include "run/child.h"
 #include "run/prebuilt.h"
 #include "run/remote.h"
 #include "run/vouch.h"
@@ -52,9 +53,7 @@ static struct job new_job(void)
     struct job job = {.recipe = &recipe,
                       .label = (char *)"kernel",
                       .target = arch_find("s390x", NULL),
-                      .packages = {.items = package_names, .n = 1},
-                      .events = -1,
-                      .log_pipe = -1};
+                      .packages = {.items = package_names, .n = 1}};
     memcpy(job.package_list, package_list, sizeof package_list);
     return job;
 }
@@ -71,9 +70,6 @@ static void forget(struct node *n)
     struct job *job = job_of(n);
     graph_set_outputs(n, NULL, 0);
     free(job->summary);
-    free(job->progress);
-    json_decref(job->result);
-    buf_free(&job->pending);
 }
 
 // ---- setting up ----
@@ -226,18 +222,21 @@ static void try_prebuilt(const char *text, size_t length)
 
 static void try_child(const char *text, size_t length)
 {
-    struct job job = new_job();
-    struct node n = new_node(NODE_ARTIFACT, &job);
+    static const struct schedule_actions none;
+    struct task t = {.log = STEPLOG_NONE};
     int ends[2];
     if (length > 60000) // more than a pipe holds
         return;
     require(pipe2(ends, O_CLOEXEC) == 0 && fd_write_all(ends[1], "pipe", text, length, NULL) == 0);
     close(ends[1]);
-    job.events = ends[0];
-    while (job.events >= 0)
-        child_read(&n);
-    require(!job.result || json_is_object(job.result));
-    forget(&n);
+    t.events = ends[0];
+    while (t.events >= 0)
+        child_read(&t, &none);
+    require(outcome_is_good(&t.outcome) == json_is_object(t.outcome.record));
+    require((t.outcome.kind == OUTCOME_NONE || outcome_is_good(&t.outcome)) == !t.outcome.error);
+    outcome_free(&t.outcome);
+    buf_free(&t.pending);
+    free(t.progress);
 }
 
 static void try_tree(const char *text, size_t length)
