@@ -413,9 +413,9 @@ void folder_draft_abandon(struct folder_draft *d)
     if (d->temporary)
         beneath_remove(d->folder, path_base(d->temporary), d->path, NULL);
     if (d->keeper >= 0) {
-        bool told = tell_keeper(d, KEEPER_DONE);
+        tell_keeper(d, KEEPER_DONE);
         close(d->keeper);
-        if (told && d->keeper_pid > 0)
+        if (d->keeper_pid > 0) // it ends by that word, or somebody has ended it
             waitpid(d->keeper_pid, NULL, 0);
     }
     if (d->fd >= 0)

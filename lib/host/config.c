@@ -147,6 +147,23 @@ static int find_class_key(const struct config_layout *l, const struct config_mar
     return 0;
 }
 
+// Of a table that the file has one of ("hypervisor.qemu"), another name would be a second one.
+static int refuse_second(const struct config_layout *l, const struct strlist *path,
+                         struct error **err)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        const char *table = l->edits[i].table, *dot = table ? strchr(table, '.') : NULL;
+        size_t n = dot ? (size_t)(dot - table) : 0;
+        if (!n || path->n < 3 || strlen(path->items[0]) != n ||
+            strncmp(path->items[0], table, n) != 0 || !strcmp(path->items[1], dot + 1))
+            continue;
+        error_set(err, ERROR_USAGE, "'%s.%s' would be a second section beside %s", path->items[0],
+                  path->items[1], table);
+        return error_hint(err, "name a key of %s", table);
+    }
+    return 0;
+}
+
 // A key of one part is the key of that name that the kind edits; in containerd's file any of the
 // class.
 static int find_key(const struct config_request *request, const struct config_layout *l,
@@ -154,7 +171,7 @@ static int find_key(const struct config_request *request, const struct config_la
 {
     bool containerd = request->kind->reader == CONFIG_CONTAINERD;
     if (path->n > 1)
-        return containerd ? find_class_key(l, marks, path, err) : 0;
+        return containerd ? find_class_key(l, marks, path, err) : refuse_second(l, path, err);
     cleanup_free char *key = xstrdup(path->items[0]);
     const char *table = containerd ? l->edits[1].table : NULL;
     for (size_t i = 0; i < l->count; i++)

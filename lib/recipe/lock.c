@@ -263,8 +263,10 @@ static int parse(struct lock *l, struct buf *text, struct error **err)
         }
         p = stop + 1;
     }
-    if (comments.len)
+    if (comments.len) {
+        free(l->comments);
         l->comments = buf_take(&comments);
+    }
     return 0;
 }
 

@@ -225,7 +225,7 @@ static int judge_step(struct conversation *c, const json_t *line, struct error *
     if (!step || !*step || !json_is_boolean(ok))
         return error_set(err, ERROR_STEP, "it said a line that is no step%s%s", why ? ": " : "",
                          why ? why : "");
-    if (!json_is_true(ok))
+    if (!json_is_true(ok) || json_object_get(line, "error"))
         return error_set(err, ERROR_STEP, "%s: %s", step, why ? why : "it failed");
     cleanup_free char *more = describe_step(line);
     log_note("proven: %s%s", step, more);
@@ -233,12 +233,17 @@ static int judge_step(struct conversation *c, const json_t *line, struct error *
     return 0;
 }
 
-// A line that begins as a step does is one, or an error: what cannot be read may have been a
-// failure.
+// A line that looks as a step does is one, or an error: what cannot be read may have been a
+// failure. Standard error comes through the same pipe, so a step can have words in front of it.
+static bool looks_as_step(const char *text)
+{
+    return text[strspn(text, " \t")] == '{' || strstr(text, "\"step\"") || strstr(text, "\"ok\"");
+}
+
 static int take_step(struct conversation *c, const struct buf *text, struct error **err)
 {
     fprintf(c->t->console, "---- client: %s\n", text->data);
-    if (text->data[strspn(text->data, " \t")] != '{') {
+    if (!looks_as_step(text->data)) {
         c->said.len = 0;
         buf_puts(&c->said, text->data);
         return 0;

@@ -472,11 +472,11 @@ int list_check(struct build *b, const struct node *node, const json_t *record, s
     if (list_agrees(b, node, record))
         return 0;
     error_set(err, ERROR_STEP,
-              "%s: a file of it came with other bytes than %s says since this run began",
+              "%s: it came with other files or other bytes than %s says since this run began",
               node_label(node), b->lock->path);
     return error_hint(err,
-                      "its server gives different answers to the same question; run again to see "
-                      "which of its files that is");
+                      "a server gives different answers to the same question; run again to see "
+                      "for which of its files");
 }
 
 void list_pin(struct build *b, const struct node *node, const json_t *record)

@@ -137,6 +137,7 @@ struct guest {
     struct strlist seen; // of m->expect and of `serving`
     bool found;
     bool ended;          // in a conversation
+    bool panicked;       // the kernel
     const char *trouble; // a panic or the like
     unsigned timeout;    // seconds
 };
@@ -165,8 +166,10 @@ static void judge_line(struct guest *w, const char *line)
         *w->m->seen_command_line = xstrdup(command_line + strlen(LINUX_COMMAND_LINE));
     if (w->matches(line, w->context))
         w->found = true;
-    if (strstr(line, PANIC))
+    if (strstr(line, PANIC)) {
         w->trouble = "the kernel panicked";
+        w->panicked = true;
+    }
 }
 
 static void take_line(struct guest *w)
@@ -368,9 +371,11 @@ static int refuse_given(const struct guest *w, const char *words, const struct s
     return 0;
 }
 
-static int check_evidence(const struct guest *w, const char *words, struct error **err)
+static int check_evidence(const struct guest *w, const char *program, struct error **err)
 {
-    cleanup_strlist struct strlist own = {0};
+    cleanup_strlist struct strlist own = {0}, argv = {0};
+    build_command(w->m, program, false, &argv);
+    cleanup_free char *words = strlist_join(&argv, " ");
     if (w->own)
         strlist_add(&own, w->own);
     if (w->may_panic)
@@ -402,8 +407,6 @@ static int run_once(struct guest *w, const char *program, bool kvm, const char *
     int fds[2];
     build_command(w->m, program, kvm, &argv);
     cleanup_free char *words = strlist_join(&argv, " ");
-    if (check_evidence(w, words, err) < 0)
-        return -1;
     if (w->m->console)
         fprintf(w->m->console, "---- %s\n", words);
     if (pipe2(fds, O_CLOEXEC) < 0)
@@ -478,7 +481,8 @@ static int run_somehow(struct guest *w, const char *program, const char *awaited
         w->timeout = last || w->m->timeout < KVM_TIMEOUT ? w->m->timeout : KVM_TIMEOUT;
         if (run_once(w, program, true, awaited, &why) == 0)
             return 0;
-        if (w->m->confidential || w->found) {
+        // A guest that panicked did start, and that counts.
+        if (w->m->confidential || w->found || w->panicked) {
             *err = steal(why);
             return -1;
         }
@@ -490,6 +494,8 @@ static int run_somehow(struct guest *w, const char *program, const char *awaited
                     w->trouble ? w->trouble : "it did not start");
         w->trouble = NULL;
         strlist_free(&w->seen);
+        if (w->m->seen_command_line)
+            free(steal(*w->m->seen_command_line));
     }
     w->timeout = w->m->timeout;
     return run_once(w, program, false, awaited, err);
@@ -510,7 +516,9 @@ static int check_expected(const struct guest *w, struct error **err)
 static int run(struct guest *w, const char *awaited, struct error **err)
 {
     cleanup_free char *program = find_qemu(w->m, err);
-    int result = program ? run_somehow(w, program, awaited, err) : -1;
+    int result = program ? check_evidence(w, program, err) : -1;
+    if (!result)
+        result = run_somehow(w, program, awaited, err);
     if (!result)
         result = check_expected(w, err);
     strlist_free(&w->seen);

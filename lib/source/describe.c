@@ -299,13 +299,17 @@ bool source_available(const struct recipe *r, const struct recipe_source *source
 // The component of versions.yaml that the source follows. Upstream's file has none for what is its
 // own repository: there the checkout that it lies in is the source.
 static const struct yaml *find_component(const struct recipe_source *source,
-                                         const struct versions *v, const char *path,
+                                         const struct versions *v, const char *path, bool locked,
                                          struct error **err)
 {
     if (!source->checkout.n || yaml_path(v->document->root, path))
         return versions_get(v, path, err);
-    error_user(err, "%s has no %s, and does not lie in a checkout that could be the source",
-               v->path, path);
+    if (locked) {
+        error_user(err, "%s has no %s, and --locked takes no checkout", v->path, path);
+        error_hint(err, "add %s: {url: ..., version: ...}, or leave --locked out", path);
+        return NULL;
+    }
+    error_user(err, "%s has no %s, and no checkout that it lies in is the source", v->path, path);
     error_hint(
         err,
         "add %s: {url: ..., version: ...}, or name a checkout: --source %s=DIR, or --versions "
@@ -343,7 +347,7 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
     source_place(source, v, o, &place);
     // Patches of a folder may be named by its version, but it needs none.
     if (path && (place.origin != ORIGIN_FOLDER || yaml_path(v->document->root, path)))
-        f.component = find_component(source, v, path, err);
+        f.component = find_component(source, v, path, o->locked, err);
     int result = !f.component || (choice && source_choice_check(choice, err) < 0) ||
                          check_folder(source, &place, err) < 0
                      ? -1

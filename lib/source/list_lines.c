@@ -85,11 +85,15 @@ static const char *file_url_fault(const char *url, bool first, const struct strl
     return NULL;
 }
 
+// purl-spec: pkg:TYPE/NAME and more.
 static const char *purl_fault(const char *purl)
 {
-    return starts_with(purl, "pkg:") && purl[4] && is_printable(purl) && strlen(purl) <= PURL_MAX
-               ? NULL
-               : "a purl begins with pkg:";
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-";
+    if (!starts_with(purl, "pkg:") || !is_printable(purl) || strlen(purl) > PURL_MAX)
+        return "a purl begins with pkg:";
+    size_t type = strspn(purl + 4, letters);
+    return type && purl[4 + type] == '/' && purl[4 + type + 1] ? NULL : "a purl is pkg:TYPE/NAME";
 }
 
 // What is wrong with an address, or NULL.
@@ -106,6 +110,8 @@ static const char *url_fault(const char *url, enum list_kind kind, bool first,
     for (size_t i = 0; i < (kind == LIST_GIT ? 4 : 2); i++) {
         if (!starts_with(url, schemes[i]))
             continue;
+        if (strstr(url + strlen(schemes[i]), "://"))
+            return "the address holds another one";
         const char *host = url + strlen(schemes[i]);
         return *host && !strchr("-/?#", *host) && http_url_is_clear(url)
                    ? NULL
@@ -137,7 +143,7 @@ static const char *take_first(const char *field, const struct strlist *folders,
     out->elsewhere = named || *field == '!';
     field += *field == '!';
     strlist_add(&out->urls, field);
-    out->canonical = url_shown(field);
+    out->canonical = named ? xstrdup(field) : url_shown(field); // a version behind '@' is no host
     return named ? purl_fault(field) : url_fault(field, out->kind, true, folders);
 }
 
@@ -290,14 +296,17 @@ static int check_canonical(const struct list *l, struct error **err)
 static char *shown_line(const char *line, size_t length)
 {
     cleanup_free char *whole = xstrndup(line, length);
-    cleanup_strlist struct strlist fields = {0}, shown = {0};
-    strlist_split(&fields, whole, " ");
-    for (size_t i = 0; i < fields.n; i++) {
-        cleanup_free char *field = url_shown(fields.items[i]);
-        strlist_add(&shown, field);
+    cleanup_buf struct buf text = {0};
+    char *rest = whole;
+    for (const char *field; (field = strsep(&rest, " "));) { // empty ones, too
+        cleanup_free char *shown = starts_with(field, "pkg:") ? xstrdup(field) : url_shown(field);
+        // A second login in one field is nobody's to show.
+        size_t known = strstr(shown, "://") ? (size_t)(strstr(shown, "://") + 3 - shown) : 0;
+        const char *more = strstr(shown + known, "://");
+        buf_printf(&text, "%s%.*s%s", text.len || field > whole ? " " : "",
+                   more ? (int)(more - shown) : INT_MAX, shown, more ? "..." : "");
     }
-    cleanup_free char *text = strlist_join(&shown, " ");
-    return xasprintf("%.200s%s", text, strlen(text) > 200 ? "..." : "");
+    return xasprintf("%.200s%s", text.data ? text.data : "", text.len > 200 ? "..." : "");
 }
 
 static int parse_text(const char *text, size_t length, const struct strlist *folders,

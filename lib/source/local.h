@@ -45,11 +45,12 @@ struct local_tree {
     size_t n, cap;
     struct local_expected *expected;
     size_t expected_n, expected_cap;
-    char *commit; // that is checked out, or NULL
-    int64_t time; // of that commit, or SOURCE_TIME_UNKNOWN
-    bool git;     // git says which files count
-    bool compare; // find out whether they are those of the commit
-    bool dirty;   // they are not; not known without `compare`
+    size_t visited; // entries of the commit's trees
+    char *commit;   // that is checked out, or NULL
+    int64_t time;   // of that commit, or SOURCE_TIME_UNKNOWN
+    bool git;       // git says which files count
+    bool compare;   // find out whether they are those of the commit
+    bool dirty;     // they are not; not known without `compare`
 };
 // Whether the file is kbuild's own.
 bool local_is_own(const struct local_tree *t, const char *path, bool tracked);

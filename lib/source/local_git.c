@@ -381,8 +381,8 @@ static int check_unused_git(const struct local_tree *t, const char *top, struct 
     while (*at && !(top && same_folder(at, top))) {
         cleanup_free char *git = xasprintf("%s/.git", at);
         struct stat st;
-        if (lstat(git, &st) == 0)
-            return refuse_git(at, err);
+        if (lstat(git, &st) == 0) // one that works lies behind a mount, where git does not look
+            return local_check_git(at, err);
         *strrchr(at, '/') = '\0';
     }
     return 0;

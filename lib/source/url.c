@@ -63,7 +63,8 @@ static char *resolve_relative(const char *parent, const char *url, struct error 
             char *slash = strrchr(floor, '/'), *colon = scheme ? NULL : strrchr(floor, ':');
             char *cut = slash > colon ? slash : colon;
             if (!cut) {
-                error_user(err, "its url \"%s\" leads out of %s", url, parent);
+                cleanup_free char *shown = url_shown(parent);
+                error_user(err, "its url \"%s\" leads out of %s", url, shown);
                 return NULL;
             }
             cut[cut == colon] = '\0';

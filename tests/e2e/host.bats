@@ -155,6 +155,10 @@ X
 
 @test "config snp sets what the guide lists, and takes other values" {
   configuration >c.toml
+  run "$KBUILD" config snp c.toml --set hypervisor.clh.kernel=/x
+  echo "$output"
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"'hypervisor.clh' would be a second section beside hypervisor.qemu"* ]]
   "$KBUILD" config snp c.toml --prefix /usr --set shared_fs=none --set hypervisor.qemu.default_vcpus=2 >/dev/null
   python3 - <<'X'
 import tomllib

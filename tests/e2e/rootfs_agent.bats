@@ -112,7 +112,11 @@ member() { tar -tvf build/kata-static-rootfs-agent.tar.xz | grep -F " ./$1"; }
   run plan --versions versions.yaml --source kata=upstream plan agent
   echo "$output"
   [ "$status" -eq 1 ]
-  [[ "$output" == *"has no externals.kata, and does not lie in a checkout"*"hint: "*"--source kata=DIR"* ]]
+  [[ "$output" == *"has no externals.kata, and no checkout that it lies in is the source"*"hint: "*"--source kata=DIR"* ]]
+  run plan --locked --versions versions.yaml plan agent
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"has no externals.kata, and --locked takes no checkout"*"leave --locked out"* ]]
 }
 
 @test "with the versions.yaml of a checkout, agent and policy are that checkout's" {

@@ -247,6 +247,7 @@ Y
   for line in '{"step":"container","ok":false,"error":"it failed"}' '{"step":"container","ok":true' '{"step":"container","ok":true} and more' \
     '{"ok":false,"error":"it failed"}' '{"step":"","ok":true}' '{"step":"container","ok":"yes"}' '{"step":"container"}' \
     '{"step":"a","ok":false,"ok":true}' '  {"step":"a","ok":false}' "$(printf '{"step":"a","ok":false,"error":"\377"}')" \
+    'warning: {"step":"container","ok":false}' '{"step":"a","ok":true,"error":"boom"}' \
     '{"step":"a\u0000b","ok":false}' "$(printf '{"step":"a\033","ok":true}')"; do
     printf '%s\n' '#!/bin/sh' 'echo "{\"step\":\"connect\",\"ok\":true}"' "printf '%s' '$line'" >recipes/check/check
     echo "-- $line"

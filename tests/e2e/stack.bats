@@ -297,6 +297,12 @@ argument() {
   run kb boot stack --root usual
   [ "$status" -eq 0 ]
   [[ "$output" == *"under KVM the machine ended; trying again in software emulation"* ]]
+  # A panic there is no machine that starts nothing.
+  sed -i 's/qemu: no KVM after all/Kernel panic - not syncing: under KVM/' "$FAKE/qemu"
+  run kb boot stack --root usual --qemu "$FAKE/qemu"
+  echo "$output"
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"the kernel panicked"* && "$output" != *"trying again"* && "$output" != *proven* ]]
 }
 
 @test "another QEMU can be taken, and a QEMU that is no program is an error" {
