@@ -86,7 +86,7 @@ void output_log_place(struct build *b, const char *path, int log)
     cleanup_free char *unnamed = xasprintf("/proc/self/fd/%d", log);
     cleanup_free char *passing = xasprintf(".%.200s.%d", path_base(path), (int)getpid());
     if (logs < 0) {
-        log_warning("the log %s: %s", path, err->message);
+        log_warning("the log %s: %s", path, err ? err->message : "its folder cannot be opened");
         return;
     }
     unlinkat(logs, passing, 0); // of a process that was killed
