@@ -28,7 +28,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $1 $2)
 
 # The rooms in link order: each may use those to its right only.
-ROOMS := run sandbox source graph recipe cache seal disk pack http host base
+ROOMS := run graph sandbox source recipe cache seal disk pack http host base
 room_sources = $(wildcard lib/$1/*.c)
 room_objects = $(patsubst %.c,$(OBJ)/%.o,$(call room_sources,$1))
 ARCHIVES := $(foreach r,$(ROOMS),$(OBJ)/lib/$(r).a)

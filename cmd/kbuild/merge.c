@@ -2,7 +2,7 @@
 // merge, pack, unpack: archives by hand.
 #include "kbuild.h"
 
-#include "run/available.h"
+#include "graph/available.h"
 #include "run/merge.h"
 #include "run/meter.h"
 

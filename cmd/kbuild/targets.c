@@ -3,7 +3,7 @@
 #include "kbuild.h"
 
 #include "base/log.h"
-#include "run/available.h"
+#include "graph/available.h"
 #include "run/wanted.h"
 
 #include <errno.h>

@@ -9,6 +9,7 @@
 static bool quiet;
 static log_sink *sink;
 static void *sink_context;
+static phase_sink *phase_to;
 static progress_sink *progress_to;
 static void *progress_context;
 
@@ -59,6 +60,17 @@ void log_redirect(log_sink *to, void *context)
 {
     sink = to;
     sink_context = context;
+}
+
+void phase_redirect(phase_sink *to)
+{
+    phase_to = to;
+}
+
+void phase(const char *name)
+{
+    if (phase_to)
+        phase_to(name);
 }
 
 void progress_redirect(progress_sink *to, void *context)

@@ -24,6 +24,11 @@ bool log_is_quiet(void);
 typedef void log_sink(enum log_level level, const char *line, void *context);
 void log_redirect(log_sink *sink, void *context); // NULL goes back to standard error
 
+// Which part of the running piece of work begins ("unpacking", "packing"), for a view to show.
+typedef void phase_sink(const char *name);
+void phase_redirect(phase_sink *sink); // without one nobody hears of it
+void phase(const char *name);
+
 // Progress of the running piece of work, for a view to show: what, how far, and of how much
 // (0 if unknown), in `unit` ("bytes", "objects"). Cheap: most calls are dropped.
 typedef void progress_sink(const char *what, unsigned long long done, unsigned long long total,

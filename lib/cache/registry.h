@@ -30,6 +30,7 @@ struct reference {
     char *digest;     // "sha256:<64 hex>", or NULL
 };
 int reference_parse(const char *text, struct reference *out, struct error **err);
+bool reference_is_pinned(const char *text);      // names a digest
 char *reference_text(const struct reference *r); // canonical; to be freed
 void reference_free(struct reference *r);
 // Upstream's rule for tags (kata-artifacts, 4.2): what is not of [A-Za-z0-9_.-] becomes "_",

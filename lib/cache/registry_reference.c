@@ -208,3 +208,13 @@ void reference_free(struct reference *r)
     free(r->digest);
     *r = (struct reference){0};
 }
+
+bool reference_is_pinned(const char *name)
+{
+    struct reference r;
+    if (reference_parse(name, &r, NULL) < 0)
+        return false;
+    bool pinned = r.digest;
+    reference_free(&r);
+    return pinned;
+}

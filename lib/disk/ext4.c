@@ -2,7 +2,7 @@
 // Entries of a tree -> commands for debugfs, and how large their file system has to be.
 #include "disk/ext4.h"
 
-#include "disk/bytes.h"
+#include "base/endian.h"
 #include "disk/disk.h"
 #include "disk/uuid.h"
 

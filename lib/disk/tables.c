@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Partition tables, the NVDIMM header, and where in an image they lie.
-#include "disk/bytes.h"
+#include "base/endian.h"
 #include "disk/disk.h"
 
 #include <errno.h>

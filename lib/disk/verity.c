@@ -2,7 +2,7 @@
 // The hash tree of dm-verity and its superblock.
 #include "disk/verity.h"
 
-#include "disk/bytes.h"
+#include "base/endian.h"
 #include "disk/disk.h"
 
 #include "base/log.h"

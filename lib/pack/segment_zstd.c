@@ -4,6 +4,7 @@
 // needs nothing around them.
 //
 //   frame ... frame | skippable frame: the mark | frame of zeros
+#include "base/endian.h"
 #include "pack/segment.h"
 #include "pack/zstd_out.h"
 
@@ -14,11 +15,6 @@
 
 enum { END_SIZE = 1024, END_LIMIT = 256, HEADER_LIMIT = 18, BLOCK_HEADER = 3 };
 #define SKIPPABLE_MASK 0xFFFFFFF0u
-
-static uint32_t get_le32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
 
 // 1 if all `size` bytes could be read, 0 at the end of the file, -1 with errno.
 static int read_at(int fd, uint8_t *bytes, size_t size, uint64_t at)
@@ -48,9 +44,9 @@ static int skip_frame(int fd, uint64_t *at)
     int n = read_at(fd, head, sizeof head, *at);
     if (n <= 0)
         return n;
-    uint32_t magic = get_le32(head);
+    uint32_t magic = (uint32_t)get_le(head, 4);
     if ((magic & SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START) {
-        *at += 8 + (uint64_t)get_le32(head + 4);
+        *at += 8 + (uint64_t)(uint32_t)get_le(head + 4, 4);
         return 1;
     }
     if (magic != ZSTD_MAGICNUMBER)

@@ -6,6 +6,7 @@
 #include "base/environment.h"
 #include "run/remote.h"
 #include "run/signature.h"
+#include "run/work.h"
 #include "source/packages.h"
 
 #include <string.h>
@@ -38,13 +39,22 @@ struct build *build_open(const struct build_options *o, struct error **err)
     return b;
 }
 
+static void forget(struct node *node)
+{
+    struct job *job = job_of(node);
+    if (!job)
+        return;
+    entry_forget(job);
+    work_free(job->work);
+    job_free(job);
+}
+
 void build_close(struct build *b)
 {
     if (!b)
         return;
     for (size_t i = 0; i < b->graph.n; i++)
-        if (b->graph.nodes[i]->data)
-            job_free(job_of(b->graph.nodes[i]));
+        forget(b->graph.nodes[i]);
     graph_free(&b->graph);
     mirrors_free(b->mirrors); // their folders are the store's
     if (b->store)

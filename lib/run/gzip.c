@@ -2,6 +2,7 @@
 // Compresses blocks with zlib in several threads and joins them to one gzip stream.
 #include "run/gzip.h"
 
+#include "base/endian.h"
 #include "base/file.h"
 #include "base/thread.h"
 
@@ -134,12 +135,6 @@ void gzip_free(struct gzip *g)
     free(g);
 }
 
-static void put_le32(unsigned char out[static 4], uint32_t value)
-{
-    for (int i = 0; i < 4; i++)
-        out[i] = (unsigned char)(value >> (8 * i));
-}
-
 static int write_bytes(struct gzip *g, const void *bytes, size_t length, struct error **err)
 {
     return fd_write_all(g->fd, "a compressed file", bytes, length, err);
@@ -234,8 +229,8 @@ int gzip_end(struct gzip *g, struct error **err)
     while (g->writing < g->filling)
         if (write_oldest(g, err) < 0)
             return -1;
-    put_le32(trailer, g->crc);
-    put_le32(trailer + 4, (uint32_t)g->total);
+    put_le(trailer, g->crc, 4);
+    put_le(trailer + 4, (uint32_t)g->total, 4);
     return write_bytes(g, trailer, sizeof trailer, err);
 }
 

@@ -2,7 +2,6 @@
 // Variables that a user may have set for a build of upstream's, and that change nothing here: it is
 // said, since a build without what they ask for looks like one with it.
 #include "run/internal.h"
-#include "run/release.h"
 
 #include <string.h>
 

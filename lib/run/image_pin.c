@@ -104,16 +104,6 @@ void image_unpin(struct build *b, const struct job *job, const char *name, bool 
         log_warning("%s", why->message);
 }
 
-bool image_is_pinned(const char *name)
-{
-    struct reference r;
-    if (reference_parse(name, &r, NULL) < 0)
-        return false;
-    bool pinned = r.digest;
-    reference_free(&r);
-    return pinned;
-}
-
 // The entry that the image is, if one of ours.
 static int get_image_entry(const struct job *job, struct registry *registry, struct entry *e,
                            struct error **err)
@@ -146,7 +136,7 @@ int image_vouched(struct build *b, const struct node *node, json_t **mark,
                   char tree[static DIGEST_HEX_SIZE], struct error **err)
 {
     const struct job *job = job_of(node);
-    if (!b->trusted || image_is_pinned(job->image_name))
+    if (!b->trusted || reference_is_pinned(job->image_name))
         return 0;
     struct reference name;
     struct entry e = {0};

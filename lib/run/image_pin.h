@@ -18,8 +18,6 @@ int image_pin(struct build *b, const char *name, bool resolve, char digest[stati
 // is removed from the lock; any other line is named in the hint.
 void image_unpin(struct build *b, const struct job *job, const char *name, bool unusable,
                  struct error **err);
-// Whether the name that the user gave has a digest.
-bool image_is_pinned(const char *name);
 // The name with nothing but this digest behind it: "registry/repository@sha256:..."; to be freed,
 // or NULL and an error.
 char *image_pinned_name(const char *name, const char *digest, struct error **err);

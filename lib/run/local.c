@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the user says of single sources (--source, KBUILD_SOURCE), and what is said of that: that
 // the names exist, which sources are somebody's own files, what was left out for want of a source.
-#include "run/available.h"
+#include "graph/available.h"
 #include "run/internal.h"
 
 #include "base/log.h"

@@ -2,8 +2,10 @@
 // DIR/kata-static-*.tar.xz -> one kata-static.tar.xz.
 #include "run/merge.h"
 
+#include "graph/release_version.h"
 #include "recipe/versions.h"
 #include "run/listings.h"
+#include "run/run.h"
 
 #include "base/environment.h"
 #include "base/file.h"

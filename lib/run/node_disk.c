@@ -50,13 +50,6 @@ int identify_disk(struct build *b, struct node *node, struct error **err)
     return 0;
 }
 
-void disk_side_files(const struct recipe *r, struct strlist *out)
-{
-    const char *hash = r->initrd->disk.verity.hash;
-    if (hash)
-        strlist_addf(out, "%s-%s", r->name, path_base(hash));
-}
-
 // ---- tools ----
 
 struct disk_work {
@@ -242,7 +235,7 @@ static int put_hash(struct disk_work *w, const struct buf *text, json_t *record,
     cleanup_strlist struct strlist names = {0};
     if (store_put_bytes(w->b->store, text->data, text->len, digest, err) < 0)
         return -1;
-    disk_side_files(job_of(w->node)->recipe, &names);
+    side_files_of_action(job_of(w->node)->recipe, &names);
     record_side_file(record, names.items[0], digest, text->len);
     return 0;
 }

@@ -2,6 +2,7 @@
 // The initrd: layers stream in, one cpio comes out (lib/pack), in a tarball with upstream's names.
 #include "run/internal.h"
 
+#include "base/log.h"
 #include "pack/pack.h"
 
 #include <errno.h>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Artifacts made by scripts in the sandbox.
 #include "run/work.h"
+
+#include "base/log.h"
 #include "run/world.h"
 
 #include "base/beneath.h"

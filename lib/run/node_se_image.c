@@ -288,21 +288,12 @@ static int put_side_file(struct build *b, json_t *record, const char *name, cons
 }
 
 // <image>.json, hdr.bin, and the seal record, which with a secret proves the image.
-void se_image_side_files(const struct recipe *r, struct strlist *out)
-{
-    const char *image = path_base(r->image->output), *dot = strrchr(image, '.');
-    cleanup_free char *stem = xstrndup(image, dot ? (size_t)(dot - image) : strlen(image));
-    strlist_addf(out, "%s.json", stem);
-    strlist_add(out, "hdr.bin");
-    strlist_addf(out, "%s.seal-record.json", stem);
-}
-
 static int put_side_files(struct build *b, const struct recipe *r, const struct work *w,
                           json_t *record, struct error **err)
 {
     const struct buf *const files[] = {&w->reference, &w->header, &w->record};
     cleanup_strlist struct strlist names = {0};
-    se_image_side_files(r, &names);
+    side_files_of_action(r, &names);
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         if (put_side_file(b, record, names.items[i], files[i], err) < 0)
             return -1;

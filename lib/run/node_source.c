@@ -2,6 +2,7 @@
 // Sources, builders and root file systems: the nodes that come from the network.
 #include "run/internal.h"
 
+#include "base/log.h"
 #include "base/visible.h"
 #include "cache/oci.h"
 #include "cache/oci_pull.h"
@@ -52,14 +53,6 @@ static int refuse_offline(const struct build *b, const struct job *job, struct e
         return 0;
     error_user(err, "%s is not in the cache and --offline forbids to make it", job->label);
     return error_hint(err, "run `kbuild fetch %s` once with the network", job->recipe->name);
-}
-
-int builder_image(struct build *b, const struct node *node, const char *tree,
-                  char image[static DIGEST_HEX_SIZE], struct error **err)
-{
-    const struct oci_image about = {.architecture = job_of(node)->target->oci,
-                                    .created_by = "kbuild: mmdebstrap"};
-    return oci_store_rootfs(b->store, tree, &about, image, err);
 }
 
 // *came gets the packages, or the name and digest of the image.

@@ -20,12 +20,6 @@ struct source_options source_options(struct build *b)
                                    .mirrors = b->mirrors};
 }
 
-bool job_has_packages(const struct node *node)
-{
-    bool kind = node->kind == NODE_BUILDER || node->kind == NODE_ROOTFS;
-    return kind && !job_of(node)->image_name;
-}
-
 static struct packages_request request_of(const struct node *node)
 {
     const struct job *job = job_of(node);
@@ -59,12 +53,6 @@ int open_packages(struct build *b, const struct node *node, struct package_set *
     const struct source_options o = source_options(b);
     const struct packages_request r = request_of(node);
     return packages_open(&r, &o, job_of(node)->package_list, out, err);
-}
-
-bool packages_match(const struct node *node, const json_t *record)
-{
-    const json_t *list = json_object_get(json_object_get(record, "provenance"), "packages");
-    return !job_has_packages(node) || packages_are(list, job_of(node)->package_list);
 }
 
 // ---- kbuild update, kbuild lock ----

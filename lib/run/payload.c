@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `kbuild payload push`: collect what goes in, make its layers, put them on a base, deliver.
+#include "graph/release_version.h"
 #include "run/payload_room.h"
 
 #include "run/listings.h"

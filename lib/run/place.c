@@ -25,32 +25,15 @@ static int write_if_changed(int folder, const char *name, const char *path, cons
     return file_write_at(folder, name, path, text->data, text->len, 0644, err);
 }
 
-const char *const place_side_names[PLACE_SIDE_FILES] = {"sha256sum", "builder-image-version",
-                                                        "version"};
-
-void place_side_texts(const struct node *node, struct buf texts[static PLACE_SIDE_FILES])
-{
-    const struct job *job = job_of(node);
-    const struct role *role = job_role(job, ROLE_BUILDER, NULL);
-    for (size_t i = 0; i < node->output_count; i++)
-        if (!node->outputs[i].side)
-            buf_printf(&texts[0], "%s  %s\n", node->outputs[i].digest, node->outputs[i].name);
-    if (role)
-        buf_printf(&texts[1], "%s-%.9s-%s\n", role->name, role->node->key, arch_host()->name);
-    else
-        buf_puts(&texts[1], "none\n");
-    buf_printf(&texts[2], "%s-%.9s\n", job->target->name, node->key);
-}
-
 static int place_side_files(struct build *b, const struct node *node, int folder,
                             struct error **err)
 {
-    struct buf texts[PLACE_SIDE_FILES] = {0};
+    struct buf texts[SIDE_FILES] = {0};
     int result = 0;
-    place_side_texts(node, texts);
-    for (size_t i = 0; i < PLACE_SIDE_FILES; i++) {
+    side_file_texts(node, texts);
+    for (size_t i = 0; i < SIDE_FILES; i++) {
         cleanup_free char *name =
-            xasprintf("%s-%s", job_of(node)->recipe->name, place_side_names[i]);
+            xasprintf("%s-%s", job_of(node)->recipe->name, side_file_names[i]);
         cleanup_free char *path = xasprintf("%s/%s", b->options.output, name);
         // A prebuilt artifact brought its own.
         if (!result && !node_output(node, name))
@@ -123,8 +106,8 @@ static void placed_files_free(struct placed_files *f)
 // What kbuild itself puts there as <target>-<name>.
 static void own_names(struct strlist *out)
 {
-    for (size_t i = 0; i < PLACE_SIDE_FILES; i++)
-        strlist_add(out, place_side_names[i]);
+    for (size_t i = 0; i < SIDE_FILES; i++)
+        strlist_add(out, side_file_names[i]);
     strlist_add(out, PROVENANCE_FILE);
     strlist_add(out, SPDX_FILE);
 }
@@ -138,8 +121,7 @@ static void file_names(const struct recipe *r, struct strlist *out)
     own_names(&own);
     for (size_t i = 0; i < own.n; i++)
         strlist_addf(out, "%s-%s", r->name, own.items[i]);
-    if (actions[r->action].side_files)
-        actions[r->action].side_files(r, out);
+    side_files_of_action(r, out);
 }
 
 int place_check_recipe(const struct recipe *r, struct error **err)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recipes -> nodes. Each node gets its needs and the identity lines of its key.
 #include "run/plan.h"
+#include "graph/release_version.h"
 #include "run/prebuilt.h"
-#include "run/release.h"
 
 #include "pack/pack.h"
 

@@ -3,7 +3,7 @@
 #ifndef KBUILD_RUN_PLAN_H
 #define KBUILD_RUN_PLAN_H
 
-#include "run/available.h"
+#include "graph/available.h"
 #include "run/internal.h"
 
 // ---- plan.c ----

@@ -2,6 +2,7 @@
 // A machine under QEMU: its command line, its console, and a conversation with what runs in it.
 #include "run/qemu.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
@@ -202,13 +203,6 @@ static void take_bytes(struct guest *w, const char *bytes, size_t n)
     }
 }
 
-static long long clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 // Takes what the console shows now; false at its end.
 static bool read_console(struct guest *w)
 {
@@ -225,9 +219,9 @@ static bool read_console(struct guest *w)
 
 static void watch_console(struct guest *w)
 {
-    w->end = clock_ms() + w->timeout * 1000LL;
+    w->end = now_ms() + w->timeout * 1000LL;
     while (!w->found && !w->trouble) {
-        long long left = w->end - clock_ms();
+        long long left = w->end - now_ms();
         struct pollfd p = {.fd = w->console, .events = POLLIN};
         if (left <= 0) {
             w->trouble = "the time is over";
@@ -273,7 +267,7 @@ static int report_trouble(const struct guest *w, struct error **err)
 // moment to report that.
 static void end_soon(struct guest *w)
 {
-    long long soon = clock_ms() + AFTER_END_MS;
+    long long soon = now_ms() + AFTER_END_MS;
     w->ended = true;
     w->end = soon < w->end ? soon : w->end;
 }
@@ -283,7 +277,7 @@ int guest_read_line(struct guest *w, int fd, struct buf *line, struct error **er
     while (!next_line(&w->input, line)) {
         struct pollfd p[] = {{.fd = fd, .events = POLLIN},
                              {.fd = w->ended ? -1 : w->console, .events = POLLIN}};
-        long long left = w->end - clock_ms();
+        long long left = w->end - now_ms();
         if (left <= 0)
             w->trouble = w->ended ? "the machine ended" : "the time is over";
         if (w->trouble)
@@ -313,7 +307,7 @@ int guest_wait(struct guest *w, pid_t pid, int *status, struct error **err)
             return 0;
         if (got < 0 && errno != EINTR)
             return error_errno(err, errno, "waiting for a program");
-        if (clock_ms() >= w->end) {
+        if (now_ms() >= w->end) {
             w->trouble = w->ended ? "the machine ended" : "the time is over";
             return report_trouble(w, err);
         }
@@ -328,8 +322,8 @@ int guest_wait(struct guest *w, pid_t pid, int *status, struct error **err)
 // What the console shows next may be a panic, and say why something went wrong: a moment for that.
 static void watch_on(struct guest *w, int ms)
 {
-    long long end = clock_ms() + ms;
-    for (long long left = ms; left >= 0 && !w->trouble && !w->ended; left = end - clock_ms()) {
+    long long end = now_ms() + ms;
+    for (long long left = ms; left >= 0 && !w->trouble && !w->ended; left = end - now_ms()) {
         struct pollfd p = {.fd = w->console, .events = POLLIN};
         int ready = poll(&p, 1, (int)left);
         if (!ready || (ready > 0 && !read_console(w)))
@@ -342,7 +336,7 @@ enum { MOMENT_MS = 500 };
 static int talk_to_guest(struct guest *w, struct error **err)
 {
     struct error *why = NULL;
-    w->end = clock_ms() + w->m->timeout * 1000LL;
+    w->end = now_ms() + w->m->timeout * 1000LL;
     if (w->talk(w, w->talk_context, &why) == 0) {
         watch_on(w, 0);
         return 0;

@@ -4,7 +4,7 @@
 #ifndef KBUILD_RUN_RELEASE_H
 #define KBUILD_RUN_RELEASE_H
 
-#include "run/available.h"
+#include "graph/available.h"
 
 struct release_item {
     char *output;      // "kernel": the tarball is kata-static-kernel.tar.*
@@ -22,20 +22,6 @@ struct release {
 int release_of(const struct choosing *c, const char *target, const struct arch *wanted,
                struct release *out, struct error **err);
 void release_free(struct release *r);
-
-// The version of Kata Containers that the components are of; to be freed. The first of
-//   externals.kata.version of versions.yaml (a key of kbuild's own)
-//   with RELEASE=yes the file VERSION beside versions.yaml
-//   `git describe --tags` of the checkout that versions.yaml is in, as upstream; else its VERSION;
-//   a folder is one if it has all that the key `checkout` of some source in `set` names
-// NULL: nothing says it. Without a set there are no checkouts.
-char *release_version(const struct versions *v, struct recipe_set *set);
-// Whether a version ("3.12.0", "3.12.0-45-gc0ffee") is of an earlier release; one that is no
-// version is not.
-bool version_before(const char *version, unsigned major, unsigned minor);
-
-// What is to be said of variables that are set and change nothing in any target (ignored.c).
-int ignored_texts(struct recipe_set *set, struct strlist *out, struct error **err);
 
 // The components that go into guests, not onto hosts, as the key `guest` of all recipes in a
 // directory says: names and patterns, in `out`.

@@ -16,7 +16,7 @@
 #ifndef KBUILD_RUN_REMOTE_H
 #define KBUILD_RUN_REMOTE_H
 
-#include "run/internal.h"
+#include "graph/job.h"
 
 #include "cache/registry.h"
 #include "run/vouch.h"
@@ -160,8 +160,11 @@ void lookup_free(struct lookup *l);
 
 // ---- for the scheduler and the child ----
 // Finds the records of what is not in the local store, so that the keys above become known without
-// any content. Nodes found so are NODE_SHARED.
-int remote_prefetch(struct build *b, struct node **order, size_t count, struct error **err);
+// any content. `evaluate` sets key and state of a node that may have them now. Nodes found so are
+// NODE_SHARED.
+typedef int evaluate_action(struct build *b, struct node *node, struct error **err);
+int remote_prefetch(struct build *b, struct node **order, size_t count, evaluate_action *evaluate,
+                    struct error **err);
 // The record, when everything it names is in the local store now; NULL in *out: make it.
 int remote_find(struct build *b, struct node *node, json_t **out, struct error **err);
 // After a node was made.

@@ -160,3 +160,10 @@ void entry_free(struct entry *e)
     buf_free(&e->text);
     *e = (struct entry){0};
 }
+
+void entry_forget(struct job *job)
+{
+    if (job->entry)
+        entry_free(job->entry);
+    free(steal(job->entry));
+}

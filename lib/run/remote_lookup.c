@@ -77,15 +77,15 @@ int remote_ask(struct build *b, struct node *node, struct entry *out, struct err
 // ---- before anything is made ----
 
 // The nodes whose keys are known, that are not here, and that nobody asked for yet.
-static int collect(struct build *b, struct node **order, size_t count, struct lookup *out,
-                   size_t *n, struct error **err)
+static int collect(struct build *b, struct node **order, size_t count, evaluate_action *evaluate,
+                   struct lookup *out, size_t *n, struct error **err)
 {
     *n = 0;
     for (size_t i = 0; i < count; i++) {
         struct node *node = order[i];
         struct job *job = job_of(node);
         if (node->state == NODE_UNKNOWN && node->identified && graph_ready(node) &&
-            evaluate_node(b, node, err) < 0)
+            evaluate(b, node, err) < 0)
             return -1;
         bool missing = node->state == NODE_STALE || node->state == NODE_LOST;
         if (!missing || job->asked_shared || !remote_usable(b, node, REMOTE_READ))
@@ -97,7 +97,8 @@ static int collect(struct build *b, struct node **order, size_t count, struct lo
 }
 
 // Keeps the record; the contents follow if they are wanted.
-static int keep_found_record(struct build *b, struct lookup *l, struct error **err)
+static int keep_found_record(struct build *b, struct lookup *l, evaluate_action *evaluate,
+                             struct error **err)
 {
     struct node *node = l->node;
     struct job *job = job_of(node);
@@ -114,19 +115,20 @@ static int keep_found_record(struct build *b, struct lookup *l, struct error **e
     job->entry = xmalloc(sizeof *job->entry);
     *job->entry = l->entry;
     l->entry = (struct entry){0};
-    return evaluate_node(b, node, err); // NODE_SHARED, if its outputs are not here
+    return evaluate(b, node, err); // NODE_SHARED, if its outputs are not here
 }
 
-int remote_prefetch(struct build *b, struct node **order, size_t count, struct error **err)
+int remote_prefetch(struct build *b, struct node **order, size_t count, evaluate_action *evaluate,
+                    struct error **err)
 {
     struct lookup *lookups = xcalloc(count + 1, sizeof *lookups);
     size_t n;
     int result = remote_keys(b->remote, err);
-    while (!result && !(result = collect(b, order, count, lookups, &n, err)) && n) {
+    while (!result && !(result = collect(b, order, count, evaluate, lookups, &n, err)) && n) {
         remote_look_up(b, lookups, n);
         for (size_t i = 0; i < n; i++) {
             if (!result)
-                result = keep_found_record(b, &lookups[i], err);
+                result = keep_found_record(b, &lookups[i], evaluate, err);
             lookup_free(&lookups[i]);
         }
     }

@@ -3,6 +3,7 @@
 // is not used: blobs by their digest, trees by the digest of their listing.
 #include "run/remote.h"
 
+#include "base/log.h"
 #include "cache/oci.h"
 #include "cache/oci_unpack.h"
 

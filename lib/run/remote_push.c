@@ -6,9 +6,10 @@
 
 #include "base/log.h"
 #include "base/process.h"
+#include "graph/release_version.h"
 #include "pack/pack.h"
 #include "run/gzip.h"
-#include "run/merge.h"
+#include "run/jobserver.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -132,12 +133,12 @@ static int add_output(struct push *p, const struct node_output *o, struct error 
 // Upstream's files beside the tarballs, so that `oras pull` gives what its pipelines look for.
 static int add_side_files(struct push *p, struct error **err)
 {
-    struct buf texts[PLACE_SIDE_FILES] = {0};
+    struct buf texts[SIDE_FILES] = {0};
     int result = 0;
-    place_side_texts(p->node, texts);
-    for (size_t i = 0; i < PLACE_SIDE_FILES; i++) {
+    side_file_texts(p->node, texts);
+    for (size_t i = 0; i < SIDE_FILES; i++) {
         cleanup_free char *name =
-            xasprintf("%s-%s", job_of(p->node)->recipe->name, place_side_names[i]);
+            xasprintf("%s-%s", job_of(p->node)->recipe->name, side_file_names[i]);
         if (!result)
             result = add_bytes(p, texts[i].data ? texts[i].data : "", texts[i].len, err);
         if (!result)
@@ -370,7 +371,7 @@ static int tell_undescribed(struct push *p, struct error *why, struct error **er
 
 static int push_entry(struct push *p, struct error **err)
 {
-    size_t most = p->node->output_count + PLACE_SIDE_FILES + 9;
+    size_t most = p->node->output_count + SIDE_FILES + 9;
     p->blobs = xcalloc(most, sizeof *p->blobs);
     p->digests = xcalloc(most, sizeof *p->digests);
     p->layers = json_array();

@@ -25,7 +25,7 @@ static void send(json_t *event)
     fd_write_all(report_fd, "the parent's pipe", b.data, b.len, NULL);
 }
 
-void phase(const char *name)
+static void send_phase(const char *name)
 {
     send(json_pack("{s:s}", "phase", name));
 }
@@ -52,6 +52,7 @@ void report_open(int fd)
 {
     report_fd = fd;
     log_redirect(send_log, NULL);
+    phase_redirect(send_phase);
     progress_redirect(send_progress, NULL);
 }
 

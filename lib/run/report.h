@@ -14,8 +14,6 @@
 // From here on everything that this process says goes into this descriptor, which stays open: log
 // lines, progress, phases.
 void report_open(int fd);
-// Which part of the work is running ("unpacking", "packing"). Nothing outside such a process.
-void phase(const char *name);
 void report_waiting(const char *what);
 // An input of the node turned out to be damaged: it is made again, and the node after it.
 int input_damaged(const struct node *input, struct error **err);

@@ -199,7 +199,7 @@ static int ask_shared_cache(struct build *b, struct schedule *s, const struct sc
 {
     size_t n;
     cleanup_free struct node **order = nodes_of(s, any_task, &n);
-    if (remote_prefetch(b, order, n, err) < 0)
+    if (remote_prefetch(b, order, n, evaluate_node, err) < 0)
         return -1;
     return schedule_look_up(s, a, err);
 }

@@ -23,39 +23,7 @@
 #ifndef KBUILD_RUN_RUN_H
 #define KBUILD_RUN_RUN_H
 
-#include "cache/store.h"
-#include "graph/graph.h"
-#include "recipe/recipe.h"
-#include "recipe/versions.h"
-#include "sandbox/sandbox.h"
-#include "source/source.h"
-
-enum remote_use { REMOTE_AUTO, REMOTE_OFF, REMOTE_REQUIRE }; // the shared cache
-enum view_style { VIEW_AUTO, VIEW_PLAIN, VIEW_LIVE, VIEW_JSON };
-
-// Everything that the command line and the environment decide. Strings are borrowed.
-struct build_options {
-    const char *versions;           // path of versions.yaml
-    const char *recipes;            // directory
-    const char *cache;              // directory
-    const char *output;             // directory, "build"
-    const struct arch *output_arch; // {arch} in it was replaced by this one; or NULL
-    const struct arch *arch; // of the target; NULL: the host's, or the only one a target supports
-    unsigned jobs;           // at least 1
-    bool debian;             // sources from the distribution
-    const struct source_choices *choices; // of single sources; or NULL
-    bool offline, locked, keep_going;
-    bool use_cache;    // no: make the targets and the artifacts they need again
-    bool host_builder; // --builder=host
-    bool quiet;
-    bool go_on;                // --continue: targets resume from the work that --until left
-    const char *prebuilt;      // artifacts to take instead of make (prebuilt.h); or NULL
-    const struct world *world; // not the usual one: results are compared, not kept (world.h)
-    enum view_style view;
-    enum remote_use remote;
-};
-
-struct build;
+#include "graph/build.h"
 
 // Loads versions.yaml and opens recipes, lock and cache.
 struct build *build_open(const struct build_options *o, struct error **err);
@@ -110,16 +78,13 @@ int build_install(struct build *b, const struct install_request *r, struct error
 
 // Of a source that is somebody's own files: which, for people; to be freed. NULL for other nodes.
 char *node_local_text(const struct node *node);
-// Architecture that the node's output is for; NULL for a source.
-const struct arch *node_arch(const struct node *node);
-bool node_is_target(const struct node *node); // asked for by name
-// The key text of the last successful build of this node, or NULL; to be freed.
-char *build_last_key_text(struct build *b, const struct node *node);
-char *build_log_path(const struct build_options *o, const char *label); // to be freed
 // The log of a target, to read from: of the build that made its result if that is in the cache,
 // else of the last attempt in the output directory. A result that was made elsewhere has none here:
 // an error that says so. ENOENT: nothing of that name was built into the output directory.
 int build_log_open(struct build *b, const char *target, struct error **err);
+
+// What is to be said of variables that are set and change nothing in any target.
+int ignored_texts(struct recipe_set *set, struct strlist *out, struct error **err);
 
 // ---- boot (boot.c) ----
 struct boot_options {

@@ -4,6 +4,7 @@
 #include "run/work.h"
 
 #include "base/beneath.h"
+#include "base/log.h"
 #include "seal/module_signature.h"
 
 #include <dirent.h>

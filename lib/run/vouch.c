@@ -3,7 +3,7 @@
 // they leave.
 #include "run/vouch.h"
 
-#include "run/image_pin.h"
+#include "cache/registry.h"
 
 #include <string.h>
 
@@ -25,12 +25,10 @@ static bool is_tarball_of(const struct recipe *r, const char *name)
 static bool is_side_file_of(const struct job *job, const char *name)
 {
     cleanup_strlist struct strlist names = {0};
-    const struct action *action = &actions[job->recipe->action];
-    if (action->side_files)
-        action->side_files(job->recipe, &names);
+    side_files_of_action(job->recipe, &names);
     // A prebuilt artifact brings what upstream puts beside the tarballs.
-    for (size_t i = 0; i < PLACE_SIDE_FILES && job->prebuilt; i++)
-        strlist_addf(&names, "%s-%s", job->recipe->name, place_side_names[i]);
+    for (size_t i = 0; i < SIDE_FILES && job->prebuilt; i++)
+        strlist_addf(&names, "%s-%s", job->recipe->name, side_file_names[i]);
     return strlist_has(&names, name);
 }
 
@@ -145,7 +143,7 @@ bool vouch_holds(const struct build *b, const struct node *node, const json_t *r
         return false;
     if (!b->trusted)
         return true;
-    if (!mark && job->image_name && !job->prebuilt && image_is_pinned(job->image_name))
+    if (!mark && job->image_name && !job->prebuilt && reference_is_pinned(job->image_name))
         return true; // its digest is in the name that the user gave
     return mark_holds(b->trusted, node, record, mark);
 }

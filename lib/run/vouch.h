@@ -5,7 +5,7 @@
 #ifndef KBUILD_RUN_VOUCH_H
 #define KBUILD_RUN_VOUCH_H
 
-#include "run/internal.h"
+#include "graph/job.h"
 
 #include "run/signature.h"
 

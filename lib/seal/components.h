@@ -4,8 +4,8 @@
 #ifndef KBUILD_SEAL_COMPONENTS_H
 #define KBUILD_SEAL_COMPONENTS_H
 
-#include "seal/crypto.h"
 #include "seal/digests.h"
+#include "seal/format.h"
 
 // Where the content of a component comes from: `bytes`, or the file fd from its start.
 struct component_source {

@@ -3,6 +3,7 @@
 #include "seal/crypto.h"
 
 #include "base/buf.h"
+#include "base/secret.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
@@ -206,12 +207,12 @@ EVP_CIPHER_CTX *xts_new(const unsigned char key[static 64], bool encrypt, struct
 int xts_pages(EVP_CIPHER_CTX *xts, const unsigned char prefix[static 8], uint64_t offset,
               unsigned char *pages, size_t length, struct error **err)
 {
-    for (size_t i = 0; i < length; i += SE_PAGE) {
+    for (size_t i = 0; i < length; i += XTS_PAGE) {
         unsigned char tweak[16];
         int n;
         page_tweak(prefix, offset + i, tweak);
         if (EVP_CipherInit_ex2(xts, NULL, NULL, tweak, -1, NULL) != 1 ||
-            EVP_CipherUpdate(xts, pages + i, &n, pages + i, SE_PAGE) != 1)
+            EVP_CipherUpdate(xts, pages + i, &n, pages + i, XTS_PAGE) != 1)
             return crypto_error(err, "running AES-XTS");
     }
     return 0;

@@ -6,9 +6,22 @@
 #ifndef KBUILD_SEAL_CRYPTO_H
 #define KBUILD_SEAL_CRYPTO_H
 
-#include "seal/format.h"
+#include "base/error.h"
+
+#include "base/endian.h"
 
 #include <openssl/evp.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define POINT_SIZE 160u // x and y of a P-521 point, 80 bytes each
+#define TAG_SIZE 16u
+#define XTS_PAGE 4096u // each has a tweak of its own
+// A key slot of a header (section 8.2).
+#define SLOT_SIZE 80u
+#define SLOT_HASH 0x00u
+#define SLOT_WRAPPED 0x20u
+#define SLOT_TAG 0x40u
 
 // Sets a user error that ends in OpenSSL's own reason, if it has one, and clears OpenSSL's queue.
 int crypto_error(struct error **err, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -51,6 +64,14 @@ int slot_unwrap(EVP_PKEY *host, EVP_PKEY *customer, const unsigned char slot[sta
 
 // AES-256-XTS over pages. Equal halves of the key are an error.
 EVP_CIPHER_CTX *xts_new(const unsigned char key[static 64], bool encrypt, struct error **err);
+// The tweak of the page at byte `offset` of a component.
+static inline void page_tweak(const unsigned char prefix[8], uint64_t offset,
+                              unsigned char tweak[16])
+{
+    memcpy(tweak, prefix, 8);
+    put_be64(tweak + 8, offset);
+}
+
 // In place; `length` is a multiple of the page size, `offset` that of the first page in its
 // component.
 int xts_pages(EVP_CIPHER_CTX *xts, const unsigned char prefix[static 8], uint64_t offset,

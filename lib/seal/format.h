@@ -5,6 +5,8 @@
 #ifndef KBUILD_SEAL_FORMAT_H
 #define KBUILD_SEAL_FORMAT_H
 
+#include "base/endian.h"
+#include "seal/crypto.h"
 #include "seal/seal.h"
 
 #include <stddef.h>
@@ -67,12 +69,6 @@ enum header_offset {
 };
 #define HEADER_VERSION_1 0x00000100u
 #define HEADER_MAX 8192u
-#define SLOT_SIZE 80u
-#define SLOT_HASH 0x00u
-#define SLOT_WRAPPED 0x20u
-#define SLOT_TAG 0x40u
-#define POINT_SIZE 160u // x and y of a P-521 point, 80 bytes each
-#define TAG_SIZE 16u
 
 // Section 8.3: the encrypted area.
 enum area_offset {
@@ -88,31 +84,6 @@ enum area_offset {
 
 extern const unsigned char se_header_magic[8]; // "IBMSecEx"
 
-static inline void put_be32(unsigned char *p, uint32_t v)
-{
-    for (int i = 3; i >= 0; i--, v >>= 8)
-        p[i] = (unsigned char)v;
-}
-
-static inline void put_be64(unsigned char *p, uint64_t v)
-{
-    for (int i = 7; i >= 0; i--, v >>= 8)
-        p[i] = (unsigned char)v;
-}
-
-static inline uint32_t get_be32(const unsigned char *p)
-{
-    uint32_t v = 0;
-    for (int i = 0; i < 4; i++)
-        v = v << 8 | p[i];
-    return v;
-}
-
-static inline uint64_t get_be64(const unsigned char *p)
-{
-    return (uint64_t)get_be32(p) << 32 | get_be32(p + 4);
-}
-
 // Rounds up to a page. `n` is at most UINT64_MAX - 4095.
 static inline uint64_t page_up(uint64_t n)
 {
@@ -123,14 +94,6 @@ static inline uint64_t page_up(uint64_t n)
 static inline uint64_t padded_size(uint64_t size)
 {
     return size ? page_up(size) : SE_PAGE;
-}
-
-// Section 9: the tweak of the page at byte `offset` of a component.
-static inline void page_tweak(const unsigned char prefix[8], uint64_t offset,
-                              unsigned char tweak[16])
-{
-    memcpy(tweak, prefix, 8);
-    put_be64(tweak + 8, offset);
 }
 
 // Section 8: the size of a header with `slots` key slots (at most SE_MAX_HOST_KEYS).

@@ -3,7 +3,7 @@
 #ifndef KBUILD_SEAL_HEADER_H
 #define KBUILD_SEAL_HEADER_H
 
-#include "seal/crypto.h"
+#include "seal/format.h"
 
 // Everything secret that an image is made with. Zero-initialise; secrets_wipe() at the end.
 struct secrets {

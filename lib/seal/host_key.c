@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/user_file.h"
 #include "seal/crypto.h"
 #include "seal/private_key.h"

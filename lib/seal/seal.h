@@ -13,6 +13,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "seal/host_key.h"
 
 #include <openssl/evp.h>
 #include <stdbool.h>
@@ -25,25 +26,6 @@
 #define SE_SCF_CCK_EXTENSION 0x4000000000000000u
 #define SE_SCF_CCK_UPDATE 0x2000000000000000u
 #define SE_MAX_HOST_KEYS 95u
-#define SE_TEST_MARK "TEST" // in the subject CN of documents made by se_test_key()
-
-// ---- host key documents (section 12) ----
-struct host_key {
-    char *path;
-    X509 *document;               // as it was read, so that what is verified is what is sealed for
-    EVP_PKEY *key;                // P-521, checked
-    unsigned char hash[32];       // SHA-256 of the 160-byte coordinates
-    char digest[DIGEST_HEX_SIZE]; // of the file's bytes as they were read
-    bool test;                    // its subject says TEST
-};
-// Reads one document that was found in a folder, PEM or DER. A private key, an RSA key, another
-// curve, a directory, garbage: each gets a message of its own.
-int host_key_load(const char *path, struct host_key *out, struct error **err);
-// The same for a document that the user named, which may be a pipe (base/user_file.h).
-int host_key_input(const char *path, struct host_key *out, struct error **err);
-void host_key_free(struct host_key *k);
-// Makes DIR/HKD-TEST-<hex>.crt and DIR/TEST-host-key.pem (0600, P-521). Existing ones are an error.
-int se_test_key(const char *directory, char **document, char **private_key, struct error **err);
 
 // ---- sealing (sections 3 to 11) ----
 // Keys that a user may bring instead of having them drawn; NULL: drawn. Borrowed.
@@ -142,7 +124,6 @@ struct se_opened {
 int se_open(const char *path, EVP_PKEY *host_key, const char *folder, struct se_opened *out,
             struct error **err);
 void se_opened_free(struct se_opened *o);
-EVP_PKEY *host_private_key_load(const char *path, struct error **err); // PEM, P-521
 // Writes an image that any emulator runs as the ultravisor would start it: components in clear,
 // short PSW at stage3b (section 18).
 int se_write_unsealed(const char *path, EVP_PKEY *host_key, const char *out_path,

@@ -1,27 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Little-endian numbers and GUIDs, as x86 firmware stores them.
+// Sizes and GUIDs of x86 firmware.
 #ifndef KBUILD_SEAL_SNP_BYTES_H
 #define KBUILD_SEAL_SNP_BYTES_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "base/endian.h"
 
 #define X86_PAGE 4096u
 #define FOUR_GIB ((uint64_t)1 << 32)
-
-static inline void put_le(unsigned char *p, uint64_t value, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++, value >>= 8)
-        p[i] = (unsigned char)value;
-}
-
-static inline uint64_t get_le(const unsigned char *p, size_t bytes)
-{
-    uint64_t value = 0;
-    for (size_t i = bytes; i-- > 0;)
-        value = value << 8 | p[i];
-    return value;
-}
 
 // The 16 bytes of the GUID that is written aaaaaaaa-bbbb-cccc-ddee-ffgghhiijjkk: the first three
 // groups are little-endian (UEFI specification, appendix A).

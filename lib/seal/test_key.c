@@ -3,6 +3,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "seal/crypto.h"
+#include "seal/host_key.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>

@@ -14,7 +14,8 @@
 #ifndef KBUILD_SEAL_TRUST_H
 #define KBUILD_SEAL_TRUST_H
 
-#include "seal/seal.h"
+#include "base/buf.h"
+#include "seal/host_key.h"
 
 #include <time.h>
 

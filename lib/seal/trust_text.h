@@ -3,7 +3,7 @@
 #ifndef KBUILD_SEAL_TRUST_TEXT_H
 #define KBUILD_SEAL_TRUST_TEXT_H
 
-#include "seal/seal.h"
+#include "seal/host_key.h"
 
 // Printable, one line each. Owned.
 struct host_key_text {

@@ -4,7 +4,7 @@
 #ifndef KBUILD_SEAL_UNLOCK_H
 #define KBUILD_SEAL_UNLOCK_H
 
-#include "seal/crypto.h"
+#include "seal/format.h"
 
 // What opens a header: one of the two.
 struct opener {

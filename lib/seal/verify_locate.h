@@ -7,7 +7,7 @@
 #ifndef KBUILD_SEAL_VERIFY_LOCATE_H
 #define KBUILD_SEAL_VERIFY_LOCATE_H
 
-#include "seal/crypto.h"
+#include "seal/format.h"
 
 // The name of the field that byte `offset` of a header with `slots` key slots belongs to ("its IV",
 // "the hash in key slot 2"); to be freed.

@@ -4,6 +4,7 @@
 #include "source/downloads.h"
 #include "source/list.h"
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
 #include "source/partial.h"
@@ -45,13 +46,6 @@ struct download_run {
     uint64_t bytes; // of those that are done
     bool stopped;   // none is begun any more
 };
-
-static long long clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
 
 // ---- the queue ----
 
@@ -185,7 +179,7 @@ static void leave_to_others(struct download_run *r, struct lane *l)
         r->told_busy = true;
     }
     r->busy++;
-    r->busy_until = clock_ms() + BUSY_MS;
+    r->busy_until = now_ms() + BUSY_MS;
     put_back(r, l->parcel);
     lane_close(r, l);
 }
@@ -262,7 +256,7 @@ static int ended(struct download_run *r, struct lane *l, CURLcode code, struct e
     l->state = LANE_PAUSED;
     int again = transfer_judge(&l->transfer, code, &wait_ms, &why);
     if (again > 0) {
-        l->due_ms = clock_ms() + wait_ms;
+        l->due_ms = now_ms() + wait_ms;
         return 0;
     }
     if (again == 0)
@@ -304,7 +298,7 @@ static bool may_begin(struct download_run *r)
         return false;
     if (r->busy < r->waiting)
         return true;
-    if (clock_ms() < r->busy_until) // all that is left is in other hands: again in a moment
+    if (now_ms() < r->busy_until) // all that is left is in other hands: again in a moment
         return false;
     r->busy = 0;
     return true;
@@ -320,7 +314,7 @@ static int feed_lanes(struct download_run *r, size_t *active, struct error **err
         while (l->state == LANE_IDLE && may_begin(r))
             if (begin_parcel(r, l, err) < 0)
                 return -1;
-        if (l->state == LANE_PAUSED && clock_ms() >= l->due_ms && begin_try(r, l, &why) < 0 &&
+        if (l->state == LANE_PAUSED && now_ms() >= l->due_ms && begin_try(r, l, &why) < 0 &&
             next_address(r, l, why, err) < 0)
             return -1;
         *active += l->state != LANE_IDLE;

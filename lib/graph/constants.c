@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A recipe's `environment`: constants of the step, with what versions.yaml says filled in.
-#include "run/internal.h"
+#include "graph/job.h"
 
 #include <string.h>
 

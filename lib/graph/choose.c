@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a name in a recipe stands for: the first of the alternatives that can be made here.
-#include "run/available.h"
+#include "graph/available.h"
 
 static void say(const struct choosing *c, const struct recipe *user, const struct recipe *left_out,
                 const struct recipe *taken, const char *source)

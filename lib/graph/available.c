@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether the sources of a recipe, and of all that it cannot do without, are to be had.
-#include "run/available.h"
+#include "graph/available.h"
 
-#include "run/internal.h"
+#include "graph/job.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
 //   {"node", "kbuild": version, "key_text", "epoch", "outputs": [{"name", "digest", "kind", "size",
 //    "side": true if it is no tarball}],
 //    "provenance": {...}, "summary": what the user should know of the result}
-#include "run/internal.h"
+#include "graph/job.h"
 
 #include <string.h>
 

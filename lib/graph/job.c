@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The planner's part of a node, and what others may ask of it.
-#include "run/remote.h"
-#include "run/work.h"
+#include "graph/job.h"
 
 #include <string.h>
 
@@ -29,20 +28,11 @@ void job_free(struct job *job)
     strlist_free(&job->same);
     strlist_free(&job->fetched);
     distribution_free(&job->distribution);
-    work_free(job->work);
     free(job->setup);
     free(job->image_name);
     free(job->prebuilt);
     free(job->summary);
-    entry_forget(job);
     free(job);
-}
-
-void entry_forget(struct job *job)
-{
-    if (job->entry)
-        entry_free(job->entry);
-    free(steal(job->entry));
 }
 
 const struct role *job_role(const struct job *job, enum role_kind kind, const char *name)

@@ -2,8 +2,8 @@
 // Which recipes can be made at all from the sources that this run may use. A distribution has no
 // package of most projects, so that with --sources=debian much of a release has no source. `any`
 // and `optional` in recipes are for just that.
-#ifndef KBUILD_RUN_AVAILABLE_H
-#define KBUILD_RUN_AVAILABLE_H
+#ifndef KBUILD_GRAPH_AVAILABLE_H
+#define KBUILD_GRAPH_AVAILABLE_H
 
 #include "recipe/recipe.h"
 #include "source/source.h"

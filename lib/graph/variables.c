@@ -2,8 +2,8 @@
 // The variables that a recipe declares, from the user's environment. Files count by their content,
 // secrets by their public name, or not at all where a certificate stands for them.
 #include "base/environment.h"
-#include "run/internal.h"
-#include "run/release.h"
+#include "graph/job.h"
+#include "graph/release_version.h"
 
 #include "base/file.h"
 #include "seal/seal.h"
