@@ -21,17 +21,20 @@ PKG_LIBS = $(shell pkg-config --libs $(PACKAGES)) -lm
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
             -Wvla -Wno-unused-parameter $(WERROR)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DKBUILD_VERSION='"$(VERSION)"' \
-             -Ilib -I$(OBJ) $(WARNINGS) $(PKG_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
+             -Ilib -Iengine -Iverbs -I$(OBJ) $(WARNINGS) $(PKG_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
 
 # One line a file; V=1 shows the commands.
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $1 $2)
 
-# The rooms in link order: each may use those to its right only.
-ROOMS := run graph sandbox source recipe cache seal disk pack http host base
-room_sources = $(wildcard lib/$1/*.c)
-room_objects = $(patsubst %.c,$(OBJ)/%.o,$(call room_sources,$1))
-ARCHIVES := $(foreach r,$(ROOMS),$(OBJ)/lib/$(r).a)
+# The rooms, by storey, in link order: each may use those below it only. docs/CONTRIBUTING.md draws the house.
+ROOMS := $(addprefix verbs/,boot prove payload install doctor config) \
+         $(addprefix engine/,release run share provenance graph sandbox source recipe) \
+         $(addprefix lib/,measure se loader hkd crypto oci registry store disk pack host toml http base)
+room_objects = $(patsubst %.c,$(OBJ)/%.o,$(wildcard $1/*.c))
+# lib/loader is compiled for s390x, and comes into the program as bytes.
+room_objects_lib/loader = $(OBJ)/lib/loader/stages.o
+ARCHIVES := $(foreach r,$(ROOMS),$(OBJ)/$(r).a)
 
 .PHONY: all
 all: kbuild
@@ -49,14 +52,14 @@ $(OBJ)/%.o: %.c
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 define archive_rule
-$(OBJ)/lib/$1.a: $(call room_objects,$1) $(if $(filter seal,$1),$(OBJ)/lib/boot/stages.o)
+$(OBJ)/$1.a: $(or $(room_objects_$1),$(call room_objects,$1))
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	$$(Q)ar rcs $$@ $$^
 endef
 $(foreach r,$(ROOMS),$(eval $(call archive_rule,$(r))))
 
-include lib/boot/boot.mk
+include lib/loader/loader.mk
 include tests/tests.mk
 
 .PHONY: deps

@@ -6,12 +6,12 @@ SAN := $(OBJ)/san
 SAN_FLAGS := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 
-# $(call rooms_from,cache) is "cache seal pack host base".
+# $(call rooms_from,lib/disk,$(ROOMS)) is "lib/disk lib/pack lib/host lib/toml lib/http lib/base".
 rooms_from = $(if $(filter $1,$(firstword $2)),$2,$(if $2,$(call rooms_from,$1,$(wordlist 2,99,$2))))
-# The word before the first underscore.
-unit_room = $(firstword $(subst _, ,$(basename $(notdir $1))))
-$(foreach f,$(UNIT_SOURCES),$(if $(filter $(call unit_room,$f),$(ROOMS)),,$(error $f: no room is called so)))
-UNIT_ROOMS := $(filter $(foreach f,$(UNIT_SOURCES),$(call unit_room,$f)),$(ROOMS))
+# The word before the first underscore is a room's name without its storey.
+unit_room = $(filter %/$(firstword $(subst _, ,$(basename $(notdir $1)))),$(ROOMS))
+$(foreach f,$(UNIT_SOURCES),$(if $(call unit_room,$f),,$(error $f: no room is called so)))
+UNIT_ROOMS := $(sort $(foreach f,$(UNIT_SOURCES),$(call unit_room,$f)))
 
 ifeq ($(SANITIZED),)
 .PHONY: unit
@@ -23,18 +23,18 @@ unit-%:
 	$(MAKE) OBJ=$(SAN) SANITIZED=1 CFLAGS='$(SAN_FLAGS)' run-unit-$*
 else
 define unit_rule
-$(OBJ)/unit/$1: $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/unit/$1_*.c)) $(OBJ)/tests/support/unit_main.o \
-    $(foreach r,$(call rooms_from,$1,$(ROOMS)),$(OBJ)/lib/$(r).a)
+$(OBJ)/unit/$(notdir $1): $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/unit/$(notdir $1)_*.c)) $(OBJ)/tests/support/unit_main.o \
+    $(foreach r,$(call rooms_from,$1,$(ROOMS)),$(OBJ)/$(r).a)
 	@mkdir -p $$(@D)
 	$(call say,LD,$$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $$@ $$^ $(PKG_LIBS) -lcmocka
-run-unit-$1: $(OBJ)/unit/$1
+run-unit-$(notdir $1): $(OBJ)/unit/$(notdir $1)
 	tests/run-unit $$<
-.PHONY: run-unit-$1
+.PHONY: run-unit-$(notdir $1)
 endef
 $(foreach r,$(UNIT_ROOMS),$(eval $(call unit_rule,$r)))
 .PHONY: run-unit
-run-unit: $(addprefix $(OBJ)/unit/,$(UNIT_ROOMS))
+run-unit: $(addprefix $(OBJ)/unit/,$(notdir $(UNIT_ROOMS)))
 	tests/run-unit $^
 endif
 
@@ -44,7 +44,7 @@ $(OBJ)/make_world: $(OBJ)/tests/support/make_world.o
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # ---- a client of registries, for tests/e2e/registry.bats and tests/bench/registry.sh ----
-$(OBJ)/registry_client: $(OBJ)/tests/support/registry_client.o $(foreach r,$(call rooms_from,cache,$(ROOMS)),$(OBJ)/lib/$(r).a)
+$(OBJ)/registry_client: $(OBJ)/tests/support/registry_client.o $(foreach r,$(call rooms_from,lib/registry,$(ROOMS)),$(OBJ)/$(r).a)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 
@@ -80,10 +80,10 @@ check-parity: $(OBJ)/kbuild
 # The flags are the same for every file, so the data base is written from the list of files.
 compile_commands.json:
 	@mkdir -p obj
-	@tools/compile-commands $(wildcard lib/*/*.c cmd/*/*.c tests/unit/*.c) -- $(ALL_CFLAGS) > $@
+	@tools/compile-commands $(filter-out lib/loader/%,$(wildcard lib/*/*.c engine/*/*.c verbs/*/*.c)) $(wildcard cmd/*/*.c tests/unit/*.c) -- $(ALL_CFLAGS) > $@
 	@cp $@ obj/compile_commands.json
 lint: compile_commands.json
-	tests/run-lint
+	ROOMS='$(ROOMS)' tests/run-lint
 
 # ---- everything ----
 # The parts run one after the other so that their output can be read; all run even if one fails.

@@ -2,6 +2,8 @@
 // `kbuild boot`.
 #include "kbuild.h"
 
+#include "boot/boot.h"
+
 #include <stdlib.h>
 
 int verb_boot(struct global_options *g, struct strlist *words, struct error **err)

@@ -3,7 +3,7 @@
 #include "kbuild.h"
 
 #include "base/log.h"
-#include "host/config.h"
+#include "config/config.h"
 
 // Each kind of file has its own.
 static int check_options(const struct config_request *r, struct error **err)

@@ -3,7 +3,7 @@
 #include "kbuild.h"
 
 #include "base/log.h"
-#include "host/doctor.h"
+#include "doctor/doctor.h"
 
 #include <string.h>
 

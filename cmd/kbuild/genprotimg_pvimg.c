@@ -6,7 +6,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/user_file.h"
-#include "seal/seal.h"
+#include "se/se.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,8 +2,8 @@
 // `kbuild hkd`: host key documents.
 #include "kbuild.h"
 
+#include "hkd/trust_text.h"
 #include "run/se_trust.h"
-#include "seal/trust_text.h"
 #include "source/fetch.h"
 
 #include <jansson.h>

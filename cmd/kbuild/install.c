@@ -2,6 +2,8 @@
 // `kbuild install`.
 #include "kbuild.h"
 
+#include "install/install.h"
+
 #include "base/log.h"
 
 static void say(const char *path, void *context)

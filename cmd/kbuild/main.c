@@ -3,7 +3,7 @@
 #include "genprotimg.h"
 
 #include "base/process.h"
-#include "cache/registry.h"
+#include "registry/registry.h"
 
 #include <signal.h>
 

@@ -3,8 +3,8 @@
 #include "kbuild.h"
 
 #include "base/file.h"
-#include "run/launch.h"
-#include "seal/snp.h"
+#include "boot/launch.h"
+#include "measure/measure.h"
 
 #include <ctype.h>
 #include <errno.h>

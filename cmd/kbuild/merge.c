@@ -2,9 +2,9 @@
 // merge, pack, unpack: archives by hand.
 #include "kbuild.h"
 
+#include "base/meter.h"
 #include "graph/available.h"
-#include "run/merge.h"
-#include "run/meter.h"
+#include "release/merge.h"
 
 #include <errno.h>
 #include <fcntl.h>

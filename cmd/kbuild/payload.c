@@ -3,9 +3,9 @@
 #include "kbuild.h"
 
 #include "base/file.h"
-#include "run/meter.h"
-#include "run/payload.h"
-#include "run/release.h"
+#include "base/meter.h"
+#include "payload/payload.h"
+#include "release/release.h"
 
 #include <string.h>
 

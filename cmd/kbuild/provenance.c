@@ -2,7 +2,7 @@
 // `kbuild provenance`.
 #include "kbuild.h"
 
-#include "run/provenance.h"
+#include "prove/documents.h"
 
 static void say(const char *path, void *context)
 {

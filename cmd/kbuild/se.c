@@ -3,7 +3,7 @@
 #include "se.h"
 
 #include "base/log.h"
-#include "seal/seal.h"
+#include "se/se.h"
 
 // ---- se test-key DIR ----
 

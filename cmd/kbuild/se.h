@@ -5,7 +5,7 @@
 
 #include "kbuild.h"
 
-#include "seal/verify.h"
+#include "se/verify.h"
 
 verb_function se_verb_seal, se_verb_open, se_verb_info, se_verb_verify, se_verb_reference,
     se_verb_test_key;

@@ -2,8 +2,8 @@
 // `kbuild se info` and `kbuild se reference`: what an image says about itself.
 #include "se.h"
 
-#include "seal/info.h"
-#include "seal/reference.h"
+#include "se/info.h"
+#include "se/reference.h"
 
 #include <openssl/crypto.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 
 #include "kbuild.h"
 
-#include "seal/options.h"
+#include "se/options.h"
 
 // Whose command line it is. Under the names of the others, options of ours are unknown.
 enum seal_tool { TOOL_KBUILD = 1, TOOL_GENPROTIMG = 2, TOOL_PVIMG = 4 };

@@ -7,8 +7,8 @@
 #include "base/folder.h"
 #include "base/log.h"
 #include "base/user_file.h"
-#include "boot/stages.h"
-#include "seal/sentences.h"
+#include "loader/stages.h"
+#include "se/sentences.h"
 #include "source/fetch.h"
 
 #include <errno.h>

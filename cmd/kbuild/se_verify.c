@@ -2,8 +2,8 @@
 // `kbuild se verify`.
 #include "se.h"
 
-#include "seal/info.h"
-#include "seal/verify.h"
+#include "se/info.h"
+#include "se/verify.h"
 
 #include <openssl/crypto.h>
 

@@ -2,7 +2,7 @@
 // `kbuild verify`.
 #include "kbuild.h"
 
-#include "run/verify.h"
+#include "prove/verify.h"
 
 #include <errno.h>
 

@@ -7,7 +7,8 @@
 
 #include <stdbool.h>
 
-// Zero-initialise. data is NUL-terminated after every call, so it is a string if the bytes are text.
+// Zero-initialise. data is NUL-terminated after every call, so it is a string if the bytes are
+// text.
 struct buf {
     char *data;
     size_t len, cap;
@@ -32,7 +33,7 @@ void strlist_addf(struct strlist *l, const char *format, ...) __attribute__((for
 void strlist_add_all(struct strlist *l, const struct strlist *more);
 void strlist_sort(struct strlist *l); // by bytes, whatever the locale
 bool strlist_has(const struct strlist *l, const char *text);
-char *strlist_join(const struct strlist *l, const char *between); // to be freed
+char *strlist_join(const struct strlist *l, const char *between);                // to be freed
 void strlist_split(struct strlist *l, const char *text, const char *separators); // adds the words
 void strlist_free(struct strlist *l);
 #define cleanup_strlist __attribute__((cleanup(strlist_free)))

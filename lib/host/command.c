@@ -2,8 +2,8 @@
 // What is asked of a machine besides its files: programs that are run, and collectors that look.
 #include "base/file.h"
 #include "base/process.h"
+#include "host/host.h"
 #include "host/kvm.h"
-#include "host/tree.h"
 
 #ifdef __x86_64__
 #include <cpuid.h>

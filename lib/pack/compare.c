@@ -118,7 +118,8 @@ static int compare_entries(struct comparison *c, const struct listing_entry *a,
         say(c, "%s: it points to \"%s\" and to \"%s\"", path, a->link ? a->link : "",
             b->link ? b->link : "");
     else if (strcmp(a->digest, b->digest) != 0)
-        say(c, "%s: its content differs, %" PRIu64 " and %" PRIu64 " bytes", path, a->size, b->size);
+        say(c, "%s: its content differs, %" PRIu64 " and %" PRIu64 " bytes", path, a->size,
+            b->size);
     else if (a->mtime != b->mtime)
         say(c, "%s: time %" PRId64 " and %" PRId64, path, a->mtime, b->mtime);
     else if (!same_text(a->attributes, b->attributes))
@@ -141,7 +142,8 @@ static void compare_order(struct comparison *c)
     for (size_t i = 0; i < c->listing[0].n; i++) {
         const char *a = c->listing[0].entries[i].path, *b = c->listing[1].entries[i].path;
         if (strcmp(a, b) != 0) {
-            say(c, "the members are the same, in another order: %s and %s as number %zu", a, b, i + 1);
+            say(c, "the members are the same, in another order: %s and %s as number %zu", a, b,
+                i + 1);
             c->differences++;
             return;
         }

@@ -8,8 +8,8 @@
 #include "pack/input.h"
 
 struct decoder;
-// The memory that each decoder of this process may take to decode xz blocks in parallel; where it is
-// not enough they are decoded one after the other, in what their dictionary takes. 0, as it is
+// The memory that each decoder of this process may take to decode xz blocks in parallel; where it
+// is not enough they are decoded one after the other, in what their dictionary takes. 0, as it is
 // without a call: a quarter of the machine's, at most 1 GiB. Call it before the first is started.
 void decoder_bound_memory(uint64_t bytes);
 // `in` must outlive it. More than `limit` bytes of output are an error.

@@ -6,8 +6,8 @@
 #include "pack/pack.h"
 
 struct tar_out;
-// The expected size decides how the compressor divides its work (compressor.h): `files` members with
-// `bytes` of content in all, about.
+// The expected size decides how the compressor divides its work (compressor.h): `files` members
+// with `bytes` of content in all, about.
 struct tar_out *tar_out_open(int fd, const struct pack_options *o, size_t files, uint64_t bytes,
                              struct error **err);
 

@@ -9,7 +9,7 @@ setup_file() {
   unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
   make -s OBJ="${OBJ:=obj}" loader-tests
   case $OBJ in /*) ;; *) OBJ=$PWD/$OBJ ;; esac
-  export STAGES=$OBJ/lib/boot TOOLS=$OBJ/tests/e2e/loaders
+  export STAGES=$OBJ/lib/loader TOOLS=$OBJ/tests/e2e/loaders
 }
 
 setup() {
@@ -228,15 +228,15 @@ asked_for_setup() {
 @test "the same sources give the same bytes elsewhere, whatever the program's flags" {
   cd "$BATS_TEST_DIRNAME/../.." || return 1
   make -s OBJ="$BATS_TEST_TMPDIR/other" CFLAGS='-O0 -g3 -fsanitize=address' \
-    "$BATS_TEST_TMPDIR/other/lib/boot/stages.o"
-  cmp "$STAGES/stage3a.bin" "$BATS_TEST_TMPDIR/other/lib/boot/stage3a.bin"
-  cmp "$STAGES/stage3b-relocated.bin" "$BATS_TEST_TMPDIR/other/lib/boot/stage3b-relocated.bin"
+    "$BATS_TEST_TMPDIR/other/lib/loader/stages.o"
+  cmp "$STAGES/stage3a.bin" "$BATS_TEST_TMPDIR/other/lib/loader/stage3a.bin"
+  cmp "$STAGES/stage3b-relocated.bin" "$BATS_TEST_TMPDIR/other/lib/loader/stage3b-relocated.bin"
 }
 
 @test "a missing s390x compiler is named with its package" {
   cd "$BATS_TEST_DIRNAME/../.." || return 1
   run make -s OBJ="$BATS_TEST_TMPDIR/none" CROSS_S390X=no-such-compiler- \
-    "$BATS_TEST_TMPDIR/none/lib/boot/stages.o"
+    "$BATS_TEST_TMPDIR/none/lib/loader/stages.o"
   [ "$status" -ne 0 ]
   [[ $output == *"no-such-compiler-gcc is missing"* ]]
   [[ $output == *"apt-get install gcc-s390x-linux-gnu"* ]]
@@ -249,8 +249,8 @@ asked_for_setup() {
   for stage in 3a 3b; do
     local objects=("$STAGES"/{stub,"stage$stage",machine,console}.s390x.o)
     [ $stage = 3a ] || objects=("${objects[@]:1}")
-    "${prefix}ld" -static -T "$BATS_TEST_DIRNAME/../../lib/boot/stage$stage.lds" -o out "${objects[@]}"
-    run "${prefix}ld" -static -T "$BATS_TEST_DIRNAME/../../lib/boot/stage$stage.lds" -o out \
+    "${prefix}ld" -static -T "$BATS_TEST_DIRNAME/../../lib/loader/stage$stage.lds" -o out "${objects[@]}"
+    run "${prefix}ld" -static -T "$BATS_TEST_DIRNAME/../../lib/loader/stage$stage.lds" -o out \
       "${objects[@]}" large.o
     [ "$status" -ne 0 ]
     [[ $output == *"stage$stage: code and data must end below"* ]]

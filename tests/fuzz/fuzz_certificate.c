@@ -5,13 +5,13 @@
 // The first byte chooses: the rest as a file of certificates (0) or lists (1); or as changes to the
 // signing key (2), to its list (3) or to the document (4) of a good set (three bytes each: where,
 // and the new value).
-#include "../unit/seal_world.h"
+#include "../unit/hkd_world.h"
 
 #include "base/file.h"
 #include "base/log.h"
-#include "seal/host_key.h"
-#include "seal/trust_store.h"
-#include "seal/trust_text.h"
+#include "hkd/host_key.h"
+#include "hkd/trust_store.h"
+#include "hkd/trust_text.h"
 
 #include <stdint.h>
 

@@ -5,11 +5,11 @@
 // the (h)eader Link of a list. Nothing may be written outside of the folder that a layer is
 // unpacked into. A run of a layer makes and removes a tree of files, which is most of its time.
 // Seeds: tests/fuzz/seeds/images/.
-#include "cache/oci_choose.h"
-#include "cache/oci_unpack.h"
-#include "cache/registry_room.h"
 #include "fuzz.h"
-#include "run/payload_room.h"
+#include "oci/choose.h"
+#include "oci/unpack.h"
+#include "payload/room.h"
+#include "registry/room.h"
 #include "sandbox/room.h"
 
 #include <signal.h>

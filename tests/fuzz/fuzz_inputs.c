@@ -4,13 +4,13 @@
 // (R)elease file, a (p)ackage list as JSON, a (c)opyright file, an (o)s-release, versions.(l)ock,
 // build's (T)argets, a (n)etrc, (r)egistries.conf, a url for (g)it's settings, a (v)erity device's
 // root hash, what the script of a list (L) prints. Seeds: tests/fuzz/seeds/inputs/.
-#include "cache/registry_room.h"
 #include "disk/verity.h"
 #include "fuzz.h"
 #include "http/git_settings.h"
 #include "http/room.h"
 #include "recipe/distribution.h"
 #include "recipe/lock.h"
+#include "registry/room.h"
 #include "run/wanted.h"
 #include "sandbox/licence.h"
 #include "source/apt_entry.h"

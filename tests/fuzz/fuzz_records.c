@@ -6,16 +6,16 @@
 // DER, or changes to a signed module (M; three bytes each: where, and the new value). What is
 // accepted leaves only the files that it may, and nothing changed is taken for signed. Seeds:
 // tests/fuzz/seeds/records/. All keys are TEST keys.
-#include "cache/internal.h"
-#include "cache/tree.h"
+#include "crypto/module_signature.h"
+#include "crypto/private_key.h"
 #include "fuzz.h"
 #include "run/child.h"
 #include "run/prebuilt.h"
-#include "run/remote.h"
-#include "run/vouch.h"
-#include "seal/derive_record.h"
-#include "seal/module_signature.h"
-#include "seal/private_key.h"
+#include "se/derive_record.h"
+#include "share/share.h"
+#include "share/vouch.h"
+#include "store/room.h"
+#include "store/tree.h"
 
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -170,7 +170,7 @@ static void read_entry(enum node_kind kind, const char *text, size_t length)
         take_record(&n, e.record);
         for (size_t i = 0; i < n.output_count; i++)
             require(!entry_layer(&e, n.outputs[i].name) ||
-                    descriptor_hex(entry_layer(&e, n.outputs[i].name)));
+                    oci_descriptor_digest(entry_layer(&e, n.outputs[i].name), NULL));
         entry_statement(e.key, &e, &lines);
         json_decref(entry_record(e.record));
     }

@@ -4,8 +4,8 @@
 // (h)elper, an (e)rror of the registry. What is taken holds what its header says.
 // Seeds: tests/fuzz/seeds/registry/.
 #include "base/digest.h"
-#include "cache/registry_room.h"
 #include "fuzz.h"
+#include "registry/room.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

@@ -7,10 +7,10 @@
 // rest as changes to a good image (ten bytes each: where, and eight new bytes).
 #include "base/file.h"
 #include "base/log.h"
-#include "seal/crypto.h"
-#include "seal/info.h"
-#include "seal/layout.h"
-#include "seal/verify.h"
+#include "crypto/crypto.h"
+#include "se/info.h"
+#include "se/layout.h"
+#include "se/verify.h"
 
 #include <fcntl.h>
 #include <stdint.h>

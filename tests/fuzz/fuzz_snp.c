@@ -6,12 +6,12 @@
 // firmware, 1: the rest is the end of a firmware, 2: the rest is a kernel, 3: a CPU type, 4: the
 // rest is a PE/COFF image, 5: the rest is a firmware volume, from its start.
 #include "base/file.h"
-#include "seal/authenticode.h"
-#include "seal/firmware_volume.h"
-#include "seal/snp.h"
-#include "seal/snp_firmware.h"
-#include "seal/snp_kernel.h"
-#include "seal/tdx.h"
+#include "measure/authenticode.h"
+#include "measure/firmware_volume.h"
+#include "measure/kernel.h"
+#include "measure/measure.h"
+#include "measure/ovmf.h"
+#include "measure/tdx.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,8 +3,8 @@
 // and of one key of its own. After an edit the file is still TOML, what was edited reads back (a
 // second time changes nothing), and every other value is what it was, byte for byte. Seeds:
 // tests/fuzz/seeds/toml/.
-#include "host/config.h"
-#include "host/toml.h"
+#include "config/config.h"
+#include "toml/toml.h"
 
 #include <stdint.h>
 #include <string.h>

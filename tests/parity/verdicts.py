@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Has both tools verify the same host key documents and compares the verdicts.
 
-The certificates are those of the unit tests (tests/unit/seal_world.h). Each of them takes its part in
+The certificates are those of the unit tests (tests/unit/hkd_world.h). Each of them takes its part in
 a set that is otherwise good: alone, beside the good one, and without another file of the set; then two
 change at once, by chance, the same each time. What genprotimg refuses must be refused. What it takes
 and kbuild refuses must have a reason here, which docs/genprotimg.md tells.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes the unit tests' world of certificates to a directory, for verdicts.py.
 // Arguments: the directory, and the address that distribution points begin with.
-#include "../unit/seal_world.h"
+#include "../unit/hkd_world.h"
 
 int main(int argc, char **argv)
 {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Firmware images and kernels in small, as tests/unit/seal_snp_fixture.h makes them.
+"""Firmware images and kernels in small, as tests/unit/measure_fixture.h makes them.
 
 make_firmware.py DIR [LEAVE_OUT...]: writes OVMF.fd, vmlinuz, vmlinuz.efi (the same as a PE/COFF image of Linux
 6.12) and initrd.img to DIR; LEAVE_OUT can be sev, tdx, reset, hashes, kernel-hashes. The word `modules` instead
@@ -113,7 +113,7 @@ def bzimage(size=20000, fill=None):
 
 
 def efi(kernel):
-    """As tests/unit/seal_tdx_rtmr.c makes it: sections from 0x200 on, nothing behind them but signatures."""
+    """As tests/unit/measure_tdx_rtmr.c makes it: sections from 0x200 on, nothing behind them but signatures."""
     k, pe = bytearray(kernel), 0x80
     optional = pe + 24
     sections = ((0xA00, 0x3000), (0x3A00, 0x1000), (0, 0), (0x200, 0x800))

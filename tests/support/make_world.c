@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes the certificate world of tests/unit/seal_world.h: make_world DIR [URL], with URL, ending
+// Writes the certificate world of tests/unit/hkd_world.h: make_world DIR [URL], with URL, ending
 // in a slash, in front of what distribution points name. The tables there list the files.
-#include "../unit/seal_world.h"
+#include "../unit/hkd_world.h"
 
 int main(int argc, char **argv)
 {

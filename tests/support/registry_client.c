@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client of registries on lib/cache/registry.h, for tests and measurements. References are as in
-// docker; DIR is an OCI image layout (image-layout.md).
+// A client of registries on lib/registry/registry.h, for tests and measurements. References are as
+// in docker; DIR is an OCI image layout (image-layout.md).
 //
 //   registry_client pull REF DIR            an image or index with all that it names
 //   registry_client push DIR REF            the first manifest of DIR's index.json
@@ -11,8 +11,8 @@
 //
 // User and password come from TEST_REGISTRY_USER and TEST_REGISTRY_PASSWORD, or the usual files.
 #include "base/file.h"
-#include "cache/oci_pull.h"
-#include "cache/registry.h"
+#include "oci/pull.h"
+#include "registry/registry.h"
 
 #include <errno.h>
 #include <fcntl.h>

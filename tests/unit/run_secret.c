@@ -3,7 +3,7 @@
 #include "test.h"
 
 #include "base/file.h"
-#include "run/internal.h"
+#include "run/room.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -45,7 +45,7 @@ static char *key_of(const void *bytes, size_t length, mode_t mode, struct error 
 
 ALL_TESTS(begin, end)
 
-// The name was computed by a program of its own (see seal_derive.c).
+// The name was computed by a program of its own (see se_derive.c).
 TEST(the_key_has_the_public_name_only)
 {
     unsigned char bytes[64];

@@ -4,9 +4,9 @@
 
 #include "source_help.h"
 
-#include "seal_world.h"
+#include "hkd_world.h"
 
-#include "seal/trust.h"
+#include "hkd/trust.h"
 #include "source/fetch.h"
 
 static struct place *place;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A kernel that does nothing but say what the second loader has made of it. Ends in a disabled wait
 // with code 0xd01e, "done".
-#include "boot/console.h"
-#include "boot/machine.h"
+#include "loader/console.h"
+#include "loader/machine.h"
 
 #include <stddef.h>
 

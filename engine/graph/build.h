@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one run works with: what the user decides, and what was opened for it. docs/keys.md says
+// what of it is in a key.
+#ifndef KBUILD_GRAPH_BUILD_H
+#define KBUILD_GRAPH_BUILD_H
+
+#include "graph/graph.h"
+#include "recipe/distribution.h"
+#include "recipe/lock.h"
+#include "recipe/recipe.h"
+#include "recipe/versions.h"
+#include "source/source.h"
+#include "store/store.h"
+
+// Version of how steps, initrds and images are made; part of every artifact's key. Raise it when
+// the same inputs would give other bytes.
+#define RUN_FORMAT "4"
+
+enum remote_use { REMOTE_AUTO, REMOTE_OFF, REMOTE_REQUIRE }; // the shared cache
+enum view_style { VIEW_AUTO, VIEW_PLAIN, VIEW_LIVE, VIEW_JSON };
+
+// Everything that the command line and the environment decide. Strings are borrowed.
+struct build_options {
+    const char *versions;           // path of versions.yaml
+    const char *recipes;            // directory
+    const char *cache;              // directory
+    const char *output;             // directory, "build"
+    const struct arch *output_arch; // {arch} in it was replaced by this one; or NULL
+    const struct arch *arch; // of the target; NULL: the host's, or the only one a target supports
+    unsigned jobs;           // at least 1
+    bool debian;             // sources from the distribution
+    const struct source_choices *choices; // of single sources; or NULL
+    bool offline, locked, keep_going;
+    bool use_cache;    // no: make the targets and the artifacts they need again
+    bool host_builder; // --builder=host
+    bool quiet;
+    bool go_on;                // --continue: targets resume from the work that --until left
+    const char *prebuilt;      // artifacts to take instead of make (prebuilt.h); or NULL
+    const struct world *world; // not the usual one: results are compared, not kept (world.h)
+    enum view_style view;
+    enum remote_use remote;
+};
+
+struct remote;
+struct trusted_keys; // signature.h
+struct build {
+    struct build_options options;
+    struct versions *versions;
+    struct recipe_set *recipes;
+    struct lock *lock;
+    struct store *store;
+    struct graph graph;
+    struct distribution host;     // this machine's
+    struct mirrors *mirrors;      // its package mirrors, while a run asks them; or NULL
+    bool own_sources;             // `kbuild verify`: sources come from their origin
+    struct remote *remote;        // the shared cache (remote.h), or NULL
+    struct trusted_keys *trusted; // of KBUILD_TRUSTED_KEYS; NULL: everybody is trusted
+    bool told_untrusted;          // that something in the local cache is not vouched for
+    char *versions_digest;
+    struct strlist notes; // what the user was told of the plan, and is told again at the end
+    struct strlist asked, source_names; // the targets, and the names of sources that they may have
+    bool targets_added;
+    bool output_open; // output.c
+    int output_fd;
+    const char *until; // the phase to stop after; a step's result is its folder then (until.c)
+};
+
+// Architecture that the node's output is for; NULL for a source.
+const struct arch *node_arch(const struct node *node);
+bool node_is_target(const struct node *node); // asked for by name
+// The key text of the last successful build of this node, or NULL; to be freed.
+char *build_last_key_text(struct build *b, const struct node *node);
+// Where the log of what is called so goes; to be freed.
+char *build_log_path(const struct build_options *o, const char *label);
+
+#endif

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// What lib/run/provenance*.c share. Not for other files.
+#ifndef KBUILD_PROVENANCE_ROOM_H
+#define KBUILD_PROVENANCE_ROOM_H
+
+#include "graph/job.h"
+#include "provenance/provenance.h"
+
+// The record of a node; an error if it is not in the cache. json_decref() it.
+json_t *provenance_record(struct build *b, const struct node *node, struct error **err);
+const char *provenance_at(const json_t *object, const char *key); // a text, or ""
+
+// ---- provenance_material.c: what a source's record says, one row for each thing that was fetched
+// ----
+struct material {
+    char *name;      // "linux", "linux: submodule shout", "linux: patch 0001.patch"
+    char *version;   // tag, package version, or commit; or NULL
+    char *uri;       // "git+https://...@commit", the archive's url, a purl; or NULL
+    char *purl;      // of a package, or NULL
+    char *algorithm; // of the digest, as in-toto names it: "gitCommit", "sha256"
+    char *digest;
+    char *licence;  // SPDX expression, or NULL if not known
+    char *supplier; // the organization that publishes it ("Debian", "github.com/qemu"), or NULL
+    enum { MATERIAL_SOURCE, MATERIAL_SUBMODULE, MATERIAL_PATCH, MATERIAL_ENTRY } role;
+};
+struct materials {
+    struct material *items;
+    size_t n, cap;
+};
+void materials_of_source(const char *name, const json_t *record, struct materials *out);
+// The packages that a builder or root file system was made of.
+void materials_of_packages(const struct job *job, const json_t *record, struct materials *out);
+void materials_free(struct materials *m);
+
+// The licence under which a well-known source is published, or NULL. provenance_licence.c
+const char *licence_of(const char *uri, const char *package);
+
+#endif

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The work of a node's process: the key is locked, the caches are asked once more, and what neither
+// has is made and recorded.
+#include "run/room.h"
+
+#include "base/log.h"
+#include "run/prebuilt.h"
+#include "run/world.h"
+#include "share/share.h"
+#include "share/vouch.h"
+
+static int make_one(struct build *b, struct node *node, json_t *record, struct error **err)
+{
+    if (job_of(node)->prebuilt)
+        return make_prebuilt(b, node, record, err);
+    switch (node->kind) {
+    case NODE_SOURCE:
+        return make_source(b, node, record, err);
+    case NODE_BUILDER:
+        return make_builder(b, node, record, err);
+    case NODE_ROOTFS:
+        return make_rootfs(b, node, record, err);
+    case NODE_ARTIFACT:
+        log_local_inputs(node);
+        return actions[job_of(node)->recipe->action].make(b, node, record, err);
+    }
+    return -1;
+}
+
+static void waiting(void *context)
+{
+    report_waiting("for another kbuild");
+}
+
+static bool usable(struct build *b, struct node *node, const json_t *record)
+{
+    if (!record || !vouch_holds(b, node, record) || !list_agrees(b, node, record) ||
+        !outputs_from_record(node, record))
+        return false;
+    for (size_t i = 0; i < node->output_count; i++) {
+        const struct node_output *o = &node->outputs[i];
+        if ((o->tree ? store_has_tree(b->store, o->digest, false, NULL)
+                     : store_has_blob(b->store, o->digest, NULL)) != 1)
+            return false;
+    }
+    return true;
+}
+
+// 1: somebody else has made it, and *out says so; 0: nobody has.
+static int find_made(struct build *b, struct node *node, struct outcome *out, struct error **err)
+{
+    // Another kbuild may have made it while this one waited.
+    if (b->options.use_cache || node->kind != NODE_ARTIFACT) {
+        json_t *made = store_action_get(b->store, node->key, NULL);
+        if (usable(b, node, made)) {
+            *out = (struct outcome){.kind = OUTCOME_FOUND, .record = made};
+            return 1;
+        }
+        json_decref(made);
+    }
+    json_t *shared = NULL;
+    if (remote_find(b, node, &shared, err) < 0)
+        return -1;
+    if (shared)
+        *out = (struct outcome){.kind = OUTCOME_PULLED, .record = shared};
+    return shared != NULL;
+}
+
+static json_t *begin_record(const struct build *b, const struct node *node)
+{
+    json_t *record = json_pack("{s:s, s:s, s:s, s:[], s:{}}", "node", node->name, "kbuild",
+                               KBUILD_VERSION, "key_text", node->key_text, "outputs", "provenance");
+    json_object_set_new(record, "epoch", json_integer(node->epoch));
+    if (b->remote)
+        json_object_set_new(record, "built_by", json_string(b->remote->built_by));
+    return record;
+}
+
+static int make_and_keep(struct build *b, struct node *node, bool kept, json_t *record,
+                         struct error **err)
+{
+    if (b->options.world)
+        world_enter(b->options.world);
+    if (make_one(b, node, record, err) < 0)
+        return -1;
+    if (!kept)
+        return 0;
+    return store_action_put(b->store, node->key, record, err) < 0 ||
+                   remote_keep(b, node, record, err) < 0
+               ? -1
+               : 0;
+}
+
+static int find_or_make(struct build *b, struct node *node, struct outcome *out, struct error **err)
+{
+    bool shared = node->state == NODE_SHARED; // then its inputs need not be there
+    // A build in another world, or half a one, is not kept: whoever makes the same need not wait.
+    bool kept = !b->options.world && !b->until;
+    cleanup_close int lock = kept ? store_lock(b->store, node->key, waiting, NULL, err) : -1;
+    if (kept && lock < 0)
+        return -1;
+    int found = kept ? find_made(b, node, out, err) : 0;
+    if (found)
+        return found < 0 ? -1 : 0;
+    if (shared) {
+        out->kind = OUTCOME_SHARED_LOST;
+        return error_user(err, "%s is not in the shared cache any more", node_label(node));
+    }
+    json_t *record = begin_record(b, node);
+    if (make_and_keep(b, node, kept, record, err) < 0) {
+        json_decref(record);
+        return -1;
+    }
+    *out = (struct outcome){.kind = OUTCOME_MADE, .record = record};
+    return 0;
+}
+
+void make_node(struct build *b, struct node *node, struct outcome *out)
+{
+    if (find_or_make(b, node, out, &out->error) == 0)
+        return;
+    if (out->kind == OUTCOME_NONE)
+        out->kind = out->error->subject ? OUTCOME_DAMAGED_INPUT : OUTCOME_FAILED;
+}

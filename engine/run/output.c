@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// The output directory, opened once, and the logs in it.
+//
+// Logs: <output>/logs/<label>.log is what the last attempt said that did something; each attempt is
+// a new file, so nothing is ever written through a link or into a file that somebody else holds.
+// The log of the build that made a result is kept in the store beside the result's record, for
+// those who get the result from there.
+#include "run/room.h"
+
+#include "base/folder.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+
+// Results in the cache would be in the way of what it keeps there, and go with it.
+static int refuse_cache(struct build *b, struct error **err)
+{
+    cleanup_free char *output = realpath(b->options.output, NULL);
+    cleanup_free char *cache = realpath(store_directory(b->store), NULL);
+    size_t n = cache ? strlen(cache) : 0;
+    if (!output || !cache || strncmp(output, cache, n) != 0 || (output[n] && output[n] != '/'))
+        return 0;
+    close(steal_fd(&b->output_fd));
+    error_user(err, "the output directory %s is in the cache %s", b->options.output,
+               store_directory(b->store));
+    return error_hint(err, "name another one with -o, or another cache with --cache");
+}
+
+int output_folder(struct build *b, struct error **err)
+{
+    if (!b->output_open) {
+        static const int rules = FOLDER_MAKE | FOLDER_OURS;
+        b->output_fd = folder_open(b->options.output, "output directory", rules, err);
+        if (b->output_fd < 0 || refuse_cache(b, err) < 0)
+            return -1;
+        b->output_open = true;
+    }
+    return b->output_fd;
+}
+
+int output_subfolder(struct build *b, const char *name, struct error **err)
+{
+    cleanup_free char *shown = xasprintf("%s/%s", b->options.output, name);
+    int folder = output_folder(b, err);
+    if (folder < 0)
+        return -1;
+    return folder_open_at(folder, name, shown, "folder", FOLDER_MAKE | FOLDER_OURS, err);
+}
+
+// ---- logs ----
+
+int output_log_open(struct build *b, const char *path, struct error **err)
+{
+    cleanup_close int logs = output_subfolder(b, "logs", err);
+    if (logs < 0)
+        return error_wrap(err, "creating the log %s", path);
+    const char *name = path_base(path);
+    struct stat st;
+    if (fstatat(logs, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+        return error_errno(err, EISDIR, "creating the log %s", path); // the only thing that stays
+    int fd = openat(logs, ".", O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, 0644);
+    if (fd >= 0)
+        return fd;
+    if (unlinkat(logs, name, 0) < 0 && errno != ENOENT)
+        return error_errno(err, errno, "creating the log %s", path);
+    int flags = O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
+    fd = openat(logs, name, flags, 0644);
+    return fd < 0 ? error_errno(err, errno, "creating the log %s", path) : fd;
+}
+
+static bool has_name(int log)
+{
+    struct stat st;
+    return fstat(log, &st) == 0 && st.st_nlink;
+}
+
+void output_log_place(struct build *b, const char *path, int log)
+{
+    if (has_name(log))
+        return;
+    cleanup_error struct error *err = NULL;
+    cleanup_close int logs = output_subfolder(b, "logs", &err);
+    cleanup_free char *unnamed = xasprintf("/proc/self/fd/%d", log);
+    cleanup_free char *passing = xasprintf(".%.200s.%d", path_base(path), (int)getpid());
+    if (logs < 0) {
+        log_warning("the log %s: %s", path, err ? err->message : "its folder cannot be opened");
+        return;
+    }
+    unlinkat(logs, passing, 0); // of a process that was killed
+    if (linkat(AT_FDCWD, unnamed, logs, passing, AT_SYMLINK_FOLLOW) < 0 ||
+        renameat(logs, passing, logs, path_base(path)) < 0) {
+        log_warning("the log %s could not be put there: %s", path, strerror(errno));
+        unlinkat(logs, passing, 0);
+    }
+}
+
+static int open_for_reading(struct build *b, const char *path, struct error **err)
+{
+    cleanup_free char *shown = xasprintf("%s/logs", b->options.output);
+    // Looking makes nothing.
+    cleanup_close int folder = folder_open(b->options.output, "output directory", FOLDER_OURS, err);
+    if (folder < 0)
+        return -1;
+    cleanup_close int logs = folder_open_at(folder, "logs", shown, "folder", FOLDER_OURS, err);
+    if (logs < 0)
+        return -1;
+    struct stat st;
+    const char *name = path_base(path);
+    cleanup_close int fd = openat(logs, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 && errno == ELOOP)
+        return error_user(err, "opening the log %s: it is a link, and none is followed there",
+                          path);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return error_errno(err, errno, "opening the log %s", path);
+    if (!S_ISREG(st.st_mode))
+        return error_user(err, "opening the log %s: it is not a file", path);
+    return steal_fd(&fd);
+}
+
+void output_log_keep(struct build *b, const struct node *node, const struct steplog *log,
+                     bool made_here)
+{
+    if (!log->path)
+        return;
+    cleanup_close int logs = made_here ? -1 : output_subfolder(b, "logs", NULL);
+    // What is lost here is a convenience: no reason to fail a build.
+    if (made_here && log->file >= 0)
+        store_log_put(b->store, node->key, log->file, NULL);
+    else if (logs >= 0 && has_name(log->file))
+        unlinkat(logs, path_base(log->path), 0); // it says nothing of how the result was made
+}
+
+// The result is there, and was made by a build whose log is, or is not.
+static int open_kept(struct build *b, const struct node *node, struct error **err)
+{
+    int fd = -1;
+    time_t when = 0;
+    int found = store_log_open(b->store, node->key, &fd, &when, err);
+    if (found > 0) {
+        struct tm tm;
+        char text[64] = "";
+        if (localtime_r(&when, &tm))
+            strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &tm);
+        log_note("the log of the build of %s that made the result in the cache, on %s",
+                 node_label(node), text);
+    }
+    return found < 0 ? -1 : fd;
+}
+
+static int not_here(struct build *b, const struct node *node, struct error **err)
+{
+    json_t *record = store_action_get(b->store, node->key, NULL);
+    const char *by = json_string_value(json_object_get(record, "built_by"));
+    error_user(err, "the log of %s is not here: its result was taken from a cache%s%s",
+               node_label(node), by ? ", and made by " : "", by ? by : "");
+    json_decref(record);
+    return error_hint(err, "USE_CACHE=no kbuild %s makes it here", job_of(node)->recipe->name);
+}
+
+int build_log_open(struct build *b, const char *target, struct error **err)
+{
+    cleanup_error struct error *why = NULL;
+    const struct node *node = build_add_target(b, target, &why);
+    cleanup_error struct error *unknown = NULL;
+    bool cached = node && build_evaluate(b, false, &unknown) == 0 && node_is_known(node);
+    int fd = cached ? open_kept(b, node, err) : -1;
+    if (fd >= 0 || (err && *err))
+        return fd;
+    cleanup_free char *path = build_log_path(&b->options, target);
+    struct error *missing = NULL;
+    fd = open_for_reading(b, path, &missing);
+    if (fd >= 0)
+        return fd;
+    if (cached && missing->errnum == ENOENT) {
+        error_free(missing);
+        return not_here(b, node, err);
+    }
+    if (err)
+        *err = missing;
+    else
+        error_free(missing);
+    return -1;
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+// Takes artifacts from a registry instead of making them.
+#include "run/prebuilt.h"
+
+#include "base/log.h"
+#include "run/image_pin.h"
+#include "share/share.h"
+
+#include <string.h>
+
+enum { SUMS_LIMIT = 1 << 20 };
+
+// ---- which ----
+
+static const char *set_or(const char *name, const char *otherwise)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : otherwise;
+}
+
+// Upstream's place of an artefact, and the tag that its pipelines pull.
+static char *upstream_repository(const char *target, struct error **err)
+{
+    const char *registry = set_or("ARTEFACT_REGISTRY", NULL);
+    if (!registry) {
+        error_user(err, "%s is to be taken prebuilt, but ARTEFACT_REGISTRY names no registry",
+                   target);
+        error_hint(err, "set it and ARTEFACT_REPOSITORY, or say from where: %s=REFERENCE", target);
+        return NULL;
+    }
+    return xasprintf("%s/%s/cached-artefacts/%s", registry,
+                     set_or("ARTEFACT_REPOSITORY", "kata-containers"), target);
+}
+
+static char *complete(const char *given, const char *target, const struct arch *arch,
+                      struct error **err)
+{
+    cleanup_free char *repository = given ? xstrdup(given) : upstream_repository(target, err);
+    struct reference r;
+    if (!repository || reference_parse(repository, &r, err) < 0)
+        return NULL;
+    if (!r.tag && !r.digest) {
+        cleanup_free char *latest = xasprintf("latest-%s", set_or("TARGET_BRANCH", "main"));
+        r.tag = registry_tag(latest, arch->name);
+    }
+    char *out = reference_text(&r);
+    reference_free(&r);
+    return out;
+}
+
+int prebuilt_find(struct build *b, const char *target, const struct arch *arch, char **reference,
+                  struct error **err)
+{
+    cleanup_strlist struct strlist items = {0};
+    strlist_split(&items, b->options.prebuilt ? b->options.prebuilt : "", ",");
+    int found = 0;
+    for (size_t i = 0; i < items.n; i++) {
+        char *item = items.items[i], *equals = strchr(item, '=');
+        if (equals)
+            *equals++ = '\0';
+        if (!*item)
+            continue;
+        if (!recipe_get(b->recipes, item, err))
+            return error_wrap(err, "the list of prebuilt artifacts");
+        if (strcmp(item, target) != 0)
+            continue;
+        free(*reference);
+        *reference = complete(equals, target, arch, err);
+        if (!*reference)
+            return error_wrap(err, "the list of prebuilt artifacts");
+        found = 1;
+    }
+    return found;
+}
+
+int identify_prebuilt(struct build *b, struct node *node, bool resolve, struct error **err)
+{
+    struct job *job = job_of(node);
+    int found = image_pin(b, job->prebuilt, resolve, job->image_digest, &job->pin_fresh, err);
+    if (found <= 0)
+        return found < 0 ? error_wrap(err, "the prebuilt %s", job->recipe->name) : 0;
+    buf_printf(&node->identity, "format %s\ntarget %s\nprebuilt sha256:%s\n", RUN_FORMAT,
+               job->target->name, job->image_digest);
+    node->identified = true;
+    return 0;
+}
+
+// ---- who made it ----
+
+// With trusted keys, only an entry of kbuild's that one of them signed, for this very target: an
+// artefact of upstream's bears no signature. 1: it is one; 0: nobody asks for it.
+static int check_trust(const struct trusted_keys *keys, const struct node *node,
+                       struct registry *registry, struct entry *e, struct error **err)
+{
+    if (!keys)
+        return 0;
+    int trusted = entry_vouched(keys, registry, node, e, err);
+    if (trusted)
+        return trusted;
+    error_user(err, "no key of KBUILD_TRUSTED_KEYS signed it as %s for %s",
+               job_of(node)->recipe->name, job_of(node)->target->name);
+    return error_hint(err, "what upstream's pipelines push is not signed: it can be used without "
+                           "KBUILD_TRUSTED_KEYS only");
+}
+
+// ---- what is in it ----
+
+struct taking {
+    struct build *b;
+    struct node *node;
+    json_t *record;
+    struct registry *registry;
+    struct entry entry;
+    struct prebuilt_files all, files; // that it has; of those what is taken
+    bool unanswered;                  // the registry failed, which says nothing of the artifact
+};
+
+static int get_manifest(struct taking *t, struct error **err)
+{
+    cleanup_free char *what = xasprintf("sha256:%s", job_of(t->node)->image_digest);
+    cleanup_free char *type = NULL;
+    struct entry *e = &t->entry;
+    int found = registry_get_manifest(t->registry, what, &e->text, &type, e->digest, err);
+    if (found < 0) {
+        t->unanswered = !registry_was_wrong(t->registry);
+        return -1;
+    }
+    if (!found) {
+        t->unanswered = registry_was_denied(t->registry) != NOT_DENIED;
+        return error_user(err, "the registry does not have %s any more", what);
+    }
+    e->size = e->text.len;
+    e->manifest = json_loadb(e->text.data, e->text.len, JSON_REJECT_DUPLICATES, NULL);
+    return e->manifest ? 0 : error_user(err, "its manifest is no JSON");
+}
+
+static int pull_files(struct taking *t, struct error **err)
+{
+    size_t n = t->files.n;
+    cleanup_free struct blob_draft *drafts = xcalloc(n + 1, sizeof *drafts);
+    cleanup_free struct registry_blob *blobs = xcalloc(n + 1, sizeof *blobs);
+    int result = 0;
+    size_t begun = 0;
+    for (; begun < n && !result; begun++) {
+        result = store_blob_begin(t->b->store, &drafts[begun], err);
+        blobs[begun] = (struct registry_blob){.digest = t->files.items[begun].digest,
+                                              .size = t->files.items[begun].size,
+                                              .fd = drafts[begun].fd};
+    }
+    phase("downloading");
+    if (!result) {
+        result = registry_pull_blobs(t->registry, blobs, n, err);
+        t->unanswered = result < 0 && !registry_was_wrong(t->registry);
+    }
+    for (size_t i = 0; i < begun; i++) {
+        char digest[DIGEST_HEX_SIZE] = "";
+        if (!result && blobs[i].missing)
+            result = error_user(err, "the registry has lost %s", t->files.items[i].title);
+        if (result)
+            store_blob_abandon(&drafts[i]);
+        else
+            result = store_blob_commit(t->b->store, &drafts[i], digest, NULL, err);
+        if (!result && strcmp(digest, blobs[i].digest) != 0)
+            result = error_user(err, "%s came as %s", t->files.items[i].title, digest);
+    }
+    return result;
+}
+
+static int check_sums(struct taking *t, struct error **err)
+{
+    const char *target = job_of(t->node)->recipe->name;
+    cleanup_free char *name = xasprintf("%s-sha256sum", target);
+    const struct prebuilt_file *file = prebuilt_files_find(&t->files, name);
+    cleanup_buf struct buf text = {0};
+    if (!file)
+        return error_user(err, "it has no %s: it is no artefact of %s", name, target);
+    cleanup_close int fd = store_open_blob(t->b->store, file->digest, err);
+    if (fd < 0 || fd_read_all(fd, name, SUMS_LIMIT, &text, err) < 0)
+        return -1;
+    buf_add(&text, "", 1);
+    return prebuilt_check_sums(&t->all, target, text.data, err);
+}
+
+// The recipe's tarballs in its order; everything else as it is, beside them.
+static int record_files(struct taking *t, struct error **err)
+{
+    const struct recipe *r = job_of(t->node)->recipe;
+    cleanup_free char *sums = xasprintf("%s-sha256sum", r->name);
+    for (size_t i = 0; i < r->outputs.n; i++) {
+        const struct prebuilt_file *file = prebuilt_tarball(&t->files, r->outputs.items[i]);
+        if (!file)
+            return error_user(err, "it has no kata-static-%s.tar.*", r->outputs.items[i]);
+        record_output(t->record, file->title, file->digest, false, file->size);
+    }
+    for (size_t i = 0; i < t->files.n; i++) {
+        const struct prebuilt_file *file = &t->files.items[i];
+        bool tarball = false;
+        for (size_t k = 0; k < r->outputs.n; k++)
+            tarball |= prebuilt_tarball(&t->files, r->outputs.items[k]) == file;
+        if (!tarball && strcmp(file->title, sums) != 0) // the sums are written anew
+            record_side_file(t->record, file->title, file->digest, file->size);
+    }
+    return 0;
+}
+
+static bool is_output(const json_t *record, const char *name)
+{
+    const json_t *list = json_object_get(record, "outputs");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *its = json_string_value(json_object_get(json_array_get(list, i), "name"));
+        if (its && !strcmp(its, name))
+            return true;
+    }
+    return false;
+}
+
+// A signature is about the outputs; whatever else is in the manifest, anybody may have added.
+static void keep_signed(struct taking *t)
+{
+    cleanup_free char *sums = xasprintf("%s-sha256sum", job_of(t->node)->recipe->name);
+    size_t kept = 0;
+    for (size_t i = 0; i < t->files.n; i++)
+        if (is_output(t->entry.record, t->files.items[i].title) ||
+            !strcmp(t->files.items[i].title, sums))
+            t->files.items[kept++] = t->files.items[i];
+    t->files.n = kept;
+}
+
+// Only the names that the target itself would leave: anything else could be another target's.
+static void keep_allowed(struct taking *t)
+{
+    t->files.items = xcalloc(t->all.n + 1, sizeof *t->files.items);
+    for (size_t i = 0; i < t->all.n; i++) {
+        const char *title = t->all.items[i].title;
+        const struct output_claim tarball = {title, "blob", false}, side = {title, "blob", true};
+        if (output_allowed(t->node, &tarball) || output_allowed(t->node, &side))
+            t->files.items[t->files.n++] = t->all.items[i];
+        else
+            log_note("%s has %s, which is no output of %s: it is left out",
+                     job_of(t->node)->prebuilt, title, job_of(t->node)->recipe->name);
+    }
+}
+
+static int take(struct taking *t, struct error **err)
+{
+    int vouched;
+    if (get_manifest(t, err) < 0 ||
+        (vouched = check_trust(t->b->trusted, t->node, t->registry, &t->entry, err)) < 0 ||
+        prebuilt_files_read(t->entry.manifest, &t->all, err) < 0)
+        return -1;
+    keep_allowed(t);
+    if (vouched)
+        keep_signed(t);
+    entry_mark(&t->entry, t->record);
+    return pull_files(t, err) < 0 || check_sums(t, err) < 0 ? -1 : record_files(t, err);
+}
+
+int make_prebuilt(struct build *b, struct node *node, json_t *record, struct error **err)
+{
+    const struct job *job = job_of(node);
+    struct taking t = {.b = b, .node = node, .record = record};
+    if (b->options.offline) {
+        error_user(err, "the prebuilt %s is not in the cache, and --offline forbids to get it",
+                   job->label);
+        return error_hint(err, "run `kbuild fetch` once with the network");
+    }
+    struct reference name;
+    if (reference_parse(job->prebuilt, &name, err) < 0)
+        return -1;
+    phase("asking the registry");
+    t.registry = image_registry(&name, err);
+    int result = t.registry ? take(&t, err) : -1;
+    bool unusable = t.registry && !t.unanswered && !registry_is_down(t.registry) && result &&
+                    error_may_blame_content(*err);
+    if (result)
+        image_unpin(b, job, job->prebuilt, unusable, err);
+    if (t.registry)
+        registry_close(t.registry);
+    reference_free(&name);
+    entry_free(&t.entry);
+    free(t.all.items);
+    free(t.files.items);
+    json_object_set_new(
+        json_object_get(record, "provenance"), "prebuilt",
+        json_pack("{s:s, s:s}", "reference", job->prebuilt, "digest", job->image_digest));
+    return result ? error_wrap(err, "taking %s from %s", job->label, job->prebuilt) : 0;
+}

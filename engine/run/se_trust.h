@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What host key documents are verified with, from the variables of a recipe or the environment.
+#ifndef KBUILD_RUN_SE_TRUST_H
+#define KBUILD_RUN_SE_TRUST_H
+
+#include "base/buf.h"
+#include "hkd/trust.h"
+
+struct job;
+
+struct se_verification {
+    bool wanted; // none of the variables is set if not
+    struct strlist certificates, crls;
+    char *root_ca;          // or NULL
+    struct strlist fetched; // address and SHA-256 of each revocation list that was fetched
+    struct trust trust;     // points into the above; the struct must not move
+};
+
+// SIGNING_KEY_CERT_PATH, INTERMEDIATE_CA_CERT_PATH and HOST_KEY_CRL_PATH: all or none, but
+// SE_ONLINE=yes stands in for the last. Lists that are missing are fetched, unless `offline` or
+// SE_ONLINE=no forbids it; with SE_ONLINE=yes all are. An external sealer takes one signing key,
+// and neither SE_ROOT_CA_PATH nor SE_ONLINE.
+int se_verification_of(const struct job *job, bool external, bool offline,
+                       struct se_verification *out, struct error **err);
+void se_verification_free(struct se_verification *v);
+// The files alone, for an external sealer.
+void se_verification_files(const struct job *job, struct strlist *certificates,
+                           struct strlist *crls);
+
+// For `kbuild hkd verify`: the documents of HKD_PATH, and the above, from the environment. Either
+// may be NULL. Verification that is not wanted is an error.
+int se_verification_from_environment(struct strlist *documents, struct se_verification *out,
+                                     bool offline, struct error **err);
+
+#endif

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+// Entry -> record and outputs in the local store. Whatever arrives is what the record says, or it
+// is not used: blobs by their digest, trees by the digest of their listing.
+#include "share/share.h"
+
+#include "base/log.h"
+#include "oci/unpack.h"
+#include "store/image_layout.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+// ---- contents ----
+
+struct transfer {
+    const char *output; // NULL: a layer of an image
+    bool tree;
+    char digest[DIGEST_HEX_SIZE]; // of the output
+    struct blob_draft draft;      // where it arrives
+};
+
+struct pull {
+    struct build *b;
+    const struct node *node;
+    const struct entry *entry;
+    struct transfer *transfers;
+    struct registry_blob *blobs;
+    size_t n;
+    bool image;
+};
+
+static int present(const struct build *b, bool tree, const char *digest, struct error **err)
+{
+    return tree ? store_has_tree(b->store, digest, false, err)
+                : store_has_blob(b->store, digest, err);
+}
+
+static int add_transfer(struct pull *p, const json_t *layer, const json_t *output,
+                        struct error **err)
+{
+    struct transfer *t = &p->transfers[p->n];
+    const char *hex = oci_descriptor_digest(layer, NULL);
+    json_int_t size = json_integer_value(json_object_get(layer, "size"));
+    if (!hex || size < 0)
+        return error_user(err, "the entry does not say where its contents are");
+    if (output) {
+        t->output = json_string_value(json_object_get(output, "name"));
+        t->tree = !strcmp(json_string_value(json_object_get(output, "kind")), "tree");
+        memcpy(t->digest, json_string_value(json_object_get(output, "digest")), DIGEST_HEX_SIZE);
+        if (!t->tree && strcmp(hex, t->digest) != 0)
+            return error_user(err, "the entry has something else for %s than its record",
+                              t->output);
+    }
+    if (store_blob_begin(p->b->store, &t->draft, err) < 0)
+        return -1;
+    p->blobs[p->n] =
+        (struct registry_blob){.digest = hex, .size = (uint64_t)size, .fd = t->draft.fd};
+    p->n++;
+    return 0;
+}
+
+static int plan(struct pull *p, struct error **err)
+{
+    const json_t *outputs = json_object_get(p->entry->record, "outputs");
+    const json_t *layers = json_object_get(p->entry->manifest, "layers");
+    size_t most = json_array_size(outputs) + json_array_size(layers) + 1;
+    p->transfers = xcalloc(most, sizeof *p->transfers);
+    p->blobs = xcalloc(most, sizeof *p->blobs);
+    for (size_t i = 0; i < json_array_size(layers) && p->image; i++)
+        if (add_transfer(p, json_array_get(layers, i), NULL, err) < 0)
+            return -1;
+    for (size_t i = 0; i < json_array_size(outputs) && !p->image; i++) {
+        const json_t *output = json_array_get(outputs, i);
+        const char *name = json_string_value(json_object_get(output, "name"));
+        const char *digest = json_string_value(json_object_get(output, "digest"));
+        bool tree = !strcmp(json_string_value(json_object_get(output, "kind")), "tree");
+        int has = entry_derived(p->node, name) ? 1 : present(p->b, tree, digest, err);
+        if (has < 0 || (!has && add_transfer(p, entry_layer(p->entry, name), output, err) < 0))
+            return -1;
+    }
+    return 0;
+}
+
+// What a layer may hold: no compressor does a hundred times better on anything that we make.
+static uint64_t most_content(uint64_t size)
+{
+    uint64_t limit = (uint64_t)64 << 30;
+    return size > limit / 128 ? limit : ((uint64_t)64 << 20) + size * 100;
+}
+
+static int store_tree(struct pull *p, const char *folder, const char *expected, struct error **err)
+{
+    char digest[DIGEST_HEX_SIZE];
+    if (store_put_tree(p->b->store, folder, digest, err) < 0)
+        return -1;
+    if (!strcmp(digest, expected))
+        return 0;
+    return error_user(err, "the tree in the entry is %s instead of %s", digest, expected);
+}
+
+static int take_tree(struct pull *p, const struct transfer *t, uint64_t size, struct error **err)
+{
+    cleanup_free char *folder = store_temporary(p->b->store, "shared", err);
+    if (!folder)
+        return -1;
+    int result = oci_unpack_tree(t->draft.fd, node_label(p->node), folder, most_content(size), err);
+    if (!result)
+        result = store_tree(p, folder, t->digest, err);
+    remove_tree(folder, NULL);
+    return result;
+}
+
+static int take_outputs(struct pull *p, struct error **err)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        struct transfer *t = &p->transfers[i];
+        char digest[DIGEST_HEX_SIZE];
+        if (t->tree) {
+            if (take_tree(p, t, p->blobs[i].size, err) < 0)
+                return -1;
+            continue;
+        }
+        if (store_blob_commit(p->b->store, &t->draft, digest, NULL, err) < 0)
+            return -1;
+        if (strcmp(digest, t->digest) != 0)
+            return error_user(err, "%s in the entry is %s instead of %s", t->output, digest,
+                              t->digest);
+    }
+    return 0;
+}
+
+static const char *output_digest(const json_t *record, const char *name)
+{
+    const json_t *list = json_object_get(record, "outputs");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *o = json_array_get(list, i);
+        if (!strcmp(json_string_value(json_object_get(o, "name")), name))
+            return json_string_value(json_object_get(o, "digest"));
+    }
+    return NULL;
+}
+
+static int take_image(struct pull *p, struct error **err)
+{
+    const char *expected = output_digest(p->entry->record, "root");
+    cleanup_free char *folder = store_temporary(p->b->store, "builder", err);
+    if (!folder)
+        return -1;
+    int result = expected ? 0 : error_user(err, "the record names no root file system");
+    for (size_t i = 0; i < p->n && !result; i++)
+        result = oci_unpack_layer(p->transfers[i].draft.fd, node_label(p->node), folder, i == 0,
+                                  most_content(p->blobs[i].size), err);
+    if (!result)
+        result = store_tree(p, folder, expected, err);
+    remove_tree(folder, NULL);
+    return result;
+}
+
+// The image of a builder follows from its tree, so it did not travel.
+static int derive_image(struct pull *p, struct error **err)
+{
+    const struct job *job = job_of(p->node);
+    const char *root = output_digest(p->entry->record, "root");
+    const char *expected = output_digest(p->entry->record, "image");
+    if (!root || !expected)
+        return 0;
+    char digest[DIGEST_HEX_SIZE];
+    cleanup_free char *name =
+        xasprintf("%s-%.9s-%s", job->recipe->builder->name, p->node->key, job->target->name);
+    if (builder_image(p->b, p->node, root, digest, err) < 0)
+        return -1;
+    if (strcmp(digest, expected) != 0)
+        return error_user(err, "the image of the root file system is %s instead of %s", digest,
+                          expected);
+    return store_name_image(p->b->store, digest, name, err);
+}
+
+static bool any_missing(const struct pull *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->blobs[i].missing)
+            return true;
+    return false;
+}
+
+// 1: all is there; 0: the registry lost some of it, as garbage collections do; -1: error.
+static int pull_contents(struct pull *p, struct error **err)
+{
+    if (plan(p, err) < 0)
+        return -1;
+    phase("downloading");
+    struct registry *registry = remote_repository(p->b->remote, p->node, true, err);
+    int result = registry ? registry_pull_blobs(registry, p->blobs, p->n, err) : -1;
+    if (registry)
+        registry_close(registry);
+    if (!result && any_missing(p))
+        return 0;
+    if (!result)
+        phase("unpacking");
+    if (!result)
+        result = p->image ? take_image(p, err) : take_outputs(p, err);
+    if (!result && p->node->kind == NODE_BUILDER)
+        result = derive_image(p, err);
+    return result < 0 ? error_wrap(err, "%s", node_label(p->node)) : 1;
+}
+
+static int entry_pull(struct build *b, const struct node *node, const struct entry *e,
+                      struct error **err)
+{
+    struct pull p = {.b = b, .node = node, .entry = e, .image = entry_is_image(b->remote, node)};
+    int result = pull_contents(&p, err);
+    for (size_t i = 0; i < p.n; i++)
+        store_blob_abandon(&p.transfers[i].draft);
+    free(p.transfers);
+    free(p.blobs);
+    return result;
+}
+
+// ---- for the child ----
+
+// What was found before the child began is not asked for again, unless the key is another one now.
+static int find(struct build *b, struct node *node, json_t **out, struct error **err)
+{
+    struct entry asked = {0};
+    struct entry *e = job_of(node)->entry;
+    int found = 1;
+    if (!e || strcmp(e->key, node->key) != 0) {
+        e = &asked;
+        found = remote_ask(b, node, e, err);
+    }
+    if (found > 0)
+        found = entry_pull(b, node, e, err);
+    if (found > 0) {
+        entry_mark(e, e->record);
+        *out = json_incref(e->record);
+    }
+    entry_free(&asked);
+    return found;
+}
+
+int remote_find(struct build *b, struct node *node, json_t **out, struct error **err)
+{
+    *out = NULL;
+    if (!remote_usable(b, node, REMOTE_READ))
+        return 0;
+    if (remote_keys(b->remote, err) < 0)
+        return -1;
+    phase("asking the shared cache");
+    struct error *why = NULL;
+    if (find(b, node, out, &why) < 0)
+        return remote_give_up(b, REMOTE_READ, why, err);
+    if (*out && (!outputs_from_record(node, *out) ||
+                 store_action_put(b->store, node->key, *out, err) < 0)) {
+        json_decref(*out);
+        *out = NULL;
+        return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+// Record and outputs -> entry. Contents first, then the manifest by its digest, then its signature,
+// and the tags last: whoever sees a tag finds everything behind it. Two that push the same key at
+// once push the same blobs, and whoever sets the tag last has it.
+#include "share/share.h"
+
+#include "base/jobserver.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "graph/release_version.h"
+#include "pack/gzip.h"
+#include "pack/pack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+enum { RECORD_LIMIT = 3 << 20 }; // registries take manifests of 4 MiB
+
+struct push {
+    struct build *b;
+    const struct node *node;
+    const json_t *record;
+    struct registry *registry;
+    json_t *layers;
+    struct registry_blob *blobs;
+    char (*digests)[DIGEST_HEX_SIZE]; // of the blobs
+    size_t n, cap;
+    json_t *annotations; // of the manifest
+    struct entry_documents documents;
+};
+
+// Takes fd. Room for it is there.
+static void add_blob(struct push *p, int fd, const char *digest, uint64_t size)
+{
+    memcpy(p->digests[p->n], digest, DIGEST_HEX_SIZE);
+    p->blobs[p->n] = (struct registry_blob){.digest = p->digests[p->n], .size = size, .fd = fd};
+    p->n++;
+}
+
+static void add_layer(struct push *p, const char *type, const char *output, const char *title)
+{
+    const struct registry_blob *blob = &p->blobs[p->n - 1];
+    json_t *layer = oci_descriptor(type, blob->digest, blob->size);
+    json_t *annotations = json_object();
+    if (output)
+        json_object_set_new(annotations, OUTPUT_ANNOTATION, json_string(output));
+    if (title)
+        json_object_set_new(annotations, OCI_TITLE, json_string(title));
+    json_object_set_new(layer, "annotations", annotations);
+    json_array_append_new(p->layers, layer);
+}
+
+static int temporary_file(const struct build *b, struct error **err)
+{
+    cleanup_free char *folder = xasprintf("%s/tmp", store_directory(b->store));
+    int fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    return fd < 0 ? error_errno(err, errno, "making a temporary file in %s", folder) : fd;
+}
+
+static int add_bytes(struct push *p, const char *bytes, size_t length, struct error **err)
+{
+    char digest[DIGEST_HEX_SIZE];
+    cleanup_close int fd = temporary_file(p->b, err);
+    if (fd < 0 || fd_write_all(fd, "a temporary file", bytes, length, err) < 0)
+        return -1;
+    digest_bytes(bytes, length, digest);
+    add_blob(p, steal_fd(&fd), digest, length);
+    return 0;
+}
+
+static int add_stored(struct push *p, const char *digest, struct error **err)
+{
+    struct stat st;
+    cleanup_close int fd = store_open_blob(p->b->store, digest, err);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) < 0)
+        return error_errno(err, errno, "reading the blob %s", digest);
+    add_blob(p, steal_fd(&fd), digest, (uint64_t)st.st_size);
+    return 0;
+}
+
+// After the run no step needs the processors, and there is no jobserver to ask.
+static unsigned threads_begin(const struct build *b)
+{
+    return jobserver_is_open() ? pack_threads_acquire() : b->options.jobs;
+}
+
+static void threads_end(unsigned threads)
+{
+    if (jobserver_is_open())
+        pack_threads_release(threads);
+}
+
+static int add_tree(struct push *p, const char *tree, struct error **err)
+{
+    cleanup_free char *path = store_tree_path(p->b->store, tree);
+    cleanup_close int fd = temporary_file(p->b, err);
+    if (fd < 0 || !path)
+        return -1;
+    unsigned threads = threads_begin(p->b);
+    struct pack_options o = {.epoch = p->node->epoch, .threads = threads, .format = FORMAT_ZSTD};
+    int result = pack_tree(path, fd, &o, err);
+    threads_end(threads);
+    char digest[DIGEST_HEX_SIZE];
+    uint64_t size;
+    if (result < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
+        digest_fd(fd, "a packed tree", digest, &size, err) < 0)
+        return -1;
+    add_blob(p, steal_fd(&fd), digest, size);
+    return 0;
+}
+
+static int add_output(struct push *p, const struct node_output *o, struct error **err)
+{
+    if (entry_derived(p->node, o->name))
+        return 0;
+    if (o->tree) {
+        if (add_tree(p, o->digest, err) < 0)
+            return -1;
+        add_layer(p, TREE_TYPE, o->name, NULL);
+        return 0;
+    }
+    if (add_stored(p, o->digest, err) < 0)
+        return -1;
+    add_layer(p, BLOB_TYPE, o->name, o->name);
+    return 0;
+}
+
+// Upstream's files beside the tarballs, so that `oras pull` gives what its pipelines look for.
+static int add_side_files(struct push *p, struct error **err)
+{
+    struct buf texts[SIDE_FILES] = {0};
+    int result = 0;
+    side_file_texts(p->node, texts);
+    for (size_t i = 0; i < SIDE_FILES; i++) {
+        cleanup_free char *name =
+            xasprintf("%s-%s", job_of(p->node)->recipe->name, side_file_names[i]);
+        if (!result)
+            result = add_bytes(p, texts[i].data ? texts[i].data : "", texts[i].len, err);
+        if (!result)
+            add_layer(p, BLOB_TYPE, NULL, name);
+        buf_free(&texts[i]);
+    }
+    return result;
+}
+
+static int annotate(struct push *p, struct error **err)
+{
+    json_t *bare = entry_record(p->record);
+    cleanup_free char *text = json_dumps(bare, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(bare);
+    p->annotations = json_pack("{s:s, s:s}", RECORD_ANNOTATION, text ? text : "", "kbuild.built-by",
+                               p->b->remote->built_by);
+    return entry_describe(p->b, p->node, &p->documents, p->annotations, err);
+}
+
+static json_t *artefact_manifest(struct push *p, struct error **err)
+{
+    for (size_t i = 0; i < p->node->output_count; i++)
+        if (add_output(p, &p->node->outputs[i], err) < 0)
+            return NULL;
+    if (p->node->kind == NODE_ARTIFACT && add_side_files(p, err) < 0)
+        return NULL;
+    if (add_bytes(p, "{}", 2, err) < 0)
+        return NULL;
+    return json_pack("{s:i, s:s, s:s, s:o, s:O, s:O}", "schemaVersion", 2, "mediaType",
+                     OCI_MANIFEST, "artifactType", ENTRY_TYPE, "config",
+                     oci_descriptor(OCI_EMPTY, p->digests[p->n - 1], 2), "layers", p->layers,
+                     "annotations", p->annotations);
+}
+
+// A layer of an image as it travels. In the store it is plain, since its digest must not depend on
+// a compressor; the config names the plain bytes, so the image is the same one.
+static int add_image_layer(struct push *p, json_t *layer, struct error **err)
+{
+    const char *plain = oci_descriptor_digest(layer, NULL);
+    cleanup_close int from = plain ? store_open_blob(p->b->store, plain, err) : -1;
+    cleanup_close int fd = from < 0 ? -1 : temporary_file(p->b, err);
+    if (fd < 0)
+        return -1;
+    unsigned threads = threads_begin(p->b);
+    int result = gzip_file(from, "a layer", fd, threads, err);
+    threads_end(threads);
+    char digest[DIGEST_HEX_SIZE];
+    uint64_t size;
+    if (result < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
+        digest_fd(fd, "a layer", digest, &size, err) < 0)
+        return -1;
+    add_blob(p, steal_fd(&fd), digest, size);
+    json_t *packed = oci_descriptor(OCI_LAYER_GZIP, digest, size);
+    json_object_update(layer, packed);
+    json_decref(packed);
+    return 0;
+}
+
+// An image of ours, with the record beside what it says of itself already.
+static json_t *image_manifest(struct push *p, struct error **err)
+{
+    const struct node_output *image = node_output(p->node, "image");
+    cleanup_buf struct buf text = {0};
+    cleanup_close int fd = image ? store_open_blob(p->b->store, image->digest, err) : -1;
+    if (fd < 0 || fd_read_all(fd, "the manifest of a builder image", 1 << 20, &text, err) < 0)
+        return NULL;
+    json_t *manifest = json_loadb(text.data, text.len, 0, NULL);
+    const json_t *layers = json_object_get(manifest, "layers");
+    const char *config = oci_descriptor_digest(json_object_get(manifest, "config"), NULL);
+    int result = config ? add_stored(p, config, err)
+                        : error_user(err, "the image of %s is damaged", node_label(p->node));
+    for (size_t i = 0; i < json_array_size(layers) && !result; i++)
+        result = add_image_layer(p, json_array_get(layers, i), err);
+    if (result < 0) {
+        json_decref(manifest);
+        return NULL;
+    }
+    json_object_update(json_object_get(manifest, "annotations"), p->annotations);
+    return manifest;
+}
+
+// ---- tags ----
+
+static char *head_commit(const struct build *b)
+{
+    cleanup_free char *folder = path_absolute(b->options.versions);
+    folder[path_base(folder) - folder] = '\0';
+    char *const argv[] = {
+        (char *)"git",      (char *)"-C",      folder,         (char *)"rev-parse",
+        (char *)"--verify", (char *)"--quiet", (char *)"HEAD", NULL};
+    struct process process = {.argv = argv, .input = -1};
+    struct error *ignored = NULL; // a project without git has no commit
+    struct buf text = {0};
+    int result = process_run(&process, &text, &ignored);
+    error_free(ignored);
+    char *commit = buf_take(&text);
+    commit[strcspn(commit, "\n")] = '\0';
+    if (result < 0)
+        *commit = '\0';
+    return commit;
+}
+
+void remote_floating_tags(struct build *b, const struct node *node, struct strlist *out)
+{
+    struct remote *r = b->remote;
+    if (node->kind != NODE_ARTIFACT)
+        return;
+    if (!r->commit)
+        r->commit = head_commit(b);
+    cleanup_free char *version = r->release ? release_version(b->versions, b->recipes) : NULL;
+    entry_upstream_tags(r, node, version, r->commit, out);
+}
+
+// The tag of the key has to be there; each other one is tried, and the last failure is told.
+static int set_tags(struct push *p, const char *text, struct error **err)
+{
+    cleanup_strlist struct strlist tags = {0};
+    cleanup_free char *tag = entry_tag(p->b->remote, p->node);
+    strlist_add(&tags, tag);
+    remote_floating_tags(p->b, p->node, &tags);
+    cleanup_error struct error *last = NULL;
+    for (size_t i = 0; i < tags.n; i++) {
+        struct error *why = NULL;
+        char digest[DIGEST_HEX_SIZE];
+        if (registry_put_manifest(p->registry, tags.items[i], text, strlen(text), OCI_MANIFEST,
+                                  digest, &why) == 0)
+            continue;
+        error_free(last);
+        last = why;
+        if (i == 0 || registry_is_down(p->registry))
+            break;
+    }
+    if (!last)
+        return 0;
+    *err = steal(last);
+    return -1;
+}
+
+// ---- media types ----
+
+// GitLab's registry takes no types that it does not know, neither of an artifact nor of its layers.
+// Then the entry is an image in name: what its layers are is in their annotations and the record.
+static int make_plain(struct push *p, json_t *manifest, struct error **err)
+{
+    if (entry_is_image(p->b->remote, p->node))
+        return 0;
+    json_t *config =
+        json_pack("{s:s, s:s, s:{s:s, s:[]}}", "architecture", job_of(p->node)->target->oci, "os",
+                  "linux", "rootfs", "type", "layers", "diff_ids");
+    cleanup_free char *text = json_dumps(config, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(config);
+    if (add_bytes(p, text, strlen(text), err) < 0)
+        return -1;
+    const struct registry_blob *blob = &p->blobs[p->n - 1];
+    json_object_del(manifest, "artifactType");
+    json_object_set_new(manifest, "config", oci_descriptor(OCI_CONFIG, blob->digest, blob->size));
+    size_t i;
+    json_t *layer;
+    json_array_foreach(p->layers, i, layer)
+    {
+        const char *type = json_string_value(json_object_get(layer, "mediaType"));
+        json_object_set_new(
+            layer, "mediaType",
+            json_string(type && !strcmp(type, TREE_TYPE) ? OCI_LAYER "+zstd" : OCI_LAYER));
+    }
+    return 0;
+}
+
+static int put_entry(struct push *p, struct entry *e, struct error **err)
+{
+    char digest[DIGEST_HEX_SIZE];
+    buf_free(&e->text);
+    cleanup_free char *text = json_dumps(e->manifest, JSON_COMPACT | JSON_SORT_KEYS);
+    buf_puts(&e->text, text ? text : "");
+    e->size = e->text.len;
+    if (e->size > RECORD_LIMIT)
+        return error_user(err, "the record is too large for a registry");
+    digest_bytes(e->text.data, e->size, e->digest);
+    cleanup_free char *what = xasprintf("sha256:%s", e->digest);
+    if (registry_push_blobs(p->registry, p->blobs, p->n, err) < 0)
+        return -1;
+    return registry_put_manifest(p->registry, what, e->text.data, e->size, OCI_MANIFEST, digest,
+                                 err);
+}
+
+static int put_in_some_form(struct push *p, struct entry *e, struct error **err)
+{
+    static const long of_types[] = {400, 406, 415, 422};
+    struct error *why = NULL;
+    if (put_entry(p, e, &why) == 0)
+        return 0;
+    bool types = false;
+    for (size_t i = 0; i < ARRAY_LEN(of_types); i++)
+        types = types || registry_manifest_refusal(p->registry) == of_types[i];
+    if (!types || make_plain(p, e->manifest, NULL) < 0) {
+        *err = why;
+        return -1;
+    }
+    error_free(why);
+    return put_entry(p, e, err);
+}
+
+// ---- all of it ----
+
+// What is said about the entry. Without it the entry is still one.
+static int describe_entry(struct push *p, const struct entry *e, struct error **err)
+{
+    return entry_push_documents(p->registry, p->node, e, &p->documents, err) < 0 ||
+                   entry_sign(p->b->remote, p->registry, p->node, e, err) < 0
+               ? -1
+               : 0;
+}
+
+static int tell_undescribed(struct push *p, struct error *why, struct error **err)
+{
+    struct remote *r = p->b->remote;
+    bool required = p->b->options.remote == REMOTE_REQUIRE && r->signing_key;
+    if (required || registry_is_down(p->registry) || why->kind == ERROR_INTERRUPT) {
+        *err = why;
+        return -1;
+    }
+    if (!__atomic_exchange_n(&r->state->told_documents, 1, __ATOMIC_RELAXED))
+        log_warning("the registry takes results, but not what is said about them%s: %s",
+                    r->signing_key ? " (nobody with KBUILD_TRUSTED_KEYS will use them)" : "",
+                    why->message);
+    error_free(why);
+    return 0;
+}
+
+static int push_entry(struct push *p, struct error **err)
+{
+    size_t most = p->node->output_count + SIDE_FILES + 9;
+    p->blobs = xcalloc(most, sizeof *p->blobs);
+    p->digests = xcalloc(most, sizeof *p->digests);
+    p->layers = json_array();
+    struct entry e = {.record = entry_record(p->record)};
+    struct error *undescribed = NULL;
+    if (!annotate(p, err))
+        e.manifest = entry_is_image(p->b->remote, p->node) ? image_manifest(p, err)
+                                                           : artefact_manifest(p, err);
+    int result = e.manifest ? put_in_some_form(p, &e, err) : -1;
+    if (!result)
+        describe_entry(p, &e, &undescribed);
+    if (!result)
+        result = set_tags(p, e.text.data, err);
+    if (undescribed && !result)
+        result = tell_undescribed(p, steal(undescribed), err);
+    error_free(undescribed);
+    entry_free(&e);
+    return result;
+}
+
+int remote_keep(struct build *b, struct node *node, const json_t *record, struct error **err)
+{
+    if (!remote_usable(b, node, REMOTE_WRITE))
+        return 0;
+    struct error *why = NULL;
+    struct push p = {.b = b, .node = node, .record = record};
+    phase("pushing");
+    p.registry = remote_repository(b->remote, node, true, &why);
+    int result = p.registry && outputs_from_record(node, record) ? push_entry(&p, &why) : -1;
+    bool down = p.registry && registry_is_down(p.registry);
+    for (size_t i = 0; i < p.n; i++)
+        close(p.blobs[i].fd);
+    free(p.blobs);
+    free(p.digests);
+    json_decref(p.layers);
+    json_decref(p.annotations);
+    entry_documents_free(&p.documents);
+    if (p.registry)
+        registry_close(p.registry);
+    if (!result) {
+        __atomic_store_n(&b->remote->state->refused, 0, __ATOMIC_RELAXED);
+        return 0;
+    }
+    if (why)
+        error_wrap(&why, "%s", node_label(node));
+    else
+        error_user(&why, "%s could not be pushed", node_label(node));
+    return remote_push_failed(b, down, why, err);
+}

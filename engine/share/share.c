@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the settings of the shared cache from the environment, opens its repositories, and stops
+// using it after a failure.
+#include "share/share.h"
+
+#include "base/environment.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/mman.h>
+
+// A question is answered within seconds, or the build continues without the answer.
+static const struct registry_options asking = {.tries = 2, .silence_seconds = 4};
+static const struct registry_options carrying = {.tries = 4, .silence_seconds = 15};
+
+enum { REFUSED_MAX = 3 };
+
+static const char *environment(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+// Who built it, for people: a CI job's address, else user and machine.
+static char *built_by(void)
+{
+    const char *set = environment("KBUILD_BUILT_BY");
+    const char *server = environment("GITHUB_SERVER_URL"), *run = environment("GITHUB_RUN_ID"),
+               *repository = environment("GITHUB_REPOSITORY");
+    if (set)
+        return xstrdup(set);
+    if (server && run && repository)
+        return xasprintf("%s/%s/actions/runs/%s", server, repository, run);
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    const struct passwd *user = getpwuid(getuid());
+    return xasprintf("%s@%s", user ? user->pw_name : "nobody", *host ? host : "localhost");
+}
+
+// Only the registry and the repository of a name count; both have to be legal.
+static int check_name(const char *variable, const char *text, char **out, struct error **err)
+{
+    struct reference reference;
+    if (reference_parse(text, &reference, err) < 0)
+        return error_wrap(err, "%s", variable);
+    int result = 0;
+    if (reference.tag || reference.digest) {
+        error_user(err, "%s is %s: it names a repository, without a tag", variable, text);
+        result = -1;
+    } else {
+        *out = xstrdup(text);
+    }
+    reference_free(&reference);
+    return result;
+}
+
+static int read_environment(struct remote *r, struct error **err)
+{
+    const char *registry = environment("ARTEFACT_REGISTRY");
+    const char *repository = environment("ARTEFACT_REPOSITORY");
+    const char *builders = environment("BUILDER_REGISTRY");
+    if (environment_yes_no("PUSH_TO_REGISTRY", false, &r->push, err) < 0 ||
+        environment_yes_no("RELEASE", false, &r->release, err) < 0)
+        return -1;
+    r->branch = environment("TARGET_BRANCH");
+    if (!r->branch)
+        r->branch = "main";
+    if (security_variable("KBUILD_SIGNING_KEY", &r->signing_key, err) < 0)
+        return -1;
+    if (registry) {
+        cleanup_free char *name =
+            xasprintf("%s/%s", registry, repository ? repository : "kata-containers");
+        if (check_name("ARTEFACT_REGISTRY/ARTEFACT_REPOSITORY", name, &r->artefacts, err) < 0)
+            return -1;
+    }
+    return builders ? check_name("BUILDER_REGISTRY", builders, &r->builders, err) : 0;
+}
+
+// Upstream finds out after the build that a variable is missing. Here nothing is begun.
+int remote_check(const struct build *b, struct error **err)
+{
+    bool push, release;
+    if (environment_yes_no("PUSH_TO_REGISTRY", false, &push, err) < 0 ||
+        environment_yes_no("RELEASE", false, &release, err) < 0)
+        return -1;
+    if (!push || b->remote || b->options.offline || b->options.remote == REMOTE_OFF ||
+        b->options.world)
+        return 0;
+    error_user(err, "PUSH_TO_REGISTRY=yes, but no registry is named");
+    return error_hint(err, "set ARTEFACT_REGISTRY and ARTEFACT_REPOSITORY, or BUILDER_REGISTRY; "
+                           "--remote=off pushes nothing");
+}
+
+int remote_open(struct build *b, struct error **err)
+{
+    if (b->options.offline || b->options.remote == REMOTE_OFF)
+        return 0;
+    struct remote *r = xcalloc(1, sizeof *r);
+    r->state =
+        mmap(NULL, sizeof *r->state, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int result = r->state == MAP_FAILED ? error_errno(err, errno, "sharing memory")
+                                        : read_environment(r, err);
+    if (result < 0 || (!r->artefacts && !r->builders)) {
+        remote_close(r);
+        if (!result && b->options.remote == REMOTE_REQUIRE) {
+            error_user(err, "--remote=require, but no registry is named");
+            return error_hint(err,
+                              "set ARTEFACT_REGISTRY and ARTEFACT_REPOSITORY, or BUILDER_REGISTRY");
+        }
+        return result;
+    }
+    r->built_by = built_by();
+    r->keys = b->trusted;
+    b->remote = r;
+    return 0;
+}
+
+void remote_close(struct remote *r)
+{
+    if (!r)
+        return;
+    if (r->state && r->state != MAP_FAILED)
+        munmap(r->state, sizeof *r->state);
+    free(r->artefacts);
+    free(r->builders);
+    free(r->built_by);
+    free(r->commit);
+    free(r);
+}
+
+bool remote_usable(const struct build *b, const struct node *node, enum remote_way way)
+{
+    const struct remote *r = b->remote;
+    // What another world makes is compared with what was made, not with what is shared.
+    if (!r || b->options.world || (way == REMOTE_WRITE && !r->push) ||
+        __atomic_load_n(&r->state->given_up[way], __ATOMIC_RELAXED))
+        return false;
+    // What somebody changed by hand is theirs alone.
+    if (b->until || job_of(node)->work)
+        return false;
+    if (way == REMOTE_READ && node->kind == NODE_ARTIFACT && !b->options.use_cache)
+        return false;
+    if (way == REMOTE_READ && node->kind == NODE_SOURCE && sources_from_origin(b))
+        return false;
+    // Somebody's own files are on this machine, and are not given away; what is made of them is.
+    if (node->kind == NODE_SOURCE && job_of(node)->spec.kind == SOURCE_LOCAL)
+        return false;
+    if (job_of(node)->prebuilt) // it is where it came from
+        return false;
+    return r->artefacts || entry_is_image(r, node);
+}
+
+int remote_give_up(struct build *b, enum remote_way way, struct error *why, struct error **err)
+{
+    static const char *const what[] = {"the shared cache cannot be used",
+                                       "the shared cache could not be written"};
+    if (b->options.remote == REMOTE_REQUIRE || why->kind == ERROR_INTERRUPT) {
+        *err = why;
+        error_wrap(err, "%s", what[way]);
+        if (!(*err)->hint)
+            error_hint(err, "without --remote=require the build continues without it");
+        return -1;
+    }
+    if (!__atomic_exchange_n(&b->remote->state->given_up[way], 1, __ATOMIC_RELAXED))
+        log_warning("%s, continuing without it: %s", what[way], why->message);
+    error_free(why);
+    return 0;
+}
+
+int remote_push_failed(struct build *b, bool down, struct error *why, struct error **err)
+{
+    struct remote_state *state = b->remote->state;
+    int before = __atomic_fetch_add(&state->refused, 1, __ATOMIC_RELAXED);
+    if (down || before + 1 >= REFUSED_MAX || b->options.remote == REMOTE_REQUIRE ||
+        why->kind == ERROR_INTERRUPT)
+        return remote_give_up(b, REMOTE_WRITE, why, err);
+    log_warning("the shared cache could not be written, this result stays here: %s", why->message);
+    error_free(why);
+    return 0;
+}
+
+void remote_tell_denied(struct remote *r, const char *what, enum registry_denial why)
+{
+    if (why == NOT_DENIED || __atomic_exchange_n(&r->state->told_denied, 1, __ATOMIC_RELAXED))
+        return;
+    if (why == DENIED_USER)
+        log_note("the registry does not show whether it has %s, as many do for what does not exist "
+                 "yet: taken for missing",
+                 what);
+    else
+        log_warning("the registry does not show %s to whoever is not logged in: taken for missing. "
+                    "If the shared cache has it, log in (`skopeo login`, or "
+                    "ARTEFACT_REGISTRY_USERNAME and ARTEFACT_REGISTRY_PASSWORD)",
+                    what);
+}
+
+struct registry *remote_repository(const struct remote *r, const struct node *node, bool patient,
+                                   struct error **err)
+{
+    cleanup_free char *path = entry_path(node);
+    cleanup_free char *name =
+        entry_is_image(r, node) ? xstrdup(r->builders) : xasprintf("%s/%s", r->artefacts, path);
+    struct reference reference;
+    if (reference_parse(name, &reference, err) < 0)
+        return NULL;
+    struct registry_options o = patient ? carrying : asking;
+    o.no_mirrors = r->push; // whoever writes has to know what is there now
+    // Upstream's variables, for the registry that they belong to.
+    if (!entry_is_image(r, node))
+        registry_login(&o.user, &o.password);
+    struct registry *registry = registry_open(&reference, &o, err);
+    reference_free(&reference);
+    return registry;
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// Signatures of entries. A signature is a manifest without content whose subject is the entry's
+// manifest; who signed and the signature itself are its annotations, and what was signed is made
+// again from the record. docs/trust-cache.md.
+#include "share/share.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+#define KEY_ANNOTATION "kbuild.signature.key"
+#define VALUE_ANNOTATION "kbuild.signature.ed25519"
+
+enum { FETCHED_MAX = 256 };
+
+static void digest_json(const json_t *value, char hex[static DIGEST_HEX_SIZE])
+{
+    cleanup_free char *text =
+        value ? json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII) : NULL;
+    digest_bytes(text ? text : "", text ? strlen(text) : 0, hex);
+}
+
+void entry_statement(const char *key, const struct entry *e, struct buf *out)
+{
+    char digest[DIGEST_HEX_SIZE];
+    const json_t *list = json_object_get(e->record, "outputs");
+    buf_printf(out, "kbuild entry 2\nkey %s\n", key);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *o = json_array_get(list, i);
+        buf_printf(out, "output %s %s %s\n", json_string_value(json_object_get(o, "kind")),
+                   json_string_value(json_object_get(o, "digest")),
+                   json_string_value(json_object_get(o, "name")));
+    }
+    digest_json(json_object_get(e->record, "provenance"), digest);
+    buf_printf(out, "provenance %s\n", digest);
+    json_t *bare = entry_record(e->record);
+    digest_json(bare, digest);
+    json_decref(bare);
+    buf_printf(out, "record %s\n", digest);
+    entry_document_lines(e->manifest, out);
+}
+
+// ---- keys ----
+
+int remote_keys(struct remote *r, struct error **err)
+{
+    struct signature ignored;
+    if (!r->push || !r->signing_key || r->key_tried)
+        return 0;
+    const struct buf nothing = {.data = (char *)""};
+    if (signature_make(r->signing_key, &nothing, &ignored, err) < 0)
+        return error_wrap(err, "KBUILD_SIGNING_KEY");
+    r->key_tried = true;
+    return 0;
+}
+
+// ---- looking for one signature ----
+
+// Goes through what the registry says to be signatures, as it comes. All of one entry sign the same
+// text, so that the descriptor in the list is enough, and any number of bad ones costs no request.
+struct search {
+    struct registry *registry;
+    const struct trusted_keys *keys; // one of theirs; or
+    const struct signature *own;     // this very one
+    const struct buf *statement;
+    struct signature found;
+    unsigned fetched; // manifests, where the list does not say what they say
+};
+
+static bool read_signature(const json_t *of, struct signature *s)
+{
+    const json_t *annotations = json_object_get(of, "annotations");
+    const char *key = json_string_value(json_object_get(annotations, KEY_ANNOTATION));
+    const char *value = json_string_value(json_object_get(annotations, VALUE_ANNOTATION));
+    if (!key || !value || strlen(key) != sizeof s->key - 1 || strlen(value) != sizeof s->value - 1)
+        return false;
+    memcpy(s->key, key, sizeof s->key);
+    memcpy(s->value, value, sizeof s->value);
+    return true;
+}
+
+static int fetch_signature(struct search *s, const json_t *descriptor, struct error **err)
+{
+    cleanup_free char *what = xasprintf("sha256:%s", oci_descriptor_digest(descriptor, NULL));
+    cleanup_free char *type = NULL;
+    cleanup_buf struct buf text = {0};
+    char digest[DIGEST_HEX_SIZE];
+    if (++s->fetched > FETCHED_MAX)
+        return error_user(err, "more than %d signatures do not say in the list whose they are",
+                          FETCHED_MAX);
+    int found = registry_get_manifest(s->registry, what, &text, &type, digest, err);
+    if (found <= 0)
+        return found;
+    json_t *manifest = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+    found = read_signature(manifest, &s->found);
+    json_decref(manifest);
+    return found;
+}
+
+static int try_signature(void *context, const json_t *descriptor, struct error **err)
+{
+    struct search *s = context;
+    int read = read_signature(descriptor, &s->found);
+    if (!read)
+        read = fetch_signature(s, descriptor, err);
+    if (read <= 0)
+        return read;
+    return s->keys ? trusted_keys_accept(s->keys, &s->found, s->statement)
+                   : !strcmp(s->found.key, s->own->key) && !strcmp(s->found.value, s->own->value);
+}
+
+static int search(struct search *s, const struct entry *e, struct error **err)
+{
+    return registry_each_referrer(s->registry, e->digest, SIGNATURE_TYPE, try_signature, s, err);
+}
+
+// ---- reading ----
+
+// 1 if one of the trusted keys signed this entry under this key; then e->mark says so.
+static int vouched(const struct trusted_keys *keys, struct registry *registry, const char *key,
+                   struct entry *e, struct error **err)
+{
+    cleanup_buf struct buf statement = {0};
+    entry_statement(key, e, &statement);
+    struct search s = {.registry = registry, .keys = keys, .statement = &statement};
+    int result = search(&s, e, err);
+    if (result > 0) {
+        json_decref(e->mark);
+        e->mark = vouch_mark(&statement, &s.found);
+    }
+    return result;
+}
+
+int entry_trusted(struct remote *r, struct registry *registry, const struct node *node,
+                  struct entry *e, struct error **err)
+{
+    if (!r->keys)
+        return 1;
+    int result = vouched(r->keys, registry, node->key, e, err);
+    if (!result && !__atomic_exchange_n(&r->state->told_untrusted, 1, __ATOMIC_RELAXED))
+        log_warning("the shared cache has %s, but no key of KBUILD_TRUSTED_KEYS signed it: it is "
+                    "not used",
+                    node_label(node));
+    return result;
+}
+
+// Whether every file of the manifest that is a result has the digest that the record says.
+static bool layers_are_outputs(const struct entry *e)
+{
+    const json_t *list = json_object_get(e->record, "outputs");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *o = json_array_get(list, i);
+        const char *name = json_string_value(json_object_get(o, "name"));
+        const json_t *layer = name ? entry_layer(e, name) : NULL;
+        const char *title =
+            json_string_value(json_object_get(json_object_get(layer, "annotations"), OCI_TITLE));
+        const char *digest = json_string_value(json_object_get(o, "digest"));
+        if (!layer || !title || !digest || strcmp(title, name) != 0 ||
+            strcmp(oci_descriptor_digest(layer, NULL), digest) != 0)
+            return false;
+    }
+    return json_array_size(list) > 0;
+}
+
+int entry_signed_by(const struct trusted_keys *keys, struct registry *registry, struct entry *e,
+                    struct error **err)
+{
+    const json_t *annotations = json_object_get(e->manifest, "annotations");
+    const char *text = json_string_value(json_object_get(annotations, RECORD_ANNOTATION));
+    json_decref(e->record);
+    e->record = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    const char *key_text = json_string_value(json_object_get(e->record, "key_text"));
+    if (!key_text)
+        return 0;
+    digest_bytes(key_text, strlen(key_text), e->key);
+    return vouched(keys, registry, e->key, e, err);
+}
+
+int entry_vouched(const struct trusted_keys *keys, struct registry *registry,
+                  const struct node *node, struct entry *e, struct error **err)
+{
+    int result = entry_signed_by(keys, registry, e, err);
+    const char *of = json_string_value(json_object_get(e->record, "node"));
+    if (result > 0 && (!of || strcmp(of, node->name) != 0 || !layers_are_outputs(e)))
+        result = 0;
+    return result;
+}
+
+// ---- writing ----
+
+// Ed25519 signs the same text with the same bytes each time, so ours can be recognised.
+int entry_signed(const struct remote *r, const struct node *node, const struct entry *e,
+                 struct error **err)
+{
+    if (!r->signing_key)
+        return 1;
+    struct signature own;
+    cleanup_buf struct buf statement = {0};
+    entry_statement(node->key, e, &statement);
+    if (signature_make(r->signing_key, &statement, &own, err) < 0)
+        return error_wrap(err, "KBUILD_SIGNING_KEY");
+    struct search s = {.own = &own, .registry = remote_repository(r, node, false, err)};
+    int result = s.registry ? search(&s, e, err) : -1;
+    if (s.registry)
+        registry_close(s.registry);
+    return result;
+}
+
+int entry_sign(const struct remote *remote, struct registry *registry, const struct node *node,
+               const struct entry *e, struct error **err)
+{
+    if (!remote->signing_key)
+        return 0;
+    struct signature s;
+    cleanup_buf struct buf statement = {0};
+    entry_statement(node->key, e, &statement);
+    if (signature_make(remote->signing_key, &statement, &s, err) < 0)
+        return error_wrap(err, "KBUILD_SIGNING_KEY");
+    json_t *annotations = json_pack("{s:s, s:s}", KEY_ANNOTATION, s.key, VALUE_ANNOTATION, s.value);
+    const struct referrer r = {.type = SIGNATURE_TYPE, .annotations = annotations};
+    int result = entry_refer(registry, e, &r, err);
+    json_decref(annotations);
+    return result;
+}

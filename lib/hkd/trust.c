@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// Host key documents: genuine, valid, not revoked (12.5).
+#include "hkd/trust.h"
+
+#include "hkd/trust_store.h"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+struct trust_store *trust_open(const struct trust *trust, struct error **err)
+{
+    struct trust_store *s = xcalloc(1, sizeof *s);
+    s->trust = trust;
+    s->now = trust->now ? trust->now : time(NULL);
+    if (trust_load(s, err) < 0 || find_signing_keys(s, err) < 0) {
+        trust_close(s);
+        return NULL;
+    }
+    for (size_t i = 0; i < s->key_count; i++)
+        verify_chain(s, &s->keys[i]);
+    return s;
+}
+
+void trust_close(struct trust_store *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->key_count; i++) {
+        error_free(s->keys[i].error);
+        for (size_t k = 0; k < s->keys[i].judged; k++)
+            free(s->keys[i].reason[k]);
+        free(s->keys[i].reason);
+        free(s->keys[i].standing);
+    }
+    free(s->keys);
+    trust_unload(s);
+    strlist_free(&s->asked);
+    strlist_free(&s->failures);
+    strlist_free(&s->missing);
+    free(s);
+}
+
+// ---- which key signed it ----
+
+static bool names_key(X509 *document, X509 *key)
+{
+    int critical;
+    AUTHORITY_KEYID *id = X509_get_ext_d2i(document, NID_authority_key_identifier, &critical, NULL);
+    return authority_fits(id, critical, key);
+}
+
+static bool signed_by(X509 *document, X509 *key)
+{
+    int good = X509_verify(document, X509_get0_pubkey(key));
+    ERR_clear_error();
+    return good == 1;
+}
+
+// No key fits. Which of the ways to fail is it: another signing key, or a changed document?
+static int no_issuer(const struct trust_store *s, X509 *document, struct error **err)
+{
+    static const char rule[] = "no IBM Z signing key that issued this host-key document found";
+    if (signed_by(document, document)) {
+        error_user(err, "%s: it is signed by its own key", rule);
+        return error_hint(err, "`kbuild se test-key` makes such documents; they are for images "
+                               "without verification only");
+    }
+    int critical;
+    AUTHORITY_KEYID *id = X509_get_ext_d2i(document, NID_authority_key_identifier, &critical, NULL);
+    cleanup_free char *wanted = key_id_text(id ? id->keyid : NULL);
+    cleanup_strlist struct strlist given = {0};
+    bool named = false, same = false;
+    for (size_t i = 0; i < s->key_count; i++) {
+        X509 *key = s->keys[i].certificate.x;
+        cleanup_free char *key_id = key_id_text(X509_get0_subject_key_id(key));
+        strlist_addf(&given, "%s of %s", key_id, s->keys[i].certificate.file);
+        named |= id && names_key(document, key);
+        same |= id && !strcmp(key_id, wanted);
+    }
+    cleanup_free char *keys = strlist_join(&given, ", ");
+    if (named) {
+        error_user(err, "%s: it names %s, but the signature is broken", rule, keys);
+        error_hint(err, "the document is damaged or forged: get it again from IBM Resource Link");
+    } else if (same) {
+        error_user(err, "%s: it names %s, but with another issuer or serial number", rule, keys);
+        error_hint(err, "give the signing key certificate that belongs to this document");
+    } else if (id) {
+        error_user(err, "%s: it names the key %s, but given is %s", rule, wanted, keys);
+        error_hint(err, "give the signing key certificate that belongs to this document");
+    } else if (critical != -1) {
+        error_user(err, "%s: its authority key identifier cannot be read", rule);
+        error_hint(err, "the document is damaged: get it again from IBM Resource Link");
+    } else {
+        error_user(err,
+                   "%s: its signature is of no key that was given, and it does not say of which",
+                   rule);
+        error_hint(err, "give the signing key certificate that belongs to this document; if it is "
+                        "the one, the document is damaged or forged");
+    }
+    AUTHORITY_KEYID_free(id);
+    return -1;
+}
+
+// ---- the document itself ----
+
+static int check_document(const X509 *document, time_t now, struct error **err)
+{
+    const X509_ALGOR *algorithm;
+    const ASN1_TIME *from = X509_get0_notBefore(document), *to = X509_get0_notAfter(document);
+    cleanup_free char *start = time_text(from);
+    cleanup_free char *end = time_text(to);
+    switch (compare_period(from, to, now)) {
+    case 0:
+        break;
+    case -1:
+        error_user(err, "validity period is not valid: it is not valid before %s", start);
+        return error_hint(err, "look at this machine's clock: `date -u`");
+    case 1:
+        error_user(err, "validity period is not valid: it has expired on %s", end);
+        return error_hint(err, "get the machine's current document from IBM Resource Link");
+    default:
+        error_user(err, "validity period is not valid: its dates cannot be read");
+        return error_hint(err, "the document is damaged: get it again from IBM Resource Link");
+    }
+    X509_get0_signature(NULL, &algorithm, document);
+    if (signature_is_weak(algorithm)) {
+        error_user(err, "it is signed with a digest that is too weak (%d bits expected)",
+                   TRUST_BITS_MIN);
+        return error_hint(err, "ask for a document that is signed with SHA-256 or better");
+    }
+    return 0;
+}
+
+// RSASSA-PSS belongs to keys that are made for it (id-RSASSA-PSS, RFC 4055, section 1.2): a key
+// without that mark signs in the older way, and genprotimg takes nothing else from it.
+static bool algorithm_fits(const X509 *document, const EVP_PKEY *key)
+{
+    int nid = NID_undef;
+    return OBJ_find_sigid_algs(X509_get_signature_nid(document), NULL, &nid) == 1 &&
+           EVP_PKEY_type(nid) == EVP_PKEY_get_base_id(key);
+}
+
+static int refuse_algorithm(const X509 *document, const struct signing_key *key, struct error **err)
+{
+    int nid = X509_get_signature_nid(document);
+    error_user(err, "its signature algorithm (%s) does not fit the key of %s", OBJ_nid2ln(nid),
+               key->certificate.file);
+    return error_hint(err,
+                      "genprotimg refuses such a document, too: ask for one that is signed as the "
+                      "key is meant to");
+}
+
+// The document's own list may be missing, too: all addresses are told at once.
+static void hint_all_missing(struct trust_store *s, const struct host_key *host, struct error **err)
+{
+    judge_crls(s);
+    for (size_t i = 0; i < s->key_count; i++)
+        if (signed_by(host->document, s->keys[i].certificate.x) && !crl_counts(s, &s->keys[i]))
+            fetch_crls(s, host->document, true); // offline: it only notes the address
+    missing_crl_hint(s, err);
+}
+
+static int refuse_all_keys_bad(struct trust_store *s, const struct host_key *host,
+                               struct error **err)
+{
+    for (size_t i = 0; i < s->key_count; i++)
+        if (!s->keys[i].error)
+            return 0;
+    if (err)
+        *err = error_copy(s->keys[0].error);
+    if (err && s->keys[0].no_crl && !s->trust->fetch)
+        hint_all_missing(s, host, err);
+    return -1;
+}
+
+// What a key that signed the document says about it: 0 good, 1 not enough (*why is set), -1
+// revoked.
+static int ask_issuer(struct trust_store *s, const struct signing_key *key,
+                      const struct host_key *host, struct error **why, struct error **err)
+{
+    if (key->error) {
+        *why = error_copy(key->error);
+        return 1;
+    }
+    if (!algorithm_fits(host->document, X509_get0_pubkey(key->certificate.x))) {
+        refuse_algorithm(host->document, key, why);
+        return 1;
+    }
+    // Only now: nobody is asked at an address that a forged document names.
+    judge_crls(s);
+    fetch_crls(s, host->document, !crl_counts(s, key));
+    judge_crls(s);
+    if (check_revoked(s, key, host, err) < 0)
+        return -1;
+    return check_crl_counts(s, key, why) < 0 ? 1 : 0;
+}
+
+// One signing key that is good in every way has to have signed it, and none may have revoked it.
+static int check_issuers(struct trust_store *s, const struct host_key *host, struct error **err)
+{
+    X509 *document = host->document;
+    cleanup_error struct error *first = NULL;
+    bool good = false;
+    for (size_t i = 0; i < s->key_count; i++) {
+        X509 *key = s->keys[i].certificate.x;
+        if (!names_key(document, key) || !signed_by(document, key))
+            continue;
+        cleanup_error struct error *why = NULL;
+        int verdict = ask_issuer(s, &s->keys[i], host, &why, err);
+        if (verdict < 0)
+            return -1;
+        good |= verdict == 0;
+        if (!first)
+            first = steal(why);
+    }
+    if (good)
+        return 0;
+    if (!first)
+        return no_issuer(s, document, err);
+    if (err)
+        *err = steal(first);
+    return -1;
+}
+
+int trust_check(struct trust_store *s, const struct host_key *host, struct error **err)
+{
+    if (refuse_all_keys_bad(s, host, err) < 0 || check_issuers(s, host, err) < 0 ||
+        check_document(host->document, s->now, err) < 0)
+        return -1;
+    return 0;
+}
+
+int host_keys_verify(const struct host_key *hosts, size_t count, const struct trust *trust,
+                     struct error **err)
+{
+    struct trust_store *s = trust_open(trust, err);
+    if (!s)
+        return -1;
+    int result = 0;
+    for (size_t i = 0; i < count && !result; i++)
+        if (trust_check(s, &hosts[i], err) < 0)
+            result = error_wrap(err, "host key document: %s", hosts[i].path);
+    trust_close(s);
+    return result;
+}

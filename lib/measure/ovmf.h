@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What OVMF says of itself to whoever starts it.
+//
+// A firmware image ends at 4 GiB. 32 bytes before its end stands a table that is read backwards
+// (OVMF, ResetVectorVtf0.asm): entries of data, le16 length (of the entry, all of it) and GUID, the
+// last of them the table's own with the length of the table. Entries that matter here:
+//
+//   00f771de-1a7e-4fcb-890e-68c77e2fb44e  SEV-ES reset block, le32: where vCPUs start but the first
+//   7255371f-3a3b-4b04-927b-1da6efa8d454  le32 address, le32 size: for the table of kernel hashes
+//   dc886566-984a-4798-a75e-5585a7bf67cc  le32: SEV metadata, so far before the end of the file
+//   e47a6535-984a-4798-865e-4685a7bf8ec2  le32: TDX metadata, likewise
+//
+// SEV metadata is "ASEV", le32 length, le32 version (1), le32 count, then for each section le32
+// address, le32 size, le32 type (OVMF, OvmfSevMetadata.asm). A firmware that lacks one of these, or
+// has metadata that make no sense, can still start what does not need them: so each is read, and
+// complained about, by whoever needs it.
+#ifndef KBUILD_MEASURE_OVMF_H
+#define KBUILD_MEASURE_OVMF_H
+
+#include "base/error.h"
+#include "measure/x86.h"
+
+#include <stdbool.h>
+
+enum snp_section_type {
+    SNP_SEC_MEM = 1,
+    SNP_SECRETS = 2,
+    SNP_CPUID = 3,
+    SNP_SVSM_CAA = 4,
+    SNP_KERNEL_HASHES = 0x10
+};
+struct snp_section {
+    uint32_t address, size; // page-aligned; sections and firmware do not overlap
+    enum snp_section_type type;
+};
+#define SNP_SECTIONS_MAX 64u
+
+struct snp_firmware {
+    const unsigned char *bytes; // the caller's
+    uint64_t size, address;     // of the image in guest memory
+    bool has_reset, has_hashes;
+    uint32_t reset_address;
+    uint32_t hashes_address, hashes_size;
+    uint32_t sev_distance, tdx_distance; // of the metadata from the end of the image; 0: none
+    struct snp_section section[SNP_SECTIONS_MAX]; // by snp_firmware_sections()
+    size_t sections;
+};
+// Reads the table, all but the sections. `name` is for messages.
+int snp_firmware_parse(const char *name, const unsigned char *bytes, uint64_t size,
+                       struct snp_firmware *out, struct error **err);
+// Reads the SEV metadata.
+int snp_firmware_sections(const char *name, struct snp_firmware *f, struct error **err);
+// Metadata that begin `distance` bytes before the end, with 16 bytes at least; `what` is "SEV" or
+// "TDX". NULL on failure.
+const unsigned char *snp_firmware_metadata(const char *name, const struct snp_firmware *f,
+                                           const char *what, uint32_t distance, struct error **err);
+// The section of this type, or NULL.
+const struct snp_section *snp_firmware_section(const struct snp_firmware *f,
+                                               enum snp_section_type type);
+// Always -1: a firmware is not what it should be. The hint depends on the kind of launch, and is
+// added where that is known.
+int snp_firmware_error(struct error **err, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds an image in a registry, downloads its layers and unpacks them as a root file system.
+#include "oci/pull.h"
+
+#include "store/descriptor.h"
+
+#include "base/file.h"
+#include "oci/choose.h"
+#include "oci/unpack.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { LAYER_LIMIT = 256, CONFIG_LIMIT = 4 << 20 };
+
+// What a layer may unpack to: no file system that is worth it compresses better, and 256 small
+// bombs do not fill a disk.
+#define CONTENT_FREE ((uint64_t)256 << 20)
+#define CONTENT_RATIO 100
+#define CONTENT_MAX ((uint64_t)64 << 30)
+
+static uint64_t most_content(uint64_t size)
+{
+    return size > CONTENT_MAX / 128 ? CONTENT_MAX : CONTENT_FREE + size * CONTENT_RATIO;
+}
+
+// ---- which ----
+
+struct image_pull {
+    struct registry *registry;
+    const char *what; // tag or digest
+    bool unanswered; // the registry, or this machine, failed before anything was known of the image
+};
+
+// What a failed call of the registry tells.
+static int call_failed(struct image_pull *p)
+{
+    p->unanswered = p->unanswered || !registry_was_wrong(p->registry);
+    return -1;
+}
+
+static int read_manifest(void *context, const char *digest, struct buf *out, struct error **err)
+{
+    struct image_pull *p = context;
+    cleanup_free char *type = NULL, *by_digest = digest ? xasprintf("sha256:%s", digest) : NULL;
+    char own[DIGEST_HEX_SIZE];
+    const char *what = by_digest ? by_digest : p->what;
+    int found = registry_get_manifest(p->registry, what, out, &type, own, err);
+    if (found < 0)
+        return call_failed(p);
+    if (found > 0)
+        return 0;
+    // Many say so of what they do not show to everybody.
+    p->unanswered = registry_was_denied(p->registry) != NOT_DENIED;
+    return error_user(err, "the registry has no %s there", what);
+}
+
+static int read_config(void *context, const char *digest, uint64_t size, struct buf *out,
+                       struct error **err)
+{
+    struct image_pull *p = context;
+    cleanup_close int fd = memfd_create("config", MFD_CLOEXEC);
+    struct registry_blob b = {.digest = digest, .size = size, .fd = fd};
+    if (size > CONFIG_LIMIT)
+        return error_user(err, "its config has %ju bytes", (uintmax_t)size);
+    if (fd < 0)
+        return error_errno(err, errno, "making room for a config");
+    if (registry_pull_blobs(p->registry, &b, 1, err) < 0)
+        return call_failed(p);
+    if (b.missing)
+        return error_user(err, "the registry has lost its config sha256:%s", digest);
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return error_errno(err, errno, "reading a config");
+    return fd_read_all(fd, "a config", CONFIG_LIMIT, out, err);
+}
+
+static int check_layers(const json_t *layers, struct error **err)
+{
+    size_t n = json_array_size(layers);
+    uint64_t size;
+    if (n == 0 || n > LAYER_LIMIT)
+        return error_user(err, "it has %zu layers, which makes no image", n);
+    for (size_t i = 0; i < n; i++)
+        if (!oci_descriptor_digest(json_array_get(layers, i), &size))
+            return error_user(err, "its manifest does not say where layer %zu is", i + 1);
+    return 0;
+}
+
+static json_t *image_manifest(struct image_pull *p, const char *architecture,
+                              char digest[static DIGEST_HEX_SIZE], struct error **err)
+{
+    const struct oci_reader reader = {read_manifest, read_config, p};
+    json_t *manifest = oci_choose(&reader, architecture, digest, err);
+    if (!manifest || check_layers(json_object_get(manifest, "layers"), err) == 0)
+        return manifest;
+    json_decref(manifest);
+    return NULL;
+}
+
+static int pull_layers(struct image_pull *p, struct store *s, const json_t *layers,
+                       struct blob_draft *drafts, struct registry_blob *blobs, struct error **err)
+{
+    size_t n = json_array_size(layers);
+    for (size_t i = 0; i < n; i++) {
+        blobs[i].digest = oci_descriptor_digest(json_array_get(layers, i), &blobs[i].size);
+        if (store_blob_begin(s, &drafts[i], err) < 0) {
+            p->unanswered = true;
+            return -1;
+        }
+        blobs[i].fd = drafts[i].fd;
+    }
+    if (registry_pull_blobs(p->registry, blobs, n, err) < 0)
+        return call_failed(p);
+    for (size_t i = 0; i < n; i++)
+        if (blobs[i].missing)
+            return error_user(err, "the registry has lost its layer sha256:%s", blobs[i].digest);
+    return 0;
+}
+
+static int pull_and_unpack(struct image_pull *p, struct store *s, const char *image,
+                           const json_t *layers, const char *folder, struct error **err)
+{
+    size_t n = json_array_size(layers);
+    cleanup_free struct blob_draft *drafts = xcalloc(n, sizeof *drafts);
+    cleanup_free struct registry_blob *blobs = xcalloc(n, sizeof *blobs);
+    int result = pull_layers(p, s, layers, drafts, blobs, err);
+    for (size_t i = 0; i < n && !result; i++)
+        result =
+            oci_unpack_layer(drafts[i].fd, image, folder, i == 0, most_content(blobs[i].size), err);
+    for (size_t i = 0; i < n; i++)
+        if (drafts[i].path)
+            store_blob_abandon(&drafts[i]);
+    return result;
+}
+
+// ---- one image, with its config ----
+
+// The manifest that the name leads to for the platform, and its config.
+static json_t *image_of_platform(struct image_pull *p, const char *architecture,
+                                 char digest[static DIGEST_HEX_SIZE], struct buf *config,
+                                 struct error **err)
+{
+    json_t *manifest = image_manifest(p, architecture, digest, err);
+    uint64_t size;
+    const char *hex = oci_descriptor_digest(json_object_get(manifest, "config"), &size);
+    int result = manifest ? 0 : -1;
+    if (!result && !hex)
+        result = error_user(err, "its manifest does not say where its config is");
+    if (!result)
+        result = read_config(p, hex, size, config, err);
+    if (!result)
+        result = oci_check_platform(config, architecture, err);
+    if (result < 0) {
+        json_decref(manifest);
+        return NULL;
+    }
+    return manifest;
+}
+
+// What is to be had, and where it goes: each of these is optional but the first one.
+struct image_wanted {
+    const char *architecture;
+    struct buf *config; // checked, too
+    struct store *store;
+    const char *folder; // for the layers
+};
+
+static int pull_named(const char *image, const struct reference *name, const struct image_wanted *w,
+                      char digest[static DIGEST_HEX_SIZE], bool *unusable, struct error **err)
+{
+    struct image_pull p = {.registry = registry_open(name, NULL, err)};
+    if (!p.registry)
+        return -1;
+    p.what = name->digest ? name->digest : name->tag ? name->tag : "latest";
+    json_t *manifest = w->config ? image_of_platform(&p, w->architecture, digest, w->config, err)
+                                 : image_manifest(&p, w->architecture, digest, err);
+    int result = manifest ? 0 : -1;
+    if (!result && w->folder)
+        result = pull_and_unpack(&p, w->store, image, json_object_get(manifest, "layers"),
+                                 w->folder, err);
+    *unusable = result < 0 && !p.unanswered && (!err || error_may_blame_content(*err));
+    json_decref(manifest);
+    registry_close(p.registry);
+    return result;
+}
+
+static int pull_image(const char *image, const struct image_wanted *w,
+                      char digest[static DIGEST_HEX_SIZE], bool *unusable, struct error **err)
+{
+    struct reference name;
+    *unusable = false;
+    if (reference_parse(image, &name, err) < 0)
+        return -1;
+    int result = pull_named(image, &name, w, digest, unusable, err);
+    reference_free(&name);
+    return result;
+}
+
+int oci_find_image(const char *image, const char *architecture, char digest[static DIGEST_HEX_SIZE],
+                   struct error **err)
+{
+    cleanup_buf struct buf config = {0};
+    const struct image_wanted w = {.architecture = architecture, .config = &config};
+    bool unusable;
+    return pull_image(image, &w, digest, &unusable, err);
+}
+
+int oci_pull_image(struct store *s, const char *image, const char *architecture, const char *folder,
+                   struct buf *config, bool *unusable, struct error **err)
+{
+    char digest[DIGEST_HEX_SIZE];
+    const struct image_wanted w = {architecture, config, s, folder};
+    return pull_image(image, &w, digest, unusable, err);
+}
+
+int oci_pull_rootfs(struct store *s, const char *image, const char *architecture,
+                    const char *folder, char digest[static DIGEST_HEX_SIZE], bool *unusable,
+                    struct error **err)
+{
+    const struct image_wanted w = {.architecture = architecture, .store = s, .folder = folder};
+    int result = pull_image(image, &w, digest, unusable, err);
+    return result < 0 ? error_wrap(err, "pulling %s", image) : 0;
+}

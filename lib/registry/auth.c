@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a request has to carry, and what to do when the registry says 401: Basic (RFC 7617), or a
+// token from the registry's token service (distribution, "Token Authentication Specification" and
+// "OAuth2").
+#include "registry/room.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+
+#define REFRESH_EARLY 10L  // seconds before a token ends
+#define DENIED_SECONDS 60L // a token service that gave none is not asked again
+
+static time_t now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec;
+}
+
+// "pull,push a/b": under what a token is kept.
+static char *token_key(const struct request *q)
+{
+    return xasprintf("%s %s", q->access == ACCESS_PUSH ? "pull,push" : "pull",
+                     q->mount_from ? q->mount_from : "");
+}
+
+static struct token *find_token(struct registry *r, const char *key)
+{
+    for (size_t i = 0; i < r->token_n; i++)
+        if (!strcmp(r->tokens[i].scope, key))
+            return &r->tokens[i];
+    r->tokens = xgrow(r->tokens, &r->token_cap, r->token_n + 1, sizeof *r->tokens);
+    r->tokens[r->token_n] = (struct token){.scope = xstrdup(key)};
+    return &r->tokens[r->token_n++];
+}
+
+static int look_up_credentials(struct registry *r, struct error **err)
+{
+    if (r->not_found)
+        return error_user(err, "%s", r->not_found);
+    if (!r->looked_up && credentials_find(r->name, r->repository, &r->credentials, err) < 0) {
+        r->not_found = xstrdup((*err)->message); // a helper is not asked again for each blob
+        return -1;
+    }
+    r->looked_up = true;
+    return 0;
+}
+
+static void collect_scopes(const struct registry *r, const struct request *q, struct strlist *out)
+{
+    strlist_addf(out, "repository:%s:%s", r->repository,
+                 q->access == ACCESS_PUSH ? "pull,push" : "pull");
+    if (q->mount_from)
+        strlist_addf(out, "repository:%s:pull", q->mount_from);
+    // What the registry asked for, where it has another name for this repository.
+    cleanup_free char *own = xasprintf("repository:%s:", r->repository);
+    if (r->asked_scope && *r->asked_scope && !starts_with(r->asked_scope, own) &&
+        !strlist_has(out, r->asked_scope))
+        strlist_add(out, r->asked_scope);
+}
+
+// A realm is named by the registry, which had our credentials anyway; but they must not go in plain
+// text where they came under TLS, nor to a place that only we can reach.
+static int check_realm(const struct registry *r, struct url *realm, struct error **err)
+{
+    if (url_parse(NULL, r->realm, realm, err) < 0)
+        return error_wrap(err, "finding the token service of %s", r->name);
+    if (!realm->secure && !r->insecure)
+        return error_user(err, "the token service of %s is without TLS", r->name);
+    if (realm->scope > r->realm_limit)
+        return error_user(err, "the token service of %s has a private address", r->name);
+    return 0;
+}
+
+// What the token service says to a request for these scopes; for none it only looks at the login.
+static int ask_service(struct registry *r, const struct url *realm, const struct strlist *scopes,
+                       struct response *s, struct error **err)
+{
+    const struct credentials *c = &r->credentials;
+    char *query = token_query(r->service, scopes, c->identity_token);
+    const char *join = *query ? strchr(realm->text, '?') ? "&" : "?" : "";
+    cleanup_free char *url = xasprintf("%s%s%s", realm->text, c->identity_token ? "" : join,
+                                       c->identity_token ? "" : query);
+    struct request ask = {
+        .method = c->identity_token ? "POST" : "GET",
+        .url = url,
+        .outside = true,
+        .json = true,
+        .limit = r->realm_limit, // also for the address that its name turns out to have
+        .basic = c->identity_token || !c->user ? NULL : c,
+    };
+    if (c->identity_token) {
+        ask.content_type = "application/x-www-form-urlencoded";
+        ask.bytes = query;
+        ask.length = strlen(query);
+    }
+    int result = http_request(r, &ask, s, err);
+    secret_free(query);
+    return result;
+}
+
+static bool is_anonymous(const struct registry *r)
+{
+    return !r->credentials.user && !r->credentials.identity_token;
+}
+
+static void wipe_body(struct response *s)
+{
+    if (s->body.data)
+        explicit_bzero(s->body.data, s->body.len);
+}
+
+// The service gives no token for this repository. 1: that is about the repository, which need not
+// exist; -1: it is about the login.
+static int judge_denial(struct registry *r, const struct url *realm, const struct response *denied,
+                        struct error **err)
+{
+    static const struct strlist nothing;
+    cleanup_response struct response s = {0};
+    if (is_anonymous(r) || r->login_good)
+        return 1;
+    int result = ask_service(r, realm, &nothing, &s, err);
+    wipe_body(&s);
+    if (result < 0)
+        return -1;
+    r->login_good = s.status == 200;
+    if (r->login_good)
+        return 1;
+    __atomic_store_n(&r->down, true, __ATOMIC_RELAXED);
+    return http_refused(r, denied, err);
+}
+
+// 0: t is renewed; 1: there is none for this repository; -1.
+static int fetch_token(struct registry *r, const struct request *q, struct token *t,
+                       struct error **err)
+{
+    cleanup_url struct url realm = {0};
+    if (look_up_credentials(r, err) < 0 || check_realm(r, &realm, err) < 0)
+        return -1;
+    cleanup_strlist struct strlist scopes = {0};
+    collect_scopes(r, q, &scopes);
+    cleanup_response struct response s = {0};
+    long seconds = 0;
+    char *text = NULL;
+    int result = ask_service(r, &realm, &scopes, &s, err);
+    if (result == 0 && http_is_denied(&s))
+        result = judge_denial(r, &realm, &s, err);
+    else if (result == 0 && s.status != 200)
+        result = http_refused(r, &s, err);
+    else if (result == 0)
+        result = token_parse(s.body.data, s.body.len, &text, &seconds, err);
+    wipe_body(&s);
+    if (result < 0)
+        return error_wrap(err, "getting a token for %s/%s", r->name, r->repository);
+    secret_free(t->text);
+    t->text = text;
+    t->denied = result == 1;
+    r->login_good = r->login_good || (!result && !is_anonymous(r));
+    if (t->denied)
+        seconds = DENIED_SECONDS;
+    t->refresh = now() + (seconds > 2 * REFRESH_EARLY ? seconds - REFRESH_EARLY : seconds / 2);
+    return result;
+}
+
+static int prepare(struct registry *r, const struct request *q, char **token,
+                   const struct credentials **basic, struct error **err)
+{
+    if (r->basic) {
+        *basic = &r->credentials; // which do not change any more
+        return 0;
+    }
+    if (!r->realm)
+        return 0; // as long as nothing was asked for
+    cleanup_free char *key = token_key(q);
+    struct token *t = find_token(r, key);
+    bool known = t->text || t->denied;
+    if ((!known || now() >= t->refresh) && fetch_token(r, q, t, err) < 0)
+        return -1;
+    *token = t->text ? xstrdup(t->text) : NULL;
+    return 0;
+}
+
+int auth_prepare(struct registry *r, const struct request *q, char **token,
+                 const struct credentials **basic, struct error **err)
+{
+    pthread_mutex_lock(&r->auth_lock);
+    int result = prepare(r, q, token, basic, err);
+    pthread_mutex_unlock(&r->auth_lock);
+    return result;
+}
+
+static void keep(char **field, const char *value)
+{
+    char *copy = value ? xstrdup(value) : NULL;
+    free(*field);
+    *field = copy;
+}
+
+// Some ask for a login at /v2/ only, and refuse everything else without a word. 1: now it is known
+// how to log in.
+static int ping(struct registry *r, const struct response *s, struct error **err)
+{
+    cleanup_response struct response answer = {0};
+    const struct request q = {.method = "GET", .url = r->base};
+    if (r->pinged || s->token || s->basic_sent)
+        return 0;
+    r->pinged = true;
+    if (look_up_credentials(r, err) < 0)
+        return -1;
+    if (is_anonymous(r))
+        return 0;
+    if (http_exchange(r, &q, &answer, err) < 0)
+        return -1;
+    return r->basic || r->realm;
+}
+
+static int answer(struct registry *r, const struct request *q, const struct response *s,
+                  struct error **err)
+{
+    const struct challenge *bearer = challenges_find(&s->challenges, "bearer");
+    const struct challenge *basic = challenges_find(&s->challenges, "basic");
+    if (s->status == 403 && (s->token || s->basic_sent))
+        return 0; // it knows who we are
+    if (bearer && bearer->realm) {
+        cleanup_free char *key = token_key(q);
+        struct token *t = find_token(r, key);
+        // Another thread may have renewed it meanwhile.
+        if (t->text && (!s->token || strcmp(t->text, s->token) != 0))
+            return 1;
+        if (t->denied && now() < t->refresh)
+            return 0;
+        keep(&r->realm, bearer->realm);
+        keep(&r->service, bearer->service);
+        keep(&r->asked_scope, bearer->scope);
+        r->realm_limit = s->from;
+        int result = fetch_token(r, q, t, err);
+        return result < 0 ? -1 : !result;
+    }
+    if (!basic)
+        return ping(r, s, err);
+    // Asked for once; twice means that they are wrong.
+    if (look_up_credentials(r, err) < 0)
+        return -1;
+    bool first = !s->basic_sent && r->credentials.user;
+    r->basic = r->basic || first;
+    return first;
+}
+
+int auth_answer(struct registry *r, const struct request *q, const struct response *s,
+                struct error **err)
+{
+    pthread_mutex_lock(&r->auth_lock);
+    int result = answer(r, q, s, err);
+    pthread_mutex_unlock(&r->auth_lock);
+    return result;
+}
+
+// ---- what may not be seen ----
+
+// Whether /v2/ lets us in: it is about the login alone.
+static int check_login(struct registry *r, const struct response *denied, struct error **err)
+{
+    cleanup_response struct response s = {0};
+    const struct request q = {.method = "GET", .url = r->base};
+    if (http_request(r, &q, &s, err) < 0)
+        return -1;
+    r->login_good = s.status == 200;
+    if (r->login_good)
+        return 0;
+    if (!http_is_denied(&s))
+        return http_refused(r, denied, err);
+    __atomic_store_n(&r->down, true, __ATOMIC_RELAXED);
+    http_refused(r, &s, err);
+    return error_wrap(err, "the user name or password for %s is wrong", r->name);
+}
+
+int auth_denied(struct registry *r, const struct response *s, struct error **err)
+{
+    pthread_mutex_lock(&r->auth_lock);
+    int result = look_up_credentials(r, err);
+    if (!result && !is_anonymous(r) && !r->login_good)
+        result = check_login(r, s, err);
+    if (!result)
+        r->denied = is_anonymous(r) ? DENIED_ANONYMOUS : DENIED_USER;
+    pthread_mutex_unlock(&r->auth_lock);
+    return result;
+}
+
+enum registry_denial registry_was_denied(const struct registry *r)
+{
+    return r->denied;
+}
+
+// ---- secrets ----
+static bool holds(const char *text, const char *secret)
+{
+    return secret && *secret && strstr(text, secret);
+}
+
+static bool holds_basic(const struct credentials *c, const char *text)
+{
+    if (!c->user || !c->password)
+        return false;
+    char *pair = xasprintf("%s:%s", c->user, c->password);
+    size_t n = strlen(pair);
+    char *encoded = xmalloc(4 * (n / 3 + 1) + 1);
+    EVP_EncodeBlock((unsigned char *)encoded, (const unsigned char *)pair, (int)n);
+    bool found = strstr(text, encoded);
+    secret_free(pair);
+    secret_free(encoded);
+    return found;
+}
+
+bool auth_is_in(struct registry *r, const char *text)
+{
+    const struct credentials *c = &r->credentials;
+    bool found = holds(text, c->password) || holds(text, c->identity_token) || holds_basic(c, text);
+    for (size_t i = 0; i < r->token_n; i++)
+        found = found || holds(text, r->tokens[i].text);
+    return found;
+}
+
+void auth_close(struct registry *r)
+{
+    for (size_t i = 0; i < r->token_n; i++) {
+        free(r->tokens[i].scope);
+        secret_free(r->tokens[i].text);
+    }
+    free(r->tokens);
+    free(r->realm);
+    free(r->service);
+    free(r->asked_scope);
+    free(r->not_found);
+    credentials_free(&r->credentials);
+}

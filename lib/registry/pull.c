@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blobs down: hashed as they come, and resumed where a connection broke.
+#include "registry/room.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+struct pull {
+    struct registry *r;
+    struct registry_blob *blob;
+    struct hasher *hash;
+    uint64_t have;   // bytes in the file and in the hash
+    bool begun;      // the body of this answer
+    unsigned pieces; // answers that brought bytes
+    bool again;      // pieces did not fit, and it was taken once more
+};
+
+static int start_over(struct pull *p, struct error **err)
+{
+    char dropped[DIGEST_HEX_SIZE];
+    if (p->hash)
+        hasher_end(p->hash, dropped);
+    p->hash = hasher_begin(p->blob->size);
+    p->have = 0;
+    p->pieces = 0;
+    if (ftruncate(p->blob->fd, 0) < 0)
+        return error_errno(err, errno, "emptying the file for a blob");
+    return 0;
+}
+
+// The first bytes of a body: do they continue what is there?
+static int begin_body(struct pull *p, const struct response *s, struct error **err)
+{
+    p->begun = true;
+    char expected[32];
+    snprintf(expected, sizeof expected, "bytes %" PRIu64 "-", p->have);
+    bool goes_on = s->status == 206 && s->content_range && starts_with(s->content_range, expected);
+    if (s->status == 206 && !goes_on)
+        return error_user(err, "the registry sent another range than was asked for");
+    if (s->status == 200 && p->have && start_over(p, err) < 0)
+        return -1;
+    p->pieces++;
+    return 0;
+}
+
+static int on_bytes(void *context, const struct response *s, const char *bytes, size_t n,
+                    struct error **err)
+{
+    struct pull *p = context;
+    if (!p->begun && begin_body(p, s, err) < 0)
+        return -1;
+    if (n > p->blob->size - p->have) {
+        registry_set_wrong(p->r);
+        return error_user(err, "it has more than the %" PRIu64 " bytes that it should have",
+                          p->blob->size);
+    }
+    for (size_t done = 0; done < n;) {
+        ssize_t w = pwrite(p->blob->fd, bytes + done, n - done, (off_t)(p->have + done));
+        if (w < 0 && errno != EINTR)
+            return error_errno(err, errno, "writing a blob");
+        done += w > 0 ? (size_t)w : 0;
+    }
+    hasher_add(p->hash, bytes, n);
+    p->have += n;
+    return 0;
+}
+
+static int ask(struct registry *r, struct pull *p, const char *url, struct response *s,
+               struct error **err)
+{
+    char range[32];
+    snprintf(range, sizeof range, "bytes=%" PRIu64 "-", p->have);
+    const struct request q = {.method = "GET",
+                              .url = url,
+                              .range = p->have ? range : NULL,
+                              .expected = p->blob->size,
+                              .sink = on_bytes,
+                              .context = p};
+    p->begun = false;
+    int result = http_exchange(r, &q, s, err);
+    // One that ended early without an error of its own (no Content-Length) is resumed as well.
+    if (result == 0 && (s->status == 200 || s->status == 206) && p->have < p->blob->size) {
+        s->may_pass = true;
+        if (s->status == 200 && s->length == p->have) // which was all of it
+            registry_set_wrong(r);
+        return error_user(err, "only %" PRIu64 " of %" PRIu64 " bytes came", p->have,
+                          p->blob->size);
+    }
+    return result;
+}
+
+// All bytes, of whatever content. 0 also if there is none (blob->missing).
+static int get_bytes(struct registry *r, struct pull *p, const char *url, struct error **err)
+{
+    struct retry retry = retry_begin(r);
+    while (p->have < p->blob->size || !p->pieces) {
+        cleanup_error struct error *why = NULL;
+        cleanup_response struct response s = {0};
+        uint64_t before = p->have;
+        int result = ask(r, p, url, &s, &why);
+        if (result == 0 && (s.status == 200 || s.status == 206))
+            return 0;
+        if (result == 0 && s.status == 404) {
+            p->blob->missing = true;
+            return 0;
+        }
+        // A range that it cannot give: all of it, then.
+        if (result == 0 && s.status == 416 && p->have) {
+            if (start_over(p, err) < 0)
+                return -1;
+            s.may_pass = true;
+        }
+        if (p->have > before + (1 << 20))
+            retry = retry_begin(r); // it moves
+        if (retry_wait(r, &retry, &s))
+            continue;
+        if (result == 0)
+            return http_refused(r, &s, err);
+        if (err)
+            *err = steal(why);
+        return -1;
+    }
+    return 0;
+}
+
+// 1: valid; 0: not, but it may be worth to take it once more in one piece; -1: not.
+static int check(struct pull *p, struct error **err)
+{
+    char found[DIGEST_HEX_SIZE];
+    hasher_end(p->hash, found);
+    p->hash = NULL;
+    if (!strcmp(found, p->blob->digest))
+        return 1;
+    if (p->pieces > 1 && !p->again)
+        return 0;
+    registry_set_wrong(p->r);
+    return error_user(err, "its digest is sha256:%s and not sha256:%s", found, p->blob->digest);
+}
+
+static int pull(struct registry *r, struct pull *p, struct error **err)
+{
+    cleanup_free char *url =
+        xasprintf("%s%s/blobs/sha256:%s", r->base, r->repository, p->blob->digest);
+    for (;;) {
+        if (start_over(p, err) < 0 || get_bytes(r, p, url, err) < 0)
+            return -1;
+        if (p->blob->missing)
+            return 0;
+        int valid = check(p, err);
+        if (valid)
+            return valid < 0 ? -1 : 0;
+        p->again = true;
+    }
+}
+
+static int pull_from(struct registry *r, struct registry_blob *blob, struct error **err)
+{
+    struct pull p = {.r = r, .blob = blob};
+    p.blob->missing = false;
+    int result = pull(r, &p, err);
+    char dropped[DIGEST_HEX_SIZE];
+    if (p.hash)
+        hasher_end(p.hash, dropped);
+    if (result == 0 && !p.blob->missing)
+        return 0;
+    // Nobody should find there what was not proven.
+    if (ftruncate(p.blob->fd, 0) < 0 && result == 0)
+        result = error_errno(err, errno, "emptying the file for a blob");
+    if (result < 0)
+        error_wrap(err, "pulling sha256:%s from %s/%s", p.blob->digest, r->name, r->repository);
+    return result;
+}
+
+static int pull_one(struct registry *r, void *item, struct error **err)
+{
+    struct registry_blob *blob = item;
+    for (size_t i = 0; i < r->mirror_n; i++) {
+        struct registry *m = registry_mirror(r, i, true);
+        struct error *why = NULL;
+        if (!m)
+            continue;
+        int result = pull_from(m, blob, &why);
+        if (result == 0 && !blob->missing)
+            return 0;
+        if (why && why->kind == ERROR_INTERRUPT) {
+            *err = why;
+            return -1;
+        }
+        error_free(why);
+    }
+    return pull_from(r, blob, err);
+}
+
+int registry_pull_blobs(struct registry *r, struct registry_blob *blobs, size_t count,
+                        struct error **err)
+{
+    return transfer_all(r, blobs, count, sizeof *blobs, pull_one, err);
+}

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blobs up (OCI Distribution 1.1, "Pushing blobs"): asked for first, mounted if another repository
+// has it, else sent in one request, which every registry takes. What was answered with success
+// counts as sent; the registry is asked how far it is only after a failure. Where the one request
+// is refused or breaks, chunks are tried, and smaller ones after those.
+#include "registry/room.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define FINISH_RATE (4u << 20) // bytes in a second: a registry reads all of it again at the end
+#define RESTARTS_MAX 6
+
+// The most bytes of one request, one way after the other. ghcr.io takes 4 MiB in a chunk.
+static const uint64_t way_sizes[] = {UINT64_MAX, (uint64_t)64 << 20, (uint64_t)4 << 20};
+#define WAYS ARRAY_LEN(way_sizes)
+
+static char *blob_url(const struct registry *r, const char *digest)
+{
+    return xasprintf("%s%s/blobs/sha256:%s", r->base, r->repository, digest);
+}
+
+// Whether a 200 is about this blob: some front ends answer anything with 200. A registry names the
+// digest, and what it redirects to (a store of objects) at least the length.
+static bool is_about(const struct response *s, const char *digest, uint64_t size)
+{
+    if (s->digest)
+        return starts_with(s->digest, "sha256:") ? !strcmp(s->digest + 7, digest) : true;
+    return size && s->length == size;
+}
+
+// 1, 0, -1. Before a push a refusal is no answer: many registries refuse to be asked about a
+// repository that the push would make, and some front ends refuse HEAD. The push itself says
+// whether it is allowed.
+static int has_blob(struct registry *r, const char *digest, uint64_t size,
+                    enum registry_access access, struct error **err)
+{
+    cleanup_free char *url = blob_url(r, digest);
+    cleanup_response struct response s = {0};
+    const struct request q = {.method = "HEAD", .url = url, .access = access};
+    if (http_request(r, &q, &s, err) < 0)
+        return -1;
+    if (s.status == 200)
+        return is_about(&s, digest, size);
+    bool refused = s.status == 401 || s.status == 403 || s.status == 405 || s.status == 501;
+    if (s.status == 404 || (access == ACCESS_PUSH && refused))
+        return 0;
+    return access == ACCESS_PULL && http_is_denied(&s) ? auth_denied(r, &s, err)
+                                                       : http_refused(r, &s, err);
+}
+
+int registry_has_blob(struct registry *r, const char *digest, struct error **err)
+{
+    int has = has_blob(r, digest, 0, ACCESS_PULL, err);
+    if (has < 0)
+        error_wrap(err, "asking %s/%s for sha256:%s", r->name, r->repository, digest);
+    return has;
+}
+
+// ---- one upload ----
+struct upload {
+    const struct registry_blob *blob;
+    char *url;      // where the next request goes: the last Location
+    uint64_t sent;  // what was answered with success
+    uint64_t least; // OCI-Chunk-Min-Length, or 0
+    size_t way;     // of way_sizes
+    bool mounted, done;
+};
+
+// Where the upload is resumed. An answer without one leaves it where it was.
+static int take_location(struct upload *u, const struct response *s, struct error **err)
+{
+    cleanup_url struct url before = {0}, next = {0};
+    if (!s->location)
+        return u->url ? 0 : error_user(err, "the registry did not say where to upload to");
+    if (url_parse(NULL, s->url, &before, err) < 0 || url_parse(s->url, s->location, &next, err) < 0)
+        return error_wrap(err, "finding where to upload to");
+    if (before.secure && !next.secure)
+        return error_user(err, "the registry wants the upload to continue without TLS");
+    free(u->url);
+    u->url = steal(next.text);
+    return 0;
+}
+
+static bool is_good(long status)
+{
+    return status >= 200 && status < 300;
+}
+
+// The POST, tried again as often as its answer is not that of a registry (quay.io's front end
+// says 200 "Healthcheck requested" at times).
+static int post(struct registry *r, const struct request *q, struct response *s, struct error **err)
+{
+    struct retry retry = retry_begin(r);
+    do {
+        response_free(s);
+        if (http_request(r, q, s, err) < 0)
+            return -1;
+        bool begun = s->status == 202 && s->location;
+        s->may_pass = is_good(s->status) && !begun && !(s->status == 201 && q->mount_from);
+    } while (retry_wait(r, &retry, s));
+    if (!s->may_pass)
+        return 0;
+    return error_user(err, "the answer to POST (status %ld%s) is not that of a registry", s->status,
+                      s->location ? "" : ", without a Location");
+}
+
+// POST, which may also mount it.
+static int begin_upload(struct registry *r, struct upload *u, struct error **err)
+{
+    const struct registry_blob *b = u->blob;
+    cleanup_response struct response s = {0};
+    cleanup_free char *mount =
+        b->mount_from ? xasprintf("?mount=sha256:%s&from=%s", b->digest, b->mount_from) : NULL;
+    cleanup_free char *url =
+        xasprintf("%s%s/blobs/uploads/%s", r->base, r->repository, mount ? mount : "");
+    const struct request q = {
+        .method = "POST", .url = url, .access = ACCESS_PUSH, .mount_from = b->mount_from};
+    free(steal(u->url));
+    __atomic_fetch_sub(&r->moved, u->sent, __ATOMIC_RELAXED);
+    u->sent = 0;
+    if (post(r, &q, &s, err) < 0)
+        return -1;
+    if (s.status == 201 && mount) {
+        u->mounted = u->done = true;
+        return 0;
+    }
+    if (s.status != 202)
+        return http_refused(r, &s, err);
+    uint64_t least = s.min_chunk ? strtoull(s.min_chunk, NULL, 10) : 0;
+    u->least = least < (uint64_t)1 << 40 ? least : 0;
+    return take_location(u, &s, err);
+}
+
+// "0-<last>": how much the registry has. Many say "0-0" for nothing, so that one byte is nothing.
+static uint64_t range_end(const char *range)
+{
+    range += starts_with(range, "bytes=") ? 6 : 0;
+    const char *dash = strchr(range, '-');
+    uint64_t last = dash ? strtoull(dash + 1, NULL, 10) : 0;
+    return last && last < (uint64_t)1 << 62 ? last + 1 : 0;
+}
+
+// How many bytes the next request has.
+static uint64_t part_length(const struct registry *r, const struct upload *u)
+{
+    uint64_t left = u->blob->size - u->sent, most = way_sizes[u->way];
+    if (u->way && r->chunk < most)
+        most = r->chunk;
+    most = most < u->least ? u->least : most;
+    return left < most ? left : most;
+}
+
+// PATCH of the next chunk, or the PUT that ends the upload, with all that is left of it if that is
+// the way. *length is what was tried to be sent.
+static int send_part(struct registry *r, struct upload *u, struct response *s, uint64_t *length,
+                     struct error **err)
+{
+    const struct registry_blob *b = u->blob;
+    if (!u->url)
+        return error_user(err, "the registry named no place to upload to");
+    uint64_t left = b->size - u->sent;
+    *length = part_length(r, u);
+    // Chunks end in a PUT without a body, which is what the most registries were tried with.
+    bool ends = *length == left && ((u->way == 0 && u->sent == 0) || left == 0);
+    char range[48];
+    snprintf(range, sizeof range, "%" PRIu64 "-%" PRIu64, u->sent, u->sent + *length - 1);
+    cleanup_free char *last =
+        xasprintf("%s%cdigest=sha256:%s", u->url, strchr(u->url, '?') ? '&' : '?', b->digest);
+    const struct request q = {
+        .method = ends ? "PUT" : "PATCH",
+        .url = ends ? last : u->url,
+        .access = ACCESS_PUSH,
+        .mount_from = b->mount_from,
+        .content_type = "application/octet-stream",
+        .content_range = *length && !ends ? range : NULL,
+        .patience = ends ? (unsigned)(b->size / FINISH_RATE) : 0,
+        .fd = b->fd,
+        .offset = u->sent,
+        .length = *length,
+        .counted = true,
+    };
+    int result = http_exchange(r, &q, s, err);
+    if (result < 0 || !is_good(s->status))
+        return result;
+    // A success that is none of the protocol's: 201 ends an upload, 202 takes a chunk.
+    if (!s->location && !s->range && !s->digest && s->status != (ends ? 201 : 202)) {
+        s->may_pass = true;
+        return error_user(err, "the answer to %s (status %ld) is not that of a registry", q.method,
+                          s->status);
+    }
+    if (ends) {
+        u->done = true;
+        return 0;
+    }
+    u->sent += *length; // whatever its Range says: zot's is that of the chunk
+    return take_location(u, s, err);
+}
+
+// After a failure: how far is it? It can't be less than what was answered with success, nor more
+// than what was sent. 1: known; 0: the upload is gone; -1: cannot be told.
+static int ask_status(struct registry *r, struct upload *u, uint64_t tried, struct error **err)
+{
+    cleanup_response struct response s = {0};
+    const struct request q = {
+        .method = "GET", .url = u->url, .access = ACCESS_PUSH, .mount_from = u->blob->mount_from};
+    if (!u->url)
+        return 0;
+    if (http_request(r, &q, &s, err) < 0)
+        return -1;
+    uint64_t got = s.range ? range_end(s.range) : 0;
+    if (!is_good(s.status) || !s.range || got < u->sent || got > u->sent + tried ||
+        take_location(u, &s, NULL) < 0)
+        return 0;
+    u->sent = got;
+    return 1;
+}
+
+// Whether this is about how much came at a time, or in which way.
+static bool is_refused(long status, size_t way)
+{
+    static const long ways[] = {400, 405, 411, 415, 501};
+    for (size_t i = 0; i < ARRAY_LEN(ways) && way == 0; i++)
+        if (ways[i] == status)
+            return true;
+    return status == 413 || status == 416;
+}
+
+// Whether a part that failed may be sent again, and from where. As ask_status(), and 0 for "not".
+static int recover(struct registry *r, struct upload *u, struct retry *retry, uint64_t tried,
+                   const struct response *s, bool *gone, struct error **err)
+{
+    // It is not there any more, or is elsewhere than we think.
+    bool lost = s->status == 400 || s->status == 404 || s->status == 416;
+    bool refused = is_refused(s->status, u->way);
+    bool broken = (!s->status && !s->no_answer) || s->status == 502 || s->status == 504;
+    bool smaller = u->way + 1 < WAYS && (refused || broken);
+    struct response judged = {.may_pass = s->may_pass || lost || (refused && smaller),
+                              .no_answer = s->no_answer,
+                              .retry_after = s->retry_after};
+    if (refused && smaller)
+        *retry = retry_begin(r); // another way has as many tries of its own
+    else if (!retry_wait(r, retry, &judged))
+        return 0;
+    int has = has_blob(r, u->blob->digest, u->blob->size, ACCESS_PUSH, err);
+    if (has < 0) // the last answer may have got lost
+        return -1;
+    u->done = has;
+    // What was refused for its size begins again: what became of the upload differs too much.
+    int known = has ? 1 : refused ? 0 : ask_status(r, u, tried, err);
+    u->way += smaller && !has;
+    *gone = known == 0;
+    return known < 0 ? -1 : 1;
+}
+
+static int send_all(struct registry *r, struct upload *u, struct error **err)
+{
+    struct retry retry = retry_begin(r);
+    int restarts = 0;
+    if (begin_upload(r, u, err) < 0)
+        return -1;
+    while (!u->done) {
+        cleanup_error struct error *why = NULL;
+        cleanup_response struct response s = {0};
+        uint64_t before = u->sent, tried = 0;
+        bool gone = false;
+        int result = send_part(r, u, &s, &tried, &why);
+        if (result == 0 && is_good(s.status)) {
+            if (u->sent > before)
+                retry = retry_begin(r);
+            continue;
+        }
+        int again = recover(r, u, &retry, tried, &s, &gone, err);
+        if (again < 0)
+            return -1;
+        if (again == 0 && result == 0)
+            return http_refused(r, &s, err);
+        if (again == 0) {
+            *err = steal(why);
+            return -1;
+        }
+        if (gone && ++restarts > RESTARTS_MAX)
+            return result == 0 ? http_refused(r, &s, err)
+                               : error_user(err, "%s, time and again", why->message);
+        if (gone && begin_upload(r, u, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int push_one(struct registry *r, void *item, struct error **err)
+{
+    struct registry_blob *b = item;
+    struct upload u = {.blob = b};
+    int has = has_blob(r, b->digest, b->size, ACCESS_PUSH, err);
+    b->skipped = has == 1;
+    int result = has ? has : send_all(r, &u, err);
+    free(u.url);
+    if (b->skipped || u.mounted)
+        __atomic_fetch_add(&r->moved, b->size, __ATOMIC_RELAXED);
+    if (result < 0)
+        return error_wrap(err, "pushing sha256:%s to %s/%s", b->digest, r->name, r->repository);
+    return 0;
+}
+
+int registry_push_blobs(struct registry *r, struct registry_blob *blobs, size_t count,
+                        struct error **err)
+{
+    r->moved = r->total = 0;
+    for (size_t i = 0; i < count; i++)
+        r->total += blobs[i].size;
+    int result = transfer_all(r, blobs, count, sizeof *blobs, push_one, err);
+    transfer_progress(r);
+    return result;
+}

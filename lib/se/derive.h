@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Provable sealing (docs/provable-sealing.md): the secret values of an image, derived from a seal
+// secret and from everything that the image is made of, instead of drawn.
+//
+//   PRK   = HKDF-Extract(salt = "kbuild seal secret 1", secret)          RFC 5869, SHA-512
+//   T     = SHA-512(text of the inputs)
+//   value = HKDF-Expand(PRK, "kbuild seal 1" 00 label 00 T, length)
+//
+// Any change of an input changes T, and with it every value.
+#ifndef KBUILD_SE_DERIVE_H
+#define KBUILD_SE_DERIVE_H
+
+#include "se/header.h"
+
+#define SEAL_ID_SIZE 32u  // bytes of a secret's public name
+#define SEAL_TAG_SIZE 32u // bytes of a keyed digest
+
+// One input, by size and SHA-512.
+struct seal_part {
+    bool present;
+    uint64_t size;
+    unsigned char sha512[64];
+};
+
+// What a user brought instead of having it derived, by its keyed digest.
+struct seal_given {
+    bool given;
+    unsigned char tag[SEAL_TAG_SIZE];
+};
+enum given_key { GIVEN_HEADER_KEY, GIVEN_CCK, GIVEN_COMPONENT_KEY, GIVEN_KEYS };
+extern const char *const given_key_names[GIVEN_KEYS];
+
+// Everything that decides an image but the secret. Nothing in it is secret.
+enum seal_part_name {
+    SEAL_KERNEL,
+    SEAL_COMMAND_LINE,
+    SEAL_INITRD,
+    SEAL_STAGE3A,
+    SEAL_STAGE3B,
+    SEAL_PARTS
+};
+extern const char *const seal_part_names[SEAL_PARTS];
+struct seal_inputs {
+    // The loaders without their argument blocks, which sealing replaces.
+    struct seal_part part[SEAL_PARTS];
+    unsigned char (*hosts)[POINT_SIZE]; // in the order of the slots; owned
+    size_t host_count;
+    uint64_t pcf, scf, psw_address;
+    struct seal_given given[GIVEN_KEYS];
+};
+void seal_inputs_free(struct seal_inputs *in);
+#define cleanup_inputs __attribute__((cleanup(seal_inputs_free)))
+// The canonical text: a line for each input, so that different inputs never have the same.
+void seal_inputs_text(const struct seal_inputs *in, struct buf *out);
+
+// The digest of a part that lies in a file (from its start; `size` bytes) or in memory.
+int seal_part_of_file(int fd, const char *name, uint64_t size, struct seal_part *out,
+                      struct error **err);
+int seal_part_of_bytes(const void *bytes, size_t length, struct seal_part *out, struct error **err);
+
+// HKDF-Extract was done; wiped by sealer_wipe().
+struct sealer {
+    unsigned char prk[64];
+};
+int sealer_begin(const unsigned char *secret, size_t length, struct sealer *out,
+                 struct error **err);
+void sealer_wipe(struct sealer *s);
+#define cleanup_sealer __attribute__((cleanup(sealer_wipe)))
+// The public name of the secret: tells secrets apart, and nothing about them.
+int sealer_id(const struct sealer *s, unsigned char id[static SEAL_ID_SIZE], struct error **err);
+// Sets in->given from the keys that are there.
+int sealer_tag_keys(const struct sealer *s, const struct se_keys *keys, struct seal_inputs *in,
+                    struct error **err);
+// Sets all of *out, as secrets_draw() does; a key that is in `keys` is taken as it is.
+int secrets_derive(const struct sealer *s, const struct seal_inputs *in, const struct se_keys *keys,
+                   struct secrets *out, struct error **err);
+
+#endif

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes the header of a Secure Execution image, and reads it back.
+#include "se/header.h"
+
+#include "se/io.h"
+
+#include <openssl/crypto.h>
+
+// Copies what is given, draws what is not.
+static int take(void *out, const void *given, size_t length, struct error **err)
+{
+    if (!given)
+        return random_secret(out, length, err);
+    memcpy(out, given, length);
+    return 0;
+}
+
+int secrets_draw(struct secrets *s, const struct se_keys *keys, const struct se_fixed *fixed,
+                 struct error **err)
+{
+    static const struct se_fixed nothing;
+    const struct se_fixed *f = fixed ? fixed : &nothing;
+    if (take(s->xts_key, keys->xts_key, sizeof s->xts_key, err) < 0 ||
+        take(s->cck, keys->cck, sizeof s->cck, err) < 0 ||
+        take(s->header_key, keys->header_key, sizeof s->header_key, err) < 0 ||
+        take(s->header_iv, f->header_iv, sizeof s->header_iv, err) < 0 ||
+        take(s->tweaks, f->tweaks, sizeof s->tweaks, err) < 0)
+        return -1;
+    s->customer = f->customer_key;
+    if (s->customer && EVP_PKEY_up_ref(s->customer) != 1) {
+        s->customer = NULL;
+        return crypto_error(err, "using the given customer key");
+    }
+    if (!s->customer)
+        s->customer = p521_generate(err);
+    return s->customer ? 0 : -1;
+}
+
+void secrets_wipe(struct secrets *s)
+{
+    EVP_PKEY_free(s->customer); // OpenSSL wipes its private part
+    OPENSSL_cleanse(s, sizeof *s);
+}
+
+static void put_fixed_part(const struct header_input *in, unsigned char *out)
+{
+    memcpy(out + HEADER_MAGIC, se_header_magic, sizeof se_header_magic);
+    put_be32(out + HEADER_VERSION, HEADER_VERSION_1);
+    put_be32(out + HEADER_SIZE, (uint32_t)header_size(in->host_count));
+    memcpy(out + HEADER_IV, in->secrets->header_iv, sizeof in->secrets->header_iv);
+    put_be32(out + HEADER_RESERVED, 0);
+    put_be64(out + HEADER_SLOTS, in->host_count);
+    put_be64(out + HEADER_ENCRYPTED_SIZE, AREA_SIZE);
+    put_be64(out + HEADER_PAGES, in->pages);
+    put_be64(out + HEADER_PCF, in->pcf);
+    memcpy(out + HEADER_PLD, in->pld, sizeof in->pld);
+    memcpy(out + HEADER_ALD, in->ald, sizeof in->ald);
+    memcpy(out + HEADER_TLD, in->tld, sizeof in->tld);
+}
+
+static void put_area(const struct header_input *in, unsigned char area[static AREA_SIZE])
+{
+    memset(area, 0, AREA_SIZE);
+    memcpy(area + AREA_CCK, in->secrets->cck, sizeof in->secrets->cck);
+    memcpy(area + AREA_XTS_KEY, in->secrets->xts_key, sizeof in->secrets->xts_key);
+    put_be64(area + AREA_PSW_MASK, SE_PSW_MASK);
+    put_be64(area + AREA_PSW_ADDRESS, in->psw_address);
+    put_be64(area + AREA_SCF, in->scf);
+}
+
+int header_build(const struct header_input *in, unsigned char *out, struct error **err)
+{
+    const struct secrets *s = in->secrets;
+    put_fixed_part(in, out);
+    if (point_encode(s->customer, out + HEADER_CUSTOMER_KEY, err) < 0)
+        return -1;
+    unsigned char *end = out + HEADER_SLOT_LIST;
+    for (size_t i = 0; i < in->host_count; i++, end += SLOT_SIZE)
+        if (slot_wrap(s->customer, in->hosts[i].key, s->header_key, end, err) < 0)
+            return error_wrap(err, "%s", in->hosts[i].path);
+    // All that lies before the encrypted area is final now, and is authenticated with it.
+    unsigned char area[AREA_SIZE];
+    put_area(in, area);
+    struct gcm g = {
+        .key = s->header_key, .iv = s->header_iv, .aad = out, .aad_length = (size_t)(end - out)};
+    int result = gcm_encrypt(&g, area, sizeof area, end, end + AREA_SIZE, err);
+    OPENSSL_cleanse(area, sizeof area);
+    return result;
+}
+
+static int damaged(struct error **err, const char *name, const struct se_image *image,
+                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+static int damaged(struct error **err, const char *name, const struct se_image *image,
+                   const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    cleanup_free char *why = xvasprintf(format, args);
+    va_end(args);
+    return error_user(err, "%s: the header at 0x%llx is damaged: %s", name,
+                      (unsigned long long)image->header_offset, why);
+}
+
+// The sizes that the header states about itself, before any of them is used to allocate or
+// multiply.
+static int check_sizes(const char *name, uint64_t size, const struct se_image *image,
+                       struct error **err)
+{
+    uint64_t least = header_size(1), phs = image->header_size;
+    if (phs > HEADER_MAX || phs < least)
+        return damaged(err, name, image, "its size is %llu bytes, not between %llu and %u",
+                       (unsigned long long)phs, (unsigned long long)least, HEADER_MAX);
+    if (image->encrypted_size != AREA_SIZE)
+        return damaged(err, name, image, "its encrypted area has %llu bytes, not %u",
+                       (unsigned long long)image->encrypted_size, AREA_SIZE);
+    // One changed bit never makes another possible size, so it tells which of the two is wrong.
+    if (image->slots == 0 || image->slots > SE_MAX_HOST_KEYS || phs != header_size(image->slots))
+        return damaged(err, name, image, "%s: %llu key slots do not fit its size, %llu bytes",
+                       (phs - least) % SLOT_SIZE ? "its size is wrong"
+                                                 : "its number of key slots is wrong",
+                       (unsigned long long)image->slots, (unsigned long long)phs);
+    if (image->header_offset > size || phs > size - image->header_offset)
+        return damaged(err, name, image, "it goes beyond the end of the file");
+    return 0;
+}
+
+static void take_apart(const unsigned char *h, struct se_image *image)
+{
+    memcpy(image->iv, h + HEADER_IV, sizeof image->iv);
+    memcpy(image->customer_key, h + HEADER_CUSTOMER_KEY, sizeof image->customer_key);
+    memcpy(image->pld, h + HEADER_PLD, sizeof image->pld);
+    memcpy(image->ald, h + HEADER_ALD, sizeof image->ald);
+    memcpy(image->tld, h + HEADER_TLD, sizeof image->tld);
+    image->pages = get_be64(h + HEADER_PAGES);
+    image->pcf = get_be64(h + HEADER_PCF);
+    image->slot = xcalloc(image->slots, SLOT_SIZE);
+    memcpy(image->slot, h + HEADER_SLOT_LIST, image->slots * SLOT_SIZE);
+    memcpy(image->tag, h + image->header_size - TAG_SIZE, TAG_SIZE);
+}
+
+int header_read(int fd, const char *name, uint64_t size, struct se_image *image,
+                unsigned char **bytes, struct error **err)
+{
+    unsigned char fixed[HEADER_SLOT_LIST];
+    if (image->header_offset > size || size - image->header_offset < sizeof fixed)
+        return error_user(err, "%s: the header at 0x%llx is cut off", name,
+                          (unsigned long long)image->header_offset);
+    if (read_at(fd, name, image->header_offset, fixed, sizeof fixed, err) < 0)
+        return -1;
+    if (memcmp(fixed, se_header_magic, sizeof se_header_magic) != 0)
+        return damaged(err, name, image, "it does not begin with IBMSecEx");
+    image->version = get_be32(fixed + HEADER_VERSION);
+    if (image->version != HEADER_VERSION_1)
+        return damaged(err, name, image, "its version is 0x%x, and only 0x100 is known",
+                       image->version);
+    image->header_size = get_be32(fixed + HEADER_SIZE);
+    image->slots = get_be64(fixed + HEADER_SLOTS);
+    image->encrypted_size = get_be64(fixed + HEADER_ENCRYPTED_SIZE);
+    if (get_be32(fixed + HEADER_RESERVED) != 0)
+        return damaged(err, name, image, "its reserved field is not zero");
+    if (check_sizes(name, size, image, err) < 0)
+        return -1;
+    cleanup_free unsigned char *all = xmalloc(image->header_size);
+    if (read_at(fd, name, image->header_offset, all, image->header_size, err) < 0)
+        return -1;
+    take_apart(all, image);
+    if (bytes)
+        *bytes = steal(all);
+    return 0;
+}

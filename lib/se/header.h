@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The PV header, version 1 (section 8): building and taking apart.
+#ifndef KBUILD_SE_HEADER_H
+#define KBUILD_SE_HEADER_H
+
+#include "se/format.h"
+
+// Everything secret that an image is made with. Zero-initialise; secrets_wipe() at the end.
+struct secrets {
+    unsigned char header_key[32], header_iv[12], cck[32], xts_key[64];
+    unsigned char tweaks[PARTS][6];
+    EVP_PKEY *customer; // owned
+};
+// Draws what neither `keys` nor `fixed` (may be NULL) gives.
+int secrets_draw(struct secrets *s, const struct se_keys *keys, const struct se_fixed *fixed,
+                 struct error **err);
+void secrets_wipe(struct secrets *s);
+#define cleanup_secrets __attribute__((cleanup(secrets_wipe)))
+
+struct header_input {
+    const struct secrets *secrets;
+    const struct host_key *hosts;
+    size_t host_count;
+    uint64_t pages, pcf, scf, psw_address;
+    unsigned char pld[64], ald[64], tld[64];
+};
+// Builds the whole header, encrypted: header_size(host_count) bytes.
+int header_build(const struct header_input *in, unsigned char *out, struct error **err);
+
+// The bytes of a header in a file, checked as far as they can be without a key, and what they say.
+// *bytes (to be freed) gets image->header_size bytes if it is not NULL. image->header_offset is
+// given; the header's fields in `image` are set.
+int header_read(int fd, const char *name, uint64_t size, struct se_image *image,
+                unsigned char **bytes, struct error **err);
+
+#endif

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an image says about itself: for people, or as JSON with exactly the fields of pvimg's schema
+// (docs/se-image.md, section 14).
+#ifndef KBUILD_SE_INFO_H
+#define KBUILD_SE_INFO_H
+
+#include "se/se.h"
+
+struct info_options {
+    const unsigned char *header_key; // 32 bytes, or NULL: the header stays unauthenticated
+    bool show_secrets;               // only with a key: what the encrypted area holds
+    const struct strlist *documents; // host key documents to look for in the key slots, or NULL
+};
+
+// Text: fields, key slots, components, and what was tested, with or without the key. A test that
+// fails is told, and is no error: se_verify() judges. Reads whole images, and headers alone
+// (hdr.bin). No header, another key, or a tag that does not fit is an error.
+int se_info_text(int fd, const char *name, const struct info_options *o, struct buf *out,
+                 struct error **err);
+// JSON, pretty or on one line, ending in a newline. Warns if no key was given, and if a test fails.
+int se_info_json(int fd, const char *name, const struct info_options *o, bool pretty,
+                 struct buf *out, struct error **err);
+
+// Every host key document of a directory (documents: appended); other files are passed over.
+int info_documents(const char *directory, struct strlist *documents, struct error **err);
+// The 32 bytes of a header key file.
+int header_key_load(const char *path, unsigned char key[static 32], struct error **err);
+
+// The JSON Schema (draft 7) of what se_info_json() prints.
+void se_info_schema(struct buf *out);
+
+#endif

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Getting at what a header protects, with a host's private key or with the header key (section 16,
+// unsealer).
+#ifndef KBUILD_SE_UNLOCK_H
+#define KBUILD_SE_UNLOCK_H
+
+#include "se/format.h"
+
+// What opens a header: one of the two.
+struct opener {
+    EVP_PKEY *host;
+    const unsigned char *header_key; // 32 bytes
+};
+
+// What a header hides; wiped by opened_wipe().
+struct opened_header {
+    unsigned char header_key[32], area[AREA_SIZE];
+    uint64_t slot; // that the host key opened; UINT64_MAX: none was needed
+};
+// Checks the tags. `header` are the image->header_size bytes of the header. Where one damaged bit
+// is the reason of a failure, the message names it.
+int header_open(const struct se_image *image, const unsigned char *header, const char *name,
+                const struct opener *opener, struct opened_header *out, struct error **err);
+void opened_wipe(struct opened_header *h);
+#define cleanup_opened __attribute__((cleanup(opened_wipe)))
+
+// An image that was read, checked, and unlocked. Zero-initialise with .fd = -1.
+struct unlocked {
+    int fd;
+    const char *path; // for messages
+    struct se_image image;
+    EVP_CIPHER_CTX *xts; // NULL if the components are in clear (pcf bit 35)
+};
+int unlock(const char *path, EVP_PKEY *host_key, struct unlocked *out, struct error **err);
+// Its steps, for those who have more to do in between. u->fd, u->path and u->image are given; takes
+// what the header says into them.
+int unlocked_take(struct unlocked *u, const struct opened_header *header, struct error **err);
+// Then: which component is which, and how large without padding.
+int unlocked_identify(struct unlocked *u, struct error **err);
+// Decrypts a small component (at most 1 MiB, padding included) into memory: its padded bytes, to be
+// freed. NULL on failure.
+unsigned char *unlocked_load(const struct unlocked *u, int index, struct error **err);
+void unlocked_free(struct unlocked *u);
+#define cleanup_unlocked __attribute__((cleanup(unlocked_free)))
+
+#endif

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the components hold: against the header's digests, against the record, against what they
+// were made of.
+#include "se/io.h"
+#include "se/read.h"
+#include "se/verify_locate.h"
+#include "se/verify_pages.h"
+#include "se/verify_steps.h"
+
+#include <openssl/crypto.h>
+
+#define COMMAND_LINE_MAX (1u << 20)
+
+static const struct {
+    const char *name;
+    int original;                 // enum se_original_kind, or -1
+    enum seal_part_name recorded; // in the record
+    unsigned char index[2];       // the tweak's first two bytes, in layouts G and P
+} parts[PARTS] = {
+    [PART_KERNEL] = {"kernel", SE_ORIGINAL_KERNEL, SEAL_KERNEL, {0, 40}},
+    [PART_COMMAND_LINE] = {"command line", SE_ORIGINAL_COMMAND_LINE, SEAL_COMMAND_LINE, {1, 60}},
+    [PART_INITRD] = {"initrd", SE_ORIGINAL_INITRD, SEAL_INITRD, {2, 50}},
+    [PART_STAGE3B] = {"loader stage3b", -1, SEAL_STAGE3B, {3, 70}},
+};
+
+int component_part(const struct se_image *image, size_t i)
+{
+    const unsigned char *tweak = image->components[i].tweak;
+    for (int p = 0; p < PARTS; p++)
+        if (tweak[0] == 0 && tweak[1] == parts[p].index[image->layout_p])
+            return p;
+    return -1;
+}
+
+// What component `i` should hold, if that is known. `*owned` is to be freed.
+static bool expected_source(struct verification *v, size_t i, struct component_source *out,
+                            unsigned char **owned, struct error **err)
+{
+    int part = component_part(&v->u.image, i);
+    *owned = NULL;
+    if (part < 0)
+        return false;
+    *out = (struct component_source){.name = parts[part].name, .fd = -1};
+    if (part == PART_STAGE3B) {
+        size_t length;
+        *owned = loader_expected(v, &length);
+        out->bytes = *owned;
+        out->size = *owned ? length : 0;
+        return *owned != NULL;
+    }
+    const struct se_original *o = &v->originals->of[parts[part].original];
+    if (o->fd < 0)
+        return false;
+    *out = (struct component_source){.name = o->name, .fd = o->fd, .size = o->size};
+    if (part == PART_COMMAND_LINE) {
+        if (o->size > COMMAND_LINE_MAX)
+            return error_user(err, "%s is too large for a command line", o->name), false;
+        // With its NUL; layout P adds none behind one that is there.
+        *owned = xcalloc(1, o->size + 1);
+        out->bytes = *owned;
+        if (pread(o->fd, *owned, o->size, 0) != (ssize_t)o->size)
+            return error_user(err, "reading %s", o->name), false;
+        bool ends = v->u.image.layout_p && o->size && !(*owned)[o->size - 1];
+        out->size = o->size + !ends;
+    }
+    return true;
+}
+
+static int damaged(const struct verification *v, size_t i, const struct page_difference *d,
+                   struct error **err)
+{
+    const struct se_component *c = &v->u.image.components[i];
+    int part = component_part(&v->u.image, i);
+    unsigned long long page = d->first_page, all = c->padded / SE_PAGE;
+    error_user(err,
+               "%s: the %s is damaged: page %llu of %llu, at 0x%llx in the image; first at byte "
+               "0x%llx, bit 0x%02x (%llu bytes on that page, %llu pages in all)",
+               v->name, parts[part].name, page + 1, all,
+               (unsigned long long)(c->address + page * SE_PAGE), (unsigned long long)d->first_byte,
+               d->mask, (unsigned long long)d->bytes, (unsigned long long)d->pages);
+    return error_hint(err, "copy or build the image again");
+}
+
+// ---- digests of what was recorded ----
+
+// SHA-512 over the first `size` bytes of component `i`, decrypted. *zeros: all behind them is zero.
+static int hash_component(const struct verification *v, size_t i, uint64_t size,
+                          unsigned char sha512[static 64], bool *zeros, struct error **err)
+{
+    const struct se_component *c = &v->u.image.components[i];
+    cleanup_free unsigned char *pages = xmalloc(PAGE_RUN);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool good = context && EVP_DigestInit_ex(context, EVP_sha512(), NULL) == 1;
+    int result = 0;
+    *zeros = true;
+    for (uint64_t at = 0; good && !result && at < c->padded; at += PAGE_RUN) {
+        size_t run = c->padded - at < PAGE_RUN ? (size_t)(c->padded - at) : PAGE_RUN;
+        uint64_t left = size > at ? size - at : 0;
+        size_t wanted = left < run ? (size_t)left : run;
+        if (read_at(v->u.fd, v->name, c->address + at, pages, run, err) < 0 ||
+            (v->u.xts && xts_pages(v->u.xts, c->tweak, at, pages, run, err) < 0))
+            result = -1;
+        else
+            good = EVP_DigestUpdate(context, pages, wanted) == 1;
+        *zeros &= all_zero(pages + wanted, run - wanted);
+    }
+    good = good && EVP_DigestFinal_ex(context, sha512, NULL) == 1;
+    EVP_MD_CTX_free(context);
+    OPENSSL_cleanse(pages, PAGE_RUN);
+    if (!result && !good)
+        return crypto_error(err, "computing SHA-512");
+    return result;
+}
+
+// 1 if component `i` is what the record names, 0 if not, -1.
+static int recorded_matches(const struct verification *v, size_t i, struct error **err)
+{
+    int part = component_part(&v->u.image, i);
+    if (part < 0)
+        return 0;
+    const struct seal_part *p = &v->record.inputs.part[parts[part].recorded];
+    unsigned char sha512[64];
+    bool zeros;
+    if (!p->present || p->size > v->u.image.components[i].padded)
+        return 0;
+    if (hash_component(v, i, p->size, sha512, &zeros, err) < 0)
+        return -1;
+    // Behind the code of stage3b are its arguments, and they are not in the record.
+    return memcmp(sha512, p->sha512, sizeof sha512) == 0 && (zeros || part == PART_STAGE3B);
+}
+
+static int check_recorded(struct verification *v, struct error **err)
+{
+    if (!v->has_record)
+        return 0;
+    for (size_t i = 0; i < v->u.image.component_count; i++) {
+        int matches = recorded_matches(v, i, err);
+        if (matches < 0)
+            return -1;
+        int part = component_part(&v->u.image, i);
+        if (!matches)
+            return error_user(err, "%s: the %s, component %zu, is not the one that %s names",
+                              v->name, part < 0 ? "content" : parts[part].name, i + 1,
+                              v->proof->record);
+    }
+    strlist_add(v->done, "seal record: kernel, initrd, command line and loader are those it names");
+    return 0;
+}
+
+// ---- the contents changed: where? ----
+
+// Nothing is known that the components could be compared with, or it is the same.
+static int somewhere(const struct verification *v, const struct strlist *same, struct error **err)
+{
+    const struct se_image *image = &v->u.image;
+    const struct se_component *last = &image->components[image->component_count - 1];
+    unsigned long long end = last->address + last->padded;
+    cleanup_free char *names = strlist_join(same, ", ");
+    error_user(
+        err,
+        "%s: the components, 0x%llx to 0x%llx, are not those that were sealed: their contents "
+        "changed%s%s",
+        v->name, (unsigned long long)image->components[0].address, end,
+        same->n ? ", but not in these: " : "", names);
+    return error_hint(err,
+                      "one digest covers all of them: give what the image was made of, and the "
+                      "page can be named");
+}
+
+// 1 if component `i` is as it should be, 0 if that is not known, -1 if it is not.
+static int locate_in_component(struct verification *v, size_t i, struct error **err)
+{
+    int part = component_part(&v->u.image, i);
+    struct component_source source;
+    struct page_difference d;
+    struct error *why = NULL;
+    cleanup_free unsigned char *owned = NULL;
+    if (expected_source(v, i, &source, &owned, &why)) {
+        if (pages_compare(v->u.fd, v->name, &v->u.image.components[i], v->encrypt, &source, &d,
+                          err) < 0)
+            return -1;
+        return d.pages ? damaged(v, i, &d, err) : 1;
+    }
+    if (why) {
+        *err = why;
+        return -1;
+    }
+    if (!v->has_record)
+        return 0;
+    int matches = recorded_matches(v, i, err);
+    if (matches != 0)
+        return matches;
+    const struct se_component *c = &v->u.image.components[i];
+    unsigned long long start = c->address, end = c->address + c->padded;
+    error_user(err, "%s: the %s, 0x%llx to 0x%llx, is damaged: it is not what was sealed", v->name,
+               part < 0 ? "content" : parts[part].name, start, end);
+    return error_hint(err, "give what it was made of, and the page can be named");
+}
+
+static int locate(struct verification *v, struct error **err)
+{
+    cleanup_strlist struct strlist same = {0};
+    for (size_t i = 0; i < v->u.image.component_count; i++) {
+        int known = locate_in_component(v, i, err);
+        if (known < 0)
+            return -1;
+        int part = component_part(&v->u.image, i);
+        if (known && part >= 0)
+            strlist_add(&same, parts[part].name);
+    }
+    return somewhere(v, &same, err);
+}
+
+static int check_digests(struct verification *v, struct error **err)
+{
+    enum image_fault fault;
+    if (image_find_fault(v->u.fd, v->name, &v->u.image, &fault, err) < 0)
+        return -1;
+    if (fault == FAULT_CONTENTS)
+        return locate(v, err);
+    if (fault == FAULT_NONE) {
+        v->intact = true;
+        strlist_add(v->done, "components: contents, addresses and tweaks have the digests of the "
+                             "header (pld, ald, tld)");
+        return 0;
+    }
+    cleanup_free char *place = fault == FAULT_TWEAKS ? locate_in_tweaks(&v->u.image) : NULL;
+    return error_user(err, "%s: the IPIB at 0x%llx is damaged%s%s: the %s in it changed", v->name,
+                      (unsigned long long)v->u.image.ipib_offset, place ? " at " : "",
+                      place ? place : "", fault == FAULT_TWEAKS ? "tweaks" : "addresses");
+}
+
+// ---- what it was made of ----
+
+static int compare(struct verification *v, size_t i, struct error **err)
+{
+    const struct se_component *c = &v->u.image.components[i];
+    int part = component_part(&v->u.image, i);
+    struct component_source source;
+    struct page_difference d;
+    struct error *why = NULL;
+    cleanup_free unsigned char *owned = NULL;
+    bool known = expected_source(v, i, &source, &owned, &why);
+    if (why) {
+        *err = why;
+        return -1;
+    }
+    if (!known) {
+        strlist_addf(v->done, "not compared: the %s", part < 0 ? "component" : parts[part].name);
+        return 0;
+    }
+    if (pages_compare(v->u.fd, v->name, c, v->encrypt, &source, &d, err) < 0)
+        return -1;
+    if (source.size != c->size)
+        return error_user(err, "%s: its %s is not %s: it has %llu bytes, and not %llu", v->name,
+                          parts[part].name, source.name, (unsigned long long)c->size,
+                          (unsigned long long)source.size);
+    if (d.pages)
+        return error_user(
+            err, "%s: its %s is not %s: %llu of %llu pages differ, the first is page %llu", v->name,
+            parts[part].name, source.name, (unsigned long long)d.pages,
+            (unsigned long long)(c->padded / SE_PAGE), (unsigned long long)d.first_page + 1);
+    strlist_addf(v->done, "%s: %s", parts[part].name,
+                 part == PART_STAGE3B ? "this program's own" : source.name);
+    return 0;
+}
+
+static int check_absent(const struct verification *v, struct error **err)
+{
+    const struct se_image *image = &v->u.image;
+    const int index[SE_ORIGINALS] = {[SE_ORIGINAL_KERNEL] = image->kernel,
+                                     [SE_ORIGINAL_COMMAND_LINE] = image->parameters,
+                                     [SE_ORIGINAL_INITRD] = image->initrd};
+    for (size_t i = 0; i < SE_ORIGINALS; i++)
+        if (v->originals->of[i].fd >= 0 && index[i] < 0)
+            return error_user(err, "%s: it has nothing that could be %s", v->name,
+                              v->originals->of[i].name);
+    return 0;
+}
+
+int contents_check(struct verification *v, struct error **err)
+{
+    if (check_digests(v, err) < 0 || unlocked_identify(&v->u, err) < 0 ||
+        check_absent(v, err) < 0 || check_recorded(v, err) < 0)
+        return -1;
+    for (size_t i = 0; i < v->u.image.component_count; i++)
+        if (compare(v, i, err) < 0)
+            return -1;
+    return 0;
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// Action records, and the locks that keep two processes from doing one action twice.
+#include "store/image_layout.h"
+#include "store/room.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+
+#define RECORD_LIMIT ((size_t)64 << 20)
+#define CANONICAL (JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII)
+
+// The digest of the record without its member "sha256".
+static void digest_record(json_t *record, char digest[static DIGEST_HEX_SIZE])
+{
+    json_object_del(record, "sha256");
+    cleanup_free char *text = json_dumps(record, CANONICAL);
+    digest_bytes(text ? text : "", text ? strlen(text) : 0, digest);
+}
+
+// What is wrong with a record as read, or NULL. Takes "sha256" out of it.
+static const char *fault(json_t *record, const char *key)
+{
+    const char *named = json_string_value(json_object_get(record, "key"));
+    const char *sum = json_string_value(json_object_get(record, "sha256"));
+    if (!named || strcmp(named, key) != 0)
+        return "it is the record of another key";
+    if (!sum)
+        return "it has no digest of itself";
+    cleanup_free char *expected = xstrdup(sum);
+    char found[DIGEST_HEX_SIZE];
+    digest_record(record, found);
+    return strcmp(found, expected) ? "its content does not have the digest that it names" : NULL;
+}
+
+static void damaged(struct store *s, const char *key, const char *path, const char *why)
+{
+    cleanup_free char *label = xasprintf("action-%s", key);
+    move_damaged(s, path, label, why);
+}
+
+// What somebody else wrote, or could have, is an error without an errno.
+static int read_record(struct store *s, const char *path, struct buf *text, struct error **err)
+{
+    cleanup_close int fd = at_open(s, path, O_RDONLY | O_NONBLOCK, 0);
+    struct stat st;
+    if (fd < 0 && errno == ELOOP)
+        return error_user(err, "it is a link");
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return error_errno(err, errno, "reading %s", path);
+    const char *foreign = S_ISREG(st.st_mode) ? at_foreign(&st) : "it is not a file";
+    if (foreign)
+        return error_user(err, "%s", foreign);
+    buf_add(text, "", 0);
+    return fd_read_all(fd, path, RECORD_LIMIT, text, err);
+}
+
+json_t *action_parse(const struct buf *text, const char *key, const char **wrong)
+{
+    json_t *record =
+        json_loadb(text->data ? text->data : "", text->len, JSON_REJECT_DUPLICATES, NULL);
+    *wrong = record ? fault(record, key) : "it is not JSON";
+    if (!*wrong)
+        return record;
+    json_decref(record);
+    return NULL;
+}
+
+json_t *action_read(struct store *s, const char *key, struct error **err)
+{
+    if (check_digest(key, "an action key", err) < 0)
+        return NULL;
+    cleanup_free char *path = object_path(s, "actions", key);
+    cleanup_buf struct buf text = {0};
+    cleanup_error struct error *why = NULL;
+    if (read_record(s, path, &text, &why) < 0) {
+        if (why->errnum == 0 || why->errnum == EIO)
+            damaged(s, key, path, why->message); // a directory, too large, a bad disk
+        else if (why->errnum != ENOENT && err)
+            *err = steal(why);
+        return NULL;
+    }
+    const char *wrong;
+    json_t *record = action_parse(&text, key, &wrong);
+    if (!record)
+        damaged(s, key, path, wrong);
+    return record;
+}
+
+json_t *store_action_get(struct store *s, const char *key, struct error **err)
+{
+    json_t *record = action_read(s, key, err);
+    if (record) {
+        cleanup_free char *path = object_path(s, "actions", key);
+        at_touch(s, path); // the last use, for gc; a read-only store has none
+    }
+    return record;
+}
+
+int store_action_put(struct store *s, const char *key, json_t *record, struct error **err)
+{
+    if (check_digest(key, "an action key", err) < 0)
+        return -1;
+    if (!json_is_object(record))
+        return error_user(err, "the record of action %s is not a JSON object", key);
+    json_t *copy = json_copy(record);
+    char digest[DIGEST_HEX_SIZE];
+    json_object_set_new(copy, "key", json_string(key));
+    digest_record(copy, digest);
+    json_object_set_new(copy, "sha256", json_string(digest));
+    cleanup_free char *text = json_dumps(copy, JSON_INDENT(2) | JSON_SORT_KEYS);
+    json_decref(copy);
+    if (!text)
+        return error_user(err, "the record of action %s can't be written as JSON", key);
+    cleanup_free char *line = xasprintf("%s\n", text);
+    if (write_object(s, "actions", key, line, strlen(line), true, err) < 0)
+        return error_wrap(err, "adding a record to the cache %s", s->directory);
+    return 0;
+}
+
+int store_action_remove(struct store *s, const char *key, struct error **err)
+{
+    if (check_digest(key, "an action key", err) < 0)
+        return -1;
+    cleanup_free char *path = object_path(s, "actions", key);
+    if (at_unlink(s, path) < 0 && errno != ENOENT)
+        return error_errno(err, errno, "removing %s", path);
+    log_remove(s, key);
+    return 0;
+}
+
+struct outputs {
+    void (*each)(enum object_kind, const char *, void *);
+    void *context;
+};
+
+static void pass_blob(const char *digest, void *context)
+{
+    struct outputs *o = context;
+    o->each(OBJECT_BLOB, digest, o->context);
+}
+
+void record_outputs(struct store *s, const json_t *record,
+                    void (*each)(enum object_kind kind, const char *digest, void *), void *context)
+{
+    struct outputs o = {each, context};
+    const json_t *list = json_object_get(record, "outputs");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *output = json_array_get(list, i);
+        const char *digest = json_string_value(json_object_get(output, "digest"));
+        const char *kind = json_string_value(json_object_get(output, "kind"));
+        if (!digest || !digest_is_hex(digest))
+            continue;
+        bool tree = kind && !strcmp(kind, "tree");
+        each(tree ? OBJECT_TREE : OBJECT_BLOB, digest, context);
+        if (!tree)
+            oci_references(s, digest, pass_blob, &o);
+    }
+}
+
+// ---- locks ----
+// The file is never removed but by gc, which has the store alone, so a lock on it is a lock on the
+// name.
+int store_lock_try(struct store *s, const char *key, int *fd, struct error **err)
+{
+    if (check_digest(key, "an action key", err) < 0)
+        return -1;
+    cleanup_free char *path = xasprintf("%s/locks/%s", s->directory, key);
+    cleanup_close int lock = at_open(s, path, O_RDWR | O_NONBLOCK, 0);
+    if (lock < 0 && errno == ENOENT)
+        lock = at_create_in(s, "locks", path, 0644);
+    if (lock < 0 && errno == EEXIST) // another was faster
+        lock = at_open(s, path, O_RDWR | O_NONBLOCK, 0);
+    if (lock < 0)
+        return error_errno(err, errno, "locking %s", path);
+    if (flock(lock, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? 0 : error_errno(err, errno, "locking %s", path);
+    *fd = steal_fd(&lock);
+    return 1;
+}
+
+// Those of SIGINT and SIGTERM that would do something.
+static void interrupts(sigset_t *set)
+{
+    static const int signals[] = {SIGINT, SIGTERM};
+    sigemptyset(set);
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        struct sigaction old;
+        if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+            sigaddset(set, signals[i]);
+    }
+}
+
+int store_lock(struct store *s, const char *key, void (*waiting)(void *), void *context,
+               struct error **err)
+{
+    int fd = -1;
+    int locked = store_lock_try(s, key, &fd, err);
+    if (locked)
+        return locked < 0 ? -1 : fd;
+    if (waiting)
+        waiting(context);
+    // A signal is taken here, whether the program handles or blocks it, ends the wait, and is then
+    // sent on to where it would have gone.
+    sigset_t set, old;
+    interrupts(&set);
+    pthread_sigmask(SIG_BLOCK, &set, &old);
+    int caught = 0;
+    while (!locked && caught <= 0) {
+        static const struct timespec pause = {.tv_nsec = 50000000};
+        caught = sigtimedwait(&set, NULL, &pause);
+        if (caught <= 0)
+            locked = store_lock_try(s, key, &fd, err);
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (caught > 0) {
+        raise(caught);
+        return error_set(err, ERROR_INTERRUPT,
+                         "interrupted while another kbuild was at work on it");
+    }
+    return locked < 0 ? -1 : fd;
+}

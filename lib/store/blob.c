@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blobs: writing, and reading what was verified.
+#include "store/room.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+static void damaged(struct store *s, const char *digest, const char *path, const char *why)
+{
+    cleanup_free char *label = xasprintf("blob-%s", digest);
+    move_damaged(s, path, label, why);
+    verified_forget(s, digest);
+}
+
+// True if `path` still is the file behind fd: another process may have put a good one there.
+static bool is_named(const struct store *s, int fd, const char *path)
+{
+    struct stat a, b;
+    return fstat(fd, &a) == 0 && at_stat(s, path, &b) == 0 && a.st_ino == b.st_ino &&
+           a.st_dev == b.st_dev;
+}
+
+static int hash_blob(struct store *s, const char *digest, const char *path, int fd,
+                     struct error **err)
+{
+    char found[DIGEST_HEX_SIZE];
+    struct stat before, after;
+    cleanup_error struct error *why = NULL;
+    if (fstat(fd, &before) < 0)
+        return error_errno(err, errno, "reading %s", path);
+    if (digest_fd(fd, path, found, NULL, &why) < 0) {
+        if (why->errnum != EIO) {
+            if (err)
+                *err = steal(why);
+            return -1;
+        }
+        damaged(s, digest, path, "the disk cannot read it");
+        return 0;
+    }
+    if (strcmp(found, digest) != 0) {
+        if (is_named(s, fd, path))
+            damaged(s, digest, path, "its content does not have that SHA-256");
+        return 0;
+    }
+    if (fstat(fd, &after) == 0 && after.st_mtim.tv_sec == before.st_mtim.tv_sec &&
+        after.st_mtim.tv_nsec == before.st_mtim.tv_nsec)
+        verified_record(s, digest, &after);
+    return 1;
+}
+
+// 1, and with `out` the open file at its start; 0: missing or damaged; -1: error.
+static int check_blob(struct store *s, const char *digest, bool always, int *out,
+                      struct error **err)
+{
+    if (check_digest(digest, "the digest of a blob", err) < 0)
+        return -1;
+    cleanup_free char *path = object_path(s, "sha256", digest);
+    struct stat st = {0};
+    cleanup_close int fd = at_open(s, path, O_RDONLY | O_NONBLOCK, 0);
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    bool odd = fd < 0 && at_stat(s, path, &st) == 0 && !S_ISREG(st.st_mode);
+    if (!odd && (fd < 0 || fstat(fd, &st) < 0))
+        return error_errno(err, errno, "reading %s", path);
+    // Whoever may write to it may do so after it was hashed.
+    const char *why = S_ISREG(st.st_mode) ? at_foreign(&st) : "it is not a file";
+    if (why) {
+        damaged(s, digest, path, why);
+        return 0;
+    }
+    if (!always && verified_matches(s, digest, &st)) {
+        verified_touch(s, digest);
+    } else {
+        int valid = hash_blob(s, digest, path, fd, err);
+        if (valid <= 0)
+            return valid;
+        if (lseek(fd, 0, SEEK_SET) < 0)
+            return error_errno(err, errno, "reading %s", path);
+    }
+    if (out)
+        *out = steal_fd(&fd);
+    return 1;
+}
+
+int store_has_blob(struct store *s, const char *digest, struct error **err)
+{
+    return check_blob(s, digest, false, NULL, err);
+}
+
+int blob_verify(struct store *s, const char *digest, struct error **err)
+{
+    return check_blob(s, digest, true, NULL, err);
+}
+
+int store_open_blob(struct store *s, const char *digest, struct error **err)
+{
+    int fd = -1;
+    int has = check_blob(s, digest, false, &fd, err);
+    if (has == 0) {
+        error_user(err, "the cache %s has no valid blob %s", s->directory, digest);
+        return error_hint(err, "build again what it is a part of");
+    }
+    return has < 0 ? -1 : fd;
+}
+
+char *store_blob_path(const struct store *s, const char *digest)
+{
+    return digest && digest_is_hex(digest) ? object_path(s, "sha256", digest) : NULL;
+}
+
+int store_blob_begin(struct store *s, struct blob_draft *d, struct error **err)
+{
+    d->fd = -1;
+    d->store = s;
+    d->path = session_file(s, "blob", &d->fd, err);
+    return d->path ? 0 : -1;
+}
+
+void store_blob_abandon(struct blob_draft *d)
+{
+    if (!d->path)
+        return;
+    if (d->fd >= 0)
+        close(d->fd);
+    at_unlink(d->store, d->path);
+    free(d->path);
+    *d = (struct blob_draft){.fd = -1};
+}
+
+// Read-only, and an mtime of whole seconds that is safely past, so that any later write shows
+// (verified.c).
+static int seal(int fd, const char *path, struct error **err)
+{
+    struct timespec past = {.tv_sec = time(NULL) - 3};
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, past};
+    if (fchmod(fd, 0444) < 0 || futimens(fd, times) < 0 || fsync(fd) < 0)
+        return error_errno(err, errno, "writing %s", path);
+    return 0;
+}
+
+// Gives a sealed file its name unless a valid blob has it. The file at `path` is gone afterwards.
+static int name_blob(struct store *s, const char *path, int fd, const char *digest,
+                     struct error **err)
+{
+    int has = store_has_blob(s, digest, err);
+    // A damaged one that can't be moved away gives way to ours; so does one that another process
+    // has named since, which is no harm.
+    int named = has ? has : publish(s, path, "sha256", digest, false, err);
+    if (!has && named == 0)
+        named = publish(s, path, "sha256", digest, true, err);
+    if (has || named < 0) {
+        at_unlink(s, path);
+        return named < 0 ? -1 : 0;
+    }
+    struct stat st;
+    if (fstat(fd, &st) == 0)
+        verified_record(s, digest, &st);
+    return 0;
+}
+
+int store_blob_commit(struct store *s, struct blob_draft *d, char digest[static DIGEST_HEX_SIZE],
+                      uint64_t *size, struct error **err)
+{
+    int result = seal(d->fd, d->path, err);
+    if (!result && lseek(d->fd, 0, SEEK_SET) < 0)
+        result = error_errno(err, errno, "reading %s", d->path);
+    if (!result)
+        result = digest_fd(d->fd, d->path, digest, size, err);
+    if (!result)
+        result = name_blob(s, d->path, d->fd, digest, err);
+    if (result) {
+        error_wrap(err, "adding a blob to the cache %s", s->directory);
+        store_blob_abandon(d);
+        return -1;
+    }
+    close(d->fd);
+    free(d->path);
+    *d = (struct blob_draft){.fd = -1};
+    return 0;
+}
+
+int store_put_bytes(struct store *s, const void *bytes, size_t length,
+                    char digest[static DIGEST_HEX_SIZE], struct error **err)
+{
+    digest_bytes(bytes, length, digest);
+    int has = store_has_blob(s, digest, err);
+    if (has)
+        return has < 0 ? -1 : 0;
+    struct blob_draft d = {.fd = -1};
+    if (store_blob_begin(s, &d, err) < 0)
+        return -1;
+    if (fd_write_all(d.fd, d.path, bytes, length, err) < 0) {
+        store_blob_abandon(&d);
+        return error_wrap(err, "adding a blob to the cache %s", s->directory);
+    }
+    return store_blob_commit(s, &d, digest, NULL, err);
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shared by the files of this room only.
+#ifndef KBUILD_STORE_ROOM_H
+#define KBUILD_STORE_ROOM_H
+
+#include "base/buf.h"
+#include "base/folder.h"
+#include "store/store.h"
+
+#include <sys/stat.h>
+#include <time.h>
+
+// What a blob's inode looked like when its content was last found right.
+struct verified {
+    char digest[DIGEST_HEX_SIZE];
+    ino_t inode;
+    off_t size;
+    struct timespec mtime;
+};
+
+struct store {
+    char *directory; // absolute; what is in it is reached from `root`
+    int root;
+    int lock;        // fd of <dir>/lock; -1 on a read-only or full store that never had one
+    int lock_errnum; // why there is none
+
+    // tmp/<pid>.XXXXXX and the lock on tmp/<pid>.XXXXXX.lock that says its owner lives. A forked
+    // child inherits both, but only `owner` takes the folder away.
+    char *session;
+    int session_lock;
+    pid_t owner;
+
+    struct verified *known; // found right by this process; needed where verified/ can't be written
+    size_t known_n, known_cap;
+    struct strlist whole; // trees whose every file this process has hashed
+};
+
+// ---- at.c ----
+// As the calls of those names; -1 with errno. The path is one in the store (its directory first).
+// ELOOP: a link is in the way, and none is followed.
+int at_open(const struct store *s, const char *path, int flags, mode_t mode);
+// A new file (O_EXCL) in a folder of the store, which is made if it found no room when the store
+// was opened.
+int at_create_in(const struct store *s, const char *folder, const char *path, mode_t mode);
+int at_stat(const struct store *s, const char *path, struct stat *st); // of a link itself
+bool at_exists(const struct store *s, const char *path);
+bool at_is_directory(const struct store *s, const char *path);
+int at_mkdir(const struct store *s, const char *path, mode_t mode);
+int at_unlink(const struct store *s, const char *path);
+int at_rename(const struct store *s, const char *from, const char *to, bool replace);
+int at_touch(const struct store *s, const char *path);
+int at_list(const struct store *s, const char *path, struct strlist *names, struct error **err);
+int at_remove(const struct store *s, const char *path, struct error **err); // rm -rf
+// Why what somebody else made, or may change, does not count; NULL: nothing is wrong with it.
+const char *at_foreign(const struct stat *st);
+
+// ---- store.c ----
+int check_digest(const char *digest, const char *what, struct error **err);
+// <dir>/<kind>/ab/cdef...; to be freed. The digest is checked by the caller.
+char *object_path(const struct store *s, const char *kind, const char *digest);
+// Gives a complete and synced file or folder its name, and syncs the name. 1: done; 0: the name
+// exists already, and `from` is as it was; -1: error. With `replace` an old file gives way.
+int publish(struct store *s, const char *from, const char *kind, const char *digest, bool replace,
+            struct error **err);
+// Writes <dir>/<kind>/ab/cdef... in one step, replacing it.
+int write_object(struct store *s, const char *kind, const char *digest, const void *bytes,
+                 size_t length, bool sync, struct error **err);
+// Gives a written file that name, in place of an old one, without a sync.
+int name_object(struct store *s, const char *path, const char *kind, const char *digest,
+                struct error **err);
+// Takes something out of the namespace because `why`: into damaged/, with a warning. If that can't
+// be done (a read-only store) the warning says so, and the caller treats it as missing all the
+// same.
+void move_damaged(struct store *s, const char *path, const char *label, const char *why);
+int sync_directory(const struct store *s, const char *path, struct error **err);
+
+// ---- logs.c ----
+void log_remove(struct store *s, const char *key);
+int logs_sweep(struct store *s, struct error **err); // drops those without a record
+
+// ---- images.c ----
+int images_sweep(struct store *s, struct error **err); // drops the names of images that are gone
+
+// ---- session.c ----
+int session_open(struct store *s, struct error **err);   // does nothing if there is one
+int session_folder(struct store *s, struct error **err); // s->session is there to write into
+void session_close(struct store *s);
+char *session_file(struct store *s, const char *prefix, int *fd, struct error **err);
+// Removes what dead processes left in tmp/. With `all` (gc holds the store alone) also what no
+// process ever claimed.
+void session_sweep(struct store *s, bool all);
+
+// ---- verified.c ----
+bool verified_matches(struct store *s, const char *digest, const struct stat *st);
+void verified_record(struct store *s, const char *digest, const struct stat *st);
+void verified_touch(struct store *s, const char *digest);
+struct timespec verified_last_use(struct store *s, const char *digest); // 0 if unknown
+void verified_forget(struct store *s, const char *digest);
+
+// ---- blob.c ----
+// Hashes the blob whatever verified/ says. As store_has_blob().
+int blob_verify(struct store *s, const char *digest, struct error **err);
+
+// Hashes the tree whatever this process knows. As store_has_tree().
+int tree_verify(struct store *s, const char *digest, struct error **err);
+
+// ---- inventory.c: what there is ----
+enum object_kind { OBJECT_BLOB, OBJECT_TREE, OBJECT_ACTION };
+struct object {
+    enum object_kind kind;
+    char digest[DIGEST_HEX_SIZE];
+    uint64_t size;        // 0 for records; trees: sum of the files, listing not counted
+    struct timespec used; // last use
+    unsigned references;  // for gc
+};
+struct inventory {
+    struct object *items; // sorted by kind and digest
+    size_t n, cap;
+    struct strlist strays; // paths in the namespace that are no object
+};
+// With `sizes`, the listings of trees are read for their sizes; else those are 0.
+int inventory_read(struct store *s, bool sizes, struct inventory *out, struct error **err);
+struct object *inventory_find(const struct inventory *v, enum object_kind kind, const char *digest);
+void inventory_free(struct inventory *v);
+#define cleanup_inventory __attribute__((cleanup(inventory_free)))
+extern const char *const object_folder[]; // by enum object_kind: "sha256", "trees", "actions"
+
+// Calls `each` for every output of a record, and for config and layers of those that are OCI
+// manifests. Items that make no sense are passed over.
+void record_outputs(struct store *s, const json_t *record,
+                    void (*each)(enum object_kind kind, const char *digest, void *), void *context);
+// As store_action_get(), but not a use of the record.
+json_t *action_read(struct store *s, const char *key, struct error **err);
+// The record in the text of such a file; NULL and *wrong, a static text, if it is damaged.
+json_t *action_parse(const struct buf *text, const char *key, const char **wrong);
+
+#endif

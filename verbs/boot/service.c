@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+// A guest that serves instead of reporting: the console shows that it does, and a program of this
+// machine talks to it, over a serial port that is a unix socket here. What the guest's end of that
+// needs comes in a cpio behind the initrd, and in words behind the command line: for the test only,
+// and said.
+#include "boot/room.h"
+#include "run/plan.h"
+
+#include "base/copy.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+// ---- which service it is ----
+
+// The recipe of what is started: of an image the initrd inside. NULL: an error, or there is none.
+static const struct recipe *guest_recipe(struct trial *t, struct error **err)
+{
+    const struct recipe *r = t->recipe;
+    const struct recipe_boot *boot = r->boot;
+    const char *part = r->image ? r->image->initrd
+                       : boot   ? (boot->initrd ? boot->initrd : boot->disk)
+                                : NULL;
+    cleanup_free char *name = part ? xstrndup(part, strcspn(part, ":")) : NULL;
+    return name ? recipe_get(t->b->recipes, name, err) : NULL;
+}
+
+// What a recipe does not say may be said by the one that it is like.
+static const struct recipe_service *service_of(const struct recipe *guest)
+{
+    const struct recipe_boot *own = guest->boot, *other = guest->like ? guest->like->boot : NULL;
+    return own && own->service ? own->service : other ? other->service : NULL;
+}
+
+// Whether something that the service is of is in the guest: 1 or 0; -1: that cannot be known.
+static int is_inside(const struct trial *t, const struct recipe *guest,
+                     const struct recipe_service *service)
+{
+    cleanup_free char *name = t->arch ? xasprintf("%s:%s", guest->name, t->arch->name) : NULL;
+    const struct node *node = name ? graph_find(&t->b->graph, name) : NULL;
+    if (!node || job_of(node)->prebuilt)
+        return -1;
+    const struct strlist *of = &service->of;
+    for (size_t i = 0; i < of->n; i++)
+        if (job_has(job_of(node), of->items[i]))
+            return 1;
+    return 0;
+}
+
+int boot_find_service(struct trial *t, struct error **err)
+{
+    struct error *why = NULL;
+    const struct recipe *guest = guest_recipe(t, &why);
+    if (why) {
+        *err = why;
+        return -1;
+    }
+    const struct recipe_service *service = guest ? service_of(guest) : NULL;
+    int inside = service ? is_inside(t, guest, service) : 0;
+    t->service = inside ? service : NULL;
+    t->service_is_sure = inside > 0;
+    return 0;
+}
+
+// Adds the target of a part to the graph, to be made. What cannot be made from these sources is
+// left out.
+static int add_tool(struct trial *t, const char *part, const struct arch *arch, bool *found,
+                    struct error **err)
+{
+    struct recipe_need need = {.optional = true};
+    cleanup_free char *name = xstrndup(part, strcspn(part, ":"));
+    if (!recipe_get(t->b->recipes, name, err)) // which says what is wrong with the name
+        return error_wrap(err, "boot.service");
+    strlist_add(&need.any, name);
+    struct source_options o;
+    const struct choosing c = choosing_of(t->b, &o);
+    const struct recipe *r = choose_recipe(&c, t->recipe, &need, arch, err);
+    strlist_free(&need.any);
+    *found = r != NULL;
+    struct node *node = r ? plan_artifact(t->b, r, arch, err) : NULL;
+    if (node)
+        job_of(node)->used = true;
+    return r && !node ? -1 : 0;
+}
+
+int boot_add_tools(struct trial *t, struct error **err)
+{
+    const struct recipe_service *s = t->service;
+    bool beside = true, client = true;
+    if (!s || (s->beside && add_tool(t, s->beside, t->arch, &beside, err) < 0) ||
+        add_tool(t, s->client, arch_host(), &client, err) < 0)
+        return s ? -1 : 0;
+    t->tools = beside && client;
+    if (!t->tools) {
+        const char *part = beside ? s->client : s->beside;
+        log_note("nothing will talk to the guest: %.*s cannot be made from these sources",
+                 (int)strcspn(part, ":"), part);
+    }
+    return 0;
+}
+
+// ---- what is added for the test ----
+
+// Linux' initramfs buffer format: archives one after another, each at a multiple of four bytes.
+static int lay_beside(struct trial *t, const char *initrd, const char *more, char **out,
+                      struct error **err)
+{
+    static const char zeros[4];
+    *out = xasprintf("%s/initrd-with-tools", t->folder);
+    cleanup_close int to = open(*out, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (to < 0)
+        return error_errno(err, errno, "creating %s", *out);
+    const char *const files[] = {initrd, more};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        cleanup_close int from = files[i] ? open(files[i], O_RDONLY | O_CLOEXEC) : -1;
+        cleanup_buf struct buf bytes = {0};
+        if (!files[i])
+            continue;
+        if (from < 0)
+            return error_errno(err, errno, "opening %s", files[i]);
+        if (fd_read_all(from, files[i], SIZE_MAX, &bytes, err) < 0 ||
+            fd_write_all(to, *out, bytes.data, bytes.len, err) < 0 ||
+            fd_write_all(to, *out, zeros, -bytes.len % 4, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+// A path that fits the address of a socket.
+static int choose_socket(struct trial *t, struct error **err)
+{
+    const size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
+    const char *temporary = getenv("TMPDIR");
+    t->socket = xasprintf("%s/port", t->folder);
+    if (strlen(t->socket) <= most)
+        return 0;
+    free(steal(t->socket));
+    bool fits = temporary && *temporary == '/' && strlen(temporary) + 40 < most;
+    t->socket_folder = make_temporary_directory(fits ? temporary : "/tmp", "kbuild-boot", err);
+    if (!t->socket_folder)
+        return -1;
+    t->socket = xasprintf("%s/port", t->socket_folder);
+    return 0;
+}
+
+struct addition {
+    char *more, *initrd, *append, *client;
+};
+
+static void addition_free(struct addition *a)
+{
+    free(a->more);
+    free(a->initrd);
+    free(a->append);
+    free(a->client);
+}
+
+static int prepare(struct trial *t, struct addition *a, struct error **err)
+{
+    const struct recipe_service *s = t->service;
+    struct machine *m = &t->machine;
+    if (boot_take_part(t, s->beside, t->arch, "beside", &a->more, err) < 0 ||
+        boot_take_part(t, s->client, arch_host(), "client", &a->client, err) < 0 ||
+        choose_socket(t, err) < 0)
+        return -1;
+    if (chmod(a->client, 0700) < 0)
+        return error_errno(err, errno, "making %s executable", a->client);
+    if (a->more && lay_beside(t, m->initrd, a->more, &a->initrd, err) < 0)
+        return -1;
+    a->append = s->append ? xasprintf("%s%s%s", m->append, *m->append ? " " : "", s->append) : NULL;
+    m->initrd = a->initrd ? a->initrd : m->initrd;
+    m->append = a->append ? a->append : m->append;
+    m->port = s->port;
+    m->socket = t->socket;
+    log_note("for this test only:%s%s%s%s%s%s", a->more ? " behind the initrd lies " : "",
+             a->more ? s->beside : "", a->more && s->append ? "," : "",
+             s->append ? " behind the command line '" : "", s->append ? s->append : "",
+             s->append ? "'" : "");
+    return 0;
+}
+
+// ---- the client ----
+
+struct conversation {
+    struct trial *t;
+    const char *client;
+    size_t proven;
+    struct buf said; // that was no step
+};
+
+// "exit_status 3, stdout "hello\n"": what a step says beside its name and its end.
+static char *describe_step(const json_t *line)
+{
+    static const char *const known[] = {"step", "ok", "error", "seconds"};
+    cleanup_buf struct buf out = {0};
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)line, key, value)
+    {
+        bool skip = false;
+        for (size_t i = 0; i < ARRAY_LEN(known); i++)
+            skip |= !strcmp(key, known[i]);
+        cleanup_free char *text = skip ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        bool cut = text && strlen(text) > 400;
+        if (text)
+            buf_printf(&out, "%s %s %.*s%s", out.len ? "," : ":", key, cut ? 400 : INT_MAX, text,
+                       cut ? "..." : "");
+    }
+    return buf_take(&out);
+}
+
+// {"step": NAME, "ok": true or false, ...}
+static int judge_step(struct conversation *c, const json_t *line, struct error **err)
+{
+    const char *step = json_string_value(json_object_get(line, "step"));
+    const char *why = json_string_value(json_object_get(line, "error"));
+    const json_t *ok = json_object_get(line, "ok");
+    if (!step || !*step || !json_is_boolean(ok))
+        return error_set(err, ERROR_STEP, "it said a line that is no step%s%s", why ? ": " : "",
+                         why ? why : "");
+    if (!json_is_true(ok) || json_object_get(line, "error"))
+        return error_set(err, ERROR_STEP, "%s: %s", step, why ? why : "it failed");
+    cleanup_free char *more = describe_step(line);
+    log_note("proven: %s%s", step, more);
+    c->proven++;
+    return 0;
+}
+
+// A line that looks as a step does is one, or an error: what cannot be read may have been a
+// failure. Standard error comes through the same pipe, so a step can have words in front of it.
+static bool looks_as_step(const char *text)
+{
+    return text[strspn(text, " \t")] == '{' || strstr(text, "\"step\"") || strstr(text, "\"ok\"");
+}
+
+static int take_step(struct conversation *c, const struct buf *text, struct error **err)
+{
+    fprintf(c->t->console, "---- client: %s\n", text->data);
+    if (!looks_as_step(text->data)) {
+        c->said.len = 0;
+        buf_puts(&c->said, text->data);
+        return 0;
+    }
+    json_error_t wrong;
+    json_t *line =
+        json_loadb(text->data, text->len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &wrong);
+    int result = line ? judge_step(c, line, err)
+                      : error_set(err, ERROR_STEP, "it said a line that is no step: %s: %s",
+                                  wrong.text, text->data);
+    json_decref(line);
+    return result;
+}
+
+static int listen_to(struct conversation *c, struct guest *g, int fd, pid_t pid, struct error **err)
+{
+    cleanup_buf struct buf line = {0};
+    int status, more;
+    while ((more = guest_read_line(g, fd, &line, err)) > 0 && take_step(c, &line, err) == 0)
+        ;
+    // Who says no more may still not end.
+    if (more || guest_wait(g, pid, &status, err) < 0) {
+        process_stop(pid, 1000);
+        return -1;
+    }
+    cleanup_free char *ended = process_status_text(status);
+    if (status || !c->proven)
+        return error_set(err, ERROR_STEP, "%s: %s%s%s", path_base(c->t->service->client),
+                         status ? ended : "it proved nothing", c->said.len ? ": " : "",
+                         c->said.len ? c->said.data : "");
+    return 0;
+}
+
+static int converse(struct guest *g, void *context, struct error **err)
+{
+    struct conversation *c = context;
+    cleanup_free char *timeout = xasprintf("%u", c->t->machine.timeout);
+    const struct placeholder names[] = {{"{socket}", c->t->socket}, {"{timeout}", timeout}};
+    cleanup_strlist struct strlist words = {0}, argv = {0};
+    int fds[2];
+    strlist_split(&words, c->t->service->arguments, " ");
+    strlist_add(&argv, c->client);
+    for (size_t i = 0; i < words.n; i++) {
+        cleanup_free char *word = placeholders_expand(words.items[i], names, ARRAY_LEN(names));
+        strlist_add(&argv, word);
+    }
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return error_errno(err, errno, "starting %s", c->client);
+    struct process p = {
+        .argv = argv.items, .input = -1, .output = fds[1], .errors = fds[1], .own_group = true};
+    pid_t pid = process_start(&p, err);
+    close(fds[1]);
+    int result = pid > 0 ? listen_to(c, g, fds[0], pid, err) : -1;
+    close(fds[0]);
+    return result;
+}
+
+// ---- the proof ----
+
+static int judge_command_line(struct trial *t, const char *what, const char *seen,
+                              const char *wanted, struct error **err)
+{
+    if (!seen) {
+        log_note("proven: %s: it serves; what command line it got is not on the console", what);
+        return 0;
+    }
+    if (boot_compare_command_lines(t, seen, wanted, err) < 0)
+        return -1;
+    log_note("proven: %s: it serves, command line as expected", what);
+    return 0;
+}
+
+// `report` as in qemu_expect_serving(); without a client nobody talks to the service.
+static int start_serving(struct trial *t, const char *what, const char *command_line,
+                         const char *client, json_t **report, struct error **err)
+{
+    struct machine *m = &t->machine;
+    struct conversation c = {.t = t, .client = client};
+    cleanup_free char *seen = NULL;
+    m->seen_command_line = &seen;
+    fprintf(t->console, "==== %s\n", what);
+    int result =
+        qemu_expect_serving(m, &t->service->expect, report, client ? converse : NULL, &c, err);
+    m->seen_command_line = NULL;
+    buf_free(&c.said);
+    if (!result && report && *report)
+        return boot_judge_report(t, what, command_line, *report, err);
+    if (!result)
+        result = judge_command_line(t, what, seen, command_line, err);
+    return result < 0 ? error_wrap(err, "%s", what) : 0;
+}
+
+int boot_watch_service(struct trial *t, const char *what, const char *command_line,
+                       struct error **err)
+{
+    json_t *report = NULL;
+    int result =
+        start_serving(t, what, command_line, NULL, t->service_is_sure ? NULL : &report, err);
+    json_decref(report);
+    return result;
+}
+
+int boot_prove_guest(struct trial *t, const char *what, json_t **out, struct error **err)
+{
+    const struct machine before = t->machine;
+    struct addition a = {0};
+    json_t *report = NULL;
+    int result = t->service && t->tools ? prepare(t, &a, err) : 0;
+    cleanup_free char *line = qemu_command_line(&t->machine);
+    if (!t->service)
+        return boot_prove(t, what, line, out, err);
+    if (!result)
+        result = start_serving(t, what, line, a.client, t->service_is_sure ? NULL : &report, err);
+    if (!result && !a.client && !report)
+        log_note("not proven: that the service does anything: nobody talked to it");
+    if (out && !result)
+        *out = json_incref(report);
+    json_decref(report);
+    t->machine = before;
+    addition_free(&a);
+    return result;
+}

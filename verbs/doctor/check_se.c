@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a host of IBM Secure Execution guests needs: Kata's guide ("Host capable of Secure
+// Execution"), Linux' Documentation/virt/kvm/s390/s390-pv.rst and sysfs-firmware-uv, QEMU's
+// system/s390x/protvirt.
+#include "doctor/check.h"
+
+#include <string.h>
+
+// Machine types of /proc/cpuinfo. One that is not here may be newer: facility 158 decides.
+static const struct {
+    const char *type, *model;
+    bool able;
+} models[] = {
+    {"2964", "z13", false},     {"2965", "z13s", false},   {"3906", "z14", false},
+    {"3907", "z14 ZR1", false}, {"8561", "z15", true},     {"8562", "z15 T02", true},
+    {"3931", "z16", true},      {"3932", "z16 A02", true}, {"9175", "z17", true},
+};
+
+static enum host_state look_machine(const struct host *h, const struct host_check *c,
+                                    struct buf *seen)
+{
+    cleanup_free char *machine = host_machine(h);
+    if (strcmp(machine, "s390x")) {
+        buf_printf(seen, "this is %s, not s390x", *machine ? machine : "an unknown machine");
+        return HOST_FAIL;
+    }
+    cleanup_buf struct buf cpu = {0};
+    host_read(h, "proc/cpuinfo", &cpu);
+    const char *type = strstr(cpu.data, "machine = ");
+    type = type ? type + strlen("machine = ") : "";
+    for (size_t i = 0; i < ARRAY_LEN(models); i++)
+        if (starts_with(type, models[i].type)) {
+            buf_printf(seen, "s390x, IBM %s or the LinuxONE of its time (type %s)", models[i].model,
+                       models[i].type);
+            return models[i].able ? HOST_OK : HOST_FAIL;
+        }
+    buf_printf(seen, "s390x, machine type %.*s, which is not known here: facility 158 decides",
+               (int)strcspn(type, ", \n"), *type ? type : "unknown");
+    return HOST_SKIP;
+}
+
+static enum host_state look_facility(const struct host *h, const struct host_check *c,
+                                     struct buf *seen)
+{
+    cleanup_free char *facilities = host_cpu_field(h, "facilities");
+    if (!facilities) {
+        buf_puts(seen, "/proc/cpuinfo has no line of facilities");
+        return HOST_FAIL;
+    }
+    bool there = host_has_word(facilities, c->wanted);
+    buf_printf(seen, "facility %s is %s", c->wanted, there ? "installed" : "not installed");
+    return there ? HOST_OK : HOST_FAIL;
+}
+
+// prot_virt=1, as the kernel reads a boolean; the last one counts.
+static enum host_state look_parameter(const struct host *h, const struct host_check *c,
+                                      struct buf *seen)
+{
+    static const char *const yes[] = {"1", "y", "Y", "on", "t", "T", "true", "yes"};
+    cleanup_buf struct buf text = {0};
+    cleanup_strlist struct strlist words = {0};
+    const char *value = NULL;
+    host_read(h, "proc/cmdline", &text);
+    strlist_split(&words, text.data, " \t\n");
+    for (size_t i = 0; i < words.n; i++)
+        if (starts_with(words.items[i], "prot_virt="))
+            value = words.items[i] + strlen("prot_virt=");
+    if (!value) {
+        buf_puts(seen, "the kernel was started without prot_virt=1");
+        return HOST_FAIL;
+    }
+    buf_printf(seen, "prot_virt=%s", value);
+    for (size_t i = 0; i < ARRAY_LEN(yes); i++)
+        if (!strcmp(value, yes[i]))
+            return HOST_OK;
+    return HOST_FAIL;
+}
+
+static enum host_state look_memory(const struct host *h, const struct host_check *c,
+                                   struct buf *seen)
+{
+    cleanup_buf struct buf log = {0};
+    if (!host_log(h, &log, seen))
+        return HOST_SKIP;
+    cleanup_free char *line = host_line_with(log.data, "ultravisor base storage");
+    buf_puts(seen, line ? line : "the kernel's log does not say how much the ultravisor reserved");
+    return line ? HOST_OK : HOST_FAIL;
+}
+
+static enum host_state look_limits(const struct host *h, const struct host_check *c,
+                                   struct buf *seen)
+{
+    static const char *const names[] = {"max_guests", "max_cpus",        "max_address",
+                                        "facilities", "supp_se_hdr_ver", "supp_se_hdr_pcf"};
+    unsigned long guests = 0;
+    bool known = false;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        cleanup_free char *path = xasprintf("sys/firmware/uv/query/%s", names[i]);
+        cleanup_buf struct buf value = {0};
+        if (!host_read(h, path, &value))
+            continue;
+        value.data[strcspn(value.data, "\n")] = '\0';
+        buf_printf(seen, "%s%s %s", seen->len ? ", " : "", names[i], value.data);
+        char *end;
+        if (i == 0 && (guests = strtoul(value.data, &end, 10), *value.data && !*end))
+            known = true;
+    }
+    if (known)
+        return guests ? HOST_OK : HOST_FAIL;
+    buf_printf(seen, "%sthere is no number in /sys/firmware/uv/query/max_guests",
+               seen->len ? "; " : "");
+    return HOST_SKIP;
+}
+
+// KVM refuses protected guests while it backs guests with huge pages.
+static enum host_state look_huge_pages(const struct host *h, const struct host_check *c,
+                                       struct buf *seen)
+{
+    cleanup_buf struct buf text = {0};
+    if (!host_read(h, c->argument, &text)) {
+        buf_puts(seen, "the module kvm has no parameter hpage");
+        return HOST_SKIP;
+    }
+    char value = text.data[0];
+    buf_printf(seen, "kvm.hpage is %c", value ? value : '?');
+    return value == '0' || value == 'N' ? HOST_OK : HOST_FAIL;
+}
+
+#define PROT_VIRT                                                                                  \
+    "add prot_virt=1 to the kernel parameters and start again: on Debian and Ubuntu, in "          \
+    "/etc/zipl.conf, then zipl -V"
+static const struct host_check checks[] = {
+    {"se-machine", "machine", look_machine, NULL, NULL, HOST_FAIL,
+     "Secure Execution needs an IBM z15, a LinuxONE III, or newer"},
+    {"se-facility", "ultravisor facility", look_facility, NULL, "158", HOST_FAIL,
+     "ask who runs the machine to enable Secure Execution (feature code 115) for this LPAR; a "
+     "guest of "
+     "KVM or z/VM has no such facility"},
+    {"se-kernel", "kernel", look_kernel, NULL, "5.7", HOST_FAIL,
+     "install a kernel that hosts protected guests: Linux 5.7 or newer"},
+    {"se-parameter", "kernel parameter prot_virt", look_parameter, NULL, NULL, HOST_FAIL,
+     PROT_VIRT},
+    {"se-prot-virt", "ultravisor in use", look_file_value, "sys/firmware/uv/prot_virt_host", "1",
+     HOST_FAIL, PROT_VIRT},
+    {"se-memory", "memory of the ultravisor", look_memory, NULL, NULL, HOST_WARN,
+     "look at the log of the start: journalctl -k | grep -i ultravisor"},
+    {"se-limits", "limits of the ultravisor", look_limits, NULL, NULL, HOST_FAIL,
+     "the ultravisor allows no guest: ask who runs the machine"},
+    {"se-kvm", "KVM", look_kvm, NULL, NULL, HOST_FAIL,
+     "modprobe kvm; as an ordinary user, join the group kvm"},
+    {"se-hpage", "huge pages of KVM", look_huge_pages, "sys/module/kvm/parameters/hpage", NULL,
+     HOST_FAIL,
+     "protected guests and huge pages exclude each other: rmmod kvm && modprobe kvm hpage=0"},
+    {"se-qemu", "QEMU", look_version, "qemu-s390x-version", "6.0", HOST_FAIL,
+     "install kata-static-qemu, or your distribution's QEMU for s390x: confidential-guest-support "
+     "needs "
+     "6.0"},
+    {"se-qemu-object", "QEMU's s390-pv-guest", look_object, "qemu-s390x-objects", "s390-pv-guest",
+     HOST_FAIL, "install a QEMU that was built with KVM for s390x"},
+};
+
+static bool applies(const struct host *h, struct buf *why)
+{
+    cleanup_free char *machine = host_machine(h);
+    cleanup_free char *facilities = host_cpu_field(h, "facilities");
+    cleanup_buf struct buf text = {0}, on = {0};
+    if (strcmp(machine, "s390x")) {
+        buf_printf(why, "this is %s, not s390x", *machine ? machine : "an unknown machine");
+        return false;
+    }
+    host_read(h, "proc/cmdline", &text);
+    host_read(h, "sys/firmware/uv/prot_virt_host", &on);
+    if ((facilities && host_has_word(facilities, "158")) || on.data[0] == '1' ||
+        strstr(text.data, "prot_virt=1"))
+        return true;
+    buf_puts(why, "the machine has no ultravisor facility, and prot_virt=1 was not asked for");
+    return false;
+}
+
+const struct host_group se_group = {"se", "Hosting IBM Secure Execution guests", checks,
+                                    ARRAY_LEN(checks), applies};

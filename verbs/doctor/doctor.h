@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// `kbuild doctor`: is this machine fit to build, and to host Secure Execution or SEV-SNP guests?
+//
+// Each check is a row of a table (check_build.c, check_se.c, check_snp.c): what it looks at, what
+// it saw, and how to fix it. Nothing is changed on the machine. All that checks look at comes
+// through host_read() and host_command() (tree.h), so that a tree of collected files can stand for
+// a machine; docs/doctor.md describes its layout.
+#ifndef KBUILD_DOCTOR_DOCTOR_H
+#define KBUILD_DOCTOR_DOCTOR_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <jansson.h>
+
+enum host_state { HOST_OK, HOST_WARN, HOST_FAIL, HOST_SKIP };
+#define HOST_STATES 4
+const char *host_state_name(enum host_state state); // "ok", "warn", "fail", "skip"
+
+// Zero-initialise; nothing is owned.
+struct doctor_request {
+    const char *group;   // "build", "se" or "snp"; NULL: build, and what the machine is set up for
+    const char *root;    // a tree that stands for the machine; NULL: this machine
+    const char *collect; // keep what the checks read in this new directory, for `root` elsewhere
+    const char *cache;   // where builds will be kept: its free space is looked at
+};
+
+struct host_finding {
+    const char *id, *group, *group_title, *title;
+    const char *fix; // what to do unless the state is ok
+    enum host_state state;
+    char *seen; // printable ASCII, at most 200 characters; for skip: the reason
+};
+
+// A group that was not asked for by name, and that this machine is not set up for.
+struct host_absence {
+    const char *group, *group_title;
+    char *why;
+};
+#define HOST_GROUPS 3
+
+// Zero-initialise.
+struct doctor_report {
+    struct host_absence absent[HOST_GROUPS];
+    size_t absent_count;
+    struct host_finding *findings; // in the order of the tables
+    size_t n, cap;
+    size_t counts[HOST_STATES];
+};
+
+// Runs the checks. That some fail is no error: see counts[HOST_FAIL].
+int doctor_run(const struct doctor_request *request, struct doctor_report *report,
+               struct error **err);
+void doctor_report_free(struct doctor_report *report);
+// {"checks": [{"id", "group", "state", "title", "seen", "fix"}...],
+//  "does_not_apply": [{"group", "why"}...],
+//  "summary": {"ok", "warn", "fail", "skip"}}; fix is null for ok. The caller's.
+json_t *doctor_json(const struct doctor_report *report);
+
+#endif

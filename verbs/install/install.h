@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// `kbuild install`: results into a host's tree.
+#ifndef KBUILD_INSTALL_INSTALL_H
+#define KBUILD_INSTALL_INSTALL_H
+
+#include "run/run.h"
+
+struct install_request {
+    const char *prefix; // NULL: /opt/kata, which the tarballs are made for
+    const char *root;   // NULL: /
+    bool dry_run;
+    void (*say)(const char *path, void *context); // for each file and link
+    void *context;
+};
+// Installs the targets, which are built: their tarballs for hosts below the root, with the links of
+// their recipes. What goes into guests only is left out, with a note.
+int build_install(struct build *b, const struct install_request *r, struct error **err);
+
+#endif

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of this room share. Not for other rooms.
+#ifndef KBUILD_PAYLOAD_ROOM_H
+#define KBUILD_PAYLOAD_ROOM_H
+
+#include "payload/payload.h"
+
+#include "pack/merge_plan.h"
+#include "pack/reader.h"
+#include "store/descriptor.h"
+#include "store/store.h"
+
+#define PAYLOAD_ROOT "opt/kata-artifacts"
+#define MANIFEST_LIMIT ((size_t)4 << 20)
+
+// A time of the image specification (RFC 3339, UTC); to be freed.
+char *payload_time(int64_t seconds);
+// SOURCE_DATE_EPOCH (reproducible-builds.org), or INT64_MAX without one.
+int payload_epoch(int64_t *out, struct error **err);
+
+// ---- payload_files.c: digests of files that were hashed before ----
+// A file is known again by its path, inode, size and times; one that was changed within the last
+// seconds is not remembered, for it may change once more within the same tick.
+struct payload_files {
+    struct store *store;
+    const struct listing_keeper *below; // asked first
+};
+// A keeper of listings that knows them, too.
+struct listing_keeper payload_files_open(struct payload_files *f, struct store *s,
+                                         const struct listing_keeper *below);
+int payload_files_remember(struct payload_files *f, const struct merge_plan *plan,
+                           struct error **err);
+
+// ---- payload_tar.c: a tar stream that becomes a layer ----
+enum layer_filter { LAYER_PLAIN, LAYER_GZIP, LAYER_ZSTD };
+struct layer_out;
+// gzip by `threads` at a time, which does not change the bytes.
+struct layer_out *payload_layer_open(int fd, enum layer_filter filter, int64_t epoch,
+                                     unsigned threads, struct error **err);
+// A member below `prefix`, root's, without setuid, setgid and sticky bits. Directories above it are
+// added, mode 0755. Refuses what has no place in a payload: devices, fifos, sockets, names that
+// mean the removal of a file (".wh.*"), and names that lead through a link or a file.
+int payload_layer_member(struct layer_out *l, const char *prefix, const struct reader_member *m,
+                         struct error **err);
+int payload_layer_data(struct layer_out *l, const void *bytes, size_t length, struct error **err);
+// Ends it. diff_id is the digest of the uncompressed tar, *newest the newest time in it.
+int payload_layer_finish(struct layer_out *l, char diff_id[static DIGEST_HEX_SIZE], int64_t *newest,
+                         struct error **err);
+void payload_layer_free(struct layer_out *l); // NULL is allowed
+static inline void payload_layer_free_p(struct layer_out **l)
+{
+    payload_layer_free(*l);
+}
+#define cleanup_layer __attribute__((cleanup(payload_layer_free_p)))
+
+// ---- payload_layer.c: files -> layers in the store ----
+struct payload_layer {
+    char digest[DIGEST_HEX_SIZE], diff_id[DIGEST_HEX_SIZE];
+    uint64_t size;
+    int64_t newest;   // seconds since 1970
+    char *media_type; // owned
+    char *made_of;    // for the history; owned
+    bool base;        // came with the base image
+};
+struct payload_layers {
+    struct payload_layer *items;
+    size_t n, cap;
+};
+struct payload_layer *
+payload_layers_add(struct payload_layers *l); // zeroed, valid until the next call
+void payload_layers_free(struct payload_layers *l);
+// What is unpacked: the members of a tarball below PAYLOAD_ROOT. `digest` is that of the file.
+struct layer_source {
+    int fd;           // of the file
+    const char *name; // for messages and the history
+    const char *path; // where the file goes as it is, below PAYLOAD_ROOT; NULL: it is unpacked
+    const char *digest;
+    uint64_t max_bytes; // of content; 0: READER_MAX_BYTES
+    unsigned threads;   // that compress; 0: one
+};
+int payload_layer_make(struct store *s, const struct layer_source *from, enum layer_filter filter,
+                       int64_t epoch, struct payload_layer *out, struct error **err);
+// A small layer of our own: <path below PAYLOAD_ROOT> -> bytes.
+struct layer_text {
+    const char *path;
+    const void *bytes;
+    size_t length;
+};
+int payload_layer_make_texts(struct store *s, const struct layer_text *texts, size_t count,
+                             const char *made_of, enum layer_filter filter,
+                             struct payload_layer *out, struct error **err);
+
+// ---- payload_base.c ----
+struct payload_image {
+    json_t *config; // of the base, or of nothing; what is added is added to it
+    struct payload_layers layers;
+    char manifest[DIGEST_HEX_SIZE];
+    uint64_t manifest_size;
+    char config_digest[DIGEST_HEX_SIZE];
+    uint64_t config_size;
+};
+void payload_image_free(struct payload_image *i);
+// Brings the base into the store. NULL is scratch.
+int payload_base_load(struct store *s, const char *base, const struct arch *arch, bool plain_http,
+                      struct payload_image *out, struct error **err);
+
+// ---- payload_source.c: where a base image is read from ----
+struct image_blob {
+    char digest[DIGEST_HEX_SIZE];
+    uint64_t size;
+};
+struct image_source;
+struct image_source *image_source_open(const char *name, bool plain_http, struct error **err);
+// `digest` NULL: what the name says. The bytes are what the digest says.
+int image_source_manifest(struct image_source *s, const char *digest, struct buf *out,
+                          struct error **err);
+// Into the store, whole and checked; what it has is not asked for.
+int image_source_blobs(struct image_source *s, struct store *store, const struct image_blob *blobs,
+                       size_t count, struct error **err);
+void image_source_close(struct image_source *s); // NULL is allowed
+
+// ---- payload_arch.c ----
+// What the set in `plan` is for: what `directory` (NULL: none) notes of each tarball, else the
+// programs inside. Programs for two architectures, `given` (or NULL) against what was found, and
+// nothing that says it are errors. Fills in missing digests of the plan's components.
+int payload_arch_find(struct store *s, struct merge_plan *plan, const char *directory,
+                      const struct arch *given, const struct arch **out, struct error **err);
+
+// The place in arch_table of what these first bytes of a file are for; PAYLOAD_ARCHES: nothing that
+// counts.
+enum { PAYLOAD_ARCHES = 4 };
+size_t payload_elf_arch(const void *start, size_t length);
+
+// ---- payload_image.c ----
+// The hex digest and size of a descriptor (descriptor.md), or an error.
+int descriptor_read(const json_t *descriptor, struct image_blob *out, struct error **err);
+json_t *payload_json(const struct buf *text, const char *what, struct error **err); // an object
+// Writes config and manifest into the store.
+int payload_image_compose(struct store *s, struct payload_image *i, struct error **err);
+
+// ---- payload_output.c ----
+struct payload_target {
+    struct store *store;
+    const struct payload_request *request;
+    const char *path; // of the layout or archive
+    const struct strlist *tags;
+};
+int payload_deliver(const struct payload_target *t, const struct payload_image *i,
+                    struct error **err);
+
+#endif
