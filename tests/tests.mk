@@ -18,7 +18,7 @@ ifeq ($(SANITIZED),)
 unit:
 	$(MAKE) OBJ=$(SAN) SANITIZED=1 CFLAGS='$(SAN_FLAGS)' run-unit
 
-# One room: make unit-seal
+# One room: make unit-se
 unit-%:
 	$(MAKE) OBJ=$(SAN) SANITIZED=1 CFLAGS='$(SAN_FLAGS)' run-unit-$*
 else

@@ -53,7 +53,7 @@ struct build {
     struct distribution host;     // this machine's
     struct mirrors *mirrors;      // its package mirrors, while a run asks them; or NULL
     bool own_sources;             // `kbuild verify`: sources come from their origin
-    struct remote *remote;        // the shared cache (remote.h), or NULL
+    struct remote *remote;        // the shared cache (share/share.h), or NULL
     struct trusted_keys *trusted; // of KBUILD_TRUSTED_KEYS; NULL: everybody is trusted
     bool told_untrusted;          // that something in the local cache is not vouched for
     char *versions_digest;

@@ -37,7 +37,7 @@ struct job {
     bool used;           // by the verb itself: made, but not put anywhere
     bool made;           // by this process: its record counts, also where none of the cache does
     bool asked_shared;   // the shared cache was asked for it
-    struct entry *entry; // and has this of it (remote.h); or NULL
+    struct entry *entry; // and has this of it (share/share.h); or NULL
     struct role *roles;
     size_t role_count, role_cap;
     struct variable_value *values;

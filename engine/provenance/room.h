@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What lib/run/provenance*.c share. Not for other files.
+// What the files of this room share. Not for other rooms.
 #ifndef KBUILD_PROVENANCE_ROOM_H
 #define KBUILD_PROVENANCE_ROOM_H
 
@@ -10,7 +10,7 @@
 json_t *provenance_record(struct build *b, const struct node *node, struct error **err);
 const char *provenance_at(const json_t *object, const char *key); // a text, or ""
 
-// ---- provenance_material.c: what a source's record says, one row for each thing that was fetched
+// ---- material.c: what a source's record says, one row for each thing that was fetched
 // ----
 struct material {
     char *name;      // "linux", "linux: submodule shout", "linux: patch 0001.patch"
@@ -32,7 +32,7 @@ void materials_of_source(const char *name, const json_t *record, struct material
 void materials_of_packages(const struct job *job, const json_t *record, struct materials *out);
 void materials_free(struct materials *m);
 
-// The licence under which a well-known source is published, or NULL. provenance_licence.c
+// The licence under which a well-known source is published, or NULL. licence.c
 const char *licence_of(const char *uri, const char *package);
 
 #endif

@@ -35,7 +35,7 @@
 //   boot: {...}                           struct recipe_boot; how `kbuild boot` tries the result
 //
 // Files are looked for when the recipe is loaded, and must lie inside its folder, links followed.
-// Names of targets in `needs`, `with` and `members` are looked up by whoever plans (lib/run).
+// Names of targets in `needs`, `with` and `members` are looked up by whoever plans (engine/run).
 #ifndef KBUILD_RECIPE_RECIPE_H
 #define KBUILD_RECIPE_RECIPE_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of lib/run share. Not for other rooms.
+// What the files of this room share. Not for other rooms.
 #ifndef KBUILD_RUN_ROOM_H
 #define KBUILD_RUN_ROOM_H
 

@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Building: recipes and versions.yaml become a graph, the graph is run in parallel, results land in
-// the output directory. This is the room where all others meet; cmd/ only parses words and prints.
+// the output directory.
 //
-// clang-format off
-//   plan*.c       recipes -> nodes               run.c         what a run is for, and what is kept of it
-//   job.c         what the plan knows of a node  schedule.c    the parallel run: nodes, and no recipe
-//   variables.c   the user's environment         child.c       a node's process, as the scheduler sees it
-//   evaluate.c    keys, what is to be made       report.c      what that process says; outcome.c at its end
-//   record.c      action records                 make.c        what it does; node_*.c, one kind each
-//   place.c       results -> output directory    step.c        what a script sees
-//   view.c        live view, lines, JSON events  steplog.c     what it prints
-//   live.c        lines drawn again and again    jobserver.c   GNU make's tokens, shared by everything
-//   tarball.c     a result -> a tarball          listings.c    what is in a tarball, kept
-//   work.c        half-made work that stays      until.c       stopping between phases
-//   shell.c       looking around                 install.c     results -> a host
-//   prebuilt*.c   artifacts of others            image_pin.c   names in registries -> digests
-//   remote*.c     the shared cache               signature.c   who made an entry of it
-//   merge*.c      kata-static.tar.xz             release.c     what belongs to a release
-//   wanted.c      what is to be in the output directory
-//   boot*.c       proof by boot; qemu.c starts machines
-// clang-format on
+//   build.c       what a run works with, opened      run.c         what a run is for, what is kept
+//   of it plan*.c       recipes -> nodes                   schedule.c    the parallel run: tasks,
+//   and no recipe evaluate.c    keys, what is to be made           child.c       a node's process,
+//   as the scheduler sees it packages.c    packages of a node, pins           report.c      what
+//   that process says; outcome.c at its end local.c       --source NAME=DIR                  make.c
+//   what it does; node_*.c, one kind each place.c       results -> output directory        step.c
+//   what a script sees; sign.c what it leaves output.c      that directory, and its logs tarball.c
+//   a result -> a tarball view.c        live view, lines, JSON events      steplog.c     what a
+//   step prints until.c       stopping between phases            work.c        half-made work that
+//   stays prebuilt*.c   artifacts of others                image_pin.c   names in registries ->
+//   digests shell.c       looking around                     world.c       what must not matter to
+//   a result wanted.c      build/targets                      ignored.c     variables that change
+//   nothing
 #ifndef KBUILD_RUN_RUN_H
 #define KBUILD_RUN_RUN_H
 

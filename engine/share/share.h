@@ -2,14 +2,14 @@
 // The shared cache: results of nodes in an OCI registry. docs/shared-cache.md has the formats,
 // docs/trust-cache.md what may be believed.
 //
-//   remote.c          settings from the environment, failures, opening a repository
-//   remote_entry.c    names, tags and manifests of entries; what makes one acceptable
-//   remote_trust.c    signatures of entries
-//   remote_referrer.c what refers to an entry: signatures, provenance, SPDX
-//   remote_lookup.c   which entries are there
-//   remote_pull.c     entry -> record and outputs in the local store
-//   remote_push.c     record and outputs -> entry
-//   remote_publish.c  what was cached already; upstream's tags
+//   share.c     settings from the environment, failures, opening a repository
+//   entry.c     names, tags and manifests of entries; what makes one acceptable
+//   trust.c     signatures of entries
+//   referrer.c  what refers to an entry: signatures, provenance, SPDX
+//   lookup.c    which entries are there
+//   pull.c      entry -> record and outputs in the local store
+//   push.c      record and outputs -> entry
+//   publish.c   what was cached already; upstream's tags
 //
 // A registry that cannot be used never fails a build: the first failure is one warning, and the
 // rest of the run does without it. --remote=require makes it an error.

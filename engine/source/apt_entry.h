@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one thing that apt does not say of the sources that it is configured with: whom an entry
-// trusts. Only within lib/source.
+// trusts. Only within this room.
 #ifndef KBUILD_SOURCE_APT_ENTRY_H
 #define KBUILD_SOURCE_APT_ENTRY_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What apt says of the repositories that it is configured with, and what they say of themselves.
-// Only within lib/source.
+// Only within this room.
 #ifndef KBUILD_SOURCE_APT_PLACES_H
 #define KBUILD_SOURCE_APT_PLACES_H
 

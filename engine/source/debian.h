@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is inside a distribution's packages. Only within lib/source.
+// What is inside a distribution's packages. Only within this room.
 #ifndef KBUILD_SOURCE_DEBIAN_H
 #define KBUILD_SOURCE_DEBIAN_H
 

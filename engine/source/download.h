@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One file over http(s) or file://. Only within lib/source.
+// One file over http(s) or file://. Only within this room.
 #ifndef KBUILD_SOURCE_DOWNLOAD_H
 #define KBUILD_SOURCE_DOWNLOAD_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many files side by side, into the store. Only within lib/source.
+// Many files side by side, into the store. Only within this room.
 //
 // Sixteen at a time, over one libcurl multi handle: connections are kept and shared, by HTTP/2
 // where the server has it. The rules for each file are download.h's. A file that another process is

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bare mirrors in the store, one per url, and what is done with them. Only within lib/source.
+// Bare mirrors in the store, one per url, and what is done with them. Only within this room.
 //
 //   <store>/git/<first 40 hex digits of SHA-256 of the url>.git       the mirror
 //   <store>/git/<the same>.lock                                       held while it is written

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How libgit2's smart protocol reaches a repository. Only within lib/source.
+// How libgit2's smart protocol reaches a repository. Only within this room.
 //
 //   http, https     git_http.c: libcurl, so that proxies, CAs, logins and slow servers are treated
 //                   as for archives (http/http.h)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Somebody's own files in the place of a source. Only within lib/source.
+// Somebody's own files in the place of a source. Only within this room.
 //
 // Which files count:
 //   a git work tree, or a folder in one   what git tracks, and what it neither tracks nor ignores,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A download that outlives a killed kbuild, and that only one process works on: a locked folder of
-// the store's, named by the url. Only within lib/source.
+// the store's, named by the url. Only within this room.
 //
 //   <store>/tmp/download-<first 40 hex digits of SHA-256 of the url>/data, data.from
 #ifndef KBUILD_SOURCE_PARTIAL_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A list of SHA-256 sums in the format of sha256sum(1), clear-signed (RFC 9580, section 7) as
-// kernel.org's sha256sums.asc is. Only within lib/source.
+// kernel.org's sha256sums.asc is. Only within this room.
 #ifndef KBUILD_SOURCE_SUMS_H
 #define KBUILD_SOURCE_SUMS_H
 

@@ -2,7 +2,7 @@
 // What the user is told besides results and errors: notes and warnings.
 //
 // By default a line goes to standard error ("kbuild: ..."). Whoever owns the terminal (the live
-// view of lib/run) can take them over, so that lines never tear it.
+// view of engine/run) can take them over, so that lines never tear it.
 #ifndef KBUILD_BASE_LOG_H
 #define KBUILD_BASE_LOG_H
 

@@ -28,7 +28,7 @@
 
 // ---- what is started, and how ----
 
-// What is measured differs in each; see launch_kinds in snp_measure.c.
+// What is measured differs in each; see launch_kinds in launch.c.
 enum launch_kind { LAUNCH_SEV, LAUNCH_SEV_ES, LAUNCH_SNP, LAUNCH_TDX, LAUNCH_KINDS };
 // "sev", "sev-es", "snp", "tdx".
 extern const char *const launch_kind_names[LAUNCH_KINDS];
@@ -36,7 +36,7 @@ extern const char *const launch_kind_names[LAUNCH_KINDS];
 bool launch_kind_find(const char *name, enum launch_kind *out);
 bool launch_kind_has_vcpus(enum launch_kind kind); // false: the digest does not depend on them
 
-// Who starts the guest: register values at reset differ (snp_vmsa.c).
+// Who starts the guest: register values at reset differ (vmsa.c).
 enum launch_vmm { VMM_QEMU, VMM_EC2, VMM_GCE, VMMS };
 extern const char *const launch_vmm_names[VMMS]; // "qemu", "ec2", "gce"
 int launch_vmm_find(const char *name, enum launch_vmm *out, struct error **err);

@@ -7,7 +7,7 @@
 #include "store/store.h"
 
 // Pulls the image (of an index: that for linux and `architecture`, as Go names it) and unpacks its
-// layers into the existing, empty folder (oci_unpack.h). `digest` gets the manifest's, in hex.
+// layers into the existing, empty folder (unpack.h). `digest` gets the manifest's, in hex.
 // *unusable says of a failure that it is the image's: it is lost, what came is not what its
 // manifest says, or it cannot be unpacked. Of a failure of the network, the registry or this
 // machine nothing is known.

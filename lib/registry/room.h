@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared by lib/cache/registry_*.c only.
+// What the files of this room share. Not for other rooms.
 #ifndef KBUILD_REGISTRY_ROOM_H
 #define KBUILD_REGISTRY_ROOM_H
 
@@ -18,7 +18,7 @@
 // What a request needs to be allowed. The scope of its token follows from it.
 enum registry_access { ACCESS_PULL, ACCESS_PUSH };
 
-// ---- registry_challenge.c: WWW-Authenticate (RFC 9110, 11.6.1; RFC 6750, 3) ----
+// ---- challenge.c: WWW-Authenticate (RFC 9110, 11.6.1; RFC 6750, 3) ----
 struct challenge {
     char *scheme;                          // in lower case: "bearer", "basic"
     char *realm, *service, *scope, *error; // or NULL
@@ -32,7 +32,7 @@ void challenges_add(struct challenges *list, const char *value);
 const struct challenge *challenges_find(const struct challenges *list, const char *scheme);
 void challenges_free(struct challenges *list);
 
-// ---- registry_url.c ----
+// ---- url.c ----
 // The scope of an address, from wide to narrow. A redirect leads to the same or a wider scope,
 // never to a narrower one: else a registry on the internet could make us talk to what only this
 // network or machine can reach.
@@ -55,7 +55,7 @@ void url_free(struct url *u);
 char *url_without_query(const char *url);
 bool registry_is_local(const char *registry); // "localhost", 127.0.0.0/8, ::1, with or without port
 
-// ---- registry_conf.c: registries.conf ----
+// ---- conf.c: registries.conf ----
 enum mirror_use { MIRROR_ALL, MIRROR_DIGESTS, MIRROR_TAGS }; // what is read from it
 struct registry_place {
     char *registry, *repository;
@@ -71,7 +71,7 @@ int registry_places_find(const struct reference *r, struct registry_places *out,
                          struct error **err);
 void registry_places_free(struct registry_places *p);
 
-// ---- registry_credentials.c ----
+// ---- credentials.c ----
 struct credentials {
     char *user, *password; // or both NULL
     char *identity_token;  // OAuth2 refresh token, or NULL
@@ -79,7 +79,7 @@ struct credentials {
 // For "host:port" and a repository there; nothing found leaves all NULL.
 int credentials_find(const char *registry, const char *repository, struct credentials *out,
                      struct error **err);
-// registry_credentials_file.c: what one file's JSON says. *helper (to be freed) is set if a helper
+// credentials_file.c: what one file's JSON says. *helper (to be freed) is set if a helper
 // has to be asked, under *server (to be freed).
 int credentials_of_file(const json_t *file, const char *path, const char *registry,
                         const char *repository, struct credentials *out, char **helper,
@@ -95,7 +95,7 @@ const char *credentials_server(const char *registry); // the name that config fi
 void credentials_free(struct credentials *c);
 void secret_free(char *secret); // overwrites it first
 
-// ---- registry_certs.c ----
+// ---- certs.c ----
 struct certs {
     struct buf ca;           // PEM, or empty
     char *certificate, *key; // paths, or NULL
@@ -104,7 +104,7 @@ struct certs {
 int certs_find(const char *host, struct certs *out, struct error **err);
 void certs_free(struct certs *c);
 
-// ---- registry_http.c, registry_perform.c: requests ----
+// ---- http.c, perform.c: requests ----
 struct response {
     long status;
     char *location, *content_type, *range, *content_range, *digest, *link, *subject, *min_chunk;
@@ -177,7 +177,7 @@ bool retry_wait(struct registry *r, struct retry *retry, const struct response *
 
 void registry_set_wrong(struct registry *r); // for registry_was_wrong()
 
-// ---- registry_auth.c ----
+// ---- auth.c ----
 struct token {
     char *scope; // "" for its own repository; what it is for
     char *text;
@@ -198,12 +198,12 @@ int auth_denied(struct registry *r, const struct response *s, struct error **err
 bool auth_is_in(struct registry *r, const char *text);
 void auth_close(struct registry *r);
 
-// ---- registry_token.c ----
+// ---- token.c ----
 // The URL-encoded form or query of a token request, and what comes back. To be freed.
 char *token_query(const char *service, const struct strlist *scopes, const char *identity_token);
 int token_parse(const char *text, size_t length, char **token, long *seconds, struct error **err);
 
-// ---- registry_manifest.c ----
+// ---- manifest.c ----
 // Whether the bytes are a manifest or index that does not contradict itself or `media_type` (may be
 // NULL). Returns its media type, to be freed; NULL on an error.
 char *manifest_check(const char *bytes, size_t length, const char *media_type, struct error **err);
@@ -217,12 +217,12 @@ int manifest_put(struct registry *r, const char *what, const struct manifest_byt
                  struct response *s, struct error **err);
 char *manifest_url(const struct registry *r, const char *what);
 
-// ---- registry_referrers.c ----
+// ---- referrers.c ----
 // The next page of a list, by the header Link: <...>; rel="next" (RFC 8288), of the answer that
 // came from the URL `from`; to be freed. NULL if there is none, or it is elsewhere than `origin`.
 char *link_next(const char *link, const char *from, const char *origin);
 
-// ---- registry_hash.c: SHA-256 beside the transfer ----
+// ---- hash.c: SHA-256 beside the transfer ----
 // What is worth it is hashed by a thread of its own, while the next bytes come.
 struct hasher;
 struct hasher *hasher_begin(uint64_t size);
@@ -230,7 +230,7 @@ void hasher_add(struct hasher *h, const void *bytes, size_t length);
 // Writes the hex digest and frees it.
 void hasher_end(struct hasher *h, char hex[static DIGEST_HEX_SIZE]);
 
-// ---- registry_parallel.c ----
+// ---- parallel.c ----
 // Calls `one` for every item, by several threads if there are several; after a failure no further
 // one is begun, and the running ones end. -1 and the first error if one failed.
 typedef int transfer_one(struct registry *r, void *item, struct error **err);
@@ -240,7 +240,7 @@ int transfer_all(struct registry *r, void *items, size_t count, size_t size, tra
 // Tells of the bytes of the running push.
 void transfer_progress(struct registry *r);
 
-// ---- registry_open.c ----
+// ---- open.c ----
 struct registry {
     char *name;       // "localhost:5000"
     char *repository; // "a/b"
@@ -277,7 +277,7 @@ struct registry {
     size_t pool_n, pool_cap;
 };
 
-// ---- registry_pool.c ----
+// ---- pool.c ----
 // The mirror of this index if it may be asked for this, NULL if not.
 struct registry *registry_mirror(const struct registry *r, size_t index, bool by_digest);
 

@@ -12,7 +12,7 @@
 //   <dir>/locks/                 store_lock()
 //   <dir>/images/<name>/         OCI image layouts of builders, hard links to blobs (oci.h)
 //   <dir>/logs/ab/cdef...        what the build of an action said, by the action key
-//   <dir>/git/                   bare mirrors (lib/source)
+//   <dir>/git/                   bare mirrors (engine/source)
 //   <dir>/tmp/                   work in progress, a folder for each process; what a dead process
 //                                left there is removed by the next store_open()
 //   <dir>/damaged/               what failed verification, for a look; emptied by gc

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A web server on loopback that misbehaves as it is told, for the tests of lib/source.
+"""A web server on loopback that misbehaves as it is told, for the tests of engine/source.
 
 Usage: http_server.py FOLDER [CERTIFICATE.pem]: with a certificate (and its key in the same file) it speaks https. Prints its port, and ends when its standard input does.
 

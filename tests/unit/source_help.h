@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of lib/source share: a scratch folder with a store, a lock, and servers on
+// What the tests of engine/source share: a scratch folder with a store, a lock, and servers on
 // loopback.
 #ifndef KBUILD_TESTS_SOURCE_HELP_H
 #define KBUILD_TESTS_SOURCE_HELP_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared by the tests of lib/cache: each test has a store in a folder of its own.
+// Shared by the tests of lib/store: each test has a store in a folder of its own.
 #ifndef KBUILD_TESTS_CACHE_TEST_H
 #define KBUILD_TESTS_CACHE_TEST_H
 

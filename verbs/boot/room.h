@@ -48,17 +48,17 @@ int boot_look(struct trial *t, const char *target, struct error **err);
 // Adds whoever would have to be built for a part ("<target>:<path>", or NULL) to `out`; 1 if so.
 int boot_part_missing(struct trial *t, const char *reference, struct strlist *out);
 
-// ---- boot_sealed.c ----
+// ---- sealed.c ----
 int boot_sealed(struct trial *t, const char *image, struct error **err);
 
-// ---- boot_parts.c: a kernel and an initrd, with a firmware and a QEMU that were built ----
+// ---- parts.c: a kernel and an initrd, with a firmware and a QEMU that were built ----
 int boot_parts(struct trial *t, struct error **err);
 // Takes a part, "<target>:<path>" of a boot section, out into the scratch folder, as the file
 // `name` (NULL: its own). *out, to be freed, stays NULL for the reference NULL.
 int boot_take_part(struct trial *t, const char *reference, const struct arch *arch,
                    const char *name, char **out, struct error **err);
 
-// ---- boot_disk.c: a disk with a root file system ----
+// ---- disk.c: a disk with a root file system ----
 // Finds out where the disk's root is, and whether it is measured: t->append is the command line.
 int boot_find_root(struct trial *t, struct error **err);
 // The same, and takes the disk out.
@@ -67,7 +67,7 @@ int boot_take_disk(struct trial *t, struct error **err);
 // root hash changed.
 int boot_prove_refusals(struct trial *t, struct error **err);
 
-// ---- boot_service.c: a guest that serves ----
+// ---- service.c: a guest that serves ----
 // Finds out which service the guest has: of the recipe that its initrd is made by, if something of
 // it is inside. Where that cannot be known, it may.
 int boot_find_service(struct trial *t, struct error **err);

@@ -194,7 +194,7 @@ static const char *string_of(const struct toml_entry *e)
 }
 
 // containerd's docs: runtime_type is "io.containerd.<name>.<version>", or the path of a shim. The
-// type of a class with a name of its own says its name (config_kinds.c), and its shim what it is.
+// type of a class with a name of its own says its name (kinds.c), and its shim what it is.
 static bool type_is_of_kata(const char *type, const char *class, const char *shim)
 {
     static const char domain[] = "io.containerd.";

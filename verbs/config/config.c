@@ -16,7 +16,7 @@
 // What a file turned out to be.
 struct examined {
     const struct config_layout *layout;
-    char *default_class; // of containerd's file (config_class.h)
+    char *default_class; // of containerd's file (class.h)
 };
 
 // ---- what is to be changed ----
@@ -36,7 +36,7 @@ static void plan_free(struct plan *p)
 }
 #define cleanup_plan __attribute__((cleanup(plan_free)))
 
-// As the runtime that reads the file takes them (config_edit.h, fold).
+// As the runtime that reads the file takes them (edit.h, fold).
 static bool same_path(const struct config_change *a, const struct config_change *b)
 {
     size_t n = a->path.n;

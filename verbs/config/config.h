@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `kbuild config`: the edits that Kata's guides for confidential guests make by hand in a runtime's
 // configuration.toml, and those that tell containerd of that runtime. A kind of guest, or of file,
-// is a table of edits (config_kinds.c): a new one is data only.
+// is a table of edits (kinds.c): a new one is data only.
 //
 // Whatever is not meant stays byte for byte: comments, order, blanks, line ends. A file that is not
 // TOML is refused with line and column and never touched. Doing it twice changes nothing.
@@ -24,7 +24,7 @@ struct config_edit {
         CONFIG_TABLE,       // the table is there; one that has to be made has this key and value
         CONFIG_COMMENT_OUT, // the key is not there; its line becomes a comment
     } operation;
-    const char *value; // as TOML; "@PREFIX@" in it is the prefix (config_class.h: other marks)
+    const char *value; // as TOML; "@PREFIX@" in it is the prefix (class.h: other marks)
 };
 
 // What a file must say already, since it cannot be known from here: an image whose hash it has,

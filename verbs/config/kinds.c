@@ -127,7 +127,7 @@ static const struct config_layout snp_layouts[] = {
 // Kata's docs/how-to/containerd-kata.md. runtime_path is kata-deploy's: containerd does not look
 // for a shim below /opt. Its runtime_type for the class "kata" is that page's
 // io.containerd.kata.v2. The first row keeps the class of ordinary pods, which containerd 1.x
-// forgets if a file has another (config_class.c).
+// forgets if a file has another (class.c).
 #define CLASSES(plugin) "plugins.\"" plugin "\".containerd.runtimes."
 #define CLASS(plugin) CLASSES(plugin) "@CLASS@"
 #define ANNOTATIONS "[\"io.katacontainers.*\"]"

@@ -3,7 +3,7 @@
 //
 // Each check is a row of a table (check_build.c, check_se.c, check_snp.c): what it looks at, what
 // it saw, and how to fix it. Nothing is changed on the machine. All that checks look at comes
-// through host_read() and host_command() (tree.h), so that a tree of collected files can stand for
+// through host_read() and host_command() (host/host.h), so that a tree of collected files can stand for
 // a machine; docs/doctor.md describes its layout.
 #ifndef KBUILD_DOCTOR_DOCTOR_H
 #define KBUILD_DOCTOR_DOCTOR_H

@@ -3,10 +3,10 @@
 // kata-deploy-build-and-upload-payload.sh makes with a container daemon, made by streaming.
 // docs/payload.md.
 //
-//   payload.c         the verb: collect, make layers, compose, deliver
-//   payload_layer.c   tarballs -> layers      payload_image.c   base + layers -> manifest
-//   payload_base.c    the base image          payload_output.c  layout, archive, registry
-//   payload_index.c   architectures -> index  payload_tar.c     the bytes of a layer
+//   payload.c  the verb: collect, make layers, compose, deliver
+//   layer.c    tarballs -> layers       image.c   base + layers -> manifest
+//   base.c     the base image           output.c  layout, archive, registry
+//   index.c    architectures -> index   tar.c     the bytes of a layer
 #ifndef KBUILD_PAYLOAD_PAYLOAD_H
 #define KBUILD_PAYLOAD_PAYLOAD_H
 

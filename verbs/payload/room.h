@@ -18,7 +18,7 @@ char *payload_time(int64_t seconds);
 // SOURCE_DATE_EPOCH (reproducible-builds.org), or INT64_MAX without one.
 int payload_epoch(int64_t *out, struct error **err);
 
-// ---- payload_files.c: digests of files that were hashed before ----
+// ---- files.c: digests of files that were hashed before ----
 // A file is known again by its path, inode, size and times; one that was changed within the last
 // seconds is not remembered, for it may change once more within the same tick.
 struct payload_files {
@@ -31,7 +31,7 @@ struct listing_keeper payload_files_open(struct payload_files *f, struct store *
 int payload_files_remember(struct payload_files *f, const struct merge_plan *plan,
                            struct error **err);
 
-// ---- payload_tar.c: a tar stream that becomes a layer ----
+// ---- tar.c: a tar stream that becomes a layer ----
 enum layer_filter { LAYER_PLAIN, LAYER_GZIP, LAYER_ZSTD };
 struct layer_out;
 // gzip by `threads` at a time, which does not change the bytes.
@@ -53,7 +53,7 @@ static inline void payload_layer_free_p(struct layer_out **l)
 }
 #define cleanup_layer __attribute__((cleanup(payload_layer_free_p)))
 
-// ---- payload_layer.c: files -> layers in the store ----
+// ---- layer.c: files -> layers in the store ----
 struct payload_layer {
     char digest[DIGEST_HEX_SIZE], diff_id[DIGEST_HEX_SIZE];
     uint64_t size;
@@ -90,7 +90,7 @@ int payload_layer_make_texts(struct store *s, const struct layer_text *texts, si
                              const char *made_of, enum layer_filter filter,
                              struct payload_layer *out, struct error **err);
 
-// ---- payload_base.c ----
+// ---- base.c ----
 struct payload_image {
     json_t *config; // of the base, or of nothing; what is added is added to it
     struct payload_layers layers;
@@ -104,7 +104,7 @@ void payload_image_free(struct payload_image *i);
 int payload_base_load(struct store *s, const char *base, const struct arch *arch, bool plain_http,
                       struct payload_image *out, struct error **err);
 
-// ---- payload_source.c: where a base image is read from ----
+// ---- source.c: where a base image is read from ----
 struct image_blob {
     char digest[DIGEST_HEX_SIZE];
     uint64_t size;
@@ -119,7 +119,7 @@ int image_source_blobs(struct image_source *s, struct store *store, const struct
                        size_t count, struct error **err);
 void image_source_close(struct image_source *s); // NULL is allowed
 
-// ---- payload_arch.c ----
+// ---- arch.c ----
 // What the set in `plan` is for: what `directory` (NULL: none) notes of each tarball, else the
 // programs inside. Programs for two architectures, `given` (or NULL) against what was found, and
 // nothing that says it are errors. Fills in missing digests of the plan's components.
@@ -131,14 +131,14 @@ int payload_arch_find(struct store *s, struct merge_plan *plan, const char *dire
 enum { PAYLOAD_ARCHES = 4 };
 size_t payload_elf_arch(const void *start, size_t length);
 
-// ---- payload_image.c ----
+// ---- image.c ----
 // The hex digest and size of a descriptor (descriptor.md), or an error.
 int descriptor_read(const json_t *descriptor, struct image_blob *out, struct error **err);
 json_t *payload_json(const struct buf *text, const char *what, struct error **err); // an object
 // Writes config and manifest into the store.
 int payload_image_compose(struct store *s, struct payload_image *i, struct error **err);
 
-// ---- payload_output.c ----
+// ---- output.c ----
 struct payload_target {
     struct store *store;
     const struct payload_request *request;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Puts a Secure Execution image together by hand, without encryption, to run the loaders in an
-// emulator (image format, section 18). Deliberately shares no code with lib/seal.
+// emulator (image format, section 18). Deliberately shares no code with lib/se.
 //
 //   image sealed OUT STAGE3A
 //       starts at stage3a, has an IPIB and a header with nothing but the magic and its size
