@@ -93,7 +93,7 @@ static char *publisher(const char *url)
 
 // ---- sources ----
 
-static void add_git(const char *name, const json_t *p, struct materials *out)
+static void add_git(const char *name, const char *licence, const json_t *p, struct materials *out)
 {
     const char *url = provenance_at(p, "url"), *commit = provenance_at(p, "commit");
     const char *ref = provenance_at(p, "ref");
@@ -103,7 +103,7 @@ static void add_git(const char *name, const json_t *p, struct materials *out)
     m->uri = xasprintf("git+%s@%s", url, commit);
     m->algorithm = xstrdup("gitCommit");
     m->digest = copy(commit);
-    m->licence = copy(licence_of(url, NULL));
+    m->licence = copy(licence);
     m->supplier = publisher(url);
     const json_t *list = json_object_get(p, "submodules");
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -115,14 +115,13 @@ static void add_git(const char *name, const json_t *p, struct materials *out)
         m->uri = xasprintf("git+%s@%s", provenance_at(sub, "url"), provenance_at(sub, "commit"));
         m->algorithm = xstrdup("gitCommit");
         m->digest = copy(provenance_at(sub, "commit"));
-        m->licence = copy(licence_of(provenance_at(sub, "url"), NULL));
         m->supplier = publisher(provenance_at(sub, "url"));
     }
 }
 
 // pkg:oci/<name>@sha256%3A<digest>?arch=s390x&repository_url=<registry>/<repository>&tag=<tag>
 // (purl-spec, type oci)
-static void add_image(const char *name, const json_t *p, struct materials *out)
+static void add_image(const char *name, const char *licence, const json_t *p, struct materials *out)
 {
     const char *repository = provenance_at(p, "repository"), *digest = provenance_at(p, "manifest");
     const char *tag = provenance_at(p, "tag");
@@ -135,11 +134,12 @@ static void add_image(const char *name, const json_t *p, struct materials *out)
     m->uri = xasprintf("docker://%s@sha256:%s", repository, digest);
     m->algorithm = xstrdup("sha256");
     m->digest = copy(digest);
+    m->licence = copy(licence);
     m->supplier = xstrndup(repository, strcspn(repository, "/"));
 }
 
 // Where it lies on somebody's machine is nobody's business; the node's tree stands beside it.
-static void add_local(const char *name, const json_t *p, struct materials *out)
+static void add_local(const char *name, const char *licence, const json_t *p, struct materials *out)
 {
     const char *commit = provenance_at(p, "commit");
     bool dirty = json_is_true(json_object_get(p, "dirty"));
@@ -151,7 +151,7 @@ static void add_local(const char *name, const json_t *p, struct materials *out)
     m->digest = copy(provenance_at(p, "tree"));
 }
 
-static void add_archive(const char *name, const json_t *p, struct materials *out)
+static void add_archive(const char *name, const char *licence, const json_t *p, struct materials *out)
 {
     struct material *m = add(out);
     m->name = xstrdup(name);
@@ -159,11 +159,11 @@ static void add_archive(const char *name, const json_t *p, struct materials *out
     m->version = copy(m->uri ? path_base(m->uri) : NULL); // "linux-6.7.tar.xz"
     m->algorithm = xstrdup("sha256");
     m->digest = copy(provenance_at(p, "sha256"));
-    m->licence = copy(licence_of(m->uri, NULL));
+    m->licence = copy(licence);
     m->supplier = publisher(provenance_at(p, "url"));
 }
 
-static void add_debian(const char *name, const json_t *p, struct materials *out)
+static void add_debian(const char *name, const char *licence, const json_t *p, struct materials *out)
 {
     const char *source = provenance_at(p, "source");
     const char *package = *source ? source : provenance_at(p, "package");
@@ -183,7 +183,7 @@ static void add_debian(const char *name, const json_t *p, struct materials *out)
         m->uri = xstrdup(m->purl);
         m->algorithm = xstrdup("sha256");
         m->digest = copy(provenance_at(file, "sha256"));
-        m->licence = copy(licence_of(NULL, package));
+        m->licence = copy(licence);
     }
 }
 
@@ -202,7 +202,7 @@ static char *purl_version(const char *purl)
 }
 
 // One for each file or tree of a list.
-static void add_list(const char *name, const json_t *p, struct materials *out)
+static void add_list(const char *name, const char *licence, const json_t *p, struct materials *out)
 {
     const json_t *list = json_object_get(p, "entries");
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -218,7 +218,7 @@ static void add_list(const char *name, const json_t *p, struct materials *out)
             m->version = copy(*commit ? commit : path_base(url));
         m->algorithm = xstrdup(*commit ? "gitCommit" : "sha256");
         m->digest = copy(*commit ? commit : provenance_at(e, "sha256"));
-        m->licence = copy(licence_of(url, NULL));
+        m->licence = copy(licence);
         m->supplier = publisher(url);
     }
 }
@@ -235,18 +235,31 @@ static void add_patches(const char *name, const json_t *p, struct materials *out
     }
 }
 
-void materials_of_source(const char *name, const json_t *record, struct materials *out)
+void materials_of_source(const char *name, const char *licence, const json_t *record,
+                         struct materials *out)
 {
     static const struct {
         const char *kind;
-        void (*add)(const char *name, const json_t *provenance, struct materials *out);
+        void (*add)(const char *name, const char *licence, const json_t *provenance,
+                    struct materials *out);
     } kinds[] = {{"git", add_git},   {"archive", add_archive}, {"debian", add_debian},
                  {"list", add_list}, {"local", add_local},     {"image", add_image}};
     const json_t *p = json_object_get(record, "provenance");
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (!strcmp(provenance_at(p, "kind"), kinds[i].kind))
-            kinds[i].add(name, p, out);
+            kinds[i].add(name, licence, p, out);
     add_patches(name, p, out);
+}
+
+void materials_of_node(const struct node *node, const json_t *record, struct materials *out)
+{
+    const struct recipe *r = job_of(node)->recipe;
+    const char *colon = strchr(node->name, ':'), *name = colon ? colon + 1 : node->name;
+    const char *licence = NULL;
+    for (size_t i = 0; i < r->source_count; i++)
+        if (!strcmp(r->sources[i].name, name))
+            licence = r->sources[i].licence;
+    materials_of_source(name, licence, record, out);
 }
 
 // ---- packages ----

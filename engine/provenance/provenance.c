@@ -134,8 +134,7 @@ static int add_input(struct build *b, const struct node *input, json_t *out, str
     if (!record)
         return -1;
     struct materials m = {0};
-    const char *colon = strchr(input->name, ':');
-    materials_of_source(colon ? colon + 1 : input->name, record, &m);
+    materials_of_node(input, record, &m);
     add_materials(&m, out);
     materials_free(&m);
     if (job_of(input)->list) // the scripts that named them

@@ -27,12 +27,13 @@ struct materials {
     struct material *items;
     size_t n, cap;
 };
-void materials_of_source(const char *name, const json_t *record, struct materials *out);
+// `licence` is that of the source itself, as its recipe declares it, or NULL; nothing is said of what
+// it brings along.
+void materials_of_source(const char *name, const char *licence, const json_t *record,
+                         struct materials *out);
+void materials_of_node(const struct node *source, const json_t *record, struct materials *out);
 // The packages that a builder or root file system was made of.
 void materials_of_packages(const struct job *job, const json_t *record, struct materials *out);
 void materials_free(struct materials *m);
-
-// The licence under which a well-known source is published, or NULL. licence.c
-const char *licence_of(const char *uri, const char *package);
 
 #endif

@@ -94,8 +94,7 @@ static json_t *node_package(const struct node *node, const char *id, const char 
 static char *add_source(struct spdx *s, const struct node *node, const json_t *record)
 {
     struct materials m = {0};
-    const char *colon = strchr(node->name, ':');
-    materials_of_source(colon ? colon + 1 : node->name, record, &m);
+    materials_of_node(node, record, &m);
     char *whole = NULL;
     if (job_of(node)->list) { // which is no file itself
         whole = new_id(s, "source");

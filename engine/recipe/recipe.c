@@ -195,6 +195,7 @@ static void free_source(struct recipe_source *s)
     free(s->ref);
     free(s->archive);
     free(s->image);
+    free(s->licence);
     free(s->sums);
     free(s->when);
     condition_free(&s->condition);

@@ -107,6 +107,7 @@ struct recipe_source {
                 // NULL: always
     struct recipe_condition condition; // and only if this holds
     char *image;                       // name of an image in a registry
+    char *licence;                     // SPDX expression that it is published under, or NULL
     char *archive, *sums; // url of the archive; url of a signed sums file (kernel.org's format)
     // In the filled-in urls the first text of a pair becomes the second, a template itself.
     struct strlist replaced, replacements;

@@ -198,6 +198,18 @@ static int read_checkout(struct reader *r, const struct yaml *node, void *target
     return paths->n ? 0 : reader_error(r, node, "the list is empty");
 }
 
+// An expression of SPDX 2.3, annex D, as far as its letters go.
+static int read_licence(struct reader *r, const struct yaml *node, void *target)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.+() ";
+    char **text = target;
+    if (read_line(r, node, target) < 0)
+        return -1;
+    if ((*text)[strspn(*text, letters)])
+        return reader_error(r, node, "'%s' is no SPDX licence expression", *text);
+    return 0;
+}
+
 #define AT(member) offsetof(struct recipe_source, member)
 static const struct field source_fields[] = {
     {"version", read_line, AT(version), ANYWHERE, 0},
@@ -210,6 +222,7 @@ static const struct field source_fields[] = {
     {"replace", read_replace, 0, ANYWHERE, 0},
     {"debian", read_debian, AT(debian), ANYWHERE, 0},
     {"checkout", read_checkout, AT(checkout), ANYWHERE, 0},
+    {"licence", read_licence, AT(licence), ANYWHERE, 0},
     {"patches", read_patches, AT(patches), ANYWHERE, 0},
     {"list", read_list_script, 0, ANYWHERE, 0},
     {"of", read_list_of, 0, ANYWHERE, 0},

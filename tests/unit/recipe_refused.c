@@ -32,9 +32,11 @@ TEST(unknown_keys_are_refused_with_the_nearest_name)
          "did you mean 'packages'?"},
         {S "sources: {a: {url: x}}\n", F "3:15: unknown key 'url' in a source",
          "known keys: version, git, ref, submodules, archive, sums, image, replace, debian, "
-         "checkout, patches, list, of, arguments, configuration, when"},
+         "checkout, licence, patches, list, of, arguments, configuration, when"},
         {S "sources: {a: {version: a, git: x, ref: y, checkout: [../b]}}\n",
          F "3:54: checkout: '../b' is not a relative path", NULL},
+        {S "sources: {a: {version: a, archive: x, licence: 'GPL/2'}}\n",
+         F "3:53: licence: 'GPL/2' is no SPDX licence expression", NULL},
         {S "sources: {a: {version: a, archive: x, checkout: [b]}}\n",
          F "3:14: the source 'a' has 'checkout', which needs 'git' beside it", NULL},
         {S "variables: {A: {requires: x}}\n", F "3:17: unknown key 'requires' in a variable",
