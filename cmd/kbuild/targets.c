@@ -171,7 +171,8 @@ static json_t *list_recipe(const struct recipe *r, const char *lacks, struct buf
         json_array_append_new(architectures, json_string(arch_table[i].name));
     }
     cleanup_free char *joined = strlist_join(&names, " ");
-    buf_print(text, "%-30s %-32s %s%s%s%s\n", r->name, joined, r->description ? r->description : "",
+    buf_print(text, "%-30s %-32s %s%s%s%s%s\n", r->name, joined,
+              r->description ? r->description : "", r->action == ACTION_GROUP ? " [group]" : "",
               lacks ? " [no source " : "", lacks ? lacks : "", lacks ? "]" : "");
     json_t *item =
         json_pack("{s:s, s:o, s:s, s:s*}", "target", r->name, "architectures", architectures,
@@ -221,7 +222,9 @@ static const char *state_word(const struct node *node)
 {
     if (!node->identified)
         return "to resolve";
-    return node_is_known(node) ? "cached" : "to make";
+    if (node->state == NODE_LOST)
+        return "lost"; // a record says what it is, and the content is not here
+    return node_is_here(node) ? "cached" : "to make";
 }
 
 int verb_plan(struct global_options *g, struct strlist *words, struct error **err)
@@ -276,7 +279,7 @@ static void explain_node(struct build *b, const struct node *node)
 {
     if (node->key_text) {
         print_text(stdout, node->key_text, strlen(node->key_text));
-        print("# key %s, %s\n", node->key, node_is_known(node) ? "cached" : "not in the cache");
+        print("# key %s, %s\n", node->key, node_is_here(node) ? "cached" : "not in the cache");
     } else {
         print("# the key is not known before its inputs are made:\n");
         print_text(stdout, node->identity.data ? node->identity.data : "", node->identity.len);

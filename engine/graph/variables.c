@@ -258,7 +258,7 @@ const char *variable_text(const struct job *job, const char *name)
 
 bool condition_holds(const struct job *job, const struct recipe_condition *c)
 {
-    return !c->variable || !strcmp(variable_text(job, c->variable), c->is);
+    return !c->variable || strlist_has(&c->is, variable_text(job, c->variable));
 }
 
 bool condition_expected(const struct recipe *r, const struct recipe_condition *c)
@@ -267,7 +267,7 @@ bool condition_expected(const struct recipe *r, const struct recipe_condition *c
         const struct recipe_variable *v = &r->variables[i];
         const char *set = getenv(v->name), *otherwise = v->default_ ? v->default_ : "";
         if (!strcmp(v->name, c->variable))
-            return !strcmp(set && *set ? set : otherwise, c->is);
+            return strlist_has(&c->is, set && *set ? set : otherwise);
     }
     return !c->variable;
 }

@@ -47,7 +47,8 @@ enum recipe_action { ACTION_SCRIPT, ACTION_INITRD, ACTION_IMAGE, ACTION_SE_IMAGE
 // when: {variable: NAME, is: VALUE}: something is there only when the variable of the recipe has
 // the value; "" stands for one that is not set. Without a variable: always.
 struct recipe_condition {
-    char *variable, *is;
+    char *variable;
+    struct strlist is; // one of these
     size_t line, column;
 };
 

@@ -433,9 +433,10 @@ int check_layers(struct reader *r)
     for (size_t i = 0; initrd && i < initrd->layer_count; i++)
         if (check_layer(r, layers->items[i], &initrd->layers[i]) < 0)
             return -1;
+    char *line[] = {(char *)"line"};
     const struct recipe_condition format = {.variable =
                                                 initrd ? initrd->disk.verity.variable : NULL,
-                                            .is = (char *)"line",
+                                            .is = {.items = line, .n = 1},
                                             .line = section ? section->line : 0,
                                             .column = section ? section->column : 0};
     return initrd && (check_condition(r, &initrd->disk.verity.when) < 0 ||

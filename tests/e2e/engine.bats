@@ -183,6 +183,13 @@ assert done == ["low", "high"], done
 X
   run kb plan high
   [[ "$output" != *"to make"* ]]
+  # What is not there any more is not called cached.
+  digest=$(cut -d ' ' -f 1 build/high-sha256sum)
+  rm -f "cache/sha256/${digest:0:2}/${digest:2}"
+  run kb plan high
+  grep -q '^lost  *artifact  *high:' <<<"$output"
+  grep -q '^cached  *artifact  *low:' <<<"$output"
+  kb explain high | grep -q '^# key .*, not in the cache$'
 }
 
 @test "companions are built along, unreleased needs stay out of build/" {

@@ -40,7 +40,7 @@ TEST_WITH(a_list_is_read, set_up, tear_down)
     assert_int_equal(s->list->configuration.files.n, 2);
     assert_string_equal(s->list->configuration.environment.items[0], "TOOL_PROXY");
     assert_string_equal(s->condition.variable, "FAST");
-    assert_string_equal(s->condition.is, "yes");
+    assert_string_equal(s->condition.is.items[0], "yes");
     assert_null(s->when);
     assert_null(r->sources[0].list);
     assert_string_equal(r->sources[2].list->script, "own.sh");

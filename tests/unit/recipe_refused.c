@@ -36,7 +36,7 @@ TEST(unknown_keys_are_refused_with_the_nearest_name)
         {S "sources: {a: {version: a, git: x, ref: y, checkout: [../b]}}\n",
          F "3:54: checkout: '../b' is not a relative path", NULL},
         {S "sources: {a: {version: a, archive: x, licence: 'GPL/2'}}\n",
-         F "3:53: licence: 'GPL/2' is no SPDX licence expression", NULL},
+         F "3:48: licence: 'GPL/2' is no SPDX licence expression", NULL},
         {S "sources: {a: {version: a, archive: x, checkout: [b]}}\n",
          F "3:14: the source 'a' has 'checkout', which needs 'git' beside it", NULL},
         {S "variables: {A: {requires: x}}\n", F "3:17: unknown key 'requires' in a variable",
@@ -295,6 +295,16 @@ TEST(conditions_that_cannot_hold_are_refused)
          F "5:24: when: A is yes or no, and never 'on'", NULL},
         {S B "variables: {A: {values: [a, c]}}\nneeds: [{any: a, when: {variable: A, is: b}}]\n",
          F "5:24: when: A is never 'b'", "it is one of a, c"},
+        {S B "variables: {A: {values: [a, c]}}\n"
+             "needs: [{any: a, when: {variable: A, is: [a, b]}}]\n",
+         F "5:24: when: A is never 'b'", "it is one of a, c"},
+        {S B "variables: {A: }\nneeds: [{any: a, when: {variable: A, is: [b, b]}}]\n",
+         F "5:46: is: 'b' is there twice", NULL},
+        {S B "variables: {A: }\nneeds: [{any: a, when: {variable: A, is: []}}]\n",
+         F "5:42: is: the list is empty", NULL},
+        {S B "variables: {A: }\nneeds: [{any: a, when: {variable: A, is: [b, c]}},\n"
+             "  {optional: a, when: {variable: A, is: [d, c]}}]\n",
+         F "6:3: needs: 'a' is there twice", NULL},
         {S B "variables: {A: {default: {before: '3.27', is: a, else: b}}}\n"
              "needs: [{any: a, when: {variable: A, is: b}}]\n",
          F "5:24: when: the default of A follows the release, and nothing can be there only with "
