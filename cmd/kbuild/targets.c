@@ -279,7 +279,10 @@ static void explain_node(struct build *b, const struct node *node)
 {
     if (node->key_text) {
         print_text(stdout, node->key_text, strlen(node->key_text));
+        cleanup_free char *cost = build_cost_text(b, node);
         print("# key %s, %s\n", node->key, node_is_here(node) ? "cached" : "not in the cache");
+        if (cost)
+            print("# making it took %s\n", cost);
     } else {
         print("# the key is not known before its inputs are made:\n");
         print_text(stdout, node->identity.data ? node->identity.data : "", node->identity.len);

@@ -114,6 +114,8 @@ int builder_image(struct build *b, const struct node *node, const char *tree,
 void record_output(json_t *record, const char *name, const char *digest, bool tree, uint64_t size);
 // An output beside the tarballs, put into the output directory as it is.
 void record_side_file(json_t *record, const char *name, const char *digest, uint64_t size);
+// What this process and what it waited for have used up to now, and how long it took.
+void record_cost(json_t *record, long long took_ms);
 // Reads a record's outputs into the node. False if the record is not usable.
 bool outputs_from_record(struct node *node, const json_t *record);
 void remember_build(struct build *b, const struct node *node); // for `kbuild explain`

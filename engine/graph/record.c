@@ -3,10 +3,15 @@
 //
 //   {"node", "kbuild": version, "key_text", "epoch", "outputs": [{"name", "digest", "kind", "size",
 //    "side": true if it is no tarball}],
-//    "provenance": {...}, "summary": what the user should know of the result}
+//    "provenance": {...}, "summary": what the user should know of the result,
+//    "cost": {"ms": how long it took, "cpu_ms": of processors, "peak_kib": resident, of the largest
+//    process}}
+//
+// The cost is of the build that made it, and part of nothing else: no key, no statement, no list.
 #include "graph/job.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 void record_output(json_t *record, const char *name, const char *digest, bool tree, uint64_t size)
 {
@@ -54,6 +59,38 @@ bool outputs_from_record(struct node *node, const json_t *record)
     free(job_of(node)->summary);
     job_of(node)->summary = summary ? xstrdup(summary) : NULL;
     return true;
+}
+
+static long long milliseconds(struct timeval t)
+{
+    return t.tv_sec * 1000LL + t.tv_usec / 1000;
+}
+
+void record_cost(json_t *record, long long took_ms)
+{
+    struct rusage own, steps;
+    if (getrusage(RUSAGE_SELF, &own) < 0 || getrusage(RUSAGE_CHILDREN, &steps) < 0)
+        return;
+    long long cpu_ms = milliseconds(own.ru_utime) + milliseconds(own.ru_stime) +
+                       milliseconds(steps.ru_utime) + milliseconds(steps.ru_stime);
+    long peak = own.ru_maxrss > steps.ru_maxrss ? own.ru_maxrss : steps.ru_maxrss;
+    json_object_set_new(record, "cost",
+                        json_pack("{s:I, s:I, s:I}", "ms", (json_int_t)took_ms, "cpu_ms",
+                                  (json_int_t)cpu_ms, "peak_kib", (json_int_t)peak));
+}
+
+char *build_cost_text(struct build *b, const struct node *node)
+{
+    json_t *record = *node->key ? store_action_get(b->store, node->key, NULL) : NULL;
+    const json_t *cost = json_object_get(record, "cost");
+    char *text = NULL;
+    if (cost)
+        text = xasprintf("%.1f s, of processors %.1f s, largest process %lld MB",
+                         (double)json_integer_value(json_object_get(cost, "ms")) / 1e3,
+                         (double)json_integer_value(json_object_get(cost, "cpu_ms")) / 1e3,
+                         (long long)json_integer_value(json_object_get(cost, "peak_kib")) / 1024);
+    json_decref(record);
+    return text;
 }
 
 // The last build of a node is remembered as an action record of its own, whose key is the digest of

@@ -3,7 +3,7 @@
 // has is made and recorded.
 #include "run/room.h"
 
-#include "base/log.h"
+#include "base/clock.h"
 #include "run/prebuilt.h"
 #include "run/world.h"
 #include "share/share.h"
@@ -81,8 +81,10 @@ static int make_and_keep(struct build *b, struct node *node, bool kept, json_t *
 {
     if (b->options.world)
         world_enter(b->options.world);
+    long long began_ms = now_ms();
     if (make_one(b, node, record, err) < 0)
         return -1;
+    record_cost(record, now_ms() - began_ms);
     if (!kept)
         return 0;
     return store_action_put(b->store, node->key, record, err) < 0 ||

@@ -83,6 +83,22 @@ setup() {
   [[ "$output" == *'+ variable FLAVOUR "rich"'* ]]
 }
 
+@test "explain says what making it took, which is in no key" {
+  make_recipe one "" 'i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done; mkdir -p /out/one/opt; echo >/out/one/opt/one'
+  run kb explain one
+  [[ "$output" != *"making it took"* ]]
+  kb one
+  key=$(kb explain one | grep '^# key')
+  kb explain one | grep -qE '^# making it took [0-9.]+ s, of processors [0-9.]+ s, largest process [0-9]+ MB$'
+  python3 - <<'X'
+import glob, json
+costs = [json.load(open(f)).get("cost") for f in glob.glob("cache/actions/*/*")]
+assert any(c and c["cpu_ms"] > 20 and c["peak_kib"] > 1000 for c in costs), costs
+X
+  USE_CACHE=no kb one
+  [ "$(kb explain one | grep '^# key')" = "$key" ]
+}
+
 @test "a declared variable reaches the step, an undeclared one does not" {
   make_recipe one "variables: {FLAVOUR: {type: text}}" 'mkdir -p /out/one/opt; env | sort >/out/one/opt/env'
   FLAVOUR=rich SECRET=hunter2 kb one
