@@ -2,7 +2,7 @@
 // `kbuild hkd`: host key documents.
 #include "kbuild.h"
 
-#include "hkd/trust_text.h"
+#include "hkd/hkd.h"
 #include "run/se_trust.h"
 #include "source/fetch.h"
 

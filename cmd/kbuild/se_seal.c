@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/user_file.h"
 #include "loader/stages.h"
-#include "se/sentences.h"
+#include "se/checks.h"
 #include "source/fetch.h"
 
 #include <errno.h>

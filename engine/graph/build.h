@@ -5,7 +5,6 @@
 #define KBUILD_GRAPH_BUILD_H
 
 #include "graph/graph.h"
-#include "recipe/distribution.h"
 #include "recipe/lock.h"
 #include "recipe/recipe.h"
 #include "recipe/versions.h"
@@ -42,7 +41,7 @@ struct build_options {
 };
 
 struct remote;
-struct trusted_keys; // signature.h
+struct trusted_keys; // share/vouch.h
 struct build {
     struct build_options options;
     struct versions *versions;
@@ -70,8 +69,8 @@ const struct arch *node_arch(const struct node *node);
 bool node_is_target(const struct node *node); // asked for by name
 // The key text of the last successful build of this node, or NULL; to be freed.
 char *build_last_key_text(struct build *b, const struct node *node);
-// What the build that made the node's outputs took, for people: "1.0 s, of processors 0.9 s, largest
-// process 12 MB"; to be freed. NULL: no record says it.
+// What the build that made the node's outputs took, for people: "1.0 s, of processors 0.9 s,
+// largest process 12 MB"; to be freed. NULL: no record says it.
 char *build_cost_text(struct build *b, const struct node *node);
 // Where the log of what is called so goes; to be freed.
 char *build_log_path(const struct build_options *o, const char *label);

@@ -83,7 +83,6 @@ bool condition_holds(const struct job *job, const struct recipe_condition *c);
 bool condition_expected(const struct recipe *r, const struct recipe_condition *c);
 void variables_free(struct variable_value *values, size_t count);
 
-// ---- constants.c ----
 int constants_resolve(struct job *job, const struct versions *v, struct error **err);
 void constants_key(const struct job *job, struct buf *out); // those that were filled in
 
@@ -105,7 +104,6 @@ static inline bool sources_from_origin(const struct build *b)
 // Whether an artifact or a file of a variable, which the recipe names so, goes into the node.
 bool job_has(const struct job *job, const char *name);
 
-// ---- builder.c ----
 // The OCI image of a builder's root file system, in the store.
 int builder_image(struct build *b, const struct node *node, const char *tree,
                   char image[static DIGEST_HEX_SIZE], struct error **err);
@@ -120,7 +118,7 @@ void record_cost(json_t *record, long long took_ms);
 bool outputs_from_record(struct node *node, const json_t *record);
 void remember_build(struct build *b, const struct node *node); // for `kbuild explain`
 
-// ---- agrees.c: does a record say what today's key and versions.lock say? ----
+// ---- does a record say what today's key and versions.lock say? ----
 bool job_has_packages(const struct node *node); // and no image in their place
 // Is what a record says of its packages that which its key says? Also true of all other nodes.
 bool packages_match(const struct node *node, const json_t *record);
@@ -136,7 +134,7 @@ void list_pin(struct build *b, const struct node *node, const json_t *record);
 char *list_lock_url(const struct node *node);
 const struct lock_entry *list_lock_line(const struct build *b, const struct node *node); // or NULL
 
-// ---- side_files.c: what lies beside the tarballs in the output directory ----
+// ---- what lies beside the tarballs in the output directory ----
 // Of every target: <target>-<name>.
 enum { SIDE_FILES = 3 };
 extern const char *const side_file_names[SIDE_FILES];

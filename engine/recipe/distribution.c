@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The distribution of this host, from os-release(5), or that which it is derived from.
-#include "recipe/distribution.h"
+#include "recipe/versions.h"
 
 #include "base/file.h"
 

@@ -82,7 +82,7 @@ read_value read_run, read_phases, read_install, read_sign, read_only; // recipe
 int read_need_list(struct reader *r, const struct yaml *node, const char *key,
                    struct recipe_needs *out);
 
-// recipe_condition.c: `when`, a struct recipe_condition. Whether the variable is declared, and can
+// recipe_parts.c: `when`, a struct recipe_condition. Whether the variable is declared, and can
 // have the value, is known when all of the recipe is read.
 read_value read_condition;
 int check_condition(struct reader *r, const struct recipe_condition *c);
@@ -94,10 +94,10 @@ void condition_free(struct recipe_condition *c);
 
 // What must hold between the parts of a whole recipe: layers (recipe_actions.c) and images
 // (recipe_boot.c) are made of what is declared; a group has members for its architectures, which
-// are those of its map of members if it names none (recipe_group.c).
+// are those of its map of members if it names none (recipe_set.c).
 int check_layers(struct reader *r);
 const char *layers_section(const struct recipe *recipe); // "initrd" or "disk"
-// recipe_like.c: takes over what the recipe named by `like` says and this one does not.
+// recipe_set.c: takes over what the recipe named by `like` says and this one does not.
 int read_like(struct reader *r);
 int check_parts(struct reader *r);
 int check_members(struct reader *r);
@@ -110,8 +110,8 @@ bool is_member(const struct recipe *recipe, const char *name); // for some archi
 void needs_free(struct recipe_needs *n);
 void rootfs_free(struct recipe_rootfs *f); // NULL is allowed
 void boot_free(struct recipe_boot *b);     // NULL is allowed
-int check_phases(struct reader *r);        // recipe_phases.c
-// recipe_list.c
+int check_phases(struct reader *r);        // recipe_parts.c
+// recipe_variables.c
 read_value read_list_script, read_list_of, read_list_arguments, read_list_configuration; // source
 int check_sources(struct reader *r);
 void list_free(struct recipe_list *l); // NULL is allowed
@@ -120,7 +120,7 @@ int check_ignored(struct reader *r); // they are no variables of the recipe
 void variable_free(struct recipe_variable *v);
 void ignored_free(struct recipe_ignored_list *l);
 bool variable_name_is_reserved(const char *name); // every step has its own
-// recipe_sign.c: the variables that it names are declared, and what they have to be.
+// recipe_actions.c: the variables that it names are declared, and what they have to be.
 // sign_names_key() asks the document, since 'variables' may come before 'sign'.
 int check_sign(struct reader *r);
 bool sign_names_key(const struct reader *r, const char *variable);

@@ -299,7 +299,7 @@ struct recipe_phase {
 };
 
 // sign: {key: NAME, certificate: NAME, files: "*.ko"}: when the scripts are over, kbuild signs what
-// is in the outputs and matches, in the form of kernel modules (lib/crypto/module_signature.h).
+// is in the outputs and matches, in the form of kernel modules (lib/crypto/crypto.h).
 // Nothing is signed while neither variable is set.
 struct recipe_sign {
     char *key;         // a secret variable: file of a private key

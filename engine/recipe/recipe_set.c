@@ -153,3 +153,191 @@ const struct recipe_ignored_list *recipe_set_ignored(struct recipe_set *set, str
     ignored_free(&set->ignored);
     return NULL;
 }
+
+// ---- recipe group ----
+// Groups: recipes that make nothing themselves and stand for others.
+
+// [a, b], for every architecture; or {x86_64: [a, b], s390x: [c]}
+int read_members(struct reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    if (node->kind == YAML_LIST) {
+        for (size_t i = 0; i < arch_count; i++)
+            if (read_need_list(r, node, "members", &recipe->members[i]) < 0)
+                return -1;
+        return node->n ? 0 : reader_error(r, node, "the list is empty");
+    }
+    if (expect(r, node, YAML_MAP) < 0)
+        return -1;
+    for (size_t i = 0; i < node->n; i++) {
+        reader_enter(r, node, i);
+        const struct arch *a = reader_arch(r, r->key_line, r->key_column, node->keys[i]);
+        if (!a)
+            return -1;
+        struct recipe_needs *of = &recipe->members[a - arch_table];
+        if (of->count)
+            return yaml_error_at(r->document, r->key_line, r->key_column, r->err,
+                                 "%s is there twice", a->name);
+        if (read_need_list(r, node->items[i], node->keys[i], of) < 0)
+            return -1;
+        if (!of->count)
+            return reader_error(r, node->items[i], "the list is empty");
+    }
+    return 0;
+}
+
+// A group has no variables that a condition could be about.
+static int refuse_conditions(struct reader *r)
+{
+    for (size_t i = 0; i < arch_count; i++)
+        for (size_t k = 0; k < r->recipe->members[i].count; k++)
+            if (check_condition(r, &r->recipe->members[i].list[k].when) < 0)
+                return -1;
+    return 0;
+}
+
+int check_members(struct reader *r)
+{
+    struct recipe *recipe = r->recipe;
+    if (refuse_conditions(r) < 0)
+        return -1;
+    const struct yaml *members = yaml_get(r->document->root, "members");
+    const struct yaml *given = yaml_get(r->document->root, "architectures");
+    if (!members || members->kind != YAML_MAP)
+        return 0;
+    for (size_t i = 0; i < arch_count; i++) {
+        bool has = recipe->members[i].count > 0;
+        if (!given)
+            recipe->architectures[i] = has;
+        else if (has != recipe->architectures[i])
+            return yaml_error(r->document, has ? members : given, r->err,
+                              has ? "members: %s is not in 'architectures'"
+                                  : "architectures: the group has no members for %s",
+                              arch_table[i].name);
+    }
+    return 0;
+}
+
+bool is_member(const struct recipe *recipe, const char *name)
+{
+    for (size_t i = 0; i < arch_count; i++)
+        for (size_t k = 0; k < recipe->members[i].count; k++)
+            if (strlist_has(&recipe->members[i].list[k].any, name))
+                return true;
+    return false;
+}
+
+void needs_free(struct recipe_needs *n)
+{
+    for (size_t i = 0; i < n->count; i++) {
+        strlist_free(&n->list[i].any);
+        condition_free(&n->list[i].when);
+    }
+    free(n->list);
+}
+
+// ---- recipe like ----
+// `like`: an image that holds what an initrd holds says so instead of saying it again. What it
+// shares is needs, the packages of its root file system, layers, what is left out, what serves in
+// it (boot.service), the variables that all these name, and those that are ignored. What it says
+// itself counts: of variables and of `rootfs` each key for itself.
+
+// The recipe is read as a whole, so that what is wrong with it is said with its own file.
+static struct recipe *open_like(struct reader *r, const struct yaml *node)
+{
+    cleanup_free char *name = NULL;
+    r->key = "like";
+    if (read_name(r, node, &name) < 0)
+        return NULL;
+    cleanup_free char *file = xasprintf("%s/%s/recipe.yaml", r->recipes, name);
+    if (!strcmp(name, r->recipe->name) || !path_exists(file)) {
+        reader_error(r, node, "there is no other recipe '%s'", name);
+        return NULL;
+    }
+    struct yaml_document *d = yaml_load(file, r->err);
+    const struct yaml *next = d ? yaml_get(d->root, "like") : NULL;
+    if (next) {
+        reader_error(r, node, "'%s' is itself like another recipe: name that one", name);
+        yaml_document_free(d);
+        return NULL;
+    }
+    struct recipe *like = d ? recipe_read(d, r->recipes, name, r->err) : NULL;
+    if (like && !like->initrd) {
+        reader_error(r, node, "'%s' has no layers", name);
+        recipe_free(like);
+        return NULL;
+    }
+    return like;
+}
+
+// The keys of `from` that `to` (NULL: an empty map) does not have; all, or those named.
+static const struct yaml *join(struct yaml_document *d, const struct yaml *to,
+                               const struct yaml *from, const char *const *names)
+{
+    if (!from || from->kind != YAML_MAP || (to && to->kind != YAML_MAP))
+        return to;
+    for (size_t i = 0; i < from->n; i++) {
+        bool wanted = !names;
+        for (size_t k = 0; names && names[k]; k++)
+            wanted |= !strcmp(names[k], from->keys[i]);
+        if (!wanted || (to && yaml_get(to, from->keys[i])))
+            continue;
+        static const struct yaml empty = {.kind = YAML_MAP};
+        to = yaml_with(d, to ? to : &empty, from->keys[i], from->items[i]);
+    }
+    return to;
+}
+
+// Whether a text somewhere in it is the name.
+static bool mentions(const struct yaml *node, const char *name)
+{
+    if (node->kind == YAML_SCALAR)
+        return !strcmp(node->text, name);
+    for (size_t i = 0; i < node->n; i++)
+        if (mentions(node->items[i], name))
+            return true;
+    return false;
+}
+
+// Those that nothing names would be read, and change nothing.
+static const struct yaml *join_variables(struct yaml_document *d, const struct yaml *root,
+                                         const struct yaml *from)
+{
+    const struct yaml *own = yaml_get(root, "variables"), *to = own;
+    for (size_t i = 0; from && from->kind == YAML_MAP && i < from->n; i++) {
+        const char *const one[] = {from->keys[i], NULL};
+        if (mentions(root, one[0]))
+            to = join(d, to, from, one);
+    }
+    return to != own ? yaml_with(d, root, "variables", to) : root;
+}
+
+int read_like(struct reader *r)
+{
+    static const char *const whole[] = {"needs", NULL};
+    static const char *const layers[] = {"layers", "init", "exclude", NULL};
+    struct yaml_document *d = r->recipe->document;
+    const struct yaml *node = yaml_get(d->root, "like"), *root = d->root;
+    if (!node)
+        return 0;
+    struct recipe *like = r->recipe->like = open_like(r, node);
+    if (!like)
+        return -1;
+    const struct yaml *other = like->document->root;
+    root = join(d, root, other, whole);
+    const struct yaml *rootfs = join(d, yaml_get(root, "rootfs"), yaml_get(other, "rootfs"), NULL);
+    root = rootfs ? yaml_with(d, root, "rootfs", rootfs) : root;
+    static const char *const service[] = {"service", NULL};
+    const struct yaml *boot = join(d, yaml_get(root, "boot"), yaml_get(other, "boot"), service);
+    if (yaml_get(root, "boot"))
+        root = yaml_with(d, root, "boot", boot);
+    const struct yaml *ignored =
+        join(d, yaml_get(root, "ignored"), yaml_get(other, "ignored"), NULL);
+    root = ignored ? yaml_with(d, root, "ignored", ignored) : root;
+    const char *section = layers_section(r->recipe);
+    const struct yaml *own = yaml_get(root, section);
+    const struct yaml *tree = join(d, own, yaml_get(other, layers_section(like)), layers);
+    root = own ? yaml_with(d, root, section, tree) : root;
+    d->root = (struct yaml *)join_variables(d, root, yaml_get(other, "variables"));
+    return 0;
+}

@@ -8,6 +8,7 @@
 #ifndef KBUILD_RECIPE_VERSIONS_H
 #define KBUILD_RECIPE_VERSIONS_H
 
+#include "base/error.h"
 #include "recipe/yaml.h"
 
 struct versions {
@@ -31,5 +32,21 @@ const char *versions_text(const struct versions *v, const char *path, struct err
 // "{{" and "}}" are braces. An unknown name is an error. The result is to be freed.
 char *versions_expand(const struct versions *v, const struct yaml *component, const char *text,
                       struct error **err);
+
+// ---- distribution ----
+// Which distribution: the one that packages come from.
+
+struct distribution {    // owned strings
+    char *id, *codename; // "debian", "bookworm"
+};
+
+// This host's, from os-release(5). For a derivative (Mint, Pop!_OS, LMDE: ID_LIKE), the
+// distribution whose packages it installs, by UBUNTU_CODENAME, DEBIAN_CODENAME or
+// /etc/debian_version. One without a code name is an error.
+int distribution_host(struct distribution *out, struct error **err);
+// The same from given files, of which the second need not exist.
+int distribution_read(const char *path, const char *debian_version, struct distribution *out,
+                      struct error **err);
+void distribution_free(struct distribution *d);
 
 #endif

@@ -2,15 +2,16 @@
 // DIR/kata-static-*.tar.xz -> one kata-static.tar.xz.
 #include "release/merge.h"
 
-#include "graph/release_version.h"
-#include "recipe/versions.h"
-#include "run/run.h"
-#include "store/tarball_listings.h"
-
 #include "base/environment.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "graph/release_version.h"
+#include "recipe/versions.h"
+#include "run/run.h"
+#include "run/wanted.h"
+#include "store/tarball_listings.h"
 
+#include <fnmatch.h>
 #include <string.h>
 
 struct recipe_set *merge_recipes(const char *directory)
@@ -113,4 +114,213 @@ int merge_directory(const struct merge_request *r, struct error **err)
     log_note("%s: %zu component%s, version %s", r->output, paths.n, paths.n == 1 ? "" : "s",
              version);
     return 0;
+}
+
+// ---- collect ----
+// Which of a directory's tarballs are merged, and what has to be among them.
+
+// "kernel", "kata-static-kernel" and "kata-static-kernel.tar.xz" all mean that component.
+static char *component_stem(const char *name)
+{
+    static const char prefix[] = "kata-static-";
+    char *stem = xstrdup(starts_with(name, prefix) ? name + strlen(prefix) : name);
+    char *extension = strstr(stem, ".tar.");
+    if (extension)
+        *extension = '\0';
+    return stem;
+}
+
+static const char *find_component(const struct strlist *files, const char *stem)
+{
+    for (size_t i = 0; i < files->n; i++) {
+        cleanup_free char *own = component_stem(files->items[i]);
+        if (!strcmp(own, stem))
+            return files->items[i];
+    }
+    return NULL;
+}
+
+static void add_once(struct strlist *list, const char *text)
+{
+    if (!strlist_has(list, text))
+        strlist_add(list, text);
+}
+
+// ---- --components ----
+
+static int collect_named(const struct merge_request *r, const struct strlist *files,
+                         struct strlist *paths, struct error **err)
+{
+    cleanup_strlist struct strlist missing = {0};
+    for (size_t i = 0; i < r->components->n; i++) {
+        cleanup_free char *stem = component_stem(r->components->items[i]);
+        const char *file = find_component(files, stem);
+        if (file)
+            strlist_addf(paths, "%s/%s", r->directory, file);
+        else
+            strlist_add(&missing, stem);
+    }
+    if (!missing.n)
+        return 0;
+    cleanup_free char *names = strlist_join(&missing, ", ");
+    error_user(err, "%s holds no kata-static tarball of %s", r->directory, names);
+    return error_hint(err, "build what is missing first: kbuild %s", missing.items[0]);
+}
+
+// ---- what was built in the directory ----
+
+static const struct wanted_item *find_wanted(const struct wanted *w, const char *file)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (!strcmp(w->items[i].file, file))
+            return &w->items[i];
+    return NULL;
+}
+
+// Of what has to be there: what is gone, and what a run was to make and did not.
+struct shortage {
+    struct strlist gone, pending, targets;
+};
+
+static void look_for(const struct wanted_item *item, const struct strlist *files,
+                     struct shortage *s)
+{
+    bool there = strlist_has(files, item->file);
+    if (there && *item->digest)
+        return;
+    add_once(*item->digest ? &s->gone : &s->pending, item->file);
+    add_once(&s->targets, item->target);
+}
+
+static int report_shortage(const struct merge_request *r, const struct shortage *s,
+                           struct error **err)
+{
+    cleanup_free char *gone = strlist_join(&s->gone, ", ");
+    cleanup_free char *pending = strlist_join(&s->pending, ", ");
+    cleanup_free char *targets = strlist_join(&s->targets, " ");
+    if (!s->targets.n)
+        return 0;
+    if (s->pending.n)
+        error_user(err, "%s was asked for in %s, and its last build did not come to an end",
+                   pending, r->directory);
+    else
+        error_user(err, "%s was built in %s, but is not there any more", gone, r->directory);
+    return error_hint(err,
+                      "build it: kbuild %s; or say what is wanted with --target or --components; "
+                      "or take its line out of %s/targets",
+                      targets, r->directory);
+}
+
+static int check_wanted(const struct merge_request *r, const struct wanted *w,
+                        const struct strlist *files, struct error **err)
+{
+    struct shortage s = {0};
+    for (size_t i = 0; i < w->n; i++) {
+        cleanup_free char *stem = component_stem(w->items[i].file);
+        if (!release_is_guest(r->guests, stem))
+            look_for(&w->items[i], files, &s);
+    }
+    int result = report_shortage(r, &s, err);
+    strlist_free(&s.gone);
+    strlist_free(&s.pending);
+    strlist_free(&s.targets);
+    return result;
+}
+
+static int collect_all(const struct merge_request *r, const struct wanted *w,
+                       const struct strlist *files, struct strlist *paths, struct error **err)
+{
+    for (size_t i = 0; i < files->n; i++) {
+        const char *file = files->items[i];
+        cleanup_free char *stem = component_stem(file);
+        if (release_is_guest(r->guests, stem)) {
+            log_note("%s is for guests, and is left out", file);
+            continue;
+        }
+        if (w->n && !find_wanted(w, file))
+            log_note("%s was not built here; it is taken as it is", file);
+        strlist_addf(paths, "%s/%s", r->directory, file);
+    }
+    if (check_wanted(r, w, files, err) < 0)
+        return -1;
+    if (paths->n)
+        return 0;
+    if (files->n)
+        error_user(err, "%s holds nothing for hosts: all its tarballs are for guests",
+                   r->directory);
+    else
+        error_user(err, "%s holds no kata-static-*.tar.xz to merge", r->directory);
+    return error_hint(err, "build something first, for example: kbuild boot-image-se");
+}
+
+// ---- --target ----
+
+static bool is_released(const struct release *release, const char *file)
+{
+    cleanup_free char *stem = component_stem(file);
+    for (size_t i = 0; i < release->n; i++)
+        if (!strcmp(release->items[i].output, stem))
+            return true;
+    return false;
+}
+
+// A tarball of that name for another architecture, or of an earlier run, is none.
+static const char *find_released(const struct release *release, const struct release_item *item,
+                                 const struct wanted *w, const struct strlist *files,
+                                 struct strlist *missing)
+{
+    const char *file = find_component(files, item->output);
+    const struct wanted_item *noted = file ? find_wanted(w, file) : NULL;
+    if (!file)
+        strlist_add(missing, item->output);
+    else if (noted && strcmp(noted->arch, release->arch->name) != 0)
+        strlist_addf(missing, "%s (that which is there is for %s)", item->output, noted->arch);
+    else if (noted && !*noted->digest)
+        strlist_addf(missing, "%s (its last build did not come to an end)", item->output);
+    else
+        return file;
+    return NULL;
+}
+
+static int collect_release(const struct merge_request *r, const struct wanted *w,
+                           const struct strlist *files, struct strlist *paths, struct error **err)
+{
+    cleanup_strlist struct strlist missing = {0}, makers = {0};
+    for (size_t i = 0; i < r->release->n; i++) {
+        const struct release_item *item = &r->release->items[i];
+        const char *file = find_released(r->release, item, w, files, &missing);
+        if (file)
+            strlist_addf(paths, "%s/%s", r->directory, file);
+        else
+            add_once(&makers, item->maker);
+    }
+    if (missing.n) {
+        cleanup_free char *names = strlist_join(&missing, ", ");
+        cleanup_free char *targets = strlist_join(&makers, " ");
+        error_user(err, "%s lacks what belongs to %s for %s: %s", r->directory, r->release->target,
+                   r->release->arch->name, names);
+        return error_hint(err, "build it: kbuild --arch=%s -o %s %s", r->release->arch->name,
+                          r->directory, targets);
+    }
+    for (size_t i = 0; i < files->n; i++)
+        if (!is_released(r->release, files->items[i]))
+            log_note("%s does not belong to %s, and is left out", files->items[i],
+                     r->release->target);
+    return 0;
+}
+
+int merge_collect(const struct merge_request *r, struct strlist *paths, struct error **err)
+{
+    cleanup_strlist struct strlist names = {0}, files = {0};
+    cleanup_wanted struct wanted w = {0};
+    if (list_directory(r->directory, &names, err) < 0 || wanted_read(r->directory, &w, err) < 0)
+        return -1;
+    for (size_t i = 0; i < names.n; i++)
+        if (!fnmatch("kata-static-*.tar.*", names.items[i], 0))
+            strlist_add(&files, names.items[i]);
+    if (r->release)
+        return collect_release(r, &w, &files, paths, err);
+    if (r->components && r->components->n)
+        return collect_named(r, &files, paths, err);
+    return collect_all(r, &w, &files, paths, err);
 }

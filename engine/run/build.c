@@ -6,7 +6,7 @@
 #include "base/environment.h"
 #include "run/work.h"
 #include "share/share.h"
-#include "share/signature.h"
+#include "share/vouch.h"
 #include "source/packages.h"
 
 #include <string.h>

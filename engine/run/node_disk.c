@@ -8,9 +8,6 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "disk/disk.h"
-#include "disk/ext4.h"
-#include "disk/uuid.h"
-#include "disk/verity.h"
 
 #include <errno.h>
 #include <fcntl.h>

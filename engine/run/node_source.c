@@ -4,10 +4,10 @@
 
 #include "base/log.h"
 #include "base/visible.h"
-#include "oci/pull.h"
+#include "oci/oci.h"
 #include "run/image_pin.h"
 #include "share/vouch.h"
-#include "store/image_layout.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 // Outcomes as values, and as JSON between two processes:
 //   {"outcome": "made", "record": {...}}
 //   {"outcome": "failed", "error": {"kind", "message", "hint", "subject"}}
-#include "run/outcome.h"
+#include "run/report.h"
 
 #include "base/visible.h"
 

@@ -20,7 +20,7 @@ int identify_prebuilt(struct build *b, struct node *node, bool resolve, struct e
 // In the child: pulls it, checks its sums and, with KBUILD_TRUSTED_KEYS, its signature.
 int make_prebuilt(struct build *b, struct node *node, json_t *record, struct error **err);
 
-// ---- what is in such an artefact, prebuilt_files.c ----
+// ---- what is in such an artefact ----
 struct prebuilt_file {
     const char *title; // a clean file name; belongs to the manifest
     const char *digest;

@@ -4,12 +4,42 @@
 //   {"waiting": "for another kbuild"}: nothing is done yet
 //   {"progress": {"what", "done", "total", "unit"}}
 //   {"log": "text", "warning": true}
-//   an outcome (outcome.h), as the last one
+//   an outcome, as the last one
 #ifndef KBUILD_RUN_REPORT_H
 #define KBUILD_RUN_REPORT_H
 
+#include "base/error.h"
 #include "graph/graph.h"
-#include "run/outcome.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+// ---- outcome ----
+// What became of one node: written once, by the process that makes it, and read once, by the
+// scheduler.
+
+enum outcome_kind {
+    OUTCOME_NONE,          // its process ended without a word
+    OUTCOME_MADE,          // here
+    OUTCOME_FOUND,         // another process had made it meanwhile
+    OUTCOME_PULLED,        // out of the shared cache
+    OUTCOME_DAMAGED_INPUT, // an input was damaged, and has been set aside
+    OUTCOME_SHARED_LOST,   // the shared cache has not any more what it had
+    OUTCOME_FAILED
+};
+
+struct outcome {
+    enum outcome_kind kind;
+    json_t *record;      // of what was made, found or pulled; else NULL
+    struct error *error; // of the last three; its subject is the id of an input that was damaged
+};
+
+// Did it succeed?
+bool outcome_is_good(const struct outcome *o);
+void outcome_free(struct outcome *o); // leaves OUTCOME_NONE
+// As a line of the process's report, and back. outcome_read(): false if it is none.
+json_t *outcome_json(const struct outcome *o);
+bool outcome_read(const json_t *event, struct outcome *out);
 
 // From here on everything that this process says goes into this descriptor, which stays open: log
 // lines, progress, phases.

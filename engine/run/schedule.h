@@ -6,7 +6,7 @@
 #define KBUILD_RUN_SCHEDULE_H
 
 #include "graph/graph.h"
-#include "run/outcome.h"
+#include "run/report.h"
 #include "run/steplog.h"
 
 #include <sys/types.h>

@@ -4,7 +4,7 @@
 #define KBUILD_RUN_SE_TRUST_H
 
 #include "base/buf.h"
-#include "hkd/trust.h"
+#include "hkd/hkd.h"
 
 struct job;
 

@@ -5,7 +5,7 @@
 
 #include "base/beneath.h"
 #include "base/log.h"
-#include "crypto/module_signature.h"
+#include "crypto/crypto.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -8,8 +8,8 @@
 
 #include "base/buf.h"
 #include "base/error.h"
-#include "recipe/distribution.h"
 #include "recipe/recipe.h"
+#include "recipe/versions.h"
 #include "source/packages.h"
 #include "store/store.h"
 

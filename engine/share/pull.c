@@ -4,8 +4,8 @@
 #include "share/share.h"
 
 #include "base/log.h"
-#include "oci/unpack.h"
-#include "store/image_layout.h"
+#include "oci/oci.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads Ed25519 keys, and signs and verifies with them.
-#include "share/signature.h"
+#include "share/vouch.h"
 
 #include "base/file.h"
-#include "crypto/private_key.h"
+#include "crypto/crypto.h"
 
 #include <errno.h>
 

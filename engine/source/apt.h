@@ -52,4 +52,40 @@ int apt_run(const struct apt *a, const char *const argv[], const char *directory
             struct error **err);
 void apt_close(struct apt *a); // NULL is allowed; the folder stays
 
+// ---- apt entry ----
+// The one thing that apt does not say of the sources that it is configured with: whom an entry
+// trusts. Only within this room.
+
+// Appends the options of one entry of sources.list(5) that say whom it trusts and for how long, as
+// lines of deb822 ("Signed-By: ..."). `entry` is what apt calls it (SOURCESENTRY of `apt-get
+// indextargets`): "FILE:LINE" in the one-line format, "FILE:STANZA" in files that end in .sources.
+int apt_entry_options(const char *entry, struct strlist *out, struct error **err);
+
+// The same from the text of such a file, which is cut up: the entry with this number, from 1.
+void apt_entry_parse(char *text, bool deb822, size_t number, struct strlist *out);
+
+// ---- apt places ----
+// What apt says of the repositories that it is configured with, and what they say of themselves.
+// Only within this room.
+
+// One suite of one repository that apt is configured with.
+struct apt_place {
+    char *entry, *uri, *suite;
+    struct strlist components, architectures, options;
+    char *release_path;      // of its Release file without the last word, as apt would keep it
+    char *codename, *origin; // as its Release file says; NULL: unknown
+};
+struct apt_places {
+    struct apt_place *items;
+    size_t n, cap;
+};
+// Appends those in the text of `apt-get indextargets`: a line a target, fields divided by tabs
+// (entry, URI, suite, component, architecture, file). Lines of any other form are passed over.
+void apt_places_parse(const char *text, struct apt_places *out);
+void apt_places_free(struct apt_places *l);
+#define cleanup_apt_places __attribute__((cleanup(apt_places_free)))
+
+// The value of a field of a Release file, to be freed; NULL if it has none.
+char *apt_release_field(const char *text, const char *name);
+
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the options of one entry of sources.list(5), in either of its two formats.
-#include "source/apt_entry.h"
+#include "source/apt.h"
 
 #include "base/file.h"
 

@@ -6,8 +6,6 @@
 #include "base/environment.h"
 #include "base/file.h"
 #include "base/process.h"
-#include "source/apt_entry.h"
-#include "source/apt_places.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -5,10 +5,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "pack/pack.h"
-#include "source/download.h"
-#include "source/partial.h"
 #include "source/room.h"
 #include "source/sums.h"
+#include "source/transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>

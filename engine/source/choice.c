@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The texts of --source and KBUILD_SOURCE -> a list of choices by name.
-#include "source/choice.h"
+#include "source/source.h"
 
 #include "base/file.h"
 

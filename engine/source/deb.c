@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Unpacks Debian packages and source packages, and finds out how old they are.
-#include "source/debian.h"
+#include "source/packages.h"
 
 #include "base/beneath.h"
 #include "base/file.h"

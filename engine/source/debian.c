@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A distribution source: the files of a package that was resolved (packages.h), kept as blobs and
 // unpacked.
-#include "source/debian.h"
+#include "source/packages.h"
 
 #include "base/log.h"
-#include "source/packages.h"
 #include "source/room.h"
 
 #include <errno.h>

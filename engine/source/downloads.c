@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many transfers in one loop over a libcurl multi handle. A lane takes one parcel after the other,
 // from its first address to its last.
-#include "source/downloads.h"
 #include "source/list.h"
+#include "source/transfer.h"
 
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
-#include "source/partial.h"
 #include "source/room.h"
-#include "source/transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>

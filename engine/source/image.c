@@ -4,7 +4,7 @@
 // is.
 #include "source/room.h"
 
-#include "oci/pull.h"
+#include "oci/oci.h"
 
 #include <string.h>
 #include <sys/stat.h>

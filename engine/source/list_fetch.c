@@ -3,9 +3,9 @@
 #include "source/list.h"
 
 #include "base/log.h"
-#include "source/downloads.h"
 #include "source/git.h"
 #include "source/room.h"
+#include "source/transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>

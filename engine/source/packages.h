@@ -16,8 +16,11 @@
 #ifndef KBUILD_SOURCE_PACKAGES_H
 #define KBUILD_SOURCE_PACKAGES_H
 
-#include "recipe/distribution.h"
+#include "base/error.h"
+#include "recipe/versions.h"
 #include "source/source.h"
+
+#include <stdint.h>
 
 enum packages_kind {
     PACKAGES_BUILDER, // with what they depend on, and the essential packages; "name:s390x" is for a
@@ -90,5 +93,19 @@ int packages_are(const json_t *list, const char *digest);
 struct mirrors;
 struct mirrors *mirrors_new(void);
 void mirrors_free(struct mirrors *m);
+
+// ---- debian ----
+// What is inside a distribution's packages. Only within this room.
+
+// Unpacks the content of a binary package into an empty folder with dpkg-deb. *newest gets the
+// newest mtime of a file.
+int deb_unpack(const char *deb, const char *folder, int64_t *newest, struct error **err);
+// Finds the one file below `folder` whose path matches the glob and unpacks it, an archive with a
+// top folder, into `destination`.
+int deb_unpack_inside(const char *folder, const char *glob, const char *destination,
+                      int64_t *newest, struct error **err);
+// Unpacks a source package, its patches applied, with dpkg-source. *when gets the time of its
+// newest changelog entry.
+int dsc_unpack(const char *dsc, const char *destination, int64_t *when, struct error **err);
 
 #endif

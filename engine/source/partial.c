@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Folders of unfinished downloads.
-#include "source/partial.h"
+#include "source/transfer.h"
 
 #include "base/log.h"
 #include "source/room.h"

@@ -3,7 +3,7 @@
 #ifndef KBUILD_SOURCE_ROOM_H
 #define KBUILD_SOURCE_ROOM_H
 
-#include "recipe/distribution.h"
+#include "recipe/versions.h"
 #include "source/source.h"
 
 // ---- url.c ----

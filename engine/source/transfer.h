@@ -8,11 +8,15 @@
 #ifndef KBUILD_SOURCE_TRANSFER_H
 #define KBUILD_SOURCE_TRANSFER_H
 
+#include "base/error.h"
+#include "base/retry.h"
 #include "http/http.h"
-#include "source/download.h"
+#include "source/source.h"
+#include "store/store.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <time.h>
 
 struct transfer {
@@ -50,5 +54,85 @@ int transfer_prepare(struct transfer *t, struct error **err);
 // the file is complete; -1: it failed.
 int transfer_judge(struct transfer *t, CURLcode code, unsigned *wait_ms, struct error **err);
 void transfer_close(struct transfer *t);
+
+// ---- download ----
+// One file over http(s) or file://. Only within this room.
+
+#define RETRY_DOWNLOAD ((struct retry){.left = 4, .pause_ms = 500})
+
+// Zero-initialise, then set; nothing is owned.
+struct download {
+    const char *url;
+    const char *label;       // for progress; NULL: none is shown
+    const char *path;        // where it goes; "<path>.from" beside it says which version it is
+    uint64_t max_bytes;      // a larger file is an error
+    struct retry retry;      // RETRY_DOWNLOAD
+    uint64_t worth_resuming; // no later call resumes a smaller file
+    unsigned idle_seconds;   // a try ends when nothing came for so long; 0: 60
+};
+// On success the file is complete. On failure what came is left at `path`, and the next call, also
+// of another process, resumes there if the server still has the same version (RFC 9110,
+// sections 13.1.5 and 14.2). Failures that may pass (broken connections, 408, 429, 5xx) are tried
+// again; others are not. The caller keeps other processes away from `path`.
+// *resumed (may be NULL) is set if the file holds bytes of an earlier call.
+int download_file(const struct download *d, bool *resumed, struct error **err);
+
+// ---- downloads ----
+// Many files side by side, into the store. Only within this room.
+//
+// Sixteen at a time, over one libcurl multi handle: connections are kept and shared, by HTTP/2
+// where the server has it. The rules for each file are those of download_file(). A file that another process is
+// downloading is left to it and looked at again later.
+
+// One file, and where it may come from.
+struct parcel {
+    const char *name;        // for messages
+    const char *const *urls; // in the order of trial
+    size_t url_count;        // at least one
+    const char *sha256;      // what it has to be, or NULL
+    uint64_t max_bytes;      // a larger one is an error
+    // Of the call:
+    bool missing;                 // no server has it (404, 410)
+    long status;                  // of HTTP, what the last address said; or 0
+    char digest[DIGEST_HEX_SIZE]; // of the blob, or ""
+    struct error *why;            // why it could not be had; the caller frees it
+};
+
+struct downloads {
+    struct store *store;
+    const char *label; // for progress and notes
+    struct parcel *parcels;
+    size_t n;
+};
+#define DOWNLOADS_FAULTS_MAX 10
+
+// Each parcel that was had has its digest, and is a blob of the store. One that could not has
+// `why`; after DOWNLOADS_FAULTS_MAX of those, or one that says that a server cannot be reached at
+// all, no further ones are begun: they have neither. -1 is for what is wrong with this machine.
+int downloads_run(const struct downloads *d, struct error **err);
+
+// ---- partial ----
+// A download that outlives a killed kbuild, and that only one process works on: a locked folder of
+// the store's, named by the url. Only within this room.
+//
+//   <store>/tmp/download-<first 40 hex digits of SHA-256 of the url>/data, data.from
+
+struct partial {
+    char *folder, *data; // data: the file that is downloaded
+    int lock;
+};
+#define PARTIAL_NONE ((struct partial){.lock = -1})
+#define cleanup_partial __attribute__((cleanup(partial_close)))
+
+// Waits, with a note, while another process has it.
+int partial_open(struct partial *p, struct store *store, const char *url, struct error **err);
+// 1: opened; 0: somebody else has it; -1: error.
+int partial_try(struct partial *p, struct store *store, const char *url, struct error **err);
+// The data becomes a blob of the store, without a copy.
+int partial_store(const struct partial *p, struct store *store, char digest[static DIGEST_HEX_SIZE],
+                  struct error **err);
+void partial_remove(const struct partial *p); // what came is of no use
+// Nothing stays where nothing came.
+void partial_close(struct partial *p);
 
 #endif

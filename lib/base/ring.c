@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A ring of buffers between two threads: one fills them, the other takes them in order.
-#include "base/ring.h"
+#include "base/thread.h"
 
 #include "base/mem.h"
-#include "base/thread.h"
 
 #include <stdint.h>
 #include <string.h>

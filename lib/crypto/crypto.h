@@ -6,9 +6,10 @@
 #ifndef KBUILD_CRYPTO_CRYPTO_H
 #define KBUILD_CRYPTO_CRYPTO_H
 
-#include "base/error.h"
-
+#include "base/buf.h"
+#include "base/digest.h"
 #include "base/endian.h"
+#include "base/error.h"
 
 #include <openssl/evp.h>
 #include <stdbool.h>
@@ -87,5 +88,48 @@ static inline void cleanup_cipher_p(EVP_CIPHER_CTX **c)
 }
 #define cleanup_pkey __attribute__((cleanup(cleanup_pkey_p)))
 #define cleanup_cipher __attribute__((cleanup(cleanup_cipher_p)))
+
+// ---- private key ----
+// Private keys in PEM form (RFC 7468), for whatever signs or opens something. A passphrase is never
+// asked for: nobody sits at a CI job. What was read is wiped; the key is the caller's, to be freed
+// with EVP_PKEY_free(), which wipes it too.
+
+// NULL if there is none; *locked says if a passphrase protects it.
+EVP_PKEY *private_key_parse(const void *pem, size_t length, bool *locked);
+// From a file that the user named, and that is not everybody's to read or write. NULL and *err if
+// it cannot be read; NULL and *why, a static text, if it holds no key that can be used.
+EVP_PKEY *private_key_read(const char *path, const char **why, struct error **err);
+
+// ---- module signature ----
+// Signatures of Linux kernel modules (Documentation/admin-guide/module-signing.rst), as the
+// kernel's scripts/sign-file makes them:
+//
+//   the module's bytes
+//   the signature: CMS SignedData (RFC 5652), DER; detached, without certificates, without signed
+//     attributes; SHA-512; the signer named by issuer and serial number
+//   struct module_signature, 12 bytes (include/linux/module_signature.h): algo 0, hash 0, id_type 2
+//     (PKCS #7), signer_len 0, key_id_len 0, 3 zeros, the signature's length (32 bits, big-endian)
+//   "~Module signature appended~\n"
+//
+// RSA PKCS #1 v1.5 over such a message draws nothing at random: the same module and key give the
+// same bytes, so the certificate stands for the key. Other kinds of keys are refused.
+
+// Who signs: an X.509 certificate (PEM, the only thing in its file: the kernel would trust every
+// other certificate there too, and a private key has no place in a public file) and its private RSA
+// key (PEM, without a passphrase, not readable by everybody).
+struct module_signer;
+// *digest gets the SHA-256 of the certificate's file as it was read. No message holds anything of
+// the key.
+struct module_signer *module_signer_load(const char *certificate, const char *private_key,
+                                         char digest[static DIGEST_HEX_SIZE], struct error **err);
+void module_signer_free(struct module_signer *s); // NULL is allowed
+
+bool module_is_signed(const struct buf *module);
+// Appends the signature to the module's bytes, and checks it with the certificate. A module that is
+// signed already is an error: the kernel reads one signature only. On failure the bytes are as
+// before.
+int module_sign(const struct module_signer *s, struct buf *module, struct error **err);
+// 1 if it is signed by this signer, 0 if not, -1 on other failures.
+int module_verify(const struct module_signer *s, const struct buf *module, struct error **err);
 
 #endif

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signs kernel modules as the kernel's own scripts/sign-file does, and verifies such signatures.
-#include "crypto/module_signature.h"
+#include "crypto/crypto.h"
 
 #include "base/file.h"
-#include "crypto/crypto.h"
-#include "crypto/private_key.h"
 
 #include <errno.h>
 #include <openssl/cms.h>

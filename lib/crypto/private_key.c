@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads private keys in PEM form, and wipes what was read.
-#include "crypto/private_key.h"
+#include "crypto/crypto.h"
 
 #include "base/secret.h"
 

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Raw disk images: partition tables, the header of an NVDIMM namespace, and where everything is.
-// Knows no recipe. dm-verity is in verity.h, what fills an ext4 file system in ext4.h; docs/disk.md
+// Knows no recipe. Tables, dm-verity, and what fills an ext4 file system; docs/disk.md
 // has pictures.
 #ifndef KBUILD_DISK_DISK_H
 #define KBUILD_DISK_DISK_H
 
+#include "base/buf.h"
+#include "base/digest.h"
 #include "base/error.h"
+#include "pack/pack.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define DISK_SECTOR 512u
@@ -62,5 +66,113 @@ int disk_write_at(int fd, const char *shown, const void *bytes, size_t length, u
                   struct error **err);
 int disk_read_at(int fd, const char *shown, void *bytes, size_t length, uint64_t offset,
                  struct error **err);
+
+// ---- uuid ----
+// UUIDs (RFC 9562), and how identities are derived from content, so that an image has no random
+// ones.
+
+#define UUID_SIZE 16u
+#define UUID_TEXT 37u // with the NUL
+void uuid_text(const unsigned char uuid[static UUID_SIZE], char out[static UUID_TEXT]);
+bool uuid_read(const char *text, unsigned char out[static UUID_SIZE]); // of either case
+
+// The first `size` (at most 32) bytes of SHA-256("kbuild <purpose> <digest>").
+void derive(const char digest[static DIGEST_HEX_SIZE], const char *purpose, void *out, size_t size);
+// The same as a UUID of version 8.
+void uuid_derive(const char digest[static DIGEST_HEX_SIZE], const char *purpose,
+                 unsigned char out[static UUID_SIZE]);
+
+// ---- verity ----
+// dm-verity: the hash tree that lets a kernel check every block that it reads of a device.
+//
+// Formats: Linux, Documentation/admin-guide/device-mapper/verity.rst; the superblock: cryptsetup's
+// wiki, "DMVerity", on-disk format, version 1. Hash type 1 (salt first, digests padded to a power
+// of two), SHA-256, blocks of 4096 bytes for data and hashes: what `veritysetup format` writes by
+// default. With the same salt and UUID the bytes are the same.
+
+#define VERITY_SALT_MAX 256u
+#define VERITY_DIGEST 32u
+
+struct verity {
+    uint64_t data_blocks;
+    bool superblock;        // the hash area begins with one, and the tree one block later
+    unsigned char uuid[16]; // of the superblock
+    unsigned char salt[VERITY_SALT_MAX];
+    size_t salt_size; // 0: none
+    unsigned char root[VERITY_DIGEST];
+};
+
+// Bytes of the hash area.
+uint64_t verity_size(const struct verity *v);
+// Reads v->data_blocks blocks from `data`, an offset of the file, writes the hash area at `hashes`,
+// and sets v->root. Holes in the file are read as zeros.
+int verity_format(int fd, const char *shown, uint64_t data, uint64_t hashes, struct verity *v,
+                  struct error **err);
+
+// ---- the root hash as a text ----
+enum verity_text {
+    VERITY_TEXT_VERITYSETUP, // what `veritysetup format` prints ("Root hash:   \t...")
+    VERITY_TEXT_LINE // root_hash=..,salt=..,data_blocks=..,data_block_size=..,hash_block_size=..
+};
+// `device` is what the first line of veritysetup's text names.
+void verity_text_write(const struct verity *v, enum verity_text form, const char *device,
+                       struct buf *out);
+// Reads either form; the first one means that there is a superblock. What is missing, there twice
+// or not as above (another algorithm, another size of blocks) is an error; other lines are ignored.
+int verity_text_read(const char *text, size_t length, struct verity *out, struct error **err);
+// The table of a device-mapper target, as dmsetup(8) and the kernel's dm-mod.create= take it:
+// "0 SECTORS verity 1 DATA HASHES 4096 4096 BLOCKS START sha256 ROOT SALT"; to be freed.
+char *verity_table(const struct verity *v, const char *data, const char *hashes);
+
+// ---- ext4 ----
+// Fills an ext4 file system without mounting it: entries become commands for debugfs(8) of
+// e2fsprogs, and content becomes numbered files beside them, so that no name of a file that
+// somebody else made is ever a name on this machine.
+//
+// debugfs reads commands line by line, words in double quotes with "" for a quote of their own. So
+// a name or link target with a line break or carriage return is refused, as is a command that
+// debugfs would not read in one piece. Times are set to the second; atime, ctime and crtime are the
+// epoch, by E2FSPROGS_FAKE_TIME, of which the mtimes are set as they are. debugfs tells no failure
+// by its exit status: ext4_check_messages() and ext4_check_count() find out.
+
+struct ext4_fill;
+// `folder` is an empty folder, in which the commands ("commands"), the contents ("0" and so on) and
+// a mke2fs.conf are written; `inside` is its path as the programs see it.
+struct ext4_fill *ext4_fill_begin(const char *folder, const char *inside, struct error **err);
+struct pack_sink ext4_fill_sink(struct ext4_fill *f);
+
+struct ext4_size {
+    uint64_t blocks; // of DISK_BLOCK, that the file system needs at least, all of it
+    uint64_t inodes; // to ask mke2fs for
+    uint64_t used;   // inodes that are in use in the end
+};
+// Ends the commands. `digest` gets the SHA-256 of all that was told: of names, modes, owners, times
+// and content.
+int ext4_fill_end(struct ext4_fill *f, struct ext4_size *size, char digest[static DIGEST_HEX_SIZE],
+                  struct error **err);
+void ext4_fill_free(struct ext4_fill *f); // NULL is allowed
+
+// What mke2fs has to be told, after its name and before the file: the features are named one by
+// one, and none comes from a mke2fs.conf, so that e2fsprogs 1.47.0 and 1.47.2 make the same.
+// `blocks` is the size of the file system.
+void ext4_mke2fs_options(const struct ext4_size *size, const char digest[static DIGEST_HEX_SIZE],
+                         struct strlist *argv);
+#define EXT4_FEATURES                                                                              \
+    "none,has_journal,ext_attr,filetype,extent,flex_bg,sparse_super,large_file,huge_file,"         \
+    "dir_nlink,extra_isize,dir_index,metadata_csum"
+// The environment of all three programs, NAME=value: `inside` is as above, and the epoch is not 0.
+void ext4_environment(const char *inside, int64_t epoch, struct strlist *out);
+
+// What debugfs wrote to its standard error: its version in one line, or something failed.
+int ext4_check_messages(const char *text, struct error **err);
+// Whether the file system, at `offset` of the file, uses as many inodes as there should be.
+int ext4_check_count(int fd, const char *shown, uint64_t offset, const struct ext4_size *size,
+                     struct error **err);
+
+static inline void ext4_fill_free_p(struct ext4_fill **f)
+{
+    ext4_fill_free(*f);
+}
+#define cleanup_ext4_fill __attribute__((cleanup(ext4_fill_free_p)))
 
 #endif

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entries of a tree -> commands for debugfs, and how large their file system has to be.
-#include "disk/ext4.h"
+#include "disk/disk.h"
 
 #include "base/endian.h"
-#include "disk/disk.h"
-#include "disk/uuid.h"
 
 #include "base/file.h"
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hash tree of dm-verity and its superblock.
-#include "disk/verity.h"
+#include "disk/disk.h"
 
 #include "base/endian.h"
-#include "disk/disk.h"
 
 #include "base/log.h"
 

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The root hash of a verity device as a text, in both forms, and as a table of the device mapper.
-#include "disk/verity.h"
-
 #include "disk/disk.h"
 
 #include "base/digest.h"
-#include "disk/uuid.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Host key documents: X.509 certificates with a P-521 key (section 12).
-#include "hkd/host_key.h"
+#include "hkd/hkd.h"
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/user_file.h"
 #include "crypto/crypto.h"
-#include "crypto/private_key.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>

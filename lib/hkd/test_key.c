@@ -3,7 +3,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "crypto/crypto.h"
-#include "hkd/host_key.h"
+#include "hkd/hkd.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Computes the Authenticode digest of a PE/COFF image.
-#include "measure/authenticode.h"
+#include "measure/kernel.h"
 
 #include "crypto/crypto.h"
 #include "measure/x86.h"

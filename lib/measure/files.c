@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files of a launch: checked, read where their bytes count, and hashed.
-#include "measure/files.h"
-
 #include "measure/kernel.h"
+
 #include "measure/ovmf.h"
 #include "se/checks.h"
-#include "se/io.h"
 
 static int hash_open(int fd, const char *path, uint64_t size, struct launch_file *out,
                      struct error **err)

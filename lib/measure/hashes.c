@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes the table of kernel hashes as QEMU puts it into a guest.
-#include "measure/hashes.h"
+#include "measure/launch_digest.h"
 
 #include "measure/x86.h"
 

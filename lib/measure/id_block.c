@@ -5,7 +5,6 @@
 #include "measure/measure.h"
 
 #include "crypto/crypto.h"
-#include "crypto/private_key.h"
 #include "measure/x86.h"
 
 #include <openssl/core_names.h>

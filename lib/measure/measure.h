@@ -10,7 +10,7 @@
 // Architecture Programmer's Manual, volume 2, appendix B, table B-4 (the VMSA), here "APM"; OVMF's
 // OvmfPkg/ResetVector/Ia16/ResetVectorVtf0.asm and X64/OvmfSevMetadata.asm; QEMU's
 // target/i386/sev.c; for TDX the Intel TDX Module Base Specification, document 348549, and the
-// TDX Virtual Firmware Design Guide, document 344991 (tdx.h and tdx_rtmr.h).
+// TDX Virtual Firmware Design Guide, document 344991 (tdx.h).
 //
 // Everything here is little-endian. Strings of `struct launch_inputs` belong to the caller.
 #ifndef KBUILD_MEASURE_MEASURE_H

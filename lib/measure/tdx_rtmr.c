@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // RTMR 1 and 2 of a trust domain: which events there are, in the order in which they are extended.
-#include "measure/tdx_rtmr.h"
+#include "measure/tdx.h"
 
 #include "base/file.h"
 #include "crypto/crypto.h"
-#include "measure/authenticode.h"
+#include "measure/kernel.h"
 #include "measure/x86.h"
-#include "se/io.h"
+#include "se/checks.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 // Searches an index for the image of one platform: first among the entries that say what they are
 // for, those for every processor of the architecture before others, then in those that do not say
 // it, depth first.
-#include "oci/choose.h"
+#include "oci/oci.h"
 
 #include "store/descriptor.h"
 

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finds an image in a registry, downloads its layers and unpacks them as a root file system.
-#include "oci/pull.h"
+#include "oci/oci.h"
 
 #include "store/descriptor.h"
 
 #include "base/file.h"
-#include "oci/choose.h"
-#include "oci/unpack.h"
 
 #include <errno.h>
 #include <string.h>

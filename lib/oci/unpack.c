@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two passes over a layer: the first makes way (whiteouts, and whatever is of another kind), the
 // second unpacks. So a whiteout never removes what its own layer brings, whatever the order is.
-#include "oci/unpack.h"
+#include "oci/oci.h"
 
 #include "base/beneath.h"
 #include "pack/names.h"

@@ -21,4 +21,21 @@ void attributes_to_entry(const char *attributes, struct archive_entry *entry);
 // support.
 int attributes_to_file(const char *attributes, int fd, bool *lost, struct error **err);
 
+// ---- compare ----
+// What differs between two archives, for people.
+
+// One archive of the two; fd is a file.
+struct compared {
+    int fd;
+    const char *name;   // for messages
+    const char *called; // "the first build"
+};
+// Calls `report` with a line for each difference: members that only one has, other kinds, modes,
+// times, targets, attributes, and contents, those with the first bytes that differ. At most 40
+// lines, then how many more there are. Returns the number of differences; 0 means the same members
+// in the same order.
+int compare_archives(const struct compared *a, const struct compared *b,
+                     void (*report)(void *context, const char *line), void *context,
+                     struct error **err);
+
 #endif

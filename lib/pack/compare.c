@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compares two archives, reports which members differ, and shows the first bytes that do.
-#include "pack/compare.h"
+#include "pack/attributes.h"
 
-#include "pack/map.h"
 #include "pack/names.h"
 #include "pack/pack.h"
+#include "pack/scan.h"
 
 #include "base/file.h"
 

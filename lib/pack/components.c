@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens the tarballs of a merge, hashes them in several threads, and lists what they hold.
-#include "pack/components.h"
+#include "pack/merge_plan.h"
 
 #include "base/digest.h"
 #include "base/file.h"

@@ -25,4 +25,22 @@ const struct compressor *compressor_for(enum pack_format format);
 // that is not 0.
 unsigned compressor_threads(unsigned wanted, uint64_t per_thread);
 
+// ---- xz out ----
+// The xz compressor (The .xz File Format 1.1.0, tukaani.org): one stream of independent blocks.
+//
+// liblzma's multithreaded encoder, also for one thread: only it writes the sizes into the block
+// headers that parallel readers and the splice need, and its bytes do not depend on the number of
+// threads.
+
+extern const struct compressor xz_compressor;
+
+// ---- zstd out ----
+// The zstd compressor (RFC 8878): one frame of data, the mark, one frame with the tar's end.
+
+extern const struct compressor zstd_compressor;
+
+// A skippable frame (3.1.2) whose content says what follows.
+#define ZSTD_MARK_SIZE 24
+extern const unsigned char zstd_mark[ZSTD_MARK_SIZE];
+
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // newc cpio over libarchive, whose failed writes are kept here.
-#include "pack/cpio_out.h"
+#include "pack/tar_out.h"
 
 #include "base/file.h"
 

@@ -2,8 +2,6 @@
 // The formats that are written, one row each.
 #include "pack/compressor.h"
 #include "pack/segment.h"
-#include "pack/xz_out.h"
-#include "pack/zstd_out.h"
 
 #include "base/buf.h"
 

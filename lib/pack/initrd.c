@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tree that layers make, as a newc cpio: what a kernel unpacks as its initial root.
-#include "pack/cpio_out.h"
 #include "pack/pack.h"
+#include "pack/tar_out.h"
 
 #include <sys/stat.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the compressed bytes of an archive from a file or a pipe.
-#include "pack/input.h"
+#include "pack/decoder.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the layers of an initrd twice: first for what is in them, then for the contents that are
 // kept.
-#include "pack/layer_read.h"
+#include "pack/layers.h"
 
 #include "pack/names.h"
 #include "pack/reader.h"

@@ -5,9 +5,9 @@
 #ifndef KBUILD_PACK_LAYERS_H
 #define KBUILD_PACK_LAYERS_H
 
-#include "pack/map.h"
-
 #include "base/error.h"
+#include "pack/pack.h"
+#include "pack/scan.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -53,5 +53,21 @@ size_t layers_find(struct layers *l, const char *path);
 char *layers_place(struct layers *l, const char *path, bool follow_last, bool make,
                    struct error **err);
 void layers_free(struct layers *l);
+
+// ---- layer read ----
+// Both passes over the layers of an initrd: what is in them, and the content of what was kept.
+
+// First pass: adds everything in layer number `number` to the tree.
+int layer_read_names(struct layers *l, const struct initrd_layer *layer, size_t number,
+                     struct error **err);
+
+// Second pass: calls begin for each kept content of the layer, in order, then data for its bytes.
+struct layer_sink {
+    int (*begin)(void *context, size_t content, struct error **err);
+    int (*data)(void *context, const void *bytes, size_t length, struct error **err);
+    void *context;
+};
+int layer_read_contents(const struct layers *l, const struct initrd_layer *layer, size_t number,
+                        const struct layer_sink *sink, struct error **err);
 
 #endif

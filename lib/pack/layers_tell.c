@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layers -> one tree, told entry by entry to whoever writes it down: as a cpio (initrd.c), or into
 // a file system.
-#include "pack/layer_read.h"
 #include "pack/layers.h"
 #include "pack/names.h"
 #include "pack/pack.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Maps names to numbers, over tsearch().
-#include "pack/map.h"
+#include "pack/scan.h"
 
 #include <search.h>
 #include <string.h>

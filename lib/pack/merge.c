@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A merge: plan, make every component a segment, splice.
-#include "pack/components.h"
 #include "pack/merge_plan.h"
 #include "pack/names.h"
 #include "pack/segment.h"
 #include "pack/tar_out.h"
-#include "pack/transcode.h"
 
 #include "base/file.h"
 #include "base/log.h"

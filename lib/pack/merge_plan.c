@@ -3,7 +3,6 @@
 // other.
 #include "pack/merge_plan.h"
 
-#include "pack/components.h"
 #include "pack/names.h"
 
 #include "base/file.h"

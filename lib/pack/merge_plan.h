@@ -3,8 +3,8 @@
 #ifndef KBUILD_PACK_MERGE_PLAN_H
 #define KBUILD_PACK_MERGE_PLAN_H
 
-#include "pack/map.h"
 #include "pack/pack.h"
+#include "pack/scan.h"
 
 #include <sys/stat.h>
 
@@ -44,5 +44,23 @@ bool merge_plan_writes(const struct merge_plan *p, const char *path, size_t comp
 void merge_plan_free(struct merge_plan *p);
 // Whether a clean path is one that a host keeps for itself.
 bool merge_host_path(const char *path);
+
+// ---- components ----
+// The tarballs of a merge as files: open, their digests, their listings.
+
+// Sorted by name, so that the order of `paths` does not matter.
+int components_open(struct merge_plan *p, const struct strlist *paths, struct error **err);
+// Takes each listing from the keeper if there is one that has it; else the tarball is read.
+int components_list(struct merge_plan *p, const struct merge_options *o, struct error **err);
+// An error if a file is not any more what it was when it was opened.
+int components_unchanged(const struct merge_plan *p, struct error **err);
+void components_close(struct merge_plan *p);
+
+// ---- transcode ----
+// A component that cannot be spliced as it is, written anew as pack_tree() would.
+
+// Writes component `number` of the plan to fd: what it has and no component before it.
+int transcode_component(const struct merge_plan *plan, size_t number, int fd,
+                        const struct pack_options *o, struct error **err);
 
 #endif

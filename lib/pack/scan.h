@@ -4,6 +4,7 @@
 #define KBUILD_PACK_SCAN_H
 
 #include "base/error.h"
+#include "base/mem.h"
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -36,5 +37,16 @@ int scan_open(const struct scan *s, const struct scan_entry *e, struct error **e
 void scan_free(struct scan *s);
 #define SCAN_NONE ((struct scan){.root = -1})
 #define cleanup_scan __attribute__((cleanup(scan_free)))
+
+// ---- map ----
+// A map from names to numbers. Balanced (tsearch), so hostile names cannot make it slow.
+
+struct map {
+    void *root; // zero-initialise
+};
+size_t *map_find(const struct map *m, const char *name);     // NULL if it is not there
+void map_put(struct map *m, const char *name, size_t value); // replaces
+void map_free(struct map *m);
+#define cleanup_map __attribute__((cleanup(map_free)))
 
 #endif

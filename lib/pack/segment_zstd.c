@@ -5,8 +5,8 @@
 //
 //   frame ... frame | skippable frame: the mark | frame of zeros
 #include "base/endian.h"
+#include "pack/compressor.h"
 #include "pack/segment.h"
-#include "pack/zstd_out.h"
 
 #include <errno.h>
 #include <string.h>

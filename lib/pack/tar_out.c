@@ -4,8 +4,8 @@
 
 #include "pack/attributes.h"
 #include "pack/compressor.h"
-#include "pack/map.h"
 #include "pack/names.h"
+#include "pack/scan.h"
 
 #include "base/digest.h"
 

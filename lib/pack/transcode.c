@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes a component anew, in the form that pack_tree() gives, where it cannot be spliced as it
 // is.
-#include "pack/transcode.h"
+#include "pack/merge_plan.h"
 
 #include "pack/names.h"
 #include "pack/reader.h"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two passes over the archive: the first learns all names and links, the second writes the one
 // file, since a link may come before what it points to and a later member replaces an earlier one.
-#include "pack/map.h"
 #include "pack/names.h"
 #include "pack/pack.h"
 #include "pack/reader.h"
+#include "pack/scan.h"
 
 #include "base/file.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compresses with liblzma's multithreaded encoder into one .xz stream of independent blocks.
-#include "pack/xz_out.h"
+#include "pack/compressor.h"
 
 #include "base/file.h"
 

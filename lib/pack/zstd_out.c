@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compresses with libzstd into one frame of data, a mark, and one frame with the tar's end.
-#include "pack/zstd_out.h"
+#include "pack/compressor.h"
 
 #include "base/file.h"
 #include "base/mem.h"

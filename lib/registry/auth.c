@@ -6,6 +6,7 @@
 
 #include <openssl/evp.h>
 #include <string.h>
+#include <strings.h>
 
 #define REFRESH_EARLY 10L  // seconds before a token ends
 #define DENIED_SECONDS 60L // a token service that gave none is not asked again
@@ -332,4 +333,187 @@ void auth_close(struct registry *r)
     free(r->asked_scope);
     free(r->not_found);
     credentials_free(&r->credentials);
+}
+
+// ---- challenge ----
+// WWW-Authenticate: challenge *("," challenge), a challenge being scheme [1*SP (token68 / params)]
+// (RFC 9110, sections 5.6 and 11). Written by anyone, so nothing is believed.
+
+#define VALUE_MAX 4096 // of a parameter
+#define CHALLENGES_MAX 16
+
+static bool is_token_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static const char *skip_space(const char *p)
+{
+    while (*p == ' ' || *p == '\t')
+        p++;
+    return p;
+}
+
+static const char *take_token(const char *p, char **out)
+{
+    const char *start = p;
+    while (is_token_char(*p))
+        p++;
+    *out = p > start ? xstrndup(start, (size_t)(p - start)) : NULL;
+    return p;
+}
+
+// A token or a quoted string. *out stays NULL if there is none.
+static const char *take_value(const char *p, char **out)
+{
+    if (*p != '"')
+        return take_token(p, out);
+    struct buf value = {0};
+    for (p++; *p && *p != '"'; p++) {
+        if (*p == '\\' && p[1])
+            p++;
+        buf_add(&value, p, 1);
+    }
+    if (*p == '"') {
+        p++;
+        *out = buf_take(&value);
+    }
+    buf_free(&value);
+    return p;
+}
+
+static void set_parameter(struct challenge *c, const char *name, char *value)
+{
+    const struct {
+        const char *name;
+        char **field;
+    } known[] = {
+        {"realm", &c->realm},
+        {"service", &c->service},
+        {"scope", &c->scope},
+        {"error", &c->error},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (!strcasecmp(known[i].name, name) && !*known[i].field && strlen(value) <= VALUE_MAX) {
+            *known[i].field = value;
+            return;
+        }
+    free(value);
+}
+
+// The parameters of one challenge, up to the next scheme or the end.
+static const char *take_parameters(const char *p, struct challenge *c)
+{
+    for (;;) {
+        const char *start = p = skip_space(p);
+        cleanup_free char *name = NULL;
+        char *value = NULL;
+        p = skip_space(take_token(p, &name));
+        if (!name || *p != '=')
+            return start;
+        p = take_value(skip_space(p + 1), &value);
+        if (value)
+            set_parameter(c, name, value);
+        // What is left up to the comma is no parameter (token68's padding, say).
+        p += strcspn(p, ",");
+        if (!*p)
+            return p;
+        p++;
+    }
+}
+
+void challenges_add(struct challenges *list, const char *value)
+{
+    const char *p = value;
+    while (*p && list->n < CHALLENGES_MAX) {
+        p = skip_space(p);
+        char *scheme = NULL;
+        p = take_token(p, &scheme);
+        if (!scheme) {
+            p += *p != '\0';
+            continue;
+        }
+        for (char *c = scheme; *c; c++)
+            *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
+        list->items = xgrow(list->items, &list->cap, list->n + 1, sizeof *list->items);
+        list->items[list->n] = (struct challenge){.scheme = scheme};
+        p = take_parameters(p, &list->items[list->n++]);
+    }
+}
+
+const struct challenge *challenges_find(const struct challenges *list, const char *scheme)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (!strcmp(list->items[i].scheme, scheme))
+            return &list->items[i];
+    return NULL;
+}
+
+void challenges_free(struct challenges *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        free(list->items[i].scheme);
+        free(list->items[i].realm);
+        free(list->items[i].service);
+        free(list->items[i].scope);
+        free(list->items[i].error);
+    }
+    free(list->items);
+    *list = (struct challenges){0};
+}
+
+// ---- token ----
+// What a token service is asked, and what it answers.
+
+#define SECONDS_DEFAULT 60 // the specification's, for an answer without expires_in
+#define SECONDS_MAX 86400
+#define TOKEN_MAX (64 << 10)
+
+// Percent-encoded but for RFC 3986's unreserved characters.
+static void add_field(struct buf *out, const char *name, const char *value)
+{
+    if (!value || !*value)
+        return;
+    buf_printf(out, "%s%s=", out->len ? "&" : "", name);
+    for (const unsigned char *c = (const unsigned char *)value; *c; c++) {
+        bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+                     (*c >= '0' && *c <= '9') || strchr("-._~", *c);
+        buf_printf(out, plain ? "%c" : "%%%02X", *c);
+    }
+}
+
+char *token_query(const char *service, const struct strlist *scopes, const char *identity_token)
+{
+    struct buf out = {0};
+    add_field(&out, "service", service);
+    if (identity_token) {
+        cleanup_free char *all = strlist_join(scopes, " ");
+        add_field(&out, "client_id", "kbuild");
+        add_field(&out, "grant_type", "refresh_token");
+        add_field(&out, "scope", all);
+        add_field(&out, "refresh_token", identity_token);
+    } else {
+        for (size_t i = 0; i < scopes->n; i++)
+            add_field(&out, "scope", scopes->items[i]);
+    }
+    return buf_take(&out);
+}
+
+int token_parse(const char *text, size_t length, char **token, long *seconds, struct error **err)
+{
+    json_t *all = length ? json_loadb(text, length, 0, NULL) : NULL;
+    const char *found = json_string_value(json_object_get(all, "token"));
+    if (!found || !*found)
+        found = json_string_value(json_object_get(all, "access_token"));
+    bool clean = found && *found && strlen(found) <= TOKEN_MAX;
+    for (const char *c = found; clean && *c; c++)
+        clean = *c > ' ' && *c < 0x7f; // it goes into a header
+    if (clean) {
+        json_int_t given = json_integer_value(json_object_get(all, "expires_in"));
+        *seconds = given <= 0 ? SECONDS_DEFAULT : given < SECONDS_MAX ? (long)given : SECONDS_MAX;
+        *token = xstrdup(found);
+    }
+    json_decref(all);
+    return clean ? 0 : error_user(err, "the token service's answer holds no token");
 }

@@ -2,6 +2,9 @@
 // Blobs down: hashed as they come, and resumed where a connection broke.
 #include "registry/room.h"
 
+#include "base/log.h"
+#include "base/thread.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -196,4 +199,131 @@ int registry_pull_blobs(struct registry *r, struct registry_blob *blobs, size_t 
                         struct error **err)
 {
     return transfer_all(r, blobs, count, sizeof *blobs, pull_one, err);
+}
+
+// ---- hash ----
+// SHA-256 in a thread of its own beside the one that receives. With one processor, or where no
+// thread can be made, it is no slower than hashing in place.
+
+#define WORTH_IT ((uint64_t)4 << 20) // below, a thread costs more than it saves
+#define SLOT_SIZE ((size_t)256 << 10)
+#define SLOTS 4
+
+struct hasher {
+    struct digest_stream *digest;
+    struct ring *ring; // NULL: hashed in place
+    char *slot;        // the one being filled, NULL if none is
+    size_t filled;
+};
+
+static bool take(void *digest, const void *bytes, size_t length)
+{
+    digest_add(digest, bytes, length);
+    return true;
+}
+
+struct hasher *hasher_begin(uint64_t size)
+{
+    struct hasher *h = xcalloc(1, sizeof *h);
+    h->digest = digest_begin();
+    if (size >= WORTH_IT)
+        h->ring = ring_begin(SLOTS, SLOT_SIZE, take, h->digest);
+    return h;
+}
+
+void hasher_add(struct hasher *h, const void *bytes, size_t length)
+{
+    if (!h->ring) {
+        digest_add(h->digest, bytes, length);
+        return;
+    }
+    for (const char *p = bytes; length;) {
+        if (!h->slot)
+            h->slot = ring_slot(h->ring);
+        size_t n = SLOT_SIZE - h->filled < length ? SLOT_SIZE - h->filled : length;
+        memcpy(h->slot + h->filled, p, n);
+        h->filled += n;
+        p += n;
+        length -= n;
+        if (h->filled == SLOT_SIZE) {
+            ring_give(h->ring, h->filled);
+            h->slot = NULL;
+            h->filled = 0;
+        }
+    }
+}
+
+void hasher_end(struct hasher *h, char hex[static DIGEST_HEX_SIZE])
+{
+    if (h->filled)
+        ring_give(h->ring, h->filled);
+    ring_end(h->ring);
+    digest_end(h->digest, hex);
+    free(h);
+}
+
+// ---- parallel ----
+// Several transfers at a time, a thread each: they wait for the network, so threads are enough.
+
+struct transfers {
+    struct registry *r;
+    char *items;
+    size_t count, size;
+    transfer_one *one;
+    pthread_mutex_t lock; // for what follows
+    size_t next;
+    struct error *first; // failure
+};
+
+static void *next_item(struct transfers *c)
+{
+    pthread_mutex_lock(&c->lock);
+    void *item = c->next < c->count && !c->first ? c->items + c->size * c->next++ : NULL;
+    pthread_mutex_unlock(&c->lock);
+    return item;
+}
+
+static void *work(void *context)
+{
+    struct transfers *c = context;
+    for (void *item; (item = next_item(c));) {
+        struct error *err = NULL;
+        if (c->one(c->r, item, &err) == 0)
+            continue;
+        pthread_mutex_lock(&c->lock);
+        if (!c->first)
+            c->first = steal(err);
+        __atomic_store_n(&c->r->stop, true, __ATOMIC_RELAXED);
+        pthread_mutex_unlock(&c->lock);
+        error_free(err);
+    }
+    return NULL;
+}
+
+void transfer_progress(struct registry *r)
+{
+    static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+    uint64_t moved = __atomic_load_n(&r->moved, __ATOMIC_RELAXED);
+    if (!r->total)
+        return;
+    pthread_mutex_lock(&one);
+    progress("pushing", moved < r->total ? moved : r->total, r->total, "bytes");
+    pthread_mutex_unlock(&one);
+}
+
+int transfer_all(struct registry *r, void *items, size_t count, size_t size, transfer_one *one,
+                 struct error **err)
+{
+    struct transfers c = {.r = r, .items = items, .count = count, .size = size, .one = one};
+    pthread_mutex_init(&c.lock, NULL);
+    workers_run(count < r->parallel ? count : r->parallel, work, &c);
+    pthread_mutex_destroy(&c.lock);
+    r->stop = false;
+    if (!c.first)
+        return 0;
+    if (err)
+        *err = c.first;
+    else
+        error_free(c.first);
+    return -1;
 }

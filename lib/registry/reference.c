@@ -2,6 +2,7 @@
 // References, as github.com/distribution/reference reads them (its grammar is the comment at the
 // top of reference.go; which names mean docker.io: normalize.go).
 #include "base/digest.h"
+
 #include "registry/registry.h"
 
 #include <ctype.h>
@@ -217,4 +218,29 @@ bool reference_is_pinned(const char *name)
     bool pinned = r.digest;
     reference_free(&r);
     return pinned;
+}
+
+// ---- tag ----
+// Upstream's rule for tags, with which its pipelines and ours find each other's artifacts.
+
+#define TAG_LENGTH 127 // with the suffix
+
+char *registry_tag(const char *text, const char *suffix)
+{
+    size_t rest = strlen(suffix) + 1, n = 0;
+    size_t most = rest < TAG_LENGTH ? TAG_LENGTH - rest : 0;
+    cleanup_free char *tag = xmalloc(most + 1);
+    for (; *text && n < most; text++) {
+        unsigned char c = (unsigned char)*text;
+        // As `tr -cd '[:print:]'` does: byte by byte, so that nothing of UTF-8 stays.
+        if (c < ' ' || c > '~')
+            continue;
+        bool legal = isalnum(c) || c == '_' || c == '.' || c == '-';
+        // Upstream lets a tag begin with "." or "-", which every registry then refuses.
+        if (n == 0 && !isalnum(c))
+            legal = false;
+        tag[n++] = legal ? (char)c : '_';
+    }
+    tag[n] = '\0';
+    return xasprintf("%s-%s", tag, suffix);
 }

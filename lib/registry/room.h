@@ -18,7 +18,7 @@
 // What a request needs to be allowed. The scope of its token follows from it.
 enum registry_access { ACCESS_PULL, ACCESS_PUSH };
 
-// ---- challenge.c: WWW-Authenticate (RFC 9110, 11.6.1; RFC 6750, 3) ----
+// ---- auth.c: WWW-Authenticate (RFC 9110, 11.6.1; RFC 6750, 3) ----
 struct challenge {
     char *scheme;                          // in lower case: "bearer", "basic"
     char *realm, *service, *scope, *error; // or NULL
@@ -79,7 +79,7 @@ struct credentials {
 // For "host:port" and a repository there; nothing found leaves all NULL.
 int credentials_find(const char *registry, const char *repository, struct credentials *out,
                      struct error **err);
-// credentials_file.c: what one file's JSON says. *helper (to be freed) is set if a helper
+// What one file's JSON says. *helper (to be freed) is set if a helper
 // has to be asked, under *server (to be freed).
 int credentials_of_file(const json_t *file, const char *path, const char *registry,
                         const char *repository, struct credentials *out, char **helper,
@@ -95,7 +95,7 @@ const char *credentials_server(const char *registry); // the name that config fi
 void credentials_free(struct credentials *c);
 void secret_free(char *secret); // overwrites it first
 
-// ---- certs.c ----
+// ---- credentials.c: certificates ----
 struct certs {
     struct buf ca;           // PEM, or empty
     char *certificate, *key; // paths, or NULL
@@ -198,7 +198,7 @@ int auth_denied(struct registry *r, const struct response *s, struct error **err
 bool auth_is_in(struct registry *r, const char *text);
 void auth_close(struct registry *r);
 
-// ---- token.c ----
+// ---- auth.c ----
 // The URL-encoded form or query of a token request, and what comes back. To be freed.
 char *token_query(const char *service, const struct strlist *scopes, const char *identity_token);
 int token_parse(const char *text, size_t length, char **token, long *seconds, struct error **err);
@@ -217,12 +217,12 @@ int manifest_put(struct registry *r, const char *what, const struct manifest_byt
                  struct response *s, struct error **err);
 char *manifest_url(const struct registry *r, const char *what);
 
-// ---- referrers.c ----
+// ---- manifest.c ----
 // The next page of a list, by the header Link: <...>; rel="next" (RFC 8288), of the answer that
 // came from the URL `from`; to be freed. NULL if there is none, or it is elsewhere than `origin`.
 char *link_next(const char *link, const char *from, const char *origin);
 
-// ---- hash.c: SHA-256 beside the transfer ----
+// ---- pull.c: SHA-256 beside the transfer ----
 // What is worth it is hashed by a thread of its own, while the next bytes come.
 struct hasher;
 struct hasher *hasher_begin(uint64_t size);
@@ -230,7 +230,7 @@ void hasher_add(struct hasher *h, const void *bytes, size_t length);
 // Writes the hex digest and frees it.
 void hasher_end(struct hasher *h, char hex[static DIGEST_HEX_SIZE]);
 
-// ---- parallel.c ----
+// ---- pull.c ----
 // Calls `one` for every item, by several threads if there are several; after a failure no further
 // one is begun, and the running ones end. -1 and the first error if one failed.
 typedef int transfer_one(struct registry *r, void *item, struct error **err);
@@ -277,7 +277,7 @@ struct registry {
     size_t pool_n, pool_cap;
 };
 
-// ---- pool.c ----
+// ---- perform.c ----
 // The mirror of this index if it may be asked for this, NULL if not.
 struct registry *registry_mirror(const struct registry *r, size_t index, bool by_digest);
 

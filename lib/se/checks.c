@@ -2,8 +2,6 @@
 // Checks kernel, initrd and command line before they are sealed.
 #include "se/checks.h"
 
-#include "se/io.h"
-
 #define KERNEL_MAGIC_OFFSET 0x10008u
 #define KERNEL_LIMIT_OFFSET 0x10430u // be64: the longest command line, NUL included
 #define KERNEL_MINIMUM 0x10438u

@@ -3,7 +3,7 @@
 #include "se/components.h"
 
 #include "base/log.h"
-#include "se/io.h"
+#include "se/checks.h"
 
 #include <fcntl.h>
 #include <openssl/crypto.h>

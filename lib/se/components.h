@@ -4,7 +4,7 @@
 #ifndef KBUILD_SE_COMPONENTS_H
 #define KBUILD_SE_COMPONENTS_H
 
-#include "se/digests.h"
+#include "se/checks.h"
 #include "se/format.h"
 
 // Where the content of a component comes from: `bytes`, or the file fd from its start.

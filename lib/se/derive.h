@@ -10,6 +10,7 @@
 #ifndef KBUILD_SE_DERIVE_H
 #define KBUILD_SE_DERIVE_H
 
+#include "base/digest.h"
 #include "se/header.h"
 
 #define SEAL_ID_SIZE 32u  // bytes of a secret's public name
@@ -74,5 +75,29 @@ int sealer_tag_keys(const struct sealer *s, const struct se_keys *keys, struct s
 // Sets all of *out, as secrets_draw() does; a key that is in `keys` is taken as it is.
 int secrets_derive(const struct sealer *s, const struct seal_inputs *in, const struct se_keys *keys,
                    struct secrets *out, struct error **err);
+
+// ---- derive record ----
+// Seal records: what an image was made of, by digest, as JSON. With the secret they prove the image
+// (docs/provable-sealing.md); without, they still tell its parts. Nothing in one is secret.
+//
+//   {"kbuild_seal_record": 1, "kbuild": version, "secret_id": hex or null,
+//    "kernel": {"size", "sha512"}, "command-line": ... or null, "initrd": ... or null,
+//    "stage3a": ..., "stage3b": ... (without their argument blocks),
+//    "host_keys": [{"hash": hex, "public_key": hex}], in the order of the slots,
+//    "pcf", "scf", "psw_address": 16 hex digits,
+//    "given_keys": {"header-key": keyed digest or null, "cck": ..., "component-key": ...},
+//    "image": {"size", "sha256"}}
+
+struct seal_record {
+    struct seal_inputs inputs;
+    bool provable; // sealed with a secret, whose public name `id` is
+    unsigned char id[SEAL_ID_SIZE];
+    uint64_t image_size;
+    char image_sha256[DIGEST_HEX_SIZE];
+};
+int seal_record_write(const struct seal_record *r, struct buf *out, struct error **err);
+int seal_record_read(const char *path, struct seal_record *out, struct error **err);
+void seal_record_free(struct seal_record *r);
+#define cleanup_record __attribute__((cleanup(seal_record_free)))
 
 #endif

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hashes all pages of all components: contents in a thread of their own, addresses and tweaks
 // beside it.
-#include "se/digests.h"
+#include "se/checks.h"
 
-#include "base/ring.h"
+#include "base/thread.h"
 #include "crypto/crypto.h"
 
 #define RUNS 4

@@ -4,7 +4,11 @@
 #ifndef KBUILD_SE_INFO_H
 #define KBUILD_SE_INFO_H
 
+#include "base/buf.h"
 #include "se/se.h"
+#include "se/unlock.h"
+
+#include <stdint.h>
 
 struct info_options {
     const unsigned char *header_key; // 32 bytes, or NULL: the header stays unauthenticated
@@ -28,5 +32,31 @@ int header_key_load(const char *path, unsigned char key[static 32], struct error
 
 // The JSON Schema (draft 7) of what se_info_json() prints.
 void se_info_schema(struct buf *out);
+
+// ---- info flags ----
+// Names of the flags of a header (section 8.5).
+
+// The names of the bits that are set, as options of genprotimg and pvimg call them; an unknown one
+// as "unknown-bit-N" (bit 0 is the most significant).
+void flag_names_pcf(uint64_t pcf, struct strlist *out);
+void flag_names_scf(uint64_t scf, struct strlist *out);
+
+// ---- info read ----
+// Reading and testing an image for se_info_*().
+
+struct inspected {
+    struct se_image image;
+    unsigned char *header;
+    bool alone;                  // the file is a header, and nothing else
+    bool authentic;              // its tag was checked
+    bool has_ipib;               // image.components are set
+    uint64_t entry;              // of the short PSW
+    struct opened_header opened; // if authentic
+    struct strlist good, bad;    // tests
+};
+int inspect(int fd, const char *name, const struct info_options *o, struct inspected *out,
+            struct error **err);
+void inspected_free(struct inspected *i); // wipes what it opened
+#define cleanup_inspected __attribute__((cleanup(inspected_free)))
 
 #endif

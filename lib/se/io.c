@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading and writing at a position.
-#include "se/io.h"
+#include "se/checks.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening an image with a host's private key, and writing what it carries.
 #include "base/file.h"
-#include "se/components.h"
-#include "se/io.h"
-#include "se/unlock.h"
 
+#include "se/checks.h"
+#include "se/components.h"
+#include "se/layout.h"
+#include "se/unlock.h"
+#include "se/verify_steps.h"
+
+#include <fcntl.h>
 #include <openssl/crypto.h>
 
 // All parts are complete before any gets its name, so that a failure leaves none behind.
@@ -100,4 +104,235 @@ void se_opened_free(struct se_opened *o)
     free(o->initrd);
     free(o->command_line);
     *o = (struct se_opened){0};
+}
+
+// ---- unlock ----
+// Opens an image's header with a host's private key or the header key, and decrypts its
+// components.
+
+// For a loader of some pages and a command line. What is larger is something else.
+#define LOAD_MAX (1u << 20)
+
+static int find_slot(const struct se_image *image, EVP_PKEY *host, const char *name, uint64_t *slot,
+                     struct error **err)
+{
+    unsigned char hash[32];
+    if (point_hash(host, hash, err) < 0)
+        return -1;
+    for (*slot = 0; *slot < image->slots; ++*slot)
+        if (memcmp(image->slot[*slot] + SLOT_HASH, hash, sizeof hash) == 0)
+            return 0;
+    cleanup_free char *place = locate_in_hash(image, host, hash, slot);
+    error_user(err, "%s: none of its %llu key slots is for this host key%s%s", name,
+               (unsigned long long)image->slots,
+               place ? ", but one opens with it: the header is damaged at " : "",
+               place ? place : "");
+    return place ? -1 : error_hint(err, "use the key whose document the image was sealed with");
+}
+
+static int open_slot(const struct se_image *image, EVP_PKEY *host, const char *name,
+                     struct opened_header *out, struct error **err)
+{
+    if (find_slot(image, host, name, &out->slot, err) < 0)
+        return -1;
+    struct error *why = NULL;
+    cleanup_pkey EVP_PKEY *customer = point_decode(image->customer_key, &why);
+    int good =
+        customer ? slot_unwrap(host, customer, image->slot[out->slot], out->header_key, err) : 0;
+    if (good == 0) {
+        cleanup_free char *place = locate_in_slot(image, host, out->slot);
+        cleanup_free char *at = place ? xasprintf(" at %s", place) : xstrdup("");
+        if (!customer)
+            error_user(err, "%s: the customer key in the header is damaged: %s%s", name,
+                       why->message, at);
+        else
+            error_user(err,
+                       "%s: key slot %llu, or the customer key in the header, is damaged%s: the "
+                       "slot's tag does not fit",
+                       name, (unsigned long long)out->slot + 1, at);
+        good = -1;
+    }
+    error_free(why);
+    return good < 0 ? -1 : 0;
+}
+
+static int open_area(const struct se_image *image, const unsigned char *header, const char *name,
+                     const struct opener *opener, struct opened_header *out, struct error **err)
+{
+    size_t clear = image->header_size - AREA_SIZE - TAG_SIZE;
+    struct gcm g = {.key = out->header_key, .iv = image->iv, .aad = header, .aad_length = clear};
+    int good = gcm_decrypt(&g, header + clear, AREA_SIZE, out->area, image->tag, err);
+    if (good != 0)
+        return good < 0 ? -1 : 0;
+    cleanup_free char *place = locate_in_header(image, header, out->header_key);
+    unsigned long long end = image->header_offset + image->header_size;
+    error_user(err, "%s: the header, 0x%llx to 0x%llx, is damaged%s%s: its tag does not fit", name,
+               (unsigned long long)image->header_offset, end, place ? " at " : "",
+               place ? place : "");
+    if (place)
+        return -1;
+    if (opener->header_key)
+        return error_hint(err, "or this is not the key that it was encrypted with");
+    return error_hint(err, "more than one bit was changed: copy or build the image again");
+}
+
+int header_open(const struct se_image *image, const unsigned char *header, const char *name,
+                const struct opener *opener, struct opened_header *out, struct error **err)
+{
+    out->slot = UINT64_MAX;
+    if (opener->header_key)
+        memcpy(out->header_key, opener->header_key, sizeof out->header_key);
+    else if (open_slot(image, opener->host, name, out, err) < 0)
+        return -1;
+    return open_area(image, header, name, opener, out, err);
+}
+
+void opened_wipe(struct opened_header *h)
+{
+    OPENSSL_cleanse(h, sizeof *h);
+}
+
+// Authentic from here on; a wrong value was put there by the tool that made the image.
+int unlocked_take(struct unlocked *u, const struct opened_header *header, struct error **err)
+{
+    struct se_image *image = &u->image;
+    const unsigned char *area = header->area;
+    image->psw_mask = get_be64(area + AREA_PSW_MASK);
+    image->psw_address = get_be64(area + AREA_PSW_ADDRESS);
+    image->scf = get_be64(area + AREA_SCF);
+    if (get_be32(area + AREA_ITEMS) != 0 || get_be32(area + AREA_RESERVED) != 0)
+        return error_user(err, "%s: the header has optional items, and none are known", u->path);
+    if (image->psw_mask != SE_PSW_MASK)
+        return error_user(err, "%s: the header's PSW mask is 0x%llx", u->path,
+                          (unsigned long long)image->psw_mask);
+    for (size_t i = 0; i < image->component_count; i++)
+        if (image->components[i].address == image->psw_address)
+            image->stage3b = (int)i;
+    if (image->stage3b < 0 || (size_t)image->stage3b + 1 != image->component_count)
+        return error_user(err, "%s: the header's PSW leads to 0x%llx, not to the last component",
+                          u->path, (unsigned long long)image->psw_address);
+    u->xts = xts_new(area + AREA_XTS_KEY, false, err);
+    if (!u->xts)
+        return error_wrap(err, "%s", u->path);
+    if (image->pcf & SE_PCF_NO_ENCRYPTION) {
+        EVP_CIPHER_CTX_free(u->xts);
+        u->xts = NULL;
+    }
+    return 0;
+}
+
+unsigned char *unlocked_load(const struct unlocked *u, int index, struct error **err)
+{
+    const struct se_component *c = &u->image.components[index];
+    if (c->padded > LOAD_MAX) {
+        error_user(err, "%s: component %d has %llu bytes, too many for what it is", u->path,
+                   index + 1, (unsigned long long)c->padded);
+        return NULL;
+    }
+    cleanup_free unsigned char *bytes = xmalloc(c->padded);
+    if (read_at(u->fd, u->path, c->address, bytes, c->padded, err) < 0 ||
+        (u->xts && xts_pages(u->xts, c->tweak, 0, bytes, c->padded, err) < 0))
+        return NULL;
+    return steal(bytes);
+}
+
+// Asks stage3b's arguments which component is which, and how large they are without padding.
+int unlocked_identify(struct unlocked *u, struct error **err)
+{
+    struct se_image *image = &u->image;
+    struct se_component *c = &image->components[image->stage3b];
+    cleanup_free unsigned char *blob = unlocked_load(u, image->stage3b, err);
+    if (!blob)
+        return -1;
+    struct stage3b_arguments a;
+    int index[3];
+    size_t end = stage3b_arguments_find(blob, c->padded, image->components, image->component_count,
+                                        &a, index);
+    if (!end)
+        return error_user(err, "%s: the arguments of stage3b do not fit the components", u->path);
+    c->size = end;
+    for (size_t i = 0; i < ARRAY_LEN(index); i++)
+        if (index[i] >= 0)
+            image->components[index[i]].size = a.part[i].size;
+    image->kernel = index[PART_KERNEL];
+    image->parameters = index[PART_COMMAND_LINE];
+    image->initrd = index[PART_INITRD];
+    image->opened = true;
+    return 0;
+}
+
+int unlock(const char *path, EVP_PKEY *host_key, struct unlocked *out, struct error **err)
+{
+    struct unlocked u = {.path = path};
+    const struct opener opener = {.host = host_key};
+    uint64_t size;
+    u.fd = user_file_open(path, &size, err);
+    if (u.fd < 0)
+        return -1;
+    cleanup_free unsigned char *header = NULL;
+    cleanup_opened struct opened_header opened = {.slot = 0};
+    int result = -1;
+    // The header's tag comes before the digests, so that a change is blamed on the right one.
+    if (image_parse(u.fd, path, &u.image, &header, err) == 0 &&
+        header_open(&u.image, header, path, &opener, &opened, err) == 0 &&
+        unlocked_take(&u, &opened, err) == 0 && image_check(u.fd, path, &u.image, true, err) == 0)
+        result = unlocked_identify(&u, err);
+    if (result < 0)
+        unlocked_free(&u);
+    else
+        *out = u;
+    return result;
+}
+
+void unlocked_free(struct unlocked *u)
+{
+    cleanup_close_p(&u->fd);
+    EVP_CIPHER_CTX_free(u->xts);
+    se_image_free(&u->image);
+    *u = (struct unlocked){.fd = -1};
+}
+
+// ---- unsealed ----
+// The image that an emulator can run as the ultravisor would start it (section 18): components in
+// clear at their places, and a short PSW that leads to stage3b.
+
+// Copies a part that is not a component.
+static int copy_range(int from, const char *name, int to, uint64_t at, uint64_t end,
+                      struct error **err)
+{
+    unsigned char page[SE_PAGE];
+    while (at < end) {
+        size_t n = end - at < sizeof page ? (size_t)(end - at) : sizeof page;
+        if (read_at(from, name, at, page, n, err) < 0 ||
+            write_at(to, "the unsealed image", at, page, n, err) < 0)
+            return -1;
+        at += n;
+    }
+    return 0;
+}
+
+int se_write_unsealed(const char *path, EVP_PKEY *host_key, const char *out_path,
+                      struct error **err)
+{
+    cleanup_unlocked struct unlocked u = {.fd = -1};
+    cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
+    if (unlock(path, host_key, &u, err) < 0 || file_draft_begin(&draft, out_path, err) < 0 ||
+        copy_range(u.fd, path, draft.fd, 0, u.image.components[0].address, err) < 0)
+        return -1;
+    for (size_t i = 0; i < u.image.component_count; i++) {
+        const struct se_component *c = &u.image.components[i];
+        struct component_target target = {
+            .fd = draft.fd, .name = out_path, .at = c->address, .keep = c->padded};
+        if (component_decrypt(u.fd, path, c, u.xts, &target, err) < 0)
+            return -1;
+    }
+    // In layout P the IPIB comes last.
+    if (u.image.layout_p && copy_range(u.fd, path, draft.fd, u.image.ipib_offset,
+                                       u.image.ipib_offset + u.image.ipib_size, err) < 0)
+        return -1;
+    unsigned char psw[8];
+    put_be64(psw, short_psw(u.image.psw_address));
+    if (write_at(draft.fd, out_path, 0, psw, sizeof psw, err) < 0)
+        return -1;
+    return file_draft_commit(&draft, 0600, err);
 }

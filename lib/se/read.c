@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The inspector: everything that can be checked without a key (section 16).
-#include "se/read.h"
+#include "se/unlock.h"
 
 #include "base/log.h"
+#include "se/checks.h"
 #include "se/components.h"
 #include "se/header.h"
-#include "se/io.h"
-#include "se/ipib.h"
 #include "se/layout.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "se/reference.h"
 
 #include "base/digest.h"
-#include "se/read.h"
+#include "se/unlock.h"
 
 #include <errno.h>
 #include <jansson.h>

@@ -13,7 +13,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/secret.h"
-#include "hkd/host_key.h"
+#include "hkd/hkd.h"
 
 #include <openssl/evp.h>
 #include <stdbool.h>
@@ -79,7 +79,7 @@ int se_seal_recorded(const struct se_input *in, int fd, struct buf *record, stru
 #define SE_SECRET_MAX 4096u
 #define SE_SECRET_BITS_MIN 128u
 // Refuses a file of another user or one that others can read or write, one that is shorter or
-// longer, and bytes that are easier to guess than SE_SECRET_BITS_MIN random bits (seal_secret.c). A
+// longer, and bytes that are easier to guess than SE_SECRET_BITS_MIN random bits (seal.c). A
 // text that ends in a line feed is taken with it, and a warning says so. To be released with
 // secret_memory_free().
 int se_secret_load(const char *path, struct secret_memory *out, struct error **err);

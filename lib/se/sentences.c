@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes genprotimg's messages about files that were refused.
-#include "se/sentences.h"
+#include "se/checks.h"
 
 #include "base/file.h"
 

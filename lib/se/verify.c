@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Proving an image: what opens it, in which order it is looked at, and what is said of it.
-#include "se/io.h"
-#include "se/read.h"
+#include "se/checks.h"
+
+#include "base/file.h"
+#include "pack/pack.h"
+#include "se/layout.h"
+#include "se/unlock.h"
+#include "se/verify.h"
 #include "se/verify_steps.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/crypto.h>
+#include <string.h>
+#include <sys/mman.h>
 
 static int check_proof(const struct se_proof *p, struct error **err)
 {
@@ -134,4 +143,305 @@ int se_verify(int fd, const char *name, const struct se_proof *proof,
     seal_record_free(&v.record);
     secrets_wipe(&v.secrets);
     return result;
+}
+
+// ---- verify files ----
+// The files that verifying reads: as they are, out of tarballs, from the standard input.
+
+#define KATA "opt/kata/share/kata-containers/"
+static const char image_member[] = KATA "kata-containers-se.img";
+static const char *const kernel_members[] = {KATA "vmlinuz-confidential.container",
+                                             KATA "vmlinuz.container", NULL};
+static const char *const initrd_members[] = {KATA "kata-containers-initrd-confidential.img", NULL};
+
+// The first of the members that the tarball has.
+static int take_out(const char *tarball, const char *const *members, struct error **err)
+{
+    uint64_t size;
+    cleanup_close int in = user_file_open(tarball, &size, err);
+    if (in < 0)
+        return -1;
+    for (; *members; members++) {
+        cleanup_close int out = nameless_file(err);
+        struct error *why = NULL;
+        if (out < 0)
+            return -1;
+        int result = unpack_member(in, tarball, *members, out, NULL, members[1] ? &why : err);
+        error_free(why);
+        if (result == 0)
+            return steal_fd(&out);
+        if (lseek(in, 0, SEEK_SET) < 0)
+            return error_errno(err, errno, "reading %s", tarball);
+    }
+    return -1;
+}
+
+static void keep(struct se_originals *o, enum se_original_kind kind, const char *path, int fd)
+{
+    struct stat st;
+    struct se_original *one = &o->of[kind];
+    cleanup_close_p(&one->fd);
+    free(one->name);
+    one->name = xstrdup(path);
+    one->fd = fd;
+    one->size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+int se_original_open(struct se_originals *o, enum se_original_kind kind, const char *path,
+                     struct error **err)
+{
+    uint64_t size;
+    int fd = user_file_open(path, &size, err);
+    if (fd < 0)
+        return -1;
+    keep(o, kind, path, fd);
+    return 0;
+}
+
+int se_original_unpack(struct se_originals *o, enum se_original_kind kind, const char *tarball,
+                       struct error **err)
+{
+    int fd = take_out(tarball, kind == SE_ORIGINAL_KERNEL ? kernel_members : initrd_members, err);
+    if (fd < 0)
+        return -1;
+    keep(o, kind, tarball, fd);
+    return 0;
+}
+
+void se_originals_free(struct se_originals *o)
+{
+    for (size_t i = 0; i < SE_ORIGINALS; i++) {
+        cleanup_close_p(&o->of[i].fd);
+        free(o->of[i].name);
+    }
+    *o = SE_ORIGINALS_NONE;
+}
+
+int se_image_open(const char *path, char **name, struct error **err)
+{
+    static const char *const members[] = {image_member, NULL};
+    uint64_t size;
+    if (strcmp(path, "-") == 0) {
+        *name = xstrdup("standard input");
+        return user_file_spool(STDIN_FILENO, *name, &size, err);
+    }
+    bool packed = strstr(path_base(path), ".tar") != NULL;
+    int fd = packed ? take_out(path, members, err) : user_file_open(path, &size, err);
+    if (fd >= 0)
+        *name = packed ? xasprintf("%s in %s", path_base(image_member), path) : xstrdup(path);
+    return fd;
+}
+
+// ---- verify record ----
+// An image against its seal record. With the secret everything in it that looks random is derived
+// again, so that nobody else can have chosen it.
+
+static int check_id(const struct verification *v, const struct sealer *s, struct error **err)
+{
+    unsigned char id[SEAL_ID_SIZE];
+    if (!v->record.provable)
+        return error_user(err, "%s: this image was sealed without a secret", v->proof->record);
+    if (sealer_id(s, id, err) < 0)
+        return -1;
+    if (memcmp(id, v->record.id, sizeof id) == 0)
+        return 0;
+    error_user(err, "%s: it was sealed with another secret", v->proof->record);
+    return error_hint(err, "the record's secret_id tells which");
+}
+
+// A header key that the user brought is nowhere but with the user.
+static int check_given(const struct verification *v, const struct sealer *s,
+                       const struct se_keys *keys, struct error **err)
+{
+    const struct seal_given *recorded = &v->record.inputs.given[GIVEN_HEADER_KEY];
+    struct seal_inputs again = {0};
+    if (recorded->given && !keys->header_key)
+        return error_user(err, "%s: this image was sealed with a given header key; give it too",
+                          v->proof->record);
+    if (!recorded->given)
+        return 0;
+    if (sealer_tag_keys(s, keys, &again, err) < 0)
+        return -1;
+    if (CRYPTO_memcmp(again.given[GIVEN_HEADER_KEY].tag, recorded->tag, SEAL_TAG_SIZE) != 0)
+        return error_user(err, "%s: this image was sealed with another header key",
+                          v->proof->record);
+    return 0;
+}
+
+int record_prepare(struct verification *v, struct error **err)
+{
+    if (!v->proof->record)
+        return 0;
+    if (seal_record_read(v->proof->record, &v->record, err) < 0)
+        return -1;
+    v->has_record = true;
+    if (!v->proof->secret)
+        return 0;
+    cleanup_sealer struct sealer s = {{0}};
+    struct se_keys keys = {0};
+    if (v->record.inputs.given[GIVEN_HEADER_KEY].given)
+        keys.header_key = v->proof->header_key;
+    if (sealer_begin(v->proof->secret->bytes, v->proof->secret->length, &s, err) < 0 ||
+        check_id(v, &s, err) < 0 || check_given(v, &s, &keys, err) < 0 ||
+        secrets_derive(&s, &v->record.inputs, &keys, &v->secrets, err) < 0)
+        return -1;
+    v->derived = true;
+    return 0;
+}
+
+static int differs(const struct verification *v, const char *what, struct error **err)
+{
+    return error_user(err, "%s: %s not what %s says", v->name, what, v->proof->record);
+}
+
+// Slots and customer key, made again.
+static int check_slots(const struct verification *v, struct error **err)
+{
+    const struct se_image *image = &v->u.image;
+    unsigned char point[POINT_SIZE], slot[SLOT_SIZE];
+    if (point_encode(v->secrets.customer, point, err) < 0)
+        return -1;
+    if (memcmp(point, image->customer_key, sizeof point) != 0)
+        return error_user(err, "%s: the customer key is not the one derived from the secret",
+                          v->name);
+    for (uint64_t i = 0; i < image->slots; i++) {
+        cleanup_pkey EVP_PKEY *host = point_decode(v->record.inputs.hosts[i], err);
+        if (!host)
+            return error_wrap(err, "%s: host key %llu", v->proof->record,
+                              (unsigned long long)i + 1);
+        if (slot_wrap(v->secrets.customer, host, v->secrets.header_key, slot, err) < 0)
+            return -1;
+        if (memcmp(slot, image->slot[i], sizeof slot) != 0)
+            return error_user(err, "%s: key slot %llu is not the one derived from the secret",
+                              v->name, (unsigned long long)i + 1);
+    }
+    return 0;
+}
+
+static int check_area(const struct verification *v, const unsigned char *area, struct error **err)
+{
+    const struct seal_given *given = v->record.inputs.given;
+    const struct secrets *s = &v->secrets;
+    if (!given[GIVEN_CCK].given && CRYPTO_memcmp(area + AREA_CCK, s->cck, sizeof s->cck) != 0)
+        return error_user(err, "%s: the customer communication key is not the derived one",
+                          v->name);
+    if (!given[GIVEN_COMPONENT_KEY].given &&
+        CRYPTO_memcmp(area + AREA_XTS_KEY, s->xts_key, sizeof s->xts_key) != 0)
+        return error_user(err, "%s: the component key is not the derived one", v->name);
+    return 0;
+}
+
+static int check_tweaks(const struct verification *v, struct error **err)
+{
+    const struct se_image *image = &v->u.image;
+    for (size_t i = 0; i < image->component_count; i++) {
+        int part = component_part(image, i);
+        if (part < 0 || memcmp(image->components[i].tweak + 2, v->secrets.tweaks[part],
+                               sizeof v->secrets.tweaks[0]) != 0)
+            return error_user(err, "%s: the tweak of component %zu is not the derived one", v->name,
+                              i + 1);
+    }
+    return 0;
+}
+
+int record_check_header(struct verification *v, const struct opened_header *opened,
+                        struct error **err)
+{
+    if (!v->derived)
+        return 0;
+    const struct se_image *image = &v->u.image;
+    if (image->slots != v->record.inputs.host_count)
+        return differs(v, "the number of key slots is", err);
+    if (memcmp(image->iv, v->secrets.header_iv, sizeof image->iv) != 0)
+        return error_user(err, "%s: the header's IV is not the one derived from the secret",
+                          v->name);
+    if (image->scf != v->record.inputs.scf)
+        return differs(v, "the secret flags (scf) are", err);
+    if (check_slots(v, err) < 0 || check_area(v, opened->area, err) < 0 || check_tweaks(v, err) < 0)
+        return -1;
+    strlist_add(v->done, "seal record: every key, IV, tweak and key slot is the one derived from "
+                         "the secret");
+    return 0;
+}
+
+int record_check_image(struct verification *v, struct error **err)
+{
+    if (!v->has_record)
+        return 0;
+    const struct se_image *image = &v->u.image;
+    const struct seal_inputs *in = &v->record.inputs;
+    if (image->pcf != in->pcf)
+        return differs(v, "the flags (pcf) are", err);
+    if (image->slots != in->host_count)
+        return differs(v, "the number of key slots is", err);
+    for (uint64_t i = 0; i < image->slots; i++) {
+        unsigned char hash[32];
+        if (EVP_Digest(in->hosts[i], POINT_SIZE, hash, NULL, EVP_sha256(), NULL) != 1)
+            return crypto_error(err, "hashing a public key");
+        if (memcmp(hash, image->slot[i] + SLOT_HASH, sizeof hash) != 0) {
+            cleanup_free char *what =
+                xasprintf("the host key hash in key slot %llu is", (unsigned long long)i + 1);
+            return differs(v, what, err);
+        }
+    }
+    strlist_add(v->done, "seal record: flags and host keys are those it names");
+    return 0;
+}
+
+static int check_original(struct verification *v, const struct se_original *o,
+                          enum seal_part_name name, struct error **err)
+{
+    const struct seal_part *recorded = &v->record.inputs.part[name];
+    const char *record = v->proof->record;
+    struct seal_part given = {0};
+    if (!recorded->present)
+        return error_user(err, "%s: %s names no %s, so the image has nothing that could be %s",
+                          v->name, record, seal_part_names[name], o->name);
+    if (seal_part_of_file(o->fd, o->name, o->size, &given, err) < 0)
+        return -1;
+    if (given.size != recorded->size)
+        return error_user(err, "%s: its %s is not %s: by %s it has %llu bytes, and %s has %llu",
+                          v->name, seal_part_names[name], o->name, record,
+                          (unsigned long long)recorded->size, o->name,
+                          (unsigned long long)given.size);
+    if (memcmp(given.sha512, recorded->sha512, sizeof given.sha512) != 0)
+        return error_user(err, "%s: its %s is not %s: %s has another SHA-512 for it", v->name,
+                          seal_part_names[name], o->name, record);
+    strlist_addf(v->done, "%s: %s, by its digest in the seal record", seal_part_names[name],
+                 o->name);
+    return 0;
+}
+
+int record_check_originals(struct verification *v, struct error **err)
+{
+    static const enum seal_part_name names[SE_ORIGINALS] = {[SE_ORIGINAL_KERNEL] = SEAL_KERNEL,
+                                                            [SE_ORIGINAL_COMMAND_LINE] =
+                                                                SEAL_COMMAND_LINE,
+                                                            [SE_ORIGINAL_INITRD] = SEAL_INITRD};
+    for (size_t i = 0; i < SE_ORIGINALS; i++) {
+        const struct se_original *o = &v->originals->of[i];
+        if (o->fd >= 0 && check_original(v, o, names[i], err) < 0)
+            return -1;
+        if (o->fd < 0)
+            strlist_addf(v->done, "not compared: the %s", seal_part_names[names[i]]);
+    }
+    return 0;
+}
+
+int record_check_whole(struct verification *v, struct error **err)
+{
+    if (!v->has_record)
+        return 0;
+    char hex[DIGEST_HEX_SIZE];
+    uint64_t size;
+    if (lseek(v->u.fd, 0, SEEK_SET) < 0)
+        return error_user(err, "reading %s: it cannot be read twice", v->name);
+    if (digest_fd(v->u.fd, v->name, hex, &size, err) < 0)
+        return -1;
+    if (size != v->record.image_size)
+        return differs(v, "its size is", err);
+    if (strcmp(hex, v->record.image_sha256) != 0)
+        return differs(v, "its SHA-256 is", err);
+    strlist_add(v->done, "seal record: size and SHA-256 of the image are those it names");
+    return 0;
 }

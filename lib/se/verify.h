@@ -11,7 +11,7 @@
 struct se_proof {
     EVP_PKEY *host_key;                 // a host's private key (tests only)
     const unsigned char *header_key;    // 32 bytes
-    const char *record;                 // file, see derive_record.h
+    const char *record;                 // file, see derive.h
     const struct secret_memory *secret; // only with a record
 };
 

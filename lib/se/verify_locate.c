@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finds the single changed bit that explains why a tag or a digest of an image is wrong.
-#include "se/verify_locate.h"
+#include "se/verify_steps.h"
 
 #include "base/buf.h"
 

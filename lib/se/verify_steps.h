@@ -3,7 +3,9 @@
 #ifndef KBUILD_SE_VERIFY_STEPS_H
 #define KBUILD_SE_VERIFY_STEPS_H
 
-#include "se/derive_record.h"
+#include "se/components.h"
+#include "se/derive.h"
+#include "se/format.h"
 #include "se/unlock.h"
 #include "se/verify.h"
 
@@ -21,7 +23,7 @@ struct verification {
     EVP_CIPHER_CTX *encrypt; // NULL: components are in clear
 };
 
-// ---- verify_record.c ----
+// ---- the seal record ----
 // Reads the record, and derives with the secret.
 int record_prepare(struct verification *v, struct error **err);
 // Whether the header is the one that was sealed; its tag fits.
@@ -38,10 +40,52 @@ int record_check_originals(struct verification *v, struct error **err);
 int component_part(const struct se_image *image, size_t i);
 int contents_check(struct verification *v, struct error **err);
 
-// ---- verify_loader.c ----
+// ---- the loader ----
 // The loader stage3a against our own, or the record's.
 int loader_check(struct verification *v, struct error **err);
 // The content that the stage3b component should have if it is ours, to be freed; NULL if it is not.
 unsigned char *loader_expected(struct verification *v, size_t *length);
+
+// ---- verify pages ----
+// Comparing a component, page by page, with what it was made of.
+
+// Where a component and its content, encrypted again, differ.
+struct page_difference {
+    uint64_t pages;      // how many; 0: they are the same
+    uint64_t first_page; // counted from 0 within the component
+    uint64_t first_byte; // its offset in the image
+    unsigned char mask;  // the bits of that byte
+    uint64_t bytes;      // that differ on the first page
+};
+// `source` says what the content should be, without padding. `xts` encrypts; NULL: in clear. Only
+// the pages that both have are compared.
+int pages_compare(int fd, const char *name, const struct se_component *c, EVP_CIPHER_CTX *xts,
+                  const struct component_source *source, struct page_difference *out,
+                  struct error **err);
+
+// ---- verify locate ----
+// Where in an image the damage is. Each returns a text to be freed, or NULL if no single bit
+// explains it: then more than one was changed, or the key is not the one.
+//
+// A tag or a digest says only that something changed. But a header has some thousands of bits, and
+// OpenSSL checks a million short tags in a second: so each bit is tried.
+
+// The name of the field that byte `offset` of a header with `slots` key slots belongs to ("its IV",
+// "the hash in key slot 2"); to be freed.
+char *header_field(uint64_t slots, uint64_t offset);
+// "byte 0x14010, bit 0x08, in its IV".
+char *header_place(const struct se_image *image, uint64_t offset, unsigned char mask);
+
+// The header's tag does not fit, and the key is right.
+char *locate_in_header(const struct se_image *image, const unsigned char *header,
+                       const unsigned char header_key[static 32]);
+// The tag of key slot number `slot` does not fit for this host: the bit is in the slot, or in the
+// customer key.
+char *locate_in_slot(const struct se_image *image, EVP_PKEY *host, uint64_t slot);
+// No slot has this host's hash, but `*slot` opens with its key.
+char *locate_in_hash(const struct se_image *image, EVP_PKEY *host,
+                     const unsigned char hash[static 32], uint64_t *slot);
+// The tweaks in the IPIB do not have the header's digest.
+char *locate_in_tweaks(const struct se_image *image);
 
 #endif

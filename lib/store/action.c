@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Action records, and the locks that keep two processes from doing one action twice.
-#include "store/image_layout.h"
 #include "store/room.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,9 +9,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "hkd/host_key.h"
-#include "hkd/trust_store.h"
-#include "hkd/trust_text.h"
+#include "hkd/hkd.h"
+#include "hkd/room.h"
 
 #include <stdint.h>
 

@@ -5,7 +5,7 @@
 // (three bytes each: where, and the new value).
 #include "base/file.h"
 #include "base/log.h"
-#include "hkd/host_key.h"
+#include "hkd/hkd.h"
 
 #include <openssl/pem.h>
 #include <openssl/x509.h>

@@ -6,8 +6,7 @@
 // unpacked into. A run of a layer makes and removes a tree of files, which is most of its time.
 // Seeds: tests/fuzz/seeds/images/.
 #include "fuzz.h"
-#include "oci/choose.h"
-#include "oci/unpack.h"
+#include "oci/oci.h"
 #include "payload/room.h"
 #include "registry/room.h"
 #include "sandbox/room.h"

@@ -4,17 +4,16 @@
 // (R)elease file, a (p)ackage list as JSON, a (c)opyright file, an (o)s-release, versions.(l)ock,
 // build's (T)argets, a (n)etrc, (r)egistries.conf, a url for (g)it's settings, a (v)erity device's
 // root hash, what the script of a list (L) prints. Seeds: tests/fuzz/seeds/inputs/.
-#include "disk/verity.h"
+#include "disk/disk.h"
 #include "fuzz.h"
 #include "http/git_settings.h"
 #include "http/room.h"
-#include "recipe/distribution.h"
 #include "recipe/lock.h"
+#include "recipe/versions.h"
 #include "registry/room.h"
 #include "run/wanted.h"
 #include "sandbox/licence.h"
-#include "source/apt_entry.h"
-#include "source/apt_places.h"
+#include "source/apt.h"
 #include "source/list.h"
 #include "source/packages_room.h"
 #include "source/sums.h"

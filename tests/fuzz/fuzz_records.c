@@ -6,12 +6,11 @@
 // DER, or changes to a signed module (M; three bytes each: where, and the new value). What is
 // accepted leaves only the files that it may, and nothing changed is taken for signed. Seeds:
 // tests/fuzz/seeds/records/. All keys are TEST keys.
-#include "crypto/module_signature.h"
-#include "crypto/private_key.h"
+#include "crypto/crypto.h"
 #include "fuzz.h"
 #include "run/child.h"
 #include "run/prebuilt.h"
-#include "se/derive_record.h"
+#include "se/derive.h"
 #include "share/share.h"
 #include "share/vouch.h"
 #include "store/room.h"

@@ -6,8 +6,6 @@
 // firmware, 1: the rest is the end of a firmware, 2: the rest is a kernel, 3: a CPU type, 4: the
 // rest is a PE/COFF image, 5: the rest is a firmware volume, from its start.
 #include "base/file.h"
-#include "measure/authenticode.h"
-#include "measure/firmware_volume.h"
 #include "measure/kernel.h"
 #include "measure/measure.h"
 #include "measure/ovmf.h"

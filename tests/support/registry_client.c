@@ -11,7 +11,7 @@
 //
 // User and password come from TEST_REGISTRY_USER and TEST_REGISTRY_PASSWORD, or the usual files.
 #include "base/file.h"
-#include "oci/pull.h"
+#include "oci/oci.h"
 #include "registry/registry.h"
 
 #include <errno.h>

@@ -3,7 +3,6 @@
 #include "test.h"
 
 #include "base/mem.h"
-#include "base/ring.h"
 #include "base/thread.h"
 
 #include <signal.h>

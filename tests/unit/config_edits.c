@@ -4,7 +4,7 @@
 
 #include "base/file.h"
 #include "config/config.h"
-#include "config/lines.h"
+#include "config/edit.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "test.h"
 
 #include "base/file.h"
-#include "crypto/module_signature.h"
+#include "crypto/crypto.h"
 
 #include <openssl/bio.h>
 #include <openssl/cms.h>

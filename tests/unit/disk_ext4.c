@@ -2,10 +2,9 @@
 // What debugfs is told of a tree. Whether a file system comes of it: tests/e2e/disk.bats.
 #include "test.h"
 
-#include "disk/ext4.h"
+#include "disk/disk.h"
 
 #include "base/file.h"
-#include "disk/disk.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -2,11 +2,10 @@
 // Hash trees against what veritysetup 2.6.1 wrote with the same salt and UUID, and the texts.
 #include "test.h"
 
-#include "disk/verity.h"
+#include "disk/disk.h"
 
 #include "base/digest.h"
 #include "base/file.h"
-#include "disk/disk.h"
 
 #include <fcntl.h>
 #include <stddef.h>

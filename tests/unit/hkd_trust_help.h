@@ -7,8 +7,7 @@
 #include "se_fixture.h"
 
 #include "base/log.h"
-#include "hkd/trust.h"
-#include "hkd/trust_text.h"
+#include "hkd/hkd.h"
 
 static char *folder;
 

@@ -6,8 +6,8 @@
 
 #include "measure_fixture.h"
 
-#include "measure/authenticode.h"
-#include "measure/tdx_rtmr.h"
+#include "measure/kernel.h"
+#include "measure/tdx.h"
 
 #define PE 0x80u
 #define OPTIONAL (PE + 24)

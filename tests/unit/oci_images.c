@@ -3,7 +3,7 @@
 #include "test.h"
 
 #include "oci/oci.h"
-#include "store/image_layout.h"
+#include "store/store.h"
 
 #include <stdint.h>
 

@@ -3,7 +3,7 @@
 // tokens that end, uploads and downloads that break, redirects, lies, silence.
 #include "test.h"
 
-#include "oci/pull.h"
+#include "oci/oci.h"
 #include "registry/room.h"
 #include "registry_help.h"
 

@@ -4,7 +4,7 @@
 
 #include "store_help.h"
 
-#include "oci/unpack.h"
+#include "oci/oci.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "se/info.h"
-#include "se/info_flags.h"
 
 #include <jansson.h>
 

@@ -7,7 +7,6 @@
 #include "se_fixture.h"
 
 #include "se/header.h"
-#include "se/ipib.h"
 #include "se/layout.h"
 
 #define HEADER 0x14000u

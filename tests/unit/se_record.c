@@ -4,7 +4,7 @@
 
 #include "se_provable.h"
 
-#include "se/derive_record.h"
+#include "se/derive.h"
 
 static int record_to(const struct fixture *f, const struct se_input *in, const char *path,
                      struct error **err)

@@ -4,8 +4,8 @@
 
 #include "source_help.h"
 
-#include "source/download.h"
 #include "source/sums.h"
+#include "source/transfer.h"
 
 #define RETRY_FAST ((struct retry){.left = 4, .pause_ms = 5})
 

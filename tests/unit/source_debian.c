@@ -5,8 +5,8 @@
 
 #include "source_apt_help.h"
 
-#include "recipe/distribution.h"
-#include "source/debian.h"
+#include "recipe/versions.h"
+#include "source/packages.h"
 
 static void make_deb(struct place *p)
 {

@@ -6,7 +6,7 @@
 
 #include "hkd_world.h"
 
-#include "hkd/trust.h"
+#include "hkd/hkd.h"
 #include "source/fetch.h"
 
 static struct place *place;

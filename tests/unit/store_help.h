@@ -4,8 +4,8 @@
 #define KBUILD_TESTS_CACHE_TEST_H
 
 #include "base/log.h"
-#include "store/image_layout.h"
 #include "store/room.h"
+#include "store/store.h"
 #include "store/tree.h"
 
 #include <errno.h>

@@ -6,7 +6,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "disk/disk.h"
-#include "disk/verity.h"
 
 #include <errno.h>
 #include <fcntl.h>

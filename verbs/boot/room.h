@@ -5,7 +5,7 @@
 
 #include "boot/boot.h"
 #include "boot/qemu.h"
-#include "disk/verity.h"
+#include "disk/disk.h"
 #include "graph/job.h"
 #include "pack/pack.h"
 

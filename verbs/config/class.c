@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runtime classes in containerd's configuration (containerd's docs/cri/config.md, Kata's
 // docs/how-to/containerd-kata.md and kata-deploy.sh at 3.20.0).
-#include "config/class.h"
 #include "base/file.h"
 #include "config/edit.h"
 

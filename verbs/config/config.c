@@ -3,7 +3,6 @@
 #include "config/config.h"
 #include "base/file.h"
 #include "base/folder.h"
-#include "config/class.h"
 #include "config/edit.h"
 #include "toml/toml.h"
 

@@ -3,9 +3,38 @@
 #ifndef KBUILD_CONFIG_EDIT_H
 #define KBUILD_CONFIG_EDIT_H
 
+#include "base/buf.h"
 #include "config/config.h"
-#include "config/lines.h"
 #include "toml/toml.h"
+
+// ---- lines ----
+// A text as lines that remember where they came from, so that the difference is known, not
+// searched.
+
+struct line {
+    char *text; // with its line end, if it has one
+    size_t length;
+    size_t origin; // its number in the original text from 1, or 0 if it is new
+};
+
+// Zero-initialise.
+struct lines {
+    struct line *items;
+    size_t n, cap;
+};
+
+void lines_split(struct lines *l, const char *text, size_t length);
+// Puts the lines of `text` in the place of `count` lines from `at` on.
+void lines_replace(struct lines *l, size_t at, size_t count, const char *text, size_t length);
+void lines_join(const struct lines *l, struct buf *out);
+size_t lines_find(const struct lines *l, size_t offset);  // the line that holds this byte
+size_t lines_offset(const struct lines *l, size_t index); // the first byte of a line
+size_t line_end_length(const struct line *line);          // 0, 1 ("\n") or 2 ("\r\n")
+// A unified diff from the original text to these lines; nothing if they are the same.
+void lines_diff(const char *text, size_t length, const struct lines *edited, const char *label,
+                struct buf *out);
+void lines_free(struct lines *l);
+#define cleanup_lines __attribute__((cleanup(lines_free)))
 
 struct config_change {
     struct strlist path; // parts as toml.h has them
@@ -25,5 +54,44 @@ int config_list(const struct toml *t, const struct toml_value *v, struct strlist
 
 // Makes the edit if it is needed, and reads the result again to be sure of it.
 int config_apply(struct lines *l, const struct config_change *c, struct error **err);
+
+// ---- class ----
+// A runtime class of containerd that runs Kata: what its name stands for, and what a file of
+// containerd must say for it to be added.
+
+// What the marks in the tables of edits stand for: "@PREFIX@" and so on. `shim` and
+// `configuration` are owned.
+struct config_marks {
+    const char *prefix, *name;
+    const char *default_class;  // of whoever names none, as a part of a path; or NULL
+    char *shim, *configuration; // absolute
+};
+
+// Kata's own names (kata-deploy, RuntimeClass): the class kata-qemu-se runs the shim of the runtime
+// in Go with configuration-qemu-se.toml, one that ends in -runtime-rs that of runtime-rs with its
+// own; "kata" the one that configuration.toml leads to. Without a class only the prefix is set.
+// A path that is not absolute is an error.
+int config_marks_read(const struct config_request *request, const char *default_class,
+                      struct config_marks *out, struct error **err);
+void config_marks_free(struct config_marks *m);
+// The same error before a file is looked at.
+int config_paths_check(const struct config_request *request, struct error **err);
+// The text with each mark replaced; within what is TOML (`quoted`) by what stands in a basic
+// string.
+char *config_marks_expand(const struct config_marks *m, const char *text, bool quoted);
+
+// The first of the files that the class needs that is not on this machine, or NULL; to be freed.
+char *config_absent(const struct config_request *request);
+
+// What containerd's file says: its version, 2 or 3, and the class of whoever names none ("runc"). A
+// file that says another version or none is an error, and so is one that switches off the plugin
+// that classes belong to, names one that is neither there nor to be added, or has the class that is
+// asked for as another runtime's.
+struct config_containerd {
+    unsigned version;
+    char *default_class; // a part of a path, as toml.h has them; owned
+};
+int config_containerd_read(const struct toml *t, const struct config_request *request,
+                           struct config_containerd *out, struct error **err);
 
 #endif

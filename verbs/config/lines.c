@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Splits a text into lines, replaces some of them, and prints the difference as a unified diff.
-#include "config/lines.h"
+#include "config/edit.h"
 
 #include <string.h>
 

@@ -2,8 +2,12 @@
 // The base image: its manifest for one architecture, its config, and its layers as they are.
 #include "payload/room.h"
 
-#include "oci/choose.h"
+#include "base/environment.h"
+#include "oci/oci.h"
+#include "registry/registry.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 enum { LAYERS_MAX = 127 }; // 127: what overlay file systems of docker take
@@ -181,4 +185,221 @@ int payload_base_load(struct store *s, const char *base, const struct arch *arch
     json_decref(manifest);
     image_source_close(from);
     return result ? error_wrap(err, "reading the base image") : 0;
+}
+
+// ---- source ----
+// Where a base image is read from: a registry, or an OCI image layout (image-layout.md).
+
+struct image_source {
+    char *name;      // for messages
+    char *directory; // of a layout; else NULL
+    char *image;     // its org.opencontainers.image.ref.name, or NULL
+    struct reference reference;
+    struct registry *registry;
+};
+
+static int bring(struct image_source *s, struct store *store, const struct image_blob *b,
+                 struct error **err)
+{
+    cleanup_free char *path = xasprintf("%s/blobs/sha256/%s", s->directory, b->digest);
+    char digest[DIGEST_HEX_SIZE];
+    uint64_t size;
+    // A link could lead to a file that is not the layout's to give away.
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return error_errno(err, errno, "reading %s", path);
+    if (!S_ISREG(st.st_mode))
+        return error_user(err, "%s is no file", path);
+    if (store_put_file(store, path, digest, &size, err) < 0)
+        return -1;
+    return strcmp(digest, b->digest) == 0
+               ? 0
+               : error_user(err, "%s has the digest sha256:%s: the layout is damaged", path,
+                            digest);
+}
+
+static int pull(struct image_source *s, struct store *store, const struct image_blob *want,
+                size_t count, struct error **err)
+{
+    struct registry_blob *blobs = xcalloc(count + 1, sizeof *blobs);
+    struct blob_draft *drafts = xcalloc(count + 1, sizeof *drafts);
+    int result = 0;
+    size_t n = 0;
+    for (; n < count && !result; n++) {
+        result = store_blob_begin(store, &drafts[n], err);
+        blobs[n] = (struct registry_blob){
+            .digest = want[n].digest, .size = want[n].size, .fd = drafts[n].fd};
+    }
+    if (!result && count)
+        result = registry_pull_blobs(s->registry, blobs, count, err);
+    for (size_t i = 0; i < n; i++) {
+        char digest[DIGEST_HEX_SIZE] = "";
+        uint64_t size;
+        if (!result && blobs[i].missing)
+            result = error_user(err, "the registry has no blob sha256:%s", want[i].digest);
+        if (result)
+            store_blob_abandon(&drafts[i]);
+        else
+            result = store_blob_commit(store, &drafts[i], digest, &size, err);
+        if (!result && strcmp(digest, want[i].digest) != 0)
+            result =
+                error_user(err, "the blob sha256:%s came as sha256:%s", want[i].digest, digest);
+    }
+    free(blobs);
+    free(drafts);
+    return result;
+}
+
+int image_source_blobs(struct image_source *s, struct store *store, const struct image_blob *blobs,
+                       size_t count, struct error **err)
+{
+    struct image_blob *missing = xcalloc(count + 1, sizeof *missing);
+    size_t n = 0;
+    int result = 0;
+    for (size_t i = 0; i < count && !result; i++) {
+        int has = store_has_blob(store, blobs[i].digest, err);
+        if (has < 0)
+            result = -1;
+        bool twice = false; // an empty layer may be in an image more than once
+        for (size_t k = 0; k < n; k++)
+            twice |= !strcmp(missing[k].digest, blobs[i].digest);
+        if (!has && !twice)
+            missing[n++] = blobs[i];
+    }
+    for (size_t i = 0; s->directory && i < n && !result; i++)
+        result = bring(s, store, &missing[i], err);
+    if (!s->directory && !result)
+        result = pull(s, store, missing, n, err);
+    free(missing);
+    return result ? error_wrap(err, "%s", s->name) : 0;
+}
+
+// ---- manifests ----
+
+static int read_layout_blob(struct image_source *s, const char *digest, struct buf *out,
+                            struct error **err)
+{
+    char found[DIGEST_HEX_SIZE];
+    cleanup_free char *path = xasprintf("%s/blobs/sha256/%s", s->directory, digest);
+    if (file_read(path, MANIFEST_LIMIT, out, err) < 0)
+        return -1;
+    digest_bytes(out->data ? out->data : "", out->len, found);
+    return strcmp(found, digest) == 0
+               ? 0
+               : error_user(err, "%s has the digest sha256:%s: the layout is damaged", path, found);
+}
+
+// The descriptor of the image in index.json: the one of that name, or the only one.
+static const json_t *find_image(const struct image_source *s, const json_t *index,
+                                struct error **err)
+{
+    const json_t *list = json_object_get(index, "manifests"), *found = NULL;
+    size_t count = json_array_size(list);
+    for (size_t i = 0; i < count && !found; i++) {
+        const json_t *item = json_array_get(list, i);
+        const char *name =
+            json_string_value(json_object_get(json_object_get(item, "annotations"), OCI_REF_NAME));
+        if (s->image ? name && !strcmp(name, s->image) : count == 1)
+            found = item;
+    }
+    if (found)
+        return found;
+    if (s->image) {
+        error_user(err, "%s has no image called %s", s->directory, s->image);
+    } else {
+        error_user(err, "%s holds %zu images", s->directory, count);
+        error_hint(err, "name one: oci:%s:NAME", s->directory);
+    }
+    return NULL;
+}
+
+static int layout_manifest(struct image_source *s, struct buf *out, struct error **err)
+{
+    cleanup_free char *path = xasprintf("%s/index.json", s->directory);
+    cleanup_buf struct buf text = {0};
+    struct image_blob blob;
+    if (file_read(path, MANIFEST_LIMIT, &text, err) < 0)
+        return -1;
+    json_t *index = payload_json(&text, path, err);
+    const json_t *image = index ? find_image(s, index, err) : NULL;
+    int result = image ? descriptor_read(image, &blob, err) : -1;
+    if (!result)
+        result = read_layout_blob(s, blob.digest, out, err);
+    json_decref(index);
+    return result;
+}
+
+static int registry_manifest(struct image_source *s, const char *digest, struct buf *out,
+                             struct error **err)
+{
+    char found[DIGEST_HEX_SIZE];
+    cleanup_free char *named = digest ? xasprintf("sha256:%s", digest) : NULL;
+    cleanup_free char *type = NULL;
+    const char *what = named                 ? named
+                       : s->reference.digest ? s->reference.digest
+                       : s->reference.tag    ? s->reference.tag
+                                             : "latest";
+    int has = registry_get_manifest(s->registry, what, out, &type, found, err);
+    if (has == 0)
+        error_user(err, "the registry has no such image: %s", what);
+    return has > 0 ? 0 : -1;
+}
+
+int image_source_manifest(struct image_source *s, const char *digest, struct buf *out,
+                          struct error **err)
+{
+    int result = !s->directory ? registry_manifest(s, digest, out, err)
+                 : digest      ? read_layout_blob(s, digest, out, err)
+                               : layout_manifest(s, out, err);
+    return result ? error_wrap(err, "%s", s->name) : 0;
+}
+
+// ---- opening ----
+
+// Nobody signs such images for kbuild; with keys set, only a digest says which one is meant.
+static int check_trust(const struct reference *name, struct error **err)
+{
+    const char *keys;
+    if (security_variable("KBUILD_TRUSTED_KEYS", &keys, err) < 0)
+        return -1;
+    if (!keys || name->digest)
+        return 0;
+    error_user(err,
+               "KBUILD_TRUSTED_KEYS is set, and the image is named by a tag, which nobody signed");
+    return error_hint(err, "name it by its digest: %s/%s@sha256:...", name->registry,
+                      name->repository);
+}
+
+struct image_source *image_source_open(const char *name, bool plain_http, struct error **err)
+{
+    struct image_source *s = xcalloc(1, sizeof *s);
+    s->name = xstrdup(name);
+    if (starts_with(name, "oci:")) {
+        s->directory = xstrdup(name + 4);
+        char *colon = strchr(s->directory, ':'); // the first one, as skopeo does
+        if (colon) {
+            *colon = '\0';
+            s->image = xstrdup(colon + 1);
+        }
+        return s;
+    }
+    struct registry_options o = {.plain_http = plain_http};
+    if (reference_parse(name, &s->reference, err) == 0 && check_trust(&s->reference, err) == 0 &&
+        (s->registry = registry_open(&s->reference, &o, err)))
+        return s;
+    image_source_close(s);
+    return NULL;
+}
+
+void image_source_close(struct image_source *s)
+{
+    if (!s)
+        return;
+    if (s->registry)
+        registry_close(s->registry);
+    reference_free(&s->reference);
+    free(s->directory);
+    free(s->image);
+    free(s->name);
+    free(s);
 }

@@ -11,7 +11,7 @@
 #include "pack/decoder.h"
 #include "pack/merge_plan.h"
 #include "registry/registry.h"
-#include "store/image_layout.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,9 +4,8 @@
 // docs/payload.md.
 //
 //   payload.c  the verb: collect, make layers, compose, deliver
-//   layer.c    tarballs -> layers       image.c   base + layers -> manifest
-//   base.c     the base image           output.c  layout, archive, registry
-//   index.c    architectures -> index   tar.c     the bytes of a layer
+//   layer.c    tarballs -> layers       output.c  the manifest; layout, archive, registry
+//   base.c     the base image           index.c   architectures -> index
 #ifndef KBUILD_PAYLOAD_PAYLOAD_H
 #define KBUILD_PAYLOAD_PAYLOAD_H
 

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "base/process.h"
-#include "pack/compare.h"
+#include "pack/attributes.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of trust*.c share. Not for others.
-#ifndef KBUILD_HKD_TRUST_STORE_H
-#define KBUILD_HKD_TRUST_STORE_H
+#ifndef KBUILD_HKD_ROOM_H
+#define KBUILD_HKD_ROOM_H
 
-#include "hkd/trust.h"
+#include "hkd/hkd.h"
 
 #include <openssl/x509.h>
 
@@ -73,7 +73,7 @@ void trust_unload(struct trust_store *s);
 // count.
 bool trust_more_roots(struct trust_store *s);
 
-// ---- trust_signing_key.c ----
+// ---- trust_load.c ----
 bool is_signing_key(X509 *x);
 // Fills s->keys; the store's certificates keep them too.
 int find_signing_keys(struct trust_store *s, struct error **err);
@@ -86,7 +86,7 @@ size_t crl_names(X509 *signing_key, X509_NAME *out[static CRL_NAMES_MAX]);
 // Fills key->error if the chain is refused.
 void verify_chain(struct trust_store *s, struct signing_key *key);
 
-// ---- trust_why.c ----
+// ---- trust_chain.c ----
 // What X509_verify_cert() refused. OpenSSL forgets the list when it returns, so its callback keeps
 // it.
 struct chain_fault {
@@ -109,7 +109,7 @@ int check_revoked(const struct trust_store *s, const struct signing_key *key,
 int check_crl_counts(struct trust_store *s, const struct signing_key *key, struct error **err);
 bool crl_counts(const struct trust_store *s, const struct signing_key *key); // after judge_crls()
 
-// ---- trust_fetch.c ----
+// ---- trust_crl.c ----
 // Adds what the distribution points of x have: always with fetch_all, else if the list is
 // `missing`. What fails, and what may not be fetched, is remembered, not returned.
 void fetch_crls(struct trust_store *s, const X509 *x, bool missing);
@@ -118,7 +118,7 @@ bool has_current_crl(const struct trust_store *s, const X509_NAME *issuer);
 // The http and https addresses of the distribution points, added to out.
 void distribution_points(const X509 *x, struct strlist *out);
 
-// ---- trust_x509.c: certificates in words, and small checks ----
+// ---- trust.c: certificates in words, and small checks ----
 char *name_text(const X509_NAME *name);         // one line, printable; to be freed
 char *time_text(const ASN1_TIME *t);            // "2026-01-31 12:00:00 UTC"; to be freed
 char *serial_text(const ASN1_INTEGER *n);       // hexadecimal; to be freed

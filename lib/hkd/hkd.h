@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Host key documents (section 12 of docs/se-image.md), and the private keys of TEST ones.
+#ifndef KBUILD_HKD_HKD_H
+#define KBUILD_HKD_HKD_H
+
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/error.h"
+
+#include <openssl/evp.h>
+#include <stdbool.h>
+#include <time.h>
+
+#define SE_TEST_MARK "TEST" // in the subject CN of documents made by se_test_key()
+
+struct host_key {
+    char *path;
+    X509 *document;               // as it was read, so that what is verified is what is sealed for
+    EVP_PKEY *key;                // P-521, checked
+    unsigned char hash[32];       // SHA-256 of the 160-byte coordinates
+    char digest[DIGEST_HEX_SIZE]; // of the file's bytes as they were read
+    bool test;                    // its subject says TEST
+};
+// Reads one document that was found in a folder, PEM or DER. A private key, an RSA key, another
+// curve, a directory, garbage: each gets a message of its own.
+int host_key_load(const char *path, struct host_key *out, struct error **err);
+// The same for a document that the user named, which may be a pipe (base/user_file.h).
+int host_key_input(const char *path, struct host_key *out, struct error **err);
+void host_key_free(struct host_key *k);
+// Makes DIR/HKD-TEST-<hex>.crt and DIR/TEST-host-key.pem (0600, P-521). Existing ones are an error.
+int se_test_key(const char *directory, char **document, char **private_key, struct error **err);
+EVP_PKEY *host_private_key_load(const char *path, struct error **err); // PEM, P-521
+
+// host_key_load() after the file was read. Messages begin with `path`.
+int host_key_parse(const void *bytes, size_t length, const char *path, struct host_key *out,
+                   struct error **err);
+
+// ---- trust ----
+// Is a host key document genuine, valid and not revoked? (docs/trust.md; the rules are those of
+// section 12 of the format.) The chain is root CA <- intermediate CA <- IBM Z signing key <- host
+// key document; the signing key is no CA, so its last step is checked by hand.
+//
+//   trust_load.c   certificates and revocation lists, from files; which is a signing key
+//   trust_chain.c  from the signing key up to a root, over OpenSSL, and what that found, in words
+//   trust_crl.c    the revocation lists of a signing key, also from distribution points
+//   trust.c        the host key documents; certificates in words
+
+// What host key documents are verified with. Everything is borrowed.
+struct trust {
+    const struct strlist *certificates; // files: signing keys and intermediate CAs, PEM or DER
+    const struct strlist *crls;         // files: revocation lists, PEM (any number) or DER
+    const char *root_ca;                // file; NULL: the system's own store
+    // Gets what `url` (http or https) points to, at most `limit` bytes; NULL: offline, then all
+    // revocation lists must be given. Asked for are the lists that are missing: those of an issuer
+    // of which none was given that is valid now.
+    int (*fetch)(void *context, const char *url, size_t limit, struct buf *out, struct error **err);
+    void *context;
+    bool fetch_all; // those that were given, too: what is fetched stands in for them
+    // NULL, or gets for each list that was fetched its address and the SHA-256 of its bytes.
+    struct strlist *fetched;
+    time_t now;           // 0: the clock's
+    bool one_signing_key; // more than one is an error, as for genprotimg and pvimg
+};
+
+// 0 if all documents are genuine, valid and not revoked. The message says which file broke which
+// rule, the hint what to do. Nothing is remembered: the verdict depends on the clock.
+int host_keys_verify(const struct host_key *hosts, size_t count, const struct trust *trust,
+                     struct error **err);
+
+// The same in steps, for a verdict on each document. `trust` must live as long as the result. Fails
+// if a file cannot be read, or there is no signing key (or more than one, if one is wanted).
+struct trust_store;
+#define TRUST_CRL_BYTES_MAX (64u << 20) // of a revocation list; DigiCert publishes one of 35 MB
+struct trust_store *trust_open(const struct trust *trust, struct error **err);
+// 0, or why the document is refused; the message does not name it. What is wrong with the chain is
+// said here too, for each document.
+int trust_check(struct trust_store *s, const struct host_key *host, struct error **err);
+void trust_close(struct trust_store *s); // NULL is allowed
+
+// ---- trust text ----
+// A host key document in words.
+
+// Printable, one line each. Owned.
+struct host_key_text {
+    char hash[65]; // hexadecimal
+    char *subject, *issuer, *serial;
+    char *from, *to; // "2026-01-31 12:00:00 UTC"
+};
+struct host_key_text host_key_text(const struct host_key *host);
+void host_key_text_free(struct host_key_text *t);
+
+#endif
