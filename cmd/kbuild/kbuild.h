@@ -32,6 +32,11 @@ verb_function verb_build, verb_list, verb_plan, verb_explain, verb_fetch, verb_u
 int global_options_read(struct global_options *g, struct error **err);
 void global_options_free(struct global_options *g);
 
+// The recipes, for a verb that can do without: *out is NULL then. Those that were named with
+// --recipes, or are `needed`, have to be there.
+int open_recipes(struct global_options *g, bool needed, struct recipe_set **out,
+                 struct error **err);
+
 // Words that are to be targets: one that no recipe has is a wrong command line. With `verbs_too` it
 // may have been meant as a verb.
 int check_targets(struct global_options *g, const struct strlist *words, bool verbs_too,

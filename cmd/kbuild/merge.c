@@ -27,18 +27,20 @@ static int merge_target(struct global_options *g, const char *target,
     cleanup_recipes_view struct recipes_view recipes = {0};
     struct release release = {0};
     cleanup_strlist struct strlist guests = {0};
-    int result = target ? recipes_view_open(&g->build, &recipes, err) : 0;
-    if (target && !result)
+    int result = open_recipes(g, target || !r.components->n, &r.set, err);
+    if (!result && target)
+        result = recipes_view_open(&g->build, &recipes, err);
+    if (!result && target)
         result = release_of(&recipes.choosing, target, g->build.arch, &release, err);
-    if (target)
-        r.release = &release;
-    else if (!r.components->n)
-        result = release_guests(g->build.recipes, &guests, err);
+    else if (!result && !r.components->n)
+        result = release_guests(r.set, &guests, err);
+    r.release = target ? &release : NULL;
     r.guests = &guests;
     meter_begin();
     if (!result)
         result = merge_directory(&r, err);
     meter_end();
+    recipe_set_free(r.set);
     release_free(&release);
     return result;
 }
@@ -49,7 +51,6 @@ int verb_merge(struct global_options *g, struct strlist *words, struct error **e
     const char *output = option_value(g, "--output"), *format = option_value(g, "--format"),
                *target = option_value(g, "--target");
     struct merge_request r = {.cache = g->build.cache,
-                              .recipes = g->build.recipes,
                               .jobs = g->build.jobs,
                               .components = &components,
                               .rehash = option_given(g, "--rehash")};

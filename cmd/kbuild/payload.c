@@ -20,7 +20,6 @@ int verb_payload_push(struct global_options *g, struct strlist *words, struct er
     const char *layout = option_value(g, "--layout");
     const char *compression = option_value(g, "--compression");
     struct payload_request r = {.versions_yaml = g->build.versions,
-                                .recipes = g->build.recipes,
                                 .cache = g->build.cache,
                                 .jobs = g->build.jobs,
                                 .arch = g->build.arch,
@@ -41,12 +40,16 @@ int verb_payload_push(struct global_options *g, struct strlist *words, struct er
     r.source = words->items[0];
     r.repository = words->n > 1 ? words->items[1] : NULL;
     r.tag = words->n > 2 ? words->items[2] : NULL;
-    if (is_directory(r.source) && release_guests(g->build.recipes, &guests, err) < 0)
+    bool directory = is_directory(r.source);
+    if (open_recipes(g, directory, &r.set, err) < 0)
         return -1;
+    int result = directory ? release_guests(r.set, &guests, err) : 0;
     r.guests = &guests;
     meter_begin();
-    int result = payload_push(&r, say, NULL, err);
+    if (!result)
+        result = payload_push(&r, say, NULL, err);
     meter_end();
+    recipe_set_free(r.set);
     return result;
 }
 

@@ -51,6 +51,13 @@ static int unknown_target(struct recipe_set *set, const struct strlist *targets,
     return error_hint(err, "%s", why && why->hint ? why->hint : "`kbuild list` shows all targets");
 }
 
+int open_recipes(struct global_options *g, bool needed, struct recipe_set **out, struct error **err)
+{
+    bool must = needed || option_given(g, "--recipes");
+    *out = recipe_set_open(g->build.recipes, must ? err : NULL);
+    return must && !*out ? -1 : 0;
+}
+
 int check_targets(struct global_options *g, const struct strlist *words, bool verbs_too,
                   struct error **err)
 {

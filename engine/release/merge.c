@@ -14,11 +14,6 @@
 #include <fnmatch.h>
 #include <string.h>
 
-struct recipe_set *merge_recipes(const char *directory)
-{
-    return recipe_set_open(directory, NULL);
-}
-
 char *merge_version(const char *versions_yaml, struct recipe_set *set, struct error **err)
 {
     bool release; // release_version() goes by it; another word than yes or no is no answer
@@ -84,19 +79,6 @@ static int note_ignored(struct recipe_set *set, struct error **err)
     return 0;
 }
 
-// What the recipes say of a merge: the version to be freed, and notes.
-static char *heed_recipes(const struct merge_request *r, struct error **err)
-{
-    struct recipe_set *set = merge_recipes(r->recipes);
-    char *version = merge_version(r->versions_yaml, set, err);
-    if (version && note_ignored(set, err) < 0) {
-        free(version);
-        version = NULL;
-    }
-    recipe_set_free(set);
-    return version;
-}
-
 int merge_directory(const struct merge_request *r, struct error **err)
 {
     cleanup_strlist struct strlist paths = {0};
@@ -104,8 +86,8 @@ int merge_directory(const struct merge_request *r, struct error **err)
     if (merge_collect(r, &paths, err) < 0 || check_output(r, &paths, err) < 0 ||
         file_draft_begin(&draft, r->output, err) < 0)
         return -1;
-    cleanup_free char *version = heed_recipes(r, err);
-    if (!version)
+    cleanup_free char *version = merge_version(r->versions_yaml, r->set, err);
+    if (!version || note_ignored(r->set, err) < 0)
         return -1;
     if (merge_paths(r, &paths, version, draft.fd, err) < 0)
         return error_wrap(err, "merging %s", r->directory);

@@ -10,7 +10,8 @@
 struct merge_request {
     const char *directory; // holds kata-static-*.tar.*
     const char *output;    // the file to write
-    const char *versions_yaml, *recipes;
+    const char *versions_yaml;
+    struct recipe_set *set; // for what recipes say of a merge; NULL: there are none
     const char *cache; // directory; one that cannot be used only makes the merge slower
     enum pack_format format;
     unsigned jobs; // bounds the threads
@@ -31,9 +32,6 @@ int merge_directory(const struct merge_request *r, struct error **err);
 
 // The paths of those components: what in r->directory is to be on a host.
 int merge_collect(const struct merge_request *r, struct strlist *paths, struct error **err);
-// The recipes below a directory, for what a merge asks of them. NULL: there are none that can be
-// read, and nothing is known of them.
-struct recipe_set *merge_recipes(const char *directory);
 // What <prefix>/VERSION says: release_version(), or "unknown", with a warning. To be freed. NULL:
 // versions.yaml cannot be read. set: may be NULL.
 char *merge_version(const char *versions_yaml, struct recipe_set *set, struct error **err);

@@ -8,7 +8,7 @@
 #include <fnmatch.h>
 #include <string.h>
 
-static int read_guests(struct recipe_set *set, struct strlist *out, struct error **err)
+int release_guests(struct recipe_set *set, struct strlist *out, struct error **err)
 {
     cleanup_strlist struct strlist names = {0};
     if (recipe_names(set, &names, err) < 0)
@@ -22,14 +22,6 @@ static int read_guests(struct recipe_set *set, struct strlist *out, struct error
                 strlist_add(out, r->guest.items[k]);
     }
     return 0;
-}
-
-int release_guests(const char *recipes, struct strlist *out, struct error **err)
-{
-    struct recipe_set *set = recipe_set_open(recipes, err);
-    int result = set ? read_guests(set, out, err) : -1;
-    recipe_set_free(set);
-    return result;
 }
 
 bool release_is_guest(const struct strlist *guests, const char *component)
@@ -129,7 +121,7 @@ int release_of(const struct choosing *c, const char *target, const struct arch *
     struct walk w = {.choosing = c, .set = c->set, .out = out};
     *out =
         (struct release){.target = xstrdup(target), .arch = r ? choose_arch(r, wanted, err) : NULL};
-    int result = !r || !out->arch || read_guests(c->set, &w.guests, err) < 0 ? -1
+    int result = !r || !out->arch || release_guests(c->set, &w.guests, err) < 0 ? -1
                  : r->action == ACTION_GROUP ? walk_group(&w, r, err)
                                              : walk_target(&w, r, err);
     strlist_free(&w.seen);

@@ -23,9 +23,8 @@ int release_of(const struct choosing *c, const char *target, const struct arch *
                struct release *out, struct error **err);
 void release_free(struct release *r);
 
-// The components that go into guests, not onto hosts, as the key `guest` of all recipes in a
-// directory says: names and patterns, in `out`.
-int release_guests(const char *recipes, struct strlist *out, struct error **err);
+// The components that go into guests, not onto hosts, as the key `guest` of all recipes says: names and patterns, in `out`.
+int release_guests(struct recipe_set *set, struct strlist *out, struct error **err);
 // Whether the component of this name is one of them.
 bool release_is_guest(const struct strlist *guests, const char *component);
 

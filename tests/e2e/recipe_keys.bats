@@ -224,7 +224,12 @@ ignored: {EXTRA: "packages are those of the recipe"}' "$script"
   [ "$status" -eq 1 ]
   [[ "$output" == *"recipes/ignored.yaml"* ]]
   [ ! -e kata-static.tar.xz ]
-  kb --recipes nowhere merge all --components=x
+  # Recipes that were named have to be there; names of components need none.
+  run kb --recipes nowhere merge all --components=x
+  [ "$status" -eq 1 ]
+  [[ "$output" == *nowhere* ]]
+  rm -r recipes
+  kb merge all --components=x
 }
 
 # ---- this project's recipes ----

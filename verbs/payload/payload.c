@@ -263,14 +263,6 @@ static void warn_of_scratch(const struct pushing *p)
                     "--base=scratch says that none is wanted");
 }
 
-static char *version_of(const struct payload_request *r, struct error **err)
-{
-    struct recipe_set *set = merge_recipes(r->recipes);
-    char *version = merge_version(r->versions_yaml, set, err);
-    recipe_set_free(set);
-    return version;
-}
-
 static int push(struct pushing *p, struct error **err)
 {
     const struct payload_request *r = p->r;
@@ -279,7 +271,7 @@ static int push(struct pushing *p, struct error **err)
         return -1;
     const char *directory = p->directory ? r->source : NULL;
     if (payload_arch_find(p->store, &p->plan, directory, r->arch, &p->arch, err) < 0 ||
-        !(p->version = version_of(r, err)) || name_tags(p, err) < 0)
+        !(p->version = merge_version(r->versions_yaml, r->set, err)) || name_tags(p, err) < 0)
         return -1;
     warn_of_scratch(p);
     if (payload_base_load(p->store, r->base, p->arch, r->plain_http, &p->image, err) < 0 ||

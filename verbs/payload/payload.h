@@ -27,7 +27,8 @@ struct payload_request {
     const char *base;       // reference, or "oci:DIR[:NAME]"; NULL: scratch
     const char *output;     // "oci:DIR" or "oci-archive:FILE"; NULL: the registry
     const char *commit;     // NULL: HEAD of the git repository that versions_yaml is in
-    const char *versions_yaml, *recipes;
+    const char *versions_yaml;
+    struct recipe_set *set; // of this project; NULL: there are no recipes
     const struct strlist *guests; // of a directory: what is left out (release_guests)
     const char *shim_components;  // components layout: shim-components.json; or NULL
     const char *cache;            // directory
