@@ -40,6 +40,10 @@ struct machine {
 // The kernel command line that this machine is started with (append, and the console where the
 // kernel does not find it by itself); to be freed.
 char *qemu_command_line(const struct machine *m);
+// The program that starts it, to be freed; an error says what to install.
+char *qemu_find(const struct machine *m, struct error **err);
+// All words that it is called with, the program's first.
+void qemu_arguments(const struct machine *m, const char *program, bool kvm, struct strlist *argv);
 // Whatever the console has to show must not be in the machine's command line, in `told` or in
 // QEMU's arguments: guests show what they are given. That is an error before anything is started.
 // What comes after a panic of the kernel counts for nothing.
