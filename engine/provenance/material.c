@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The records of sources, builders and root file systems -> one row for each thing that was
 // fetched.
-#include "provenance/room.h"
+#include "provenance/internal.h"
 
 #include <curl/curl.h>
 #include <string.h>
@@ -151,7 +151,8 @@ static void add_local(const char *name, const char *licence, const json_t *p, st
     m->digest = copy(provenance_at(p, "tree"));
 }
 
-static void add_archive(const char *name, const char *licence, const json_t *p, struct materials *out)
+static void add_archive(const char *name, const char *licence, const json_t *p,
+                        struct materials *out)
 {
     struct material *m = add(out);
     m->name = xstrdup(name);
@@ -163,7 +164,8 @@ static void add_archive(const char *name, const char *licence, const json_t *p, 
     m->supplier = publisher(provenance_at(p, "url"));
 }
 
-static void add_debian(const char *name, const char *licence, const json_t *p, struct materials *out)
+static void add_debian(const char *name, const char *licence, const json_t *p,
+                       struct materials *out)
 {
     const char *source = provenance_at(p, "source");
     const char *package = *source ? source : provenance_at(p, "package");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The statement: in-toto attestation framework, spec v1 (statement.md, resource_descriptor.md);
 // SLSA v1.0, provenance.
-#include "provenance/room.h"
+#include "provenance/internal.h"
 
 #include <string.h>
 

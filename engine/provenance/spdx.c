@@ -2,7 +2,7 @@
 // The list of what is inside and what it was made with: SPDX 2.3, JSON (clauses 6, 7 and 11, and
 // schemas/spdx-schema.json). Identifiers are numbers in the order of the walk, which follows the
 // recipe.
-#include "provenance/room.h"
+#include "provenance/internal.h"
 
 #include <string.h>
 #include <time.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What each action of a recipe does.
-#include "run/room.h"
+#include "run/internal.h"
 
 const struct action actions[] = {
     [ACTION_SCRIPT] = {"script", identify_script, make_script, NULL},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens what one run works with (versions.yaml, recipes, lock, store, shared cache), and closes
 // it again.
-#include "run/room.h"
+#include "run/internal.h"
 
 #include "base/environment.h"
 #include "run/work.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Variables that a user may have set for a build of upstream's, and that change nothing here: it is
 // said, since a build without what they ask for looks like one with it.
-#include "run/room.h"
+#include "run/internal.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #ifndef KBUILD_RUN_IMAGE_PIN_H
 #define KBUILD_RUN_IMAGE_PIN_H
 
-#include "run/room.h"
+#include "run/internal.h"
 
 #include "registry/registry.h"
 

@@ -2,7 +2,7 @@
 // What the user says of single sources (--source, KBUILD_SOURCE), and what is said of that: that
 // the names exist, which sources are somebody's own files, what was left out for want of a source.
 #include "graph/available.h"
-#include "run/room.h"
+#include "run/internal.h"
 
 #include "base/log.h"
 #include "base/visible.h"

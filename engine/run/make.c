@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The work of a node's process: the key is locked, the caches are asked once more, and what neither
 // has is made and recorded.
-#include "run/room.h"
+#include "run/internal.h"
 
 #include "base/clock.h"
 #include "run/prebuilt.h"

@@ -2,7 +2,7 @@
 // The action `image`: a tree of layers becomes a file system, made by its own tools in the recipe's
 // builder, and that a raw disk with partition tables and, if it is measured, a hash tree
 // (lib/disk). Nothing is mounted, and no device is needed.
-#include "run/room.h"
+#include "run/internal.h"
 
 #include "base/copy.h"
 #include "base/log.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The initrd: layers stream in, one cpio comes out (lib/pack), in a tarball with upstream's names.
-#include "run/room.h"
+#include "run/internal.h"
 
 #include "base/log.h"
 #include "pack/pack.h"

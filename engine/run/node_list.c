@@ -8,7 +8,7 @@
 // its recipe names. Those are in no key, since they are to decide where files come from and nothing
 // else. Answers are anybody's, so that is made sure of: what a script names after it asked has a
 // line in versions.lock, which holds ever after.
-#include "run/room.h"
+#include "run/internal.h"
 
 #include "base/log.h"
 #include "base/process.h"

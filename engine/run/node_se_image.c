@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Secure Execution boot image: kernel, initrd and command line, sealed for host keys.
-#include "run/room.h"
+#include "run/internal.h"
 #include "run/se_trust.h"
 
 #include "base/log.h"

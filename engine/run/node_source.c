@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sources, builders and root file systems: the nodes that come from the network.
-#include "run/room.h"
+#include "run/internal.h"
 
 #include "base/log.h"
 #include "base/visible.h"

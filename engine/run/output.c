@@ -5,7 +5,7 @@
 // a new file, so nothing is ever written through a link or into a file that somebody else holds.
 // The log of the build that made a result is kept in the store beside the result's record, for
 // those who get the result from there.
-#include "run/room.h"
+#include "run/internal.h"
 
 #include "base/folder.h"
 #include "base/log.h"

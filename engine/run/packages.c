@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builders and root file systems are made of distribution packages. Names say nothing about
 // content, so they are resolved to a list of files with their digests before there is a key.
-#include "run/room.h"
+#include "run/internal.h"
 
 #include "base/log.h"
 #include "source/packages.h"

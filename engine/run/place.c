@@ -6,7 +6,7 @@
 //   <target>-builder-image-version      the builder's image name
 //   <target>-sha256sum                  sha256sum's format, one line a tarball
 //   what else the artifact leaves       side files under their own names (record_side_file)
-#include "run/room.h"
+#include "run/internal.h"
 
 #include "base/log.h"
 #include "provenance/provenance.h"

@@ -4,7 +4,7 @@
 #define KBUILD_RUN_PLAN_H
 
 #include "graph/available.h"
-#include "run/room.h"
+#include "run/internal.h"
 
 // ---- plan.c ----
 void plan_role(struct node *node, enum role_kind kind, const char *name, struct node *needed);

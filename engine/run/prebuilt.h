@@ -9,7 +9,7 @@
 #ifndef KBUILD_RUN_PREBUILT_H
 #define KBUILD_RUN_PREBUILT_H
 
-#include "run/room.h"
+#include "run/internal.h"
 
 // 1: this target is taken, *reference (to be freed) says from where; 0: it is made; -1: the list
 // makes no sense, or names what no recipe makes.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a run is for, and what is done with what it makes: the scheduler's actions over a plan.
-#include "run/room.h"
+#include "run/internal.h"
 
 #include "run/schedule.h"
 #include "run/view.h"

@@ -4,7 +4,7 @@
 #include "run/se_trust.h"
 
 #include "base/log.h"
-#include "run/room.h"
+#include "run/internal.h"
 #include "source/fetch.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a step sees: fixed paths, an environment built from nothing (docs/recipes.md).
-#include "run/room.h"
+#include "run/internal.h"
 
 #include "run/work.h"
 #include "run/world.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A result -> a tarball in the store, its listing beside it, and both in the action's record.
-#include "run/room.h"
+#include "run/internal.h"
 
 #include "store/tarball_listings.h"
 

@@ -4,7 +4,7 @@
 #ifndef KBUILD_RUN_VIEW_H
 #define KBUILD_RUN_VIEW_H
 
-#include "run/room.h"
+#include "run/internal.h"
 #include "run/schedule.h"
 
 // What is wanted has to be marked before.

@@ -2,7 +2,7 @@
 // Reads and writes the file that lists which targets an output directory is to hold.
 #include "run/wanted.h"
 
-#include "run/room.h"
+#include "run/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

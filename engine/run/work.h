@@ -18,7 +18,7 @@
 #ifndef KBUILD_RUN_WORK_H
 #define KBUILD_RUN_WORK_H
 
-#include "run/room.h"
+#include "run/internal.h"
 
 struct work {
     char *builddir, *destdir, *record; // absolute paths

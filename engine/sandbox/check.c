@@ -2,7 +2,7 @@
 // Can this machine make a sandbox? Asked once, by making an empty one; when it can't, why, and how
 // to fix it.
 #include "base/process.h"
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes an extracted root file system the same on every machine and for every user.
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What maintainer scripts would have done, natively and from tables: links of the alternatives
 // system, a few configuration files, the CA bundle. Nothing that a package brought is replaced.
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads .deb files (deb(5)): an ar archive of debian-binary, control.tar* and data.tar*. The second
 // holds the control file, the third the content; both are read in one pass, without unpacking.
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -3,7 +3,7 @@
 // the step's user then: a build that gives its output the mode 0600 and writes it to /dev/null
 // (some do) would shut the host's. So there are nodes of ours, beside the host's because a /tmp or
 // /run may be mounted without devices.
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 
 #include <errno.h>
 #include <sys/stat.h>

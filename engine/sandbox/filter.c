@@ -5,7 +5,7 @@
 //
 // On x86_64 the same rules hold for 32-bit programs. Programs of any other foreign ABI (x32, 32-bit
 // ARM, 31-bit s390) get ENOSYS for every call: nothing goes around the table by another number.
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -2,7 +2,7 @@
 // --builder=host: what of the host's tools is in an action key.
 #include "base/digest.h"
 #include "base/process.h"
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 
 #include <string.h>
 

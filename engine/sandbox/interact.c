@@ -4,7 +4,7 @@
 // that sandbox's shell only, and no descriptor of the user's terminal is in there, to be read or
 // set.
 #include "base/process.h"
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

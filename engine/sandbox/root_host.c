@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // --builder=host: the host's own tools as a root file system. What is shown is in these tables;
 // nothing else of the host is.
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 
 #include <errno.h>
 #include <string.h>

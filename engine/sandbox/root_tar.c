@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A root file system as a tar stream. Content comes from the tree; owners, modes and times from the
 // packages' own headers, so that they are right although an ordinary user may have unpacked them.
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -3,8 +3,8 @@
 // extracts them out of a repository that holds nothing else; all that would have been done by
 // running code from them is done natively afterwards.
 #include "base/process.h"
+#include "sandbox/internal.h"
 #include "sandbox/licence.h"
-#include "sandbox/room.h"
 #include "source/packages.h"
 
 #include <errno.h>

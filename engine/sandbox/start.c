@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One step under bubblewrap: the arguments, in the order in which bwrap carries them out.
 #include "base/process.h"
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

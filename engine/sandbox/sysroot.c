@@ -4,7 +4,7 @@
 // builder's own: together, `Multi-Arch: same` packages would need the same version for both
 // architectures, which a mirror does not always have (security updates reach some architectures
 // later or not at all), and packages that are not marked so exclude each other.
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 
 #include <dirent.h>
 #include <errno.h>

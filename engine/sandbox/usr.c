@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Merged /usr (usr-is-merged): /bin, /sbin and /lib* are links to the same names below /usr. On a
 // Debian machine the package usrmerge or debootstrap does that; here nothing of theirs is run.
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 
 #include <errno.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "pack/pack.h"
-#include "source/room.h"
+#include "source/internal.h"
 #include "source/sums.h"
 #include "source/transfer.h"
 

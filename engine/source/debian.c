@@ -4,7 +4,7 @@
 #include "source/packages.h"
 
 #include "base/log.h"
-#include "source/room.h"
+#include "source/internal.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A recipe's source and versions.yaml -> what exactly is asked for.
-#include "source/room.h"
+#include "source/internal.h"
 
 #include <errno.h>
 #include <glob.h>

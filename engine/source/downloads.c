@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
-#include "source/room.h"
+#include "source/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #include "source/fetch.h"
 
 #include "http/http.h"
-#include "source/room.h"
+#include "source/internal.h"
 
 #include <curl/curl.h>
 

@@ -10,7 +10,7 @@
 #ifndef KBUILD_SOURCE_GIT_H
 #define KBUILD_SOURCE_GIT_H
 
-#include "source/room.h"
+#include "source/internal.h"
 
 #include <git2.h>
 

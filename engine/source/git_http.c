@@ -3,7 +3,7 @@
 #include "http/git_settings.h"
 #include "http/http.h"
 #include "source/git_transport.h"
-#include "source/room.h"
+#include "source/internal.h"
 
 #include <string.h>
 #include <strings.h>

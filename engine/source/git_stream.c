@@ -5,7 +5,7 @@
 #include "base/process.h"
 #include "http/http.h"
 #include "source/git_transport.h"
-#include "source/room.h"
+#include "source/internal.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 // An OCI image of a registry as a source: the image for the target's architecture, named by the
 // digest of its manifest. The tree has `rootfs/`, its layers, and `config.json`, its config as it
 // is.
-#include "source/room.h"
+#include "source/internal.h"
 
 #include "oci/oci.h"
 

@@ -2,7 +2,7 @@
 // A source's lines in a key: what it is by content, not where it comes from, so that a mirror or an
 // insteadOf changes nothing.
 #include "base/digest.h"
-#include "source/room.h"
+#include "source/internal.h"
 
 #include <inttypes.h>
 

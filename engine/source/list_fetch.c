@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "source/git.h"
-#include "source/room.h"
+#include "source/internal.h"
 #include "source/transfer.h"
 
 #include <errno.h>

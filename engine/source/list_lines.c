@@ -6,7 +6,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "http/http.h"
-#include "source/room.h"
+#include "source/internal.h"
 
 #include <string.h>
 

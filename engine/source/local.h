@@ -19,7 +19,7 @@
 #ifndef KBUILD_SOURCE_LOCAL_H
 #define KBUILD_SOURCE_LOCAL_H
 
-#include "source/room.h"
+#include "source/internal.h"
 #include "store/tree.h"
 
 #include <git2.h>

@@ -3,8 +3,8 @@
 #include "source/packages.h"
 
 #include "base/log.h"
-#include "source/packages_room.h"
-#include "source/room.h"
+#include "source/internal.h"
+#include "source/packages_internal.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 // Has apt resolve requests for packages, and download what they are resolved to.
 #include "base/log.h"
 #include "source/apt.h"
-#include "source/packages_room.h"
+#include "source/packages_internal.h"
 
 #include <string.h>
 

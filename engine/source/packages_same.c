@@ -2,7 +2,7 @@
 // Finds one version for packages that have to have the same over several architectures: each
 // architecture's indexes are asked which versions they have, and the newest that all have counts.
 #include "source/apt.h"
-#include "source/packages_room.h"
+#include "source/packages_internal.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #include "source/transfer.h"
 
 #include "base/log.h"
-#include "source/room.h"
+#include "source/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

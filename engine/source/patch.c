@@ -2,7 +2,7 @@
 // Patches on a fetched tree, with patch(1).
 #include "base/digest.h"
 #include "base/process.h"
-#include "source/room.h"
+#include "source/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

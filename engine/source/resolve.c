@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two verbs of this room, for every kind of source.
 #include "base/log.h"
-#include "source/room.h"
+#include "source/internal.h"
 
 static int check_urls(const struct source_spec *spec, struct error **err)
 {

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "source/room.h"
+#include "source/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

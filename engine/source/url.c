@@ -2,7 +2,7 @@
 // Checks addresses of sources, resolves those of submodules, and the errors when one may not be
 // asked.
 #include "http/http.h"
-#include "source/room.h"
+#include "source/internal.h"
 
 #include <string.h>
 #include <strings.h>

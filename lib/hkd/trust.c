@@ -2,7 +2,7 @@
 // Host key documents: genuine, valid, not revoked (12.5).
 #include "hkd/hkd.h"
 
-#include "hkd/room.h"
+#include "hkd/internal.h"
 
 #include <openssl/bn.h>
 #include <openssl/err.h>

@@ -2,7 +2,7 @@
 // The chain from a signing key up to a root (12.3), over OpenSSL.
 #include "crypto/crypto.h"
 
-#include "hkd/room.h"
+#include "hkd/internal.h"
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>

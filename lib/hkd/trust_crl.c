@@ -3,7 +3,7 @@
 #include "base/log.h"
 
 #include "base/digest.h"
-#include "hkd/room.h"
+#include "hkd/internal.h"
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>

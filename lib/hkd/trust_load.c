@@ -4,7 +4,7 @@
 
 #include "base/user_file.h"
 #include "crypto/crypto.h"
-#include "hkd/room.h"
+#include "hkd/internal.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>

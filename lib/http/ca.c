@@ -2,7 +2,7 @@
 // Which CAs a server's certificate is checked against: one setting for all transports.
 #include "base/file.h"
 #include "http/git_settings.h"
-#include "http/room.h"
+#include "http/internal.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>

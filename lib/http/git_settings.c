@@ -4,7 +4,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
-#include "http/room.h"
+#include "http/internal.h"
 
 #include <fcntl.h>
 #include <git2.h>

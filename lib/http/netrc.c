@@ -4,7 +4,7 @@
 // Read here and not by libcurl, because libcurl looks again for each server that a redirect leads
 // to: a `default` entry would be sent to all of them. What is found here is for the first server.
 #include "base/file.h"
-#include "http/room.h"
+#include "http/internal.h"
 
 #include <errno.h>
 #include <string.h>

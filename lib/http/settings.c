@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The machine's settings on a handle of libcurl, and what a failure of it is called.
 #include "http/git_settings.h"
-#include "http/room.h"
+#include "http/internal.h"
 
 #include <pthread.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 // What a request has to carry, and what to do when the registry says 401: Basic (RFC 7617), or a
 // token from the registry's token service (distribution, "Token Authentication Specification" and
 // "OAuth2").
-#include "registry/room.h"
+#include "registry/internal.h"
 
 #include <openssl/evp.h>
 #include <string.h>

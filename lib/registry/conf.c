@@ -4,7 +4,7 @@
 // unchecked TLS if it says so, their mirrors, and what is blocked. Short names are not its matter
 // here: a name without a registry is docker.io's.
 #include "base/file.h"
-#include "registry/room.h"
+#include "registry/internal.h"
 #include "toml/toml.h"
 
 #include <string.h>

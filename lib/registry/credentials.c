@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/process.h"
-#include "registry/room.h"
+#include "registry/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

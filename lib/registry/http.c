@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A request with what may come between it and its answer: redirects, 401, and failures that pass.
-#include "registry/room.h"
+#include "registry/internal.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Manifests and indexes (OCI Distribution 1.1, "Pulling manifests" and "Pushing Manifests").
-#include "registry/room.h"
+#include "registry/internal.h"
 
 #include "store/descriptor.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens one repository: names, defaults, plain http or TLS, and the mirrors that registries.conf
 // has.
-#include "registry/room.h"
+#include "registry/internal.h"
 
 #include <string.h>
 

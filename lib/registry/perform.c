@@ -2,7 +2,7 @@
 // One HTTP exchange with one server, bounded in time.
 #include "http/http.h"
 
-#include "registry/room.h"
+#include "registry/internal.h"
 
 #include <errno.h>
 #include <signal.h>

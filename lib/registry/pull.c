@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blobs down: hashed as they come, and resumed where a connection broke.
-#include "registry/room.h"
+#include "registry/internal.h"
 
 #include "base/log.h"
 #include "base/thread.h"

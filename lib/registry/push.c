@@ -3,7 +3,7 @@
 // has it, else sent in one request, which every registry takes. What was answered with success
 // counts as sent; the registry is asked how far it is only after a failure. Where the one request
 // is refused or breaks, chunks are tried, and smaller ones after those.
-#include "registry/room.h"
+#include "registry/internal.h"
 
 #include <inttypes.h>
 #include <string.h>

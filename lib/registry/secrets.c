@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The login from the environment: taken once, so that no program that is started has it, nor /proc.
-#include "registry/room.h"
+#include "registry/internal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // URLs that a registry names: which are followed, and what may be sent there.
-#include "registry/room.h"
+#include "registry/internal.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

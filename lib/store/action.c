@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Action records, and the locks that keep two processes from doing one action twice.
-#include "store/room.h"
+#include "store/internal.h"
 #include "store/store.h"
 
 #include <errno.h>

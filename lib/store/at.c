@@ -2,7 +2,7 @@
 // Every access to a name in the store goes through here: from the descriptor of its folder, which
 // was opened once, beneath it, and never through a link. Paths are absolute, for messages and for
 // programs that are started; what stands before "<store>/" is not looked up again.
-#include "store/room.h"
+#include "store/internal.h"
 
 #include "base/beneath.h"
 #include "base/copy.h"

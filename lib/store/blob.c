@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blobs: writing, and reading what was verified.
-#include "store/room.h"
+#include "store/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 // trees are renamed away before they are emptied, so a kill leaves no record without its outputs
 // and no half tree, only objects without a record, which the next collection finds.
 #include "base/log.h"
-#include "store/room.h"
+#include "store/internal.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 // Which blobs an image of the store is made of, and the layout on disk.
 #include "store/store.h"
 
-#include "store/room.h"
+#include "store/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

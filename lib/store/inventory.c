@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What there is in the store.
-#include "store/room.h"
+#include "store/internal.h"
 #include "store/tree.h"
 
 #include <errno.h>

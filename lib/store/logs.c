@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the build of an action said, logs/ab/cdef... by the action's key. Kept for people: nothing
 // depends on it, it is not synced, and it goes with its record.
-#include "store/room.h"
+#include "store/internal.h"
 
 #include "base/copy.h"
 

@@ -9,7 +9,7 @@
 // Both sides may meet on a lock file that the other has just made or is about to remove: each,
 // having got the lock, looks whether the name still leads to the file that it has locked.
 #include "base/log.h"
-#include "store/room.h"
+#include "store/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

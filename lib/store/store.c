@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening and closing, names in the store and how they come to be.
 #include "base/log.h"
-#include "store/room.h"
+#include "store/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

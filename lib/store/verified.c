@@ -4,7 +4,7 @@
 // verified/ab/cdef... holds "<inode> <size> <mtime seconds> <nanoseconds>\n". It is written without
 // a sync: if it is lost or torn, the blob is hashed once more. ctime is left out because a hard
 // link to the blob changes it. The file's own mtime is the last use of the blob.
-#include "store/room.h"
+#include "store/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading everything again.
 #include "base/log.h"
-#include "store/room.h"
+#include "store/internal.h"
 
 #include <string.h>
 

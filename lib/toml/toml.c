@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The document: lines, keys, headers (TOML 1.0.0, "Comment" to "Bare Keys", "Table").
-#include "toml/room.h"
+#include "toml/internal.h"
 
 #include <search.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Values: arrays and inline tables, and who reads the others.
-#include "toml/room.h"
+#include "toml/internal.h"
 
 #include <errno.h>
 #include <string.h>

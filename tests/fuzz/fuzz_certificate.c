@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "hkd/hkd.h"
-#include "hkd/room.h"
+#include "hkd/internal.h"
 
 #include <stdint.h>
 

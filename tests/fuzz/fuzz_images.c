@@ -7,9 +7,9 @@
 // Seeds: tests/fuzz/seeds/images/.
 #include "fuzz.h"
 #include "oci/oci.h"
-#include "payload/room.h"
-#include "registry/room.h"
-#include "sandbox/room.h"
+#include "payload/internal.h"
+#include "registry/internal.h"
+#include "sandbox/internal.h"
 
 #include <signal.h>
 #include <sys/resource.h>

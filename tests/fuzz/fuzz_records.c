@@ -13,7 +13,7 @@
 #include "se/derive.h"
 #include "share/share.h"
 #include "share/vouch.h"
-#include "store/room.h"
+#include "store/internal.h"
 #include "store/tree.h"
 
 #include <openssl/pem.h>

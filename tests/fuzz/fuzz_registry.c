@@ -5,7 +5,7 @@
 // Seeds: tests/fuzz/seeds/registry/.
 #include "base/digest.h"
 #include "fuzz.h"
-#include "registry/room.h"
+#include "registry/internal.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

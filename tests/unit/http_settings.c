@@ -3,7 +3,7 @@
 #include "test.h"
 
 #include "http/git_settings.h"
-#include "http/room.h"
+#include "http/internal.h"
 
 #include "base/file.h"
 

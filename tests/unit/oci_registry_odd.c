@@ -4,7 +4,7 @@
 #include "test.h"
 
 #include "oci/oci.h"
-#include "registry/room.h"
+#include "registry/internal.h"
 #include "registry_help.h"
 
 #include <netdb.h>

@@ -3,7 +3,7 @@
 #include "test.h"
 
 #include "pack_help.h"
-#include "payload/room.h"
+#include "payload/internal.h"
 
 static struct store *store;
 

@@ -4,7 +4,7 @@
 // FAULT_SHOW=1 prints the errors.
 #include "test.h"
 
-#include "registry/room.h"
+#include "registry/internal.h"
 #include "registry_help.h"
 
 #include <sys/wait.h>

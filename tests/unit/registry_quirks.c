@@ -3,7 +3,7 @@
 // names them): each is pushed to and read from, and gives back what it was given.
 #include "test.h"
 
-#include "registry/room.h"
+#include "registry/internal.h"
 #include "registry_help.h"
 
 #include <sys/resource.h>

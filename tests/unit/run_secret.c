@@ -3,7 +3,7 @@
 #include "test.h"
 
 #include "base/file.h"
-#include "run/room.h"
+#include "run/internal.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 // What is found out about the host: its distribution, its tools.
 #include "test.h"
 
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 #include "sandbox_help.h"
 
 #include "base/digest.h"

@@ -2,7 +2,7 @@
 // What is done natively to an extracted root file system, on made-up trees and packages.
 #include "test.h"
 
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 #include "sandbox_help.h"
 
 #include "base/digest.h"

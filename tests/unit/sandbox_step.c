@@ -2,7 +2,7 @@
 // What a step gets, and how it ends.
 #include "test.h"
 
-#include "sandbox/room.h"
+#include "sandbox/internal.h"
 #include "sandbox_help.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
 #define KBUILD_TESTS_CACHE_TEST_H
 
 #include "base/log.h"
-#include "store/room.h"
+#include "store/internal.h"
 #include "store/store.h"
 #include "store/tree.h"
 

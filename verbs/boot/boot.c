@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `kbuild boot`: the proof that what was built starts.
-#include "boot/room.h"
+#include "boot/internal.h"
 
 #include "base/copy.h"
 #include "base/log.h"

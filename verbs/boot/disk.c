@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A guest whose root is on a disk: where it is, and for a measured one the proof that nothing else
 // would have started. The hash is taken from the file that runtimes take it from.
-#include "boot/room.h"
+#include "boot/internal.h"
 
 #include "base/file.h"
 #include "base/log.h"

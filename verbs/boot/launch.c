@@ -3,7 +3,7 @@
 #include "boot/launch.h"
 
 #include "boot/confidential.h"
-#include "boot/room.h"
+#include "boot/internal.h"
 
 // Measuring looks, and does not build unless it is told to.
 static int check_built(struct trial *t, const char *firmware, const struct recipe_boot *boot,

@@ -2,7 +2,7 @@
 // A kernel and an initrd or a disk as they are, with a firmware and a QEMU that were built, if the
 // recipe says so: the whole stack that a runtime would start. Where the machine can start a
 // confidential guest of a kind that the recipe describes, it is one.
-#include "boot/room.h"
+#include "boot/internal.h"
 
 #include "base/log.h"
 #include "boot/confidential.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Secure Execution image: sealed as it is, opened, and decrypted.
-#include "boot/room.h"
+#include "boot/internal.h"
 
 #include "base/file.h"
 #include "base/log.h"

@@ -3,7 +3,7 @@
 // machine talks to it, over a serial port that is a unix socket here. What the guest's end of that
 // needs comes in a cpio behind the initrd, and in words behind the command line: for the test only,
 // and said.
-#include "boot/room.h"
+#include "boot/internal.h"
 #include "run/plan.h"
 
 #include "base/copy.h"

@@ -6,7 +6,7 @@
 // Files with an execute permission count first: a QEMU for one machine carries firmware for many
 // others, which no host executes. Only where there are none, the other ELF files decide, and only
 // if they agree.
-#include "payload/room.h"
+#include "payload/internal.h"
 
 #include "run/wanted.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The base image: its manifest for one architecture, its config, and its layers as they are.
-#include "payload/room.h"
+#include "payload/internal.h"
 
 #include "base/environment.h"
 #include "oci/oci.h"

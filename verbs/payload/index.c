@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Architectures -> one index (OCI image specification 1.1, image-index.md).
-#include "payload/room.h"
+#include "payload/internal.h"
 
 #include "registry/registry.h"
 

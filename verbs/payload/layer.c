@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files -> layers in the store. What was made once is remembered as an action record, whose key is
 // made of all that decides the bytes; so an unchanged component is not even read again.
-#include "payload/room.h"
+#include "payload/internal.h"
 
 #include "base/digest.h"
 #include "base/file.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the image goes: an OCI image layout, one in a tar (oci-archive), or a registry.
-#include "payload/room.h"
+#include "payload/internal.h"
 
 #include "base/log.h"
 #include "registry/registry.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `kbuild payload push`: collect what goes in, make its layers, put them on a base, deliver.
 #include "graph/release_version.h"
-#include "payload/room.h"
+#include "payload/internal.h"
 
 #include "release/merge.h"
 #include "store/tarball_listings.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of trust*.c share. Not for others.
-#ifndef KBUILD_HKD_ROOM_H
-#define KBUILD_HKD_ROOM_H
+#ifndef KBUILD_HKD_INTERNAL_H
+#define KBUILD_HKD_INTERNAL_H
 
 #include "hkd/hkd.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the parts of the TOML reader share.
-#ifndef KBUILD_TOML_ROOM_H
-#define KBUILD_TOML_ROOM_H
+#ifndef KBUILD_TOML_INTERNAL_H
+#define KBUILD_TOML_INTERNAL_H
 
 #include "toml/toml.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of this room share. Not for other rooms.
-#ifndef KBUILD_RUN_ROOM_H
-#define KBUILD_RUN_ROOM_H
+#ifndef KBUILD_RUN_INTERNAL_H
+#define KBUILD_RUN_INTERNAL_H
 
 #include "base/jobserver.h"
 #include "graph/job.h"

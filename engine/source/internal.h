@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shared by the files of this room only.
-#ifndef KBUILD_SOURCE_ROOM_H
-#define KBUILD_SOURCE_ROOM_H
+#ifndef KBUILD_SOURCE_INTERNAL_H
+#define KBUILD_SOURCE_INTERNAL_H
 
 #include "recipe/versions.h"
 #include "source/source.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of `kbuild boot` share. Not for others.
-#ifndef KBUILD_BOOT_ROOM_H
-#define KBUILD_BOOT_ROOM_H
+#ifndef KBUILD_BOOT_INTERNAL_H
+#define KBUILD_BOOT_INTERNAL_H
 
 #include "boot/boot.h"
 #include "boot/qemu.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shared by the files of this room only.
-#ifndef KBUILD_STORE_ROOM_H
-#define KBUILD_STORE_ROOM_H
+#ifndef KBUILD_STORE_INTERNAL_H
+#define KBUILD_STORE_INTERNAL_H
 
 #include "base/buf.h"
 #include "base/folder.h"

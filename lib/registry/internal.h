@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of this room share. Not for other rooms.
-#ifndef KBUILD_REGISTRY_ROOM_H
-#define KBUILD_REGISTRY_ROOM_H
+#ifndef KBUILD_REGISTRY_INTERNAL_H
+#define KBUILD_REGISTRY_INTERNAL_H
 
 #include "registry/registry.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the two files of packages share.
-#ifndef KBUILD_SOURCE_PACKAGES_ROOM_H
-#define KBUILD_SOURCE_PACKAGES_ROOM_H
+#ifndef KBUILD_SOURCE_PACKAGES_INTERNAL_H
+#define KBUILD_SOURCE_PACKAGES_INTERNAL_H
 
 #include "source/packages.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shared by the files of this room only.
-#ifndef KBUILD_HTTP_ROOM_H
-#define KBUILD_HTTP_ROOM_H
+#ifndef KBUILD_HTTP_INTERNAL_H
+#define KBUILD_HTTP_INTERNAL_H
 
 #include "http/http.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of this room share. Not for other rooms.
-#ifndef KBUILD_PAYLOAD_ROOM_H
-#define KBUILD_PAYLOAD_ROOM_H
+#ifndef KBUILD_PAYLOAD_INTERNAL_H
+#define KBUILD_PAYLOAD_INTERNAL_H
 
 #include "payload/payload.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of this room share. Not for other rooms.
-#ifndef KBUILD_PROVENANCE_ROOM_H
-#define KBUILD_PROVENANCE_ROOM_H
+#ifndef KBUILD_PROVENANCE_INTERNAL_H
+#define KBUILD_PROVENANCE_INTERNAL_H
 
 #include "graph/job.h"
 #include "provenance/provenance.h"

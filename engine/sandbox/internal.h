@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of this room share; nobody else includes it.
-#ifndef KBUILD_SANDBOX_ROOM_H
-#define KBUILD_SANDBOX_ROOM_H
+#ifndef KBUILD_SANDBOX_INTERNAL_H
+#define KBUILD_SANDBOX_INTERNAL_H
 
 #include "base/beneath.h"
 #include "sandbox/sandbox.h"
