@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild boot`.
+// Implements `kbuild boot`.
 #include "kbuild.h"
 
 #include "boot/boot.h"

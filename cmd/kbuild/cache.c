@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild cache info`, `verify` and `gc`.
+// Implements `kbuild cache info`, `verify` and `gc`.
 #include "kbuild.h"
 
 #include <errno.h>

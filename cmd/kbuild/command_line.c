@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Words of a command line to a verb, its options and its operands, by the table of verbs.c.
-// Whatever would have no effect is an error here.
+// Parses the words of a command line to a verb, its options and its operands, by the table of
+// verbs.c. Words without effect are errors.
 #include "verbs.h"
 
 #include "base/file.h"
@@ -28,7 +28,7 @@ static bool option_is(const struct option *o, const char *word, size_t n)
     return strlen(o->name) == n && !strncmp(o->name, word, n);
 }
 
-// How an option was written: its name's length, and the value behind it.
+// Splits an option: returns the length of its name; *value is the attached value.
 static size_t split_word(const char *word, const char **value)
 {
     *value = NULL;
@@ -57,7 +57,7 @@ static const struct option *find_common(const char *word, size_t n, enum common_
     return o;
 }
 
-// Which verbs have this option of their own, to say so where another is given it.
+// Another verb with this option, for the error message.
 static const struct verb *other_verb_with(const char *word, size_t n)
 {
     for (size_t i = 0; i < verb_count; i++)
@@ -94,7 +94,7 @@ static int unknown_option(const struct command_line *c, const char *word, size_t
     return error_hint(err, "`kbuild help %s` lists the options", v->name);
 }
 
-// A common option that the verb has no use for.
+// Rejects a common option that the verb does not use.
 static int needless_option(const struct verb *v, const struct option *o, struct error **err)
 {
     error_set(err, ERROR_USAGE, "%s does not take %s: it would change nothing", v->name, o->name);
@@ -180,7 +180,7 @@ static bool value_follows(const char *word, const char *verb)
     return o && o->value && !value;
 }
 
-// The next word from `i` that is no option or value of one; words->n if there is none.
+// The index of the next operand from `i`; words->n if there is none.
 static size_t next_operand(const struct strlist *words, size_t i, const char *verb)
 {
     for (; i < words->n; i++) {
@@ -210,7 +210,7 @@ static int unknown_below(const char *group, const char *word, struct error **err
                       word ? "there are: " : "expected: ", expected, group);
 }
 
-// Finds the verb and takes its words out. *at is where it stood. Without one it is build's line.
+// Finds the verb and removes its words. *at is its position. Without one it is build.
 static int find_verb(struct command_line *c, struct strlist *words, size_t *at, struct error **err)
 {
     *at = next_operand(words, 0, NULL);
@@ -236,7 +236,7 @@ static int find_verb(struct command_line *c, struct strlist *words, size_t *at, 
     c->named = c->verb != NULL;
     if (!c->named) {
         c->verb = &verbs[0]; // build
-        *at = 0;             // nothing stands before it
+        *at = 0;             // nothing is before it
     }
     cleanup_strlist struct strlist rest = {0};
     for (size_t i = 0; i < words->n; i++)
@@ -274,7 +274,7 @@ static bool names_result(const struct option *o)
            starts_with(o->value, "FILE");
 }
 
-// A result that takes the place of what the verb reads, or of another result, destroys it.
+// Rejects a result that would overwrite an input of the verb, or another result.
 static int check_results(const struct command_line *c, struct error **err)
 {
     for (size_t i = 0; i < c->n; i++) {
@@ -295,7 +295,7 @@ static int check_results(const struct command_line *c, struct error **err)
     return 0;
 }
 
-// Help and version end the parsing where they are asked for.
+// Help and version end the parsing.
 static bool take_help(struct command_line *c, const char *word, bool version_too)
 {
     c->help |= !strcmp(word, "--help") || !strcmp(word, "-h");
@@ -303,7 +303,7 @@ static bool take_help(struct command_line *c, const char *word, bool version_too
     return c->help || c->version;
 }
 
-// The words of out->verb; those in front of `at` stood before it.
+// The words of out->verb; those before `at` were before it.
 static int parse_words(struct command_line *out, const struct strlist *words, size_t at,
                        struct error **err)
 {
@@ -365,7 +365,7 @@ void command_line_free(struct command_line *c)
 
 // ---- what was given ----
 
-// The verb's own option of this name, or the common one. Another name is a mistake of ours.
+// The verb's own option of this name, or the common one. Other names are programming errors.
 static const struct option *option_named(const struct command_line *c, const char *name)
 {
     enum common_option which;

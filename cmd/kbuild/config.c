@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild config`.
+// Implements `kbuild config`.
 #include "kbuild.h"
 
 #include "base/log.h"
 #include "config/config.h"
 
-// Each kind of file has its own.
+// Each kind of file has its own options.
 static int check_options(const struct config_request *r, struct error **err)
 {
     bool containerd = r->kind->reader == CONFIG_CONTAINERD;

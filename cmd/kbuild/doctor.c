@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild doctor`: prints what was found on this machine, and what to do about it.
+// Implements `kbuild doctor`: prints the findings on this machine, and the fixes.
 #include "kbuild.h"
 
 #include "base/log.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `make check-parity` fixes to compare our images with genprotimg's byte for byte. Compiled
-// with -DKBUILD_TEST_HOOKS only: no program that is installed has any of this.
+// Fixes random values, so that `make check-parity` can compare images with genprotimg's byte for
+// byte. Compiled with -DKBUILD_TEST_HOOKS only: no installed program has this.
 //
-//   KBUILD_TEST_RANDOM      file whose bytes take the place of random ones, in the order in which
+//   KBUILD_TEST_RANDOM      file whose bytes replace random ones, in the order in which
 //                           genprotimg draws: XTS key, CCK, header key (those not given), header
 //                           IV, tweaks of kernel, command line, initrd, stage3b (those present)
 //   KBUILD_TEST_CUSTOMER    PEM file of the customer's private key

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// pvimg create, info, test, version, help.
+// Implements pvimg create, info, test, version, help.
 #include "genprotimg.h"
 #include "se.h"
 
@@ -46,16 +46,16 @@ static const char usage_of_test[] =
 
 static void print_usage(const char *text)
 {
-    print_text(stdout, text, strlen(text)); // its lines stay lines
+    print_text(stdout, text, strlen(text)); // keeps its lines
     print("\n");
 }
 
-// The options that every command has, before its name and behind it.
+// The options of every command, before or after its name.
 struct common_words {
     bool verbose, quiet, help;
 };
 
-// True if `word` is one of them, which is noted then.
+// True if `word` is one of them, which is then recorded.
 static bool take_common(const char *word, struct common_words *c)
 {
     static const struct {
@@ -81,7 +81,7 @@ static void say_nothing(enum log_level level, const char *line, void *context)
 {
 }
 
-// Takes them out of the words of `info` and `test`.
+// Removes them from the words of `info` and `test`.
 static int take_all_common(struct strlist *words, struct common_words *c, struct error **err)
 {
     struct strlist rest = {0};
@@ -141,7 +141,7 @@ static int pvimg_info(struct strlist *words, struct error **err)
     return result;
 }
 
-// ---- test: is a machine among those that an image was sealed for? ----
+// ---- test: was an image sealed for a machine? ----
 
 static bool has_slot(const struct se_image *image, const unsigned char hash[static 32])
 {
@@ -178,8 +178,8 @@ static int test_documents(const struct se_image *image, const struct strlist *pa
     return any;
 }
 
-// What the firmware says of this machine: a hash a line, the host key's first, then the backup's,
-// then those of keys that are yet to come.
+// The firmware's hashes for this machine, one a line: the host key's, the backup's, then those of
+// future keys.
 #define FIRMWARE_KEYS "/sys/firmware/uv/keys/all"
 #define FIRMWARE_LINES 15
 
@@ -208,7 +208,7 @@ static int test_hashes(const struct se_image *image, const char *path, struct er
     return any;
 }
 
-// --key-hashes may stand without a value, so it is taken out before the others are parsed.
+// --key-hashes may have no value, so it is removed before the others are parsed.
 static bool take_key_hashes(struct strlist *words, const char **path, struct strlist *storage)
 {
     struct strlist rest = {0};
@@ -326,7 +326,7 @@ int run_pvimg(struct strlist *words, struct error **err)
     for (size_t i = 0; at < words->n && i < ARRAY_LEN(commands); i++) {
         if (strcmp(words->items[at], commands[i].name))
             continue;
-        // What stood before the command holds for it. `help` needs none of it.
+        // Options before the command apply to it. `help` uses none of them.
         for (size_t k = 0; k < at && commands[i].run != pvimg_help; k++)
             strlist_add(&rest, words->items[k]);
         for (size_t k = at + 1; k < words->n; k++)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is made of the table of verbs: help, kbuild(1), and the completion of a shell.
+// Prints help, kbuild(1), and shell completions from the table of verbs.
 #include "se.h"
 
 #include "base/visible.h"
@@ -10,7 +10,7 @@ enum { WIDTH = 100, INDENT = 30 };
 
 // ---- help ----
 
-// Words of `text`, wrapped, each line but the first behind `indent` spaces.
+// Prints the words of `text`, wrapped; `indent` spaces begin each line but the first.
 static void print_wrapped(const char *text, size_t column, size_t indent)
 {
     cleanup_strlist struct strlist words = {0};
@@ -159,7 +159,7 @@ static void roff(struct buf *out, const char *text)
     }
 }
 
-// In bold what is typed as it stands, the value in italics.
+// Literal words in bold, the value in italics.
 static void roff_option(const struct option *o, void *context)
 {
     struct buf *out = context;
@@ -295,7 +295,7 @@ static void add_completed(const struct option *o, void *context)
     buf_printf(context, " %s%s", o->name, o->value ? "=" : "");
 }
 
-// The words that an option's value can be: of "a|b" these, of ARCH and TARGET what there is.
+// The possible values of an option: of "a|b" these, of ARCH and TARGET the existing ones.
 static const char *value_words(const struct option *o)
 {
     if (!strcmp(o->value, "ARCH"))
@@ -323,7 +323,7 @@ static void add_values(const struct option *o, void *context)
     buf_printf(&v->cases, "    %s) echo '%s' ;;\n", o->name, list);
 }
 
-// What the operands of a verb are: targets, words, or files.
+// The possible operands of a verb: targets, words, or files.
 static char *operand_words(const struct verb *v)
 {
     if (v->names == TARGETS || starts_with(v->operands, "TARGET"))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild hkd`: host key documents.
+// Implements `kbuild hkd`: host key documents.
 #include "kbuild.h"
 
 #include "hkd/hkd.h"
@@ -52,7 +52,7 @@ static void print_line(const char *path, const struct host_key *host, const stru
         print("REFUSED: %s%s%s\n", why->message, why->hint ? "; " : "", why->hint ? why->hint : "");
 }
 
-// 1 if the document is refused.
+// 1 if the document is rejected.
 static int verify_one(struct trust_store *s, const char *path, bool named, bool json)
 {
     cleanup_error struct error *why = NULL;
@@ -67,7 +67,7 @@ static int verify_one(struct trust_store *s, const char *path, bool named, bool 
     return result < 0;
 }
 
-// `named`: the user named the documents; else they were found in a folder.
+// `named`: the user named the documents; else a folder has them.
 static int verify_all(const struct strlist *hosts, bool named, const struct trust *trust, bool json,
                       struct error **err)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild install`.
+// Implements `kbuild install`.
 #include "kbuild.h"
 
 #include "install/install.h"

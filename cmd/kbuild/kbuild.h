@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line: words in, library calls, results out. No logic lives here.
+// The command line: parses words, calls the library, prints results. No other logic.
 #ifndef KBUILD_CMD_KBUILD_H
 #define KBUILD_CMD_KBUILD_H
 
@@ -8,7 +8,7 @@
 #include "base/visible.h"
 #include "run/run.h"
 
-// What a verb is given besides its operands: its options, and what the common ones say.
+// The input of a verb besides its operands: its options, and the values of the common ones.
 struct global_options {
     struct command_line line;
     struct build_options build;
@@ -17,7 +17,7 @@ struct global_options {
     char *versions, *recipes, *cache, *output; // owned
 };
 
-// Options of the verb, by name ("--until"); a name that the table does not have ends the program.
+// Options of the verb, by name ("--until"); a name missing in the table ends the program.
 const char *option_value(const struct global_options *g, const char *name); // NULL: not given
 bool option_given(const struct global_options *g, const char *name);
 void option_values(const struct global_options *g, const char *name, struct strlist *out); // adds
@@ -28,17 +28,17 @@ verb_function verb_build, verb_list, verb_plan, verb_explain, verb_fetch, verb_u
     verb_provenance, verb_cache_info, verb_cache_verify, verb_cache_gc, verb_versions_get,
     verb_help, verb_version;
 
-// Fills in everything that the common options and the environment say; g->line has been parsed.
+// Fills in the values of the common options and the environment; g->line must be parsed.
 int global_options_read(struct global_options *g, struct error **err);
 void global_options_free(struct global_options *g);
 
-// The recipes, for a verb that can do without: *out is NULL then. Those that were named with
-// --recipes, or are `needed`, have to be there.
+// The recipes, for a verb that works without them: *out is then NULL. They must exist if they are
+// `needed` or given with --recipes.
 int open_recipes(struct global_options *g, bool needed, struct recipe_set **out,
                  struct error **err);
 
-// Words that are to be targets: one that no recipe has is a wrong command line. With `verbs_too` it
-// may have been meant as a verb.
+// Checks that words are targets: one without a recipe is a usage error. With `verbs_too` the
+// message also suggests verbs.
 int check_targets(struct global_options *g, const struct strlist *words, bool verbs_too,
                   struct error **err);
 // Opens the build and adds the targets.

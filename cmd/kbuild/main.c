@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where kbuild begins and ends: a command line becomes a verb, an error an exit status.
+// Runs kbuild: converts a command line to a verb, and an error to an exit status.
 #include "genprotimg.h"
 
 #include "base/process.h"
@@ -39,7 +39,7 @@ int main(int argc, char **argv)
 {
     signals_on_entry();
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); // a file that ulimit -f cuts short is an error like any other (EFBIG)
+    signal(SIGXFSZ, SIG_IGN); // a file limit (ulimit -f) is then an ordinary error (EFBIG)
     registry_take_login();
     int other;
     if (run_other_program(argc, argv, &other))

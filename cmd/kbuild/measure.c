@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild measure`: the launch digest that a confidential x86 host will report for a guest.
+// Implements `kbuild measure`: the launch digest that a confidential x86 host will report for a
+// guest.
 #include "kbuild.h"
 
 #include "base/file.h"
@@ -27,7 +28,7 @@ static int bad_number(struct error **err, const char *option, const char *text, 
                      option, text, range);
 }
 
-// NULL leaves *out as it is.
+// NULL leaves *out unchanged.
 static int parse_number(const char *option, const char *text, uint64_t most, const char *range,
                         uint64_t *out, struct error **err)
 {
@@ -43,7 +44,7 @@ static int parse_number(const char *option, const char *text, uint64_t most, con
     return 0;
 }
 
-// "N" or "A-B". Errors name the text as it was given, not the half that is wrong.
+// "N" or "A-B". Errors show the whole text, not only the wrong half.
 static int parse_vcpus(const char *text, struct launch_inputs *in, struct error **err)
 {
     uint64_t first = 0, last = 0;
@@ -59,7 +60,7 @@ static int parse_vcpus(const char *text, struct launch_inputs *in, struct error 
     return 0;
 }
 
-// "10.1.2", as `qemu-system-x86_64 --version` has it; only the first two numbers matter.
+// "10.1.2", as `qemu-system-x86_64 --version` prints; only the first two numbers are used.
 static int parse_qemu(const char *text, unsigned *out, struct error **err)
 {
     unsigned major, minor;
@@ -115,10 +116,10 @@ static int parse_cpu(const struct measure_words *w, struct launch_inputs *in, st
     return error_hint(err, "Kata starts SNP guests with --vcpu-type EPYC-v4");
 }
 
-// ---- which options count ----
+// ---- used options ----
 
-// Options that would have no effect are mistakes, not noise: the first mode that fits says which
-// have one. NULL and -1: it does not matter.
+// Options without effect are errors: the first matching mode tells which are used. NULL and -1:
+// any.
 #define FILES "--ovmf --kernel --initrd --append"
 #define OUTPUT " --output"
 #define ID_BLOCK " --policy --family-id --image-id --guest-svn --id-key --author-key"
@@ -270,8 +271,7 @@ static int measure(const struct launch_inputs *in, const struct id_block_values 
 
 // ---- a target instead of files ----
 
-// What its boot section starts; only the command line may be given in its place, since a runtime
-// adds to it.
+// The files of its boot section; only the command line may be replaced, since a runtime extends it.
 static int take_target(struct build *b, const char *target, struct measure_words *w,
                        struct launch_parts *parts, struct error **err)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// merge, pack, unpack: archives by hand.
+// Implements merge, pack, unpack: archives by hand.
 #include "kbuild.h"
 
 #include "base/meter.h"
@@ -19,7 +19,7 @@ static int format_option(const char *given, const char *output, enum pack_format
     return given ? pack_format_named(given, out, err) : 0;
 }
 
-// With what belongs to a target, if one is named.
+// Adds the components of a target's release, if one is named.
 static int merge_target(struct global_options *g, const char *target,
                         const struct merge_request *wanted, struct error **err)
 {
@@ -82,8 +82,7 @@ int verb_merge(struct global_options *g, struct strlist *words, struct error **e
     return merge_target(g, target, &r, err);
 }
 
-// SOURCE_DATE_EPOCH (reproducible-builds.org): later times become this one. Without it all are
-// kept.
+// SOURCE_DATE_EPOCH (reproducible-builds.org): limits all times. Without it they are unchanged.
 static int parse_epoch(const char *text, int64_t *out, struct error **err)
 {
     char *end;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the common options and the environment say, with defaults filled in.
+// Reads the common options and the environment, and fills in defaults.
 #include "kbuild.h"
 
 #include "base/environment.h"
@@ -36,9 +36,9 @@ static bool is_project(const char *folder)
     return path_exists(versions) && is_directory(recipes);
 }
 
-// Where versions.yaml and recipes/ are: the nearest folder above the current one that has both,
-// else above the program (a checkout), or in share/kbuild above it (an installation).
-// *installed: it is one that `make install` made, for everybody.
+// Finds versions.yaml and recipes/: in the nearest folder above the current one that has both, else
+// above the program (a checkout), or in share/kbuild above it (an installation). *installed: it was
+// made by `make install`, for all users.
 static char *find_project(bool *installed)
 {
     cleanup_free char *here = getcwd(NULL, 0);
@@ -74,7 +74,7 @@ static char *default_cache(const char *project, bool installed)
                            : xasprintf("%s/.cache/kbuild", home ? home : "/tmp");
 }
 
-// ARCH and TARGET_ARCH are upstream's, and count only when CROSS_BUILD says so, as there.
+// ARCH and TARGET_ARCH are upstream's, and are used only with CROSS_BUILD, as there.
 static int arch_from_environment(const char *option, const struct arch **out, struct error **err)
 {
     const char *target = getenv("TARGET_ARCH"), *arch = getenv("ARCH"), *name = option;
@@ -93,7 +93,7 @@ static int arch_from_environment(const char *option, const struct arch **out, st
     return error_wrap(err, "%s", option ? "--arch" : "TARGET_ARCH or ARCH");
 }
 
-// Where results go: "{arch}" in it is the target's architecture, this machine's without --arch.
+// The result folder: "{arch}" in it is the target's architecture, this machine's without --arch.
 static char *expand_output(const char *output, const struct arch *arch, const struct arch **meant)
 {
     if (!arch)
@@ -119,7 +119,7 @@ static int parse_sources(const char *option, bool *debian, struct error **err)
     return error_hint(err, "it can be upstream or debian");
 }
 
-// What is said of single sources: options count more than the environment.
+// The choices for single sources: options have priority over the environment.
 static int parse_choices(struct global_options *g, struct error **err)
 {
     const char *set = getenv("KBUILD_SOURCE");
@@ -146,7 +146,7 @@ static const char *common(const struct global_options *g, enum common_option whi
     return command_line_common(&g->line, which);
 }
 
-// A verb that has no use for sources does not fail for what is said of them.
+// A verb that does not use sources ignores invalid settings for them.
 static int parse_origins(struct global_options *g, struct error **err)
 {
     if (!(g->line.verb->common & BIT(COMMON_SOURCES)))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// payload push, payload index.
+// Implements payload push and payload index.
 #include "kbuild.h"
 
 #include "base/file.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild provenance`.
+// Implements `kbuild provenance`.
 #include "kbuild.h"
 
 #include "prove/documents.h"

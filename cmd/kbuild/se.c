@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild se`: Secure Execution images by hand.
+// Implements `kbuild se`: Secure Execution images by hand.
 #include "se.h"
 
 #include "base/log.h"

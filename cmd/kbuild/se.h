@@ -11,18 +11,18 @@ verb_function se_verb_seal, se_verb_open, se_verb_info, se_verb_verify, se_verb_
     se_verb_test_key;
 void se_verb_seal_help(void);
 
-// What an image was made of, as options of several verbs.
+// The originals of an image, from options of several verbs.
 int se_originals_from_options(const struct global_options *g, struct se_originals *out,
                               struct error **err);
 
-// What proves an image, as options of several verbs.
+// The proof of an image, from options of several verbs.
 struct se_proof_words {
     const char *host_key, *header_key, *record, *secret;
 };
 struct se_proof_words se_proof_from_options(const struct global_options *g);
 #define SE_PROOF_WAYS "--host-key KEY, --hdr-key FILE, or --seal-record FILE [--seal-secret FILE]"
 bool se_proof_given(const struct se_proof_words *w);
-// se_verify() with what the words name.
+// Calls se_verify() with the files that the words name.
 int se_verify_by_words(int fd, const char *name, const struct se_proof_words *w,
                        const struct se_originals *originals, struct strlist *done,
                        struct error **err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild se info` and `kbuild se reference`: what an image says about itself.
+// Implements `kbuild se info` and `kbuild se reference`: prints the content of an image.
 #include "se.h"
 
 #include "se/info.h"
@@ -110,7 +110,7 @@ static bool any_original(const struct se_originals *o)
     return false;
 }
 
-// Files get into the reference values as what the image was made of only when that was checked.
+// Files are listed in the reference values as originals of the image only after a check.
 static int check_originals(int fd, const char *name, const struct reference_words *w,
                            const struct se_originals *originals, struct error **err)
 {
@@ -135,7 +135,7 @@ static int write_reference(const struct reference_words *w, const struct buf *js
         print_text(stdout, json->data, json->len);
         return 0;
     }
-    // In a folder under the name that a build gives it.
+    // In a folder, under the same name as in a build.
     cleanup_free char *path = is_directory(w->output)
                                   ? xasprintf("%s/kata-containers-se.json", w->output)
                                   : xstrdup(w->output);

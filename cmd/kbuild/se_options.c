@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one table of options for genprotimg (both programs of that name), pvimg create and `kbuild se
-// seal`. What a spelling means in one program only is taken as there; what means different things
-// is either decided by the words beside it or refused with both meanings (docs/genprotimg.md, "One
-// spelling, two meanings").
+// Parses options by one table for genprotimg (both programs of that name), pvimg create and `kbuild
+// se seal`. A spelling with a meaning in one program only has that meaning; an ambiguous one is
+// decided by the other words, or rejected with both meanings (docs/genprotimg.md, "One spelling,
+// two meanings").
 #include "se_options.h"
 
 #include "base/file.h"
@@ -11,13 +11,13 @@
 #include <string.h>
 
 #define ALL (TOOL_KBUILD | TOOL_GENPROTIMG | TOOL_PVIMG)
-#define BOTH (TOOL_KBUILD | TOOL_GENPROTIMG) // where -v is the version, or what -V is
-#define EXPERIMENTAL 0x100u // among the tools: shown by --help-all and --help-experimental alone
+#define BOTH (TOOL_KBUILD | TOOL_GENPROTIMG) // where -v is the version, or the same as -V
+#define EXPERIMENTAL 0x100u // a flag among the tools: shown only by --help-all and
+                            // --help-experimental
 
 enum takes { TAKES_NOTHING, TAKES_FILE, TAKES_HEX, TAKES_FILES };
 
-// Several rows may fill the same field: they are names for the same. Only rows with a help text are
-// shown.
+// Several rows may fill one field: they are synonyms. Only rows with a help text are shown.
 struct option_row {
     const char *name; // after "--"; "" for a letter alone
     char letter;      // 0: none
@@ -33,7 +33,7 @@ static const struct option_row rows[] = {
      "document of a machine that may start the image; give it once a machine"},
     {"cert", 'C', ALL, TAKES_FILES, FIELD(request.certificates),
      "IBM Z signing key or intermediate CA certificate"},
-    {"crt", 0, ALL, TAKES_FILES, FIELD(request.certificates), NULL}, // pvimg's other name for it
+    {"crt", 0, ALL, TAKES_FILES, FIELD(request.certificates), NULL}, // pvimg's synonym
     {"crl", 0, ALL, TAKES_FILES, FIELD(request.crls), "certificate revocation list"},
     {"root-ca", 0, ALL, TAKES_FILE, FIELD(request.root_ca),
      "the only root CA to trust, instead of the system's"},
@@ -81,7 +81,7 @@ static const struct option_row rows[] = {
     {"x-pcf", 0, ALL | EXPERIMENTAL, TAKES_HEX, FIELD(request.pcf),
      "plaintext control flags (0xe0)"},
     {"x-scf", 0, ALL | EXPERIMENTAL, TAKES_HEX, FIELD(request.scf), "secret control flags (0x0)"},
-    {"x-bootloader-directory", 0, ALL | EXPERIMENTAL, TAKES_FILE, FIELD(loaders), NULL}, // refused
+    {"x-bootloader-directory", 0, ALL | EXPERIMENTAL, TAKES_FILE, FIELD(loaders), NULL}, // rejected
     {"x-psw", 0, ALL | EXPERIMENTAL, TAKES_HEX, FIELD(request.psw),
      "where the kernel starts (0x10000)"},
 };
@@ -100,7 +100,7 @@ static const struct {
     {SWITCH_CCK_UPDATE, ALL, "the communication key may be replaced (off)"},
 };
 
-// What is being parsed.
+// The state of parsing.
 struct parser {
     const struct strlist *words;
     size_t next; // word
@@ -144,7 +144,7 @@ int add_listed_files(struct strlist *list, const char *typed, const char *value,
     return 0;
 }
 
-// `typed` is the option as it was typed, without a value.
+// `typed` is the option as typed, without a value.
 static int store(struct parser *p, const struct option_row *row, const char *typed,
                  const char *value, struct error **err)
 {
@@ -215,8 +215,8 @@ static int take_long(struct parser *p, const char *word, struct error **err)
     const char *equals = strchr(word, '=');
     cleanup_free char *typed = equals ? xstrndup(word, (size_t)(equals - word)) : xstrdup(word);
     const char *name = typed + 2;
-    // genprotimg before 2.36 ignores a value that an option does not take, but not one of --help;
-    // here nothing is ignored.
+    // genprotimg before 2.36 ignores a value of an option without one, except of --help; here it is
+    // an error.
     bool help = starts_with(name, "help");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct option_row *row = &rows[i];
@@ -241,8 +241,8 @@ static const struct option_row *find_letter(const struct parser *p, char letter)
     return NULL;
 }
 
-// Letters may stand together; one that takes a value is the last of them, and its value may follow
-// at once, or after an equals sign, as pvimg has it (genprotimg before 2.36 refuses both).
+// Letters may be combined; one with a value is the last of them, and its value may follow directly,
+// or after an equals sign, as in pvimg (genprotimg before 2.36 rejects both).
 static int take_letters(struct parser *p, const char *word, struct error **err)
 {
     for (const char *c = word + 1; *c; c++) {
@@ -261,11 +261,11 @@ static int take_letters(struct parser *p, const char *word, struct error **err)
     return 0;
 }
 
-// What says one thing to one program and another to the next.
+// Decides options with different meanings in different programs.
 static int settle(const struct strlist *words, struct seal_command *out, struct error **err)
 {
-    // -v is the version of genprotimg before 2.36, and --verbose of the later ones, for which it
-    // makes no sense alone. So it never takes the place of an image that was asked for.
+    // -v is the version of genprotimg before 2.36, and --verbose of the later ones, which need an
+    // image with it. So it never prevents a requested image.
     bool alone = words->n == 1 && (out->version || !strcmp(words->items[0], "-v"));
     if (out->dash_v && alone)
         out->version = true;

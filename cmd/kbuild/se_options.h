@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line of sealing: genprotimg's options, pvimg's, and ours, from one table.
+// The options of sealing: genprotimg's, pvimg's, and kbuild's, from one table.
 #ifndef KBUILD_CMD_SE_OPTIONS_H
 #define KBUILD_CMD_SE_OPTIONS_H
 
@@ -7,7 +7,7 @@
 
 #include "se/options.h"
 
-// Whose command line it is. Under the names of the others, options of ours are unknown.
+// The program whose command line it is. Other programs reject kbuild's own options.
 enum seal_tool { TOOL_KBUILD = 1, TOOL_GENPROTIMG = 2, TOOL_PVIMG = 4 };
 
 struct seal_command {
@@ -15,18 +15,17 @@ struct seal_command {
     bool help, help_all, help_experimental, version; // the first help found ends the parsing
     bool offline, online, overwrite, no_component_check;
     bool verbose, quiet;
-    bool dash_v;         // -v, where it may be either: settled when all words are known
-    const char *loaders; // --x-bootloader-directory, which is refused
+    bool dash_v;         // -v, if ambiguous: decided after the last word
+    const char *loaders; // --x-bootloader-directory, which is rejected
 };
 
-// Adds what `typed VALUE` names: VALUE, or with commas in it each of its parts, as pvimg has it. A
-// file that has the whole name is that file, as for genprotimg before 2.36; if both could be meant
-// it is an error.
+// Adds the files of `typed VALUE`: VALUE, or its parts between commas, as in pvimg. A file with the
+// whole name is used, as in genprotimg before 2.36; it is an error if both are possible.
 int add_listed_files(struct strlist *list, const char *typed, const char *value,
                      struct error **err);
 
-// Takes words one after the other, as genprotimg does, and stops at the first that is wrong, with a
-// usage error. Values point into the words.
+// Parses the words in order, as genprotimg does, and stops at the first wrong one, with a usage
+// error. Values point into the words.
 int parse_seal_options(const struct strlist *words, enum seal_tool tool, struct seal_command *out,
                        struct error **err);
 void print_seal_options(enum seal_tool tool, const struct seal_command *command);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild se seal`, and what it is under the names genprotimg and pvimg.
+// Implements `kbuild se seal`, also under the names genprotimg and pvimg.
 #include "genprotimg.h"
 #include "se.h"
 
@@ -22,7 +22,7 @@ static const char *const help_of[] = {[TOOL_KBUILD] = "kbuild se seal --help",
 
 // ---- host keys ----
 
-// genprotimg's sentence first, since scripts know it, then what is wrong with the file.
+// genprotimg's message first, since scripts expect it, then the error in the file.
 static int load_host(const char *path, enum seal_tool tool, struct host_key *out,
                      struct error **err)
 {
@@ -57,7 +57,7 @@ static int verify_hosts(const struct seal_command *c, enum seal_tool tool,
                           .crls = &r->crls,
                           .root_ca = r->root_ca,
                           .fetch = c->offline ? NULL : fetch_bytes,
-                          // The others ask for all lists, ours for those that are missing.
+                          // The others fetch all lists, kbuild only missing ones.
                           .fetch_all = c->online || tool != TOOL_KBUILD,
                           .one_signing_key = tool != TOOL_KBUILD};
     int result = host_keys_verify(in->hosts, in->host_count, &trust, err);
@@ -79,7 +79,7 @@ static int check_file(const char *path, struct error **err)
     struct stat st;
     if (path && stat(path, &st) < 0)
         return error_errno(err, errno, "Failed to get file status '%s'", path);
-    // Pipes are taken, too.
+    // Pipes are accepted, too.
     if (path && !S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
         return error_user(err, "File '%s' is not a regular file", path);
     return 0;
@@ -95,7 +95,7 @@ static int read_parmfile(const char *path, struct buf *out, struct error **err)
     return user_file_read(path, 1 << 20, out, err);
 }
 
-// Where the image goes: through a link, to the file that it names. What is no file stays as it is.
+// The path of the image: the target of a link. Anything but a file is unchanged.
 static char *resolve_output(const struct seal_command *c, enum seal_tool tool, mode_t *mode,
                             struct error **err)
 {
@@ -129,7 +129,7 @@ static int begin_output(struct file_draft *draft, const char *path, struct error
     if (file_draft_begin(draft, path, &cause) == 0)
         return 0;
     int errnum = cause->errnum;
-    if (!errnum) { // a rule of ours, which says more
+    if (!errnum) { // an error of kbuild's own, with more information
         *err = cause;
         return error_wrap(err, "Failed to open file '%s'", path);
     }
@@ -169,7 +169,7 @@ static int print_parts(const struct se_input *in, const char *output, struct err
         print_part(parts[i].name, component->address, component->padded, parts[i].size);
         component++;
     }
-    // Loader, IPIB and header: all that lies before the components.
+    // Loader, IPIB and header: everything before the components.
     uint64_t loader = image.components[0].address - 0x10000;
     print_part("stage3a", 0x10000, loader, loader);
     se_image_free(&image);
@@ -178,7 +178,7 @@ static int print_parts(const struct se_input *in, const char *output, struct err
 
 // ---- sealing ----
 
-// Whether one of the files that sealing reads would be replaced by what it writes.
+// An input of sealing that the output would replace, or NULL.
 static const char *lost_file(const struct seal_request *r, const char *output)
 {
     const char *const files[] = {r->kernel,   r->initrd,     r->parmfile,      r->root_ca,
@@ -250,7 +250,7 @@ static int seal_parts(struct seal_command *c, enum seal_tool tool, struct se_inp
     return result;
 }
 
-// The order is genprotimg's: values and key files, host key documents, parts, output.
+// The order of genprotimg: values and key files, host key documents, parts, output.
 static int seal(struct seal_command *c, enum seal_tool tool, struct se_input *in,
                 struct host_key *hosts, struct error **err)
 {
@@ -273,7 +273,7 @@ static int seal(struct seal_command *c, enum seal_tool tool, struct se_input *in
 
 static void print_version(enum seal_tool tool)
 {
-    // Scripts take what stands between "version " and "-".
+    // Scripts read the text between "version " and "-".
     if (tool == TOOL_KBUILD)
         print("%s\n", "kbuild " KBUILD_VERSION);
     else if (tool == TOOL_GENPROTIMG)

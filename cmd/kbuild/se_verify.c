@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild se verify`.
+// Implements `kbuild se verify`.
 #include "se.h"
 
 #include "se/info.h"
@@ -46,7 +46,7 @@ bool se_proof_given(const struct se_proof_words *w)
     return w->host_key || w->header_key || w->record;
 }
 
-// Loads what the words name. Whatever was loaded is in the arguments, also on failure.
+// Loads the files that the words name. The arguments own what was loaded, also on failure.
 static int load_proof(const struct se_proof_words *w, struct se_proof *proof,
                       unsigned char *header_key, struct secret_memory *secret, struct error **err)
 {

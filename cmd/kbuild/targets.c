@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verbs about targets: build, list, plan, explain, fetch, update, lock, log, shell.
+// Implements the verbs about targets: build, list, plan, explain, fetch, update, lock, log, shell.
 #include "kbuild.h"
 
 #include "base/log.h"
@@ -10,7 +10,8 @@
 #include <jansson.h>
 #include <string.h>
 
-// What upstream and the output directory call a target: "t-tarball", "build/kata-static-t.tar.xz".
+// Names of a target at upstream and in the output directory: "t-tarball",
+// "build/kata-static-t.tar.xz".
 static char *target_of_name(const char *word)
 {
     static const char *const ends[] = {"-tarball", ".tar.xz", ".tar.zst", ".tar.gz", ".tar"};
@@ -40,7 +41,7 @@ static int unknown_target(struct recipe_set *set, const struct strlist *targets,
     const char *nearest = strlist_has(targets, meant) ? meant : nearest_name(word, &names);
     bool is_verb = !verb_too && (verb_find(word, NULL) || verb_is_group(word));
     cleanup_error struct error *why = NULL;
-    recipe_get(set, word, &why); // says also whose output it is
+    recipe_get(set, word, &why); // also names the recipe with that output
     error_set(err, ERROR_USAGE, verb_too ? "unknown verb or target '%s'" : "unknown target '%s'",
               word);
     if (is_verb)
@@ -84,7 +85,7 @@ struct build *open_with_targets(struct global_options *g, const struct strlist *
     return b;
 }
 
-// build and fetch: everything but the last call is the same.
+// build and fetch: they differ only in the last call.
 static int run_targets(struct global_options *g, struct strlist *words,
                        int (*what)(struct build *, struct error **), struct error **err)
 {
@@ -119,7 +120,7 @@ int verb_fetch(struct global_options *g, struct strlist *words, struct error **e
     return run_targets(g, words, build_fetch, err);
 }
 
-// What is not known yet is looked up on the way, as a build would do it.
+// Unresolved packages are resolved, as in a build.
 int verb_lock(struct global_options *g, struct strlist *words, struct error **err)
 {
     return run_targets(g, words, build_lock, err);
@@ -154,7 +155,7 @@ static json_t *list_members(const struct recipe *r)
     return members;
 }
 
-// The source that a recipe lacks on one of its architectures, to be freed; NULL: none.
+// The missing source of a recipe on one of its architectures, to be freed; NULL: none.
 static char *lacking(const struct recipes_view *v, const struct recipe *r, const struct arch *arch)
 {
     for (size_t i = 0; i < arch_count; i++) {
@@ -204,7 +205,7 @@ int verb_list(struct global_options *g, struct strlist *words, struct error **er
     for (size_t i = 0; i < names.n && listed; i++) {
         struct error *why = NULL;
         const struct recipe *r = recipe_get(v.set, names.items[i], &why);
-        if (!r) { // the others are worth showing all the same
+        if (!r) { // the others are still shown
             if (*err)
                 log_warning("%s", (*err)->message);
             error_free(*err);
@@ -230,7 +231,7 @@ static const char *state_word(const struct node *node)
     if (!node->identified)
         return "to resolve";
     if (node->state == NODE_LOST)
-        return "lost"; // a record says what it is, and the content is not here
+        return "lost"; // known by a record, but not in the store
     return node_is_here(node) ? "cached" : "to make";
 }
 
@@ -321,7 +322,7 @@ int verb_explain(struct global_options *g, struct strlist *words, struct error *
     return result;
 }
 
-// On a terminal nothing of the log may steer it; elsewhere the bytes are what was asked for.
+// A log must not control a terminal; elsewhere its bytes are unchanged.
 static void copy_log(FILE *f)
 {
     char chunk[65536];
@@ -337,7 +338,7 @@ static void copy_log(FILE *f)
         fwrite(chunk, 1, n, stdout);
 }
 
-// Why there is no log: nothing was built yet, or the word means nothing.
+// Why there is no log: nothing was built yet, or the word is no target.
 static int no_log(struct global_options *g, const char *word, const char *path, int errnum,
                   struct error **err)
 {
@@ -365,7 +366,7 @@ static int no_log(struct global_options *g, const char *word, const char *path, 
                                 files.n ? all : g->build.output);
 }
 
-// With --arch: what is in the output directory must not be known to be of another one.
+// With --arch: an error if the log is known to be of another architecture.
 static int check_log_arch(const struct global_options *g, const char *target, struct error **err)
 {
     cleanup_wanted struct wanted all = {0};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of verbs and options: parsing, help, kbuild(1) and the completions are made from it.
-// After a change: `make docs` (docs/CONTRIBUTING.md says how an option is added).
+// Holds the table of verbs and options: parsing, help, kbuild(1) and the completions are made from
+// it. After a change: `make docs` (docs/CONTRIBUTING.md says how an option is added).
 #include "kbuild.h"
 #include "se.h"
 
@@ -67,11 +67,11 @@ const struct option common_options[COMMON_OPTIONS] = {
 #define ARCH BIT(COMMON_ARCH)
 #define RESUME BIT(COMMON_CONTINUE)
 #define KEEP_GOING BIT(COMMON_KEEP_GOING)
-// What decides a key, and so what a plan looks like.
+// Options that change keys, and so the plan.
 #define PLAN                                                                                       \
     (ARCH | SOURCES | BIT(COMMON_OFFLINE) | BIT(COMMON_PREBUILT) | BIT(COMMON_LOCKED) |            \
      BIT(COMMON_BUILDER) | CACHE | BIT(COMMON_VERSIONS) | RECIPES)
-// What decides how it is made.
+// Options that change how targets are made.
 #define MAKE (PLAN | JOBS | BIT(COMMON_REMOTE))
 
 // ---- options of verbs ----
@@ -234,7 +234,7 @@ static const struct option help_options[] = {
 #define OPTIONS(o) (o), ARRAY_LEN(o)
 #define NO_OPTIONS NULL, 0
 
-// The first is the one that may be left out.
+// The first one is the default.
 const struct verb verbs[] = {
     {"build", "TARGET...", 1, ANY_NUMBER, TARGETS, "build targets (the verb may be left out)",
      "What the targets need is made as well, side by side, unless the cache has it. Results are "

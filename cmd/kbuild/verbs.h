@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of verbs and options (verbs.c), and what is made of it: the parsing of a command line
-// (command_line.c), and help, manual and completions (help.c).
+// The table of verbs and options (verbs.c), and its uses: parsing of a command line
+// (command_line.c), help, manual and completions (help.c).
 #ifndef KBUILD_CMD_VERBS_H
 #define KBUILD_CMD_VERBS_H
 
@@ -9,12 +9,12 @@
 
 #include <stdint.h>
 
-// An option. Its row is all there is to say about it.
+// An option. Its row defines it completely.
 struct option {        // NOLINT(clang-analyzer-optin.performance.Padding): as its rows are read
     const char *name;  // "--until"
     char letter;       // 'o' for -o; 0: none
-    const char *value; // what help calls its value: "FILE". "gzip|zstd" are the only values that it
-                       // can have. NULL: it takes none.
+    const char *value; // placeholder in the help: "FILE". "gzip|zstd" are the only allowed values.
+                       // NULL: no value.
     const char *help;  // one line
     bool repeatable;   // else giving it twice is an error
     bool may_be_empty;
@@ -42,8 +42,8 @@ enum common_option {
     COMMON_OPTIONS
 };
 #define BIT(which) (1U << (which))
-// These say what the project is, as KBUILD_CACHE and KBUILD_SOURCES do: before a verb they are
-// allowed also where the verb has no use for them.
+// Options on the project, as KBUILD_CACHE and KBUILD_SOURCES are: before a verb they are allowed
+// even if the verb does not use them.
 #define COMMON_SETTINGS                                                                            \
     (BIT(COMMON_SOURCES) | BIT(COMMON_SOURCE) | BIT(COMMON_BUILDER) | BIT(COMMON_CACHE) |          \
      BIT(COMMON_VERSIONS) | BIT(COMMON_RECIPES))
@@ -64,19 +64,19 @@ struct verb {             // NOLINT(clang-analyzer-optin.performance.Padding): a
     const struct option *options;
     size_t option_count;
     verb_function *run;
-    bool own_parser; // what stands behind its name is not parsed here
+    bool own_parser; // the words after its name are not parsed here
 };
 enum { ANY_NUMBER = 1000000 };
 extern const struct verb verbs[];
 extern const size_t verb_count;
 
-// Whether its value is one of the words in o->value: they are small, names of values are not.
+// Whether its value is one of the words in o->value: these are lower case, placeholders are not.
 bool option_has_choices(const struct option *o);
-// The verb of this name; with `below` the one of these two words. NULL if there is none.
+// The verb of this name; with `below` the one of both words. NULL if there is none.
 const struct verb *verb_find(const char *word, const char *below);
 // Whether there are verbs below this word ("cache").
 bool verb_is_group(const char *word);
-// "read these" of "se": the words that can follow, for messages; to be freed.
+// "read these" of "se": the possible next words, for messages; to be freed.
 char *verb_group_words(const char *group, const char *between);
 // Calls `each` for the verb's own options, then for the common ones that it uses.
 void verb_each_option(const struct verb *v, void (*each)(const struct option *o, void *context),
@@ -90,19 +90,19 @@ struct given_option {
     bool before; // the verb
 };
 struct command_line {
-    const struct verb *verb; // NULL: only help or the version was asked for
+    const struct verb *verb; // NULL: only help or the version was requested
     struct given_option *given;
     size_t n, cap;
     struct strlist operands;
-    bool named; // the verb was; else it is build
+    bool named; // the verb was given; else it is build
     bool help, version;
-    struct strlist help_words; // of `help WORD...`: what to help with
+    struct strlist help_words; // of `help WORD...`: the topics
 };
 
-// Everything that can be said about the words alone: unknown verbs and options, those that the verb
-// has no use for, missing, needless and impossible values, too few and too many operands.
+// Finds all errors in the words alone: unknown verbs and options, unused options, missing, needless
+// and invalid values, too few and too many operands.
 int command_line_parse(int argc, char **argv, struct command_line *out, struct error **err);
-// The same for words behind a verb that is known.
+// The same for the words after a known verb.
 int command_line_parse_words(const struct verb *v, const struct strlist *words,
                              struct command_line *out, struct error **err);
 void command_line_free(struct command_line *c);
@@ -110,26 +110,25 @@ const char *command_line_value(const struct command_line *c, const char *name); 
 bool command_line_given(const struct command_line *c, const char *name);
 void command_line_values(const struct command_line *c, const char *name, struct strlist *out);
 
-// A common option, also where the verb has one of its own of that name; "" for a flag that was
-// given.
+// A common option, even if the verb has its own with that name; "" for a given flag.
 const char *command_line_common(const struct command_line *c, enum common_option which);
-// For a verb that has no use for some common options in one of its ways: an error if one was given.
+// For a verb that does not use some common options in one mode: an error if one was given.
 int command_line_refuse(const struct command_line *c, uint32_t common, const char *when,
                         struct error **err);
 
-// What a verb does often depends on its words. `uses` are its own options that count in this mode,
-// with blanks between them ("--kernel --append"): a usage error if another one was given, since it
-// would be read and then ignored. `mode` is for the message ("tdx without a kernel").
+// For a verb with modes. `uses` are its own options in this mode, separated by blanks ("--kernel
+// --append"): another one is a usage error, since it would be ignored. `mode` is for the message
+// ("tdx without a kernel").
 int command_line_mode(const struct command_line *c, const char *mode, const char *uses,
                       struct error **err);
 
 int usage_error(struct error **err, const char *verb, const char *why);
 
-// ---- what is printed ----
+// ---- help ----
 
 void print_help(void);
 void print_verb_help(const struct verb *v);
-// Of the verb, or the verbs below the word, that the words name; without words as print_help().
+// Help on the verb, or the verbs below the word, in the words; without words as print_help().
 int print_help_of(const struct strlist *words, struct error **err);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild verify`.
+// Implements `kbuild verify`.
 #include "kbuild.h"
 
 #include "prove/verify.h"
@@ -11,7 +11,7 @@ static void print_line(const char *line, void *context)
     print("%s\n", line);
 }
 
-// Somebody else's file may have been made of other inputs: that it differs says only that.
+// A given file may have other inputs: a difference proves no more.
 static void report_difference(const char *target, const char *against, int differing,
                               struct error **err)
 {
@@ -44,7 +44,7 @@ int verb_verify(struct global_options *g, struct strlist *words, struct error **
                                       "--no-diffoscope",
                           err) < 0)
         return -1;
-    // Said before a build that may take an hour.
+    // Checked before a build that may take an hour.
     if (o.against && access(o.against, R_OK) < 0)
         return error_errno(err, errno, "reading %s", o.against);
     struct build *b = open_with_targets(g, words, err);

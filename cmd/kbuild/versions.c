@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild versions get`.
+// Implements `kbuild versions get`.
 #include "kbuild.h"
 
 int verb_versions_get(struct global_options *g, struct strlist *words, struct error **err)

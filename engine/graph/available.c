@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether the sources of a recipe, and of all that it cannot do without, are to be had.
+// Checks whether the sources of a recipe and its mandatory needs are available, and chooses between
+// alternative recipes.
 #include "graph/available.h"
 
 #include "graph/job.h"
 
 #include <string.h>
 
-enum { DEPTH_MAX = 64 }; // of needs: a cycle is an error of its own, later
+enum { DEPTH_MAX = 64 }; // of needs; a cycle is a separate, later error
 
 static bool is_prebuilt(const struct choosing *c, const struct recipe *r)
 {
@@ -21,7 +22,7 @@ static bool is_prebuilt(const struct choosing *c, const struct recipe *r)
 static char *lacks(const struct choosing *c, const struct recipe *r, const struct arch *target,
                    unsigned depth);
 
-// What the nearest of the alternatives lacks; NULL if one of them lacks nothing.
+// The missing source of the nearest alternative; NULL if some alternative lacks nothing.
 static char *need_lacks(const struct choosing *c, const struct recipe_need *need,
                         const struct arch *target, unsigned depth)
 {
@@ -135,7 +136,7 @@ void source_names(struct recipe_set *set, const struct recipe *r, const struct a
 }
 
 // ---- choose ----
-// What a name in a recipe stands for: the first of the alternatives that can be made here.
+// Chooses among the alternatives of a name in a recipe: the first that can be made here.
 
 static void say(const struct choosing *c, const struct recipe *user, const struct recipe *left_out,
                 const struct recipe *taken, const char *source)
@@ -152,8 +153,7 @@ static void say(const struct choosing *c, const struct recipe *user, const struc
     c->say(text, c->context);
 }
 
-// The next of the alternatives, from *i on, that exists for the architecture; NULL: none, or an
-// error.
+// The next alternative at or after *i that exists for the architecture; NULL: none, or an error.
 static const struct recipe *next_recipe(const struct choosing *c, const struct recipe *r,
                                         const struct recipe_need *need, const struct arch *target,
                                         size_t *i, struct error **err)

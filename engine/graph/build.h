@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one run works with: what the user decides, and what was opened for it. docs/keys.md says
-// what of it is in a key.
+// The state of one run: the user's options, and the files opened for it. docs/keys.md lists which
+// of it is part of a key.
 #ifndef KBUILD_GRAPH_BUILD_H
 #define KBUILD_GRAPH_BUILD_H
 
@@ -18,7 +18,7 @@
 enum remote_use { REMOTE_AUTO, REMOTE_OFF, REMOTE_REQUIRE }; // the shared cache
 enum view_style { VIEW_AUTO, VIEW_PLAIN, VIEW_LIVE, VIEW_JSON };
 
-// Everything that the command line and the environment decide. Strings are borrowed.
+// All options from the command line and the environment. Strings are borrowed.
 struct build_options {
     const char *versions;           // path of versions.yaml
     const char *recipes;            // directory
@@ -30,12 +30,12 @@ struct build_options {
     bool debian;             // sources from the distribution
     const struct source_choices *choices; // of single sources; or NULL
     bool offline, locked, keep_going;
-    bool use_cache;    // no: make the targets and the artifacts they need again
+    bool use_cache;    // no: remake the targets and the artifacts they need
     bool host_builder; // --builder=host
     bool quiet;
     bool go_on;                // --continue: targets resume from the work that --until left
     const char *prebuilt;      // artifacts to take instead of make (prebuilt.h); or NULL
-    const struct world *world; // not the usual one: results are compared, not kept (world.h)
+    const struct world *world; // set: results are compared and not kept (world.h)
     enum view_style view;
     enum remote_use remote;
 };
@@ -50,14 +50,14 @@ struct build {
     struct store *store;
     struct graph graph;
     struct distribution host;     // this machine's
-    struct mirrors *mirrors;      // its package mirrors, while a run asks them; or NULL
+    struct mirrors *mirrors;      // its package mirrors, while a run uses them; or NULL
     bool own_sources;             // `kbuild verify`: sources come from their origin
     struct remote *remote;        // the shared cache (share/share.h), or NULL
-    struct trusted_keys *trusted; // of KBUILD_TRUSTED_KEYS; NULL: everybody is trusted
-    bool told_untrusted;          // that something in the local cache is not vouched for
+    struct trusted_keys *trusted; // of KBUILD_TRUSTED_KEYS; NULL: all are trusted
+    bool told_untrusted;          // the warning about unsigned cache content was shown
     char *versions_digest;
-    struct strlist notes; // what the user was told of the plan, and is told again at the end
-    struct strlist asked, source_names; // the targets, and the names of sources that they may have
+    struct strlist notes; // notes on the plan, shown to the user now and at the end
+    struct strlist asked, source_names; // the targets, and the names of their possible sources
     bool targets_added;
     bool output_open; // output.c
     int output_fd;
@@ -69,10 +69,10 @@ const struct arch *node_arch(const struct node *node);
 bool node_is_target(const struct node *node); // asked for by name
 // The key text of the last successful build of this node, or NULL; to be freed.
 char *build_last_key_text(struct build *b, const struct node *node);
-// What the build that made the node's outputs took, for people: "1.0 s, of processors 0.9 s,
-// largest process 12 MB"; to be freed. NULL: no record says it.
+// The cost of the build that made the node's outputs, for people: "1.0 s, of processors 0.9 s,
+// largest process 12 MB"; to be freed. NULL: no record has it.
 char *build_cost_text(struct build *b, const struct node *node);
-// Where the log of what is called so goes; to be freed.
+// The path of the log with this label; to be freed.
 char *build_log_path(const struct build_options *o, const char *label);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Adds nodes, orders them by what they need, and makes the text and the digest of their keys.
+// Adds nodes, orders them by their needs, makes key texts and digests, and compares key texts.
 #include "graph/graph.h"
 
 #include <string.h>
@@ -71,7 +71,7 @@ void graph_need(struct node *node, struct node *needed, bool input)
 
 struct visit {
     struct node *node;
-    size_t next; // which need comes next
+    size_t next; // index of the next need
 };
 
 enum mark { MARK_NEW, MARK_OPEN, MARK_DONE };
@@ -231,7 +231,7 @@ static void only_in(const struct strlist *lines, const struct strlist *others, s
             strlist_add(out, lines->items[i]);
 }
 
-// The length of a line without its last word, so that lines about the same thing can be paired.
+// The length of a line without its last word, for pairing lines about the same thing.
 static size_t subject_length(const char *line)
 {
     const char *blank = strrchr(line, ' ');
@@ -256,7 +256,7 @@ void graph_explain_change(const char *old_text, const char *new_text, struct buf
         for (size_t j = 0; j < came.n; j++) {
             if (came.items[j][0] && same_subject(gone.items[i], came.items[j])) {
                 buf_printf(out, "+ %s\n", came.items[j]);
-                came.items[j][0] = '\0'; // shown
+                came.items[j][0] = '\0'; // already shown
                 break;
             }
         }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The graph: nodes of one shape, inputs -> key -> outputs. Knows neither recipes nor the store: who
-// plans a build (engine/run/plan.c) gives every node its identity and its needs; this room orders
-// them, makes their keys, and explains a key.
+// The graph: nodes of one shape, inputs -> key -> outputs. It knows neither recipes nor the store:
+// the planner (engine/run/plan.c) gives every node its identity and its needs; this directory
+// orders the nodes, makes their keys, and explains a key.
 //
 // The key of a node is the SHA-256 of a canonical, printable text (docs/keys.md):
 //
 //   kbuild key 1                     the version of this format
 //   node <kind> <name>
-//   <the identity lines>             whatever the planner says can change the output
+//   <identity lines>                 everything the planner lists that can change the output
 //   epoch <seconds>                  the newest epoch of its inputs
 //   input <name> <output> <digest>   one per output of each input, sorted; digests, never keys
 //
-// so that a node that is made again with the same bytes stops a rebuild there.
+// A node that is remade with the same bytes therefore stops a rebuild there.
 //
 // Ownership: the graph owns its nodes and everything in them.
 #ifndef KBUILD_GRAPH_GRAPH_H
@@ -25,18 +25,18 @@ enum node_kind { NODE_SOURCE, NODE_BUILDER, NODE_ROOTFS, NODE_ARTIFACT };
 extern const char *const node_kind_names[]; // by enum node_kind
 
 struct node;
-// Where a node stands in this run.
+// State of a node in this run.
 enum node_state {
     NODE_UNKNOWN, // its key is not known yet: an input is still to be made
     NODE_STALE,   // key known, outputs not
     NODE_LOST,    // outputs known by a record, but the store lacks one
-    NODE_SHARED,  // the same, and the shared cache has them: its inputs need not be there
+    NODE_SHARED,  // the same, and the shared cache has them: its inputs may be absent
     NODE_CACHED,  // outputs known, and in the store
     NODE_RUNNING,
-    NODE_DONE, // got in this run, here or from elsewhere: outputs known, and in the store
+    NODE_DONE, // obtained in this run, here or from elsewhere: outputs in the store
     NODE_FAILED,
     NODE_INTERRUPTED, // stopped with the run
-    NODE_SKIPPED      // not made since something it needs failed
+    NODE_SKIPPED      // not made because something it needs failed
 };
 const char *node_label(const struct node *node);
 bool node_is_known(const struct node *node); // its outputs are
@@ -46,25 +46,25 @@ struct node_output {
     char *name;
     char digest[DIGEST_HEX_SIZE];
     bool tree; // else a blob
-    bool side; // a file for people, beside the tarballs: no input of anything
+    bool side; // a file for people, beside the tarballs: never an input
     uint64_t size;
 };
 
 struct node_need {
     struct node *node;
-    bool input; // part of the key; else only built along
+    bool input; // part of the key; else only built along with the node
 };
 
 struct node {
     enum node_kind kind;
-    char *name; // what keys, records and registries call it, in whatever graph it is
+    char *name; // name in keys, records and registries, the same in every graph
     char *id;   // unique in this graph: the name, or "NAME#2" where another node has that one
     struct buf identity; // whole lines; complete once `identified`
     bool identified;
     struct node_need *needs;
     size_t need_count, need_cap;
-    char *label; // what a person calls it: "source linux"; NULL: as its name
-    void *data;  // the planner's
+    char *label; // name for people: "source linux"; NULL: the name
+    void *data;  // the planner's data
 
     enum node_state state;
     char key[DIGEST_HEX_SIZE]; // "" until known
@@ -90,8 +90,8 @@ struct graph {
 struct node *graph_add(struct graph *g, enum node_kind kind, const char *name, const char *id);
 struct node *graph_find(const struct graph *g, const char *id);
 void graph_need(struct node *node, struct node *needed, bool input); // twice is once
-// All nodes, each after what it needs; the order of the input decides between equals. The array is
-// to be freed. A cycle is an error that spells it out: "a -> b -> a".
+// All nodes, each after its needs; ties keep the input order. The array is to be freed. A cycle is
+// an error that lists it: "a -> b -> a".
 struct node **graph_order(const struct graph *g, struct error **err);
 // Are the outputs of all inputs known?
 bool graph_ready(const struct node *node);
@@ -101,8 +101,8 @@ void graph_set_outputs(struct node *node, struct node_output *outputs, size_t co
 const struct node_output *node_output(const struct node *node, const char *name);     // or NULL
 void graph_free(struct graph *g);
 
-// Appends what changed between two key texts, one line each: "- old", "+ new". Lines are matched by
-// their words but the last, so that a changed digest shows as a pair.
+// Appends what changed between two key texts, one line each: "- old", "+ new". Lines are paired by
+// all words but the last, so that a changed digest shows as a pair.
 void graph_explain_change(const char *old_text, const char *new_text, struct buf *out);
 
 #endif

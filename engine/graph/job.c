@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The planner's part of a node, and what others may ask of it.
+// Makes the planner's part of a node, and answers questions about it: roles, builder, side files.
 #include "graph/job.h"
 
 #include "base/file.h"
@@ -53,7 +53,7 @@ bool job_has(const struct job *job, const char *name)
 
 const struct arch *node_arch(const struct node *node)
 {
-    return job_of(node)->list ? NULL : job_of(node)->target; // a source is of none
+    return job_of(node)->list ? NULL : job_of(node)->target; // a source has none
 }
 
 bool node_is_target(const struct node *node)
@@ -71,7 +71,7 @@ char *build_log_path(const struct build_options *o, const char *label)
 }
 
 // ---- builder ----
-// The image of a builder follows from its tree.
+// Makes the image of a builder from its tree.
 
 int builder_image(struct build *b, const struct node *node, const char *tree,
                   char image[static DIGEST_HEX_SIZE], struct error **err)
@@ -82,7 +82,7 @@ int builder_image(struct build *b, const struct node *node, const char *tree,
 }
 
 // ---- side files ----
-// What lies beside the tarballs of a target.
+// Names the files beside the tarballs of a target.
 
 const char *const side_file_names[SIDE_FILES] = {"sha256sum", "builder-image-version", "version"};
 

@@ -7,7 +7,7 @@
 //    "cost": {"ms": how long it took, "cpu_ms": of processors, "peak_kib": resident, of the largest
 //    process}}
 //
-// The cost is of the build that made it, and part of nothing else: no key, no statement, no list.
+// The cost is of the build that made it. It is part of nothing else: no key, no statement, no list.
 #include "graph/job.h"
 
 #include "source/list.h"
@@ -96,8 +96,8 @@ char *build_cost_text(struct build *b, const struct node *node)
     return text;
 }
 
-// The last build of a node is remembered as an action record of its own, whose key is the digest of
-// the node's id.
+// The last build of a node is stored as a separate action record, whose key is the digest of the
+// node's id.
 static void last_key(const struct node *node, char key[static DIGEST_HEX_SIZE])
 {
     cleanup_free char *text = xasprintf("last build of %s", node->id);
@@ -113,7 +113,7 @@ void remember_build(struct build *b, const struct node *node)
     for (size_t i = 0; i < node->output_count; i++)
         record_output(record, node->outputs[i].name, node->outputs[i].digest, node->outputs[i].tree,
                       node->outputs[i].size);
-    store_action_put(b->store, key, record, NULL); // explaining is a comfort, no more
+    store_action_put(b->store, key, record, NULL); // explaining is optional: errors are ignored
     json_decref(record);
 }
 
@@ -128,8 +128,7 @@ char *build_last_key_text(struct build *b, const struct node *node)
     return copy;
 }
 
-// ---- agrees ----
-// Judges records by what the user's files say today: packages by the key, lists by versions.lock.
+// ---- records against today's input files: packages by the key, lists by versions.lock ----
 
 bool job_has_packages(const struct node *node)
 {
@@ -143,9 +142,9 @@ bool packages_match(const struct node *node, const json_t *record)
     return !job_has_packages(node) || packages_are(list, job_of(node)->package_list);
 }
 
-// ---- the line in versions.lock of one that asks ----
+// ---- the line in versions.lock of a list that requests URLs ----
 
-// A folder of the user's own changes all the time.
+// A local folder changes all the time.
 static bool is_of_folder(const struct job *job)
 {
     const struct role *of = job_role(job, ROLE_SOURCE, NULL);
@@ -153,8 +152,8 @@ static bool is_of_folder(const struct job *job)
     return source && (source->list ? is_of_folder(source) : source->spec.kind == SOURCE_LOCAL);
 }
 
-// What the script, its arguments and what it reads are called in the lock; to be freed. NULL: they
-// have no line. Not the node's key: that has the builder in it, which decides nothing.
+// The name in the lock for the script, its arguments and its inputs; to be freed. NULL: no line. It
+// is not the node's key: that includes the builder, which has no influence here.
 char *list_lock_url(const struct node *node)
 {
     const struct job *job = job_of(node);
@@ -174,14 +173,14 @@ const struct lock_entry *list_lock_line(const struct build *b, const struct node
     return url ? lock_find(b->lock, url, NULL) : NULL;
 }
 
-// ---- what it pins ----
+// ---- what a record pins ----
 
 static const json_t *entries_of(const json_t *record)
 {
     return json_object_get(json_object_get(record, "provenance"), "entries");
 }
 
-// A record that does not say so is from a kbuild that kept no account of it.
+// A record without this field was written by a kbuild that did not store it.
 static bool has_asked(const json_t *record)
 {
     return !json_is_false(json_object_get(record, "asked"));
@@ -206,8 +205,8 @@ bool list_agrees(const struct build *b, const struct node *node, const json_t *r
     return pins == LIST_PINS_HOLD || (pins == LIST_PINS_NEW && !b->options.locked);
 }
 
-// Two lists of one run may have got different bytes for one file, or one process something else
-// than another has pinned meanwhile.
+// Two lists of one run may have got different bytes for one file, or another process may have
+// pinned other bytes meanwhile.
 int list_check(struct build *b, const struct node *node, const json_t *record, struct error **err)
 {
     if (list_agrees(b, node, record))

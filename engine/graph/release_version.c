@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The version of a release, from versions.yaml, the environment or the checkout around it.
+// Finds the version of a release in versions.yaml, the environment or the checkout around it.
 #include "graph/release_version.h"
 
 #include "base/buf.h"
@@ -36,7 +36,8 @@ static bool has_all(const char *folder, const struct strlist *paths)
     return paths->n;
 }
 
-// The folder has all that some recipe's `checkout` names. Recipes that cannot be read name nothing.
+// The folder has all files that the `checkout` of some recipe names. Unreadable recipes are
+// skipped.
 static bool is_checkout(struct recipe_set *set, const char *folder)
 {
     cleanup_error struct error *ignored = NULL;

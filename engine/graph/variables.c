@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The variables that a recipe declares, from the user's environment. Files count by their content,
-// secrets by their public name, or not at all where a certificate stands for them.
+// Resolves the variables that a recipe declares, from the user's environment. The key has files by
+// content and secrets by public name, or no secret where a certificate represents it.
 #include "base/environment.h"
 
 #include "base/file.h"
@@ -22,7 +22,7 @@ static int add_file(struct variable_value *value, const char *path, struct error
     if (!S_ISREG(st.st_mode))
         return error_user(err, "%s: %s is %s, not a file", value->variable->name, path,
                           S_ISDIR(st.st_mode) ? "a directory" : "a special file");
-    if (strchr(path_base(path), '\n')) // it would be another line of the key
+    if (strchr(path_base(path), '\n')) // it would add a line to the key
         return error_user(err, "%s: the name of %s has a line break in it", value->variable->name,
                           path);
     if (digest_file(path, digest, NULL, err) < 0)
@@ -80,8 +80,7 @@ static int resolve_files(struct variable_value *value, struct error **err)
     return result;
 }
 
-// Only its public name is passed on from here. A signing key needs none: its certificate is in the
-// key.
+// Only the public name is passed on. A signing key has none: its certificate is in the key.
 static int resolve_secret(const struct recipe *r, struct variable_value *value, struct error **err)
 {
     cleanup_free char *absolute = path_absolute(value->text);
@@ -104,7 +103,7 @@ static int resolve_secret(const struct recipe *r, struct variable_value *value, 
     return result;
 }
 
-// What JSON cannot hold would have no text of its own in the key.
+// Text that JSON cannot hold would have no unique form in the key.
 static int check_utf8(const char *name, const char *text, struct error **err)
 {
     json_t *string = json_string(text);
@@ -114,7 +113,7 @@ static int check_utf8(const char *name, const char *text, struct error **err)
     return 0;
 }
 
-// ---- values that it cannot have ----
+// ---- refused values ----
 
 static bool is_refused(const struct recipe_refused *refused, const struct arch *target,
                        const char *text, bool *here)
@@ -164,7 +163,7 @@ static int resolve(const struct recipe *r, const struct arch *target, const char
 {
     const struct recipe_variable *v = value->variable;
     const char *text;
-    // Files, folders and switches decide what is trusted or sealed; a text may well be empty.
+    // Files, folders and switches decide what is trusted or sealed; a text may be empty.
     if (v->type == VARIABLE_TEXT)
         text = getenv(v->name);
     else if (security_variable(v->name, &text, err) < 0)
@@ -210,7 +209,7 @@ int variables_resolve(const struct recipe *r, const struct arch *target, const c
     return 0;
 }
 
-// JSON strings keep a value on one line whatever is in it.
+// A JSON string keeps any value on one line.
 static void add_quoted(struct buf *out, const char *text)
 {
     json_t *string = json_string(text);
@@ -283,7 +282,7 @@ void variables_free(struct variable_value *values, size_t count)
 }
 
 // ---- constants ----
-// A recipe's `environment`: constants of the step, with what versions.yaml says filled in.
+// A recipe's `environment`: constants of the step, with values of versions.yaml filled in.
 
 int constants_resolve(struct job *job, const struct versions *v, struct error **err)
 {
@@ -298,7 +297,7 @@ int constants_resolve(struct job *job, const struct versions *v, struct error **
     return 0;
 }
 
-// What a recipe says is in the key as it is written; a value of versions.yaml comes to that.
+// The key has the recipe's text as written; values of versions.yaml are added here.
 void constants_key(const struct job *job, struct buf *out)
 {
     for (size_t i = 0; i < job->constants.n; i++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of this room share. Not for other rooms.
+// Declarations shared by the files of this directory. Not for others.
 #ifndef KBUILD_PROVENANCE_INTERNAL_H
 #define KBUILD_PROVENANCE_INTERNAL_H
 
@@ -10,8 +10,7 @@
 json_t *provenance_record(struct build *b, const struct node *node, struct error **err);
 const char *provenance_at(const json_t *object, const char *key); // a text, or ""
 
-// ---- material.c: what a source's record says, one row for each thing that was fetched
-// ----
+// ---- material.c: one row for each thing that was fetched, from a source's record ----
 struct material {
     char *name;      // "linux", "linux: submodule shout", "linux: patch 0001.patch"
     char *version;   // tag, package version, or commit; or NULL
@@ -27,12 +26,12 @@ struct materials {
     struct material *items;
     size_t n, cap;
 };
-// `licence` is that of the source itself, as its recipe declares it, or NULL; nothing is said of what
-// it brings along.
+// `licence` is that of the source itself, as its recipe declares it, or NULL; the rows of
+// submodules, patches and list entries have none.
 void materials_of_source(const char *name, const char *licence, const json_t *record,
                          struct materials *out);
 void materials_of_node(const struct node *source, const json_t *record, struct materials *out);
-// The packages that a builder or root file system was made of.
+// The packages of a builder or root file system.
 void materials_of_packages(const struct job *job, const json_t *record, struct materials *out);
 void materials_free(struct materials *m);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The statement: in-toto attestation framework, spec v1 (statement.md, resource_descriptor.md);
-// SLSA v1.0, provenance.
+// Writes the statement: in-toto attestation framework, spec v1 (statement.md,
+// resource_descriptor.md); SLSA v1.0, provenance.
 #include "provenance/internal.h"
 
 #include <string.h>
@@ -34,7 +34,7 @@ char *provenance_text(const json_t *document)
     return xasprintf("%s\n", text ? text : "null");
 }
 
-// ---- the key's text, line by line: it is what decided the result ----
+// ---- the lines of the key text: they decided the result ----
 
 typedef void each_line(const char *line, json_t *out);
 
@@ -51,7 +51,7 @@ static void add_line(const char *line, json_t *out)
     json_array_append_new(out, json_string(line));
 }
 
-// "variable NAME VALUE": the value as keys have it, files by digest.
+// "variable NAME VALUE": the value as in keys, files by digest.
 static void add_variable(const char *line, json_t *out)
 {
     static const char word[] = "variable ";
@@ -87,7 +87,7 @@ static void add_file(const char *line, json_t *out)
                           json_pack("{s:s, s:{s:s}}", "name", name, "digest", "sha256", last + 1));
 }
 
-// "work builddir <digest>": the folders that a person may have changed (work.h)
+// "work builddir <digest>": the folders that a person may have changed (work.h).
 static void add_work(const char *line, json_t *out)
 {
     const char *last = strrchr(line, ' ');
@@ -99,7 +99,7 @@ static void add_work(const char *line, json_t *out)
         out, json_pack("{s:s, s:{s:s}}", "name", name, "digest", "kbuildTree", last + 1));
 }
 
-// ---- what went in ----
+// ---- inputs ----
 
 static void add_materials(const struct materials *m, json_t *out)
 {
@@ -137,13 +137,13 @@ static int add_input(struct build *b, const struct node *input, json_t *out, str
     materials_of_node(input, record, &m);
     add_materials(&m, out);
     materials_free(&m);
-    if (job_of(input)->list) // the scripts that named them
+    if (job_of(input)->list) // the scripts that printed them
         each_of_key(record, add_file, out);
     json_decref(record);
     return 0;
 }
 
-// What was taken as it was, instead of made.
+// An artifact that was taken instead of made.
 static void add_prebuilt(const json_t *record, json_t *out)
 {
     const json_t *from = json_object_get(json_object_get(record, "provenance"), "prebuilt");
@@ -153,7 +153,7 @@ static void add_prebuilt(const json_t *record, json_t *out)
                                              "digest", "sha256", provenance_at(from, "digest")));
 }
 
-// What was fetched to judge the inputs (revocation lists), and is none of them.
+// Files fetched to check the inputs (revocation lists), which are not inputs.
 static void add_fetched(const json_t *record, json_t *out)
 {
     const json_t *list = json_object_get(json_object_get(record, "provenance"), "fetched");
@@ -182,7 +182,7 @@ static json_t *dependencies(struct build *b, const struct node *node, const json
     return list;
 }
 
-// ---- what came out ----
+// ---- results ----
 
 static json_t *results(const struct node *node, bool side)
 {

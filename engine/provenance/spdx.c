@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The list of what is inside and what it was made with: SPDX 2.3, JSON (clauses 6, 7 and 11, and
-// schemas/spdx-schema.json). Identifiers are numbers in the order of the walk, which follows the
-// recipe.
+// Writes the list of the contents of a result and the tools it was made with: SPDX 2.3, JSON
+// (clauses 6, 7 and 11, and schemas/spdx-schema.json). Identifiers are numbers in the order of the
+// walk, which follows the recipe.
 #include "provenance/internal.h"
 
 #include <string.h>
 #include <time.h>
 
 #define NONE_KNOWN "NOASSERTION"
-#define MAKER "kbuild" // of what its recipes make
+#define MAKER "kbuild" // supplier of the results of its recipes
 
 struct spdx {
     struct build *b;
@@ -49,7 +49,7 @@ static void set_sha256(json_t *package, const char *digest)
                         json_pack("[{s:s, s:s}]", "algorithm", "SHA256", "checksumValue", digest));
 }
 
-// Adds what was fetched, related to `user`; returns its identifier, to be freed.
+// Adds a fetched thing, related to `user`; returns its identifier, to be freed.
 static char *add_material(struct spdx *s, const struct material *m)
 {
     static const char *const kinds[] = {[MATERIAL_SOURCE] = "source",
@@ -61,10 +61,10 @@ static char *add_material(struct spdx *s, const struct material *m)
     const char *version = m->version ? m->version : m->digest;
     if (version)
         json_object_set_new(p, "versionInfo", json_string(version));
-    // A patch is a part of the recipe, as what the recipe makes is.
+    // A patch is a part of the recipe, as are the recipe's results.
     if (m->supplier || m->role == MATERIAL_PATCH)
         set_supplier(p, m->supplier ? m->supplier : MAKER);
-    if (m->uri && !starts_with(m->uri, "pkg:")) // that is a name, and no place
+    if (m->uri && !starts_with(m->uri, "pkg:")) // a purl is a name, not a location
         json_object_set_new(p, "downloadLocation", json_string(m->uri));
     if (m->algorithm && m->digest && !strcmp(m->algorithm, "sha256"))
         set_sha256(p, m->digest);
@@ -89,14 +89,14 @@ static json_t *node_package(const struct node *node, const char *id, const char 
     return p;
 }
 
-// A source: the first material stands for it, the others are parts of it. A list has all of them as
+// A source: its first material represents it, the others are its parts. Of a list all materials are
 // parts.
 static char *add_source(struct spdx *s, const struct node *node, const json_t *record)
 {
     struct materials m = {0};
     materials_of_node(node, record, &m);
     char *whole = NULL;
-    if (job_of(node)->list) { // which is no file itself
+    if (job_of(node)->list) { // which is not a file itself
         whole = new_id(s, "source");
         json_array_append_new(s->packages, node_package(node, whole, node->name, NULL));
     }
@@ -110,7 +110,7 @@ static char *add_source(struct spdx *s, const struct node *node, const json_t *r
             relate(s, whole, "CONTAINS", id);
     }
     materials_free(&m);
-    if (!whole) { // a record that says nothing: at least the name and the tree
+    if (!whole) { // an empty record: at least the name and the tree
         whole = new_id(s, "source");
         json_array_append_new(s->packages, node_package(node, whole, node->name, NULL));
     }
@@ -140,7 +140,7 @@ static char *add_root(struct spdx *s, const struct node *node, const json_t *rec
     return whole;
 }
 
-// An artifact: its first tarball stands for it.
+// An artifact: its first tarball represents it.
 static char *add_artifact(struct spdx *s, const struct node *node, const json_t *record)
 {
     const char *from = provenance_at(
@@ -154,7 +154,7 @@ static char *add_artifact(struct spdx *s, const struct node *node, const json_t 
         cleanup_free char *id = new_id(s, "artifact");
         json_array_append_new(s->packages,
                               node_package(node, id, o->name, o->tree ? NULL : o->digest));
-        if (*from) // it was not made here
+        if (*from) // it was made elsewhere
             json_object_set_new(json_array_get(s->packages, json_array_size(s->packages) - 1),
                                 "downloadLocation", json_string(address));
         if (!whole) {
@@ -179,7 +179,7 @@ static void relate_input(struct spdx *s, const char *user, const struct node *in
         relate(s, user, "GENERATED_FROM", id);
 }
 
-// Inputs after what is made of them; each node once. The graph has no cycles.
+// Adds inputs after their result; each node once. The graph has no cycles.
 static int walk(struct spdx *s, const struct node *node, struct error **err)
 {
     if (s->ids[node->index])
@@ -232,7 +232,7 @@ static json_t *extracted_licences(const json_t *packages)
     return list;
 }
 
-// The epoch of the result, not of this moment: nothing in it says when it was written.
+// The epoch of the result, so that the document does not depend on the time of writing.
 static char *created(int64_t seconds)
 {
     time_t t = (time_t)seconds;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of architectures, and look-ups by any of their names.
+// Holds the table of architectures, and finds one by any of its names.
 #include "recipe/arch.h"
 
 #include <string.h>

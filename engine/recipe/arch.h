@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The architectures, in one table. Names as in the field: `uname -m`, Debian, Linux' ARCH, QEMU.
+// The table of architectures. Names: `uname -m`, Debian, Linux' ARCH, QEMU.
 #ifndef KBUILD_RECIPE_ARCH_H
 #define KBUILD_RECIPE_ARCH_H
 
@@ -17,9 +17,9 @@ struct arch {
 
 // Any of the names above ("amd64", "arm64", "s390"...); NULL with an error that suggests a name.
 const struct arch *arch_find(const char *name, struct error **err);
-// Replaces "{arch}" by the name, "{linux_arch}" by Linux' name; to be freed. Other braces stay.
+// Replaces "{arch}" by the name, "{linux_arch}" by Linux' name; to be freed. Other braces are kept.
 char *arch_expand(const char *text, const struct arch *a);
-const struct arch *arch_host(void); // of this machine; x86_64 if it is one we do not know
+const struct arch *arch_host(void); // of this machine; x86_64 if it is unknown
 extern const struct arch arch_table[];
 extern const size_t arch_count;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The map that names the distribution package of a source.
+// Reads the map that names the distribution package of a source.
 #include "recipe/reader.h"
 
 static const struct field fields[] = {

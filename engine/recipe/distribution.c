@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The distribution of this host, from os-release(5), or that which it is derived from.
+// Finds the distribution of this host from os-release(5), or the one that it is derived from.
 #include "recipe/versions.h"
 
 #include "base/file.h"
@@ -8,7 +8,7 @@
 
 #define OS_RELEASE_MAX ((size_t)1 << 16)
 
-// The value of NAME in os-release text, quotes taken off, to be freed; NULL if absent or empty.
+// The value of NAME in os-release text without quotes, to be freed; NULL if absent or empty.
 static char *release_value(const char *text, const char *name)
 {
     size_t length = strlen(name);
@@ -27,7 +27,7 @@ static char *release_value(const char *text, const char *name)
     return NULL;
 }
 
-// What each release of Debian calls itself in /etc/debian_version, before its point.
+// The names of Debian's releases in /etc/debian_version, before the point.
 static const struct {
     const char *number, *codename;
 } debian_releases[] = {
@@ -35,7 +35,7 @@ static const struct {
     {"13", "trixie"}, {"14", "forky"},    {"15", "duke"},
 };
 
-// Derivatives that rebuild the whole archive: their code names are those of their own mirrors.
+// Derivatives that rebuild the whole archive: they have their own mirrors and code names.
 static const char *const own_archives[] = {"devuan", "kali", "parrot", "pureos", "raspbian"};
 
 static bool has_own_archive(const char *id)
@@ -46,7 +46,7 @@ static bool has_own_archive(const char *id)
     return false;
 }
 
-// "12.5", or "trixie/sid" before a release; to be freed, NULL if it says neither.
+// "12.5", or "trixie/sid" before a release; to be freed, NULL for other text.
 static char *debian_codename(const char *path)
 {
     cleanup_buf struct buf text = {0};
@@ -71,7 +71,7 @@ static bool is_like(const char *text, const char *id)
     return strlist_has(&ids, id);
 }
 
-// A derivative installs its parent's packages: the parent counts, by the parent's code name. Ubuntu
+// A derivative installs its parent's packages, so the parent and its code name are used. Ubuntu
 // comes first: its derivatives name Debian, too.
 static void take_parent(const char *text, const char *debian_version, struct distribution *out)
 {
@@ -103,7 +103,7 @@ int distribution_read(const char *path, const char *debian_version, struct distr
     out->id = release_value(lines, "ID");
     out->codename = release_value(lines, "VERSION_CODENAME");
     take_parent(lines, debian_version, out);
-    if (out->id && !out->codename && !strcmp(out->id, "debian")) // testing and unstable name none
+    if (out->id && !out->codename && !strcmp(out->id, "debian")) // testing and unstable have none
         out->codename = debian_codename(debian_version);
     if (out->id && out->codename)
         return 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads versions.lock, answers from it, and writes it again when something was added.
+// Reads versions.lock, finds entries, and writes it when entries were added.
 #include "recipe/lock.h"
 
 #include "base/digest.h"
@@ -29,7 +29,7 @@ static int compare(const char *url, const char *ref, const struct lock_entry *e)
     return order || !ref ? order : strcmp(ref, e->ref);
 }
 
-// The index of the entry, or of the place where it belongs; *found says which.
+// The index of the entry, or the place to insert it; *found says which.
 static size_t search(const struct lock *l, const char *url, const char *ref, bool *found)
 {
     size_t low = 0, high = l->n;
@@ -49,7 +49,7 @@ static size_t search(const struct lock *l, const char *url, const char *ref, boo
     return low;
 }
 
-// A login in a url is nobody's business who reads the file, and not what the source is.
+// A login in a url is private, and no part of the source's identity.
 const struct lock_entry *lock_find(const struct lock *l, const char *url, const char *ref)
 {
     bool found;
@@ -180,7 +180,7 @@ static char *value_of(char *field, const char *name)
     return !strncmp(field, name, n) && field[n] == '=' ? field + n + 1 : NULL;
 }
 
-// Fills `e` with pointers into the line. Returns what is wrong, or NULL.
+// Fills `e` with pointers into the line. Returns the error, or NULL.
 static const char *parse_line(char *line, struct lock_entry *e)
 {
     char *fields[6];
@@ -245,7 +245,7 @@ static int parse(struct lock *l, struct buf *text, struct error **err)
     size_t number = 0;
     char *first = text->data;
     if (text->len >= 3 && memcmp(first, "\xef\xbb\xbf", 3) == 0)
-        first += 3; // what editors of Windows put in front of UTF-8
+        first += 3; // Windows editors put a byte order mark before UTF-8
     for (char *p = first, *end = text->data + text->len; p < end;) {
         char *stop = memchr(p, '\n', (size_t)(end - p));
         if (!stop)
@@ -270,8 +270,8 @@ static int parse(struct lock *l, struct buf *text, struct error **err)
     return 0;
 }
 
-// Where a link leads, also if nothing is there yet; to be freed. The file is replaced there, so
-// that the link stays.
+// The target of a link, also if it does not exist yet; to be freed. The file is replaced there, so
+// that the link remains.
 static char *behind_links(const char *path)
 {
     char *at = path_absolute(path), target[PATH_MAX];
@@ -322,7 +322,7 @@ static bool can_write(const char *path)
     return access(folder, W_OK) == 0 && (access(file, W_OK) == 0 || errno == ENOENT);
 }
 
-// In the user's place; to be freed, or NULL if there is none.
+// The path in the user's directory; to be freed, or NULL if there is none.
 static char *own_path(const char *versions)
 {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
@@ -365,8 +365,8 @@ static void print(const struct lock *l, struct buf *out)
     }
 }
 
-// An exclusive lock for this file between processes: on its directory, because the file itself is
-// replaced and a file beside it would be litter in the user's repository.
+// Locks this file against other processes, by its directory: the file itself is replaced, and a
+// lock file beside it would be litter in the user's repository.
 static int lock_directory(const char *path, struct error **err)
 {
     cleanup_free char *absolute = path_absolute(path);
@@ -380,7 +380,7 @@ static int lock_directory(const char *path, struct error **err)
     return steal_fd(&fd);
 }
 
-// Puts what this run found into what the file says now.
+// Merges the entries of this run into the current file.
 static int merge(struct lock *now, const struct lock *ours, struct error **err)
 {
     for (size_t i = 0; i < ours->n; i++) {
@@ -404,7 +404,7 @@ static int merge(struct lock *now, const struct lock *ours, struct error **err)
     return 0;
 }
 
-// What the file says now, to be changed; *fd keeps other kbuilds away. NULL on failure.
+// The current file, to be changed; *fd holds the lock. NULL on failure.
 static struct lock *begin_change(const struct lock *l, int *fd, struct error **err)
 {
     if (l->base && !path_exists(l->file)) {
@@ -419,7 +419,7 @@ static struct lock *begin_change(const struct lock *l, int *fd, struct error **e
     return now;
 }
 
-// What no kbuild would read again is not written.
+// Rejects a file that kbuild could not read again.
 static int write_lock(const struct lock *l, struct error **err)
 {
     cleanup_buf struct buf text = {0};
@@ -446,7 +446,7 @@ int lock_save(struct lock *l, struct error **err)
     int result = merge(now, l, err);
     if (!result && now->changed)
         result = write_lock(now, err);
-    if (!result) // what is in the files is what this lock holds from now on
+    if (!result) // from now on this lock equals the file
         for (size_t i = 0; i < now->n; i++)
             lock_put(l, &now->entries[i]);
     for (size_t i = 0; !result && i < l->n; i++)

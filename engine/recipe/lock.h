@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// versions.lock: what each branch, tag, archive or file turned out to be. One line an
-// entry, sorted, so that it diffs well in git:
+// versions.lock: the resolved content of each branch, tag, archive or file. One line an entry,
+// sorted, so that it diffs well in git:
 //
 //   # comment
 //   git <url> <ref> commit=<40 or 64 hex> tree=<hex>
 //   archive <url> sha256=<64 hex>
 //   file <url> sha256=<64 hex>
 //
-// A file is what a list source names without a digest (source/list.h); to whoever looks for a url
-// it is the same as an archive.
+// A file is an entry of a list source without a digest (source/list.h); look-ups by url treat it as
+// an archive.
 //
-// An entry is written once, when a source is first resolved, and checked ever after: a tag that
+// An entry is written once, when a source is first resolved, and checked from then on: a tag that
 // moved or an archive that changed is an error until the line is removed. Fields are separated by
-// one blank. A url is kept without its login, and found with or without one; url and ref are
-// percent-encoded for blank, '%' and control characters. Empty lines are allowed; anything else is
+// one blank. A url is stored without its login, and found with or without one; blanks, '%' and
+// control characters of url and ref are percent-encoded. Empty lines are allowed; anything else is
 // an error "FILE:LINE: why".
 #ifndef KBUILD_RECIPE_LOCK_H
 #define KBUILD_RECIPE_LOCK_H
@@ -23,22 +23,22 @@
 
 enum lock_state {
     LOCK_SAVED,   // as in the file
-    LOCK_ADDED,   // found by this run; there was none when the file was read
-    LOCK_REPLACED // this run changed what the file said
+    LOCK_ADDED,   // found by this run, and not in the file when it was read
+    LOCK_REPLACED // changed by this run
 };
 
 struct lock_entry {
     char *url, *ref;       // ref is NULL for an archive or file
     char *commit, *tree;   // git
     char *sha256;          // archive or file
-    bool file;             // written as one
-    enum lock_state state; // lock_put() sets it; what a caller has there does not matter
+    bool file;             // written as `file`
+    enum lock_state state; // set by lock_put(), which ignores the caller's value
 };
 
 struct lock {
-    char *path;                 // as it was named, for messages
-    char *file;                 // what is written: where `path` leads if it is a link
-    char *base;                 // a lock that is only read, or NULL
+    char *path;                 // as given, for messages
+    char *file;                 // the file to write: the target of `path` if that is a link
+    char *base;                 // a lock below it that is only read, or NULL
     struct lock_entry *entries; // sorted: archives and files, then git; by url, then by ref
     size_t n, cap;
     bool changed;
@@ -47,26 +47,25 @@ struct lock {
 
 // A file that does not exist is an empty lock.
 struct lock *lock_load(const char *path, struct error **err);
-// The lock of this versions.yaml: beside it, or, where that can't be written (an installation), the
-// user's own, $XDG_STATE_HOME/kbuild/locks/..., on top of what lies beside it.
+// The lock of this versions.yaml: beside it, or, if that place can't be written (an installation),
+// in the user's $XDG_STATE_HOME/kbuild/locks/..., over the one beside it.
 struct lock *lock_open(const char *versions, struct error **err);
-// The entry for a git url and ref, or for an archive's or file's url (ref NULL). NULL if there is
-// none. It is valid until the next lock_put() or lock_save().
+// The entry for a git url and ref, or for the url of an archive or file (ref NULL); NULL if there
+// is none. It is valid until the next lock_put() or lock_save().
 const struct lock_entry *lock_find(const struct lock *l, const char *url, const char *ref);
 // Adds or, for the same url and ref, replaces. The strings are copied.
 void lock_put(struct lock *l, const struct lock_entry *entry);
-// Writes the file if it changed, in one step. Entries that another process added to the file
-// meanwhile are kept, and what it removed stays away unless this run put it (the directory is
-// locked with flock and the file read again first). If another process recorded something else for
-// a source that this run added, that is an error: its build used what the file does not say. So is
-// a file of more than 16 MiB, which nobody would read again.
+// Writes the file atomically if it changed. Entries that another process added meanwhile are kept,
+// and entries that it removed are not restored unless this run put them (the directory is locked
+// with flock and the file read again first). It is an error if another process recorded another
+// value for a source that this run added: its build differs from the file. So is a file of more
+// than 16 MiB, which could not be read again.
 int lock_save(struct lock *l, struct error **err);
-// Removes a line again that this run added and that turned out to be of no use. A file that says
-// something else by now is left alone.
+// Removes an unusable line that this run added. A line that has changed since is kept.
 int lock_withdraw(struct lock *l, const char *url, const char *ref, struct error **err);
-// Sets the hint that names the line which pins this source, if there is one. Returns -1.
+// Sets the hint that names the line for this source, if there is one. Returns -1.
 int lock_hint(const struct lock *l, const char *url, const char *ref, struct error **err);
-// The same, behind the hint that is there.
+// The same, appended to an existing hint.
 void lock_hint_too(const struct lock *l, const char *url, const char *ref, struct error **err);
 void lock_free(struct lock *l);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Maps of known keys, and the values that need no knowledge of recipes.
+// Reads maps of known keys, and the values that do not depend on recipes.
 #include "recipe/reader.h"
 
 #include "base/file.h"
@@ -12,7 +12,7 @@ int reader_error(struct reader *r, const struct yaml *node, const char *format, 
     va_start(args, format);
     cleanup_free char *why = xvasprintf(format, args);
     va_end(args);
-    // An empty value has no place of its own worth pointing at.
+    // An empty value has no useful position.
     bool at_key = r->key && yaml_is_null(node);
     return yaml_error_at(r->document, at_key ? r->key_line : node->line,
                          at_key ? r->key_column : node->column, r->err, "%s%s%s",
@@ -156,7 +156,7 @@ bool template_is_valid(const char *text, const char *const *names)
     return true;
 }
 
-// What a text may be, and how to say it.
+// The allowed form of a text, and its name for messages.
 struct form {
     bool (*fits)(const char *text);
     const char *rule;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// How this room reads maps of known keys: tables of fields, one table a map. Not for other rooms.
+// Reads maps of known keys by tables of fields, one table a map. Only within this directory.
 //
-// A field says which key it is, how its value is read, where the result goes (an offset into the
-// struct that the map becomes), and for which modes it is allowed and required. Values own their
-// memory; a half-read struct is released by whoever began it.
+// A field has the key, the function that reads the value, the place of the result (an offset into
+// the map's struct), and the modes in which it is allowed and required. Values own their memory;
+// the caller that began a struct frees it, also if it is half read.
 #ifndef KBUILD_RECIPE_READER_H
 #define KBUILD_RECIPE_READER_H
 
@@ -13,7 +13,7 @@ struct reader {
     const struct yaml_document *document;
     struct error **err;
     struct recipe *recipe; // being read; NULL for a map outside a recipe
-    const char *recipes;   // the folder that recipes lie in, absolute
+    const char *recipes;   // the folder that contains the recipes, absolute
     const char *key;       // being read, for messages
     size_t key_line, key_column;
 };
@@ -42,14 +42,14 @@ struct schema {
 // Reads `node` into `base`. `mode` is one bit; maps that have no modes use 1.
 int read_map(struct reader *r, const struct yaml *node, const struct schema *s, int mode,
              void *base);
-// Whether the value is of the wanted kind (and not null); an error if not.
+// Whether the value is of this kind (and not null); an error if not.
 int expect(struct reader *r, const struct yaml *node, enum yaml_kind kind);
 // An error that begins with "<place>: <key>: ".
 int reader_error(struct reader *r, const struct yaml *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 // Finds an architecture by any of its names; an error is at the given place.
 const struct arch *reader_arch(struct reader *r, size_t line, size_t column, const char *name);
-// Names the key of the map that comes next: for maps whose keys are names of the user's choice.
+// Sets the key of the next map: for maps whose keys are user-defined names.
 void reader_enter(struct reader *r, const struct yaml *map, size_t index);
 
 // ---- values; the comment says what `target` points to ----
@@ -61,7 +61,7 @@ read_value read_name_pattern; // char *: a glob of file names
 read_value read_package;      // char *: the name of a distribution package
 read_value read_path;         // char *: a clean relative path
 read_value read_yes_no;       // bool
-read_value read_lines;        // struct strlist of lines, no two the same; as are the next three
+read_value read_lines;        // struct strlist of different lines; as the next three
 read_value read_names;
 read_value read_name_patterns; // fnmatch(3)
 read_value read_packages;
@@ -70,7 +70,7 @@ read_value read_folder;  // char *: a folder in the recipe's folder
 read_value read_script;  // char *: a file in the recipe's folder or in a shared one
 read_value read_shared;  // struct strlist: folders beside the recipe's
 read_value read_patches; // struct strlist: files or globs in the recipe's folder
-read_value read_overlay; // struct recipe_layer: its folder, also in the recipe that it is like
+read_value read_overlay; // struct recipe_layer: its folder, also in the `like` recipe
 read_value read_debian;  // struct debian_source *
 read_value read_architectures; // bool[4], by index in arch_table
 read_value read_sources, read_variables, read_environment, read_needs; // recipe
@@ -78,33 +78,33 @@ read_value read_ignored;                                               // struct
 read_value read_builder, read_rootfs, read_initrd, read_disk, read_image, read_boot,
     read_members;                                                     // recipe
 read_value read_run, read_phases, read_install, read_sign, read_only; // recipe
-// The entries of `needs`, or of another list that is written so; `key` is its name.
+// The entries of `needs`, or of another list of the same form; `key` is its name.
 int read_need_list(struct reader *r, const struct yaml *node, const char *key,
                    struct recipe_needs *out);
 
-// recipe_parts.c: `when`, a struct recipe_condition. Whether the variable is declared, and can
-// have the value, is known when all of the recipe is read.
+// recipe_parts.c: `when`, a struct recipe_condition. The variable and its values are checked after
+// the whole recipe is read.
 read_value read_condition;
 int check_condition(struct reader *r, const struct recipe_condition *c);
-// Only whether the variable is declared and can have the value.
+// Checks only that the variable is declared and can have the value.
 int check_comparison(struct reader *r, const struct recipe_condition *c);
-// Whether the two can never hold at once: other values of one variable.
+// Whether the two can never be true together: different values of one variable.
 bool conditions_exclude(const struct recipe_condition *a, const struct recipe_condition *b);
 void condition_free(struct recipe_condition *c);
 
-// What must hold between the parts of a whole recipe: layers (recipe_actions.c) and images
-// (recipe_boot.c) are made of what is declared; a group has members for its architectures, which
-// are those of its map of members if it names none (recipe_set.c).
+// Checks between the parts of a whole recipe: layers (recipe_actions.c) and images (recipe_boot.c)
+// use only declared parts; a group has members for its architectures; without a list, these are
+// those of its map of members (recipe_set.c).
 int check_layers(struct reader *r);
 const char *layers_section(const struct recipe *recipe); // "initrd" or "disk"
-// recipe_set.c: takes over what the recipe named by `like` says and this one does not.
+// recipe_set.c: adds the parts that this recipe lacks from the one named by `like`.
 int read_like(struct reader *r);
 int check_parts(struct reader *r);
 int check_members(struct reader *r);
 int check_needs(struct reader *r);                             // their conditions
 bool is_needed(const struct recipe *recipe, const char *name); // it is in `needs`
-// Whether a recipe can hold what `name` stands for: a need, or a variable that names a file. An
-// error at `node`.
+// Whether `name` is a need of the recipe, or a variable that names a file. An error at `node` if
+// not.
 int check_holds(struct reader *r, const struct yaml *node, const char *name);
 bool is_member(const struct recipe *recipe, const char *name); // for some architecture
 void needs_free(struct recipe_needs *n);
@@ -116,24 +116,24 @@ read_value read_list_script, read_list_of, read_list_arguments, read_list_config
 int check_sources(struct reader *r);
 void list_free(struct recipe_list *l); // NULL is allowed
 // recipe_variables.c
-int check_ignored(struct reader *r); // they are no variables of the recipe
+int check_ignored(struct reader *r); // they must not be variables of the recipe
 void variable_free(struct recipe_variable *v);
 void ignored_free(struct recipe_ignored_list *l);
-bool variable_name_is_reserved(const char *name); // every step has its own
-// recipe_actions.c: the variables that it names are declared, and what they have to be.
-// sign_names_key() asks the document, since 'variables' may come before 'sign'.
+bool variable_name_is_reserved(const char *name); // set by every step
+// recipe_actions.c: its variables are declared and have the right types. sign_names_key() reads the
+// document, since 'variables' may come before 'sign'.
 int check_sign(struct reader *r);
 bool sign_names_key(const struct reader *r, const char *variable);
 void sign_free(struct recipe_sign *s); // NULL is allowed
 void phases_free(struct recipe *recipe);
 
 bool name_is_clean(const char *name); // [a-z0-9][a-z0-9._-]*, at most 100 characters
-// Braces that versions_expand() can understand; with `names` (NULL at its end) only those inside,
+// Whether versions_expand() accepts the braces; with `names` (NULL at its end) only those names,
 // and no doubled braces.
 bool template_is_valid(const char *text, const char *const *names);
 #define TEMPLATE_RULE "a placeholder is {name}; write {{ and }} for braces themselves"
 
-// Makes a recipe of a parsed document, which it takes over, also on failure. `recipes` is absolute.
+// Makes a recipe from a parsed document; takes it over, also on failure. `recipes` is absolute.
 struct recipe *recipe_read(struct yaml_document *d, const char *recipes, const char *name,
                            struct error **err);
 void recipe_free(struct recipe *r); // NULL is allowed

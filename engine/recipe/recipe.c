@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole recipe: its table of keys, what must hold between them, and its end.
+// Reads a whole recipe: its table of keys, the checks between them, and freeing it.
 #include "recipe/reader.h"
 
 #include "base/file.h"
@@ -13,7 +13,7 @@ enum {
     LAYERS = INITRD | IMAGE,
     SE_IMAGE = 1 << ACTION_SE_IMAGE,
     GROUP = 1 << ACTION_GROUP,
-    MAKES = SCRIPT | INITRD | IMAGE | SE_IMAGE, // something of its own
+    MAKES = SCRIPT | INITRD | IMAGE | SE_IMAGE, // their own outputs
 };
 
 static const char *const action_names[] = {[ACTION_SCRIPT] = "script",
@@ -35,7 +35,7 @@ static int read_action(struct reader *r, const struct yaml *node, void *target)
     return error_hint(r->err, "known actions: script, initrd, image, se-image, group");
 }
 
-// yes: all outputs, which check_outputs() adds; no: none; or which components.
+// yes: all outputs, which check_outputs() adds; no: none; or a list of components.
 static int read_guest(struct reader *r, const struct yaml *node, void *target)
 {
     bool ignored;
@@ -54,7 +54,7 @@ static const struct field fields[] = {
     {"sources", read_sources, 0, SCRIPT, 0},
     {"shared", read_shared, AT(shared), SCRIPT, 0},
     {"only", read_only, 0, SCRIPT, 0},
-    {"builder", read_builder, 0, SCRIPT | IMAGE, SCRIPT | IMAGE}, // what runs must be in the key
+    {"builder", read_builder, 0, SCRIPT | IMAGE, SCRIPT | IMAGE}, // the tools must be in the key
     {"like", read_name, AT(like_name), LAYERS, 0},
     {"rootfs", read_rootfs, 0, LAYERS, 0},
     {"variables", read_variables, 0, MAKES, 0},
@@ -73,7 +73,7 @@ static const struct field fields[] = {
     {"boot", read_boot, 0, ANYWHERE, 0},
 };
 #undef AT
-// One for each action, so that messages name it.
+// One for each action, so that messages can name it.
 static const struct schema schemas[] = {
     [ACTION_SCRIPT] = SCHEMA("a recipe with the action script", fields),
     [ACTION_INITRD] = SCHEMA("a recipe with the action initrd", fields),
@@ -82,7 +82,7 @@ static const struct schema schemas[] = {
     [ACTION_GROUP] = SCHEMA("a recipe with the action group", fields),
 };
 
-// The same name as a constant and from the user's environment would leave open which one counts.
+// A name as a constant and as a user's variable would be ambiguous.
 static int check_environment(struct reader *r)
 {
     const struct yaml *constants = yaml_get(r->document->root, "environment");
@@ -95,7 +95,7 @@ static int check_environment(struct reader *r)
     return 0;
 }
 
-// What `guest: yes` stands for.
+// Expands `guest: yes`.
 static int check_guest(struct reader *r)
 {
     struct recipe *recipe = r->recipe;
@@ -142,7 +142,7 @@ static int read_recipe(struct reader *r)
     const struct yaml *root = r->document->root, *action = yaml_get(root, "action");
     if (expect(r, root, YAML_MAP) < 0)
         return -1;
-    // The action decides which keys there may be, wherever in the file it stands.
+    // The action decides which keys are allowed, wherever in the file it is.
     if (action) {
         r->key = "action";
         r->key_line = action->line;
@@ -185,7 +185,7 @@ bool recipe_supports(const struct recipe *r, const struct arch *a)
     return r->architectures[a - arch_table];
 }
 
-// ---- the end ----
+// ---- freeing ----
 
 static void free_source(struct recipe_source *s)
 {

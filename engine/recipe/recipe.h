@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // recipe.yaml -> plain structs. A recipe says how one target is made; docs/recipes.md is its manual
-// and recipes/ are examples. Everything a recipe names is checked when it is loaded: unknown keys,
+// and recipes/ has examples. Everything in a recipe is checked when it is loaded: unknown keys,
 // wrong kinds, missing files. Errors read "FILE:LINE:COLUMN: why", with "did you mean" where a
-// nearest name exists.
+// similar name exists.
 //
 // Ownership: a recipe owns everything in it, and the set owns the recipe.
 //
@@ -11,14 +11,14 @@
 //   architectures: [s390x, x86_64]        that the target can be built for
 //   needs: [a, {any: [b, c]}, {optional: d}]
 //                                         artifacts that this one is made of; in the key by output
-//   members: [f, g]                       of a group: what it stands for; or {x86_64: [f], ...}
-//   with: [e]                             targets built along when this one is asked for; not
-//   inputs sources: {linux: {...}}               trees at /src/<name>, struct recipe_source shared:
-//   [kernel]                      folders below recipes/ shown at /shared/<name> builder:
-//   {packages: [...], ...}       struct recipe_builder; script recipes only, which need one rootfs:
-//   {...}                         struct recipe_rootfs; initrd recipes only variables: {NAME:
-//   {...}}              struct recipe_variable; from the user's environment environment: {NAME:
-//   value}            constants of the step; values may hold {dotted paths} of
+//   members: [f, g]                       of a group; or {x86_64: [f], ...}
+//   with: [e]                             targets built along with a requested one; not inputs
+//   sources: {linux: {...}}               trees at /src/<name>, struct recipe_source
+//   shared: [kernel]                      folders below recipes/ shown at /shared/<name>
+//   builder: {packages: [...], ...}       struct recipe_builder; script recipes, which need one
+//   rootfs: {...}                         struct recipe_rootfs; initrd recipes only
+//   variables: {NAME: {...}}              struct recipe_variable; from the user's environment
+//   environment: {NAME: value}            constants of the step; values may hold {dotted paths} of
 //                                         versions.yaml, {arch} and {linux_arch}
 //   ignored: {NAME: why}                  struct recipe_ignored
 //   run: build.sh                         the script: in the recipe's folder, or shared/<name>/x.sh
@@ -27,15 +27,15 @@
 //   outputs: [name, name-modules]         tarballs: /out/<name> is packed as
 //                                         kata-static-<name>.tar.xz; default: the recipe's name
 //   release: no                           not put in build/ unless asked for by name (default yes)
-//   like: name                            of an initrd or image: what it does not say is said there
+//   like: name                            of an initrd or image: missing parts are taken from it
 //   initrd: {...}                         struct recipe_initrd; initrd recipes only
 //   disk: {...}                           the same; image recipes only
 //   image: {...}                          struct recipe_image; se-image recipes only
 //   install: {links: [...]}               struct recipe_link; what `kbuild install` adds
 //   boot: {...}                           struct recipe_boot; how `kbuild boot` tries the result
 //
-// Files are looked for when the recipe is loaded, and must lie inside its folder, links followed.
-// Names of targets in `needs`, `with` and `members` are looked up by whoever plans (engine/run).
+// Files are checked when the recipe is loaded, and must be inside its folder, links followed. Names
+// of targets in `needs`, `with` and `members` are looked up by the planner (engine/run).
 #ifndef KBUILD_RECIPE_RECIPE_H
 #define KBUILD_RECIPE_RECIPE_H
 
@@ -44,8 +44,8 @@
 
 enum recipe_action { ACTION_SCRIPT, ACTION_INITRD, ACTION_IMAGE, ACTION_SE_IMAGE, ACTION_GROUP };
 
-// when: {variable: NAME, is: VALUE}: something is there only when the variable of the recipe has
-// the value; "" stands for one that is not set. Without a variable: always.
+// when: {variable: NAME, is: VALUE}: a part applies only if the variable of the recipe has the
+// value; "" means that it is not set. Without a variable: always.
 struct recipe_condition {
     char *variable;
     struct strlist is; // one of these
@@ -64,29 +64,29 @@ struct recipe_needs {
     size_t count;
 };
 
-// Where to find a source on a machine that reaches only its distribution's mirror. In
-// versions.yaml (key `debian` of the component) or, as a default, in the recipe.
+// The source on a machine that reaches only its distribution's mirror. In versions.yaml (key
+// `debian` of the component) or, as a default, in the recipe.
 //   {packages: [linux-source-6.1], file: usr/src/linux-source-6.1.tar.xz}   binary packages
 //   {source: busybox}                                                       a source package
 struct debian_source {
-    struct strlist packages; // the first that the distribution has is taken
+    struct strlist packages; // the first that the distribution has
     char *file;   // glob inside the package: an archive to unpack; NULL: the whole package
     char *source; // name of a source package, unpacked with its patches applied
 };
 
-// Which submodules come along: all (default), those of the repository itself, none.
+// Which submodules are exported: all (default), those of the repository itself, none.
 enum submodules { SUBMODULES_NO, SUBMODULES_DIRECT, SUBMODULES_YES };
-extern const char *const submodules_words[]; // as they are written; NULL ends
+extern const char *const submodules_words[]; // as written; NULL ends
 
-// What of the user's own configuration a list's script may read. None of it is in a key.
+// The parts of the user's configuration that a list's script may read. None of it is in a key.
 //   {files: ["~/.tool/config", "$TOOL_HOME/config"], environment: [TOOL_PROXY]}
 struct recipe_configuration {
     struct strlist files;       // "~/<path>" or "$<NAME>/<path>"
     struct strlist environment; // names of variables
 };
 
-// A source that is a list of files: a script prints what they are (source/list.h), over the tree of
-// another source.
+// A source that is a list of files: a script prints them (source/list.h), given the tree of another
+// source.
 struct recipe_list {
     char *script;             // as recipe_phase's
     char *of;                 // name of another source, or NULL
@@ -104,17 +104,16 @@ struct recipe_source {
                      // NULL only if there is neither git nor archive
     char *git, *ref; // url and branch, tag or commit
     enum submodules submodules;
-    char *when; // "upstream" or "debian": the source is there only with these sources;
-                // NULL: always
+    char *when; // "upstream" or "debian": only with these sources; NULL: always
     struct recipe_condition condition; // and only if this holds
     char *image;                       // name of an image in a registry
     char *licence;                     // SPDX expression that it is published under, or NULL
     char *archive, *sums; // url of the archive; url of a signed sums file (kernel.org's format)
-    // In the filled-in urls the first text of a pair becomes the second, a template itself.
+    // In the filled-in urls the first text of a pair is replaced by the second, also a template.
     struct strlist replaced, replacements;
     struct debian_source *debian; // or NULL
     struct recipe_list *list;     // or NULL
-    struct strlist checkout;      // paths; a work tree that has them all, and versions.yaml, is the
+    struct strlist checkout;      // paths; a work tree with all of them and versions.yaml is the
                                   // source
     struct strlist patches; // files, globs (sorted by bytes) or either with {placeholders}, in the
                             // recipe's folder; applied with -p1
@@ -131,14 +130,14 @@ struct recipe_builder {
                               // the target is not the build host's architecture
     struct strlist libraries; // packages of the target's architecture; if that is not the
                               // build host's, they are in /sysroot/<triplet>
-    struct strlist same;      // groups ("a,b", sorted) of the packages above that have one version
-                              // also where they are for several architectures
+    struct strlist same;      // groups ("a,b", sorted) of the packages above that need one version
+                              // also across architectures
     char *image;              // an image of a registry instead of packages, or NULL
     char *setup;              // script run once, as root of the new root file system, or NULL
     struct strlist tools;     // programs that --builder=host needs; their versions are keyed
 };
 
-// rootfs: a distribution root file system for the target, packages only, no foreign code is run.
+// rootfs: a distribution root file system for the target, of packages only; no foreign code runs.
 struct recipe_rootfs {
     char *distribution; // dotted path of a {name, version} map in versions.yaml; {arch} expands
     struct strlist packages;
@@ -150,10 +149,10 @@ struct recipe_packages {
     struct strlist packages;
 };
 
-// A secret is a file of which only a public name is in the key: a pseudo-random function's output,
-// that says which secret it is and nothing about it. No script ever gets one; a script recipe has
-// one only as the key of its section `sign`, and that is not in the step's key at all: the
-// certificate is.
+// A secret is a file of which only a public name is in the key: the output of a pseudo-random
+// function, which identifies the secret and reveals nothing about it. No script ever gets one. A
+// script recipe has one only as the key of its section `sign`; then the step's key has the
+// certificate and not the secret.
 enum variable_type {
     VARIABLE_TEXT,
     VARIABLE_YES_NO,
@@ -162,39 +161,39 @@ enum variable_type {
     VARIABLE_SECRET
 };
 
-// default: {before: "3.27", is: a, else: b}: a default that follows the release that is built.
+// default: {before: "3.27", is: a, else: b}: a default that depends on the release being built.
 struct recipe_by_release {
-    char *before; // "<major>.<minor>"; NULL: the default is not of this kind
+    char *before; // "<major>.<minor>"; NULL: no such default
     char *is, *otherwise;
 };
 
-// refused: [{is: musl, why: ...}]: a value that cannot be made, for some architectures or for all.
+// refused: [{is: musl, why: ...}]: an unsupported value, for some architectures or for all.
 struct recipe_refused {
     char *is, *why;
     bool architectures[4]; // by index in arch_table; none: all
 };
 
 // A variable of the user's environment that may change the output; its value is in the key (files
-// by digest). Anything that is not declared never reaches a step.
+// by digest). Undeclared variables never reach a step.
 struct recipe_variable {
     char *name;
     enum variable_type type; // text | yes-no | file | directory | secret
     char *default_;          // text, or NULL; an empty value in the environment means the default
     struct recipe_by_release by_release; // or this
-    struct strlist values;               // text: all that it can be; none: anything
+    struct strlist values;               // text: all allowed values; none: any
     struct recipe_refused *refused;      // text and yes-no
     size_t refused_count;
-    char *pattern;  // directory: glob of the files that count ("HKD-*.crt")
-    char *required; // message of the error when it is not set, or NULL
+    char *pattern;  // directory: glob of the relevant files ("HKD-*.crt")
+    char *required; // error message if it is not set, or NULL
     bool list;      // file: several, separated by commas
     size_t line, column;
 };
 
-// ignored: {NAME: why}: a variable that people set for this target, and that changes nothing in it.
-// Whoever sets it is told so; no step gets it, and it is in no key.
+// ignored: {NAME: why}: a variable that people set for this target, and that has no effect on it.
+// The user gets a warning; no step gets it, and it is in no key.
 struct recipe_ignored {
     char *name, *why;
-    char *value; // what is made anyway, so that this value needs no word; or NULL
+    char *value; // the value that is built anyway, which needs no warning; or NULL
 };
 struct recipe_ignored_list {
     struct recipe_ignored *list;
@@ -204,35 +203,35 @@ struct recipe_ignored_list {
 // One layer of an initrd: exactly one of the first four is set.
 struct recipe_layer {
     bool rootfs;    // the recipe's root file system
-    char *artifact; // name in `needs` (the one chosen of an `any`), unpacked over what is there
-    char *overlay;  // folder in the recipe, or in the one that it is like
+    char *artifact; // name in `needs` (the chosen one of an `any`), unpacked over the tree
+    char *overlay;  // folder in the recipe, or in its `like` recipe
     char *folder;   // that folder, absolute
     char *variable; // a file variable that names a tarball; skipped when it is not set
     struct recipe_condition when;
 };
 
 // init: [{of: NEED, name: TEXT}, {of: VARIABLE, name: TEXT, note: TEXT}]
-// What people are told of the init inside: of the first that is there.
+// The note for people on the init inside: that of the first which is present.
 struct recipe_init {
     char *of;          // a name in `needs`, or a variable that names a file
     char *name, *note; // note may be NULL
 };
 
-// What an image is besides a tree of files.
+// The properties of an image besides its tree.
 struct recipe_disk {
-    unsigned align; // MiB: the size is a multiple of it
+    unsigned align; // MiB: the size is a multiple of this
     bool dax;       // both partition tables and the NVDIMM header
     struct recipe_verity {
         struct recipe_condition when;
         char *salt;     // hex; NULL: derived from the content
         char *hash;     // path of the root hash in the tarball; NULL: not measured at all
         char *format;   // of that file: "veritysetup" (also NULL) or "line"; or
-        char *variable; // the one that says which
+        char *variable; // the variable with the format
     } verity;
 };
 
 // initrd: {layers: [rootfs, {artifact: smoke-init}, {overlay: overlay}], ...}
-// disk: the same, with what is in struct recipe_disk
+// disk: the same, with the fields of struct recipe_disk
 struct recipe_initrd {
     struct recipe_layer *layers;
     size_t layer_count;
@@ -251,56 +250,55 @@ struct recipe_image {
     char *output;          // path in the tarball
 };
 
-// What a machine is made of besides what it boots. Texts of `machine` and `options` may hold
-// {memory}, its MiB; those of a confidential machine also what its kind gives
-// (verbs/boot/confidential.h).
+// The machine around the booted files. Texts of `machine` and `options` may contain {memory}, its
+// MiB; those of a confidential machine also the values of its kind (verbs/boot/confidential.h).
 struct recipe_machine {
     char *firmware;        // a part as in recipe_image; NULL: QEMU's own
-    char *machine, *cpu;   // -M and -cpu; NULL: what is usual for the architecture
+    char *machine, *cpu;   // -M and -cpu; NULL: default of the architecture
     char *options;         // further words of QEMU's command line, or NULL
-    struct strlist expect; // texts that the console has to show before init reports
+    struct strlist expect; // texts that must appear on the console before init's report
 };
 
-// Kinds of confidential guest that a host may be able to start.
+// Kinds of confidential guests that a host may support.
 enum recipe_confidential { CONFIDENTIAL_SNP, CONFIDENTIAL_KINDS };
 
 // service: {of: [a], expect: [...], append: ..., beside: b:c.cpio, port: a, client: d:bin/e,
 //           arguments: "--socket {socket}"}
-// A guest that serves instead of reporting: how one knows that it does, and who talks to it. In the
-// recipe of an initrd; it holds for whatever that is started in.
+// A guest that runs a service instead of reporting: how to recognise that, and the client. In the
+// recipe of an initrd; it applies to everything that starts that initrd.
 struct recipe_service {
-    struct strlist of;     // needs, and variables that name files: with one of them it serves
-    struct strlist expect; // texts that the console shows when it does
+    struct strlist of;     // needs, and variables that name files: with one of them it runs
+    struct strlist expect; // texts on the console when it runs
     char *append;          // added to the kernel command line, for the test only
-    char *beside;          // part of any target, for the guest's architecture: a cpio that is laid
-                           // behind the initrd, for the test only
+    char *beside;          // part of any target, for the guest's architecture: a cpio appended to
+                           // the initrd, for the test only
     char *port;            // name of a virtio serial port: the guest's end of a unix socket
-    char *client;          // part of any target, for this machine: a program that talks to it
+    char *client;          // part of any target, for this machine: the client program
     char *arguments;       // of the client; {socket} and {timeout} are filled in
 };
 
 // boot: how `kbuild boot` starts the result under QEMU.
 struct recipe_boot {
     char *kernel, *initrd; // as in recipe_image; NULL for a se-image
-    char *disk;   // part: a raw disk, the guest's first one; there is one of initrd and disk
-    char *append; // kernel command line; with a disk {root} is where its root is
-    char *qemu;   // part: a QEMU that was built; NULL: this machine's
+    char *disk;   // part: a raw disk, the guest's first one; either initrd or disk is set
+    char *append; // kernel command line; with a disk {root} is the location of its root
+    char *qemu;   // part: a QEMU that kbuild built; NULL: this machine's
     char *data;   // path of QEMU's data directory, in the same tarball; or NULL
     struct recipe_machine plain;
-    struct recipe_machine *confidential[CONFIDENTIAL_KINDS]; // on hosts that can; NULL: never
+    struct recipe_machine *confidential[CONFIDENTIAL_KINDS]; // on hosts that support it; NULL:
+                                                             // never
     struct recipe_service *service;                          // or NULL
 };
 
-// phases: {<name>: <script>}; `run: <script>` is one phase that is called build. One step runs all
-// of them in order, over the same /build and /out; `kbuild TARGET --until=<name>` stops between
-// two.
+// phases: {<name>: <script>}; `run: <script>` is one phase named build. One step runs all of them
+// in order, over the same /build and /out; `kbuild TARGET --until=<name>` stops between two.
 struct recipe_phase {
     char *name, *script;
 };
 
-// sign: {key: NAME, certificate: NAME, files: "*.ko"}: when the scripts are over, kbuild signs what
-// is in the outputs and matches, in the form of kernel modules (lib/crypto/crypto.h).
-// Nothing is signed while neither variable is set.
+// sign: {key: NAME, certificate: NAME, files: "*.ko"}: after the scripts, kbuild signs the matching
+// files in the outputs, in the form of kernel modules (lib/crypto/crypto.h). If neither variable is
+// set, nothing is signed.
 struct recipe_sign {
     char *key;         // a secret variable: file of a private key
     char *certificate; // a file variable: its certificate
@@ -314,7 +312,7 @@ struct recipe_link {
     bool architectures[4]; // by index in arch_table
 };
 
-// A file or folder that only steps for some architectures see, and have in their key.
+// A file or folder that is in steps and keys for some architectures only.
 struct recipe_only {
     char *path; // in the recipe's folder, or "shared/<name>/..."
     bool architectures[4];
@@ -324,7 +322,7 @@ struct recipe {
     char *name, *folder, *file; // folder is absolute
     char *description;
     char *like_name;
-    struct recipe *like; // whose layers, packages, needs and variables it shares; or NULL
+    struct recipe *like; // the recipe that it extends, see `like`; or NULL
     enum recipe_action action;
     bool architectures[4];          // by index in arch_table
     struct recipe_needs members[4]; // of a group, by index in arch_table
@@ -347,7 +345,7 @@ struct recipe {
     struct recipe_link *links; // of `kbuild install`
     size_t link_count;
     struct strlist outputs;
-    // Components that go into guests, not onto hosts: names, and patterns as fnmatch(3) has them.
+    // Components for guests, not hosts: names, and patterns as in fnmatch(3).
     struct strlist guest;
     bool release;
     struct recipe_initrd *initrd; // of the actions initrd and image
@@ -356,21 +354,21 @@ struct recipe {
     struct yaml_document *document; // for places in messages
 };
 
-// The recipes below one directory, loaded when first asked for (so that a run reads only what it
-// needs). A recipe is a folder with a recipe.yaml.
+// The recipes below one directory, loaded on first use (so that a run reads only those it needs). A
+// recipe is a folder with a recipe.yaml.
 struct recipe_set;
 struct recipe_set *recipe_set_open(const char *directory, struct error **err);
 const char *recipe_set_directory(const struct recipe_set *set);
-// Belongs to the set. An unknown name is an error with the nearest name that exists.
+// Belongs to the set. An unknown name is an error with the most similar name.
 const struct recipe *recipe_get(struct recipe_set *set, const char *name, struct error **err);
 bool recipe_exists(const struct recipe_set *set, const char *name);
 int recipe_names(const struct recipe_set *set, struct strlist *out, struct error **err); // sorted
-// The variables that change nothing in any target: the file ignored.yaml beside the recipes, in the
-// form of the key `ignored`. Belongs to the set; NULL with an error if the file is wrong.
+// The variables without effect on any target: the file ignored.yaml beside the recipes, in the form
+// of the key `ignored`. Belongs to the set; NULL with an error if the file is wrong.
 const struct recipe_ignored_list *recipe_set_ignored(struct recipe_set *set, struct error **err);
 void recipe_set_free(struct recipe_set *set);
 
-// Whether a step for `a` does not see this path, named as in recipe_only.
+// Whether this path, named as in recipe_only, is hidden from a step for `a`.
 bool recipe_hides(const struct recipe *r, const struct arch *a, const char *path);
 bool recipe_supports(const struct recipe *r, const struct arch *a);
 // Parses one debian_source map (of a recipe or of versions.yaml); to be freed with

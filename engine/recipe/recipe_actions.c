@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The maps of a recipe that describe how its action works: builder, rootfs, initrd and disk.
+// Reads the maps of a recipe for its action: builder, rootfs, initrd, disk and sign.
 #include "recipe/reader.h"
 
 #include "base/file.h"
@@ -276,7 +276,7 @@ static int read_initrd_path(struct reader *r, const struct yaml *node, void *tar
     return 0;
 }
 
-// ---- what only a disk has ----
+// ---- keys of a disk only ----
 
 static int read_filesystem(struct reader *r, const struct yaml *node, void *target)
 {
@@ -348,7 +348,7 @@ static int read_verity(struct reader *r, const struct yaml *node, void *target)
     return read_map(r, node, &verity_schema, 1, target);
 }
 
-// One table for both: a disk holds what an initrd holds.
+// One table for both: a disk has all keys of an initrd.
 enum { OF_INITRD = 1, OF_DISK = 2 };
 #define AT(member) offsetof(struct recipe_initrd, member)
 static const struct field initrd_fields[] = {
@@ -446,7 +446,7 @@ int check_layers(struct reader *r)
 }
 
 // ---- recipe sign ----
-// What kbuild signs after a script, and with which of the recipe's variables.
+// The files that kbuild signs after a script, and the variables for it.
 
 #define AT(member) offsetof(struct recipe_sign, member)
 static const struct field sign_fields[] = {

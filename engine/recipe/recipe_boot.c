@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The maps of a recipe that name parts of tarballs: image, and boot.
+// Reads the maps of a recipe that name parts of tarballs: image, and boot.
 #include "recipe/reader.h"
 
 #include "base/file.h"
@@ -47,7 +47,7 @@ int read_image(struct reader *r, const struct yaml *node, void *target)
     return read_map(r, node, &image_schema, 1, recipe->image);
 }
 
-// The texts of a machine, with what stands for a number that is known when it is started.
+// The texts of a machine, with placeholders for numbers that are known at its start.
 static int read_machine_text(struct reader *r, const struct yaml *node, void *target)
 {
     static const char *const names[] = {"memory", "cbitpos", NULL};
@@ -198,8 +198,8 @@ int read_boot(struct reader *r, const struct yaml *node, void *target)
                : 0;
 }
 
-// A part of an image must come from something that the recipe needs; what is booted may also come
-// from the recipe itself, from what is built along with it, or, for a group, from its members.
+// A part of an image must come from a need of the recipe; a booted part may also come from the
+// recipe itself, from a target built along with it, or, for a group, from its members.
 static int check_part(struct reader *r, const char *map, const char *key, const char *part)
 {
     const struct recipe *recipe = r->recipe;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Values that name files. They are looked for when a recipe is loaded, so that a typing error shows
-// at once and not after an hour's build; none may lie, or lead by links, outside its folder.
+// Reads values that name files. They are checked when a recipe is loaded, so that a typing error is
+// found before a long build; none may be outside its folder, directly or by links.
 #include "recipe/reader.h"
 
 #include "base/file.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-// Of a name that is not in its folder: what is there, if it is near.
+// Suggests a similar name for one that is not in its folder.
 static void suggest(struct reader *r, const char *folder, const char *path)
 {
     cleanup_free char *parent = xasprintf("%s/%.*s", folder, (int)(path_base(path) - path), path);
@@ -46,7 +46,7 @@ static int check_inside(struct reader *r, const struct yaml *node, const char *f
         suggest(r, folder, path);
         return -1;
     }
-    // Without a link on the way nothing can lead outside: the usual case, and a quick one.
+    // Without a link nothing can lead outside: the usual case, and a quick one.
     if (S_ISLNK(st.st_mode) || strchr(path, '/')) {
         if (!stays_inside(folder, full))
             return reader_error(r, node, "'%s' is a link that leads out of %s, or to nothing", path,
@@ -98,8 +98,8 @@ int read_shared(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
-// The folder that "shared/<name>/<rest>" or a path of the recipe's own is in, to be freed; *rest
-// gets the path in there. NULL, with an error, if the folder is not in 'shared'.
+// The folder of "shared/<name>/<rest>" or of a path of the recipe, to be freed; *rest gets the path
+// in it. NULL, with an error, if the folder is not in 'shared'.
 static char *folder_of(struct reader *r, const struct yaml *node, const char *path,
                        const char **rest)
 {
@@ -113,7 +113,7 @@ static char *folder_of(struct reader *r, const struct yaml *node, const char *pa
     }
     cleanup_free char *shared = xstrndup(name, (size_t)(slash - name));
     *rest = slash + 1;
-    // 'shared' may come later in the file, so the document is asked, not the struct.
+    // 'shared' may come later in the file, so this reads the document, not the struct.
     const struct yaml *list = yaml_get(r->document->root, "shared");
     bool listed = false;
     for (size_t i = 0; list && list->kind == YAML_LIST && i < list->n; i++)
@@ -125,7 +125,7 @@ static char *folder_of(struct reader *r, const struct yaml *node, const char *pa
     return NULL;
 }
 
-// "shared/<name>/<file>" is a file of a shared folder; anything else one of the recipe's own.
+// "shared/<name>/<file>" is a file of a shared folder; others are the recipe's own.
 int read_script(struct reader *r, const struct yaml *node, void *target)
 {
     char **out = target;
@@ -195,7 +195,7 @@ bool recipe_hides(const struct recipe *r, const struct arch *a, const char *path
 
 // ---- patches ----
 
-// The pattern below the folder, whose own name must not be taken for a pattern.
+// The pattern below the folder, whose own name must not act as a pattern.
 static char *absolute_pattern(const char *folder, const char *pattern)
 {
     struct buf b = {0};
@@ -229,7 +229,7 @@ static int check_patch(struct reader *r, const struct yaml *node, const char *pa
 {
     if (!path_is_clean(pattern))
         return reader_error(r, node, "'%s' must be relative and without '..'", pattern);
-    if (strpbrk(pattern, "{}")) // which files it means depends on versions.yaml
+    if (strpbrk(pattern, "{}")) // the files depend on versions.yaml
         return template_is_valid(pattern, NULL)
                    ? 0
                    : reader_error(r, node, "'%s': a placeholder is {name}", pattern);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The lists and named maps of a recipe: needs, sources, architectures.
+// Reads the lists and named maps of a recipe: needs, sources, architectures, conditions, phases,
+// links.
 #include "base/file.h"
 
 #include "recipe/reader.h"
@@ -83,7 +84,7 @@ static int read_need(struct reader *r, const struct yaml *node, struct recipe_ne
     return error_hint(r->err, NEED_RULE);
 }
 
-// A name may be there again only where the entry before it is not.
+// A name may be repeated only if the entry before it cannot apply at the same time.
 static int check_again(struct reader *r, const struct yaml *node, const struct recipe_need *need,
                        const struct recipe_need *before)
 {
@@ -235,7 +236,7 @@ static const struct field source_fields[] = {
 #undef AT
 static const struct schema source_schema = SCHEMA("a source", source_fields);
 
-// Keys that make sense only beside another.
+// Keys that require another key.
 static const struct {
     const char *key, *with;
 } source_pairs[] = {
@@ -307,10 +308,10 @@ int read_sources(struct reader *r, const struct yaml *node, void *target)
 }
 
 // ---- recipe condition ----
-// `when: {variable: NAME, is: VALUE}`, or `is: [VALUE, ...]`: what of a recipe is there only when a
-// variable of it has the value, or one of them.
+// `when: {variable: NAME, is: VALUE}`, or `is: [VALUE, ...]`: a part that applies only if a
+// variable of the recipe has the value, or one of them.
 
-// A value may be empty: that of a variable which is not set.
+// A value may be empty: the variable is not set.
 static int read_value_text(struct reader *r, const struct yaml *node, struct strlist *out)
 {
     char *text = NULL;
@@ -429,7 +430,7 @@ void condition_free(struct recipe_condition *c)
 }
 
 // ---- recipe phases ----
-// What a script recipe runs, and what `kbuild install` adds to what came of it.
+// The scripts of a recipe, and the links that `kbuild install` adds.
 
 static struct recipe_phase *add_phase(struct recipe *recipe, const char *name)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The recipes below one directory, loaded when first asked for.
+// Loads the recipes below one directory on first use, with their groups and `like` recipes.
 #include "recipe/reader.h"
 
 #include "base/file.h"
@@ -89,7 +89,7 @@ int recipe_names(const struct recipe_set *set, struct strlist *out, struct error
     return 0;
 }
 
-// The recipe that has `name` among its outputs, or NULL. Reads everything: for messages only.
+// The recipe with `name` among its outputs, or NULL. Reads all recipes: for messages only.
 static const struct recipe *find_by_output(struct recipe_set *set, const char *name,
                                            const struct strlist *names)
 {
@@ -141,7 +141,7 @@ const struct recipe *recipe_get(struct recipe_set *set, const char *name, struct
 const struct recipe_ignored_list *recipe_set_ignored(struct recipe_set *set, struct error **err)
 {
     cleanup_free char *file = xasprintf("%s/ignored.yaml", set->given);
-    if (set->ignored_read || !path_exists(file)) // it may come yet
+    if (set->ignored_read || !path_exists(file)) // it may be created later
         return &set->ignored;
     struct yaml_document *d = yaml_load(file, err);
     struct reader r = {.document = d, .err = err, .recipes = set->absolute};
@@ -155,7 +155,7 @@ const struct recipe_ignored_list *recipe_set_ignored(struct recipe_set *set, str
 }
 
 // ---- recipe group ----
-// Groups: recipes that make nothing themselves and stand for others.
+// Groups: recipes without outputs that represent other recipes.
 
 // [a, b], for every architecture; or {x86_64: [a, b], s390x: [c]}
 int read_members(struct reader *r, const struct yaml *node, void *target)
@@ -186,7 +186,7 @@ int read_members(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
-// A group has no variables that a condition could be about.
+// A group has no variables for a condition.
 static int refuse_conditions(struct reader *r)
 {
     for (size_t i = 0; i < arch_count; i++)
@@ -237,12 +237,12 @@ void needs_free(struct recipe_needs *n)
 }
 
 // ---- recipe like ----
-// `like`: an image that holds what an initrd holds says so instead of saying it again. What it
-// shares is needs, the packages of its root file system, layers, what is left out, what serves in
-// it (boot.service), the variables that all these name, and those that are ignored. What it says
-// itself counts: of variables and of `rootfs` each key for itself.
+// `like`: an image with the content of an initrd refers to it instead of repeating it. Shared are
+// needs, the packages of its root file system, layers, excluded paths, its service (boot.service),
+// the variables used by all these, and ignored variables. The recipe's own keys have priority; in
+// variables and `rootfs`, each key separately.
 
-// The recipe is read as a whole, so that what is wrong with it is said with its own file.
+// Reads the whole recipe, so that errors in it name its own file.
 static struct recipe *open_like(struct reader *r, const struct yaml *node)
 {
     cleanup_free char *name = NULL;
@@ -270,7 +270,7 @@ static struct recipe *open_like(struct reader *r, const struct yaml *node)
     return like;
 }
 
-// The keys of `from` that `to` (NULL: an empty map) does not have; all, or those named.
+// The keys of `from` that `to` (NULL: an empty map) lacks; all, or those listed.
 static const struct yaml *join(struct yaml_document *d, const struct yaml *to,
                                const struct yaml *from, const char *const *names)
 {
@@ -288,7 +288,7 @@ static const struct yaml *join(struct yaml_document *d, const struct yaml *to,
     return to;
 }
 
-// Whether a text somewhere in it is the name.
+// Whether the name is a text anywhere in it.
 static bool mentions(const struct yaml *node, const char *name)
 {
     if (node->kind == YAML_SCALAR)
@@ -299,7 +299,7 @@ static bool mentions(const struct yaml *node, const char *name)
     return false;
 }
 
-// Those that nothing names would be read, and change nothing.
+// Unused variables would have no effect.
 static const struct yaml *join_variables(struct yaml_document *d, const struct yaml *root,
                                          const struct yaml *from)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What of the environment a step gets: variables of the user's, constants of the recipe; and which
-// of the user's variables have no effect.
+// Reads the inputs of a step from the environment: the user's variables and the recipe's constants;
+// also ignored variables, and the sources that are lists.
 #include "recipe/reader.h"
 
 #include "base/file.h"
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// Every step has these, so a recipe cannot say otherwise; or they change how bash itself starts.
+// Every step sets these, so a recipe cannot; or they change how bash starts.
 static const char *const reserved_names[] = {
     "ARCH",
     "BASH_ENV",
@@ -94,7 +94,7 @@ int read_name_pattern(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
-// ---- which values ----
+// ---- allowed values ----
 
 #define AT(member) offsetof(struct recipe_by_release, member)
 static const struct field by_release_fields[] = {
@@ -178,7 +178,7 @@ static const struct schema variable_schema = SCHEMA("a variable", variable_field
 static int check_variable(struct reader *r, const struct yaml *node,
                           const struct recipe_variable *v)
 {
-    // Which types each key goes with.
+    // The types for each key.
     static const struct {
         const char *key, *types;
         unsigned allowed;
@@ -321,8 +321,8 @@ void ignored_free(struct recipe_ignored_list *l)
 }
 
 // ---- recipe list ----
-// Sources that are lists: the script, what it is of, its arguments, and what of the user's
-// configuration it may read. And what must hold between the sources of a recipe.
+// Sources that are lists: the script, its source, its arguments, and the parts of the user's
+// configuration that it may read; and the checks between the sources of a recipe.
 
 // The list of the source that is being read, or a new one.
 static struct recipe_list *list_of(void *target)
@@ -429,7 +429,7 @@ void list_free(struct recipe_list *l)
     free(l);
 }
 
-// ---- between the sources ----
+// ---- checks between sources ----
 
 static const struct recipe_source *source_named(const struct recipe *recipe, const char *name)
 {

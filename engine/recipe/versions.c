@@ -59,7 +59,7 @@ const struct yaml *versions_get(const struct versions *v, const char *path, stru
 {
     const struct yaml *node = v->document->root;
     const char *rest = path;
-    if (*rest == '.') // as yq's users write it; "." alone is the whole file
+    if (*rest == '.') // yq's users write it; "." alone is the whole file
         rest++;
     size_t skipped = (size_t)(rest - path), done = 0;
     for (const char *whole = rest; *rest || !skipped;) {
@@ -113,7 +113,7 @@ static const char *number_of(const struct versions *v, const struct yaml *compon
     return text[0] == 'v' && text[1] >= '0' && text[1] <= '9' ? text + 1 : text;
 }
 
-// The map that directly holds `node`, found by looking through `map`; NULL if there is none.
+// The map that directly contains `node`, searched in `map`; NULL if there is none.
 static const struct yaml *enclosing(const struct yaml *map, const struct yaml *node)
 {
     for (size_t i = 0; map->kind == YAML_MAP && i < map->n; i++) {
@@ -124,7 +124,7 @@ static const struct yaml *enclosing(const struct yaml *map, const struct yaml *n
     return NULL;
 }
 
-// The value of that name in the component, or in what it is part of; NULL if there is none.
+// The value of that name in the component or in an enclosing map; NULL if there is none.
 static const struct yaml *find_name(const struct versions *v, const struct yaml *component,
                                     const char *name)
 {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// versions.yaml: what is built, in Kata Containers' own schema (any release from 3.x on,
-// unchanged).
+// versions.yaml: the components and their versions, in Kata Containers' own schema (any release
+// from 3.x on, unchanged).
 //
-// Keys of our own that upstream's readers ignore, inside any component's map:
+// Keys of kbuild that upstream's readers ignore, inside any component's map:
 //   sha256:  of the archive that url and version name
-//   debian:  the distribution package that carries the source (recipe.h, struct debian_source)
+//   debian:  the distribution package of the source (recipe.h, struct debian_source)
 #ifndef KBUILD_RECIPE_VERSIONS_H
 #define KBUILD_RECIPE_VERSIONS_H
 
@@ -19,8 +19,8 @@ struct versions {
 struct versions *versions_load(const char *path, struct error **err);
 void versions_free(struct versions *v);
 
-// The node at a dotted path. A missing one is an error that names the longest prefix that exists
-// and suggests the nearest key there.
+// The node at a dotted path. A missing one is an error with the longest existing prefix and the
+// most similar key there.
 const struct yaml *versions_get(const struct versions *v, const char *path, struct error **err);
 // The scalar at a path, "" if it is null. Belongs to v. NULL with an error if missing or no scalar.
 const char *versions_text(const struct versions *v, const char *path, struct error **err);
@@ -34,7 +34,7 @@ char *versions_expand(const struct versions *v, const struct yaml *component, co
                       struct error **err);
 
 // ---- distribution ----
-// Which distribution: the one that packages come from.
+// The distribution that packages come from.
 
 struct distribution {    // owned strings
     char *id, *codename; // "debian", "bookworm"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asking a parsed document: lookups, places for messages, printing.
+// Queries a parsed document: lookups, positions for messages, printing.
 #include "recipe/yaml.h"
 
 #include <string.h>
@@ -93,7 +93,7 @@ const char *yaml_kind_name(const struct yaml *node)
 static int error_at(const struct yaml_document *d, size_t line, size_t column, struct error **err,
                     char *why)
 {
-    // What the file holds must not be able to play with the terminal.
+    // The file's content must not control the terminal.
     for (unsigned char *p = (unsigned char *)why; *p; p++)
         if (*p < ' ' || *p == 0x7f)
             *p = '?';
@@ -127,7 +127,7 @@ int yaml_error_at(const struct yaml_document *d, size_t line, size_t column, str
 
 // ---- printing ----
 
-// libyaml fails here only for want of memory: what it is given came out of its own parser.
+// libyaml fails here only if memory is exhausted: its input came from its own parser.
 static void need(int ok)
 {
     if (!ok)
@@ -145,9 +145,9 @@ static int write_to_buf(void *out, unsigned char *bytes, size_t size)
 static yaml_scalar_style_t style_of(const struct yaml *node)
 {
     const char *text = node->text;
-    // libyaml quotes what could be read as something else in a block: what begins like a document
-    // marker, and a lone dash. It takes single quotes, where quoted texts get double
-    // ones here, so those are given these at once.
+    // In a block, libyaml quotes texts that could be misread: those that begin like a document
+    // marker, and a lone dash. It uses single quotes there, but double quotes for quoted texts
+    // here, so these texts get double quotes at once.
     bool other = starts_with(text, "---") || starts_with(text, "...") || !strcmp(text, "-");
     if (!node->quoted && !other && !strchr(text, '\n'))
         return YAML_PLAIN_SCALAR_STYLE;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From libyaml's events to a tree. All limits that yaml.h states are kept here, while the tree
-// grows, so that a hostile document costs no more than a large one.
+// Builds a tree from libyaml's events. All limits in yaml.h are checked while the tree grows, so
+// that a hostile document costs no more than a large one.
 #include "recipe/yaml.h"
 
 #include "base/file.h"
@@ -67,8 +67,8 @@ void yaml_document_free(struct yaml_document *d)
 
 // ---- the state of one parse ----
 
-// What an alias can name. `weight` is the number of nodes that the alias stands for, `height` how
-// many maps and lists are nested in it.
+// The target of an alias. `weight` is the number of nodes that the alias expands to, `height` the
+// nesting depth of maps and lists in it.
 struct anchor {
     const char *name; // first, so that tsearch() can compare
     struct yaml *node;
@@ -133,7 +133,7 @@ static struct anchor *define_anchor(struct parse *p, const yaml_char_t *name, st
     struct anchor **found = tsearch(a, &p->anchors, compare_anchors);
     if (!found)
         out_of_memory();
-    a = *found; // a name may be used again; it then means the later node
+    a = *found; // a name may be reused; it then means the later node
     a->node = node;
     a->weight = 1;
     a->height = 0;
@@ -154,8 +154,8 @@ static struct yaml *new_node(struct parse *p, enum yaml_kind kind, yaml_mark_t a
     return node;
 }
 
-// Puts a finished node (or one that is to grow) into the innermost open map or list, or makes it
-// the root. `height` and `weight` are those of the tree below an alias.
+// Puts a finished node (or one that will grow) into the innermost open map or list, or makes it the
+// root. `height` and `weight` are those of the tree below an alias.
 static int place(struct parse *p, struct yaml *node, yaml_mark_t at, size_t height, size_t weight)
 {
     p->expanded += weight;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// DIR/kata-static-*.tar.xz -> one kata-static.tar.xz.
+// Merges the tarballs of a directory, DIR/kata-static-*.tar.xz, to one kata-static.tar.xz.
 #include "release/merge.h"
 
 #include "base/environment.h"
@@ -16,7 +16,7 @@
 
 char *merge_version(const char *versions_yaml, struct recipe_set *set, struct error **err)
 {
-    bool release; // release_version() goes by it; another word than yes or no is no answer
+    bool release; // release_version() uses it; other words than yes or no are rejected
     if (environment_yes_no("RELEASE", false, &release, err) < 0)
         return NULL;
     struct versions *v = versions_load(versions_yaml, err);
@@ -99,9 +99,9 @@ int merge_directory(const struct merge_request *r, struct error **err)
 }
 
 // ---- collect ----
-// Which of a directory's tarballs are merged, and what has to be among them.
+// Selects the tarballs of a directory to merge, and the required ones.
 
-// "kernel", "kata-static-kernel" and "kata-static-kernel.tar.xz" all mean that component.
+// "kernel", "kata-static-kernel" and "kata-static-kernel.tar.xz" all name that component.
 static char *component_stem(const char *name)
 {
     static const char prefix[] = "kata-static-";
@@ -159,7 +159,7 @@ static const struct wanted_item *find_wanted(const struct wanted *w, const char 
     return NULL;
 }
 
-// Of what has to be there: what is gone, and what a run was to make and did not.
+// Missing ones of the required tarballs: those removed, and those that a run failed to make.
 struct shortage {
     struct strlist gone, pending, targets;
 };
@@ -246,7 +246,7 @@ static bool is_released(const struct release *release, const char *file)
     return false;
 }
 
-// A tarball of that name for another architecture, or of an earlier run, is none.
+// A tarball of that name for another architecture, or of an earlier run, does not count.
 static const char *find_released(const struct release *release, const struct release_item *item,
                                  const struct wanted *w, const struct strlist *files,
                                  struct strlist *missing)

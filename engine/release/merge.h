@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Joins the tarballs of a directory, kata-static-*.tar.*, to one release archive. Nothing is owned
+// by the request.
 #ifndef KBUILD_RELEASE_MERGE_H
 #define KBUILD_RELEASE_MERGE_H
 
@@ -11,29 +13,29 @@ struct merge_request {
     const char *directory; // holds kata-static-*.tar.*
     const char *output;    // the file to write
     const char *versions_yaml;
-    struct recipe_set *set; // for what recipes say of a merge; NULL: there are none
-    const char *cache; // directory; one that cannot be used only makes the merge slower
+    struct recipe_set *set; // for what recipes say of a merge; may be NULL
+    const char *cache; // directory; if unusable, the merge is only slower
     enum pack_format format;
     unsigned jobs; // bounds the threads
-    bool rehash;   // trust no recorded digest
-    // What has to be there, and then nothing else is taken: what a release of a target holds; or
-    // names ("kernel", or file names). NULL or empty: all that is there, and what was built in the
-    // directory (its file "targets", wanted.h) has to be there.
+    bool rehash;   // ignore recorded digests
+    // The required components; no others are taken: those of a target's release; or names
+    // ("kernel", or file names). NULL or empty: all tarballs in the directory, and those listed in
+    // its file "targets" (wanted.h) are required.
     const struct release *release;
     const struct strlist *components;
-    // Of the latter, what is left out (release_guests); with the others it is not looked at.
+    // With the latter, the components to leave out (release_guests); else ignored.
     const struct strlist *guests;
 };
-// Joins the components, with VERSION and versions.yaml where upstream puts them, in one step.
-// Components for guests are left out, with a note, unless they are asked for. What two components
-// disagree about, and members that would overwrite a host's own configuration, are errors
-// (lib/pack, merge_archives).
+// Joins the components, with VERSION and versions.yaml at upstream's paths, and replaces the output
+// atomically. Components for guests are left out, with a note, unless they are requested.
+// Components that contradict each other, and members that would overwrite a host's configuration,
+// are errors (lib/pack, merge_archives).
 int merge_directory(const struct merge_request *r, struct error **err);
 
-// The paths of those components: what in r->directory is to be on a host.
+// The paths of the components that a merge of r->directory takes.
 int merge_collect(const struct merge_request *r, struct strlist *paths, struct error **err);
-// What <prefix>/VERSION says: release_version(), or "unknown", with a warning. To be freed. NULL:
-// versions.yaml cannot be read. set: may be NULL.
+// The content of <prefix>/VERSION: release_version(), or "unknown" with a warning. To be freed.
+// NULL: versions.yaml cannot be read. set: may be NULL.
 char *merge_version(const char *versions_yaml, struct recipe_set *set, struct error **err);
 
 #endif

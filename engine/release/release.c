@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What belongs to a release: its version, what its targets put there, and what goes into guests
-// only.
+// Computes the content of a release: its version, the outputs of its targets, and the components
+// for guests only.
 #include "release/release.h"
 
 #include "graph/job.h"
@@ -57,8 +57,8 @@ static void release_outputs(struct walk *w, const struct recipe *r)
     }
 }
 
-// As the planner does it: what is needed is released unless its recipe says otherwise; what was
-// asked for and its companions are in any case.
+// Follows the planner: a need is released unless its recipe forbids it; requested targets and their
+// companions always are.
 static int walk_recipe(struct walk *w, const struct recipe *r, bool placed, struct error **err)
 {
     if (r->action == ACTION_GROUP)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a release of a target holds, from recipes alone: nothing is planned, so that no variable has
+// The content of a target's release, from recipes alone: nothing is planned, so no variable needs
 // to be set.
 #ifndef KBUILD_RELEASE_RELEASE_H
 #define KBUILD_RELEASE_RELEASE_H
@@ -17,15 +17,16 @@ struct release {
     size_t n, cap;
 };
 
-// The outputs that `kbuild TARGET` puts into the output directory (of a group: of all its members),
-// but for what goes into guests only.
+// The outputs that `kbuild TARGET` places in the output directory (of a group: of all members),
+// except those for guests only.
 int release_of(const struct choosing *c, const char *target, const struct arch *wanted,
                struct release *out, struct error **err);
 void release_free(struct release *r);
 
-// The components that go into guests, not onto hosts, as the key `guest` of all recipes says: names and patterns, in `out`.
+// Adds to `out` the components for guests, not hosts, from the key `guest` of all recipes: names
+// and patterns.
 int release_guests(struct recipe_set *set, struct strlist *out, struct error **err);
-// Whether the component of this name is one of them.
+// Whether this component is one of them.
 bool release_is_guest(const struct strlist *guests, const char *component);
 
 #endif

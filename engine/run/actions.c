@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each action of a recipe does.
+// The table of the actions of recipes.
 #include "run/internal.h"
 
 const struct action actions[] = {

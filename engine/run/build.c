@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens what one run works with (versions.yaml, recipes, lock, store, shared cache), and closes
-// it again.
+// Opens the state of a run (versions.yaml, recipes, lock, store, shared cache), and closes it.
 #include "run/internal.h"
 
 #include "base/environment.h"
@@ -11,8 +10,8 @@
 
 #include <string.h>
 
-// Whoever names keys is judged by them whether a registry is used in this run or not: what came
-// from one earlier is in the local cache.
+// Trusted keys are checked even if this run uses no registry: results of earlier ones are in the
+// local cache.
 static int load_trusted(struct build *b, struct error **err)
 {
     const char *path;
@@ -56,7 +55,7 @@ void build_close(struct build *b)
     for (size_t i = 0; i < b->graph.n; i++)
         forget(b->graph.nodes[i]);
     graph_free(&b->graph);
-    mirrors_free(b->mirrors); // their folders are the store's
+    mirrors_free(b->mirrors); // their folders are in the store
     if (b->store)
         store_close(b->store);
     if (b->lock)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One process per node, so that a crash, a leak or a kill ends one step only: starting it, and
-// reading what it reports.
+// Starts one process per node, so that a crash, a leak or a kill ends one step only, and reads what
+// it reports.
 #include "run/child.h"
 
 #include "base/clock.h"
@@ -23,7 +23,7 @@ _Noreturn static void make_and_exit(const struct schedule_actions *a, struct nod
 {
     struct outcome o = {0};
     report_open(events);
-    supervisors_hold(events); // the parent reads until nothing of this node runs any more
+    supervisors_hold(events); // the parent reads until no process of this node is left
     a->make(a->context, node, &o);
     if (o.error)
         print_prefixed(stderr, "kbuild: stopped: ", o.error->message); // the parent says "error"
@@ -40,7 +40,7 @@ _Noreturn static void become(struct task *t, const struct child_setup *c, const 
         _exit(1);
     setpgid(0, 0);
     sigprocmask(SIG_SETMASK, c->mask, NULL);
-    signal(SIGPIPE, SIG_IGN); // a parent that is gone ends us by PDEATHSIG
+    signal(SIGPIPE, SIG_IGN); // if the parent is gone, PDEATHSIG ends this process
     close(events[0]);
     close(c->signals);
     int null = open("/dev/null", O_RDONLY);
@@ -80,10 +80,10 @@ int child_start(struct task *t, const struct child_setup *c, struct error **err)
     return 0;
 }
 
-// ---- listening ----
+// ---- reading its report ----
 
-// A log takes its name, and the place of an older one, when there is something to say: who only
-// waits for another process that makes the same leaves that one's alone.
+// A log gets its name, and replaces an older one, when the first text arrives: a process that only
+// waits for another one that makes the same node must not replace that one's log.
 static void place_log(struct task *t, const struct schedule_actions *a)
 {
     t->waiting = false;

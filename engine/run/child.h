@@ -12,13 +12,13 @@ struct child_setup {
     const sigset_t *mask; // of signals, as it was before the scheduler blocked some
     int signals;          // the scheduler's signalfd, closed in the child
 };
-// Starts it, in a process group of its own.
+// Starts the process, in a process group of its own.
 int child_start(struct task *t, const struct child_setup *c, struct error **err);
-// Takes what it has reported; closes t->events at the end.
+// Reads its report; closes t->events at the end.
 void child_read(struct task *t, const struct schedule_actions *a);
-// Takes what its log says.
+// Copies its log.
 void child_copy_log(struct task *t, const struct schedule_actions *a);
-// Reads report and log to their ends: then nothing that the node started runs any more.
+// Reads report and log to their ends: after that no process of the node is running.
 void child_drain(struct task *t, const struct schedule_actions *a);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is cached, what is to be made: keys, records, and whether the store still has the outputs.
+// Decides what is cached and what must be made: keys, records, and outputs in the store.
 #include "base/log.h"
 #include "run/image_pin.h"
 #include "run/prebuilt.h"
@@ -22,7 +22,7 @@ static int outputs_present(struct build *b, const struct node *node, struct erro
     return 1;
 }
 
-// Is what the shared cache was found to have an entry of this very key?
+// Has the shared cache an entry of this key?
 static bool is_shared(const struct node *node)
 {
     const struct entry *e = job_of(node)->entry;
@@ -74,7 +74,7 @@ static int identify_source(struct build *b, struct node *node, bool resolve, str
     o.offline = o.offline || !resolve;
     struct error *why = NULL;
     if (source_resolve(&job->spec, &o, &job->pin, &why) < 0) {
-        // An unknown key is an answer then, but not of what is on this machine.
+        // An unknown key is a valid answer then, but not for local files.
         if (!resolve && job->spec.kind != SOURCE_LOCAL) {
             error_free(why);
             return 0;
@@ -89,7 +89,7 @@ static int identify_source(struct build *b, struct node *node, bool resolve, str
     return 0;
 }
 
-// What only the lock or the network knows.
+// Adds the parts of the identity that only the lock or the network knows.
 static int identify(struct build *b, struct node *node, bool resolve, struct error **err)
 {
     if (node->kind == NODE_SOURCE)
@@ -119,7 +119,7 @@ int build_evaluate(struct build *b, bool resolve, struct error **err)
     free(order);
     if (!result && b->options.go_on)
         result = work_expected(b, err);
-    if (!result && resolve && b->lock->changed) // who only looks writes nothing
+    if (!result && resolve && b->lock->changed) // without `resolve` nothing is written
         result = lock_save(b->lock, err);
     return result;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Variables that a user may have set for a build of upstream's, and that change nothing here: it is
-// said, since a build without what they ask for looks like one with it.
+// Warns about variables for a build of upstream's that have no effect here: the result would look
+// like one with them.
 #include "run/internal.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@ static bool is_set(const struct recipe_ignored *one)
     return text && *text && (!one->value || strcmp(text, one->value) != 0);
 }
 
-// The targets of the plan whose recipes say the same of this variable.
+// The targets of the plan whose recipes have the same entry for this variable.
 static void targets_of(const struct build *b, const struct recipe_ignored *one, struct strlist *out)
 {
     for (size_t i = 0; i < b->graph.n; i++) {

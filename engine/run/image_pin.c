@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names of images -> digests in versions.lock, and who vouches for an image.
+// Resolves names of images to digests in versions.lock, and checks who signed an image.
 #include "run/image_pin.h"
 
 #include "base/log.h"
@@ -104,7 +104,7 @@ void image_unpin(struct build *b, const struct job *job, const char *name, bool 
         log_warning("%s", why->message);
 }
 
-// The entry that the image is, if one of ours.
+// Gets the entry of the image, if kbuild pushed it.
 static int get_image_entry(const struct job *job, struct registry *registry, struct entry *e,
                            struct error **err)
 {
@@ -166,7 +166,7 @@ int identify_image(struct build *b, struct node *node, bool resolve, struct erro
     int found = image_pin(b, job->image_name, resolve, job->image_digest, &job->pin_fresh, err);
     if (found <= 0)
         return found;
-    // The content, whatever the name: the same image elsewhere makes the same results.
+    // The content and not the name: the same image elsewhere gives the same results.
     buf_printf(&node->identity, "format %s\nimage sha256:%s\narchitecture %s\n", RUN_FORMAT,
                job->image_digest, job->target->name);
     node->identified = true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of this room share. Not for other rooms.
+// Declarations shared by the files of this directory. Not for others.
 #ifndef KBUILD_RUN_INTERNAL_H
 #define KBUILD_RUN_INTERNAL_H
 
@@ -16,16 +16,15 @@
 #include <signal.h>
 
 // ---- ignored.c ----
-// Says which variables are set and change nothing of what was planned: each once.
+// Warns about variables that are set and have no effect on the plan: once for each.
 int say_ignored(struct build *b, struct error **err);
 
 // ---- local.c: single sources ----
 struct choosing; // available.h
-// What choices between recipes are made from; *o belongs to it.
+// The input of choices between recipes; it borrows *o.
 struct choosing choosing_of(struct build *b, struct source_options *o);
-void build_say(struct build *b, const char *text); // once, and in the summary
-// The names that the user gave to --source are those of some recipe; of the targets that were
-// asked for.
+void build_say(struct build *b, const char *text); // prints it once, and again in the summary
+// An error if a name given to --source is in no recipe of the requested targets.
 int check_source_names(struct build *b, struct error **err);
 void note_source_names(struct build *b, const struct recipe *r, const struct arch *target);
 int check_asked_source_names(struct build *b, struct error **err);
@@ -47,27 +46,25 @@ int output_tarball(struct build *b, const struct node *node, const char *output,
 // ---- actions.c: what each action of a recipe does, one table ----
 struct action {
     const char *name;
-    // Refuses bad input before anything is made, and appends to the key what else decides.
+    // Rejects bad input before anything is made, and appends to the key what else decides.
     int (*identify)(struct build *b, struct node *node, struct error **err);
     // In the child: makes the outputs and the provenance.
     int (*make)(struct build *b, struct node *node, json_t *record, struct error **err);
-    // Why its outputs are random by intent, and what makes them the same each time; NULL: they are
-    // not.
+    // Why its outputs are random by design, and what makes them reproducible; NULL: not random.
     const char *(*random)(const struct job *job);
 };
 extern const struct action actions[]; // by enum recipe_action
 
-// ---- packages.c: what builders and root file systems are made of ----
+// ---- packages.c: the packages of builders and root file systems ----
 struct source_options source_options(struct build *b);
-// Completes the identity of a node that is made of packages. Without `resolve` nothing is asked.
+// Completes the identity of a node that is made of packages. Without `resolve`: no queries.
 int identify_packages(struct build *b, struct node *node, bool resolve, struct error **err);
-// The packages that it was identified by; to be freed with package_set_free().
+// The packages in its identity; to be freed with package_set_free().
 int open_packages(struct build *b, const struct node *node, struct package_set *out,
                   struct error **err);
 
 // ---- node_list.c: sources that are lists ----
-// The name of the shared folder that a list's script lies in, to be freed; NULL: in the recipe's
-// own.
+// The name of the shared folder that holds a list's script, to be freed; NULL: the recipe's folder.
 char *list_shared_folder(const struct recipe_list *list);
 
 // ---- evaluate.c ----
@@ -83,8 +80,7 @@ int make_initrd(struct build *b, struct node *node, json_t *record, struct error
 int make_se_image(struct build *b, struct node *node, json_t *record, struct error **err);
 const char *se_image_random(const struct job *job);
 int identify_script(struct build *b, struct node *node, struct error **err); // sign.c
-// In the child: signs what the scripts left in the directory `out`, if the user asks for it
-// (sign.c).
+// In the child: signs what the scripts left in the directory `out`, if the user asks for it.
 int sign_outputs(const struct job *job, int out, struct error **err);
 int make_disk(struct build *b, struct node *node, json_t *record, struct error **err);
 int identify_disk(struct build *b, struct node *node, struct error **err);
@@ -95,11 +91,11 @@ struct layer_list {
     size_t n;
     struct strlist strings; // paths
 };
-// Those that are there, in order; to be freed also after an error.
+// The layers that apply, in order; to be freed also after an error.
 int layers_collect(struct build *b, const struct job *job, struct layer_list *l,
                    struct error **err);
 void layer_list_free(struct layer_list *l);
-// What people are told of the init inside.
+// Records a note for people about the init inside.
 void layers_record(const struct job *job, json_t *record);
 // "{os}", "{osversion}" and "{arch}" in a name filled in; to be freed.
 char *layers_expand_name(const struct job *job, const char *text);
@@ -109,10 +105,10 @@ int layers_pack(struct build *b, const struct node *node, const char *file,
 
 int identify_initrd(struct build *b, struct node *node, struct error **err);
 int identify_se_image(struct build *b, struct node *node, struct error **err);
-// The whole work of a node's process: lock the key, look again, make, record.
+// All work of a node's process: lock the key, check the caches again, make, record.
 void make_node(struct build *b, struct node *node, struct outcome *out);
-// What a step sees. Folders are made below `scratch`, but for /build and /out if there is a `work`;
-// the strings belong to it.
+// What a step sees. Folders are made below `scratch`, except /build and /out with a `work`; the
+// struct owns the strings.
 struct step {
     struct sandbox sandbox;
     struct sandbox_mount mounts[64];
@@ -123,25 +119,25 @@ struct step {
 int step_prepare(struct build *b, struct node *node, const char *scratch, const struct work *w,
                  struct step *s, struct error **err);
 void step_free(struct step *s);
-// The parts of that, for whoever runs something else in a sandbox. The text is taken over.
+// Parts of it, for other uses of the sandbox. Takes the text over.
 const char *step_keep(struct step *s, char *text);
 int step_mount(struct step *s, const char *source, const char *destination, bool writable,
                struct error **err);
 // A tree of the store, verified to the last byte. NULL on failure.
 const char *step_tree(struct build *b, struct step *s, const struct node *node, const char *output,
                       struct error **err);
-// A folder of the recipe: a copy, if some of it is for other architectures only. `name` is "", or
+// A folder of the recipe: a copy, if parts of it are for other architectures only. `name` is "" or
 // "shared/<name>/".
 int step_folder(const struct job *job, struct step *s, const char *scratch, const char *folder,
                 const char *name, const char *at, struct error **err);
-// Runs one of its phases, in a sandbox of its own.
+// Runs one phase, in a sandbox of its own.
 int step_run(const struct node *node, struct step *s, size_t phase_index, struct error **err);
 char *phase_script(const struct recipe_phase *p); // as the sandbox sees it; to be freed
-// In the child: the phases up to b->until, in the folder that stays (until.c).
+// In the child: the phases up to b->until, in the folders that are kept (until.c).
 int make_until(struct build *b, struct node *node, json_t *record, struct error **err);
 // ---- output.c ----
-// The output directory, made if need be; its owner is this user or root. The descriptor belongs to
-// the build.
+// Opens or makes the output directory; its owner must be this user or root. The build owns the
+// descriptor.
 int output_folder(struct build *b, struct error **err);
 // A folder in it, never through a link; to be closed.
 int output_subfolder(struct build *b, const char *name, struct error **err);
@@ -152,8 +148,8 @@ void output_log_keep(struct build *b, const struct node *node, const struct step
 
 // ---- place.c ----
 int place_outputs(struct build *b, const struct node *node, struct error **err);
-// Refuses what would be two files of one name in the output directory: of one recipe, whatever is
-// placed, and of the targets that are placed.
+// An error if two files would have one name in the output directory: within one recipe, placed or
+// not, and among the targets that are placed.
 int place_check_recipe(const struct recipe *r, struct error **err);
 int place_check(struct build *b, struct error **err);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the user says of single sources (--source, KBUILD_SOURCE), and what is said of that: that
-// the names exist, which sources are somebody's own files, what was left out for want of a source.
+// Handles the user's choices for single sources (--source, KBUILD_SOURCE): checks their names, and
+// reports local sources and recipes left out because a source is missing.
 #include "graph/available.h"
 #include "run/internal.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The work of a node's process: the key is locked, the caches are asked once more, and what neither
-// has is made and recorded.
+// The work of a node's process: locks the key, checks the caches again, and makes and records what
+// neither has.
 #include "run/internal.h"
 
 #include "base/clock.h"
@@ -46,7 +46,7 @@ static bool usable(struct build *b, struct node *node, const json_t *record)
     return true;
 }
 
-// 1: somebody else has made it, and *out says so; 0: nobody has.
+// 1: another process or the shared cache has it, and *out says which; 0: none has.
 static int find_made(struct build *b, struct node *node, struct outcome *out, struct error **err)
 {
     // Another kbuild may have made it while this one waited.
@@ -95,8 +95,8 @@ static int make_and_keep(struct build *b, struct node *node, bool kept, json_t *
 
 static int find_or_make(struct build *b, struct node *node, struct outcome *out, struct error **err)
 {
-    bool shared = node->state == NODE_SHARED; // then its inputs need not be there
-    // A build in another world, or half a one, is not kept: whoever makes the same need not wait.
+    bool shared = node->state == NODE_SHARED; // then its inputs may be absent
+    // Partial builds and builds in another environment are not kept: they need no lock on the key.
     bool kept = !b->options.world && !b->until;
     cleanup_close int lock = kept ? store_lock(b->store, node->key, waiting, NULL, err) : -1;
     if (kept && lock < 0)

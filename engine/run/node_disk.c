@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The action `image`: a tree of layers becomes a file system, made by its own tools in the recipe's
-// builder, and that a raw disk with partition tables and, if it is measured, a hash tree
-// (lib/disk). Nothing is mounted, and no device is needed.
+// The action `image`: makes a file system from a tree of layers, with the file system's own tools
+// in the recipe's builder, then a raw disk with partition tables and, if it is measured, a hash
+// tree (lib/disk). Nothing is mounted, and no device is needed.
 #include "run/internal.h"
 
 #include "base/copy.h"
@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define DISK_FORMAT "4" // raise it when the same tree would make another image
-#define FILL "fill"     // folder in /build, where the tools see what they are to write
+#define FILL "fill"     // folder in /build with the files for the tools
 #define SYSTEM "filesystem"
 
 // ---- identity ----
@@ -25,7 +25,7 @@ static bool is_measured(const struct job *job)
     return v->hash && condition_holds(job, &v->when);
 }
 
-// The form of the root hash; the text of a variable is the user's.
+// The format of the root hash; the variable is the user's text.
 static int hash_form(const struct job *job, enum verity_text *out, struct error **err)
 {
     const struct recipe_verity *v = &job->recipe->initrd->disk.verity;
@@ -73,8 +73,8 @@ static void disk_work_free(struct disk_work *w)
     free(w->scratch);
 }
 
-// Runs a program in the builder's root file system, in /build. Its output is in the log, unless
-// `messages` is not NULL: then that gets what it says on standard error, and the rest is nothing.
+// Runs a program in the builder's root file system, in /build. Its output goes to the log, unless
+// `messages` is not NULL: then that gets its standard error, and the rest is discarded.
 static int run_tool(struct disk_work *w, const char *command, const struct strlist *more,
                     int highest_status, struct buf *messages, struct error **err)
 {
@@ -158,7 +158,8 @@ static int make_ext4(struct disk_work *w, struct error **err)
     phase("making the file system");
     if (run_tool(w, "mke2fs", &options, 0, NULL, err) < 0 || run_debugfs(w, err) < 0)
         return -1;
-    // With -D it always changes something, and says so with 1. Then nothing may be left to do.
+    // With -D it always changes something, and exits with 1. After that nothing may be left to
+    // repair.
     if (run_tool(w, "e2fsck -f -y -D " SYSTEM, NULL, 1, NULL, err) < 0 ||
         run_tool(w, "e2fsck -f -n " SYSTEM, NULL, 0, NULL, err) < 0)
         return -1;
@@ -167,7 +168,7 @@ static int make_ext4(struct disk_work *w, struct error **err)
 
 // ---- the disk ----
 
-// What is all zero is a hole in the image.
+// Zero blocks become holes in the image.
 static int copy_system(struct disk_work *w, int image, struct error **err)
 {
     static const char zeros[1 << 16];
@@ -225,7 +226,7 @@ static int make_image(struct disk_work *w, struct error **err)
 
 // ---- results ----
 
-// After the tarball: a record's first output is that.
+// After the tarball, which must be the record's first output.
 static int put_hash(struct disk_work *w, const struct buf *text, json_t *record, struct error **err)
 {
     char digest[DIGEST_HEX_SIZE];

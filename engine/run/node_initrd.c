@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The initrd: layers stream in, one cpio comes out (lib/pack), in a tarball with upstream's names.
+// Makes the initrd: one cpio from layers (lib/pack), in a tarball with upstream's names.
 #include "run/internal.h"
 
 #include "base/log.h"
@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-// "{os}", "{osversion}", "{arch}" in a name.
+// Fills in "{os}", "{osversion}" and "{arch}" in a name.
 char *layers_expand_name(const struct job *job, const char *text)
 {
     const struct role *rootfs = job_role(job, ROLE_ROOTFS, NULL);
@@ -69,7 +69,7 @@ static int add_layer(struct build *b, const struct job *job, const struct recipe
         const struct role *role = layer->rootfs ? job_role(job, ROLE_ROOTFS, NULL)
                                                 : job_role(job, ROLE_ARTIFACT, layer->artifact);
         if (!role)
-            return 0; // an optional need, or the other one of `any`
+            return 0; // an optional need, or another alternative of `any`
         char *path = blob_of(b, role->node, err);
         if (!path)
             return -1;

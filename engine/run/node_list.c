@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sources that are lists (source/list.h): runs the script that prints the lines, and has them
-// fetched.
+// Sources that are lists (source/list.h): runs the script that prints the lines, and fetches them.
 //
 // The script runs as a step does: in the recipe's builder, without the network, in the folder of
-// the source that it is of. It sees what its key names, the source that it is of, the answers to
-// what it asked for in its last run, and, to find mirrors, the files and variables of the user that
-// its recipe names. Those are in no key, since they are to decide where files come from and nothing
-// else. Answers are anybody's, so that is made sure of: what a script names after it asked has a
-// line in versions.lock, which holds ever after.
+// the source that it belongs to. It sees the inputs in its key, that source, the answers to the
+// questions of its last run, and, to find mirrors, the user's files and variables that its recipe
+// names. These files and variables are in no key, since they may only decide where files come from.
+// Answers are untrusted. Therefore what a script names after a question has a line in
+// versions.lock, which stays valid from then on.
 #include "run/internal.h"
 
 #include "base/log.h"
@@ -42,7 +41,7 @@ char *list_shared_folder(const struct recipe_list *list)
 
 // ---- what the script sees ----
 
-// "~/x" or "$NAME/x": where it is, or NULL; *shown gets where the script finds it.
+// "~/x" or "$NAME/x": its path, or NULL; *shown gets the path for the script.
 static char *user_path(const char *text, char **shown)
 {
     const char *rest = strchr(text, '/');
@@ -94,7 +93,7 @@ static int show_shared(struct list_run *l, const char *name, struct error **err)
                        step_keep(&l->step, xasprintf("/shared/%s", name)), err);
 }
 
-// As plan_list.c has it in the key.
+// As plan_list.c puts it into the key.
 static int show_scripts(struct list_run *l, struct error **err)
 {
     const struct job *job = job_of(l->node);
@@ -155,7 +154,7 @@ static int prepare(struct list_run *l, struct error **err)
 
 // ---- running it ----
 
-// At most LIST_BYTES_MAX and one byte more.
+// Reads at most LIST_BYTES_MAX and one byte more.
 static int read_output(int fd, struct buf *out, struct error **err)
 {
     char chunk[65536];
@@ -250,7 +249,7 @@ static int check_tree(const struct build *b, const struct node *node, const char
     return lock_hint(b->lock, url, NULL, err);
 }
 
-// ---- what it asks for ----
+// ---- questions and answers ----
 
 static bool is_inside(const char *name, const char *folder)
 {
@@ -258,7 +257,7 @@ static bool is_inside(const char *name, const char *folder)
     return !strncmp(name, folder, n) && name[n] == '/';
 }
 
-// Of another run of the script, whose names list_parse() did not compare with these.
+// Names of another run of the script, which list_parse() did not compare with these.
 static int check_answer_name(const struct list_run *l, const char *name, struct error **err)
 {
     for (size_t i = 0; i < l->asked_names.n; i++) {
@@ -273,7 +272,7 @@ static int check_answer_name(const struct list_run *l, const char *name, struct 
     return 0;
 }
 
-// 1: a new question was answered; 0: it is no new one.
+// 1: a new question was answered; 0: it is not new.
 static int answer(struct list_run *l, const struct list_line *line, struct error **err)
 {
     const struct source_options o = source_options(l->b);
@@ -312,7 +311,7 @@ static int answer_all(struct list_run *l, const struct list *lines, struct error
     return fresh;
 }
 
-// What it asks for is not there, and without it the script names nothing.
+// The requested file does not exist, and without it the script names nothing.
 static int check_lines(const struct list_run *l, const struct list *lines, struct error **err)
 {
     for (size_t i = 0; i < lines->n; i++)
@@ -326,7 +325,7 @@ static int check_lines(const struct list_run *l, const struct list *lines, struc
                      node_label(l->node), lines->items[0].canonical);
 }
 
-// The script runs until it has no new question.
+// Runs the script until it has no new question.
 static int make_lines(struct list_run *l, struct list *lines, struct error **err)
 {
     for (unsigned round = 0;; round++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Artifacts made by scripts in the sandbox.
+// Makes artifacts with scripts in the sandbox.
 #include "run/work.h"
 
 #include "base/log.h"
@@ -25,7 +25,7 @@ int step_fault(struct error **err)
     return -1;
 }
 
-// Nothing of the step runs any more, and what it left is reached from `out` alone.
+// No process of the step is running, and its files are reached through `out` only.
 static int pack_output(struct build *b, const struct node *node, const char *name, int out,
                        json_t *record, struct error **err)
 {
@@ -89,14 +89,13 @@ int step_run(const struct node *node, struct step *s, size_t phase_index, struct
     return 0;
 }
 
-// What a script has to say of its result in one line, in /build/summary: shown after the build,
-// also when the result comes from the cache. It is the script's text, so no control character of it
-// may reach a terminal.
+// The one-line summary of a script, in /build/summary: shown after the build, also when the result
+// comes from the cache. It is untrusted text, so control characters must not reach a terminal.
 static void take_summary(const struct step *s, json_t *record)
 {
     cleanup_buf struct buf text = {0};
     cleanup_error struct error *ignored = NULL;
-    // No such file is the usual case, a bad one says nothing.
+    // Usually there is no such file; a bad one is ignored.
     cleanup_close int work = beneath_open_owned(AT_FDCWD, s->work);
     if (work >= 0)
         beneath_chmod(work, "summary", 0600);
@@ -112,7 +111,7 @@ static void take_summary(const struct step *s, json_t *record)
         json_object_set_new(record, "summary", line);
 }
 
-// All phases, or those that are left.
+// Runs all phases, or the remaining ones.
 static int run_phases(const struct node *node, struct step *s, json_t *record, struct error **err)
 {
     const struct job *job = job_of(node);
@@ -131,7 +130,7 @@ static int run_phases(const struct node *node, struct step *s, json_t *record, s
     return 0;
 }
 
-// What is done with a step's folder once it is over.
+// Turns a finished step's folder into outputs.
 static int keep_outputs(struct build *b, const struct node *node, const struct step *s,
                         json_t *record, struct error **err)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Secure Execution boot image: kernel, initrd and command line, sealed for host keys.
+// Makes the Secure Execution boot image: kernel, initrd and command line, sealed for host keys.
 #include "run/internal.h"
 #include "run/se_trust.h"
 
@@ -59,7 +59,7 @@ static struct host_key *load_hosts(const struct job *job, size_t *count, struct 
             free_hosts(hosts, i);
             return NULL;
         }
-        // What is sealed for is what the key names and what was verified.
+        // The documents must still be those in the key, which were verified.
         if (strcmp(hosts[i].digest, v->digests.items[i]) != 0) {
             error_user(err, "host key document: %s changed while kbuild was running", path);
             error_hint(err, "run kbuild again, so that the new one is verified");
@@ -71,8 +71,8 @@ static struct host_key *load_hosts(const struct job *job, size_t *count, struct 
     return hosts;
 }
 
-// Host key documents are read and verified here, before half an hour of building. The verdict
-// depends on the clock, so this is done in every run, also if the image is cached.
+// Reads and verifies host key documents now, before half an hour of building. The result depends on
+// the clock, so every run does this, also if the image is cached.
 static int check_hosts(const struct job *job, const struct se_verification *v, struct error **err)
 {
     size_t count = 0;
@@ -140,7 +140,7 @@ int identify_se_image(struct build *b, struct node *node, struct error **err)
     return 0;
 }
 
-// Takes "<target>:<path>" out of that target's tarball.
+// Extracts "<target>:<path>" from that target's tarball.
 static int extract(struct build *b, const struct node *node, const char *reference,
                    const char *path, struct error **err)
 {
@@ -169,7 +169,7 @@ static char *command_line(const struct job *job)
     return xasprintf("%s%s%s", fixed, *fixed && *more ? " " : "", more);
 }
 
-// What one image is made from and what comes out of it; paths are in the scratch folder.
+// The inputs and outputs of one image; paths are in the scratch folder.
 struct work {
     char *kernel, *initrd, *parmfile, *image;
     struct buf record, reference, header;
@@ -186,7 +186,7 @@ static void work_free(struct work *w)
     buf_free(&w->header);
 }
 
-// The secret that the key names; nothing if there is none.
+// The secret in the key; empty if there is none.
 static int load_secret(const struct job *job, struct secret_memory *out, struct error **err)
 {
     const struct variable_value *v = variable_find(job, "SE_SEAL_SECRET");
@@ -224,7 +224,7 @@ static int seal_external(const struct job *job, const struct se_input *in, const
     struct external_sealer tool = {0};
     if (choose_sealer(job, &sealer, &tool, err) < 0)
         return -1;
-    // It verifies by itself, too, with what this run may fetch.
+    // The tool verifies again, with what this run may fetch.
     tool.offline = offline || !strcmp(variable_text(job, "SE_ONLINE"), "no");
     struct strlist certificates = {0}, crls = {0};
     se_verification_files(job, &certificates, &crls);
@@ -261,7 +261,7 @@ static int seal(struct build *b, const struct node *node, struct work *w, struct
     return result;
 }
 
-// What the verifier of an attestation needs, from the image as it is.
+// Computes what the verifier of an attestation needs, from the finished image.
 static int refer(struct work *w, const char *name, struct error **err)
 {
     cleanup_originals struct se_originals originals = SE_ORIGINALS_NONE;
@@ -319,7 +319,7 @@ const char *se_image_random(const struct job *job)
                                                    "time (docs/provable-sealing.md)";
 }
 
-// What was fetched to judge the host keys is in no input: it is recorded by digest.
+// Files fetched to verify the host keys are in no input: they are recorded by digest.
 static void record_fetched(const struct job *job, json_t *record)
 {
     json_t *list = json_array();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sources, builders and root file systems: the nodes that come from the network.
+// Makes sources, builders and root file systems: the nodes that come from the network.
 #include "run/internal.h"
 
 #include "base/log.h"

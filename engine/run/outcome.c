@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Outcomes as values, and as JSON between two processes:
+// Converts outcomes to JSON and back, for transfer between two processes:
 //   {"outcome": "made", "record": {...}}
 //   {"outcome": "failed", "error": {"kind", "message", "hint", "subject"}}
 #include "run/report.h"

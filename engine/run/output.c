@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The output directory, opened once, and the logs in it.
+// Opens the output directory, once, and its logs.
 //
-// Logs: <output>/logs/<label>.log is what the last attempt said that did something; each attempt is
-// a new file, so nothing is ever written through a link or into a file that somebody else holds.
-// The log of the build that made a result is kept in the store beside the result's record, for
-// those who get the result from there.
+// <output>/logs/<label>.log is the log of the last attempt that printed something. Each attempt
+// writes a new file, so nothing is written through a link or into a file that another process has
+// open. The log of the build that made a result is kept in the store beside the result's record,
+// for users who get the result from there.
 #include "run/internal.h"
 
 #include "base/folder.h"
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-// Results in the cache would be in the way of what it keeps there, and go with it.
+// Results in the cache could collide with its files, and would be removed with it.
 static int refuse_cache(struct build *b, struct error **err)
 {
     cleanup_free char *output = realpath(b->options.output, NULL);
@@ -60,7 +60,8 @@ int output_log_open(struct build *b, const char *path, struct error **err)
     const char *name = path_base(path);
     struct stat st;
     if (fstatat(logs, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
-        return error_errno(err, EISDIR, "creating the log %s", path); // the only thing that stays
+        return error_errno(err, EISDIR, "creating the log %s", path); // the only case in which the
+                                                                      // old one stays
     int fd = openat(logs, ".", O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, 0644);
     if (fd >= 0)
         return fd;
@@ -100,7 +101,7 @@ void output_log_place(struct build *b, const char *path, int log)
 static int open_for_reading(struct build *b, const char *path, struct error **err)
 {
     cleanup_free char *shown = xasprintf("%s/logs", b->options.output);
-    // Looking makes nothing.
+    // Reading creates nothing.
     cleanup_close int folder = folder_open(b->options.output, "output directory", FOLDER_OURS, err);
     if (folder < 0)
         return -1;
@@ -126,14 +127,14 @@ void output_log_keep(struct build *b, const struct node *node, const struct step
     if (!log->path)
         return;
     cleanup_close int logs = made_here ? -1 : output_subfolder(b, "logs", NULL);
-    // What is lost here is a convenience: no reason to fail a build.
+    // Losing the log is no reason to fail a build.
     if (made_here && log->file >= 0)
         store_log_put(b->store, node->key, log->file, NULL);
     else if (logs >= 0 && has_name(log->file))
         unlinkat(logs, path_base(log->path), 0); // it says nothing of how the result was made
 }
 
-// The result is there, and was made by a build whose log is, or is not.
+// Opens the log of the build that made the result; it may be missing.
 static int open_kept(struct build *b, const struct node *node, struct error **err)
 {
     int fd = -1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builders and root file systems are made of distribution packages. Names say nothing about
-// content, so they are resolved to a list of files with their digests before there is a key.
+// Resolves the distribution packages of builders and root file systems to a list of files with
+// their digests, since names say nothing about content. The list is part of the key.
 #include "run/internal.h"
 
 #include "base/log.h"
@@ -96,7 +96,7 @@ int build_update(struct build *b, struct error **err)
     return for_packages(b, packages_refresh, err);
 }
 
-// What a cached list pins is in the lock by now.
+// What a cached list pins is already in the lock.
 static bool tell_unknown_lists(struct build *b)
 {
     bool told = false;

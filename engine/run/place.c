@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Results -> output directory, under upstream's names and with upstream's side files:
+// Places results in the output directory, under upstream's names and with upstream's side files:
 //
-//   kata-static-<output>.tar.xz         the tarball (a hard link to the store's blob where it can
-//   be) <target>-version                    what it was made from: first 9 digits of its action key
+//   kata-static-<output>.tar.xz         the tarball (a hard link to the store's blob if possible)
+//   <target>-version                    what it was made from: first 9 digits of its action key
 //   <target>-builder-image-version      the builder's image name
 //   <target>-sha256sum                  sha256sum's format, one line a tarball
-//   what else the artifact leaves       side files under their own names (record_side_file)
+//   other files of the artifact         side files under their own names (record_side_file)
 #include "run/internal.h"
 
 #include "base/log.h"
@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
-// Writes only what differs, so that a run with nothing to do touches nothing.
+// Writes only what differs, so that a run without work changes nothing.
 static int write_if_changed(int folder, const char *name, const char *path, const struct buf *text,
                             struct error **err)
 {
@@ -35,7 +35,7 @@ static int place_side_files(struct build *b, const struct node *node, int folder
         cleanup_free char *name =
             xasprintf("%s-%s", job_of(node)->recipe->name, side_file_names[i]);
         cleanup_free char *path = xasprintf("%s/%s", b->options.output, name);
-        // A prebuilt artifact brought its own.
+        // A prebuilt artifact has its own.
         if (!result && !node_output(node, name))
             result = write_if_changed(folder, name, path, &texts[i], err);
         buf_free(&texts[i]);
@@ -43,7 +43,7 @@ static int place_side_files(struct build *b, const struct node *node, int folder
     return result;
 }
 
-// "<architecture>-<key>" in <target>-version is of what was here before.
+// Reports the replaced result, from the "<architecture>-<key>" in <target>-version.
 static void say_what_is_replaced(struct build *b, const struct node *node, int folder)
 {
     const struct job *job = job_of(node);
@@ -85,7 +85,7 @@ static int check_architecture(const struct build *b, const struct job *job, stru
     return error_hint(err, "add --arch=%s", job->target->name);
 }
 
-// A file in the output directory, and whose it is.
+// A file in the output directory, and the target that it belongs to.
 struct placed_file {
     char *name;
     const struct job *job;
@@ -103,7 +103,7 @@ static void placed_files_free(struct placed_files *f)
     free(f->items);
 }
 
-// What kbuild itself puts there as <target>-<name>.
+// The names that kbuild itself uses: <target>-<name>.
 static void own_names(struct strlist *out)
 {
     for (size_t i = 0; i < SIDE_FILES; i++)
@@ -112,7 +112,7 @@ static void own_names(struct strlist *out)
     strlist_add(out, SPDX_FILE);
 }
 
-// All that may come of a recipe.
+// All files that a recipe can place.
 static void file_names(const struct recipe *r, struct strlist *out)
 {
     cleanup_strlist struct strlist own = {0};

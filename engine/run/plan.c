@@ -73,7 +73,7 @@ bool plan_source_applies(struct build *b, const struct job *job, const struct re
            condition_holds(job, &source->condition);
 }
 
-// A list that is somebody's own folder needs no script.
+// A list that is a local folder needs no script.
 static bool is_folder(const struct build *b, const struct recipe_source *source)
 {
     const struct source_choice *choice = source_choice_of(b->options.choices, source->name);
@@ -111,7 +111,7 @@ static int add_source(struct build *b, struct node *user, const struct recipe_so
 
 // ---- builders and root file systems ----
 
-// This machine's distribution; found out when first needed, since not every build needs one.
+// This machine's distribution; detected when first needed, since many builds do not need it.
 static int host_distribution(struct build *b, struct distribution *copy, struct error **err)
 {
     if (!b->host.id && distribution_host(&b->host, err) < 0)
@@ -132,7 +132,7 @@ static bool same_packages(const struct node *node, const void *what)
 static void describe_packages(struct node *node)
 {
     const struct job *job = job_of(node);
-    if (job->image_name) // its digest has to be found out (image_pin.h)
+    if (job->image_name) // its digest is resolved in image_pin.c
         return;
     buf_printf(&node->identity, "format %s\ndistribution %s %s\narchitecture %s\n", RUN_FORMAT,
                job->distribution.id, job->distribution.codename, job->target->name);
@@ -147,7 +147,7 @@ static void describe_packages(struct node *node)
         buf_puts(&node->identity, "sysroot format " SYSROOT_FORMAT "\n");
 }
 
-// Takes the contents of `wanted`.
+// Takes over the contents of `wanted`.
 static struct node *add_packages(struct build *b, enum node_kind kind, const char *name,
                                  struct job *wanted, const struct recipe *r)
 {
@@ -196,7 +196,7 @@ static void add_libraries(const struct recipe_builder *builder, const struct arc
     }
 }
 
-// Groups bind only where their packages are for two architectures.
+// Such groups matter only where their packages are for two architectures.
 static void add_same_versions(const struct recipe_builder *builder, struct job *wanted)
 {
     for (size_t i = 0; i < builder->same.n; i++) {
@@ -315,7 +315,7 @@ int plan_folder(const struct job *job, const char *title, const char *folder, co
             shared ? xasprintf("%s/%s", shared + 1, relative) : xstrdup(relative);
         if (recipe_hides(job->recipe, job->target, named))
             continue;
-        if (strchr(relative, '\n')) // it would be another line of the key
+        if (strchr(relative, '\n')) // it would add a line to the key
             return error_user(err, "%s has a line break in its name", file);
         struct stat st;
         if (lstat(file, &st) < 0)
@@ -326,7 +326,7 @@ int plan_folder(const struct job *job, const char *title, const char *folder, co
             if (plan_folder(job, title, folder, relative, out, err) < 0)
                 return -1;
             digest_bytes("", 0, digest);
-            if (out->len == before) // a step sees that it is there
+            if (out->len == before) // an empty folder: a step sees it
                 buf_printf(out, "%s %s d %s\n", title, relative, digest);
             continue;
         }
@@ -350,8 +350,7 @@ int plan_folder(const struct job *job, const char *title, const char *folder, co
     return 0;
 }
 
-// The parts of recipe.yaml that decide what comes out. Where packages come from, what it is called
-// and how it is tried do not.
+// The keys of recipe.yaml that can change the output. Package origins, names and tests cannot.
 static const char *const deciding_keys[] = {"action",  "run",    "phases", "environment", "sign",
                                             "outputs", "initrd", "disk",   "image",       "shared"};
 

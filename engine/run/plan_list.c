@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plans sources that are lists. What such a node is, is known at once: its script with all that it
-// can see, and its arguments; what the script reads and runs in are inputs. So the key is known as
-// soon as those are there.
+// Plans sources that are lists. The identity of such a node is known at once: its script, all files
+// that the script sees, and its arguments. The script's other inputs are inputs of the node. So the
+// key is known as soon as these inputs are.
 #include "run/plan.h"
 
 #include <string.h>
@@ -39,7 +39,7 @@ static int fill_arguments(struct build *b, const struct job *user,
             return error_wrap(err, "%s:%zu: source %s: arguments", user->recipe->file, source->line,
                               source->name);
         for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-            if (*p < ' ' || *p == 0x7f) // it would be another line of the key
+            if (*p < ' ' || *p == 0x7f) // it would add a line to the key
                 return error_user(err, "%s:%zu: source %s: an argument holds a control character",
                                   user->recipe->file, source->line, source->name);
         strlist_add(out, text);
@@ -55,8 +55,8 @@ static int identify_shared(struct build *b, const struct job *user, const char *
     return plan_folder(user, title, folder, "", out, err);
 }
 
-// What the script sees, and no more (node_list.c): a shared one its own folder, one of the recipe
-// that folder and all shared ones.
+// The files that the script sees (node_list.c): a shared script its own folder, a script of the
+// recipe that folder and all shared ones.
 static int identify_files(struct build *b, const struct job *user, const struct recipe_list *list,
                           struct buf *out, struct error **err)
 {
@@ -91,7 +91,7 @@ static int plan_list(struct build *b, struct node *user, const struct recipe_sou
     for (size_t i = 0; i < arguments.n; i++)
         buf_printf(&identity, "argument %s\n", arguments.items[i]);
     buf_printf(&script, "%s%s", identity.data, files.data ? files.data : "");
-    if (!builder) // the tools of this machine, which is all that the user's identity holds so far
+    if (!builder) // this machine's tools, the whole identity of `user` so far
         buf_add(&identity, user->identity.data, user->identity.len);
     buf_add(&identity, files.data, files.len);
     const struct wanted_list wanted = {&identity, of ? of->node : NULL,
@@ -116,7 +116,7 @@ static int plan_list(struct build *b, struct node *user, const struct recipe_sou
     return 0;
 }
 
-// The source that a list is of; a list itself is planned first.
+// The source that a list belongs to; if that is a list, it is planned first.
 static const struct role *find_of(struct build *b, struct node *user,
                                   const struct recipe_source *source, struct error **err)
 {

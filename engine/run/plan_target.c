@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the user names -> nodes that are asked for.
+// Plans the targets that the user names, and marks their nodes.
 #include "run/plan.h"
 
 static int add_companions(struct build *b, struct node *node, struct error **err)

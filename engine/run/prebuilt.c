@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Takes artifacts from a registry instead of making them.
+// Takes artifacts from a registry instead of making them, and checks their files and sums.
 #include "run/prebuilt.h"
 
 #include "base/log.h"
@@ -10,7 +10,7 @@
 
 enum { SUMS_LIMIT = 1 << 20 };
 
-// ---- which ----
+// ---- selection ----
 
 static const char *set_or(const char *name, const char *otherwise)
 {
@@ -18,7 +18,7 @@ static const char *set_or(const char *name, const char *otherwise)
     return value && *value ? value : otherwise;
 }
 
-// Upstream's place of an artefact, and the tag that its pipelines pull.
+// Upstream's repository of an artefact, and the tag that its pipelines pull.
 static char *upstream_repository(const char *target, struct error **err)
 {
     const char *registry = set_or("ARTEFACT_REGISTRY", NULL);
@@ -85,10 +85,10 @@ int identify_prebuilt(struct build *b, struct node *node, bool resolve, struct e
     return 0;
 }
 
-// ---- who made it ----
+// ---- signatures ----
 
-// With trusted keys, only an entry of kbuild's that one of them signed, for this very target: an
-// artefact of upstream's bears no signature. 1: it is one; 0: nobody asks for it.
+// With trusted keys, only an entry pushed by kbuild for this target and signed with one of them:
+// upstream's artefacts have no signature. 1: it is such an entry; 0: no keys are set.
 static int check_trust(const struct trusted_keys *keys, const struct node *node,
                        struct registry *registry, struct entry *e, struct error **err)
 {
@@ -103,7 +103,7 @@ static int check_trust(const struct trusted_keys *keys, const struct node *node,
                            "KBUILD_TRUSTED_KEYS only");
 }
 
-// ---- what is in it ----
+// ---- content ----
 
 struct taking {
     struct build *b;
@@ -111,8 +111,8 @@ struct taking {
     json_t *record;
     struct registry *registry;
     struct entry entry;
-    struct prebuilt_files all, files; // that it has; of those what is taken
-    bool unanswered;                  // the registry failed, which says nothing of the artifact
+    struct prebuilt_files all, files; // of the manifest; those of them that are taken
+    bool unanswered;                  // the registry failed, which says nothing about the artifact
 };
 
 static int get_manifest(struct taking *t, struct error **err)
@@ -181,7 +181,7 @@ static int check_sums(struct taking *t, struct error **err)
     return prebuilt_check_sums(&t->all, target, text.data, err);
 }
 
-// The recipe's tarballs in its order; everything else as it is, beside them.
+// The recipe's tarballs in its order, then all other files unchanged beside them.
 static int record_files(struct taking *t, struct error **err)
 {
     const struct recipe *r = job_of(t->node)->recipe;
@@ -197,7 +197,7 @@ static int record_files(struct taking *t, struct error **err)
         bool tarball = false;
         for (size_t k = 0; k < r->outputs.n; k++)
             tarball |= prebuilt_tarball(&t->files, r->outputs.items[k]) == file;
-        if (!tarball && strcmp(file->title, sums) != 0) // the sums are written anew
+        if (!tarball && strcmp(file->title, sums) != 0) // the sums are written again
             record_side_file(t->record, file->title, file->digest, file->size);
     }
     return 0;
@@ -214,7 +214,7 @@ static bool is_output(const json_t *record, const char *name)
     return false;
 }
 
-// A signature is about the outputs; whatever else is in the manifest, anybody may have added.
+// A signature covers the outputs only; anybody may have added other files to the manifest.
 static void keep_signed(struct taking *t)
 {
     cleanup_free char *sums = xasprintf("%s-sha256sum", job_of(t->node)->recipe->name);
@@ -226,7 +226,7 @@ static void keep_signed(struct taking *t)
     t->files.n = kept;
 }
 
-// Only the names that the target itself would leave: anything else could be another target's.
+// Keeps only names that the target itself would produce: others could belong to another target.
 static void keep_allowed(struct taking *t)
 {
     t->files.items = xcalloc(t->all.n + 1, sizeof *t->files.items);
@@ -287,7 +287,7 @@ int make_prebuilt(struct build *b, struct node *node, json_t *record, struct err
 }
 
 // ---- prebuilt files ----
-// Reads which files a prebuilt artifact's manifest lists, and the SHA-256 sums beside them.
+// Reads the file list of a prebuilt artifact's manifest, and the SHA-256 sums beside it.
 
 enum { FILES_MAX = 64 };
 
@@ -298,7 +298,7 @@ static int read_file(const json_t *layer, struct prebuilt_files *out, struct err
     const char *hex = oci_descriptor_digest(layer, NULL);
     json_int_t size = json_integer_value(json_object_get(layer, "size"));
     if (!title)
-        return 0; // a tree of kbuild's, which is no file
+        return 0; // a tree pushed by kbuild, no file
     if (starts_with(title, "./"))
         title += 2;
     if (!path_is_clean(title) || strchr(title, '/') || strchr(title, '\n'))

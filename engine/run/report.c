@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes and reads what a node's process reports (report.h says the lines).
+// Writes and reads the reports of a node's process (format: report.h).
 #include "run/report.h"
 
 #include "base/file.h"
@@ -10,7 +10,7 @@
 
 // ---- in the process of a node ----
 
-static int report_fd = -1; // -1: this is no such process
+static int report_fd = -1; // -1: not in a node's process
 
 static void send(json_t *event)
 {

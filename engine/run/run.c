@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run is for, and what is done with what it makes: the scheduler's actions over a plan.
+// Runs a plan: sets what the run makes, and keeps the results, as the scheduler's actions.
 #include "run/internal.h"
 
 #include "run/schedule.h"
@@ -8,7 +8,7 @@
 #include "run/work.h"
 #include "share/share.h"
 
-// ---- what the run is for ----
+// ---- what to make ----
 
 static bool is_network(const struct node *node)
 {
@@ -130,7 +130,7 @@ static void tick(void *context)
 
 // ---- a run ----
 
-// To look into its step, or to make it again, an artifact has to be one that is made here.
+// To run its step again or to enter it, an artifact must be made here.
 static int refuse_prebuilt(const struct build *b, struct error **err)
 {
     for (size_t i = 0; i < b->graph.n; i++) {
@@ -143,7 +143,7 @@ static int refuse_prebuilt(const struct build *b, struct error **err)
     return 0;
 }
 
-// Of some of the tasks: their nodes, in order. To be freed.
+// The nodes of the tasks for which is_one() is true, in order. To be freed.
 static struct node **nodes_of(const struct schedule *s, bool (*is_one)(const struct task *),
                               size_t *n)
 {
@@ -165,7 +165,7 @@ static bool is_result(const struct task *t)
     return job_of(t->node)->placed && node_is_here(t->node);
 }
 
-// What was made here has been pushed already.
+// Results made here have been pushed already.
 static bool was_there(const struct task *t)
 {
     return node_is_known(t->node) && t->outcome.kind != OUTCOME_MADE;
@@ -180,20 +180,21 @@ static int place_all(struct build *b, struct node **results, size_t n, size_t *p
     return 0;
 }
 
-// Also after a failure: what is done is done, and what could not be placed is pending. Not before:
-// a run that is interrupted or refused places nothing, and must not stop a merge of what is there.
+// Runs also after a failure: finished results are placed, the others are noted as pending. Not
+// earlier: an interrupted or refused run places nothing, and must not block a merge of older
+// results.
 static int place_and_note(struct build *b, const struct schedule *s, struct error **err)
 {
     size_t n, placed;
     cleanup_free struct node **results = nodes_of(s, is_result, &n);
     if (place_all(b, results, n, &placed, err) == 0)
         return wanted_note(b, results, placed, err);
-    cleanup_error struct error *later = NULL; // the first one counts
+    cleanup_error struct error *later = NULL; // the first error is reported
     wanted_note(b, results, placed, &later);
     return -1;
 }
 
-// Asks the shared cache for the records of what is missing, needs first.
+// Queries the shared cache for missing records, needs first.
 static int ask_shared_cache(struct build *b, struct schedule *s, const struct schedule_actions *a,
                             struct error **err)
 {
@@ -269,7 +270,7 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
 int build_run(struct build *b, struct error **err)
 {
     work_remind(b);
-    // Results go there in the end: an hour of work must not be over before that is tried.
+    // Checked now: the results go there after perhaps an hour of work.
     if (output_folder(b, err) < 0)
         return -1;
     return run_nodes(b, RUN_ALL, err);

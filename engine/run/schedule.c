@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parallel run. One thread, one loop over poll(): signals (as a signalfd), the reports and logs
-// of what runs, and the jobserver when something waits for a token. A node that ends makes its
-// dependants' keys known; those are looked up before anything is made, so that equal outputs stop a
-// rebuild.
+// Runs a graph in parallel. One thread, one loop over poll(): signals (as a signalfd), reports and
+// logs of running processes, and the jobserver when a node waits for a token. When a node ends, its
+// dependants' keys become known; these are looked up before anything is made, so that equal outputs
+// stop a rebuild.
 #include "run/schedule.h"
 
 #include "base/clock.h"
@@ -25,7 +25,7 @@ struct run {
     const struct schedule_limits *limits;
     struct task **running;
     size_t running_count;
-    size_t next; // no task before this one can start
+    size_t next; // no earlier task can start
     int signals; // signalfd
     sigset_t old_mask;
     bool stopping; // no new processes
@@ -85,7 +85,7 @@ void schedule_close(struct schedule *s)
     *s = (struct schedule){0};
 }
 
-// Tells the dependants whether they still wait for this one.
+// Updates whether the dependants still wait for this task.
 static void count_here(struct task *t)
 {
     bool here = node_is_here(t->node);
@@ -102,9 +102,9 @@ static void count_all(struct schedule *s)
         count_here(&s->tasks[i]);
 }
 
-// ---- what is wanted ----
+// ---- wanted tasks ----
 
-// Does it have to be made, as far as it is wanted?
+// Must it be made, if it is wanted?
 static bool is_missing(const struct node *node)
 {
     switch (node->state) {
@@ -123,7 +123,7 @@ static bool to_make(const struct task *t)
     return t->wanted && !t->left_alone && is_missing(t->node);
 }
 
-// Needs last to first: what is wanted and not there wants its inputs, too.
+// From last to first: a node that is wanted and missing makes its inputs wanted.
 bool schedule_want(struct schedule *s)
 {
     bool any = false;
@@ -216,7 +216,8 @@ static struct task *find_by_id(const struct schedule *s, const char *id)
     return NULL;
 }
 
-// An input was damaged: it is made again, then this node. Not one that this run has made already.
+// After a damaged input: makes it again, then this node. Not if this run has made the input
+// already.
 static bool retry_damaged(struct run *r, struct task *t)
 {
     struct task *input = t->outcome.kind == OUTCOME_DAMAGED_INPUT && t->outcome.error
@@ -233,7 +234,7 @@ static bool retry_damaged(struct run *r, struct task *t)
     return true;
 }
 
-// The shared cache had the record and has not the outputs: from its inputs, then.
+// The shared cache had the record but not the outputs: makes them from the inputs.
 static bool retry_shared(struct run *r, struct task *t)
 {
     if (t->outcome.kind != OUTCOME_SHARED_LOST)
@@ -338,7 +339,7 @@ static int start_ready(struct run *r, bool *waiting, struct error **err)
     struct task *t;
     *waiting = false;
     while ((t = next_ready(r))) {
-        // Tokens that a step kept, or made, are set right when nothing runs.
+        // Tokens that a step kept or added are corrected when nothing runs.
         if (!r->running_count)
             jobserver_refill();
         if (r->running_count >= r->limits->jobs)
@@ -350,7 +351,7 @@ static int start_ready(struct run *r, bool *waiting, struct error **err)
         struct child_setup setup = {.actions = r->a, .mask = &r->old_mask, .signals = r->signals};
         if (child_start(t, &setup, err) < 0)
             return -1;
-        t->node->state = NODE_RUNNING; // after the start: its process sees what it was
+        t->node->state = NODE_RUNNING; // set after the start: the process sees the old state
         r->running[r->running_count++] = t;
         if (r->a->started)
             r->a->started(r->a->context, t);

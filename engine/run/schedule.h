@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parallel run of a graph: which nodes are wanted, which may start, a process each. It knows
-// nodes and nothing of recipes: whoever starts a run says what it is for (struct task, filled in
-// before) and how a node is looked up, made and kept (struct schedule_actions).
+// nodes and no recipes: the caller sets what the run makes (struct task, filled in before) and how
+// a node is looked up, made and kept (struct schedule_actions).
 #ifndef KBUILD_RUN_SCHEDULE_H
 #define KBUILD_RUN_SCHEDULE_H
 
@@ -11,32 +11,32 @@
 
 #include <sys/types.h>
 
-// What happens to a node in a run. Belongs to the scheduler; others read it.
+// The state of a node in a run. The scheduler owns it; others read it.
 struct task {
     struct node *node;
-    // What the run is for, set before it starts.
-    bool root;        // wanted for its own sake
+    // The aim of the run, set before it starts.
+    bool root;        // wanted for itself
     bool left_alone;  // not made by this run
-    bool only_inputs; // of this root, the inputs are what is wanted
+    bool only_inputs; // of this root, only the inputs are wanted
 
-    bool wanted;       // by a root, as things stand
-    size_t waits;      // for that many inputs, whose outputs are not in the store yet
-    bool counted_here; // its dependants do not wait for it
+    bool wanted;       // by a root, in the current state
+    size_t waits;      // number of inputs whose outputs are not in the store yet
+    bool counted_here; // its dependants no longer wait for it
     struct task **dependants;
     size_t dependant_count, dependant_cap;
 
     // Its process, while it runs.
     pid_t pid;
-    bool waiting; // for another process, and nothing else was said since
+    bool waiting; // for another process, with no other report since
     int events;   // read end of its report, or -1
     struct buf pending;
     char *progress; // "1.2 of 3.4 MB", or NULL
     struct steplog log;
 
-    // What became of it. OUTCOME_NONE: it did not run.
+    // The result. OUTCOME_NONE: it did not run.
     struct outcome outcome;
     long long started_ms, took_ms; // of the monotonic clock
-    long long cpu_ms;              // of its process and all that it started
+    long long cpu_ms;              // of its process and all descendants
 };
 
 struct schedule {
@@ -47,10 +47,10 @@ struct schedule {
 
 struct schedule_actions {
     void *context;
-    // Finds out a node's key and what there is of it, and sets its state. Called when the outputs
-    // of its inputs are known, also again.
+    // Computes a node's key, finds its outputs, and sets its state. Called when the outputs of its
+    // inputs are known, and may be called again.
     int (*look_up)(void *context, struct node *node, struct error **err);
-    // Opens a log for its process, and returns what that one writes to.
+    // Opens a log for its process, and returns the descriptor to write to.
     int (*open_log)(void *context, struct task *t, struct error **err);
     // Gives that log its name; may be NULL.
     void (*place_log)(void *context, struct task *t);
@@ -58,34 +58,34 @@ struct schedule_actions {
     void (*make)(void *context, struct node *node, struct outcome *out);
     // Keeps a good outcome: its record's outputs become the node's.
     int (*keep)(void *context, struct task *t, struct error **err);
-    // The shared cache lacks what it was found to have: look_up() is not to say NODE_SHARED again.
-    // May be NULL.
+    // The shared cache lacks outputs that it listed: look_up() must not set NODE_SHARED again. May
+    // be NULL.
     void (*forget_shared)(void *context, struct node *node);
     // At the end of a batch of look_up().
     int (*looked_up)(void *context, struct error **err);
-    // For who looks on; each may be NULL.
+    // For the display; each may be NULL.
     void (*started)(void *context, const struct task *t);
     void (*progressed)(void *context, const struct task *t);
     void (*waiting)(void *context, const struct task *t); // for another process that makes the same
     void (*ended)(void *context, const struct task *t,
-                  const struct error *why); // found is an end, too
-    void (*tick)(void *context);            // some ten a second
+                  const struct error *why); // finding it also counts as an end
+    void (*tick)(void *context);            // about ten times a second
 };
 
 struct schedule_limits {
     unsigned jobs;
-    bool keep_going; // after a failure, with what does not depend on it
+    bool keep_going; // after a failure, with the nodes that do not depend on it
 };
 
-// The graph's nodes in order, without anything wanted. A cycle is an error.
+// The graph's nodes in order, none wanted yet. A cycle is an error.
 int schedule_open(struct schedule *s, const struct graph *g, struct error **err);
 struct task *schedule_task(const struct schedule *s, const struct node *node);
-// Marks what the roots want, as the states of the nodes are; true if something of it is to be made.
+// Marks what the roots want, given the states of the nodes; true if some of it is to be made.
 bool schedule_want(struct schedule *s);
-// Looks up nodes that became known by what the caller did, and marks anew what is wanted.
+// Looks up nodes that the caller's action made known, and marks again what is wanted.
 int schedule_look_up(struct schedule *s, const struct schedule_actions *a, struct error **err);
-// Makes what is wanted. *failure gets the first failure of a node, which does not make the run
-// fail; the run fails if it is interrupted, or if an action does.
+// Makes what is wanted. *failure gets the first failure of a node, which does not make the call
+// fail; the call fails if the run is interrupted, or if an action fails.
 int schedule_run(struct schedule *s, const struct schedule_actions *a,
                  const struct schedule_limits *limits, struct error **failure, struct error **err);
 void schedule_close(struct schedule *s);

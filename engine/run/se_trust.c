@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Collects what host key documents are verified with, from the variables of a recipe or the
-// environment.
+// Collects the certificates and revocation lists for verifying host key documents, from the
+// variables of a recipe or the environment.
 #include "run/se_trust.h"
 
 #include "base/log.h"
@@ -11,7 +11,7 @@
 
 enum { SIGNING_KEY, INTERMEDIATE_CA, HOST_KEY_CRL, ROOT_CA, ONLINE, DOCUMENTS, VARIABLE_COUNT };
 
-// As in recipes/boot-image-se, for when there is no recipe.
+// As in recipes/boot-image-se; used without a recipe.
 static const struct {
     const char *name;
     enum variable_type type;
@@ -51,7 +51,7 @@ void se_verification_files(const struct job *job, struct strlist *certificates,
     strlist_add_all(crls, &value_of(job, HOST_KEY_CRL)->files);
 }
 
-// 1 if verification is wanted, 0 if nothing asks for it, -1 if something is missing for it.
+// 1 if verification is wanted, 0 if no variable asks for it, -1 if it is incomplete.
 static int check_complete(const struct job *job, struct error **err)
 {
     struct strlist missing = {0};
@@ -147,7 +147,7 @@ int se_verification_from_environment(struct strlist *documents, struct se_verifi
     struct recipe recipe = {.name = name,
                             .variables = xcalloc(VARIABLE_COUNT, sizeof *recipe.variables)};
     for (size_t i = 0; i < VARIABLE_COUNT; i++) {
-        // Only what is asked for: a wrong HKD_PATH does not matter to someone who names documents.
+        // Only what the caller requests: a wrong HKD_PATH does not matter if documents are given.
         if (i == DOCUMENTS ? !documents : !out)
             continue;
         recipe.variables[recipe.variable_count++] =

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What host key documents are verified with, from the variables of a recipe or the environment.
+// The certificates and revocation lists for verifying host key documents, from the variables of a
+// recipe or the environment.
 #ifndef KBUILD_RUN_SE_TRUST_H
 #define KBUILD_RUN_SE_TRUST_H
 
@@ -9,7 +10,7 @@
 struct job;
 
 struct se_verification {
-    bool wanted; // none of the variables is set if not
+    bool wanted; // if false, none of the variables is set
     struct strlist certificates, crls;
     char *root_ca;          // or NULL
     struct strlist fetched; // address and SHA-256 of each revocation list that was fetched
@@ -17,9 +18,9 @@ struct se_verification {
 };
 
 // SIGNING_KEY_CERT_PATH, INTERMEDIATE_CA_CERT_PATH and HOST_KEY_CRL_PATH: all or none, but
-// SE_ONLINE=yes stands in for the last. Lists that are missing are fetched, unless `offline` or
-// SE_ONLINE=no forbids it; with SE_ONLINE=yes all are. An external sealer takes one signing key,
-// and neither SE_ROOT_CA_PATH nor SE_ONLINE.
+// SE_ONLINE=yes can replace the last. Missing lists are fetched, unless `offline` or SE_ONLINE=no
+// forbids it; with SE_ONLINE=yes all are fetched. An external sealer takes one signing key, and
+// neither SE_ROOT_CA_PATH nor SE_ONLINE.
 int se_verification_of(const struct job *job, bool external, bool offline,
                        struct se_verification *out, struct error **err);
 void se_verification_free(struct se_verification *v);
@@ -27,8 +28,8 @@ void se_verification_free(struct se_verification *v);
 void se_verification_files(const struct job *job, struct strlist *certificates,
                            struct strlist *crls);
 
-// For `kbuild hkd verify`: the documents of HKD_PATH, and the above, from the environment. Either
-// may be NULL. Verification that is not wanted is an error.
+// For `kbuild hkd verify`: from the environment, the documents of HKD_PATH and the struct above.
+// Either may be NULL. It is an error if no verification is configured.
 int se_verification_from_environment(struct strlist *documents, struct se_verification *out,
                                      bool offline, struct error **err);
 

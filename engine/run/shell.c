@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild shell TARGET`: the sandbox of a step, to look around in.
+// Implements `kbuild shell TARGET`: opens an interactive shell in the sandbox of a step.
 #include "run/work.h"
 
 #include "base/log.h"
@@ -8,14 +8,14 @@
 #include <string.h>
 #include <sys/wait.h>
 
-// The work that --until left, if it is of this step: then the shell is for changing it.
+// The work that --until left, if it is of this step: then the shell can change it.
 static int find_work(struct build *b, const struct node *target, struct work **out,
                      struct error **err)
 {
     struct error *why = NULL;
     const struct job *job = job_of(target);
     int found = work_load(b, target, out, err);
-    // With --continue it has been compared, and the key is that of resuming from it.
+    // With --continue it has been checked, and the key is that of resuming it.
     if (found <= 0 || job->work || work_check(target, *out, target->key_text, &why) == 0)
         return found < 0 ? -1 : 0;
     if (b->options.go_on) {

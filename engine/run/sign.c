@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The section `sign` of a script recipe: what the scripts left is signed before it is packed,
-// outside the sandbox, so that no script ever sees the key.
+// The section `sign` of a script recipe: signs the files that the scripts left, before packing and
+// outside the sandbox, so that no script sees the key.
 #include "run/work.h"
 
 #include "base/beneath.h"
@@ -41,7 +41,7 @@ static struct module_signer *load_signer(const struct job *job, struct error **e
         error_wrap(err, "%s: %s, %s", job->label, s->certificate, s->key);
         return NULL;
     }
-    // The node's key was made of the certificate as it was.
+    // The node's key has the digest of the certificate at that time.
     if (!strcmp(digest, variable_find(job, s->certificate)->digests.items[0]))
         return signer;
     error_user(err, "%s changed while kbuild was running", certificate);
@@ -60,7 +60,7 @@ int identify_script(struct build *b, struct node *node, struct error **err)
     return -1;
 }
 
-// The signed file takes the place of the other in one step; a hard link of it stays as it is.
+// Replaces the file by the signed one atomically; other hard links to it are unchanged.
 static int replace_file(const struct beneath_entry *e, mode_t mode, const struct buf *content,
                         struct error **err)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a step sees: fixed paths, an environment built from nothing (docs/recipes.md).
+// Prepares what a step sees: fixed paths, and an environment built from nothing (docs/recipes.md).
 #include "run/internal.h"
 
 #include "run/work.h"
@@ -92,8 +92,8 @@ static int mount_roles(struct build *b, const struct job *job, struct step *s, s
     return 0;
 }
 
-// Files that variables name are copied, so that a step sees what its key says even if the user
-// edits one meanwhile.
+// Copies files that variables name, so that a step sees the content in its key even if the user
+// edits a file meanwhile.
 static int stage_inputs(const struct job *job, struct step *s, struct error **err)
 {
     for (size_t i = 0; i < job->value_count; i++) {
@@ -165,7 +165,7 @@ static void fill_environment(const struct build *b, const struct node *node, str
         strlist_addf(e, "CROSS_COMPILE=%s-", a->triplet);
     strlist_addf(e, "TARGET=%s", job->recipe->name);
     strlist_add(e, "PREFIX=/opt/kata");
-    // How many jobs there are must decide no output, so neither of these is in the key.
+    // The number of jobs must not change an output, so neither of these is in the key.
     unsigned jobs = world ? world_jobs(b->options.jobs) : b->options.jobs;
     strlist_addf(e, "JOBS=%u", jobs);
     jobserver_fds(s->sandbox.jobserver);

@@ -38,7 +38,7 @@ bool steplog_copy(struct steplog *l)
     }
     cleanup_error struct error *why = NULL;
     if (!l->cut && fd_write_all(l->file, l->path, chunk, (size_t)n, &why) < 0) {
-        l->cut = true; // the step continues all the same
+        l->cut = true; // the step continues
         log_warning("%s; the rest of it is lost", why->message);
     }
     return true;
@@ -55,7 +55,7 @@ void steplog_tail(const struct steplog *l, struct buf *out)
     for (ssize_t n = 1; have < want && n > 0; have += n > 0 ? (size_t)n : 0)
         n = pread(l->file, bytes + have, want - have, start + (off_t)have);
     size_t from = have, lines = 0;
-    // The newline that ends the last line starts no further one.
+    // The newline at the end of the last line begins no further line.
     while (from > 0 && (bytes[from - 1] != '\n' || from == have || ++lines < TAIL_LINES))
         from--;
     if (from == 0 && start > 0)

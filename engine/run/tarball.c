@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A result -> a tarball in the store, its listing beside it, and both in the action's record.
+// Packs a result as a tarball in the store, with its listing, and records both.
 #include "run/internal.h"
 
 #include "store/tarball_listings.h"

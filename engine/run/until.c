@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild TARGET --until=PHASE`: a step that stops between two phases and leaves its folders.
+// Implements `kbuild TARGET --until=PHASE`: stops a step between two phases and keeps its folders.
 #include "run/work.h"
 
 #include "base/log.h"
@@ -27,8 +27,8 @@ static int find_phase(const struct recipe *r, const char *name, size_t *index, s
 
 // ---- in the child ----
 
-// Changes by hand are noticed by the digest that the last phase left, and remembered from then on,
-// so that no later --until throws them away.
+// Detects changes by hand by the digest that the last phase left, and records them, so that no
+// later --until removes them.
 static int note_changes(struct work *w, struct error **err)
 {
     cleanup_free char *now = NULL;
@@ -40,10 +40,10 @@ static int note_changes(struct work *w, struct error **err)
     return 0;
 }
 
-// A phase that fails leaves its folders too, for a look; it is not counted as reached.
+// A phase that fails keeps its folders too, for inspection; it is not counted as reached.
 static int run_and_save(const struct node *node, struct work *w, struct step *s, struct error **err)
 {
-    free(steal(w->content)); // nobody knows, until the phase is over
+    free(steal(w->content)); // unknown until the phase is over
     if (work_save(node, w, err) < 0)
         return -1;
     int result = step_run(node, s, w->reached, err);

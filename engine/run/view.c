@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run looks like: a live view on a terminal, plain lines in a pipe, one JSON event a line.
+// Displays a run: a live view on a terminal, plain lines in a pipe, one JSON event a line.
 #include "run/view.h"
 
 #include "base/clock.h"
@@ -32,14 +32,14 @@ static const char *arch_suffix(const struct node *node)
     return node_arch(node) ? node_arch(node)->name : "";
 }
 
-// "kernel x86_64"; a label like "rootfs NAME:x86_64" says the architecture itself.
+// "kernel x86_64"; a label like "rootfs NAME:x86_64" already has the architecture.
 static char *label_with_arch(const struct node *node)
 {
     const char *label = node_label(node), *arch = arch_suffix(node);
     return *arch && !strchr(label, ':') ? xasprintf("%s %s", label, arch) : xstrdup(label);
 }
 
-// ---- the live part: one line a running step, below the lines that stay ----
+// ---- the live part: one line a running step, below the permanent lines ----
 
 struct counts {
     size_t cached, made, pulled, left, running;
@@ -179,7 +179,7 @@ void view_waiting(const struct task *t)
                  node_label(t->node));
 }
 
-// The last lines of a failed step's log, which are the step's text.
+// The last lines of a failed step's log, which are the step's own text.
 static void show_log_tail(const struct task *t)
 {
     cleanup_buf struct buf text = {0};
@@ -241,7 +241,7 @@ void view_ended(const struct task *t, const struct error *why)
 
 // ---- the end ----
 
-// What became of a node, in the order of the summary.
+// The result of a node, in the order of the summary.
 enum ending { MADE, PULLED, CACHED, FAILED, INTERRUPTED, SKIPPED, ENDINGS };
 static const char *const ending_names[ENDINGS] = {"made",   "pulled",      "cached",
                                                   "failed", "interrupted", "skipped"};
@@ -271,7 +271,7 @@ static int longest_first(const void *a, const void *b)
     return one->took_ms < other->took_ms ? 1 : one->took_ms > other->took_ms ? -1 : 0;
 }
 
-// The tasks that ended so, the longest first; to be freed.
+// The tasks with this ending, the longest first; to be freed.
 static const struct task **tasks_of(enum ending e, size_t *n)
 {
     const struct task **list = xcalloc(view.s->n + 1, sizeof(struct task *));
@@ -284,7 +284,7 @@ static const struct task **tasks_of(enum ending e, size_t *n)
     return list;
 }
 
-enum { SUMMARY_NAMES = 8 }; // more of an outcome are counted
+enum { SUMMARY_NAMES = 8 }; // names shown of an ending; the rest is counted
 
 // "made kernel 1 min 58 s, source linux 12 s and 3 more".
 static void print_ending(enum ending e, struct buf *counts)
@@ -324,7 +324,7 @@ static json_t *ending_json(enum ending e)
     return all;
 }
 
-// The node, if its tarballs were asked for and are there; else NULL.
+// The node, if its tarballs were requested and are in the store; else NULL.
 static const struct node *result_at(size_t i)
 {
     const struct node *node = view.s->tasks[i].node;

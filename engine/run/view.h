@@ -7,13 +7,13 @@
 #include "run/internal.h"
 #include "run/schedule.h"
 
-// What is wanted has to be marked before.
+// The wanted nodes must be marked before.
 void view_open(struct build *b, const struct schedule *s);
 void view_started(const struct task *t);
 void view_progress(const struct task *t);
 void view_waiting(const struct task *t); // for another process that makes the same
 void view_ended(const struct task *t, const struct error *why);
-// What became of everything; with `placed` also where the results are.
+// The results of all nodes; with `placed` also where they are.
 void view_summary(struct build *b, bool placed);
 void view_tick(void);
 void view_close(void);

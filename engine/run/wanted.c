@@ -60,7 +60,7 @@ int wanted_read(const char *directory, struct wanted *out, struct error **err)
     cleanup_buf struct buf text = {0};
     cleanup_strlist struct strlist lines = {0};
     struct error *why = NULL;
-    // A link there is an error, also one that leads nowhere: what it hides may have been wanted.
+    // A link there is an error, also a dangling one: it may hide files that are wanted.
     cleanup_close int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0 && errno == ENOENT)
         return 0;
@@ -155,8 +155,8 @@ int wanted_note(struct build *b, struct node **placed, size_t placed_count, stru
     int folder = output_folder(b, err);
     if (folder < 0)
         return -1;
-    // Another kbuild may be building into the same directory. A lock of its own, for the folder
-    // stays open.
+    // Another kbuild may be building into the same directory. It needs its own descriptor, since
+    // `folder` stays open.
     cleanup_close int lock = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (lock < 0 || flock(lock, LOCK_EX) < 0)
         return error_errno(err, errno, "locking %s", directory);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The record, builddir.json:
+// Keeps the work of a step that stopped between two phases. The record, builddir.json:
 //
 //   {"target", "architecture", "phase": the last one that is done, or "", "key_text",
 //    "content": digest of both folders, or absent, "edited": bool}
 //
-// It is written before anything else, and before each phase without "content": what is there while
-// that is absent was made by a run that did not end. So a kill or a full disk at any moment leaves
-// folders that the next --until replaces. A run that is interrupted in good order notes the content
-// all the same, and changes by hand after that are seen.
+// It is written before anything else, and before each phase without "content": folders without it
+// were made by a run that did not end. So after a kill or a full disk at any moment the next
+// --until can replace the folders. A run that is interrupted regularly records the content, and
+// later changes by hand are detected.
 #include "run/work.h"
 
 #include "base/beneath.h"
@@ -70,8 +70,8 @@ static int read_record(const struct node *node, struct work *w, const json_t *re
     return 0;
 }
 
-// What is resumed is what this user's kbuild left, or what he did with it: nobody else could write
-// there, and no link leads elsewhere.
+// The folders are resumed only if this user's kbuild or this user made them: nobody else could
+// write there, and no link leads elsewhere.
 static int check_folders(struct build *b, const struct node *node, struct error **err)
 {
     const char *target = job_of(node)->recipe->name, *const names[] = {"builddir", "destdir"};
@@ -84,7 +84,7 @@ static int check_folders(struct build *b, const struct node *node, struct error 
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         struct stat st;
         if (fstatat(folder, names[i], &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
-            continue; // a run ended before it made it
+            continue; // a run ended before making it
         if (fstatat(folder, names[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
             return error_errno(err, errno, "opening %s/%s", shown, names[i]);
         if (S_ISDIR(st.st_mode) && owner_is_trusted(st.st_uid))
@@ -198,7 +198,7 @@ static int add_times(const char *folder, const struct buf *listing, struct buf *
     return more;
 }
 
-// The lines of the key, and the digest by which a copy is known to be what they stand for.
+// The key lines, and the digest that identifies the same content in a copy.
 static int describe(const struct node *node, struct work *w, struct error **err)
 {
     const struct {
@@ -225,10 +225,9 @@ static int describe(const struct node *node, struct work *w, struct error **err)
     return 0;
 }
 
-// ---- beginning, and resuming ----
+// ---- begin and resume ----
 
-// Nobody's changes are in it: they were looked for, and what a killed run left is only kbuild's
-// own.
+// An error if the folders have changes by hand. Remains of a killed run are kbuild's own.
 static int check_untouched(const struct node *node, struct work *w, struct error **err)
 {
     cleanup_free char *now = NULL;
@@ -259,8 +258,8 @@ int work_strip(const struct work *w, struct error **err)
     return 0;
 }
 
-// The folders are kbuild's to replace if there is a record, whatever became of them; the record
-// comes first, so that this holds at every moment.
+// kbuild may replace the folders if there is a record, in any state; the record is written first,
+// so that this is always true.
 static int make_anew(const struct node *node, const struct work *w, struct error **err)
 {
     if (!path_exists(w->record) && (path_exists(w->builddir) || path_exists(w->destdir))) {
@@ -278,8 +277,7 @@ struct work *work_begin(struct build *b, const struct node *node, struct error *
 {
     struct work *old = NULL;
     cleanup_close int folder = output_subfolder(b, job_of(node)->recipe->name, err);
-    // Nobody else may enter it: what a step leaves may be a program with setuid until it is
-    // stripped.
+    // Nobody else may enter it: it may hold a setuid program until it is stripped.
     if (folder >= 0 && fchmod(folder, 0700) < 0) {
         error_errno(err, errno, "making the folder of %s private", job_of(node)->recipe->name);
         return NULL;
@@ -325,7 +323,7 @@ int work_continue(struct build *b, struct node *node, struct error **err)
     return 0;
 }
 
-// The first target that has work, or without `having` the first that could; NULL: none.
+// The first target that has kept work, or without `having` the first that can have it; NULL: none.
 static const struct node *find_target(struct build *b, bool having)
 {
     for (size_t i = 0; i < b->graph.n; i++) {
@@ -361,7 +359,7 @@ void work_remind(struct build *b)
              target, target);
 }
 
-// The empty folders of a new step's outputs: what became of them is copied.
+// Removes the empty output folders of a new step: the kept ones are copied there.
 static int drop_empty(const char *destdir, struct error **err)
 {
     cleanup_strlist struct strlist names = {0};
@@ -383,7 +381,7 @@ int work_copy(const struct work *w, const char *builddir, const char *destdir, s
     if (drop_empty(destdir, err) < 0 || copy_tree(w->builddir, builddir, err) < 0 ||
         copy_tree(w->destdir, destdir, err) < 0 || work_content(&copy, &digest, err) < 0)
         return -1;
-    // The key says what it was when this run began.
+    // The key was computed from the content when this run began.
     if (strcmp(digest, w->listing_digest) != 0)
         return error_user(err, "%s changed while kbuild was running", w->shown);
     return 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes the other world for a second build: another user, umask, locale, clock and number of
-// processors.
+// Sets up the different environment of a second build: another user, umask, locale, clock and
+// number of processors.
 #include "run/world.h"
 
 #include "base/file.h"
@@ -13,7 +13,7 @@
 
 enum { OTHER_USER = 1234 };
 
-// libfaketime of this host; its C library is the builder's if both are of one release.
+// libfaketime of this host; it works in a builder whose C library is of the same release.
 static char *find_clock(void)
 {
     glob_t found;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Can this machine make a sandbox? Asked once, by making an empty one; when it can't, why, and how
-// to fix it.
+// Checks, once, whether this machine can make a sandbox, by making an empty one; if not, explains
+// why and how to fix it.
 #include "base/process.h"
 #include "sandbox/internal.h"
 
@@ -25,7 +25,7 @@ static const struct {
      "bwrap that allows userns"},
 };
 
-// What bwrap says, when no switch explains it.
+// Messages of bwrap, for failures without a kernel switch.
 static const struct {
     const char *words, *advice;
 } messages[] = {
@@ -43,9 +43,9 @@ static const struct {
     {"No space left", "too many namespaces; as root: sysctl user.max_user_namespaces=15000"},
 };
 
-// In a chroot the kernel refuses new user namespaces (user_namespaces(7), EPERM), whatever switches
-// say. The root of the first process is another one then; who may not see that asks whether
-// anything is mounted at "/", which is not so unless the chroot's folder is a mount point.
+// In a chroot the kernel refuses new user namespaces (user_namespaces(7), EPERM), whatever the
+// switches are. The root of the first process then differs; without permission to see it, check
+// whether "/" is a mount point, which a chroot's folder usually is not.
 static bool in_chroot(void)
 {
     struct statx own, first;
@@ -78,8 +78,7 @@ char *namespace_advice(const char *proc, const char *message)
     return NULL;
 }
 
-// Makes a sandbox of the same kind as a step's and runs bwrap itself in it, since no other program
-// need exist.
+// Makes a sandbox like a step's and runs bwrap itself in it, since no other program may exist.
 static int probe(const char *bwrap, struct error **err)
 {
     cleanup_strlist struct strlist argv = {0}, environment = {0};
@@ -107,7 +106,7 @@ static int probe(const char *bwrap, struct error **err)
 
 char *bwrap_check(struct error **err)
 {
-    static bool works; // asked once per process
+    static bool works; // checked once per process
     cleanup_free char *bwrap = find_program("bwrap");
     if (!bwrap) {
         error_user(err, "bwrap is not installed: steps can't be run");

@@ -31,10 +31,10 @@ static const char *const traces[] = {
     "var/log/dpkg.log",
     "var/log/bootstrap.log",
 };
-// Emptied: their content is the kernel's, the host's, or a run's.
+// Emptied: their content belongs to the kernel, the host, or a run.
 static const char *const emptied[] = {"dev", "proc", "sys", "run", "tmp", "etc/apt/sources.list.d"};
 
-// What a builder is better without: thousands of files that no compiler reads. The licences stay.
+// Removed from a builder: thousands of files that no compiler reads. The licences are kept.
 static const char *const documentation[] = {
     "usr/share/man",     "usr/share/info", "usr/share/locale",   "usr/share/lintian",
     "usr/share/gtk-doc", "usr/share/bug",  "usr/share/doc-base",
@@ -120,7 +120,7 @@ static int own_entry(const struct beneath_entry *e, void *root, struct error **e
     if (geteuid() == 0 && (st.st_uid || st.st_gid) &&
         fchownat(e->directory, e->name, 0, 0, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
         return error_errno(err, errno, "changing the owner of %s/%s", (char *)root, e->path);
-    // Directories: open to all, or another user could not use the tree. Files: by the execute bit.
+    // Directories: open to all, so that another user can use the tree. Files: by the execute bit.
     mode_t mode = S_ISDIR(st.st_mode) || (st.st_mode & 0111) ? 0755 : 0644;
     if (S_ISLNK(st.st_mode) || (st.st_mode & 07777) == mode)
         return 0;

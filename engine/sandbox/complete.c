@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What maintainer scripts would have done, natively and from tables: links of the alternatives
-// system, a few configuration files, the CA bundle. Nothing that a package brought is replaced.
+// Does the work of maintainer scripts natively and from tables: links of the alternatives system, a
+// few configuration files, the CA bundle. Files of packages are never replaced.
 #include "sandbox/internal.h"
 
 #include <dirent.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-// Links made when the name is free and a target exists; the first target that does is taken.
+// Links made if the name is free and a target exists; the first existing target is used.
 static const struct {
     const char *name;
     const char *targets[3]; // in the same folder as the name, or absolute
@@ -78,7 +78,7 @@ static int add_alternative(const char *root, size_t i, struct error **err)
     return 0;
 }
 
-// Writes a file of `root` that no package brought. Its folder is made if its parent exists.
+// Writes a file of `root` that no package has. Its folder is made if its parent exists.
 static int write_new(const char *root, const char *name, const char *text, size_t length,
                      struct error **err)
 {

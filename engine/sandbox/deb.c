@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads .deb files (deb(5)): an ar archive of debian-binary, control.tar* and data.tar*. The second
-// holds the control file, the third the content; both are read in one pass, without unpacking.
+// Reads .deb files (deb(5)): an ar archive of debian-binary, control.tar* and data.tar*.
+// control.tar* has the control file, data.tar* the content; both are read in one pass, without
+// unpacking.
 #include "sandbox/internal.h"
 
 #include <archive.h>
@@ -97,7 +98,7 @@ static int read_control(struct archive *inner, const char *path, struct deb_pack
     return 0;
 }
 
-// Those of deb(5). With more of them libarchive would start other programs (lrzip, lzop, grzip).
+// Those of deb(5). With more, libarchive would start other programs (lrzip, lzop, grzip).
 static void support_filters(struct archive *inner)
 {
     archive_read_support_filter_gzip(inner);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Device nodes for steps of a kbuild that root runs. bwrap shows the host's own, which belong to
-// the step's user then: a build that gives its output the mode 0600 and writes it to /dev/null
-// (some do) would shut the host's. So there are nodes of ours, beside the host's because a /tmp or
-// /run may be mounted without devices.
+// Makes device nodes for steps of a kbuild that root runs. bwrap shows the host's nodes, which then
+// belong to the step's user: a build that sets the mode of its output to 0600 and writes it to
+// /dev/null (some do) would change the host's node. So kbuild has its own nodes, in the host's /dev
+// because a /tmp or /run may be mounted without devices.
 #include "sandbox/internal.h"
 
 #include <errno.h>
@@ -18,8 +18,7 @@ static const struct {
 } nodes[] = {{"null", 1, 3},   {"zero", 1, 5},    {"full", 1, 7},
              {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
 
-// True if the node is there, as it should be: also one of an earlier run, whose mode a step
-// changed.
+// True if the node exists in the right form: also one of an earlier run, whose mode a step changed.
 static bool make_node(const char *path, dev_t device)
 {
     struct stat st;
@@ -35,7 +34,7 @@ void bwrap_add_devices(struct bwrap_arguments *a)
     bwrap_add(a, "--dev", "/dev");
     if (geteuid() != 0)
         return;
-    // Where root may make neither, as in some containers, the host's nodes remain.
+    // If root may make neither, as in some containers, the host's nodes are used.
     struct stat st;
     if (mkdir(FOLDER, 0755) < 0 && errno != EEXIST)
         return;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The seccomp filter of every sandbox: one table of what is refused, with the reason. Whatever is
-// not in it is allowed, since builds run everything; what a build cannot need, and what reaches
-// state that no namespace separates, is refused. The table is also in docs/sandbox.md.
+// Makes the seccomp filter of every sandbox: one table of refused calls, with reasons. All other
+// calls are allowed, since builds run everything; calls that a build cannot need, or that reach
+// state which no namespace separates, are refused. The table is also in docs/sandbox.md.
 //
-// On x86_64 the same rules hold for 32-bit programs. Programs of any other foreign ABI (x32, 32-bit
-// ARM, 31-bit s390) get ENOSYS for every call: nothing goes around the table by another number.
+// On x86_64 the same rules apply to 32-bit programs. Programs of any other foreign ABI (x32, 32-bit
+// ARM, 31-bit s390) get ENOSYS for every call: other call numbers cannot bypass the table.
 #include "sandbox/internal.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-// ENOSYS where programs know how to do without: a kernel may lack the call.
+// ENOSYS where programs have a fallback: a kernel may lack the call.
 static const struct {
     const char *name;
     int errnum;
@@ -81,7 +81,7 @@ static const unsigned requests[] = {TIOCSTI, TIOCLINUX};
 #define CLONE_FLAGS 0
 #endif
 
-// The kernel looks at the lower half of these arguments only, so the filter does, too.
+// The kernel uses only the lower half of these arguments, and so does the filter.
 static int refuse_bits(scmp_filter_ctx filter, const char *name, unsigned argument, unsigned mask,
                        unsigned value)
 {
@@ -96,7 +96,7 @@ static int add_rules(scmp_filter_ctx filter)
     int result = 0;
     for (size_t i = 0; i < ARRAY_LEN(refused) && !result; i++) {
         int number = seccomp_syscall_resolve_name(refused[i].name);
-        // A call that this architecture does not have is known by a negative number, too.
+        // A call that this architecture lacks also has a number, a negative one.
         result =
             number == __NR_SCMP_ERROR
                 ? -ENOENT

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// --builder=host: what of the host's tools is in an action key.
+// Appends the host's tools to an action key (--builder=host).
 #include "base/digest.h"
 #include "base/process.h"
 #include "sandbox/internal.h"
 
 #include <string.h>
 
-// Tools of the compiler and of binutils: there is one per target, called <triplet>-<name>.
+// Compiler and binutils tools: there is one per target, named <triplet>-<name>.
 static const char *const target_tools[] = {"gcc",     "g++",     "cpp",    "ld",
                                            "as",      "ar",      "nm",     "strip",
                                            "objcopy", "objdump", "ranlib", "readelf"};
@@ -26,7 +26,7 @@ static char *find_tool(const char *name)
     return found;
 }
 
-// The first line with text of what "--version" prints; "-" if the tool has no such option.
+// The first line of the output of "--version"; "-" if the tool has no such option.
 static char *version_line(char *path)
 {
     char option[] = "--version", locale[] = "LC_ALL=C", search[] = "PATH=" SANDBOX_PATH;
@@ -40,8 +40,8 @@ static char *version_line(char *path)
     return *line ? xstrndup(line, strcspn(line, "\r\n")) : xstrdup("-");
 }
 
-// The lines of the tools that were looked at, "<name> <digest> <version>": many recipes name the
-// same.
+// The lines of the tools found so far, "<name> <digest> <version>": many recipes use the same
+// tools.
 static struct strlist known;
 
 static const char *known_line(const char *name)

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An interactive sandbox: kbuild stands between the user's terminal and the sandbox, which gets a
-// pseudo-terminal and a session of its own. What is typed into that by a program (TIOCSTI) reaches
-// that sandbox's shell only, and no descriptor of the user's terminal is in there, to be read or
-// set.
+// Runs an interactive sandbox: kbuild is between the user's terminal and the sandbox, which gets a
+// pseudo-terminal and its own session. Input that a program adds to it (TIOCSTI) reaches only that
+// sandbox's shell, and the sandbox has no descriptor of the user's terminal to read or set.
 #include "base/process.h"
 #include "sandbox/internal.h"
 
@@ -102,7 +101,7 @@ static void read_flow(struct flow *f)
         return;
     f->start = 0;
     f->end = n > 0 ? (size_t)n : 0;
-    if (n <= 0) // a terminal that nobody has open any more answers EIO
+    if (n <= 0) // a terminal without a reader answers EIO
         end_flow(f);
 }
 
@@ -111,7 +110,7 @@ static void write_flow(struct flow *f)
     ssize_t n = write(f->to, f->bytes + f->start, f->end - f->start);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
-    if (n < 0) { // nobody reads it
+    if (n < 0) { // it has no reader
         f->start = f->end = 0;
         end_flow(f);
         return;
@@ -126,7 +125,7 @@ static bool waits_to_write(const struct flow *f)
     return f->start < f->end;
 }
 
-// Everything comes out before the end is told.
+// All output is copied before the end is reported.
 static bool is_done(const struct interaction *i)
 {
     bool out = false;
@@ -154,7 +153,7 @@ static int move_all(struct interaction *i, int ended, struct error **err)
         for (int k = 0; k < 3; k++) {
             const struct flow *f = &i->flows[k];
             bool writing = waits_to_write(f);
-            // What is typed after the end is the user's own shell's.
+            // Input after the end is for the user's own shell.
             bool reading = !writing && (k || !i->over);
             fds[k + 2] = (struct pollfd){.fd = writing   ? f->to
                                                : reading ? f->from
@@ -178,7 +177,7 @@ static int move_all(struct interaction *i, int ended, struct error **err)
 static int run_attached(struct interaction *i, struct sandbox *s, int *status, struct error **err)
 {
     i->pid = sandbox_start(s, err);
-    // Whatever end is open here would never be seen to end.
+    // With these open here, the end would never be seen.
     close(s->input);
     if (s->output != s->input)
         close(s->output);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of this room share; nobody else includes it.
+// Declarations shared by the files of this directory. Not for others.
 #ifndef KBUILD_SANDBOX_INTERNAL_H
 #define KBUILD_SANDBOX_INTERNAL_H
 
@@ -21,7 +21,7 @@ void bwrap_arguments_free(struct bwrap_arguments *a);
 // An anonymous file with these bytes, at offset 0. Returns the fd.
 int memory_file(const char *name, const void *bytes, size_t length, struct error **err);
 
-// The files of /etc that programs look into, the same on every machine.
+// The files of /etc that programs read, the same on every machine.
 struct etc_file {
     const char *path, *text;
 };
@@ -31,20 +31,20 @@ extern const size_t etc_file_count;
 // root_host.c: the host's own tools as a root file system.
 int bwrap_add_host_root(struct bwrap_arguments *a, struct error **err);
 
-// filter.c: the system calls that are refused, as a seccomp filter.
+// filter.c: adds a seccomp filter with the refused system calls.
 int bwrap_add_filter(struct bwrap_arguments *a, struct error **err);
 
 // devices.c: a /dev whose nodes a step can't change for the host.
 void bwrap_add_devices(struct bwrap_arguments *a);
 
-// check.c: the path of bwrap (to be freed), once it is known that it can make a sandbox here.
+// check.c: the path of bwrap (to be freed), if it can make a sandbox here.
 char *bwrap_check(struct error **err);
-// Text that says why user namespaces fail here, by what the kernel's switches and bwrap's message
-// say; to be freed. `proc` is the directory of the switches ("/proc/sys").
+// A text on why user namespaces fail here, from the kernel's switches and bwrap's message; to be
+// freed. `proc` is the directory of the switches ("/proc/sys").
 char *namespace_advice(const char *proc, const char *message);
 
 // ---- root file systems ----
-// A package as a .deb says it, and what its files are.
+// A package with the data of its .deb, and its files.
 struct deb_file {
     char *path;    // clean, relative; "" for the root
     unsigned mode; // file type and all permission bits
@@ -56,7 +56,7 @@ struct deb_files {
 };
 struct deb_package {
     char *name, *version, *architecture;
-    char *control; // the whole paragraph that they are from
+    char *control; // the whole paragraph with these fields
 };
 // Reads the control fields of a .deb, and with `files` also the headers of its content (appended).
 int deb_read(const char *path, struct deb_package *out, struct deb_files *files,
@@ -65,7 +65,7 @@ void deb_package_free(struct deb_package *p);
 void deb_files_free(struct deb_files *f);
 
 // "<root>/<path>" for a clean path, to be freed; NULL if a folder above it is a link or no folder,
-// so that nothing is ever changed outside of root.
+// so that no change leaves root.
 char *path_below(const char *root, const char *path);
 
 // usr.c: the text of a link, to be freed; NULL if `path` is none.
@@ -74,35 +74,35 @@ char *read_link(const char *path);
 // A walk (base/beneath.h) through the root file system `root`.
 int rootfs_walk(const char *root, beneath_visit *visit, void *context, struct error **err);
 
-// rootfs.c: downloads and unpacks those of the set that are for spec->arch into `root`, merges
-// /usr, completes it. `work` is scratch.
+// rootfs.c: downloads and unpacks the packages for spec->arch into `root`, merges /usr, completes
+// it. `work` is scratch.
 int rootfs_extract(const struct rootfs_spec *spec, const char *root, const char *work, bool builder,
                    struct deb_files *files, struct error **err);
 
-// sysroot.c: Absolute links become relative: whoever follows them (a linker does) stays in the
+// sysroot.c: makes absolute links relative, so that a linker that follows them stays in the
 // sysroot.
 int sysroot_relative_links(const char *sysroot, struct error **err);
 // Extracts the packages of other architectures than spec->arch below root + SANDBOX_SYSROOT.
 int rootfs_sysroots(const struct rootfs_spec *spec, const char *root, const char *work,
                     struct error **err);
 
-// usr.c: /bin, /sbin and /lib* become links into /usr. Packages of releases where the package
-// manager itself is to do that step still carry both places.
+// usr.c: makes /bin, /sbin and /lib* links into /usr. Packages of releases whose package manager
+// merges them still have files in both places.
 int rootfs_merge_usr(const char *root, struct error **err);
-// "bin/sh" -> "usr/bin/sh", to be freed: where the merge puts a path.
+// "bin/sh" -> "usr/bin/sh", to be freed: a path after the merge.
 char *merged_path(const char *path);
 
-// clean.c: takes away what differs between two machines or two runs, and what no step needs.
+// clean.c: removes files that differ between machines or runs, and files that no step needs.
 int rootfs_clean(const char *root, bool builder, struct error **err);
-// Everything belongs to who runs this; no setuid or setgid bits; directories can be entered.
+// Sets owner to the current user, removes setuid and setgid bits, makes directories searchable.
 int rootfs_own(const char *root, struct error **err);
 
-// complete.c: what maintainer scripts would have done, as far as programs need it.
+// complete.c: does the work of maintainer scripts, as far as programs need it.
 int rootfs_complete(const char *root, struct error **err);
-// The mount points of a step.
+// Makes the mount points of a step.
 int rootfs_mount_points(const char *root, struct error **err);
 
-// root_tar.c: the tree as a tar stream with the owners, modes and times that `files` say.
+// root_tar.c: writes the tree as a tar stream with the owners, modes and times in `files`.
 int rootfs_write_tar(const char *root, struct deb_files *files, int fd, struct error **err);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Licences of distribution packages, as their machine-readable copyright files declare them
-// (Debian: "Machine-readable debian/copyright file", version 1.0), as SPDX licence expressions
-// (SPDX 2.3, annex D). A file in another form says nothing here: nothing is guessed.
+// Reads licences of distribution packages from their machine-readable copyright files (Debian:
+// "Machine-readable debian/copyright file", version 1.0), as SPDX licence expressions (SPDX 2.3,
+// annex D). Files in another form are ignored: nothing is guessed.
 //
 // A short name that the SPDX list does not have becomes LicenseRef-<name>.
 #include "sandbox/licence.h"
@@ -91,8 +91,8 @@ static void add_name(struct buf *out, const char *name)
     add_reference(out, name);
 }
 
-// "GPL-2+ or Expat": the operators mean the same in both, and so does their order. What has commas
-// (which group) or exceptions is named as a whole.
+// "GPL-2+ or Expat": the operators and their order mean the same in both. A licence with commas
+// (grouping) or exceptions is named as a whole.
 static char *expression_of(const char *field)
 {
     cleanup_strlist struct strlist words = {0};
@@ -119,7 +119,7 @@ static char *expression_of(const char *field)
     return either ? xasprintf("(%s)", text) : steal(text);
 }
 
-// A licence's own paragraph ("License:" without "Files:" before it) gives a text, not a claim.
+// A separate licence paragraph ("License:" without "Files:" before it) has a text, and no claim.
 static void take_line(const char *line, bool *of_files, struct strlist *found)
 {
     static const char files[] = "Files:", licence[] = "License:";

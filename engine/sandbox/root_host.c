@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// --builder=host: the host's own tools as a root file system. What is shown is in these tables;
-// nothing else of the host is.
+// Shows the host's own tools as a root file system (--builder=host): the paths in these tables, and
+// nothing else of the host.
 #include "sandbox/internal.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
-// Shown as they are on the host: a directory read-only, a symbolic link (merged /usr) as a link.
+// Shown unchanged: a directory read-only, a symbolic link (merged /usr) as a link.
 static const char *const trees[] = {
     "/usr",
     "/bin",

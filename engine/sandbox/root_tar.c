@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A root file system as a tar stream. Content comes from the tree; owners, modes and times from the
-// packages' own headers, so that they are right although an ordinary user may have unpacked them.
+// Writes a root file system as a tar stream. Content comes from the tree; owners, modes and times
+// from the packages' headers, so that they are right even if an ordinary user unpacked them.
 #include "sandbox/internal.h"
 
 #include <archive.h>
@@ -20,7 +20,7 @@ struct root_tar {
     const char *root;
     const struct deb_files *files; // sorted by path, one each
     struct archive *archive;
-    int64_t newest; // time of what no package brought
+    int64_t newest; // time of files that no package has
     struct hard_link *links;
     size_t link_count, link_cap;
 };
@@ -30,13 +30,13 @@ static int compare_files(const void *a, const void *b)
     return strcmp(((const struct deb_file *)a)->path, ((const struct deb_file *)b)->path);
 }
 
-// Puts the paths where the merge of /usr put the files, sorts, and makes one of several for the
-// same path: packages share folders, and the newest time is taken.
+// Moves the paths as the merge of /usr did, sorts, and joins several for one path: packages share
+// folders, and the newest time is taken.
 static void index_files(struct deb_files *files)
 {
     for (size_t i = 0; i < files->n; i++) {
         struct deb_file *f = &files->items[i];
-        // A release that is merged already has the link /bin itself in a package.
+        // A merged release has the link /bin itself in a package.
         char *path =
             S_ISLNK(f->mode) && !strchr(f->path, '/') ? xstrdup(f->path) : merged_path(f->path);
         free(f->path);
@@ -52,7 +52,7 @@ static void index_files(struct deb_files *files)
             files->items[kept++] = *f;
             continue;
         }
-        // qsort keeps no order: what is taken may depend on the values only.
+        // qsort is not stable: the choice may depend on the values only.
         if (f->mtime > last->mtime)
             last->mtime = f->mtime;
         if (f->mode > last->mode)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Root file systems from distribution packages: a list of them that was resolved before. mmdebstrap
-// extracts them out of a repository that holds nothing else; all that would have been done by
-// running code from them is done natively afterwards.
+// Makes root file systems from resolved distribution packages. mmdebstrap extracts them from a
+// repository that contains nothing else; all work of their scripts is then done natively.
 #include "base/process.h"
 #include "sandbox/internal.h"
 #include "sandbox/licence.h"
@@ -20,11 +19,11 @@ static int write_text(const char *folder, const char *name, const struct buf *te
                       struct error **err)
 {
     *path = xasprintf("%s/%s", folder, name);
-    // Proxies may hold passwords: for the user's eyes only.
+    // Proxies may contain passwords: only the user may read them.
     return file_write(*path, text->data ? text->data : "", text->len, 0600, err);
 }
 
-// mmdebstrap's environment: the user's, but for what changes its results or its messages.
+// mmdebstrap's environment: the user's, without variables that change its results or messages.
 static void add_environment(struct strlist *out, const char *temporary)
 {
     static const char *const own[] = {
@@ -52,7 +51,7 @@ static void add_escaped(struct buf *out, const char *path)
         buf_printf(out, strchr(plain, *path) ? "%c" : "%%%02X", (unsigned char)*path);
 }
 
-// One paragraph of its index. The file gets its digest's name, for apt reads '%' in a name as an
+// One paragraph of its index. The file is named by its digest, since apt reads '%' in a name as an
 // escape.
 static int index_package(const struct package *p, const char *folder, struct buf *out,
                          struct error **err)
@@ -99,8 +98,8 @@ static char *names_of(const struct rootfs_spec *spec)
     return strlist_join(&names, ",");
 }
 
-// The extract variant runs nothing of the packages, so the chrootless mode, which any user may use,
-// is as good as root's; and with one mode for all, all get the same.
+// The extract variant runs no code of the packages, so the chrootless mode, which any user may use,
+// is sufficient for root, too; with one mode all users get the same result.
 static int run_mmdebstrap(const struct rootfs_spec *spec, const char *root, const char *work,
                           struct error **err)
 {
@@ -118,7 +117,7 @@ static int run_mmdebstrap(const struct rootfs_spec *spec, const char *root, cons
     buf_puts(&sources, "Types: deb\nURIs: copy:");
     add_escaped(&sources, repository);
     buf_puts(&sources, "/\nSuites: ./\nTrusted: yes\n"); // each file was compared with its digest
-    // The user _apt, which root's apt would change to, has no way into our folders.
+    // The user _apt, to which root's apt would change, has no access to these folders.
     buf_puts(&settings, "APT::Sandbox::User \"root\";\n");
     if (write_text(work, "kbuild.sources", &sources, &sources_path, err) < 0 ||
         write_text(work, "apt.conf", &settings, &settings_path, err) < 0)
@@ -172,7 +171,7 @@ static int check_package(const struct rootfs_spec *spec, const char *path, struc
     return result;
 }
 
-// What was extracted, which mmdebstrap left in apt's cache, is what was resolved: no more, no less.
+// The extracted packages, which mmdebstrap left in apt's cache, must be exactly the resolved ones.
 static int check_packages(const struct rootfs_spec *spec, const char *root, struct deb_files *files,
                           struct error **err)
 {
@@ -197,7 +196,7 @@ static int check_packages(const struct rootfs_spec *spec, const char *root, stru
 }
 
 // Runs a builder's setup script in the new root file system, which it may change. It sees nothing
-// else: what it does depends on the packages and its own text.
+// else: its effect depends only on the packages and its text.
 static int run_setup(const char *script, const char *root, const char *work, struct error **err)
 {
     cleanup_free char *folder = xasprintf("%s/setup", work), *copy = NULL;

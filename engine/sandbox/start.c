@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One step under bubblewrap: the arguments, in the order in which bwrap carries them out.
+// Starts one step under bubblewrap: makes the arguments, in the order in which bwrap applies them.
 #include "base/process.h"
 #include "sandbox/internal.h"
 
@@ -50,8 +50,8 @@ void bwrap_arguments_free(struct bwrap_arguments *a)
     *a = (struct bwrap_arguments){0};
 }
 
-// An empty top-level directory that something is mounted in ("/src" for "/src/linux") has to be one
-// of the new root, since no mount point can be made in a read-only one.
+// An empty top-level directory that contains mounts ("/src" for "/src/linux") must be in the new
+// root, since no mount point can be made in a read-only one.
 static bool holds_mounts(const struct sandbox *s, const char *path, const char *inside)
 {
     bool wanted = false;
@@ -69,7 +69,7 @@ static bool holds_mounts(const struct sandbox *s, const char *path, const char *
 static int add_root_entries(struct bwrap_arguments *a, const struct sandbox *s, struct error **err)
 {
     const char *root = s->root;
-    // Made by bwrap itself, or from the kernel: what a root file system holds there is not shown.
+    // Made by bwrap, or by the kernel: their content in the root file system is not shown.
     static const char *const replaced[] = {"dev", "proc", "sys", "tmp", "run"};
     struct strlist names = {0};
     int result = list_directory(root, &names, err);
@@ -112,9 +112,8 @@ static int add_root(struct bwrap_arguments *a, const struct sandbox *s, struct e
     return 0;
 }
 
-// What of /proc can be written by the host's root, which uid 0 in there is when kbuild runs as
-// root. bwrap itself leaves those directories alone that are closed to it only for lack of
-// capabilities.
+// The parts of /proc that the host's root can write, which is uid 0 inside if root runs kbuild.
+// bwrap itself skips those directories that are closed to it only because it lacks capabilities.
 static void add_proc(struct bwrap_arguments *a)
 {
     static const char *const read_only[] = {
@@ -161,12 +160,12 @@ static int add_environment(struct bwrap_arguments *a, const struct sandbox *s, s
 
 static int collect_arguments(struct bwrap_arguments *a, const struct sandbox *s, struct error **err)
 {
-    // No capability survives, so that being uid 0 in there allows what the user may do, and no
-    // more. A step that is root on the host behaves the same as an ordinary user's.
+    // All capabilities are dropped, so that uid 0 inside may do no more than the user. A step of
+    // the host's root behaves the same as an ordinary user's.
     cleanup_free char *id = xasprintf("%u", s->uid);
     bwrap_add(a, "--unshare-all", "--unshare-user", "--die-with-parent", "--uid", id, "--gid", id,
               "--cap-drop", "ALL", "--hostname", s->hostname ? s->hostname : "kbuild");
-    // A session of its own. A shell has one already, with a terminal that is kbuild's (interact.c).
+    // A separate session. A shell already has one, with a terminal of kbuild (interact.c).
     if (!s->interactive)
         strlist_add(&a->list, "--new-session");
     if (add_root(a, s, err) < 0)
@@ -219,7 +218,7 @@ static pid_t start(const char *bwrap, struct bwrap_arguments *a, const struct sa
     strlist_add(&argv, "--");
     for (char *const *p = s->argv; *p; p++)
         strlist_add(&argv, *p);
-    // bwrap stays inside as process 1: an empty environment of its own leaves nothing to be read.
+    // bwrap remains inside as process 1: with an empty environment it reveals nothing.
     static char *const nothing[] = {NULL};
     struct process process = {
         .argv = argv.items,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a cross compiler links against: packages of another architecture, in a root file system of
-// their own inside a builder. They are resolved (packages_apt.c) and extracted apart from the
-// builder's own: together, `Multi-Arch: same` packages would need the same version for both
-// architectures, which a mirror does not always have (security updates reach some architectures
-// later or not at all), and packages that are not marked so exclude each other.
+// Makes the sysroot of a cross compiler: packages of another architecture, in a separate root file
+// system inside a builder. They are resolved (packages_apt.c) and extracted separately: together,
+// `Multi-Arch: same` packages would need the same version for both architectures, which a mirror
+// does not always have (security updates reach some architectures later or not at all), and
+// packages without that mark exclude each other.
 #include "sandbox/internal.h"
 
 #include <dirent.h>
@@ -11,7 +11,7 @@
 #include <limits.h>
 #include <string.h>
 
-// An absolute link becomes relative. The sysroot is level 0, what lies in it is level 1.
+// Makes an absolute link relative. The sysroot is level 0, its entries are level 1.
 static int make_relative(const struct beneath_entry *e, void *context, struct error **err)
 {
     char target[PATH_MAX];

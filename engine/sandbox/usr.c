@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Merged /usr (usr-is-merged): /bin, /sbin and /lib* are links to the same names below /usr. On a
-// Debian machine the package usrmerge or debootstrap does that; here nothing of theirs is run.
+// Merges /usr (usr-is-merged): /bin, /sbin and /lib* become links to the same names below /usr. On
+// a Debian machine the package usrmerge or debootstrap does that; here none of their code runs.
 #include "sandbox/internal.h"
 
 #include <errno.h>
@@ -18,9 +18,8 @@ char *merged_path(const char *path)
     return xstrdup(path);
 }
 
-// Where a link at the clean path `place` leads by its text alone: a clean path below the root, as
-// the merge will have it; to be freed. *climbs is set if the text goes up from the place's top
-// folder.
+// The target of a link at the clean path `place` by its text alone: a clean path below the root, as
+// after the merge; to be freed. *climbs is set if the text leaves the place's top folder upwards.
 static char *link_target(const char *place, const char *text, bool *climbs)
 {
     struct strlist parts = {0}, all = {0};
@@ -64,7 +63,7 @@ static int move(const char *root, const char *from, const char *to, struct error
     cleanup_free char *target = text ? link_target(from, text, &climbs) : NULL;
     struct stat st;
     if (lstat(new, &st) == 0) {
-        // One of the two may be a link to the other, for programs that look in both places.
+        // One of the two may be a link to the other, for programs that use both places.
         cleanup_free char *there = read_link(new);
         bool ignored;
         cleanup_free char *back = there ? link_target(to, there, &ignored) : NULL;
@@ -76,7 +75,7 @@ static int move(const char *root, const char *from, const char *to, struct error
         if (!back || strcmp(back, to) != 0)
             return error_user(err, "the packages have different files at /%s and /%s", from, to);
     }
-    // A link that climbs would lead elsewhere from one folder deeper.
+    // A link that climbs would have another target from one folder deeper.
     if (!climbs || *text == '/') {
         if (rename(old, new) < 0)
             return error_errno(err, errno, "moving %s to %s", old, new);

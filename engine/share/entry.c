@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names, tags and manifests of entries.
+// Makes names and tags of entries, and reads their manifests.
 #include "share/share.h"
 
 #include <ctype.h>
@@ -8,7 +8,7 @@
 // ---- names ----
 
 // A component of a repository's name (distribution's grammar): lower case, separated by one of ".",
-// "_" and "-". Different names of nodes may meet in one repository; their tags keep them apart.
+// "_" and "-". Different nodes may share one repository; their tags differ.
 static void add_component(struct buf *out, const char *name)
 {
     bool separated = true; // none at the beginning
@@ -126,7 +126,7 @@ int entry_read(const struct node *node, const struct buf *manifest, struct entry
         return error_user(err, "the record of the entry has no key");
     digest_bytes(key_text, strlen(key_text), out->key);
     if (strcmp(out->key, node->key) != 0 && node->kind == NODE_BUILDER)
-        return 0; // a tag has 9 digits of the key only
+        return 0; // a tag has only 9 digits of the key
     if (strcmp(out->key, node->key) != 0)
         return error_user(err, "the record of the entry has the key %s instead of %s", out->key,
                           node->key);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which entries are there: many questions at a time, since each waits for the network. Before
-// anything is made, the graph is gone through in waves: the records of one wave make the keys of
-// the next one known.
+// Looks up entries, many in parallel, since each waits for the network. Before anything is made,
+// the graph is processed in waves: the records of one wave give the keys of the next.
 #include "base/thread.h"
 #include "share/share.h"
 
 enum { ASKING_AT_ONCE = 8 };
 
-// 1: found and to be trusted; 0: there is none; -1: error.
+// 1: found and trusted; 0: there is none; -1: error.
 static int entry_fetch(struct build *b, const struct node *node, struct entry *e,
                        struct error **err)
 {
@@ -76,7 +75,7 @@ int remote_ask(struct build *b, struct node *node, struct entry *out, struct err
 
 // ---- before anything is made ----
 
-// The nodes whose keys are known, that are not here, and that nobody asked for yet.
+// The nodes with known keys that are missing here and were not queried yet.
 static int collect(struct build *b, struct node **order, size_t count, evaluate_action *evaluate,
                    struct lookup *out, size_t *n, struct error **err)
 {
@@ -96,7 +95,7 @@ static int collect(struct build *b, struct node **order, size_t count, evaluate_
     return 0;
 }
 
-// Keeps the record; the contents follow if they are wanted.
+// Stores the record; the contents are fetched if they are wanted.
 static int keep_found_record(struct build *b, struct lookup *l, evaluate_action *evaluate,
                              struct error **err)
 {

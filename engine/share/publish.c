@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run with PUSH_TO_REGISTRY=yes leaves in the registry beside what it made: results that
-// were in the local cache already, and upstream's tags on what was there.
+// Completes the registry after a run with PUSH_TO_REGISTRY=yes: pushes results that were in the
+// local cache already, and upstream's tags for existing entries.
 #include "share/share.h"
 
 #include "base/log.h"
 
 #include <string.h>
 
-// A signing key signs what was made here, and nothing that came from elsewhere: else a builder
-// would vouch for whatever somebody left in the registry.
+// Only local results are signed, never those from elsewhere: else a builder would sign whatever
+// somebody put into the registry.
 static bool may_sign(const struct remote *r, const json_t *record)
 {
     return !r->signing_key || !json_object_get(record, SHARED_MARK);
 }
 
-// 1: pushed; 0: it is not here to be pushed.
+// 1: pushed; 0: it is not in the local cache.
 static int push_cached(struct build *b, struct node *node, struct error **err)
 {
     if (!node_is_here(node))
@@ -27,7 +27,7 @@ static int push_cached(struct build *b, struct node *node, struct error **err)
     return result;
 }
 
-// Moves upstream's tags to the entry, where they are elsewhere.
+// Moves upstream's tags to the entry, if they are elsewhere.
 static int move_tags(struct build *b, const struct node *node, const struct entry *e,
                      struct error **err)
 {
@@ -56,7 +56,7 @@ static int move_tags(struct build *b, const struct node *node, const struct entr
 static int publish_one(struct build *b, struct lookup *l, size_t *pushed, struct error **err)
 {
     struct error *why = NULL;
-    if (!remote_usable(b, l->node, REMOTE_WRITE)) // not used any more meanwhile
+    if (!remote_usable(b, l->node, REMOTE_WRITE)) // disabled meanwhile
         return 0;
     int there = l->found;
     if (there > 0)
@@ -64,7 +64,7 @@ static int publish_one(struct build *b, struct lookup *l, size_t *pushed, struct
     else if (there < 0)
         why = steal(l->why);
     if (there == 0) {
-        int kept = push_cached(b, l->node, err); // judges a failure by itself
+        int kept = push_cached(b, l->node, err); // handles a failure itself
         *pushed += kept > 0;
         if (kept)
             return kept < 0 ? -1 : 0;
@@ -90,7 +90,7 @@ int remote_publish(struct build *b, struct node **order, size_t count, struct er
         struct job *job = job_of(order[i]);
         if (!remote_usable(b, order[i], REMOTE_WRITE))
             continue;
-        if (job->entry && !strcmp(job->entry->key, order[i]->key)) { // asked for in this run
+        if (job->entry && !strcmp(job->entry->key, order[i]->key)) { // looked up in this run
             all[n++] = (struct lookup){.node = order[i], .found = 1, .entry = *job->entry};
             *job->entry = (struct entry){0};
         } else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Entry -> record and outputs in the local store. Whatever arrives is what the record says, or it
-// is not used: blobs by their digest, trees by the digest of their listing.
+// Pulls an entry: record and outputs into the local store. Content that differs from the record is
+// rejected: blobs by their digest, trees by the digest of their listing.
 #include "share/share.h"
 
 #include "base/log.h"
@@ -17,7 +17,7 @@ struct transfer {
     const char *output; // NULL: a layer of an image
     bool tree;
     char digest[DIGEST_HEX_SIZE]; // of the output
-    struct blob_draft draft;      // where it arrives
+    struct blob_draft draft;      // where it is written
 };
 
 struct pull {
@@ -82,7 +82,7 @@ static int plan(struct pull *p, struct error **err)
     return 0;
 }
 
-// What a layer may hold: no compressor does a hundred times better on anything that we make.
+// Limits a layer's content: no compressor saves more than a factor of a hundred on these files.
 static uint64_t most_content(uint64_t size)
 {
     uint64_t limit = (uint64_t)64 << 30;
@@ -157,7 +157,7 @@ static int take_image(struct pull *p, struct error **err)
     return result;
 }
 
-// The image of a builder follows from its tree, so it did not travel.
+// The image of a builder follows from its tree, so it was not pushed.
 static int derive_image(struct pull *p, struct error **err)
 {
     const struct job *job = job_of(p->node);
@@ -184,7 +184,7 @@ static bool any_missing(const struct pull *p)
     return false;
 }
 
-// 1: all is there; 0: the registry lost some of it, as garbage collections do; -1: error.
+// 1: complete; 0: the registry lost parts, as after a garbage collection; -1: error.
 static int pull_contents(struct pull *p, struct error **err)
 {
     if (plan(p, err) < 0)
@@ -219,7 +219,7 @@ static int entry_pull(struct build *b, const struct node *node, const struct ent
 
 // ---- for the child ----
 
-// What was found before the child began is not asked for again, unless the key is another one now.
+// Entries found before the child began are not looked up again, unless the key changed.
 static int find(struct build *b, struct node *node, json_t **out, struct error **err)
 {
     struct entry asked = {0};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Record and outputs -> entry. Contents first, then the manifest by its digest, then its signature,
-// and the tags last: whoever sees a tag finds everything behind it. Two that push the same key at
-// once push the same blobs, and whoever sets the tag last has it.
+// Pushes record and outputs as an entry. Contents first, then the manifest by its digest, then its
+// signature, and the tags last: a visible tag is always complete. Two processes that push the same
+// key at once push the same blobs, and the last tag remains.
 #include "share/share.h"
 
 #include "base/jobserver.h"
@@ -15,7 +15,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-enum { RECORD_LIMIT = 3 << 20 }; // registries take manifests of 4 MiB
+enum { RECORD_LIMIT = 3 << 20 }; // registries accept manifests of 4 MiB
 
 struct push {
     struct build *b;
@@ -30,7 +30,7 @@ struct push {
     struct entry_documents documents;
 };
 
-// Takes fd. Room for it is there.
+// Takes fd. The array has a free place for it.
 static void add_blob(struct push *p, int fd, const char *digest, uint64_t size)
 {
     memcpy(p->digests[p->n], digest, DIGEST_HEX_SIZE);
@@ -81,7 +81,7 @@ static int add_stored(struct push *p, const char *digest, struct error **err)
     return 0;
 }
 
-// After the run no step needs the processors, and there is no jobserver to ask.
+// After the run no step needs the processors, and there is no jobserver.
 static unsigned threads_begin(const struct build *b)
 {
     return jobserver_is_open() ? pack_threads_acquire() : b->options.jobs;
@@ -128,7 +128,7 @@ static int add_output(struct push *p, const struct node_output *o, struct error 
     return 0;
 }
 
-// Upstream's files beside the tarballs, so that `oras pull` gives what its pipelines look for.
+// Upstream's files beside the tarballs: `oras pull` then gives the files that its pipelines expect.
 static int add_side_files(struct push *p, struct error **err)
 {
     struct buf texts[SIDE_FILES] = {0};
@@ -171,8 +171,8 @@ static json_t *artefact_manifest(struct push *p, struct error **err)
                      "annotations", p->annotations);
 }
 
-// A layer of an image as it travels. In the store it is plain, since its digest must not depend on
-// a compressor; the config names the plain bytes, so the image is the same one.
+// A compressed layer of an image. In the store it is plain, since its digest must not depend on a
+// compressor; the config has the digest of the plain bytes, so it is the same image.
 static int add_image_layer(struct push *p, json_t *layer, struct error **err)
 {
     const char *plain = oci_descriptor_digest(layer, NULL);
@@ -195,7 +195,7 @@ static int add_image_layer(struct push *p, json_t *layer, struct error **err)
     return 0;
 }
 
-// An image of ours, with the record beside what it says of itself already.
+// A manifest of an image by kbuild, with the record in addition.
 static json_t *image_manifest(struct push *p, struct error **err)
 {
     const struct node_output *image = node_output(p->node, "image");
@@ -250,7 +250,7 @@ void remote_floating_tags(struct build *b, const struct node *node, struct strli
     entry_upstream_tags(r, node, version, r->commit, out);
 }
 
-// The tag of the key has to be there; each other one is tried, and the last failure is told.
+// The tag of the key must succeed; the others are tried, and the last failure is reported.
 static int set_tags(struct push *p, const char *text, struct error **err)
 {
     cleanup_strlist struct strlist tags = {0};
@@ -277,8 +277,8 @@ static int set_tags(struct push *p, const char *text, struct error **err)
 
 // ---- media types ----
 
-// GitLab's registry takes no types that it does not know, neither of an artifact nor of its layers.
-// Then the entry is an image in name: what its layers are is in their annotations and the record.
+// GitLab's registry rejects unknown media types of artifacts and layers. Then the entry has the
+// type of an image: annotations and the record describe its layers.
 static int make_plain(struct push *p, json_t *manifest, struct error **err)
 {
     if (entry_is_image(p->b->remote, p->node))
@@ -339,9 +339,9 @@ static int put_in_some_form(struct push *p, struct entry *e, struct error **err)
     return put_entry(p, e, err);
 }
 
-// ---- all of it ----
+// ---- pushing an entry ----
 
-// What is said about the entry. Without it the entry is still one.
+// Pushes the referrers of the entry, which is valid without them.
 static int describe_entry(struct push *p, const struct entry *e, struct error **err)
 {
     return entry_push_documents(p->registry, p->node, e, &p->documents, err) < 0 ||

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is said about an entry, as manifests whose subject is the entry (OCI Image 1.1, manifest.md,
-// "Guidelines for Artifact Usage"): its signature, and how it was made.
+// Writes and reads the referrers of an entry: manifests whose subject is the entry (OCI Image 1.1,
+// manifest.md, "Guidelines for Artifact Usage"), with its signature and its provenance.
 #include "share/share.h"
 
 #include "provenance/provenance.h"
 
 #include <string.h>
 
-// What describes an artifact. The digest of each is an annotation of the entry, and so signed.
+// The documents on an artifact. The digest of each is an annotation of the entry, and so signed.
 static const struct document {
     const char *annotation, *type, *suffix;
     json_t *(*make)(struct build *b, const struct node *node, struct error **err);
@@ -70,7 +70,7 @@ int entry_refer(struct registry *registry, const struct entry *e, const struct r
     return result;
 }
 
-// ---- how an artifact was made ----
+// ---- provenance documents ----
 
 int entry_describe(struct build *b, const struct node *node, struct entry_documents *out,
                    json_t *annotations, struct error **err)
@@ -100,7 +100,7 @@ int entry_push_documents(struct registry *registry, const struct node *node, con
         const struct document *kind = &documents[i];
         cleanup_free char *title = xasprintf("%s-%s", job_of(node)->recipe->name, kind->suffix);
         json_t *annotations = json_object();
-        if (kind->make == provenance_statement) // as other tools find the predicate
+        if (kind->make == provenance_statement) // where other tools look for the predicate
             json_object_set_new(annotations, "in-toto.io/predicate-type",
                                 json_string(PREDICATE_TYPE));
         const struct referrer r = {

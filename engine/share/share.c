@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-// A question is answered within seconds, or the build continues without the answer.
+// Queries: the answer comes within seconds, or the build continues without it.
 static const struct registry_options asking = {.tries = 2, .silence_seconds = 4};
 static const struct registry_options carrying = {.tries = 4, .silence_seconds = 15};
 
@@ -23,7 +23,7 @@ static const char *environment(const char *name)
     return value && *value ? value : NULL;
 }
 
-// Who built it, for people: a CI job's address, else user and machine.
+// The builder, for people: a CI job's address, else user and machine.
 static char *built_by(void)
 {
     const char *set = environment("KBUILD_BUILT_BY");
@@ -39,7 +39,7 @@ static char *built_by(void)
     return xasprintf("%s@%s", user ? user->pw_name : "nobody", *host ? host : "localhost");
 }
 
-// Only the registry and the repository of a name count; both have to be legal.
+// Uses only the registry and the repository of a name; both must be valid.
 static int check_name(const char *variable, const char *text, char **out, struct error **err)
 {
     struct reference reference;
@@ -78,7 +78,7 @@ static int read_environment(struct remote *r, struct error **err)
     return builders ? check_name("BUILDER_REGISTRY", builders, &r->builders, err) : 0;
 }
 
-// Upstream finds out after the build that a variable is missing. Here nothing is begun.
+// Upstream detects a missing variable after the build; kbuild before it.
 int remote_check(const struct build *b, struct error **err)
 {
     bool push, release;
@@ -133,21 +133,21 @@ void remote_close(struct remote *r)
 bool remote_usable(const struct build *b, const struct node *node, enum remote_way way)
 {
     const struct remote *r = b->remote;
-    // What another world makes is compared with what was made, not with what is shared.
+    // Results of another environment are compared with the first build, and not shared.
     if (!r || b->options.world || (way == REMOTE_WRITE && !r->push) ||
         __atomic_load_n(&r->state->given_up[way], __ATOMIC_RELAXED))
         return false;
-    // What somebody changed by hand is theirs alone.
+    // Results with changes by hand are not shared.
     if (b->until || job_of(node)->work)
         return false;
     if (way == REMOTE_READ && node->kind == NODE_ARTIFACT && !b->options.use_cache)
         return false;
     if (way == REMOTE_READ && node->kind == NODE_SOURCE && sources_from_origin(b))
         return false;
-    // Somebody's own files are on this machine, and are not given away; what is made of them is.
+    // Local files are private and not shared; results made from them are.
     if (node->kind == NODE_SOURCE && job_of(node)->spec.kind == SOURCE_LOCAL)
         return false;
-    if (job_of(node)->prebuilt) // it is where it came from
+    if (job_of(node)->prebuilt) // it came from a registry
         return false;
     return r->artefacts || entry_is_image(r, node);
 }
@@ -206,8 +206,8 @@ struct registry *remote_repository(const struct remote *r, const struct node *no
     if (reference_parse(name, &reference, err) < 0)
         return NULL;
     struct registry_options o = patient ? carrying : asking;
-    o.no_mirrors = r->push; // whoever writes has to know what is there now
-    // Upstream's variables, for the registry that they belong to.
+    o.no_mirrors = r->push; // a writer needs the current state
+    // Upstream's variables, only for the registry that they belong to.
     if (!entry_is_image(r, node))
         registry_login(&o.user, &o.password);
     struct registry *registry = registry_open(&reference, &o, err);

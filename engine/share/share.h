@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shared cache: results of nodes in an OCI registry. docs/shared-cache.md has the formats,
-// docs/trust-cache.md what may be believed.
+// docs/trust-cache.md the trust rules.
 //
 //   share.c     settings from the environment, failures, opening a repository
-//   entry.c     names, tags and manifests of entries; what makes one acceptable
+//   entry.c     names, tags and manifests of entries; checks of entries
 //   trust.c     signatures of entries
 //   referrer.c  what refers to an entry: signatures, provenance, SPDX
-//   lookup.c    which entries are there
+//   lookup.c    finds existing entries
 //   pull.c      entry -> record and outputs in the local store
 //   push.c      record and outputs -> entry
-//   publish.c   what was cached already; upstream's tags
+//   publish.c   pushes results cached earlier; upstream's tags
 //
-// A registry that cannot be used never fails a build: the first failure is one warning, and the
-// rest of the run does without it. --remote=require makes it an error.
+// An unusable registry never fails a build: the first failure is one warning, and the rest of the
+// run does not use it. With --remote=require it is an error.
 #ifndef KBUILD_SHARE_SHARE_H
 #define KBUILD_SHARE_SHARE_H
 
@@ -37,40 +37,40 @@ struct remote {
     bool push, release;
     const char *branch, *signing_key;
     const struct trusted_keys *keys; // the build's
-    bool key_tried;                  // the signing key is one
-    char *built_by, *commit;         // the commit is looked up when first needed
+    bool key_tried;                  // the signing key was tested
+    char *built_by, *commit;         // the commit is looked up on first use
     // Shared by all processes of the run.
     struct remote_state {
         int given_up[2]; // by enum remote_way
         int told_untrusted, told_denied, told_documents;
-        int refused; // entries in a row that the registry did not take
+        int refused; // consecutive entries that the registry rejected
     } * state;
 };
 
-// Refuses to begin a run that is asked to push and cannot know where to.
+// An error before a run that must push without knowing where.
 int remote_check(const struct build *b, struct error **err);
-// Sets b->remote, or leaves it NULL if there is nothing to share. Makes no connection.
+// Sets b->remote, or leaves it NULL if nothing is shared. Makes no connection.
 int remote_open(struct build *b, struct error **err);
 void remote_close(struct remote *r);
 bool remote_usable(const struct build *b, const struct node *node, enum remote_way way);
-// Says once that the registry refuses to show something, which is taken for missing.
+// Warns once that the registry denies access to something, which then counts as missing.
 void remote_tell_denied(struct remote *r, const char *what, enum registry_denial why);
-// After a push that failed: `down` if the whole registry failed, which ends all writing of the run,
-// as three entries in a row do. Else the other results are pushed all the same.
+// After a failed push: `down` if the whole registry failed, which ends all pushing of the run, as
+// three consecutive failed entries do. Otherwise the other results are still pushed.
 int remote_push_failed(struct build *b, bool down, struct error *why, struct error **err);
-// What became of `why`: 0 if the build continues without the registry, else -1 and *err.
+// Handles `why`: 0 if the build continues without the registry, else -1 and *err.
 int remote_give_up(struct build *b, enum remote_way way, struct error *why, struct error **err);
-// The repository that holds the entries of this node. `patient` for contents, else for questions.
+// The repository with the entries of this node. `patient` for contents, else for queries.
 struct registry *remote_repository(const struct remote *r, const struct node *node, bool patient,
                                    struct error **err);
 
 // ---- entries ----
 struct entry {
-    struct buf text; // of the manifest, as it came
+    struct buf text; // of the manifest, as received
     json_t *manifest, *record;
-    json_t *mark;                 // who vouches for it (vouch.h), once that was asked
+    json_t *mark;                 // its signature (vouch.h), once checked
     char digest[DIGEST_HEX_SIZE]; // of the manifest
-    char key[DIGEST_HEX_SIZE];    // whose result it is
+    char key[DIGEST_HEX_SIZE];    // of the result
     uint64_t size;
 };
 void entry_free(struct entry *e);
@@ -82,42 +82,42 @@ char *entry_tag(const struct remote *r, const struct node *node);
 // Upstream's tags of an artifact (kata-artifacts, 4.2).
 void entry_upstream_tags(const struct remote *r, const struct node *node, const char *version,
                          const char *commit, struct strlist *out);
-// Takes what the registry gave apart. 1: an entry of this node; 0: of something else; -1: damaged.
+// Parses what the registry sent. 1: an entry of this node; 0: of something else; -1: damaged.
 int entry_read(const struct node *node, const struct buf *manifest, struct entry *out,
                struct error **err);
 const json_t *entry_layer(const struct entry *e, const char *output); // or NULL
 bool entry_derived(const struct node *node, const char *output);      // made from the others
-// The record as it travels: without what the local store adds.
+// The record as pushed: without the local store's additions.
 json_t *entry_record(const json_t *record);
-void entry_mark(const struct entry *e, json_t *record); // says in a local record who vouches
+void entry_mark(const struct entry *e, json_t *record); // adds the signature to a local record
 
 // ---- trust ----
-// Tries the signing key. A mistake there is the user's, and never a reason to continue without the
+// Tests the signing key. An error there is the user's: the build must not continue without the
 // cache.
 int remote_keys(struct remote *r, struct error **err);
-// What is signed: key, outputs, the digest of the provenance, that of the whole record, and those
-// of the documents that the manifest names.
+// The signed text: key, outputs, the digests of the provenance and of the whole record, and those
+// of the documents in the manifest.
 void entry_statement(const char *key, const struct entry *e, struct buf *out);
-// 1: signed by a trusted key, or anybody is trusted; 0: not; -1: error.
+// 1: signed by a trusted key, or no keys are set; 0: not; -1: error.
 int entry_trusted(struct remote *r, struct registry *registry, const struct node *node,
                   struct entry *e, struct error **err);
-// 1: one of the keys signed the entry whose manifest this is, under the key of its own record,
-// which is read; 0: not; -1: error.
+// 1: one of the keys signed the entry with this manifest, under the key of its own record, which is
+// read; 0: not; -1: error.
 int entry_signed_by(const struct trusted_keys *keys, struct registry *registry, struct entry *e,
                     struct error **err);
 // 1: this manifest is an entry of the node's target and architecture, its layers are the outputs of
-// its record, and a trusted key signed it; 0: not; -1: error. Which action key it is of does not
-// matter. Reads the entry's record.
+// its record, and a trusted key signed it; 0: not; -1: error. Its action key may be any. Reads the
+// entry's record.
 int entry_vouched(const struct trusted_keys *keys, struct registry *registry,
                   const struct node *node, struct entry *e, struct error **err);
-// 1: signed by the signing key, or there is none; 0: not; -1: error.
+// 1: signed by the signing key, or there is no key; 0: not; -1: error.
 int entry_signed(const struct remote *r, const struct node *node, const struct entry *e,
                  struct error **err);
 // Signs the pushed manifest if there is a key.
 int entry_sign(const struct remote *r, struct registry *registry, const struct node *node,
                const struct entry *e, struct error **err);
 
-// ---- what refers to an entry ----
+// ---- referrers of an entry ----
 struct referrer {
     const char *type;    // of the artifact and its content
     const char *title;   // a file's name, or NULL
@@ -139,31 +139,31 @@ int entry_push_documents(struct registry *registry, const struct node *node, con
 void entry_documents_free(struct entry_documents *d);
 void entry_document_lines(const json_t *manifest, struct buf *out); // of what is signed
 
-// ---- looking up ----
+// ---- look-up ----
 struct lookup {
     struct node *node;
     int found; // as remote_ask() returns it
     struct entry entry;
     struct error *why; // if that is -1
 };
-// 1: found and to be trusted; 0: there is none; -1: error.
+// 1: found and trusted; 0: there is none; -1: error.
 int remote_ask(struct build *b, struct node *node, struct entry *out, struct error **err);
-// The same for many, several at a time.
+// The same for many, several in parallel.
 void remote_look_up(struct build *b, struct lookup *lookups, size_t n);
 void lookup_free(struct lookup *l);
 
 // ---- for the scheduler and the child ----
-// Finds the records of what is not in the local store, so that the keys above become known without
-// any content. `evaluate` sets key and state of a node that may have them now. Nodes found so are
-// NODE_SHARED.
+// Finds the records of nodes that the local store lacks, so that the keys of their dependants
+// become known without any content. `evaluate` sets key and state of a node whose inputs became
+// known. Found nodes are NODE_SHARED.
 typedef int evaluate_action(struct build *b, struct node *node, struct error **err);
 int remote_prefetch(struct build *b, struct node **order, size_t count, evaluate_action *evaluate,
                     struct error **err);
-// The record, when everything it names is in the local store now; NULL in *out: make it.
+// The record, if all its outputs are in the local store now; NULL in *out: make it.
 int remote_find(struct build *b, struct node *node, json_t **out, struct error **err);
-// After a node was made.
+// Pushes the result of a node that was made.
 int remote_keep(struct build *b, struct node *node, const json_t *record, struct error **err);
-// After the run: pushes what was cached here and is not there, and moves upstream's tags.
+// After the run: pushes results cached here that the registry lacks, and moves upstream's tags.
 int remote_publish(struct build *b, struct node **order, size_t count, struct error **err);
 void remote_floating_tags(struct build *b, const struct node *node, struct strlist *out);
 

@@ -77,7 +77,7 @@ int signature_make(const char *key_file, const struct buf *text, struct signatur
 
 // ---- trusted keys ----
 
-// Whoever may write to it decides who is trusted.
+// Anybody who can write there could decide who is trusted.
 static int check_mode(const char *path, struct error **err)
 {
     struct stat st;

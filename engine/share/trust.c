@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signatures of entries. A signature is a manifest without content whose subject is the entry's
-// manifest; who signed and the signature itself are its annotations, and what was signed is made
-// again from the record. docs/trust-cache.md.
+// Signs entries and checks their signatures. A signature is a manifest without content whose
+// subject is the entry's manifest; its annotations are the signer and the signature, and the signed
+// text is computed again from the record. docs/trust-cache.md.
 #include "share/share.h"
 
 #include "base/log.h"
@@ -54,17 +54,17 @@ int remote_keys(struct remote *r, struct error **err)
     return 0;
 }
 
-// ---- looking for one signature ----
+// ---- search for a signature ----
 
-// Goes through what the registry says to be signatures, as it comes. All of one entry sign the same
-// text, so that the descriptor in the list is enough, and any number of bad ones costs no request.
+// Examines the registry's list of signatures as it arrives. All signatures of an entry sign the
+// same text, so the descriptor in the list is sufficient, and bad ones cost no request.
 struct search {
     struct registry *registry;
-    const struct trusted_keys *keys; // one of theirs; or
-    const struct signature *own;     // this very one
+    const struct trusted_keys *keys; // any of these keys; or
+    const struct signature *own;     // this signature
     const struct buf *statement;
     struct signature found;
-    unsigned fetched; // manifests, where the list does not say what they say
+    unsigned fetched; // manifests, if the list lacks their annotations
 };
 
 static bool read_signature(const json_t *of, struct signature *s)
@@ -116,7 +116,7 @@ static int search(struct search *s, const struct entry *e, struct error **err)
 
 // ---- reading ----
 
-// 1 if one of the trusted keys signed this entry under this key; then e->mark says so.
+// 1 if one of the trusted keys signed this entry under this key; e->mark is then set.
 static int vouched(const struct trusted_keys *keys, struct registry *registry, const char *key,
                    struct entry *e, struct error **err)
 {
@@ -144,7 +144,7 @@ int entry_trusted(struct remote *r, struct registry *registry, const struct node
     return result;
 }
 
-// Whether every file of the manifest that is a result has the digest that the record says.
+// Whether every result file of the manifest has the digest in the record.
 static bool layers_are_outputs(const struct entry *e)
 {
     const json_t *list = json_object_get(e->record, "outputs");
@@ -188,7 +188,7 @@ int entry_vouched(const struct trusted_keys *keys, struct registry *registry,
 
 // ---- writing ----
 
-// Ed25519 signs the same text with the same bytes each time, so ours can be recognised.
+// Ed25519 signatures of the same text are equal, so the own one can be recognised.
 int entry_signed(const struct remote *r, const struct node *node, const struct entry *e,
                  struct error **err)
 {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Judges records of results that came from a registry: by whom they are signed, and which files
-// they leave.
+// Checks records of results from a registry: their signatures, and the files that they produce.
 #include "share/vouch.h"
 
 #include "registry/registry.h"
@@ -26,7 +25,7 @@ static bool is_side_file_of(const struct job *job, const char *name)
 {
     cleanup_strlist struct strlist names = {0};
     side_files_of_action(job->recipe, &names);
-    // A prebuilt artifact brings what upstream puts beside the tarballs.
+    // A prebuilt artifact has upstream's files beside the tarballs.
     for (size_t i = 0; i < SIDE_FILES && job->prebuilt; i++)
         strlist_addf(&names, "%s-%s", job->recipe->name, side_file_names[i]);
     return strlist_has(&names, name);
@@ -92,8 +91,8 @@ static bool has_line(const char *text, const char *line)
     return false;
 }
 
-// Side files of a prebuilt artifact are not covered: its own sums, which were checked against the
-// outputs. Those of an entry are outputs of its record like all others.
+// Side files of a prebuilt artifact are not covered by the signature: they are its own sums, which
+// were checked against the outputs. Those of an entry are outputs of its record like all others.
 static bool states_outputs(const struct node *node, const char *statement, const json_t *record)
 {
     const json_t *list = json_object_get(record, "outputs");
@@ -122,7 +121,7 @@ static bool mark_holds(const struct trusted_keys *keys, const struct node *node,
         return false;
     memcpy(s.key, key, sizeof s.key);
     memcpy(s.value, value, sizeof s.value);
-    // What the user named has a key of its own here; an entry is found under its key.
+    // A prebuilt artifact has another key here; an entry is found under its key.
     cleanup_free char *line = xasprintf("key %s", node->key);
     bool named = job_of(node)->prebuilt || job_of(node)->image_name;
     const struct buf text = {.data = (char *)statement, .len = strlen(statement)};
@@ -144,6 +143,6 @@ bool vouch_holds(const struct build *b, const struct node *node, const json_t *r
     if (!b->trusted)
         return true;
     if (!mark && job->image_name && !job->prebuilt && reference_is_pinned(job->image_name))
-        return true; // its digest is in the name that the user gave
+        return true; // the name given by the user has its digest
     return mark_holds(b->trusted, node, record, mark);
 }

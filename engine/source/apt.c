@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A private apt: the configuration file that APT_CONFIG names is read before the host's own parts
-// (apt.conf(5)), so it can lead apt to folders of ours and away from the host's hooks.
+// Runs a private apt: the configuration file in APT_CONFIG is read before the host's own parts
+// (apt.conf(5)), so it can direct apt to kbuild's folders and away from the host's hooks.
 #include "source/apt.h"
 
 #include "base/file.h"
@@ -16,7 +16,7 @@ struct apt {
 };
 
 // ---- configuration ----
-// Settings that say how to reach a mirror. Hooks (APT::Update::Post-Invoke...) are none of these.
+// Settings on how to reach a mirror. Hooks (APT::Update::Post-Invoke...) are not among them.
 static const char *const kept_settings[] = {
     "Acquire::http::",
     "Acquire::https::",
@@ -112,7 +112,7 @@ static int configuration(const char *folder, const struct arch *arch, struct buf
                "Dir::Etc \"etc/\";\n"
                "APT::Architecture \"%s\";\n"
                "APT::Architectures { \"%s\"; };\n"
-               // Root's downloads would be made by the user _apt, who can't write to our folder.
+               // Root's downloads would be made by the user _apt, who can't write to this folder.
                "APT::Sandbox::User \"root\";\n"
                "APT::Install-Recommends \"false\";\n"
                "Acquire::Languages \"none\";\n"
@@ -147,7 +147,7 @@ static int write_files(const char *folder, const char *sources, const struct arc
     return 0;
 }
 
-// The caller's environment (proxies are in it), but messages in English and our configuration.
+// The caller's environment (with its proxies), but messages in English and this configuration.
 static void set_environment(struct apt *a)
 {
     for (char **e = environ; *e; e++)
@@ -167,7 +167,7 @@ int apt_run(const struct apt *a, const char *const argv[], const char *directory
                         .input = -1};
     cleanup_buf struct buf ignored = {0};
     if (out)
-        buf_puts(out, ""); // a string, also when nothing is printed
+        buf_puts(out, ""); // a string, even without output
     return process_run(&p, out ? out : &ignored, err);
 }
 

@@ -10,7 +10,7 @@
 #define BLANKS " \t\r"
 #define APT_FILE_MAX ((size_t)1 << 20)
 
-// The others (arch, lang, target, pdiffs) choose among indexes, and apt says what it chose.
+// The others (arch, lang, target, pdiffs) select indexes, and apt reports its selection.
 static const char *const kept_options[] = {
     "Signed-By",       "Trusted",    "Check-Valid-Until", "Valid-Until-Min",
     "Valid-Until-Max", "Check-Date", "Date-Max-Future",   "By-Hash",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where apt on this machine finds a distribution's packages: apt's own list of what it is
-// configured with (`apt-get indextargets`), and of that the distribution's suites.
+// Finds the places of a distribution's packages for apt on this machine: from apt's list of its
+// configuration (`apt-get indextargets`), it selects the distribution's suites.
 #include "source/apt.h"
 
 #include "base/environment.h"
@@ -15,7 +15,7 @@
 #define RELEASE_MAX ((size_t)8 << 20)
 #define LIST_MAX ((size_t)1 << 20)
 
-// The two distributions that versions.yaml names: how their own archives sign themselves.
+// The two distributions in versions.yaml: the origin and keys of their archives.
 static const struct vendor {
     const char *id, *origin, *keyring;
 } vendors[] = {
@@ -71,7 +71,7 @@ enum field { ENTRY, URI, SUITE, COMPONENT, ARCHITECTURE, FILENAME, FIELDS };
 #define TARGET_FORMAT                                                                              \
     "$(SOURCESENTRY)\t$(REPO_URI)\t$(RELEASE)\t$(COMPONENT)\t$(ARCHITECTURE)\t$(FILENAME)"
 
-// The mirror that a list of mirrors (apt-transport-mirror(1)) names first: the one with the lowest
+// The first mirror of a list of mirrors (apt-transport-mirror(1)): the one with the lowest
 // priority, if any has one; to be freed. apt's downloader of single files does not read such lists.
 static char *first_mirror(const char *list)
 {
@@ -99,8 +99,8 @@ static char *first_mirror(const char *list)
     return first;
 }
 
-// What apt's cache and its downloader of single files can read: copies instead of a folder's own
-// files, and a mirror instead of a list of mirrors.
+// A form that apt's cache and its downloader of single files can read: copies instead of a folder's
+// own files, and a mirror instead of a list of mirrors.
 static char *readable_uri(const char *uri)
 {
     if (starts_with(uri, "mirror+file:")) {
@@ -148,7 +148,7 @@ static void add_once(struct strlist *l, const char *text)
         strlist_add(l, text);
 }
 
-// A flat repository (no components) is never the distribution's own; cdroms need hands.
+// A flat repository (no components) is never the distribution's own; cdroms need manual work.
 static void add_target(struct apt_places *l, char *line)
 {
     char *fields[FIELDS];
@@ -171,8 +171,8 @@ void apt_places_parse(const char *text, struct apt_places *out)
         add_target(out, lines.items[i]);
 }
 
-// Of the machine's apt, or of a private one. All architectures are asked for: an entry that names
-// none has them all.
+// Of the machine's apt, or of a private one. Requests all architectures: an entry without an
+// architecture has all of them.
 static int list_places(const struct apt *private, struct apt_places *out, struct error **err)
 {
     cleanup_strlist struct strlist argv = {0};
@@ -193,7 +193,7 @@ static int list_places(const struct apt *private, struct apt_places *out, struct
     return 0;
 }
 
-// ---- what the repositories say of themselves ----
+// ---- Release files of the repositories ----
 
 char *apt_release_field(const char *text, const char *name)
 {
@@ -212,7 +212,7 @@ char *apt_release_field(const char *text, const char *name)
     return NULL;
 }
 
-// Out of the file that apt keeps once it has verified it.
+// From the file that apt keeps after verification.
 static void read_release(struct apt_place *p, const char *path)
 {
     static const char *const names[] = {"InRelease", "Release"};
@@ -247,8 +247,8 @@ static bool place_matches(const struct apt_place *p, const struct apt_place *q)
     return !strcmp(p->uri, q->uri) && !strcmp(p->suite, q->suite);
 }
 
-// Has a private apt fetch and verify the Release files of places that this machine's apt knows
-// nothing of, as in an image whose lists were removed.
+// Has a private apt fetch and verify the Release files of places that this machine's apt has none
+// of, as in an image whose lists were removed.
 static int ask_mirrors(struct apt_places *all,
                        bool (*asked)(const struct apt_place *, const char *),
                        const struct apt_wanted *w, const char *name, struct error **err)
@@ -265,7 +265,7 @@ static int ask_mirrors(struct apt_places *all,
         return -1;
     struct apt *a = apt_open(folder, sources.data, arch_host(), err);
     cleanup_apt_places struct apt_places found = {0};
-    cleanup_error struct error *ignored = NULL; // the update that follows says it
+    cleanup_error struct error *ignored = NULL; // the update that follows reports it
     int result = a ? 0 : -1;
     if (a)
         apt_update(a, true, &ignored);
@@ -309,7 +309,7 @@ static const char *signed_by(const struct apt_place *p)
     return NULL;
 }
 
-// By the Origin of its Release file; where that is not to be had, by whose keys it trusts.
+// By the Origin of its Release file; if that is missing, by its trusted keys.
 static bool is_vendors(const struct apt_place *p, const struct vendor *vendor)
 {
     const char *keys = signed_by(p);
@@ -334,8 +334,8 @@ static bool any_belongs(const struct apt_places *all, const char *codename)
     return false;
 }
 
-// Third parties use a distribution's code names as suites, too; so does a mirror that signs with a
-// key of its own. It counts where nothing carries the suite in the distribution's own name.
+// Third parties also use a distribution's code names as suites, and so does a mirror that signs
+// with its own key. Such a place is used only if no place of the distribution has the suite.
 static bool has_vendors_own(const struct apt_places *all, const struct apt_wanted *w)
 {
     for (size_t i = 0; i < all->n; i++)
@@ -346,8 +346,8 @@ static bool has_vendors_own(const struct apt_places *all, const struct apt_wante
     return false;
 }
 
-// A component of a place is printed once, however often the host's files name it: apt refuses a
-// target that is configured twice with different options.
+// A component of a place is printed once, even if the host's files name it several times: apt
+// rejects a target that is configured twice with different options.
 static void unseen_components(struct strlist *seen, const struct apt_place *p, struct strlist *out)
 {
     for (size_t i = 0; i < p->components.n; i++) {
@@ -383,7 +383,7 @@ static int find_places(const struct apt_wanted *w, struct apt_places *all, struc
         return -1;
     for (size_t i = 0; i < all->n; i++) {
         struct apt_place *p = &all->items[i];
-        // A file that only root may read is none of an ordinary user's sources, for apt neither.
+        // A file that only root may read is no source of an ordinary user, for apt neither.
         if (apt_entry_options(p->entry, &p->options, err) < 0)
             return -1;
         read_release(p, p->release_path);
@@ -393,7 +393,7 @@ static int find_places(const struct apt_wanted *w, struct apt_places *all, struc
     return any_belongs(all, w->codename) ? 0 : ask_mirrors(all, is_any, w, "any", err);
 }
 
-// ---- the environment's word ----
+// ---- settings of the environment ----
 
 static const char *environment(const char *name)
 {
@@ -417,7 +417,7 @@ static int add_keyring(const char *path, struct strlist *out, struct error **err
     return 0;
 }
 
-// The keys that apt trusts by itself, and the distribution's own.
+// The keys that apt trusts by default, and the distribution's own.
 static int usual_keyrings(const struct vendor *vendor, struct strlist *out, struct error **err)
 {
     cleanup_free char *file = apt_setting_path("Dir::Etc::trusted/f", err);
@@ -456,7 +456,7 @@ static int override_keyrings(const struct vendor *vendor, struct strlist *out, s
     return add_keyring(path, out, err);
 }
 
-// 1: the environment decided; 0: it is silent.
+// 1: the environment decided; 0: it has no setting.
 static int print_override(const struct apt_wanted *w, struct buf *out, struct error **err)
 {
     const char *all = environment("REPO_URL"), *x86 = environment("REPO_URL_X86_64");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An archive source: its SHA-256 is known, or found out once; the archive itself is kept as a blob
-// of the store, so that it is downloaded once.
+// An archive source: gets its SHA-256, known or computed once, and keeps the archive as a blob of
+// the store, so that it is downloaded once.
 #include "base/environment.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -25,13 +25,13 @@ static int wrong_digest(const char *shown, const char *is, const char *expected,
                       "upstream publishes before you change versions.yaml or versions.lock");
 }
 
-// A bomb is none: real sources are packed to a tenth or so.
+// Limits decompression bombs: real sources are packed to about a tenth.
 static uint64_t most_content(uint64_t size)
 {
     return size > ARCHIVE_MAX / 128 ? ARCHIVE_MAX : ((uint64_t)256 << 20) + size * 100;
 }
 
-// Into the empty folder `destination`. *newest is the newest time in it.
+// Unpacks into the empty folder `destination`. *newest is the newest time in it.
 static int unpack_archive(int fd, const char *shown, const char *destination, int64_t *newest,
                           struct error **err)
 {
@@ -47,7 +47,7 @@ static int unpack_archive(int fd, const char *shown, const char *destination, in
     return names.n ? 0 : error_user(err, "%s holds no file", shown);
 }
 
-// What nobody vouches for has to be an archive before its digest counts as what was meant.
+// An archive without a known digest must be readable before its digest is pinned.
 static int check_archive(const struct source_spec *spec, const struct source_options *o,
                          const char *data, struct error **err)
 {
@@ -76,7 +76,7 @@ static int archive_download(const struct source_spec *spec, const struct source_
     cleanup_partial struct partial p = {.lock = -1};
     if (partial_open(&p, o->store, spec->url, err) < 0)
         return -1;
-    if (expected) { // another process may have been faster
+    if (expected) { // another process may have downloaded it
         int has = store_has_blob(o->store, expected, err);
         if (has) {
             rmdir(p.folder);
@@ -108,7 +108,7 @@ static int archive_download(const struct source_spec *spec, const struct source_
         }
         if (!expected)
             error_free(steal(*err));
-        partial_remove(&p); // put together from two versions, perhaps: once more from the start
+        partial_remove(&p); // perhaps mixed from two versions: once more from the start
     }
     cleanup_free char *shown = url_shown(spec->url);
     return wrong_digest(shown, digest, expected, err);

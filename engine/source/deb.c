@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unpacks Debian packages and source packages, and finds out how old they are.
+// Unpacks Debian packages and source packages, and finds their age.
 #include "source/packages.h"
 
 #include "base/beneath.h"
@@ -24,8 +24,7 @@ static int unpack_archive(const char *path, const char *folder, int64_t *newest,
     return unpack(fd, path_base(path), folder, &o, newest, err);
 }
 
-// The newest mtime of a file below `path`. Directories don't count: what unpacks them changes
-// theirs.
+// The newest mtime of a file below `path`. Directories don't count: unpacking changes theirs.
 static int newest_file(const char *path, unsigned depth, int64_t *newest, struct error **err)
 {
     struct stat st;
@@ -49,9 +48,9 @@ static int newest_file(const char *path, unsigned depth, int64_t *newest, struct
     return 0;
 }
 
-// Run by root, dpkg-deb makes what a package says: devices, and programs with setuid. Neither is
-// anything that a source is made of. Until they are gone nobody else can reach them: the folders
-// above, in the cache's tmp, are 0700.
+// Run by root, dpkg-deb makes whatever a package contains: devices, and setuid programs. A source
+// has neither. Until they are removed nobody else can reach them: the folders above, in the cache's
+// tmp, are 0700.
 static int refuse_special(const struct beneath_entry *e, void *context, struct error **err)
 {
     if (e->type == DT_DIR || e->type == DT_REG || e->type == DT_LNK)
@@ -135,7 +134,7 @@ static int changelog_time(const char *folder, int64_t *when, struct error **err)
 int dsc_unpack(const char *dsc, const char *destination, int64_t *when, struct error **err)
 {
     // apt has checked the files against its signed indexes; the signature inside the .dsc is the
-    // uploader's, whose key is not on most machines.
+    // uploader's, whose key most machines lack.
     const char *const argv[] = {"dpkg-source", "--no-check", "--no-copy", "--extract",
                                 dsc,           destination,  NULL};
     struct process p = {.argv = (char *const *)argv, .input = -1};

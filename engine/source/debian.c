@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A distribution source: the files of a package that was resolved (packages.h), kept as blobs and
+// Fetches a distribution source: the files of a resolved package (packages.h), kept as blobs and
 // unpacked.
 #include "source/packages.h"
 
@@ -29,7 +29,7 @@ static void fetch_end(struct fetch *f)
 }
 #define cleanup_fetch __attribute__((cleanup(fetch_end)))
 
-// The request for what a recipe names; `names` is filled and stays the caller's.
+// The request for a recipe's packages; `names` is filled and remains the caller's.
 static struct packages_request request_of(const struct debian_source *s,
                                           const struct distribution *host, struct strlist *names)
 {
@@ -69,7 +69,7 @@ int debian_source_resolve(const struct source_spec *spec, const struct source_op
 
 // ---- getting it ----
 
-// Puts those files of the set that the store has into the folder. 1: that was all; 0: not.
+// Puts the files of the set that the store has into the folder. 1: all of them; 0: not all.
 static int restore_known(struct fetch *f, const char *folder, struct error **err)
 {
     bool all = true;
@@ -84,7 +84,7 @@ static int restore_known(struct fetch *f, const char *folder, struct error **err
     return all;
 }
 
-// They are kept, so that --offline works and the same version is not downloaded twice.
+// Keeps the files, so that --offline works and a version is downloaded once.
 static int keep_files(struct fetch *f, const char *folder, struct error **err)
 {
     for (size_t i = 0; i < f->set.n; i++) {
@@ -114,7 +114,7 @@ static int get_files(struct fetch *f, const char *folder, struct error **err)
     return keep_files(f, folder, err);
 }
 
-// ---- using it ----
+// ---- unpacking ----
 // The path of the .deb or .dsc, once all its files are in one folder.
 static char *get_first(struct fetch *f, struct error **err)
 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A recipe's source and versions.yaml -> what exactly is asked for.
+// Describes the exact request for a source, from a recipe's source and versions.yaml.
 #include "source/internal.h"
 
 #include <errno.h>
 #include <glob.h>
 #include <string.h>
 
-// What the texts of one source are filled in from.
+// The values to fill in the texts of one source.
 struct filling {
     const struct versions *versions;
     const struct yaml *component;
@@ -72,7 +72,7 @@ static int describe_debian(const struct filling *f, const struct recipe_source *
 }
 
 // ---- upstream ----
-// What the recipe knows to be wrong in some versions.yaml. *url may be NULL.
+// Corrects urls that are wrong in some versions.yaml, as the recipe says. *url may be NULL.
 static int correct_url(const struct filling *f, const struct recipe_source *source, char **url,
                        struct error **err)
 {
@@ -148,7 +148,7 @@ static int add_patches(const struct recipe *r, const char *pattern, struct strli
 {
     glob_t found;
     cleanup_buf struct buf full = {0};
-    for (const char *p = r->folder; *p; p++) // the folder is no pattern, whatever it is called
+    for (const char *p = r->folder; *p; p++) // the folder's name is no pattern
         buf_printf(&full, strchr("*?[\\", *p) ? "\\%c" : "%c", *p);
     buf_printf(&full, "/%s", pattern);
     int result = glob(full.data, 0, on_glob_error, &found);
@@ -180,7 +180,7 @@ static int describe_patches(const struct filling *f, const struct recipe *r,
     return 0;
 }
 
-// The first of the paths that versions.yaml has, else the first; to be freed.
+// The first of the paths that exists in versions.yaml, else the first; to be freed.
 static char *choose_path(const struct versions *v, const char *paths, const struct arch *target)
 {
     cleanup_free char *expanded = arch_expand(paths, target);
@@ -192,7 +192,7 @@ static char *choose_path(const struct versions *v, const char *paths, const stru
     return xstrdup(list.n ? list.items[0] : "");
 }
 
-// ---- where from ----
+// ---- origin ----
 // The map of the source in versions.yaml; NULL if there is none.
 static const struct yaml *component_of(const struct recipe_source *source, const struct versions *v,
                                        const struct arch *target)
@@ -201,7 +201,7 @@ static const struct yaml *component_of(const struct recipe_source *source, const
     return path ? yaml_path(v->document->root, path) : NULL;
 }
 
-// The top of the work tree that versions.yaml lies in, if it has all of these paths; to be freed.
+// The top of the work tree that contains versions.yaml, if it has all of these paths; to be freed.
 static char *find_checkout(const struct recipe_source *source, const struct versions *v)
 {
     if (!source->checkout.n)
@@ -225,7 +225,7 @@ void source_place(const struct recipe_source *source, const struct versions *v,
     if (choice) {
         out->origin = choice->origin;
         out->folder = choice->folder ? xstrdup(choice->folder) : NULL;
-    } else if (source->when) { // it is there with the word's sources only, and is one of them
+    } else if (source->when) { // it applies only to sources of that word, and is one of them
         out->origin = !strcmp(source->when, "debian") ? ORIGIN_DEBIAN : ORIGIN_UPSTREAM;
     } else if (!o->locked && (out->folder = find_checkout(source, v))) {
         out->origin = ORIGIN_FOLDER;
@@ -249,7 +249,7 @@ static enum source_origin origin_of(const struct recipe_source *source, const st
     return place.origin;
 }
 
-// The source that decides whether those with a `when` are there; NULL: the recipe has none.
+// The source that decides whether those with a `when` apply; NULL: the recipe has none.
 static const struct recipe_source *deciding_source(const struct recipe *r,
                                                    const struct recipe_source *source,
                                                    const struct source_options *o)
@@ -296,8 +296,8 @@ bool source_available(const struct recipe *r, const struct recipe_source *source
            !yaml_is_null(yaml_get(component_of(source, v, target), "debian"));
 }
 
-// The component of versions.yaml that the source follows. Upstream's file has none for what is its
-// own repository: there the checkout that it lies in is the source.
+// The component of versions.yaml for the source. Upstream's file has none for its own repository:
+// there the checkout that contains it is the source.
 static const struct yaml *find_component(const struct recipe_source *source,
                                          const struct versions *v, const char *path, bool locked,
                                          struct error **err)
@@ -318,7 +318,7 @@ static const struct yaml *find_component(const struct recipe_source *source,
     return NULL;
 }
 
-// A folder that somebody named has what makes a checkout one.
+// A folder named by the user must have the paths that identify a checkout.
 static int check_folder(const struct recipe_source *source, const struct source_place *place,
                         struct error **err)
 {
@@ -345,7 +345,7 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
     const struct source_choice *choice = source_choice_of(o->choices, source->name);
     struct source_place place;
     source_place(source, v, o, &place);
-    // Patches of a folder may be named by its version, but it needs none.
+    // Patches of a folder may depend on its version, but it needs none.
     if (path && (place.origin != ORIGIN_FOLDER || yaml_path(v->document->root, path)))
         f.component = find_component(source, v, path, o->locked, err);
     int result = !f.component || (choice && source_choice_check(choice, err) < 0) ||

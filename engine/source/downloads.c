@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many transfers in one loop over a libcurl multi handle. A lane takes one parcel after the other,
-// from its first address to its last.
+// Runs many transfers in one loop over a libcurl multi handle. A lane downloads one parcel after
+// the other, each from its first address to its last.
 #include "source/list.h"
 #include "source/transfer.h"
 
@@ -26,7 +26,7 @@ struct lane {
     struct download download;
     struct transfer transfer;
     bool open;        // the transfer
-    bool fresh;       // nothing of an earlier call is in it any more
+    bool fresh;       // it has no bytes of an earlier call
     long long due_ms; // when paused
 };
 
@@ -34,15 +34,15 @@ struct download_run {
     const struct downloads *d;
     CURLM *multi;
     struct lane lanes[LANES];
-    struct parcel **queue; // still to begin; those that others work on come back at the end
+    struct parcel **queue; // not started; those of other processes come back at the end
     size_t first, waiting; // of `queue`, a ring of d->n
-    size_t busy;           // in a row, that others work on
+    size_t busy;           // consecutive ones of other processes
     long long busy_until;
     bool told_busy;
     struct strlist dead; // an address of each server that cannot be reached
     size_t done, failed;
-    uint64_t bytes; // of those that are done
-    bool stopped;   // none is begun any more
+    uint64_t bytes; // of the finished ones
+    bool stopped;   // no more are started
 };
 
 // ---- the queue ----
@@ -90,7 +90,7 @@ static bool is_dead(const struct download_run *r, const char *url)
     return false;
 }
 
-// Why an address failed is kept with what failed before; `why` is taken over.
+// Appends the reason for a failed address to earlier ones; takes `why` over.
 static void add_reason(struct parcel *p, struct error *why)
 {
     struct error *before = p->why;
@@ -105,7 +105,7 @@ static void add_reason(struct parcel *p, struct error *why)
 
 static int begin_address(struct download_run *r, struct lane *l, struct error **err);
 
-// The address of the lane is of no use. 0: the next one is tried, or that was the last; -1: error.
+// The lane's address failed. 0: the next one is tried, or that was the last; -1: error.
 static int next_address(struct download_run *r, struct lane *l, struct error *why,
                         struct error **err)
 {
@@ -159,7 +159,7 @@ static int begin_transfer(struct download_run *r, struct lane *l, struct error *
     return next_address(r, l, why, err); // a setting or a local file that cannot be used
 }
 
-// Does another lane have it? A list may name one address twice.
+// Is another lane downloading it? A list may name one address twice.
 static bool is_ours(const struct download_run *r, const struct lane *l)
 {
     for (size_t i = 0; i < LANES; i++)
@@ -169,7 +169,7 @@ static bool is_ours(const struct download_run *r, const struct lane *l)
     return false;
 }
 
-// Somebody else has the file in hand.
+// Another process is downloading the file.
 static void leave_to_others(struct download_run *r, struct lane *l)
 {
     if (!r->told_busy && !is_ours(r, l)) {
@@ -194,14 +194,14 @@ static int begin_address(struct download_run *r, struct lane *l, struct error **
         leave_to_others(r, l);
         return 0;
     }
-    // Who had it in hand before may have brought it.
+    // Another process may have downloaded it.
     int has = l->parcel->sha256 ? store_has_blob(r->d->store, l->parcel->sha256, err) : 0;
     if (has > 0)
         finish(r, l, l->parcel->sha256);
     return has ? has < 0 ? -1 : 0 : begin_transfer(r, l, err);
 }
 
-// ---- what came ----
+// ---- finished downloads ----
 
 static struct error *wrong_digest(const struct lane *l, const char *is)
 {
@@ -214,7 +214,7 @@ static struct error *wrong_digest(const struct lane *l, const char *is)
     return why;
 }
 
-// Files have one time, whenever they came: a step may see it.
+// All files have the same time, whenever they were downloaded: a step may see it.
 static int store_parcel(struct download_run *r, struct lane *l, struct error **err)
 {
     char digest[DIGEST_HEX_SIZE];
@@ -241,7 +241,7 @@ static int take_file(struct download_run *r, struct lane *l, struct error **err)
     partial_remove(&l->partial);
     if (!resumed)
         return next_address(r, l, why, err);
-    transfer_close(&l->transfer); // put together from two versions, perhaps: once more
+    transfer_close(&l->transfer); // perhaps mixed from two versions: once more
     l->fresh = true;
     return begin_transfer(r, l, err);
 }
@@ -296,13 +296,13 @@ static bool may_begin(struct download_run *r)
         return false;
     if (r->busy < r->waiting)
         return true;
-    if (now_ms() < r->busy_until) // all that is left is in other hands: again in a moment
+    if (now_ms() < r->busy_until) // other processes have all that is left: retry soon
         return false;
     r->busy = 0;
     return true;
 }
 
-// *active gets how many lanes have something to do.
+// *active gets the number of lanes with work.
 static int feed_lanes(struct download_run *r, size_t *active, struct error **err)
 {
     *active = 0;

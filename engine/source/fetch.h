@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// One small file over http(s), at once or not at all: what a revocation list needs.
+// Downloads one small file over http(s) in one try, for revocation lists.
 #ifndef KBUILD_SOURCE_FETCH_H
 #define KBUILD_SOURCE_FETCH_H
 
 #include "base/buf.h"
 #include "base/error.h"
 
-// The largest revocation lists have tens of MB. A server that sends less than FETCH_SPEED_MIN bytes
-// a second for FETCH_STALL_SECONDS is given no more time, nor is one that takes FETCH_SECONDS in
-// all.
+// The largest revocation lists have tens of MB. The download fails if the server sends less than
+// FETCH_SPEED_MIN bytes a second for FETCH_STALL_SECONDS, or if it takes FETCH_SECONDS in all.
 #define FETCH_SECONDS 180
 #define FETCH_STALL_SECONDS 3
 #define FETCH_SPEED_MIN 1024

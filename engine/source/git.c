@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A git source: its ref is resolved to a commit and a tree, the commit is brought into the mirror,
-// and exported with its submodules.
+// A git source: resolves its ref to a commit and a tree, fetches the commit into the mirror, and
+// exports it with its submodules.
 #include "source/git.h"
 
 #include "base/log.h"
@@ -64,11 +64,11 @@ static int resolve_in(const struct source_spec *spec, const struct source_option
     return pin_from_mirror(&m, &commit, out, err);
 }
 
-// ---- a source that is a folder of this machine ----
+// ---- a source that is a local folder ----
 static void say_moved(const struct source_spec *spec, const struct source_options *o,
                       git_repository *repository, const char *folder, const char *commit)
 {
-    // A tag goes before a branch of the same name (git_remote.c).
+    // A tag has priority over a branch of the same name (git_remote.c).
     static const char *const kinds[][2] = {{"tag", "refs/tags"}, {"branch", "refs/heads"}};
     git_object *tip = NULL;
     for (size_t i = 0; i < ARRAY_LEN(kinds) && !tip; i++) {
@@ -105,7 +105,7 @@ static void say_dirty(const struct source_spec *spec, git_repository *repository
                     spec->label, folder);
 }
 
-// People who build from their own folder expect what is in it.
+// People who build from a local repository expect its uncommitted changes to be used.
 static void say_local_changes(const struct source_spec *spec, const struct source_options *o,
                               const char *commit)
 {
@@ -158,7 +158,7 @@ struct fetching {
     size_t count;
 };
 
-// Opens the mirror with the commit in it, from the network if need be.
+// Opens the mirror with the commit in it, from the network if necessary.
 static int bring(const struct fetching *f, const char *url, const char *commit, const char *ref,
                  struct mirror *m, struct error **err)
 {
@@ -264,7 +264,7 @@ static int check_tree(const struct mirror *m, const char *commit, const git_oid 
                       "the two can't both be right: look who changed the line in versions.lock");
 }
 
-// The folder is left half full on failure, for the caller to remove.
+// On failure the folder is incomplete; the caller removes it.
 static int export_once(struct fetching *f, const struct mirror *m, const char *commit,
                        const char *tree, int folder, struct export *e, bool *damaged,
                        struct error **err)
@@ -295,7 +295,7 @@ static int empty_folder(int folder, struct error **err)
     return 0;
 }
 
-// A mirror whose objects do not hash to their names is thrown away and fetched again, once.
+// A mirror whose objects do not match their names is deleted and fetched again, once.
 static int export_mended(struct fetching *f, struct mirror *m, const char *commit, const char *ref,
                          const char *tree, int folder, struct export *e, struct error **err)
 {
@@ -326,7 +326,7 @@ static int export_commit(struct fetching *f, const char *url, const char *commit
     if (result == 0)
         result = export_mended(f, &m, commit, ref, tree, folder, &e, err);
     if (result == 0) {
-        // Others may fetch while this one works on submodules.
+        // Others may fetch during the work on submodules.
         if (m.lock >= 0)
             close(steal_fd(&m.lock));
         result = export_submodules(f, &m, commit, &e, folder, depth, err);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A commit's tree as files. Repositories are hostile: a tree may name "..", ".git", the same name
-// twice (once as a link, once as a folder), or unfold to more than any disk holds. Every name is
-// made new (O_EXCL) relative to an open folder, so nothing is ever written through a link.
+// Writes a commit's tree as files. Repositories are hostile: a tree may name "..", ".git", the same
+// name twice (once as a link, once as a folder), or expand to more than any disk holds. Every name
+// is created new (O_EXCL) relative to an open folder, so nothing is written through a link.
 //
-// Objects are hashed when libgit2 reads them, so the tree's id vouches for every file.
+// libgit2 hashes objects as it reads them, so the tree's id verifies every file.
 #include "source/git.h"
 
 #include "base/log.h"
@@ -36,7 +36,7 @@ static int refuse(const struct walk *w, struct error **err, const char *why)
     return error_user(err, "%s: its file \"%s\" %s", w->mirror->shown, w->path.data, why);
 }
 
-// Is it the name's fault? The caller looks at errno.
+// Is the name the cause? The caller checks errno.
 static int write_failed(const struct walk *w, struct error **err)
 {
     w->e->refused = true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// git's smart protocol over libcurl: GET info/refs, and a POST for each round of the negotiation.
+// Speaks git's smart protocol over libcurl: GET info/refs, and a POST for each negotiation round.
 #include "http/git_settings.h"
 #include "http/http.h"
 #include "source/git_transport.h"
@@ -13,8 +13,8 @@
 #define REDIRECTS_MAX 10
 #define LOGINS_MAX 2 // the helpers', and once more if they have another
 #define PENDING_MAX ((size_t)4 << 20)
-#define START_MAX ((size_t)512) // of a body that is no answer, to tell what it is
-// A server that packs sends a few bytes a second to show that it lives.
+#define START_MAX ((size_t)512) // of a body that is not the answer, to identify it
+// While it packs, a server sends a few bytes a second as a sign of life.
 #define SLOWEST_GIT "10"
 #define SLOWEST_GIT_SECONDS "60"
 
@@ -25,7 +25,7 @@ struct git_link {
     CURL *curl;
     CURLM *multi;
     char *base;  // the repository's url, without a login; after a redirect the new one
-    char *first; // the same as it was before
+    char *first; // the first value of base
     struct git_login login;
     bool login_by_helper, login_judged;
 };
@@ -36,9 +36,9 @@ struct git_exchange {
     struct git_link *link;
     bool post, begun, ended, failed;
     struct buf request;
-    struct buf pending; // of the body, what libgit2 has not taken yet
+    struct buf pending; // bytes of the body not yet read by libgit2
     size_t taken;
-    struct buf start; // of a body that is not the answer; of one that is, what was just read
+    struct buf start; // of a body that is not the answer; else the last bytes read
     struct http_settings settings;
     char *content_type, *location;
     long status;
@@ -237,7 +237,7 @@ static int request_begin(struct git_exchange *x, const char *url, struct error *
     return 0;
 }
 
-// Runs until there is something of the body, or the end.
+// Runs until there are bytes of the body, or the end.
 static void request_run(struct git_exchange *x)
 {
     while (!x->ended && x->taken == x->pending.len) {
@@ -322,7 +322,7 @@ static int status_failed(struct git_exchange *x, struct error **err)
     return -1;
 }
 
-// ---- what comes between a request and its answer ----
+// ---- between a request and its answer ----
 static void judge_login(struct git_link *k, bool good)
 {
     if (k->login_by_helper && !k->login_judged)
@@ -330,7 +330,7 @@ static void judge_login(struct git_link *k, bool good)
     k->login_judged = true;
 }
 
-// 1: there is a login that was not tried yet.
+// 1: there is an untried login.
 static int ask_for_login(struct git_exchange *x, struct error **err)
 {
     struct git_link *k = x->link;
@@ -398,7 +398,7 @@ static int exchange_begin(struct git_exchange *x, struct error **err)
             judge_login(x->link, true);
             return 0;
         }
-        // What is not the answer is cut off by on_body().
+        // on_body() cuts off a body that is not the answer.
         bool answered = x->code == CURLE_OK || x->start.len >= START_MAX;
         if (!answered)
             return transfer_failed(x, url, err);
@@ -472,7 +472,7 @@ static void exchange_free(git_smart_subtransport_stream *stream)
     free(x);
 }
 
-// A login in the url is the first that is tried.
+// A login in the url is tried first.
 static void link_open(struct git_link *k, const char *url)
 {
     size_t n = strlen(url);

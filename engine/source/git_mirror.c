@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bare repositories in the cache that git sources are fetched into: opening, locking and
-// repairing them, and their refs.
+// Opens, locks and repairs the bare repositories in the cache that git sources are fetched into,
+// and manages their refs.
 #include "source/git.h"
 
 #include "base/log.h"
@@ -14,9 +14,9 @@
 static void library_init(void)
 {
     git_libgit2_init();
-    // The owner of a repository counts for git because git runs hooks and programs that the
-    // configuration names. Nothing of the kind happens here: objects are read and hashed. So a
-    // cache that another user filled, or a repository in a mounted folder, is as good as any.
+    // Git checks the owner of a repository because it runs hooks and programs from the
+    // configuration. Here objects are only read and hashed. So a cache that another user filled, or
+    // a repository in a mounted folder, may be used.
     git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
     git_libgit2_opts(GIT_OPT_SET_USER_AGENT, "kbuild " KBUILD_VERSION);
 #if LIBGIT2_VER_MAJOR > 1 || (LIBGIT2_VER_MAJOR == 1 && LIBGIT2_VER_MINOR >= 7)
@@ -34,7 +34,7 @@ void mirror_library_begin(void)
 int git_failed(struct error **err, const char *format, ...)
 {
     int errnum =
-        errno; // of a call that libgit2 has no words for, such as one that found a full disk
+        errno; // of a call without a libgit2 message, such as a full disk
     va_list args;
     va_start(args, format);
     cleanup_free char *what = xvasprintf(format, args);
@@ -85,14 +85,14 @@ static bool is_lock(const char *name)
     return ends_with(name, ".lock");
 }
 
-// Where a fetch that was killed leaves files behind, and which: packs that never became one, and
-// libgit2's own locks, which outlive their process and would stop every fetch to come.
+// Folders in which a killed fetch leaves files, and which: incomplete packs, and libgit2's own
+// locks, which outlive their process and would block every later fetch.
 static const struct {
     const char *folder;
     bool (*left_over)(const char *name);
 } leftovers[] = {{"objects/pack", is_no_pack}, {".", is_lock}, {"refs/kbuild/ref", is_lock}};
 
-// Only with the mirror's lock held: then no other kbuild is at work in it.
+// Only with the mirror's lock held: then no other kbuild uses it.
 static void sweep(const char *path)
 {
     for (size_t i = 0; i < ARRAY_LEN(leftovers); i++) {
@@ -108,7 +108,7 @@ static void sweep(const char *path)
     }
 }
 
-// A new mirror appears whole or not at all.
+// A new mirror appears complete or not at all.
 static int make_mirror(const char *path, git_repository **out, struct error **err)
 {
     cleanup_free char *fresh = xasprintf("%s.new", path);

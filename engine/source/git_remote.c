@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fetching from a remote repository into its mirror: as few refs as will do.
+// Fetches from a remote repository into its mirror, with as few refs as possible.
 #include "source/git.h"
 
 #include "base/file.h"
@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-// From 1.7 on libgit2 can fetch without history, though not from a folder of this machine.
+// Since 1.7 libgit2 can fetch without history, but not from a local folder.
 #if LIBGIT2_VER_MAJOR > 1 || (LIBGIT2_VER_MAJOR == 1 && LIBGIT2_VER_MINOR >= 7)
 #define CAN_SHALLOW 1
 #endif
@@ -22,9 +22,9 @@ struct session {
     git_remote *remote;
     const git_remote_head **heads; // the remote's
     size_t head_count;
-    struct git_outcome outcome; // what the transport says
+    struct git_outcome outcome; // what the transport reported
     unsigned credentials_asked;
-    bool wants_login; // it asked for a login that we have not got
+    bool wants_login; // it requires a login that is not available
 };
 
 static int on_progress(const git_indexer_progress *p, void *context)
@@ -37,7 +37,7 @@ static int on_progress(const git_indexer_progress *p, void *context)
     return 0;
 }
 
-// An ssh agent's key, once. There is nobody to ask for a password.
+// Takes an ssh agent's key, once. Nobody can be asked for a password.
 static int on_credentials(git_credential **out, const char *url, const char *user, unsigned allowed,
                           void *context)
 {
@@ -50,7 +50,7 @@ static int on_credentials(git_credential **out, const char *url, const char *use
     return GIT_EUSER;
 }
 
-// ssh is libgit2's own.
+// libgit2 has its own ssh transport.
 static int on_transport(git_transport **out, git_remote *owner, void *context)
 {
     struct session *s = context;
@@ -122,7 +122,7 @@ static int remote_failed(struct session *s, struct error **err)
     return git_failed(err, "fetching %s", s->mirror->shown);
 }
 
-// A folder that is no repository has nothing to do with networks.
+// A folder that is no repository is not a network error.
 static int check_folder(const struct session *s, const char *url, struct error **err)
 {
     cleanup_free char *folder = git_folder_of(url);
@@ -188,8 +188,8 @@ static int download(struct session *s, char **refspecs, size_t count, bool shall
     return git_remote_download(s->remote, &list, &options);
 }
 
-// libgit2 walks the mirror's own history to tell the server what is there, and stops at a commit
-// that it cannot parse, however old. Without refs there is nothing to walk.
+// libgit2 walks the mirror's history to tell the server what is there, and stops at a commit that
+// it cannot parse, even an old one. Without refs there is nothing to walk.
 static bool history_at_fault(const struct session *s)
 {
     const git_error *last = git_error_last();
@@ -220,7 +220,7 @@ static int download_retrying(struct session *s, char **refspecs, size_t count, b
     }
 }
 
-// ---- what the remote has ----
+// ---- refs of the remote ----
 static const git_remote_head *find_head(const struct session *s, const char *name)
 {
     for (size_t i = 0; i < s->head_count; i++)
@@ -229,7 +229,7 @@ static const git_remote_head *find_head(const struct session *s, const char *nam
     return NULL;
 }
 
-// "v1.0" is a tag before it is a branch, as for git itself.
+// "v1.0" is first a tag, then a branch, as for git itself.
 static const git_remote_head *find_ref(const struct session *s, const char *ref)
 {
     if (starts_with(ref, "refs/") || strcmp(ref, "HEAD") == 0)
@@ -269,7 +269,7 @@ static int no_such_ref(const struct session *s, const char *ref, struct error **
 static int fetch_head(struct session *s, const git_remote_head *head, bool shallow, git_oid *out,
                       struct error **err)
 {
-    // The head belongs to the connection, which may be made anew.
+    // The head belongs to the connection, which may be replaced.
     cleanup_free char *name = xstrdup(head->name);
     git_oid id = head->oid;
     char *refspec = xasprintf("+%s:refs/kbuild/fetched", name);
@@ -352,7 +352,7 @@ static int remember_commit(struct mirror *m, const char *commit, struct error **
     return mirror_set_ref(m, commit, &id, err);
 }
 
-// Not every server hands out a commit that no ref points to; then all its history is needed.
+// Not every server sends a commit without a ref; then all its history is needed.
 static int fetch_unnamed(struct session *s, const char *commit, struct error **err)
 {
     char *direct = xasprintf("+%s:refs/kbuild/fetched", commit);

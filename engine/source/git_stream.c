@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// git's protocol over a socket: to a git:// server (gitprotocol-pack(5), "Git Transport"), or to
-// `git upload-pack` on a folder of this machine.
+// Speaks git's protocol over a socket: to a git:// server (gitprotocol-pack(5), "Git Transport"),
+// or to `git upload-pack` on a local folder.
 #include "base/clock.h"
 #include "base/process.h"
 #include "http/http.h"
@@ -19,7 +19,7 @@
 
 #define CONNECT_MS 30000
 #define SILENCE_MS 60000 // of a server
-#define SLOWEST 10       // bytes a second, on the average of one silence
+#define SLOWEST 10       // bytes a second, averaged over one silence
 #define ERRORS_MAX 2000
 
 struct git_conversation {
@@ -28,7 +28,7 @@ struct git_conversation {
     int fd, errors; // a socket; standard error of upload-pack, or -1
     pid_t pid;      // of upload-pack, or 0
     bool local;
-    bool refs_over; // something was written, so what comes is no advertisement
+    bool refs_over; // something was written, so the input is no advertisement
     struct buf seen;
     long long began_ms, window_ms; // of the connection; of the current window of time
     long long left_ms;             // when the last wait ended
@@ -61,7 +61,7 @@ bool git_says_shallow(struct buf *seen, const char *bytes, size_t length)
     static const char word[] = "shallow ";
     buf_add(seen, bytes, length);
     bool found = false;
-    // "0035shallow <40 digits>"; no ref and no capability looks like it.
+    // "0035shallow <40 digits>"; no ref and no capability has this form.
     for (size_t at = 4; at + sizeof word - 1 + 40 <= seen->len && !found; at++) {
         const char *p = seen->data + at;
         found = memcmp(p, word, sizeof word - 1) == 0 && isxdigit((unsigned char)p[-1]) &&
@@ -110,11 +110,11 @@ static int too_slow(struct git_conversation *c, struct error **err)
     return error_user(err, "the server sends so slowly that it is no use");
 }
 
-// Waits for the descriptor, under the rules for slow servers. A folder's git is waited for.
+// Waits for the descriptor, under the rules for slow servers; for a local git without limit.
 static int wait_for(struct git_conversation *c, short events, struct error **err)
 {
     struct pollfd p = {.fd = c->fd, .events = events};
-    // Only what is waited for the server counts, not what this side did meanwhile.
+    // Counts only the time waiting for the server, not the work of this side.
     long long away = now_ms() - c->left_ms;
     c->began_ms += away;
     c->window_ms += away;
@@ -137,7 +137,7 @@ static int wait_for(struct git_conversation *c, short events, struct error **err
     }
 }
 
-// What upload-pack said; its first line is the reason.
+// The error of upload-pack; its first line is the reason.
 static int process_failed(struct git_conversation *c, struct error **err)
 {
     char text[ERRORS_MAX + 1];
@@ -224,7 +224,7 @@ static int run_upload_pack(struct git_conversation *c, const char *url, struct e
 {
     cleanup_free char *named = git_folder_of(url);
     cleanup_free char *folder = path_absolute(named); // never an option
-    // Whose folder it is does not matter: nothing that its configuration names is run.
+    // The folder's owner does not matter: no program of its configuration is run.
     const char *const argv[] = {"git",  "-c", "safe.directory=*", "upload-pack", "--timeout=0",
                                 folder, NULL};
     int ends[2] = {-1, -1}, errors[2] = {-1, -1};

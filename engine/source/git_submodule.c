@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a commit's submodules come from: its file .gitmodules (gitmodules(5); the format:
+// Finds the origins of a commit's submodules: its file .gitmodules (gitmodules(5); the format:
 // git-config(1), "Syntax").
 #include "source/git.h"
 
@@ -8,7 +8,7 @@
 
 #define GITMODULES_MAX ((size_t)1 << 20)
 
-// The file is read here and not by libgit2, which follows [include] to files of this machine.
+// The file is parsed here, since libgit2 follows [include] to files of this machine.
 struct modules {
     const char *at, *end;
     size_t line;
@@ -69,7 +69,7 @@ static void take_name(struct modules *m, struct buf *out)
     }
 }
 
-// "[section]" or "[section "name"]", from behind the first bracket. NULL, or what is wrong.
+// "[section]" or "[section "name"]", after the first bracket. NULL, or the error.
 static const char *take_section(struct modules *m)
 {
     cleanup_buf struct buf section = {0}, name = {0};
@@ -94,7 +94,7 @@ static const char *take_section(struct modules *m)
     return NULL;
 }
 
-// What follows "=": quotes, escapes, a comment, a line that continues in the next one.
+// The text after "=": quotes, escapes, a comment, a line that continues in the next one.
 static const char *take_value(struct modules *m, struct buf *out)
 {
     static const char escapes[] = "n\nt\tb\b\"\"\\\\"; // pairs

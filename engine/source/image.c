@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An OCI image of a registry as a source: the image for the target's architecture, named by the
-// digest of its manifest. The tree has `rootfs/`, its layers, and `config.json`, its config as it
-// is.
+// Fetches an OCI image of a registry as a source: the image for the target's architecture, named by
+// the digest of its manifest. The tree has `rootfs/`, its layers, and `config.json`, its unchanged
+// config.
 #include "source/internal.h"
 
 #include "oci/oci.h"
@@ -14,8 +14,8 @@
 #define PLATFORM "#linux/"
 
 // ---- names ----
-// What versions.lock calls an image: "docker://registry/repository:tag#linux/s390x". So an index
-// that changes for other platforms changes nothing.
+// The name of an image in versions.lock: "docker://registry/repository:tag#linux/s390x". So changes
+// to an index for other platforms have no effect.
 
 char *image_source_url(const char *image, const struct arch *target, struct error **err)
 {
@@ -99,8 +99,8 @@ int image_source_resolve(const struct source_spec *spec, const struct source_opt
 
 // ---- fetching ----
 
-// When the image was made, as its config says: RFC 3339, "2024-06-12T19:49:56.123Z". Nothing of the
-// kind: 1980-01-01.
+// The creation time in the image's config: RFC 3339, "2024-06-12T19:49:56.123Z". 1980-01-01 if
+// there is none.
 static int64_t created(const struct buf *config)
 {
     json_t *c = json_loadb(config->data, config->len, JSON_REJECT_DUPLICATES, NULL);

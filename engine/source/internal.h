@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared by the files of this room only.
+// Declarations shared by the files of this directory. Not for others.
 #ifndef KBUILD_SOURCE_INTERNAL_H
 #define KBUILD_SOURCE_INTERNAL_H
 
@@ -10,30 +10,30 @@
 // The URL without user name and password, for messages and records; to be freed.
 char *url_shown(const char *url);
 bool url_is_local(const char *url); // a path or file://
-// An error if the url is none, or if it cannot be told where a login in it ends.
+// An error if the url is invalid, or if the end of its login is ambiguous.
 int url_check(const struct source_spec *spec, const char *url, struct error **err);
 // A submodule's url: relative ones ("../lib.git") against the url of the repository that names it.
-// To be freed. One that makes no sense, could be read as an option, or would reach from a remote
-// repository into this machine's files is an error.
+// To be freed. An error if it is invalid, could be read as an option, or leads from a remote
+// repository to this machine's files.
 char *url_of_submodule(const char *parent, const char *url, struct error **err);
-// Sets the hint that names the way around an upstream that can't be reached: `url` is the source's
-// own, or that of its sums file or of a submodule.
+// Sets the hint with the alternative for an unreachable upstream: `url` is that of the source, its
+// sums file or a submodule.
 int hint_other_sources(const struct source_spec *spec, const char *url, struct error **err);
-// An error: `what` is not in the cache, and --offline forbids to get it.
+// An error: `what` is not in the cache, and --offline forbids fetching it.
 int refuse_offline(const char *what, struct error **err);
-// An error: `what` is not in the lock, and --locked allows nothing else.
+// An error: `what` is not in the lock, and --locked forbids resolving it.
 int refuse_unlocked(const struct source_options *o, const char *what, struct error **err);
 
-// The time of a source that says none: 1980-01-01, as an artifact without sources has it.
+// The time of a source without one: 1980-01-01, as for an artifact without sources.
 #define SOURCE_TIME_UNKNOWN 315532800
 
 // ---- resolve.c ----
-// A SHA-256 that was found out in this run: into the pin, and into the lock if there is one.
+// Puts a SHA-256 computed in this run into the pin, and into the lock if there is one.
 void pin_new_digest(const struct source_spec *spec, const struct source_options *o,
                     const char *sha256, struct source_pin *out);
 
 // ---- one file per kind ----
-// *unusable is set if what the pin names came, and cannot be a source, or is known to be lost.
+// *unusable is set if the pinned content arrived and cannot be a source, or is known to be lost.
 int git_source_resolve(const struct source_spec *spec, const struct source_options *o,
                        struct source_pin *out, struct error **err);
 int git_source_fetch(const struct source_spec *spec, const struct source_pin *pin,
@@ -63,13 +63,13 @@ int local_source_fetch(const struct source_spec *spec, const struct source_pin *
                        const struct source_options *o, const char *destination, json_t *provenance,
                        struct error **err);
 
-// The top of the git work tree that a file lies in, links followed; to be freed, or NULL.
+// The top of the git work tree that contains a file, links followed; to be freed, or NULL.
 // local_git.c
 char *git_work_tree_of(const char *file);
 
 // ---- patch.c ----
-// Applies the patches in order with patch -p1: offsets are fine, fuzz is not. What they change gets
-// the folder's mtime, which stays.
+// Applies the patches in order with patch -p1: offsets are allowed, fuzz is not. Changed files get
+// the folder's mtime, which is kept.
 int apply_patches(const struct strlist *patches, const char *folder, json_t *provenance,
                   struct error **err);
 

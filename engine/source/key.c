@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A source's lines in a key: what it is by content, not where it comes from, so that a mirror or an
-// insteadOf changes nothing.
+// Writes a source's lines of a key: its content and not its origin, so that a mirror or an
+// insteadOf has no effect.
 #include "base/digest.h"
 #include "source/internal.h"
 

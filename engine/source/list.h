@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sources that are lists of files. A script prints lines; this reads them, gets what they name, and
-// lays it out as one tree. What the files are for, and how the script found them, is nobody's
-// business here.
+// Sources that are lists of files. A script prints lines; this code reads them, fetches their
+// files, and lays these out as one tree. It does not depend on the use of the files or on how the
+// script found them.
 //
-//   archive URL [URL...] sha256=HEX [purl=PURL] NAME    a file with this SHA-256, kept as it is
-//   file URL [URL...] [purl=PURL] NAME                  a file of which nobody knows the SHA-256
+//   archive URL [URL...] sha256=HEX [purl=PURL] NAME    a file with this SHA-256, kept unchanged
+//   file URL [URL...] [purl=PURL] NAME                  a file with unknown SHA-256
 //   git URL commit=HEX [purl=PURL] NAME                 the tree of a commit, without submodules
 //   ask URL NAME                                        a small file that the script wants to read
 //   nothing                                             alone: there is nothing to fetch
 //
-// Fields are separated by one blank, every line ends with a newline. The first URL is canonical: it
-// is what records and versions.lock say, whoever the file comes from. The others are mirrors, which
-// are tried first, in their order; `!URL` as the first one is never asked; alone, nobody is,
-// and what the store has is all that there is. The first one of a file may also be a purl, which
-// says what the file is, of whatever registry it comes. The lock knows a file by its canonical URL,
-// so that is another one for each `file` line, and so is a purl. NAME is where the file or tree
-// lies in the source, a clean relative path of letters, digits and "._+-@!~=%,".
+// Fields are separated by one blank, every line ends with a newline. The first URL is canonical:
+// records and versions.lock have it, wherever the file comes from. The others are mirrors, which
+// are tried first, in their order. `!URL` as the first one is never requested; without mirrors,
+// only the store is searched. The first one of a file may also be a purl, which identifies the file
+// in any registry. The lock identifies a file by its canonical URL, which is therefore unique among
+// `file` lines, and so is a purl. NAME is the path of the file or tree in the source, a clean
+// relative path of letters, digits and "._+-@!~=%,".
 //
 // URLs are http or https; of git also git and ssh. A mirror may be file:///PATH, if PATH is below a
-// folder that the user's own configuration names.
+// folder that the user's configuration names.
 #ifndef KBUILD_SOURCE_LIST_H
 #define KBUILD_SOURCE_LIST_H
 
@@ -34,8 +34,8 @@ enum list_kind { LIST_ARCHIVE, LIST_FILE, LIST_GIT, LIST_ASK };
 struct list_line {
     enum list_kind kind;
     struct strlist urls; // the canonical one first
-    char *canonical;     // that without a login: what records, the lock and messages say
-    bool elsewhere;      // it is never asked
+    char *canonical;     // the first one without a login: for records, the lock and messages
+    bool elsewhere;      // the canonical one is never requested
     char *digest;        // SHA-256 of an archive, commit of git; or NULL
     char *purl;          // or NULL
     char *name;
@@ -46,35 +46,34 @@ struct list {
     size_t n, cap;
 };
 
-// Of a text that may be anything. An empty one is an error: a script that found nothing it should
-// have found looks just like that. `folders` are those that a file: URL may lie below. What is
-// wrong is an error that names the line; *out then holds nothing.
+// Parses an untrusted text. An empty one is an error: it looks the same as that of a script that
+// failed to find its files. file: URLs must be below one of `folders`. An error names the line;
+// *out is then empty.
 int list_parse(const char *text, size_t length, const struct strlist *folders, struct list *out,
                struct error **err);
 void list_lines_free(struct list *l);
 
-// Adds the absolute folders that a configuration file or variable names: file:///srv/mirror, and
-// with `plain` also /srv/mirror, between blanks, quotes, commas and signs of equality. Not "/"
-// itself.
+// Adds the absolute folders named in a configuration file or variable: file:///srv/mirror, and with
+// `plain` also /srv/mirror, between blanks, quotes, commas and equals signs. Not "/" itself.
 void list_folders(const char *text, bool plain, struct strlist *out);
 
-// Gets everything that the list names, but its `ask` lines, into the empty folder `destination`.
-// Files are kept as blobs of the store, by digest, so that no other list gets them again; there
-// they are hard links where that can be. *entries gets, for each line, {kind, name, url, sha256 or
-// commit, purl}: the provenance. Those of `file` lines are compared with the lock, which is left as
-// it is: list_pins_put() is for that. What is missing with --offline, or could not be had, is an
-// error that names the first ten of it.
+// Fetches all files of the list, except its `ask` lines, into the empty folder `destination`. Files
+// are kept as blobs of the store, by digest, so that no other list fetches them again; in the
+// folder they are hard links where possible. *entries gets, for each line, {kind, name, url, sha256
+// or commit, purl}: the provenance. Those of `file` lines are compared with the lock, which is not
+// changed: list_pins_put() does that. Files that are missing with --offline, or that cannot be
+// fetched, are an error that names the first ten.
 int list_fetch(const struct list *l, const char *label, const struct source_options *o,
                const char *destination, json_t **entries, struct error **err);
 
 // The answer to an `ask` line. 1: in `out`; 0: there is no such file. With --offline it is the one
-// that the store remembers; none is an error.
+// in the store; none is an error.
 int list_answer(const struct list_line *ask, const char *label, const struct source_options *o,
                 struct buf *out, struct error **err);
 
-// ---- what a record's entries pin: the SHA-256 of `file` lines ----
+// ---- pins in a record's entries: the SHA-256 of `file` lines ----
 enum list_pins { LIST_PINS_HOLD, LIST_PINS_NEW, LIST_PINS_OTHER };
-// Whether the lock has them all; lacks some, and contradicts none; or contradicts one.
+// The lock has all of them; it lacks some and contradicts none; it contradicts one.
 enum list_pins list_pins_compare(const json_t *entries, const struct lock *lock);
 void list_pins_put(const json_t *entries, struct lock *lock);
 

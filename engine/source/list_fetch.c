@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gets what a list names, and lays it out as a tree.
+// Fetches the files of a list, and lays them out as a tree.
 #include "source/list.h"
 
 #include "base/log.h"
@@ -12,17 +12,17 @@
 #include <string.h>
 
 #define FILE_MAX_BYTES ((uint64_t)64 << 30)
-#define NAMED_MAX 10 // of what is missing
+#define NAMED_MAX 10 // missing files in a message
 
 struct list_fetching {
     const struct list *list;
     const char *label;
     const struct source_options *o;
     const char *destination;
-    char (*digests)[DIGEST_HEX_SIZE]; // of each line's file, "" while it is not known
-    struct parcel *parcels;           // of what is to be downloaded
-    const char **urls;                // theirs
-    size_t *lines;                    // whose they are
+    char (*digests)[DIGEST_HEX_SIZE]; // of each line's file, "" while unknown
+    struct parcel *parcels;           // the downloads
+    const char **urls;                // URLs of the parcels
+    size_t *lines;                    // lines of the parcels
     size_t n;
 };
 
@@ -31,9 +31,9 @@ static bool is_file(const struct list_line *l)
     return l->kind == LIST_ARCHIVE || l->kind == LIST_FILE;
 }
 
-// ---- what is there ----
+// ---- files that are here ----
 
-// The digest that the line, or versions.lock, says; or NULL.
+// The digest in the line or in versions.lock; or NULL.
 static const char *known_digest(const struct list_fetching *f, const struct list_line *l)
 {
     if (l->digest)
@@ -92,7 +92,7 @@ static int find_missing(struct list_fetching *f, struct error **err)
     return 0;
 }
 
-// ---- what is not ----
+// ---- missing files ----
 
 static int open_mirror(const struct list_fetching *f, const struct list_line *l, struct mirror *m,
                        struct error **err)
@@ -166,7 +166,7 @@ static int hint_failed(const struct list_fetching *f, const struct parcel *p, bo
                            "kept: the next run resumes there");
 }
 
-// Files of which the list names nobody who may be asked.
+// Files for which the list has no URL that may be requested.
 static int check_askable(const struct list_fetching *f, struct error **err)
 {
     cleanup_strlist struct strlist missing = {0};
@@ -185,7 +185,7 @@ static int check_askable(const struct list_fetching *f, struct error **err)
                       "in the log, say which setting that is");
 }
 
-// What failed, as one error.
+// All failures, as one error.
 static int report(const struct list_fetching *f, struct error **err)
 {
     cleanup_strlist struct strlist names = {0};
@@ -249,7 +249,7 @@ static json_t *entry_of(const struct list_line *l, const char *digest)
                      l->purl);
 }
 
-// The blob gets the one time of all files first: it may have come as something else.
+// Sets the common time of all files on the blob: it may have been stored for another use.
 static int set_blob_time(const struct list_fetching *f, const char *digest, struct error **err)
 {
     cleanup_free char *path = store_blob_path(f->o->store, digest);
@@ -269,7 +269,7 @@ static int place_file(const struct list_fetching *f, const struct list_line *l, 
     cleanup_free char *path = xasprintf("%s/%s", f->destination, l->name);
     if (set_blob_time(f, digest, err) < 0 || store_restore_blob(f->o->store, digest, path, err) < 0)
         return -1;
-    return set_folder_time(path, LIST_FILE_TIME, err); // a copy, where links cannot be
+    return set_folder_time(path, LIST_FILE_TIME, err); // a copy, if links are not possible
 }
 
 static int place_tree(const struct list_fetching *f, const struct list_line *l, struct error **err)
@@ -303,7 +303,7 @@ static int place_all(const struct list_fetching *f, json_t *entries, struct erro
     return 0;
 }
 
-// The folders that names brought along, as the files.
+// Sets the same time on the folders of the names.
 static int set_folder_times(const struct list_fetching *f, struct error **err)
 {
     for (size_t i = 0; i < f->list->n; i++) {
@@ -360,7 +360,7 @@ static void answer_key(const char *url, char key[static DIGEST_HEX_SIZE])
     digest_bytes(text, strlen(text), key);
 }
 
-// The last answer is remembered, for --offline: there it can only lead to files that are here.
+// The last answer is kept for --offline: there it can only lead to files that are here.
 static int recall_answer(const struct source_options *o, const char *url, struct buf *out,
                          struct error **err)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the lines of a list. They come from a script that read somebody else's file, so each field
-// is checked as if an enemy had written it.
+// Reads the lines of a list. They come from a script that read untrusted files, so each field is
+// checked as hostile input.
 #include "source/list.h"
 
 #include "base/digest.h"
@@ -40,7 +40,7 @@ static bool is_printable(const char *text)
     return true;
 }
 
-// What is wrong with a name, or NULL.
+// The error in a name, or NULL.
 static const char *name_fault(const char *name)
 {
     static const char letters[] =
@@ -77,7 +77,7 @@ static const char *file_url_fault(const char *url, bool first, const struct strl
     const char *path = url + strlen("file://");
     if (first)
         return "the first address of a line is http or https; file: is for mirrors";
-    // libcurl decodes percent signs, so nothing may hide behind one.
+    // libcurl decodes percent signs, so they are rejected.
     if (*path != '/' || !path_is_clean(path + 1) || strpbrk(path, "%?#"))
         return "a file: address is file:///PATH without '%', '?', '#' and parts like '..'";
     if (!folders || !is_below(path, folders))
@@ -96,7 +96,7 @@ static const char *purl_fault(const char *purl)
     return type && purl[4 + type] == '/' && purl[4 + type + 1] ? NULL : "a purl is pkg:TYPE/NAME";
 }
 
-// What is wrong with an address, or NULL.
+// The error in an address, or NULL.
 static const char *url_fault(const char *url, enum list_kind kind, bool first,
                              const struct strlist *folders)
 {
@@ -134,8 +134,7 @@ static const char *digest_fault(enum list_kind kind, const char *digest)
 
 // ---- a line ----
 
-// The first field: what the file is called in records and in the lock, whether it may be asked or
-// not.
+// The first field: the identity of the file in records and in the lock, requested or not.
 static const char *take_first(const char *field, const struct strlist *folders,
                               struct list_line *out)
 {
@@ -147,7 +146,7 @@ static const char *take_first(const char *field, const struct strlist *folders,
     return named ? purl_fault(field) : url_fault(field, out->kind, true, folders);
 }
 
-// The fields after the word, of which the last is the name.
+// The fields after the first word; the last one is the name.
 static const char *take_urls(char **fields, size_t n, size_t k, const struct strlist *folders,
                              struct list_line *out)
 {
@@ -176,7 +175,7 @@ static const char *take_urls(char **fields, size_t n, size_t k, const struct str
     return NULL;
 }
 
-// `line` is changed. Returns what is wrong, or NULL.
+// Modifies `line`. Returns the error, or NULL.
 static const char *parse_line(char *line, const struct strlist *folders, struct list_line *out)
 {
     char *fields[URLS_MAX + 4];
@@ -233,7 +232,7 @@ static int compare_lines(const void *a, const void *b)
     return order ? order : x->number < y->number ? -1 : 1;
 }
 
-// What is asked for has names of its own.
+// Names of `ask` lines must be unique.
 static int check_pair(const struct list_line *a, const struct list_line *b, struct error **err)
 {
     size_t n = strlen(a->name);
@@ -267,13 +266,13 @@ static int compare_canonical(const void *a, const void *b)
     return order ? order : x->number < y->number ? -1 : 1;
 }
 
-// Is it known by its canonical URL alone?
+// Is its canonical URL its only identity?
 static bool is_known_by_url(const struct list_line *l)
 {
     return l->kind == LIST_FILE || (l->kind == LIST_ARCHIVE && starts_with(l->canonical, "pkg:"));
 }
 
-// One pin of two files would give one of them the content of the other.
+// One pin for two files would give one of them the content of the other.
 static int check_canonical(const struct list *l, struct error **err)
 {
     cleanup_free const struct list_line **sorted = xcalloc(l->n + 1, sizeof(struct list_line *));
@@ -291,7 +290,7 @@ static int check_canonical(const struct list *l, struct error **err)
 
 // ---- the whole text ----
 
-// The start of a line for a message, without logins: of half a login none could be told. To be
+// The start of a line for a message, without logins: half a login could not be recognised. To be
 // freed.
 static char *shown_line(const char *line, size_t length)
 {
@@ -300,7 +299,7 @@ static char *shown_line(const char *line, size_t length)
     char *rest = whole;
     for (const char *field; (field = strsep(&rest, " "));) { // empty ones, too
         cleanup_free char *shown = starts_with(field, "pkg:") ? xstrdup(field) : url_shown(field);
-        // A second login in one field is nobody's to show.
+        // A second login in one field must not be shown.
         size_t known = strstr(shown, "://") ? (size_t)(strstr(shown, "://") + 3 - shown) : 0;
         const char *more = strstr(shown + known, "://");
         buf_printf(&text, "%s%.*s%s", text.len || field > whole ? " " : "",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A folder of the user's as a source: its files are listed and hashed for the pin, and copied and
-// hashed again for the source's tree. The folder is anybody's: everything in it is reached from its
+// Uses a local folder as a source: lists and hashes its files for the pin, and copies and hashes
+// them again for the source's tree. The folder is untrusted: everything in it is reached from its
 // descriptor, component by component, and never through a link.
 #include "source/local.h"
 
@@ -58,7 +58,7 @@ bool local_is_own(const struct local_tree *t, const char *path, bool tracked)
     return false;
 }
 
-// The path below the folder of what kbuild writes to, to be freed; NULL: it is not in there.
+// The path in the folder of a file that kbuild writes, to be freed; NULL: it is outside.
 static char *own_path(const struct local_tree *t, const char *path)
 {
     char real[PATH_MAX];
@@ -75,7 +75,7 @@ static char *own_path(const struct local_tree *t, const char *path)
     return inside ? xstrdup(whole + n + 1) : NULL;
 }
 
-// What changes whenever kbuild runs can be nobody's source.
+// Files that change with every run of kbuild cannot be a source.
 static int refuse_own(const struct local_tree *t, const char *folder, const char *what,
                       struct error **err)
 {
@@ -149,15 +149,15 @@ static int select_files(const struct source_spec *spec, const struct source_opti
     return 0;
 }
 
-// ---- what is in them ----
+// ---- their content ----
 
 struct taking {
     struct local_tree *tree;
     int root;
     struct beneath *to;  // NULL: only hash
-    struct buf *listing; // cache/tree.h
+    struct buf *listing; // store/tree.h
     struct strlist open; // the directories that the last entry is in
-    const char *path;    // in hand
+    const char *path;    // of the current file
     char *chunk;
     uint64_t bytes, entries;
 };
@@ -181,7 +181,7 @@ static void list_line(struct taking *t, const char *start, const char *path)
     t->entries++;
 }
 
-// A folder with a `.git` is a repository, or git makes nothing of that `.git`.
+// An error if the folder has a `.git` that git does not accept as a repository.
 static int check_git_in(const struct taking *t, const char *folder, struct error **err)
 {
     if (!t->tree->git)
@@ -194,7 +194,7 @@ static int check_git_in(const struct taking *t, const char *folder, struct error
     return local_check_git(shown, err);
 }
 
-// Lists and makes the directories of a path that the last one was not in: its first `length` bytes.
+// Lists and makes the new directories of a path, whose first `length` bytes are the folder.
 static int enter(struct taking *t, const char *path, size_t length, struct error **err)
 {
     size_t depth = 0;
@@ -359,7 +359,7 @@ static int refuse_special(const struct taking *t, mode_t mode, struct error **er
     return error_hint(err, "move it away, or let git ignore it");
 }
 
-// What git tracks, and is not there any more, is no error: it was removed.
+// A tracked file that is missing is no error: it was removed.
 static bool is_gone(int errnum)
 {
     return errnum == ENOENT || errnum == ENOTDIR || errnum == ELOOP || errnum == EXDEV;
@@ -386,7 +386,7 @@ static int take(struct taking *t, const struct local_entry *e, struct error **er
         return take_directory(t, e, err);
     if (S_ISDIR(st.st_mode))
         return 0;
-    if (e->directory) // a submodule's folder that is something else now
+    if (e->directory) // a submodule's folder that was replaced
         return e->tracked ? 0 : changed(t, err);
     if (S_ISLNK(st.st_mode))
         return take_link(t, parent, name, err);
@@ -420,7 +420,7 @@ static int take_all(struct taking *t, struct error **err)
     return result;
 }
 
-// ---- as the other kinds of sources ----
+// ---- interface for all kinds of sources ----
 
 static int take_folder(const struct source_spec *spec, const struct source_options *o,
                        struct beneath *to, struct source_pin *out, struct error **err)

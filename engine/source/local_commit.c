@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compares what was taken of a folder with the tree of the commit that is checked out there: kinds,
-// executable bits, and the ids of blobs, made of the bytes that were taken.
+// Compares the files taken from a folder with the tree of the commit that is checked out there:
+// kinds, executable bits, and blob ids computed from the taken bytes.
 #include "source/git.h"
 #include "source/local.h"
 
@@ -33,7 +33,7 @@ static int expect_entry(const char *folder, const git_tree_entry *entry, void *c
     const struct expecting *x = context;
     struct local_tree *t = x->tree;
     git_filemode_t mode = git_tree_entry_filemode(entry);
-    if (++t->visited > EXPECTED_MAX) // a few trees that name one another are any number of files
+    if (++t->visited > EXPECTED_MAX) // a few nested trees can mean any number of files
         return -1;
     if (mode == GIT_FILEMODE_TREE)
         return 0;
@@ -69,7 +69,7 @@ int local_expect(struct local_tree *t, const git_tree *tree, const char *below, 
     git_tree_entry *entry = NULL;
     git_object *inner = NULL;
     int result = git_tree_entry_bypath(&entry, tree, path);
-    if (result == GIT_ENOTFOUND) // then all that is there is new
+    if (result == GIT_ENOTFOUND) // then all files are new
         return 0;
     if (result == 0 && git_tree_entry_type(entry) == GIT_OBJECT_TREE)
         result = git_tree_entry_to_object(&inner, git_tree_owner(tree), entry);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which files of a folder git cares for. libgit2 reads the index and the commit, local_ignore.c
-// asks what is ignored. Nothing is written, and no program runs that the repository's configuration
-// names.
+// Finds the files of a folder that git tracks or does not ignore. libgit2 reads the index and the
+// commit, local_ignore.c finds ignored files. Nothing is written, and no program of the
+// repository's configuration runs.
 #include "source/local.h"
 
 #include "base/log.h"
@@ -51,7 +51,7 @@ int local_check_git(const char *folder, struct error **err)
     return found < 0 ? refuse_git(folder, err) : 0;
 }
 
-// An error with libgit2's reason, of a repository in a format that it does not know.
+// An error with libgit2's reason, for a repository in an unknown format.
 static int refuse_format(const char *doing, const char *folder, struct error **err)
 {
     static const struct {
@@ -73,7 +73,7 @@ static int refuse_format(const char *doing, const char *folder, struct error **e
                              "files without .git is taken whole");
 }
 
-// The path in the folder of a path in the repository, to be freed; NULL if it is not in there.
+// The path in the folder of a path in the repository, to be freed; NULL if it is outside.
 static char *path_in_tree(const struct collecting *c, const char *path)
 {
     size_t n = strlen(c->below);
@@ -102,7 +102,7 @@ static bool same_folder(const char *a, const char *b)
     return realpath(a, one) && realpath(b, other) && !strcmp(one, other);
 }
 
-// The id of the submodule's commit that the commit around it has at the path: false if it has none.
+// The id of the submodule's commit in the outer commit at the path: false if there is none.
 static bool pinned_commit(const struct collecting *c, const char *path, git_oid *out)
 {
     cleanup_free char *whole = xasprintf("%s%s", c->below, path + strlen(c->prefix));
@@ -115,8 +115,8 @@ static bool pinned_commit(const struct collecting *c, const char *path, git_oid 
     return found;
 }
 
-// The files that the commit around it expects there. If it pins a commit that is not there, nobody
-// can say that they are the same.
+// The files that the outer commit expects there. If it pins a commit that is missing, they cannot
+// be compared.
 static int expect_nested(const struct collecting *c, const char *path, struct collecting *inner,
                          struct error **err)
 {
@@ -167,7 +167,7 @@ static int collect_nested(const struct collecting *c, const char *path, struct e
     return result;
 }
 
-// Whether upstream's export has an empty folder there, too (git_submodule.c): the submodule has no
+// Whether upstream's export also has an empty folder there (git_submodule.c): the submodule has no
 // url, or is not to be updated.
 static int is_left_out(const struct collecting *c, const char *path, struct error **err)
 {
@@ -257,10 +257,10 @@ static int add_all_untracked(const struct collecting *c, const struct local_rule
     return result;
 }
 
-// ---- what cannot be read ----
+// ---- unreadable folders ----
 
-// libgit2 takes a folder that it may not open for one that is not there. So each is opened; one
-// that git ignores may be closed. Paths are below the collected folder.
+// libgit2 treats a folder that it may not open as missing. So each folder is opened; ignored ones
+// may be unreadable. Paths are below the collected folder.
 static int refuse_closed(const struct collecting *c, const char *path, const char *shown,
                          struct error **err)
 {
@@ -306,7 +306,7 @@ static int check_folder(const struct collecting *c, int parent, const char *path
     cleanup_free char *shown = xasprintf("%s%s", c->prefix, path);
     if (fd < 0)
         return errno == EACCES ? refuse_closed(c, path, shown, err) : 0;
-    // kbuild's own, a repository of its own, or deeper than any source is
+    // kbuild's own, another repository, or deeper than any source is
     if ((*path && (local_is_own(c->tree, shown, false) ||
                    faccessat(fd, ".git", F_OK, AT_SYMLINK_NOFOLLOW) == 0)) ||
         depth > TREE_DEPTH_MAX)
@@ -334,7 +334,7 @@ static int collect(const struct collecting *c, struct error **err)
     return check_readable(c, err);
 }
 
-// ---- the repository that the folder is in ----
+// ---- the repository of the folder ----
 
 // *tree gets that of the commit; NULL if nothing was committed yet.
 static int read_head(struct local_tree *t, git_repository *r, git_tree **tree, struct error **err)
@@ -358,7 +358,7 @@ static int read_head(struct local_tree *t, git_repository *r, git_tree **tree, s
     return 0;
 }
 
-// Where the folder is in the work tree: "" or "src/"; to be freed. NULL: nowhere.
+// The folder's path in the work tree: "" or "src/"; to be freed. NULL: outside.
 static char *place_in(const char *workdir, const char *folder)
 {
     char real[PATH_MAX];
@@ -372,16 +372,16 @@ static char *place_in(const char *workdir, const char *folder)
     return folder[n] && folder[n + 1] ? xasprintf("%s/", folder + n + 1) : xstrdup("");
 }
 
-// A `.git` in the folder, or in one around it up to `top` (NULL: the root of the file system), that
-// git did not take for a repository: its rules are not known, and those of a repository further
-// out are not the folder's.
+// Rejects a `.git` in the folder, or above it up to `top` (NULL: the root of the file system), that
+// git did not accept as a repository: its rules are unknown, and the rules of a repository further
+// up do not apply to the folder.
 static int check_unused_git(const struct local_tree *t, const char *top, struct error **err)
 {
     cleanup_free char *at = xstrdup(t->folder);
     while (*at && !(top && same_folder(at, top))) {
         cleanup_free char *git = xasprintf("%s/.git", at);
         struct stat st;
-        if (lstat(git, &st) == 0) // one that works lies behind a mount, where git does not look
+        if (lstat(git, &st) == 0) // a working one is behind a mount, where git does not look
             return local_check_git(at, err);
         *strrchr(at, '/') = '\0';
     }
@@ -408,7 +408,7 @@ static int collect_outermost(struct local_tree *t, git_repository *r, const char
     return result < 0 ? -1 : 1;
 }
 
-// A folder that git ignores is none of the repository's, whatever lies around it.
+// A folder that git ignores is not part of the repository around it.
 static int collect_unless_ignored(struct local_tree *t, git_repository *r, struct error **err)
 {
     cleanup_free char *below = place_in(git_repository_workdir(r), t->folder);

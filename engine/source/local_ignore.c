@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What git ignores in a work tree. The program git knows; libgit2 answers where there is none, and
-// drops a negation ("!x.o") whose pattern stands in another file.
+// Finds the files that git ignores in a work tree. The program git is exact; libgit2, used if git
+// is missing, drops a negation ("!x.o") whose pattern is in another file.
 //
-// The repository is anybody's, and git's configuration can name programs: for a file system monitor
-// (core.fsmonitor), for hooks, and for reaching a server that is asked for an object that is not
-// there (a partial clone: core.sshCommand, ext::). `ls-files` and `check-ignore` with the settings
-// here run none of them, and write nothing.
+// The repository is untrusted, and git's configuration can name programs: for a file system monitor
+// (core.fsmonitor), for hooks, and for a server that is asked for a missing object (a partial
+// clone: core.sshCommand, ext::). `ls-files` and `check-ignore` with the settings here run none of
+// them, and write nothing.
 #include "base/log.h"
 #include "base/process.h"
 #include "source/git.h"
@@ -30,7 +30,7 @@ void local_ignore_note(const struct local_tree *t)
 
 // ---- the program ----
 
-// Of the user's variables for git only those that say where its configuration is.
+// Of the user's git variables, keeps only those for the location of the configuration.
 static bool is_kept(const char *variable)
 {
     static const char *const kept[] = {
@@ -53,7 +53,7 @@ static void safe_environment(struct strlist *out)
     strlist_add(out, "GIT_ALLOW_PROTOCOL=none"); // for all the others
 }
 
-// The repository is named, not searched for: libgit2 found it, and looked at whose it is.
+// The repository is given, not searched for: libgit2 found it, and checked its owner.
 static void git_command(const struct local_rules *r, struct strlist *out)
 {
     strlist_add(out, "git");
@@ -89,7 +89,7 @@ static int program_ignored(const struct local_rules *r, const char *path, struct
     cleanup_strlist struct strlist argv = {0}, environment = {0};
     git_command(r, &argv);
     strlist_split(&argv, "check-ignore -q --", " ");
-    strlist_addf(&argv, "./%s", path); // a name can begin with ':', too
+    strlist_addf(&argv, "./%s", path); // a name can begin with ':'
     safe_environment(&environment);
     const struct process p = {.argv = argv.items,
                               .environment = environment.items,
@@ -146,7 +146,7 @@ static int library_untracked(const struct local_rules *r, struct buf *names, str
     return result;
 }
 
-// A folder of which files are tracked is not ignored, whatever the rules say.
+// A folder with tracked files is not ignored, whatever the rules say.
 static int library_ignored(const struct local_rules *r, const char *path, struct error **err)
 {
     int ignored = 0;
@@ -161,7 +161,7 @@ static int library_ignored(const struct local_rules *r, const char *path, struct
     return ignored != 0;
 }
 
-// ---- whichever there is ----
+// ---- git or libgit2 ----
 
 int local_untracked(const struct local_rules *r, struct buf *names, struct error **err)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests for distribution packages: what is known of them, and where that is kept.
+// Resolves requests for distribution packages, and keeps the results.
 #include "source/packages.h"
 
 #include "base/log.h"
@@ -72,7 +72,7 @@ static char *member(const json_t *object, const char *name)
     return text && *text && !strpbrk(text, " \n") ? xstrdup(text) : NULL;
 }
 
-// False: some of it makes no sense.
+// False: some entries are invalid.
 static bool set_from_json(const json_t *list, struct package_set *out)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -130,8 +130,8 @@ static void key_of(const char *what, const char *which, char key[static DIGEST_H
     digest_bytes(text, strlen(text), key);
 }
 
-// What is remembered of a request depends on what the user says about mirrors: another one is
-// asked.
+// The memory of a request depends on the user's settings for mirrors: with other mirrors it is
+// resolved again.
 static void memory_key(const struct packages_request *r, char key[static DIGEST_HEX_SIZE])
 {
     static const char *const names[] = {"REPO_URL", "REPO_URL_X86_64", "REPO_COMPONENTS",
@@ -153,7 +153,7 @@ static json_t *list_output(const char *digest, size_t size)
                      "size", (json_int_t)size);
 }
 
-// A password stays out of the store; then the mirror is asked again when the file is needed.
+// A password is not stored; without a uri the mirror is queried again when the file is needed.
 static bool uri_has_login(const char *uri)
 {
     const char *host = strstr(uri, "://"), *at = host ? strchr(host + 3, '@') : NULL;
@@ -245,7 +245,7 @@ static int recall_request(const struct packages_request *r, const struct source_
     return found;
 }
 
-// ---- asking ----
+// ---- resolving ----
 
 static const struct lock_entry *lock_line(const struct packages_request *r,
                                           const struct source_options *o)
@@ -335,7 +335,7 @@ static bool has_uris(const struct package_set *set)
     return true;
 }
 
-// The list of today, which has to be the one that is asked for.
+// Today's list, which must be the requested one.
 static int ask_again(const struct packages_request *r, const struct source_options *o,
                      const char *digest, struct package_set *out, struct error **err)
 {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sets of distribution packages, by content. A request (these names, of this distribution, for this
 // architecture) is resolved once, by apt, against the signed indexes of its mirrors, to a list of
-// files with their SHA-256. The digest of that list stands for the set in keys and in
-// versions.lock; the list itself, and where its files are, is kept in the store.
+// files with their SHA-256. The digest of that list represents the set in keys and in
+// versions.lock; the store keeps the list and the locations of its files.
 //
-// A request is known if versions.lock names a list for it, or if it was resolved before with this
-// store, whatever its mirrors say today: nothing moves until packages_refresh().
+// A request is known if versions.lock has a list for it, or if it was resolved before with this
+// store, whatever its mirrors have today: nothing changes until packages_refresh().
 //
 //   kbuild packages 1                                       the list, whose SHA-256 is the digest;
 //   package <of> <name> <version> <architecture> <sha256>   lines sorted by bytes
-//   file <name> <sha256>                                    for sources: a .deb, or a .dsc and its
-//   files
+//   file <name> <sha256>                                    for sources: a .deb, or a .dsc and
+//                                                           its files
 //
 // <of> is the architecture of the root file system that the package is for.
 #ifndef KBUILD_SOURCE_PACKAGES_H
@@ -23,10 +23,10 @@
 #include <stdint.h>
 
 enum packages_kind {
-    PACKAGES_BUILDER, // with what they depend on, and the essential packages; "name:s390x" is for a
-                      // root file system of its own
-    PACKAGES_ROOTFS,  // with what they depend on
-    PACKAGES_FIRST,   // the first of the names that exists, alone
+    PACKAGES_BUILDER, // with dependencies, and the essential packages; "name:s390x" is for a root
+                      // file system of its own
+    PACKAGES_ROOTFS,  // with dependencies
+    PACKAGES_FIRST,   // the first of the names that exists, without dependencies
     PACKAGES_SOURCE   // a source package
 };
 
@@ -36,7 +36,7 @@ struct packages_request {
     const struct arch *arch;
     const struct strlist *names;
     // NULL, or groups of names ("gcc,libgcc-dev"): the packages of a group have one version, also
-    // over architectures. A version that a build machine made again ("+b1") is the same.
+    // across architectures. A rebuild by a build machine ("+b1") counts as the same version.
     const struct strlist *same;
 };
 
@@ -54,14 +54,14 @@ struct package_set {
 };
 void package_set_free(struct package_set *set);
 
-// 1: known, and *digest is that of its list; 0: nobody asked for it yet.
+// 1: known, and *digest is that of its list; 0: not resolved yet.
 int packages_known(const struct packages_request *r, const struct source_options *o,
                    char digest[static DIGEST_HEX_SIZE], struct error **err);
-// The same, but what is not known is asked of the mirrors, and remembered. With o->locked only
-// versions.lock counts.
+// The same, but unknown requests are resolved with the mirrors, and remembered. With o->locked only
+// versions.lock is used.
 int packages_resolve(const struct packages_request *r, const struct source_options *o,
                      char digest[static DIGEST_HEX_SIZE], struct error **err);
-// Asks the mirrors, whatever is known. A line of versions.lock is replaced.
+// Queries the mirrors even if the request is known. Replaces the line of versions.lock.
 int packages_refresh(const struct packages_request *r, const struct source_options *o,
                      char digest[static DIGEST_HEX_SIZE], struct error **err);
 // Resolves, and puts the result into versions.lock.
@@ -75,18 +75,17 @@ int debian_source_request(const struct debian_source *s, const struct source_opt
                           packages_action *action, char digest[static DIGEST_HEX_SIZE],
                           struct error **err);
 
-// The list with this digest. If the store does not have it, the mirrors are asked, and have to say
-// just that.
+// The list with this digest. If the store does not have it, the mirrors are queried, and must give
+// the same list.
 int packages_open(const struct packages_request *r, const struct source_options *o,
                   const char *digest, struct package_set *out, struct error **err);
-// Downloads those for `of` (NULL: all) that are not there into `folder`. Each has the SHA-256 that
-// the list says, or it is an error.
+// Downloads the packages for `of` (NULL: all) that `folder` lacks. A wrong SHA-256 is an error.
 int packages_download(const struct package_set *set, const char *of, const struct source_options *o,
                       const char *folder, struct error **err);
 
-// As a record keeps them: [{name, version, architecture, of, sha256, licence}].
+// The form in a record: [{name, version, architecture, of, sha256, licence}].
 json_t *packages_to_json(const struct package_set *set);
-// 1: the list of these has the digest; 0: not, or they make no sense.
+// 1: the list of these packages has this digest; 0: it has not, or the entries are invalid.
 int packages_are(const json_t *list, const char *digest);
 
 // Private apts with their indexes, kept while a run resolves several requests.
@@ -95,7 +94,7 @@ struct mirrors *mirrors_new(void);
 void mirrors_free(struct mirrors *m);
 
 // ---- debian ----
-// What is inside a distribution's packages. Only within this room.
+// Unpacks a distribution's packages. Only within this directory.
 
 // Unpacks the content of a binary package into an empty folder with dpkg-deb. *newest gets the
 // newest mtime of a file.

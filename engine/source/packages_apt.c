@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Has apt resolve requests for packages, and download what they are resolved to.
+// Has apt resolve requests for packages, and download the results.
 #include "base/log.h"
 #include "source/apt.h"
 #include "source/packages_internal.h"
@@ -97,7 +97,7 @@ struct apt *packages_apt(struct mirrors *m, const struct packages_request *r,
 
 static const char name_bytes[] = "abcdefghijklmnopqrstuvwxyz0123456789+-.";
 
-// Debian policy 5.6.1; in a builder with an architecture behind it.
+// Debian policy 5.6.1; in a builder it may have an architecture at its end.
 static bool name_is_valid(const char *name, bool builder)
 {
     size_t n = strspn(name, name_bytes);
@@ -218,9 +218,8 @@ static const char *name_with_version(const struct strlist *versions, const struc
 }
 
 // Installed together, `Multi-Arch: same` packages would need the same version for two
-// architectures, which a mirror does not always have; so each root file system is resolved on its
-// own.
-// `versions`: what packages_same_versions() said.
+// architectures, which a mirror does not always have; so each root file system is resolved
+// separately. `versions`: the result of packages_same_versions().
 static int ask_installed(const struct packages_request *r, const struct arch *of,
                          const struct strlist *versions, struct mirrors *m,
                          const struct source_options *o, struct package_set *out,

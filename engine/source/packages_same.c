@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds one version for packages that have to have the same over several architectures: each
-// architecture's indexes are asked which versions they have, and the newest that all have counts.
+// Finds one version for packages that need the same version across several architectures: the
+// newest that the indexes of all architectures have.
 #include "source/apt.h"
 #include "source/packages_internal.h"
 
@@ -34,8 +34,8 @@ void package_versions_free(struct package_versions *v)
     *v = (struct package_versions){0};
 }
 
-// "     1.85.0+dfsg3-1~deb12u3 500", or with "***" before the version that is installed; lines that
-// say where a version is begin with more blanks.
+// "     1.85.0+dfsg3-1~deb12u3 500", or with "***" before the installed version; lines on the
+// origin of a version begin with more blanks.
 void packages_of_policy(const char *text, struct package_versions *out)
 {
     cleanup_strlist struct strlist lines = {0};
@@ -87,8 +87,8 @@ static int find_members(const struct packages_request *r, const char *group,
     return 0;
 }
 
-// The length of a version without "+b1", which says that a build machine made it again from the
-// same source (Debian Policy, 5.6.12 names the form).
+// The length of a version without "+b1", the mark of a rebuild by a build machine from the same
+// source (Debian Policy, 5.6.12 names the form).
 static size_t source_length(const char *version)
 {
     size_t n = strlen(version), digits = n;
@@ -104,7 +104,7 @@ static bool same_source(const char *a, const char *b)
     return n == source_length(b) && !strncmp(a, b, n);
 }
 
-// The newest of its versions that is of the same source, or NULL.
+// The newest of its versions from the same source, or NULL.
 static const char *version_like(const struct member *m, const char *version, int least)
 {
     for (size_t i = 0; i < m->versions.n; i++)
@@ -152,7 +152,7 @@ static int no_version(const struct packages_request *r, const struct members *m,
 int packages_same_versions(const struct packages_request *r, struct mirrors *mirrors,
                            const struct source_options *o, struct strlist *out, struct error **err)
 {
-    // What apt would take by itself, and then what it takes only if it is told to (backports).
+    // Versions that apt takes by default, then those it takes only on request (backports).
     static const int least[] = {500, 1};
     for (size_t i = 0; r->same && i < r->same->n; i++) {
         struct members m = {0};

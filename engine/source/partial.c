@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Folders of unfinished downloads.
+// Opens, locks and stores folders of unfinished downloads.
 #include "source/transfer.h"
 
 #include "base/log.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 
-// A folder that its last owner removed while this process waited for it is no longer the one.
+// False if the last owner removed the folder while this process waited for it.
 static bool is_named(int fd, const char *path)
 {
     struct stat mine, named;
@@ -40,7 +40,7 @@ void partial_close(struct partial *p)
     *p = PARTIAL_NONE;
 }
 
-// 1: locked; 0: another has the lock, and `wait` is false.
+// 1: locked; 0: another process has the lock, and `wait` is false.
 static int lock_folder(struct partial *p, const char *url, bool wait, struct error **err)
 {
     if (make_directories(p->folder, 0777, err) < 0)
@@ -92,7 +92,7 @@ int partial_try(struct partial *p, struct store *store, const char *url, struct 
     return open_folder(p, store, url, false, err);
 }
 
-// Moved through a folder of this process, from where the store takes it without a copy.
+// Moves the file into a folder of this process first; the store then takes it without a copy.
 int partial_store(const struct partial *p, struct store *store, char digest[static DIGEST_HEX_SIZE],
                   struct error **err)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Patches on a fetched tree, with patch(1).
+// Applies patches to a fetched tree, with patch(1).
 #include "base/digest.h"
 #include "base/process.h"
 #include "source/internal.h"
@@ -16,8 +16,8 @@ static int open_output(const char *folder, struct error **err)
     return fd < 0 ? error_errno(err, errno, "making a temporary file") : fd;
 }
 
-// Offsets are fine; fuzz, which ignores lines of context, is not: it can put a change in a wrong
-// place. What does not apply leaves no .rej or .orig files behind.
+// Offsets are allowed; fuzz, which ignores lines of context, is not: it can change a wrong place. A
+// failed patch leaves no .rej or .orig files.
 static int apply(const char *patch, const char *folder, struct error **err)
 {
     const char *const argv[] = {
@@ -64,7 +64,7 @@ static int set_times_inside(const char *path, struct timespec when, unsigned dep
     return 0;
 }
 
-// What is newer than `when` gets that time: what the patches touched.
+// Sets this time on everything newer than `when`: the patched files.
 static int set_times(const char *path, struct timespec when, unsigned depth, struct error **err)
 {
     struct stat st;

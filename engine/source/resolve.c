@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two verbs of this room, for every kind of source.
+// Resolves and fetches a source of any kind.
 #include "base/log.h"
 #include "source/internal.h"
 
@@ -64,7 +64,7 @@ static int fetch(const struct source_spec *spec, const struct source_pin *pin,
     return -1;
 }
 
-// Nothing stays pinned that could not be used; what was pinned before is the user's decision.
+// Removes a pin of this run that could not be used; an older pin is the user's decision.
 static void unpin(const struct source_spec *spec, const struct source_pin *pin,
                   const struct source_options *o, struct error **err)
 {
@@ -83,7 +83,7 @@ static void fetch_failed(const struct source_spec *spec, const struct source_pin
         return;
     if (unusable && error_may_blame_content(*err))
         unpin(spec, pin, o, err);
-    // The registry may have lost the image, and cannot be asked.
+    // The registry may have lost the image.
     else if (spec->kind == SOURCE_IMAGE && !o->offline && (*err)->kind != ERROR_INTERRUPT)
         lock_hint_too(o->lock, spec->url, NULL, err);
 }

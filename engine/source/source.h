@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sources: a pin -> a tree of files. Git with libgit2, archives with libcurl, distribution packages
-// through apt's own signed indexes. Knows the store (for its mirrors and temporary folders), the
-// lock and the recipe's structs; nothing of graphs.
+// through apt's signed indexes. Knows the store (for its mirrors and temporary folders), the lock
+// and the recipe's structs; not the graph.
 //
-// Two steps, so that keys can be computed without the network when the lock knows the answer:
-//   source_resolve   what exactly is meant: a commit and its tree, or the SHA-256 of an archive
-//   source_fetch     brings it: an exported tree in a folder of the store's tmp/
-// Distribution packages are resolved to a list of files with their digests (packages.h), which is
-// remembered; versions.lock has it only if it was put there (`kbuild lock`).
+// Two steps, so that keys can be computed without the network when the lock has the answer:
+//   source_resolve   the exact identity: a commit and its tree, or the SHA-256 of an archive
+//   source_fetch     fetches it: an exported tree in a folder of the store's tmp/
+// Distribution packages are resolved to a list of files with their digests (packages.h), which the
+// store keeps; versions.lock has it only after `kbuild lock`.
 #ifndef KBUILD_SOURCE_SOURCE_H
 #define KBUILD_SOURCE_SOURCE_H
 
@@ -19,34 +19,33 @@
 #include "store/store.h"
 
 // ---- choice ----
-// Where the user wants sources to come from: --sources for all, --source NAME=... for one.
+// The user's choice of origins: --sources for all sources, --source NAME=... for one.
 
 enum source_origin {
-    ORIGIN_UPSTREAM, // what the recipe names: git, an archive
+    ORIGIN_UPSTREAM, // the recipe's: git, an archive
     ORIGIN_DEBIAN,   // the distribution's package
-    ORIGIN_FOLDER    // somebody's own files
+    ORIGIN_FOLDER    // a local folder
 };
 
 struct source_choice {
     char *name; // of the source: /src/<name>
     enum source_origin origin;
     char *folder;     // ORIGIN_FOLDER: absolute, links followed (with `fault`: as given); else NULL
-    bool environment; // KBUILD_SOURCE says so, no option
-    struct error *fault; // of the environment's: why the folder is none
+    bool environment; // from KBUILD_SOURCE, not from an option
+    struct error *fault; // of the environment's: why the folder is invalid
 };
 struct source_choices {
     struct source_choice *items;
     size_t n, cap;
 };
 
-// Adds the choice that the text "NAME=upstream", "NAME=debian" or "NAME=DIR" is ("./upstream" is a
-// folder of that name). Errors (ERROR_USAGE): no such form, a folder that is none, a name that is
-// there already with `environment` the same; an option takes the place of what the environment
-// says.
+// Adds the choice in the text "NAME=upstream", "NAME=debian" or "NAME=DIR" ("./upstream" is a
+// folder of that name). Errors (ERROR_USAGE): another form, an invalid folder, a name that is
+// already there with the same `environment`; an option replaces a choice of the environment.
 int source_choices_add(struct source_choices *c, const char *text, bool environment,
                        struct error **err);
-// The same for all in the text of KBUILD_SOURCE, which blanks and line breaks separate. It is a
-// setting for many targets: a folder that is none is an error only for what is made of it.
+// The same for all choices in the text of KBUILD_SOURCE, separated by blanks and line breaks. It is
+// a setting for many targets: an invalid folder is an error only for the targets that use it.
 int source_choices_environment(struct source_choices *c, const char *text, struct error **err);
 int source_choice_check(const struct source_choice *c, struct error **err);
 const struct source_choice *source_choice_of(const struct source_choices *c, const char *name);
@@ -54,7 +53,7 @@ void source_choices_free(struct source_choices *c);
 
 enum source_kind { SOURCE_GIT, SOURCE_ARCHIVE, SOURCE_DEBIAN, SOURCE_LOCAL, SOURCE_IMAGE };
 
-// What to get: a recipe_source with its placeholders filled in from versions.yaml. Owned strings.
+// The request: a recipe_source with its placeholders filled in from versions.yaml. Owned strings.
 struct source_spec {
     enum source_kind kind;
     char *label;     // for messages: "linux (assets.kernel.confidential)"
@@ -64,37 +63,37 @@ struct source_spec {
     char *sums, *sha256; // archive: signed sums file, known digest; either may be NULL
     const struct debian_source *debian; // belongs to recipe or to owned_debian
     struct debian_source *owned_debian;
-    bool checkout;          // local: nobody named it, it is where versions.yaml is
-    bool debian_too;        // not debian, but there is such a source as well (for hints)
+    bool checkout;          // local: not named by the user, but the checkout around versions.yaml
+    bool debian_too;        // not debian, but a debian source exists as well (for hints)
     struct strlist patches; // absolute paths, in order
 };
 
-// What exactly it is. Owned strings.
+// The exact identity. Owned strings.
 struct source_pin {
     char *commit, *tree; // git; local: the commit that is checked out, or NULL
     char *sha256;        // archive; debian: of the list of its files; local: of its tree;
                          // image: of the manifest for the platform
     int64_t time;        // local
-    bool dirty;          // local: other files than those of the commit
-    bool fresh;          // found out in this run
+    bool dirty;          // local: differs from the commit
+    bool fresh;          // resolved in this run
 };
 
 struct mirrors; // packages.h
-// Switches and surroundings of a run.
+// Options and environment of a run.
 struct source_options {
     struct store *store;
     struct lock *lock;
     bool debian;                          // --sources=debian
-    const struct source_choices *choices; // what the user says of single sources; or NULL
-    const char *output;      // folder that results go to; it is no part of a local tree; or NULL
+    const struct source_choices *choices; // the user's choices for single sources; or NULL
+    const char *output;      // folder of the results, excluded from a local tree; or NULL
     bool offline;            // no network at all: an error names what is missing
     bool locked;             // --locked: nothing that is not in the lock
-    struct mirrors *mirrors; // of the distribution, kept between questions; or NULL
+    struct mirrors *mirrors; // of the distribution, kept between queries; or NULL
 };
 
-// Where a source of a recipe comes from. In this order: what the user says of its name; the work
-// tree that versions.yaml lies in, if that has the paths of the source's `checkout` (not with
-// o->locked); what o->debian says.
+// The origin of a recipe's source. In this order: the user's choice for its name; the work tree
+// that contains versions.yaml, if that has the paths of the source's `checkout` (not with
+// o->locked); o->debian.
 struct source_place {
     enum source_origin origin;
     char *folder;  // ORIGIN_FOLDER: absolute, to be freed
@@ -102,32 +101,32 @@ struct source_place {
 };
 void source_place(const struct recipe_source *source, const struct versions *v,
                   const struct source_options *o, struct source_place *out);
-// `when` of sources follows the first source of the recipe that is always there: what goes with
-// upstream's tree depends on where that comes from. A source that the user names is there if it is
-// named with the same word, or with a folder.
+// Whether the source's key `when` is true. It follows the first unconditional source of the recipe,
+// since additions to upstream's tree depend on the origin of that tree. A source that the user
+// names applies if its choice is the same word, or a folder.
 bool source_applies(const struct recipe *r, const struct recipe_source *source,
                     const struct versions *v, const struct source_options *o);
-// Whether there is such a source at all: a distribution has no package of most projects. A list is
-// there if what it is of is.
+// Whether the source exists: a distribution packages few projects. A list exists if the source that
+// it belongs to exists.
 bool source_available(const struct recipe *r, const struct recipe_source *source,
                       const struct versions *v, const struct arch *target,
                       const struct source_options *o);
-// The folder that the place of versions.yaml makes a source, if o->locked forbids it; to be freed,
-// or NULL.
+// The folder that would be the source because versions.yaml is in it, if o->locked forbids it; to
+// be freed, or NULL.
 char *source_checkout_ignored(const struct recipe_source *source, const struct versions *v,
                               const struct source_options *o);
 
-// What a person should know of a local source ("/home/a/x, commit 0123456789ab with changes"), to
-// be freed; NULL for others.
+// A text on a local source for people ("/home/a/x, commit 0123456789ab with changes"), to be freed;
+// NULL for others.
 char *source_local_text(const struct source_spec *spec, const struct source_pin *pin);
-// The commit is in no key: other commits, and changes that are not committed yet, can have the same
-// files. So the record of a local source in the cache (source_fetch()'s provenance) does not say
-// it; this adds what the pin of this run says. Others stay as they are.
+// The commit is in no key: other commits, and uncommitted changes, can have the same files. So the
+// record of a local source in the cache (source_fetch()'s provenance) does not have it; this
+// function adds it from the pin of this run. Other records are unchanged.
 void source_local_provenance(const struct source_spec *spec, const struct source_pin *pin,
                              json_t *provenance);
 
-// Fills `out` from the recipe's source and versions.yaml for `target`. Of the distribution the
-// debian source is taken (versions.yaml's, else the recipe's; none is an error that says so).
+// Fills `out` from the recipe's source and versions.yaml for `target`. For the distribution, the
+// debian source is taken (versions.yaml's, else the recipe's; an error if there is none).
 int source_describe(const struct recipe *r, const struct recipe_source *source,
                     const struct versions *v, const struct arch *target,
                     const struct source_options *o, struct source_spec *out, struct error **err);
@@ -137,28 +136,27 @@ char *source_expand(const struct recipe_source *source, const struct versions *v
                     const struct arch *target, const char *text, struct error **err);
 // From the lock if it is there, else from the network (git: the remote's refs; archive: known
 // sha256, else the sums file, else, with a warning, the SHA-256 of a first download), and then
-// recorded in the lock. An upstream that can't be reached is an error whose hint names
-// --sources=debian.
+// recorded in the lock. An unreachable upstream is an error whose hint names --sources=debian.
 int source_resolve(const struct source_spec *spec, const struct source_options *o,
                    struct source_pin *out, struct error **err);
-// What a failed fetch shows to be of no use (another digest, no archive, a hostile tree) does not
-// stay in the lock if it got there in this run.
 // Puts the tree, patches applied, into the empty folder `destination`. *provenance (may be NULL)
-// gets a JSON object: urls, commit, packages with versions and digests.
+// gets a JSON object: urls, commit, packages with versions and digests. A pin that a failed fetch
+// proves unusable (another digest, no archive, a hostile tree) is removed from the lock if this run
+// added it.
 int source_fetch(const struct source_spec *spec, const struct source_pin *pin,
                  const struct source_options *o, const char *destination, json_t **provenance,
                  struct error **err);
-// Appends the lines of an action key that name this source and nothing else (digest or commit,
-// digest of the list of packages, digests of the patches).
+// Appends the lines of an action key that identify this source (digest or commit, digest of the
+// list of packages, digests of the patches).
 int source_key_text(const struct source_spec *spec, const struct source_pin *pin, struct buf *out,
                     struct error **err);
 
 void source_spec_free(struct source_spec *s);
 void source_pin_free(struct source_pin *p);
 
-// The time (seconds since 1970) that a step on this source uses as SOURCE_DATE_EPOCH is written by
-// source_fetch as the mtime of the exported tree's root: the commit's time, the newest mtime in
-// an archive, when an image was made; what has none of these, such as a folder without git, has
+// source_fetch writes the time (seconds since 1970) that a step on this source uses as
+// SOURCE_DATE_EPOCH as the mtime of the exported tree's root: the commit's time, the newest mtime
+// in an archive, the creation time of an image; without any of these, as for a folder without git,
 // 1980-01-01.
 
 #endif

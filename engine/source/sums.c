@@ -45,7 +45,7 @@ static int read_sum(struct reading *r, const char *line, struct error **err)
 
 enum part { BEFORE, HEADERS, SIGNED, SIGNATURE, AFTER, PLAIN };
 
-// What a line means depends on the part of the message that it stands in.
+// The meaning of a line depends on the part of the message.
 static int read_line(struct reading *r, enum part *part, const char *line, struct error **err)
 {
     bool blank = line[strspn(line, " \t")] == '\0';
@@ -111,7 +111,7 @@ int sums_find(const char *list, const char *text, const char *name,
 int sums_verify(const char *path, const char *list, const char *keyring, struct buf *signed_text,
                 struct error **err)
 {
-    // A keyring without a slash would be one of the user's ~/.gnupg.
+    // gpgv looks for a keyring without a slash in the user's ~/.gnupg.
     cleanup_free char *keys = path_absolute(keyring), *file = path_absolute(path);
     const char *const argv[] = {"gpgv", "--quiet", "--keyring", keys, "--output", "-", file, NULL};
     struct process p = {.argv = (char *const *)argv, .input = -1};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One file over libcurl, try by try: what a request asks for, where its bytes go, and whether a
-// failed one is worth another. Who performs the requests, and waits between them, is another file's
-// business: download.c one at a time, downloads.c many side by side.
+// Downloads one file over libcurl, try by try: prepares a request, writes its bytes, and decides
+// whether to try again after a failure. download.c performs the requests one at a time, downloads.c
+// many in parallel.
 #include "source/transfer.h"
 
 #include "base/file.h"
@@ -14,9 +14,9 @@
 #include <strings.h>
 #include <time.h>
 
-#define TRIES_MAX 50             // of one file, however much each try brings
-#define PROGRESS_BYTES (1 << 20) // a try that brings so much does not count as failed
-#define NO_WAY_TRIES 2           // more, when not even a connection could be made
+#define TRIES_MAX 50             // of one file, with any progress
+#define PROGRESS_BYTES (1 << 20) // a try with this progress does not count as failed
+#define NO_WAY_TRIES 2           // maximum after a failed connection
 #define CONNECT_SECONDS 30L
 #define REDIRECTS_MAX 10L
 
@@ -25,7 +25,7 @@ static char *sidecar(const struct transfer *t)
     return xasprintf("%s.from", t->d->path);
 }
 
-// ---- which version the bytes are of ----
+// ---- the version of the bytes ----
 static void load_validator(struct transfer *t)
 {
     cleanup_free char *path = sidecar(t);
@@ -45,7 +45,7 @@ static int save_validator(struct transfer *t, struct error **err)
     const char *text = t->validator ? t->validator : "";
     curl_off_t length = -1;
     curl_easy_getinfo(t->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-    // What is small is quicker loaded again than written down.
+    // A small file is downloaded again faster than it is recorded.
     if (length >= 0 && (uint64_t)length < t->d->worth_resuming) {
         if (unlink(path) < 0 && errno != ENOENT)
             return error_errno(err, errno, "removing %s", path);
@@ -110,13 +110,13 @@ static time_t seconds_now(void)
     return now.tv_sec;
 }
 
-// The first bytes of a body: do they continue what is there, or are they the whole file?
+// The first bytes of a body: do they continue the file, or are they the whole file?
 static int begin_body(struct transfer *t)
 {
     long status = 0;
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     t->begun = true;
-    if (status >= 300) // one that leads nowhere; libcurl makes errors of the others
+    if (status >= 300) // a redirect without a target; libcurl handles the others
         return error_user(&t->failure, "the server answers with status %ld", status);
     if (status == 206 && t->ranged && t->range_from == t->have)
         return 0;
@@ -153,7 +153,7 @@ static int on_progress(void *context, curl_off_t total, curl_off_t now, curl_off
     uint64_t before = t->begun ? t->have - (uint64_t)now : 0;
     if (t->d->label && now > 0 && (uint64_t)now <= t->have)
         progress(t->d->label, t->have, total > 0 ? before + (uint64_t)total : 0, "bytes");
-    // Called about once a second, also while nothing comes.
+    // Called about once a second, also without data.
     t->too_slow = http_is_too_slow((uint64_t)(seconds_now() - t->began), (uint64_t)now);
     return t->too_slow;
 }
@@ -214,7 +214,7 @@ int transfer_prepare(struct transfer *t, struct error **err)
     t->range_from = UINT64_MAX;
     t->start = t->have;
     t->tries++;
-    // Without a validator the file could have changed meanwhile: two halves of two versions.
+    // Without a validator the file could have changed: it would mix two versions.
     t->ranged = t->have && t->validator;
     if (t->ranged) {
         char range[32];
@@ -258,17 +258,17 @@ static int try_failed(struct transfer *t, CURLcode code, long status, struct err
     return -1;
 }
 
-// 1: another try is worth it, after *wait_ms; 0: there were enough.
+// 1: try again after *wait_ms; 0: no tries left.
 static int may_try_again(struct transfer *t, unsigned server_seconds, unsigned *wait_ms)
 {
     return t->tries < TRIES_MAX && retry_next(&t->retry, server_seconds, wait_ms);
 }
 
-// The server's ranges do not fit what is there: from the start, then.
+// The server's ranges do not fit the file: downloads it from the start.
 static int start_over(struct transfer *t, CURLcode code, long status, unsigned *wait_ms,
                       struct error **err)
 {
-    if (restart_file(t, err) < 0 || save_validator(t, err) < 0) // forgets the old version
+    if (restart_file(t, err) < 0 || save_validator(t, err) < 0) // removes the old version
         return -1;
     free(steal(t->validator));
     if (!may_try_again(t, 0, wait_ms))
@@ -285,7 +285,7 @@ int transfer_judge(struct transfer *t, CURLcode code, unsigned *wait_ms, struct 
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     t->status = status;
     if (code == CURLE_OK) {
-        // A body of no bytes never called on_body().
+        // An empty body never called on_body().
         return t->begun ? 0 : begin_body(t) < 0 ? try_failed(t, code, status, err) : 0;
     }
     if (t->start_over || (status == 416 && t->ranged))
@@ -293,7 +293,7 @@ int transfer_judge(struct transfer *t, CURLcode code, unsigned *wait_ms, struct 
     bool may_pass = !t->failure && http_may_pass(HTTP_FILE, code, status);
     if (t->have >= t->start + PROGRESS_BYTES)
         t->retry = t->d->retry;
-    // Where there is no way at all (a company wall), people should not wait for the answer.
+    // Without any connection (a company firewall), people should not wait long.
     if (http_no_way(code) && t->retry.left > NO_WAY_TRIES)
         t->retry.left = NO_WAY_TRIES;
     if (!may_pass || !may_try_again(t, http_retry_after(t->curl), wait_ms))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks addresses of sources, resolves those of submodules, and the errors when one may not be
-// asked.
+// Checks addresses of sources, resolves those of submodules, and makes the errors for sources that
+// may not be fetched.
 #include "http/http.h"
 #include "source/internal.h"
 
@@ -23,8 +23,8 @@ bool url_is_local(const char *url)
     return url[before] != ':';
 }
 
-// libcurl guesses a scheme and host where there is none; what was meant is then anybody's guess,
-// and a login in it would be kept as if it were a part of the address.
+// libcurl guesses a missing scheme and host; the address is then ambiguous, and a login in it would
+// be kept as a part of the address.
 int url_check(const struct source_spec *spec, const char *url, struct error **err)
 {
     static const char *const schemes[] = {"http://", "https://", "file://"};

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one place where names that somebody else chose are looked up: openat2(2) for a single one,
-// and a walk through a tree by directory descriptors.
+// Looks up names that somebody else chose: openat2(2) for one name, a walk by directory descriptors
+// for a tree.
 //
-// The walk holds the descriptor of the directory in hand and nothing of those above it but which
-// they are (device and inode): it goes up by "..", which must be the directory that it came from.
+// The walk holds the descriptor of the current directory, and device and inode of those above it.
+// It goes up by "..", which must be the directory that it came from.
 #include "base/beneath.h"
 
 #include <dirent.h>
@@ -45,7 +45,7 @@ int beneath_open_in_root(int root, const char *path, int flags)
     return open_resolved(root, path, flags, 0, RESOLVE_IN_ROOT);
 }
 
-// What stands in the way where a directory or file was expected.
+// Says what is there instead of the expected directory or file.
 static int refuse(int root, const char *path, const char *shown, const char *wanted, int errnum,
                   struct error **err)
 {
@@ -88,7 +88,7 @@ int beneath_open_file(int root, const char *path, const char *shown, struct erro
 
 int beneath_chmod(int directory, const char *name, mode_t mode)
 {
-    // fchmodat() follows links, so the change goes through a descriptor, which can't be exchanged.
+    // fchmodat() follows links, so the mode is changed by descriptor.
     cleanup_close int fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
@@ -121,10 +121,10 @@ struct dir_level {
 struct dir_walk {
     const struct beneath_walk *options;
     const char *shown;
-    int fd; // of the directory in hand
+    int fd; // of the current directory
     struct dir_level *levels;
-    size_t depth, cap; // levels[depth - 1] is the directory in hand
-    struct buf path;   // of the entry in hand
+    size_t depth, cap; // levels[depth - 1] is the current directory
+    struct buf path;   // of the current entry
 };
 
 static int walk_fail(const struct dir_walk *w, int errnum, const char *doing, struct error **err)
@@ -170,8 +170,8 @@ static int read_names(const struct dir_walk *w, struct dir_names *out, struct er
     return result;
 }
 
-// Opens a directory of the one in hand. One that was a directory when its name was read, and is
-// none any more, was exchanged.
+// Opens a subdirectory of the current directory. If it was a directory when its name was read and
+// is none now, it was replaced.
 static int open_below(const struct dir_walk *w, const char *name, struct error **err)
 {
     int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -184,7 +184,7 @@ static int open_below(const struct dir_walk *w, const char *name, struct error *
     return fd < 0 ? walk_fail(w, errno, "opening the directory", err) : fd;
 }
 
-// Tells the visitor of the directory `fd`, which is in the one in hand, and goes into it.
+// Calls the visitor for the directory `fd`, an entry of the current one, and enters it.
 static int enter_directory(struct dir_walk *w, int fd, const struct beneath_entry *e,
                            struct error **err)
 {
@@ -209,7 +209,7 @@ static int enter_directory(struct dir_walk *w, int fd, const struct beneath_entr
     return read_names(w, &w->levels[w->depth - 1].names, err);
 }
 
-// The one above the directory in hand, by "..": the one that the walk came from, or an error.
+// Opens the parent of the current directory by "..". It must be the one that the walk came from.
 static int open_above(const struct dir_walk *w, struct error **err)
 {
     const struct dir_level *above = &w->levels[w->depth - 2];
@@ -272,7 +272,7 @@ static int visit_name(struct dir_walk *w, const struct dir_name *name, struct er
     e.fd = open_below(w, name->text, err);
     size_t depth = w->depth;
     int result = e.fd < 0 ? -1 : enter_directory(w, e.fd, &e, err);
-    if (e.fd >= 0 && w->depth == depth) // not gone into
+    if (e.fd >= 0 && w->depth == depth) // not entered
         close(e.fd);
     return result;
 }
@@ -310,7 +310,7 @@ int beneath_walk(int root, const char *shown, const struct beneath_walk *options
     return result;
 }
 
-// ---- what is done to a whole tree ----
+// ---- removing, stripping ----
 
 static int remove_entry(const struct beneath_entry *e, void *shown, struct error **err)
 {
@@ -374,7 +374,7 @@ static void pop_to(struct beneath *b, size_t n)
     }
 }
 
-// The directory that the first `length` bytes of the path lead to, by whatever links.
+// Opens the directory that the first `length` bytes of the path lead to, following links.
 static int follow(const struct beneath *b, const char *path, size_t length)
 {
     cleanup_free char *prefix = xstrndup(path, length);

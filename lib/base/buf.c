@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Byte buffers and lists of strings, and what is often done with text: splitting, joining,
-// placeholders, the nearest of several names.
+// Implements byte buffers and string lists, and splits, joins and compares text and replaces
+// placeholders.
 #include "base/buf.h"
 
 #include <string.h>
@@ -175,7 +175,7 @@ const char *nearest_name(const char *wrong, const struct strlist *names)
     for (size_t i = 0; i < names->n; i++) {
         size_t n = strlen(names->items[i]);
         if ((n > length ? n - length : length - n) >= best_distance)
-            continue; // the difference in length alone is too much; spares the work on huge names
+            continue; // the difference in length alone is too large
         size_t d = distance(wrong, names->items[i]);
         if (d < best_distance) {
             best = names->items[i];

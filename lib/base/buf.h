@@ -47,8 +47,8 @@ static inline bool starts_with(const char *text, const char *prefix)
 }
 bool ends_with(const char *text, const char *suffix);
 
-// The text with each name replaced by its value; to be freed. What is no name stays: "{arch}" and
-// its like are found by comparing, braces have no meaning here.
+// The text with each name replaced by its value; to be freed. Other text is unchanged: names like
+// "{arch}" are compared as text, braces have no meaning.
 struct placeholder {
     const char *name, *value;
 };

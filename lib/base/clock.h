@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+// The monotonic clock.
 #ifndef KBUILD_BASE_CLOCK_H
 #define KBUILD_BASE_CLOCK_H
 
 #include <time.h>
 
-// Milliseconds of the monotonic clock: for how long things take.
+// Its milliseconds, for durations.
 static inline long long now_ms(void)
 {
     struct timespec now;

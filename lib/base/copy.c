@@ -32,8 +32,8 @@ int copy_content(int from, const char *from_name, int to, const char *to_name, s
     }
 }
 
-// What a copy has done so far. Of the target, too, only the directory in hand is open; the ones
-// above it are known by device and inode, so that going up by ".." leads nowhere else.
+// The state of a copy. In the target, too, only the current directory is open; those above it are
+// known by device and inode, so that ".." leads nowhere else.
 struct copying {
     const char *from, *to; // for messages
     int target;

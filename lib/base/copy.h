@@ -10,9 +10,9 @@
 int copy_content(int from, const char *from_name, int to, const char *to_name, struct error **err);
 
 // Copies what is in the directory `from` into the directory `to`, which exists; files of the same
-// name there are an error, directories are filled. Kept are content (shared where the file system
-// can), permission bits, modification times, and links as they are; not owners, nor which files are
-// hard links of each other. Anything but files, directories and links is an error that names it.
+// name there are an error, directories are merged. Keeps content (shared where the file system
+// can), permission bits, modification times and links; not owners or hard links. Anything but
+// files, directories and links is an error that names it.
 int copy_tree(const char *from, const char *to, struct error **err);
 
 #endif

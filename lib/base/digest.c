@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SHA-256 and git's SHA-1 over OpenSSL, and hexadecimal text.
+// Computes SHA-256 and git's SHA-1 over OpenSSL, and converts hexadecimal text.
 #include "base/digest.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@ static struct digest_stream *begin(const EVP_MD *kind)
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     if (!context || EVP_DigestInit_ex(context, kind, NULL) != 1)
-        abort(); // OpenSSL without SHA-256 and SHA-1 cannot be
+        abort(); // no OpenSSL lacks SHA-256 and SHA-1
     return (struct digest_stream *)context;
 }
 

@@ -15,8 +15,8 @@
 struct digest_stream; // one running SHA-256
 struct digest_stream *digest_begin(void);
 void digest_add(struct digest_stream *d, const void *bytes, size_t length);
-// The same for the id that git gives a file of `size` bytes (a "blob"): SHA-1 of the bytes
-// behind a header. 40 hex digits. Git's ids are compared with it, nothing is named by it.
+// The same for the id that git gives a file of `size` bytes (a "blob"): SHA-1 of a header and the
+// bytes. 40 hex digits. Only for comparing with git's ids; kbuild names nothing by it.
 struct digest_stream *digest_begin_blob(uint64_t size);
 // Writes the hex digest and frees the stream.
 void digest_end(struct digest_stream *d, char hex[static DIGEST_HEX_SIZE]);

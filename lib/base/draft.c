@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files that get their name when they are complete. The content goes into a file without a name
-// (O_TMPFILE), which is gone with the process, however it ends. Replacing an old file needs a name
-// of its own for a moment, and a file system without O_TMPFILE needs one from the start:
-// ".<name>.kbuild-<N>". Whoever has such a file holds a lock on it (flock), so one that can be
-// locked is what a killed process left, and the next draft of the same file removes it.
+// Writes files and folders that get their name when they are complete, and compares and links
+// files. The content of a file goes into a file without a name (O_TMPFILE), which disappears when
+// the process ends. A temporary name, ".<name>.kbuild-<N>", is needed for a moment to replace an
+// old file, and from the start without O_TMPFILE. Its process holds a lock on the file (flock); a
+// file that can be locked was left by a killed process, and the next draft of the same file removes
+// it.
 #include "base/beneath.h"
 #include "base/file.h"
 #include "base/folder.h"
@@ -30,7 +31,7 @@ static bool is_named(int fd, int folder, const char *name)
            mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
 }
 
-// Takes the lock on an open file or folder of ours, if it still has this name then.
+// Locks an open file or folder of ours; true if it still has this name afterwards.
 static bool lock_named(int fd, int folder, const char *name)
 {
     struct stat mine;
@@ -38,15 +39,15 @@ static bool lock_named(int fd, int folder, const char *name)
            is_named(fd, folder, name);
 }
 
-// The same for a file that was just made, where a lock that cannot be had at all (NFS) is no
-// reason: only somebody who takes the file for stale is.
+// The same for a new file. A file system without locks (NFS) is no failure; only a process that
+// removes the file as stale is one.
 static bool lock_new(int fd, int folder, const char *name)
 {
     return (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) &&
            is_named(fd, folder, name);
 }
 
-// True if the name was what a killed process left, and is gone now.
+// True if a killed process left the name, and it is removed now.
 static bool remove_stale(int folder, const char *name)
 {
     cleanup_close int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -55,7 +56,7 @@ static bool remove_stale(int folder, const char *name)
            unlinkat(folder, name, 0) == 0;
 }
 
-// Also names that no draft would come to again.
+// Removes stale files under all names, also those that no draft would try again.
 static void sweep(const struct file_draft *d)
 {
     for (unsigned i = 0; i < NAMES; i++) {
@@ -93,7 +94,7 @@ static int make_temporary(struct file_draft *d)
                 d->temporary = name;
                 return 0;
             }
-            if (fd >= 0) { // it is gone, or will be
+            if (fd >= 0) { // another process removes it
                 close(fd);
                 errno = EEXIST;
             }
@@ -127,7 +128,8 @@ static int open_draft(struct file_draft *d)
     return make_temporary(d);
 }
 
-// A draft replaces a file, or a link as such. Whatever else is there, or a link leads to, stays.
+// A draft replaces a regular file, or a link itself. Any other file, or the target of a link, is
+// kept.
 static int check_target(const struct file_draft *d, struct error **err)
 {
     const char *base = path_base(d->path);
@@ -147,7 +149,7 @@ int file_draft_begin_at(struct file_draft *d, int folder, const char *name, cons
 {
     *d = FILE_DRAFT_NONE;
     d->folder = fcntl(folder, F_DUPFD_CLOEXEC, 3);
-    // Of `shown` only the name counts, and that is the same.
+    // Only the name in `shown` is used, and it is the same.
     d->path = !strcmp(path_base(shown), name) ? xstrdup(shown) : xasprintf("%s/%s", shown, name);
     if (d->folder < 0)
         error_errno(err, errno, "creating %s", d->path);
@@ -180,7 +182,7 @@ static int name_draft(struct file_draft *d, bool replace)
             return -1;
     }
     if (!replace)
-        return linkat(d->folder, d->temporary, d->folder, base, 0); // abandon takes the other name
+        return linkat(d->folder, d->temporary, d->folder, base, 0); // abandon removes that
     if (renameat(d->folder, d->temporary, d->folder, base) < 0)
         return -1;
     free(steal(d->temporary));
@@ -190,7 +192,7 @@ static int name_draft(struct file_draft *d, bool replace)
 static int commit(struct file_draft *d, mode_t mode, bool sync, bool replace, struct error **err)
 {
     int result = 0;
-    // NFS says at a close what it could not write.
+    // NFS reports write errors at close().
     int copy = sync ? -1 : fcntl(d->fd, F_DUPFD_CLOEXEC, 3);
     if (fchmod(d->fd, mode) < 0 || (sync ? fsync(d->fd) : close(copy)) < 0 ||
         name_draft(d, replace) < 0)
@@ -251,7 +253,7 @@ int file_link_at(int fd, int folder, const char *name)
         return 0;
     if (errno != EEXIST)
         return -1;
-    // The same name each time: what a kill left here is gone with the next.
+    // The same name each time, so that the next call removes what a killed process left.
     cleanup_free char *temporary = xasprintf(".%.200s.kbuild-link", name);
     unlinkat(folder, temporary, 0);
     if (give_name(fd, folder, temporary) < 0)
@@ -272,7 +274,7 @@ static char *folder_name(const struct folder_draft *d, unsigned i)
     return xasprintf(".%.200s.kbuild-new-%u", path_base(d->path), i);
 }
 
-// Opens and locks a folder draft that nobody holds; -1: there is none of that name, or it is held.
+// Opens and locks a folder draft that nobody holds; -1: no such name, or it is locked.
 static int lock_folder(int folder, const char *name)
 {
     cleanup_close int fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -289,9 +291,9 @@ static void sweep_folders(const struct folder_draft *d)
     }
 }
 
-// Tells the keeper which name is next, or KEEPER_DONE: before the folder is made, so that there is
-// no moment in which a process that is killed leaves one that nobody knows of. A keeper that
-// somebody ended is an error (EPIPE) and no signal.
+// Sends the keeper the next name, or KEEPER_DONE, before the folder is made, so that a process
+// killed at any moment leaves no folder unknown to the keeper. A keeper that was killed is an error
+// (EPIPE), not a signal.
 static bool tell_keeper(const struct folder_draft *d, unsigned char word)
 {
     ssize_t n;
@@ -313,7 +315,7 @@ static int make_folder(struct folder_draft *d)
         }
         d->fd = lock_folder(d->folder, name);
         if (d->fd < 0)
-            continue; // a sweeper was faster
+            continue; // another process removes it
         const char *base = path_base(d->path);
         d->temporary = xasprintf("%.*s%s", (int)(base - d->path), d->path, name);
         return 0;
@@ -322,8 +324,7 @@ static int make_folder(struct folder_draft *d)
     return -1;
 }
 
-// Waits until nobody holds the folder: of a process that ends, the socket can be closed before the
-// lock.
+// Waits until nobody holds the folder: when a process ends, its socket can close before its lock.
 static void remove_left(const struct folder_draft *d, unsigned i)
 {
     cleanup_free char *name = folder_name(d, i);
@@ -332,8 +333,8 @@ static void remove_left(const struct folder_draft *d, unsigned i)
         beneath_remove(d->folder, name, "", NULL);
 }
 
-// The keeper: outlives a signal to the group, waits until the other end of the socket is closed,
-// and removes the folder of which it was told last.
+// The keeper process: survives signals to the group, waits until the other end of the socket is
+// closed, and removes the folder whose name came last.
 _Noreturn static void keep(const struct folder_draft *d, int socket)
 {
     unsigned char word;
@@ -342,7 +343,7 @@ _Noreturn static void keep(const struct folder_draft *d, int socket)
     static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
         signal(ignored[i], SIG_IGN);
-    // Somebody may wait for the end of what this process writes.
+    // A reader may wait for the end of an inherited pipe.
     for (int fd = 0; fd < 1024; fd++)
         if (fd != socket && fd != d->folder)
             close(fd);
@@ -415,7 +416,7 @@ void folder_draft_abandon(struct folder_draft *d)
     if (d->keeper >= 0) {
         tell_keeper(d, KEEPER_DONE);
         close(d->keeper);
-        if (d->keeper_pid > 0) // it ends by that word, or somebody has ended it
+        if (d->keeper_pid > 0) // it ends by KEEPER_DONE, or was killed
             waitpid(d->keeper_pid, NULL, 0);
     }
     if (d->fd >= 0)
@@ -429,7 +430,7 @@ void folder_draft_abandon(struct folder_draft *d)
 
 // ---- one file twice ----
 
-// Where a new file of this name would be: the folder, and the name in it. -1 if nowhere.
+// The folder that a new file of this path would be in, and its name there; -1 if there is none.
 static int place_of(const char *path, struct stat *folder)
 {
     const char *base = path_base(path);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads variables that have two values, and those that security depends on.
+// Reads environment variables with two values, and those that decide trust.
 #include "base/environment.h"
 
 #include <stdlib.h>

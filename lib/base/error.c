@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes error values, adds context and hints to them, and knows what to do about the usual errno
-// values.
+// Makes error values and adds context and hints, also the hints for common errno values.
 #include "base/error.h"
 
 #include <errno.h>

@@ -3,9 +3,9 @@
 //
 // A function that can fail takes `struct error **err` as its last argument and returns a negative
 // number or NULL on failure, with *err set; on success *err is untouched. *err is NULL on entry.
-// The message is made where the knowledge is and says what was being done, to what, and why it
-// failed; callers add context with error_wrap(). The hint says what to do next. The command line
-// prints the chain once and exits with the kind. Nothing outside cmd/ exits or prints errors.
+// The function that fails makes the message: what was being done, to what, and why it failed;
+// callers add context with error_wrap(). The hint says what to do next. The command line prints the
+// chain once and exits with the kind. Nothing outside cmd/ exits or prints errors.
 //
 // Ownership: whoever receives an error frees it with error_free() or passes it on.
 #ifndef KBUILD_BASE_ERROR_H
@@ -28,7 +28,7 @@ struct error {
     int errnum;    // the errno behind it, or 0
     char *message; // "context: context: cause", without a trailing newline
     char *hint;    // what to do next, or NULL
-    char *subject; // the name of what it is about, for a caller that can mend that; or NULL
+    char *subject; // the name of the faulty object, for a caller that can repair it; or NULL
 };
 
 // Each sets *err (which must be NULL; err itself may be NULL to discard) and returns -1.
@@ -47,8 +47,8 @@ int error_hint(struct error **err, const char *format, ...) __attribute__((forma
 // Sets the subject of *err. Returns -1.
 int error_subject(struct error **err, const char *name);
 
-// Whether the fault can be that of what was read or unpacked: there is no errno behind it, or one
-// that a name or a link in it leads to. A full disk and an interrupt say nothing of it.
+// Whether the content that was read or unpacked can be the cause: there is no errno, or one that a
+// name or link in the content causes. A full disk or an interrupt is not caused by content.
 bool error_may_blame_content(const struct error *err);
 
 void error_free(struct error *err); // NULL is allowed

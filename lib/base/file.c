@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads and writes whole files, makes and lists directories, and looks at paths, with errors
-// that name the path.
+// Reads and writes whole files, makes and lists directories, and inspects paths; errors name the
+// path.
 #include "base/file.h"
 
 #include "base/beneath.h"
@@ -105,7 +105,7 @@ int list_directory_at(int fd, const char *shown, struct strlist *out, struct err
         return -1;
     }
     struct dirent *e;
-    // The end of a folder, or an error: errno alone tells.
+    // Only errno distinguishes the end from an error.
     for (errno = 0; (e = readdir(dir)); errno = 0)
         if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
             strlist_add(out, e->d_name);

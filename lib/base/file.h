@@ -19,17 +19,16 @@ int fd_write_all(int fd, const char *name, const void *bytes, size_t length, str
 int file_read_at(int folder, const char *name, const char *shown, size_t limit, struct buf *out,
                  struct error **err);
 // Replaces `path` in one step: a file without a name, fsync, then the name. On failure nothing is
-// left behind and an old file is as it was. A link of that name is replaced, not followed; the
-// folder that it is in is opened by the rules of folder.h. A path that leads to a special file is
-// refused.
+// left behind and an old file is unchanged. A link of that name is replaced, not followed; its
+// folder is opened by the rules of folder.h. A path that leads to a special file is refused.
 int file_write(const char *path, const void *bytes, size_t length, mode_t mode, struct error **err);
 int file_write_at(int folder, const char *name, const char *shown, const void *bytes, size_t length,
                   mode_t mode, struct error **err);
 
 // The same for content that is streamed: begin opens a file for `path` (mode 0600), commit gives it
-// `mode` and the name, abandon drops it. After either the struct is empty. A process that is killed
-// leaves nothing, where the file system can do that (O_TMPFILE); else, and in the moment of
-// replacing an old file, one file that the next draft for `path` removes.
+// `mode` and the name, abandon drops it. After either the struct is empty. A killed process leaves
+// nothing if the file system has O_TMPFILE; without it, and while an old file is being replaced, it
+// leaves one file that the next draft for `path` removes.
 struct file_draft {
     char *path, *temporary; // temporary: its name in `folder` if it has one
     int folder;
@@ -39,32 +38,31 @@ int file_draft_begin(struct file_draft *d, const char *path, struct error **err)
 int file_draft_begin_at(struct file_draft *d, int folder, const char *name, const char *shown,
                         struct error **err);
 int file_draft_commit(struct file_draft *d, mode_t mode, struct error **err);
-// Without waiting for the disk: whole for every process at once, but a power cut may still lose it.
-// For large results that can be made again in no time.
+// Without fsync: complete for every process at once, but a power cut may lose it. For large results
+// that are quick to make again.
 int file_draft_commit_unsynced(struct file_draft *d, mode_t mode, struct error **err);
-// A file that is there already is an error (EEXIST).
+// An existing file is an error (EEXIST).
 int file_draft_commit_new(struct file_draft *d, mode_t mode, struct error **err);
 void file_draft_abandon(struct file_draft *d); // does nothing on an empty struct
 #define FILE_DRAFT_NONE ((struct file_draft){.folder = -1, .fd = -1})
 #define cleanup_draft __attribute__((cleanup(file_draft_abandon)))
 
-// Whether two paths name one file, by whatever links, also one that does not exist yet.
+// Whether two paths lead to the same file, with links followed; also for one that does not exist
+// yet.
 bool same_file(const char *a, const char *b);
 
-// Makes `name` another name (a hard link) of the open file, in place of what has it, in one step.
-// -1 with errno where that cannot be.
+// Makes `name` a hard link to the open file, replacing an old one in one step. -1 with errno.
 int file_link_at(int fd, int folder, const char *name);
 
 // A folder that gets its name when it is complete: begin makes an empty one (mode 0700) beside
-// `path`, commit gives it `mode` and the name, which nothing or an empty folder has; abandon
-// removes it with what is in it. When this process dies first, however it does, a process of its
-// own, that waits for just that, removes it; what even that could not do, the next begin for `path`
-// does.
+// `path`; commit gives it `mode` and the name, which must be free or an empty folder; abandon
+// removes it and its content. If this process dies first, a keeper process removes the folder; if
+// that fails too, the next begin for `path` does.
 struct folder_draft {
     char *path;
     char *temporary; // where to write
     int folder, fd;
-    int keeper; // a pipe: closed without a word, the keeper removes the folder
+    int keeper; // a socket: closed without KEEPER_DONE, the keeper removes the folder
     pid_t keeper_pid;
 };
 int folder_draft_begin(struct folder_draft *d, const char *path, struct error **err);
@@ -73,16 +71,16 @@ void folder_draft_abandon(struct folder_draft *d);
 #define FOLDER_DRAFT_NONE ((struct folder_draft){.folder = -1, .fd = -1, .keeper = -1})
 #define cleanup_folder_draft __attribute__((cleanup(folder_draft_abandon)))
 
-// mkdir -p, by the rules of folder.h for links (folder.c). Existing directories are fine.
+// mkdir -p, by the rules of folder.h for links. Existing directories are no error.
 int make_directories(const char *path, mode_t mode, struct error **err);
-// Makes the directory that `path` is to be a file in.
+// Makes the parent directory of `path`.
 int make_parent(const char *path, struct error **err);
 // rm -rf, never following links, also through directories without write permission. A path that
-// does not exist is fine.
+// does not exist is no error.
 int remove_tree(const char *path, struct error **err);
 
-// The sorted names in a directory, without "." and "..". A directory that the disk cannot read to
-// its end is an error.
+// The sorted names in a directory, without "." and "..". A read error is an error, not a shorter
+// list.
 int list_directory(const char *path, struct strlist *out, struct error **err);
 int list_directory_at(int fd, const char *shown, struct strlist *out, struct error **err);
 bool path_exists(const char *path); // follows links
@@ -92,11 +90,11 @@ char *path_absolute(const char *path);   // against the current directory; not r
 const char *path_base(const char *path); // after the last '/'
 // True if `path` is relative, not empty, and has no empty, "." or ".." component.
 bool path_is_clean(const char *path);
-// By bytes, but '/' before all others, so that a folder is next to what is in it: for sorting.
+// For sorting: by bytes, but '/' before all others, so that a folder stands next to its entries.
 int path_compare(const char *a, const char *b);
 // The first executable of this name on PATH, to be freed; NULL if there is none.
 char *find_program(const char *name);
-// Directory for a new temporary directory inside `parent` (mode 0700), to be freed.
+// Makes a new temporary directory inside `parent` (mode 0700). Its path, to be freed.
 char *make_temporary_directory(const char *parent, const char *prefix, struct error **err);
 
 #endif

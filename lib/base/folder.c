@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens a folder component by component, and looks at who made what the path leads through.
+// Opens a folder component by component, and checks who owns each link and folder on the path.
 #include "base/folder.h"
 
 #include "base/file.h"
@@ -38,9 +38,9 @@ struct path_walk {
     const char *path, *what; // for messages
     int rules;
     mode_t mode;     // of folders that are made
-    int fd;          // where it has come to, O_PATH
-    struct buf rest; // what is left
-    struct buf done; // "as far as", for messages
+    int fd;          // the current folder, O_PATH
+    struct buf rest; // the rest of the path
+    struct buf done; // the path so far, for messages
     unsigned links;
 };
 
@@ -85,7 +85,7 @@ static bool is_magic(int folder)
     return fstatfs(folder, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
 }
 
-// What the link says comes in front of the rest.
+// Puts the link's target in front of the rest.
 static int follow_link(struct path_walk *w, int link, const char *name, uid_t uid,
                        struct error **err)
 {
@@ -160,7 +160,7 @@ static int walk_path(struct path_walk *w, struct error **err)
     return result;
 }
 
-// Whether there is nothing in it but what a checkout brings: README.md, .gitignore, .gitkeep.
+// Whether it holds nothing but files of a checkout: README.md, .gitignore, .gitkeep.
 static bool is_fresh(int fd)
 {
     cleanup_strlist struct strlist names = {0};
@@ -172,8 +172,8 @@ static bool is_fresh(int fd)
     return true;
 }
 
-// A folder that was mounted for this (a tmpfs has mode 1777), or that is of a checkout (with umask
-// 002 it has mode 0775): closed, if nobody has put anything in.
+// Closes a folder that was mounted (a tmpfs has mode 1777) or checked out (0775 with umask 002), if
+// nobody has put anything into it.
 static bool close_fresh(int fd, const struct stat *st)
 {
     if (st->st_uid != geteuid() || fchmod(fd, st->st_mode & 0755) < 0)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// One GNU make jobserver for the whole run ("POSIX Jobserver Interaction" in make's manual): a pipe
-// that holds a byte for each job that may run. kbuild takes one for each step that it starts (the
-// step's own implicit job) and the makes inside take the rest, so that -j bounds everything.
+// Runs one GNU make jobserver for the whole run ("POSIX Jobserver Interaction" in make's manual): a
+// pipe that holds a byte for each job that may run. kbuild takes one for each step that it starts
+// (the step's own implicit job) and the makes inside take the rest, so that -j bounds everything.
 //
 // The pipe is shared with steps, which may empty it, fill it, or change the flags of what they
-// hold. So kbuild never waits for it: it reads and writes through descriptions of its own, a byte
-// that does not fit is dropped, and what is in the pipe is set right whenever no step runs. Each
-// step gets descriptions of its own, too, so that none can change another's.
+// hold. So kbuild never blocks on it: it reads and writes through file descriptions of its own, a
+// byte that does not fit is dropped, and the number of bytes is restored when no step runs. Each
+// step gets file descriptions of its own, so that no step can change another's flags.
 #include "base/jobserver.h"
 
 #include "base/file.h"
@@ -15,7 +15,7 @@
 #include <fcntl.h>
 
 static int pipe_fds[2] = {-1, -1};
-static int try_fd = -1, give_fd = -1; // the ends again, as descriptions that do not block
+static int try_fd = -1, give_fd = -1; // the same ends, as non-blocking file descriptions
 static unsigned job_count;
 
 static int open_again(int fd, int flags)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Draws lines that stay at the end of a terminal, and takes them off again.
+// Draws lines that stay at the end of a terminal, and erases them.
 #include "base/live.h"
 
 #include "base/visible.h"
@@ -28,7 +28,7 @@ bool live_terminal(void)
     return isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0;
 }
 
-// xterm and screen cut lines when the window shrinks, all others of today wrap them.
+// xterm and screen cut lines when the window shrinks; other current terminals wrap them.
 static bool wraps_again(void)
 {
     return !getenv("XTERM_VERSION") && !getenv("STY");
@@ -41,7 +41,7 @@ void live_erase(void)
         unsigned filled = (drawn.width[i] + columns - 1) / columns;
         rows += filled > 1 && wraps_again() ? filled : 1;
     }
-    for (; rows; rows--) // one by one: tmux keeps in its history what is cleared as a whole
+    for (; rows; rows--) // one by one: tmux saves lines cleared together in its history
         fputs("\033[1A\033[2K", stderr);
     drawn.n = 0;
 }
@@ -49,7 +49,7 @@ void live_erase(void)
 bool live_line(const char *text, bool last)
 {
     struct winsize size = window();
-    // The row below the lines is the cursor's.
+    // The cursor is in the row below the lines.
     unsigned most = size.ws_row > 2 ? size.ws_row - 1U : 1;
     if (drawn.n + (last ? 0 : 1) >= most || drawn.n == LINES_MAX - (last ? 0 : 1))
         return false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Notes and warnings: to standard error, or to whoever owns the terminal.
+// Sends notes, warnings and progress to standard error or to the sink that was set.
 #include "base/log.h"
 
 #include "base/visible.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Allocation that ends the process when there is no memory left.
+// Allocates memory, and ends the process when there is none left.
 #include "base/mem.h"
 
 #include <stdint.h>

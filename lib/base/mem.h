@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-// That end; for callers of libraries that report a lack of memory.
+// Ends the process so; for callers of libraries that report a lack of memory.
 void out_of_memory(void) __attribute__((noreturn));
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
@@ -44,7 +44,7 @@ static inline void cleanup_fclose_p(FILE **f)
 #define cleanup_close __attribute__((cleanup(cleanup_close_p))) // an int that holds -1 or an fd
 #define cleanup_fclose __attribute__((cleanup(cleanup_fclose_p)))
 
-// Takes the value out of a cleanup variable, so that the caller keeps it.
+// Moves the value out of a cleanup variable, so that it is not released.
 #define steal(p)                                                                                   \
     __extension__({                                                                                \
         __typeof__(p) steal_value = (p);                                                           \

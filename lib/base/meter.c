@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How far a long piece of work is, for verbs without a view of their own.
+// Shows the progress of long work, for verbs without a view of their own.
 #include "base/meter.h"
 
 #include "base/live.h"
@@ -31,7 +31,7 @@ static void show(const char *what, unsigned long long done, unsigned long long t
     fflush(stderr);
 }
 
-// Where nobody looks at a terminal, a line now and then says that it moves.
+// Without a terminal, prints a line at intervals to show progress.
 static void show_lines(const char *what, unsigned long long done, unsigned long long total,
                        const char *unit, void *context)
 {

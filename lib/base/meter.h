@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Progress of what this process does by itself, as one line on a terminal: "splicing 45 % of 188.0
-// MB". Nothing where standard error is no terminal, or with TERM=dumb.
+// Progress of this process's own work, as one line on a terminal: "splicing 45 % of 188.0 MB".
+// Nothing where standard error is no terminal, or with TERM=dumb.
 #ifndef KBUILD_BASE_METER_H
 #define KBUILD_BASE_METER_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts other programs, with nothing inherited by accident, and waits for them.
+// Starts other programs, without descriptors inherited by accident, and waits for them.
 #include "base/process.h"
 
 #include "base/supervise.h"
@@ -44,7 +44,7 @@ static void put_fd(int from, int to)
         dup2(from, to);
 }
 
-// Nothing is inherited by accident, whoever opened it (a parent's log, a library's socket).
+// Closes descriptors that others opened (a parent's log, a library's socket).
 static void close_on_exec_from(int first)
 {
     if (close_range((unsigned)first, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
@@ -68,8 +68,8 @@ static void become(const void *program, pid_t parent, int report)
     if (getppid() != parent)
         _exit(127);
     int errnum = 0;
-    // keyctl(2): without a name it is an anonymous one. Where the kernel or a container has no keys
-    // there is nothing to leave behind.
+    // keyctl(2): without a name the keyring is anonymous. A kernel or container without keys needs
+    // none.
     if (p->own_keyring && syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 &&
         errno != ENOSYS && errno != EPERM)
         errnum = errno;
@@ -77,7 +77,7 @@ static void become(const void *program, pid_t parent, int report)
         int fd = p->input > 0 ? p->input : open("/dev/null", O_RDONLY);
         put_fd(fd, STDIN_FILENO);
     }
-    // Both are moved out of the way first, since one may be the other's place.
+    // Both are duplicated first, since one may have the number of the other's target.
     int output = p->output ? fcntl(p->output, F_DUPFD_CLOEXEC, 3) : 0;
     int errors = p->errors ? fcntl(p->errors, F_DUPFD_CLOEXEC, 3) : 0;
     if (output > 0)
@@ -125,7 +125,7 @@ pid_t process_start(const struct process *p, struct error **err)
         become(p, parent, report[1]);
     close(report[1]);
     if (p->own_group)
-        setpgid(pid, pid); // also here, so that it is true when this function returns
+        setpgid(pid, pid); // also here, so that it is done when this function returns
     int errnum = 0;
     ssize_t n;
     while ((n = read(report[0], &errnum, sizeof errnum)) < 0 && errno == EINTR)
@@ -180,7 +180,7 @@ static int collect(int out_fd, int err_fd, struct buf *out, struct buf *tail, st
 int process_run(const struct process *p, struct buf *out, struct error **err)
 {
     struct process child = *p;
-    child.tree = true; // apt has children of its own, and none may work on after kbuild's death
+    child.tree = true; // apt has children of its own, and none may outlive kbuild
     int out_pipe[2] = {-1, -1}, err_pipe[2] = {-1, -1};
     if ((out && pipe2(out_pipe, O_CLOEXEC) < 0) || (!p->errors && pipe2(err_pipe, O_CLOEXEC) < 0))
         return error_errno(err, errno, "starting %s", p->argv[0]);
@@ -221,14 +221,14 @@ int process_run(const struct process *p, struct buf *out, struct error **err)
 
 void process_stop(pid_t pid, int grace_ms)
 {
-    // A child that never became a group leader is signalled alone.
+    // A child that is no group leader is signalled alone.
     pid_t target = getpgid(pid) == pid ? -pid : pid;
     kill(target, SIGTERM);
     int status;
     for (int waited = 0; waited < grace_ms; waited += 10) {
         pid_t got = waitpid(pid, &status, WNOHANG);
         if (got == pid || (got < 0 && errno == ECHILD)) {
-            kill(target, SIGKILL); // what is left of the group
+            kill(target, SIGKILL); // the rest of the group
             return;
         }
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);

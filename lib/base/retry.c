@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long to wait before the next try, and when to stop trying.
+// Computes the pause before the next try, and ends after the last one.
 #include "base/retry.h"
 
 #include <errno.h>
 #include <sys/random.h>
 #include <time.h>
 
-// Between half and all of it.
+// Between half and all of the pause.
 static unsigned with_jitter(unsigned ms)
 {
     unsigned random = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Trying again after a failure that may pass: with growing pauses, spread at random so that many
-// machines do not come back at the same moment.
+// Retries after a transient failure, with growing pauses. Random jitter keeps many machines from
+// retrying at the same moment.
 #ifndef KBUILD_BASE_RETRY_H
 #define KBUILD_BASE_RETRY_H
 
@@ -12,8 +12,8 @@ struct retry {
 };
 #define RETRY_PAUSE_MAX_MS 60000u
 
-// True, and *ms to wait before the next try; false when there have been enough. The server's own
-// Retry-After in seconds (0: none) is obeyed up to RETRY_PAUSE_MAX_MS.
+// True, and *ms to wait before the next try; false when no tries are left. The server's Retry-After
+// in seconds (0: none) is obeyed up to RETRY_PAUSE_MAX_MS.
 bool retry_next(struct retry *r, unsigned server_seconds, unsigned *ms);
 // The same, and waits.
 bool retry_pause(struct retry *r, unsigned server_seconds);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A ring of buffers between two threads: one fills them, the other takes them in order.
+// Passes buffers from a thread that fills them to one that takes them in order.
 #include "base/thread.h"
 
 #include "base/mem.h"
@@ -9,20 +9,20 @@
 
 struct slot {
     char *bytes;
-    size_t length, used; // of this turn, and the most of any
+    size_t length, used; // bytes now, and the most so far
 };
 
 struct ring {
     ring_take *take;
     void *context;
     size_t slot_count, slot_size;
-    struct slot *slots; // number n of what was given lies in slot n % slot_count
+    struct slot *slots; // given buffer n is in slot n % slot_count
     pthread_t thread;
-    bool tried;    // to start it: when a second buffer is asked for, so that little costs no thread
-    bool threaded; // it runs
-    bool failed;   // the taking thread's until it has ended
+    bool tried;    // to start it, at the second buffer, so that little data needs no thread
+    bool threaded; // the thread runs
+    bool failed;   // owned by the taking thread until it has ended
 
-    pthread_mutex_t lock; // for what follows
+    pthread_mutex_t lock; // for the members below
     pthread_cond_t changed;
     uint64_t given, taken; // only the giving thread changes `given`
     bool ended;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps secrets in memory, and out of everything else that a process leaves behind.
+// Keeps secrets in memory only, out of core files, swap and /proc.
 #include "base/secret.h"
 
 #include "base/user_file.h"
@@ -11,9 +11,9 @@
 #include <sys/resource.h>
 
 // prctl(2), PR_SET_DUMPABLE: no core file, no tracing by other processes of the user, and the files
-// of /proc/PID are root's. It holds for forked processes and ends with exec(), where memory ends as
-// well. The limit alone would not do, since a core_pattern that is a pipe does not ask it
-// (core(5)); it holds beyond exec(), for a sealer that is another program.
+// of /proc/PID are root's. It holds for forked processes and ends with exec(), as the memory does.
+// The limit alone is not enough, since a core_pattern that is a pipe ignores it (core(5)); the
+// limit holds beyond exec(), for a sealer that is another program.
 void secrets_guard(void)
 {
     prctl(PR_SET_DUMPABLE, 0);
@@ -38,7 +38,7 @@ int secret_memory_read(const char *path, size_t limit, struct secret_memory *out
     struct stat unused;
     struct secret_memory m = {0};
     cleanup_close int fd = user_file_stream(path, st ? st : &unused, err);
-    // One byte more, which says whether the file ends where it may.
+    // One byte more, to detect a file over the limit.
     if (fd < 0 || map_pages(&m, limit + 1, path, err) < 0)
         return -1;
     while (m.length <= limit) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waits for a program and for everything that it started. The kernel gives orphans to the nearest
-// "child subreaper" above them (PR_SET_CHILD_SUBREAPER in prctl(2)), so a process that is one, and
-// waits until it has no child any more, has seen the last of them die. The first process of a pid
-// namespace is an orphan like any other, and is over only after all the others in there are.
+// "child subreaper" above them (PR_SET_CHILD_SUBREAPER in prctl(2)), so a subreaper that waits
+// until it has no child left has outlived them all. The first process of a pid namespace is an
+// orphan like any other, and ends only after all others in its namespace.
 //
 // This runs between fork() and exec() of a process that may have threads: no memory is allocated.
 #include "base/supervise.h"
@@ -51,8 +51,8 @@ static void each_number(const char *folder, void (*visit)(int number))
     close(fd);
 }
 
-// Pipes and sockets: whoever reads one waits for its end. Locks stay, so that nobody else takes a
-// folder that something of the program may still be writing to.
+// Closes pipes and sockets, since their readers wait for the end. Locks stay, so that nobody takes
+// a folder that a descendant may still write to.
 static void close_pipe(int fd)
 {
     struct stat st;
@@ -69,7 +69,7 @@ static void let_go(void)
     each_number("/proc/self/fd", close_pipe);
 }
 
-// proc_pid_stat(5): "pid (name) state ppid ...", where the name may hold anything.
+// proc_pid_stat(5): "pid (name) state ppid ...", where the name may hold any byte.
 static void kill_child(int pid)
 {
     char path[32], text[512];
@@ -83,10 +83,10 @@ static void kill_child(int pid)
     text[n] = '\0';
     const char *name_end = strrchr(text, ')');
     if (name_end && strlen(name_end) > 4 && strtol(name_end + 4, NULL, 10) == getpid())
-        kill(pid, SIGKILL); // a child of ours that nobody reaped: its number is nobody else's
+        kill(pid, SIGKILL); // an unreaped child of ours: its pid cannot be reused
 }
 
-// Kills what there is until there is nothing: each death may bring orphans.
+// Kills children until there are none: each death may bring orphans.
 static void end_all(void)
 {
     pid_t pid = waitpid(-1, NULL, WNOHANG);

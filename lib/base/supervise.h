@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// For process.c: the process between kbuild and a program whose descendants have to be over when it
-// is.
+// For process.c: a process between kbuild and a program, which ends all descendants of the program.
 #ifndef KBUILD_BASE_SUPERVISE_H
 #define KBUILD_BASE_SUPERVISE_H
 
 #include <sys/types.h>
 
-// In a fork of this process, which is `parent`'s child: starts the program with `become`, and ends
-// as it ends, but not before all its descendants are dead, whatever groups and sessions they made.
-// They are killed when the program ends, when SIGTERM comes, and when the parent dies.
+// Called in a forked child of `parent`: starts the program with `become`, and ends with its status,
+// but only after all its descendants are dead, in whatever groups and sessions. They are killed
+// when the program ends, when SIGTERM comes, and when the parent dies.
 _Noreturn void supervise(void (*become)(const void *program, pid_t parent, int report),
                          const void *program, pid_t parent, int report);
 
-// This descriptor stays open in every supervisor until all is over, so that whoever reads the other
-// end knows that. -1: none.
+// Every supervisor keeps this descriptor open until it ends, so that a reader of the other end
+// knows when all have ended. -1: none.
 void supervisors_hold(int fd);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads what the user named: files, pipes and devices, all in the same way.
+// Reads files, pipes and devices that the user named, all in the same way.
 #include "base/user_file.h"
 
 #include "base/file.h"
@@ -15,7 +15,7 @@ static const char *kind_of(mode_t mode)
 
 int user_file_stream(const char *path, struct stat *st, struct error **err)
 {
-    // Opening a fifo waits for somebody who writes to it, which is what naming one asks for.
+    // Opening a fifo waits for a writer, as intended when the user names one.
     cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0 || fstat(fd, st) < 0)
         return error_errno(err, errno, "reading %s", path);
@@ -41,7 +41,7 @@ int nameless_file(struct error **err)
         folder = "/tmp";
     int fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
     if (fd < 0)
-        fd = memfd_create("kbuild", MFD_CLOEXEC); // a file system without nameless files
+        fd = memfd_create("kbuild", MFD_CLOEXEC); // a file system without O_TMPFILE
     return fd < 0 ? error_errno(err, errno, "creating a temporary file in %s", folder) : fd;
 }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files that the user named: on a command line, say. They may be pipes (`<(...)`, /dev/stdin) and
-// character devices (/dev/null), which are read once, to their end, and waited for. What was
-// *found* in a folder must not make a program wait: that is read with file_read() (base/file.h),
-// which takes regular files only.
+// Files that the user named, on a command line for example. They may be pipes (`<(...)`,
+// /dev/stdin) and character devices (/dev/null), which are read once, to their end, and may block.
+// A file *found* in a folder must not block: file_read() (base/file.h) takes regular files only.
 #ifndef KBUILD_BASE_USER_FILE_H
 #define KBUILD_BASE_USER_FILE_H
 
@@ -12,23 +11,24 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-// Opens `path` to be read from its start to its end. *st gets what it is. A directory, a block
-// device or a socket is an error. Returns the descriptor, or -1.
+// Opens `path` to be read from its start to its end. *st gets its stat. A directory, a block device
+// or a socket is an error. Returns the descriptor, or -1.
 int user_file_stream(const char *path, struct stat *st, struct error **err);
 // Reads all of it, at most `limit` bytes, into out (appended; out->data is set even if it is
 // empty).
 int user_file_read(const char *path, size_t limit, struct buf *out, struct error **err);
-// Opens it to be read at any position: what has no positions is copied to a nameless file first, at
-// most USER_FILE_SPOOL_MAX bytes (of a device USER_FILE_DEVICE_MAX, for some have no end). *size
-// gets its size. Returns the descriptor, or -1.
+// Opens it to be read at any position: a pipe or device is copied to a nameless file first, at most
+// USER_FILE_SPOOL_MAX bytes (of a device USER_FILE_DEVICE_MAX, as some have no end). *size gets its
+// size. Returns the descriptor, or -1.
 int user_file_open(const char *path, uint64_t *size, struct error **err);
 #define USER_FILE_SPOOL_MAX ((uint64_t)2 << 30)
 #define USER_FILE_DEVICE_MAX ((uint64_t)1 << 20)
-// That copy, of what is left in `fd`; `name` is for messages. Returns the copy's descriptor, or -1.
+// Makes such a copy of the rest of `fd`; `name` is for messages. Returns the copy's descriptor, or
+// -1.
 int user_file_spool(int fd, const char *name, uint64_t *size, struct error **err);
 
-// A new file without a name, for reading and writing, in TMPDIR (/tmp) or, where that has no such
-// files, in memory. It is gone when its descriptor is closed. Returns the descriptor, or -1.
+// A new file without a name, for reading and writing, in TMPDIR (/tmp) or, without O_TMPFILE there,
+// in memory. It disappears when its descriptor is closed. Returns the descriptor, or -1.
 int nameless_file(struct error **err);
 
 #endif

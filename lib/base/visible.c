@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes what is not meant to be seen visible, and prints it.
+// Escapes control and invisible characters in text, and prints it.
 #include "base/visible.h"
 
 #include <stdint.h>

@@ -10,9 +10,9 @@
 //   paragraph separators, invisible characters          \u009b \u202e \u2028
 //   bytes that are not UTF-8 (RFC 3629)                 \xff
 //
-// Other UTF-8 stays as it is, the backslash too. Nothing but this file writes to a terminal: cmd/
-// and the views use print(), print_text() and print_prefixed(); tests/run-lint looks for others.
-// JSON goes through print_json().
+// Other UTF-8 is unchanged, the backslash too. Nothing but this file writes to a terminal: cmd/ and
+// the views use print(), print_text() and print_prefixed(); tests/run-lint looks for others. JSON
+// goes through print_json().
 #ifndef KBUILD_BASE_VISIBLE_H
 #define KBUILD_BASE_VISIBLE_H
 
@@ -21,26 +21,25 @@
 #include <jansson.h>
 #include <stdio.h>
 
-// The longest line that is shown of a message, a name or a log's end. Longer ones are cut and say
-// so.
+// The longest line shown of a message, a name or the end of a log. Longer ones are cut and marked.
 enum { VISIBLE_LINE_MAX = 4096 };
 
-// Appends one line: a newline becomes \n, a tab \t. Of a text that is longer than `limit` bytes the
-// rest is counted only: "... (1234 more bytes)".
+// Appends one line: a newline becomes \n, a tab \t. Beyond `limit` bytes the rest is only counted:
+// "... (1234 more bytes)".
 void visible_line(struct buf *out, const char *text, size_t length, size_t limit);
 // Appends text of several lines: newlines and tabs stay, each line has the limit.
 void visible_text(struct buf *out, const char *text, size_t length, size_t limit);
 // A line that fits `columns` of a terminal, cut between characters; to be freed.
 char *visible_columns(const char *text, unsigned columns);
-// How many columns such a line takes.
+// The columns that such a line takes.
 unsigned visible_width(const char *text);
 
-// As printf(), but every %s and %c is shown as visible_line() does; the format is ours and stays.
-// Knows d i u x X o c s f g %, the lengths l ll z, and widths and precisions with '*'.
+// As printf(), but every %s and %c is shown as visible_line() does; the format itself is not
+// escaped. Knows d i u x X o c s f g %, the lengths l ll z, and widths and precisions with '*'.
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void print_to(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_print(struct buf *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-// Text of several lines, of any length. What does not end with a newline gets one.
+// Text of several lines, of any length. A missing last newline is added.
 void print_text(FILE *to, const char *text, size_t length);
 // "PREFIX TEXT" for messages: the lines after the first are indented, so that none can look like a
 // message of its own.

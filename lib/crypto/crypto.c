@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Key agreement, key wrapping, encryption and digests of an image, over OpenSSL.
+// Implements key agreement, key wrapping, encryption and digests of an image, over OpenSSL.
 #include "crypto/crypto.h"
 
 #include "base/buf.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cryptography of an image (section 9), each formula once, over OpenSSL's EVP.
+// The cryptography of an image (section 9), private keys, and signatures of kernel modules, over
+// OpenSSL's EVP.
 //
 // Key material is passed in and out through the caller's memory; the caller wipes it. No message
 // made here contains any of it.
@@ -27,16 +28,16 @@
 // Sets a user error that ends in OpenSSL's own reason, if it has one, and clears OpenSSL's queue.
 int crypto_error(struct error **err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// From the generator for private values.
+// Random bytes from OpenSSL's generator for private values.
 int random_secret(void *out, size_t length, struct error **err);
 
 EVP_PKEY *p521_generate(struct error **err);
-// NULL if `key` is an EC key on P-521, with a valid point; else why not ("it is an RSA key"), to be
-// freed.
+// NULL if `key` is an EC key on P-521 with a valid point; else the reason ("it is an RSA key"), to
+// be freed.
 char *p521_complaint(EVP_PKEY *key);
 // K(P): both coordinates, each left-padded to 80 bytes.
 int point_encode(EVP_PKEY *key, unsigned char out[static POINT_SIZE], struct error **err);
-// The other way round; a point that is not on the curve is an error. NULL on failure.
+// The inverse; a point that is not on the curve is an error. NULL on failure.
 EVP_PKEY *point_decode(const unsigned char in[static POINT_SIZE], struct error **err);
 // PHKH: SHA-256 over K(P).
 int point_hash(EVP_PKEY *key, unsigned char out[static 32], struct error **err);
@@ -90,14 +91,14 @@ static inline void cleanup_cipher_p(EVP_CIPHER_CTX **c)
 #define cleanup_cipher __attribute__((cleanup(cleanup_cipher_p)))
 
 // ---- private key ----
-// Private keys in PEM form (RFC 7468), for whatever signs or opens something. A passphrase is never
-// asked for: nobody sits at a CI job. What was read is wiped; the key is the caller's, to be freed
-// with EVP_PKEY_free(), which wipes it too.
+// Private keys in PEM form (RFC 7468), for signing and for opening images. No passphrase is asked
+// for: a CI job cannot answer. The bytes read are wiped; the key is the caller's, to be freed with
+// EVP_PKEY_free(), which wipes it too.
 
 // NULL if there is none; *locked says if a passphrase protects it.
 EVP_PKEY *private_key_parse(const void *pem, size_t length, bool *locked);
-// From a file that the user named, and that is not everybody's to read or write. NULL and *err if
-// it cannot be read; NULL and *why, a static text, if it holds no key that can be used.
+// From a file that the user named, and that others can neither read nor write. NULL and *err if it
+// cannot be read; NULL and *why, a static text, if it holds no key that can be used.
 EVP_PKEY *private_key_read(const char *path, const char **why, struct error **err);
 
 // ---- module signature ----
@@ -111,23 +112,23 @@ EVP_PKEY *private_key_read(const char *path, const char **why, struct error **er
 //     (PKCS #7), signer_len 0, key_id_len 0, 3 zeros, the signature's length (32 bits, big-endian)
 //   "~Module signature appended~\n"
 //
-// RSA PKCS #1 v1.5 over such a message draws nothing at random: the same module and key give the
-// same bytes, so the certificate stands for the key. Other kinds of keys are refused.
+// RSA PKCS #1 v1.5 over such a message uses no random numbers: the same module and key give the
+// same bytes, so the certificate identifies the key. Other kinds of keys are refused.
 
-// Who signs: an X.509 certificate (PEM, the only thing in its file: the kernel would trust every
-// other certificate there too, and a private key has no place in a public file) and its private RSA
-// key (PEM, without a passphrase, not readable by everybody).
+// The signer: an X.509 certificate (PEM, alone in its file: the kernel would trust every other
+// certificate there too, and a private key must not be in a public file) and its private RSA key
+// (PEM, without a passphrase, not readable by everybody).
 struct module_signer;
-// *digest gets the SHA-256 of the certificate's file as it was read. No message holds anything of
-// the key.
+// *digest gets the SHA-256 of the certificate's file as it was read. No message contains any part
+// of the key.
 struct module_signer *module_signer_load(const char *certificate, const char *private_key,
                                          char digest[static DIGEST_HEX_SIZE], struct error **err);
 void module_signer_free(struct module_signer *s); // NULL is allowed
 
 bool module_is_signed(const struct buf *module);
 // Appends the signature to the module's bytes, and checks it with the certificate. A module that is
-// signed already is an error: the kernel reads one signature only. On failure the bytes are as
-// before.
+// signed already is an error: the kernel reads one signature only. On failure the bytes are
+// unchanged.
 int module_sign(const struct module_signer *s, struct buf *module, struct error **err);
 // 1 if it is signed by this signer, 0 if not, -1 on other failures.
 int module_verify(const struct module_signer *s, const struct buf *module, struct error **err);

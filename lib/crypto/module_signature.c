@@ -24,7 +24,7 @@ struct module_signer {
     EVP_PKEY *key;
 };
 
-// ---- who signs ----
+// ---- signer ----
 
 static BIO *reader_of(const struct buf *bytes, size_t length)
 {
@@ -75,7 +75,7 @@ static int bad_key(struct error **err, const char *path, const char *why)
                       "-nodes -subj /CN=NAME -keyout KEY.pem -out CERT.pem`");
 }
 
-// The sizes are those that the kernel's own RSA takes in FIPS mode (crypto/rsa.c).
+// Accepts the sizes that the kernel's own RSA accepts in FIPS mode (crypto/rsa.c).
 static int check_key(EVP_PKEY *key, const char *path, struct error **err)
 {
     if (!EVP_PKEY_is_a(key, "RSA"))
@@ -153,7 +153,7 @@ static int make_message(const struct module_signer *s, const struct buf *module,
     return length > 0 ? length : -1;
 }
 
-// The signature's place in a module that has one: its length, or 0 if it is not of this form.
+// The length of the signature message of a signed module, or 0 if it is not of this form.
 static uint32_t message_length(const struct buf *module)
 {
     static const unsigned char expected[TRAILER_LENGTH] = {[TRAILER_ID_TYPE] = PKEY_ID_PKCS7};

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Raw disk images: partition tables, the header of an NVDIMM namespace, and where everything is.
-// Knows no recipe. Tables, dm-verity, and what fills an ext4 file system; docs/disk.md
-// has pictures.
+// Raw disk images: partition tables, the header of an NVDIMM namespace, layout, UUIDs, dm-verity,
+// and filling an ext4 file system. Knows no recipe. docs/disk.md has pictures.
 #ifndef KBUILD_DISK_DISK_H
 #define KBUILD_DISK_DISK_H
 
@@ -17,15 +16,15 @@
 #define DISK_SECTOR 512u
 #define DISK_BLOCK 4096u
 #define DISK_MIB ((uint64_t)1 << 20)
-#define DISK_HEADER (2 * DISK_MIB) // of an image with NVDIMM header: what is in front of the disk
+#define DISK_HEADER (2 * DISK_MIB) // of an image with NVDIMM header: bytes before the disk
 
 // ---- MBR: the classical table of four partitions ----
 struct disk_partition {
     uint64_t start, size; // bytes, multiples of the sector; below 2 TiB
     bool active;          // the flag "boot"
 };
-// Writes a whole sector: no boot code, type 0x83 (Linux), cylinder, head and sector as of a disk
-// with 255 heads and 63 sectors, cut at cylinder 1023: the bytes that sfdisk(8) writes for
+// Writes a whole sector: no boot code, type 0x83 (Linux), cylinder, head and sector of a disk with
+// 255 heads and 63 sectors, limited to cylinder 1023: the bytes that sfdisk(8) writes for
 // `label-id: signature`. At most four partitions.
 void mbr_write(unsigned char sector[static DISK_SECTOR], uint32_t signature,
                const struct disk_partition *partitions, unsigned count);
@@ -34,10 +33,9 @@ void mbr_write(unsigned char sector[static DISK_SECTOR], uint32_t signature,
 uint64_t mbr_first_partition(const unsigned char sector[static DISK_SECTOR]);
 
 // ---- NVDIMM: Linux, drivers/nvdimm/pfn.h, struct nd_pfn_sb; it lies 4 KiB into the namespace ----
-// A namespace in page frame mode, whose page map lies in RAM (mode 1), so that a guest sees what
-// comes after `data_offset` as a disk that it can map (DAX). version 0.2, no uuids. The checksum is
-// Fletcher's with 64 bits over 32-bit words, as nd_fletcher64() of drivers/nvdimm/core.c computes
-// it.
+// A namespace in page frame mode with its page map in RAM (mode 1): a guest sees the data after
+// `data_offset` as a disk that it can map (DAX). version 0.2, no uuids. The checksum is Fletcher's
+// with 64 bits over 32-bit words, as nd_fletcher64() of drivers/nvdimm/core.c computes it.
 #define NVDIMM_HEADER_AT 4096u
 void nvdimm_header_write(unsigned char block[static DISK_BLOCK], uint64_t data_offset,
                          uint32_t align);
@@ -51,8 +49,8 @@ struct disk_plan {
 };
 struct disk_layout {
     uint64_t size;                  // of the image, bytes
-    uint64_t disk;                  // offset of what a guest sees as the disk: 0 or DISK_HEADER
-    struct disk_partition parts[2]; // offsets from `disk`; of the second one size 0: there is none
+    uint64_t disk;                  // offset of the guest's disk: 0 or DISK_HEADER
+    struct disk_partition parts[2]; // offsets from `disk`; size 0: no second partition
 };
 // The first partition starts 1 MiB into the disk and ends with it; in a measured one it ends, and
 // the second one starts, at 99 % of the disk, rounded down to MiB: a hash tree takes 1/127.
@@ -68,8 +66,7 @@ int disk_read_at(int fd, const char *shown, void *bytes, size_t length, uint64_t
                  struct error **err);
 
 // ---- uuid ----
-// UUIDs (RFC 9562), and how identities are derived from content, so that an image has no random
-// ones.
+// UUIDs (RFC 9562). They are derived from content, so that an image has no random ones.
 
 #define UUID_SIZE 16u
 #define UUID_TEXT 37u // with the NUL
@@ -117,8 +114,8 @@ enum verity_text {
 // `device` is what the first line of veritysetup's text names.
 void verity_text_write(const struct verity *v, enum verity_text form, const char *device,
                        struct buf *out);
-// Reads either form; the first one means that there is a superblock. What is missing, there twice
-// or not as above (another algorithm, another size of blocks) is an error; other lines are ignored.
+// Reads either form; the first one means that there is a superblock. A missing or repeated value,
+// or another one than above (algorithm, block size), is an error; other lines are ignored.
 int verity_text_read(const char *text, size_t length, struct verity *out, struct error **err);
 // The table of a device-mapper target, as dmsetup(8) and the kernel's dm-mod.create= take it:
 // "0 SECTORS verity 1 DATA HASHES 4096 4096 BLOCKS START sha256 ROOT SALT"; to be freed.
@@ -126,35 +123,35 @@ char *verity_table(const struct verity *v, const char *data, const char *hashes)
 
 // ---- ext4 ----
 // Fills an ext4 file system without mounting it: entries become commands for debugfs(8) of
-// e2fsprogs, and content becomes numbered files beside them, so that no name of a file that
-// somebody else made is ever a name on this machine.
+// e2fsprogs, and content becomes numbered files beside them, so that no foreign file name becomes a
+// name on this machine.
 //
-// debugfs reads commands line by line, words in double quotes with "" for a quote of their own. So
-// a name or link target with a line break or carriage return is refused, as is a command that
-// debugfs would not read in one piece. Times are set to the second; atime, ctime and crtime are the
-// epoch, by E2FSPROGS_FAKE_TIME, of which the mtimes are set as they are. debugfs tells no failure
-// by its exit status: ext4_check_messages() and ext4_check_count() find out.
+// debugfs reads commands line by line, words in double quotes with "" for a quote. So a name or
+// link target with a line break or carriage return is refused, as is a command longer than
+// debugfs's line buffer. Times have whole seconds; atime, ctime and crtime are the epoch, by
+// E2FSPROGS_FAKE_TIME; mtimes are set explicitly. debugfs's exit status shows no failure:
+// ext4_check_messages() and ext4_check_count() do.
 
 struct ext4_fill;
-// `folder` is an empty folder, in which the commands ("commands"), the contents ("0" and so on) and
-// a mke2fs.conf are written; `inside` is its path as the programs see it.
+// `folder` is an empty folder, for the commands ("commands"), the contents ("0" and so on) and a
+// mke2fs.conf; `inside` is its path as the programs see it.
 struct ext4_fill *ext4_fill_begin(const char *folder, const char *inside, struct error **err);
 struct pack_sink ext4_fill_sink(struct ext4_fill *f);
 
 struct ext4_size {
-    uint64_t blocks; // of DISK_BLOCK, that the file system needs at least, all of it
+    uint64_t blocks; // of DISK_BLOCK: the least that the whole file system needs
     uint64_t inodes; // to ask mke2fs for
     uint64_t used;   // inodes that are in use in the end
 };
-// Ends the commands. `digest` gets the SHA-256 of all that was told: of names, modes, owners, times
-// and content.
+// Ends the commands. `digest` gets the SHA-256 of all entries: names, modes, owners, times and
+// content.
 int ext4_fill_end(struct ext4_fill *f, struct ext4_size *size, char digest[static DIGEST_HEX_SIZE],
                   struct error **err);
 void ext4_fill_free(struct ext4_fill *f); // NULL is allowed
 
-// What mke2fs has to be told, after its name and before the file: the features are named one by
-// one, and none comes from a mke2fs.conf, so that e2fsprogs 1.47.0 and 1.47.2 make the same.
-// `blocks` is the size of the file system.
+// The options of mke2fs, after its name and before the file. All features are named and none comes
+// from a mke2fs.conf, so that e2fsprogs 1.47.0 and 1.47.2 give the same result. `blocks` is the
+// size of the file system.
 void ext4_mke2fs_options(const struct ext4_size *size, const char digest[static DIGEST_HEX_SIZE],
                          struct strlist *argv);
 #define EXT4_FEATURES                                                                              \
@@ -163,9 +160,9 @@ void ext4_mke2fs_options(const struct ext4_size *size, const char digest[static 
 // The environment of all three programs, NAME=value: `inside` is as above, and the epoch is not 0.
 void ext4_environment(const char *inside, int64_t epoch, struct strlist *out);
 
-// What debugfs wrote to its standard error: its version in one line, or something failed.
+// Checks debugfs's standard error: anything but one line with its version means a failure.
 int ext4_check_messages(const char *text, struct error **err);
-// Whether the file system, at `offset` of the file, uses as many inodes as there should be.
+// Checks that the file system, at `offset` of the file, uses the expected number of inodes.
 int ext4_check_count(int fd, const char *shown, uint64_t offset, const struct ext4_size *size,
                      struct error **err);
 

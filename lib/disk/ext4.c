@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Entries of a tree -> commands for debugfs, and how large their file system has to be.
+// Turns tree entries into commands for debugfs, and computes the size of their file system.
 #include "disk/disk.h"
 
 #include "base/endian.h"
@@ -19,14 +19,14 @@ enum { LINKS_MAX = 65000 };
 enum { RESERVED = 10, LOST_FOUND = 1 };
 static const char lost_found[] = "lost+found";
 enum { JOURNAL = JOURNAL_MIB * DISK_MIB / DISK_BLOCK };
-// e2fsprogs 1.47, lib/ext2fs/mkjournal.c and misc/util.c: mke2fs leaves the journal out below 2048
-// blocks, and refuses one that is larger than half of what is free, which is all but 2 blocks then.
+// e2fsprogs 1.47, lib/ext2fs/mkjournal.c and misc/util.c: below 2048 blocks mke2fs makes no
+// journal, and it refuses one larger than half of the free blocks, which are all but 2.
 enum { BLOCKS_MIN = 2 * JOURNAL + 2 };
 
 struct ext4_fill {
     char *folder, *inside;
     struct buf commands;
-    int content; // of the file that is being told, or -1
+    int content; // of the current file, or -1
     uint64_t left, number;
     uint64_t blocks, inodes;
     uint64_t name_bytes;          // in directories
@@ -47,7 +47,7 @@ static int command(struct ext4_fill *f, struct buf *line, struct error **err)
     return 0;
 }
 
-// A word of a command. The text is not ours.
+// Adds a quoted word to a command. The text is untrusted.
 static int quote(struct buf *line, const char *before, const char *text, struct error **err)
 {
     if (strpbrk(text, "\n\r"))
@@ -86,7 +86,7 @@ static int set_number(struct ext4_fill *f, const char *path, const char *field, 
     return set_field(f, path, field, text, err);
 }
 
-// What a new file, directory, link or node is not by itself: root's, of the epoch.
+// Sets what differs from a new inode, which is root's and of the epoch.
 static int set_fields(struct ext4_fill *f, const struct pack_entry *e, struct error **err)
 {
     const char *path = e->names[0];
@@ -162,7 +162,7 @@ static int make_directory(struct ext4_fill *f, const struct pack_entry *e, struc
     cleanup_buf struct buf line = {0};
     const char *path = e->names[0];
     f->blocks++;
-    if (!*path || !strcmp(path, lost_found)) // every ext4 has them
+    if (!*path || !strcmp(path, lost_found)) // every ext4 has both
         return 0;
     if (quote_path(&line, "mkdir ", path, err) < 0)
         return -1;
@@ -202,8 +202,8 @@ static int make_node(struct ext4_fill *f, const struct pack_entry *e, struct err
     return command(f, &line, err);
 }
 
-// debugfs makes no room in a directory for a hard link, so each gets a block, which e2fsck -D takes
-// back. They come at the end, when nothing else takes that room.
+// debugfs does not extend a directory for a hard link, so each link adds a block, which e2fsck -D
+// frees. Links come last, when no other entry can use that room.
 static int add_hard_links(struct ext4_fill *f, const struct pack_entry *e, struct error **err)
 {
     for (size_t i = 1; i < e->name_count; i++) {
@@ -236,7 +236,7 @@ static int make_file(struct ext4_fill *f, const struct pack_entry *e, struct err
     cleanup_free char *size = xasprintf("%llu\n", (unsigned long long)e->size);
     digest_add(f->digest, size, strlen(size));
     uint64_t blocks = (e->size + DISK_BLOCK - 1) / DISK_BLOCK;
-    f->blocks += blocks + blocks / 1024; // and what lists them, if they lie apart
+    f->blocks += blocks + blocks / 1024; // and the extents, if fragmented
     buf_printf(&line, "write %s", content);
     if (quote_path(&line, " ", e->names[0], err) < 0)
         return -1;
@@ -271,7 +271,7 @@ static int make_entry(struct ext4_fill *f, const struct pack_entry *e, struct er
     }
 }
 
-// Bytes that names take in directories: 8, the name, and up to 3 to fill a word.
+// Bytes of names in directories: 8, the name, and up to 3 for alignment.
 static uint64_t name_bytes(const struct pack_entry *e)
 {
     uint64_t bytes = 0;
@@ -324,9 +324,9 @@ static int on_data(void *context, const void *bytes, size_t length, struct error
     return fd_write_all(f->content, f->folder, bytes, length, err);
 }
 
-// ---- the whole ----
+// ---- begin and end ----
 
-// Without a type that it knows mke2fs complains; all that counts is said to it in its options.
+// mke2fs warns without a known type; everything that matters is in its options.
 static const char configuration[] = "[fs_types]\n"
                                     "ext4 = {\ninode_size = 256\n}\n"
                                     "small = {\ninode_size = 256\n}\n";
@@ -339,7 +339,7 @@ struct ext4_fill *ext4_fill_begin(const char *folder, const char *inside, struct
     f->inside = xstrdup(inside);
     f->content = -1;
     f->digest = digest_begin();
-    // Which way names are hashed depends on the machine that mke2fs runs on, unless it is said.
+    // Otherwise the hash of names (signed or not) depends on the machine that runs mke2fs.
     buf_puts(&f->commands, "set_super_value flags 1\n");
     if (file_write(conf, configuration, strlen(configuration), 0644, err) == 0)
         return f;
@@ -354,7 +354,7 @@ struct pack_sink ext4_fill_sink(struct ext4_fill *f)
 
 static void measure(const struct ext4_fill *f, struct ext4_size *size)
 {
-    // Half a directory's block may be empty, when it is a tree.
+    // A directory that is a tree may have half-empty blocks.
     uint64_t blocks = f->blocks + f->name_bytes * 2 / DISK_BLOCK;
     uint64_t groups = blocks / 32768 + 1;
     size->used = RESERVED + LOST_FOUND + f->inodes;
@@ -423,7 +423,7 @@ void ext4_environment(const char *inside, int64_t epoch, struct strlist *out)
     strlist_addf(out, "MKE2FS_CONFIG=%s/mke2fs.conf", inside);
 }
 
-// ---- did it work ----
+// ---- checking the result ----
 
 int ext4_check_messages(const char *text, struct error **err)
 {

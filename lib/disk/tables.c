@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Partition tables, the NVDIMM header, and where in an image they lie.
+// Computes the layout of a disk image, writes its partition tables and NVDIMM header, and makes
+// UUIDs.
 #include "base/endian.h"
 
 #include "disk/disk.h"
@@ -151,7 +152,7 @@ int disk_write_tables(int fd, const char *shown, const struct disk_layout *layou
         return -1;
     if (!layout->disk)
         return 0;
-    // The same partitions for who sees the file from its start.
+    // The same partitions, as seen from the start of the file.
     struct disk_partition moved[2] = {layout->parts[0], layout->parts[1]};
     for (unsigned i = 0; i < count; i++)
         moved[i].start += layout->disk;

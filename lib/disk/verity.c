@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hash tree of dm-verity and its superblock.
+// Computes and writes the hash tree of dm-verity and its superblock.
 #include "disk/disk.h"
 
 #include "base/endian.h"
@@ -17,8 +17,8 @@ static uint64_t level_above(uint64_t blocks)
     return (blocks + PER_BLOCK - 1) / PER_BLOCK;
 }
 
-// The number of levels; sizes[0] is the one of hashes of data, the last one is a single block. One
-// data block needs none: its own hash is the root.
+// The number of levels; sizes[0] is the level that hashes data, the last level is a single block.
+// One data block needs no level: its own hash is the root.
 static unsigned levels_of(uint64_t data_blocks, uint64_t sizes[static LEVELS_MAX])
 {
     unsigned n = 0;
@@ -39,7 +39,7 @@ uint64_t verity_size(const struct verity *v)
 
 struct hasher {
     EVP_MD_CTX *salted, *context;
-    unsigned char zeros[VERITY_DIGEST]; // the hash of a block of zeros, of which an image has many
+    unsigned char zeros[VERITY_DIGEST]; // the hash of a block of zeros
     bool zeros_known;
 };
 
@@ -93,8 +93,8 @@ static int hash_range(struct hasher *h, int fd, const char *shown, uint64_t offs
     return 0;
 }
 
-// The levels lie in the hash area from the top one down. Each is written when its hashes are there,
-// and then hashed itself.
+// The hash area holds the levels from the top down. Each level is written when its hashes are
+// known, and then hashed.
 static int write_tree(struct hasher *h, int fd, const char *shown, uint64_t data, uint64_t hashes,
                       struct verity *v, struct error **err)
 {

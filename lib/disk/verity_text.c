@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The root hash of a verity device as a text, in both forms, and as a table of the device mapper.
+// Writes and reads the root hash of a verity device as text in both forms, and writes the
+// device-mapper table.
 #include "disk/disk.h"
 
 #include "base/digest.h"
@@ -63,7 +64,7 @@ static const char *const names[][VALUES] = {
                           NULL, NULL, NULL},
 };
 
-// "name<between>value" of `length` bytes; what is no known name is nothing.
+// Reads "name<between>value" of `length` bytes; an unknown name is ignored.
 static int take_value(const char *text, size_t length, enum verity_text form,
                       char *values[static VALUES], struct error **err)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Host key documents (section 12 of docs/se-image.md), and the private keys of TEST ones.
+// Host key documents (section 12 of docs/se-image.md): reading, verifying, describing, and making
+// TEST ones with their private keys.
 #ifndef KBUILD_HKD_HKD_H
 #define KBUILD_HKD_HKD_H
 
@@ -15,14 +16,14 @@
 
 struct host_key {
     char *path;
-    X509 *document;               // as it was read, so that what is verified is what is sealed for
+    X509 *document;               // as read: the verified document is the one sealed for
     EVP_PKEY *key;                // P-521, checked
     unsigned char hash[32];       // SHA-256 of the 160-byte coordinates
     char digest[DIGEST_HEX_SIZE]; // of the file's bytes as they were read
     bool test;                    // its subject says TEST
 };
 // Reads one document that was found in a folder, PEM or DER. A private key, an RSA key, another
-// curve, a directory, garbage: each gets a message of its own.
+// curve, a directory and garbage each get a message of their own.
 int host_key_load(const char *path, struct host_key *out, struct error **err);
 // The same for a document that the user named, which may be a pipe (base/user_file.h).
 int host_key_input(const char *path, struct host_key *out, struct error **err);
@@ -38,24 +39,24 @@ int host_key_parse(const void *bytes, size_t length, const char *path, struct ho
 // ---- trust ----
 // Is a host key document genuine, valid and not revoked? (docs/trust.md; the rules are those of
 // section 12 of the format.) The chain is root CA <- intermediate CA <- IBM Z signing key <- host
-// key document; the signing key is no CA, so its last step is checked by hand.
+// key document; the signing key is no CA, so the last link is checked here, not by OpenSSL.
 //
 //   trust_load.c   certificates and revocation lists, from files; which is a signing key
-//   trust_chain.c  from the signing key up to a root, over OpenSSL, and what that found, in words
+//   trust_chain.c  from the signing key up to a root, over OpenSSL, and its failures in words
 //   trust_crl.c    the revocation lists of a signing key, also from distribution points
 //   trust.c        the host key documents; certificates in words
 
-// What host key documents are verified with. Everything is borrowed.
+// The input for verifying host key documents. Everything is borrowed.
 struct trust {
     const struct strlist *certificates; // files: signing keys and intermediate CAs, PEM or DER
     const struct strlist *crls;         // files: revocation lists, PEM (any number) or DER
     const char *root_ca;                // file; NULL: the system's own store
-    // Gets what `url` (http or https) points to, at most `limit` bytes; NULL: offline, then all
-    // revocation lists must be given. Asked for are the lists that are missing: those of an issuer
-    // of which none was given that is valid now.
+    // Downloads `url` (http or https), at most `limit` bytes; NULL: offline, then all revocation
+    // lists must be given. Called for missing lists: those of an issuer without a given list that
+    // is valid now.
     int (*fetch)(void *context, const char *url, size_t limit, struct buf *out, struct error **err);
     void *context;
-    bool fetch_all; // those that were given, too: what is fetched stands in for them
+    bool fetch_all; // also given lists; fetched ones replace them
     // NULL, or gets for each list that was fetched its address and the SHA-256 of its bytes.
     struct strlist *fetched;
     time_t now;           // 0: the clock's
@@ -63,7 +64,7 @@ struct trust {
 };
 
 // 0 if all documents are genuine, valid and not revoked. The message says which file broke which
-// rule, the hint what to do. Nothing is remembered: the verdict depends on the clock.
+// rule, the hint what to do. No verdict is kept: it depends on the clock.
 int host_keys_verify(const struct host_key *hosts, size_t count, const struct trust *trust,
                      struct error **err);
 
@@ -72,8 +73,8 @@ int host_keys_verify(const struct host_key *hosts, size_t count, const struct tr
 struct trust_store;
 #define TRUST_CRL_BYTES_MAX (64u << 20) // of a revocation list; DigiCert publishes one of 35 MB
 struct trust_store *trust_open(const struct trust *trust, struct error **err);
-// 0, or why the document is refused; the message does not name it. What is wrong with the chain is
-// said here too, for each document.
+// 0, or why the document is refused; the message does not name it. Faults of the chain are reported
+// here too, for each document.
 int trust_check(struct trust_store *s, const struct host_key *host, struct error **err);
 void trust_close(struct trust_store *s); // NULL is allowed
 

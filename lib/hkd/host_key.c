@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Host key documents: X.509 certificates with a P-521 key (section 12).
+// Reads host key documents: X.509 certificates with a P-521 key (section 12).
 #include "hkd/hkd.h"
 
 #include "base/file.h"
@@ -51,7 +51,7 @@ static X509 *parse_der(const void *bytes, size_t length)
     return x;
 }
 
-// Each kind begins with a number, the version (RFC 5958, 5915, 8017), which costs nothing to see.
+// Each kind begins with a number, the version (RFC 5958, 5915, 8017), which is cheap to test.
 static bool is_der_private_key(const void *bytes, size_t length)
 {
     const unsigned char *p = bytes, *end = p + length;

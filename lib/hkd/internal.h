@@ -19,21 +19,21 @@ struct trust_certificate {
 struct trust_crl {
     X509_CRL *crl;
     char *file;   // or its url
-    bool fetched; // then it stands in for given ones of the same issuer
+    bool fetched; // then it replaces given ones of the same issuer
     bool warned;
 };
 
 // What a revocation list is to a signing key.
 enum crl_standing {
     CRL_UNRELATED, // of another issuer
-    CRL_DROPPED,   // it has the name, but is not the signing key's
-    CRL_REVOKES,   // its entries count, but there has to be another list beside it
+    CRL_DROPPED,   // the name matches, but the signing key did not issue it
+    CRL_REVOKES,   // its entries count, but another list is needed as well
     CRL_COUNTS     // a complete list, valid now
 };
 
 struct signing_key {
-    struct trust_certificate certificate; // not owned: one of the store's
-    struct error *error;                  // why its chain is refused; NULL: it is good
+    struct trust_certificate certificate; // owned by the store
+    struct error *error;                  // why its chain is refused; NULL: accepted
     bool no_crl;                          // because a revocation list is missing
     // One for each of the store's lists.
     enum crl_standing *standing;
@@ -45,7 +45,7 @@ struct trust_store {
     const struct trust *trust;
     time_t now;
     X509_STORE *roots;
-    bool all_roots;                // nothing is left that trust_more_roots() could add
+    bool all_roots;                // trust_more_roots() can add nothing more
     struct trust_certificate root; // of the user; empty if this system's store counts
     struct trust_certificate *certificates;
     size_t certificate_count;
@@ -53,27 +53,26 @@ struct trust_store {
     size_t crl_count;
     struct signing_key *keys;
     size_t key_count;
-    struct strlist asked;    // urls, so that each is asked once
+    struct strlist asked;    // urls, each is fetched once
     struct strlist failures; // "<url>: <why>"
     struct strlist missing; // lists that may not be fetched: "that of '<issuer>' is at <url> <url>"
 };
 
 // ---- trust_load.c ----
-// From bytes, PEM or DER; `name` begins each message and is kept with what is found. Revocation
-// lists that sit among certificates are taken too.
+// From bytes, PEM or DER; `name` begins each message and is kept with each result. Revocation lists
+// among certificates are taken too.
 int trust_parse_certificates(struct trust_store *s, const void *bytes, size_t length,
                              const char *name, struct error **err);
 int trust_parse_crls(struct trust_store *s, const void *bytes, size_t length, const char *name,
                      bool fetched, struct error **err);
-// All that the user gave, and the roots.
+// Loads all files that the user gave, and the roots.
 int trust_load(struct trust_store *s, struct error **err);
 void trust_unload(struct trust_store *s);
 // This system's store is a directory, in which one root is found at once, and a file with all of
-// them, which takes 20 ms to read. This adds the file; false if it is there already, or does not
-// count.
+// them, which takes 20 ms to read. This adds the file; false if it was added before, or is not
+// used.
 bool trust_more_roots(struct trust_store *s);
 
-// ---- trust_load.c ----
 bool is_signing_key(X509 *x);
 // Fills s->keys; the store's certificates keep them too.
 int find_signing_keys(struct trust_store *s, struct error **err);
@@ -86,7 +85,6 @@ size_t crl_names(X509 *signing_key, X509_NAME *out[static CRL_NAMES_MAX]);
 // Fills key->error if the chain is refused.
 void verify_chain(struct trust_store *s, struct signing_key *key);
 
-// ---- trust_chain.c ----
 // What X509_verify_cert() refused. OpenSSL forgets the list when it returns, so its callback keeps
 // it.
 struct chain_fault {
@@ -96,24 +94,23 @@ struct chain_fault {
 };
 // In words, and what to do about it.
 int explain_chain(const struct trust_store *s, const struct chain_fault *f, struct error **err);
-// What to do about missing lists: why fetching failed, or where each of them is.
+// A hint for missing lists: why fetching failed, or the address of each.
 void missing_crl_hint(const struct trust_store *s, struct error **err);
 
 // ---- trust_crl.c ----
-// Brings each key's standing up to date with the lists that are there.
+// Updates each key's standing from the lists of the store.
 void judge_crls(struct trust_store *s);
 // Refuses a document that a list of the key names.
 int check_revoked(const struct trust_store *s, const struct signing_key *key,
                   const struct host_key *host, struct error **err);
-// Refuses if no list of the key counts, since nothing is known then.
+// Fails if no list of the key counts, since revocation is unknown then.
 int check_crl_counts(struct trust_store *s, const struct signing_key *key, struct error **err);
 bool crl_counts(const struct trust_store *s, const struct signing_key *key); // after judge_crls()
 
-// ---- trust_crl.c ----
-// Adds what the distribution points of x have: always with fetch_all, else if the list is
-// `missing`. What fails, and what may not be fetched, is remembered, not returned.
+// Adds the lists of x's distribution points: always with fetch_all, else if the list is `missing`.
+// Failures, and addresses that may not be fetched, are recorded in the store, not returned.
 void fetch_crls(struct trust_store *s, const X509 *x, bool missing);
-// Whether a list of this issuer is there that is complete and valid now, as far as it says itself.
+// Whether the store has a list of this issuer that says it is complete and valid now.
 bool has_current_crl(const struct trust_store *s, const X509_NAME *issuer);
 // The http and https addresses of the distribution points, added to out.
 void distribution_points(const X509 *x, struct strlist *out);
@@ -126,7 +123,7 @@ char *key_id_text(const ASN1_OCTET_STRING *id); // hexadecimal, "none" for NULL;
 // A digest that is too weak or unknown. RSA-PSS names its digest in its parameters.
 bool signature_is_weak(const X509_ALGOR *algorithm);
 bool crl_is_weak(const X509_CRL *crl);
-// Has only what changed since another list (RFC 5280, section 5.2.4).
+// A delta list: only the changes since another list (RFC 5280, section 5.2.4).
 bool crl_is_delta(const X509_CRL *crl);
 // -1 before, 0 within, 1 after, -2 if a date cannot be read. `to` may be NULL: then it is -2.
 int compare_period(const ASN1_TIME *from, const ASN1_TIME *to, time_t now);

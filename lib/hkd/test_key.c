@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Host keys for tests: a P-521 key and a certificate that it signed itself.
+// Makes host keys for tests: a P-521 key and a self-signed certificate.
 #include "base/digest.h"
 #include "base/file.h"
 #include "crypto/crypto.h"
@@ -55,7 +55,7 @@ static X509 *make_document(EVP_PKEY *key, const char *hex, struct error **err)
 {
     X509 *x = X509_new();
     uint64_t serial;
-    // An hour of slack for machines whose clocks disagree.
+    // An hour earlier, since the clocks of machines differ.
     if (x && random_secret(&serial, sizeof serial, err) == 0 &&
         X509_set_version(x, X509_VERSION_3) == 1 &&
         ASN1_INTEGER_set_uint64(X509_get_serialNumber(x), serial >> 1) == 1 &&

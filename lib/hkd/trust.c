@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Host key documents: genuine, valid, not revoked (12.5).
+// Checks that host key documents are genuine, valid and not revoked (12.5), and describes
+// certificates in words.
 #include "hkd/hkd.h"
 
 #include "hkd/internal.h"
@@ -59,7 +60,7 @@ static bool signed_by(X509 *document, X509 *key)
     return good == 1;
 }
 
-// No key fits. Which of the ways to fail is it: another signing key, or a changed document?
+// Explains why no key fits: another signing key, or a changed document.
 static int no_issuer(const struct trust_store *s, X509 *document, struct error **err)
 {
     static const char rule[] = "no IBM Z signing key that issued this host-key document found";
@@ -134,8 +135,8 @@ static int check_document(const X509 *document, time_t now, struct error **err)
     return 0;
 }
 
-// RSASSA-PSS belongs to keys that are made for it (id-RSASSA-PSS, RFC 4055, section 1.2): a key
-// without that mark signs in the older way, and genprotimg takes nothing else from it.
+// RSASSA-PSS needs a key made for it (id-RSASSA-PSS, RFC 4055, section 1.2): any other key signs in
+// the older way, and genprotimg accepts nothing else from it.
 static bool algorithm_fits(const X509 *document, const EVP_PKEY *key)
 {
     int nid = NID_undef;
@@ -153,7 +154,7 @@ static int refuse_algorithm(const X509 *document, const struct signing_key *key,
                       "key is meant to");
 }
 
-// The document's own list may be missing, too: all addresses are told at once.
+// The document's own list may be missing, too: the hint has all addresses at once.
 static void hint_all_missing(struct trust_store *s, const struct host_key *host, struct error **err)
 {
     judge_crls(s);
@@ -176,8 +177,7 @@ static int refuse_all_keys_bad(struct trust_store *s, const struct host_key *hos
     return -1;
 }
 
-// What a key that signed the document says about it: 0 good, 1 not enough (*why is set), -1
-// revoked.
+// The verdict of a key that signed the document: 0 good, 1 unknown (*why is set), -1 revoked.
 static int ask_issuer(struct trust_store *s, const struct signing_key *key,
                       const struct host_key *host, struct error **why, struct error **err)
 {
@@ -189,7 +189,7 @@ static int ask_issuer(struct trust_store *s, const struct signing_key *key,
         refuse_algorithm(host->document, key, why);
         return 1;
     }
-    // Only now: nobody is asked at an address that a forged document names.
+    // Only now, so that nothing is fetched from an address in a forged document.
     judge_crls(s);
     fetch_crls(s, host->document, !crl_counts(s, key));
     judge_crls(s);
@@ -198,7 +198,7 @@ static int ask_issuer(struct trust_store *s, const struct signing_key *key,
     return check_crl_counts(s, key, why) < 0 ? 1 : 0;
 }
 
-// One signing key that is good in every way has to have signed it, and none may have revoked it.
+// At least one signing key without a fault must have signed it, and none may have revoked it.
 static int check_issuers(struct trust_store *s, const struct host_key *host, struct error **err)
 {
     X509 *document = host->document;
@@ -254,7 +254,7 @@ char *name_text(const X509_NAME *name)
 {
     BIO *bio = BIO_new(BIO_s_mem());
     char *bytes = NULL;
-    // Control characters and what is not ASCII come out escaped.
+    // Control characters and non-ASCII bytes are escaped.
     if (bio)
         X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~XN_FLAG_DN_REV);
     long length = bio ? BIO_get_mem_data(bio, &bytes) : 0;

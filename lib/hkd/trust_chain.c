@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The chain from a signing key up to a root (12.3), over OpenSSL.
+// Verifies the chain from a signing key up to a root (12.3) over OpenSSL, and explains failures.
 #include "crypto/crypto.h"
 
 #include "hkd/internal.h"
@@ -22,9 +22,9 @@ static bool has_fetched(const struct trust_store *s, const X509_NAME *issuer)
     return false;
 }
 
-// What was fetched wins over what was given (12.7). OpenSSL does not look at the digest of a list,
-// and from some version on (3.0 does not, 3.5 does) takes a delta list alone for a complete one;
-// what a delta list revokes is check_all_crls()'s business.
+// A fetched list replaces given ones (12.7). OpenSSL does not look at the digest of a list, and
+// from some version on (3.0 does not, 3.5 does) takes a delta list alone for a complete one;
+// check_all_crls() handles what a delta list revokes.
 static STACK_OF(X509_CRL) * crls_of_chain(const struct trust_store *s)
 {
     STACK_OF(X509_CRL) *out = sk_X509_CRL_new_null();
@@ -63,8 +63,8 @@ static int keep_fault(int good, X509_STORE_CTX *ctx)
     return 0;
 }
 
-// One run of OpenSSL's check. *code gets what it found wrong; *chain gets the chain if it holds; to
-// be freed with its elements.
+// Runs OpenSSL's check once. *code gets the fault; *chain gets a valid chain, to be freed with its
+// elements.
 static int check_chain(const struct trust_store *s, X509 *key, unsigned long flags,
                        STACK_OF(X509) * *chain, int *code, struct error **err)
 {
@@ -90,7 +90,7 @@ static int check_chain(const struct trust_store *s, X509 *key, unsigned long fla
             result = 0;
         } else if (fault.x) {
             result = explain_chain(s, &fault, err);
-        } else { // nothing about a certificate: it ran out of memory, say
+        } else { // not about a certificate: out of memory, for example
             result = crypto_error(err, "checking a chain of certificates");
         }
     }
@@ -104,8 +104,8 @@ static int check_chain(const struct trust_store *s, X509 *key, unsigned long fla
     return result;
 }
 
-// OpenSSL asks one list for each certificate. Here every list of the issuer counts, so that an old
-// one beside it cannot hide a revocation, nor a new one that leaves it out.
+// OpenSSL uses one list for each certificate. Here every list of the issuer counts, so that neither
+// an old list nor a newer one that omits it can hide a revocation.
 static int check_all_crls(const struct trust_store *s, const STACK_OF(X509) * chain,
                           struct error **err)
 {
@@ -133,7 +133,7 @@ static int run(struct trust_store *s, struct signing_key *key, struct error **er
     X509 *x = key->certificate.x;
     STACK_OF(X509) *chain = NULL;
     int code = X509_V_OK;
-    // Without revocation lists first: they are asked for only at addresses that a good chain names.
+    // Without revocation lists first: they are fetched only from addresses in a valid chain.
     struct error *why = NULL;
     int result = check_chain(s, x, chain_flags, &chain, &code, &why);
     if (result < 0 && trust_more_roots(s)) {
@@ -231,7 +231,7 @@ static const struct why {
      "give the complete list of this issuer"},
 };
 
-// A root may be among the given certificates too; what made it count is named then.
+// A root may be among the given certificates too; the file that made it a root is named.
 static const char *certificate_file(const struct trust_store *s, const X509 *x)
 {
     if (s->root.x && !X509_cmp(s->root.x, x))
@@ -279,7 +279,7 @@ static char *detail_text(const struct why *w, const X509 *x, const X509_CRL *crl
     return xstrdup("");
 }
 
-// A certificate that has the name that is looked for was given, but is not the issuer.
+// The file of a given certificate that has the issuer's name but is not the issuer.
 static const char *same_name(const struct trust_store *s, const X509_NAME *name)
 {
     for (size_t i = 0; i < s->certificate_count; i++)
@@ -331,8 +331,7 @@ void missing_crl_hint(const struct trust_store *s, struct error **err)
         error_hint(err, "%s; ask its issuer for it", give_it);
 }
 
-// A list of the issuer was given, but is not looked at: its file and why; to be freed. NULL: there
-// is none.
+// The file of a given list of the issuer that is not used, and why; to be freed. NULL: none.
 static char *useless_crl(const struct trust_store *s, const X509_NAME *issuer)
 {
     for (size_t i = 0; i < s->crl_count; i++) {

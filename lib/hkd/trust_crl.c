@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The revocation lists of a signing key (12.4), tested by hand since the key is no CA.
+// Judges the revocation lists of a signing key (12.4), without OpenSSL since the key is no CA, and
+// fetches missing ones.
 #include "base/log.h"
 
 #include "base/digest.h"
@@ -12,8 +13,8 @@
 
 // ---- one list ----
 
-// The extensions that change what a list is about. An unknown one that is critical means that we
-// cannot know (RFC 5280, section 5.2).
+// Extensions that change the scope of a list. With an unknown critical one the scope is unknown
+// (RFC 5280, section 5.2).
 static bool has_unknown_critical(const X509_CRL *crl)
 {
     for (int i = 0; i < X509_CRL_get_ext_count(crl); i++) {
@@ -59,7 +60,7 @@ static char *period_complaint(const X509_CRL *crl, time_t now)
     }
 }
 
-// Why a list that the key did sign does not count as the one that there has to be; NULL if it does.
+// Why a list signed by the key does not count as the required list; NULL if it does.
 static char *counting_complaint(const X509_CRL *crl, time_t now)
 {
     char *complaint = period_complaint(crl, now);
@@ -105,8 +106,7 @@ static bool has_crl(const struct trust_store *s, const X509_NAME *issuer)
     return false;
 }
 
-// The first name that has a list at all is the one whose lists can count; those of the others
-// revoke.
+// Only lists of the first name that has any can count; lists of the other names can only revoke.
 static void judge_key(struct trust_store *s, struct signing_key *key)
 {
     X509_NAME *names[CRL_NAMES_MAX];
@@ -176,7 +176,7 @@ static int no_crl_counts(const struct trust_store *s, const struct signing_key *
                            "(*.crl) from where the document comes from");
 }
 
-// Once for each list that no key has a use for, when there was a better one.
+// Warns once for each list that no key uses although another one counts.
 static void warn_dropped(struct trust_store *s)
 {
     for (size_t i = 0; i < s->crl_count; i++) {
@@ -200,7 +200,7 @@ int check_revoked(const struct trust_store *s, const struct signing_key *key,
     for (size_t i = 0; i < s->crl_count; i++) {
         X509_REVOKED *entry;
         enum crl_standing standing = key->standing[i];
-        // Whatever the reason in the entry, and whatever the age of the list.
+        // Any reason in the entry, and any age of the list.
         if ((standing != CRL_COUNTS && standing != CRL_REVOKES) ||
             !X509_CRL_get0_by_serial(s->crls[i].crl, &entry, serial))
             continue;
@@ -246,7 +246,7 @@ static void add_urls(const GENERAL_NAMES *names, struct strlist *out)
         size_t length = (size_t)ASN1_STRING_length(value);
         cleanup_free char *url = xstrndup(bytes, length);
         bool web = !strncasecmp(url, "http://", 7) || !strncasecmp(url, "https://", 8);
-        bool plain = strlen(url) == length; // no NUL, and below nothing that could end a line
+        bool plain = strlen(url) == length; // no NUL, and below no control characters
         for (size_t k = 0; k < length; k++)
             plain &= bytes[k] > ' ' && bytes[k] < 0x7f;
         if (web && plain && !strlist_has(out, url))
@@ -295,7 +295,7 @@ static int fetch_crl(struct trust_store *s, const char *url, struct error **err)
     return 0;
 }
 
-// Names it once, for the hint.
+// Records the missing list once, for the hint.
 static void note_missing(struct trust_store *s, const X509 *x, const struct strlist *urls)
 {
     cleanup_free char *issuer = name_text(X509_get_issuer_name(x));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Certificates and revocation lists, from files (12.1).
+// Loads certificates and revocation lists from files (12.1), and finds the signing keys.
 #include "base/log.h"
 
 #include "base/user_file.h"
@@ -25,7 +25,7 @@ static void add_crl(struct trust_store *s, X509_CRL *crl, const char *name, bool
         (struct trust_crl){.crl = crl, .file = xstrdup(name), .fetched = fetched};
 }
 
-// A DER structure that ends where the bytes end; anything behind it was not looked at by anyone.
+// A DER structure that ends where the bytes end; bytes behind it would be unchecked.
 static X509 *certificate_from_der(const void *bytes, size_t length)
 {
     const unsigned char *p = bytes;
@@ -50,7 +50,7 @@ static X509_CRL *crl_from_der(const void *bytes, size_t length)
     return crl;
 }
 
-// What was seen in a file.
+// What a file contains.
 struct seen {
     size_t blocks, certificates, crls;
     char label[64]; // of a block that is neither
@@ -100,8 +100,8 @@ static int take_pem(struct trust_store *s, const void *bytes, size_t length, con
         OPENSSL_free(label);
         OPENSSL_free(header);
     }
-    // At the end there is no start line. Anything else is a block that breaks off or is no base64,
-    // and what follows it would be lost without a word.
+    // At the end there is no start line. Anything else is a truncated block or no base64, and the
+    // rest would be ignored silently.
     unsigned long why = ERR_peek_last_error();
     if (!result && why && ERR_GET_REASON(why) != PEM_R_NO_START_LINE)
         result = error_user(err, "%s: block %zu in it is damaged", name, seen->blocks + 1);
@@ -146,7 +146,7 @@ int trust_parse_crls(struct trust_store *s, const void *bytes, size_t length, co
     struct seen seen = {0};
     size_t before = s->certificate_count;
     int result = take_pem(s, bytes, length, name, fetched, &seen, err);
-    // Certificates count where certificates are named only.
+    // Certificates count only in files given as certificates.
     while (s->certificate_count > before) {
         struct trust_certificate *c = &s->certificates[--s->certificate_count];
         X509_free(c->x);
@@ -189,7 +189,7 @@ static int load_file(struct trust_store *s, const char *path, bool crls, struct 
     return error_wrap(err, "%s", what);
 }
 
-// The root stands alone in its file, so that nobody trusts a bundle by accident.
+// The root must be alone in its file, so that nobody trusts a bundle by accident.
 static int load_root(struct trust_store *s, struct error **err)
 {
     size_t before = s->certificate_count;
@@ -272,7 +272,7 @@ void trust_unload(struct trust_store *s)
 // The six entries of the subject, in the order in which old revocation lists name their issuer.
 static const struct rule {
     int nid;
-    bool end; // the value ends so; else it is one of the two
+    bool end; // `value` is a suffix; else it or `or` is the whole
     const char *value, * or ;
 } rules[] = {
     {NID_countryName, false, "US", NULL},
@@ -356,7 +356,7 @@ static X509_NAME *with_old_place(const X509_NAME *name)
     int i = X509_NAME_get_index_by_NID(out, NID_localityName, -1);
     X509_NAME_ENTRY *entry = X509_NAME_get_entry(out, i);
     X509_NAME_ENTRY_set_data(entry, MBSTRING_UTF8, (const unsigned char *)OLD_PLACE, -1);
-    // A name keeps its encodings; taking an entry out and back in makes them anew.
+    // A name caches its encodings; removing and adding an entry makes them anew.
     entry = X509_NAME_delete_entry(out, i);
     X509_NAME_add_entry(out, entry, i, 0);
     X509_NAME_ENTRY_free(entry);

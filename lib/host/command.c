@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is asked of a machine besides its files: programs that are run, and collectors that look.
+// Runs programs and collectors, for facts about a machine that are not in its files.
 #include "base/file.h"
 #include "base/process.h"
 #include "host/host.h"
@@ -78,7 +78,7 @@ static void list_programs(const struct host *h, struct buf *out)
 
 static const char *const devices[] = {"dev/kvm", "dev/sev", "dev/vhost-vsock"};
 
-// "/dev/kvm usable": whether who runs this can read and write it ("usable", "forbidden").
+// "/dev/kvm usable": whether this user can read and write it ("usable", "forbidden").
 static void list_devices(const struct host *h, struct buf *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(devices); i++) {
@@ -86,7 +86,7 @@ static void list_devices(const struct host *h, struct buf *out)
         struct stat st;
         if (fd < 0 || fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode))
             continue;
-        // Permissions say little of a device: it is opened. In a tree nothing is behind it.
+        // Permissions say little about a device, so it is opened. In a tree no device is behind it.
         cleanup_free char *self = xasprintf("/proc/self/fd/%d", fd);
         cleanup_close int opened =
             h->live ? open(self, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
@@ -105,8 +105,8 @@ static void try_kvm(const struct host *h, struct buf *out)
 
 // ---- package sources ----
 
-// Counts only what apt would use: a stanza of a .sources file may be switched off, or be for
-// sources alone.
+// Counts only sources that apt would use: a stanza of a .sources file may be disabled, or be for
+// source packages alone.
 struct source_count {
     unsigned found, stanza;
     bool off;
@@ -293,7 +293,7 @@ static const struct {
     {"qemu-snp-version", "qemu-system-x86_64-snp-experimental --version", NULL},
     {"qemu-snp-objects", "qemu-system-x86_64-snp-experimental -object help", NULL},
     {"bwrap-version", "bwrap --version", NULL},
-    // A sandbox as a step's, which says its version from inside.
+    // A sandbox like that of a step, which prints its version from inside.
     {"sandbox",
      "bwrap --unshare-all --unshare-user --uid 0 --gid 0 --cap-drop ALL --ro-bind / / --proc /proc "
      "--dev /dev --tmpfs /tmp -- bwrap --version",

@@ -14,7 +14,8 @@ int host_open_beneath(const struct host *h, const char *path, int flags)
     // O_NONBLOCK so that a fifo is not waited for.
     flags |= O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK | O_NOCTTY);
     int fd = beneath_open_in_root(h->root, path, flags);
-    // Linux before 5.6, and containers that do not know the call: the own root needs no guard.
+    // Linux before 5.6, and containers that do not know the call: this machine's own root needs no
+    // protection.
     if (fd < 0 && (errno == ENOSYS || errno == EPERM) && h->live)
         fd = openat(h->root, path, flags);
     return fd;
@@ -69,7 +70,7 @@ static bool read_text(int fd, struct buf *out)
     return true;
 }
 
-// Recording is for looking at later; what can't be written is simply not there.
+// Recording is for later inspection; a failed write is ignored.
 static void keep_text(const struct host *h, const char *path, const char *text, size_t length)
 {
     if (!h->record)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What checks look at: the files of a machine, and what its programs say.
+// What checks read: the files of a machine, and the output of its programs.
 //
 // Paths are relative to the root and resolved beneath it, whatever links say (openat2 with
 // RESOLVE_IN_ROOT). Contents may be hostile: at most HOST_TEXT bytes are read, and every byte that
@@ -17,7 +17,7 @@
 
 struct host {
     int root;           // the directory
-    bool live;          // it is this machine's own
+    bool live;          // the root is this machine's own
     const char *record; // where everything that is read is kept, or NULL
     const char *cache;  // of struct doctor_request
 };
@@ -30,15 +30,15 @@ bool host_read(const struct host *h, const char *path, struct buf *out);
 // A descriptor of a file or directory beneath the root, or -1 with errno.
 int host_open_beneath(const struct host *h, const char *path, int flags);
 
-// What a program or a collector of command.c says: standard output and errors. It is run, at most
-// 10 s, if this is the machine; else it is the file commands/<name>.txt of the tree, or what a
-// collector finds in the tree. False if there is none.
+// The output of a program (standard output and errors) or of a collector of command.c. On this
+// machine the program runs, at most 10 s; else the text is the file commands/<name>.txt of the
+// tree, or what a collector finds in the tree. False if there is none.
 bool host_command(const struct host *h, const char *name, struct buf *out);
 // Whether this user can open the device ("/dev/kvm"); `seen` gets a sentence about it.
 bool host_device(const struct host *h, const char *path, struct buf *seen);
 // The line of `text` that holds `words`, to be freed, or NULL.
 char *host_line_with(const char *text, const char *words);
-// The part of it that runs and looks (command.c).
+// The part of host_command() that runs programs and collectors (command.c).
 bool host_gather(const struct host *h, const char *name, struct buf *out);
 
 #endif

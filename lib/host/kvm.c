@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Does KVM run guests here? That /dev/kvm is there and opens proves little: in a container or a
-// nested machine it may refuse everything behind that, or emulate a guest one instruction after the
-// other, so that no kernel ever comes up. So a guest is started, which has something to count.
+// Starts a small guest to test whether KVM works. That /dev/kvm exists and opens proves little: in
+// a container or a nested machine, later calls may fail, or the guest is emulated instruction by
+// instruction, too slow for any kernel. So the guest counts for a while.
 #include "host/kvm.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@
 #define MEMORY (2u << 20)
 #define COUNT (16u << 20) // milliseconds on a processor, much longer if it is emulated
 
-// What went wrong last, as a line for the parent: "FAILED CALL: REASON".
+// Sends the failure to the parent as a line: "FAILED CALL: REASON".
 static int say_failure(int out, const char *call)
 {
     dprintf(out, "failed %s: %s\n", call, strerror(errno));
@@ -28,7 +28,7 @@ static int say_failure(int out, const char *call)
 }
 
 #ifdef __x86_64__
-// Where things lie in the guest: page tables that map the first 2 MiB to themselves, and the code.
+// Guest addresses: page tables that map the first 2 MiB to themselves, and the code.
 enum { PML4 = 0x1000, PDPT = 0x2000, PD = 0x3000, CODE = 0x4000 };
 
 static void put_guest(unsigned char *memory)
@@ -136,7 +136,7 @@ static int try_guest(int kvm, int out)
     return start_guest(kvm, vm, cpu, out);
 }
 
-// A process of its own: KVM may hang, and then the alarm ends it. What it leaves open goes with it.
+// A separate process: KVM may hang, and then the alarm ends it. Its exit closes its descriptors.
 static _Noreturn void child(int kvm, int out)
 {
     sigset_t clock;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Judges how a request went: whether another try is worth it, and when.
+// Decides whether a failed request is retried, and when.
 #include "http/http.h"
 
 static bool status_may_pass(long status)
@@ -9,7 +9,7 @@ static bool status_may_pass(long status)
 
 bool http_may_pass(enum http_use use, CURLcode code, long status)
 {
-    // No name, no connection, one that broke, bytes that came damaged.
+    // No name, no connection, a broken connection, damaged bytes.
     static const CURLcode passing[] = {
         CURLE_COULDNT_RESOLVE_PROXY,
         CURLE_COULDNT_RESOLVE_HOST,
@@ -28,9 +28,9 @@ bool http_may_pass(enum http_use use, CURLcode code, long status)
     };
     if (code == CURLE_OK || code == CURLE_HTTP_RETURNED_ERROR)
         return status_may_pass(status);
-    // The urls of git and of registries are http, and libcurl follows no redirects there: so it is
-    // a status line that came damaged ("HTTP/9.1"). Of a file it may be a url or a redirect that
-    // leads to a forbidden protocol.
+    // The urls of git and of registries are http, and libcurl follows no redirects there: so the
+    // cause is a damaged status line ("HTTP/9.1"). For a file, the url or a redirect may lead to a
+    // forbidden protocol.
     if (code == CURLE_UNSUPPORTED_PROTOCOL)
         return use == HTTP_GIT || use == HTTP_REGISTRY;
     for (size_t i = 0; i < ARRAY_LEN(passing); i++)

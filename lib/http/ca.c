@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which CAs a server's certificate is checked against: one setting for all transports.
+// Sets the CAs that server certificates are checked against, in one way for all transports.
 #include "base/file.h"
 #include "http/git_settings.h"
 #include "http/internal.h"
@@ -22,7 +22,7 @@ static const struct {
     {"SSL_CERT_DIR", NULL, true},
 };
 
-// What the place says: *value is to be freed, or NULL; *name is for messages.
+// Reads one of the places: *value is to be freed, or NULL; *name is for messages.
 static int read_place(size_t i, const char *url, char **value, char **name, struct error **err)
 {
     const char *text = NULL, *home = getenv("HOME");
@@ -60,7 +60,7 @@ static int check_bundle(const char *path, const char *name, struct error **err)
     return error_hint(err, "correct %s, or unset it to use the system's CAs", name);
 }
 
-// A list of folders, as OpenSSL reads SSL_CERT_DIR: one of them has to be there.
+// A list of folders, as OpenSSL reads SSL_CERT_DIR: at least one must exist.
 static int check_folders(const char *text, const char *name, struct error **err)
 {
     cleanup_strlist struct strlist parts = {0};

@@ -9,13 +9,13 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-// The value that `<section>.<key>` has for `url`, after `<section>.<pattern>.<key>` was compared
-// as git does it (git-config(1), "http.<url>.*"); NULL if there is none. A value may be empty.
-// *out belongs to this file and stays valid.
+// The value of `<section>.<key>` for `url`, where a matching `<section>.<pattern>.<key>` wins as in
+// git (git-config(1), "http.<url>.*"); NULL if there is none. A value may be empty. *out belongs to
+// this file and stays valid.
 int git_setting(const char *section, const char *key, const char *url, const char **out,
                 struct error **err);
-// The same for a key that may be there several times: all values in order; an empty one drops
-// those before it.
+// The same for a key that may occur several times: all values in order; an empty value drops those
+// before it.
 int git_setting_list(const char *section, const char *key, const char *url, struct strlist *out,
                      struct error **err);
 // git's reading of a truth value: yes, on, true, 1 and a key without a value are true.
@@ -30,7 +30,7 @@ struct git_login {
 };
 // Asks the helpers of git's configuration. Nobody is prompted. 1 and *out, or 0 if none knows.
 int git_login_fill(const char *url, struct git_login *out, struct error **err);
-// Tells the helpers whether the server took it.
+// Tells the helpers whether the server accepted the login.
 void git_login_judge(const struct git_login *l, bool good);
 void git_login_free(struct git_login *l);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared by the files of this room only.
+// Shared by the files of lib/http only.
 #ifndef KBUILD_HTTP_INTERNAL_H
 #define KBUILD_HTTP_INTERNAL_H
 

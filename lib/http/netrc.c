@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// ~/.netrc (its format: GNU inetutils, "The .netrc file"; quotes as curl reads them).
+// Finds a login in ~/.netrc (format: GNU inetutils, "The .netrc file"; quotes as in curl).
 //
-// Read here and not by libcurl, because libcurl looks again for each server that a redirect leads
-// to: a `default` entry would be sent to all of them. What is found here is for the first server.
+// Not by libcurl, because libcurl searches again for each server that a redirect leads to: a
+// `default` entry would be sent to all of them. A login found here is for the first server only.
 #include "base/file.h"
 #include "http/internal.h"
 
@@ -17,7 +17,8 @@ struct netrc {
     bool line_end; // a newline came before the current word
 };
 
-// The next word, to be freed, or NULL at the end. Quotes hold blanks, \ hides the next character.
+// The next word, to be freed, or NULL at the end. Quoted words may hold blanks; \ escapes the next
+// character.
 static char *next_word(struct netrc *n)
 {
     struct buf word = {0};
@@ -49,7 +50,7 @@ static void skip_macro(struct netrc *n)
 
 struct entry {
     char *user, *password;
-    bool ours; // it is of the host
+    bool ours; // the entry is for the host
 };
 
 static void entry_drop(struct entry *e)

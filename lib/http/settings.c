@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machine's settings on a handle of libcurl, and what a failure of it is called.
+// Applies the machine's network settings to a libcurl handle, parses urls, and describes failures.
 #include "http/git_settings.h"
 #include "http/internal.h"
 
@@ -139,7 +139,7 @@ static const char *proxy_setting(const char *url, enum http_use use, const char 
     bool secure = strncasecmp(url, "https:", 6) == 0;
     const char *const names[] = {secure ? "https_proxy" : "http_proxy",
                                  secure ? "HTTPS_PROXY" : "all_proxy", "all_proxy", "ALL_PROXY"};
-    cleanup_error struct error *ignored = NULL; // http_settings_apply() has said it
+    cleanup_error struct error *ignored = NULL; // http_settings_apply() reported it
     if (use == HTTP_GIT && git_setting("http", "proxy", url, value, &ignored) == 0 && *value)
         return "git's http.proxy";
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -150,7 +150,7 @@ static const char *proxy_setting(const char *url, enum http_use use, const char 
     return NULL;
 }
 
-// What of the proxy's text is a login, to be freed; NULL if there is none.
+// The login in the proxy's text, to be freed; NULL if there is none.
 static char *proxy_login(const char *value)
 {
     const char *start = strstr(value, "://"), *at = strrchr(value, '@');
@@ -214,7 +214,7 @@ static int git_apply(CURL *c, const char *url, struct http_settings *out, struct
     return 0;
 }
 
-// A switched-off check makes whoever is on the way the author of what is built.
+// Without the check, anybody on the network path could replace what is built.
 static int refuse_unchecked(const char *url, struct error **err)
 {
     const char *value = NULL, *name = NULL;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages on the ASCII console, over SCLP (image format, section 7.5). Nothing here reports a
-// failure: there would be no place to report it to, and booting matters more than the message.
+// Messages on the ASCII console, over SCLP (image format, section 7.5). Failures are ignored: there
+// is no other place to report them, and booting matters more.
 #ifndef KBUILD_LOADER_CONSOLE_H
 #define KBUILD_LOADER_CONSOLE_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What C cannot say on s390x (machine.S). Both loaders are linked with this.
+// s390x instructions that need assembler (machine.S). Both loaders are linked with it.
 #ifndef KBUILD_LOADER_MACHINE_H
 #define KBUILD_LOADER_MACHINE_H
 
@@ -12,7 +12,7 @@ struct psw {
 // Entered from start (machine.S) with a stack and a program-check PSW; each stage has its own.
 _Noreturn void stage_main(void);
 
-// Loads a disabled-wait PSW whose address (31 bits) is the code: that is what an operator sees.
+// Loads a disabled-wait PSW whose address (31 bits) is the code, which an operator sees.
 _Noreturn void stop(uint64_t code);
 _Noreturn void load_psw(const struct psw *psw);
 

@@ -16,9 +16,9 @@ enum {
     STOP_REFUSED = 0x4608,
 };
 
-// Filled in by the sealer, and aligned by the linker script: an alignment here would have the
-// assembler pad the section, and the block would not be last. Distances are from the address of
-// this block (section 6).
+// Filled in by the sealer, and aligned by the linker script: with an alignment here the assembler
+// would pad the section, and the block would not be last. Distances are from the address of this
+// block (section 6).
 struct arguments {
     uint64_t header_distance, header_size, ipib_distance;
 };
@@ -26,7 +26,7 @@ _Static_assert(sizeof(struct arguments) == 24, "argument block");
 
 __attribute__((section(".arguments"))) volatile struct arguments arguments = {0};
 
-// Of the IPIB only what is written here (section 5).
+// The fields of the IPIB that are written here (section 5).
 struct ipib {
     unsigned char before[0x78];
     uint64_t header_address, header_size;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The second loader: the first code of the protected guest. Puts kernel and command line where
-// Linux wants them, tells it where the initrd is, and jumps to it (image format, section 7.4).
+// The second loader: the first code of the protected guest. Moves kernel and command line to where
+// Linux expects them, passes the initrd's place, and jumps to the kernel (image format, section
+// 7.4).
 #include "loader/console.h"
 #include "loader/machine.h"
 
@@ -9,7 +10,7 @@
 enum {
     // The first 64 KiB of a kernel file are its own boot loader, which is not used here.
     KERNEL_START = 0x10000,
-    LEGACY_COMMAND_LINE_SIZE = 896, // of kernels that do not tell
+    LEGACY_COMMAND_LINE_SIZE = 896, // of kernels that do not give one
     STOP_REFUSED = 0x4511,
 };
 
@@ -26,7 +27,7 @@ _Static_assert(sizeof(struct arguments) == 64, "argument block");
 
 __attribute__((section(".arguments"))) volatile struct arguments arguments = {0};
 
-// What a boot loader and Linux tell each other, at 0x10400, inside the kernel: hence volatile.
+// Parameters between boot loader and Linux, at 0x10400, inside the kernel: hence volatile.
 struct linux_parameters {
     uint64_t ipl_device, initrd_address, initrd_size;
     uint64_t old_memory_base, old_memory_size, reserved;
@@ -47,8 +48,8 @@ static _Noreturn void refuse(const char *why)
     stop(STOP_REFUSED);
 }
 
-// Copies byte by byte in the direction that is safe when the areas overlap, with whole words as far
-// as they go. In practice everything moves down.
+// Copies byte by byte in the direction that is safe when the areas overlap, whole words first. In
+// practice everything moves down.
 static void move(unsigned char *to, const unsigned char *from, uint64_t size)
 {
     typedef uint64_t __attribute__((may_alias, aligned(1))) word;
@@ -91,7 +92,7 @@ static void place_command_line(const struct part *line)
 
 _Noreturn void stage_main(void)
 {
-    // A copy, since the block is volatile: the sealer writes it, not this program.
+    // A copy, since the block is volatile (written by the sealer).
     const struct part kernel = {arguments.kernel.address, arguments.kernel.size};
     const struct part line = {arguments.command_line.address, arguments.command_line.size};
     const struct psw psw = {arguments.psw.mask, arguments.psw.address};

@@ -24,7 +24,7 @@ struct image {
     const char *name;
     const unsigned char *bytes;
     uint64_t size;
-    uint64_t checksum, headers; // places in the file; headers end there
+    uint64_t checksum, headers; // offset of the checksum; end of the headers
     uint64_t directory;         // of the signatures; 0: there is none
     uint64_t sections;          // the table
     unsigned count;
@@ -69,7 +69,7 @@ static int by_place(const void *a, const void *b)
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-// All that is hashed, in order; the number of parts.
+// Lists the hashed ranges, in order; returns their number.
 static unsigned list_parts(const struct image *i, struct byte_range *parts, struct error **err)
 {
     unsigned n = 0;

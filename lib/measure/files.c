@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files of a launch: checked, read where their bytes count, and hashed.
+// Checks and hashes the files of a launch, and reads those whose bytes are needed.
 #include "measure/kernel.h"
 
 #include "measure/ovmf.h"
@@ -39,8 +39,8 @@ static int check_kernel_head(const struct launch_inputs *in, const unsigned char
     return bzimage_check_append(in->kernel, in->append, limit, err);
 }
 
-// QEMU hands a unified kernel image to the firmware as it is, and nothing beside it
-// (x86_load_linux(): without "HdrS" it is too old for an initrd).
+// QEMU passes a unified kernel image unchanged to the firmware, without initrd and command line
+// (x86_load_linux(): a kernel without "HdrS" is too old for an initrd).
 static int check_uki(const struct launch_inputs *in, int fd, uint64_t size, struct error **err)
 {
     unsigned char outer[UKI_HEAD] = {0}, inner[BZIMAGE_HEAD] = {0};

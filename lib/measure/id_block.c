@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ID block and its authentication, as SNP_LAUNCH_FINISH takes them (ABI, section 8.18, tables
+// Makes the ID block and its authentication for SNP_LAUNCH_FINISH (ABI, section 8.18, tables
 // "Structure of the ID Block" and "Structure of the ID Authentication Information"; chapter 10 for
 // keys and signatures: numbers little-endian, 72 bytes each).
 #include "measure/measure.h"

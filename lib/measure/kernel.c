@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a file says that QEMU is to start as a kernel: bzImage, or a unified kernel image around
-// one.
+// Parses the headers of a file that QEMU starts as a kernel: a bzImage, or a unified kernel image
+// that holds one.
 #include "measure/kernel.h"
 
 #include "measure/x86.h"

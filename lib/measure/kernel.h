@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Is a file an x86 Linux kernel that firmware can start? Linux, Documentation/arch/x86/boot.rst,
-// "The real-mode kernel header":
+// Kernel files of a launch: checks of bzImages and unified kernel images, digests of the files, and
+// the Authenticode digest. A bzImage (Linux, Documentation/arch/x86/boot.rst, "The real-mode kernel
+// header"):
 //
 //   1F1h  u8     sectors of 512 bytes of setup code behind the first; 0 means 4
 //   1FEh  le16   AA55h
@@ -31,14 +32,14 @@
 // command line.
 int bzimage_check(const char *path, const unsigned char *head, uint64_t size, uint32_t *limit,
                   struct error **err);
-// Is it a program for EFI, and no bzImage at the same time?
+// Whether it is a program for EFI and not a bzImage.
 bool is_efi_program(const unsigned char *head, uint64_t size);
 #define UKI_HEAD 0x4000u // bytes that the search looks at
 // Where the kernel in a unified kernel image lies; `head` is the beginning of the file, of
-// min(size, UKI_HEAD) bytes. Errors: there is none in it, or it does not lie in the file.
+// min(size, UKI_HEAD) bytes. Errors: there is none, or it lies outside the file.
 int uki_find_kernel(const char *path, const unsigned char *head, uint64_t size, uint64_t *place,
                     uint64_t *length, struct error **err);
-// Linux's version of a checked kernel that is in memory as a whole; false if it does not tell.
+// Linux's version of a checked kernel that is wholly in memory; false if the kernel has none.
 bool bzimage_version(const unsigned char *bytes, uint64_t size, unsigned *major, unsigned *minor);
 // `text` may be NULL.
 int bzimage_check_append(const char *path, const char *text, uint32_t limit, struct error **err);
@@ -46,10 +47,11 @@ int bzimage_check_append(const char *path, const char *text, uint32_t limit, str
 // ---- files ----
 // The files of a launch: what they must be, and their digests. Kernel and initrd are streamed.
 
-// Firmware is small and read backwards: *bytes gets all of it, to be freed, also after a failure.
+// Firmware is small and parsed from its end: *bytes gets all of it, to be freed, also after a
+// failure.
 int launch_read_firmware(const char *path, unsigned char **bytes, struct launch_file *out,
                          struct error **err);
-// A bzImage that takes the whole of in->append.
+// A bzImage whose command line limit admits in->append.
 int launch_hash_kernel(const struct launch_inputs *in, struct launch_file *out, struct error **err);
 // The same, and *bytes gets all of it, to be freed, also after a failure.
 int launch_read_kernel(const struct launch_inputs *in, unsigned char **bytes,
@@ -57,10 +59,10 @@ int launch_read_kernel(const struct launch_inputs *in, unsigned char **bytes,
 int launch_hash_initrd(const char *path, struct launch_file *out, struct error **err);
 
 // ---- authenticode ----
-// The Authenticode digest of a PE/COFF image: what UEFI firmware measures of a program that it
-// starts, and what signatures of Secure Boot are over. Source: Microsoft, "Windows Authenticode
-// Portable Executable Signature Format", section "Calculating the PE Image Hash"; as firmware does
-// it, that is, without the padding that a signing tool adds to the file.
+// The Authenticode digest of a PE/COFF image: UEFI firmware measures it when it starts a program,
+// and Secure Boot signs it. Source: Microsoft, "Windows Authenticode Portable Executable Signature
+// Format", section "Calculating the PE Image Hash"; computed as firmware does, without the padding
+// that a signing tool adds to the file.
 //
 //   03Ch  le32   where "PE\0\0" is. Behind it lies the COFF header, 20 bytes:
 //                at  2 le16  number of sections
@@ -74,8 +76,9 @@ int launch_hash_initrd(const char *path, struct launch_file *out, struct error *
 //                at 16 le32  size
 //                at 20 le32  place in the file
 //
-// Hashed are the headers without the checksum and that fifth directory, the sections in the order
-// of the file, and what is left of it behind as many bytes, without the signatures.
+// The digest is over the headers without the checksum and that fifth directory, the sections in
+// file order, and the file from the offset that equals the size of headers and sections, without
+// the signatures.
 
 #define AUTHENTICODE_SIZE 48u // SHA-384
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is measured in which kind of launch, in the order in which it happens.
+// Computes the digest of each kind of launch, in the order of the measurements.
 #include "measure/measure.h"
 
 #include "base/log.h"
@@ -19,7 +19,7 @@ struct launch {
     unsigned char hashes[SNP_HASHES_SIZE]; // if there is a kernel
 };
 
-// ---- SEV and SEV-ES: SHA-256 over all that is put in (SEV API, section 6.5, GCTX.LD) ----
+// ---- SEV and SEV-ES: SHA-256 over all launch data (SEV API, section 6.5, GCTX.LD) ----
 
 static int sha256_add(EVP_MD_CTX *c, const void *bytes, size_t length, struct error **err)
 {
@@ -28,7 +28,7 @@ static int sha256_add(EVP_MD_CTX *c, const void *bytes, size_t length, struct er
     return 0;
 }
 
-// The digest so far, of which more is to come.
+// The digest so far; the context can be continued.
 static int sha256_so_far(const EVP_MD_CTX *c, unsigned char *out, struct error **err)
 {
     EVP_MD_CTX *copy = EVP_MD_CTX_new();
@@ -78,7 +78,7 @@ static int measure_sev(struct launch *l, struct error **err)
 
 // ---- SNP: a chain of SHA-384 over pages ----
 
-// As QEMU's snp_populate_metadata_pages() does it.
+// As in QEMU's snp_populate_metadata_pages().
 static const enum snp_page_type page_types[] = {
     [SNP_SEC_MEM] = PAGE_ZERO,       [SNP_SECRETS] = PAGE_SECRETS,
     [SNP_CPUID] = PAGE_CPUID,        [SNP_SVSM_CAA] = PAGE_ZERO,
@@ -99,7 +99,7 @@ static int snp_section(struct launch *l, const struct snp_section *s, struct snp
     return snp_digest_range(d, type, s->address, s->size, err);
 }
 
-// EC2 puts in the CPUID page after all others.
+// EC2 adds the CPUID page after all others.
 static int snp_sections(struct launch *l, struct snp_digest *d, struct error **err)
 {
     const struct snp_firmware *f = &l->firmware;
@@ -136,7 +136,7 @@ static int measure_snp(struct launch *l, struct error **err)
 
 // ---- TDX ----
 
-// What the kernel's EFI stub does not measure is left out, not made up.
+// A register that the kernel's EFI stub does not extend is left out of the result.
 static int measure_rtmr2(struct launch *l, const struct tdx_order *order,
                          const unsigned char *kernel, struct error **err)
 {
@@ -246,7 +246,7 @@ int launch_vmm_find(const char *name, enum launch_vmm *out, struct error **err)
     return error_hint(err, "it can be qemu, ec2 or gce");
 }
 
-// ---- what must be true before ----
+// ---- checks before the measurement ----
 
 static int check_vcpus(const struct launch_inputs *in, struct error **err)
 {
@@ -301,7 +301,7 @@ static int check_reset(const struct launch *l, struct error **err)
     return 0;
 }
 
-// The table must fit into its place, and with SNP that place into the page for it.
+// The table must fit into its area, and with SNP the area into its page.
 static int check_hashes(const struct launch *l, struct error **err)
 {
     const struct snp_firmware *f = &l->firmware;
@@ -340,7 +340,7 @@ static int check_firmware(struct launch *l, struct error **err)
     return l->in->kernel && k->hashes ? check_hashes(l, err) : 0;
 }
 
-// ---- together ----
+// ---- the whole measurement ----
 
 static int read_firmware(struct launch *l, unsigned char **bytes, struct error **err)
 {
@@ -360,7 +360,7 @@ static int measure(const struct launch_inputs *in, unsigned char **bytes,
     struct launch l = {.in = in, .out = out};
     if (check_inputs(in, err) < 0 || read_firmware(&l, bytes, err) < 0)
         return -1;
-    // TDX needs the kernel itself, and reads it once, when it is measured.
+    // TDX needs the kernel's bytes, and reads them once, when it is measured.
     if ((in->kernel && k->hashes && launch_hash_kernel(in, &out->kernel, err) < 0) ||
         (in->initrd && launch_hash_initrd(in->initrd, &out->initrd, err) < 0))
         return -1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The SNP launch digest (ABI, section 8.17.2 and its table "Layout of the PAGE_INFO structure"):
-// for each page that enters the guest, the new digest is SHA-384 over
+// The SNP launch digest, VMSA pages and the table of kernel hashes. The digest (ABI, section 8.17.2
+// and its table "Layout of the PAGE_INFO structure"): for each page that enters the guest, the new
+// digest is SHA-384 over
 //
 //   00h  48 bytes  the digest so far (zeros at first)
 //   30h  48 bytes  SHA-384 of the page; zeros unless the type is NORMAL or VMSA
@@ -30,7 +31,7 @@ enum snp_page_type {
     PAGE_SECRETS = 5,
     PAGE_CPUID = 6
 };
-// Where the firmware records VMSA pages: all ones, as far as an address has bits (ABI, 8.17.2).
+// Where the firmware records VMSA pages: all address bits set (ABI, 8.17.2).
 #define VMSA_ADDRESS 0xFFFFFFFFF000u
 
 // Zero-initialise. Owns nothing.
@@ -49,8 +50,8 @@ int snp_digest_content(struct snp_digest *d, uint64_t address, const unsigned ch
 
 // ---- vmsa ----
 // The VMSA: the state in which a vCPU of an SEV-ES or SNP guest starts, a page that is measured
-// (APM, volume 2, appendix B, table B-4). What it holds is decided by the processor's reset state
-// (APM, volume 2, section 14.1.3), by KVM, and by who starts the guest.
+// (APM, volume 2, appendix B, table B-4). Its content depends on the processor's reset state (APM,
+// volume 2, section 14.1.3), on KVM, and on the VMM.
 
 // The first vCPU starts here; the others where the firmware's SEV-ES reset block says.
 #define VMSA_RESET_VECTOR 0xFFFFFFF0u
@@ -70,8 +71,8 @@ void snp_vmsa_without_fpu(unsigned char page[static X86_PAGE]);
 // 50 bytes (GUID, le16 length, SHA-256) for the command line with its NUL, the initrd and the
 // kernel, and zeros up to a multiple of 16.
 //
-// QEMU hashes the kernel as the parts that it hands over, setup header and protected-mode code;
-// since version 6.2 it leaves the header of an SEV guest's kernel as it is (hw/i386/x86.c,
+// QEMU hashes the parts of the kernel that it passes on, setup header and protected-mode code;
+// since version 6.2 it does not change the header of an SEV guest's kernel (hw/i386/x86.c,
 // x86_load_linux()), so that the digest is that of the file. No initrd counts as an empty one.
 
 #define SNP_HASHES_SIZE 176u

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Launch measurement: the digest that the processor of a confidential x86 host reports for a guest,
-// computed from the guest's files alone. In: firmware (OVMF), and for a measured direct boot
-// kernel, initrd and command line, and how the guest is started. Out: a digest for each number of
+// computed from the guest's files alone. In: firmware (OVMF); for a measured direct boot also
+// kernel, initrd and command line; and how the guest is started. Out: a digest for each number of
 // vCPUs. docs/measure.md explains what is measured.
 //
 // Sources: AMD, "SEV Secure Nested Paging Firmware ABI Specification", document 56860, 1.55 and
@@ -22,13 +22,13 @@
 #define LAUNCH_DIGEST_MAX 48u  // bytes; SHA-384
 #define LAUNCH_VCPUS_MAX 1024u // KVM's own limit unless it is configured otherwise
 #define LAUNCH_FIRMWARE_MAX (64u << 20)
-#define LAUNCH_KERNEL_MAX (512u << 20) // where it must be in memory (TDX)
+#define LAUNCH_KERNEL_MAX (512u << 20) // where it is read into memory (TDX)
 #define SNP_FEATURE_ACTIVE 1u          // bit 0 of SEV_FEATURES (APM, table B-4, offset 3B0h)
 #define SNP_POLICY_DEFAULT 0x30000u // SMT allowed, and the bit that must be one (ABI, section 4.3)
 
-// ---- what is started, and how ----
+// ---- inputs ----
 
-// What is measured differs in each; see launch_kinds in launch.c.
+// Each measures other things; see launch_kinds in launch.c.
 enum launch_kind { LAUNCH_SEV, LAUNCH_SEV_ES, LAUNCH_SNP, LAUNCH_TDX, LAUNCH_KINDS };
 // "sev", "sev-es", "snp", "tdx".
 extern const char *const launch_kind_names[LAUNCH_KINDS];
@@ -36,7 +36,7 @@ extern const char *const launch_kind_names[LAUNCH_KINDS];
 bool launch_kind_find(const char *name, enum launch_kind *out);
 bool launch_kind_has_vcpus(enum launch_kind kind); // false: the digest does not depend on them
 
-// Who starts the guest: register values at reset differ (vmsa.c).
+// The VMM: register values at reset differ (vmsa.c).
 enum launch_vmm { VMM_QEMU, VMM_EC2, VMM_GCE, VMMS };
 extern const char *const launch_vmm_names[VMMS]; // "qemu", "ec2", "gce"
 int launch_vmm_find(const char *name, enum launch_vmm *out, struct error **err);
@@ -52,7 +52,7 @@ struct launch_inputs {
     uint64_t guest_features;          // SEV_FEATURES; with bit 0 for SNP, and without for SEV-ES
     bool legacy_vm_type;              // SEV-ES: KVM leaves the FPU's state out of the VMSA
     unsigned qemu_version;            // LAUNCH_TDX with a kernel: QEMU_VERSION(major, minor)
-    uint64_t memory_mib;              // the same, if QEMU places the initrd: what the guest has
+    uint64_t memory_mib;              // the same, if QEMU places the initrd: the guest's memory
     unsigned edk2_version;            // the same: the firmware's release, as 202411; 0: not said
     bool two_pass;                    // LAUNCH_TDX: the host adds all pages of a section first
 };
@@ -69,14 +69,14 @@ struct launch_measurement {
     struct launch_file firmware, kernel, initrd;
     size_t digest_size;                         // 32 or 48 bytes
     unsigned first_vcpus, count;                // digest[i] is for first_vcpus + i
-    unsigned char (*digest)[LAUNCH_DIGEST_MAX]; // owned; one, for no vCPUs, if they do not matter
-    // LAUNCH_TDX with a kernel: what is extended before it runs. Kernels before Linux 6.9 extend
-    // RTMR 2 by nothing: command line and initrd are not measured.
+    unsigned char (*digest)[LAUNCH_DIGEST_MAX]; // owned; only one if vCPUs do not matter
+    // LAUNCH_TDX with a kernel: the registers when the kernel starts. Kernels before Linux 6.9
+    // extend RTMR 2 by nothing: command line and initrd are not measured.
     bool has_rtmr1, has_rtmr2;
     unsigned char rtmr1[LAUNCH_DIGEST_MAX], rtmr2[LAUNCH_DIGEST_MAX];
 };
-// Errors name the file and what is wrong with it: no firmware, cut off, without the metadata or the
-// hashes table that the launch needs; no bzImage; a command line that the kernel would cut off.
+// Errors name the file and its fault: no firmware, truncated, without the metadata or the hashes
+// table that the launch needs; no bzImage; a command line that the kernel would truncate.
 int launch_measure(const struct launch_inputs *in, struct launch_measurement *out,
                    struct error **err);
 void launch_measurement_free(struct launch_measurement *m);
@@ -115,13 +115,14 @@ bool id_author_digest(const struct id_keys *k, unsigned char out[static LAUNCH_D
 int id_block_check(const struct id_block_values *v, struct error **err);
 void id_block_make(const unsigned char digest[static LAUNCH_DIGEST_MAX],
                    const struct id_block_values *v, unsigned char out[static ID_BLOCK_SIZE]);
-// Signs a block. ECDSA draws a number for each signature, so two runs differ and both are good.
+// Signs a block. ECDSA uses a random number for each signature, so two runs differ and both are
+// valid.
 int id_auth_make(const unsigned char block[static ID_BLOCK_SIZE], const struct id_keys *k,
                  unsigned char out[static ID_AUTH_SIZE], struct error **err);
 
 // ---- reference values ----
 
-// JSON, without anything that tells the machine or the time:
+// JSON, without anything that depends on the machine or the time:
 //   {"kbuild_launch_reference": 1, "kbuild": version, "kind", "vmm", "cpu_signature",
 //    "guest_features", "inputs": {"firmware": {"name", "size", "sha256"}, "kernel", "initrd",
 //    "append"}, "id_block": {"policy", "family_id", "image_id", "guest_svn", "signed",

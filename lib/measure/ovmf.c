@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads OVMF's table of what matters to whoever starts it, and its SEV metadata.
+// Reads the tables of an OVMF image for the VMM, its SEV metadata, and the modules in its firmware
+// volumes.
 #include "measure/ovmf.h"
 
 #include "measure/measure.h"
@@ -136,7 +137,7 @@ static void read_reset(struct snp_firmware *f, const unsigned char *data)
     f->reset_address = (uint32_t)get_le(data, 4);
 }
 
-// Builds without the table have the entry, with zeros.
+// Builds without the hashes table have the entry, but with zeros.
 static void read_hashes(struct snp_firmware *f, const unsigned char *data)
 {
     f->hashes_address = (uint32_t)get_le(data, 4);
@@ -176,7 +177,7 @@ static int read_entry(struct snp_firmware *f, const char *name, const unsigned c
         entries[i].read(f, data);
         return 0;
     }
-    return 0; // something else that does not matter here
+    return 0; // another entry, not used here
 }
 
 static int read_table(struct snp_firmware *f, const char *name, const unsigned char *end,
@@ -237,7 +238,7 @@ const struct snp_section *snp_firmware_section(const struct snp_firmware *f,
 }
 
 // ---- firmware volume ----
-// Walks the firmware volumes of an image, unpacks the compressed ones, and looks at the programs in
+// Walks the firmware volumes of an image, unpacks compressed ones, and inspects the programs in
 // them.
 
 #define UNPACKED_MAX (64u << 20) // of all sections together; OVMF's have 16 MiB
@@ -258,7 +259,7 @@ enum section_type {
 
 static const unsigned char lzma_guid[GUID_SIZE] =
     GUID(0xee4e5898, 0x3914, 0x4259, 0x9d, 0x6e, 0xdc, 0x7b, 0xd7, 0x94, 0x03, 0xcf);
-// OvmfPkg/Tcg/TdTcg2Dxe, and where it was before.
+// OvmfPkg/Tcg/TdTcg2Dxe, and its former place.
 static const unsigned char td_tcg2_guid[GUID_SIZE] =
     GUID(0xf062221e, 0xc607, 0x44c2, 0xb0, 0xb4, 0xc3, 0x88, 0x63, 0x31, 0xd3, 0x51);
 
@@ -410,7 +411,7 @@ static int look_at_file(struct looker *l, struct bytes file, uint64_t head, stru
     return look_at_sections(l, part_of(file, head, file.size - head), err);
 }
 
-// Where the files begin; 0 if the headers cannot be.
+// The offset of the first file; 0 if the headers are invalid.
 static uint64_t first_file(struct bytes volume)
 {
     uint64_t head = get_le(volume.at + 48, 2), extended = get_le(volume.at + 52, 2);

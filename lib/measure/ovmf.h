@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What OVMF says of itself to whoever starts it.
+// The tables in an OVMF image for the VMM that starts it, and its firmware volumes.
 //
-// A firmware image ends at 4 GiB. 32 bytes before its end stands a table that is read backwards
-// (OVMF, ResetVectorVtf0.asm): entries of data, le16 length (of the entry, all of it) and GUID, the
-// last of them the table's own with the length of the table. Entries that matter here:
+// A firmware image ends at 4 GiB. 32 bytes before its end is a table that is read backwards (OVMF,
+// ResetVectorVtf0.asm): entries of data, le16 length (of the whole entry) and GUID; the last entry
+// is the table's own, with the length of the table. Entries used here:
 //
 //   00f771de-1a7e-4fcb-890e-68c77e2fb44e  SEV-ES reset block, le32: where vCPUs start but the first
 //   7255371f-3a3b-4b04-927b-1da6efa8d454  le32 address, le32 size: for the table of kernel hashes
@@ -12,8 +12,8 @@
 //
 // SEV metadata is "ASEV", le32 length, le32 version (1), le32 count, then for each section le32
 // address, le32 size, le32 type (OVMF, OvmfSevMetadata.asm). A firmware that lacks one of these, or
-// has metadata that make no sense, can still start what does not need them: so each is read, and
-// complained about, by whoever needs it.
+// has invalid metadata, can still be used for launches that do not need them: so each is read, and
+// its faults reported, where it is needed.
 #ifndef KBUILD_MEASURE_OVMF_H
 #define KBUILD_MEASURE_OVMF_H
 
@@ -43,7 +43,7 @@ struct snp_firmware {
     uint32_t reset_address;
     uint32_t hashes_address, hashes_size;
     uint32_t sev_distance, tdx_distance; // of the metadata from the end of the image; 0: none
-    struct snp_section section[SNP_SECTIONS_MAX]; // by snp_firmware_sections()
+    struct snp_section section[SNP_SECTIONS_MAX]; // set by snp_firmware_sections()
     size_t sections;
 };
 // Reads the table, all but the sections. `name` is for messages.
@@ -58,39 +58,39 @@ const unsigned char *snp_firmware_metadata(const char *name, const struct snp_fi
 // The section of this type, or NULL.
 const struct snp_section *snp_firmware_section(const struct snp_firmware *f,
                                                enum snp_section_type type);
-// Always -1: a firmware is not what it should be. The hint depends on the kind of launch, and is
-// added where that is known.
+// Sets the error for an invalid firmware. Returns -1. The hint depends on the kind of launch, and
+// is added where that is known.
 int snp_firmware_error(struct error **err, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 // ---- firmware volume ----
-// What a firmware does of which its version alone would tell, read from the modules in it.
+// Facts about a firmware that depend on its version, read from its modules.
 //
 // A firmware image holds firmware volumes (UEFI Platform Initialization Specification 1.8, volume
 // 3, sections 3.2.1 to 3.2.4):
 //
 //   volume    at 32 le64 length, at 40 "_FVH", at 48 le16 length of the header, at 52 le16 place of
 //             an extended header (0: none), whose own length is at its byte 16 (le32)
-//   file      from the end of the headers on, each at a multiple of 8: GUID, at 18 u8 type, at 19
-//   u8
-//             attributes (bit 0: le64 size at 24), at 20 le24 size; bytes FFh where files end
-//   section   in a file, each at a multiple of 4: le24 size (FFFFFFh: le32 at 4), u8 type: 02h
-//   GUID,
-//             le16 place of the data; 10h PE32 and 12h TE programs; 17h a volume
+//   file      from the end of the headers on, each at a multiple of 8: GUID, at 18 u8 type,
+//             at 19 u8 attributes (bit 0: le64 size at 24), at 20 le24 size; bytes FFh where
+//             files end
+//   section   in a file, each at a multiple of 4: le24 size (FFFFFFh: le32 at 4), u8 type:
+//             02h GUID, le16 place of the data; 10h PE32 and 12h TE programs; 17h a volume
 //
 // OVMF keeps the volume of its drivers in a section with the GUID
 // ee4e5898-3914-4259-9d6e-dc7bd79403cf, compressed as a .lzma file (edk2,
 // MdeModulePkg/Library/LzmaCustomDecompressLib).
 
 struct firmware_facts {
-    unsigned modules;   // programs that could be looked at; 0: nothing is known
+    unsigned modules;   // programs that could be read; 0: nothing is known
     bool measures;      // TdTcg2Dxe is among them, which extends the registers of trust domains
     bool initrd_behind; // QemuLoadImageLib adds " initrd=initrd" behind the command line
     bool initrd_before; // ... or "initrd=initrd " before it
     bool shim;          // ... and knows QEMU's option -shim
 };
-// Errors: a compressed section that cannot be unpacked, or is larger than any firmware. What is no
-// volume, or is damaged otherwise, holds no modules. Takes at most some 130 MiB of memory.
+// Errors: a compressed section that cannot be unpacked, or is larger than any firmware. Bytes that
+// are no volume, or damaged in another way, count as no modules. Takes at most about 130 MiB of
+// memory.
 int firmware_look(const char *name, const unsigned char *bytes, uint64_t size,
                   struct firmware_facts *out, struct error **err);
 

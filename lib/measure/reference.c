@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes a launch measurement and what it was made from as JSON: the reference values of an SNP
-// guest.
+// Writes a launch measurement and its inputs as JSON: the reference values of a guest.
 #include "measure/measure.h"
 
 #include "base/file.h"
@@ -27,7 +26,7 @@ static json_t *number_json(uint64_t value)
     return json_sprintf("0x%llx", (unsigned long long)value);
 }
 
-// Names without folders: reference values are the same wherever the files lie.
+// Names without folders, so that reference values do not depend on the place of the files.
 static void set_file(json_t *inputs, const char *what, const char *path,
                      const struct launch_file *f)
 {

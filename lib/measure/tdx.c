@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// MRTD: the pages that the TDX metadata of a firmware lists, as the TDX module measures them.
+// Computes MRTD: the pages in a firmware's TDX metadata, measured as the TDX module does.
 #include "measure/tdx.h"
 
 #include "crypto/crypto.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RTMR 1 and 2 of a trust domain: which events there are, in the order in which they are extended.
+// Computes RTMR 1 and 2 of a trust domain from their events, in the order of extension.
 #include "measure/tdx.h"
 
 #include "base/file.h"
@@ -85,8 +85,8 @@ enum { LOADER_QEMU = 0xB0, LOADED_HIGH = 1, CAN_USE_HEAP = 0x80, ABOVE_4G = 2 };
 #define REAL_MODE 0x10000u
 #define COMMAND_LINE 0x20000u
 #define ACPI_DATA 0x28000u           // kept free below the end of low memory
-#define LOW_MEMORY (0x80000000u)     // of a guest that has more than
-#define LOW_MEMORY_MAX (0xB0000000u) // this
+#define LOW_MEMORY (0x80000000u)     // low memory of a guest with more
+#define LOW_MEMORY_MAX (0xB0000000u) // than this
 
 static int place_initrd(const struct launch_inputs *in, unsigned char *kernel, uint64_t size,
                         struct error **err)
@@ -158,7 +158,7 @@ int tdx_rtmr1(const struct launch_inputs *in, const struct tdx_order *order, uns
 
 // ---- RTMR 2 ----
 
-// As edk2's UnicodeSPrintAsciiFormat() does it: a byte is a character.
+// As in edk2's UnicodeSPrintAsciiFormat(): a byte is a character.
 static void put_wide(struct buf *out, const char *text)
 {
     for (; *text; text++) {
@@ -175,7 +175,7 @@ int tdx_rtmr2(const struct launch_inputs *in, const struct tdx_order *order,
     put_wide(&options, in->append ? in->append : "");
     put_wide(&options, in->initrd && !order->initrd_before ? " initrd=initrd" : "");
     memset(out, 0, RTMR_SIZE);
-    if (options.len) { // with none the firmware passes none
+    if (options.len) { // without options the firmware passes none
         buf_add(&options, "\0", 2);
         if (extend_by(out, options.data, options.len, err) < 0)
             return -1;
@@ -183,9 +183,9 @@ int tdx_rtmr2(const struct launch_inputs *in, const struct tdx_order *order,
     return in->initrd ? extend_by_file(out, in->initrd, err) : 0;
 }
 
-// ---- what the firmware is ----
+// ---- the firmware's release ----
 
-#define EDK2_SEPARATOR 202411u // efaf8931bb: to RTMR 1, where before it was a second one in RTMR 0
+#define EDK2_SEPARATOR 202411u // efaf8931bb: separator in RTMR 1; earlier: a second one in RTMR 0
 #define EDK2_SHIM 202502u      // 4b507b4966, 3da39f2cb6: QemuLoadImageLib knows -shim
 #define EDK2_INITRD 202508u    // a2ac0fea49: initrd=initrd goes before the command line
 
@@ -195,7 +195,7 @@ static int ask_for_edk2(const struct launch_inputs *in, const char *why, struct 
     return error_hint(err, "say which release of edk2 it was built from: --edk2 edk2-stable202408");
 }
 
-// What the file shows must be so in the release that the user names.
+// Facts from the file must agree with the release that the user names.
 static int check_claim(const struct launch_inputs *in, const struct firmware_facts *f,
                        struct error **err)
 {

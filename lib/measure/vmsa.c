@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fills in a VMSA: what is the same for all, and what depends on who starts the guest.
+// Fills in a VMSA with the common values and those of each VMM, and lists QEMU's CPU models.
 #include "measure/launch_digest.h"
 
 #include "measure/measure.h"
@@ -33,7 +33,7 @@ enum vmsa_offset {
     VMSA_X87_FCW = 0x410
 };
 
-// What is the same for all.
+// The values common to all VMMs.
 static const struct field {
     uint16_t offset, bytes;
     uint64_t value;
@@ -51,8 +51,8 @@ static const struct segment {
     {VMSA_GDTR, 0},  {VMSA_IDTR, 0},  {VMSA_LDTR, 0x82},
 };
 
-// What differs. Only QEMU resets registers as real hardware does, where RDX holds the signature of
-// the processor; the other two start with a fixed RDX and with FPU state zero.
+// The values that differ. Only QEMU resets registers as real hardware does, where RDX holds the
+// signature of the processor; the other two start with a fixed RDX and with FPU state zero.
 static const struct start {
     uint16_t cs_first, cs_other; // attributes at the reset vector and elsewhere
     uint16_t ss, tr;
@@ -106,7 +106,7 @@ void snp_vmsa_without_fpu(unsigned char page[static X86_PAGE])
 // ---- cpu ----
 // QEMU's models of AMD processors that can host confidential guests (target/i386/cpu.c,
 // builtin_x86_defs[] up to version 10.1). A version ("EPYC-v4") changes features, never the
-// signature, so a line says how many there are.
+// signature, so a row has only the number of versions.
 
 static const struct model {
     const char *name;

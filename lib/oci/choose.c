@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Searches an index for the image of one platform: first among the entries that say what they are
-// for, those for every processor of the architecture before others, then in those that do not say
-// it, depth first.
+// Searches an index for the image of one platform: first the entries that name their platform,
+// those for every processor of the architecture before others, then those that do not, depth first.
 #include "oci/oci.h"
 
 #include "store/descriptor.h"
@@ -15,7 +14,7 @@ struct choice {
     const struct oci_reader *reader;
     const char *architecture;
     unsigned read;                // manifests so far
-    char digest[DIGEST_HEX_SIZE]; // of the one that was read last
+    char digest[DIGEST_HEX_SIZE]; // of the last manifest read
 };
 
 static bool is_index(const json_t *manifest)
@@ -30,8 +29,8 @@ static bool is_for(const json_t *platform, const char *architecture)
     return os && its && !strcmp(os, "linux") && !strcmp(its, architecture);
 }
 
-// When an entry's turn is. OCI image-spec, image-index.md, "Platform Variants": the first of an
-// architecture is what none stands for.
+// The pass in which an entry is tried. OCI image-spec, image-index.md, "Platform Variants": no
+// variant means the first one of the architecture.
 static enum pass pass_of(const json_t *platform)
 {
     const char *variant = json_string_value(json_object_get(platform, "variant"));
@@ -79,7 +78,7 @@ static int config_fits(struct choice *c, const json_t *manifest, struct error **
 static int search(struct choice *c, const json_t *index, unsigned depth, json_t **out,
                   struct error **err);
 
-// An entry: 1 and *out, 0, -1. `named`: it says that it is for the platform.
+// Tries an entry: 1 and *out, 0, -1. `named`: the entry names the platform.
 static int try_entry(struct choice *c, const json_t *item, bool named, unsigned depth, json_t **out,
                      struct error **err)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The config and the manifest of a root file system's image; the layer is below.
+// Makes the config, the manifest and the layer of a root file system's image.
 #include "oci/oci.h"
 
 #include "pack/names.h"
@@ -61,13 +61,13 @@ struct layer {
     struct archive_entry *entry;
     int root;  // fd of the tree
     int out;   // fd of the blob
-    bool lost; // nothing more is written, for it will be thrown away
+    bool lost; // the layer failed: nothing more is written
     struct error *why;
     char *chunk;
 };
 
-// libarchive's output. It is never told of a failure: it would not free its buffers then, and
-// when it is closed in the middle of a file it would fill that up with zeros.
+// libarchive's output. Failures are hidden from it: after one it would not free its buffers, and
+// closed within a file it would pad the file with zeros.
 static la_ssize_t write_out(struct archive *a, void *context, const void *bytes, size_t length)
 {
     struct layer *l = context;
@@ -191,7 +191,7 @@ static int write_layer(int root, const struct buf *listing, int out, struct erro
     l.entry = archive_entry_new();
     l.chunk = xmalloc(CHUNK_SIZE);
     int result = write_entries(&l, listing, &why);
-    l.lost |= result < 0; // before libarchive writes what it still holds
+    l.lost |= result < 0; // before libarchive writes its last buffers
     archive_write_free(l.archive);
     archive_entry_free(l.entry);
     free(l.chunk);

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A root file system of the store as an OCI image (OCI image specification 1.0: manifest.md,
-// config.md, layer.md, image-layout.md): one layer, a config and a manifest, all of them blobs of
-// the store, so that an image is named by the digest of its manifest.
+// Root file systems as OCI images, and OCI images of registries as root file systems. An image made
+// here (OCI image specification 1.0: manifest.md, config.md, layer.md, image-layout.md) is one
+// layer, a config and a manifest, all blobs of the store, and named by the digest of its manifest.
 //
 // The layer is an uncompressed tar. Its bytes follow from the tree's digest alone: the same tree
-// gives the same manifest digest on every machine, which a compressed layer would not (its bytes
-// depend on the version of the compressor), and keys are made of that digest. It also costs no more
-// than writing it, and tools that push an image compress on the way (skopeo copy --dest-compress).
-// Everything is owned by 0:0, modified at 0, mode 0755 or 0644 by the executable bit; /tmp and
-// /var/tmp are 1777.
+// gives the same manifest digest on every machine, and keys are made of that digest; compressed
+// bytes would depend on the compressor's version. Tools that push an image can compress it (skopeo
+// copy --dest-compress). Everything is owned by 0:0, modified at 0, mode 0755 or 0644 by the
+// executable bit; /tmp and /var/tmp are 1777.
 #ifndef KBUILD_OCI_OCI_H
 #define KBUILD_OCI_OCI_H
 
@@ -26,25 +25,25 @@ struct oci_image {
     const char *architecture; // as Go names it: "amd64", "s390x", "arm64", "ppc64le"
     const char *created_by;   // goes to the image's history; says what made it
 };
-// Makes the image of a tree. A damaged tree (each file is hashed on the way) or a name that means
-// something else in a layer (".wh.*") is an error.
+// Makes the image of a tree. A damaged tree (each file is hashed) or a name with a meaning in
+// layers (".wh.*") is an error.
 int oci_store_rootfs(struct store *s, const char *tree_digest, const struct oci_image *image,
                      char manifest_digest[static DIGEST_HEX_SIZE], struct error **err);
 
 // ---- layer ----
 
-// Writes the layer of a tree as a blob. oci.h says what is in it.
+// Writes the layer of a tree, as described above, as a blob.
 int oci_store_layer(struct store *s, const char *tree_digest, char digest[static DIGEST_HEX_SIZE],
                     uint64_t *size, struct error **err);
 
 // ---- choose ----
-// The image for one platform, of what a name leads to: a manifest, or an index (image-index.md)
-// that may hold indexes.
+// Finds the image for one platform below a name: the name is of a manifest, or of an index
+// (image-index.md) that may hold indexes.
 
-// How manifests and configs are read, wherever they are.
+// Callbacks that read manifests and configs.
 struct oci_reader {
-    // The bytes of a manifest into *out: of the one named by its digest, or (NULL) of what the name
-    // leads to. What comes is what the digest says.
+    // Reads into *out the manifest with this digest, or (NULL) the one that the name leads to. The
+    // bytes must match the digest.
     int (*manifest)(void *context, const char *digest, struct buf *out, struct error **err);
     // The same for a config.
     int (*config)(void *context, const char *digest, uint64_t size, struct buf *out,
@@ -52,9 +51,9 @@ struct oci_reader {
     void *context;
 };
 // The manifest of an image for linux on `architecture` (as Go names it), to be released; NULL on an
-// error, also if there is none. An entry of an index that does not say what it is for is looked
-// into: an index is searched, an image's config says it. Indexes are followed four deep, and 64
-// manifests in all are read. An image that the name leads to itself is taken as it is.
+// error, also if there is none. An index entry without a platform is opened: a nested index is
+// searched, an image's config has the platform. At most four levels of indexes and 64 manifests are
+// read. If the name leads to an image itself, it is used unchecked.
 json_t *oci_choose(const struct oci_reader *r, const char *architecture,
                    char digest[static DIGEST_HEX_SIZE], struct error **err);
 
@@ -62,35 +61,34 @@ json_t *oci_choose(const struct oci_reader *r, const char *architecture,
 int oci_check_platform(const struct buf *config, const char *architecture, struct error **err);
 
 // ---- unpack ----
-// Layers of an image -> a root file system (OCI image specification 1.1, layer.md). Layers of
-// docker (schema 2) are the same thing under other names.
+// Layers of an image -> a root file system (OCI image specification 1.1, layer.md). Docker layers
+// (schema 2) differ only in their media types.
 
-// Unpacks one layer (tar; plain, gzip, zstd, xz or bzip2) from a file over what the layers below it
-// left in `folder`. `lowest` says that there are none below, so nothing can be whited out.
+// Unpacks one layer (tar; plain, gzip, zstd, xz or bzip2) from a file into `folder`, over the
+// layers below it. `lowest`: no layer is below, so there is nothing to white out.
 //
-// ".wh.<name>" removes <name>, ".wh..wh..opq" everything in its directory, of the layers below
-// only, wherever in the layer it stands. A file replaces a directory and the other way round. Links
-// may lead anywhere, for they are the image's own. A member whose name leads through one goes where
-// it points as seen in the image ("lib/x" to usr/lib/x where lib is a link there), and never
-// outside the folder; absolute names are names in the image, and ".." is refused. Of the extended
-// attributes user.* and file capabilities are kept, as far as this user may set them. Device nodes,
-// fifos and sockets are left out: a tree has none. Owners and setuid bits are dropped. max_bytes is
-// the limit of the content, 0 for 64 GiB.
+// ".wh.<name>" removes <name>, ".wh..wh..opq" everything in its directory, but only what lower
+// layers brought, at any position in the layer. A file replaces a directory and vice versa. Links
+// may have any target. A member's path through a link is resolved within the image ("lib/x" is
+// usr/lib/x if lib is a link to it), never outside the folder; absolute names are names in the
+// image, and ".." is refused. Of the extended attributes user.* and file capabilities are kept, as
+// far as this user may set them. Device nodes, fifos and sockets are left out: a tree has none.
+// Owners and setuid bits are dropped. max_bytes is the limit of the content, 0 for 64 GiB.
 int oci_unpack_layer(int fd, const char *name, const char *folder, bool lowest, uint64_t max_bytes,
                      struct error **err);
 
-// A tree that pack_tree() packed: no name in it has a meaning of its own.
+// Unpacks a tree that pack_tree() packed: no name in it is special.
 int oci_unpack_tree(int fd, const char *name, const char *folder, uint64_t max_bytes,
                     struct error **err);
 
 // ---- pull ----
-// An image of a registry, of whoever's making, as a root file system; or found, to be pulled later.
+// Pulls an image from a registry as a root file system, or finds it, to be pulled later.
 
 // Pulls the image (of an index: that for linux and `architecture`, as Go names it) and unpacks its
 // layers into the existing, empty folder. `digest` gets the manifest's, in hex.
-// *unusable says of a failure that it is the image's: it is lost, what came is not what its
-// manifest says, or it cannot be unpacked. Of a failure of the network, the registry or this
-// machine nothing is known.
+// *unusable: the image caused the failure: it is missing, its content does not match its manifest,
+// or it cannot be unpacked. After a failure of the network, the registry or this machine it is
+// false.
 int oci_pull_rootfs(struct store *s, const char *image, const char *architecture,
                     const char *folder, char digest[static DIGEST_HEX_SIZE], bool *unusable,
                     struct error **err);
@@ -101,7 +99,7 @@ int oci_find_image(const char *image, const char *architecture, char digest[stat
                    struct error **err);
 
 // Pulls the image with this manifest ("registry/repository@sha256:..."), for that platform: layers
-// and *unusable as above, and its config, as it is, into `config`.
+// and *unusable as above, and the unchanged config into `config`.
 int oci_pull_image(struct store *s, const char *image, const char *architecture, const char *folder,
                    struct buf *config, bool *unusable, struct error **err);
 

@@ -13,8 +13,8 @@
 
 enum { LAYER_LIMIT = 256, CONFIG_LIMIT = 4 << 20 };
 
-// What a layer may unpack to: no file system that is worth it compresses better, and 256 small
-// bombs do not fill a disk.
+// The limit of a layer's unpacked size: no real file system compresses better, and 256 small bombs
+// do not fill a disk.
 #define CONTENT_FREE ((uint64_t)256 << 20)
 #define CONTENT_RATIO 100
 #define CONTENT_MAX ((uint64_t)64 << 30)
@@ -29,10 +29,10 @@ static uint64_t most_content(uint64_t size)
 struct image_pull {
     struct registry *registry;
     const char *what; // tag or digest
-    bool unanswered; // the registry, or this machine, failed before anything was known of the image
+    bool unanswered; // the registry or this machine failed before anything was known of the image
 };
 
-// What a failed call of the registry tells.
+// Records what a failed registry call means.
 static int call_failed(struct image_pull *p)
 {
     p->unanswered = p->unanswered || !registry_was_wrong(p->registry);
@@ -50,7 +50,7 @@ static int read_manifest(void *context, const char *digest, struct buf *out, str
         return call_failed(p);
     if (found > 0)
         return 0;
-    // Many say so of what they do not show to everybody.
+    // Many registries answer so for an image that needs a login.
     p->unanswered = registry_was_denied(p->registry) != NOT_DENIED;
     return error_user(err, "the registry has no %s there", what);
 }
@@ -157,7 +157,7 @@ static json_t *image_of_platform(struct image_pull *p, const char *architecture,
     return manifest;
 }
 
-// What is to be had, and where it goes: each of these is optional but the first one.
+// What to pull, and its destinations: all but the first are optional.
 struct image_wanted {
     const char *architecture;
     struct buf *config; // checked, too

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two passes over a layer: the first makes way (whiteouts, and whatever is of another kind), the
-// second unpacks. So a whiteout never removes what its own layer brings, whatever the order is.
+// Unpacks a layer in two passes: the first removes (whiteouts, and entries of another kind), the
+// second unpacks. So a whiteout never removes a member of its own layer, in any order.
 #include "oci/oci.h"
 
 #include "base/beneath.h"
@@ -20,7 +20,7 @@
 
 // ---- first pass ----
 
-// Removes what is called `base` in the open directory, with all below, never through a link.
+// Removes the entry `base` of the open directory, with its content, never through a link.
 static int remove_at(int parent, const char *base, struct error **err)
 {
     if (unlinkat(parent, base, 0) == 0 || errno == ENOENT)

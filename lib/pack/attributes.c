@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads and writes extended attributes of files and archive members, and turns them into text
-// and back.
+// Reads and writes extended attributes of files and archive members, and converts them to and from
+// text.
 #include "pack/attributes.h"
 
 #include "base/buf.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/xattr.h>
 
-enum { NAMES_LIMIT = 1 << 16, VALUE_LIMIT = 1 << 16 }; // of the kernel (xattr(7))
+enum { NAMES_LIMIT = 1 << 16, VALUE_LIMIT = 1 << 16 }; // the kernel's (xattr(7))
 
 static const char capability[] = "security.capability";
 
@@ -20,8 +20,8 @@ static bool is_kept(const char *name)
     return starts_with(name, "user.") || !strcmp(name, capability);
 }
 
-// capabilities(7): what a root of a user namespace sets is revision 3, with that namespace's root
-// as it is numbered outside at the end. It means revision 2 once it is installed by the real root.
+// capabilities(7): the root of a user namespace sets revision 3, which ends with the outer uid of
+// that root. Installed by the real root it means revision 2.
 static size_t forget_namespace(unsigned char *value, size_t length)
 {
     bool namespaced = length == sizeof(struct vfs_ns_cap_data) &&
@@ -87,7 +87,7 @@ char *attributes_of_entry(struct archive_entry *entry)
         memcpy(copy, value, length);
         char *before = list.n ? list.items[list.n - 1] : NULL;
         add(&list, name, copy, length);
-        // libarchive writes each one under two names, and gives it twice when it reads.
+        // libarchive writes each attribute under two names, and returns it twice.
         if (before && !strcmp(before, list.items[list.n - 1]))
             free(list.items[--list.n]);
     }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Extended attributes of a file as one line of text: "<name>=<value>,<name>=<value>", both in hex,
-// sorted; NULL: none. So they compare with strcmp() and travel through listings.
+// sorted; NULL: none. So strcmp() compares them, and listings can hold them. And the comparison of
+// two archives.
 //
-// Only those that belong to what a file is: user.* and security.capability. Labels and ACLs belong
-// to the machine that it lies on.
+// Only attributes that belong to the file: user.* and security.capability. Labels and ACLs belong
+// to the machine that holds it.
 #ifndef KBUILD_PACK_ATTRIBUTES_H
 #define KBUILD_PACK_ATTRIBUTES_H
 
@@ -17,22 +18,21 @@
 int attributes_of_file(int fd, char **out, struct error **err);
 char *attributes_of_entry(struct archive_entry *entry); // to be freed
 void attributes_to_entry(const char *attributes, struct archive_entry *entry);
-// Sets them. *lost is set if some could not be for want of privilege or of the file system's
-// support.
+// Sets them. *lost is set if some could not be set without privilege or file system support.
 int attributes_to_file(const char *attributes, int fd, bool *lost, struct error **err);
 
 // ---- compare ----
-// What differs between two archives, for people.
+// Differences between two archives, for people.
 
-// One archive of the two; fd is a file.
+// One of the two archives; fd is a regular file.
 struct compared {
     int fd;
     const char *name;   // for messages
     const char *called; // "the first build"
 };
-// Calls `report` with a line for each difference: members that only one has, other kinds, modes,
-// times, targets, attributes, and contents, those with the first bytes that differ. At most 40
-// lines, then how many more there are. Returns the number of differences; 0 means the same members
+// Calls `report` with a line for each difference: members in only one archive, different kinds,
+// modes, times, targets, attributes, and contents with the first bytes that differ. At most 40
+// lines, then the number of the others. Returns the number of differences; 0 means the same members
 // in the same order.
 int compare_archives(const struct compared *a, const struct compared *b,
                      void (*report)(void *context, const char *line), void *context,

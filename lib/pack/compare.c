@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compares two archives, reports which members differ, and shows the first bytes that do.
+// Compares two archives, and reports the members that differ and their first different bytes.
 #include "pack/attributes.h"
 
 #include "pack/names.h"

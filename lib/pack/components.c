@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens the tarballs of a merge, hashes them in several threads, and lists what they hold.
+// Opens the tarballs of a merge, hashes them in several threads, and lists their members.
 #include "pack/merge_plan.h"
 
 #include "base/digest.h"

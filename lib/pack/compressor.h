@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A compressor: bytes of a tar in, a file that a splice can cut out. One implementation a format;
-// tar_out.c knows only this.
+// A compressor: bytes of a tar in, a file that can be spliced out. One implementation for each
+// format; tar_out.c uses only this interface.
 #ifndef KBUILD_PACK_COMPRESSOR_H
 #define KBUILD_PACK_COMPRESSOR_H
 
@@ -11,25 +11,25 @@
 
 struct compressor {
     // Writes to fd. `threads` 0: one for each processor, as far as memory allows. The bytes do not
-    // depend on it. `expected` is about how many bytes of tar will come; the bytes do depend on
-    // that, so it must follow from the content alone. NULL with an error.
+    // depend on it. `expected` is the approximate size of the tar; the bytes do depend on it, so it
+    // must follow from the content alone. NULL with an error.
     void *(*open)(int fd, unsigned threads, uint64_t expected, struct error **err);
     int (*add)(void *c, const void *bytes, size_t length, struct error **err);
-    // What is added from now on is the end of the archive, to be marked as such (segment.h).
+    // What is added after this call is the end of the archive, which is marked (segment.h).
     int (*end_data)(void *c, struct error **err);
     int (*finish)(void *c, struct error **err);
     void (*free)(void *c); // NULL is allowed
 };
 const struct compressor *compressor_for(enum pack_format format);
-// As many threads as `per_thread` bytes each leave room for in a quarter of the memory; `wanted` if
-// that is not 0.
+// The number of threads whose `per_thread` bytes fit into a quarter of the memory; `wanted` if that
+// is not 0.
 unsigned compressor_threads(unsigned wanted, uint64_t per_thread);
 
 // ---- xz out ----
 // The xz compressor (The .xz File Format 1.1.0, tukaani.org): one stream of independent blocks.
 //
-// liblzma's multithreaded encoder, also for one thread: only it writes the sizes into the block
-// headers that parallel readers and the splice need, and its bytes do not depend on the number of
+// liblzma's multithreaded encoder, also for one thread: only this encoder writes sizes into block
+// headers, which parallel readers and splicing need, and its bytes do not depend on the number of
 // threads.
 
 extern const struct compressor xz_compressor;

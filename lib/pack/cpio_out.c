@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// newc cpio over libarchive, whose failed writes are kept here.
+// Writes a newc cpio over libarchive, and keeps the errors of failed writes.
 #include "pack/tar_out.h"
 
 #include "base/file.h"
@@ -18,8 +18,8 @@ struct cpio_out {
     la_int64_t inode;
 };
 
-// Never fails as libarchive sees it: after a failed write libarchive 3.6 leaks what it holds. The
-// failure is kept, and what follows is dropped.
+// Always reports success: libarchive 3.6 leaks memory after a failed write. The failure is kept,
+// and later bytes are dropped.
 static la_ssize_t on_write(struct archive *a, void *context, const void *bytes, size_t length)
 {
     struct cpio_out *c = context;
@@ -28,7 +28,7 @@ static la_ssize_t on_write(struct archive *a, void *context, const void *bytes, 
     return (la_ssize_t)length;
 }
 
-// What came of a call: the failure of the callback, or that of libarchive.
+// The result of a call: the failure of the callback, or that of libarchive.
 static int check(struct cpio_out *c, bool good, struct error **err)
 {
     if (c->broken && c->failure && err) {
@@ -110,7 +110,7 @@ void cpio_out_free(struct cpio_out *c)
 {
     if (!c)
         return;
-    c->broken = true; // if it is unfinished, libarchive would write an end to it
+    c->broken = true; // libarchive would write an end to an unfinished archive
     archive_write_free(c->archive);
     error_free(c->failure);
     free(c);

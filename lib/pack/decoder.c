@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { SLOTS = 4, SLOT_SIZE = 1 << 20, INPUT_SIZE = 1 << 18, XZ_THREADS_MAX = 16 };
-// Dictionaries of up to 64 MiB are usual (xz -9); the format allows 4 GiB, which only a bomb uses.
+// Dictionaries of up to 64 MiB are usual (xz -9); the format allows 4 GiB, for bombs only.
 static const uint64_t xz_memory = (uint64_t)1 << 30;
 static uint64_t parallel_memory; // see decoder_bound_memory()
 
@@ -43,7 +43,7 @@ static bool fail(struct decoder *d, char *why)
     return false;
 }
 
-// Waits for an empty slot; NULL when nobody reads any more.
+// Waits for an empty slot; NULL when the reader has stopped.
 static struct slot *empty_slot(struct decoder *d)
 {
     pthread_mutex_lock(&d->lock);
@@ -51,7 +51,7 @@ static struct slot *empty_slot(struct decoder *d)
         pthread_cond_wait(&d->changed, &d->lock);
     struct slot *s = d->stop ? NULL : &d->slots[d->filled % SLOTS];
     pthread_mutex_unlock(&d->lock);
-    if (s && !s->bytes) // a small archive needs one only
+    if (s && !s->bytes) // a small archive needs only one
         s->bytes = xmalloc(SLOT_SIZE);
     return s;
 }
@@ -109,7 +109,7 @@ static lzma_ret start_xz(lzma_stream *s)
     return lzma_stream_decoder_mt(s, &mt);
 }
 
-// Fills slot after slot. False on failure and when nobody reads any more.
+// Fills slot after slot. False on failure and when the reader has stopped.
 static bool decode_xz(struct decoder *d, lzma_stream *s)
 {
     lzma_ret r = start_xz(s);

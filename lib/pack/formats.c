@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The formats that are written, one row each.
+// Lists the formats that kbuild writes, one row each.
 #include "pack/compressor.h"
 #include "pack/segment.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compresses blocks with zlib in several threads and joins them to one gzip stream.
+// Compresses blocks with zlib in several threads, and joins them into one gzip stream.
 #include "pack/gzip.h"
 
 #include "base/endian.h"
@@ -27,13 +27,13 @@ struct gzip {
     int fd;
     bool begun; // the header is written
     struct block *blocks;
-    size_t count, filling, writing; // a ring; those from `writing` up to `filling` are on their way
+    size_t count, filling, writing; // a ring; [writing, filling) are in progress
     uint32_t crc;
     uint64_t total;
 
     pthread_t *threads;
     size_t thread_count;
-    pthread_mutex_t lock; // for the states, and what follows
+    pthread_mutex_t lock; // for the states and the members below
     pthread_cond_t changed;
     bool stop;
 };
@@ -43,7 +43,7 @@ struct gzip {
 static void deflate_block(struct block *b)
 {
     z_stream z = {0};
-    // Raw: header and trailer are the stream's.
+    // Raw: the stream has header and trailer.
     b->failed = deflateInit2(&z, GZIP_LEVEL, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK;
     if (b->failed)
         return;
@@ -187,20 +187,20 @@ static struct block *current(struct gzip *g)
     return b;
 }
 
-// Lets the current block go and begins the next one, with the end of this one as its dictionary.
+// Submits the current block and begins the next one, with the end of this one as dictionary.
 static int submit(struct gzip *g, bool last, struct error **err)
 {
     struct block *b = current(g);
     b->last = last;
     set_state(g, b, BLOCK_QUEUED);
     g->filling++;
-    while (!last && g->filling - g->writing >= g->count) // the next one has to be free
+    while (!last && g->filling - g->writing >= g->count) // the next block must be free
         if (write_oldest(g, err) < 0)
             return -1;
     if (last)
         return 0;
     struct block *next = current(g);
-    memmove(next->in, b->in + b->length, WINDOW); // may be the same one
+    memmove(next->in, b->in + b->length, WINDOW); // may be the same block
     next->dictionary = WINDOW;
     next->length = 0;
     return 0;

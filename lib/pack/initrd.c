@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tree that layers make, as a newc cpio: what a kernel unpacks as its initial root.
+// Writes the merged tree of layers as a newc cpio, which a kernel unpacks as its initial root.
 #include "pack/pack.h"
 #include "pack/tar_out.h"
 

@@ -41,7 +41,7 @@ int input_open(struct input *in, int fd, struct error **err)
 ssize_t input_read(struct input *in, void *bytes, size_t size)
 {
     ssize_t n;
-    if (!in->seekable && (size_t)in->at < in->head_length) { // a pipe cannot give these twice
+    if (!in->seekable && (size_t)in->at < in->head_length) { // a pipe is read only once
         size_t left = in->head_length - (size_t)in->at;
         n = (ssize_t)(size < left ? size : left);
         memcpy(bytes, in->head + in->at, (size_t)n);

@@ -23,14 +23,14 @@ struct installing {
     bool attributes_lost;
 };
 
-// What comes after `from` in a member's name, or NULL.
+// The part of a member's name after `from`, or NULL.
 static const char *below(const struct install_options *o, const char *path)
 {
     size_t n = strlen(o->from);
     return !strncmp(path, o->from, n) && path[n] == '/' ? path + n + 1 : NULL;
 }
 
-// A folder that leads to `from`, or is it.
+// Whether it is `from` or a folder above it.
 static bool leads_there(const struct install_options *o, const struct listing_entry *e)
 {
     size_t n = strlen(e->path);
@@ -45,7 +45,7 @@ static char *place_of(const struct install_options *o, const char *path)
     return *prefix ? xasprintf("%s/%s", prefix, path) : xstrdup(path);
 }
 
-// ---- before anything is written ----
+// ---- checks ----
 
 static int check_entry(const struct installing *i, const struct component *c,
                        const struct listing_entry *e, struct error **err)
@@ -125,7 +125,7 @@ static int write_member(struct installing *i, struct reader *r, const struct rea
         return staging_directory(&i->staging, place, err);
     size_t number = i->staging.n;
     int result;
-    if (m->hardlink) { // the plan has seen its target before it
+    if (m->hardlink) { // the plan has checked that its target comes first
         const size_t *first = map_find(&i->staged, m->link);
         result = first ? staging_hard_link(&i->staging, place, *first, err)
                        : error_user(err, "it is a hard link to no file that came before it");
@@ -167,7 +167,7 @@ static int write_all(struct installing *i, struct error **err)
     return staging_commit(&i->staging, err);
 }
 
-// ---- the whole ----
+// ---- installing ----
 
 static void say(const struct install_options *o, const char *path)
 {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tarballs into a host's tree, with another prefix if need be.
+// Installs tarballs into a host's tree, optionally with another prefix.
 #ifndef KBUILD_PACK_INSTALL_H
 #define KBUILD_PACK_INSTALL_H
 
 #include "pack/pack.h"
 
-// A symbolic link that no tarball has; path is below the prefix, target beside it.
+// A symbolic link that no tarball has; path is below the prefix, target relative to it.
 struct install_link {
     const char *path, *target;
 };
 struct install_options {
-    const char *from;   // clean path that the tarballs are made for: "opt/kata"
+    const char *from;   // clean path that the tarballs use: "opt/kata"
     const char *prefix; // absolute path that it becomes: "/usr"
     const char *root;   // the tree: "/"
     bool dry_run;       // write nothing
@@ -22,12 +22,13 @@ struct install_options {
     void *context;
 };
 
-// Whether anything in it is below `from`: what has nothing there goes into guests. 1, 0, -1.
+// Whether any member of the tarball is below `from`; tarballs without one are for guests. 1, 0, -1.
 int install_concerns(const char *path, const struct install_options *o, struct error **err);
-// All of them at once. Refused are members that are not below `from`, links that lead out of it,
-// what the merge refuses (device nodes, two tarballs that disagree, the host's own files: pack.h),
-// and links in o->links that would lead nowhere. Files and links are replaced (staging.h), folders
-// that are there stay as they are. Owner is who runs this; modes and times are the tarball's.
+// Installs all tarballs at once. Refuses members that are not below `from`, links that lead out of
+// it, what the merge refuses (device nodes, two tarballs that disagree, the host's own files:
+// pack.h), and links in o->links that would lead nowhere. Files and links are replaced (staging.h),
+// existing folders are unchanged. The owner is the user who runs this; modes and times are the
+// tarball's.
 int install_archives(const struct strlist *paths, const struct install_options *o,
                      struct error **err);
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the layers of an initrd twice: first for what is in them, then for the contents that are
-// kept.
+// Reads the layers of an initrd twice: first the names, then the contents that are kept.
 #include "pack/layers.h"
 
 #include "pack/names.h"
@@ -69,8 +68,8 @@ static const char *unwanted_kind(const struct initrd_layer *layer, unsigned mode
     }
 }
 
-// What the names of one layer stand for, by their clean path in the layer: hard links refer to it
-// also when the name itself is excluded. The value indexes `nodes`.
+// The nodes of one layer, by clean path in the layer: a hard link may refer to an excluded name.
+// The value indexes `nodes`.
 struct names {
     struct map by_path;
     struct node *nodes; // link is owned
@@ -106,7 +105,7 @@ static int member_node(struct layers *l, const struct initrd_layer *layer, size_
         return error_user(err, "it is %s", unwanted);
     if (S_ISREG(m->mode) && !m->size_known)
         return error_user(err, "its size is not known beforehand");
-    // Only a root file system knows owners; in the others they are whoever built them.
+    // Only a root file system keeps owners; in other layers they are those of the builder.
     *n = (struct node){.mode = S_ISLNK(m->mode) ? S_IFLNK | 0777 : m->mode,
                        .mtime = clamp_time(m->mtime, l->epoch),
                        .uid = layer->keep_nodes ? m->uid : 0,
@@ -138,7 +137,7 @@ static int add_member(struct layers *l, struct names *names, const struct initrd
         names->nodes = xgrow(names->nodes, &names->cap, names->n + 1, sizeof *names->nodes);
         names->nodes[names->n] = n;
         names->nodes[names->n].link = n.link ? xstrdup(n.link) : NULL;
-        names->nodes[names->n].attributes = NULL; // a file's are its content's
+        names->nodes[names->n].attributes = NULL; // of a file: kept in its content
         map_put(&names->by_path, m->path, names->n++);
     }
     return out ? 0 : layers_add(l, m->path, &n, err);
@@ -178,7 +177,7 @@ static int read_archive_names(struct layers *l, const struct initrd_layer *layer
     return result;
 }
 
-// The next content of this layer that is kept, from index `i` on.
+// The first kept content of this layer, from index `i` on.
 static size_t next_kept(const struct layers *l, size_t i, size_t layer)
 {
     while (i < l->content_n && (l->contents[i].layer < layer ||

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Joins the layers of an initrd to one tree of names; later layers replace what earlier ones
-// had.
+// Merges the layers of an initrd into one tree of names; later layers replace entries of earlier
+// ones.
 #include "pack/layers.h"
 
 #include "base/buf.h"
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { LINKS_MAX = 40 }; // as the kernel has it
+enum { LINKS_MAX = 40 }; // as in the kernel
 
 static struct node *node_at(const struct layers *l, const char *path)
 {
@@ -37,7 +37,7 @@ void layers_begin(struct layers *l, int64_t epoch)
 {
     *l = (struct layers){.epoch = epoch};
     make_directory(l, "");
-    l->nodes[0].implicit = false; // the root is 0755, whatever umask made the layers
+    l->nodes[0].implicit = false; // the root is 0755, independent of umask
 }
 
 static void drop_last(struct buf *b)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tree that the layers of an initrd make together: names, links and where each content is to be
-// found, but no content. A later layer's entry replaces an earlier one; a name that leads through a
-// link of the tree ends up where the link points ("bin/foo" in usr/bin when bin is a link there).
+// The merged tree of the layers of an initrd: names, links and the place of each content, but no
+// content. A later layer's entry replaces an earlier one; a name that leads through a link of the
+// tree goes where the link points ("bin/foo" to usr/bin when bin is a link to it).
 #ifndef KBUILD_PACK_LAYERS_H
 #define KBUILD_PACK_LAYERS_H
 
@@ -22,16 +22,16 @@ struct node {
     unsigned major, minor; // of a device
     char *link;            // symlink target
     char *attributes;      // extended ones (attributes.h), or NULL
-    size_t content;        // index of a regular file's content, else NO_CONTENT
+    size_t content;        // index of a regular file's content; NO_CONTENT: none
     size_t layer;          // that brought it, for messages
     bool implicit;         // a directory that no layer names
 };
 // One file's content; several nodes have it if there are hard links.
 struct content {
-    size_t layer, member; // where it is: the member's number within the layer
+    size_t layer, member; // `member`: the number within the layer
     uint64_t size;
-    struct node node; // mode, owner and time that all its names share; path is not used
-    size_t links;     // nodes that have it; 0: left out
+    struct node node; // mode, owner and time shared by all names; path is unused
+    size_t links;     // nodes with this content; 0: left out
 };
 struct layers {
     struct node *nodes;
@@ -43,19 +43,19 @@ struct layers {
 };
 
 void layers_begin(struct layers *l, int64_t epoch);
-// Adds a node; what `n` points to is copied. Parents are made. A directory that is there stays as
-// it was first named.
+// Adds a node; what `n` points to is copied. Parents are made. An existing directory is unchanged.
 int layers_add(struct layers *l, const char *path, const struct node *n, struct error **err);
 // Follows links in every component: the node's index, or NO_CONTENT if there is nothing.
 size_t layers_find(struct layers *l, const char *path);
-// The clean path where `path` is in the tree with links followed, also the last one if follow_last.
-// Missing directories on the way are made if `make`. To be freed; NULL on error.
+// The clean path of `path` in the tree with links followed (the last component only if
+// follow_last). Missing directories above it are made if `make`. To be freed; NULL on error.
 char *layers_place(struct layers *l, const char *path, bool follow_last, bool make,
                    struct error **err);
 void layers_free(struct layers *l);
 
 // ---- layer read ----
-// Both passes over the layers of an initrd: what is in them, and the content of what was kept.
+// Both passes over the layers of an initrd: their names, then the content of the nodes that were
+// kept.
 
 // First pass: adds everything in layer number `number` to the tree.
 int layer_read_names(struct layers *l, const struct initrd_layer *layer, size_t number,

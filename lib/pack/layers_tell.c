@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layers -> one tree, told entry by entry to whoever writes it down: as a cpio (initrd.c), or into
+// Merges layers into one tree, and passes its entries one by one to a writer: a cpio (initrd.c) or
 // a file system.
 #include "pack/layers.h"
 #include "pack/names.h"
@@ -24,7 +24,7 @@ static const struct {
     {"tmp", S_IFDIR | 01777, 0, 0, NULL},     {"init", S_IFLNK | 0777, 0, 0, "/sbin/init"}, // last
 };
 
-// The link is for those who look for /init alone.
+// Adds the basic nodes; the link is for kernels that look only for /init.
 static int add_basics(struct layers *l, const char *init, struct error **err)
 {
     size_t count = ARRAY_LEN(basics) - (strcmp(init, "init") ? 1 : 0);
@@ -64,7 +64,7 @@ static int check_init(struct layers *l, const char *init, struct error **err)
     return 0;
 }
 
-// ---- telling ----
+// ---- entries ----
 
 struct telling {
     const struct layers *layers;

@@ -8,7 +8,7 @@
 
 #include <sys/stat.h>
 
-// The content's digest; its length replaces a size that was not known beforehand.
+// Digest and length of a content; the length replaces a size that was unknown.
 struct measured {
     struct digest_stream *digest;
     uint64_t size;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A listing as bytes:
+// Writes a listing as bytes, and reads it back:
 //
 //   "kbuild listing 1 normal\n" or "kbuild listing 1 other\n"
 //   for each entry: mode (octal) size mtime h|- digest|- attributes|- SP path NUL [link NUL]\n
 //
-// One text for one listing, so that it can be named by its digest.
+// Equal listings have equal bytes, so that a digest can name them.
 #include "pack/names.h"
 #include "pack/pack.h"
 
@@ -34,7 +34,7 @@ void listing_write(const struct listing *l, struct buf *out)
     }
 }
 
-// What is left to read.
+// The bytes that are left to read.
 struct cursor {
     const char *at, *end;
 };
@@ -97,7 +97,7 @@ static bool take_entry(struct cursor *c, struct listing_entry *e)
         return false;
     if ((e->hardlink || S_ISLNK(e->mode)) && !(e->link = take(c, '\0')))
         return false;
-    // Names were clean when they were listed. What is not was not written here.
+    // A listing has only clean names; others were not written by kbuild.
     bool clean = (!*e->path || path_is_clean(e->path)) && strlen(e->path) <= NAME_LIMIT &&
                  !strchr(e->path, '\n') && (!e->hardlink || path_is_clean(e->link));
     return clean && c->at < c->end && *c->at++ == '\n';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A merge: plan, make every component a segment, splice.
+// Merges component tarballs: plans, makes each component a segment, and splices the segments.
 #include "pack/merge_plan.h"
 #include "pack/names.h"
 #include "pack/segment.h"
@@ -16,9 +16,9 @@ struct merging {
     struct merge_plan plan;
     struct merge_options o;
     const struct segment_format *format;
-    struct segment *segments; // of each component, then of what the merge adds
+    struct segment *segments; // of each component, then of the merge's own files
     size_t n;
-    struct splice *splice; // under way, or NULL
+    struct splice *splice; // running, or NULL
 };
 
 // A file without a name in the scratch folder.
@@ -55,7 +55,7 @@ static int open_written(struct merging *m, int fd, struct error **err)
     return found < 0 ? -1 : error_user(err, "what was just written cannot be spliced");
 }
 
-// 1: the component was cut into segments; 0: it has to be written anew.
+// 1: the component is a segment; 0: it must be rewritten.
 static int open_component(struct merging *m, size_t number, struct error **err)
 {
     const struct component *c = &m->plan.components[number];
@@ -135,7 +135,7 @@ static int64_t newest_time(const struct merge_plan *plan)
     return newest;
 }
 
-// Cuts components up to the first that has to be written anew.
+// Opens components as segments, up to the first that must be rewritten.
 static int cut_components(struct merging *m, struct error **err)
 {
     int found = 1;
@@ -153,8 +153,8 @@ static uint64_t total_size(const struct merge_plan *plan)
     return total;
 }
 
-// Copying begins as soon as it is known what could be copied; whether the merge is to be is found
-// out meanwhile, and what cannot be copied is written anew.
+// Copying starts as soon as the first segments are known; meanwhile the plan is checked, and other
+// components are rewritten.
 static int merge(struct merging *m, const struct strlist *paths, int fd, struct error **err)
 {
     if (merge_plan_open(&m->plan, paths, &m->o, err) < 0)

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-// What a container or a host keeps for itself: kata-artifacts, 2.4 (upstream's host-safe check).
+// Paths reserved for a container or a host: kata-artifacts, 2.4 (upstream's host-safe check).
 static const struct {
     const char *path;
     bool below; // and everything below it
@@ -103,14 +103,14 @@ static int check_above(const struct merge_plan *p, const char *path, const char 
     return 0;
 }
 
-// Neighbours mostly are in one folder, and then what is above one is above the other.
+// Neighbours are mostly in the same folder, and then have the same parents.
 static bool same_folder(const char *a, const char *b)
 {
     size_t n = (size_t)(path_base(a) - a);
     return n == (size_t)(path_base(b) - b) && !memcmp(a, b, n);
 }
 
-// Finds what each hard link stands for, and refuses what no component should have.
+// Resolves hard links, and refuses entries that no component may have.
 static int check_entries(struct component *c, struct buf *offenders, struct error **err)
 {
     struct map by_path = {0};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who brings what in a merge, decided from the listings before anything is written.
+// The plan of a merge: which tarball supplies each path, decided from the listings before anything
+// is written.
 #ifndef KBUILD_PACK_MERGE_PLAN_H
 #define KBUILD_PACK_MERGE_PLAN_H
 
@@ -13,9 +14,9 @@ struct component {
     const char *name; // its last component, for messages
     int fd;
     struct stat st;  // when it was opened
-    char digest[65]; // of the whole file; "" if nobody asked
+    char digest[65]; // of the whole file; "" if not computed
     struct listing listing;
-    size_t *same; // for each entry the one that has its kind and content (hard links), or itself
+    size_t *same; // for each entry the one with its kind and content (hard links), or itself
 };
 struct claim {
     size_t component, entry;
@@ -31,18 +32,19 @@ struct merge_plan {
 // Opens and lists every tarball. Zero-initialise, and free also after an error.
 int merge_plan_open(struct merge_plan *p, const struct strlist *paths,
                     const struct merge_options *o, struct error **err);
-// Then checks that they fit together and are safe to unpack at "/".
+// Then checks that they do not contradict each other and are safe to unpack at "/".
 int merge_plan_check(struct merge_plan *p, struct error **err);
-// Both.
+// merge_plan_open(), then merge_plan_check().
 int merge_plan_make(struct merge_plan *p, const struct strlist *paths,
                     const struct merge_options *o, struct error **err);
-// Checks that nothing is at `path`, or above it but directories: for what the merge itself adds.
+// Checks that `path` is free and has only directories above it: for files that the merge itself
+// adds.
 int merge_plan_reserve(const struct merge_plan *p, const char *path, struct error **err);
 // Whether this entry is the first of its path.
 bool merge_plan_writes(const struct merge_plan *p, const char *path, size_t component,
                        size_t entry);
 void merge_plan_free(struct merge_plan *p);
-// Whether a clean path is one that a host keeps for itself.
+// Whether a clean path is reserved for the host.
 bool merge_host_path(const char *path);
 
 // ---- components ----
@@ -50,16 +52,16 @@ bool merge_host_path(const char *path);
 
 // Sorted by name, so that the order of `paths` does not matter.
 int components_open(struct merge_plan *p, const struct strlist *paths, struct error **err);
-// Takes each listing from the keeper if there is one that has it; else the tarball is read.
+// Takes each listing from the keeper if it has one; else reads the tarball.
 int components_list(struct merge_plan *p, const struct merge_options *o, struct error **err);
-// An error if a file is not any more what it was when it was opened.
+// An error if a file changed after it was opened.
 int components_unchanged(const struct merge_plan *p, struct error **err);
 void components_close(struct merge_plan *p);
 
 // ---- transcode ----
-// A component that cannot be spliced as it is, written anew as pack_tree() would.
+// Rewrites a component that cannot be spliced, in the form of pack_tree().
 
-// Writes component `number` of the plan to fd: what it has and no component before it.
+// Writes to fd the entries of component `number` that no earlier component has.
 int transcode_component(const struct merge_plan *plan, size_t number, int fd,
                         const struct pack_options *o, struct error **err);
 

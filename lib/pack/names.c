@@ -21,7 +21,7 @@ char *printable(const char *text)
 
 static int refuse(const char *raw, const char *why, struct error **err)
 {
-    // A name over the limit is not worth a message of its length.
+    // Shortened for the message.
     cleanup_free char *start = xstrndup(raw, strnlen(raw, 200));
     cleanup_free char *shown = printable(start);
     return error_user(err, "the member \"%s\" is refused: %s", shown, why);

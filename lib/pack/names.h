@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names of members, links between them, and what is normal for a mode. Used by everything that
-// reads or writes an archive in this room.
+// Names of members, links between them, and normal modes. Shared by all readers and writers of
+// archives here.
 #ifndef KBUILD_PACK_NAMES_H
 #define KBUILD_PACK_NAMES_H
 
@@ -18,24 +18,24 @@
 // a trailing slash; "" is the root. Refuses absolute names, "..", newlines and names over the
 // limits.
 int clean_name(const char *raw, struct buf *out, struct error **err);
-// The text with control characters written as \x1b, to be freed: hostile names go into messages.
+// The text with control characters written as \x1b, for hostile names in messages; to be freed.
 char *printable(const char *text);
 
 // Where a symlink at the clean name `path` leads, judged from its target's text alone.
 enum link_reach {
-    LINK_INSIDE,   // stays below the root, whatever the components that it passes are
+    LINK_INSIDE,   // stays below the root, whether its components are links or not
     LINK_DOUBTFUL, // "a/../b": depends on whether "a" is a link
     LINK_OUTSIDE   // absolute, or climbs above the root
 };
 enum link_reach link_reach(const char *path, const char *target);
 
-// 0755 for directories and what its owner may execute, 0777 for links, else 0644; with the type
-// bits.
+// 0755 for directories and files that their owner may execute, 0777 for links, else 0644; with the
+// type bits.
 unsigned normal_mode(unsigned mode);
 int64_t clamp_time(int64_t mtime, int64_t epoch); // 0 to epoch
 
-// libarchive converts names by the locale of the thread. While one of these lives the thread uses
-// C.UTF-8, so that bytes in archives never depend on the user's settings.
+// libarchive converts names by the locale of the thread. While this scope exists the thread uses
+// C.UTF-8, so that bytes in archives do not depend on the user's locale.
 struct utf8_scope {
     locale_t utf8, old;
 };

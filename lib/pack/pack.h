@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Archives: deterministic tar + xz out, any archive in, one cpio for initrds, and the merge. Over
-// libarchive and liblzma. Knows nothing of recipes or graphs.
+// Archives: writes deterministic tar.xz and tar.zst and a cpio for initrds, reads any archive, and
+// merges tarballs. Over libarchive, liblzma and libzstd. Knows nothing of recipes or graphs.
 //
-// What is written: pax-restricted tar ("./" prefix, first member "./", directories listed, sorted
-// by bytes), uid 0 gid 0 root root, mtimes clamped to `epoch`, modes 0755 or 0644 by the execute
-// bit (0777 links), no times but mtime, no device numbers or ACLs; of the extended attributes
-// user.* and file capabilities. Compressed with liblzma's multithreaded encoder (also for one
-// thread), preset 6, an even number of equal blocks of at most 24 MiB (one, up to 16 MiB), CRC64,
-// and the two zero records of the end in a last block of their own with a 4 KiB dictionary: the
-// marker that a splice recognises. The bytes do not depend on the number of threads.
+// Output: pax-restricted tar ("./" prefix, first member "./", directories listed, sorted by bytes),
+// uid 0 gid 0 root root, mtimes clamped to `epoch`, modes 0755 or 0644 by the execute bit (0777
+// links), no times but mtime, no device numbers or ACLs; of the extended attributes user.* and file
+// capabilities. Compressed with liblzma's multithreaded encoder (also for one thread), preset 6, an
+// even number of equal blocks of at most 24 MiB (one, up to 16 MiB), CRC64, and the two zero
+// records of the end in a last block of their own with a 4 KiB dictionary, the marker for splicing.
+// The bytes do not depend on the number of threads.
 //
-// What is read is hostile: names that are absolute, contain ".." or newlines or are longer than
-// 4095 bytes or 128 components, more than 5 million members, content over the limit, and anything
-// after the end of the archive are refused by every reader; device nodes, fifos, sockets and links
-// that lead out of the destination (absolute ones too) by whatever writes files. The message has
+// Input is untrusted. Every reader refuses names that are absolute, contain ".." or newlines or are
+// longer than 4095 bytes or 128 components, more than 5 million members, content over the limit,
+// and anything after the end of the archive. Functions that write files also refuse device nodes,
+// fifos, sockets and links that lead out of the destination (absolute ones too). The message has
 // the member's name. Nothing is written through a link.
 //
 // Readers take a descriptor: a file is read from its start with pread(), whatever the offset is.
@@ -26,14 +26,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// "liblzma 5.4.1 + libarchive 3.6.2 + zlib 1.2.13": the libraries that decide the compressed bytes.
-// Part of the key of whatever is packed. The string is static.
+// "liblzma 5.4.1 + libarchive 3.6.2 + zlib 1.2.13": the libraries that the compressed bytes depend
+// on. Part of the key of everything packed. The string is static.
 const char *pack_codec_version(void);
 
 // ---- writing ----
 enum pack_format { FORMAT_XZ, FORMAT_ZSTD };
 int pack_format_named(const char *name, enum pack_format *out, struct error **err); // "tar.xz"
-enum pack_format pack_format_of(const char *file); // by its name; FORMAT_XZ if it says nothing
+enum pack_format pack_format_of(const char *file); // by its name; FORMAT_XZ if unknown
 const char *pack_format_extension(enum pack_format format); // "tar.xz"
 
 struct listing;
@@ -41,12 +41,12 @@ struct pack_options {
     int64_t epoch;    // seconds since 1970; later mtimes become this
     unsigned threads; // of the encoder; 0: as many as there are processors
     enum pack_format format;
-    struct listing *listing; // gets what was written, as list_archive() would give it; or NULL
+    struct listing *listing; // gets what list_archive() would give; or NULL
 };
 // Packs the tree at `folder` into fd. Hard links stay hard links: the first name in the sorted
 // order is the file. Devices, fifos, sockets and names with newlines in the tree are errors.
 int pack_tree(const char *folder, int fd, const struct pack_options *o, struct error **err);
-// The same for an open directory, which `shown` names in messages: for what somebody else left.
+// The same for an open directory, which `shown` names in messages; for an untrusted directory.
 int pack_directory(int directory, const char *shown, int fd, const struct pack_options *o,
                    struct error **err);
 // A tarball with the given members only. Used for results that kbuild itself makes.
@@ -64,26 +64,26 @@ int pack_members(const struct pack_member *members, size_t count, int fd,
 // ---- reading ----
 struct unpack_options {
     bool strip_first;   // drop the first component of every name (a source archive's top folder)
-    uint64_t max_bytes; // of all content together; 0: 64 GiB
+    uint64_t max_bytes; // limit of all content; 0: 64 GiB
     bool attributes;    // set extended attributes; a warning says if some could not be
-    bool root;          // the folder is a root file system: links lead where they like
-    bool follow;        // ... and members through them, as seen in there; names may be absolute
-    const char *shown;  // what messages call the folder; NULL: as it is named
-    // Members for which this says so are left out; or NULL.
+    bool root;          // the folder is a root file system: links may lead anywhere
+    bool follow;        // ... members may lead through them, resolved inside; names may be absolute
+    const char *shown;  // the folder's name in messages; NULL: its path
+    // Members for which this returns true are left out; or NULL.
     bool (*skip)(const char *path, unsigned mode);
 };
 // A tar, cpio or ar (plain or with gzip, xz, zstd or bzip2), or a zip that is a file, from fd into
 // the existing folder, which should be empty: files there are replaced, directories kept. Owners
 // are ignored, setuid, setgid and sticky bits dropped, mtimes kept; the owner may read every file
-// and write every directory. With strip_first everything has to be in one top folder. *newest (may
-// be NULL) gets the newest mtime. `name` is for messages. On failure what was unpacked stays.
+// and write every directory. With strip_first everything must be in one top folder. *newest (may be
+// NULL) gets the newest mtime. `name` is for messages. On failure the unpacked files stay.
 int unpack(int fd, const char *name, const char *folder, const struct unpack_options *o,
            int64_t *newest, struct error **err);
-// The same for a user: the folder appears whole or not at all. It must be empty or not there.
+// The same for a user: the folder appears complete or not at all. It must be empty or not exist.
 int unpack_new(const char *file, const char *folder, struct error **err);
-// One file out of an archive, which has to be a file too since it is read twice. Follows symlinks
-// inside the archive (as "x.container" has them), absolute ones from its root.
-// Writes its bytes to out_fd. `resolved` (may be NULL) gets the final member name, to be freed.
+// Extracts one file from an archive, which must be a regular file since it is read twice. Follows
+// symlinks inside the archive (like "x.container"), absolute ones from its root. Writes its bytes
+// to out_fd. `resolved` (may be NULL) gets the final member name, to be freed.
 int unpack_member(int fd, const char *name, const char *member, int out_fd, char **resolved,
                   struct error **err);
 
@@ -105,24 +105,24 @@ struct listing {
 // All members in the archive's order. The listing is to be freed also after an error.
 int list_archive(int fd, const char *name, struct listing *out, struct error **err);
 void listing_free(struct listing *l);
-// A listing as bytes, to be kept, and back. What cannot have been written so is an error.
+// Writes a listing as bytes, and reads it back. Bytes that listing_write() cannot have written are
+// an error.
 void listing_write(const struct listing *l, struct buf *out);
 int listing_read(const void *bytes, size_t length, struct listing *out, struct error **err);
 
 // ---- layers: an initrd, or the content of a file system ----
-// One tree out of layers, in order; a later layer's entry replaces an earlier one's of the same
-// path (a directory stays one, with the mode that it had first). A name that leads through a link
-// of the tree goes where that points, as "bin/foo" does with a merged /usr; so a root file system
-// has to be the first layer. Nothing is unpacked on disk: memory holds the names only, and each
-// layer is read twice. Order: directories, then links and nodes, each sorted, then files in the
-// layers' order.
+// Merges layers, in order, into one tree; an entry of a later layer replaces an earlier one of the
+// same path (a directory stays one, with its first mode). A name that leads through a link of the
+// tree goes where the link points, as "bin/foo" with a merged /usr; so a root file system must be
+// the first layer. Nothing is unpacked on disk: only names are in memory, and each layer is read
+// twice. Order: directories, then links and nodes, each sorted, then files in the layers' order.
 struct initrd_layer {
     const char *name;              // for messages
     const char *archive;           // path of a tar (any compression), or
     const char *folder;            // a folder (files become root:root, modes 0755/0644)
     const struct strlist *exclude; // globs of paths left out, with all below, or NULL; "*" takes
                                    // "/" too: "usr/share/doc/*"
-    bool keep_nodes; // a root file system: its device nodes, fifos and owners are kept; in other
+    bool keep_nodes; // a root file system: device nodes, fifos and owners are kept; in other
                      // layers nodes are errors and everything is root's
 };
 // One file, directory, link or node. Valid during the call.
@@ -145,10 +145,10 @@ struct pack_sink {
 };
 struct layers_options {
     int64_t epoch;
-    const char *init; // "init" or "sbin/init": which path has to be an executable file in the end
+    const char *init; // "init" or "sbin/init": a path that must be an executable file in the end
     const char *what; // for messages: "the initrd"
 };
-// Adds what an init needs if no layer has it: /dev with console and null, /proc /sys /run /tmp, and
+// Adds what an init needs and no layer has: /dev with console and null, /proc /sys /run /tmp, and
 // with "init" /init as a link to /sbin/init.
 int pack_layers(const struct initrd_layer *layers, size_t count, const struct layers_options *o,
                 const struct pack_sink *sink, struct error **err);
@@ -157,17 +157,17 @@ struct initrd_options {
     int64_t epoch;
     bool compress; // gzip -9 without name and time
 };
-// The tree as a deterministic newc cpio. /init is its init. Extended attributes have no place in
-// it.
+// Writes the tree as a deterministic newc cpio with the init /init. The format has no extended
+// attributes.
 int pack_initrd(const struct initrd_layer *layers, size_t count, int fd,
                 const struct initrd_options *o, struct error **err);
 
 // ---- merge ----
-// Keeps listings between runs, so that a merge need not decompress to know what is in a tarball. A
-// tarball is named by the SHA-256 of the whole file.
+// Keeps listings between runs, so that a merge can list a tarball without decompressing it. The key
+// of a tarball is the SHA-256 of the whole file.
 struct listing_keeper {
     void *context;
-    // 1 and the digest if it is known without reading the file; 0: it has to be hashed.
+    // 1 and the digest if it is known without reading the file; 0: the file must be hashed.
     int (*known)(void *context, int fd, const char *path, char digest[static 65],
                  struct error **err);
     int (*get)(void *context, const char *digest, struct listing *out,
@@ -179,18 +179,18 @@ struct merge_options {
     const char *versions_yaml; // file copied to <prefix>/versions.yaml, or NULL
     struct pack_options pack;  // epoch 0: the newest time in the components; the listing is ignored
     const char *prefix;        // "opt/kata"
-    const char *scratch;       // folder for what has to be recompressed
+    const char *scratch;       // folder for recompressed components
     const struct listing_keeper *keeper; // or NULL
     bool rehash;                         // hash every input, also those whose digest is known
 };
-// Merges component tarballs into one. The same directory, or the same path with the same kind, mode
-// and content, is harmless; anything else is an error that names path and both tarballs. Members
-// that would overwrite a host's own configuration when unpacked at / (the list of
+// Merges component tarballs into one. Two tarballs may have the same directory, or the same path
+// with the same kind, mode and content; anything else is an error that names the path and both
+// tarballs. Members that would overwrite a host's own configuration when unpacked at / (the list of
 // kata-artifacts.md, 2.4) are an error that lists them all. The bytes do not depend on the order of
 // `paths`.
 //
-// What pack_tree() wrote in the same format is spliced: its compressed bytes are copied. Whatever
-// else is read is written anew, with normal modes, and then spliced.
+// A tarball of pack_tree() in the same format is spliced: its compressed bytes are copied. Any
+// other is rewritten with normal modes first.
 int merge_archives(const struct strlist *paths, int fd, const struct merge_options *o,
                    struct error **err);
 

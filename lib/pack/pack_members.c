@@ -32,7 +32,7 @@ static int open_source(const struct pack_member *m, uint64_t *size, struct error
     return steal_fd(&fd);
 }
 
-// About how much content there is. What cannot be looked at is an error when it is read.
+// The approximate content size. A file without stat is an error later, when it is read.
 static uint64_t expected_bytes(const struct pack_member *members, size_t count)
 {
     uint64_t total = 0;

@@ -36,7 +36,7 @@ static int write_entry(struct tar_out *t, const struct scan *s, size_t i, struct
     return tar_out_file(t, &out, steal_fd(&fd), err);
 }
 
-// Nothing is packed that unpack would refuse.
+// Refuses an entry that unpack() would refuse.
 static int check_entry(const struct scan *s, const struct scan_entry *e, struct error **err)
 {
     if (!e->link || *e->link == '/')

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads archives member by member over libarchive, and checks each name before anybody sees it.
+// Reads archives member by member over libarchive, and checks each name before it is returned.
 #include "pack/reader.h"
 
 #include "pack/attributes.h"
@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 
 enum { DIRECT_CHUNK = 1 << 18, ZEROS = 1 << 16, HEADER_MAX = 8 << 20 };
-// What headers and padding may add to the content before a stream counts as endless.
+// The limit of a stream: content, headers and padding.
 static uint64_t stream_limit(uint64_t max_bytes)
 {
     uint64_t twice;
@@ -29,11 +29,11 @@ static uint64_t stream_limit(uint64_t max_bytes)
 struct reader {
     struct archive *archive;
     struct input in;
-    struct decoder *decoder; // or NULL: a zip, which is read where its directory says
+    struct decoder *decoder; // or NULL: a zip, which is read by its directory
     char *direct;            // the buffer for that
     char *name;
     const char *problem; // of the decoder
-    // The last piece that libarchive got, and how much it got before it.
+    // The last piece given to libarchive, and the bytes given before it.
     const char *last;
     size_t last_length;
     uint64_t before_last;
@@ -41,7 +41,7 @@ struct reader {
     uint64_t next_offset; // end of the content of this member so far
     struct buf path, link;
     char *attributes; // of this member
-    bool absolute;    // names are accepted
+    bool absolute;    // absolute names are accepted
 };
 
 static la_ssize_t on_read(struct archive *a, void *context, const void **bytes)
@@ -49,7 +49,7 @@ static la_ssize_t on_read(struct archive *a, void *context, const void **bytes)
     struct reader *r = context;
     r->before_last += r->last_length;
     r->last_length = 0;
-    // What it has and did not use yet it keeps in memory: a cpio may claim a name of 4 GiB.
+    // libarchive keeps unused input in memory: a cpio may claim a name of 4 GiB.
     if (r->before_last > (uint64_t)archive_filter_bytes(a, 0) + HEADER_MAX) {
         archive_set_error(a, EINVAL, "a header is larger than the limit of 8 MiB");
         return -1;
@@ -109,7 +109,7 @@ static int start(struct reader *r, int fd, struct error **err)
     if (!r->archive)
         return error_user(err, "there is not enough memory");
     archive_read_set_callback_data(r->archive, r);
-    // What is a link in a zip is written in its directory, at the end: only a file can be read.
+    // A zip marks links in its directory, at the end, so only a file can be read.
     if (r->in.seekable && input_is_zip(&r->in)) {
         archive_read_support_format_zip_seekable(r->archive);
         r->direct = xmalloc(DIRECT_CHUNK);
@@ -152,7 +152,7 @@ static bool all_zeros(const char *p, size_t n)
     return n == 0 || (p[0] == 0 && !memcmp(p, p + 1, n - 1));
 }
 
-// Reads to the end of the stream, which proves its checksums and that it is whole.
+// Reads to the end of the stream, which checks that it is complete and its checksums match.
 static int drain(struct reader *r, struct error **err)
 {
     if (!r->decoder)
@@ -226,7 +226,7 @@ int reader_next(struct reader *r, struct reader_member *m, struct error **err)
         r->path.len = 0;
         return drain(r, err) < 0 ? reader_wrap(r, err) : 0;
     }
-    // The member in the message is the last one that began well: the fault is in it or after it.
+    // The message names the last member with a valid header: the fault is in it or after it.
     if (n != ARCHIVE_OK && n != ARCHIVE_WARN) {
         failed(r, err);
         return reader_wrap(r, err);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads an archive member by member, with names already judged safe. Formats: tar, cpio (newc and
-// odc), ar; plain or compressed with gzip, xz, zstd or bzip2; and zip, but not from a pipe.
+// Reads an archive member by member, with checked names. Formats: tar, cpio (newc and odc), ar;
+// plain or compressed with gzip, xz, zstd or bzip2; and zip, but not from a pipe.
 //
-// An archive with more after its end (two archives put together with cat) is an error: whoever
-// trusts such a file does not see the rest.
+// Data after the end of an archive (two archives joined with cat) is an error, since other readers
+// ignore it.
 #ifndef KBUILD_PACK_READER_H
 #define KBUILD_PACK_READER_H
 
@@ -19,7 +19,7 @@ struct reader;
 // `name` is for messages; max_bytes 0 is READER_MAX_BYTES. fd is not owned.
 struct reader *reader_open(int fd, const char *name, uint64_t max_bytes, struct error **err);
 
-// From now on absolute names are names from the root of what is unpacked: "/etc/x" is "etc/x".
+// After this call absolute names are relative to the root of the archive: "/etc/x" is "etc/x".
 void reader_accept_absolute(struct reader *r);
 
 // Valid until the next call.
@@ -35,12 +35,12 @@ struct reader_member {
     int64_t uid, gid;
     unsigned major, minor;  // of a device node
     const char *attributes; // extended ones (attributes.h), or NULL
-    bool normal;            // root's, "./" in front: as tar_out.c writes it, but for mode and time
+    bool normal;            // root's, with "./": as tar_out.c writes it, except mode and time
 };
 // 1: *m is the next member (the rest of the previous one's content is skipped); 0: the end.
 int reader_next(struct reader *r, struct reader_member *m, struct error **err);
 // 1: the next piece of content at *offset (gaps are zeros); 0: no more, and *offset is the end.
-// Errors of this and of reader_content() do not say where: reader_wrap() does.
+// Errors of this and of reader_content() do not name the member: reader_wrap() does.
 int reader_piece(struct reader *r, const void **bytes, size_t *length, uint64_t *offset,
                  struct error **err);
 // The whole content in order, with zeros in the gaps.

@@ -36,7 +36,7 @@ static const char *special_kind(unsigned mode)
     }
 }
 
-// Adds what is called `name` in `directory`.
+// Adds the entry `name` of `directory`.
 static int add_entry(struct scan *s, int directory, const char *name, const char *path,
                      struct error **err)
 {
@@ -69,7 +69,7 @@ static int visit(const struct beneath_entry *e, void *context, struct error **er
 {
     if (e->event == BENEATH_LEAVE)
         return 0;
-    // A directory by its own descriptor: what is listed is what will be looked into.
+    // By the directory's own descriptor, so that the listed directory is the one entered.
     return e->fd >= 0 ? add_entry(context, e->fd, "", e->path, err)
                       : add_entry(context, e->directory, e->name, e->path, err);
 }
@@ -87,7 +87,7 @@ static int by_file(const void *a, const void *b)
         return x->device < y->device ? -1 : 1;
     if (x->inode != y->inode)
         return x->inode < y->inode ? -1 : 1;
-    return x < y ? -1 : x > y; // position, and so path: the first name is the file
+    return x < y ? -1 : x > y; // by position, and so by path: the first name is the file
 }
 
 static void find_hard_links(struct scan *s)

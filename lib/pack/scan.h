@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is in a folder, in the order in which it is packed.
+// The entries of a folder, in the order of packing, and a map from names to numbers.
 #ifndef KBUILD_PACK_SCAN_H
 #define KBUILD_PACK_SCAN_H
 
@@ -19,7 +19,7 @@ struct scan_entry {
     ino_t inode;
     size_t first; // index of the first entry that is the same file (itself without hard links)
 };
-// Sorted by the bytes of the path, so a directory comes before what it holds.
+// Sorted by the bytes of the path, so a directory comes before its entries.
 struct scan {
     struct scan_entry *entries;
     size_t n, cap;
@@ -31,8 +31,8 @@ struct scan {
 int scan_directory(int directory, const char *shown, struct scan *out, struct error **err);
 // The same for a path, whose own last component may be a link.
 int scan_folder(const char *folder, struct scan *out, struct error **err);
-// Opens a regular file of the scan for reading, without following links; another file in its place
-// is an error.
+// Opens a regular file of the scan for reading, without following links; if another file replaced
+// it, that is an error.
 int scan_open(const struct scan *s, const struct scan_entry *e, struct error **err);
 void scan_free(struct scan *s);
 #define SCAN_NONE ((struct scan){.root = -1})

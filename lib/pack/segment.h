@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The anatomy of a compressed tarball that can be spliced: a head, the data, and an end.
+// The parts of a compressed tarball that can be spliced (a head, the data, an end), and splicing.
 //
 //   data   compressed members, in units that decompress by themselves (xz blocks, zstd frames)
 //   end    the two zero records that end a tar, in a unit of their own that only our packer
@@ -26,11 +26,11 @@ struct segment {
     void *units; // the format's own account of both, owned
 };
 
-// What a format must know. One row a format; segment_formats[] has all.
+// The functions of a format. segment_formats[] has one row for each.
 struct segment_format {
     enum pack_format format;
-    // 1: *out is the anatomy of this file; 0: it is of this format but not ours to cut, or of
-    // another one; -1: it cannot be read. Reads a few hundred bytes and the index, no data.
+    // 1: *out has the parts of this file; 0: a file of this format that kbuild did not write, or
+    // another format; -1: it cannot be read. Reads a few hundred bytes and the index, no data.
     int (*open)(int fd, uint64_t size, struct segment *out, struct error **err);
     void (*close)(struct segment *s);
     // The bytes before the first and after the last unit of a file that consists of the data of
@@ -41,20 +41,20 @@ struct segment_format {
 extern const struct segment_format xz_segments, zstd_segments;
 const struct segment_format *segment_format(enum pack_format format);
 
-// A splice under way. The data is copied in a thread of its own, so that a caller can find out
-// meanwhile whether the splice is to be, and make what is not ready yet.
+// A running splice. A thread of its own copies the data, so that the caller can meanwhile check
+// whether the splice is valid, and make the missing segments.
 //
-// `segments` and fd are the caller's and stay until splice_end(); `total` is what all data is
-// expected to be, in bytes, for the progress. Nothing else may write to fd meanwhile.
+// `segments` and fd are the caller's and must stay until splice_end(); `total` is the expected size
+// of all data in bytes, for the progress. Nothing else may write to fd meanwhile.
 struct splice;
 struct splice *splice_begin(const struct segment_format *format, const struct segment *segments,
                             uint64_t total, int fd);
-// From now on the first `ready` segments are complete and may be copied.
+// Says that the first `ready` segments are complete and may be copied.
 void splice_ready(struct splice *s, size_t ready);
-// Waits until all that is ready is copied, and writes the end of the last segment and whatever the
-// format wants after it. Frees s.
+// Waits until all ready segments are copied, then writes the end of the last segment and the bytes
+// that the format needs after it. Frees s.
 int splice_end(struct splice *s, struct error **err);
-// Gives up: what was written so far is useless. Frees s; NULL is fine.
+// Cancels: the bytes written so far are useless. Frees s; NULL is allowed.
 void splice_cancel(struct splice *s);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The anatomy of our .xz files (The .xz File Format 1.1.0): one stream, CRC64, and a last block
-// that holds 1024 zeros with a dictionary of 4 KiB, as xz_out.c ends an archive.
+// Finds the parts of .xz files that xz_out.c wrote (The .xz File Format 1.1.0): one stream, CRC64,
+// and a last block of 1024 zeros with a dictionary of 4 KiB.
 //
 //   stream header | block ... block | end block | index | stream footer
 #include "pack/segment.h"
@@ -16,7 +16,7 @@ enum { CHUNK = 1 << 16, END_SIZE = 1024, END_DICTIONARY = 4096, END_LIMIT = 256 
 // An index of a file of 64 GiB in blocks of 16 MiB takes less than a megabyte.
 static const uint64_t index_memory = 16 << 20;
 
-// The blocks of one file, without and of the end block.
+// The data blocks of one file, and its end block.
 struct blocks {
     lzma_index *index;
     lzma_vli end_unpadded;
@@ -31,8 +31,8 @@ static ssize_t read_at(int fd, void *bytes, size_t size, uint64_t offset)
     }
 }
 
-// liblzma's reader of the index of a whole file: it says where it wants to read next. NULL without
-// an error for whatever is no valid .xz file.
+// Reads the index with liblzma's file-info decoder, which asks for seeks. NULL without an error if
+// it is no valid .xz file.
 static lzma_index *read_index(int fd, uint64_t size, struct error **err)
 {
     lzma_stream s = LZMA_STREAM_INIT;
@@ -63,7 +63,7 @@ static lzma_index *read_index(int fd, uint64_t size, struct error **err)
 }
 
 // Whether these bytes are a block with a 4 KiB dictionary that unpacks to 1024 zeros. Parsed, not
-// compared: the header's size depends on the block size that the encoder was set to.
+// compared, since the header's size depends on the encoder's block size.
 static bool is_end_block(const uint8_t *bytes, size_t length, lzma_check check)
 {
     lzma_filter filters[LZMA_FILTERS_MAX + 1];
@@ -87,7 +87,7 @@ static bool is_end_block(const uint8_t *bytes, size_t length, lzma_check check)
     return good;
 }
 
-// The blocks before the last one, whose place is *end.
+// The blocks before the last one; *end gets the last one.
 static lzma_index *without_end(lzma_index *all, lzma_index_iter *end)
 {
     lzma_index *data = lzma_index_init(NULL);
@@ -166,7 +166,7 @@ static int head_xz(struct buf *out, struct error **err)
     return 0;
 }
 
-// Appends one by one: lzma_index_cat() would make a second stream.
+// Appends blocks one by one: lzma_index_cat() would make a second stream.
 static bool append_all(lzma_index *to, const lzma_index *from)
 {
     lzma_index_iter i;

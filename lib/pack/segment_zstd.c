@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The anatomy of our .tar.zst files (RFC 8878): data frames, a skippable frame that only zstd_out.c
-// writes, and a frame that holds the 1024 zeros. Frames may simply follow each other, so a splice
-// needs nothing around them.
+// Finds the parts of .tar.zst files that zstd_out.c wrote (RFC 8878): data frames, a skippable
+// frame as mark, and a frame of 1024 zeros. Frames can be concatenated, so a splice needs no other
+// bytes.
 //
 //   frame ... frame | skippable frame: the mark | frame of zeros
 #include "base/endian.h"
@@ -90,8 +90,7 @@ static int open_zstd(int fd, uint64_t size, struct segment *out, struct error **
     size_t n = size < sizeof tail ? (size_t)size : sizeof tail;
     int r = read_at(fd, tail, n, size - n);
     uint64_t mark = r > 0 ? find_mark(tail, n, size) : 0, at = 0;
-    // The frames before the mark must end right there: else these bytes are data that looks like
-    // it.
+    // The frames before the mark must end at the mark; else its bytes are data.
     for (; r > 0 && mark && at < mark;)
         r = skip_frame(fd, &at);
     if (r < 0)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copies compressed segments of several files one after another, in a thread of its own, and
-// writes the end of the joined file.
+// Copies compressed segments of several files one after another in a thread, and writes the end of
+// the joined file.
 #include "pack/segment.h"
 
 #include "base/buf.h"

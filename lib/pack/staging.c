@@ -21,7 +21,7 @@ int staging_open(struct staging *s, const char *root, struct error **err)
     s->root = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->root < 0)
         return error_errno(err, errno, "opening %s", root);
-    // One at a time, so that a temporary name that is taken is what a killed process left.
+    // One process at a time, so that an existing temporary name was left by a killed process.
     if (flock(s->root, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK)
             return error_errno(err, errno, "locking %s", root);
@@ -40,7 +40,7 @@ static int look_up(const struct staging *s, const char *path)
     return (int)syscall(SYS_openat2, s->root, *path ? path : ".", &how, sizeof how);
 }
 
-// Opens the folder, making what is missing of it.
+// Opens the folder, and makes missing parts.
 static int open_folder(const struct staging *s, const char *path, struct error **err)
 {
     int fd = look_up(s, path);
@@ -63,7 +63,7 @@ static int open_folder(const struct staging *s, const char *path, struct error *
     return fd < 0 ? error_errno(err, errno, "opening the folder /%s", path) : fd;
 }
 
-// The same, and it stays open until another is asked for.
+// The same, and keeps the folder open until the next call.
 static int enter(struct staging *s, const char *path, struct error **err)
 {
     if (s->folder && !strcmp(s->folder, path))
@@ -84,7 +84,7 @@ int staging_directory(struct staging *s, const char *path, struct error **err)
     return enter(s, path, err) < 0 ? -1 : 0;
 }
 
-// ---- what goes into them ----
+// ---- files and links ----
 
 // The next item, with a name for its temporary; *folder gets its folder, open.
 static struct staged *add(struct staging *s, const char *path, int *folder, struct error **err)
@@ -105,7 +105,7 @@ static struct staged *add(struct staging *s, const char *path, int *folder, stru
                             .temporary = xasprintf(".%.200s.kbuild-new", base),
                             .base = xstrdup(base)};
     s->n++;
-    unlinkat(*folder, item->temporary, 0); // of one that was killed: nobody else is at work here
+    unlinkat(*folder, item->temporary, 0); // left by a killed process (see the lock)
     return item;
 }
 
@@ -146,7 +146,7 @@ int staging_hard_link(struct staging *s, const char *path, size_t index, struct 
                : 0;
 }
 
-// ---- the end ----
+// ---- commit ----
 
 static void free_item(struct staged *item)
 {
@@ -164,7 +164,7 @@ int staging_commit(struct staging *s, struct error **err)
             return -1;
         if (renameat(folder, item->temporary, folder, item->base) < 0)
             return error_errno(err, errno, "replacing /%s/%s", item->folder, item->base);
-        // Two names of one file: the rename does nothing then.
+        // rename() does nothing if both are names of one file.
         unlinkat(folder, item->temporary, 0);
     }
     for (size_t i = 0; i < s->n; i++)

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files that go into a tree which is in use, such as a host's: each is written beside its place,
-// and when all of them are there they get their names, one rename each. Until then nothing that was
-// there has changed.
+// Writes files into a tree that is in use, such as a host's: each beside its place; when all are
+// complete, one rename each gives them their names. Until then the old files are unchanged.
 //
-// Links in the tree are followed as a program sees them whose "/" the tree is (openat2(2),
-// RESOLVE_IN_ROOT), so nothing is ever written outside.
+// Links in the tree are followed as if the tree were "/" (openat2(2), RESOLVE_IN_ROOT), so nothing
+// is written outside.
 #ifndef KBUILD_PACK_STAGING_H
 #define KBUILD_PACK_STAGING_H
 
@@ -25,14 +24,14 @@ struct staging {
 };
 #define STAGING_NONE ((struct staging){.root = -1, .folder_fd = -1})
 
-// `root` is made if it is not there. Paths below are clean and relative to it.
+// `root` is made if it does not exist. Paths below are clean and relative to it.
 int staging_open(struct staging *s, const char *root, struct error **err);
-// Makes it and what is above it (0755); what is there stays as it is.
+// Makes a directory and its parents (0755); existing ones are unchanged.
 int staging_directory(struct staging *s, const char *path, struct error **err);
 // A new file, to be written; its folder is made. The caller closes it. -1: error.
 int staging_file(struct staging *s, const char *path, struct error **err);
 int staging_link(struct staging *s, const char *path, const char *target, struct error **err);
-// Another name for item `index` (as they were staged, from 0).
+// Another name for item `index` (in staging order, from 0).
 int staging_hard_link(struct staging *s, const char *path, size_t index, struct error **err);
 int staging_commit(struct staging *s, struct error **err);
 // Removes what was not committed, and closes.

@@ -31,8 +31,8 @@ struct tar_out {
     struct digest_stream *digest; // of the file that is being written, with a listing
 };
 
-// Never fails as libarchive sees it: after a failed write libarchive 3.6 leaks what it holds. The
-// failure is kept, and what follows is dropped.
+// Always reports success: libarchive 3.6 leaks memory after a failed write. The failure is kept,
+// and later bytes are dropped.
 static la_ssize_t on_write(struct archive *a, void *context, const void *bytes, size_t length)
 {
     struct tar_out *t = context;
@@ -42,7 +42,7 @@ static la_ssize_t on_write(struct archive *a, void *context, const void *bytes, 
     return (la_ssize_t)length;
 }
 
-// What came of a call: the failure of the callback, or that of libarchive.
+// The result of a call: the failure of the callback, or that of libarchive.
 static int check(struct tar_out *t, bool good, struct error **err)
 {
     if (t->broken && t->failure && err) {
@@ -136,7 +136,7 @@ int tar_out_entry(struct tar_out *t, const struct tar_entry *e, struct error **e
     archive_entry_free(entry);
     if (S_ISDIR(e->mode))
         map_put(&t->directories, e->path, 0);
-    // A warning means a name that is no UTF-8: it is written as the bytes that it is.
+    // A warning means a name that is no UTF-8: its bytes are written unchanged.
     return check(t, r == ARCHIVE_OK || r == ARCHIVE_WARN, err);
 }
 
@@ -220,7 +220,7 @@ void tar_out_free(struct tar_out *t)
 {
     if (!t)
         return;
-    // An unfinished archive: libarchive would write its end now, into what is no longer wanted.
+    // libarchive would write an end to an unfinished archive.
     t->broken = true;
     archive_write_free(t->archive);
     t->with->free(t->compressor);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes a component anew, in the form that pack_tree() gives, where it cannot be spliced as it
-// is.
+// Rewrites a component that cannot be spliced, in the form of pack_tree().
 #include "pack/merge_plan.h"
 
 #include "pack/names.h"

@@ -14,13 +14,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-// A directory gets its mode and time when nothing is written into it any more.
+// A directory gets its mode and time after the last write into it.
 struct late_directory {
     char *path;
     unsigned mode;
     struct timespec mtime;
     size_t order;
-    bool implied; // it has no entry of its own: the newest time, and its mode stays
+    bool implied; // it has no entry: newest time, mode unchanged
 };
 
 struct unpacking {
@@ -29,7 +29,7 @@ struct unpacking {
     struct beneath beneath;
     struct late_directory *late;
     size_t late_n, late_cap, late_limit, late_order;
-    struct strlist doubtful; // links that are judged once everything is there
+    struct strlist doubtful; // links that are checked at the end
     char *parent;            // of the last member
     char *top;               // with strip_first: the folder that is dropped
     int64_t newest;
@@ -50,7 +50,7 @@ static int set_time(int parent, const char *base, struct timespec mtime, struct 
     return 0;
 }
 
-// An older file or link of that name is replaced, a directory never.
+// Removes an older file or link of that name, never a directory.
 static int make_way(int parent, const char *base, struct error **err)
 {
     if (unlinkat(parent, base, 0) == 0 || errno == ENOENT)
@@ -136,7 +136,7 @@ static int deepest_first(const void *a, const void *b)
     return c ? c : (x->order < y->order) - (x->order > y->order);
 }
 
-// Of two entries for one directory the later one counts, and any counts before none.
+// Of two entries for one directory the later one counts; an entry counts before an implied one.
 static void sort_late(struct unpacking *u)
 {
     size_t n = 0;
@@ -150,7 +150,7 @@ static void sort_late(struct unpacking *u)
     u->late_n = n;
 }
 
-// There are never many more than there are directories, however often an archive names them.
+// Keeps the list about as long as the number of directories, however often an archive repeats them.
 static void add_late(struct unpacking *u, struct late_directory d)
 {
     if (u->late_n >= u->late_limit) {
@@ -178,8 +178,8 @@ static int unpack_directory(struct unpacking *u, int parent, const char *base,
     return 0;
 }
 
-// The folders that a member lies in, which an archive need not list. Left to itself their time
-// would be that of unpacking.
+// Records the parent folders of a member, which an archive need not list. Otherwise they would have
+// the time of unpacking.
 static void note_parents(struct unpacking *u, const char *path)
 {
     const char *base = strrchr(path, '/');
@@ -220,8 +220,8 @@ static int unpack_link(struct unpacking *u, int parent, const char *base, const 
     return set_time(parent, base, mtime, err);
 }
 
-// A second name of something that the archive brought before. A hard link to a symlink becomes a
-// symlink of its own, judged at its own place.
+// Makes a second name of an earlier member. A hard link to a symlink becomes a separate symlink,
+// checked at its own place.
 static int unpack_hard_link(struct unpacking *u, const char *path, const char *target,
                             const struct reader_member *m, struct error **err)
 {
@@ -248,7 +248,7 @@ static int unpack_hard_link(struct unpacking *u, const char *path, const char *t
         return error_user(err, "it is a hard link to %s, which is not a file", target);
     if (linkat(from, target_base, parent, base, 0) < 0)
         return error_errno(err, errno, "linking it to %s", target);
-    if (!m->size) // the usual case; in cpio the last name brings the content
+    if (!m->size) // the usual case; in cpio the last name has the content
         return 0;
     cleanup_close int fd = openat(parent, base, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
@@ -256,7 +256,7 @@ static int unpack_hard_link(struct unpacking *u, const char *path, const char *t
     return write_content(u, fd, err) < 0 ? -1 : finish_file(u, fd, m, err);
 }
 
-// Drops the first component of *path, which must be the same for all; "" is left of the folder.
+// Drops the first component of *path, which must be the same for all; the folder itself becomes "".
 static int strip(struct unpacking *u, const char **path, bool directory, struct error **err)
 {
     const char *p = *path;
@@ -275,7 +275,7 @@ static int unpack_entry(struct unpacking *u, const struct reader_member *m, bool
 {
     const char *path = m->path, *link = m->link, *base;
     if (!*path)
-        return 0; // the folder itself stays as it is
+        return 0; // the folder itself is unchanged
     if (m->mtime > u->newest)
         u->newest = m->mtime;
     if (strip_first && strip(u, &path, S_ISDIR(m->mode), err) < 0)
@@ -284,7 +284,7 @@ static int unpack_entry(struct unpacking *u, const struct reader_member *m, bool
         return -1;
     if (!*path)
         return 0;
-    if (!u->beneath.in_root) // where names lead through links, they are no folders' names
+    if (!u->beneath.in_root) // with links followed, names are not places
         note_parents(u, path);
     if (m->hardlink)
         return unpack_hard_link(u, path, link, m, err);
@@ -303,7 +303,7 @@ static int unpack_entry(struct unpacking *u, const struct reader_member *m, bool
     }
 }
 
-// Links like "a/../b" are followed by the kernel, which says if that leaves the folder.
+// The kernel resolves links like "a/../b", and fails if they leave the folder.
 static int judge_doubtful(struct unpacking *u, struct error **err)
 {
     for (size_t i = 0; i < u->doubtful.n; i++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two passes over the archive: the first learns all names and links, the second writes the one
-// file, since a link may come before what it points to and a later member replaces an earlier one.
+// Extracts one file in two passes: the first reads all names and links, the second writes the file,
+// since a link may come before its target and a later member replaces an earlier one.
 #include "pack/names.h"
 #include "pack/pack.h"
 #include "pack/reader.h"
@@ -17,7 +17,7 @@ enum { LINKS_MAX = 40 }; // as the kernel has it
 struct known {
     unsigned mode;
     char *link;     // of a symlink, or NULL
-    size_t content; // the number of the member that brings the content, or brings it further
+    size_t content; // number of the member that has, or leads to, the content
 };
 struct index {
     struct known *members;
@@ -33,8 +33,8 @@ static void index_free(struct index *x)
     map_free(&x->by_name);
 }
 
-// A hard link is what its target is at this point of the archive. In a cpio the last name of a file
-// brings the content for all of them.
+// A hard link has the content of its target at this point of the archive. In a cpio the last name
+// of a file has the content for all names.
 static int add_hard_link(struct index *x, const struct reader_member *m, struct error **err)
 {
     const size_t *number = map_find(&x->by_name, m->link);
@@ -105,7 +105,7 @@ static int find_member(const struct index *x, const char *path, struct buf *plac
         }
         if (++links > LINKS_MAX)
             return error_user(err, "the links of \"%s\" go in circles", path);
-        // Go on from the link's own place with its target before what is left.
+        // Continue from the link's place, with its target before the rest.
         place->len = *k->link == '/' ? 0 : old;
         place->data[place->len] = '\0';
         char *joined = xasprintf("%s/%s", k->link + strspn(k->link, "/"), rest);

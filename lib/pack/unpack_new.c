@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unpacks an archive into a folder that is new or empty, and that appears only when all of it is
-// there.
+// Unpacks an archive into a new or empty folder, which appears only when it is complete.
 #include "pack/pack.h"
 
 #include "base/file.h"

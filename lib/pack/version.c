@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names the versions of the libraries that the bytes of a compressed tarball depend on.
+// Returns the versions of the libraries that the bytes of a compressed tarball depend on.
 #include "pack/pack.h"
 
 #include <archive.h>

@@ -9,9 +9,9 @@
 enum {
     PRESET = 6,
     MIB = 1 << 20,
-    SINGLE_MAX = 16 * MIB, // up to here one block: both halves would lack what the other knows
-    BLOCK_MAX = 24 * MIB,  // what a block costs in size is its first 8 MiB, the dictionary
-    END_DICTIONARY = 4096, // the smallest there is; no data block has it
+    SINGLE_MAX = 16 * MIB, // up to here one block: two would compress worse
+    BLOCK_MAX = 24 * MIB,  // each block loses about its first 8 MiB, the dictionary
+    END_DICTIONARY = 4096, // the smallest; no data block has it
     CHUNK = 1 << 18
 };
 
@@ -42,16 +42,15 @@ static void free_xz(void *c)
     free(x);
 }
 
-// Blocks are as large as they can be and still an even number of equal ones, so that two processors
-// are both busy to the end, in packing as in unpacking. More processors have more to do where there
-// are more blocks.
+// Blocks are as large as possible, equal, and even in number, so that two processors are busy to
+// the end in packing and unpacking. More processors need more blocks.
 static uint64_t block_size(uint64_t expected)
 {
     const uint64_t pair = 2ull * BLOCK_MAX;
     if (expected <= SINGLE_MAX)
         return SINGLE_MAX;
     uint64_t blocks = 2 * ((expected + pair - 1) / pair);
-    return (expected / blocks / MIB + 1) * MIB; // `expected` is not exact: no tiny block at the end
+    return (expected / blocks / MIB + 1) * MIB; // `expected` is inexact: avoids a tiny last block
 }
 
 static void *open_xz(int fd, unsigned threads, uint64_t expected, struct error **err)
@@ -71,7 +70,7 @@ static void *open_xz(int fd, unsigned threads, uint64_t expected, struct error *
     return NULL;
 }
 
-// Runs the encoder until it has taken all input (LZMA_RUN) or says that the action is done.
+// Runs the encoder until it has taken all input (LZMA_RUN) or the action is complete.
 static int run(struct xz_out *x, lzma_action action, struct error **err)
 {
     lzma_stream *s = &x->stream;

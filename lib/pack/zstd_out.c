@@ -8,9 +8,9 @@
 #include <zstd.h>
 
 enum {
-    LEVEL = 10, // upstream's (KATA_TARBALL_ZSTD_LEVEL)
+    LEVEL = 10, // as upstream (KATA_TARBALL_ZSTD_LEVEL)
     CHUNK = 1 << 18,
-    THREAD_MEMORY = 64 << 20 // a little more than what level 10 takes for a job
+    THREAD_MEMORY = 64 << 20 // a little more than level 10 needs for a job
 };
 
 const unsigned char zstd_mark[ZSTD_MARK_SIZE] = "\x5b\x2a\x4d\x18" // magic: skippable, 11
@@ -54,11 +54,11 @@ static void free_zstd(void *c)
 
 static void *open_zstd(int fd, unsigned threads, uint64_t expected, struct error **err)
 {
-    (void)expected; // zstd divides its work by itself, and pays nothing for it
+    (void)expected; // zstd divides its work itself, without a loss in size
     struct zstd_out *z = xcalloc(1, sizeof *z);
     z->fd = fd;
     z->context = ZSTD_createCCtx();
-    // Workers also for one thread: the bytes differ from those without, not by their number.
+    // Workers also for one thread: the bytes differ without workers, but not by their number.
     const struct {
         ZSTD_cParameter parameter;
         int value;

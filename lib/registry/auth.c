@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a request has to carry, and what to do when the registry says 401: Basic (RFC 7617), or a
-// token from the registry's token service (distribution, "Token Authentication Specification" and
-// "OAuth2").
+// Authorizes requests, before sending and after a 401: with Basic (RFC 7617), or a token from the
+// registry's token service (distribution, "Token Authentication Specification" and "OAuth2").
 #include "registry/internal.h"
 
 #include <openssl/evp.h>
@@ -9,7 +8,7 @@
 #include <strings.h>
 
 #define REFRESH_EARLY 10L  // seconds before a token ends
-#define DENIED_SECONDS 60L // a token service that gave none is not asked again
+#define DENIED_SECONDS 60L // no new request after a refused token
 
 static time_t now(void)
 {
@@ -18,7 +17,7 @@ static time_t now(void)
     return t.tv_sec;
 }
 
-// "pull,push a/b": under what a token is kept.
+// The key of a cached token: "pull,push a/b".
 static char *token_key(const struct request *q)
 {
     return xasprintf("%s %s", q->access == ACCESS_PUSH ? "pull,push" : "pull",
@@ -40,7 +39,7 @@ static int look_up_credentials(struct registry *r, struct error **err)
     if (r->not_found)
         return error_user(err, "%s", r->not_found);
     if (!r->looked_up && credentials_find(r->name, r->repository, &r->credentials, err) < 0) {
-        r->not_found = xstrdup((*err)->message); // a helper is not asked again for each blob
+        r->not_found = xstrdup((*err)->message); // so a helper runs only once
         return -1;
     }
     r->looked_up = true;
@@ -53,15 +52,15 @@ static void collect_scopes(const struct registry *r, const struct request *q, st
                  q->access == ACCESS_PUSH ? "pull,push" : "pull");
     if (q->mount_from)
         strlist_addf(out, "repository:%s:pull", q->mount_from);
-    // What the registry asked for, where it has another name for this repository.
+    // The scope from the registry, if it has another name for this repository.
     cleanup_free char *own = xasprintf("repository:%s:", r->repository);
     if (r->asked_scope && *r->asked_scope && !starts_with(r->asked_scope, own) &&
         !strlist_has(out, r->asked_scope))
         strlist_add(out, r->asked_scope);
 }
 
-// A realm is named by the registry, which had our credentials anyway; but they must not go in plain
-// text where they came under TLS, nor to a place that only we can reach.
+// The registry, which may get the credentials anyway, names the realm; but they must not go from
+// TLS to plain text, nor to a place that only this machine or network can reach.
 static int check_realm(const struct registry *r, struct url *realm, struct error **err)
 {
     if (url_parse(NULL, r->realm, realm, err) < 0)
@@ -73,7 +72,7 @@ static int check_realm(const struct registry *r, struct url *realm, struct error
     return 0;
 }
 
-// What the token service says to a request for these scopes; for none it only looks at the login.
+// Asks the token service for these scopes; without scopes it only checks the login.
 static int ask_service(struct registry *r, const struct url *realm, const struct strlist *scopes,
                        struct response *s, struct error **err)
 {
@@ -87,7 +86,7 @@ static int ask_service(struct registry *r, const struct url *realm, const struct
         .url = url,
         .outside = true,
         .json = true,
-        .limit = r->realm_limit, // also for the address that its name turns out to have
+        .limit = r->realm_limit, // also for the resolved address
         .basic = c->identity_token || !c->user ? NULL : c,
     };
     if (c->identity_token) {
@@ -111,8 +110,8 @@ static void wipe_body(struct response *s)
         explicit_bzero(s->body.data, s->body.len);
 }
 
-// The service gives no token for this repository. 1: that is about the repository, which need not
-// exist; -1: it is about the login.
+// After a refused token. 1: because of the repository, which need not exist; -1: because of the
+// login.
 static int judge_denial(struct registry *r, const struct url *realm, const struct response *denied,
                         struct error **err)
 {
@@ -167,11 +166,11 @@ static int prepare(struct registry *r, const struct request *q, char **token,
                    const struct credentials **basic, struct error **err)
 {
     if (r->basic) {
-        *basic = &r->credentials; // which do not change any more
+        *basic = &r->credentials; // which no longer change
         return 0;
     }
     if (!r->realm)
-        return 0; // as long as nothing was asked for
+        return 0; // nothing was required so far
     cleanup_free char *key = token_key(q);
     struct token *t = find_token(r, key);
     bool known = t->text || t->denied;
@@ -197,8 +196,8 @@ static void keep(char **field, const char *value)
     *field = copy;
 }
 
-// Some ask for a login at /v2/ only, and refuse everything else without a word. 1: now it is known
-// how to log in.
+// Some registries send a challenge only at /v2/, and refuse other requests without one. 1: the way
+// to log in is known now.
 static int ping(struct registry *r, const struct response *s, struct error **err)
 {
     cleanup_response struct response answer = {0};
@@ -221,11 +220,11 @@ static int answer(struct registry *r, const struct request *q, const struct resp
     const struct challenge *bearer = challenges_find(&s->challenges, "bearer");
     const struct challenge *basic = challenges_find(&s->challenges, "basic");
     if (s->status == 403 && (s->token || s->basic_sent))
-        return 0; // it knows who we are
+        return 0; // the login was accepted
     if (bearer && bearer->realm) {
         cleanup_free char *key = token_key(q);
         struct token *t = find_token(r, key);
-        // Another thread may have renewed it meanwhile.
+        // Another thread may have renewed it.
         if (t->text && (!s->token || strcmp(t->text, s->token) != 0))
             return 1;
         if (t->denied && now() < t->refresh)
@@ -239,7 +238,7 @@ static int answer(struct registry *r, const struct request *q, const struct resp
     }
     if (!basic)
         return ping(r, s, err);
-    // Asked for once; twice means that they are wrong.
+    // A second challenge means that the credentials are wrong.
     if (look_up_credentials(r, err) < 0)
         return -1;
     bool first = !s->basic_sent && r->credentials.user;
@@ -256,9 +255,9 @@ int auth_answer(struct registry *r, const struct request *q, const struct respon
     return result;
 }
 
-// ---- what may not be seen ----
+// ---- denied access ----
 
-// Whether /v2/ lets us in: it is about the login alone.
+// Whether /v2/ accepts the login, which is all that it checks.
 static int check_login(struct registry *r, const struct response *denied, struct error **err)
 {
     cleanup_response struct response s = {0};
@@ -337,7 +336,7 @@ void auth_close(struct registry *r)
 
 // ---- challenge ----
 // WWW-Authenticate: challenge *("," challenge), a challenge being scheme [1*SP (token68 / params)]
-// (RFC 9110, sections 5.6 and 11). Written by anyone, so nothing is believed.
+// (RFC 9110, sections 5.6 and 11). The header is untrusted.
 
 #define VALUE_MAX 4096 // of a parameter
 #define CHALLENGES_MAX 16
@@ -364,7 +363,7 @@ static const char *take_token(const char *p, char **out)
     return p;
 }
 
-// A token or a quoted string. *out stays NULL if there is none.
+// Reads a token or a quoted string. *out stays NULL if there is none.
 static const char *take_value(const char *p, char **out)
 {
     if (*p != '"')
@@ -415,7 +414,7 @@ static const char *take_parameters(const char *p, struct challenge *c)
         p = take_value(skip_space(p + 1), &value);
         if (value)
             set_parameter(c, name, value);
-        // What is left up to the comma is no parameter (token68's padding, say).
+        // The rest up to the comma is no parameter (padding of a token68, for example).
         p += strcspn(p, ",");
         if (!*p)
             return p;
@@ -464,13 +463,13 @@ void challenges_free(struct challenges *list)
 }
 
 // ---- token ----
-// What a token service is asked, and what it answers.
+// Requests to a token service, and its answers.
 
 #define SECONDS_DEFAULT 60 // the specification's, for an answer without expires_in
 #define SECONDS_MAX 86400
 #define TOKEN_MAX (64 << 10)
 
-// Percent-encoded but for RFC 3986's unreserved characters.
+// Percent-encoded except RFC 3986's unreserved characters.
 static void add_field(struct buf *out, const char *name, const char *value)
 {
     if (!value || !*value)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// registries.conf of podman, skopeo and buildah (containers-registries.conf(5), version 2, and
-// containers-registries.conf.d(5)): where the images of a prefix really are, over plain http or
-// unchecked TLS if it says so, their mirrors, and what is blocked. Short names are not its matter
-// here: a name without a registry is docker.io's.
+// Reads registries.conf of podman, skopeo and buildah (containers-registries.conf(5), version 2,
+// and containers-registries.conf.d(5)): the location of the images of a prefix, plain http or
+// unchecked TLS for it, mirrors, and blocked prefixes. Short names are not read: a name without a
+// registry is docker.io's.
 #include "base/file.h"
 #include "registry/internal.h"
 #include "toml/toml.h"
@@ -91,7 +91,7 @@ static int set_key(struct conf_table *t, const char *key, const struct toml_valu
         }
         return 0;
     }
-    return 0; // of a newer version, and of no matter here
+    return 0; // of a newer version, not needed here
 }
 
 // "registry[0].location", "registry[0].mirror[1].insecure"
@@ -121,7 +121,7 @@ static int take_entry(struct conf *c, const struct toml_entry *e, struct error *
                                           : 0;
 }
 
-// What podman refuses is refused: a name that never fits would be passed over without a word.
+// Refuses what podman refuses: an entry whose name never matches would be ignored silently.
 static int check_name(const char *name, bool prefix, struct error **err)
 {
     if (!name)
@@ -149,7 +149,7 @@ static int check_names(const struct conf_table *t, struct error **err)
     return 0;
 }
 
-// The later one of two would stand in for the first, whatever that forbids.
+// The second of two equal entries would replace the first, with its restrictions.
 static int check_twice(const struct conf *c, struct error **err)
 {
     for (size_t i = 0; i < c->n; i++)
@@ -191,7 +191,7 @@ static int read_text(const char *path, const struct buf *text, struct conf *out,
     return result < 0 ? -1 : check_twice(out, err);
 }
 
-// A table of a later file stands in for the one of the same prefix.
+// A table of a later file replaces one of the same prefix.
 static int add_file(const char *path, struct conf *all, struct error **err)
 {
     cleanup_buf struct buf text = {0};
@@ -227,7 +227,7 @@ static int add_folder(const char *folder, struct conf *all, struct error **err)
     return 0;
 }
 
-// The user's own file stands in for the system's, and for its folder, too.
+// The user's own file replaces the system's file and folder.
 static int read_all(struct conf *all, struct error **err)
 {
     static const char system[] = "/etc/containers/registries.conf";
@@ -244,9 +244,9 @@ static int read_all(struct conf *all, struct error **err)
     return add_folder(own_folder, all, err);
 }
 
-// ---- looking something up ----
+// ---- lookup ----
 
-// How much of the name a prefix covers; 0: it is not of it.
+// How many bytes of the name a prefix covers; 0: no match.
 static size_t covers(const char *prefix, const char *name)
 {
     size_t n = strlen(prefix), host = strcspn(name, "/:");
@@ -255,7 +255,7 @@ static size_t covers(const char *prefix, const char *name)
     return !strncmp(prefix, name, n) && (!name[n] || strchr("/:@", name[n])) ? n : 0;
 }
 
-// The place that `location` makes of the name, of which `covered` bytes are replaced.
+// Sets the place: `location` replaces the first `covered` bytes of the name.
 static int set_place(struct registry_place *out, const struct conf_table *t, const char *name,
                      size_t covered, struct error **err)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where user names and passwords come from: the files of docker and of podman, skopeo and buildah
-// (containers-auth.json(5)), and their credential helpers.
+// Finds user names and passwords in the files of docker and of podman, skopeo and buildah
+// (containers-auth.json(5)) and with their credential helpers, and finds certificates in certs.d.
 #include "base/file.h"
 
 #include "base/log.h"
@@ -33,7 +33,7 @@ void credentials_free(struct credentials *c)
     *c = (struct credentials){0};
 }
 
-// The files to be looked at, in this order.
+// Lists the files to read, in order.
 static void collect_files(struct strlist *out)
 {
     const char *only = getenv("REGISTRY_AUTH_FILE"), *home = getenv("HOME");
@@ -43,8 +43,8 @@ static void collect_files(struct strlist *out)
         strlist_add(out, only);
         return;
     }
-    // Where `podman login` and `skopeo login` write to: without a session (cron, sudo, containers)
-    // that is /run/containers, and a session's file counts there, too.
+    // The file that `podman login` and `skopeo login` write: without a session (cron, sudo,
+    // containers) in /run/containers; then a session's file counts, too.
     if (runtime && *runtime) {
         strlist_addf(out, "%s/containers/auth.json", runtime);
     } else {
@@ -70,7 +70,7 @@ static int ask_file(const char *path, const char *registry, const char *reposito
     secrets_guard();
     if (file_read(path, FILE_MAX, &text, err) < 0)
         return -1;
-    if (!text.len) // as `mktemp` makes it, for a login to come
+    if (!text.len) // made by `mktemp`, for a later login
         return 0;
     json_t *all = json_loadb(text.data, text.len, 0, NULL);
     explicit_bzero(text.data, text.len);
@@ -84,7 +84,7 @@ static int ask_file(const char *path, const char *registry, const char *reposito
     int result = credentials_of_file(all, path, registry, repository, out, &helper, err);
     json_decref(all);
     if (result == 0 && helper && !credentials_has_helper(helper)) {
-        // Whoever removed it may still read what everybody may.
+        // Without the helper, public images can still be read.
         log_warning("%s says that docker-credential-%.100s has the password for %s, and it is not "
                     "installed: taken for none",
                     path, helper, registry);
@@ -122,7 +122,7 @@ const char *credentials_server(const char *registry)
     return strcmp(registry, "docker.io") ? registry : DOCKER_SERVER;
 }
 
-// base64("user:password") of an entry. What is no such thing is an error that does not repeat it.
+// base64("user:password") of an entry. Other text is an error, without the text.
 static int decode(const char *encoded, struct credentials *out)
 {
     size_t n = strlen(encoded);
@@ -145,7 +145,7 @@ static int decode(const char *encoded, struct credentials *out)
     return colon ? 0 : -1;
 }
 
-// What is there and of another type than docker's is no "no login".
+// A value of another type than docker's is an error, not "no login".
 static int check_types(const json_t *object, const char *const *names, size_t n, json_type wanted,
                        const char *path, struct error **err)
 {
@@ -239,7 +239,7 @@ int credentials_of_file(const json_t *file, const char *path, const char *regist
     if (entry && take_entry(entry, path, registry, out, err) < 0)
         return -1;
     const char *store = json_string_value(json_object_get(file, "credsStore"));
-    // docker leaves an empty entry for what it put into the store.
+    // docker keeps an empty entry for a login in the store.
     if (!out->user && !out->identity_token && store && *store)
         *helper = xstrdup(store);
     return 0;
@@ -249,8 +249,8 @@ int credentials_of_file(const json_t *file, const char *path, const char *regist
 // Credential helpers (github.com/docker/docker-credential-helpers): `docker-credential-NAME get`
 // reads a server's name from standard input and writes {"Username": ..., "Secret": ...}.
 
-#define HELPER_SECONDS 30 // it may ask its user for something, but not forever
-#define LOOK_MS 200       // for an interrupt, which is pending where signals are held back
+#define HELPER_SECONDS 30 // it may prompt the user, but not forever
+#define LOOK_MS 200       // between checks for a pending interrupt
 #define ANSWER_MAX ((size_t)1 << 20)
 
 static bool is_name(const char *name)
@@ -274,7 +274,7 @@ static int input_of(const char *server, struct error **err)
     return fd;
 }
 
-// Everything up to the end, within the time. The answer may be secret, so it is in no message.
+// Reads to the end, within the time limit. The answer may be secret, so it is in no message.
 static int read_answer(int fd, struct buf *out, struct error **err)
 {
     struct timespec begin, now;
@@ -310,7 +310,7 @@ int credentials_of_answer(const struct buf *answer, int status, struct credentia
                           struct error **err)
 {
     if (status != 0) {
-        // The protocol's way to say that there is none.
+        // The protocol's answer for no credentials.
         if (answer->len && strstr(answer->data, "credentials not found"))
             return 0;
         cleanup_free char *how = process_status_text(status);

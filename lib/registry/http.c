@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A request with what may come between it and its answer: redirects, 401, and failures that pass.
+// Sends a request, and handles redirects, 401 and transient failures.
 #include "registry/internal.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define REDIRECTS_MAX 10
-#define AUTH_ROUNDS 3     // no token, a token that is too old, a token
-#define NO_ANSWER_TRIES 1 // more, where nothing came at all
+#define AUTH_ROUNDS 3     // no token, an expired token, a token
+#define NO_ANSWER_TRIES 1 // more tries, after no answer at all
 
 void response_free(struct response *s)
 {
@@ -27,7 +27,7 @@ void response_free(struct response *s)
 }
 
 // ---- one request ----
-// With what it has to carry, if it goes to the registry itself.
+// Sends it, with authorization if it goes to the registry itself.
 static int send_one(struct registry *r, struct http_hop *hop, struct response *s,
                     struct error **err)
 {
@@ -58,7 +58,7 @@ static bool is_redirect(const struct response *s)
                            s->status == 307 || s->status == 308);
 }
 
-// Where a redirect leads, if that is a place to go.
+// The target of a redirect, if it is allowed.
 static int follow(const struct request *q, const struct url *from, const struct response *s,
                   struct url *to, struct http_hop *hop, struct error **err)
 {
@@ -102,7 +102,7 @@ int http_exchange(struct registry *r, const struct request *q, struct response *
     }
 }
 
-// ---- trying again ----
+// ---- retries ----
 struct retry retry_begin(const struct registry *r)
 {
     return (struct retry){.left = r->tries - 1, .pause_ms = r->pause_ms};
@@ -110,7 +110,7 @@ struct retry retry_begin(const struct registry *r)
 
 static void pause_ms(struct registry *r, unsigned ms)
 {
-    // In pieces, because another transfer may fail meanwhile.
+    // In short waits, because another transfer may fail meanwhile.
     for (; ms && !__atomic_load_n(&r->stop, __ATOMIC_RELAXED) && !http_interrupted();
          ms -= ms < 50 ? ms : 50) {
         struct timespec t = {0, (long)(ms < 50 ? ms : 50) * 1000000};
@@ -132,7 +132,7 @@ bool retry_wait(struct registry *r, struct retry *retry, const struct response *
     return true;
 }
 
-// What a front end answers instead of the registry is text or HTML.
+// A front end that answers instead of the registry sends text or HTML.
 static bool is_json(const struct buf *body)
 {
     size_t i = 0;
@@ -181,7 +181,7 @@ bool registry_is_down(const struct registry *r)
     return __atomic_load_n(&r->down, __ATOMIC_RELAXED);
 }
 
-// ---- what the registry says ----
+// ---- error messages of the registry ----
 // "MANIFEST_INVALID: manifest invalid" of its JSON (distribution, "Error Codes"); to be freed, or
 // NULL.
 static char *explanation(struct registry *r, const struct response *s)
@@ -191,7 +191,7 @@ static char *explanation(struct registry *r, const struct response *s)
     const char *code = json_string_value(json_object_get(first, "code"));
     const char *message = json_string_value(json_object_get(first, "message"));
     char *text = NULL;
-    // A server that repeats what it was sent must not make us print it.
+    // A server may repeat a secret that it was sent; it must not be printed.
     if (code && !auth_is_in(r, code) && !(message && auth_is_in(r, message)))
         text = xasprintf("%.100s%s%.300s", code, message ? ": " : "", message ? message : "");
     for (char *c = text; c && *c; c++)
@@ -201,7 +201,7 @@ static char *explanation(struct registry *r, const struct response *s)
     return text;
 }
 
-// Harbor says DENIED, and why in words only.
+// Harbor answers DENIED, with the reason only in the message text.
 static bool is_quota(const struct response *s)
 {
     static const char *const words[] = {"quota", "storage resource", "configured upper limit",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Manifests and indexes (OCI Distribution 1.1, "Pulling manifests" and "Pushing Manifests").
+// Pulls, checks and pushes manifests and indexes (OCI Distribution 1.1, "Pulling manifests" and
+// "Pushing Manifests"), and reads and adds referrers.
 #include "registry/internal.h"
 
 #include "store/descriptor.h"
@@ -14,8 +15,7 @@ char *manifest_url(const struct registry *r, const char *what)
     return xasprintf("%s%s/manifests/%s", r->base, r->repository, what);
 }
 
-// The type alone: "application/json; charset=utf-8" without its parameters. NULL if it says
-// nothing.
+// The media type without parameters ("; charset=utf-8"). NULL if it is empty.
 static char *bare_type(const char *media_type)
 {
     if (!media_type)
@@ -34,7 +34,7 @@ static char *refuse(struct error **err, const char *why)
 }
 
 // A document that is a manifest to one reader and an index to another would have one digest and two
-// contents (CVE-2021-41190), so everything that it says of itself has to agree.
+// contents (CVE-2021-41190), so all its type fields must agree.
 static char *check_object(const json_t *m, const char *media_type, struct error **err)
 {
     const json_t *own = json_object_get(m, "mediaType");
@@ -79,12 +79,12 @@ static bool is_digest(const char *what)
     return oci_digest_hex(what);
 }
 
-// What was asked for by digest has that digest; else what the registry says it has.
+// The digest must be the requested one; for a tag, the one that the registry states.
 static int check_digest_of(const char *what, const struct response *s, const char *digest,
                            struct error **err)
 {
     const char *wanted = is_digest(what) ? what : s->digest;
-    // Other algorithms cannot be compared; the content is named by ours all the same.
+    // Digests of other algorithms are not compared; SHA-256 names the content in any case.
     if (!wanted || !starts_with(wanted, "sha256:") || !strcmp(wanted + 7, digest))
         return 0;
     return error_user(err, "its digest is sha256:%s and not %.80s", digest, wanted);
@@ -121,7 +121,7 @@ static int get_from(struct registry *r, const char *what, struct buf *out, char 
     return 1;
 }
 
-// What a mirror does not have, or has damaged, the registry itself is asked for.
+// If a mirror lacks the manifest, or has it damaged, the registry itself is used.
 int registry_get_manifest(struct registry *r, const char *what, struct buf *out, char **media_type,
                           char digest[static DIGEST_HEX_SIZE], struct error **err)
 {
@@ -140,9 +140,9 @@ int registry_get_manifest(struct registry *r, const char *what, struct buf *out,
     return get_from(r, what, out, media_type, digest, err);
 }
 
-// docker-registry reads links while others write them: who pushes at the same moment what somebody
-// else pushes can be told that the digest is wrong. It was computed of these very bytes, so that
-// passes.
+// docker-registry reads links while others write them: with two pushes of the same content at the
+// same moment it may report a wrong digest. The digest was computed from these bytes, so the
+// failure is transient.
 static int put(struct registry *r, const struct request *q, struct response *s, struct error **err)
 {
     static const char code[] = "\"DIGEST_INVALID\"";
@@ -160,7 +160,8 @@ static int put(struct registry *r, const struct request *q, struct response *s, 
                : 0;
 }
 
-// Whether the tag names these bytes already: 1, 0, -1. A refusal is none: the PUT says more.
+// Whether the tag names these bytes already: 1, 0, -1. A refusal counts as 0: the PUT has the
+// better error.
 static int is_there(struct registry *r, const char *tag, const char *digest, struct error **err)
 {
     cleanup_free char *url = manifest_url(r, tag);
@@ -218,8 +219,8 @@ int registry_put_manifest(struct registry *r, const char *what, const void *byte
 }
 
 // ---- referrers ----
-// What names a manifest as its subject (OCI Distribution 1.1, "Listing Referrers", "Referrers Tag
-// Schema").
+// Manifests that name a manifest as their subject (OCI Distribution 1.1, "Listing Referrers",
+// "Referrers Tag Schema").
 
 #define PAGES_MAX 200
 #define BYTES_MAX ((size_t)16 << 20)
@@ -257,7 +258,7 @@ struct listing {
     size_t bytes; // so far
 };
 
-// 1: `each` ended it; 0: all were seen; -1. *index: it was one.
+// 1: `each` ended it; 0: all were visited; -1. *is_index: the bytes are an index.
 static int visit(struct listing *l, const char *bytes, size_t length, bool *is_index,
                  struct error **err)
 {
@@ -278,7 +279,7 @@ static int visit(struct listing *l, const char *bytes, size_t length, bool *is_i
     return result;
 }
 
-// The pages of the API. An answer that is no index ends them: there is no such API, then.
+// The pages of the API. An answer that is no index means that there is no such API.
 static int visit_api(struct registry *r, const char *digest, struct listing *l, struct error **err)
 {
     cleanup_free char *query = NULL;
@@ -308,8 +309,8 @@ static int visit_api(struct registry *r, const char *digest, struct listing *l, 
     return 0;
 }
 
-// What the fallback tag names; *out stays empty if that is nothing. Some (GitLab) take the tag for
-// the digest that it looks like, and give the subject itself.
+// The index of the fallback tag; *out stays empty if there is none. Some registries (GitLab) read
+// the tag as a digest, and return the subject itself.
 static int get_tag(struct registry *r, const char *digest, struct buf *out, struct error **err)
 {
     cleanup_free char *tag = fallback_tag(digest);
@@ -358,7 +359,7 @@ static int collect(void *by_digest, const json_t *descriptor, struct error **err
 json_t *registry_referrers(struct registry *r, const char *digest, const char *artifact_type,
                            struct error **err)
 {
-    json_t *all = json_object(), *d; // which keeps the order
+    json_t *all = json_object(), *d; // keeps the order
     json_t *list = registry_each_referrer(r, digest, artifact_type, collect, all, err) == 0
                        ? json_array()
                        : NULL;
@@ -400,7 +401,7 @@ static int put_index(struct registry *r, const char *digest, json_t *list, struc
     return registry_put_manifest(r, tag, text, strlen(text), OCI_INDEX, own, err);
 }
 
-// The index of the tag as it is: whatever it lists stays. One that is no index is replaced.
+// The current index of the tag: its entries are kept. Anything else is replaced.
 static json_t *tag_list(struct registry *r, const char *digest, struct error **err)
 {
     cleanup_buf struct buf bytes = {0};
@@ -414,7 +415,7 @@ static json_t *tag_list(struct registry *r, const char *digest, struct error **e
     return list;
 }
 
-// One that two clients change at once keeps the change of the last only, so it is looked at again.
+// If two clients change the index at once, only the last change is kept, so it is read again.
 static int add_to_tag(struct registry *r, const char *digest, const json_t *descriptor,
                       struct error **err)
 {
@@ -429,7 +430,7 @@ static int add_to_tag(struct registry *r, const char *digest, const json_t *desc
         json_decref(list);
         if (result < 0 || there)
             return result;
-        // Seen again in the next round.
+        // Checked in the next round.
     }
     return error_user(err,
                       "the list of referrers does not have it after %d tries: the registry does "

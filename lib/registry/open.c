@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens one repository: names, defaults, plain http or TLS, and the mirrors that registries.conf
-// has.
+// Opens one repository: names, defaults, plain http or TLS, and the mirrors in registries.conf.
 #include "registry/internal.h"
 
 #include <string.h>
@@ -9,21 +8,21 @@
 #define TRIES 5
 #define SILENCE 30
 #define PAUSE_MS 250
-#define CHUNK ((uint64_t)64 << 20) // what a registry that cannot resume loses
+#define CHUNK ((uint64_t)64 << 20) // the loss if a registry cannot resume
 
 static unsigned or_default(unsigned value, unsigned standard)
 {
     return value ? value : standard;
 }
 
-// Plain http is for this machine, or if the caller says so.
+// Plain http is used for this machine, or if the caller asks for it.
 static int find_base(struct registry *r, bool plain, struct error **err)
 {
     cleanup_url struct url u = {0};
     const char *host = strcmp(r->name, "docker.io") ? r->name : "registry-1.docker.io";
     bool has_certs = false;
     if (registry_is_local(r->name) && !plain) {
-        // One with certificates of its own speaks TLS, wherever it is.
+        // A registry with certificates in certs.d speaks TLS, also on this machine.
         struct certs certs = {0};
         if (certs_find(r->name, &certs, err) < 0)
             return -1;
@@ -38,7 +37,7 @@ static int find_base(struct registry *r, bool plain, struct error **err)
     return 0;
 }
 
-// What a registry that may be insecure speaks, remembered for the whole process: TLS if it can.
+// The probed protocol of an insecure registry, kept for the whole process: TLS if possible.
 static struct known_scheme {
     char *name;
     bool plain;
@@ -105,7 +104,7 @@ static struct registry *open_place(const struct registry_place *p, const struct 
     return NULL;
 }
 
-// They have logins of their own, and one that fails is not waited for long.
+// Mirrors have their own logins, and few retries.
 static int open_mirrors(struct registry *r, const struct registry_places *p, struct error **err)
 {
     const struct registry_options o = {.parallel = r->parallel,

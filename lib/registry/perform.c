@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One HTTP exchange with one server, bounded in time.
+// Runs one HTTP exchange with one server, with time limits.
 #include "http/http.h"
 
 #include "registry/internal.h"
@@ -10,8 +10,8 @@
 #include <strings.h>
 
 #define CONNECT_SECONDS 15u
-#define SLOWEST 1024L            // bytes in a second; less is silence
-#define WHOLE_SLOWEST (32 << 10) // ... of a whole body, on the average
+#define SLOWEST 1024L            // bytes per second; less is silence
+#define WHOLE_SLOWEST (32 << 10) // ... of a whole body, on average
 #define ERROR_BODY_MAX ((size_t)64 << 10)
 #define BUFFER_SIZE (512L << 10) // the most that curl allows for receiving
 
@@ -92,7 +92,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     return 0;
 }
 
-// What is taken back (a rewind, a failure) is negative.
+// Negative after a rewind or a failure.
 static void count_sent(struct exchange *x, int64_t n)
 {
     if (x->hop->q->counted)
@@ -130,8 +130,8 @@ static size_t on_send(char *out, size_t size, size_t count, void *context)
 static int on_seek(void *context, curl_off_t offset, int origin)
 {
     struct exchange *x = context;
-    // curl sends again by itself what broke on a connection that was used before. Of an upload the
-    // registry may have a part, and has to be asked first.
+    // curl resends by itself after a reused connection broke. For an upload the registry may have a
+    // part, so its state must be read first.
     if (x->hop->q->fd > 0 && x->sent)
         return CURL_SEEKFUNC_FAIL;
     if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > x->hop->q->length)
@@ -148,7 +148,7 @@ bool http_interrupted(void)
            (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
 }
 
-// Called once a second at least, also while nothing comes.
+// Called at least once a second, also without data.
 static int on_progress(void *context, curl_off_t total, curl_off_t now, curl_off_t up_total,
                        curl_off_t up_now)
 {
@@ -232,7 +232,7 @@ static void set_method(CURL *c, struct exchange *x)
     curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, q->method);
 }
 
-// curl's own ways of naming a user keep the secret from a proxy and from other hosts.
+// curl's own user options hide the secret from a proxy and from other hosts.
 static void set_credentials(CURL *c, const struct http_hop *hop)
 {
     if (hop->token) {
@@ -258,7 +258,7 @@ static struct curl_slist *add_header(struct curl_slist *list, const char *name, 
 
 static struct curl_slist *make_headers(const struct request *q)
 {
-    // Without a body to speak of none is waited for, and curl's own type would be wrong.
+    // Turns off curl's "Expect: 100-continue" and its default type.
     struct curl_slist *list = curl_slist_append(NULL, "Expect:");
     if (!q->content_type)
         list = curl_slist_append(list, "Content-Type:");
@@ -270,7 +270,7 @@ static struct curl_slist *make_headers(const struct request *q)
 
 static void set_certs(CURL *c, const struct certs *certs)
 {
-    // In addition to the distribution's: a blob stands in for its file, but not for its folder.
+    // In addition to the system's CAs: a blob replaces their file, but not their folder.
     struct curl_blob ca = {certs->ca.data, certs->ca.len, CURL_BLOB_COPY};
     if (certs->ca.len)
         curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &ca);
@@ -306,7 +306,7 @@ static int failed(struct exchange *x, CURLcode code, struct error **err)
     return -1;
 }
 
-// Of the other end; only asked for where nothing went wrong.
+// The scope of the peer's address; only after success.
 static enum address_scope scope_of_peer(CURL *c)
 {
     char *ip = NULL;
@@ -315,7 +315,7 @@ static enum address_scope scope_of_peer(CURL *c)
     return scope_of_host(ip);
 }
 
-// What the machine says about CAs; the registry's own certs.d goes before it.
+// The machine's CA settings; the registry's own certs.d takes precedence.
 static int machine_settings(struct registry *r, const struct http_hop *hop, struct response *s,
                             struct error **err)
 {
@@ -346,7 +346,7 @@ int http_perform(struct registry *r, const struct http_hop *hop, struct response
     set_method(c, &x);
     set_credentials(c, hop);
     set_certs(c, &certs);
-    // Also for a token service on the same host, and for nobody else.
+    // Also for a token service on the same host, for no other host.
     if (r->unchecked && !strcmp(hop->to->host, r->name)) {
         curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -358,10 +358,10 @@ int http_perform(struct registry *r, const struct http_hop *hop, struct response
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_BUFFERSIZE, BUFFER_SIZE);
     curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    // What is meant for this machine's own ears goes through nobody else's.
+    // Requests to this machine do not go through a proxy.
     if (registry_is_local(hop->to->host))
         curl_easy_setopt(c, CURLOPT_PROXY, "");
-    // A connection made under another limit would go around the check of the address.
+    // A reused connection, made under another limit, would bypass the check of the address.
     curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, hop->limit < SCOPE_MACHINE ? 1L : 0L);
     CURLcode code = curl_easy_perform(c);
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &s->status);
@@ -372,7 +372,7 @@ int http_perform(struct registry *r, const struct http_hop *hop, struct response
     s->from = hop->to->scope;
     if (scope_of_peer(c) > s->from)
         s->from = scope_of_peer(c);
-    // curl takes a connection that ends within the headers for an answer with fewer of them.
+    // curl takes a connection that ends within the headers for a complete answer.
     if (code == CURLE_OK && !x.head_whole)
         code = CURLE_PARTIAL_FILE;
     bool answered = code == CURLE_OK || x.error_body_full;
@@ -390,7 +390,7 @@ int http_perform(struct registry *r, const struct http_hop *hop, struct response
 }
 
 // ---- pool ----
-// libcurl's handles of one registry: each keeps its connections, so they are used again.
+// libcurl handles of one registry, reused since each keeps its connections.
 
 CURL *pool_take(struct registry *r)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blobs down: hashed as they come, and resumed where a connection broke.
+// Downloads blobs, hashes them as they arrive, and resumes broken transfers; runs transfers in
+// parallel.
 #include "registry/internal.h"
 
 #include "base/log.h"
@@ -16,7 +17,7 @@ struct pull {
     uint64_t have;   // bytes in the file and in the hash
     bool begun;      // the body of this answer
     unsigned pieces; // answers that brought bytes
-    bool again;      // pieces did not fit, and it was taken once more
+    bool again;      // pieces did not match; downloaded again
 };
 
 static int start_over(struct pull *p, struct error **err)
@@ -32,7 +33,7 @@ static int start_over(struct pull *p, struct error **err)
     return 0;
 }
 
-// The first bytes of a body: do they continue what is there?
+// At the first bytes of a body: checks that they continue the file.
 static int begin_body(struct pull *p, const struct response *s, struct error **err)
 {
     p->begun = true;
@@ -82,10 +83,10 @@ static int ask(struct registry *r, struct pull *p, const char *url, struct respo
                               .context = p};
     p->begun = false;
     int result = http_exchange(r, &q, s, err);
-    // One that ended early without an error of its own (no Content-Length) is resumed as well.
+    // A body that ended early without an error (no Content-Length) is resumed as well.
     if (result == 0 && (s->status == 200 || s->status == 206) && p->have < p->blob->size) {
         s->may_pass = true;
-        if (s->status == 200 && s->length == p->have) // which was all of it
+        if (s->status == 200 && s->length == p->have) // a complete body
             registry_set_wrong(r);
         return error_user(err, "only %" PRIu64 " of %" PRIu64 " bytes came", p->have,
                           p->blob->size);
@@ -93,7 +94,7 @@ static int ask(struct registry *r, struct pull *p, const char *url, struct respo
     return result;
 }
 
-// All bytes, of whatever content. 0 also if there is none (blob->missing).
+// Gets all bytes, unchecked. 0 also if the registry has none (blob->missing).
 static int get_bytes(struct registry *r, struct pull *p, const char *url, struct error **err)
 {
     struct retry retry = retry_begin(r);
@@ -108,14 +109,14 @@ static int get_bytes(struct registry *r, struct pull *p, const char *url, struct
             p->blob->missing = true;
             return 0;
         }
-        // A range that it cannot give: all of it, then.
+        // The range is refused: start again from 0.
         if (result == 0 && s.status == 416 && p->have) {
             if (start_over(p, err) < 0)
                 return -1;
             s.may_pass = true;
         }
         if (p->have > before + (1 << 20))
-            retry = retry_begin(r); // it moves
+            retry = retry_begin(r); // there is progress
         if (retry_wait(r, &retry, &s))
             continue;
         if (result == 0)
@@ -127,7 +128,7 @@ static int get_bytes(struct registry *r, struct pull *p, const char *url, struct
     return 0;
 }
 
-// 1: valid; 0: not, but it may be worth to take it once more in one piece; -1: not.
+// 1: valid; 0: invalid, but one more download in one piece may help; -1: invalid.
 static int check(struct pull *p, struct error **err)
 {
     char found[DIGEST_HEX_SIZE];
@@ -167,7 +168,7 @@ static int pull_from(struct registry *r, struct registry_blob *blob, struct erro
         hasher_end(p.hash, dropped);
     if (result == 0 && !p.blob->missing)
         return 0;
-    // Nobody should find there what was not proven.
+    // Unverified bytes must not stay in the file.
     if (ftruncate(p.blob->fd, 0) < 0 && result == 0)
         result = error_errno(err, errno, "emptying the file for a blob");
     if (result < 0)
@@ -202,10 +203,10 @@ int registry_pull_blobs(struct registry *r, struct registry_blob *blobs, size_t 
 }
 
 // ---- hash ----
-// SHA-256 in a thread of its own beside the one that receives. With one processor, or where no
-// thread can be made, it is no slower than hashing in place.
+// SHA-256 in a thread of its own beside the one that receives. With one processor, or without a
+// thread, it is no slower than hashing in place.
 
-#define WORTH_IT ((uint64_t)4 << 20) // below, a thread costs more than it saves
+#define WORTH_IT ((uint64_t)4 << 20) // below this a thread costs more than it saves
 #define SLOT_SIZE ((size_t)256 << 10)
 #define SLOTS 4
 
@@ -263,7 +264,7 @@ void hasher_end(struct hasher *h, char hex[static DIGEST_HEX_SIZE])
 }
 
 // ---- parallel ----
-// Several transfers at a time, a thread each: they wait for the network, so threads are enough.
+// Several transfers at a time, one thread each, since they mostly wait for the network.
 
 struct transfers {
     struct registry *r;

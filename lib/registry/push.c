@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blobs up (OCI Distribution 1.1, "Pushing blobs"): asked for first, mounted if another repository
-// has it, else sent in one request, which every registry takes. What was answered with success
-// counts as sent; the registry is asked how far it is only after a failure. Where the one request
-// is refused or breaks, chunks are tried, and smaller ones after those.
+// Uploads blobs (OCI Distribution 1.1, "Pushing blobs"): checks for each first, mounts it if
+// another repository has it, else sends it in one request, which every registry accepts. Bytes
+// answered with success count as sent; the upload's state is read only after a failure. If the one
+// request is refused or breaks, chunks are tried, then smaller chunks.
 #include "registry/internal.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#define FINISH_RATE (4u << 20) // bytes in a second: a registry reads all of it again at the end
+#define FINISH_RATE (4u << 20) // bytes in a second: a registry reads the blob again at the end
 #define RESTARTS_MAX 6
 
-// The most bytes of one request, one way after the other. ghcr.io takes 4 MiB in a chunk.
+// The maximum size of one request, for each way in turn. ghcr.io takes 4 MiB in a chunk.
 static const uint64_t way_sizes[] = {UINT64_MAX, (uint64_t)64 << 20, (uint64_t)4 << 20};
 #define WAYS ARRAY_LEN(way_sizes)
 
@@ -21,7 +21,7 @@ static char *blob_url(const struct registry *r, const char *digest)
 }
 
 // Whether a 200 is about this blob: some front ends answer anything with 200. A registry names the
-// digest, and what it redirects to (a store of objects) at least the length.
+// digest, and an object store that it redirects to at least the length.
 static bool is_about(const struct response *s, const char *digest, uint64_t size)
 {
     if (s->digest)
@@ -29,9 +29,9 @@ static bool is_about(const struct response *s, const char *digest, uint64_t size
     return size && s->length == size;
 }
 
-// 1, 0, -1. Before a push a refusal is no answer: many registries refuse to be asked about a
-// repository that the push would make, and some front ends refuse HEAD. The push itself says
-// whether it is allowed.
+// 1, 0, -1. Before a push a refusal counts as 0: many registries refuse HEAD for a repository that
+// the push would make, and some front ends refuse every HEAD. The push itself shows whether it is
+// allowed.
 static int has_blob(struct registry *r, const char *digest, uint64_t size,
                     enum registry_access access, struct error **err)
 {
@@ -60,14 +60,14 @@ int registry_has_blob(struct registry *r, const char *digest, struct error **err
 // ---- one upload ----
 struct upload {
     const struct registry_blob *blob;
-    char *url;      // where the next request goes: the last Location
-    uint64_t sent;  // what was answered with success
+    char *url;      // of the next request: the last Location
+    uint64_t sent;  // bytes answered with success
     uint64_t least; // OCI-Chunk-Min-Length, or 0
     size_t way;     // of way_sizes
     bool mounted, done;
 };
 
-// Where the upload is resumed. An answer without one leaves it where it was.
+// The Location where the upload continues. Without one in the answer it is unchanged.
 static int take_location(struct upload *u, const struct response *s, struct error **err)
 {
     cleanup_url struct url before = {0}, next = {0};
@@ -87,8 +87,8 @@ static bool is_good(long status)
     return status >= 200 && status < 300;
 }
 
-// The POST, tried again as often as its answer is not that of a registry (quay.io's front end
-// says 200 "Healthcheck requested" at times).
+// The POST, retried while the answer is not from a registry (quay.io's front end sometimes sends
+// 200 "Healthcheck requested").
 static int post(struct registry *r, const struct request *q, struct response *s, struct error **err)
 {
     struct retry retry = retry_begin(r);
@@ -132,7 +132,8 @@ static int begin_upload(struct registry *r, struct upload *u, struct error **err
     return take_location(u, &s, err);
 }
 
-// "0-<last>": how much the registry has. Many say "0-0" for nothing, so that one byte is nothing.
+// "0-<last>": how much the registry has. Many send "0-0" for nothing, so one byte counts as
+// nothing.
 static uint64_t range_end(const char *range)
 {
     range += starts_with(range, "bytes=") ? 6 : 0;
@@ -151,8 +152,8 @@ static uint64_t part_length(const struct registry *r, const struct upload *u)
     return left < most ? left : most;
 }
 
-// PATCH of the next chunk, or the PUT that ends the upload, with all that is left of it if that is
-// the way. *length is what was tried to be sent.
+// PATCH of the next chunk, or the PUT that ends the upload, with the whole rest in the one-request
+// way. *length: the bytes of this request.
 static int send_part(struct registry *r, struct upload *u, struct response *s, uint64_t *length,
                      struct error **err)
 {
@@ -161,7 +162,7 @@ static int send_part(struct registry *r, struct upload *u, struct response *s, u
         return error_user(err, "the registry named no place to upload to");
     uint64_t left = b->size - u->sent;
     *length = part_length(r, u);
-    // Chunks end in a PUT without a body, which is what the most registries were tried with.
+    // Chunks end in a PUT without a body, which most registries are tested with.
     bool ends = *length == left && ((u->way == 0 && u->sent == 0) || left == 0);
     char range[48];
     snprintf(range, sizeof range, "%" PRIu64 "-%" PRIu64, u->sent, u->sent + *length - 1);
@@ -183,7 +184,7 @@ static int send_part(struct registry *r, struct upload *u, struct response *s, u
     int result = http_exchange(r, &q, s, err);
     if (result < 0 || !is_good(s->status))
         return result;
-    // A success that is none of the protocol's: 201 ends an upload, 202 takes a chunk.
+    // A success status outside the protocol: 201 ends an upload, 202 accepts a chunk.
     if (!s->location && !s->range && !s->digest && s->status != (ends ? 201 : 202)) {
         s->may_pass = true;
         return error_user(err, "the answer to %s (status %ld) is not that of a registry", q.method,
@@ -193,12 +194,12 @@ static int send_part(struct registry *r, struct upload *u, struct response *s, u
         u->done = true;
         return 0;
     }
-    u->sent += *length; // whatever its Range says: zot's is that of the chunk
+    u->sent += *length; // not by Range: zot's is that of the chunk
     return take_location(u, s, err);
 }
 
-// After a failure: how far is it? It can't be less than what was answered with success, nor more
-// than what was sent. 1: known; 0: the upload is gone; -1: cannot be told.
+// After a failure, reads how much the registry has: at least the bytes answered with success, at
+// most the bytes sent. 1: known; 0: the upload is gone; -1: unknown.
 static int ask_status(struct registry *r, struct upload *u, uint64_t tried, struct error **err)
 {
     cleanup_response struct response s = {0};
@@ -216,7 +217,7 @@ static int ask_status(struct registry *r, struct upload *u, uint64_t tried, stru
     return 1;
 }
 
-// Whether this is about how much came at a time, or in which way.
+// Whether the status refuses the size or the way of the request.
 static bool is_refused(long status, size_t way)
 {
     static const long ways[] = {400, 405, 411, 415, 501};
@@ -226,11 +227,11 @@ static bool is_refused(long status, size_t way)
     return status == 413 || status == 416;
 }
 
-// Whether a part that failed may be sent again, and from where. As ask_status(), and 0 for "not".
+// Whether a part that failed may be sent again, and from where. As ask_status(); 0: not.
 static int recover(struct registry *r, struct upload *u, struct retry *retry, uint64_t tried,
                    const struct response *s, bool *gone, struct error **err)
 {
-    // It is not there any more, or is elsewhere than we think.
+    // The upload is gone, or has another size than expected.
     bool lost = s->status == 400 || s->status == 404 || s->status == 416;
     bool refused = is_refused(s->status, u->way);
     bool broken = (!s->status && !s->no_answer) || s->status == 502 || s->status == 504;
@@ -239,14 +240,14 @@ static int recover(struct registry *r, struct upload *u, struct retry *retry, ui
                               .no_answer = s->no_answer,
                               .retry_after = s->retry_after};
     if (refused && smaller)
-        *retry = retry_begin(r); // another way has as many tries of its own
+        *retry = retry_begin(r); // the next way has its own tries
     else if (!retry_wait(r, retry, &judged))
         return 0;
     int has = has_blob(r, u->blob->digest, u->blob->size, ACCESS_PUSH, err);
-    if (has < 0) // the last answer may have got lost
+    if (has < 0) // the last answer may be lost
         return -1;
     u->done = has;
-    // What was refused for its size begins again: what became of the upload differs too much.
+    // After a refusal of the size the upload begins again: registries differ in its state.
     int known = has ? 1 : refused ? 0 : ask_status(r, u, tried, err);
     u->way += smaller && !has;
     *gone = known == 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// References, as github.com/distribution/reference reads them (its grammar is the comment at the
-// top of reference.go; which names mean docker.io: normalize.go).
+// Parses references as github.com/distribution/reference does (grammar: the comment at the top of
+// reference.go; names of docker.io: normalize.go), and makes tags.
 #include "base/digest.h"
 
 #include "registry/registry.h"
@@ -109,25 +109,25 @@ static bool is_tag(const char *s)
     return true;
 }
 
-// True if what stands before the first "/" is a registry and not a part of the repository.
+// True if the text before the first "/" is a registry and not a part of the repository.
 static bool names_registry(const char *first)
 {
     if (strpbrk(first, ".:") || !strcmp(first, "localhost"))
         return true;
     for (; *first; first++)
-        if (*first >= 'A' && *first <= 'Z') // which no repository may have
+        if (*first >= 'A' && *first <= 'Z') // not allowed in a repository
             return true;
     return false;
 }
 
 static int refuse(const char *text, const char *why, struct error **err)
 {
-    // What stands before an '@' that begins no digest is a login, which is shown to nobody.
+    // Text before an '@' without a digest is a login, which must not be shown.
     const char *from = text;
     for (const char *at = strchr(text, '@'); at; at = strchr(at + 1, '@'))
         if (!starts_with(at + 1, "sha"))
             from = at + 1;
-    // Whatever it is, it should not reach a terminal as it came.
+    // Untrusted text must be escaped before it reaches a terminal.
     cleanup_free char *shown = xasprintf("%.300s", from);
     for (char *c = shown; *c; c++)
         if (!isprint((unsigned char)*c))
@@ -221,7 +221,7 @@ bool reference_is_pinned(const char *name)
 }
 
 // ---- tag ----
-// Upstream's rule for tags, with which its pipelines and ours find each other's artifacts.
+// Upstream's rule for tags, so that its pipelines and kbuild find each other's artifacts.
 
 #define TAG_LENGTH 127 // with the suffix
 
@@ -232,7 +232,7 @@ char *registry_tag(const char *text, const char *suffix)
     cleanup_free char *tag = xmalloc(most + 1);
     for (; *text && n < most; text++) {
         unsigned char c = (unsigned char)*text;
-        // As `tr -cd '[:print:]'` does: byte by byte, so that nothing of UTF-8 stays.
+        // As `tr -cd '[:print:]'` does: byte by byte, so that no UTF-8 is left.
         if (c < ' ' || c > '~')
             continue;
         bool legal = isalnum(c) || c == '_' || c == '.' || c == '-';

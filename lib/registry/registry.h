@@ -3,12 +3,12 @@
 // image-index.md, descriptor.md), docker's schema 2 manifests. Over libcurl and jansson.
 // docs/registry.md.
 //
-// Every byte that arrives is checked against its digest before it is used; a mismatch is an error
-// that names both. Failures that may pass (broken connections, 408, 429, 5xx) are tried again with
-// growing, jittered pauses that obey Retry-After. Credentials never follow a redirect to another
-// host, and are in no message, event or log. All calls are bounded in time: connecting, silence,
-// and the whole. A program that holds SIGINT and SIGTERM back (signalfd) is not kept waiting: they
-// end a transfer within a second, with ERROR_INTERRUPT, and stay pending.
+// All received content is checked against its digest before use; a mismatch is an error that names
+// both. Transient failures (broken connections, 408, 429, 5xx) are retried with growing, jittered
+// pauses that obey Retry-After. Credentials are not sent to another host after a redirect, and are
+// in no message, event or log. All calls have time limits: for connecting, for silence, and in
+// total. In a program that blocks SIGINT and SIGTERM (signalfd), a pending one ends a transfer
+// within a second, with ERROR_INTERRUPT, and stays pending.
 #ifndef KBUILD_REGISTRY_REGISTRY_H
 #define KBUILD_REGISTRY_REGISTRY_H
 
@@ -33,46 +33,46 @@ int reference_parse(const char *text, struct reference *out, struct error **err)
 bool reference_is_pinned(const char *text);      // names a digest
 char *reference_text(const struct reference *r); // canonical; to be freed
 void reference_free(struct reference *r);
-// Upstream's rule for tags (kata-artifacts, 4.2): what is not of [A-Za-z0-9_.-] becomes "_",
-// non-printable characters go, and it is cut so that "<text>-<suffix>" has at most 127 characters.
-// To be freed.
+// Upstream's rule for tags (kata-artifacts, 4.2): characters outside [A-Za-z0-9_.-] become "_",
+// non-printable ones are removed, and it is cut so that "<text>-<suffix>" has at most 127
+// characters. To be freed.
 char *registry_tag(const char *text, const char *suffix);
 
 // ---- secrets ----
-// A process that holds a password or a token leaves no core file, and only root can look into it.
+// A process with a password or a token leaves no core file, and only root can inspect it.
 //
-// For the beginning of main(): takes ARTEFACT_REGISTRY_USERNAME and ARTEFACT_REGISTRY_PASSWORD out
-// of the environment, so that no program that is started gets them.
+// For the beginning of main(): removes ARTEFACT_REGISTRY_USERNAME and ARTEFACT_REGISTRY_PASSWORD
+// from the environment, so that no child process gets them.
 void registry_take_login(void);
-// What they said; if there was a user name. Else *user and *password stay as they are.
+// Their values, if there was a user name. Else *user and *password are unchanged.
 void registry_login(const char **user, const char **password);
 
 // ---- one repository ----
 struct registry;
 struct registry_options {
     const char *user, *password; // NULL: from the configuration files (docs/registry.md)
-    bool plain_http;             // also for hosts that are not this machine
-    bool no_mirrors;             // what is read is to be as it is there now
+    bool plain_http;             // also for other machines
+    bool no_mirrors;             // reads need the registry's current state
     unsigned parallel;           // transfers at a time; 0: 4
     unsigned tries;              // of each request; 0: 5
-    unsigned silence_seconds;    // a request ends when nothing came for so long; 0: 30
-    unsigned pause_ms;           // before the second try; then it doubles; 0: 250
+    unsigned silence_seconds;    // a request ends after this long without data; 0: 30
+    unsigned pause_ms;           // before the second try; doubles; 0: 250
 };
-// Where it is, and how it is spoken to, may stand in registries.conf (docs/registry.md); its
-// mirrors are asked first when something is read. No connection is made yet, unless that says
-// `insecure`: then it is found out whether it speaks TLS. `o` may be NULL.
+// registries.conf may set its address and protocol (docs/registry.md); mirrors listed there are
+// tried first for reads. No connection is made yet, except with `insecure` there: then TLS is
+// probed. `o` may be NULL.
 struct registry *registry_open(const struct reference *r, const struct registry_options *o,
                                struct error **err);
 void registry_close(struct registry *r);
 
-// Whether the last failure was of the whole registry: nobody answered, or it does not accept the
-// login. Else it was about the one thing that was asked for.
+// Whether the last failure concerns the whole registry: no answer, or the login is refused. Else it
+// concerns the requested object.
 bool registry_is_down(const struct registry *r);
-// Whether it gave something that is not what was asked for by its digest and size, or is no
-// manifest. Mirrors do not count: what they give is asked for again here.
+// Whether the registry sent content of another digest or size than requested, or no valid manifest.
+// Mirrors do not count: after their failures the registry itself is used.
 bool registry_was_wrong(const struct registry *r);
-// Whether something was taken for missing because the registry refused to show it: many answer 401
-// or 403 for what does not exist yet.
+// Whether something was treated as missing because the registry denied access: many answer 401 or
+// 403 for content that does not exist yet.
 enum registry_denial { NOT_DENIED, DENIED_ANONYMOUS, DENIED_USER };
 enum registry_denial registry_was_denied(const struct registry *r);
 
@@ -82,7 +82,7 @@ int registry_get_manifest(struct registry *r, const char *what, struct buf *out,
                           char digest[static DIGEST_HEX_SIZE], struct error **err);
 // The status of the last manifest that was refused, or 0.
 long registry_manifest_refusal(const struct registry *r);
-// A tag that names these bytes already is not written again: it may be immutable.
+// A tag that already names these bytes is not written, since it may be immutable.
 int registry_put_manifest(struct registry *r, const char *what, const void *bytes, size_t length,
                           const char *media_type, char digest[static DIGEST_HEX_SIZE],
                           struct error **err);
@@ -97,9 +97,9 @@ struct registry_blob {
     bool missing;           // pull: set if the registry has none
     bool skipped;           // push: set if the registry had it
 };
-// All of them, several at a time. A push asks first (HEAD), so a known blob costs no bytes; others
-// go in one request, or in chunks where that fails, and a broken upload is resumed. A broken pull
-// is resumed where it stopped. -1 if one failed. A push reports its progress (base/log.h).
+// Transfers all blobs, several at a time. A push checks first (HEAD), so that a blob in the
+// registry is not sent; others are sent in one request, or in chunks if that fails; broken
+// transfers are resumed. -1 if one failed. A push reports its progress (base/log.h).
 int registry_push_blobs(struct registry *r, struct registry_blob *blobs, size_t count,
                         struct error **err);
 int registry_pull_blobs(struct registry *r, struct registry_blob *blobs, size_t count,
@@ -107,17 +107,17 @@ int registry_pull_blobs(struct registry *r, struct registry_blob *blobs, size_t 
 
 // The manifests that name `digest` as their subject, one descriptor after the other: those of the
 // referrers API, then those of the tag "sha256-<digest>" (1.1, "Referrers Tag Schema"). An API that
-// does not exist, fails or answers with no index has none. `artifact_type` (or NULL) filters.
-// `each` returns 1 to end it, 0 for the next one, -1 on an error. Each page is let go before the
-// next one comes; more than 16 MiB or 200 pages in all is an error.
+// is missing, fails or returns no index counts as empty. `artifact_type` (or NULL) filters. `each`
+// returns 1 to end, 0 for the next one, -1 on an error. Each page is freed before the next is read;
+// more than 16 MiB or 200 pages in all is an error.
 typedef int registry_referrer(void *context, const json_t *descriptor, struct error **err);
 int registry_each_referrer(struct registry *r, const char *digest, const char *artifact_type,
                            registry_referrer *each, void *context, struct error **err);
 // All of them as a JSON array, each once; NULL on an error.
 json_t *registry_referrers(struct registry *r, const char *digest, const char *artifact_type,
                            struct error **err);
-// Pushes a manifest that has this subject, by its digest. Unless the registry says that it lists it
-// (OCI-Subject), its descriptor is added to the index of that tag.
+// Pushes a manifest with this subject, by its digest. Unless the registry confirms that it lists
+// the manifest (OCI-Subject), the descriptor is added to the index of the fallback tag.
 struct registry_refer {
     const char *text, *media_type;
     const char *subject;      // hex digest

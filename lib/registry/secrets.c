@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The login from the environment: taken once, so that no program that is started has it, nor /proc.
+// Takes the login from the environment once, and removes it there and in /proc.
 #include "registry/internal.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// URLs that a registry names: which are followed, and what may be sent there.
+// Parses URLs that a registry names, and finds the scope of their addresses.
 #include "registry/internal.h"
 
 #include <arpa/inet.h>

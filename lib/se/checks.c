@@ -5,7 +5,7 @@
 #define KERNEL_MAGIC_OFFSET 0x10008u
 #define KERNEL_LIMIT_OFFSET 0x10430u // be64: the longest command line, NUL included
 #define KERNEL_MINIMUM 0x10438u
-#define OLD_KERNEL_LIMIT 896u // for kernels that say 0
+#define OLD_KERNEL_LIMIT 896u // for kernels with 0 there
 
 static const char kernel_magic[6] = {'S', '3', '9', '0', 'E', 'P'};
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the parts of an image must look like before they are sealed (section 15).
+// Shared by the sealer: checks of the parts of an image before sealing (section 15), reading and
+// writing at a position, genprotimg's messages, and the three digests.
 #ifndef KBUILD_SE_CHECKS_H
 #define KBUILD_SE_CHECKS_H
 
@@ -11,16 +12,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// A raw s390x kernel: the file that the kernel's own build calls bzImage, and distributions call
-// vmlinuz. *limit gets how long a command line it takes, NUL included.
+// A raw s390x kernel: the file that the kernel's build calls bzImage and distributions call
+// vmlinuz. *limit gets the longest command line, NUL included.
 int check_kernel(int fd, const char *path, uint64_t size, uint64_t *limit, struct error **err);
 int check_command_line(const char *text, size_t length, uint64_t limit, struct error **err);
 int check_initrd(const char *path, uint64_t size, struct error **err);
 
 // ---- io ----
-// Reading and writing at a position, all or an error.
+// Reads and writes at a position: everything, or an error.
 
-// An end of file before `length` bytes is an error that says the file is cut off.
+// An end of file before `length` bytes is an error that says that the file is truncated.
 int read_at(int fd, const char *name, uint64_t offset, void *out, size_t length,
             struct error **err);
 int write_at(int fd, const char *name, uint64_t offset, const void *bytes, size_t length,
@@ -28,21 +29,21 @@ int write_at(int fd, const char *name, uint64_t offset, const void *bytes, size_
 bool all_zero(const unsigned char *bytes, size_t length);
 
 // ---- sentences ----
-// What genprotimg says of a file that it does not take (section 13.1), for scripts that look for
-// it. Called after the file was refused; all results are to be freed.
+// genprotimg's messages for refused files (section 13.1), for scripts that search for them. Call
+// these after the file was refused; all results are to be freed.
 
-// Of a host key document that host_key_load() refused.
+// For a host key document that host_key_load() refused.
 char *sentence_of_document(const char *path);
-// Of the first file among those of `trust` that cannot be read; NULL if all can.
+// For the first unreadable file of `trust`; NULL if all can be read.
 char *sentence_of_trust(const struct trust *trust);
 
 // ---- digests ----
 // The three SHA-512 digests over all pages of all components (section 9): contents (pld), addresses
 // (ald), tweaks (tld).
 //
-// SHA-512 over the contents takes longer than everything else that is done to a page, so it has a
-// thread of its own; whoever reads, encrypts and writes pages runs beside it. Pages travel in runs,
-// through buffers that belong to this object: 512 KiB in all, whatever the size of the image.
+// SHA-512 over the contents takes longer than all other work on a page, so it has a thread of its
+// own, beside the caller that reads, encrypts and writes pages. Pages are passed in runs, in
+// buffers of this object: 512 KiB in all, for any size of the image.
 
 #define PAGE_RUN ((size_t)32 * SE_PAGE) // the largest run, in bytes
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Encrypts the components of an image as streams, and hashes or decrypts them again.
+// Pads, encrypts and writes the components of an image as streams, and hashes or decrypts them
+// again.
 #include "se/components.h"
 
 #include "base/log.h"
@@ -22,7 +23,7 @@ static int fill(const struct component_source *s, uint64_t offset, unsigned char
     return 0;
 }
 
-// A file that grew while it was read would end up cut off in the image.
+// A file that grew while it was read would be truncated in the image.
 static int check_end(const struct component_source *s, struct error **err)
 {
     char more;
@@ -31,8 +32,8 @@ static int check_end(const struct component_source *s, struct error **err)
     return 0;
 }
 
-// What is written goes to the disk during hashing, so that the sync at the end has little
-// left to wait for. Only a hint: where it fails nothing is lost but time.
+// Starts writing to the disk during hashing, so that the sync at the end is short. Only a hint: a
+// failure costs only time.
 static void start_writing_back(int fd, uint64_t from, uint64_t to)
 {
     enum { STRIDE = 4 << 20 };

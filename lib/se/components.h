@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Components as streams (section 10): padding, encrypting and writing on the way in; hashing or
-// decrypting on the way back. None is ever held in memory as a whole.
+// Components as streams (section 10): pads, encrypts and writes them; hashes or decrypts them
+// again. No component is in memory as a whole.
 #ifndef KBUILD_SE_COMPONENTS_H
 #define KBUILD_SE_COMPONENTS_H
 
@@ -15,7 +15,7 @@ struct component_source {
     uint64_t size;
 };
 
-// The end of the image under construction.
+// The image that is being written, at its end.
 struct component_sink {
     int fd;
     EVP_CIPHER_CTX *xts; // NULL: not encrypted (pcf bit 35)

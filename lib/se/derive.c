@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Derives the secret values of an image from a seal secret and from what the image is made of.
+// Derives the secret values of an image from a seal secret and the inputs, and writes and reads
+// seal records.
 #include "se/derive.h"
 
 #include "base/digest.h"
@@ -15,12 +16,12 @@
 #include <openssl/obj_mac.h>
 #include <openssl/param_build.h>
 
-// The versions in these labels stand for the construction as a whole: raise both when any of it
-// changes, so that no value is derived in two ways from one secret.
+// The versions in these labels are of the whole construction: raise both when any part changes, so
+// that no value is derived in two ways from one secret.
 static const char salt[] = "kbuild seal secret 1";
 static const char purpose[] = "kbuild seal 1";
 
-#define SCALAR_SIZE (66u + 16u) // 128 bits more than the order of P-521 has: no bias to speak of
+#define SCALAR_SIZE (66u + 16u) // 128 bits more than the order of P-521: negligible bias
 #define INFO_MAX 192u
 
 static int hkdf(int mode, const unsigned char *key, size_t key_length, const void *bytes,
@@ -201,7 +202,7 @@ int secrets_derive(const struct sealer *s, const struct seal_inputs *in, const s
 }
 
 // ---- derive inputs ----
-// What an image is made of, as the text that its secret values are derived from.
+// The inputs of an image, as the text that its secret values are derived from.
 
 #define READ_RUN (128u << 10)
 
@@ -348,7 +349,7 @@ int seal_record_write(const struct seal_record *r, struct buf *out, struct error
     return result;
 }
 
-// ---- reading: the first thing that is wrong is in *wrong ----
+// ---- reading: *wrong gets the first fault ----
 
 static void take_hex(const json_t *value, void *out, size_t length, const char *what,
                      const char **wrong)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Provable sealing (docs/provable-sealing.md): the secret values of an image, derived from a seal
-// secret and from everything that the image is made of, instead of drawn.
+// secret and all inputs of the image instead of drawn at random; and seal records.
 //
 //   PRK   = HKDF-Extract(salt = "kbuild seal secret 1", secret)          RFC 5869, SHA-512
 //   T     = SHA-512(text of the inputs)
@@ -13,7 +13,7 @@
 #include "base/digest.h"
 #include "se/header.h"
 
-#define SEAL_ID_SIZE 32u  // bytes of a secret's public name
+#define SEAL_ID_SIZE 32u  // bytes of a secret's public id
 #define SEAL_TAG_SIZE 32u // bytes of a keyed digest
 
 // One input, by size and SHA-512.
@@ -23,7 +23,7 @@ struct seal_part {
     unsigned char sha512[64];
 };
 
-// What a user brought instead of having it derived, by its keyed digest.
+// The keyed digests of keys that the user gave, which are not derived.
 struct seal_given {
     bool given;
     unsigned char tag[SEAL_TAG_SIZE];
@@ -31,7 +31,7 @@ struct seal_given {
 enum given_key { GIVEN_HEADER_KEY, GIVEN_CCK, GIVEN_COMPONENT_KEY, GIVEN_KEYS };
 extern const char *const given_key_names[GIVEN_KEYS];
 
-// Everything that decides an image but the secret. Nothing in it is secret.
+// All inputs of an image except the secret. Nothing in it is secret.
 enum seal_part_name {
     SEAL_KERNEL,
     SEAL_COMMAND_LINE,
@@ -51,7 +51,7 @@ struct seal_inputs {
 };
 void seal_inputs_free(struct seal_inputs *in);
 #define cleanup_inputs __attribute__((cleanup(seal_inputs_free)))
-// The canonical text: a line for each input, so that different inputs never have the same.
+// The canonical text: a line for each input, so that different inputs have different texts.
 void seal_inputs_text(const struct seal_inputs *in, struct buf *out);
 
 // The digest of a part that lies in a file (from its start; `size` bytes) or in memory.
@@ -59,7 +59,7 @@ int seal_part_of_file(int fd, const char *name, uint64_t size, struct seal_part 
                       struct error **err);
 int seal_part_of_bytes(const void *bytes, size_t length, struct seal_part *out, struct error **err);
 
-// HKDF-Extract was done; wiped by sealer_wipe().
+// The state after HKDF-Extract; wiped by sealer_wipe().
 struct sealer {
     unsigned char prk[64];
 };
@@ -67,18 +67,19 @@ int sealer_begin(const unsigned char *secret, size_t length, struct sealer *out,
                  struct error **err);
 void sealer_wipe(struct sealer *s);
 #define cleanup_sealer __attribute__((cleanup(sealer_wipe)))
-// The public name of the secret: tells secrets apart, and nothing about them.
+// The public id of the secret: identifies it, and reveals nothing about it.
 int sealer_id(const struct sealer *s, unsigned char id[static SEAL_ID_SIZE], struct error **err);
-// Sets in->given from the keys that are there.
+// Sets in->given from the given keys.
 int sealer_tag_keys(const struct sealer *s, const struct se_keys *keys, struct seal_inputs *in,
                     struct error **err);
-// Sets all of *out, as secrets_draw() does; a key that is in `keys` is taken as it is.
+// Sets all of *out, as secrets_draw() does; a key in `keys` is used unchanged.
 int secrets_derive(const struct sealer *s, const struct seal_inputs *in, const struct se_keys *keys,
                    struct secrets *out, struct error **err);
 
 // ---- derive record ----
-// Seal records: what an image was made of, by digest, as JSON. With the secret they prove the image
-// (docs/provable-sealing.md); without, they still tell its parts. Nothing in one is secret.
+// Seal records: the digests of an image's inputs, as JSON. With the secret a record proves the
+// image (docs/provable-sealing.md); without it, it still identifies the parts. Nothing in it is
+// secret.
 //
 //   {"kbuild_seal_record": 1, "kbuild": version, "secret_id": hex or null,
 //    "kernel": {"size", "sha512"}, "command-line": ... or null, "initrd": ... or null,
@@ -90,7 +91,7 @@ int secrets_derive(const struct sealer *s, const struct seal_inputs *in, const s
 
 struct seal_record {
     struct seal_inputs inputs;
-    bool provable; // sealed with a secret, whose public name `id` is
+    bool provable; // sealed with a secret; `id` is its public id
     unsigned char id[SEAL_ID_SIZE];
     uint64_t image_size;
     char image_sha256[DIGEST_HEX_SIZE];

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hashes all pages of all components: contents in a thread of their own, addresses and tweaks
-// beside it.
+// Hashes all pages of all components: contents in a thread, addresses and tweaks in the caller.
 #include "se/checks.h"
 
 #include "base/thread.h"

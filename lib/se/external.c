@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// genprotimg, or pvimg that took its place with s390-tools 2.36, instead of our own sealer.
+// Runs genprotimg, or pvimg, its successor from s390-tools 2.36 on, instead of the built-in sealer.
 #include "base/file.h"
 #include "base/process.h"
 #include "se/format.h"
@@ -60,7 +60,7 @@ static int refuse(struct error **err, const struct external_sealer *s, const cha
     return error_hint(err, "SE_SEALER=native seals without it");
 }
 
-// A file that the user named, as the tool takes it for just that, whatever its name begins with.
+// Adds a file that the user named, so that the tool never takes its name for an option.
 static void add_file(struct strlist *argv, const char *option, const char *path)
 {
     cleanup_free char *absolute = path_absolute(path);
@@ -114,8 +114,8 @@ int external_sealer_run(const struct external_sealer *s, const struct se_input *
                         const struct strlist *certificates, const struct strlist *crls,
                         struct error **err)
 {
-    // A directory of our own: the newer tool refuses an output that exists, the older one would
-    // write it with the mode it likes.
+    // A private directory: the newer tool refuses an existing output, the older one would choose
+    // its mode.
     cleanup_folder_draft struct folder_draft folder = FOLDER_DRAFT_NONE;
     if (folder_draft_begin(&folder, output, err) < 0)
         return -1;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes the header of a Secure Execution image, and reads it back.
+// Builds and parses the PV header and the IPIB of a Secure Execution image.
 #include "se/header.h"
 
 #include "se/checks.h"
 
 #include <openssl/crypto.h>
 
-// Copies what is given, draws what is not.
+// Copies a given value, or draws one at random.
 static int take(void *out, const void *given, size_t length, struct error **err)
 {
     if (!given)
@@ -78,7 +78,7 @@ int header_build(const struct header_input *in, unsigned char *out, struct error
     for (size_t i = 0; i < in->host_count; i++, end += SLOT_SIZE)
         if (slot_wrap(s->customer, in->hosts[i].key, s->header_key, end, err) < 0)
             return error_wrap(err, "%s", in->hosts[i].path);
-    // All that lies before the encrypted area is final now, and is authenticated with it.
+    // The bytes before the encrypted area are final now, and are authenticated with it.
     unsigned char area[AREA_SIZE];
     put_area(in, area);
     struct gcm g = {
@@ -101,8 +101,7 @@ static int damaged(struct error **err, const char *name, const struct se_image *
                       (unsigned long long)image->header_offset, why);
 }
 
-// The sizes that the header states about itself, before any of them is used to allocate or
-// multiply.
+// Checks the header's size fields before any of them is used to allocate or multiply.
 static int check_sizes(const char *name, uint64_t size, const struct se_image *image,
                        struct error **err)
 {
@@ -113,7 +112,7 @@ static int check_sizes(const char *name, uint64_t size, const struct se_image *i
     if (image->encrypted_size != AREA_SIZE)
         return damaged(err, name, image, "its encrypted area has %llu bytes, not %u",
                        (unsigned long long)image->encrypted_size, AREA_SIZE);
-    // One changed bit never makes another possible size, so it tells which of the two is wrong.
+    // One changed bit never gives another possible size, so it shows which of the two is wrong.
     if (image->slots == 0 || image->slots > SE_MAX_HOST_KEYS || phs != header_size(image->slots))
         return damaged(err, name, image, "%s: %llu key slots do not fit its size, %llu bytes",
                        (phs - least) % SLOT_SIZE ? "its size is wrong"
@@ -197,7 +196,7 @@ void ipib_build(const struct se_component *components, size_t count, uint64_t he
     }
 }
 
-// The block without its entries: what it must be, given the number of entries.
+// The expected block without its entries, for this number of entries.
 static void expected_head(const struct se_image *image, size_t count,
                           unsigned char out[static IPIB_COMPONENTS])
 {

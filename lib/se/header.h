@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The PV header, version 1 (section 8): building and taking apart.
+// The PV header, version 1 (section 8), and the IPIB (section 5): building and parsing.
 #ifndef KBUILD_SE_HEADER_H
 #define KBUILD_SE_HEADER_H
 
 #include "se/format.h"
 
-// Everything secret that an image is made with. Zero-initialise; secrets_wipe() at the end.
+// All secret values of an image. Zero-initialise; secrets_wipe() at the end.
 struct secrets {
     unsigned char header_key[32], header_iv[12], cck[32], xts_key[64];
     unsigned char tweaks[PARTS][6];
     EVP_PKEY *customer; // owned
 };
-// Draws what neither `keys` nor `fixed` (may be NULL) gives.
+// Draws at random the values that neither `keys` nor `fixed` (may be NULL) gives.
 int secrets_draw(struct secrets *s, const struct se_keys *keys, const struct se_fixed *fixed,
                  struct error **err);
 void secrets_wipe(struct secrets *s);
@@ -27,9 +27,9 @@ struct header_input {
 // Builds the whole header, encrypted: header_size(host_count) bytes.
 int header_build(const struct header_input *in, unsigned char *out, struct error **err);
 
-// The bytes of a header in a file, checked as far as they can be without a key, and what they say.
-// *bytes (to be freed) gets image->header_size bytes if it is not NULL. image->header_offset is
-// given; the header's fields in `image` are set.
+// Reads a header from a file, checks what needs no key, and parses it. *bytes (to be freed) gets
+// image->header_size bytes if it is not NULL. image->header_offset is given; the header's fields in
+// `image` are set.
 int header_read(int fd, const char *name, uint64_t size, struct se_image *image,
                 unsigned char **bytes, struct error **err);
 

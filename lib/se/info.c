@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prints what an image says about itself, as text or as JSON.
+// Reads and tests an image, and prints its fields as text or as JSON.
 #include "se/info.h"
 
 #include "base/digest.h"
@@ -210,7 +210,7 @@ void flag_names_scf(uint64_t scf, struct strlist *out)
 }
 
 // ---- info read ----
-// Reads an image for se_info_*(), and tests what can be tested of it with the keys at hand.
+// Reads an image for se_info_*(), and tests what the given keys allow.
 
 #define KEY_FILE_MAX (64u << 10)
 
@@ -326,8 +326,8 @@ int header_key_load(const char *path, unsigned char key[static 32], struct error
 }
 
 // ---- info json ----
-// What an image says of itself as JSON, with the fields that `pvimg info` has in its API level 1
-// and no others; and the JSON Schema of that.
+// The fields of an image as JSON, exactly those of `pvimg info` in its API level 1; and the JSON
+// Schema of that.
 
 static void set_hex(json_t *object, const char *name, const void *bytes, size_t length)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading and writing at a position.
+// Reads and writes at a position, and tests for zeros.
 #include "se/checks.h"
 
 #include <errno.h>
@@ -43,6 +43,6 @@ int write_at(int fd, const char *name, uint64_t offset, const void *bytes, size_
 
 bool all_zero(const unsigned char *bytes, size_t length)
 {
-    // The first byte is zero, and each is as the one before.
+    // The first byte is zero, and each equals the one before.
     return !length || (!bytes[0] && !memcmp(bytes, bytes + 1, length - 1));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Computes where the parts of an image lie, and writes and finds the argument blocks of its
+// Computes the places of the parts of an image, and writes and finds the argument blocks of its
 // loaders.
 #include "se/layout.h"
 
@@ -55,7 +55,7 @@ void stage3a_arguments(const struct layout *l, uint64_t header_bytes,
 uint64_t stage3a_arguments_find(const unsigned char *bytes, size_t length, uint64_t address,
                                 uint64_t header, uint64_t header_bytes, uint64_t ipib)
 {
-    // The last place counts. What does not depend on the place is looked for first.
+    // The last match counts. Searches first for the bytes that do not depend on the place.
     unsigned char middle[8];
     put_be64(middle, header_bytes);
     uint64_t found = 0;

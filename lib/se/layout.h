@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where things lie in an image of layout "G" (section 3.1), the short PSW (4) and the argument
-// blocks that tell the loaders about it (6).
+// The places of the parts in an image of layout "G" (section 3.1), the short PSW (4) and the
+// argument blocks of the loaders (6).
 #ifndef KBUILD_SE_LAYOUT_H
 #define KBUILD_SE_LAYOUT_H
 
@@ -9,11 +9,11 @@
 struct layout {
     uint64_t arguments;  // of stage3a: the last 24 bytes of the blob
     uint64_t ipib;       // one page
-    uint64_t header;     // always 0x14000, where every reader looks for it
+    uint64_t header;     // always 0x14000, where readers expect it
     uint64_t components; // the first one
 };
-// Refuses a stage3a of another size than one that makes the header lie at 0x14000, and a number of
-// hosts outside 1..95.
+// Refuses a stage3a whose size does not put the header at 0x14000, and a number of hosts outside
+// 1..95.
 int layout_plan(size_t stage3a_length, size_t hosts, struct layout *out, struct error **err);
 
 // The value of the short PSW for an entry below 2 GiB.
@@ -26,7 +26,7 @@ void stage3a_arguments(const struct layout *l, uint64_t header_bytes,
 uint64_t stage3a_arguments_find(const unsigned char *bytes, size_t length, uint64_t address,
                                 uint64_t header, uint64_t header_bytes, uint64_t ipib);
 
-// What stage3b is told. Address and size of an absent part are 0.
+// The arguments of stage3b. Address and size of an absent part are 0.
 struct stage3b_arguments {
     struct {
         uint64_t address, size; // size without padding; that of the command line counts its NUL
@@ -35,9 +35,9 @@ struct stage3b_arguments {
 };
 void stage3b_arguments_put(const struct stage3b_arguments *a,
                            unsigned char out[static STAGE3B_ARGUMENTS]);
-// Finds the argument block in a decrypted stage3b component: its end is recorded nowhere, so it is
-// the block near the last byte that is not zero which fits the components. index[] gets which
-// component is which part (-1: absent). Returns the offset behind the block, or 0.
+// Finds the argument block in a decrypted stage3b component. Its end is not recorded, so it is the
+// block near the last nonzero byte that matches the components. index[] gets which component is
+// which part (-1: absent). Returns the offset behind the block, or 0.
 size_t stage3b_arguments_find(const unsigned char *stage3b, size_t length,
                               const struct se_component *components, size_t count,
                               struct stage3b_arguments *out, int index[static 3]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opening an image with a host's private key, and writing what it carries.
+// Opens an image with a host's private key or the header key, and writes its parts, or an unsealed
+// image.
 #include "base/file.h"
 
 #include "se/checks.h"
@@ -11,7 +12,7 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 
-// All parts are complete before any gets its name, so that a failure leaves none behind.
+// All parts are complete before any gets its name, so that a failure leaves no part behind.
 struct drafts {
     struct file_draft of[PARTS];
 };
@@ -30,7 +31,7 @@ static const char *const file_names[PARTS] = {
     [PART_STAGE3B] = "stage3b",
 };
 
-// Checks the text of the command line and gives it: one NUL, at its end, and zeros behind.
+// Returns the command line, after checking that it has one NUL, at its end, and zeros behind.
 static int read_command_line(const struct unlocked *u, char **out, struct error **err)
 {
     const struct se_component *c = &u->image.components[u->image.parameters];
@@ -91,7 +92,7 @@ int se_open(const char *path, EVP_PKEY *host_key, const char *folder, struct se_
                                   .command_line = steal(command_line),
                                   .image = u.image};
     if (!result)
-        u.image = (struct se_image){0}; // it went to the caller
+        u.image = (struct se_image){0}; // moved to the caller
     for (size_t i = 0; i < PARTS; i++)
         free(name[i]);
     return result;
@@ -110,7 +111,7 @@ void se_opened_free(struct se_opened *o)
 // Opens an image's header with a host's private key or the header key, and decrypts its
 // components.
 
-// For a loader of some pages and a command line. What is larger is something else.
+// For a loader of a few pages and a command line; anything larger is invalid.
 #define LOAD_MAX (1u << 20)
 
 static int find_slot(const struct se_image *image, EVP_PKEY *host, const char *name, uint64_t *slot,
@@ -192,7 +193,7 @@ void opened_wipe(struct opened_header *h)
     OPENSSL_cleanse(h, sizeof *h);
 }
 
-// Authentic from here on; a wrong value was put there by the tool that made the image.
+// The header is authentic here; a wrong value is from the tool that made the image.
 int unlocked_take(struct unlocked *u, const struct opened_header *header, struct error **err)
 {
     struct se_image *image = &u->image;
@@ -236,7 +237,7 @@ unsigned char *unlocked_load(const struct unlocked *u, int index, struct error *
     return steal(bytes);
 }
 
-// Asks stage3b's arguments which component is which, and how large they are without padding.
+// Identifies the components, and their sizes without padding, by stage3b's arguments.
 int unlocked_identify(struct unlocked *u, struct error **err)
 {
     struct se_image *image = &u->image;
@@ -272,7 +273,7 @@ int unlock(const char *path, EVP_PKEY *host_key, struct unlocked *out, struct er
     cleanup_free unsigned char *header = NULL;
     cleanup_opened struct opened_header opened = {.slot = 0};
     int result = -1;
-    // The header's tag comes before the digests, so that a change is blamed on the right one.
+    // The header's tag comes before the digests, so that the message names the part that changed.
     if (image_parse(u.fd, path, &u.image, &header, err) == 0 &&
         header_open(&u.image, header, path, &opener, &opened, err) == 0 &&
         unlocked_take(&u, &opened, err) == 0 && image_check(u.fd, path, &u.image, true, err) == 0)
@@ -293,7 +294,7 @@ void unlocked_free(struct unlocked *u)
 }
 
 // ---- unsealed ----
-// The image that an emulator can run as the ultravisor would start it (section 18): components in
+// Writes an image for an emulator, as the ultravisor would start it (section 18): components in
 // clear at their places, and a short PSW that leads to stage3b.
 
 // Copies a part that is not a component.

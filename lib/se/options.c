@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks what a sealer was asked for, in genprotimg's order and words, and turns it into the
-// input of an image.
+// Checks the options of a sealer in genprotimg's order and words, and turns them into the input of
+// an image.
 #include "se/options.h"
 
 #include "se/format.h"
@@ -13,7 +13,7 @@
 
 #define KEY_FILE_MAX (64u << 10)
 
-// Section 8.5, a row a switch.
+// Section 8.5, one row for each switch.
 struct switch_row {
     const char *name;
     uint64_t pcf, scf; // the bits
@@ -48,7 +48,7 @@ void seal_keys_wipe(struct seal_key_bytes *keys)
     OPENSSL_cleanse(keys, sizeof *keys);
 }
 
-// ---- what goes together ----
+// ---- combinations ----
 
 static int refuse(struct error **err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -61,7 +61,7 @@ static int refuse(struct error **err, const char *format, ...)
     return error_set(err, ERROR_USAGE, "%s", message);
 }
 
-// Raw flags say everything about their set; a switch beside them would be lost, or lie.
+// Raw flags set all flags of their set; a switch beside them would be ignored or contradict them.
 static int check_raw_flags(const struct seal_request *r, struct error **err)
 {
     bool pcf = false, scf = false;
@@ -82,7 +82,7 @@ static int check_switches(const struct seal_request *r, struct error **err)
 {
     static const enum seal_switch need_cck[] = {SWITCH_DUMP, SWITCH_CCK_EXTENSION};
     for (size_t i = 0; i < ARRAY_LEN(need_cck); i++)
-        // A key that may be replaced can be known later, which is enough for dumps.
+        // A replaceable key can be set later, which is enough for dumps.
         if (r->switches[need_cck[i]] == SWITCH_ON && !r->comm_key &&
             !(need_cck[i] == SWITCH_DUMP && r->switches[SWITCH_CCK_UPDATE] == SWITCH_ON))
             return refuse(err, "Option '--enable-%s' requires the '--comm-key' option.",
@@ -143,9 +143,9 @@ int seal_request_check(const struct seal_request *r, struct error **err)
     return check_verification(r, err);
 }
 
-// ---- what it means ----
+// ---- values ----
 
-// An empty text is 0, as it is for genprotimg. Signs and blanks are not taken.
+// An empty text is 0, as for genprotimg. Signs and blanks are refused.
 static int parse_hex(const char *text, uint64_t *out, struct error **err)
 {
     const char *digits = text;
@@ -210,7 +210,7 @@ static int read_key(const char *path, unsigned char *out, size_t size, struct er
     uint64_t found = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : size;
     if (found == size && secret_memory_read(path, KEY_FILE_MAX, &bytes, NULL, &why) < 0) {
         int errnum = why->errnum;
-        if (!errnum && err) // nothing that genprotimg has a sentence for
+        if (!errnum && err) // genprotimg has no message for it
             *err = steal(why);
         error_free(why);
         return errnum ? error_errno(err, errnum, "Failed to open file '%s'", path) : -1;

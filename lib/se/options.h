@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a sealer is asked for, in the terms of genprotimg and pvimg (section 13 of the format), and
-// what that means for an image: flags, addresses, keys. Checks come in genprotimg's order, with its
-// messages, because scripts know them. Parsing the command line is the caller's.
+// The options of a sealer in the terms of genprotimg and pvimg (section 13 of the format), and the
+// resulting flags, addresses and keys. Checks have genprotimg's order and messages, since scripts
+// depend on them. The caller parses the command line.
 #ifndef KBUILD_SE_OPTIONS_H
 #define KBUILD_SE_OPTIONS_H
 
 #include "se/se.h"
 
-// Section 8.5: what can be switched with --enable-<name> and --disable-<name>.
+// Section 8.5: flags set by --enable-<name> and --disable-<name>.
 enum seal_switch {
     SWITCH_DUMP,
     SWITCH_PCKMO,
@@ -30,16 +30,16 @@ struct seal_request {
     const char *pcf, *scf, *psw;                       // hexadecimal, as given
     const char *secret, *record;                       // provable sealing: files
     enum switch_state switches[SEAL_SWITCHES];
-    struct strlist operands; // words that are no options: there are to be none
+    struct strlist operands; // words that are no options: an error
     bool no_verify, force_unknown_flags;
-    bool lenient; // genprotimg, pvimg: --crl and --root-ca beside --no-verify are let pass
+    bool lenient; // genprotimg, pvimg: allows --crl and --root-ca with --no-verify
 };
 void seal_request_free(struct seal_request *r);
 
-// What must and must not come together. The errors are usage errors.
+// Checks required and forbidden combinations. The errors are usage errors.
 int seal_request_check(const struct seal_request *r, struct error **err);
 
-// Exactly what the key files hold. Wipe it after use.
+// The exact content of the key files. Wipe it after use.
 struct seal_key_bytes {
     unsigned char header_key[32], cck[32], xts_key[64];
 };
@@ -51,7 +51,7 @@ void seal_keys_wipe(struct seal_key_bytes *keys);
 int seal_request_apply(const struct seal_request *r, struct se_input *in,
                        struct seal_key_bytes *keys, struct error **err);
 
-// As many key slots as a header has room for.
+// Checks that the header has enough key slots.
 int seal_check_slots(size_t host_count, struct error **err);
 
 #endif

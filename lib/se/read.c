@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inspector: everything that can be checked without a key (section 16).
+// The inspector: reads an image and checks everything that needs no key (section 16).
 #include "se/unlock.h"
 
 #include "base/log.h"
@@ -19,7 +19,7 @@
 #define METADATA_BYTES 28u
 static const unsigned char metadata_magic[8] = {'S', 'e', 'I', 'm', 'g', 'L', 'n', 'x'};
 
-// The page that begins with the magic number but for a few bits, where a header can be; or 0.
+// The page of a possible header whose magic number has a few wrong bits; or 0.
 static uint64_t nearly_magic(int fd, uint64_t size)
 {
     for (uint64_t at = SE_LOADER_ADDRESS; at < (uint64_t)SCAN_PAGES * SE_PAGE && at + 8 <= size;
@@ -85,8 +85,8 @@ static int check_zero(int fd, const char *name, uint64_t from, uint64_t to, stru
     return 0;
 }
 
-// What no digest covers: short PSW, loader arguments, gaps. A change here can only keep the image
-// from starting, but then better a message now. The loader's code itself is not known.
+// Checks the bytes that no digest covers: short PSW, loader arguments, gaps. A change there only
+// keeps the image from starting, but a message now is better. The loader's code is not known here.
 int image_check_unprotected(int fd, const char *name, const struct se_image *image,
                             struct error **err)
 {
@@ -104,7 +104,7 @@ int image_check_unprotected(int fd, const char *name, const struct se_image *ima
         return error_user(err, "%s: the short PSW is 0x%016llx, not 0x%016llx", name,
                           (unsigned long long)value,
                           (unsigned long long)short_psw(SE_LOADER_ENTRY));
-    // The loader ends in the page before the IPIB; its end is recorded nowhere.
+    // The loader ends in the page before the IPIB; its end is not recorded.
     unsigned char last[SE_PAGE + STAGE3A_ARGUMENTS];
     uint64_t start = image->ipib_offset - SE_PAGE;
     size_t length = SE_PAGE;

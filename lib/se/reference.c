@@ -15,7 +15,7 @@ static json_t *hex_json(const void *bytes, size_t length)
     return json_string(text);
 }
 
-// The host keys, each once: documents may have been given twice.
+// The host keys, each once, as a document may be given twice.
 static json_t *host_keys(const struct se_image *image)
 {
     json_t *all = json_array();
@@ -29,8 +29,8 @@ static json_t *host_keys(const struct se_image *image)
     return all;
 }
 
-// An attestation request is made for a host key, and its answer names that and the one that opened
-// the image: both are keys of hosts that the image was sealed for.
+// An attestation request is for one host key, and the answer names it and the host key that opened
+// the image: both belong to hosts that the image was sealed for.
 static json_t *values(const struct se_image *image)
 {
     return json_pack("{s:[i], s:[o], s:o, s:o}", "se.version", (int)image->version, "se.tag",
@@ -89,7 +89,7 @@ int se_reference(int fd, const char *name, const struct se_originals *originals,
     cleanup_free unsigned char *bytes = NULL;
     if (image_parse(fd, name, &image, &bytes, err) < 0)
         return -1;
-    // Values of a damaged image would be of use to nobody.
+    // Values of a damaged image would be useless.
     int result = image_check(fd, name, &image, false, err);
     if (!result && json)
         result = make_json(fd, name, originals, &image, bytes, json, err);

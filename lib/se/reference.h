@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reference values: what the verifier of a Secure Execution attestation has to know of an image.
+// Reference values of an image for the verifier of a Secure Execution attestation.
 //
 //   {"kbuild": version,
 //    "reference_values": {"se.version", "se.tag", "se.image_phkh", "se.attestation_phkh"},
@@ -7,8 +7,8 @@
 //    "image": {"size", "sha256"},
 //    "kernel", "initrd", "command_line": {"size", "sha256"}, as far as they are known}
 //
-// The names in "reference_values" are those of the claims that Trustee's verifier for this platform
-// makes; each holds the list of values that are allowed (docs/se-image.md, reference values).
+// The names in "reference_values" are the claims of Trustee's verifier for this platform; each has
+// the list of allowed values (docs/se-image.md, reference values).
 #ifndef KBUILD_SE_REFERENCE_H
 #define KBUILD_SE_REFERENCE_H
 

@@ -28,13 +28,13 @@
 #define SE_MAX_HOST_KEYS 95u
 
 // ---- sealing (sections 3 to 11) ----
-// Keys that a user may bring instead of having them drawn; NULL: drawn. Borrowed.
+// Keys that a user may give; NULL: drawn at random. Borrowed.
 struct se_keys {
     const unsigned char *header_key; // 32 bytes
     const unsigned char *cck;        // customer communication key, 32 bytes
     const unsigned char *xts_key;    // component key, 64 bytes, two different halves
 };
-// What no user may choose: given only by tests (the known-answer image). NULL: drawn.
+// Values that only tests give (the known-answer image). NULL: drawn at random.
 struct se_fixed {
     const unsigned char *header_iv;   // 12 bytes
     const unsigned char (*tweaks)[6]; // 4 of them: kernel, command line, initrd, stage3b
@@ -53,25 +53,25 @@ struct se_input {
     struct se_keys keys;
     uint64_t psw_address;       // where stage3b jumps to; 0 means 0x10000
     bool skip_component_checks; // only for tests, whose kernels are synthetic
-    // Loader templates; NULL: those built in (boot/stages.h).
+    // Loader templates; NULL: built in (loader/stages.h).
     const unsigned char *stage3a, *stage3b;
     size_t stage3a_length, stage3b_length;
     const struct se_fixed *fixed; // NULL outside tests
-    // Provable sealing (docs/provable-sealing.md): with a secret, what would be drawn is derived
-    // from it and from everything above. Of se_secret_load(); borrowed. NULL: drawn.
+    // Provable sealing (docs/provable-sealing.md): with a secret, values are derived from it and
+    // all inputs above, not drawn. From se_secret_load(); borrowed. NULL: drawn.
     const unsigned char *secret;
     size_t secret_length;
-    // Gets how many bytes kernel and initrd had, which may be pipes; may be NULL.
+    // Gets the sizes of kernel and initrd, which may be pipes; may be NULL.
     struct se_sizes {
         uint64_t kernel, initrd;
     } * sizes;
 };
 
-// Writes the image to fd, which must be a seekable regular file, empty. What makes it start is
-// written last. A thread hashes meanwhile; it has ended when this returns.
+// Writes the image to fd, which must be a seekable regular file, empty. The bytes that make it
+// bootable are written last. A thread hashes in parallel; it has ended when this returns.
 int se_seal(const struct se_input *in, int fd, struct error **err);
 // The same, and appends to `record` (may be NULL) the seal record, a JSON text that ends in a
-// newline: what the image was made of, by digest. It holds nothing secret. fd must be readable.
+// newline: the digests of the image's inputs. It holds nothing secret. fd must be readable.
 int se_seal_recorded(const struct se_input *in, int fd, struct buf *record, struct error **err);
 
 // A seal secret: the file's bytes, all of them.
@@ -79,11 +79,10 @@ int se_seal_recorded(const struct se_input *in, int fd, struct buf *record, stru
 #define SE_SECRET_MAX 4096u
 #define SE_SECRET_BITS_MIN 128u
 // Refuses a file of another user or one that others can read or write, one that is shorter or
-// longer, and bytes that are easier to guess than SE_SECRET_BITS_MIN random bits (seal.c). A
-// text that ends in a line feed is taken with it, and a warning says so. To be released with
-// secret_memory_free().
+// longer, and bytes that are easier to guess than SE_SECRET_BITS_MIN random bits (seal.c). A last
+// line feed is part of the secret, with a warning. To be released with secret_memory_free().
 int se_secret_load(const char *path, struct secret_memory *out, struct error **err);
-// The secret's public name, 64 hex digits: tells secrets apart, and nothing about them.
+// The secret's public id, 64 hex digits: identifies it, and reveals nothing about it.
 int se_secret_id(const struct secret_memory *s, char id[static 65], struct error **err);
 
 // ---- reading back (section 16) ----
@@ -106,16 +105,16 @@ struct se_image {
     uint64_t scf, psw_mask, psw_address;
     int kernel, parameters, initrd, stage3b; // indexes into components, -1 if absent
 };
-// Reads and checks everything that needs no key: sizes, the IPIB, what lies between the parts, and
-// the three digests over the components, so that a change in any of them is found. It cannot tell
-// that the header is genuine. `fd` is a regular file; its offset does not matter. `name` is for
-// messages. Sizes without padding are unknown here.
+// Reads and checks everything that needs no key: sizes, the IPIB, the gaps between the parts, and
+// the three digests over the components, so any change there is found. It cannot prove that the
+// header is genuine. `fd` is a regular file; its offset does not matter. `name` is for messages.
+// Sizes without padding are unknown here.
 int se_read(int fd, const char *name, struct se_image *out, struct error **err);
 void se_image_free(struct se_image *image);
 
 // Opens an image with a host's private key (tests only: a real one never leaves its machine),
 // checks every tag and digest, and writes the parts to the given folder: kernel, cmdline (without
-// NUL), initrd (if present), stage3b. A single flipped bit is found; the message says where.
+// NUL), initrd (if present), stage3b. A single flipped bit is located in the message.
 struct se_opened {
     struct se_image image;
     char *kernel, *initrd; // paths; initrd NULL if absent
@@ -124,13 +123,13 @@ struct se_opened {
 int se_open(const char *path, EVP_PKEY *host_key, const char *folder, struct se_opened *out,
             struct error **err);
 void se_opened_free(struct se_opened *o);
-// Writes an image that any emulator runs as the ultravisor would start it: components in clear,
-// short PSW at stage3b (section 18).
+// Writes an image for any emulator, in the state in which the ultravisor would start it: components
+// in clear, short PSW at stage3b (section 18).
 int se_write_unsealed(const char *path, EVP_PKEY *host_key, const char *out_path,
                       struct error **err);
 
 // ---- genprotimg or pvimg instead (SE_SEALER) ----
-// Finds one on PATH (NULL if there is none) and parses its version.
+// genprotimg or pvimg on PATH (NULL if there is none), with its version.
 struct external_sealer {
     char *program;
     bool pvimg;
@@ -140,7 +139,7 @@ struct external_sealer {
 int external_sealer_find(struct external_sealer *out, struct error **err); // 1 found, 0 not, -1
 // Writes `output` in one step (mode 0600) or not at all. `parmfile` (or NULL) takes the place of
 // in->command_line. The tool verifies the host key documents with the given certificates and
-// revocation lists; without certificates (NULL or none) it is told not to.
+// revocation lists; without certificates (NULL or none) verification is turned off.
 int external_sealer_run(const struct external_sealer *s, const struct se_input *in,
                         const char *parmfile, const char *output,
                         const struct strlist *certificates, const struct strlist *crls,

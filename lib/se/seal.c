@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sealing, in the order of section 11.
+// Seals an image, in the order of section 11, and reads seal secrets.
 #include "base/digest.h"
 
 #include "base/log.h"
@@ -27,7 +27,7 @@ struct template
     size_t length;
 };
 
-// Everything that one run of se_seal() holds.
+// The state of one run of se_seal().
 struct sealing {
     const struct se_input *in;
     struct template stage3a, stage3b;
@@ -35,7 +35,7 @@ struct sealing {
     struct secrets secrets;
     int kernel, initrd; // fds; -1: absent
     uint64_t kernel_size, initrd_size;
-    struct seal_record record; // its inputs are set if they are asked for
+    struct seal_record record; // its inputs are set on request
     struct component_sink sink;
     struct se_component components[PARTS];
     size_t count;
@@ -99,7 +99,7 @@ static int open_parts(struct sealing *s, struct error **err)
     return in->initrd ? check_initrd(in->initrd, s->initrd_size, err) : 0;
 }
 
-// ---- what is sealed, by digest: for a secret and for a record ----
+// ---- digests of the inputs, for a secret and for a record ----
 
 struct hashing {
     const char *name;
@@ -117,7 +117,7 @@ static void *hash_part(void *argument)
     return NULL;
 }
 
-// The kernel beside the initrd: SHA-512 cannot be split.
+// Hashes kernel and initrd in parallel: one SHA-512 cannot be split.
 static int hash_files(struct sealing *s, struct error **err)
 {
     const struct se_input *in = s->in;
@@ -178,7 +178,7 @@ static int derive(struct sealing *s, struct error **err)
     return secrets_derive(&sealer, &s->record.inputs, &in->keys, &s->secrets, err);
 }
 
-// Files that changed after they were hashed would share keys and tweaks with what they were.
+// Files that changed after hashing would share keys and tweaks with their old content.
 struct stamps {
     struct stat kernel, initrd;
 };
@@ -290,7 +290,7 @@ static int write_header(struct sealing *s, int fd, struct error **err)
     return write_at(fd, output, s->layout.header, header, header_size(in->host_count), err);
 }
 
-// Loader, IPIB and, last of all, what makes the file start.
+// Writes loader, IPIB and, last, the bytes that make the file bootable.
 static int write_rest(struct sealing *s, int fd, struct error **err)
 {
     uint64_t header_bytes = header_size(s->in->host_count);
@@ -316,7 +316,7 @@ static int seal(struct sealing *s, int fd, bool recorded, struct error **err)
         return -1;
     s->sink.fd = fd;
     s->sink.address = s->layout.components;
-    // Also when the components stay in clear: the key goes into the header, and must be good.
+    // Also for components in clear: the key goes into the header, and must be valid.
     cleanup_cipher EVP_CIPHER_CTX *xts = xts_new(s->secrets.xts_key, true, err);
     if (!xts)
         return -1;
@@ -360,7 +360,7 @@ int se_seal(const struct se_input *in, int fd, struct error **err)
 }
 
 // ---- seal secret ----
-// Seal secrets: reads one from its file, and refuses what others can read and what can be guessed.
+// Reads a seal secret from its file, and refuses one that others can read or guess.
 
 #define FILE_MAX_BYTES (64u << 10)
 
@@ -384,9 +384,9 @@ static int check_access(const char *path, const struct stat *st, struct error **
     return error_hint(err, "chmod 600 %s; if others may have seen it, make a new one", path);
 }
 
-// ---- how hard is it to guess? ----
+// ---- entropy estimates ----
 
-// Shannon's entropy of the bytes as they are counted, for all of them.
+// Shannon's entropy by the counts of byte values, times the number of bytes.
 static double bits_of_counts(const unsigned char *bytes, size_t n)
 {
     size_t count[256] = {0};
@@ -400,7 +400,7 @@ static double bits_of_counts(const unsigned char *bytes, size_t n)
     return bits;
 }
 
-// What Deflate leaves of them: repetitions take no room. Random bytes get no shorter.
+// The size after Deflate, which removes repetitions. Random bytes get no shorter.
 static double bits_of_deflate(const unsigned char *bytes, size_t n)
 {
     unsigned char out[2 * SE_SECRET_MAX];
@@ -417,7 +417,7 @@ static double bits_of_deflate(const unsigned char *bytes, size_t n)
     return bits;
 }
 
-// Random bytes never repeat as a whole; what does was typed.
+// Random bytes are not periodic; typed ones may be.
 static double bits_of_period(const unsigned char *bytes, size_t n)
 {
     size_t period = 1;
@@ -432,9 +432,9 @@ static double least_bits(const unsigned char *bytes, size_t n)
                 fmin(bits_of_counts(bytes, n), bits_of_deflate(bytes, n)));
 }
 
-// The least of several estimates, each of which overlooks something: a count does not see
-// repetitions, and neither sees "0123456789abcdef", which is a repetition once differences are
-// taken. Random bytes of the least length are far above SE_SECRET_BITS_MIN in each.
+// The least of several estimates, each of which has a gap: a count does not see repetitions, and
+// neither sees "0123456789abcdef", whose differences repeat. Random bytes of the minimum length are
+// far above SE_SECRET_BITS_MIN in each.
 static double secret_bits(const unsigned char *bytes, size_t n)
 {
     unsigned char differences[SE_SECRET_MAX];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes genprotimg's messages about files that were refused.
+// Makes genprotimg's messages for refused files.
 #include "se/checks.h"
 
 #include "base/file.h"
@@ -64,7 +64,7 @@ char *sentence_of_document(const char *path)
     char *sentence = sentence_of_certificate(path);
     if (sentence)
         return sentence;
-    // It is a certificate, so it was the key that was refused.
+    // It is a certificate, so its key was refused.
     bool more;
     X509 *x = load_certificate(path, &more);
     EVP_PKEY *key = x ? X509_get0_pubkey(x) : NULL;

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Getting at what a header protects, with a host's private key or with the header key (section 16,
-// unsealer).
+// Opens what a header protects, with a host's private key or the header key (section 16, unsealer),
+// and reads and checks images.
 #ifndef KBUILD_SE_UNLOCK_H
 #define KBUILD_SE_UNLOCK_H
 
 #include "se/format.h"
 
-// What opens a header: one of the two.
+// The key that opens a header: one of the two.
 struct opener {
     EVP_PKEY *host;
     const unsigned char *header_key; // 32 bytes
 };
 
-// What a header hides; wiped by opened_wipe().
+// The secrets in a header; wiped by opened_wipe().
 struct opened_header {
     unsigned char header_key[32], area[AREA_SIZE];
     uint64_t slot; // that the host key opened; UINT64_MAX: none was needed
 };
-// Checks the tags. `header` are the image->header_size bytes of the header. Where one damaged bit
-// is the reason of a failure, the message names it.
+// Checks the tags. `header` are the image->header_size bytes of the header. If one damaged bit
+// explains a failure, the message names it.
 int header_open(const struct se_image *image, const unsigned char *header, const char *name,
                 const struct opener *opener, struct opened_header *out, struct error **err);
 void opened_wipe(struct opened_header *h);
@@ -32,10 +32,10 @@ struct unlocked {
     EVP_CIPHER_CTX *xts; // NULL if the components are in clear (pcf bit 35)
 };
 int unlock(const char *path, EVP_PKEY *host_key, struct unlocked *out, struct error **err);
-// Its steps, for those who have more to do in between. u->fd, u->path and u->image are given; takes
-// what the header says into them.
+// The steps of opening, for callers with work in between. u->fd, u->path and u->image are given;
+// this takes the header's values into *u.
 int unlocked_take(struct unlocked *u, const struct opened_header *header, struct error **err);
-// Then: which component is which, and how large without padding.
+// Next step: identifies each component and its size without padding.
 int unlocked_identify(struct unlocked *u, struct error **err);
 // Decrypts a small component (at most 1 MiB, padding included) into memory: its padded bytes, to be
 // freed. NULL on failure.
@@ -44,25 +44,24 @@ void unlocked_free(struct unlocked *u);
 #define cleanup_unlocked __attribute__((cleanup(unlocked_free)))
 
 // ---- read ----
-// Between the inspector and the unsealer: se_read() in two steps.
+// Shared by the inspector and the unsealer: se_read() in two steps.
 
-// Header and IPIB, checked as far as they say something about each other and about the file. If
-// `header` is not NULL it gets the header's bytes (image->header_size of them, to be freed), also
-// on failure.
+// Reads header and IPIB, and checks them against each other and the file. If `header` is not NULL
+// it gets the header's bytes (image->header_size of them, to be freed), also on failure.
 int image_parse(int fd, const char *name, struct se_image *out, unsigned char **header,
                 struct error **err);
-// The header only, which may also be all that the file has.
+// The header only; the file may hold nothing else.
 int image_parse_header(int fd, const char *name, struct se_image *out, unsigned char **header,
                        struct error **err);
-// What no digest covers: short PSW, loader arguments, gaps.
+// Checks the bytes that no digest covers: short PSW, loader arguments, gaps.
 int image_check_unprotected(int fd, const char *name, const struct se_image *image,
                             struct error **err);
-// Which of the header's three digests does not fit the components; the first of them.
+// The first of the header's three digests that does not match the components.
 enum image_fault { FAULT_NONE, FAULT_ADDRESSES, FAULT_TWEAKS, FAULT_CONTENTS };
 int image_find_fault(int fd, const char *name, const struct se_image *image, enum image_fault *out,
                      struct error **err);
-// Everything else in the file: what no digest covers, then the digests. `genuine`: the header's tag
-// was checked, so a digest that does not fit means that the components changed.
+// Checks the rest of the file: the bytes that no digest covers, then the digests. `genuine`: the
+// header's tag was checked, so a wrong digest means that the components changed.
 int image_check(int fd, const char *name, const struct se_image *image, bool genuine,
                 struct error **err);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Proving an image: what opens it, in which order it is looked at, and what is said of it.
+// Verifies an image in order: opens the files, opens the header with each given key, checks
+// everything, and compares it with the seal record.
 #include "se/checks.h"
 
 #include "base/file.h"
@@ -26,7 +27,7 @@ static int check_proof(const struct se_proof *p, struct error **err)
                       "record");
 }
 
-// Everything that was given and opens the header.
+// The given keys that open the header.
 struct named_opener {
     struct opener opener;
     const char *what;
@@ -47,7 +48,7 @@ static size_t list_openers(const struct verification *v, struct named_opener out
     return n;
 }
 
-// Several flipped bits, or another image altogether: then nothing in the clear part fits either.
+// True if nothing in the clear part matches: another image, not several flipped bits.
 static bool another_image(const struct verification *v)
 {
     unsigned char point[POINT_SIZE];
@@ -56,7 +57,7 @@ static bool another_image(const struct verification *v)
            memcmp(v->secrets.header_iv, v->u.image.iv, sizeof v->u.image.iv) != 0;
 }
 
-// What else was given has to open it, too: nothing that was given is left aside.
+// All other given keys must open the header, too.
 static int open_with_others(struct verification *v, const struct named_opener *others, size_t n,
                             struct error **err)
 {
@@ -104,7 +105,7 @@ static int open_header(struct verification *v, struct error **err)
     return record_check_header(v, &opened, err);
 }
 
-// The digests alone, which anybody can check.
+// Checks the digests, which needs no key.
 static int check_without_key(struct verification *v, struct error **err)
 {
     if (image_check(v->u.fd, v->name, &v->u.image, false, err) < 0)
@@ -146,7 +147,7 @@ int se_verify(int fd, const char *name, const struct se_proof *proof,
 }
 
 // ---- verify files ----
-// The files that verifying reads: as they are, out of tarballs, from the standard input.
+// Opens the files for verifying: directly, from tarballs, from the standard input.
 
 #define KATA "opt/kata/share/kata-containers/"
 static const char image_member[] = KATA "kata-containers-se.img";
@@ -154,7 +155,7 @@ static const char *const kernel_members[] = {KATA "vmlinuz-confidential.containe
                                              KATA "vmlinuz.container", NULL};
 static const char *const initrd_members[] = {KATA "kata-containers-initrd-confidential.img", NULL};
 
-// The first of the members that the tarball has.
+// Extracts the first of the members that the tarball has.
 static int take_out(const char *tarball, const char *const *members, struct error **err)
 {
     uint64_t size;
@@ -233,8 +234,8 @@ int se_image_open(const char *path, char **name, struct error **err)
 }
 
 // ---- verify record ----
-// An image against its seal record. With the secret everything in it that looks random is derived
-// again, so that nobody else can have chosen it.
+// Compares an image with its seal record. With the secret all random-looking values are derived
+// again, which proves that nobody else chose them.
 
 static int check_id(const struct verification *v, const struct sealer *s, struct error **err)
 {
@@ -249,7 +250,7 @@ static int check_id(const struct verification *v, const struct sealer *s, struct
     return error_hint(err, "the record's secret_id tells which");
 }
 
-// A header key that the user brought is nowhere but with the user.
+// The record does not hold a given header key, so the user must give it again.
 static int check_given(const struct verification *v, const struct sealer *s,
                        const struct se_keys *keys, struct error **err)
 {
@@ -294,7 +295,7 @@ static int differs(const struct verification *v, const char *what, struct error 
     return error_user(err, "%s: %s not what %s says", v->name, what, v->proof->record);
 }
 
-// Slots and customer key, made again.
+// Makes slots and customer key again, and compares them.
 static int check_slots(const struct verification *v, struct error **err)
 {
     const struct se_image *image = &v->u.image;

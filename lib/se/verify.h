@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Proving an image (docs/se-image.md, section 16): everything decrypted, every digest and tag
-// checked, what it carries compared with what it was made of; and damage located.
+// Verifies an image (docs/se-image.md, section 16): decrypts everything, checks every digest and
+// tag, compares the components with their originals, and locates damage.
 #ifndef KBUILD_SE_VERIFY_H
 #define KBUILD_SE_VERIFY_H
 
 #include "se/se.h"
 
-// What opens the image, all borrowed: a key, or a seal record with its secret. A record alone opens
-// nothing; then only what it says in clear is compared. At least one must be given.
+// The keys that open the image, all borrowed: a key, or a seal record with its secret. A record
+// alone opens nothing; then only its clear values are compared. At least one must be given.
 struct se_proof {
     EVP_PKEY *host_key;                 // a host's private key (tests only)
     const unsigned char *header_key;    // 32 bytes
@@ -15,7 +15,7 @@ struct se_proof {
     const struct secret_memory *secret; // only with a record
 };
 
-// What the image was made of, as far as it is at hand. Zero-initialise with SE_ORIGINALS_NONE.
+// The available originals of the image. Initialise with SE_ORIGINALS_NONE.
 enum se_original_kind {
     SE_ORIGINAL_KERNEL,
     SE_ORIGINAL_COMMAND_LINE,
@@ -31,10 +31,10 @@ struct se_originals {
     struct se_original of[SE_ORIGINALS];
 };
 #define SE_ORIGINALS_NONE ((struct se_originals){{{.fd = -1}, {.fd = -1}, {.fd = -1}}})
-// Opens a file as one of them.
+// Opens a file as an original.
 int se_original_open(struct se_originals *o, enum se_original_kind kind, const char *path,
                      struct error **err);
-// The same out of a kata-static-*.tar.xz (kata-artifacts: vmlinuz-confidential.container and
+// The same from a kata-static-*.tar.xz (kata-artifacts: vmlinuz-confidential.container and
 // kata-containers-initrd-confidential.img, or HEAD's vmlinuz.container).
 int se_original_unpack(struct se_originals *o, enum se_original_kind kind, const char *tarball,
                        struct error **err);
@@ -42,12 +42,12 @@ void se_originals_free(struct se_originals *o);
 #define cleanup_originals __attribute__((cleanup(se_originals_free)))
 
 // Opens an image for reading: a file, a kata-static-boot-image-se tarball that has one, or "-", the
-// standard input. What is no file is copied to a temporary one without a name. *name gets what to
-// call it (to be freed).
+// standard input. Anything but a regular file is copied to a nameless temporary file. *name gets
+// the name for messages (to be freed).
 int se_image_open(const char *path, char **name, struct error **err);
 
-// 0 if all that could be checked is good; `done` gets a line for each thing that was, and for each
-// that could not be ("not checked: ..."). -1 otherwise; the message says what is wrong and where.
+// 0 if all possible checks passed; `done` gets a line for each check, and for each that was not
+// possible ("not checked: ..."). -1 otherwise; the message says what is wrong and where.
 int se_verify(int fd, const char *name, const struct se_proof *proof,
               const struct se_originals *originals, struct strlist *done, struct error **err);
 

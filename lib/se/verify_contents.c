@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the components hold: against the header's digests, against the record, against what they
-// were made of.
+// Checks the contents of components and loaders against the header's digests, the record and the
+// originals.
 #include "se/checks.h"
 
 #include "loader/stages.h"
@@ -33,7 +33,7 @@ int component_part(const struct se_image *image, size_t i)
     return -1;
 }
 
-// What component `i` should hold, if that is known. `*owned` is to be freed.
+// The expected content of component `i`, if known. `*owned` is to be freed.
 static bool expected_source(struct verification *v, size_t i, struct component_source *out,
                             unsigned char **owned, struct error **err)
 {
@@ -56,7 +56,7 @@ static bool expected_source(struct verification *v, size_t i, struct component_s
     if (part == PART_COMMAND_LINE) {
         if (o->size > COMMAND_LINE_MAX)
             return error_user(err, "%s is too large for a command line", o->name), false;
-        // With its NUL; layout P adds none behind one that is there.
+        // With its NUL; layout P does not add a second one.
         *owned = xcalloc(1, o->size + 1);
         out->bytes = *owned;
         if (pread(o->fd, *owned, o->size, 0) != (ssize_t)o->size)
@@ -84,7 +84,8 @@ static int damaged(const struct verification *v, size_t i, const struct page_dif
 
 // ---- digests of what was recorded ----
 
-// SHA-512 over the first `size` bytes of component `i`, decrypted. *zeros: all behind them is zero.
+// SHA-512 over the first `size` bytes of component `i`, decrypted. *zeros: all later bytes are
+// zero.
 static int hash_component(const struct verification *v, size_t i, uint64_t size,
                           unsigned char sha512[static 64], bool *zeros, struct error **err)
 {
@@ -113,7 +114,7 @@ static int hash_component(const struct verification *v, size_t i, uint64_t size,
     return result;
 }
 
-// 1 if component `i` is what the record names, 0 if not, -1.
+// 1 if component `i` matches the record, 0 if not, -1.
 static int recorded_matches(const struct verification *v, size_t i, struct error **err)
 {
     int part = component_part(&v->u.image, i);
@@ -126,7 +127,7 @@ static int recorded_matches(const struct verification *v, size_t i, struct error
         return 0;
     if (hash_component(v, i, p->size, sha512, &zeros, err) < 0)
         return -1;
-    // Behind the code of stage3b are its arguments, and they are not in the record.
+    // Behind the code of stage3b are its arguments, which are not in the record.
     return memcmp(sha512, p->sha512, sizeof sha512) == 0 && (zeros || part == PART_STAGE3B);
 }
 
@@ -148,9 +149,9 @@ static int check_recorded(struct verification *v, struct error **err)
     return 0;
 }
 
-// ---- the contents changed: where? ----
+// ---- locating changed contents ----
 
-// Nothing is known that the components could be compared with, or it is the same.
+// Used if no difference is located: the expected contents are unknown or equal.
 static int somewhere(const struct verification *v, const struct strlist *same, struct error **err)
 {
     const struct se_image *image = &v->u.image;
@@ -168,7 +169,7 @@ static int somewhere(const struct verification *v, const struct strlist *same, s
                       "page can be named");
 }
 
-// 1 if component `i` is as it should be, 0 if that is not known, -1 if it is not.
+// 1 if component `i` has the expected content, 0 if that is unknown, -1 if it differs.
 static int locate_in_component(struct verification *v, size_t i, struct error **err)
 {
     int part = component_part(&v->u.image, i);
@@ -231,7 +232,7 @@ static int check_digests(struct verification *v, struct error **err)
                       place ? place : "", fault == FAULT_TWEAKS ? "tweaks" : "addresses");
 }
 
-// ---- what it was made of ----
+// ---- originals ----
 
 static int compare(struct verification *v, size_t i, struct error **err)
 {
@@ -291,7 +292,7 @@ int contents_check(struct verification *v, struct error **err)
 }
 
 // ---- verify pages ----
-// Compares a component, page by page, with the file that it was made of.
+// Compares a component, page by page, with its original file.
 
 static uint64_t smaller(uint64_t a, uint64_t b)
 {
@@ -350,10 +351,10 @@ int pages_compare(int fd, const char *name, const struct se_component *c, EVP_CI
 }
 
 // ---- verify loader ----
-// The loaders that no digest, or only a digest over everything, covers: known if they are our own.
+// Checks the loaders, which no digest of their own covers, if they are the built-in ones.
 
-// So many bytes may differ for a loader to be ours, damaged, and not somebody else's. A flipped bit
-// in an encrypted block changes all 16 of its bytes.
+// With at most this many different bytes a loader counts as ours, damaged; else as another one. A
+// flipped bit in an encrypted block changes all its 16 bytes.
 #define FEW 32u
 
 struct template
@@ -379,7 +380,7 @@ static size_t count_differences(const unsigned char *a, const unsigned char *b, 
     return n;
 }
 
-// The record's digest, over the code without arguments.
+// Checks the record's digest over the code without arguments.
 static int check_loader_record(const struct verification *v, bool same_as_own, struct error **err)
 {
     const struct seal_part *p = &v->record.inputs.part[SEAL_STAGE3A];
@@ -426,8 +427,8 @@ int loader_check(struct verification *v, struct error **err)
     return 0;
 }
 
-// The size that a part has without padding, NUL included: by what it was made of, by the record, or
-// by what stage3b says (0: unknown).
+// The size that a part has without padding, NUL included: by its original, the record, or stage3b's
+// arguments (0: unknown).
 static uint64_t part_size(const struct verification *v, enum part part, uint64_t said)
 {
     static const enum se_original_kind original[] = {[PART_KERNEL] = SE_ORIGINAL_KERNEL,

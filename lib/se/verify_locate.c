@@ -130,7 +130,7 @@ static char *locate_in_wrapping(const struct se_image *image, EVP_PKEY *host, ui
     return place;
 }
 
-// True if the two coordinates belong to a point: much faster than making a key of them.
+// True if the two coordinates are a point of the curve: much faster than making a key.
 static bool on_curve(const EC_GROUP *group, EC_POINT *point, const unsigned char *bytes)
 {
     const size_t coordinate = POINT_SIZE / 2;
@@ -142,7 +142,7 @@ static bool on_curve(const EC_GROUP *group, EC_POINT *point, const unsigned char
     return good;
 }
 
-// Nearly no change of one bit leads from a point of the curve to another.
+// Almost no change of one bit leads from one point of the curve to another.
 static char *locate_in_customer_key(const struct se_image *image, EVP_PKEY *host, uint64_t slot)
 {
     unsigned char bytes[POINT_SIZE];

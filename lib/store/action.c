@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Action records, and the locks that keep two processes from doing one action twice.
+// Reads and writes action records, and locks actions against two processes.
 #include "store/internal.h"
 #include "store/store.h"
 
@@ -20,7 +20,7 @@ static void digest_record(json_t *record, char digest[static DIGEST_HEX_SIZE])
     digest_bytes(text ? text : "", text ? strlen(text) : 0, digest);
 }
 
-// What is wrong with a record as read, or NULL. Takes "sha256" out of it.
+// The fault of a record that was read, or NULL. Removes "sha256" from it.
 static const char *fault(json_t *record, const char *key)
 {
     const char *named = json_string_value(json_object_get(record, "key"));
@@ -41,7 +41,7 @@ static void damaged(struct store *s, const char *key, const char *path, const ch
     move_damaged(s, path, label, why);
 }
 
-// What somebody else wrote, or could have, is an error without an errno.
+// A file that somebody else wrote, or could have written, is an error without an errno.
 static int read_record(struct store *s, const char *path, struct buf *text, struct error **err)
 {
     cleanup_close int fd = at_open(s, path, O_RDONLY | O_NONBLOCK, 0);
@@ -161,8 +161,7 @@ void record_outputs(struct store *s, const json_t *record,
 }
 
 // ---- locks ----
-// The file is never removed but by gc, which has the store alone, so a lock on it is a lock on the
-// name.
+// Only gc, with the exclusive lock, removes the file, so a lock on it is a lock on the name.
 int store_lock_try(struct store *s, const char *key, int *fd, struct error **err)
 {
     if (check_digest(key, "an action key", err) < 0)
@@ -171,7 +170,7 @@ int store_lock_try(struct store *s, const char *key, int *fd, struct error **err
     cleanup_close int lock = at_open(s, path, O_RDWR | O_NONBLOCK, 0);
     if (lock < 0 && errno == ENOENT)
         lock = at_create_in(s, "locks", path, 0644);
-    if (lock < 0 && errno == EEXIST) // another was faster
+    if (lock < 0 && errno == EEXIST) // another process made it
         lock = at_open(s, path, O_RDWR | O_NONBLOCK, 0);
     if (lock < 0)
         return error_errno(err, errno, "locking %s", path);
@@ -181,7 +180,7 @@ int store_lock_try(struct store *s, const char *key, int *fd, struct error **err
     return 1;
 }
 
-// Those of SIGINT and SIGTERM that would do something.
+// SIGINT and SIGTERM, without ignored ones.
 static void interrupts(sigset_t *set)
 {
     static const int signals[] = {SIGINT, SIGTERM};
@@ -202,8 +201,8 @@ int store_lock(struct store *s, const char *key, void (*waiting)(void *), void *
         return locked < 0 ? -1 : fd;
     if (waiting)
         waiting(context);
-    // A signal is taken here, whether the program handles or blocks it, ends the wait, and is then
-    // sent on to where it would have gone.
+    // A signal, handled or blocked by the program, is received here, ends the wait, and is then
+    // sent again.
     sigset_t set, old;
     interrupts(&set);
     pthread_sigmask(SIG_BLOCK, &set, &old);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every access to a name in the store goes through here: from the descriptor of its folder, which
-// was opened once, beneath it, and never through a link. Paths are absolute, for messages and for
-// programs that are started; what stands before "<store>/" is not looked up again.
+// Opens all names in the store, beneath the descriptor of its folder, which is opened once, and
+// never through a link; and moves files in and blobs out. Paths are absolute, for messages and
+// child processes; the part up to "<store>/" is not looked up again.
 #include "store/internal.h"
 
 #include "base/beneath.h"
@@ -41,7 +41,7 @@ int at_create_in(const struct store *s, const char *folder, const char *path, mo
     return at_open(s, path, flags, mode);
 }
 
-// The folder that it is in; *base is its name there. To be closed.
+// The parent folder of the path, to be closed; *base is the name in it.
 static int parent_of(const struct store *s, const char *path, const char **base)
 {
     *base = path_base(path);
@@ -94,7 +94,7 @@ int at_rename(const struct store *s, const char *from, const char *to, bool repl
         return 0;
     if (errno != EINVAL && errno != ENOSYS)
         return -1;
-    // Where the file system has no such call, a test must do.
+    // A file system without that call needs a separate test.
     if (faccessat(new_folder, new, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
         errno = EEXIST;
         return -1;
@@ -134,9 +134,9 @@ const char *at_foreign(const struct stat *st)
 }
 
 // ---- file ----
-// Files into the store, and blobs out of it to where users see them.
+// Moves files into the store, and restores blobs to the user's paths.
 
-// True for a file of our own temporary folders that nobody else can hold by another name.
+// True for a file in a temporary folder of this process, without another hard link.
 static bool can_be_moved(const struct store *s, const char *path, const struct stat *st)
 {
     cleanup_free char *tmp = xasprintf("%s/tmp/", s->directory);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blobs: writing, and reading what was verified.
+// Writes blobs, verifies them, and opens verified ones.
 #include "store/internal.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@ static void damaged(struct store *s, const char *digest, const char *path, const
     verified_forget(s, digest);
 }
 
-// True if `path` still is the file behind fd: another process may have put a good one there.
+// True if `path` still is the file of fd: another process may have put a valid blob there.
 static bool is_named(const struct store *s, int fd, const char *path)
 {
     struct stat a, b;
@@ -63,7 +63,7 @@ static int check_blob(struct store *s, const char *digest, bool always, int *out
     bool odd = fd < 0 && at_stat(s, path, &st) == 0 && !S_ISREG(st.st_mode);
     if (!odd && (fd < 0 || fstat(fd, &st) < 0))
         return error_errno(err, errno, "reading %s", path);
-    // Whoever may write to it may do so after it was hashed.
+    // Anybody with write access could change it after it was hashed.
     const char *why = S_ISREG(st.st_mode) ? at_foreign(&st) : "it is not a file";
     if (why) {
         damaged(s, digest, path, why);
@@ -128,8 +128,8 @@ void store_blob_abandon(struct blob_draft *d)
     *d = (struct blob_draft){.fd = -1};
 }
 
-// Read-only, and an mtime of whole seconds that is safely past, so that any later write shows
-// (verified.c).
+// Makes the file read-only, with an mtime in whole seconds, far enough in the past that any later
+// write changes it (verified.c).
 static int seal(int fd, const char *path, struct error **err)
 {
     struct timespec past = {.tv_sec = time(NULL) - 3};
@@ -144,8 +144,8 @@ static int name_blob(struct store *s, const char *path, int fd, const char *dige
                      struct error **err)
 {
     int has = store_has_blob(s, digest, err);
-    // A damaged one that can't be moved away gives way to ours; so does one that another process
-    // has named since, which is no harm.
+    // A damaged blob that can't be moved away is replaced; so is a valid one that another process
+    // has named since, which is harmless.
     int named = has ? has : publish(s, path, "sha256", digest, false, err);
     if (!has && named == 0)
         named = publish(s, path, "sha256", digest, true, err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an OCI document says of another.
+// Makes and reads OCI descriptors.
 #include "store/descriptor.h"
 
 #include "base/buf.h"

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Media types and descriptors of the OCI image specification 1.1 (media-types.md, descriptor.md),
-// each once.
+// Media types and descriptors of the OCI image specification 1.1 (media-types.md, descriptor.md).
 #ifndef KBUILD_STORE_DESCRIPTOR_H
 #define KBUILD_STORE_DESCRIPTOR_H
 
@@ -24,9 +23,9 @@
 // `digest` is the SHA-256 in hexadecimal.
 json_t *oci_descriptor(const char *type, const char *digest, uint64_t size);
 // The SHA-256 in hexadecimal that a descriptor names, borrowed from it; NULL: it names none. With
-// `size` it has to say a size, too.
+// `size` it must have a size, too.
 const char *oci_descriptor_digest(const json_t *descriptor, uint64_t *size);
-// What stands behind "sha256:" in a digest, if that is one; else NULL, as for NULL.
+// The hex part of a digest "sha256:<hex>"; NULL for any other text and for NULL.
 const char *oci_digest_hex(const char *digest);
 
 #endif

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Garbage collection: the least recently used goes first, until the rest fits.
+// Collects garbage: removes the least recently used units until the rest fits.
 //
-// What goes together is a unit: a record with its outputs, or a blob or tree that no record names.
-// An object goes with the last unit that refers to it. Records are removed before their outputs and
-// trees are renamed away before they are emptied, so a kill leaves no record without its outputs
-// and no half tree, only objects without a record, which the next collection finds.
+// A unit is a record with its outputs, or a blob or tree that no record names. An object is removed
+// with the last unit that refers to it. Records are removed before their outputs, and trees are
+// renamed before they are emptied, so a kill leaves no record without its outputs and no partial
+// tree, only objects without a record, which the next collection finds.
 #include "base/log.h"
 #include "store/internal.h"
 
@@ -76,14 +76,14 @@ static int add_record_unit(struct collection *c, const struct object *o, struct 
 {
     struct error *why = NULL;
     json_t *record = action_read(c->store, o->digest, &why);
-    if (!record) { // damaged, then it is out of the way; or an error
+    if (!record) { // damaged and moved away, or an error
         if (why)
             *err = why;
         return why ? -1 : 0;
     }
     struct missing m = {.collection = c};
     record_outputs(c->store, record, look_for_output, &m);
-    if (m.any) { // of no use; what is left of its outputs is on its own
+    if (m.any) { // useless; its remaining outputs become own units
         json_decref(record);
         c->gone.actions++;
         return store_action_remove(c->store, o->digest, err);
@@ -104,7 +104,7 @@ static int compare_units(const void *a, const void *b)
     return (x->used.tv_nsec > y->used.tv_nsec) - (x->used.tv_nsec < y->used.tv_nsec);
 }
 
-// Makes the units, least recently used first.
+// Makes the units, sorted by last use, oldest first.
 static int plan(struct collection *c, uint64_t *total, struct error **err)
 {
     if (inventory_read(c->store, true, &c->all, err) < 0)
@@ -215,8 +215,8 @@ static int collect(struct collection *c, uint64_t max_bytes, struct error **err)
     return 0;
 }
 
-// From the shared lock to the exclusive one. flock() lets go of the one before it tries for the
-// other, so after a failure the shared lock is taken again.
+// Changes the shared lock to the exclusive one. flock() releases the first before it tries the
+// second, so after a failure the shared lock is taken again.
 static int lock_alone(struct store *s, struct error **err)
 {
     if (session_open(s, err) < 0)

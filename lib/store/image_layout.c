@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which blobs an image of the store is made of, and the layout on disk.
+// Finds the blobs of an image in the store, and writes OCI image layouts.
 #include "store/store.h"
 
 #include "store/internal.h"
@@ -51,12 +51,12 @@ void oci_references(struct store *s, const char *digest, void (*each)(const char
     cleanup_free char *path = store_blob_path(s, digest);
     struct stat st;
     if (!path || at_stat(s, path, &st) < 0 || st.st_size > JSON_LIMIT)
-        return; // most blobs are far too large to be looked into
+        return; // too large for a manifest
     cleanup_buf struct buf text = {0};
     json_t *manifest = NULL;
     if (read_manifest(s, digest, &text, &manifest, NULL) < 0)
         return;
-    // Only of ours: a file that is an artifact may look like anything.
+    // Only for manifests made here: an artifact may have any content.
     json_t *tree = json_object_get(json_object_get(manifest, "annotations"), TREE_ANNOTATION);
     cleanup_strlist struct strlist references = {0};
     if (json_is_string(tree))
@@ -99,7 +99,7 @@ static int link_image(struct store *s, const struct layout *l, const char *diges
     return 0;
 }
 
-// The manifests of an index.json that is there already, without the one called `name`.
+// The manifests of an existing index.json, without the one called `name`.
 static int other_images(const struct layout *l, const char *name, json_t *out, struct error **err)
 {
     cleanup_buf struct buf text = {0};
@@ -161,7 +161,7 @@ static int write_layout(struct store *s, const char *digest, const json_t *manif
 {
     static const char version[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
     cleanup_free char *marker = xasprintf("%s/oci-layout", l->directory);
-    // One writer at a time, for the index is read and written again.
+    // One writer at a time, since the index is read and rewritten.
     if (flock(l->folder, LOCK_EX) < 0)
         return error_errno(err, errno, "locking %s", l->directory);
     if (link_image(s, l, digest, manifest, err) < 0 ||
@@ -207,7 +207,7 @@ int store_name_image(struct store *s, const char *manifest_digest, const char *n
     return oci_write_layout(s, manifest_digest, name, folder, err);
 }
 
-// Is the image's manifest still a blob of the store?
+// Whether the image's manifest still is a blob of the store.
 static bool image_is_kept(const struct store *s, const char *folder)
 {
     cleanup_free char *path = xasprintf("%s/index.json", folder);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared by the files of this room only.
+// Shared by the files of lib/store only.
 #ifndef KBUILD_STORE_INTERNAL_H
 #define KBUILD_STORE_INTERNAL_H
 
@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-// What a blob's inode looked like when its content was last found right.
+// A blob's inode when its content was last verified.
 struct verified {
     char digest[DIGEST_HEX_SIZE];
     ino_t inode;
@@ -19,28 +19,28 @@ struct verified {
 };
 
 struct store {
-    char *directory; // absolute; what is in it is reached from `root`
+    char *directory; // absolute; its entries are opened from `root`
     int root;
     int lock;        // fd of <dir>/lock; -1 on a read-only or full store that never had one
-    int lock_errnum; // why there is none
+    int lock_errnum; // why there is no lock
 
-    // tmp/<pid>.XXXXXX and the lock on tmp/<pid>.XXXXXX.lock that says its owner lives. A forked
-    // child inherits both, but only `owner` takes the folder away.
+    // tmp/<pid>.XXXXXX, and the lock on tmp/<pid>.XXXXXX.lock while its owner lives. A forked child
+    // inherits both, but only `owner` removes the folder.
     char *session;
     int session_lock;
     pid_t owner;
 
-    struct verified *known; // found right by this process; needed where verified/ can't be written
+    struct verified *known; // verified by this process; needed if verified/ can't be written
     size_t known_n, known_cap;
-    struct strlist whole; // trees whose every file this process has hashed
+    struct strlist whole; // trees of which this process hashed every file
 };
 
 // ---- at.c ----
-// As the calls of those names; -1 with errno. The path is one in the store (its directory first).
-// ELOOP: a link is in the way, and none is followed.
+// As the system calls of those names; -1 with errno. The path begins with the store's directory.
+// ELOOP: the path has a link; none is followed.
 int at_open(const struct store *s, const char *path, int flags, mode_t mode);
-// A new file (O_EXCL) in a folder of the store, which is made if it found no room when the store
-// was opened.
+// A new file (O_EXCL) in a folder of the store, which is made if that failed when the store was
+// opened.
 int at_create_in(const struct store *s, const char *folder, const char *path, mode_t mode);
 int at_stat(const struct store *s, const char *path, struct stat *st); // of a link itself
 bool at_exists(const struct store *s, const char *path);
@@ -51,7 +51,7 @@ int at_rename(const struct store *s, const char *from, const char *to, bool repl
 int at_touch(const struct store *s, const char *path);
 int at_list(const struct store *s, const char *path, struct strlist *names, struct error **err);
 int at_remove(const struct store *s, const char *path, struct error **err); // rm -rf
-// Why what somebody else made, or may change, does not count; NULL: nothing is wrong with it.
+// Why a file that somebody else made, or may change, is not trusted; NULL: it is trusted.
 const char *at_foreign(const struct stat *st);
 
 // ---- store.c ----
@@ -59,18 +59,17 @@ int check_digest(const char *digest, const char *what, struct error **err);
 // <dir>/<kind>/ab/cdef...; to be freed. The digest is checked by the caller.
 char *object_path(const struct store *s, const char *kind, const char *digest);
 // Gives a complete and synced file or folder its name, and syncs the name. 1: done; 0: the name
-// exists already, and `from` is as it was; -1: error. With `replace` an old file gives way.
+// exists already, and `from` is unchanged; -1: error. With `replace` an old file is replaced.
 int publish(struct store *s, const char *from, const char *kind, const char *digest, bool replace,
             struct error **err);
 // Writes <dir>/<kind>/ab/cdef... in one step, replacing it.
 int write_object(struct store *s, const char *kind, const char *digest, const void *bytes,
                  size_t length, bool sync, struct error **err);
-// Gives a written file that name, in place of an old one, without a sync.
+// Gives a written file that name, replacing an old one, without a sync.
 int name_object(struct store *s, const char *path, const char *kind, const char *digest,
                 struct error **err);
-// Takes something out of the namespace because `why`: into damaged/, with a warning. If that can't
-// be done (a read-only store) the warning says so, and the caller treats it as missing all the
-// same.
+// Moves an object to damaged/, with a warning that has the reason `why`. If that fails (a read-only
+// store) the warning says so, and the caller still treats the object as missing.
 void move_damaged(struct store *s, const char *path, const char *label, const char *why);
 int sync_directory(const struct store *s, const char *path, struct error **err);
 
@@ -78,16 +77,16 @@ int sync_directory(const struct store *s, const char *path, struct error **err);
 void log_remove(struct store *s, const char *key);
 int logs_sweep(struct store *s, struct error **err); // drops those without a record
 
-// ---- images.c ----
-int images_sweep(struct store *s, struct error **err); // drops the names of images that are gone
+// ---- image_layout.c ----
+int images_sweep(struct store *s, struct error **err); // drops names of removed images
 
 // ---- session.c ----
 int session_open(struct store *s, struct error **err);   // does nothing if there is one
-int session_folder(struct store *s, struct error **err); // s->session is there to write into
+int session_folder(struct store *s, struct error **err); // makes the folder s->session
 void session_close(struct store *s);
 char *session_file(struct store *s, const char *prefix, int *fd, struct error **err);
-// Removes what dead processes left in tmp/. With `all` (gc holds the store alone) also what no
-// process ever claimed.
+// Removes files of dead processes in tmp/. With `all` (gc holds the exclusive lock) also files
+// without a session.
 void session_sweep(struct store *s, bool all);
 
 // ---- verified.c ----
@@ -98,13 +97,13 @@ struct timespec verified_last_use(struct store *s, const char *digest); // 0 if 
 void verified_forget(struct store *s, const char *digest);
 
 // ---- blob.c ----
-// Hashes the blob whatever verified/ says. As store_has_blob().
+// Hashes the blob in any case. As store_has_blob().
 int blob_verify(struct store *s, const char *digest, struct error **err);
 
-// Hashes the tree whatever this process knows. As store_has_tree().
+// Hashes the tree in any case. As store_has_tree().
 int tree_verify(struct store *s, const char *digest, struct error **err);
 
-// ---- inventory.c: what there is ----
+// ---- inventory.c ----
 enum object_kind { OBJECT_BLOB, OBJECT_TREE, OBJECT_ACTION };
 struct object {
     enum object_kind kind;
@@ -116,7 +115,7 @@ struct object {
 struct inventory {
     struct object *items; // sorted by kind and digest
     size_t n, cap;
-    struct strlist strays; // paths in the namespace that are no object
+    struct strlist strays; // paths in the store that are no object
 };
 // With `sizes`, the listings of trees are read for their sizes; else those are 0.
 int inventory_read(struct store *s, bool sizes, struct inventory *out, struct error **err);
@@ -126,10 +125,10 @@ void inventory_free(struct inventory *v);
 extern const char *const object_folder[]; // by enum object_kind: "sha256", "trees", "actions"
 
 // Calls `each` for every output of a record, and for config and layers of those that are OCI
-// manifests. Items that make no sense are passed over.
+// manifests. Invalid items are skipped.
 void record_outputs(struct store *s, const json_t *record,
                     void (*each)(enum object_kind kind, const char *digest, void *), void *context);
-// As store_action_get(), but not a use of the record.
+// As store_action_get(), without counting as a use of the record.
 json_t *action_read(struct store *s, const char *key, struct error **err);
 // The record in the text of such a file; NULL and *wrong, a static text, if it is damaged.
 json_t *action_parse(const struct buf *text, const char *key, const char **wrong);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What there is in the store.
+// Lists the objects in the store.
 #include "store/internal.h"
 #include "store/tree.h"
 
@@ -25,14 +25,14 @@ static int add(struct store *s, struct inventory *v, enum object_kind kind, cons
                const char *digest, struct error **err)
 {
     struct stat st;
-    if (at_stat(s, path, &st) < 0) // gone since
+    if (at_stat(s, path, &st) < 0) // removed since
         return errno == ENOENT ? 0 : error_errno(err, errno, "reading %s", path);
     struct object o = {.kind = kind, .used = st.st_mtim};
     memcpy(o.digest, digest, DIGEST_HEX_SIZE);
     if (kind == OBJECT_BLOB)
         o.size = (uint64_t)st.st_size;
     if (kind != OBJECT_ACTION) {
-        // A blob's own mtime is when it came; a tree's, when its root was made.
+        // The mtime of a blob is when it was stored; of a tree, when its root was made.
         struct timespec used = verified_last_use(s, digest);
         if (used.tv_sec)
             o.used = used;

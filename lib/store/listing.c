@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The listing's text: names, lines, and comparing two of them. tree.h has the format.
+// Reads, escapes and compares listings of trees. tree.h has the format.
 #include "base/file.h"
 #include "store/tree.h"
 
@@ -53,7 +53,7 @@ static char *unescape(const char *text, size_t length)
     return steal(out);
 }
 
-// Takes the field up to `stop` off *text.
+// Reads the field up to `stop`, and advances *text.
 static bool take_field(const char **text, const char *end, char stop, const char **field,
                        size_t *length)
 {
@@ -147,8 +147,7 @@ int tree_bytes(const char *text, size_t length, uint64_t *bytes, struct error **
     return more;
 }
 
-// The order of a listing: byte by byte, '/' before everything, so that what is in a directory
-// follows it.
+// The order of a listing: byte by byte, '/' first, so that entries follow their directory.
 static int compare_paths(const char *a, const char *b)
 {
     while (*a && *a == *b)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the build of an action said, logs/ab/cdef... by the action's key. Kept for people: nothing
-// depends on it, it is not synced, and it goes with its record.
+// Keeps build logs of actions, logs/ab/cdef... by the action's key. They are for people: nothing
+// depends on a log, it is not synced, and it is removed with its record.
 #include "store/internal.h"
 
 #include "base/copy.h"
@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define LOG_LIMIT ((off_t)64 << 20) // of a longer one the end is kept
+#define LOG_LIMIT ((off_t)64 << 20) // of a longer log the end is kept
 
 static int copy_log(int from, int to, const char *path, struct error **err)
 {
@@ -85,7 +85,7 @@ int logs_sweep(struct store *s, struct error **err)
     for (size_t i = 0; i < folders.n; i++) {
         cleanup_free char *folder = xasprintf("%s/%s", logs, folders.items[i]);
         cleanup_strlist struct strlist names = {0};
-        if (!at_is_directory(s, folder)) // nothing of the store's
+        if (!at_is_directory(s, folder)) // not made by the store
             continue;
         if (at_list(s, folder, &names, err) < 0)
             return -1;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Work in progress: each process holds a lock on a file tmp/<pid>.XXXXXX.lock as long as it lives,
-// and with it has the folder tmp/<pid>.XXXXXX to itself. The kernel drops the lock when the process
-// dies, however it dies, so whoever gets the lock knows that the folder is nobody's. (The pid is
-// there for people only: pids are used again, and mean nothing in another container.) The folder
-// is made when something is put there: a build with nothing to do would spend milliseconds on
-// removing it.
+// Manages work in progress: each process locks a file tmp/<pid>.XXXXXX.lock while it lives, and so
+// owns the folder tmp/<pid>.XXXXXX. The kernel releases the lock when the process dies, so a
+// process that gets the lock knows that the folder has no owner. (The pid is for people only: pids
+// are reused, and differ between containers.) The folder is made at its first use, since a build
+// with nothing to do would spend milliseconds on removing it.
 //
-// Both sides may meet on a lock file that the other has just made or is about to remove: each,
-// having got the lock, looks whether the name still leads to the file that it has locked.
+// An owner and a sweep can race for a lock file that was just made or is about to be removed: each,
+// after locking, checks that the name still leads to the locked file.
 #include "base/log.h"
 #include "store/internal.h"
 
@@ -60,7 +59,7 @@ int session_open(struct store *s, struct error **err)
             return error_errno(err, errno, "writing into the cache %s", s->directory);
         if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
             if (errno == EWOULDBLOCK)
-                continue; // a sweeper was faster, and removes it
+                continue; // a sweep locked it, and removes it
             error_errno(err, errno, "locking %s", path);
             at_unlink(s, path);
             return -1;
@@ -81,7 +80,7 @@ void session_close(struct store *s)
     if (s->session && s->owner == getpid()) {
         cleanup_free char *lock = xasprintf("%s.lock", s->session);
         if (at_remove(s, s->session, NULL) == 0)
-            at_unlink(s, lock); // while still held; what could not be removed is left to a sweep
+            at_unlink(s, lock); // while still locked; a sweep removes the rest
     }
     if (s->session_lock >= 0)
         close(steal_fd(&s->session_lock));
@@ -139,7 +138,7 @@ void session_sweep(struct store *s, bool all)
     cleanup_strlist struct strlist names = {0};
     cleanup_error struct error *why = NULL;
     if (at_list(s, folder, &names, &why) < 0) {
-        if (why->errnum != ENOENT) // a read-only store may have none
+        if (why->errnum != ENOENT) // a read-only store may have no tmp/
             log_warning("cache: what a killed kbuild left can't be found: %s", why->message);
         return;
     }

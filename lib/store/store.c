@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opening and closing, names in the store and how they come to be.
+// Opens and closes the store, and names and publishes its objects.
 #include "base/log.h"
 #include "store/internal.h"
 
@@ -9,7 +9,7 @@
 #include <sys/file.h>
 
 static const char *const folders[] = {"sha256", "trees", "actions", "verified", "locks", "tmp"};
-// There when there is something to put in.
+// Made at their first use.
 static const char *const others[] = {"git", "images", "logs", "damaged"};
 
 static bool only_reading(int errnum)
@@ -17,7 +17,7 @@ static bool only_reading(int errnum)
     return errnum == EROFS || errnum == EACCES || errnum == EPERM;
 }
 
-// Folders of the store are the user's own, and real ones.
+// A folder of the store must belong to the user, and be no link.
 static int check_folder(struct store *s, const char *name, struct error **err)
 {
     cleanup_free char *path = xasprintf("%s/%s", s->directory, name);
@@ -28,7 +28,7 @@ static int check_folder(struct store *s, const char *name, struct error **err)
     return fd < 0 ? -1 : 0;
 }
 
-// Makes what is missing. A store that can't be written is fine as long as it is there.
+// Makes missing folders. An existing store that can't be written is no error.
 static int open_folders(struct store *s, struct error **err)
 {
     struct stat st;
@@ -60,7 +60,7 @@ static int open_lock(struct store *s, struct error **err)
         s->lock = at_open(s, path, flags | O_RDONLY, 0);
     s->lock_errnum = s->lock < 0 ? errno : 0;
     if (s->lock < 0 && (errno == ENOENT || errno == ENOSPC || errno == EDQUOT))
-        return 0; // read-only or full from the start: no gc to guard against
+        return 0; // read-only, or full from the start: no gc can run
     if (s->lock < 0 && errno != ELOOP)
         return error_errno(err, errno, "opening %s", path);
     if (s->lock >= 0 && fstat(s->lock, &st) == 0 && S_ISREG(st.st_mode) &&
@@ -96,8 +96,8 @@ struct store *store_open(const char *directory, struct error **err)
         return NULL;
     }
     session_sweep(s, false);
-    // Claimed now, not at the first write, so that forked children share it. Whoever writes to a
-    // store that can't be written is told then.
+    // Opened now, not at the first write, so that forked children share it. An unwritable store is
+    // reported at the first write.
     session_open(s, NULL);
     return s;
 }
@@ -215,7 +215,7 @@ void move_damaged(struct store *s, const char *path, const char *label, const ch
             break;
     }
     int errnum = errno;
-    if (at_exists(s, path)) // else another was first
+    if (at_exists(s, path)) // else another process moved it
         log_warning("cache: %s: %s; it could not be moved away (%s) and is treated as missing",
                     path, why, strerror(errnum));
 }

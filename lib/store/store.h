@@ -7,32 +7,31 @@
 //                                the listing itself is the blob of that name
 //   <dir>/actions/ab/cdef...     action records (JSON): action key -> outputs and provenance
 //   <dir>/verified/ab/cdef...    inode, size and mtime of a blob when it was last hashed; the
-//   file's
-//                                own mtime is the last use. Lost without harm.
+//                                file's own mtime is the last use. Losing it is harmless.
 //   <dir>/locks/                 store_lock()
-//   <dir>/images/<name>/         OCI image layouts of builders, hard links to blobs (oci.h)
-//   <dir>/logs/ab/cdef...        what the build of an action said, by the action key
+//   <dir>/images/<name>/         OCI image layouts of builders, hard links to blobs
+//   <dir>/logs/ab/cdef...        build logs of actions, by the action key
 //   <dir>/git/                   bare mirrors (engine/source)
 //   <dir>/tmp/                   work in progress, a folder for each process; what a dead process
 //                                left there is removed by the next store_open()
-//   <dir>/damaged/               what failed verification, for a look; emptied by gc
+//   <dir>/damaged/               what failed verification, for inspection; emptied by gc
 //   <dir>/lock                   held shared by every open store, exclusively by gc
 //
-// A store is one user's (and root's). Its folder is opened once, and everything in it is reached
-// from that descriptor, never through a link; a folder that belongs to somebody else, or that
+// A store belongs to one user (or root). Its folder is opened once, and everything in it is opened
+// from that descriptor, never through a link. A folder that belongs to somebody else, or that
 // others may write to, is an error, and so is a link in place of one of its folders. A file or tree
 // in it that somebody else made, or may change, counts as damaged.
 //
-// Promises: a name appears only when its content is complete and synced (temporary name, fsync,
+// Guarantees: a name appears only when its content is complete and synced (temporary name, fsync,
 // rename), so that a kill at any moment leaves the store valid. Any number of processes may use one
-// store; one struct store belongs to one thread at a time. What is read is verified:
-// store_open_blob() hashes a blob unless its inode, size and mtime are those of the last time it
-// was verified; a blob or tree that fails is moved away, noted with a warning, and treated as
-// missing, so that it is made again. The directory is made when it does not exist. A store on a
-// read-only file system can be opened: reads work, writes give an error.
+// store; one struct store belongs to one thread at a time. Reads verify: store_open_blob() hashes a
+// blob unless its inode, size and mtime are those of its last verification; a blob or tree that
+// fails is moved away with a warning and treated as missing, so that it is made again. The
+// directory is made if it does not exist. A store on a read-only file system can be opened: reads
+// work, writes fail.
 //
 // A digest that is not 64 lower-case hex digits is an error everywhere (a path function returns
-// NULL), so digests from hostile records lead nowhere.
+// NULL), so that digests from untrusted records cannot form other paths.
 #ifndef KBUILD_STORE_STORE_H
 #define KBUILD_STORE_STORE_H
 
@@ -50,8 +49,8 @@ void store_close(struct store *s);
 const char *store_directory(const struct store *s); // absolute
 
 // ---- blobs ----
-// A blob being written. Zero-initialise. write to fd; commit hashes what was written (by reading
-// it back), syncs, and renames; the same content may exist already. abandon removes it.
+// A blob being written. Zero-initialise. Write to fd; commit reads and hashes the content, syncs,
+// and renames; the same content may exist already. abandon removes it.
 struct blob_draft {
     int fd;
     char *path;
@@ -63,33 +62,34 @@ int store_blob_commit(struct store *s, struct blob_draft *d, char digest[static 
 void store_blob_abandon(struct blob_draft *d);
 int store_put_bytes(struct store *s, const void *bytes, size_t length,
                     char digest[static DIGEST_HEX_SIZE], struct error **err);
-// A file below a folder made by store_temporary() is moved into the store where it can be, so count
-// it as gone. Any other file is copied and left alone.
+// A file below a folder made by store_temporary() may be moved into the store: do not use it
+// afterwards. Any other file is copied and unchanged.
 int store_put_file(struct store *s, const char *path, char digest[static DIGEST_HEX_SIZE],
                    uint64_t *size, struct error **err);
-// 1: present and valid; 0: missing or damaged (moved away); -1: error. Cheap when nothing changed.
+// 1: present and valid; 0: missing or damaged (moved away); -1: error. Cheap if the blob did not
+// change.
 int store_has_blob(struct store *s, const char *digest, struct error **err);
 // A read-only fd, verified as above; a missing or damaged blob is an error.
 int store_open_blob(struct store *s, const char *digest, struct error **err);
 char *store_blob_path(const struct store *s, const char *digest); // to be freed; unverified
-// Makes `path` that blob's content: by hard link, else reflink, else copy; replaces in one step; a
-// `path` that already is the blob (same inode) is left alone. Verified first. The file is 0444 in
-// each case, for it may be the blob itself. It is never a name of a file that belongs to another
-// user: those are copied.
+// Makes `path` a file with the blob's content: by hard link, else reflink, else copy; replaces in
+// one step; a `path` that already is the blob (same inode) is unchanged. The blob is verified
+// first. The file is 0444 in each case, as it may be the blob itself. A blob that belongs to
+// another user is copied, never linked.
 int store_restore_blob(struct store *s, const char *digest, const char *path, struct error **err);
 // The same for a name in an open folder; `shown` is its path for messages.
 int store_restore_blob_at(struct store *s, const char *digest, int folder, const char *name,
                           const char *shown, struct error **err);
 
 // ---- trees ----
-// A new folder below tmp/, to be freed: for building a tree in that goes to store_put_tree(), or as
-// scratch, then remove_tree() it. Gone at the latest after store_close().
+// A new folder below tmp/; its path is to be freed. For a tree that goes to store_put_tree(), or as
+// scratch: then remove_tree() it. store_close() removes it at the latest.
 char *store_temporary(struct store *s, const char *prefix, struct error **err);
 // Lists and hashes the tree at `path` (a directory made by store_temporary(), or one inside such a
-// directory), and moves it into the store; an equal tree may exist already. `path` is gone after a
-// success. The digest covers names, kinds, the owner's executable bit, sizes, contents and link
-// targets; not owners, times or other mode bits. A device, fifo or socket is an error that names
-// it.
+// directory), and moves it into the store; an equal tree may exist already. After a success `path`
+// does not exist. The digest covers names, kinds, the owner's executable bit, sizes, contents and
+// link targets; not owners, times or other mode bits. A device, fifo or socket is an error that
+// names it.
 int store_put_tree(struct store *s, const char *path, char digest[static DIGEST_HEX_SIZE],
                    struct error **err);
 // As store_has_blob(). With `deep`, every file is hashed again (once per process and tree), else
@@ -120,40 +120,40 @@ int store_lock(struct store *s, const char *key, void (*waiting)(void *), void *
 int store_lock_try(struct store *s, const char *key, int *fd, struct error **err);
 
 // ---- logs ----
-// Keeps what the open file has as the log of the action's build (of more than 64 MiB the end).
+// Keeps the content of the open file as the log of the action's build (the last 64 MiB).
 int store_log_put(struct store *s, const char *key, int from, struct error **err);
 // 1: *fd is to be closed, and *made is when it was kept; 0: there is none; -1: error.
 int store_log_open(struct store *s, const char *key, int *fd, time_t *made, struct error **err);
 
-// ---- keeping house ----
+// ---- verification and garbage collection ----
 struct store_info {
     uint64_t blobs, blob_bytes; // without the listings of trees
     uint64_t trees, tree_bytes; // file contents
     uint64_t actions, damaged;
 };
 int store_info(struct store *s, struct store_info *out, struct error **err);
-// Reads everything. Damaged blobs, trees and records are moved away and reported by callback.
-// Records whose outputs are gone are removed. Returns the number of damaged things, or -1.
+// Verifies the whole store. Damaged blobs, trees and records are moved away and reported by
+// callback. Records with missing outputs are removed. Returns the number of damaged objects, or -1.
 int store_verify(struct store *s, void (*report)(const char *what, void *), void *context,
                  struct error **err);
-// Removes what is oldest by last use until at most max_bytes are left, and everything in tmp/ that
-// no process holds, and everything in damaged/. A record goes together with those of its outputs
-// that no other record has; a blob or tree without a record counts as an item of its own. Not
-// counted and not touched: git/. Waits for no one: if another process uses the store, an error says
-// so. *removed (may be NULL) gets what went.
+// Removes the least recently used items until at most max_bytes are left, and everything in tmp/
+// that no process holds, and everything in damaged/. A record is removed with those of its outputs
+// that no other record has; a blob or tree without a record is an item of its own. git/ is neither
+// counted nor changed. Does not wait: if another process uses the store, that is an error. *removed
+// (may be NULL) gets what was removed.
 int store_gc(struct store *s, uint64_t max_bytes, struct store_info *removed, struct error **err);
 
 // ---- image layout ----
 // Images of the store as folders: OCI image layouts (image-layout.md) of hard links to its blobs.
 
-#define TREE_ANNOTATION "kbuild.tree" // marks our manifests, and names the tree
+#define TREE_ANNOTATION "kbuild.tree" // marks manifests made here, and names the tree
 
-// Whether an image in a layout may be called so.
+// Checks that the name is valid for an image in a layout.
 int oci_check_name(const char *name, struct error **err);
 // Makes `directory` an OCI image layout that has this image (any OCI manifest) under `name`
 // (org.opencontainers.image.ref.name), for `skopeo inspect oci:DIRECTORY:NAME`. Blobs are hard
-// links to those of the store where that can be. Images of other names that are there stay; one of
-// the same name is replaced.
+// links to those of the store if possible. Images of other names are kept; one of the same name is
+// replaced.
 int oci_write_layout(struct store *s, const char *manifest_digest, const char *name,
                      const char *directory, struct error **err);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Trees in the store.
+// Stores, verifies and lists trees in the store.
 #include "store/internal.h"
 #include "store/tree.h"
 
@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-// A listing of some million names.
+// A listing of a few million names.
 #define LISTING_LIMIT ((size_t)1 << 30)
 
 char *store_tree_path(const struct store *s, const char *digest)
@@ -28,9 +28,8 @@ static int check_temporary(const struct store *s, const char *path, struct error
     return 0;
 }
 
-// Moves the tree to its name: 1. If an equal one has it already, this one is removed: 0. The
-// folder's mode becomes that of any other folder: it was made private, and only a folder that its
-// owner can write can be moved.
+// Moves the tree to its name: 1. If an equal tree has the name already, this one is removed: 0. The
+// private folder gets the usual mode, which its owner can write, as moving it requires.
 static int move_in(struct store *s, const char *path, const char *digest, struct error **err)
 {
     cleanup_close int fd = at_open(s, path, O_RDONLY | O_DIRECTORY, 0);
@@ -72,7 +71,7 @@ static void damaged(struct store *s, const char *digest, const char *path, const
     move_damaged(s, path, label, why);
 }
 
-// Says which entry differs, as far as the listing is there to tell.
+// Reports which entry differs, if the listing is available.
 static void damaged_tree(struct store *s, const char *digest, const char *path,
                          const struct buf *found)
 {
@@ -85,7 +84,7 @@ static void damaged_tree(struct store *s, const char *digest, const char *path,
     damaged(s, digest, path, what ? what : "it does not have that digest");
 }
 
-// 1: it is there; 0: it is not, or was no directory; -1: error.
+// 1: it exists; 0: it does not, or was no directory; -1: error.
 static int tree_present(struct store *s, const char *digest, const char *path, struct error **err)
 {
     struct stat st;
@@ -98,7 +97,7 @@ static int tree_present(struct store *s, const char *digest, const char *path, s
     return 0;
 }
 
-// A failure to read a tree that says nothing about the tree.
+// Whether an errno is a failure of this machine, not of the tree.
 static bool is_ours(int errnum)
 {
     return errnum == EACCES || errnum == EPERM || errnum == EMFILE || errnum == ENFILE ||
@@ -126,7 +125,7 @@ static int list_again(struct store *s, const char *digest, const char *path, str
         damaged_tree(s, digest, path, listing);
         return 0;
     }
-    // Has its effect only where the listing was lost, or is damaged.
+    // Has an effect only if the listing was lost or is damaged.
     store_put_bytes(s, listing->data, listing->len, found, NULL);
     if (!strlist_has(&s->whole, digest))
         strlist_add(&s->whole, digest);

@@ -28,7 +28,7 @@ int listing_keep(struct store *s, const char *digest, const struct listing *l, s
     return result;
 }
 
-// 1: read; 0: there is none, or it is not what it should be, which is as good.
+// 1: read; 0: there is none, or it is invalid.
 static int read_listing(struct store *s, const char *blob, struct listing *out, struct error **err)
 {
     cleanup_buf struct buf bytes = {0};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walking a directory tree once: every name looked up in its open directory, every file read once.
+// Lists a directory tree in one walk: looks up each name in its open directory, reads each file
+// once.
 #include "store/tree.h"
 #include "base/beneath.h"
 #include "base/log.h"
@@ -14,14 +15,14 @@
 enum {
     CHUNK_SIZE = 1 << 18,
     SYNC_SINGLY =
-        64 // up to so many entries are synced one by one, then the whole file system at once
+        64 // up to this number entries are synced one by one, above it the whole file system
 };
 
 struct walk {
     bool adopt;
     const char *root;
     struct buf *listing;
-    const char *path; // of the entry in hand, below the root
+    const char *path; // of the current entry, below the root
     char *chunk;
     uint64_t bytes;
     size_t entries;
@@ -50,7 +51,7 @@ static int sync_one(const struct walk *w, int fd, struct error **err)
     return fail(w, "syncing", err);
 }
 
-// Opens an entry. A tree that is to be kept may hold files that their own owner can't read.
+// Opens an entry. A tree that will be kept may hold files that their owner can't read.
 static int open_entry(const struct walk *w, int parent, const char *name, int flags)
 {
     flags |= O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
@@ -93,7 +94,7 @@ static int add_file(struct walk *w, int parent, const char *name, struct error *
         cleanup_free char *path = shown(w);
         return error_user(err, "%s was a file and is none any more", path);
     }
-    // A program with setuid would be one for everybody who can read the cache.
+    // Everybody who can read the cache could run a setuid program in it.
     if (w->adopt && (st.st_mode & 07000) && fchmod(fd, st.st_mode & 0777) < 0)
         return fail(w, "changing the mode of", err);
     char digest[DIGEST_HEX_SIZE];
@@ -190,7 +191,7 @@ static int list_open(int root, const char *name, const struct tree_options *o, s
     buf_puts(listing, "kbuild-tree 1\n");
     int result = beneath_walk(root, name, &walk, err);
     w.path = "";
-    // One call for all of it: an fsync for each of 80,000 files would take minutes.
+    // One call for the whole tree: an fsync for each of 80,000 files would take minutes.
     if (!result && o->adopt && w.entries > SYNC_SINGLY && syncfs(root) < 0)
         result = fail(&w, "syncing", err);
     free(w.chunk);

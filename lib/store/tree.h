@@ -28,8 +28,8 @@
 #define TREE_DEPTH_MAX 256 // directories inside one another; deeper is an error
 
 struct tree_options {
-    bool adopt; // the tree is to be kept: give the owner access where it lacks, take setuid, setgid
-                // and sticky bits away, and sync it to disk
+    bool adopt; // the tree will be kept: add missing owner access, remove setuid, setgid
+                // and sticky bits, and sync it to disk
 };
 // Appends the listing of the directory `path` to `listing`, hashing every file. Links are not
 // followed. A device, fifo, socket, or name that cannot be read is an error that names it.
@@ -57,8 +57,8 @@ void tree_reader_free(struct tree_reader *r);
 
 // Sum of the sizes of the files in a listing.
 int tree_bytes(const char *text, size_t length, uint64_t *bytes, struct error **err);
-// The first thing in which two listings differ, as text for a message ("usr/bin/gcc: content
-// differs"); to be freed; NULL if they are equal.
+// The first difference of two listings, as text for a message ("usr/bin/gcc: content differs"); to
+// be freed; NULL if they are equal.
 char *tree_difference(const struct buf *expected, const struct buf *found);
 // The path with unprintable bytes escaped as in a listing, for messages; appended.
 void tree_escape(struct buf *out, const char *path);

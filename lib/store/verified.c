@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Remembering that a blob was hashed, so that a build with nothing to do hashes nothing.
+// Records that a blob was hashed, so that a build with nothing to do hashes nothing.
 //
 // verified/ab/cdef... holds "<inode> <size> <mtime seconds> <nanoseconds>\n". It is written without
-// a sync: if it is lost or torn, the blob is hashed once more. ctime is left out because a hard
+// a sync: if it is lost or incomplete, the blob is hashed again. ctime is left out because a hard
 // link to the blob changes it. The file's own mtime is the last use of the blob.
 #include "store/internal.h"
 
@@ -60,8 +60,8 @@ bool verified_matches(struct store *s, const char *digest, const struct stat *st
 void verified_record(struct store *s, const char *digest, const struct stat *st)
 {
     struct verified v = describe(digest, st);
-    // A write in the same clock tick as the hashing would leave the mtime as it is. Only an mtime
-    // that is safely past can stand for the content (blob_commit() sets it so).
+    // A write in the same clock tick as the hashing would not change the mtime. Only an older mtime
+    // proves that the content is unchanged (blob_commit() sets one).
     if (st->st_mtim.tv_sec >= time(NULL) - 1)
         return;
     cleanup_free char *text = to_text(&v);

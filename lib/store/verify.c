@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading everything again.
+// Verifies every object in the store.
 #include "base/log.h"
 #include "store/internal.h"
 
@@ -9,7 +9,7 @@ struct verification {
     struct store *store;
     void (*report)(const char *what, void *);
     void *context;
-    uint64_t done, total; // things
+    uint64_t done, total; // objects
     int damaged;
 };
 
@@ -28,7 +28,7 @@ static void report(struct verification *v, const char *format, ...)
 
 static int verify_record(struct verification *v, const char *key, struct error **err);
 
-// 1: valid, or gone since it was listed; 0: damaged; -1: error.
+// 1: valid, or removed since it was listed; 0: damaged; -1: error.
 static int verify_object(struct verification *v, const struct object *o, struct error **err)
 {
     if (o->kind == OBJECT_ACTION)
@@ -45,8 +45,8 @@ static int verify_object(struct verification *v, const struct object *o, struct 
 struct wanted {
     struct store *store;
     struct error **err;
-    int result;                    // 1 as long as all are there
-    char missing[DIGEST_HEX_SIZE]; // the first that is not
+    int result;                    // 1 while all exist
+    char missing[DIGEST_HEX_SIZE]; // the first missing one
 };
 
 static void want(enum object_kind kind, const char *digest, void *context)

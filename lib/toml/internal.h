@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the parts of the TOML reader share.
+// Shared by the files of lib/toml only.
 #ifndef KBUILD_TOML_INTERNAL_H
 #define KBUILD_TOML_INTERNAL_H
 
@@ -23,14 +23,14 @@ struct toml_key {
 // Sets "line L, column C: ..." for the byte at `at`. Returns -1.
 int toml_fail(struct toml_reader *r, size_t at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-// The byte `ahead` of here, or -1 after the end.
+// The byte `ahead` bytes from here, or -1 after the end.
 static inline int toml_peek(const struct toml_reader *r, size_t ahead)
 {
     return ahead < r->length - r->at ? (unsigned char)r->text[r->at + ahead] : -1;
 }
 size_t toml_newline(const struct toml_reader *r); // bytes of the line end here: 0, 1 or 2
 void toml_skip_blanks(struct toml_reader *r);
-int toml_skip_comment(struct toml_reader *r); // nothing if there is none
+int toml_skip_comment(struct toml_reader *r); // does nothing if there is none
 // A printable name for the byte here: "'x'", "the end of the line", ...
 const char *toml_here(const struct toml_reader *r, char out[static 32]);
 

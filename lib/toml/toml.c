@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The document: lines, keys, headers (TOML 1.0.0, "Comment" to "Bare Keys", "Table").
+// Reads the document: lines, keys, headers (TOML 1.0.0, "Comment" to "Bare Keys", "Table"), and
+// keeps its names.
 #include "toml/internal.h"
 
 #include <search.h>
@@ -216,7 +217,7 @@ static int read_header(struct toml_reader *r, struct toml_name **table)
     return 0;
 }
 
-// ---- the whole ----
+// ---- the document ----
 
 // The length of the UTF-8 character here (RFC 3629), or 0 if it is none.
 static size_t character_length(const struct toml_reader *r)
@@ -349,8 +350,8 @@ bool toml_same_value(const struct toml *a, const struct toml_value *x, const str
 }
 
 // ---- names ----
-// Which names a document has defined, and how: what may be said twice, and what may not
-// (TOML 1.0.0, "Table", "Array of Tables", "Inline Table").
+// The names that a document has defined, and how; and which may be defined twice (TOML 1.0.0,
+// "Table", "Array of Tables", "Inline Table").
 
 static int compare(const void *a, const void *b)
 {
@@ -447,8 +448,8 @@ struct toml_name *toml_open_table(struct toml *t, const struct strlist *parts, b
     return next;
 }
 
-// a.b.c = value below `table`. Tables on the way that a dotted key made were made in this section:
-// from any other, a table with a header or a value lies between.
+// a.b.c = value below `table`. Existing dotted tables on the path belong to this section: a path
+// into another section passes a table with a header, or a value.
 struct toml_name *toml_define(struct toml *t, struct toml_name *table, const struct strlist *parts,
                               const char **why)
 {

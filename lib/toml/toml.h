@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A reader of TOML 1.0.0 (https://toml.io/en/v1.0.0) that keeps where everything stands, so that a
-// file can be edited without touching what is not meant: comments, order, blanks and line ends
-// stay.
+// A reader of TOML 1.0.0 (https://toml.io/en/v1.0.0) that keeps the position of every item, so that
+// an edit of a file leaves everything else unchanged: comments, order, blanks and line ends.
 //
 // It accepts what the specification accepts, and refuses the rest, with line and column. Where the
-// specification leaves room it is as strict as Python's tomllib: no year 0, no second 60, no
-// byte-order mark. Integers must fit 64 bits. Bounds: TOML_SIZE bytes, TOML_DEPTH levels.
-// It holds positions and names, not a tree of values: the text stays the only copy of the data.
+// specification allows a choice it is as strict as Python's tomllib: no year 0, no second 60, no
+// byte-order mark. Integers must fit 64 bits. Bounds: TOML_SIZE bytes, TOML_DEPTH levels. It keeps
+// positions and names, not a tree of values: the text is the only copy of the data.
 #ifndef KBUILD_TOML_TOML_H
 #define KBUILD_TOML_TOML_H
 
@@ -32,7 +31,7 @@ enum toml_kind {
 struct toml_value {
     enum toml_kind kind;
     size_t start, end; // bytes of the text: [start, end)
-    struct buf string; // what a string says, escapes resolved; may hold NULs
+    struct buf string; // a string's value, escapes resolved; may hold NULs
     int64_t integer;
     bool boolean;
 };
@@ -54,11 +53,11 @@ struct toml_name {
     struct toml_entry *entry; // key = value; NULL for tables and for keys within arrays
 };
 
-// key = value. Those within arrays are checked but not listed.
+// key = value. Pairs within arrays are checked but not listed.
 struct toml_entry {
     struct toml_name *name;
     size_t key, last, key_end; // where the key starts, its last part starts, and it ends
-    bool within;               // it stands in an inline table
+    bool within;               // it is in an inline table
     struct toml_value value;
 };
 
@@ -96,10 +95,11 @@ struct toml_name *toml_child(const struct toml *t, const struct toml_name *paren
 struct toml_name *toml_find(const struct toml *t, char *const *parts, size_t count);
 // "hypervisor.qemu.kernel", "array[2].key"; empty for the root. To be freed.
 char *toml_path(const struct toml_name *name);
-// True if both say the same. Anything but strings, integers and booleans is compared by its text.
+// True if both values are equal. Anything but strings, integers and booleans is compared by its
+// text.
 bool toml_same_value(const struct toml *a, const struct toml_value *x, const struct toml *b,
                      const struct toml_value *y);
-// A basic string that says `text`, to be freed. `text` must be UTF-8.
+// A basic string with the value `text`, to be freed. `text` must be UTF-8.
 char *toml_quote(const char *text);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Values: arrays and inline tables, and who reads the others.
+// Reads values: arrays, inline tables, strings, numbers, dates and times.
 #include "toml/internal.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@ static int enter(struct toml_reader *r)
     return 0;
 }
 
-// Blanks, line ends and comments, as they may stand between the elements of an array.
+// Skips blanks, line ends and comments between the elements of an array.
 static int skip_lines(struct toml_reader *r)
 {
     for (size_t n = 1; n;) {
@@ -63,7 +63,7 @@ static int read_array(struct toml_reader *r)
 }
 
 // `table` is the key whose value it is, or NULL in an array: then its keys get a table that nothing
-// else can name. It is complete when it ends.
+// else can name. The table is closed at its end.
 static int read_inline_table(struct toml_reader *r, struct toml_name *table)
 {
     if (enter(r) < 0)
@@ -171,8 +171,8 @@ static int read_code_point(struct toml_reader *r, struct buf *out)
     return 0;
 }
 
-// A backslash at the end of a line: it and all blanks and line ends that follow are left out.
-// Returns 1 if there is one here.
+// A backslash at the end of a line: skips it and all following blanks and line ends. Returns 1 if
+// there is one here.
 static int skip_continuation(struct toml_reader *r)
 {
     size_t start = r->at;
@@ -186,7 +186,7 @@ static int skip_continuation(struct toml_reader *r)
     return 1;
 }
 
-// Here is what follows the backslash.
+// Reads the text after the backslash.
 static int read_escape(struct toml_reader *r, bool lines, struct buf *out)
 {
     int c = toml_peek(r, 0);
@@ -212,8 +212,8 @@ static size_t count_quotes(const struct toml_reader *r, int quote)
     return n;
 }
 
-// The quotes here, in a string of several lines: returns 1 if they end it. Up to two may stand
-// directly before the three that end it, and belong to it.
+// The quotes here, in a string of several lines: returns 1 if they end it. Up to two quotes
+// directly before the closing three belong to the string.
 static int read_quotes(struct toml_reader *r, int quote, struct buf *out)
 {
     size_t n = count_quotes(r, quote);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild boot`: the proof that what was built starts.
+// Implements `kbuild boot`: starts a built target and checks that it boots.
 #include "boot/internal.h"
 
 #include "base/copy.h"
@@ -23,7 +23,7 @@ char *boot_take_out(struct trial *t, const struct node_output *o, const char *me
     return steal(path);
 }
 
-// OVMF adds the initrd's name in its own file system of what QEMU hands over (QemuLoadImageLib).
+// OVMF appends the initrd's name in its own file system for QEMU's files (QemuLoadImageLib).
 #define ADDED_BY_FIRMWARE " initrd=initrd"
 
 int boot_compare_command_lines(const struct trial *t, const char *got, const char *wanted,
@@ -65,7 +65,7 @@ int boot_prove(struct trial *t, const char *what, const char *command_line, json
 
 // ---- the verb ----
 
-// Who asks for a start may not expect a build, which takes long: it is said before.
+// Announces a build before a start, since it may take long and surprise the user.
 static void say_what_is_built(const char *target, const struct targets *found)
 {
     cleanup_strlist struct strlist missing = {0};
@@ -77,7 +77,7 @@ static void say_what_is_built(const char *target, const struct targets *found)
         log_note("%s is not built: %s %s built first", target, names, missing.n > 1 ? "are" : "is");
 }
 
-// Adds the target and finds out what of it is there. Sets recipe, architecture and node.
+// Adds the target and finds out what is cached. Sets recipe, architecture and node.
 static int open_target(struct trial *t, const char *target, bool resolve, struct targets *found,
                        struct error **err)
 {
@@ -109,14 +109,14 @@ int boot_part_missing(struct trial *t, const char *reference, struct strlist *ou
         xasprintf("%.*s:%s", (int)strcspn(reference, ":"), reference, t->arch->name);
     const struct node *node = graph_find(&t->b->graph, name);
     if (!node || (node_is_here(node) && node->output_count))
-        return 0; // what is no part of it is reported when it is taken
+        return 0; // an invalid part is reported when it is taken
     if (!strlist_has(out, node_label(node)))
         strlist_add(out, node_label(node));
     return 1;
 }
 
-// What was asked for and would be ignored: a sealed image is opened with a key and started on the
-// usual machine, a stack is not sealed.
+// Rejects options without effect: a sealed image is opened with a key and started on the default
+// machine, a stack is not sealed.
 static int check_options(const struct trial *t, struct error **err)
 {
     if (!t->o)
@@ -139,7 +139,7 @@ static int check_options(const struct trial *t, struct error **err)
     return 0;
 }
 
-// Said before anything is built for it.
+// Checked before its targets are built.
 static int check_bootable(const struct trial *t, struct error **err)
 {
     const struct recipe *r = t->recipe;
@@ -177,8 +177,8 @@ static int boot_target(struct trial *t, struct error **err)
     return boot_parts(t, err);
 }
 
-// A given image: a file, or out of a tarball as the verbs of `se` take it. What is none is said at
-// once, and not by a machine that shows nothing.
+// A given image: a file, or a member of a tarball as for the verbs of `se`. Invalid ones are
+// rejected at once, before a machine shows nothing.
 static int boot_given_image(struct trial *t, struct error **err)
 {
     struct se_image image;
@@ -198,7 +198,7 @@ static int boot_given_image(struct trial *t, struct error **err)
     return copy_content(in, name, out, path, err) < 0 ? -1 : boot_sealed(t, path, err);
 }
 
-// What may be in a given image is known from the target that it stands for.
+// The target that a given image replaces tells which service it may have.
 static int look_up_given(struct trial *t, const char *target, struct error **err)
 {
     if (!recipe_exists(t->b->recipes, target))
@@ -244,7 +244,7 @@ int build_boot(struct build *b, const char *target, const struct boot_options *o
     t.console = console;
     t.machine = (struct machine){.timeout = o->timeout, .console = console, .verbose = o->verbose};
     int result = boot_in_scratch(&t, err);
-    // Nothing is in it when nothing was started.
+    // The console is empty if nothing was started.
     bool started = fflush(console) == 0 && lseek(fd, 0, SEEK_END) > 0;
     if (result && err && !(*err)->hint && started)
         error_hint(err, "the whole console is in %s", log);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kinds of confidential guests: what this machine needs to start one, and what proves that a
-// guest was one.
+// Checks this machine for confidential guests, and the proof that a guest was one.
 #include "boot/confidential.h"
 
 #include "base/digest.h"
@@ -58,7 +57,7 @@ enum {
     AT_REPORT_DATA = 0x50,
     AT_MEASUREMENT = 0x90,
 };
-// What recipes/smoke-init asks for; the firmware puts it into the report.
+// The data that recipes/smoke-init sends; the firmware puts it into the report.
 static const char report_data[64] = "kbuild smoke-init";
 
 static uint64_t number_at(const unsigned char *report, size_t at, size_t size)

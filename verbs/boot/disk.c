@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A guest whose root is on a disk: where it is, and for a measured one the proof that nothing else
-// would have started. The hash is taken from the file that runtimes take it from.
+// Finds the root of a guest with a disk; for a measured disk it proves that a changed one does not
+// start. The hash is read from the same file as by runtimes.
 #include "boot/internal.h"
 
 #include "base/file.h"
@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-// What the first disk of virtio and its partitions are called by Linux.
+// Linux' names of the first virtio disk and its partitions.
 #define ROOT_PLAIN "root=/dev/vda1"
 #define DATA "/dev/vda1"
 #define HASHES "/dev/vda2"
@@ -33,7 +33,7 @@ static bool has_member(const struct listing *l, const char *path)
     return false;
 }
 
-// The root hash that is in the tarball: 1, or 0 if there is none.
+// Reads the root hash from the tarball: 1, or 0 if there is none.
 static int read_hash(struct trial *t, struct verity *v, struct error **err)
 {
     const struct node *node = disk_node(t);
@@ -82,10 +82,10 @@ int boot_take_disk(struct trial *t, struct error **err)
     return boot_find_root(t, err);
 }
 
-// ---- what must not start ----
+// ---- changed disks, which must not start ----
 
-// The kernel refuses its root, as the words of dm-verity (drivers/md/dm-verity-target.c) say, and
-// panics for want of one.
+// The kernel rejects its root, with the messages of dm-verity (drivers/md/dm-verity-target.c), and
+// panics because it has none.
 static int expect_refusal(struct trial *t, const char *what, struct error **err)
 {
     struct strlist *before = (struct strlist *)t->machine.expect;
@@ -101,8 +101,8 @@ static int expect_refusal(struct trial *t, const char *what, struct error **err)
     return 0;
 }
 
-// The first byte of the file system. Nothing but dm-verity looks at it: the superblock of ext4
-// comes 1024 bytes later, in the same block.
+// Changes the first byte of the file system. Only dm-verity reads it: ext4's superblock is 1024
+// bytes later, in the same block.
 static int change_byte(struct trial *t, struct error **err)
 {
     unsigned char sector[DISK_SECTOR], byte;

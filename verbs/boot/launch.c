@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files that a target's boot section starts a confidential guest from, out of what was built.
+// Extracts the files of a target's boot section from which a confidential guest starts.
 #include "boot/launch.h"
 
 #include "boot/confidential.h"
 #include "boot/internal.h"
 
-// Measuring looks, and does not build unless it is told to.
+// Measuring does not build unless requested.
 static int check_built(struct trial *t, const char *firmware, const struct recipe_boot *boot,
                        struct error **err)
 {
@@ -36,7 +36,7 @@ static int take_all(struct trial *t, enum recipe_confidential kind, bool build,
     const char *cpu = special->cpu ? special->cpu : boot->plain.cpu;
     if (!build && check_built(t, firmware, boot, err) < 0)
         return -1;
-    // As files of their own names: reference values name what they were computed from.
+    // Under their own names: reference values name their inputs.
     if (boot_take_part(t, firmware, t->arch, NULL, &out->firmware, err) < 0 ||
         boot_take_part(t, boot->kernel, t->arch, NULL, &out->kernel, err) < 0 ||
         boot_take_part(t, boot->initrd, t->arch, NULL, &out->initrd, err) < 0 ||

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A kernel and an initrd or a disk as they are, with a firmware and a QEMU that were built, if the
-// recipe says so: the whole stack that a runtime would start. Where the machine can start a
-// confidential guest of a kind that the recipe describes, it is one.
+// Boots a kernel and an initrd or a disk unchanged, with a firmware and a QEMU that kbuild built,
+// if the recipe names them: the whole stack of a runtime. If the machine supports a kind of
+// confidential guest in the recipe, it starts one.
 #include "boot/internal.h"
 
 #include "base/log.h"
@@ -10,12 +10,12 @@
 #include <fcntl.h>
 #include <string.h>
 
-// What is started. Strings that are not const are owned.
+// The files to start. Strings that are not const are owned.
 struct stack {
     const struct recipe_boot *boot;
     const struct recipe_machine *special; // of the confidential guest, or NULL
-    enum recipe_confidential kind;        // then
-    struct confidential_host host;        // then
+    enum recipe_confidential kind;        // of that guest
+    struct confidential_host host;        // of that guest
     char *kernel, *initrd, *firmware, *qemu, *data, *machine, *options;
     struct strlist expect;
     struct strlist parts; // for people: "kernel", "initrd"...
@@ -69,7 +69,8 @@ static int take_part(struct trial *t, struct stack *s, const char *reference, co
     return 0;
 }
 
-// All of QEMU's tarball, since it reads its own firmware and options ROMs from its data directory.
+// Unpacks QEMU's whole tarball, since QEMU reads its firmware and option ROMs from its data
+// directory.
 static int unpack_qemu(struct trial *t, struct stack *s, struct error **err)
 {
     const struct node *node = find_part(t, s->boot->qemu, t->arch, err);
@@ -109,7 +110,7 @@ static int choose_qemu(struct trial *t, struct stack *s, struct error **err)
 
 // ---- the machine ----
 
-// Finds a kind of guest that the recipe describes and this machine can start.
+// Finds a kind of guest in the recipe that this machine can start.
 static int choose_kind(struct trial *t, struct stack *s, const struct host *h, struct error **err)
 {
     bool usual = t->o->plain || t->arch != arch_host();
@@ -135,7 +136,7 @@ static char *expand(const struct stack *s, const char *text)
     return text ? placeholders_expand(text, names, ARRAY_LEN(names)) : NULL;
 }
 
-// A confidential guest is started as the ordinary one, but for what its own section says.
+// A confidential guest is started like the plain one, except for its own section's settings.
 #define PICK(s, member)                                                                            \
     ((s)->special && (s)->special->member ? (s)->special->member : (s)->boot->plain.member)
 

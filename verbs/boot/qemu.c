@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A machine under QEMU: its console, what that proves, and a conversation with what runs in it.
+// Runs a machine under QEMU: watches its console, decides what that proves, and serves its client.
 #include "boot/qemu.h"
 
 #include "base/clock.h"
@@ -15,28 +15,28 @@
 #include <sys/wait.h>
 #include <time.h>
 
-// Seconds for a machine under KVM: one that works boots in a fraction of that.
+// Seconds for a machine under KVM: a working one boots in a fraction of that.
 enum { KVM_TIMEOUT = 20 };
-// How long a conversation may last when its machine has ended.
+// The longest time of a conversation after the end of its machine.
 enum { AFTER_END_MS = 2000 };
 
-// A machine that runs, or is about to.
+// A machine that runs, or will run.
 struct guest {
     const struct machine *m;
     bool (*matches)(const char *line, void *context);
     void *context;
-    const char *own;               // a text that `matches` goes by, or NULL
-    bool may_panic;                // a panic is what is waited for
-    const struct strlist *serving; // texts of a guest that serves, or NULL
-    json_t **report;               // where init's JSON line goes, or NULL
-    guest_talk *talk;              // with what serves in it, once that is found; or NULL
+    const char *own;               // context of `matches`, or NULL
+    bool may_panic;                // a panic is expected
+    const struct strlist *serving; // console texts of the guest's service, or NULL
+    json_t **report;               // place of init's JSON line, or NULL
+    guest_talk *talk;              // the client, called after these texts; or NULL
     void *talk_context;
     int console; // pipe
     long long end;
     struct buf line, tail, input;
     struct strlist seen; // of m->expect and of `serving`
     bool found;
-    bool ended;          // in a conversation
+    bool ended;          // during a conversation
     bool panicked;       // the kernel
     const char *trouble; // a panic or the like
     unsigned timeout;    // seconds
@@ -54,7 +54,7 @@ static void look_for(struct guest *w, const struct strlist *texts, const char *l
             strlist_add(&w->seen, texts->items[i]);
 }
 
-// What a line proves. After a panic nothing does.
+// Evaluates a line. Lines after a panic count for nothing.
 static void judge_line(struct guest *w, const char *line)
 {
     if (w->trouble)
@@ -102,7 +102,7 @@ static void take_bytes(struct guest *w, const char *bytes, size_t n)
     }
 }
 
-// Takes what the console shows now; false at its end.
+// Reads the available console text; false at its end.
 static bool read_console(struct guest *w)
 {
     char chunk[4096];
@@ -112,7 +112,7 @@ static bool read_console(struct guest *w)
     if (n > 0)
         take_bytes(w, chunk, (size_t)n);
     else
-        take_line(w); // a message without a line break at the end
+        take_line(w); // a last message without a line break
     return n > 0;
 }
 
@@ -146,7 +146,7 @@ static bool next_line(struct buf *input, struct buf *line)
     return true;
 }
 
-// What came before the end without a line break.
+// The text before the end without a line break.
 static bool last_line(struct buf *input, struct buf *line)
 {
     if (!input->len)
@@ -162,8 +162,8 @@ static int report_trouble(const struct guest *w, struct error **err)
     return error_set(err, ERROR_STEP, "%s", w->trouble);
 }
 
-// A request that ends the guest may be answered while the machine goes down, and the client needs a
-// moment to report that.
+// A request that ends the guest may be answered during its shutdown, and the client needs a moment
+// to report that.
 static void end_soon(struct guest *w)
 {
     long long soon = now_ms() + AFTER_END_MS;
@@ -218,7 +218,7 @@ int guest_wait(struct guest *w, pid_t pid, int *status, struct error **err)
     }
 }
 
-// What the console shows next may be a panic, and say why something went wrong: a moment for that.
+// Keeps watching for a moment: a panic may follow that explains the failure.
 static void watch_on(struct guest *w, int ms)
 {
     long long end = now_ms() + ms;
@@ -247,8 +247,8 @@ static int talk_to_guest(struct guest *w, struct error **err)
     return -1;
 }
 
-// A text that the guest or QEMU is given proves nothing when the console shows it: Linux and others
-// show their command line.
+// Rejects expected texts that are given to the guest or QEMU, since Linux and others print their
+// command line: they would prove nothing.
 static int refuse_given(const struct guest *w, const char *words, const struct strlist *texts,
                         struct error **err)
 {
@@ -332,7 +332,7 @@ struct accelerators {
     bool kvm, tcg;
 };
 
-// What this QEMU was built with.
+// The accelerators of this QEMU.
 static int find_accelerators(const char *program, struct accelerators *out, struct error **err)
 {
     char *const argv[] = {(char *)program, (char *)"-accel", (char *)"help", NULL};
@@ -354,8 +354,8 @@ static int no_emulation(const char *program, const char *kvm, struct error **err
                            "--qemu host");
 }
 
-// Under KVM where it works. Where it does not (nested virtualization of some clouds starts
-// nothing), the machine is emulated; a failure then counts.
+// Uses KVM if it works. If not (nested virtualization of some clouds starts nothing), the machine
+// is emulated, and its failure is final.
 static int run_somehow(struct guest *w, const char *program, const char *awaited,
                        struct error **err)
 {
@@ -374,7 +374,7 @@ static int run_somehow(struct guest *w, const char *program, const char *awaited
         w->timeout = last || w->m->timeout < KVM_TIMEOUT ? w->m->timeout : KVM_TIMEOUT;
         if (run_once(w, program, true, awaited, &why) == 0)
             return 0;
-        // A guest that panicked did start, and that counts.
+        // A guest that panicked has started, which is final.
         if (w->m->confidential || w->found || w->panicked) {
             *err = steal(why);
             return -1;

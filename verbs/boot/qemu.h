@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starting a machine of any architecture under QEMU, watching its console, and talking to what runs
-// in it.
+// Starts a machine of any architecture under QEMU, watches its console, and runs a client of the
+// guest's service.
 #ifndef KBUILD_BOOT_QEMU_H
 #define KBUILD_BOOT_QEMU_H
 
@@ -11,69 +11,69 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#define MACHINE_MEMORY 2048u // MiB: an image with swiotlb=262144 sets 512 MiB aside
+#define MACHINE_MEMORY 2048u // MiB: an image with swiotlb=262144 reserves 512 MiB
 
 struct machine {
     const struct arch *arch;
     const char *kernel, *initrd, *append; // initrd and append may be NULL
-    const char *disk;                     // a raw file that the guest may only read; or NULL
+    const char *disk;                     // a raw file, read-only for the guest; or NULL
     const char *program;                  // QEMU; NULL: the architecture's, from PATH
     const char *data, *firmware;          // its data directory; firmware; NULL: its own
-    const char *machine, *cpu;            // -M and -cpu; NULL: the usual
+    const char *machine, *cpu;            // -M and -cpu; NULL: the default
     const char *options;                  // further words of its command line, or NULL
-    const struct strlist *expect;         // texts that the console has to show as well, or NULL
-    const char *port, *socket;            // a virtio serial port of this name, which is the unix
-                                          // socket at this path; or NULL
-    const char *told;                     // the command line that is inside an image; or NULL
-    char **seen_command_line;             // gets the command line that Linux shows on the console,
-                                          // to be freed, if it does; or NULL
-    bool kvm;                             // KVM can be used on this machine
-    bool confidential;                    // only KVM starts such a guest
+    const struct strlist *expect;         // texts that must also appear on the console, or NULL
+    const char *port, *socket;            // a virtio serial port of this name, connected to the
+                                          // unix socket at this path; or NULL
+    const char *told;                     // the command line inside an image; or NULL
+    char **seen_command_line;             // gets the command line that Linux prints on the console,
+                                          // to be freed, if any; or NULL
+    bool kvm;                             // this machine has a usable KVM
+    bool confidential;                    // such a guest requires KVM
     unsigned timeout;                     // seconds
-    FILE *console;                        // where the console is copied to, or NULL
-    bool verbose;                         // and to standard error
+    FILE *console;                        // gets a copy of the console, or NULL
+    bool verbose;                         // also copies it to standard error
 };
 
-// Under KVM where it can be used and works, else in software emulation: where QEMU was built
-// without that, it is an error.
+// Under KVM if it is usable and works, else in software emulation; an error if this QEMU was built
+// without it.
 
-// The kernel command line that this machine is started with (append, and the console where the
-// kernel does not find it by itself); to be freed.
+// The kernel command line of this machine (append, and the console if the kernel does not find it
+// by itself); to be freed.
 char *qemu_command_line(const struct machine *m);
 // The program that starts it, to be freed; an error says what to install.
 char *qemu_find(const struct machine *m, struct error **err);
-// All words that it is called with, the program's first.
+// All words of the QEMU command line, the program first.
 void qemu_arguments(const struct machine *m, const char *program, bool kvm, struct strlist *argv);
-// Whatever the console has to show must not be in the machine's command line, in `told` or in
-// QEMU's arguments: guests show what they are given. That is an error before anything is started.
-// What comes after a panic of the kernel counts for nothing.
+// Expected console texts must not be in the machine's command line, in `told` or in QEMU's
+// arguments: guests print these. That is an error before anything is started. Texts after a panic
+// of the kernel do not count.
 
-// Runs until a line of the console holds `text`. It is an error if the machine ends, panics, or the
-// time is over before.
+// Runs until a line of the console contains `text`. It is an error if the machine ends, panics, or
+// times out before.
 int qemu_expect(const struct machine *m, const char *text, struct error **err);
 // Runs until init has printed its JSON line, an object with the key "smoke-init", which *report
-// gets (to be released with json_decref()). A text of m->expect that the console did not show
-// before is an error.
+// gets (to be released with json_decref()). It is an error if a text of m->expect did not appear
+// before.
 int qemu_expect_init(const struct machine *m, json_t **report, struct error **err);
 
-// Runs until the kernel panics, which it has to, and not before the console has shown each text of
-// m->expect: a guest that must not start. Init's JSON line is an error.
+// For a guest that must not start: runs until the kernel panics, which must happen, after each text
+// of m->expect has appeared. Init's JSON line is an error.
 int qemu_expect_panic(const struct machine *m, struct error **err);
 
-// For those who talk to what runs in a machine.
+// For clients of a service in the machine.
 struct guest;
 enum { GUEST_LINE_MAX = 1 << 20 };
 typedef int guest_talk(struct guest *g, void *context, struct error **err);
-// The next line of a pipe, without its end, while the console is watched on: 1; 0 at the end of the
-// pipe. The last line needs no line break. It is an error if the machine panics or its time is
-// over, or if it has ended and the pipe is still open two seconds later.
+// The next line of a pipe, without its end, while the console is still watched: 1; 0 at the end of
+// the pipe. The last line needs no line break. It is an error if the machine panics or times out,
+// or if it has ended and the pipe is still open two seconds later.
 int guest_read_line(struct guest *g, int pipe, struct buf *line, struct error **err);
-// Waits for a child, as process_wait() does, and no longer than a line would be waited for.
+// Waits for a child, as process_wait() does, with the same time limit as for a line.
 int guest_wait(struct guest *g, pid_t pid, int *status, struct error **err);
-// Runs until the console has shown each of `texts`, in any order, and then has `talk` (NULL:
-// nobody) talk to what serves there, for m->timeout seconds more. An error of that gets the
-// console's last lines. Where it is not known whether a service is inside, `report` is not NULL:
-// then init's JSON line, which *report gets, is as good.
+// Runs until the console has shown each of `texts`, in any order, and then calls `talk` (may be
+// NULL) as the client of the service, for up to m->timeout seconds more. Its error gets the
+// console's last lines. If the service may be absent, `report` is not NULL: then init's JSON line,
+// which *report gets, also counts.
 int qemu_expect_serving(const struct machine *m, const struct strlist *texts, json_t **report,
                         guest_talk *talk, void *context, struct error **err);
 

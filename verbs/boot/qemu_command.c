@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How QEMU is called for a machine.
+// Makes the QEMU command line for a machine.
 #include "boot/qemu.h"
 
 #include "base/file.h"
@@ -10,8 +10,8 @@
 // Machine and console by architecture.
 static const struct machine_kind {
     const char *arch, *machine, *options;
-    const char *console; // added to the command line where the kernel does not find it by itself
-    const char *ports;   // device that virtio serial ports belong to
+    const char *console; // added to the command line if the kernel does not find it
+    const char *ports;   // device for virtio serial ports
 } machines[] = {
     {"s390x", "s390-ccw-virtio", "-chardev stdio,id=console -device sclpconsole,chardev=console",
      "", "virtio-serial-ccw"},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Secure Execution image: sealed as it is, opened, and decrypted.
+// Proves a Secure Execution image: the sealed image boots, opens, and its decrypted parts boot.
 #include "boot/internal.h"
 
 #include "base/file.h"
@@ -37,7 +37,7 @@ static int prove_first_stage(struct trial *t, const char *image, struct error **
     return 0;
 }
 
-// Nothing can be added to it: what serves is only watched.
+// Nothing can be added to the image: a service in it is only watched.
 static int prove_second_stage(struct trial *t, const char *image, EVP_PKEY *key,
                               const char *command_line, struct error **err)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A guest that serves instead of reporting: the console shows that it does, and a program of this
-// machine talks to it, over a serial port that is a unix socket here. What the guest's end of that
-// needs comes in a cpio behind the initrd, and in words behind the command line: for the test only,
-// and said.
+// Proves the service of a guest that does not report: it appears on the console, and a client on
+// this machine talks to it, over a serial port that is a unix socket here. The guest's side of that
+// needs a cpio appended to the initrd, and words appended to the command line: for the test only,
+// and with a message.
 #include "boot/internal.h"
 #include "run/plan.h"
 
@@ -18,9 +18,9 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-// ---- which service it is ----
+// ---- choosing the service ----
 
-// The recipe of what is started: of an image the initrd inside. NULL: an error, or there is none.
+// The recipe of the started parts: for an image, that of its initrd. NULL: an error, or none.
 static const struct recipe *guest_recipe(struct trial *t, struct error **err)
 {
     const struct recipe *r = t->recipe;
@@ -32,14 +32,14 @@ static const struct recipe *guest_recipe(struct trial *t, struct error **err)
     return name ? recipe_get(t->b->recipes, name, err) : NULL;
 }
 
-// What a recipe does not say may be said by the one that it is like.
+// Falls back to the recipe named by `like`.
 static const struct recipe_service *service_of(const struct recipe *guest)
 {
     const struct recipe_boot *own = guest->boot, *other = guest->like ? guest->like->boot : NULL;
     return own && own->service ? own->service : other ? other->service : NULL;
 }
 
-// Whether something that the service is of is in the guest: 1 or 0; -1: that cannot be known.
+// Whether one of the service's parts is in the guest: 1 or 0; -1: unknown.
 static int is_inside(const struct trial *t, const struct recipe *guest,
                      const struct recipe_service *service)
 {
@@ -69,14 +69,14 @@ int boot_find_service(struct trial *t, struct error **err)
     return 0;
 }
 
-// Adds the target of a part to the graph, to be made. What cannot be made from these sources is
-// left out.
+// Adds the target of a part to the graph, to be made. It is left out if the available sources do
+// not allow it.
 static int add_tool(struct trial *t, const char *part, const struct arch *arch, bool *found,
                     struct error **err)
 {
     struct recipe_need need = {.optional = true};
     cleanup_free char *name = xstrndup(part, strcspn(part, ":"));
-    if (!recipe_get(t->b->recipes, name, err)) // which says what is wrong with the name
+    if (!recipe_get(t->b->recipes, name, err)) // which explains an error in the name
         return error_wrap(err, "boot.service");
     strlist_add(&need.any, name);
     struct source_options o;
@@ -106,9 +106,9 @@ int boot_add_tools(struct trial *t, struct error **err)
     return 0;
 }
 
-// ---- what is added for the test ----
+// ---- additions for the test ----
 
-// Linux' initramfs buffer format: archives one after another, each at a multiple of four bytes.
+// Linux' initramfs buffer format: consecutive archives, each aligned to four bytes.
 static int lay_beside(struct trial *t, const char *initrd, const char *more, char **out,
                       struct error **err)
 {
@@ -133,7 +133,7 @@ static int lay_beside(struct trial *t, const char *initrd, const char *more, cha
     return 0;
 }
 
-// A path that fits the address of a socket.
+// A path short enough for a socket address.
 static int choose_socket(struct trial *t, struct error **err)
 {
     const size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
@@ -192,10 +192,10 @@ struct conversation {
     struct trial *t;
     const char *client;
     size_t proven;
-    struct buf said; // that was no step
+    struct buf said; // lines that are no step
 };
 
-// "exit_status 3, stdout "hello\n"": what a step says beside its name and its end.
+// "exit_status 3, stdout "hello\n"": the other fields of a step.
 static char *describe_step(const json_t *line)
 {
     static const char *const known[] = {"step", "ok", "error", "seconds"};
@@ -233,8 +233,8 @@ static int judge_step(struct conversation *c, const json_t *line, struct error *
     return 0;
 }
 
-// A line that looks as a step does is one, or an error: what cannot be read may have been a
-// failure. Standard error comes through the same pipe, so a step can have words in front of it.
+// A line that looks like a step must be a valid one, since an unreadable one may be a failure.
+// Standard error uses the same pipe, so a step can have words before it.
 static bool looks_as_step(const char *text)
 {
     return text[strspn(text, " \t")] == '{' || strstr(text, "\"step\"") || strstr(text, "\"ok\"");
@@ -264,7 +264,7 @@ static int listen_to(struct conversation *c, struct guest *g, int fd, pid_t pid,
     int status, more;
     while ((more = guest_read_line(g, fd, &line, err)) > 0 && take_step(c, &line, err) == 0)
         ;
-    // Who says no more may still not end.
+    // The client may have closed its output and still run.
     if (more || guest_wait(g, pid, &status, err) < 0) {
         process_stop(pid, 1000);
         return -1;
@@ -316,7 +316,7 @@ static int judge_command_line(struct trial *t, const char *what, const char *see
     return 0;
 }
 
-// `report` as in qemu_expect_serving(); without a client nobody talks to the service.
+// `report` as in qemu_expect_serving(); without a client the service is only watched.
 static int start_serving(struct trial *t, const char *what, const char *command_line,
                          const char *client, json_t **report, struct error **err)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runtime classes in containerd's configuration (containerd's docs/cri/config.md, Kata's
-// docs/how-to/containerd-kata.md and kata-deploy.sh at 3.20.0).
+// Resolves and checks runtime classes in containerd's configuration (containerd's
+// docs/cri/config.md, Kata's docs/how-to/containerd-kata.md and kata-deploy.sh at 3.20.0).
 #include "base/file.h"
 #include "config/edit.h"
 
@@ -9,7 +9,7 @@
 #define DEFAULT_CLASS "kata"
 #define RUNC "runc"
 
-// ---- what a class stands for ----
+// ---- the values for a class ----
 
 static const char *class_of(const struct config_request *request)
 {
@@ -146,9 +146,8 @@ static int check_enabled(const struct toml *t, struct error **err)
     return 0;
 }
 
-// containerd 1.x takes the classes of a file for all that there are, and its CRI plugin does not
-// start without that of default_runtime_name. So that class has to stay, or be the one that is
-// added.
+// containerd 1.x uses only the classes of the file, and its CRI plugin does not start without that
+// of default_runtime_name. So that class must exist, or be the one that is added.
 static int read_default(const struct toml *t, const char *plugin,
                         const struct config_request *request, char **out, struct error **err)
 {
@@ -172,7 +171,7 @@ static int read_default(const struct toml *t, const char *plugin,
     return error_hint(err, "containerd would not start pods: correct that first");
 }
 
-// ---- the class that is there ----
+// ---- the existing class ----
 
 // "kata" and "kata-...": a class or a runtime of Kata's.
 static bool is_of_kata(const char *name, size_t length)
@@ -192,8 +191,8 @@ static const char *string_of(const struct toml_entry *e)
     return e && e->value.kind == TOML_STRING && e->value.string.data ? e->value.string.data : "";
 }
 
-// containerd's docs: runtime_type is "io.containerd.<name>.<version>", or the path of a shim. The
-// type of a class with a name of its own says its name (kinds.c), and its shim what it is.
+// containerd's docs: runtime_type is "io.containerd.<name>.<version>", or the path of a shim. A
+// class with its own name has that name as its type (kinds.c); its shim identifies the runtime.
 static bool type_is_of_kata(const char *type, const char *class, const char *shim)
 {
     static const char domain[] = "io.containerd.";
@@ -204,8 +203,8 @@ static bool type_is_of_kata(const char *type, const char *class, const char *shi
     return is_of_kata(name, strcspn(name, ".")) || (!strcmp(type, own) && is_shim_of_kata(shim));
 }
 
-// Why the class is none of Kata's, to be freed; NULL: it is, or it is not there. Without a type
-// containerd takes runc, which is also what pods get that name no class.
+// Why the class is not Kata's, to be freed; NULL: it is, or it does not exist. Without a type
+// containerd uses runc, which is also the default for pods without a class.
 static char *other_runtime(const struct toml *t, const char *plugin, const char *name)
 {
     cleanup_free char *quoted = toml_quote(plugin);
@@ -230,12 +229,12 @@ static char *other_runtime(const struct toml *t, const char *plugin, const char 
     return xasprintf("is there with the runtime_type %s", text);
 }
 
-// The pods of another runtime's class would be started by Kata's shim.
+// Otherwise Kata's shim would start the pods of another runtime's class.
 static int check_class(const struct toml *t, const char *plugin,
                        const struct config_request *request, struct error **err)
 {
     const char *name = class_of(request);
-    // Of a name that is none config_marks_read() says so.
+    // config_marks_read() reports an invalid name.
     cleanup_free char *why = is_label(name) ? other_runtime(t, plugin, name) : NULL;
     if (!why)
         return 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Editing a runtime's configuration: which edits, by the release that the file is of, and the file.
+// Edits a runtime's configuration: selects the edits by the release of the file, and writes the
+// file.
 #include "config/config.h"
 #include "base/file.h"
 #include "base/folder.h"
@@ -12,13 +13,13 @@
 #include <string.h>
 #include <strings.h>
 
-// What a file turned out to be.
+// What was detected in a file.
 struct examined {
     const struct config_layout *layout;
-    char *default_class; // of containerd's file (class.h)
+    char *default_class; // of containerd's file (edit.h)
 };
 
-// ---- what is to be changed ----
+// ---- planned changes ----
 
 struct plan {
     struct config_change *items;
@@ -35,7 +36,7 @@ static void plan_free(struct plan *p)
 }
 #define cleanup_plan __attribute__((cleanup(plan_free)))
 
-// As the runtime that reads the file takes them (edit.h, fold).
+// Compares as the runtime that reads the file does (edit.h, fold).
 static bool same_path(const struct config_change *a, const struct config_change *b)
 {
     size_t n = a->path.n;
@@ -48,7 +49,7 @@ static bool same_path(const struct config_change *a, const struct config_change 
     return same;
 }
 
-// Takes the path and the value; a change of the same key is replaced.
+// Takes over path and value; replaces a change of the same key.
 static void plan_add(struct plan *p, struct config_change *c)
 {
     size_t i = 0;
@@ -64,8 +65,8 @@ static void plan_add(struct plan *p, struct config_change *c)
     p->items[i] = *c;
 }
 
-// Whether who reads the file takes Key for key: Kata's runtime in Go does, runtime-rs does not; of
-// containerd's readers only some do, so that a key is written as it is meant.
+// Whether the reader of the file ignores case in keys: Kata's runtime in Go does, runtime-rs does
+// not; only some of containerd's readers do, so its keys are written exactly.
 static bool folds(const struct config_kind *kind, const struct config_layout *l)
 {
     return kind->reader == CONFIG_KATA && !l->rust;
@@ -107,7 +108,7 @@ static int plan_kind(struct plan *p, const struct config_request *request,
     return 0;
 }
 
-// Whether a table of the edits is this one of the class.
+// Whether this table of the edits belongs to the class.
 static bool is_table_of_class(const struct config_layout *l, const char *class, const char *name)
 {
     cleanup_free char *table = xasprintf("%s.%s", class, name);
@@ -117,8 +118,8 @@ static bool is_table_of_class(const struct config_layout *l, const char *class, 
     return false;
 }
 
-// A dotted key in containerd's file is one of the class, from a table of its own on
-// ("options.ConfigPath") or with the whole path. Anywhere else nobody would look for it.
+// A dotted key in containerd's file must belong to the class: relative to its table
+// ("options.ConfigPath"), or the whole path. containerd ignores other keys.
 static int find_class_key(const struct config_layout *l, const struct config_marks *marks,
                           struct strlist *path, struct error **err)
 {
@@ -146,7 +147,7 @@ static int find_class_key(const struct config_layout *l, const struct config_mar
     return 0;
 }
 
-// Of a table that the file has one of ("hypervisor.qemu"), another name would be a second one.
+// Of some tables the file has exactly one ("hypervisor.qemu"): rejects another name.
 static int refuse_second(const struct config_layout *l, const struct strlist *path,
                          struct error **err)
 {
@@ -163,8 +164,8 @@ static int refuse_second(const struct config_layout *l, const struct strlist *pa
     return 0;
 }
 
-// A key of one part is the key of that name that the kind edits; in containerd's file any of the
-// class.
+// A key of one part is the key of that name that the kind edits; in containerd's file any key of
+// the class.
 static int find_key(const struct config_request *request, const struct config_layout *l,
                     const struct config_marks *marks, struct strlist *path, struct error **err)
 {
@@ -226,7 +227,7 @@ static int make_plan(struct plan *p, const struct config_request *request, const
     return result;
 }
 
-// ---- which release the file is of ----
+// ---- the release of the file ----
 
 // Whether the file has this key or table: "TABLE.KEY", TABLE with two parts.
 static bool file_has(const struct toml *t, const char *path, bool fold)
@@ -292,7 +293,7 @@ static bool fits(const struct toml *t, const struct config_layout *l, bool rust,
            (!l->kernel || is_met(t, &kernel, !rust));
 }
 
-// The layout of the file, for the edits of a kind. It stays what it is for kinds that have none.
+// The layout of the file, for the edits of a kind. Unchanged for kinds without layouts.
 static int find_layout(const struct toml *t, const struct config_request *request,
                        struct examined *x, struct error **err)
 {
@@ -349,11 +350,12 @@ static int check_needs(const struct toml *t, const struct config_request *reques
 
 // ---- the text ----
 
-// A file for another hypervisor would get a second one, and the runtime would take either.
+// Rejects a file for another hypervisor: it would get a second one, and the runtime would use
+// either.
 static int check_hypervisor(const struct toml *t, const struct config_kind *kind,
                             struct error **err)
 {
-    // "Hypervisor", too: the runtime in Go takes its fields in any case.
+    // Also "Hypervisor": the runtime in Go ignores the case of its fields.
     const struct toml_name *all = toml_child(t, t->root, "hypervisor");
     for (size_t i = 0; !all && i < t->name_count; i++)
         if (t->names[i]->parent == t->root && !strcasecmp(t->names[i]->text, "hypervisor"))
@@ -372,7 +374,7 @@ static int check_hypervisor(const struct toml *t, const struct config_kind *kind
     return error_hint(err, "start from Kata's configuration-qemu.toml");
 }
 
-// The layout, and whether the file is one of it at all.
+// Finds the layout, or rejects the file.
 static int examine(const char *text, size_t length, const char *label,
                    const struct config_request *request, struct examined *x, struct error **err)
 {
@@ -408,7 +410,7 @@ int config_edit_text(const char *text, size_t length, const char *label,
                      const struct config_request *request, struct buf *edited, struct buf *diff,
                      struct error **err)
 {
-    static const char mark[] = "\xEF\xBB\xBF"; // of the byte order: Kata's reader passes over it
+    static const char mark[] = "\xEF\xBB\xBF"; // byte order mark; Kata's reader skips it
     cleanup_lines struct lines lines = {0};
     const struct config_layout usual = {.edits = request->kind->edits,
                                         .count = request->kind->count};
@@ -429,8 +431,8 @@ int config_edit_text(const char *text, size_t length, const char *label,
 
 // ---- the file ----
 
-// Copies the original beside the file, never over anything: FILE.old, or the first of FILE.old.1
-// and so on that is free. A copy that says the same is as good as a new one. Returns its name.
+// Copies the original beside the file, never over another one: FILE.old, or the first free of
+// FILE.old.1 and so on. An equal copy is reused. Returns its name.
 static char *keep_original(const char *path, const struct buf *text, const struct stat *st,
                            struct error **err)
 {
@@ -480,7 +482,7 @@ static int replace_file(const char *path, const struct buf *text, const struct s
     return file_draft_commit(&d, st->st_mode & 07777, err);
 }
 
-// Nothing makes the file where an administrator's is looked for; the release's own is elsewhere.
+// kbuild does not create the administrator's file; the release's own is elsewhere.
 static int no_file(const char *path, const struct config_request *request, struct error **err)
 {
     const struct config_kind *kind = request->kind;

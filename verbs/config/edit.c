@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// One edit, as a careful person makes it: change the value where the key is; else take away the '#'
-// before it, or write below the comment that shows it; else add it at the end of its section.
+// Makes one edit as a careful person does: changes the value if the key exists; else uncomments the
+// key, or writes below the comment with it; else adds it at the end of its section.
 #include "config/edit.h"
 #include "toml/toml.h"
 
 #include <string.h>
 #include <strings.h>
 
-// The text as it is now, read.
+// The parsed text in its current form.
 struct view {
     struct lines *lines;
     struct buf text;
@@ -23,7 +23,7 @@ static size_t indentation(const char *text)
     return strspn(text, " \t");
 }
 
-// ---- keys that are there ----
+// ---- existing keys ----
 
 static void replace_value(struct view *v, const char *value)
 {
@@ -57,7 +57,7 @@ static int comment_out(struct view *v, struct error **err)
     return 0;
 }
 
-// ---- keys that are not ----
+// ---- missing keys ----
 
 // The lines of the table's section: [*first, *end). Its header is before them. False if it has
 // none.
@@ -88,12 +88,12 @@ static const char *without_hash(const struct line *line)
     return p + indentation(p);
 }
 
-// What a comment would be without its '#': this key (1), this key with this value (2), a header
+// The meaning of a comment without its '#': this key (1), this key with this value (2), a header
 // (3), or something else (0).
 static int examine_comment(const struct view *v, const struct line *line)
 {
     const char *rest = without_hash(line);
-    // Most comments are prose: a glance saves the reading.
+    // Most comments are prose: a quick check avoids parsing them.
     bool likely = rest && (strchr("['\"", *rest) || starts_with(rest, v->key));
     struct toml *t = likely ? toml_parse(rest, strlen(rest), NULL) : NULL;
     int what = 0;
@@ -113,8 +113,8 @@ static int examine_comment(const struct view *v, const struct line *line)
     return what;
 }
 
-// The comment in the section that shows this key: one with the value that is wanted, else the last.
-// Returns what examine_comment() says of it, 0 if there is none.
+// The comment in the section with this key: one with the requested value, else the last. Returns
+// the result of examine_comment() for it, 0 if there is none.
 static int find_comment(const struct view *v, size_t first, size_t end, size_t *found)
 {
     int best = 0;
@@ -147,14 +147,14 @@ static void uncomment(struct view *v, size_t at)
     lines_replace(v->lines, at, 1, line.data, line.len);
 }
 
-// A line end as the file has them.
+// The line end that the file uses.
 static const char *line_end(const struct lines *l)
 {
     return l->n && line_end_length(&l->items[0]) == 2 ? "\r\n" : "\n";
 }
 
-// Puts `text` as a line after line `at` (at -1: first). A last line that has no end gets one, and
-// the new one is then the last without.
+// Inserts `text` as a line after line `at` (at -1: first). A last line without an end gets one, and
+// the new last line then has none.
 static void insert_after(struct lines *l, size_t at, const char *text)
 {
     cleanup_buf struct buf line = {0};
@@ -181,7 +181,7 @@ static const struct toml_entry *last_entry(const struct view *v, bool *within)
     return last;
 }
 
-// Below the last key of the table, written as that one is: indented, and with its dotted prefix.
+// Below the last key of the table, in the same form: indented, and with its dotted prefix.
 static void add_below(struct view *v, const struct toml_entry *last)
 {
     size_t at = lines_find(v->lines, last->value.end - 1);
@@ -236,14 +236,14 @@ static int add_key(struct view *v, struct error **err)
     return 0;
 }
 
-// ---- finding a key as the runtime does ----
+// ---- finding a key with the runtime's rules ----
 
 static bool same_name(const char *a, const char *b, bool fold)
 {
     return fold ? !strcasecmp(a, b) : !strcmp(a, b);
 }
 
-// The table at the path; only its first part is the name of a field, the others are keys of a map.
+// The table at the path; only the first part is a field name, the others are keys of a map.
 static struct toml_name *find_table(const struct toml *t, char *const *path, size_t parts,
                                     bool fold)
 {
@@ -298,7 +298,7 @@ static const char *string_end(const char *p, const char *end)
     return p < end && *p == quote ? p + 1 : NULL;
 }
 
-// What is between elements: blanks, commas, comments.
+// Skips what is between elements: blanks, commas, comments.
 static const char *skip_between(const char *p, const char *end)
 {
     while (p < end && (strchr(", \t\r\n", *p) || *p == '#'))
@@ -350,8 +350,8 @@ static int make_view(struct view *v, struct error **err)
     return error_hint(err, "Kata's reader takes any of them: leave one");
 }
 
-// The list that is there with what the wanted one has and it lacks. Returns whether it lacks any,
-// -1 on error.
+// The existing list plus the requested elements that it lacks. Returns whether it lacks any, -1 on
+// error.
 static int merge_lists(const struct view *v, struct buf *out, struct error **err)
 {
     cleanup_strlist struct strlist have = {0}, wanted = {0};

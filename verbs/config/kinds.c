@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The edits as tables: Kata's guides for IBM Secure Execution ("Adjust the configuration") and for
-// AMD SEV-SNP ("Kata Containers Configuration for SNP"). Where a guide names a path of its author's
-// machine, the path is the one that the tarballs of this project install. docs/config.md says
-// which.
+// Holds the tables of edits: Kata's guides for IBM Secure Execution ("Adjust the configuration")
+// and for AMD SEV-SNP ("Kata Containers Configuration for SNP"). Paths of a guide's author are
+// replaced by those where the tarballs of this project install. docs/config.md lists them.
 #include "config/config.h"
 
 #include <string.h>
@@ -71,8 +70,8 @@ static const struct config_need snp_needs[] = {{QEMU, "sev_snp_guest", NULL}};
 static const struct config_need snp_image_needs[] = {
     {QEMU, "image", "kata-containers-confidential.img"}};
 
-// runtime-rs: kernel, image and extension belong together and stay; no virtio-9p, and no timeouts
-// in seconds, for which it refuses the file.
+// runtime-rs: kernel, image and extension belong together and are unchanged; no virtio-9p, and no
+// timeouts in seconds, for which it rejects the file.
 #define RUST_COMMON                                                                                \
     {QEMU, "confidential_guest", CONFIG_SET, "true"},                                              \
         {AGENT, "dial_timeout", CONFIG_COMMENT_OUT, NULL},                                         \
@@ -124,10 +123,10 @@ static const struct config_layout snp_layouts[] = {
      "configuration-qemu-snp-runtime-rs.toml"},
 };
 
-// Kata's docs/how-to/containerd-kata.md. runtime_path is kata-deploy's: containerd does not look
-// for a shim below /opt. Its runtime_type for the class "kata" is that page's
-// io.containerd.kata.v2. The first row keeps the class of ordinary pods, which containerd 1.x
-// forgets if a file has another (class.c).
+// Kata's docs/how-to/containerd-kata.md. runtime_path is kata-deploy's: containerd does not search
+// below /opt for a shim. Its runtime_type for the class "kata" is that page's
+// io.containerd.kata.v2. The first row keeps the class of ordinary pods, which containerd 1.x drops
+// if a file has another (class.c).
 #define CLASSES(plugin) "plugins.\"" plugin "\".containerd.runtimes."
 #define CLASS(plugin) CLASSES(plugin) "@CLASS@"
 #define ANNOTATIONS "[\"io.katacontainers.*\"]"

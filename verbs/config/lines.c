@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#define CONTEXT ((size_t)3) // lines around a change, as diff -u has
+#define CONTEXT ((size_t)3) // lines around a change, as in diff -u
 
-// Lines are TOML, so they hold no NUL.
+// Lines are TOML, so they contain no NUL.
 static size_t count_lines(const char *text, size_t length)
 {
     size_t n = length && text[length - 1] != '\n';
@@ -103,7 +103,7 @@ static void add_step(struct steps *s, char sign, const struct line *line)
     s->items[s->n++] = (struct step){sign, line};
 }
 
-// Kept lines are in order, so what lies between two of them was removed and added.
+// Kept lines are in order, so the lines between two of them were removed and added.
 static void find_steps(const struct lines *old, const struct lines *edited, struct steps *s)
 {
     size_t done = 0; // lines of old
@@ -155,8 +155,8 @@ static void print_hunk(const struct steps *s, size_t from, size_t to, struct buf
         print_step(&s->items[i], out);
 }
 
-// Where the hunk that starts with the change at `i` ends: after its last change comes more than
-// twice the context, or the end.
+// The end of the hunk that starts with the change at `i`: its last change is followed by more than
+// twice the context, or by the end.
 static size_t hunk_end(const struct steps *s, size_t i)
 {
     size_t last = i;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What several checks do.
+// Implements helpers for several checks.
 #include "doctor/check.h"
 
 #include <ctype.h>
@@ -14,7 +14,7 @@ bool host_has_word(const char *text, const char *word)
     return false;
 }
 
-// One number of a version; *p goes behind it and a dot that follows.
+// One number of a version; moves *p past it and a following dot.
 static unsigned long next_number(const char **p)
 {
     unsigned long n = 0;

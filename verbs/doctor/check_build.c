@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What building needs. Steps run under bubblewrap, so user namespaces come first (docs/sandbox.md).
+// Checks the requirements of building. Steps run under bubblewrap, so user namespaces come first
+// (docs/sandbox.md).
 #include "doctor/check.h"
 
 #include <string.h>
@@ -15,7 +16,7 @@ static bool sandbox_works(const struct host *h)
     return host_command(h, "sandbox", &text) && starts_with(text.data, "bubblewrap ");
 }
 
-// Switches of the kernel: `wanted` is the value that is in the way. Where a sandbox works none is.
+// Kernel switches: `wanted` is the value that prevents a sandbox. If a sandbox works, none does.
 static enum host_state look_switch(const struct host *h, const struct host_check *c,
                                    struct buf *seen)
 {
@@ -118,7 +119,7 @@ static enum host_state look_memory(const struct host *h, const struct host_check
     }
     unsigned long long kib = strtoull(line + strcspn(line, "0123456789"), NULL, 10);
     buf_printf(seen, "%.1f GiB", (double)kib * 1024 / GIB);
-    // 1 GB of a machine's memory is less when it is counted from inside.
+    // Inside a machine with 1 GB, slightly less memory is visible.
     return judge(kib * 1024, GIB * 7 / 8, GIB * 7 / 2);
 }
 

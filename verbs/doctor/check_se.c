@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a host of IBM Secure Execution guests needs: Kata's guide ("Host capable of Secure
-// Execution"), Linux' Documentation/virt/kvm/s390/s390-pv.rst and sysfs-firmware-uv, QEMU's
+// Checks the requirements of a host of IBM Secure Execution guests: Kata's guide ("Host capable of
+// Secure Execution"), Linux' Documentation/virt/kvm/s390/s390-pv.rst and sysfs-firmware-uv, QEMU's
 // system/s390x/protvirt.
 #include "doctor/check.h"
 
 #include <string.h>
 
-// Machine types of /proc/cpuinfo. One that is not here may be newer: facility 158 decides.
+// Machine types of /proc/cpuinfo. An unlisted one may be newer: facility 158 decides.
 static const struct {
     const char *type, *model;
     bool able;
@@ -52,7 +52,7 @@ static enum host_state look_facility(const struct host *h, const struct host_che
     return there ? HOST_OK : HOST_FAIL;
 }
 
-// prot_virt=1, as the kernel reads a boolean; the last one counts.
+// prot_virt=1, as the kernel parses a boolean; the last one is used.
 static enum host_state look_parameter(const struct host *h, const struct host_check *c,
                                       struct buf *seen)
 {
@@ -112,7 +112,7 @@ static enum host_state look_limits(const struct host *h, const struct host_check
     return HOST_SKIP;
 }
 
-// KVM refuses protected guests while it backs guests with huge pages.
+// KVM rejects protected guests while it backs guests with huge pages.
 static enum host_state look_huge_pages(const struct host *h, const struct host_check *c,
                                        struct buf *seen)
 {

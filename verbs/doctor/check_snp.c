@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a host of AMD SEV-SNP guests needs: Kata's guide ("Prerequisites", "Known Issues") and
-// Linux' Documentation/arch/x86/amd-memory-encryption.rst and
+// Checks the requirements of a host of AMD SEV-SNP guests: Kata's guide ("Prerequisites", "Known
+// Issues") and Linux' Documentation/arch/x86/amd-memory-encryption.rst and
 // virt/kvm/x86/amd-memory-encryption.rst.
 #include "doctor/check.h"
 
@@ -48,7 +48,7 @@ static bool parameter_is_on(const struct host *h, const char *path)
     return host_read(h, path, &text) && (text.data[0] == 'Y' || text.data[0] == '1');
 }
 
-// Not a fault of the machine, yet whoever wants both kinds of guest must know it.
+// Not an error of the machine, but important for users of both kinds of guests.
 static enum host_state look_exclusive(const struct host *h, const struct host_check *c,
                                       struct buf *seen)
 {
@@ -61,15 +61,15 @@ static enum host_state look_exclusive(const struct host *h, const struct host_ch
     return HOST_FAIL;
 }
 
-// ---- what the kernel's log says ----
+// ---- the kernel's log ----
 
 struct log_line {
     const char *words;
     enum host_state state;
 };
 
-// The last line that is one of these counts: a driver may have been loaded again. NULL if there is
-// none; to be freed.
+// The last matching line is used, since a driver may have been loaded again. NULL if there is none;
+// to be freed.
 static char *last_line(const char *log, const struct log_line *lines, size_t count,
                        enum host_state *state)
 {
@@ -87,7 +87,7 @@ static char *last_line(const char *log, const struct log_line *lines, size_t cou
     return xstrndup(last, strcspn(last, "\n"));
 }
 
-// Not known if none of the lines is there: nothing was said, or the log's beginning is gone.
+// Skipped if none of the lines is present: there was no message, or the log's beginning is lost.
 static enum host_state judge_log(const struct host *h, const struct log_line *lines, size_t count,
                                  const char *of_what, struct buf *seen)
 {
@@ -103,8 +103,8 @@ static enum host_state judge_log(const struct host *h, const struct log_line *li
     return state;
 }
 
-// The driver ccp (drivers/crypto/ccp/sev-dev.c): "SEV-SNP API:1.55 build:21" once SNP's firmware is
-// initialised, "SEV API:..." once SEV's is, which says nothing of SNP's.
+// The driver ccp (drivers/crypto/ccp/sev-dev.c): "SEV-SNP API:1.55 build:21" after SNP's firmware
+// is initialised, "SEV API:..." after SEV's, which means nothing for SNP.
 static const struct log_line init_lines[] = {
     {"SEV-SNP: failed to INIT", HOST_FAIL},
     {"SEV-SNP: failed to SNP_INIT", HOST_FAIL},
@@ -173,7 +173,7 @@ static enum host_state look_rmp(const struct host *h, const struct host_check *c
     return judge_log(h, rmp_lines, ARRAY_LEN(rmp_lines), "the RMP table", seen);
 }
 
-// How many guests can run: "sev 410", "sev_es 99" in misc.capacity; SNP guests use those of sev_es.
+// The number of guests: "sev 410", "sev_es 99" in misc.capacity; SNP guests use those of sev_es.
 static enum host_state look_asids(const struct host *h, const struct host_check *c,
                                   struct buf *seen)
 {
@@ -220,7 +220,7 @@ static enum host_state look_qemu(const struct host *h, const struct host_check *
 {
     struct host_check own;
     const struct host_check *chosen = choose_qemu(h, c, &own);
-    // A build for SNP from before 9.1 carries it as patches: its objects tell.
+    // A build for SNP before 9.1 has it as patches: its objects show that.
     return chosen == &own
                ? look_version(h, &(struct host_check){.argument = own.argument, .wanted = "0"},
                               seen)
@@ -281,7 +281,7 @@ static const struct host_check checks[] = {
      "sev-snp-guest", HOST_FAIL, "install kata-static-qemu-snp-experimental, or QEMU 9.1 or newer"},
 };
 
-// Set up for SNP: the processor can, and somebody switched it on. Others are machines to build on.
+// Set up for SNP: the processor supports it, and it was enabled. Other machines only build.
 static bool applies(const struct host *h, struct buf *why)
 {
     cleanup_free char *flags = host_cpu_field(h, "flags");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the groups of checks that were asked for, or that apply to the machine.
+// Runs the requested groups of checks, or those that apply to the machine.
 #include "doctor/doctor.h"
 #include "base/file.h"
 #include "doctor/check.h"

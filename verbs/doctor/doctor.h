@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild doctor`: is this machine fit to build, and to host Secure Execution or SEV-SNP guests?
+// `kbuild doctor`: checks whether this machine can build, and host Secure Execution or SEV-SNP
+// guests.
 //
-// Each check is a row of a table (check_build.c, check_se.c, check_snp.c): what it looks at, what
-// it saw, and how to fix it. Nothing is changed on the machine. All that checks look at comes
-// through host_read() and host_command() (host/host.h), so that a tree of collected files can stand for
-// a machine; docs/doctor.md describes its layout.
+// Each check is a row of a table (check_build.c, check_se.c, check_snp.c): what it examines, what
+// it saw, and how to fix it. Nothing is changed on the machine. All input of checks comes through
+// host_read() and host_command() (host/host.h), so that a tree of collected files can replace a
+// machine; docs/doctor.md describes its layout.
 #ifndef KBUILD_DOCTOR_DOCTOR_H
 #define KBUILD_DOCTOR_DOCTOR_H
 
@@ -19,10 +20,11 @@ const char *host_state_name(enum host_state state); // "ok", "warn", "fail", "sk
 
 // Zero-initialise; nothing is owned.
 struct doctor_request {
-    const char *group;   // "build", "se" or "snp"; NULL: build, and what the machine is set up for
-    const char *root;    // a tree that stands for the machine; NULL: this machine
-    const char *collect; // keep what the checks read in this new directory, for `root` elsewhere
-    const char *cache;   // where builds will be kept: its free space is looked at
+    const char *group;   // "build", "se" or "snp"; NULL: build, and the groups the machine is set
+                         // up for
+    const char *root;    // a tree that replaces the machine; NULL: this machine
+    const char *collect; // new directory for a copy of what the checks read, for `root` elsewhere
+    const char *cache;   // directory of builds: its free space is checked
 };
 
 struct host_finding {
@@ -32,7 +34,7 @@ struct host_finding {
     char *seen; // printable ASCII, at most 200 characters; for skip: the reason
 };
 
-// A group that was not asked for by name, and that this machine is not set up for.
+// A group that was not requested by name, and that this machine is not set up for.
 struct host_absence {
     const char *group, *group_title;
     char *why;
@@ -48,7 +50,7 @@ struct doctor_report {
     size_t counts[HOST_STATES];
 };
 
-// Runs the checks. That some fail is no error: see counts[HOST_FAIL].
+// Runs the checks. Failed checks are no error: see counts[HOST_FAIL].
 int doctor_run(const struct doctor_request *request, struct doctor_report *report,
                struct error **err);
 void doctor_report_free(struct doctor_report *report);

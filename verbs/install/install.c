@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild install`: results -> this host, or a tree for one.
+// Implements `kbuild install`: installs results on this host, or in a tree for one.
 #include "install/install.h"
 
 #include "graph/job.h"

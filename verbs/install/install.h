@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild install`: results into a host's tree.
+// `kbuild install`: installs results into a host's tree.
 #ifndef KBUILD_INSTALL_INSTALL_H
 #define KBUILD_INSTALL_INSTALL_H
 
@@ -12,8 +12,8 @@ struct install_request {
     void (*say)(const char *path, void *context); // for each file and link
     void *context;
 };
-// Installs the targets, which are built: their tarballs for hosts below the root, with the links of
-// their recipes. What goes into guests only is left out, with a note.
+// Installs the targets, which must be built: their tarballs for hosts below the root, with the
+// links of their recipes. Components for guests only are left out, with a note.
 int build_install(struct build *b, const struct install_request *r, struct error **err);
 
 #endif

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which architecture a set of tarballs is for: what the output directory notes of each tarball,
-// else the programs inside (ELF headers: System V ABI, "ELF Header"; machines as in the ABI
-// supplements).
+// Finds the architecture of a set of tarballs: from the notes of the output directory on each
+// tarball, else from the programs inside (ELF headers: System V ABI, "ELF Header"; machines as in
+// the ABI supplements).
 //
-// Files with an execute permission count first: a QEMU for one machine carries firmware for many
-// others, which no host executes. Only where there are none, the other ELF files decide, and only
-// if they agree.
+// Files with an execute permission have priority: a QEMU for one machine includes firmware for many
+// others, which no host executes. Only without such files, the other ELF files decide, and only if
+// they agree.
 #include "payload/internal.h"
 
 #include "run/wanted.h"
@@ -15,10 +15,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define EVIDENCE_FORMAT "1" // raise it when the same tarball would be judged in another way
+#define EVIDENCE_FORMAT "1" // raise it when the result for a tarball would change
 enum { ARCHES = PAYLOAD_ARCHES };
 
-// For each architecture of arch_table the first file that is for it, or NULL.
+// For each architecture of arch_table the first file for it, or NULL.
 struct evidence {
     char *programs[ARCHES], *others[ARCHES];
 };
@@ -119,7 +119,7 @@ static void slots_read(const json_t *object, char *slots[ARCHES])
     }
 }
 
-// What a tarball holds follows from its digest, so it is decompressed for this once.
+// The content of a tarball follows from its digest, so it is decompressed only once for this.
 static int scan_once(struct store *s, const struct component *c, struct evidence *e,
                      struct error **err)
 {
@@ -144,7 +144,7 @@ static int scan_once(struct store *s, const struct component *c, struct evidence
         record = json_pack("{s:s, s:s, s:o, s:o, s:[]}", "node", "architectures", "file", c->digest,
                            "programs", slots_json(e->programs), "others", slots_json(e->others),
                            "outputs");
-        // A member's name may be no UTF-8: then the tarball is read again the next time.
+        // A member's name may not be UTF-8: then the tarball is read again the next time.
         result = record ? store_action_put(s, key, record, err) : 0;
     }
     json_decref(record);

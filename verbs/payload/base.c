@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The base image: its manifest for one architecture, its config, and its layers as they are.
+// Loads the base image: its manifest for one architecture, its config, its unchanged layers.
 #include "payload/internal.h"
 
 #include "base/environment.h"
@@ -10,9 +10,9 @@
 #include <fcntl.h>
 #include <string.h>
 
-enum { LAYERS_MAX = 127 }; // 127: what overlay file systems of docker take
+enum { LAYERS_MAX = 127 }; // the limit of docker's overlay file systems
 
-// docker's names for the same bytes.
+// docker's media types for the same bytes.
 static const struct {
     const char *docker, *oci;
 } layer_types[] = {
@@ -99,9 +99,8 @@ static int take_layers(const json_t *manifest, struct payload_layers *out, struc
     return 0;
 }
 
-// A history may be missing (config.md: optional), but one that does not have an entry for each
-// layer makes others take our layers for the base's: then each of the base's gets one that says
-// just that.
+// A history may be missing (config.md: optional), but with too few entries other tools would take
+// added layers for the base's: then each layer of the base gets an entry.
 static void complete_history(json_t *config, size_t layers)
 {
     json_t *history = json_object_get(config, "history");
@@ -158,7 +157,7 @@ static int load(struct store *s, struct image_source *from, const struct arch *a
         memcpy(blobs[i].digest, out->layers.items[i].digest, DIGEST_HEX_SIZE);
         blobs[i].size = out->layers.items[i].size;
     }
-    // The config first: a base that does not fit costs no more.
+    // The config first: an unsuitable base is then rejected early.
     int result = image_source_blobs(from, s, &config, 1, err);
     if (!result)
         result = load_config(s, config.digest, &out->config, err);
@@ -187,8 +186,7 @@ int payload_base_load(struct store *s, const char *base, const struct arch *arch
     return result ? error_wrap(err, "reading the base image") : 0;
 }
 
-// ---- source ----
-// Where a base image is read from: a registry, or an OCI image layout (image-layout.md).
+// ---- source: a registry, or an OCI image layout (image-layout.md) ----
 
 struct image_source {
     char *name;      // for messages
@@ -204,7 +202,7 @@ static int bring(struct image_source *s, struct store *store, const struct image
     cleanup_free char *path = xasprintf("%s/blobs/sha256/%s", s->directory, b->digest);
     char digest[DIGEST_HEX_SIZE];
     uint64_t size;
-    // A link could lead to a file that is not the layout's to give away.
+    // A link could lead to a private file outside the layout.
     struct stat st;
     if (lstat(path, &st) < 0)
         return error_errno(err, errno, "reading %s", path);
@@ -260,7 +258,7 @@ int image_source_blobs(struct image_source *s, struct store *store, const struct
         int has = store_has_blob(store, blobs[i].digest, err);
         if (has < 0)
             result = -1;
-        bool twice = false; // an empty layer may be in an image more than once
+        bool twice = false; // an image may contain an empty layer twice
         for (size_t k = 0; k < n; k++)
             twice |= !strcmp(missing[k].digest, blobs[i].digest);
         if (!has && !twice)
@@ -289,7 +287,7 @@ static int read_layout_blob(struct image_source *s, const char *digest, struct b
                : error_user(err, "%s has the digest sha256:%s: the layout is damaged", path, found);
 }
 
-// The descriptor of the image in index.json: the one of that name, or the only one.
+// The descriptor of the image in index.json: the one with that name, or the only one.
 static const json_t *find_image(const struct image_source *s, const json_t *index,
                                 struct error **err)
 {
@@ -356,7 +354,7 @@ int image_source_manifest(struct image_source *s, const char *digest, struct buf
 
 // ---- opening ----
 
-// Nobody signs such images for kbuild; with keys set, only a digest says which one is meant.
+// kbuild cannot check signatures of such images; with keys set, the name must have a digest.
 static int check_trust(const struct reference *name, struct error **err)
 {
     const char *keys;

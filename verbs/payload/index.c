@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Architectures -> one index (OCI image specification 1.1, image-index.md).
+// Joins images of several architectures to one index (OCI image specification 1.1, image-index.md).
 #include "payload/internal.h"
 
 #include "registry/registry.h"
@@ -12,7 +12,7 @@ struct joining {
     json_t *manifests;
 };
 
-// ---- what an image is for: its config says ----
+// ---- platform of an image, from its config ----
 
 static int pull_config(struct joining *j, const struct image_blob *blob, json_t **out,
                        struct error **err)
@@ -63,8 +63,8 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-// What buildx puts beside an image: its provenance and SBOM, for no platform at all ("unknown"),
-// with the digest of the image that it is about in an annotation. There may be one for each image.
+// An attestation of buildx beside an image: its provenance and SBOM, with the platform "unknown",
+// and the digest of its image in an annotation. There may be one for each image.
 static bool is_attestation(const json_t *descriptor)
 {
     const json_t *annotations = json_object_get(descriptor, "annotations");
@@ -106,8 +106,8 @@ static int add_index(struct joining *j, const json_t *index, unsigned depth, str
         const char *type = text_of(item, "mediaType"), *digest = text_of(item, "digest");
         bool index_too = !strcmp(type, OCI_INDEX) || !strcmp(type, DOCKER_INDEX);
         bool says_what = *text_of(platform, "os") && *text_of(platform, "architecture");
-        // What does not say what it is for is asked: an index has entries that do, an image a
-        // config.
+        // Without a platform in the descriptor it is read: an index has entries with platforms, an
+        // image a config.
         bool ask = index_too || (!says_what && !is_attestation(item));
         if (ask ? add_named(j, digest, depth + 1, err) < 0 : add(j, item, err) < 0)
             return *digest ? error_wrap(err, "%s", digest) : -1;

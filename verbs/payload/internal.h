@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of this room share. Not for other rooms.
+// Declarations shared by the files of this directory. Not for others.
 #ifndef KBUILD_PAYLOAD_INTERNAL_H
 #define KBUILD_PAYLOAD_INTERNAL_H
 
@@ -15,35 +15,36 @@
 
 // A time of the image specification (RFC 3339, UTC); to be freed.
 char *payload_time(int64_t seconds);
-// SOURCE_DATE_EPOCH (reproducible-builds.org), or INT64_MAX without one.
+// SOURCE_DATE_EPOCH (reproducible-builds.org), or INT64_MAX if it is not set.
 int payload_epoch(int64_t *out, struct error **err);
 
-// ---- files.c: digests of files that were hashed before ----
-// A file is known again by its path, inode, size and times; one that was changed within the last
-// seconds is not remembered, for it may change once more within the same tick.
+// ---- layer.c: digests of files that were hashed before ----
+// A file is identified by its path, inode, size and times; a file changed within the last seconds
+// is not remembered, since it may change again within the same tick.
 struct payload_files {
     struct store *store;
-    const struct listing_keeper *below; // asked first
+    const struct listing_keeper *below; // used first
 };
-// A keeper of listings that knows them, too.
+// A keeper of listings that also has these digests.
 struct listing_keeper payload_files_open(struct payload_files *f, struct store *s,
                                          const struct listing_keeper *below);
 int payload_files_remember(struct payload_files *f, const struct merge_plan *plan,
                            struct error **err);
 
-// ---- tar.c: a tar stream that becomes a layer ----
+// ---- layer.c: a tar stream that becomes a layer ----
 enum layer_filter { LAYER_PLAIN, LAYER_GZIP, LAYER_ZSTD };
 struct layer_out;
-// gzip by `threads` at a time, which does not change the bytes.
+// gzip with `threads` threads, which do not affect the bytes.
 struct layer_out *payload_layer_open(int fd, enum layer_filter filter, int64_t epoch,
                                      unsigned threads, struct error **err);
-// A member below `prefix`, root's, without setuid, setgid and sticky bits. Directories above it are
-// added, mode 0755. Refuses what has no place in a payload: devices, fifos, sockets, names that
-// mean the removal of a file (".wh.*"), and names that lead through a link or a file.
+// A member below `prefix`, owned by root, without setuid, setgid and sticky bits. Missing
+// directories above it are added, mode 0755. Rejects members that a payload must not have: devices,
+// fifos, sockets, names that mean the removal of a file (".wh.*"), and names that lead through a
+// link or a file.
 int payload_layer_member(struct layer_out *l, const char *prefix, const struct reader_member *m,
                          struct error **err);
 int payload_layer_data(struct layer_out *l, const void *bytes, size_t length, struct error **err);
-// Ends it. diff_id is the digest of the uncompressed tar, *newest the newest time in it.
+// Ends the stream. diff_id is the digest of the uncompressed tar, *newest the newest time in it.
 int payload_layer_finish(struct layer_out *l, char diff_id[static DIGEST_HEX_SIZE], int64_t *newest,
                          struct error **err);
 void payload_layer_free(struct layer_out *l); // NULL is allowed
@@ -60,7 +61,7 @@ struct payload_layer {
     int64_t newest;   // seconds since 1970
     char *media_type; // owned
     char *made_of;    // for the history; owned
-    bool base;        // came with the base image
+    bool base;        // from the base image
 };
 struct payload_layers {
     struct payload_layer *items;
@@ -69,18 +70,18 @@ struct payload_layers {
 struct payload_layer *
 payload_layers_add(struct payload_layers *l); // zeroed, valid until the next call
 void payload_layers_free(struct payload_layers *l);
-// What is unpacked: the members of a tarball below PAYLOAD_ROOT. `digest` is that of the file.
+// The content of a layer: the members of a tarball, below PAYLOAD_ROOT. `digest` is the file's.
 struct layer_source {
     int fd;           // of the file
     const char *name; // for messages and the history
-    const char *path; // where the file goes as it is, below PAYLOAD_ROOT; NULL: it is unpacked
+    const char *path; // place of the unchanged file below PAYLOAD_ROOT; NULL: it is unpacked
     const char *digest;
     uint64_t max_bytes; // of content; 0: READER_MAX_BYTES
-    unsigned threads;   // that compress; 0: one
+    unsigned threads;   // compression threads; 0: one
 };
 int payload_layer_make(struct store *s, const struct layer_source *from, enum layer_filter filter,
                        int64_t epoch, struct payload_layer *out, struct error **err);
-// A small layer of our own: <path below PAYLOAD_ROOT> -> bytes.
+// A small layer with texts of kbuild: <path below PAYLOAD_ROOT> -> bytes.
 struct layer_text {
     const char *path;
     const void *bytes;
@@ -92,7 +93,7 @@ int payload_layer_make_texts(struct store *s, const struct layer_text *texts, si
 
 // ---- base.c ----
 struct payload_image {
-    json_t *config; // of the base, or of nothing; what is added is added to it
+    json_t *config; // of the base, or empty; extended by the layers
     struct payload_layers layers;
     char manifest[DIGEST_HEX_SIZE];
     uint64_t manifest_size;
@@ -100,38 +101,37 @@ struct payload_image {
     uint64_t config_size;
 };
 void payload_image_free(struct payload_image *i);
-// Brings the base into the store. NULL is scratch.
+// Loads the base into the store. NULL is scratch.
 int payload_base_load(struct store *s, const char *base, const struct arch *arch, bool plain_http,
                       struct payload_image *out, struct error **err);
 
-// ---- source.c: where a base image is read from ----
+// ---- base.c: the source of a base image ----
 struct image_blob {
     char digest[DIGEST_HEX_SIZE];
     uint64_t size;
 };
 struct image_source;
 struct image_source *image_source_open(const char *name, bool plain_http, struct error **err);
-// `digest` NULL: what the name says. The bytes are what the digest says.
+// `digest` NULL: that of the name. The bytes are checked against it.
 int image_source_manifest(struct image_source *s, const char *digest, struct buf *out,
                           struct error **err);
-// Into the store, whole and checked; what it has is not asked for.
+// Copies them into the store, complete and checked; existing ones are skipped.
 int image_source_blobs(struct image_source *s, struct store *store, const struct image_blob *blobs,
                        size_t count, struct error **err);
 void image_source_close(struct image_source *s); // NULL is allowed
 
 // ---- arch.c ----
-// What the set in `plan` is for: what `directory` (NULL: none) notes of each tarball, else the
-// programs inside. Programs for two architectures, `given` (or NULL) against what was found, and
-// nothing that says it are errors. Fills in missing digests of the plan's components.
+// The architecture of the set in `plan`: from the notes in `directory` (may be NULL) for each
+// tarball, else from the programs inside. Errors: programs for two architectures, `given` (or NULL)
+// against the result, no result. Fills in missing digests of the plan's components.
 int payload_arch_find(struct store *s, struct merge_plan *plan, const char *directory,
                       const struct arch *given, const struct arch **out, struct error **err);
 
-// The place in arch_table of what these first bytes of a file are for; PAYLOAD_ARCHES: nothing that
-// counts.
+// The index in arch_table for these first bytes of a file; PAYLOAD_ARCHES: none.
 enum { PAYLOAD_ARCHES = 4 };
 size_t payload_elf_arch(const void *start, size_t length);
 
-// ---- image.c ----
+// ---- output.c: manifests ----
 // The hex digest and size of a descriptor (descriptor.md), or an error.
 int descriptor_read(const json_t *descriptor, struct image_blob *out, struct error **err);
 json_t *payload_json(const struct buf *text, const char *what, struct error **err); // an object

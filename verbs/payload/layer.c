@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files -> layers in the store. What was made once is remembered as an action record, whose key is
-// made of all that decides the bytes; so an unchanged component is not even read again.
+// Makes layers in the store from files. Each layer is remembered as an action record, whose key has
+// all inputs of its bytes; so an unchanged component is not read again.
 #include "payload/internal.h"
 
 #include "base/digest.h"
@@ -40,7 +40,7 @@ void payload_layers_free(struct payload_layers *l)
     *l = (struct payload_layers){0};
 }
 
-// ---- remembering ----
+// ---- records ----
 
 static void layer_key(const struct layer_source *from, enum layer_filter filter, int64_t epoch,
                       char key[static DIGEST_HEX_SIZE])
@@ -92,7 +92,7 @@ static int remember(struct store *s, const char *key, const struct layer_source 
     return result;
 }
 
-// ---- making ----
+// ---- making a layer ----
 
 static int on_content(void *context, const void *bytes, size_t length, struct error **err)
 {
@@ -117,7 +117,7 @@ static int copy_members(struct layer_out *l, const struct layer_source *from, st
     return more;
 }
 
-// The time of a file is when it was built, which is no property of its content: none is written.
+// The file's time is that of its build, and no property of its content: it is not written.
 static int copy_file(struct layer_out *l, const struct layer_source *from, struct error **err)
 {
     struct stat st;
@@ -222,11 +222,11 @@ int payload_layer_make_texts(struct store *s, const struct layer_text *texts, si
 // ---- tar ----
 // The bytes of a layer (OCI image specification 1.1, layer.md): a pax tar, hashed, and then
 // compressed: by several threads (gzip.h), or by a second archive of libarchive's raw format, which
-// is nothing but its filter.
+// is only its filter.
 
 enum { BLOCK = 1 << 18, PARENT_MODE = 0755 };
 
-enum place { PLACE_DIRECTORY, PLACE_OTHER }; // what was written under a name
+enum place { PLACE_DIRECTORY, PLACE_OTHER }; // kind of a written name
 
 struct layer_out {
     struct archive *tar, *filter; // filter is for zstd
@@ -234,13 +234,13 @@ struct layer_out {
     struct archive_entry *entry;
     struct digest_stream *digest; // of the tar
     struct map places;
-    struct error *failure; // of what a callback does
-    bool broken;           // nothing more is written
+    struct error *failure; // of a callback
+    bool broken;           // no more output
     int fd;
     int64_t epoch, newest;
 };
 
-// ---- output: neither callback tells libarchive of a failure, for then it would leak ----
+// ---- output: the callbacks hide failures from libarchive, which would leak otherwise ----
 
 static la_ssize_t on_file(struct archive *a, void *context, const void *bytes, size_t length)
 {
@@ -309,7 +309,7 @@ static bool open_zstd(struct layer_out *l)
 
 static bool open_tar(struct layer_out *l)
 {
-    // Names are UTF-8 (the callers see to the locale); libarchive marks those that are not
+    // Names are UTF-8 (the callers set the locale); libarchive marks other names
     // (hdrcharset=BINARY, pax).
     struct archive *a = l->tar = archive_write_new();
     return a && archive_write_set_format_pax_restricted(a) == ARCHIVE_OK &&
@@ -358,7 +358,7 @@ static int write_header(struct layer_out *l, const char *path, const struct read
     return check(l, r == ARCHIVE_OK || r == ARCHIVE_WARN, err);
 }
 
-// Writes the directories above `path` that are not there yet.
+// Writes the missing directories above `path`.
 static int write_parents(struct layer_out *l, const char *path, struct error **err)
 {
     static const struct reader_member parent = {.mode = S_IFDIR | PARENT_MODE};
@@ -404,7 +404,7 @@ int payload_layer_member(struct layer_out *l, const char *prefix, const struct r
     if (check_member(l, path, m, err) < 0 || write_parents(l, path, err) < 0)
         return -1;
     if (S_ISDIR(m->mode) && map_find(&l->places, path))
-        return 0; // a merged archive has each component's own; the first one decides
+        return 0; // a merged archive has those of all components; the first one is used
     if (m->hardlink) {
         const size_t *place = map_find(&l->places, target);
         if (!place || *place == PLACE_DIRECTORY)
@@ -442,7 +442,7 @@ void payload_layer_free(struct layer_out *l)
 {
     if (!l)
         return;
-    l->broken = true; // libarchive writes the end of what is no longer wanted
+    l->broken = true; // libarchive writes an end that is not needed
     if (l->tar)
         archive_write_free(l->tar);
     if (l->filter)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the image goes: an OCI image layout, one in a tar (oci-archive), or a registry.
+// Writes config and manifest of the image, and delivers it: to an OCI image layout, a layout in a
+// tar (oci-archive), or a registry.
 #include "payload/internal.h"
 
 #include "base/log.h"
@@ -50,7 +51,7 @@ static int add_file(struct archive *a, const char *folder, const char *path, str
     return good ? 0 : error_user(err, "%s", archive_error_string(a));
 }
 
-// Readers that are not root need them: they can't give to root what they make up themselves.
+// Readers that are not root need folders: folders that they create themselves can't be root's.
 static int add_folder(struct archive *a, const char *path, struct error **err)
 {
     struct archive_entry *entry = archive_entry_new();
@@ -115,8 +116,8 @@ static int to_archive(const struct payload_target *t, const struct payload_image
 
 // ---- registry ----
 
-// The repository of the base image if it is in the same registry, so that its layers need not come
-// from here: the registry can mount them.
+// The repository of the base image if it is in the same registry: the registry can mount its
+// layers, which need no upload.
 static char *base_repository(const struct payload_target *t, const struct reference *to)
 {
     struct reference base = {0};
@@ -132,7 +133,7 @@ static char *base_repository(const struct payload_target *t, const struct refere
     return found;
 }
 
-#define PUSH_TOLD ((uint64_t)16 << 20) // bytes that take a while
+#define PUSH_TOLD ((uint64_t)16 << 20) // upload size that gets a message
 
 struct push {
     struct registry_blob *blobs;
@@ -212,7 +213,7 @@ static int to_registry(const struct payload_target *t, const struct payload_imag
     return result ? error_wrap(err, "pushing to %s", t->request->repository) : 0;
 }
 
-// ---- which ----
+// ---- selection ----
 
 int payload_deliver(const struct payload_target *t, const struct payload_image *i,
                     struct error **err)
@@ -225,7 +226,8 @@ int payload_deliver(const struct payload_target *t, const struct payload_image *
 }
 
 // ---- image ----
-// Base + layers -> config and manifest (OCI image specification 1.1: config.md, manifest.md).
+// Makes config and manifest from base and layers (OCI image specification 1.1: config.md,
+// manifest.md).
 
 char *payload_time(int64_t seconds)
 {
@@ -287,7 +289,7 @@ static void extend_config(json_t *config, const struct payload_layers *layers)
     json_object_set_new(config, "created", json_string(created));
 }
 
-// Sorted keys, so that equal values are equal blobs.
+// Sorted keys: equal values give equal blobs.
 static int put_json(struct store *s, json_t *value, char digest[static DIGEST_HEX_SIZE],
                     uint64_t *size, struct error **err)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild payload push`: collect what goes in, make its layers, put them on a base, deliver.
+// Implements `kbuild payload push`: collects the components, makes their layers, puts them on a
+// base, and delivers the image.
 #include "graph/release_version.h"
 #include "payload/internal.h"
 
@@ -18,7 +19,7 @@
 #include <fnmatch.h>
 #include <string.h>
 
-// For each xz stream that is decoded; with blocks compressed meanwhile it stays below 64 MB in all.
+// For each xz stream that is decoded; with blocks compressed in parallel the total is below 64 MB.
 enum { DECODER_MEMORY = 16 << 20 };
 
 struct pushing {
@@ -28,9 +29,9 @@ struct pushing {
     bool directory; // r->source is one: VERSION and versions.yaml are added, as a merge does
     struct merge_plan plan;
     const struct arch *arch;
-    char *version; // Kata's, of what is pushed
+    char *version; // Kata's
     char *output;  // path of the layout or archive
-    char *name;    // of the image in it, if the user gives one
+    char *name;    // of the image in it, if given
     struct strlist paths, tags;
     struct payload_image image;
 };
@@ -99,14 +100,14 @@ static int name_tags(struct pushing *p, struct error **err)
     if (r->tag && !strlist_has(&p->tags, r->tag))
         strlist_add(&p->tags, r->tag);
     for (size_t i = 0; i < p->tags.n; i++)
-        // In a layout a name may be more than a tag.
+        // In a layout a name may differ from a tag.
         if (!(p->name && !strcmp(p->tags.items[i], p->name)) &&
             check_tag(p->tags.items[i], err) < 0)
             return -1;
     return 0;
 }
 
-// "oci:DIR[:NAME]", "oci-archive:FILE[:NAME]", as other tools write it.
+// "oci:DIR[:NAME]", "oci-archive:FILE[:NAME]", as in other tools.
 static int read_output(struct pushing *p, struct error **err)
 {
     const char *text = p->r->output, *colon = text ? strchr(text, ':') : NULL;
@@ -117,7 +118,7 @@ static int read_output(struct pushing *p, struct error **err)
         return error_hint(err, "--output=oci:DIR or --output=oci-archive:FILE");
     }
     p->output = xstrdup(colon + 1);
-    // At the first colon, as skopeo does: a name may have more of them.
+    // At the first colon, as skopeo does: a name may contain more.
     char *name = strchr(p->output, ':');
     if (!name)
         return 0;
@@ -127,7 +128,7 @@ static int read_output(struct pushing *p, struct error **err)
     return oci_check_name(name, err) < 0 ? error_wrap(err, "--output=%s", text) : 0;
 }
 
-// Everything that can be refused is, before anything is made.
+// Rejects all invalid input before anything is made.
 static int check_request(struct pushing *p, struct error **err)
 {
     const struct payload_request *r = p->r;
@@ -147,7 +148,7 @@ static int check_request(struct pushing *p, struct error **err)
     return result;
 }
 
-// ---- what goes in ----
+// ---- content ----
 
 static int collect(struct pushing *p, struct error **err)
 {
@@ -213,7 +214,7 @@ static int add_texts(struct pushing *p, const struct layer_text *texts, size_t c
     return 0;
 }
 
-// What a merge would add: VERSION and versions.yaml; and HEAD's versions.yaml and
+// Adds the files that a merge would add: VERSION and versions.yaml; and HEAD's versions.yaml and
 // shim-components.json beside the tarballs.
 static int add_facts(struct pushing *p, struct error **err)
 {

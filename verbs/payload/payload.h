@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The payload image that kata-deploy installs from (kata-artifacts 4.3): what upstream's
-// kata-deploy-build-and-upload-payload.sh makes with a container daemon, made by streaming.
+// The payload image that kata-deploy installs from (kata-artifacts 4.3): upstream's
+// kata-deploy-build-and-upload-payload.sh makes it with a container daemon, kbuild by streaming.
 // docs/payload.md.
 //
 //   payload.c  the verb: collect, make layers, compose, deliver
@@ -19,7 +19,7 @@ enum payload_layout {
 };
 enum payload_compression { PAYLOAD_GZIP, PAYLOAD_ZSTD };
 
-// Strings are borrowed; NULL where nothing else is said.
+// Strings are borrowed; NULL is allowed where stated.
 struct payload_request {
     const char *source;     // kata-static.tar.*, or a directory with kata-static-*.tar.*
     const char *repository; // "localhost:5000/build-kata-deploy"; NULL with an output
@@ -29,28 +29,28 @@ struct payload_request {
     const char *commit;     // NULL: HEAD of the git repository that versions_yaml is in
     const char *versions_yaml;
     struct recipe_set *set; // of this project; NULL: there are no recipes
-    const struct strlist *guests; // of a directory: what is left out (release_guests)
+    const struct strlist *guests; // of a directory: components to leave out (release_guests)
     const char *shim_components;  // components layout: shim-components.json; or NULL
     const char *cache;            // directory
-    const struct arch *arch;      // NULL: what the set itself says; a contradiction is an error
+    const struct arch *arch;      // NULL: that of the set; a contradiction is an error
     enum payload_layout layout;
     enum payload_compression compression; // of layers whose content is not compressed already
     bool plain_http;
     unsigned jobs;
 };
 
-// One line for each thing that was made, as docker prints it: "TAG: digest: sha256:... size: 1234".
+// One line for each result, as docker prints it: "TAG: digest: sha256:... size: 1234".
 typedef void payload_say(const char *line, void *context);
 
-// The layers, config and manifest stay in the cache, so what did not change is not made again; and
-// what the registry has is not sent again. Times are those in the tarballs, clamped to
+// The layers, config and manifest stay in the cache, so unchanged ones are not made again; content
+// that the registry has is not sent again. Times are those in the tarballs, clamped to
 // SOURCE_DATE_EPOCH: the same input gives the same image.
 int payload_push(const struct payload_request *r, payload_say *say, void *context,
                  struct error **err);
 
 // Joins images of one repository, each of another architecture, to a multi-arch index with the tag
-// that `reference` names. Each of `images` is a tag or a digest there; an index contributes all
-// that it has. Two of one platform are an error.
+// in `reference`. Each of `images` is a tag or a digest there; an index adds all its images. Two of
+// one platform are an error.
 int payload_index(const char *reference, char *const images[], size_t count, bool plain_http,
                   const char *cache, payload_say *say, void *context, struct error **err);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild provenance`: the documents as files.
+// Implements `kbuild provenance`: writes the documents to files.
 #include "prove/documents.h"
 
 #include "base/file.h"

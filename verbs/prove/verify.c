@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild verify`: builds a target again and compares it with what was built before.
+// Implements `kbuild verify`: builds a target again and compares it with the previous build.
 #include "prove/verify.h"
 
 #include "graph/job.h"
@@ -49,7 +49,7 @@ static void run_diffoscope(const struct verifying *v, const char *a, const char 
         program, (char *)"--max-report-size", (char *)"20000", (char *)"--", first, second, NULL};
     struct process p = {.argv = argv, .input = -1};
     struct buf out = {0};
-    struct error *ignored = NULL; // it ends with 1 when it finds a difference
+    struct error *ignored = NULL; // exit status 1 means a difference
     process_run(&p, &out, &ignored);
     error_free(ignored);
     if (out.len)
@@ -166,8 +166,7 @@ static bool is_among(const struct targets *targets, const struct node *node)
 
 // ---- sources ----
 
-// The digest of a source's tree that came from a registry, to be freed; NULL: it came from its
-// origin.
+// The digest of a source's tree from a registry, to be freed; NULL: it came from its origin.
 static char *shared_tree(struct build *b, const struct node *node)
 {
     if (node->kind != NODE_SOURCE || !node->output_count || !*node->key)
@@ -190,8 +189,8 @@ static int compare_source(const struct node *node, const char *shared, struct er
              "KBUILD_TRUSTED_KEYS");
 }
 
-// Makes the inputs that are not here; what a registry gave for a source is fetched from its origin
-// instead, and compared.
+// Makes the missing inputs; a source from a registry is fetched from its origin instead, and
+// compared.
 static int make_inputs(struct verifying *v, struct error **err)
 {
     struct build *b = v->b;
@@ -213,7 +212,7 @@ static int make_inputs(struct verifying *v, struct error **err)
     return result;
 }
 
-// Of the targets, and with --all of everything that they are made of.
+// Inputs of the targets, and with --all of all their needs.
 static int make_all_inputs(struct verifying *v, struct error **err)
 {
     if (make_inputs(v, err) < 0)
@@ -240,7 +239,7 @@ static int build_again(struct verifying *v, const struct targets *targets, struc
     return result;
 }
 
-// ---- somebody else's ----
+// ---- a given tarball ----
 
 static int compare_with(struct verifying *v, const struct node *target, struct error **err)
 {
@@ -270,7 +269,7 @@ static int compare_with(struct verifying *v, const struct node *target, struct e
     return compare_files(v, mine->name, path, file, "the own build", file, err);
 }
 
-// One, unless a group was named.
+// One target, unless a group was named.
 static void find_targets(struct build *b, struct targets *out)
 {
     out->nodes = xcalloc(b->graph.n, sizeof(struct node *));
