@@ -17,7 +17,9 @@ VERSION := $(shell cat VERSION)
 PACKAGES := libarchive liblzma libzstd zlib libgit2 yaml-0.1 libcurl libcrypto jansson libseccomp
 # Asked for only when something is compiled, so that `make deps` works on a bare machine.
 PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
-PKG_LIBS = $(shell pkg-config --libs $(PACKAGES)) -lm
+# Two are loaded when they are needed (lib/http/libcurl.h), under the names that the linker would write down.
+PKG_LIBS = $(shell pkg-config --libs $(filter-out libgit2 libcurl,$(PACKAGES))) -lm
+soname = $(shell readelf -d $$($(CC) -print-file-name=$1.so) | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
             -Wvla -Wno-unused-parameter $(WERROR)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DKBUILD_VERSION='"$(VERSION)"' \
@@ -46,7 +48,13 @@ $(OBJ)/kbuild: $(patsubst %.c,$(OBJ)/%.o,$(wildcard cmd/kbuild/*.c)) $(ARCHIVES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$(OBJ)/%.o: %.c
+LAZY := $(OBJ)/lazy/libcurl.h $(OBJ)/lazy/libgit2.h
+$(LAZY): $(OBJ)/lazy/%.h: lib/http/%.functions tools/lazy-library
+	@mkdir -p $(@D)
+	$(Q)tools/lazy-library $* $< >$@.new && mv $@.new $@
+$(OBJ)/lib/http/libraries.o: ALL_CFLAGS += -DLIBCURL_SONAME='"$(call soname,libcurl)"' -DLIBGIT2_SONAME='"$(call soname,libgit2)"'
+
+$(OBJ)/%.o: %.c | $(LAZY)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

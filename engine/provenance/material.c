@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The records of sources, builders and root file systems -> one row for each thing that was
-// fetched.
+// Converts the records of sources, builders and root file systems to one row for each thing that
+// was fetched.
+#include "http/libcurl.h"
 #include "provenance/internal.h"
 
-#include <curl/curl.h>
 #include <string.h>
 
 static struct material *add(struct materials *m)
@@ -37,7 +37,7 @@ const char *provenance_at(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-// Package URL (purl-spec): what is not unreserved is written as %XX; ':' stays.
+// Package URL (purl-spec): reserved characters are written as %XX, except ':'.
 static char *purl_escape(const char *text)
 {
     static const char plain[] =
@@ -75,7 +75,7 @@ static char *distribution_name(const char *id)
     return copy(id);
 }
 
-// Who publishes under an address: the host, and on a host of many projects the first folder.
+// The publisher of a URL: the host, and on a host of many projects also the first folder.
 static char *publisher(const char *url)
 {
     const char *host = strstr(url, "://");
@@ -138,7 +138,7 @@ static void add_image(const char *name, const char *licence, const json_t *p, st
     m->supplier = xstrndup(repository, strcspn(repository, "/"));
 }
 
-// Where it lies on somebody's machine is nobody's business; the node's tree stands beside it.
+// The local path is private and is left out; the digest of the tree is beside it.
 static void add_local(const char *name, const char *licence, const json_t *p, struct materials *out)
 {
     const char *commit = provenance_at(p, "commit");
@@ -203,7 +203,7 @@ static char *purl_version(const char *purl)
     return version;
 }
 
-// One for each file or tree of a list.
+// One row for each file or tree of a list.
 static void add_list(const char *name, const char *licence, const json_t *p, struct materials *out)
 {
     const json_t *list = json_object_get(p, "entries");

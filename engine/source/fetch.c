@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// One small file in one try, into memory.
+// Downloads one small file in one try, into memory.
 #include "source/fetch.h"
 
 #include "http/http.h"
+#include "http/libcurl.h"
 #include "source/internal.h"
-
-#include <curl/curl.h>
 
 #define REDIRECTS_MAX 5L
 

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bare mirrors in the store, one per url, and what is done with them. Only within this room.
+// Bare mirrors in the store, one per url, and operations on them. Only within this directory.
 //
 //   <store>/git/<first 40 hex digits of SHA-256 of the url>.git       the mirror
 //   <store>/git/<the same>.lock                                       held while it is written
 //
 // Refs in a mirror are named refs/kbuild/<kind>/<hash> (git_mirror.c), not as upstream names them,
-// so that a branch "a" and a later branch "a/b" never collide. Objects are only ever added, so
-// reading needs no lock.
+// so that a branch "a" and a later branch "a/b" never collide. Objects are only added, so reading
+// needs no lock.
 #ifndef KBUILD_SOURCE_GIT_H
 #define KBUILD_SOURCE_GIT_H
 
+#include "http/libgit2.h"
 #include "source/internal.h"
-
-#include <git2.h>
 
 struct mirror {
     git_repository *repository;
@@ -35,10 +34,10 @@ void mirror_library_begin(void); // before anything of libgit2; mirror_open() do
 int mirror_open(struct store *store, const char *url, const char *label, bool write,
                 struct mirror *out, struct error **err);
 void mirror_close(struct mirror *m);
-// Moves a mirror that turned out to be damaged out of the way.
+// Moves a damaged mirror aside.
 int mirror_discard(struct store *store, const char *url, struct error **err);
 bool mirror_has_commit(const struct mirror *m, const char *commit);
-// The commit that a ref was when it was last fetched: 1 and *out, or 0.
+// The commit of a ref when it was last fetched: 1 and *out, or 0.
 int mirror_find_ref(const struct mirror *m, const char *ref, git_oid *out);
 int mirror_set_ref(struct mirror *m, const char *name, const git_oid *id, struct error **err);
 // Removes all refs; the objects stay.
@@ -50,8 +49,8 @@ bool is_commit_id(const char *text); // 40 lower-case hex digits
 // ---- git_remote.c ----
 // Fetches what `ref` names there now. *out gets the commit (annotated tags are peeled).
 int remote_fetch_ref(struct mirror *m, const char *ref, git_oid *out, struct error **err);
-// Makes sure that the mirror has the commit, which `ref` (may be NULL) was when it was locked. A
-// tag that names another commit now is an error.
+// Makes sure that the mirror has the commit, to which `ref` (may be NULL) pointed when it was
+// locked. A tag that points to another commit now is an error.
 int remote_fetch_commit(struct mirror *m, const char *commit, const char *ref, struct error **err);
 
 // ---- git_export.c ----
@@ -63,12 +62,12 @@ struct export
     int64_t time;                 // mtime of everything; -1: the time of the first commit exported
     struct submodule *submodules; // found in the tree, in its order
     size_t submodule_count, submodule_cap;
-    bool refused;            // it holds what no source may hold
+    bool refused;            // it has content that no source may have
     uint64_t entries, bytes; // so far, over all trees of this source
 };
 // Writes the tree of `commit` into the empty folder open at `folder`: raw contents, no filters, no
 // attributes. Nothing is written through links. *tree gets the tree's id. *damaged is set if the
-// mirror's own objects are at fault. The submodules' folders are made, but left empty.
+// mirror's objects are damaged. The submodules' folders are made, but left empty.
 int git_export(const struct mirror *m, const char *commit, int folder, struct export *e,
                git_oid *tree, bool *damaged, struct error **err);
 void export_free(struct export *e);
@@ -85,7 +84,7 @@ struct submodule_places {
 };
 int submodule_places_read(const struct mirror *m, const char *commit, struct submodule_places *out,
                           struct error **err);
-// From a text. It may be anything; `shown` is for messages.
+// Parses a text, which is untrusted; `shown` is for messages.
 int submodule_places_parse(const char *shown, const char *text, size_t length,
                            struct submodule_places *out, struct error **err);
 const struct submodule_place *submodule_place_find(const struct submodule_places *p,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// git's configuration, and which of its entries count for a url.
+// Reads git's configuration, finds its entries for a url, and asks credential helpers.
 #include "http/git_settings.h"
 
 #include "base/file.h"
 #include "base/process.h"
 #include "http/internal.h"
+#include "http/libgit2.h"
 
 #include <fcntl.h>
-#include <git2.h>
 #include <pthread.h>
 #include <string.h>
 #include <strings.h>
@@ -112,7 +112,7 @@ static char *part_of(CURLU *u, CURLUPart part, unsigned flags)
     return copy;
 }
 
-// A '*' in a host is not a name, so it is hidden from libcurl's parser as "_wild_".
+// libcurl's parser refuses a '*' in a host, so "_wild_" replaces it.
 static bool parts_of(const char *url, struct parts *out)
 {
     static const struct placeholder star[] = {{"*", "_wild_"}};
@@ -161,7 +161,7 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcasecmp(a, b) == 0 : a == b;
 }
 
-// How well a pattern fits: the host first, then the path, then the user.
+// How well a pattern matches: by host, then path, then user.
 struct fit {
     size_t host, path;
     bool user;
@@ -197,7 +197,7 @@ static int fit_order(const struct fit *a, const struct fit *b)
     return (int)a->user - (int)b->user;
 }
 
-// Of "section.<pattern>.key": the pattern, to be freed; "" of "section.key"; NULL of another name.
+// The pattern in "section.<pattern>.key", to be freed; "" for "section.key"; NULL for other names.
 static char *pattern_in(const char *name, const char *section, const char *key)
 {
     size_t s = strlen(section), n = strlen(name), k = strlen(key);
@@ -207,7 +207,7 @@ static char *pattern_in(const char *name, const char *section, const char *key)
     return n == s + 1 + k ? xstrdup("") : xstrndup(name + s + 1, n - k - s - 2);
 }
 
-// All values in order, where one that fits worse than an earlier one does not count.
+// Visits all values in order, without those that match worse than an earlier one.
 static int walk(const char *section, const char *key, const char *url,
                 void (*take)(const char *value, void *context), void *context, struct error **err)
 {
@@ -302,7 +302,7 @@ static int credential(const char *verb, const struct buf *text, struct buf *out,
     for (size_t i = 0; i < ARRAY_LEN(silent); i++)
         strlist_add(&environment, silent[i]);
     int ends[2];
-    // What is written fits a pipe's buffer: logins are short, and longer ones are refused.
+    // Limited so that the write fits a pipe's buffer.
     if (text->len > 4096 || pipe2(ends, O_CLOEXEC) < 0)
         return error_user(err, "talking to git credential failed");
     int result = fd_write_all(ends[1], "git credential", text->data, text->len, err);
@@ -354,7 +354,7 @@ int git_login_fill(const char *url, struct git_login *out, struct error **err)
     if (!git || !helper)
         return 0;
     describe(url, true, &asked); // git drops the path unless credential.useHttpPath is set
-    cleanup_error struct error *why = NULL; // "terminal prompts disabled": no helper knows it
+    cleanup_error struct error *why = NULL; // "terminal prompts disabled": no helper has a login
     if (!asked.len || credential("fill", &asked, &out->text, &why) < 0) {
         git_login_free(out);
         return 0;

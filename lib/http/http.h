@@ -8,54 +8,54 @@
 //   CAs          GIT_SSL_CAINFO, http.sslCAInfo, CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR
 //   logins       the url's own, ~/.netrc; for git also http.extraHeader and credential helpers
 //   slowness     one rule that ends a transfer (http_is_too_slow)
-//   failures     one judgement of which are worth another try (http_may_pass)
+//   failures     one rule for which are transient (http_may_pass)
 //
-// Nothing here makes a request: the callers own their handles, and how often they try again.
+// Nothing here makes a request: the callers own their handles and their number of tries.
 #ifndef KBUILD_HTTP_HTTP_H
 #define KBUILD_HTTP_HTTP_H
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "http/libcurl.h"
 
-#include <curl/curl.h>
 #include <stdint.h>
 
-// Before anything of libcurl; any number of times, from any thread.
+// Call it before any use of libcurl; any number of times, from any thread.
 void http_begin(void);
 
-// Can it be told where a login in the url ends? Not in `http:/user:password@host`, which libcurl
-// takes all the same, nor where a password has a '/' in it that is not written %2F.
+// Whether the end of a login in the url is unambiguous. It is not in `http:/user:password@host`,
+// which libcurl accepts, or if a password contains a '/' that is not written %2F.
 bool http_url_is_clear(const char *url);
-// The url without user name and password, for messages and records; to be freed. One that is not
-// clear loses all that could be a login.
+// The url without user name and password, for messages and records; to be freed. From an ambiguous
+// one everything that could be a login is removed.
 char *http_url_shown(const char *url);
-// The url as it may be kept: without the password, and without a user name that is one (a token:
-// what stands alone before the '@' of an http url). To be freed.
+// The url as it may be stored: without the password, and without a user name that is a token (alone
+// before the '@' of an http url). To be freed.
 char *http_url_kept(const char *url);
 
-// A part of the url by libcurl's parser, without percent signs; to be freed. NULL if the url has no
-// such part or is none.
+// A part of the url by libcurl's parser, percent-decoded; to be freed. NULL if the url is invalid
+// or has no such part.
 char *http_url_part(const char *url, CURLUPart part);
-// Scheme, host and port are the same.
+// Whether scheme, host and port are the same.
 bool http_same_server(const char *a, const char *b);
 
 // ---- a handle's settings ----
 enum http_use {
     HTTP_FILE,     // an archive, a sums file
     HTTP_GIT,      // git's own settings count as well
-    HTTP_REGISTRY, // logins are the registry client's business
-    HTTP_CRL,      // a certificate, which may be anybody's, says where from: no login
+    HTTP_REGISTRY, // the registry client handles logins
+    HTTP_CRL,      // the url is from a certificate that anybody may have made: no login
 };
 // What lives as long as the transfer. Zero-initialise; http_settings_free() after the handle.
 struct http_settings {
-    bool redirected; // set by the caller: the url is one that another server redirected to, which
-                     // gets no login and no header but those that are set for it
+    bool redirected;            // set by the caller: another server redirected to the url, which
+                                // gets no login and no header but those that are set for it
     struct curl_slist *headers; // of git's http.extraHeader; the caller may append and sets them
     char *login_from;           // where a login came from, for messages, or NULL
 };
-// Sets the CAs, the proxy and the login that the machine has for `url` on the handle; what the
-// caller sets later goes before it. A setting that cannot be used (a CA file without a
-// certificate, http.sslVerify=false) is an error that names it.
+// Sets the machine's CAs, proxy and login for `url` on the handle; later settings of the caller
+// take precedence. A setting that cannot be used (a CA file without a certificate,
+// http.sslVerify=false) is an error that names it.
 int http_settings_apply(CURL *c, const char *url, enum http_use use, struct http_settings *out,
                         struct error **err);
 void http_settings_free(struct http_settings *s);
@@ -66,23 +66,23 @@ void http_settings_free(struct http_settings *s);
 // To be freed.
 char *http_failure(const char *url, enum http_use use, CURLcode code, const char *reason);
 
-// Overwrites a secret before it frees it. NULL is allowed.
+// Overwrites and frees a secret. NULL is allowed.
 void http_wipe(char *secret);
 
-// ---- trying again (again.c) ----
-// Whether another try may do better. A whole answer (CURLE_OK, CURLE_HTTP_RETURNED_ERROR) counts by
-// its status, anything else by what libcurl says: no name, no connection, or one that broke. A try
-// that was ended because it was too slow is a CURLE_OPERATION_TIMEDOUT.
+// ---- retries (again.c) ----
+// Whether a failure is transient. A complete answer (CURLE_OK, CURLE_HTTP_RETURNED_ERROR) is judged
+// by its status, anything else by libcurl's code: no name, no connection, or a broken one. A try
+// ended for slowness is a CURLE_OPERATION_TIMEDOUT.
 bool http_may_pass(enum http_use use, CURLcode code, long status);
-// Not even a connection could be made.
+// Whether no connection could be made.
 bool http_no_way(CURLcode code);
 // The answer's Retry-After in seconds, an hour at most; 0: none.
 unsigned http_retry_after(CURL *c);
 
 // ---- slowness ----
-// A try is over when less than HTTP_SLOWEST bytes a second came for HTTP_IDLE_SECONDS (libcurl's
-// CURLOPT_LOW_SPEED_*), and when a transfer as a whole is slower than HTTP_WHOLE_SLOWEST bytes a
-// second after HTTP_GRACE_SECONDS.
+// A try ends if less than HTTP_SLOWEST bytes a second arrive for HTTP_IDLE_SECONDS (libcurl's
+// CURLOPT_LOW_SPEED_*), or if the whole transfer is slower than HTTP_WHOLE_SLOWEST bytes a second
+// after HTTP_GRACE_SECONDS.
 #define HTTP_SLOWEST 1024L
 #define HTTP_IDLE_SECONDS 60L
 #define HTTP_WHOLE_SLOWEST 8192
