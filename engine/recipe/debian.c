@@ -19,7 +19,7 @@ void debian_source_free(struct debian_source *s)
     free(s);
 }
 
-int read_debian(struct reader *r, const struct yaml *node, void *target)
+int read_debian(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct debian_source *s = *(struct debian_source **)target = xcalloc(1, sizeof *s);
     if (read_map(r, node, &schema, 1, s) < 0)
@@ -36,7 +36,7 @@ int read_debian(struct reader *r, const struct yaml *node, void *target)
 struct debian_source *debian_source_parse(const struct yaml_document *d, const struct yaml *node,
                                           struct error **err)
 {
-    struct reader r = {.document = d, .err = err, .key = NULL};
+    struct recipe_reader r = {.document = d, .err = err, .key = NULL};
     struct debian_source *s = NULL;
     if (read_debian(&r, node, &s) == 0)
         return s;

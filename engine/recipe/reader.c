@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-int reader_error(struct reader *r, const struct yaml *node, const char *format, ...)
+int reader_error(struct recipe_reader *r, const struct yaml *node, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -19,14 +19,14 @@ int reader_error(struct reader *r, const struct yaml *node, const char *format, 
                          r->key ? r->key : "", r->key ? ": " : "", why);
 }
 
-void reader_enter(struct reader *r, const struct yaml *map, size_t index)
+void reader_enter(struct recipe_reader *r, const struct yaml *map, size_t index)
 {
     r->key = map->keys[index];
     r->key_line = map->key_lines[index];
     r->key_column = map->key_columns[index];
 }
 
-int expect(struct reader *r, const struct yaml *node, enum yaml_kind kind)
+int expect(struct recipe_reader *r, const struct yaml *node, enum yaml_kind kind)
 {
     if (!yaml_is_null(node) && node->kind == kind)
         return 0;
@@ -36,7 +36,8 @@ int expect(struct reader *r, const struct yaml *node, enum yaml_kind kind)
                         is);
 }
 
-const struct arch *reader_arch(struct reader *r, size_t line, size_t column, const char *name)
+const struct arch *reader_arch(struct recipe_reader *r, size_t line, size_t column,
+                               const char *name)
 {
     struct error *why = NULL;
     const struct arch *a = arch_find(name, &why);
@@ -58,7 +59,7 @@ static const struct field *find_field(const struct schema *s, const char *key)
     return NULL;
 }
 
-static int unknown_key(struct reader *r, const struct yaml *map, size_t index,
+static int unknown_key(struct recipe_reader *r, const struct yaml *map, size_t index,
                        const struct schema *s, int mode)
 {
     const char *key = map->keys[index];
@@ -78,7 +79,7 @@ static int unknown_key(struct reader *r, const struct yaml *map, size_t index,
     return -1;
 }
 
-static int check_required(struct reader *r, const struct yaml *map, const struct schema *s,
+static int check_required(struct recipe_reader *r, const struct yaml *map, const struct schema *s,
                           int mode)
 {
     for (size_t i = 0; i < s->count; i++)
@@ -88,7 +89,7 @@ static int check_required(struct reader *r, const struct yaml *map, const struct
     return 0;
 }
 
-int read_map(struct reader *r, const struct yaml *node, const struct schema *s, int mode,
+int read_map(struct recipe_reader *r, const struct yaml *node, const struct schema *s, int mode,
              void *base)
 {
     if (expect(r, node, YAML_MAP) < 0)
@@ -175,7 +176,8 @@ static const struct form form_package = {is_package, "this cannot be the name of
 static const struct form form_path = {
     path_is_clean, "a path must be relative and without empty, '.' or '..' parts"};
 
-static int read_form(struct reader *r, const struct yaml *node, const struct form *form, char **out)
+static int read_form(struct recipe_reader *r, const struct yaml *node, const struct form *form,
+                     char **out)
 {
     if (expect(r, node, YAML_SCALAR) < 0)
         return -1;
@@ -187,37 +189,37 @@ static int read_form(struct reader *r, const struct yaml *node, const struct for
     return 0;
 }
 
-int read_text(struct reader *r, const struct yaml *node, void *target)
+int read_text(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_form(r, node, NULL, target);
 }
 
-int read_line(struct reader *r, const struct yaml *node, void *target)
+int read_line(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_form(r, node, &form_line, target);
 }
 
-int read_template(struct reader *r, const struct yaml *node, void *target)
+int read_template(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_form(r, node, &form_template, target);
 }
 
-int read_name(struct reader *r, const struct yaml *node, void *target)
+int read_name(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_form(r, node, &form_name, target);
 }
 
-int read_package(struct reader *r, const struct yaml *node, void *target)
+int read_package(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_form(r, node, &form_package, target);
 }
 
-int read_path(struct reader *r, const struct yaml *node, void *target)
+int read_path(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_form(r, node, &form_path, target);
 }
 
-int read_yes_no(struct reader *r, const struct yaml *node, void *target)
+int read_yes_no(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     static const char *const words[] = {"no", "yes", "false", "true"};
     if (expect(r, node, YAML_SCALAR) < 0)
@@ -232,7 +234,7 @@ int read_yes_no(struct reader *r, const struct yaml *node, void *target)
 
 // ---- lists of texts ----
 
-static int read_forms(struct reader *r, const struct yaml *node, const struct form *form,
+static int read_forms(struct recipe_reader *r, const struct yaml *node, const struct form *form,
                       struct strlist *out)
 {
     if (expect(r, node, YAML_LIST) < 0)
@@ -248,22 +250,22 @@ static int read_forms(struct reader *r, const struct yaml *node, const struct fo
     return 0;
 }
 
-int read_lines(struct reader *r, const struct yaml *node, void *target)
+int read_lines(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_forms(r, node, &form_line, target);
 }
 
-int read_names(struct reader *r, const struct yaml *node, void *target)
+int read_names(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_forms(r, node, &form_name, target);
 }
 
-int read_name_patterns(struct reader *r, const struct yaml *node, void *target)
+int read_name_patterns(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_forms(r, node, &form_name_pattern, target);
 }
 
-int read_packages(struct reader *r, const struct yaml *node, void *target)
+int read_packages(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_forms(r, node, &form_package, target);
 }

@@ -9,7 +9,7 @@
 
 #include "recipe/recipe.h"
 
-struct reader {
+struct recipe_reader {
     const struct yaml_document *document;
     struct error **err;
     struct recipe *recipe; // being read; NULL for a map outside a recipe
@@ -19,7 +19,7 @@ struct reader {
 };
 
 // Returns 0, or -1 with the error set.
-typedef int read_value(struct reader *r, const struct yaml *node, void *target);
+typedef int read_value(struct recipe_reader *r, const struct yaml *node, void *target);
 
 enum { ANYWHERE = ~0 }; // every mode
 struct field {
@@ -40,17 +40,18 @@ struct schema {
     }
 
 // Reads `node` into `base`. `mode` is one bit; maps that have no modes use 1.
-int read_map(struct reader *r, const struct yaml *node, const struct schema *s, int mode,
+int read_map(struct recipe_reader *r, const struct yaml *node, const struct schema *s, int mode,
              void *base);
 // Whether the value is of this kind (and not null); an error if not.
-int expect(struct reader *r, const struct yaml *node, enum yaml_kind kind);
+int expect(struct recipe_reader *r, const struct yaml *node, enum yaml_kind kind);
 // An error that begins with "<place>: <key>: ".
-int reader_error(struct reader *r, const struct yaml *node, const char *format, ...)
+int reader_error(struct recipe_reader *r, const struct yaml *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 // Finds an architecture by any of its names; an error is at the given place.
-const struct arch *reader_arch(struct reader *r, size_t line, size_t column, const char *name);
+const struct arch *reader_arch(struct recipe_reader *r, size_t line, size_t column,
+                               const char *name);
 // Sets the key of the next map: for maps whose keys are user-defined names.
-void reader_enter(struct reader *r, const struct yaml *map, size_t index);
+void reader_enter(struct recipe_reader *r, const struct yaml *map, size_t index);
 
 // ---- values; the comment says what `target` points to ----
 read_value read_text;         // char *: any text but an empty one
@@ -65,13 +66,13 @@ read_value read_lines;        // struct strlist of different lines; as the next 
 read_value read_names;
 read_value read_name_patterns; // fnmatch(3)
 read_value read_packages;
-read_value read_file;    // char *: a file in the recipe's folder
-read_value read_folder;  // char *: a folder in the recipe's folder
-read_value read_script;  // char *: a file in the recipe's folder or in a shared one
-read_value read_shared;  // struct strlist: folders beside the recipe's
-read_value read_patches; // struct strlist: files or globs in the recipe's folder
-read_value read_overlay; // struct recipe_layer: its folder, also in the `like` recipe
-read_value read_debian;  // struct debian_source *
+read_value read_file;          // char *: a file in the recipe's folder
+read_value read_folder;        // char *: a folder in the recipe's folder
+read_value read_script;        // char *: a file in the recipe's folder or in a shared one
+read_value read_shared;        // struct strlist: folders beside the recipe's
+read_value read_patches;       // struct strlist: files or globs in the recipe's folder
+read_value read_overlay;       // struct recipe_layer: its folder, also in the `like` recipe
+read_value read_debian;        // struct debian_source *
 read_value read_architectures; // bool[4], by index in arch_table
 read_value read_sources, read_variables, read_environment, read_needs; // recipe
 read_value read_ignored;                                               // struct recipe_ignored_list
@@ -79,15 +80,15 @@ read_value read_builder, read_rootfs, read_initrd, read_disk, read_image, read_b
     read_members;                                                     // recipe
 read_value read_run, read_phases, read_install, read_sign, read_only; // recipe
 // The entries of `needs`, or of another list of the same form; `key` is its name.
-int read_need_list(struct reader *r, const struct yaml *node, const char *key,
+int read_need_list(struct recipe_reader *r, const struct yaml *node, const char *key,
                    struct recipe_needs *out);
 
 // recipe_parts.c: `when`, a struct recipe_condition. The variable and its values are checked after
 // the whole recipe is read.
 read_value read_condition;
-int check_condition(struct reader *r, const struct recipe_condition *c);
+int check_condition(struct recipe_reader *r, const struct recipe_condition *c);
 // Checks only that the variable is declared and can have the value.
-int check_comparison(struct reader *r, const struct recipe_condition *c);
+int check_comparison(struct recipe_reader *r, const struct recipe_condition *c);
 // Whether the two can never be true together: different values of one variable.
 bool conditions_exclude(const struct recipe_condition *a, const struct recipe_condition *b);
 void condition_free(struct recipe_condition *c);
@@ -95,35 +96,35 @@ void condition_free(struct recipe_condition *c);
 // Checks between the parts of a whole recipe: layers (recipe_actions.c) and images (recipe_boot.c)
 // use only declared parts; a group has members for its architectures; without a list, these are
 // those of its map of members (recipe_set.c).
-int check_layers(struct reader *r);
+int check_layers(struct recipe_reader *r);
 const char *layers_section(const struct recipe *recipe); // "initrd" or "disk"
 // recipe_set.c: adds the parts that this recipe lacks from the one named by `like`.
-int read_like(struct reader *r);
-int check_parts(struct reader *r);
-int check_members(struct reader *r);
-int check_needs(struct reader *r);                             // their conditions
+int read_like(struct recipe_reader *r);
+int check_parts(struct recipe_reader *r);
+int check_members(struct recipe_reader *r);
+int check_needs(struct recipe_reader *r);                      // their conditions
 bool is_needed(const struct recipe *recipe, const char *name); // it is in `needs`
 // Whether `name` is a need of the recipe, or a variable that names a file. An error at `node` if
 // not.
-int check_holds(struct reader *r, const struct yaml *node, const char *name);
+int check_holds(struct recipe_reader *r, const struct yaml *node, const char *name);
 bool is_member(const struct recipe *recipe, const char *name); // for some architecture
 void needs_free(struct recipe_needs *n);
 void rootfs_free(struct recipe_rootfs *f); // NULL is allowed
 void boot_free(struct recipe_boot *b);     // NULL is allowed
-int check_phases(struct reader *r);        // recipe_parts.c
+int check_phases(struct recipe_reader *r); // recipe_parts.c
 // recipe_variables.c
 read_value read_list_script, read_list_of, read_list_arguments, read_list_configuration; // source
-int check_sources(struct reader *r);
+int check_sources(struct recipe_reader *r);
 void list_free(struct recipe_list *l); // NULL is allowed
 // recipe_variables.c
-int check_ignored(struct reader *r); // they must not be variables of the recipe
+int check_ignored(struct recipe_reader *r); // they must not be variables of the recipe
 void variable_free(struct recipe_variable *v);
 void ignored_free(struct recipe_ignored_list *l);
 bool variable_name_is_reserved(const char *name); // set by every step
 // recipe_actions.c: its variables are declared and have the right types. sign_names_key() reads the
 // document, since 'variables' may come before 'sign'.
-int check_sign(struct reader *r);
-bool sign_names_key(const struct reader *r, const char *variable);
+int check_sign(struct recipe_reader *r);
+bool sign_names_key(const struct recipe_reader *r, const char *variable);
 void sign_free(struct recipe_sign *s); // NULL is allowed
 void phases_free(struct recipe *recipe);
 

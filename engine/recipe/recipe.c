@@ -22,7 +22,7 @@ static const char *const action_names[] = {[ACTION_SCRIPT] = "script",
                                            [ACTION_SE_IMAGE] = "se-image",
                                            [ACTION_GROUP] = "group"};
 
-static int read_action(struct reader *r, const struct yaml *node, void *target)
+static int read_action(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     if (expect(r, node, YAML_SCALAR) < 0)
         return -1;
@@ -36,7 +36,7 @@ static int read_action(struct reader *r, const struct yaml *node, void *target)
 }
 
 // yes: all outputs, which check_outputs() adds; no: none; or a list of components.
-static int read_guest(struct reader *r, const struct yaml *node, void *target)
+static int read_guest(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     bool ignored;
     return node->kind == YAML_LIST ? read_name_patterns(r, node, target)
@@ -83,7 +83,7 @@ static const struct schema schemas[] = {
 };
 
 // A name as a constant and as a user's variable would be ambiguous.
-static int check_environment(struct reader *r)
+static int check_environment(struct recipe_reader *r)
 {
     const struct yaml *constants = yaml_get(r->document->root, "environment");
     for (size_t i = 0; constants && i < constants->n; i++)
@@ -96,7 +96,7 @@ static int check_environment(struct reader *r)
 }
 
 // Expands `guest: yes`.
-static int check_guest(struct reader *r)
+static int check_guest(struct recipe_reader *r)
 {
     struct recipe *recipe = r->recipe;
     const struct yaml *guest = yaml_get(r->document->root, "guest");
@@ -111,7 +111,7 @@ static int check_guest(struct reader *r)
     return 0;
 }
 
-static int check_outputs(struct reader *r)
+static int check_outputs(struct recipe_reader *r)
 {
     struct recipe *recipe = r->recipe;
     const struct yaml *outputs = yaml_get(r->document->root, "outputs");
@@ -137,7 +137,7 @@ static void default_architectures(struct recipe *recipe)
         recipe->architectures[i] = true;
 }
 
-static int read_recipe(struct reader *r)
+static int read_recipe(struct recipe_reader *r)
 {
     const struct yaml *root = r->document->root, *action = yaml_get(root, "action");
     if (expect(r, root, YAML_MAP) < 0)
@@ -173,7 +173,7 @@ struct recipe *recipe_read(struct yaml_document *d, const char *recipes, const c
     recipe->folder = xasprintf("%s/%s", recipes, name);
     recipe->file = xstrdup(d->file);
     recipe->release = true;
-    struct reader r = {.document = d, .err = err, .recipe = recipe, .recipes = recipes};
+    struct recipe_reader r = {.document = d, .err = err, .recipe = recipe, .recipes = recipes};
     if (read_recipe(&r) == 0)
         return recipe;
     recipe_free(recipe);

@@ -8,7 +8,7 @@
 
 // ---- builder ----
 
-static int read_cross(struct reader *r, const struct yaml *node, void *target)
+static int read_cross(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct strlist *cross = target;
     if (expect(r, node, YAML_MAP) < 0)
@@ -27,7 +27,7 @@ static int read_cross(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
-static int read_tools(struct reader *r, const struct yaml *node, void *target)
+static int read_tools(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct strlist *out = target;
     if (read_lines(r, node, out) < 0)
@@ -40,7 +40,7 @@ static int read_tools(struct reader *r, const struct yaml *node, void *target)
 }
 
 // [[a, b], [c, d]]: each becomes "a,b", sorted.
-static int read_same_version(struct reader *r, const struct yaml *node, void *target)
+static int read_same_version(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct strlist *out = target;
     if (expect(r, node, YAML_LIST) < 0)
@@ -67,7 +67,7 @@ static bool builder_names(const struct recipe_builder *b, const char *package)
     return found;
 }
 
-static int check_same_version(struct reader *r, const struct yaml *node,
+static int check_same_version(struct recipe_reader *r, const struct yaml *node,
                               const struct recipe_builder *b)
 {
     cleanup_strlist struct strlist names = {0};
@@ -101,7 +101,7 @@ static const struct field builder_fields[] = {
 #undef AT
 static const struct schema builder_schema = SCHEMA("a builder", builder_fields);
 
-int read_builder(struct reader *r, const struct yaml *node, void *target)
+int read_builder(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe *recipe = target;
     struct recipe_builder *b = recipe->builder = xcalloc(1, sizeof *b);
@@ -131,7 +131,7 @@ static const struct field packages_fields[] = {
 static const struct schema packages_schema = SCHEMA("packages with a condition", packages_fields);
 
 // [a, b, {packages: [c], when: {variable: NAME, is: VALUE}}]
-static int read_rootfs_packages(struct reader *r, const struct yaml *node, void *target)
+static int read_rootfs_packages(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe_rootfs *rootfs = target;
     if (expect(r, node, YAML_LIST) < 0)
@@ -161,7 +161,7 @@ static const struct field rootfs_fields[] = {
 };
 static const struct schema rootfs_schema = SCHEMA("a rootfs", rootfs_fields);
 
-int read_rootfs(struct reader *r, const struct yaml *node, void *target)
+int read_rootfs(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe *recipe = target;
     recipe->rootfs = xcalloc(1, sizeof *recipe->rootfs);
@@ -184,7 +184,7 @@ void rootfs_free(struct recipe_rootfs *f)
 
 // ---- initrd ----
 
-int check_holds(struct reader *r, const struct yaml *node, const char *name)
+int check_holds(struct recipe_reader *r, const struct yaml *node, const char *name)
 {
     const struct recipe *recipe = r->recipe;
     bool known = is_needed(recipe, name);
@@ -215,7 +215,7 @@ static const struct field layer_fields[] = {
 static const struct schema layer_schema = SCHEMA("a layer", layer_fields);
 
 // rootfs | {artifact: name} | {overlay: folder} | {variable: NAME}, the maps also with `when`
-static int read_layer(struct reader *r, const struct yaml *node, struct recipe_layer *layer)
+static int read_layer(struct recipe_reader *r, const struct yaml *node, struct recipe_layer *layer)
 {
     if (node->kind == YAML_SCALAR && !strcmp(node->text, "rootfs")) {
         layer->rootfs = true;
@@ -228,7 +228,7 @@ static int read_layer(struct reader *r, const struct yaml *node, struct recipe_l
                               "{variable: NAME}");
 }
 
-static int read_layers(struct reader *r, const struct yaml *node, void *target)
+static int read_layers(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe_initrd *initrd = target;
     if (expect(r, node, YAML_LIST) < 0)
@@ -253,7 +253,7 @@ static const struct field init_fields[] = {
 #undef AT
 static const struct schema init_schema = SCHEMA("an init", init_fields);
 
-static int read_inits(struct reader *r, const struct yaml *node, void *target)
+static int read_inits(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe_initrd *initrd = target;
     if (expect(r, node, YAML_LIST) < 0)
@@ -265,7 +265,7 @@ static int read_inits(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
-static int read_initrd_path(struct reader *r, const struct yaml *node, void *target)
+static int read_initrd_path(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     static const char *const names[] = {"os", "osversion", "arch", NULL};
     if (read_path(r, node, target) < 0)
@@ -278,7 +278,7 @@ static int read_initrd_path(struct reader *r, const struct yaml *node, void *tar
 
 // ---- keys of a disk only ----
 
-static int read_filesystem(struct reader *r, const struct yaml *node, void *target)
+static int read_filesystem(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     cleanup_free char *name = NULL;
     if (read_line(r, node, &name) < 0)
@@ -290,7 +290,7 @@ static int read_filesystem(struct reader *r, const struct yaml *node, void *targ
 
 enum { ALIGN_MAX = 1 << 16 }; // MiB
 
-static int read_align(struct reader *r, const struct yaml *node, void *target)
+static int read_align(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     cleanup_free char *text = NULL;
     if (read_line(r, node, &text) < 0)
@@ -303,7 +303,7 @@ static int read_align(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
-static int read_salt(struct reader *r, const struct yaml *node, void *target)
+static int read_salt(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     char **salt = target;
     if (read_line(r, node, salt) < 0)
@@ -321,7 +321,7 @@ static const struct field format_fields[] = {
 static const struct schema format_schema = SCHEMA("a format", format_fields);
 
 // veritysetup | line | {variable: NAME}
-static int read_hash_form(struct reader *r, const struct yaml *node, void *target)
+static int read_hash_form(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe_verity *v = target;
     if (node->kind == YAML_MAP)
@@ -343,7 +343,7 @@ static const struct field verity_fields[] = {
 #undef AT
 static const struct schema verity_schema = SCHEMA("a verity", verity_fields);
 
-static int read_verity(struct reader *r, const struct yaml *node, void *target)
+static int read_verity(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_map(r, node, &verity_schema, 1, target);
 }
@@ -366,7 +366,7 @@ static const struct field initrd_fields[] = {
 static const struct schema initrd_schema = SCHEMA("an initrd", initrd_fields);
 static const struct schema disk_schema = SCHEMA("a disk", initrd_fields);
 
-static int read_tree(struct reader *r, const struct yaml *node, const struct schema *schema,
+static int read_tree(struct recipe_reader *r, const struct yaml *node, const struct schema *schema,
                      int mode)
 {
     struct recipe_initrd *i = r->recipe->initrd = xcalloc(1, sizeof *i);
@@ -382,12 +382,12 @@ static int read_tree(struct reader *r, const struct yaml *node, const struct sch
     return 0;
 }
 
-int read_initrd(struct reader *r, const struct yaml *node, void *target)
+int read_initrd(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_tree(r, node, &initrd_schema, OF_INITRD);
 }
 
-int read_disk(struct reader *r, const struct yaml *node, void *target)
+int read_disk(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_tree(r, node, &disk_schema, OF_DISK);
 }
@@ -397,7 +397,8 @@ const char *layers_section(const struct recipe *recipe)
     return recipe->action == ACTION_IMAGE ? "disk" : "initrd";
 }
 
-static int check_layer(struct reader *r, const struct yaml *node, const struct recipe_layer *layer)
+static int check_layer(struct recipe_reader *r, const struct yaml *node,
+                       const struct recipe_layer *layer)
 {
     const struct recipe *recipe = r->recipe;
     if (check_condition(r, &layer->when) < 0)
@@ -419,7 +420,7 @@ static int check_layer(struct reader *r, const struct yaml *node, const struct r
     return yaml_error(r->document, node, r->err, "%s is not in 'variables'", layer->variable);
 }
 
-int check_layers(struct reader *r)
+int check_layers(struct recipe_reader *r)
 {
     for (size_t i = 0; r->recipe->rootfs && i < r->recipe->rootfs->more_count; i++)
         if (check_condition(r, &r->recipe->rootfs->more[i].when) < 0)
@@ -457,22 +458,22 @@ static const struct field sign_fields[] = {
 #undef AT
 static const struct schema sign_schema = SCHEMA("sign", sign_fields);
 
-int read_sign(struct reader *r, const struct yaml *node, void *target)
+int read_sign(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe *recipe = target;
     recipe->sign = xcalloc(1, sizeof *recipe->sign);
     return read_map(r, node, &sign_schema, 1, recipe->sign);
 }
 
-bool sign_names_key(const struct reader *r, const char *variable)
+bool sign_names_key(const struct recipe_reader *r, const char *variable)
 {
     const struct yaml *sign = yaml_get(r->document->root, "sign");
     const struct yaml *key = sign && sign->kind == YAML_MAP ? yaml_get(sign, "key") : NULL;
     return key && key->kind == YAML_SCALAR && !strcmp(key->text, variable);
 }
 
-static int check_type(struct reader *r, const char *key, const char *name, enum variable_type type,
-                      const char *type_name)
+static int check_type(struct recipe_reader *r, const char *key, const char *name,
+                      enum variable_type type, const char *type_name)
 {
     const struct yaml *place = yaml_get(yaml_get(r->document->root, "sign"), key);
     for (size_t i = 0; i < r->recipe->variable_count; i++) {
@@ -488,7 +489,7 @@ static int check_type(struct reader *r, const char *key, const char *name, enum 
     return error_hint(r->err, "add it there: %s: {type: %s}", name, type_name);
 }
 
-int check_sign(struct reader *r)
+int check_sign(struct recipe_reader *r)
 {
     const struct recipe_sign *s = r->recipe->sign;
     return !s || (check_type(r, "key", s->key, VARIABLE_SECRET, "secret") == 0 &&

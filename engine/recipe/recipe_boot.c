@@ -7,7 +7,7 @@
 #include <string.h>
 
 // A kernel command line, which may be empty.
-static int read_command_line(struct reader *r, const struct yaml *node, void *target)
+static int read_command_line(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     if (node->kind != YAML_SCALAR || !node->quoted || *node->text)
         return read_line(r, node, target);
@@ -16,7 +16,7 @@ static int read_command_line(struct reader *r, const struct yaml *node, void *ta
 }
 
 // "<target>:<path in its tarball>"
-static int read_part(struct reader *r, const struct yaml *node, void *target)
+static int read_part(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     char **out = target;
     if (read_line(r, node, out) < 0)
@@ -40,7 +40,7 @@ static const struct field image_fields[] = {
 #undef AT
 static const struct schema image_schema = SCHEMA("an image", image_fields);
 
-int read_image(struct reader *r, const struct yaml *node, void *target)
+int read_image(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe *recipe = target;
     recipe->image = xcalloc(1, sizeof *recipe->image);
@@ -48,7 +48,7 @@ int read_image(struct reader *r, const struct yaml *node, void *target)
 }
 
 // The texts of a machine, with placeholders for numbers that are known at its start.
-static int read_machine_text(struct reader *r, const struct yaml *node, void *target)
+static int read_machine_text(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     static const char *const names[] = {"memory", "cbitpos", NULL};
     if (read_line(r, node, target) < 0)
@@ -71,7 +71,7 @@ static const struct field machine_fields[] = {
 static const struct schema machine_schema = SCHEMA("a confidential machine", machine_fields);
 
 // {snp: {...}}
-static int read_confidential(struct reader *r, const struct yaml *node, void *target)
+static int read_confidential(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     static const char *const kinds[] = {[CONFIDENTIAL_SNP] = "snp"};
     struct recipe_machine **machines = target;
@@ -96,7 +96,7 @@ static int read_confidential(struct reader *r, const struct yaml *node, void *ta
 
 // ---- service ----
 
-static int read_arguments(struct reader *r, const struct yaml *node, void *target)
+static int read_arguments(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     static const char *const names[] = {"socket", "timeout", NULL};
     if (read_line(r, node, target) < 0)
@@ -120,7 +120,7 @@ static const struct field service_fields[] = {
 #undef AT
 static const struct schema service_schema = SCHEMA("a service", service_fields);
 
-static int read_service(struct reader *r, const struct yaml *node, void *target)
+static int read_service(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe_service *s = *(struct recipe_service **)target = xcalloc(1, sizeof *s);
     if (read_map(r, node, &service_schema, 1, s) < 0)
@@ -131,7 +131,7 @@ static int read_service(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
-static int check_service(struct reader *r, const struct recipe_service *s)
+static int check_service(struct recipe_reader *r, const struct recipe_service *s)
 {
     const struct yaml *of = yaml_path(r->document->root, "boot.service.of");
     for (size_t i = 0; s && i < s->of.n; i++)
@@ -178,7 +178,7 @@ static const struct field boot_fields[] = {
 #undef AT
 static const struct schema boot_schema = SCHEMA("a boot", boot_fields);
 
-int read_boot(struct reader *r, const struct yaml *node, void *target)
+int read_boot(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe *recipe = target;
     recipe->boot = xcalloc(1, sizeof *recipe->boot);
@@ -200,7 +200,7 @@ int read_boot(struct reader *r, const struct yaml *node, void *target)
 
 // A part of an image must come from a need of the recipe; a booted part may also come from the
 // recipe itself, from a target built along with it, or, for a group, from its members.
-static int check_part(struct reader *r, const char *map, const char *key, const char *part)
+static int check_part(struct recipe_reader *r, const char *map, const char *key, const char *part)
 {
     const struct recipe *recipe = r->recipe;
     if (!part)
@@ -220,7 +220,7 @@ static int check_part(struct reader *r, const char *map, const char *key, const 
                       boot ? " or 'with', and not this recipe" : "");
 }
 
-int check_parts(struct reader *r)
+int check_parts(struct recipe_reader *r)
 {
     const struct recipe_image *i = r->recipe->image;
     const struct recipe_boot *b = r->recipe->boot;

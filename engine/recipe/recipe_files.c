@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 // Suggests a similar name for one that is not in its folder.
-static void suggest(struct reader *r, const char *folder, const char *path)
+static void suggest(struct recipe_reader *r, const char *folder, const char *path)
 {
     cleanup_free char *parent = xasprintf("%s/%.*s", folder, (int)(path_base(path) - path), path);
     struct strlist names = {0};
@@ -33,7 +33,7 @@ static bool stays_inside(const char *folder, const char *full)
 }
 
 // `path` is relative to `folder` and clean; it must be a regular file (or a folder).
-static int check_inside(struct reader *r, const struct yaml *node, const char *folder,
+static int check_inside(struct recipe_reader *r, const struct yaml *node, const char *folder,
                         const char *path, bool want_folder)
 {
     const char *what = want_folder ? "folder" : "file";
@@ -59,7 +59,7 @@ static int check_inside(struct reader *r, const struct yaml *node, const char *f
     return 0;
 }
 
-int read_file(struct reader *r, const struct yaml *node, void *target)
+int read_file(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     char **out = target;
     if (read_path(r, node, out) < 0)
@@ -67,7 +67,7 @@ int read_file(struct reader *r, const struct yaml *node, void *target)
     return check_inside(r, node, r->recipe->folder, *out, false);
 }
 
-int read_folder(struct reader *r, const struct yaml *node, void *target)
+int read_folder(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     char **out = target;
     if (read_path(r, node, out) < 0)
@@ -75,7 +75,7 @@ int read_folder(struct reader *r, const struct yaml *node, void *target)
     return check_inside(r, node, r->recipe->folder, *out, true);
 }
 
-int read_overlay(struct reader *r, const struct yaml *node, void *target)
+int read_overlay(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe_layer *layer = target;
     if (read_path(r, node, &layer->overlay) < 0)
@@ -87,7 +87,7 @@ int read_overlay(struct reader *r, const struct yaml *node, void *target)
     return check_inside(r, node, folder, layer->overlay, true);
 }
 
-int read_shared(struct reader *r, const struct yaml *node, void *target)
+int read_shared(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct strlist *out = target;
     if (read_names(r, node, out) < 0)
@@ -100,7 +100,7 @@ int read_shared(struct reader *r, const struct yaml *node, void *target)
 
 // The folder of "shared/<name>/<rest>" or of a path of the recipe, to be freed; *rest gets the path
 // in it. NULL, with an error, if the folder is not in 'shared'.
-static char *folder_of(struct reader *r, const struct yaml *node, const char *path,
+static char *folder_of(struct recipe_reader *r, const struct yaml *node, const char *path,
                        const char **rest)
 {
     *rest = path;
@@ -126,7 +126,7 @@ static char *folder_of(struct reader *r, const struct yaml *node, const char *pa
 }
 
 // "shared/<name>/<file>" is a file of a shared folder; others are the recipe's own.
-int read_script(struct reader *r, const struct yaml *node, void *target)
+int read_script(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     char **out = target;
     const char *rest;
@@ -147,7 +147,7 @@ static struct recipe_only *only_named(struct recipe *recipe, const char *path)
     return &recipe->only[recipe->only_count++];
 }
 
-static int read_only_path(struct reader *r, const struct yaml *node, const struct arch *a)
+static int read_only_path(struct recipe_reader *r, const struct yaml *node, const struct arch *a)
 {
     cleanup_free char *path = NULL;
     const char *rest;
@@ -165,7 +165,7 @@ static int read_only_path(struct reader *r, const struct yaml *node, const struc
 }
 
 // {x86_64: [path, ...], ...}
-int read_only(struct reader *r, const struct yaml *node, void *target)
+int read_only(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     if (expect(r, node, YAML_MAP) < 0)
         return -1;
@@ -208,7 +208,7 @@ static char *absolute_pattern(const char *folder, const char *pattern)
     return buf_take(&b);
 }
 
-static int check_pattern(struct reader *r, const struct yaml *node, const char *pattern)
+static int check_pattern(struct recipe_reader *r, const struct yaml *node, const char *pattern)
 {
     const char *folder = r->recipe->folder;
     cleanup_free char *absolute = absolute_pattern(folder, pattern);
@@ -225,7 +225,7 @@ static int check_pattern(struct reader *r, const struct yaml *node, const char *
     return result;
 }
 
-static int check_patch(struct reader *r, const struct yaml *node, const char *pattern)
+static int check_patch(struct recipe_reader *r, const struct yaml *node, const char *pattern)
 {
     if (!path_is_clean(pattern))
         return reader_error(r, node, "'%s' must be relative and without '..'", pattern);
@@ -238,7 +238,7 @@ static int check_patch(struct reader *r, const struct yaml *node, const char *pa
     return check_inside(r, node, r->recipe->folder, pattern, false);
 }
 
-int read_patches(struct reader *r, const struct yaml *node, void *target)
+int read_patches(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct strlist *out = target;
     if (read_lines(r, node, out) < 0)

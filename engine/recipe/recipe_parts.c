@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-int read_architectures(struct reader *r, const struct yaml *node, void *target)
+int read_architectures(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     bool *architectures = target;
     struct strlist names = {0};
@@ -30,7 +30,7 @@ int read_architectures(struct reader *r, const struct yaml *node, void *target)
 
 // ---- needs ----
 
-static int read_one_name(struct reader *r, const struct yaml *node, struct strlist *out)
+static int read_one_name(struct recipe_reader *r, const struct yaml *node, struct strlist *out)
 {
     cleanup_free char *name = NULL;
     if (read_name(r, node, &name) < 0)
@@ -40,7 +40,7 @@ static int read_one_name(struct reader *r, const struct yaml *node, struct strli
 }
 
 // a | [b, c]
-static int read_choice(struct reader *r, const struct yaml *node, void *target)
+static int read_choice(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct strlist *any = target;
     if (node->kind != YAML_LIST)
@@ -50,7 +50,7 @@ static int read_choice(struct reader *r, const struct yaml *node, void *target)
     return any->n ? 0 : reader_error(r, node, "the list is empty");
 }
 
-static int read_optional(struct reader *r, const struct yaml *node, void *target)
+static int read_optional(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe_need *need = target;
     need->optional = true;
@@ -68,7 +68,7 @@ static const struct schema need_schema = SCHEMA("an entry of needs", need_fields
 #define NEED_RULE "an entry of needs is a name, {any: [names]}, or {optional: name}"
 
 // a | {any: [b, c]} | {optional: d} | {optional: [d, e]}, the maps also with `when`
-static int read_need(struct reader *r, const struct yaml *node, struct recipe_need *need)
+static int read_need(struct recipe_reader *r, const struct yaml *node, struct recipe_need *need)
 {
     need->line = node->line;
     need->column = node->column;
@@ -85,8 +85,8 @@ static int read_need(struct reader *r, const struct yaml *node, struct recipe_ne
 }
 
 // A name may be repeated only if the entry before it cannot apply at the same time.
-static int check_again(struct reader *r, const struct yaml *node, const struct recipe_need *need,
-                       const struct recipe_need *before)
+static int check_again(struct recipe_reader *r, const struct yaml *node,
+                       const struct recipe_need *need, const struct recipe_need *before)
 {
     if (conditions_exclude(&need->when, &before->when))
         return 0;
@@ -96,7 +96,7 @@ static int check_again(struct reader *r, const struct yaml *node, const struct r
     return 0;
 }
 
-int read_need_list(struct reader *r, const struct yaml *node, const char *key,
+int read_need_list(struct recipe_reader *r, const struct yaml *node, const char *key,
                    struct recipe_needs *out)
 {
     if (expect(r, node, YAML_LIST) < 0)
@@ -115,7 +115,7 @@ int read_need_list(struct reader *r, const struct yaml *node, const char *key,
     return 0;
 }
 
-int read_needs(struct reader *r, const struct yaml *node, void *target)
+int read_needs(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe *recipe = target;
     struct recipe_needs needs = {0};
@@ -125,7 +125,7 @@ int read_needs(struct reader *r, const struct yaml *node, void *target)
     return result;
 }
 
-int check_needs(struct reader *r)
+int check_needs(struct recipe_reader *r)
 {
     for (size_t i = 0; i < r->recipe->need_count; i++)
         if (check_condition(r, &r->recipe->needs[i].when) < 0)
@@ -135,7 +135,7 @@ int check_needs(struct reader *r)
 
 // ---- sources ----
 
-static int read_when_sources(struct reader *r, const struct yaml *node, void *target)
+static int read_when_sources(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     char **when = target;
     if (read_line(r, node, when) < 0)
@@ -148,7 +148,7 @@ static int read_when_sources(struct reader *r, const struct yaml *node, void *ta
 }
 
 // upstream | debian | {variable: NAME, is: VALUE}
-static int read_when(struct reader *r, const struct yaml *node, void *target)
+static int read_when(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe_source *source = target;
     return node->kind == YAML_MAP ? read_condition(r, node, &source->condition)
@@ -157,7 +157,7 @@ static int read_when(struct reader *r, const struct yaml *node, void *target)
 
 const char *const submodules_words[] = {"no", "direct", "yes", NULL};
 
-static int read_submodules(struct reader *r, const struct yaml *node, void *target)
+static int read_submodules(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     cleanup_free char *word = NULL;
     if (read_line(r, node, &word) < 0)
@@ -171,7 +171,7 @@ static int read_submodules(struct reader *r, const struct yaml *node, void *targ
 }
 
 // {"text": "template", ...}
-static int read_replace(struct reader *r, const struct yaml *node, void *target)
+static int read_replace(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe_source *source = target;
     if (expect(r, node, YAML_MAP) < 0)
@@ -189,7 +189,7 @@ static int read_replace(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
-static int read_checkout(struct reader *r, const struct yaml *node, void *target)
+static int read_checkout(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct strlist *paths = target;
     if (read_lines(r, node, paths) < 0)
@@ -201,7 +201,7 @@ static int read_checkout(struct reader *r, const struct yaml *node, void *target
 }
 
 // An expression of SPDX 2.3, annex D, as far as its letters go.
-static int read_licence(struct reader *r, const struct yaml *node, void *target)
+static int read_licence(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     static const char letters[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.+() ";
@@ -249,7 +249,8 @@ static const struct {
 static const char *const not_of_lists[] = {"git",    "archive", "image",
                                            "debian", "patches", "replace"};
 
-static int check_source(struct reader *r, const struct yaml *node, const struct recipe_source *s)
+static int check_source(struct recipe_reader *r, const struct yaml *node,
+                        const struct recipe_source *s)
 {
     static const char *const origins[] = {"git", "archive", "image"};
     const char *upstream = NULL;
@@ -284,7 +285,7 @@ static int check_source(struct reader *r, const struct yaml *node, const struct 
     return 0;
 }
 
-int read_sources(struct reader *r, const struct yaml *node, void *target)
+int read_sources(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe *recipe = target;
     if (expect(r, node, YAML_MAP) < 0)
@@ -312,7 +313,7 @@ int read_sources(struct reader *r, const struct yaml *node, void *target)
 // variable of the recipe has the value, or one of them.
 
 // A value may be empty: the variable is not set.
-static int read_value_text(struct reader *r, const struct yaml *node, struct strlist *out)
+static int read_value_text(struct recipe_reader *r, const struct yaml *node, struct strlist *out)
 {
     char *text = NULL;
     if (node->kind != YAML_SCALAR || !node->quoted || *node->text) {
@@ -329,7 +330,7 @@ static int read_value_text(struct reader *r, const struct yaml *node, struct str
     return 0;
 }
 
-static int read_value_texts(struct reader *r, const struct yaml *node, void *target)
+static int read_value_texts(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct strlist *out = target;
     if (node->kind != YAML_LIST)
@@ -348,7 +349,7 @@ static const struct field condition_fields[] = {
 #undef AT
 static const struct schema condition_schema = SCHEMA("a condition", condition_fields);
 
-int read_condition(struct reader *r, const struct yaml *node, void *target)
+int read_condition(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe_condition *c = target;
     if (read_map(r, node, &condition_schema, 1, c) < 0)
@@ -366,7 +367,7 @@ static const struct recipe_variable *find_variable(const struct recipe *recipe, 
     return NULL;
 }
 
-static int check_value(struct reader *r, const struct recipe_condition *c,
+static int check_value(struct recipe_reader *r, const struct recipe_condition *c,
                        const struct recipe_variable *v, const char *is)
 {
     if (v->type == VARIABLE_YES_NO && strcmp(is, "yes") != 0 && strcmp(is, "no") != 0)
@@ -386,7 +387,7 @@ static int check_value(struct reader *r, const struct recipe_condition *c,
     return 0;
 }
 
-int check_comparison(struct reader *r, const struct recipe_condition *c)
+int check_comparison(struct recipe_reader *r, const struct recipe_condition *c)
 {
     if (!c->variable)
         return 0;
@@ -400,7 +401,7 @@ int check_comparison(struct reader *r, const struct recipe_condition *c)
     return 0;
 }
 
-int check_condition(struct reader *r, const struct recipe_condition *c)
+int check_condition(struct recipe_reader *r, const struct recipe_condition *c)
 {
     if (check_comparison(r, c) < 0)
         return -1;
@@ -440,7 +441,7 @@ static struct recipe_phase *add_phase(struct recipe *recipe, const char *name)
 }
 
 // One script is one phase.
-int read_run(struct reader *r, const struct yaml *node, void *target)
+int read_run(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe *recipe = target;
     if (recipe->phases)
@@ -450,7 +451,7 @@ int read_run(struct reader *r, const struct yaml *node, void *target)
 }
 
 // {<name>: <script>, ...} in the order in which they run
-int read_phases(struct reader *r, const struct yaml *node, void *target)
+int read_phases(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe *recipe = target;
     if (recipe->phases)
@@ -471,7 +472,7 @@ int read_phases(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
-int check_phases(struct reader *r)
+int check_phases(struct recipe_reader *r)
 {
     if (r->recipe->action != ACTION_SCRIPT || r->recipe->phase_count)
         return 0;
@@ -491,7 +492,7 @@ static const struct field link_fields[] = {
 #undef AT
 static const struct schema link_schema = SCHEMA("a link", link_fields);
 
-static int read_links(struct reader *r, const struct yaml *node, void *target)
+static int read_links(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe *recipe = target;
     if (expect(r, node, YAML_LIST) < 0)
@@ -510,7 +511,7 @@ static int read_links(struct reader *r, const struct yaml *node, void *target)
 static const struct field install_fields[] = {{"links", read_links, 0, ANYWHERE, ANYWHERE}};
 static const struct schema install_schema = SCHEMA("install", install_fields);
 
-int read_install(struct reader *r, const struct yaml *node, void *target)
+int read_install(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_map(r, node, &install_schema, 1, target);
 }

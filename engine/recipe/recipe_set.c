@@ -144,7 +144,7 @@ const struct recipe_ignored_list *recipe_set_ignored(struct recipe_set *set, str
     if (set->ignored_read || !path_exists(file)) // it may be created later
         return &set->ignored;
     struct yaml_document *d = yaml_load(file, err);
-    struct reader r = {.document = d, .err = err, .recipes = set->absolute};
+    struct recipe_reader r = {.document = d, .err = err, .recipes = set->absolute};
     int result = d ? read_ignored(&r, d->root, &set->ignored) : -1;
     yaml_document_free(d);
     set->ignored_read = !result;
@@ -158,7 +158,7 @@ const struct recipe_ignored_list *recipe_set_ignored(struct recipe_set *set, str
 // Groups: recipes without outputs that represent other recipes.
 
 // [a, b], for every architecture; or {x86_64: [a, b], s390x: [c]}
-int read_members(struct reader *r, const struct yaml *node, void *target)
+int read_members(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe *recipe = target;
     if (node->kind == YAML_LIST) {
@@ -187,7 +187,7 @@ int read_members(struct reader *r, const struct yaml *node, void *target)
 }
 
 // A group has no variables for a condition.
-static int refuse_conditions(struct reader *r)
+static int refuse_conditions(struct recipe_reader *r)
 {
     for (size_t i = 0; i < arch_count; i++)
         for (size_t k = 0; k < r->recipe->members[i].count; k++)
@@ -196,7 +196,7 @@ static int refuse_conditions(struct reader *r)
     return 0;
 }
 
-int check_members(struct reader *r)
+int check_members(struct recipe_reader *r)
 {
     struct recipe *recipe = r->recipe;
     if (refuse_conditions(r) < 0)
@@ -243,7 +243,7 @@ void needs_free(struct recipe_needs *n)
 // variables and `rootfs`, each key separately.
 
 // Reads the whole recipe, so that errors in it name its own file.
-static struct recipe *open_like(struct reader *r, const struct yaml *node)
+static struct recipe *open_like(struct recipe_reader *r, const struct yaml *node)
 {
     cleanup_free char *name = NULL;
     r->key = "like";
@@ -312,7 +312,7 @@ static const struct yaml *join_variables(struct yaml_document *d, const struct y
     return to != own ? yaml_with(d, root, "variables", to) : root;
 }
 
-int read_like(struct reader *r)
+int read_like(struct recipe_reader *r)
 {
     static const char *const whole[] = {"needs", NULL};
     static const char *const layers[] = {"layers", "init", "exclude", NULL};

@@ -52,7 +52,7 @@ bool variable_name_is_reserved(const char *name)
     return false;
 }
 
-static int check_variable_name(struct reader *r, const struct yaml *map, size_t index)
+static int check_variable_name(struct recipe_reader *r, const struct yaml *map, size_t index)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
     const char *name = map->keys[index];
@@ -67,7 +67,7 @@ static int check_variable_name(struct reader *r, const struct yaml *map, size_t 
     return 0;
 }
 
-static int read_variable_type(struct reader *r, const struct yaml *node, void *target)
+static int read_variable_type(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     static const char *const names[] = {[VARIABLE_TEXT] = "text",
                                         [VARIABLE_YES_NO] = "yes-no",
@@ -85,7 +85,7 @@ static int read_variable_type(struct reader *r, const struct yaml *node, void *t
     return error_hint(r->err, "known types: text, yes-no, file, directory, secret");
 }
 
-int read_name_pattern(struct reader *r, const struct yaml *node, void *target)
+int read_name_pattern(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     if (read_line(r, node, target) < 0)
         return -1;
@@ -107,7 +107,7 @@ static const struct schema by_release_schema =
     SCHEMA("a default that follows the release", by_release_fields);
 
 // text | {before: "3.27", is: a, else: b}
-static int read_default(struct reader *r, const struct yaml *node, void *target)
+static int read_default(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe_variable *v = target;
     unsigned major, minor;
@@ -133,7 +133,7 @@ static const struct field refused_fields[] = {
 #undef AT
 static const struct schema refused_schema = SCHEMA("a refused value", refused_fields);
 
-static int read_refused(struct reader *r, const struct yaml *node, void *target)
+static int read_refused(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe_variable *v = target;
     if (expect(r, node, YAML_LIST) < 0)
@@ -145,7 +145,7 @@ static int read_refused(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
-static int check_defaults(struct reader *r, const struct yaml *node,
+static int check_defaults(struct recipe_reader *r, const struct yaml *node,
                           const struct recipe_variable *v)
 {
     const char *const defaults[] = {v->default_, v->by_release.is, v->by_release.otherwise};
@@ -175,7 +175,7 @@ static const struct field variable_fields[] = {
 #undef AT
 static const struct schema variable_schema = SCHEMA("a variable", variable_fields);
 
-static int check_variable(struct reader *r, const struct yaml *node,
+static int check_variable(struct recipe_reader *r, const struct yaml *node,
                           const struct recipe_variable *v)
 {
     // The types for each key.
@@ -211,7 +211,7 @@ static int check_variable(struct reader *r, const struct yaml *node,
     return 0;
 }
 
-int read_variables(struct reader *r, const struct yaml *node, void *target)
+int read_variables(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe *recipe = target;
     if (expect(r, node, YAML_MAP) < 0)
@@ -233,7 +233,7 @@ int read_variables(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
-int read_environment(struct reader *r, const struct yaml *node, void *target)
+int read_environment(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe *recipe = target;
     if (expect(r, node, YAML_MAP) < 0)
@@ -280,7 +280,7 @@ static const struct field ignored_fields[] = {
 static const struct schema ignored_schema = SCHEMA("a variable without an effect", ignored_fields);
 
 // {NAME: why} | {NAME: {value: what is made anyway, why: why}}
-int read_ignored(struct reader *r, const struct yaml *node, void *target)
+int read_ignored(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe_ignored_list *l = target;
     if (expect(r, node, YAML_MAP) < 0)
@@ -298,7 +298,7 @@ int read_ignored(struct reader *r, const struct yaml *node, void *target)
     return 0;
 }
 
-int check_ignored(struct reader *r)
+int check_ignored(struct recipe_reader *r)
 {
     const struct yaml *node = yaml_get(r->document->root, "ignored");
     for (size_t i = 0; node && i < node->n; i++)
@@ -333,17 +333,17 @@ static struct recipe_list *list_of(void *target)
     return source->list;
 }
 
-int read_list_script(struct reader *r, const struct yaml *node, void *target)
+int read_list_script(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_script(r, node, &list_of(target)->script);
 }
 
-int read_list_of(struct reader *r, const struct yaml *node, void *target)
+int read_list_of(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_name(r, node, &list_of(target)->of);
 }
 
-int read_list_arguments(struct reader *r, const struct yaml *node, void *target)
+int read_list_arguments(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct recipe_list *list = list_of(target);
     if (expect(r, node, YAML_LIST) < 0)
@@ -375,7 +375,7 @@ static bool is_user_path(const char *text)
             (*text == '$' && is_variable_name(text + 1, folder - 1)));
 }
 
-static int read_user_files(struct reader *r, const struct yaml *node, void *target)
+static int read_user_files(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct strlist *out = target;
     if (read_lines(r, node, out) < 0)
@@ -388,7 +388,7 @@ static int read_user_files(struct reader *r, const struct yaml *node, void *targ
     return 0;
 }
 
-static int read_user_environment(struct reader *r, const struct yaml *node, void *target)
+static int read_user_environment(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct strlist *out = target;
     if (read_lines(r, node, out) < 0)
@@ -412,7 +412,7 @@ static const struct field configuration_fields[] = {
 #undef AT
 static const struct schema configuration_schema = SCHEMA("configuration", configuration_fields);
 
-int read_list_configuration(struct reader *r, const struct yaml *node, void *target)
+int read_list_configuration(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     return read_map(r, node, &configuration_schema, 1, &list_of(target)->configuration);
 }
@@ -439,7 +439,7 @@ static const struct recipe_source *source_named(const struct recipe *recipe, con
     return NULL;
 }
 
-static int unknown_source(struct reader *r, const struct recipe_source *s)
+static int unknown_source(struct recipe_reader *r, const struct recipe_source *s)
 {
     cleanup_strlist struct strlist names = {0};
     for (size_t i = 0; i < r->recipe->source_count; i++)
@@ -452,7 +452,7 @@ static int unknown_source(struct reader *r, const struct recipe_source *s)
     return nearest ? error_hint(r->err, "did you mean '%s'?", nearest) : -1;
 }
 
-static int check_list(struct reader *r, const struct recipe_source *s)
+static int check_list(struct recipe_reader *r, const struct recipe_source *s)
 {
     const struct recipe_source *at = s;
     for (size_t hops = 0; at->list && at->list->of; hops++) {
@@ -467,7 +467,7 @@ static int check_list(struct reader *r, const struct recipe_source *s)
     return 0;
 }
 
-int check_sources(struct reader *r)
+int check_sources(struct recipe_reader *r)
 {
     for (size_t i = 0; i < r->recipe->source_count; i++) {
         const struct recipe_source *s = &r->recipe->sources[i];

@@ -34,7 +34,7 @@ bool release_is_guest(const struct strlist *guests, const char *component)
 
 // ---- what belongs to it ----
 
-struct walk {
+struct release_walk {
     const struct choosing *choosing;
     struct recipe_set *set;
     struct release *out;
@@ -42,7 +42,7 @@ struct walk {
     struct strlist guests;
 };
 
-static void release_outputs(struct walk *w, const struct recipe *r)
+static void release_outputs(struct release_walk *w, const struct recipe *r)
 {
     struct release *out = w->out;
     if (strlist_has(&w->released, r->name))
@@ -59,7 +59,8 @@ static void release_outputs(struct walk *w, const struct recipe *r)
 
 // Follows the planner: a need is released unless its recipe forbids it; requested targets and their
 // companions always are.
-static int walk_recipe(struct walk *w, const struct recipe *r, bool placed, struct error **err)
+static int walk_recipe(struct release_walk *w, const struct recipe *r, bool placed,
+                       struct error **err)
 {
     if (r->action == ACTION_GROUP)
         return error_user(err, "%s is a group of targets, and cannot go into anything", r->name);
@@ -83,7 +84,7 @@ static int walk_recipe(struct walk *w, const struct recipe *r, bool placed, stru
     return 0;
 }
 
-static int walk_target(struct walk *w, const struct recipe *r, struct error **err)
+static int walk_target(struct release_walk *w, const struct recipe *r, struct error **err)
 {
     if (walk_recipe(w, r, true, err) < 0)
         return -1;
@@ -97,7 +98,7 @@ static int walk_target(struct walk *w, const struct recipe *r, struct error **er
     return 0;
 }
 
-static int walk_group(struct walk *w, const struct recipe *group, struct error **err)
+static int walk_group(struct release_walk *w, const struct recipe *group, struct error **err)
 {
     const struct recipe_needs *members = &group->members[w->out->arch - arch_table];
     for (size_t i = 0; i < members->count; i++) {
@@ -118,7 +119,7 @@ int release_of(const struct choosing *c, const char *target, const struct arch *
                struct release *out, struct error **err)
 {
     const struct recipe *r = recipe_get(c->set, target, err);
-    struct walk w = {.choosing = c, .set = c->set, .out = out};
+    struct release_walk w = {.choosing = c, .set = c->set, .out = out};
     *out =
         (struct release){.target = xstrdup(target), .arch = r ? choose_arch(r, wanted, err) : NULL};
     int result = !r || !out->arch || release_guests(c->set, &w.guests, err) < 0 ? -1

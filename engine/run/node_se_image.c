@@ -170,12 +170,12 @@ static char *command_line(const struct job *job)
 }
 
 // The inputs and outputs of one image; paths are in the scratch folder.
-struct work {
+struct se_work {
     char *kernel, *initrd, *parmfile, *image;
     struct buf record, reference, header;
 };
 
-static void work_free(struct work *w)
+static void work_free(struct se_work *w)
 {
     free(w->kernel);
     free(w->initrd);
@@ -200,7 +200,7 @@ static int load_secret(const struct job *job, struct secret_memory *out, struct 
     return 0;
 }
 
-static int seal_native(const struct job *job, struct se_input *in, struct work *w,
+static int seal_native(const struct job *job, struct se_input *in, struct se_work *w,
                        struct error **err)
 {
     struct secret_memory secret = {0};
@@ -217,7 +217,7 @@ static int seal_native(const struct job *job, struct se_input *in, struct work *
     return result;
 }
 
-static int seal_external(const struct job *job, const struct se_input *in, const struct work *w,
+static int seal_external(const struct job *job, const struct se_input *in, const struct se_work *w,
                          bool offline, struct error **err)
 {
     enum sealer sealer = SEALER_NATIVE;
@@ -235,7 +235,7 @@ static int seal_external(const struct job *job, const struct se_input *in, const
     return result;
 }
 
-static int seal(struct build *b, const struct node *node, struct work *w, struct error **err)
+static int seal(struct build *b, const struct node *node, struct se_work *w, struct error **err)
 {
     const struct job *job = job_of(node);
     cleanup_free char *parameters = command_line(job);
@@ -262,7 +262,7 @@ static int seal(struct build *b, const struct node *node, struct work *w, struct
 }
 
 // Computes what the verifier of an attestation needs, from the finished image.
-static int refer(struct work *w, const char *name, struct error **err)
+static int refer(struct se_work *w, const char *name, struct error **err)
 {
     cleanup_originals struct se_originals originals = SE_ORIGINALS_NONE;
     cleanup_close int fd = open(w->image, O_RDONLY | O_CLOEXEC);
@@ -288,7 +288,7 @@ static int put_side_file(struct build *b, json_t *record, const char *name, cons
 }
 
 // <image>.json, hdr.bin, and the seal record, which with a secret proves the image.
-static int put_side_files(struct build *b, const struct recipe *r, const struct work *w,
+static int put_side_files(struct build *b, const struct recipe *r, const struct se_work *w,
                           json_t *record, struct error **err)
 {
     const struct buf *const files[] = {&w->reference, &w->header, &w->record};
@@ -300,7 +300,7 @@ static int put_side_files(struct build *b, const struct recipe *r, const struct 
     return 0;
 }
 
-static int pack_image(struct build *b, const struct node *node, const struct work *w,
+static int pack_image(struct build *b, const struct node *node, const struct se_work *w,
                       json_t *record, struct error **err)
 {
     const struct job *job = job_of(node);
@@ -335,10 +335,10 @@ int make_se_image(struct build *b, struct node *node, json_t *record, struct err
     cleanup_free char *scratch = store_temporary(b->store, "se-image", err);
     if (!scratch)
         return -1;
-    struct work w = {.kernel = xasprintf("%s/kernel", scratch),
-                     .initrd = xasprintf("%s/initrd", scratch),
-                     .parmfile = xasprintf("%s/parmfile", scratch),
-                     .image = xasprintf("%s/image", scratch)};
+    struct se_work w = {.kernel = xasprintf("%s/kernel", scratch),
+                        .initrd = xasprintf("%s/initrd", scratch),
+                        .parmfile = xasprintf("%s/parmfile", scratch),
+                        .image = xasprintf("%s/image", scratch)};
     const char *name = path_base(job->recipe->image->output);
     int result = seal(b, node, &w, err);
     if (!result)

@@ -105,7 +105,7 @@ static int check_trust(const struct trusted_keys *keys, const struct node *node,
 
 // ---- content ----
 
-struct taking {
+struct prebuilt_pull {
     struct build *b;
     struct node *node;
     json_t *record;
@@ -115,7 +115,7 @@ struct taking {
     bool unanswered;                  // the registry failed, which says nothing about the artifact
 };
 
-static int get_manifest(struct taking *t, struct error **err)
+static int get_manifest(struct prebuilt_pull *t, struct error **err)
 {
     cleanup_free char *what = xasprintf("sha256:%s", job_of(t->node)->image_digest);
     cleanup_free char *type = NULL;
@@ -134,7 +134,7 @@ static int get_manifest(struct taking *t, struct error **err)
     return e->manifest ? 0 : error_user(err, "its manifest is no JSON");
 }
 
-static int pull_files(struct taking *t, struct error **err)
+static int pull_files(struct prebuilt_pull *t, struct error **err)
 {
     size_t n = t->files.n;
     cleanup_free struct blob_draft *drafts = xcalloc(n + 1, sizeof *drafts);
@@ -166,7 +166,7 @@ static int pull_files(struct taking *t, struct error **err)
     return result;
 }
 
-static int check_sums(struct taking *t, struct error **err)
+static int check_sums(struct prebuilt_pull *t, struct error **err)
 {
     const char *target = job_of(t->node)->recipe->name;
     cleanup_free char *name = xasprintf("%s-sha256sum", target);
@@ -182,7 +182,7 @@ static int check_sums(struct taking *t, struct error **err)
 }
 
 // The recipe's tarballs in its order, then all other files unchanged beside them.
-static int record_files(struct taking *t, struct error **err)
+static int record_files(struct prebuilt_pull *t, struct error **err)
 {
     const struct recipe *r = job_of(t->node)->recipe;
     cleanup_free char *sums = xasprintf("%s-sha256sum", r->name);
@@ -215,7 +215,7 @@ static bool is_output(const json_t *record, const char *name)
 }
 
 // A signature covers the outputs only; anybody may have added other files to the manifest.
-static void keep_signed(struct taking *t)
+static void keep_signed(struct prebuilt_pull *t)
 {
     cleanup_free char *sums = xasprintf("%s-sha256sum", job_of(t->node)->recipe->name);
     size_t kept = 0;
@@ -227,7 +227,7 @@ static void keep_signed(struct taking *t)
 }
 
 // Keeps only names that the target itself would produce: others could belong to another target.
-static void keep_allowed(struct taking *t)
+static void keep_allowed(struct prebuilt_pull *t)
 {
     t->files.items = xcalloc(t->all.n + 1, sizeof *t->files.items);
     for (size_t i = 0; i < t->all.n; i++) {
@@ -241,7 +241,7 @@ static void keep_allowed(struct taking *t)
     }
 }
 
-static int take(struct taking *t, struct error **err)
+static int take(struct prebuilt_pull *t, struct error **err)
 {
     int vouched;
     if (get_manifest(t, err) < 0 ||
@@ -258,7 +258,7 @@ static int take(struct taking *t, struct error **err)
 int make_prebuilt(struct build *b, struct node *node, json_t *record, struct error **err)
 {
     const struct job *job = job_of(node);
-    struct taking t = {.b = b, .node = node, .record = record};
+    struct prebuilt_pull t = {.b = b, .node = node, .record = record};
     if (b->options.offline) {
         error_user(err, "the prebuilt %s is not in the cache, and --offline forbids to get it",
                    job->label);

@@ -13,18 +13,18 @@
 
 // ---- contents ----
 
-struct transfer {
+struct pulled_output {
     const char *output; // NULL: a layer of an image
     bool tree;
     char digest[DIGEST_HEX_SIZE]; // of the output
     struct blob_draft draft;      // where it is written
 };
 
-struct pull {
+struct pulled_entry {
     struct build *b;
     const struct node *node;
     const struct entry *entry;
-    struct transfer *transfers;
+    struct pulled_output *transfers;
     struct registry_blob *blobs;
     size_t n;
     bool image;
@@ -36,10 +36,10 @@ static int present(const struct build *b, bool tree, const char *digest, struct 
                 : store_has_blob(b->store, digest, err);
 }
 
-static int add_transfer(struct pull *p, const json_t *layer, const json_t *output,
+static int add_transfer(struct pulled_entry *p, const json_t *layer, const json_t *output,
                         struct error **err)
 {
-    struct transfer *t = &p->transfers[p->n];
+    struct pulled_output *t = &p->transfers[p->n];
     const char *hex = oci_descriptor_digest(layer, NULL);
     json_int_t size = json_integer_value(json_object_get(layer, "size"));
     if (!hex || size < 0)
@@ -60,7 +60,7 @@ static int add_transfer(struct pull *p, const json_t *layer, const json_t *outpu
     return 0;
 }
 
-static int plan(struct pull *p, struct error **err)
+static int plan(struct pulled_entry *p, struct error **err)
 {
     const json_t *outputs = json_object_get(p->entry->record, "outputs");
     const json_t *layers = json_object_get(p->entry->manifest, "layers");
@@ -89,7 +89,8 @@ static uint64_t most_content(uint64_t size)
     return size > limit / 128 ? limit : ((uint64_t)64 << 20) + size * 100;
 }
 
-static int store_tree(struct pull *p, const char *folder, const char *expected, struct error **err)
+static int store_tree(struct pulled_entry *p, const char *folder, const char *expected,
+                      struct error **err)
 {
     char digest[DIGEST_HEX_SIZE];
     if (store_put_tree(p->b->store, folder, digest, err) < 0)
@@ -99,7 +100,8 @@ static int store_tree(struct pull *p, const char *folder, const char *expected, 
     return error_user(err, "the tree in the entry is %s instead of %s", digest, expected);
 }
 
-static int take_tree(struct pull *p, const struct transfer *t, uint64_t size, struct error **err)
+static int take_tree(struct pulled_entry *p, const struct pulled_output *t, uint64_t size,
+                     struct error **err)
 {
     cleanup_free char *folder = store_temporary(p->b->store, "shared", err);
     if (!folder)
@@ -111,10 +113,10 @@ static int take_tree(struct pull *p, const struct transfer *t, uint64_t size, st
     return result;
 }
 
-static int take_outputs(struct pull *p, struct error **err)
+static int take_outputs(struct pulled_entry *p, struct error **err)
 {
     for (size_t i = 0; i < p->n; i++) {
-        struct transfer *t = &p->transfers[i];
+        struct pulled_output *t = &p->transfers[i];
         char digest[DIGEST_HEX_SIZE];
         if (t->tree) {
             if (take_tree(p, t, p->blobs[i].size, err) < 0)
@@ -141,7 +143,7 @@ static const char *output_digest(const json_t *record, const char *name)
     return NULL;
 }
 
-static int take_image(struct pull *p, struct error **err)
+static int take_image(struct pulled_entry *p, struct error **err)
 {
     const char *expected = output_digest(p->entry->record, "root");
     cleanup_free char *folder = store_temporary(p->b->store, "builder", err);
@@ -158,7 +160,7 @@ static int take_image(struct pull *p, struct error **err)
 }
 
 // The image of a builder follows from its tree, so it was not pushed.
-static int derive_image(struct pull *p, struct error **err)
+static int derive_image(struct pulled_entry *p, struct error **err)
 {
     const struct job *job = job_of(p->node);
     const char *root = output_digest(p->entry->record, "root");
@@ -176,7 +178,7 @@ static int derive_image(struct pull *p, struct error **err)
     return store_name_image(p->b->store, digest, name, err);
 }
 
-static bool any_missing(const struct pull *p)
+static bool any_missing(const struct pulled_entry *p)
 {
     for (size_t i = 0; i < p->n; i++)
         if (p->blobs[i].missing)
@@ -185,7 +187,7 @@ static bool any_missing(const struct pull *p)
 }
 
 // 1: complete; 0: the registry lost parts, as after a garbage collection; -1: error.
-static int pull_contents(struct pull *p, struct error **err)
+static int pull_contents(struct pulled_entry *p, struct error **err)
 {
     if (plan(p, err) < 0)
         return -1;
@@ -208,7 +210,8 @@ static int pull_contents(struct pull *p, struct error **err)
 static int entry_pull(struct build *b, const struct node *node, const struct entry *e,
                       struct error **err)
 {
-    struct pull p = {.b = b, .node = node, .entry = e, .image = entry_is_image(b->remote, node)};
+    struct pulled_entry p = {
+        .b = b, .node = node, .entry = e, .image = entry_is_image(b->remote, node)};
     int result = pull_contents(&p, err);
     for (size_t i = 0; i < p.n; i++)
         store_blob_abandon(&p.transfers[i].draft);

@@ -17,7 +17,7 @@
 
 enum { RECORD_LIMIT = 3 << 20 }; // registries accept manifests of 4 MiB
 
-struct push {
+struct pushed_entry {
     struct build *b;
     const struct node *node;
     const json_t *record;
@@ -31,14 +31,15 @@ struct push {
 };
 
 // Takes fd. The array has a free place for it.
-static void add_blob(struct push *p, int fd, const char *digest, uint64_t size)
+static void add_blob(struct pushed_entry *p, int fd, const char *digest, uint64_t size)
 {
     memcpy(p->digests[p->n], digest, DIGEST_HEX_SIZE);
     p->blobs[p->n] = (struct registry_blob){.digest = p->digests[p->n], .size = size, .fd = fd};
     p->n++;
 }
 
-static void add_layer(struct push *p, const char *type, const char *output, const char *title)
+static void add_layer(struct pushed_entry *p, const char *type, const char *output,
+                      const char *title)
 {
     const struct registry_blob *blob = &p->blobs[p->n - 1];
     json_t *layer = oci_descriptor(type, blob->digest, blob->size);
@@ -58,7 +59,7 @@ static int temporary_file(const struct build *b, struct error **err)
     return fd < 0 ? error_errno(err, errno, "making a temporary file in %s", folder) : fd;
 }
 
-static int add_bytes(struct push *p, const char *bytes, size_t length, struct error **err)
+static int add_bytes(struct pushed_entry *p, const char *bytes, size_t length, struct error **err)
 {
     char digest[DIGEST_HEX_SIZE];
     cleanup_close int fd = temporary_file(p->b, err);
@@ -69,7 +70,7 @@ static int add_bytes(struct push *p, const char *bytes, size_t length, struct er
     return 0;
 }
 
-static int add_stored(struct push *p, const char *digest, struct error **err)
+static int add_stored(struct pushed_entry *p, const char *digest, struct error **err)
 {
     struct stat st;
     cleanup_close int fd = store_open_blob(p->b->store, digest, err);
@@ -93,7 +94,7 @@ static void threads_end(unsigned threads)
         pack_threads_release(threads);
 }
 
-static int add_tree(struct push *p, const char *tree, struct error **err)
+static int add_tree(struct pushed_entry *p, const char *tree, struct error **err)
 {
     cleanup_free char *path = store_tree_path(p->b->store, tree);
     cleanup_close int fd = temporary_file(p->b, err);
@@ -112,7 +113,7 @@ static int add_tree(struct push *p, const char *tree, struct error **err)
     return 0;
 }
 
-static int add_output(struct push *p, const struct node_output *o, struct error **err)
+static int add_output(struct pushed_entry *p, const struct node_output *o, struct error **err)
 {
     if (entry_derived(p->node, o->name))
         return 0;
@@ -129,7 +130,7 @@ static int add_output(struct push *p, const struct node_output *o, struct error 
 }
 
 // Upstream's files beside the tarballs: `oras pull` then gives the files that its pipelines expect.
-static int add_side_files(struct push *p, struct error **err)
+static int add_side_files(struct pushed_entry *p, struct error **err)
 {
     struct buf texts[SIDE_FILES] = {0};
     int result = 0;
@@ -146,7 +147,7 @@ static int add_side_files(struct push *p, struct error **err)
     return result;
 }
 
-static int annotate(struct push *p, struct error **err)
+static int annotate(struct pushed_entry *p, struct error **err)
 {
     json_t *bare = entry_record(p->record);
     cleanup_free char *text = json_dumps(bare, JSON_COMPACT | JSON_SORT_KEYS);
@@ -156,7 +157,7 @@ static int annotate(struct push *p, struct error **err)
     return entry_describe(p->b, p->node, &p->documents, p->annotations, err);
 }
 
-static json_t *artefact_manifest(struct push *p, struct error **err)
+static json_t *artefact_manifest(struct pushed_entry *p, struct error **err)
 {
     for (size_t i = 0; i < p->node->output_count; i++)
         if (add_output(p, &p->node->outputs[i], err) < 0)
@@ -173,7 +174,7 @@ static json_t *artefact_manifest(struct push *p, struct error **err)
 
 // A compressed layer of an image. In the store it is plain, since its digest must not depend on a
 // compressor; the config has the digest of the plain bytes, so it is the same image.
-static int add_image_layer(struct push *p, json_t *layer, struct error **err)
+static int add_image_layer(struct pushed_entry *p, json_t *layer, struct error **err)
 {
     const char *plain = oci_descriptor_digest(layer, NULL);
     cleanup_close int from = plain ? store_open_blob(p->b->store, plain, err) : -1;
@@ -196,7 +197,7 @@ static int add_image_layer(struct push *p, json_t *layer, struct error **err)
 }
 
 // A manifest of an image by kbuild, with the record in addition.
-static json_t *image_manifest(struct push *p, struct error **err)
+static json_t *image_manifest(struct pushed_entry *p, struct error **err)
 {
     const struct node_output *image = node_output(p->node, "image");
     cleanup_buf struct buf text = {0};
@@ -251,7 +252,7 @@ void remote_floating_tags(struct build *b, const struct node *node, struct strli
 }
 
 // The tag of the key must succeed; the others are tried, and the last failure is reported.
-static int set_tags(struct push *p, const char *text, struct error **err)
+static int set_tags(struct pushed_entry *p, const char *text, struct error **err)
 {
     cleanup_strlist struct strlist tags = {0};
     cleanup_free char *tag = entry_tag(p->b->remote, p->node);
@@ -279,7 +280,7 @@ static int set_tags(struct push *p, const char *text, struct error **err)
 
 // GitLab's registry rejects unknown media types of artifacts and layers. Then the entry has the
 // type of an image: annotations and the record describe its layers.
-static int make_plain(struct push *p, json_t *manifest, struct error **err)
+static int make_plain(struct pushed_entry *p, json_t *manifest, struct error **err)
 {
     if (entry_is_image(p->b->remote, p->node))
         return 0;
@@ -305,7 +306,7 @@ static int make_plain(struct push *p, json_t *manifest, struct error **err)
     return 0;
 }
 
-static int put_entry(struct push *p, struct entry *e, struct error **err)
+static int put_entry(struct pushed_entry *p, struct entry *e, struct error **err)
 {
     char digest[DIGEST_HEX_SIZE];
     buf_free(&e->text);
@@ -322,7 +323,7 @@ static int put_entry(struct push *p, struct entry *e, struct error **err)
                                  err);
 }
 
-static int put_in_some_form(struct push *p, struct entry *e, struct error **err)
+static int put_in_some_form(struct pushed_entry *p, struct entry *e, struct error **err)
 {
     static const long of_types[] = {400, 406, 415, 422};
     struct error *why = NULL;
@@ -342,7 +343,7 @@ static int put_in_some_form(struct push *p, struct entry *e, struct error **err)
 // ---- pushing an entry ----
 
 // Pushes the referrers of the entry, which is valid without them.
-static int describe_entry(struct push *p, const struct entry *e, struct error **err)
+static int describe_entry(struct pushed_entry *p, const struct entry *e, struct error **err)
 {
     return entry_push_documents(p->registry, p->node, e, &p->documents, err) < 0 ||
                    entry_sign(p->b->remote, p->registry, p->node, e, err) < 0
@@ -350,7 +351,7 @@ static int describe_entry(struct push *p, const struct entry *e, struct error **
                : 0;
 }
 
-static int tell_undescribed(struct push *p, struct error *why, struct error **err)
+static int tell_undescribed(struct pushed_entry *p, struct error *why, struct error **err)
 {
     struct remote *r = p->b->remote;
     bool required = p->b->options.remote == REMOTE_REQUIRE && r->signing_key;
@@ -366,7 +367,7 @@ static int tell_undescribed(struct push *p, struct error *why, struct error **er
     return 0;
 }
 
-static int push_entry(struct push *p, struct error **err)
+static int push_entry(struct pushed_entry *p, struct error **err)
 {
     size_t most = p->node->output_count + SIDE_FILES + 9;
     p->blobs = xcalloc(most, sizeof *p->blobs);
@@ -394,7 +395,7 @@ int remote_keep(struct build *b, struct node *node, const json_t *record, struct
     if (!remote_usable(b, node, REMOTE_WRITE))
         return 0;
     struct error *why = NULL;
-    struct push p = {.b = b, .node = node, .record = record};
+    struct pushed_entry p = {.b = b, .node = node, .record = record};
     phase("pushing");
     p.registry = remote_repository(b->remote, node, true, &why);
     int result = p.registry && outputs_from_record(node, record) ? push_entry(&p, &why) : -1;

@@ -19,7 +19,7 @@
 #define BYTES_MAX ((uint64_t)64 << 30)
 #define DEPTH_MAX 256
 
-struct walk {
+struct export_walk {
     const struct mirror *mirror;
     git_odb *odb;
     struct export *e;
@@ -27,23 +27,23 @@ struct walk {
     struct buf path; // from the source's root, for messages
 };
 
-static int tree_export(struct walk *w, const git_oid *id, int folder, unsigned depth,
+static int tree_export(struct export_walk *w, const git_oid *id, int folder, unsigned depth,
                        struct error **err);
 
-static int refuse(const struct walk *w, struct error **err, const char *why)
+static int refuse(const struct export_walk *w, struct error **err, const char *why)
 {
     w->e->refused = true;
     return error_user(err, "%s: its file \"%s\" %s", w->mirror->shown, w->path.data, why);
 }
 
 // Is the name the cause? The caller checks errno.
-static int write_failed(const struct walk *w, struct error **err)
+static int write_failed(const struct export_walk *w, struct error **err)
 {
     w->e->refused = true;
     return error_errno(err, errno, "writing \"%s\" of %s", w->path.data, w->mirror->shown);
 }
 
-static int damaged(struct walk *w, struct error **err, const git_oid *id)
+static int damaged(struct export_walk *w, struct error **err, const git_oid *id)
 {
     char hex[GIT_OID_HEXSZ + 1];
     git_oid_tostr(hex, sizeof hex, id);
@@ -63,7 +63,7 @@ static int set_time(int fd, int64_t when)
     return futimens(fd, times);
 }
 
-static int file_export(struct walk *w, git_odb_object *object, int folder, const char *name,
+static int file_export(struct export_walk *w, git_odb_object *object, int folder, const char *name,
                        bool executable, struct error **err)
 {
     cleanup_close int fd =
@@ -78,7 +78,7 @@ static int file_export(struct walk *w, git_odb_object *object, int folder, const
     return 0;
 }
 
-static int link_export(struct walk *w, git_odb_object *object, int folder, const char *name,
+static int link_export(struct export_walk *w, git_odb_object *object, int folder, const char *name,
                        struct error **err)
 {
     size_t length = git_odb_object_size(object);
@@ -93,8 +93,8 @@ static int link_export(struct walk *w, git_odb_object *object, int folder, const
     return 0;
 }
 
-static int blob_export(struct walk *w, const git_tree_entry *entry, git_filemode_t mode, int folder,
-                       struct error **err)
+static int blob_export(struct export_walk *w, const git_tree_entry *entry, git_filemode_t mode,
+                       int folder, struct error **err)
 {
     git_odb_object *object = NULL;
     const git_oid *id = git_tree_entry_id(entry);
@@ -115,7 +115,7 @@ static int blob_export(struct walk *w, const git_tree_entry *entry, git_filemode
     return result;
 }
 
-static int folder_make(struct walk *w, int parent, const char *name, struct error **err)
+static int folder_make(struct export_walk *w, int parent, const char *name, struct error **err)
 {
     if (mkdirat(parent, name, 0755) < 0) {
         write_failed(w, err);
@@ -129,7 +129,7 @@ static int folder_make(struct walk *w, int parent, const char *name, struct erro
     return steal_fd(&fd);
 }
 
-static void submodule_note(struct walk *w, const git_oid *commit)
+static void submodule_note(struct export_walk *w, const git_oid *commit)
 {
     struct export *e = w->e;
     char hex[GIT_OID_HEXSZ + 1];
@@ -139,8 +139,8 @@ static void submodule_note(struct walk *w, const git_oid *commit)
     e->submodules[e->submodule_count++] = (struct submodule){xstrdup(w->path.data), xstrdup(hex)};
 }
 
-static int entry_export(struct walk *w, const git_tree_entry *entry, int folder, unsigned depth,
-                        struct error **err)
+static int entry_export(struct export_walk *w, const git_tree_entry *entry, int folder,
+                        unsigned depth, struct error **err)
 {
     const char *name = git_tree_entry_name(entry);
     if (!name_is_safe(name))
@@ -171,7 +171,7 @@ static int entry_export(struct walk *w, const git_tree_entry *entry, int folder,
     }
 }
 
-static int tree_export(struct walk *w, const git_oid *id, int folder, unsigned depth,
+static int tree_export(struct export_walk *w, const git_oid *id, int folder, unsigned depth,
                        struct error **err)
 {
     if (depth > DEPTH_MAX)
@@ -197,7 +197,7 @@ static int tree_export(struct walk *w, const git_oid *id, int folder, unsigned d
 int git_export(const struct mirror *m, const char *commit, int folder, struct export *e,
                git_oid *tree, bool *damaged_, struct error **err)
 {
-    struct walk w = {.mirror = m, .e = e, .damaged = damaged_};
+    struct export_walk w = {.mirror = m, .e = e, .damaged = damaged_};
     git_commit *c = NULL;
     git_oid id;
     int result = 0;

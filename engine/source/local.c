@@ -151,7 +151,7 @@ static int select_files(const struct source_spec *spec, const struct source_opti
 
 // ---- their content ----
 
-struct taking {
+struct folder_copy {
     struct local_tree *tree;
     int root;
     struct beneath *to;  // NULL: only hash
@@ -162,18 +162,18 @@ struct taking {
     uint64_t bytes, entries;
 };
 
-static int fail(const struct taking *t, const char *doing, struct error **err)
+static int fail(const struct folder_copy *t, const char *doing, struct error **err)
 {
     return error_errno(err, errno, "%s %s/%s", doing, t->tree->folder, t->path);
 }
 
-static int changed(const struct taking *t, struct error **err)
+static int changed(const struct folder_copy *t, struct error **err)
 {
     error_user(err, "%s/%s changed while it was read", t->tree->folder, t->path);
     return error_hint(err, "run it again when nothing writes there any more");
 }
 
-static void list_line(struct taking *t, const char *start, const char *path)
+static void list_line(struct folder_copy *t, const char *start, const char *path)
 {
     buf_puts(t->listing, start);
     tree_escape(t->listing, path);
@@ -182,7 +182,7 @@ static void list_line(struct taking *t, const char *start, const char *path)
 }
 
 // An error if the folder has a `.git` that git does not accept as a repository.
-static int check_git_in(const struct taking *t, const char *folder, struct error **err)
+static int check_git_in(const struct folder_copy *t, const char *folder, struct error **err)
 {
     if (!t->tree->git)
         return 0;
@@ -195,7 +195,7 @@ static int check_git_in(const struct taking *t, const char *folder, struct error
 }
 
 // Lists and makes the new directories of a path, whose first `length` bytes are the folder.
-static int enter(struct taking *t, const char *path, size_t length, struct error **err)
+static int enter(struct folder_copy *t, const char *path, size_t length, struct error **err)
 {
     size_t depth = 0;
     for (size_t end = 0; end < length; depth++) {
@@ -225,7 +225,7 @@ static int parent_length(const char *path)
     return slash ? (int)(slash - path) : 0;
 }
 
-static int take_link(struct taking *t, int parent, const char *name, struct error **err)
+static int take_link(struct folder_copy *t, int parent, const char *name, struct error **err)
 {
     char target[PATH_MAX + 1];
     ssize_t n = readlinkat(parent, name, target, sizeof target - 1);
@@ -253,7 +253,7 @@ static int take_link(struct taking *t, int parent, const char *name, struct erro
     return 0;
 }
 
-static int create(struct taking *t, bool executable, struct error **err)
+static int create(struct folder_copy *t, bool executable, struct error **err)
 {
     const char *base;
     int to = beneath_parent(t->to, t->path, &base, err);
@@ -277,7 +277,8 @@ struct taken_file {
 };
 
 // Hashes the file, and copies it if `out` is a descriptor.
-static int copy_bytes(struct taking *t, int fd, int out, struct taken_file *f, struct error **err)
+static int copy_bytes(struct folder_copy *t, int fd, int out, struct taken_file *f,
+                      struct error **err)
 {
     struct digest_stream *d = digest_begin();
     int result = 0;
@@ -310,8 +311,8 @@ static bool same_moment(const struct stat *a, const struct stat *b)
            a->st_size == b->st_size;
 }
 
-static int copy_file(struct taking *t, int fd, int out, enum tree_kind kind, struct taken_file *f,
-                     struct error **err)
+static int copy_file(struct folder_copy *t, int fd, int out, enum tree_kind kind,
+                     struct taken_file *f, struct error **err)
 {
     char blob[DIGEST_HEX_SIZE];
     struct stat after;
@@ -330,7 +331,7 @@ static int copy_file(struct taking *t, int fd, int out, enum tree_kind kind, str
     return 0;
 }
 
-static int take_file(struct taking *t, int parent, const char *name, struct error **err)
+static int take_file(struct folder_copy *t, int parent, const char *name, struct error **err)
 {
     cleanup_close int out = -1;
     cleanup_close int fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -349,7 +350,7 @@ static int take_file(struct taking *t, int parent, const char *name, struct erro
     return 0;
 }
 
-static int refuse_special(const struct taking *t, mode_t mode, struct error **err)
+static int refuse_special(const struct folder_copy *t, mode_t mode, struct error **err)
 {
     error_user(err, "%s/%s is a %s: a source holds files, folders and links only", t->tree->folder,
                t->path,
@@ -365,14 +366,14 @@ static bool is_gone(int errnum)
     return errnum == ENOENT || errnum == ENOTDIR || errnum == ELOOP || errnum == EXDEV;
 }
 
-static int take_directory(struct taking *t, const struct local_entry *e, struct error **err)
+static int take_directory(struct folder_copy *t, const struct local_entry *e, struct error **err)
 {
     if (e->tracked) // a submodule's
         local_taken(t->tree, e->path, TREE_DIRECTORY, NULL);
     return enter(t, e->path, strlen(e->path), err);
 }
 
-static int take(struct taking *t, const struct local_entry *e, struct error **err)
+static int take(struct folder_copy *t, const struct local_entry *e, struct error **err)
 {
     t->path = e->path;
     size_t length = (size_t)parent_length(e->path);
@@ -394,7 +395,7 @@ static int take(struct taking *t, const struct local_entry *e, struct error **er
                                : refuse_special(t, st.st_mode, err);
 }
 
-static int take_all(struct taking *t, struct error **err)
+static int take_all(struct folder_copy *t, struct error **err)
 {
     const struct local_tree *tree = t->tree;
     int result = 0;
@@ -432,7 +433,7 @@ static int take_folder(const struct source_spec *spec, const struct source_optio
     cleanup_buf struct buf listing = {0};
     if (select_files(spec, o, root, !to, &tree, err) < 0)
         return -1;
-    struct taking t = {.tree = &tree, .root = root, .to = to, .listing = &listing};
+    struct folder_copy t = {.tree = &tree, .root = root, .to = to, .listing = &listing};
     if (take_all(&t, err) < 0)
         return -1;
     out->sha256 = xmalloc(DIGEST_HEX_SIZE);

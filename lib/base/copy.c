@@ -34,7 +34,7 @@ int copy_content(int from, const char *from_name, int to, const char *to_name, s
 
 // The state of a copy. In the target, too, only the current directory is open; those above it are
 // known by device and inode, so that ".." leads nowhere else.
-struct copying {
+struct tree_copy {
     const char *from, *to; // for messages
     int target;
     struct {
@@ -44,13 +44,13 @@ struct copying {
     size_t depth, cap;
 };
 
-static int copy_fail(const struct copying *c, const char *doing, const struct beneath_entry *e,
+static int copy_fail(const struct tree_copy *c, const char *doing, const struct beneath_entry *e,
                      struct error **err)
 {
     return error_errno(err, errno, "%s %s/%s", doing, c->to, e->path);
 }
 
-static int copy_file(const struct copying *c, const struct beneath_entry *e, struct error **err)
+static int copy_file(const struct tree_copy *c, const struct beneath_entry *e, struct error **err)
 {
     struct stat st;
     cleanup_close int in =
@@ -71,7 +71,7 @@ static int copy_file(const struct copying *c, const struct beneath_entry *e, str
     return 0;
 }
 
-static int copy_link(const struct copying *c, const struct beneath_entry *e, struct error **err)
+static int copy_link(const struct tree_copy *c, const struct beneath_entry *e, struct error **err)
 {
     struct stat st;
     char target[PATH_MAX + 1];
@@ -86,7 +86,7 @@ static int copy_link(const struct copying *c, const struct beneath_entry *e, str
     return 0;
 }
 
-static int enter_copy(struct copying *c, const struct beneath_entry *e, struct error **err)
+static int enter_copy(struct tree_copy *c, const struct beneath_entry *e, struct error **err)
 {
     struct stat st;
     if (e->depth == 0)
@@ -104,7 +104,7 @@ static int enter_copy(struct copying *c, const struct beneath_entry *e, struct e
     return 0;
 }
 
-static int leave_copy(struct copying *c, const struct beneath_entry *e, struct error **err)
+static int leave_copy(struct tree_copy *c, const struct beneath_entry *e, struct error **err)
 {
     struct stat st, above;
     if (e->depth == 0)
@@ -126,7 +126,7 @@ static int leave_copy(struct copying *c, const struct beneath_entry *e, struct e
 
 static int copy_entry(const struct beneath_entry *e, void *context, struct error **err)
 {
-    struct copying *c = context;
+    struct tree_copy *c = context;
     switch (e->event) {
     case BENEATH_ENTER:
         return enter_copy(c, e, err);
@@ -145,7 +145,7 @@ static int copy_entry(const struct beneath_entry *e, void *context, struct error
 int copy_tree(const char *from, const char *to, struct error **err)
 {
     int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    struct copying c = {.from = from, .to = to, .target = -1};
+    struct tree_copy c = {.from = from, .to = to, .target = -1};
     cleanup_close int source = open(from, flags);
     if (source < 0)
         return error_errno(err, errno, "reading %s", from);

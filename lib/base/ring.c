@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-struct slot {
+struct ring_slot {
     char *bytes;
     size_t length, used; // bytes now, and the most so far
 };
@@ -16,7 +16,7 @@ struct ring {
     ring_take *take;
     void *context;
     size_t slot_count, slot_size;
-    struct slot *slots; // given buffer n is in slot n % slot_count
+    struct ring_slot *slots; // given buffer n is in slot n % slot_count
     pthread_t thread;
     bool tried;    // to start it, at the second buffer, so that little data needs no thread
     bool threaded; // the thread runs
@@ -28,7 +28,7 @@ struct ring {
     bool ended;
 };
 
-static void take_slot(struct ring *r, const struct slot *s)
+static void take_slot(struct ring *r, const struct ring_slot *s)
 {
     if (!r->failed)
         r->failed = !r->take(r->context, s->bytes, s->length);
@@ -43,7 +43,7 @@ static void *take_all(void *context)
             pthread_cond_wait(&r->changed, &r->lock);
         if (r->taken == r->given)
             break;
-        const struct slot *s = &r->slots[r->taken % r->slot_count];
+        const struct ring_slot *s = &r->slots[r->taken % r->slot_count];
         pthread_mutex_unlock(&r->lock);
         take_slot(r, s);
         pthread_mutex_lock(&r->lock);
@@ -87,7 +87,7 @@ void *ring_slot(struct ring *r)
     pthread_mutex_lock(&r->lock);
     while (r->given - r->taken == r->slot_count)
         pthread_cond_wait(&r->changed, &r->lock);
-    struct slot *s = &r->slots[r->given % r->slot_count];
+    struct ring_slot *s = &r->slots[r->given % r->slot_count];
     pthread_mutex_unlock(&r->lock);
     if (!s->bytes)
         s->bytes = xmalloc(r->slot_size);
@@ -96,7 +96,7 @@ void *ring_slot(struct ring *r)
 
 void ring_give(struct ring *r, size_t length)
 {
-    struct slot *s = &r->slots[r->given % r->slot_count];
+    struct ring_slot *s = &r->slots[r->given % r->slot_count];
     s->length = length;
     s->used = length > s->used ? length : s->used;
     pthread_mutex_lock(&r->lock);

@@ -165,7 +165,7 @@ char *visible_columns(const char *text, unsigned columns)
 
 // The analyzer does not follow a va_list in a structure.
 // NOLINTBEGIN(clang-analyzer-valist.*)
-struct arguments { // so that a va_list can be handed on by address
+struct format_arguments { // so that a va_list can be handed on by address
     va_list list;
 };
 
@@ -178,7 +178,7 @@ struct conversion {
     char type;
 };
 
-static int parse_number(const char **p, struct arguments *a)
+static int parse_number(const char **p, struct format_arguments *a)
 {
     if (**p == '*') {
         (*p)++;
@@ -190,7 +190,7 @@ static int parse_number(const char **p, struct arguments *a)
     return n;
 }
 
-static struct conversion parse_conversion(const char **p, struct arguments *a)
+static struct conversion parse_conversion(const char **p, struct format_arguments *a)
 {
     struct conversion c = {.width = 0, .precision = -1};
     for (size_t n = 0; **p && strchr("-+ #0", **p) && n < sizeof c.flags - 1; (*p)++) {
@@ -237,7 +237,7 @@ static void add_string(struct buf *out, const struct conversion *c, const char *
 // The formats are rebuilt from what was parsed, and -Wformat has seen the original.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-static void add_integer(struct buf *out, const struct conversion *c, struct arguments *a)
+static void add_integer(struct buf *out, const struct conversion *c, struct format_arguments *a)
 {
     char format[32];
     snprintf(format, sizeof format, "%%%s*.*ll%c", c->flags, c->type);
@@ -254,7 +254,7 @@ static void add_integer(struct buf *out, const struct conversion *c, struct argu
     buf_printf(out, format, c->width, c->precision, n);
 }
 
-static void add_double(struct buf *out, const struct conversion *c, struct arguments *a)
+static void add_double(struct buf *out, const struct conversion *c, struct format_arguments *a)
 {
     char format[32];
     snprintf(format, sizeof format, "%%%s*.*%c", c->flags, c->type);
@@ -262,7 +262,7 @@ static void add_double(struct buf *out, const struct conversion *c, struct argum
 }
 #pragma GCC diagnostic pop
 
-static void add_conversion(struct buf *out, const struct conversion *c, struct arguments *a)
+static void add_conversion(struct buf *out, const struct conversion *c, struct format_arguments *a)
 {
     char one[2] = "";
     switch (c->type) {
@@ -287,7 +287,7 @@ static void add_conversion(struct buf *out, const struct conversion *c, struct a
     }
 }
 
-static void add_format(struct buf *out, const char *format, struct arguments *a)
+static void add_format(struct buf *out, const char *format, struct format_arguments *a)
 {
     buf_add(out, "", 0);
     while (*format) {
@@ -306,7 +306,7 @@ static void add_format(struct buf *out, const char *format, struct arguments *a)
 
 void buf_print(struct buf *out, const char *format, ...)
 {
-    struct arguments a;
+    struct format_arguments a;
     va_start(a.list, format);
     add_format(out, format, &a);
     va_end(a.list);
@@ -315,7 +315,7 @@ void buf_print(struct buf *out, const char *format, ...)
 void print(const char *format, ...)
 {
     cleanup_buf struct buf text = {0};
-    struct arguments a;
+    struct format_arguments a;
     va_start(a.list, format);
     add_format(&text, format, &a);
     va_end(a.list);
@@ -325,7 +325,7 @@ void print(const char *format, ...)
 void print_to(FILE *to, const char *format, ...)
 {
     cleanup_buf struct buf text = {0};
-    struct arguments a;
+    struct format_arguments a;
     va_start(a.list, format);
     add_format(&text, format, &a);
     va_end(a.list);

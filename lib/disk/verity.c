@@ -37,13 +37,13 @@ uint64_t verity_size(const struct verity *v)
 
 // ---- hashing ----
 
-struct hasher {
+struct verity_hasher {
     EVP_MD_CTX *salted, *context;
     unsigned char zeros[VERITY_DIGEST]; // the hash of a block of zeros
     bool zeros_known;
 };
 
-static void hash_block(struct hasher *h, const unsigned char *block, unsigned char *out)
+static void hash_block(struct verity_hasher *h, const unsigned char *block, unsigned char *out)
 {
     static const unsigned char zero[DISK_BLOCK];
     bool zeros = !memcmp(block, zero, DISK_BLOCK);
@@ -61,23 +61,23 @@ static void hash_block(struct hasher *h, const unsigned char *block, unsigned ch
     }
 }
 
-static void hasher_begin(struct hasher *h, const struct verity *v)
+static void hasher_begin(struct verity_hasher *h, const struct verity *v)
 {
-    *h = (struct hasher){.salted = EVP_MD_CTX_new(), .context = EVP_MD_CTX_new()};
+    *h = (struct verity_hasher){.salted = EVP_MD_CTX_new(), .context = EVP_MD_CTX_new()};
     if (!h->salted || !h->context || !EVP_DigestInit_ex(h->salted, EVP_sha256(), NULL) ||
         !EVP_DigestUpdate(h->salted, v->salt, v->salt_size))
         out_of_memory();
 }
 
-static void hasher_end(struct hasher *h)
+static void hasher_end(struct verity_hasher *h)
 {
     EVP_MD_CTX_free(h->salted);
     EVP_MD_CTX_free(h->context);
 }
 
 // The hashes of `blocks` blocks from `offset` on, one after the other.
-static int hash_range(struct hasher *h, int fd, const char *shown, uint64_t offset, uint64_t blocks,
-                      unsigned char *out, struct error **err)
+static int hash_range(struct verity_hasher *h, int fd, const char *shown, uint64_t offset,
+                      uint64_t blocks, unsigned char *out, struct error **err)
 {
     cleanup_free unsigned char *chunk = xmalloc((size_t)CHUNK_BLOCKS * DISK_BLOCK);
     for (uint64_t done = 0; done < blocks;) {
@@ -95,8 +95,8 @@ static int hash_range(struct hasher *h, int fd, const char *shown, uint64_t offs
 
 // The hash area holds the levels from the top down. Each level is written when its hashes are
 // known, and then hashed.
-static int write_tree(struct hasher *h, int fd, const char *shown, uint64_t data, uint64_t hashes,
-                      struct verity *v, struct error **err)
+static int write_tree(struct verity_hasher *h, int fd, const char *shown, uint64_t data,
+                      uint64_t hashes, struct verity *v, struct error **err)
 {
     uint64_t sizes[LEVELS_MAX], end = hashes + verity_size(v), blocks = v->data_blocks;
     unsigned levels = levels_of(v->data_blocks, sizes);
@@ -145,7 +145,7 @@ int verity_format(int fd, const char *shown, uint64_t data, uint64_t hashes, str
     if (!v->data_blocks || v->salt_size > VERITY_SALT_MAX)
         return error_user(err, "a verity device needs data, and a salt of at most %u bytes",
                           VERITY_SALT_MAX);
-    struct hasher h;
+    struct verity_hasher h;
     hasher_begin(&h, v);
     int result = write_tree(&h, fd, shown, data, hashes, v, err);
     hasher_end(&h);

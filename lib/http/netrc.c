@@ -48,25 +48,25 @@ static void skip_macro(struct netrc *n)
     n->at = end ? end + 2 : n->at + strlen(n->at);
 }
 
-struct entry {
+struct netrc_entry {
     char *user, *password;
     bool ours; // the entry is for the host
 };
 
-static void entry_drop(struct entry *e)
+static void entry_drop(struct netrc_entry *e)
 {
     http_wipe(steal(e->user));
     http_wipe(steal(e->password));
     e->ours = false;
 }
 
-static bool entry_counts(const struct entry *e, const char *wanted)
+static bool entry_counts(const struct netrc_entry *e, const char *wanted)
 {
     return e->ours && e->password && (!wanted || (e->user && strcmp(wanted, e->user) == 0));
 }
 
 // Reads up to the first entry that counts.
-static bool search(struct netrc *n, const char *host, const char *wanted, struct entry *e)
+static bool search(struct netrc *n, const char *host, const char *wanted, struct netrc_entry *e)
 {
     char *word;
     while ((word = next_word(n))) {
@@ -114,7 +114,7 @@ int netrc_find(const char *host, const char *wanted_user, char **user, char **pa
     if (file_read(path, NETRC_MAX, &text, err) < 0)
         return error_wrap(err, "reading the logins%s", own ? " that NETRC names" : "");
     struct netrc n = {.at = text.data ? text.data : ""};
-    struct entry e = {0};
+    struct netrc_entry e = {0};
     bool found = search(&n, host, wanted_user, &e);
     if (found) {
         *user = e.user ? steal(e.user) : xstrdup("");

@@ -19,12 +19,12 @@ enum {
 // Filled in by the sealer, and aligned by the linker script: with an alignment here the assembler
 // would pad the section, and the block would not be last. Distances are from the address of this
 // block (section 6).
-struct arguments {
+struct stage3a_arguments {
     uint64_t header_distance, header_size, ipib_distance;
 };
-_Static_assert(sizeof(struct arguments) == 24, "argument block");
+_Static_assert(sizeof(struct stage3a_arguments) == 24, "argument block");
 
-__attribute__((section(".arguments"))) volatile struct arguments arguments = {0};
+__attribute__((section(".arguments"))) volatile struct stage3a_arguments arguments = {0};
 
 // The fields of the IPIB that are written here (section 5).
 struct ipib {

@@ -19,13 +19,13 @@ struct part {
 };
 
 // Filled in by the sealer (section 6).
-struct arguments {
+struct stage3b_arguments {
     struct part kernel, command_line, initrd;
     struct psw psw;
 };
-_Static_assert(sizeof(struct arguments) == 64, "argument block");
+_Static_assert(sizeof(struct stage3b_arguments) == 64, "argument block");
 
-__attribute__((section(".arguments"))) volatile struct arguments arguments = {0};
+__attribute__((section(".arguments"))) volatile struct stage3b_arguments arguments = {0};
 
 // Parameters between boot loader and Linux, at 0x10400, inside the kernel: hence volatile.
 struct linux_parameters {

@@ -145,7 +145,7 @@ static void read_hashes(struct snp_firmware *f, const unsigned char *data)
     f->has_hashes = f->hashes_address != 0;
 }
 
-static const struct entry {
+static const struct ovmf_entry {
     unsigned char guid[GUID_SIZE];
     size_t least; // bytes of data
     const char *what;

@@ -34,7 +34,7 @@ enum vmsa_offset {
 };
 
 // The values common to all VMMs.
-static const struct field {
+static const struct vmsa_field {
     uint16_t offset, bytes;
     uint64_t value;
 } fields[] = {
@@ -44,7 +44,7 @@ static const struct field {
     {VMSA_RFLAGS, 8, 0x2},  {VMSA_XCR0, 8, 0x1},
 };
 
-static const struct segment {
+static const struct vmsa_segment {
     uint16_t offset, attributes;
 } segments[] = {
     {VMSA_ES, 0x93}, {VMSA_DS, 0x93}, {VMSA_FS, 0x93},   {VMSA_GS, 0x93},
@@ -80,9 +80,9 @@ void snp_vmsa(enum launch_vmm vmm, uint32_t start, uint32_t cpu_signature, uint6
 {
     const struct start *s = &starts[vmm];
     memset(page, 0, X86_PAGE);
-    for (const struct field *f = fields; f < fields + ARRAY_LEN(fields); f++)
+    for (const struct vmsa_field *f = fields; f < fields + ARRAY_LEN(fields); f++)
         put_le(page + f->offset, f->value, f->bytes);
-    for (const struct segment *g = segments; g < segments + ARRAY_LEN(segments); g++)
+    for (const struct vmsa_segment *g = segments; g < segments + ARRAY_LEN(segments); g++)
         put_segment(page, g->offset, 0, g->attributes, 0);
     // Real mode: CS:IP with a base of its own reaches the last 64 KiB below 4 GiB.
     put_segment(page, VMSA_CS, 0xF000, start == VMSA_RESET_VECTOR ? s->cs_first : s->cs_other,

@@ -42,7 +42,7 @@ int components_open(struct merge_plan *p, const struct strlist *paths, struct er
 
 // ---- digests, several files at a time ----
 
-struct hashing {
+struct component_hashing {
     struct merge_plan *plan;
     _Atomic size_t next;
     struct error **errors; // one for each component
@@ -50,7 +50,7 @@ struct hashing {
 
 static void *hash_some(void *context)
 {
-    struct hashing *h = context;
+    struct component_hashing *h = context;
     for (size_t i; (i = atomic_fetch_add(&h->next, 1)) < h->plan->n;) {
         struct component *c = &h->plan->components[i];
         if (!*c->digest)
@@ -72,7 +72,7 @@ static int hash_all(struct merge_plan *p, unsigned threads, struct error **err)
     size_t wanted = threads ? threads : (size_t)sysconf(_SC_NPROCESSORS_ONLN),
            unknown = count_unknown(p);
     cleanup_free struct error **errors = xcalloc(p->n, sizeof(struct error *));
-    struct hashing h = {.plan = p, .errors = errors};
+    struct component_hashing h = {.plan = p, .errors = errors};
     int result = 0;
     workers_run(unknown < wanted ? unknown : wanted, hash_some, &h);
     for (size_t i = 0; i < p->n; i++) {

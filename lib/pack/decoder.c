@@ -15,7 +15,7 @@ enum { SLOTS = 4, SLOT_SIZE = 1 << 20, INPUT_SIZE = 1 << 18, XZ_THREADS_MAX = 16
 static const uint64_t xz_memory = (uint64_t)1 << 30;
 static uint64_t parallel_memory; // see decoder_bound_memory()
 
-struct slot {
+struct decoder_slot {
     char *bytes;
     size_t length;
 };
@@ -27,7 +27,7 @@ struct decoder {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     // A ring: slots [taken, filled) hold bytes; the reader works on slot `taken` while `holding`.
-    struct slot slots[SLOTS];
+    struct decoder_slot slots[SLOTS];
     size_t filled, taken;
     bool holding, ended, stop;
     char *why; // the failure, shown once the ring is empty
@@ -44,19 +44,19 @@ static bool fail(struct decoder *d, char *why)
 }
 
 // Waits for an empty slot; NULL when the reader has stopped.
-static struct slot *empty_slot(struct decoder *d)
+static struct decoder_slot *empty_slot(struct decoder *d)
 {
     pthread_mutex_lock(&d->lock);
     while (!d->stop && d->filled - d->taken == SLOTS)
         pthread_cond_wait(&d->changed, &d->lock);
-    struct slot *s = d->stop ? NULL : &d->slots[d->filled % SLOTS];
+    struct decoder_slot *s = d->stop ? NULL : &d->slots[d->filled % SLOTS];
     pthread_mutex_unlock(&d->lock);
     if (s && !s->bytes) // a small archive needs only one
         s->bytes = xmalloc(SLOT_SIZE);
     return s;
 }
 
-static bool push(struct decoder *d, struct slot *s, size_t length)
+static bool push(struct decoder *d, struct decoder_slot *s, size_t length)
 {
     d->produced += length;
     if (d->produced > d->limit)
@@ -114,7 +114,7 @@ static bool decode_xz(struct decoder *d, lzma_stream *s)
 {
     lzma_ret r = start_xz(s);
     lzma_action action = LZMA_RUN;
-    for (struct slot *slot; r != LZMA_STREAM_END;) {
+    for (struct decoder_slot *slot; r != LZMA_STREAM_END;) {
         if (!(slot = empty_slot(d)))
             return false;
         s->next_out = (uint8_t *)slot->bytes;
@@ -170,7 +170,7 @@ static bool decode_other(struct decoder *d, struct archive *a)
             return fail(d, xstrdup(archive_error_string(a)));
         for (const char *p = bytes; length;) {
             size_t n = length < SLOT_SIZE ? length : SLOT_SIZE;
-            struct slot *slot = empty_slot(d);
+            struct decoder_slot *slot = empty_slot(d);
             if (!slot)
                 return false;
             memcpy(slot->bytes, p, n);
@@ -244,7 +244,7 @@ int decoder_next(struct decoder *d, const void **bytes, size_t *length, const ch
     int result = d->why ? -1 : 0;
     *why = d->why;
     if (d->filled != d->taken) {
-        const struct slot *s = &d->slots[d->taken % SLOTS];
+        const struct decoder_slot *s = &d->slots[d->taken % SLOTS];
         *bytes = s->bytes;
         *length = s->length;
         d->holding = true;

@@ -37,12 +37,12 @@ static bool excluded(const struct initrd_layer *layer, const char *path)
 }
 
 static size_t add_content(struct layers *l, size_t layer, size_t member, uint64_t size,
-                          const struct node *n)
+                          const struct layer_node *n)
 {
     l->contents = xgrow(l->contents, &l->content_cap, l->content_n + 1, sizeof *l->contents);
     l->contents[l->content_n] =
         (struct content){.layer = layer, .member = member, .size = size, .node = *n};
-    struct node *own = &l->contents[l->content_n].node;
+    struct layer_node *own = &l->contents[l->content_n].node;
     own->content = l->content_n;
     own->path = own->link = NULL;
     own->attributes = n->attributes ? xstrdup(n->attributes) : NULL;
@@ -72,7 +72,7 @@ static const char *unwanted_kind(const struct initrd_layer *layer, unsigned mode
 // The value indexes `nodes`.
 struct names {
     struct map by_path;
-    struct node *nodes; // link is owned
+    struct layer_node *nodes; // link is owned
     size_t n, cap;
 };
 
@@ -84,8 +84,8 @@ static void names_free(struct names *names)
     map_free(&names->by_path);
 }
 
-static int hard_link_node(const struct names *names, const struct reader_member *m, struct node *n,
-                          struct error **err)
+static int hard_link_node(const struct names *names, const struct reader_member *m,
+                          struct layer_node *n, struct error **err)
 {
     const size_t *i = map_find(&names->by_path, m->link);
     if (!i || *i >= names->n || S_ISDIR(names->nodes[*i].mode))
@@ -97,7 +97,7 @@ static int hard_link_node(const struct names *names, const struct reader_member 
 }
 
 static int member_node(struct layers *l, const struct initrd_layer *layer, size_t number,
-                       size_t member, const struct reader_member *m, struct node *n,
+                       size_t member, const struct reader_member *m, struct layer_node *n,
                        struct error **err)
 {
     const char *unwanted = unwanted_kind(layer, m->mode);
@@ -106,16 +106,16 @@ static int member_node(struct layers *l, const struct initrd_layer *layer, size_
     if (S_ISREG(m->mode) && !m->size_known)
         return error_user(err, "its size is not known beforehand");
     // Only a root file system keeps owners; in other layers they are those of the builder.
-    *n = (struct node){.mode = S_ISLNK(m->mode) ? S_IFLNK | 0777 : m->mode,
-                       .mtime = clamp_time(m->mtime, l->epoch),
-                       .uid = layer->keep_nodes ? m->uid : 0,
-                       .gid = layer->keep_nodes ? m->gid : 0,
-                       .major = m->major,
-                       .minor = m->minor,
-                       .link = (char *)m->link,
-                       .attributes = (char *)m->attributes,
-                       .content = NO_CONTENT,
-                       .layer = number};
+    *n = (struct layer_node){.mode = S_ISLNK(m->mode) ? S_IFLNK | 0777 : m->mode,
+                             .mtime = clamp_time(m->mtime, l->epoch),
+                             .uid = layer->keep_nodes ? m->uid : 0,
+                             .gid = layer->keep_nodes ? m->gid : 0,
+                             .major = m->major,
+                             .minor = m->minor,
+                             .link = (char *)m->link,
+                             .attributes = (char *)m->attributes,
+                             .content = NO_CONTENT,
+                             .layer = number};
     if (S_ISREG(m->mode))
         n->content = add_content(l, number, member, m->size, n);
     return 0;
@@ -125,7 +125,7 @@ static int add_member(struct layers *l, struct names *names, const struct initrd
                       size_t number, size_t member, const struct reader_member *m,
                       struct error **err)
 {
-    struct node n = {0};
+    struct layer_node n = {0};
     bool out = excluded(layer, m->path);
     if (out && !S_ISREG(m->mode) && !S_ISLNK(m->mode))
         return 0;
@@ -226,11 +226,11 @@ static int read_folder_names(struct layers *l, const struct initrd_layer *layer,
     cleanup_free size_t *contents = xcalloc(scan.n, sizeof *contents);
     for (size_t i = 0; i < scan.n; i++) {
         const struct scan_entry *e = &scan.entries[i];
-        struct node n = {.mode = normal_mode(e->mode),
-                         .mtime = clamp_time(e->mtime, l->epoch),
-                         .link = e->link,
-                         .content = NO_CONTENT,
-                         .layer = number};
+        struct layer_node n = {.mode = normal_mode(e->mode),
+                               .mtime = clamp_time(e->mtime, l->epoch),
+                               .link = e->link,
+                               .content = NO_CONTENT,
+                               .layer = number};
         if (S_ISREG(e->mode))
             n.content = contents[i] =
                 e->first == i ? add_content(l, number, i, e->size, &n) : contents[e->first];

@@ -10,24 +10,24 @@
 
 enum { LINKS_MAX = 40 }; // as in the kernel
 
-static struct node *node_at(const struct layers *l, const char *path)
+static struct layer_node *node_at(const struct layers *l, const char *path)
 {
     const size_t *i = map_find(&l->by_path, path);
     return i ? &l->nodes[*i] : NULL;
 }
 
-static struct node *new_node(struct layers *l, const char *path)
+static struct layer_node *new_node(struct layers *l, const char *path)
 {
     l->nodes = xgrow(l->nodes, &l->cap, l->n + 1, sizeof *l->nodes);
     map_put(&l->by_path, path, l->n);
-    struct node *n = &l->nodes[l->n++];
-    *n = (struct node){.path = xstrdup(path), .content = NO_CONTENT};
+    struct layer_node *n = &l->nodes[l->n++];
+    *n = (struct layer_node){.path = xstrdup(path), .content = NO_CONTENT};
     return n;
 }
 
 static void make_directory(struct layers *l, const char *path)
 {
-    struct node *n = new_node(l, path);
+    struct layer_node *n = new_node(l, path);
     n->mode = S_IFDIR | 0755;
     n->mtime = l->epoch;
     n->implicit = true;
@@ -69,7 +69,7 @@ char *layers_place(struct layers *l, const char *path, bool follow_last, bool ma
             continue;
         }
         buf_printf(&place, "%s%s", old ? "/" : "", part);
-        const struct node *node = node_at(l, place.data);
+        const struct layer_node *node = node_at(l, place.data);
         if (node && S_ISLNK(node->mode) && (!last || follow_last)) {
             if (++links > LINKS_MAX) {
                 error_user(err, "it is behind links that go in circles");
@@ -97,7 +97,7 @@ size_t layers_find(struct layers *l, const char *path)
     return i ? *i : NO_CONTENT;
 }
 
-static void copy_into(struct layers *l, struct node *to, const struct node *from)
+static void copy_into(struct layers *l, struct layer_node *to, const struct layer_node *from)
 {
     char *path = to->path;
     free(to->link);
@@ -112,13 +112,13 @@ static void copy_into(struct layers *l, struct node *to, const struct node *from
         l->contents[to->content].links++;
 }
 
-int layers_add(struct layers *l, const char *path, const struct node *n, struct error **err)
+int layers_add(struct layers *l, const char *path, const struct layer_node *n, struct error **err)
 {
     bool directory = S_ISDIR(n->mode);
     cleanup_free char *place = layers_place(l, path, directory, true, err);
     if (!place)
         return -1;
-    struct node *there = node_at(l, place);
+    struct layer_node *there = node_at(l, place);
     bool was_directory = there && S_ISDIR(there->mode);
     if (there && was_directory != directory) {
         error_user(err, "\"%s\" is %s here and %s in an earlier layer", place,

@@ -14,7 +14,7 @@
 
 #define NO_CONTENT ((size_t)-1)
 
-struct node {
+struct layer_node {
     char *path;    // "" is the root
     unsigned mode; // type and permissions
     int64_t mtime; // clamped
@@ -30,11 +30,11 @@ struct node {
 struct content {
     size_t layer, member; // `member`: the number within the layer
     uint64_t size;
-    struct node node; // mode, owner and time shared by all names; path is unused
-    size_t links;     // nodes with this content; 0: left out
+    struct layer_node node; // mode, owner and time shared by all names; path is unused
+    size_t links;           // nodes with this content; 0: left out
 };
 struct layers {
-    struct node *nodes;
+    struct layer_node *nodes;
     size_t n, cap;
     struct content *contents; // in the order of layer and member
     size_t content_n, content_cap;
@@ -44,7 +44,7 @@ struct layers {
 
 void layers_begin(struct layers *l, int64_t epoch);
 // Adds a node; what `n` points to is copied. Parents are made. An existing directory is unchanged.
-int layers_add(struct layers *l, const char *path, const struct node *n, struct error **err);
+int layers_add(struct layers *l, const char *path, const struct layer_node *n, struct error **err);
 // Follows links in every component: the node's index, or NO_CONTENT if there is nothing.
 size_t layers_find(struct layers *l, const char *path);
 // The clean path of `path` in the tree with links followed (the last component only if

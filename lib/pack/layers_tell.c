@@ -29,13 +29,13 @@ static int add_basics(struct layers *l, const char *init, struct error **err)
 {
     size_t count = ARRAY_LEN(basics) - (strcmp(init, "init") ? 1 : 0);
     for (size_t i = 0; i < count; i++) {
-        struct node n = {.mode = basics[i].mode,
-                         .mtime = l->epoch,
-                         .major = basics[i].major,
-                         .minor = basics[i].minor,
-                         .link = (char *)basics[i].link,
-                         .content = NO_CONTENT,
-                         .layer = NO_LAYER};
+        struct layer_node n = {.mode = basics[i].mode,
+                               .mtime = l->epoch,
+                               .major = basics[i].major,
+                               .minor = basics[i].minor,
+                               .link = (char *)basics[i].link,
+                               .content = NO_CONTENT,
+                               .layer = NO_LAYER};
         cleanup_free char *place = layers_place(l, basics[i].path, S_ISDIR(n.mode), false, err);
         if (!place)
             return error_wrap(err, "adding /%s", basics[i].path);
@@ -72,20 +72,21 @@ struct telling {
     const struct pack_sink *sink;
     // Nodes by kind, then by path: directories, the rest without content, then files, grouped by
     // content in the order of the layers.
-    const struct node **order;
+    const struct layer_node **order;
     size_t *first_of; // for each content, where its names start in `order`
     const char **names;
     uint64_t done, total;
 };
 
-static unsigned rank(const struct node *n)
+static unsigned rank(const struct layer_node *n)
 {
     return S_ISDIR(n->mode) ? 0 : n->content == NO_CONTENT ? 1 : 2;
 }
 
 static int by_rank(const void *a, const void *b)
 {
-    const struct node *x = *(struct node *const *)a, *y = *(struct node *const *)b;
+    const struct layer_node *x = *(struct layer_node *const *)a,
+                            *y = *(struct layer_node *const *)b;
     if (rank(x) != rank(y))
         return rank(x) < rank(y) ? -1 : 1;
     if (x->content != y->content)
@@ -96,12 +97,12 @@ static int by_rank(const void *a, const void *b)
 static void sort_nodes(struct telling *t)
 {
     const struct layers *l = t->layers;
-    t->order = xcalloc(l->n, sizeof(struct node *));
+    t->order = xcalloc(l->n, sizeof(struct layer_node *));
     t->names = xcalloc(l->n, sizeof(char *));
     t->first_of = xcalloc(l->content_n, sizeof *t->first_of);
     for (size_t i = 0; i < l->n; i++)
         t->order[i] = &l->nodes[i];
-    qsort(t->order, l->n, sizeof(struct node *), by_rank);
+    qsort(t->order, l->n, sizeof(struct layer_node *), by_rank);
     for (size_t i = 0; i < l->n; i++)
         t->names[i] = t->order[i]->path;
     for (size_t i = l->n; i-- > 0;)
@@ -111,8 +112,8 @@ static void sort_nodes(struct telling *t)
         t->total += l->contents[i].links ? l->contents[i].size : 0;
 }
 
-static int tell(struct telling *t, const struct node *n, size_t first, size_t names, uint64_t size,
-                struct error **err)
+static int tell(struct telling *t, const struct layer_node *n, size_t first, size_t names,
+                uint64_t size, struct error **err)
 {
     const struct pack_entry e = {.names = t->names + first,
                                  .name_count = names,

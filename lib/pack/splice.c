@@ -15,7 +15,7 @@
 
 enum { PIECE = 64 << 20, CHUNK = 1 << 18 };
 
-struct copying {
+struct splice_copy {
     int to;
     const atomic_bool *cancelled;
     uint64_t done, total;
@@ -23,7 +23,7 @@ struct copying {
     char *chunk;
 };
 
-static ssize_t copy_by_hand(struct copying *c, int from, off_t *at, size_t size)
+static ssize_t copy_by_hand(struct splice_copy *c, int from, off_t *at, size_t size)
 {
     if (!c->chunk)
         c->chunk = xmalloc(CHUNK);
@@ -40,7 +40,7 @@ static ssize_t copy_by_hand(struct copying *c, int from, off_t *at, size_t size)
     return n;
 }
 
-static ssize_t copy_some(struct copying *c, int from, off_t *at, size_t size)
+static ssize_t copy_some(struct splice_copy *c, int from, off_t *at, size_t size)
 {
     if (!c->by_hand) {
         ssize_t n = copy_file_range(from, at, c->to, NULL, size, 0);
@@ -52,7 +52,7 @@ static ssize_t copy_some(struct copying *c, int from, off_t *at, size_t size)
     return copy_by_hand(c, from, at, size);
 }
 
-static int copy_span(struct copying *c, int from, struct span s, struct error **err)
+static int copy_span(struct splice_copy *c, int from, struct span s, struct error **err)
 {
     off_t at = (off_t)s.offset;
     while (s.length) {
@@ -75,7 +75,7 @@ static int copy_span(struct copying *c, int from, struct span s, struct error **
 struct splice {
     const struct segment_format *format;
     const struct segment *segments;
-    struct copying copying;
+    struct splice_copy copying;
     pthread_t thread;
     bool threaded;
     pthread_mutex_t lock;
@@ -114,7 +114,7 @@ struct splice *splice_begin(const struct segment_format *format, const struct se
 {
     struct splice *s = xcalloc(1, sizeof *s);
     *s = (struct splice){.format = format, .segments = segments};
-    s->copying = (struct copying){.to = fd, .total = total, .cancelled = &s->cancelled};
+    s->copying = (struct splice_copy){.to = fd, .total = total, .cancelled = &s->cancelled};
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->more, NULL);
     s->threaded = thread_start(&s->thread, copy_all, s) == 0;

@@ -222,11 +222,11 @@ char *link_next(const char *link, const char *from, const char *origin);
 
 // ---- pull.c: SHA-256 beside the transfer ----
 // Large blobs are hashed by a thread of their own, while the next bytes arrive.
-struct hasher;
-struct hasher *hasher_begin(uint64_t size);
-void hasher_add(struct hasher *h, const void *bytes, size_t length);
+struct blob_hasher;
+struct blob_hasher *hasher_begin(uint64_t size);
+void hasher_add(struct blob_hasher *h, const void *bytes, size_t length);
 // Writes the hex digest and frees it.
-void hasher_end(struct hasher *h, char hex[static DIGEST_HEX_SIZE]);
+void hasher_end(struct blob_hasher *h, char hex[static DIGEST_HEX_SIZE]);
 
 // ---- pull.c ----
 // Calls `one` for every item, in several threads if there are several items; after a failure no

@@ -251,7 +251,7 @@ static bool is_descriptor(const json_t *d)
 }
 
 // ---- listing ----
-struct listing {
+struct referrer_listing {
     const char *artifact_type; // or NULL
     registry_referrer *each;
     void *context;
@@ -259,7 +259,7 @@ struct listing {
 };
 
 // 1: `each` ended it; 0: all were visited; -1. *is_index: the bytes are an index.
-static int visit(struct listing *l, const char *bytes, size_t length, bool *is_index,
+static int visit(struct referrer_listing *l, const char *bytes, size_t length, bool *is_index,
                  struct error **err)
 {
     json_t *index = length ? json_loadb(bytes, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
@@ -280,7 +280,8 @@ static int visit(struct listing *l, const char *bytes, size_t length, bool *is_i
 }
 
 // The pages of the API. An answer that is no index means that there is no such API.
-static int visit_api(struct registry *r, const char *digest, struct listing *l, struct error **err)
+static int visit_api(struct registry *r, const char *digest, struct referrer_listing *l,
+                     struct error **err)
 {
     cleanup_free char *query = NULL;
     if (l->artifact_type) {
@@ -328,7 +329,8 @@ static int get_tag(struct registry *r, const char *digest, struct buf *out, stru
     return 0;
 }
 
-static int visit_tag(struct registry *r, const char *digest, struct listing *l, struct error **err)
+static int visit_tag(struct registry *r, const char *digest, struct referrer_listing *l,
+                     struct error **err)
 {
     cleanup_buf struct buf bytes = {0};
     bool is_index;
@@ -340,7 +342,7 @@ static int visit_tag(struct registry *r, const char *digest, struct listing *l, 
 int registry_each_referrer(struct registry *r, const char *digest, const char *artifact_type,
                            registry_referrer *each, void *context, struct error **err)
 {
-    struct listing l = {.artifact_type = artifact_type, .each = each, .context = context};
+    struct referrer_listing l = {.artifact_type = artifact_type, .each = each, .context = context};
     int result = visit_api(r, digest, &l, err);
     if (!result)
         result = visit_tag(r, digest, &l, err);

@@ -10,17 +10,17 @@
 #include <inttypes.h>
 #include <string.h>
 
-struct pull {
+struct blob_pull {
     struct registry *r;
     struct registry_blob *blob;
-    struct hasher *hash;
+    struct blob_hasher *hash;
     uint64_t have;   // bytes in the file and in the hash
     bool begun;      // the body of this answer
     unsigned pieces; // answers that brought bytes
     bool again;      // pieces did not match; downloaded again
 };
 
-static int start_over(struct pull *p, struct error **err)
+static int start_over(struct blob_pull *p, struct error **err)
 {
     char dropped[DIGEST_HEX_SIZE];
     if (p->hash)
@@ -34,7 +34,7 @@ static int start_over(struct pull *p, struct error **err)
 }
 
 // At the first bytes of a body: checks that they continue the file.
-static int begin_body(struct pull *p, const struct response *s, struct error **err)
+static int begin_body(struct blob_pull *p, const struct response *s, struct error **err)
 {
     p->begun = true;
     char expected[32];
@@ -51,7 +51,7 @@ static int begin_body(struct pull *p, const struct response *s, struct error **e
 static int on_bytes(void *context, const struct response *s, const char *bytes, size_t n,
                     struct error **err)
 {
-    struct pull *p = context;
+    struct blob_pull *p = context;
     if (!p->begun && begin_body(p, s, err) < 0)
         return -1;
     if (n > p->blob->size - p->have) {
@@ -70,7 +70,7 @@ static int on_bytes(void *context, const struct response *s, const char *bytes, 
     return 0;
 }
 
-static int ask(struct registry *r, struct pull *p, const char *url, struct response *s,
+static int ask(struct registry *r, struct blob_pull *p, const char *url, struct response *s,
                struct error **err)
 {
     char range[32];
@@ -95,7 +95,7 @@ static int ask(struct registry *r, struct pull *p, const char *url, struct respo
 }
 
 // Gets all bytes, unchecked. 0 also if the registry has none (blob->missing).
-static int get_bytes(struct registry *r, struct pull *p, const char *url, struct error **err)
+static int get_bytes(struct registry *r, struct blob_pull *p, const char *url, struct error **err)
 {
     struct retry retry = retry_begin(r);
     while (p->have < p->blob->size || !p->pieces) {
@@ -129,7 +129,7 @@ static int get_bytes(struct registry *r, struct pull *p, const char *url, struct
 }
 
 // 1: valid; 0: invalid, but one more download in one piece may help; -1: invalid.
-static int check(struct pull *p, struct error **err)
+static int check(struct blob_pull *p, struct error **err)
 {
     char found[DIGEST_HEX_SIZE];
     hasher_end(p->hash, found);
@@ -142,7 +142,7 @@ static int check(struct pull *p, struct error **err)
     return error_user(err, "its digest is sha256:%s and not sha256:%s", found, p->blob->digest);
 }
 
-static int pull(struct registry *r, struct pull *p, struct error **err)
+static int pull(struct registry *r, struct blob_pull *p, struct error **err)
 {
     cleanup_free char *url =
         xasprintf("%s%s/blobs/sha256:%s", r->base, r->repository, p->blob->digest);
@@ -160,7 +160,7 @@ static int pull(struct registry *r, struct pull *p, struct error **err)
 
 static int pull_from(struct registry *r, struct registry_blob *blob, struct error **err)
 {
-    struct pull p = {.r = r, .blob = blob};
+    struct blob_pull p = {.r = r, .blob = blob};
     p.blob->missing = false;
     int result = pull(r, &p, err);
     char dropped[DIGEST_HEX_SIZE];
@@ -210,7 +210,7 @@ int registry_pull_blobs(struct registry *r, struct registry_blob *blobs, size_t 
 #define SLOT_SIZE ((size_t)256 << 10)
 #define SLOTS 4
 
-struct hasher {
+struct blob_hasher {
     struct digest_stream *digest;
     struct ring *ring; // NULL: hashed in place
     char *slot;        // the one being filled, NULL if none is
@@ -223,16 +223,16 @@ static bool take(void *digest, const void *bytes, size_t length)
     return true;
 }
 
-struct hasher *hasher_begin(uint64_t size)
+struct blob_hasher *hasher_begin(uint64_t size)
 {
-    struct hasher *h = xcalloc(1, sizeof *h);
+    struct blob_hasher *h = xcalloc(1, sizeof *h);
     h->digest = digest_begin();
     if (size >= WORTH_IT)
         h->ring = ring_begin(SLOTS, SLOT_SIZE, take, h->digest);
     return h;
 }
 
-void hasher_add(struct hasher *h, const void *bytes, size_t length)
+void hasher_add(struct blob_hasher *h, const void *bytes, size_t length)
 {
     if (!h->ring) {
         digest_add(h->digest, bytes, length);
@@ -254,7 +254,7 @@ void hasher_add(struct hasher *h, const void *bytes, size_t length)
     }
 }
 
-void hasher_end(struct hasher *h, char hex[static DIGEST_HEX_SIZE])
+void hasher_end(struct blob_hasher *h, char hex[static DIGEST_HEX_SIZE])
 {
     if (h->filled)
         ring_give(h->ring, h->filled);

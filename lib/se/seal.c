@@ -101,7 +101,7 @@ static int open_parts(struct sealing *s, struct error **err)
 
 // ---- digests of the inputs, for a secret and for a record ----
 
-struct hashing {
+struct seal_hashing {
     const char *name;
     int fd;
     uint64_t size;
@@ -112,7 +112,7 @@ struct hashing {
 
 static void *hash_part(void *argument)
 {
-    struct hashing *h = argument;
+    struct seal_hashing *h = argument;
     h->result = seal_part_of_file(h->fd, h->name, h->size, h->out, &h->why);
     return NULL;
 }
@@ -122,7 +122,8 @@ static int hash_files(struct sealing *s, struct error **err)
 {
     const struct se_input *in = s->in;
     struct seal_part *parts = s->record.inputs.part;
-    struct hashing kernel = {in->kernel, s->kernel, s->kernel_size, &parts[SEAL_KERNEL], 0, NULL};
+    struct seal_hashing kernel = {in->kernel,          s->kernel, s->kernel_size,
+                                  &parts[SEAL_KERNEL], 0,         NULL};
     pthread_t thread;
     bool beside = s->initrd >= 0 && thread_start(&thread, hash_part, &kernel) == 0;
     int result = 0;

@@ -80,12 +80,12 @@ int oci_check_name(const char *name, struct error **err)
 }
 
 // A layout that is being written: its folders, open.
-struct layout {
+struct image_layout {
     const char *directory; // for messages
     int folder, blobs;
 };
 
-static int link_image(struct store *s, const struct layout *l, const char *digest,
+static int link_image(struct store *s, const struct image_layout *l, const char *digest,
                       const json_t *manifest, struct error **err)
 {
     cleanup_strlist struct strlist blobs = {0};
@@ -100,7 +100,8 @@ static int link_image(struct store *s, const struct layout *l, const char *diges
 }
 
 // The manifests of an existing index.json, without the one called `name`.
-static int other_images(const struct layout *l, const char *name, json_t *out, struct error **err)
+static int other_images(const struct image_layout *l, const char *name, json_t *out,
+                        struct error **err)
 {
     cleanup_buf struct buf text = {0};
     cleanup_free char *path = xasprintf("%s/index.json", l->directory);
@@ -125,8 +126,8 @@ static int other_images(const struct layout *l, const char *name, json_t *out, s
     return error_hint(err, "remove it, or use another directory");
 }
 
-static int write_index(const struct layout *l, const char *name, const char *digest, size_t size,
-                       struct error **err)
+static int write_index(const struct image_layout *l, const char *name, const char *digest,
+                       size_t size, struct error **err)
 {
     cleanup_free char *path = xasprintf("%s/index.json", l->directory);
     json_t *images = json_array();
@@ -143,7 +144,7 @@ static int write_index(const struct layout *l, const char *name, const char *dig
     return file_write_at(l->folder, "index.json", path, text, strlen(text), 0644, err);
 }
 
-static int open_layout(struct layout *l, struct error **err)
+static int open_layout(struct image_layout *l, struct error **err)
 {
     static const int rules = FOLDER_MAKE | FOLDER_OURS;
     cleanup_free char *shown = xasprintf("%s/blobs/sha256", l->directory);
@@ -157,7 +158,7 @@ static int open_layout(struct layout *l, struct error **err)
 }
 
 static int write_layout(struct store *s, const char *digest, const json_t *manifest, size_t size,
-                        const char *name, const struct layout *l, struct error **err)
+                        const char *name, const struct image_layout *l, struct error **err)
 {
     static const char version[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
     cleanup_free char *marker = xasprintf("%s/oci-layout", l->directory);
@@ -178,7 +179,7 @@ int oci_write_layout(struct store *s, const char *manifest_digest, const char *n
     if (oci_check_name(name, err) < 0)
         return -1;
     int result = read_manifest(s, manifest_digest, &text, &manifest, err);
-    struct layout layout = {.directory = directory, .folder = -1, .blobs = -1};
+    struct image_layout layout = {.directory = directory, .folder = -1, .blobs = -1};
     if (!result)
         result = open_layout(&layout, err);
     if (!result)

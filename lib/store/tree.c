@@ -18,7 +18,7 @@ enum {
         64 // up to this number entries are synced one by one, above it the whole file system
 };
 
-struct walk {
+struct tree_walk {
     bool adopt;
     const char *root;
     struct buf *listing;
@@ -29,7 +29,7 @@ struct walk {
 };
 
 // "<root>/<path>" for messages; to be freed.
-static char *shown(const struct walk *w)
+static char *shown(const struct tree_walk *w)
 {
     struct buf text = {0};
     buf_printf(&text, "%s/", w->root);
@@ -37,14 +37,14 @@ static char *shown(const struct walk *w)
     return buf_take(&text);
 }
 
-static int fail(const struct walk *w, const char *doing, struct error **err)
+static int fail(const struct tree_walk *w, const char *doing, struct error **err)
 {
     int errnum = errno;
     cleanup_free char *path = shown(w);
     return error_errno(err, errnum, "%s %s", doing, path);
 }
 
-static int sync_one(const struct walk *w, int fd, struct error **err)
+static int sync_one(const struct tree_walk *w, int fd, struct error **err)
 {
     if (!w->adopt || w->entries > SYNC_SINGLY || fsync(fd) == 0)
         return 0;
@@ -52,7 +52,7 @@ static int sync_one(const struct walk *w, int fd, struct error **err)
 }
 
 // Opens an entry. A tree that will be kept may hold files that their owner can't read.
-static int open_entry(const struct walk *w, int parent, const char *name, int flags)
+static int open_entry(const struct tree_walk *w, int parent, const char *name, int flags)
 {
     flags |= O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     int fd = openat(parent, name, flags);
@@ -64,8 +64,8 @@ static int open_entry(const struct walk *w, int parent, const char *name, int fl
     return fd;
 }
 
-static int hash_file(struct walk *w, int fd, char digest[static DIGEST_HEX_SIZE], uint64_t *size,
-                     struct error **err)
+static int hash_file(struct tree_walk *w, int fd, char digest[static DIGEST_HEX_SIZE],
+                     uint64_t *size, struct error **err)
 {
     struct digest_stream *d = digest_begin();
     *size = 0;
@@ -84,7 +84,7 @@ static int hash_file(struct walk *w, int fd, char digest[static DIGEST_HEX_SIZE]
     return n < 0 ? fail(w, "reading", err) : 0;
 }
 
-static int add_file(struct walk *w, int parent, const char *name, struct error **err)
+static int add_file(struct tree_walk *w, int parent, const char *name, struct error **err)
 {
     cleanup_close int fd = open_entry(w, parent, name, 0);
     struct stat st;
@@ -110,7 +110,7 @@ static int add_file(struct walk *w, int parent, const char *name, struct error *
     return 0;
 }
 
-static int add_link(struct walk *w, int parent, const char *name, struct error **err)
+static int add_link(struct tree_walk *w, int parent, const char *name, struct error **err)
 {
     char target[PATH_MAX + 1];
     ssize_t n = readlinkat(parent, name, target, sizeof target - 1);
@@ -125,7 +125,7 @@ static int add_link(struct walk *w, int parent, const char *name, struct error *
     return 0;
 }
 
-static int enter_directory(struct walk *w, const struct beneath_entry *e, struct error **err)
+static int enter_directory(struct tree_walk *w, const struct beneath_entry *e, struct error **err)
 {
     struct stat st;
     if (e->depth > 0) {
@@ -157,7 +157,7 @@ static const char *special_name(unsigned char type)
 
 static int visit(const struct beneath_entry *e, void *context, struct error **err)
 {
-    struct walk *w = context;
+    struct tree_walk *w = context;
     w->path = e->path;
     if (e->event == BENEATH_LEAVE)
         return sync_one(w, e->fd, err);
@@ -181,7 +181,7 @@ static int visit(const struct beneath_entry *e, void *context, struct error **er
 static int list_open(int root, const char *name, const struct tree_options *o, struct buf *listing,
                      struct error **err)
 {
-    struct walk w = {.adopt = o->adopt, .root = name, .listing = listing, .path = ""};
+    struct tree_walk w = {.adopt = o->adopt, .root = name, .listing = listing, .path = ""};
     const struct beneath_walk walk = {.visit = visit,
                                       .context = &w,
                                       .sorted = true,

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-struct verification {
+struct store_verification {
     struct store *store;
     void (*report)(const char *what, void *);
     void *context;
@@ -13,9 +13,9 @@ struct verification {
     int damaged;
 };
 
-static void report(struct verification *v, const char *format, ...)
+static void report(struct store_verification *v, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-static void report(struct verification *v, const char *format, ...)
+static void report(struct store_verification *v, const char *format, ...)
 {
     if (!v->report)
         return;
@@ -26,10 +26,10 @@ static void report(struct verification *v, const char *format, ...)
     v->report(text, v->context);
 }
 
-static int verify_record(struct verification *v, const char *key, struct error **err);
+static int verify_record(struct store_verification *v, const char *key, struct error **err);
 
 // 1: valid, or removed since it was listed; 0: damaged; -1: error.
-static int verify_object(struct verification *v, const struct object *o, struct error **err)
+static int verify_object(struct store_verification *v, const struct object *o, struct error **err)
 {
     if (o->kind == OBJECT_ACTION)
         return verify_record(v, o->digest, err);
@@ -42,7 +42,7 @@ static int verify_object(struct verification *v, const struct object *o, struct 
     return valid;
 }
 
-struct wanted {
+struct wanted_object {
     struct store *store;
     struct error **err;
     int result;                    // 1 while all exist
@@ -51,7 +51,7 @@ struct wanted {
 
 static void want(enum object_kind kind, const char *digest, void *context)
 {
-    struct wanted *w = context;
+    struct wanted_object *w = context;
     if (w->result != 1)
         return;
     w->result = kind == OBJECT_TREE ? store_has_tree(w->store, digest, false, w->err)
@@ -59,7 +59,7 @@ static void want(enum object_kind kind, const char *digest, void *context)
     memcpy(w->missing, digest, DIGEST_HEX_SIZE);
 }
 
-static int verify_record(struct verification *v, const char *key, struct error **err)
+static int verify_record(struct store_verification *v, const char *key, struct error **err)
 {
     struct error *why = NULL;
     json_t *record = action_read(v->store, key, &why);
@@ -72,7 +72,7 @@ static int verify_record(struct verification *v, const char *key, struct error *
         report(v, "action record %s is damaged", key);
         return 0;
     }
-    struct wanted w = {.store = v->store, .err = err, .result = 1};
+    struct wanted_object w = {.store = v->store, .err = err, .result = 1};
     record_outputs(v->store, record, want, &w);
     json_decref(record);
     if (w.result)
@@ -84,7 +84,7 @@ static int verify_record(struct verification *v, const char *key, struct error *
 int store_verify(struct store *s, void (*reporter)(const char *what, void *), void *context,
                  struct error **err)
 {
-    struct verification v = {.store = s, .report = reporter, .context = context};
+    struct store_verification v = {.store = s, .report = reporter, .context = context};
     struct error *why = NULL; // so that `err` may be NULL
     cleanup_inventory struct inventory all = {0};
     int result = inventory_read(s, false, &all, &why);

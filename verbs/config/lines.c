@@ -87,20 +87,20 @@ void lines_free(struct lines *l)
 // ---- the diff ----
 
 // A line of the diff: kept (' '), removed ('-') or added ('+').
-struct step {
+struct diff_step {
     char sign;
     const struct line *line;
 };
 
 struct steps {
-    struct step *items;
+    struct diff_step *items;
     size_t n, cap;
 };
 
 static void add_step(struct steps *s, char sign, const struct line *line)
 {
     s->items = xgrow(s->items, &s->cap, s->n + 1, sizeof *s->items);
-    s->items[s->n++] = (struct step){sign, line};
+    s->items[s->n++] = (struct diff_step){sign, line};
 }
 
 // Kept lines are in order, so the lines between two of them were removed and added.
@@ -122,7 +122,7 @@ static void find_steps(const struct lines *old, const struct lines *edited, stru
     }
 }
 
-static void print_step(const struct step *s, struct buf *out)
+static void print_step(const struct diff_step *s, struct buf *out)
 {
     buf_printf(out, "%c", s->sign);
     buf_add(out, s->line->text, s->line->length);

@@ -135,12 +135,12 @@ static char *base_repository(const struct payload_target *t, const struct refere
 
 #define PUSH_TOLD ((uint64_t)16 << 20) // upload size that gets a message
 
-struct push {
+struct image_push {
     struct registry_blob *blobs;
     size_t n;
 };
 
-static int add_blob(struct push *p, struct store *s, const char *digest, uint64_t size,
+static int add_blob(struct image_push *p, struct store *s, const char *digest, uint64_t size,
                     const char *mount_from, struct error **err)
 {
     for (size_t i = 0; i < p->n; i++)
@@ -157,7 +157,7 @@ static int add_blob(struct push *p, struct store *s, const char *digest, uint64_
 static int push_all(const struct payload_target *t, const struct payload_image *i,
                     struct registry *to, const char *mount_from, struct error **err)
 {
-    struct push p = {xcalloc(i->layers.n + 1, sizeof *p.blobs), 0};
+    struct image_push p = {xcalloc(i->layers.n + 1, sizeof *p.blobs), 0};
     int result = 0;
     for (size_t k = 0; k < i->layers.n && !result; k++) {
         const struct payload_layer *l = &i->layers.items[k];
