@@ -183,8 +183,8 @@ static int report_shortage(const struct merge_request *r, const struct shortage 
     if (!s->targets.n)
         return 0;
     if (s->pending.n)
-        error_user(err, "%s was asked for in %s, and its last build did not come to an end",
-                   pending, r->directory);
+        error_user(err, "%s was asked for in %s, and its last build did not finish", pending,
+                   r->directory);
     else
         error_user(err, "%s was built in %s, but is not there any more", gone, r->directory);
     return error_hint(err,
@@ -258,7 +258,7 @@ static const char *find_released(const struct release *release, const struct rel
     else if (noted && strcmp(noted->arch, release->arch->name) != 0)
         strlist_addf(missing, "%s (that which is there is for %s)", item->output, noted->arch);
     else if (noted && !*noted->digest)
-        strlist_addf(missing, "%s (its last build did not come to an end)", item->output);
+        strlist_addf(missing, "%s (its last build did not finish)", item->output);
     else
         return file;
     return NULL;

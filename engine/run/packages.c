@@ -105,7 +105,7 @@ static bool tell_unknown_lists(struct build *b)
         const struct job *job = job_of(node);
         if (!job->list || node_is_known(node))
             continue;
-        log_warning("%s was not fetched yet, so nobody knows whether it has files that must be "
+        log_warning("%s was not fetched yet, so it is not known whether it has files that must be "
                     "locked: kbuild fetch %s, then lock again",
                     job->label, job->recipe->name);
         told = true;

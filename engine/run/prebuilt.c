@@ -302,7 +302,7 @@ static int read_file(const json_t *layer, struct prebuilt_files *out, struct err
     if (starts_with(title, "./"))
         title += 2;
     if (!path_is_clean(title) || strchr(title, '/') || strchr(title, '\n'))
-        return error_user(err, "it names a file that is none of its own: %.200s", title);
+        return error_user(err, "it names a file outside the artifact: %.200s", title);
     if (!hex || size < 0)
         return error_user(err, "it does not say where %s is", title);
     if (prebuilt_files_find(out, title))

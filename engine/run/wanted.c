@@ -80,7 +80,7 @@ int wanted_read(const char *directory, struct wanted *out, struct error **err)
             continue;
         error_user(err, "%s: line %zu is not '<digest> <file> <target> <architecture>'", path,
                    i + 1);
-        return error_hint(err, "remove the file and build again what is to be there");
+        return error_hint(err, "remove the file and build its targets again");
     }
     return 0;
 }

@@ -302,7 +302,7 @@ static int connect_server(struct git_conversation *c, const char *url, struct er
     cleanup_free char *port = http_url_part(url, CURLUPART_PORT);
     cleanup_free char *path = http_url_part(url, CURLUPART_PATH);
     if (!host || !path)
-        return error_user(err, "the url is none");
+        return error_user(err, "the url has no host or no path");
     if (connect_host(c, host, port ? port : "9418", err) < 0)
         return -1;
     // "git-upload-pack /path\0host=name:port\0" as one packet

@@ -208,7 +208,7 @@ static int report(const struct list_fetching *f, struct error **err)
         error_wrap(err, "%s", first->name);
     } else {
         cleanup_free char *all = first_names(&names);
-        error_wrap(err, "%zu files could not be had: %s. The first: %s", names.n, all, first->name);
+        error_wrap(err, "%zu files could not be downloaded: %s. The first: %s", names.n, all, first->name);
     }
     return hint_failed(f, first, missing, err);
 }

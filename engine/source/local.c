@@ -83,7 +83,7 @@ static int refuse_own(const struct local_tree *t, const char *folder, const char
     if (!realpath(folder, real) || strcmp(real, t->folder) != 0)
         return 0;
     error_user(err, "%s is %s, where kbuild writes", t->folder, what);
-    return error_hint(err, "a source is a folder of its own");
+    return error_hint(err, "use another folder as the source");
 }
 
 static int find_own(struct local_tree *t, const struct source_options *o, struct error **err)

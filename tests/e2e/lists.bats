@@ -164,7 +164,7 @@ git $SITE/git/other commit=$(printf '1%.0s' $(seq 40)) other"
   list_prints "archive $SITE/status/404 sha256=$(sum_of b) x/gone-1.tgz
 archive $SITE/status/410 sha256=$(printf '%064d' 1) x/gone-2.tgz
 archive $SITE/plain/b sha256=$(sum_of b) b"
-  refused_with "2 files could not be had: x/gone-1.tgz, x/gone-2.tgz" "the server answers with status 4" "withdrawn"
+  refused_with "2 files could not be downloaded: x/gone-1.tgz, x/gone-2.tgz" "the server answers with status 4" "withdrawn"
 }
 
 @test "mirrors are tried first, and need no trust; ! leaves the canonical address alone" {
@@ -402,7 +402,7 @@ X
   echo '#' >>recipes/common/list.sh
   mark
   run kb --offline one
-  [ "$status" -eq 1 ] # nobody knows whether sub/none is there
+  [ "$status" -eq 1 ] # it is not known whether sub/none is there
   sed -i 's/; echo "ask [^;]*sub.none"//' recipes/common/list.sh
   kb --offline one
   [ "$(asked .)" = 0 ]

@@ -387,12 +387,12 @@ guest: [two-modules]" 'for o in two two-modules; do mkdir -p /out/$o/opt; echo $
   grep -q '^pending kata-static-two.tar.xz two ' build/targets
   run kb merge build -o smaller.tar.xz
   [ "$status" -eq 1 ]
-  [[ "$output" == *"kata-static-two.tar.xz was asked for in build, and its last build did not come to an end"* ]]
+  [[ "$output" == *"kata-static-two.tar.xz was asked for in build, and its last build did not finish"* ]]
   [[ "$output" == *"kbuild two"* ]]
   [ ! -e smaller.tar.xz ]
   run kb merge build --target=two
   [ "$status" -eq 1 ]
-  [[ "$output" == *"two (its last build did not come to an end)"* ]]
+  [[ "$output" == *"two (its last build did not finish)"* ]]
   kb merge build --components=one -o one.tar.xz
   make_recipe two
   kb two

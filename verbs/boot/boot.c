@@ -85,7 +85,7 @@ static int open_target(struct trial *t, const char *target, bool resolve, struct
     if (!t->recipe || build_add_targets(t->b, target, found, err) < 0)
         return -1;
     if (!found->n)
-        return error_user(err, "%s stands for nothing on this architecture", target);
+        return error_user(err, "%s has no members for this architecture", target);
     t->arch = job_of(found->nodes[0])->target;
     t->node = t->recipe->action == ACTION_GROUP ? NULL : found->nodes[0];
     if (resolve && (boot_find_service(t, err) < 0 || boot_add_tools(t, err) < 0))

@@ -34,8 +34,8 @@ static char *usual_configuration(const char *prefix, const char *name, bool rust
     if (starts_with(name, own))
         return xasprintf("%s/share/defaults/kata-containers%s/configuration-%s.toml", prefix,
                          folder, name + strlen(own));
-    error_set(err, ERROR_USAGE, "--class %s is none of Kata's own: what it runs with is not known",
-              name);
+    error_set(err, ERROR_USAGE,
+              "--class %s is not a class of Kata's: its configuration file is not known", name);
     error_hint(err, "name that file: --configuration /etc/kata-containers/configuration.toml");
     return NULL;
 }
