@@ -132,9 +132,14 @@ int step_folder(const struct job *job, struct step *s, const char *scratch, cons
                 const char *name, const char *at, struct error **err);
 // Runs one phase, in a sandbox of its own.
 int step_run(const struct node *node, struct step *s, size_t phase_index, struct error **err);
+// An error about files that a step left is the step's failure (ERROR_STEP), unless its cause is the
+// system: a full disk, or an interruption. Returns -1.
+int step_fault(struct error **err);
 char *phase_script(const struct recipe_phase *p); // as the sandbox sees it; to be freed
 // In the child: the phases up to b->until, in the folders that are kept (until.c).
 int make_until(struct build *b, struct node *node, json_t *record, struct error **err);
+// The number of a phase of the recipe; a name that it does not have is an error that lists them.
+int find_phase(const struct recipe *r, const char *name, size_t *index, struct error **err);
 // ---- output.c ----
 // Opens or makes the output directory; its owner must be this user or root. The build owns the
 // descriptor.

@@ -22,6 +22,8 @@ static int make_one(struct build *b, struct node *node, json_t *record, struct e
         return make_rootfs(b, node, record, err);
     case NODE_ARTIFACT:
         log_local_inputs(node);
+        if (b->until)
+            return make_until(b, node, record, err);
         return actions[job_of(node)->recipe->action].make(b, node, record, err);
     }
     return -1;

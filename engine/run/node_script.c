@@ -18,13 +18,6 @@
 
 #define SUMMARY_MAX ((size_t)4096)
 
-int step_fault(struct error **err)
-{
-    if (err && (*err)->kind == ERROR_USER && !(*err)->errnum)
-        (*err)->kind = ERROR_STEP;
-    return -1;
-}
-
 // No process of the step is running, and its files are reached through `out` only.
 static int pack_output(struct build *b, const struct node *node, const char *name, int out,
                        json_t *record, struct error **err)
@@ -152,8 +145,6 @@ int make_script(struct build *b, struct node *node, json_t *record, struct error
 {
     const struct job *job = job_of(node);
     const struct world *w = b->options.world;
-    if (b->until)
-        return make_until(b, node, record, err);
     cleanup_free char *scratch = w && w->scratch
                                      ? make_temporary_directory(w->scratch, job->recipe->name, err)
                                      : store_temporary(b->store, job->recipe->name, err);

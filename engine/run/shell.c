@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Implements `kbuild shell TARGET`: opens an interactive shell in the sandbox of a step.
+// Implements `kbuild shell TARGET` and `kbuild TARGET --until=PHASE`: steps by hand.
 #include "run/work.h"
 
 #include "base/log.h"
@@ -89,5 +89,35 @@ int build_shell(struct build *b, struct node *target, int *status, struct error 
     step_free(&s);
     work_free(w);
     remove_tree(scratch, NULL);
+    return result;
+}
+
+// ---- --until ----
+
+int build_until(struct build *b, struct node *target, const char *phase_name, struct error **err)
+{
+    struct job *job = job_of(target);
+    const struct recipe *r = job->recipe;
+    size_t last;
+    if (find_phase(r, phase_name, &last, err) < 0)
+        return -1;
+    if (job->work && last < job->work->reached) {
+        error_user(err, "%s has done the phase %s already", job->work->shown, phase_name);
+        return error_hint(err, "begin again without --continue, or name a later phase");
+    }
+    if (run_nodes(b, RUN_INPUTS, err) < 0)
+        return -1;
+    b->until = phase_name;
+    target->state = NODE_STALE;
+    int result = run_nodes(b, RUN_AGAIN, err);
+    b->until = NULL;
+    if (result)
+        work_settle(b, target);
+    if (!result && target->state != NODE_DONE)
+        result = error_set(err, ERROR_STEP, "%s: an input is missing", job->label);
+    if (!result)
+        log_note("%s/%s/builddir is %s after the phase %s; change what you like there (`kbuild "
+                 "shell %s` opens it), then: kbuild %s --continue",
+                 b->options.output, r->name, r->name, phase_name, r->name, r->name);
     return result;
 }

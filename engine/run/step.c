@@ -251,3 +251,10 @@ void step_free(struct step *s)
     free(s->inputs);
     free(s->work);
 }
+
+int step_fault(struct error **err)
+{
+    if (err && (*err)->kind == ERROR_USER && !(*err)->errnum)
+        (*err)->kind = ERROR_STEP;
+    return -1;
+}

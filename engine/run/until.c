@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Implements `kbuild TARGET --until=PHASE`: stops a step between two phases and keeps its folders.
+// Runs the phases of a step up to one, in folders that stay (`kbuild TARGET --until=PHASE`).
 #include "run/work.h"
 
 #include "base/log.h"
 
 #include <string.h>
 
-static int find_phase(const struct recipe *r, const char *name, size_t *index, struct error **err)
+int find_phase(const struct recipe *r, const char *name, size_t *index, struct error **err)
 {
     cleanup_strlist struct strlist names = {0};
     for (*index = 0; *index < r->phase_count; (*index)++) {
@@ -24,8 +24,6 @@ static int find_phase(const struct recipe *r, const char *name, size_t *index, s
     return nearest ? error_hint(err, "did you mean %s?", nearest)
                    : error_hint(err, "its phases are: %s", all);
 }
-
-// ---- in the child ----
 
 // Detects changes by hand by the digest that the last phase left, and records them, so that no
 // later --until removes them.
@@ -82,35 +80,5 @@ int make_until(struct build *b, struct node *node, json_t *record, struct error 
         record_output(record, "builddir", w->content, true, 0);
     step_free(&s);
     remove_tree(scratch, NULL);
-    return result;
-}
-
-// ---- in the parent ----
-
-int build_until(struct build *b, struct node *target, const char *phase_name, struct error **err)
-{
-    struct job *job = job_of(target);
-    const struct recipe *r = job->recipe;
-    size_t last;
-    if (find_phase(r, phase_name, &last, err) < 0)
-        return -1;
-    if (job->work && last < job->work->reached) {
-        error_user(err, "%s has done the phase %s already", job->work->shown, phase_name);
-        return error_hint(err, "begin again without --continue, or name a later phase");
-    }
-    if (run_nodes(b, RUN_INPUTS, err) < 0)
-        return -1;
-    b->until = phase_name;
-    target->state = NODE_STALE;
-    int result = run_nodes(b, RUN_AGAIN, err);
-    b->until = NULL;
-    if (result)
-        work_settle(b, target);
-    if (!result && target->state != NODE_DONE)
-        result = error_set(err, ERROR_STEP, "%s: an input is missing", job->label);
-    if (!result)
-        log_note("%s/%s/builddir is %s after the phase %s; change what you like there (`kbuild "
-                 "shell %s` opens it), then: kbuild %s --continue",
-                 b->options.output, r->name, r->name, phase_name, r->name, r->name);
     return result;
 }

@@ -59,8 +59,4 @@ void work_remind(struct build *b);
 int work_copy(const struct work *w, const char *builddir, const char *destdir, struct error **err);
 void work_free(struct work *w); // NULL is allowed
 
-// An error about files that a step left is the step's failure (ERROR_STEP), unless its cause is the
-// system: a full disk, or an interruption. Returns -1.
-int step_fault(struct error **err);
-
 #endif
