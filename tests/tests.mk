@@ -44,7 +44,7 @@ $(OBJ)/make_world: $(OBJ)/tests/support/make_world.o
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # ---- a client of registries, for tests/e2e/registry.bats and tests/bench/registry.sh ----
-$(OBJ)/registry_client: $(OBJ)/tests/support/registry_client.o $(foreach r,$(call rooms_from,lib/registry,$(ROOMS)),$(OBJ)/$(r).a)
+$(OBJ)/registry_client: $(OBJ)/tests/support/registry_client.o $(foreach r,$(call rooms_from,lib/oci,$(ROOMS)),$(OBJ)/$(r).a)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 
@@ -66,9 +66,10 @@ fuzz:
 	$(MAKE) OBJ=$(FUZZ) CC=clang CFLAGS='$(FUZZ_FLAGS)' fuzz-programs
 	tests/run-fuzz $(addprefix $(FUZZ)/,$(FUZZ_NAMES))
 fuzz-programs: $(addprefix $(OBJ)/,$(FUZZ_NAMES))
+# One calls functions of libgit2 that the program does not need.
 $(OBJ)/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(ARCHIVES)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS) $(shell pkg-config --libs libgit2)
 
 # ---- parity with genprotimg, if there is one and pvimg (GENPROTIMG=, PVIMG=, or on PATH) ----
 .PHONY: check-parity
