@@ -80,12 +80,15 @@ merge() {
   cp versions.yaml lamp
   echo 1.2 >lamp/VERSION
   git init -q lamp # without a tag
-  for given in "lamp recipes 1.2" "kata recipes unknown" "lamp none unknown" "lamp broken unknown" "kata $REPOSITORY/recipes 3.28.1"; do
+  for given in "lamp recipes 1.2" "kata recipes unknown" "lamp broken unknown" "kata $REPOSITORY/recipes 3.28.1"; do
     read -r folder recipes wanted <<<"$given"
     "$KBUILD" merge artifacts "$folder/versions.yaml" --components=qemu --recipes "$recipes"
     echo "$given: $(said)"
     [ "$(said)" = "$wanted" ]
   done
+  run "$KBUILD" merge artifacts lamp/versions.yaml --components=qemu --recipes none
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"opening the recipes in none"* ]]
 }
 
 @test "the same path with the same content is harmless, with another it is an error that names both" {
