@@ -72,6 +72,7 @@ CURLcode curl_easy_setopt(CURL *handle, CURLoption option, ...)
     CURLcode result;
     va_list args;
     va_start(args, option);
+    // NOLINTBEGIN(clang-analyzer-valist.Uninitialized): clang 14 does not see the va_start() above.
     if (option < CURLOPTTYPE_OBJECTPOINT)
         result = c->curl_easy_setopt_(handle, option, va_arg(args, long));
     else if (option < CURLOPTTYPE_OFF_T)
@@ -80,6 +81,7 @@ CURLcode curl_easy_setopt(CURL *handle, CURLoption option, ...)
         result = c->curl_easy_setopt_(handle, option, va_arg(args, curl_off_t));
     else
         result = c->curl_easy_setopt_(handle, option, va_arg(args, void *));
+    // NOLINTEND(clang-analyzer-valist.Uninitialized)
     va_end(args);
     return result;
 }
