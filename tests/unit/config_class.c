@@ -76,7 +76,7 @@ TEST(containerd_gets_a_class)
         {NULL, NULL, "version = 2\ndisabled_plugins = ['cri']\n", NULL, "disabled_plugins"},
         {NULL, NULL, "version = 2\ndisabled_plugins = 'cri'\n", NULL, "a list of strings"},
         {NULL, NULL, "version = 2\nplugins = {'" V2 "' = {}}\n", NULL, "can't be edited"},
-        {"mine", NULL, "version = 2\n", NULL, "none of Kata's own"},
+        {"mine", NULL, "version = 2\n", NULL, "not a class of Kata's"},
         {"kata.x", NULL, "version = 2\n", NULL, "no such name"},
         {"kata", "configuration.toml", "version = 2\n", NULL, "the whole path"},
         // Another runtime's class.
