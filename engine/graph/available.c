@@ -19,56 +19,75 @@ static bool is_prebuilt(const struct choosing *c, const struct recipe *r)
     return false;
 }
 
-static char *lacks(const struct choosing *c, const struct recipe *r, const struct arch *target,
-                   unsigned depth);
+// What is known of each recipe in one walk: recipes share needs, so that without this the walk
+// takes a time that doubles with each level.
+struct lack {
+    const struct recipe *recipe;
+    const char *source; // that it lacks, the recipe set's; NULL: none, or it is being looked at
+};
+struct lacks_walk {
+    const struct choosing *choosing;
+    const struct arch *target;
+    struct lack *known;
+    size_t n, cap;
+};
+
+static const char *lacks(struct lacks_walk *w, const struct recipe *r, unsigned depth);
 
 // The missing source of the nearest alternative; NULL if some alternative lacks nothing.
-static char *need_lacks(const struct choosing *c, const struct recipe_need *need,
-                        const struct arch *target, unsigned depth)
+static const char *need_lacks(struct lacks_walk *w, const struct recipe_need *need, unsigned depth)
 {
-    char *first = NULL;
+    struct recipe_set *set = w->choosing->set;
+    const char *first = NULL;
     for (size_t i = 0; i < need->any.n; i++) {
         const char *name = need->any.items[i];
-        const struct recipe *r =
-            recipe_exists(c->set, name) ? recipe_get(c->set, name, NULL) : NULL;
-        if (!r || !recipe_supports(r, target))
+        const struct recipe *r = recipe_exists(set, name) ? recipe_get(set, name, NULL) : NULL;
+        if (!r || !recipe_supports(r, w->target))
             continue;
-        char *one = lacks(c, r, target, depth);
-        if (!one) {
-            free(first);
+        const char *one = lacks(w, r, depth);
+        if (!one)
             return NULL;
-        }
-        if (first)
-            free(one);
-        else
-            first = one;
+        first = first ? first : one;
     }
     return first;
 }
 
-static char *lacks(const struct choosing *c, const struct recipe *r, const struct arch *target,
-                   unsigned depth)
+static const char *own_lack(const struct lacks_walk *w, const struct recipe *r)
 {
-    if (depth > DEPTH_MAX || is_prebuilt(c, r))
-        return NULL;
+    const struct choosing *c = w->choosing;
     for (size_t i = 0; i < r->source_count; i++) {
         const struct recipe_source *s = &r->sources[i];
         if (condition_expected(r, &s->condition) && source_applies(r, s, c->versions, c->sources) &&
-            !source_available(r, s, c->versions, target, c->sources))
-            return xstrdup(s->name);
-    }
-    for (size_t i = 0; i < r->need_count; i++) {
-        bool needed = !r->needs[i].optional && condition_expected(r, &r->needs[i].when);
-        char *one = needed ? need_lacks(c, &r->needs[i], target, depth + 1) : NULL;
-        if (one)
-            return one;
+            !source_available(r, s, c->versions, w->target, c->sources))
+            return s->name;
     }
     return NULL;
 }
 
+static const char *lacks(struct lacks_walk *w, const struct recipe *r, unsigned depth)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->known[i].recipe == r)
+            return w->known[i].source;
+    if (depth > DEPTH_MAX || is_prebuilt(w->choosing, r))
+        return NULL;
+    size_t at = w->n;
+    w->known = xgrow(w->known, &w->cap, w->n + 1, sizeof *w->known);
+    w->known[w->n++] = (struct lack){.recipe = r};
+    const char *source = own_lack(w, r);
+    for (size_t i = 0; i < r->need_count && !source; i++)
+        if (!r->needs[i].optional && condition_expected(r, &r->needs[i].when))
+            source = need_lacks(w, &r->needs[i], depth + 1);
+    w->known[at].source = source;
+    return source;
+}
+
 char *recipe_lacks(const struct choosing *c, const struct recipe *r, const struct arch *target)
 {
-    return c->versions ? lacks(c, r, target, 0) : NULL;
+    struct lacks_walk w = {.choosing = c, .target = target};
+    const char *source = c->versions ? lacks(&w, r, 0) : NULL;
+    free(w.known);
+    return source ? xstrdup(source) : NULL;
 }
 
 // ---- without a build ----
@@ -182,7 +201,8 @@ const struct recipe *choose_recipe(const struct choosing *c, const struct recipe
     struct error *why = NULL;
     for (size_t i = 0; (found = next_recipe(c, r, need, target, &i, &why));
          first = first ? first : found) {
-        char *lacking = recipe_lacks(c, found, target);
+        bool only = need->any.n == 1 && !need->optional; // taken whatever it lacks
+        char *lacking = only ? NULL : recipe_lacks(c, found, target);
         if (!lacking)
             break;
         if (first)

@@ -75,6 +75,17 @@ setup() {
   [ "$(kb plan one two | grep -c 'source:tree')" -eq 2 ]
 }
 
+@test "recipes that share what they need are planned in no time, whatever the alternatives" {
+  for side in a b c; do make_recipe "${side}0"; done
+  for i in {1..40}; do
+    for side in a b c; do
+      make_recipe "$side$i" "needs: [a$((i - 1)), b$((i - 1)), {optional: c$((i - 1))}]"
+    done
+  done
+  timeout 20 "$KBUILD" --builder=host --cache "$PROJECT/cache" plan a40 >planned
+  grep -q 'a0:' planned
+}
+
 @test "explain names what changed" {
   make_recipe one "variables: {FLAVOUR: {type: text, default: plain}}"
   kb one
