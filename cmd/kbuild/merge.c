@@ -27,20 +27,21 @@ static int merge_target(struct global_options *g, const char *target,
     cleanup_recipes_view struct recipes_view recipes = {0};
     struct release release = {0};
     cleanup_strlist struct strlist guests = {0};
-    int result = open_recipes(g, target || !r.components->n, &r.set, err);
-    if (!result && target)
-        result = recipes_view_open(&g->build, &recipes, err);
+    struct recipe_set *own = NULL;
+    int result = target ? recipes_view_open(&g->build, &recipes, err)
+                        : open_recipes(g, !r.components->n, &own, err);
     if (!result && target)
         result = release_of(&recipes.choosing, target, g->build.arch, &release, err);
     else if (!result && !r.components->n)
-        result = release_guests(r.set, &guests, err);
+        result = release_guests(own, &guests, err);
+    r.set = target ? recipes.set : own;
     r.release = target ? &release : NULL;
     r.guests = &guests;
     meter_begin();
     if (!result)
         result = merge_directory(&r, err);
     meter_end();
-    recipe_set_free(r.set);
+    recipe_set_free(own);
     release_free(&release);
     return result;
 }

@@ -69,7 +69,7 @@ static inline struct job *job_of(const struct node *node)
 }
 
 // ---- variables.c ----
-// `target` may be NULL. So may `release`, the version of Kata Containers (release.h):
+// `target` may be NULL. So may `release`, the version of Kata Containers (release_version.h):
 // variables_follow_release() says whether it is needed, and an unknown one counts as late.
 int variables_resolve(const struct recipe *r, const struct arch *target, const char *release,
                       struct variable_value **out, struct error **err);

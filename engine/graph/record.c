@@ -7,7 +7,8 @@
 //    "cost": {"ms": how long it took, "cpu_ms": of processors, "peak_kib": resident, of the largest
 //    process}}
 //
-// The cost is of the build that made it. It is part of nothing else: no key, no statement, no list.
+// The cost is of the build that made it. It is part of no key, no provenance and no list of
+// contents.
 #include "graph/job.h"
 
 #include "source/list.h"
