@@ -182,7 +182,7 @@ static int copy_system(struct disk_work *w, int image, struct error **err)
         size_t n = left < sizeof zeros ? (size_t)left : sizeof zeros;
         if (disk_read_at(fd, w->system, chunk, n, done, err) < 0 ||
             (memcmp(chunk, zeros, n) != 0 &&
-             disk_write_at(image, w->image, chunk, n, at + done, err) < 0))
+             fd_write_at(image, w->image, chunk, n, at + done, err) < 0))
             return -1;
         done += n;
     }

@@ -42,7 +42,7 @@ int beneath_follow(int root, const char *path, int flags)
 
 int beneath_open_in_root(int root, const char *path, int flags)
 {
-    return open_resolved(root, path, flags, 0, RESOLVE_IN_ROOT);
+    return open_resolved(root, path, flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
 // Says what is there instead of the expected directory or file.

@@ -19,7 +19,7 @@
 int beneath_open(int root, const char *path, int flags, mode_t mode);
 // The same, following links as long as they stay beneath (RESOLVE_BENEATH alone).
 int beneath_follow(int root, const char *path, int flags);
-// The same, following links as if `root` were "/" (RESOLVE_IN_ROOT).
+// The same, following links as if `root` were "/" (RESOLVE_IN_ROOT); never a magic link of /proc.
 int beneath_open_in_root(int root, const char *path, int flags);
 // A directory for reading; "." is `root` itself. Anything else, or a link on the way, is an error
 // that says so; `shown` is the name for messages.

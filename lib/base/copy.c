@@ -20,9 +20,7 @@ int copy_content(int from, const char *from_name, int to, const char *to_name, s
     size_t chunk_size = (size_t)1 << 20;
     cleanup_free char *chunk = xmalloc(chunk_size);
     for (;;) {
-        ssize_t n = read(from, chunk, chunk_size);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = fd_read(from, chunk, chunk_size);
         if (n < 0)
             return error_errno(err, errno, "reading %s", from_name);
         if (n == 0)

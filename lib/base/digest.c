@@ -2,6 +2,8 @@
 // Computes SHA-256 and git's SHA-1 over OpenSSL, and converts hexadecimal text.
 #include "base/digest.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -60,9 +62,7 @@ int digest_fd(int fd, const char *name, char hex[static DIGEST_HEX_SIZE], uint64
     cleanup_free char *chunk = xmalloc(chunk_size);
     uint64_t total = 0;
     for (;;) {
-        ssize_t n = read(fd, chunk, chunk_size);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = fd_read(fd, chunk, chunk_size);
         if (n < 0) {
             int errnum = errno;
             digest_end(d, hex);

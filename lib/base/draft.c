@@ -24,19 +24,12 @@ static char *temporary_name(const struct file_draft *d, unsigned i)
     return xasprintf(".%.200s.kbuild-%u", path_base(d->path), i);
 }
 
-static bool is_named(int fd, int folder, const char *name)
-{
-    struct stat mine, named;
-    return fstat(fd, &mine) == 0 && fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-           mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
-}
-
 // Locks an open file or folder of ours; true if it still has this name afterwards.
 static bool lock_named(int fd, int folder, const char *name)
 {
     struct stat mine;
     return fstat(fd, &mine) == 0 && mine.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
-           is_named(fd, folder, name);
+           fd_has_name(fd, folder, name);
 }
 
 // The same for a new file. A file system without locks (NFS) is no failure; only a process that
@@ -44,7 +37,7 @@ static bool lock_named(int fd, int folder, const char *name)
 static bool lock_new(int fd, int folder, const char *name)
 {
     return (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) &&
-           is_named(fd, folder, name);
+           fd_has_name(fd, folder, name);
 }
 
 // True if a killed process left the name, and it is removed now.
@@ -430,6 +423,18 @@ void folder_draft_abandon(struct folder_draft *d)
 
 // ---- one file twice ----
 
+bool same_inode(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+bool fd_has_name(int fd, int folder, const char *name)
+{
+    struct stat mine, named;
+    return fstat(fd, &mine) == 0 && fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           same_inode(&mine, &named);
+}
+
 // The folder that a new file of this path would be in, and its name there; -1 if there is none.
 static int place_of(const char *path, struct stat *folder)
 {
@@ -445,5 +450,5 @@ bool same_file(const char *a, const char *b)
     if (!there && !too &&
         (strcmp(path_base(a), path_base(b)) != 0 || place_of(a, &x) < 0 || place_of(b, &y) < 0))
         return false;
-    return there == too && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    return there == too && same_inode(&x, &y);
 }

@@ -9,15 +9,39 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+
+ssize_t fd_read(int fd, void *bytes, size_t size)
+{
+    ssize_t n;
+    do
+        n = read(fd, bytes, size);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+ssize_t fd_read_at(int fd, void *bytes, size_t size, uint64_t offset)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = pread(fd, (char *)bytes + done, size - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
 
 int fd_read_all(int fd, const char *name, size_t limit, struct buf *out, struct error **err)
 {
     size_t total = 0;
     for (;;) {
         char chunk[65536];
-        ssize_t n = read(fd, chunk, sizeof chunk);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = fd_read(fd, chunk, sizeof chunk);
         if (n < 0)
             return error_errno(err, errno, "reading %s", name);
         if (n == 0)
@@ -67,6 +91,23 @@ int fd_write_all(int fd, const char *name, const void *bytes, size_t length, str
         if (n < 0)
             return error_errno(err, errno, "writing %s", name);
         p += n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+int fd_write_at(int fd, const char *name, const void *bytes, size_t length, uint64_t offset,
+                struct error **err)
+{
+    const char *p = bytes;
+    while (length) {
+        ssize_t n = pwrite(fd, p, length, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_errno(err, errno, "writing %s", name);
+        p += n;
+        offset += (uint64_t)n;
         length -= (size_t)n;
     }
     return 0;
@@ -186,6 +227,22 @@ char *find_program(const char *name)
     }
     strlist_free(&places);
     return found;
+}
+
+int nameless_file(const char *folder, struct error **err)
+{
+    const char *named = getenv("TMPDIR");
+    const char *place = folder ? folder : named && *named ? named : "/tmp";
+    int fd = open(place, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        return fd;
+    cleanup_free char *name = xasprintf("%s/.kbuild.XXXXXX", place); // without O_TMPFILE
+    fd = mkostemp(name, O_CLOEXEC);
+    if (fd >= 0)
+        unlink(name);
+    else if (!folder)
+        fd = memfd_create("kbuild", MFD_CLOEXEC);
+    return fd < 0 ? error_errno(err, errno, "creating a temporary file in %s", place) : fd;
 }
 
 char *make_temporary_directory(const char *parent, const char *prefix, struct error **err)

@@ -15,7 +15,14 @@ int file_read(const char *path, size_t limit, struct buf *out, struct error **er
 // Reads everything from fd, at most `limit` bytes; `name` is for messages.
 int fd_read_all(int fd, const char *name, size_t limit, struct buf *out, struct error **err);
 int fd_write_all(int fd, const char *name, const void *bytes, size_t length, struct error **err);
-// The same for a name in an open folder, never through a link. `shown` is its path for messages.
+// read(2), resumed after a signal: at most `size` bytes, 0 at the end, -1 with errno.
+ssize_t fd_read(int fd, void *bytes, size_t size);
+// The bytes from `offset` on: fewer than `size` only if the file ends there; -1 with errno.
+ssize_t fd_read_at(int fd, void *bytes, size_t size, uint64_t offset);
+int fd_write_at(int fd, const char *name, const void *bytes, size_t length, uint64_t offset,
+                struct error **err);
+// The same as file_read() for a name in an open folder, never through a link. `shown` is its path
+// for messages.
 int file_read_at(int folder, const char *name, const char *shown, size_t limit, struct buf *out,
                  struct error **err);
 // Replaces `path` in one step: a file without a name, fsync, then the name. On failure nothing is
@@ -47,6 +54,10 @@ void file_draft_abandon(struct file_draft *d); // does nothing on an empty struc
 #define FILE_DRAFT_NONE ((struct file_draft){.folder = -1, .fd = -1})
 #define cleanup_draft __attribute__((cleanup(file_draft_abandon)))
 
+// Whether these are of one file.
+bool same_inode(const struct stat *a, const struct stat *b);
+// Whether the name in the folder, not followed, still is that of the open file.
+bool fd_has_name(int fd, int folder, const char *name);
 // Whether two paths lead to the same file, with links followed; also for one that does not exist
 // yet.
 bool same_file(const char *a, const char *b);
@@ -94,6 +105,10 @@ bool path_is_clean(const char *path);
 int path_compare(const char *a, const char *b);
 // The first executable of this name on PATH, to be freed; NULL if there is none.
 char *find_program(const char *name);
+// A new file without a name in `folder`, for reading and writing, which disappears when its
+// descriptor is closed. With NULL it is in TMPDIR (/tmp) or, if none can be made there, in memory.
+// Returns the descriptor, or -1.
+int nameless_file(const char *folder, struct error **err);
 // Makes a new temporary directory inside `parent` (mode 0700). Its path, to be freed.
 char *make_temporary_directory(const char *parent, const char *prefix, struct error **err);
 

@@ -2,6 +2,7 @@
 // Starts other programs, without descriptors inherited by accident, and waits for them.
 #include "base/process.h"
 
+#include "base/file.h"
 #include "base/supervise.h"
 
 #include <errno.h>
@@ -127,9 +128,7 @@ pid_t process_start(const struct process *p, struct error **err)
     if (p->own_group)
         setpgid(pid, pid); // also here, so that it is done when this function returns
     int errnum = 0;
-    ssize_t n;
-    while ((n = read(report[0], &errnum, sizeof errnum)) < 0 && errno == EINTR)
-        ;
+    ssize_t n = fd_read(report[0], &errnum, sizeof errnum);
     close(report[0]);
     if (n <= 0)
         return pid;
@@ -157,9 +156,7 @@ static int collect(int out_fd, int err_fd, struct buf *out, struct buf *tail, st
             if (fds[i].fd < 0 || !fds[i].revents)
                 continue;
             char chunk[16384];
-            ssize_t n = read(fds[i].fd, chunk, sizeof chunk);
-            if (n < 0 && errno == EINTR)
-                continue;
+            ssize_t n = fd_read(fds[i].fd, chunk, sizeof chunk);
             if (n <= 0) {
                 fds[i].fd = -1;
                 continue;

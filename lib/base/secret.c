@@ -2,6 +2,7 @@
 // Keeps secrets in memory only, out of core files, swap and /proc.
 #include "base/secret.h"
 
+#include "base/file.h"
 #include "base/user_file.h"
 
 #include <errno.h>
@@ -42,9 +43,7 @@ int secret_memory_read(const char *path, size_t limit, struct secret_memory *out
     if (fd < 0 || map_pages(&m, limit + 1, path, err) < 0)
         return -1;
     while (m.length <= limit) {
-        ssize_t n = read(fd, m.bytes + m.length, limit + 1 - m.length);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = fd_read(fd, m.bytes + m.length, limit + 1 - m.length);
         if (n < 0) {
             error_errno(err, errno, "reading %s", path);
             secret_memory_free(&m);

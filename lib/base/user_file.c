@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 
 static const char *kind_of(mode_t mode)
 {
@@ -34,28 +33,15 @@ int user_file_read(const char *path, size_t limit, struct buf *out, struct error
     return fd_read_all(fd, path, limit, out, err);
 }
 
-int nameless_file(struct error **err)
-{
-    const char *folder = getenv("TMPDIR");
-    if (!folder || !*folder)
-        folder = "/tmp";
-    int fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-    if (fd < 0)
-        fd = memfd_create("kbuild", MFD_CLOEXEC); // a file system without O_TMPFILE
-    return fd < 0 ? error_errno(err, errno, "creating a temporary file in %s", folder) : fd;
-}
-
 static int spool(int fd, const char *name, uint64_t limit, uint64_t *size, struct error **err)
 {
     static const size_t run = 256u << 10;
-    cleanup_close int copy = nameless_file(err);
+    cleanup_close int copy = nameless_file(NULL, err);
     if (copy < 0)
         return -1;
     cleanup_free unsigned char *bytes = xmalloc(run);
     for (*size = 0;;) {
-        ssize_t n = read(fd, bytes, run);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = fd_read(fd, bytes, run);
         if (n < 0)
             return error_errno(err, errno, "reading %s", name);
         if (n == 0)

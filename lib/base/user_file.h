@@ -27,8 +27,4 @@ int user_file_open(const char *path, uint64_t *size, struct error **err);
 // -1.
 int user_file_spool(int fd, const char *name, uint64_t *size, struct error **err);
 
-// A new file without a name, for reading and writing, in TMPDIR (/tmp) or, without O_TMPFILE there,
-// in memory. It disappears when its descriptor is closed. Returns the descriptor, or -1.
-int nameless_file(struct error **err);
-
 #endif

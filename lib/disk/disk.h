@@ -60,8 +60,6 @@ int disk_write_tables(int fd, const char *shown, const struct disk_layout *layou
                       uint32_t signature, struct error **err);
 
 // "pwrite all".
-int disk_write_at(int fd, const char *shown, const void *bytes, size_t length, uint64_t offset,
-                  struct error **err);
 int disk_read_at(int fd, const char *shown, void *bytes, size_t length, uint64_t offset,
                  struct error **err);
 

@@ -2,6 +2,7 @@
 // Computes the layout of a disk image, writes its partition tables and NVDIMM header, and makes
 // UUIDs.
 #include "base/endian.h"
+#include "base/file.h"
 
 #include "disk/disk.h"
 
@@ -108,38 +109,13 @@ int disk_layout(const struct disk_plan *plan, struct disk_layout *out, struct er
     }
 }
 
-int disk_write_at(int fd, const char *shown, const void *bytes, size_t length, uint64_t offset,
-                  struct error **err)
-{
-    for (const char *p = bytes; length;) {
-        ssize_t n = pwrite(fd, p, length, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return error_errno(err, n < 0 ? errno : ENOSPC, "writing %s", shown);
-        p += n;
-        length -= (size_t)n;
-        offset += (uint64_t)n;
-    }
-    return 0;
-}
-
 int disk_read_at(int fd, const char *shown, void *bytes, size_t length, uint64_t offset,
                  struct error **err)
 {
-    for (char *p = bytes; length;) {
-        ssize_t n = pread(fd, p, length, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_errno(err, errno, "reading %s", shown);
-        if (n == 0)
-            return error_user(err, "reading %s: it ends early", shown);
-        p += n;
-        length -= (size_t)n;
-        offset += (uint64_t)n;
-    }
-    return 0;
+    ssize_t n = fd_read_at(fd, bytes, length, offset);
+    if (n < 0)
+        return error_errno(err, errno, "reading %s", shown);
+    return (size_t)n < length ? error_user(err, "reading %s: it ends early", shown) : 0;
 }
 
 int disk_write_tables(int fd, const char *shown, const struct disk_layout *layout,
@@ -148,7 +124,7 @@ int disk_write_tables(int fd, const char *shown, const struct disk_layout *layou
     unsigned char block[DISK_BLOCK];
     unsigned count = layout->parts[1].size ? 2 : 1;
     mbr_write(block, signature, layout->parts, count);
-    if (disk_write_at(fd, shown, block, DISK_SECTOR, layout->disk, err) < 0)
+    if (fd_write_at(fd, shown, block, DISK_SECTOR, layout->disk, err) < 0)
         return -1;
     if (!layout->disk)
         return 0;
@@ -157,10 +133,10 @@ int disk_write_tables(int fd, const char *shown, const struct disk_layout *layou
     for (unsigned i = 0; i < count; i++)
         moved[i].start += layout->disk;
     mbr_write(block, signature, moved, count);
-    if (disk_write_at(fd, shown, block, DISK_SECTOR, 0, err) < 0)
+    if (fd_write_at(fd, shown, block, DISK_SECTOR, 0, err) < 0)
         return -1;
     nvdimm_header_write(block, layout->disk, (uint32_t)(2 * DISK_MIB));
-    return disk_write_at(fd, shown, block, DISK_BLOCK, NVDIMM_HEADER_AT, err);
+    return fd_write_at(fd, shown, block, DISK_BLOCK, NVDIMM_HEADER_AT, err);
 }
 
 // ---- uuid ----

@@ -3,6 +3,7 @@
 #include "disk/disk.h"
 
 #include "base/endian.h"
+#include "base/file.h"
 
 #include "base/log.h"
 
@@ -109,7 +110,7 @@ static int write_tree(struct verity_hasher *h, int fd, const char *shown, uint64
         if (hash_range(h, fd, shown, at, blocks, digests, err) < 0)
             return -1;
         at = end -= bytes;
-        if (disk_write_at(fd, shown, digests, bytes, at, err) < 0)
+        if (fd_write_at(fd, shown, digests, bytes, at, err) < 0)
             return -1;
         blocks = sizes[level];
     }
@@ -152,5 +153,5 @@ int verity_format(int fd, const char *shown, uint64_t data, uint64_t hashes, str
     if (result < 0 || !v->superblock)
         return result;
     superblock_write(v, block);
-    return disk_write_at(fd, shown, block, DISK_BLOCK, hashes, err);
+    return fd_write_at(fd, shown, block, DISK_BLOCK, hashes, err);
 }

@@ -240,9 +240,7 @@ int gzip_file(int from, const char *name, int to, unsigned threads, struct error
     char *chunk = xmalloc(GZIP_BLOCK);
     int result = 0;
     for (off_t at = 0; !result;) {
-        ssize_t n = pread(from, chunk, GZIP_BLOCK, at);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = fd_read_at(from, chunk, GZIP_BLOCK, (uint64_t)at);
         if (n < 0)
             result = error_errno(err, errno, "reading %s", name);
         if (n <= 0)

@@ -2,17 +2,15 @@
 // Reads the compressed bytes of an archive from a file or a pipe.
 #include "pack/decoder.h"
 
+#include "base/file.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
 static ssize_t raw_read(struct input *in, void *bytes, size_t size)
 {
-    for (;;) {
-        ssize_t n = in->seekable ? pread(in->fd, bytes, size, in->at) : read(in->fd, bytes, size);
-        if (n >= 0 || errno != EINTR)
-            return n;
-    }
+    return in->seekable ? fd_read_at(in->fd, bytes, size, (uint64_t)in->at)
+                        : fd_read(in->fd, bytes, size);
 }
 
 int input_open(struct input *in, int fd, struct error **err)

@@ -2,6 +2,7 @@
 // Reads the layers of an initrd twice: first the names, then the contents that are kept.
 #include "pack/layers.h"
 
+#include "base/file.h"
 #include "pack/names.h"
 #include "pack/reader.h"
 #include "pack/scan.h"
@@ -246,9 +247,7 @@ static int copy_file(const struct scan *scan, const struct scan_entry *e, uint64
     cleanup_close int fd = scan_open(scan, e, err);
     cleanup_free char *chunk = xmalloc(CHUNK);
     while (fd >= 0) {
-        ssize_t n = read(fd, chunk, CHUNK);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = fd_read(fd, chunk, CHUNK);
         if (n < 0)
             return error_errno(err, errno, "reading it");
         if ((uint64_t)n > size || (n == 0 && size))

@@ -21,20 +21,6 @@ struct merging {
     struct splice *splice; // running, or NULL
 };
 
-// A file without a name in the scratch folder.
-static int open_scratch(const struct merging *m, struct error **err)
-{
-    int fd = open(m->o.scratch, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        return fd;
-    cleanup_free char *name = xasprintf("%s/.kbuild-merge.XXXXXX", m->o.scratch);
-    fd = mkostemp(name, O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, errno, "creating a file in %s", m->o.scratch);
-    unlink(name);
-    return fd;
-}
-
 static int open_segment(struct merging *m, int fd, struct error **err)
 {
     struct stat st;
@@ -68,7 +54,7 @@ static int rewrite_component(struct merging *m, size_t number, struct error **er
     const struct component *c = &m->plan.components[number];
     log_note("%s cannot be spliced, since kbuild did not pack it as %s: it is recompressed",
              c->name, pack_format_extension(m->o.pack.format));
-    cleanup_close int fd = open_scratch(m, err);
+    cleanup_close int fd = nameless_file(m->o.scratch, err);
     if (fd < 0 || transcode_component(&m->plan, number, fd, &m->o.pack, err) < 0)
         return error_wrap(err, "recompressing %s", c->path);
     return open_written(m, steal_fd(&fd), err);
@@ -110,7 +96,7 @@ static int add_own(struct merging *m, struct error **err)
     const char *between = *o->prefix ? "/" : "";
     cleanup_free char *version = xasprintf("%s%sVERSION", o->prefix, between);
     cleanup_free char *yaml = xasprintf("%s%sversions.yaml", o->prefix, between);
-    cleanup_close int fd = open_scratch(m, err);
+    cleanup_close int fd = nameless_file(m->o.scratch, err);
     cleanup_tar_out struct tar_out *out = fd < 0 ? NULL : tar_out_open(fd, &o->pack, 0, 0, err);
     const struct tar_entry root = {.path = "", .mode = S_IFDIR | 0755, .mtime = o->pack.epoch};
     if (!out || (o->version && merge_plan_reserve(&m->plan, version, err) < 0) ||

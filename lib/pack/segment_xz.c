@@ -6,6 +6,7 @@
 #include "pack/segment.h"
 
 #include "base/buf.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <lzma.h>
@@ -22,15 +23,6 @@ struct blocks {
     lzma_vli end_unpadded;
 };
 
-static ssize_t read_at(int fd, void *bytes, size_t size, uint64_t offset)
-{
-    for (;;) {
-        ssize_t n = pread(fd, bytes, size, (off_t)offset);
-        if (n >= 0 || errno != EINTR)
-            return n;
-    }
-}
-
 // Reads the index with liblzma's file-info decoder, which asks for seeks. NULL without an error if
 // it is no valid .xz file.
 static lzma_index *read_index(int fd, uint64_t size, struct error **err)
@@ -42,7 +34,7 @@ static lzma_index *read_index(int fd, uint64_t size, struct error **err)
     lzma_ret r = lzma_file_info_decoder(&s, &index, index_memory, size);
     while (r == LZMA_OK) {
         if (!s.avail_in) {
-            ssize_t n = read_at(fd, chunk, sizeof chunk, at);
+            ssize_t n = fd_read_at(fd, chunk, sizeof chunk, at);
             if (n < 0)
                 error_errno(err, errno, "reading its index");
             if (n <= 0)
@@ -123,7 +115,7 @@ static int open_xz(int fd, uint64_t size, struct segment *out, struct error **er
     uint8_t bytes[END_LIMIT];
     if (data && end.block.total_size <= sizeof bytes && end.block.uncompressed_size == END_SIZE) {
         uint64_t at = end.block.compressed_file_offset;
-        ssize_t n = read_at(fd, bytes, end.block.total_size, at);
+        ssize_t n = fd_read_at(fd, bytes, end.block.total_size, at);
         if (n < 0)
             result = error_errno(err, errno, "reading its last block");
         else if ((uint64_t)n == end.block.total_size &&

@@ -5,6 +5,7 @@
 //
 //   frame ... frame | skippable frame: the mark | frame of zeros
 #include "base/endian.h"
+#include "base/file.h"
 #include "pack/compressor.h"
 #include "pack/segment.h"
 
@@ -19,10 +20,7 @@ enum { END_SIZE = 1024, END_LIMIT = 256, HEADER_LIMIT = 18, BLOCK_HEADER = 3 };
 // 1 if all `size` bytes could be read, 0 at the end of the file, -1 with errno.
 static int read_at(int fd, uint8_t *bytes, size_t size, uint64_t at)
 {
-    ssize_t n;
-    do
-        n = pread(fd, bytes, size, (off_t)at);
-    while (n < 0 && errno == EINTR);
+    ssize_t n = fd_read_at(fd, bytes, size, at);
     return n < 0 ? -1 : (size_t)n == size;
 }
 

@@ -3,15 +3,14 @@
 // renaming.
 #include "pack/staging.h"
 
+#include "base/beneath.h"
 #include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 int staging_open(struct staging *s, const char *root, struct error **err)
@@ -35,9 +34,7 @@ int staging_open(struct staging *s, const char *root, struct error **err)
 
 static int look_up(const struct staging *s, const char *path)
 {
-    struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    return (int)syscall(SYS_openat2, s->root, *path ? path : ".", &how, sizeof how);
+    return beneath_open_in_root(s->root, *path ? path : ".", O_RDONLY | O_DIRECTORY);
 }
 
 // Opens the folder, and makes missing parts.

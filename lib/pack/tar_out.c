@@ -2,6 +2,7 @@
 // Writes the headers, contents and padding of a normal tarball.
 #include "pack/tar_out.h"
 
+#include "base/file.h"
 #include "pack/attributes.h"
 #include "pack/compressor.h"
 #include "pack/names.h"
@@ -164,9 +165,7 @@ int tar_out_file(struct tar_out *t, const struct tar_entry *e, int source_fd, st
         return -1;
     uint64_t left = e->size;
     for (;;) {
-        ssize_t n = read(fd, t->chunk, CHUNK);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = fd_read(fd, t->chunk, CHUNK);
         if (n < 0)
             return error_errno(err, errno, "reading it");
         if (n == 0)

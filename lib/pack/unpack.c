@@ -2,6 +2,7 @@
 // Unpacks an archive into a folder, never outside it; directories get their modes and times at
 // the end.
 #include "base/beneath.h"
+#include "base/file.h"
 #include "pack/attributes.h"
 #include "pack/names.h"
 #include "pack/pack.h"
@@ -61,21 +62,6 @@ static int make_way(int parent, const char *base, struct error **err)
     return error_errno(err, errno, "replacing it");
 }
 
-static int write_at(int fd, const char *bytes, size_t length, uint64_t offset, struct error **err)
-{
-    while (length) {
-        ssize_t n = pwrite(fd, bytes, length, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_errno(err, errno, "writing it");
-        bytes += n;
-        offset += (uint64_t)n;
-        length -= (size_t)n;
-    }
-    return 0;
-}
-
 static int write_content(struct unpacking *u, int fd, struct error **err)
 {
     uint64_t written = 0;
@@ -91,7 +77,7 @@ static int write_content(struct unpacking *u, int fd, struct error **err)
                 return error_errno(err, errno, "writing it");
             return 0;
         }
-        if (write_at(fd, bytes, length, offset, err) < 0)
+        if (fd_write_at(fd, "it", bytes, length, offset, err) < 0)
             return -1;
         written = offset + length;
     }

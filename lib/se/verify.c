@@ -163,7 +163,7 @@ static int take_out(const char *tarball, const char *const *members, struct erro
     if (in < 0)
         return -1;
     for (; *members; members++) {
-        cleanup_close int out = nameless_file(err);
+        cleanup_close int out = nameless_file(NULL, err);
         struct error *why = NULL;
         if (out < 0)
             return -1;

@@ -55,6 +55,12 @@ int at_stat(const struct store *s, const char *path, struct stat *st)
     return fd < 0 ? -1 : fstat(fd, st);
 }
 
+bool at_is_named(const struct store *s, int fd, const char *path)
+{
+    struct stat mine, named;
+    return fstat(fd, &mine) == 0 && at_stat(s, path, &named) == 0 && same_inode(&mine, &named);
+}
+
 bool at_exists(const struct store *s, const char *path)
 {
     struct stat st;
@@ -183,7 +189,7 @@ int store_restore_blob_at(struct store *s, const char *digest, int folder, const
     if (taken && S_ISDIR(there.st_mode))
         return error_user(err, "writing %s: a directory is in the way", shown);
     if (blob.st_uid == geteuid()) {
-        if (taken && there.st_ino == blob.st_ino && there.st_dev == blob.st_dev)
+        if (taken && same_inode(&there, &blob))
             return 0;
         if (file_link_at(from, folder, name) == 0)
             return 0;

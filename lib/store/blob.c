@@ -13,14 +13,6 @@ static void damaged(struct store *s, const char *digest, const char *path, const
     verified_forget(s, digest);
 }
 
-// True if `path` still is the file of fd: another process may have put a valid blob there.
-static bool is_named(const struct store *s, int fd, const char *path)
-{
-    struct stat a, b;
-    return fstat(fd, &a) == 0 && at_stat(s, path, &b) == 0 && a.st_ino == b.st_ino &&
-           a.st_dev == b.st_dev;
-}
-
 static int hash_blob(struct store *s, const char *digest, const char *path, int fd,
                      struct error **err)
 {
@@ -39,7 +31,7 @@ static int hash_blob(struct store *s, const char *digest, const char *path, int 
         return 0;
     }
     if (strcmp(found, digest) != 0) {
-        if (is_named(s, fd, path))
+        if (at_is_named(s, fd, path)) // another process may have put a valid blob there
             damaged(s, digest, path, "its content does not have that SHA-256");
         return 0;
     }

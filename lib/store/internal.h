@@ -42,6 +42,8 @@ int at_open(const struct store *s, const char *path, int flags, mode_t mode);
 // A new file (O_EXCL) in a folder of the store, which is made if that failed when the store was
 // opened.
 int at_create_in(const struct store *s, const char *folder, const char *path, mode_t mode);
+// Whether the path still is that of the open file.
+bool at_is_named(const struct store *s, int fd, const char *path);
 int at_stat(const struct store *s, const char *path, struct stat *st); // of a link itself
 bool at_exists(const struct store *s, const char *path);
 bool at_is_directory(const struct store *s, const char *path);

@@ -16,13 +16,6 @@
 #include <sys/file.h>
 #include <sys/random.h>
 
-static bool lock_is_named(const struct store *s, int fd, const char *path)
-{
-    struct stat mine, named;
-    return fstat(fd, &mine) == 0 && at_stat(s, path, &named) == 0 && mine.st_ino == named.st_ino &&
-           mine.st_dev == named.st_dev;
-}
-
 // "<start><six letters><end>", as mkstemp(3) would choose it.
 static char *random_name(const char *start, const char *end)
 {
@@ -64,7 +57,7 @@ int session_open(struct store *s, struct error **err)
             at_unlink(s, path);
             return -1;
         }
-        if (!lock_is_named(s, fd, path))
+        if (!at_is_named(s, fd, path))
             continue;
         s->session = xstrndup(path, strlen(path) - 5);
         s->session_lock = steal_fd(&fd);
@@ -122,7 +115,7 @@ char *store_temporary(struct store *s, const char *prefix, struct error **err)
 static void sweep_session(struct store *s, const char *lock)
 {
     cleanup_close int fd = at_open(s, lock, O_RDWR | O_NONBLOCK, 0);
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || !lock_is_named(s, fd, lock))
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || !at_is_named(s, fd, lock))
         return;
     cleanup_free char *folder = xstrndup(lock, strlen(lock) - 5);
     cleanup_error struct error *why = NULL;

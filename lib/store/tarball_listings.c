@@ -83,7 +83,7 @@ static int known(void *context, int fd, const char *path, char digest[static DIG
         cleanup_free char *hex = xstrndup(line, 64);
         cleanup_free char *blob_path = store_blob_path(l->store, hex);
         if (!blob_path || stat(blob_path, &blob) < 0 || fstat(fd, &file) < 0 ||
-            blob.st_ino != file.st_ino || blob.st_dev != file.st_dev)
+            !same_inode(&blob, &file))
             continue;
         int valid = store_has_blob(l->store, hex, err);
         if (valid <= 0)

@@ -3,6 +3,7 @@
 // once.
 #include "store/tree.h"
 #include "base/beneath.h"
+#include "base/file.h"
 #include "base/log.h"
 
 #include <dirent.h>
@@ -70,11 +71,7 @@ static int hash_file(struct tree_walk *w, int fd, char digest[static DIGEST_HEX_
     struct digest_stream *d = digest_begin();
     *size = 0;
     ssize_t n;
-    while ((n = read(fd, w->chunk, CHUNK_SIZE)) != 0) {
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            break;
+    while ((n = fd_read(fd, w->chunk, CHUNK_SIZE)) > 0) {
         digest_add(d, w->chunk, (size_t)n);
         *size += (uint64_t)n;
     }

@@ -115,7 +115,7 @@ static int change_byte(struct trial *t, struct error **err)
     if (disk_read_at(fd, t->disk, &byte, 1, first, err) < 0)
         return -1;
     byte ^= 1;
-    return disk_write_at(fd, t->disk, &byte, 1, first, err);
+    return fd_write_at(fd, t->disk, &byte, 1, first, err);
 }
 
 int boot_prove_refusals(struct trial *t, struct error **err)
