@@ -10,14 +10,6 @@
 #include <string.h>
 #include <sys/file.h>
 
-// False if the last owner removed the folder while this process waited for it.
-static bool is_named(int fd, const char *path)
-{
-    struct stat mine, named;
-    return fstat(fd, &mine) == 0 && lstat(path, &named) == 0 && mine.st_ino == named.st_ino &&
-           mine.st_dev == named.st_dev;
-}
-
 void partial_remove(const struct partial *p)
 {
     cleanup_free char *from = xasprintf("%s.from", p->data);
@@ -28,7 +20,7 @@ void partial_remove(const struct partial *p)
 void partial_close(struct partial *p)
 {
     struct stat st;
-    if (p->lock >= 0 && is_named(p->lock, p->folder)) {
+    if (p->lock >= 0 && fd_has_name(p->lock, AT_FDCWD, p->folder)) {
         if (lstat(p->data, &st) == 0 && st.st_size == 0)
             partial_remove(p);
         rmdir(p->folder);
@@ -71,7 +63,8 @@ static int open_folder(struct partial *p, struct store *store, const char *url, 
     p->data = xasprintf("%s/data", p->folder);
     for (;;) {
         int locked = lock_folder(p, url, wait, err);
-        if (locked > 0 && is_named(p->lock, p->folder))
+        // The last owner may have removed the folder while this process waited for it.
+        if (locked > 0 && fd_has_name(p->lock, AT_FDCWD, p->folder))
             return 1;
         if (p->lock >= 0)
             close(steal_fd(&p->lock));
