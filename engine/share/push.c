@@ -55,8 +55,7 @@ static void add_layer(struct pushed_entry *p, const char *type, const char *outp
 static int temporary_file(const struct build *b, struct error **err)
 {
     cleanup_free char *folder = xasprintf("%s/tmp", store_directory(b->store));
-    int fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-    return fd < 0 ? error_errno(err, errno, "making a temporary file in %s", folder) : fd;
+    return nameless_file(folder, err);
 }
 
 static int add_bytes(struct pushed_entry *p, const char *bytes, size_t length, struct error **err)

@@ -18,13 +18,11 @@ static const struct document {
 
 // ---- writing ----
 
-static int add_blob(struct registry_blob *blob, FILE *file, const char *bytes, size_t length,
+static int add_blob(struct registry_blob *blob, int fd, const char *bytes, size_t length,
                     char digest[static DIGEST_HEX_SIZE], struct error **err)
 {
     digest_bytes(bytes, length, digest);
-    if (!file)
-        return error_user(err, "no temporary file can be made");
-    *blob = (struct registry_blob){.digest = digest, .size = length, .fd = fileno(file)};
+    *blob = (struct registry_blob){.digest = digest, .size = length, .fd = fd};
     return fd_write_all(blob->fd, "a temporary file", bytes, length, err);
 }
 
@@ -49,9 +47,9 @@ int entry_refer(struct registry *registry, const struct entry *e, const struct r
 {
     static const char empty[] = "{}";
     char config[DIGEST_HEX_SIZE], content[DIGEST_HEX_SIZE];
-    cleanup_fclose FILE *one = tmpfile(), *two = tmpfile();
+    cleanup_close int one = nameless_file(NULL, err), two = one < 0 ? -1 : nameless_file(NULL, err);
     struct registry_blob blobs[2];
-    if (add_blob(&blobs[0], one, empty, strlen(empty), config, err) < 0 ||
+    if (two < 0 || add_blob(&blobs[0], one, empty, strlen(empty), config, err) < 0 ||
         (r->content &&
          add_blob(&blobs[1], two, r->content, strlen(r->content), content, err) < 0) ||
         registry_push_blobs(registry, blobs, r->content ? 2 : 1, err) < 0)

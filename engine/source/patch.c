@@ -6,15 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
-
-static int open_output(const char *folder, struct error **err)
-{
-    int fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-    if (fd < 0)
-        fd = memfd_create("patch", MFD_CLOEXEC);
-    return fd < 0 ? error_errno(err, errno, "making a temporary file") : fd;
-}
 
 // Offsets are allowed; fuzz, which ignores lines of context, is not: it can change a wrong place. A
 // failed patch leaves no .rej or .orig files.
@@ -26,7 +17,7 @@ static int apply(const char *patch, const char *folder, struct error **err)
     cleanup_free char *path =
         xasprintf("PATH=%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
     const char *const environment[] = {path, "LC_ALL=C", "TZ=UTC", NULL};
-    cleanup_close int output = open_output(folder, err);
+    cleanup_close int output = nameless_file(folder, err);
     if (output < 0)
         return -1;
     struct process p = {.argv = (char *const *)argv,
