@@ -159,9 +159,7 @@ static int read_output(int fd, struct buf *out, struct error **err)
 {
     char chunk[65536];
     for (;;) {
-        ssize_t n = read(fd, chunk, sizeof chunk);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = fd_read(fd, chunk, sizeof chunk);
         if (n < 0)
             return error_errno(err, errno, "reading what the script prints");
         if (n == 0 || out->len > LIST_BYTES_MAX)

@@ -29,9 +29,7 @@ int steplog_open(struct steplog *l, char *path, int file, struct error **err)
 bool steplog_copy(struct steplog *l)
 {
     char chunk[65536];
-    ssize_t n = read(l->pipe, chunk, sizeof chunk);
-    if (n < 0 && errno == EINTR)
-        return false;
+    ssize_t n = fd_read(l->pipe, chunk, sizeof chunk);
     if (n <= 0) {
         close(steal_fd(&l->pipe));
         return false;

@@ -110,9 +110,7 @@ static int write_content(struct root_tar *t, const char *full, uint64_t size, st
         return error_errno(err, errno, "reading %s", full);
     char chunk[65536];
     uint64_t done = 0;
-    for (ssize_t n; (n = read(fd, chunk, sizeof chunk)) != 0;) {
-        if (n < 0 && errno == EINTR)
-            continue;
+    for (ssize_t n; (n = fd_read(fd, chunk, sizeof chunk)) != 0;) {
         if (n < 0)
             return error_errno(err, errno, "reading %s", full);
         if (archive_write_data(t->archive, chunk, (size_t)n) < 0)

@@ -164,10 +164,7 @@ static int conversation_read(git_smart_subtransport_stream *stream, char *buffer
     *got = 0;
     if (wait_for(c, POLLIN, &why) < 0)
         return git_outcome_fail(c->owner->outcome, why);
-    ssize_t n;
-    do
-        n = read(c->fd, buffer, size);
-    while (n < 0 && errno == EINTR);
+    ssize_t n = fd_read(c->fd, buffer, size);
     if (n < 0) {
         c->owner->outcome->may_pass = true;
         error_errno(&why, errno, "receiving");

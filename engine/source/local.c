@@ -283,9 +283,7 @@ static int copy_bytes(struct folder_copy *t, int fd, int out, struct taken_file 
     struct digest_stream *d = digest_begin();
     int result = 0;
     while (!result) {
-        ssize_t n = read(fd, t->chunk, CHUNK_SIZE);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = fd_read(fd, t->chunk, CHUNK_SIZE);
         if (n < 0)
             result = fail(t, "reading", err);
         if (n <= 0)

@@ -59,9 +59,7 @@ static bool read_text(int fd, struct buf *out)
     ssize_t n = 1;
     while (n && out->len - start < HOST_TEXT) {
         size_t room = HOST_TEXT - (out->len - start);
-        n = read(fd, chunk, room < sizeof chunk ? room : sizeof chunk);
-        if (n < 0 && errno == EINTR)
-            continue;
+        n = fd_read(fd, chunk, room < sizeof chunk ? room : sizeof chunk);
         if (n < 0)
             return false;
         make_printable(chunk, (size_t)n);

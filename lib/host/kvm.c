@@ -4,6 +4,8 @@
 // instruction, too slow for any kernel. So the guest counts for a while.
 #include "host/kvm.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -164,9 +166,8 @@ void kvm_try(int device, struct buf *out)
     int status = 0;
     if (pid < 0)
         return buf_puts(out, "failed fork\n");
-    while ((n = read(in, text, sizeof text)) > 0 || (n < 0 && errno == EINTR))
-        if (n > 0)
-            buf_add(out, text, (size_t)n);
+    while ((n = fd_read(in, text, sizeof text)) > 0)
+        buf_add(out, text, (size_t)n);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     if (WIFSIGNALED(status))

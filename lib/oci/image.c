@@ -115,9 +115,7 @@ static int copy_file(struct layer *l, const struct tree_entry *e, int fd, uint64
     int result = 0;
     *copied = 0;
     while (!result) {
-        ssize_t n = read(fd, l->chunk, CHUNK_SIZE);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = fd_read(fd, l->chunk, CHUNK_SIZE);
         if (n < 0)
             result = error_errno(err, errno, "reading %s", e->path);
         if (n <= 0)

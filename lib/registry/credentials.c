@@ -291,9 +291,7 @@ static int read_answer(int fd, struct buf *out, struct error **err)
         if (ready == 0)
             return error_user(err, "it did not answer within %d seconds", HELPER_SECONDS);
         char chunk[4096];
-        ssize_t n = ready < 0 ? -1 : read(fd, chunk, sizeof chunk);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = ready < 0 ? -1 : fd_read(fd, chunk, sizeof chunk);
         if (n < 0)
             return error_errno(err, errno, "reading its answer");
         if (n > 0)

@@ -2,6 +2,7 @@
 // Runs one HTTP exchange with one server, with time limits.
 #include "http/http.h"
 
+#include "base/file.h"
 #include "registry/internal.h"
 
 #include <errno.h>
@@ -111,10 +112,7 @@ static size_t on_send(char *out, size_t size, size_t count, void *context)
         x->sent += room;
         return room;
     }
-    ssize_t n;
-    do
-        n = pread(q->fd, out, room, (off_t)(q->offset + x->sent));
-    while (n < 0 && errno == EINTR);
+    ssize_t n = fd_read_at(q->fd, out, room, q->offset + x->sent);
     if (n < 0 || (n == 0 && room)) {
         if (n < 0)
             error_errno(&x->failure, errno, "reading what is to be sent");

@@ -3,6 +3,7 @@
 // parallel.
 #include "registry/internal.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/thread.h"
 
@@ -59,12 +60,8 @@ static int on_bytes(void *context, const struct response *s, const char *bytes, 
         return error_user(err, "it has more than the %" PRIu64 " bytes that it should have",
                           p->blob->size);
     }
-    for (size_t done = 0; done < n;) {
-        ssize_t w = pwrite(p->blob->fd, bytes + done, n - done, (off_t)(p->have + done));
-        if (w < 0 && errno != EINTR)
-            return error_errno(err, errno, "writing a blob");
-        done += w > 0 ? (size_t)w : 0;
-    }
+    if (fd_write_at(p->blob->fd, "a blob", bytes, n, p->have, err) < 0)
+        return -1;
     hasher_add(p->hash, bytes, n);
     p->have += n;
     return 0;

@@ -106,9 +106,7 @@ static void take_bytes(struct guest *w, const char *bytes, size_t n)
 static bool read_console(struct guest *w)
 {
     char chunk[4096];
-    ssize_t n = read(w->console, chunk, sizeof chunk);
-    if (n < 0 && errno == EINTR)
-        return true;
+    ssize_t n = fd_read(w->console, chunk, sizeof chunk);
     if (n > 0)
         take_bytes(w, chunk, (size_t)n);
     else

@@ -131,9 +131,7 @@ static int copy_file(struct layer_out *l, const struct layer_source *from, struc
         return error_wrap(err, "%s", from->name);
     cleanup_free char *chunk = xmalloc(1 << 18);
     for (off_t at = 0;;) {
-        ssize_t n = pread(from->fd, chunk, 1 << 18, at);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = fd_read_at(from->fd, chunk, 1 << 18, (uint64_t)at);
         if (n < 0)
             return error_errno(err, errno, "reading %s", from->name);
         if (n == 0)
