@@ -2,7 +2,7 @@
 // Implements `kbuild config`.
 #include "kbuild.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "config/config.h"
 
 // Each kind of file has its own options.

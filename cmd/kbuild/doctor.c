@@ -2,7 +2,7 @@
 // Implements `kbuild doctor`: prints the findings on this machine, and the fixes.
 #include "kbuild.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "doctor/doctor.h"
 
 #include <string.h>

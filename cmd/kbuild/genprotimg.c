@@ -3,7 +3,7 @@
 #include "genprotimg.h"
 
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 
 #include <string.h>
 

@@ -4,8 +4,8 @@
 #include "se.h"
 
 #include "base/digest.h"
-#include "base/log.h"
-#include "base/user_file.h"
+#include "base/error.h"
+#include "base/input.h"
 #include "se/se.h"
 
 #include <errno.h>

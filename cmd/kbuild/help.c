@@ -2,7 +2,7 @@
 // Prints help, kbuild(1), and shell completions from the table of verbs.
 #include "se.h"
 
-#include "base/visible.h"
+#include "base/print.h"
 
 #include <string.h>
 

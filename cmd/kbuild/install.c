@@ -4,7 +4,7 @@
 
 #include "install/install.h"
 
-#include "base/log.h"
+#include "base/error.h"
 
 static void say(const char *path, void *context)
 {

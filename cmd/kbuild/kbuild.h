@@ -5,7 +5,7 @@
 
 #include "verbs.h"
 
-#include "base/visible.h"
+#include "base/print.h"
 #include "run/run.h"
 
 // The input of a verb besides its operands: its options, and the values of the common ones.

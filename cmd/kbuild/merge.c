@@ -2,7 +2,7 @@
 // Implements merge, pack, unpack: archives by hand.
 #include "kbuild.h"
 
-#include "base/meter.h"
+#include "base/print.h"
 #include "graph/available.h"
 #include "release/merge.h"
 

@@ -2,8 +2,8 @@
 // Reads the common options and the environment, and fills in defaults.
 #include "kbuild.h"
 
-#include "base/environment.h"
-#include "base/log.h"
+#include "base/input.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <limits.h>

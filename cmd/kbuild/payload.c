@@ -3,7 +3,7 @@
 #include "kbuild.h"
 
 #include "base/file.h"
-#include "base/meter.h"
+#include "base/print.h"
 #include "payload/payload.h"
 #include "release/release.h"
 

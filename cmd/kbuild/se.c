@@ -2,7 +2,7 @@
 // Implements `kbuild se`: Secure Execution images by hand.
 #include "se.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "se/se.h"
 
 // ---- se test-key DIR ----

@@ -4,9 +4,8 @@
 #include "se.h"
 
 #include "base/file.h"
-#include "base/folder.h"
-#include "base/log.h"
-#include "base/user_file.h"
+#include "base/error.h"
+#include "base/input.h"
 #include "loader/stages.h"
 #include "se/checks.h"
 #include "source/fetch.h"

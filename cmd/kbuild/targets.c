@@ -2,7 +2,7 @@
 // Implements the verbs about targets: build, list, plan, explain, fetch, update, lock, log, shell.
 #include "kbuild.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "graph/available.h"
 #include "run/wanted.h"
 

@@ -4,7 +4,7 @@
 #include "kbuild.h"
 #include "se.h"
 
-#include "base/mem.h"
+#include "base/memory.h"
 
 #include <string.h>
 

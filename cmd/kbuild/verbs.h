@@ -4,7 +4,7 @@
 #ifndef KBUILD_CMD_VERBS_H
 #define KBUILD_CMD_VERBS_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 
 #include <stdint.h>

@@ -17,7 +17,7 @@
 #ifndef KBUILD_GRAPH_GRAPH_H
 #define KBUILD_GRAPH_GRAPH_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
 

@@ -2,7 +2,7 @@
 // Finds the version of a release in versions.yaml, the environment or the checkout around it.
 #include "graph/release_version.h"
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/file.h"
 #include "base/process.h"
 

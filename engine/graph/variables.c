@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resolves the variables that a recipe declares, from the user's environment. The key has files by
 // content and secrets by public name, or no secret where a certificate represents it.
-#include "base/environment.h"
+#include "base/input.h"
 
 #include "base/file.h"
 #include "graph/job.h"

@@ -3,7 +3,7 @@
 #ifndef KBUILD_RECIPE_ARCH_H
 #define KBUILD_RECIPE_ARCH_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 
 struct arch {

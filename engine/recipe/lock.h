@@ -18,7 +18,7 @@
 #ifndef KBUILD_RECIPE_LOCK_H
 #define KBUILD_RECIPE_LOCK_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 
 enum lock_state {

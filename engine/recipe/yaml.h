@@ -13,7 +13,7 @@
 #ifndef KBUILD_RECIPE_YAML_H
 #define KBUILD_RECIPE_YAML_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 
 enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP };

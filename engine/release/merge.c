@@ -2,9 +2,9 @@
 // Merges the tarballs of a directory, DIR/kata-static-*.tar.xz, to one kata-static.tar.xz.
 #include "release/merge.h"
 
-#include "base/environment.h"
+#include "base/input.h"
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 #include "graph/release_version.h"
 #include "recipe/versions.h"
 #include "run/run.h"

@@ -4,7 +4,7 @@
 #ifndef KBUILD_RELEASE_MERGE_H
 #define KBUILD_RELEASE_MERGE_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 #include "pack/pack.h"
 #include "release/release.h"

@@ -2,7 +2,7 @@
 // Opens the state of a run (versions.yaml, recipes, lock, store, shared cache), and closes it.
 #include "run/internal.h"
 
-#include "base/environment.h"
+#include "base/input.h"
 #include "run/work.h"
 #include "share/share.h"
 #include "share/vouch.h"

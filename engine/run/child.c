@@ -3,11 +3,10 @@
 // it reports.
 #include "run/child.h"
 
-#include "base/clock.h"
+#include "base/process.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "base/supervise.h"
-#include "base/visible.h"
+#include "base/error.h"
+#include "base/print.h"
 #include "run/report.h"
 
 #include <errno.h>

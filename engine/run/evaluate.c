@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decides what is cached and what must be made: keys, records, and outputs in the store.
-#include "base/log.h"
+#include "base/error.h"
 #include "run/image_pin.h"
 #include "run/prebuilt.h"
 #include "run/work.h"

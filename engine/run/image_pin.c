@@ -2,7 +2,7 @@
 // Resolves names of images to digests in versions.lock, and checks who signed an image.
 #include "run/image_pin.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "share/share.h"
 
 #include <string.h>

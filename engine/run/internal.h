@@ -3,7 +3,7 @@
 #ifndef KBUILD_RUN_INTERNAL_H
 #define KBUILD_RUN_INTERNAL_H
 
-#include "base/jobserver.h"
+#include "base/process.h"
 #include "graph/job.h"
 #include "run/report.h"
 #include "run/run.h"

@@ -4,8 +4,8 @@
 #include "graph/available.h"
 #include "run/internal.h"
 
-#include "base/log.h"
-#include "base/visible.h"
+#include "base/error.h"
+#include "base/print.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
 // Finds the log of a target to read: of the build that made its result, or of the last attempt.
 #include "run/internal.h"
 
-#include "base/folder.h"
-#include "base/log.h"
+#include "base/file.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <fcntl.h>

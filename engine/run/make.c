@@ -3,7 +3,7 @@
 // neither has.
 #include "run/internal.h"
 
-#include "base/clock.h"
+#include "base/process.h"
 #include "run/prebuilt.h"
 #include "run/world.h"
 #include "share/share.h"

@@ -4,8 +4,8 @@
 // tree (lib/disk). Nothing is mounted, and no device is needed.
 #include "run/internal.h"
 
-#include "base/copy.h"
-#include "base/log.h"
+#include "base/file.h"
+#include "base/error.h"
 #include "base/process.h"
 #include "disk/disk.h"
 

@@ -2,7 +2,7 @@
 // Makes the initrd: one cpio from layers (lib/pack), in a tarball with upstream's names.
 #include "run/internal.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "pack/pack.h"
 
 #include <errno.h>

@@ -9,7 +9,7 @@
 // versions.lock, which stays valid from then on.
 #include "run/internal.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "base/process.h"
 #include "source/list.h"
 

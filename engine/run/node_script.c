@@ -2,13 +2,12 @@
 // Makes artifacts with scripts in the sandbox.
 #include "run/work.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "run/world.h"
 
-#include "base/beneath.h"
-#include "base/clock.h"
+#include "base/file.h"
 #include "base/process.h"
-#include "base/visible.h"
+#include "base/print.h"
 #include "pack/pack.h"
 
 #include <errno.h>

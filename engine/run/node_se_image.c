@@ -3,7 +3,7 @@
 #include "run/internal.h"
 #include "run/se_trust.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "loader/stages.h"
 #include "pack/pack.h"
 #include "se/reference.h"

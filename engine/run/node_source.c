@@ -2,8 +2,8 @@
 // Makes sources, builders and root file systems: the nodes that come from the network.
 #include "run/internal.h"
 
-#include "base/log.h"
-#include "base/visible.h"
+#include "base/error.h"
+#include "base/print.h"
 #include "oci/oci.h"
 #include "run/image_pin.h"
 #include "share/vouch.h"

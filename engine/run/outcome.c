@@ -4,7 +4,7 @@
 //   {"outcome": "failed", "error": {"kind", "message", "hint", "subject"}}
 #include "run/report.h"
 
-#include "base/visible.h"
+#include "base/print.h"
 
 #include <string.h>
 

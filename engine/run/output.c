@@ -7,8 +7,8 @@
 // for users who get the result from there.
 #include "run/internal.h"
 
-#include "base/folder.h"
-#include "base/log.h"
+#include "base/file.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 // their digests, since names say nothing about content. The list is part of the key.
 #include "run/internal.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "source/packages.h"
 
 #include <string.h>

@@ -8,7 +8,7 @@
 //   other files of the artifact         side files under their own names (record_side_file)
 #include "run/internal.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "provenance/provenance.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
 // Takes artifacts from a registry instead of making them, and checks their files and sums.
 #include "run/prebuilt.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "run/image_pin.h"
 #include "share/share.h"
 

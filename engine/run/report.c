@@ -3,8 +3,8 @@
 #include "run/report.h"
 
 #include "base/file.h"
-#include "base/log.h"
-#include "base/visible.h"
+#include "base/error.h"
+#include "base/print.h"
 
 #include <string.h>
 

@@ -5,10 +5,8 @@
 // stop a rebuild.
 #include "run/schedule.h"
 
-#include "base/clock.h"
-#include "base/jobserver.h"
-#include "base/log.h"
 #include "base/process.h"
+#include "base/error.h"
 #include "run/child.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 // variables of a recipe or the environment.
 #include "run/se_trust.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "run/internal.h"
 #include "source/fetch.h"
 

@@ -4,7 +4,7 @@
 #ifndef KBUILD_RUN_SE_TRUST_H
 #define KBUILD_RUN_SE_TRUST_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "hkd/hkd.h"
 
 struct job;

@@ -2,8 +2,8 @@
 // Implements `kbuild shell TARGET` and `kbuild TARGET --until=PHASE`: steps by hand.
 #include "run/work.h"
 
-#include "base/log.h"
-#include "base/visible.h"
+#include "base/error.h"
+#include "base/print.h"
 
 #include <string.h>
 #include <sys/wait.h>

@@ -3,8 +3,8 @@
 // outside the sandbox, so that no script sees the key.
 #include "run/work.h"
 
-#include "base/beneath.h"
-#include "base/log.h"
+#include "base/file.h"
+#include "base/error.h"
 #include "crypto/crypto.h"
 
 #include <dirent.h>

@@ -5,7 +5,7 @@
 #include "run/work.h"
 #include "run/world.h"
 
-#include "base/copy.h"
+#include "base/file.h"
 #include "pack/pack.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "run/steplog.h"
 
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <fcntl.h>

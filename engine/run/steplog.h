@@ -5,7 +5,7 @@
 #ifndef KBUILD_RUN_STEPLOG_H
 #define KBUILD_RUN_STEPLOG_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 
 struct steplog {

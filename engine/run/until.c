@@ -2,7 +2,7 @@
 // Runs the phases of a step up to one, in folders that stay (`kbuild TARGET --until=PHASE`).
 #include "run/work.h"
 
-#include "base/log.h"
+#include "base/error.h"
 
 #include <string.h>
 

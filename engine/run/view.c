@@ -2,10 +2,9 @@
 // Displays a run: a live view on a terminal, plain lines in a pipe, one JSON event a line.
 #include "run/view.h"
 
-#include "base/clock.h"
-#include "base/live.h"
-#include "base/log.h"
-#include "base/visible.h"
+#include "base/process.h"
+#include "base/print.h"
+#include "base/error.h"
 
 #include <string.h>
 #include <time.h>

@@ -10,10 +10,8 @@
 // later changes by hand are detected.
 #include "run/work.h"
 
-#include "base/beneath.h"
-#include "base/copy.h"
-#include "base/folder.h"
-#include "base/log.h"
+#include "base/file.h"
+#include "base/error.h"
 #include "store/tree.h"
 
 #include <errno.h>

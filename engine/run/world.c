@@ -4,7 +4,7 @@
 #include "run/world.h"
 
 #include "base/file.h"
-#include "base/mem.h"
+#include "base/memory.h"
 
 #include <glob.h>
 #include <sched.h>

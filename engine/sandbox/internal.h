@@ -3,7 +3,7 @@
 #ifndef KBUILD_SANDBOX_INTERNAL_H
 #define KBUILD_SANDBOX_INTERNAL_H
 
-#include "base/beneath.h"
+#include "base/file.h"
 #include "sandbox/sandbox.h"
 
 // Arguments for bwrap and the memory files that they refer to by number.
@@ -71,7 +71,7 @@ char *path_below(const char *root, const char *path);
 // usr.c: the text of a link, to be freed; NULL if `path` is none.
 char *read_link(const char *path);
 
-// A walk (base/beneath.h) through the root file system `root`.
+// A walk (base/file.h) through the root file system `root`.
 int rootfs_walk(const char *root, beneath_visit *visit, void *context, struct error **err);
 
 // rootfs.c: downloads and unpacks the packages for spec->arch into `root`, merges /usr, completes

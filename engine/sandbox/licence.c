@@ -6,7 +6,6 @@
 // A short name that the SPDX list does not have becomes LicenseRef-<name>.
 #include "sandbox/licence.h"
 
-#include "base/beneath.h"
 #include "base/file.h"
 
 #include <ctype.h>

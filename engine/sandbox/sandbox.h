@@ -6,7 +6,7 @@
 #ifndef KBUILD_SANDBOX_SANDBOX_H
 #define KBUILD_SANDBOX_SANDBOX_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 #include "recipe/recipe.h"
 #include "recipe/versions.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looks up entries, many in parallel, since each waits for the network. Before anything is made,
 // the graph is processed in waves: the records of one wave give the keys of the next.
-#include "base/thread.h"
+#include "base/process.h"
 #include "share/share.h"
 
 enum { ASKING_AT_ONCE = 8 };

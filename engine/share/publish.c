@@ -3,7 +3,7 @@
 // local cache already, and upstream's tags for existing entries.
 #include "share/share.h"
 
-#include "base/log.h"
+#include "base/error.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 // rejected: blobs by their digest, trees by the digest of their listing.
 #include "share/share.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "oci/oci.h"
 #include "store/store.h"
 

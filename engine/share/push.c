@@ -4,9 +4,8 @@
 // key at once push the same blobs, and the last tag remains.
 #include "share/share.h"
 
-#include "base/jobserver.h"
-#include "base/log.h"
 #include "base/process.h"
+#include "base/error.h"
 #include "graph/release_version.h"
 #include "pack/gzip.h"
 #include "pack/pack.h"

@@ -3,8 +3,8 @@
 // using it after a failure.
 #include "share/share.h"
 
-#include "base/environment.h"
-#include "base/log.h"
+#include "base/input.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <pwd.h>

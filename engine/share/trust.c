@@ -4,7 +4,7 @@
 // text is computed again from the record. docs/trust-cache.md.
 #include "share/share.h"
 
-#include "base/log.h"
+#include "base/error.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #ifndef KBUILD_SHARE_VOUCH_H
 #define KBUILD_SHARE_VOUCH_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "graph/job.h"

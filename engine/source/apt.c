@@ -4,7 +4,7 @@
 #include "source/apt.h"
 
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 #include "base/process.h"
 
 #include <errno.h>

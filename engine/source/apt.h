@@ -5,7 +5,7 @@
 #ifndef KBUILD_SOURCE_APT_H
 #define KBUILD_SOURCE_APT_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "recipe/arch.h"

@@ -3,7 +3,7 @@
 // configuration (`apt-get indextargets`), it selects the distribution's suites.
 #include "source/apt.h"
 
-#include "base/environment.h"
+#include "base/input.h"
 #include "base/file.h"
 #include "base/process.h"
 

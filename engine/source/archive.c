@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // An archive source: gets its SHA-256, known or computed once, and keeps the archive as a blob of
 // the store, so that it is downloaded once.
-#include "base/environment.h"
+#include "base/input.h"
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 #include "pack/pack.h"
 #include "source/internal.h"
 #include "source/sums.h"

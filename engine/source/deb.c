@@ -2,7 +2,6 @@
 // Unpacks Debian packages and source packages, and finds their age.
 #include "source/packages.h"
 
-#include "base/beneath.h"
 #include "base/file.h"
 #include "base/process.h"
 #include "pack/pack.h"

@@ -3,7 +3,7 @@
 // unpacked.
 #include "source/packages.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "source/internal.h"
 
 #include <errno.h>

@@ -4,9 +4,9 @@
 #include "source/list.h"
 #include "source/transfer.h"
 
-#include "base/clock.h"
+#include "base/process.h"
 #include "base/digest.h"
-#include "base/log.h"
+#include "base/error.h"
 #include "source/internal.h"
 
 #include <errno.h>

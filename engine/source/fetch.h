@@ -3,7 +3,7 @@
 #ifndef KBUILD_SOURCE_FETCH_H
 #define KBUILD_SOURCE_FETCH_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 
 // The largest revocation lists have tens of MB. The download fails if the server sends less than

@@ -3,7 +3,7 @@
 // exports it with its submodules.
 #include "source/git.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "http/git_settings.h"
 #include "source/git_transport.h"
 

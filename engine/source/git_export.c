@@ -6,7 +6,7 @@
 // libgit2 hashes objects as it reads them, so the tree's id verifies every file.
 #include "source/git.h"
 
-#include "base/log.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 // and manages their refs.
 #include "source/git.h"
 
-#include "base/log.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
 #include "source/git.h"
 
 #include "base/file.h"
-#include "base/log.h"
-#include "base/retry.h"
+#include "base/error.h"
+#include "base/process.h"
 #include "http/git_settings.h"
 #include "source/git_transport.h"
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Speaks git's protocol over a socket: to a git:// server (gitprotocol-pack(5), "Git Transport"),
 // or to `git upload-pack` on a local folder.
-#include "base/clock.h"
 #include "base/process.h"
 #include "http/http.h"
 #include "source/git_transport.h"

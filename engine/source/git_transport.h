@@ -10,7 +10,7 @@
 #ifndef KBUILD_SOURCE_GIT_TRANSPORT_H
 #define KBUILD_SOURCE_GIT_TRANSPORT_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 #include "http/libgit2.h"
 

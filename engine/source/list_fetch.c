@@ -2,7 +2,7 @@
 // Fetches the files of a list, and lays them out as a tree.
 #include "source/list.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "source/git.h"
 #include "source/internal.h"
 #include "source/transfer.h"

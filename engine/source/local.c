@@ -4,8 +4,8 @@
 // descriptor, component by component, and never through a link.
 #include "source/local.h"
 
-#include "base/beneath.h"
-#include "base/log.h"
+#include "base/file.h"
+#include "base/error.h"
 #include "store/tree.h"
 
 #include <errno.h>

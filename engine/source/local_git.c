@@ -4,7 +4,7 @@
 // repository's configuration runs.
 #include "source/local.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "source/git.h"
 
 #include <dirent.h>

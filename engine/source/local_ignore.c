@@ -6,7 +6,7 @@
 // (core.fsmonitor), for hooks, and for a server that is asked for a missing object (a partial
 // clone: core.sshCommand, ext::). `ls-files` and `check-ignore` with the settings here run none of
 // them, and write nothing.
-#include "base/log.h"
+#include "base/error.h"
 #include "base/process.h"
 #include "source/git.h"
 #include "source/local.h"

@@ -2,7 +2,7 @@
 // Resolves requests for distribution packages, and keeps the results.
 #include "source/packages.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "source/internal.h"
 #include "source/packages_internal.h"
 

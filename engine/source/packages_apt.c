@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Has apt resolve requests for packages, and download the results.
-#include "base/log.h"
+#include "base/error.h"
 #include "source/apt.h"
 #include "source/packages_internal.h"
 

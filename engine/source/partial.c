@@ -2,7 +2,7 @@
 // Opens, locks and stores folders of unfinished downloads.
 #include "source/transfer.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "source/internal.h"
 
 #include <errno.h>

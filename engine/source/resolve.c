@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resolves and fetches a source of any kind.
-#include "base/log.h"
+#include "base/error.h"
 #include "source/internal.h"
 
 static int check_urls(const struct source_spec *spec, struct error **err)

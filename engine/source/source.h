@@ -11,7 +11,7 @@
 #ifndef KBUILD_SOURCE_SOURCE_H
 #define KBUILD_SOURCE_SOURCE_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 #include "recipe/lock.h"
 #include "recipe/recipe.h"

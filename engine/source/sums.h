@@ -4,7 +4,7 @@
 #ifndef KBUILD_SOURCE_SUMS_H
 #define KBUILD_SOURCE_SUMS_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
 

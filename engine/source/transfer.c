@@ -5,7 +5,7 @@
 #include "source/transfer.h"
 
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 #include "source/internal.h"
 
 #include <errno.h>

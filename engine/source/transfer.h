@@ -9,7 +9,7 @@
 #define KBUILD_SOURCE_TRANSFER_H
 
 #include "base/error.h"
-#include "base/retry.h"
+#include "base/process.h"
 #include "http/http.h"
 #include "http/libcurl.h"
 #include "source/source.h"

@@ -4,7 +4,7 @@
 //
 // The walk holds the descriptor of the current directory, and device and inode of those above it.
 // It goes up by "..", which must be the directory that it came from.
-#include "base/beneath.h"
+#include "base/file.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -5,9 +5,7 @@
 // old file, and from the start without O_TMPFILE. Its process holds a lock on the file (flock); a
 // file that can be locked was left by a killed process, and the next draft of the same file removes
 // it.
-#include "base/beneath.h"
 #include "base/file.h"
-#include "base/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -159,7 +157,7 @@ int file_draft_begin(struct file_draft *d, const char *path, struct error **err)
 {
     const char *base;
     *d = FILE_DRAFT_NONE;
-    cleanup_close int folder = folder_of(path, &base, err);
+    cleanup_close int folder = folder_open_parent(path, &base, err);
     if (folder < 0)
         return error_wrap(err, "creating %s", path);
     return file_draft_begin_at(d, folder, base, path, err);
@@ -377,7 +375,7 @@ int folder_draft_begin(struct folder_draft *d, const char *path, struct error **
     const char *base;
     *d = FOLDER_DRAFT_NONE;
     d->path = xstrdup(path);
-    d->folder = folder_of(path, &base, err);
+    d->folder = folder_open_parent(path, &base, err);
     if (d->folder < 0) {
         folder_draft_abandon(d);
         return error_wrap(err, "creating %s", path);

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files and directories, with errors that name the path.
+// Files and directories, with errors that name the path: read, written, copied, and replaced in one
+// step; folders that kbuild keeps things in; and names that somebody else chose.
 #ifndef KBUILD_BASE_FILE_H
 #define KBUILD_BASE_FILE_H
 
-#include "base/buf.h"
 #include "base/error.h"
+#include "base/memory.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
 // Reads a whole regular file of at most `limit` bytes into out (appended).
 int file_read(const char *path, size_t limit, struct buf *out, struct error **err);
@@ -27,7 +29,7 @@ int file_read_at(int folder, const char *name, const char *shown, size_t limit, 
                  struct error **err);
 // Replaces `path` in one step: a file without a name, fsync, then the name. On failure nothing is
 // left behind and an old file is unchanged. A link of that name is replaced, not followed; its
-// folder is opened by the rules of folder.h. A path that leads to a special file is refused.
+// folder is opened by the rules of folder_open(). A path that leads to a special file is refused.
 int file_write(const char *path, const void *bytes, size_t length, mode_t mode, struct error **err);
 int file_write_at(int folder, const char *name, const char *shown, const void *bytes, size_t length,
                   mode_t mode, struct error **err);
@@ -82,7 +84,7 @@ void folder_draft_abandon(struct folder_draft *d);
 #define FOLDER_DRAFT_NONE ((struct folder_draft){.folder = -1, .fd = -1, .keeper = -1})
 #define cleanup_folder_draft __attribute__((cleanup(folder_draft_abandon)))
 
-// mkdir -p, by the rules of folder.h for links. Existing directories are no error.
+// mkdir -p, by the rules of folder_open() for links. Existing directories are no error.
 int make_directories(const char *path, mode_t mode, struct error **err);
 // Makes the parent directory of `path`.
 int make_parent(const char *path, struct error **err);
@@ -111,5 +113,132 @@ char *find_program(const char *name);
 int nameless_file(const char *folder, struct error **err);
 // Makes a new temporary directory inside `parent` (mode 0700). Its path, to be freed.
 char *make_temporary_directory(const char *parent, const char *prefix, struct error **err);
+
+// ---- copying ----
+
+// The content of `from`, from its offset on, into the empty file `to`: shared where the file system
+// can, else copied. The names are for messages.
+int copy_content(int from, const char *from_name, int to, const char *to_name, struct error **err);
+
+// Copies what is in the directory `from` into the directory `to`, which exists; files of the same
+// name there are an error, directories are merged. Keeps content (shared where the file system
+// can), permission bits, modification times and links; not owners or hard links. Anything but
+// files, directories and links is an error that names it.
+int copy_tree(const char *from, const char *to, struct error **err);
+
+// ---- folders that kbuild keeps things in or writes results to ----
+// They are opened once and used by descriptor. The path may contain symbolic links of this user, of
+// root, or of the user who called sudo: they control what this process writes anyway. A link of
+// anybody else, anywhere in the path, is an error that names it.
+
+// True for the effective user, for root, and, where this process is root's, for the user who called
+// sudo (SUDO_UID).
+bool owner_is_trusted(uid_t uid);
+// "user 1000 (name)" for messages; to be freed.
+char *owner_name(uid_t uid);
+
+enum {
+    FOLDER_MAKE = 1,  // missing folders are made
+    FOLDER_OURS = 2,  // its owner must be trusted
+    FOLDER_CLOSED = 4 // FOLDER_OURS, and nobody else may write to it: new ones are made so;
+                      // one of this user that is empty or as checked out is closed; any other is
+                      // refused
+};
+// A descriptor for *at() calls and for listing, or -1. `what` names it in messages ("cache").
+int folder_open(const char *path, const char *what, int rules, struct error **err);
+// The folder that holds the file of this path (O_PATH), and the file's name, which points into
+// `path`. The owner of that folder does not matter: a file gets its name there in one step.
+int folder_open_parent(const char *path, const char **base, struct error **err);
+// The path of the file that `path` leads to, with the last component followed too, by the same
+// rules. It need not exist. To be freed.
+char *folder_follow(const char *path, struct error **err);
+// A folder inside an open one, by the same rules, but never through a link. `shown` is for
+// messages.
+int folder_open_at(int folder, const char *name, const char *shown, const char *what, int rules,
+                   struct error **err);
+// fsync() of a folder. File systems that cannot do that (they answer EINVAL or the like: SMB, some
+// of FUSE) store names later: no error. -1 with errno.
+int folder_sync(int fd);
+
+// ---- beneath one directory ----
+// Files and directories reached from the descriptor of one directory, component by component and
+// never through a link. What a step, a builder or another user left is read, changed and removed
+// this way: no name in it leads outside, even if it is replaced at the same time.
+
+// ---- one name ----
+// openat2(2) with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS and RESOLVE_NO_MAGICLINKS; O_CLOEXEC,
+// O_NOFOLLOW and O_NOCTTY are added to the flags. -1 with errno: ELOOP if a component is a link,
+// the last one included; EXDEV if the path leads out.
+int beneath_open(int root, const char *path, int flags, mode_t mode);
+// The same, following links as long as they stay beneath (RESOLVE_BENEATH alone).
+int beneath_follow(int root, const char *path, int flags);
+// The same, following links as if `root` were "/" (RESOLVE_IN_ROOT); never a magic link of /proc.
+int beneath_open_in_root(int root, const char *path, int flags);
+// A directory for reading; "." is `root` itself. Anything else, or a link on the way, is an error
+// that says so; `shown` is the name for messages.
+int beneath_open_directory(int root, const char *path, const char *shown, struct error **err);
+// A real directory for reading. If it cannot be read, its owner gets all permissions first. -1 with
+// errno.
+int beneath_open_owned(int directory, const char *name);
+// A regular file for reading; anything else of that name is an error that says so.
+int beneath_open_file(int root, const char *path, const char *shown, struct error **err);
+// The permission bits of a file or directory. A link is refused (ELOOP), not followed. -1 with
+// errno.
+int beneath_chmod(int directory, const char *name, mode_t mode);
+// rm -rf of one name, also through directories without permissions, at any depth, with few
+// descriptors. A name that does not exist is no error.
+int beneath_remove(int directory, const char *name, const char *shown, struct error **err);
+// Removes setuid, setgid and sticky bits from `root` and everything in it, and adds the permissions
+// that the owner needs to read it, so that a step gives the same result for root and for other
+// users.
+int beneath_strip(int root, const char *shown, struct error **err);
+
+// ---- a whole tree ----
+enum beneath_event {
+    BENEATH_ENTER, // a directory, before its entries; also the root
+    BENEATH_LEAVE, // the same directory, after its entries
+    BENEATH_OTHER  // anything else
+};
+struct beneath_entry {
+    enum beneath_event event;
+    unsigned char type; // DT_REG and so on (readdir(3)), never DT_UNKNOWN
+    int directory;      // the one that holds it; the root itself for the root
+    const char *name;   // in `directory`; "" for the root
+    const char *path;   // below the root; "" for the root
+    unsigned depth;     // 0 for the root, 1 for its entries
+    int fd;             // of a directory, else -1
+};
+// 0, or -1 with an error, which ends the walk. The descriptors belong to the walk.
+typedef int beneath_visit(const struct beneath_entry *e, void *context, struct error **err);
+struct beneath_walk {
+    beneath_visit *visit;
+    void *context;
+    bool sorted; // the names of a directory by their bytes
+    bool access; // add missing owner permissions to directories
+    unsigned
+        depth_limit; // more directories inside one another, the root counted, are an error; 0: none
+};
+// Visits `root` and everything in it. Any depth takes three descriptors. A directory that is
+// replaced or moved during the walk is an error, as is one that cannot be read.
+int beneath_walk(int root, const char *shown, const struct beneath_walk *w, struct error **err);
+
+// ---- the directories of an archive's members ----
+#define BENEATH_DEPTH 128
+// Makes directories beneath `root` without following links, or (in_root) following them as if
+// `root` were "/" (the kernel does that). The directories of the last path stay open, so neighbours
+// in an archive need no new lookup.
+struct beneath {
+    int root; // not owned
+    bool in_root;
+    struct level {
+        char *name;
+        int fd;
+    } levels[BENEATH_DEPTH];
+    size_t n;
+};
+// The directory that holds the clean path `path`, and the last component of the path. Missing
+// directories are made (0755). The descriptor belongs to `b` and is valid until the next call.
+int beneath_parent(struct beneath *b, const char *path, const char **base, struct error **err);
+void beneath_close(struct beneath *b);
 
 #endif

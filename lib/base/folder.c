@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens a folder component by component, and checks who owns each link and folder on the path.
-#include "base/folder.h"
-
 #include "base/file.h"
 
 #include <errno.h>
@@ -234,7 +232,7 @@ int make_directories(const char *path, mode_t mode, struct error **err)
     return 0;
 }
 
-int folder_of(const char *path, const char **base, struct error **err)
+int folder_open_parent(const char *path, const char **base, struct error **err)
 {
     const char *slash = strrchr(path, '/');
     *base = slash ? slash + 1 : path;
@@ -252,7 +250,7 @@ char *folder_follow(const char *path, struct error **err)
         const char *base;
         struct stat st;
         char target[PATH_MAX + 1];
-        cleanup_close int folder = folder_of(at, &base, err);
+        cleanup_close int folder = folder_open_parent(at, &base, err);
         if (folder < 0)
             return NULL;
         if (fstatat(folder, base, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode))

@@ -7,7 +7,7 @@
 // hold. So kbuild never blocks on it: it reads and writes through file descriptions of its own, a
 // byte that does not fit is dropped, and the number of bytes is restored when no step runs. Each
 // step gets file descriptions of its own, so that no step can change another's flags.
-#include "base/jobserver.h"
+#include "base/process.h"
 
 #include "base/file.h"
 

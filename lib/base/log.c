@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends notes, warnings and progress to standard error or to the sink that was set.
-#include "base/log.h"
+// Tells the user: notes and warnings, phases and progress, and lines that stay at the end of a
+// terminal.
+#include "base/error.h"
+#include "base/print.h"
 
-#include "base/visible.h"
-
+#include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 static bool quiet;
@@ -91,4 +93,120 @@ void progress(const char *what, unsigned long long done, unsigned long long tota
         return;
     last = now;
     progress_to(what, done, total, unit, progress_context);
+}
+
+// ---- lines that stay at the end of a terminal ----
+
+enum { LINES_MAX = 64 };
+
+static struct {
+    unsigned width[LINES_MAX]; // columns of each line that is on the screen
+    unsigned n;
+} drawn;
+
+static struct winsize window(void)
+{
+    struct winsize size = {0};
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || !size.ws_col || !size.ws_row)
+        return (struct winsize){.ws_col = 80, .ws_row = 24};
+    return size;
+}
+
+bool live_terminal(void)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDERR_FILENO) && term && *term && strcmp(term, "dumb") != 0;
+}
+
+// xterm and screen cut lines when the window shrinks; other current terminals wrap them.
+static bool wraps_again(void)
+{
+    return !getenv("XTERM_VERSION") && !getenv("STY");
+}
+
+void live_erase(void)
+{
+    unsigned rows = 0, columns = window().ws_col;
+    for (unsigned i = 0; i < drawn.n; i++) {
+        unsigned filled = (drawn.width[i] + columns - 1) / columns;
+        rows += filled > 1 && wraps_again() ? filled : 1;
+    }
+    for (; rows; rows--) // one by one: tmux saves lines cleared together in its history
+        fputs("\033[1A\033[2K", stderr);
+    drawn.n = 0;
+}
+
+bool live_line(const char *text, bool last)
+{
+    struct winsize size = window();
+    // The cursor is in the row below the lines.
+    unsigned most = size.ws_row > 2 ? size.ws_row - 1U : 1;
+    if (drawn.n + (last ? 0 : 1) >= most || drawn.n == LINES_MAX - (last ? 0 : 1))
+        return false;
+    cleanup_free char *line = visible_columns(text, size.ws_col - 1U);
+    fprintf(stderr, "%s\n", line);
+    drawn.width[drawn.n++] = visible_width(line);
+    return true;
+}
+
+// ---- the progress of long work, for verbs without a view of their own ----
+
+#define LINE_SECONDS 10
+
+static struct timespec drawn_at;
+
+static void show(const char *what, unsigned long long done, unsigned long long total,
+                 const char *unit, void *context)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    long since =
+        (long)(now.tv_sec - drawn_at.tv_sec) * 1000 + (now.tv_nsec - drawn_at.tv_nsec) / 1000000;
+    if (since < 100)
+        return;
+    drawn_at = now;
+    cleanup_free char *text =
+        total ? xasprintf("%s %3llu %% of %.1f MB", what, done * 100 / total, (double)total / 1e6)
+              : xasprintf("%s %.1f MB", what, (double)done / 1e6);
+    live_erase();
+    live_line(text, true);
+    fflush(stderr);
+}
+
+// Without a terminal, prints a line at intervals to show progress.
+static void show_lines(const char *what, unsigned long long done, unsigned long long total,
+                       const char *unit, void *context)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec - drawn_at.tv_sec < LINE_SECONDS || !total || strcmp(unit, "bytes") != 0)
+        return;
+    drawn_at = now;
+    log_note("%s: %.1f of %.1f MB", what, (double)done / 1e6, (double)total / 1e6);
+}
+
+static void line(enum log_level level, const char *text, void *context)
+{
+    live_erase();
+    log_print(level, text);
+}
+
+void meter_begin(void)
+{
+    if (log_is_quiet())
+        return;
+    if (!live_terminal()) {
+        clock_gettime(CLOCK_MONOTONIC, &drawn_at);
+        progress_redirect(show_lines, NULL);
+        return;
+    }
+    progress_redirect(show, NULL);
+    log_redirect(line, NULL);
+}
+
+void meter_end(void)
+{
+    live_erase();
+    progress_redirect(NULL, NULL);
+    log_redirect(NULL, NULL);
 }

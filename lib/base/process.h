@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Running other programs.
+// Running other programs, threads, the processors that all of them share, and time.
 #ifndef KBUILD_BASE_PROCESS_H
 #define KBUILD_BASE_PROCESS_H
 
-#include "base/buf.h"
 #include "base/error.h"
+#include "base/memory.h"
 
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
+#include <time.h>
+
+// ---- programs ----
 
 // What to run and how. Zero-initialise, then set what differs. Nothing is owned.
 struct process {
@@ -30,7 +36,7 @@ void signals_on_entry(void);
 bool signal_ignored_on_entry(int signal);
 
 // Starts it. A program that cannot be executed is an error here. The child is killed if this
-// process dies. Returns the pid, or -1. With `tree` it is the pid of a supervisor (supervise.h),
+// process dies. Returns the pid, or -1. With `tree` it is the pid of a supervisor,
 // which ends with the program's status once all descendants are dead, in whatever groups and
 // sessions; process_stop(), and the end of this process, kill them all.
 pid_t process_start(const struct process *p, struct error **err);
@@ -43,5 +49,82 @@ int process_run(const struct process *p, struct buf *out, struct error **err);
 void process_stop(pid_t pid, int grace_ms);
 // "exit status 2", "signal 9 (Killed)"; to be freed.
 char *process_status_text(int status);
+
+// Every supervisor keeps this descriptor open until it ends, so that a reader of the other end
+// knows when all have ended. -1: none.
+void supervisors_hold(int fd);
+
+// ---- threads ----
+// No thread that is started here takes signals: they are for the thread that runs the program.
+
+// 0, or the number of an error (EAGAIN: there are too many).
+int thread_start(pthread_t *thread, void *(*run)(void *context), void *context);
+
+// Runs `work` in this thread and in up to `threads` - 1 others, WORKERS_MAX at most, and returns
+// when all have ended. If no other thread can be made, this one does everything: `work` returns
+// when no work is left. The context is shared; `work` does the locking.
+#define WORKERS_MAX 64u
+void workers_run(size_t threads, void *(*work)(void *context), void *context);
+
+// ---- ring ----
+// Passes buffers from the caller, which fills them, to a thread of the ring, which takes them in
+// order, at the same time. The caller owns the ring, the ring its buffers; only a take can fail.
+
+// Takes one given buffer. False: it failed, and is not called again.
+typedef bool ring_take(void *context, const void *bytes, size_t length);
+struct ring;
+// A ring of `slots` buffers of `slot_size` bytes, each made at its first use; the thread is started
+// at the second buffer. If no thread can be made, the calling thread takes. The context must live
+// until ring_end().
+struct ring *ring_begin(size_t slots, size_t slot_size, ring_take *take, void *context);
+// A buffer to fill; waits until one is free.
+void *ring_slot(struct ring *r);
+// Gives the first `length` bytes of the buffer that ring_slot() returned last. It stays readable
+// and unchanged until the next call of ring_slot().
+void ring_give(struct ring *r, size_t length);
+// Waits until everything is taken, wipes the buffers and frees the ring. False if a take failed.
+// NULL is allowed.
+bool ring_end(struct ring *r);
+
+// ---- the tokens of GNU make's jobserver ----
+// GNU make, "POSIX Jobserver Interaction": each stands for one processor. Steps, their compilers
+// and packing share them.
+
+int jobserver_open(unsigned jobs, struct error **err);
+void jobserver_close(void);
+bool jobserver_is_open(void);
+bool jobserver_take(void);   // false: none free now
+void jobserver_give(void);   // never waits
+void jobserver_refill(void); // when no step runs: restores the exact number of tokens
+int jobserver_wait_fd(void); // readable when a token may be free
+// For a step, in its child: new descriptors {read, write} that nobody shares, or {0, 0}.
+void jobserver_fds(int fds[static 2]);
+unsigned pack_threads_acquire(void); // tokens for packing, besides our own
+void pack_threads_release(unsigned threads);
+
+// ---- time ----
+
+// The milliseconds of the monotonic clock, for durations.
+static inline long long now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+// Retries after a transient failure, with growing pauses. Random jitter keeps many machines from
+// retrying at the same moment.
+
+struct retry {
+    unsigned left;     // tries after the first
+    unsigned pause_ms; // before the next; doubles, at most RETRY_PAUSE_MAX_MS
+};
+#define RETRY_PAUSE_MAX_MS 60000u
+
+// True, and *ms to wait before the next try; false when no tries are left. The server's Retry-After
+// in seconds (0: none) is obeyed up to RETRY_PAUSE_MAX_MS.
+bool retry_next(struct retry *r, unsigned server_seconds, unsigned *ms);
+// The same, and waits.
+bool retry_pause(struct retry *r, unsigned server_seconds);
 
 #endif

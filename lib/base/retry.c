@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Computes the pause before the next try, and ends after the last one.
-#include "base/retry.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <sys/random.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Escapes control and invisible characters in text, and prints it.
-#include "base/visible.h"
+#include "base/print.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 // Implements key agreement, key wrapping, encryption and digests of an image, over OpenSSL.
 #include "crypto/crypto.h"
 
-#include "base/buf.h"
-#include "base/secret.h"
+#include "base/memory.h"
+#include "base/input.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>

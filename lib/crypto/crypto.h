@@ -7,9 +7,8 @@
 #ifndef KBUILD_CRYPTO_CRYPTO_H
 #define KBUILD_CRYPTO_CRYPTO_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/digest.h"
-#include "base/endian.h"
 #include "base/error.h"
 
 #include <openssl/evp.h>

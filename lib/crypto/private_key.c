@@ -2,7 +2,7 @@
 // Reads private keys in PEM form, and wipes what was read.
 #include "crypto/crypto.h"
 
-#include "base/secret.h"
+#include "base/input.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>

@@ -4,7 +4,7 @@
 #ifndef KBUILD_DISK_DISK_H
 #define KBUILD_DISK_DISK_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "pack/pack.h"

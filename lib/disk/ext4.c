@@ -2,7 +2,7 @@
 // Turns tree entries into commands for debugfs, and computes the size of their file system.
 #include "disk/disk.h"
 
-#include "base/endian.h"
+#include "base/memory.h"
 
 #include "base/file.h"
 

@@ -2,10 +2,10 @@
 // Computes and writes the hash tree of dm-verity and its superblock.
 #include "disk/disk.h"
 
-#include "base/endian.h"
+#include "base/memory.h"
 #include "base/file.h"
 
-#include "base/log.h"
+#include "base/error.h"
 
 #include <openssl/evp.h>
 #include <string.h>

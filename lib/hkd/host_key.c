@@ -3,9 +3,8 @@
 #include "hkd/hkd.h"
 
 #include "base/file.h"
-#include "base/log.h"
-#include "base/secret.h"
-#include "base/user_file.h"
+#include "base/error.h"
+#include "base/input.h"
 #include "crypto/crypto.h"
 
 #include <openssl/crypto.h>

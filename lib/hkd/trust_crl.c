@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Judges the revocation lists of a signing key (12.4), without OpenSSL since the key is no CA, and
 // fetches missing ones.
-#include "base/log.h"
+#include "base/error.h"
 
 #include "base/digest.h"
 #include "hkd/internal.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loads certificates and revocation lists from files (12.1), and finds the signing keys.
-#include "base/log.h"
+#include "base/error.h"
 
-#include "base/user_file.h"
+#include "base/input.h"
 #include "crypto/crypto.h"
 #include "hkd/internal.h"
 

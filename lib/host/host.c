@@ -2,7 +2,6 @@
 // Reads files below a root, whatever their links say, and the output of programs, as text that
 // is safe to print.
 #include "host/host.h"
-#include "base/beneath.h"
 #include "base/file.h"
 
 #include <errno.h>

@@ -8,7 +8,7 @@
 #ifndef KBUILD_HOST_HOST_H
 #define KBUILD_HOST_HOST_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 
 #include <stdbool.h>

@@ -3,7 +3,7 @@
 #ifndef KBUILD_HOST_KVM_H
 #define KBUILD_HOST_KVM_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 
 // `device` is /dev/kvm, open for reading and writing, and closed here; -1 adds nothing. Adds one
 // line to `out`: "ran a guest", "made a guest, ..." (on other machines than x86_64), or "failed

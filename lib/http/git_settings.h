@@ -6,7 +6,7 @@
 #ifndef KBUILD_HTTP_GIT_SETTINGS_H
 #define KBUILD_HTTP_GIT_SETTINGS_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 
 // The value of `<section>.<key>` for `url`, where a matching `<section>.<pattern>.<key>` wins as in

@@ -14,7 +14,7 @@
 #ifndef KBUILD_HTTP_HTTP_H
 #define KBUILD_HTTP_HTTP_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 #include "http/libcurl.h"
 

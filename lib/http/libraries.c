@@ -3,7 +3,7 @@
 #include "http/libcurl.h"
 #include "http/libgit2.h"
 
-#include "base/visible.h"
+#include "base/print.h"
 
 #include <dlfcn.h>
 #include <pthread.h>

@@ -2,7 +2,7 @@
 // Computes the digest of each kind of launch, in the order of the measurements.
 #include "measure/measure.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "crypto/crypto.h"
 #include "measure/kernel.h"
 #include "measure/launch_digest.h"

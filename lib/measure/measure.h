@@ -16,7 +16,7 @@
 #ifndef KBUILD_MEASURE_MEASURE_H
 #define KBUILD_MEASURE_MEASURE_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/digest.h"
 
 #define LAUNCH_DIGEST_MAX 48u  // bytes; SHA-384

@@ -3,7 +3,7 @@
 #ifndef KBUILD_MEASURE_X86_H
 #define KBUILD_MEASURE_X86_H
 
-#include "base/endian.h"
+#include "base/memory.h"
 
 #define X86_PAGE 4096u
 #define FOUR_GIB ((uint64_t)1 << 32)

@@ -11,7 +11,7 @@
 #ifndef KBUILD_OCI_OCI_H
 #define KBUILD_OCI_OCI_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "registry/registry.h"

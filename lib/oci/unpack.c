@@ -3,7 +3,7 @@
 // second unpacks. So a whiteout never removes a member of its own layer, in any order.
 #include "oci/oci.h"
 
-#include "base/beneath.h"
+#include "base/file.h"
 #include "pack/names.h"
 #include "pack/pack.h"
 #include "pack/reader.h"
@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
 
 #define WHITEOUT ".wh."
 #define OPAQUE ".wh..wh..opq"

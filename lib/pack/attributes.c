@@ -3,7 +3,7 @@
 // text.
 #include "pack/attributes.h"
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/digest.h"
 
 #include <errno.h>

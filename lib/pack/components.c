@@ -4,7 +4,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
-#include "base/thread.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,8 +2,8 @@
 // Decompresses an archive in a thread of its own, ahead of the reader.
 #include "pack/decoder.h"
 
-#include "base/buf.h"
-#include "base/thread.h"
+#include "base/memory.h"
+#include "base/process.h"
 
 #include <archive.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "pack/compressor.h"
 #include "pack/segment.h"
 
-#include "base/buf.h"
+#include "base/memory.h"
 
 #include <lzma.h>
 #include <string.h>

@@ -2,9 +2,9 @@
 // Compresses blocks with zlib in several threads, and joins them into one gzip stream.
 #include "pack/gzip.h"
 
-#include "base/endian.h"
+#include "base/memory.h"
 #include "base/file.h"
-#include "base/thread.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 #include "pack/staging.h"
 
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <string.h>

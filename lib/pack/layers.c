@@ -3,7 +3,7 @@
 // ones.
 #include "pack/layers.h"
 
-#include "base/buf.h"
+#include "base/memory.h"
 
 #include <string.h>
 #include <sys/stat.h>

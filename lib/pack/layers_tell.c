@@ -5,7 +5,7 @@
 #include "pack/names.h"
 #include "pack/pack.h"
 
-#include "base/log.h"
+#include "base/error.h"
 
 #include <string.h>
 #include <sys/stat.h>

@@ -4,8 +4,8 @@
 #ifndef KBUILD_PACK_NAMES_H
 #define KBUILD_PACK_NAMES_H
 
-#include "base/beneath.h"
-#include "base/buf.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "base/error.h"
 
 #include <locale.h>

@@ -20,7 +20,7 @@
 #ifndef KBUILD_PACK_PACK_H
 #define KBUILD_PACK_PACK_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 
 #include <stdbool.h>

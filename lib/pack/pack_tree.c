@@ -8,7 +8,7 @@
 #include "pack/tar_out.h"
 
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <fcntl.h>

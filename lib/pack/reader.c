@@ -8,7 +8,7 @@
 #include "pack/names.h"
 
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 
 #include <archive.h>
 #include <archive_entry.h>

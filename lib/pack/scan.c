@@ -2,7 +2,7 @@
 // Lists a folder once, by directory descriptors, and opens what was listed without following links.
 #include "pack/scan.h"
 
-#include "base/beneath.h"
+#include "base/file.h"
 #include "pack/names.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
 #define KBUILD_PACK_SCAN_H
 
 #include "base/error.h"
-#include "base/mem.h"
+#include "base/memory.h"
 
 #include <stdint.h>
 #include <sys/types.h>

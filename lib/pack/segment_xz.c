@@ -5,7 +5,7 @@
 //   stream header | block ... block | end block | index | stream footer
 #include "pack/segment.h"
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/file.h"
 
 #include <errno.h>

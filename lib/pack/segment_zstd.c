@@ -4,7 +4,7 @@
 // bytes.
 //
 //   frame ... frame | skippable frame: the mark | frame of zeros
-#include "base/endian.h"
+#include "base/memory.h"
 #include "base/file.h"
 #include "pack/compressor.h"
 #include "pack/segment.h"

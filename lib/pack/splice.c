@@ -3,10 +3,10 @@
 // the joined file.
 #include "pack/segment.h"
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/file.h"
-#include "base/log.h"
-#include "base/thread.h"
+#include "base/error.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <stdatomic.h>

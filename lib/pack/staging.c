@@ -3,7 +3,6 @@
 // renaming.
 #include "pack/staging.h"
 
-#include "base/beneath.h"
 #include "base/file.h"
 
 #include <errno.h>

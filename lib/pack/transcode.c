@@ -6,7 +6,7 @@
 #include "pack/reader.h"
 #include "pack/tar_out.h"
 
-#include "base/log.h"
+#include "base/error.h"
 
 #include <string.h>
 #include <sys/stat.h>

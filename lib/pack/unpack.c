@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Unpacks an archive into a folder, never outside it; directories get their modes and times at
 // the end.
-#include "base/beneath.h"
 #include "base/file.h"
 #include "pack/attributes.h"
 #include "pack/names.h"
 #include "pack/pack.h"
 #include "pack/reader.h"
 
-#include "base/log.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <fcntl.h>

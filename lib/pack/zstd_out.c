@@ -3,7 +3,7 @@
 #include "pack/compressor.h"
 
 #include "base/file.h"
-#include "base/mem.h"
+#include "base/memory.h"
 
 #include <zstd.h>
 

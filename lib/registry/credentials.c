@@ -3,7 +3,7 @@
 // (containers-auth.json(5)) and with their credential helpers, and finds certificates in certs.d.
 #include "base/file.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "base/process.h"
 #include "registry/internal.h"
 

@@ -5,8 +5,8 @@
 
 #include "registry/registry.h"
 
-#include "base/retry.h"
-#include "base/secret.h"
+#include "base/process.h"
+#include "base/input.h"
 #include "http/libcurl.h"
 
 #include <pthread.h>

@@ -4,8 +4,8 @@
 #include "registry/internal.h"
 
 #include "base/file.h"
-#include "base/log.h"
-#include "base/thread.h"
+#include "base/error.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -5,7 +5,7 @@
 #define KBUILD_SE_CHECKS_H
 
 #include "base/error.h"
-#include "base/user_file.h"
+#include "base/input.h"
 #include "hkd/hkd.h"
 #include "se/format.h"
 

@@ -3,7 +3,7 @@
 // again.
 #include "se/components.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "se/checks.h"
 
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #include "se/derive.h"
 
 #include "base/digest.h"
-#include "base/user_file.h"
+#include "base/input.h"
 #include "se/checks.h"
 
 #include <jansson.h>

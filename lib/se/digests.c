@@ -2,7 +2,7 @@
 // Hashes all pages of all components: contents in a thread, addresses and tweaks in the caller.
 #include "se/checks.h"
 
-#include "base/thread.h"
+#include "base/process.h"
 #include "crypto/crypto.h"
 
 #define RUNS 4

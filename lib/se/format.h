@@ -5,7 +5,7 @@
 #ifndef KBUILD_SE_FORMAT_H
 #define KBUILD_SE_FORMAT_H
 
-#include "base/endian.h"
+#include "base/memory.h"
 #include "crypto/crypto.h"
 #include "se/se.h"
 

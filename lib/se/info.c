@@ -4,7 +4,7 @@
 
 #include "base/digest.h"
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 #include "se/checks.h"
 #include "se/header.h"
 #include "se/layout.h"

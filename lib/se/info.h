@@ -4,7 +4,7 @@
 #ifndef KBUILD_SE_INFO_H
 #define KBUILD_SE_INFO_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "se/se.h"
 #include "se/unlock.h"
 

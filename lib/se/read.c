@@ -2,7 +2,7 @@
 // The inspector: reads an image and checks everything that needs no key (section 16).
 #include "se/unlock.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "se/checks.h"
 #include "se/components.h"
 #include "se/header.h"

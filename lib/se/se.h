@@ -9,10 +9,10 @@
 #ifndef KBUILD_SE_SE_H
 #define KBUILD_SE_SE_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
-#include "base/secret.h"
+#include "base/input.h"
 #include "hkd/hkd.h"
 
 #include <openssl/evp.h>

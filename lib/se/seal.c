@@ -2,8 +2,8 @@
 // Seals an image, in the order of section 11, and reads seal secrets.
 #include "base/digest.h"
 
-#include "base/log.h"
-#include "base/thread.h"
+#include "base/error.h"
+#include "base/process.h"
 #include "loader/stages.h"
 #include "se/checks.h"
 #include "se/components.h"

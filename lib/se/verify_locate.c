@@ -2,7 +2,7 @@
 // Finds the single changed bit that explains why a tag or a digest of an image is wrong.
 #include "se/verify_steps.h"
 
-#include "base/buf.h"
+#include "base/memory.h"
 
 #include <openssl/bn.h>
 #include <openssl/crypto.h>

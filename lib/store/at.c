@@ -4,8 +4,7 @@
 // child processes; the part up to "<store>/" is not looked up again.
 #include "store/internal.h"
 
-#include "base/beneath.h"
-#include "base/copy.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -207,7 +206,7 @@ int store_restore_blob(struct store *s, const char *digest, const char *path, st
     const char *base;
     if (make_parent(path, err) < 0)
         return -1;
-    cleanup_close int folder = folder_of(path, &base, err);
+    cleanup_close int folder = folder_open_parent(path, &base, err);
     if (folder < 0)
         return error_wrap(err, "writing %s", path);
     return store_restore_blob_at(s, digest, folder, base, path, err);

@@ -2,7 +2,7 @@
 // Makes and reads OCI descriptors.
 #include "store/descriptor.h"
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/digest.h"
 
 #include <string.h>

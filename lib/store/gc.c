@@ -5,7 +5,7 @@
 // with the last unit that refers to it. Records are removed before their outputs, and trees are
 // renamed before they are emptied, so a kill leaves no record without its outputs and no partial
 // tree, only objects without a record, which the next collection finds.
-#include "base/log.h"
+#include "base/error.h"
 #include "store/internal.h"
 
 #include <errno.h>

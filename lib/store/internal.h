@@ -3,8 +3,8 @@
 #ifndef KBUILD_STORE_INTERNAL_H
 #define KBUILD_STORE_INTERNAL_H
 
-#include "base/buf.h"
-#include "base/folder.h"
+#include "base/memory.h"
+#include "base/file.h"
 #include "store/store.h"
 
 #include <sys/stat.h>

@@ -3,7 +3,7 @@
 // depends on a log, it is not synced, and it is removed with its record.
 #include "store/internal.h"
 
-#include "base/copy.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,7 +7,7 @@
 //
 // An owner and a sweep can race for a lock file that was just made or is about to be removed: each,
 // after locking, checks that the name still leads to the locked file.
-#include "base/log.h"
+#include "base/error.h"
 #include "store/internal.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens and closes the store, and names and publishes its objects.
-#include "base/log.h"
+#include "base/error.h"
 #include "store/internal.h"
 
 #include <errno.h>

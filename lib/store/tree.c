@@ -2,9 +2,8 @@
 // Lists a directory tree in one walk: looks up each name in its open directory, reads each file
 // once.
 #include "store/tree.h"
-#include "base/beneath.h"
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 
 #include <dirent.h>
 #include <errno.h>

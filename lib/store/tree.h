@@ -18,7 +18,7 @@
 #ifndef KBUILD_STORE_TREE_H
 #define KBUILD_STORE_TREE_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
 

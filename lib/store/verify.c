@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Verifies every object in the store.
-#include "base/log.h"
+#include "base/error.h"
 #include "store/internal.h"
 
 #include <string.h>

@@ -9,7 +9,7 @@
 #ifndef KBUILD_TOML_TOML_H
 #define KBUILD_TOML_TOML_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 
 #include <stdbool.h>

@@ -8,7 +8,7 @@
 #include "../unit/hkd_world.h"
 
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 #include "hkd/hkd.h"
 #include "hkd/internal.h"
 

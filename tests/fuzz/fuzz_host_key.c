@@ -4,7 +4,7 @@
 // The first byte chooses: the rest as it is, or the rest as changes to a good document in DER form
 // (three bytes each: where, and the new value).
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 #include "hkd/hkd.h"
 
 #include <openssl/pem.h>

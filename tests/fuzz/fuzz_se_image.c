@@ -6,7 +6,7 @@
 // header and components behind a front that fits them, with layout P's metadata or without; or the
 // rest as changes to a good image (ten bytes each: where, and eight new bytes).
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 #include "crypto/crypto.h"
 #include "se/info.h"
 #include "se/layout.h"

@@ -2,7 +2,6 @@
 // Names that somebody else chose: links, exchanged folders, depth, permissions.
 #include "test.h"
 
-#include "base/beneath.h"
 #include "base/file.h"
 
 #include <dirent.h>

@@ -2,7 +2,6 @@
 // A copy is the same to whoever reads it, and to make.
 #include "test.h"
 
-#include "base/copy.h"
 #include "base/file.h"
 #include "base/process.h"
 

@@ -2,7 +2,7 @@
 // Messages, their causes and hints, and what of them is shown.
 #include "test.h"
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 
 #include <errno.h>

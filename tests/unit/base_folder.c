@@ -3,7 +3,6 @@
 #include "test.h"
 
 #include "base/file.h"
-#include "base/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>

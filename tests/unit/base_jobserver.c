@@ -2,7 +2,7 @@
 // The tokens of GNU make that steps, packers and make itself share.
 #include "test.h"
 
-#include "base/jobserver.h"
+#include "base/process.h"
 
 #include <unistd.h>
 

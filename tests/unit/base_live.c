@@ -2,8 +2,7 @@
 // Lines that are drawn again: nothing stale is left when the window has another size by then.
 #include "test.h"
 
-#include "base/live.h"
-#include "base/visible.h"
+#include "base/print.h"
 
 #include <fcntl.h>
 #include <stdint.h>

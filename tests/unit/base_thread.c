@@ -2,8 +2,8 @@
 // Threads, the ring between them, and allocation that must not fail.
 #include "test.h"
 
-#include "base/mem.h"
-#include "base/thread.h"
+#include "base/memory.h"
+#include "base/process.h"
 
 #include <signal.h>
 #include <stdint.h>

@@ -3,8 +3,7 @@
 #include "test.h"
 
 #include "base/file.h"
-#include "base/secret.h"
-#include "base/user_file.h"
+#include "base/input.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -2,7 +2,7 @@
 // What comes from outside cannot steer a terminal, forge a line, or fill the screen.
 #include "test.h"
 
-#include "base/visible.h"
+#include "base/print.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "hkd_world.h"
 #include "se_fixture.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "hkd/hkd.h"
 
 static char *folder;

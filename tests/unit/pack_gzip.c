@@ -5,7 +5,7 @@
 #include "pack/gzip.h"
 
 #include "base/file.h"
-#include "base/mem.h"
+#include "base/memory.h"
 
 #include <fcntl.h>
 #include <stdbool.h>

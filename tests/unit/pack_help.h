@@ -4,7 +4,7 @@
 #ifndef KBUILD_TESTS_PACK_HELP_H
 #define KBUILD_TESTS_PACK_HELP_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"

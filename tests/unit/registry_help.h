@@ -5,7 +5,7 @@
 #define KBUILD_TESTS_CACHE_REGISTRY_HELP_H
 
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 #include "base/process.h"
 #include "registry/registry.h"
 

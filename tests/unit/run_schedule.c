@@ -7,7 +7,7 @@
 #include "run/schedule.h"
 
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 
 #include <fcntl.h>
 #include <signal.h>

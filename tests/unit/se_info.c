@@ -4,7 +4,7 @@
 
 #include "se_layout_p.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "se/info.h"
 
 #include <jansson.h>

@@ -4,7 +4,7 @@
 
 #include "se_fixture.h"
 
-#include "base/log.h"
+#include "base/error.h"
 
 #include <openssl/rand.h>
 #include <sys/stat.h>

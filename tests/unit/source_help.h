@@ -5,7 +5,7 @@
 #define KBUILD_TESTS_SOURCE_HELP_H
 
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 #include "base/process.h"
 #include "source/source.h"
 

@@ -3,7 +3,7 @@
 #ifndef KBUILD_TESTS_CACHE_TEST_H
 #define KBUILD_TESTS_CACHE_TEST_H
 
-#include "base/log.h"
+#include "base/error.h"
 #include "store/internal.h"
 #include "store/store.h"
 #include "store/tree.h"

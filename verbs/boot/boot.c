@@ -2,8 +2,8 @@
 // Implements `kbuild boot`: starts a built target and checks that it boots.
 #include "boot/internal.h"
 
-#include "base/copy.h"
-#include "base/log.h"
+#include "base/file.h"
+#include "base/error.h"
 #include "se/verify.h"
 
 #include <errno.h>

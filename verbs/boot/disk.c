@@ -4,7 +4,7 @@
 #include "boot/internal.h"
 
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 #include "disk/disk.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
 // confidential guest in the recipe, it starts one.
 #include "boot/internal.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "boot/confidential.h"
 
 #include <fcntl.h>

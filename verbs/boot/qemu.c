@@ -2,11 +2,10 @@
 // Runs a machine under QEMU: watches its console, decides what that proves, and serves its client.
 #include "boot/qemu.h"
 
-#include "base/clock.h"
-#include "base/file.h"
-#include "base/log.h"
 #include "base/process.h"
-#include "base/visible.h"
+#include "base/file.h"
+#include "base/error.h"
+#include "base/print.h"
 
 #include <errno.h>
 #include <fcntl.h>

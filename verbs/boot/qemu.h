@@ -4,7 +4,7 @@
 #ifndef KBUILD_BOOT_QEMU_H
 #define KBUILD_BOOT_QEMU_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 #include "recipe/arch.h"
 

@@ -3,7 +3,7 @@
 #include "boot/internal.h"
 
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 #include "se/se.h"
 
 // The private key that belongs to one of the documents: given, or beside them (a TEST key).

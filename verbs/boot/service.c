@@ -6,9 +6,8 @@
 #include "boot/internal.h"
 #include "run/plan.h"
 
-#include "base/copy.h"
 #include "base/file.h"
-#include "base/log.h"
+#include "base/error.h"
 #include "base/process.h"
 
 #include <errno.h>

@@ -3,7 +3,6 @@
 // file.
 #include "config/config.h"
 #include "base/file.h"
-#include "base/folder.h"
 #include "config/edit.h"
 #include "toml/toml.h"
 

@@ -8,7 +8,7 @@
 #ifndef KBUILD_CONFIG_CONFIG_H
 #define KBUILD_CONFIG_CONFIG_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 
 #include <stdbool.h>

@@ -3,7 +3,7 @@
 #ifndef KBUILD_CONFIG_EDIT_H
 #define KBUILD_CONFIG_EDIT_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "config/config.h"
 #include "toml/toml.h"
 

@@ -9,7 +9,7 @@
 #ifndef KBUILD_DOCTOR_DOCTOR_H
 #define KBUILD_DOCTOR_DOCTOR_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 
 #include <jansson.h>

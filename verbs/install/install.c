@@ -4,7 +4,7 @@
 
 #include "graph/job.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "pack/install.h"
 #include "store/tarball_listings.h"
 

@@ -2,7 +2,7 @@
 // Loads the base image: its manifest for one architecture, its config, its unchanged layers.
 #include "payload/internal.h"
 
-#include "base/environment.h"
+#include "base/input.h"
 #include "oci/oci.h"
 #include "registry/registry.h"
 

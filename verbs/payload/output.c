@@ -3,7 +3,7 @@
 // tar (oci-archive), or a registry.
 #include "payload/internal.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "registry/registry.h"
 #include "store/store.h"
 

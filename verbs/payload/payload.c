@@ -7,7 +7,7 @@
 #include "release/merge.h"
 #include "store/tarball_listings.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "base/process.h"
 #include "pack/decoder.h"
 #include "pack/merge_plan.h"

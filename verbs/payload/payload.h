@@ -9,7 +9,7 @@
 #ifndef KBUILD_PAYLOAD_PAYLOAD_H
 #define KBUILD_PAYLOAD_PAYLOAD_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 #include "base/error.h"
 #include "recipe/arch.h"
 

@@ -5,7 +5,7 @@
 #include "graph/job.h"
 #include "share/vouch.h"
 
-#include "base/log.h"
+#include "base/error.h"
 #include "base/process.h"
 #include "pack/attributes.h"
 

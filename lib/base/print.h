@@ -13,12 +13,13 @@
 // Other UTF-8 is unchanged, the backslash too. Nothing but this file writes to a terminal: cmd/ and
 // the views use print(), print_text() and print_prefixed(); tests/run-lint looks for others. JSON
 // goes through print_json().
-#ifndef KBUILD_BASE_VISIBLE_H
-#define KBUILD_BASE_VISIBLE_H
+#ifndef KBUILD_BASE_PRINT_H
+#define KBUILD_BASE_PRINT_H
 
-#include "base/buf.h"
+#include "base/memory.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 // The longest line shown of a message, a name or the end of a log. Longer ones are cut and marked.
@@ -49,5 +50,23 @@ void print_prefixed(FILE *to, const char *prefix, const char *text);
 void print_json(FILE *to, const json_t *value, size_t flags);
 // A JSON string of any bytes: what is not UTF-8 is shown as visible_line() does.
 json_t *json_visible(const char *text);
+
+// ---- lines that stay at the end of a terminal (standard error) ----
+
+// Whether standard error is a terminal that can move its cursor.
+bool live_terminal(void);
+// Erases the drawn lines. The window may have been resized since: most terminals rewrap lines, so
+// that one line can fill several rows.
+void live_erase(void);
+// Draws one line below the others, cut to the window, control characters visible. False if the
+// window is full but for one row; that row is for the line drawn with `last`.
+bool live_line(const char *text, bool last);
+
+// ---- the progress of this process's own work ----
+// One line on a terminal: "splicing 45 % of 188.0 MB". Nothing where standard error is no terminal,
+// or with TERM=dumb.
+
+void meter_begin(void);
+void meter_end(void); // wipes the line
 
 #endif
