@@ -3,8 +3,8 @@
 // text.
 #include "pack/attributes.h"
 
-#include "base/memory.h"
 #include "base/digest.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <linux/capability.h>

@@ -2,8 +2,8 @@
 // Compresses blocks with zlib in several threads, and joins them into one gzip stream.
 #include "pack/gzip.h"
 
-#include "base/memory.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/process.h"
 
 #include <errno.h>

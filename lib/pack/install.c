@@ -8,8 +8,8 @@
 #include "pack/reader.h"
 #include "pack/staging.h"
 
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <string.h>

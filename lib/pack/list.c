@@ -61,11 +61,12 @@ int list_archive(int fd, const char *name, struct listing *out, struct error **e
 
 void listing_free(struct listing *l)
 {
-    for (size_t i = 0; i < l->n; i++) {
+    for (size_t i = 0; !l->text && i < l->n; i++) {
         free(l->entries[i].path);
         free(l->entries[i].link);
         free(l->entries[i].attributes);
     }
     free(l->entries);
+    free(l->text);
     *l = (struct listing){0};
 }

@@ -36,16 +36,17 @@ void listing_write(const struct listing *l, struct buf *out)
 
 // The bytes that are left to read.
 struct cursor {
-    const char *at, *end;
+    char *at, *end;
 };
 
-// The text up to the next `stop`, which is skipped, to be freed; NULL if there is none.
+// The text up to the next `stop`, which becomes its NUL; NULL if there is none.
 static char *take(struct cursor *c, char stop)
 {
-    const char *found = memchr(c->at, stop, (size_t)(c->end - c->at));
-    if (!found || memchr(c->at, '\0', (size_t)(found - c->at)))
+    char *found = memchr(c->at, stop, (size_t)(c->end - c->at));
+    if (!found || (stop && memchr(c->at, '\0', (size_t)(found - c->at))))
         return NULL;
-    char *text = xstrndup(c->at, (size_t)(found - c->at));
+    char *text = c->at;
+    *found = '\0';
     c->at = found + 1;
     return text;
 }
@@ -53,7 +54,7 @@ static char *take(struct cursor *c, char stop)
 // A number as printf() writes it, and nothing else.
 static bool number(struct cursor *c, int base, bool negative, int64_t *out)
 {
-    cleanup_free char *text = take(c, ' ');
+    const char *text = take(c, ' ');
     const char *digits = text && *text == '-' ? text + 1 : text;
     if (!text || !*digits || strlen(text) > 20 || strspn(digits, "0123456789") != strlen(digits))
         return false;
@@ -64,7 +65,7 @@ static bool number(struct cursor *c, int base, bool negative, int64_t *out)
 
 static bool take_digest(struct cursor *c, struct listing_entry *e)
 {
-    cleanup_free char *text = take(c, ' ');
+    const char *text = take(c, ' ');
     if (!text || (strcmp(text, "-") != 0 && !digest_is_hex(text)))
         return false;
     if (*text != '-')
@@ -74,11 +75,11 @@ static bool take_digest(struct cursor *c, struct listing_entry *e)
 
 static bool take_attributes(struct cursor *c, struct listing_entry *e)
 {
-    cleanup_free char *text = take(c, ' ');
+    char *text = take(c, ' ');
     if (!text || !strcmp(text, "-"))
         return text != NULL;
-    e->attributes = steal(text);
-    return strspn(e->attributes, "0123456789abcdef=,") == strlen(e->attributes);
+    e->attributes = text;
+    return strspn(text, "0123456789abcdef=,") == strlen(text);
 }
 
 static bool take_entry(struct cursor *c, struct listing_entry *e)
@@ -89,7 +90,7 @@ static bool take_entry(struct cursor *c, struct listing_entry *e)
         return false;
     e->mode = (unsigned)mode;
     e->size = (uint64_t)size;
-    cleanup_free char *hard = take(c, ' ');
+    const char *hard = take(c, ' ');
     if (!hard || (strcmp(hard, "h") != 0 && strcmp(hard, "-") != 0))
         return false;
     e->hardlink = *hard == 'h';
@@ -105,12 +106,14 @@ static bool take_entry(struct cursor *c, struct listing_entry *e)
 
 int listing_read(const void *bytes, size_t length, struct listing *out, struct error **err)
 {
-    struct cursor c = {bytes, (const char *)bytes + length};
-    cleanup_free char *header = take(&c, '\n');
-    bool good = header != NULL;
-    cleanup_free char *line = xasprintf("%s\n", good ? header : "");
-    out->normal = good && !strcmp(line, normal_header);
-    good = good && (out->normal || !strcmp(line, other_header));
+    out->text = xmalloc(length);
+    if (length)
+        memcpy(out->text, bytes, length);
+    struct cursor c = {out->text, out->text + length};
+    const char *header = take(&c, '\n');
+    size_t n = header ? strlen(header) : 0;
+    out->normal = n == sizeof normal_header - 2 && !memcmp(header, normal_header, n);
+    bool good = out->normal || (n == sizeof other_header - 2 && !memcmp(header, other_header, n));
     while (good && c.at < c.end) {
         out->entries = xgrow(out->entries, &out->cap, out->n + 1, sizeof *out->entries);
         out->entries[out->n] = (struct listing_entry){0};

@@ -22,6 +22,8 @@ static const struct {
 bool merge_host_path(const char *path)
 {
     for (size_t i = 0; i < ARRAY_LEN(host_paths); i++) {
+        if (*path != *host_paths[i].path) // most paths
+            continue;
         size_t n = strlen(host_paths[i].path);
         if (!strncmp(path, host_paths[i].path, n) &&
             (!path[n] || (host_paths[i].below && path[n] == '/')))
@@ -69,11 +71,10 @@ static int claim(struct merge_plan *p, size_t component, size_t entry, struct er
 {
     const struct claim mine = {component, entry};
     const char *path = p->components[component].listing.entries[entry].path;
-    const size_t *taken = map_find(&p->by_path, path);
+    const size_t *taken = map_add(&p->by_path, path, p->claim_n);
     if (!taken) {
         p->claims = xgrow(p->claims, &p->claim_cap, p->claim_n + 1, sizeof *p->claims);
-        p->claims[p->claim_n] = mine;
-        map_put(&p->by_path, path, p->claim_n++);
+        p->claims[p->claim_n++] = mine;
         return 0;
     }
     const struct claim *first = &p->claims[*taken];
@@ -110,10 +111,19 @@ static bool same_folder(const char *a, const char *b)
     return n == (size_t)(path_base(b) - b) && !memcmp(a, b, n);
 }
 
+static bool has_hard_links(const struct listing *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (l->entries[i].hardlink)
+            return true;
+    return false;
+}
+
 // Resolves hard links, and refuses entries that no component may have.
 static int check_entries(struct component *c, struct buf *offenders, struct error **err)
 {
-    struct map by_path = {0};
+    struct map by_path = {0}; // only if it is needed
+    bool links = has_hard_links(&c->listing);
     int result = 0;
     c->same = xcalloc(c->listing.n, sizeof *c->same);
     for (size_t i = 0; i < c->listing.n && !result; i++) {
@@ -128,7 +138,8 @@ static int check_entries(struct component *c, struct buf *offenders, struct erro
                 error_user(err, "%s: \"%s\" is a device node, fifo or socket", c->name, e->path);
         if (merge_host_path(e->path))
             buf_printf(offenders, "%s\"%s\" in %s", offenders->len ? ", " : "", e->path, c->name);
-        map_put(&by_path, e->path, i);
+        if (links)
+            map_put(&by_path, e->path, i);
     }
     map_free(&by_path);
     return result;

@@ -4,9 +4,9 @@
 #ifndef KBUILD_PACK_NAMES_H
 #define KBUILD_PACK_NAMES_H
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/error.h"
 
 #include <locale.h>
 #include <stdint.h>

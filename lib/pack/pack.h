@@ -20,8 +20,8 @@
 #ifndef KBUILD_PACK_PACK_H
 #define KBUILD_PACK_PACK_H
 
-#include "base/memory.h"
 #include "base/error.h"
+#include "base/memory.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,7 +33,7 @@ const char *pack_codec_version(void);
 // ---- writing ----
 enum pack_format { FORMAT_XZ, FORMAT_ZSTD };
 int pack_format_named(const char *name, enum pack_format *out, struct error **err); // "tar.xz"
-enum pack_format pack_format_of(const char *file); // by its name; FORMAT_XZ if unknown
+enum pack_format pack_format_of(const char *file);          // by its name; FORMAT_XZ if unknown
 const char *pack_format_extension(enum pack_format format); // "tar.xz"
 
 struct listing;
@@ -101,6 +101,7 @@ struct listing {
     struct listing_entry *entries;
     size_t n, cap;
     bool normal; // every member is as pack_tree() writes it: owner, mode, name
+    char *text;  // holds all texts of the entries, if listing_read() made them; else NULL
 };
 // All members in the archive's order. The listing is to be freed also after an error.
 int list_archive(int fd, const char *name, struct listing *out, struct error **err);

@@ -5,8 +5,8 @@
 #include "pack/pack.h"
 #include "pack/tar_out.h"
 
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,8 +7,8 @@
 #include "pack/scan.h"
 #include "pack/tar_out.h"
 
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,8 +7,8 @@
 #include "pack/decoder.h"
 #include "pack/names.h"
 
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -39,12 +39,18 @@ void scan_free(struct scan *s);
 #define cleanup_scan __attribute__((cleanup(scan_free)))
 
 // ---- map ----
-// A map from names to numbers. Balanced (tsearch), so hostile names cannot make it slow.
-
+// A map from names, which are copied, to numbers. Hostile names cannot make it slow.
+// Zero-initialise.
 struct map {
-    void *root; // zero-initialise
+    struct map_slot *slots;
+    size_t n, slot_count;
+    struct buf names; // one after another, each with its NUL
+    uint64_t key[2];  // of the hash
 };
-size_t *map_find(const struct map *m, const char *name);     // NULL if it is not there
+// The number, until something else is put into the map; NULL if the name is not there.
+size_t *map_find(const struct map *m, const char *name);
+// Adds a name: NULL; if it is there already, its number, which stays as it is.
+size_t *map_add(struct map *m, const char *name, size_t value);
 void map_put(struct map *m, const char *name, size_t value); // replaces
 void map_free(struct map *m);
 #define cleanup_map __attribute__((cleanup(map_free)))

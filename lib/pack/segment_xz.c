@@ -5,8 +5,8 @@
 //   stream header | block ... block | end block | index | stream footer
 #include "pack/segment.h"
 
-#include "base/memory.h"
 #include "base/file.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <lzma.h>

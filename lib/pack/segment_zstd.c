@@ -4,8 +4,8 @@
 // bytes.
 //
 //   frame ... frame | skippable frame: the mark | frame of zeros
-#include "base/memory.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "pack/compressor.h"
 #include "pack/segment.h"
 

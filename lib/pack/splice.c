@@ -3,9 +3,9 @@
 // the joined file.
 #include "pack/segment.h"
 
-#include "base/memory.h"
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
 #include "base/process.h"
 
 #include <errno.h>
