@@ -12,7 +12,7 @@
 
 #include "base/file.h"
 #include "base/error.h"
-#include "store/tree.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,7 +7,6 @@
 #include "base/process.h"
 #include "base/error.h"
 #include "graph/release_version.h"
-#include "pack/gzip.h"
 #include "pack/pack.h"
 
 #include <errno.h>

@@ -20,7 +20,7 @@
 
 #include "registry/registry.h"
 #include "share/vouch.h"
-#include "store/descriptor.h"
+#include "store/store.h"
 
 #define ENTRY_TYPE "application/vnd.kbuild.entry.v1"
 #define BLOB_TYPE "application/vnd.kbuild.blob.v1"

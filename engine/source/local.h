@@ -21,7 +21,7 @@
 
 #include "http/libgit2.h"
 #include "source/internal.h"
-#include "store/tree.h"
+#include "store/store.h"
 
 struct local_entry {
     char *path;     // below the folder

@@ -3,7 +3,7 @@
 // those for every processor of the architecture before others, then those that do not, depth first.
 #include "oci/oci.h"
 
-#include "store/descriptor.h"
+#include "store/store.h"
 
 #include <string.h>
 

@@ -2,9 +2,8 @@
 // Makes the config, the manifest and the layer of a root file system's image.
 #include "oci/oci.h"
 
-#include "pack/names.h"
+#include "pack/reader.h"
 #include "store/store.h"
-#include "store/tree.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -2,7 +2,7 @@
 // Finds an image in a registry, downloads its layers and unpacks them as a root file system.
 #include "oci/oci.h"
 
-#include "store/descriptor.h"
+#include "store/store.h"
 
 #include "base/file.h"
 

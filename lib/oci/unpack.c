@@ -4,9 +4,8 @@
 #include "oci/oci.h"
 
 #include "base/file.h"
-#include "pack/names.h"
-#include "pack/pack.h"
 #include "pack/reader.h"
+#include "pack/pack.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads and writes extended attributes of files and archive members, and converts them to and from
 // text.
-#include "pack/attributes.h"
+#include "pack/reader.h"
 
 #include "base/digest.h"
 #include "base/memory.h"

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compares two archives, and reports the members that differ and their first different bytes.
-#include "pack/attributes.h"
-
-#include "pack/names.h"
-#include "pack/pack.h"
-#include "pack/scan.h"
+#include "pack/internal.h"
 
 #include "base/file.h"
 

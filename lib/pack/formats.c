@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lists the formats that kbuild writes, one row each.
-#include "pack/compressor.h"
-#include "pack/segment.h"
+// Lists the formats that kbuild writes, one row each, and the versions of the libraries behind
+// them.
+#include "pack/internal.h"
 
 #include "base/memory.h"
 
+#include <archive.h>
 #include <lzma.h>
+#include <pthread.h>
 #include <string.h>
 
 static const struct {
@@ -59,4 +61,20 @@ unsigned compressor_threads(unsigned wanted, uint64_t per_thread)
     if (!wanted && memory && n > fit)
         n = (unsigned)fit;
     return n ? n : 1;
+}
+
+static char text[160];
+
+static void fill(void)
+{
+    const char *zlib = archive_zlib_version();
+    snprintf(text, sizeof text, "liblzma %s + %s + zlib %s", lzma_version_string(),
+             archive_version_string(), zlib ? zlib : "none");
+}
+
+const char *pack_codec_version(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fill);
+    return text;
 }

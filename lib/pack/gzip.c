@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compresses blocks with zlib in several threads, and joins them into one gzip stream.
-#include "pack/gzip.h"
+#include "pack/pack.h"
 
 #include "base/file.h"
 #include "base/memory.h"

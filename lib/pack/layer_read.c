@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the layers of an initrd twice: first the names, then the contents that are kept.
-#include "pack/layers.h"
+#include "pack/internal.h"
 
 #include "base/file.h"
-#include "pack/names.h"
-#include "pack/reader.h"
-#include "pack/scan.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
 #define KBUILD_PACK_MERGE_PLAN_H
 
 #include "pack/pack.h"
-#include "pack/scan.h"
+#include "pack/reader.h"
 
 #include <sys/stat.h>
 
@@ -43,26 +43,10 @@ int merge_plan_reserve(const struct merge_plan *p, const char *path, struct erro
 // Whether this entry is the first of its path.
 bool merge_plan_writes(const struct merge_plan *p, const char *path, size_t component,
                        size_t entry);
+// An error if a file changed after it was opened.
+int components_unchanged(const struct merge_plan *p, struct error **err);
 void merge_plan_free(struct merge_plan *p);
 // Whether a clean path is reserved for the host.
 bool merge_host_path(const char *path);
-
-// ---- components ----
-// The tarballs of a merge as files: open, their digests, their listings.
-
-// Sorted by name, so that the order of `paths` does not matter.
-int components_open(struct merge_plan *p, const struct strlist *paths, struct error **err);
-// Takes each listing from the keeper if it has one; else reads the tarball.
-int components_list(struct merge_plan *p, const struct merge_options *o, struct error **err);
-// An error if a file changed after it was opened.
-int components_unchanged(const struct merge_plan *p, struct error **err);
-void components_close(struct merge_plan *p);
-
-// ---- transcode ----
-// Rewrites a component that cannot be spliced, in the form of pack_tree().
-
-// Writes to fd the entries of component `number` that no earlier component has.
-int transcode_component(const struct merge_plan *plan, size_t number, int fd,
-                        const struct pack_options *o, struct error **err);
 
 #endif

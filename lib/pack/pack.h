@@ -24,6 +24,7 @@
 #include "base/memory.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 // "liblzma 5.4.1 + libarchive 3.6.2 + zlib 1.2.13": the libraries that the compressed bytes depend
@@ -94,7 +95,7 @@ struct listing_entry {
     int64_t mtime; // seconds since 1970
     char *link;    // symlink target, or hardlink target with mode S_IFREG and hardlink true
     bool hardlink;
-    char *attributes; // extended ones, as text that compares (attributes.h), or NULL
+    char *attributes; // extended ones, as text that compares (reader.h), or NULL
     char digest[65];  // SHA-256 of a regular file's content, else ""
 };
 struct listing {
@@ -136,7 +137,7 @@ struct pack_entry {
     unsigned major, minor;  // of a device
     const char *link;       // symlink target, or NULL
     uint64_t size;          // of the content that follows
-    const char *attributes; // extended ones (attributes.h), or NULL
+    const char *attributes; // extended ones (reader.h), or NULL
 };
 struct pack_sink {
     int (*entry)(void *context, const struct pack_entry *e, struct error **err);
@@ -194,5 +195,53 @@ struct merge_options {
 // other is rewritten with normal modes first.
 int merge_archives(const struct strlist *paths, int fd, const struct merge_options *o,
                    struct error **err);
+
+// ---- gzip ----
+// Makes one gzip stream (RFC 1952; RFC 1951) in several threads, from blocks of one size, each
+// deflated with the 32 KiB before it as dictionary and ended on a byte (zlib's Z_SYNC_FLUSH). It is
+// a single member, so every reader accepts it. The bytes follow from the content, the level and the
+// version of zlib, and not from the number of threads. Memory: some 1.2 MB for each block in
+// progress, two per thread.
+
+enum { GZIP_BLOCK = 512 << 10, GZIP_LEVEL = 6 }; // the level is docker's
+
+struct gzip;
+struct gzip *gzip_begin(int fd, unsigned threads); // 0: one thread; fd is not owned
+int gzip_add(struct gzip *g, const void *bytes, size_t length, struct error **err);
+int gzip_end(struct gzip *g, struct error **err); // writes the rest
+void gzip_free(struct gzip *g);                   // NULL is allowed
+
+// The whole of `from`, from its beginning.
+int gzip_file(int from, const char *name, int to, unsigned threads, struct error **err);
+
+// ---- installing ----
+// Tarballs into a host's tree, optionally with another prefix.
+
+// A symbolic link that no tarball has; path is below the prefix, target relative to it.
+struct install_link {
+    const char *path, *target;
+};
+struct install_options {
+    const char *from;   // clean path that the tarballs use: "opt/kata"
+    const char *prefix; // absolute path that it becomes: "/usr"
+    const char *root;   // the tree: "/"
+    bool dry_run;       // write nothing
+    const struct install_link *links;
+    size_t link_count;
+    const struct listing_keeper *keeper; // or NULL
+    // Called for each file and link, with its path in the tree ("/usr/bin/x"); or NULL.
+    void (*say)(const char *path, void *context);
+    void *context;
+};
+
+// Whether any member of the tarball is below `from`; tarballs without one are for guests. 1, 0, -1.
+int install_concerns(const char *path, const struct install_options *o, struct error **err);
+// Installs all tarballs at once. Refuses members that are not below `from`, links that lead out of
+// it, what the merge refuses (device nodes, two tarballs that disagree, the host's own files:
+// pack.h), and links in o->links that would lead nowhere. Files and links are replaced in one step
+// each, existing folders are unchanged. The owner is the user who runs this; modes and times are
+// the tarball's.
+int install_archives(const struct strlist *paths, const struct install_options *o,
+                     struct error **err);
 
 #endif

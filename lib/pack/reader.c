@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads archives member by member over libarchive, and checks each name before it is returned.
-#include "pack/reader.h"
-
-#include "pack/attributes.h"
-
-#include "pack/decoder.h"
-#include "pack/names.h"
+#include "pack/internal.h"
 
 #include "base/error.h"
 #include "base/file.h"

@@ -8,7 +8,12 @@
 #define KBUILD_PACK_READER_H
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
 
+#include <archive.h>
+#include <archive_entry.h>
+#include <locale.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -34,7 +39,7 @@ struct reader_member {
     long mtime_ns;
     int64_t uid, gid;
     unsigned major, minor;  // of a device node
-    const char *attributes; // extended ones (attributes.h), or NULL
+    const char *attributes; // extended ones, or NULL
     bool normal;            // root's, with "./": as tar_out.c writes it, except mode and time
 };
 // 1: *m is the next member (the rest of the previous one's content is skipped); 0: the end.
@@ -58,5 +63,95 @@ static inline void reader_close_p(struct reader **r)
     reader_close(*r);
 }
 #define cleanup_reader __attribute__((cleanup(reader_close_p)))
+
+// Limits the memory of each decoder of this process for decoding xz blocks in parallel; blocks that
+// do not fit are decoded one after another, in the memory of their dictionary. 0 (the default): a
+// quarter of the machine's memory, at most 1 GiB. Call it before the first decoder is started.
+void decoder_bound_memory(uint64_t bytes);
+
+// ---- names of members ----
+// Names, links between them, and normal modes: shared by all readers and writers of archives.
+
+#define NAME_LIMIT 4095           // bytes in a member's name
+#define DEPTH_LIMIT BENEATH_DEPTH // components in a member's name
+
+// Replaces *out by the clean form of a member's name: without empty and "." components and without
+// a trailing slash; "" is the root. Refuses absolute names, "..", newlines and names over the
+// limits.
+int clean_name(const char *raw, struct buf *out, struct error **err);
+// The text with control characters written as \x1b, for hostile names in messages; to be freed.
+char *printable(const char *text);
+
+// Where a symlink at the clean name `path` leads, judged from its target's text alone.
+enum link_reach {
+    LINK_INSIDE,   // stays below the root, whether its components are links or not
+    LINK_DOUBTFUL, // "a/../b": depends on whether "a" is a link
+    LINK_OUTSIDE   // absolute, or climbs above the root
+};
+enum link_reach link_reach(const char *path, const char *target);
+
+// 0755 for directories and files that their owner may execute, 0777 for links, else 0644; with the
+// type bits.
+unsigned normal_mode(unsigned mode);
+int64_t clamp_time(int64_t mtime, int64_t epoch); // 0 to epoch
+
+// libarchive converts names by the locale of the thread. While this scope exists the thread uses
+// C.UTF-8, so that bytes in archives do not depend on the user's locale.
+struct utf8_scope {
+    locale_t utf8, old;
+};
+struct utf8_scope utf8_begin(void);
+void utf8_end(struct utf8_scope *s);
+#define WITH_UTF8_NAMES                                                                            \
+    __attribute__((cleanup(utf8_end), unused)) struct utf8_scope utf8_scope_ = utf8_begin()
+
+// ---- extended attributes ----
+// Extended attributes of a file as one line of text: "<name>=<value>,<name>=<value>", both in hex,
+// sorted; NULL: none. So strcmp() compares them, and listings can hold them. And the comparison of
+// two archives.
+//
+// Only attributes that belong to the file: user.* and security.capability. Labels and ACLs belong
+// to the machine that holds it.
+
+// Of an open file; *out is to be freed. A file system without attributes has none.
+int attributes_of_file(int fd, char **out, struct error **err);
+char *attributes_of_entry(struct archive_entry *entry); // to be freed
+void attributes_to_entry(const char *attributes, struct archive_entry *entry);
+// Sets them. *lost is set if some could not be set without privilege or file system support.
+int attributes_to_file(const char *attributes, int fd, bool *lost, struct error **err);
+
+// ---- compare ----
+// Differences between two archives, for people.
+
+// One of the two archives; fd is a regular file.
+struct compared {
+    int fd;
+    const char *name;   // for messages
+    const char *called; // "the first build"
+};
+// Calls `report` with a line for each difference: members in only one archive, different kinds,
+// modes, times, targets, attributes, and contents with the first bytes that differ. At most 40
+// lines, then the number of the others. Returns the number of differences; 0 means the same members
+// in the same order.
+int compare_archives(const struct compared *a, const struct compared *b,
+                     void (*report)(void *context, const char *line), void *context,
+                     struct error **err);
+
+// ---- map ----
+// A map from names, which are copied, to numbers. Hostile names cannot make it slow.
+// Zero-initialise.
+struct map {
+    struct map_slot *slots;
+    size_t n, slot_count;
+    struct buf names; // one after another, each with its NUL
+    uint64_t key[2];  // of the hash
+};
+// The number, until something else is put into the map; NULL if the name is not there.
+size_t *map_find(const struct map *m, const char *name);
+// Adds a name: NULL; if it is there already, its number, which stays as it is.
+size_t *map_add(struct map *m, const char *name, size_t value);
+void map_put(struct map *m, const char *name, size_t value); // replaces
+void map_free(struct map *m);
+#define cleanup_map __attribute__((cleanup(map_free)))
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copies compressed segments of several files one after another in a thread, and writes the end of
 // the joined file.
-#include "pack/segment.h"
+#include "pack/internal.h"
 
 #include "base/error.h"
 #include "base/file.h"

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes the headers, contents and padding of a normal tarball.
-#include "pack/tar_out.h"
-
-#include "base/file.h"
-#include "pack/attributes.h"
-#include "pack/compressor.h"
-#include "pack/names.h"
-#include "pack/scan.h"
+#include "pack/internal.h"
 
 #include "base/digest.h"
+#include "base/file.h"
 
 #include <archive.h>
 #include <archive_entry.h>

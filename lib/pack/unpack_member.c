@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Extracts one file in two passes: the first reads all names and links, the second writes the file,
 // since a link may come before its target and a later member replaces an earlier one.
-#include "pack/names.h"
-#include "pack/pack.h"
-#include "pack/reader.h"
-#include "pack/scan.h"
+#include "pack/internal.h"
 
 #include "base/file.h"
 

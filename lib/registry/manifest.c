@@ -3,7 +3,7 @@
 // "Pushing Manifests"), and reads and adds referrers.
 #include "registry/internal.h"
 
-#include "store/descriptor.h"
+#include "store/store.h"
 
 #include <string.h>
 #include <strings.h>

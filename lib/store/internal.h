@@ -3,8 +3,8 @@
 #ifndef KBUILD_STORE_INTERNAL_H
 #define KBUILD_STORE_INTERNAL_H
 
-#include "base/memory.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "store/store.h"
 
 #include <sys/stat.h>
@@ -75,61 +75,39 @@ int name_object(struct store *s, const char *path, const char *kind, const char 
 void move_damaged(struct store *s, const char *path, const char *label, const char *why);
 int sync_directory(const struct store *s, const char *path, struct error **err);
 
-// ---- logs.c ----
-void log_remove(struct store *s, const char *key);
+// ---- action.c ----
 int logs_sweep(struct store *s, struct error **err); // drops those without a record
 
 // ---- image_layout.c ----
 int images_sweep(struct store *s, struct error **err); // drops names of removed images
 
-// ---- session.c ----
-int session_open(struct store *s, struct error **err);   // does nothing if there is one
-int session_folder(struct store *s, struct error **err); // makes the folder s->session
-void session_close(struct store *s);
+int session_open(struct store *s, struct error **err); // does nothing if there is one
 char *session_file(struct store *s, const char *prefix, int *fd, struct error **err);
 // Removes files of dead processes in tmp/. With `all` (gc holds the exclusive lock) also files
 // without a session.
 void session_sweep(struct store *s, bool all);
 
-// ---- verified.c ----
+// ---- blob.c ----
 bool verified_matches(struct store *s, const char *digest, const struct stat *st);
-void verified_record(struct store *s, const char *digest, const struct stat *st);
 void verified_touch(struct store *s, const char *digest);
 struct timespec verified_last_use(struct store *s, const char *digest); // 0 if unknown
 void verified_forget(struct store *s, const char *digest);
-
-// ---- blob.c ----
 // Hashes the blob in any case. As store_has_blob().
 int blob_verify(struct store *s, const char *digest, struct error **err);
 
+// ---- tree.c ----
 // Hashes the tree in any case. As store_has_tree().
 int tree_verify(struct store *s, const char *digest, struct error **err);
 
-// ---- inventory.c ----
+// ---- gc.c ----
 enum object_kind { OBJECT_BLOB, OBJECT_TREE, OBJECT_ACTION };
-struct object {
-    enum object_kind kind;
-    char digest[DIGEST_HEX_SIZE];
-    uint64_t size;        // 0 for records; trees: sum of the files, listing not counted
-    struct timespec used; // last use
-    unsigned references;  // for gc
-};
-struct inventory {
-    struct object *items; // sorted by kind and digest
-    size_t n, cap;
-    struct strlist strays; // paths in the store that are no object
-};
-// With `sizes`, the listings of trees are read for their sizes; else those are 0.
-int inventory_read(struct store *s, bool sizes, struct inventory *out, struct error **err);
-struct object *inventory_find(const struct inventory *v, enum object_kind kind, const char *digest);
-void inventory_free(struct inventory *v);
-#define cleanup_inventory __attribute__((cleanup(inventory_free)))
 extern const char *const object_folder[]; // by enum object_kind: "sha256", "trees", "actions"
 
 // Calls `each` for every output of a record, and for config and layers of those that are OCI
 // manifests. Invalid items are skipped.
 void record_outputs(struct store *s, const json_t *record,
                     void (*each)(enum object_kind kind, const char *digest, void *), void *context);
+// ---- action.c ----
 // As store_action_get(), without counting as a use of the record.
 json_t *action_read(struct store *s, const char *key, struct error **err);
 // The record in the text of such a file; NULL and *wrong, a static text, if it is damaged.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads, escapes and compares listings of trees. tree.h has the format.
+// Reads, escapes and compares listings of trees. store.h has the format.
+#include "store/store.h"
+
 #include "base/file.h"
-#include "store/tree.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 // the formats and the reasons.
 //
 //   <dir>/sha256/ab/cdef...      blobs, mode 0444, named by the SHA-256 of their content
-//   <dir>/trees/ab/cdef...       directory trees, named by the SHA-256 of their listing (tree.h);
+//   <dir>/trees/ab/cdef...       directory trees, named by the SHA-256 of their listing (below);
 //                                the listing itself is the blob of that name
 //   <dir>/actions/ab/cdef...     action records (JSON): action key -> outputs and provenance
 //   <dir>/verified/ab/cdef...    inode, size and mtime of a blob when it was last hashed; the
@@ -38,9 +38,11 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "store/descriptor.h"
+#include "base/memory.h"
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 struct store;
 
@@ -166,5 +168,86 @@ int store_name_image(struct store *s, const char *manifest_digest, const char *n
 // Anything else, and a blob that is missing or damaged, refers to nothing.
 void oci_references(struct store *s, const char *digest, void (*each)(const char *digest, void *),
                     void *context);
+
+// ---- listings of trees ----
+// The canonical listing of a directory tree. Its SHA-256 is the tree's digest.
+//
+//   kbuild-tree 1
+//   d <name>
+//   f <size> <sha256> <name>
+//   x <size> <sha256> <name>
+//   l <target> <name>
+//
+// One line for each entry below the root, each ended by a newline: directory, file, executable file
+// (owner's x bit), symbolic link. Fields are divided by one space. Size is decimal, in bytes. A
+// name is the path from the root, components joined by '/'; a directory comes before what is in it,
+// and the entries of a directory are sorted by the bytes of their names. In names and targets each
+// byte outside 0x21..0x7e, and the backslash, is written \xHH with lower-case digits, so a listing
+// is printable ASCII whatever the names are, and two different trees never have the same listing.
+// Owners, times, other mode bits, extended attributes and whether two files are hard links of each
+// other are not part of it.
+
+#define TREE_DEPTH_MAX 256 // directories inside one another; deeper is an error
+
+struct tree_options {
+    bool adopt; // the tree will be kept: add missing owner access, remove setuid, setgid
+                // and sticky bits, and sync it to disk
+};
+// Appends the listing of the directory `path` to `listing`, hashing every file. Links are not
+// followed. A device, fifo, socket, or name that cannot be read is an error that names it.
+int tree_list(const char *path, const struct tree_options *o, struct buf *listing,
+              struct error **err);
+
+enum tree_kind { TREE_DIRECTORY = 'd', TREE_FILE = 'f', TREE_EXECUTABLE = 'x', TREE_LINK = 'l' };
+struct tree_entry {
+    enum tree_kind kind;
+    uint64_t size;                // of a file
+    char digest[DIGEST_HEX_SIZE]; // of a file, else ""
+    char *path;                   // raw bytes; belongs to the reader, as does target
+    char *target;                 // of a link, else NULL
+};
+// Reads a listing line by line. Zero-initialise, set text and length.
+struct tree_reader {
+    const char *text;
+    size_t length, offset;
+    struct tree_entry entry; // filled by tree_next()
+};
+// 1: r->entry is the next one; 0: the end; -1: not a listing. Paths are clean (path_is_clean()).
+int tree_next(struct tree_reader *r, struct error **err);
+void tree_reader_free(struct tree_reader *r);
+#define cleanup_tree_reader __attribute__((cleanup(tree_reader_free)))
+
+// Sum of the sizes of the files in a listing.
+int tree_bytes(const char *text, size_t length, uint64_t *bytes, struct error **err);
+// The first difference of two listings, as text for a message ("usr/bin/gcc: content differs"); to
+// be freed; NULL if they are equal.
+char *tree_difference(const struct buf *expected, const struct buf *found);
+// The path with unprintable bytes escaped as in a listing, for messages; appended.
+void tree_escape(struct buf *out, const char *path);
+
+// ---- media types and descriptors ----
+// Of the OCI image specification 1.1 (media-types.md, descriptor.md).
+
+#define OCI_INDEX "application/vnd.oci.image.index.v1+json"
+#define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
+#define OCI_EMPTY "application/vnd.oci.empty.v1+json" // "{}"
+#define OCI_LAYER "application/vnd.oci.image.layer.v1.tar"
+#define OCI_LAYER_GZIP OCI_LAYER "+gzip"
+#define OCI_LAYER_ZSTD OCI_LAYER "+zstd"
+#define DOCKER_INDEX "application/vnd.docker.distribution.manifest.list.v2+json"
+#define DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
+#define DOCKER_LAYER "application/vnd.docker.image.rootfs.diff.tar"
+#define OCI_REF_NAME "org.opencontainers.image.ref.name"
+#define OCI_TITLE "org.opencontainers.image.title"
+#define OCI_EPOCH "1970-01-01T00:00:00Z"
+
+// `digest` is the SHA-256 in hexadecimal.
+json_t *oci_descriptor(const char *type, const char *digest, uint64_t size);
+// The SHA-256 in hexadecimal that a descriptor names, borrowed from it; NULL: it names none. With
+// `size` it must have a size, too.
+const char *oci_descriptor_digest(const json_t *descriptor, uint64_t *size);
+// The hex part of a digest "sha256:<hex>"; NULL for any other text and for NULL.
+const char *oci_digest_hex(const char *digest);
 
 #endif

@@ -14,7 +14,7 @@
 #include "share/share.h"
 #include "share/vouch.h"
 #include "store/internal.h"
-#include "store/tree.h"
+#include "store/store.h"
 
 #include <openssl/pem.h>
 #include <openssl/rsa.h>

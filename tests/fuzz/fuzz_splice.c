@@ -5,7 +5,7 @@
 // Seeds: tests/fuzz/seeds/splice/.
 #include "base/file.h"
 #include "pack/pack.h"
-#include "pack/segment.h"
+#include "pack/internal.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 // gzip by several threads: one member, the same bytes whatever the threads, read back by zlib.
 #include "test.h"
 
-#include "pack/gzip.h"
+#include "pack/pack.h"
 
 #include "base/file.h"
 #include "base/memory.h"

@@ -4,7 +4,7 @@
 
 #include "pack_help.h"
 
-#include "pack/install.h"
+#include "pack/pack.h"
 
 static int run(const char *script)
 {

@@ -3,7 +3,7 @@
 // result is the union in either case.
 #include "test.h"
 
-#include "pack/segment.h"
+#include "pack/internal.h"
 #include "pack_help.h"
 
 #include <lzma.h>

@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "store/internal.h"
 #include "store/store.h"
-#include "store/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
 #include "graph/job.h"
 
 #include "base/error.h"
-#include "pack/install.h"
+#include "pack/pack.h"
 #include "store/tarball_listings.h"
 
 #include <errno.h>

@@ -7,7 +7,6 @@
 
 #include "pack/merge_plan.h"
 #include "pack/reader.h"
-#include "store/descriptor.h"
 #include "store/store.h"
 
 #define PAYLOAD_ROOT "opt/kata-artifacts"

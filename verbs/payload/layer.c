@@ -5,11 +5,8 @@
 
 #include "base/digest.h"
 #include "base/file.h"
-#include "pack/attributes.h"
-#include "pack/gzip.h"
-#include "pack/names.h"
+#include "pack/reader.h"
 #include "pack/pack.h"
-#include "pack/scan.h"
 
 #include <archive.h>
 #include <archive_entry.h>

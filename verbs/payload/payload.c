@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/process.h"
-#include "pack/decoder.h"
+#include "pack/reader.h"
 #include "pack/merge_plan.h"
 #include "registry/registry.h"
 #include "store/store.h"

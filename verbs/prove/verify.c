@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/process.h"
-#include "pack/attributes.h"
+#include "pack/reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
