@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parses the words of a command line to a verb, its options and its operands, by the table of
 // verbs.c. Words without effect are errors.
-#include "verbs.h"
+#include "kbuild.h"
 
 #include "base/file.h"
 
@@ -29,7 +29,7 @@ static bool option_is(const struct option *o, const char *word, size_t n)
 }
 
 // Splits an option: returns the length of its name; *value is the attached value.
-static size_t split_word(const char *word, const char **value)
+static size_t split_option(const char *word, const char **value)
 {
     *value = NULL;
     if (word[1] == '-') {
@@ -41,8 +41,8 @@ static size_t split_word(const char *word, const char **value)
     return 2;
 }
 
-static const struct option *find_in(const struct option *options, size_t count, const char *word,
-                                    size_t n)
+static const struct option *find_option(const struct option *options, size_t count,
+                                        const char *word, size_t n)
 {
     for (size_t i = 0; i < count; i++)
         if (option_is(&options[i], word, n))
@@ -52,7 +52,7 @@ static const struct option *find_in(const struct option *options, size_t count, 
 
 static const struct option *find_common(const char *word, size_t n, enum common_option *which)
 {
-    const struct option *o = find_in(common_options, COMMON_OPTIONS, word, n);
+    const struct option *o = find_option(common_options, COMMON_OPTIONS, word, n);
     *which = o ? (enum common_option)(o - common_options) : COMMON_OPTIONS;
     return o;
 }
@@ -61,7 +61,7 @@ static const struct option *find_common(const char *word, size_t n, enum common_
 static const struct verb *other_verb_with(const char *word, size_t n)
 {
     for (size_t i = 0; i < verb_count; i++)
-        if (find_in(verbs[i].options, verbs[i].option_count, word, n))
+        if (find_option(verbs[i].options, verbs[i].option_count, word, n))
             return &verbs[i];
     return NULL;
 }
@@ -95,9 +95,9 @@ static int unknown_option(const struct command_line *c, const char *word, size_t
 }
 
 // Rejects a common option that the verb does not use.
-static int needless_option(const struct verb *v, const struct option *o, struct error **err)
+static int unused_option(const struct verb *v, const struct option *o, struct error **err)
 {
-    error_set(err, ERROR_USAGE, "%s does not take %s: it would change nothing", v->name, o->name);
+    error_set(err, ERROR_USAGE, "%s does not accept %s: it would have no effect", v->name, o->name);
     return error_hint(err, "`kbuild help %s` lists its options", v->name);
 }
 
@@ -106,7 +106,7 @@ static int check_value(const struct option *o, const char *value, struct error *
 {
     if (!*value && !o->may_be_empty) {
         error_set(err, ERROR_USAGE, "the value of %s is empty", o->name);
-        return error_hint(err, "leave the option out, or name a %s", o->value);
+        return error_hint(err, "leave the option out, or give a %s", o->value);
     }
     if (!option_has_choices(o))
         return 0;
@@ -127,7 +127,7 @@ static int add_given(struct command_line *c, const struct option *o, const char 
     for (size_t i = 0; i < c->n && !o->repeatable; i++)
         if (c->given[i].option == o) {
             error_set(err, ERROR_USAGE, "%s is given twice", o->name);
-            return error_hint(err, "only one of them can count: leave the other out");
+            return error_hint(err, "give it only once");
         }
     c->given = xgrow(c->given, &c->cap, c->n + 1, sizeof *c->given);
     c->given[c->n++] = (struct given_option){o, o->value ? xstrdup(value) : NULL, before};
@@ -135,14 +135,14 @@ static int add_given(struct command_line *c, const struct option *o, const char 
 }
 
 // Takes the option at words[*i], and its value.
-static int take_option(struct command_line *c, const struct strlist *words, size_t *i, bool before,
-                       struct error **err)
+static int parse_option(struct command_line *c, const struct strlist *words, size_t *i, bool before,
+                        struct error **err)
 {
     const char *word = words->items[(*i)++], *value;
-    size_t n = split_word(word, &value);
+    size_t n = split_option(word, &value);
     const struct verb *v = c->verb;
     enum common_option which = COMMON_OPTIONS;
-    const struct option *o = before ? NULL : find_in(v->options, v->option_count, word, n);
+    const struct option *o = before ? NULL : find_option(v->options, v->option_count, word, n);
     bool own = o != NULL;
     if (!o)
         o = find_common(word, n, &which);
@@ -159,7 +159,7 @@ static int take_option(struct command_line *c, const struct strlist *words, size
         value = words->items[(*i)++];
     }
     if (!own && !(v->common & BIT(which)) && !(before && COMMON_SETTINGS & BIT(which)))
-        return needless_option(v, o, err);
+        return unused_option(v, o, err);
     return add_given(c, o, value, before, err);
 }
 
@@ -170,10 +170,10 @@ static bool value_follows(const char *word, const char *verb)
 {
     const char *value;
     enum common_option which;
-    size_t n = split_word(word, &value);
+    size_t n = split_option(word, &value);
     const struct option *o = find_common(word, n, &which);
     for (size_t i = 0; verb && i < verb_count; i++) {
-        const struct option *own = find_in(verbs[i].options, verbs[i].option_count, word, n);
+        const struct option *own = find_option(verbs[i].options, verbs[i].option_count, word, n);
         if (own && starts_with(verbs[i].name, verb))
             o = own;
     }
@@ -194,7 +194,7 @@ static size_t next_operand(const struct strlist *words, size_t i, const char *ve
     return words->n;
 }
 
-static int unknown_below(const char *group, const char *word, struct error **err)
+static int unknown_subverb(const char *group, const char *word, struct error **err)
 {
     cleanup_free char *expected = verb_group_words(group, ", ");
     cleanup_strlist struct strlist names = {0};
@@ -203,7 +203,7 @@ static int unknown_below(const char *group, const char *word, struct error **err
     if (word)
         error_set(err, ERROR_USAGE, "%s: unknown verb '%s'", group, word);
     else
-        error_set(err, ERROR_USAGE, "%s: one of these has to follow: %s", group, expected);
+        error_set(err, ERROR_USAGE, "%s: one of these must follow: %s", group, expected);
     if (nearest)
         return error_hint(err, "did you mean `kbuild %s %s`?", group, nearest);
     return error_hint(err, "%s%s; `kbuild help %s` has more",
@@ -229,7 +229,7 @@ static int find_verb(struct command_line *c, struct strlist *words, size_t *at, 
             return 0;
         }
         if (!c->verb) {
-            unknown_below(word, second, err);
+            unknown_subverb(word, second, err);
             return -1;
         }
     }
@@ -253,50 +253,50 @@ static int check_operands(const struct command_line *c, struct error **err)
     const struct verb *v = c->verb;
     if (c->operands.n < v->least) {
         cleanup_free char *why =
-            xasprintf("%sexpected: %s", c->operands.n ? "too few words; " : "", v->operands);
+            xasprintf("%sexpected: %s", c->operands.n ? "too few arguments; " : "", v->operands);
         return usage_error(err, v->name, why);
     }
     if (c->operands.n > v->most) {
         cleanup_free char *why =
-            v->most ? xasprintf("too many words; expected: %s", v->operands)
-                    : xasprintf("it takes no words, not '%s'", c->operands.items[0]);
+            v->most ? xasprintf("too many arguments; expected: %s", v->operands)
+                    : xasprintf("it accepts no arguments, but '%s' is given", c->operands.items[0]);
         return usage_error(err, v->name, why);
     }
     for (size_t i = 0; i < c->operands.n; i++)
         if (!*c->operands.items[i])
-            return usage_error(err, v->name, "a word is empty");
+            return usage_error(err, v->name, "an argument is empty");
     return 0;
 }
 
-static bool names_result(const struct option *o)
+static bool is_output_option(const struct option *o)
 {
     return (!strcmp(o->name, "--output") || !strcmp(o->name, "--header")) &&
            starts_with(o->value, "FILE");
 }
 
 // Rejects a result that would overwrite an input of the verb, or another result.
-static int check_results(const struct command_line *c, struct error **err)
+static int check_outputs(const struct command_line *c, struct error **err)
 {
     for (size_t i = 0; i < c->n; i++) {
         const struct given_option *result = &c->given[i];
         const char *other = NULL;
-        for (size_t k = 0; k < c->n && names_result(result->option); k++)
+        for (size_t k = 0; k < c->n && is_output_option(result->option); k++)
             if (k != i && c->given[k].value && same_file(result->value, c->given[k].value))
                 other = c->given[k].option->name;
-        for (size_t k = 0; k < c->operands.n && names_result(result->option); k++)
+        for (size_t k = 0; k < c->operands.n && is_output_option(result->option); k++)
             if (!is_directory(result->value) && same_file(result->value, c->operands.items[k]))
                 other = c->operands.items[k];
         if (!other)
             continue;
         error_set(err, ERROR_USAGE, "%s: %s %s is the same file as %s", c->verb->name,
                   result->option->name, result->value, other);
-        return error_hint(err, "what is there would be lost: name another file");
+        return error_hint(err, "its content would be lost: name another file");
     }
     return 0;
 }
 
 // Help and version end the parsing.
-static bool take_help(struct command_line *c, const char *word, bool version_too)
+static bool parse_help(struct command_line *c, const char *word, bool version_too)
 {
     c->help |= !strcmp(word, "--help") || !strcmp(word, "-h");
     c->version |= !strcmp(word, "--version") && version_too;
@@ -317,11 +317,11 @@ static int parse_words(struct command_line *out, const struct strlist *words, si
         } else if (!strcmp(word, "--")) {
             only_operands = true;
             i++;
-        } else if (take_help(out, word, before || !out->named)) {
+        } else if (parse_help(out, word, before || !out->named)) {
             if (!out->named && !out->operands.n)
                 out->verb = NULL;
             return 0;
-        } else if (take_option(out, words, &i, before, err) < 0) {
+        } else if (parse_option(out, words, &i, before, err) < 0) {
             return -1;
         }
     }
@@ -331,7 +331,7 @@ static int parse_words(struct command_line *out, const struct strlist *words, si
     }
     if (out->verb->own_parser)
         return 0;
-    return check_operands(out, err) < 0 ? -1 : check_results(out, err);
+    return check_operands(out, err) < 0 ? -1 : check_outputs(out, err);
 }
 
 int command_line_parse(int argc, char **argv, struct command_line *out, struct error **err)
@@ -369,7 +369,8 @@ void command_line_free(struct command_line *c)
 static const struct option *option_named(const struct command_line *c, const char *name)
 {
     enum common_option which;
-    const struct option *o = find_in(c->verb->options, c->verb->option_count, name, strlen(name));
+    const struct option *o =
+        find_option(c->verb->options, c->verb->option_count, name, strlen(name));
     if (!o)
         o = find_common(name, strlen(name), &which);
     if (!o)
@@ -410,7 +411,7 @@ const char *command_line_common(const struct command_line *c, enum common_option
     return g ? (g->value ? g->value : "") : NULL;
 }
 
-int command_line_refuse(const struct command_line *c, uint32_t common, const char *when,
+int command_line_reject(const struct command_line *c, uint32_t common, const char *when,
                         struct error **err)
 {
     for (size_t i = 0; i < c->n; i++) {
@@ -421,7 +422,7 @@ int command_line_refuse(const struct command_line *c, uint32_t common, const cha
         if (which == COMMON_OPTIONS || !(common & BIT(which)) ||
             (g->before && COMMON_SETTINGS & BIT(which)))
             continue;
-        error_set(err, ERROR_USAGE, "%s does not take %s %s: it would change nothing",
+        error_set(err, ERROR_USAGE, "%s does not accept %s %s: it would have no effect",
                   c->verb->name, g->option->name, when);
         return error_hint(err, "leave it out");
     }
@@ -437,9 +438,9 @@ int command_line_mode(const struct command_line *c, const char *mode, const char
         const struct option *o = &c->verb->options[i];
         if (!find_given(c, o) || strlist_has(&used, o->name))
             continue;
-        error_set(err, ERROR_USAGE, "%s: %s does not matter to %s", c->verb->name, o->name, mode);
+        error_set(err, ERROR_USAGE, "%s: %s is not used for %s", c->verb->name, o->name, mode);
         if (used.n)
-            return error_hint(err, "options that do: %s", uses);
+            return error_hint(err, "options that are used: %s", uses);
         return error_hint(err, "leave it out");
     }
     return 0;

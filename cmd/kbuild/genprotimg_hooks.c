@@ -7,7 +7,7 @@
 //                           IV, tweaks of kernel, command line, initrd, stage3b (those present)
 //   KBUILD_TEST_CUSTOMER    PEM file of the customer's private key
 //   KBUILD_TEST_STAGE3A, KBUILD_TEST_STAGE3B  files of loader templates
-#include "genprotimg.h"
+#include "se.h"
 
 #ifdef KBUILD_TEST_HOOKS
 

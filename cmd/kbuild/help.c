@@ -59,7 +59,7 @@ static void print_verb_line(const struct verb *v)
     print_wrapped(v->help, 17, 17);
 }
 
-void print_help(void)
+static void print_help(void)
 {
     print(
         "usage: kbuild [OPTION...] TARGET...\n"
@@ -67,11 +67,10 @@ void print_help(void)
         "Builds, seals, packages and publishes the confidential artifacts of Kata Containers.\n\n");
     for (size_t i = 0; i < verb_count; i++)
         print_verb_line(&verbs[i]);
-    print("\nOptions that verbs have in common; `kbuild help VERB` says which, and has the "
-          "others:\n\n");
+    print("\nCommon options; `kbuild help VERB` shows which of them a verb has, and its own:\n\n");
     for (size_t i = 0; i < COMMON_OPTIONS; i++)
         print_option(&common_options[i], NULL);
-    print("  -h, --help                  help, of a verb behind its name\n"
+    print("  -h, --help                  help; after a verb, help on it\n"
           "      --version               the version\n\n"
           "`kbuild list` shows the targets; the manual is kbuild(1).\n");
 }
@@ -145,7 +144,7 @@ int print_help_of(const struct strlist *words, struct error **err)
 
 // ---- kbuild(1), in the language of man(7) ----
 
-static void roff(struct buf *out, const char *text)
+static void roff_text(struct buf *out, const char *text)
 {
     if (*text == '.' || *text == '\'')
         buf_puts(out, "\\&");
@@ -168,17 +167,17 @@ static void roff_option(const struct option *o, void *context)
         buf_printf(out, "\\fB\\-%c\\fR", o->letter);
         if (o->value) {
             buf_puts(out, " \\fI");
-            roff(out, o->value);
+            roff_text(out, o->value);
             buf_puts(out, "\\fR");
         }
         buf_puts(out, ", ");
     }
     buf_puts(out, "\\fB");
-    roff(out, o->name);
+    roff_text(out, o->name);
     buf_puts(out, "\\fR");
     if (o->value) {
         buf_puts(out, "=\\fI");
-        roff(out, o->value);
+        roff_text(out, o->value);
         buf_puts(out, "\\fR");
     }
     buf_puts(out, "\n");
@@ -187,28 +186,28 @@ static void roff_option(const struct option *o, void *context)
     bool letter = *o->help >= 'a' && *o->help <= 'z' && o->help[1] >= 'a' && o->help[1] <= 'z';
     if (!letter)
         help[0] = *o->help;
-    roff(out, help);
+    roff_text(out, help);
     buf_puts(out, "\n");
 }
 
 static void roff_verb(struct buf *out, const struct verb *v)
 {
     buf_puts(out, ".SS \"");
-    roff(out, v->name);
+    roff_text(out, v->name);
     buf_puts(out, " ");
-    roff(out, v->operands);
+    roff_text(out, v->operands);
     buf_puts(out, "\"\n");
     cleanup_free char *help = xstrdup(v->help);
     if (help[0] >= 'a' && help[0] <= 'z')
         help[0] = (char)(help[0] & ~0x20);
-    roff(out, help);
+    roff_text(out, help);
     buf_puts(out, ends_with(help, "?") ? "\n" : ".\n");
     cleanup_strlist struct strlist paragraphs = {0};
     strlist_split(&paragraphs, v->details ? v->details : "", "\n");
     for (size_t i = 0; i < paragraphs.n; i++) {
         if (i)
             buf_puts(out, ".PP\n");
-        roff(out, paragraphs.items[i]);
+        roff_text(out, paragraphs.items[i]);
         buf_puts(out, "\n");
     }
     for (size_t i = 0; i < v->option_count; i++)
@@ -221,7 +220,7 @@ static void roff_verb(struct buf *out, const struct verb *v)
         return;
     cleanup_free char *joined = strlist_join(&common, ", ");
     buf_puts(out, ".PP\nAlso (see OPTIONS): ");
-    roff(out, joined);
+    roff_text(out, joined);
     buf_puts(out, ".\n");
 }
 
@@ -236,27 +235,26 @@ static const char manual_begin[] =
     ".B kbuild\n.RI [ OPTION ...]\n.I VERB\n.RI [ WORD ...]\n"
     ".SH DESCRIPTION\n"
     ".B kbuild\nreads\n.I versions.yaml\nand\n.IR recipes/ ,\n"
-    "works out what the targets need, makes what the cache does not have, side by side, and puts "
-    "the results as\n"
+    "finds out what the targets need, builds what is not in the cache, in parallel, and writes the "
+    "results as\n"
     ".I kata-static-<name>.tar.xz\n"
-    "into the output directory, with upstream's side files\n"
+    "to the output directory, with upstream's side files\n"
     ".IR <target>-version ,\n.I <target>-builder-image-version\nand\n.IR <target>-sha256sum .\n"
     "Steps run under\n.BR bwrap (1)\n"
     "without network, as an ordinary user, and see only what their recipe declares.\n"
     ".PP\n"
-    "An option that a verb has no use for is an error, and so is one that is given twice where "
-    "only one can count. "
+    "An option that a verb does not use is an error, and so is an option that is given twice but "
+    "can have only one value. "
     "Before the verb\n.BR \\-\\-cache \", \" \\-\\-sources \", \" \\-\\-builder \", \" "
     "\\-\\-versions\nand\n.B \\-\\-recipes\n"
-    "are allowed for every verb: they say what the project is.\n"
+    "are allowed for every verb: they define the project.\n"
     ".PP\n"
-    "Control characters, bidirectional controls and bytes that are not UTF-8 in what comes from "
-    "outside are shown "
-    "as escapes like \\ex1b and \\eu202e.\n"
+    "In text from outside, control characters, bidirectional controls and bytes that are not UTF-8 "
+    "are shown as escapes like \\ex1b and \\eu202e.\n"
     ".SH VERBS\n";
 
 static const char manual_end[] =
-    ".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nHelp; behind a verb, of that verb.\n"
+    ".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nHelp; after a verb, help on it.\n"
     ".TP\n\\fB\\-\\-version\\fR\nThe version.\n"
     ".SH EXIT STATUS\n"
     ".TP\n.B 0\nSuccess.\n"
@@ -266,13 +264,12 @@ static const char manual_end[] =
     ".TP\n.B 3\nA step failed.\n"
     ".TP\n.B 130\nInterrupted.\n"
     ".SH ENVIRONMENT\n"
-    "README.md lists the variables. Those of upstream mean what they mean there; KBUILD_SOURCES "
-    "and KBUILD_CACHE "
-    "are as the options.\n"
+    "README.md lists the variables. Those of upstream have the same meaning as there; "
+    "KBUILD_SOURCES and KBUILD_CACHE are the same as the options.\n"
     ".SH FILES\n"
-    ".TP\n.I versions.lock\nBeside versions.yaml: what each branch, tag and archive turned out to "
-    "be.\n"
-    ".TP\n.I build/logs/\nA log a step.\n"
+    ".TP\n.I versions.lock\nBeside versions.yaml: the commit or digest of each branch, tag and "
+    "archive.\n"
+    ".TP\n.I build/logs/\nOne log per step.\n"
     ".SH SEE ALSO\n.BR bwrap (1),\n.BR mmdebstrap (1),\n.BR qemu-system-s390x (1)\n";
 
 static void print_manual(void)
@@ -290,13 +287,13 @@ static void print_manual(void)
 
 // ---- completion ----
 
-static void add_completed(const struct option *o, void *context)
+static void add_completed_option(const struct option *o, void *context)
 {
     buf_printf(context, " %s%s", o->name, o->value ? "=" : "");
 }
 
 // The possible values of an option: of "a|b" these, of ARCH and TARGET the existing ones.
-static const char *value_words(const struct option *o)
+static const char *value_completions(const struct option *o)
 {
     if (!strcmp(o->value, "ARCH"))
         return "x86_64 s390x aarch64 ppc64le";
@@ -305,15 +302,15 @@ static const char *value_words(const struct option *o)
     return option_has_choices(o) ? o->value : NULL;
 }
 
-struct values {
+struct value_cases {
     struct buf cases;
     struct strlist seen;
 };
 
 static void add_values(const struct option *o, void *context)
 {
-    struct values *v = context;
-    const char *words = o->value ? value_words(o) : NULL;
+    struct value_cases *v = context;
+    const char *words = o->value ? value_completions(o) : NULL;
     if (!words || strlist_has(&v->seen, o->name))
         return;
     strlist_add(&v->seen, o->name);
@@ -324,7 +321,7 @@ static void add_values(const struct option *o, void *context)
 }
 
 // The possible operands of a verb: targets, words, or files.
-static char *operand_words(const struct verb *v)
+static char *operand_completions(const struct verb *v)
 {
     if (v->names == TARGETS || starts_with(v->operands, "TARGET"))
         return xstrdup("@targets");
@@ -418,16 +415,16 @@ static const char bash_end[] =
 static void print_completion(void)
 {
     cleanup_buf struct buf options = {0}, operands = {0}, below = {0}, out = {0};
-    struct values values = {0};
+    struct value_cases value_cases = {0};
     cleanup_strlist struct strlist names = {0};
     for (size_t i = 0; i < verb_count; i++) {
         const struct verb *v = &verbs[i];
         buf_printf(&options, "    '%s') echo '", v->name);
-        verb_each_option(v, add_completed, &options);
+        verb_each_option(v, add_completed_option, &options);
         buf_puts(&options, "' ;;\n");
-        cleanup_free char *words = operand_words(v);
+        cleanup_free char *words = operand_completions(v);
         buf_printf(&operands, "    '%s') echo '%s' ;;\n", v->name, words);
-        verb_each_option(v, add_values, &values);
+        verb_each_option(v, add_values, &value_cases);
         cleanup_free char *first = xstrndup(v->name, strcspn(v->name, " "));
         if (strlist_has(&names, first))
             continue;
@@ -444,10 +441,10 @@ static void print_completion(void)
         "_kbuild_options() { # a verb\n  case $1 in\n%s  esac\n}\n\n"
         "_kbuild_operands() { # a verb: what can follow it\n  case $1 in\n%s  esac\n}\n\n"
         "_kbuild_values() { # an option: what its value can be\n  case $1 in\n%s  esac\n}\n\n%s",
-        bash_begin, all, below.data, options.data, operands.data, values.cases.data, bash_end);
+        bash_begin, all, below.data, options.data, operands.data, value_cases.cases.data, bash_end);
     print_text(stdout, out.data, out.len);
-    buf_free(&values.cases);
-    strlist_free(&values.seen);
+    buf_free(&value_cases.cases);
+    strlist_free(&value_cases.seen);
 }
 
 // ---- the verbs ----

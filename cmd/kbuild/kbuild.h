@@ -1,12 +1,144 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line: parses words, calls the library, prints results. No other logic.
+// The command line of kbuild: parses words, calls the library, prints results; no other logic.
+//
+// verbs.c has the table of verbs and options. From it a command line is parsed (command_line.c),
+// and help, the manual and completions are printed (help.c). options.c reads the common options and
+// the environment. A verb gets both as struct global_options; a struct owns what its _free()
+// function frees.
 #ifndef KBUILD_CMD_KBUILD_H
 #define KBUILD_CMD_KBUILD_H
 
-#include "verbs.h"
-
+#include "base/error.h"
+#include "base/memory.h"
 #include "base/print.h"
 #include "run/run.h"
+
+#include <stdint.h>
+
+// ---- the table of verbs and options ----
+
+// An option. Its row defines it completely.
+struct option {        // NOLINT(clang-analyzer-optin.performance.Padding): as its rows are read
+    const char *name;  // "--until"
+    char letter;       // 'o' for -o; 0: none
+    const char *value; // placeholder in the help: "FILE". "gzip|zstd" are the only allowed values.
+                       // NULL: no value.
+    const char *help;  // one line
+    bool repeatable;   // else giving it twice is an error
+    bool may_be_empty;
+};
+
+// The options that several verbs have in common, as bits of verb.common.
+enum common_option {
+    COMMON_OUTPUT,
+    COMMON_ARCH,
+    COMMON_JOBS,
+    COMMON_SOURCES,
+    COMMON_SOURCE,
+    COMMON_OFFLINE,
+    COMMON_REMOTE,
+    COMMON_CONTINUE,
+    COMMON_PREBUILT,
+    COMMON_LOCKED,
+    COMMON_KEEP_GOING,
+    COMMON_BUILDER,
+    COMMON_CACHE,
+    COMMON_VERSIONS,
+    COMMON_RECIPES,
+    COMMON_JSON,
+    COMMON_QUIET,
+    COMMON_OPTIONS
+};
+#define BIT(which) (1U << (which))
+// Options on the project, as KBUILD_CACHE and KBUILD_SOURCES are: before a verb they are allowed
+// even if the verb does not use them.
+#define COMMON_SETTINGS                                                                            \
+    (BIT(COMMON_SOURCES) | BIT(COMMON_SOURCE) | BIT(COMMON_BUILDER) | BIT(COMMON_CACHE) |          \
+     BIT(COMMON_VERSIONS) | BIT(COMMON_RECIPES))
+extern const struct option common_options[COMMON_OPTIONS];
+
+struct global_options;
+// Returns the exit status, or -1 with *err set. `words` are the operands.
+typedef int verb_function(struct global_options *g, struct strlist *words, struct error **err);
+
+struct verb {             // NOLINT(clang-analyzer-optin.performance.Padding): as its rows are read
+    const char *name;     // "merge"; "cache gc" is a verb below "cache"
+    const char *operands; // "TARGET..."
+    unsigned least, most; // how many
+    enum { NO_TARGETS, TARGETS } names; // the operands are targets
+    const char *help;                   // one line
+    const char *details;                // paragraphs of plain text; NULL: none
+    uint32_t common;                    // which of common_options it uses
+    const struct option *options;
+    size_t option_count;
+    verb_function *run;
+    bool own_parser; // the words after its name are not parsed here
+};
+enum { ANY_NUMBER = 1000000 };
+extern const struct verb verbs[];
+extern const size_t verb_count;
+
+// Whether its value is one of the words in o->value: these are lower case, placeholders are not.
+bool option_has_choices(const struct option *o);
+// The verb of this name; with `below` the one of both words. NULL if there is none.
+const struct verb *verb_find(const char *word, const char *below);
+// Whether there are verbs below this word ("cache").
+bool verb_is_group(const char *word);
+// "read these" of "se": the possible next words, for messages; to be freed.
+char *verb_group_words(const char *group, const char *between);
+// Calls `each` for the verb's own options, then for the common ones that it uses.
+void verb_each_option(const struct verb *v, void (*each)(const struct option *o, void *context),
+                      void *context);
+
+// ---- a parsed command line ----
+
+struct given_option {
+    const struct option *option;
+    char *value; // NULL for a flag
+    bool before; // the verb
+};
+struct command_line {
+    const struct verb *verb; // NULL: only help or the version was requested
+    struct given_option *given;
+    size_t n, cap;
+    struct strlist operands;
+    bool named; // the verb was given; else it is build
+    bool help, version;
+    struct strlist help_words; // of `help WORD...`: the topics
+};
+
+// Finds all errors in the words alone: unknown verbs and options, unused options, missing, needless
+// and invalid values, too few and too many operands.
+int command_line_parse(int argc, char **argv, struct command_line *out, struct error **err);
+// The same for the words after a known verb.
+int command_line_parse_words(const struct verb *v, const struct strlist *words,
+                             struct command_line *out, struct error **err);
+void command_line_free(struct command_line *c);
+const char *command_line_value(const struct command_line *c, const char *name); // NULL: not given
+bool command_line_given(const struct command_line *c, const char *name);
+void command_line_values(const struct command_line *c, const char *name, struct strlist *out);
+
+// A common option, even if the verb has its own with that name; "" for a given flag.
+const char *command_line_common(const struct command_line *c, enum common_option which);
+// For a verb that does not use some common options in one mode: an error if one was given.
+int command_line_reject(const struct command_line *c, uint32_t common, const char *when,
+                        struct error **err);
+
+// For a verb with modes. `uses` are its own options in this mode, separated by blanks ("--kernel
+// --append"): another one is a usage error, since it would be ignored. `mode` is for the message
+// ("tdx without a kernel").
+int command_line_mode(const struct command_line *c, const char *mode, const char *uses,
+                      struct error **err);
+
+int usage_error(struct error **err, const char *verb, const char *why);
+
+// ---- help ----
+
+void print_verb_help(const struct verb *v);
+// Help on the verb, or the verbs below the word, in the words; without words the list of all verbs.
+int print_help_of(const struct strlist *words, struct error **err);
+
+// ---- verbs ----
 
 // The input of a verb besides its operands: its options, and the values of the common ones.
 struct global_options {

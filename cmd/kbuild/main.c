@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs kbuild: converts a command line to a verb, and an error to an exit status.
-#include "genprotimg.h"
+#include "se.h"
 
 #include "base/process.h"
 #include "registry/registry.h"

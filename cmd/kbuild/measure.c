@@ -4,14 +4,14 @@
 #include "kbuild.h"
 
 #include "base/file.h"
-#include "boot/launch.h"
+#include "boot/boot.h"
 #include "measure/measure.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
-struct measure_words {
+struct measure_options {
     const char *firmware, *kernel, *initrd, *append;
     const char *vcpus, *type, *signature, *features, *vmm;
     const char *qemu, *memory, *edk2;
@@ -22,7 +22,7 @@ struct measure_words {
 
 // ---- words to values ----
 
-static int bad_number(struct error **err, const char *option, const char *text, const char *range)
+static int number_error(struct error **err, const char *option, const char *text, const char *range)
 {
     return error_set(err, ERROR_USAGE, "measure: %s '%s': it must be a number%s, decimal or 0x...",
                      option, text, range);
@@ -39,7 +39,7 @@ static int parse_number(const char *option, const char *text, uint64_t most, con
     int base = starts_with(text, "0x") ? 16 : 10; // never octal
     unsigned long long n = isdigit((unsigned char)*text) ? strtoull(text, &end, base) : 0;
     if (!end || *end || errno || n > most)
-        return bad_number(err, option, text, range);
+        return number_error(err, option, text, range);
     *out = n;
     return 0;
 }
@@ -54,7 +54,7 @@ static int parse_vcpus(const char *text, struct launch_inputs *in, struct error 
     cleanup_free char *range = xasprintf(" from 1 to %u, or two with a dash", LAUNCH_VCPUS_MAX);
     if (parse_number("", left, LAUNCH_VCPUS_MAX, "", &first, NULL) < 0 ||
         parse_number("", right, LAUNCH_VCPUS_MAX, "", &last, NULL) < 0 || first < 1 || first > last)
-        return bad_number(err, "--vcpus", text, range);
+        return number_error(err, "--vcpus", text, range);
     in->first_vcpus = (unsigned)first;
     in->last_vcpus = (unsigned)last;
     return 0;
@@ -67,7 +67,7 @@ static int parse_qemu(const char *text, unsigned *out, struct error **err)
     if (!text)
         return 0;
     if (!isdigit((unsigned char)*text) || sscanf(text, "%3u.%3u", &major, &minor) != 2 || major < 1)
-        return error_set(err, ERROR_USAGE, "measure: --qemu-version %s: it looks like 10.1.2",
+        return error_set(err, ERROR_USAGE, "measure: --qemu-version %s: it must look like 10.1.2",
                          text);
     *out = QEMU_VERSION(major, minor);
     return 0;
@@ -87,7 +87,8 @@ static int parse_edk2(const char *text, unsigned *out, struct error **err)
         *out = year * 100 + month;
         return 0;
     }
-    return error_set(err, ERROR_USAGE, "measure: --edk2 %s: it looks like edk2-stable202411", text);
+    return error_set(err, ERROR_USAGE, "measure: --edk2 %s: it must look like edk2-stable202411",
+                     text);
 }
 
 static int parse_id(const char *option, const char *text, unsigned char out[static 16],
@@ -99,11 +100,11 @@ static int parse_id(const char *option, const char *text, unsigned char out[stat
                      text);
 }
 
-static int parse_cpu(const struct measure_words *w, struct launch_inputs *in, struct error **err)
+static int parse_cpu(const struct measure_options *w, struct launch_inputs *in, struct error **err)
 {
     uint64_t signature = 0;
     if (w->type && w->signature)
-        return usage_error(err, "measure", "--vcpu-type and --vcpu-sig: one of them is enough");
+        return usage_error(err, "measure", "give only one of --vcpu-type and --vcpu-sig");
     if (w->type)
         return cpu_type_signature(w->type, &in->cpu_signature, err);
     if (parse_number("--vcpu-sig", w->signature, UINT32_MAX, " of 32 bits", &signature, err) < 0)
@@ -154,13 +155,13 @@ static const struct mode {
      FILES OUTPUT " --two-pass --edk2 --qemu-version", LAUNCH_TDX, YES, ANY, ANY, ANY, ANY, NO},
 };
 
-static bool is_so(enum answer wanted, bool is)
+static bool answer_matches(enum answer wanted, bool is)
 {
     return wanted == ANY || (wanted == YES) == is;
 }
 
-static int check_applicable(const struct global_options *g, enum launch_kind kind, bool target,
-                            const struct measure_words *w, struct error **err)
+static int check_used_options(const struct global_options *g, enum launch_kind kind, bool target,
+                              const struct measure_options *w, struct error **err)
 {
     unsigned qemu = 0;
     bool other_vmm = w->vmm && strcmp(w->vmm, "qemu") != 0;
@@ -168,14 +169,17 @@ static int check_applicable(const struct global_options *g, enum launch_kind kin
     if (parse_qemu(w->qemu, &qemu, err) < 0)
         return -1;
     for (const struct mode *m = modes; m < modes + ARRAY_LEN(modes); m++)
-        if (m->kind == kind && is_so(m->kernel, w->kernel) && is_so(m->initrd, w->initrd) &&
-            is_so(m->other_vmm, other_vmm) && is_so(m->old_qemu, qemu < QEMU_VERSION(10, 2)) &&
-            is_so(m->reference, reference) && is_so(m->target, target))
+        if (m->kind == kind && answer_matches(m->kernel, w->kernel) &&
+            answer_matches(m->initrd, w->initrd) && answer_matches(m->other_vmm, other_vmm) &&
+            answer_matches(m->old_qemu, qemu < QEMU_VERSION(10, 2)) &&
+            answer_matches(m->reference, reference) && answer_matches(m->target, target))
             return command_line_mode(&g->line, m->name, m->uses, err);
-    return usage_error(err, "measure", "targets are measured for SNP only; name the files");
+    return usage_error(err, "measure",
+                       "targets are measured for snp only; for other kinds name the files");
 }
 
-static int parse_inputs(const struct measure_words *w, struct launch_inputs *in, struct error **err)
+static int parse_inputs(const struct measure_options *w, struct launch_inputs *in,
+                        struct error **err)
 {
     if (!w->firmware)
         return usage_error(err, "measure", "--ovmf is missing");
@@ -202,7 +206,7 @@ static int parse_inputs(const struct measure_words *w, struct launch_inputs *in,
     return parse_number("--guest-features", w->features, UINT64_MAX, "", &in->guest_features, err);
 }
 
-static int parse_id_values(const struct measure_words *w, struct id_block_values *id,
+static int parse_id_values(const struct measure_options *w, struct id_block_values *id,
                            struct error **err)
 {
     uint64_t svn = 0;
@@ -218,7 +222,7 @@ static int parse_id_values(const struct measure_words *w, struct id_block_values
 
 // ---- results ----
 
-static void print_register(const char *name, const unsigned char *value)
+static void print_hex(const char *name, const unsigned char *value)
 {
     char hex[2 * LAUNCH_DIGEST_MAX + 1];
     hex_encode(value, LAUNCH_DIGEST_MAX, hex);
@@ -228,10 +232,10 @@ static void print_register(const char *name, const unsigned char *value)
 static void print_digests(const struct launch_measurement *m)
 {
     if (m->has_rtmr1) {
-        print_register("mrtd", m->digest[0]);
-        print_register("rtmr1", m->rtmr1);
+        print_hex("mrtd", m->digest[0]);
+        print_hex("rtmr1", m->rtmr1);
         if (m->has_rtmr2)
-            print_register("rtmr2", m->rtmr2);
+            print_hex("rtmr2", m->rtmr2);
         return;
     }
     for (unsigned i = 0; i < m->count; i++) {
@@ -253,8 +257,9 @@ static int write_reference(const struct launch_inputs *in, const char *output,
     return file_write(path, json->data, json->len, 0644, err);
 }
 
-static int measure(const struct launch_inputs *in, const struct id_block_values *id,
-                   const struct id_keys *keys, const char *output, bool as_json, struct error **err)
+static int print_measurement(const struct launch_inputs *in, const struct id_block_values *id,
+                             const struct id_keys *keys, const char *output, bool as_json,
+                             struct error **err)
 {
     cleanup_measurement struct launch_measurement m = {0};
     cleanup_buf struct buf json = {0};
@@ -272,10 +277,10 @@ static int measure(const struct launch_inputs *in, const struct id_block_values 
 // ---- a target instead of files ----
 
 // The files of its boot section; only the command line may be replaced, since a runtime extends it.
-static int take_target(struct build *b, const char *target, struct measure_words *w,
-                       struct launch_parts *parts, struct error **err)
+static int extract_target(struct build *b, const char *target, struct measure_options *w,
+                          struct launch_parts *parts, struct error **err)
 {
-    if (launch_parts_take(b, target, CONFIDENTIAL_SNP, w->build, parts, err) < 0)
+    if (launch_parts_extract(b, target, CONFIDENTIAL_SNP, w->build, parts, err) < 0)
         return -1;
     w->firmware = parts->firmware;
     w->kernel = parts->kernel;
@@ -289,7 +294,7 @@ static int take_target(struct build *b, const char *target, struct measure_words
     return make_directories(w->output, 0777, err);
 }
 
-static int measure_words(const struct measure_words *w, const struct id_block_values *id,
+static int measure_files(const struct measure_options *w, const struct id_block_values *id,
                          enum launch_kind kind, bool as_json, struct error **err)
 {
     struct launch_inputs in = {.kind = kind};
@@ -298,19 +303,20 @@ static int measure_words(const struct measure_words *w, const struct id_block_va
     struct id_keys *keys = w->id_key ? id_keys_load(w->id_key, w->author_key, err) : NULL;
     if (w->id_key && !keys)
         return -1;
-    int result = measure(&in, kind == LAUNCH_SNP ? id : NULL, keys, w->output, as_json, err);
+    int result =
+        print_measurement(&in, kind == LAUNCH_SNP ? id : NULL, keys, w->output, as_json, err);
     id_keys_free(keys);
     return result;
 }
 
-static int measure_target(struct global_options *g, const char *target, struct measure_words *w,
+static int measure_target(struct global_options *g, const char *target, struct measure_options *w,
                           const struct id_block_values *id, struct error **err)
 {
     struct launch_parts parts = {0};
     struct build *b = build_open(&g->build, err);
-    int result = b ? take_target(b, target, w, &parts, err) : -1;
+    int result = b ? extract_target(b, target, w, &parts, err) : -1;
     if (!result)
-        result = measure_words(w, id, LAUNCH_SNP, g->json, err);
+        result = measure_files(w, id, LAUNCH_SNP, g->json, err);
     launch_parts_free(&parts);
     build_close(b);
     return result;
@@ -318,7 +324,7 @@ static int measure_target(struct global_options *g, const char *target, struct m
 
 int verb_measure(struct global_options *g, struct strlist *words, struct error **err)
 {
-    struct measure_words w = {
+    struct measure_options w = {
         .firmware = option_value(g, "--ovmf"),
         .kernel = option_value(g, "--kernel"),
         .initrd = option_value(g, "--initrd"),
@@ -345,17 +351,18 @@ int verb_measure(struct global_options *g, struct strlist *words, struct error *
     enum launch_kind kind;
     struct id_block_values id;
     if (!launch_kind_find(words->items[0], &kind))
-        return usage_error(err, "measure", "expected: snp|sev-es|sev|tdx, and perhaps a target");
-    if (parse_id_values(&w, &id, err) < 0 || check_applicable(g, kind, words->n == 2, &w, err) < 0)
+        return usage_error(err, "measure", "expected: snp|sev-es|sev|tdx [TARGET]");
+    if (parse_id_values(&w, &id, err) < 0 ||
+        check_used_options(g, kind, words->n == 2, &w, err) < 0)
         return -1;
     if (words->n == 2) {
         struct strlist target = {.items = &words->items[1], .n = 1};
         if (check_targets(g, &target, false, err) < 0)
             return -1;
-    } else if (command_line_refuse(&g->line, ~(BIT(COMMON_JSON) | BIT(COMMON_QUIET)),
+    } else if (command_line_reject(&g->line, ~(BIT(COMMON_JSON) | BIT(COMMON_QUIET)),
                                    "without a target", err) < 0) {
         return -1;
     }
     return words->n == 2 ? measure_target(g, words->items[1], &w, &id, err)
-                         : measure_words(&w, &id, kind, g->json, err);
+                         : measure_files(&w, &id, kind, g->json, err);
 }

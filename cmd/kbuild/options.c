@@ -2,8 +2,8 @@
 // Reads the common options and the environment, and fills in defaults.
 #include "kbuild.h"
 
-#include "base/input.h"
 #include "base/error.h"
+#include "base/input.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -115,7 +115,7 @@ static int parse_sources(const char *option, bool *debian, struct error **err)
     *debian = !strcmp(text, "debian");
     if (*debian || !strcmp(text, "upstream"))
         return 0;
-    error_user(err, "KBUILD_SOURCES is '%s'", text);
+    error_user(err, "KBUILD_SOURCES has the value '%s'", text);
     return error_hint(err, "it can be upstream or debian");
 }
 
@@ -183,7 +183,7 @@ int global_options_read(struct global_options *g, struct error **err)
     b->offline = common(g, COMMON_OFFLINE);
     b->locked = common(g, COMMON_LOCKED);
     b->keep_going = common(g, COMMON_KEEP_GOING);
-    b->go_on = common(g, COMMON_CONTINUE);
+    b->resume = common(g, COMMON_CONTINUE);
     b->quiet = common(g, COMMON_QUIET);
     b->host_builder = builder && !strcmp(builder, "host");
     b->remote = remote_use(common(g, COMMON_REMOTE));

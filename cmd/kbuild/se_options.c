@@ -3,7 +3,7 @@
 // se seal`. A spelling with a meaning in one program only has that meaning; an ambiguous one is
 // decided by the other words, or rejected with both meanings (docs/genprotimg.md, "One spelling,
 // two meanings").
-#include "se_options.h"
+#include "se.h"
 
 #include "base/file.h"
 
@@ -12,8 +12,9 @@
 
 #define ALL (TOOL_KBUILD | TOOL_GENPROTIMG | TOOL_PVIMG)
 #define BOTH (TOOL_KBUILD | TOOL_GENPROTIMG) // where -v is the version, or the same as -V
-#define EXPERIMENTAL 0x100u // a flag among the tools: shown only by --help-all and
-                            // --help-experimental
+#define EXPERIMENTAL                                                                               \
+    0x100u // a flag among the tools: shown only by --help-all and
+           // --help-experimental
 
 enum takes { TAKES_NOTHING, TAKES_FILE, TAKES_HEX, TAKES_FILES };
 
@@ -30,7 +31,7 @@ struct option_row {
 #define FIELD(name) offsetof(struct seal_command, name)
 static const struct option_row rows[] = {
     {"host-key-document", 'k', ALL, TAKES_FILES, FIELD(request.hosts),
-     "document of a machine that may start the image; give it once a machine"},
+     "document of a machine that may start the image; once per machine"},
     {"cert", 'C', ALL, TAKES_FILES, FIELD(request.certificates),
      "IBM Z signing key or intermediate CA certificate"},
     {"crt", 0, ALL, TAKES_FILES, FIELD(request.certificates), NULL}, // pvimg's synonym
@@ -42,7 +43,7 @@ static const struct option_row rows[] = {
     {"online", 0, TOOL_KBUILD, TAKES_NOTHING, FIELD(online),
      "fetch all revocation lists, not only those that are missing"},
     {"no-verify", 0, ALL, TAKES_NOTHING, FIELD(request.no_verify),
-     "trust the host key documents unseen: the workload is not secured then"},
+     "do not verify the host key documents: the workload is then not secured"},
     {"image", 'i', ALL, TAKES_FILE, FIELD(request.kernel), "the raw kernel"},
     {"kernel", 0, ALL, TAKES_FILE, FIELD(request.kernel), "the same as --image"},
     {"ramdisk", 'r', ALL, TAKES_FILE, FIELD(request.initrd), "the initrd"},
@@ -58,19 +59,19 @@ static const struct option_row rows[] = {
     {"image-key", 0, ALL, TAKES_FILE, FIELD(request.component_key),
      "AES-256-XTS key of the components, 64 bytes"},
     {"no-component-check", 0, ALL, TAKES_NOTHING, FIELD(no_component_check),
-     "take kernel, initrd and command line unseen"},
+     "do not check kernel, initrd and command line"},
     {"seal-secret", 0, TOOL_KBUILD, TAKES_FILE, FIELD(request.secret),
-     "derive what is drawn at random from this secret (docs/provable-sealing.md)"},
+     "derive what is random otherwise from this secret (docs/provable-sealing.md)"},
     {"seal-record", 0, TOOL_KBUILD, TAKES_FILE, FIELD(request.record),
-     "write down what the image was made of"},
+     "write a record of what the image was made of"},
     {"force-unknown-flags", 0, ALL, TAKES_NOTHING, FIELD(request.force_unknown_flags),
-     "take flags without a known meaning"},
-    {"verbose", 'V', BOTH, TAKES_NOTHING, FIELD(verbose), "say where the parts lie"},
-    {"verbose", 'v', TOOL_PVIMG, TAKES_NOTHING, FIELD(verbose), "say where the parts lie"},
+     "accept flags without a known meaning"},
+    {"verbose", 'V', BOTH, TAKES_NOTHING, FIELD(verbose), "print where the parts are"},
+    {"verbose", 'v', TOOL_PVIMG, TAKES_NOTHING, FIELD(verbose), "print where the parts are"},
     {"", 'V', TOOL_PVIMG, TAKES_NOTHING, FIELD(verbose), NULL},
     {"", 'v', BOTH, TAKES_NOTHING, FIELD(dash_v), NULL},
-    {"quiet", 'q', ALL, TAKES_NOTHING, FIELD(quiet), "say less: errors only"},
-    {"version", 0, BOTH, TAKES_NOTHING, FIELD(version), "the version; -v alone is the same"},
+    {"quiet", 'q', ALL, TAKES_NOTHING, FIELD(quiet), "print errors only"},
+    {"version", 0, BOTH, TAKES_NOTHING, FIELD(version), "print the version; -v alone is the same"},
     {"help", 'h', ALL, TAKES_NOTHING, FIELD(help), "the options"},
     {"help-all", 0, ALL, TAKES_NOTHING, FIELD(help_all), "these, and the experimental ones"},
     {"help-experimental", 0, ALL, TAKES_NOTHING, FIELD(help_experimental), "the experimental ones"},
@@ -108,8 +109,9 @@ struct parser {
     struct seal_command *out;
 };
 
-static int wrong(struct error **err, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int wrong(struct error **err, const char *format, ...)
+static int option_error(struct error **err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static int option_error(struct error **err, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -130,12 +132,12 @@ int add_listed_files(struct strlist *list, const char *typed, const char *value,
     for (size_t i = 0; i < parts.n; i++)
         all &= path_exists(parts.items[i]);
     if (whole && all) {
-        wrong(err, "%s %s: there is a file of that name, and there are files of its parts", typed,
-              value);
-        return error_hint(
-            err, "genprotimg before s390-tools 2.36 takes the one file, genprotimg and pvimg "
-                 "since then the others: give the option once for each file that is meant, the "
-                 "one with a comma as ./NAME in a folder without the others");
+        option_error(err, "%s %s: a file of that name exists, and so do files of its parts", typed,
+                     value);
+        return error_hint(err,
+                          "genprotimg before s390-tools 2.36 takes the one file, later genprotimg "
+                          "and pvimg take the others: give the option once for each file; the file "
+                          "with a comma can be given as ./NAME in a folder without the others");
     }
     if (whole)
         strlist_add(list, value);
@@ -145,8 +147,8 @@ int add_listed_files(struct strlist *list, const char *typed, const char *value,
 }
 
 // `typed` is the option as typed, without a value.
-static int store(struct parser *p, const struct option_row *row, const char *typed,
-                 const char *value, struct error **err)
+static int set_option(struct parser *p, const struct option_row *row, const char *typed,
+                      const char *value, struct error **err)
 {
     void *field = (char *)p->out + row->field;
     if (row->takes == TAKES_NOTHING) {
@@ -157,7 +159,7 @@ static int store(struct parser *p, const struct option_row *row, const char *typ
         return add_listed_files(field, typed, value, err);
     const char **text = field;
     if (*text)
-        return wrong(err, "Multiple values for option '%s'", typed);
+        return option_error(err, "Multiple values for option '%s'", typed);
     *text = value;
     return 0;
 }
@@ -166,12 +168,12 @@ static const char *next_value(struct parser *p, const char *typed, struct error 
 {
     if (p->next < p->words->n)
         return p->words->items[p->next++];
-    wrong(err, "Missing argument for %s", typed);
+    option_error(err, "Missing argument for %s", typed);
     return NULL;
 }
 
 // 1: it was one of --enable-* and --disable-*; 0: it was not.
-static int take_switch(struct parser *p, const char *name, struct error **err)
+static int parse_switch(struct parser *p, const char *name, struct error **err)
 {
     bool on = starts_with(name, "enable-");
     if (!on && !starts_with(name, "disable-"))
@@ -183,15 +185,15 @@ static int take_switch(struct parser *p, const char *name, struct error **err)
             continue;
         enum switch_state *s = &p->out->request.switches[switches[i].which];
         if (*s != SWITCH_UNSET && *s != state)
-            return wrong(err, "'--enable-%s' and '--disable-%s' are mutually exclusive", name,
-                         name);
+            return option_error(err, "'--enable-%s' and '--disable-%s' are mutually exclusive",
+                                name, name);
         *s = state;
         return 1;
     }
     return 0;
 }
 
-static int unknown(const struct parser *p, const char *word, struct error **err)
+static int unknown_option(const struct parser *p, const char *word, struct error **err)
 {
     struct strlist names = {0};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -202,7 +204,7 @@ static int unknown(const struct parser *p, const char *word, struct error **err)
             strlist_addf(&names, "--enable-%s", seal_switch_name(switches[i].which));
             strlist_addf(&names, "--disable-%s", seal_switch_name(switches[i].which));
         }
-    wrong(err, "Unknown option %s", word);
+    option_error(err, "Unknown option %s", word);
     const char *nearest = nearest_name(word, &names);
     if (nearest)
         error_hint(err, "did you mean %s?", nearest);
@@ -210,7 +212,7 @@ static int unknown(const struct parser *p, const char *word, struct error **err)
     return -1;
 }
 
-static int take_long(struct parser *p, const char *word, struct error **err)
+static int parse_long(struct parser *p, const char *word, struct error **err)
 {
     const char *equals = strchr(word, '=');
     cleanup_free char *typed = equals ? xstrndup(word, (size_t)(equals - word)) : xstrdup(word);
@@ -223,14 +225,14 @@ static int take_long(struct parser *p, const char *word, struct error **err)
         if (!(row->tools & p->tool) || !*name || strcmp(row->name, name))
             continue;
         if (row->takes == TAKES_NOTHING && equals)
-            return wrong(err, help ? "Unknown option %s" : "%s takes no value", word);
+            return option_error(err, help ? "Unknown option %s" : "%s takes no value", word);
         if (row->takes == TAKES_NOTHING)
-            return store(p, row, typed, NULL, err);
+            return set_option(p, row, typed, NULL, err);
         const char *value = equals ? equals + 1 : next_value(p, typed, err);
-        return value ? store(p, row, typed, value, err) : -1;
+        return value ? set_option(p, row, typed, value, err) : -1;
     }
-    int took = equals ? 0 : take_switch(p, name, err);
-    return took ? (took > 0 ? 0 : -1) : unknown(p, word, err);
+    int took = equals ? 0 : parse_switch(p, name, err);
+    return took ? (took > 0 ? 0 : -1) : unknown_option(p, word, err);
 }
 
 static const struct option_row *find_letter(const struct parser *p, char letter)
@@ -243,26 +245,27 @@ static const struct option_row *find_letter(const struct parser *p, char letter)
 
 // Letters may be combined; one with a value is the last of them, and its value may follow directly,
 // or after an equals sign, as in pvimg (genprotimg before 2.36 rejects both).
-static int take_letters(struct parser *p, const char *word, struct error **err)
+static int parse_letters(struct parser *p, const char *word, struct error **err)
 {
     for (const char *c = word + 1; *c; c++) {
         const struct option_row *row = find_letter(p, *c);
         if (!row)
-            return unknown(p, word, err);
+            return unknown_option(p, word, err);
         char typed[] = {'-', *c, '\0'};
         if (row->takes == TAKES_NOTHING) {
-            if (store(p, row, typed, NULL, err) < 0)
+            if (set_option(p, row, typed, NULL, err) < 0)
                 return -1;
             continue;
         }
         const char *value = c[1] ? c + 1 + (c[1] == '=') : next_value(p, typed, err);
-        return value ? store(p, row, typed, value, err) : -1;
+        return value ? set_option(p, row, typed, value, err) : -1;
     }
     return 0;
 }
 
 // Decides options with different meanings in different programs.
-static int settle(const struct strlist *words, struct seal_command *out, struct error **err)
+static int resolve_ambiguous(const struct strlist *words, struct seal_command *out,
+                             struct error **err)
 {
     // -v is the version of genprotimg before 2.36, and --verbose of the later ones, which need an
     // image with it. So it never prevents a requested image.
@@ -271,15 +274,15 @@ static int settle(const struct strlist *words, struct seal_command *out, struct 
         out->version = true;
     out->verbose |= out->dash_v && !alone;
     if (out->version && !alone) {
-        wrong(err, "'--version' beside other options writes no image");
-        return error_hint(
-            err, "genprotimg before s390-tools 2.36 prints its version then and ignores the "
-                 "others, later ones refuse it: give it alone");
+        option_error(err, "'--version' with other options writes no image");
+        return error_hint(err, "genprotimg before s390-tools 2.36 then prints its version and "
+                               "ignores the others, later ones reject it: give it alone");
     }
     if (out->verbose && out->quiet)
-        return wrong(err, "'--verbose' and '--quiet' are mutually exclusive");
+        return option_error(err, "'--verbose' and '--quiet' are mutually exclusive");
     if (out->loaders) {
-        wrong(err, "--x-bootloader-directory %s: other loaders cannot be sealed in", out->loaders);
+        option_error(err, "--x-bootloader-directory %s: other loaders are not supported",
+                     out->loaders);
         return error_hint(err,
                           "kbuild's own loaders are part of the program, so that an image can be "
                           "verified (docs/loaders.md)");
@@ -300,13 +303,13 @@ int parse_seal_options(const struct strlist *words, enum seal_tool tool, struct 
         else if (!strcmp(word, "--"))
             only_operands = true;
         else
-            result = word[1] == '-' ? take_long(&p, word, err) : take_letters(&p, word, err);
+            result = word[1] == '-' ? parse_long(&p, word, err) : parse_letters(&p, word, err);
         if (result < 0)
             return -1;
         if (out->help || out->help_all || out->help_experimental)
             return 0;
     }
-    return settle(words, out, err);
+    return resolve_ambiguous(words, out, err);
 }
 
 // ---- help ----

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Implements `kbuild se seal`, also under the names genprotimg and pvimg.
-#include "genprotimg.h"
 #include "se.h"
 
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/input.h"
+#include "http/http.h"
 #include "loader/stages.h"
-#include "se/checks.h"
-#include "source/fetch.h"
+#include "se/se.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,23 +21,23 @@ static const char *const help_of[] = {[TOOL_KBUILD] = "kbuild se seal --help",
 // ---- host keys ----
 
 // genprotimg's message first, since scripts expect it, then the error in the file.
-static int load_host(const char *path, enum seal_tool tool, struct host_key *out,
-                     struct error **err)
+static int load_host_key(const char *path, enum seal_tool tool, struct host_key *out,
+                         struct error **err)
 {
     if (host_key_input(path, out, err) == 0)
         return 0;
     if (tool == TOOL_GENPROTIMG) {
-        cleanup_free char *sentence = sentence_of_document(path);
+        cleanup_free char *sentence = genprotimg_document_message(path);
         error_wrap(err, "%s", sentence);
     }
     return -1;
 }
 
-static int load_hosts(const struct strlist *paths, enum seal_tool tool, struct host_key *hosts,
-                      size_t *count, struct error **err)
+static int load_host_keys(const struct strlist *paths, enum seal_tool tool, struct host_key *hosts,
+                          size_t *count, struct error **err)
 {
     for (size_t i = 0; i < paths->n; i++) {
-        if (load_host(paths->items[i], tool, &hosts[i], err) < 0)
+        if (load_host_key(paths->items[i], tool, &hosts[i], err) < 0)
             return -1;
         if (hosts[i].test)
             log_warning("%s is a TEST host key: whoever has its private key can open this image",
@@ -48,20 +47,20 @@ static int load_hosts(const struct strlist *paths, enum seal_tool tool, struct h
     return 0;
 }
 
-static int verify_hosts(const struct seal_command *c, enum seal_tool tool,
-                        const struct se_input *in, struct error **err)
+static int verify_host_keys(const struct seal_command *c, enum seal_tool tool,
+                            const struct se_input *in, struct error **err)
 {
     const struct seal_request *r = &c->request;
     struct trust trust = {.certificates = &r->certificates,
                           .crls = &r->crls,
                           .root_ca = r->root_ca,
-                          .fetch = c->offline ? NULL : fetch_bytes,
+                          .fetch = c->offline ? NULL : http_fetch,
                           // The others fetch all lists, kbuild only missing ones.
                           .fetch_all = c->online || tool != TOOL_KBUILD,
                           .one_signing_key = tool != TOOL_KBUILD};
     int result = host_keys_verify(in->hosts, in->host_count, &trust, err);
     if (result < 0 && tool == TOOL_GENPROTIMG) {
-        cleanup_free char *sentence = sentence_of_trust(&trust);
+        cleanup_free char *sentence = genprotimg_trust_message(&trust);
         if (sentence)
             error_wrap(err, "%s", sentence);
     }
@@ -73,7 +72,7 @@ static int verify_hosts(const struct seal_command *c, enum seal_tool tool,
 
 // ---- files ----
 
-static int check_file(const char *path, struct error **err)
+static int check_part(const char *path, struct error **err)
 {
     struct stat st;
     if (path && stat(path, &st) < 0)
@@ -95,8 +94,8 @@ static int read_parmfile(const char *path, struct buf *out, struct error **err)
 }
 
 // The path of the image: the target of a link. Anything but a file is unchanged.
-static char *resolve_output(const struct seal_command *c, enum seal_tool tool, mode_t *mode,
-                            struct error **err)
+static char *find_output(const struct seal_command *c, enum seal_tool tool, mode_t *mode,
+                         struct error **err)
 {
     const char *path = c->request.output;
     struct stat st;
@@ -178,7 +177,7 @@ static int print_parts(const struct se_input *in, const char *output, struct err
 // ---- sealing ----
 
 // An input of sealing that the output would replace, or NULL.
-static const char *lost_file(const struct seal_request *r, const char *output)
+static const char *overwritten_file(const struct seal_request *r, const char *output)
 {
     const char *const files[] = {r->kernel,   r->initrd,     r->parmfile,      r->root_ca,
                                  r->comm_key, r->header_key, r->component_key, r->secret};
@@ -193,16 +192,15 @@ static const char *lost_file(const struct seal_request *r, const char *output)
     return NULL;
 }
 
-static int check_results(const struct seal_request *r, struct error **err)
+static int check_outputs(const struct seal_request *r, struct error **err)
 {
-    const char *lost = lost_file(r, r->output);
+    const char *lost = overwritten_file(r, r->output);
     if (!lost && r->record)
-        lost = same_file(r->output, r->record) ? r->output : lost_file(r, r->record);
+        lost = same_file(r->output, r->record) ? r->output : overwritten_file(r, r->record);
     if (!lost)
         return 0;
-    error_set(err, ERROR_USAGE, "'%s' is to be written, and is given for something else, too",
-              lost);
-    return error_hint(err, "what is there would be lost: name another file");
+    error_set(err, ERROR_USAGE, "'%s' is an output, but is also given as another file", lost);
+    return error_hint(err, "its content would be lost: name another file");
 }
 
 static int write_image(struct seal_command *c, enum seal_tool tool, struct se_input *in,
@@ -210,7 +208,7 @@ static int write_image(struct seal_command *c, enum seal_tool tool, struct se_in
 {
     const struct seal_request *r = &c->request;
     mode_t mode;
-    cleanup_free char *output = resolve_output(c, tool, &mode, err);
+    cleanup_free char *output = find_output(c, tool, &mode, err);
     cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
     cleanup_buf struct buf record = {0};
     if (!output || begin_output(&draft, output, err) < 0 ||
@@ -223,14 +221,14 @@ static int write_image(struct seal_command *c, enum seal_tool tool, struct se_in
     return c->verbose ? print_parts(in, output, err) : 0;
 }
 
-static int seal_parts(struct seal_command *c, enum seal_tool tool, struct se_input *in,
-                      struct error **err)
+static int read_and_seal(struct seal_command *c, enum seal_tool tool, struct se_input *in,
+                         struct error **err)
 {
     const struct seal_request *r = &c->request;
     cleanup_buf struct buf parameters = {0};
-    if (check_file(r->kernel, err) < 0 ||
+    if (check_part(r->kernel, err) < 0 ||
         (r->parmfile && read_parmfile(r->parmfile, &parameters, err) < 0) ||
-        check_file(r->initrd, err) < 0)
+        check_part(r->initrd, err) < 0)
         return -1;
     in->kernel = r->kernel;
     in->initrd = r->initrd;
@@ -250,24 +248,24 @@ static int seal_parts(struct seal_command *c, enum seal_tool tool, struct se_inp
 }
 
 // The order of genprotimg: values and key files, host key documents, parts, output.
-static int seal(struct seal_command *c, enum seal_tool tool, struct se_input *in,
-                struct host_key *hosts, struct error **err)
+static int seal_image(struct seal_command *c, enum seal_tool tool, struct se_input *in,
+                      struct host_key *hosts, struct error **err)
 {
     const struct seal_request *r = &c->request;
     cleanup_seal_keys struct seal_key_bytes keys = {0};
     if (seal_request_apply(r, in, &keys, err) < 0 ||
-        load_hosts(&r->hosts, tool, hosts, &in->host_count, err) < 0)
+        load_host_keys(&r->hosts, tool, hosts, &in->host_count, err) < 0)
         return -1;
     in->hosts = hosts;
     if (seal_check_slots(in->host_count, err) < 0)
         return -1;
-    if (!r->no_verify && verify_hosts(c, tool, in, err) < 0)
+    if (!r->no_verify && verify_host_keys(c, tool, in, err) < 0)
         return -1;
 #ifdef KBUILD_TEST_HOOKS
     if (test_hooks_apply(r, in, err) < 0)
         return -1;
 #endif
-    return seal_parts(c, tool, in, err);
+    return read_and_seal(c, tool, in, err);
 }
 
 static void print_version(enum seal_tool tool)
@@ -281,8 +279,13 @@ static void print_version(enum seal_tool tool)
         print("%s\n", "pvimg version " PVIMG_VERSION "-kbuild-" KBUILD_VERSION);
 }
 
-static void say_nothing(enum log_level level, const char *line, void *context)
+static void ignore_line(enum log_level level, const char *line, void *context)
 {
+}
+
+void discard_messages(void)
+{
+    log_redirect(ignore_line, NULL);
 }
 
 int run_seal_command(struct seal_command *c, enum seal_tool tool, struct error **err)
@@ -297,30 +300,31 @@ int run_seal_command(struct seal_command *c, enum seal_tool tool, struct error *
     }
     const struct seal_request *r = &c->request;
     if (c->quiet)
-        log_redirect(say_nothing, NULL);
+        discard_messages();
     c->request.lenient = tool != TOOL_KBUILD;
     if (seal_request_check(r, err) < 0) {
         if (err && !(*err)->hint)
             error_hint(err, "Use '%s' for more information%s", help_of[tool],
-                       c->dash_v ? "; -v alone is the version, beside other options it is --verbose"
-                                 : "");
+                       c->dash_v
+                           ? "; -v alone prints the version, with other options it is --verbose"
+                           : "");
         return -1;
     }
-    if (check_results(r, err) < 0)
+    if (check_outputs(r, err) < 0)
         return -1;
     if (c->online && c->offline)
         return error_set(err, ERROR_USAGE, "'--online' and '--offline' are mutually exclusive");
     if (r->no_verify)
         log_warning("host-key document verification is disabled. Your workload is not secured.");
     if (r->no_verify && r->crls.n)
-        log_warning("--crl is of no use: --no-verify looks at no revocation list");
+        log_warning("--crl has no effect: --no-verify checks no revocation lists");
     if (r->root_ca)
         log_warning("The root CA is selected through the command line. Ensure that this root CA is "
                     "trusted.");
     struct host_key *hosts = xcalloc(r->hosts.n, sizeof *hosts);
     struct se_sizes sizes = {0};
     struct se_input in = {.sizes = &sizes};
-    int result = seal(c, tool, &in, hosts, err);
+    int result = seal_image(c, tool, &in, hosts, err);
     for (size_t i = 0; i < in.host_count; i++)
         host_key_free(&hosts[i]);
     free(hosts);

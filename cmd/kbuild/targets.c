@@ -3,8 +3,8 @@
 #include "kbuild.h"
 
 #include "base/error.h"
-#include "graph/available.h"
-#include "run/wanted.h"
+#include "graph/job.h"
+#include "run/run.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -45,7 +45,7 @@ static int unknown_target(struct recipe_set *set, const struct strlist *targets,
     error_set(err, ERROR_USAGE, verb_too ? "unknown verb or target '%s'" : "unknown target '%s'",
               word);
     if (is_verb)
-        return error_hint(err, "a verb stands before targets: kbuild %s ...", word);
+        return error_hint(err, "write a verb before the targets: kbuild %s ...", word);
     if (nearest)
         return error_hint(err, "did you mean %s? `kbuild list` shows all targets%s", nearest,
                           verb_too ? ", `kbuild help` the verbs" : "");
@@ -111,7 +111,7 @@ int verb_build(struct global_options *g, struct strlist *words, struct error **e
 {
     const char *until = option_value(g, "--until");
     if (until && words->n > 1)
-        return usage_error(err, "build", "--until is for one target at a time");
+        return usage_error(err, "build", "--until works for one target at a time");
     return until ? run_until(g, words, until, err) : run_targets(g, words, build_run, err);
 }
 
@@ -156,7 +156,8 @@ static json_t *list_members(const struct recipe *r)
 }
 
 // The missing source of a recipe on one of its architectures, to be freed; NULL: none.
-static char *lacking(const struct recipes_view *v, const struct recipe *r, const struct arch *arch)
+static char *missing_source(const struct recipes_view *v, const struct recipe *r,
+                            const struct arch *arch)
 {
     for (size_t i = 0; i < arch_count; i++) {
         char *source = r->architectures[i] && (!arch || arch == &arch_table[i])
@@ -195,7 +196,7 @@ int verb_list(struct global_options *g, struct strlist *words, struct error **er
     const struct arch *arch = option_given(g, "--arch") ? g->build.arch : NULL;
     cleanup_recipes_view struct recipes_view v = {0};
     if (recipes_view_open(&g->build, &v, err) < 0 ||
-        (!v.versions && command_line_refuse(&g->line, BIT(COMMON_VERSIONS),
+        (!v.versions && command_line_reject(&g->line, BIT(COMMON_VERSIONS),
                                             "without --sources=debian or --source", err) < 0))
         return -1;
     cleanup_strlist struct strlist names = {0};
@@ -215,7 +216,7 @@ int verb_list(struct global_options *g, struct strlist *words, struct error **er
         }
         if (arch && !recipe_supports(r, arch))
             continue;
-        cleanup_free char *lacks = lacking(&v, r, arch);
+        cleanup_free char *lacks = missing_source(&v, r, arch);
         json_t *item = list_recipe(r, lacks, &text);
         if (g->json)
             print_json(stdout, item, JSON_COMPACT);
@@ -323,7 +324,7 @@ int verb_explain(struct global_options *g, struct strlist *words, struct error *
 }
 
 // A log must not control a terminal; elsewhere its bytes are unchanged.
-static void copy_log(FILE *f)
+static void print_log(FILE *f)
 {
     char chunk[65536];
     size_t n;
@@ -339,8 +340,8 @@ static void copy_log(FILE *f)
 }
 
 // Why there is no log: nothing was built yet, or the word is no target.
-static int no_log(struct global_options *g, const char *word, const char *path, int errnum,
-                  struct error **err)
+static int explain_missing_log(struct global_options *g, const char *word, const char *path,
+                               int errnum, struct error **err)
 {
     cleanup_free char *folder = xasprintf("%s/logs", g->build.output);
     cleanup_strlist struct strlist files = {0}, names = {0};
@@ -355,29 +356,29 @@ static int no_log(struct global_options *g, const char *word, const char *path, 
     recipe_set_free(set);
     if (errnum != ENOENT || target) {
         error_errno(err, errnum, "opening the log %s", path);
-        return error_hint(err, files.n ? "there are: %s" : "nothing was built into %s yet",
+        return error_hint(err, files.n ? "there are: %s" : "nothing was built in %s yet",
                           files.n ? all : g->build.output);
     }
     const char *nearest = nearest_name(word, &names);
     error_set(err, ERROR_USAGE, "there is no log of '%s' in %s, and no target of that name", word,
               folder);
     return nearest ? error_hint(err, "did you mean %s?", nearest)
-                   : error_hint(err, files.n ? "there are: %s" : "nothing was built into %s yet",
+                   : error_hint(err, files.n ? "there are: %s" : "nothing was built in %s yet",
                                 files.n ? all : g->build.output);
 }
 
 // With --arch: an error if the log is known to be of another architecture.
 static int check_log_arch(const struct global_options *g, const char *target, struct error **err)
 {
-    cleanup_wanted struct wanted all = {0};
+    cleanup_output_targets struct output_targets all = {0};
     if (!g->build.arch || !option_given(g, "--arch"))
         return 0;
-    if (wanted_read(g->build.output, &all, err) < 0)
+    if (output_targets_read(g->build.output, &all, err) < 0)
         return -1;
     for (size_t i = 0; i < all.n; i++)
         if (!strcmp(all.items[i].target, target) &&
             strcmp(all.items[i].arch, g->build.arch->name) != 0)
-            return error_user(err, "the log of %s in %s is of its build for %s", target,
+            return error_user(err, "the log of %s in %s is that of its build for %s", target,
                               g->build.output, all.items[i].arch);
     return 0;
 }
@@ -394,7 +395,7 @@ int verb_log(struct global_options *g, struct strlist *words, struct error **err
     build_close(b);
     if (fd < 0 && why->errnum == ENOENT) {
         cleanup_free char *path = build_log_path(&g->build, words->items[0]);
-        return no_log(g, words->items[0], path, ENOENT, err);
+        return explain_missing_log(g, words->items[0], path, ENOENT, err);
     }
     if (fd < 0) {
         *err = steal(why);
@@ -404,7 +405,7 @@ int verb_log(struct global_options *g, struct strlist *words, struct error **err
     if (!f)
         out_of_memory();
     steal_fd(&fd);
-    copy_log(f);
+    print_log(f);
     if (ferror(f))
         return error_errno(err, errno, "reading the log of %s", words->items[0]);
     return 0;

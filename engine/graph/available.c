@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks whether the sources of a recipe and its mandatory needs are available, and chooses between
 // alternative recipes.
-#include "graph/available.h"
-
 #include "graph/job.h"
 
 #include <string.h>

@@ -85,7 +85,7 @@ static struct node **cycle_error(const struct visit *stack, size_t depth, const 
         i++;
     for (; i < depth; i++)
         buf_printf(&text, "%s -> ", stack[i].node->id);
-    buf_puts(&text, again->name);
+    buf_puts(&text, again->id);
     error_user(err, "targets need each other in a circle: %s", text.data);
     error_hint(err, "remove one of these from the needs of its recipe");
     buf_free(&text);

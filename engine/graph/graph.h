@@ -17,9 +17,9 @@
 #ifndef KBUILD_GRAPH_GRAPH_H
 #define KBUILD_GRAPH_GRAPH_H
 
-#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/memory.h"
 
 enum node_kind { NODE_SOURCE, NODE_BUILDER, NODE_ROOTFS, NODE_ARTIFACT };
 extern const char *const node_kind_names[]; // by enum node_kind
@@ -58,7 +58,8 @@ struct node_need {
 struct node {
     enum node_kind kind;
     char *name; // name in keys, records and registries, the same in every graph
-    char *id;   // unique in this graph: the name, or "NAME#2" where another node has that one
+    char *id; // what it is, the same in every plan: the name, and what tells it from others of that
+              // name, also those of other targets (docs/events.md)
     struct buf identity; // whole lines; complete once `identified`
     bool identified;
     struct node_need *needs;

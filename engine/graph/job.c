@@ -7,16 +7,26 @@
 
 #include <string.h>
 
-struct job *job_new(struct node *node, const struct recipe *r, const struct arch *target,
-                    const char *label)
+struct job *job_new(struct node *node, const struct recipe *r, const struct arch *target)
 {
     struct job *job = xcalloc(1, sizeof *job);
     job->recipe = r;
     job->target = target;
-    node->label = xstrdup(label);
-    job->label = node->label;
     node->data = job;
+    job_set_label(node, false);
     return job;
+}
+
+void job_set_label(struct node *node, bool unique)
+{
+    struct job *job = job_of(node);
+    bool artifact = node->kind == NODE_ARTIFACT;
+    char *label = xstrdup(unique ? node->id : artifact ? job->recipe->name : node->name);
+    if (!artifact)
+        *strchr(label, ':') = ' ';
+    free(node->label);
+    node->label = label;
+    job->label = label;
 }
 
 void job_free(struct job *job)
@@ -54,11 +64,6 @@ bool job_has(const struct job *job, const char *name)
 const struct arch *node_arch(const struct node *node)
 {
     return job_of(node)->list ? NULL : job_of(node)->target; // a source has none
-}
-
-bool node_is_target(const struct node *node)
-{
-    return job_of(node)->asked;
 }
 
 char *build_log_path(const struct build_options *o, const char *label)

@@ -1,14 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0
-// The description of a node: its recipe, its roles, its values. The planner makes it; the state of
-// a node in a run is in its task (run/schedule.h).
+// What the engine knows of a build and of its nodes: the options and the opened files of a run; the
+// recipe, the inputs and the values of a node (the planner, engine/run/plan.c, fills them in; the
+// state of a node in a run is in its task, run/schedule.h); action records; the choice among
+// recipes.
+//
+// Ownership: a build owns its graph, a node its job, and a job what it points to, but for what
+// belongs to recipes.
 #ifndef KBUILD_GRAPH_JOB_H
 #define KBUILD_GRAPH_JOB_H
 
-#include "graph/build.h"
+#include "graph/graph.h"
+#include "recipe/recipe.h"
+#include "recipe/versions.h"
+#include "source/source.h"
+#include "store/store.h"
 
 #include <jansson.h>
 
-struct work; // run/work.h
+// ---- a run ----
+// docs/keys.md lists which of it is part of a key.
+
+// Version of how steps, initrds and images are made; part of every artifact's key. Raise it when
+// the same inputs would give other bytes.
+#define RUN_FORMAT "4"
+
+enum remote_use { REMOTE_AUTO, REMOTE_OFF, REMOTE_REQUIRE }; // the shared cache
+enum view_style { VIEW_AUTO, VIEW_PLAIN, VIEW_LIVE, VIEW_JSON };
+
+// All options from the command line and the environment. Strings are borrowed.
+struct build_options {
+    const char *versions;           // path of versions.yaml
+    const char *recipes;            // directory
+    const char *cache;              // directory
+    const char *output;             // directory, "build"
+    const struct arch *output_arch; // {arch} in it was replaced by this one; or NULL
+    const struct arch *arch; // of the target; NULL: the host's, or the only one a target supports
+    unsigned jobs;           // at least 1
+    bool debian;             // sources from the distribution
+    const struct source_choices *choices; // of single sources; or NULL
+    bool offline, locked, keep_going;
+    bool use_cache;    // no: remake the targets and the artifacts they need
+    bool host_builder; // --builder=host
+    bool quiet;
+    bool resume;          // --continue: targets resume from the work that --until left
+    const char *prebuilt; // artifacts to take instead of make (run/prebuilt.c); or NULL
+    const struct variation *variation; // set: results are compared and not kept (run/run.h)
+    enum view_style view;
+    enum remote_use remote;
+};
+
+struct remote;
+struct trusted_keys; // share/vouch.h
+struct run_state;
+struct build {
+    struct build_options options;
+    struct versions *versions;
+    struct recipe_set *recipes;
+    struct lock *lock;
+    struct store *store;
+    struct graph graph;
+    struct remote *remote;        // the shared cache (share/share.h), or NULL
+    struct trusted_keys *trusted; // of KBUILD_TRUSTED_KEYS; NULL: all are trusted
+    bool own_sources;             // `kbuild verify`: sources come from their origin
+    const char *until;     // the phase to stop after; a step's result is its folder then; or NULL
+    struct run_state *run; // what engine/run alone knows
+};
+
+// ---- a node ----
 
 // The value of one declared variable.
 struct variable_value {
@@ -27,7 +85,7 @@ struct role {
 };
 
 // What the plan and the records say about a node (node->data); its state in a run is in its task
-// (schedule.h).
+// (run/schedule.h).
 struct job {
     const char *label; // the node's
     const struct recipe *recipe;
@@ -36,7 +94,7 @@ struct job {
     bool placed;         // its tarballs go to the output directory
     bool used;           // needed by the verb itself: made, but not placed
     bool made;           // by this process: its record counts, even if the cache ignores records
-    bool asked_shared;   // the shared cache was asked for it
+    bool shared_queried; // the shared cache was asked for it
     struct entry *entry; // the entry found there (share/share.h); or NULL
     struct role *roles;
     size_t role_count, role_cap;
@@ -53,10 +111,10 @@ struct job {
     // builders and root file systems
     struct strlist packages, same; // names; groups of them that share one version
     struct distribution distribution;
-    char *setup;       // absolute path of the setup script, or NULL
-    struct work *work; // of an artifact: the work to resume (--continue), or NULL
-    char *image_name;  // of a builder: the image used instead of packages, or NULL
-    char *prebuilt;    // source of an artifact that is taken, not made (prebuilt.h), or NULL
+    char *setup;                   // absolute path of the setup script, or NULL
+    struct checkpoint *checkpoint; // of an artifact: the work to resume (--continue), or NULL
+    char *image_name;              // of a builder: the image used instead of packages, or NULL
+    char *prebuilt; // source of an artifact that is taken, not made (run/prebuilt.c), or NULL
     char image_digest[DIGEST_HEX_SIZE]; // of either image, once known
     char package_list[DIGEST_HEX_SIZE]; // of the resolved packages, once known
     bool pin_fresh;                     // this run resolved the digest of the image
@@ -69,7 +127,7 @@ static inline struct job *job_of(const struct node *node)
 }
 
 // ---- variables.c ----
-// `target` may be NULL. So may `release`, the version of Kata Containers (release_version.h):
+// `target` may be NULL. So may `release`, the version of Kata Containers (release_version()):
 // variables_follow_release() says whether it is needed, and an unknown one counts as late.
 int variables_resolve(const struct recipe *r, const struct arch *target, const char *release,
                       struct variable_value **out, struct error **err);
@@ -86,9 +144,22 @@ void variables_free(struct variable_value *values, size_t count);
 int constants_resolve(struct job *job, const struct versions *v, struct error **err);
 void constants_key(const struct job *job, struct buf *out); // those that were filled in
 
+// The version of Kata Containers of the components; to be freed. The first of
+//   externals.kata.version of versions.yaml (a key of kbuild's own)
+//   with RELEASE=yes the file VERSION beside versions.yaml
+//   `git describe --tags` of the checkout that versions.yaml is in, as upstream; else its VERSION;
+//   a folder is a checkout if it has all files in the key `checkout` of some source in `set`
+// NULL: none of these has it. Without a set there are no checkouts.
+char *release_version(const struct versions *v, struct recipe_set *set);
+// Whether a version ("3.12.0", "3.12.0-45-gc0ffee") is of an earlier release; false for text that
+// is no version.
+bool version_before(const char *version, unsigned major, unsigned minor);
+
 // ---- job.c ----
-struct job *job_new(struct node *node, const struct recipe *r, const struct arch *target,
-                    const char *label);
+struct job *job_new(struct node *node, const struct recipe *r, const struct arch *target);
+// Sets the label: "kernel", "source linux", "rootfs initrd:s390x"; `unique`: from the id, for a
+// plan that has several nodes of that label.
+void job_set_label(struct node *node, bool unique);
 void job_free(struct job *job);
 // The role of this kind and name, or of this kind if name is NULL; NULL if there is none.
 const struct role *job_role(const struct job *job, enum role_kind kind, const char *name);
@@ -108,6 +179,11 @@ bool job_has(const struct job *job, const char *name);
 int builder_image(struct build *b, const struct node *node, const char *tree,
                   char image[static DIGEST_HEX_SIZE], struct error **err);
 
+// Architecture that the node's output is for; NULL for a source.
+const struct arch *node_arch(const struct node *node);
+// The path of the log with this label; to be freed.
+char *build_log_path(const struct build_options *o, const char *label);
+
 // ---- record.c ----
 void record_output(json_t *record, const char *name, const char *digest, bool tree, uint64_t size);
 // An output beside the tarballs, copied unchanged into the output directory.
@@ -117,6 +193,12 @@ void record_cost(json_t *record, long long took_ms);
 // Reads a record's outputs into the node. False if the record is not usable.
 bool outputs_from_record(struct node *node, const json_t *record);
 void remember_build(struct build *b, const struct node *node); // for `kbuild explain`
+
+// The key text of the last successful build of this node, or NULL; to be freed.
+char *build_last_key_text(struct build *b, const struct node *node);
+// The cost of the build that made the node's outputs, for people: "1.0 s, of processors 0.9 s,
+// largest process 12 MB"; to be freed. NULL: no record has it.
+char *build_cost_text(struct build *b, const struct node *node);
 
 // ---- does a record match today's key and versions.lock? ----
 bool job_has_packages(const struct node *node); // and no image instead of them
@@ -141,5 +223,50 @@ extern const char *const side_file_names[SIDE_FILES];
 void side_file_texts(const struct node *node, struct buf texts[static SIDE_FILES]);
 // The other files that its action leaves there.
 void side_files_of_action(const struct recipe *r, struct strlist *out);
+
+// ---- available.c: which recipes can be made ----
+// A distribution packages few projects, so that with --sources=debian many parts of a release lack
+// a source. The keys `any` and `optional` in recipes handle this.
+
+// The input of choices between recipes. Borrowed throughout.
+struct choosing {
+    struct recipe_set *set;
+    const struct versions *versions; // NULL: no recipe lacks a source
+    const struct source_options *sources;
+    const char *prebuilt; // artifacts to take instead of make (run/prebuilt.c), or NULL
+    // Called for each recipe that is left out or replaced because a source is missing; or NULL.
+    void (*say)(const char *text, void *context);
+    void *context;
+};
+
+// The name of the missing source of `r` or of one of its mandatory needs, to be freed; NULL if none
+// is missing. A recipe that cannot be read lacks nothing: planning reports its error.
+char *recipe_lacks(const struct choosing *c, const struct recipe *r, const struct arch *target);
+
+// The recipe that fills a need of `r` (or a member, of a group): the first that exists, supports
+// the architecture and lacks no source. If all lack a source: the first, and planning reports the
+// error; NULL without an error if the need is optional: it is left out.
+const struct recipe *choose_recipe(const struct choosing *c, const struct recipe *r,
+                                   const struct recipe_need *need, const struct arch *target,
+                                   struct error **err);
+// The architecture that `r` is built for: `wanted`, else this machine's, else its only one.
+const struct arch *choose_arch(const struct recipe *r, const struct arch *wanted,
+                               struct error **err);
+
+// A struct choosing without a build, for verbs that only read recipes. Zero-initialise it, and
+// close it also after an error. versions.yaml is read only if it can matter.
+struct recipes_view {
+    struct recipe_set *set;
+    struct versions *versions;
+    struct source_options sources;
+    struct choosing choosing;
+};
+int recipes_view_open(const struct build_options *o, struct recipes_view *out, struct error **err);
+void recipes_view_close(struct recipes_view *v);
+#define cleanup_recipes_view __attribute__((cleanup(recipes_view_close)))
+
+// Adds the names of all sources that a target or its alternatives may use.
+void source_names(struct recipe_set *set, const struct recipe *r, const struct arch *target,
+                  struct strlist *out);
 
 #endif

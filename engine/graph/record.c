@@ -98,7 +98,7 @@ char *build_cost_text(struct build *b, const struct node *node)
 }
 
 // The last build of a node is stored as a separate action record, whose key is the digest of the
-// node's id.
+// node's id. `kbuild explain` reads those of artifacts, whose ids no change of the recipe changes.
 static void last_key(const struct node *node, char key[static DIGEST_HEX_SIZE])
 {
     cleanup_free char *text = xasprintf("last build of %s", node->id);

@@ -2,7 +2,7 @@
 // Writes the list of the contents of a result and the tools it was made with: SPDX 2.3, JSON
 // (clauses 6, 7 and 11, and schemas/spdx-schema.json). Identifiers are numbers in the order of the
 // walk, which follows the recipe.
-#include "provenance/internal.h"
+#include "provenance/provenance.h"
 
 #include <string.h>
 #include <time.h>
@@ -29,7 +29,7 @@ static void relate(struct spdx *s, const char *from, const char *how, const char
                                     how, "relatedSpdxElement", to));
 }
 
-static json_t *package(const char *id, const char *name, const char *licence)
+static json_t *make_package(const char *id, const char *name, const char *licence)
 {
     return json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:s}", "SPDXID", id, "name", name,
                      "downloadLocation", NONE_KNOWN, "filesAnalyzed", 0, "licenseConcluded",
@@ -57,7 +57,7 @@ static char *add_material(struct spdx *s, const struct material *m)
                                         [MATERIAL_PATCH] = "patch",
                                         [MATERIAL_ENTRY] = "source"};
     char *id = new_id(s, m->purl ? "package" : kinds[m->role]);
-    json_t *p = package(id, m->name, m->licence);
+    json_t *p = make_package(id, m->name, m->licence);
     const char *version = m->version ? m->version : m->digest;
     if (version)
         json_object_set_new(p, "versionInfo", json_string(version));
@@ -78,10 +78,10 @@ static char *add_material(struct spdx *s, const struct material *m)
 
 // ---- nodes ----
 
-static json_t *node_package(const struct node *node, const char *id, const char *name,
-                            const char *digest)
+static json_t *make_node_package(const struct node *node, const char *id, const char *name,
+                                 const char *digest)
 {
-    json_t *p = package(id, name, NULL);
+    json_t *p = make_package(id, name, NULL);
     json_object_set_new(p, "versionInfo", json_string(node->key));
     set_supplier(p, MAKER);
     if (digest)
@@ -98,7 +98,7 @@ static char *add_source(struct spdx *s, const struct node *node, const json_t *r
     char *whole = NULL;
     if (job_of(node)->list) { // which is not a file itself
         whole = new_id(s, "source");
-        json_array_append_new(s->packages, node_package(node, whole, node->name, NULL));
+        json_array_append_new(s->packages, make_node_package(node, whole, node->name, NULL));
     }
     for (size_t i = 0; i < m.n; i++) {
         cleanup_free char *id = add_material(s, &m.items[i]);
@@ -112,7 +112,7 @@ static char *add_source(struct spdx *s, const struct node *node, const json_t *r
     materials_free(&m);
     if (!whole) { // an empty record: at least the name and the tree
         whole = new_id(s, "source");
-        json_array_append_new(s->packages, node_package(node, whole, node->name, NULL));
+        json_array_append_new(s->packages, make_node_package(node, whole, node->name, NULL));
     }
     return whole;
 }
@@ -129,7 +129,7 @@ static const char *digest_of(const struct node *node)
 static char *add_root(struct spdx *s, const struct node *node, const json_t *record)
 {
     char *whole = new_id(s, node_kind_names[node->kind]);
-    json_array_append_new(s->packages, node_package(node, whole, node->name, digest_of(node)));
+    json_array_append_new(s->packages, make_node_package(node, whole, node->name, digest_of(node)));
     struct materials m = {0};
     materials_of_packages(job_of(node), record, &m);
     for (size_t i = 0; i < m.n; i++) {
@@ -153,7 +153,7 @@ static char *add_artifact(struct spdx *s, const struct node *node, const json_t 
             continue;
         cleanup_free char *id = new_id(s, "artifact");
         json_array_append_new(s->packages,
-                              node_package(node, id, o->name, o->tree ? NULL : o->digest));
+                              make_node_package(node, id, o->name, o->tree ? NULL : o->digest));
         if (*from) // it was made elsewhere
             json_object_set_new(json_array_get(s->packages, json_array_size(s->packages) - 1),
                                 "downloadLocation", json_string(address));
@@ -180,22 +180,21 @@ static void relate_input(struct spdx *s, const char *user, const struct node *in
 }
 
 // Adds inputs after their result; each node once. The graph has no cycles.
-static int walk(struct spdx *s, const struct node *node, struct error **err)
+static int walk_inputs(struct spdx *s, const struct node *node, struct error **err)
 {
     if (s->ids[node->index])
         return 0;
-    json_t *record = provenance_record(s->b, node, err);
+    json_auto_t *record = provenance_record(s->b, node, err);
     if (!record)
         return -1;
     s->ids[node->index] = node->kind == NODE_SOURCE     ? add_source(s, node, record)
                           : node->kind == NODE_ARTIFACT ? add_artifact(s, node, record)
                                                         : add_root(s, node, record);
-    json_decref(record);
     for (size_t i = 0; i < node->need_count; i++) {
         const struct node *input = node->needs[i].node;
         if (!node->needs[i].input)
             continue;
-        if (walk(s, input, err) < 0)
+        if (walk_inputs(s, input, err) < 0)
             return -1;
         relate_input(s, s->ids[node->index], input);
     }
@@ -233,7 +232,7 @@ static json_t *extracted_licences(const json_t *packages)
 }
 
 // The epoch of the result, so that the document does not depend on the time of writing.
-static char *created(int64_t seconds)
+static char *format_created(int64_t seconds)
 {
     time_t t = (time_t)seconds;
     struct tm tm;
@@ -242,9 +241,9 @@ static char *created(int64_t seconds)
     return xstrdup(good ? text : "1980-01-01T00:00:00Z");
 }
 
-static json_t *document(const struct spdx *s, const struct node *node)
+static json_t *make_document(const struct spdx *s, const struct node *node)
 {
-    cleanup_free char *when = created(node->epoch);
+    cleanup_free char *when = format_created(node->epoch);
     cleanup_free char *name = xasprintf("kbuild-%s", job_of(node)->label);
     cleanup_free char *space = xasprintf("https://spdx.org/spdxdocs/kbuild-%s", node->key);
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:[s]}, s:O, s:O, s:o*}", "spdxVersion",
@@ -257,17 +256,16 @@ static json_t *document(const struct spdx *s, const struct node *node)
 
 json_t *provenance_spdx(struct build *b, const struct node *node, struct error **err)
 {
-    struct spdx s = {.b = b, .packages = json_array(), .relationships = json_array()};
+    json_auto_t *packages = json_array(), *relationships = json_array();
+    struct spdx s = {.b = b, .packages = packages, .relationships = relationships};
     s.ids = xcalloc(b->graph.n, sizeof *s.ids);
     json_t *result = NULL;
-    if (walk(&s, node, err) == 0) {
+    if (walk_inputs(&s, node, err) == 0) {
         relate(&s, "SPDXRef-DOCUMENT", "DESCRIBES", s.ids[node->index]);
-        result = document(&s, node);
+        result = make_document(&s, node);
     }
     for (size_t i = 0; i < b->graph.n; i++)
         free(s.ids[i]);
     free(s.ids);
-    json_decref(s.packages);
-    json_decref(s.relationships);
     return result;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads versions.lock, finds entries, and writes it when entries were added.
-#include "recipe/lock.h"
+#include "recipe/versions.h"
 
 #include "base/digest.h"
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "http/http.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ static const char heading[] =
 
 // ---- order: archives before git, then by url, then by ref ----
 
-static int compare(const char *url, const char *ref, const struct lock_entry *e)
+static int compare_source(const char *url, const char *ref, const struct lock_entry *e)
 {
     if (!ref != !e->ref)
         return ref ? 1 : -1;
@@ -30,12 +30,12 @@ static int compare(const char *url, const char *ref, const struct lock_entry *e)
 }
 
 // The index of the entry, or the place to insert it; *found says which.
-static size_t search(const struct lock *l, const char *url, const char *ref, bool *found)
+static size_t find_index(const struct lock *l, const char *url, const char *ref, bool *found)
 {
     size_t low = 0, high = l->n;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = compare(url, ref, &l->entries[middle]);
+        int order = compare_source(url, ref, &l->entries[middle]);
         if (order == 0) {
             *found = true;
             return middle;
@@ -54,11 +54,11 @@ const struct lock_entry *lock_find(const struct lock *l, const char *url, const 
 {
     bool found;
     cleanup_free char *kept = http_url_kept(url);
-    size_t i = search(l, kept, ref, &found);
+    size_t i = find_index(l, kept, ref, &found);
     return found ? &l->entries[i] : NULL;
 }
 
-static void entry_free(struct lock_entry *e)
+static void lock_entry_free(struct lock_entry *e)
 {
     if (!e)
         return;
@@ -69,29 +69,30 @@ static void entry_free(struct lock_entry *e)
     free(e->sha256);
 }
 
-static char *copy(const char *text)
+static char *copy_text(const char *text)
 {
     return text ? xstrdup(text) : NULL;
 }
 
-static bool same(const char *a, const char *b)
+static bool same_text(const char *a, const char *b)
 {
     return a && b ? !strcmp(a, b) : a == b;
 }
 
 static bool same_content(const struct lock_entry *a, const struct lock_entry *b)
 {
-    return same(a->commit, b->commit) && same(a->tree, b->tree) && same(a->sha256, b->sha256);
+    return same_text(a->commit, b->commit) && same_text(a->tree, b->tree) &&
+           same_text(a->sha256, b->sha256);
 }
 
 // Takes over the strings of `entry`.
-static void insert(struct lock *l, struct lock_entry entry)
+static void insert_entry(struct lock *l, struct lock_entry entry)
 {
     bool found;
-    size_t i = search(l, entry.url, entry.ref, &found);
+    size_t i = find_index(l, entry.url, entry.ref, &found);
     l->entries = xgrow(l->entries, &l->cap, l->n + 1, sizeof *l->entries);
     if (found) {
-        entry_free(&l->entries[i]);
+        lock_entry_free(&l->entries[i]);
     } else {
         memmove(&l->entries[i + 1], &l->entries[i], (l->n - i) * sizeof *l->entries);
         l->n++;
@@ -107,13 +108,13 @@ void lock_put(struct lock *l, const struct lock_entry *entry)
     // An entry that this run added itself stays "added" when it is put again.
     enum lock_state state = !old || old->state == LOCK_ADDED ? LOCK_ADDED : LOCK_REPLACED;
     struct lock_entry e = {http_url_kept(entry->url),
-                           copy(entry->ref),
-                           copy(entry->commit),
-                           copy(entry->tree),
-                           copy(entry->sha256),
+                           copy_text(entry->ref),
+                           copy_text(entry->commit),
+                           copy_text(entry->tree),
+                           copy_text(entry->sha256),
                            entry->file,
                            state};
-    insert(l, e);
+    insert_entry(l, e);
     l->changed = true;
 }
 
@@ -122,7 +123,7 @@ void lock_free(struct lock *l)
     if (!l)
         return;
     for (size_t i = 0; i < l->n; i++)
-        entry_free(&l->entries[i]);
+        lock_entry_free(&l->entries[i]);
     free(l->entries);
     free(l->comments);
     free(l->path);
@@ -146,7 +147,7 @@ static int hex_digit(char c)
 }
 
 // In place. False if an escape is broken or hides a NUL.
-static bool decode(char *text)
+static bool decode_field(char *text)
 {
     char *out = text;
     for (const char *p = text; *p; p++) {
@@ -164,7 +165,7 @@ static bool decode(char *text)
     return *text;
 }
 
-static void encode(struct buf *out, const char *text)
+static void encode_field(struct buf *out, const char *text)
 {
     for (const unsigned char *p = (const unsigned char *)text; p && *p; p++)
         if (*p <= ' ' || *p == '%' || *p == 0x7f)
@@ -200,7 +201,7 @@ static const char *parse_line(char *line, struct lock_entry *e)
             return "commit= must be 40 or 64 hex digits";
         if (!e->tree || !is_object_id(e->tree))
             return "tree= must be 40 or 64 hex digits";
-        if (!decode(e->ref))
+        if (!decode_field(e->ref))
             return "the ref is empty or badly encoded";
     } else if (!strcmp(fields[0], "archive") || !strcmp(fields[0], "file")) {
         e->file = *fields[0] == 'f';
@@ -214,10 +215,10 @@ static const char *parse_line(char *line, struct lock_entry *e)
     } else {
         return "a line begins with git, archive, file or #";
     }
-    return decode(e->url) ? NULL : "the url is empty or badly encoded";
+    return decode_field(e->url) ? NULL : "the url is empty or badly encoded";
 }
 
-static const char *take_line(struct lock *l, char *line, struct buf *comments)
+static const char *add_line(struct lock *l, char *line, struct buf *comments)
 {
     if (!*line)
         return NULL;
@@ -233,13 +234,14 @@ static const char *take_line(struct lock *l, char *line, struct buf *comments)
     if (old)
         return same_content(old, &e) ? NULL
                                      : "this contradicts an earlier line for the same source";
-    struct lock_entry owned = {http_url_kept(e.url), copy(e.ref), copy(e.commit), copy(e.tree),
-                               copy(e.sha256),       e.file,      LOCK_SAVED};
-    insert(l, owned);
+    struct lock_entry owned = {
+        http_url_kept(e.url), copy_text(e.ref), copy_text(e.commit), copy_text(e.tree),
+        copy_text(e.sha256),  e.file,           LOCK_SAVED};
+    insert_entry(l, owned);
     return NULL;
 }
 
-static int parse(struct lock *l, struct buf *text, struct error **err)
+static int parse_lock(struct lock *l, struct buf *text, struct error **err)
 {
     cleanup_buf struct buf comments = {0};
     size_t number = 0;
@@ -255,7 +257,7 @@ static int parse(struct lock *l, struct buf *text, struct error **err)
         char *end_of_text = stop > p && stop[-1] == '\r' ? stop - 1 : stop; // CR LF
         *end_of_text = '\0';
         const char *wrong =
-            strlen(p) != (size_t)(end_of_text - p) ? "a NUL character" : take_line(l, p, &comments);
+            strlen(p) != (size_t)(end_of_text - p) ? "a NUL character" : add_line(l, p, &comments);
         if (wrong) {
             error_user(err, "%s:%zu: %s", l->path, number, wrong);
             error_hint(err, "correct the line, or remove it to have the source looked up again");
@@ -272,7 +274,7 @@ static int parse(struct lock *l, struct buf *text, struct error **err)
 
 // The target of a link, also if it does not exist yet; to be freed. The file is replaced there, so
 // that the link remains.
-static char *behind_links(const char *path)
+static char *resolve_links(const char *path)
 {
     char *at = path_absolute(path), target[PATH_MAX];
     for (int hops = 0; hops < 40; hops++) {
@@ -289,21 +291,21 @@ static char *behind_links(const char *path)
     return at;
 }
 
-static int read_into(struct lock *l, const char *file, struct error **err)
+static int read_lock_file(struct lock *l, const char *file, struct error **err)
 {
     cleanup_buf struct buf text = {0};
     if (access(file, F_OK) < 0 && errno == ENOENT)
         return 0;
-    return file_read(file, MAX_BYTES, &text, err) < 0 ? -1 : parse(l, &text, err);
+    return file_read(file, MAX_BYTES, &text, err) < 0 ? -1 : parse_lock(l, &text, err);
 }
 
-static struct lock *load(const char *path, const char *base, struct error **err)
+static struct lock *load_lock(const char *path, const char *base, struct error **err)
 {
     struct lock *l = xcalloc(1, sizeof *l);
     l->path = xstrdup(path);
-    l->file = behind_links(path);
-    l->base = copy(base);
-    if ((base && read_into(l, base, err) < 0) || read_into(l, l->file, err) < 0) {
+    l->file = resolve_links(path);
+    l->base = copy_text(base);
+    if ((base && read_lock_file(l, base, err) < 0) || read_lock_file(l, l->file, err) < 0) {
         lock_free(l);
         return NULL;
     }
@@ -312,18 +314,18 @@ static struct lock *load(const char *path, const char *base, struct error **err)
 
 struct lock *lock_load(const char *path, struct error **err)
 {
-    return load(path, NULL, err);
+    return load_lock(path, NULL, err);
 }
 
 static bool can_write(const char *path)
 {
-    cleanup_free char *file = behind_links(path);
+    cleanup_free char *file = resolve_links(path);
     cleanup_free char *folder = xstrndup(file, (size_t)(path_base(file) - file));
     return access(folder, W_OK) == 0 && (access(file, W_OK) == 0 || errno == ENOENT);
 }
 
 // The path in the user's directory; to be freed, or NULL if there is none.
-static char *own_path(const char *versions)
+static char *user_lock_path(const char *versions)
 {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
     cleanup_free char *absolute = realpath(versions, NULL);
@@ -342,22 +344,22 @@ struct lock *lock_open(const char *versions, struct error **err)
     if (ends_with(versions, ".yaml"))
         n -= strlen(".yaml");
     cleanup_free char *beside = xasprintf("%.*s.lock", (int)n, versions);
-    cleanup_free char *own = can_write(beside) ? NULL : own_path(versions);
-    return own ? load(own, beside, err) : load(beside, NULL, err);
+    cleanup_free char *own = can_write(beside) ? NULL : user_lock_path(versions);
+    return own ? load_lock(own, beside, err) : load_lock(beside, NULL, err);
 }
 
 // ---- writing ----
 
-static void print(const struct lock *l, struct buf *out)
+static void print_lock(const struct lock *l, struct buf *out)
 {
     buf_puts(out, l->comments ? l->comments : heading);
     for (size_t i = 0; i < l->n; i++) {
         const struct lock_entry *e = &l->entries[i];
         buf_puts(out, e->ref ? "git " : e->file ? "file " : "archive ");
-        encode(out, e->url);
+        encode_field(out, e->url);
         if (e->ref) {
             buf_puts(out, " ");
-            encode(out, e->ref);
+            encode_field(out, e->ref);
             buf_printf(out, " commit=%s tree=%s\n", e->commit, e->tree);
         } else {
             buf_printf(out, " sha256=%s\n", e->sha256);
@@ -381,7 +383,7 @@ static int lock_directory(const char *path, struct error **err)
 }
 
 // Merges the entries of this run into the current file.
-static int merge(struct lock *now, const struct lock *ours, struct error **err)
+static int merge_entries(struct lock *now, const struct lock *ours, struct error **err)
 {
     for (size_t i = 0; i < ours->n; i++) {
         const struct lock_entry *e = &ours->entries[i];
@@ -410,10 +412,10 @@ static struct lock *begin_change(const struct lock *l, int *fd, struct error **e
     if (l->base && !path_exists(l->file)) {
         if (make_parent(l->file, err) < 0)
             return NULL;
-        log_note("%s cannot be written: what is found out goes into %s", l->base, l->path);
+        log_note("%s cannot be written: new entries are written to %s", l->base, l->path);
     }
     *fd = lock_directory(l->file, err);
-    struct lock *now = *fd < 0 ? NULL : load(l->path, NULL, err);
+    struct lock *now = *fd < 0 ? NULL : load_lock(l->path, NULL, err);
     if (!now)
         error_wrap(err, "writing %s", l->path);
     return now;
@@ -423,9 +425,9 @@ static struct lock *begin_change(const struct lock *l, int *fd, struct error **e
 static int write_lock(const struct lock *l, struct error **err)
 {
     cleanup_buf struct buf text = {0};
-    print(l, &text);
+    print_lock(l, &text);
     if (text.len > MAX_BYTES) {
-        error_user(err, "%s stays as it was: it would have %zu bytes, and the limit is %zu bytes",
+        error_user(err, "%s was not changed: it would have %zu bytes, and the limit is %zu bytes",
                    l->path, text.len, MAX_BYTES);
         return error_hint(err,
                           "remove lines that no recipe needs any more; of a source that is a list, "
@@ -443,7 +445,7 @@ int lock_save(struct lock *l, struct error **err)
     struct lock *now = begin_change(l, &fd, err);
     if (!now)
         return -1;
-    int result = merge(now, l, err);
+    int result = merge_entries(now, l, err);
     if (!result && now->changed)
         result = write_lock(now, err);
     if (!result) // from now on this lock equals the file
@@ -460,15 +462,15 @@ static void remove_entry(struct lock *l, const char *url, const char *ref)
 {
     bool found;
     cleanup_free char *kept = http_url_kept(url);
-    size_t i = search(l, kept, ref, &found);
+    size_t i = find_index(l, kept, ref, &found);
     if (!found)
         return;
-    entry_free(&l->entries[i]);
+    lock_entry_free(&l->entries[i]);
     memmove(&l->entries[i], &l->entries[i + 1], (l->n - i - 1) * sizeof *l->entries);
     l->n--;
 }
 
-int lock_withdraw(struct lock *l, const char *url, const char *ref, struct error **err)
+int lock_remove(struct lock *l, const char *url, const char *ref, struct error **err)
 {
     const struct lock_entry *ours = lock_find(l, url, ref);
     if (!ours)
@@ -500,7 +502,7 @@ static size_t line_of(const char *file, const char *url, const char *ref)
         struct lock_entry e;
         number++;
         line[strcspn(line, "\r")] = '\0';
-        if (*line && *line != '#' && !parse_line(line, &e) && !compare(kept, ref, &e))
+        if (*line && *line != '#' && !parse_line(line, &e) && !compare_source(kept, ref, &e))
             return number;
     }
     return 0;
@@ -519,7 +521,7 @@ int lock_hint(const struct lock *l, const char *url, const char *ref, struct err
     return -1;
 }
 
-void lock_hint_too(const struct lock *l, const char *url, const char *ref, struct error **err)
+void lock_hint_append(const struct lock *l, const char *url, const char *ref, struct error **err)
 {
     cleanup_free char *other = steal((*err)->hint);
     lock_hint(l, url, ref, err);

@@ -1,10 +1,173 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a whole recipe: its table of keys, the checks between them, and freeing it.
-#include "recipe/reader.h"
+// Reads a whole recipe: its table of keys, the short maps (scripts, links, signed files), the
+// checks between its parts, and freeing it.
+#include "recipe/internal.h"
 
 #include "base/file.h"
 
 #include <string.h>
+
+// ---- scripts ----
+
+static struct recipe_phase *add_phase(struct recipe *recipe, const char *name)
+{
+    struct recipe_phase *p = &recipe->phases[recipe->phase_count++];
+    p->name = xstrdup(name);
+    return p;
+}
+
+// One script is one phase.
+static int read_run(struct recipe_reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    if (recipe->phases)
+        return reader_error(r, node, "there is 'phases' already");
+    recipe->phases = xcalloc(1, sizeof *recipe->phases);
+    return read_script(r, node, &add_phase(recipe, "build")->script);
+}
+
+// {<name>: <script>, ...} in the order in which they run
+static int read_phases(struct recipe_reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    if (recipe->phases)
+        return reader_error(r, node, "there is 'run' already");
+    if (expect(r, node, YAML_MAP) < 0)
+        return -1;
+    if (!node->n)
+        return reader_error(r, node, "there is none");
+    recipe->phases = xcalloc(node->n, sizeof *recipe->phases);
+    for (size_t i = 0; i < node->n; i++) {
+        reader_enter(r, node, i);
+        if (!name_is_clean(node->keys[i]))
+            return yaml_error_at(r->document, r->key_line, r->key_column, r->err,
+                                 "phases: '%s': a name is made of a-z 0-9 . _ -", node->keys[i]);
+        if (read_script(r, node->items[i], &add_phase(recipe, node->keys[i])->script) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int check_phases(struct recipe_reader *r)
+{
+    if (r->recipe->action != ACTION_SCRIPT || r->recipe->phase_count)
+        return 0;
+    yaml_error(r->document, r->document->root, r->err,
+               "a recipe with the action script needs the key 'run'");
+    return error_hint(r->err, "or 'phases', if it runs in several");
+}
+
+// ---- links that `kbuild install` adds ----
+
+#define AT(member) offsetof(struct recipe_link, member)
+static const struct field link_fields[] = {
+    {"path", read_path, AT(path), ANYWHERE, ANYWHERE},
+    {"target", read_path, AT(target), ANYWHERE, ANYWHERE},
+    {"architectures", read_architectures, AT(architectures), ANYWHERE, 0},
+};
+#undef AT
+static const struct schema link_schema = SCHEMA("a link", link_fields);
+
+static int read_links(struct recipe_reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    if (expect(r, node, YAML_LIST) < 0)
+        return -1;
+    recipe->links = xcalloc(node->n, sizeof *recipe->links);
+    for (size_t i = 0; i < node->n; i++) {
+        struct recipe_link *link = &recipe->links[recipe->link_count++];
+        if (read_map(r, node->items[i], &link_schema, 1, link) < 0)
+            return -1;
+        if (!yaml_get(node->items[i], "architectures")) // all
+            memset(link->architectures, true, sizeof link->architectures);
+    }
+    return 0;
+}
+
+static const struct field install_fields[] = {{"links", read_links, 0, ANYWHERE, ANYWHERE}};
+static const struct schema install_schema = SCHEMA("install", install_fields);
+
+static int read_install(struct recipe_reader *r, const struct yaml *node, void *target)
+{
+    return read_map(r, node, &install_schema, 1, target);
+}
+
+static void phases_free(struct recipe *recipe)
+{
+    for (size_t i = 0; i < recipe->phase_count; i++) {
+        free(recipe->phases[i].name);
+        free(recipe->phases[i].script);
+    }
+    for (size_t i = 0; i < recipe->link_count; i++) {
+        free(recipe->links[i].path);
+        free(recipe->links[i].target);
+    }
+    free(recipe->phases);
+    free(recipe->links);
+}
+
+// ---- files that kbuild signs after a script, and the variables for it ----
+
+#define AT(member) offsetof(struct recipe_sign, member)
+static const struct field sign_fields[] = {
+    {"key", read_line, AT(key), ANYWHERE, ANYWHERE},
+    {"certificate", read_line, AT(certificate), ANYWHERE, ANYWHERE},
+    {"files", read_name_pattern, AT(files), ANYWHERE, ANYWHERE},
+};
+#undef AT
+static const struct schema sign_schema = SCHEMA("sign", sign_fields);
+
+static int read_sign(struct recipe_reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    recipe->sign = xcalloc(1, sizeof *recipe->sign);
+    return read_map(r, node, &sign_schema, 1, recipe->sign);
+}
+
+bool sign_names_key(const struct recipe_reader *r, const char *variable)
+{
+    const struct yaml *sign = yaml_get(r->document->root, "sign");
+    const struct yaml *key = sign && sign->kind == YAML_MAP ? yaml_get(sign, "key") : NULL;
+    return key && key->kind == YAML_SCALAR && !strcmp(key->text, variable);
+}
+
+static int check_sign_variable(struct recipe_reader *r, const char *key, const char *name,
+                               enum variable_type type, const char *type_name)
+{
+    const struct yaml *place = yaml_get(yaml_get(r->document->root, "sign"), key);
+    for (size_t i = 0; i < r->recipe->variable_count; i++) {
+        const struct recipe_variable *v = &r->recipe->variables[i];
+        if (strcmp(v->name, name) != 0)
+            continue;
+        return v->type == type && !v->list
+                   ? 0
+                   : yaml_error(r->document, place, r->err, "sign: %s: %s must be of the type %s%s",
+                                key, name, type_name, v->list ? ", and no list" : "");
+    }
+    yaml_error(r->document, place, r->err, "sign: %s: %s is not in 'variables'", key, name);
+    return error_hint(r->err, "add it there: %s: {type: %s}", name, type_name);
+}
+
+static int check_sign(struct recipe_reader *r)
+{
+    const struct recipe_sign *s = r->recipe->sign;
+    return !s || (check_sign_variable(r, "key", s->key, VARIABLE_SECRET, "secret") == 0 &&
+                  check_sign_variable(r, "certificate", s->certificate, VARIABLE_FILE, "file") == 0)
+               ? 0
+               : -1;
+}
+
+static void sign_free(struct recipe_sign *s)
+{
+    if (!s)
+        return;
+    free(s->key);
+    free(s->certificate);
+    free(s->files);
+    free(s);
+}
+
+// ---- the keys ----
 
 enum {
     SCRIPT = 1 << ACTION_SCRIPT,
@@ -187,82 +350,6 @@ bool recipe_supports(const struct recipe *r, const struct arch *a)
 
 // ---- freeing ----
 
-static void free_source(struct recipe_source *s)
-{
-    free(s->name);
-    free(s->version);
-    free(s->git);
-    free(s->ref);
-    free(s->archive);
-    free(s->image);
-    free(s->licence);
-    free(s->sums);
-    free(s->when);
-    condition_free(&s->condition);
-    list_free(s->list);
-    debian_source_free(s->debian);
-    strlist_free(&s->patches);
-    strlist_free(&s->checkout);
-    strlist_free(&s->replaced);
-    strlist_free(&s->replacements);
-}
-
-static void free_builder(struct recipe_builder *b)
-{
-    if (!b)
-        return;
-    free(b->name);
-    strlist_free(&b->packages);
-    strlist_free(&b->libraries);
-    strlist_free(&b->same);
-    free(b->image);
-    for (size_t i = 0; i < ARRAY_LEN(b->cross); i++)
-        strlist_free(&b->cross[i]);
-    free(b->setup);
-    strlist_free(&b->tools);
-    free(b);
-}
-
-static void free_initrd(struct recipe_initrd *i)
-{
-    if (!i)
-        return;
-    for (size_t k = 0; k < i->layer_count; k++) {
-        free(i->layers[k].artifact);
-        free(i->layers[k].overlay);
-        free(i->layers[k].folder);
-        free(i->layers[k].variable);
-        condition_free(&i->layers[k].when);
-    }
-    for (size_t k = 0; k < i->init_count; k++) {
-        free(i->inits[k].of);
-        free(i->inits[k].name);
-        free(i->inits[k].note);
-    }
-    free(i->inits);
-    free(i->layers);
-    condition_free(&i->disk.verity.when);
-    free(i->disk.verity.salt);
-    free(i->disk.verity.hash);
-    free(i->disk.verity.format);
-    free(i->disk.verity.variable);
-    strlist_free(&i->exclude);
-    free(i->output);
-    free(i->link);
-    free(i);
-}
-
-static void free_image(struct recipe_image *i)
-{
-    if (!i)
-        return;
-    free(i->kernel);
-    free(i->initrd);
-    free(i->parameters);
-    free(i->output);
-    free(i);
-}
-
 void recipe_free(struct recipe *r)
 {
     if (!r)
@@ -274,14 +361,14 @@ void recipe_free(struct recipe *r)
     for (size_t i = 0; i < ARRAY_LEN(r->members); i++)
         needs_free(&r->members[i]);
     for (size_t i = 0; i < r->source_count; i++)
-        free_source(&r->sources[i]);
+        source_free(&r->sources[i]);
     for (size_t i = 0; i < r->variable_count; i++)
         variable_free(&r->variables[i]);
     ignored_free(&r->ignored);
     phases_free(r);
-    free_builder(r->builder);
-    free_initrd(r->initrd);
-    free_image(r->image);
+    builder_free(r->builder);
+    initrd_free(r->initrd);
+    image_free(r->image);
     sign_free(r->sign);
     boot_free(r->boot);
     strlist_free(&r->with);

@@ -26,7 +26,7 @@
 //   sign: {...}                           struct recipe_sign; script recipes only
 //   outputs: [name, name-modules]         tarballs: /out/<name> is packed as
 //                                         kata-static-<name>.tar.xz; default: the recipe's name
-//   release: no                           not put in build/ unless asked for by name (default yes)
+//   release: no                           not put in build/ unless requested by name (default yes)
 //   like: name                            of an initrd or image: missing parts are taken from it
 //   initrd: {...}                         struct recipe_initrd; initrd recipes only
 //   disk: {...}                           the same; image recipes only
@@ -39,8 +39,8 @@
 #ifndef KBUILD_RECIPE_RECIPE_H
 #define KBUILD_RECIPE_RECIPE_H
 
-#include "recipe/arch.h"
-#include "recipe/yaml.h"
+#include "recipe/platform.h"
+#include "recipe/versions.h"
 
 enum recipe_action { ACTION_SCRIPT, ACTION_INITRD, ACTION_IMAGE, ACTION_SE_IMAGE, ACTION_GROUP };
 
@@ -211,7 +211,7 @@ struct recipe_layer {
 };
 
 // init: [{of: NEED, name: TEXT}, {of: VARIABLE, name: TEXT, note: TEXT}]
-// The note for people on the init inside: that of the first which is present.
+// The init inside, for display: the first whose artifact or file is present.
 struct recipe_init {
     char *of;          // a name in `needs`, or a variable that names a file
     char *name, *note; // note may be NULL
@@ -280,10 +280,10 @@ struct recipe_service {
 // boot: how `kbuild boot` starts the result under QEMU.
 struct recipe_boot {
     char *kernel, *initrd; // as in recipe_image; NULL for a se-image
-    char *disk;   // part: a raw disk, the guest's first one; either initrd or disk is set
-    char *append; // kernel command line; with a disk {root} is the location of its root
-    char *qemu;   // part: a QEMU that kbuild built; NULL: this machine's
-    char *data;   // path of QEMU's data directory, in the same tarball; or NULL
+    char *disk;            // part: a raw disk, the guest's first one; either initrd or disk is set
+    char *append;          // kernel command line; with a disk {root} is the location of its root
+    char *qemu;            // part: a QEMU that kbuild built; NULL: this machine's
+    char *data;            // path of QEMU's data directory, in the same tarball; or NULL
     struct recipe_machine plain;
     struct recipe_machine *confidential[CONFIDENTIAL_KINDS]; // on hosts that support it; NULL:
                                                              // never

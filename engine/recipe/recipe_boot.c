@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the maps of a recipe that name parts of tarballs: image, and boot.
-#include "recipe/reader.h"
+#include "recipe/internal.h"
 
 #include "base/file.h"
 
@@ -46,6 +46,19 @@ int read_image(struct recipe_reader *r, const struct yaml *node, void *target)
     recipe->image = xcalloc(1, sizeof *recipe->image);
     return read_map(r, node, &image_schema, 1, recipe->image);
 }
+
+void image_free(struct recipe_image *i)
+{
+    if (!i)
+        return;
+    free(i->kernel);
+    free(i->initrd);
+    free(i->parameters);
+    free(i->output);
+    free(i);
+}
+
+// ---- boot ----
 
 // The texts of a machine, with placeholders for numbers that are known at its start.
 static int read_machine_text(struct recipe_reader *r, const struct yaml *node, void *target)
@@ -135,7 +148,7 @@ static int check_service(struct recipe_reader *r, const struct recipe_service *s
 {
     const struct yaml *of = yaml_path(r->document->root, "boot.service.of");
     for (size_t i = 0; s && i < s->of.n; i++)
-        if (check_holds(r, of->items[i], s->of.items[i]) < 0)
+        if (check_need_or_file(r, of->items[i], s->of.items[i]) < 0)
             return -1;
     return 0;
 }
@@ -194,7 +207,7 @@ int read_boot(struct recipe_reader *r, const struct yaml *node, void *target)
                           "append: '%s': the placeholder here is {root}", b->append);
     const struct yaml *data = yaml_get(node, "data");
     return data && !recipe->boot->qemu
-               ? yaml_error(r->document, data, r->err, "data: it goes with the key 'qemu'")
+               ? yaml_error(r->document, data, r->err, "data: it needs the key 'qemu'")
                : 0;
 }
 
@@ -239,7 +252,7 @@ int check_parts(struct recipe_reader *r)
     return snp ? check_part(r, "boot.confidential.snp", "firmware", snp->firmware) : 0;
 }
 
-static void free_machine(struct recipe_machine *m)
+static void machine_free(struct recipe_machine *m)
 {
     free(m->firmware);
     free(m->machine);
@@ -259,10 +272,10 @@ void boot_free(struct recipe_boot *b)
     free(b->qemu);
     free(b->data);
     service_free(b->service);
-    free_machine(&b->plain);
+    machine_free(&b->plain);
     for (size_t i = 0; i < CONFIDENTIAL_KINDS; i++) {
         if (b->confidential[i])
-            free_machine(b->confidential[i]);
+            machine_free(b->confidential[i]);
         free(b->confidential[i]);
     }
     free(b);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loads the recipes below one directory on first use, with their groups and `like` recipes.
-#include "recipe/reader.h"
+// Loads the recipes below one directory on first use, and reads how recipes refer to each other:
+// needs, members of groups, and `like`.
+#include "recipe/internal.h"
 
 #include "base/file.h"
 
@@ -55,7 +56,7 @@ const char *recipe_set_directory(const struct recipe_set *set)
     return set->absolute;
 }
 
-static int compare(const void *a, const void *b)
+static int compare_recipes(const void *a, const void *b)
 {
     return strcmp(((const struct recipe *)a)->name, ((const struct recipe *)b)->name);
 }
@@ -63,7 +64,7 @@ static int compare(const void *a, const void *b)
 static const struct recipe *find_loaded(const struct recipe_set *set, const char *name)
 {
     const struct recipe wanted = {.name = (char *)name};
-    struct recipe *const *found = tfind(&wanted, &set->loaded, compare);
+    struct recipe *const *found = tfind(&wanted, &set->loaded, compare_recipes);
     return found ? *found : NULL;
 }
 
@@ -101,7 +102,7 @@ static const struct recipe *find_by_output(struct recipe_set *set, const char *n
     return NULL;
 }
 
-static void unknown(struct recipe_set *set, const char *name, struct error **err)
+static void unknown_target(struct recipe_set *set, const char *name, struct error **err)
 {
     error_user(err, "unknown target '%s'", name);
     if (!err)
@@ -127,13 +128,13 @@ const struct recipe *recipe_get(struct recipe_set *set, const char *name, struct
     if (known)
         return known;
     if (!recipe_exists(set, name)) {
-        unknown(set, name, err);
+        unknown_target(set, name, err);
         return NULL;
     }
     cleanup_free char *file = xasprintf("%s/%s/recipe.yaml", set->given, name);
     struct yaml_document *d = yaml_load(file, err);
     struct recipe *r = d ? recipe_read(d, set->absolute, name, err) : NULL;
-    if (r && !tsearch(r, &set->loaded, compare))
+    if (r && !tsearch(r, &set->loaded, compare_recipes))
         out_of_memory();
     return r;
 }
@@ -154,8 +155,122 @@ const struct recipe_ignored_list *recipe_set_ignored(struct recipe_set *set, str
     return NULL;
 }
 
-// ---- recipe group ----
-// Groups: recipes without outputs that represent other recipes.
+// ---- needs ----
+
+static int read_one_name(struct recipe_reader *r, const struct yaml *node, struct strlist *out)
+{
+    cleanup_free char *name = NULL;
+    if (read_name(r, node, &name) < 0)
+        return -1;
+    strlist_add(out, name);
+    return 0;
+}
+
+// a | [b, c]
+static int read_choice(struct recipe_reader *r, const struct yaml *node, void *target)
+{
+    struct strlist *any = target;
+    if (node->kind != YAML_LIST)
+        return read_one_name(r, node, any);
+    if (read_names(r, node, any) < 0)
+        return -1;
+    return any->n ? 0 : reader_error(r, node, "the list is empty");
+}
+
+static int read_optional(struct recipe_reader *r, const struct yaml *node, void *target)
+{
+    struct recipe_need *need = target;
+    need->optional = true;
+    return read_choice(r, node, &need->any);
+}
+
+#define AT(member) offsetof(struct recipe_need, member)
+static const struct field need_fields[] = {
+    {"any", read_choice, AT(any), ANYWHERE, 0},
+    {"optional", read_optional, 0, ANYWHERE, 0},
+    {"when", read_condition, AT(when), ANYWHERE, 0},
+};
+#undef AT
+static const struct schema need_schema = SCHEMA("an entry of needs", need_fields);
+#define NEED_RULE "an entry of needs is a name, {any: [names]}, or {optional: name}"
+
+// a | {any: [b, c]} | {optional: d} | {optional: [d, e]}, the maps also with `when`
+static int read_need(struct recipe_reader *r, const struct yaml *node, struct recipe_need *need)
+{
+    need->line = node->line;
+    need->column = node->column;
+    if (node->kind == YAML_SCALAR)
+        return read_one_name(r, node, &need->any);
+    bool any = yaml_get(node, "any") != NULL, optional = yaml_get(node, "optional") != NULL;
+    if (read_map(r, node, &need_schema, 1, need) < 0)
+        return error_hint(r->err, NEED_RULE);
+    if (any != optional)
+        return 0;
+    r->key = NULL;
+    reader_error(r, node,
+                 any ? "this has both 'any' and 'optional'"
+                     : "this has neither 'any' nor 'optional'");
+    return error_hint(r->err, NEED_RULE);
+}
+
+// A name may be repeated only if the entry before it cannot apply at the same time.
+static int check_repeated(struct recipe_reader *r, const struct yaml *node,
+                          const struct recipe_need *need, const struct recipe_need *before)
+{
+    if (conditions_exclude(&need->when, &before->when))
+        return 0;
+    for (size_t i = 0; i < need->any.n; i++)
+        if (strlist_has(&before->any, need->any.items[i]))
+            return reader_error(r, node, "'%s' is listed twice", need->any.items[i]);
+    return 0;
+}
+
+static int read_need_list(struct recipe_reader *r, const struct yaml *node, const char *key,
+                          struct recipe_needs *out)
+{
+    if (expect(r, node, YAML_LIST) < 0)
+        return -1;
+    out->list = xcalloc(node->n, sizeof *out->list);
+    for (size_t i = 0; i < node->n; i++) {
+        struct recipe_need *need = &out->list[out->count++];
+        r->key = key;
+        if (read_need(r, node->items[i], need) < 0)
+            return -1;
+        r->key = key;
+        for (size_t j = 0; j < i; j++)
+            if (check_repeated(r, node->items[i], need, &out->list[j]) < 0)
+                return -1;
+    }
+    return 0;
+}
+
+int read_needs(struct recipe_reader *r, const struct yaml *node, void *target)
+{
+    struct recipe *recipe = target;
+    struct recipe_needs needs = {0};
+    int result = read_need_list(r, node, "needs", &needs);
+    recipe->needs = needs.list;
+    recipe->need_count = needs.count;
+    return result;
+}
+
+int check_needs(struct recipe_reader *r)
+{
+    for (size_t i = 0; i < r->recipe->need_count; i++)
+        if (check_condition(r, &r->recipe->needs[i].when) < 0)
+            return -1;
+    return 0;
+}
+
+bool is_needed(const struct recipe *recipe, const char *name)
+{
+    for (size_t i = 0; i < recipe->need_count; i++)
+        if (strlist_has(&recipe->needs[i].any, name))
+            return true;
+    return false;
+}
+
+// ---- groups: recipes without outputs that represent other recipes ----
 
 // [a, b], for every architecture; or {x86_64: [a, b], s390x: [c]}
 int read_members(struct recipe_reader *r, const struct yaml *node, void *target)
@@ -177,7 +292,7 @@ int read_members(struct recipe_reader *r, const struct yaml *node, void *target)
         struct recipe_needs *of = &recipe->members[a - arch_table];
         if (of->count)
             return yaml_error_at(r->document, r->key_line, r->key_column, r->err,
-                                 "%s is there twice", a->name);
+                                 "%s is listed twice", a->name);
         if (read_need_list(r, node->items[i], node->keys[i], of) < 0)
             return -1;
         if (!of->count)
@@ -187,7 +302,7 @@ int read_members(struct recipe_reader *r, const struct yaml *node, void *target)
 }
 
 // A group has no variables for a condition.
-static int refuse_conditions(struct recipe_reader *r)
+static int check_member_conditions(struct recipe_reader *r)
 {
     for (size_t i = 0; i < arch_count; i++)
         for (size_t k = 0; k < r->recipe->members[i].count; k++)
@@ -199,7 +314,7 @@ static int refuse_conditions(struct recipe_reader *r)
 int check_members(struct recipe_reader *r)
 {
     struct recipe *recipe = r->recipe;
-    if (refuse_conditions(r) < 0)
+    if (check_member_conditions(r) < 0)
         return -1;
     const struct yaml *members = yaml_get(r->document->root, "members");
     const struct yaml *given = yaml_get(r->document->root, "architectures");
@@ -236,7 +351,7 @@ void needs_free(struct recipe_needs *n)
     free(n->list);
 }
 
-// ---- recipe like ----
+// ---- like ----
 // `like`: an image with the content of an initrd refers to it instead of repeating it. Shared are
 // needs, the packages of its root file system, layers, excluded paths, its service (boot.service),
 // the variables used by all these, and ignored variables. The recipe's own keys have priority; in
@@ -257,7 +372,7 @@ static struct recipe *open_like(struct recipe_reader *r, const struct yaml *node
     struct yaml_document *d = yaml_load(file, r->err);
     const struct yaml *next = d ? yaml_get(d->root, "like") : NULL;
     if (next) {
-        reader_error(r, node, "'%s' is itself like another recipe: name that one", name);
+        reader_error(r, node, "'%s' has the key 'like' itself: name that recipe", name);
         yaml_document_free(d);
         return NULL;
     }
@@ -271,8 +386,8 @@ static struct recipe *open_like(struct recipe_reader *r, const struct yaml *node
 }
 
 // The keys of `from` that `to` (NULL: an empty map) lacks; all, or those listed.
-static const struct yaml *join(struct yaml_document *d, const struct yaml *to,
-                               const struct yaml *from, const char *const *names)
+static const struct yaml *merge_maps(struct yaml_document *d, const struct yaml *to,
+                                     const struct yaml *from, const char *const *names)
 {
     if (!from || from->kind != YAML_MAP || (to && to->kind != YAML_MAP))
         return to;
@@ -300,14 +415,14 @@ static bool mentions(const struct yaml *node, const char *name)
 }
 
 // Unused variables would have no effect.
-static const struct yaml *join_variables(struct yaml_document *d, const struct yaml *root,
-                                         const struct yaml *from)
+static const struct yaml *merge_variables(struct yaml_document *d, const struct yaml *root,
+                                          const struct yaml *from)
 {
     const struct yaml *own = yaml_get(root, "variables"), *to = own;
     for (size_t i = 0; from && from->kind == YAML_MAP && i < from->n; i++) {
         const char *const one[] = {from->keys[i], NULL};
         if (mentions(root, one[0]))
-            to = join(d, to, from, one);
+            to = merge_maps(d, to, from, one);
     }
     return to != own ? yaml_with(d, root, "variables", to) : root;
 }
@@ -324,20 +439,22 @@ int read_like(struct recipe_reader *r)
     if (!like)
         return -1;
     const struct yaml *other = like->document->root;
-    root = join(d, root, other, whole);
-    const struct yaml *rootfs = join(d, yaml_get(root, "rootfs"), yaml_get(other, "rootfs"), NULL);
+    root = merge_maps(d, root, other, whole);
+    const struct yaml *rootfs =
+        merge_maps(d, yaml_get(root, "rootfs"), yaml_get(other, "rootfs"), NULL);
     root = rootfs ? yaml_with(d, root, "rootfs", rootfs) : root;
     static const char *const service[] = {"service", NULL};
-    const struct yaml *boot = join(d, yaml_get(root, "boot"), yaml_get(other, "boot"), service);
+    const struct yaml *boot =
+        merge_maps(d, yaml_get(root, "boot"), yaml_get(other, "boot"), service);
     if (yaml_get(root, "boot"))
         root = yaml_with(d, root, "boot", boot);
     const struct yaml *ignored =
-        join(d, yaml_get(root, "ignored"), yaml_get(other, "ignored"), NULL);
+        merge_maps(d, yaml_get(root, "ignored"), yaml_get(other, "ignored"), NULL);
     root = ignored ? yaml_with(d, root, "ignored", ignored) : root;
     const char *section = layers_section(r->recipe);
     const struct yaml *own = yaml_get(root, section);
-    const struct yaml *tree = join(d, own, yaml_get(other, layers_section(like)), layers);
+    const struct yaml *tree = merge_maps(d, own, yaml_get(other, layers_section(like)), layers);
     root = own ? yaml_with(d, root, section, tree) : root;
-    d->root = (struct yaml *)join_variables(d, root, yaml_get(other, "variables"));
+    d->root = (struct yaml *)merge_variables(d, root, yaml_get(other, "variables"));
     return 0;
 }

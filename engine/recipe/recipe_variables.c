@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the inputs of a step from the environment: the user's variables and the recipe's constants;
-// also ignored variables, and the sources that are lists.
-#include "recipe/reader.h"
-
-#include "base/file.h"
+// Reads the user's variables, the recipe's constants, the ignored variables, and the conditions on
+// variables.
+#include "recipe/internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -83,15 +81,6 @@ static int read_variable_type(struct recipe_reader *r, const struct yaml *node, 
         }
     reader_error(r, node, "unknown type '%s'", node->text);
     return error_hint(r->err, "known types: text, yes-no, file, directory, secret");
-}
-
-int read_name_pattern(struct recipe_reader *r, const struct yaml *node, void *target)
-{
-    if (read_line(r, node, target) < 0)
-        return -1;
-    if (strchr(node->text, '/'))
-        return reader_error(r, node, "'%s': a pattern of file names holds no '/'", node->text);
-    return 0;
 }
 
 // ---- allowed values ----
@@ -192,14 +181,14 @@ static int check_variable(struct recipe_reader *r, const struct yaml *node,
     for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
         const struct yaml *value = yaml_get(node, rules[i].key);
         if (value && !(rules[i].allowed & 1u << v->type))
-            return yaml_error(r->document, value, r->err, "%s: '%s' goes with the type %s", v->name,
-                              rules[i].key, rules[i].types);
+            return yaml_error(r->document, value, r->err, "%s: '%s' is only for the type %s",
+                              v->name, rules[i].key, rules[i].types);
     }
     if (v->type == VARIABLE_SECRET && r->recipe->action == ACTION_SCRIPT &&
         !sign_names_key(r, v->name)) {
         yaml_error(r->document, yaml_get(node, "type"), r->err,
-                   "%s: a script never gets a secret: what it leaves could hold it", v->name);
-        return error_hint(r->err, "secrets go with the action se-image, or are the key of 'sign'");
+                   "%s: a script never gets a secret: its outputs could contain it", v->name);
+        return error_hint(r->err, "secrets are for the action se-image, or the key of 'sign'");
     }
     if (check_defaults(r, node, v) < 0)
         return -1;
@@ -320,159 +309,124 @@ void ignored_free(struct recipe_ignored_list *l)
     *l = (struct recipe_ignored_list){0};
 }
 
-// ---- recipe list ----
-// Sources that are lists: the script, its source, its arguments, and the parts of the user's
-// configuration that it may read; and the checks between the sources of a recipe.
+// ---- conditions ----
+// `when: {variable: NAME, is: VALUE}`, or `is: [VALUE, ...]`: a part that applies only if a
+// variable of the recipe has the value, or one of them.
 
-// The list of the source that is being read, or a new one.
-static struct recipe_list *list_of(void *target)
+// A value may be empty: the variable is not set.
+static int read_value_text(struct recipe_reader *r, const struct yaml *node, struct strlist *out)
 {
-    struct recipe_source *source = target;
-    if (!source->list)
-        source->list = xcalloc(1, sizeof *source->list);
-    return source->list;
-}
-
-int read_list_script(struct recipe_reader *r, const struct yaml *node, void *target)
-{
-    return read_script(r, node, &list_of(target)->script);
-}
-
-int read_list_of(struct recipe_reader *r, const struct yaml *node, void *target)
-{
-    return read_name(r, node, &list_of(target)->of);
-}
-
-int read_list_arguments(struct recipe_reader *r, const struct yaml *node, void *target)
-{
-    struct recipe_list *list = list_of(target);
-    if (expect(r, node, YAML_LIST) < 0)
-        return -1;
-    for (size_t i = 0; i < node->n; i++) {
-        cleanup_free char *text = NULL;
-        if (read_template(r, node->items[i], &text) < 0)
+    char *text = NULL;
+    if (node->kind != YAML_SCALAR || !node->quoted || *node->text) {
+        if (read_line(r, node, &text) < 0)
             return -1;
-        strlist_add(&list->arguments, text);
     }
+    if (text && strlist_has(out, text)) {
+        reader_error(r, node, "'%s' is listed twice", text);
+        free(text);
+        return -1;
+    }
+    strlist_add(out, text ? text : "");
+    free(text);
     return 0;
 }
 
-// ---- configuration ----
-
-static bool is_variable_name(const char *name, size_t length)
-{
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
-    return length && length <= 100 && !(*name >= '0' && *name <= '9') &&
-           strspn(name, letters) >= length;
-}
-
-// "~/<path>" or "$<NAME>/<path>"
-static bool is_user_path(const char *text)
-{
-    size_t folder = strcspn(text, "/");
-    return text[folder] && path_is_clean(text + folder + 1) &&
-           ((folder == 1 && *text == '~') ||
-            (*text == '$' && is_variable_name(text + 1, folder - 1)));
-}
-
-static int read_user_files(struct recipe_reader *r, const struct yaml *node, void *target)
+static int read_value_texts(struct recipe_reader *r, const struct yaml *node, void *target)
 {
     struct strlist *out = target;
-    if (read_lines(r, node, out) < 0)
-        return -1;
-    for (size_t i = 0; i < out->n; i++)
-        if (!is_user_path(out->items[i]))
-            return reader_error(r, node->items[i],
-                                "'%s': a file of the user's configuration is ~/PATH or $NAME/PATH",
-                                out->items[i]);
-    return 0;
+    if (node->kind != YAML_LIST)
+        return read_value_text(r, node, out);
+    for (size_t i = 0; i < node->n; i++)
+        if (read_value_text(r, node->items[i], out) < 0)
+            return -1;
+    return out->n ? 0 : reader_error(r, node, "the list is empty");
 }
 
-static int read_user_environment(struct recipe_reader *r, const struct yaml *node, void *target)
-{
-    struct strlist *out = target;
-    if (read_lines(r, node, out) < 0)
-        return -1;
-    for (size_t i = 0; i < out->n; i++) {
-        const char *name = out->items[i];
-        if (!is_variable_name(name, strlen(name)))
-            return reader_error(r, node->items[i],
-                                "'%s' cannot be the name of a variable: use A-Z 0-9 _", name);
-        if (variable_name_is_reserved(name))
-            return reader_error(r, node->items[i], "%s is reserved: every step has its own", name);
-    }
-    return 0;
-}
-
-#define AT(member) offsetof(struct recipe_configuration, member)
-static const struct field configuration_fields[] = {
-    {"files", read_user_files, AT(files), ANYWHERE, 0},
-    {"environment", read_user_environment, AT(environment), ANYWHERE, 0},
+#define AT(member) offsetof(struct recipe_condition, member)
+static const struct field condition_fields[] = {
+    {"variable", read_line, AT(variable), ANYWHERE, 1},
+    {"is", read_value_texts, AT(is), ANYWHERE, 1},
 };
 #undef AT
-static const struct schema configuration_schema = SCHEMA("configuration", configuration_fields);
+static const struct schema condition_schema = SCHEMA("a condition", condition_fields);
 
-int read_list_configuration(struct recipe_reader *r, const struct yaml *node, void *target)
+int read_condition(struct recipe_reader *r, const struct yaml *node, void *target)
 {
-    return read_map(r, node, &configuration_schema, 1, &list_of(target)->configuration);
+    struct recipe_condition *c = target;
+    if (read_map(r, node, &condition_schema, 1, c) < 0)
+        return -1;
+    c->line = node->line;
+    c->column = node->column;
+    return 0;
 }
 
-void list_free(struct recipe_list *l)
+static const struct recipe_variable *find_variable(const struct recipe *recipe, const char *name)
 {
-    if (!l)
-        return;
-    free(l->script);
-    free(l->of);
-    strlist_free(&l->arguments);
-    strlist_free(&l->configuration.files);
-    strlist_free(&l->configuration.environment);
-    free(l);
-}
-
-// ---- checks between sources ----
-
-static const struct recipe_source *source_named(const struct recipe *recipe, const char *name)
-{
-    for (size_t i = 0; i < recipe->source_count; i++)
-        if (!strcmp(recipe->sources[i].name, name))
-            return &recipe->sources[i];
+    for (size_t i = 0; i < recipe->variable_count; i++)
+        if (!strcmp(recipe->variables[i].name, name))
+            return &recipe->variables[i];
     return NULL;
 }
 
-static int unknown_source(struct recipe_reader *r, const struct recipe_source *s)
+static int check_value(struct recipe_reader *r, const struct recipe_condition *c,
+                       const struct recipe_variable *v, const char *is)
 {
-    cleanup_strlist struct strlist names = {0};
-    for (size_t i = 0; i < r->recipe->source_count; i++)
-        if (&r->recipe->sources[i] != s)
-            strlist_add(&names, r->recipe->sources[i].name);
-    yaml_error_at(r->document, s->line, s->column, r->err,
-                  "the source '%s' is of '%s', which is no other source of this recipe", s->name,
-                  s->list->of);
-    const char *nearest = nearest_name(s->list->of, &names);
-    return nearest ? error_hint(r->err, "did you mean '%s'?", nearest) : -1;
-}
-
-static int check_list(struct recipe_reader *r, const struct recipe_source *s)
-{
-    const struct recipe_source *at = s;
-    for (size_t hops = 0; at->list && at->list->of; hops++) {
-        const struct recipe_source *next = source_named(r->recipe, at->list->of);
-        if (!next || next == at)
-            return unknown_source(r, at);
-        if (hops > r->recipe->source_count)
-            return yaml_error_at(r->document, s->line, s->column, r->err,
-                                 "the source '%s' is of itself in the end", s->name);
-        at = next;
+    if (v->type == VARIABLE_YES_NO && strcmp(is, "yes") != 0 && strcmp(is, "no") != 0)
+        return yaml_error_at(r->document, c->line, c->column, r->err,
+                             "when: %s is yes or no, and never '%s'", c->variable, is);
+    if (v->values.n && *is && !strlist_has(&v->values, is)) {
+        cleanup_free char *all = strlist_join(&v->values, ", ");
+        yaml_error_at(r->document, c->line, c->column, r->err, "when: %s is never '%s'",
+                      c->variable, is);
+        return error_hint(r->err, "it is one of %s", all);
+    }
+    if (v->type != VARIABLE_YES_NO && v->type != VARIABLE_TEXT && *is) {
+        yaml_error_at(r->document, c->line, c->column, r->err,
+                      "when: %s names files, which have no value to compare with", c->variable);
+        return error_hint(r->err, "'is: \"\"' says that the variable is not set");
     }
     return 0;
 }
 
-int check_sources(struct recipe_reader *r)
+int check_comparison(struct recipe_reader *r, const struct recipe_condition *c)
 {
-    for (size_t i = 0; i < r->recipe->source_count; i++) {
-        const struct recipe_source *s = &r->recipe->sources[i];
-        if (check_condition(r, &s->condition) < 0 || check_list(r, s) < 0)
+    if (!c->variable)
+        return 0;
+    const struct recipe_variable *v = find_variable(r->recipe, c->variable);
+    if (!v)
+        return yaml_error_at(r->document, c->line, c->column, r->err,
+                             "when: %s is not in 'variables'", c->variable);
+    for (size_t i = 0; i < c->is.n; i++)
+        if (check_value(r, c, v, c->is.items[i]) < 0)
             return -1;
-    }
     return 0;
+}
+
+int check_condition(struct recipe_reader *r, const struct recipe_condition *c)
+{
+    if (check_comparison(r, c) < 0)
+        return -1;
+    if (c->variable && find_variable(r->recipe, c->variable)->by_release.before)
+        return yaml_error_at(r->document, c->line, c->column, r->err,
+                             "when: the default of %s follows the release, and no part can "
+                             "depend on one of its values",
+                             c->variable);
+    return 0;
+}
+
+bool conditions_exclude(const struct recipe_condition *a, const struct recipe_condition *b)
+{
+    if (!a->variable || !b->variable || strcmp(a->variable, b->variable) != 0)
+        return false;
+    for (size_t i = 0; i < a->is.n; i++)
+        if (strlist_has(&b->is, a->is.items[i]))
+            return false;
+    return true;
+}
+
+void condition_free(struct recipe_condition *c)
+{
+    free(c->variable);
+    strlist_free(&c->is);
+    *c = (struct recipe_condition){0};
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads versions.yaml and looks up values by their dotted path.
+// Reads versions.yaml, looks up values by their dotted path, and prints them as yq does.
 #include "recipe/versions.h"
 
 #include <string.h>
+#include <yaml.h>
 
 struct versions *versions_load(const char *path, struct error **err)
 {
@@ -31,8 +32,8 @@ void versions_free(struct versions *v)
 }
 
 // `node` was reached by the first `done` bytes of `path`; `name` is not in it.
-static void missing(const struct versions *v, const struct yaml *node, const char *path,
-                    size_t done, const char *name, size_t length, struct error **err)
+static void report_missing(const struct versions *v, const struct yaml *node, const char *path,
+                           size_t done, const char *name, size_t length, struct error **err)
 {
     cleanup_free char *wrong = xstrndup(name, length);
     cleanup_free char *prefix = xstrndup(path, done);
@@ -73,7 +74,7 @@ const struct yaml *versions_get(const struct versions *v, const char *path, stru
         }
         const struct yaml *child = yaml_child(node, name, length);
         if (!child) {
-            missing(v, node, whole, done, name, length, err);
+            report_missing(v, node, whole, done, name, length, err);
             return NULL;
         }
         node = child;
@@ -114,10 +115,11 @@ static const char *number_of(const struct versions *v, const struct yaml *compon
 }
 
 // The map that directly contains `node`, searched in `map`; NULL if there is none.
-static const struct yaml *enclosing(const struct yaml *map, const struct yaml *node)
+static const struct yaml *find_enclosing(const struct yaml *map, const struct yaml *node)
 {
     for (size_t i = 0; map->kind == YAML_MAP && i < map->n; i++) {
-        const struct yaml *found = map->items[i] == node ? map : enclosing(map->items[i], node);
+        const struct yaml *found =
+            map->items[i] == node ? map : find_enclosing(map->items[i], node);
         if (found)
             return found;
     }
@@ -128,7 +130,7 @@ static const struct yaml *enclosing(const struct yaml *map, const struct yaml *n
 static const struct yaml *find_name(const struct versions *v, const struct yaml *component,
                                     const char *name)
 {
-    for (; component; component = enclosing(v->document->root, component)) {
+    for (; component; component = find_enclosing(v->document->root, component)) {
         const struct yaml *node = yaml_path(component, name);
         if (!yaml_is_null(node))
             return node;
@@ -182,7 +184,7 @@ char *versions_expand(const struct versions *v, const struct yaml *component, co
         }
         size_t length = *p == '{' ? strcspn(p + 1, "{}") : 0;
         if (!length || p[1 + length] != '}') {
-            error_user(err, "'%s': a lone '%c'", text, *p);
+            error_user(err, "'%s': unmatched '%c'", text, *p);
             error_hint(err, "a placeholder is {name}; write {{ and }} for braces themselves");
             return NULL;
         }
@@ -194,4 +196,96 @@ char *versions_expand(const struct versions *v, const struct yaml *component, co
         p += length + 2;
     }
     return buf_take(&out);
+}
+
+// ---- printing ----
+
+// libyaml fails here only if memory is exhausted: its input came from its own parser.
+static void check_emitter(int ok)
+{
+    if (!ok)
+        out_of_memory();
+}
+
+static int write_to_buf(void *out, unsigned char *bytes, size_t size)
+{
+    buf_add(out, bytes, size);
+    return 1;
+}
+
+// Texts of several lines read best as literal blocks, where a block can hold them faithfully: not
+// when they begin with a blank (indentation indicators) or end with more than one newline.
+static yaml_scalar_style_t style_of(const struct yaml *node)
+{
+    const char *text = node->text;
+    // In a block, libyaml quotes texts that could be misread: those that begin like a document
+    // marker, and a lone dash. It uses single quotes there, but double quotes for quoted texts
+    // here, so these texts get double quotes at once.
+    bool other = starts_with(text, "---") || starts_with(text, "...") || !strcmp(text, "-");
+    if (!node->quoted && !other && !strchr(text, '\n'))
+        return YAML_PLAIN_SCALAR_STYLE;
+    if (strchr(text, '\n') && *text != ' ' && *text != '\n' && !ends_with(text, "\n\n"))
+        return YAML_LITERAL_SCALAR_STYLE;
+    return YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+}
+
+static void emit(yaml_emitter_t *y, yaml_event_t *e, int initialized)
+{
+    check_emitter(initialized);
+    check_emitter(yaml_emitter_emit(y, e));
+}
+
+static void emit_scalar(yaml_emitter_t *y, const char *text, yaml_scalar_style_t style)
+{
+    yaml_event_t e;
+    emit(y, &e,
+         yaml_scalar_event_initialize(&e, NULL, NULL, (const yaml_char_t *)text, (int)strlen(text),
+                                      1, 1, style));
+}
+
+static void emit_node(yaml_emitter_t *y, const struct yaml *node)
+{
+    yaml_event_t e;
+    switch (node->kind) {
+    case YAML_SCALAR:
+        emit_scalar(y, node->text, style_of(node));
+        break;
+    case YAML_LIST:
+        emit(y, &e,
+             yaml_sequence_start_event_initialize(&e, NULL, NULL, 1, YAML_BLOCK_SEQUENCE_STYLE));
+        for (size_t i = 0; i < node->n; i++)
+            emit_node(y, node->items[i]);
+        emit(y, &e, yaml_sequence_end_event_initialize(&e));
+        break;
+    case YAML_MAP:
+        emit(y, &e,
+             yaml_mapping_start_event_initialize(&e, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE));
+        for (size_t i = 0; i < node->n; i++) {
+            emit_scalar(y, node->keys[i], YAML_PLAIN_SCALAR_STYLE);
+            emit_node(y, node->items[i]);
+        }
+        emit(y, &e, yaml_mapping_end_event_initialize(&e));
+        break;
+    }
+}
+
+void yaml_print(const struct yaml *node, struct buf *out)
+{
+    if (node->kind == YAML_SCALAR) {
+        buf_puts(out, yaml_is_null(node) ? "null" : node->text);
+        buf_puts(out, "\n");
+        return;
+    }
+    yaml_emitter_t y;
+    yaml_event_t e;
+    check_emitter(yaml_emitter_initialize(&y));
+    yaml_emitter_set_output(&y, write_to_buf, out);
+    yaml_emitter_set_unicode(&y, 1);
+    yaml_emitter_set_width(&y, -1);
+    emit(&y, &e, yaml_stream_start_event_initialize(&e, YAML_UTF8_ENCODING));
+    emit(&y, &e, yaml_document_start_event_initialize(&e, NULL, NULL, NULL, 1));
+    emit_node(&y, node);
+    emit(&y, &e, yaml_document_end_event_initialize(&e, 1));
+    emit(&y, &e, yaml_stream_end_event_initialize(&e));
+    yaml_emitter_delete(&y);
 }

@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Computes the content of a release: its version, the outputs of its targets, and the components
-// for guests only.
+// Computes the content of a release (the outputs of its targets, and the components for guests
+// only), and merges the tarballs of a directory, DIR/kata-static-*.tar.xz, to one
+// kata-static.tar.xz.
 #include "release/release.h"
 
+#include "base/error.h"
+#include "base/file.h"
+#include "base/input.h"
 #include "graph/job.h"
+#include "recipe/versions.h"
+#include "run/run.h"
+#include "store/tarball_listings.h"
 
 #include <fnmatch.h>
 #include <string.h>
+
+// ---- components for guests ----
 
 int release_guests(struct recipe_set *set, struct strlist *out, struct error **err)
 {
@@ -16,7 +25,7 @@ int release_guests(struct recipe_set *set, struct strlist *out, struct error **e
     for (size_t i = 0; i < names.n; i++) {
         const struct recipe *r = recipe_get(set, names.items[i], err);
         if (!r)
-            return error_wrap(err, "what goes into guests is read from all recipes");
+            return error_wrap(err, "the components for guests are read from all recipes");
         for (size_t k = 0; k < r->guest.n; k++)
             if (!strlist_has(out, r->guest.items[k]))
                 strlist_add(out, r->guest.items[k]);
@@ -24,7 +33,8 @@ int release_guests(struct recipe_set *set, struct strlist *out, struct error **e
     return 0;
 }
 
-bool release_is_guest(const struct strlist *guests, const char *component)
+// Whether this component is one of them.
+static bool is_for_guests(const struct strlist *guests, const char *component)
 {
     for (size_t i = 0; i < guests->n; i++)
         if (!fnmatch(guests->items[i], component, 0))
@@ -32,7 +42,7 @@ bool release_is_guest(const struct strlist *guests, const char *component)
     return false;
 }
 
-// ---- what belongs to it ----
+// ---- what belongs to a release ----
 
 struct release_walk {
     const struct choosing *choosing;
@@ -49,7 +59,7 @@ static void release_outputs(struct release_walk *w, const struct recipe *r)
         return;
     strlist_add(&w->released, r->name);
     for (size_t i = 0; i < r->outputs.n; i++) {
-        if (release_is_guest(&w->guests, r->outputs.items[i]))
+        if (is_for_guests(&w->guests, r->outputs.items[i]))
             continue;
         out->items = xgrow(out->items, &out->cap, out->n + 1, sizeof *out->items);
         out->items[out->n++] =
@@ -138,4 +148,299 @@ void release_free(struct release *r)
     free(r->items);
     free(r->target);
     *r = (struct release){0};
+}
+
+// ---- the tarballs of a directory to merge, and the required ones ----
+
+// "kernel", "kata-static-kernel" and "kata-static-kernel.tar.xz" all name that component.
+static char *component_stem(const char *name)
+{
+    static const char prefix[] = "kata-static-";
+    char *stem = xstrdup(starts_with(name, prefix) ? name + strlen(prefix) : name);
+    char *extension = strstr(stem, ".tar.");
+    if (extension)
+        *extension = '\0';
+    return stem;
+}
+
+static const char *find_component(const struct strlist *files, const char *stem)
+{
+    for (size_t i = 0; i < files->n; i++) {
+        cleanup_free char *own = component_stem(files->items[i]);
+        if (!strcmp(own, stem))
+            return files->items[i];
+    }
+    return NULL;
+}
+
+static void add_once(struct strlist *list, const char *text)
+{
+    if (!strlist_has(list, text))
+        strlist_add(list, text);
+}
+
+// ---- --components ----
+
+static int collect_named(const struct merge_request *r, const struct strlist *files,
+                         struct strlist *paths, struct error **err)
+{
+    cleanup_strlist struct strlist missing = {0};
+    for (size_t i = 0; i < r->components->n; i++) {
+        cleanup_free char *stem = component_stem(r->components->items[i]);
+        const char *file = find_component(files, stem);
+        if (file)
+            strlist_addf(paths, "%s/%s", r->directory, file);
+        else
+            strlist_add(&missing, stem);
+    }
+    if (!missing.n)
+        return 0;
+    cleanup_free char *names = strlist_join(&missing, ", ");
+    error_user(err, "%s holds no kata-static tarball of %s", r->directory, names);
+    return error_hint(err, "build what is missing first: kbuild %s", missing.items[0]);
+}
+
+// ---- what was built in the directory ----
+
+static const struct output_target *find_wanted(const struct output_targets *w, const char *file)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (!strcmp(w->items[i].file, file))
+            return &w->items[i];
+    return NULL;
+}
+
+// The required tarballs that are missing: those removed, and those whose build failed.
+struct missing_tarballs {
+    struct strlist gone, pending, targets;
+};
+
+static void check_item(const struct output_target *item, const struct strlist *files,
+                       struct missing_tarballs *s)
+{
+    bool there = strlist_has(files, item->file);
+    if (there && *item->digest)
+        return;
+    add_once(*item->digest ? &s->gone : &s->pending, item->file);
+    add_once(&s->targets, item->target);
+}
+
+static int report_missing(const struct merge_request *r, const struct missing_tarballs *s,
+                          struct error **err)
+{
+    cleanup_free char *gone = strlist_join(&s->gone, ", ");
+    cleanup_free char *pending = strlist_join(&s->pending, ", ");
+    cleanup_free char *targets = strlist_join(&s->targets, " ");
+    if (!s->targets.n)
+        return 0;
+    if (s->pending.n)
+        error_user(err, "%s was requested in %s, but its last build did not finish", pending,
+                   r->directory);
+    else
+        error_user(err, "%s was built in %s, but no longer exists", gone, r->directory);
+    return error_hint(err,
+                      "build it: kbuild %s; or say what is wanted with --target or --components; "
+                      "or take its line out of %s/targets",
+                      targets, r->directory);
+}
+
+static int check_wanted(const struct merge_request *r, const struct output_targets *w,
+                        const struct strlist *files, struct error **err)
+{
+    struct missing_tarballs s = {0};
+    for (size_t i = 0; i < w->n; i++) {
+        cleanup_free char *stem = component_stem(w->items[i].file);
+        if (!is_for_guests(r->guests, stem))
+            check_item(&w->items[i], files, &s);
+    }
+    int result = report_missing(r, &s, err);
+    strlist_free(&s.gone);
+    strlist_free(&s.pending);
+    strlist_free(&s.targets);
+    return result;
+}
+
+static int collect_all(const struct merge_request *r, const struct output_targets *w,
+                       const struct strlist *files, struct strlist *paths, struct error **err)
+{
+    for (size_t i = 0; i < files->n; i++) {
+        const char *file = files->items[i];
+        cleanup_free char *stem = component_stem(file);
+        if (is_for_guests(r->guests, stem)) {
+            log_note("%s is for guests, and is left out", file);
+            continue;
+        }
+        if (w->n && !find_wanted(w, file))
+            log_note("%s was not built here; it is included as it is", file);
+        strlist_addf(paths, "%s/%s", r->directory, file);
+    }
+    if (check_wanted(r, w, files, err) < 0)
+        return -1;
+    if (paths->n)
+        return 0;
+    if (files->n)
+        error_user(err, "%s holds nothing for hosts: all its tarballs are for guests",
+                   r->directory);
+    else
+        error_user(err, "%s holds no kata-static-*.tar.xz to merge", r->directory);
+    return error_hint(err, "build something first, for example: kbuild boot-image-se");
+}
+
+// ---- --target ----
+
+static bool is_released(const struct release *release, const char *file)
+{
+    cleanup_free char *stem = component_stem(file);
+    for (size_t i = 0; i < release->n; i++)
+        if (!strcmp(release->items[i].output, stem))
+            return true;
+    return false;
+}
+
+// A tarball of that name for another architecture, or of an earlier run, does not count.
+static const char *find_released(const struct release *release, const struct release_item *item,
+                                 const struct output_targets *w, const struct strlist *files,
+                                 struct strlist *missing)
+{
+    const char *file = find_component(files, item->output);
+    const struct output_target *noted = file ? find_wanted(w, file) : NULL;
+    if (!file)
+        strlist_add(missing, item->output);
+    else if (noted && strcmp(noted->arch, release->arch->name) != 0)
+        strlist_addf(missing, "%s (the existing one is for %s)", item->output, noted->arch);
+    else if (noted && !*noted->digest)
+        strlist_addf(missing, "%s (its last build did not finish)", item->output);
+    else
+        return file;
+    return NULL;
+}
+
+static int collect_release(const struct merge_request *r, const struct output_targets *w,
+                           const struct strlist *files, struct strlist *paths, struct error **err)
+{
+    cleanup_strlist struct strlist missing = {0}, makers = {0};
+    for (size_t i = 0; i < r->release->n; i++) {
+        const struct release_item *item = &r->release->items[i];
+        const char *file = find_released(r->release, item, w, files, &missing);
+        if (file)
+            strlist_addf(paths, "%s/%s", r->directory, file);
+        else
+            add_once(&makers, item->maker);
+    }
+    if (missing.n) {
+        cleanup_free char *names = strlist_join(&missing, ", ");
+        cleanup_free char *targets = strlist_join(&makers, " ");
+        error_user(err, "%s lacks components of %s for %s: %s", r->directory, r->release->target,
+                   r->release->arch->name, names);
+        return error_hint(err, "build it: kbuild --arch=%s -o %s %s", r->release->arch->name,
+                          r->directory, targets);
+    }
+    for (size_t i = 0; i < files->n; i++)
+        if (!is_released(r->release, files->items[i]))
+            log_note("%s does not belong to %s, and is left out", files->items[i],
+                     r->release->target);
+    return 0;
+}
+
+int merge_collect(const struct merge_request *r, struct strlist *paths, struct error **err)
+{
+    cleanup_strlist struct strlist names = {0}, files = {0};
+    cleanup_output_targets struct output_targets w = {0};
+    if (list_directory(r->directory, &names, err) < 0 ||
+        output_targets_read(r->directory, &w, err) < 0)
+        return -1;
+    for (size_t i = 0; i < names.n; i++)
+        if (!fnmatch("kata-static-*.tar.*", names.items[i], 0))
+            strlist_add(&files, names.items[i]);
+    if (r->release)
+        return collect_release(r, &w, &files, paths, err);
+    if (r->components && r->components->n)
+        return collect_named(r, &files, paths, err);
+    return collect_all(r, &w, &files, paths, err);
+}
+
+// ---- merge ----
+
+char *merge_version(const char *versions_yaml, struct recipe_set *set, struct error **err)
+{
+    bool release; // release_version() uses it; other words than yes or no are rejected
+    if (environment_yes_no("RELEASE", false, &release, err) < 0)
+        return NULL;
+    struct versions *v = versions_load(versions_yaml, err);
+    if (!v)
+        return NULL;
+    char *version = release_version(v, set);
+    versions_free(v);
+    if (version)
+        return version;
+    log_warning("the version of Kata Containers is not known, and VERSION says so: %s has no "
+                "externals.kata.version, and is in no checkout of Kata",
+                versions_yaml);
+    return xstrdup("unknown");
+}
+
+static int merge_paths(const struct merge_request *r, const struct strlist *paths,
+                       const char *version, int fd, struct error **err)
+{
+    const char *base = path_base(r->output);
+    cleanup_free char *scratch =
+        base == r->output ? xstrdup(".") : xstrndup(r->output, (size_t)(base - r->output));
+    struct error *ignored = NULL;
+    struct store *store = store_open(r->cache, &ignored);
+    error_free(ignored);
+    struct listings listings = {0};
+    if (store)
+        listings_open(&listings, store, r->directory);
+    struct merge_options options = {.version = version,
+                                    .versions_yaml = r->versions_yaml,
+                                    .prefix = "opt/kata",
+                                    .scratch = scratch,
+                                    .rehash = r->rehash,
+                                    .keeper = store ? &listings.keeper : NULL,
+                                    .pack = {.threads = r->jobs, .format = r->format}};
+    int result = merge_archives(paths, fd, &options, err);
+    listings_close(&listings);
+    store_close(store);
+    return result;
+}
+
+static int check_output(const struct merge_request *r, const struct strlist *paths,
+                        struct error **err)
+{
+    for (size_t i = 0; i < paths->n; i++)
+        if (same_file(r->output, paths->items[i])) {
+            error_user(err, "merging %s: the result would replace its component %s", r->directory,
+                       paths->items[i]);
+            return error_hint(err, "name another file with -o");
+        }
+    return 0;
+}
+
+static int note_ignored(struct recipe_set *set, struct error **err)
+{
+    cleanup_strlist struct strlist texts = {0};
+    if (set && ignored_texts(set, &texts, err) < 0)
+        return -1;
+    for (size_t i = 0; i < texts.n; i++)
+        log_note("%s", texts.items[i]);
+    return 0;
+}
+
+int merge_directory(const struct merge_request *r, struct error **err)
+{
+    cleanup_strlist struct strlist paths = {0};
+    cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
+    if (merge_collect(r, &paths, err) < 0 || check_output(r, &paths, err) < 0 ||
+        file_draft_begin(&draft, r->output, err) < 0)
+        return -1;
+    cleanup_free char *version = merge_version(r->versions_yaml, r->set, err);
+    if (!version || note_ignored(r->set, err) < 0)
+        return -1;
+    if (merge_paths(r, &paths, version, draft.fd, err) < 0)
+        return error_wrap(err, "merging %s", r->directory);
+    if (file_draft_commit_unsynced(&draft, 0644, err) < 0)
+        return -1;
+    log_note("%s: %zu component%s, version %s", r->output, paths.n, paths.n == 1 ? "" : "s",
+             version);
+    return 0;
 }

@@ -5,34 +5,53 @@
 
 #include "base/process.h"
 #include "graph/job.h"
-#include "run/report.h"
 #include "run/run.h"
-#include "run/steplog.h"
+#include "run/schedule.h"
 
 #include "pack/pack.h"
+#include "registry/registry.h"
 #include "sandbox/sandbox.h"
 #include "source/packages.h"
 
-#include <signal.h>
+// The part of a build that is for this directory alone.
+struct run_state {
+    struct distribution host;             // this machine's, once it is needed
+    struct mirrors *mirrors;              // its package mirrors
+    struct strlist targets, source_names; // asked for, and the names of their possible sources
+    struct strlist notes;                 // on the plan, shown to the user now and at the end
+    bool warned_untrusted;                // the warning about unsigned cache content was shown
+    bool output_open;                     // output.c
+    int output_fd;
+};
 
-// ---- ignored.c ----
+// ---- notes.c ----
 // Warns about variables that are set and have no effect on the plan: once for each.
-int say_ignored(struct build *b, struct error **err);
-
-// ---- local.c: single sources ----
-struct choosing; // available.h
-// The input of choices between recipes; it borrows *o.
-struct choosing choosing_of(struct build *b, struct source_options *o);
-void build_say(struct build *b, const char *text); // prints it once, and again in the summary
+int note_ignored_variables(struct build *b, struct error **err);
+void build_note(struct build *b, const char *text); // prints it once, and again in the summary
 // An error if a name given to --source is in no recipe of the requested targets.
 int check_source_names(struct build *b, struct error **err);
 void note_source_names(struct build *b, const struct recipe *r, const struct arch *target);
 int check_asked_source_names(struct build *b, struct error **err);
 char *job_local(const struct job *job); // as node_local_text()
-void say_local(struct build *b, const struct node *node);
+void note_local_source(struct build *b, const struct node *node);
 void log_local_inputs(const struct node *node); // in the child: into the log
 
-// ---- tarball.c: a result becomes an output ----
+// ---- plan.c ----
+void plan_role(struct node *node, enum role_kind kind, const char *name, struct node *needed);
+// "<name>:<digits of the digest of the text>": the id of a node, if others may have its name.
+char *plan_id(const char *name, const struct buf *text);
+
+// ---- plan_source.c ----
+// The key lines for the files of a folder: relative path, execute bit and digest. recipe.yaml is
+// left out: its relevant parts are in the key one by one. `inner` is "" for the whole folder.
+int plan_folder(const struct job *job, const char *title, const char *folder, const char *inner,
+                struct buf *out, struct error **err);
+// Plans the sources of an artifact that are trees; and its lists, which need these and its builder.
+int plan_sources(struct build *b, struct node *node, struct error **err);
+int plan_lists(struct build *b, struct node *node, struct error **err);
+
+// ---- make.c ----
+// A result becomes an output.
 struct tarball {
     const char *folder; // the name of a tree for messages, and
     int directory;      // its descriptor; or
@@ -43,7 +62,7 @@ struct tarball {
 int output_tarball(struct build *b, const struct node *node, const char *output,
                    const struct tarball *t, json_t *record, struct error **err);
 
-// ---- actions.c: what each action of a recipe does, one table ----
+// What each action of a recipe does.
 struct action {
     const char *name;
     // Rejects bad input before anything is made, and appends to the key what else decides.
@@ -54,60 +73,50 @@ struct action {
     const char *(*random)(const struct job *job);
 };
 extern const struct action actions[]; // by enum recipe_action
+// All work of a node's process: lock the key, check the caches again, make, record.
+void make_node(struct build *b, struct node *node, struct outcome *out);
 
-// ---- packages.c: the packages of builders and root file systems ----
+// ---- evaluate.c ----
 struct source_options source_options(struct build *b);
-// Completes the identity of a node that is made of packages. Without `resolve`: no queries.
-int identify_packages(struct build *b, struct node *node, bool resolve, struct error **err);
 // The packages in its identity; to be freed with package_set_free().
 int open_packages(struct build *b, const struct node *node, struct package_set *out,
                   struct error **err);
+
+int evaluate_node(struct build *b, struct node *node, struct error **err);
+
+// The name of an image in a registry -> its digest, resolved once and kept in versions.lock as for
+// other references, in a line "archive docker://<reference> sha256=<digest>". A tag that moves
+// changes nothing until that line is removed.
+
+// 1: `digest` is known: from the name, from the lock, or (with `resolve`) from the registry, and
+// then it is in the lock; 0: unknown, and the registry may not be queried; -1: error. *fresh is set
+// if this call resolved it.
+int image_pin(struct build *b, const char *name, bool resolve, char digest[static DIGEST_HEX_SIZE],
+              bool *fresh, struct error **err);
+// Handles a failed fetch of the pinned `name`, with the reason in *err: if the pin is `unusable`, a
+// line written by this run is removed from the lock; any other line is named in the hint.
+void image_unpin(struct build *b, const struct job *job, const char *name, bool unusable,
+                 struct error **err);
+// The name with only this digest: "registry/repository@sha256:..."; to be freed, or NULL and an
+// error.
+char *image_pinned_name(const char *name, const char *digest, struct error **err);
+// Opens the registry of this name, with upstream's variables for user and password if it is
+// $ARTEFACT_REGISTRY.
+struct registry *image_registry(const struct reference *name, struct error **err);
+
+// With KBUILD_TRUSTED_KEYS an image must be named by its digest, or be a builder pushed by kbuild
+// with a signature of one of these keys. 0: named by digest, or no keys are set; 1: signed, and
+// *mark (vouch.h) and the digest of its tree are known; -1.
+int image_vouched(struct build *b, const struct node *node, json_t **mark,
+                  char tree[static DIGEST_HEX_SIZE], struct error **err);
 
 // ---- node_list.c: sources that are lists ----
 // The name of the shared folder that holds a list's script, to be freed; NULL: the recipe's folder.
 char *list_shared_folder(const struct recipe_list *list);
 
-// ---- evaluate.c ----
-int evaluate_node(struct build *b, struct node *node, struct error **err);
-
-// ---- node_*.c, in the child ----
-int make_source(struct build *b, struct node *node, json_t *record, struct error **err);
-int make_list(struct build *b, struct node *node, json_t *record, struct error **err);
-int make_builder(struct build *b, struct node *node, json_t *record, struct error **err);
-int make_rootfs(struct build *b, struct node *node, json_t *record, struct error **err);
-int make_script(struct build *b, struct node *node, json_t *record, struct error **err);
-int make_initrd(struct build *b, struct node *node, json_t *record, struct error **err);
-int make_se_image(struct build *b, struct node *node, json_t *record, struct error **err);
-const char *se_image_random(const struct job *job);
-int identify_script(struct build *b, struct node *node, struct error **err); // sign.c
-// In the child: signs what the scripts left in the directory `out`, if the user asks for it.
-int sign_outputs(const struct job *job, int out, struct error **err);
-int make_disk(struct build *b, struct node *node, json_t *record, struct error **err);
-int identify_disk(struct build *b, struct node *node, struct error **err);
-
-// ---- node_initrd.c: layers, of an initrd or of an image ----
-struct layer_list {
-    struct initrd_layer *items;
-    size_t n;
-    struct strlist strings; // paths
-};
-// The layers that apply, in order; to be freed also after an error.
-int layers_collect(struct build *b, const struct job *job, struct layer_list *l,
-                   struct error **err);
-void layer_list_free(struct layer_list *l);
-// Records a note for people about the init inside.
-void layers_record(const struct job *job, json_t *record);
-// "{os}", "{osversion}" and "{arch}" in a name filled in; to be freed.
-char *layers_expand_name(const struct job *job, const char *text);
-// Packs `file` as the recipe's output, with its link and one more file (or NULL) beside it.
-int layers_pack(struct build *b, const struct node *node, const char *file,
-                const struct pack_member *beside, json_t *record, struct error **err);
-
-int identify_initrd(struct build *b, struct node *node, struct error **err);
-int identify_se_image(struct build *b, struct node *node, struct error **err);
-// All work of a node's process: lock the key, check the caches again, make, record.
-void make_node(struct build *b, struct node *node, struct outcome *out);
-// What a step sees. Folders are made below `scratch`, except /build and /out with a `work`; the
+// ---- step.c ----
+struct checkpoint;
+// What a step sees. Folders are made below `scratch`, except /build and /out with a checkpoint; the
 // struct owns the strings.
 struct step {
     struct sandbox sandbox;
@@ -116,8 +125,8 @@ struct step {
     char *argv[4];
     char *out, *deps, *inputs, *work;
 };
-int step_prepare(struct build *b, struct node *node, const char *scratch, const struct work *w,
-                 struct step *s, struct error **err);
+int step_prepare(struct build *b, struct node *node, const char *scratch,
+                 const struct checkpoint *w, struct step *s, struct error **err);
 void step_free(struct step *s);
 // Parts of it, for other uses of the sandbox. Takes the text over.
 const char *step_keep(struct step *s, char *text);
@@ -130,16 +139,31 @@ const char *step_tree(struct build *b, struct step *s, const struct node *node, 
 // "shared/<name>/".
 int step_folder(const struct job *job, struct step *s, const char *scratch, const char *folder,
                 const char *name, const char *at, struct error **err);
-// Runs one phase, in a sandbox of its own.
-int step_run(const struct node *node, struct step *s, size_t phase_index, struct error **err);
 // An error about files that a step left is the step's failure (ERROR_STEP), unless its cause is the
 // system: a full disk, or an interruption. Returns -1.
 int step_fault(struct error **err);
+// In the child that makes a node, first of all: time zone, locale, processors.
+void variation_apply(const struct variation *w);
+
+// ---- node_*.c ----
+// In the child: makes the outputs and the provenance. identify_*(): as struct action.
+int make_source(struct build *b, struct node *node, json_t *record, struct error **err);
+int make_list(struct build *b, struct node *node, json_t *record, struct error **err);
+int make_builder(struct build *b, struct node *node, json_t *record, struct error **err);
+int make_rootfs(struct build *b, struct node *node, json_t *record, struct error **err);
+int make_script(struct build *b, struct node *node, json_t *record, struct error **err);
+int identify_script(struct build *b, struct node *node, struct error **err);
+int make_initrd(struct build *b, struct node *node, json_t *record, struct error **err);
+int identify_initrd(struct build *b, struct node *node, struct error **err);
+int make_disk(struct build *b, struct node *node, json_t *record, struct error **err);
+int identify_disk(struct build *b, struct node *node, struct error **err);
+int make_se_image(struct build *b, struct node *node, json_t *record, struct error **err);
+int identify_se_image(struct build *b, struct node *node, struct error **err);
+const char *se_image_random(const struct job *job);
 char *phase_script(const struct recipe_phase *p); // as the sandbox sees it; to be freed
-// In the child: the phases up to b->until, in the folders that are kept (until.c).
-int make_until(struct build *b, struct node *node, json_t *record, struct error **err);
-// The number of a phase of the recipe; a name that it does not have is an error that lists them.
-int find_phase(const struct recipe *r, const char *name, size_t *index, struct error **err);
+// Runs one phase, in a sandbox of its own.
+int step_run(const struct node *node, struct step *s, size_t phase_index, struct error **err);
+
 // ---- output.c ----
 // Opens or makes the output directory; its owner must be this user or root. The build owns the
 // descriptor.
@@ -157,5 +181,125 @@ int place_outputs(struct build *b, const struct node *node, struct error **err);
 // not, and among the targets that are placed.
 int place_check_recipe(const struct recipe *r, struct error **err);
 int place_check(struct build *b, struct error **err);
+
+// Updates the file at the end of a run: the results of these nodes have been placed, those of the
+// other targets are pending. Writes only if something changed.
+int output_targets_note(struct build *b, struct node **placed, size_t placed_count,
+                        struct error **err);
+
+// ---- checkpoint.c ----
+// The work of a step that stopped between two phases. It is kept in the output directory, for a
+// person to change and to resume from:
+//
+//   <target>/builddir       what the step sees as /build
+//   <target>/destdir        what the step sees as /out
+//   <target>/builddir.json  which step it is and which phases are done (checkpoint.c)
+//
+// Changes by hand are an input like any other. The key of the result is that of the untouched step
+// plus lines for the content of the folders:
+//
+//   work after <phase>
+//   work builddir <digest>  the tree's (store/tree.h)
+//   work destdir <digest>
+//   work times <digest>     of the files' modification times, which decide what make rebuilds
+//
+// The result is therefore never taken for that of the recipe alone, and never shared.
+
+struct checkpoint {
+    char *builddir, *destdir, *record; // absolute paths
+    char *shown;                       // the builddir as messages name it
+    size_t reached;                    // number of phases that are done
+    char *key_text;                    // of the untouched step
+    char *content;                     // digest of both folders as kbuild left them; NULL: a killed
+                                       // run left them
+    bool edited;                       // a phase has run after changes by hand
+    char *lines;                       // key lines, set by checkpoint_resume()
+    char *listing_digest;              // and the content that they describe
+};
+
+// 1: *out is the work of this node's target; 0: there is none; -1: its record cannot be used.
+int checkpoint_load(struct build *b, const struct node *node, struct checkpoint **out,
+                    struct error **err);
+// New, empty folders for a node whose key is known. Existing folders are removed if they have no
+// changes by hand, as far as kbuild can know, else an error.
+struct checkpoint *checkpoint_begin(struct build *b, const struct node *node, struct error **err);
+// After a run that failed: records the content, so that changes by hand are detected later.
+void checkpoint_settle(struct build *b, const struct node *node);
+int checkpoint_save(const struct node *node, const struct checkpoint *w, struct error **err);
+// Whether it belongs to the step that this key text describes; else an error that says what
+// changed.
+int checkpoint_check(const struct node *node, const struct checkpoint *w, const char *key_text,
+                     struct error **err);
+// Runs beneath_strip() on both folders.
+int checkpoint_strip(const struct checkpoint *w, struct error **err);
+// The digest of both folders' content.
+int checkpoint_content(const struct checkpoint *w, char **digest, struct error **err);
+// With --continue: if the node has kept work, its key becomes that of resuming it, and
+// job->checkpoint set.
+int checkpoint_resume(struct build *b, struct node *node, struct error **err);
+// With --continue: an error if no target has kept work.
+int checkpoint_expected(struct build *b, struct error **err);
+// Without --continue: reports kept work that is not used.
+void checkpoint_remind(struct build *b);
+// Copies both folders to the folders of a step.
+int checkpoint_copy(const struct checkpoint *w, const char *builddir, const char *destdir,
+                    struct error **err);
+void checkpoint_free(struct checkpoint *w); // NULL is allowed
+
+// ---- phases.c ----
+// In the child: the phases up to b->until, in the folders that are kept (phases.c).
+int make_until(struct build *b, struct node *node, json_t *record, struct error **err);
+
+// ---- prebuilt.c ----
+// Artifacts that are taken instead of made: artefacts that upstream's pipelines push to a registry
+// with `oras push` (kata-artifacts, 4.2), or that kbuild pushed there. docs/shared-cache.md.
+//
+// Such an artefact does not record its inputs, so it cannot be found under an action key, and it is
+// taken only if the user names it: KBUILD_PREBUILT or --prebuilt, "target[=reference],...". Its
+// digest is pinned in versions.lock, and the key of the node has this digest. Artifacts made from
+// it have keys over its content, as with any other input.
+
+// 1: this target is taken, *reference (to be freed) says from where; 0: it is made; -1: the list is
+// invalid, or names a target without a recipe.
+int prebuilt_find(struct build *b, const char *target, const struct arch *arch, char **reference,
+                  struct error **err);
+// Pins it and sets the node's identity.
+int identify_prebuilt(struct build *b, struct node *node, bool resolve, struct error **err);
+// In the child: pulls it, checks its sums and, with KBUILD_TRUSTED_KEYS, its signature.
+int make_prebuilt(struct build *b, struct node *node, json_t *record, struct error **err);
+
+// ---- the files of such an artefact ----
+struct prebuilt_file {
+    const char *title; // a clean file name; belongs to the manifest
+    const char *digest;
+    uint64_t size;
+};
+struct prebuilt_files {
+    struct prebuilt_file *items;
+    size_t n;
+};
+// The files that a manifest names. A name with a path, or one that occurs twice, is an error.
+int prebuilt_files_read(const json_t *manifest, struct prebuilt_files *out, struct error **err);
+// The tarball of an output: "kata-static-<output>.tar.xz" or ".tar.zst"; or NULL.
+const struct prebuilt_file *prebuilt_tarball(const struct prebuilt_files *f, const char *output);
+// Checks files against the text of a <target>-sha256sum (the format of coreutils' sha256sum; names
+// may have folders in front). Every listed file must match, and the target's tarball must be
+// listed.
+int prebuilt_check_sums(const struct prebuilt_files *f, const char *target, const char *sums,
+                        struct error **err);
+
+// ---- view.c ----
+// What a run looks like: a live view on a terminal, plain lines in a pipe, one JSON event a line
+// (docs/events.md).
+// The wanted nodes must be marked before.
+void view_open(struct build *b, const struct schedule *s);
+void view_started(const struct task *t);
+void view_progress(const struct task *t);
+void view_waiting(const struct task *t); // for another process that makes the same
+void view_ended(const struct task *t, const struct error *why);
+// The results of all nodes; with `placed` also where they are.
+void view_summary(struct build *b, bool placed);
+void view_tick(void);
+void view_close(void);
 
 #endif

@@ -1,13 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
 // The work of a node's process: locks the key, checks the caches again, and makes and records what
-// neither has.
+// neither has. The table of the actions of recipes, and the tarballs that they make.
 #include "run/internal.h"
 
 #include "base/process.h"
-#include "run/prebuilt.h"
-#include "run/world.h"
 #include "share/share.h"
-#include "share/vouch.h"
+#include "store/tarball_listings.h"
+
+// ---- actions ----
+
+const struct action actions[] = {
+    [ACTION_SCRIPT] = {"script", identify_script, make_script, NULL},
+    [ACTION_INITRD] = {"initrd", identify_initrd, make_initrd, NULL},
+    [ACTION_IMAGE] = {"image", identify_disk, make_disk, NULL},
+    [ACTION_SE_IMAGE] = {"se-image", identify_se_image, make_se_image, se_image_random},
+};
+
+const char *build_random(const struct node *node)
+{
+    const struct job *job = job_of(node);
+    const struct action *action = &actions[job->recipe->action];
+    return action->random ? action->random(job) : NULL;
+}
+
+// ---- tarballs ----
+
+static int write_tarball(const struct tarball *t, int fd, const struct pack_options *o,
+                         struct error **err)
+{
+    return t->folder ? pack_directory(t->directory, t->folder, fd, o, err)
+                     : pack_members(t->members, t->count, fd, o, err);
+}
+
+int output_tarball(struct build *b, const struct node *node, const char *output,
+                   const struct tarball *t, json_t *record, struct error **err)
+{
+    cleanup_free char *name = xasprintf("kata-static-%s.tar.xz", output);
+    char digest[DIGEST_HEX_SIZE];
+    uint64_t size;
+    struct blob_draft draft = {0};
+    struct listing listing = {0};
+    if (store_blob_begin(b->store, &draft, err) < 0)
+        return -1;
+    unsigned threads = pack_threads_acquire();
+    struct pack_options options = {.epoch = node->epoch, .threads = threads, .listing = &listing};
+    int result = write_tarball(t, draft.fd, &options, err);
+    pack_threads_release(threads);
+    if (result < 0)
+        store_blob_abandon(&draft);
+    else
+        result = store_blob_commit(b->store, &draft, digest, &size, err);
+    if (!result)
+        result = listing_keep(b->store, digest, &listing, err);
+    listing_free(&listing);
+    if (result < 0)
+        return error_wrap(err, "packing %s", name);
+    record_output(record, name, digest, false, size);
+    return 0;
+}
+
+// ---- the process ----
 
 static int make_one(struct build *b, struct node *node, json_t *record, struct error **err)
 {
@@ -29,14 +81,14 @@ static int make_one(struct build *b, struct node *node, json_t *record, struct e
     return -1;
 }
 
-static void waiting(void *context)
+static void report_lock_wait(void *context)
 {
     report_waiting("for another kbuild");
 }
 
 static bool usable(struct build *b, struct node *node, const json_t *record)
 {
-    if (!record || !vouch_holds(b, node, record) || !list_agrees(b, node, record) ||
+    if (!record || !record_trusted(b, node, record) || !list_agrees(b, node, record) ||
         !outputs_from_record(node, record))
         return false;
     for (size_t i = 0; i < node->output_count; i++) {
@@ -61,7 +113,7 @@ static int find_made(struct build *b, struct node *node, struct outcome *out, st
         json_decref(made);
     }
     json_t *shared = NULL;
-    if (remote_find(b, node, &shared, err) < 0)
+    if (remote_pull(b, node, &shared, err) < 0)
         return -1;
     if (shared)
         *out = (struct outcome){.kind = OUTCOME_PULLED, .record = shared};
@@ -81,8 +133,8 @@ static json_t *begin_record(const struct build *b, const struct node *node)
 static int make_and_keep(struct build *b, struct node *node, bool kept, json_t *record,
                          struct error **err)
 {
-    if (b->options.world)
-        world_enter(b->options.world);
+    if (b->options.variation)
+        variation_apply(b->options.variation);
     long long began_ms = now_ms();
     if (make_one(b, node, record, err) < 0)
         return -1;
@@ -90,7 +142,7 @@ static int make_and_keep(struct build *b, struct node *node, bool kept, json_t *
     if (!kept)
         return 0;
     return store_action_put(b->store, node->key, record, err) < 0 ||
-                   remote_keep(b, node, record, err) < 0
+                   remote_push(b, node, record, err) < 0
                ? -1
                : 0;
 }
@@ -99,8 +151,9 @@ static int find_or_make(struct build *b, struct node *node, struct outcome *out,
 {
     bool shared = node->state == NODE_SHARED; // then its inputs may be absent
     // Partial builds and builds in another environment are not kept: they need no lock on the key.
-    bool kept = !b->options.world && !b->until;
-    cleanup_close int lock = kept ? store_lock(b->store, node->key, waiting, NULL, err) : -1;
+    bool kept = !b->options.variation && !b->until;
+    cleanup_close int lock =
+        kept ? store_lock(b->store, node->key, report_lock_wait, NULL, err) : -1;
     if (kept && lock < 0)
         return -1;
     int found = kept ? find_made(b, node, out, err) : 0;

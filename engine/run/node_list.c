@@ -93,7 +93,7 @@ static int show_shared(struct list_run *l, const char *name, struct error **err)
                        step_keep(&l->step, xasprintf("/shared/%s", name)), err);
 }
 
-// As plan_list.c puts it into the key.
+// As plan_source.c puts it into the key.
 static int show_scripts(struct list_run *l, struct error **err)
 {
     const struct job *job = job_of(l->node);

@@ -5,8 +5,7 @@
 
 #include "base/error.h"
 #include "loader/stages.h"
-#include "pack/pack.h"
-#include "se/reference.h"
+#include "se/se.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,13 +16,13 @@ enum sealer { SEALER_NATIVE, SEALER_EXTERNAL };
 static int choose_sealer(const struct job *job, enum sealer *out, struct external_sealer *tool,
                          struct error **err)
 {
-    const char *wanted = variable_text(job, "SE_SEALER");
+    const char *sealer = variable_text(job, "SE_SEALER");
     static const char *const names[] = {"native", "genprotimg", "auto"};
     size_t i = 0;
-    while (i < ARRAY_LEN(names) && strcmp(names[i], *wanted ? wanted : "native"))
+    while (i < ARRAY_LEN(names) && strcmp(names[i], *sealer ? sealer : "native"))
         i++;
     if (i == ARRAY_LEN(names)) {
-        error_user(err, "SE_SEALER is '%s'", wanted);
+        error_user(err, "SE_SEALER is '%s'", sealer);
         return error_hint(err, "it can be native (default), genprotimg, or auto");
     }
     *out = SEALER_NATIVE;
@@ -92,7 +91,7 @@ static int check_hosts(const struct job *job, const struct se_verification *v, s
         if (hosts[i].test)
             log_warning("%s is a TEST host key: whoever has its private key can open this image",
                         hosts[i].path);
-    if (!result && v->wanted)
+    if (!result && v->enabled)
         result = host_keys_verify(hosts, count, &v->trust, err);
     else if (!result)
         log_warning("host-key document verification is disabled. Your workload is not secured.");
@@ -175,7 +174,7 @@ struct se_work {
     struct buf record, reference, header;
 };
 
-static void work_free(struct se_work *w)
+static void se_work_free(struct se_work *w)
 {
     free(w->kernel);
     free(w->initrd);
@@ -262,7 +261,7 @@ static int seal(struct build *b, const struct node *node, struct se_work *w, str
 }
 
 // Computes what the verifier of an attestation needs, from the finished image.
-static int refer(struct se_work *w, const char *name, struct error **err)
+static int compute_reference(struct se_work *w, const char *name, struct error **err)
 {
     cleanup_originals struct se_originals originals = SE_ORIGINALS_NONE;
     cleanup_close int fd = open(w->image, O_RDONLY | O_CLOEXEC);
@@ -342,14 +341,14 @@ int make_se_image(struct build *b, struct node *node, json_t *record, struct err
     const char *name = path_base(job->recipe->image->output);
     int result = seal(b, node, &w, err);
     if (!result)
-        result = refer(&w, name, err);
+        result = compute_reference(&w, name, err);
     if (!result)
         result = pack_image(b, node, &w, record, err);
     if (!result)
         result = put_side_files(b, job->recipe, &w, record, err);
     if (!result && job->fetched.n)
         record_fetched(job, record);
-    work_free(&w);
+    se_work_free(&w);
     remove_tree(scratch, NULL);
     return result ? error_wrap(err, "%s", job->label) : 0;
 }

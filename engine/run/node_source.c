@@ -5,8 +5,7 @@
 #include "base/error.h"
 #include "base/print.h"
 #include "oci/oci.h"
-#include "run/image_pin.h"
-#include "share/vouch.h"
+#include "share/share.h"
 #include "store/store.h"
 
 #include <errno.h>

@@ -6,13 +6,16 @@
 //   <target>-builder-image-version      the builder's image name
 //   <target>-sha256sum                  sha256sum's format, one line a tarball
 //   other files of the artifact         side files under their own names (record_side_file)
+//   targets                             which files the directory is to hold (format: run.h)
 #include "run/internal.h"
 
 #include "base/error.h"
 #include "provenance/provenance.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 
 // Writes only what differs, so that a run without work changes nothing.
 static int write_if_changed(int folder, const char *name, const char *path, const struct buf *text,
@@ -44,7 +47,7 @@ static int place_side_files(struct build *b, const struct node *node, int folder
 }
 
 // Reports the replaced result, from the "<architecture>-<key>" in <target>-version.
-static void say_what_is_replaced(struct build *b, const struct node *node, int folder)
+static void warn_replaced(struct build *b, const struct node *node, int folder)
 {
     const struct job *job = job_of(node);
     cleanup_free char *name = xasprintf("%s-version", job->recipe->name);
@@ -65,7 +68,7 @@ int place_outputs(struct build *b, const struct node *node, struct error **err)
     int folder = output_folder(b, err);
     if (folder < 0)
         return -1;
-    say_what_is_replaced(b, node, folder);
+    warn_replaced(b, node, folder);
     for (size_t i = 0; i < node->output_count; i++) {
         const struct node_output *o = &node->outputs[i];
         cleanup_free char *path = xasprintf("%s/%s", b->options.output, o->name);
@@ -200,4 +203,166 @@ int place_check(struct build *b, struct error **err)
         result = check_pairs(b, &files, err);
     placed_files_free(&files);
     return result;
+}
+
+// ---- the file that lists the targets ----
+
+#define PENDING "pending"
+
+static char *targets_path(const char *directory)
+{
+    return xasprintf("%s/targets", directory);
+}
+
+static struct output_target *add_target(struct output_targets *w)
+{
+    w->items = xgrow(w->items, &w->cap, w->n + 1, sizeof *w->items);
+    w->items[w->n] = (struct output_target){0};
+    return &w->items[w->n++];
+}
+
+static void target_free(struct output_target *i)
+{
+    free(i->file);
+    free(i->target);
+    free(i->arch);
+}
+
+void output_targets_free(struct output_targets *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        target_free(&w->items[i]);
+    free(w->items);
+    *w = (struct output_targets){0};
+}
+
+static int parse_target(const char *line, struct output_targets *out)
+{
+    cleanup_strlist struct strlist words = {0};
+    strlist_split(&words, line, " ");
+    if (words.n != 4 || (!digest_is_hex(words.items[0]) && strcmp(words.items[0], PENDING) != 0) ||
+        strchr(words.items[1], '/'))
+        return -1;
+    struct output_target *i = add_target(out);
+    if (digest_is_hex(words.items[0]))
+        memcpy(i->digest, words.items[0], DIGEST_HEX_SIZE);
+    i->file = xstrdup(words.items[1]);
+    i->target = xstrdup(words.items[2]);
+    i->arch = xstrdup(words.items[3]);
+    return 0;
+}
+
+int output_targets_read(const char *directory, struct output_targets *out, struct error **err)
+{
+    cleanup_free char *path = targets_path(directory);
+    cleanup_buf struct buf text = {0};
+    cleanup_strlist struct strlist lines = {0};
+    struct error *why = NULL;
+    // A link there is an error, also a dangling one: it may hide files that are wanted.
+    cleanup_close int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0 && errno == ENOENT)
+        return 0;
+    if (folder < 0)
+        return error_errno(err, errno, "reading %s", path);
+    if (file_read_at(folder, "targets", path, 1 << 20, &text, &why) < 0) {
+        if (why->errnum != ENOENT) {
+            *err = why;
+            return -1;
+        }
+        error_free(why);
+        return 0;
+    }
+    strlist_split(&lines, text.data ? text.data : "", "\n");
+    for (size_t i = 0; i < lines.n; i++) {
+        if (parse_target(lines.items[i], out) == 0)
+            continue;
+        error_user(err, "%s: line %zu is not '<digest> <file> <target> <architecture>'", path,
+                   i + 1);
+        return error_hint(err, "remove the file and build its targets again");
+    }
+    return 0;
+}
+
+static void remove_target(struct output_targets *w, const char *target)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        if (!strcmp(w->items[i].target, target))
+            target_free(&w->items[i]);
+        else
+            w->items[kept++] = w->items[i];
+    }
+    w->n = kept;
+}
+
+static void note_node(struct output_targets *w, const struct node *node, bool placed)
+{
+    const struct job *job = job_of(node);
+    remove_target(w, job->recipe->name);
+    for (size_t i = 0; i < job->recipe->outputs.n; i++) {
+        struct output_target *item = add_target(w);
+        item->file = xasprintf("kata-static-%s.tar.xz", job->recipe->outputs.items[i]);
+        item->target = xstrdup(job->recipe->name);
+        item->arch = xstrdup(job->target->name);
+        const struct node_output *o = placed ? node_output(node, item->file) : NULL;
+        if (o)
+            memcpy(item->digest, o->digest, DIGEST_HEX_SIZE);
+    }
+}
+
+static int compare_targets(const void *a, const void *b)
+{
+    return strcmp(((const struct output_target *)a)->file, ((const struct output_target *)b)->file);
+}
+
+static int write_targets(int folder, const char *directory, struct output_targets *w,
+                         struct error **err)
+{
+    cleanup_free char *path = targets_path(directory);
+    cleanup_buf struct buf text = {0}, old = {0};
+    if (w->n)
+        qsort(w->items, w->n, sizeof *w->items, compare_targets);
+    for (size_t i = 0; i < w->n; i++)
+        buf_printf(&text, "%s %s %s %s\n", *w->items[i].digest ? w->items[i].digest : PENDING,
+                   w->items[i].file, w->items[i].target, w->items[i].arch);
+    struct error *why = NULL;
+    if (file_read_at(folder, "targets", path, 1 << 20, &old, &why) < 0 && why->errnum != ENOENT) {
+        *err = why;
+        return -1;
+    }
+    bool same =
+        !why && old.len == text.len && (!text.len || !memcmp(old.data, text.data, text.len));
+    bool none = why && !text.len;
+    error_free(why);
+    return same || none ? 0
+                        : file_write_at(folder, "targets", path, text.data, text.len, 0644, err);
+}
+
+static bool is_among(struct node **nodes, size_t n, const struct node *node)
+{
+    for (size_t i = 0; i < n; i++)
+        if (nodes[i] == node)
+            return true;
+    return false;
+}
+
+int output_targets_note(struct build *b, struct node **placed, size_t placed_count,
+                        struct error **err)
+{
+    const char *directory = b->options.output;
+    int folder = output_folder(b, err);
+    if (folder < 0)
+        return -1;
+    // Another kbuild may be building into the same directory. It needs its own descriptor, since
+    // `folder` stays open.
+    cleanup_close int lock = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock < 0 || flock(lock, LOCK_EX) < 0)
+        return error_errno(err, errno, "locking %s", directory);
+    cleanup_output_targets struct output_targets w = {0};
+    if (output_targets_read(directory, &w, err) < 0)
+        return -1;
+    for (size_t i = 0; i < b->graph.n; i++)
+        if (job_of(b->graph.nodes[i])->placed)
+            note_node(&w, b->graph.nodes[i], is_among(placed, placed_count, b->graph.nodes[i]));
+    return write_targets(folder, directory, &w, err);
 }

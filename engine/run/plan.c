@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recipes -> nodes. Each node gets its needs and the identity lines of its key.
-#include "run/plan.h"
-#include "graph/release_version.h"
-#include "run/prebuilt.h"
-
-#include "pack/pack.h"
+// Recipes -> nodes. Each node gets its id, its needs and the identity lines of its key.
+#include "run/internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,96 +13,11 @@ void plan_role(struct node *node, enum role_kind kind, const char *name, struct 
     job->roles[job->role_count++] = (struct role){kind, name, needed};
 }
 
-struct node *plan_node(struct build *b, enum node_kind kind, const char *name,
-                       bool (*same)(const struct node *, const void *), const void *what,
-                       bool *is_new)
+char *plan_id(const char *name, const struct buf *text)
 {
-    cleanup_free char *unique = xstrdup(name);
-    for (unsigned i = 2;; i++) {
-        struct node *node = graph_find(&b->graph, unique);
-        if (!node) {
-            *is_new = true;
-            return graph_add(&b->graph, kind, name, unique);
-        }
-        if (same(node, what)) {
-            *is_new = false;
-            return node;
-        }
-        free(unique);
-        unique = xasprintf("%s#%u", name, i);
-    }
-}
-
-// ---- sources ----
-
-static bool equal(const char *a, const char *b)
-{
-    return a && b ? !strcmp(a, b) : a == b;
-}
-
-static bool equal_lists(const struct strlist *a, const struct strlist *b)
-{
-    if (a->n != b->n)
-        return false;
-    for (size_t i = 0; i < a->n; i++)
-        if (strcmp(a->items[i], b->items[i]))
-            return false;
-    return true;
-}
-
-static bool same_source(const struct node *node, const void *what)
-{
-    const struct source_spec *a = &job_of(node)->spec, *s = what;
-    if (job_of(node)->list || a->kind != s->kind || !equal(a->url, s->url) ||
-        !equal(a->ref, s->ref) || !equal(a->sha256, s->sha256) || a->submodules != s->submodules ||
-        !equal_lists(&a->patches, &s->patches) || !a->debian != !s->debian)
-        return false;
-    return !a->debian ||
-           (equal_lists(&a->debian->packages, &s->debian->packages) &&
-            equal(a->debian->file, s->debian->file) && equal(a->debian->source, s->debian->source));
-}
-
-bool plan_source_applies(struct build *b, const struct job *job, const struct recipe_source *source)
-{
-    const struct source_options o = source_options(b);
-    return source_applies(job->recipe, source, b->versions, &o) &&
-           condition_holds(job, &source->condition);
-}
-
-// A list that is a local folder needs no script.
-static bool is_folder(const struct build *b, const struct recipe_source *source)
-{
-    const struct source_choice *choice = source_choice_of(b->options.choices, source->name);
-    return choice && choice->origin == ORIGIN_FOLDER;
-}
-
-static int add_source(struct build *b, struct node *user, const struct recipe_source *source,
-                      struct error **err)
-{
-    struct job *job = job_of(user);
-    struct source_options o = source_options(b);
-    struct source_spec spec = {0};
-    cleanup_free char *ignored = source_checkout_ignored(source, b->versions, &o);
-    if (ignored) {
-        cleanup_free char *text = xasprintf("source %s is not the checkout %s: --locked takes only "
-                                            "what versions.lock names",
-                                            source->name, ignored);
-        build_say(b, text);
-    }
-    if (source_describe(job->recipe, source, b->versions, job->target, &o, &spec, err) < 0)
-        return -1;
-    cleanup_free char *name = xasprintf("source:%s", source->name);
-    bool is_new;
-    struct node *node = plan_node(b, NODE_SOURCE, name, same_source, &spec, &is_new);
-    if (is_new) {
-        cleanup_free char *label = xasprintf("source %s", node->id + strlen("source:"));
-        struct job *new = job_new(node, job->recipe, NULL, label);
-        new->spec = spec;
-    } else {
-        source_spec_free(&spec);
-    }
-    plan_role(user, ROLE_SOURCE, source->name, node);
-    return 0;
+    char digest[DIGEST_HEX_SIZE];
+    digest_bytes(text->data ? text->data : "", text->len, digest);
+    return xasprintf("%s:%.12s", name, digest);
 }
 
 // ---- builders and root file systems ----
@@ -114,62 +25,74 @@ static int add_source(struct build *b, struct node *user, const struct recipe_so
 // This machine's distribution; detected when first needed, since many builds do not need it.
 static int host_distribution(struct build *b, struct distribution *copy, struct error **err)
 {
-    if (!b->host.id && distribution_host(&b->host, err) < 0)
+    if (!b->run->host.id && distribution_host(&b->run->host, err) < 0)
         return -1;
-    *copy = (struct distribution){.id = xstrdup(b->host.id), .codename = xstrdup(b->host.codename)};
+    *copy = (struct distribution){.id = xstrdup(b->run->host.id),
+                                  .codename = xstrdup(b->run->host.codename)};
     return 0;
 }
 
-static bool same_packages(const struct node *node, const void *what)
-{
-    const struct job *a = job_of(node), *s = what;
-    return a->target == s->target && equal_lists(&a->packages, &s->packages) &&
-           equal_lists(&a->same, &s->same) && equal(a->setup, s->setup) &&
-           equal(a->image_name, s->image_name) && equal(a->distribution.id, s->distribution.id) &&
-           equal(a->distribution.codename, s->distribution.codename);
-}
+// What a builder or a root file system is made of.
+struct contents {
+    const struct arch *arch;
+    struct strlist packages, same;
+    struct distribution distribution;
+    char *setup;      // or NULL
+    char *image_name; // instead of packages, or NULL
+};
 
-static void describe_packages(struct node *node)
+static void contents_free(struct contents *c)
 {
-    const struct job *job = job_of(node);
-    if (job->image_name) // its digest is resolved in image_pin.c
-        return;
-    buf_printf(&node->identity, "format %s\ndistribution %s %s\narchitecture %s\n", RUN_FORMAT,
-               job->distribution.id, job->distribution.codename, job->target->name);
+    strlist_free(&c->packages);
+    strlist_free(&c->same);
+    distribution_free(&c->distribution);
+    free(c->setup);
+    free(c->image_name);
+}
+#define cleanup_contents __attribute__((cleanup(contents_free)))
+
+// The lines of the key that are known before the packages are resolved; none of an image.
+static int describe_contents(const struct contents *c, struct buf *out, struct error **err)
+{
+    char digest[DIGEST_HEX_SIZE];
     bool sysroot = false;
-    for (size_t i = 0; i < job->packages.n; i++) {
-        buf_printf(&node->identity, "package %s\n", job->packages.items[i]);
-        sysroot |= strchr(job->packages.items[i], ':') != NULL; // of another architecture
+    if (c->image_name) // its digest is in the key
+        return 0;
+    buf_printf(out, "format %s\ndistribution %s %s\narchitecture %s\n", RUN_FORMAT,
+               c->distribution.id, c->distribution.codename, c->arch->name);
+    for (size_t i = 0; i < c->packages.n; i++) {
+        buf_printf(out, "package %s\n", c->packages.items[i]);
+        sysroot |= strchr(c->packages.items[i], ':') != NULL; // of another architecture
     }
-    for (size_t i = 0; i < job->same.n; i++)
-        buf_printf(&node->identity, "same-version %s\n", job->same.items[i]);
+    for (size_t i = 0; i < c->same.n; i++)
+        buf_printf(out, "same-version %s\n", c->same.items[i]);
     if (sysroot)
-        buf_puts(&node->identity, "sysroot format " SYSROOT_FORMAT "\n");
+        buf_puts(out, "sysroot format " SYSROOT_FORMAT "\n");
+    if (!c->setup)
+        return 0;
+    if (digest_file(c->setup, digest, NULL, err) < 0)
+        return -1;
+    buf_printf(out, "setup %s\n", digest);
+    return 0;
 }
 
-// Takes over the contents of `wanted`.
-static struct node *add_packages(struct build *b, enum node_kind kind, const char *name,
-                                 struct job *wanted, const struct recipe *r)
+// The node of these contents, which it takes over.
+static struct node *add_contents(struct build *b, enum node_kind kind, const char *name,
+                                 const char *id, struct contents *c, const struct buf *identity,
+                                 const struct recipe *r)
 {
-    bool is_new;
-    struct node *node = plan_node(b, kind, name, same_packages, wanted, &is_new);
-    if (is_new) {
-        cleanup_free char *label = xstrdup(node->id);
-        *strchr(label, ':') = ' ';
-        struct job *job = job_new(node, r, wanted->target, label);
-        job->packages = wanted->packages;
-        job->same = wanted->same;
-        job->distribution = wanted->distribution;
-        job->setup = wanted->setup;
-        job->image_name = wanted->image_name;
-        describe_packages(node);
-    } else {
-        strlist_free(&wanted->packages);
-        strlist_free(&wanted->same);
-        distribution_free(&wanted->distribution);
-        free(wanted->setup);
-        free(wanted->image_name);
-    }
+    struct node *node = graph_find(&b->graph, id);
+    if (node)
+        return node;
+    node = graph_add(&b->graph, kind, name, id);
+    buf_add(&node->identity, identity->data, identity->len);
+    struct job *job = job_new(node, r, c->arch);
+    job->packages = c->packages;
+    job->same = c->same;
+    job->distribution = c->distribution;
+    job->setup = c->setup;
+    job->image_name = c->image_name;
+    *c = (struct contents){0};
     return node;
 }
 
@@ -196,63 +119,124 @@ static void add_libraries(const struct recipe_builder *builder, const struct arc
     }
 }
 
+// The packages of a builder for this target, sorted.
+static void builder_packages(const struct recipe_builder *builder, const struct arch *target,
+                             struct strlist *out)
+{
+    strlist_add_all(out, &builder->packages);
+    if (target != arch_host())
+        strlist_add_all(out, &builder->cross[target - arch_table]);
+    add_libraries(builder, target, out);
+    strlist_sort(out);
+}
+
+static bool equal_lists(const struct strlist *a, const struct strlist *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (strcmp(a->items[i], b->items[i]))
+            return false;
+    return true;
+}
+
+// The architecture that names a builder with these packages: this machine's if it has the same for
+// its own programs, else the first target that it has them for. Thus a builder that is the same for
+// several targets is one node.
+static const struct arch *naming_target(const struct recipe_builder *builder,
+                                        const struct strlist *packages)
+{
+    for (size_t i = 0; i <= arch_count; i++) {
+        const struct arch *target = i ? &arch_table[i - 1] : arch_host();
+        cleanup_strlist struct strlist its = {0};
+        builder_packages(builder, target, &its);
+        if (equal_lists(&its, packages))
+            return target;
+    }
+    return arch_host(); // of an image
+}
+
 // Such groups matter only where their packages are for two architectures.
-static void add_same_versions(const struct recipe_builder *builder, struct job *wanted)
+static void add_same_versions(const struct recipe_builder *builder, struct contents *c)
 {
     for (size_t i = 0; i < builder->same.n; i++) {
         cleanup_strlist struct strlist group = {0};
         bool here = false, other = false;
         strlist_split(&group, builder->same.items[i], ",");
-        for (size_t k = 0; k < wanted->packages.n; k++) {
-            const char *name = wanted->packages.items[k], *colon = strchr(name, ':');
+        for (size_t k = 0; k < c->packages.n; k++) {
+            const char *name = c->packages.items[k], *colon = strchr(name, ':');
             cleanup_free char *plain = xstrndup(name, strcspn(name, ":"));
             bool member = strlist_has(&group, plain);
             here = here || (member && !colon);
             other = other || (member && colon);
         }
         if (here && other)
-            strlist_add(&wanted->same, builder->same.items[i]);
+            strlist_add(&c->same, builder->same.items[i]);
     }
+}
+
+static int fill_builder(struct build *b, const struct job *user, struct contents *c,
+                        struct error **err)
+{
+    const struct recipe_builder *builder = user->recipe->builder;
+    c->arch = arch_host();
+    c->image_name = builder_image_name(builder);
+    if (c->image_name)
+        return 0;
+    builder_packages(builder, user->target, &c->packages);
+    add_same_versions(builder, c);
+    if (builder->setup)
+        c->setup = xasprintf("%s/%s", user->recipe->folder, builder->setup);
+    return host_distribution(b, &c->distribution, err);
+}
+
+// "builder:<name>:<this machine's architecture>[-<target>]:<digest>"
+static char *builder_id(const struct recipe_builder *builder, const struct contents *c,
+                        const struct buf *identity)
+{
+    const struct arch *target = naming_target(builder, &c->packages);
+    cleanup_buf struct buf text = {0};
+    buf_add(&text, identity->data, identity->len);
+    if (c->image_name)
+        buf_printf(&text, "image %s\n", c->image_name);
+    cleanup_free char *name =
+        xasprintf("builder:%s:%s%s%s", builder->name, c->arch->name, target == c->arch ? "" : "-",
+                  target == c->arch ? "" : target->name);
+    return plan_id(name, &text);
 }
 
 static int add_builder(struct build *b, struct node *user, struct error **err)
 {
     const struct job *job = job_of(user);
     const struct recipe_builder *builder = job->recipe->builder;
-    const struct arch *host = arch_host();
     if (!builder)
         return 0;
     if (b->options.host_builder)
         return host_tools_key(builder, job->target, &user->identity, err);
-    struct job wanted = {.target = host, .image_name = builder_image_name(builder)};
-    if (wanted.image_name) {
-        cleanup_free char *name = xasprintf("builder:%s", builder->name);
-        struct node *node = add_packages(b, NODE_BUILDER, name, &wanted, job->recipe);
-        plan_role(user, ROLE_BUILDER, builder->name, node);
-        return 0;
-    }
-    strlist_add_all(&wanted.packages, &builder->packages);
-    if (job->target != host)
-        strlist_add_all(&wanted.packages, &builder->cross[job->target - arch_table]);
-    add_libraries(builder, job->target, &wanted.packages);
-    strlist_sort(&wanted.packages);
-    add_same_versions(builder, &wanted);
-    if (host_distribution(b, &wanted.distribution, err) < 0) {
-        strlist_free(&wanted.packages);
-        strlist_free(&wanted.same);
+    cleanup_contents struct contents c = {0};
+    cleanup_buf struct buf identity = {0};
+    if (fill_builder(b, job, &c, err) < 0 || describe_contents(&c, &identity, err) < 0)
         return -1;
-    }
-    char digest[DIGEST_HEX_SIZE] = "";
-    if (builder->setup) {
-        wanted.setup = xasprintf("%s/%s", job->recipe->folder, builder->setup);
-        if (digest_file(wanted.setup, digest, NULL, err) < 0)
-            return -1;
-    }
     cleanup_free char *name = xasprintf("builder:%s", builder->name);
-    struct node *node = add_packages(b, NODE_BUILDER, name, &wanted, job->recipe);
-    if (*digest && !strstr(node->identity.data, "\nsetup "))
-        buf_printf(&node->identity, "setup %s\n", digest);
-    plan_role(user, ROLE_BUILDER, builder->name, node);
+    cleanup_free char *id = builder_id(builder, &c, &identity);
+    plan_role(user, ROLE_BUILDER, builder->name,
+              add_contents(b, NODE_BUILDER, name, id, &c, &identity, job->recipe));
+    return 0;
+}
+
+static int rootfs_distribution(struct build *b, const struct job *job, struct distribution *out,
+                               struct error **err)
+{
+    if (b->options.debian)
+        return host_distribution(b, out, err);
+    cleanup_free char *path = arch_expand(job->recipe->rootfs->distribution, job->target);
+    cleanup_free char *id = xasprintf("%s.name", path);
+    cleanup_free char *codename = xasprintf("%s.version", path);
+    const char *id_text = versions_text(b->versions, id, err);
+    const char *codename_text = id_text ? versions_text(b->versions, codename, err) : NULL;
+    if (!codename_text)
+        return error_wrap(err, "the distribution of %s", job->label);
+    *out = (struct distribution){.id = xstrdup(id_text), .codename = xstrdup(codename_text)};
     return 0;
 }
 
@@ -262,93 +246,26 @@ static int add_rootfs(struct build *b, struct node *user, struct error **err)
     const struct recipe_rootfs *rootfs = job->recipe->rootfs;
     if (!rootfs)
         return 0;
-    struct job wanted = {.target = job->target};
-    strlist_add_all(&wanted.packages, &rootfs->packages);
+    cleanup_contents struct contents c = {.arch = job->target};
+    cleanup_buf struct buf identity = {0};
+    strlist_add_all(&c.packages, &rootfs->packages);
     for (size_t i = 0; i < rootfs->more_count; i++)
         for (size_t k = 0;
              condition_holds(job, &rootfs->more[i].when) && k < rootfs->more[i].packages.n; k++)
-            if (!strlist_has(&wanted.packages, rootfs->more[i].packages.items[k]))
-                strlist_add(&wanted.packages, rootfs->more[i].packages.items[k]);
-    strlist_sort(&wanted.packages);
-    if (b->options.debian) {
-        if (host_distribution(b, &wanted.distribution, err) < 0) {
-            strlist_free(&wanted.packages);
-            return -1;
-        }
-    } else {
-        cleanup_free char *path = arch_expand(rootfs->distribution, job->target);
-        cleanup_free char *id = xasprintf("%s.name", path);
-        cleanup_free char *codename = xasprintf("%s.version", path);
-        const char *id_text = versions_text(b->versions, id, err);
-        const char *codename_text = id_text ? versions_text(b->versions, codename, err) : NULL;
-        if (!codename_text) {
-            strlist_free(&wanted.packages);
-            return error_wrap(err, "the distribution of %s", job->label);
-        }
-        wanted.distribution.id = xstrdup(id_text);
-        wanted.distribution.codename = xstrdup(codename_text);
-    }
-    cleanup_free char *name = xasprintf("rootfs:%s:%s", job->recipe->name, job->target->name);
-    struct node *node = add_packages(b, NODE_ROOTFS, name, &wanted, job->recipe);
-    plan_role(user, ROLE_ROOTFS, "rootfs", node);
-    return 0;
-}
-
-// ---- files of recipes ----
-
-int plan_folder(const struct job *job, const char *title, const char *folder, const char *inner,
-                struct buf *out, struct error **err)
-{
-    // "file shared/<name>": paths in there are named shared/<name>/... in the recipe
-    const char *shared = strstr(title, " shared/");
-    cleanup_free char *path = *inner ? xasprintf("%s/%s", folder, inner) : xstrdup(folder);
-    cleanup_strlist struct strlist names = {0};
-    if (list_directory(path, &names, err) < 0)
+            if (!strlist_has(&c.packages, rootfs->more[i].packages.items[k]))
+                strlist_add(&c.packages, rootfs->more[i].packages.items[k]);
+    strlist_sort(&c.packages);
+    if (rootfs_distribution(b, job, &c.distribution, err) < 0 ||
+        describe_contents(&c, &identity, err) < 0)
         return -1;
-    for (size_t i = 0; i < names.n; i++) {
-        if (!*inner && !strcmp(names.items[i], "recipe.yaml"))
-            continue;
-        cleanup_free char *relative =
-            *inner ? xasprintf("%s/%s", inner, names.items[i]) : xstrdup(names.items[i]);
-        cleanup_free char *file = xasprintf("%s/%s", folder, relative);
-        cleanup_free char *named =
-            shared ? xasprintf("%s/%s", shared + 1, relative) : xstrdup(relative);
-        if (recipe_hides(job->recipe, job->target, named))
-            continue;
-        if (strchr(relative, '\n')) // it would add a line to the key
-            return error_user(err, "%s has a line break in its name", file);
-        struct stat st;
-        if (lstat(file, &st) < 0)
-            return error_errno(err, errno, "reading %s", file);
-        char digest[DIGEST_HEX_SIZE];
-        if (S_ISDIR(st.st_mode)) {
-            size_t before = out->len;
-            if (plan_folder(job, title, folder, relative, out, err) < 0)
-                return -1;
-            digest_bytes("", 0, digest);
-            if (out->len == before) // an empty folder: a step sees it
-                buf_printf(out, "%s %s d %s\n", title, relative, digest);
-            continue;
-        }
-        if (S_ISLNK(st.st_mode)) {
-            char target[4096];
-            ssize_t n = readlink(file, target, sizeof target);
-            if (n < 0)
-                return error_errno(err, errno, "reading %s", file);
-            digest_bytes(target, (size_t)n, digest);
-        } else if (!S_ISREG(st.st_mode)) {
-            return error_user(err, "%s is a special file; a recipe holds files only", file);
-        } else if (digest_file(file, digest, NULL, err) < 0) {
-            return -1;
-        }
-        buf_printf(out, "%s %s %c %s\n", title, relative,
-                   S_ISLNK(st.st_mode)   ? 'l'
-                   : (st.st_mode & 0100) ? 'x'
-                                         : '-',
-                   digest);
-    }
+    // A recipe has one for each architecture.
+    cleanup_free char *name = xasprintf("rootfs:%s:%s", job->recipe->name, job->target->name);
+    plan_role(user, ROLE_ROOTFS, "rootfs",
+              add_contents(b, NODE_ROOTFS, name, name, &c, &identity, job->recipe));
     return 0;
 }
+
+// ---- artifacts ----
 
 // The keys of recipe.yaml that can change the output. Package origins, names and tests cannot.
 static const char *const deciding_keys[] = {"action",  "run",    "phases", "environment", "sign",
@@ -429,7 +346,7 @@ struct node *plan_artifact(struct build *b, const struct recipe *r, const struct
     if (place_check_recipe(r, err) < 0)
         return NULL;
     node = graph_add(&b->graph, NODE_ARTIFACT, name, name);
-    struct job *job = job_new(node, r, target, r->name);
+    struct job *job = job_new(node, r, target);
     job->placed = r->release;
     int prebuilt = prebuilt_find(b, r->name, target, &job->prebuilt, err);
     if (prebuilt)
@@ -441,16 +358,120 @@ struct node *plan_artifact(struct build *b, const struct recipe *r, const struct
     job->value_count = r->variable_count;
     if (constants_resolve(job, b->versions, err) < 0)
         return NULL;
-    for (size_t i = 0; i < r->source_count; i++)
-        if ((!r->sources[i].list || is_folder(b, &r->sources[i])) &&
-            plan_source_applies(b, job, &r->sources[i]) &&
-            add_source(b, node, &r->sources[i], err) < 0)
-            return NULL;
-    if (add_builder(b, node, err) < 0 || plan_lists(b, node, err) < 0 ||
-        add_rootfs(b, node, err) < 0 || add_needs(b, node, err) < 0 ||
-        identify_recipe(b, node, err) < 0 ||
+    // A list needs the other sources and the builder.
+    if (plan_sources(b, node, err) < 0 || add_builder(b, node, err) < 0 ||
+        plan_lists(b, node, err) < 0 || add_rootfs(b, node, err) < 0 ||
+        add_needs(b, node, err) < 0 || identify_recipe(b, node, err) < 0 ||
         (actions[r->action].identify && actions[r->action].identify(b, node, err) < 0))
         return NULL;
     node->identified = true;
+    return node;
+}
+
+// ---- targets ----
+
+static int compare_labels(const void *a, const void *b)
+{
+    return strcmp(node_label(*(struct node *const *)a), node_label(*(struct node *const *)b));
+}
+
+// A label that several nodes have is for none of them: each gets its id instead.
+static void set_labels(struct graph *g)
+{
+    cleanup_free struct node **nodes = xcalloc(g->n + 1, sizeof(struct node *));
+    for (size_t i = 0; i < g->n; i++) {
+        nodes[i] = g->nodes[i];
+        job_set_label(nodes[i], false);
+    }
+    qsort(nodes, g->n, sizeof(struct node *), compare_labels);
+    for (size_t i = 0, end; i < g->n; i = end) {
+        for (end = i + 1; end < g->n && !compare_labels(&nodes[i], &nodes[end]);)
+            end++;
+        for (size_t k = i; end - i > 1 && k < end; k++)
+            job_set_label(nodes[k], true);
+    }
+}
+
+static int add_companions(struct build *b, struct node *node, struct error **err)
+{
+    const struct recipe *r = job_of(node)->recipe;
+    for (size_t i = 0; i < r->with.n; i++) {
+        const struct recipe *other = recipe_get(b->recipes, r->with.items[i], err);
+        if (!other)
+            return error_wrap(err, "%s: with", r->file);
+        if (!recipe_supports(other, job_of(node)->target))
+            continue;
+        struct node *along = plan_artifact(b, other, job_of(node)->target, err);
+        if (!along)
+            return -1;
+        job_of(along)->placed = true;
+    }
+    return 0;
+}
+
+static int request_one(struct build *b, const struct recipe *r, const struct arch *target,
+                       struct targets *out, struct error **err)
+{
+    struct node *node = plan_artifact(b, r, target, err);
+    if (!node || add_companions(b, node, err) < 0)
+        return -1;
+    job_of(node)->asked = job_of(node)->placed = true;
+    if (out) {
+        out->nodes = xgrow(out->nodes, &out->cap, out->n + 1, sizeof(struct node *));
+        out->nodes[out->n++] = node;
+    }
+    return 0;
+}
+
+static int request_members(struct build *b, const struct recipe *group, const struct arch *target,
+                           struct targets *out, struct error **err)
+{
+    const struct recipe_needs *members = &group->members[target - arch_table];
+    struct source_options o;
+    const struct choosing c = choosing_of(b, &o);
+    for (size_t i = 0; i < members->count; i++) {
+        struct error *why = NULL;
+        const struct recipe *r = choose_recipe(&c, group, &members->list[i], target, &why);
+        if (why) {
+            *err = why;
+            return -1;
+        }
+        if (r && request_one(b, r, target, out, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int build_add_targets(struct build *b, const char *name, struct targets *out, struct error **err)
+{
+    const struct recipe *r = recipe_get(b->recipes, name, err);
+    const struct arch *target = r ? choose_arch(r, b->options.arch, err) : NULL;
+    if (target)
+        note_source_names(b, r, target);
+    if (!target || (r->action == ACTION_GROUP ? request_members(b, r, target, out, err)
+                                              : request_one(b, r, target, out, err)) < 0)
+        return -1;
+    struct node **order = graph_order(&b->graph, err);
+    if (!order)
+        return -1;
+    free(order);
+    set_labels(&b->graph);
+    return place_check(b, err);
+}
+
+struct node *build_add_target(struct build *b, const char *name, struct error **err)
+{
+    const struct recipe *r = recipe_get(b->recipes, name, err);
+    if (!r)
+        return NULL;
+    if (r->action == ACTION_GROUP) {
+        error_user(err, "%s is a group of targets, and makes nothing itself", name);
+        error_hint(err, "name one of its members; %s lists them", r->file);
+        return NULL;
+    }
+    struct targets found = {0};
+    int result = build_add_targets(b, name, &found, err);
+    struct node *node = result < 0 || !found.n ? NULL : found.nodes[0];
+    free(found.nodes);
     return node;
 }

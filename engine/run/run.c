@@ -1,12 +1,97 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a plan: sets what the run makes, and keeps the results, as the scheduler's actions.
+// Opens a build (versions.yaml, recipes, lock, store, shared cache), runs its plan, and closes it:
+// sets what the run makes, and keeps the results, as the scheduler's actions.
 #include "run/internal.h"
 
-#include "run/schedule.h"
-#include "run/view.h"
-#include "run/wanted.h"
-#include "run/work.h"
+#include "base/input.h"
 #include "share/share.h"
+
+#include <string.h>
+
+// ---- open and close ----
+
+// Trusted keys are checked even if this run uses no registry: results of earlier ones are in the
+// local cache.
+static int load_trusted(struct build *b, struct error **err)
+{
+    const char *path;
+    if (security_variables_check(err) < 0 ||
+        security_variable("KBUILD_TRUSTED_KEYS", &path, err) < 0)
+        return -1;
+    if (path && !(b->trusted = trusted_keys_load(path, err)))
+        return error_wrap(err, "KBUILD_TRUSTED_KEYS");
+    return 0;
+}
+
+struct build *build_open(const struct build_options *o, struct error **err)
+{
+    struct build *b = xcalloc(1, sizeof *b);
+    b->options = *o;
+    b->run = xcalloc(1, sizeof *b->run);
+    b->run->mirrors = mirrors_new();
+    if (load_trusted(b, err) < 0 || !(b->versions = versions_load(o->versions, err)) ||
+        !(b->recipes = recipe_set_open(o->recipes, err)) || check_source_names(b, err) < 0 ||
+        !(b->lock = lock_open(o->versions, err)) || !(b->store = store_open(o->cache, err)) ||
+        remote_open(b, err) < 0) {
+        build_close(b);
+        return NULL;
+    }
+    return b;
+}
+
+static void job_forget(struct node *node)
+{
+    struct job *job = job_of(node);
+    if (!job)
+        return;
+    entry_forget(job);
+    checkpoint_free(job->checkpoint);
+    job_free(job);
+}
+
+// Before the store is closed, which has the folders of the mirrors.
+static void run_state_free(struct run_state *s)
+{
+    mirrors_free(s->mirrors);
+    distribution_free(&s->host);
+    strlist_free(&s->targets);
+    strlist_free(&s->source_names);
+    strlist_free(&s->notes);
+    if (s->output_open)
+        close(s->output_fd);
+    free(s);
+}
+
+void build_close(struct build *b)
+{
+    if (!b)
+        return;
+    for (size_t i = 0; i < b->graph.n; i++)
+        job_forget(b->graph.nodes[i]);
+    graph_free(&b->graph);
+    run_state_free(b->run);
+    if (b->store)
+        store_close(b->store);
+    if (b->lock)
+        lock_free(b->lock);
+    if (b->recipes)
+        recipe_set_free(b->recipes);
+    if (b->versions)
+        versions_free(b->versions);
+    remote_close(b->remote);
+    trusted_keys_free(b->trusted);
+    free(b);
+}
+
+struct graph *build_graph(struct build *b)
+{
+    return &b->graph;
+}
+
+const struct build_options *build_options(const struct build *b)
+{
+    return &b->options;
+}
 
 // ---- what to make ----
 
@@ -38,26 +123,26 @@ static void set_purpose(struct task *t, enum run_what what)
 
 // ---- the scheduler's actions ----
 
-struct running {
+struct run_context {
     struct build *b;
     enum run_what what;
 };
 
-static int look_up(void *context, struct node *node, struct error **err)
+static int look_up_node(void *context, struct node *node, struct error **err)
 {
-    struct running *r = context;
+    struct run_context *r = context;
     return evaluate_node(r->b, node, err);
 }
 
-static int looked_up(void *context, struct error **err)
+static int save_lock(void *context, struct error **err)
 {
-    struct running *r = context;
+    struct run_context *r = context;
     return lock_save(r->b->lock, err); // what cached lists pin
 }
 
 static int open_log(void *context, struct task *t, struct error **err)
 {
-    struct running *r = context;
+    struct run_context *r = context;
     char *path = build_log_path(&r->b->options, node_label(t->node));
     int file = output_log_open(r->b, path, err);
     if (file < 0) {
@@ -69,19 +154,19 @@ static int open_log(void *context, struct task *t, struct error **err)
 
 static void place_log(void *context, struct task *t)
 {
-    struct running *r = context;
+    struct run_context *r = context;
     output_log_place(r->b, t->log.path, t->log.file);
 }
 
-static void make(void *context, struct node *node, struct outcome *out)
+static void make_in_child(void *context, struct node *node, struct outcome *out)
 {
-    struct running *r = context;
+    struct run_context *r = context;
     make_node(r->b, node, out);
 }
 
-static int keep(void *context, struct task *t, struct error **err)
+static int keep_result(void *context, struct task *t, struct error **err)
 {
-    struct running *r = context;
+    struct run_context *r = context;
     const json_t *record = t->outcome.record;
     if (!outputs_from_record(t->node, record))
         return error_set(err, ERROR_STEP, "%s: made nothing", node_label(t->node));
@@ -188,9 +273,9 @@ static int place_and_note(struct build *b, const struct schedule *s, struct erro
     size_t n, placed;
     cleanup_free struct node **results = nodes_of(s, is_result, &n);
     if (place_all(b, results, n, &placed, err) == 0)
-        return wanted_note(b, results, placed, err);
+        return output_targets_note(b, results, placed, err);
     cleanup_error struct error *later = NULL; // the first error is reported
-    wanted_note(b, results, placed, &later);
+    output_targets_note(b, results, placed, &later);
     return -1;
 }
 
@@ -212,17 +297,17 @@ static int publish(struct build *b, const struct schedule *s, struct error **err
     return remote_publish(b, nodes, n, err);
 }
 
-static int make_all(struct build *b, struct schedule *s, struct running *running,
+static int make_all(struct build *b, struct schedule *s, struct run_context *context,
                     struct error **failure, struct error **err)
 {
     const struct schedule_actions doing = {
-        .context = running,
-        .look_up = look_up,
-        .looked_up = looked_up,
+        .context = context,
+        .look_up = look_up_node,
+        .looked_up = save_lock,
         .open_log = open_log,
         .place_log = place_log,
-        .make = make,
-        .keep = keep,
+        .make = make_in_child,
+        .keep = keep_result,
         .forget_shared = forget_shared,
         .started = started,
         .progressed = progressed,
@@ -239,7 +324,7 @@ static int make_all(struct build *b, struct schedule *s, struct running *running
 
 int run_nodes(struct build *b, enum run_what what, struct error **err)
 {
-    struct running running = {.b = b, .what = what};
+    struct run_context context = {.b = b, .what = what};
     bool publishes = what == RUN_ALL || what == RUN_NETWORK;
     struct schedule s;
     struct error *failure = NULL;
@@ -250,7 +335,7 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
         set_purpose(&s.tasks[i], what);
     bool missing = schedule_want(&s);
     view_open(b, &s);
-    int result = missing ? make_all(b, &s, &running, &failure, err) : 0;
+    int result = missing ? make_all(b, &s, &context, &failure, err) : 0;
     if (!result && what == RUN_ALL)
         result = place_and_note(b, &s, err);
     if (!result && publishes)
@@ -269,7 +354,7 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
 
 int build_run(struct build *b, struct error **err)
 {
-    work_remind(b);
+    checkpoint_remind(b);
     // Checked now: the results go there after perhaps an hour of work.
     if (output_folder(b, err) < 0)
         return -1;

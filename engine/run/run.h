@@ -2,32 +2,27 @@
 // Building: recipes and versions.yaml become a graph, the graph is run in parallel, results go to
 // the output directory.
 //
-//   build.c         opens the state of a run        run.c         what to make, what to keep
-//   plan*.c         recipes -> nodes                schedule.c    the parallel run; knows no recipe
-//   evaluate.c      keys, what is to be made        child.c       starts a node's process
-//   packages.c      packages of a node, pins        report.c      reports of that process
-//   local.c         --source NAME=DIR               outcome.c     the result of that process
-//   make.c          the work of that process        node_*.c      making, one kind of node each
-//   step.c          what a script sees              sign.c        signs what a script leaves
-//   output.c        output directory and logs       place.c       results -> output directory
-//   tarball.c       a result -> a tarball           view.c        live view, lines, JSON events
-//   steplog.c       the output of a step            until.c       stopping between phases
-//   work.c          unfinished work, kept           prebuilt.c    artifacts of others
-//   image_pin.c     image names -> digests          shell.c       interactive shell in a step
-//   world.c         a second build environment      wanted.c      build/targets
-//   ignored.c       variables without effect
+//   run.c         opens a build, runs its plan    schedule.c    the parallel run of a graph
+//   plan*.c       recipes -> nodes                child.c       a node's process: log, reports
+//   evaluate.c    keys, what is to be made        make.c        the work of that process
+//   notes.c       notes on the plan               node_*.c      making, one kind of node each
+//   output.c      output directory and logs       step.c        what a script sees
+//   place.c       results -> output directory     prebuilt.c    artifacts of others
+//   view.c        live view, lines, JSON events   checkpoint.c  unfinished work, kept
+//   se_trust.c    verification of host keys       phases.c      --until, kbuild shell
+//
+// Two parts have headers of their own: schedule.h and se_trust.h.
+//
+// Ownership: the build owns its graph and all that it opened; build_close() frees it.
 #ifndef KBUILD_RUN_RUN_H
 #define KBUILD_RUN_RUN_H
 
-#include "graph/build.h"
+#include "graph/job.h"
 
 // Loads versions.yaml and opens recipes, lock and cache.
 struct build *build_open(const struct build_options *o, struct error **err);
 void build_close(struct build *b);
 struct graph *build_graph(struct build *b);
-struct recipe_set *build_recipes(struct build *b);
-const struct versions *build_versions(const struct build *b);
-struct store *build_store(struct build *b);
 const struct build_options *build_options(const struct build *b);
 
 // Adds a target and all its needs to the graph. Errors before anything is made: an unknown target,
@@ -40,6 +35,12 @@ struct targets {
     size_t n, cap;
 };
 int build_add_targets(struct build *b, const char *name, struct targets *out, struct error **err);
+// The input of choices between recipes; it borrows *o.
+struct choosing choosing_of(struct build *b, struct source_options *o);
+// The node of a recipe, with all its needs, not marked as a target. A group has no node, and is an
+// error.
+struct node *plan_artifact(struct build *b, const struct recipe *r, const struct arch *target,
+                           struct error **err);
 // Finds out what is cached. With `resolve`, the network is queried for branches, tags and archives
 // that the lock lacks, and the answers are recorded; without, such nodes stay NODE_UNKNOWN.
 int build_evaluate(struct build *b, bool resolve, struct error **err);
@@ -54,7 +55,7 @@ int build_update(struct build *b, struct error **err);
 // Puts these packages into versions.lock.
 int build_lock(struct build *b, struct error **err);
 // Makes the inputs of a script target and runs its phases up to `phase`, in folders that are kept:
-// <output>/<target>/builddir and destdir (work.h). The cache is not changed.
+// <output>/<target>/builddir and destdir (checkpoint.c). The cache is not changed.
 int build_until(struct build *b, struct node *target, const char *phase, struct error **err);
 // Opens an interactive shell in the sandbox of a script target, its inputs made first. *status gets
 // the shell's exit status.
@@ -81,5 +82,41 @@ const char *build_random(const struct node *node);
 // file system without unnamed files it replaces it at once.
 int output_log_open(struct build *b, const char *path, struct error **err);
 void output_log_place(struct build *b, const char *path, int log);
+
+// ---- build/targets ----
+// <output directory>/targets: the requested files of the directory, whether their build succeeded
+// or not. A merge of the directory requires all of them.
+//
+//   <SHA-256, or "pending"> <file> <target> <architecture>
+//
+// one line a tarball, sorted by file. "pending" is a file that a run was to make and could not: a
+// tarball of that name is then from an earlier run. An interrupted run changes nothing. Runs add to
+// the file; a line is replaced when its target is built again, and is removed only by hand.
+
+struct output_target {
+    char digest[DIGEST_HEX_SIZE]; // "" if it is pending
+    char *file, *target, *arch;
+};
+struct output_targets {
+    struct output_target *items;
+    size_t n, cap;
+};
+
+// A directory without this file: an empty result.
+int output_targets_read(const char *directory, struct output_targets *out, struct error **err);
+void output_targets_free(struct output_targets *w);
+#define cleanup_output_targets __attribute__((cleanup(output_targets_free)))
+
+// ---- kbuild verify: another environment for a second build ----
+// It must not matter: the second build has to give the same bytes (docs/reproducibility.md).
+
+struct variation {
+    const char *scratch;  // folder for the step's work; NULL: in the cache, as usual
+    bool keep_processors; // do not hide a processor
+    bool keep_clock;      // do not shift the time
+};
+// The differences of this environment, a line each, and in `same` what could not be changed and
+// why.
+void variation_describe(const struct variation *w, struct strlist *differs, struct strlist *same);
 
 #endif

@@ -5,9 +5,8 @@
 // stop a rebuild.
 #include "run/schedule.h"
 
-#include "base/process.h"
 #include "base/error.h"
-#include "run/child.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -4,8 +4,8 @@
 #include "run/se_trust.h"
 
 #include "base/error.h"
+#include "http/http.h"
 #include "run/internal.h"
-#include "source/fetch.h"
 
 #include <string.h>
 
@@ -55,14 +55,14 @@ void se_verification_files(const struct job *job, struct strlist *certificates,
 static int check_complete(const struct job *job, struct error **err)
 {
     struct strlist missing = {0};
-    bool wanted = is_set(job, ROOT_CA) || is_set(job, ONLINE);
+    bool enabled = is_set(job, ROOT_CA) || is_set(job, ONLINE);
     for (size_t i = SIGNING_KEY; i <= HOST_KEY_CRL; i++) {
-        wanted |= is_set(job, i);
+        enabled |= is_set(job, i);
         if (!is_set(job, i) && !(i == HOST_KEY_CRL && is_set(job, ONLINE)))
             strlist_add(&missing, variables[i].name);
     }
-    int result = wanted;
-    if (wanted && missing.n) {
+    int result = enabled;
+    if (enabled && missing.n) {
         cleanup_free char *names = strlist_join(&missing, " and ");
         error_user(err,
                    "All of SIGNING_KEY_CERT_PATH, INTERMEDIATE_CA_CERT_PATH and HOST_KEY_CRL_PATH "
@@ -87,12 +87,12 @@ static int check_external(const struct job *job, struct error **err)
 int se_verification_of(const struct job *job, bool external, bool offline,
                        struct se_verification *out, struct error **err)
 {
-    int wanted = check_complete(job, err);
-    if (wanted <= 0)
-        return wanted;
+    int enabled = check_complete(job, err);
+    if (enabled <= 0)
+        return enabled;
     if (external && check_external(job, err) < 0)
         return -1;
-    out->wanted = true;
+    out->enabled = true;
     se_verification_files(job, &out->certificates, &out->crls);
     if (value_of(job, ROOT_CA)->files.n)
         out->root_ca = xstrdup(value_of(job, ROOT_CA)->files.items[0]);
@@ -106,7 +106,7 @@ int se_verification_of(const struct job *job, bool external, bool offline,
     out->trust.fetched = &out->fetched;
     out->trust.fetch_all = is_set(job, ONLINE);
     if (!offline && (!online || strcmp(online, "no") != 0))
-        out->trust.fetch = fetch_bytes;
+        out->trust.fetch = http_fetch;
     return 0;
 }
 
@@ -133,7 +133,7 @@ static int take_environment(const struct job *job, struct strlist *documents,
         strlist_add_all(documents, &value_of(job, DOCUMENTS)->files);
     if (!out || se_verification_of(job, false, offline, out, err) < 0)
         return out ? -1 : 0;
-    if (out->wanted)
+    if (out->enabled)
         return 0;
     error_user(err, "nothing to verify with: neither options nor variables name a signing key");
     return error_hint(err, "give --cert and --crl, or set SIGNING_KEY_CERT_PATH, "

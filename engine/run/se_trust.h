@@ -10,7 +10,7 @@
 struct job;
 
 struct se_verification {
-    bool wanted; // if false, none of the variables is set
+    bool enabled; // if false, none of the variables is set
     struct strlist certificates, crls;
     char *root_ca;          // or NULL
     struct strlist fetched; // address and SHA-256 of each revocation list that was fetched

@@ -1,16 +1,126 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prepares what a step sees: fixed paths, and an environment built from nothing (docs/recipes.md).
+// For `kbuild verify` also another environment, which must not matter: user, umask, locale, clock
+// and number of processors (docs/reproducibility.md).
 #include "run/internal.h"
 
-#include "run/work.h"
-#include "run/world.h"
-
 #include "base/file.h"
-#include "pack/pack.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <sched.h>
+#include <stdlib.h>
 #include <string.h>
+
+// ---- the environment of a second build ----
+
+enum { OTHER_USER = 1234 };
+
+// libfaketime of this host; it works in a builder whose C library is of the same release.
+static char *find_clock(void)
+{
+    glob_t found;
+    char *path = NULL;
+    if (glob("/usr/lib/*/faketime/libfaketime.so.1", 0, NULL, &found) == 0)
+        path = xstrdup(found.gl_pathv[0]);
+    globfree(&found);
+    return path;
+}
+
+static int processors(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+void variation_describe(const struct variation *w, struct strlist *differs, struct strlist *same)
+{
+    strlist_add(differs, "user: uid 1234 instead of 0");
+    strlist_add(differs, "umask: 077 instead of 022");
+    strlist_add(differs, "time zone: Pacific/Kiritimati instead of UTC");
+    strlist_add(differs, "locale: tr_TR.UTF-8 instead of C.UTF-8");
+    strlist_add(differs, "PATH, HOME and host name: others");
+    strlist_add(differs, "jobs of make: one more");
+    cleanup_free char *clock = find_clock();
+    if (w->keep_clock)
+        strlist_add(same, "clock: left as it is, as was asked for");
+    else if (clock)
+        strlist_add(differs, "clock: 400 days later");
+    else
+        strlist_add(same, "clock: install libfaketime to change it");
+    if (w->keep_processors)
+        strlist_add(same, "processors: left as they are, as was asked for");
+    else if (processors() > 1)
+        strlist_add(differs, "processors: one fewer");
+    else
+        strlist_add(same, "processors: there is one only");
+    if (w->scratch)
+        strlist_addf(differs, "place and file order of the work: %s", w->scratch);
+    else
+        strlist_add(same, "file order: --scratch=DIR on another file system (a tmpfs) changes it");
+}
+
+static void hide_a_processor(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) < 0 || CPU_COUNT(&set) < 2)
+        return;
+    int last = CPU_SETSIZE - 1;
+    while (!CPU_ISSET(last, &set))
+        last--;
+    CPU_CLR(last, &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
+
+void variation_apply(const struct variation *w)
+{
+    setenv("TZ", "Pacific/Kiritimati", 1);
+    setenv("LC_ALL", "tr_TR.UTF-8", 1);
+    if (!w->keep_processors)
+        hide_a_processor();
+}
+
+static void set_variable(struct strlist *environment, const char *name, const char *value)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; i < environment->n; i++)
+        if (!strncmp(environment->items[i], name, n) && environment->items[i][n] == '=') {
+            free(environment->items[i]);
+            environment->items[i] = xasprintf("%s=%s", name, value);
+            return;
+        }
+    strlist_addf(environment, "%s=%s", name, value);
+}
+
+static void variation_apply_to_step(const struct variation *w, struct sandbox *s,
+                                    struct strlist *environment)
+{
+    s->uid = OTHER_USER;
+    s->umask = 077;
+    s->hostname = "elsewhere";
+    set_variable(environment, "TZ", "Pacific/Kiritimati");
+    set_variable(environment, "LANG", "tr_TR.UTF-8");
+    set_variable(environment, "LC_ALL", "tr_TR.UTF-8");
+    set_variable(environment, "HOME", "/tmp");
+    set_variable(environment, "PATH", SANDBOX_PATH ":/nowhere/bin");
+    s->clock = w->keep_clock ? NULL : find_clock();
+    if (!s->clock)
+        return;
+    set_variable(environment, "LD_PRELOAD", SANDBOX_CLOCK);
+    set_variable(environment, "FAKETIME", "+400d");
+    set_variable(environment, "NO_FAKE_STAT", "1");
+    // With only one of the two clocks moved, libfaketime 0.9.10 makes Python's sleep fail.
+    set_variable(environment, "FAKETIME_DONT_FAKE_MONOTONIC", "0");
+}
+
+static unsigned variation_jobs(unsigned jobs)
+{
+    return jobs + 1;
+}
+
+// ---- a step ----
 
 const char *step_keep(struct step *s, char *text)
 {
@@ -147,7 +257,7 @@ static void add_variables(const struct job *job, struct strlist *environment)
 
 static void fill_environment(const struct build *b, const struct node *node, struct step *s)
 {
-    const struct world *world = b->options.world;
+    const struct variation *variation = b->options.variation;
     const struct job *job = job_of(node);
     const struct arch *a = job->target;
     struct strlist *e = &s->environment;
@@ -166,7 +276,7 @@ static void fill_environment(const struct build *b, const struct node *node, str
     strlist_addf(e, "TARGET=%s", job->recipe->name);
     strlist_add(e, "PREFIX=/opt/kata");
     // The number of jobs must not change an output, so neither of these is in the key.
-    unsigned jobs = world ? world_jobs(b->options.jobs) : b->options.jobs;
+    unsigned jobs = variation ? variation_jobs(b->options.jobs) : b->options.jobs;
     strlist_addf(e, "JOBS=%u", jobs);
     jobserver_fds(s->sandbox.jobserver);
     if (s->sandbox.jobserver[0])
@@ -174,8 +284,8 @@ static void fill_environment(const struct build *b, const struct node *node, str
                      s->sandbox.jobserver[1]);
     strlist_add_all(e, &job->constants);
     add_variables(job, e);
-    if (world)
-        world_step(world, &s->sandbox, e);
+    if (variation)
+        variation_apply_to_step(variation, &s->sandbox, e);
 }
 
 int step_folder(const struct job *job, struct step *s, const char *scratch, const char *folder,
@@ -200,8 +310,8 @@ int step_folder(const struct job *job, struct step *s, const char *scratch, cons
     return step_mount(s, seen ? seen : folder, at, false, err);
 }
 
-int step_prepare(struct build *b, struct node *node, const char *scratch, const struct work *w,
-                 struct step *s, struct error **err)
+int step_prepare(struct build *b, struct node *node, const char *scratch,
+                 const struct checkpoint *w, struct step *s, struct error **err)
 {
     const struct job *job = job_of(node);
     const struct recipe *r = job->recipe;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Displays a run: a live view on a terminal, plain lines in a pipe, one JSON event a line.
-#include "run/view.h"
+#include "run/internal.h"
 
-#include "base/process.h"
-#include "base/print.h"
 #include "base/error.h"
+#include "base/print.h"
+#include "base/process.h"
 
 #include <string.h>
 #include <time.h>
@@ -349,8 +349,8 @@ static void summary_event(struct build *b, bool placed)
     }
     json_object_set_new(e, "results", results);
     json_t *notes = json_array();
-    for (size_t i = 0; i < b->notes.n; i++)
-        json_array_append_new(notes, json_visible(b->notes.items[i]));
+    for (size_t i = 0; i < b->run->notes.n; i++)
+        json_array_append_new(notes, json_visible(b->run->notes.items[i]));
     json_object_set_new(e, "notes", notes);
     event(NULL, "summary", e);
 }
@@ -391,8 +391,8 @@ void view_summary(struct build *b, bool placed)
         print_ending(e, &counts);
     format_time(now_ms() - view.opened_ms, total);
     print_to(stderr, "kbuild: %s, in %s\n", counts.data, total);
-    for (size_t i = 0; i < b->notes.n; i++)
-        print_to(stderr, "kbuild: %s\n", b->notes.items[i]);
+    for (size_t i = 0; i < b->run->notes.n; i++)
+        print_to(stderr, "kbuild: %s\n", b->run->notes.items[i]);
     if (placed)
         print_results(b);
 }

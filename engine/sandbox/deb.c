@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads .deb files (deb(5)): an ar archive of debian-binary, control.tar* and data.tar*.
-// control.tar* has the control file, data.tar* the content; both are read in one pass, without
-// unpacking.
+// Reads .deb files (deb(5)): an ar archive of debian-binary, control.tar* and data.tar*. The
+// control file and, on request, the headers of the content are read in one pass, without unpacking.
+//
+// `dpkg-deb --field` and `--fsys-tarfile` would read them too, but only as other programs: for the
+// control file dpkg-deb starts tar and rm and makes a folder in /tmp, which takes 24 ms and not
+// 0.2, twice for each of a builder's hundreds of packages. The content would still be a tar for
+// libarchive.
 #include "sandbox/internal.h"
 
 #include <archive.h>
@@ -11,7 +15,7 @@
 #define CONTROL_MAX ((size_t)1 << 20)
 
 // The inner tar's reader: its bytes are the data of the outer archive's current member.
-static la_ssize_t next_block(struct archive *inner, void *outer, const void **block)
+static la_ssize_t next_data_block(struct archive *inner, void *outer, const void **block)
 {
     size_t length = 0;
     la_int64_t offset;
@@ -25,18 +29,18 @@ static la_ssize_t next_block(struct archive *inner, void *outer, const void **bl
     return (la_ssize_t)length;
 }
 
-static int failed(struct archive *a, const char *path, struct error **err)
+static int deb_failed(struct archive *a, const char *path, struct error **err)
 {
     const char *why = archive_error_string(a);
     return error_user(err, "reading %s: %s", path, why ? why : "it is damaged");
 }
 
-static int add_file(struct deb_files *files, struct archive_entry *e, const char *path,
-                    struct error **err)
+static int add_deb_file(struct deb_files *files, struct archive_entry *e, const char *path,
+                        struct error **err)
 {
     const char *name = archive_entry_pathname(e);
     if (!name)
-        return error_user(err, "reading %s: it has a file whose name makes no sense", path);
+        return error_user(err, "reading %s: it has a file whose name cannot be read", path);
     while (starts_with(name, "./") || *name == '/')
         name += *name == '/' ? 1 : 2;
     if (!strcmp(name, "."))
@@ -59,23 +63,8 @@ static int add_file(struct deb_files *files, struct archive_entry *e, const char
                       f->path);
 }
 
-// The value of a field of the control file (deb822(5): "Name: value"), to be freed; NULL if absent.
-static char *control_field(const char *control, const char *name)
-{
-    size_t length = strlen(name);
-    for (const char *line = control; line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncasecmp(line, name, length) != 0 || line[length] != ':')
-            continue;
-        const char *value = line + length + 1;
-        value += strspn(value, " \t");
-        return xstrndup(value, strcspn(value, "\r\n"));
-    }
-    return NULL;
-}
-
-static int read_control(struct archive *inner, const char *path, struct deb_package *out,
-                        struct error **err)
+static int read_control_file(struct archive *inner, const char *path, struct deb_package *out,
+                             struct error **err)
 {
     cleanup_buf struct buf text = {0};
     const void *block;
@@ -88,18 +77,18 @@ static int read_control(struct archive *inner, const char *path, struct deb_pack
         buf_add(&text, block, length);
     }
     if (r != ARCHIVE_EOF)
-        return failed(inner, path, err);
+        return deb_failed(inner, path, err);
     out->control = xstrdup(text.data ? text.data : "");
-    out->name = control_field(text.data ? text.data : "", "Package");
-    out->version = control_field(text.data ? text.data : "", "Version");
-    out->architecture = control_field(text.data ? text.data : "", "Architecture");
+    out->name = deb822_field(out->control, "Package");
+    out->version = deb822_field(out->control, "Version");
+    out->architecture = deb822_field(out->control, "Architecture");
     if (!out->name || !out->version || !out->architecture)
         return error_user(err, "reading %s: its control file names no package", path);
     return 0;
 }
 
 // Those of deb(5). With more, libarchive would start other programs (lrzip, lzop, grzip).
-static void support_filters(struct archive *inner)
+static void support_deb_filters(struct archive *inner)
 {
     archive_read_support_filter_gzip(inner);
     archive_read_support_filter_xz(inner);
@@ -109,26 +98,26 @@ static void support_filters(struct archive *inner)
 }
 
 // Goes through the tar that is the outer archive's current member.
-static int read_tar(struct archive *outer, const char *path, struct deb_package *control,
-                    struct deb_files *files, struct error **err)
+static int read_member_tar(struct archive *outer, const char *path, struct deb_package *control,
+                           struct deb_files *files, struct error **err)
 {
     struct archive *inner = archive_read_new();
-    support_filters(inner);
+    support_deb_filters(inner);
     archive_read_support_format_tar(inner);
     int result = 0, r;
-    if (archive_read_open2(inner, outer, NULL, next_block, NULL, NULL) != ARCHIVE_OK)
-        result = failed(inner, path, err);
+    if (archive_read_open2(inner, outer, NULL, next_data_block, NULL, NULL) != ARCHIVE_OK)
+        result = deb_failed(inner, path, err);
     struct archive_entry *e;
     while (!result && (r = archive_read_next_header(inner, &e)) != ARCHIVE_EOF) {
         if (r != ARCHIVE_OK) {
-            result = failed(inner, path, err);
+            result = deb_failed(inner, path, err);
             break;
         }
         const char *name = archive_entry_pathname(e);
         if (files)
-            result = add_file(files, e, path, err);
+            result = add_deb_file(files, e, path, err);
         else if (name && (!strcmp(name, "./control") || !strcmp(name, "control")) && !control->name)
-            result = read_control(inner, path, control, err);
+            result = read_control_file(inner, path, control, err);
     }
     archive_read_free(inner);
     return result;
@@ -142,19 +131,19 @@ int deb_read(const char *path, struct deb_package *out, struct deb_files *files,
     int result = 0, r;
     bool content = false;
     if (archive_read_open_filename(outer, path, 1 << 16) != ARCHIVE_OK)
-        result = failed(outer, path, err);
+        result = deb_failed(outer, path, err);
     struct archive_entry *e;
     while (!result && (r = archive_read_next_header(outer, &e)) != ARCHIVE_EOF) {
         const char *name = r == ARCHIVE_OK ? archive_entry_pathname(e) : NULL;
         if (!name) {
-            result = failed(outer, path, err);
+            result = deb_failed(outer, path, err);
         } else if (starts_with(name, "control.tar")) {
-            result = read_tar(outer, path, out, NULL, err);
+            result = read_member_tar(outer, path, out, NULL, err);
         } else if (starts_with(name, "data.tar")) {
             content = true;
             if (!files)
                 break;
-            result = read_tar(outer, path, NULL, files, err);
+            result = read_member_tar(outer, path, NULL, files, err);
         }
     }
     archive_read_free(outer);

@@ -34,14 +34,14 @@ struct interaction {
 
 // ---- the user's terminal ----
 
-static void set_raw(struct interaction *i)
+static void set_terminal_raw(struct interaction *i)
 {
     struct termios raw = i->saved;
     cfmakeraw(&raw);
     tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
 }
 
-static void pass_size(const struct interaction *i)
+static void pass_window_size(const struct interaction *i)
 {
     struct winsize size;
     if (i->terminal && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0)
@@ -59,7 +59,7 @@ static int open_terminal(struct interaction *i, struct sandbox *s, struct error 
     if (s->input < 0)
         return error_errno(err, errno, "opening the terminal %s", name);
     tcsetattr(s->input, TCSANOW, &i->saved);
-    pass_size(i);
+    pass_window_size(i);
     i->flows[0] = (struct flow){.from = STDIN_FILENO, .to = i->master};
     i->flows[1] = (struct flow){.from = i->master, .to = STDOUT_FILENO};
     i->flows[2] = (struct flow){.from = -1, .to = -1};
@@ -120,39 +120,39 @@ static void write_flow(struct flow *f)
         end_flow(f);
 }
 
-static bool waits_to_write(const struct flow *f)
+static bool flow_has_bytes(const struct flow *f)
 {
     return f->start < f->end;
 }
 
 // All output is copied before the end is reported.
-static bool is_done(const struct interaction *i)
+static bool interaction_is_done(const struct interaction *i)
 {
     bool out = false;
     for (int k = 1; k < 3; k++)
-        out = out || i->flows[k].from >= 0 || waits_to_write(&i->flows[k]);
+        out = out || i->flows[k].from >= 0 || flow_has_bytes(&i->flows[k]);
     return i->over && !out;
 }
 
-static void on_signal(struct interaction *i)
+static void handle_signal(struct interaction *i)
 {
     struct signalfd_siginfo info;
     if (read(i->signals, &info, sizeof info) != sizeof info)
         return;
     if (info.ssi_signo == SIGWINCH)
-        pass_size(i);
+        pass_window_size(i);
     else if (info.ssi_signo != SIGINT || !i->terminal)
         kill(i->pid, SIGTERM); // the supervisor kills all of it
 }
 
-static int move_all(struct interaction *i, int ended, struct error **err)
+static int copy_flows(struct interaction *i, int ended, struct error **err)
 {
-    while (!is_done(i)) {
+    while (!interaction_is_done(i)) {
         struct pollfd fds[5] = {{.fd = i->signals, .events = POLLIN},
                                 {.fd = i->over ? -1 : ended, .events = POLLIN}};
         for (int k = 0; k < 3; k++) {
             const struct flow *f = &i->flows[k];
-            bool writing = waits_to_write(f);
+            bool writing = flow_has_bytes(f);
             // Input after the end is for the user's own shell.
             bool reading = !writing && (k || !i->over);
             fds[k + 2] = (struct pollfd){.fd = writing   ? f->to
@@ -163,10 +163,10 @@ static int move_all(struct interaction *i, int ended, struct error **err)
         if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
             return error_errno(err, errno, "waiting for the sandbox");
         if (fds[0].revents)
-            on_signal(i);
+            handle_signal(i);
         i->over = i->over || fds[1].revents;
         for (int k = 0; k < 3; k++)
-            if (fds[k + 2].revents && waits_to_write(&i->flows[k]))
+            if (fds[k + 2].revents && flow_has_bytes(&i->flows[k]))
                 write_flow(&i->flows[k]);
             else if (fds[k + 2].revents)
                 read_flow(&i->flows[k]);
@@ -192,8 +192,8 @@ static int run_attached(struct interaction *i, struct sandbox *s, int *status, s
         return -1;
     }
     if (i->terminal)
-        set_raw(i);
-    int result = move_all(i, ended, err);
+        set_terminal_raw(i);
+    int result = copy_flows(i, ended, err);
     if (i->terminal)
         tcsetattr(STDIN_FILENO, TCSADRAIN, &i->saved);
     if (result < 0)

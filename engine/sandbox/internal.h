@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Declarations shared by the files of this directory. Not for others.
+// Shared by the files of this room, and by their tests.
 #ifndef KBUILD_SANDBOX_INTERNAL_H
 #define KBUILD_SANDBOX_INTERNAL_H
 
@@ -28,16 +28,13 @@ struct etc_file {
 extern const struct etc_file etc_files[];
 extern const size_t etc_file_count;
 
-// root_host.c: the host's own tools as a root file system.
+// host.c: the host's own tools as a root file system.
 int bwrap_add_host_root(struct bwrap_arguments *a, struct error **err);
 
 // filter.c: adds a seccomp filter with the refused system calls.
 int bwrap_add_filter(struct bwrap_arguments *a, struct error **err);
 
-// devices.c: a /dev whose nodes a step can't change for the host.
-void bwrap_add_devices(struct bwrap_arguments *a);
-
-// check.c: the path of bwrap (to be freed), if it can make a sandbox here.
+// start.c: the path of bwrap (to be freed), if it can make a sandbox here.
 char *bwrap_check(struct error **err);
 // A text on why user namespaces fail here, from the kernel's switches and bwrap's message; to be
 // freed. `proc` is the directory of the switches ("/proc/sys").
@@ -64,45 +61,38 @@ int deb_read(const char *path, struct deb_package *out, struct deb_files *files,
 void deb_package_free(struct deb_package *p);
 void deb_files_free(struct deb_files *f);
 
-// "<root>/<path>" for a clean path, to be freed; NULL if a folder above it is a link or no folder,
-// so that no change leaves root.
-char *path_below(const char *root, const char *path);
-
-// usr.c: the text of a link, to be freed; NULL if `path` is none.
-char *read_link(const char *path);
-
-// A walk (base/file.h) through the root file system `root`.
-int rootfs_walk(const char *root, beneath_visit *visit, void *context, struct error **err);
-
-// rootfs.c: downloads and unpacks the packages for spec->arch into `root`, merges /usr, completes
-// it. `work` is scratch.
-int rootfs_extract(const struct rootfs_spec *spec, const char *root, const char *work, bool builder,
-                   struct deb_files *files, struct error **err);
-
-// sysroot.c: makes absolute links relative, so that a linker that follows them stays in the
+// rootfs.c: makes absolute links relative, so that a linker that follows them stays in the
 // sysroot.
 int sysroot_relative_links(const char *sysroot, struct error **err);
-// Extracts the packages of other architectures than spec->arch below root + SANDBOX_SYSROOT.
-int rootfs_sysroots(const struct rootfs_spec *spec, const char *root, const char *work,
-                    struct error **err);
 
-// usr.c: makes /bin, /sbin and /lib* links into /usr. Packages of releases whose package manager
+// ---- finish.c ----
+// Makes /bin, /sbin and /lib* links into /usr. Packages of releases whose package manager
 // merges them still have files in both places.
 int rootfs_merge_usr(const char *root, struct error **err);
 // "bin/sh" -> "usr/bin/sh", to be freed: a path after the merge.
 char *merged_path(const char *path);
 
-// clean.c: removes files that differ between machines or runs, and files that no step needs.
+// Removes files that differ between machines or runs, and files that no step needs.
 int rootfs_clean(const char *root, bool builder, struct error **err);
 // Sets owner to the current user, removes setuid and setgid bits, makes directories searchable.
 int rootfs_own(const char *root, struct error **err);
 
-// complete.c: does the work of maintainer scripts, as far as programs need it.
+// Does the work of maintainer scripts, as far as programs need it.
 int rootfs_complete(const char *root, struct error **err);
 // Makes the mount points of a step.
 int rootfs_mount_points(const char *root, struct error **err);
+// A walk (base/beneath.h) through the root file system `root`: depth first, names sorted by bytes.
+int rootfs_walk(const char *root, beneath_visit *visit, void *context, struct error **err);
 
 // root_tar.c: writes the tree as a tar stream with the owners, modes and times in `files`.
 int rootfs_write_tar(const char *root, struct deb_files *files, int fd, struct error **err);
+
+// ---- licence.c ----
+// The SPDX expression of all licences that a machine-readable copyright file names for files, to be
+// freed; NULL if it is in another form or names none.
+char *licence_of_copyright(const char *text);
+// Sets the licence of each package of `set` for the architecture `of` from the files extracted at
+// `root`. A package without a copyright file gets none.
+int rootfs_licences(const char *root, const char *of, struct package_set *set, struct error **err);
 
 #endif

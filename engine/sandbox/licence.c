@@ -4,7 +4,7 @@
 // annex D). Files in another form are ignored: nothing is guessed.
 //
 // A short name that the SPDX list does not have becomes LicenseRef-<name>.
-#include "sandbox/licence.h"
+#include "sandbox/internal.h"
 
 #include "base/file.h"
 
@@ -19,7 +19,7 @@ enum { FILE_MAX = 1 << 22, FIELDS_MAX = 100 };
 
 static const struct {
     const char *debian, *spdx;
-} names[] = {
+} licence_names[] = {
     {"Apache-2.0", "Apache-2.0"},
     {"Artistic", "Artistic-1.0-Perl"},
     {"Artistic-2.0", "Artistic-2.0"},
@@ -72,27 +72,27 @@ static const struct {
 };
 
 // The characters that an SPDX idstring has; others become '-'.
-static void add_reference(struct buf *out, const char *name)
+static void add_licence_reference(struct buf *out, const char *name)
 {
     buf_puts(out, "LicenseRef-");
     for (; *name; name++)
         buf_add(out, isalnum((unsigned char)*name) || *name == '.' ? name : "-", 1);
 }
 
-static void add_name(struct buf *out, const char *name)
+static void add_licence_name(struct buf *out, const char *name)
 {
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (!strcasecmp(name, names[i].debian)) {
-            buf_puts(out, names[i].spdx);
+    for (size_t i = 0; i < ARRAY_LEN(licence_names); i++) {
+        if (!strcasecmp(name, licence_names[i].debian)) {
+            buf_puts(out, licence_names[i].spdx);
             return;
         }
     }
-    add_reference(out, name);
+    add_licence_reference(out, name);
 }
 
 // "GPL-2+ or Expat": the operators and their order mean the same in both. A licence with commas
 // (grouping) or exceptions is named as a whole.
-static char *expression_of(const char *field)
+static char *spdx_expression(const char *field)
 {
     cleanup_strlist struct strlist words = {0};
     struct buf out = {0};
@@ -103,7 +103,7 @@ static char *expression_of(const char *field)
     bool either = false;
     for (size_t i = 0; i < words.n && plain; i++) {
         if (i % 2 == 0) {
-            add_name(&out, words.items[i]);
+            add_licence_name(&out, words.items[i]);
             continue;
         }
         bool or = !strcasecmp(words.items[i], "or");
@@ -112,14 +112,14 @@ static char *expression_of(const char *field)
     }
     if (!plain) {
         cleanup_free char *whole = strlist_join(&words, "-");
-        add_reference(&out, whole);
+        add_licence_reference(&out, whole);
     }
     cleanup_free char *text = buf_take(&out);
     return either ? xasprintf("(%s)", text) : steal(text);
 }
 
 // A separate licence paragraph ("License:" without "Files:" before it) has a text, and no claim.
-static void take_line(const char *line, bool *of_files, struct strlist *found)
+static void read_licence_line(const char *line, bool *of_files, struct strlist *found)
 {
     static const char files[] = "Files:", licence[] = "License:";
     if (!*line)
@@ -132,7 +132,7 @@ static void take_line(const char *line, bool *of_files, struct strlist *found)
     value += strspn(value, " \t");
     if (!*value || found->n >= FIELDS_MAX)
         return;
-    cleanup_free char *expression = expression_of(value);
+    cleanup_free char *expression = spdx_expression(value);
     if (!strlist_has(found, expression))
         strlist_add(found, expression);
 }
@@ -148,7 +148,7 @@ char *licence_of_copyright(const char *text)
         cleanup_free char *line = xstrndup(text, n);
         for (size_t end = n; end && strchr(" \t\r", line[end - 1]); end--)
             line[end - 1] = '\0';
-        take_line(line, &of_files, &found);
+        read_licence_line(line, &of_files, &found);
         text += n + (text[n] == '\n');
     }
     if (!found.n)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes a root file system as a tar stream. Content comes from the tree; owners, modes and times
-// from the packages' headers, so that they are right even if an ordinary user unpacked them.
+// Writes a root file system as a tar stream, depth first, sorted by names. Content comes from the
+// tree; owners, modes and times from the packages' headers, so that they are right even if an
+// ordinary user unpacked them.
 #include "sandbox/internal.h"
 
 #include <archive.h>
@@ -25,14 +26,14 @@ struct root_tar {
     size_t link_count, link_cap;
 };
 
-static int compare_files(const void *a, const void *b)
+static int compare_deb_files(const void *a, const void *b)
 {
     return strcmp(((const struct deb_file *)a)->path, ((const struct deb_file *)b)->path);
 }
 
 // Moves the paths as the merge of /usr did, sorts, and joins several for one path: packages share
 // folders, and the newest time is taken.
-static void index_files(struct deb_files *files)
+static void index_deb_files(struct deb_files *files)
 {
     for (size_t i = 0; i < files->n; i++) {
         struct deb_file *f = &files->items[i];
@@ -43,7 +44,7 @@ static void index_files(struct deb_files *files)
         f->path = path;
     }
     if (files->n)
-        qsort(files->items, files->n, sizeof *files->items, compare_files);
+        qsort(files->items, files->n, sizeof *files->items, compare_deb_files);
     size_t kept = 0;
     for (size_t i = 0; i < files->n; i++) {
         struct deb_file *f = &files->items[i], *last = kept ? &files->items[kept - 1] : NULL;
@@ -66,7 +67,7 @@ static void index_files(struct deb_files *files)
     files->n = kept;
 }
 
-static int failed(struct root_tar *t, const char *path, struct error **err)
+static int tar_failed(struct root_tar *t, const char *path, struct error **err)
 {
     const char *why = archive_error_string(t->archive);
     return error_errno(err, archive_errno(t->archive), "writing %s to the archive (%s)", path,
@@ -74,7 +75,7 @@ static int failed(struct root_tar *t, const char *path, struct error **err)
 }
 
 // The path that this file was written under before, or NULL.
-static const char *seen_before(struct root_tar *t, const struct stat *st, const char *path)
+static const char *earlier_link_path(struct root_tar *t, const struct stat *st, const char *path)
 {
     for (size_t i = 0; i < t->link_count; i++)
         if (t->links[i].device == st->st_dev && t->links[i].inode == st->st_ino)
@@ -84,12 +85,12 @@ static const char *seen_before(struct root_tar *t, const struct stat *st, const 
     return NULL;
 }
 
-static void describe(struct root_tar *t, struct archive_entry *e, const char *path,
-                     const struct stat *st)
+static void describe_entry(struct root_tar *t, struct archive_entry *e, const char *path,
+                           const struct stat *st)
 {
     struct deb_file wanted = {.path = (char *)path}, *found = NULL;
     if (t->files->n)
-        found = bsearch(&wanted, t->files->items, t->files->n, sizeof wanted, compare_files);
+        found = bsearch(&wanted, t->files->items, t->files->n, sizeof wanted, compare_deb_files);
     if (found && (found->mode & S_IFMT) != (st->st_mode & S_IFMT))
         found = NULL;
     unsigned mode = S_ISDIR(st->st_mode) || (st->st_mode & 0111) ? 0755 : 0644;
@@ -114,7 +115,7 @@ static int write_content(struct root_tar *t, const char *full, uint64_t size, st
         if (n < 0)
             return error_errno(err, errno, "reading %s", full);
         if (archive_write_data(t->archive, chunk, (size_t)n) < 0)
-            return failed(t, full, err);
+            return tar_failed(t, full, err);
         done += (uint64_t)n;
     }
     return done == size ? 0 : error_user(err, "%s changed while it was read", full);
@@ -124,7 +125,7 @@ static int write_entry(struct root_tar *t, const char *path, const char *full,
                        const struct stat *st, struct error **err)
 {
     struct archive_entry *e = archive_entry_new();
-    describe(t, e, path, st);
+    describe_entry(t, e, path, st);
     const char *first = NULL;
     int result = 0;
     if (S_ISLNK(st->st_mode)) {
@@ -135,47 +136,37 @@ static int write_entry(struct root_tar *t, const char *path, const char *full,
         target[n > 0 ? n : 0] = '\0';
         archive_entry_set_symlink(e, target);
     } else if (S_ISREG(st->st_mode)) {
-        first = st->st_nlink > 1 ? seen_before(t, st, path) : NULL;
+        first = st->st_nlink > 1 ? earlier_link_path(t, st, path) : NULL;
         cleanup_free char *link = first ? xasprintf("./%s", first) : NULL;
         if (link)
             archive_entry_set_hardlink(e, link);
         archive_entry_set_size(e, first ? 0 : st->st_size);
     }
     if (!result && archive_write_header(t->archive, e) != ARCHIVE_OK)
-        result = failed(t, full, err);
+        result = tar_failed(t, full, err);
     if (!result && S_ISREG(st->st_mode) && !first)
         result = write_content(t, full, (uint64_t)st->st_size, err);
     archive_entry_free(e);
     return result;
 }
 
-// Depth first, names in the order of their bytes.
-static int write_tree(struct root_tar *t, const char *path, struct error **err)
+static int visit_entry(const struct beneath_entry *e, void *context, struct error **err)
 {
-    cleanup_free char *full = xasprintf("%s/%s", t->root, path);
+    struct root_tar *t = context;
+    cleanup_free char *full = xasprintf("%s/%s", t->root, e->path);
     struct stat st;
+    if (e->event == BENEATH_LEAVE)
+        return 0;
     if (lstat(full, &st) < 0)
         return error_errno(err, errno, "looking at %s", full);
     if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
         return error_user(err, "%s is neither a file, a folder nor a link", full);
-    if (write_entry(t, path, full, &st, err) < 0)
-        return -1;
-    if (!S_ISDIR(st.st_mode))
-        return 0;
-    struct strlist names = {0};
-    int result = list_directory(full, &names, err);
-    for (size_t i = 0; !result && i < names.n; i++) {
-        cleanup_free char *child =
-            *path ? xasprintf("%s/%s", path, names.items[i]) : xstrdup(names.items[i]);
-        result = write_tree(t, child, err);
-    }
-    strlist_free(&names);
-    return result;
+    return write_entry(t, e->path, full, &st, err);
 }
 
 int rootfs_write_tar(const char *root, struct deb_files *files, int fd, struct error **err)
 {
-    index_files(files);
+    index_deb_files(files);
     struct root_tar t = {.root = root, .files = files, .archive = archive_write_new()};
     for (size_t i = 0; i < files->n; i++)
         if (files->items[i].mtime > t.newest)
@@ -185,11 +176,11 @@ int rootfs_write_tar(const char *root, struct deb_files *files, int fd, struct e
     archive_write_set_format_gnutar(t.archive);
     int result = 0;
     if (archive_write_open_fd(t.archive, fd) != ARCHIVE_OK)
-        result = failed(&t, root, err);
+        result = tar_failed(&t, root, err);
     if (!result)
-        result = write_tree(&t, "", err);
+        result = rootfs_walk(root, visit_entry, &t, err);
     if (!result && archive_write_close(t.archive) != ARCHIVE_OK)
-        result = failed(&t, root, err);
+        result = tar_failed(&t, root, err);
     archive_write_free(t.archive);
     for (size_t i = 0; i < t.link_count; i++)
         free(t.links[i].path);

@@ -3,11 +3,12 @@
 // repository that contains nothing else; all work of their scripts is then done natively.
 #include "base/process.h"
 #include "sandbox/internal.h"
-#include "sandbox/licence.h"
 #include "source/packages.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -15,8 +16,8 @@ extern char **environ;
 
 #define OUTPUT_MAX ((size_t)64 << 20)
 
-static int write_text(const char *folder, const char *name, const struct buf *text, char **path,
-                      struct error **err)
+static int write_text_file(const char *folder, const char *name, const struct buf *text,
+                           char **path, struct error **err)
 {
     *path = xasprintf("%s/%s", folder, name);
     // Proxies may contain passwords: only the user may read them.
@@ -84,7 +85,7 @@ static int make_repository(const struct rootfs_spec *spec, const char *folder, s
         if (!strcmp(spec->set->items[i].of, spec->arch->debian) &&
             index_package(&spec->set->items[i], folder, &index, err) < 0)
             return -1;
-    return write_text(folder, "Packages", &index, &path, err);
+    return write_text_file(folder, "Packages", &index, &path, err);
 }
 
 // ---- mmdebstrap ----
@@ -119,8 +120,8 @@ static int run_mmdebstrap(const struct rootfs_spec *spec, const char *root, cons
     buf_puts(&sources, "/\nSuites: ./\nTrusted: yes\n"); // each file was compared with its digest
     // The user _apt, to which root's apt would change, has no access to these folders.
     buf_puts(&settings, "APT::Sandbox::User \"root\";\n");
-    if (write_text(work, "kbuild.sources", &sources, &sources_path, err) < 0 ||
-        write_text(work, "apt.conf", &settings, &settings_path, err) < 0)
+    if (write_text_file(work, "kbuild.sources", &sources, &sources_path, err) < 0 ||
+        write_text_file(work, "apt.conf", &settings, &settings_path, err) < 0)
         return -1;
 
     cleanup_free char *include = names_of(spec);
@@ -143,30 +144,34 @@ static int run_mmdebstrap(const struct rootfs_spec *spec, const char *root, cons
     return process_run(&p, &out, err);
 }
 
-static bool is_of_set(const struct rootfs_spec *spec, const struct deb_package *deb,
-                      const char *sha256)
+static const struct package *package_with_digest(const struct rootfs_spec *spec, const char *sha256)
 {
     for (size_t i = 0; i < spec->set->n; i++) {
         const struct package *p = &spec->set->items[i];
-        if (!strcmp(p->of, spec->arch->debian) && !strcmp(p->name, deb->name) &&
-            !strcmp(p->version, deb->version) && !strcmp(p->architecture, deb->architecture) &&
-            !strcmp(p->sha256, sha256))
-            return true;
+        if (!strcmp(p->of, spec->arch->debian) && !strcmp(p->sha256, sha256))
+            return p;
     }
-    return false;
+    return NULL;
 }
 
+// A file is read only if its digest is that of a resolved package.
 static int check_package(const struct rootfs_spec *spec, const char *path, struct deb_files *files,
                          struct error **err)
 {
     struct deb_package deb = {0};
     char digest[DIGEST_HEX_SIZE];
-    if (digest_file(path, digest, NULL, err) < 0 || deb_read(path, &deb, files, err) < 0)
+    if (digest_file(path, digest, NULL, err) < 0)
         return -1;
-    int result = is_of_set(spec, &deb, digest)
-                     ? 0
-                     : error_user(err, "mmdebstrap extracted %s %s (%s), which was not resolved",
-                                  deb.name, deb.version, deb.architecture);
+    const struct package *p = package_with_digest(spec, digest);
+    if (!p)
+        return error_user(err, "mmdebstrap extracted %s, which was not resolved", path_base(path));
+    if (deb_read(path, &deb, files, err) < 0)
+        return -1;
+    bool same = !strcmp(p->name, deb.name) && !strcmp(p->version, deb.version) &&
+                !strcmp(p->architecture, deb.architecture);
+    int result = same ? 0
+                      : error_user(err, "mmdebstrap extracted %s %s (%s), which was not resolved",
+                                   deb.name, deb.version, deb.architecture);
     deb_package_free(&deb);
     return result;
 }
@@ -204,7 +209,7 @@ static int run_setup(const char *script, const char *root, const char *work, str
     cleanup_buf struct buf text = {0}, output = {0};
     if (file_read(script, (size_t)1 << 20, &text, err) < 0 ||
         make_directories(folder, 0755, err) < 0 ||
-        write_text(folder, "setup.sh", &text, &copy, err) < 0)
+        write_text_file(folder, "setup.sh", &text, &copy, err) < 0)
         return -1;
     cleanup_close int fd = open(log, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     cleanup_strlist struct strlist argv = {0}, environment = {0};
@@ -234,8 +239,10 @@ static int run_setup(const char *script, const char *root, const char *work, str
                      output.data ? output.data + skip : "");
 }
 
-int rootfs_extract(const struct rootfs_spec *spec, const char *root, const char *work, bool builder,
-                   struct deb_files *files, struct error **err)
+// Downloads and unpacks the packages for spec->arch into `root`, merges /usr, completes it. `work`
+// is scratch.
+static int extract_rootfs(const struct rootfs_spec *spec, const char *root, const char *work,
+                          bool builder, struct deb_files *files, struct error **err)
 {
     if (run_mmdebstrap(spec, root, work, err) < 0 || check_packages(spec, root, files, err) < 0 ||
         rootfs_licences(root, spec->arch->debian, spec->set, err) < 0 ||
@@ -244,6 +251,75 @@ int rootfs_extract(const struct rootfs_spec *spec, const char *root, const char 
         return -1;
     return 0;
 }
+
+// ---- sysroots ----
+// Packages of another architecture, in a separate root file system inside a builder. They are
+// resolved (source/packages_apt.c) and extracted separately: together, `Multi-Arch: same` packages
+// would need the same version for both architectures, which a mirror does not always have (security
+// updates reach some architectures later or not at all), and packages without that mark exclude
+// each other.
+
+// Makes an absolute link relative. The sysroot is level 0, its entries are level 1.
+static int make_link_relative(const struct beneath_entry *e, void *context, struct error **err)
+{
+    char target[PATH_MAX];
+    ssize_t n =
+        e->type == DT_LNK ? readlinkat(e->directory, e->name, target, sizeof target - 1) : 0;
+    if (n <= 0 || *target != '/')
+        return n < 0 ? error_errno(err, errno, "reading the link %s", e->path) : 0;
+    target[n] = '\0';
+    cleanup_buf struct buf relative = {0};
+    for (unsigned level = 1; level < e->depth; level++)
+        buf_puts(&relative, "../");
+    buf_puts(&relative, target + strspn(target, "/"));
+    if (!*relative.data)
+        buf_puts(&relative, ".");
+    if (unlinkat(e->directory, e->name, 0) < 0 ||
+        symlinkat(relative.data, e->directory, e->name) < 0)
+        return error_errno(err, errno, "making the link %s relative", e->path);
+    return 0;
+}
+
+int sysroot_relative_links(const char *sysroot, struct error **err)
+{
+    return rootfs_walk(sysroot, make_link_relative, NULL, err);
+}
+
+static int make_sysroot(const struct rootfs_spec *spec, const char *root, const char *work,
+                        struct error **err)
+{
+    cleanup_free char *folder = xasprintf("%s" SANDBOX_SYSROOT "/%s", root, spec->arch->triplet);
+    cleanup_free char *scratch = xasprintf("%s/%s", work, spec->arch->triplet);
+    if (make_directories(folder, 0755, err) < 0 || make_directories(scratch, 0700, err) < 0 ||
+        extract_rootfs(spec, folder, scratch, false, NULL, err) < 0 ||
+        rootfs_clean(folder, true, err) < 0 || sysroot_relative_links(folder, err) < 0)
+        return error_wrap(err, "its packages of %s", spec->arch->debian);
+    return 0;
+}
+
+static bool has_packages_of(const struct package_set *set, const struct arch *arch)
+{
+    for (size_t i = 0; i < set->n; i++)
+        if (!strcmp(set->items[i].of, arch->debian))
+            return true;
+    return false;
+}
+
+// Extracts the packages of other architectures than spec->arch below root + SANDBOX_SYSROOT.
+static int make_sysroots(const struct rootfs_spec *spec, const char *root, const char *work,
+                         struct error **err)
+{
+    for (size_t a = 0; a < arch_count; a++) {
+        struct rootfs_spec one = *spec;
+        one.arch = &arch_table[a];
+        if (one.arch != spec->arch && has_packages_of(spec->set, one.arch) &&
+            make_sysroot(&one, root, work, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+// ---- whole root file systems ----
 
 static int finish_builder(const struct rootfs_spec *spec, const char *root, const char *work,
                           struct error **err)
@@ -268,9 +344,9 @@ int rootfs_unpack(const struct rootfs_spec *spec, const char *destination, bool 
     cleanup_free char *work = make_temporary_directory(parent, "apt", err);
     if (!work)
         return -1;
-    int result = rootfs_extract(spec, root, work, builder, NULL, err);
+    int result = extract_rootfs(spec, root, work, builder, NULL, err);
     if (!result && builder)
-        result = rootfs_sysroots(spec, root, work, err);
+        result = make_sysroots(spec, root, work, err);
     if (!result)
         result = builder ? finish_builder(spec, root, work, err) : rootfs_own(root, err);
     if (remove_tree(work, result ? NULL : err) < 0)
@@ -291,7 +367,7 @@ int rootfs_tar(const struct rootfs_spec *spec, const char *temporary, int fd, st
     if (!result && (make_directories(root, 0755, err) < 0 || make_directories(work, 0700, err) < 0))
         result = -1;
     if (!result)
-        result = rootfs_extract(spec, root, work, false, &files, err);
+        result = extract_rootfs(spec, root, work, false, &files, err);
     if (!result)
         result = rootfs_write_tar(root, &files, fd, err);
     deb_files_free(&files);

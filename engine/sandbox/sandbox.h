@@ -6,8 +6,8 @@
 #ifndef KBUILD_SANDBOX_SANDBOX_H
 #define KBUILD_SANDBOX_SANDBOX_H
 
-#include "base/memory.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "recipe/recipe.h"
 #include "recipe/versions.h"
 #include "source/packages.h"

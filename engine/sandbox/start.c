@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts one step under bubblewrap: makes the arguments, in the order in which bwrap applies them.
+// Starts sandboxes: checks once that this machine can make one, collects bwrap's arguments (the
+// root, mounts, devices and environment of a step), and starts it.
 #include "base/process.h"
 #include "sandbox/internal.h"
 
@@ -8,6 +9,120 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+// ---- whether this machine can make a sandbox ----
+
+// A switch of the kernel that keeps ordinary users from making user namespaces.
+static const struct {
+    const char *file; // below /proc/sys
+    const char *off;  // its value when namespaces are off
+    const char *advice;
+} namespace_switches[] = {
+    {"user/max_user_namespaces", "0",
+     "user namespaces are switched off; as root: sysctl user.max_user_namespaces=15000"},
+    {"kernel/unprivileged_userns_clone", "0",
+     "user namespaces are switched off for ordinary users; as root: "
+     "sysctl kernel.unprivileged_userns_clone=1"},
+    {"kernel/apparmor_restrict_unprivileged_userns", "1",
+     "AppArmor keeps ordinary users from user namespaces; as root: "
+     "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or add an AppArmor profile for "
+     "bwrap that allows userns"},
+};
+
+#define DOCKER_OPTIONS                                                                             \
+    "docker run --privileged, or --security-opt seccomp=unconfined --security-opt "                \
+    "apparmor=unconfined --security-opt systempaths=unconfined"
+
+// Messages of bwrap, for failures without a kernel switch.
+static const struct {
+    const char *words, *advice;
+} bwrap_messages[] = {
+    {"Unknown option", "this needs bubblewrap 0.5 or newer"},
+    {"mount proc", "in a container, /proc must be whole: " DOCKER_OPTIONS},
+    // "No permissions to create new namespace", "... Operation not permitted"
+    {"ermission", "in a container, namespaces must be allowed: " DOCKER_OPTIONS},
+    {"not permitted", "in a container, namespaces must be allowed: " DOCKER_OPTIONS},
+    {"No space left", "too many namespaces; as root: sysctl user.max_user_namespaces=15000"},
+};
+
+// In a chroot the kernel refuses new user namespaces (user_namespaces(7), EPERM), whatever the
+// switches are. The root of the first process then differs; without permission to see it, check
+// whether "/" is a mount point, which a chroot's folder usually is not.
+static bool in_chroot(void)
+{
+    struct statx own, first;
+    if (statx(AT_FDCWD, "/", 0, STATX_INO | STATX_MNT_ID, &own) == 0 &&
+        statx(AT_FDCWD, "/proc/1/root/", 0, STATX_INO | STATX_MNT_ID, &first) == 0)
+        return own.stx_ino != first.stx_ino || own.stx_dev_minor != first.stx_dev_minor ||
+               own.stx_dev_major != first.stx_dev_major || own.stx_mnt_id != first.stx_mnt_id;
+    cleanup_buf struct buf mounts = {0};
+    return file_read("/proc/self/mountinfo", (size_t)16 << 20, &mounts, NULL) == 0 && mounts.len &&
+           !strstr(mounts.data, " / / ") && !strstr(mounts.data, " /@ / ");
+}
+
+char *namespace_advice(const char *proc, const char *message)
+{
+    for (size_t i = 0; i < ARRAY_LEN(namespace_switches); i++) {
+        cleanup_free char *path = xasprintf("%s/%s", proc, namespace_switches[i].file);
+        cleanup_buf struct buf value = {0};
+        if (file_read(path, 64, &value, NULL) == 0 && value.len &&
+            strcspn(value.data, "\n") == strlen(namespace_switches[i].off) &&
+            starts_with(value.data, namespace_switches[i].off))
+            return xstrdup(namespace_switches[i].advice);
+    }
+    if (strstr(message, "ermi") && in_chroot())
+        return xstrdup("a chroot can make no user namespaces; enter it in another way: "
+                       "systemd-nspawn -D DIRECTORY, or bwrap --bind DIRECTORY / --dev /dev --proc "
+                       "/proc SHELL");
+    for (size_t i = 0; i < ARRAY_LEN(bwrap_messages); i++)
+        if (strstr(message, bwrap_messages[i].words))
+            return xstrdup(bwrap_messages[i].advice);
+    return NULL;
+}
+
+// Makes a sandbox like a step's and runs bwrap itself in it, since no other program may exist.
+static int probe_sandbox(const char *bwrap, struct error **err)
+{
+    cleanup_strlist struct strlist argv = {0}, environment = {0};
+    strlist_add(&argv, bwrap);
+    strlist_split(&argv,
+                  "--unshare-all --unshare-user --die-with-parent --uid 0 --gid 0 --cap-drop ALL "
+                  "--hostname kbuild --clearenv --ro-bind / / --proc /proc --dev /dev --perms 1777 "
+                  "--tmpfs /tmp --",
+                  " ");
+    strlist_add(&argv, bwrap);
+    strlist_add(&argv, "--version");
+    strlist_add(&environment, "LC_ALL=C");
+    cleanup_buf struct buf version = {0};
+    struct process p = {.argv = argv.items, .environment = environment.items, .input = -1};
+    struct error *why = NULL;
+    if (process_run(&p, &version, &why) == 0)
+        return 0;
+    cleanup_free char *advice = namespace_advice("/proc/sys", why->message);
+    error_user(err, "this machine can't make a sandbox: %s", why->message);
+    error_hint(err, "%s",
+               advice ? advice : "steps need bubblewrap and user namespaces: see docs/sandbox.md");
+    error_free(why);
+    return -1;
+}
+
+char *bwrap_check(struct error **err)
+{
+    static bool works; // checked once per process
+    cleanup_free char *bwrap = find_program("bwrap");
+    if (!bwrap) {
+        error_user(err, "bwrap is not installed: steps can't be run");
+        error_hint(err, "install bubblewrap (apt install bubblewrap, dnf install bubblewrap)");
+        return NULL;
+    }
+    if (!works && probe_sandbox(bwrap, err) < 0)
+        return NULL;
+    works = true;
+    return steal(bwrap);
+}
+
+// ---- arguments of bwrap ----
 
 void bwrap_add_all(struct bwrap_arguments *a, const char *const *texts)
 {
@@ -49,6 +164,54 @@ void bwrap_arguments_free(struct bwrap_arguments *a)
     strlist_free(&a->list);
     *a = (struct bwrap_arguments){0};
 }
+
+// ---- devices ----
+// bwrap shows the host's device nodes. If root runs kbuild they belong to the step's user: a build
+// that sets the mode of its output to 0600 and writes it to /dev/null (some do) would change the
+// host's node. So kbuild has its own nodes, in the host's /dev because a /tmp or /run may be
+// mounted without devices.
+
+#define DEVICE_FOLDER "/dev/kbuild"
+
+// Numbers: Documentation/admin-guide/devices.txt of Linux.
+static const struct {
+    const char *name;
+    unsigned major, minor;
+} device_nodes[] = {{"null", 1, 3},   {"zero", 1, 5},    {"full", 1, 7},
+                    {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
+
+// True if the node exists in the right form: also one of an earlier run, whose mode a step changed.
+static bool make_device_node(const char *path, dev_t device)
+{
+    struct stat st;
+    if (mknod(path, S_IFCHR | 0666, device) < 0 && errno != EEXIST)
+        return false;
+    if (lstat(path, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != device)
+        return false;
+    return chmod(path, 0666) == 0; // whatever the mask is
+}
+
+// A /dev whose nodes a step can't change for the host.
+static void add_devices(struct bwrap_arguments *a)
+{
+    bwrap_add(a, "--dev", "/dev");
+    if (geteuid() != 0)
+        return;
+    // If root may make neither, as in some containers, the host's nodes are used.
+    struct stat st;
+    if (mkdir(DEVICE_FOLDER, 0755) < 0 && errno != EEXIST)
+        return;
+    if (lstat(DEVICE_FOLDER, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != 0)
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(device_nodes); i++) {
+        cleanup_free char *path = xasprintf(DEVICE_FOLDER "/%s", device_nodes[i].name);
+        cleanup_free char *inside = xasprintf("/dev/%s", device_nodes[i].name);
+        if (make_device_node(path, makedev(device_nodes[i].major, device_nodes[i].minor)))
+            bwrap_add(a, "--dev-bind", path, inside);
+    }
+}
+
+// ---- a step's arguments ----
 
 // An empty top-level directory that contains mounts ("/src" for "/src/linux") must be in the new
 // root, since no mount point can be made in a read-only one.
@@ -171,7 +334,7 @@ static int collect_arguments(struct bwrap_arguments *a, const struct sandbox *s,
     if (add_root(a, s, err) < 0)
         return -1;
     add_proc(a);
-    bwrap_add_devices(a);
+    add_devices(a);
     bwrap_add(a, "--perms", "1777", "--tmpfs", "/tmp");
     if (add_mounts(a, s, err) < 0)
         return -1;
@@ -194,8 +357,8 @@ static int arguments_file(const struct bwrap_arguments *a, struct error **err)
     return memory_file("arguments", text.data, text.len, err);
 }
 
-static pid_t start(const char *bwrap, struct bwrap_arguments *a, const struct sandbox *s,
-                   struct error **err)
+static pid_t start_bwrap(const char *bwrap, struct bwrap_arguments *a, const struct sandbox *s,
+                         struct error **err)
 {
     if (collect_arguments(a, s, err) < 0 || bwrap_add_filter(a, err) < 0)
         return -1;
@@ -246,7 +409,7 @@ pid_t sandbox_start(const struct sandbox *s, struct error **err)
     if (!bwrap)
         return -1;
     struct bwrap_arguments arguments = {0};
-    pid_t pid = start(bwrap, &arguments, s, err);
+    pid_t pid = start_bwrap(bwrap, &arguments, s, err);
     bwrap_arguments_free(&arguments);
     return pid < 0 ? error_wrap(err, "starting a sandbox for %s", s->argv[0]) : pid;
 }

@@ -1,15 +1,145 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pulls an entry: record and outputs into the local store. Content that differs from the record is
-// rejected: blobs by their digest, trees by the digest of their listing.
-#include "share/share.h"
+// Looks up entries, many in parallel, since each waits for the network; and pulls them: record and
+// outputs into the local store.
+//
+// Before anything is made, the graph is processed in waves: the records of one wave give the keys
+// of the next. Content that differs from the record is rejected: blobs by their digest, trees by
+// the digest of their listing.
+#include "share/internal.h"
 
 #include "base/error.h"
+#include "base/process.h"
 #include "oci/oci.h"
 #include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+
+// ---- look-up ----
+
+enum { LOOKUPS_AT_ONCE = 8 };
+
+// 1: found and trusted; 0: there is none; -1: error.
+static int entry_fetch(struct build *b, const struct node *node, struct entry *e,
+                       struct error **err)
+{
+    struct remote *r = b->remote;
+    cleanup_free char *tag = entry_tag(r, node);
+    cleanup_free char *type = NULL;
+    struct registry *registry = remote_repository(r, node, false, err);
+    if (!registry)
+        return -1;
+    int found = registry_get_manifest(registry, tag, &e->text, &type, e->digest, err);
+    if (!found)
+        remote_warn_denied(r, node_label(node), registry_was_denied(registry));
+    if (found > 0)
+        found = entry_read(node, &e->text, e, err);
+    if (found > 0 && !list_agrees(b, node, e->record))
+        found = 0;
+    if (found > 0)
+        found = entry_trusted(r, registry, node, e, err);
+    registry_close(registry);
+    return found < 0 ? error_wrap(err, "%s", node_label(node)) : found;
+}
+
+static void look_up(struct build *b, struct lookup *l)
+{
+    l->found = entry_fetch(b, l->node, &l->entry, &l->why);
+    if (l->found <= 0)
+        entry_free(&l->entry);
+}
+
+struct lookups {
+    struct build *b;
+    struct lookup *lookups;
+    size_t n, next; // atomic
+};
+
+static void *look_up_worker(void *context)
+{
+    struct lookups *c = context;
+    for (size_t i; (i = __atomic_fetch_add(&c->next, 1, __ATOMIC_RELAXED)) < c->n;)
+        look_up(c->b, &c->lookups[i]);
+    return NULL;
+}
+
+void remote_look_up(struct build *b, struct lookup *lookups, size_t n)
+{
+    struct lookups c = {.b = b, .lookups = lookups, .n = n};
+    workers_run(n < LOOKUPS_AT_ONCE ? n : LOOKUPS_AT_ONCE, look_up_worker, &c);
+}
+
+void lookup_free(struct lookup *l)
+{
+    entry_free(&l->entry);
+    error_free(l->why);
+    l->why = NULL;
+}
+
+// ---- before anything is made ----
+
+// The nodes with known keys that are missing here and were not looked up yet.
+static int collect_lookups(struct build *b, struct node **order, size_t count,
+                           evaluate_action *evaluate, struct lookup *out, size_t *n,
+                           struct error **err)
+{
+    *n = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct node *node = order[i];
+        struct job *job = job_of(node);
+        if (node->state == NODE_UNKNOWN && node->identified && graph_ready(node) &&
+            evaluate(b, node, err) < 0)
+            return -1;
+        bool missing = node->state == NODE_STALE || node->state == NODE_LOST;
+        if (!missing || job->shared_queried || !remote_usable(b, node, REMOTE_READ))
+            continue;
+        job->shared_queried = true;
+        out[(*n)++] = (struct lookup){.node = node};
+    }
+    return 0;
+}
+
+// Stores the record; the contents are fetched if they are wanted.
+static int store_found_record(struct build *b, struct lookup *l, evaluate_action *evaluate,
+                              struct error **err)
+{
+    struct node *node = l->node;
+    struct job *job = job_of(node);
+    if (l->found < 0) {
+        struct error *why = l->why;
+        l->why = NULL;
+        return remote_disable(b, REMOTE_READ, why, err);
+    }
+    if (!l->found)
+        return 0;
+    entry_mark(&l->entry, l->entry.record);
+    if (store_action_put(b->store, node->key, l->entry.record, err) < 0)
+        return -1;
+    job->entry = xmalloc(sizeof *job->entry);
+    *job->entry = l->entry;
+    l->entry = (struct entry){0};
+    return evaluate(b, node, err); // NODE_SHARED, if its outputs are not here
+}
+
+int remote_prefetch(struct build *b, struct node **order, size_t count, evaluate_action *evaluate,
+                    struct error **err)
+{
+    struct lookup *lookups = xcalloc(count + 1, sizeof *lookups);
+    size_t n;
+    int result = remote_test_key(b->remote, err);
+    while (!result && !(result = collect_lookups(b, order, count, evaluate, lookups, &n, err)) &&
+           n) {
+        remote_look_up(b, lookups, n);
+        for (size_t i = 0; i < n; i++) {
+            if (!result)
+                result = store_found_record(b, &lookups[i], evaluate, err);
+            lookup_free(&lookups[i]);
+        }
+    }
+    free(lookups);
+    return result;
+}
 
 // ---- contents ----
 
@@ -30,7 +160,7 @@ struct pulled_entry {
     bool image;
 };
 
-static int present(const struct build *b, bool tree, const char *digest, struct error **err)
+static int is_present(const struct build *b, bool tree, const char *digest, struct error **err)
 {
     return tree ? store_has_tree(b->store, digest, false, err)
                 : store_has_blob(b->store, digest, err);
@@ -60,7 +190,7 @@ static int add_transfer(struct pulled_entry *p, const json_t *layer, const json_
     return 0;
 }
 
-static int plan(struct pulled_entry *p, struct error **err)
+static int plan_transfers(struct pulled_entry *p, struct error **err)
 {
     const json_t *outputs = json_object_get(p->entry->record, "outputs");
     const json_t *layers = json_object_get(p->entry->manifest, "layers");
@@ -75,7 +205,7 @@ static int plan(struct pulled_entry *p, struct error **err)
         const char *name = json_string_value(json_object_get(output, "name"));
         const char *digest = json_string_value(json_object_get(output, "digest"));
         bool tree = !strcmp(json_string_value(json_object_get(output, "kind")), "tree");
-        int has = entry_derived(p->node, name) ? 1 : present(p->b, tree, digest, err);
+        int has = entry_derived(p->node, name) ? 1 : is_present(p->b, tree, digest, err);
         if (has < 0 || (!has && add_transfer(p, entry_layer(p->entry, name), output, err) < 0))
             return -1;
     }
@@ -83,7 +213,7 @@ static int plan(struct pulled_entry *p, struct error **err)
 }
 
 // Limits a layer's content: no compressor saves more than a factor of a hundred on these files.
-static uint64_t most_content(uint64_t size)
+static uint64_t content_limit(uint64_t size)
 {
     uint64_t limit = (uint64_t)64 << 30;
     return size > limit / 128 ? limit : ((uint64_t)64 << 20) + size * 100;
@@ -100,26 +230,27 @@ static int store_tree(struct pulled_entry *p, const char *folder, const char *ex
     return error_user(err, "the tree in the entry is %s instead of %s", digest, expected);
 }
 
-static int take_tree(struct pulled_entry *p, const struct pulled_output *t, uint64_t size,
-                     struct error **err)
+static int unpack_tree(struct pulled_entry *p, const struct pulled_output *t, uint64_t size,
+                       struct error **err)
 {
     cleanup_free char *folder = store_temporary(p->b->store, "shared", err);
     if (!folder)
         return -1;
-    int result = oci_unpack_tree(t->draft.fd, node_label(p->node), folder, most_content(size), err);
+    int result =
+        oci_unpack_tree(t->draft.fd, node_label(p->node), folder, content_limit(size), err);
     if (!result)
         result = store_tree(p, folder, t->digest, err);
     remove_tree(folder, NULL);
     return result;
 }
 
-static int take_outputs(struct pulled_entry *p, struct error **err)
+static int store_outputs(struct pulled_entry *p, struct error **err)
 {
     for (size_t i = 0; i < p->n; i++) {
         struct pulled_output *t = &p->transfers[i];
         char digest[DIGEST_HEX_SIZE];
         if (t->tree) {
-            if (take_tree(p, t, p->blobs[i].size, err) < 0)
+            if (unpack_tree(p, t, p->blobs[i].size, err) < 0)
                 return -1;
             continue;
         }
@@ -143,7 +274,7 @@ static const char *output_digest(const json_t *record, const char *name)
     return NULL;
 }
 
-static int take_image(struct pulled_entry *p, struct error **err)
+static int unpack_image(struct pulled_entry *p, struct error **err)
 {
     const char *expected = output_digest(p->entry->record, "root");
     cleanup_free char *folder = store_temporary(p->b->store, "builder", err);
@@ -152,7 +283,7 @@ static int take_image(struct pulled_entry *p, struct error **err)
     int result = expected ? 0 : error_user(err, "the record names no root file system");
     for (size_t i = 0; i < p->n && !result; i++)
         result = oci_unpack_layer(p->transfers[i].draft.fd, node_label(p->node), folder, i == 0,
-                                  most_content(p->blobs[i].size), err);
+                                  content_limit(p->blobs[i].size), err);
     if (!result)
         result = store_tree(p, folder, expected, err);
     remove_tree(folder, NULL);
@@ -189,7 +320,7 @@ static bool any_missing(const struct pulled_entry *p)
 // 1: complete; 0: the registry lost parts, as after a garbage collection; -1: error.
 static int pull_contents(struct pulled_entry *p, struct error **err)
 {
-    if (plan(p, err) < 0)
+    if (plan_transfers(p, err) < 0)
         return -1;
     phase("downloading");
     struct registry *registry = remote_repository(p->b->remote, p->node, true, err);
@@ -201,7 +332,7 @@ static int pull_contents(struct pulled_entry *p, struct error **err)
     if (!result)
         phase("unpacking");
     if (!result)
-        result = p->image ? take_image(p, err) : take_outputs(p, err);
+        result = p->image ? unpack_image(p, err) : store_outputs(p, err);
     if (!result && p->node->kind == NODE_BUILDER)
         result = derive_image(p, err);
     return result < 0 ? error_wrap(err, "%s", node_label(p->node)) : 1;
@@ -220,17 +351,27 @@ static int entry_pull(struct build *b, const struct node *node, const struct ent
     return result;
 }
 
-// ---- for the child ----
+// ---- the pull of one node ----
+
+static int look_up_one(struct build *b, struct node *node, struct entry *out, struct error **err)
+{
+    struct lookup l = {.node = node};
+    look_up(b, &l);
+    *out = l.entry;
+    if (l.found < 0)
+        *err = l.why;
+    return l.found;
+}
 
 // Entries found before the child began are not looked up again, unless the key changed.
-static int find(struct build *b, struct node *node, json_t **out, struct error **err)
+static int find_and_pull(struct build *b, struct node *node, json_t **out, struct error **err)
 {
-    struct entry asked = {0};
+    struct entry own = {0};
     struct entry *e = job_of(node)->entry;
     int found = 1;
     if (!e || strcmp(e->key, node->key) != 0) {
-        e = &asked;
-        found = remote_ask(b, node, e, err);
+        e = &own;
+        found = look_up_one(b, node, e, err);
     }
     if (found > 0)
         found = entry_pull(b, node, e, err);
@@ -238,21 +379,21 @@ static int find(struct build *b, struct node *node, json_t **out, struct error *
         entry_mark(e, e->record);
         *out = json_incref(e->record);
     }
-    entry_free(&asked);
+    entry_free(&own);
     return found;
 }
 
-int remote_find(struct build *b, struct node *node, json_t **out, struct error **err)
+int remote_pull(struct build *b, struct node *node, json_t **out, struct error **err)
 {
     *out = NULL;
     if (!remote_usable(b, node, REMOTE_READ))
         return 0;
-    if (remote_keys(b->remote, err) < 0)
+    if (remote_test_key(b->remote, err) < 0)
         return -1;
     phase("asking the shared cache");
     struct error *why = NULL;
-    if (find(b, node, out, &why) < 0)
-        return remote_give_up(b, REMOTE_READ, why, err);
+    if (find_and_pull(b, node, out, &why) < 0)
+        return remote_disable(b, REMOTE_READ, why, err);
     if (*out && (!outputs_from_record(node, *out) ||
                  store_action_put(b->store, node->key, *out, err) < 0)) {
         json_decref(*out);

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pushes record and outputs as an entry. Contents first, then the manifest by its digest, then its
-// signature, and the tags last: a visible tag is always complete. Two processes that push the same
-// key at once push the same blobs, and the last tag remains.
-#include "share/share.h"
+// Pushes record and outputs as an entry; and completes the registry after a run with
+// PUSH_TO_REGISTRY=yes: pushes results that were in the local cache already, and upstream's tags
+// for existing entries.
+//
+// Contents first, then the manifest by its digest, then its signature, and the tags last: a visible
+// tag is always complete. Two processes that push the same key at once push the same blobs, and the
+// last tag remains.
+#include "share/internal.h"
 
-#include "base/process.h"
 #include "base/error.h"
-#include "graph/release_version.h"
+#include "base/process.h"
+#include "graph/job.h"
 #include "pack/pack.h"
 
 #include <errno.h>
@@ -144,11 +148,10 @@ static int add_side_files(struct pushed_entry *p, struct error **err)
     return result;
 }
 
-static int annotate(struct pushed_entry *p, struct error **err)
+static int make_annotations(struct pushed_entry *p, struct error **err)
 {
-    json_t *bare = entry_record(p->record);
+    json_auto_t *bare = entry_record(p->record);
     cleanup_free char *text = json_dumps(bare, JSON_COMPACT | JSON_SORT_KEYS);
-    json_decref(bare);
     p->annotations = json_pack("{s:s, s:s}", RECORD_ANNOTATION, text ? text : "", "kbuild.built-by",
                                p->b->remote->built_by);
     return entry_describe(p->b, p->node, &p->documents, p->annotations, err);
@@ -187,9 +190,8 @@ static int add_image_layer(struct pushed_entry *p, json_t *layer, struct error *
         digest_fd(fd, "a layer", digest, &size, err) < 0)
         return -1;
     add_blob(p, steal_fd(&fd), digest, size);
-    json_t *packed = oci_descriptor(OCI_LAYER_GZIP, digest, size);
+    json_auto_t *packed = oci_descriptor(OCI_LAYER_GZIP, digest, size);
     json_object_update(layer, packed);
-    json_decref(packed);
     return 0;
 }
 
@@ -201,19 +203,17 @@ static json_t *image_manifest(struct pushed_entry *p, struct error **err)
     cleanup_close int fd = image ? store_open_blob(p->b->store, image->digest, err) : -1;
     if (fd < 0 || fd_read_all(fd, "the manifest of a builder image", 1 << 20, &text, err) < 0)
         return NULL;
-    json_t *manifest = json_loadb(text.data, text.len, 0, NULL);
+    json_auto_t *manifest = json_loadb(text.data, text.len, 0, NULL);
     const json_t *layers = json_object_get(manifest, "layers");
     const char *config = oci_descriptor_digest(json_object_get(manifest, "config"), NULL);
     int result = config ? add_stored(p, config, err)
                         : error_user(err, "the image of %s is damaged", node_label(p->node));
     for (size_t i = 0; i < json_array_size(layers) && !result; i++)
         result = add_image_layer(p, json_array_get(layers, i), err);
-    if (result < 0) {
-        json_decref(manifest);
+    if (result < 0)
         return NULL;
-    }
     json_object_update(json_object_get(manifest, "annotations"), p->annotations);
-    return manifest;
+    return steal(manifest);
 }
 
 // ---- tags ----
@@ -237,7 +237,7 @@ static char *head_commit(const struct build *b)
     return commit;
 }
 
-void remote_floating_tags(struct build *b, const struct node *node, struct strlist *out)
+static void floating_tags(struct build *b, const struct node *node, struct strlist *out)
 {
     struct remote *r = b->remote;
     if (node->kind != NODE_ARTIFACT)
@@ -254,7 +254,7 @@ static int set_tags(struct pushed_entry *p, const char *text, struct error **err
     cleanup_strlist struct strlist tags = {0};
     cleanup_free char *tag = entry_tag(p->b->remote, p->node);
     strlist_add(&tags, tag);
-    remote_floating_tags(p->b, p->node, &tags);
+    floating_tags(p->b, p->node, &tags);
     cleanup_error struct error *last = NULL;
     for (size_t i = 0; i < tags.n; i++) {
         struct error *why = NULL;
@@ -281,11 +281,10 @@ static int make_plain(struct pushed_entry *p, json_t *manifest, struct error **e
 {
     if (entry_is_image(p->b->remote, p->node))
         return 0;
-    json_t *config =
+    json_auto_t *config =
         json_pack("{s:s, s:s, s:{s:s, s:[]}}", "architecture", job_of(p->node)->target->oci, "os",
                   "linux", "rootfs", "type", "layers", "diff_ids");
     cleanup_free char *text = json_dumps(config, JSON_COMPACT | JSON_SORT_KEYS);
-    json_decref(config);
     if (add_bytes(p, text, strlen(text), err) < 0)
         return -1;
     const struct registry_blob *blob = &p->blobs[p->n - 1];
@@ -320,15 +319,15 @@ static int put_entry(struct pushed_entry *p, struct entry *e, struct error **err
                                  err);
 }
 
-static int put_in_some_form(struct pushed_entry *p, struct entry *e, struct error **err)
+static int put_entry_in_any_form(struct pushed_entry *p, struct entry *e, struct error **err)
 {
-    static const long of_types[] = {400, 406, 415, 422};
+    static const long type_refusals[] = {400, 406, 415, 422};
     struct error *why = NULL;
     if (put_entry(p, e, &why) == 0)
         return 0;
     bool types = false;
-    for (size_t i = 0; i < ARRAY_LEN(of_types); i++)
-        types = types || registry_manifest_refusal(p->registry) == of_types[i];
+    for (size_t i = 0; i < ARRAY_LEN(type_refusals); i++)
+        types = types || registry_manifest_refusal(p->registry) == type_refusals[i];
     if (!types || make_plain(p, e->manifest, NULL) < 0) {
         *err = why;
         return -1;
@@ -340,7 +339,7 @@ static int put_in_some_form(struct pushed_entry *p, struct entry *e, struct erro
 // ---- pushing an entry ----
 
 // Pushes the referrers of the entry, which is valid without them.
-static int describe_entry(struct pushed_entry *p, const struct entry *e, struct error **err)
+static int push_referrers(struct pushed_entry *p, const struct entry *e, struct error **err)
 {
     return entry_push_documents(p->registry, p->node, e, &p->documents, err) < 0 ||
                    entry_sign(p->b->remote, p->registry, p->node, e, err) < 0
@@ -348,7 +347,7 @@ static int describe_entry(struct pushed_entry *p, const struct entry *e, struct 
                : 0;
 }
 
-static int tell_undescribed(struct pushed_entry *p, struct error *why, struct error **err)
+static int report_undescribed(struct pushed_entry *p, struct error *why, struct error **err)
 {
     struct remote *r = p->b->remote;
     bool required = p->b->options.remote == REMOTE_REQUIRE && r->signing_key;
@@ -356,8 +355,8 @@ static int tell_undescribed(struct pushed_entry *p, struct error *why, struct er
         *err = why;
         return -1;
     }
-    if (!__atomic_exchange_n(&r->state->told_documents, 1, __ATOMIC_RELAXED))
-        log_warning("the registry takes results, but not what is said about them%s: %s",
+    if (!__atomic_exchange_n(&r->state->warned_documents, 1, __ATOMIC_RELAXED))
+        log_warning("the registry accepts results, but not their signatures and documents%s: %s",
                     r->signing_key ? " (nobody with KBUILD_TRUSTED_KEYS will use them)" : "",
                     why->message);
     error_free(why);
@@ -372,22 +371,22 @@ static int push_entry(struct pushed_entry *p, struct error **err)
     p->layers = json_array();
     struct entry e = {.record = entry_record(p->record)};
     struct error *undescribed = NULL;
-    if (!annotate(p, err))
+    if (!make_annotations(p, err))
         e.manifest = entry_is_image(p->b->remote, p->node) ? image_manifest(p, err)
                                                            : artefact_manifest(p, err);
-    int result = e.manifest ? put_in_some_form(p, &e, err) : -1;
+    int result = e.manifest ? put_entry_in_any_form(p, &e, err) : -1;
     if (!result)
-        describe_entry(p, &e, &undescribed);
+        push_referrers(p, &e, &undescribed);
     if (!result)
         result = set_tags(p, e.text.data, err);
     if (undescribed && !result)
-        result = tell_undescribed(p, steal(undescribed), err);
+        result = report_undescribed(p, steal(undescribed), err);
     error_free(undescribed);
     entry_free(&e);
     return result;
 }
 
-int remote_keep(struct build *b, struct node *node, const json_t *record, struct error **err)
+int remote_push(struct build *b, struct node *node, const json_t *record, struct error **err)
 {
     if (!remote_usable(b, node, REMOTE_WRITE))
         return 0;
@@ -415,4 +414,115 @@ int remote_keep(struct build *b, struct node *node, const json_t *record, struct
     else
         error_user(&why, "%s could not be pushed", node_label(node));
     return remote_push_failed(b, down, why, err);
+}
+
+// ---- after the run ----
+
+// Only local results are signed, never those from elsewhere: else a builder would sign whatever
+// somebody put into the registry.
+static bool may_sign(const struct remote *r, const json_t *record)
+{
+    return !r->signing_key || !json_object_get(record, SHARED_MARK);
+}
+
+// 1: pushed; 0: it is not in the local cache.
+static int push_cached(struct build *b, struct node *node, struct error **err)
+{
+    if (!node_is_here(node))
+        return 0;
+    struct error *why = NULL;
+    json_auto_t *record = store_action_get(b->store, node->key, &why);
+    if (why) {
+        *err = why;
+        return -1;
+    }
+    if (!record || !may_sign(b->remote, record))
+        return 0;
+    return remote_push(b, node, record, err) < 0 ? -1 : 1;
+}
+
+// Moves upstream's tags to the entry, if they are elsewhere.
+static int move_tags(struct build *b, const struct node *node, const struct entry *e,
+                     struct error **err)
+{
+    cleanup_strlist struct strlist tags = {0};
+    if (node->kind != NODE_ARTIFACT)
+        return 0;
+    floating_tags(b, node, &tags);
+    struct registry *registry = remote_repository(b->remote, node, true, err);
+    int result = registry ? 0 : -1;
+    for (size_t i = 0; i < tags.n && !result; i++) {
+        cleanup_buf struct buf text = {0};
+        cleanup_free char *type = NULL;
+        char digest[DIGEST_HEX_SIZE];
+        int found = registry_get_manifest(registry, tags.items[i], &text, &type, digest, err);
+        if (found > 0 && !strcmp(digest, e->digest))
+            continue;
+        result = found < 0 ? -1
+                           : registry_put_manifest(registry, tags.items[i], e->text.data,
+                                                   e->text.len, OCI_MANIFEST, digest, err);
+    }
+    if (registry)
+        registry_close(registry);
+    return result ? error_wrap(err, "%s", node_label(node)) : 0;
+}
+
+static int publish_entry(struct build *b, struct lookup *l, size_t *pushed, struct error **err)
+{
+    struct error *why = NULL;
+    if (!remote_usable(b, l->node, REMOTE_WRITE)) // disabled meanwhile
+        return 0;
+    int there = l->found;
+    if (there > 0)
+        there = entry_signed(b->remote, l->node, &l->entry, &why);
+    else if (there < 0)
+        why = steal(l->why);
+    if (there == 0) {
+        int kept = push_cached(b, l->node, err); // handles a failure itself
+        *pushed += kept > 0;
+        if (kept)
+            return kept < 0 ? -1 : 0;
+    }
+    if (there >= 0 && l->found > 0)
+        there = move_tags(b, l->node, &l->entry, &why);
+    if (there >= 0)
+        return 0;
+    return l->found > 0 ? remote_push_failed(b, false, why, err)
+                        : remote_disable(b, REMOTE_WRITE, why, err);
+}
+
+int remote_publish(struct build *b, struct node **order, size_t count, struct error **err)
+{
+    if (!b->remote || !b->remote->push)
+        return 0;
+    if (remote_test_key(b->remote, err) < 0)
+        return -1;
+    struct lookup *all = xcalloc(count + 1, sizeof *all);
+    struct lookup *unknown = xcalloc(count + 1, sizeof *unknown);
+    size_t n = 0, asked = 0, pushed = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct job *job = job_of(order[i]);
+        if (!remote_usable(b, order[i], REMOTE_WRITE))
+            continue;
+        if (job->entry && !strcmp(job->entry->key, order[i]->key)) { // looked up in this run
+            all[n++] = (struct lookup){.node = order[i], .found = 1, .entry = *job->entry};
+            *job->entry = (struct entry){0};
+        } else {
+            unknown[asked++] = (struct lookup){.node = order[i]};
+        }
+    }
+    remote_look_up(b, unknown, asked);
+    memcpy(all + n, unknown, asked * sizeof *all);
+    n += asked;
+    int result = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!result)
+            result = publish_entry(b, &all[i], &pushed, err);
+        lookup_free(&all[i]);
+    }
+    if (pushed)
+        log_note("%zu result%s of the local cache pushed", pushed, pushed == 1 ? "" : "s");
+    free(all);
+    free(unknown);
+    return result;
 }

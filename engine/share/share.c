@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the settings of the shared cache from the environment, opens its repositories, and stops
 // using it after a failure.
-#include "share/share.h"
+#include "share/internal.h"
 
-#include "base/input.h"
 #include "base/error.h"
+#include "base/input.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -12,8 +12,8 @@
 #include <sys/mman.h>
 
 // Queries: the answer comes within seconds, or the build continues without it.
-static const struct registry_options asking = {.tries = 2, .silence_seconds = 4};
-static const struct registry_options carrying = {.tries = 4, .silence_seconds = 15};
+static const struct registry_options query_options = {.tries = 2, .silence_seconds = 4};
+static const struct registry_options transfer_options = {.tries = 4, .silence_seconds = 15};
 
 enum { REFUSED_MAX = 3 };
 
@@ -86,7 +86,7 @@ int remote_check(const struct build *b, struct error **err)
         environment_yes_no("RELEASE", false, &release, err) < 0)
         return -1;
     if (!push || b->remote || b->options.offline || b->options.remote == REMOTE_OFF ||
-        b->options.world)
+        b->options.variation)
         return 0;
     error_user(err, "PUSH_TO_REGISTRY=yes, but no registry is named");
     return error_hint(err, "set ARTEFACT_REGISTRY and ARTEFACT_REPOSITORY, or BUILDER_REGISTRY; "
@@ -134,11 +134,11 @@ bool remote_usable(const struct build *b, const struct node *node, enum remote_w
 {
     const struct remote *r = b->remote;
     // Results of another environment are compared with the first build, and not shared.
-    if (!r || b->options.world || (way == REMOTE_WRITE && !r->push) ||
-        __atomic_load_n(&r->state->given_up[way], __ATOMIC_RELAXED))
+    if (!r || b->options.variation || (way == REMOTE_WRITE && !r->push) ||
+        __atomic_load_n(&r->state->disabled[way], __ATOMIC_RELAXED))
         return false;
     // Results with changes by hand are not shared.
-    if (b->until || job_of(node)->work)
+    if (b->until || job_of(node)->checkpoint)
         return false;
     if (way == REMOTE_READ && node->kind == NODE_ARTIFACT && !b->options.use_cache)
         return false;
@@ -152,7 +152,7 @@ bool remote_usable(const struct build *b, const struct node *node, enum remote_w
     return r->artefacts || entry_is_image(r, node);
 }
 
-int remote_give_up(struct build *b, enum remote_way way, struct error *why, struct error **err)
+int remote_disable(struct build *b, enum remote_way way, struct error *why, struct error **err)
 {
     static const char *const what[] = {"the shared cache cannot be used",
                                        "the shared cache could not be written"};
@@ -163,7 +163,7 @@ int remote_give_up(struct build *b, enum remote_way way, struct error *why, stru
             error_hint(err, "without --remote=require the build continues without it");
         return -1;
     }
-    if (!__atomic_exchange_n(&b->remote->state->given_up[way], 1, __ATOMIC_RELAXED))
+    if (!__atomic_exchange_n(&b->remote->state->disabled[way], 1, __ATOMIC_RELAXED))
         log_warning("%s, continuing without it: %s", what[way], why->message);
     error_free(why);
     return 0;
@@ -175,28 +175,29 @@ int remote_push_failed(struct build *b, bool down, struct error *why, struct err
     int before = __atomic_fetch_add(&state->refused, 1, __ATOMIC_RELAXED);
     if (down || before + 1 >= REFUSED_MAX || b->options.remote == REMOTE_REQUIRE ||
         why->kind == ERROR_INTERRUPT)
-        return remote_give_up(b, REMOTE_WRITE, why, err);
-    log_warning("the shared cache could not be written, this result stays here: %s", why->message);
+        return remote_disable(b, REMOTE_WRITE, why, err);
+    log_warning("the shared cache could not be written, this result is only in the local cache: %s",
+                why->message);
     error_free(why);
     return 0;
 }
 
-void remote_tell_denied(struct remote *r, const char *what, enum registry_denial why)
+void remote_warn_denied(struct remote *r, const char *what, enum registry_denial why)
 {
-    if (why == NOT_DENIED || __atomic_exchange_n(&r->state->told_denied, 1, __ATOMIC_RELAXED))
+    if (why == NOT_DENIED || __atomic_exchange_n(&r->state->warned_denied, 1, __ATOMIC_RELAXED))
         return;
     if (why == DENIED_USER)
-        log_note("the registry does not show whether it has %s, as many do for what does not exist "
-                 "yet: taken for missing",
+        log_note("the registry does not say whether it has %s, which is usual for what does not "
+                 "exist yet: treated as missing",
                  what);
     else
-        log_warning("the registry does not show %s to whoever is not logged in: taken for missing. "
+        log_warning("the registry denies anonymous access to %s: treated as missing. "
                     "If the shared cache has it, log in (`skopeo login`, or "
                     "ARTEFACT_REGISTRY_USERNAME and ARTEFACT_REGISTRY_PASSWORD)",
                     what);
 }
 
-struct registry *remote_repository(const struct remote *r, const struct node *node, bool patient,
+struct registry *remote_repository(const struct remote *r, const struct node *node, bool transfer,
                                    struct error **err)
 {
     cleanup_free char *path = entry_path(node);
@@ -205,7 +206,7 @@ struct registry *remote_repository(const struct remote *r, const struct node *no
     struct reference reference;
     if (reference_parse(name, &reference, err) < 0)
         return NULL;
-    struct registry_options o = patient ? carrying : asking;
+    struct registry_options o = transfer ? transfer_options : query_options;
     o.no_mirrors = r->push; // a writer needs the current state
     // Upstream's variables, only for the registry that they belong to.
     if (!entry_is_image(r, node))

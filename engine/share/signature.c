@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads Ed25519 keys, and signs and verifies with them.
-#include "share/vouch.h"
+#include "share/share.h"
 
 #include "base/file.h"
 #include "crypto/crypto.h"
@@ -86,7 +86,7 @@ static int check_mode(const char *path, struct error **err)
     if (!(st.st_mode & S_IWOTH))
         return 0;
     error_user(err, "reading trusted keys: %s can be written by everybody", path);
-    return error_hint(err, "chmod o-w %s, after a look at what is in it", path);
+    return error_hint(err, "check its content, then: chmod o-w %s", path);
 }
 
 static size_t count_blocks(const struct buf *pem)
@@ -124,7 +124,7 @@ static int load_file(struct trusted_keys *t, const char *path, struct error **er
                    "%s has %zu blocks of PEM, and %zu of them %s a public key: the others are "
                    "damaged, or something else",
                    path, blocks, taken, taken == 1 ? "is" : "are");
-        return error_hint(err, "a list of trusted keys holds nothing else; remove what is not one");
+        return error_hint(err, "a list of trusted keys contains only keys; remove the rest");
     }
     if (result || t->n == before) {
         error_user(err, "%s does not hold Ed25519 public keys (PEM)", path);

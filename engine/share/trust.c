@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signs entries and checks their signatures. A signature is a manifest without content whose
-// subject is the entry's manifest; its annotations are the signer and the signature, and the signed
-// text is computed again from the record. docs/trust-cache.md.
-#include "share/share.h"
+// Decides whether a result from a registry is trusted: writes and verifies the signatures of
+// entries, and checks the records of such results in the local cache, with the files that they
+// produce.
+//
+// The signature of an entry is a manifest without content whose subject is the entry's manifest;
+// its annotations are the signer and the signature, and the signed text (the statement) is computed
+// again from the record. docs/trust-cache.md.
+#include "share/internal.h"
 
 #include "base/error.h"
 
@@ -33,24 +37,23 @@ void entry_statement(const char *key, const struct entry *e, struct buf *out)
     }
     digest_json(json_object_get(e->record, "provenance"), digest);
     buf_printf(out, "provenance %s\n", digest);
-    json_t *bare = entry_record(e->record);
+    json_auto_t *bare = entry_record(e->record);
     digest_json(bare, digest);
-    json_decref(bare);
     buf_printf(out, "record %s\n", digest);
     entry_document_lines(e->manifest, out);
 }
 
 // ---- keys ----
 
-int remote_keys(struct remote *r, struct error **err)
+int remote_test_key(struct remote *r, struct error **err)
 {
     struct signature ignored;
-    if (!r->push || !r->signing_key || r->key_tried)
+    if (!r->push || !r->signing_key || r->key_tested)
         return 0;
     const struct buf nothing = {.data = (char *)""};
     if (signature_make(r->signing_key, &nothing, &ignored, err) < 0)
         return error_wrap(err, "KBUILD_SIGNING_KEY");
-    r->key_tried = true;
+    r->key_tested = true;
     return 0;
 }
 
@@ -58,7 +61,7 @@ int remote_keys(struct remote *r, struct error **err)
 
 // Examines the registry's list of signatures as it arrives. All signatures of an entry sign the
 // same text, so the descriptor in the list is sufficient, and bad ones cost no request.
-struct search {
+struct signature_search {
     struct registry *registry;
     const struct trusted_keys *keys; // any of these keys; or
     const struct signature *own;     // this signature
@@ -79,27 +82,25 @@ static bool read_signature(const json_t *of, struct signature *s)
     return true;
 }
 
-static int fetch_signature(struct search *s, const json_t *descriptor, struct error **err)
+static int fetch_signature(struct signature_search *s, const json_t *descriptor, struct error **err)
 {
     cleanup_free char *what = xasprintf("sha256:%s", oci_descriptor_digest(descriptor, NULL));
     cleanup_free char *type = NULL;
     cleanup_buf struct buf text = {0};
     char digest[DIGEST_HEX_SIZE];
     if (++s->fetched > FETCHED_MAX)
-        return error_user(err, "more than %d signatures do not say in the list whose they are",
+        return error_user(err, "more than %d signatures in the list do not name their keys",
                           FETCHED_MAX);
     int found = registry_get_manifest(s->registry, what, &text, &type, digest, err);
     if (found <= 0)
         return found;
-    json_t *manifest = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
-    found = read_signature(manifest, &s->found);
-    json_decref(manifest);
-    return found;
+    json_auto_t *manifest = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+    return read_signature(manifest, &s->found);
 }
 
-static int try_signature(void *context, const json_t *descriptor, struct error **err)
+static int check_signature(void *context, const json_t *descriptor, struct error **err)
 {
-    struct search *s = context;
+    struct signature_search *s = context;
     int read = read_signature(descriptor, &s->found);
     if (!read)
         read = fetch_signature(s, descriptor, err);
@@ -109,24 +110,40 @@ static int try_signature(void *context, const json_t *descriptor, struct error *
                    : !strcmp(s->found.key, s->own->key) && !strcmp(s->found.value, s->own->value);
 }
 
-static int search(struct search *s, const struct entry *e, struct error **err)
+static int search_signatures(struct signature_search *s, const struct entry *e, struct error **err)
 {
-    return registry_each_referrer(s->registry, e->digest, SIGNATURE_TYPE, try_signature, s, err);
+    return registry_each_referrer(s->registry, e->digest, SIGNATURE_TYPE, check_signature, s, err);
 }
 
-// ---- reading ----
+// ---- the mark of a local record ----
+
+static json_t *shared_mark(const struct buf *statement, const struct signature *by)
+{
+    if (!by)
+        return json_object();
+    return json_pack("{s:s#, s:s, s:s}", "statement", statement->data, (int)statement->len, "key",
+                     by->key, "value", by->value);
+}
+
+void entry_mark(const struct entry *e, json_t *record)
+{
+    json_object_set_new(record, SHARED_MARK,
+                        e->mark ? json_incref(e->mark) : shared_mark(NULL, NULL));
+}
+
+// ---- verification ----
 
 // 1 if one of the trusted keys signed this entry under this key; e->mark is then set.
-static int vouched(const struct trusted_keys *keys, struct registry *registry, const char *key,
-                   struct entry *e, struct error **err)
+static int find_trusted(const struct trusted_keys *keys, struct registry *registry, const char *key,
+                        struct entry *e, struct error **err)
 {
     cleanup_buf struct buf statement = {0};
     entry_statement(key, e, &statement);
-    struct search s = {.registry = registry, .keys = keys, .statement = &statement};
-    int result = search(&s, e, err);
+    struct signature_search s = {.registry = registry, .keys = keys, .statement = &statement};
+    int result = search_signatures(&s, e, err);
     if (result > 0) {
         json_decref(e->mark);
-        e->mark = vouch_mark(&statement, &s.found);
+        e->mark = shared_mark(&statement, &s.found);
     }
     return result;
 }
@@ -136,8 +153,8 @@ int entry_trusted(struct remote *r, struct registry *registry, const struct node
 {
     if (!r->keys)
         return 1;
-    int result = vouched(r->keys, registry, node->key, e, err);
-    if (!result && !__atomic_exchange_n(&r->state->told_untrusted, 1, __ATOMIC_RELAXED))
+    int result = find_trusted(r->keys, registry, node->key, e, err);
+    if (!result && !__atomic_exchange_n(&r->state->warned_untrusted, 1, __ATOMIC_RELAXED))
         log_warning("the shared cache has %s, but no key of KBUILD_TRUSTED_KEYS signed it: it is "
                     "not used",
                     node_label(node));
@@ -173,11 +190,11 @@ int entry_signed_by(const struct trusted_keys *keys, struct registry *registry, 
     if (!key_text)
         return 0;
     digest_bytes(key_text, strlen(key_text), e->key);
-    return vouched(keys, registry, e->key, e, err);
+    return find_trusted(keys, registry, e->key, e, err);
 }
 
-int entry_vouched(const struct trusted_keys *keys, struct registry *registry,
-                  const struct node *node, struct entry *e, struct error **err)
+int entry_trusted_for(const struct trusted_keys *keys, struct registry *registry,
+                      const struct node *node, struct entry *e, struct error **err)
 {
     int result = entry_signed_by(keys, registry, e, err);
     const char *of = json_string_value(json_object_get(e->record, "node"));
@@ -186,7 +203,7 @@ int entry_vouched(const struct trusted_keys *keys, struct registry *registry,
     return result;
 }
 
-// ---- writing ----
+// ---- signing ----
 
 // Ed25519 signatures of the same text are equal, so the own one can be recognised.
 int entry_signed(const struct remote *r, const struct node *node, const struct entry *e,
@@ -199,8 +216,8 @@ int entry_signed(const struct remote *r, const struct node *node, const struct e
     entry_statement(node->key, e, &statement);
     if (signature_make(r->signing_key, &statement, &own, err) < 0)
         return error_wrap(err, "KBUILD_SIGNING_KEY");
-    struct search s = {.own = &own, .registry = remote_repository(r, node, false, err)};
-    int result = s.registry ? search(&s, e, err) : -1;
+    struct signature_search s = {.own = &own, .registry = remote_repository(r, node, false, err)};
+    int result = s.registry ? search_signatures(&s, e, err) : -1;
     if (s.registry)
         registry_close(s.registry);
     return result;
@@ -216,9 +233,142 @@ int entry_sign(const struct remote *remote, struct registry *registry, const str
     entry_statement(node->key, e, &statement);
     if (signature_make(remote->signing_key, &statement, &s, err) < 0)
         return error_wrap(err, "KBUILD_SIGNING_KEY");
-    json_t *annotations = json_pack("{s:s, s:s}", KEY_ANNOTATION, s.key, VALUE_ANNOTATION, s.value);
+    json_auto_t *annotations =
+        json_pack("{s:s, s:s}", KEY_ANNOTATION, s.key, VALUE_ANNOTATION, s.value);
     const struct referrer r = {.type = SIGNATURE_TYPE, .annotations = annotations};
-    int result = entry_refer(registry, e, &r, err);
-    json_decref(annotations);
-    return result;
+    return entry_refer(registry, e, &r, err);
+}
+
+// ---- outputs that a record may have ----
+
+static bool is_tarball_of(const struct recipe *r, const char *name)
+{
+    static const char *const formats[] = {"xz", "zst"};
+    for (size_t i = 0; i < r->outputs.n; i++)
+        for (size_t f = 0; f < ARRAY_LEN(formats); f++) {
+            cleanup_free char *its =
+                xasprintf("kata-static-%s.tar.%s", r->outputs.items[i], formats[f]);
+            if (!strcmp(its, name))
+                return true;
+        }
+    return false;
+}
+
+static bool is_side_file_of(const struct job *job, const char *name)
+{
+    cleanup_strlist struct strlist names = {0};
+    side_files_of_action(job->recipe, &names);
+    // A prebuilt artifact has upstream's files beside the tarballs.
+    for (size_t i = 0; i < SIDE_FILES && job->prebuilt; i++)
+        strlist_addf(&names, "%s-%s", job->recipe->name, side_file_names[i]);
+    return strlist_has(&names, name);
+}
+
+bool output_allowed(const struct node *node, const struct output_claim *o)
+{
+    static const struct {
+        enum node_kind of;
+        const char *name, *kind;
+    } fixed[] = {
+        {NODE_SOURCE, "tree", "tree"},
+        {NODE_BUILDER, "root", "tree"},
+        {NODE_BUILDER, "image", "blob"},
+        {NODE_ROOTFS, "rootfs.tar", "blob"},
+    };
+    if (node->kind == NODE_ARTIFACT && !strcmp(o->kind, "blob"))
+        return o->side ? is_side_file_of(job_of(node), o->name)
+                       : is_tarball_of(job_of(node)->recipe, o->name);
+    for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+        if (fixed[i].of == node->kind && !o->side && !strcmp(fixed[i].name, o->name) &&
+            !strcmp(fixed[i].kind, o->kind))
+            return true;
+    return false;
+}
+
+bool outputs_allowed(const struct node *node, const json_t *record)
+{
+    const json_t *list = json_object_get(record, "outputs");
+    cleanup_strlist struct strlist names = {0};
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        const struct output_claim o = {
+            .name = json_string_value(json_object_get(item, "name")),
+            .kind = json_string_value(json_object_get(item, "kind")),
+            .side = json_is_true(json_object_get(item, "side")),
+        };
+        const char *digest = json_string_value(json_object_get(item, "digest"));
+        if (!o.name || !o.kind || !digest || !digest_is_hex(digest) || !output_allowed(node, &o) ||
+            strlist_has(&names, o.name))
+            return false;
+        strlist_add(&names, o.name);
+    }
+    return names.n > 0;
+}
+
+// ---- local records ----
+
+static bool has_line(const char *text, const char *line)
+{
+    size_t n = strlen(line);
+    for (const char *p = text; *p; p += strcspn(p, "\n"), p += *p == '\n')
+        if (!strncmp(p, line, n) && p[n] == '\n')
+            return true;
+    return false;
+}
+
+// Side files of a prebuilt artifact are not covered by the signature: they are its own sums, which
+// were checked against the outputs. Those of an entry are outputs of its record like all others.
+static bool statement_has_outputs(const struct node *node, const char *statement,
+                                  const json_t *record)
+{
+    const json_t *list = json_object_get(record, "outputs");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *o = json_array_get(list, i);
+        cleanup_free char *line =
+            xasprintf("output %s %s %s", json_string_value(json_object_get(o, "kind")),
+                      json_string_value(json_object_get(o, "digest")),
+                      json_string_value(json_object_get(o, "name")));
+        bool own = job_of(node)->prebuilt && json_is_true(json_object_get(o, "side"));
+        if (!own && !has_line(statement, line))
+            return false;
+    }
+    return true;
+}
+
+static bool mark_is_valid(const struct trusted_keys *keys, const struct node *node,
+                          const json_t *record, const json_t *mark)
+{
+    const char *statement = json_string_value(json_object_get(mark, "statement"));
+    const char *key = json_string_value(json_object_get(mark, "key"));
+    const char *value = json_string_value(json_object_get(mark, "value"));
+    struct signature s;
+    if (!statement || !key || !value || strlen(key) != sizeof s.key - 1 ||
+        strlen(value) != sizeof s.value - 1)
+        return false;
+    memcpy(s.key, key, sizeof s.key);
+    memcpy(s.value, value, sizeof s.value);
+    // A prebuilt artifact has another key here; an entry is found under its key.
+    cleanup_free char *line = xasprintf("key %s", node->key);
+    bool named = job_of(node)->prebuilt || job_of(node)->image_name;
+    const struct buf text = {.data = (char *)statement, .len = strlen(statement)};
+    return (named || has_line(statement, line)) && statement_has_outputs(node, statement, record) &&
+           trusted_keys_accept(keys, &s, &text);
+}
+
+bool record_trusted(const struct build *b, const struct node *node, const json_t *record)
+{
+    const struct job *job = job_of(node);
+    const json_t *mark = json_object_get(record, SHARED_MARK);
+    bool from_registry = mark || job->prebuilt || job->image_name;
+    if (!from_registry)
+        return true;
+    if (node->kind == NODE_SOURCE && sources_from_origin(b))
+        return false;
+    if (!outputs_allowed(node, record))
+        return false;
+    if (!b->trusted)
+        return true;
+    if (!mark && job->image_name && !job->prebuilt && reference_is_pinned(job->image_name))
+        return true; // the name given by the user has its digest
+    return mark_is_valid(b->trusted, node, record, mark);
 }

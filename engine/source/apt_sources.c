@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finds the places of a distribution's packages for apt on this machine: from apt's list of its
 // configuration (`apt-get indextargets`), it selects the distribution's suites.
-#include "source/apt.h"
-
-#include "base/input.h"
 #include "base/file.h"
-#include "base/process.h"
+#include "base/input.h"
+#include "source/internal.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <strings.h>
-
-#define RELEASE_MAX ((size_t)8 << 20)
-#define LIST_MAX ((size_t)1 << 20)
 
 // The two distributions in versions.yaml: the origin and keys of their archives.
 static const struct vendor {
@@ -27,24 +22,6 @@ static const char *const pockets[] = {
     "",         "-updates",          "-security", "-backports", "-backports-sloppy",
     "/updates", "-proposed-updates", "-proposed",
 };
-
-void apt_places_free(struct apt_places *l)
-{
-    for (size_t i = 0; i < l->n; i++) {
-        struct apt_place *p = &l->items[i];
-        free(p->entry);
-        free(p->uri);
-        free(p->suite);
-        free(p->release_path);
-        free(p->codename);
-        free(p->origin);
-        strlist_free(&p->components);
-        strlist_free(&p->architectures);
-        strlist_free(&p->options);
-    }
-    free(l->items);
-    *l = (struct apt_places){0};
-}
 
 static const struct vendor *vendor_find(const char *id)
 {
@@ -63,170 +40,6 @@ static bool suite_belongs(const char *suite, const char *codename)
         if (strcmp(suite + n, pockets[i]) == 0)
             return true;
     return false;
-}
-
-// ---- what apt is configured with ----
-
-enum field { ENTRY, URI, SUITE, COMPONENT, ARCHITECTURE, FILENAME, FIELDS };
-#define TARGET_FORMAT                                                                              \
-    "$(SOURCESENTRY)\t$(REPO_URI)\t$(RELEASE)\t$(COMPONENT)\t$(ARCHITECTURE)\t$(FILENAME)"
-
-// The first mirror of a list of mirrors (apt-transport-mirror(1)): the one with the lowest
-// priority, if any has one; to be freed. apt's downloader of single files does not read such lists.
-static char *first_mirror(const char *list)
-{
-    cleanup_buf struct buf text = {0};
-    cleanup_error struct error *ignored = NULL;
-    cleanup_strlist struct strlist lines = {0};
-    char *first = NULL;
-    unsigned long best = ULONG_MAX;
-    if (file_read(list, LIST_MAX, &text, &ignored) < 0 || !text.data)
-        return NULL;
-    strlist_split(&lines, text.data, "\n");
-    for (size_t i = 0; i < lines.n; i++) {
-        cleanup_strlist struct strlist words = {0};
-        unsigned long priority = ULONG_MAX;
-        strlist_split(&words, lines.items[i], " \t\r");
-        for (size_t k = 1; k < words.n; k++)
-            if (starts_with(words.items[k], "priority:"))
-                priority = strtoul(words.items[k] + strlen("priority:"), NULL, 10);
-        if (!words.n || *words.items[0] == '#' || (first && priority >= best))
-            continue;
-        free(first);
-        first = xstrdup(words.items[0]);
-        best = priority;
-    }
-    return first;
-}
-
-// A form that apt's cache and its downloader of single files can read: copies instead of a folder's
-// own files, and a mirror instead of a list of mirrors.
-static char *readable_uri(const char *uri)
-{
-    if (starts_with(uri, "mirror+file:")) {
-        cleanup_free char *list = xstrdup(uri + strlen("mirror+file:"));
-        size_t n = strlen(list);
-        while (n > 1 && list[n - 1] == '/')
-            list[--n] = '\0';
-        cleanup_free char *mirror = first_mirror(list + (starts_with(list, "//") ? 2 : 0));
-        return mirror ? readable_uri(mirror) : xstrdup(uri);
-    }
-    return starts_with(uri, "file:") ? xasprintf("copy:%s", uri + strlen("file:")) : xstrdup(uri);
-}
-
-// "<lists>/mirror.example_debian_dists_bookworm_main_binary-amd64_Packages": up to the component.
-static char *release_path(const char *filename, const char *suite)
-{
-    cleanup_free char *middle = xasprintf("_dists_%s_", suite);
-    for (char *p = middle; *p; p++)
-        if (*p == '/')
-            *p = '_';
-    const char *at = filename, *found = NULL;
-    while ((at = strstr(at, middle)))
-        found = at++;
-    return found ? xstrndup(filename, (size_t)(found - filename) + strlen(middle)) : NULL;
-}
-
-static struct apt_place *place_named(struct apt_places *l, char *const *fields, const char *uri)
-{
-    for (size_t i = 0; i < l->n; i++)
-        if (!strcmp(l->items[i].entry, fields[ENTRY]) && !strcmp(l->items[i].uri, uri) &&
-            !strcmp(l->items[i].suite, fields[SUITE]))
-            return &l->items[i];
-    l->items = xgrow(l->items, &l->cap, l->n + 1, sizeof *l->items);
-    struct apt_place *p = &l->items[l->n++];
-    *p = (struct apt_place){.entry = xstrdup(fields[ENTRY]),
-                            .uri = xstrdup(uri),
-                            .suite = xstrdup(fields[SUITE]),
-                            .release_path = release_path(fields[FILENAME], fields[SUITE])};
-    return p;
-}
-
-static void add_once(struct strlist *l, const char *text)
-{
-    if (!strlist_has(l, text))
-        strlist_add(l, text);
-}
-
-// A flat repository (no components) is never the distribution's own; cdroms need manual work.
-static void add_target(struct apt_places *l, char *line)
-{
-    char *fields[FIELDS];
-    for (size_t i = 0; i < FIELDS; i++)
-        if (!(fields[i] = strsep(&line, "\t")))
-            return;
-    if (*fields[COMPONENT] == '$' || starts_with(fields[URI], "cdrom:"))
-        return;
-    cleanup_free char *uri = readable_uri(fields[URI]);
-    struct apt_place *p = place_named(l, fields, uri);
-    add_once(&p->components, fields[COMPONENT]);
-    add_once(&p->architectures, fields[ARCHITECTURE]);
-}
-
-void apt_places_parse(const char *text, struct apt_places *out)
-{
-    cleanup_strlist struct strlist lines = {0};
-    strlist_split(&lines, text, "\n");
-    for (size_t i = 0; i < lines.n; i++)
-        add_target(out, lines.items[i]);
-}
-
-// Of the machine's apt, or of a private one. Requests all architectures: an entry without an
-// architecture has all of them.
-static int list_places(const struct apt *private, struct apt_places *out, struct error **err)
-{
-    cleanup_strlist struct strlist argv = {0};
-    cleanup_buf struct buf text = {0};
-    strlist_split(&argv, "apt-get indextargets --no-release-info", " ");
-    for (size_t i = 0; i < arch_count; i++)
-        strlist_addf(&argv, "-oAPT::Architectures::=%s", arch_table[i].debian);
-    strlist_add(&argv, "--format");
-    strlist_add(&argv, TARGET_FORMAT);
-    strlist_add(&argv, "Created-By: Packages");
-    buf_puts(&text, "");
-    struct process p = {.argv = argv.items, .input = -1};
-    if ((private ? apt_run(private, (const char *const *)argv.items, NULL, &text, err)
-                 : process_run(&p, &text, err)) < 0)
-        return error_hint(err, "the distribution's packages need apt on this machine (Debian or "
-                               "Ubuntu), and sources that apt can read");
-    apt_places_parse(text.data, out);
-    return 0;
-}
-
-// ---- Release files of the repositories ----
-
-char *apt_release_field(const char *text, const char *name)
-{
-    size_t length = strlen(name);
-    for (const char *line = text; line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncasecmp(line, name, length) != 0 || line[length] != ':')
-            continue;
-        const char *value = line + length + 1;
-        value += strspn(value, " \t");
-        size_t n = strcspn(value, "\r\n");
-        while (n && strchr(" \t", value[n - 1]))
-            n--;
-        return xstrndup(value, n);
-    }
-    return NULL;
-}
-
-// From the file that apt keeps after verification.
-static void read_release(struct apt_place *p, const char *path)
-{
-    static const char *const names[] = {"InRelease", "Release"};
-    for (size_t i = 0; path && i < ARRAY_LEN(names) && !p->origin; i++) {
-        cleanup_free char *file = xasprintf("%s%s", path, names[i]);
-        cleanup_buf struct buf text = {0};
-        cleanup_error struct error *ignored = NULL;
-        if (!path_exists(file) || file_read(file, RELEASE_MAX, &text, &ignored) < 0 || !text.data)
-            continue;
-        p->codename = apt_release_field(text.data, "Codename");
-        p->origin = apt_release_field(text.data, "Origin");
-        if (!p->origin)
-            p->origin = xstrdup("");
-    }
 }
 
 static void print_place(const struct apt_place *p, const struct apt_wanted *w,
@@ -249,9 +62,9 @@ static bool place_matches(const struct apt_place *p, const struct apt_place *q)
 
 // Has a private apt fetch and verify the Release files of places that this machine's apt has none
 // of, as in an image whose lists were removed.
-static int ask_mirrors(struct apt_places *all,
-                       bool (*asked)(const struct apt_place *, const char *),
-                       const struct apt_wanted *w, const char *name, struct error **err)
+static int query_mirrors(struct apt_places *all,
+                         bool (*asked)(const struct apt_place *, const char *),
+                         const struct apt_wanted *w, const char *name, struct error **err)
 {
     cleanup_buf struct buf sources = {0};
     const struct apt_wanted binary = {.arch = arch_host()};
@@ -270,16 +83,16 @@ static int ask_mirrors(struct apt_places *all,
     if (a)
         apt_update(a, true, &ignored);
     if (a)
-        result = list_places(a, &found, err);
+        result = apt_places_list(a, &found, err);
     apt_close(a);
     for (size_t i = 0; i < all->n && !result; i++)
         for (size_t k = 0; k < found.n && !all->items[i].origin; k++)
             if (place_matches(&all->items[i], &found.items[k]))
-                read_release(&all->items[i], found.items[k].release_path);
+                apt_place_read_release(&all->items[i], found.items[k].release_path);
     return result;
 }
 
-static bool is_named_so(const struct apt_place *p, const char *codename)
+static bool has_usual_name(const struct apt_place *p, const char *codename)
 {
     static const char *const aliases[] = {"stable",  "oldstable", "oldoldstable",
                                           "testing", "unstable",  "devel"};
@@ -289,7 +102,7 @@ static bool is_named_so(const struct apt_place *p, const char *codename)
     return alias;
 }
 
-static bool is_any(const struct apt_place *p, const char *codename)
+static bool is_any_place(const struct apt_place *p, const char *codename)
 {
     return true;
 }
@@ -310,7 +123,7 @@ static const char *signed_by(const struct apt_place *p)
 }
 
 // By the Origin of its Release file; if that is missing, by its trusted keys.
-static bool is_vendors(const struct apt_place *p, const struct vendor *vendor)
+static bool is_from_vendor(const struct apt_place *p, const struct vendor *vendor)
 {
     const char *keys = signed_by(p);
     if (!vendor)
@@ -326,7 +139,7 @@ static bool is_base_suite(const struct apt_place *p, const char *codename)
            (p->codename && !strcmp(p->codename, codename) && !strchr(p->suite, '-'));
 }
 
-static bool any_belongs(const struct apt_places *all, const char *codename)
+static bool any_place_belongs(const struct apt_places *all, const char *codename)
 {
     for (size_t i = 0; i < all->n; i++)
         if (place_belongs(&all->items[i], codename))
@@ -336,11 +149,11 @@ static bool any_belongs(const struct apt_places *all, const char *codename)
 
 // Third parties also use a distribution's code names as suites, and so does a mirror that signs
 // with its own key. Such a place is used only if no place of the distribution has the suite.
-static bool has_vendors_own(const struct apt_places *all, const struct apt_wanted *w)
+static bool vendor_has_suite(const struct apt_places *all, const struct apt_wanted *w)
 {
     for (size_t i = 0; i < all->n; i++)
         if (is_base_suite(&all->items[i], w->codename) &&
-            is_vendors(&all->items[i], vendor_find(w->id)) &&
+            is_from_vendor(&all->items[i], vendor_find(w->id)) &&
             (w->source || strlist_has(&all->items[i].architectures, w->arch->debian)))
             return true;
     return false;
@@ -363,12 +176,12 @@ static void print_matching(const struct apt_places *all, const struct apt_wanted
                            struct buf *out)
 {
     const struct vendor *vendor = vendor_find(w->id);
-    bool vendors_only = has_vendors_own(all, w);
+    bool vendors_only = vendor_has_suite(all, w);
     cleanup_strlist struct strlist seen = {0};
     for (size_t i = 0; i < all->n; i++) {
         const struct apt_place *p = &all->items[i];
         cleanup_strlist struct strlist components = {0};
-        if (!place_belongs(p, w->codename) || (vendors_only && !is_vendors(p, vendor)) ||
+        if (!place_belongs(p, w->codename) || (vendors_only && !is_from_vendor(p, vendor)) ||
             (!w->source && !strlist_has(&p->architectures, w->arch->debian)))
             continue;
         unseen_components(&seen, p, &components);
@@ -379,29 +192,30 @@ static void print_matching(const struct apt_places *all, const struct apt_wanted
 
 static int find_places(const struct apt_wanted *w, struct apt_places *all, struct error **err)
 {
-    if (list_places(NULL, all, err) < 0)
+    if (apt_places_list(NULL, all, err) < 0)
         return -1;
     for (size_t i = 0; i < all->n; i++) {
         struct apt_place *p = &all->items[i];
         // A file that only root may read is no source of an ordinary user, for apt neither.
         if (apt_entry_options(p->entry, &p->options, err) < 0)
             return -1;
-        read_release(p, p->release_path);
+        apt_place_read_release(p, p->release_path);
     }
-    if (ask_mirrors(all, is_named_so, w, "named", err) < 0)
+    if (query_mirrors(all, has_usual_name, w, "named", err) < 0)
         return -1;
-    return any_belongs(all, w->codename) ? 0 : ask_mirrors(all, is_any, w, "any", err);
+    return any_place_belongs(all, w->codename) ? 0
+                                               : query_mirrors(all, is_any_place, w, "any", err);
 }
 
 // ---- settings of the environment ----
 
-static const char *environment(const char *name)
+static const char *repo_setting(const char *name)
 {
     const char *value = getenv(name);
     return value && *value ? value : NULL;
 }
 
-static int check_url(const char *name, const char *url, struct error **err)
+static int check_mirror_url(const char *name, const char *url, struct error **err)
 {
     if (url && (strpbrk(url, " \t\r\n") || !strstr(url, ":/")))
         return error_user(err, "%s=\"%s\" is not the URL of a package mirror", name, url);
@@ -459,9 +273,10 @@ static int override_keyrings(const struct vendor *vendor, struct strlist *out, s
 // 1: the environment decided; 0: it has no setting.
 static int print_override(const struct apt_wanted *w, struct buf *out, struct error **err)
 {
-    const char *all = environment("REPO_URL"), *x86 = environment("REPO_URL_X86_64");
-    const char *components = environment("REPO_COMPONENTS");
-    if (check_url("REPO_URL", all, err) < 0 || check_url("REPO_URL_X86_64", x86, err) < 0)
+    const char *all = repo_setting("REPO_URL"), *x86 = repo_setting("REPO_URL_X86_64");
+    const char *components = repo_setting("REPO_COMPONENTS");
+    if (check_mirror_url("REPO_URL", all, err) < 0 ||
+        check_mirror_url("REPO_URL_X86_64", x86, err) < 0)
         return -1;
     if (components && strpbrk(components, "\r\n"))
         return error_user(err, "REPO_COMPONENTS must be one line");
@@ -472,7 +287,7 @@ static int print_override(const struct apt_wanted *w, struct buf *out, struct er
     cleanup_strlist struct strlist keyrings = {0};
     if (override_keyrings(vendor_find(w->id), &keyrings, err) < 0)
         return -1;
-    struct apt_place p = {.uri = readable_uri(url), .suite = xstrdup(w->codename)};
+    struct apt_place p = {.uri = apt_readable_uri(url), .suite = xstrdup(w->codename)};
     strlist_split(&p.components, components ? components : "main", " \t,");
     cleanup_free char *keys = strlist_join(&keyrings, ",");
     if (keyrings.n)
@@ -497,7 +312,7 @@ int apt_sources(const struct apt_wanted *w, struct buf *out, struct error **err)
     print_matching(&all, w, out);
     if (out->len != before)
         return 0;
-    bool other = any_belongs(&all, w->codename);
+    bool other = any_place_belongs(&all, w->codename);
     error_user(err, "apt on this machine is not configured with any package source of %s %s%s%s",
                w->id, w->codename, other ? " for " : "", other ? w->arch->debian : "");
     return error_hint(err,

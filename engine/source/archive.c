@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // An archive source: gets its SHA-256, known or computed once, and keeps the archive as a blob of
 // the store, so that it is downloaded once.
-#include "base/input.h"
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "base/input.h"
 #include "pack/pack.h"
+#include "source/download.h"
 #include "source/internal.h"
-#include "source/sums.h"
-#include "source/transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +25,7 @@ static int wrong_digest(const char *shown, const char *is, const char *expected,
 }
 
 // Limits decompression bombs: real sources are packed to about a tenth.
-static uint64_t most_content(uint64_t size)
+static uint64_t content_limit(uint64_t size)
 {
     return size > ARCHIVE_MAX / 128 ? ARCHIVE_MAX : ((uint64_t)256 << 20) + size * 100;
 }
@@ -39,7 +38,7 @@ static int unpack_archive(int fd, const char *shown, const char *destination, in
     if (fstat(fd, &st) < 0)
         return error_errno(err, errno, "looking at %s", shown);
     struct unpack_options unpacking = {.strip_first = true,
-                                       .max_bytes = most_content((uint64_t)st.st_size)};
+                                       .max_bytes = content_limit((uint64_t)st.st_size)};
     cleanup_strlist struct strlist names = {0};
     if (unpack(fd, shown, destination, &unpacking, newest, err) < 0 ||
         list_directory(destination, &names, err) < 0)
@@ -52,7 +51,7 @@ static int check_archive(const struct source_spec *spec, const struct source_opt
                          const char *data, struct error **err)
 {
     cleanup_free char *folder = store_temporary(o->store, "check", err);
-    cleanup_free char *shown = url_shown(spec->url);
+    cleanup_free char *shown = http_url_shown(spec->url);
     cleanup_close int fd = folder ? open(data, O_RDONLY | O_CLOEXEC) : -1;
     int64_t newest = 0;
     if (!folder)
@@ -63,7 +62,7 @@ static int check_archive(const struct source_spec *spec, const struct source_opt
     if (result == 0 || !error_may_blame_content(*err))
         return result;
     (*err)->errnum = 0;
-    error_wrap(err, "the server's answer is of no use as a source");
+    error_wrap(err, "the server's answer cannot be used as a source");
     return error_hint(err, "nothing of it was kept: check the url, and look at what the server "
                            "says there (a page to log in, a message, nothing?)");
 }
@@ -110,12 +109,12 @@ static int archive_download(const struct source_spec *spec, const struct source_
             error_free(steal(*err));
         partial_remove(&p); // perhaps mixed from two versions: once more from the start
     }
-    cleanup_free char *shown = url_shown(spec->url);
+    cleanup_free char *shown = http_url_shown(spec->url);
     return wrong_digest(shown, digest, expected, err);
 }
 
 // ---- the sums file ----
-static char *file_name_of(const char *url)
+static char *url_file_name(const char *url)
 {
     size_t length = strcspn(url, "?#");
     const char *start = url;
@@ -125,10 +124,10 @@ static char *file_name_of(const char *url)
     return xstrndup(start, length - (size_t)(start - url));
 }
 
-static int sums_text(const struct source_spec *spec, const char *path, struct buf *text,
+static int read_sums(const struct source_spec *spec, const char *path, struct buf *text,
                      struct error **err)
 {
-    cleanup_free char *shown = url_shown(spec->sums);
+    cleanup_free char *shown = http_url_shown(spec->sums);
     struct download d = {.url = spec->sums,
                          .label = spec->label,
                          .path = path,
@@ -147,17 +146,17 @@ static int sums_text(const struct source_spec *spec, const char *path, struct bu
     return file_read(path, SUMS_MAX, text, err);
 }
 
-static int from_sums(const struct source_spec *spec, const struct source_options *o,
-                     char digest[static DIGEST_HEX_SIZE], struct error **err)
+static int digest_from_sums(const struct source_spec *spec, const struct source_options *o,
+                            char digest[static DIGEST_HEX_SIZE], struct error **err)
 {
     cleanup_free char *folder = store_temporary(o->store, "sums", err);
     if (!folder)
         return -1;
     cleanup_free char *path = xasprintf("%s/sums", folder);
-    cleanup_free char *name = file_name_of(spec->url);
-    cleanup_free char *shown = url_shown(spec->sums);
+    cleanup_free char *name = url_file_name(spec->url);
+    cleanup_free char *shown = http_url_shown(spec->sums);
     cleanup_buf struct buf text = {0};
-    int result = sums_text(spec, path, &text, err);
+    int result = read_sums(spec, path, &text, err);
     if (result == 0 && text.data && strlen(text.data) != text.len)
         result = error_user(err, "%s holds NUL characters", shown);
     if (result == 0)
@@ -167,10 +166,10 @@ static int from_sums(const struct source_spec *spec, const struct source_options
 }
 
 // ---- resolving ----
-static int check_known(const struct source_spec *spec, const struct lock_entry *entry,
-                       const struct source_options *o, struct error **err)
+static int check_known_digest(const struct source_spec *spec, const struct lock_entry *entry,
+                              const struct source_options *o, struct error **err)
 {
-    cleanup_free char *shown = url_shown(spec->url);
+    cleanup_free char *shown = http_url_shown(spec->url);
     if (spec->sha256 && !digest_is_hex(spec->sha256))
         return error_user(err,
                           "%s: the sha256 \"%s\" in versions.yaml is not 64 lower-case "
@@ -184,10 +183,10 @@ static int check_known(const struct source_spec *spec, const struct lock_entry *
                       o->lock->path);
 }
 
-static int find_out(const struct source_spec *spec, const struct source_options *o,
-                    char digest[static DIGEST_HEX_SIZE], struct error **err)
+static int find_digest(const struct source_spec *spec, const struct source_options *o,
+                       char digest[static DIGEST_HEX_SIZE], struct error **err)
 {
-    cleanup_free char *shown = url_shown(spec->url);
+    cleanup_free char *shown = http_url_shown(spec->url);
     if (spec->sha256) {
         memcpy(digest, spec->sha256, DIGEST_HEX_SIZE);
         return 0;
@@ -197,7 +196,7 @@ static int find_out(const struct source_spec *spec, const struct source_options 
         return refuse_offline(what, err);
     }
     if (spec->sums)
-        return from_sums(spec, o, digest, err);
+        return digest_from_sums(spec, o, digest, err);
     if (archive_download(spec, o, NULL, digest, err) < 0)
         return -1;
     log_warning("%s: nothing says what its SHA-256 should be; %s is trusted from now on and goes "
@@ -212,32 +211,32 @@ int archive_source_resolve(const struct source_spec *spec, const struct source_o
     const struct lock_entry *entry = o->lock ? lock_find(o->lock, spec->url, NULL) : NULL;
     if (entry && !entry->sha256)
         entry = NULL;
-    if (check_known(spec, entry, o, err) < 0)
+    if (check_known_digest(spec, entry, o, err) < 0)
         return -1;
     if (entry) {
         out->sha256 = xstrdup(entry->sha256);
         return 0;
     }
     if (o->locked) {
-        cleanup_free char *shown = url_shown(spec->url);
+        cleanup_free char *shown = http_url_shown(spec->url);
         return refuse_unlocked(o, shown, err);
     }
     char digest[DIGEST_HEX_SIZE];
-    if (find_out(spec, o, digest, err) < 0)
+    if (find_digest(spec, o, digest, err) < 0)
         return -1;
     pin_new_digest(spec, o, digest, out);
     return 0;
 }
 
 // ---- fetching ----
-static int bring(const struct source_spec *spec, const char *sha256, const struct source_options *o,
-                 bool *unusable, struct error **err)
+static int download_if_missing(const struct source_spec *spec, const char *sha256,
+                               const struct source_options *o, bool *unusable, struct error **err)
 {
     int has = store_has_blob(o->store, sha256, err);
     if (has)
         return has < 0 ? -1 : 0;
     if (o->offline) {
-        cleanup_free char *shown = url_shown(spec->url);
+        cleanup_free char *shown = http_url_shown(spec->url);
         cleanup_free char *what = xasprintf("%s (SHA-256 %s)", shown, sha256);
         return refuse_offline(what, err);
     }
@@ -251,9 +250,9 @@ int archive_source_fetch(const struct source_spec *spec, const struct source_pin
                          const struct source_options *o, const char *destination,
                          json_t *provenance, bool *unusable, struct error **err)
 {
-    if (bring(spec, pin->sha256, o, unusable, err) < 0)
+    if (download_if_missing(spec, pin->sha256, o, unusable, err) < 0)
         return -1;
-    cleanup_free char *shown = url_shown(spec->url);
+    cleanup_free char *shown = http_url_shown(spec->url);
     cleanup_close int fd = store_open_blob(o->store, pin->sha256, err);
     int64_t newest = 0;
     if (fd < 0)

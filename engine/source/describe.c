@@ -1,184 +1,132 @@
 // SPDX-License-Identifier: Apache-2.0
-// Describes the exact request for a source, from a recipe's source and versions.yaml.
+// Decides where a recipe's source comes from (the user's choices, the checkout around
+// versions.yaml, --sources), and describes the exact request for it.
+#include "base/file.h"
 #include "source/internal.h"
+#include "source/source.h"
 
 #include <errno.h>
 #include <glob.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
-// The values to fill in the texts of one source.
-struct filling {
-    const struct versions *versions;
-    const struct yaml *component;
-};
+// ---- the user's choices: --source and KBUILD_SOURCE ----
 
-static char *fill(const struct filling *f, const char *text, struct error **err)
+static int refuse_choice(const struct source_choice *c, const char *text, const char *why,
+                         struct error **err)
 {
-    return versions_expand(f->versions, f->component, text, err);
+    return error_set(err, ERROR_USAGE, "%s%s: %s", c->environment ? "KBUILD_SOURCE: " : "--source ",
+                     text, why);
 }
 
-// NULL stays NULL.
-static int fill_field(const struct filling *f, const char *text, char **out, struct error **err)
+static int read_origin(struct source_choice *c, const char *text, const char *value,
+                       struct error **err)
 {
-    if (!text)
+    char real[PATH_MAX];
+    if (!strcmp(value, "upstream") || !strcmp(value, "debian")) {
+        c->origin = *value == 'u' ? ORIGIN_UPSTREAM : ORIGIN_DEBIAN;
         return 0;
-    *out = fill(f, text, err);
-    return *out ? 0 : -1;
+    }
+    c->origin = ORIGIN_FOLDER;
+    if (!realpath(value, real)) {
+        refuse_choice(c, text, strerror(errno), err);
+        if (starts_with(value, "~"))
+            return error_hint(err, "the shell did not replace ~: write $HOME");
+        return error_hint(err, "NAME=DIR names a folder; NAME=upstream and NAME=debian are words");
+    }
+    if (!is_directory(real)) {
+        refuse_choice(c, text, "it is not a folder", err);
+        return error_hint(err, "unpack an archive first: kbuild unpack FILE DIR");
+    }
+    c->folder = xstrdup(real);
+    return 0;
 }
 
-// ---- the distribution's package ----
-static struct debian_source *fill_debian(const struct filling *f, const struct debian_source *from,
-                                         struct error **err)
+static void choice_free(struct source_choice *c)
 {
-    struct debian_source *out = xcalloc(1, sizeof *out);
+    free(c->name);
+    free(c->folder);
+    error_free(c->fault);
+}
+
+static struct source_choice *find_choice(const struct source_choices *c, const char *name)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (!strcmp(c->items[i].name, name))
+            return &c->items[i];
+    return NULL;
+}
+
+int source_choices_add(struct source_choices *c, const char *text, bool environment,
+                       struct error **err)
+{
+    struct source_choice one = {.environment = environment};
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text || !equals[1]) {
+        refuse_choice(&one, text, "it is not NAME=DIR, NAME=upstream or NAME=debian", err);
+        return error_hint(err, "NAME is what the recipe calls the source");
+    }
+    one.name = xstrndup(text, (size_t)(equals - text));
+    struct source_choice *known = find_choice(c, one.name);
     int result = 0;
-    for (size_t i = 0; result == 0 && i < from->packages.n; i++) {
-        cleanup_free char *name = fill(f, from->packages.items[i], err);
-        if (name)
-            strlist_add(&out->packages, name);
+    if (known && known->environment == environment)
+        result = refuse_choice(&one, text, "the source is named twice", err);
+    if (result == 0 && read_origin(&one, text, equals + 1, &one.fault) < 0) {
+        if (environment)
+            one.folder = xstrdup(equals + 1);
         else
-            result = -1;
+            *err = steal(one.fault);
+        result = environment ? 0 : -1;
     }
-    if (result < 0 || fill_field(f, from->file, &out->file, err) < 0 ||
-        fill_field(f, from->source, &out->source, err) < 0) {
-        debian_source_free(out);
-        return NULL;
-    }
-    return out;
-}
-
-// versions.yaml's, else the recipe's.
-static int describe_debian(const struct filling *f, const struct recipe_source *source,
-                           struct source_spec *out, struct error **err)
-{
-    const struct yaml *node = yaml_get(f->component, "debian");
-    struct debian_source *own = NULL;
-    if (!yaml_is_null(node)) {
-        own = debian_source_parse(f->versions->document, node, err);
-        if (!own)
-            return -1;
-    } else if (!source->debian) {
-        error_user(err, "%s: no distribution package is known to carry this source", out->label);
-        return error_hint(err,
-                          "take it from upstream with --source %s=upstream, or from a folder with "
-                          "--source %s=DIR; or name a package under `debian:` in versions.yaml",
-                          source->name, source->name);
-    }
-    out->kind = SOURCE_DEBIAN;
-    out->owned_debian = fill_debian(f, own ? own : source->debian, err);
-    out->debian = out->owned_debian;
-    debian_source_free(own);
-    return out->debian ? 0 : -1;
-}
-
-// ---- upstream ----
-// Corrects urls that are wrong in some versions.yaml, as the recipe says. *url may be NULL.
-static int correct_url(const struct filling *f, const struct recipe_source *source, char **url,
-                       struct error **err)
-{
-    for (size_t i = 0; *url && i < source->replaced.n; i++) {
-        cleanup_free char *by = fill(f, source->replacements.items[i], err);
-        if (!by)
-            return -1;
-        const struct placeholder pair[] = {{source->replaced.items[i], by}};
-        char *corrected = placeholders_expand(*url, pair, 1);
-        free(*url);
-        *url = corrected;
-    }
-    return 0;
-}
-
-static int describe_upstream(const struct filling *f, const struct recipe_source *source,
-                             const struct arch *target, struct source_spec *out, struct error **err)
-{
-    out->submodules = source->submodules;
-    out->debian_too = source->debian || !yaml_is_null(yaml_get(f->component, "debian"));
-    if (source->git) {
-        out->kind = SOURCE_GIT;
-        if (fill_field(f, source->git, &out->url, err) < 0 ||
-            fill_field(f, source->ref, &out->ref, err) < 0)
-            return -1;
-        if (correct_url(f, source, &out->url, err) < 0)
-            return -1;
-        if (!out->ref || !*out->ref)
-            return error_user(err, "%s: there is no branch, tag or commit", out->label);
-        return 0;
-    }
-    if (source->image) {
-        cleanup_free char *name = NULL;
-        out->kind = SOURCE_IMAGE;
-        if (fill_field(f, source->image, &name, err) < 0 || correct_url(f, source, &name, err) < 0)
-            return -1;
-        out->url = image_source_url(name, target, err);
-        return out->url ? 0 : -1;
-    }
-    out->kind = SOURCE_ARCHIVE;
-    if (fill_field(f, source->archive, &out->url, err) < 0 ||
-        fill_field(f, source->sums, &out->sums, err) < 0 ||
-        correct_url(f, source, &out->url, err) < 0 || correct_url(f, source, &out->sums, err) < 0)
+    if (result < 0) {
+        choice_free(&one);
         return -1;
-    const struct yaml *sha256 = yaml_get(f->component, "sha256");
-    if (sha256) {
-        if (sha256->kind != YAML_SCALAR || yaml_is_null(sha256))
-            return yaml_error(f->versions->document, sha256, err, "sha256 must be a text");
-        out->sha256 = xstrdup(sha256->text);
+    }
+    if (!known) {
+        c->items = xgrow(c->items, &c->cap, c->n + 1, sizeof *c->items);
+        c->items[c->n++] = one;
+    } else if (environment) {
+        choice_free(&one);
+    } else {
+        choice_free(known);
+        *known = one;
     }
     return 0;
 }
 
-// Takes the folder over.
-static void describe_folder(const struct recipe_source *source, const struct source_place *place,
-                            struct source_spec *out)
+int source_choices_environment(struct source_choices *c, const char *text, struct error **err)
 {
-    out->kind = SOURCE_LOCAL;
-    out->url = place->folder;
-    out->checkout = place->checkout;
-    out->submodules = source->submodules;
-}
-
-// ---- patches ----
-// A folder that does not exist has no patches; one that can't be read is an error.
-static int on_glob_error(const char *path, int errnum)
-{
-    return errnum != ENOENT && errnum != ENOTDIR;
-}
-
-static int add_patches(const struct recipe *r, const char *pattern, struct strlist *out,
-                       struct error **err)
-{
-    glob_t found;
-    cleanup_buf struct buf full = {0};
-    for (const char *p = r->folder; *p; p++) // the folder's name is no pattern
-        buf_printf(&full, strchr("*?[\\", *p) ? "\\%c" : "%c", *p);
-    buf_printf(&full, "/%s", pattern);
-    int result = glob(full.data, 0, on_glob_error, &found);
-    if (result == GLOB_NOMATCH && strpbrk(pattern, "*?["))
-        return 0; // no patch for this version
-    if (result == GLOB_NOMATCH)
-        return error_user(err, "the patch %s/%s does not exist", r->folder, pattern);
-    if (result)
-        return error_errno(err, errno, "looking for patches %s", full.data);
-    struct strlist names = {0};
-    for (size_t i = 0; i < found.gl_pathc; i++)
-        strlist_add(&names, found.gl_pathv[i]);
-    strlist_sort(&names);
-    strlist_add_all(out, &names);
-    strlist_free(&names);
-    globfree(&found);
-    return 0;
-}
-
-static int describe_patches(const struct filling *f, const struct recipe *r,
-                            const struct recipe_source *source, struct strlist *out,
-                            struct error **err)
-{
-    for (size_t i = 0; i < source->patches.n; i++) {
-        cleanup_free char *pattern = fill(f, source->patches.items[i], err);
-        if (!pattern || add_patches(r, pattern, out, err) < 0)
+    cleanup_strlist struct strlist words = {0};
+    strlist_split(&words, text, " \t\n");
+    for (size_t i = 0; i < words.n; i++)
+        if (source_choices_add(c, words.items[i], true, err) < 0)
             return -1;
-    }
     return 0;
 }
+
+int source_choice_check(const struct source_choice *c, struct error **err)
+{
+    if (!c->fault)
+        return 0;
+    error_set(err, c->fault->kind, "%s", c->fault->message);
+    return error_hint(err, "%s", c->fault->hint);
+}
+
+const struct source_choice *source_choice_of(const struct source_choices *c, const char *name)
+{
+    return c ? find_choice(c, name) : NULL;
+}
+
+void source_choices_free(struct source_choices *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        choice_free(&c->items[i]);
+    free(c->items);
+    *c = (struct source_choices){0};
+}
+
+// ---- origin ----
 
 // The first of the paths that exists in versions.yaml, else the first; to be freed.
 static char *choose_path(const struct versions *v, const char *paths, const struct arch *target)
@@ -192,7 +140,6 @@ static char *choose_path(const struct versions *v, const char *paths, const stru
     return xstrdup(list.n ? list.items[0] : "");
 }
 
-// ---- origin ----
 // The map of the source in versions.yaml; NULL if there is none.
 static const struct yaml *component_of(const struct recipe_source *source, const struct versions *v,
                                        const struct arch *target)
@@ -295,6 +242,184 @@ bool source_available(const struct recipe *r, const struct recipe_source *source
     return origin != ORIGIN_DEBIAN || source->debian ||
            !yaml_is_null(yaml_get(component_of(source, v, target), "debian"));
 }
+
+// ---- texts ----
+
+// The values to fill in the texts of one source.
+struct filling {
+    const struct versions *versions;
+    const struct yaml *component;
+};
+
+static char *fill_text(const struct filling *f, const char *text, struct error **err)
+{
+    return versions_expand(f->versions, f->component, text, err);
+}
+
+// NULL stays NULL.
+static int fill_field(const struct filling *f, const char *text, char **out, struct error **err)
+{
+    if (!text)
+        return 0;
+    *out = fill_text(f, text, err);
+    return *out ? 0 : -1;
+}
+
+// ---- the distribution's package ----
+static struct debian_source *fill_debian(const struct filling *f, const struct debian_source *from,
+                                         struct error **err)
+{
+    struct debian_source *out = xcalloc(1, sizeof *out);
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < from->packages.n; i++) {
+        cleanup_free char *name = fill_text(f, from->packages.items[i], err);
+        if (name)
+            strlist_add(&out->packages, name);
+        else
+            result = -1;
+    }
+    if (result < 0 || fill_field(f, from->file, &out->file, err) < 0 ||
+        fill_field(f, from->source, &out->source, err) < 0) {
+        debian_source_free(out);
+        return NULL;
+    }
+    return out;
+}
+
+// versions.yaml's, else the recipe's.
+static int describe_debian(const struct filling *f, const struct recipe_source *source,
+                           struct source_spec *out, struct error **err)
+{
+    const struct yaml *node = yaml_get(f->component, "debian");
+    struct debian_source *own = NULL;
+    if (!yaml_is_null(node)) {
+        own = debian_source_parse(f->versions->document, node, err);
+        if (!own)
+            return -1;
+    } else if (!source->debian) {
+        error_user(err, "%s: no distribution package is known to carry this source", out->label);
+        return error_hint(err,
+                          "take it from upstream with --source %s=upstream, or from a folder with "
+                          "--source %s=DIR; or name a package under `debian:` in versions.yaml",
+                          source->name, source->name);
+    }
+    out->kind = SOURCE_DEBIAN;
+    out->owned_debian = fill_debian(f, own ? own : source->debian, err);
+    out->debian = out->owned_debian;
+    debian_source_free(own);
+    return out->debian ? 0 : -1;
+}
+
+// ---- upstream ----
+// Corrects urls that are wrong in some versions.yaml, as the recipe says. *url may be NULL.
+static int correct_url(const struct filling *f, const struct recipe_source *source, char **url,
+                       struct error **err)
+{
+    for (size_t i = 0; *url && i < source->replaced.n; i++) {
+        cleanup_free char *by = fill_text(f, source->replacements.items[i], err);
+        if (!by)
+            return -1;
+        const struct placeholder pair[] = {{source->replaced.items[i], by}};
+        char *corrected = placeholders_expand(*url, pair, 1);
+        free(*url);
+        *url = corrected;
+    }
+    return 0;
+}
+
+static int describe_upstream(const struct filling *f, const struct recipe_source *source,
+                             const struct arch *target, struct source_spec *out, struct error **err)
+{
+    out->submodules = source->submodules;
+    out->debian_too = source->debian || !yaml_is_null(yaml_get(f->component, "debian"));
+    if (source->git) {
+        out->kind = SOURCE_GIT;
+        if (fill_field(f, source->git, &out->url, err) < 0 ||
+            fill_field(f, source->ref, &out->ref, err) < 0)
+            return -1;
+        if (correct_url(f, source, &out->url, err) < 0)
+            return -1;
+        if (!out->ref || !*out->ref)
+            return error_user(err, "%s: there is no branch, tag or commit", out->label);
+        return 0;
+    }
+    if (source->image) {
+        cleanup_free char *name = NULL;
+        out->kind = SOURCE_IMAGE;
+        if (fill_field(f, source->image, &name, err) < 0 || correct_url(f, source, &name, err) < 0)
+            return -1;
+        out->url = image_source_url(name, target, err);
+        return out->url ? 0 : -1;
+    }
+    out->kind = SOURCE_ARCHIVE;
+    if (fill_field(f, source->archive, &out->url, err) < 0 ||
+        fill_field(f, source->sums, &out->sums, err) < 0 ||
+        correct_url(f, source, &out->url, err) < 0 || correct_url(f, source, &out->sums, err) < 0)
+        return -1;
+    const struct yaml *sha256 = yaml_get(f->component, "sha256");
+    if (sha256) {
+        if (sha256->kind != YAML_SCALAR || yaml_is_null(sha256))
+            return yaml_error(f->versions->document, sha256, err, "sha256 must be a text");
+        out->sha256 = xstrdup(sha256->text);
+    }
+    return 0;
+}
+
+// Takes the folder over.
+static void describe_folder(const struct recipe_source *source, const struct source_place *place,
+                            struct source_spec *out)
+{
+    out->kind = SOURCE_LOCAL;
+    out->url = place->folder;
+    out->checkout = place->checkout;
+    out->submodules = source->submodules;
+}
+
+// ---- patches ----
+// A folder that does not exist has no patches; one that can't be read is an error.
+static int on_glob_error(const char *path, int errnum)
+{
+    return errnum != ENOENT && errnum != ENOTDIR;
+}
+
+static int add_patches(const struct recipe *r, const char *pattern, struct strlist *out,
+                       struct error **err)
+{
+    glob_t found;
+    cleanup_buf struct buf full = {0};
+    for (const char *p = r->folder; *p; p++) // the folder's name is no pattern
+        buf_printf(&full, strchr("*?[\\", *p) ? "\\%c" : "%c", *p);
+    buf_printf(&full, "/%s", pattern);
+    int result = glob(full.data, 0, on_glob_error, &found);
+    if (result == GLOB_NOMATCH && strpbrk(pattern, "*?["))
+        return 0; // no patch for this version
+    if (result == GLOB_NOMATCH)
+        return error_user(err, "the patch %s/%s does not exist", r->folder, pattern);
+    if (result)
+        return error_errno(err, errno, "looking for patches %s", full.data);
+    struct strlist names = {0};
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        strlist_add(&names, found.gl_pathv[i]);
+    strlist_sort(&names);
+    strlist_add_all(out, &names);
+    strlist_free(&names);
+    globfree(&found);
+    return 0;
+}
+
+static int describe_patches(const struct filling *f, const struct recipe *r,
+                            const struct recipe_source *source, struct strlist *out,
+                            struct error **err)
+{
+    for (size_t i = 0; i < source->patches.n; i++) {
+        cleanup_free char *pattern = fill_text(f, source->patches.items[i], err);
+        if (!pattern || add_patches(r, pattern, out, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+// ---- the whole request ----
 
 // The component of versions.yaml for the source. Upstream's file has none for its own repository:
 // there the checkout that contains it is the source.

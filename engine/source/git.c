@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A git source: resolves its ref to a commit and a tree, fetches the commit into the mirror, and
 // exports it with its submodules.
-#include "source/git.h"
+#include "source/git_internal.h"
 
 #include "base/error.h"
-#include "http/git_settings.h"
-#include "source/git_transport.h"
+#include "base/file.h"
+#include "http/http.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,22 +28,22 @@ static int pin_from_mirror(const struct mirror *m, const git_oid *commit, struct
     return 0;
 }
 
-static int find_offline(const struct mirror *m, const char *ref, git_oid *out)
+static int find_commit_offline(const struct mirror *m, const char *ref, git_oid *out)
 {
     if (is_commit_id(ref))
         return mirror_has_commit(m, ref) && git_oid_fromstr(out, ref) == 0;
     return mirror_find_ref(m, ref, out) || mirror_find_prefix(m, ref, out);
 }
 
-static int resolve_in(const struct source_spec *spec, const struct source_options *o,
-                      struct source_pin *out, struct error **err)
+static int resolve_ref(const struct source_spec *spec, const struct source_options *o,
+                       struct source_pin *out, struct error **err)
 {
     cleanup_mirror struct mirror m = MIRROR_NONE;
     git_oid commit;
     if (mirror_open(o->store, spec->url, spec->label, !o->offline, &m, err) < 0)
         return -1;
     if (o->offline) {
-        if (find_offline(&m, spec->ref, &commit))
+        if (find_commit_offline(&m, spec->ref, &commit))
             return pin_from_mirror(&m, &commit, out, err);
         cleanup_free char *what = xasprintf("%s of %s", spec->ref, m.shown);
         return refuse_offline(what, err);
@@ -65,8 +65,8 @@ static int resolve_in(const struct source_spec *spec, const struct source_option
 }
 
 // ---- a source that is a local folder ----
-static void say_moved(const struct source_spec *spec, const struct source_options *o,
-                      git_repository *repository, const char *folder, const char *commit)
+static void warn_moved(const struct source_spec *spec, const struct source_options *o,
+                       git_repository *repository, const char *folder, const char *commit)
 {
     // A tag has priority over a branch of the same name (git_remote.c).
     static const char *const kinds[][2] = {{"tag", "refs/tags"}, {"branch", "refs/heads"}};
@@ -87,27 +87,27 @@ static void say_moved(const struct source_spec *spec, const struct source_option
     git_object_free(tip);
 }
 
-static int on_change(const char *path, unsigned status, void *context)
+static int stop_at_change(const char *path, unsigned status, void *context)
 {
     return 1; // one is enough
 }
 
-static void say_dirty(const struct source_spec *spec, git_repository *repository,
-                      const char *folder)
+static void warn_uncommitted(const struct source_spec *spec, git_repository *repository,
+                             const char *folder)
 {
     git_status_options options;
     git_status_options_init(&options, GIT_STATUS_OPTIONS_VERSION);
     options.flags = GIT_STATUS_OPT_INCLUDE_UNTRACKED | GIT_STATUS_OPT_EXCLUDE_SUBMODULES;
     if (!git_repository_is_bare(repository) &&
-        git_status_foreach_ext(repository, &options, on_change, NULL) == 1)
+        git_status_foreach_ext(repository, &options, stop_at_change, NULL) == 1)
         log_warning("%s: %s has changes that are not committed, which are not built (--source "
                     "NAME=DIR takes a folder as it is)",
                     spec->label, folder);
 }
 
 // People who build from a local repository expect its uncommitted changes to be used.
-static void say_local_changes(const struct source_spec *spec, const struct source_options *o,
-                              const char *commit)
+static void warn_local_changes(const struct source_spec *spec, const struct source_options *o,
+                               const char *commit)
 {
     cleanup_free char *url = git_url_instead(spec->url, NULL);
     if (!url || !url_is_local(url))
@@ -116,8 +116,8 @@ static void say_local_changes(const struct source_spec *spec, const struct sourc
     git_repository *repository = NULL;
     mirror_library_begin();
     if (git_repository_open(&repository, folder) == 0) {
-        say_moved(spec, o, repository, folder, commit);
-        say_dirty(spec, repository, folder);
+        warn_moved(spec, o, repository, folder, commit);
+        warn_uncommitted(spec, repository, folder);
     }
     git_repository_free(repository);
 }
@@ -129,18 +129,18 @@ int git_source_resolve(const struct source_spec *spec, const struct source_optio
     if (entry && entry->commit && entry->tree) {
         out->commit = xstrdup(entry->commit);
         out->tree = xstrdup(entry->tree);
-        say_local_changes(spec, o, out->commit);
+        warn_local_changes(spec, o, out->commit);
         return 0;
     }
     if (o->locked) {
-        cleanup_free char *shown = url_shown(spec->url);
+        cleanup_free char *shown = http_url_shown(spec->url);
         cleanup_free char *what = xasprintf("%s of %s", spec->ref, shown);
         return refuse_unlocked(o, what, err);
     }
-    if (resolve_in(spec, o, out, err) < 0)
+    if (resolve_ref(spec, o, out, err) < 0)
         return -1;
     out->fresh = true;
-    say_local_changes(spec, o, out->commit);
+    warn_local_changes(spec, o, out->commit);
     if (o->lock)
         lock_put(o->lock,
                  &(struct lock_entry){
@@ -149,7 +149,7 @@ int git_source_resolve(const struct source_spec *spec, const struct source_optio
 }
 
 // ---- fetching ----
-struct fetching {
+struct git_fetching {
     const struct source_spec *spec;
     const struct source_options *o;
     struct export e;
@@ -159,8 +159,8 @@ struct fetching {
 };
 
 // Opens the mirror with the commit in it, from the network if necessary.
-static int bring(const struct fetching *f, const char *url, const char *commit, const char *ref,
-                 struct mirror *m, struct error **err)
+static int open_with_commit(const struct git_fetching *f, const char *url, const char *commit,
+                            const char *ref, struct mirror *m, struct error **err)
 {
     if (mirror_open(f->o->store, url, f->spec->label, false, m, err) < 0)
         return -1;
@@ -183,28 +183,11 @@ static int bring(const struct fetching *f, const char *url, const char *commit, 
     return 0;
 }
 
-// A folder below `root`, each component of which must be a real folder.
-static int open_below(int root, const char *path, struct error **err)
-{
-    cleanup_close int fd = fcntl(root, F_DUPFD_CLOEXEC, 3);
-    cleanup_strlist struct strlist parts = {0};
-    strlist_split(&parts, path, "/");
-    for (size_t i = 0; fd >= 0 && i < parts.n; i++) {
-        int next = openat(fd, parts.items[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        int errnum = errno;
-        close(fd);
-        fd = next;
-        errno = errnum;
-    }
-    if (fd < 0)
-        return error_errno(err, errno, "opening the folder of the submodule %s", path);
-    return steal_fd(&fd);
-}
+static int export_commit(struct git_fetching *f, const char *url, const char *commit,
+                         const char *ref, const char *tree, int folder, unsigned depth,
+                         struct error **err);
 
-static int export_commit(struct fetching *f, const char *url, const char *commit, const char *ref,
-                         const char *tree, int folder, unsigned depth, struct error **err);
-
-static int export_submodule(struct fetching *f, const char *parent_url,
+static int export_submodule(struct git_fetching *f, const char *parent_url,
                             const struct submodule_places *places, const struct submodule *sub,
                             int folder, unsigned depth, struct error **err)
 {
@@ -221,16 +204,16 @@ static int export_submodule(struct fetching *f, const char *parent_url,
     cleanup_free char *url = url_of_submodule(parent_url, place->url, err);
     if (!url)
         return -1;
-    cleanup_close int below = open_below(folder, sub->path, err);
+    cleanup_close int below = beneath_open(folder, sub->path, O_RDONLY | O_DIRECTORY, 0);
     if (below < 0)
-        return -1;
-    cleanup_free char *shown = url_shown(url);
+        return error_errno(err, errno, "opening the folder of the submodule %s", sub->path);
+    cleanup_free char *shown = http_url_shown(url);
     json_array_append_new(f->submodules, json_pack("{s:s, s:s, s:s}", "path", sub->path, "url",
                                                    shown, "commit", sub->commit));
     return export_commit(f, url, sub->commit, NULL, NULL, below, depth + 1, err);
 }
 
-static int export_submodules(struct fetching *f, const struct mirror *m, const char *commit,
+static int export_submodules(struct git_fetching *f, const struct mirror *m, const char *commit,
                              struct export *e, int folder, unsigned depth, struct error **err)
 {
     enum submodules wanted = f->spec->submodules;
@@ -251,8 +234,8 @@ static int export_submodules(struct fetching *f, const struct mirror *m, const c
     return result;
 }
 
-static int check_tree(const struct mirror *m, const char *commit, const git_oid *is,
-                      const char *expected, struct error **err)
+static int check_tree_id(const struct mirror *m, const char *commit, const git_oid *is,
+                         const char *expected, struct error **err)
 {
     char hex[GIT_OID_HEXSZ + 1];
     git_oid_tostr(hex, sizeof hex, is);
@@ -265,7 +248,7 @@ static int check_tree(const struct mirror *m, const char *commit, const git_oid 
 }
 
 // On failure the folder is incomplete; the caller removes it.
-static int export_once(struct fetching *f, const struct mirror *m, const char *commit,
+static int export_once(struct git_fetching *f, const struct mirror *m, const char *commit,
                        const char *tree, int folder, struct export *e, bool *damaged,
                        struct error **err)
 {
@@ -273,7 +256,7 @@ static int export_once(struct fetching *f, const struct mirror *m, const char *c
     *e = (struct export){.time = f->e.time, .entries = f->e.entries, .bytes = f->e.bytes};
     int result = git_export(m, commit, folder, e, &is, damaged, err);
     f->refused |= e->refused;
-    if (result < 0 || check_tree(m, commit, &is, tree, err) < 0)
+    if (result < 0 || check_tree_id(m, commit, &is, tree, err) < 0)
         return -1;
     f->e.time = e->time;
     f->e.entries = e->entries;
@@ -283,21 +266,19 @@ static int export_once(struct fetching *f, const struct mirror *m, const char *c
 
 static int empty_folder(int folder, struct error **err)
 {
-    cleanup_free char *path = xasprintf("/proc/self/fd/%d", folder);
     cleanup_strlist struct strlist names = {0};
-    if (list_directory(path, &names, err) < 0)
+    if (list_directory_at(folder, "the exported tree", &names, err) < 0)
         return -1;
-    for (size_t i = 0; i < names.n; i++) {
-        cleanup_free char *inside = xasprintf("%s/%s", path, names.items[i]);
-        if (remove_tree(inside, err) < 0)
+    for (size_t i = 0; i < names.n; i++)
+        if (beneath_remove(folder, names.items[i], names.items[i], err) < 0)
             return -1;
-    }
     return 0;
 }
 
 // A mirror whose objects do not match their names is deleted and fetched again, once.
-static int export_mended(struct fetching *f, struct mirror *m, const char *commit, const char *ref,
-                         const char *tree, int folder, struct export *e, struct error **err)
+static int export_repaired(struct git_fetching *f, struct mirror *m, const char *commit,
+                           const char *ref, const char *tree, int folder, struct export *e,
+                           struct error **err)
 {
     bool damaged = false;
     int result = export_once(f, m, commit, tree, folder, e, &damaged, err);
@@ -312,19 +293,20 @@ static int export_mended(struct fetching *f, struct mirror *m, const char *commi
     *err = NULL;
     mirror_close(m);
     if (mirror_discard(f->o->store, url, err) < 0 || empty_folder(folder, err) < 0 ||
-        bring(f, url, commit, ref, m, err) < 0)
+        open_with_commit(f, url, commit, ref, m, err) < 0)
         return -1;
     return export_once(f, m, commit, tree, folder, e, &damaged, err);
 }
 
-static int export_commit(struct fetching *f, const char *url, const char *commit, const char *ref,
-                         const char *tree, int folder, unsigned depth, struct error **err)
+static int export_commit(struct git_fetching *f, const char *url, const char *commit,
+                         const char *ref, const char *tree, int folder, unsigned depth,
+                         struct error **err)
 {
     cleanup_mirror struct mirror m = MIRROR_NONE;
     struct export e = {0};
-    int result = bring(f, url, commit, ref, &m, err);
+    int result = open_with_commit(f, url, commit, ref, &m, err);
     if (result == 0)
-        result = export_mended(f, &m, commit, ref, tree, folder, &e, err);
+        result = export_repaired(f, &m, commit, ref, tree, folder, &e, err);
     if (result == 0) {
         // Others may fetch during the work on submodules.
         if (m.lock >= 0)
@@ -335,10 +317,10 @@ static int export_commit(struct fetching *f, const char *url, const char *commit
     return result;
 }
 
-static void provenance_add(json_t *provenance, const struct source_spec *spec,
-                           const struct source_pin *pin, json_t *submodules)
+static void git_provenance_add(json_t *provenance, const struct source_spec *spec,
+                               const struct source_pin *pin, json_t *submodules)
 {
-    cleanup_free char *shown = url_shown(spec->url);
+    cleanup_free char *shown = http_url_shown(spec->url);
     json_object_set_new(provenance, "kind", json_string("git"));
     json_object_set_new(provenance, "url", json_string(shown));
     json_object_set_new(provenance, "ref", json_string(spec->ref));
@@ -355,11 +337,11 @@ int git_source_fetch(const struct source_spec *spec, const struct source_pin *pi
     cleanup_close int folder = open(destination, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
         return error_errno(err, errno, "opening %s", destination);
-    struct fetching f = {.spec = spec, .o = o, .e = {.time = -1}, .submodules = json_array()};
+    json_auto_t *submodules = json_array();
+    struct git_fetching f = {.spec = spec, .o = o, .e = {.time = -1}, .submodules = submodules};
     int result = export_commit(&f, spec->url, pin->commit, spec->ref, pin->tree, folder, 0, err);
     *unusable = result < 0 && f.refused;
     if (result == 0)
-        provenance_add(provenance, spec, pin, f.submodules);
-    json_decref(f.submodules);
+        git_provenance_add(provenance, spec, pin, submodules);
     return result;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens, locks and repairs the bare repositories in the cache that git sources are fetched into,
 // and manages their refs.
-#include "source/git.h"
+#include "source/git_internal.h"
 
 #include "base/error.h"
 
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 
-static void library_init(void)
+static void libgit2_begin(void)
 {
     git_libgit2_init();
     // Git checks the owner of a repository because it runs hooks and programs from the
@@ -28,13 +28,12 @@ static void library_init(void)
 void mirror_library_begin(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, library_init);
+    pthread_once(&once, libgit2_begin);
 }
 
 int git_failed(struct error **err, const char *format, ...)
 {
-    int errnum =
-        errno; // of a call without a libgit2 message, such as a full disk
+    int errnum = errno; // of a call without a libgit2 message, such as a full disk
     va_list args;
     va_start(args, format);
     cleanup_free char *what = xvasprintf(format, args);
@@ -75,12 +74,12 @@ static int lock_mirror(const char *path, const char *shown, struct error **err)
     return steal_fd(&fd);
 }
 
-static bool is_no_pack(const char *name)
+static bool is_incomplete_pack(const char *name)
 {
     return !starts_with(name, "pack-");
 }
 
-static bool is_lock(const char *name)
+static bool is_lock_file(const char *name)
 {
     return ends_with(name, ".lock");
 }
@@ -90,10 +89,11 @@ static bool is_lock(const char *name)
 static const struct {
     const char *folder;
     bool (*left_over)(const char *name);
-} leftovers[] = {{"objects/pack", is_no_pack}, {".", is_lock}, {"refs/kbuild/ref", is_lock}};
+} leftovers[] = {
+    {"objects/pack", is_incomplete_pack}, {".", is_lock_file}, {"refs/kbuild/ref", is_lock_file}};
 
 // Only with the mirror's lock held: then no other kbuild uses it.
-static void sweep(const char *path)
+static void sweep_mirror(const char *path)
 {
     for (size_t i = 0; i < ARRAY_LEN(leftovers); i++) {
         cleanup_free char *folder = xasprintf("%s/%s", path, leftovers[i].folder);
@@ -131,14 +131,14 @@ int mirror_open(struct store *store, const char *url, const char *label, bool wr
     mirror_library_begin();
     *out = (struct mirror){.lock = -1,
                            .url = xstrdup(url),
-                           .shown = url_shown(url),
+                           .shown = http_url_shown(url),
                            .label = xstrdup(label),
                            .path = mirror_path(store, url)};
     if (write) {
         out->lock = lock_mirror(out->path, out->shown, err);
         if (out->lock < 0)
             return -1;
-        sweep(out->path);
+        sweep_mirror(out->path);
     }
     int result = git_repository_open_bare(&out->repository, out->path);
     if (result == GIT_ENOTFOUND && !write)
@@ -165,7 +165,7 @@ void mirror_close(struct mirror *m)
 int mirror_discard(struct store *store, const char *url, struct error **err)
 {
     cleanup_free char *path = mirror_path(store, url);
-    cleanup_free char *shown = url_shown(url);
+    cleanup_free char *shown = http_url_shown(url);
     cleanup_close int lock = lock_mirror(path, shown, err);
     return lock < 0 ? -1 : remove_tree(path, err);
 }
@@ -180,7 +180,7 @@ bool mirror_has_commit(const struct mirror *m, const char *commit)
     return has;
 }
 
-static char *ref_name(const char *upstream_name)
+static char *mirror_ref_name(const char *upstream_name)
 {
     char hex[DIGEST_HEX_SIZE];
     digest_bytes(upstream_name, strlen(upstream_name), hex);
@@ -189,7 +189,7 @@ static char *ref_name(const char *upstream_name)
 
 int mirror_set_ref(struct mirror *m, const char *name, const git_oid *id, struct error **err)
 {
-    cleanup_free char *flat = ref_name(name);
+    cleanup_free char *flat = mirror_ref_name(name);
     git_reference *ref = NULL;
     if (git_reference_create(&ref, m->repository, flat, id, true, NULL) < 0)
         return git_failed(err, "recording %s of %s", name, m->shown);
@@ -207,9 +207,9 @@ int mirror_forget_refs(struct mirror *m, struct error **err)
     return result < 0 ? git_failed(err, "removing the refs of the mirror of %s", m->shown) : 0;
 }
 
-static int find_exact(const struct mirror *m, const char *name, git_oid *out)
+static int find_named_ref(const struct mirror *m, const char *name, git_oid *out)
 {
-    cleanup_free char *flat = ref_name(name);
+    cleanup_free char *flat = mirror_ref_name(name);
     git_reference *ref = NULL;
     git_object *commit = NULL;
     int found = git_reference_lookup(&ref, m->repository, flat) == 0 &&
@@ -228,8 +228,9 @@ int mirror_find_ref(const struct mirror *m, const char *ref, git_oid *out)
     cleanup_free char *tag = xasprintf("refs/tags/%s", ref);
     cleanup_free char *branch = xasprintf("refs/heads/%s", ref);
     cleanup_free char *with_v = xasprintf("refs/tags/v%s", ref);
-    return find_exact(m, ref, out) || find_exact(m, tag, out) || find_exact(m, branch, out) ||
-           (ref[0] >= '0' && ref[0] <= '9' && find_exact(m, with_v, out));
+    return find_named_ref(m, ref, out) || find_named_ref(m, tag, out) ||
+           find_named_ref(m, branch, out) ||
+           (ref[0] >= '0' && ref[0] <= '9' && find_named_ref(m, with_v, out));
 }
 
 int mirror_find_prefix(const struct mirror *m, const char *prefix, git_oid *out)

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fetches from a remote repository into its mirror, with as few refs as possible.
-#include "source/git.h"
+#include "source/git_internal.h"
 
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/process.h"
-#include "http/git_settings.h"
-#include "source/git_transport.h"
+#include "http/http.h"
 
 #include <string.h>
 
@@ -17,7 +16,7 @@
 
 #define RETRY_GIT ((struct retry){.left = 2, .pause_ms = 500})
 
-struct session {
+struct git_session {
     struct mirror *mirror;
     git_remote *remote;
     const git_remote_head **heads; // the remote's
@@ -27,9 +26,9 @@ struct session {
     bool wants_login; // it requires a login that is not available
 };
 
-static int on_progress(const git_indexer_progress *p, void *context)
+static int on_fetch_progress(const git_indexer_progress *p, void *context)
 {
-    const struct session *s = context;
+    const struct git_session *s = context;
     char what[256];
     snprintf(what, sizeof what, "%s: %.1f MiB received", s->mirror->label,
              (double)p->received_bytes / 1048576);
@@ -41,7 +40,7 @@ static int on_progress(const git_indexer_progress *p, void *context)
 static int on_credentials(git_credential **out, const char *url, const char *user, unsigned allowed,
                           void *context)
 {
-    struct session *s = context;
+    struct git_session *s = context;
     if (allowed & GIT_CREDENTIAL_USERNAME)
         return git_credential_username_new(out, user ? user : "git");
     if ((allowed & GIT_CREDENTIAL_SSH_KEY) && s->credentials_asked++ == 0)
@@ -53,7 +52,7 @@ static int on_credentials(git_credential **out, const char *url, const char *use
 // libgit2 has its own ssh transport.
 static int on_transport(git_transport **out, git_remote *owner, void *context)
 {
-    struct session *s = context;
+    struct git_session *s = context;
     const char *url = git_remote_url(owner);
     if (git_http_is_url(url))
         return git_http_transport(out, owner, &s->outcome);
@@ -62,24 +61,24 @@ static int on_transport(git_transport **out, git_remote *owner, void *context)
     return git_transport_new(out, owner, url);
 }
 
-static void set_callbacks(git_remote_callbacks *c, struct session *s)
+static void set_callbacks(git_remote_callbacks *c, struct git_session *s)
 {
     git_remote_init_callbacks(c, GIT_REMOTE_CALLBACKS_VERSION);
-    c->transfer_progress = on_progress;
+    c->transfer_progress = on_fetch_progress;
     c->credentials = on_credentials;
     c->transport = on_transport;
     c->payload = s;
 }
 
-static void session_end(struct session *s)
+static void session_end(struct git_session *s)
 {
     git_remote_free(s->remote); // disconnects
     git_outcome_clear(&s->outcome);
-    *s = (struct session){.mirror = s->mirror};
+    *s = (struct git_session){.mirror = s->mirror};
 }
 
 // url.<base>.insteadOf was applied by session_begin(), from all of git's configuration.
-static int connect_once(struct session *s, const char *url)
+static int connect_once(struct git_session *s, const char *url)
 {
     git_remote_callbacks callbacks;
     git_remote_create_options options;
@@ -96,7 +95,7 @@ static int connect_once(struct session *s, const char *url)
     return result;
 }
 
-static bool worth_retrying(const struct session *s, int result)
+static bool is_transient(const struct git_session *s, int result)
 {
     const git_error *last = git_error_last();
     if (s->outcome.failure)
@@ -108,7 +107,7 @@ static bool worth_retrying(const struct session *s, int result)
            last->klass == GIT_ERROR_HTTP;
 }
 
-static int remote_failed(struct session *s, struct error **err)
+static int remote_failed(struct git_session *s, struct error **err)
 {
     if (s->outcome.failure) {
         *err = steal(s->outcome.failure);
@@ -123,7 +122,7 @@ static int remote_failed(struct session *s, struct error **err)
 }
 
 // A folder that is no repository is not a network error.
-static int check_folder(const struct session *s, const char *url, struct error **err)
+static int check_local_repository(const struct git_session *s, const char *url, struct error **err)
 {
     cleanup_free char *folder = git_folder_of(url);
     git_repository *repository = NULL;
@@ -143,17 +142,17 @@ static int check_folder(const struct session *s, const char *url, struct error *
                    : 0;
 }
 
-static int session_begin(struct session *s, struct error **err)
+static int session_begin(struct git_session *s, struct error **err)
 {
     struct retry retry = RETRY_GIT;
     cleanup_free char *url = git_url_instead(s->mirror->url, err);
-    if (!url || (url_is_local(url) && check_folder(s, url, err) < 0))
+    if (!url || (url_is_local(url) && check_local_repository(s, url, err) < 0))
         return -1;
     for (;;) {
         int result = connect_once(s, url);
         if (result == 0)
             return 0;
-        if (!worth_retrying(s, result) || !retry_pause(&retry, s->outcome.retry_after)) {
+        if (!is_transient(s, result) || !retry_pause(&retry, s->outcome.retry_after)) {
             remote_failed(s, err);
             session_end(s);
             return -1;
@@ -162,14 +161,14 @@ static int session_begin(struct session *s, struct error **err)
     }
 }
 
-static bool local_transport(const struct session *s)
+static bool local_transport(const struct git_session *s)
 {
     const char *url = git_remote_url(s->remote);
     return url && url_is_local(url);
 }
 
 // Downloads the objects of one refspec list. `shallow`: only the newest commit, where libgit2 can.
-static int download(struct session *s, char **refspecs, size_t count, bool shallow)
+static int download_refs(struct git_session *s, char **refspecs, size_t count, bool shallow)
 {
     git_fetch_options options;
     git_fetch_options_init(&options, GIT_FETCH_OPTIONS_VERSION);
@@ -190,7 +189,7 @@ static int download(struct session *s, char **refspecs, size_t count, bool shall
 
 // libgit2 walks the mirror's history to tell the server what is there, and stops at a commit that
 // it cannot parse, even an old one. Without refs there is nothing to walk.
-static bool history_at_fault(const struct session *s)
+static bool mirror_history_is_broken(const struct git_session *s)
 {
     const git_error *last = git_error_last();
     return !s->outcome.failure && last &&
@@ -199,20 +198,20 @@ static bool history_at_fault(const struct session *s)
 }
 
 // The same, with a new connection when the old one breaks.
-static int download_retrying(struct session *s, char **refspecs, size_t count, bool shallow,
-                             struct error **err)
+static int download_refs_retrying(struct git_session *s, char **refspecs, size_t count,
+                                  bool shallow, struct error **err)
 {
     struct retry retry = RETRY_GIT;
     bool forgotten = false;
     for (;;) {
-        int result = download(s, refspecs, count, shallow);
+        int result = download_refs(s, refspecs, count, shallow);
         if (result == 0)
             return 0;
-        bool forget = !forgotten && history_at_fault(s);
+        bool forget = !forgotten && mirror_history_is_broken(s);
         if (forget && mirror_forget_refs(s->mirror, err) < 0)
             return -1;
         forgotten |= forget;
-        if (!forget && (!worth_retrying(s, result) || !retry_pause(&retry, s->outcome.retry_after)))
+        if (!forget && (!is_transient(s, result) || !retry_pause(&retry, s->outcome.retry_after)))
             return remote_failed(s, err);
         session_end(s);
         if (session_begin(s, err) < 0)
@@ -221,7 +220,7 @@ static int download_retrying(struct session *s, char **refspecs, size_t count, b
 }
 
 // ---- refs of the remote ----
-static const git_remote_head *find_head(const struct session *s, const char *name)
+static const git_remote_head *find_head(const struct git_session *s, const char *name)
 {
     for (size_t i = 0; i < s->head_count; i++)
         if (strcmp(s->heads[i]->name, name) == 0)
@@ -230,7 +229,7 @@ static const git_remote_head *find_head(const struct session *s, const char *nam
 }
 
 // "v1.0" is first a tag, then a branch, as for git itself.
-static const git_remote_head *find_ref(const struct session *s, const char *ref)
+static const git_remote_head *find_ref(const struct git_session *s, const char *ref)
 {
     if (starts_with(ref, "refs/") || strcmp(ref, "HEAD") == 0)
         return find_head(s, ref);
@@ -246,7 +245,7 @@ static const git_remote_head *find_ref(const struct session *s, const char *ref)
     return find_head(s, with_v);
 }
 
-static int no_such_ref(const struct session *s, const char *ref, struct error **err)
+static int no_such_ref(const struct git_session *s, const char *ref, struct error **err)
 {
     cleanup_strlist struct strlist names = {0};
     for (size_t i = 0; i < s->head_count; i++) {
@@ -266,14 +265,14 @@ static int no_such_ref(const struct session *s, const char *ref, struct error **
 }
 
 // Fetches one ref that the remote has and remembers it. *out gets its commit.
-static int fetch_head(struct session *s, const git_remote_head *head, bool shallow, git_oid *out,
-                      struct error **err)
+static int fetch_head(struct git_session *s, const git_remote_head *head, bool shallow,
+                      git_oid *out, struct error **err)
 {
     // The head belongs to the connection, which may be replaced.
     cleanup_free char *name = xstrdup(head->name);
     git_oid id = head->oid;
     char *refspec = xasprintf("+%s:refs/kbuild/fetched", name);
-    int result = download_retrying(s, &refspec, 1, shallow, err);
+    int result = download_refs_retrying(s, &refspec, 1, shallow, err);
     free(refspec);
     if (result < 0)
         return -1;
@@ -292,7 +291,7 @@ static int fetch_head(struct session *s, const git_remote_head *head, bool shall
 
 int remote_fetch_ref(struct mirror *m, const char *ref, git_oid *out, struct error **err)
 {
-    struct session s = {.mirror = m};
+    struct git_session s = {.mirror = m};
     if (session_begin(&s, err) < 0)
         return -1;
     const git_remote_head *head = find_ref(&s, ref);
@@ -306,7 +305,7 @@ int remote_fetch_ref(struct mirror *m, const char *ref, git_oid *out, struct err
 }
 
 // ---- a commit by its id ----
-static const git_remote_head *find_tip(const struct session *s, const git_oid *commit)
+static const git_remote_head *find_tip(const struct git_session *s, const git_oid *commit)
 {
     for (size_t i = 0; i < s->head_count; i++)
         if (git_oid_equal(&s->heads[i]->oid, commit)) {
@@ -319,8 +318,8 @@ static const git_remote_head *find_tip(const struct session *s, const git_oid *c
     return NULL;
 }
 
-static int tag_moved(const struct session *s, const char *ref, const char *was, const git_oid *is,
-                     struct error **err)
+static int tag_moved(const struct git_session *s, const char *ref, const char *was,
+                     const git_oid *is, struct error **err)
 {
     char now[GIT_OID_HEXSZ + 1];
     git_oid_tostr(now, sizeof now, is);
@@ -332,7 +331,7 @@ static int tag_moved(const struct session *s, const char *ref, const char *was, 
 }
 
 // If the locked ref is a tag, it must still name the commit.
-static int check_tag(struct session *s, const char *commit, const char *ref, struct error **err)
+static int check_tag(struct git_session *s, const char *commit, const char *ref, struct error **err)
 {
     const git_remote_head *head = ref ? find_ref(s, ref) : NULL;
     if (!head || !starts_with(head->name, "refs/tags/"))
@@ -353,28 +352,28 @@ static int remember_commit(struct mirror *m, const char *commit, struct error **
 }
 
 // Not every server sends a commit without a ref; then all its history is needed.
-static int fetch_unnamed(struct session *s, const char *commit, struct error **err)
+static int fetch_unnamed(struct git_session *s, const char *commit, struct error **err)
 {
     char *direct = xasprintf("+%s:refs/kbuild/fetched", commit);
-    int result = download(s, &direct, 1, true);
+    int result = download_refs(s, &direct, 1, true);
     free(direct);
     if (result == 0 && mirror_has_commit(s->mirror, commit))
         return 0;
     session_end(s);
     if (session_begin(s, err) < 0)
         return -1;
-    log_note("%s does not hand out the commit %.12s by itself: fetching all branches and tags",
+    log_note("%s does not serve the commit %.12s by its id: fetching all branches and tags",
              s->mirror->shown, commit);
     char all[2][40] = {"+refs/heads/*:refs/kbuild/heads/*", "+refs/tags/*:refs/kbuild/tags/*"};
     char *both[2] = {all[0], all[1]};
-    return download_retrying(s, both, 2, false, err);
+    return download_refs_retrying(s, both, 2, false, err);
 }
 
 int remote_fetch_commit(struct mirror *m, const char *commit, const char *ref, struct error **err)
 {
     git_oid want;
     git_oid_fromstr(&want, commit);
-    struct session s = {.mirror = m};
+    struct git_session s = {.mirror = m};
     if (session_begin(&s, err) < 0)
         return -1;
     int result = check_tag(&s, commit, ref, err);

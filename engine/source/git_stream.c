@@ -3,7 +3,7 @@
 // or to `git upload-pack` on a local folder.
 #include "base/process.h"
 #include "http/http.h"
-#include "source/git_transport.h"
+#include "source/git_internal.h"
 #include "source/internal.h"
 
 #include <ctype.h>
@@ -55,7 +55,7 @@ int git_outcome_fail(struct git_outcome *o, struct error *why)
     return -1;
 }
 
-bool git_says_shallow(struct buf *seen, const char *bytes, size_t length)
+bool git_advertises_shallow(struct buf *seen, const char *bytes, size_t length)
 {
     static const char word[] = "shallow ";
     buf_add(seen, bytes, length);
@@ -103,14 +103,14 @@ char *git_folder_of(const char *url)
 
 // ---- reading and writing ----
 
-static int too_slow(struct git_conversation *c, struct error **err)
+static int server_too_slow(struct git_conversation *c, struct error **err)
 {
     c->owner->outcome->may_pass = true;
     return error_user(err, "the server sends so slowly that it is no use");
 }
 
 // Waits for the descriptor, under the rules for slow servers; for a local git without limit.
-static int wait_for(struct git_conversation *c, short events, struct error **err)
+static int wait_for_socket(struct git_conversation *c, short events, struct error **err)
 {
     struct pollfd p = {.fd = c->fd, .events = events};
     // Counts only the time waiting for the server, not the work of this side.
@@ -121,12 +121,12 @@ static int wait_for(struct git_conversation *c, short events, struct error **err
         long long now = now_ms();
         if (!c->local && now - c->window_ms >= SILENCE_MS) {
             if (c->received - c->window_start < SLOWEST * SILENCE_MS / 1000)
-                return too_slow(c, err);
+                return server_too_slow(c, err);
             c->window_ms = now;
             c->window_start = c->received;
         }
         if (!c->local && http_is_too_slow((uint64_t)(now - c->began_ms) / 1000, c->received))
-            return too_slow(c, err);
+            return server_too_slow(c, err);
         int n = poll(&p, 1, 500);
         c->left_ms = now_ms();
         if (n > 0)
@@ -137,7 +137,7 @@ static int wait_for(struct git_conversation *c, short events, struct error **err
 }
 
 // The error of upload-pack; its first line is the reason.
-static int process_failed(struct git_conversation *c, struct error **err)
+static int upload_pack_failed(struct git_conversation *c, struct error **err)
 {
     char text[ERRORS_MAX + 1];
     ssize_t n = read(c->errors, text, ERRORS_MAX); // it is at its end
@@ -150,7 +150,7 @@ static int process_failed(struct git_conversation *c, struct error **err)
 static int conversation_end(struct git_conversation *c, struct error **err)
 {
     if (c->pid)
-        return process_failed(c, err);
+        return upload_pack_failed(c, err);
     c->owner->outcome->may_pass = true;
     return error_user(err, "the server closed the connection");
 }
@@ -161,7 +161,7 @@ static int conversation_read(git_smart_subtransport_stream *stream, char *buffer
     struct git_conversation *c = (struct git_conversation *)stream;
     struct error *why = NULL;
     *got = 0;
-    if (wait_for(c, POLLIN, &why) < 0)
+    if (wait_for_socket(c, POLLIN, &why) < 0)
         return git_outcome_fail(c->owner->outcome, why);
     ssize_t n = fd_read(c->fd, buffer, size);
     if (n < 0) {
@@ -169,7 +169,7 @@ static int conversation_read(git_smart_subtransport_stream *stream, char *buffer
         error_errno(&why, errno, "receiving");
     } else if (n == 0) {
         conversation_end(c, &why);
-    } else if (!c->refs_over && git_says_shallow(&c->seen, buffer, (size_t)n)) {
+    } else if (!c->refs_over && git_advertises_shallow(&c->seen, buffer, (size_t)n)) {
         git_refuse_shallow(&why);
     }
     if (why)
@@ -186,7 +186,7 @@ static int conversation_write(git_smart_subtransport_stream *stream, const char 
     struct error *why = NULL;
     c->refs_over = true;
     while (length && !why) {
-        if (wait_for(c, POLLOUT, &why) < 0)
+        if (wait_for_socket(c, POLLOUT, &why) < 0)
             break;
         ssize_t n = send(c->fd, bytes, length, MSG_NOSIGNAL);
         if (n > 0) {
@@ -248,7 +248,7 @@ static int run_upload_pack(struct git_conversation *c, const char *url, struct e
 }
 
 // ---- git:// ----
-static int connect_to(const struct addrinfo *a)
+static int connect_address(const struct addrinfo *a)
 {
     int fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->ai_protocol);
     if (fd < 0)
@@ -282,7 +282,7 @@ static int connect_host(struct git_conversation *c, const char *host, const char
     if (code)
         return error_user(err, "looking up %s: %s", bare, gai_strerror(code));
     for (const struct addrinfo *a = list; a && c->fd < 0; a = a->ai_next)
-        c->fd = connect_to(a);
+        c->fd = connect_address(a);
     int errnum = errno;
     freeaddrinfo(list);
     if (c->fd < 0)

@@ -36,7 +36,8 @@ struct image_name {
     const char *architecture; // in the url
 };
 
-static int read_name(const struct source_spec *spec, struct image_name *out, struct error **err)
+static int read_image_name(const struct source_spec *spec, struct image_name *out,
+                           struct error **err)
 {
     const char *platform = strstr(spec->url, PLATFORM);
     out->architecture = platform + strlen(PLATFORM);
@@ -45,13 +46,13 @@ static int read_name(const struct source_spec *spec, struct image_name *out, str
     return reference_parse(out->text, &out->reference, err);
 }
 
-static void name_free(struct image_name *n)
+static void image_name_free(struct image_name *n)
 {
     free(n->text);
     reference_free(&n->reference);
 }
 
-static int hint(const struct source_spec *spec, struct error **err)
+static int hint_other_image(const struct source_spec *spec, struct error **err)
 {
     if ((*err)->hint)
         return -1;
@@ -74,7 +75,7 @@ static int find_image(const struct source_spec *spec, const struct source_option
     if (oci_find_image(name->text, name->architecture, digest, err) == 0)
         return 0;
     error_wrap(err, "%s", name->text);
-    return hint(spec, err);
+    return hint_other_image(spec, err);
 }
 
 int image_source_resolve(const struct source_spec *spec, const struct source_options *o,
@@ -87,10 +88,10 @@ int image_source_resolve(const struct source_spec *spec, const struct source_opt
     }
     struct image_name name = {0};
     char digest[DIGEST_HEX_SIZE];
-    int result = read_name(spec, &name, err);
+    int result = read_image_name(spec, &name, err);
     if (!result)
         result = find_image(spec, o, &name, digest, err);
-    name_free(&name);
+    image_name_free(&name);
     if (result < 0)
         return -1;
     pin_new_digest(spec, o, digest, out);
@@ -101,9 +102,9 @@ int image_source_resolve(const struct source_spec *spec, const struct source_opt
 
 // The creation time in the image's config: RFC 3339, "2024-06-12T19:49:56.123Z". 1980-01-01 if
 // there is none.
-static int64_t created(const struct buf *config)
+static int64_t creation_time(const struct buf *config)
 {
-    json_t *c = json_loadb(config->data, config->len, JSON_REJECT_DUPLICATES, NULL);
+    json_auto_t *c = json_loadb(config->data, config->len, JSON_REJECT_DUPLICATES, NULL);
     const char *text = json_string_value(json_object_get(c, "created"));
     struct tm tm = {0};
     const char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
@@ -115,7 +116,6 @@ static int64_t created(const struct buf *config)
                          sscanf(end, "%1[+-]%2d:%2d", sign, &hours, &minutes) == 3);
     int64_t offset = (*sign == '-' ? -1L : 1L) * (hours * 3600L + minutes * 60L);
     int64_t when = known ? timegm(&tm) - offset : -1;
-    json_decref(c);
     return when < 0 ? SOURCE_TIME_UNKNOWN : when;
 }
 
@@ -130,11 +130,11 @@ static int unpack_image(const struct source_spec *spec, const struct source_opti
         return -1;
     if (oci_pull_image(o->store, pinned, architecture, rootfs, &config, unusable, err) < 0) {
         error_wrap(err, "pulling %s", pinned);
-        return *unusable ? -1 : hint(spec, err);
+        return *unusable ? -1 : hint_other_image(spec, err);
     }
     if (file_write(file, config.data, config.len, 0644, err) < 0)
         return -1;
-    int64_t when = created(&config);
+    int64_t when = creation_time(&config);
     if (set_folder_time(file, when, err) < 0 || set_folder_time(rootfs, when, err) < 0)
         return -1;
     return set_folder_time(destination, when, err);
@@ -147,7 +147,7 @@ int image_source_fetch(const struct source_spec *spec, const struct source_pin *
     if (o->offline)
         return refuse_offline(spec->url, err);
     struct image_name name = {0};
-    int result = read_name(spec, &name, err);
+    int result = read_image_name(spec, &name, err);
     cleanup_free char *pinned = result < 0 ? NULL
                                            : xasprintf("%s/%s@sha256:%s", name.reference.registry,
                                                        name.reference.repository, pin->sha256);
@@ -161,6 +161,6 @@ int image_source_fetch(const struct source_spec *spec, const struct source_pin *
                                                      name.reference.tag, "architecture",
                                                      name.architecture, "manifest", pin->sha256));
     }
-    name_free(&name);
+    image_name_free(&name);
     return result;
 }

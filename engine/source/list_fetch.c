@@ -3,9 +3,9 @@
 #include "source/list.h"
 
 #include "base/error.h"
-#include "source/git.h"
+#include "source/download.h"
+#include "source/git_internal.h"
 #include "source/internal.h"
-#include "source/transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,14 +19,14 @@ struct list_fetching {
     const char *label;
     const struct source_options *o;
     const char *destination;
-    char (*digests)[DIGEST_HEX_SIZE]; // of each line's file, "" while unknown
-    struct parcel *parcels;           // the downloads
-    const char **urls;                // URLs of the parcels
-    size_t *lines;                    // lines of the parcels
+    char (*digests)[DIGEST_HEX_SIZE];     // of each line's file, "" while unknown
+    struct download_item *download_items; // the downloads
+    const char **urls;                    // URLs of the download_items
+    size_t *lines;                        // lines of the download_items
     size_t n;
 };
 
-static bool is_file(const struct list_line *l)
+static bool line_is_file(const struct list_line *l)
 {
     return l->kind == LIST_ARCHIVE || l->kind == LIST_FILE;
 }
@@ -34,7 +34,7 @@ static bool is_file(const struct list_line *l)
 // ---- files that are here ----
 
 // The digest in the line or in versions.lock; or NULL.
-static const char *known_digest(const struct list_fetching *f, const struct list_line *l)
+static const char *known_line_digest(const struct list_fetching *f, const struct list_line *l)
 {
     if (l->digest)
         return l->digest;
@@ -53,10 +53,11 @@ static int refuse_unknown(const struct list_fetching *f, const struct list_line 
 static void add_parcel(struct list_fetching *f, size_t line, const char *sha256)
 {
     const struct list_line *l = &f->list->items[line];
-    struct parcel *p = &f->parcels[f->n];
-    size_t first =
-        f->n ? (size_t)(f->parcels[f->n - 1].urls - f->urls) + f->parcels[f->n - 1].url_count : 0;
-    *p = (struct parcel){
+    struct download_item *p = &f->download_items[f->n];
+    size_t first = f->n ? (size_t)(f->download_items[f->n - 1].urls - f->urls) +
+                              f->download_items[f->n - 1].url_count
+                        : 0;
+    *p = (struct download_item){
         .name = l->name, .urls = f->urls + first, .sha256 = sha256, .max_bytes = FILE_MAX_BYTES};
     for (size_t i = 1; i < l->urls.n; i++)
         f->urls[first + p->url_count++] = l->urls.items[i];
@@ -71,14 +72,14 @@ static int find_missing(struct list_fetching *f, struct error **err)
     for (size_t i = 0; i < f->list->n; i++)
         urls += f->list->items[i].urls.n;
     f->digests = xcalloc(f->list->n + 1, sizeof *f->digests);
-    f->parcels = xcalloc(f->list->n + 1, sizeof *f->parcels);
+    f->download_items = xcalloc(f->list->n + 1, sizeof *f->download_items);
     f->lines = xcalloc(f->list->n + 1, sizeof *f->lines);
     f->urls = xcalloc(urls + 1, sizeof *f->urls);
     for (size_t i = 0; i < f->list->n; i++) {
         const struct list_line *l = &f->list->items[i];
-        if (!is_file(l))
+        if (!line_is_file(l))
             continue;
-        const char *digest = known_digest(f, l);
+        const char *digest = known_line_digest(f, l);
         if (!digest && f->o->locked)
             return refuse_unknown(f, l, err);
         int has = digest ? store_has_blob(f->o->store, digest, err) : 0;
@@ -125,7 +126,7 @@ static int check_offline(const struct list_fetching *f, struct error **err)
     if (!f->o->offline)
         return 0;
     for (size_t i = 0; i < f->n; i++)
-        strlist_add(&missing, f->parcels[i].name);
+        strlist_add(&missing, f->download_items[i].name);
     for (size_t i = 0; i < f->list->n; i++) {
         const struct list_line *l = &f->list->items[i];
         int has = l->kind == LIST_GIT ? has_commit(f, l, err) : 1;
@@ -144,10 +145,10 @@ static int check_offline(const struct list_fetching *f, struct error **err)
     return error_hint(err, "run `kbuild fetch` once with the network");
 }
 
-static int hint_failed(const struct list_fetching *f, const struct parcel *p, bool missing,
+static int hint_failed(const struct list_fetching *f, const struct download_item *p, bool missing,
                        struct error **err)
 {
-    const struct list_line *l = &f->list->items[f->lines[p - f->parcels]];
+    const struct list_line *l = &f->list->items[f->lines[p - f->download_items]];
     if (missing)
         return error_hint(err,
                           "no server has it any more, or the address is wrong: a file that was "
@@ -155,30 +156,30 @@ static int hint_failed(const struct list_fetching *f, const struct parcel *p, bo
                           "Lists), or the list has to name another version");
     if (p->status == 403)
         return error_hint(err,
-                          "a server that answers so wants a login (~/.netrc), or does not have "
-                          "the file: then a mirror that kept it can give it "
-                          "(docs/sources.md, Lists), or the list has to name another version");
+                          "the server requires a login (~/.netrc), or does not have the file: a "
+                          "mirror may have kept it (docs/sources.md, Lists), or the list has to "
+                          "name another version");
     if (l->kind == LIST_FILE && p->sha256 && f->o->lock)
         lock_hint(f->o->lock, l->canonical, NULL, err);
     if ((*err)->hint)
         return -1;
-    return error_hint(err, "check the network and the proxy settings (https_proxy). What came is "
-                           "kept: the next run resumes there");
+    return error_hint(err, "check the network and the proxy settings (https_proxy). What was "
+                           "downloaded is kept: the next run resumes there");
 }
 
 // Files for which the list has no URL that may be requested.
-static int check_askable(const struct list_fetching *f, struct error **err)
+static int check_requestable(const struct list_fetching *f, struct error **err)
 {
     cleanup_strlist struct strlist missing = {0};
     for (size_t i = 0; i < f->n; i++)
-        if (!f->parcels[i].url_count)
-            strlist_add(&missing, f->parcels[i].name);
+        if (!f->download_items[i].url_count)
+            strlist_add(&missing, f->download_items[i].name);
     if (!missing.n)
         return 0;
     cleanup_free char *names = first_names(&missing);
     error_user(
         err,
-        "nobody may be asked for %zu of its %zu files and trees, which are not in the cache: %s",
+        "no server may be asked for %zu of its %zu files and trees, which are not in the cache: %s",
         missing.n, f->list->n, names);
     return error_hint(err,
                       "this machine's own configuration forbids it: the script's notes above, or "
@@ -186,14 +187,14 @@ static int check_askable(const struct list_fetching *f, struct error **err)
 }
 
 // All failures, as one error.
-static int report(const struct list_fetching *f, struct error **err)
+static int report_failures(const struct list_fetching *f, struct error **err)
 {
     cleanup_strlist struct strlist names = {0};
-    struct parcel *first = NULL;
+    struct download_item *first = NULL;
     size_t had = 0;
     bool missing = false;
     for (size_t i = 0; i < f->n; i++) {
-        struct parcel *p = &f->parcels[i];
+        struct download_item *p = &f->download_items[i];
         had += *p->digest != '\0';
         if (!p->why)
             continue;
@@ -202,13 +203,14 @@ static int report(const struct list_fetching *f, struct error **err)
         strlist_add(&names, p->name);
     }
     if (!first)
-        return had == f->n ? 0 : error_user(err, "%zu files did not come", f->n - had);
+        return had == f->n ? 0 : error_user(err, "%zu files were not downloaded", f->n - had);
     *err = steal(first->why);
     if (names.n == 1) {
         error_wrap(err, "%s", first->name);
     } else {
         cleanup_free char *all = first_names(&names);
-        error_wrap(err, "%zu files could not be downloaded: %s. The first: %s", names.n, all, first->name);
+        error_wrap(err, "%zu files could not be downloaded: %s. The first: %s", names.n, all,
+                   first->name);
     }
     return hint_failed(f, first, missing, err);
 }
@@ -216,22 +218,22 @@ static int report(const struct list_fetching *f, struct error **err)
 static int download_missing(struct list_fetching *f, struct error **err)
 {
     const struct downloads d = {
-        .store = f->o->store, .label = f->label, .parcels = f->parcels, .n = f->n};
+        .store = f->o->store, .label = f->label, .download_items = f->download_items, .n = f->n};
     int result = downloads_run(&d, err);
     if (result == 0)
-        result = report(f, err);
+        result = report_failures(f, err);
     for (size_t i = 0; i < f->n; i++) {
-        error_free(steal(f->parcels[i].why));
-        memcpy(f->digests[f->lines[i]], f->parcels[i].digest, DIGEST_HEX_SIZE);
+        error_free(steal(f->download_items[i].why));
+        memcpy(f->digests[f->lines[i]], f->download_items[i].digest, DIGEST_HEX_SIZE);
     }
     return result;
 }
 
-static void tell_pins(const struct list_fetching *f)
+static void note_new_pins(const struct list_fetching *f)
 {
     size_t fresh = 0;
     for (size_t i = 0; i < f->n; i++)
-        fresh += !f->parcels[i].sha256;
+        fresh += !f->download_items[i].sha256;
     if (fresh)
         log_warning("%s: nothing says what the SHA-256 of %zu of its files should be; what came is "
                     "trusted from now on, and goes into versions.lock",
@@ -240,7 +242,7 @@ static void tell_pins(const struct list_fetching *f)
 
 // ---- the tree ----
 
-static json_t *entry_of(const struct list_line *l, const char *digest)
+static json_t *provenance_entry(const struct list_line *l, const char *digest)
 {
     static const char *const words[] = {
         [LIST_ARCHIVE] = "archive", [LIST_FILE] = "file", [LIST_GIT] = "git"};
@@ -279,16 +281,15 @@ static int place_tree(const struct list_fetching *f, const struct list_line *l, 
     const struct source_spec spec = {
         .kind = SOURCE_GIT, .label = label, .url = l->urls.items[0], .submodules = SUBMODULES_NO};
     const struct source_pin pin = {.commit = l->digest};
-    json_t *provenance = json_object();
+    json_auto_t *provenance = json_object();
     bool unusable = false;
-    int result = make_directories(path, 0755, err);
-    if (result == 0)
-        result = git_source_fetch(&spec, &pin, f->o, path, provenance, &unusable, err);
-    json_decref(provenance);
-    return result < 0 ? error_wrap(err, "%s", l->name) : 0;
+    if (make_directories(path, 0755, err) < 0 ||
+        git_source_fetch(&spec, &pin, f->o, path, provenance, &unusable, err) < 0)
+        return error_wrap(err, "%s", l->name);
+    return 0;
 }
 
-static int place_all(const struct list_fetching *f, json_t *entries, struct error **err)
+static int place_entries(const struct list_fetching *f, json_t *entries, struct error **err)
 {
     for (size_t i = 0; i < f->list->n; i++) {
         const struct list_line *l = &f->list->items[i];
@@ -297,7 +298,7 @@ static int place_all(const struct list_fetching *f, json_t *entries, struct erro
         const char *digest = l->kind == LIST_GIT ? l->digest : f->digests[i];
         if ((l->kind == LIST_GIT ? place_tree(f, l, err) : place_file(f, l, digest, err)) < 0)
             return -1;
-        json_array_append_new(entries, entry_of(l, digest));
+        json_array_append_new(entries, provenance_entry(l, digest));
         progress("files laid out", i + 1, f->list->n, "files");
     }
     return 0;
@@ -319,10 +320,10 @@ static int set_folder_times(const struct list_fetching *f, struct error **err)
     return 0;
 }
 
-static void fetching_free(struct list_fetching *f)
+static void list_fetching_free(struct list_fetching *f)
 {
     free(f->digests);
-    free(f->parcels);
+    free(f->download_items);
     free(f->urls);
     free(f->lines);
 }
@@ -331,24 +332,23 @@ int list_fetch(const struct list *l, const char *label, const struct source_opti
                const char *destination, json_t **entries, struct error **err)
 {
     struct list_fetching f = {.list = l, .label = label, .o = o, .destination = destination};
-    json_t *list = json_array();
+    json_auto_t *list = json_array();
     int result = find_missing(&f, err);
     if (result == 0)
         result = check_offline(&f, err);
     if (result == 0)
-        result = check_askable(&f, err);
+        result = check_requestable(&f, err);
     if (result == 0)
         result = download_missing(&f, err);
     if (result == 0) {
-        tell_pins(&f);
-        result = place_all(&f, list, err);
+        note_new_pins(&f);
+        result = place_entries(&f, list, err);
     }
     if (result == 0)
         result = set_folder_times(&f, err);
-    fetching_free(&f);
+    list_fetching_free(&f);
     if (result == 0)
-        *entries = json_incref(list);
-    json_decref(list);
+        *entries = steal(list);
     return result;
 }
 
@@ -367,7 +367,7 @@ static int recall_answer(const struct source_options *o, const char *url, struct
     char key[DIGEST_HEX_SIZE];
     struct error *why = NULL;
     answer_key(url, key);
-    json_t *record = store_action_get(o->store, key, &why);
+    json_auto_t *record = store_action_get(o->store, key, &why);
     const char *digest = json_string_value(
         json_object_get(json_array_get(json_object_get(record, "outputs"), 0), "digest"));
     int has = why                               ? -1
@@ -376,14 +376,13 @@ static int recall_answer(const struct source_options *o, const char *url, struct
     cleanup_close int fd = has > 0 ? store_open_blob(o->store, digest, &why) : -1;
     if (fd >= 0)
         fd_read_all(fd, "an answer", LIST_ANSWER_MAX, out, &why);
-    json_decref(record);
     if (why) {
         *err = why;
         return -1;
     }
     if (has)
         return 1;
-    cleanup_free char *shown = url_shown(url);
+    cleanup_free char *shown = http_url_shown(url);
     return refuse_offline(shown, err);
 }
 
@@ -392,11 +391,9 @@ static int keep_answer(const struct source_options *o, const char *url, const ch
 {
     char key[DIGEST_HEX_SIZE];
     answer_key(url, key);
-    json_t *record = json_pack("{s:[{s:s, s:s, s:s, s:I}]}", "outputs", "name", "answer", "digest",
-                               digest, "kind", "blob", "size", (json_int_t)size);
-    int result = store_action_put(o->store, key, record, err);
-    json_decref(record);
-    return result;
+    json_auto_t *record = json_pack("{s:[{s:s, s:s, s:s, s:I}]}", "outputs", "name", "answer",
+                                    "digest", digest, "kind", "blob", "size", (json_int_t)size);
+    return store_action_put(o->store, key, record, err);
 }
 
 int list_answer(const struct list_line *ask, const char *label, const struct source_options *o,
@@ -405,9 +402,9 @@ int list_answer(const struct list_line *ask, const char *label, const struct sou
     const char *url = ask->urls.items[0];
     if (o->offline)
         return recall_answer(o, url, out, err);
-    struct parcel p = {
+    struct download_item p = {
         .name = ask->name, .urls = &url, .url_count = 1, .max_bytes = LIST_ANSWER_MAX};
-    const struct downloads d = {.store = o->store, .label = label, .parcels = &p, .n = 1};
+    const struct downloads d = {.store = o->store, .label = label, .download_items = &p, .n = 1};
     if (downloads_run(&d, err) < 0)
         return -1;
     if (p.why && p.missing) {

@@ -22,7 +22,7 @@ static const struct {
     enum list_kind kind;
     const char *digest; // "sha256=" and the like, or NULL
     const char *shape;
-} kinds[] = {
+} line_kinds[] = {
     {"archive", LIST_ARCHIVE,
      "sha256=", "an archive line is: archive URL [URL...] sha256=HEX [purl=PURL] NAME"},
     {"file", LIST_FILE, NULL, "a file line is: file URL [URL...] [purl=PURL] NAME"},
@@ -62,7 +62,7 @@ static const char *name_fault(const char *name)
 }
 
 // Is the folder of a path, or one above it, among `folders`?
-static bool is_below(const char *path, const struct strlist *folders)
+static bool is_below_folder(const char *path, const struct strlist *folders)
 {
     for (size_t i = 0; i < folders->n; i++) {
         size_t n = strlen(folders->items[i]);
@@ -80,7 +80,7 @@ static const char *file_url_fault(const char *url, bool first, const struct strl
     // libcurl decodes percent signs, so they are rejected.
     if (*path != '/' || !path_is_clean(path + 1) || strpbrk(path, "%?#"))
         return "a file: address is file:///PATH without '%', '?', '#' and parts like '..'";
-    if (!folders || !is_below(path, folders))
+    if (!folders || !is_below_folder(path, folders))
         return "a file: address has to lie below a folder that the user's own configuration names";
     return NULL;
 }
@@ -135,27 +135,28 @@ static const char *digest_fault(enum list_kind kind, const char *digest)
 // ---- a line ----
 
 // The first field: the identity of the file in records and in the lock, requested or not.
-static const char *take_first(const char *field, const struct strlist *folders,
-                              struct list_line *out)
+static const char *read_first_url(const char *field, const struct strlist *folders,
+                                  struct list_line *out)
 {
     bool named = starts_with(field, "pkg:") && out->kind != LIST_GIT && out->kind != LIST_ASK;
     out->elsewhere = named || *field == '!';
     field += *field == '!';
     strlist_add(&out->urls, field);
-    out->canonical = named ? xstrdup(field) : url_shown(field); // a version behind '@' is no host
+    out->canonical =
+        named ? xstrdup(field) : http_url_shown(field); // a version behind '@' is no host
     return named ? purl_fault(field) : url_fault(field, out->kind, true, folders);
 }
 
 // The fields after the first word; the last one is the name.
-static const char *take_urls(char **fields, size_t n, size_t k, const struct strlist *folders,
+static const char *read_urls(char **fields, size_t n, size_t k, const struct strlist *folders,
                              struct list_line *out)
 {
-    const char *digest = kinds[k].digest;
+    const char *digest = line_kinds[k].digest;
     size_t at = 0;
     for (; at + 1 < n && !starts_with(fields[at], "purl="); at++) {
         if (digest && starts_with(fields[at], digest))
             break;
-        const char *fault = at == 0 ? take_first(fields[at], folders, out)
+        const char *fault = at == 0 ? read_first_url(fields[at], folders, out)
                                     : url_fault(fields[at], out->kind, false, folders);
         if (fault)
             return fault;
@@ -163,14 +164,14 @@ static const char *take_urls(char **fields, size_t n, size_t k, const struct str
             strlist_add(&out->urls, fields[at]);
     }
     if (digest && (at + 1 >= n || !starts_with(fields[at], digest)))
-        return kinds[k].shape;
+        return line_kinds[k].shape;
     if (digest)
         out->digest = xstrdup(fields[at++] + strlen(digest));
     if (at + 1 < n && starts_with(fields[at], "purl=") && out->kind != LIST_ASK)
         out->purl = xstrdup(fields[at++] + strlen("purl="));
     bool one = out->kind == LIST_GIT || out->kind == LIST_ASK;
     if (at + 1 != n || !out->urls.n || (one && (out->urls.n > 1 || out->elsewhere)))
-        return kinds[k].shape;
+        return line_kinds[k].shape;
     out->name = xstrdup(fields[at]);
     return NULL;
 }
@@ -187,13 +188,13 @@ static const char *parse_line(char *line, const struct strlist *folders, struct 
         if (!*fields[n - 1])
             return "fields are separated by one blank, and none is empty";
     } while (line);
-    while (k < ARRAY_LEN(kinds) && strcmp(kinds[k].word, fields[0]) != 0)
+    while (k < ARRAY_LEN(line_kinds) && strcmp(line_kinds[k].word, fields[0]) != 0)
         k++;
-    if (k == ARRAY_LEN(kinds))
+    if (k == ARRAY_LEN(line_kinds))
         return strcmp(fields[0], "nothing") != 0 ? "a line begins with archive, file, git or ask"
                                                  : "\"nothing\" is no line beside others";
-    out->kind = kinds[k].kind;
-    const char *fault = n < 3 ? kinds[k].shape : take_urls(fields + 1, n - 1, k, folders, out);
+    out->kind = line_kinds[k].kind;
+    const char *fault = n < 3 ? line_kinds[k].shape : read_urls(fields + 1, n - 1, k, folders, out);
     if (!fault)
         fault = name_fault(out->name);
     if (!fault && out->digest)
@@ -203,7 +204,7 @@ static const char *parse_line(char *line, const struct strlist *folders, struct 
     return fault;
 }
 
-static void line_free(struct list_line *line)
+static void list_line_free(struct list_line *line)
 {
     strlist_free(&line->urls);
     free(line->canonical);
@@ -215,7 +216,7 @@ static void line_free(struct list_line *line)
 void list_lines_free(struct list *l)
 {
     for (size_t i = 0; i < l->n; i++)
-        line_free(&l->items[i]);
+        list_line_free(&l->items[i]);
     free(l->items);
     *l = (struct list){0};
 }
@@ -298,7 +299,8 @@ static char *shown_line(const char *line, size_t length)
     cleanup_buf struct buf text = {0};
     char *rest = whole;
     for (const char *field; (field = strsep(&rest, " "));) { // empty ones, too
-        cleanup_free char *shown = starts_with(field, "pkg:") ? xstrdup(field) : url_shown(field);
+        cleanup_free char *shown =
+            starts_with(field, "pkg:") ? xstrdup(field) : http_url_shown(field);
         // A second login in one field must not be shown.
         size_t known = strstr(shown, "://") ? (size_t)(strstr(shown, "://") + 3 - shown) : 0;
         const char *more = strstr(shown + known, "://");

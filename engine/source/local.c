@@ -2,10 +2,10 @@
 // Uses a local folder as a source: lists and hashes its files for the pin, and copies and hashes
 // them again for the source's tree. The folder is untrusted: everything in it is reached from its
 // descriptor, component by component, and never through a link.
-#include "source/local.h"
+#include "source/git_internal.h"
 
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -28,7 +28,7 @@ void local_tree_add(struct local_tree *t, const char *path, bool directory, bool
     t->entries[t->n++] = (struct local_entry){xstrdup(path), directory, tracked};
 }
 
-void local_tree_free(struct local_tree *t)
+static void local_tree_free(struct local_tree *t)
 {
     for (size_t i = 0; i < t->n; i++)
         free(t->entries[i].path);
@@ -42,7 +42,9 @@ void local_tree_free(struct local_tree *t)
     *t = (struct local_tree){0};
 }
 
-static bool is_below(const char *path, const char *folder)
+#define cleanup_local_tree __attribute__((cleanup(local_tree_free)))
+
+static bool path_is_below(const char *path, const char *folder)
 {
     size_t n = strlen(folder);
     return !strncmp(path, folder, n) && (!path[n] || path[n] == '/');
@@ -53,13 +55,13 @@ bool local_is_own(const struct local_tree *t, const char *path, bool tracked)
     if (t->lock && !strcmp(path, t->lock))
         return true;
     for (size_t i = 0; i < t->own.n && !tracked; i++)
-        if (is_below(path, t->own.items[i]))
+        if (path_is_below(path, t->own.items[i]))
             return true;
     return false;
 }
 
 // The path in the folder of a file that kbuild writes, to be freed; NULL: it is outside.
-static char *own_path(const struct local_tree *t, const char *path)
+static char *path_in_folder(const struct local_tree *t, const char *path)
 {
     char real[PATH_MAX];
     cleanup_free char *absolute = path_absolute(path);
@@ -71,13 +73,13 @@ static char *own_path(const struct local_tree *t, const char *path)
     else if (realpath(folder, real))
         whole = xasprintf("%s/%s", real, base);
     size_t n = strlen(t->folder);
-    bool inside = whole && is_below(whole, t->folder) && whole[n];
+    bool inside = whole && path_is_below(whole, t->folder) && whole[n];
     return inside ? xstrdup(whole + n + 1) : NULL;
 }
 
 // Files that change with every run of kbuild cannot be a source.
-static int refuse_own(const struct local_tree *t, const char *folder, const char *what,
-                      struct error **err)
+static int refuse_own_folder(const struct local_tree *t, const char *folder, const char *what,
+                             struct error **err)
 {
     char real[PATH_MAX];
     if (!realpath(folder, real) || strcmp(real, t->folder) != 0)
@@ -86,19 +88,19 @@ static int refuse_own(const struct local_tree *t, const char *folder, const char
     return error_hint(err, "use another folder as the source");
 }
 
-static int find_own(struct local_tree *t, const struct source_options *o, struct error **err)
+static int find_own_paths(struct local_tree *t, const struct source_options *o, struct error **err)
 {
     const char *const folders[] = {o->output, o->store ? store_directory(o->store) : NULL};
     static const char *const words[] = {"the output folder", "the cache"};
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
-        if (folders[i] && refuse_own(t, folders[i], words[i], err) < 0)
+        if (folders[i] && refuse_own_folder(t, folders[i], words[i], err) < 0)
             return -1;
-        cleanup_free char *path = folders[i] ? own_path(t, folders[i]) : NULL;
+        cleanup_free char *path = folders[i] ? path_in_folder(t, folders[i]) : NULL;
         if (path)
             strlist_add(&t->own, path);
     }
     if (o->lock)
-        t->lock = own_path(t, o->lock->file);
+        t->lock = path_in_folder(t, o->lock->file);
     return 0;
 }
 
@@ -112,7 +114,7 @@ static bool has_git_folder(const char *path)
     return false;
 }
 
-static int add_any(const struct beneath_entry *e, void *context, struct error **err)
+static int add_walked_entry(const struct beneath_entry *e, void *context, struct error **err)
 {
     struct local_tree *t = context;
     if (e->depth && e->event != BENEATH_LEAVE && !has_git_folder(e->path))
@@ -123,7 +125,7 @@ static int add_any(const struct beneath_entry *e, void *context, struct error **
 }
 
 // In the order of a tree's listing.
-static int compare(const void *a, const void *b)
+static int compare_entries(const void *a, const void *b)
 {
     return path_compare(((const struct local_entry *)a)->path,
                         ((const struct local_entry *)b)->path);
@@ -137,15 +139,15 @@ static int select_files(const struct source_spec *spec, const struct source_opti
                              .submodules = spec->submodules,
                              .time = SOURCE_TIME_UNKNOWN,
                              .compare = compare_commit};
-    if (find_own(t, o, err) < 0)
+    if (find_own_paths(t, o, err) < 0)
         return -1;
     int git = local_git_entries(t, err);
     const struct beneath_walk walk = {
-        .visit = add_any, .context = t, .depth_limit = TREE_DEPTH_MAX};
+        .visit = add_walked_entry, .context = t, .depth_limit = TREE_DEPTH_MAX};
     if (git < 0 || (!git && beneath_walk(root, spec->url, &walk, err) < 0))
         return -1;
     if (t->n)
-        qsort(t->entries, t->n, sizeof *t->entries, compare);
+        qsort(t->entries, t->n, sizeof *t->entries, compare_entries);
     return 0;
 }
 
@@ -162,18 +164,18 @@ struct folder_copy {
     uint64_t bytes, entries;
 };
 
-static int fail(const struct folder_copy *t, const char *doing, struct error **err)
+static int copy_failed(const struct folder_copy *t, const char *doing, struct error **err)
 {
     return error_errno(err, errno, "%s %s/%s", doing, t->tree->folder, t->path);
 }
 
-static int changed(const struct folder_copy *t, struct error **err)
+static int file_changed(const struct folder_copy *t, struct error **err)
 {
     error_user(err, "%s/%s changed while it was read", t->tree->folder, t->path);
     return error_hint(err, "run it again when nothing writes there any more");
 }
 
-static void list_line(struct folder_copy *t, const char *start, const char *path)
+static void add_listing_line(struct folder_copy *t, const char *start, const char *path)
 {
     buf_puts(t->listing, start);
     tree_escape(t->listing, path);
@@ -195,7 +197,7 @@ static int check_git_in(const struct folder_copy *t, const char *folder, struct 
 }
 
 // Lists and makes the new directories of a path, whose first `length` bytes are the folder.
-static int enter(struct folder_copy *t, const char *path, size_t length, struct error **err)
+static int enter_folders(struct folder_copy *t, const char *path, size_t length, struct error **err)
 {
     size_t depth = 0;
     for (size_t end = 0; end < length; depth++) {
@@ -208,7 +210,7 @@ static int enter(struct folder_copy *t, const char *path, size_t length, struct 
         while (t->open.n > depth)
             free(t->open.items[--t->open.n]);
         strlist_add(&t->open, folder);
-        list_line(t, "d ", folder);
+        add_listing_line(t, "d ", folder);
         if (check_git_in(t, folder, err) < 0)
             return -1;
         cleanup_free char *inside = xasprintf("%s/x", folder); // any name in it
@@ -230,21 +232,21 @@ static int take_link(struct folder_copy *t, int parent, const char *name, struct
     char target[PATH_MAX + 1];
     ssize_t n = readlinkat(parent, name, target, sizeof target - 1);
     if (n <= 0)
-        return fail(t, "reading the link", err);
+        return copy_failed(t, "reading the link", err);
     target[n] = '\0';
     const char *base;
-    if (enter(t, t->path, (size_t)parent_length(t->path), err) < 0)
+    if (enter_folders(t, t->path, (size_t)parent_length(t->path), err) < 0)
         return -1;
     int to = t->to ? beneath_parent(t->to, t->path, &base, err) : -1;
     if (t->to && to < 0)
         return -1;
     if (t->to && symlinkat(target, to, base) < 0)
-        return fail(t, "copying the link", err);
+        return copy_failed(t, "copying the link", err);
     cleanup_buf struct buf line = {0};
     buf_puts(&line, "l ");
     tree_escape(&line, target);
     buf_puts(&line, " ");
-    list_line(t, line.data, t->path);
+    add_listing_line(t, line.data, t->path);
     char blob[DIGEST_HEX_SIZE];
     struct digest_stream *d = digest_begin_blob((uint64_t)n);
     digest_add(d, target, (size_t)n);
@@ -253,7 +255,7 @@ static int take_link(struct folder_copy *t, int parent, const char *name, struct
     return 0;
 }
 
-static int create(struct folder_copy *t, bool executable, struct error **err)
+static int create_copy(struct folder_copy *t, bool executable, struct error **err)
 {
     const char *base;
     int to = beneath_parent(t->to, t->path, &base, err);
@@ -261,7 +263,7 @@ static int create(struct folder_copy *t, bool executable, struct error **err)
         return -1;
     int fd = openat(to, base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0 || fchmod(fd, executable ? 0755 : 0644) < 0) {
-        fail(t, "copying", err);
+        copy_failed(t, "copying", err);
         if (fd >= 0)
             close(fd);
         return -1;
@@ -285,7 +287,7 @@ static int copy_bytes(struct folder_copy *t, int fd, int out, struct taken_file 
     while (!result) {
         ssize_t n = fd_read(fd, t->chunk, CHUNK_SIZE);
         if (n < 0)
-            result = fail(t, "reading", err);
+            result = copy_failed(t, "reading", err);
         if (n <= 0)
             break;
         digest_add(d, t->chunk, (size_t)n);
@@ -303,7 +305,7 @@ static int copy_bytes(struct folder_copy *t, int fd, int out, struct taken_file 
     return result;
 }
 
-static bool same_moment(const struct stat *a, const struct stat *b)
+static bool same_time_and_size(const struct stat *a, const struct stat *b)
 {
     return a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
            a->st_size == b->st_size;
@@ -322,9 +324,9 @@ static int copy_file(struct folder_copy *t, int fd, int out, enum tree_kind kind
         digest_end(f->blob, blob);
     if (result < 0)
         return -1;
-    if (fstat(fd, &after) < 0 || !same_moment(&f->before, &after) ||
+    if (fstat(fd, &after) < 0 || !same_time_and_size(&f->before, &after) ||
         f->size != (uint64_t)after.st_size)
-        return changed(t, err);
+        return file_changed(t, err);
     local_taken(t->tree, t->path, kind, compared ? blob : NULL);
     return 0;
 }
@@ -335,20 +337,20 @@ static int take_file(struct folder_copy *t, int parent, const char *name, struct
     cleanup_close int fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct taken_file f = {0};
     if (fd < 0 || fstat(fd, &f.before) < 0)
-        return fail(t, "reading", err);
+        return copy_failed(t, "reading", err);
     if (!S_ISREG(f.before.st_mode))
-        return changed(t, err);
+        return file_changed(t, err);
     enum tree_kind kind = f.before.st_mode & S_IXUSR ? TREE_EXECUTABLE : TREE_FILE;
-    if (enter(t, t->path, (size_t)parent_length(t->path), err) < 0 ||
-        (t->to && (out = create(t, kind == TREE_EXECUTABLE, err)) < 0) ||
+    if (enter_folders(t, t->path, (size_t)parent_length(t->path), err) < 0 ||
+        (t->to && (out = create_copy(t, kind == TREE_EXECUTABLE, err)) < 0) ||
         copy_file(t, fd, out, kind, &f, err) < 0)
         return -1;
     cleanup_free char *line = xasprintf("%c %" PRIu64 " %s ", kind, f.size, f.digest);
-    list_line(t, line, t->path);
+    add_listing_line(t, line, t->path);
     return 0;
 }
 
-static int refuse_special(const struct folder_copy *t, mode_t mode, struct error **err)
+static int refuse_special_file(const struct folder_copy *t, mode_t mode, struct error **err)
 {
     error_user(err, "%s/%s is a %s: a source holds files, folders and links only", t->tree->folder,
                t->path,
@@ -368,10 +370,10 @@ static int take_directory(struct folder_copy *t, const struct local_entry *e, st
 {
     if (e->tracked) // a submodule's
         local_taken(t->tree, e->path, TREE_DIRECTORY, NULL);
-    return enter(t, e->path, strlen(e->path), err);
+    return enter_folders(t, e->path, strlen(e->path), err);
 }
 
-static int take(struct folder_copy *t, const struct local_entry *e, struct error **err)
+static int take_entry(struct folder_copy *t, const struct local_entry *e, struct error **err)
 {
     t->path = e->path;
     size_t length = (size_t)parent_length(e->path);
@@ -380,20 +382,20 @@ static int take(struct folder_copy *t, const struct local_entry *e, struct error
     const char *name = path_base(e->path);
     struct stat st;
     if (parent < 0 || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return is_gone(errno) ? 0 : fail(t, "reading", err);
+        return is_gone(errno) ? 0 : copy_failed(t, "reading", err);
     if (S_ISDIR(st.st_mode) && e->directory)
         return take_directory(t, e, err);
     if (S_ISDIR(st.st_mode))
         return 0;
     if (e->directory) // a submodule's folder that was replaced
-        return e->tracked ? 0 : changed(t, err);
+        return e->tracked ? 0 : file_changed(t, err);
     if (S_ISLNK(st.st_mode))
         return take_link(t, parent, name, err);
     return S_ISREG(st.st_mode) ? take_file(t, parent, name, err)
-                               : refuse_special(t, st.st_mode, err);
+                               : refuse_special_file(t, st.st_mode, err);
 }
 
-static int take_all(struct folder_copy *t, struct error **err)
+static int take_entries(struct folder_copy *t, struct error **err)
 {
     const struct local_tree *tree = t->tree;
     int result = 0;
@@ -401,9 +403,9 @@ static int take_all(struct folder_copy *t, struct error **err)
     buf_puts(t->listing, "kbuild-tree 1\n");
     for (size_t i = 0; !result && i < tree->n; i++) {
         const struct local_entry *e = &tree->entries[i];
-        if ((i && !compare(e, e - 1)) || local_is_own(tree, e->path, e->tracked))
+        if ((i && !compare_entries(e, e - 1)) || local_is_own(tree, e->path, e->tracked))
             continue;
-        result = take(t, e, err);
+        result = take_entry(t, e, err);
         if (!result && t->entries > ENTRIES_MAX)
             result = error_user(err, "%s has more than %u files", tree->folder, ENTRIES_MAX);
     }
@@ -432,7 +434,7 @@ static int take_folder(const struct source_spec *spec, const struct source_optio
     if (select_files(spec, o, root, !to, &tree, err) < 0)
         return -1;
     struct folder_copy t = {.tree = &tree, .root = root, .to = to, .listing = &listing};
-    if (take_all(&t, err) < 0)
+    if (take_entries(&t, err) < 0)
         return -1;
     out->sha256 = xmalloc(DIGEST_HEX_SIZE);
     digest_bytes(listing.data, listing.len, out->sha256);
@@ -448,7 +450,7 @@ int local_source_resolve(const struct source_spec *spec, const struct source_opt
     return take_folder(spec, o, NULL, out, err);
 }
 
-static int set_time(const struct beneath_entry *e, void *context, struct error **err)
+static int set_entry_time(const struct beneath_entry *e, void *context, struct error **err)
 {
     const int64_t *when = context;
     const struct timespec times[2] = {{.tv_sec = *when}, {.tv_sec = *when}};
@@ -462,7 +464,7 @@ static int set_time(const struct beneath_entry *e, void *context, struct error *
 
 int local_source_fetch(const struct source_spec *spec, const struct source_pin *pin,
                        const struct source_options *o, const char *destination, json_t *provenance,
-                       struct error **err)
+                       bool *unusable, struct error **err)
 {
     cleanup_close int folder = open(destination, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
@@ -477,7 +479,7 @@ int local_source_fetch(const struct source_spec *spec, const struct source_pin *
         result = error_hint(err, "run it again when nothing writes there any more");
     }
     int64_t when = pin->time;
-    const struct beneath_walk times = {.visit = set_time, .context = &when};
+    const struct beneath_walk times = {.visit = set_entry_time, .context = &when};
     if (!result)
         result = beneath_walk(folder, destination, &times, err);
     source_pin_free(&now);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds the files of a folder that git tracks or does not ignore. libgit2 reads the index and the
-// commit, local_ignore.c finds ignored files. Nothing is written, and no program of the
-// repository's configuration runs.
-#include "source/local.h"
-
+// Finds the files of a folder that git tracks or does not ignore, and compares those that were
+// taken with the tree of the commit that is checked out there: kinds, executable bits, and blob ids
+// computed from the taken bytes. libgit2 reads the index and the commit, local_ignore.c finds
+// ignored files. Nothing is written, and no program of the repository's configuration runs.
 #include "base/error.h"
-#include "source/git.h"
+#include "source/git_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,9 +14,134 @@
 #include <string.h>
 #include <unistd.h>
 
+// ---- the taken files and the commit's tree ----
+
+#define EXPECTED_MAX ((size_t)5000000)
+
+struct expecting {
+    struct local_tree *tree;
+    const char *prefix;
+};
+
+static enum tree_kind kind_of_mode(git_filemode_t mode)
+{
+    switch (mode) {
+    case GIT_FILEMODE_BLOB_EXECUTABLE:
+        return TREE_EXECUTABLE;
+    case GIT_FILEMODE_LINK:
+        return TREE_LINK;
+    case GIT_FILEMODE_COMMIT:
+        return TREE_DIRECTORY;
+    default:
+        return TREE_FILE;
+    }
+}
+
+static int expect_entry(const char *folder, const git_tree_entry *entry, void *context)
+{
+    const struct expecting *x = context;
+    struct local_tree *t = x->tree;
+    git_filemode_t mode = git_tree_entry_filemode(entry);
+    if (++t->visited > EXPECTED_MAX) // a few nested trees can mean any number of files
+        return -1;
+    if (mode == GIT_FILEMODE_TREE)
+        return 0;
+    t->expected = xgrow(t->expected, &t->expected_cap, t->expected_n + 1, sizeof *t->expected);
+    struct local_expected *e = &t->expected[t->expected_n++];
+    *e = (struct local_expected){.kind = kind_of_mode(mode)};
+    e->path = xasprintf("%s%s%s", x->prefix, folder, git_tree_entry_name(entry));
+    git_oid_tostr(e->id, sizeof e->id, git_tree_entry_id(entry));
+    return 0;
+}
+
+static int expect_tree(struct local_tree *t, const git_tree *tree, const char *prefix,
+                       struct error **err)
+{
+    struct expecting x = {t, prefix};
+    int walked = git_tree_walk(tree, GIT_TREEWALK_PRE, expect_entry, &x);
+    if (t->visited > EXPECTED_MAX)
+        return error_user(err, "the commit that is checked out in %s/%s has more than %zu entries",
+                          t->folder, prefix, EXPECTED_MAX);
+    if (walked < 0)
+        return git_failed(err, "reading the commit that is checked out in %s/%s", t->folder,
+                          prefix);
+    return 0;
+}
+
+// The files of a tree of the repository that are below `below` ("" or "src/") are expected at
+// `prefix` ("" or "lib/").
+static int expect_files(struct local_tree *t, const git_tree *tree, const char *below,
+                        const char *prefix, struct error **err)
+{
+    size_t n = strlen(below);
+    if (!n)
+        return expect_tree(t, tree, prefix, err);
+    cleanup_free char *path = xstrndup(below, n - 1);
+    git_tree_entry *entry = NULL;
+    git_object *inner = NULL;
+    int result = git_tree_entry_bypath(&entry, tree, path);
+    if (result == GIT_ENOTFOUND) // then all files are new
+        return 0;
+    if (result == 0 && git_tree_entry_type(entry) == GIT_OBJECT_TREE)
+        result = git_tree_entry_to_object(&inner, git_tree_owner(tree), entry);
+    git_tree_entry_free(entry);
+    if (result < 0)
+        return git_failed(err, "reading the commit that is checked out in %s", t->folder);
+    result = inner ? expect_tree(t, (const git_tree *)inner, prefix, err) : 0;
+    git_object_free(inner);
+    return result;
+}
+
+static int compare_expected(const void *a, const void *b)
+{
+    return path_compare(((const struct local_expected *)a)->path,
+                        ((const struct local_expected *)b)->path);
+}
+
+static void sort_expected(struct local_tree *t)
+{
+    if (t->expected_n)
+        qsort(t->expected, t->expected_n, sizeof *t->expected, compare_expected);
+}
+
+static bool is_compared(const struct local_tree *t)
+{
+    return t->git && t->compare && !t->dirty; // one difference is enough
+}
+
+static struct local_expected *find_expected(const struct local_tree *t, const char *path)
+{
+    const struct local_expected key = {.path = (char *)path};
+    return t->expected_n ? bsearch(&key, t->expected, t->expected_n, sizeof key, compare_expected)
+                         : NULL;
+}
+
+bool local_wants_blob(const struct local_tree *t, const char *path, enum tree_kind kind)
+{
+    const struct local_expected *e = is_compared(t) ? find_expected(t, path) : NULL;
+    return e && e->kind == kind;
+}
+
+void local_taken(struct local_tree *t, const char *path, enum tree_kind kind, const char *id)
+{
+    struct local_expected *e = is_compared(t) ? find_expected(t, path) : NULL;
+    bool same = e && e->kind == kind && (kind == TREE_DIRECTORY || (id && !strcmp(e->id, id)));
+    if (same)
+        e->seen = true;
+    else if (is_compared(t))
+        t->dirty = true;
+}
+
+void local_compare_end(struct local_tree *t)
+{
+    for (size_t i = 0; is_compared(t) && i < t->expected_n; i++)
+        if (!t->expected[i].seen && !local_is_own(t, t->expected[i].path, true))
+            t->dirty = true;
+}
+
 #define NESTING_MAX 16
 
-struct collecting {
+struct git_collecting {
     struct local_tree *tree;
     const char *prefix; // of the repository's files in the folder: "", or "lib/x/"
     const char *below;  // only these of the repository: "", or "src/"
@@ -26,7 +150,7 @@ struct collecting {
     unsigned depth;
 };
 
-static int collect(const struct collecting *c, struct error **err);
+static int collect_repository(const struct git_collecting *c, struct error **err);
 
 static int refuse_git(const char *folder, struct error **err)
 {
@@ -40,7 +164,8 @@ static int refuse_git(const char *folder, struct error **err)
         error_user(err, "%s is no usable git repository: what is ignored in %s is not known", git,
                    folder);
     return error_hint(err, "%s, or move it away; a copy of the files without .git is taken whole",
-                      file ? "git worktree repair mends a work tree that was moved" : "restore it");
+                      file ? "git worktree repair repairs a work tree that was moved"
+                           : "restore it");
 }
 
 int local_check_git(const char *folder, struct error **err)
@@ -57,8 +182,8 @@ static int refuse_format(const char *doing, const char *folder, struct error **e
     static const struct {
         const char *reason, *hint;
     } known[] = {
-        {"'link'", "it is a split index: git update-index --no-split-index mends that"},
-        {"'sdir'", "it is a sparse index: git sparse-checkout reapply --no-sparse-index mends "
+        {"'link'", "it is a split index: git update-index --no-split-index undoes that"},
+        {"'sdir'", "it is a sparse index: git sparse-checkout reapply --no-sparse-index undoes "
                    "that"},
     };
     const git_error *last = git_error_last();
@@ -74,13 +199,13 @@ static int refuse_format(const char *doing, const char *folder, struct error **e
 }
 
 // The path in the folder of a path in the repository, to be freed; NULL if it is outside.
-static char *path_in_tree(const struct collecting *c, const char *path)
+static char *path_in_tree(const struct git_collecting *c, const char *path)
 {
     size_t n = strlen(c->below);
     return strncmp(path, c->below, n) || !path[n] ? NULL : xasprintf("%s%s", c->prefix, path + n);
 }
 
-static int check_path(const struct collecting *c, const char *path, struct error **err)
+static int check_index_path(const struct git_collecting *c, const char *path, struct error **err)
 {
     if (path_is_clean(path) && strlen(path) < PATH_MAX)
         return 0;
@@ -103,7 +228,7 @@ static bool same_folder(const char *a, const char *b)
 }
 
 // The id of the submodule's commit in the outer commit at the path: false if there is none.
-static bool pinned_commit(const struct collecting *c, const char *path, git_oid *out)
+static bool pinned_commit(const struct git_collecting *c, const char *path, git_oid *out)
 {
     cleanup_free char *whole = xasprintf("%s%s", c->below, path + strlen(c->prefix));
     git_tree_entry *entry = NULL;
@@ -117,8 +242,8 @@ static bool pinned_commit(const struct collecting *c, const char *path, git_oid 
 
 // The files that the outer commit expects there. If it pins a commit that is missing, they cannot
 // be compared.
-static int expect_nested(const struct collecting *c, const char *path, struct collecting *inner,
-                         struct error **err)
+static int expect_nested(const struct git_collecting *c, const char *path,
+                         struct git_collecting *inner, struct error **err)
 {
     git_oid id;
     git_commit *commit = NULL;
@@ -133,7 +258,7 @@ static int expect_nested(const struct collecting *c, const char *path, struct co
     return result;
 }
 
-static int open_nested(const struct collecting *c, const char *folder, git_repository **out,
+static int open_nested(const struct git_collecting *c, const char *folder, git_repository **out,
                        struct error **err)
 {
     int found = git_repository_open_ext(out, folder, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
@@ -151,25 +276,25 @@ static int open_nested(const struct collecting *c, const char *folder, git_repos
     return 0;
 }
 
-static int collect_nested(const struct collecting *c, const char *path, struct error **err)
+static int collect_nested(const struct git_collecting *c, const char *path, struct error **err)
 {
     cleanup_free char *folder = xasprintf("%s/%s", c->tree->folder, path);
     cleanup_free char *prefix = xasprintf("%s/", path);
-    struct collecting inner = {
+    struct git_collecting inner = {
         .tree = c->tree, .prefix = prefix, .below = "", .depth = c->depth + 1};
     int result = open_nested(c, folder, &inner.repository, err);
     if (!result)
         result = expect_nested(c, path, &inner, err);
     if (!result)
-        result = collect(&inner, err);
+        result = collect_repository(&inner, err);
     git_tree_free(inner.head);
     git_repository_free(inner.repository);
     return result;
 }
 
-// Whether upstream's export also has an empty folder there (git_submodule.c): the submodule has no
+// Whether upstream's export also has an empty folder there (git_tree.c): the submodule has no
 // url, or is not to be updated.
-static int is_left_out(const struct collecting *c, const char *path, struct error **err)
+static int is_left_out(const struct git_collecting *c, const char *path, struct error **err)
 {
     const char *name = path + strlen(c->prefix);
     const git_tree_entry *entry = c->head ? git_tree_entry_byname(c->head, ".gitmodules") : NULL;
@@ -190,7 +315,7 @@ static int is_left_out(const struct collecting *c, const char *path, struct erro
     return result;
 }
 
-static int add_submodule(const struct collecting *c, const char *path, struct error **err)
+static int add_submodule(const struct git_collecting *c, const char *path, struct error **err)
 {
     enum submodules wanted = c->tree->submodules;
     local_tree_add(c->tree, path, true, true);
@@ -210,7 +335,7 @@ static int add_submodule(const struct collecting *c, const char *path, struct er
 
 // ---- one repository ----
 
-static int add_tracked(const struct collecting *c, struct error **err)
+static int add_tracked_files(const struct git_collecting *c, struct error **err)
 {
     git_index *index = NULL;
     if (git_repository_index(&index, c->repository) < 0)
@@ -221,7 +346,7 @@ static int add_tracked(const struct collecting *c, struct error **err)
         cleanup_free char *path = path_in_tree(c, e->path);
         if (!path)
             continue;
-        result = check_path(c, path, err);
+        result = check_index_path(c, path, err);
         if (!result && e->mode == GIT_FILEMODE_COMMIT)
             result = add_submodule(c, path, err);
         else if (!result)
@@ -231,14 +356,14 @@ static int add_tracked(const struct collecting *c, struct error **err)
     return result;
 }
 
-static int add_untracked(const struct collecting *c, const char *name, struct error **err)
+static int add_untracked_file(const struct git_collecting *c, const char *name, struct error **err)
 {
     size_t n = strlen(name);
     bool nested = n && name[n - 1] == '/';
     cleanup_free char *path = xasprintf("%s%.*s", c->prefix, (int)(nested ? n - 1 : n), name);
     if (local_is_own(c->tree, path, false))
         return 0;
-    if (check_path(c, path, err) < 0)
+    if (check_index_path(c, path, err) < 0)
         return -1;
     if (!nested)
         local_tree_add(c->tree, path, false, false);
@@ -247,13 +372,13 @@ static int add_untracked(const struct collecting *c, const char *name, struct er
     return 0;
 }
 
-static int add_all_untracked(const struct collecting *c, const struct local_rules *rules,
-                             struct error **err)
+static int add_untracked_files(const struct git_collecting *c, const struct local_rules *rules,
+                               struct error **err)
 {
     cleanup_buf struct buf names = {0};
     int result = local_untracked(rules, &names, err);
     for (size_t at = 0; !result && at < names.len; at += strlen(names.data + at) + 1)
-        result = add_untracked(c, names.data + at, err);
+        result = add_untracked_file(c, names.data + at, err);
     return result;
 }
 
@@ -261,7 +386,7 @@ static int add_all_untracked(const struct collecting *c, const struct local_rule
 
 // libgit2 treats a folder that it may not open as missing. So each folder is opened; ignored ones
 // may be unreadable. Paths are below the collected folder.
-static int refuse_closed(const struct collecting *c, const char *path, const char *shown,
+static int refuse_closed(const struct git_collecting *c, const char *path, const char *shown,
                          struct error **err)
 {
     const struct local_rules rules = {.repository = c->repository};
@@ -272,11 +397,11 @@ static int refuse_closed(const struct collecting *c, const char *path, const cha
     return error_errno(err, EACCES, "reading %s/%s", c->tree->folder, shown);
 }
 
-static int check_folder(const struct collecting *c, int parent, const char *path, unsigned depth,
-                        struct error **err);
+static int check_folder(const struct git_collecting *c, int parent, const char *path,
+                        unsigned depth, struct error **err);
 
-static int check_folders_in(const struct collecting *c, int fd, const char *path, unsigned depth,
-                            struct error **err)
+static int check_folders_in(const struct git_collecting *c, int fd, const char *path,
+                            unsigned depth, struct error **err)
 {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0), result = 0;
     DIR *stream = copy < 0 ? NULL : fdopendir(copy);
@@ -298,8 +423,8 @@ static int check_folders_in(const struct collecting *c, int fd, const char *path
     return result;
 }
 
-static int check_folder(const struct collecting *c, int parent, const char *path, unsigned depth,
-                        struct error **err)
+static int check_folder(const struct git_collecting *c, int parent, const char *path,
+                        unsigned depth, struct error **err)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
     cleanup_close int fd = openat(parent, *path ? path_base(path) : ".", flags);
@@ -314,22 +439,22 @@ static int check_folder(const struct collecting *c, int parent, const char *path
     return check_folders_in(c, fd, path, depth, err);
 }
 
-static int check_readable(const struct collecting *c, struct error **err)
+static int check_readable(const struct git_collecting *c, struct error **err)
 {
     cleanup_free char *top = xasprintf("%s/%s", c->tree->folder, c->prefix);
     cleanup_close int fd = open(top, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? error_errno(err, errno, "reading %s", top) : check_folder(c, fd, "", 0, err);
 }
 
-static int collect(const struct collecting *c, struct error **err)
+static int collect_repository(const struct git_collecting *c, struct error **err)
 {
     cleanup_free char *folder =
         xasprintf("%s%s%s", c->tree->folder, *c->prefix ? "/" : "", c->prefix);
     const struct local_rules rules = {
         .repository = c->repository, .folder = folder, .below = c->below};
-    if (c->tree->compare && c->head && local_expect(c->tree, c->head, c->below, c->prefix, err) < 0)
+    if (c->tree->compare && c->head && expect_files(c->tree, c->head, c->below, c->prefix, err) < 0)
         return -1;
-    if (add_tracked(c, err) < 0 || add_all_untracked(c, &rules, err) < 0)
+    if (add_tracked_files(c, err) < 0 || add_untracked_files(c, &rules, err) < 0)
         return -1;
     return check_readable(c, err);
 }
@@ -359,7 +484,7 @@ static int read_head(struct local_tree *t, git_repository *r, git_tree **tree, s
 }
 
 // The folder's path in the work tree: "" or "src/"; to be freed. NULL: outside.
-static char *place_in(const char *workdir, const char *folder)
+static char *path_in_work_tree(const char *workdir, const char *folder)
 {
     char real[PATH_MAX];
     if (!workdir || !realpath(workdir, real))
@@ -397,21 +522,21 @@ static int refuse_bare(const struct local_tree *t, struct error **err)
 static int collect_outermost(struct local_tree *t, git_repository *r, const char *below,
                              struct error **err)
 {
-    struct collecting c = {.tree = t, .prefix = "", .below = below, .repository = r};
+    struct git_collecting c = {.tree = t, .prefix = "", .below = below, .repository = r};
     t->git = true;
     local_ignore_note(t);
     int result = read_head(t, r, &c.head, err);
     if (!result)
-        result = collect(&c, err);
+        result = collect_repository(&c, err);
     git_tree_free(c.head);
-    local_expected_sort(t);
+    sort_expected(t);
     return result < 0 ? -1 : 1;
 }
 
 // A folder that git ignores is not part of the repository around it.
 static int collect_unless_ignored(struct local_tree *t, git_repository *r, struct error **err)
 {
-    cleanup_free char *below = place_in(git_repository_workdir(r), t->folder);
+    cleanup_free char *below = path_in_work_tree(git_repository_workdir(r), t->folder);
     const struct local_rules rules = {.repository = r};
     if (!below)
         return 0;

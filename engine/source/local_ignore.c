@@ -8,8 +8,7 @@
 // them, and write nothing.
 #include "base/error.h"
 #include "base/process.h"
-#include "source/git.h"
-#include "source/local.h"
+#include "source/git_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +30,7 @@ void local_ignore_note(const struct local_tree *t)
 // ---- the program ----
 
 // Of the user's git variables, keeps only those for the location of the configuration.
-static bool is_kept(const char *variable)
+static bool is_kept_variable(const char *variable)
 {
     static const char *const kept[] = {
         "GIT_CONFIG_GLOBAL=", "GIT_CONFIG_SYSTEM=", "GIT_CONFIG_NOSYSTEM=", "GIT_EXEC_PATH="};
@@ -41,10 +40,10 @@ static bool is_kept(const char *variable)
     return !starts_with(variable, "GIT_") && !starts_with(variable, "LC_ALL=");
 }
 
-static void safe_environment(struct strlist *out)
+static void git_environment(struct strlist *out)
 {
     for (char *const *v = environ; v && *v; v++)
-        if (is_kept(*v))
+        if (is_kept_variable(*v))
             strlist_add(out, *v);
     strlist_add(out, "LC_ALL=C");
     strlist_add(out, "GIT_OPTIONAL_LOCKS=0");
@@ -75,7 +74,7 @@ static int program_untracked(const struct local_rules *r, struct buf *names, str
     cleanup_strlist struct strlist argv = {0}, environment = {0};
     git_command(r, &argv);
     strlist_split(&argv, "ls-files -z --others --exclude-standard", " ");
-    safe_environment(&environment);
+    git_environment(&environment);
     const struct process p = {
         .argv = argv.items, .environment = environment.items, .directory = r->folder, .input = -1};
     if (process_run(&p, names, err) < 0)
@@ -90,7 +89,7 @@ static int program_ignored(const struct local_rules *r, const char *path, struct
     git_command(r, &argv);
     strlist_split(&argv, "check-ignore -q --", " ");
     strlist_addf(&argv, "./%s", path); // a name can begin with ':'
-    safe_environment(&environment);
+    git_environment(&environment);
     const struct process p = {.argv = argv.items,
                               .environment = environment.items,
                               .directory = git_repository_workdir(r->repository),

@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "source/internal.h"
-#include "source/packages_internal.h"
 
 #include <string.h>
 
@@ -66,7 +65,7 @@ json_t *packages_to_json(const struct package_set *set)
     return list;
 }
 
-static char *member(const json_t *object, const char *name)
+static char *json_word(const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));
     return text && *text && !strpbrk(text, " \n") ? xstrdup(text) : NULL;
@@ -77,17 +76,17 @@ static bool set_from_json(const json_t *list, struct package_set *out)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *item = json_array_get(list, i);
-        cleanup_free char *sha256 = member(item, "sha256");
+        cleanup_free char *sha256 = json_word(item, "sha256");
         if (!sha256 || !digest_is_hex(sha256))
             return false;
         out->items = xgrow(out->items, &out->cap, out->n + 1, sizeof *out->items);
         struct package *p = &out->items[out->n++];
-        *p = (struct package){.of = member(item, "of"),
-                              .name = member(item, "name"),
-                              .version = member(item, "version"),
-                              .architecture = member(item, "architecture"),
-                              .file = member(item, "file"),
-                              .uri = member(item, "uri")};
+        *p = (struct package){.of = json_word(item, "of"),
+                              .name = json_word(item, "name"),
+                              .version = json_word(item, "version"),
+                              .architecture = json_word(item, "architecture"),
+                              .file = json_word(item, "file"),
+                              .uri = json_word(item, "uri")};
         memcpy(p->sha256, sha256, DIGEST_HEX_SIZE);
         bool file = p->file && path_is_clean(p->file) && !strchr(p->file, '/');
         if (out->chosen ? !file : !p->of || !p->name || !p->version || !p->architecture)
@@ -124,7 +123,8 @@ static char *request_url(const struct packages_request *r)
     return buf_take(&url);
 }
 
-static void key_of(const char *what, const char *which, char key[static DIGEST_HEX_SIZE])
+static void packages_action_key(const char *what, const char *which,
+                                char key[static DIGEST_HEX_SIZE])
 {
     cleanup_free char *text = xasprintf("kbuild packages 1\n%s %s\n", what, which);
     digest_bytes(text, strlen(text), key);
@@ -144,7 +144,7 @@ static void memory_key(const struct packages_request *r, char key[static DIGEST_
         if (value && *value)
             buf_printf(&text, "\n%s=%s", names[i], value);
     }
-    key_of("request", text.data, key);
+    packages_action_key("request", text.data, key);
 }
 
 static json_t *list_output(const char *digest, size_t size)
@@ -178,29 +178,23 @@ static int keep_set(struct store *store, const struct package_set *set,
             json_object_set_new(item, "uri", json_string(p->uri));
     }
     *outputs = list_output(digest, text.len);
-    json_t *record =
+    json_auto_t *record =
         json_pack("{s:o, s:s*, s:O}", "packages", list, "chosen", set->chosen, "outputs", *outputs);
-    key_of("set", digest, key);
-    int result = store_action_put(store, key, record, err);
-    json_decref(record);
-    return result;
+    packages_action_key("set", digest, key);
+    return store_action_put(store, key, record, err);
 }
 
-static int remember(const struct packages_request *r, const struct source_options *o,
-                    const struct package_set *set, char digest[static DIGEST_HEX_SIZE],
-                    struct error **err)
+static int keep_request(const struct packages_request *r, const struct source_options *o,
+                        const struct package_set *set, char digest[static DIGEST_HEX_SIZE],
+                        struct error **err)
 {
-    json_t *outputs = NULL;
+    json_auto_t *outputs = NULL;
     char key[DIGEST_HEX_SIZE];
-    int result = keep_set(o->store, set, digest, &outputs, err);
-    if (result == 0) {
-        json_t *record = json_pack("{s:O}", "outputs", outputs);
-        memory_key(r, key);
-        result = store_action_put(o->store, key, record, err);
-        json_decref(record);
-    }
-    json_decref(outputs);
-    return result;
+    if (keep_set(o->store, set, digest, &outputs, err) < 0)
+        return -1;
+    json_auto_t *record = json_pack("{s:O}", "outputs", outputs);
+    memory_key(r, key);
+    return store_action_put(o->store, key, record, err);
 }
 
 // 1: *out is the list with this digest; 0: the store does not have it.
@@ -209,16 +203,15 @@ static int recall_set(struct store *store, const char *digest, struct package_se
 {
     char key[DIGEST_HEX_SIZE], found[DIGEST_HEX_SIZE] = "";
     struct error *why = NULL;
-    key_of("set", digest, key);
-    json_t *record = store_action_get(store, key, &why);
+    packages_action_key("set", digest, key);
+    json_auto_t *record = store_action_get(store, key, &why);
     if (why) {
         *err = why;
         return -1;
     }
-    out->chosen = member(record, "chosen");
+    out->chosen = json_word(record, "chosen");
     if (set_from_json(json_object_get(record, "packages"), out))
         digest_list(out, found);
-    json_decref(record);
     if (!strcmp(found, digest))
         return 1;
     package_set_free(out);
@@ -231,7 +224,7 @@ static int recall_request(const struct packages_request *r, const struct source_
     char key[DIGEST_HEX_SIZE];
     struct error *why = NULL;
     memory_key(r, key);
-    json_t *record = store_action_get(o->store, key, &why);
+    json_auto_t *record = store_action_get(o->store, key, &why);
     if (why) {
         *err = why;
         return -1;
@@ -241,7 +234,6 @@ static int recall_request(const struct packages_request *r, const struct source_
     bool found = text && digest_is_hex(text);
     if (found)
         memcpy(digest, text, DIGEST_HEX_SIZE);
-    json_decref(record);
     return found;
 }
 
@@ -254,7 +246,8 @@ static const struct lock_entry *lock_line(const struct packages_request *r,
     return o->lock ? lock_find(o->lock, url, NULL) : NULL;
 }
 
-static void put_line(const struct packages_request *r, const struct source_options *o, char *digest)
+static void put_lock_line(const struct packages_request *r, const struct source_options *o,
+                          char *digest)
 {
     cleanup_free char *url = request_url(r);
     if (o->lock)
@@ -280,13 +273,13 @@ int packages_known(const struct packages_request *r, const struct source_options
     return line ? 1 : o->locked ? 0 : recall_request(r, o, digest, err);
 }
 
-static int ask(const struct packages_request *r, const struct source_options *o,
-               struct package_set *set, struct error **err)
+static int query_apt(const struct packages_request *r, const struct source_options *o,
+                     struct package_set *set, struct error **err)
 {
     cleanup_free char *what = request_text(r);
     if (o->offline)
         return refuse_offline(what, err);
-    return packages_ask(r, o, set, err) < 0 ? error_wrap(err, "resolving %s", what) : 0;
+    return packages_query(r, o, set, err) < 0 ? error_wrap(err, "resolving %s", what) : 0;
 }
 
 int packages_refresh(const struct packages_request *r, const struct source_options *o,
@@ -295,11 +288,11 @@ int packages_refresh(const struct packages_request *r, const struct source_optio
     struct package_set set = {0};
     int result = packages_check_names(r, err);
     if (!result)
-        result = ask(r, o, &set, err);
+        result = query_apt(r, o, &set, err);
     if (!result)
-        result = remember(r, o, &set, digest, err);
+        result = keep_request(r, o, &set, digest, err);
     if (!result && lock_line(r, o))
-        put_line(r, o, digest);
+        put_lock_line(r, o, digest);
     package_set_free(&set);
     return result;
 }
@@ -323,7 +316,7 @@ int packages_pin(const struct packages_request *r, const struct source_options *
 {
     if (packages_resolve(r, o, digest, err) < 0)
         return -1;
-    put_line(r, o, digest);
+    put_lock_line(r, o, digest);
     return 0;
 }
 
@@ -336,18 +329,16 @@ static bool has_uris(const struct package_set *set)
 }
 
 // Today's list, which must be the requested one.
-static int ask_again(const struct packages_request *r, const struct source_options *o,
-                     const char *digest, struct package_set *out, struct error **err)
+static int resolve_again(const struct packages_request *r, const struct source_options *o,
+                         const char *digest, struct package_set *out, struct error **err)
 {
     char today[DIGEST_HEX_SIZE];
-    if (ask(r, o, out, err) < 0)
+    if (query_apt(r, o, out, err) < 0)
         return -1;
     digest_list(out, today);
     if (!strcmp(today, digest)) {
-        json_t *outputs = NULL;
-        int result = keep_set(o->store, out, today, &outputs, err);
-        json_decref(outputs);
-        return result;
+        json_auto_t *outputs = NULL;
+        return keep_set(o->store, out, today, &outputs, err);
     }
     cleanup_free char *what = request_text(r);
     error_user(
@@ -368,5 +359,5 @@ int packages_open(const struct packages_request *r, const struct source_options 
         return 0;
     }
     package_set_free(&known);
-    return found < 0 ? -1 : ask_again(r, o, digest, out, err);
+    return found < 0 ? -1 : resolve_again(r, o, digest, out, err);
 }

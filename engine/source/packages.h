@@ -88,23 +88,13 @@ json_t *packages_to_json(const struct package_set *set);
 // 1: the list of these packages has this digest; 0: it has not, or the entries are invalid.
 int packages_are(const json_t *list, const char *digest);
 
+// The value of a field on one line of a control or Release file (deb822(5): "Name: value"), to be
+// freed; NULL if there is none.
+char *deb822_field(const char *text, const char *name);
+
 // Private apts with their indexes, kept while a run resolves several requests.
 struct mirrors;
 struct mirrors *mirrors_new(void);
 void mirrors_free(struct mirrors *m);
-
-// ---- debian ----
-// Unpacks a distribution's packages. Only within this directory.
-
-// Unpacks the content of a binary package into an empty folder with dpkg-deb. *newest gets the
-// newest mtime of a file.
-int deb_unpack(const char *deb, const char *folder, int64_t *newest, struct error **err);
-// Finds the one file below `folder` whose path matches the glob and unpacks it, an archive with a
-// top folder, into `destination`.
-int deb_unpack_inside(const char *folder, const char *glob, const char *destination,
-                      int64_t *newest, struct error **err);
-// Unpacks a source package, its patches applied, with dpkg-source. *when gets the time of its
-// newest changelog entry.
-int dsc_unpack(const char *dsc, const char *destination, int64_t *when, struct error **err);
 
 #endif

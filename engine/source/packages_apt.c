@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Has apt resolve requests for packages, and download the results.
+// Has apt resolve requests for packages, choose one version for those that need the same one across
+// architectures, and download the results.
 #include "base/error.h"
-#include "source/apt.h"
-#include "source/packages_internal.h"
+#include "source/internal.h"
 
 #include <string.h>
 
@@ -42,8 +42,8 @@ void mirrors_free(struct mirrors *m)
     free(m);
 }
 
-static struct apt *open_apt(const struct packages_request *r, const struct arch *arch,
-                            const char *folder, struct error **err)
+static struct apt *open_mirror_apt(const struct packages_request *r, const struct arch *arch,
+                                   const char *folder, struct error **err)
 {
     cleanup_buf struct buf sources = {0};
     cleanup_free char *asking = xasprintf("%s/ask", folder), *own = xasprintf("%s/apt", folder);
@@ -62,9 +62,10 @@ static struct apt *open_apt(const struct packages_request *r, const struct arch 
     return NULL;
 }
 
-struct apt *packages_apt(struct mirrors *m, const struct packages_request *r,
-                         const struct arch *arch, const struct source_options *o,
-                         struct error **err)
+// The apt that has the indexes for this architecture; `m` owns it.
+static struct apt *mirror_apt_for(struct mirrors *m, const struct packages_request *r,
+                                  const struct arch *arch, const struct source_options *o,
+                                  struct error **err)
 {
     bool source = r->kind == PACKAGES_SOURCE;
     for (size_t i = 0; i < m->n; i++) {
@@ -76,7 +77,7 @@ struct apt *packages_apt(struct mirrors *m, const struct packages_request *r,
     log_note("asking the mirrors of %s %s for %s", r->distribution->id, r->distribution->codename,
              source ? "source packages" : arch->debian);
     char *folder = store_temporary(o->store, "apt", err);
-    struct apt *apt = folder ? open_apt(r, arch, folder, err) : NULL;
+    struct apt *apt = folder ? open_mirror_apt(r, arch, folder, err) : NULL;
     if (!apt) {
         if (folder)
             remove_tree(folder, NULL);
@@ -117,8 +118,10 @@ int packages_check_names(const struct packages_request *r, struct error **err)
     return r->names->n ? 0 : error_user(err, "no package is named");
 }
 
-const struct arch *packages_arch_of(const struct packages_request *r, const char *name,
-                                    char **plain)
+// The architecture of the root file system that a name belongs to ("libc6-dev:s390x"), and in
+// *plain, to be freed, the name there. Other suffixes are left to apt.
+static const struct arch *arch_of_name(const struct packages_request *r, const char *name,
+                                       char **plain)
 {
     const char *colon = strchr(name, ':');
     for (size_t i = 0; colon && i < arch_count; i++)
@@ -130,6 +133,174 @@ const struct arch *packages_arch_of(const struct packages_request *r, const char
     return r->arch;
 }
 
+// ---- one version for several architectures: the newest that the indexes of all of them have ----
+
+// A package of a group for one architecture.
+struct group_member {
+    const struct arch *of;
+    char *name;
+    struct package_versions versions; // the newest first
+};
+struct group_members {
+    struct group_member *items;
+    size_t n, cap;
+};
+
+static void group_members_free(struct group_members *m)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        free(m->items[i].name);
+        package_versions_free(&m->items[i].versions);
+    }
+    free(m->items);
+}
+
+void package_versions_free(struct package_versions *v)
+{
+    for (size_t i = 0; i < v->n; i++)
+        free(v->items[i].text);
+    free(v->items);
+    *v = (struct package_versions){0};
+}
+
+// "     1.85.0+dfsg3-1~deb12u3 500", or with "***" before the installed version; lines on the
+// origin of a version begin with more blanks.
+void packages_of_policy(const char *text, struct package_versions *out)
+{
+    cleanup_strlist struct strlist lines = {0};
+    strlist_split(&lines, text, "\n");
+    bool table = false;
+    for (size_t i = 0; i < lines.n; i++) {
+        const char *line = lines.items[i];
+        if (!table || strlen(line) < 6 || line[4] != ' ' || line[5] == ' ') {
+            table = table || strstr(line, "Version table:");
+            continue;
+        }
+        cleanup_strlist struct strlist fields = {0};
+        strlist_split(&fields, line + 5, " ");
+        if (fields.n != 2)
+            continue;
+        out->items = xgrow(out->items, &out->cap, out->n + 1, sizeof *out->items);
+        out->items[out->n++] = (struct package_version){
+            .text = xstrdup(fields.items[0]), .priority = (int)strtol(fields.items[1], NULL, 10)};
+    }
+}
+
+static int read_versions(struct group_member *m, struct apt *a, struct error **err)
+{
+    const char *const argv[] = {"apt-cache", "policy", m->name, NULL};
+    cleanup_buf struct buf text = {0};
+    if (!a || apt_run(a, argv, NULL, &text, err) < 0)
+        return -1;
+    packages_of_policy(text.data, &m->versions);
+    return 0;
+}
+
+static int find_members(const struct packages_request *r, const char *group,
+                        struct mirrors *mirrors, const struct source_options *o,
+                        struct group_members *out, struct error **err)
+{
+    cleanup_strlist struct strlist names = {0};
+    strlist_split(&names, group, ",");
+    for (size_t i = 0; i < r->names->n; i++) {
+        cleanup_free char *plain = NULL;
+        const struct arch *of = arch_of_name(r, r->names->items[i], &plain);
+        if (!strlist_has(&names, plain))
+            continue;
+        out->items = xgrow(out->items, &out->cap, out->n + 1, sizeof *out->items);
+        struct group_member *m = &out->items[out->n++];
+        *m = (struct group_member){.of = of, .name = xstrdup(plain)};
+        if (read_versions(m, mirror_apt_for(mirrors, r, of, o, err), err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+// The length of a version without "+b1", the mark of a rebuild by a build machine from the same
+// source (Debian Policy, 5.6.12 names the form).
+static size_t source_length(const char *version)
+{
+    size_t n = strlen(version), digits = n;
+    while (digits && version[digits - 1] >= '0' && version[digits - 1] <= '9')
+        digits--;
+    bool again = digits < n && digits > 2 && !strncmp(version + digits - 2, "+b", 2);
+    return again ? digits - 2 : n;
+}
+
+static bool same_source(const char *a, const char *b)
+{
+    size_t n = source_length(a);
+    return n == source_length(b) && !strncmp(a, b, n);
+}
+
+// The newest of its versions from the same source, or NULL.
+static const char *version_like(const struct group_member *m, const char *version, int least)
+{
+    for (size_t i = 0; i < m->versions.n; i++)
+        if (m->versions.items[i].priority >= least &&
+            same_source(m->versions.items[i].text, version))
+            return m->versions.items[i].text;
+    return NULL;
+}
+
+// Appends "<architecture> <name>=<version>" for each. `least`: the lowest priority that counts.
+static bool choose_version(const struct group_members *m, int least, struct strlist *out)
+{
+    for (size_t i = 0; i < m->items[0].versions.n; i++) {
+        const struct package_version *v = &m->items[0].versions.items[i];
+        size_t have = 0;
+        while (v->priority >= least && have < m->n && version_like(&m->items[have], v->text, least))
+            have++;
+        if (have < m->n)
+            continue;
+        for (size_t k = 0; k < m->n; k++)
+            strlist_addf(out, "%s %s=%s", m->items[k].of->debian, m->items[k].name,
+                         version_like(&m->items[k], v->text, least));
+        return true;
+    }
+    return false;
+}
+
+static int no_common_version(const struct packages_request *r, const struct group_members *m,
+                             struct error **err)
+{
+    cleanup_buf struct buf has = {0};
+    for (size_t i = 0; i < m->n; i++) {
+        buf_printf(&has, "%s%s for %s: ", i ? "; " : "", m->items[i].name, m->items[i].of->debian);
+        for (size_t k = 0; k < m->items[i].versions.n; k++)
+            buf_printf(&has, "%s%s", k ? ", " : "", m->items[i].versions.items[k].text);
+        if (!m->items[i].versions.n)
+            buf_puts(&has, "none");
+    }
+    error_user(err, "%s %s has no version that these packages share: %s", r->distribution->id,
+               r->distribution->codename, has.data);
+    return error_hint(err, "they have to be of one version (same-version in the recipe's builder); "
+                           "REPO_URL names a mirror that has one for all of them: of another "
+                           "release, or of another day");
+}
+
+// For each package that r->same binds, "<architecture> <name>=<version>" (Debian's words).
+static int choose_same_versions(const struct packages_request *r, struct mirrors *mirrors,
+                                const struct source_options *o, struct strlist *out,
+                                struct error **err)
+{
+    // Versions that apt takes by default, then those it takes only on request (backports).
+    static const int least[] = {500, 1};
+    for (size_t i = 0; r->same && i < r->same->n; i++) {
+        struct group_members m = {0};
+        bool found = false;
+        int result = find_members(r, r->same->items[i], mirrors, o, &m, err);
+        for (size_t k = 0; !result && m.n && k < ARRAY_LEN(least) && !found; k++)
+            found = choose_version(&m, least[k], out);
+        if (!result && m.n && !found)
+            result = no_common_version(r, &m, err);
+        group_members_free(&m);
+        if (result < 0)
+            return -1;
+    }
+    return 0;
+}
+
 // ---- resolving ----
 
 static int hex_value(char c)
@@ -139,7 +310,7 @@ static int hex_value(char c)
 }
 
 // apt writes ':' and '_' of a version as %3a and %5f in the names of files.
-static char *unquote(const char *text, size_t length)
+static char *unquote_version(const char *text, size_t length)
 {
     struct buf out = {0};
     for (size_t i = 0; i < length; i++) {
@@ -159,7 +330,7 @@ static int parse_deb_name(struct package *p, struct error **err)
     if (!second || !ends_with(p->file, ".deb"))
         return error_user(err, "apt calls a package %s, which kbuild does not understand", p->file);
     p->name = xstrndup(p->file, (size_t)(first - p->file));
-    p->version = unquote(first + 1, (size_t)(second - first - 1));
+    p->version = unquote_version(first + 1, (size_t)(second - first - 1));
     p->architecture = xstrndup(second + 1, strlen(second + 1) - strlen(".deb"));
     return 0;
 }
@@ -197,8 +368,8 @@ int packages_of_uris(const char *text, const char *of, struct package_set *out, 
     return 0;
 }
 
-static int print_uris(const struct apt *a, struct strlist *argv, const char *of,
-                      struct package_set *out, struct error **err)
+static int list_uris(const struct apt *a, struct strlist *argv, const char *of,
+                     struct package_set *out, struct error **err)
 {
     cleanup_buf struct buf text = {0};
     if (apt_run(a, (const char *const *)argv->items, NULL, &text, err) < 0)
@@ -219,36 +390,36 @@ static const char *name_with_version(const struct strlist *versions, const struc
 
 // Installed together, `Multi-Arch: same` packages would need the same version for two
 // architectures, which a mirror does not always have; so each root file system is resolved
-// separately. `versions`: the result of packages_same_versions().
-static int ask_installed(const struct packages_request *r, const struct arch *of,
-                         const struct strlist *versions, struct mirrors *m,
-                         const struct source_options *o, struct package_set *out,
-                         struct error **err)
+// separately. `versions`: the result of choose_same_versions().
+static int resolve_installed(const struct packages_request *r, const struct arch *of,
+                             const struct strlist *versions, struct mirrors *m,
+                             const struct source_options *o, struct package_set *out,
+                             struct error **err)
 {
     cleanup_strlist struct strlist argv = {0}, names = {0};
     for (size_t i = 0; i < r->names->n; i++) {
         cleanup_free char *plain = NULL;
-        if (packages_arch_of(r, r->names->items[i], &plain) == of)
+        if (arch_of_name(r, r->names->items[i], &plain) == of)
             strlist_add(&names, name_with_version(versions, of, plain));
     }
     bool essential = r->kind == PACKAGES_BUILDER && of == r->arch;
     if (!names.n && !essential)
         return 0;
-    struct apt *a = packages_apt(m, r, of, o, err);
+    struct apt *a = mirror_apt_for(m, r, of, o, err);
     if (!a)
         return -1;
     strlist_split(&argv, "apt-get -q -y install --print-uris", " ");
     if (essential)
         strlist_addf(&argv, "?essential?architecture(%s)", of->debian);
     strlist_add_all(&argv, &names);
-    if (print_uris(a, &argv, of->debian, out, err) == 0)
+    if (list_uris(a, &argv, of->debian, out, err) == 0)
         return 0;
     cleanup_free char *joined = strlist_join(&names, " ");
     return error_hint(err, "does %s have these packages for %s: %s? REPO_URL takes another mirror",
                       r->distribution->codename, of->debian, joined);
 }
 
-static bool is_candidate(const char *line, const char *name, bool source)
+static bool is_madison_line(const char *line, const char *name, bool source)
 {
     // "linux-source-6.1 | 6.1.147-1 | http://... bookworm/main amd64 Packages"
     const char *start = line + strspn(line, " ");
@@ -258,7 +429,7 @@ static bool is_candidate(const char *line, const char *name, bool source)
 }
 
 // 1: the distribution has it.
-static int exists(const struct apt *a, const char *name, bool source, struct error **err)
+static int package_exists(const struct apt *a, const char *name, bool source, struct error **err)
 {
     const char *const argv[] = {"apt-cache", "madison", name, NULL};
     cleanup_buf struct buf text = {0};
@@ -267,19 +438,20 @@ static int exists(const struct apt *a, const char *name, bool source, struct err
         return -1;
     strlist_split(&lines, text.data, "\n");
     for (size_t i = 0; i < lines.n; i++)
-        if (is_candidate(lines.items[i], name, source))
+        if (is_madison_line(lines.items[i], name, source))
             return 1;
     return 0;
 }
 
-static int ask_files(const struct packages_request *r, struct mirrors *m,
-                     const struct source_options *o, struct package_set *out, struct error **err)
+static int resolve_files(const struct packages_request *r, struct mirrors *m,
+                         const struct source_options *o, struct package_set *out,
+                         struct error **err)
 {
     bool source = r->kind == PACKAGES_SOURCE;
-    struct apt *a = packages_apt(m, r, r->arch, o, err);
+    struct apt *a = mirror_apt_for(m, r, r->arch, o, err);
     for (size_t i = 0; a && i < r->names->n; i++) {
         const char *name = r->names->items[i];
-        int found = exists(a, name, source, err);
+        int found = package_exists(a, name, source, err);
         if (!found)
             continue;
         cleanup_strlist struct strlist argv = {0};
@@ -289,7 +461,7 @@ static int ask_files(const struct packages_request *r, struct mirrors *m,
                       " ");
         strlist_add(&argv, name);
         out->chosen = xstrdup(name);
-        return found < 0 ? -1 : print_uris(a, &argv, NULL, out, err);
+        return found < 0 ? -1 : list_uris(a, &argv, NULL, out, err);
     }
     if (!a)
         return -1;
@@ -301,17 +473,18 @@ static int ask_files(const struct packages_request *r, struct mirrors *m,
                       "with --sources=upstream");
 }
 
-static int ask_all(const struct packages_request *r, struct mirrors *m,
-                   const struct source_options *o, struct package_set *out, struct error **err)
+static int resolve_request(const struct packages_request *r, struct mirrors *m,
+                           const struct source_options *o, struct package_set *out,
+                           struct error **err)
 {
     int result = 0;
     if (r->kind == PACKAGES_FIRST || r->kind == PACKAGES_SOURCE)
-        result = ask_files(r, m, o, out, err);
+        result = resolve_files(r, m, o, out, err);
     else {
         cleanup_strlist struct strlist versions = {0};
-        result = packages_same_versions(r, m, o, &versions, err);
+        result = choose_same_versions(r, m, o, &versions, err);
         for (size_t i = 0; i < arch_count && !result; i++)
-            result = ask_installed(r, &arch_table[i], &versions, m, o, out, err);
+            result = resolve_installed(r, &arch_table[i], &versions, m, o, out, err);
     }
     return !result && !out->n ? error_user(err, "apt-get names no files") : result;
 }
@@ -323,11 +496,11 @@ static int compare_packages(const void *a, const void *b)
     return order ? order : strcmp(x->file, y->file);
 }
 
-int packages_ask(const struct packages_request *r, const struct source_options *o,
-                 struct package_set *out, struct error **err)
+int packages_query(const struct packages_request *r, const struct source_options *o,
+                   struct package_set *out, struct error **err)
 {
     struct mirrors *m = o->mirrors ? o->mirrors : mirrors_new();
-    int result = ask_all(r, m, o, out, err);
+    int result = resolve_request(r, m, o, out, err);
     if (m != o->mirrors)
         mirrors_free(m);
     if (out->n)
@@ -337,19 +510,19 @@ int packages_ask(const struct packages_request *r, const struct source_options *
 
 // ---- downloading ----
 
-static bool is_wanted(const struct package *p, const char *of)
+static bool package_is_wanted(const struct package *p, const char *of)
 {
     return !of || (p->of && !strcmp(p->of, of));
 }
 
-static int check_files(const struct package_set *set, const char *of, const char *folder,
-                       struct error **err)
+static int check_downloads(const struct package_set *set, const char *of, const char *folder,
+                           struct error **err)
 {
     for (size_t i = 0; i < set->n; i++) {
         const struct package *p = &set->items[i];
         cleanup_free char *path = xasprintf("%s/%s", folder, p->file);
         char digest[DIGEST_HEX_SIZE];
-        if (!is_wanted(p, of))
+        if (!package_is_wanted(p, of))
             continue;
         if (digest_file(path, digest, NULL, err) < 0)
             return -1;
@@ -360,8 +533,8 @@ static int check_files(const struct package_set *set, const char *of, const char
     return 0;
 }
 
-static int get_files(const struct package_set *set, const char *of, const char *private,
-                     const char *folder, struct error **err)
+static int download_files(const struct package_set *set, const char *of, const char *private,
+                          const char *folder, struct error **err)
 {
     cleanup_strlist struct strlist argv = {0};
     strlist_add(&argv, APT_HELPER);
@@ -369,7 +542,7 @@ static int get_files(const struct package_set *set, const char *of, const char *
     for (size_t i = 0; i < set->n; i++) {
         const struct package *p = &set->items[i];
         cleanup_free char *path = xasprintf("%s/%s", folder, p->file);
-        if (!is_wanted(p, of) || path_exists(path))
+        if (!package_is_wanted(p, of) || path_exists(path))
             continue;
         strlist_add(&argv, p->uri);
         strlist_add(&argv, path);
@@ -391,10 +564,10 @@ int packages_download(const struct package_set *set, const char *of, const struc
     if (!private)
         return -1;
     progress("downloading packages", 0, 0, "bytes");
-    int result = get_files(set, of, private, absolute, err);
+    int result = download_files(set, of, private, absolute, err);
     remove_tree(private, NULL);
     if (!result)
-        return check_files(set, of, absolute, err);
+        return check_downloads(set, of, absolute, err);
     error_wrap(err, "downloading packages of the distribution");
     return error_hint(err, "if the mirror has newer versions by now, `kbuild update TARGET` takes "
                            "those");

@@ -11,9 +11,8 @@
 #ifndef KBUILD_SOURCE_SOURCE_H
 #define KBUILD_SOURCE_SOURCE_H
 
-#include "base/memory.h"
 #include "base/error.h"
-#include "recipe/lock.h"
+#include "base/memory.h"
 #include "recipe/recipe.h"
 #include "recipe/versions.h"
 #include "store/store.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a list of SHA-256 sums, plain or clear-signed.
-#include "source/sums.h"
+#include "source/download.h"
 
 #include "base/file.h"
 #include "base/process.h"
@@ -11,42 +11,43 @@
 #define BEGIN_SIGNATURE "-----BEGIN PGP SIGNATURE-----"
 #define END_SIGNATURE "-----END PGP SIGNATURE-----"
 
-struct reading {
+struct sums_search {
     const char *list, *name;
     char *out;
     bool found;
     size_t line;
 };
 
-static int wrong(const struct reading *r, struct error **err, const char *why)
+static int sums_line_error(const struct sums_search *r, struct error **err, const char *why)
 {
     return error_user(err, "%s: line %zu: %s", r->list, r->line, why);
 }
 
 // "<64 hex digits>  <name>", or " *" in front of the name for binary mode.
-static int read_sum(struct reading *r, const char *line, struct error **err)
+static int read_sums_entry(struct sums_search *r, const char *line, struct error **err)
 {
     char hex[DIGEST_HEX_SIZE];
     if (strlen(line) < 67 || line[64] != ' ' || (line[65] != ' ' && line[65] != '*'))
-        return wrong(r, err, "this is no line of sha256sum");
+        return sums_line_error(r, err, "this is no line of sha256sum");
     memcpy(hex, line, 64);
     hex[64] = '\0';
     if (!digest_is_hex(hex))
-        return wrong(r, err, "this is no SHA-256");
+        return sums_line_error(r, err, "this is no SHA-256");
     const char *name = line + 66;
     if (strcmp(name, r->name) != 0 && !(starts_with(name, "./") && strcmp(name + 2, r->name) == 0))
         return 0;
     if (r->found && strcmp(hex, r->out) != 0)
-        return wrong(r, err, "a second, different sum for the same file");
+        return sums_line_error(r, err, "a second, different sum for the same file");
     memcpy(r->out, hex, sizeof hex);
     r->found = true;
     return 0;
 }
 
-enum part { BEFORE, HEADERS, SIGNED, SIGNATURE, AFTER, PLAIN };
+enum sums_part { BEFORE, HEADERS, SIGNED, SIGNATURE, AFTER, PLAIN };
 
 // The meaning of a line depends on the part of the message.
-static int read_line(struct reading *r, enum part *part, const char *line, struct error **err)
+static int read_sums_line(struct sums_search *r, enum sums_part *part, const char *line,
+                          struct error **err)
 {
     bool blank = line[strspn(line, " \t")] == '\0';
     switch (*part) {
@@ -55,31 +56,32 @@ static int read_line(struct reading *r, enum part *part, const char *line, struc
             *part = HEADERS;
         else if (!blank) {
             *part = PLAIN;
-            return read_sum(r, line, err);
+            return read_sums_entry(r, line, err);
         }
         return 0;
     case HEADERS:
         if (blank)
             *part = SIGNED;
         else if (!starts_with(line, "Hash: "))
-            return wrong(r, err, "a signed message begins with \"Hash:\" lines and a blank one");
+            return sums_line_error(r, err,
+                                   "a signed message begins with \"Hash:\" lines and a blank one");
         return 0;
     case SIGNED:
         if (strcmp(line, BEGIN_SIGNATURE) == 0)
             *part = SIGNATURE;
         else if (line[0] == '-' && !starts_with(line, "- "))
-            return wrong(r, err, "a dash that is not escaped");
+            return sums_line_error(r, err, "a dash that is not escaped");
         else if (!blank)
-            return read_sum(r, starts_with(line, "- ") ? line + 2 : line, err);
+            return read_sums_entry(r, starts_with(line, "- ") ? line + 2 : line, err);
         return 0;
     case SIGNATURE:
         if (strcmp(line, END_SIGNATURE) == 0)
             *part = AFTER;
         return 0;
     case AFTER:
-        return blank ? 0 : wrong(r, err, "text after the signature");
+        return blank ? 0 : sums_line_error(r, err, "text after the signature");
     case PLAIN:
-        return blank ? 0 : read_sum(r, line, err);
+        return blank ? 0 : read_sums_entry(r, line, err);
     }
     return 0;
 }
@@ -87,8 +89,8 @@ static int read_line(struct reading *r, enum part *part, const char *line, struc
 int sums_find(const char *list, const char *text, const char *name,
               char out[static DIGEST_HEX_SIZE], struct error **err)
 {
-    struct reading r = {.list = list, .name = name, .out = out};
-    enum part part = BEFORE;
+    struct sums_search r = {.list = list, .name = name, .out = out};
+    enum sums_part part = BEFORE;
     while (*text) {
         size_t length = strcspn(text, "\n");
         cleanup_free char *line = xstrndup(text, length);
@@ -96,7 +98,7 @@ int sums_find(const char *list, const char *text, const char *name,
         size_t n = strlen(line);
         while (n && (line[n - 1] == '\r'))
             line[--n] = '\0';
-        if (read_line(&r, &part, line, err) < 0)
+        if (read_sums_line(&r, &part, line, err) < 0)
             return -1;
         text += length + (text[length] == '\n');
     }

@@ -7,11 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-char *url_shown(const char *url)
-{
-    return http_url_shown(url);
-}
-
 bool url_is_local(const char *url)
 {
     if (strncasecmp(url, "file:", 5) == 0)
@@ -33,7 +28,7 @@ int url_check(const struct source_spec *spec, const char *url, struct error **er
         known = known || strncasecmp(url, schemes[i], strlen(schemes[i])) == 0;
     if (known && *url && http_url_is_clear(url))
         return 0;
-    cleanup_free char *shown = url_shown(url);
+    cleanup_free char *shown = http_url_shown(url);
     error_user(err, "the url \"%s\" is none that kbuild reads", shown);
     return error_hint(
         err,
@@ -41,7 +36,7 @@ int url_check(const struct source_spec *spec, const char *url, struct error **er
         "as %%3F, `#` as %%23 and `@` as %%40");
 }
 
-static void drop_slashes(char *text)
+static void trim_slashes(char *text)
 {
     size_t n = strlen(text);
     while (n > 1 && text[n - 1] == '/')
@@ -49,12 +44,12 @@ static void drop_slashes(char *text)
 }
 
 // gitmodules(5): "./" and "../" are relative to the url of the repository itself.
-static char *resolve_relative(const char *parent, const char *url, struct error **err)
+static char *resolve_submodule_url(const char *parent, const char *url, struct error **err)
 {
     cleanup_free char *base = xstrdup(parent);
     char *scheme = strstr(base, "://");
     char *floor = scheme ? scheme + 3 : base; // never climb into "https://"
-    drop_slashes(base);
+    trim_slashes(base);
     for (;;) {
         if (starts_with(url, "./")) {
             url += 2;
@@ -63,7 +58,7 @@ static char *resolve_relative(const char *parent, const char *url, struct error 
             char *slash = strrchr(floor, '/'), *colon = scheme ? NULL : strrchr(floor, ':');
             char *cut = slash > colon ? slash : colon;
             if (!cut) {
-                cleanup_free char *shown = url_shown(parent);
+                cleanup_free char *shown = http_url_shown(parent);
                 error_user(err, "its url \"%s\" leads out of %s", url, shown);
                 return NULL;
             }
@@ -80,7 +75,7 @@ static char *resolve_relative(const char *parent, const char *url, struct error 
 char *url_of_submodule(const char *parent, const char *url, struct error **err)
 {
     bool relative = starts_with(url, "./") || starts_with(url, "../");
-    cleanup_free char *full = relative ? resolve_relative(parent, url, err) : xstrdup(url);
+    cleanup_free char *full = relative ? resolve_submodule_url(parent, url, err) : xstrdup(url);
     if (!full)
         return NULL;
     const char *scheme = strstr(full, "://");
@@ -88,7 +83,7 @@ char *url_of_submodule(const char *parent, const char *url, struct error **err)
     for (const unsigned char *p = (const unsigned char *)full; *p; p++)
         hostile = hostile || *p < ' ' || *p == 0x7f;
     if (hostile || !http_url_is_clear(full)) {
-        cleanup_free char *shown = url_shown(url);
+        cleanup_free char *shown = http_url_shown(url);
         error_user(err, "its url \"%s\" is none", shown);
         return NULL;
     }

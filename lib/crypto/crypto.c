@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Implements key agreement, key wrapping, encryption and digests of an image, over OpenSSL.
+// Key agreement, key wrapping and encryption of an image; reads private keys in PEM form.
 #include "crypto/crypto.h"
 
-#include "base/memory.h"
 #include "base/input.h"
+#include "base/memory.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
@@ -11,10 +11,11 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/param_build.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 
-#define COORDINATE 80
-#define FIELD 66 // bytes of a P-521 coordinate
+#define COORDINATE_SIZE 80
+#define FIELD_SIZE 66 // bytes of a P-521 coordinate
 #define CURVE "secp521r1"
 
 int crypto_error(struct error **err, const char *format, ...)
@@ -45,7 +46,7 @@ EVP_PKEY *p521_generate(struct error **err)
     return key;
 }
 
-char *p521_complaint(EVP_PKEY *key)
+char *p521_fault(EVP_PKEY *key)
 {
     const char *type = key ? EVP_PKEY_get0_type_name(key) : NULL;
     if (!key || !EVP_PKEY_is_a(key, "EC"))
@@ -65,8 +66,8 @@ int point_encode(EVP_PKEY *key, unsigned char out[static POINT_SIZE], struct err
     BIGNUM *x = NULL, *y = NULL;
     bool good = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_PUB_X, &x) == 1 &&
                 EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_PUB_Y, &y) == 1 &&
-                BN_bn2binpad(x, out, COORDINATE) == COORDINATE &&
-                BN_bn2binpad(y, out + COORDINATE, COORDINATE) == COORDINATE;
+                BN_bn2binpad(x, out, COORDINATE_SIZE) == COORDINATE_SIZE &&
+                BN_bn2binpad(y, out + COORDINATE_SIZE, COORDINATE_SIZE) == COORDINATE_SIZE;
     BN_free(x);
     BN_free(y);
     return good ? 0 : crypto_error(err, "reading the coordinates of a public key");
@@ -74,10 +75,10 @@ int point_encode(EVP_PKEY *key, unsigned char out[static POINT_SIZE], struct err
 
 EVP_PKEY *point_decode(const unsigned char in[static POINT_SIZE], struct error **err)
 {
-    const size_t pad = COORDINATE - FIELD;
-    unsigned char point[1 + 2 * FIELD] = {POINT_CONVERSION_UNCOMPRESSED};
-    memcpy(point + 1, in + pad, FIELD);
-    memcpy(point + 1 + FIELD, in + COORDINATE + pad, FIELD);
+    const size_t pad = COORDINATE_SIZE - FIELD_SIZE;
+    unsigned char point[1 + 2 * FIELD_SIZE] = {POINT_CONVERSION_UNCOMPRESSED};
+    memcpy(point + 1, in + pad, FIELD_SIZE);
+    memcpy(point + 1 + FIELD_SIZE, in + COORDINATE_SIZE + pad, FIELD_SIZE);
     char curve[] = CURVE;
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, curve, 0),
@@ -85,7 +86,7 @@ EVP_PKEY *point_decode(const unsigned char in[static POINT_SIZE], struct error *
         OSSL_PARAM_construct_end(),
     };
     for (size_t i = 0; i < pad; i++)
-        if (in[i] || in[COORDINATE + i]) {
+        if (in[i] || in[COORDINATE_SIZE + i]) {
             error_user(err, "it is not a point of P-521: a coordinate has more than 66 bytes");
             return NULL;
         }
@@ -114,19 +115,19 @@ int derive_kek(EVP_PKEY *own, EVP_PKEY *peer, unsigned char kek[static 32], stru
 {
     // Z keeps its leading zeros: OpenSSL gives as many bytes as the field has. The counter of the
     // key derivation follows it.
-    unsigned char z[FIELD + 4];
-    size_t length = FIELD;
+    unsigned char z[FIELD_SIZE + 4];
+    size_t length = FIELD_SIZE;
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, own, NULL);
     bool good = context && EVP_PKEY_derive_init(context) == 1 &&
                 EVP_PKEY_derive_set_peer(context, peer) == 1 &&
-                EVP_PKEY_derive(context, z, &length) == 1 && length == FIELD;
+                EVP_PKEY_derive(context, z, &length) == 1 && length == FIELD_SIZE;
     EVP_PKEY_CTX_free(context);
     if (good) {
-        put_be32(z + FIELD, 1);
+        put_be32(z + FIELD_SIZE, 1);
         good = EVP_Digest(z, sizeof z, kek, NULL, EVP_sha256(), NULL) == 1;
     }
     OPENSSL_cleanse(z, sizeof z);
-    return good ? 0 : crypto_error(err, "agreeing on a key with a host key");
+    return good ? 0 : crypto_error(err, "computing a shared key with a host key");
 }
 
 int gcm_encrypt(const struct gcm *g, const unsigned char *plain, size_t length, unsigned char *out,
@@ -148,7 +149,7 @@ int gcm_decrypt(const struct gcm *g, const unsigned char *cipher, size_t length,
 {
     cleanup_cipher EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
     int n;
-    unsigned char expected[TAG_SIZE]; // the interface wants a pointer to non-const
+    unsigned char expected[TAG_SIZE]; // the interface takes a pointer to non-const
     memcpy(expected, tag, TAG_SIZE);
     if (!c || EVP_DecryptInit_ex2(c, EVP_aes_256_gcm(), g->key, g->iv, NULL) != 1 ||
         (g->aad && EVP_DecryptUpdate(c, NULL, &n, g->aad, (int)g->aad_length) != 1) ||
@@ -216,4 +217,49 @@ int xts_pages(EVP_CIPHER_CTX *xts, const unsigned char prefix[static 8], uint64_
             return crypto_error(err, "running AES-XTS");
     }
     return 0;
+}
+
+// ---- private keys ----
+
+#define KEY_FILE_MAX (64u << 10)
+
+static int refuse_passphrase(char *buffer, int size, int writing, void *locked)
+{
+    (void)buffer, (void)size, (void)writing;
+    *(bool *)locked = true;
+    return -1;
+}
+
+EVP_PKEY *private_key_parse(const void *pem, size_t length, bool *locked)
+{
+    *locked = false;
+    BIO *bio = BIO_new_mem_buf(length ? pem : "", (int)length);
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, refuse_passphrase, locked) : NULL;
+    BIO_free(bio);
+    ERR_clear_error();
+    return key;
+}
+
+static int check_key_file_mode(const struct stat *st, const char *path, struct error **err)
+{
+    if (!S_ISREG(st->st_mode) || !(st->st_mode & (S_IROTH | S_IWOTH)))
+        return 0;
+    error_user(err, "the key %s can be %s by everybody", path,
+               st->st_mode & S_IROTH ? "read" : "written");
+    return error_hint(err, "chmod 600 %s; if others may have seen it, make a new one", path);
+}
+
+EVP_PKEY *private_key_read(const char *path, const char **why, struct error **err)
+{
+    cleanup_secret_memory struct secret_memory pem = {0};
+    struct stat st;
+    bool locked;
+    *why = NULL;
+    if (secret_memory_read(path, KEY_FILE_MAX, &pem, &st, err) < 0 ||
+        check_key_file_mode(&st, path, err) < 0)
+        return NULL;
+    EVP_PKEY *key = private_key_parse(pem.bytes, pem.length, &locked);
+    if (!key)
+        *why = locked ? "a passphrase protects it" : "there is no private key in PEM form";
+    return key;
 }

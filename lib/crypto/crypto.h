@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cryptography of an image (section 9), private keys, and signatures of kernel modules, over
-// OpenSSL's EVP.
+// The cryptography of a Secure Execution image (docs/se-image.md, sections 8 and 9), private keys,
+// and signatures of kernel modules, over OpenSSL's EVP.
 //
+// Keys and contexts that a function returns are the caller's, to be freed with OpenSSL's function.
 // Key material is passed in and out through the caller's memory; the caller wipes it. No message
 // made here contains any of it.
 #ifndef KBUILD_CRYPTO_CRYPTO_H
 #define KBUILD_CRYPTO_CRYPTO_H
 
-#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/memory.h"
 
 #include <openssl/evp.h>
 #include <stdbool.h>
@@ -33,7 +34,7 @@ int random_secret(void *out, size_t length, struct error **err);
 EVP_PKEY *p521_generate(struct error **err);
 // NULL if `key` is an EC key on P-521 with a valid point; else the reason ("it is an RSA key"), to
 // be freed.
-char *p521_complaint(EVP_PKEY *key);
+char *p521_fault(EVP_PKEY *key);
 // K(P): both coordinates, each left-padded to 80 bytes.
 int point_encode(EVP_PKEY *key, unsigned char out[static POINT_SIZE], struct error **err);
 // The inverse; a point that is not on the curve is an error. NULL on failure.
@@ -89,18 +90,18 @@ static inline void cleanup_cipher_p(EVP_CIPHER_CTX **c)
 #define cleanup_pkey __attribute__((cleanup(cleanup_pkey_p)))
 #define cleanup_cipher __attribute__((cleanup(cleanup_cipher_p)))
 
-// ---- private key ----
+// ---- private keys ----
 // Private keys in PEM form (RFC 7468), for signing and for opening images. No passphrase is asked
 // for: a CI job cannot answer. The bytes read are wiped; the key is the caller's, to be freed with
 // EVP_PKEY_free(), which wipes it too.
 
-// NULL if there is none; *locked says if a passphrase protects it.
+// NULL if there is none; *locked is set if a passphrase protects it.
 EVP_PKEY *private_key_parse(const void *pem, size_t length, bool *locked);
 // From a file that the user named, and that others can neither read nor write. NULL and *err if it
 // cannot be read; NULL and *why, a static text, if it holds no key that can be used.
 EVP_PKEY *private_key_read(const char *path, const char **why, struct error **err);
 
-// ---- module signature ----
+// ---- signatures of kernel modules ----
 // Signatures of Linux kernel modules (Documentation/admin-guide/module-signing.rst), as the
 // kernel's scripts/sign-file makes them:
 //

@@ -26,7 +26,7 @@ struct module_signer {
 
 // ---- signer ----
 
-static BIO *reader_of(const struct buf *bytes, size_t length)
+static BIO *new_reader(const struct buf *bytes, size_t length)
 {
     BIO *bio = BIO_new_mem_buf(bytes->data ? bytes->data : "", (int)length);
     if (!bio)
@@ -34,7 +34,7 @@ static BIO *reader_of(const struct buf *bytes, size_t length)
     return bio;
 }
 
-static int bad_certificate(struct error **err, const char *path, const char *why)
+static int certificate_error(struct error **err, const char *path, const char *why)
 {
     error_user(err, "reading certificate %s: %s", path, why);
     return error_hint(err, "it must be a file with one X.509 certificate (PEM) and nothing else");
@@ -48,7 +48,7 @@ static X509 *load_certificate(const char *path, char digest[static DIGEST_HEX_SI
         return NULL;
     digest_bytes(pem.data ? pem.data : "", pem.len, digest);
     bool private_key = pem.data && memmem(pem.data, pem.len, "PRIVATE KEY", 11);
-    BIO *bio = reader_of(&pem, pem.len);
+    BIO *bio = new_reader(&pem, pem.len);
     X509 *first = PEM_read_bio_X509(bio, NULL, NULL, NULL);
     X509 *second = PEM_read_bio_X509(bio, NULL, NULL, NULL);
     BIO_free(bio);
@@ -63,11 +63,11 @@ static X509 *load_certificate(const char *path, char digest[static DIGEST_HEX_SI
     if (!why)
         return first;
     X509_free(first);
-    bad_certificate(err, path, why);
+    certificate_error(err, path, why);
     return NULL;
 }
 
-static int bad_key(struct error **err, const char *path, const char *why)
+static int key_error(struct error **err, const char *path, const char *why)
 {
     error_user(err, "reading key %s: %s", path, why);
     return error_hint(err,
@@ -76,25 +76,25 @@ static int bad_key(struct error **err, const char *path, const char *why)
 }
 
 // Accepts the sizes that the kernel's own RSA accepts in FIPS mode (crypto/rsa.c).
-static int check_key(EVP_PKEY *key, const char *path, struct error **err)
+static int check_rsa_key(EVP_PKEY *key, const char *path, struct error **err)
 {
     if (!EVP_PKEY_is_a(key, "RSA"))
-        return bad_key(err, path,
-                       "it is no RSA key; signatures of the other kinds differ each time, or the "
-                       "kernel does not know them");
+        return key_error(err, path,
+                         "it is no RSA key; signatures of the other kinds differ each time, or the "
+                         "kernel does not know them");
     int bits = EVP_PKEY_get_bits(key);
     if (bits != 2048 && bits != 3072 && bits != 4096)
-        return bad_key(err, path, "the kernel takes RSA keys of 2048, 3072 or 4096 bits");
+        return key_error(err, path, "the kernel takes RSA keys of 2048, 3072 or 4096 bits");
     return 0;
 }
 
-static EVP_PKEY *load_key(const char *path, struct error **err)
+static EVP_PKEY *load_rsa_key(const char *path, struct error **err)
 {
     const char *why;
     EVP_PKEY *key = private_key_read(path, &why, err);
     if (why)
-        bad_key(err, path, why);
-    if (key && check_key(key, path, err) < 0) {
+        key_error(err, path, why);
+    if (key && check_rsa_key(key, path, err) < 0) {
         EVP_PKEY_free(key);
         key = NULL;
     }
@@ -106,7 +106,7 @@ struct module_signer *module_signer_load(const char *certificate, const char *pr
 {
     struct module_signer *s = xcalloc(1, sizeof *s);
     s->certificate = load_certificate(certificate, digest, err);
-    s->key = s->certificate ? load_key(private_key, err) : NULL;
+    s->key = s->certificate ? load_rsa_key(private_key, err) : NULL;
     if (s->key && X509_check_private_key(s->certificate, s->key) == 1)
         return s;
     if (s->key) {
@@ -137,11 +137,11 @@ bool module_is_signed(const struct buf *module)
 }
 
 // The message as DER, to be freed with OPENSSL_free(); its length, or -1.
-static int make_message(const struct module_signer *s, const struct buf *module,
-                        unsigned char **der)
+static int make_signature(const struct module_signer *s, const struct buf *module,
+                          unsigned char **der)
 {
     const unsigned flags = CMS_NOCERTS | CMS_BINARY | CMS_DETACHED;
-    BIO *content = reader_of(module, module->len);
+    BIO *content = new_reader(module, module->len);
     CMS_ContentInfo *cms = CMS_sign(NULL, NULL, NULL, NULL, flags | CMS_PARTIAL | CMS_STREAM);
     bool good = cms &&
                 CMS_add1_signer(cms, s->certificate, s->key, EVP_sha512(),
@@ -154,15 +154,14 @@ static int make_message(const struct module_signer *s, const struct buf *module,
 }
 
 // The length of the signature message of a signed module, or 0 if it is not of this form.
-static uint32_t message_length(const struct buf *module)
+static uint32_t signature_length(const struct buf *module)
 {
     static const unsigned char expected[TRAILER_LENGTH] = {[TRAILER_ID_TYPE] = PKEY_ID_PKCS7};
     if (!module_is_signed(module) || module->len < MARK_SIZE + TRAILER_SIZE)
         return 0;
     const unsigned char *trailer =
         (const unsigned char *)module->data + module->len - MARK_SIZE - TRAILER_SIZE;
-    const unsigned char *be = trailer + TRAILER_LENGTH;
-    uint32_t length = (uint32_t)be[0] << 24 | (uint32_t)be[1] << 16 | (uint32_t)be[2] << 8 | be[3];
+    uint32_t length = get_be32(trailer + TRAILER_LENGTH);
     bool good = !memcmp(trailer, expected, sizeof expected) && length <= INT32_MAX &&
                 length <= module->len - MARK_SIZE - TRAILER_SIZE;
     return good ? length : 0;
@@ -170,7 +169,7 @@ static uint32_t message_length(const struct buf *module)
 
 int module_verify(const struct module_signer *s, const struct buf *module, struct error **err)
 {
-    uint32_t length = message_length(module);
+    uint32_t length = signature_length(module);
     if (!length)
         return 0;
     size_t size = module->len - MARK_SIZE - TRAILER_SIZE - length;
@@ -183,7 +182,7 @@ int module_verify(const struct module_signer *s, const struct buf *module, struc
     BIO *filter = BIO_new(BIO_f_null());
     if (!filter)
         out_of_memory();
-    BIO *content = BIO_push(filter, reader_of(module, size));
+    BIO *content = BIO_push(filter, new_reader(module, size));
     STACK_OF(X509) *certificates = sk_X509_new_null();
     if (!certificates || !sk_X509_push(certificates, s->certificate))
         out_of_memory();
@@ -206,17 +205,12 @@ int module_sign(const struct module_signer *s, struct buf *module, struct error 
     if (module->len > INT32_MAX)
         return error_user(err, "a module of %zu bytes is too large", module->len);
     unsigned char *der = NULL;
-    int length = make_message(s, module, &der);
+    int length = make_signature(s, module, &der);
     if (length < 0)
         return crypto_error(err, "signing");
     size_t before = module->len;
-    unsigned char trailer[TRAILER_SIZE] = {
-        [TRAILER_ID_TYPE] = PKEY_ID_PKCS7,
-        [TRAILER_LENGTH] = (unsigned char)(length >> 24),
-        [TRAILER_LENGTH + 1] = (unsigned char)(length >> 16),
-        [TRAILER_LENGTH + 2] = (unsigned char)(length >> 8),
-        [TRAILER_LENGTH + 3] = (unsigned char)length,
-    };
+    unsigned char trailer[TRAILER_SIZE] = {[TRAILER_ID_TYPE] = PKEY_ID_PKCS7};
+    put_be32(trailer + TRAILER_LENGTH, (uint32_t)length);
     buf_add(module, der, (size_t)length);
     buf_add(module, trailer, sizeof trailer);
     buf_add(module, MARK, MARK_SIZE);

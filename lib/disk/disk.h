@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Raw disk images: partition tables, the header of an NVDIMM namespace, layout, UUIDs, dm-verity,
-// and filling an ext4 file system. Knows no recipe. docs/disk.md has pictures.
+// and filling an ext4 file system. docs/disk.md has pictures.
+//
+// In: sizes, digests, the entries of a tree (pack/pack.h), an open image. Out: bytes written to the
+// image, and texts. Texts that are returned are the caller's; nothing else is owned but the state
+// of a struct ext4_fill. Depends on no recipe.
 #ifndef KBUILD_DISK_DISK_H
 #define KBUILD_DISK_DISK_H
 
-#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "pack/pack.h"
 
 #include <stdbool.h>
@@ -59,7 +63,10 @@ int disk_layout(const struct disk_plan *plan, struct disk_layout *out, struct er
 int disk_write_tables(int fd, const char *shown, const struct disk_layout *layout,
                       uint32_t signature, struct error **err);
 
-// "pwrite all".
+// Write and read at an offset of the file: everything, or an error. `shown` is the name for
+// messages.
+int fd_write_at(int fd, const char *shown, const void *bytes, size_t length, uint64_t offset,
+                struct error **err);
 int disk_read_at(int fd, const char *shown, void *bytes, size_t length, uint64_t offset,
                  struct error **err);
 

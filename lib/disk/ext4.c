@@ -2,9 +2,8 @@
 // Turns tree entries into commands for debugfs, and computes the size of their file system.
 #include "disk/disk.h"
 
-#include "base/memory.h"
-
 #include "base/file.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +35,7 @@ struct ext4_fill {
 
 // ---- commands ----
 
-static int command(struct ext4_fill *f, struct buf *line, struct error **err)
+static int add_command(struct ext4_fill *f, struct buf *line, struct error **err)
 {
     if (line->len > LINE_LIMIT)
         return error_user(err, "its name is too long for debugfs");
@@ -48,7 +47,7 @@ static int command(struct ext4_fill *f, struct buf *line, struct error **err)
 }
 
 // Adds a quoted word to a command. The text is untrusted.
-static int quote(struct buf *line, const char *before, const char *text, struct error **err)
+static int add_quoted(struct buf *line, const char *before, const char *text, struct error **err)
 {
     if (strpbrk(text, "\n\r"))
         return error_user(err, "a line break in a name or a link's target cannot be passed on to "
@@ -61,22 +60,23 @@ static int quote(struct buf *line, const char *before, const char *text, struct 
 }
 
 // A path begins with a slash, so that debugfs takes it neither for an option nor for "<12>".
-static int quote_path(struct buf *line, const char *before, const char *path, struct error **err)
+static int add_quoted_path(struct buf *line, const char *before, const char *path,
+                           struct error **err)
 {
     cleanup_free char *absolute = xasprintf("/%s", path);
     if (absolute[1] && ends_with(absolute, "/"))
         absolute[strlen(absolute) - 1] = '\0';
-    return quote(line, before, absolute, err);
+    return add_quoted(line, before, absolute, err);
 }
 
 static int set_field(struct ext4_fill *f, const char *path, const char *field, const char *value,
                      struct error **err)
 {
     cleanup_buf struct buf line = {0};
-    if (quote_path(&line, "set_inode_field ", path, err) < 0)
+    if (add_quoted_path(&line, "set_inode_field ", path, err) < 0)
         return -1;
     buf_printf(&line, " %s %s", field, value);
-    return command(f, &line, err);
+    return add_command(f, &line, err);
 }
 
 static int set_number(struct ext4_fill *f, const char *path, const char *field, int64_t value,
@@ -93,7 +93,7 @@ static int set_fields(struct ext4_fill *f, const struct pack_entry *e, struct er
     cleanup_free char *mode = xasprintf("0%o", e->mode);
     cleanup_free char *time = xasprintf("@%lld", (long long)e->mtime);
     if (e->uid < 0 || e->gid < 0 || e->uid > UINT32_MAX || e->gid > UINT32_MAX)
-        return error_user(err, "its owner %lld:%lld is none that ext4 can hold", (long long)e->uid,
+        return error_user(err, "ext4 cannot hold its owner %lld:%lld", (long long)e->uid,
                           (long long)e->gid);
     if (!S_ISLNK(e->mode) && set_field(f, path, "mode", mode, err) < 0)
         return -1;
@@ -106,7 +106,7 @@ static int set_fields(struct ext4_fill *f, const struct pack_entry *e, struct er
 
 // ---- numbered files: contents, and values of attributes ----
 
-static int new_file(struct ext4_fill *f, char **name, struct error **err)
+static int create_content_file(struct ext4_fill *f, char **name, struct error **err)
 {
     cleanup_free char *path = xasprintf("%s/%llu", f->folder, (unsigned long long)f->number);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -130,14 +130,14 @@ static int add_attribute(struct ext4_fill *f, const char *path, const char *pair
         return error_user(err, "it has an extended attribute that ext4 cannot hold");
     cleanup_free char *file = NULL;
     cleanup_buf struct buf line = {0};
-    cleanup_close int fd = new_file(f, &file, err);
+    cleanup_close int fd = create_content_file(f, &file, err);
     if (fd < 0 || fd_write_all(fd, file, value, size, err) < 0)
         return -1;
     digest_add(f->digest, value, size);
     buf_printf(&line, "ea_set -f %s", file);
-    if (quote_path(&line, " ", path, err) < 0 || quote(&line, " ", name, err) < 0)
+    if (add_quoted_path(&line, " ", path, err) < 0 || add_quoted(&line, " ", name, err) < 0)
         return -1;
-    return command(f, &line, err);
+    return add_command(f, &line, err);
 }
 
 static int add_attributes(struct ext4_fill *f, const struct pack_entry *e, struct error **err)
@@ -164,9 +164,9 @@ static int make_directory(struct ext4_fill *f, const struct pack_entry *e, struc
     f->blocks++;
     if (!*path || !strcmp(path, lost_found)) // every ext4 has both
         return 0;
-    if (quote_path(&line, "mkdir ", path, err) < 0)
+    if (add_quoted_path(&line, "mkdir ", path, err) < 0)
         return -1;
-    return command(f, &line, err);
+    return add_command(f, &line, err);
 }
 
 static int make_link(struct ext4_fill *f, const struct pack_entry *e, struct error **err)
@@ -175,31 +175,31 @@ static int make_link(struct ext4_fill *f, const struct pack_entry *e, struct err
     if (strlen(e->link) >= DISK_BLOCK)
         return error_user(err, "its target is longer than a link of ext4 can be");
     f->blocks += strlen(e->link) >= FAST_LINK;
-    if (quote_path(&line, "symlink ", e->names[0], err) < 0 || quote(&line, " ", e->link, err) < 0)
+    if (add_quoted_path(&line, "symlink ", e->names[0], err) < 0 ||
+        add_quoted(&line, " ", e->link, err) < 0)
         return -1;
-    return command(f, &line, err);
+    return add_command(f, &line, err);
 }
 
 // mknod takes no path, but a name in the current directory.
-static int make_node(struct ext4_fill *f, const struct pack_entry *e, struct error **err)
+static int make_device(struct ext4_fill *f, const struct pack_entry *e, struct error **err)
 {
     cleanup_buf struct buf line = {0};
     const char *name = path_base(e->names[0]);
     cleanup_free char *folder = xstrndup(e->names[0], (size_t)(name - e->names[0]));
     if (e->major > UINT16_MAX || e->minor > UINT16_MAX)
-        return error_user(err, "its device number %u:%u is none that debugfs can make", e->major,
-                          e->minor);
-    if (quote_path(&line, "cd ", folder, err) < 0 || command(f, &line, err) < 0 ||
-        quote(&line, "mknod ", name, err) < 0)
+        return error_user(err, "debugfs cannot make its device number %u:%u", e->major, e->minor);
+    if (add_quoted_path(&line, "cd ", folder, err) < 0 || add_command(f, &line, err) < 0 ||
+        add_quoted(&line, "mknod ", name, err) < 0)
         return -1;
     if (S_ISFIFO(e->mode))
         buf_puts(&line, " p");
     else
         buf_printf(&line, " %c %u %u", S_ISCHR(e->mode) ? 'c' : 'b', e->major, e->minor);
-    if (command(f, &line, err) < 0)
+    if (add_command(f, &line, err) < 0)
         return -1;
     buf_puts(&line, "cd /");
-    return command(f, &line, err);
+    return add_command(f, &line, err);
 }
 
 // debugfs does not extend a directory for a hard link, so each link adds a block, which e2fsck -D
@@ -210,12 +210,12 @@ static int add_hard_links(struct ext4_fill *f, const struct pack_entry *e, struc
         const char *path = e->names[i], *name = path_base(path);
         cleanup_free char *folder = xstrndup(path, (size_t)(name - path));
         f->blocks++;
-        if (quote_path(&f->last, "expand_dir ", folder, err) < 0)
+        if (add_quoted_path(&f->last, "expand_dir ", folder, err) < 0)
             return -1;
         buf_puts(&f->last, "\n");
         size_t start = f->last.len;
-        if (quote_path(&f->last, "link ", e->names[0], err) < 0 ||
-            quote_path(&f->last, " ", path, err) < 0)
+        if (add_quoted_path(&f->last, "link ", e->names[0], err) < 0 ||
+            add_quoted_path(&f->last, " ", path, err) < 0)
             return -1;
         if (f->last.len - start > LINE_LIMIT)
             return error_user(err, "its names are too long for debugfs");
@@ -228,7 +228,7 @@ static int make_file(struct ext4_fill *f, const struct pack_entry *e, struct err
 {
     cleanup_free char *content = NULL;
     cleanup_buf struct buf line = {0};
-    int fd = new_file(f, &content, err);
+    int fd = create_content_file(f, &content, err);
     if (fd < 0)
         return -1;
     f->content = fd;
@@ -238,9 +238,9 @@ static int make_file(struct ext4_fill *f, const struct pack_entry *e, struct err
     uint64_t blocks = (e->size + DISK_BLOCK - 1) / DISK_BLOCK;
     f->blocks += blocks + blocks / 1024; // and the extents, if fragmented
     buf_printf(&line, "write %s", content);
-    if (quote_path(&line, " ", e->names[0], err) < 0)
+    if (add_quoted_path(&line, " ", e->names[0], err) < 0)
         return -1;
-    return command(f, &line, err) < 0 || add_hard_links(f, e, err) < 0 ? -1 : 0;
+    return add_command(f, &line, err) < 0 || add_hard_links(f, e, err) < 0 ? -1 : 0;
 }
 
 static int end_content(struct ext4_fill *f, struct error **err)
@@ -265,7 +265,7 @@ static int make_entry(struct ext4_fill *f, const struct pack_entry *e, struct er
     case S_IFCHR:
     case S_IFBLK:
     case S_IFIFO:
-        return make_node(f, e, err);
+        return make_device(f, e, err);
     default:
         return error_user(err, "it is of a kind that is not kept");
     }
@@ -352,7 +352,7 @@ struct pack_sink ext4_fill_sink(struct ext4_fill *f)
     return (struct pack_sink){on_entry, on_data, f};
 }
 
-static void measure(const struct ext4_fill *f, struct ext4_size *size)
+static void compute_size(const struct ext4_fill *f, struct ext4_size *size)
 {
     // A directory that is a tree may have half-empty blocks.
     uint64_t blocks = f->blocks + f->name_bytes * 2 / DISK_BLOCK;
@@ -377,7 +377,7 @@ int ext4_fill_end(struct ext4_fill *f, struct ext4_size *size, char digest[stati
         return -1;
     digest_add(f->digest, f->last.data ? f->last.data : "", f->last.len);
     digest_end(steal(f->digest), digest);
-    measure(f, size);
+    compute_size(f, size);
     return 0;
 }
 
@@ -430,7 +430,7 @@ int ext4_check_messages(const char *text, struct error **err)
     const char *rest = starts_with(text, "debugfs ") ? strchr(text, '\n') : NULL;
     if (rest && !rest[1])
         return 0;
-    return error_set(err, ERROR_STEP, "debugfs says: %s", rest ? rest + 1 : text);
+    return error_set(err, ERROR_STEP, "debugfs printed: %s", rest ? rest + 1 : text);
 }
 
 int ext4_check_count(int fd, const char *shown, uint64_t offset, const struct ext4_size *size,

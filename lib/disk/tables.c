@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Computes the layout of a disk image, writes its partition tables and NVDIMM header, and makes
 // UUIDs.
-#include "base/memory.h"
-#include "base/file.h"
-
 #include "disk/disk.h"
+
+#include "base/file.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <string.h>

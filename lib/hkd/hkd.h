@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Host key documents (section 12 of docs/se-image.md): reading, verifying, describing, and making
+// Host key documents (docs/se-image.md, section 12): reading, verifying, describing, and making
 // TEST ones with their private keys.
+//
+// In: files that the user named or that were found in a folder. Out: struct host_key and texts,
+// each owned by the caller and released by the function named beside it. Over OpenSSL.
 #ifndef KBUILD_HKD_HKD_H
 #define KBUILD_HKD_HKD_H
 
-#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/memory.h"
 
 #include <openssl/evp.h>
 #include <stdbool.h>
 #include <time.h>
 
-#define SE_TEST_MARK "TEST" // in the subject CN of documents made by se_test_key()
+#define HOST_KEY_TEST_MARK "TEST" // in the subject CN of documents made by host_key_make_test()
 
 struct host_key {
     char *path;
@@ -20,16 +23,17 @@ struct host_key {
     EVP_PKEY *key;                // P-521, checked
     unsigned char hash[32];       // SHA-256 of the 160-byte coordinates
     char digest[DIGEST_HEX_SIZE]; // of the file's bytes as they were read
-    bool test;                    // its subject says TEST
+    bool test;                    // its subject contains TEST
 };
 // Reads one document that was found in a folder, PEM or DER. A private key, an RSA key, another
 // curve, a directory and garbage each get a message of their own.
 int host_key_load(const char *path, struct host_key *out, struct error **err);
-// The same for a document that the user named, which may be a pipe (base/input.h).
+// The same for a document that the user named, which may be a pipe (base/user_file.h).
 int host_key_input(const char *path, struct host_key *out, struct error **err);
 void host_key_free(struct host_key *k);
 // Makes DIR/HKD-TEST-<hex>.crt and DIR/TEST-host-key.pem (0600, P-521). Existing ones are an error.
-int se_test_key(const char *directory, char **document, char **private_key, struct error **err);
+int host_key_make_test(const char *directory, char **document, char **private_key,
+                       struct error **err);
 EVP_PKEY *host_private_key_load(const char *path, struct error **err); // PEM, P-521
 
 // host_key_load() after the file was read. Messages begin with `path`.
@@ -37,14 +41,13 @@ int host_key_parse(const void *bytes, size_t length, const char *path, struct ho
                    struct error **err);
 
 // ---- trust ----
-// Is a host key document genuine, valid and not revoked? (docs/trust.md; the rules are those of
-// section 12 of the format.) The chain is root CA <- intermediate CA <- IBM Z signing key <- host
-// key document; the signing key is no CA, so the last link is checked here, not by OpenSSL.
+// Is a host key document genuine, valid and not revoked? docs/trust.md has the rules. The chain is
+// root CA <- intermediate CA <- IBM Z signing key <- host key document; the signing key is no CA,
+// so the last link is checked here, not by OpenSSL.
 //
-//   trust_load.c   certificates and revocation lists, from files; which is a signing key
-//   trust_chain.c  from the signing key up to a root, over OpenSSL, and its failures in words
-//   trust_crl.c    the revocation lists of a signing key, also from distribution points
-//   trust.c        the host key documents; certificates in words
+//   trust_certificates.c  certificates and lists from files, signing keys, certificates in words
+//   trust_chain.c         from the signing key up to a root, over OpenSSL, and its failures in
+//   words trust.c               the documents, and the revocation lists of a signing key
 
 // The input for verifying host key documents. Everything is borrowed.
 struct trust {

@@ -6,6 +6,7 @@
 #include "hkd/hkd.h"
 
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 // Strength of keys and digests, in bits (NIST SP 800-57 part 1, table 2): RSA 2048, SHA-224.
 #define TRUST_BITS_MIN 112
@@ -23,10 +24,10 @@ struct trust_crl {
     bool warned;
 };
 
-// What a revocation list is to a signing key.
-enum crl_standing {
+// How a revocation list counts for a signing key.
+enum crl_status {
     CRL_UNRELATED, // of another issuer
-    CRL_DROPPED,   // the name matches, but the signing key did not issue it
+    CRL_REJECTED,  // the name matches, but the signing key did not issue it
     CRL_REVOKES,   // its entries count, but another list is needed as well
     CRL_COUNTS     // a complete list, valid now
 };
@@ -35,10 +36,10 @@ struct signing_key {
     struct trust_certificate certificate; // owned by the store
     struct error *error;                  // why its chain is refused; NULL: accepted
     bool no_crl;                          // because a revocation list is missing
-    // One for each of the store's lists.
-    enum crl_standing *standing;
+    // One for each of the store's lists when they were classified.
+    enum crl_status *status;
     char **reason; // why it does not count; NULL if it does or is unrelated
-    size_t judged;
+    size_t status_count;
 };
 
 struct trust_store {
@@ -58,7 +59,7 @@ struct trust_store {
     struct strlist missing; // lists that may not be fetched: "that of '<issuer>' is at <url> <url>"
 };
 
-// ---- trust_load.c ----
+// ---- trust_certificates.c ----
 // From bytes, PEM or DER; `name` begins each message and is kept with each result. Revocation lists
 // among certificates are taken too.
 int trust_parse_certificates(struct trust_store *s, const void *bytes, size_t length,
@@ -73,11 +74,10 @@ void trust_unload(struct trust_store *s);
 // used.
 bool trust_more_roots(struct trust_store *s);
 
-bool is_signing_key(X509 *x);
 // Fills s->keys; the store's certificates keep them too.
 int find_signing_keys(struct trust_store *s, struct error **err);
 bool is_key_of_store(const struct trust_store *s, const X509 *x);
-// The names under which a signing key's lists are looked up, in this order (12.4). Owned.
+// The names under which a signing key's lists are looked up, in this order. Owned.
 #define CRL_NAMES_MAX 4
 size_t crl_names(X509 *signing_key, X509_NAME *out[static CRL_NAMES_MAX]);
 
@@ -85,28 +85,12 @@ size_t crl_names(X509 *signing_key, X509_NAME *out[static CRL_NAMES_MAX]);
 // Fills key->error if the chain is refused.
 void verify_chain(struct trust_store *s, struct signing_key *key);
 
-// What X509_verify_cert() refused. OpenSSL forgets the list when it returns, so its callback keeps
-// it.
-struct chain_fault {
-    int code;      // X509_V_ERR_...
-    X509 *x;       // owned
-    X509_CRL *crl; // owned; NULL unless the fault is about one
-};
-// In words, and what to do about it.
-int explain_chain(const struct trust_store *s, const struct chain_fault *f, struct error **err);
 // A hint for missing lists: why fetching failed, or the address of each.
 void missing_crl_hint(const struct trust_store *s, struct error **err);
 
-// ---- trust_crl.c ----
-// Updates each key's standing from the lists of the store.
-void judge_crls(struct trust_store *s);
-// Refuses a document that a list of the key names.
-int check_revoked(const struct trust_store *s, const struct signing_key *key,
-                  const struct host_key *host, struct error **err);
-// Fails if no list of the key counts, since revocation is unknown then.
-int check_crl_counts(struct trust_store *s, const struct signing_key *key, struct error **err);
-bool crl_counts(const struct trust_store *s, const struct signing_key *key); // after judge_crls()
-
+// ---- trust.c: revocation lists ----
+// Updates each key's status from the lists of the store.
+void classify_crls(struct trust_store *s);
 // Adds the lists of x's distribution points: always with fetch_all, else if the list is `missing`.
 // Failures, and addresses that may not be fetched, are recorded in the store, not returned.
 void fetch_crls(struct trust_store *s, const X509 *x, bool missing);
@@ -115,11 +99,10 @@ bool has_current_crl(const struct trust_store *s, const X509_NAME *issuer);
 // The http and https addresses of the distribution points, added to out.
 void distribution_points(const X509 *x, struct strlist *out);
 
-// ---- trust.c: certificates in words, and small checks ----
-char *name_text(const X509_NAME *name);         // one line, printable; to be freed
-char *time_text(const ASN1_TIME *t);            // "2026-01-31 12:00:00 UTC"; to be freed
-char *serial_text(const ASN1_INTEGER *n);       // hexadecimal; to be freed
-char *key_id_text(const ASN1_OCTET_STRING *id); // hexadecimal, "none" for NULL; to be freed
+// ---- trust_certificates.c: certificates in words, and small checks ----
+char *name_text(const X509_NAME *name);   // one line, printable; to be freed
+char *time_text(const ASN1_TIME *t);      // "2026-01-31 12:00:00 UTC"; to be freed
+char *serial_text(const ASN1_INTEGER *n); // hexadecimal; to be freed
 // A digest that is too weak or unknown. RSA-PSS names its digest in its parameters.
 bool signature_is_weak(const X509_ALGOR *algorithm);
 bool crl_is_weak(const X509_CRL *crl);
@@ -129,6 +112,5 @@ bool crl_is_delta(const X509_CRL *crl);
 int compare_period(const ASN1_TIME *from, const ASN1_TIME *to, time_t now);
 // 1 if the authority key id is absent or fits, 0 if not (or if it cannot be read).
 int authority_fits(AUTHORITY_KEYID *id, int critical, X509 *issuer);
-struct error *error_copy(const struct error *e);
 
 #endif

@@ -1,52 +1,350 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks that host key documents are genuine, valid and not revoked (12.5), and describes
-// certificates in words.
-#include "hkd/hkd.h"
-
+// Checks that host key documents are genuine, valid and not revoked: the last link of the chain,
+// and the revocation lists of the signing key, which OpenSSL cannot check since the key is no CA.
+// Fetches missing lists.
 #include "hkd/internal.h"
 
-#include <openssl/bn.h>
+#include "base/error.h"
+
 #include <openssl/err.h>
-#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 #include <string.h>
+#include <strings.h>
 
-struct trust_store *trust_open(const struct trust *trust, struct error **err)
+// ---- one revocation list ----
+
+// Extensions that change the scope of a list. With an unknown critical one the scope is unknown
+// (RFC 5280, section 5.2).
+static bool has_unknown_critical(const X509_CRL *crl)
 {
-    struct trust_store *s = xcalloc(1, sizeof *s);
-    s->trust = trust;
-    s->now = trust->now ? trust->now : time(NULL);
-    if (trust_load(s, err) < 0 || find_signing_keys(s, err) < 0) {
-        trust_close(s);
+    for (int i = 0; i < X509_CRL_get_ext_count(crl); i++) {
+        X509_EXTENSION *e = X509_CRL_get_ext(crl, i);
+        int nid = OBJ_obj2nid(X509_EXTENSION_get_object(e));
+        if (X509_EXTENSION_get_critical(e) && nid != NID_issuing_distribution_point &&
+            nid != NID_delta_crl && nid != NID_authority_key_identifier && nid != NID_crl_number)
+            return true;
+    }
+    return false;
+}
+
+// A list of CAs, of attribute certificates, of some reasons, or of other issuers' certificates does
+// not say that a host key is good.
+static bool is_partial(const X509_CRL *crl)
+{
+    int critical;
+    ISSUING_DIST_POINT *p =
+        X509_CRL_get_ext_d2i(crl, NID_issuing_distribution_point, &critical, NULL);
+    bool partial = p ? p->onlyCA > 0 || p->onlyattr > 0 || p->indirectCRL > 0 || p->onlysomereasons
+                     : critical != -1;
+    ISSUING_DIST_POINT_free(p);
+    ERR_clear_error();
+    return partial;
+}
+
+static char *period_complaint(const X509_CRL *crl, time_t now)
+{
+    const ASN1_TIME *from = X509_CRL_get0_lastUpdate(crl), *to = X509_CRL_get0_nextUpdate(crl);
+    cleanup_free char *start = time_text(from);
+    cleanup_free char *end = time_text(to);
+    switch (to ? compare_period(from, to, now) : 2) {
+    case 0:
         return NULL;
+    case -1:
+        return xasprintf("it is not valid yet: it is valid from %s", start);
+    case 1:
+        return xasprintf("it has expired on %s", end);
+    case 2:
+        return xstrdup("it has no date until which it is valid");
+    default:
+        return xstrdup("its dates cannot be read");
     }
-    for (size_t i = 0; i < s->key_count; i++)
-        verify_chain(s, &s->keys[i]);
-    return s;
 }
 
-void trust_close(struct trust_store *s)
+// Why a list signed by the key does not count as the required list; NULL if it does.
+static char *counting_complaint(const X509_CRL *crl, time_t now)
 {
-    if (!s)
-        return;
-    for (size_t i = 0; i < s->key_count; i++) {
-        error_free(s->keys[i].error);
-        for (size_t k = 0; k < s->keys[i].judged; k++)
-            free(s->keys[i].reason[k]);
-        free(s->keys[i].reason);
-        free(s->keys[i].standing);
-    }
-    free(s->keys);
-    trust_unload(s);
-    strlist_free(&s->asked);
-    strlist_free(&s->failures);
-    strlist_free(&s->missing);
-    free(s);
+    char *complaint = period_complaint(crl, now);
+    if (complaint)
+        return complaint;
+    if (crl_is_delta(crl))
+        return xstrdup("it is a delta list, which has only what changed since another one");
+    if (is_partial(crl))
+        return xstrdup("it is about some certificates or reasons only");
+    if (has_unknown_critical(crl))
+        return xstrdup("it has an unknown critical extension");
+    if (crl_is_weak(crl))
+        return xstrdup("it is signed with a digest that is too weak");
+    return NULL;
 }
 
-// ---- which key signed it ----
+static enum crl_status classify_crl(X509_CRL *crl, X509 *key, time_t now, char **reason)
+{
+    int critical;
+    AUTHORITY_KEYID *id = X509_CRL_get_ext_d2i(crl, NID_authority_key_identifier, &critical, NULL);
+    if (!authority_fits(id, critical, key)) {
+        *reason = xstrdup("AKID mismatch: it is the list of another signing key");
+        return CRL_REJECTED;
+    }
+    int good = X509_CRL_verify(crl, X509_get0_pubkey(key));
+    ERR_clear_error();
+    if (good != 1) {
+        *reason =
+            xstrdup("signature is not valid: it is damaged, forged, or of another signing key");
+        return CRL_REJECTED;
+    }
+    *reason = counting_complaint(crl, now);
+    return *reason ? CRL_REVOKES : CRL_COUNTS;
+}
 
-static bool names_key(X509 *document, X509 *key)
+// ---- all lists of a key ----
+
+static bool has_crl_of_issuer(const struct trust_store *s, const X509_NAME *issuer)
+{
+    for (size_t i = 0; i < s->crl_count; i++)
+        if (!X509_NAME_cmp(X509_CRL_get_issuer(s->crls[i].crl), issuer))
+            return true;
+    return false;
+}
+
+// Only lists of the first name that has any can count; lists of the other names can only revoke.
+static void classify_crls_of_key(struct trust_store *s, struct signing_key *key)
+{
+    X509_NAME *names[CRL_NAMES_MAX];
+    size_t n = crl_names(key->certificate.x, names), hit = 0;
+    while (hit < n && !has_crl_of_issuer(s, names[hit]))
+        hit++;
+    for (size_t i = 0; i < s->crl_count; i++) {
+        const X509_NAME *issuer = X509_CRL_get_issuer(s->crls[i].crl);
+        size_t at = hit;
+        while (at < n && X509_NAME_cmp(names[at], issuer) != 0)
+            at++;
+        if (at == n)
+            continue;
+        key->status[i] = classify_crl(s->crls[i].crl, key->certificate.x, s->now, &key->reason[i]);
+        if (key->status[i] == CRL_COUNTS && X509_NAME_cmp(names[at], names[hit]) != 0) {
+            key->status[i] = CRL_REVOKES;
+            key->reason[i] = xstrdup("there is one whose issuer name fits better");
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        X509_NAME_free(names[i]);
+}
+
+static void free_crl_status(struct signing_key *key)
+{
+    for (size_t i = 0; i < key->status_count; i++)
+        free(key->reason[i]);
+    free(key->reason);
+    free(key->status);
+}
+
+void classify_crls(struct trust_store *s)
+{
+    for (size_t i = 0; i < s->key_count; i++) {
+        struct signing_key *key = &s->keys[i];
+        if (key->status_count == s->crl_count)
+            continue;
+        free_crl_status(key);
+        key->status_count = s->crl_count;
+        key->status = xcalloc(s->crl_count, sizeof *key->status);
+        key->reason = xcalloc(s->crl_count, sizeof *key->reason);
+        classify_crls_of_key(s, key);
+    }
+}
+
+// ---- a document ----
+
+static int no_valid_crl_error(const struct trust_store *s, const struct signing_key *key,
+                              struct error **err)
+{
+    cleanup_strlist struct strlist why = {0};
+    for (size_t i = 0; i < s->crl_count; i++)
+        if (key->reason[i])
+            strlist_addf(&why, "%s: %s", s->crls[i].file, key->reason[i]);
+    const char *file = key->certificate.file;
+    if (!why.n) {
+        error_user(err, "IBM Z signing key: no CRL found: it is unknown whether %s revoked it",
+                   file);
+        missing_crl_hint(s, err);
+        return -1;
+    }
+    cleanup_free char *reasons = strlist_join(&why, "; ");
+    error_user(err, "IBM Z signing key: no valid CRL found for %s: CRL is not valid: %s", file,
+               reasons);
+    return error_hint(err, "the host key itself may be good; get the current revocation list "
+                           "(*.crl) from where the document comes from");
+}
+
+// Warns once for each list that no key uses although another one counts.
+static void warn_rejected_crls(struct trust_store *s)
+{
+    for (size_t i = 0; i < s->crl_count; i++) {
+        const char *reason = NULL;
+        bool used = s->crls[i].warned;
+        for (size_t k = 0; k < s->key_count && !used; k++) {
+            used = s->keys[k].status[i] == CRL_COUNTS;
+            reason = s->keys[k].reason[i] ? s->keys[k].reason[i] : reason;
+        }
+        if (used || !reason)
+            continue;
+        log_warning("%s: CRL is not valid: %s", s->crls[i].file, reason);
+        s->crls[i].warned = true;
+    }
+}
+
+// Refuses a document that a list of the key names.
+static int check_revoked(const struct trust_store *s, const struct signing_key *key,
+                         const struct host_key *host, struct error **err)
+{
+    const ASN1_INTEGER *serial = X509_get0_serialNumber(host->document);
+    for (size_t i = 0; i < s->crl_count; i++) {
+        X509_REVOKED *entry;
+        enum crl_status status = key->status[i];
+        // Any reason in the entry, and any age of the list.
+        if ((status != CRL_COUNTS && status != CRL_REVOKES) ||
+            !X509_CRL_get0_by_serial(s->crls[i].crl, &entry, serial))
+            continue;
+        cleanup_free char *number = serial_text(serial);
+        cleanup_free char *date = time_text(X509_REVOKED_get0_revocationDate(entry));
+        error_user(err, "certificate revoked: %s lists its serial number %s, since %s",
+                   s->crls[i].file, number, date);
+        return error_hint(err, "do not use this host key; ask for the machine's current document");
+    }
+    return 0;
+}
+
+// After classify_crls().
+static bool crl_counts(const struct trust_store *s, const struct signing_key *key)
+{
+    for (size_t i = 0; i < s->crl_count; i++)
+        if (key->status[i] == CRL_COUNTS)
+            return true;
+    return false;
+}
+
+// Fails if no list of the key counts, since revocation is unknown then.
+static int check_crl_counts(struct trust_store *s, const struct signing_key *key,
+                            struct error **err)
+{
+    if (crl_counts(s, key)) {
+        warn_rejected_crls(s);
+        return 0;
+    }
+    return no_valid_crl_error(s, key, err);
+}
+
+// ---- fetching lists from distribution points (RFC 5280, section 4.2.1.13) ----
+
+#define URLS_MAX 16 // of one certificate
+
+static void add_distribution_urls(const GENERAL_NAMES *names, struct strlist *out)
+{
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        int type;
+        const ASN1_STRING *value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
+        if (type != GEN_URI || out->n >= URLS_MAX)
+            continue;
+        const char *bytes = (const char *)ASN1_STRING_get0_data(value);
+        size_t length = (size_t)ASN1_STRING_length(value);
+        cleanup_free char *url = xstrndup(bytes, length);
+        bool web = !strncasecmp(url, "http://", 7) || !strncasecmp(url, "https://", 8);
+        bool plain = strlen(url) == length; // no NUL, and below no control characters
+        for (size_t k = 0; k < length; k++)
+            plain &= bytes[k] > ' ' && bytes[k] < 0x7f;
+        if (web && plain && !strlist_has(out, url))
+            strlist_add(out, url);
+    }
+}
+
+void distribution_points(const X509 *x, struct strlist *out)
+{
+    CRL_DIST_POINTS *points = X509_get_ext_d2i(x, NID_crl_distribution_points, NULL, NULL);
+    for (int i = 0; i < sk_DIST_POINT_num(points); i++) {
+        const DIST_POINT_NAME *name = sk_DIST_POINT_value(points, i)->distpoint;
+        if (name && name->type == 0) // a full name
+            add_distribution_urls(name->name.fullname, out);
+    }
+    CRL_DIST_POINTS_free(points);
+    ERR_clear_error();
+}
+
+bool has_current_crl(const struct trust_store *s, const X509_NAME *issuer)
+{
+    for (size_t i = 0; i < s->crl_count; i++) {
+        const X509_CRL *crl = s->crls[i].crl;
+        const ASN1_TIME *from = X509_CRL_get0_lastUpdate(crl), *to = X509_CRL_get0_nextUpdate(crl);
+        if (!X509_NAME_cmp(X509_CRL_get_issuer(crl), issuer) && to &&
+            compare_period(from, to, s->now) == 0 && !crl_is_weak(crl) && !crl_is_delta(crl))
+            return true;
+    }
+    return false;
+}
+
+static int fetch_crl(struct trust_store *s, const char *url, struct error **err)
+{
+    const struct trust *t = s->trust;
+    cleanup_buf struct buf bytes = {0};
+    char digest[DIGEST_HEX_SIZE];
+    if (t->fetch(t->context, url, TRUST_CRL_BYTES_MAX, &bytes, err) < 0 ||
+        trust_parse_crls(s, bytes.data, bytes.len, url, true, err) < 0)
+        return -1;
+    digest_bytes(bytes.data, bytes.len, digest);
+    log_note("fetched a revocation list of %zu bytes from %s (sha256 %s)", bytes.len, url, digest);
+    if (t->fetched) {
+        strlist_add(t->fetched, url);
+        strlist_add(t->fetched, digest);
+    }
+    return 0;
+}
+
+// Records the missing list once, for the hint.
+static void add_missing_crl(struct trust_store *s, const X509 *x, const struct strlist *urls)
+{
+    cleanup_free char *issuer = name_text(X509_get_issuer_name(x));
+    cleanup_free char *addresses = strlist_join(urls, " ");
+    cleanup_free char *text =
+        urls->n ? xasprintf("that of '%s' is at %s", issuer, addresses)
+                : xasprintf("that of '%s' has no address, ask its issuer for it", issuer);
+    if (!strlist_has(&s->missing, text))
+        strlist_add(&s->missing, text);
+}
+
+void fetch_crls(struct trust_store *s, const X509 *x, bool missing)
+{
+    const struct trust *t = s->trust;
+    cleanup_strlist struct strlist urls = {0};
+    distribution_points(x, &urls);
+    if (!t->fetch && missing)
+        add_missing_crl(s, x, &urls);
+    if (!t->fetch || (!missing && !t->fetch_all))
+        return;
+    bool found = false;
+    for (size_t i = 0; i < urls.n && !found; i++) {
+        const char *url = urls.items[i];
+        if (strlist_has(&s->asked, url))
+            continue;
+        strlist_add(&s->asked, url);
+        cleanup_error struct error *err = NULL;
+        if (fetch_crl(s, url, &err) < 0)
+            strlist_add(&s->failures, err->message);
+        else // several addresses are places of the same list
+            found = has_current_crl(s, X509_get_issuer_name(x));
+    }
+}
+
+// ---- the signing key of a document ----
+
+// Hexadecimal, "none" for NULL; to be freed.
+static char *key_id_text(const ASN1_OCTET_STRING *id)
+{
+    char *hex = id ? OPENSSL_buf2hexstr(ASN1_STRING_get0_data(id), ASN1_STRING_length(id)) : NULL;
+    char *text = xstrdup(hex ? hex : "none");
+    OPENSSL_free(hex);
+    ERR_clear_error();
+    return text;
+}
+
+static bool authority_matches(X509 *document, X509 *key)
 {
     int critical;
     AUTHORITY_KEYID *id = X509_get_ext_d2i(document, NID_authority_key_identifier, &critical, NULL);
@@ -55,13 +353,13 @@ static bool names_key(X509 *document, X509 *key)
 
 static bool signed_by(X509 *document, X509 *key)
 {
-    int good = X509_verify(document, X509_get0_pubkey(key));
+    int valid = X509_verify(document, X509_get0_pubkey(key));
     ERR_clear_error();
-    return good == 1;
+    return valid == 1;
 }
 
 // Explains why no key fits: another signing key, or a changed document.
-static int no_issuer(const struct trust_store *s, X509 *document, struct error **err)
+static int issuer_error(const struct trust_store *s, X509 *document, struct error **err)
 {
     static const char rule[] = "no IBM Z signing key that issued this host-key document found";
     if (signed_by(document, document)) {
@@ -78,7 +376,7 @@ static int no_issuer(const struct trust_store *s, X509 *document, struct error *
         X509 *key = s->keys[i].certificate.x;
         cleanup_free char *key_id = key_id_text(X509_get0_subject_key_id(key));
         strlist_addf(&given, "%s of %s", key_id, s->keys[i].certificate.file);
-        named |= id && names_key(document, key);
+        named |= id && authority_matches(document, key);
         same |= id && !strcmp(key_id, wanted);
     }
     cleanup_free char *keys = strlist_join(&given, ", ");
@@ -95,8 +393,7 @@ static int no_issuer(const struct trust_store *s, X509 *document, struct error *
         error_user(err, "%s: its authority key identifier cannot be read", rule);
         error_hint(err, "the document is damaged: get it again from IBM Resource Link");
     } else {
-        error_user(err,
-                   "%s: its signature is of no key that was given, and it does not say of which",
+        error_user(err, "%s: it was signed with none of the given keys, and does not name its own",
                    rule);
         error_hint(err, "give the signing key certificate that belongs to this document; if it is "
                         "the one, the document is damaged or forged");
@@ -118,7 +415,7 @@ static int check_document(const X509 *document, time_t now, struct error **err)
         break;
     case -1:
         error_user(err, "validity period is not valid: it is not valid before %s", start);
-        return error_hint(err, "look at this machine's clock: `date -u`");
+        return error_hint(err, "check this machine's clock: `date -u`");
     case 1:
         error_user(err, "validity period is not valid: it has expired on %s", end);
         return error_hint(err, "get the machine's current document from IBM Resource Link");
@@ -144,7 +441,7 @@ static bool algorithm_fits(const X509 *document, const EVP_PKEY *key)
            EVP_PKEY_type(nid) == EVP_PKEY_get_base_id(key);
 }
 
-static int refuse_algorithm(const X509 *document, const struct signing_key *key, struct error **err)
+static int algorithm_error(const X509 *document, const struct signing_key *key, struct error **err)
 {
     int nid = X509_get_signature_nid(document);
     error_user(err, "its signature algorithm (%s) does not fit the key of %s", OBJ_nid2ln(nid),
@@ -155,16 +452,26 @@ static int refuse_algorithm(const X509 *document, const struct signing_key *key,
 }
 
 // The document's own list may be missing, too: the hint has all addresses at once.
-static void hint_all_missing(struct trust_store *s, const struct host_key *host, struct error **err)
+static void hint_all_missing_crls(struct trust_store *s, const struct host_key *host,
+                                  struct error **err)
 {
-    judge_crls(s);
+    classify_crls(s);
     for (size_t i = 0; i < s->key_count; i++)
         if (signed_by(host->document, s->keys[i].certificate.x) && !crl_counts(s, &s->keys[i]))
             fetch_crls(s, host->document, true); // offline: it only notes the address
     missing_crl_hint(s, err);
 }
 
-static int refuse_all_keys_bad(struct trust_store *s, const struct host_key *host,
+static struct error *error_copy(const struct error *e)
+{
+    struct error *copy = NULL;
+    error_set(&copy, e->kind, "%s", e->message);
+    if (e->hint)
+        error_hint(&copy, "%s", e->hint);
+    return copy;
+}
+
+static int check_any_key_valid(struct trust_store *s, const struct host_key *host,
                                struct error **err)
 {
     for (size_t i = 0; i < s->key_count; i++)
@@ -173,26 +480,26 @@ static int refuse_all_keys_bad(struct trust_store *s, const struct host_key *hos
     if (err)
         *err = error_copy(s->keys[0].error);
     if (err && s->keys[0].no_crl && !s->trust->fetch)
-        hint_all_missing(s, host, err);
+        hint_all_missing_crls(s, host, err);
     return -1;
 }
 
 // The verdict of a key that signed the document: 0 good, 1 unknown (*why is set), -1 revoked.
-static int ask_issuer(struct trust_store *s, const struct signing_key *key,
-                      const struct host_key *host, struct error **why, struct error **err)
+static int check_issuer(struct trust_store *s, const struct signing_key *key,
+                        const struct host_key *host, struct error **why, struct error **err)
 {
     if (key->error) {
         *why = error_copy(key->error);
         return 1;
     }
     if (!algorithm_fits(host->document, X509_get0_pubkey(key->certificate.x))) {
-        refuse_algorithm(host->document, key, why);
+        algorithm_error(host->document, key, why);
         return 1;
     }
     // Only now, so that nothing is fetched from an address in a forged document.
-    judge_crls(s);
+    classify_crls(s);
     fetch_crls(s, host->document, !crl_counts(s, key));
-    judge_crls(s);
+    classify_crls(s);
     if (check_revoked(s, key, host, err) < 0)
         return -1;
     return check_crl_counts(s, key, why) < 0 ? 1 : 0;
@@ -203,31 +510,61 @@ static int check_issuers(struct trust_store *s, const struct host_key *host, str
 {
     X509 *document = host->document;
     cleanup_error struct error *first = NULL;
-    bool good = false;
+    bool valid = false;
     for (size_t i = 0; i < s->key_count; i++) {
         X509 *key = s->keys[i].certificate.x;
-        if (!names_key(document, key) || !signed_by(document, key))
+        if (!authority_matches(document, key) || !signed_by(document, key))
             continue;
         cleanup_error struct error *why = NULL;
-        int verdict = ask_issuer(s, &s->keys[i], host, &why, err);
+        int verdict = check_issuer(s, &s->keys[i], host, &why, err);
         if (verdict < 0)
             return -1;
-        good |= verdict == 0;
+        valid |= verdict == 0;
         if (!first)
             first = steal(why);
     }
-    if (good)
+    if (valid)
         return 0;
     if (!first)
-        return no_issuer(s, document, err);
+        return issuer_error(s, document, err);
     if (err)
         *err = steal(first);
     return -1;
 }
 
+struct trust_store *trust_open(const struct trust *trust, struct error **err)
+{
+    struct trust_store *s = xcalloc(1, sizeof *s);
+    s->trust = trust;
+    s->now = trust->now ? trust->now : time(NULL);
+    if (trust_load(s, err) < 0 || find_signing_keys(s, err) < 0) {
+        trust_close(s);
+        return NULL;
+    }
+    for (size_t i = 0; i < s->key_count; i++)
+        verify_chain(s, &s->keys[i]);
+    return s;
+}
+
+void trust_close(struct trust_store *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->key_count; i++) {
+        error_free(s->keys[i].error);
+        free_crl_status(&s->keys[i]);
+    }
+    free(s->keys);
+    trust_unload(s);
+    strlist_free(&s->asked);
+    strlist_free(&s->failures);
+    strlist_free(&s->missing);
+    free(s);
+}
+
 int trust_check(struct trust_store *s, const struct host_key *host, struct error **err)
 {
-    if (refuse_all_keys_bad(s, host, err) < 0 || check_issuers(s, host, err) < 0 ||
+    if (check_any_key_valid(s, host, err) < 0 || check_issuers(s, host, err) < 0 ||
         check_document(host->document, s->now, err) < 0)
         return -1;
     return 0;
@@ -245,142 +582,4 @@ int host_keys_verify(const struct host_key *hosts, size_t count, const struct tr
             result = error_wrap(err, "host key document: %s", hosts[i].path);
     trust_close(s);
     return result;
-}
-
-// ---- trust x509 ----
-// Certificates in words, and the checks that documents and revocation lists have in common.
-
-char *name_text(const X509_NAME *name)
-{
-    BIO *bio = BIO_new(BIO_s_mem());
-    char *bytes = NULL;
-    // Control characters and non-ASCII bytes are escaped.
-    if (bio)
-        X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253 & ~XN_FLAG_DN_REV);
-    long length = bio ? BIO_get_mem_data(bio, &bytes) : 0;
-    char *text = xstrndup(length > 0 ? bytes : "", length > 0 ? (size_t)length : 0);
-    BIO_free(bio);
-    return text;
-}
-
-char *time_text(const ASN1_TIME *t)
-{
-    struct tm tm;
-    char text[64] = "an unreadable date";
-    if (t && ASN1_TIME_to_tm(t, &tm) == 1)
-        strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &tm);
-    ERR_clear_error();
-    return xstrdup(text);
-}
-
-char *serial_text(const ASN1_INTEGER *n)
-{
-    BIGNUM *number = ASN1_INTEGER_to_BN(n, NULL);
-    char *hex = number ? BN_bn2hex(number) : NULL;
-    char *text = xstrdup(hex ? hex : "unreadable");
-    OPENSSL_free(hex);
-    BN_free(number);
-    ERR_clear_error();
-    return text;
-}
-
-char *key_id_text(const ASN1_OCTET_STRING *id)
-{
-    char *hex = id ? OPENSSL_buf2hexstr(ASN1_STRING_get0_data(id), ASN1_STRING_length(id)) : NULL;
-    char *text = xstrdup(hex ? hex : "none");
-    OPENSSL_free(hex);
-    ERR_clear_error();
-    return text;
-}
-
-// RFC 4055, section 3.1: no hash named means SHA-1.
-static int pss_digest(const X509_ALGOR *algorithm)
-{
-    int type, nid = NID_undef;
-    const void *value;
-    X509_ALGOR_get0(NULL, &type, &value, algorithm);
-    RSA_PSS_PARAMS *p =
-        type == V_ASN1_SEQUENCE ? ASN1_item_unpack(value, ASN1_ITEM_rptr(RSA_PSS_PARAMS)) : NULL;
-    if (p)
-        nid = p->hashAlgorithm ? OBJ_obj2nid(p->hashAlgorithm->algorithm) : NID_sha1;
-    RSA_PSS_PARAMS_free(p);
-    return nid;
-}
-
-bool signature_is_weak(const X509_ALGOR *algorithm)
-{
-    const ASN1_OBJECT *object;
-    int digest = NID_undef, key;
-    X509_ALGOR_get0(&object, NULL, NULL, algorithm);
-    int nid = OBJ_obj2nid(object);
-    if (nid == NID_rsassaPss)
-        digest = pss_digest(algorithm);
-    else if (OBJ_find_sigid_algs(nid, &digest, &key) != 1)
-        digest = NID_undef;
-    const EVP_MD *md = EVP_get_digestbynid(digest);
-    ERR_clear_error();
-    // A collision costs half of the digest's bits. MD5 and SHA-1 are far weaker than that, and have
-    // too few bits anyway.
-    return !md || EVP_MD_get_size(md) * 8 / 2 < TRUST_BITS_MIN;
-}
-
-bool crl_is_weak(const X509_CRL *crl)
-{
-    const X509_ALGOR *algorithm;
-    X509_CRL_get0_signature(crl, NULL, &algorithm);
-    return signature_is_weak(algorithm);
-}
-
-bool crl_is_delta(const X509_CRL *crl)
-{
-    return X509_CRL_get_ext_by_NID(crl, NID_delta_crl, -1) >= 0;
-}
-
-int compare_period(const ASN1_TIME *from, const ASN1_TIME *to, time_t now)
-{
-    int started = X509_cmp_time(from, &now), ended = to ? X509_cmp_time(to, &now) : 0;
-    ERR_clear_error();
-    if (!started || !ended)
-        return -2;
-    return started > 0 ? -1 : ended < 0 ? 1 : 0;
-}
-
-int authority_fits(AUTHORITY_KEYID *id, int critical, X509 *issuer)
-{
-    int fits = id ? X509_check_akid(issuer, id) == X509_V_OK : critical == -1;
-    AUTHORITY_KEYID_free(id);
-    ERR_clear_error();
-    return fits;
-}
-
-struct error *error_copy(const struct error *e)
-{
-    struct error *copy = NULL;
-    error_set(&copy, e->kind, "%s", e->message);
-    if (e->hint)
-        error_hint(&copy, "%s", e->hint);
-    return copy;
-}
-
-struct host_key_text host_key_text(const struct host_key *host)
-{
-    const X509 *x = host->document;
-    struct host_key_text t = {
-        .subject = name_text(X509_get_subject_name(x)),
-        .issuer = name_text(X509_get_issuer_name(x)),
-        .serial = serial_text(X509_get0_serialNumber(x)),
-        .from = time_text(X509_get0_notBefore(x)),
-        .to = time_text(X509_get0_notAfter(x)),
-    };
-    hex_encode(host->hash, sizeof host->hash, t.hash);
-    return t;
-}
-
-void host_key_text_free(struct host_key_text *t)
-{
-    free(t->subject);
-    free(t->issuer);
-    free(t->serial);
-    free(t->from);
-    free(t->to);
 }

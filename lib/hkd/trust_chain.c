@@ -1,12 +1,234 @@
 // SPDX-License-Identifier: Apache-2.0
-// Verifies the chain from a signing key up to a root (12.3) over OpenSSL, and explains failures.
-#include "crypto/crypto.h"
-
+// Verifies the chain from a signing key up to a root over OpenSSL, and explains failures.
 #include "hkd/internal.h"
+
+#include "crypto/crypto.h"
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <string.h>
+
+// ---- what OpenSSL refused, in words: file, rule, and what to do ----
+
+// What X509_verify_cert() refused. OpenSSL forgets the list when it returns, so its callback keeps
+// it.
+struct chain_fault {
+    int code;      // X509_V_ERR_...
+    X509 *x;       // owned
+    X509_CRL *crl; // owned; NULL unless the fault is about one
+};
+
+static const char get_again[] = "it is damaged or forged: get it again from its publisher";
+static const char get_current[] = "get the current certificate from its publisher";
+static const char get_current_crl[] =
+    "this says nothing about the host key itself; get the current list";
+static const char look_at_clock[] = "check this machine's clock: `date -u`";
+static const char stronger[] = "only a certificate with a stronger key and digest can be accepted";
+static const char not_a_ca[] =
+    "give the CA certificate that issued it; a host or server certificate can't stand in for it";
+
+enum subject { OF_CERTIFICATE, OF_CRL };
+enum detail { NO_DETAIL, FROM, TO, ISSUER, KEY_BITS };
+
+static const struct chain_reason {
+    int code;
+    enum subject subject;
+    enum detail detail;
+    const char *rule, *hint;
+} chain_reasons[] = {
+    {X509_V_ERR_CERT_HAS_EXPIRED, OF_CERTIFICATE, TO, "has expired", get_current},
+    {X509_V_ERR_CERT_NOT_YET_VALID, OF_CERTIFICATE, FROM, "is not valid yet", look_at_clock},
+    {X509_V_ERR_CERT_SIGNATURE_FAILURE, OF_CERTIFICATE, ISSUER, "has a broken signature",
+     get_again},
+    {X509_V_ERR_CERT_REVOKED, OF_CERTIFICATE, NO_DETAIL, "was revoked",
+     "a revocation is permanent; get the current certificates"},
+    {X509_V_ERR_CA_KEY_TOO_SMALL, OF_CERTIFICATE, KEY_BITS, "has a key that is too weak", stronger},
+    {X509_V_ERR_EE_KEY_TOO_SMALL, OF_CERTIFICATE, KEY_BITS, "has a key that is too weak", stronger},
+    {X509_V_ERR_CA_MD_TOO_WEAK, OF_CERTIFICATE, NO_DETAIL,
+     "is signed with a digest that is too weak", stronger},
+    {X509_V_ERR_INVALID_CA, OF_CERTIFICATE, NO_DETAIL, "is no CA certificate, but issued another",
+     not_a_ca},
+    {X509_V_ERR_PATH_LENGTH_EXCEEDED, OF_CERTIFICATE, NO_DETAIL,
+     "has more CAs below it than it allows", not_a_ca},
+    {X509_V_ERR_CERT_CHAIN_TOO_LONG, OF_CERTIFICATE, NO_DETAIL,
+     "is too far up: at most two intermediate CAs are allowed", "give the shorter chain"},
+    {X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, OF_CERTIFICATE, NO_DETAIL,
+     "is self-signed: no CA issued it", get_current},
+    {X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, OF_CERTIFICATE, NO_DETAIL,
+     "is a root that is not trusted here",
+     "install it in this system's store, or name it as the root CA (--root-ca, SE_ROOT_CA_PATH) "
+     "after checking that it is the one"},
+    {X509_V_ERR_MISSING_AUTHORITY_KEY_IDENTIFIER, OF_CERTIFICATE, NO_DETAIL,
+     "has no authority key identifier", get_current},
+    {X509_V_ERR_MISSING_SUBJECT_KEY_IDENTIFIER, OF_CERTIFICATE, NO_DETAIL,
+     "has no subject key identifier", get_current},
+    {X509_V_ERR_CRL_HAS_EXPIRED, OF_CRL, TO, "has expired", get_current_crl},
+    {X509_V_ERR_CRL_NOT_YET_VALID, OF_CRL, FROM, "is not valid yet", look_at_clock},
+    {X509_V_ERR_CRL_SIGNATURE_FAILURE, OF_CRL, ISSUER, "has a broken signature", get_again},
+    {X509_V_ERR_KEYUSAGE_NO_CRL_SIGN, OF_CRL, NO_DETAIL,
+     "is signed by a certificate that may not sign lists", get_again},
+    {X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER, OF_CRL, ISSUER, "is of an unknown issuer", get_again},
+    {X509_V_ERR_DIFFERENT_CRL_SCOPE, OF_CRL, NO_DETAIL, "is about other certificates only",
+     "give the complete list of this issuer"},
+    {X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION, OF_CRL, NO_DETAIL,
+     "has an unknown critical extension", "give the complete list of this issuer"},
+};
+
+// A root may be among the given certificates too; the file that made it a root is named.
+static const char *certificate_file(const struct trust_store *s, const X509 *x)
+{
+    if (s->root.x && !X509_cmp(s->root.x, x))
+        return s->root.file;
+    for (size_t i = 0; i < s->certificate_count; i++)
+        if (!X509_cmp(s->certificates[i].x, x))
+            return s->certificates[i].file;
+    return "in this system's store";
+}
+
+static char *certificate_text(const struct trust_store *s, const X509 *x)
+{
+    cleanup_free char *subject = name_text(X509_get_subject_name(x));
+    return xasprintf("the certificate '%s' (%s)", subject, certificate_file(s, x));
+}
+
+static char *crl_text(const struct trust_store *s, X509_CRL *crl)
+{
+    cleanup_free char *issuer = name_text(X509_CRL_get_issuer(crl));
+    for (size_t i = 0; i < s->crl_count; i++)
+        if (!X509_CRL_match(s->crls[i].crl, crl))
+            return xasprintf("the revocation list of '%s' (%s)", issuer, s->crls[i].file);
+    return xasprintf("the revocation list of '%s'", issuer);
+}
+
+static char *detail_text(const struct chain_reason *w, const X509 *x, const X509_CRL *crl)
+{
+    const ASN1_TIME *from = crl ? X509_CRL_get0_lastUpdate(crl) : X509_get0_notBefore(x);
+    const ASN1_TIME *to = crl ? X509_CRL_get0_nextUpdate(crl) : X509_get0_notAfter(x);
+    cleanup_free char *date = time_text(w->detail == FROM ? from : to);
+    cleanup_free char *issuer = name_text(crl ? X509_CRL_get_issuer(crl) : X509_get_issuer_name(x));
+    switch (w->detail) {
+    case FROM:
+        return xasprintf(": it is valid from %s", date);
+    case TO:
+        return xasprintf(" on %s", date);
+    case ISSUER:
+        return xasprintf(": it is not one of its issuer '%s'", issuer);
+    case KEY_BITS:
+        return xasprintf(": %d bits of security, %d expected",
+                         EVP_PKEY_get_security_bits(X509_get0_pubkey(x)), TRUST_BITS_MIN);
+    case NO_DETAIL:
+        break;
+    }
+    return xstrdup("");
+}
+
+// The file of a given certificate that has the issuer's name but is not the issuer.
+static const char *find_same_name(const struct trust_store *s, const X509_NAME *name)
+{
+    for (size_t i = 0; i < s->certificate_count; i++)
+        if (!X509_NAME_cmp(X509_get_subject_name(s->certificates[i].x), name))
+            return s->certificates[i].file;
+    return NULL;
+}
+
+static int missing_issuer_error(const struct trust_store *s, const X509 *x, struct error **err)
+{
+    cleanup_free char *shown = certificate_text(s, x);
+    const X509_NAME *issuer_name = X509_get_issuer_name(x);
+    cleanup_free char *issuer = name_text(issuer_name);
+    const char *other = find_same_name(s, issuer_name);
+    if (other) {
+        error_user(err, "%s: its issuer '%s' is missing; %s has that name, but another key", shown,
+                   issuer, other);
+        return error_hint(err, "one of the two is not genuine: get both again");
+    }
+    error_user(err, "%s: its issuer '%s' is missing", shown, issuer);
+    if (s->trust->root_ca)
+        return error_hint(err,
+                          "add its certificate to the given ones (--cert, "
+                          "INTERMEDIATE_CA_CERT_PATH); the only root is %s",
+                          s->trust->root_ca);
+    return error_hint(err,
+                      "add its certificate to the given ones (--cert, "
+                      "INTERMEDIATE_CA_CERT_PATH); if it is a root, install it in this system's "
+                      "store (package ca-certificates) or name it (--root-ca, SE_ROOT_CA_PATH)");
+}
+
+void missing_crl_hint(const struct trust_store *s, struct error **err)
+{
+    static const char give_it[] = "give it as a file (--crl, HOST_KEY_CRL_PATH)";
+    cleanup_free char *failures = strlist_join(&s->failures, "; ");
+    cleanup_free char *missing = strlist_join(&s->missing, "; ");
+    if (s->failures.n)
+        error_hint(err, "%s; fetching failed: %s", give_it, failures);
+    else if (s->missing.n == 1)
+        error_hint(err, "%s: %s; without --offline and SE_ONLINE=no it is fetched from there",
+                   give_it, missing);
+    else if (s->missing.n)
+        error_hint(
+            err,
+            "give each missing list as a file (--crl, HOST_KEY_CRL_PATH): %s; without --offline "
+            "and SE_ONLINE=no they are fetched from there",
+            missing);
+    else
+        error_hint(err, "%s; ask its issuer for it", give_it);
+}
+
+// The file of a given list of the issuer that is not used, and why; to be freed. NULL: none.
+static char *find_unusable_crl(const struct trust_store *s, const X509_NAME *issuer)
+{
+    for (size_t i = 0; i < s->crl_count; i++) {
+        const X509_CRL *crl = s->crls[i].crl;
+        bool weak = crl_is_weak(crl);
+        if ((weak || crl_is_delta(crl)) && !X509_NAME_cmp(X509_CRL_get_issuer(crl), issuer))
+            return xasprintf("%s is %s", s->crls[i].file,
+                             weak ? "signed with a digest that is too weak"
+                                  : "a delta list, which has only what changed since another one");
+    }
+    return NULL;
+}
+
+static int missing_crl_error(const struct trust_store *s, const X509 *x, struct error **err)
+{
+    cleanup_free char *shown = certificate_text(s, x);
+    cleanup_free char *issuer = name_text(X509_get_issuer_name(x));
+    cleanup_free char *unusable = find_unusable_crl(s, X509_get_issuer_name(x));
+    error_user(err,
+               "it is unknown whether %s was revoked: no revocation list of its issuer '%s'%s%s",
+               shown, issuer, unusable ? ": " : "", unusable ? unusable : "");
+    missing_crl_hint(s, err);
+    return -1;
+}
+
+// In words, and what to do about it.
+static int explain_chain(const struct trust_store *s, const struct chain_fault *f,
+                         struct error **err)
+{
+    const X509 *x = f->x;
+    int code = f->code;
+    if (code == X509_V_ERR_UNABLE_TO_GET_CRL)
+        return missing_crl_error(s, x, err);
+    if (code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
+        code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+        code == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE)
+        return missing_issuer_error(s, x, err);
+    for (size_t i = 0; i < ARRAY_LEN(chain_reasons); i++) {
+        const struct chain_reason *w = &chain_reasons[i];
+        if (w->code != code)
+            continue;
+        X509_CRL *list = w->subject == OF_CRL ? f->crl : NULL;
+        cleanup_free char *shown = list ? crl_text(s, list) : certificate_text(s, x);
+        cleanup_free char *detail = detail_text(w, x, list);
+        error_user(err, "%s %s%s", shown, w->rule, detail);
+        return error_hint(err, "%s", w->hint);
+    }
+    cleanup_free char *shown = certificate_text(s, x);
+    error_user(err, "%s: %s", shown, X509_verify_cert_error_string(code));
+    return error_hint(err, "get the chain again from its publisher: what is wrong with it lies in "
+                           "the certificate, not in how it is used");
+}
+
+// ---- the check ----
 
 #define SECURITY_LEVEL 2 // RSA of 2048 bits, no SHA-1
 
@@ -14,7 +236,7 @@ static const unsigned long chain_flags = X509_V_FLAG_X509_STRICT | X509_V_FLAG_T
                                          X509_V_FLAG_CHECK_SS_SIGNATURE | X509_V_FLAG_POLICY_CHECK;
 static const unsigned long crl_flags = X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
 
-static bool has_fetched(const struct trust_store *s, const X509_NAME *issuer)
+static bool has_fetched_crl(const struct trust_store *s, const X509_NAME *issuer)
 {
     for (size_t i = 0; i < s->crl_count; i++)
         if (s->crls[i].fetched && !X509_NAME_cmp(X509_CRL_get_issuer(s->crls[i].crl), issuer))
@@ -22,15 +244,15 @@ static bool has_fetched(const struct trust_store *s, const X509_NAME *issuer)
     return false;
 }
 
-// A fetched list replaces given ones (12.7). OpenSSL does not look at the digest of a list, and
+// A fetched list replaces given ones. OpenSSL does not look at the digest of a list, and
 // from some version on (3.0 does not, 3.5 does) takes a delta list alone for a complete one;
 // check_all_crls() handles what a delta list revokes.
-static STACK_OF(X509_CRL) * crls_of_chain(const struct trust_store *s)
+static STACK_OF(X509_CRL) * list_chain_crls(const struct trust_store *s)
 {
     STACK_OF(X509_CRL) *out = sk_X509_CRL_new_null();
     for (size_t i = 0; i < s->crl_count; i++) {
         X509_CRL *crl = s->crls[i].crl;
-        bool wins = s->crls[i].fetched || !has_fetched(s, X509_CRL_get_issuer(crl));
+        bool wins = s->crls[i].fetched || !has_fetched_crl(s, X509_CRL_get_issuer(crl));
         if (wins && !crl_is_weak(crl) && !crl_is_delta(crl))
             sk_X509_CRL_push(out, crl);
     }
@@ -38,7 +260,7 @@ static STACK_OF(X509_CRL) * crls_of_chain(const struct trust_store *s)
 }
 
 // Signing keys are no links of a chain.
-static STACK_OF(X509) * intermediates(const struct trust_store *s)
+static STACK_OF(X509) * list_intermediates(const struct trust_store *s)
 {
     STACK_OF(X509) *out = sk_X509_new_null();
     for (size_t i = 0; i < s->certificate_count; i++)
@@ -65,12 +287,12 @@ static int keep_fault(int good, X509_STORE_CTX *ctx)
 
 // Runs OpenSSL's check once. *code gets the fault; *chain gets a valid chain, to be freed with its
 // elements.
-static int check_chain(const struct trust_store *s, X509 *key, unsigned long flags,
-                       STACK_OF(X509) * *chain, int *code, struct error **err)
+static int run_openssl_check(const struct trust_store *s, X509 *key, unsigned long flags,
+                             STACK_OF(X509) * *chain, int *code, struct error **err)
 {
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-    STACK_OF(X509) *untrusted = intermediates(s);
-    STACK_OF(X509_CRL) *crls = crls_of_chain(s);
+    STACK_OF(X509) *untrusted = list_intermediates(s);
+    STACK_OF(X509_CRL) *crls = list_chain_crls(s);
     struct chain_fault fault = {0};
     int result = -1;
     if (!ctx || X509_STORE_CTX_init(ctx, s->roots, key, untrusted) != 1) {
@@ -120,25 +342,25 @@ static int check_all_crls(const struct trust_store *s, const STACK_OF(X509) * ch
                 X509_CRL_verify(crl, X509_get0_pubkey(issuer)) != 1)
                 continue;
             cleanup_free char *subject = name_text(X509_get_subject_name(x));
-            error_user(err, "the certificate '%s' was revoked, says %s", subject, s->crls[k].file);
-            return error_hint(err, "a revoked certificate never becomes good again; get the "
-                                   "current ones");
+            error_user(err, "the certificate '%s' was revoked, according to %s", subject,
+                       s->crls[k].file);
+            return error_hint(err, "a revocation is permanent; get the current certificates");
         }
     }
     return 0;
 }
 
-static int run(struct trust_store *s, struct signing_key *key, struct error **err)
+static int verify_key_chain(struct trust_store *s, struct signing_key *key, struct error **err)
 {
     X509 *x = key->certificate.x;
     STACK_OF(X509) *chain = NULL;
     int code = X509_V_OK;
     // Without revocation lists first: they are fetched only from addresses in a valid chain.
     struct error *why = NULL;
-    int result = check_chain(s, x, chain_flags, &chain, &code, &why);
+    int result = run_openssl_check(s, x, chain_flags, &chain, &code, &why);
     if (result < 0 && trust_more_roots(s)) {
         error_free(steal(why));
-        result = check_chain(s, x, chain_flags, &chain, &code, &why);
+        result = run_openssl_check(s, x, chain_flags, &chain, &code, &why);
     }
     if (result < 0) {
         *err = why;
@@ -156,7 +378,7 @@ static int run(struct trust_store *s, struct signing_key *key, struct error **er
     }
     sk_X509_pop_free(steal(chain), X509_free);
     if (!result)
-        result = check_chain(s, x, chain_flags | crl_flags, &chain, &code, err);
+        result = run_openssl_check(s, x, chain_flags | crl_flags, &chain, &code, err);
     key->no_crl = result < 0 && code == X509_V_ERR_UNABLE_TO_GET_CRL;
     if (!result)
         result = check_all_crls(s, chain, err);
@@ -167,218 +389,6 @@ static int run(struct trust_store *s, struct signing_key *key, struct error **er
 
 void verify_chain(struct trust_store *s, struct signing_key *key)
 {
-    if (run(s, key, &key->error) < 0)
+    if (verify_key_chain(s, key, &key->error) < 0)
         error_wrap(&key->error, "IBM Z signing key %s", key->certificate.file);
-}
-
-// ---- trust why ----
-// What OpenSSL refused in a chain of certificates, in words: file, rule, and what to do.
-
-static const char get_again[] = "it is damaged or forged: get it again from its publisher";
-static const char get_current[] = "get the current certificate from its publisher";
-static const char get_current_crl[] =
-    "this says nothing about the host key itself; get the current list";
-static const char look_at_clock[] = "look at this machine's clock: `date -u`";
-static const char stronger[] = "only a certificate with a stronger key and digest can be accepted";
-static const char not_a_ca[] =
-    "give the CA certificate that issued it; a host or server certificate can't stand in for it";
-
-enum subject { OF_CERTIFICATE, OF_CRL };
-enum detail { NO_DETAIL, FROM, TO, ISSUER, KEY_BITS };
-
-static const struct why {
-    int code;
-    enum subject subject;
-    enum detail detail;
-    const char *rule, *hint;
-} reasons[] = {
-    {X509_V_ERR_CERT_HAS_EXPIRED, OF_CERTIFICATE, TO, "has expired", get_current},
-    {X509_V_ERR_CERT_NOT_YET_VALID, OF_CERTIFICATE, FROM, "is not valid yet", look_at_clock},
-    {X509_V_ERR_CERT_SIGNATURE_FAILURE, OF_CERTIFICATE, ISSUER, "has a broken signature",
-     get_again},
-    {X509_V_ERR_CERT_REVOKED, OF_CERTIFICATE, NO_DETAIL, "was revoked",
-     "a revoked certificate never becomes good again; get the current ones"},
-    {X509_V_ERR_CA_KEY_TOO_SMALL, OF_CERTIFICATE, KEY_BITS, "has a key that is too weak", stronger},
-    {X509_V_ERR_EE_KEY_TOO_SMALL, OF_CERTIFICATE, KEY_BITS, "has a key that is too weak", stronger},
-    {X509_V_ERR_CA_MD_TOO_WEAK, OF_CERTIFICATE, NO_DETAIL,
-     "is signed with a digest that is too weak", stronger},
-    {X509_V_ERR_INVALID_CA, OF_CERTIFICATE, NO_DETAIL, "is no CA certificate, but issued another",
-     not_a_ca},
-    {X509_V_ERR_PATH_LENGTH_EXCEEDED, OF_CERTIFICATE, NO_DETAIL,
-     "has more CAs below it than it allows", not_a_ca},
-    {X509_V_ERR_CERT_CHAIN_TOO_LONG, OF_CERTIFICATE, NO_DETAIL,
-     "is too far up: at most two intermediate CAs are allowed", "give the shorter chain"},
-    {X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, OF_CERTIFICATE, NO_DETAIL,
-     "signed itself: no CA vouches for it", get_current},
-    {X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, OF_CERTIFICATE, NO_DETAIL,
-     "is a root that is not trusted here",
-     "install it in this system's store, or name it as the root CA (--root-ca, SE_ROOT_CA_PATH) "
-     "after checking that it is the one"},
-    {X509_V_ERR_MISSING_AUTHORITY_KEY_IDENTIFIER, OF_CERTIFICATE, NO_DETAIL,
-     "has no authority key identifier", get_current},
-    {X509_V_ERR_MISSING_SUBJECT_KEY_IDENTIFIER, OF_CERTIFICATE, NO_DETAIL,
-     "has no subject key identifier", get_current},
-    {X509_V_ERR_CRL_HAS_EXPIRED, OF_CRL, TO, "has expired", get_current_crl},
-    {X509_V_ERR_CRL_NOT_YET_VALID, OF_CRL, FROM, "is not valid yet", look_at_clock},
-    {X509_V_ERR_CRL_SIGNATURE_FAILURE, OF_CRL, ISSUER, "has a broken signature", get_again},
-    {X509_V_ERR_KEYUSAGE_NO_CRL_SIGN, OF_CRL, NO_DETAIL,
-     "is signed by a certificate that may not sign lists", get_again},
-    {X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER, OF_CRL, ISSUER, "is of an unknown issuer", get_again},
-    {X509_V_ERR_DIFFERENT_CRL_SCOPE, OF_CRL, NO_DETAIL, "is about other certificates only",
-     "give the complete list of this issuer"},
-    {X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION, OF_CRL, NO_DETAIL,
-     "has a critical extension that nobody here understands",
-     "give the complete list of this issuer"},
-};
-
-// A root may be among the given certificates too; the file that made it a root is named.
-static const char *certificate_file(const struct trust_store *s, const X509 *x)
-{
-    if (s->root.x && !X509_cmp(s->root.x, x))
-        return s->root.file;
-    for (size_t i = 0; i < s->certificate_count; i++)
-        if (!X509_cmp(s->certificates[i].x, x))
-            return s->certificates[i].file;
-    return "in this system's store";
-}
-
-static char *shown_certificate(const struct trust_store *s, const X509 *x)
-{
-    cleanup_free char *subject = name_text(X509_get_subject_name(x));
-    return xasprintf("the certificate '%s' (%s)", subject, certificate_file(s, x));
-}
-
-static char *shown_crl(const struct trust_store *s, X509_CRL *crl)
-{
-    cleanup_free char *issuer = name_text(X509_CRL_get_issuer(crl));
-    for (size_t i = 0; i < s->crl_count; i++)
-        if (!X509_CRL_match(s->crls[i].crl, crl))
-            return xasprintf("the revocation list of '%s' (%s)", issuer, s->crls[i].file);
-    return xasprintf("the revocation list of '%s'", issuer);
-}
-
-static char *detail_text(const struct why *w, const X509 *x, const X509_CRL *crl)
-{
-    const ASN1_TIME *from = crl ? X509_CRL_get0_lastUpdate(crl) : X509_get0_notBefore(x);
-    const ASN1_TIME *to = crl ? X509_CRL_get0_nextUpdate(crl) : X509_get0_notAfter(x);
-    cleanup_free char *date = time_text(w->detail == FROM ? from : to);
-    cleanup_free char *issuer = name_text(crl ? X509_CRL_get_issuer(crl) : X509_get_issuer_name(x));
-    switch (w->detail) {
-    case FROM:
-        return xasprintf(": it is valid from %s", date);
-    case TO:
-        return xasprintf(" on %s", date);
-    case ISSUER:
-        return xasprintf(": it is not one of its issuer '%s'", issuer);
-    case KEY_BITS:
-        return xasprintf(": %d bits of security, %d expected",
-                         EVP_PKEY_get_security_bits(X509_get0_pubkey(x)), TRUST_BITS_MIN);
-    case NO_DETAIL:
-        break;
-    }
-    return xstrdup("");
-}
-
-// The file of a given certificate that has the issuer's name but is not the issuer.
-static const char *same_name(const struct trust_store *s, const X509_NAME *name)
-{
-    for (size_t i = 0; i < s->certificate_count; i++)
-        if (!X509_NAME_cmp(X509_get_subject_name(s->certificates[i].x), name))
-            return s->certificates[i].file;
-    return NULL;
-}
-
-static int missing_issuer(const struct trust_store *s, const X509 *x, struct error **err)
-{
-    cleanup_free char *shown = shown_certificate(s, x);
-    const X509_NAME *issuer_name = X509_get_issuer_name(x);
-    cleanup_free char *issuer = name_text(issuer_name);
-    const char *other = same_name(s, issuer_name);
-    if (other) {
-        error_user(err, "%s: its issuer '%s' is missing; %s has that name, but another key", shown,
-                   issuer, other);
-        return error_hint(err, "one of the two is not what it seems to be: get both again");
-    }
-    error_user(err, "%s: its issuer '%s' is missing", shown, issuer);
-    if (s->trust->root_ca)
-        return error_hint(err,
-                          "add its certificate to the given ones (--cert, "
-                          "INTERMEDIATE_CA_CERT_PATH); the only root is %s",
-                          s->trust->root_ca);
-    return error_hint(err,
-                      "add its certificate to the given ones (--cert, "
-                      "INTERMEDIATE_CA_CERT_PATH); if it is a root, install it in this system's "
-                      "store (package ca-certificates) or name it (--root-ca, SE_ROOT_CA_PATH)");
-}
-
-void missing_crl_hint(const struct trust_store *s, struct error **err)
-{
-    static const char give_it[] = "give it as a file (--crl, HOST_KEY_CRL_PATH)";
-    cleanup_free char *failures = strlist_join(&s->failures, "; ");
-    cleanup_free char *missing = strlist_join(&s->missing, "; ");
-    if (s->failures.n)
-        error_hint(err, "%s; fetching failed: %s", give_it, failures);
-    else if (s->missing.n == 1)
-        error_hint(err, "%s: %s; without --offline and SE_ONLINE=no it is fetched from there",
-                   give_it, missing);
-    else if (s->missing.n)
-        error_hint(
-            err,
-            "give each missing list as a file (--crl, HOST_KEY_CRL_PATH): %s; without --offline "
-            "and SE_ONLINE=no they are fetched from there",
-            missing);
-    else
-        error_hint(err, "%s; ask its issuer for it", give_it);
-}
-
-// The file of a given list of the issuer that is not used, and why; to be freed. NULL: none.
-static char *useless_crl(const struct trust_store *s, const X509_NAME *issuer)
-{
-    for (size_t i = 0; i < s->crl_count; i++) {
-        const X509_CRL *crl = s->crls[i].crl;
-        bool weak = crl_is_weak(crl);
-        if ((weak || crl_is_delta(crl)) && !X509_NAME_cmp(X509_CRL_get_issuer(crl), issuer))
-            return xasprintf("%s is %s", s->crls[i].file,
-                             weak ? "signed with a digest that is too weak"
-                                  : "a delta list, which has only what changed since another one");
-    }
-    return NULL;
-}
-
-static int missing_crl(const struct trust_store *s, const X509 *x, struct error **err)
-{
-    cleanup_free char *shown = shown_certificate(s, x);
-    cleanup_free char *issuer = name_text(X509_get_issuer_name(x));
-    cleanup_free char *useless = useless_crl(s, X509_get_issuer_name(x));
-    error_user(err,
-               "%s cannot be told from a revoked one: no revocation list of its issuer '%s'%s%s",
-               shown, issuer, useless ? ": " : "", useless ? useless : "");
-    missing_crl_hint(s, err);
-    return -1;
-}
-
-int explain_chain(const struct trust_store *s, const struct chain_fault *f, struct error **err)
-{
-    const X509 *x = f->x;
-    int code = f->code;
-    if (code == X509_V_ERR_UNABLE_TO_GET_CRL)
-        return missing_crl(s, x, err);
-    if (code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
-        code == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
-        code == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE)
-        return missing_issuer(s, x, err);
-    for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
-        const struct why *w = &reasons[i];
-        if (w->code != code)
-            continue;
-        X509_CRL *list = w->subject == OF_CRL ? f->crl : NULL;
-        cleanup_free char *shown = list ? shown_crl(s, list) : shown_certificate(s, x);
-        cleanup_free char *detail = detail_text(w, x, list);
-        error_user(err, "%s %s%s", shown, w->rule, detail);
-        return error_hint(err, "%s", w->hint);
-    }
-    cleanup_free char *shown = shown_certificate(s, x);
-    error_user(err, "%s: %s", shown, X509_verify_cert_error_string(code));
-    return error_hint(err, "get the chain again from its publisher: what is wrong with it lies in "
-                           "the certificate, not in how it is used");
 }

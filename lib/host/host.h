@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// What checks read: the files of a machine, and the output of its programs.
+// Reads the files of a machine, or of a tree that looks like one, and the output of its programs.
 //
 // Paths are relative to the root and resolved beneath it, whatever links say (openat2 with
 // RESOLVE_IN_ROOT). Contents may be hostile: at most HOST_TEXT bytes are read, and every byte that
 // is not printable ASCII, a tab or a line end becomes '?', so that a text is a string and safe to
 // print.
+//
+// Ownership: the caller owns struct host and every text; host_close() closes the root.
 #ifndef KBUILD_HOST_HOST_H
 #define KBUILD_HOST_HOST_H
 
-#include "base/memory.h"
 #include "base/error.h"
+#include "base/memory.h"
 
 #include <stdbool.h>
 
@@ -27,10 +29,8 @@ void host_close(struct host *h);
 
 // The text of a regular file, added to out; false if there is none or it can't be read.
 bool host_read(const struct host *h, const char *path, struct buf *out);
-// A descriptor of a file or directory beneath the root, or -1 with errno.
-int host_open_beneath(const struct host *h, const char *path, int flags);
 
-// The output of a program (standard output and errors) or of a collector of command.c. On this
+// The output of a program (standard output and errors) or of a collector of host.c. On this
 // machine the program runs, at most 10 s; else the text is the file commands/<name>.txt of the
 // tree, or what a collector finds in the tree. False if there is none.
 bool host_command(const struct host *h, const char *name, struct buf *out);
@@ -38,7 +38,10 @@ bool host_command(const struct host *h, const char *name, struct buf *out);
 bool host_device(const struct host *h, const char *path, struct buf *seen);
 // The line of `text` that holds `words`, to be freed, or NULL.
 char *host_line_with(const char *text, const char *words);
-// The part of host_command() that runs programs and collectors (command.c).
-bool host_gather(const struct host *h, const char *name, struct buf *out);
+// Tells whether KVM runs a guest on the processor. `device` is /dev/kvm, open for reading and
+// writing, and closed here; -1 adds nothing. Adds one line to `out`: "ran a guest", "made a guest,
+// ..." (on other machines than x86_64), or "failed CALL: reason" (Linux,
+// Documentation/virt/kvm/api.rst). Takes two seconds at most.
+void kvm_probe(int device, struct buf *out);
 
 #endif

@@ -2,7 +2,7 @@
 // Starts a small guest to test whether KVM works. That /dev/kvm exists and opens proves little: in
 // a container or a nested machine, later calls may fail, or the guest is emulated instruction by
 // instruction, too slow for any kernel. So the guest counts for a while.
-#include "host/kvm.h"
+#include "host/host.h"
 
 #include "base/file.h"
 
@@ -23,7 +23,7 @@
 #define COUNT (16u << 20) // milliseconds on a processor, much longer if it is emulated
 
 // Sends the failure to the parent as a line: "FAILED CALL: REASON".
-static int say_failure(int out, const char *call)
+static int report_failure(int out, const char *call)
 {
     dprintf(out, "failed %s: %s\n", call, strerror(errno));
     return -1;
@@ -60,7 +60,7 @@ static int prepare_cpu(int cpu, int out)
     const struct kvm_segment data = {
         .limit = UINT32_MAX, .selector = 16, .present = 1, .type = 3, .s = 1, .db = 1, .g = 1};
     if (ioctl(cpu, KVM_GET_SREGS, &s) < 0)
-        return say_failure(out, "KVM_GET_SREGS");
+        return report_failure(out, "KVM_GET_SREGS");
     s.cs = code;
     s.ds = s.es = s.fs = s.gs = s.ss = data;
     s.cr3 = PML4;
@@ -68,8 +68,8 @@ static int prepare_cpu(int cpu, int out)
     s.cr0 = 0x80000011; // PG, ET, PE
     s.efer = 0x500;     // LMA, LME
     if (ioctl(cpu, KVM_SET_SREGS, &s) < 0)
-        return say_failure(out, "KVM_SET_SREGS");
-    return ioctl(cpu, KVM_SET_REGS, &r) < 0 ? say_failure(out, "KVM_SET_REGS") : 0;
+        return report_failure(out, "KVM_SET_SREGS");
+    return ioctl(cpu, KVM_SET_REGS, &r) < 0 ? report_failure(out, "KVM_SET_REGS") : 0;
 }
 
 // The guest may use what the processor has, 64-bit mode at least.
@@ -80,8 +80,8 @@ static int set_cpuid(int kvm, int cpu, int out)
         xcalloc(1, sizeof *c + ENTRIES * sizeof(struct kvm_cpuid_entry2));
     c->nent = ENTRIES;
     if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, c) < 0)
-        return say_failure(out, "KVM_GET_SUPPORTED_CPUID");
-    return ioctl(cpu, KVM_SET_CPUID2, c) < 0 ? say_failure(out, "KVM_SET_CPUID2") : 0;
+        return report_failure(out, "KVM_GET_SUPPORTED_CPUID");
+    return ioctl(cpu, KVM_SET_CPUID2, c) < 0 ? report_failure(out, "KVM_SET_CPUID2") : 0;
 }
 
 static int run_cpu(int kvm, int cpu, int out)
@@ -91,15 +91,14 @@ static int run_cpu(int kvm, int cpu, int out)
         size < 0 ? MAP_FAILED
                  : mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, cpu, 0);
     if (run == MAP_FAILED)
-        return say_failure(out, "KVM_GET_VCPU_MMAP_SIZE");
+        return report_failure(out, "KVM_GET_VCPU_MMAP_SIZE");
     if (ioctl(cpu, KVM_RUN, 0) < 0)
-        return say_failure(out, "KVM_RUN");
+        return report_failure(out, "KVM_RUN");
     if (run->exit_reason == KVM_EXIT_HLT) {
         dprintf(out, "ran a guest\n");
         return 0;
     }
-    dprintf(out, "failed KVM_RUN: it ended with reason %u, and not at the guest's HLT\n",
-            run->exit_reason);
+    dprintf(out, "failed KVM_RUN: exit reason %u instead of the guest's HLT\n", run->exit_reason);
     return -1;
 }
 
@@ -108,12 +107,12 @@ static int start_guest(int kvm, int vm, int cpu, int out)
     unsigned char *memory =
         mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
-        return say_failure(out, "mmap");
+        return report_failure(out, "mmap");
     put_guest(memory);
     const struct kvm_userspace_memory_region region = {.memory_size = MEMORY,
                                                        .userspace_addr = (uintptr_t)memory};
     if (ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) < 0)
-        return say_failure(out, "KVM_SET_USER_MEMORY_REGION");
+        return report_failure(out, "KVM_SET_USER_MEMORY_REGION");
     if (set_cpuid(kvm, cpu, out) < 0 || prepare_cpu(cpu, out) < 0)
         return -1;
     return run_cpu(kvm, cpu, out);
@@ -127,19 +126,19 @@ static int start_guest(int kvm, int vm, int cpu, int out)
 }
 #endif
 
-static int try_guest(int kvm, int out)
+static int create_guest(int kvm, int out)
 {
     int vm = ioctl(kvm, KVM_CREATE_VM, 0);
     if (vm < 0)
-        return say_failure(out, "KVM_CREATE_VM");
+        return report_failure(out, "KVM_CREATE_VM");
     int cpu = ioctl(vm, KVM_CREATE_VCPU, 0);
     if (cpu < 0)
-        return say_failure(out, "KVM_CREATE_VCPU");
+        return report_failure(out, "KVM_CREATE_VCPU");
     return start_guest(kvm, vm, cpu, out);
 }
 
 // A separate process: KVM may hang, and then the alarm ends it. Its exit closes its descriptors.
-static _Noreturn void child(int kvm, int out)
+static _Noreturn void run_child(int kvm, int out)
 {
     sigset_t clock;
     sigemptyset(&clock);
@@ -147,10 +146,10 @@ static _Noreturn void child(int kvm, int out)
     signal(SIGALRM, SIG_DFL);
     sigprocmask(SIG_UNBLOCK, &clock, NULL);
     alarm(SECONDS);
-    _exit(try_guest(kvm, out) < 0 ? 1 : 0);
+    _exit(create_guest(kvm, out) < 0 ? 1 : 0);
 }
 
-void kvm_try(int device, struct buf *out)
+void kvm_probe(int device, struct buf *out)
 {
     int ends[2];
     cleanup_close int kvm = device;
@@ -159,7 +158,7 @@ void kvm_try(int device, struct buf *out)
     cleanup_close int in = ends[0];
     pid_t pid = fork();
     if (pid == 0)
-        child(kvm, ends[1]);
+        run_child(kvm, ends[1]);
     close(ends[1]);
     char text[256];
     ssize_t n = 0;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads git's configuration, finds its entries for a url, and asks credential helpers.
-#include "http/git_settings.h"
-
 #include "base/file.h"
 #include "base/process.h"
 #include "http/internal.h"
@@ -19,17 +17,17 @@ static struct {
     struct setting *items;
     size_t n, cap;
     struct error *failure;
-} all;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+} settings;
+static pthread_once_t settings_once = PTHREAD_ONCE_INIT;
 
-static void add(const char *name, const char *value)
+static void add_setting(const char *name, const char *value)
 {
-    all.items = xgrow(all.items, &all.cap, all.n + 1, sizeof *all.items);
-    all.items[all.n++] = (struct setting){xstrdup(name), value ? xstrdup(value) : NULL};
+    settings.items = xgrow(settings.items, &settings.cap, settings.n + 1, sizeof *settings.items);
+    settings.items[settings.n++] = (struct setting){xstrdup(name), value ? xstrdup(value) : NULL};
 }
 
 // "name\nvalue\0", or "name\0" for a key without a value.
-static int read_from_git(struct error **err)
+static int read_settings_from_git(struct error **err)
 {
     static const char *const argv[] = {"git", "config", "--null", "--list", NULL};
     cleanup_buf struct buf text = {0};
@@ -39,28 +37,28 @@ static int read_from_git(struct error **err)
     for (size_t at = 0; at < text.len; at += strlen(text.data + at) + 1) {
         char *value = strchr(text.data + at, '\n');
         if (!value) {
-            add(text.data + at, NULL);
+            add_setting(text.data + at, NULL);
             continue;
         }
         cleanup_free char *name = xstrndup(text.data + at, (size_t)(value - (text.data + at)));
-        add(name, value + 1);
+        add_setting(name, value + 1);
     }
     return 0;
 }
 
-static int on_entry(const git_config_entry *entry, void *context)
+static int add_entry(const git_config_entry *entry, void *context)
 {
-    add(entry->name, entry->value);
+    add_setting(entry->name, entry->value);
     return 0;
 }
 
-static int read_from_files(struct error **err)
+static int read_settings_from_files(struct error **err)
 {
     git_config *config = NULL;
     git_libgit2_init();
     int result = git_config_open_default(&config);
     if (result == 0)
-        result = git_config_foreach(config, on_entry, NULL);
+        result = git_config_foreach(config, add_entry, NULL);
     git_config_free(config);
     if (result == 0)
         return 0;
@@ -69,30 +67,30 @@ static int read_from_files(struct error **err)
                       last && last->message ? last->message : "libgit2 failed");
 }
 
-static void read_all(void)
+static void read_settings(void)
 {
     cleanup_free char *git = find_program("git");
     if (git)
-        read_from_git(&all.failure);
+        read_settings_from_git(&settings.failure);
     else
-        read_from_files(&all.failure);
+        read_settings_from_files(&settings.failure);
 }
 
-static int ready(struct error **err)
+static int settings_ready(struct error **err)
 {
-    pthread_once(&once, read_all);
-    if (!all.failure)
+    pthread_once(&settings_once, read_settings);
+    if (!settings.failure)
         return 0;
-    error_user(err, "%s", all.failure->message);
+    error_user(err, "%s", settings.failure->message);
     return -1;
 }
 
 // ---- "http.<url>.*" ----
-struct parts {
+struct url_parts {
     char *scheme, *user, *host, *port, *path;
 };
 
-static void parts_free(struct parts *p)
+static void url_parts_free(struct url_parts *p)
 {
     free(p->scheme);
     free(p->user);
@@ -100,33 +98,23 @@ static void parts_free(struct parts *p)
     free(p->port);
     free(p->path);
 }
-#define cleanup_parts __attribute__((cleanup(parts_free)))
-
-static char *part_of(CURLU *u, CURLUPart part, unsigned flags)
-{
-    char *text = NULL;
-    if (curl_url_get(u, part, &text, flags) != CURLUE_OK)
-        return NULL;
-    char *copy = xstrdup(text);
-    curl_free(text);
-    return copy;
-}
+#define cleanup_url_parts __attribute__((cleanup(url_parts_free)))
 
 // libcurl's parser refuses a '*' in a host, so "_wild_" replaces it.
-static bool parts_of(const char *url, struct parts *out)
+static bool url_parts_of(const char *url, struct url_parts *out)
 {
     static const struct placeholder star[] = {{"*", "_wild_"}};
     cleanup_free char *text = placeholders_expand(url, star, ARRAY_LEN(star));
     CURLU *u = curl_url();
     bool good = u && strstr(url, "://") &&
                 curl_url_set(u, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
-    *out = (struct parts){0};
+    *out = (struct url_parts){0};
     if (good) {
-        out->scheme = part_of(u, CURLUPART_SCHEME, 0);
-        out->user = part_of(u, CURLUPART_USER, CURLU_URLDECODE);
-        out->host = part_of(u, CURLUPART_HOST, 0);
-        out->port = part_of(u, CURLUPART_PORT, CURLU_DEFAULT_PORT);
-        out->path = part_of(u, CURLUPART_PATH, 0);
+        out->scheme = url_part(u, CURLUPART_SCHEME, 0);
+        out->user = url_part(u, CURLUPART_USER, CURLU_URLDECODE);
+        out->host = url_part(u, CURLUPART_HOST, 0);
+        out->port = url_part(u, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+        out->path = url_part(u, CURLUPART_PATH, 0);
     }
     curl_url_cleanup(u);
     return good && out->scheme && out->host;
@@ -176,10 +164,10 @@ static size_t host_length(const char *host)
     return n;
 }
 
-static bool fits(const char *pattern, const struct parts *url, struct fit *out)
+static bool pattern_fits(const char *pattern, const struct url_parts *url, struct fit *out)
 {
-    cleanup_parts struct parts p;
-    if (!parts_of(pattern, &p))
+    cleanup_url_parts struct url_parts p;
+    if (!url_parts_of(pattern, &p))
         return false;
     *out = (struct fit){.host = host_length(p.host), .user = p.user != NULL};
     return same_text(p.scheme, url->scheme) && host_matches(p.host, url->host) &&
@@ -208,27 +196,28 @@ static char *pattern_in(const char *name, const char *section, const char *key)
 }
 
 // Visits all values in order, without those that match worse than an earlier one.
-static int walk(const char *section, const char *key, const char *url,
-                void (*take)(const char *value, void *context), void *context, struct error **err)
+static int visit_settings(const char *section, const char *key, const char *url,
+                          void (*visit)(const char *value, void *context), void *context,
+                          struct error **err)
 {
     struct fit best = {0};
-    cleanup_parts struct parts parts = {0};
-    if (ready(err) < 0)
+    cleanup_url_parts struct url_parts parts = {0};
+    if (settings_ready(err) < 0)
         return -1;
-    bool is_url = parts_of(url, &parts);
-    for (size_t i = 0; i < all.n; i++) {
-        cleanup_free char *pattern = pattern_in(all.items[i].name, section, key);
+    bool is_url = url_parts_of(url, &parts);
+    for (size_t i = 0; i < settings.n; i++) {
+        cleanup_free char *pattern = pattern_in(settings.items[i].name, section, key);
         struct fit fit = {0};
-        if (!pattern || (*pattern && (!is_url || !fits(pattern, &parts, &fit))) ||
+        if (!pattern || (*pattern && (!is_url || !pattern_fits(pattern, &parts, &fit))) ||
             fit_order(&fit, &best) < 0)
             continue;
         best = fit;
-        take(all.items[i].value ? all.items[i].value : "true", context);
+        visit(settings.items[i].value ? settings.items[i].value : "true", context);
     }
     return 0;
 }
 
-static void take_last(const char *value, void *context)
+static void keep_last_value(const char *value, void *context)
 {
     *(const char **)context = value;
 }
@@ -237,10 +226,10 @@ int git_setting(const char *section, const char *key, const char *url, const cha
                 struct error **err)
 {
     *out = NULL;
-    return walk(section, key, url, take_last, out, err);
+    return visit_settings(section, key, url, keep_last_value, out, err);
 }
 
-static void take_all(const char *value, void *context)
+static void add_value(const char *value, void *context)
 {
     if (*value)
         strlist_add(context, value);
@@ -251,7 +240,7 @@ static void take_all(const char *value, void *context)
 int git_setting_list(const char *section, const char *key, const char *url, struct strlist *out,
                      struct error **err)
 {
-    return walk(section, key, url, take_all, out, err);
+    return visit_settings(section, key, url, add_value, out, err);
 }
 
 bool git_setting_is_true(const char *value)
@@ -267,10 +256,10 @@ char *git_url_instead(const char *url, struct error **err)
 {
     const char *base = NULL;
     size_t base_length = 0, longest = 0;
-    if (ready(err) < 0)
+    if (settings_ready(err) < 0)
         return NULL;
-    for (size_t i = 0; i < all.n; i++) {
-        const char *name = all.items[i].name, *value = all.items[i].value;
+    for (size_t i = 0; i < settings.n; i++) {
+        const char *name = settings.items[i].name, *value = settings.items[i].value;
         static const char head[] = "url.", tail[] = ".insteadof";
         size_t n = strlen(name), around = sizeof head + sizeof tail - 2;
         if (!value || n <= around || strncasecmp(name, head, sizeof head - 1) != 0 ||
@@ -286,7 +275,8 @@ char *git_url_instead(const char *url, struct error **err)
 }
 
 // ---- credential helpers ----
-static int credential(const char *verb, const struct buf *text, struct buf *out, struct error **err)
+static int run_git_credential(const char *verb, const struct buf *text, struct buf *out,
+                              struct error **err)
 {
     const char *const argv[] = {"git", "credential", verb, NULL};
     cleanup_strlist struct strlist environment = {0};
@@ -315,10 +305,10 @@ static int credential(const char *verb, const struct buf *text, struct buf *out,
     return result;
 }
 
-static void describe(const char *url, bool with_path, struct buf *out)
+static void describe_login(const char *url, bool with_path, struct buf *out)
 {
-    cleanup_parts struct parts p;
-    if (!parts_of(url, &p))
+    cleanup_url_parts struct url_parts p;
+    if (!url_parts_of(url, &p))
         return;
     bool standard = !p.port || (strcmp(p.scheme, "https") == 0 && strcmp(p.port, "443") == 0) ||
                     (strcmp(p.scheme, "http") == 0 && strcmp(p.port, "80") == 0);
@@ -331,7 +321,7 @@ static void describe(const char *url, bool with_path, struct buf *out)
     buf_puts(out, "\n");
 }
 
-static char *field_of(const struct buf *text, const char *name)
+static char *credential_field(const struct buf *text, const char *name)
 {
     size_t n = strlen(name);
     for (const char *line = text->data; line && *line;) {
@@ -353,14 +343,14 @@ int git_login_fill(const char *url, struct git_login *out, struct error **err)
         return -1;
     if (!git || !helper)
         return 0;
-    describe(url, true, &asked); // git drops the path unless credential.useHttpPath is set
+    describe_login(url, true, &asked); // git drops the path unless credential.useHttpPath is set
     cleanup_error struct error *why = NULL; // "terminal prompts disabled": no helper has a login
-    if (!asked.len || credential("fill", &asked, &out->text, &why) < 0) {
+    if (!asked.len || run_git_credential("fill", &asked, &out->text, &why) < 0) {
         git_login_free(out);
         return 0;
     }
-    out->user = field_of(&out->text, "username");
-    out->password = field_of(&out->text, "password");
+    out->user = credential_field(&out->text, "username");
+    out->password = credential_field(&out->text, "password");
     if (out->user && out->password)
         return 1;
     git_login_free(out);
@@ -371,13 +361,13 @@ void git_login_judge(const struct git_login *l, bool good)
 {
     cleanup_buf struct buf out = {0};
     if (l->text.len)
-        credential(good ? "approve" : "reject", &l->text, &out, NULL);
+        run_git_credential(good ? "approve" : "reject", &l->text, &out, NULL);
 }
 
 void git_login_free(struct git_login *l)
 {
-    http_wipe(l->user);
-    http_wipe(l->password);
+    secret_free(l->user);
+    secret_free(l->password);
     if (l->text.data)
         explicit_bzero(l->text.data, l->text.len);
     buf_free(&l->text);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes messages to the ASCII console over SCLP, before there is any operating system.
-#include "loader/console.h"
-
-#include "loader/machine.h"
+#include "loader/internal.h"
 
 #include <stddef.h>
 
@@ -42,7 +40,7 @@ _Static_assert(sizeof(struct sccb) == 4096, "an SCCB must not cross a page");
 // The first page of the scratch area; its address comes from the linker script.
 extern struct sccb sccb_page;
 
-static void begin(uint16_t length)
+static void sccb_begin(uint16_t length)
 {
     sccb_page.length = length;
     sccb_page.function = 0;
@@ -51,7 +49,7 @@ static void begin(uint16_t length)
     sccb_page.response = 0;
 }
 
-static void request(uint32_t command)
+static void sccb_request(uint32_t command)
 {
     int cc;
     // Busy: another request is under way. Its end is signalled too.
@@ -63,14 +61,14 @@ static void request(uint32_t command)
 
 static void set_send_mask(uint32_t send)
 {
-    begin(offsetof(struct sccb, mask) + sizeof(sccb_page.mask));
+    sccb_begin(offsetof(struct sccb, mask) + sizeof(sccb_page.mask));
     sccb_page.mask.zero = 0;
     sccb_page.mask.mask_length = 4;
     sccb_page.mask.receive = 0;
     sccb_page.mask.send = send;
     sccb_page.mask.sclp_receive = 0;
     sccb_page.mask.sclp_send = 0;
-    request(WRITE_EVENT_MASK);
+    sccb_request(WRITE_EVENT_MASK);
 }
 
 void console_on(void)
@@ -84,28 +82,28 @@ void console_off(void)
 }
 
 // Appends as much of the text as fits; two bytes stay free for the newline and the NUL.
-static size_t append(size_t used, const char *text)
+static size_t append_text(size_t used, const char *text)
 {
     for (; *text != '\0' && used < TEXT_ROOM - 2; text++)
         sccb_page.event.text[used++] = *text;
     return used;
 }
 
-static void send(size_t used)
+static void send_event(size_t used)
 {
     sccb_page.event.text[used++] = '\n';
     sccb_page.event.text[used++] = '\0';
-    begin((uint16_t)(offsetof(struct sccb, event.text) + used));
+    sccb_begin((uint16_t)(offsetof(struct sccb, event.text) + used));
     sccb_page.event.length = (uint16_t)(6 + used);
     sccb_page.event.type = ASCII_EVENT;
     sccb_page.event.flags = 0;
     sccb_page.event.zero = 0;
-    request(WRITE_EVENT_DATA);
+    sccb_request(WRITE_EVENT_DATA);
 }
 
 void console_line(const char *text)
 {
-    send(append(0, text));
+    send_event(append_text(0, text));
 }
 
 void console_line_hex(const char *text, uint64_t number)
@@ -119,5 +117,5 @@ void console_line_hex(const char *text, uint64_t number)
     } while (number != 0);
     *--p = 'x';
     *--p = '0';
-    send(append(append(0, text), p));
+    send_event(append_text(append_text(0, text), p));
 }

@@ -58,9 +58,9 @@ $(STAGE)/stages.o: lib/loader/stages.S $(STAGE)/stage3a.bin $(STAGE)/stage3b-rel
 	$(call say,CC,$<)
 	$(Q)$(CC) -Wa,-I,$(STAGE) -c -o $@ $<
 
-# For tests/e2e/loaders.bats: a kernel that reports what it was given (and one from before kernels
-# told the size of their command line area), a tool that puts images together by hand, and one that
-# plays the hypervisor.
+# For tests/e2e/loaders.bats: a kernel that reports what it was given (and an old one, without the size
+# of its command line area in it), a tool that assembles images by hand, and one that acts as the
+# hypervisor.
 LOADER_TEST := $(OBJ)/tests/e2e/loaders
 .PHONY: loader-tests
 loader-tests: $(addprefix $(LOADER_TEST)/,kernel.bin old-kernel.bin image hypervisor) \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entry, exit and privileged instructions of both loaders. z900 instructions only, so that even a
-// machine much too old for Secure Execution still says why it stops.
+// machine much too old for Secure Execution still shows why it stops.
 #include "loader/mode.inc"
 
 // Fixed storage locations (z/Architecture Principles of Operation, "Assigned Storage Locations").

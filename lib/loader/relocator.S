@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The start of the stage3b component. Runs wherever the image has it: copies the loader behind it
-// to 0xA000 and goes there (image format, section 7.3). The component lies above 0x14000, so the
+// to 0xA000 and goes there. The component lies above 0x14000, so the
 // two never overlap.
 #include "loader/mode.inc"
 

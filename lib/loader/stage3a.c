@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The first loader: runs as an ordinary guest, names the prepared parameter block (IPIB) to the
-// hypervisor and asks it to turn this guest into a protected one (image format, section 7.2).
-#include "loader/console.h"
-#include "loader/machine.h"
+// hypervisor and asks it to turn this guest into a protected one.
+#include "loader/internal.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The second loader: the first code of the protected guest. Moves kernel and command line to where
-// Linux expects them, passes the initrd's place, and jumps to the kernel (image format, section
-// 7.4).
-#include "loader/console.h"
-#include "loader/machine.h"
+// Linux expects them, passes the initrd's place, and jumps to the kernel.
+#include "loader/internal.h"
 
 #include <stddef.h>
 
@@ -42,7 +40,7 @@ _Static_assert(offsetof(struct linux_parameters, command_line) == 0x80, "paramet
 extern volatile struct linux_parameters linux_parameters;
 extern unsigned char linux_kernel[];
 
-static _Noreturn void refuse(const char *why)
+static _Noreturn void stop_with_message(const char *why)
 {
     console_line(why);
     stop(STOP_REFUSED);
@@ -50,7 +48,7 @@ static _Noreturn void refuse(const char *why)
 
 // Copies byte by byte in the direction that is safe when the areas overlap, whole words first. In
 // practice everything moves down.
-static void move(unsigned char *to, const unsigned char *from, uint64_t size)
+static void move_bytes(unsigned char *to, const unsigned char *from, uint64_t size)
 {
     typedef uint64_t __attribute__((may_alias, aligned(1))) word;
     if (to > from) {
@@ -70,9 +68,9 @@ static void move(unsigned char *to, const unsigned char *from, uint64_t size)
 static void place_kernel(const struct part *kernel)
 {
     if (kernel->size < KERNEL_START)
-        refuse("Invalid kernel");
-    move(linux_kernel, (const unsigned char *)kernel->address + KERNEL_START,
-         kernel->size - KERNEL_START);
+        stop_with_message("Invalid kernel");
+    move_bytes(linux_kernel, (const unsigned char *)kernel->address + KERNEL_START,
+               kernel->size - KERNEL_START);
 }
 
 static void place_command_line(const struct part *line)
@@ -81,13 +79,13 @@ static void place_command_line(const struct part *line)
     if (limit == 0)
         limit = LEGACY_COMMAND_LINE_SIZE;
     if (line->size > limit)
-        refuse("Command line is too large");
+        stop_with_message("Command line is too large");
     if (line->size == 0)
         return;
     const unsigned char *text = (const unsigned char *)line->address;
     if (text[line->size - 1] != '\0')
-        refuse("Command line needs to be null-terminated");
-    move((unsigned char *)linux_parameters.command_line, text, line->size);
+        stop_with_message("Command line needs to be null-terminated");
+    move_bytes((unsigned char *)linux_parameters.command_line, text, line->size);
 }
 
 _Noreturn void stage_main(void)

@@ -2,10 +2,9 @@
 // Makes the ID block and its authentication for SNP_LAUNCH_FINISH (ABI, section 8.18, tables
 // "Structure of the ID Block" and "Structure of the ID Authentication Information"; chapter 10 for
 // keys and signatures: numbers little-endian, 72 bytes each).
-#include "measure/measure.h"
+#include "measure/internal.h"
 
 #include "crypto/crypto.h"
-#include "measure/x86.h"
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
@@ -43,7 +42,7 @@ struct id_keys {
 
 // ---- keys ----
 
-static int bad_key(struct error **err, const char *path, const char *why)
+static int key_error(struct error **err, const char *path, const char *why)
 {
     error_user(err, "reading key %s: %s", path, why);
     return error_hint(err, "make one with `openssl genpkey -algorithm EC -pkeyopt "
@@ -55,8 +54,9 @@ static int check_curve(EVP_PKEY *key, const char *path, struct error **err)
     char group[64] = "";
     if (!EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_group_name(key, group, sizeof group, NULL) != 1 ||
         strcmp(group, CURVE) != 0)
-        return bad_key(err, path,
-                       "it is no key on the curve P-384, and SNP firmware knows no other");
+        return key_error(
+            err, path,
+            "it is not a key on the curve P-384, the only one that SNP firmware supports");
     return 0;
 }
 
@@ -65,7 +65,7 @@ static EVP_PKEY *load_key(const char *path, struct error **err)
     const char *why;
     EVP_PKEY *key = private_key_read(path, &why, err);
     if (why)
-        bad_key(err, path, why);
+        key_error(err, path, why);
     if (key && check_curve(key, path, err) < 0) {
         EVP_PKEY_free(key);
         key = NULL;
@@ -168,8 +168,8 @@ static int put_signature(const unsigned char *der, size_t length, unsigned char 
     return good ? 0 : -1;
 }
 
-static int sign(EVP_PKEY *key, const void *bytes, size_t length, unsigned char *out,
-                struct error **err)
+static int sign_bytes(EVP_PKEY *key, const void *bytes, size_t length, unsigned char *out,
+                      struct error **err)
 {
     unsigned char der[256];
     size_t der_length = sizeof der;
@@ -187,11 +187,11 @@ int id_auth_make(const unsigned char block[static ID_BLOCK_SIZE], const struct i
     memset(out, 0, ID_AUTH_SIZE);
     put_le(out + AUTH_ID_ALGORITHM, ALGORITHM_P384, 4);
     memcpy(out + AUTH_ID_KEY, k->id_public, ID_KEY_SIZE);
-    if (sign(k->id, block, ID_BLOCK_SIZE, out + AUTH_BLOCK_SIGNATURE, err) < 0)
+    if (sign_bytes(k->id, block, ID_BLOCK_SIZE, out + AUTH_BLOCK_SIGNATURE, err) < 0)
         return -1;
     if (!k->author)
         return 0;
     put_le(out + AUTH_AUTHOR_ALGORITHM, ALGORITHM_P384, 4);
     memcpy(out + AUTH_AUTHOR_KEY, k->author_public, ID_KEY_SIZE);
-    return sign(k->author, k->id_public, ID_KEY_SIZE, out + AUTH_ID_KEY_SIGNATURE, err);
+    return sign_bytes(k->author, k->id_public, ID_KEY_SIZE, out + AUTH_ID_KEY_SIGNATURE, err);
 }

@@ -1,21 +1,88 @@
 // SPDX-License-Identifier: Apache-2.0
 // Computes the digest of each kind of launch, in the order of the measurements.
-#include "measure/measure.h"
+#include "measure/internal.h"
 
 #include "base/error.h"
 #include "crypto/crypto.h"
-#include "measure/kernel.h"
-#include "measure/launch_digest.h"
-#include "measure/ovmf.h"
-#include "measure/tdx.h"
 
 #define SHA256_SIZE 32u
+
+// ---- the digest of an SNP guest, page by page ----
+// ABI, section 8.17.2 and its table "Layout of the PAGE_INFO structure": for each page that enters
+// the guest, the new digest is SHA-384 over
+//
+//   00h  48 bytes  the digest so far (zeros at first)
+//   30h  48 bytes  SHA-384 of the page; zeros unless the type is NORMAL or VMSA
+//   60h  le16      length of this structure, 70h
+//   62h  u8        page type
+//   63h  u8        bit 0: the page belongs to an initial migration image; 0 here
+//   64h  3 bytes   permissions of VMPL 3, 2, 1; 0 here
+//   67h  u8        zero
+//   68h  le64      guest physical address
+
+enum page_info_offset {
+    INFO_DIGEST = 0x00,
+    INFO_CONTENTS = 0x30,
+    INFO_LENGTH = 0x60,
+    INFO_TYPE = 0x62,
+    INFO_ADDRESS = 0x68,
+    INFO_SIZE = 0x70
+};
+
+static int sha384_digest(const void *bytes, size_t length, unsigned char out[static SHA384_SIZE],
+                         struct error **err)
+{
+    if (EVP_Digest(bytes, length, out, NULL, EVP_sha384(), NULL) != 1)
+        return crypto_error(err, "computing a launch digest");
+    return 0;
+}
+
+static int extend_snp_digest(struct snp_digest *d, enum snp_page_type type, uint64_t address,
+                             const unsigned char contents[static SHA384_SIZE], struct error **err)
+{
+    unsigned char info[INFO_SIZE] = {0};
+    memcpy(info + INFO_DIGEST, d->value, SHA384_SIZE);
+    memcpy(info + INFO_CONTENTS, contents, SHA384_SIZE);
+    put_le(info + INFO_LENGTH, INFO_SIZE, 2);
+    info[INFO_TYPE] = (unsigned char)type;
+    put_le(info + INFO_ADDRESS, address, 8);
+    return sha384_digest(info, sizeof info, d->value, err);
+}
+
+int snp_digest_page(struct snp_digest *d, enum snp_page_type type, uint64_t address,
+                    const unsigned char page[static X86_PAGE], struct error **err)
+{
+    unsigned char contents[SHA384_SIZE];
+    if (sha384_digest(page, X86_PAGE, contents, err) < 0)
+        return -1;
+    return extend_snp_digest(d, type, address, contents, err);
+}
+
+int snp_digest_range(struct snp_digest *d, enum snp_page_type type, uint64_t address, uint64_t size,
+                     struct error **err)
+{
+    static const unsigned char nothing[SHA384_SIZE];
+    for (uint64_t at = 0; at < size; at += X86_PAGE)
+        if (extend_snp_digest(d, type, address + at, nothing, err) < 0)
+            return -1;
+    return 0;
+}
+
+// `size` bytes (whole pages) of PAGE_NORMAL.
+static int snp_digest_content(struct snp_digest *d, uint64_t address, const unsigned char *bytes,
+                              uint64_t size, struct error **err)
+{
+    for (uint64_t at = 0; at < size; at += X86_PAGE)
+        if (snp_digest_page(d, PAGE_NORMAL, address + at, bytes + at, err) < 0)
+            return -1;
+    return 0;
+}
 
 // A launch under measurement.
 struct launch {
     const struct launch_inputs *in;
     struct launch_measurement *out;
-    struct snp_firmware firmware;
+    struct ovmf_image firmware;
     unsigned char hashes[SNP_HASHES_SIZE]; // if there is a kernel
 };
 
@@ -29,7 +96,7 @@ static int sha256_add(EVP_MD_CTX *c, const void *bytes, size_t length, struct er
 }
 
 // The digest so far; the context can be continued.
-static int sha256_so_far(const EVP_MD_CTX *c, unsigned char *out, struct error **err)
+static int sha256_intermediate(const EVP_MD_CTX *c, unsigned char *out, struct error **err)
 {
     EVP_MD_CTX *copy = EVP_MD_CTX_new();
     bool good =
@@ -38,7 +105,7 @@ static int sha256_so_far(const EVP_MD_CTX *c, unsigned char *out, struct error *
     return good ? 0 : crypto_error(err, "computing a launch digest");
 }
 
-static int sev_vcpus(struct launch *l, EVP_MD_CTX *c, struct error **err)
+static int add_sev_vcpus(struct launch *l, EVP_MD_CTX *c, struct error **err)
 {
     const struct launch_inputs *in = l->in;
     unsigned char page[X86_PAGE];
@@ -49,13 +116,13 @@ static int sev_vcpus(struct launch *l, EVP_MD_CTX *c, struct error **err)
             snp_vmsa_without_fpu(page);
         if (sha256_add(c, page, sizeof page, err) < 0 ||
             (n >= in->first_vcpus &&
-             sha256_so_far(c, l->out->digest[n - in->first_vcpus], err) < 0))
+             sha256_intermediate(c, l->out->digest[n - in->first_vcpus], err) < 0))
             return -1;
     }
     return 0;
 }
 
-static int sev_contents(struct launch *l, EVP_MD_CTX *c, struct error **err)
+static int add_sev_contents(struct launch *l, EVP_MD_CTX *c, struct error **err)
 {
     if (EVP_DigestInit_ex(c, EVP_sha256(), NULL) != 1)
         return crypto_error(err, "computing a launch digest");
@@ -67,11 +134,11 @@ static int sev_contents(struct launch *l, EVP_MD_CTX *c, struct error **err)
 static int measure_sev(struct launch *l, struct error **err)
 {
     EVP_MD_CTX *c = EVP_MD_CTX_new();
-    int result = c ? sev_contents(l, c, err) : crypto_error(err, "computing a launch digest");
+    int result = c ? add_sev_contents(l, c, err) : crypto_error(err, "computing a launch digest");
     if (!result && launch_kind_has_vcpus(l->in->kind))
-        result = sev_vcpus(l, c, err);
+        result = add_sev_vcpus(l, c, err);
     else if (!result)
-        result = sha256_so_far(c, l->out->digest[0], err);
+        result = sha256_intermediate(c, l->out->digest[0], err);
     EVP_MD_CTX_free(c);
     return result;
 }
@@ -85,8 +152,8 @@ static const enum snp_page_type page_types[] = {
     [SNP_KERNEL_HASHES] = PAGE_ZERO, // without a kernel
 };
 
-static int snp_section(struct launch *l, const struct snp_section *s, struct snp_digest *d,
-                       struct error **err)
+static int add_snp_section(struct launch *l, const struct snp_section *s, struct snp_digest *d,
+                           struct error **err)
 {
     unsigned char page[X86_PAGE] = {0};
     if (s->type == SNP_KERNEL_HASHES && l->in->kernel) {
@@ -100,16 +167,17 @@ static int snp_section(struct launch *l, const struct snp_section *s, struct snp
 }
 
 // EC2 adds the CPUID page after all others.
-static int snp_sections(struct launch *l, struct snp_digest *d, struct error **err)
+static int add_snp_sections(struct launch *l, struct snp_digest *d, struct error **err)
 {
-    const struct snp_firmware *f = &l->firmware;
+    const struct ovmf_image *f = &l->firmware;
     bool late = l->in->vmm == VMM_EC2;
     for (size_t i = 0; i < f->sections; i++)
         if (!(late && f->section[i].type == SNP_CPUID) &&
-            snp_section(l, &f->section[i], d, err) < 0)
+            add_snp_section(l, &f->section[i], d, err) < 0)
             return -1;
     for (size_t i = 0; i < f->sections; i++)
-        if (late && f->section[i].type == SNP_CPUID && snp_section(l, &f->section[i], d, err) < 0)
+        if (late && f->section[i].type == SNP_CPUID &&
+            add_snp_section(l, &f->section[i], d, err) < 0)
             return -1;
     return 0;
 }
@@ -117,11 +185,11 @@ static int snp_sections(struct launch *l, struct snp_digest *d, struct error **e
 static int measure_snp(struct launch *l, struct error **err)
 {
     const struct launch_inputs *in = l->in;
-    const struct snp_firmware *f = &l->firmware;
+    const struct ovmf_image *f = &l->firmware;
     struct snp_digest d = {0};
     unsigned char page[X86_PAGE];
     if (snp_digest_content(&d, f->address, f->bytes, f->size, err) < 0 ||
-        snp_sections(l, &d, err) < 0)
+        add_snp_sections(l, &d, err) < 0)
         return -1;
     for (unsigned n = 1; n <= in->last_vcpus; n++) {
         snp_vmsa(in->vmm, n == 1 ? VMSA_RESET_VECTOR : f->reset_address, in->cpu_signature,
@@ -144,8 +212,8 @@ static int measure_rtmr2(struct launch *l, const struct tdx_order *order,
     if (!bzimage_version(kernel, l->out->kernel.size, &major, &minor)) {
         error_user(err, "reading kernel %s: it does not say which version of Linux it is",
                    l->in->kernel);
-        return error_hint(err, "from 6.9 on kernels measure command line and initrd, and whether "
-                               "this one does cannot be told");
+        return error_hint(err, "Linux 6.9 and later measure command line and initrd; whether this "
+                               "kernel does is unknown");
     }
     if (major < 6 || (major == 6 && minor < 9)) {
         log_warning("%s is Linux %u.%u, which measures neither command line nor initrd on TDX (6.9 "
@@ -157,16 +225,16 @@ static int measure_rtmr2(struct launch *l, const struct tdx_order *order,
     return tdx_rtmr2(l->in, order, l->out->rtmr2, err);
 }
 
-static int other_firmware(enum launch_kind kind, struct error **err);
+static int hint_firmware(enum launch_kind kind, struct error **err);
 
 static int measure_rtmrs(struct launch *l, struct error **err)
 {
     const struct launch_inputs *in = l->in;
-    struct firmware_facts facts;
+    struct ovmf_facts facts;
     struct tdx_order order;
     cleanup_free unsigned char *kernel = NULL;
-    if (firmware_look(in->firmware, l->firmware.bytes, l->firmware.size, &facts, err) < 0)
-        return other_firmware(LAUNCH_TDX, err);
+    if (ovmf_read_facts(in->firmware, l->firmware.bytes, l->firmware.size, &facts, err) < 0)
+        return hint_firmware(LAUNCH_TDX, err);
     if (tdx_find_order(in, &facts, &order, err) < 0 ||
         launch_read_kernel(in, &kernel, &l->out->kernel, err) < 0 ||
         measure_rtmr2(l, &order, kernel, err) < 0)
@@ -180,7 +248,7 @@ static int measure_tdx(struct launch *l, struct error **err)
 {
     const struct launch_inputs *in = l->in;
     if (tdx_mrtd(in->firmware, &l->firmware, in->two_pass, l->out->digest[0], err) < 0)
-        return other_firmware(LAUNCH_TDX, err);
+        return hint_firmware(LAUNCH_TDX, err);
     return in->kernel ? measure_rtmrs(l, err) : 0;
 }
 
@@ -189,26 +257,26 @@ static int measure_tdx(struct launch *l, struct error **err)
 const char *const launch_kind_names[LAUNCH_KINDS] = {
     [LAUNCH_SEV] = "sev", [LAUNCH_SEV_ES] = "sev-es", [LAUNCH_SNP] = "snp", [LAUNCH_TDX] = "tdx"};
 
-#define FOR_SEV                                                                                    \
+#define SEV_FIRMWARE_HINT                                                                          \
     "give an OVMF.fd for confidential guests, whole: `kbuild ovmf-sev` builds OVMF's AmdSev "      \
     "platform"
-#define FOR_TDX                                                                                    \
+#define TDX_FIRMWARE_HINT                                                                          \
     "give an OVMF.fd for trust domains, whole: `kbuild ovmf-tdx` builds OVMF's IntelTdx platform"
 
-static const struct kind {
+static const struct launch_kind_row {
     bool vcpus, features, sections; // what is measured
     bool hashes;                    // a kernel is measured by its hash, in the firmware's table
     size_t digest_size;
     int (*measure)(struct launch *l, struct error **err);
     const char *firmware; // the hint for those who gave another one
 } launch_kinds[LAUNCH_KINDS] = {
-    [LAUNCH_SEV] = {false, false, false, true, SHA256_SIZE, measure_sev, FOR_SEV},
-    [LAUNCH_SEV_ES] = {true, false, false, true, SHA256_SIZE, measure_sev, FOR_SEV},
-    [LAUNCH_SNP] = {true, true, true, true, SHA384_SIZE, measure_snp, FOR_SEV},
-    [LAUNCH_TDX] = {false, false, false, false, SHA384_SIZE, measure_tdx, FOR_TDX},
+    [LAUNCH_SEV] = {false, false, false, true, SHA256_SIZE, measure_sev, SEV_FIRMWARE_HINT},
+    [LAUNCH_SEV_ES] = {true, false, false, true, SHA256_SIZE, measure_sev, SEV_FIRMWARE_HINT},
+    [LAUNCH_SNP] = {true, true, true, true, SHA384_SIZE, measure_snp, SEV_FIRMWARE_HINT},
+    [LAUNCH_TDX] = {false, false, false, false, SHA384_SIZE, measure_tdx, TDX_FIRMWARE_HINT},
 };
 
-static int other_firmware(enum launch_kind kind, struct error **err)
+static int hint_firmware(enum launch_kind kind, struct error **err)
 {
     if (err && *err && !(*err)->hint)
         error_hint(err, "%s", launch_kinds[kind].firmware);
@@ -267,14 +335,14 @@ static int check_qemu(const struct launch_inputs *in, struct error **err)
     if (in->initrd && in->qemu_version < QEMU_KEEPS_HEADER && !in->memory_mib)
         return error_set(
             err, ERROR_USAGE,
-            "QEMU before 10.2 writes the initrd's place into the kernel: give the guest's "
+            "QEMU before 10.2 writes the initrd's address into the kernel: give the guest's "
             "memory in MiB (--memory), on which it depends");
     return 0;
 }
 
 static int check_inputs(const struct launch_inputs *in, struct error **err)
 {
-    const struct kind *k = &launch_kinds[in->kind];
+    const struct launch_kind_row *k = &launch_kinds[in->kind];
     if (k->vcpus && check_vcpus(in, err) < 0)
         return -1;
     if (k->features && !(in->guest_features & SNP_FEATURE_ACTIVE)) {
@@ -292,31 +360,29 @@ static int check_inputs(const struct launch_inputs *in, struct error **err)
 static int check_reset(const struct launch *l, struct error **err)
 {
     if (!l->firmware.has_reset)
-        return snp_firmware_error(
-            err, l->in->firmware,
-            "it has no SEV-ES reset block, so only plain SEV guests can start");
+        return ovmf_error(err, l->in->firmware,
+                          "it has no SEV-ES reset block, so only plain SEV guests can start");
     if (l->firmware.reset_address == 0)
-        return snp_firmware_error(err, l->in->firmware,
-                                  "the address in its SEV-ES reset block is 0");
+        return ovmf_error(err, l->in->firmware, "the address in its SEV-ES reset block is 0");
     return 0;
 }
 
 // The table must fit into its area, and with SNP the area into its page.
 static int check_hashes(const struct launch *l, struct error **err)
 {
-    const struct snp_firmware *f = &l->firmware;
+    const struct ovmf_image *f = &l->firmware;
     const char *name = l->in->firmware;
     bool snp = l->in->kind == LAUNCH_SNP;
-    const struct snp_section *s = snp_firmware_section(f, SNP_KERNEL_HASHES);
+    const struct snp_section *s = ovmf_sev_section(f, SNP_KERNEL_HASHES);
     if (!f->has_hashes) {
-        snp_firmware_error(err, name, "it has no place for the hashes of a kernel");
+        ovmf_error(err, name, "it has no area for the hashes of a kernel");
         return error_hint(err, "measured direct boot needs OVMF's AmdSev platform "
                                "(OvmfPkg/AmdSev/AmdSevX64.dsc): `kbuild ovmf-sev` builds it");
     }
     if (snp && !s) {
-        snp_firmware_error(err, name,
-                           "its SEV metadata has no page for the hashes of a kernel (no section "
-                           "SNP_KERNEL_HASHES), so SNP would not measure them");
+        ovmf_error(err, name,
+                   "its SEV metadata has no page for the hashes of a kernel (no section "
+                   "SNP_KERNEL_HASHES), so SNP would not measure them");
         return error_hint(err,
                           "build OVMF's AmdSev platform from a newer edk2: edk2-stable202411 has "
                           "this section, edk2-stable202211 has not");
@@ -324,16 +390,16 @@ static int check_hashes(const struct launch *l, struct error **err)
     uint64_t end = (uint64_t)f->hashes_address + SNP_HASHES_SIZE;
     if (f->hashes_size < SNP_HASHES_SIZE ||
         (snp && (f->hashes_address < s->address || end > (uint64_t)s->address + s->size)))
-        return snp_firmware_error(
-            err, name, "its place for the hashes of a kernel (0x%x bytes at 0x%x) cannot hold them",
+        return ovmf_error(
+            err, name, "its area for the hashes of a kernel (0x%x bytes at 0x%x) cannot hold them",
             f->hashes_size, f->hashes_address);
     return 0;
 }
 
 static int check_firmware(struct launch *l, struct error **err)
 {
-    const struct kind *k = &launch_kinds[l->in->kind];
-    if (k->sections && snp_firmware_sections(l->in->firmware, &l->firmware, err) < 0)
+    const struct launch_kind_row *k = &launch_kinds[l->in->kind];
+    if (k->sections && ovmf_read_sev_sections(l->in->firmware, &l->firmware, err) < 0)
         return -1;
     if (k->vcpus && check_reset(l, err) < 0)
         return -1;
@@ -347,16 +413,15 @@ static int read_firmware(struct launch *l, unsigned char **bytes, struct error *
     const char *path = l->in->firmware;
     struct launch_file *file = &l->out->firmware;
     if (launch_read_firmware(path, bytes, file, err) < 0 ||
-        snp_firmware_parse(path, *bytes, file->size, &l->firmware, err) < 0 ||
-        check_firmware(l, err) < 0)
-        return other_firmware(l->in->kind, err);
+        ovmf_parse(path, *bytes, file->size, &l->firmware, err) < 0 || check_firmware(l, err) < 0)
+        return hint_firmware(l->in->kind, err);
     return 0;
 }
 
-static int measure(const struct launch_inputs *in, unsigned char **bytes,
-                   struct launch_measurement *out, struct error **err)
+static int measure_launch(const struct launch_inputs *in, unsigned char **bytes,
+                          struct launch_measurement *out, struct error **err)
 {
-    const struct kind *k = &launch_kinds[in->kind];
+    const struct launch_kind_row *k = &launch_kinds[in->kind];
     struct launch l = {.in = in, .out = out};
     if (check_inputs(in, err) < 0 || read_firmware(&l, bytes, err) < 0)
         return -1;
@@ -378,7 +443,7 @@ int launch_measure(const struct launch_inputs *in, struct launch_measurement *ou
 {
     cleanup_free unsigned char *bytes = NULL;
     *out = (struct launch_measurement){0};
-    int result = measure(in, &bytes, out, err);
+    int result = measure_launch(in, &bytes, out, err);
     if (result < 0)
         launch_measurement_free(out);
     return result;
@@ -388,64 +453,4 @@ void launch_measurement_free(struct launch_measurement *m)
 {
     free(m->digest);
     *m = (struct launch_measurement){0};
-}
-
-// ---- launch digest ----
-// Computes the launch digest of an SNP guest, page by page.
-
-enum page_info {
-    INFO_DIGEST = 0x00,
-    INFO_CONTENTS = 0x30,
-    INFO_LENGTH = 0x60,
-    INFO_TYPE = 0x62,
-    INFO_ADDRESS = 0x68,
-    INFO_SIZE = 0x70
-};
-
-static int sha384(const void *bytes, size_t length, unsigned char out[static SHA384_SIZE],
-                  struct error **err)
-{
-    if (EVP_Digest(bytes, length, out, NULL, EVP_sha384(), NULL) != 1)
-        return crypto_error(err, "computing a launch digest");
-    return 0;
-}
-
-static int extend(struct snp_digest *d, enum snp_page_type type, uint64_t address,
-                  const unsigned char contents[static SHA384_SIZE], struct error **err)
-{
-    unsigned char info[INFO_SIZE] = {0};
-    memcpy(info + INFO_DIGEST, d->value, SHA384_SIZE);
-    memcpy(info + INFO_CONTENTS, contents, SHA384_SIZE);
-    put_le(info + INFO_LENGTH, INFO_SIZE, 2);
-    info[INFO_TYPE] = (unsigned char)type;
-    put_le(info + INFO_ADDRESS, address, 8);
-    return sha384(info, sizeof info, d->value, err);
-}
-
-int snp_digest_page(struct snp_digest *d, enum snp_page_type type, uint64_t address,
-                    const unsigned char page[static X86_PAGE], struct error **err)
-{
-    unsigned char contents[SHA384_SIZE];
-    if (sha384(page, X86_PAGE, contents, err) < 0)
-        return -1;
-    return extend(d, type, address, contents, err);
-}
-
-int snp_digest_range(struct snp_digest *d, enum snp_page_type type, uint64_t address, uint64_t size,
-                     struct error **err)
-{
-    static const unsigned char nothing[SHA384_SIZE];
-    for (uint64_t at = 0; at < size; at += X86_PAGE)
-        if (extend(d, type, address + at, nothing, err) < 0)
-            return -1;
-    return 0;
-}
-
-int snp_digest_content(struct snp_digest *d, uint64_t address, const unsigned char *bytes,
-                       uint64_t size, struct error **err)
-{
-    for (uint64_t at = 0; at < size; at += X86_PAGE)
-        if (snp_digest_page(d, PAGE_NORMAL, address + at, bytes + at, err) < 0)
-            return -1;
-    return 0;
 }

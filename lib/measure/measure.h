@@ -10,14 +10,15 @@
 // Architecture Programmer's Manual, volume 2, appendix B, table B-4 (the VMSA), here "APM"; OVMF's
 // OvmfPkg/ResetVector/Ia16/ResetVectorVtf0.asm and X64/OvmfSevMetadata.asm; QEMU's
 // target/i386/sev.c; for TDX the Intel TDX Module Base Specification, document 348549, and the
-// TDX Virtual Firmware Design Guide, document 344991 (tdx.h).
+// TDX Virtual Firmware Design Guide, document 344991.
 //
-// Everything here is little-endian. Strings of `struct launch_inputs` belong to the caller.
+// Everything here is little-endian. Strings of `struct launch_inputs` are borrowed; a measurement
+// is released with launch_measurement_free(), keys with id_keys_free().
 #ifndef KBUILD_MEASURE_MEASURE_H
 #define KBUILD_MEASURE_MEASURE_H
 
-#include "base/memory.h"
 #include "base/digest.h"
+#include "base/memory.h"
 
 #define LAUNCH_DIGEST_MAX 48u  // bytes; SHA-384
 #define LAUNCH_VCPUS_MAX 1024u // KVM's own limit unless it is configured otherwise
@@ -53,7 +54,7 @@ struct launch_inputs {
     bool legacy_vm_type;              // SEV-ES: KVM leaves the FPU's state out of the VMSA
     unsigned qemu_version;            // LAUNCH_TDX with a kernel: QEMU_VERSION(major, minor)
     uint64_t memory_mib;              // the same, if QEMU places the initrd: the guest's memory
-    unsigned edk2_version;            // the same: the firmware's release, as 202411; 0: not said
+    unsigned edk2_version;            // the same: the firmware's release, as 202411; 0: not given
     bool two_pass;                    // LAUNCH_TDX: the host adds all pages of a section first
 };
 #define QEMU_VERSION(major, minor) ((major)*1000u + (minor))

@@ -27,8 +27,8 @@ static json_t *number_json(uint64_t value)
 }
 
 // Names without folders, so that reference values do not depend on the place of the files.
-static void set_file(json_t *inputs, const char *what, const char *path,
-                     const struct launch_file *f)
+static void set_file_json(json_t *inputs, const char *what, const char *path,
+                          const struct launch_file *f)
 {
     json_t *value = json_null();
     if (f->given) {
@@ -42,9 +42,9 @@ static void set_file(json_t *inputs, const char *what, const char *path,
 static json_t *inputs_json(const struct launch_inputs *in, const struct launch_measurement *m)
 {
     json_t *inputs = json_object();
-    set_file(inputs, "firmware", in->firmware, &m->firmware);
-    set_file(inputs, "kernel", in->kernel, &m->kernel);
-    set_file(inputs, "initrd", in->initrd, &m->initrd);
+    set_file_json(inputs, "firmware", in->firmware, &m->firmware);
+    set_file_json(inputs, "kernel", in->kernel, &m->kernel);
+    set_file_json(inputs, "initrd", in->initrd, &m->initrd);
     json_object_set_new(inputs, "append",
                         in->kernel ? json_string(in->append ? in->append : "") : json_null());
     return inputs;
@@ -105,8 +105,9 @@ static int set_measurements(json_t *all, const struct launch_inputs *in,
     return 0;
 }
 
-static int fill(json_t *all, const struct launch_inputs *in, const struct launch_measurement *m,
-                const struct id_block_values *id, const struct id_keys *keys, struct error **err)
+static int fill_reference(json_t *all, const struct launch_inputs *in,
+                          const struct launch_measurement *m, const struct id_block_values *id,
+                          const struct id_keys *keys, struct error **err)
 {
     json_object_set_new(all, "kbuild_launch_reference", json_integer(1));
     json_object_set_new(all, "kbuild", json_string(KBUILD_VERSION));
@@ -143,7 +144,7 @@ int launch_reference(const struct launch_inputs *in, const struct launch_measure
                      struct error **err)
 {
     json_t *all = json_object();
-    int result = fill(all, in, m, id, keys, err);
+    int result = fill_reference(all, in, m, id, keys, err);
     cleanup_free char *text = result ? NULL : json_dumps(all, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     json_decref(all);
     if (result)

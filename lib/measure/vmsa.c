@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fills in a VMSA with the common values and those of each VMM, and lists QEMU's CPU models.
-#include "measure/launch_digest.h"
-
-#include "measure/measure.h"
+#include "measure/internal.h"
 
 #include <string.h>
 
@@ -37,7 +35,7 @@ enum vmsa_offset {
 static const struct vmsa_field {
     uint16_t offset, bytes;
     uint64_t value;
-} fields[] = {
+} vmsa_fields[] = {
     {VMSA_EFER, 8, 0x1000}, // SVME, set by KVM
     {VMSA_CR4, 8, 0x40},    // MCE, set by KVM
     {VMSA_CR0, 8, 0x10},    {VMSA_DR7, 8, 0x400}, {VMSA_DR6, 8, 0xFFFF0FF0},
@@ -46,21 +44,21 @@ static const struct vmsa_field {
 
 static const struct vmsa_segment {
     uint16_t offset, attributes;
-} segments[] = {
+} vmsa_segments[] = {
     {VMSA_ES, 0x93}, {VMSA_DS, 0x93}, {VMSA_FS, 0x93},   {VMSA_GS, 0x93},
     {VMSA_GDTR, 0},  {VMSA_IDTR, 0},  {VMSA_LDTR, 0x82},
 };
 
 // The values that differ. Only QEMU resets registers as real hardware does, where RDX holds the
 // signature of the processor; the other two start with a fixed RDX and with FPU state zero.
-static const struct start {
+static const struct vmsa_reset {
     uint16_t cs_first, cs_other; // attributes at the reset vector and elsewhere
     uint16_t ss, tr;
     bool signature_in_rdx;
     uint64_t rdx, pat;
     uint32_t mxcsr;
     uint16_t fcw;
-} starts[VMMS] = {
+} vmsa_resets[VMMS] = {
     [VMM_QEMU] = {0x9B, 0x9B, 0x93, 0x8B, true, 0, 0x0007040600070406, 0x1F80, 0x037F},
     [VMM_EC2] = {0x9A, 0x9B, 0x92, 0x83, false, 0x600, 0x0007040600070406, 0, 0},
     [VMM_GCE] = {0x9B, 0x9B, 0x93, 0x8B, false, 0x600, 0x0000000000070106, 0, 0},
@@ -78,11 +76,12 @@ static void put_segment(unsigned char *page, enum vmsa_offset at, uint16_t selec
 void snp_vmsa(enum launch_vmm vmm, uint32_t start, uint32_t cpu_signature, uint64_t features,
               unsigned char page[static X86_PAGE])
 {
-    const struct start *s = &starts[vmm];
+    const struct vmsa_reset *s = &vmsa_resets[vmm];
     memset(page, 0, X86_PAGE);
-    for (const struct vmsa_field *f = fields; f < fields + ARRAY_LEN(fields); f++)
+    for (const struct vmsa_field *f = vmsa_fields; f < vmsa_fields + ARRAY_LEN(vmsa_fields); f++)
         put_le(page + f->offset, f->value, f->bytes);
-    for (const struct vmsa_segment *g = segments; g < segments + ARRAY_LEN(segments); g++)
+    for (const struct vmsa_segment *g = vmsa_segments; g < vmsa_segments + ARRAY_LEN(vmsa_segments);
+         g++)
         put_segment(page, g->offset, 0, g->attributes, 0);
     // Real mode: CS:IP with a base of its own reaches the last 64 KiB below 4 GiB.
     put_segment(page, VMSA_CS, 0xF000, start == VMSA_RESET_VECTOR ? s->cs_first : s->cs_other,
@@ -108,10 +107,10 @@ void snp_vmsa_without_fpu(unsigned char page[static X86_PAGE])
 // builtin_x86_defs[] up to version 10.1). A version ("EPYC-v4") changes features, never the
 // signature, so a row has only the number of versions.
 
-static const struct model {
+static const struct cpu_model {
     const char *name;
     unsigned versions, family, model, stepping;
-} models[] = {
+} cpu_models[] = {
     {"EPYC", 5, 23, 1, 2},       {"EPYC-IBPB", 0, 23, 1, 2},   {"EPYC-Rome", 5, 23, 49, 0},
     {"EPYC-Milan", 3, 25, 1, 1}, {"EPYC-Genoa", 2, 25, 17, 0}, {"EPYC-Turin", 1, 26, 0, 0},
 };
@@ -126,7 +125,7 @@ uint32_t cpu_signature(unsigned family, unsigned model, unsigned stepping)
 
 void cpu_type_names(struct strlist *out)
 {
-    for (const struct model *m = models; m < models + ARRAY_LEN(models); m++) {
+    for (const struct cpu_model *m = cpu_models; m < cpu_models + ARRAY_LEN(cpu_models); m++) {
         strlist_add(out, m->name);
         for (unsigned v = 1; v <= m->versions; v++)
             strlist_addf(out, "%s-v%u", m->name, v);
@@ -134,7 +133,7 @@ void cpu_type_names(struct strlist *out)
 }
 
 // Is `name` this model, or a version of it?
-static bool is_model(const struct model *m, const char *name)
+static bool is_cpu_model(const struct cpu_model *m, const char *name)
 {
     if (!strcmp(name, m->name))
         return true;
@@ -148,8 +147,8 @@ static bool is_model(const struct model *m, const char *name)
 
 int cpu_type_signature(const char *name, uint32_t *out, struct error **err)
 {
-    for (const struct model *m = models; m < models + ARRAY_LEN(models); m++) {
-        if (!is_model(m, name))
+    for (const struct cpu_model *m = cpu_models; m < cpu_models + ARRAY_LEN(cpu_models); m++) {
+        if (!is_cpu_model(m, name))
             continue;
         *out = cpu_signature(m->family, m->model, m->stepping);
         return 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Root file systems as OCI images, and OCI images of registries as root file systems. An image made
-// here (OCI image specification 1.0: manifest.md, config.md, layer.md, image-layout.md) is one
-// layer, a config and a manifest, all blobs of the store, and named by the digest of its manifest.
+// Root file systems as OCI images, and OCI images of registries as root file systems, by the OCI
+// Image Format Specification 1.1, whose pages are cited by name. An image made here (manifest.md,
+// config.md, layer.md) is one layer, a config and a manifest, all blobs of the store, and named by
+// the digest of its manifest. It uses nothing that 1.0 does not have.
 //
 // The layer is an uncompressed tar. Its bytes follow from the tree's digest alone: the same tree
 // gives the same manifest digest on every machine, and keys are made of that digest; compressed
@@ -11,9 +12,9 @@
 #ifndef KBUILD_OCI_OCI_H
 #define KBUILD_OCI_OCI_H
 
-#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "registry/registry.h"
 #include "store/store.h"
 
@@ -30,13 +31,7 @@ struct oci_image {
 int oci_store_rootfs(struct store *s, const char *tree_digest, const struct oci_image *image,
                      char manifest_digest[static DIGEST_HEX_SIZE], struct error **err);
 
-// ---- layer ----
-
-// Writes the layer of a tree, as described above, as a blob.
-int oci_store_layer(struct store *s, const char *tree_digest, char digest[static DIGEST_HEX_SIZE],
-                    uint64_t *size, struct error **err);
-
-// ---- choose ----
+// ---- the image for a platform ----
 // Finds the image for one platform below a name: the name is of a manifest, or of an index
 // (image-index.md) that may hold indexes.
 
@@ -57,12 +52,9 @@ struct oci_reader {
 json_t *oci_choose(const struct oci_reader *r, const char *architecture,
                    char digest[static DIGEST_HEX_SIZE], struct error **err);
 
-// An error if the text of a config does not say that its image is for linux and `architecture`.
-int oci_check_platform(const struct buf *config, const char *architecture, struct error **err);
-
 // ---- unpack ----
-// Layers of an image -> a root file system (OCI image specification 1.1, layer.md). Docker layers
-// (schema 2) differ only in their media types.
+// Layers of an image -> a root file system (layer.md). Docker layers (schema 2) differ only in
+// their media types.
 
 // Unpacks one layer (tar; plain, gzip, zstd, xz or bzip2) from a file into `folder`, over the
 // layers below it. `lowest`: no layer is below, so there is nothing to white out.

@@ -4,14 +4,13 @@
 #include "oci/oci.h"
 
 #include "base/file.h"
-#include "pack/reader.h"
 #include "pack/pack.h"
+#include "pack/reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-
 
 #define WHITEOUT ".wh."
 #define OPAQUE ".wh..wh..opq"
@@ -39,7 +38,7 @@ static int empty_directory(int fd, struct error **err)
     return 0;
 }
 
-static int white_out(int parent, const char *base, struct error **err)
+static int apply_whiteout(int parent, const char *base, struct error **err)
 {
     if (!strcmp(base, OPAQUE))
         return empty_directory(parent, err);
@@ -49,7 +48,7 @@ static int white_out(int parent, const char *base, struct error **err)
     return starts_with(name, WHITEOUT) ? 0 : remove_at(parent, name, err); // aufs' own names
 }
 
-static int make_way(struct beneath *b, const struct reader_member *m, struct error **err)
+static int remove_covered_by(struct beneath *b, const struct reader_member *m, struct error **err)
 {
     const char *base;
     struct stat st;
@@ -57,14 +56,14 @@ static int make_way(struct beneath *b, const struct reader_member *m, struct err
     if (parent < 0)
         return -1;
     if (starts_with(base, WHITEOUT))
-        return white_out(parent, base, err);
+        return apply_whiteout(parent, base, err);
     if (fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
     return S_ISDIR(st.st_mode) == S_ISDIR(m->mode) ? 0 : remove_at(parent, base, err);
 }
 
-static int make_way_for_all(int fd, const char *name, const char *folder, uint64_t max_bytes,
-                            struct error **err)
+static int remove_covered(int fd, const char *name, const char *folder, uint64_t max_bytes,
+                          struct error **err)
 {
     WITH_UTF8_NAMES;
     cleanup_close int root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -78,7 +77,7 @@ static int make_way_for_all(int fd, const char *name, const char *folder, uint64
     struct reader_member m;
     int n;
     while ((n = reader_next(reader, &m, err)) > 0) {
-        if (*m.path && make_way(&beneath, &m, err) < 0) {
+        if (*m.path && remove_covered_by(&beneath, &m, err) < 0) {
             n = reader_wrap(reader, err);
             break;
         }
@@ -107,7 +106,7 @@ int oci_unpack_layer(int fd, const char *name, const char *folder, bool lowest, 
                                      .root = true,
                                      .follow = true,
                                      .skip = not_of_a_tree};
-    if (!lowest && make_way_for_all(fd, name, folder, max_bytes, err) < 0)
+    if (!lowest && remove_covered(fd, name, folder, max_bytes, err) < 0)
         return -1;
     return unpack(fd, name, folder, &o, NULL, err);
 }

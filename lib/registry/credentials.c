@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds user names and passwords in the files of docker and of podman, skopeo and buildah
-// (containers-auth.json(5)) and with their credential helpers, and finds certificates in certs.d.
-#include "base/file.h"
-
+// Finds user names and passwords in the environment, in the files of docker and of podman, skopeo
+// and buildah (containers-auth.json(5)) and with their credential helpers, and finds certificates
+// in certs.d.
 #include "base/error.h"
+#include "base/file.h"
 #include "base/process.h"
 #include "registry/internal.h"
 
@@ -16,15 +16,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define FILE_MAX ((size_t)4 << 20)
-
-void secret_free(char *secret)
-{
-    if (secret)
-        explicit_bzero(secret, strlen(secret));
-    free(secret);
-}
-
 void credentials_free(struct credentials *c)
 {
     free(c->user);
@@ -33,97 +24,20 @@ void credentials_free(struct credentials *c)
     *c = (struct credentials){0};
 }
 
-// Lists the files to read, in order.
-static void collect_files(struct strlist *out)
-{
-    const char *only = getenv("REGISTRY_AUTH_FILE"), *home = getenv("HOME");
-    const char *runtime = getenv("XDG_RUNTIME_DIR"), *docker = getenv("DOCKER_CONFIG");
-    const char *config = getenv("XDG_CONFIG_HOME");
-    if (only && *only) {
-        strlist_add(out, only);
-        return;
-    }
-    // The file that `podman login` and `skopeo login` write: without a session (cron, sudo,
-    // containers) in /run/containers; then a session's file counts, too.
-    if (runtime && *runtime) {
-        strlist_addf(out, "%s/containers/auth.json", runtime);
-    } else {
-        strlist_addf(out, "/run/containers/%ju/auth.json", (uintmax_t)geteuid());
-        strlist_addf(out, "/run/user/%ju/containers/auth.json", (uintmax_t)geteuid());
-    }
-    if (config && *config)
-        strlist_addf(out, "%s/containers/auth.json", config);
-    else if (home && *home)
-        strlist_addf(out, "%s/.config/containers/auth.json", home);
-    if (docker && *docker)
-        strlist_addf(out, "%s/config.json", docker);
-    else if (home && *home)
-        strlist_addf(out, "%s/.docker/config.json", home);
-    if (home && *home)
-        strlist_addf(out, "%s/.dockercfg", home); // docker's before 1.7: the "auths" alone
-}
-
-static int ask_file(const char *path, const char *registry, const char *repository,
-                    struct credentials *out, struct error **err)
-{
-    cleanup_buf struct buf text = {0};
-    secrets_guard();
-    if (file_read(path, FILE_MAX, &text, err) < 0)
-        return -1;
-    if (!text.len) // made by `mktemp`, for a later login
-        return 0;
-    json_t *all = json_loadb(text.data, text.len, 0, NULL);
-    explicit_bzero(text.data, text.len);
-    if (!json_is_object(all)) {
-        json_decref(all);
-        return error_user(err, "reading %s: it is no JSON object", path);
-    }
-    cleanup_free char *helper = NULL;
-    if (ends_with(path, "/.dockercfg"))
-        all = json_pack("{s:o}", "auths", all);
-    int result = credentials_of_file(all, path, registry, repository, out, &helper, err);
-    json_decref(all);
-    if (result == 0 && helper && !credentials_has_helper(helper)) {
-        // Without the helper, public images can still be read.
-        log_warning("%s says that docker-credential-%.100s has the password for %s, and it is not "
-                    "installed: taken for none",
-                    path, helper, registry);
-    } else if (result == 0 && helper)
-        result = credentials_of_helper(helper, credentials_server(registry), out, err);
-    return result;
-}
-
-int credentials_find(const char *registry, const char *repository, struct credentials *out,
-                     struct error **err)
-{
-    cleanup_strlist struct strlist files = {0};
-    collect_files(&files);
-    for (size_t i = 0; i < files.n; i++) {
-        if (!path_exists(files.items[i]))
-            continue;
-        if (ask_file(files.items[i], registry, repository, out, err) < 0) {
-            credentials_free(out);
-            return error_wrap(err, "finding the password for %s", registry);
-        }
-        if (out->user || out->identity_token)
-            return 0;
-    }
-    return 0;
-}
-
-// ---- credentials file ----
-// One file of credentials: {"auths": {NAME: {"auth": base64("user:password")}}, "credHelpers":
+// ---- one file ----
+// Credentials: {"auths": {NAME: {"auth": base64("user:password")}}, "credHelpers":
 // {NAME: HELPER}, "credsStore": HELPER} (docker's config.json, containers-auth.json(5)).
 
 #define DOCKER_SERVER "https://index.docker.io/v1/"
 
-const char *credentials_server(const char *registry)
+// Its name in config files.
+static const char *credentials_server(const char *registry)
 {
     return strcmp(registry, "docker.io") ? registry : DOCKER_SERVER;
 }
 
 // base64("user:password") of an entry. Other text is an error, without the text.
-static int decode(const char *encoded, struct credentials *out)
+static int decode_auth(const char *encoded, struct credentials *out)
 {
     size_t n = strlen(encoded);
     while (n && strchr(" \t\r\n", encoded[n - 1]))
@@ -146,8 +60,8 @@ static int decode(const char *encoded, struct credentials *out)
 }
 
 // A value of another type than docker's is an error, not "no login".
-static int check_types(const json_t *object, const char *const *names, size_t n, json_type wanted,
-                       const char *path, struct error **err)
+static int check_json_types(const json_t *object, const char *const *names, size_t n,
+                            json_type wanted, const char *path, struct error **err)
 {
     for (size_t i = 0; i < n; i++) {
         const json_t *value = json_object_get(object, names[i]);
@@ -158,11 +72,11 @@ static int check_types(const json_t *object, const char *const *names, size_t n,
     return 0;
 }
 
-static int take_entry(const json_t *entry, const char *path, const char *registry,
-                      struct credentials *out, struct error **err)
+static int read_login_entry(const json_t *entry, const char *path, const char *registry,
+                            struct credentials *out, struct error **err)
 {
     static const char *const texts[] = {"auth", "username", "password", "identitytoken"};
-    if (check_types(entry, texts, ARRAY_LEN(texts), JSON_STRING, path, err) < 0)
+    if (check_json_types(entry, texts, ARRAY_LEN(texts), JSON_STRING, path, err) < 0)
         return -1;
     const char *auth = json_string_value(json_object_get(entry, "auth"));
     const char *user = json_string_value(json_object_get(entry, "username"));
@@ -170,7 +84,7 @@ static int take_entry(const json_t *entry, const char *path, const char *registr
     const char *identity = json_string_value(json_object_get(entry, "identitytoken"));
     if (identity && *identity)
         out->identity_token = xstrdup(identity);
-    if (auth && *auth && decode(auth, out) < 0)
+    if (auth && *auth && decode_auth(auth, out) < 0)
         return error_user(err, "reading %s: the \"auth\" for %s is not base64 of user:password",
                           path, registry);
     if (!out->user && user && *user) {
@@ -195,7 +109,8 @@ static bool is_host_of(const char *name, const char *registry)
 }
 
 // Most specific first: "host/a/b", "host/a", "host"; then the older forms.
-static const json_t *find_entry(const json_t *auths, const char *registry, const char *repository)
+static const json_t *find_login_entry(const json_t *auths, const char *registry,
+                                      const char *repository)
 {
     cleanup_free char *name = xasprintf("%s/%s", registry, repository);
     for (;;) {
@@ -207,7 +122,7 @@ static const json_t *find_entry(const json_t *auths, const char *registry, const
     }
 }
 
-static const json_t *find_old_entry(const json_t *auths, const char *registry)
+static const json_t *find_old_login_entry(const json_t *auths, const char *registry)
 {
     const char *name;
     json_t *entry;
@@ -221,9 +136,9 @@ int credentials_of_file(const json_t *file, const char *path, const char *regist
 {
     static const char *const objects[] = {"auths", "credHelpers"}, *const texts[] = {"credsStore"};
     const json_t *helpers = json_object_get(file, "credHelpers");
-    if (check_types(file, objects, ARRAY_LEN(objects), JSON_OBJECT, path, err) < 0 ||
-        check_types(file, texts, ARRAY_LEN(texts), JSON_STRING, path, err) < 0 ||
-        check_types(helpers, &registry, 1, JSON_STRING, path, err) < 0)
+    if (check_json_types(file, objects, ARRAY_LEN(objects), JSON_OBJECT, path, err) < 0 ||
+        check_json_types(file, texts, ARRAY_LEN(texts), JSON_STRING, path, err) < 0 ||
+        check_json_types(helpers, &registry, 1, JSON_STRING, path, err) < 0)
         return -1;
     const char *named = json_string_value(json_object_get(helpers, registry));
     if (!named)
@@ -233,10 +148,10 @@ int credentials_of_file(const json_t *file, const char *path, const char *regist
         return 0;
     }
     const json_t *auths = json_object_get(file, "auths");
-    const json_t *entry = find_entry(auths, registry, repository);
+    const json_t *entry = find_login_entry(auths, registry, repository);
     if (!entry)
-        entry = find_old_entry(auths, registry);
-    if (entry && take_entry(entry, path, registry, out, err) < 0)
+        entry = find_old_login_entry(auths, registry);
+    if (entry && read_login_entry(entry, path, registry, out, err) < 0)
         return -1;
     const char *store = json_string_value(json_object_get(file, "credsStore"));
     // docker keeps an empty entry for a login in the store.
@@ -245,15 +160,15 @@ int credentials_of_file(const json_t *file, const char *path, const char *regist
     return 0;
 }
 
-// ---- helper ----
-// Credential helpers (github.com/docker/docker-credential-helpers): `docker-credential-NAME get`
+// ---- credential helpers ----
+// (github.com/docker/docker-credential-helpers): `docker-credential-NAME get`
 // reads a server's name from standard input and writes {"Username": ..., "Secret": ...}.
 
 #define HELPER_SECONDS 30 // it may prompt the user, but not forever
 #define LOOK_MS 200       // between checks for a pending interrupt
 #define ANSWER_MAX ((size_t)1 << 20)
 
-static bool is_name(const char *name)
+static bool is_helper_name(const char *name)
 {
     for (const char *c = name; *c; c++)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-", *c))
@@ -261,7 +176,7 @@ static bool is_name(const char *name)
     return *name && strlen(name) < 100;
 }
 
-static int input_of(const char *server, struct error **err)
+static int helper_input(const char *server, struct error **err)
 {
     int fd = memfd_create("server", MFD_CLOEXEC);
     if (fd < 0 || write(fd, server, strlen(server)) != (ssize_t)strlen(server) ||
@@ -275,7 +190,7 @@ static int input_of(const char *server, struct error **err)
 }
 
 // Reads to the end, within the time limit. The answer may be secret, so it is in no message.
-static int read_answer(int fd, struct buf *out, struct error **err)
+static int read_helper_answer(int fd, struct buf *out, struct error **err)
 {
     struct timespec begin, now;
     clock_gettime(CLOCK_MONOTONIC, &begin);
@@ -284,7 +199,7 @@ static int read_answer(int fd, struct buf *out, struct error **err)
         int left = HELPER_SECONDS - (int)(now.tv_sec - begin.tv_sec);
         struct pollfd p = {.fd = fd, .events = POLLIN};
         int ready = left > 0 ? poll(&p, 1, LOOK_MS) : 0;
-        if (http_interrupted())
+        if (registry_interrupted())
             return error_set(err, ERROR_INTERRUPT, "interrupted");
         if (left > 0 && (ready == 0 || (ready < 0 && errno == EINTR)))
             continue;
@@ -327,9 +242,10 @@ int credentials_of_answer(const struct buf *answer, int status, struct credentia
     return user && secret ? 0 : error_user(err, "its answer holds no Username and Secret");
 }
 
-static int ask(const char *program, const char *server, struct credentials *out, struct error **err)
+static int run_helper(const char *program, const char *server, struct credentials *out,
+                      struct error **err)
 {
-    cleanup_close int input = input_of(server, err);
+    cleanup_close int input = helper_input(server, err);
     int ends[2];
     if (input < 0)
         return -1;
@@ -344,7 +260,7 @@ static int ask(const char *program, const char *server, struct credentials *out,
     if (pid < 0)
         return -1;
     struct buf answer = {0};
-    int status = 0, result = read_answer(from, &answer, err);
+    int status = 0, result = read_helper_answer(from, &answer, err);
     if (result < 0)
         process_stop(pid, 500);
     else
@@ -357,22 +273,135 @@ static int ask(const char *program, const char *server, struct credentials *out,
     return result;
 }
 
-bool credentials_has_helper(const char *helper)
+// Whether the helper of this name is installed. True for an invalid name, which is refused later.
+static bool has_helper(const char *helper)
 {
     cleanup_free char *program = xasprintf("docker-credential-%s", helper);
-    cleanup_free char *found = is_name(helper) ? find_program(program) : NULL;
-    return found || !is_name(helper);
+    cleanup_free char *found = is_helper_name(helper) ? find_program(program) : NULL;
+    return found || !is_helper_name(helper);
 }
 
-int credentials_of_helper(const char *helper, const char *server, struct credentials *out,
-                          struct error **err)
+static int credentials_of_helper(const char *helper, const char *server, struct credentials *out,
+                                 struct error **err)
 {
-    if (!is_name(helper))
+    if (!is_helper_name(helper))
         return error_user(err, "the name of the credential helper is none");
     cleanup_free char *program = xasprintf("docker-credential-%s", helper);
-    if (ask(program, server, out, err) < 0)
+    if (run_helper(program, server, out, err) < 0)
         return error_wrap(err, "asking %s", program);
     return 0;
+}
+
+// ---- all files ----
+#define FILE_MAX ((size_t)4 << 20)
+
+// Lists the files to read, in order.
+static void list_login_files(struct strlist *out)
+{
+    const char *only = getenv("REGISTRY_AUTH_FILE"), *home = getenv("HOME");
+    const char *runtime = getenv("XDG_RUNTIME_DIR"), *docker = getenv("DOCKER_CONFIG");
+    const char *config = getenv("XDG_CONFIG_HOME");
+    if (only && *only) {
+        strlist_add(out, only);
+        return;
+    }
+    // The file that `podman login` and `skopeo login` write: without a session (cron, sudo,
+    // containers) in /run/containers; then a session's file counts, too.
+    if (runtime && *runtime) {
+        strlist_addf(out, "%s/containers/auth.json", runtime);
+    } else {
+        strlist_addf(out, "/run/containers/%ju/auth.json", (uintmax_t)geteuid());
+        strlist_addf(out, "/run/user/%ju/containers/auth.json", (uintmax_t)geteuid());
+    }
+    if (config && *config)
+        strlist_addf(out, "%s/containers/auth.json", config);
+    else if (home && *home)
+        strlist_addf(out, "%s/.config/containers/auth.json", home);
+    if (docker && *docker)
+        strlist_addf(out, "%s/config.json", docker);
+    else if (home && *home)
+        strlist_addf(out, "%s/.docker/config.json", home);
+    if (home && *home)
+        strlist_addf(out, "%s/.dockercfg", home); // docker's before 1.7: the "auths" alone
+}
+
+static int credentials_from_file(const char *path, const char *registry, const char *repository,
+                                 struct credentials *out, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    secrets_guard();
+    if (file_read(path, FILE_MAX, &text, err) < 0)
+        return -1;
+    if (!text.len) // made by `mktemp`, for a later login
+        return 0;
+    json_t *all = json_loadb(text.data, text.len, 0, NULL);
+    explicit_bzero(text.data, text.len);
+    if (!json_is_object(all)) {
+        json_decref(all);
+        return error_user(err, "reading %s: it is no JSON object", path);
+    }
+    cleanup_free char *helper = NULL;
+    if (ends_with(path, "/.dockercfg"))
+        all = json_pack("{s:o}", "auths", all);
+    int result = credentials_of_file(all, path, registry, repository, out, &helper, err);
+    json_decref(all);
+    if (result == 0 && helper && !has_helper(helper)) {
+        // Without the helper, public images can still be read.
+        log_warning("%s says that docker-credential-%.100s has the password for %s, and it is not "
+                    "installed: taken for none",
+                    path, helper, registry);
+    } else if (result == 0 && helper)
+        result = credentials_of_helper(helper, credentials_server(registry), out, err);
+    return result;
+}
+
+int credentials_find(const char *registry, const char *repository, struct credentials *out,
+                     struct error **err)
+{
+    cleanup_strlist struct strlist files = {0};
+    list_login_files(&files);
+    for (size_t i = 0; i < files.n; i++) {
+        if (!path_exists(files.items[i]))
+            continue;
+        if (credentials_from_file(files.items[i], registry, repository, out, err) < 0) {
+            credentials_free(out);
+            return error_wrap(err, "finding the password for %s", registry);
+        }
+        if (out->user || out->identity_token)
+            return 0;
+    }
+    return 0;
+}
+
+// ---- the login of the environment ----
+static char *taken_user, *taken_password;
+
+static void move_variable(const char *name, char **out)
+{
+    char *value = getenv(name);
+    if (!value)
+        return;
+    secret_free(*out);
+    *out = *value ? xstrdup(value) : NULL;
+    explicit_bzero(value, strlen(value)); // /proc/PID/environ shows these very bytes
+    unsetenv(name);
+}
+
+void registry_take_login(void)
+{
+    if (getenv("ARTEFACT_REGISTRY_PASSWORD"))
+        secrets_guard();
+    move_variable("ARTEFACT_REGISTRY_USERNAME", &taken_user);
+    move_variable("ARTEFACT_REGISTRY_PASSWORD", &taken_password);
+}
+
+void registry_login(const char **user, const char **password)
+{
+    registry_take_login();
+    if (!taken_user)
+        return;
+    *user = taken_user;
+    *password = taken_password;
 }
 
 // ---- certs ----
@@ -381,7 +410,7 @@ int credentials_of_helper(const char *helper, const char *server, struct credent
 
 #define CERTIFICATE_MAX ((size_t)1 << 20)
 
-static int read_folder(const char *folder, struct certs *out, struct error **err)
+static int read_certs_folder(const char *folder, struct certs *out, struct error **err)
 {
     cleanup_strlist struct strlist names = {0};
     if (list_directory(folder, &names, err) < 0)
@@ -416,7 +445,7 @@ int certs_find(const char *host, struct certs *out, struct error **err)
         cleanup_free char *folder = xasprintf("%s/certs.d/%s", places[i], host);
         if (!is_directory(folder))
             continue;
-        if (read_folder(folder, out, err) == 0)
+        if (read_certs_folder(folder, out, err) == 0)
             return 0;
         certs_free(out);
         return error_wrap(err, "reading the certificates for %s", host);

@@ -10,7 +10,13 @@
 
 #define ACCEPT OCI_MANIFEST ", " OCI_INDEX ", " DOCKER_MANIFEST ", " DOCKER_INDEX ", */*;q=0.1"
 
-char *manifest_url(const struct registry *r, const char *what)
+struct manifest_bytes {
+    const void *bytes;
+    size_t length;
+    const char *media_type;
+};
+
+static char *manifest_url(const struct registry *r, const char *what)
 {
     return xasprintf("%s%s/manifests/%s", r->base, r->repository, what);
 }
@@ -27,7 +33,7 @@ static char *bare_type(const char *media_type)
     return nothing ? NULL : xstrndup(media_type, n);
 }
 
-static char *refuse(struct error **err, const char *why)
+static char *refuse_manifest(struct error **err, const char *why)
 {
     error_user(err, "it is no manifest: %s", why);
     return NULL;
@@ -35,29 +41,29 @@ static char *refuse(struct error **err, const char *why)
 
 // A document that is a manifest to one reader and an index to another would have one digest and two
 // contents (CVE-2021-41190), so all its type fields must agree.
-static char *check_object(const json_t *m, const char *media_type, struct error **err)
+static char *check_manifest_object(const json_t *m, const char *media_type, struct error **err)
 {
     const json_t *own = json_object_get(m, "mediaType");
     bool is_index = json_is_array(json_object_get(m, "manifests"));
     bool is_image = json_object_get(m, "layers") || json_object_get(m, "config");
     cleanup_free char *said = bare_type(media_type);
     if (own && !json_is_string(own))
-        return refuse(err, "its mediaType is not text");
+        return refuse_manifest(err, "its mediaType is not text");
     if (is_index && is_image)
-        return refuse(err, "it has both manifests and layers");
+        return refuse_manifest(err, "it has both manifests and layers");
     if (own && said && strcasecmp(said, json_string_value(own)) != 0)
-        return refuse(err, "its mediaType is not that under which it came");
+        return refuse_manifest(err, "its mediaType is not that under which it came");
     const char *type = own ? json_string_value(own) : said;
     if (!type && is_index)
         type = OCI_INDEX;
     if (!type && is_image)
         type = OCI_MANIFEST;
     if (!type)
-        return refuse(err, "it says nowhere of what type it is");
+        return refuse_manifest(err, "it says nowhere of what type it is");
     bool says_index = strstr(type, "image.index.") || strstr(type, "manifest.list.");
     bool says_image = strstr(type, "image.manifest.") || strstr(type, "distribution.manifest.v2");
     if ((says_index && !is_index) || (says_image && !is_image))
-        return refuse(err, "what it holds is not of its type");
+        return refuse_manifest(err, "what it holds is not of its type");
     return xstrdup(type);
 }
 
@@ -67,9 +73,9 @@ char *manifest_check(const char *bytes, size_t length, const char *media_type, s
     json_t *m = json_loadb(bytes, length, JSON_REJECT_DUPLICATES, &why);
     char *type = NULL;
     if (!json_is_object(m))
-        refuse(err, m ? "it is no JSON object" : why.text);
+        refuse_manifest(err, m ? "it is no JSON object" : why.text);
     else
-        type = check_object(m, media_type, err);
+        type = check_manifest_object(m, media_type, err);
     json_decref(m);
     return type;
 }
@@ -80,8 +86,8 @@ static bool is_digest(const char *what)
 }
 
 // The digest must be the requested one; for a tag, the one that the registry states.
-static int check_digest_of(const char *what, const struct response *s, const char *digest,
-                           struct error **err)
+static int check_manifest_digest(const char *what, const struct registry_response *s,
+                                 const char *digest, struct error **err)
 {
     const char *wanted = is_digest(what) ? what : s->digest;
     // Digests of other algorithms are not compared; SHA-256 names the content in any case.
@@ -90,22 +96,23 @@ static int check_digest_of(const char *what, const struct response *s, const cha
     return error_user(err, "its digest is sha256:%s and not %.80s", digest, wanted);
 }
 
-static int get_from(struct registry *r, const char *what, struct buf *out, char **media_type,
-                    char digest[static DIGEST_HEX_SIZE], struct error **err)
+static int get_manifest_from(struct registry *r, const char *what, struct buf *out,
+                             char **media_type, char digest[static DIGEST_HEX_SIZE],
+                             struct error **err)
 {
     cleanup_free char *url = manifest_url(r, what);
-    cleanup_response struct response s = {0};
-    const struct request q = {.method = "GET", .url = url, .accept = ACCEPT, .json = true};
-    int result = http_request(r, &q, &s, err);
+    cleanup_registry_response struct registry_response s = {0};
+    const struct registry_request q = {.method = "GET", .url = url, .accept = ACCEPT, .json = true};
+    int result = registry_send(r, &q, &s, err);
     if (result == 0 && s.status == 404)
         return 0;
-    if (result == 0 && http_is_denied(&s) && (result = auth_denied(r, &s, err)) == 0)
+    if (result == 0 && response_is_denied(&s) && (result = auth_denied(r, &s, err)) == 0)
         return 0;
     if (result == 0 && s.status != 200)
-        result = http_refused(r, &s, err);
+        result = registry_refused(r, &s, err);
     if (result == 0) {
         digest_bytes(s.body.data ? s.body.data : "", s.body.len, digest);
-        result = check_digest_of(what, &s, digest, err);
+        result = check_manifest_digest(what, &s, digest, err);
     }
     char *type = NULL;
     if (result == 0) {
@@ -128,7 +135,7 @@ int registry_get_manifest(struct registry *r, const char *what, struct buf *out,
     for (size_t i = 0; i < r->mirror_n; i++) {
         struct registry *m = registry_mirror(r, i, is_digest(what));
         struct error *why = NULL;
-        int found = m ? get_from(m, what, out, media_type, digest, &why) : 0;
+        int found = m ? get_manifest_from(m, what, out, media_type, digest, &why) : 0;
         if (found > 0)
             return found;
         if (why && why->kind == ERROR_INTERRUPT) {
@@ -137,68 +144,71 @@ int registry_get_manifest(struct registry *r, const char *what, struct buf *out,
         }
         error_free(why);
     }
-    return get_from(r, what, out, media_type, digest, err);
+    return get_manifest_from(r, what, out, media_type, digest, err);
 }
 
 // docker-registry reads links while others write them: with two pushes of the same content at the
 // same moment it may report a wrong digest. The digest was computed from these bytes, so the
 // failure is transient.
-static int put(struct registry *r, const struct request *q, struct response *s, struct error **err)
+static int put_manifest(struct registry *r, const struct registry_request *q,
+                        struct registry_response *s, struct error **err)
 {
     static const char code[] = "\"DIGEST_INVALID\"";
     struct retry retry = retry_begin(r);
     do {
-        response_free(s);
-        if (http_request(r, q, s, err) < 0)
+        registry_response_free(s);
+        if (registry_send(r, q, s, err) < 0)
             return -1;
-        s->may_pass = (s->status == 400 && s->body.len &&
-                       memmem(s->body.data, s->body.len, code, sizeof code - 1)) ||
-                      (s->status == 200 && !s->digest && !s->location);
+        s->outcome.transient = (s->status == 400 && s->body.len &&
+                                memmem(s->body.data, s->body.len, code, sizeof code - 1)) ||
+                               (s->status == 200 && !s->digest && !s->location);
     } while (retry_wait(r, &retry, s));
-    return s->status == 200 && s->may_pass
+    return s->status == 200 && s->outcome.transient
                ? error_user(err, "the answer to PUT is not that of a registry")
                : 0;
 }
 
 // Whether the tag names these bytes already: 1, 0, -1. A refusal counts as 0: the PUT has the
 // better error.
-static int is_there(struct registry *r, const char *tag, const char *digest, struct error **err)
+static int tag_names_bytes(struct registry *r, const char *tag, const char *digest,
+                           struct error **err)
 {
     cleanup_free char *url = manifest_url(r, tag);
-    cleanup_response struct response s = {0};
-    const struct request q = {
+    cleanup_registry_response struct registry_response s = {0};
+    const struct registry_request q = {
         .method = "HEAD", .url = url, .access = ACCESS_PUSH, .accept = ACCEPT};
-    if (http_request(r, &q, &s, err) < 0)
+    if (registry_send(r, &q, &s, err) < 0)
         return -1;
     return s.status == 200 && s.digest && starts_with(s.digest, "sha256:") &&
            !strcmp(s.digest + 7, digest);
 }
 
-int manifest_put(struct registry *r, const char *what, const struct manifest_bytes *m,
-                 struct response *s, struct error **err)
+// PUT under a tag (unless the tag names these bytes already; then *s is empty) or a digest.
+static int manifest_put(struct registry *r, const char *what, const struct manifest_bytes *m,
+                        struct registry_response *s, struct error **err)
 {
     char digest[DIGEST_HEX_SIZE];
     cleanup_free char *url = manifest_url(r, what);
-    const struct request q = {.method = "PUT",
-                              .url = url,
-                              .access = ACCESS_PUSH,
-                              .content_type = m->media_type,
-                              .bytes = m->bytes,
-                              .length = m->length};
+    const struct registry_request q = {.method = "PUT",
+                                       .url = url,
+                                       .access = ACCESS_PUSH,
+                                       .content_type = m->media_type,
+                                       .bytes = m->bytes,
+                                       .length = m->length};
     if (m->length > MANIFEST_MAX)
         return error_user(err, "it has more than %zu bytes", MANIFEST_MAX);
     digest_bytes(m->bytes, m->length, digest);
-    int there = is_digest(what) ? 0 : is_there(r, what, digest, err);
-    if (there || put(r, &q, s, err) < 0)
+    int there = is_digest(what) ? 0 : tag_names_bytes(r, what, digest, err);
+    if (there || put_manifest(r, &q, s, err) < 0)
         return there > 0 ? 0 : -1;
     bool taken = s->status == 201 || s->status == 200 || s->status == 202;
     r->manifest_refusal = taken ? 0 : s->status;
     if (!taken)
-        return http_refused(r, s, err);
+        return registry_refused(r, s, err);
     if (s->digest && starts_with(s->digest, "sha256:") && strcmp(s->digest + 7, digest) != 0)
         return error_user(err, "the registry calls it %.80s, and it is sha256:%s", s->digest,
                           digest);
-    return check_digest_of(what, s, digest, err);
+    return check_manifest_digest(what, s, digest, err);
 }
 
 long registry_manifest_refusal(const struct registry *r)
@@ -210,7 +220,7 @@ int registry_put_manifest(struct registry *r, const char *what, const void *byte
                           const char *media_type, char digest[static DIGEST_HEX_SIZE],
                           struct error **err)
 {
-    cleanup_response struct response s = {0};
+    cleanup_registry_response struct registry_response s = {0};
     const struct manifest_bytes m = {bytes, length, media_type};
     digest_bytes(bytes, length, digest);
     if (manifest_put(r, what, &m, &s, err) < 0)
@@ -238,8 +248,8 @@ char *link_next(const char *link, const char *from, const char *origin)
     if (!close || (!strstr(close, "rel=\"next\"") && !strstr(close, "rel=next")))
         return NULL;
     cleanup_free char *relative = xstrndup(open + 1, (size_t)(close - open - 1));
-    cleanup_url struct url next = {0};
-    if (url_parse(from, relative, &next, NULL) < 0 || strcmp(next.origin, origin) != 0)
+    cleanup_http_url struct http_url next = {0};
+    if (http_url_parse(from, relative, &next, NULL) < 0 || strcmp(next.origin, origin) != 0)
         return NULL;
     return steal(next.text);
 }
@@ -259,8 +269,8 @@ struct referrer_listing {
 };
 
 // 1: `each` ended it; 0: all were visited; -1. *is_index: the bytes are an index.
-static int visit(struct referrer_listing *l, const char *bytes, size_t length, bool *is_index,
-                 struct error **err)
+static int visit_referrers(struct referrer_listing *l, const char *bytes, size_t length,
+                           bool *is_index, struct error **err)
 {
     json_t *index = length ? json_loadb(bytes, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
     const json_t *list = json_object_get(index, "manifests"), *d;
@@ -280,8 +290,8 @@ static int visit(struct referrer_listing *l, const char *bytes, size_t length, b
 }
 
 // The pages of the API. An answer that is no index means that there is no such API.
-static int visit_api(struct registry *r, const char *digest, struct referrer_listing *l,
-                     struct error **err)
+static int visit_referrers_api(struct registry *r, const char *digest, struct referrer_listing *l,
+                               struct error **err)
 {
     cleanup_free char *query = NULL;
     if (l->artifact_type) {
@@ -292,16 +302,16 @@ static int visit_api(struct registry *r, const char *digest, struct referrer_lis
     cleanup_free char *url =
         xasprintf("%s%s/referrers/sha256:%s%s", r->base, r->repository, digest, query ? query : "");
     for (int page = 0; url; page++) {
-        cleanup_response struct response s = {0};
-        const struct request q = {.method = "GET", .url = url, .accept = OCI_INDEX};
+        cleanup_registry_response struct registry_response s = {0};
+        const struct registry_request q = {.method = "GET", .url = url, .accept = OCI_INDEX};
         bool is_index;
         if (page == PAGES_MAX)
             return error_user(err, "there are more than %d pages of them", PAGES_MAX);
-        if (http_request(r, &q, &s, err) < 0)
+        if (registry_send(r, &q, &s, err) < 0)
             return -1;
         if (s.status != 200)
             return 0;
-        int result = visit(l, s.body.data, s.body.len, &is_index, err);
+        int result = visit_referrers(l, s.body.data, s.body.len, &is_index, err);
         if (result || !is_index)
             return result;
         free(url);
@@ -312,14 +322,15 @@ static int visit_api(struct registry *r, const char *digest, struct referrer_lis
 
 // The index of the fallback tag; *out stays empty if there is none. Some registries (GitLab) read
 // the tag as a digest, and return the subject itself.
-static int get_tag(struct registry *r, const char *digest, struct buf *out, struct error **err)
+static int get_fallback_index(struct registry *r, const char *digest, struct buf *out,
+                              struct error **err)
 {
     cleanup_free char *tag = fallback_tag(digest);
     cleanup_free char *url = manifest_url(r, tag);
-    cleanup_response struct response s = {0};
-    const struct request q = {.method = "GET", .url = url, .accept = OCI_INDEX};
+    cleanup_registry_response struct registry_response s = {0};
+    const struct registry_request q = {.method = "GET", .url = url, .accept = OCI_INDEX};
     char own[DIGEST_HEX_SIZE];
-    if (http_request(r, &q, &s, err) < 0)
+    if (registry_send(r, &q, &s, err) < 0)
         return -1;
     if (s.status != 200 || !s.body.len)
         return 0;
@@ -329,30 +340,30 @@ static int get_tag(struct registry *r, const char *digest, struct buf *out, stru
     return 0;
 }
 
-static int visit_tag(struct registry *r, const char *digest, struct referrer_listing *l,
-                     struct error **err)
+static int visit_referrers_tag(struct registry *r, const char *digest, struct referrer_listing *l,
+                               struct error **err)
 {
     cleanup_buf struct buf bytes = {0};
     bool is_index;
-    if (get_tag(r, digest, &bytes, err) < 0)
+    if (get_fallback_index(r, digest, &bytes, err) < 0)
         return -1;
-    return bytes.len ? visit(l, bytes.data, bytes.len, &is_index, err) : 0;
+    return bytes.len ? visit_referrers(l, bytes.data, bytes.len, &is_index, err) : 0;
 }
 
 int registry_each_referrer(struct registry *r, const char *digest, const char *artifact_type,
                            registry_referrer *each, void *context, struct error **err)
 {
     struct referrer_listing l = {.artifact_type = artifact_type, .each = each, .context = context};
-    int result = visit_api(r, digest, &l, err);
+    int result = visit_referrers_api(r, digest, &l, err);
     if (!result)
-        result = visit_tag(r, digest, &l, err);
+        result = visit_referrers_tag(r, digest, &l, err);
     if (result < 0)
         return error_wrap(err, "listing what refers to sha256:%s in %s/%s", digest, r->name,
                           r->repository);
     return result;
 }
 
-static int collect(void *by_digest, const json_t *descriptor, struct error **err)
+static int collect_referrer(void *by_digest, const json_t *descriptor, struct error **err)
 {
     const char *digest = json_string_value(json_object_get(descriptor, "digest"));
     return json_object_set(by_digest, digest, (json_t *)descriptor);
@@ -362,7 +373,7 @@ json_t *registry_referrers(struct registry *r, const char *digest, const char *a
                            struct error **err)
 {
     json_t *all = json_object(), *d; // keeps the order
-    json_t *list = registry_each_referrer(r, digest, artifact_type, collect, all, err) == 0
+    json_t *list = registry_each_referrer(r, digest, artifact_type, collect_referrer, all, err) == 0
                        ? json_array()
                        : NULL;
     const char *name;
@@ -376,7 +387,7 @@ json_t *registry_referrers(struct registry *r, const char *digest, const char *a
 
 // ---- the fallback ----
 
-static bool names(const json_t *list, const json_t *descriptor)
+static bool list_has_descriptor(const json_t *list, const json_t *descriptor)
 {
     const char *wanted = json_string_value(json_object_get(descriptor, "digest"));
     size_t i;
@@ -390,7 +401,8 @@ static bool names(const json_t *list, const json_t *descriptor)
     return false;
 }
 
-static int put_index(struct registry *r, const char *digest, json_t *list, struct error **err)
+static int put_fallback_index(struct registry *r, const char *digest, json_t *list,
+                              struct error **err)
 {
     cleanup_free char *tag = fallback_tag(digest);
     json_t *index =
@@ -404,10 +416,10 @@ static int put_index(struct registry *r, const char *digest, json_t *list, struc
 }
 
 // The current index of the tag: its entries are kept. Anything else is replaced.
-static json_t *tag_list(struct registry *r, const char *digest, struct error **err)
+static json_t *get_fallback_list(struct registry *r, const char *digest, struct error **err)
 {
     cleanup_buf struct buf bytes = {0};
-    if (get_tag(r, digest, &bytes, err) < 0)
+    if (get_fallback_index(r, digest, &bytes, err) < 0)
         return NULL;
     json_t *index =
         bytes.len ? json_loadb(bytes.data, bytes.len, JSON_REJECT_DUPLICATES, NULL) : NULL;
@@ -418,16 +430,16 @@ static json_t *tag_list(struct registry *r, const char *digest, struct error **e
 }
 
 // If two clients change the index at once, only the last change is kept, so it is read again.
-static int add_to_tag(struct registry *r, const char *digest, const json_t *descriptor,
-                      struct error **err)
+static int add_to_fallback_tag(struct registry *r, const char *digest, const json_t *descriptor,
+                               struct error **err)
 {
     for (int i = 0; i < UPDATE_TRIES; i++) {
-        json_t *list = tag_list(r, digest, err);
-        bool there = names(list, descriptor);
+        json_t *list = get_fallback_list(r, digest, err);
+        bool there = list_has_descriptor(list, descriptor);
         int result = list ? 0 : -1;
         if (result == 0 && !there) {
             json_array_append(list, (json_t *)descriptor);
-            result = put_index(r, digest, list, err);
+            result = put_fallback_index(r, digest, list, err);
         }
         json_decref(list);
         if (result < 0 || there)
@@ -442,13 +454,13 @@ static int add_to_tag(struct registry *r, const char *digest, const json_t *desc
 
 int registry_put_referrer(struct registry *r, const struct registry_refer *m, struct error **err)
 {
-    cleanup_response struct response s = {0};
+    cleanup_registry_response struct registry_response s = {0};
     const struct manifest_bytes bytes = {m->text, strlen(m->text), m->media_type};
     const char *what = json_string_value(json_object_get(m->descriptor, "digest"));
     int result = is_descriptor(m->descriptor) ? manifest_put(r, what, &bytes, &s, err)
                                               : error_user(err, "it is no descriptor");
     if (result == 0 && !s.subject)
-        result = add_to_tag(r, m->subject, m->descriptor, err);
+        result = add_to_fallback_tag(r, m->subject, m->descriptor, err);
     if (result < 0)
         error_wrap(err, "adding a referrer of sha256:%s in %s/%s", m->subject, r->name,
                    r->repository);

@@ -22,7 +22,7 @@ static char *blob_url(const struct registry *r, const char *digest)
 
 // Whether a 200 is about this blob: some front ends answer anything with 200. A registry names the
 // digest, and an object store that it redirects to at least the length.
-static bool is_about(const struct response *s, const char *digest, uint64_t size)
+static bool answer_is_about(const struct registry_response *s, const char *digest, uint64_t size)
 {
     if (s->digest)
         return starts_with(s->digest, "sha256:") ? !strcmp(s->digest + 7, digest) : true;
@@ -36,17 +36,17 @@ static int has_blob(struct registry *r, const char *digest, uint64_t size,
                     enum registry_access access, struct error **err)
 {
     cleanup_free char *url = blob_url(r, digest);
-    cleanup_response struct response s = {0};
-    const struct request q = {.method = "HEAD", .url = url, .access = access};
-    if (http_request(r, &q, &s, err) < 0)
+    cleanup_registry_response struct registry_response s = {0};
+    const struct registry_request q = {.method = "HEAD", .url = url, .access = access};
+    if (registry_send(r, &q, &s, err) < 0)
         return -1;
     if (s.status == 200)
-        return is_about(&s, digest, size);
+        return answer_is_about(&s, digest, size);
     bool refused = s.status == 401 || s.status == 403 || s.status == 405 || s.status == 501;
     if (s.status == 404 || (access == ACCESS_PUSH && refused))
         return 0;
-    return access == ACCESS_PULL && http_is_denied(&s) ? auth_denied(r, &s, err)
-                                                       : http_refused(r, &s, err);
+    return access == ACCESS_PULL && response_is_denied(&s) ? auth_denied(r, &s, err)
+                                                           : registry_refused(r, &s, err);
 }
 
 int registry_has_blob(struct registry *r, const char *digest, struct error **err)
@@ -68,12 +68,14 @@ struct upload {
 };
 
 // The Location where the upload continues. Without one in the answer it is unchanged.
-static int take_location(struct upload *u, const struct response *s, struct error **err)
+static int update_upload_url(struct upload *u, const struct registry_response *s,
+                             struct error **err)
 {
-    cleanup_url struct url before = {0}, next = {0};
+    cleanup_http_url struct http_url before = {0}, next = {0};
     if (!s->location)
         return u->url ? 0 : error_user(err, "the registry did not say where to upload to");
-    if (url_parse(NULL, s->url, &before, err) < 0 || url_parse(s->url, s->location, &next, err) < 0)
+    if (http_url_parse(NULL, s->url, &before, err) < 0 ||
+        http_url_parse(s->url, s->location, &next, err) < 0)
         return error_wrap(err, "finding where to upload to");
     if (before.secure && !next.secure)
         return error_user(err, "the registry wants the upload to continue without TLS");
@@ -82,24 +84,26 @@ static int take_location(struct upload *u, const struct response *s, struct erro
     return 0;
 }
 
-static bool is_good(long status)
+static bool is_success(long status)
 {
     return status >= 200 && status < 300;
 }
 
 // The POST, retried while the answer is not from a registry (quay.io's front end sometimes sends
 // 200 "Healthcheck requested").
-static int post(struct registry *r, const struct request *q, struct response *s, struct error **err)
+static int post_upload(struct registry *r, const struct registry_request *q,
+                       struct registry_response *s, struct error **err)
 {
     struct retry retry = retry_begin(r);
     do {
-        response_free(s);
-        if (http_request(r, q, s, err) < 0)
+        registry_response_free(s);
+        if (registry_send(r, q, s, err) < 0)
             return -1;
         bool begun = s->status == 202 && s->location;
-        s->may_pass = is_good(s->status) && !begun && !(s->status == 201 && q->mount_from);
+        s->outcome.transient =
+            is_success(s->status) && !begun && !(s->status == 201 && q->mount_from);
     } while (retry_wait(r, &retry, s));
-    if (!s->may_pass)
+    if (!s->outcome.transient)
         return 0;
     return error_user(err, "the answer to POST (status %ld%s) is not that of a registry", s->status,
                       s->location ? "" : ", without a Location");
@@ -109,27 +113,27 @@ static int post(struct registry *r, const struct request *q, struct response *s,
 static int begin_upload(struct registry *r, struct upload *u, struct error **err)
 {
     const struct registry_blob *b = u->blob;
-    cleanup_response struct response s = {0};
+    cleanup_registry_response struct registry_response s = {0};
     cleanup_free char *mount =
         b->mount_from ? xasprintf("?mount=sha256:%s&from=%s", b->digest, b->mount_from) : NULL;
     cleanup_free char *url =
         xasprintf("%s%s/blobs/uploads/%s", r->base, r->repository, mount ? mount : "");
-    const struct request q = {
+    const struct registry_request q = {
         .method = "POST", .url = url, .access = ACCESS_PUSH, .mount_from = b->mount_from};
     free(steal(u->url));
     __atomic_fetch_sub(&r->moved, u->sent, __ATOMIC_RELAXED);
     u->sent = 0;
-    if (post(r, &q, &s, err) < 0)
+    if (post_upload(r, &q, &s, err) < 0)
         return -1;
     if (s.status == 201 && mount) {
         u->mounted = u->done = true;
         return 0;
     }
     if (s.status != 202)
-        return http_refused(r, &s, err);
+        return registry_refused(r, &s, err);
     uint64_t least = s.min_chunk ? strtoull(s.min_chunk, NULL, 10) : 0;
     u->least = least < (uint64_t)1 << 40 ? least : 0;
-    return take_location(u, &s, err);
+    return update_upload_url(u, &s, err);
 }
 
 // "0-<last>": how much the registry has. Many send "0-0" for nothing, so one byte counts as
@@ -154,8 +158,8 @@ static uint64_t part_length(const struct registry *r, const struct upload *u)
 
 // PATCH of the next chunk, or the PUT that ends the upload, with the whole rest in the one-request
 // way. *length: the bytes of this request.
-static int send_part(struct registry *r, struct upload *u, struct response *s, uint64_t *length,
-                     struct error **err)
+static int send_upload_part(struct registry *r, struct upload *u, struct registry_response *s,
+                            uint64_t *length, struct error **err)
 {
     const struct registry_blob *b = u->blob;
     if (!u->url)
@@ -168,7 +172,7 @@ static int send_part(struct registry *r, struct upload *u, struct response *s, u
     snprintf(range, sizeof range, "%" PRIu64 "-%" PRIu64, u->sent, u->sent + *length - 1);
     cleanup_free char *last =
         xasprintf("%s%cdigest=sha256:%s", u->url, strchr(u->url, '?') ? '&' : '?', b->digest);
-    const struct request q = {
+    const struct registry_request q = {
         .method = ends ? "PUT" : "PATCH",
         .url = ends ? last : u->url,
         .access = ACCESS_PUSH,
@@ -181,12 +185,12 @@ static int send_part(struct registry *r, struct upload *u, struct response *s, u
         .length = *length,
         .counted = true,
     };
-    int result = http_exchange(r, &q, s, err);
-    if (result < 0 || !is_good(s->status))
+    int result = registry_exchange(r, &q, s, err);
+    if (result < 0 || !is_success(s->status))
         return result;
     // A success status outside the protocol: 201 ends an upload, 202 accepts a chunk.
     if (!s->location && !s->range && !s->digest && s->status != (ends ? 201 : 202)) {
-        s->may_pass = true;
+        s->outcome.transient = true;
         return error_user(err, "the answer to %s (status %ld) is not that of a registry", q.method,
                           s->status);
     }
@@ -195,30 +199,31 @@ static int send_part(struct registry *r, struct upload *u, struct response *s, u
         return 0;
     }
     u->sent += *length; // not by Range: zot's is that of the chunk
-    return take_location(u, s, err);
+    return update_upload_url(u, s, err);
 }
 
 // After a failure, reads how much the registry has: at least the bytes answered with success, at
 // most the bytes sent. 1: known; 0: the upload is gone; -1: unknown.
-static int ask_status(struct registry *r, struct upload *u, uint64_t tried, struct error **err)
+static int read_upload_status(struct registry *r, struct upload *u, uint64_t tried,
+                              struct error **err)
 {
-    cleanup_response struct response s = {0};
-    const struct request q = {
+    cleanup_registry_response struct registry_response s = {0};
+    const struct registry_request q = {
         .method = "GET", .url = u->url, .access = ACCESS_PUSH, .mount_from = u->blob->mount_from};
     if (!u->url)
         return 0;
-    if (http_request(r, &q, &s, err) < 0)
+    if (registry_send(r, &q, &s, err) < 0)
         return -1;
     uint64_t got = s.range ? range_end(s.range) : 0;
-    if (!is_good(s.status) || !s.range || got < u->sent || got > u->sent + tried ||
-        take_location(u, &s, NULL) < 0)
+    if (!is_success(s.status) || !s.range || got < u->sent || got > u->sent + tried ||
+        update_upload_url(u, &s, NULL) < 0)
         return 0;
     u->sent = got;
     return 1;
 }
 
 // Whether the status refuses the size or the way of the request.
-static bool is_refused(long status, size_t way)
+static bool is_refusal(long status, size_t way)
 {
     static const long ways[] = {400, 405, 411, 415, 501};
     for (size_t i = 0; i < ARRAY_LEN(ways) && way == 0; i++)
@@ -227,18 +232,17 @@ static bool is_refused(long status, size_t way)
     return status == 413 || status == 416;
 }
 
-// Whether a part that failed may be sent again, and from where. As ask_status(); 0: not.
-static int recover(struct registry *r, struct upload *u, struct retry *retry, uint64_t tried,
-                   const struct response *s, bool *gone, struct error **err)
+// Whether a part that failed may be sent again, and from where. As read_upload_status(); 0: not.
+static int recover_upload(struct registry *r, struct upload *u, struct retry *retry, uint64_t tried,
+                          const struct registry_response *s, bool *gone, struct error **err)
 {
     // The upload is gone, or has another size than expected.
     bool lost = s->status == 400 || s->status == 404 || s->status == 416;
-    bool refused = is_refused(s->status, u->way);
-    bool broken = (!s->status && !s->no_answer) || s->status == 502 || s->status == 504;
+    bool refused = is_refusal(s->status, u->way);
+    bool broken = (!s->status && !s->outcome.no_answer) || s->status == 502 || s->status == 504;
     bool smaller = u->way + 1 < WAYS && (refused || broken);
-    struct response judged = {.may_pass = s->may_pass || lost || (refused && smaller),
-                              .no_answer = s->no_answer,
-                              .retry_after = s->retry_after};
+    struct registry_response judged = {.outcome = s->outcome};
+    judged.outcome.transient |= lost || (refused && smaller);
     if (refused && smaller)
         *retry = retry_begin(r); // the next way has its own tries
     else if (!retry_wait(r, retry, &judged))
@@ -248,13 +252,13 @@ static int recover(struct registry *r, struct upload *u, struct retry *retry, ui
         return -1;
     u->done = has;
     // After a refusal of the size the upload begins again: registries differ in its state.
-    int known = has ? 1 : refused ? 0 : ask_status(r, u, tried, err);
+    int known = has ? 1 : refused ? 0 : read_upload_status(r, u, tried, err);
     u->way += smaller && !has;
     *gone = known == 0;
     return known < 0 ? -1 : 1;
 }
 
-static int send_all(struct registry *r, struct upload *u, struct error **err)
+static int send_blob(struct registry *r, struct upload *u, struct error **err)
 {
     struct retry retry = retry_begin(r);
     int restarts = 0;
@@ -262,40 +266,41 @@ static int send_all(struct registry *r, struct upload *u, struct error **err)
         return -1;
     while (!u->done) {
         cleanup_error struct error *why = NULL;
-        cleanup_response struct response s = {0};
+        cleanup_registry_response struct registry_response s = {0};
         uint64_t before = u->sent, tried = 0;
         bool gone = false;
-        int result = send_part(r, u, &s, &tried, &why);
-        if (result == 0 && is_good(s.status)) {
+        int result = send_upload_part(r, u, &s, &tried, &why);
+        if (result == 0 && is_success(s.status)) {
             if (u->sent > before)
                 retry = retry_begin(r);
             continue;
         }
-        int again = recover(r, u, &retry, tried, &s, &gone, err);
+        int again = recover_upload(r, u, &retry, tried, &s, &gone, err);
         if (again < 0)
             return -1;
         if (again == 0 && result == 0)
-            return http_refused(r, &s, err);
+            return registry_refused(r, &s, err);
         if (again == 0) {
             *err = steal(why);
             return -1;
         }
         if (gone && ++restarts > RESTARTS_MAX)
-            return result == 0 ? http_refused(r, &s, err)
-                               : error_user(err, "%s, time and again", why->message);
+            return result == 0 ? registry_refused(r, &s, err)
+                               : error_user(err, "%s, in each of %d uploads", why->message,
+                                            RESTARTS_MAX + 1);
         if (gone && begin_upload(r, u, err) < 0)
             return -1;
     }
     return 0;
 }
 
-static int push_one(struct registry *r, void *item, struct error **err)
+static int push_blob(struct registry *r, void *item, struct error **err)
 {
     struct registry_blob *b = item;
     struct upload u = {.blob = b};
     int has = has_blob(r, b->digest, b->size, ACCESS_PUSH, err);
     b->skipped = has == 1;
-    int result = has ? has : send_all(r, &u, err);
+    int result = has ? has : send_blob(r, &u, err);
     free(u.url);
     if (b->skipped || u.mounted)
         __atomic_fetch_add(&r->moved, b->size, __ATOMIC_RELAXED);
@@ -310,7 +315,7 @@ int registry_push_blobs(struct registry *r, struct registry_blob *blobs, size_t 
     r->moved = r->total = 0;
     for (size_t i = 0; i < count; i++)
         r->total += blobs[i].size;
-    int result = transfer_all(r, blobs, count, sizeof *blobs, push_one, err);
+    int result = transfer_all(r, blobs, count, sizeof *blobs, push_blob, err);
     transfer_progress(r);
     return result;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client of OCI registries: OCI Distribution 1.1 (spec.md), Image 1.1 (manifest.md,
-// image-index.md, descriptor.md), docker's schema 2 manifests. Over libcurl and jansson.
-// docs/registry.md.
+// A client of OCI registries: OCI Distribution Specification 1.1 (spec.md), OCI Image Format
+// Specification 1.1 (manifest.md, image-index.md, descriptor.md), docker's schema 2 manifests. Over
+// lib/http and jansson. docs/registry.md.
 //
 // All received content is checked against its digest before use; a mismatch is an error that names
 // both. Transient failures (broken connections, 408, 429, 5xx) are retried with growing, jittered
@@ -12,9 +12,9 @@
 #ifndef KBUILD_REGISTRY_REGISTRY_H
 #define KBUILD_REGISTRY_REGISTRY_H
 
-#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/memory.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -99,7 +99,7 @@ struct registry_blob {
 };
 // Transfers all blobs, several at a time. A push checks first (HEAD), so that a blob in the
 // registry is not sent; others are sent in one request, or in chunks if that fails; broken
-// transfers are resumed. -1 if one failed. A push reports its progress (base/error.h).
+// transfers are resumed. -1 if one failed. A push reports its progress (base/log.h).
 int registry_push_blobs(struct registry *r, struct registry_blob *blobs, size_t count,
                         struct error **err);
 int registry_pull_blobs(struct registry *r, struct registry_blob *blobs, size_t count,

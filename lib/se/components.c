@@ -1,34 +1,139 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pads, encrypts and writes the components of an image as streams, and hashes or decrypts them
-// again.
-#include "se/components.h"
+// Components as streams: pads, encrypts, writes, hashes and decrypts them, and reads and writes at
+// a position. No component is in memory as a whole.
+#include "se/internal.h"
 
 #include "base/error.h"
-#include "se/checks.h"
+#include "base/file.h"
+#include "base/process.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
 
-static uint64_t smaller(uint64_t a, uint64_t b)
+// ---- reads and writes at a position ----
+
+int read_at(int fd, const char *name, uint64_t offset, void *out, size_t length, struct error **err)
 {
-    return a < b ? a : b;
+    ssize_t n = fd_read_at(fd, out, length, offset);
+    if (n < 0)
+        return error_errno(err, errno, "reading %s", name);
+    if ((size_t)n < length)
+        return error_user(err, "reading %s: it ends at byte %llu, before its contents do", name,
+                          (unsigned long long)offset + (unsigned long long)n);
+    return 0;
 }
 
-static int fill(const struct component_source *s, uint64_t offset, unsigned char *out,
-                size_t length, struct error **err)
+int write_at(int fd, const char *name, uint64_t offset, const void *bytes, size_t length,
+             struct error **err)
 {
-    if (!s->bytes)
-        return read_at(s->fd, s->name, offset, out, length, err);
-    memcpy(out, s->bytes + offset, length);
+    return fd_write_at(fd, name, bytes, length, offset, err);
+}
+
+bool all_zero(const unsigned char *bytes, size_t length)
+{
+    // The first byte is zero, and each equals the one before.
+    return !length || (!bytes[0] && !memcmp(bytes, bytes + 1, length - 1));
+}
+
+// ---- digests of pages (section 9) ----
+
+#define RUNS 4
+
+struct page_digests {
+    EVP_MD_CTX *pld, *ald, *tld;
+    struct ring *runs;
+    bool failed; // ald or tld
+};
+
+static bool hash_pages(void *pld, const void *bytes, size_t length)
+{
+    return EVP_DigestUpdate(pld, bytes, length) == 1;
+}
+
+static EVP_MD_CTX *sha512_new(void)
+{
+    EVP_MD_CTX *c = EVP_MD_CTX_new();
+    if (c && EVP_DigestInit_ex(c, EVP_sha512(), NULL) == 1)
+        return c;
+    EVP_MD_CTX_free(c);
+    return NULL;
+}
+
+struct page_digests *page_digests_new(struct error **err)
+{
+    struct page_digests *d = xcalloc(1, sizeof *d);
+    d->pld = sha512_new();
+    d->ald = sha512_new();
+    d->tld = sha512_new();
+    if (d->pld && d->ald && d->tld) {
+        d->runs = ring_begin(RUNS, PAGE_RUN, hash_pages, d->pld);
+        return d;
+    }
+    page_digests_free(d);
+    crypto_error(err, "setting up SHA-512");
+    return NULL;
+}
+
+unsigned char *page_digests_buffer(struct page_digests *d)
+{
+    return ring_slot(d->runs);
+}
+
+void page_digests_add(struct page_digests *d, size_t length, const unsigned char prefix[static 8],
+                      uint64_t offset, uint64_t address)
+{
+    ring_give(d->runs, length);
+    for (size_t i = 0; i < length; i += SE_PAGE) {
+        unsigned char where[8], tweak[16];
+        put_be64(where, address + i);
+        page_tweak(prefix, offset + i, tweak);
+        if (EVP_DigestUpdate(d->ald, where, sizeof where) != 1 ||
+            EVP_DigestUpdate(d->tld, tweak, sizeof tweak) != 1)
+            d->failed = true;
+    }
+}
+
+int page_digests_end(struct page_digests *d, unsigned char pld[static 64],
+                     unsigned char ald[static 64], unsigned char tld[static 64], struct error **err)
+{
+    if (!ring_end(steal(d->runs)) || d->failed || EVP_DigestFinal_ex(d->pld, pld, NULL) != 1 ||
+        EVP_DigestFinal_ex(d->ald, ald, NULL) != 1 || EVP_DigestFinal_ex(d->tld, tld, NULL) != 1)
+        return crypto_error(err, "computing SHA-512");
+    return 0;
+}
+
+void page_digests_free(struct page_digests *d)
+{
+    if (!d)
+        return;
+    ring_end(d->runs);
+    EVP_MD_CTX_free(d->pld);
+    EVP_MD_CTX_free(d->ald);
+    EVP_MD_CTX_free(d->tld);
+    free(d);
+}
+
+// ---- components ----
+
+int component_read(const struct component_source *source, uint64_t at, unsigned char *out,
+                   size_t length, struct error **err)
+{
+    size_t content = at < source->size ? (size_t)smaller(source->size - at, length) : 0;
+    memset(out + content, 0, length - content);
+    if (!source->bytes)
+        return read_at(source->fd, source->name, at, out, content, err);
+    if (content)
+        memcpy(out, source->bytes + at, content);
     return 0;
 }
 
 // A file that grew while it was read would be truncated in the image.
-static int check_end(const struct component_source *s, struct error **err)
+static int check_source_end(const struct component_source *s, struct error **err)
 {
     char more;
     if (!s->bytes && pread(s->fd, &more, 1, (off_t)s->size) == 1)
-        return error_user(err, "reading %s: it grew meanwhile", s->name);
+        return error_user(err, "reading %s: it grew while it was read", s->name);
     return 0;
 }
 
@@ -53,11 +158,9 @@ int component_write(struct component_sink *sink, const struct component_source *
     c->padded = padded_size(c->size);
     for (uint64_t done = 0; done < c->padded;) {
         size_t run = (size_t)smaller(c->padded - done, PAGE_RUN);
-        size_t content = done < c->size ? (size_t)smaller(c->size - done, run) : 0;
         unsigned char *pages = page_digests_buffer(sink->digests);
-        if (fill(source, done, pages, content, err) < 0)
+        if (component_read(source, done, pages, run, err) < 0)
             return -1;
-        memset(pages + content, 0, run - content);
         if (sink->xts && xts_pages(sink->xts, c->tweak, done, pages, run, err) < 0)
             return -1;
         page_digests_add(sink->digests, run, c->tweak, done, c->address + done);
@@ -69,7 +172,7 @@ int component_write(struct component_sink *sink, const struct component_source *
     }
     sink->address += c->padded;
     sink->pages += c->padded / SE_PAGE;
-    return check_end(source, err);
+    return check_source_end(source, err);
 }
 
 int components_digest(int fd, const char *name, const struct se_image *image,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The numbers of the image format: offsets, sizes, magic values. docs/se-image.md explains them;
-// the section numbers there are the ones given here. Everything in an image is big-endian, and a
-// file offset is also the guest's absolute address.
+// The image format: offsets, sizes, magic values, and building, parsing and finding its structures.
+// docs/se-image.md explains them; the section numbers there are the ones given here. Everything in
+// an image is big-endian, and a file offset is also the guest's absolute address.
 #ifndef KBUILD_SE_FORMAT_H
 #define KBUILD_SE_FORMAT_H
 
@@ -101,5 +101,87 @@ static inline uint64_t header_size(uint64_t slots)
 {
     return HEADER_SLOT_LIST + slots * SLOT_SIZE + AREA_SIZE + TAG_SIZE;
 }
+
+// ---- layout and argument blocks ----
+// The places of the parts in an image of layout "G" (section 3.1), the short PSW (4) and the
+// argument blocks of the loaders (6).
+
+struct layout {
+    uint64_t arguments;  // of stage3a: the last 24 bytes of the blob
+    uint64_t ipib;       // one page
+    uint64_t header;     // always 0x14000, where readers expect it
+    uint64_t components; // the first one
+};
+// Refuses a stage3a whose size does not put the header at 0x14000, and a number of hosts outside
+// 1..95.
+int layout_plan(size_t stage3a_length, size_t hosts, struct layout *out, struct error **err);
+
+// The value of the short PSW for an entry below 2 GiB.
+uint64_t short_psw(uint64_t entry);
+
+void stage3a_arguments(const struct layout *l, uint64_t header_bytes,
+                       unsigned char out[static STAGE3A_ARGUMENTS]);
+// Looks for the argument block that leads to this header and IPIB in `bytes`, which lie at
+// `address`. Returns its address, or 0 if there is none.
+uint64_t stage3a_arguments_find(const unsigned char *bytes, size_t length, uint64_t address,
+                                uint64_t header, uint64_t header_bytes, uint64_t ipib);
+
+// The arguments of stage3b. Address and size of an absent part are 0.
+struct stage3b_arguments {
+    struct {
+        uint64_t address, size; // size without padding; that of the command line counts its NUL
+    } part[3];                  // PART_KERNEL, PART_COMMAND_LINE, PART_INITRD
+    uint64_t psw_mask, psw_address;
+};
+void stage3b_arguments_put(const struct stage3b_arguments *a,
+                           unsigned char out[static STAGE3B_ARGUMENTS]);
+// Finds the argument block in a decrypted stage3b component. Its end is not recorded, so it is the
+// block near the last nonzero byte that matches the components. index[] gets which component is
+// which part (-1: absent). Returns the offset behind the block, or 0.
+size_t stage3b_arguments_find(const unsigned char *stage3b, size_t length,
+                              const struct se_component *components, size_t count,
+                              struct stage3b_arguments *out, int index[static 3]);
+
+// ---- PV header, version 1 (section 8) ----
+
+// All secret values of an image. Zero-initialise; secrets_wipe() at the end.
+struct secrets {
+    unsigned char header_key[32], header_iv[12], cck[32], xts_key[64];
+    unsigned char tweaks[PARTS][6];
+    EVP_PKEY *customer; // owned
+};
+// Draws at random the values that neither `keys` nor `fixed` (may be NULL) gives.
+int secrets_draw(struct secrets *s, const struct se_keys *keys, const struct se_fixed *fixed,
+                 struct error **err);
+void secrets_wipe(struct secrets *s);
+#define cleanup_secrets __attribute__((cleanup(secrets_wipe)))
+
+struct header_input {
+    const struct secrets *secrets;
+    const struct host_key *hosts;
+    size_t host_count;
+    uint64_t pages, pcf, scf, psw_address;
+    unsigned char pld[64], ald[64], tld[64];
+};
+// Builds the whole header, encrypted: header_size(host_count) bytes.
+int header_build(const struct header_input *in, unsigned char *out, struct error **err);
+
+// Reads a header from a file, checks what needs no key, and parses it. *bytes (to be freed) gets
+// image->header_size bytes if it is not NULL. image->header_offset is given; the header's fields in
+// `image` are set.
+int header_read(int fd, const char *name, uint64_t size, struct se_image *image,
+                unsigned char **bytes, struct error **err);
+
+// ---- IPIB (section 5) ----
+// The IPL information block of type PV: the list of components that stage3a hands to
+// the hypervisor.
+
+// Layout G: fills a page. The header's address stays 0; stage3a stores it at run time.
+void ipib_build(const struct se_component *components, size_t count, uint64_t header_bytes,
+                unsigned char out[static SE_PAGE]);
+// Reads the block that belongs to image->header_* into image->components and checks it: lengths,
+// type, page alignment, order, overlap, and that all lies inside the file of `size` bytes. In
+// layout P, image->ipib_offset is given; in layout G it is the page before the header.
+int ipib_read(int fd, const char *name, uint64_t size, struct se_image *image, struct error **err);
 
 #endif

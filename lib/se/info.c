@@ -1,25 +1,164 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads and tests an image, and prints its fields as text or as JSON.
-#include "se/info.h"
+// Reads and tests an image, and prints its fields as text or as JSON, with the JSON Schema of that.
+#include "se/internal.h"
 
-#include "base/digest.h"
-#include "base/file.h"
 #include "base/error.h"
-#include "se/checks.h"
-#include "se/header.h"
-#include "se/layout.h"
-#include "se/unlock.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <openssl/crypto.h>
-#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
+// ---- flags ----
+
+struct header_flag {
+    unsigned bit; // 0: the most significant
+    const char *name;
+};
+
+static const struct header_flag pcf_flags[] = {
+    {34, "dump"},          {35, "no-component-encryption"},
+    {56, "pckmo-deatdea"}, {57, "pckmo-aes"},
+    {58, "pckmo-ecc"},     {59, "pckmo-hmac"},
+    {62, "backup-keys"},
+};
+static const struct header_flag scf_flags[] = {
+    {1, "cck-extension-secret"},
+    {2, "cck-update"},
+};
+
+static void list_flags(uint64_t value, const struct header_flag *flags, size_t count,
+                       struct strlist *out)
+{
+    for (unsigned bit = 0; bit < 64; bit++) {
+        size_t i = 0;
+        if (!(value >> (63 - bit) & 1))
+            continue;
+        while (i < count && flags[i].bit != bit)
+            i++;
+        if (i < count)
+            strlist_add(out, flags[i].name);
+        else
+            strlist_addf(out, "unknown-bit-%u", bit);
+    }
+}
+
+void flag_names_pcf(uint64_t pcf, struct strlist *out)
+{
+    list_flags(pcf, pcf_flags, sizeof pcf_flags / sizeof *pcf_flags, out);
+}
+
+void flag_names_scf(uint64_t scf, struct strlist *out)
+{
+    list_flags(scf, scf_flags, sizeof scf_flags / sizeof *scf_flags, out);
+}
+
+// ---- reading and testing ----
+
+struct inspected {
+    struct se_image image;
+    unsigned char *header;
+    bool alone;                  // the file is a header, and nothing else
+    bool authentic;              // its tag was checked
+    bool has_ipib;               // image.components are set
+    uint64_t entry;              // of the short PSW
+    struct opened_header opened; // if authentic
+    struct strlist good, bad;    // tests
+};
+
+static void add_failure(struct inspected *out, struct error *why)
+{
+    strlist_add(&out->bad, why ? why->message : "unknown");
+    error_free(why);
+}
+
+static void test_digests(int fd, const char *name, struct inspected *out)
+{
+    static const char *const digests[] = {
+        [FAULT_ADDRESSES] = "ald: the addresses in the IPIB do not have this digest",
+        [FAULT_TWEAKS] = "tld: the tweaks in the IPIB do not have this digest",
+        [FAULT_CONTENTS] = "pld: the contents of the components do not have this digest",
+    };
+    enum image_fault fault;
+    struct error *why = NULL;
+    if (image_find_fault(fd, name, &out->image, &fault, &why) < 0)
+        add_failure(out, why);
+    else if (fault != FAULT_NONE)
+        strlist_add(&out->bad, digests[fault]);
+    else
+        strlist_add(&out->good,
+                    "ald, tld, pld: addresses, tweaks and contents of all pages have the "
+                    "digests in the header");
+}
+
+static void test_without_key(int fd, const char *name, uint64_t size, struct inspected *out)
+{
+    struct error *why = NULL;
+    strlist_add(&out->good, "header: its sizes and reserved fields fit each other and the file");
+    if (out->alone)
+        return;
+    if (ipib_read(fd, name, size, &out->image, &why) < 0) {
+        add_failure(out, why);
+        return;
+    }
+    out->has_ipib = true;
+    strlist_add(&out->good,
+                "IPIB: its entries follow each other, lie in the file, and have as many "
+                "pages as the header counts");
+    if (image_check_unprotected(fd, name, &out->image, &why) < 0)
+        add_failure(out, why);
+    else
+        strlist_add(&out->good, out->image.layout_p
+                                    ? "short PSW: it leads to the loader"
+                                    : "short PSW, loader arguments and gaps are as they must be");
+    test_digests(fd, name, out);
+}
+
+static int inspect_image(int fd, const char *name, const struct info_options *o,
+                         struct inspected *out, struct error **err)
+{
+    struct stat st;
+    struct unlock_key key = {.header_key = o->header_key};
+    unsigned char psw[8] = {0};
+    if (fstat(fd, &st) < 0)
+        return error_errno(err, errno, "reading %s", name);
+    uint64_t size = (uint64_t)st.st_size;
+    if (image_parse_header(fd, name, &out->image, &out->header, err) < 0)
+        return -1;
+    out->alone = out->image.header_offset == 0;
+    if (o->header_key) {
+        if (header_open(&out->image, out->header, name, &key, &out->opened, err) < 0)
+            return -1;
+        out->authentic = true;
+        out->image.scf = get_be64(out->opened.area + AREA_SCF);
+        out->image.psw_mask = get_be64(out->opened.area + AREA_PSW_MASK);
+        out->image.psw_address = get_be64(out->opened.area + AREA_PSW_ADDRESS);
+    }
+    if (!out->alone && read_at(fd, name, 0, psw, sizeof psw, err) < 0)
+        return -1;
+    out->entry = get_be64(psw) & (SE_ADDRESS_LIMIT - 1);
+    test_without_key(fd, name, size, out);
+    return 0;
+}
+
+static void inspected_free(struct inspected *i)
+{
+    se_image_free(&i->image);
+    free(i->header);
+    strlist_free(&i->good);
+    strlist_free(&i->bad);
+    opened_wipe(&i->opened);
+}
+#define cleanup_inspected __attribute__((cleanup(inspected_free)))
+
+// ---- text ----
+
 // "name        value"
-static void line(struct buf *out, const char *name, const char *format, ...)
+static void put_line(struct buf *out, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-static void line(struct buf *out, const char *name, const char *format, ...)
+static void put_line(struct buf *out, const char *name, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -28,49 +167,49 @@ static void line(struct buf *out, const char *name, const char *format, ...)
     buf_printf(out, "%-17s %s\n", name, value);
 }
 
-static void hex_line(struct buf *out, const char *name, const void *bytes, size_t length)
+static void put_hex(struct buf *out, const char *name, const void *bytes, size_t length)
 {
     cleanup_free char *hex = xmalloc(2 * length + 1);
     hex_encode(bytes, length, hex);
-    line(out, name, "%s", hex);
+    put_line(out, name, "%s", hex);
     OPENSSL_cleanse(hex, 2 * length);
 }
 
-static void flags_line(struct buf *out, const char *name, uint64_t value,
-                       void (*names)(uint64_t, struct strlist *))
+static void put_flags(struct buf *out, const char *name, uint64_t value,
+                      void (*list)(uint64_t, struct strlist *))
 {
     cleanup_strlist struct strlist all = {0};
-    names(value, &all);
+    list(value, &all);
     cleanup_free char *text = strlist_join(&all, " ");
-    line(out, name, "0x%016llx %s", (unsigned long long)value, all.n ? text : "(none)");
+    put_line(out, name, "0x%016llx %s", (unsigned long long)value, all.n ? text : "(none)");
 }
 
-static void put_header(const struct inspected *i, struct buf *out)
+static void put_header_fields(const struct inspected *i, struct buf *out)
 {
     const struct se_image *image = &i->image;
-    line(out, "header", "version 1, %llu bytes at 0x%llx, %s",
-         (unsigned long long)image->header_size, (unsigned long long)image->header_offset,
-         i->alone          ? "alone"
-         : image->layout_p ? "layout of pvimg (s390-tools 2.36 and newer)"
-                           : "layout of genprotimg (s390-tools up to 2.35) and kbuild");
-    line(out, "verified", "%s",
-         i->authentic ? "yes, its tag fits the header key" : "no (no header key)");
-    line(out, "encrypted area", "%llu bytes", (unsigned long long)image->encrypted_size);
-    line(out, "component pages", "%llu", (unsigned long long)image->pages);
-    flags_line(out, "plaintext flags", image->pcf, flag_names_pcf);
+    put_line(out, "header", "version 1, %llu bytes at 0x%llx, %s",
+             (unsigned long long)image->header_size, (unsigned long long)image->header_offset,
+             i->alone          ? "alone"
+             : image->layout_p ? "layout of pvimg (s390-tools 2.36 and newer)"
+                               : "layout of genprotimg (s390-tools up to 2.35) and kbuild");
+    put_line(out, "verified", "%s",
+             i->authentic ? "yes, its tag fits the header key" : "no (no header key)");
+    put_line(out, "encrypted area", "%llu bytes", (unsigned long long)image->encrypted_size);
+    put_line(out, "component pages", "%llu", (unsigned long long)image->pages);
+    put_flags(out, "plaintext flags", image->pcf, flag_names_pcf);
     if (i->authentic)
-        flags_line(out, "secret flags", image->scf, flag_names_scf);
+        put_flags(out, "secret flags", image->scf, flag_names_scf);
     if (!i->alone)
-        line(out, "entry", "0x%llx (loader)", (unsigned long long)i->entry);
+        put_line(out, "entry", "0x%llx (loader)", (unsigned long long)i->entry);
     if (i->authentic)
-        line(out, "protected entry", "0x%llx, PSW mask 0x%016llx",
-             (unsigned long long)image->psw_address, (unsigned long long)image->psw_mask);
-    hex_line(out, "iv", image->iv, sizeof image->iv);
-    hex_line(out, "customer key", image->customer_key, sizeof image->customer_key);
-    hex_line(out, "pld", image->pld, sizeof image->pld);
-    hex_line(out, "ald", image->ald, sizeof image->ald);
-    hex_line(out, "tld", image->tld, sizeof image->tld);
-    hex_line(out, "tag", image->tag, sizeof image->tag);
+        put_line(out, "protected entry", "0x%llx, PSW mask 0x%016llx",
+                 (unsigned long long)image->psw_address, (unsigned long long)image->psw_mask);
+    put_hex(out, "iv", image->iv, sizeof image->iv);
+    put_hex(out, "customer key", image->customer_key, sizeof image->customer_key);
+    put_hex(out, "pld", image->pld, sizeof image->pld);
+    put_hex(out, "ald", image->ald, sizeof image->ald);
+    put_hex(out, "tld", image->tld, sizeof image->tld);
+    put_hex(out, "tag", image->tag, sizeof image->tag);
 }
 
 // The document whose key the slot is for, or NULL.
@@ -90,7 +229,7 @@ static int put_slots(const struct inspected *i, const struct info_options *o, st
     int result = 0;
     for (; !result && loaded < n; loaded += !result)
         result = host_key_input(o->documents->items[loaded], &keys[loaded], err);
-    line(out, "key slots", "%llu", (unsigned long long)i->image.slots);
+    put_line(out, "key slots", "%llu", (unsigned long long)i->image.slots);
     for (uint64_t s = 0; !result && s < i->image.slots; s++) {
         char hex[DIGEST_HEX_SIZE];
         const char *owner = slot_owner(keys, n, i->image.slot[s]);
@@ -118,9 +257,9 @@ static void put_components(const struct inspected *i, struct buf *out)
     const struct se_image *image = &i->image;
     if (!i->has_ipib)
         return;
-    line(out, "ipib", "%llu bytes at 0x%llx", (unsigned long long)image->ipib_size,
-         (unsigned long long)image->ipib_offset);
-    line(out, "components", "%zu", image->component_count);
+    put_line(out, "ipib", "%llu bytes at 0x%llx", (unsigned long long)image->ipib_size,
+             (unsigned long long)image->ipib_offset);
+    put_line(out, "components", "%zu", image->component_count);
     for (size_t c = 0; c < image->component_count; c++) {
         char hex[17];
         hex_encode(image->components[c].tweak, 8, hex);
@@ -132,8 +271,8 @@ static void put_components(const struct inspected *i, struct buf *out)
 
 static void put_secrets(const struct inspected *i, struct buf *out)
 {
-    hex_line(out, "cck (secret)", i->opened.area + AREA_CCK, 32);
-    hex_line(out, "xts (secret)", i->opened.area + AREA_XTS_KEY, 64);
+    put_hex(out, "cck (secret)", i->opened.area + AREA_CCK, 32);
+    put_hex(out, "xts (secret)", i->opened.area + AREA_XTS_KEY, 64);
 }
 
 static void put_tests(const struct inspected *i, struct buf *out)
@@ -153,9 +292,9 @@ int se_info_text(int fd, const char *name, const struct info_options *o, struct 
                  struct error **err)
 {
     cleanup_inspected struct inspected i = {0};
-    if (inspect(fd, name, o, &i, err) < 0)
+    if (inspect_image(fd, name, o, &i, err) < 0)
         return -1;
-    put_header(&i, out);
+    put_header_fields(&i, out);
     if (put_slots(&i, o, out, err) < 0)
         return -1;
     put_components(&i, out);
@@ -165,169 +304,8 @@ int se_info_text(int fd, const char *name, const struct info_options *o, struct 
     return 0;
 }
 
-// ---- info flags ----
-// The tables of a header's flags by name.
-
-struct flag {
-    unsigned bit; // 0: the most significant
-    const char *name;
-};
-
-static const struct flag pcf_flags[] = {
-    {34, "dump"},          {35, "no-component-encryption"},
-    {56, "pckmo-deatdea"}, {57, "pckmo-aes"},
-    {58, "pckmo-ecc"},     {59, "pckmo-hmac"},
-    {62, "backup-keys"},
-};
-static const struct flag scf_flags[] = {
-    {1, "cck-extension-secret"},
-    {2, "cck-update"},
-};
-
-static void names(uint64_t value, const struct flag *flags, size_t count, struct strlist *out)
-{
-    for (unsigned bit = 0; bit < 64; bit++) {
-        size_t i = 0;
-        if (!(value >> (63 - bit) & 1))
-            continue;
-        while (i < count && flags[i].bit != bit)
-            i++;
-        if (i < count)
-            strlist_add(out, flags[i].name);
-        else
-            strlist_addf(out, "unknown-bit-%u", bit);
-    }
-}
-
-void flag_names_pcf(uint64_t pcf, struct strlist *out)
-{
-    names(pcf, pcf_flags, sizeof pcf_flags / sizeof *pcf_flags, out);
-}
-
-void flag_names_scf(uint64_t scf, struct strlist *out)
-{
-    names(scf, scf_flags, sizeof scf_flags / sizeof *scf_flags, out);
-}
-
-// ---- info read ----
-// Reads an image for se_info_*(), and tests what the given keys allow.
-
-#define KEY_FILE_MAX (64u << 10)
-
-static void failed(struct inspected *out, struct error *why)
-{
-    strlist_add(&out->bad, why ? why->message : "unknown");
-    error_free(why);
-}
-
-static void test_digests(int fd, const char *name, struct inspected *out)
-{
-    static const char *const digests[] = {
-        [FAULT_ADDRESSES] = "ald: the addresses in the IPIB do not have this digest",
-        [FAULT_TWEAKS] = "tld: the tweaks in the IPIB do not have this digest",
-        [FAULT_CONTENTS] = "pld: the contents of the components do not have this digest",
-    };
-    enum image_fault fault;
-    struct error *why = NULL;
-    if (image_find_fault(fd, name, &out->image, &fault, &why) < 0)
-        failed(out, why);
-    else if (fault != FAULT_NONE)
-        strlist_add(&out->bad, digests[fault]);
-    else
-        strlist_add(&out->good,
-                    "ald, tld, pld: addresses, tweaks and contents of all pages have the "
-                    "digests in the header");
-}
-
-static void test_without_key(int fd, const char *name, uint64_t size, struct inspected *out)
-{
-    struct error *why = NULL;
-    strlist_add(&out->good, "header: its sizes and reserved fields fit each other and the file");
-    if (out->alone)
-        return;
-    if (ipib_read(fd, name, size, &out->image, &why) < 0) {
-        failed(out, why);
-        return;
-    }
-    out->has_ipib = true;
-    strlist_add(&out->good,
-                "IPIB: its entries follow each other, lie in the file, and have as many "
-                "pages as the header counts");
-    if (image_check_unprotected(fd, name, &out->image, &why) < 0)
-        failed(out, why);
-    else
-        strlist_add(&out->good, out->image.layout_p
-                                    ? "short PSW: it leads to the loader"
-                                    : "short PSW, loader arguments and gaps are as they must be");
-    test_digests(fd, name, out);
-}
-
-int inspect(int fd, const char *name, const struct info_options *o, struct inspected *out,
-            struct error **err)
-{
-    struct stat st;
-    struct opener opener = {.header_key = o->header_key};
-    unsigned char psw[8] = {0};
-    if (fstat(fd, &st) < 0)
-        return error_errno(err, errno, "reading %s", name);
-    uint64_t size = (uint64_t)st.st_size;
-    if (image_parse_header(fd, name, &out->image, &out->header, err) < 0)
-        return -1;
-    out->alone = out->image.header_offset == 0;
-    if (o->header_key) {
-        if (header_open(&out->image, out->header, name, &opener, &out->opened, err) < 0)
-            return -1;
-        out->authentic = true;
-        out->image.scf = get_be64(out->opened.area + AREA_SCF);
-        out->image.psw_mask = get_be64(out->opened.area + AREA_PSW_MASK);
-        out->image.psw_address = get_be64(out->opened.area + AREA_PSW_ADDRESS);
-    }
-    if (!out->alone && read_at(fd, name, 0, psw, sizeof psw, err) < 0)
-        return -1;
-    out->entry = get_be64(psw) & (SE_ADDRESS_LIMIT - 1);
-    test_without_key(fd, name, size, out);
-    return 0;
-}
-
-void inspected_free(struct inspected *i)
-{
-    se_image_free(&i->image);
-    free(i->header);
-    strlist_free(&i->good);
-    strlist_free(&i->bad);
-    opened_wipe(&i->opened);
-}
-
-int info_documents(const char *directory, struct strlist *documents, struct error **err)
-{
-    cleanup_strlist struct strlist names = {0};
-    if (list_directory(directory, &names, err) < 0)
-        return -1;
-    for (size_t i = 0; i < names.n; i++) {
-        cleanup_free char *path = xasprintf("%s/%s", directory, names.items[i]);
-        struct host_key key = {0};
-        if (host_key_load(path, &key, NULL) < 0)
-            continue;
-        strlist_add(documents, path);
-        host_key_free(&key);
-    }
-    return 0;
-}
-
-int header_key_load(const char *path, unsigned char key[static 32], struct error **err)
-{
-    cleanup_secret_memory struct secret_memory bytes = {0};
-    if (secret_memory_read(path, KEY_FILE_MAX, &bytes, NULL, err) < 0)
-        return error_wrap(err, "the header key");
-    if (bytes.length != 32)
-        return error_user(err, "the header key %s has %zu bytes, not 32", path, bytes.length);
-    memcpy(key, bytes.bytes, 32);
-    return 0;
-}
-
-// ---- info json ----
-// The fields of an image as JSON, exactly those of `pvimg info` in its API level 1; and the JSON
-// Schema of that.
+// ---- JSON ----
+// Exactly the fields of `pvimg info` in its API level 1.
 
 static void set_hex(json_t *object, const char *name, const void *bytes, size_t length)
 {
@@ -342,7 +320,7 @@ static void set_number(json_t *object, const char *name, uint64_t value)
     json_object_set_new(object, name, json_sprintf("%016llx", (unsigned long long)value));
 }
 
-static json_t *meta(void)
+static json_t *meta_json(void)
 {
     char host[256] = "", text[64] = "";
     time_t now = time(NULL);
@@ -354,7 +332,7 @@ static json_t *meta(void)
                      host, "time_epoch", (json_int_t)now, "time", text);
 }
 
-static json_t *slots(const struct se_image *image)
+static json_t *slots_json(const struct se_image *image)
 {
     json_t *all = json_array();
     for (uint64_t i = 0; i < image->slots; i++) {
@@ -385,7 +363,7 @@ static void set_area(json_t *data, const struct inspected *i, bool secrets)
     set_hex(data, "xts_hex", i->opened.area + AREA_XTS_KEY, 64);
 }
 
-static json_t *data_of(const struct inspected *i, bool secrets)
+static json_t *data_json(const struct inspected *i, bool secrets)
 {
     const struct se_image *image = &i->image;
     json_t *data = json_object(), *point = json_object();
@@ -404,7 +382,7 @@ static json_t *data_of(const struct inspected *i, bool secrets)
     set_hex(data, "pld_hex", image->pld, sizeof image->pld);
     set_hex(data, "ald_hex", image->ald, sizeof image->ald);
     set_hex(data, "tld_hex", image->tld, sizeof image->tld);
-    json_object_set_new(data, "keyslots", slots(image));
+    json_object_set_new(data, "keyslots", slots_json(image));
     set_area(data, i, secrets);
     set_hex(data, "tag_hex", image->tag, sizeof image->tag);
     return data;
@@ -414,14 +392,14 @@ int se_info_json(int fd, const char *name, const struct info_options *o, bool pr
                  struct buf *out, struct error **err)
 {
     cleanup_inspected struct inspected i = {0};
-    if (inspect(fd, name, o, &i, err) < 0)
+    if (inspect_image(fd, name, o, &i, err) < 0)
         return -1;
     if (!i.authentic)
         log_warning("%s: the header was not verified: that needs the header key", name);
     for (size_t t = 0; t < i.bad.n; t++)
         log_warning("%s", i.bad.items[t]);
-    json_t *all = json_pack("{s:o, s:o}", "meta", meta(), "data",
-                            data_of(&i, o->show_secrets && i.authentic));
+    json_t *all = json_pack("{s:o, s:o}", "meta", meta_json(), "data",
+                            data_json(&i, o->show_secrets && i.authentic));
     cleanup_free char *text = json_dumps(all, pretty ? JSON_INDENT(2) : JSON_COMPACT);
     json_decref(all);
     if (!text)
@@ -434,14 +412,14 @@ int se_info_json(int fd, const char *name, const struct info_options *o, bool pr
 // ---- the schema ----
 
 // The objects of the output; a field is in one or more of them.
-enum group { META = 1, ENCRYPTED = 2, DECRYPTED = 4, POINT = 8, SLOT = 16, PSW = 32 };
+enum schema_group { META = 1, ENCRYPTED = 2, DECRYPTED = 4, POINT = 8, SLOT = 16, PSW = 32 };
 #define DATA (ENCRYPTED | DECRYPTED)
-enum kind { HEX, BASE64, COUNT, TEXT, BOOLEAN, ONE_OF, LIST_OF };
+enum schema_kind { HEX, BASE64, COUNT, TEXT, BOOLEAN, ONE_OF, LIST_OF };
 
 static const struct schema_field {
     unsigned groups;
     const char *name;
-    enum kind kind;
+    enum schema_kind kind;
     unsigned size; // bytes of HEX; the group of ONE_OF and LIST_OF
     const char *is;
 } schema_fields[] = {
@@ -479,7 +457,7 @@ static const struct schema_field {
     {DATA, "tag_hex", HEX, 16, "tag of the header"},
 };
 
-static json_t *schema_of_group(unsigned group);
+static json_t *schema_of_group(unsigned schema_group);
 
 static json_t *schema_of_field(const struct schema_field *f)
 {
@@ -498,12 +476,12 @@ static json_t *schema_of_field(const struct schema_field *f)
     return schema;
 }
 
-static json_t *schema_of_group(unsigned group)
+static json_t *schema_of_group(unsigned schema_group)
 {
     json_t *properties = json_object(), *required = json_array();
     for (size_t i = 0; i < ARRAY_LEN(schema_fields); i++) {
         const struct schema_field *f = &schema_fields[i];
-        if (!(f->groups & group))
+        if (!(f->groups & schema_group))
             continue;
         json_object_set_new(properties, f->name, schema_of_field(f));
         json_array_append_new(required, json_string(f->name));
@@ -525,4 +503,35 @@ void se_info_schema(struct buf *out)
     if (!text)
         out_of_memory();
     buf_printf(out, "%s\n", text);
+}
+
+// ---- the given documents and keys ----
+
+#define KEY_FILE_MAX (64u << 10)
+
+int info_documents(const char *directory, struct strlist *documents, struct error **err)
+{
+    cleanup_strlist struct strlist list_flags = {0};
+    if (list_directory(directory, &list_flags, err) < 0)
+        return -1;
+    for (size_t i = 0; i < list_flags.n; i++) {
+        cleanup_free char *path = xasprintf("%s/%s", directory, list_flags.items[i]);
+        struct host_key key = {0};
+        if (host_key_load(path, &key, NULL) < 0)
+            continue;
+        strlist_add(documents, path);
+        host_key_free(&key);
+    }
+    return 0;
+}
+
+int header_key_load(const char *path, unsigned char key[static 32], struct error **err)
+{
+    cleanup_secret_memory struct secret_memory bytes = {0};
+    if (secret_memory_read(path, KEY_FILE_MAX, &bytes, NULL, err) < 0)
+        return error_wrap(err, "the header key");
+    if (bytes.length != 32)
+        return error_user(err, "the header key %s has %zu bytes, not 32", path, bytes.length);
+    memcpy(key, bytes.bytes, 32);
+    return 0;
 }

@@ -1,26 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inspector: reads an image and checks everything that needs no key (section 16).
-#include "se/unlock.h"
+// Reads images back (section 14): parses and checks what needs no key; with a host's private key,
+// writes the parts or an unsealed image.
+#include "se/internal.h"
 
 #include "base/error.h"
-#include "se/checks.h"
-#include "se/components.h"
-#include "se/header.h"
-#include "se/layout.h"
+#include "base/file.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <sys/stat.h>
+
+// ---- without a key ----
 
 // Tools put the header at 0x14000; some look for it up to 0x17000.
 #define SCAN_PAGES 24u
 
-// Layout P's metadata block (section 3.3).
+// Layout P's metadata block (section 3.2).
 #define METADATA_BYTES 28u
 static const unsigned char metadata_magic[8] = {'S', 'e', 'I', 'm', 'g', 'L', 'n', 'x'};
 
 // The page of a possible header whose magic number has a few wrong bits; or 0.
-static uint64_t nearly_magic(int fd, uint64_t size)
+static uint64_t find_damaged_magic(int fd, uint64_t size)
 {
     for (uint64_t at = SE_LOADER_ADDRESS; at < (uint64_t)SCAN_PAGES * SE_PAGE && at + 8 <= size;
          at += SE_PAGE) {
@@ -34,8 +33,8 @@ static uint64_t nearly_magic(int fd, uint64_t size)
     return 0;
 }
 
-static int locate(int fd, const char *name, uint64_t size, struct se_image *image,
-                  struct error **err)
+static int find_header(int fd, const char *name, uint64_t size, struct se_image *image,
+                       struct error **err)
 {
     unsigned char block[METADATA_BYTES] = {0};
     if (size >= SE_METADATA_OFFSET + sizeof block &&
@@ -60,7 +59,7 @@ static int locate(int fd, const char *name, uint64_t size, struct se_image *imag
         if (memcmp(block, se_header_magic, sizeof se_header_magic) == 0)
             return 0;
     }
-    uint64_t near = nearly_magic(fd, size);
+    uint64_t near = find_damaged_magic(fd, size);
     if (near)
         return error_user(err, "%s: the header at 0x%llx is damaged: its magic number is wrong",
                           name, (unsigned long long)near);
@@ -68,7 +67,7 @@ static int locate(int fd, const char *name, uint64_t size, struct se_image *imag
     return error_hint(err, "give an image that `kbuild boot-image-se`, genprotimg or pvimg made");
 }
 
-static int check_zero(int fd, const char *name, uint64_t from, uint64_t to, struct error **err)
+static int check_gap(int fd, const char *name, uint64_t from, uint64_t to, struct error **err)
 {
     unsigned char page[SE_PAGE];
     for (uint64_t at = from; at < to;) {
@@ -122,10 +121,10 @@ int image_check_unprotected(int fd, const char *name, const struct se_image *ima
                           "lead to the header",
                           name, (unsigned long long)image->ipib_offset);
     uint64_t header_end = image->header_offset + image->header_size;
-    if (check_zero(fd, name, sizeof psw, SE_LOADER_ADDRESS, err) < 0 ||
-        check_zero(fd, name, found + STAGE3A_ARGUMENTS, image->ipib_offset, err) < 0)
+    if (check_gap(fd, name, sizeof psw, SE_LOADER_ADDRESS, err) < 0 ||
+        check_gap(fd, name, found + STAGE3A_ARGUMENTS, image->ipib_offset, err) < 0)
         return -1;
-    return check_zero(fd, name, header_end, page_up(header_end), err);
+    return check_gap(fd, name, header_end, page_up(header_end), err);
 }
 
 int image_find_fault(int fd, const char *name, const struct se_image *image, enum image_fault *out,
@@ -168,7 +167,7 @@ static int check_digests(int fd, const char *name, const struct se_image *image,
     return error_hint(err, "the image is damaged: copy or build it again");
 }
 
-static int file_size(int fd, const char *name, uint64_t *size, struct error **err)
+static int image_file_size(int fd, const char *name, uint64_t *size, struct error **err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
@@ -184,7 +183,7 @@ int image_parse_header(int fd, const char *name, struct se_image *out, unsigned 
 {
     uint64_t size = 0;
     struct se_image image = {.kernel = -1, .parameters = -1, .initrd = -1, .stage3b = -1};
-    if (file_size(fd, name, &size, err) < 0 || locate(fd, name, size, &image, err) < 0 ||
+    if (image_file_size(fd, name, &size, err) < 0 || find_header(fd, name, size, &image, err) < 0 ||
         header_read(fd, name, size, &image, header, err) < 0) {
         se_image_free(&image);
         return -1;
@@ -198,7 +197,7 @@ int image_parse(int fd, const char *name, struct se_image *out, unsigned char **
 {
     uint64_t size = 0;
     struct se_image image;
-    if (file_size(fd, name, &size, err) < 0 ||
+    if (image_file_size(fd, name, &size, err) < 0 ||
         image_parse_header(fd, name, &image, header, err) < 0)
         return -1;
     if (ipib_read(fd, name, size, &image, err) < 0) {
@@ -235,4 +234,146 @@ void se_image_free(struct se_image *image)
     free(image->slot);
     free(image->components);
     *image = (struct se_image){0};
+}
+
+// ---- the parts of an opened image ----
+
+// All parts are complete before any gets its name, so that a failure leaves no part behind.
+struct part_drafts {
+    struct file_draft of[PARTS];
+};
+
+static void part_drafts_abandon(struct part_drafts *d)
+{
+    for (size_t i = 0; i < PARTS; i++)
+        file_draft_abandon(&d->of[i]);
+}
+#define cleanup_part_drafts __attribute__((cleanup(part_drafts_abandon)))
+
+static const char *const part_file_names[PARTS] = {
+    [PART_KERNEL] = "kernel",
+    [PART_COMMAND_LINE] = "cmdline",
+    [PART_INITRD] = "initrd",
+    [PART_STAGE3B] = "stage3b",
+};
+
+// Returns the command line, after checking that it has one NUL, at its end, and zeros behind.
+static int read_command_line(const struct unlocked *u, char **out, struct error **err)
+{
+    const struct se_component *c = &u->image.components[u->image.parameters];
+    cleanup_free unsigned char *bytes = unlocked_load(u, u->image.parameters, err);
+    if (!bytes)
+        return -1;
+    if (c->size == 0 || strnlen((char *)bytes, c->padded) != c->size - 1 ||
+        !all_zero(bytes + c->size, c->padded - c->size))
+        return error_user(err, "%s: the kernel command line does not end in its only NUL byte",
+                          u->path);
+    *out = (char *)steal(bytes);
+    return 0;
+}
+
+static int draft_part(const struct unlocked *u, int index, const char *path,
+                      struct file_draft *draft, struct error **err)
+{
+    const struct se_component *c = &u->image.components[index];
+    if (file_draft_begin(draft, path, err) < 0)
+        return -1;
+    struct component_target target = {
+        .fd = draft->fd, .name = path, .keep = c->size, .zero_tail = true};
+    if (index == u->image.parameters)
+        target = (struct component_target){.fd = draft->fd, .name = path, .keep = c->size - 1};
+    return component_decrypt(u->fd, u->path, c, u->xts, &target, err);
+}
+
+int se_open(const char *path, EVP_PKEY *host_key, const char *folder, struct se_opened *out,
+            struct error **err)
+{
+    cleanup_unlocked struct unlocked u = {.fd = -1};
+    cleanup_part_drafts struct part_drafts part_drafts = {
+        {FILE_DRAFT_NONE, FILE_DRAFT_NONE, FILE_DRAFT_NONE, FILE_DRAFT_NONE}};
+    cleanup_free char *command_line = NULL;
+    if (unlock(path, host_key, &u, err) < 0)
+        return -1;
+    if (u.image.parameters >= 0 && read_command_line(&u, &command_line, err) < 0)
+        return -1;
+    if (make_directories(folder, 0700, err) < 0)
+        return -1;
+    const int index[PARTS] = {[PART_KERNEL] = u.image.kernel,
+                              [PART_COMMAND_LINE] = u.image.parameters,
+                              [PART_INITRD] = u.image.initrd,
+                              [PART_STAGE3B] = u.image.stage3b};
+    char *name[PARTS];
+    int result = 0;
+    for (size_t i = 0; i < PARTS; i++)
+        name[i] = index[i] < 0 ? NULL : xasprintf("%s/%s", folder, part_file_names[i]);
+    for (size_t i = 0; !result && i < PARTS; i++)
+        if (name[i])
+            result = draft_part(&u, index[i], name[i], &part_drafts.of[i], err);
+    for (size_t i = 0; !result && i < PARTS; i++)
+        if (name[i])
+            result = file_draft_commit(&part_drafts.of[i], 0600, err);
+    if (!result)
+        *out = (struct se_opened){.kernel = steal(name[PART_KERNEL]),
+                                  .initrd = steal(name[PART_INITRD]),
+                                  .command_line = steal(command_line),
+                                  .image = u.image};
+    if (!result)
+        u.image = (struct se_image){0}; // moved to the caller
+    for (size_t i = 0; i < PARTS; i++)
+        free(name[i]);
+    return result;
+}
+
+void se_opened_free(struct se_opened *o)
+{
+    se_image_free(&o->image);
+    free(o->kernel);
+    free(o->initrd);
+    free(o->command_line);
+    *o = (struct se_opened){0};
+}
+
+// ---- an unsealed image (section 17) ----
+// For an emulator, as the ultravisor would start it: components in clear at their addresses, and a
+// short PSW that leads to stage3b.
+
+// Copies a part that is not a component.
+static int copy_range(int from, const char *name, int to, uint64_t at, uint64_t end,
+                      struct error **err)
+{
+    unsigned char page[SE_PAGE];
+    while (at < end) {
+        size_t n = end - at < sizeof page ? (size_t)(end - at) : sizeof page;
+        if (read_at(from, name, at, page, n, err) < 0 ||
+            write_at(to, "the unsealed image", at, page, n, err) < 0)
+            return -1;
+        at += n;
+    }
+    return 0;
+}
+
+int se_write_unsealed(const char *path, EVP_PKEY *host_key, const char *out_path,
+                      struct error **err)
+{
+    cleanup_unlocked struct unlocked u = {.fd = -1};
+    cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
+    if (unlock(path, host_key, &u, err) < 0 || file_draft_begin(&draft, out_path, err) < 0 ||
+        copy_range(u.fd, path, draft.fd, 0, u.image.components[0].address, err) < 0)
+        return -1;
+    for (size_t i = 0; i < u.image.component_count; i++) {
+        const struct se_component *c = &u.image.components[i];
+        struct component_target target = {
+            .fd = draft.fd, .name = out_path, .at = c->address, .keep = c->padded};
+        if (component_decrypt(u.fd, path, c, u.xts, &target, err) < 0)
+            return -1;
+    }
+    // In layout P the IPIB comes last.
+    if (u.image.layout_p && copy_range(u.fd, path, draft.fd, u.image.ipib_offset,
+                                       u.image.ipib_offset + u.image.ipib_size, err) < 0)
+        return -1;
+    unsigned char psw[8];
+    put_be64(psw, short_psw(u.image.psw_address));
+    if (write_at(draft.fd, out_path, 0, psw, sizeof psw, err) < 0)
+        return -1;
+    return file_draft_commit(&draft, 0600, err);
 }

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// IBM Secure Execution boot images, header version 1, layout "G" (docs/se-image.md describes the
-// format, section by section): sealing, reading back, test host keys. Over OpenSSL. Knows nothing
-// of recipes or graphs. All integers in an image are big-endian; file offset = guest address.
+// IBM Secure Execution boot images, header version 1 (docs/se-image.md describes the format,
+// section by section): sealing, reading, opening, verifying and describing them.
 //
-// Secrets (header key, XTS key, customer keys) live in memory only as long as needed, are wiped,
-// and never reach a log or a message. Memory use does not depend on the size of the input:
+// In: kernel, initrd, command line, host keys (hkd/hkd.h) and options. Out: an image in layout G;
+// texts and JSON about an image. Images of pvimg, layout P, are read too. Knows nothing of recipes
+// or graphs. Pointers in input structs are borrowed; what a function returns or sets is the
+// caller's, to be released with the function that is named beside it.
+//
+// Secrets (header key, component key, customer keys) live in memory only as long as needed, are
+// wiped, and never reach a log or a message. Memory use does not depend on the size of the input:
 // components are streamed.
 #ifndef KBUILD_SE_SE_H
 #define KBUILD_SE_SE_H
 
-#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/input.h"
+#include "base/memory.h"
 #include "hkd/hkd.h"
 
 #include <openssl/evp.h>
@@ -20,7 +24,7 @@
 #include <stdint.h>
 
 #define SE_PAGE 4096u
-#define SE_PCF_DEFAULT 0xE0u // PCKMO DEA/TDEA, AES, ECC (8.5)
+#define SE_PCF_DEFAULT 0xE0u // PCKMO DEA/TDEA, AES, ECC (8.4)
 #define SE_PCF_ALLOW_DUMP 0x20000000u
 #define SE_PCF_NO_ENCRYPTION 0x10000000u
 #define SE_SCF_CCK_EXTENSION 0x4000000000000000u
@@ -85,7 +89,7 @@ int se_secret_load(const char *path, struct secret_memory *out, struct error **e
 // The secret's public id, 64 hex digits: identifies it, and reveals nothing about it.
 int se_secret_id(const struct secret_memory *s, char id[static 65], struct error **err);
 
-// ---- reading back (section 16) ----
+// ---- reading back (section 14) ----
 struct se_component {
     uint64_t address, padded, size; // size without padding; UINT64_MAX if unknown
     unsigned char tweak[8];         // prefix
@@ -124,9 +128,160 @@ int se_open(const char *path, EVP_PKEY *host_key, const char *folder, struct se_
             struct error **err);
 void se_opened_free(struct se_opened *o);
 // Writes an image for any emulator, in the state in which the ultravisor would start it: components
-// in clear, short PSW at stage3b (section 18).
+// in clear, short PSW at stage3b (section 17).
 int se_write_unsealed(const char *path, EVP_PKEY *host_key, const char *out_path,
                       struct error **err);
+
+// ---- information (section 15) ----
+
+struct info_options {
+    const unsigned char *header_key; // 32 bytes, or NULL: the header stays unauthenticated
+    bool show_secrets;               // only with a key: print the encrypted area
+    const struct strlist *documents; // host key documents to look for in the key slots, or NULL
+};
+
+// Text: fields, key slots, components, and the tests, with or without the key. A failed test is
+// printed, and is no error: that is se_verify(). Reads whole images, and headers alone (hdr.bin).
+// No header, another key, or a tag that does not fit is an error.
+int se_info_text(int fd, const char *name, const struct info_options *o, struct buf *out,
+                 struct error **err);
+// JSON, pretty or on one line, ending in a newline. Warns if no key was given, and if a test fails.
+int se_info_json(int fd, const char *name, const struct info_options *o, bool pretty,
+                 struct buf *out, struct error **err);
+
+// Appends every host key document of a directory to `documents`; other files are skipped.
+int info_documents(const char *directory, struct strlist *documents, struct error **err);
+// The 32 bytes of a header key file.
+int header_key_load(const char *path, unsigned char key[static 32], struct error **err);
+
+// The JSON Schema (draft 7) of what se_info_json() prints.
+void se_info_schema(struct buf *out);
+
+// ---- verification (section 14) ----
+// Decrypts everything, checks every digest and tag, compares the components with their originals,
+// and locates damage.
+
+// The keys that open the image, all borrowed: a key, or a seal record with its secret. A record
+// alone opens nothing; then only its clear values are compared. At least one must be given.
+struct se_proof {
+    EVP_PKEY *host_key;                 // a host's private key (tests only)
+    const unsigned char *header_key;    // 32 bytes
+    const char *record;                 // file, see derive.h
+    const struct secret_memory *secret; // only with a record
+};
+
+// The available originals of the image. Initialise with SE_ORIGINALS_NONE.
+enum se_original_kind {
+    SE_ORIGINAL_KERNEL,
+    SE_ORIGINAL_COMMAND_LINE,
+    SE_ORIGINAL_INITRD,
+    SE_ORIGINALS
+};
+struct se_original {
+    char *name; // for messages; owned
+    int fd;     // -1: not given
+    uint64_t size;
+};
+struct se_originals {
+    struct se_original of[SE_ORIGINALS];
+};
+#define SE_ORIGINALS_NONE ((struct se_originals){{{.fd = -1}, {.fd = -1}, {.fd = -1}}})
+// Opens a file as an original.
+int se_original_open(struct se_originals *o, enum se_original_kind kind, const char *path,
+                     struct error **err);
+// The same from a kata-static-*.tar.xz (kata-artifacts: vmlinuz-confidential.container and
+// kata-containers-initrd-confidential.img, or HEAD's vmlinuz.container).
+int se_original_unpack(struct se_originals *o, enum se_original_kind kind, const char *tarball,
+                       struct error **err);
+void se_originals_free(struct se_originals *o);
+#define cleanup_originals __attribute__((cleanup(se_originals_free)))
+
+// Opens an image for reading: a file, a kata-static-boot-image-se tarball that has one, or "-", the
+// standard input. Anything but a regular file is copied to a nameless temporary file. *name gets
+// the name for messages (to be freed).
+int se_image_open(const char *path, char **name, struct error **err);
+
+// 0 if all possible checks passed; `done` gets a line for each check, and for each that was not
+// possible ("not checked: ..."). -1 otherwise; the message says what is wrong and where.
+int se_verify(int fd, const char *name, const struct se_proof *proof,
+              const struct se_originals *originals, struct strlist *done, struct error **err);
+
+// ---- reference values (section 16) ----
+// For the verifier of a Secure Execution attestation, as JSON:
+//
+//   {"kbuild": version,
+//    "reference_values": {"se.version", "se.tag", "se.image_phkh", "se.attestation_phkh"},
+//    "header": {"size", "sha256", "pld", "ald", "tld"}, of hdr.bin
+//    "image": {"size", "sha256"},
+//    "kernel", "initrd", "command_line": {"size", "sha256"}, as far as they are known}
+//
+// The names in "reference_values" are the claims of Trustee's verifier for this platform; each has
+// the list of allowed values.
+
+// Appends the JSON text to `json`, and to `header` the bytes of the PV header (hdr.bin). Either may
+// be NULL. `originals` are not compared with the image: se_verify() does that.
+int se_reference(int fd, const char *name, const struct se_originals *originals, struct buf *json,
+                 struct buf *header, struct error **err);
+
+// ---- the options of genprotimg and pvimg (section 13) ----
+// A sealer's options in the terms of genprotimg and pvimg, and the resulting flags, addresses and
+// keys. Checks have genprotimg's order and messages, since scripts depend on them. The caller
+// parses the command line.
+
+// Section 8.4: flags set by --enable-<name> and --disable-<name>.
+enum seal_switch {
+    SWITCH_DUMP,
+    SWITCH_PCKMO,
+    SWITCH_PCKMO_HMAC,
+    SWITCH_BACKUP_KEYS,
+    SWITCH_IMAGE_ENCRYPTION,
+    SWITCH_CCK_EXTENSION,
+    SWITCH_CCK_UPDATE,
+    SEAL_SWITCHES
+};
+enum switch_state { SWITCH_UNSET, SWITCH_ON, SWITCH_OFF };
+const char *seal_switch_name(enum seal_switch s); // "pckmo-hmac"
+
+// Zero-initialise; seal_request_free() at the end. Strings are borrowed, lists owned.
+struct seal_request {
+    const char *kernel, *initrd, *parmfile, *output;
+    struct strlist hosts, certificates, crls;
+    const char *root_ca;
+    const char *comm_key, *header_key, *component_key; // files
+    const char *pcf, *scf, *psw;                       // hexadecimal, as given
+    const char *secret, *record;                       // provable sealing: files
+    enum switch_state switches[SEAL_SWITCHES];
+    struct strlist operands; // words that are no options: an error
+    bool no_verify, force_unknown_flags;
+    bool lenient; // genprotimg, pvimg: allows --crl and --root-ca with --no-verify
+};
+void seal_request_free(struct seal_request *r);
+
+// Checks required and forbidden combinations. The errors are usage errors.
+int seal_request_check(const struct seal_request *r, struct error **err);
+
+// The exact content of the key files. Wipe it after use.
+struct seal_key_bytes {
+    unsigned char header_key[32], cck[32], xts_key[64];
+};
+void seal_keys_wipe(struct seal_key_bytes *keys);
+#define cleanup_seal_keys __attribute__((cleanup(seal_keys_wipe)))
+
+// Sets the PSW address, the flags and the keys of *in; `keys` must live as long as *in is used.
+// Flags without a known meaning are refused unless the request forces them.
+int seal_request_apply(const struct seal_request *r, struct se_input *in,
+                       struct seal_key_bytes *keys, struct error **err);
+
+// Checks that the header has enough key slots.
+int seal_check_slots(size_t host_count, struct error **err);
+
+// genprotimg's messages for refused files (docs/genprotimg.md), for scripts that search for them.
+// Call these after the file was refused; all results are to be freed.
+
+// For a host key document that host_key_load() refused.
+char *genprotimg_document_message(const char *path);
+// For the first unreadable file of `trust`; NULL if all can be read.
+char *genprotimg_trust_message(const struct trust *trust);
 
 // ---- genprotimg or pvimg instead (SE_SEALER) ----
 // genprotimg or pvimg on PATH (NULL if there is none), with its version.
@@ -145,5 +300,13 @@ int external_sealer_run(const struct external_sealer *s, const struct se_input *
                         const struct strlist *certificates, const struct strlist *crls,
                         struct error **err);
 void external_sealer_free(struct external_sealer *s);
+
+// ---- shared with rooms above ----
+
+// Reads at a position: everything, or an error. An end of file before `length` bytes is an error
+// that says where the file ends.
+int read_at(int fd, const char *name, uint64_t offset, void *out, size_t length,
+            struct error **err);
+int check_initrd(const char *path, uint64_t size, struct error **err);
 
 #endif

@@ -1,36 +1,85 @@
 // SPDX-License-Identifier: Apache-2.0
-// Seals an image, in the order of section 11, and reads seal secrets.
-#include "base/digest.h"
+// Checks the inputs of an image and seals it, in the order of section 11.
+#include "se/internal.h"
 
-#include "base/error.h"
 #include "base/process.h"
-#include "loader/stages.h"
-#include "se/checks.h"
-#include "se/components.h"
-#include "se/derive.h"
-#include "se/header.h"
-#include "se/layout.h"
-#include "se/se.h"
 
 #include <errno.h>
-#include <math.h>
-#include <openssl/crypto.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <zlib.h>
 
-static const char *const output = "the image";
+// ---- checks of the inputs (section 10) ----
 
-struct template
+#define KERNEL_MAGIC_OFFSET 0x10008u
+#define KERNEL_LIMIT_OFFSET 0x10430u // be64: the longest command line, NUL included
+#define KERNEL_MINIMUM 0x10438u
+#define OLD_KERNEL_LIMIT 896u // for kernels with 0 there
+
+static const char kernel_magic[6] = {'S', '3', '9', '0', 'E', 'P'};
+
+static int kernel_error(struct error **err, const char *path, const char *why)
 {
-    const unsigned char *bytes;
-    size_t length;
-};
+    error_user(err, "%s: %s", path, why);
+    return error_hint(err, "give the raw s390x kernel image: arch/s390/boot/bzImage of a kernel "
+                           "build, or a distribution's vmlinuz for s390x");
+}
+
+// A raw s390x kernel: the file that the kernel's build calls bzImage and distributions call
+// vmlinuz. *limit gets the longest command line, NUL included.
+static int check_kernel(int fd, const char *path, uint64_t size, uint64_t *limit,
+                        struct error **err)
+{
+    unsigned char head[4] = {0}, magic[sizeof kernel_magic], be[8];
+    if (size == 0)
+        return kernel_error(err, path, "the kernel is empty");
+    if (size >= sizeof head && read_at(fd, path, 0, head, sizeof head, err) < 0)
+        return -1;
+    if (memcmp(head, "\177ELF", sizeof head) == 0)
+        return kernel_error(err, path,
+                            "it is an ELF file (vmlinux?), and only a raw kernel image can "
+                            "be sealed");
+    if (size < KERNEL_MINIMUM)
+        return kernel_error(err, path, "it is too short for an s390x Linux kernel");
+    if (read_at(fd, path, KERNEL_MAGIC_OFFSET, magic, sizeof magic, err) < 0 ||
+        read_at(fd, path, KERNEL_LIMIT_OFFSET, be, sizeof be, err) < 0)
+        return -1;
+    if (memcmp(magic, kernel_magic, sizeof magic) != 0)
+        return kernel_error(err, path, "it is not an s390x Linux kernel (no S390EP at 0x10008)");
+    *limit = get_be64(be);
+    if (*limit == 0)
+        *limit = OLD_KERNEL_LIMIT;
+    return 0;
+}
+
+static int check_command_line(const char *text, size_t length, uint64_t limit, struct error **err)
+{
+    if (memchr(text, '\0', length))
+        return error_user(err, "the kernel command line contains a NUL byte: the kernel would see "
+                               "only what lies before it");
+    if (length + 1 > limit) {
+        error_user(err, "the kernel command line has %zu bytes; this kernel takes at most %llu",
+                   length, (unsigned long long)limit - 1);
+        return error_hint(err, "shorten it, or build the kernel with a larger "
+                               "CONFIG_COMMAND_LINE_SIZE");
+    }
+    return 0;
+}
+
+int check_initrd(const char *path, uint64_t size, struct error **err)
+{
+    if (size)
+        return 0;
+    error_user(err, "%s: the initrd is empty", path);
+    return error_hint(err, "give an initrd with content, or none at all");
+}
+
+// ---- sealing ----
+
+static const char *const output_name = "the image";
 
 // The state of one run of se_seal().
 struct sealing {
     const struct se_input *in;
-    struct template stage3a, stage3b;
+    struct loader_code stage3a, stage3b;
     struct layout layout;
     struct secrets secrets;
     int kernel, initrd; // fds; -1: absent
@@ -46,9 +95,9 @@ static int check_output(int fd, struct error **err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
-        return error_errno(err, errno, "writing %s", output);
+        return error_errno(err, errno, "writing %s", output_name);
     if (!S_ISREG(st.st_mode) || st.st_size != 0)
-        return error_user(err, "writing %s: it must go to a new, empty file", output);
+        return error_user(err, "writing %s: it must go to a new, empty file", output_name);
     return 0;
 }
 
@@ -64,15 +113,13 @@ static int check_flags(const struct se_input *in, struct error **err)
     return 0;
 }
 
-static int plan(struct sealing *s, struct error **err)
+static int plan_layout(struct sealing *s, struct error **err)
 {
     const struct se_input *in = s->in;
-    s->stage3a = (struct template){in->stage3a, in->stage3a_length};
-    s->stage3b = (struct template){in->stage3b, in->stage3b_length};
-    if (!in->stage3a)
-        s->stage3a = (struct template){stage3a_start, stage_length(stage3a_start, stage3a_end)};
-    if (!in->stage3b)
-        s->stage3b = (struct template){stage3b_start, stage_length(stage3b_start, stage3b_end)};
+    s->stage3a =
+        in->stage3a ? (struct loader_code){in->stage3a, in->stage3a_length} : builtin_stage3a();
+    s->stage3b =
+        in->stage3b ? (struct loader_code){in->stage3b, in->stage3b_length} : builtin_stage3b();
     if (s->stage3b.length <= STAGE3B_ARGUMENTS)
         return error_user(err, "the loader stage3b has %zu bytes, and its arguments alone take %u",
                           s->stage3b.length, STAGE3B_ARGUMENTS);
@@ -118,7 +165,7 @@ static void *hash_part(void *argument)
 }
 
 // Hashes kernel and initrd in parallel: one SHA-512 cannot be split.
-static int hash_files(struct sealing *s, struct error **err)
+static int hash_kernel_and_initrd(struct sealing *s, struct error **err)
 {
     const struct se_input *in = s->in;
     struct seal_part *parts = s->record.inputs.part;
@@ -162,29 +209,29 @@ static int collect_inputs(struct sealing *s, struct error **err)
         seal_part_of_bytes(s->stage3b.bytes, s->stage3b.length - STAGE3B_ARGUMENTS,
                            &out->part[SEAL_STAGE3B], err) < 0)
         return -1;
-    return hash_files(s, err);
+    return hash_kernel_and_initrd(s, err);
 }
 
-static int derive(struct sealing *s, struct error **err)
+static int derive_secrets(struct sealing *s, struct error **err)
 {
     const struct se_input *in = s->in;
-    cleanup_sealer struct sealer sealer;
+    cleanup_seal_kdf struct seal_kdf kdf;
     if (in->fixed)
         return error_user(err, "values are either fixed or derived from a seal secret, not both");
     s->record.provable = true;
-    if (sealer_begin(in->secret, in->secret_length, &sealer, err) < 0 ||
-        sealer_id(&sealer, s->record.id, err) < 0 ||
-        sealer_tag_keys(&sealer, &in->keys, &s->record.inputs, err) < 0)
+    if (seal_kdf_begin(in->secret, in->secret_length, &kdf, err) < 0 ||
+        seal_kdf_id(&kdf, s->record.id, err) < 0 ||
+        seal_kdf_tag_keys(&kdf, &in->keys, &s->record.inputs, err) < 0)
         return -1;
-    return secrets_derive(&sealer, &s->record.inputs, &in->keys, &s->secrets, err);
+    return secrets_derive(&kdf, &s->record.inputs, &in->keys, &s->secrets, err);
 }
 
 // Files that changed after hashing would share keys and tweaks with their old content.
-struct stamps {
+struct file_stamps {
     struct stat kernel, initrd;
 };
 
-static int take_stamps(const struct sealing *s, struct stamps *out, struct error **err)
+static int read_stamps(const struct sealing *s, struct file_stamps *out, struct error **err)
 {
     if (fstat(s->kernel, &out->kernel) < 0 ||
         (s->initrd >= 0 && fstat(s->initrd, &out->initrd) < 0))
@@ -199,10 +246,11 @@ static bool same_stamp(const struct stat *a, const struct stat *b)
            a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-static int check_stamps(const struct sealing *s, const struct stamps *before, struct error **err)
+static int check_stamps(const struct sealing *s, const struct file_stamps *before,
+                        struct error **err)
 {
-    struct stamps now = {0};
-    if (take_stamps(s, &now, err) < 0)
+    struct file_stamps now = {0};
+    if (read_stamps(s, &now, err) < 0)
         return -1;
     bool kernel = same_stamp(&before->kernel, &now.kernel);
     if (kernel && same_stamp(&before->initrd, &now.initrd))
@@ -217,12 +265,12 @@ static int prepare_secrets(struct sealing *s, bool recorded, struct error **err)
     if ((in->secret || recorded) && collect_inputs(s, err) < 0)
         return -1;
     if (in->secret)
-        return derive(s, err);
+        return derive_secrets(s, err);
     return secrets_draw(&s->secrets, &in->keys, in->fixed, err);
 }
 
-static int add(struct sealing *s, enum part part, const struct component_source *source,
-               struct error **err)
+static int write_component(struct sealing *s, enum part part, const struct component_source *source,
+                           struct error **err)
 {
     struct se_component *c = &s->components[s->count];
     c->tweak[1] = (unsigned char)part; // the index, be16, then the random part
@@ -237,7 +285,7 @@ static int add(struct sealing *s, enum part part, const struct component_source 
     return 0;
 }
 
-static int add_command_line(struct sealing *s, struct error **err)
+static int write_command_line(struct sealing *s, struct error **err)
 {
     // The NUL is always added; nothing is trimmed.
     cleanup_free char *text = xcalloc(1, s->in->command_line_length + 1);
@@ -245,10 +293,10 @@ static int add_command_line(struct sealing *s, struct error **err)
     struct component_source source = {.name = "the kernel command line",
                                       .bytes = (unsigned char *)text,
                                       .size = s->in->command_line_length + 1};
-    return add(s, PART_COMMAND_LINE, &source, err);
+    return write_component(s, PART_COMMAND_LINE, &source, err);
 }
 
-static int add_stage3b(struct sealing *s, struct error **err)
+static int write_stage3b(struct sealing *s, struct error **err)
 {
     cleanup_free unsigned char *blob = xmalloc(s->stage3b.length);
     memcpy(blob, s->stage3b.bytes, s->stage3b.length);
@@ -257,7 +305,7 @@ static int add_stage3b(struct sealing *s, struct error **err)
     stage3b_arguments_put(&s->arguments, blob + s->stage3b.length - STAGE3B_ARGUMENTS);
     struct component_source source = {
         .name = "the loader stage3b", .bytes = blob, .size = s->stage3b.length};
-    return add(s, PART_STAGE3B, &source, err);
+    return write_component(s, PART_STAGE3B, &source, err);
 }
 
 static int write_components(struct sealing *s, struct error **err)
@@ -265,13 +313,13 @@ static int write_components(struct sealing *s, struct error **err)
     const struct se_input *in = s->in;
     struct component_source kernel = {.name = in->kernel, .fd = s->kernel, .size = s->kernel_size};
     struct component_source initrd = {.name = in->initrd, .fd = s->initrd, .size = s->initrd_size};
-    if (add(s, PART_KERNEL, &kernel, err) < 0)
+    if (write_component(s, PART_KERNEL, &kernel, err) < 0)
         return -1;
-    if (in->command_line && add_command_line(s, err) < 0)
+    if (in->command_line && write_command_line(s, err) < 0)
         return -1;
-    if (in->initrd && add(s, PART_INITRD, &initrd, err) < 0)
+    if (in->initrd && write_component(s, PART_INITRD, &initrd, err) < 0)
         return -1;
-    return add_stage3b(s, err);
+    return write_stage3b(s, err);
 }
 
 static int write_header(struct sealing *s, int fd, struct error **err)
@@ -288,31 +336,31 @@ static int write_header(struct sealing *s, int fd, struct error **err)
     if (page_digests_end(s->sink.digests, h.pld, h.ald, h.tld, err) < 0 ||
         header_build(&h, header, err) < 0)
         return -1;
-    return write_at(fd, output, s->layout.header, header, header_size(in->host_count), err);
+    return write_at(fd, output_name, s->layout.header, header, header_size(in->host_count), err);
 }
 
 // Writes loader, IPIB and, last, the bytes that make the file bootable.
-static int write_rest(struct sealing *s, int fd, struct error **err)
+static int write_loader_and_ipib(struct sealing *s, int fd, struct error **err)
 {
     uint64_t header_bytes = header_size(s->in->host_count);
     unsigned char arguments[STAGE3A_ARGUMENTS], ipib[SE_PAGE], psw[8];
     stage3a_arguments(&s->layout, header_bytes, arguments);
     ipib_build(s->components, s->count, header_bytes, ipib);
     put_be64(psw, short_psw(SE_LOADER_ENTRY));
-    if (write_at(fd, output, SE_LOADER_ADDRESS, s->stage3a.bytes,
+    if (write_at(fd, output_name, SE_LOADER_ADDRESS, s->stage3a.bytes,
                  s->stage3a.length - STAGE3A_ARGUMENTS, err) < 0 ||
-        write_at(fd, output, s->layout.arguments, arguments, sizeof arguments, err) < 0 ||
-        write_at(fd, output, s->layout.ipib, ipib, sizeof ipib, err) < 0)
+        write_at(fd, output_name, s->layout.arguments, arguments, sizeof arguments, err) < 0 ||
+        write_at(fd, output_name, s->layout.ipib, ipib, sizeof ipib, err) < 0)
         return -1;
-    return write_at(fd, output, 0, psw, sizeof psw, err);
+    return write_at(fd, output_name, 0, psw, sizeof psw, err);
 }
 
-static int seal(struct sealing *s, int fd, bool recorded, struct error **err)
+static int write_image(struct sealing *s, int fd, bool recorded, struct error **err)
 {
     const struct se_input *in = s->in;
-    struct stamps stamps = {0};
-    if (check_output(fd, err) < 0 || check_flags(in, err) < 0 || plan(s, err) < 0 ||
-        open_parts(s, err) < 0 || take_stamps(s, &stamps, err) < 0 ||
+    struct file_stamps file_stamps = {0};
+    if (check_output(fd, err) < 0 || check_flags(in, err) < 0 || plan_layout(s, err) < 0 ||
+        open_parts(s, err) < 0 || read_stamps(s, &file_stamps, err) < 0 ||
         prepare_secrets(s, recorded, err) < 0)
         return -1;
     s->sink.fd = fd;
@@ -326,17 +374,17 @@ static int seal(struct sealing *s, int fd, bool recorded, struct error **err)
     if (!s->sink.digests || write_components(s, err) < 0 || write_header(s, fd, err) < 0)
         return -1;
     if (in->secret || recorded) {
-        if (check_stamps(s, &stamps, err) < 0)
+        if (check_stamps(s, &file_stamps, err) < 0)
             return -1;
     }
-    return write_rest(s, fd, err);
+    return write_loader_and_ipib(s, fd, err);
 }
 
 static int write_record(struct sealing *s, int fd, struct buf *record, struct error **err)
 {
     if (lseek(fd, 0, SEEK_SET) < 0)
-        return error_errno(err, errno, "reading %s", output);
-    if (digest_fd(fd, output, s->record.image_sha256, &s->record.image_size, err) < 0)
+        return error_errno(err, errno, "reading %s", output_name);
+    if (digest_fd(fd, output_name, s->record.image_sha256, &s->record.image_size, err) < 0)
         return -1;
     return seal_record_write(&s->record, record, err);
 }
@@ -344,7 +392,7 @@ static int write_record(struct sealing *s, int fd, struct buf *record, struct er
 int se_seal_recorded(const struct se_input *in, int fd, struct buf *record, struct error **err)
 {
     struct sealing s = {.in = in, .kernel = -1, .initrd = -1};
-    int result = seal(&s, fd, record != NULL, err);
+    int result = write_image(&s, fd, record != NULL, err);
     if (!result && record)
         result = write_record(&s, fd, record, err);
     page_digests_free(s.sink.digests);
@@ -358,136 +406,4 @@ int se_seal_recorded(const struct se_input *in, int fd, struct buf *record, stru
 int se_seal(const struct se_input *in, int fd, struct error **err)
 {
     return se_seal_recorded(in, fd, NULL, err);
-}
-
-// ---- seal secret ----
-// Reads a seal secret from its file, and refuses one that others can read or guess.
-
-#define FILE_MAX_BYTES (64u << 10)
-
-static const char make_one[] =
-    "make one from random bytes: (umask 077; head -c 64 /dev/urandom >FILE)";
-
-static int check_access(const char *path, const struct stat *st, struct error **err)
-{
-    if (st->st_uid != geteuid() && st->st_uid != 0) {
-        error_user(err, "the seal secret %s belongs to another user (uid %u)", path,
-                   (unsigned)st->st_uid);
-        return error_hint(err, "who owns it has read it, or can change it: %s", make_one);
-    }
-    if (!(st->st_mode & 077))
-        return 0;
-    error_user(err, "the seal secret %s can be %s by %s", path,
-               st->st_mode & 044   ? "read"
-               : st->st_mode & 022 ? "written"
-                                   : "run",
-               st->st_mode & 07 ? "everybody" : "its group");
-    return error_hint(err, "chmod 600 %s; if others may have seen it, make a new one", path);
-}
-
-// ---- entropy estimates ----
-
-// Shannon's entropy by the counts of byte values, times the number of bytes.
-static double bits_of_counts(const unsigned char *bytes, size_t n)
-{
-    size_t count[256] = {0};
-    double bits = 0;
-    for (size_t i = 0; i < n; i++)
-        count[bytes[i]]++;
-    for (size_t i = 0; i < 256; i++)
-        if (count[i])
-            bits -= (double)count[i] * log2((double)count[i] / (double)n);
-    OPENSSL_cleanse(count, sizeof count);
-    return bits;
-}
-
-// The size after Deflate, which removes repetitions. Random bytes get no shorter.
-static double bits_of_deflate(const unsigned char *bytes, size_t n)
-{
-    unsigned char out[2 * SE_SECRET_MAX];
-    z_stream z = {.next_in = (unsigned char *)bytes,
-                  .avail_in = (unsigned)n,
-                  .next_out = out,
-                  .avail_out = sizeof out};
-    if (deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 9, Z_DEFAULT_STRATEGY) != Z_OK)
-        out_of_memory();
-    deflate(&z, Z_FINISH);
-    double bits = 8 * (double)z.total_out;
-    deflateEnd(&z);
-    OPENSSL_cleanse(out, sizeof out);
-    return bits;
-}
-
-// Random bytes are not periodic; typed ones may be.
-static double bits_of_period(const unsigned char *bytes, size_t n)
-{
-    size_t period = 1;
-    while (period < n && memcmp(bytes, bytes + period, n - period) != 0)
-        period++;
-    return period > n / 2 ? 8 * (double)n : 0;
-}
-
-static double least_bits(const unsigned char *bytes, size_t n)
-{
-    return fmin(bits_of_period(bytes, n),
-                fmin(bits_of_counts(bytes, n), bits_of_deflate(bytes, n)));
-}
-
-// The least of several estimates, each of which has a gap: a count does not see repetitions, and
-// neither sees "0123456789abcdef", whose differences repeat. Random bytes of the minimum length are
-// far above SE_SECRET_BITS_MIN in each.
-static double secret_bits(const unsigned char *bytes, size_t n)
-{
-    unsigned char differences[SE_SECRET_MAX];
-    for (size_t i = 0; i < n; i++)
-        differences[i] = (unsigned char)(bytes[i] - (i ? bytes[i - 1] : 0));
-    double bits = fmin(least_bits(bytes, n), least_bits(differences, n));
-    OPENSSL_cleanse(differences, sizeof differences);
-    return bits;
-}
-
-static bool is_text_line(const unsigned char *bytes, size_t n)
-{
-    if (bytes[n - 1] != '\n')
-        return false;
-    for (size_t i = 0; i + 1 < n; i++)
-        if ((bytes[i] < ' ' && bytes[i] != '\t' && bytes[i] != '\r') || bytes[i] > '~')
-            return false;
-    return true;
-}
-
-static int check_content(const char *path, const struct secret_memory *s, struct error **err)
-{
-    if (s->length < SE_SECRET_MIN || s->length > SE_SECRET_MAX) {
-        error_user(err, "the seal secret %s has %zu bytes; it must have %u to %u", path, s->length,
-                   SE_SECRET_MIN, SE_SECRET_MAX);
-        return error_hint(err, "%s", make_one);
-    }
-    if (secret_bits(s->bytes, s->length) < SE_SECRET_BITS_MIN) {
-        error_user(
-            err,
-            "the seal secret %s can be guessed: its bytes repeat or follow a pattern, and are "
-            "worth less than %u random bits",
-            path, SE_SECRET_BITS_MIN);
-        return error_hint(err, "%s", make_one);
-    }
-    if (is_text_line(s->bytes, s->length))
-        log_warning("the seal secret %s is a text that ends in a line feed, which is part of the "
-                    "secret: without it the image is another one",
-                    path);
-    return 0;
-}
-
-int se_secret_load(const char *path, struct secret_memory *out, struct error **err)
-{
-    struct stat st;
-    struct secret_memory s = {0};
-    if (secret_memory_read(path, FILE_MAX_BYTES, &s, &st, err) < 0)
-        return error_wrap(err, "the seal secret");
-    if (check_access(path, &st, err) < 0 || check_content(path, &s, err) < 0) {
-        secret_memory_free(&s);
-        return -1;
-    }
-    *out = s;
-    return 0;
 }

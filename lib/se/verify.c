@@ -1,153 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Verifies an image in order: opens the files, opens the header with each given key, checks
-// everything, and compares it with the seal record.
-#include "se/checks.h"
+// Verifies an image: opens the files, opens the header with each given key, checks everything in
+// order, and compares the image with its seal record.
+#include "se/internal.h"
 
 #include "base/file.h"
 #include "pack/pack.h"
-#include "se/layout.h"
-#include "se/unlock.h"
-#include "se/verify.h"
-#include "se/verify_steps.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
-#include <string.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
 
-static int check_proof(const struct se_proof *p, struct error **err)
-{
-    if (p->host_key || p->header_key || p->record)
-        return p->secret && !p->record
-                   ? error_user(err, "a seal secret proves nothing without the seal record")
-                   : 0;
-    return error_user(err,
-                      "nothing to verify with: give a private host key, the header key, or a seal "
-                      "record");
-}
-
-// The given keys that open the header.
-struct named_opener {
-    struct opener opener;
-    const char *what;
-};
-enum { OPENERS = 3 };
-
-static size_t list_openers(const struct verification *v, struct named_opener out[static OPENERS])
-{
-    const struct named_opener all[OPENERS] = {
-        {{.header_key = v->derived ? v->secrets.header_key : NULL}, "the seal secret"},
-        {{.header_key = v->proof->header_key}, "the header key"},
-        {{.host = v->proof->host_key}, "the host key"},
-    };
-    size_t n = 0;
-    for (size_t i = 0; i < OPENERS; i++)
-        if (all[i].opener.header_key || all[i].opener.host)
-            out[n++] = all[i];
-    return n;
-}
-
-// True if nothing in the clear part matches: another image, not several flipped bits.
-static bool another_image(const struct verification *v)
-{
-    unsigned char point[POINT_SIZE];
-    return v->derived && point_encode(v->secrets.customer, point, NULL) == 0 &&
-           memcmp(point, v->u.image.customer_key, sizeof point) != 0 &&
-           memcmp(v->secrets.header_iv, v->u.image.iv, sizeof v->u.image.iv) != 0;
-}
-
-// All other given keys must open the header, too.
-static int open_with_others(struct verification *v, const struct named_opener *others, size_t n,
-                            struct error **err)
-{
-    for (size_t i = 0; i < n; i++) {
-        cleanup_opened struct opened_header opened = {.slot = 0};
-        if (header_open(&v->u.image, v->header, v->name, &others[i].opener, &opened, err) < 0)
-            return -1;
-        strlist_addf(v->done, "header: opens with %s, too", others[i].what);
-    }
-    return 0;
-}
-
-static int open_header(struct verification *v, struct error **err)
-{
-    struct named_opener openers[OPENERS];
-    size_t n = list_openers(v, openers);
-    cleanup_opened struct opened_header opened = {.slot = 0};
-    if (!n) {
-        strlist_add(v->done,
-                    "not checked: that the header is genuine, and what is encrypted (no key)");
-        return 0;
-    }
-    if (header_open(&v->u.image, v->header, v->name, &openers[0].opener, &opened, err) < 0) {
-        if (another_image(v))
-            error_hint(err,
-                       "neither IV nor customer key are those of %s: it may be the record of "
-                       "another image",
-                       v->proof->record);
-        return -1;
-    }
-    if (open_with_others(v, openers + 1, n - 1, err) < 0)
-        return -1;
-    if (unlocked_take(&v->u, &opened, err) < 0)
-        return -1;
-    v->unlocked = true;
-    strlist_addf(v->done, "header: authenticated with %s", openers[0].what);
-    if (opened.slot != UINT64_MAX)
-        strlist_addf(v->done, "key slot: %llu of %llu", (unsigned long long)opened.slot + 1,
-                     (unsigned long long)v->u.image.slots);
-    if (v->u.xts) {
-        v->encrypt = xts_new(opened.area + AREA_XTS_KEY, true, err);
-        if (!v->encrypt)
-            return -1;
-    }
-    return record_check_header(v, &opened, err);
-}
-
-// Checks the digests, which needs no key.
-static int check_without_key(struct verification *v, struct error **err)
-{
-    if (image_check(v->u.fd, v->name, &v->u.image, false, err) < 0)
-        return -1;
-    strlist_add(v->done,
-                "components: contents, addresses and tweaks have the digests of the header "
-                "(pld, ald, tld)");
-    return record_check_originals(v, err);
-}
-
-static int verify(struct verification *v, struct error **err)
-{
-    if (check_proof(v->proof, err) < 0 || record_prepare(v, err) < 0 ||
-        image_parse(v->u.fd, v->name, &v->u.image, &v->header, err) < 0 ||
-        open_header(v, err) < 0 || record_check_image(v, err) < 0 ||
-        image_check_unprotected(v->u.fd, v->name, &v->u.image, err) < 0 || loader_check(v, err) < 0)
-        return -1;
-    if ((v->unlocked ? contents_check(v, err) : check_without_key(v, err)) < 0)
-        return -1;
-    return record_check_whole(v, err);
-}
-
-int se_verify(int fd, const char *name, const struct se_proof *proof,
-              const struct se_originals *originals, struct strlist *done, struct error **err)
-{
-    struct verification v = {.name = name,
-                             .proof = proof,
-                             .originals = originals,
-                             .done = done,
-                             .u = {.fd = fd, .path = name}};
-    int result = verify(&v, err);
-    v.u.fd = -1; // the caller's
-    unlocked_free(&v.u);
-    free(v.header);
-    EVP_CIPHER_CTX_free(v.encrypt);
-    seal_record_free(&v.record);
-    secrets_wipe(&v.secrets);
-    return result;
-}
-
-// ---- verify files ----
-// Opens the files for verifying: directly, from tarballs, from the standard input.
+// ---- files: directly, from tarballs, from the standard input ----
 
 #define KATA "opt/kata/share/kata-containers/"
 static const char image_member[] = KATA "kata-containers-se.img";
@@ -156,7 +19,7 @@ static const char *const kernel_members[] = {KATA "vmlinuz-confidential.containe
 static const char *const initrd_members[] = {KATA "kata-containers-initrd-confidential.img", NULL};
 
 // Extracts the first of the members that the tarball has.
-static int take_out(const char *tarball, const char *const *members, struct error **err)
+static int extract_member(const char *tarball, const char *const *members, struct error **err)
 {
     uint64_t size;
     cleanup_close int in = user_file_open(tarball, &size, err);
@@ -177,7 +40,8 @@ static int take_out(const char *tarball, const char *const *members, struct erro
     return -1;
 }
 
-static void keep(struct se_originals *o, enum se_original_kind kind, const char *path, int fd)
+static void set_original(struct se_originals *o, enum se_original_kind kind, const char *path,
+                         int fd)
 {
     struct stat st;
     struct se_original *one = &o->of[kind];
@@ -195,17 +59,18 @@ int se_original_open(struct se_originals *o, enum se_original_kind kind, const c
     int fd = user_file_open(path, &size, err);
     if (fd < 0)
         return -1;
-    keep(o, kind, path, fd);
+    set_original(o, kind, path, fd);
     return 0;
 }
 
 int se_original_unpack(struct se_originals *o, enum se_original_kind kind, const char *tarball,
                        struct error **err)
 {
-    int fd = take_out(tarball, kind == SE_ORIGINAL_KERNEL ? kernel_members : initrd_members, err);
+    int fd =
+        extract_member(tarball, kind == SE_ORIGINAL_KERNEL ? kernel_members : initrd_members, err);
     if (fd < 0)
         return -1;
-    keep(o, kind, tarball, fd);
+    set_original(o, kind, tarball, fd);
     return 0;
 }
 
@@ -227,32 +92,33 @@ int se_image_open(const char *path, char **name, struct error **err)
         return user_file_spool(STDIN_FILENO, *name, &size, err);
     }
     bool packed = strstr(path_base(path), ".tar") != NULL;
-    int fd = packed ? take_out(path, members, err) : user_file_open(path, &size, err);
+    int fd = packed ? extract_member(path, members, err) : user_file_open(path, &size, err);
     if (fd >= 0)
         *name = packed ? xasprintf("%s in %s", path_base(image_member), path) : xstrdup(path);
     return fd;
 }
 
-// ---- verify record ----
-// Compares an image with its seal record. With the secret all random-looking values are derived
-// again, which proves that nobody else chose them.
+// ---- the seal record ----
+// With the secret all secret values are derived again, which proves that they were not chosen in
+// another way.
 
-static int check_id(const struct verification *v, const struct sealer *s, struct error **err)
+static int check_secret_id(const struct verification *v, const struct seal_kdf *s,
+                           struct error **err)
 {
     unsigned char id[SEAL_ID_SIZE];
     if (!v->record.provable)
         return error_user(err, "%s: this image was sealed without a secret", v->proof->record);
-    if (sealer_id(s, id, err) < 0)
+    if (seal_kdf_id(s, id, err) < 0)
         return -1;
     if (memcmp(id, v->record.id, sizeof id) == 0)
         return 0;
     error_user(err, "%s: it was sealed with another secret", v->proof->record);
-    return error_hint(err, "the record's secret_id tells which");
+    return error_hint(err, "the record's secret_id identifies it");
 }
 
 // The record does not hold a given header key, so the user must give it again.
-static int check_given(const struct verification *v, const struct sealer *s,
-                       const struct se_keys *keys, struct error **err)
+static int check_given_header_key(const struct verification *v, const struct seal_kdf *s,
+                                  const struct se_keys *keys, struct error **err)
 {
     const struct seal_given *recorded = &v->record.inputs.given[GIVEN_HEADER_KEY];
     struct seal_inputs again = {0};
@@ -261,7 +127,7 @@ static int check_given(const struct verification *v, const struct sealer *s,
                           v->proof->record);
     if (!recorded->given)
         return 0;
-    if (sealer_tag_keys(s, keys, &again, err) < 0)
+    if (seal_kdf_tag_keys(s, keys, &again, err) < 0)
         return -1;
     if (CRYPTO_memcmp(again.given[GIVEN_HEADER_KEY].tag, recorded->tag, SEAL_TAG_SIZE) != 0)
         return error_user(err, "%s: this image was sealed with another header key",
@@ -269,7 +135,8 @@ static int check_given(const struct verification *v, const struct sealer *s,
     return 0;
 }
 
-int record_prepare(struct verification *v, struct error **err)
+// Reads the record, and derives the values with the secret.
+static int record_prepare(struct verification *v, struct error **err)
 {
     if (!v->proof->record)
         return 0;
@@ -278,21 +145,21 @@ int record_prepare(struct verification *v, struct error **err)
     v->has_record = true;
     if (!v->proof->secret)
         return 0;
-    cleanup_sealer struct sealer s = {{0}};
+    cleanup_seal_kdf struct seal_kdf s = {{0}};
     struct se_keys keys = {0};
     if (v->record.inputs.given[GIVEN_HEADER_KEY].given)
         keys.header_key = v->proof->header_key;
-    if (sealer_begin(v->proof->secret->bytes, v->proof->secret->length, &s, err) < 0 ||
-        check_id(v, &s, err) < 0 || check_given(v, &s, &keys, err) < 0 ||
+    if (seal_kdf_begin(v->proof->secret->bytes, v->proof->secret->length, &s, err) < 0 ||
+        check_secret_id(v, &s, err) < 0 || check_given_header_key(v, &s, &keys, err) < 0 ||
         secrets_derive(&s, &v->record.inputs, &keys, &v->secrets, err) < 0)
         return -1;
     v->derived = true;
     return 0;
 }
 
-static int differs(const struct verification *v, const char *what, struct error **err)
+static int record_differs(const struct verification *v, const char *what, struct error **err)
 {
-    return error_user(err, "%s: %s not what %s says", v->name, what, v->proof->record);
+    return error_user(err, "%s: %s not what %s contains", v->name, what, v->proof->record);
 }
 
 // Makes slots and customer key again, and compares them.
@@ -345,19 +212,20 @@ static int check_tweaks(const struct verification *v, struct error **err)
     return 0;
 }
 
-int record_check_header(struct verification *v, const struct opened_header *opened,
-                        struct error **err)
+// Checks that the header, whose tag matches, is the one that was sealed.
+static int record_check_header(struct verification *v, const struct opened_header *opened,
+                               struct error **err)
 {
     if (!v->derived)
         return 0;
     const struct se_image *image = &v->u.image;
     if (image->slots != v->record.inputs.host_count)
-        return differs(v, "the number of key slots is", err);
+        return record_differs(v, "the number of key slots is", err);
     if (memcmp(image->iv, v->secrets.header_iv, sizeof image->iv) != 0)
         return error_user(err, "%s: the header's IV is not the one derived from the secret",
                           v->name);
     if (image->scf != v->record.inputs.scf)
-        return differs(v, "the secret flags (scf) are", err);
+        return record_differs(v, "the secret flags (scf) are", err);
     if (check_slots(v, err) < 0 || check_area(v, opened->area, err) < 0 || check_tweaks(v, err) < 0)
         return -1;
     strlist_add(v->done, "seal record: every key, IV, tweak and key slot is the one derived from "
@@ -365,16 +233,17 @@ int record_check_header(struct verification *v, const struct opened_header *open
     return 0;
 }
 
-int record_check_image(struct verification *v, struct error **err)
+// Checks the clear values of the record.
+static int record_check_image(struct verification *v, struct error **err)
 {
     if (!v->has_record)
         return 0;
     const struct se_image *image = &v->u.image;
     const struct seal_inputs *in = &v->record.inputs;
     if (image->pcf != in->pcf)
-        return differs(v, "the flags (pcf) are", err);
+        return record_differs(v, "the flags (pcf) are", err);
     if (image->slots != in->host_count)
-        return differs(v, "the number of key slots is", err);
+        return record_differs(v, "the number of key slots is", err);
     for (uint64_t i = 0; i < image->slots; i++) {
         unsigned char hash[32];
         if (EVP_Digest(in->hosts[i], POINT_SIZE, hash, NULL, EVP_sha256(), NULL) != 1)
@@ -382,7 +251,7 @@ int record_check_image(struct verification *v, struct error **err)
         if (memcmp(hash, image->slot[i] + SLOT_HASH, sizeof hash) != 0) {
             cleanup_free char *what =
                 xasprintf("the host key hash in key slot %llu is", (unsigned long long)i + 1);
-            return differs(v, what, err);
+            return record_differs(v, what, err);
         }
     }
     strlist_add(v->done, "seal record: flags and host keys are those it names");
@@ -413,7 +282,8 @@ static int check_original(struct verification *v, const struct se_original *o,
     return 0;
 }
 
-int record_check_originals(struct verification *v, struct error **err)
+// Without a key: compares the originals with the digests of the record.
+static int record_check_originals(struct verification *v, struct error **err)
 {
     static const enum seal_part_name names[SE_ORIGINALS] = {[SE_ORIGINAL_KERNEL] = SEAL_KERNEL,
                                                             [SE_ORIGINAL_COMMAND_LINE] =
@@ -429,7 +299,7 @@ int record_check_originals(struct verification *v, struct error **err)
     return 0;
 }
 
-int record_check_whole(struct verification *v, struct error **err)
+static int record_check_whole(struct verification *v, struct error **err)
 {
     if (!v->has_record)
         return 0;
@@ -440,9 +310,141 @@ int record_check_whole(struct verification *v, struct error **err)
     if (digest_fd(v->u.fd, v->name, hex, &size, err) < 0)
         return -1;
     if (size != v->record.image_size)
-        return differs(v, "its size is", err);
+        return record_differs(v, "its size is", err);
     if (strcmp(hex, v->record.image_sha256) != 0)
-        return differs(v, "its SHA-256 is", err);
+        return record_differs(v, "its SHA-256 is", err);
     strlist_add(v->done, "seal record: size and SHA-256 of the image are those it names");
     return 0;
+}
+
+// ---- verification ----
+
+static int check_proof(const struct se_proof *p, struct error **err)
+{
+    if (p->host_key || p->header_key || p->record)
+        return p->secret && !p->record
+                   ? error_user(err, "a seal secret proves nothing without the seal record")
+                   : 0;
+    return error_user(err,
+                      "nothing to verify with: give a private host key, the header key, or a seal "
+                      "record");
+}
+
+// The given keys that open the header.
+struct named_key {
+    struct unlock_key key;
+    const char *what;
+};
+enum { KEYS_MAX = 3 };
+
+static size_t list_keys(const struct verification *v, struct named_key out[static KEYS_MAX])
+{
+    const struct named_key all[KEYS_MAX] = {
+        {{.header_key = v->derived ? v->secrets.header_key : NULL}, "the seal secret"},
+        {{.header_key = v->proof->header_key}, "the header key"},
+        {{.host = v->proof->host_key}, "the host key"},
+    };
+    size_t n = 0;
+    for (size_t i = 0; i < KEYS_MAX; i++)
+        if (all[i].key.header_key || all[i].key.host)
+            out[n++] = all[i];
+    return n;
+}
+
+// True if nothing in the clear part matches: another image, not several flipped bits.
+static bool is_another_image(const struct verification *v)
+{
+    unsigned char point[POINT_SIZE];
+    return v->derived && point_encode(v->secrets.customer, point, NULL) == 0 &&
+           memcmp(point, v->u.image.customer_key, sizeof point) != 0 &&
+           memcmp(v->secrets.header_iv, v->u.image.iv, sizeof v->u.image.iv) != 0;
+}
+
+// All other given keys must open the header, too.
+static int open_with_other_keys(struct verification *v, const struct named_key *others, size_t n,
+                                struct error **err)
+{
+    for (size_t i = 0; i < n; i++) {
+        cleanup_opened struct opened_header opened = {.slot = 0};
+        if (header_open(&v->u.image, v->header, v->name, &others[i].key, &opened, err) < 0)
+            return -1;
+        strlist_addf(v->done, "header: opens with %s, too", others[i].what);
+    }
+    return 0;
+}
+
+static int open_header(struct verification *v, struct error **err)
+{
+    struct named_key keys[KEYS_MAX];
+    size_t n = list_keys(v, keys);
+    cleanup_opened struct opened_header opened = {.slot = 0};
+    if (!n) {
+        strlist_add(v->done,
+                    "not checked: that the header is genuine, and what is encrypted (no key)");
+        return 0;
+    }
+    if (header_open(&v->u.image, v->header, v->name, &keys[0].key, &opened, err) < 0) {
+        if (is_another_image(v))
+            error_hint(err,
+                       "neither IV nor customer key are those of %s: it may be the record of "
+                       "another image",
+                       v->proof->record);
+        return -1;
+    }
+    if (open_with_other_keys(v, keys + 1, n - 1, err) < 0)
+        return -1;
+    if (unlocked_take(&v->u, &opened, err) < 0)
+        return -1;
+    v->unlocked = true;
+    strlist_addf(v->done, "header: authenticated with %s", keys[0].what);
+    if (opened.slot != UINT64_MAX)
+        strlist_addf(v->done, "key slot: %llu of %llu", (unsigned long long)opened.slot + 1,
+                     (unsigned long long)v->u.image.slots);
+    if (v->u.xts) {
+        v->encrypt = xts_new(opened.area + AREA_XTS_KEY, true, err);
+        if (!v->encrypt)
+            return -1;
+    }
+    return record_check_header(v, &opened, err);
+}
+
+// Checks the digests, which needs no key.
+static int check_without_key(struct verification *v, struct error **err)
+{
+    if (image_check(v->u.fd, v->name, &v->u.image, false, err) < 0)
+        return -1;
+    strlist_add(v->done,
+                "components: contents, addresses and tweaks have the digests of the header "
+                "(pld, ald, tld)");
+    return record_check_originals(v, err);
+}
+
+static int run_verification(struct verification *v, struct error **err)
+{
+    if (check_proof(v->proof, err) < 0 || record_prepare(v, err) < 0 ||
+        image_parse(v->u.fd, v->name, &v->u.image, &v->header, err) < 0 ||
+        open_header(v, err) < 0 || record_check_image(v, err) < 0 ||
+        image_check_unprotected(v->u.fd, v->name, &v->u.image, err) < 0 || loader_check(v, err) < 0)
+        return -1;
+    if ((v->unlocked ? contents_check(v, err) : check_without_key(v, err)) < 0)
+        return -1;
+    return record_check_whole(v, err);
+}
+
+int se_verify(int fd, const char *name, const struct se_proof *proof,
+              const struct se_originals *originals, struct strlist *done, struct error **err)
+{
+    struct verification v = {.name = name,
+                             .proof = proof,
+                             .originals = originals,
+                             .done = done,
+                             .u = {.fd = fd, .path = name}};
+    int result = run_verification(&v, err);
+    v.u.fd = -1; // the caller's
+    unlocked_free(&v.u);
+    free(v.header);
+    EVP_CIPHER_CTX_free(v.encrypt);
+    seal_record_free(&v.record);
+    secrets_wipe(&v.secrets);
+    return result;
 }

@@ -1,140 +1,283 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the document: lines, keys, headers (TOML 1.0.0, "Comment" to "Bare Keys", "Table"), and
-// keeps its names.
+// Reads the document: pairs, arrays, inline tables, headers; and keeps its names.
 #include "toml/internal.h"
 
 #include <search.h>
 #include <string.h>
 
-unsigned toml_class(int byte)
+// ---- names ----
+// The names that a document has defined, and how; and which may be defined twice (TOML 1.0.0,
+// "Table", "Array of Tables", "Inline Table").
+
+static int compare_names(const void *a, const void *b)
 {
-    static const struct {
-        int first, last;
-        unsigned class;
-    } ranges[] = {
-        {'0', '1', TOML_IS_BARE | TOML_IS_DIGIT | TOML_IS_HEX | TOML_IS_OCTAL | TOML_IS_BINARY},
-        {'2', '7', TOML_IS_BARE | TOML_IS_DIGIT | TOML_IS_HEX | TOML_IS_OCTAL},
-        {'8', '9', TOML_IS_BARE | TOML_IS_DIGIT | TOML_IS_HEX},
-        {'a', 'f', TOML_IS_BARE | TOML_IS_HEX},
-        {'A', 'F', TOML_IS_BARE | TOML_IS_HEX},
-        {'g', 'z', TOML_IS_BARE},
-        {'G', 'Z', TOML_IS_BARE},
-        {'_', '_', TOML_IS_BARE},
-        {'-', '-', TOML_IS_BARE},
-        {0x00, 0x08, TOML_IS_CONTROL},
-        {0x0a, 0x1f, TOML_IS_CONTROL},
-        {0x7f, 0x7f, TOML_IS_CONTROL},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
-        if (byte >= ranges[i].first && byte <= ranges[i].last)
-            return ranges[i].class;
-    return 0;
+    const struct toml_name *x = a, *y = b;
+    if (x->parent != y->parent)
+        return (uintptr_t)x->parent < (uintptr_t)y->parent ? -1 : 1;
+    return strcmp(x->text, y->text);
 }
 
-int toml_fail(struct toml_reader *r, size_t at, const char *format, ...)
+struct toml_name *toml_child(const struct toml *t, const struct toml_name *parent, const char *part)
 {
-    size_t line = 1, column = 1;
-    for (size_t i = 0; i < at && i < r->length; i++) {
-        unsigned char c = (unsigned char)r->text[i];
-        column = c == '\n' ? 1 : (c & 0xc0) == 0x80 ? column : column + 1;
-        line += c == '\n';
+    const struct toml_name wanted = {.parent = (struct toml_name *)parent, .text = (char *)part};
+    struct toml_name **found = tfind(&wanted, (void *const *)&t->index, compare_names);
+    return found ? *found : NULL;
+}
+
+static struct toml_name *add_name(struct toml *t, struct toml_name *parent, const char *text,
+                                  enum toml_name_kind kind)
+{
+    struct toml_name *name = xcalloc(1, sizeof *name);
+    name->parent = parent;
+    name->text = xstrdup(text);
+    name->kind = kind;
+    t->names = xgrow(t->names, &t->name_cap, t->name_count + 1, sizeof(struct toml_name *));
+    t->names[t->name_count++] = name;
+    if (!tsearch(name, &t->index, compare_names))
+        out_of_memory();
+    return name;
+}
+
+static void keep_name(void *node)
+{
+    (void)node; // the names are freed by their list
+}
+
+static void free_names(struct toml *t)
+{
+    tdestroy(t->index, keep_name);
+    for (size_t i = 0; i < t->name_count; i++) {
+        free(t->names[i]->text);
+        free(t->names[i]);
     }
-    va_list args;
-    va_start(args, format);
-    cleanup_free char *why = xvasprintf(format, args);
-    va_end(args);
-    return error_user(r->err, "line %zu, column %zu: %s", line, column, why);
+    free(t->names);
 }
 
-const char *toml_here(const struct toml_reader *r, char out[static 32])
+struct toml_name *toml_find(const struct toml *t, char *const *parts, size_t count)
 {
-    int c = toml_peek(r, 0);
-    if (c < 0)
-        return "the end of the file";
-    if (toml_newline(r))
-        return "the end of the line";
-    snprintf(out, 32, c >= 0x20 && c < 0x7f ? "'%c'" : "the byte 0x%02x", c);
-    return out;
+    struct toml_name *at = t->root;
+    for (size_t i = 0; at && i < count; i++)
+        at = toml_child(t, at, parts[i]);
+    return at;
 }
 
-size_t toml_newline(const struct toml_reader *r)
+static struct toml_name *add_element(struct toml *t, struct toml_name *array)
 {
-    if (toml_peek(r, 0) == '\n')
-        return 1;
-    return toml_peek(r, 0) == '\r' && toml_peek(r, 1) == '\n' ? 2 : 0;
+    cleanup_free char *text = xasprintf("[%zu]", array->count++);
+    return array->last = add_name(t, array, text, TOML_NAME_HEADER);
 }
 
-void toml_skip_blanks(struct toml_reader *r)
+// [a.b.c] or [[a.b.c]]: all but the last part may exist as any table, and lead to the newest
+// element of an array of tables.
+static struct toml_name *open_table(struct toml *t, const struct strlist *parts, bool array,
+                                    const char **why)
 {
-    while (toml_peek(r, 0) == ' ' || toml_peek(r, 0) == '\t')
-        r->at++;
-}
-
-int toml_skip_comment(struct toml_reader *r)
-{
-    if (toml_peek(r, 0) != '#')
-        return 0;
-    for (; toml_peek(r, 0) >= 0 && !toml_newline(r); r->at++)
-        if (toml_class(toml_peek(r, 0)) & TOML_IS_CONTROL)
-            return toml_fail(r, r->at, "the control character U+%04X can't stand in a comment",
-                             (unsigned)toml_peek(r, 0));
-    return 0;
-}
-
-// Blanks and a comment may follow; then the line must end.
-static int finish_line(struct toml_reader *r)
-{
-    toml_skip_blanks(r);
-    if (toml_skip_comment(r) < 0)
-        return -1;
-    size_t n = toml_newline(r);
-    char here[32];
-    if (!n && toml_peek(r, 0) >= 0)
-        return toml_fail(r, r->at, "expected the end of the line, found %s", toml_here(r, here));
-    r->at += n;
-    return 0;
-}
-
-// ---- keys ----
-
-static int read_part(struct toml_reader *r, struct strlist *parts)
-{
-    cleanup_buf struct buf text = {0};
-    int c = toml_peek(r, 0);
-    char here[32];
-    if (c == '"' || c == '\'') {
-        if (toml_read_string(r, false, &text) < 0)
-            return -1;
-    } else {
-        for (; toml_class(toml_peek(r, 0)) & TOML_IS_BARE; r->at++)
-            buf_add(&text, r->text + r->at, 1);
-        if (!text.len)
-            return toml_fail(r, r->at, "expected a key, found %s", toml_here(r, here));
-    }
-    cleanup_free char *part = toml_part(text.data, text.len);
-    strlist_add(parts, part);
-    return 0;
-}
-
-int toml_read_key(struct toml_reader *r, struct toml_key *k)
-{
-    k->start = r->at;
-    for (;;) {
-        k->last = r->at;
-        if (k->parts.n == TOML_DEPTH)
-            return toml_fail(r, r->at, "a key of more than %d parts", TOML_DEPTH);
-        if (read_part(r, &k->parts) < 0)
-            return -1;
-        k->end = r->at;
-        toml_skip_blanks(r);
-        if (toml_peek(r, 0) != '.') {
-            r->at = k->end;
-            return 0;
+    struct toml_name *at = t->root, *next;
+    for (size_t i = 0; i + 1 < parts->n; i++, at = next) {
+        next = toml_child(t, at, parts->items[i]);
+        if (!next)
+            next = add_name(t, at, parts->items[i], TOML_NAME_IMPLICIT);
+        if (next->kind == TOML_NAME_ARRAY)
+            next = next->last;
+        if (next->kind == TOML_NAME_VALUE) {
+            *why = "a part of this name is a value, not a table";
+            return NULL;
         }
+    }
+    const char *last = parts->items[parts->n - 1];
+    next = toml_child(t, at, last);
+    if (array && next && next->kind != TOML_NAME_ARRAY) {
+        *why = "this name is taken by something that is not an array of tables";
+        return NULL;
+    }
+    if (array)
+        return add_element(t, next ? next : add_name(t, at, last, TOML_NAME_ARRAY));
+    if (next && next->kind != TOML_NAME_IMPLICIT) {
+        *why = next->kind == TOML_NAME_VALUE   ? "this name is a value already"
+               : next->kind == TOML_NAME_ARRAY ? "this name is an array of tables already"
+                                               : "this table is defined twice";
+        return NULL;
+    }
+    if (!next)
+        return add_name(t, at, last, TOML_NAME_HEADER);
+    next->kind = TOML_NAME_HEADER;
+    return next;
+}
+
+// a.b.c = value below `table`. Existing dotted tables on the path belong to this section: a path
+// into another section passes a table with a header, or a value.
+static struct toml_name *define_key(struct toml *t, struct toml_name *table,
+                                    const struct strlist *parts, const char **why)
+{
+    struct toml_name *at = table;
+    for (size_t i = 0; i + 1 < parts->n; i++) {
+        struct toml_name *next = toml_child(t, at, parts->items[i]);
+        if (!next)
+            next = add_name(t, at, parts->items[i], TOML_NAME_IMPLICIT);
+        if (next->kind == TOML_NAME_IMPLICIT)
+            next->kind = TOML_NAME_DOTTED;
+        if (next->kind != TOML_NAME_DOTTED) {
+            *why = next->kind == TOML_NAME_VALUE ? "a part of this key has a value already"
+                                                 : "a dotted key can't add to a table that is "
+                                                   "defined elsewhere";
+            return NULL;
+        }
+        at = next;
+    }
+    const char *last = parts->items[parts->n - 1];
+    if (toml_child(t, at, last)) {
+        *why = "this key is defined twice";
+        return NULL;
+    }
+    return add_name(t, at, last, TOML_NAME_VALUE);
+}
+
+char *toml_path(const struct toml_name *name)
+{
+    struct strlist parts = {0};
+    for (; name->parent; name = name->parent)
+        strlist_add(&parts, name->text);
+    struct buf out = {0};
+    for (size_t i = parts.n; i-- > 0;)
+        buf_printf(&out, "%s%s", out.len && parts.items[i][0] != '[' ? "." : "", parts.items[i]);
+    strlist_free(&parts);
+    return buf_take(&out);
+}
+
+// ---- values ----
+
+static int read_value(struct toml_reader *r, struct toml_name *name, struct toml_value *v);
+static int read_pair(struct toml_reader *r, struct toml_name *table, bool within);
+
+static int enter_level(struct toml_reader *r)
+{
+    if (r->depth == TOML_DEPTH)
+        return toml_fail(r, r->at, "more than %d arrays and tables within each other", TOML_DEPTH);
+    r->depth++;
+    r->at++;
+    return 0;
+}
+
+// Skips blanks, line ends and comments between the elements of an array.
+static int skip_lines(struct toml_reader *r)
+{
+    for (size_t n = 1; n;) {
+        toml_skip_blanks(r);
+        if (toml_skip_comment(r) < 0)
+            return -1;
+        n = toml_newline(r);
+        r->at += n;
+    }
+    return 0;
+}
+
+static int read_element(struct toml_reader *r)
+{
+    struct toml_value element = {0};
+    int result = read_value(r, NULL, &element);
+    buf_free(&element.string);
+    return result;
+}
+
+static int read_array(struct toml_reader *r)
+{
+    if (enter_level(r) < 0)
+        return -1;
+    r->arrays++;
+    bool more = true; // an element may follow
+    for (;;) {
+        if (skip_lines(r) < 0)
+            return -1;
+        char here[32];
+        int c = toml_peek(r, 0);
+        if (c == ']')
+            break;
+        if (!more && c != ',')
+            return toml_fail(r, r->at, "expected ',' or ']', found %s", toml_here(r, here));
+        if (!more)
+            r->at++;
+        else if (read_element(r) < 0)
+            return -1;
+        more = !more;
+    }
+    r->at++;
+    r->arrays--;
+    r->depth--;
+    return 0;
+}
+
+// `table` is the key whose value it is, or NULL in an array: then its keys get a table that nothing
+// else can name. The table is closed at its end.
+static int read_inline_table(struct toml_reader *r, struct toml_name *table)
+{
+    if (enter_level(r) < 0)
+        return -1;
+    cleanup_free char *anonymous = xasprintf("{%zu}", r->anonymous++);
+    if (!table)
+        table = add_name(r->toml, NULL, anonymous, TOML_NAME_VALUE);
+    toml_skip_blanks(r);
+    for (bool first = true; first ? toml_peek(r, 0) != '}' : true; first = false) {
+        if (read_pair(r, table, true) < 0)
+            return -1;
+        toml_skip_blanks(r);
+        int c = toml_peek(r, 0);
+        char here[32];
+        if (c == '}')
+            break;
+        if (c != ',')
+            return toml_fail(r, r->at, "expected ',' or '}', found %s", toml_here(r, here));
         r->at++;
         toml_skip_blanks(r);
     }
+    r->at++;
+    r->depth--;
+    return 0;
 }
+
+static const struct {
+    const char *word;
+    bool value;
+} booleans[] = {{"true", true}, {"false", false}};
+
+static int read_boolean(struct toml_reader *r, struct toml_value *v)
+{
+    for (size_t i = 0; i < ARRAY_LEN(booleans); i++) {
+        size_t n = strlen(booleans[i].word);
+        if (r->length - r->at < n || memcmp(r->text + r->at, booleans[i].word, n) != 0)
+            continue;
+        v->kind = TOML_BOOLEAN;
+        v->boolean = booleans[i].value;
+        r->at += n;
+        return 0;
+    }
+    return toml_fail(r, r->at, "expected a value; strings need quotes");
+}
+
+// `name` is the key whose value it is, or NULL in an array. v->string is the caller's also on
+// failure.
+static int read_value(struct toml_reader *r, struct toml_name *name, struct toml_value *v)
+{
+    int result, c = toml_peek(r, 0);
+    v->start = r->at;
+    if (c == '"' || c == '\'') {
+        v->kind = TOML_STRING;
+        result = toml_read_string(r, true, &v->string);
+    } else if (c == '[') {
+        v->kind = TOML_ARRAY;
+        result = read_array(r);
+    } else if (c == '{') {
+        v->kind = TOML_INLINE_TABLE;
+        result = read_inline_table(r, name);
+    } else if (c == 't' || c == 'f') {
+        result = read_boolean(r, v);
+    } else {
+        result = toml_read_number(r, v);
+    }
+    v->end = r->at;
+    return result;
+}
+
+// ---- pairs ----
 
 static void free_entry(struct toml_entry *e)
 {
@@ -154,16 +297,17 @@ static int read_pair_of(struct toml_reader *r, struct toml_name *table, struct t
         return toml_fail(r, r->at, "expected '=' after the key, found %s", toml_here(r, here));
     r->at++;
     toml_skip_blanks(r);
-    e->name = toml_define(r->toml, table, &k->parts, &why);
+    e->name = define_key(r->toml, table, &k->parts, &why);
     if (!e->name)
         return toml_fail(r, k->start, "%s", why);
     e->key = k->start;
     e->last = k->last;
     e->key_end = k->end;
-    return toml_read_value(r, e->name, &e->value);
+    return read_value(r, e->name, &e->value);
 }
 
-int toml_read_pair(struct toml_reader *r, struct toml_name *table, bool within)
+// key = value below `table`.
+static int read_pair(struct toml_reader *r, struct toml_name *table, bool within)
 {
     struct toml *t = r->toml;
     struct toml_entry *e = xcalloc(1, sizeof *e);
@@ -203,7 +347,7 @@ static int read_header(struct toml_reader *r, struct toml_name **table)
         result = toml_fail(r, r->at, "expected '%s' after the name of the table, found %s",
                            array ? "]]" : "]", toml_here(r, here));
     if (!result)
-        h.name = toml_open_table(t, &k.parts, array, &why);
+        h.name = open_table(t, &k.parts, array, &why);
     if (!result && !h.name)
         result = toml_fail(r, k.start, "%s", why);
     strlist_free(&k.parts);
@@ -219,37 +363,17 @@ static int read_header(struct toml_reader *r, struct toml_name **table)
 
 // ---- the document ----
 
-// The length of the UTF-8 character here (RFC 3629), or 0 if it is none.
-static size_t character_length(const struct toml_reader *r)
+// Blanks and a comment may follow; then the line must end.
+static int finish_line(struct toml_reader *r)
 {
-    static const struct {
-        unsigned char first, last, low, high; // the lead byte; the range of the second byte
-        size_t length;
-    } forms[] = {
-        {0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    int c = toml_peek(r, 0);
-    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
-        if (c < forms[i].first || c > forms[i].last)
-            continue;
-        for (size_t k = 1; k < forms[i].length; k++) {
-            int next = toml_peek(r, k);
-            if (next < (k == 1 ? forms[i].low : 0x80) || next > (k == 1 ? forms[i].high : 0xbf))
-                return 0;
-        }
-        return forms[i].length;
-    }
-    return 0;
-}
-
-static int check_utf8(struct toml_reader *r)
-{
-    for (size_t n; r->at < r->length; r->at += n)
-        if (!(n = character_length(r)))
-            return toml_fail(r, r->at, "this is not UTF-8 text");
-    r->at = 0;
+    toml_skip_blanks(r);
+    if (toml_skip_comment(r) < 0)
+        return -1;
+    size_t n = toml_newline(r);
+    char here[32];
+    if (!n && toml_peek(r, 0) >= 0)
+        return toml_fail(r, r->at, "expected the end of the line, found %s", toml_here(r, here));
+    r->at += n;
     return 0;
 }
 
@@ -257,7 +381,7 @@ static int read_document(struct toml_reader *r)
 {
     if (r->length > TOML_SIZE)
         return error_user(r->err, "it is larger than the limit of %u bytes", TOML_SIZE);
-    if (check_utf8(r) < 0)
+    if (toml_check_utf8(r) < 0)
         return -1;
     struct toml_name *table = r->toml->root;
     while (r->at < r->length) {
@@ -266,7 +390,7 @@ static int read_document(struct toml_reader *r)
         if (c == '[')
             result = read_header(r, &table);
         else if (c >= 0 && c != '#' && !toml_newline(r))
-            result = toml_read_pair(r, table, false);
+            result = read_pair(r, table, false);
         if (result < 0 || finish_line(r) < 0)
             return -1;
     }
@@ -279,7 +403,7 @@ struct toml *toml_parse(const char *text, size_t length, struct error **err)
     struct toml_reader r = {.text = text, .length = length, .toml = t, .err = err};
     t->text = text;
     t->length = length;
-    t->root = toml_name_new(t, NULL, "", TOML_NAME_HEADER);
+    t->root = add_name(t, NULL, "", TOML_NAME_HEADER);
     if (read_document(&r) == 0)
         return t;
     toml_free(t);
@@ -294,7 +418,7 @@ void toml_free(struct toml *t)
         free_entry(t->entries[i]);
     free(t->entries);
     free(t->headers);
-    toml_free_names(t);
+    free_names(t);
     free(t);
 }
 
@@ -321,7 +445,7 @@ int toml_key_parse(const char *text, struct strlist *parts, struct error **err)
 {
     struct toml_reader r = {.text = text, .length = strlen(text), .err = err};
     struct toml_key k = {0};
-    int result = check_utf8(&r) < 0 ? -1 : toml_read_key(&r, &k);
+    int result = toml_check_utf8(&r) < 0 ? -1 : toml_read_key(&r, &k);
     if (!result && r.at < r.length)
         result = toml_fail(&r, r.at, "more than a key");
     if (!result)
@@ -347,177 +471,4 @@ bool toml_same_value(const struct toml *a, const struct toml_value *x, const str
         return x->end - x->start == y->end - y->start &&
                !memcmp(a->text + x->start, b->text + y->start, x->end - x->start);
     }
-}
-
-// ---- names ----
-// The names that a document has defined, and how; and which may be defined twice (TOML 1.0.0,
-// "Table", "Array of Tables", "Inline Table").
-
-static int compare(const void *a, const void *b)
-{
-    const struct toml_name *x = a, *y = b;
-    if (x->parent != y->parent)
-        return (uintptr_t)x->parent < (uintptr_t)y->parent ? -1 : 1;
-    return strcmp(x->text, y->text);
-}
-
-struct toml_name *toml_child(const struct toml *t, const struct toml_name *parent, const char *part)
-{
-    const struct toml_name wanted = {.parent = (struct toml_name *)parent, .text = (char *)part};
-    struct toml_name **found = tfind(&wanted, (void *const *)&t->index, compare);
-    return found ? *found : NULL;
-}
-
-struct toml_name *toml_name_new(struct toml *t, struct toml_name *parent, const char *text,
-                                enum toml_name_kind kind)
-{
-    struct toml_name *name = xcalloc(1, sizeof *name);
-    name->parent = parent;
-    name->text = xstrdup(text);
-    name->kind = kind;
-    t->names = xgrow(t->names, &t->name_cap, t->name_count + 1, sizeof(struct toml_name *));
-    t->names[t->name_count++] = name;
-    if (!tsearch(name, &t->index, compare))
-        out_of_memory();
-    return name;
-}
-
-static void keep(void *node)
-{
-    (void)node; // the names are freed by their list
-}
-
-void toml_free_names(struct toml *t)
-{
-    tdestroy(t->index, keep);
-    for (size_t i = 0; i < t->name_count; i++) {
-        free(t->names[i]->text);
-        free(t->names[i]);
-    }
-    free(t->names);
-}
-
-struct toml_name *toml_find(const struct toml *t, char *const *parts, size_t count)
-{
-    struct toml_name *at = t->root;
-    for (size_t i = 0; at && i < count; i++)
-        at = toml_child(t, at, parts[i]);
-    return at;
-}
-
-static struct toml_name *add_element(struct toml *t, struct toml_name *array)
-{
-    cleanup_free char *text = xasprintf("[%zu]", array->count++);
-    return array->last = toml_name_new(t, array, text, TOML_NAME_HEADER);
-}
-
-// [a.b.c] or [[a.b.c]]: all but the last part may exist as any table, and lead to the newest
-// element of an array of tables.
-struct toml_name *toml_open_table(struct toml *t, const struct strlist *parts, bool array,
-                                  const char **why)
-{
-    struct toml_name *at = t->root, *next;
-    for (size_t i = 0; i + 1 < parts->n; i++, at = next) {
-        next = toml_child(t, at, parts->items[i]);
-        if (!next)
-            next = toml_name_new(t, at, parts->items[i], TOML_NAME_IMPLICIT);
-        if (next->kind == TOML_NAME_ARRAY)
-            next = next->last;
-        if (next->kind == TOML_NAME_VALUE) {
-            *why = "a part of this name is a value, not a table";
-            return NULL;
-        }
-    }
-    const char *last = parts->items[parts->n - 1];
-    next = toml_child(t, at, last);
-    if (array && next && next->kind != TOML_NAME_ARRAY) {
-        *why = "this name is taken by something that is not an array of tables";
-        return NULL;
-    }
-    if (array)
-        return add_element(t, next ? next : toml_name_new(t, at, last, TOML_NAME_ARRAY));
-    if (next && next->kind != TOML_NAME_IMPLICIT) {
-        *why = next->kind == TOML_NAME_VALUE   ? "this name is a value already"
-               : next->kind == TOML_NAME_ARRAY ? "this name is an array of tables already"
-                                               : "this table is defined twice";
-        return NULL;
-    }
-    if (!next)
-        return toml_name_new(t, at, last, TOML_NAME_HEADER);
-    next->kind = TOML_NAME_HEADER;
-    return next;
-}
-
-// a.b.c = value below `table`. Existing dotted tables on the path belong to this section: a path
-// into another section passes a table with a header, or a value.
-struct toml_name *toml_define(struct toml *t, struct toml_name *table, const struct strlist *parts,
-                              const char **why)
-{
-    struct toml_name *at = table;
-    for (size_t i = 0; i + 1 < parts->n; i++) {
-        struct toml_name *next = toml_child(t, at, parts->items[i]);
-        if (!next)
-            next = toml_name_new(t, at, parts->items[i], TOML_NAME_IMPLICIT);
-        if (next->kind == TOML_NAME_IMPLICIT)
-            next->kind = TOML_NAME_DOTTED;
-        if (next->kind != TOML_NAME_DOTTED) {
-            *why = next->kind == TOML_NAME_VALUE ? "a part of this key has a value already"
-                                                 : "a dotted key can't add to a table that is "
-                                                   "defined elsewhere";
-            return NULL;
-        }
-        at = next;
-    }
-    const char *last = parts->items[parts->n - 1];
-    if (toml_child(t, at, last)) {
-        *why = "this key is defined twice";
-        return NULL;
-    }
-    return toml_name_new(t, at, last, TOML_NAME_VALUE);
-}
-
-char *toml_part(const char *bytes, size_t length)
-{
-    bool bare = length > 0;
-    for (size_t i = 0; i < length; i++)
-        bare = bare && (toml_class((unsigned char)bytes[i]) & TOML_IS_BARE);
-    struct buf out = {0};
-    if (bare) {
-        buf_add(&out, bytes, length);
-        return buf_take(&out);
-    }
-    buf_puts(&out, "\"");
-    for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)bytes[i];
-        if (c < 0x20 || c == 0x7f)
-            buf_printf(&out, "\\u%04x", c);
-        else if (c == '"' || c == '\\')
-            buf_printf(&out, "\\%c", c);
-        else
-            buf_add(&out, &bytes[i], 1);
-    }
-    buf_puts(&out, "\"");
-    return buf_take(&out);
-}
-
-char *toml_quote(const char *text)
-{
-    char *part = toml_part(text, strlen(text));
-    if (*part == '"')
-        return part;
-    char *quoted = xasprintf("\"%s\"", part);
-    free(part);
-    return quoted;
-}
-
-char *toml_path(const struct toml_name *name)
-{
-    struct strlist parts = {0};
-    for (; name->parent; name = name->parent)
-        strlist_add(&parts, name->text);
-    struct buf out = {0};
-    for (size_t i = parts.n; i-- > 0;)
-        buf_printf(&out, "%s%s", out.len && parts.items[i][0] != '[' ? "." : "", parts.items[i]);
-    strlist_free(&parts);
-    return buf_take(&out);
 }

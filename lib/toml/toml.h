@@ -6,11 +6,17 @@
 // specification allows a choice it is as strict as Python's tomllib: no year 0, no second 60, no
 // byte-order mark. Integers must fit 64 bits. Bounds: TOML_SIZE bytes, TOML_DEPTH levels. It keeps
 // positions and names, not a tree of values: the text is the only copy of the data.
+//
+// It reads the whole language, and not only lines with an edited key, because registries.conf is
+// read with it as well (lib/registry: arrays over several lines, inline tables, quoted keys), and
+// because a file that its own reader would refuse must not be edited.
+//
+// Ownership: everything belongs to struct toml until toml_free(); the text is the caller's.
 #ifndef KBUILD_TOML_TOML_H
 #define KBUILD_TOML_TOML_H
 
-#include "base/memory.h"
 #include "base/error.h"
+#include "base/memory.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -68,7 +68,7 @@ verbs() {
 }
 
 @test "a common option that a verb has no use for is an error, wherever it stands" {
-  common=$("$KBUILD" help | sed -n '/have in common/,$p' | sed -nE 's/^ +(-.[^-]*, )?(--[a-z-]+)(=?)(([a-z]+)?).*/\2\3\5/p' |
+  common=$("$KBUILD" help | sed -n '/^Common options/,$p' | sed -nE 's/^ +(-.[^-]*, )?(--[a-z-]+)(=?)(([a-z]+)?).*/\2\3\5/p' |
     grep -vE -- '--(help|version)$')
   [ "$(wc -l <<<"$common")" -eq 17 ]
   refusals=0
@@ -82,7 +82,7 @@ verbs() {
       [[ $o != *= ]] || value=1
       # shellcheck disable=SC2086
       run -2 kb $verb "$o$value"
-      [[ "$output" == *"$verb does not take $name"* ]] || { echo "$verb $o: $output"; return 1; }
+      [[ "$output" == *"$verb does not accept $name"* ]] || { echo "$verb $o: $output"; return 1; }
       refusals=$((refusals + 1))
       [ "$verb" = versions\ get ] || continue
       case $name in
@@ -90,7 +90,7 @@ verbs() {
         --source) kb --source=linux=upstream versions get externals ;;
         --sources | --recipes) kb "$o${value/1/debian}" versions get externals ;; # what the project is
         *) run -2 kb "$o$value" versions get externals
-          [[ "$output" == *"does not take $name"* ]] ;;
+          [[ "$output" == *"does not accept $name"* ]] ;;
       esac
     done
   done < <(verbs)
@@ -98,16 +98,16 @@ verbs() {
 }
 
 @test "options that count in one way of a verb only are refused in the others" {
-  wrong "merge does not take --arch without --target" merge build --arch=s390x
-  wrong "measure does not take --offline without a target" measure snp --ovmf x --offline
-  wrong "--until is for one target" t t --until=x
-  wrong "either --online or --offline" hkd verify --online --offline x
-  wrong "--plain-http: no registry" payload push build --output=oci:x --plain-http
-  wrong "--all does not matter to comparing with a file" verify t --against=x --all
-  wrong "--scratch does not matter to comparing with a file" verify t --against=x --scratch=x
+  wrong "merge does not accept --arch without --target" merge build --arch=s390x
+  wrong "measure does not accept --offline without a target" measure snp --ovmf x --offline
+  wrong "--until works for one target" t t --until=x
+  wrong "give only one of --online and --offline" hkd verify --online --offline x
+  wrong "--plain-http is not used: no registry" payload push build --output=oci:x --plain-http
+  wrong "--all is not used for comparing with a file" verify t --against=x --all
+  wrong "--scratch is not used for comparing with a file" verify t --against=x --scratch=x
   wrong "--key and --hdr-key" se info x --key a --hdr-key b
   wrong "nknown option --json" se seal --json
-  wrong "se seal does not take --offline" --offline se seal
+  wrong "se seal does not accept --offline" --offline se seal
 }
 
 @test "a wrong command line has status 2 and says what was meant" {
@@ -128,13 +128,13 @@ verbs() {
   wrong "no log of 'nosuch'" log nosuch
   wrong "nothing to do"
   wrong "nothing to do" --recipes=x
-  wrong "a word is empty" ""
+  wrong "an argument is empty" ""
   wrong "unknown verb 'gcc'" cache gcc
   [[ "$output" == *"did you mean \`kbuild cache gc\`"* ]]
-  wrong "one of these has to follow: info, verify, gc" cache
-  wrong "takes no words" list t
-  wrong "too many words" log t t
-  wrong "too few words" pack x
+  wrong "one of these must follow: info, verify, gc" cache
+  wrong "accepts no arguments" list t
+  wrong "too many arguments" log t t
+  wrong "too few arguments" pack x
   wrong "unknown option --unitl" build --unitl=x t
   [[ "$output" == *"did you mean --until?"* ]]
   wrong "unknown option --max-size" list --max-size=3
@@ -146,10 +146,10 @@ verbs() {
   wrong "--offline takes no value" t --offline=yes
   wrong "--help takes no value" t --help=plan
   wrong "unknown target 'plan'" t plan
-  [[ "$output" == *"a verb stands before targets: kbuild plan"* ]]
+  [[ "$output" == *"write a verb before the targets: kbuild plan"* ]]
   wrong "unknown verb or target 'virtiofsd'" virtiofsd # nothing is near it
   [[ "$output" != *"did you mean"* ]]
-  wrong "--prefix has to be an absolute path" install t --prefix=usr
+  wrong "--prefix must be an absolute path" install t --prefix=usr
   wrong "unknown option -kq" t -kq
   wrong "--remote is 'of'" t --remote=of
   wrong "unknown architecture 'vax'" plan t --arch=vax
@@ -157,7 +157,7 @@ verbs() {
     wrong "" t --jobs="$n"
   done
   for n in 0 -5 1.5 86401 x; do
-    wrong "--timeout is a number of seconds" boot t --timeout="$n"
+    wrong "--timeout must be a number of seconds" boot t --timeout="$n"
   done
   wrong "is not a size" cache gc --max-size=-1
 }
@@ -179,7 +179,7 @@ verbs() {
   [ "$(kb --json list --arch=x86_64 | jq -r .target)" = "t" ]
   # What is in versions.yaml matters to it only where a source may be lacking.
   run -2 kb list --versions versions.yaml
-  [[ "$output" == *"list does not take --versions without --sources=debian or --source"* ]]
+  [[ "$output" == *"list does not accept --versions without --sources=debian or --source"* ]]
   kb list --sources=debian --versions versions.yaml
 }
 

@@ -70,9 +70,12 @@ setup() {
     [[ "$output" == *" 0 made"* && "$output" != *started* ]]
     [ "$(content_of build/kata-static-$name.tar.xz opt/$name)" = $name ]
     kb provenance $name -o $name.json
-    ! grep -q 'tree#2' $name.json || false
+    ! grep -qE 'source:tree:[0-9a-f]{12}' $name.json || false
   done
-  [ "$(kb plan one two | grep -c 'source:tree')" -eq 2 ]
+  [ "$(kb plan one two | grep -c 'source:tree:')" -eq 2 ]
+  # Nor is an id another.
+  [ "$(kb --json plan one two | jq -r .node | sort)" = "$(kb --json plan two one | jq -r .node | sort)" ]
+  [ "$(kb --json plan one two | jq -r .node | sort)" = "$({ kb --json plan one; kb --json plan two; } | jq -r .node | sort -u)" ]
 }
 
 @test "recipes that share what they need are planned in no time, whatever the alternatives" {

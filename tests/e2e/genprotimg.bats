@@ -351,9 +351,9 @@ assert data["pcf_hex"] == 16 * "0", data'
     no_image
   done
   run genprotimg --version -i kernel -k "$HKD" -o image --no-verify
-  [[ "$output" == *"before s390-tools 2.36 prints its version then and ignores the others, later ones refuse it"* ]]
+  [[ "$output" == *"before s390-tools 2.36 then prints its version and ignores the others, later ones reject it"* ]]
   run genprotimg -v -i kernel -o image --no-verify
-  [[ "$output" == *"-v alone is the version, beside other options it is --verbose"* ]]
+  [[ "$output" == *"-v alone prints the version, with other options it is --verbose"* ]]
   run genprotimg -i kernel -k "$HKD" -o image --no-verify --cert nowhere
   [ "$status" -eq 1 ]
   [[ "$output" == *"mutually exclusive"*"before s390-tools 2.36"* ]]
@@ -375,7 +375,7 @@ assert data["pcf_hex"] == 16 * "0", data'
   cp b a
   run genprotimg -k a,b -i kernel -o image --no-verify
   [ "$status" -eq 1 ]
-  [[ "$output" == *"a file of that name, and there are files of its parts"* ]]
+  [[ "$output" == *"a file of that name exists, and so do files of its parts"* ]]
   no_image
 }
 

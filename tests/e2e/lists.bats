@@ -190,7 +190,7 @@ archive $SITE/plain/b http://127.0.0.1:1/b sha256=$(sum_of b) x/b"
   refused_with "status 404"
   list_prints "archive !$SITE/plain/a sha256=$(printf '%064d' 7) a
 archive $SITE/plain/b sha256=$(sum_of b) b"
-  refused_with "nobody may be asked for 1 of its 2 files and trees, which are not in the cache: a"
+  refused_with "no server may be asked for 1 of its 2 files and trees, which are not in the cache: a"
   [ "$(asked '^/plain/a ')" = 0 ]
 }
 
@@ -351,7 +351,7 @@ X
   kb one
   grep -q recipe.yaml build/logs/source-things.log
   sed -i 's/of: tree/of: tre/' recipes/one/recipe.yaml
-  refused_with "the source 'things' is of 'tre', which is no other source of this recipe"
+  refused_with "the source 'things' is of 'tre', which is not another source of this recipe"
 }
 
 @test "mirrors come from the user's configuration, which is in no key: files, variables, file:" {

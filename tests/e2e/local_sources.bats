@@ -178,9 +178,9 @@ listing() {
 
 @test "plan, explain, json and provenance say it; no path is published" {
   run kb --source demo=mine plan demo
-  [[ "$output" == *"source:demo "*" $PROJECT/mine, commit "* ]]
+  [[ "$output" == *"source:demo:"*" $PROJECT/mine, commit "* ]]
   run kb --source demo=mine explain demo
-  [[ "$output" == *"# input source:demo is $PROJECT/mine, commit "* ]]
+  [[ "$output" == *"# input source:demo:"*" is $PROJECT/mine, commit "* ]]
   echo x >>mine/bin/run
   kb --source demo=mine demo --json 2>/dev/null | grep '"event":"summary"' >summary
   jq -e --arg p "$PROJECT/mine" '.notes[] | select(contains($p) and contains("with changes"))' summary
@@ -438,7 +438,7 @@ P
 # What `plan` says of the folder $1: "clean" or "changed".
 state_of() {
   kb --source demo="$1" plan demo >plan.log 2>&1 || { cat plan.log; return 1; }
-  grep -q "source:demo .*$PROJECT/$1, commit " plan.log
+  grep -q "source:demo:.*$PROJECT/$1, commit " plan.log
   if grep -q 'with changes' plan.log; then echo changed; else echo clean; fi
 }
 

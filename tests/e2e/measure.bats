@@ -118,10 +118,10 @@ X
   refused 1 "it has no TdTcg2Dxe" tdx --ovmf TDVF-none.fd --qemu-version 10.2
   [[ "$output" == *"kbuild ovmf-tdx"* && "$output" != *ovmf-sev* ]]
   refused 1 "no program in it can be read" tdx --ovmf OVMF.fd --qemu-version 10.2 --edk2 202508
-  refused 2 "it looks like edk2-stable202411" tdx --qemu-version 10.2 --edk2 2024
+  refused 2 "it must look like edk2-stable202411" tdx --qemu-version 10.2 --edk2 2024
   # Without a kernel none of this matters.
   "$KBUILD" measure tdx --ovmf TDVF-none.fd
-  refused 2 "--edk2 does not matter to tdx without a kernel" "$KBUILD" measure tdx --ovmf TDVF-none.fd --edk2 202411
+  refused 2 "--edk2 is not used for tdx without a kernel" "$KBUILD" measure tdx --ovmf TDVF-none.fd --edk2 202411
 }
 
 # QEMU hands the whole file to the firmware, and gives it no initrd.
@@ -173,7 +173,7 @@ def digest(mxcsr, fcw):
     return hashlib.sha256(image + page).hexdigest()
 assert [digest(0x1F80, 0x37F), digest(0, 0)] == sys.argv[1:]
 X
-  refused 2 "--legacy-vm-type does not matter to snp" "$KBUILD" measure snp --ovmf OVMF.fd --vcpus 1 --legacy-vm-type
+  refused 2 "--legacy-vm-type is not used for snp" "$KBUILD" measure snp --ovmf OVMF.fd --vcpus 1 --legacy-vm-type
 }
 
 # Before 10.2 QEMU writes into the header of the kernel. What this machine's QEMU makes of it, measured
@@ -253,7 +253,7 @@ X
   firmware sev
   refused 1 "no SEV metadata" measure --vcpus 1
   firmware hashes
-  refused 1 "no place for the hashes of a kernel" measure --vcpus 1
+  refused 1 "no area for the hashes of a kernel" measure --vcpus 1
   [[ "$output" == *AmdSev* ]]
   firmware kernel-hashes
   refused 1 "SNP_KERNEL_HASHES" measure --vcpus 1
@@ -291,22 +291,22 @@ X
 }
 
 @test "options that do not matter are refused, not ignored" {
-  refused 2 "--vcpus does not matter to sev" "$KBUILD" measure sev --ovmf OVMF.fd --vcpus 1
-  refused 2 "--memory does not matter to tdx without a kernel" "$KBUILD" measure tdx --ovmf OVMF.fd --memory 2048
+  refused 2 "--vcpus is not used for sev" "$KBUILD" measure sev --ovmf OVMF.fd --vcpus 1
+  refused 2 "--memory is not used for tdx without a kernel" "$KBUILD" measure tdx --ovmf OVMF.fd --memory 2048
   refused 2 "QEMU's version is missing (--qemu-version)" tdx
   refused 2 "(--memory)" tdx --qemu-version 9.1
-  refused 2 "it looks like 10.1.2" tdx --qemu-version ten
-  refused 2 "--guest-features does not matter to sev-es" "$KBUILD" measure sev-es --ovmf OVMF.fd --vcpus 1 --guest-features 1
+  refused 2 "it must look like 10.1.2" tdx --qemu-version ten
+  refused 2 "--guest-features is not used for sev-es" "$KBUILD" measure sev-es --ovmf OVMF.fd --vcpus 1 --guest-features 1
   refused 2 "give the kernel, too" "$KBUILD" measure sev --ovmf OVMF.fd --initrd initrd.img
   refused 2 "--author-key" measure --vcpus 1 --author-key x
   refused 2 "--author-key" measure --vcpus 1 --author-key x -o .
-  refused 2 "--id-key does not matter to snp without -o or --json" measure --vcpus 1 --id-key x
-  refused 2 "--policy does not matter to snp without -o or --json" measure --vcpus 1 --policy 0x30000
-  refused 2 "--vcpu-type does not matter to snp on another VMM" measure --vcpus 1 --vmm-type ec2 -o .
-  refused 2 "--memory does not matter to tdx without an initrd, or with QEMU 10.2" tdx --qemu-version 10.2 --memory 2048
-  refused 2 "--build does not matter to snp" measure --vcpus 1 --build
-  refused 2 "--two-pass does not matter to sev" "$KBUILD" measure sev --ovmf OVMF.fd --two-pass
-  refused 2 "--kernel does not matter to a target" "$KBUILD" measure snp stack --kernel vmlinuz
+  refused 2 "--id-key is not used for snp without -o or --json" measure --vcpus 1 --id-key x
+  refused 2 "--policy is not used for snp without -o or --json" measure --vcpus 1 --policy 0x30000
+  refused 2 "--vcpu-type is not used for snp on another VMM" measure --vcpus 1 --vmm-type ec2 -o .
+  refused 2 "--memory is not used for tdx without an initrd, or with QEMU 10.2" tdx --qemu-version 10.2 --memory 2048
+  refused 2 "--build is not used for snp" measure --vcpus 1 --build
+  refused 2 "--two-pass is not used for sev" "$KBUILD" measure sev --ovmf OVMF.fd --two-pass
+  refused 2 "--kernel is not used for a target" "$KBUILD" measure snp stack --kernel vmlinuz
   refused 2 "--vcpus '-1'" measure --vcpus=-1
   refused 2 "expected: snp|sev-es|sev|tdx" "$KBUILD" measure
   refused 2 "unknown option --vcpu-typ" measure --vcpu-typ EPYC
@@ -363,7 +363,7 @@ X
   "$KBUILD" measure snp "${files[@]}" --append other --vcpus 2 --vcpu-type EPYC-v4 | cmp - out
   run kb -q --arch=x86_64 measure snp vmlinuz
   [ "$status" -eq 1 ]
-  [[ "$output" == *"vmlinuz does not say how SNP guests are started"* ]]
+  [[ "$output" == *"the recipe of vmlinuz does not say how SNP guests are started"* ]]
   run kb measure snp stack --ovmf recipes/ovmf-fd/OVMF.fd
   [ "$status" -eq 2 ]
   # Nothing is left behind in the cache's scratch.

@@ -297,7 +297,7 @@ pack() { # name path content: as kbuild packs it
   rm artifacts/kata-static-qemu.tar.xz
   run merge
   [ "$status" -eq 1 ]
-  [[ "$output" == *"kata-static-qemu.tar.xz was built in artifacts, but is not there any more"* ]]
+  [[ "$output" == *"kata-static-qemu.tar.xz was built in artifacts, but no longer exists"* ]]
 }
 
 @test "killed at any moment, a merge leaves the old file or the new one" {

@@ -246,7 +246,7 @@ content() { # image (DIR:NAME): unpacks it to un
   [[ "$output" == *linux/arm64* ]]
   run kb payload index "$REGISTRY/multi:w" v-amd64 kata-containers-c0ffee-amd64
   [ "$status" -eq 1 ]
-  [[ "$output" == *"linux/amd64 already"* ]]
+  [[ "$output" == *"two images for linux/amd64"* ]]
   run kb payload index "$REGISTRY/multi:w" v-amd64 missing
   [ "$status" -eq 1 ]
   [[ "$output" == *missing* ]]
@@ -368,7 +368,7 @@ elf() { # class data machine (16 bits, in the file's order): the first bytes of 
   done
   run push kata-static.tar.xz --output oci:wrong
   [ "$status" -eq 1 ]
-  [[ "$output" == *"--arch says x86_64, and it is for s390x (kata-static.tar.xz: "*bin/program* ]]
+  [[ "$output" == *"--arch is x86_64, but the payload is for s390x (kata-static.tar.xz: "*bin/program* ]]
   [ ! -e wrong ]
   # Two architectures in one set.
   elf '\2' '\1' '\3\0\76\0' >tree3/opt/kata/bin/program
@@ -382,7 +382,7 @@ elf() { # class data machine (16 bits, in the file's order): the first bytes of 
   # Nothing says it: then the user has to. What the file of targets says counts for just that tarball.
   run kb payload push build --commit c0ffee --output oci:wrong
   [ "$status" -eq 1 ]
-  [[ "$output" == *"nothing in it says"*--arch* ]]
+  [[ "$output" == *"nothing in it shows"*--arch* ]]
   echo "$(sha256sum build/kata-static-qemu.tar.xz | cut -d' ' -f1) kata-static-qemu.tar.xz qemu ppc64le" >build/targets
   run kb payload push build --commit c0ffee --base=scratch --output oci:layout:v
   [[ "$output" == *"kata-containers-c0ffee-ppc64le: "* ]]
@@ -390,7 +390,7 @@ elf() { # class data machine (16 bits, in the file's order): the first bytes of 
   component qemu bin/qemu "another one"
   run kb payload push build --commit c0ffee --output oci:wrong
   [ "$status" -eq 1 ]
-  [[ "$output" == *"nothing in it says"* ]]
+  [[ "$output" == *"nothing in it shows"* ]]
 }
 
 @test "an image without a base is said to install nothing" {

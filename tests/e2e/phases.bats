@@ -276,7 +276,7 @@ key_of() { # words after explain
   make_phased 'install: {links: [{path: share/short, target: result, architectures: [x86_64, s390x, aarch64, ppc64le]}]}'
   run kb install three --root root --prefix /usr
   [ "$status" -eq 0 ]
-  [[ "$output" == *"three-modules.tar.xz goes into guests"* ]]
+  [[ "$output" == *"three-modules.tar.xz is for guests only"* ]]
   [[ "$output" == *"installed 4 files and links below root"* ]]
   [ "$(cat root/usr/share/short)" = PLAIN ]
   [ "$(readlink root/usr/share/short)" = result ]
@@ -357,7 +357,7 @@ key_of() { # words after explain
   make_recipe guest "" 'mkdir -p /out/guest/usr/bin; echo x >/out/guest/usr/bin/agent'
   run kb install guest --root root
   [ "$status" -eq 1 ]
-  [[ "$output" == *"nothing for a host"* ]]
+  [[ "$output" == *"no files for a host"* ]]
   make_recipe mixed "" 'mkdir -p /out/mixed/opt/kata /out/mixed/etc; echo x >/out/mixed/opt/kata/x; echo y >/out/mixed/etc/y'
   run kb install mixed --root root
   [ "$status" -eq 1 ]

@@ -46,7 +46,7 @@ measured_disk() { # architecture
   boot "$1" rootfs-image-confidential
   a_container_ran "$1"
   # And neither with another hash nor with another byte.
-  [ "$(grep -c 'proven: with .* it does not start: the kernel says that a block is corrupted' <<<"$output")" -eq 2 ]
+  [ "$(grep -c 'proven: with .* it does not start: the kernel reports a corrupted block' <<<"$output")" -eq 2 ]
 }
 
 @test "s390x: systemd starts the agent on the measured disk, and a container runs" {
@@ -68,8 +68,8 @@ measured_disk() { # architecture
   [ -d "$WORK/hkd_dir" ] || "$KBUILD" se test-key "$WORK/hkd_dir"
   HKD_PATH="$WORK/hkd_dir" boot s390x boot-image-se
   a_container_ran s390x
-  [[ "$output" == *"proven: kernel, initrd and command line out of the image: it serves, command line as expected"* ]]
-  [[ "$output" == *"proven: the second stage on the decrypted image: it serves"* ]]
+  [[ "$output" == *"proven: kernel, initrd and command line of the image: the service runs, command line as expected"* ]]
+  [[ "$output" == *"proven: the second stage on the decrypted image: the service runs"* ]]
 }
 
 @test "a policy that forbids containers is heeded" {

@@ -42,14 +42,14 @@ kbuild() { # as the user who may push
   done
 }
 
-@test "GitLab takes results, though not what is said about them" {
+@test "GitLab accepts results, though not their signatures and documents" {
   noisy one
   export ARTEFACT_REPOSITORY=gitlab/kata
   PUSH_TO_REGISTRY=yes run kbuild one
   echo "$output"
   [ "$status" -eq 0 ]
   [ "$(grep -c warning <<<"$output")" -eq 1 ]
-  [[ "$output" == *"takes results, but not what is said about them"* ]]
+  [[ "$output" == *"accepts results, but not their signatures and documents"* ]]
   # A signature is more than a document.
   make_keys
   PUSH_TO_REGISTRY=yes KBUILD_SIGNING_KEY=$PROJECT/TEST-builder.pem run kbuild --remote=require one
@@ -64,7 +64,7 @@ kbuild() { # as the user who may push
   PUSH_TO_REGISTRY=yes run kbuild one two
   echo "$output"
   [ "$status" -eq 0 ]
-  [ "$(grep -c 'taken for missing' <<<"$output")" -eq 1 ]
+  [ "$(grep -c 'treated as missing' <<<"$output")" -eq 1 ]
   [[ "$output" != *warning* ]]
   forget
   # Whoever is not logged in reads what is there, and is told about what is not.
@@ -72,7 +72,7 @@ kbuild() { # as the user who may push
   run kb one three
   echo "$output"
   [ "$status" -eq 0 ]
-  [[ "$output" == *"taken for missing"*"log in"* ]]
+  [[ "$output" == *"treated as missing"*"log in"* ]]
   run ! ran one
   ran three
   # A wrong password is no missing entry.
@@ -91,7 +91,7 @@ kbuild() { # as the user who may push
   run kbuild large small
   echo "$output"
   [ "$status" -eq 0 ]
-  [ "$(grep -c 'this result stays here: large' <<<"$output")" -eq 1 ]
+  [ "$(grep -c 'this result is only in the local cache: large' <<<"$output")" -eq 1 ]
   forget
   unset PUSH_TO_REGISTRY
   kb --remote=require small large

@@ -119,7 +119,7 @@ X
   run kb verify hello
   echo "$output"
   [ "$status" -eq 3 ]
-  [[ "$output" == *"source greet: the shared cache has another tree for it than its origin"* ]]
+  [[ "$output" == *"source greet: its tree in the shared cache is not that of its origin"* ]]
   # What is in the local cache by now is from the origin; with --locked it had not counted either.
   kb --remote=off hello
   [[ "$(content_of build/kata-static-hello.tar.xz opt/greet.c)" == *hello* ]]
@@ -399,7 +399,7 @@ c.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n
   [[ "$output" != *pushed* ]]
   tag=latest-main-$(uname -m)
   referrers cached-artefacts/one "$(digest_of_tag cached-artefacts/one "$tag")" | grep -q vnd.kbuild.signature
-  # Somebody else's, which this machine takes: not vouched for, neither at once nor later.
+  # Somebody else's, which this machine takes: not signed, neither at once nor later.
   noisy two
   (unset KBUILD_SIGNING_KEY && kb --remote=require two)
   forget

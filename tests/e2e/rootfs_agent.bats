@@ -130,6 +130,6 @@ member() { tar -tvf build/kata-static-rootfs-agent.tar.xz | grep -F " ./$1"; }
   "$KBUILD" --cache cache --versions kata/versions.yaml --recipes "$REPOSITORY/recipes" --source libseccomp=kata \
     plan rootfs-agent --json | jq -r 'select(.node | startswith("source:kata")) | .node + " " + .local' >nodes
   cat nodes
-  [[ "$(cat nodes)" == "source:kata the checkout that versions.yaml is in, $PROJECT/kata, commit "* ]]
+  [[ "$(cat nodes)" == "source:kata:"*" the checkout that versions.yaml is in, $PROJECT/kata, commit "* ]]
   [ "$(wc -l <nodes)" -eq 1 ]
 }

@@ -132,9 +132,9 @@ nothing_left() {
   run boot
   echo "$output"
   [ "$status" -eq 0 ]
-  [[ "$output" == *"for this test only: behind the initrd lies relay:relay.cpio, behind the command line 'rdinit=/relay agent.server_addr=unix:///run/agent.sock'"* ]]
+  [[ "$output" == *"for this test only: appended to the initrd: relay:relay.cpio, appended to the command line: 'rdinit=/relay agent.server_addr=unix:///run/agent.sock'"* ]]
   [[ "$output" == *"proven: connect"*'proven: container: exit_status 3, stdout "hello\n"'* ]]
-  [[ "$output" == *"proven: kernel, initrd: it serves, command line as expected"* ]]
+  [[ "$output" == *"proven: kernel, initrd: the service runs, command line as expected"* ]]
   [[ "$output" != *"not proven"* ]]
   [[ "$output" == *"guest: the init inside is the agent"* ]]
   [ "$(argument -append)" = "panic=1 rdinit=/relay agent.server_addr=unix:///run/agent.sock console=ttyS0" ]
@@ -172,7 +172,7 @@ nothing_left() {
   echo "$output"
   [ "$status" -eq 3 ]
   [[ "$output" == *"container: it said nonsense; the console's last lines:"*"agent: it was asked for word"* ]]
-  [[ "$output" == *"the whole console is in build/logs/boot-guest.log"* ]]
+  [[ "$output" == *"the whole console output is in build/logs/boot-guest.log"* ]]
   [[ "$output" != *"proven: container"* ]]
   grep -q 'client: .*it said nonsense' build/logs/boot-guest.log
   echo dies >"$FAKE/mode"
@@ -182,7 +182,7 @@ nothing_left() {
   echo mute >"$FAKE/mode"
   TIMEOUT=2 run boot
   [ "$status" -eq 3 ]
-  [[ "$output" == *"the time is over; the console's last lines:"* ]]
+  [[ "$output" == *"the time limit is reached; the console's last lines:"* ]]
   nothing_left
 }
 
@@ -191,7 +191,7 @@ nothing_left() {
   TIMEOUT=2 run boot
   echo "$output"
   [ "$status" -eq 3 ]
-  [[ "$output" == *"the time is over, and the console did not show '\"msg\":\"announce\"' and '\"msg\":\"ttRPC server started\"'"* ]]
+  [[ "$output" == *"the time limit is reached, and the console did not show '\"msg\":\"announce\"' and '\"msg\":\"ttRPC server started\"'"* ]]
   echo panic >"$FAKE/mode"
   run boot
   [ "$status" -eq 3 ]
@@ -203,7 +203,7 @@ nothing_left() {
   echo other >"$FAKE/mode"
   run boot
   [ "$status" -eq 3 ]
-  [[ "$output" == *"the guest saw the command line 'other' instead of 'panic=1 rdinit=/relay"* ]]
+  [[ "$output" == *"the guest's command line is 'other' instead of 'panic=1 rdinit=/relay"* ]]
   # A report of an init that should not be there is none.
   echo report >"$FAKE/mode"
   TIMEOUT=2 run boot
@@ -215,7 +215,7 @@ nothing_left() {
   printf '#!/bin/sh\nexit 0\n' >recipes/check/check
   run boot
   [ "$status" -eq 3 ]
-  [[ "$output" == *"check: it proved nothing"* ]]
+  [[ "$output" == *"check: it reported no step"* ]]
   printf '#!/bin/sh\necho "no such agent" >&2; exit 2\n' >recipes/check/check
   run boot
   [ "$status" -eq 3 ]
@@ -224,7 +224,7 @@ nothing_left() {
   printf '#!/bin/sh\necho "{\\"step\\":\\"connect\\",\\"ok\\":true}"; exec sleep 60 >/dev/null 2>&1\n' >recipes/check/check
   run timeout 30 "$KBUILD" --builder=host --cache "$PROJECT/cache" boot guest --qemu "$FAKE/qemu" --timeout 2
   [ "$status" -eq 3 ]
-  [[ "$output" == *"the time is over; the console's last lines:"* ]]
+  [[ "$output" == *"the time limit is reached; the console's last lines:"* ]]
   # An end before the last word of the program does not count.
   printf '#!/bin/sh\necho "{\\"step\\":\\"connect\\",\\"ok\\":true}"; exit 1\n' >recipes/check/check
   run boot
@@ -237,7 +237,7 @@ exec head -c 3000000 /dev/zero
 Y
   run boot
   [ "$status" -eq 3 ]
-  [[ "$output" == *"its line is longer than"* ]]
+  [[ "$output" == *"a line of its output is longer than"* ]]
   [[ "$output" != *$'\033'* ]]
   nothing_left
 }
@@ -254,7 +254,7 @@ Y
     run boot # and the last line has no line break
     echo "$output"
     [ "$status" -eq 3 ]
-    [[ "$output" != *"it serves"* ]]
+    [[ "$output" != *"the service runs"* ]]
   done
   # A NUL in a text is a text.
   printf '%s\n' '#!/bin/sh' "printf '%s' '{\"step\":\"container\",\"ok\":true,\"stdout\":\"a\\u0000b\"}'" >recipes/check/check
@@ -273,7 +273,7 @@ Y
     run boot
     echo "$output"
     [ "$status" -eq 3 ]
-    [[ "$output" == *"the kernel panicked"* && "$output" != *"it serves"* ]]
+    [[ "$output" == *"the kernel panicked"* && "$output" != *"the service runs"* ]]
   done
   sed -i 's/^architectures:.*/architectures: [s390x]/' recipes/check/recipe.yaml
   run boot # with nobody to talk to it
@@ -295,7 +295,7 @@ Y
   run boot
   echo "$output"
   [ "$status" -eq 3 ]
-  [[ "$output" == *"the kernel panicked"* && "$output" != *"it serves"* ]]
+  [[ "$output" == *"the kernel panicked"* && "$output" != *"the service runs"* ]]
 }
 
 @test "what the guest is told proves nothing when the console shows it" {
@@ -303,7 +303,7 @@ Y
   run boot
   echo "$output"
   [ "$status" -eq 1 ]
-  [[ "$output" == *"\"msg\":\"announce\"', which is in what the machine is given"* && "$output" != *proven* ]]
+  [[ "$output" == *"\"msg\":\"announce\"' that is expected on the console is also in the machine's command line"* && "$output" != *proven* ]]
 }
 
 @test "a machine that ends before its client has reported is no error; one whose client keeps running is" {
@@ -325,9 +325,9 @@ Y
   run boot
   echo "$output"
   [ "$status" -eq 0 ]
-  [[ "$output" == *"nothing will talk to the guest: check cannot be made from these sources"* ]]
-  [[ "$output" == *"proven: kernel, initrd: it serves"* ]]
-  [[ "$output" == *"not proven: that the service does anything"* ]]
+  [[ "$output" == *"no client will test the guest's service: check cannot be built from these sources"* ]]
+  [[ "$output" == *"proven: kernel, initrd: the service runs"* ]]
+  [[ "$output" == *"not proven: that the service answers"* ]]
   [ "$(argument -append)" = "panic=1 console=ttyS0" ]
 }
 

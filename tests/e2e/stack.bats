@@ -199,7 +199,7 @@ argument() {
   echo "$output"
   [ "$status" -eq 0 ]
   [[ "$output" == *"proven: kernel, initrd, firmware, QEMU: /init reached, Linux 6.1, command line as expected"* ]]
-  [[ "$output" == *"not an SNP host: booted without SNP"* ]]
+  [[ "$output" == *"this machine is not an SNP host: booted without SNP"* ]]
   [[ "$output" != *"an SNP guest"* ]]
   [[ "$output" == *"the ROM was found"* ]]
   [[ "$(head -n 1 "$FAKE/argv")" == "$PROJECT"/cache/tmp/*/bin/qemu ]]
@@ -217,7 +217,7 @@ argument() {
   run kb boot stack --root snp
   echo "$output"
   [ "$status" -eq 0 ]
-  [[ "$output" == *"proven: an SNP guest: its attestation report says policy 0x30000, and the launch digest that was expected"* ]]
+  [[ "$output" == *"proven: an SNP guest: its attestation report has policy 0x30000 and the expected launch digest"* ]]
   [[ "$output" != *"booted without SNP"* ]]
   [ "$(argument -accel)" = kvm ]
   [ "$(argument -cpu)" = EPYC-v4 ]
@@ -230,7 +230,7 @@ argument() {
   : >"$FAKE/argv"
   run kb boot stack --root snp --plain
   [ "$status" -eq 0 ]
-  [[ "$output" == *"booted without SNP, as asked"* ]]
+  [[ "$output" == *"booted without SNP, as requested"* ]]
   ! grep -q sev "$FAKE/argv" || false
 }
 
@@ -239,11 +239,11 @@ argument() {
   echo plain >"$FAKE/mode"
   run kb boot stack --root snp
   [ "$status" -eq 3 ]
-  [[ "$output" == *"no attestation report came from inside the guest: init found no /dev/sev-guest"* ]]
+  [[ "$output" == *"the guest provided no attestation report: init found no /dev/sev-guest"* ]]
   echo refused >"$FAKE/mode"
   run kb boot stack --root snp
   [ "$status" -eq 3 ]
-  [[ "$output" == *"no attestation report came from inside the guest: Input/output error"* ]]
+  [[ "$output" == *"the guest provided no attestation report: Input/output error"* ]]
   echo other >"$FAKE/mode"
   run kb boot stack --root snp
   [ "$status" -eq 3 ]
@@ -254,7 +254,7 @@ argument() {
   [ "$status" -eq 3 ]
   [[ "$output" == *"it started, but the console did not show 'Using SNP CPUID table'"* ]]
   [[ "$output" != *proven:*"SNP guest"* ]]
-  [[ "$output" == *"the whole console is in build/logs/boot-stack.log"* ]]
+  [[ "$output" == *"the whole console output is in build/logs/boot-stack.log"* ]]
   grep -q 'Memory Encryption Features' build/logs/boot-stack.log
 }
 
@@ -263,7 +263,7 @@ argument() {
   printf '/dev/kvm usable\n/dev/sev forbidden\n' >snp/commands/devices.txt
   run kb boot stack --root snp
   [ "$status" -eq 1 ]
-  [[ "$output" == *"this machine hosts SEV-SNP guests, but /dev/sev is there, but this user can't open it"*"--plain"* ]]
+  [[ "$output" == *"this machine is an SEV-SNP host, but it cannot be used: /dev/sev is there, but this user can't open it"*"--plain"* ]]
   [ ! -e "$FAKE/argv" ]
   printf '/dev/kvm usable\n/dev/sev usable\n' >snp/commands/devices.txt
   rm snp/commands/cpuid-8000001f.txt
@@ -358,13 +358,13 @@ guest: [two-modules]" 'for o in two two-modules; do mkdir -p /out/$o/opt; echo $
   kb --arch=x86_64 one
   run kb --arch=x86_64 merge build --target=release
   [ "$status" -eq 1 ]
-  [[ "$output" == *"build lacks what belongs to release for x86_64: two"* ]]
+  [[ "$output" == *"build lacks components of release for x86_64: two"* ]]
   [[ "$output" == *"build it: kbuild --arch=x86_64 -o build two"* ]]
   [ ! -e kata-static.tar.xz ]
   # Another architecture's tarball is none.
   run kb --arch=s390x merge build --target=release
   [ "$status" -eq 1 ]
-  [[ "$output" == *"one (that which is there is for x86_64)"* ]]
+  [[ "$output" == *"one (the existing one is for x86_64)"* ]]
   run kb merge build --target=relaese
   [ "$status" -eq 2 ]
   [[ "$output" == *"did you mean release"* ]]
@@ -387,7 +387,7 @@ guest: [two-modules]" 'for o in two two-modules; do mkdir -p /out/$o/opt; echo $
   grep -q '^pending kata-static-two.tar.xz two ' build/targets
   run kb merge build -o smaller.tar.xz
   [ "$status" -eq 1 ]
-  [[ "$output" == *"kata-static-two.tar.xz was asked for in build, and its last build did not finish"* ]]
+  [[ "$output" == *"kata-static-two.tar.xz was requested in build, but its last build did not finish"* ]]
   [[ "$output" == *"kbuild two"* ]]
   [ ! -e smaller.tar.xz ]
   run kb merge build --target=two
@@ -427,12 +427,12 @@ guest: [two-modules]" 'for o in two two-modules; do mkdir -p /out/$o/opt; echo $
   mv build/kata-static-two.tar.xz kept
   run kb merge build
   [ "$status" -eq 1 ]
-  [[ "$output" == *"kata-static-two.tar.xz was built in build, but is not there any more"* ]]
+  [[ "$output" == *"kata-static-two.tar.xz was built in build, but no longer exists"* ]]
   mv kept build/kata-static-other.tar.xz
   sed -i '/kata-static-two/d' build/targets
   run kb merge build
   [ "$status" -eq 0 ]
-  [[ "$output" == *"kata-static-other.tar.xz was not built here; it is taken as it is"* ]]
+  [[ "$output" == *"kata-static-other.tar.xz was not built here; it is included as it is"* ]]
   echo nonsense >>build/targets
   run kb merge build
   [ "$status" -eq 1 ]
@@ -446,7 +446,7 @@ guest: [two-modules]" 'for o in two two-modules; do mkdir -p /out/$o/opt; echo $
     run kb boot "$target"
     echo "$output"
     [ "$status" -eq 1 ]
-    [[ "$output" == *"$target does not say how it is booted"*"boot"* && "$output" != *started* ]]
+    [[ "$output" == *"the recipe of $target does not say how it is booted"*"boot"* && "$output" != *started* ]]
   done
   [ ! -e build/kata-static-one.tar.xz ]
 }

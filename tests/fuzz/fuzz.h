@@ -4,9 +4,9 @@
 #ifndef KBUILD_FUZZ_FUZZ_H
 #define KBUILD_FUZZ_FUZZ_H
 
-#include "base/memory.h"
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
 
 #include <fcntl.h>
 #include <stdint.h>

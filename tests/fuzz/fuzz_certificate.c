@@ -7,8 +7,8 @@
 // and the new value).
 #include "../unit/hkd_world.h"
 
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "hkd/hkd.h"
 #include "hkd/internal.h"
 
@@ -131,7 +131,7 @@ static void parse(bool lists, const uint8_t *data, size_t size)
         distribution_points(s->certificates[i].x, &urls);
     if (result == 0 && find_signing_keys(s, NULL) == 0)
         verify_chain(s, &s->keys[0]);
-    judge_crls(s);
+    classify_crls(s);
     trust_close(s);
 }
 

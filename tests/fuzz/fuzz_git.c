@@ -7,8 +7,7 @@
 // is that server, so that no redirect leads anywhere else. Seeds: tests/fuzz/seeds/git/.
 #include "fuzz.h"
 #include "http/http.h"
-#include "source/git.h"
-#include "source/git_transport.h"
+#include "source/git_internal.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -174,10 +173,10 @@ static void try_modules(const char *text, size_t length)
 static void try_advertisement(const char *text, size_t length)
 {
     cleanup_buf struct buf whole = {0}, seen = {0};
-    bool expected = git_says_shallow(&whole, text, length), found = false;
+    bool expected = git_advertises_shallow(&whole, text, length), found = false;
     size_t piece = length ? 1 + (unsigned char)text[length - 1] % 60 : 1;
     for (size_t at = 0; at < length && !found; at += piece)
-        found = git_says_shallow(&seen, text + at, length - at < piece ? length - at : piece);
+        found = git_advertises_shallow(&seen, text + at, length - at < piece ? length - at : piece);
     require(found == expected);
 }
 

@@ -3,8 +3,8 @@
 //
 // The first byte chooses: the rest as it is, or the rest as changes to a good document in DER form
 // (three bytes each: where, and the new value).
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "hkd/hkd.h"
 
 #include <openssl/pem.h>
@@ -26,7 +26,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     log_redirect(drop, NULL);
     cleanup_free char *folder = make_temporary_directory("/tmp", "fuzz-host-key", NULL);
     cleanup_free char *document = NULL;
-    if (!folder || se_test_key(folder, &document, NULL, NULL) < 0)
+    if (!folder || host_key_make_test(folder, &document, NULL, NULL) < 0)
         abort();
     FILE *file = fopen(document, "r");
     X509 *x = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;

@@ -6,17 +6,15 @@
 // root hash, what the script of a list (L) prints. Seeds: tests/fuzz/seeds/inputs/.
 #include "disk/disk.h"
 #include "fuzz.h"
-#include "http/git_settings.h"
+#include "http/http.h"
 #include "http/internal.h"
-#include "recipe/lock.h"
 #include "recipe/versions.h"
 #include "registry/internal.h"
-#include "run/wanted.h"
-#include "sandbox/licence.h"
-#include "source/apt.h"
+#include "run/run.h"
+#include "sandbox/internal.h"
+#include "source/download.h"
+#include "source/internal.h"
 #include "source/list.h"
-#include "source/packages_internal.h"
-#include "source/sums.h"
 
 #define A_DIGEST "d9014c4624844aa5bac314773d6b689ad467fa4e1d1a50a1b8a99d5a95f72ff5"
 
@@ -100,8 +98,8 @@ static void try_targets(const char *text, size_t length)
 
 static void try_release(const char *text, size_t length)
 {
-    cleanup_free char *origin = apt_release_field(text, "Origin");
-    cleanup_free char *codename = apt_release_field(text, "Codename");
+    cleanup_free char *origin = deb822_field(text, "Origin");
+    cleanup_free char *codename = deb822_field(text, "Codename");
     require(!origin || !strpbrk(origin, "\r\n"));
     require(!codename || !strpbrk(codename, "\r\n"));
 }
@@ -167,9 +165,9 @@ static void try_lock(const char *text, size_t length)
 static void try_wanted(const char *text, size_t length)
 {
     cleanup_error struct error *err = NULL;
-    cleanup_wanted struct wanted w = {0};
+    cleanup_output_targets struct output_targets w = {0};
     fuzz_write("targets", text, length);
-    require_result(wanted_read(fuzz_folder, &w, &err), err);
+    require_result(output_targets_read(fuzz_folder, &w, &err), err);
     for (size_t i = 0; i < w.n; i++) {
         require(path_is_clean(w.items[i].file) && !strchr(w.items[i].file, '/'));
         require(!*w.items[i].digest || digest_is_hex(w.items[i].digest));

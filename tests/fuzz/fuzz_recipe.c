@@ -2,7 +2,7 @@
 // recipe.yaml from anyone, in a folder that holds a script, a patch, an overlay and links that lead
 // out. What is accepted must be as recipe.h says.
 // Seeds: tests/fuzz/seeds/recipe/.
-#include "recipe/reader.h"
+#include "recipe/internal.h"
 
 #include "base/file.h"
 

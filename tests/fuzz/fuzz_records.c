@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records, and what vouches for them, by the first byte: an (a)ction record of the cache, an
-// (e)ntry of the shared cache, one of a (b)uilder, a record whose mark says who (v)ouches for it, a
+// Records and their signatures, by the first byte: an (a)ction record of the cache, an
+// (e)ntry of the shared cache, one of a (b)uilder, a record whose mark has the signature (v), a
 // (p)rebuilt manifest with its sums behind an empty line, what a (c)hild tells, a (t)ree's listing,
 // a list of trusted (k)eys, a (K)ey that is private, a (s)eal record, a (m)odule's signature as
 // DER, or changes to a signed module (M; three bytes each: where, and the new value). What is
@@ -8,11 +8,10 @@
 // tests/fuzz/seeds/records/. All keys are TEST keys.
 #include "crypto/crypto.h"
 #include "fuzz.h"
-#include "run/child.h"
-#include "run/prebuilt.h"
-#include "se/derive.h"
-#include "share/share.h"
-#include "share/vouch.h"
+#include "run/internal.h"
+#include "run/schedule.h"
+#include "se/internal.h"
+#include "share/internal.h"
 #include "store/internal.h"
 #include "store/store.h"
 
@@ -193,7 +192,7 @@ static void try_mark(const char *text, size_t length)
     struct node n = new_node(NODE_ARTIFACT, &job);
     struct build b = {.trusted = length % 2 ? keys : NULL};
     json_t *record = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
-    bool holds = vouch_holds(&b, &n, record);
+    bool holds = record_trusted(&b, &n, record);
     const json_t *mark = json_object_get(record, SHARED_MARK);
     // Nothing with a mark has the one signature there is: what it states names no output.
     require(!mark || !b.trusted || !holds);

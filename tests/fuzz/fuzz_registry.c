@@ -40,7 +40,7 @@ static void try_reference(const char *text, size_t length)
     require(!strcmp(canonical, second));
     reference_free(&again);
     struct registry *opened = registry_open(&r, NULL, NULL);
-    require(!opened || opened->insecure == registry_is_local(r.registry));
+    require(!opened || opened->insecure == http_host_is_local(r.registry));
     registry_close(opened);
     reference_free(&r);
 }
@@ -81,13 +81,13 @@ static void try_token(const char *bytes, size_t length)
 
 static void try_url(const char *text, size_t length)
 {
-    struct url u;
-    if (url_parse("https://registry.example.org/v2/a/", text, &u, NULL) == 0) {
+    struct http_url u;
+    if (http_url_parse("https://registry.example.org/v2/a/", text, &u, NULL) == 0) {
         require(starts_with(u.text, u.secure ? "https://" : "http://"));
         require(starts_with(u.origin, u.secure ? "https://" : "http://"));
         require(!strpbrk(u.host, "/@"));
     }
-    url_free(&u);
+    http_url_free(&u);
 }
 
 static void try_file(const char *bytes, size_t length)
@@ -125,9 +125,9 @@ static void try_error(const char *text, size_t length)
     const struct registry_options o = {.user = "u", .password = secret};
     struct registry *r = registry_open(&name, &o, NULL);
     require(r != NULL);
-    const struct response s = {.status = length % 2 ? 403 : 500,
-                               .body = {.data = (char *)text, .len = length}};
-    require(http_refused(r, &s, &err) < 0 && err);
+    const struct registry_response s = {.status = length % 2 ? 403 : 500,
+                                        .body = {.data = (char *)text, .len = length}};
+    require(registry_refused(r, &s, &err) < 0 && err);
     require(!strstr(err->message, secret) && !strpbrk(err->message, "\n\r\x1b"));
     registry_close(r);
     reference_free(&name);

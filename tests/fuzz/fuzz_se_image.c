@@ -5,12 +5,11 @@
 // digests that fit. So the first byte chooses: the rest of the input as it is; the rest as IPIB,
 // header and components behind a front that fits them, with layout P's metadata or without; or the
 // rest as changes to a good image (ten bytes each: where, and eight new bytes).
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "crypto/crypto.h"
-#include "se/info.h"
-#include "se/layout.h"
-#include "se/verify.h"
+#include "se/format.h"
+#include "se/se.h"
 
 #include <fcntl.h>
 #include <stdint.h>

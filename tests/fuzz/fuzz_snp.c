@@ -6,10 +6,8 @@
 // firmware, 1: the rest is the end of a firmware, 2: the rest is a kernel, 3: a CPU type, 4: the
 // rest is a PE/COFF image, 5: the rest is a firmware volume, from its start.
 #include "base/file.h"
-#include "measure/kernel.h"
+#include "measure/internal.h"
 #include "measure/measure.h"
-#include "measure/ovmf.h"
-#include "measure/tdx.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,14 +68,14 @@ static void as_firmware(const unsigned char *tail, size_t size)
     cleanup_free unsigned char *image = xcalloc(1, IMAGE_SIZE);
     memcpy(image + IMAGE_SIZE - size, tail, size);
     cleanup_error struct error *err = NULL, *sections = NULL, *mrtd = NULL, *look = NULL;
-    struct snp_firmware f;
-    int result = snp_firmware_parse("OVMF.fd", image, IMAGE_SIZE, &f, &err);
+    struct ovmf_image f;
+    int result = ovmf_parse("OVMF.fd", image, IMAGE_SIZE, &f, &err);
     check_firmware(result, err);
-    struct firmware_facts facts;
-    check_firmware(firmware_look("OVMF.fd", image, IMAGE_SIZE, &facts, &look), look);
+    struct ovmf_facts facts;
+    check_firmware(ovmf_read_facts("OVMF.fd", image, IMAGE_SIZE, &facts, &look), look);
     if (result < 0)
         return;
-    check_firmware(snp_firmware_sections("OVMF.fd", &f, &sections), sections);
+    check_firmware(ovmf_read_sev_sections("OVMF.fd", &f, &sections), sections);
     for (size_t i = 0; i < f.sections; i++)
         if ((uint64_t)f.section[i].address + f.section[i].size > f.address)
             abort();
@@ -125,8 +123,8 @@ static void as_volume(const unsigned char *data, size_t size)
     cleanup_error struct error *err = NULL;
     cleanup_free unsigned char *copy = xmalloc(size ? size : 1); // for the sanitizer
     memcpy(copy, data, size);
-    struct firmware_facts facts;
-    check_firmware(firmware_look("OVMF.fd", copy, size, &facts, &err), err);
+    struct ovmf_facts facts;
+    check_firmware(ovmf_read_facts("OVMF.fd", copy, size, &facts, &err), err);
 }
 
 static void as_cpu(const unsigned char *data, size_t size)

@@ -4,8 +4,8 @@
 // spliced with itself, and then holds its members twice, no more and no less.
 // Seeds: tests/fuzz/seeds/splice/.
 #include "base/file.h"
-#include "pack/pack.h"
 #include "pack/internal.h"
+#include "pack/pack.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 // Messages, their causes and hints, and what of them is shown.
 #include "test.h"
 
-#include "base/memory.h"
 #include "base/error.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <stdint.h>

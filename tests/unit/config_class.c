@@ -68,26 +68,26 @@ TEST(containerd_gets_a_class)
          NULL},
         {NULL, NULL, DEFAULT("own"), NULL, "default_runtime_name is \"own\""},
         {NULL, NULL, "version = 2\n[plugins.'" V2 "'.containerd]\ndefault_runtime_name = 3\n", NULL,
-         "default_runtime_name is no string"},
-        {NULL, NULL, "", NULL, "it has no version"},
-        {NULL, NULL, "[hypervisor.qemu]\nkernel = '/k'\n", NULL, "it has no version"},
+         "default_runtime_name is not a string"},
+        {NULL, NULL, "", NULL, "the file has no version"},
+        {NULL, NULL, "[hypervisor.qemu]\nkernel = '/k'\n", NULL, "the file has no version"},
         {NULL, NULL, "version = 1\n", NULL, "neither 2 nor 3"},
         {NULL, NULL, "version = '2'\n", NULL, "neither 2 nor 3"},
         {NULL, NULL, "version = 2\ndisabled_plugins = ['cri']\n", NULL, "disabled_plugins"},
         {NULL, NULL, "version = 2\ndisabled_plugins = 'cri'\n", NULL, "a list of strings"},
         {NULL, NULL, "version = 2\nplugins = {'" V2 "' = {}}\n", NULL, "can't be edited"},
-        {"mine", NULL, "version = 2\n", NULL, "not a class of Kata's"},
-        {"kata.x", NULL, "version = 2\n", NULL, "no such name"},
-        {"kata", "configuration.toml", "version = 2\n", NULL, "the whole path"},
+        {"mine", NULL, "version = 2\n", NULL, "not one of Kata's classes"},
+        {"kata.x", NULL, "version = 2\n", NULL, "not a valid name"},
+        {"kata", "configuration.toml", "version = 2\n", NULL, "an absolute path"},
         // Another runtime's class.
         {"runc", "/c", "version = 2\n" RUNC_ALONE, NULL,
-         "the class runc is there with the runtime_type \"io.containerd.runc.v2\""},
-        {"runc", "/c", "version = 3\n", NULL, "that of the pods that name none"},
+         "the class runc exists with the runtime_type \"io.containerd.runc.v2\""},
+        {"runc", "/c", "version = 3\n", NULL, "the class of pods that name none"},
         {"runc", "/c", "version = 2\n" CLASS_OF(V2, "runc]\n"), NULL, "without a runtime_type"},
         {"runc", "/c",
          "version = 2\n" CLASS_OF(V2, "runc]\n") "runtime_type = 'io.containerd.runc.v2'\n"
                                                  "runtime_path = '/b/containerd-shim-kata-v2'\n",
-         NULL, "the class runc is there"},
+         NULL, "the class runc exists"},
         {"gvisor", "/c",
          "version = 3\n" CLASS_OF(V3, "gvisor]\n") "runtime_type = 'io.containerd.runsc.v1'\n",
          NULL, "io.containerd.runsc.v1"},
@@ -103,7 +103,7 @@ TEST(containerd_gets_a_class)
          "version = 2\n" CLASS_OF(V2, "kata]\n") "runtime_type = 'io.containerd.katana.v2'\n", NULL,
          "io.containerd.katana.v2"},
         {"kata", "/c", "version = 2\n" CLASS_OF(V2, "kata]\n") "runtime_type = 2\n", NULL,
-         "no string"},
+         "not a string"},
         {"kata", "/c",
          "version = 2\n[plugins.'" V2 "'.containerd.runtimes]\nkata = {Runtime_Type = "
          "'io.containerd.runc.v2'}\n",
@@ -175,7 +175,7 @@ TEST(paths_are_absolute)
         const char *text = i < 2 ? "version = 2\n" : "[hypervisor.qemu]\nkernel = '/k'\n";
         assert_int_equal(edit(&request, text, &edited, &err), -1);
         assert_int_equal(err->kind, ERROR_USAGE);
-        if (!strstr(err->message, "--prefix") || !strstr(err->message, "the whole path"))
+        if (!strstr(err->message, "--prefix") || !strstr(err->message, "an absolute path"))
             fail_msg("%s", err->message);
     }
 }
@@ -215,7 +215,7 @@ TEST(containerd_takes_no_key_beside_the_class)
         const struct config_request request = {.kind = config_kind_find("containerd", NULL),
                                                .settings = &list};
         assert_int_equal(edit(&request, "version = 2\n", &edited, &err), -1);
-        assert_non_null(strstr(err->message, "is no key of the class kata"));
+        assert_non_null(strstr(err->message, "is not a key of the class kata"));
         assert_non_null(strstr(err->hint, "options.KEY"));
     }
 }

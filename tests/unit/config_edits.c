@@ -4,7 +4,6 @@
 
 #include "base/file.h"
 #include "config/config.h"
-#include "config/edit.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -161,8 +160,8 @@ static const struct {
     {"s = {a = 1}\n", "[header]", {"s", "k", CONFIG_SET, "5"}},
     {"s = 1\n", "[header]", {"s", "k", CONFIG_SET, "5"}},
     {"[[s]]\na = 1\n", "[header]", {"s", "k", CONFIG_SET, "5"}},
-    {"[s.k]\na = 1\n", "it is a table", {"s", "k", CONFIG_SET, "5"}},
-    {"[s]\nk.a = 1\n", "it is a table", {"s", "k", CONFIG_COMMENT_OUT, NULL}},
+    {"[s.k]\na = 1\n", "the key is a table", {"s", "k", CONFIG_SET, "5"}},
+    {"[s]\nk.a = 1\n", "the key is a table", {"s", "k", CONFIG_COMMENT_OUT, NULL}},
     {"[hypervisor.clh]\n", "hypervisor 'clh'", {"hypervisor.qemu", "k", CONFIG_SET, "5"}},
 };
 
@@ -305,7 +304,7 @@ TEST(keys_are_found_as_the_runtime_finds_them)
          "Kernel = \"/opt/kata/share/kata-containers/kata-containers-se.img\"\n"
          "Confidential_Guest = true\n[agent.kata]\nDial_Timeout = 90\n",
          NULL},
-        {"[hypervisor.qemu]\nkernel = \"/k\"\nKERNEL = \"/l\"\n", NULL, "it is there 2 times"},
+        {"[hypervisor.qemu]\nkernel = \"/k\"\nKERNEL = \"/l\"\n", NULL, "the key exists 2 times"},
         {SE_RUST("kata-containers-se-runtime-rs.img") "Image = \"/i\"\n" RUST_END COCO,
          SE_RUST("kata-containers-se-runtime-rs.img") "Image = \"/i\"\n" RUST_END COCO, NULL},
     };

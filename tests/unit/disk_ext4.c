@@ -153,7 +153,7 @@ TEST(messages_are_failures)
     assert_int_equal(ext4_check_messages("debugfs 1.47.0 (5-Feb-2023)\n", NULL), 0);
     REFUSED(ext4_check_messages("debugfs 1.47.0 (5-Feb-2023)\nwrite: No space\n", &err),
             "write: No space");
-    REFUSED(ext4_check_messages("", &err), "debugfs says");
+    REFUSED(ext4_check_messages("", &err), "debugfs printed");
     REFUSED(ext4_check_messages("ld.so: no libext2fs\n", &err), "libext2fs");
 }
 

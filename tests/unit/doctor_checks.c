@@ -3,8 +3,7 @@
 #include "test.h"
 
 #include "base/file.h"
-#include "doctor/check.h"
-#include "doctor/doctor.h"
+#include "doctor/internal.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -318,8 +317,9 @@ static char *summary(const struct doctor_report *r)
 {
     struct strlist words = {0};
     for (size_t i = 0; i < r->n; i++)
-        if (r->findings[i].state != HOST_OK)
-            strlist_addf(&words, "%s=%s", r->findings[i].id, host_state_name(r->findings[i].state));
+        if (r->findings[i].state != DOCTOR_OK)
+            strlist_addf(&words, "%s=%s", r->findings[i].id,
+                         doctor_state_name(r->findings[i].state));
     char *text = strlist_join(&words, " ");
     strlist_free(&words);
     return text;
@@ -350,10 +350,10 @@ TEST_WITH(nothing_at_all_is_nothing_to_build_on, make_root, remove_root)
     examine(NULL, &r);
     for (size_t i = 0; i < r.n; i++) {
         assert_string_equal(r.findings[i].group, "build");
-        assert_int_not_equal(r.findings[i].state, HOST_OK);
+        assert_int_not_equal(r.findings[i].state, DOCTOR_OK);
     }
-    assert_true(r.counts[HOST_FAIL] > 0);
-    assert_int_equal(r.counts[HOST_OK], 0);
+    assert_true(r.counts[DOCTOR_FAIL] > 0);
+    assert_int_equal(r.counts[DOCTOR_OK], 0);
     doctor_report_free(&r);
 }
 
@@ -408,7 +408,7 @@ TEST_WITH(links_do_not_lead_out_of_the_tree, make_root, remove_root)
     assert_int_equal(symlink("/etc/cmdline", link), 0);
     struct doctor_report r = {0};
     examine("se", &r);
-    assert_int_equal(r.counts[HOST_FAIL], 0);
+    assert_int_equal(r.counts[DOCTOR_FAIL], 0);
     doctor_report_free(&r);
     unlink(outside);
 }
@@ -492,5 +492,5 @@ TEST(versions_are_compared_by_number)
                  {"API:1.51 build:3", "1.51", 0},
                  {"bubblewrap 0.10.0", "0.5", 1}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        assert_int_equal(host_compare_version(cases[i].text, cases[i].version), cases[i].result);
+        assert_int_equal(doctor_compare_version(cases[i].text, cases[i].version), cases[i].result);
 }

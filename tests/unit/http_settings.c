@@ -2,7 +2,6 @@
 // The machine's network settings: git's urls, netrc files, what a failure may say.
 #include "test.h"
 
-#include "http/git_settings.h"
 #include "http/internal.h"
 
 #include "base/file.h"
@@ -155,12 +154,12 @@ TEST(a_failure_never_says_the_login_of_a_proxy)
     setenv("https_proxy", "gopher://me:TESTsecret@p:1", 1);
     for (size_t i = 0; i < ARRAY_LEN(reasons); i++) {
         cleanup_free char *text =
-            http_failure("https://h/x", HTTP_FILE, CURLE_COULDNT_RESOLVE_PROXY, reasons[i]);
+            failure_text("https://h/x", HTTP_FILE, CURLE_COULDNT_RESOLVE_PROXY, reasons[i]);
         assert_null(strstr(text, "TESTsecret"));
         assert_non_null(strstr(text, "https_proxy"));
     }
     cleanup_free char *other =
-        http_failure("http://h/x", HTTP_FILE, CURLE_COULDNT_CONNECT, "Failed to connect to h");
+        failure_text("http://h/x", HTTP_FILE, CURLE_COULDNT_CONNECT, "Failed to connect to h");
     assert_string_equal(other, "Failed to connect to h");
     static const struct {
         const char *proxy, *reason;
@@ -172,7 +171,7 @@ TEST(a_failure_never_says_the_login_of_a_proxy)
     for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
         setenv("https_proxy", plain[i].proxy, 1);
         cleanup_free char *text =
-            http_failure("https://h/x", HTTP_FILE, CURLE_COULDNT_CONNECT, plain[i].reason);
+            failure_text("https://h/x", HTTP_FILE, CURLE_COULDNT_CONNECT, plain[i].reason);
         cleanup_free char *wanted =
             xasprintf("%s (the proxy is the one that https_proxy names)", plain[i].reason);
         assert_string_equal(text, wanted);

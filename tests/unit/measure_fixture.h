@@ -7,8 +7,8 @@
 
 #include "se_fixture.h"
 
+#include "measure/internal.h"
 #include "measure/measure.h"
-#include "measure/ovmf.h"
 
 #include <lzma.h>
 

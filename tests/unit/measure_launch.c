@@ -8,7 +8,7 @@
 
 #include "measure_fixture.h"
 
-#include "measure/launch_digest.h"
+#include "measure/internal.h"
 
 struct known {
     enum launch_kind kind;

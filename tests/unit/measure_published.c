@@ -7,7 +7,7 @@
 
 #include "measure_fixture.h"
 
-#include "measure/launch_digest.h"
+#include "measure/internal.h"
 
 static const struct snp_section sections[] = {
     {0x800000, 0x9000, SNP_SEC_MEM},  {0x80A000, 0x3000, SNP_SEC_MEM},

@@ -4,7 +4,7 @@
 
 #include "measure_fixture.h"
 
-#include "measure/kernel.h"
+#include "measure/internal.h"
 
 static void refused(const struct launch_inputs *in, const char *file, const char *why)
 {
@@ -69,7 +69,7 @@ TEST(firmware_without_what_a_launch_needs_is_refused)
     refused_firmware(f, &values, "no SEV-ES reset block");
     values = amdsev_firmware();
     values.hashes = values.hashes_size = 0; // what OvmfPkgX64 has
-    refused_firmware(f, &values, "no place for the hashes of a kernel");
+    refused_firmware(f, &values, "no area for the hashes of a kernel");
     values = amdsev_firmware();
     values.sections = 6;
     refused_firmware(f, &values, "SNP_KERNEL_HASHES");
@@ -116,7 +116,7 @@ TEST(bad_metadata_matter_only_to_what_reads_them)
     assert_good(launch_measure(&f->in, &m, &err));
     launch_measurement_free(&m);
     f->in = (struct launch_inputs){.kind = LAUNCH_TDX, .firmware = f->firmware};
-    refused(&f->in, "OVMF.fd", "cannot be");
+    refused(&f->in, "OVMF.fd", "is invalid");
 }
 
 TEST(impossible_sections_are_refused)
@@ -131,8 +131,8 @@ TEST(impossible_sections_are_refused)
         {{0x800000, 0, SNP_SEC_MEM}, "not made of whole pages"},
         {{0x80D000, 0x1000, SNP_SEC_MEM}, "overlap"},
         {{0x700000, 0x200000, SNP_SEC_MEM}, "overlap"},
-        {{0xFFFFF000, 0x1000, SNP_SEC_MEM}, "over the firmware itself"},
-        {{0xFFFFF000, 0xFFFFF000, SNP_SEC_MEM}, "over the firmware itself"},
+        {{0xFFFFF000, 0x1000, SNP_SEC_MEM}, "overlaps the firmware"},
+        {{0xFFFFF000, 0xFFFFF000, SNP_SEC_MEM}, "overlaps the firmware"},
         {{0x700000, 0x2000, SNP_SECRETS}, "not one page"},
         {{0x700000, 0x1000, 5}, "type 0x5, which is unknown"},
         {{0x700000, 0x1000, 0xFFFFFFFF}, "which is unknown"},
@@ -169,15 +169,15 @@ TEST(damaged_tables_are_refused)
     refused_patch(f, length - GUID_SIZE - 2, 18, 2, "too short");
     refused_patch(f, SEV_METADATA_OFFSET, 0, 4, "does not begin with ASEV");
     refused_patch(f, SEV_METADATA_OFFSET + 8, 2, 4, "version 2");
-    refused_patch(f, SEV_METADATA_OFFSET + 12, 0xFFFFFFFF, 4, "which cannot be");
-    refused_patch(f, SEV_METADATA_OFFSET + 4, sev + 1, 4, "which cannot be");
+    refused_patch(f, SEV_METADATA_OFFSET + 12, 0xFFFFFFFF, 4, "which is impossible");
+    refused_patch(f, SEV_METADATA_OFFSET + 4, sev + 1, 4, "which is impossible");
     f->in = (struct launch_inputs){.kind = LAUNCH_TDX, .firmware = f->firmware};
     const size_t section = TDX_METADATA_OFFSET + 16;
     refused_patch(f, TDX_METADATA_OFFSET, 0, 4, "does not begin with TDVF");
     refused_patch(f, TDX_METADATA_OFFSET + 8, 2, 4, "version 2");
     refused_patch(f, TDX_METADATA_OFFSET + 12, 0xFFFFFFF, 4, "which is not known");
-    refused_patch(f, section, 0x1F001, 4, "cannot be");          // content behind the end
-    refused_patch(f, section + 8, 0xFFFFF001, 8, "cannot be");   // half a page
+    refused_patch(f, section, 0x1F001, 4, "is invalid");         // content behind the end
+    refused_patch(f, section + 8, 0xFFFFF001, 8, "is invalid");  // half a page
     refused_patch(f, section + 16, 1ull << 40, 8, "64 MiB");     // asks for a terabyte
     refused_patch(f, section + 3 * 32 + 28, 1, 4, "the TD HOB"); // measured, but not known before
 }
@@ -199,7 +199,7 @@ TEST(what_is_no_bzimage_is_refused)
         {SNP_KERNEL_SIZE, 0x202, 4, 0, "no HdrS at 0x202"},
         {SNP_KERNEL_SIZE, 0x1FE, 2, 0, "no HdrS at 0x202"},
         {SNP_KERNEL_SIZE, 0, 4, 0x464C457F, "ELF"},
-        {SNP_KERNEL_SIZE, 0x206, 2, 0x20B, "so old"},
+        {SNP_KERNEL_SIZE, 0x206, 2, 0x20B, "before 3.7"},
         {SNP_KERNEL_SIZE, 0x236, 2, 0, "32-bit"},
         {SNP_KERNEL_SIZE, 0x1F1, 1, 40, "ends in its own setup code"},
     };

@@ -6,8 +6,7 @@
 
 #include "measure_fixture.h"
 
-#include "measure/kernel.h"
-#include "measure/tdx.h"
+#include "measure/internal.h"
 
 #define PE 0x80u
 #define OPTIONAL (PE + 24)
@@ -256,27 +255,27 @@ TEST(damaged_volumes_are_read_within_their_bounds)
     for (size_t at = 0; at < used; at++)
         for (unsigned value = 0; value < 256; value += 51) {
             cleanup_error struct error *err = NULL;
-            struct firmware_facts facts;
+            struct ovmf_facts facts;
             cleanup_free unsigned char *copy = xmalloc(volume.len);
             memcpy(copy, volume.data, volume.len);
             copy[at] = (unsigned char)value;
-            if (firmware_look("f", copy, volume.len, &facts, &err) < 0)
+            if (ovmf_read_facts("f", copy, volume.len, &facts, &err) < 0)
                 assert_message(err, "cannot be unpacked");
         }
     for (size_t size = 0; size < used; size++) {
         cleanup_error struct error *err = NULL;
-        struct firmware_facts facts;
+        struct ovmf_facts facts;
         cleanup_free unsigned char *cut = xmalloc(size ? size : 1);
         memcpy(cut, volume.data, size);
-        assert_good(firmware_look("f", cut, size, &facts, &err));
+        assert_good(ovmf_read_facts("f", cut, size, &facts, &err));
         assert_int_equal(facts.modules, 0);
     }
     // A section that says it is huge.
     cleanup_error struct error *err = NULL;
-    struct firmware_facts facts;
+    struct ovmf_facts facts;
     unsigned char *lzma = memmem(volume.data, volume.len, guid_lzma, GUID_SIZE);
     put_le(lzma + GUID_SIZE + 4 + 5, UINT64_MAX, 8);
-    assert_int_equal(firmware_look("f", (unsigned char *)volume.data, volume.len, &facts, &err),
+    assert_int_equal(ovmf_read_facts("f", (unsigned char *)volume.data, volume.len, &facts, &err),
                      -1);
     assert_message(err, "larger than any firmware");
 }
@@ -353,11 +352,11 @@ TEST(bad_images_are_refused)
         {PE, 0, 1, "it has no PE header"},
         {OPTIONAL, 0x107, 2, "its optional header is of no known kind"},
         {PE + 6, 0xFFFF, 2, "it ends in its headers"},
-        {OPTIONAL + 60, 0xFFFFFF, 4, "the size of its headers cannot be"},
-        {OPTIONAL + 60, SIGNATURES, 4, "the size of its headers cannot be"},
-        {SECTIONS + 16, 0x7FFFFFFF, 4, "one of its sections lies behind its end"},
-        {SECTIONS + 20, 0xFFFFFFFF, 4, "one of its sections lies behind its end"},
-        {SIGNATURES + 4, 0x421, 4, "its signatures are longer than the place for them"},
+        {OPTIONAL + 60, 0xFFFFFF, 4, "the size of its headers is invalid"},
+        {OPTIONAL + 60, SIGNATURES, 4, "the size of its headers is invalid"},
+        {SECTIONS + 16, 0x7FFFFFFF, 4, "one of its sections lies beyond its end"},
+        {SECTIONS + 20, 0xFFFFFFFF, 4, "one of its sections lies beyond its end"},
+        {SIGNATURES + 4, 0x421, 4, "its signatures are longer than the space for them"},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -365,14 +365,14 @@ TEST(an_address_is_judged_when_it_is_connected_to)
     cleanup_error struct error *err = NULL;
     struct registry *r = open_at("127.0.0.1", odd.port, "near/x", &quick);
     cleanup_free char *url = xasprintf("http://127.0.0.1:%u/elsewhere?near", odd.port);
-    struct request q = {.method = "GET", .url = url, .outside = true, .limit = SCOPE_SITE};
-    cleanup_response struct response s = {0};
-    assert_good(http_exchange(r, &q, &s, &err), -1, err);
+    struct registry_request q = {.method = "GET", .url = url, .outside = true, .limit = SCOPE_SITE};
+    cleanup_registry_response struct registry_response s = {0};
+    assert_good(registry_exchange(r, &q, &s, &err), -1, err);
     assert_says(err, "has a private address");
     cleanup_free char *log = sh("cat log");
     assert_null(strstr(log, "/elsewhere?near"));
     q.limit = SCOPE_MACHINE;
-    assert_good(http_exchange(r, &q, &s, &err), 0, NULL);
+    assert_good(registry_exchange(r, &q, &s, &err), 0, NULL);
     assert_int_equal(s.from, SCOPE_MACHINE);
     registry_close(r);
 }
@@ -401,10 +401,11 @@ TEST(a_token_service_whose_name_leads_here_gets_no_secret)
     }
     const struct registry_options o = {.user = TEST_USER, .password = TEST_PASSWORD, .tries = 1};
     struct registry *r = open_at("127.0.0.1", odd.port, "bearer/x", &o);
-    const struct request q = {.method = "GET"};
+    const struct registry_request q = {.method = "GET"};
     for (int near = SCOPE_WORLD; near <= SCOPE_MACHINE; near++) {
         cleanup_error struct error *err = NULL;
-        cleanup_response struct response s = {.status = 401, .from = (enum address_scope)near};
+        cleanup_registry_response struct registry_response s = {.status = 401,
+                                                                .from = (enum address_scope)near};
         cleanup_free char *value =
             xasprintf("Bearer realm=\"http://%s:%u/token?from=%d\"", name, odd.port, near);
         challenges_add(&s.challenges, value);
@@ -494,14 +495,14 @@ TEST(no_secret_goes_to_a_token_service_of_a_narrower_scope_or_plain)
     for (size_t i = 0; i < ARRAY_LEN(realms); i++) {
         cleanup_error struct error *err = NULL;
         struct registry *r = registry_open(&ref, &o, &err);
-        struct response s = {.status = 401};
+        struct registry_response s = {.status = 401};
         cleanup_free char *value = xasprintf("Bearer realm=\"%s\"", realms[i]);
-        const struct request q = {.method = "GET"};
+        const struct registry_request q = {.method = "GET"};
         challenges_add(&s.challenges, value);
         assert_good(auth_answer(r, &q, &s, &err), -1, err);
         assert_says(err, "token service");
         assert_null(strstr(err->message, "getting a token"));
-        response_free(&s);
+        registry_response_free(&s);
         registry_close(r);
     }
 }

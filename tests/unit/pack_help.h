@@ -4,10 +4,10 @@
 #ifndef KBUILD_TESTS_PACK_HELP_H
 #define KBUILD_TESTS_PACK_HELP_H
 
-#include "base/memory.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/process.h"
 #include "pack/pack.h"
 

@@ -153,8 +153,8 @@ TEST(a_layer_that_is_known_is_not_made_again)
 
 TEST(what_has_no_place_in_a_payload_is_refused)
 {
-    refused((struct member[]){{"dev/null", S_IFCHR}, {NULL}}, "device, fifo or socket");
-    refused((struct member[]){{"run/fifo", S_IFIFO}, {NULL}}, "device, fifo or socket");
+    refused((struct member[]){{"dev/null", S_IFCHR}, {NULL}}, "devices, fifos and sockets");
+    refused((struct member[]){{"run/fifo", S_IFIFO}, {NULL}}, "devices, fifos and sockets");
     refused((struct member[]){{"opt/.wh.kata", 0, ""}, {NULL}}, ".wh.");
     refused((struct member[]){{"opt/.wh..wh..opq", 0, ""}, {NULL}}, ".wh.");
 }
@@ -164,8 +164,8 @@ TEST(names_that_lead_elsewhere_are_refused)
     refused((struct member[]){{"../x", 0, "x"}, {NULL}}, "..");
     refused((struct member[]){{"/etc/passwd", 0, "x"}, {NULL}}, "/etc/passwd");
     refused((struct member[]){{"a", S_IFLNK, "/etc"}, {"a/passwd", 0, "x"}, {NULL}},
-            "leads through");
-    refused((struct member[]){{"a", 0, "x"}, {"a/b", 0, "x"}, {NULL}}, "leads through");
+            "path goes through");
+    refused((struct member[]){{"a", 0, "x"}, {"a/b", 0, "x"}, {NULL}}, "path goes through");
     refused((struct member[]){{"a", 0, "x"}, {"./a", S_IFLNK, "b"}, {NULL}}, "twice");
     refused((struct member[]){{"d", S_IFDIR}, {"d", S_IFLNK, "/etc"}, {NULL}}, "twice");
     refused((struct member[]){{"a", 0, "nowhere", true}, {NULL}}, "hard link");
@@ -304,7 +304,7 @@ TEST(a_base_image_that_lies_is_refused)
     put(at("lies/index.json"), "{\"manifests\": [", 0644);
     base_refused("lies", "JSON object");
     put(at("lies/index.json"), "{\"manifests\": []}", 0644);
-    base_refused("lies", "holds 0 images");
+    base_refused("lies", "contains 0 images");
     base_refused("missing", "index.json");
 }
 

@@ -2,7 +2,7 @@
 // What sources are called in statements and lists, from records of every kind.
 #include "test.h"
 
-#include "provenance/internal.h"
+#include "provenance/provenance.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 // versions.lock: read, written, and what is wrong in one.
 #include "test.h"
 
-#include "recipe/lock.h"
+#include "recipe/versions.h"
 
 #include "base/file.h"
 

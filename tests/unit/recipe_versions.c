@@ -223,10 +223,10 @@ TEST(wrong_placeholders_are_errors)
          "filling in 'x{vresion}': v.yaml:49:10: there is no "
          "'vresion' here",
          "did you mean {version}?"},
-        {"externals.gperf", "{verion", "'{verion': a lone '{'", NULL},
-        {"externals.gperf", "a}b", "'a}b': a lone '}'", NULL},
-        {"externals.gperf", "{}", "'{}': a lone '{'", NULL},
-        {"externals.gperf", "{a{b}", "'{a{b}': a lone '{'", NULL},
+        {"externals.gperf", "{verion", "'{verion': unmatched '{'", NULL},
+        {"externals.gperf", "a}b", "'a}b': unmatched '}'", NULL},
+        {"externals.gperf", "{}", "'{}': unmatched '{'", NULL},
+        {"externals.gperf", "{a{b}", "'{a{b}': unmatched '{'", NULL},
         {"externals.unset", "{number}",
          "filling in '{number}': v.yaml:54:5: there is no 'version' here", NULL},
         {"externals.virtiofsd", "{meta}",
@@ -267,7 +267,7 @@ TEST(a_wrong_debian_source_is_refused)
         {"{packages: [ab], source: cd}",
          "v.yaml:1:4: a debian source has either 'packages' or 'source'"},
         {"{source: ab, file: x}",
-         "v.yaml:1:23: 'file' goes with 'packages'; a source package is taken as a whole"},
+         "v.yaml:1:23: 'file' is only for 'packages'; a source package is unpacked as a whole"},
         {"{source: '-o x'}", "v.yaml:1:13: source: '-o x': this cannot be the name of a package"},
         {"{packages: [ab], file: ../x}", "v.yaml:1:27: file: '../x': a path must be relative and "
                                          "without empty, '.' or '..' parts"},

@@ -2,7 +2,7 @@
 // YAML documents: values, places in the file, and what is refused.
 #include "test.h"
 
-#include "recipe/yaml.h"
+#include "recipe/versions.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -147,7 +147,7 @@ TEST(an_empty_document_is_an_empty_map)
 
 TEST(wrong_documents_are_refused_with_their_place)
 {
-    refuse("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: the key 'a' is there twice (first on line 1)");
+    refuse("a: 1\nb: 2\na: 3\n", "f.yaml:3:1: duplicate key 'a' (first on line 1)");
     refuse("a: 1\n---\nb: 2\n", "f.yaml:2:1: a second document begins here; only one is allowed");
     refuse("a: *x\n", "f.yaml:1:4: the alias *x names no anchor before it");
     refuse("a: &x [1, *x]\n", "f.yaml:1:11: the alias *x is inside the value it names");
@@ -185,7 +185,7 @@ TEST(broken_syntax_is_refused_with_its_place)
 TEST(a_key_cannot_play_with_the_terminal)
 {
     refuse("\"\\e[2J\\n\": 1\n\"\\e[2J\\n\": 1\n",
-           "f.yaml:2:1: the key '?[2J?' is there twice (first on line 1)");
+           "f.yaml:2:1: duplicate key '?[2J?' (first on line 1)");
 }
 
 TEST(many_keys_are_checked_quickly)
@@ -199,7 +199,7 @@ TEST(many_keys_are_checked_quickly)
     buf_puts(&text, "k31: 1\n");
     cleanup_error struct error *err = NULL;
     assert_null(yaml_parse("f.yaml", text.data, text.len, &err));
-    assert_non_null(strstr(err->message, "f.yaml:60001:1: the key 'k31' is there twice"));
+    assert_non_null(strstr(err->message, "f.yaml:60001:1: duplicate key 'k31'"));
     buf_free(&text);
 }
 

@@ -2,7 +2,7 @@
 // What is believed of an artefact that somebody else pushed: its file names and its sums.
 #include "test.h"
 
-#include "run/prebuilt.h"
+#include "run/internal.h"
 
 #include <stdint.h>
 #include <string.h>

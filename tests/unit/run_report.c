@@ -2,7 +2,7 @@
 // What a node's process reports, read again; and lines that are none.
 #include "test.h"
 
-#include "run/report.h"
+#include "run/schedule.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 
 #include "sandbox_help.h"
 
-#include "sandbox/licence.h"
+#include "sandbox/internal.h"
 
 #define FORMAT "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
 

@@ -2,7 +2,7 @@
 // The loaders' argument blocks: where they are found, and what is not taken for one.
 #include "test.h"
 
-#include "se/layout.h"
+#include "se/format.h"
 
 #include <stdint.h>
 

@@ -33,8 +33,8 @@ static void derive_with(const struct seal_inputs *in, const unsigned char *from,
                         struct secrets *out)
 {
     cleanup_error struct error *err = NULL;
-    cleanup_sealer struct sealer s;
-    assert_good(sealer_begin(from, SECRET_SIZE, &s, &err));
+    cleanup_seal_kdf struct seal_kdf s;
+    assert_good(seal_kdf_begin(from, SECRET_SIZE, &s, &err));
     assert_good(secrets_derive(&s, in, &(struct se_keys){0}, out, &err));
 }
 
@@ -43,7 +43,7 @@ TEST(every_value_is_the_known_one)
     cleanup_error struct error *err = NULL;
     cleanup_inputs struct seal_inputs in;
     cleanup_secrets struct secrets s = {0};
-    cleanup_sealer struct sealer sealer;
+    cleanup_seal_kdf struct seal_kdf kdf;
     known_inputs(*state, &in);
     count_up(secret, sizeof secret, 0);
     derive_with(&in, secret, &s);
@@ -63,8 +63,8 @@ TEST(every_value_is_the_known_one)
     assert_hex(point, 80,
                "0000000000000000000000000000018c1d2ae62917496a3a5fe26d6e92ed7d7c29025cc63ea838506eb"
                "dcbcd6a6ba936b41d6ab1b17629d8267ee88c14f7c50040dbc669d7a8f09e896029e1cf881910");
-    assert_good(sealer_begin(secret, sizeof secret, &sealer, &err));
-    assert_good(sealer_id(&sealer, id, &err));
+    assert_good(seal_kdf_begin(secret, sizeof secret, &kdf, &err));
+    assert_good(seal_kdf_id(&kdf, id, &err));
     assert_hex(id, sizeof id, "934a45cf1fae6ae0188411266e0379e6c0a1ea26b0c39f7c8a0e94383fcffdaa");
 }
 

@@ -4,7 +4,7 @@
 
 #include "se_fixture.h"
 
-#include "se/components.h"
+#include "se/internal.h"
 
 #define HEADER 0x14000u
 #define HEADER_BYTES 720u

@@ -19,7 +19,7 @@ static int begin(void **state)
     m->folder = make_temporary_directory("/tmp", "seal-test", NULL);
     cleanup_free char *inner = xasprintf("%s/not/there yet", m->folder);
     *state = m;
-    return se_test_key(inner, &m->document, &m->key, NULL);
+    return host_key_make_test(inner, &m->document, &m->key, NULL);
 }
 
 static int end(void **state)
@@ -91,7 +91,7 @@ TEST(existing_test_keys_are_never_replaced)
     get_file(m->key, &before);
     for (int i = 0; i < 2; i++) {
         cleanup_error struct error *err = NULL;
-        assert_int_equal(se_test_key(folder, NULL, NULL, &err), -1);
+        assert_int_equal(host_key_make_test(folder, NULL, NULL, &err), -1);
         assert_message(err, "there is a test host key already");
         assert_non_null(err->hint);
         // The second time only the private key is there.

@@ -5,7 +5,7 @@
 #include "se_layout_p.h"
 
 #include "base/error.h"
-#include "se/info.h"
+#include "se/internal.h"
 
 #include <jansson.h>
 
@@ -255,7 +255,7 @@ TEST(documents_are_found_among_the_slots)
     cleanup_strlist struct strlist documents = {0};
     cleanup_buf struct buf text = {0};
     assert_good(make_directories(folder, 0700, &err));
-    assert_good(se_test_key(folder, &document, &key, &err));
+    assert_good(host_key_make_test(folder, &document, &key, &err));
     put_file(other, "not a key", 9);
     assert_good(info_documents(folder, &documents, &err));
     assert_int_equal(documents.n, 1); // neither the private key nor the notes

@@ -6,8 +6,7 @@
 
 #include "se_fixture.h"
 
-#include "se/header.h"
-#include "se/layout.h"
+#include "se/format.h"
 
 #define HEADER 0x14000u
 #define FIRST 0x15000u

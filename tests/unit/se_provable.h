@@ -6,7 +6,7 @@
 
 #include "se_fixture.h"
 
-#include "se/derive.h"
+#include "se/internal.h"
 
 #define SECRET_SIZE 64u
 

@@ -4,7 +4,7 @@
 
 #include "se_provable.h"
 
-#include "se/derive.h"
+#include "se/internal.h"
 
 static int record_to(const struct fixture *f, const struct se_input *in, const char *path,
                      struct error **err)
@@ -59,15 +59,15 @@ TEST(a_record_holds_no_secret)
     assert_good(record_to(f, &in, path, &err));
     get_file(path, &text);
     known_inputs(f, &known);
-    cleanup_sealer struct sealer sealer;
-    assert_good(sealer_begin(secret, sizeof secret, &sealer, &err));
-    assert_good(sealer_tag_keys(&sealer, &in.keys, &known, &err));
-    assert_good(secrets_derive(&sealer, &known, &in.keys, &s, &err));
+    cleanup_seal_kdf struct seal_kdf kdf;
+    assert_good(seal_kdf_begin(secret, sizeof secret, &kdf, &err));
+    assert_good(seal_kdf_tag_keys(&kdf, &in.keys, &known, &err));
+    assert_good(secrets_derive(&kdf, &known, &in.keys, &s, &err));
     const struct {
         const unsigned char *bytes;
         size_t length;
-    } secrets[] = {{secret, 32},    {sealer.prk, 64}, {s.header_key, 32},
-                   {s.xts_key, 32}, {f->cck, 32},     {s.xts_key + 32, 32}};
+    } secrets[] = {{secret, 32},    {kdf.prk, 64}, {s.header_key, 32},
+                   {s.xts_key, 32}, {f->cck, 32},  {s.xts_key + 32, 32}};
     for (size_t i = 0; i < ARRAY_LEN(secrets); i++) {
         char hex[129];
         hex_encode(secrets[i].bytes, secrets[i].length, hex);

@@ -4,7 +4,7 @@
 
 #include "se_fixture.h"
 
-#include "se/reference.h"
+#include "se/se.h"
 
 #include <jansson.h>
 

@@ -6,7 +6,7 @@
 #include "se_fixture.h"
 
 #include "se/format.h"
-#include "se/verify.h"
+#include "se/se.h"
 
 #define HEADER 0x14000u
 #define HEADER_BYTES 640u // one key slot

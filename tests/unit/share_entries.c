@@ -3,7 +3,7 @@
 #include "test.h"
 
 #include "base/file.h"
-#include "share/share.h"
+#include "share/internal.h"
 
 #include <stdint.h>
 #include <string.h>

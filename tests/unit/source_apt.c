@@ -4,7 +4,7 @@
 
 #include "source_apt_help.h"
 
-#include "source/apt.h"
+#include "source/internal.h"
 
 // What apt_sources() says, or its error in *err.
 static int ask_sources(struct place *p, const char *id, const char *codename, const char *arch,

@@ -4,8 +4,7 @@
 
 #include "source_help.h"
 
-#include "source/sums.h"
-#include "source/transfer.h"
+#include "source/download.h"
 
 #define RETRY_FAST ((struct retry){.left = 4, .pause_ms = 5})
 

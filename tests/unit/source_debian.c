@@ -6,7 +6,7 @@
 #include "source_apt_help.h"
 
 #include "recipe/versions.h"
-#include "source/packages.h"
+#include "source/internal.h"
 
 static void make_deb(struct place *p)
 {

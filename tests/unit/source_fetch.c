@@ -7,7 +7,7 @@
 #include "hkd_world.h"
 
 #include "hkd/hkd.h"
-#include "source/fetch.h"
+#include "http/http.h"
 
 static struct place *place;
 
@@ -34,7 +34,7 @@ static char *in_place(const char *name)
 static int get(const char *path, size_t limit, struct buf *out, struct error **err)
 {
     cleanup_free char *url = xasprintf("http://127.0.0.1:%u/%s", place->port, path);
-    return fetch_bytes(NULL, url, limit, out, err);
+    return http_fetch(NULL, url, limit, out, err);
 }
 
 EACH_TEST(online_begin, place_end)
@@ -79,9 +79,9 @@ TEST(what_fails_says_how)
     assert_refused(get("loop", 10, &out, &err), &err, "redirects");
     assert_refused(get("to-file", 10, &out, &err), &err, "to-file: ");
     cleanup_free char *refused = xasprintf("http://127.0.0.1:%u/x", free_port());
-    assert_refused(fetch_bytes(NULL, refused, 10, &out, &err), &err, refused);
+    assert_refused(http_fetch(NULL, refused, 10, &out, &err), &err, refused);
     cleanup_free char *file = xasprintf("file://%s/file", place->folder);
-    assert_refused(fetch_bytes(NULL, file, 10, &out, &err), &err, "file://");
+    assert_refused(http_fetch(NULL, file, 10, &out, &err), &err, "file://");
     assert_int_equal(out.len, 0);
 }
 
@@ -105,7 +105,7 @@ static void check_online(const struct online *o)
     struct trust trust = {.certificates = &certificates,
                           .crls = &crls,
                           .root_ca = root,
-                          .fetch = fetch_bytes,
+                          .fetch = http_fetch,
                           .fetch_all = true};
     struct host_key host;
     assert_ok(host_key_load(path, &host, &err), &err);

@@ -5,7 +5,7 @@
 
 #include "source_help.h"
 
-#include "source/git.h"
+#include "source/git_internal.h"
 
 static inline struct source_spec git_spec(const char *url, const char *ref)
 {

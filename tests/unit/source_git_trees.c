@@ -91,9 +91,9 @@ TEST(submodule_urls_are_resolved_like_git_does)
 
 TEST(a_password_in_a_url_is_never_shown)
 {
-    cleanup_free char *shown = url_shown("https://me:secret@h/a@b?c=@d");
+    cleanup_free char *shown = http_url_shown("https://me:secret@h/a@b?c=@d");
     assert_string_equal(shown, "https://h/a@b?c=@d");
-    cleanup_free char *ssh = url_shown("git@h:a/b");
+    cleanup_free char *ssh = http_url_shown("git@h:a/b");
     assert_string_equal(ssh, "git@h:a/b");
     struct place *p = *state;
     cleanup_error struct error *err = NULL;

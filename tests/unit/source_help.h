@@ -4,8 +4,8 @@
 #ifndef KBUILD_TESTS_SOURCE_HELP_H
 #define KBUILD_TESTS_SOURCE_HELP_H
 
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/process.h"
 #include "source/source.h"
 

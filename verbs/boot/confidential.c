@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks this machine for confidential guests, and the proof that a guest was one.
-#include "boot/confidential.h"
+
+#include "boot/internal.h"
 
 #include "base/digest.h"
-#include "host/host.h"
 #include "measure/measure.h"
 
 #include <string.h>
@@ -20,28 +20,28 @@ static bool is_snp_host(const struct host *h)
     return host_read(h, PARAMETER, &text) && (text.data[0] == 'Y' || text.data[0] == '1');
 }
 
-static int need_device(const struct host *h, const char *device, const char *hint,
-                       struct error **err)
+static int require_device(const struct host *h, const char *device, const char *hint,
+                          struct error **err)
 {
     cleanup_buf struct buf seen = {0};
     if (host_device(h, device, &seen))
         return 0;
-    error_user(err, "this machine hosts SEV-SNP guests, but %s", seen.data);
-    return error_hint(err, "%s; `kbuild doctor snp` looks at the rest; --plain boots without SNP",
+    error_user(err, "this machine is an SEV-SNP host, but it cannot be used: %s", seen.data);
+    return error_hint(err, "%s; `kbuild doctor snp` checks the rest; --plain boots without SNP",
                       hint);
 }
 
-static int snp_host(const struct host *h, struct confidential_host *out, struct error **err)
+static int find_snp_host(const struct host *h, struct confidential_host *out, struct error **err)
 {
     if (!is_snp_host(h))
         return 0;
-    if (need_device(h, "/dev/sev", "run this as root, or give yourself access to it", err) < 0 ||
-        need_device(h, "/dev/kvm", "run this as root, or join the group kvm", err) < 0)
+    if (require_device(h, "/dev/sev", "run this as root, or give yourself access to it", err) < 0 ||
+        require_device(h, "/dev/kvm", "run this as root, or join the group kvm", err) < 0)
         return -1;
     cleanup_buf struct buf text = {0};
     const char *ebx = host_command(h, "cpuid-8000001f", &text) ? strstr(text.data, "ebx ") : NULL;
     if (!ebx)
-        return error_user(err, "this machine hosts SEV-SNP guests, but its processor's CPUID "
+        return error_user(err, "this machine is an SEV-SNP host, but its processor's CPUID "
                                "function 8000001F cannot be read");
     out->cbitpos = (unsigned)strtoul(ebx + strlen("ebx "), NULL, 16) & 0x3f; // EBX, bits 5:0
     return 1;
@@ -60,7 +60,7 @@ enum {
 // The data that recipes/smoke-init sends; the firmware puts it into the report.
 static const char report_data[64] = "kbuild smoke-init";
 
-static uint64_t number_at(const unsigned char *report, size_t at, size_t size)
+static uint64_t read_number(const unsigned char *report, size_t at, size_t size)
 {
     uint64_t n = 0;
     while (size-- > 0)
@@ -68,15 +68,16 @@ static uint64_t number_at(const unsigned char *report, size_t at, size_t size)
     return n;
 }
 
-static int check_fields(const unsigned char *report, struct error **err)
+static int check_report_fields(const unsigned char *report, struct error **err)
 {
-    uint64_t version = number_at(report, AT_VERSION, 4), vmpl = number_at(report, AT_VMPL, 4);
+    uint64_t version = read_number(report, AT_VERSION, 4), vmpl = read_number(report, AT_VMPL, 4);
     if (version < 2)
-        return error_set(err, ERROR_STEP, "the attestation report has version %llu; 2 is the first",
+        return error_set(err, ERROR_STEP,
+                         "the attestation report has version %llu; at least 2 is needed",
                          (unsigned long long)version);
     if (memcmp(report + AT_REPORT_DATA, report_data, sizeof report_data) != 0)
         return error_set(err, ERROR_STEP,
-                         "the attestation report is no answer to what init asked for");
+                         "the attestation report does not contain the data that init sent");
     if (vmpl != 0)
         return error_set(err, ERROR_STEP,
                          "the attestation report is for privilege level %llu, not 0",
@@ -84,8 +85,8 @@ static int check_fields(const unsigned char *report, struct error **err)
     return 0;
 }
 
-static int expected_digest(const struct confidential_launch *launch,
-                           char hex[static 2 * LAUNCH_DIGEST_MAX + 1], struct error **err)
+static int compute_expected_digest(const struct confidential_launch *launch,
+                                   char hex[static 2 * LAUNCH_DIGEST_MAX + 1], struct error **err)
 {
     struct launch_inputs in = {.kind = LAUNCH_SNP,
                                .firmware = launch->firmware,
@@ -98,15 +99,15 @@ static int expected_digest(const struct confidential_launch *launch,
                                .guest_features = SNP_FEATURE_ACTIVE};
     cleanup_measurement struct launch_measurement m = {0};
     if (!launch->firmware)
-        return error_user(err, "a confidential guest needs a firmware; the recipe names none");
+        return error_user(err, "a confidential guest needs a firmware, but the recipe names none");
     if (cpu_type_signature(launch->cpu, &in.cpu_signature, err) < 0 ||
         launch_measure(&in, &m, err) < 0)
-        return error_wrap(err, "the launch digest to expect");
+        return error_wrap(err, "computing the expected launch digest");
     hex_encode(m.digest[0], m.digest_size, hex);
     return 0;
 }
 
-static int snp_check(const json_t *report, const struct confidential_launch *launch, char **said,
+static int snp_check(const json_t *report, const struct confidential_launch *launch, char **proof,
                      struct error **err)
 {
     const json_t *snp = json_object_get(report, "snp");
@@ -115,26 +116,25 @@ static int snp_check(const json_t *report, const struct confidential_launch *lau
     unsigned char bytes[REPORT_SIZE];
     char got[2 * LAUNCH_DIGEST_MAX + 1], wanted[2 * LAUNCH_DIGEST_MAX + 1];
     if (!text)
-        return error_set(err, ERROR_STEP, "no attestation report came from inside the guest: %s",
+        return error_set(err, ERROR_STEP, "the guest provided no attestation report: %s",
                          why   ? why
                          : snp ? "init gave no reason"
                                : "init found no /dev/sev-guest");
     if (!hex_decode(text, bytes, sizeof bytes))
-        return error_set(err, ERROR_STEP,
-                         "the attestation report from inside the guest is not %d bytes long",
+        return error_set(err, ERROR_STEP, "the guest's attestation report is not %d bytes long",
                          REPORT_SIZE);
-    if (check_fields(bytes, err) < 0 || expected_digest(launch, wanted, err) < 0)
+    if (check_report_fields(bytes, err) < 0 || compute_expected_digest(launch, wanted, err) < 0)
         return -1;
     hex_encode(bytes + AT_MEASUREMENT, LAUNCH_DIGEST_MAX, got);
     if (strcmp(got, wanted) != 0) {
         error_set(err, ERROR_STEP, "the guest's launch digest is %s, but %s was expected", got,
                   wanted);
-        return error_hint(err, "what started is not what was built, or QEMU starts the processor "
-                               "otherwise than `kbuild measure` takes it to");
+        return error_hint(err, "the guest was not started from the built files, or QEMU starts the "
+                               "processor in another state than `kbuild measure` assumes");
     }
-    *said = xasprintf("an SNP guest: its attestation report says policy 0x%llx, and the launch "
-                      "digest that was expected, %s",
-                      (unsigned long long)number_at(bytes, AT_POLICY, 8), got);
+    *proof = xasprintf(
+        "an SNP guest: its attestation report has policy 0x%llx and the expected launch digest %s",
+        (unsigned long long)read_number(bytes, AT_POLICY, 8), got);
     return 0;
 }
 
@@ -142,9 +142,9 @@ static int snp_check(const json_t *report, const struct confidential_launch *lau
 
 static const struct {
     int (*host)(const struct host *h, struct confidential_host *out, struct error **err);
-    int (*check)(const json_t *report, const struct confidential_launch *launch, char **said,
+    int (*check)(const json_t *report, const struct confidential_launch *launch, char **proof,
                  struct error **err);
-} kinds[] = {[CONFIDENTIAL_SNP] = {snp_host, snp_check}};
+} kinds[] = {[CONFIDENTIAL_SNP] = {find_snp_host, snp_check}};
 
 int confidential_host(const struct host *h, enum recipe_confidential kind,
                       struct confidential_host *out, struct error **err)
@@ -153,7 +153,7 @@ int confidential_host(const struct host *h, enum recipe_confidential kind,
 }
 
 int confidential_check(enum recipe_confidential kind, const json_t *report,
-                       const struct confidential_launch *launch, char **said, struct error **err)
+                       const struct confidential_launch *launch, char **proof, struct error **err)
 {
-    return kinds[kind].check(report, launch, said, err);
+    return kinds[kind].check(report, launch, proof, err);
 }

@@ -4,10 +4,10 @@
 // needs a cpio appended to the initrd, and words appended to the command line: for the test only,
 // and with a message.
 #include "boot/internal.h"
-#include "run/plan.h"
+#include "run/run.h"
 
-#include "base/file.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/process.h"
 
 #include <errno.h>
@@ -20,30 +20,33 @@
 // ---- choosing the service ----
 
 // The recipe of the started parts: for an image, that of its initrd. NULL: an error, or none.
-static const struct recipe *guest_recipe(struct trial *t, struct error **err)
+static const struct recipe *guest_recipe(struct boot_run *run, struct error **err)
 {
-    const struct recipe *r = t->recipe;
+    const struct recipe *r = run->recipe;
     const struct recipe_boot *boot = r->boot;
     const char *part = r->image ? r->image->initrd
                        : boot   ? (boot->initrd ? boot->initrd : boot->disk)
                                 : NULL;
     cleanup_free char *name = part ? xstrndup(part, strcspn(part, ":")) : NULL;
-    return name ? recipe_get(t->b->recipes, name, err) : NULL;
+    return name ? recipe_get(run->b->recipes, name, err) : NULL;
 }
 
 // Falls back to the recipe named by `like`.
 static const struct recipe_service *service_of(const struct recipe *guest)
 {
-    const struct recipe_boot *own = guest->boot, *other = guest->like ? guest->like->boot : NULL;
-    return own && own->service ? own->service : other ? other->service : NULL;
+    const struct recipe_boot *awaited_text = guest->boot,
+                             *other = guest->like ? guest->like->boot : NULL;
+    return awaited_text && awaited_text->service ? awaited_text->service
+           : other                               ? other->service
+                                                 : NULL;
 }
 
 // Whether one of the service's parts is in the guest: 1 or 0; -1: unknown.
-static int is_inside(const struct trial *t, const struct recipe *guest,
-                     const struct recipe_service *service)
+static int service_is_inside(const struct boot_run *run, const struct recipe *guest,
+                             const struct recipe_service *service)
 {
-    cleanup_free char *name = t->arch ? xasprintf("%s:%s", guest->name, t->arch->name) : NULL;
-    const struct node *node = name ? graph_find(&t->b->graph, name) : NULL;
+    cleanup_free char *name = run->arch ? xasprintf("%s:%s", guest->name, run->arch->name) : NULL;
+    const struct node *node = name ? graph_find(&run->b->graph, name) : NULL;
     if (!node || job_of(node)->prebuilt)
         return -1;
     const struct strlist *of = &service->of;
@@ -53,53 +56,53 @@ static int is_inside(const struct trial *t, const struct recipe *guest,
     return 0;
 }
 
-int boot_find_service(struct trial *t, struct error **err)
+int boot_find_service(struct boot_run *run, struct error **err)
 {
     struct error *why = NULL;
-    const struct recipe *guest = guest_recipe(t, &why);
+    const struct recipe *guest = guest_recipe(run, &why);
     if (why) {
         *err = why;
         return -1;
     }
     const struct recipe_service *service = guest ? service_of(guest) : NULL;
-    int inside = service ? is_inside(t, guest, service) : 0;
-    t->service = inside ? service : NULL;
-    t->service_is_sure = inside > 0;
+    int inside = service ? service_is_inside(run, guest, service) : 0;
+    run->service = inside ? service : NULL;
+    run->service_is_sure = inside > 0;
     return 0;
 }
 
 // Adds the target of a part to the graph, to be made. It is left out if the available sources do
 // not allow it.
-static int add_tool(struct trial *t, const char *part, const struct arch *arch, bool *found,
-                    struct error **err)
+static int add_service_tool(struct boot_run *run, const char *part, const struct arch *arch,
+                            bool *found, struct error **err)
 {
     struct recipe_need need = {.optional = true};
     cleanup_free char *name = xstrndup(part, strcspn(part, ":"));
-    if (!recipe_get(t->b->recipes, name, err)) // which explains an error in the name
+    if (!recipe_get(run->b->recipes, name, err)) // which explains an error in the name
         return error_wrap(err, "boot.service");
     strlist_add(&need.any, name);
     struct source_options o;
-    const struct choosing c = choosing_of(t->b, &o);
-    const struct recipe *r = choose_recipe(&c, t->recipe, &need, arch, err);
+    const struct choosing c = choosing_of(run->b, &o);
+    const struct recipe *r = choose_recipe(&c, run->recipe, &need, arch, err);
     strlist_free(&need.any);
     *found = r != NULL;
-    struct node *node = r ? plan_artifact(t->b, r, arch, err) : NULL;
+    struct node *node = r ? plan_artifact(run->b, r, arch, err) : NULL;
     if (node)
         job_of(node)->used = true;
     return r && !node ? -1 : 0;
 }
 
-int boot_add_tools(struct trial *t, struct error **err)
+int boot_add_tools(struct boot_run *run, struct error **err)
 {
-    const struct recipe_service *s = t->service;
+    const struct recipe_service *s = run->service;
     bool beside = true, client = true;
-    if (!s || (s->beside && add_tool(t, s->beside, t->arch, &beside, err) < 0) ||
-        add_tool(t, s->client, arch_host(), &client, err) < 0)
+    if (!s || (s->beside && add_service_tool(run, s->beside, run->arch, &beside, err) < 0) ||
+        add_service_tool(run, s->client, arch_host(), &client, err) < 0)
         return s ? -1 : 0;
-    t->tools = beside && client;
-    if (!t->tools) {
+    run->tools = beside && client;
+    if (!run->tools) {
         const char *part = beside ? s->client : s->beside;
-        log_note("nothing will talk to the guest: %.*s cannot be made from these sources",
+        log_note("no client will test the guest's service: %.*s cannot be built from these sources",
                  (int)strcspn(part, ":"), part);
     }
     return 0;
@@ -108,11 +111,11 @@ int boot_add_tools(struct trial *t, struct error **err)
 // ---- additions for the test ----
 
 // Linux' initramfs buffer format: consecutive archives, each aligned to four bytes.
-static int lay_beside(struct trial *t, const char *initrd, const char *more, char **out,
-                      struct error **err)
+static int append_cpio(struct boot_run *run, const char *initrd, const char *more, char **out,
+                       struct error **err)
 {
     static const char zeros[4];
-    *out = xasprintf("%s/initrd-with-tools", t->folder);
+    *out = xasprintf("%s/initrd-with-tools", run->folder);
     cleanup_close int to = open(*out, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (to < 0)
         return error_errno(err, errno, "creating %s", *out);
@@ -133,27 +136,27 @@ static int lay_beside(struct trial *t, const char *initrd, const char *more, cha
 }
 
 // A path short enough for a socket address.
-static int choose_socket(struct trial *t, struct error **err)
+static int choose_socket_path(struct boot_run *run, struct error **err)
 {
     const size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
     const char *temporary = getenv("TMPDIR");
-    t->socket = xasprintf("%s/port", t->folder);
-    if (strlen(t->socket) <= most)
+    run->socket = xasprintf("%s/port", run->folder);
+    if (strlen(run->socket) <= most)
         return 0;
-    free(steal(t->socket));
+    free(steal(run->socket));
     bool fits = temporary && *temporary == '/' && strlen(temporary) + 40 < most;
-    t->socket_folder = make_temporary_directory(fits ? temporary : "/tmp", "kbuild-boot", err);
-    if (!t->socket_folder)
+    run->socket_folder = make_temporary_directory(fits ? temporary : "/tmp", "kbuild-boot", err);
+    if (!run->socket_folder)
         return -1;
-    t->socket = xasprintf("%s/port", t->socket_folder);
+    run->socket = xasprintf("%s/port", run->socket_folder);
     return 0;
 }
 
-struct addition {
+struct test_additions {
     char *more, *initrd, *append, *client;
 };
 
-static void addition_free(struct addition *a)
+static void test_additions_free(struct test_additions *a)
 {
     free(a->more);
     free(a->initrd);
@@ -161,37 +164,37 @@ static void addition_free(struct addition *a)
     free(a->client);
 }
 
-static int prepare(struct trial *t, struct addition *a, struct error **err)
+static int add_for_test(struct boot_run *run, struct test_additions *a, struct error **err)
 {
-    const struct recipe_service *s = t->service;
-    struct machine *m = &t->machine;
-    if (boot_take_part(t, s->beside, t->arch, "beside", &a->more, err) < 0 ||
-        boot_take_part(t, s->client, arch_host(), "client", &a->client, err) < 0 ||
-        choose_socket(t, err) < 0)
+    const struct recipe_service *s = run->service;
+    struct machine *m = &run->machine;
+    if (boot_extract_part(run, s->beside, run->arch, "beside", &a->more, err) < 0 ||
+        boot_extract_part(run, s->client, arch_host(), "client", &a->client, err) < 0 ||
+        choose_socket_path(run, err) < 0)
         return -1;
     if (chmod(a->client, 0700) < 0)
         return error_errno(err, errno, "making %s executable", a->client);
-    if (a->more && lay_beside(t, m->initrd, a->more, &a->initrd, err) < 0)
+    if (a->more && append_cpio(run, m->initrd, a->more, &a->initrd, err) < 0)
         return -1;
     a->append = s->append ? xasprintf("%s%s%s", m->append, *m->append ? " " : "", s->append) : NULL;
     m->initrd = a->initrd ? a->initrd : m->initrd;
     m->append = a->append ? a->append : m->append;
     m->port = s->port;
-    m->socket = t->socket;
-    log_note("for this test only:%s%s%s%s%s%s", a->more ? " behind the initrd lies " : "",
+    m->socket = run->socket;
+    log_note("for this test only:%s%s%s%s%s%s", a->more ? " appended to the initrd: " : "",
              a->more ? s->beside : "", a->more && s->append ? "," : "",
-             s->append ? " behind the command line '" : "", s->append ? s->append : "",
+             s->append ? " appended to the command line: '" : "", s->append ? s->append : "",
              s->append ? "'" : "");
     return 0;
 }
 
 // ---- the client ----
 
-struct conversation {
-    struct trial *t;
+struct client_run {
+    struct boot_run *run;
     const char *client;
     size_t proven;
-    struct buf said; // lines that are no step
+    struct buf other_output; // lines that are no step
 };
 
 // "exit_status 3, stdout "hello\n"": the other fields of a step.
@@ -216,14 +219,14 @@ static char *describe_step(const json_t *line)
 }
 
 // {"step": NAME, "ok": true or false, ...}
-static int judge_step(struct conversation *c, const json_t *line, struct error **err)
+static int check_step(struct client_run *c, const json_t *line, struct error **err)
 {
     const char *step = json_string_value(json_object_get(line, "step"));
     const char *why = json_string_value(json_object_get(line, "error"));
     const json_t *ok = json_object_get(line, "ok");
     if (!step || !*step || !json_is_boolean(ok))
-        return error_set(err, ERROR_STEP, "it said a line that is no step%s%s", why ? ": " : "",
-                         why ? why : "");
+        return error_set(err, ERROR_STEP, "its output has a line that is not a valid step%s%s",
+                         why ? ": " : "", why ? why : "");
     if (!json_is_true(ok) || json_object_get(line, "error"))
         return error_set(err, ERROR_STEP, "%s: %s", step, why ? why : "it failed");
     cleanup_free char *more = describe_step(line);
@@ -234,34 +237,37 @@ static int judge_step(struct conversation *c, const json_t *line, struct error *
 
 // A line that looks like a step must be a valid one, since an unreadable one may be a failure.
 // Standard error uses the same pipe, so a step can have words before it.
-static bool looks_as_step(const char *text)
+static bool looks_like_step(const char *text)
 {
     return text[strspn(text, " \t")] == '{' || strstr(text, "\"step\"") || strstr(text, "\"ok\"");
 }
 
-static int take_step(struct conversation *c, const struct buf *text, struct error **err)
+static int process_client_line(struct client_run *c, const struct buf *text, struct error **err)
 {
-    fprintf(c->t->console, "---- client: %s\n", text->data);
-    if (!looks_as_step(text->data)) {
-        c->said.len = 0;
-        buf_puts(&c->said, text->data);
+    fprintf(c->run->console, "---- client: %s\n", text->data);
+    if (!looks_like_step(text->data)) {
+        c->other_output.len = 0;
+        buf_puts(&c->other_output, text->data);
         return 0;
     }
     json_error_t wrong;
     json_t *line =
         json_loadb(text->data, text->len, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &wrong);
-    int result = line ? judge_step(c, line, err)
-                      : error_set(err, ERROR_STEP, "it said a line that is no step: %s: %s",
-                                  wrong.text, text->data);
+    int result =
+        line ? check_step(c, line, err)
+             : error_set(err, ERROR_STEP, "its output has a line that is not a valid step: %s: %s",
+                         wrong.text, text->data);
     json_decref(line);
     return result;
 }
 
-static int listen_to(struct conversation *c, struct guest *g, int fd, pid_t pid, struct error **err)
+static int read_client_output(struct client_run *c, struct guest *g, int fd, pid_t pid,
+                              struct error **err)
 {
     cleanup_buf struct buf line = {0};
     int status, more;
-    while ((more = guest_read_line(g, fd, &line, err)) > 0 && take_step(c, &line, err) == 0)
+    while ((more = guest_read_line(g, fd, &line, err)) > 0 &&
+           process_client_line(c, &line, err) == 0)
         ;
     // The client may have closed its output and still run.
     if (more || guest_wait(g, pid, &status, err) < 0) {
@@ -270,20 +276,20 @@ static int listen_to(struct conversation *c, struct guest *g, int fd, pid_t pid,
     }
     cleanup_free char *ended = process_status_text(status);
     if (status || !c->proven)
-        return error_set(err, ERROR_STEP, "%s: %s%s%s", path_base(c->t->service->client),
-                         status ? ended : "it proved nothing", c->said.len ? ": " : "",
-                         c->said.len ? c->said.data : "");
+        return error_set(err, ERROR_STEP, "%s: %s%s%s", path_base(c->run->service->client),
+                         status ? ended : "it reported no step", c->other_output.len ? ": " : "",
+                         c->other_output.len ? c->other_output.data : "");
     return 0;
 }
 
-static int converse(struct guest *g, void *context, struct error **err)
+static int run_service_client(struct guest *g, void *context, struct error **err)
 {
-    struct conversation *c = context;
-    cleanup_free char *timeout = xasprintf("%u", c->t->machine.timeout);
-    const struct placeholder names[] = {{"{socket}", c->t->socket}, {"{timeout}", timeout}};
+    struct client_run *c = context;
+    cleanup_free char *timeout = xasprintf("%u", c->run->machine.timeout);
+    const struct placeholder names[] = {{"{socket}", c->run->socket}, {"{timeout}", timeout}};
     cleanup_strlist struct strlist words = {0}, argv = {0};
     int fds[2];
-    strlist_split(&words, c->t->service->arguments, " ");
+    strlist_split(&words, c->run->service->arguments, " ");
     strlist_add(&argv, c->client);
     for (size_t i = 0; i < words.n; i++) {
         cleanup_free char *word = placeholders_expand(words.items[i], names, ARRAY_LEN(names));
@@ -295,73 +301,74 @@ static int converse(struct guest *g, void *context, struct error **err)
         .argv = argv.items, .input = -1, .output = fds[1], .errors = fds[1], .own_group = true};
     pid_t pid = process_start(&p, err);
     close(fds[1]);
-    int result = pid > 0 ? listen_to(c, g, fds[0], pid, err) : -1;
+    int result = pid > 0 ? read_client_output(c, g, fds[0], pid, err) : -1;
     close(fds[0]);
     return result;
 }
 
 // ---- the proof ----
 
-static int judge_command_line(struct trial *t, const char *what, const char *seen,
-                              const char *wanted, struct error **err)
+static int check_console_command_line(struct boot_run *run, const char *what, const char *seen,
+                                      const char *wanted, struct error **err)
 {
     if (!seen) {
-        log_note("proven: %s: it serves; what command line it got is not on the console", what);
+        log_note("proven: %s: the service runs; the console does not show the command line", what);
         return 0;
     }
-    if (boot_compare_command_lines(t, seen, wanted, err) < 0)
+    if (boot_compare_command_lines(run, seen, wanted, err) < 0)
         return -1;
-    log_note("proven: %s: it serves, command line as expected", what);
+    log_note("proven: %s: the service runs, command line as expected", what);
     return 0;
 }
 
-// `report` as in qemu_expect_serving(); without a client the service is only watched.
-static int start_serving(struct trial *t, const char *what, const char *command_line,
+// `report` as in guest_expect_service(); without a client the service is only watched.
+static int prove_service(struct boot_run *run, const char *what, const char *command_line,
                          const char *client, json_t **report, struct error **err)
 {
-    struct machine *m = &t->machine;
-    struct conversation c = {.t = t, .client = client};
+    struct machine *m = &run->machine;
+    struct client_run c = {.run = run, .client = client};
     cleanup_free char *seen = NULL;
     m->seen_command_line = &seen;
-    fprintf(t->console, "==== %s\n", what);
-    int result =
-        qemu_expect_serving(m, &t->service->expect, report, client ? converse : NULL, &c, err);
+    fprintf(run->console, "==== %s\n", what);
+    int result = guest_expect_service(m, &run->service->expect, report,
+                                      client ? run_service_client : NULL, &c, err);
     m->seen_command_line = NULL;
-    buf_free(&c.said);
+    buf_free(&c.other_output);
     if (!result && report && *report)
-        return boot_judge_report(t, what, command_line, *report, err);
+        return boot_check_report(run, what, command_line, *report, err);
     if (!result)
-        result = judge_command_line(t, what, seen, command_line, err);
+        result = check_console_command_line(run, what, seen, command_line, err);
     return result < 0 ? error_wrap(err, "%s", what) : 0;
 }
 
-int boot_watch_service(struct trial *t, const char *what, const char *command_line,
+int boot_watch_service(struct boot_run *run, const char *what, const char *command_line,
                        struct error **err)
 {
     json_t *report = NULL;
     int result =
-        start_serving(t, what, command_line, NULL, t->service_is_sure ? NULL : &report, err);
+        prove_service(run, what, command_line, NULL, run->service_is_sure ? NULL : &report, err);
     json_decref(report);
     return result;
 }
 
-int boot_prove_guest(struct trial *t, const char *what, json_t **out, struct error **err)
+int boot_prove_guest(struct boot_run *run, const char *what, json_t **out, struct error **err)
 {
-    const struct machine before = t->machine;
-    struct addition a = {0};
+    const struct machine before = run->machine;
+    struct test_additions a = {0};
     json_t *report = NULL;
-    int result = t->service && t->tools ? prepare(t, &a, err) : 0;
-    cleanup_free char *line = qemu_command_line(&t->machine);
-    if (!t->service)
-        return boot_prove(t, what, line, out, err);
+    int result = run->service && run->tools ? add_for_test(run, &a, err) : 0;
+    cleanup_free char *line = qemu_command_line(&run->machine);
+    if (!run->service)
+        return boot_prove_init(run, what, line, out, err);
     if (!result)
-        result = start_serving(t, what, line, a.client, t->service_is_sure ? NULL : &report, err);
+        result =
+            prove_service(run, what, line, a.client, run->service_is_sure ? NULL : &report, err);
     if (!result && !a.client && !report)
-        log_note("not proven: that the service does anything: nobody talked to it");
+        log_note("not proven: that the service answers: no client talked to it");
     if (out && !result)
         *out = json_incref(report);
     json_decref(report);
-    t->machine = before;
-    addition_free(&a);
+    run->machine = before;
+    test_additions_free(&a);
     return result;
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Edits a runtime's configuration: selects the edits by the release of the file, and writes the
 // file.
-#include "config/config.h"
+#include "config/internal.h"
+
 #include "base/file.h"
-#include "config/edit.h"
-#include "toml/toml.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +12,9 @@
 #include <strings.h>
 
 // What was detected in a file.
-struct examined {
+struct detected_file {
     const struct config_layout *layout;
-    char *default_class; // of containerd's file (edit.h)
+    char *default_class; // of containerd's file (internal.h)
 };
 
 // ---- planned changes ----
@@ -35,7 +34,7 @@ static void plan_free(struct plan *p)
 }
 #define cleanup_plan __attribute__((cleanup(plan_free)))
 
-// Compares as the runtime that reads the file does (edit.h, fold).
+// Compares as the runtime that reads the file does (internal.h, fold).
 static bool same_path(const struct config_change *a, const struct config_change *b)
 {
     size_t n = a->path.n;
@@ -66,36 +65,37 @@ static void plan_add(struct plan *p, struct config_change *c)
 
 // Whether the reader of the file ignores case in keys: Kata's runtime in Go does, runtime-rs does
 // not; only some of containerd's readers do, so its keys are written exactly.
-static bool folds(const struct config_kind *kind, const struct config_layout *l)
+static bool reader_ignores_case(const struct config_kind *kind, const struct config_layout *l)
 {
     return kind->reader == CONFIG_KATA && !l->rust;
 }
 
-static int table_path(const char *table, const struct config_marks *marks, struct strlist *out,
-                      struct error **err)
+static int expand_table_path(const char *table, const struct config_marks *marks,
+                             struct strlist *out, struct error **err)
 {
     cleanup_free char *text = config_marks_expand(marks, table, false);
     return *text ? toml_key_parse(text, out, err) : 0;
 }
 
-static int edit_path(const char *table, const char *key, const struct config_marks *marks,
-                     struct strlist *out, struct error **err)
+static int expand_key_path(const char *table, const char *key, const struct config_marks *marks,
+                           struct strlist *out, struct error **err)
 {
-    if (table_path(table, marks, out, err) < 0)
+    if (expand_table_path(table, marks, out, err) < 0)
         return -1;
     strlist_add(out, key);
     return 0;
 }
 
-static int plan_kind(struct plan *p, const struct config_request *request,
-                     const struct config_layout *l, const struct config_marks *marks,
-                     struct error **err)
+static int plan_edits(struct plan *p, const struct config_request *request,
+                      const struct config_layout *l, const struct config_marks *marks,
+                      struct error **err)
 {
     for (size_t i = 0; i < l->count; i++) {
         const struct config_edit *e = &l->edits[i];
-        struct config_change c = {.operation = e->operation, .fold = folds(request->kind, l)};
+        struct config_change c = {.operation = e->operation,
+                                  .fold = reader_ignores_case(request->kind, l)};
         struct toml_value v = {0};
-        int result = edit_path(e->table, e->key, marks, &c.path, err);
+        int result = expand_key_path(e->table, e->key, marks, &c.path, err);
         c.value = e->value ? config_marks_expand(marks, e->value, true) : NULL;
         plan_add(p, &c);
         if (!result && c.value && toml_value_parse(c.value, strlen(c.value), &v, err) < 0)
@@ -119,12 +119,12 @@ static bool is_table_of_class(const struct config_layout *l, const char *class, 
 
 // A dotted key in containerd's file must belong to the class: relative to its table
 // ("options.ConfigPath"), or the whole path. containerd ignores other keys.
-static int find_class_key(const struct config_layout *l, const struct config_marks *marks,
-                          struct strlist *path, struct error **err)
+static int resolve_class_key(const struct config_layout *l, const struct config_marks *marks,
+                             struct strlist *path, struct error **err)
 {
     const char *class = l->edits[1].table;
     cleanup_strlist struct strlist full = {0};
-    if (table_path(class, marks, &full, err) < 0)
+    if (expand_table_path(class, marks, &full, err) < 0)
         return -1;
     size_t same = 0;
     while (same < full.n && same < path->n && !strcmp(full.items[same], path->items[same]))
@@ -133,10 +133,10 @@ static int find_class_key(const struct config_layout *l, const struct config_mar
         return 0;
     if (!is_table_of_class(l, class, path->items[0])) {
         cleanup_free char *key = strlist_join(path, "."), *section = strlist_join(&full, ".");
-        error_set(err, ERROR_USAGE, "'%s' is no key of the class %s", key, marks->name);
+        error_set(err, ERROR_USAGE, "'%s' is not a key of the class %s", key, marks->name);
         return error_hint(err,
-                          "a key of the class is KEY, options.KEY, or as a whole %s.KEY; what else "
-                          "containerd's file says is not edited here",
+                          "a key of the class is KEY, options.KEY, or with its full path %s.KEY; "
+                          "other keys of containerd's file are not edited",
                           section);
     }
     strlist_add_all(&full, path);
@@ -147,8 +147,8 @@ static int find_class_key(const struct config_layout *l, const struct config_mar
 }
 
 // Of some tables the file has exactly one ("hypervisor.qemu"): rejects another name.
-static int refuse_second(const struct config_layout *l, const struct strlist *path,
-                         struct error **err)
+static int reject_second_section(const struct config_layout *l, const struct strlist *path,
+                                 struct error **err)
 {
     for (size_t i = 0; i < l->count; i++) {
         const char *table = l->edits[i].table, *dot = table ? strchr(table, '.') : NULL;
@@ -165,12 +165,13 @@ static int refuse_second(const struct config_layout *l, const struct strlist *pa
 
 // A key of one part is the key of that name that the kind edits; in containerd's file any key of
 // the class.
-static int find_key(const struct config_request *request, const struct config_layout *l,
-                    const struct config_marks *marks, struct strlist *path, struct error **err)
+static int resolve_key(const struct config_request *request, const struct config_layout *l,
+                       const struct config_marks *marks, struct strlist *path, struct error **err)
 {
     bool containerd = request->kind->reader == CONFIG_CONTAINERD;
     if (path->n > 1)
-        return containerd ? find_class_key(l, marks, path, err) : refuse_second(l, path, err);
+        return containerd ? resolve_class_key(l, marks, path, err)
+                          : reject_second_section(l, path, err);
     cleanup_free char *key = xstrdup(path->items[0]);
     const char *table = containerd ? l->edits[1].table : NULL;
     for (size_t i = 0; i < l->count; i++)
@@ -179,9 +180,9 @@ static int find_key(const struct config_request *request, const struct config_la
     if (table) {
         strlist_free(path);
         *path = (struct strlist){0};
-        return edit_path(table, key, marks, path, err);
+        return expand_key_path(table, key, marks, path, err);
     }
-    error_set(err, ERROR_USAGE, "'%s' is no key that this kind of guest edits", key);
+    error_set(err, ERROR_USAGE, "'%s' is not a key that is edited for this kind of guest", key);
     return error_hint(err, "name its section too, for example hypervisor.qemu.%s", key);
 }
 
@@ -194,12 +195,13 @@ static int plan_setting(struct plan *p, const struct config_request *request,
     if (!equals || equals == setting)
         return error_set(err, ERROR_USAGE, "expected KEY=VALUE");
     cleanup_free char *key = xstrndup(setting, (size_t)(equals - setting));
-    struct config_change c = {
-        .operation = CONFIG_SET, .value = xstrdup(equals + 1), .fold = folds(request->kind, l)};
+    struct config_change c = {.operation = CONFIG_SET,
+                              .value = xstrdup(equals + 1),
+                              .fold = reader_ignores_case(request->kind, l)};
     struct toml_value v = {0};
     int result = toml_key_parse(key, &c.path, err);
     if (!result)
-        result = find_key(request, l, marks, &c.path, err);
+        result = resolve_key(request, l, marks, &c.path, err);
     if (!result && toml_value_parse(c.value, strlen(c.value), &v, NULL) < 0) {
         free(c.value);
         c.value = toml_quote(equals + 1);
@@ -211,14 +213,14 @@ static int plan_setting(struct plan *p, const struct config_request *request,
     return result;
 }
 
-static int make_plan(struct plan *p, const struct config_request *request, const struct examined *x,
-                     struct error **err)
+static int make_plan(struct plan *p, const struct config_request *request,
+                     const struct detected_file *x, struct error **err)
 {
     const struct strlist *settings = request->settings;
     struct config_marks marks;
     int result = config_marks_read(request, x->default_class, &marks, err);
     if (!result)
-        result = plan_kind(p, request, x->layout, &marks, err);
+        result = plan_edits(p, request, x->layout, &marks, err);
     for (size_t i = 0; settings && i < settings->n && !result; i++)
         if (plan_setting(p, request, x->layout, &marks, settings->items[i], err) < 0)
             result = error_wrap(err, "--set %s", settings->items[i]);
@@ -229,7 +231,7 @@ static int make_plan(struct plan *p, const struct config_request *request, const
 // ---- the release of the file ----
 
 // Whether the file has this key or table: "TABLE.KEY", TABLE with two parts.
-static bool file_has(const struct toml *t, const char *path, bool fold)
+static bool has_key_or_table(const struct toml *t, const char *path, bool fold)
 {
     cleanup_strlist struct strlist parts = {0};
     strlist_split(&parts, path, ".");
@@ -237,7 +239,7 @@ static bool file_has(const struct toml *t, const char *path, bool fold)
            toml_find(t, parts.items, parts.n) != NULL;
 }
 
-static bool is_false(const struct toml *t, const char *path, bool fold)
+static bool key_is_false(const struct toml *t, const char *path, bool fold)
 {
     cleanup_strlist struct strlist parts = {0};
     strlist_split(&parts, path, ".");
@@ -246,13 +248,13 @@ static bool is_false(const struct toml *t, const char *path, bool fold)
 }
 
 // Keys that only runtime-rs has.
-static bool is_of_rust(const struct toml *t)
+static bool is_runtime_rs(const struct toml *t)
 {
     static const char *const keys[] = {"agent.kata.dial_timeout_ms",
                                        "agent.kata.reconnect_timeout_ms", "runtime.hypervisor_name",
                                        "hypervisor.qemu.vm_rootfs_driver"};
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-        if (file_has(t, keys[i], false))
+        if (has_key_or_table(t, keys[i], false))
             return true;
     return false;
 }
@@ -269,7 +271,7 @@ static int parse_release(const char *text, unsigned *out, struct error **err)
     return 0;
 }
 
-static bool is_met(const struct toml *t, const struct config_need *n, bool fold)
+static bool need_is_met(const struct toml *t, const struct config_need *n, bool fold)
 {
     cleanup_strlist struct strlist path = {0};
     strlist_split(&path, n->table, ".");
@@ -283,21 +285,22 @@ static bool is_met(const struct toml *t, const struct config_need *n, bool fold)
            !strcmp(path_base(e->value.string.data), n->file);
 }
 
-static bool fits(const struct toml *t, const struct config_layout *l, bool rust, unsigned release)
+static bool layout_matches(const struct toml *t, const struct config_layout *l, bool rust,
+                           unsigned release)
 {
     const struct config_need kernel = {"hypervisor.qemu", "kernel", l->kernel};
     return l->rust == rust && (!release || (release >= l->from && release <= l->to)) &&
-           (!l->has || (file_has(t, l->has, !rust) && !is_false(t, l->has, !rust))) &&
-           (!l->lacks || !file_has(t, l->lacks, !rust)) &&
-           (!l->kernel || is_met(t, &kernel, !rust));
+           (!l->has || (has_key_or_table(t, l->has, !rust) && !key_is_false(t, l->has, !rust))) &&
+           (!l->lacks || !has_key_or_table(t, l->lacks, !rust)) &&
+           (!l->kernel || need_is_met(t, &kernel, !rust));
 }
 
 // The layout of the file, for the edits of a kind. Unchanged for kinds without layouts.
 static int find_layout(const struct toml *t, const struct config_request *request,
-                       struct examined *x, struct error **err)
+                       struct detected_file *x, struct error **err)
 {
     const struct config_kind *kind = request->kind;
-    bool rust = kind->reader == CONFIG_KATA && is_of_rust(t);
+    bool rust = kind->reader == CONFIG_KATA && is_runtime_rs(t);
     struct config_containerd containerd = {0};
     unsigned release = 0;
     int result = kind->reader == CONFIG_KATA ? parse_release(request->release, &release, err)
@@ -308,21 +311,20 @@ static int find_layout(const struct toml *t, const struct config_request *reques
         return -1;
     for (size_t i = 0; i < kind->layout_count; i++) {
         x->layout = &kind->layouts[i];
-        if (fits(t, x->layout, rust, release))
+        if (layout_matches(t, x->layout, rust, release))
             return 0;
     }
     if (!kind->layout_count)
         return 0;
-    error_user(err, "this is no file %s%s that is known: its keys are those of another release",
+    error_user(err, "this file is not known as one %s%s: its keys are those of another release",
                rust ? "of runtime-rs" : "of Kata's runtime in Go",
                release ? " of that release" : "");
-    return error_hint(err, release
-                               ? "leave --release out, or start from that release's own file"
-                               : "start from the configuration of your release, or say which it "
-                                 "is: --release 4.1.0");
+    return error_hint(
+        err, release ? "leave --release out, or start from that release's own file"
+                     : "start from the configuration of your release, or name it: --release 4.1.0");
 }
 
-static bool is_set(const struct config_request *request, const struct config_need *n)
+static bool need_is_given(const struct config_request *request, const struct config_need *n)
 {
     cleanup_free char *path = xasprintf("%s.%s=", n->table, n->key);
     for (size_t i = 0; request->settings && i < request->settings->n; i++)
@@ -336,12 +338,13 @@ static int check_needs(const struct toml *t, const struct config_request *reques
 {
     for (size_t i = 0; i < l->need_count; i++) {
         const struct config_need *n = &l->needs[i];
-        if (is_set(request, n) || is_met(t, n, !l->rust))
+        if (need_is_given(request, n) || need_is_met(t, n, !l->rust))
             continue;
         error_user(err,
-                   "in a file of %s %s.%s must be %s already: what goes with it is not known here",
+                   "in a file of %s, %s.%s must be %s already: its other settings depend on it and "
+                   "are not known to kbuild",
                    l->name, n->table, n->key, n->file ? n->file : "true");
-        return error_hint(err, "start from Kata's own %s of that release, or give it with --set",
+        return error_hint(err, "start from Kata's own %s of that release, or set it with --set",
                           l->start);
     }
     return 0;
@@ -369,13 +372,14 @@ static int check_hypervisor(const struct toml *t, const struct config_kind *kind
         }
     if (!kind->layout_count)
         return 0;
-    error_user(err, "this is no configuration of a Kata runtime: it has no [hypervisor.qemu]");
+    error_user(err, "this is not a configuration of a Kata runtime: it has no [hypervisor.qemu]");
     return error_hint(err, "start from Kata's configuration-qemu.toml");
 }
 
 // Finds the layout, or rejects the file.
-static int examine(const char *text, size_t length, const char *label,
-                   const struct config_request *request, struct examined *x, struct error **err)
+static int detect_layout(const char *text, size_t length, const char *label,
+                         const struct config_request *request, struct detected_file *x,
+                         struct error **err)
 {
     struct toml *t = toml_parse(text, length, err);
     if (!t) {
@@ -392,7 +396,7 @@ static int examine(const char *text, size_t length, const char *label,
 }
 
 static int edit_text(const char *text, size_t length, const char *label,
-                     const struct config_request *request, const struct examined *x,
+                     const struct config_request *request, const struct detected_file *x,
                      struct lines *lines, struct error **err)
 {
     cleanup_plan struct plan plan = {0};
@@ -413,10 +417,10 @@ int config_edit_text(const char *text, size_t length, const char *label,
     cleanup_lines struct lines lines = {0};
     const struct config_layout usual = {.edits = request->kind->edits,
                                         .count = request->kind->count};
-    struct examined x = {.layout = &usual};
+    struct detected_file x = {.layout = &usual};
     size_t skip = length >= 3 && !memcmp(text, mark, 3) ? 3 : 0;
     const char *body = text + skip;
-    int result = examine(body, length - skip, label, request, &x, err);
+    int result = detect_layout(body, length - skip, label, request, &x, err);
     if (!result)
         result = edit_text(body, length - skip, label, request, &x, &lines, err);
     free(x.default_class);
@@ -432,7 +436,7 @@ int config_edit_text(const char *text, size_t length, const char *label,
 
 // Copies the original beside the file, never over another one: FILE.old, or the first free of
 // FILE.old.1 and so on. An equal copy is reused. Returns its name.
-static char *keep_original(const char *path, const struct buf *text, const struct stat *st,
+static char *copy_original(const char *path, const struct buf *text, const struct stat *st,
                            struct error **err)
 {
     for (unsigned i = 0; i < 1000; i++) {
@@ -460,7 +464,7 @@ static char *keep_original(const char *path, const struct buf *text, const struc
         *err = why;
         return NULL;
     }
-    error_user(err, "%s.old and a thousand more copies are there already", path);
+    error_user(err, "%s.old and a thousand more copies exist already", path);
     return NULL;
 }
 
@@ -473,7 +477,7 @@ static int replace_file(const char *path, const struct buf *text, const struct s
     struct stat mine;
     bool owned = fstat(d.fd, &mine) == 0 && mine.st_uid == st->st_uid && mine.st_gid == st->st_gid;
     if (!owned && fchown(d.fd, st->st_uid, st->st_gid) < 0) {
-        error_errno(err, errno, "giving the new %s its owner", path);
+        error_errno(err, errno, "setting the owner of the new %s", path);
         return error_hint(err, "run this as the owner of the file, or as root");
     }
     if (fd_write_all(d.fd, path, text->data, text->len, err) < 0)
@@ -482,22 +486,25 @@ static int replace_file(const char *path, const struct buf *text, const struct s
 }
 
 // kbuild does not create the administrator's file; the release's own is elsewhere.
-static int no_file(const char *path, const struct config_request *request, struct error **err)
+static int hint_missing_file(const char *path, const struct config_request *request,
+                             struct error **err)
 {
     const struct config_kind *kind = request->kind;
     if (!err || (*err)->errnum != ENOENT)
         return -1;
     if (kind->reader == CONFIG_CONTAINERD)
-        return error_hint(err, "containerd prints its own: containerd config default >%s", path);
+        return error_hint(
+            err, "containerd prints its default configuration: containerd config default >%s",
+            path);
     const char *base = path_base(path);
     cleanup_free char *folder = xstrndup(path, (size_t)(base - path));
     cleanup_free char *own =
         xasprintf("%s/share/defaults/kata-containers/%s",
                   request->prefix ? request->prefix : CONFIG_PREFIX, kind->layouts[0].start);
     if (!strcmp(own, path))
-        return error_hint(err, "it is the release's own file: kbuild install shim-v2 installs it");
+        return error_hint(err, "it is a file of the release: `kbuild install shim-v2` installs it");
     return error_hint(err,
-                      "start from a copy of the release's own file, which `kbuild install shim-v2` "
+                      "start from a copy of the release's file, which `kbuild install shim-v2` "
                       "installs: mkdir -p %s && cp %s %s",
                       *folder ? folder : ".", own, path);
 }
@@ -513,12 +520,12 @@ int config_edit_file(const char *path, const struct config_request *request, boo
     cleanup_free char *end = folder_follow(path, err);
     if (!end) {
         error_wrap(err, "reading %s", path);
-        return no_file(path, request, err);
+        return hint_missing_file(path, request, err);
     }
     result->file = realpath(end, NULL);
     if (!result->file || stat(result->file, &st) < 0) {
         error_errno(err, errno, "reading %s", path);
-        return no_file(path, request, err);
+        return hint_missing_file(path, request, err);
     }
     if (file_read(result->file, TOML_SIZE, &text, err) < 0 ||
         config_edit_text(text.data, text.len, path, request, &edited, &result->diff, err) < 0)
@@ -530,10 +537,9 @@ int config_edit_file(const char *path, const struct config_request *request, boo
         error_user(err, "%s has %u names (hard links), and only this one would get the new text",
                    result->file, (unsigned)st.st_nlink);
         return error_hint(err,
-                          "make it a file of its own first: cp -p FILE FILE.new && mv FILE.new "
-                          "FILE");
+                          "make it a separate file first: cp -p FILE FILE.new && mv FILE.new FILE");
     }
-    result->backup = keep_original(result->file, &text, &st, err);
+    result->backup = copy_original(result->file, &text, &st, err);
     if (!result->backup)
         return -1;
     return replace_file(result->file, &edited, &st, err);

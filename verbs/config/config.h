@@ -5,11 +5,13 @@
 //
 // Everything else stays byte for byte: comments, order, blanks, line ends. A file that is not TOML
 // is an error with line and column and is never changed. A second run changes nothing.
+//
+// A request owns nothing; results are the caller's.
 #ifndef KBUILD_CONFIG_CONFIG_H
 #define KBUILD_CONFIG_CONFIG_H
 
-#include "base/memory.h"
 #include "base/error.h"
+#include "base/memory.h"
 
 #include <stdbool.h>
 
@@ -24,7 +26,7 @@ struct config_edit {
         CONFIG_TABLE,       // the table exists; a new one gets this key and value
         CONFIG_COMMENT_OUT, // the key becomes a comment, if it exists
     } operation;
-    const char *value; // as TOML; "@PREFIX@" in it is the prefix (edit.h: other marks)
+    const char *value; // as TOML; "@PREFIX@" in it is the prefix (internal.h: other marks)
 };
 
 // A setting that the file must have already, since kbuild cannot know it, such as an image whose

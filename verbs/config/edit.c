@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes one edit as a careful person does: changes the value if the key exists; else uncomments the
 // key, or writes below the comment with it; else adds it at the end of its section.
-#include "config/edit.h"
-#include "toml/toml.h"
+#include "config/internal.h"
 
 #include <string.h>
 #include <strings.h>
 
 // The parsed text in its current form.
-struct view {
+struct parsed_text {
     struct lines *lines;
     struct buf text;
     struct toml *toml;
@@ -25,7 +24,7 @@ static size_t indentation(const char *text)
 
 // ---- existing keys ----
 
-static void replace_value(struct view *v, const char *value)
+static void replace_value(struct parsed_text *v, const char *value)
 {
     const struct toml_value *old = &v->entry->value;
     size_t first = lines_find(v->lines, old->start), last = lines_find(v->lines, old->end - 1);
@@ -37,11 +36,11 @@ static void replace_value(struct view *v, const char *value)
     lines_replace(v->lines, first, last + 1 - first, line.data, line.len);
 }
 
-static int comment_out(struct view *v, struct error **err)
+static int comment_out_key(struct parsed_text *v, struct error **err)
 {
     if (v->entry->within) {
-        error_user(err, "it stands in an inline table and can't be commented out");
-        return error_hint(err, "write that table with a [header] of its own");
+        error_user(err, "the key is in an inline table and can't be commented out");
+        return error_hint(err, "write that table with its own [header]");
     }
     size_t first = lines_find(v->lines, v->entry->key),
            last = lines_find(v->lines, v->entry->value.end - 1);
@@ -61,7 +60,7 @@ static int comment_out(struct view *v, struct error **err)
 
 // The lines of the table's section: [*first, *end). Its header is before them. False if it has
 // none.
-static bool find_section(const struct view *v, size_t *first, size_t *end)
+static bool find_section(const struct parsed_text *v, size_t *first, size_t *end)
 {
     const struct toml *t = v->toml;
     size_t i = 0; // the header after the section's
@@ -90,7 +89,7 @@ static const char *without_hash(const struct line *line)
 
 // The meaning of a comment without its '#': this key (1), this key with this value (2), a header
 // (3), or something else (0).
-static int examine_comment(const struct view *v, const struct line *line)
+static int classify_comment(const struct parsed_text *v, const struct line *line)
 {
     const char *rest = without_hash(line);
     // Most comments are prose: a quick check avoids parsing them.
@@ -114,8 +113,8 @@ static int examine_comment(const struct view *v, const struct line *line)
 }
 
 // The comment in the section with this key: one with the requested value, else the last. Returns
-// the result of examine_comment() for it, 0 if there is none.
-static int find_comment(const struct view *v, size_t first, size_t end, size_t *found)
+// the result of classify_comment() for it, 0 if there is none.
+static int find_commented_key(const struct parsed_text *v, size_t first, size_t end, size_t *found)
 {
     int best = 0;
     size_t next = 0; // entries before this one end above the line
@@ -125,7 +124,7 @@ static int find_comment(const struct view *v, size_t first, size_t end, size_t *
             next++;
         if (next < v->toml->entry_count && v->toml->entries[next]->key < offset)
             continue; // a line of a long value is no comment
-        int what = examine_comment(v, &v->lines->items[i]);
+        int what = classify_comment(v, &v->lines->items[i]);
         if (what == 3)
             break; // a section that is commented out
         if (what && what >= best) {
@@ -138,7 +137,7 @@ static int find_comment(const struct view *v, size_t first, size_t end, size_t *
     return best;
 }
 
-static void uncomment(struct view *v, size_t at)
+static void uncomment_line(struct parsed_text *v, size_t at)
 {
     const struct line *old = &v->lines->items[at];
     cleanup_buf struct buf line = {0};
@@ -155,7 +154,7 @@ static const char *line_end(const struct lines *l)
 
 // Inserts `text` as a line after line `at` (at -1: first). A last line without an end gets one, and
 // the new last line then has none.
-static void insert_after(struct lines *l, size_t at, const char *text)
+static void insert_line(struct lines *l, size_t at, const char *text)
 {
     cleanup_buf struct buf line = {0};
     if (at == (size_t)-1 || line_end_length(&l->items[at])) {
@@ -168,7 +167,7 @@ static void insert_after(struct lines *l, size_t at, const char *text)
 }
 
 // The last key of the table that has a line of its own, or NULL.
-static const struct toml_entry *last_entry(const struct view *v, bool *within)
+static const struct toml_entry *find_last_entry(const struct parsed_text *v, bool *within)
 {
     const struct toml_entry *last = NULL;
     for (size_t i = 0; v->table && i < v->toml->entry_count; i++) {
@@ -182,17 +181,17 @@ static const struct toml_entry *last_entry(const struct view *v, bool *within)
 }
 
 // Below the last key of the table, in the same form: indented, and with its dotted prefix.
-static void add_below(struct view *v, const struct toml_entry *last)
+static void add_below(struct parsed_text *v, const struct toml_entry *last)
 {
     size_t at = lines_find(v->lines, last->value.end - 1);
     const char *start = v->lines->items[lines_find(v->lines, last->key)].text;
     cleanup_free char *line =
         xasprintf("%.*s%.*s%s = %s", (int)indentation(start), start, (int)(last->last - last->key),
                   v->text.data + last->key, v->key, v->change->value);
-    insert_after(v->lines, at, line);
+    insert_line(v->lines, at, line);
 }
 
-static void add_section(struct view *v)
+static void add_section(struct parsed_text *v)
 {
     struct lines *l = v->lines;
     struct strlist parts = {v->change->path.items, v->change->path.n - 1, 0};
@@ -200,38 +199,38 @@ static void add_section(struct view *v)
     cleanup_free char *header = xasprintf("[%s]", path);
     cleanup_free char *line = xasprintf("%s = %s", v->key, v->change->value);
     if (l->n && l->items[l->n - 1].length > line_end_length(&l->items[l->n - 1]))
-        insert_after(l, l->n - 1, "");
-    insert_after(l, l->n - 1, header);
-    insert_after(l, l->n - 1, line);
+        insert_line(l, l->n - 1, "");
+    insert_line(l, l->n - 1, header);
+    insert_line(l, l->n - 1, line);
 }
 
-static int add_key(struct view *v, struct error **err)
+static int add_key(struct parsed_text *v, struct error **err)
 {
     size_t first, end, found = 0;
     bool within = false, section = v->table && find_section(v, &first, &end);
-    int what = section ? find_comment(v, first, end, &found) : 0;
+    int what = section ? find_commented_key(v, first, end, &found) : 0;
     cleanup_free char *line = xasprintf("%s = %s", v->key, v->change->value);
     if (what == 2) {
-        uncomment(v, found);
+        uncomment_line(v, found);
         return 0;
     }
     if (what == 1) {
         const char *comment = v->lines->items[found].text;
         cleanup_free char *indented = xasprintf("%.*s%s", (int)indentation(comment), comment, line);
-        insert_after(v->lines, found, indented);
+        insert_line(v->lines, found, indented);
         return 0;
     }
-    const struct toml_entry *last = last_entry(v, &within);
+    const struct toml_entry *last = find_last_entry(v, &within);
     if (last)
         add_below(v, last);
     else if (section)
-        insert_after(v->lines, first - 1, line);
+        insert_line(v->lines, first - 1, line);
     else if (!v->table || (v->table->kind == TOML_NAME_IMPLICIT && !within))
         add_section(v);
     else {
         cleanup_free char *path = toml_path(v->table);
         error_user(err, "%s is not written as a table with a [header]", path);
-        return error_hint(err, "write it as [%s] with one key a line", path);
+        return error_hint(err, "write it as [%s] with one key per line", path);
     }
     return 0;
 }
@@ -327,7 +326,7 @@ int config_list(const struct toml *t, const struct toml_value *v, struct strlist
 
 // ---- the edit ----
 
-static int make_view(struct view *v, struct error **err)
+static int parse_lines(struct parsed_text *v, struct error **err)
 {
     const struct strlist *path = &v->change->path;
     buf_free(&v->text);
@@ -343,16 +342,16 @@ static int make_view(struct view *v, struct error **err)
     struct toml_name *name = v->table ? toml_child(v->toml, v->table, v->key) : NULL;
     v->entry = find_entry(v->toml, v->table, v->key, fold, &count);
     if (name && !v->entry)
-        return error_user(err, "it is a table, not a value");
+        return error_user(err, "the key is a table, not a value");
     if (count < 2 || v->change->operation == CONFIG_COMMENT_OUT)
         return 0;
-    error_user(err, "it is there %zu times, in small and in capital letters", count);
-    return error_hint(err, "Kata's reader takes any of them: leave one");
+    error_user(err, "the key exists %zu times, in lower and upper case", count);
+    return error_hint(err, "Kata may read any of them: keep only one");
 }
 
 // The existing list plus the requested elements that it lacks. Returns whether it lacks any, -1 on
 // error.
-static int merge_lists(const struct view *v, struct buf *out, struct error **err)
+static int merge_lists(const struct parsed_text *v, struct buf *out, struct error **err)
 {
     cleanup_strlist struct strlist have = {0}, wanted = {0};
     cleanup_free char *line = xasprintf("v = %s", v->change->value);
@@ -376,7 +375,7 @@ static int merge_lists(const struct view *v, struct buf *out, struct error **err
     return have.n > before;
 }
 
-static bool is_done(const struct view *v)
+static bool change_is_done(const struct parsed_text *v)
 {
     if (v->change->operation == CONFIG_TABLE)
         return v->table != NULL;
@@ -399,11 +398,11 @@ static bool is_done(const struct view *v)
     return done;
 }
 
-static int apply(struct view *v, struct error **err)
+static int apply_change(struct parsed_text *v, struct error **err)
 {
-    if (make_view(v, err) < 0)
+    if (parse_lines(v, err) < 0)
         return -1;
-    if (is_done(v))
+    if (change_is_done(v))
         return 0;
     struct error *why = NULL;
     cleanup_buf struct buf merged = {0};
@@ -411,28 +410,28 @@ static int apply(struct view *v, struct error **err)
     if (include && merge_lists(v, &merged, err) < 0)
         return -1;
     if (v->change->operation == CONFIG_COMMENT_OUT)
-        while (!why && !is_done(v)) {
-            if (comment_out(v, err) < 0)
+        while (!why && !change_is_done(v)) {
+            if (comment_out_key(v, err) < 0)
                 return -1;
-            make_view(v, &why);
+            parse_lines(v, &why);
         }
     else if (v->entry)
         replace_value(v, include ? merged.data : v->change->value);
     else if (add_key(v, err) < 0)
         return -1;
-    if (why || make_view(v, &why) < 0 || !is_done(v)) {
+    if (why || parse_lines(v, &why) < 0 || !change_is_done(v)) {
         error_user(err, "the file is written in a way that can't be edited (%s)",
-                   why ? why->message : "the change does not read back");
+                   why ? why->message : "the changed text was not read back as expected");
         error_free(why);
-        return error_hint(err, "write the key in a section with a [header], one key a line");
+        return error_hint(err, "write the key in a section with a [header], one key per line");
     }
     return 0;
 }
 
 int config_apply(struct lines *l, const struct config_change *c, struct error **err)
 {
-    struct view v = {.lines = l, .change = c};
-    int result = apply(&v, err);
+    struct parsed_text v = {.lines = l, .change = c};
+    int result = apply_change(&v, err);
     if (result < 0) {
         cleanup_free char *path = strlist_join(&c->path, ".");
         error_wrap(err, "%s", path);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Splits a text into lines, replaces some of them, and prints the difference as a unified diff.
-#include "config/edit.h"
+#include "config/internal.h"
 
 #include <string.h>
 
@@ -16,7 +16,8 @@ static size_t count_lines(const char *text, size_t length)
 }
 
 // Fills `count` places with the lines of `text`; the first has number `origin`, or all are new.
-static void fill(struct line *out, size_t count, const char *text, size_t length, size_t origin)
+static void fill_lines(struct line *out, size_t count, const char *text, size_t length,
+                       size_t origin)
 {
     for (size_t i = 0; i < count; i++) {
         const char *end = memchr(text, '\n', length);
@@ -31,7 +32,7 @@ void lines_split(struct lines *l, const char *text, size_t length)
 {
     l->n = count_lines(text, length);
     l->items = xgrow(l->items, &l->cap, l->n + 1, sizeof *l->items);
-    fill(l->items, l->n, text, length, 1);
+    fill_lines(l->items, l->n, text, length, 1);
 }
 
 void lines_replace(struct lines *l, size_t at, size_t count, const char *text, size_t length)
@@ -41,7 +42,7 @@ void lines_replace(struct lines *l, size_t at, size_t count, const char *text, s
         free(l->items[i].text);
     l->items = xgrow(l->items, &l->cap, l->n + more + 1, sizeof *l->items);
     memmove(l->items + at + more, l->items + at + count, (l->n - at - count) * sizeof *l->items);
-    fill(l->items + at, more, text, length, 0);
+    fill_lines(l->items + at, more, text, length, 0);
     l->n = l->n - count + more;
 }
 
@@ -92,19 +93,20 @@ struct diff_step {
     const struct line *line;
 };
 
-struct steps {
+struct diff_steps {
     struct diff_step *items;
     size_t n, cap;
 };
 
-static void add_step(struct steps *s, char sign, const struct line *line)
+static void add_diff_step(struct diff_steps *s, char sign, const struct line *line)
 {
     s->items = xgrow(s->items, &s->cap, s->n + 1, sizeof *s->items);
     s->items[s->n++] = (struct diff_step){sign, line};
 }
 
 // Kept lines are in order, so the lines between two of them were removed and added.
-static void find_steps(const struct lines *old, const struct lines *edited, struct steps *s)
+static void find_diff_steps(const struct lines *old, const struct lines *edited,
+                            struct diff_steps *s)
 {
     size_t done = 0; // lines of old
     for (size_t i = 0; i <= edited->n;) {
@@ -113,16 +115,16 @@ static void find_steps(const struct lines *old, const struct lines *edited, stru
             keep++;
         size_t until = keep < edited->n ? edited->items[keep].origin - 1 : old->n;
         for (; done < until; done++)
-            add_step(s, '-', &old->items[done]);
+            add_diff_step(s, '-', &old->items[done]);
         for (; i < keep; i++)
-            add_step(s, '+', &edited->items[i]);
+            add_diff_step(s, '+', &edited->items[i]);
         if (keep < edited->n)
-            add_step(s, ' ', &old->items[done++]);
+            add_diff_step(s, ' ', &old->items[done++]);
         i = keep + 1;
     }
 }
 
-static void print_step(const struct diff_step *s, struct buf *out)
+static void print_diff_step(const struct diff_step *s, struct buf *out)
 {
     buf_printf(out, "%c", s->sign);
     buf_add(out, s->line->text, s->line->length);
@@ -131,14 +133,14 @@ static void print_step(const struct diff_step *s, struct buf *out)
 }
 
 // "-12,3": where a side of a hunk starts and how many lines it has.
-static void print_side(char sign, size_t before, size_t count, struct buf *out)
+static void print_hunk_side(char sign, size_t before, size_t count, struct buf *out)
 {
     buf_printf(out, "%c%zu", sign, count ? before + 1 : before);
     if (count != 1)
         buf_printf(out, ",%zu", count);
 }
 
-static void print_hunk(const struct steps *s, size_t from, size_t to, struct buf *out)
+static void print_hunk(const struct diff_steps *s, size_t from, size_t to, struct buf *out)
 {
     size_t before[2] = {0}, count[2] = {0}; // old, new
     for (size_t i = 0; i < to; i++) {
@@ -147,17 +149,17 @@ static void print_hunk(const struct steps *s, size_t from, size_t to, struct buf
         n[1] += s->items[i].sign != '-';
     }
     buf_puts(out, "@@ ");
-    print_side('-', before[0], count[0], out);
+    print_hunk_side('-', before[0], count[0], out);
     buf_puts(out, " ");
-    print_side('+', before[1], count[1], out);
+    print_hunk_side('+', before[1], count[1], out);
     buf_puts(out, " @@\n");
     for (size_t i = from; i < to; i++)
-        print_step(&s->items[i], out);
+        print_diff_step(&s->items[i], out);
 }
 
 // The end of the hunk that starts with the change at `i`: its last change is followed by more than
 // twice the context, or by the end.
-static size_t hunk_end(const struct steps *s, size_t i)
+static size_t hunk_end(const struct diff_steps *s, size_t i)
 {
     size_t last = i;
     for (; i < s->n && i - last <= 2 * CONTEXT + 1; i++)
@@ -170,9 +172,9 @@ void lines_diff(const char *text, size_t length, const struct lines *edited, con
                 struct buf *out)
 {
     cleanup_lines struct lines old = {0};
-    struct steps s = {0};
+    struct diff_steps s = {0};
     lines_split(&old, text, length);
-    find_steps(&old, edited, &s);
+    find_diff_steps(&old, edited, &s);
     bool named = false;
     for (size_t i = 0; i < s.n; i++) {
         if (s.items[i].sign == ' ')

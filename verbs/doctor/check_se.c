@@ -2,7 +2,7 @@
 // Checks the requirements of a host of IBM Secure Execution guests: Kata's guide ("Host capable of
 // Secure Execution"), Linux' Documentation/virt/kvm/s390/s390-pv.rst and sysfs-firmware-uv, QEMU's
 // system/s390x/protvirt.
-#include "doctor/check.h"
+#include "doctor/internal.h"
 
 #include <string.h>
 
@@ -16,13 +16,13 @@ static const struct {
     {"3931", "z16", true},      {"3932", "z16 A02", true}, {"9175", "z17", true},
 };
 
-static enum host_state look_machine(const struct host *h, const struct host_check *c,
-                                    struct buf *seen)
+static enum doctor_state check_machine(const struct host *h, const struct doctor_check *c,
+                                       struct buf *seen)
 {
-    cleanup_free char *machine = host_machine(h);
+    cleanup_free char *machine = doctor_machine(h);
     if (strcmp(machine, "s390x")) {
         buf_printf(seen, "this is %s, not s390x", *machine ? machine : "an unknown machine");
-        return HOST_FAIL;
+        return DOCTOR_FAIL;
     }
     cleanup_buf struct buf cpu = {0};
     host_read(h, "proc/cpuinfo", &cpu);
@@ -30,31 +30,31 @@ static enum host_state look_machine(const struct host *h, const struct host_chec
     type = type ? type + strlen("machine = ") : "";
     for (size_t i = 0; i < ARRAY_LEN(models); i++)
         if (starts_with(type, models[i].type)) {
-            buf_printf(seen, "s390x, IBM %s or the LinuxONE of its time (type %s)", models[i].model,
+            buf_printf(seen, "s390x, IBM %s or its LinuxONE model (type %s)", models[i].model,
                        models[i].type);
-            return models[i].able ? HOST_OK : HOST_FAIL;
+            return models[i].able ? DOCTOR_OK : DOCTOR_FAIL;
         }
-    buf_printf(seen, "s390x, machine type %.*s, which is not known here: facility 158 decides",
+    buf_printf(seen, "s390x, machine type %.*s, which is not known to kbuild: see facility 158",
                (int)strcspn(type, ", \n"), *type ? type : "unknown");
-    return HOST_SKIP;
+    return DOCTOR_SKIP;
 }
 
-static enum host_state look_facility(const struct host *h, const struct host_check *c,
-                                     struct buf *seen)
+static enum doctor_state check_facility(const struct host *h, const struct doctor_check *c,
+                                        struct buf *seen)
 {
-    cleanup_free char *facilities = host_cpu_field(h, "facilities");
+    cleanup_free char *facilities = doctor_cpu_field(h, "facilities");
     if (!facilities) {
-        buf_puts(seen, "/proc/cpuinfo has no line of facilities");
-        return HOST_FAIL;
+        buf_puts(seen, "/proc/cpuinfo does not list facilities");
+        return DOCTOR_FAIL;
     }
-    bool there = host_has_word(facilities, c->wanted);
+    bool there = doctor_has_word(facilities, c->wanted);
     buf_printf(seen, "facility %s is %s", c->wanted, there ? "installed" : "not installed");
-    return there ? HOST_OK : HOST_FAIL;
+    return there ? DOCTOR_OK : DOCTOR_FAIL;
 }
 
 // prot_virt=1, as the kernel parses a boolean; the last one is used.
-static enum host_state look_parameter(const struct host *h, const struct host_check *c,
-                                      struct buf *seen)
+static enum doctor_state check_parameter(const struct host *h, const struct doctor_check *c,
+                                         struct buf *seen)
 {
     static const char *const yes[] = {"1", "y", "Y", "on", "t", "T", "true", "yes"};
     cleanup_buf struct buf text = {0};
@@ -67,28 +67,29 @@ static enum host_state look_parameter(const struct host *h, const struct host_ch
             value = words.items[i] + strlen("prot_virt=");
     if (!value) {
         buf_puts(seen, "the kernel was started without prot_virt=1");
-        return HOST_FAIL;
+        return DOCTOR_FAIL;
     }
     buf_printf(seen, "prot_virt=%s", value);
     for (size_t i = 0; i < ARRAY_LEN(yes); i++)
         if (!strcmp(value, yes[i]))
-            return HOST_OK;
-    return HOST_FAIL;
+            return DOCTOR_OK;
+    return DOCTOR_FAIL;
 }
 
-static enum host_state look_memory(const struct host *h, const struct host_check *c,
-                                   struct buf *seen)
+static enum doctor_state check_memory(const struct host *h, const struct doctor_check *c,
+                                      struct buf *seen)
 {
     cleanup_buf struct buf log = {0};
-    if (!host_log(h, &log, seen))
-        return HOST_SKIP;
+    if (!doctor_kernel_log(h, &log, seen))
+        return DOCTOR_SKIP;
     cleanup_free char *line = host_line_with(log.data, "ultravisor base storage");
-    buf_puts(seen, line ? line : "the kernel's log does not say how much the ultravisor reserved");
-    return line ? HOST_OK : HOST_FAIL;
+    buf_puts(seen, line ? line
+                        : "the kernel's log does not show the memory that the ultravisor reserved");
+    return line ? DOCTOR_OK : DOCTOR_FAIL;
 }
 
-static enum host_state look_limits(const struct host *h, const struct host_check *c,
-                                   struct buf *seen)
+static enum doctor_state check_limits(const struct host *h, const struct doctor_check *c,
+                                      struct buf *seen)
 {
     static const char *const names[] = {"max_guests", "max_cpus",        "max_address",
                                         "facilities", "supp_se_hdr_ver", "supp_se_hdr_pcf"};
@@ -106,63 +107,62 @@ static enum host_state look_limits(const struct host *h, const struct host_check
             known = true;
     }
     if (known)
-        return guests ? HOST_OK : HOST_FAIL;
-    buf_printf(seen, "%sthere is no number in /sys/firmware/uv/query/max_guests",
+        return guests ? DOCTOR_OK : DOCTOR_FAIL;
+    buf_printf(seen, "%s/sys/firmware/uv/query/max_guests contains no number",
                seen->len ? "; " : "");
-    return HOST_SKIP;
+    return DOCTOR_SKIP;
 }
 
 // KVM rejects protected guests while it backs guests with huge pages.
-static enum host_state look_huge_pages(const struct host *h, const struct host_check *c,
-                                       struct buf *seen)
+static enum doctor_state check_huge_pages(const struct host *h, const struct doctor_check *c,
+                                          struct buf *seen)
 {
     cleanup_buf struct buf text = {0};
     if (!host_read(h, c->argument, &text)) {
         buf_puts(seen, "the module kvm has no parameter hpage");
-        return HOST_SKIP;
+        return DOCTOR_SKIP;
     }
     char value = text.data[0];
     buf_printf(seen, "kvm.hpage is %c", value ? value : '?');
-    return value == '0' || value == 'N' ? HOST_OK : HOST_FAIL;
+    return value == '0' || value == 'N' ? DOCTOR_OK : DOCTOR_FAIL;
 }
 
 #define PROT_VIRT                                                                                  \
-    "add prot_virt=1 to the kernel parameters and start again: on Debian and Ubuntu, in "          \
+    "add prot_virt=1 to the kernel parameters and reboot: on Debian and Ubuntu, in "               \
     "/etc/zipl.conf, then zipl -V"
-static const struct host_check checks[] = {
-    {"se-machine", "machine", look_machine, NULL, NULL, HOST_FAIL,
+static const struct doctor_check checks[] = {
+    {"se-machine", "machine", check_machine, NULL, NULL, DOCTOR_FAIL,
      "Secure Execution needs an IBM z15, a LinuxONE III, or newer"},
-    {"se-facility", "ultravisor facility", look_facility, NULL, "158", HOST_FAIL,
-     "ask who runs the machine to enable Secure Execution (feature code 115) for this LPAR; a "
-     "guest of "
-     "KVM or z/VM has no such facility"},
-    {"se-kernel", "kernel", look_kernel, NULL, "5.7", HOST_FAIL,
-     "install a kernel that hosts protected guests: Linux 5.7 or newer"},
-    {"se-parameter", "kernel parameter prot_virt", look_parameter, NULL, NULL, HOST_FAIL,
+    {"se-facility", "ultravisor facility", check_facility, NULL, "158", DOCTOR_FAIL,
+     "ask the operator of the machine to enable Secure Execution (feature code 115) for this LPAR; "
+     "a guest of KVM or z/VM has no such facility"},
+    {"se-kernel", "kernel", doctor_check_kernel, NULL, "5.7", DOCTOR_FAIL,
+     "install a kernel that supports protected guests: Linux 5.7 or newer"},
+    {"se-parameter", "kernel parameter prot_virt", check_parameter, NULL, NULL, DOCTOR_FAIL,
      PROT_VIRT},
-    {"se-prot-virt", "ultravisor in use", look_file_value, "sys/firmware/uv/prot_virt_host", "1",
-     HOST_FAIL, PROT_VIRT},
-    {"se-memory", "memory of the ultravisor", look_memory, NULL, NULL, HOST_WARN,
-     "look at the log of the start: journalctl -k | grep -i ultravisor"},
-    {"se-limits", "limits of the ultravisor", look_limits, NULL, NULL, HOST_FAIL,
-     "the ultravisor allows no guest: ask who runs the machine"},
-    {"se-kvm", "KVM", look_kvm, NULL, NULL, HOST_FAIL,
-     "modprobe kvm; as an ordinary user, join the group kvm"},
-    {"se-hpage", "huge pages of KVM", look_huge_pages, "sys/module/kvm/parameters/hpage", NULL,
-     HOST_FAIL,
-     "protected guests and huge pages exclude each other: rmmod kvm && modprobe kvm hpage=0"},
-    {"se-qemu", "QEMU", look_version, "qemu-s390x-version", "6.0", HOST_FAIL,
+    {"se-prot-virt", "ultravisor in use", doctor_check_file_value, "sys/firmware/uv/prot_virt_host",
+     "1", DOCTOR_FAIL, PROT_VIRT},
+    {"se-memory", "memory of the ultravisor", check_memory, NULL, NULL, DOCTOR_WARN,
+     "check the boot log: journalctl -k | grep -i ultravisor"},
+    {"se-limits", "limits of the ultravisor", check_limits, NULL, NULL, DOCTOR_FAIL,
+     "the ultravisor allows no guests: ask the operator of the machine"},
+    {"se-kvm", "KVM", doctor_check_kvm, NULL, NULL, DOCTOR_FAIL,
+     "modprobe kvm; as an ordinary user, also join the group kvm"},
+    {"se-hpage", "huge pages of KVM", check_huge_pages, "sys/module/kvm/parameters/hpage", NULL,
+     DOCTOR_FAIL,
+     "protected guests do not work with huge pages: rmmod kvm && modprobe kvm hpage=0"},
+    {"se-qemu", "QEMU", doctor_check_version, "qemu-s390x-version", "6.0", DOCTOR_FAIL,
      "install kata-static-qemu, or your distribution's QEMU for s390x: confidential-guest-support "
      "needs "
      "6.0"},
-    {"se-qemu-object", "QEMU's s390-pv-guest", look_object, "qemu-s390x-objects", "s390-pv-guest",
-     HOST_FAIL, "install a QEMU that was built with KVM for s390x"},
+    {"se-qemu-object", "QEMU's s390-pv-guest", doctor_check_qemu_object, "qemu-s390x-objects",
+     "s390-pv-guest", DOCTOR_FAIL, "install a QEMU for s390x that was built with KVM"},
 };
 
 static bool applies(const struct host *h, struct buf *why)
 {
-    cleanup_free char *machine = host_machine(h);
-    cleanup_free char *facilities = host_cpu_field(h, "facilities");
+    cleanup_free char *machine = doctor_machine(h);
+    cleanup_free char *facilities = doctor_cpu_field(h, "facilities");
     cleanup_buf struct buf text = {0}, on = {0};
     if (strcmp(machine, "s390x")) {
         buf_printf(why, "this is %s, not s390x", *machine ? machine : "an unknown machine");
@@ -170,12 +170,12 @@ static bool applies(const struct host *h, struct buf *why)
     }
     host_read(h, "proc/cmdline", &text);
     host_read(h, "sys/firmware/uv/prot_virt_host", &on);
-    if ((facilities && host_has_word(facilities, "158")) || on.data[0] == '1' ||
+    if ((facilities && doctor_has_word(facilities, "158")) || on.data[0] == '1' ||
         strstr(text.data, "prot_virt=1"))
         return true;
-    buf_puts(why, "the machine has no ultravisor facility, and prot_virt=1 was not asked for");
+    buf_puts(why, "the machine has no ultravisor facility, and prot_virt=1 is not set");
     return false;
 }
 
-const struct host_group se_group = {"se", "Hosting IBM Secure Execution guests", checks,
-                                    ARRAY_LEN(checks), applies};
+const struct doctor_group se_group = {"se", "Hosting IBM Secure Execution guests", checks,
+                                      ARRAY_LEN(checks), applies};

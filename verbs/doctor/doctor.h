@@ -6,17 +6,19 @@
 // it saw, and how to fix it. Nothing is changed on the machine. All input of checks comes through
 // host_read() and host_command() (host/host.h), so that a tree of collected files can replace a
 // machine; docs/doctor.md describes its layout.
+//
+// A request owns nothing; doctor_report_free() frees what a report owns.
 #ifndef KBUILD_DOCTOR_DOCTOR_H
 #define KBUILD_DOCTOR_DOCTOR_H
 
-#include "base/memory.h"
 #include "base/error.h"
+#include "base/memory.h"
 
 #include <jansson.h>
 
-enum host_state { HOST_OK, HOST_WARN, HOST_FAIL, HOST_SKIP };
-#define HOST_STATES 4
-const char *host_state_name(enum host_state state); // "ok", "warn", "fail", "skip"
+enum doctor_state { DOCTOR_OK, DOCTOR_WARN, DOCTOR_FAIL, DOCTOR_SKIP };
+#define DOCTOR_STATES 4
+const char *doctor_state_name(enum doctor_state state); // "ok", "warn", "fail", "skip"
 
 // Zero-initialise; nothing is owned.
 struct doctor_request {
@@ -27,30 +29,30 @@ struct doctor_request {
     const char *cache;   // directory of builds: its free space is checked
 };
 
-struct host_finding {
+struct doctor_finding {
     const char *id, *group, *group_title, *title;
     const char *fix; // what to do unless the state is ok
-    enum host_state state;
+    enum doctor_state state;
     char *seen; // printable ASCII, at most 200 characters; for skip: the reason
 };
 
 // A group that was not requested by name, and that this machine is not set up for.
-struct host_absence {
+struct doctor_absence {
     const char *group, *group_title;
     char *why;
 };
-#define HOST_GROUPS 3
+#define DOCTOR_GROUPS 3
 
 // Zero-initialise.
 struct doctor_report {
-    struct host_absence absent[HOST_GROUPS];
+    struct doctor_absence absent[DOCTOR_GROUPS];
     size_t absent_count;
-    struct host_finding *findings; // in the order of the tables
+    struct doctor_finding *findings; // in the order of the tables
     size_t n, cap;
-    size_t counts[HOST_STATES];
+    size_t counts[DOCTOR_STATES];
 };
 
-// Runs the checks. Failed checks are no error: see counts[HOST_FAIL].
+// Runs the checks. Failed checks are no error: see counts[DOCTOR_FAIL].
 int doctor_run(const struct doctor_request *request, struct doctor_report *report,
                struct error **err);
 void doctor_report_free(struct doctor_report *report);

@@ -20,8 +20,8 @@ struct chosen {
 };
 
 // The host's tarballs of one target.
-static int choose(struct build *b, const struct node *node, const struct install_options *o,
-                  struct chosen *c, struct error **err)
+static int choose_tarballs(struct build *b, const struct node *node,
+                           const struct install_options *o, struct chosen *c, struct error **err)
 {
     size_t before = c->paths.n;
     for (size_t i = 0; i < node->output_count; i++) {
@@ -34,11 +34,11 @@ static int choose(struct build *b, const struct node *node, const struct install
         if (concerns)
             strlist_add(&c->paths, path);
         else
-            log_note("%s goes into guests: not installed", node->outputs[i].name);
+            log_note("%s is for guests only: not installed", node->outputs[i].name);
     }
     if (c->paths.n == before) {
-        error_user(err, "%s has nothing for a host", node_label(node));
-        return error_hint(err, "what it makes goes into a guest's image or initrd");
+        error_user(err, "%s has no files for a host", node_label(node));
+        return error_hint(err, "its results are parts of a guest's image or initrd");
     }
     return 0;
 }
@@ -54,13 +54,14 @@ static void add_links(const struct job *job, struct chosen *c)
     }
 }
 
-static int explain_refusal(const struct install_options *o, struct error **err)
+static int explain_failure(const struct install_options *o, struct error **err)
 {
     int why = *err ? (*err)->errnum : 0;
     error_wrap(err, "installing into %s", o->root);
     if (why == EACCES || why == EPERM)
-        error_hint(err,
-                   "run the same with sudo -E, or install into a tree of your own: --root DIR");
+        error_hint(
+            err,
+            "run the same command with sudo -E, or install into a tree of your own: --root DIR");
     return -1;
 }
 
@@ -72,7 +73,7 @@ int build_install(struct build *b, const struct install_request *r, struct error
                                 .prefix = r->prefix ? r->prefix : "/" BUILT_FOR,
                                 .root = r->root ? r->root : "/",
                                 .dry_run = r->dry_run,
-                                .say = r->say,
+                                .say = r->print,
                                 .context = r->context,
                                 .keeper = &listings.keeper};
     int result = 0;
@@ -81,13 +82,13 @@ int build_install(struct build *b, const struct install_request *r, struct error
         const struct node *node = b->graph.nodes[i];
         if (!job_of(node)->asked)
             continue;
-        result = choose(b, node, &o, &c, err);
+        result = choose_tarballs(b, node, &o, &c, err);
         add_links(job_of(node), &c);
     }
     o.links = c.links;
     o.link_count = c.link_count;
     if (!result && install_archives(&c.paths, &o, err) < 0)
-        result = explain_refusal(&o, err);
+        result = explain_failure(&o, err);
     listings_close(&listings);
     strlist_free(&c.paths);
     free(c.links);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kbuild install`: installs results into a host's tree.
+// `kbuild install`: installs the results of an open build (run/run.h) into a host's tree. Nothing
+// that is passed in is kept.
 #ifndef KBUILD_INSTALL_INSTALL_H
 #define KBUILD_INSTALL_INSTALL_H
 
@@ -9,7 +10,7 @@ struct install_request {
     const char *prefix; // NULL: /opt/kata, which the tarballs are made for
     const char *root;   // NULL: /
     bool dry_run;
-    void (*say)(const char *path, void *context); // for each file and link
+    void (*print)(const char *path, void *context); // for each file and link
     void *context;
 };
 // Installs the targets, which must be built: their tarballs for hosts below the root, with the

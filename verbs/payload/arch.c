@@ -8,7 +8,7 @@
 // they agree.
 #include "payload/internal.h"
 
-#include "run/wanted.h"
+#include "run/run.h"
 
 #include <elf.h>
 #include <endian.h>
@@ -70,7 +70,7 @@ size_t payload_elf_arch(const void *start, size_t length)
 
 // ---- one tarball ----
 
-static int look_at_member(struct reader *r, const struct reader_member *m, struct evidence *e,
+static int examine_member(struct reader *r, const struct reader_member *m, struct evidence *e,
                           struct error **err)
 {
     if (!S_ISREG(m->mode) || m->hardlink)
@@ -88,7 +88,7 @@ static int look_at_member(struct reader *r, const struct reader_member *m, struc
     return 0;
 }
 
-static int scan(const struct component *c, struct evidence *e, struct error **err)
+static int scan_programs(const struct component *c, struct evidence *e, struct error **err)
 {
     cleanup_reader struct reader *r = reader_open(c->fd, c->name, 0, err);
     if (!r)
@@ -96,7 +96,7 @@ static int scan(const struct component *c, struct evidence *e, struct error **er
     struct reader_member m;
     int more;
     while ((more = reader_next(r, &m, err)) > 0)
-        if (look_at_member(r, &m, e, err) < 0)
+        if (examine_member(r, &m, e, err) < 0)
             return reader_wrap(r, err);
     return more;
 }
@@ -120,8 +120,8 @@ static void slots_read(const json_t *object, char *slots[ARCHES])
 }
 
 // The content of a tarball follows from its digest, so it is decompressed only once for this.
-static int scan_once(struct store *s, const struct component *c, struct evidence *e,
-                     struct error **err)
+static int scan_known(struct store *s, const struct component *c, struct evidence *e,
+                      struct error **err)
 {
     char key[DIGEST_HEX_SIZE];
     cleanup_free char *text =
@@ -140,7 +140,7 @@ static int scan_once(struct store *s, const struct component *c, struct evidence
     if (record) {
         slots_read(json_object_get(record, "programs"), e->programs);
         slots_read(json_object_get(record, "others"), e->others);
-    } else if ((result = scan(c, e, err)) == 0) {
+    } else if ((result = scan_programs(c, e, err)) == 0) {
         record = json_pack("{s:s, s:s, s:o, s:o, s:[]}", "node", "architectures", "file", c->digest,
                            "programs", slots_json(e->programs), "others", slots_json(e->others),
                            "outputs");
@@ -153,14 +153,15 @@ static int scan_once(struct store *s, const struct component *c, struct evidence
 
 // ---- the set ----
 
-static void note(char *slots[ARCHES], char *const found[ARCHES], const char *tarball)
+static void note_programs(char *slots[ARCHES], char *const found[ARCHES], const char *tarball)
 {
     for (size_t i = 0; i < ARCHES; i++)
         if (found[i] && !slots[i])
             slots[i] = xasprintf("%s: %s", tarball, found[i]);
 }
 
-static const struct wanted_item *find_noted(const struct wanted *w, const struct component *c)
+static const struct output_target *find_wanted(const struct output_targets *w,
+                                               const struct component *c)
 {
     for (size_t i = 0; i < w->n; i++)
         if (!strcmp(w->items[i].file, c->name) && !strcmp(w->items[i].digest, c->digest))
@@ -168,27 +169,27 @@ static const struct wanted_item *find_noted(const struct wanted *w, const struct
     return NULL;
 }
 
-static int judge_component(struct store *s, struct component *c, const struct wanted *w,
-                           struct evidence *all, struct error **err)
+static int examine_component(struct store *s, struct component *c, const struct output_targets *w,
+                             struct evidence *all, struct error **err)
 {
     if (!c->digest[0] && digest_file(c->path, c->digest, NULL, err) < 0)
         return -1;
-    const struct wanted_item *noted = find_noted(w, c);
+    const struct output_target *noted = find_wanted(w, c);
     size_t arch = noted ? arch_index(noted->arch) : ARCHES;
     if (arch < ARCHES) {
         if (!all->programs[arch])
-            all->programs[arch] = xasprintf("%s: built here for it", c->name);
+            all->programs[arch] = xasprintf("%s: built for it in this folder", c->name);
         return 0;
     }
     cleanup_evidence struct evidence own = {{0}, {0}};
-    if (scan_once(s, c, &own, err) < 0)
+    if (scan_known(s, c, &own, err) < 0)
         return -1;
-    note(all->programs, own.programs, c->name);
-    note(all->others, own.others, c->name);
+    note_programs(all->programs, own.programs, c->name);
+    note_programs(all->others, own.others, c->name);
     return 0;
 }
 
-static size_t count(char *const slots[ARCHES], size_t *last)
+static size_t count_slots(char *const slots[ARCHES], size_t *last)
 {
     size_t n = 0;
     for (size_t i = 0; i < ARCHES; i++) {
@@ -200,29 +201,29 @@ static size_t count(char *const slots[ARCHES], size_t *last)
     return n;
 }
 
-static int decide(const struct evidence *e, const struct arch *given, const struct arch **out,
-                  struct error **err)
+static int decide_arch(const struct evidence *e, const struct arch *given, const struct arch **out,
+                       struct error **err)
 {
-    size_t found = ARCHES, n = count(e->programs, &found), first = 0;
+    size_t found = ARCHES, n = count_slots(e->programs, &found), first = 0;
     char *const *slots = n ? e->programs : e->others;
     while (n > 1 && !e->programs[first])
         first++;
     if (n > 1) {
-        error_user(err, "it holds programs for %s (%s) and for %s (%s)", arch_table[first].name,
+        error_user(err, "it contains programs for %s (%s) and for %s (%s)", arch_table[first].name,
                    e->programs[first], arch_table[found].name, e->programs[found]);
         return error_hint(err, "a payload is for one architecture: push each set by itself, and "
                                "join the images with `kbuild payload index`");
     }
-    if (!n && count(e->others, &found) != 1)
+    if (!n && count_slots(e->others, &found) != 1)
         found = ARCHES;
     if (found == ARCHES && !given) {
-        error_user(err, "nothing in it says which architecture it is for");
-        return error_hint(err, "say it: --arch=ARCH");
+        error_user(err, "nothing in it shows which architecture it is for");
+        return error_hint(err, "give the architecture: --arch=ARCH");
     }
     if (found < ARCHES && given && given != &arch_table[found]) {
-        error_user(err, "--arch says %s, and it is for %s (%s)", given->name,
+        error_user(err, "--arch is %s, but the payload is for %s (%s)", given->name,
                    arch_table[found].name, slots[found]);
-        return error_hint(err, "leave --arch out, or push the set that is for %s", given->name);
+        return error_hint(err, "leave --arch out, or push the set for %s", given->name);
     }
     *out = found < ARCHES ? &arch_table[found] : given;
     return 0;
@@ -231,12 +232,12 @@ static int decide(const struct evidence *e, const struct arch *given, const stru
 int payload_arch_find(struct store *s, struct merge_plan *plan, const char *directory,
                       const struct arch *given, const struct arch **out, struct error **err)
 {
-    cleanup_wanted struct wanted w = {0};
+    cleanup_output_targets struct output_targets w = {0};
     cleanup_evidence struct evidence all = {{0}, {0}};
-    if (directory && wanted_read(directory, &w, err) < 0)
+    if (directory && output_targets_read(directory, &w, err) < 0)
         return -1;
     for (size_t i = 0; i < plan->n; i++)
-        if (judge_component(s, &plan->components[i], &w, &all, err) < 0)
+        if (examine_component(s, &plan->components[i], &w, &all, err) < 0)
             return -1;
-    return decide(&all, given, out, err);
+    return decide_arch(&all, given, out, err);
 }

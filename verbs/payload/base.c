@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loads the base image: its manifest for one architecture, its config, its unchanged layers.
+// Loads the base image from a registry or a layout: its manifest for one architecture, its config,
+// its unchanged layers.
 #include "payload/internal.h"
 
 #include "base/input.h"
@@ -9,182 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-
-enum { LAYERS_MAX = 127 }; // the limit of docker's overlay file systems
-
-// docker's media types for the same bytes.
-static const struct {
-    const char *docker, *oci;
-} layer_types[] = {
-    {DOCKER_LAYER ".gzip", OCI_LAYER_GZIP},
-    {DOCKER_LAYER, OCI_LAYER},
-    {DOCKER_LAYER ".zstd", OCI_LAYER_ZSTD},
-    {OCI_LAYER "+gzip", OCI_LAYER "+gzip"},
-    {OCI_LAYER, OCI_LAYER},
-    {OCI_LAYER "+zstd", OCI_LAYER "+zstd"},
-};
-
-static const char *layer_type(const char *name)
-{
-    for (size_t i = 0; name && i < ARRAY_LEN(layer_types); i++)
-        if (!strcmp(name, layer_types[i].docker))
-            return layer_types[i].oci;
-    return NULL;
-}
-
-static const char *text_at(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
-struct base {
-    struct image_source *from;
-    struct store *store;
-};
-
-static int read_manifest(void *context, const char *digest, struct buf *out, struct error **err)
-{
-    return image_source_manifest(((struct base *)context)->from, digest, out, err);
-}
-
-static int read_config(void *context, const char *digest, uint64_t size, struct buf *out,
-                       struct error **err)
-{
-    const struct base *b = context;
-    struct image_blob blob = {.size = size};
-    memcpy(blob.digest, digest, DIGEST_HEX_SIZE);
-    if (size > MANIFEST_LIMIT)
-        return error_user(err, "the config of the base image has %llu bytes",
-                          (unsigned long long)size);
-    if (image_source_blobs(b->from, b->store, &blob, 1, err) < 0)
-        return -1;
-    cleanup_close int fd = store_open_blob(b->store, digest, err);
-    return fd < 0 ? -1 : fd_read_all(fd, "the config of the base image", MANIFEST_LIMIT, out, err);
-}
-
-static json_t *load_manifest(struct store *s, struct image_source *from, const struct arch *arch,
-                             struct error **err)
-{
-    struct base b = {from, s};
-    char digest[DIGEST_HEX_SIZE];
-    const struct oci_reader reader = {read_manifest, read_config, &b};
-    return oci_choose(&reader, arch->oci, digest, err);
-}
-
-static int take_layers(const json_t *manifest, struct payload_layers *out, struct error **err)
-{
-    const json_t *list = json_object_get(manifest, "layers");
-    if (!json_is_array(list))
-        return error_user(err, "the manifest of the base image has no layers: it is of a kind that "
-                               "is not known");
-    if (json_array_size(list) > LAYERS_MAX)
-        return error_user(err, "the base image has %zu layers; no runtime takes more than %d",
-                          json_array_size(list), LAYERS_MAX);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *item = json_array_get(list, i);
-        const char *given = text_at(item, "mediaType"), *type = layer_type(given);
-        struct image_blob blob;
-        if (!type)
-            return error_user(err, "the base image has a layer of type \"%s\", which is not known",
-                              given);
-        if (descriptor_read(item, &blob, err) < 0)
-            return -1;
-        struct payload_layer *l = payload_layers_add(out);
-        memcpy(l->digest, blob.digest, DIGEST_HEX_SIZE);
-        l->size = blob.size;
-        l->media_type = xstrdup(type);
-        l->base = true;
-    }
-    return 0;
-}
-
-// A history may be missing (config.md: optional), but with too few entries other tools would take
-// added layers for the base's: then each layer of the base gets an entry.
-static void complete_history(json_t *config, size_t layers)
-{
-    json_t *history = json_object_get(config, "history");
-    size_t n = 0;
-    for (size_t i = 0; i < json_array_size(history); i++)
-        n += !json_is_true(json_object_get(json_array_get(history, i), "empty_layer"));
-    if (json_is_array(history) && n == layers)
-        return;
-    history = json_array();
-    for (size_t i = 0; i < layers; i++)
-        json_array_append_new(history, json_pack("{s:s}", "created_by", "base image"));
-    json_object_set_new(config, "history", history);
-}
-
-static int check_config(json_t *config, const struct arch *arch, size_t layers, struct error **err)
-{
-    const char *architecture = text_at(config, "architecture"), *os = text_at(config, "os");
-    const json_t *ids = json_object_get(json_object_get(config, "rootfs"), "diff_ids");
-    if (strcmp(os, "linux") != 0 || strcmp(architecture, arch->oci) != 0) {
-        error_user(err, "the base image is for %s/%s, the payload for linux/%s", os, architecture,
-                   arch->oci);
-        return error_hint(err, "--arch says what the payload is for");
-    }
-    if (!json_is_array(ids) || json_array_size(ids) != layers)
-        return error_user(err, "the base image has %zu layers, and its config lists %zu", layers,
-                          json_array_size(ids));
-    complete_history(config, layers);
-    return 0;
-}
-
-static int load_config(struct store *s, const char *digest, json_t **out, struct error **err)
-{
-    cleanup_buf struct buf text = {0};
-    cleanup_close int fd = store_open_blob(s, digest, err);
-    if (fd < 0 || fd_read_all(fd, "the config of the base image", MANIFEST_LIMIT, &text, err) < 0)
-        return -1;
-    *out = payload_json(&text, "the config of the base image", err);
-    return *out ? 0 : -1;
-}
-
-static int load(struct store *s, struct image_source *from, const struct arch *arch,
-                const json_t *manifest, struct payload_image *out, struct error **err)
-{
-    struct image_blob config;
-    if (descriptor_read(json_object_get(manifest, "config"), &config, err) < 0 ||
-        take_layers(manifest, &out->layers, err) < 0)
-        return -1;
-    if (config.size > MANIFEST_LIMIT)
-        return error_user(err, "the config of the base image has %llu bytes",
-                          (unsigned long long)config.size);
-    size_t n = out->layers.n;
-    struct image_blob *blobs = xcalloc(n + 1, sizeof *blobs);
-    for (size_t i = 0; i < n; i++) {
-        memcpy(blobs[i].digest, out->layers.items[i].digest, DIGEST_HEX_SIZE);
-        blobs[i].size = out->layers.items[i].size;
-    }
-    // The config first: an unsuitable base is then rejected early.
-    int result = image_source_blobs(from, s, &config, 1, err);
-    if (!result)
-        result = load_config(s, config.digest, &out->config, err);
-    if (!result)
-        result = check_config(out->config, arch, n, err);
-    if (!result)
-        result = image_source_blobs(from, s, blobs, n, err);
-    free(blobs);
-    return result;
-}
-
-int payload_base_load(struct store *s, const char *base, const struct arch *arch, bool plain_http,
-                      struct payload_image *out, struct error **err)
-{
-    if (!base || !strcmp(base, "scratch")) {
-        out->config =
-            json_pack("{s:s, s:s, s:{}, s:{s:s, s:[]}, s:[]}", "architecture", arch->oci, "os",
-                      "linux", "config", "rootfs", "type", "layers", "diff_ids", "history");
-        return 0;
-    }
-    struct image_source *from = image_source_open(base, plain_http, err);
-    json_t *manifest = from ? load_manifest(s, from, arch, err) : NULL;
-    int result = manifest ? load(s, from, arch, manifest, out, err) : -1;
-    json_decref(manifest);
-    image_source_close(from);
-    return result ? error_wrap(err, "reading the base image") : 0;
-}
 
 // ---- source: a registry, or an OCI image layout (image-layout.md) ----
 
@@ -196,8 +21,8 @@ struct image_source {
     struct registry *registry;
 };
 
-static int bring(struct image_source *s, struct store *store, const struct image_blob *b,
-                 struct error **err)
+static int copy_layout_blob(struct image_source *s, struct store *store, const struct image_blob *b,
+                            struct error **err)
 {
     cleanup_free char *path = xasprintf("%s/blobs/sha256/%s", s->directory, b->digest);
     char digest[DIGEST_HEX_SIZE];
@@ -207,7 +32,7 @@ static int bring(struct image_source *s, struct store *store, const struct image
     if (lstat(path, &st) < 0)
         return error_errno(err, errno, "reading %s", path);
     if (!S_ISREG(st.st_mode))
-        return error_user(err, "%s is no file", path);
+        return error_user(err, "%s is not a file", path);
     if (store_put_file(store, path, digest, &size, err) < 0)
         return -1;
     return strcmp(digest, b->digest) == 0
@@ -216,8 +41,8 @@ static int bring(struct image_source *s, struct store *store, const struct image
                             digest);
 }
 
-static int pull(struct image_source *s, struct store *store, const struct image_blob *want,
-                size_t count, struct error **err)
+static int pull_blobs(struct image_source *s, struct store *store, const struct image_blob *want,
+                      size_t count, struct error **err)
 {
     struct registry_blob *blobs = xcalloc(count + 1, sizeof *blobs);
     struct blob_draft *drafts = xcalloc(count + 1, sizeof *drafts);
@@ -240,16 +65,17 @@ static int pull(struct image_source *s, struct store *store, const struct image_
         else
             result = store_blob_commit(store, &drafts[i], digest, &size, err);
         if (!result && strcmp(digest, want[i].digest) != 0)
-            result =
-                error_user(err, "the blob sha256:%s came as sha256:%s", want[i].digest, digest);
+            result = error_user(err, "the blob sha256:%s was received with the digest sha256:%s",
+                                want[i].digest, digest);
     }
     free(blobs);
     free(drafts);
     return result;
 }
 
-int image_source_blobs(struct image_source *s, struct store *store, const struct image_blob *blobs,
-                       size_t count, struct error **err)
+// Copies blobs into the store, complete and checked; existing ones are skipped.
+static int image_source_blobs(struct image_source *s, struct store *store,
+                              const struct image_blob *blobs, size_t count, struct error **err)
 {
     struct image_blob *missing = xcalloc(count + 1, sizeof *missing);
     size_t n = 0;
@@ -265,9 +91,9 @@ int image_source_blobs(struct image_source *s, struct store *store, const struct
             missing[n++] = blobs[i];
     }
     for (size_t i = 0; s->directory && i < n && !result; i++)
-        result = bring(s, store, &missing[i], err);
+        result = copy_layout_blob(s, store, &missing[i], err);
     if (!s->directory && !result)
-        result = pull(s, store, missing, n, err);
+        result = pull_blobs(s, store, missing, n, err);
     free(missing);
     return result ? error_wrap(err, "%s", s->name) : 0;
 }
@@ -305,7 +131,7 @@ static const json_t *find_image(const struct image_source *s, const json_t *inde
     if (s->image) {
         error_user(err, "%s has no image called %s", s->directory, s->image);
     } else {
-        error_user(err, "%s holds %zu images", s->directory, count);
+        error_user(err, "%s contains %zu images", s->directory, count);
         error_hint(err, "name one: oci:%s:NAME", s->directory);
     }
     return NULL;
@@ -363,7 +189,7 @@ static int check_trust(const struct reference *name, struct error **err)
     if (!keys || name->digest)
         return 0;
     error_user(err,
-               "KBUILD_TRUSTED_KEYS is set, and the image is named by a tag, which nobody signed");
+               "KBUILD_TRUSTED_KEYS is set, but the image is named by a tag, which is not signed");
     return error_hint(err, "name it by its digest: %s/%s@sha256:...", name->registry,
                       name->repository);
 }
@@ -400,4 +226,177 @@ void image_source_close(struct image_source *s)
     free(s->image);
     free(s->name);
     free(s);
+}
+
+// ---- the base image ----
+
+enum { LAYERS_MAX = 127 }; // the limit of docker's overlay file systems
+
+// docker's media types for the same bytes.
+static const struct {
+    const char *docker, *oci;
+} layer_types[] = {
+    {DOCKER_LAYER ".gzip", OCI_LAYER_GZIP},
+    {DOCKER_LAYER, OCI_LAYER},
+    {DOCKER_LAYER ".zstd", OCI_LAYER_ZSTD},
+    {OCI_LAYER "+gzip", OCI_LAYER "+gzip"},
+    {OCI_LAYER, OCI_LAYER},
+    {OCI_LAYER "+zstd", OCI_LAYER "+zstd"},
+};
+
+static const char *layer_type(const char *name)
+{
+    for (size_t i = 0; name && i < ARRAY_LEN(layer_types); i++)
+        if (!strcmp(name, layer_types[i].docker))
+            return layer_types[i].oci;
+    return NULL;
+}
+
+struct base {
+    struct image_source *from;
+    struct store *store;
+};
+
+static int read_manifest(void *context, const char *digest, struct buf *out, struct error **err)
+{
+    return image_source_manifest(((struct base *)context)->from, digest, out, err);
+}
+
+static int read_config(void *context, const char *digest, uint64_t size, struct buf *out,
+                       struct error **err)
+{
+    const struct base *b = context;
+    struct image_blob blob = {.size = size};
+    memcpy(blob.digest, digest, DIGEST_HEX_SIZE);
+    if (size > MANIFEST_LIMIT)
+        return error_user(err, "the config of the base image has %llu bytes",
+                          (unsigned long long)size);
+    if (image_source_blobs(b->from, b->store, &blob, 1, err) < 0)
+        return -1;
+    cleanup_close int fd = store_open_blob(b->store, digest, err);
+    return fd < 0 ? -1 : fd_read_all(fd, "the config of the base image", MANIFEST_LIMIT, out, err);
+}
+
+static json_t *read_base_manifest(struct store *s, struct image_source *from,
+                                  const struct arch *arch, struct error **err)
+{
+    struct base b = {from, s};
+    char digest[DIGEST_HEX_SIZE];
+    const struct oci_reader reader = {read_manifest, read_config, &b};
+    return oci_choose(&reader, arch->oci, digest, err);
+}
+
+static int read_layers(const json_t *manifest, struct payload_layers *out, struct error **err)
+{
+    const json_t *list = json_object_get(manifest, "layers");
+    if (!json_is_array(list))
+        return error_user(
+            err, "the manifest of the base image has no layers: its kind is not supported");
+    if (json_array_size(list) > LAYERS_MAX)
+        return error_user(err, "the base image has %zu layers, but runtimes support at most %d",
+                          json_array_size(list), LAYERS_MAX);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        const char *given = payload_text(item, "mediaType"), *type = layer_type(given);
+        struct image_blob blob;
+        if (!type)
+            return error_user(
+                err, "the base image has a layer of type \"%s\", which is not supported", given);
+        if (descriptor_read(item, &blob, err) < 0)
+            return -1;
+        struct payload_layer *l = payload_layers_add(out);
+        memcpy(l->digest, blob.digest, DIGEST_HEX_SIZE);
+        l->size = blob.size;
+        l->media_type = xstrdup(type);
+        l->base = true;
+    }
+    return 0;
+}
+
+// A history may be missing (config.md: optional), but with too few entries other tools would take
+// added layers for the base's: then each layer of the base gets an entry.
+static void complete_history(json_t *config, size_t layers)
+{
+    json_t *history = json_object_get(config, "history");
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(history); i++)
+        n += !json_is_true(json_object_get(json_array_get(history, i), "empty_layer"));
+    if (json_is_array(history) && n == layers)
+        return;
+    history = json_array();
+    for (size_t i = 0; i < layers; i++)
+        json_array_append_new(history, json_pack("{s:s}", "created_by", "base image"));
+    json_object_set_new(config, "history", history);
+}
+
+static int check_config(json_t *config, const struct arch *arch, size_t layers, struct error **err)
+{
+    const char *architecture = payload_text(config, "architecture"),
+               *os = payload_text(config, "os");
+    const json_t *ids = json_object_get(json_object_get(config, "rootfs"), "diff_ids");
+    if (strcmp(os, "linux") != 0 || strcmp(architecture, arch->oci) != 0) {
+        error_user(err, "the base image is for %s/%s, but the payload is for linux/%s", os,
+                   architecture, arch->oci);
+        return error_hint(err, "--arch sets the architecture of the payload");
+    }
+    if (!json_is_array(ids) || json_array_size(ids) != layers)
+        return error_user(err, "the base image has %zu layers, but its config lists %zu", layers,
+                          json_array_size(ids));
+    complete_history(config, layers);
+    return 0;
+}
+
+static int load_config(struct store *s, const char *digest, json_t **out, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    cleanup_close int fd = store_open_blob(s, digest, err);
+    if (fd < 0 || fd_read_all(fd, "the config of the base image", MANIFEST_LIMIT, &text, err) < 0)
+        return -1;
+    *out = payload_json(&text, "the config of the base image", err);
+    return *out ? 0 : -1;
+}
+
+static int load_image(struct store *s, struct image_source *from, const struct arch *arch,
+                      const json_t *manifest, struct payload_image *out, struct error **err)
+{
+    struct image_blob config;
+    if (descriptor_read(json_object_get(manifest, "config"), &config, err) < 0 ||
+        read_layers(manifest, &out->layers, err) < 0)
+        return -1;
+    if (config.size > MANIFEST_LIMIT)
+        return error_user(err, "the config of the base image has %llu bytes",
+                          (unsigned long long)config.size);
+    size_t n = out->layers.n;
+    struct image_blob *blobs = xcalloc(n + 1, sizeof *blobs);
+    for (size_t i = 0; i < n; i++) {
+        memcpy(blobs[i].digest, out->layers.items[i].digest, DIGEST_HEX_SIZE);
+        blobs[i].size = out->layers.items[i].size;
+    }
+    // The config first: an unsuitable base is then rejected early.
+    int result = image_source_blobs(from, s, &config, 1, err);
+    if (!result)
+        result = load_config(s, config.digest, &out->config, err);
+    if (!result)
+        result = check_config(out->config, arch, n, err);
+    if (!result)
+        result = image_source_blobs(from, s, blobs, n, err);
+    free(blobs);
+    return result;
+}
+
+int payload_base_load(struct store *s, const char *base, const struct arch *arch, bool plain_http,
+                      struct payload_image *out, struct error **err)
+{
+    if (!base || !strcmp(base, "scratch")) {
+        out->config =
+            json_pack("{s:s, s:s, s:{}, s:{s:s, s:[]}, s:[]}", "architecture", arch->oci, "os",
+                      "linux", "config", "rootfs", "type", "layers", "diff_ids", "history");
+        return 0;
+    }
+    struct image_source *from = image_source_open(base, plain_http, err);
+    json_t *manifest = from ? read_base_manifest(s, from, arch, err) : NULL;
+    int result = manifest ? load_image(s, from, arch, manifest, out, err) : -1;
+    json_decref(manifest);
+    image_source_close(from);
+    return result ? error_wrap(err, "reading the base image") : 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Declarations shared by the files of this directory. Not for others.
+// Declarations shared by the files of `kbuild payload`. Not for others.
 #ifndef KBUILD_PAYLOAD_INTERNAL_H
 #define KBUILD_PAYLOAD_INTERNAL_H
 
@@ -12,48 +12,9 @@
 #define PAYLOAD_ROOT "opt/kata-artifacts"
 #define MANIFEST_LIMIT ((size_t)4 << 20)
 
-// A time of the image specification (RFC 3339, UTC); to be freed.
-char *payload_time(int64_t seconds);
-// SOURCE_DATE_EPOCH (reproducible-builds.org), or INT64_MAX if it is not set.
-int payload_epoch(int64_t *out, struct error **err);
-
-// ---- layer.c: digests of files that were hashed before ----
-// A file is identified by its path, inode, size and times; a file changed within the last seconds
-// is not remembered, since it may change again within the same tick.
-struct payload_files {
-    struct store *store;
-    const struct listing_keeper *below; // used first
-};
-// A keeper of listings that also has these digests.
-struct listing_keeper payload_files_open(struct payload_files *f, struct store *s,
-                                         const struct listing_keeper *below);
-int payload_files_remember(struct payload_files *f, const struct merge_plan *plan,
-                           struct error **err);
-
-// ---- layer.c: a tar stream that becomes a layer ----
-enum layer_filter { LAYER_PLAIN, LAYER_GZIP, LAYER_ZSTD };
-struct layer_out;
-// gzip with `threads` threads, which do not affect the bytes.
-struct layer_out *payload_layer_open(int fd, enum layer_filter filter, int64_t epoch,
-                                     unsigned threads, struct error **err);
-// A member below `prefix`, owned by root, without setuid, setgid and sticky bits. Missing
-// directories above it are added, mode 0755. Rejects members that a payload must not have: devices,
-// fifos, sockets, names that mean the removal of a file (".wh.*"), and names that lead through a
-// link or a file.
-int payload_layer_member(struct layer_out *l, const char *prefix, const struct reader_member *m,
-                         struct error **err);
-int payload_layer_data(struct layer_out *l, const void *bytes, size_t length, struct error **err);
-// Ends the stream. diff_id is the digest of the uncompressed tar, *newest the newest time in it.
-int payload_layer_finish(struct layer_out *l, char diff_id[static DIGEST_HEX_SIZE], int64_t *newest,
-                         struct error **err);
-void payload_layer_free(struct layer_out *l); // NULL is allowed
-static inline void payload_layer_free_p(struct layer_out **l)
-{
-    payload_layer_free(*l);
-}
-#define cleanup_layer __attribute__((cleanup(payload_layer_free_p)))
-
 // ---- layer.c: files -> layers in the store ----
+
+enum layer_filter { LAYER_PLAIN, LAYER_GZIP, LAYER_ZSTD };
 struct payload_layer {
     char digest[DIGEST_HEX_SIZE], diff_id[DIGEST_HEX_SIZE];
     uint64_t size;
@@ -91,6 +52,7 @@ int payload_layer_make_texts(struct store *s, const struct layer_text *texts, si
                              struct payload_layer *out, struct error **err);
 
 // ---- base.c ----
+
 struct payload_image {
     json_t *config; // of the base, or empty; extended by the layers
     struct payload_layers layers;
@@ -104,7 +66,8 @@ void payload_image_free(struct payload_image *i);
 int payload_base_load(struct store *s, const char *base, const struct arch *arch, bool plain_http,
                       struct payload_image *out, struct error **err);
 
-// ---- base.c: the source of a base image ----
+// ---- base.c: the source of a base image (here for the fuzzer) ----
+
 struct image_blob {
     char digest[DIGEST_HEX_SIZE];
     uint64_t size;
@@ -114,12 +77,10 @@ struct image_source *image_source_open(const char *name, bool plain_http, struct
 // `digest` NULL: that of the name. The bytes are checked against it.
 int image_source_manifest(struct image_source *s, const char *digest, struct buf *out,
                           struct error **err);
-// Copies them into the store, complete and checked; existing ones are skipped.
-int image_source_blobs(struct image_source *s, struct store *store, const struct image_blob *blobs,
-                       size_t count, struct error **err);
 void image_source_close(struct image_source *s); // NULL is allowed
 
 // ---- arch.c ----
+
 // The architecture of the set in `plan`: from the notes in `directory` (may be NULL) for each
 // tarball, else from the programs inside. Errors: programs for two architectures, `given` (or NULL)
 // against the result, no result. Fills in missing digests of the plan's components.
@@ -130,14 +91,15 @@ int payload_arch_find(struct store *s, struct merge_plan *plan, const char *dire
 enum { PAYLOAD_ARCHES = 4 };
 size_t payload_elf_arch(const void *start, size_t length);
 
-// ---- output.c: manifests ----
+// ---- output.c ----
+
+const char *payload_text(const json_t *object, const char *key); // "" if it is no string
 // The hex digest and size of a descriptor (descriptor.md), or an error.
 int descriptor_read(const json_t *descriptor, struct image_blob *out, struct error **err);
 json_t *payload_json(const struct buf *text, const char *what, struct error **err); // an object
 // Writes config and manifest into the store.
 int payload_image_compose(struct store *s, struct payload_image *i, struct error **err);
 
-// ---- output.c ----
 struct payload_target {
     struct store *store;
     const struct payload_request *request;

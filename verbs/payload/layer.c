@@ -5,20 +5,270 @@
 
 #include "base/digest.h"
 #include "base/file.h"
-#include "pack/reader.h"
 #include "pack/pack.h"
+#include "pack/reader.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #define LAYER_FORMAT "3" // raise it when the same file would give another layer
 
 static const char *const media_types[] = {
     [LAYER_PLAIN] = OCI_LAYER, [LAYER_GZIP] = OCI_LAYER "+gzip", [LAYER_ZSTD] = OCI_LAYER "+zstd"};
+
+// ---- tar ----
+// The bytes of a layer (OCI image specification 1.1, layer.md): a pax tar, hashed, and then
+// compressed: by several threads (gzip.h), or by a second archive of libarchive's raw format, which
+// is only its filter.
+
+enum { BLOCK = 1 << 18, PARENT_MODE = 0755 };
+
+enum place { PLACE_DIRECTORY, PLACE_OTHER }; // kind of a written name
+
+struct layer_writer {
+    struct archive *tar, *filter; // filter is for zstd
+    struct gzip *gzip;            // for gzip
+    struct archive_entry *entry;
+    struct digest_stream *digest; // of the tar
+    struct map places;
+    struct error *failure; // of a callback
+    bool broken;           // no more output
+    int fd;
+    int64_t epoch, newest;
+};
+
+// ---- output: the callbacks hide failures from libarchive, which would leak otherwise ----
+
+static la_ssize_t on_file(struct archive *a, void *context, const void *bytes, size_t length)
+{
+    struct layer_writer *l = context;
+    if (!l->broken && fd_write_all(l->fd, "a layer", bytes, length, &l->failure) < 0)
+        l->broken = true;
+    return (la_ssize_t)length;
+}
+
+static void record_failure(struct layer_writer *l, struct archive *a)
+{
+    const char *why = archive_error_string(a);
+    if (!l->failure)
+        error_user(&l->failure, "compressing a layer: %s", why ? why : "libarchive failed");
+    l->broken = true;
+}
+
+static la_ssize_t on_tar(struct archive *a, void *context, const void *bytes, size_t length)
+{
+    struct layer_writer *l = context;
+    if (l->broken)
+        return (la_ssize_t)length;
+    digest_add(l->digest, bytes, length);
+    if (l->gzip) {
+        if (gzip_add(l->gzip, bytes, length, &l->failure) < 0)
+            l->broken = true;
+        return (la_ssize_t)length;
+    }
+    if (!l->filter)
+        return on_file(a, l, bytes, length);
+    if (archive_write_data(l->filter, bytes, length) != (la_ssize_t)length)
+        record_failure(l, l->filter);
+    return (la_ssize_t)length;
+}
+
+static int check_writer(struct layer_writer *l, bool good, struct error **err)
+{
+    if (good && !l->broken)
+        return 0;
+    if (l->failure) {
+        if (err)
+            *err = steal(l->failure);
+        return -1;
+    }
+    const char *why = archive_error_string(l->tar);
+    return error_user(err, "writing a layer: %s", why ? why : "libarchive failed");
+}
+
+// ---- opening ----
+
+// NULL is allowed.
+static void layer_writer_free(struct layer_writer *l)
+{
+    if (!l)
+        return;
+    l->broken = true; // libarchive writes an end that is not needed
+    if (l->tar)
+        archive_write_free(l->tar);
+    if (l->filter)
+        archive_write_free(l->filter);
+    gzip_free(l->gzip);
+    archive_entry_free(l->entry);
+    if (l->digest)
+        digest_end(l->digest, (char[DIGEST_HEX_SIZE]){0});
+    map_free(&l->places);
+    error_free(l->failure);
+    free(l);
+}
+
+static void layer_writer_free_p(struct layer_writer **l)
+{
+    layer_writer_free(*l);
+}
+#define cleanup_layer_writer __attribute__((cleanup(layer_writer_free_p)))
+
+static bool open_zstd(struct layer_writer *l)
+{
+    struct archive *a = l->filter = archive_write_new();
+    if (!a || archive_write_set_format_raw(a) != ARCHIVE_OK ||
+        archive_write_add_filter_zstd(a) != ARCHIVE_OK ||
+        archive_write_set_filter_option(a, "zstd", "compression-level", "3") != ARCHIVE_OK ||
+        archive_write_set_bytes_per_block(a, BLOCK) != ARCHIVE_OK ||
+        archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
+        archive_write_open(a, l, NULL, on_file, NULL) != ARCHIVE_OK)
+        return false;
+    archive_entry_clear(l->entry);
+    archive_entry_set_pathname(l->entry, "layer");
+    archive_entry_set_filetype(l->entry, AE_IFREG);
+    return archive_write_header(a, l->entry) == ARCHIVE_OK;
+}
+
+static bool open_tar(struct layer_writer *l)
+{
+    // Names are UTF-8 (the callers set the locale); libarchive marks other names
+    // (hdrcharset=BINARY, pax).
+    struct archive *a = l->tar = archive_write_new();
+    return a && archive_write_set_format_pax_restricted(a) == ARCHIVE_OK &&
+           archive_write_set_bytes_per_block(a, BLOCK) == ARCHIVE_OK &&
+           archive_write_set_bytes_in_last_block(a, 512) == ARCHIVE_OK &&
+           archive_write_open(a, l, NULL, on_tar, NULL) == ARCHIVE_OK;
+}
+
+// gzip with `threads` threads, which do not affect the bytes.
+static struct layer_writer *layer_writer_open(int fd, enum layer_filter filter, int64_t epoch,
+                                              unsigned threads, struct error **err)
+{
+    struct layer_writer *l = xcalloc(1, sizeof *l);
+    l->fd = fd;
+    l->epoch = epoch;
+    l->digest = digest_begin();
+    l->entry = archive_entry_new();
+    if (filter == LAYER_GZIP)
+        l->gzip = gzip_begin(fd, threads);
+    if (l->entry && (filter != LAYER_ZSTD || open_zstd(l)) && open_tar(l))
+        return l;
+    error_user(err, "this libarchive cannot write a layer");
+    layer_writer_free(l);
+    return NULL;
+}
+
+// ---- members ----
+
+static int write_header(struct layer_writer *l, const char *path, const struct reader_member *m,
+                        const char *link, struct error **err)
+{
+    int64_t time = clamp_time(m->mtime, l->epoch);
+    archive_entry_clear(l->entry);
+    archive_entry_copy_pathname(l->entry, path);
+    archive_entry_set_mode(l->entry, (mode_t)(m->mode & (S_IFMT | 0777)));
+    archive_entry_set_mtime(l->entry, time, 0);
+    archive_entry_set_size(l->entry, S_ISREG(m->mode) && !m->hardlink ? (la_int64_t)m->size : 0);
+    if (m->hardlink)
+        archive_entry_copy_hardlink(l->entry, link);
+    else if (link)
+        archive_entry_copy_symlink(l->entry, link);
+    if (m->attributes)
+        attributes_to_entry(m->attributes, l->entry);
+    if (time > l->newest)
+        l->newest = time;
+    int r = archive_write_header(l->tar, l->entry);
+    return check_writer(l, r == ARCHIVE_OK || r == ARCHIVE_WARN, err);
+}
+
+// Writes the missing directories above `path`.
+static int write_parents(struct layer_writer *l, const char *path, struct error **err)
+{
+    static const struct reader_member parent = {.mode = S_IFDIR | PARENT_MODE};
+    for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+        cleanup_free char *name = xstrndup(path, (size_t)(slash - path));
+        const size_t *place = map_find(&l->places, name);
+        if (place && *place == PLACE_DIRECTORY)
+            continue;
+        if (place)
+            return error_user(err, "its path goes through %s, which is not a directory", name);
+        map_put(&l->places, name, PLACE_DIRECTORY);
+        if (write_header(l, name, &parent, NULL, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int check_member(const struct layer_writer *l, const char *path,
+                        const struct reader_member *m, struct error **err)
+{
+    for (const unsigned char *c = (const unsigned char *)path; *c; c++)
+        if (*c < ' ' || *c == 0x7f || (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0))
+            return error_user(
+                err, "its name has a control character, which is not allowed in a payload");
+    if (starts_with(path_base(path), ".wh."))
+        return error_user(err, "a name that begins with .wh. means the removal of a file in an "
+                               "image");
+    if (!S_ISREG(m->mode) && !S_ISDIR(m->mode) && !S_ISLNK(m->mode))
+        return error_user(err, "devices, fifos and sockets are not allowed in a payload");
+    if (S_ISREG(m->mode) && !m->size_known)
+        return error_user(
+            err, "its size is not known in advance: it is in an archive that is not a tar");
+    const size_t *place = map_find(&l->places, path);
+    bool again = place && *place == PLACE_DIRECTORY && S_ISDIR(m->mode);
+    return !place || again ? 0 : error_user(err, "it exists twice");
+}
+
+// A member below `prefix`, owned by root, without setuid, setgid and sticky bits. Missing
+// directories above it are added, mode 0755. Rejects members that a payload must not have: devices,
+// fifos, sockets, names that mean the removal of a file (".wh.*"), and names that lead through a
+// link or a file.
+static int layer_writer_member(struct layer_writer *l, const char *prefix,
+                               const struct reader_member *m, struct error **err)
+{
+    cleanup_free char *path = *m->path ? xasprintf("%s/%s", prefix, m->path) : xstrdup(prefix);
+    cleanup_free char *target = m->hardlink ? xasprintf("%s/%s", prefix, m->link) : NULL;
+    if (check_member(l, path, m, err) < 0 || write_parents(l, path, err) < 0)
+        return -1;
+    if (S_ISDIR(m->mode) && map_find(&l->places, path))
+        return 0; // a merged archive has those of all components; the first one is used
+    if (m->hardlink) {
+        const size_t *place = map_find(&l->places, target);
+        if (!place || *place == PLACE_DIRECTORY)
+            return error_user(err, "it is a hard link to a file that does not exist: %s", m->link);
+    }
+    map_put(&l->places, path, S_ISDIR(m->mode) ? PLACE_DIRECTORY : PLACE_OTHER);
+    return write_header(l, path, m, target ? target : m->link, err);
+}
+
+static int layer_writer_data(struct layer_writer *l, const void *bytes, size_t length,
+                             struct error **err)
+{
+    la_ssize_t n = archive_write_data(l->tar, bytes, length);
+    if (n >= 0 && (size_t)n != length)
+        return error_user(err, "it has more bytes than its header announces");
+    return check_writer(l, n >= 0, err);
+}
+
+// Ends the stream. diff_id is the digest of the uncompressed tar, *newest the newest time in it.
+static int layer_writer_finish(struct layer_writer *l, char diff_id[static DIGEST_HEX_SIZE],
+                               int64_t *newest, struct error **err)
+{
+    if (check_writer(l, archive_write_close(l->tar) == ARCHIVE_OK, err) < 0)
+        return -1;
+    if (l->filter && archive_write_close(l->filter) != ARCHIVE_OK)
+        record_failure(l, l->filter);
+    if (l->gzip && !l->broken && gzip_end(l->gzip, &l->failure) < 0)
+        l->broken = true;
+    if (check_writer(l, true, err) < 0)
+        return -1;
+    digest_end(steal(l->digest), diff_id);
+    *newest = l->newest;
+    return 0;
+}
 
 struct payload_layer *payload_layers_add(struct payload_layers *l)
 {
@@ -50,7 +300,8 @@ static void layer_key(const struct layer_source *from, enum layer_filter filter,
 }
 
 // 1 if the store has this layer.
-static int recall(struct store *s, const char *key, struct payload_layer *out, struct error **err)
+static int find_known_layer(struct store *s, const char *key, struct payload_layer *out,
+                            struct error **err)
 {
     struct error *why = NULL;
     json_t *record = store_action_get(s, key, &why);
@@ -77,8 +328,8 @@ static int recall(struct store *s, const char *key, struct payload_layer *out, s
     return has;
 }
 
-static int remember(struct store *s, const char *key, const struct layer_source *from,
-                    const struct payload_layer *l, struct error **err)
+static int record_layer(struct store *s, const char *key, const struct layer_source *from,
+                        const struct payload_layer *l, struct error **err)
 {
     json_t *record = json_pack("{s:s, s:s, s:s, s:I, s:[{s:s, s:s, s:s, s:I}]}", "node",
                                "payload layer", "file", from->digest, "diff_id", l->diff_id,
@@ -91,12 +342,12 @@ static int remember(struct store *s, const char *key, const struct layer_source 
 
 // ---- making a layer ----
 
-static int on_content(void *context, const void *bytes, size_t length, struct error **err)
+static int add_content(void *context, const void *bytes, size_t length, struct error **err)
 {
-    return payload_layer_data(context, bytes, length, err);
+    return layer_writer_data(context, bytes, length, err);
 }
 
-static int copy_members(struct layer_out *l, const struct layer_source *from, struct error **err)
+static int copy_members(struct layer_writer *l, const struct layer_source *from, struct error **err)
 {
     WITH_UTF8_NAMES;
     cleanup_reader struct reader *reader = reader_open(from->fd, from->name, from->max_bytes, err);
@@ -106,8 +357,8 @@ static int copy_members(struct layer_out *l, const struct layer_source *from, st
     int more;
     while ((more = reader_next(reader, &m, err)) > 0) {
         bool content = S_ISREG(m.mode) && !m.hardlink;
-        if (payload_layer_member(l, PAYLOAD_ROOT, &m, err) < 0 ||
-            (content && reader_content(reader, on_content, l, err) < 0))
+        if (layer_writer_member(l, PAYLOAD_ROOT, &m, err) < 0 ||
+            (content && reader_content(reader, add_content, l, err) < 0))
             return reader_wrap(reader, err);
         reader_progress(reader, "making a layer");
     }
@@ -115,7 +366,7 @@ static int copy_members(struct layer_out *l, const struct layer_source *from, st
 }
 
 // The file's time is that of its build, and no property of its content: it is not written.
-static int copy_file(struct layer_out *l, const struct layer_source *from, struct error **err)
+static int copy_file(struct layer_writer *l, const struct layer_source *from, struct error **err)
 {
     struct stat st;
     if (fstat(from->fd, &st) < 0)
@@ -124,7 +375,7 @@ static int copy_file(struct layer_out *l, const struct layer_source *from, struc
                               .mode = S_IFREG | 0644,
                               .size = (uint64_t)st.st_size,
                               .size_known = true};
-    if (payload_layer_member(l, PAYLOAD_ROOT, &m, err) < 0)
+    if (layer_writer_member(l, PAYLOAD_ROOT, &m, err) < 0)
         return error_wrap(err, "%s", from->name);
     cleanup_free char *chunk = xmalloc(1 << 18);
     for (off_t at = 0;;) {
@@ -132,33 +383,34 @@ static int copy_file(struct layer_out *l, const struct layer_source *from, struc
         if (n < 0)
             return error_errno(err, errno, "reading %s", from->name);
         if (n == 0)
-            return at == st.st_size
-                       ? 0
-                       : error_user(err, "%s was changed while it was read", from->name);
+            return at == st.st_size ? 0
+                                    : error_user(err, "%s changed while it was read", from->name);
         at += n;
-        if (payload_layer_data(l, chunk, (size_t)n, err) < 0)
+        if (layer_writer_data(l, chunk, (size_t)n, err) < 0)
             return error_wrap(err, "%s", from->name);
     }
 }
 
-typedef int fill_layer(struct layer_out *l, const void *context, struct error **err);
+typedef int fill_layer(struct layer_writer *l, const void *context, struct error **err);
 
-static int make(struct store *s, fill_layer *fill, const void *context, enum layer_filter filter,
-                int64_t epoch, unsigned threads, struct payload_layer *out, struct error **err)
+static int make_layer(struct store *s, fill_layer *fill, const void *context,
+                      enum layer_filter filter, int64_t epoch, unsigned threads,
+                      struct payload_layer *out, struct error **err)
 {
     struct blob_draft draft = {.fd = -1};
     if (store_blob_begin(s, &draft, err) < 0)
         return -1;
-    cleanup_layer struct layer_out *l = payload_layer_open(draft.fd, filter, epoch, threads, err);
+    cleanup_layer_writer struct layer_writer *l =
+        layer_writer_open(draft.fd, filter, epoch, threads, err);
     if (!l || fill(l, context, err) < 0 ||
-        payload_layer_finish(l, out->diff_id, &out->newest, err) < 0) {
+        layer_writer_finish(l, out->diff_id, &out->newest, err) < 0) {
         store_blob_abandon(&draft);
         return -1;
     }
     return store_blob_commit(s, &draft, out->digest, &out->size, err);
 }
 
-static int fill_from(struct layer_out *l, const void *context, struct error **err)
+static int fill_from(struct layer_writer *l, const void *context, struct error **err)
 {
     const struct layer_source *from = context;
     return from->path ? copy_file(l, from, err) : copy_members(l, from, err);
@@ -169,11 +421,11 @@ int payload_layer_make(struct store *s, const struct layer_source *from, enum la
 {
     char key[DIGEST_HEX_SIZE];
     layer_key(from, filter, epoch, key);
-    int known = recall(s, key, out, err);
+    int known = find_known_layer(s, key, out, err);
     if (known < 0)
         return -1;
-    if (!known && (make(s, fill_from, from, filter, epoch, from->threads, out, err) < 0 ||
-                   remember(s, key, from, out, err) < 0))
+    if (!known && (make_layer(s, fill_from, from, filter, epoch, from->threads, out, err) < 0 ||
+                   record_layer(s, key, from, out, err) < 0))
         return -1;
     out->media_type = xstrdup(media_types[filter]);
     out->made_of = xstrdup(from->name);
@@ -187,7 +439,7 @@ struct texts {
     size_t n;
 };
 
-static int fill_texts(struct layer_out *l, const void *context, struct error **err)
+static int fill_texts(struct layer_writer *l, const void *context, struct error **err)
 {
     WITH_UTF8_NAMES;
     const struct texts *t = context;
@@ -195,8 +447,8 @@ static int fill_texts(struct layer_out *l, const void *context, struct error **e
         const struct layer_text *text = &t->items[i];
         struct reader_member m = {
             .path = text->path, .mode = S_IFREG | 0644, .size = text->length, .size_known = true};
-        if (payload_layer_member(l, PAYLOAD_ROOT, &m, err) < 0 ||
-            (text->length && payload_layer_data(l, text->bytes, text->length, err) < 0))
+        if (layer_writer_member(l, PAYLOAD_ROOT, &m, err) < 0 ||
+            (text->length && layer_writer_data(l, text->bytes, text->length, err) < 0))
             return -1;
     }
     return 0;
@@ -207,335 +459,9 @@ int payload_layer_make_texts(struct store *s, const struct layer_text *texts, si
                              struct payload_layer *out, struct error **err)
 {
     struct texts t = {texts, count};
-    if (make(s, fill_texts, &t, filter, INT64_MAX, 1, out, err) < 0)
+    if (make_layer(s, fill_texts, &t, filter, INT64_MAX, 1, out, err) < 0)
         return -1;
     out->media_type = xstrdup(media_types[filter]);
     out->made_of = xstrdup(made_of);
-    return 0;
-}
-
-// ---- tar ----
-// The bytes of a layer (OCI image specification 1.1, layer.md): a pax tar, hashed, and then
-// compressed: by several threads (gzip.h), or by a second archive of libarchive's raw format, which
-// is only its filter.
-
-enum { BLOCK = 1 << 18, PARENT_MODE = 0755 };
-
-enum place { PLACE_DIRECTORY, PLACE_OTHER }; // kind of a written name
-
-struct layer_out {
-    struct archive *tar, *filter; // filter is for zstd
-    struct gzip *gzip;            // for gzip
-    struct archive_entry *entry;
-    struct digest_stream *digest; // of the tar
-    struct map places;
-    struct error *failure; // of a callback
-    bool broken;           // no more output
-    int fd;
-    int64_t epoch, newest;
-};
-
-// ---- output: the callbacks hide failures from libarchive, which would leak otherwise ----
-
-static la_ssize_t on_file(struct archive *a, void *context, const void *bytes, size_t length)
-{
-    struct layer_out *l = context;
-    if (!l->broken && fd_write_all(l->fd, "a layer", bytes, length, &l->failure) < 0)
-        l->broken = true;
-    return (la_ssize_t)length;
-}
-
-static void failed(struct layer_out *l, struct archive *a)
-{
-    const char *why = archive_error_string(a);
-    if (!l->failure)
-        error_user(&l->failure, "compressing a layer: %s", why ? why : "libarchive failed");
-    l->broken = true;
-}
-
-static la_ssize_t on_tar(struct archive *a, void *context, const void *bytes, size_t length)
-{
-    struct layer_out *l = context;
-    if (l->broken)
-        return (la_ssize_t)length;
-    digest_add(l->digest, bytes, length);
-    if (l->gzip) {
-        if (gzip_add(l->gzip, bytes, length, &l->failure) < 0)
-            l->broken = true;
-        return (la_ssize_t)length;
-    }
-    if (!l->filter)
-        return on_file(a, l, bytes, length);
-    if (archive_write_data(l->filter, bytes, length) != (la_ssize_t)length)
-        failed(l, l->filter);
-    return (la_ssize_t)length;
-}
-
-static int check(struct layer_out *l, bool good, struct error **err)
-{
-    if (good && !l->broken)
-        return 0;
-    if (l->failure) {
-        if (err)
-            *err = steal(l->failure);
-        return -1;
-    }
-    const char *why = archive_error_string(l->tar);
-    return error_user(err, "writing a layer: %s", why ? why : "libarchive failed");
-}
-
-// ---- opening ----
-
-static bool open_zstd(struct layer_out *l)
-{
-    struct archive *a = l->filter = archive_write_new();
-    if (!a || archive_write_set_format_raw(a) != ARCHIVE_OK ||
-        archive_write_add_filter_zstd(a) != ARCHIVE_OK ||
-        archive_write_set_filter_option(a, "zstd", "compression-level", "3") != ARCHIVE_OK ||
-        archive_write_set_bytes_per_block(a, BLOCK) != ARCHIVE_OK ||
-        archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
-        archive_write_open(a, l, NULL, on_file, NULL) != ARCHIVE_OK)
-        return false;
-    archive_entry_clear(l->entry);
-    archive_entry_set_pathname(l->entry, "layer");
-    archive_entry_set_filetype(l->entry, AE_IFREG);
-    return archive_write_header(a, l->entry) == ARCHIVE_OK;
-}
-
-static bool open_tar(struct layer_out *l)
-{
-    // Names are UTF-8 (the callers set the locale); libarchive marks other names
-    // (hdrcharset=BINARY, pax).
-    struct archive *a = l->tar = archive_write_new();
-    return a && archive_write_set_format_pax_restricted(a) == ARCHIVE_OK &&
-           archive_write_set_bytes_per_block(a, BLOCK) == ARCHIVE_OK &&
-           archive_write_set_bytes_in_last_block(a, 512) == ARCHIVE_OK &&
-           archive_write_open(a, l, NULL, on_tar, NULL) == ARCHIVE_OK;
-}
-
-struct layer_out *payload_layer_open(int fd, enum layer_filter filter, int64_t epoch,
-                                     unsigned threads, struct error **err)
-{
-    struct layer_out *l = xcalloc(1, sizeof *l);
-    l->fd = fd;
-    l->epoch = epoch;
-    l->digest = digest_begin();
-    l->entry = archive_entry_new();
-    if (filter == LAYER_GZIP)
-        l->gzip = gzip_begin(fd, threads);
-    if (l->entry && (filter != LAYER_ZSTD || open_zstd(l)) && open_tar(l))
-        return l;
-    error_user(err, "this libarchive can't write a layer");
-    payload_layer_free(l);
-    return NULL;
-}
-
-// ---- members ----
-
-static int write_header(struct layer_out *l, const char *path, const struct reader_member *m,
-                        const char *link, struct error **err)
-{
-    int64_t time = clamp_time(m->mtime, l->epoch);
-    archive_entry_clear(l->entry);
-    archive_entry_copy_pathname(l->entry, path);
-    archive_entry_set_mode(l->entry, (mode_t)(m->mode & (S_IFMT | 0777)));
-    archive_entry_set_mtime(l->entry, time, 0);
-    archive_entry_set_size(l->entry, S_ISREG(m->mode) && !m->hardlink ? (la_int64_t)m->size : 0);
-    if (m->hardlink)
-        archive_entry_copy_hardlink(l->entry, link);
-    else if (link)
-        archive_entry_copy_symlink(l->entry, link);
-    if (m->attributes)
-        attributes_to_entry(m->attributes, l->entry);
-    if (time > l->newest)
-        l->newest = time;
-    int r = archive_write_header(l->tar, l->entry);
-    return check(l, r == ARCHIVE_OK || r == ARCHIVE_WARN, err);
-}
-
-// Writes the missing directories above `path`.
-static int write_parents(struct layer_out *l, const char *path, struct error **err)
-{
-    static const struct reader_member parent = {.mode = S_IFDIR | PARENT_MODE};
-    for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
-        cleanup_free char *name = xstrndup(path, (size_t)(slash - path));
-        const size_t *place = map_find(&l->places, name);
-        if (place && *place == PLACE_DIRECTORY)
-            continue;
-        if (place)
-            return error_user(err, "its name leads through %s, which is no directory", name);
-        map_put(&l->places, name, PLACE_DIRECTORY);
-        if (write_header(l, name, &parent, NULL, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int check_member(const struct layer_out *l, const char *path, const struct reader_member *m,
-                        struct error **err)
-{
-    for (const unsigned char *c = (const unsigned char *)path; *c; c++)
-        if (*c < ' ' || *c == 0x7f || (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0))
-            return error_user(err, "its name has a control character, which has no place in a "
-                                   "payload");
-    if (starts_with(path_base(path), ".wh."))
-        return error_user(err, "a name that begins with .wh. means the removal of a file in an "
-                               "image");
-    if (!S_ISREG(m->mode) && !S_ISDIR(m->mode) && !S_ISLNK(m->mode))
-        return error_user(err, "it is a device, fifo or socket, which have no place in a payload");
-    if (S_ISREG(m->mode) && !m->size_known)
-        return error_user(err, "its size is not known beforehand: it is in an archive of another "
-                               "kind than tar");
-    const size_t *place = map_find(&l->places, path);
-    bool again = place && *place == PLACE_DIRECTORY && S_ISDIR(m->mode);
-    return !place || again ? 0 : error_user(err, "it is there twice");
-}
-
-int payload_layer_member(struct layer_out *l, const char *prefix, const struct reader_member *m,
-                         struct error **err)
-{
-    cleanup_free char *path = *m->path ? xasprintf("%s/%s", prefix, m->path) : xstrdup(prefix);
-    cleanup_free char *target = m->hardlink ? xasprintf("%s/%s", prefix, m->link) : NULL;
-    if (check_member(l, path, m, err) < 0 || write_parents(l, path, err) < 0)
-        return -1;
-    if (S_ISDIR(m->mode) && map_find(&l->places, path))
-        return 0; // a merged archive has those of all components; the first one is used
-    if (m->hardlink) {
-        const size_t *place = map_find(&l->places, target);
-        if (!place || *place == PLACE_DIRECTORY)
-            return error_user(err, "it is a hard link to what is not there: %s", m->link);
-    }
-    map_put(&l->places, path, S_ISDIR(m->mode) ? PLACE_DIRECTORY : PLACE_OTHER);
-    return write_header(l, path, m, target ? target : m->link, err);
-}
-
-int payload_layer_data(struct layer_out *l, const void *bytes, size_t length, struct error **err)
-{
-    la_ssize_t n = archive_write_data(l->tar, bytes, length);
-    if (n >= 0 && (size_t)n != length)
-        return error_user(err, "it has more bytes than its header says");
-    return check(l, n >= 0, err);
-}
-
-int payload_layer_finish(struct layer_out *l, char diff_id[static DIGEST_HEX_SIZE], int64_t *newest,
-                         struct error **err)
-{
-    if (check(l, archive_write_close(l->tar) == ARCHIVE_OK, err) < 0)
-        return -1;
-    if (l->filter && archive_write_close(l->filter) != ARCHIVE_OK)
-        failed(l, l->filter);
-    if (l->gzip && !l->broken && gzip_end(l->gzip, &l->failure) < 0)
-        l->broken = true;
-    if (check(l, true, err) < 0)
-        return -1;
-    digest_end(steal(l->digest), diff_id);
-    *newest = l->newest;
-    return 0;
-}
-
-void payload_layer_free(struct layer_out *l)
-{
-    if (!l)
-        return;
-    l->broken = true; // libarchive writes an end that is not needed
-    if (l->tar)
-        archive_write_free(l->tar);
-    if (l->filter)
-        archive_write_free(l->filter);
-    gzip_free(l->gzip);
-    archive_entry_free(l->entry);
-    if (l->digest)
-        digest_end(l->digest, (char[DIGEST_HEX_SIZE]){0});
-    map_free(&l->places);
-    error_free(l->failure);
-    free(l);
-}
-
-// ---- files ----
-// Remembers the digests of tarballs by path, inode, size and times, so that they are not hashed
-// again.
-
-enum { SETTLED_SECONDS = 2 };
-
-static int file_key(int fd, const char *path, bool *settled, char key[static DIGEST_HEX_SIZE])
-{
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return -1;
-    cleanup_free char *absolute = path_absolute(path);
-    cleanup_free char *text = xasprintf(
-        "kbuild file 1\npath %s\ninode %llu %llu\nsize %lld\nmodified %lld.%09ld\nchanged "
-        "%lld.%09ld\n",
-        absolute, (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
-        (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
-        (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
-    digest_bytes(text, strlen(text), key);
-    time_t now = time(NULL);
-    *settled =
-        st.st_mtim.tv_sec < now - SETTLED_SECONDS && st.st_ctim.tv_sec < now - SETTLED_SECONDS;
-    return 0;
-}
-
-static int known(void *context, int fd, const char *path, char digest[static DIGEST_HEX_SIZE],
-                 struct error **err)
-{
-    struct payload_files *f = context;
-    char key[DIGEST_HEX_SIZE];
-    bool settled;
-    int found = f->below->known(f->below->context, fd, path, digest, err);
-    if (found || file_key(fd, path, &settled, key) < 0)
-        return found;
-    struct error *ignored = NULL; // then it is hashed
-    json_t *record = store_action_get(f->store, key, &ignored);
-    error_free(ignored);
-    const char *hex = json_string_value(json_object_get(record, "file"));
-    if (hex && digest_is_hex(hex)) {
-        memcpy(digest, hex, DIGEST_HEX_SIZE);
-        found = 1;
-    }
-    json_decref(record);
-    return found;
-}
-
-static int get(void *context, const char *digest, struct listing *out, struct error **err)
-{
-    const struct payload_files *f = context;
-    return f->below->get(f->below->context, digest, out, err);
-}
-
-static int put(void *context, const char *digest, const struct listing *listing, struct error **err)
-{
-    const struct payload_files *f = context;
-    return f->below->put(f->below->context, digest, listing, err);
-}
-
-struct listing_keeper payload_files_open(struct payload_files *f, struct store *s,
-                                         const struct listing_keeper *below)
-{
-    *f = (struct payload_files){s, below};
-    return (struct listing_keeper){f, known, get, put};
-}
-
-int payload_files_remember(struct payload_files *f, const struct merge_plan *plan,
-                           struct error **err)
-{
-    for (size_t i = 0; i < plan->n; i++) {
-        const struct component *c = &plan->components[i];
-        char key[DIGEST_HEX_SIZE];
-        bool settled;
-        if (!c->digest[0] || file_key(c->fd, c->path, &settled, key) < 0 || !settled)
-            continue;
-        json_t *record = store_action_get(f->store, key, NULL);
-        const char *hex = json_string_value(json_object_get(record, "file"));
-        int result = 0;
-        if (!hex || strcmp(hex, c->digest) != 0) {
-            json_decref(record);
-            record = json_pack("{s:s, s:s, s:[]}", "node", "file", "file", c->digest, "outputs");
-            result = store_action_put(f->store, key, record, err);
-        }
-        json_decref(record);
-        if (result < 0)
-            return -1;
-    }
     return 0;
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Implements `kbuild payload push`: collects the components, makes their layers, puts them on a
 // base, and delivers the image.
-#include "graph/release_version.h"
+#include "graph/job.h"
 #include "payload/internal.h"
 
-#include "release/merge.h"
+#include "release/release.h"
 #include "store/tarball_listings.h"
 
 #include "base/error.h"
 #include "base/process.h"
-#include "pack/reader.h"
 #include "pack/merge_plan.h"
+#include "pack/reader.h"
 #include "registry/registry.h"
 #include "store/store.h"
 
@@ -18,11 +18,13 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 // For each xz stream that is decoded; with blocks compressed in parallel the total is below 64 MB.
 enum { DECODER_MEMORY = 16 << 20 };
 
-struct pushing {
+struct push_run {
     const struct payload_request *r;
     struct store *store;
     int64_t epoch;
@@ -36,7 +38,8 @@ struct pushing {
     struct payload_image image;
 };
 
-int payload_epoch(int64_t *out, struct error **err)
+// SOURCE_DATE_EPOCH (reproducible-builds.org), or INT64_MAX if it is not set.
+static int read_epoch(int64_t *out, struct error **err)
 {
     const char *text = getenv("SOURCE_DATE_EPOCH");
     char *end = NULL;
@@ -44,8 +47,8 @@ int payload_epoch(int64_t *out, struct error **err)
     *out = text && *text ? strtoll(text, &end, 10) : INT64_MAX;
     if (!text || !*text || (!errno && !*end && *out >= 0))
         return 0;
-    error_user(err, "SOURCE_DATE_EPOCH is '%s'", text);
-    return error_hint(err, "it is a number of seconds since 1970");
+    error_user(err, "SOURCE_DATE_EPOCH has the value '%s'", text);
+    return error_hint(err, "it must be a number of seconds since 1970");
 }
 
 // ---- names ----
@@ -60,8 +63,8 @@ static char *head_commit(const char *versions_yaml, struct error **err)
     struct process p = {.argv = argv, .input = -1};
     cleanup_buf struct buf text = {0};
     if (process_run(&p, &text, err) < 0) {
-        error_wrap(err, "asking git for the commit that upstream's tag names");
-        error_hint(err, "--commit=ID says it");
+        error_wrap(err, "asking git for the commit in upstream's tag");
+        error_hint(err, "give it with --commit=ID");
         return NULL;
     }
     while (text.len && text.data[text.len - 1] == '\n')
@@ -77,20 +80,20 @@ static int check_tag(const char *tag, struct error **err)
     size_t n = strlen(tag);
     if (n && n <= 128 && strspn(tag, allowed) == n && *tag != '.' && *tag != '-')
         return 0;
-    error_user(err, "\"%s\" can't be a tag", tag);
+    error_user(err, "\"%s\" is not a valid tag", tag);
     return error_hint(err, "a tag is at most 128 letters, digits, '_', '.' and '-', and does not "
                            "begin with '.' or '-'");
 }
 
 // Upstream's tag: kata-containers-<commit>-<arch>, with Go's names for x86_64 and, from 3.30.0 on,
 // for aarch64, else as uname -m says.
-static const char *tag_arch(const struct pushing *p)
+static const char *tag_arch(const struct push_run *p)
 {
     bool x86 = !strcmp(p->arch->name, "x86_64"), arm = !strcmp(p->arch->name, "aarch64");
     return x86 || (arm && !version_before(p->version, 3, 30)) ? p->arch->oci : p->arch->name;
 }
 
-static int name_tags(struct pushing *p, struct error **err)
+static int name_tags(struct push_run *p, struct error **err)
 {
     const struct payload_request *r = p->r;
     cleanup_free char *commit = r->commit ? xstrdup(r->commit) : head_commit(r->versions_yaml, err);
@@ -108,13 +111,13 @@ static int name_tags(struct pushing *p, struct error **err)
 }
 
 // "oci:DIR[:NAME]", "oci-archive:FILE[:NAME]", as in other tools.
-static int read_output(struct pushing *p, struct error **err)
+static int parse_output(struct push_run *p, struct error **err)
 {
     const char *text = p->r->output, *colon = text ? strchr(text, ':') : NULL;
     if (!text)
         return 0;
     if (!colon || !colon[1] || (!starts_with(text, "oci:") && !starts_with(text, "oci-archive:"))) {
-        error_set(err, ERROR_USAGE, "--output=%s is neither a layout nor an archive", text);
+        error_set(err, ERROR_USAGE, "--output=%s names neither a layout nor an archive", text);
         return error_hint(err, "--output=oci:DIR or --output=oci-archive:FILE");
     }
     p->output = xstrdup(colon + 1);
@@ -129,28 +132,124 @@ static int read_output(struct pushing *p, struct error **err)
 }
 
 // Rejects all invalid input before anything is made.
-static int check_request(struct pushing *p, struct error **err)
+static int check_request(struct push_run *p, struct error **err)
 {
     const struct payload_request *r = p->r;
     if (r->shim_components && r->layout != PAYLOAD_COMPONENTS)
         return error_set(err, ERROR_USAGE, "shim-components.json belongs to --layout=components");
     if (r->output)
-        return read_output(p, err);
+        return parse_output(p, err);
     struct reference to = {0};
     if (reference_parse(r->repository, &to, err) < 0)
         return -1;
     int result = 0;
     if (to.tag || to.digest) {
         result = error_set(err, ERROR_USAGE, "%s has a tag or digest already", r->repository);
-        error_hint(err, "write the tag as a word of its own: REGISTRY/REPOSITORY TAG");
+        error_hint(err, "give the tag as a separate word: REGISTRY/REPOSITORY TAG");
     }
     reference_free(&to);
     return result;
 }
 
+// ---- digests of tarballs that were hashed before ----
+// A file is identified by its path, inode, size and times; a file changed within the last seconds
+// is not remembered, since it may change again within the same tick.
+
+struct known_files {
+    struct store *store;
+    const struct listing_keeper *below; // used first
+};
+
+enum { SETTLED_SECONDS = 2 };
+
+static int file_key(int fd, const char *path, bool *settled, char key[static DIGEST_HEX_SIZE])
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -1;
+    cleanup_free char *absolute = path_absolute(path);
+    cleanup_free char *text = xasprintf(
+        "kbuild file 1\npath %s\ninode %llu %llu\nsize %lld\nmodified %lld.%09ld\nchanged "
+        "%lld.%09ld\n",
+        absolute, (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
+        (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+        (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+    digest_bytes(text, strlen(text), key);
+    time_t now = time(NULL);
+    *settled =
+        st.st_mtim.tv_sec < now - SETTLED_SECONDS && st.st_ctim.tv_sec < now - SETTLED_SECONDS;
+    return 0;
+}
+
+static int find_digest(void *context, int fd, const char *path, char digest[static DIGEST_HEX_SIZE],
+                       struct error **err)
+{
+    struct known_files *f = context;
+    char key[DIGEST_HEX_SIZE];
+    bool settled;
+    int found = f->below->known(f->below->context, fd, path, digest, err);
+    if (found || file_key(fd, path, &settled, key) < 0)
+        return found;
+    struct error *ignored = NULL; // then it is hashed
+    json_t *record = store_action_get(f->store, key, &ignored);
+    error_free(ignored);
+    const char *hex = json_string_value(json_object_get(record, "file"));
+    if (hex && digest_is_hex(hex)) {
+        memcpy(digest, hex, DIGEST_HEX_SIZE);
+        found = 1;
+    }
+    json_decref(record);
+    return found;
+}
+
+static int get_listing(void *context, const char *digest, struct listing *out, struct error **err)
+{
+    const struct known_files *f = context;
+    return f->below->get(f->below->context, digest, out, err);
+}
+
+static int put_listing(void *context, const char *digest, const struct listing *listing,
+                       struct error **err)
+{
+    const struct known_files *f = context;
+    return f->below->put(f->below->context, digest, listing, err);
+}
+
+// A keeper of listings that also has these digests.
+static struct listing_keeper known_files_open(struct known_files *f, struct store *s,
+                                              const struct listing_keeper *below)
+{
+    *f = (struct known_files){s, below};
+    return (struct listing_keeper){f, find_digest, get_listing, put_listing};
+}
+
+static int known_files_record(struct known_files *f, const struct merge_plan *plan,
+                              struct error **err)
+{
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct component *c = &plan->components[i];
+        char key[DIGEST_HEX_SIZE];
+        bool settled;
+        if (!c->digest[0] || file_key(c->fd, c->path, &settled, key) < 0 || !settled)
+            continue;
+        json_t *record = store_action_get(f->store, key, NULL);
+        const char *hex = json_string_value(json_object_get(record, "file"));
+        int result = 0;
+        if (!hex || strcmp(hex, c->digest) != 0) {
+            json_decref(record);
+            record = json_pack("{s:s, s:s, s:[]}", "node", "file", "file", c->digest, "outputs");
+            result = store_action_put(f->store, key, record, err);
+        }
+        json_decref(record);
+        if (result < 0)
+            return -1;
+    }
+    return 0;
+}
+
 // ---- content ----
 
-static int collect(struct pushing *p, struct error **err)
+static int collect_tarballs(struct push_run *p, struct error **err)
 {
     p->directory = is_directory(p->r->source);
     if (p->directory) {
@@ -162,19 +261,19 @@ static int collect(struct pushing *p, struct error **err)
 }
 
 // Opens, lists and digests the tarballs, and checks that they fit together, as a merge does.
-static int make_plan(struct pushing *p, struct error **err)
+static int make_plan(struct push_run *p, struct error **err)
 {
     const struct payload_request *r = p->r;
     struct listings listings = {0};
     cleanup_free char *parent =
         p->directory ? NULL : xstrndup(r->source, (size_t)(path_base(r->source) - r->source));
     listings_open(&listings, p->store, p->directory ? r->source : *parent ? parent : ".");
-    struct payload_files files;
-    const struct listing_keeper keeper = payload_files_open(&files, p->store, &listings.keeper);
+    struct known_files files;
+    const struct listing_keeper keeper = known_files_open(&files, p->store, &listings.keeper);
     struct merge_options o = {.prefix = "opt/kata", .keeper = &keeper};
     int result = merge_plan_make(&p->plan, &p->paths, &o, err);
     if (!result)
-        result = payload_files_remember(&files, &p->plan, err);
+        result = known_files_record(&files, &p->plan, err);
     listings_close(&listings);
     if (!result && p->directory && r->layout == PAYLOAD_UNPACKED &&
         (merge_plan_reserve(&p->plan, "opt/kata/VERSION", err) < 0 ||
@@ -183,7 +282,7 @@ static int make_plan(struct pushing *p, struct error **err)
     return result;
 }
 
-static int add_component(struct pushing *p, const struct component *c, struct error **err)
+static int add_component(struct push_run *p, const struct component *c, struct error **err)
 {
     bool unpacked = p->r->layout == PAYLOAD_UNPACKED;
     cleanup_free char *path = unpacked ? NULL : xasprintf("tarballs/%s", c->name);
@@ -204,8 +303,8 @@ static int add_component(struct pushing *p, const struct component *c, struct er
     return 0;
 }
 
-static int add_texts(struct pushing *p, const struct layer_text *texts, size_t count,
-                     const char *made_of, struct error **err)
+static int add_text_layer(struct push_run *p, const struct layer_text *texts, size_t count,
+                          const char *made_of, struct error **err)
 {
     struct payload_layer l = {0};
     if (payload_layer_make_texts(p->store, texts, count, made_of, LAYER_GZIP, &l, err) < 0)
@@ -216,7 +315,7 @@ static int add_texts(struct pushing *p, const struct layer_text *texts, size_t c
 
 // Adds the files that a merge would add: VERSION and versions.yaml; and HEAD's versions.yaml and
 // shim-components.json beside the tarballs.
-static int add_facts(struct pushing *p, struct error **err)
+static int add_version_files(struct push_run *p, struct error **err)
 {
     enum { LIMIT = 16 << 20 };
     const struct payload_request *r = p->r;
@@ -231,50 +330,51 @@ static int add_facts(struct pushing *p, struct error **err)
         cleanup_free char *version = xasprintf("%s\n", p->version);
         const struct layer_text texts[] = {{"opt/kata/VERSION", version, strlen(version)},
                                            {"opt/kata/versions.yaml", versions.data, versions.len}};
-        return add_texts(p, texts, ARRAY_LEN(texts), "VERSION and versions.yaml", err);
+        return add_text_layer(p, texts, ARRAY_LEN(texts), "VERSION and versions.yaml", err);
     }
     const struct layer_text texts[] = {{"versions.yaml", versions.data, versions.len},
                                        {"shim-components.json", shims.data, shims.len}};
-    return add_texts(p, texts, r->shim_components ? 2 : 1, "versions.yaml", err);
+    return add_text_layer(p, texts, r->shim_components ? 2 : 1, "versions.yaml", err);
 }
 
-static int make_layers(struct pushing *p, struct error **err)
+static int make_layers(struct push_run *p, struct error **err)
 {
     for (size_t i = 0; i < p->plan.n; i++)
         if (add_component(p, &p->plan.components[i], err) < 0)
             return -1;
-    return add_facts(p, err);
+    return add_version_files(p, err);
 }
 
-static void say_all(const struct pushing *p, payload_say *say, void *context)
+static void print_results(const struct push_run *p, payload_print *print, void *context)
 {
     for (size_t i = 0; i < p->tags.n; i++) {
         cleanup_free char *line =
             xasprintf("%s: digest: sha256:%s size: %llu", p->tags.items[i], p->image.manifest,
                       (unsigned long long)p->image.manifest_size);
-        say(line, context);
+        print(line, context);
     }
 }
 
-static void warn_of_scratch(const struct pushing *p)
+static void warn_without_base(const struct push_run *p)
 {
     if (!p->r->base)
-        log_warning("the image has no base, so it carries files and no program that installs them: "
-                    "kata-deploy cannot run from it. --base=REFERENCE names one (docs/payload.md), "
-                    "--base=scratch says that none is wanted");
+        log_warning("the image has no base, so it contains files but no program that installs "
+                    "them: kata-deploy cannot run from it. --base=REFERENCE names a base "
+                    "(docs/payload.md), --base=scratch means that none is wanted");
 }
 
-static int push(struct pushing *p, struct error **err)
+static int make_and_deliver(struct push_run *p, struct error **err)
 {
     const struct payload_request *r = p->r;
-    if (check_request(p, err) < 0 || payload_epoch(&p->epoch, err) < 0 || collect(p, err) < 0 ||
-        !(p->store = store_open(r->cache, err)) || make_plan(p, err) < 0)
+    if (check_request(p, err) < 0 || read_epoch(&p->epoch, err) < 0 ||
+        collect_tarballs(p, err) < 0 || !(p->store = store_open(r->cache, err)) ||
+        make_plan(p, err) < 0)
         return -1;
     const char *directory = p->directory ? r->source : NULL;
     if (payload_arch_find(p->store, &p->plan, directory, r->arch, &p->arch, err) < 0 ||
         !(p->version = merge_version(r->versions_yaml, r->set, err)) || name_tags(p, err) < 0)
         return -1;
-    warn_of_scratch(p);
+    warn_without_base(p);
     if (payload_base_load(p->store, r->base, p->arch, r->plain_http, &p->image, err) < 0 ||
         make_layers(p, err) < 0 || payload_image_compose(p->store, &p->image, err) < 0)
         return -1;
@@ -283,15 +383,15 @@ static int push(struct pushing *p, struct error **err)
     return payload_deliver(&target, &p->image, err);
 }
 
-int payload_push(const struct payload_request *r, payload_say *say, void *context,
+int payload_push(const struct payload_request *r, payload_print *print, void *context,
                  struct error **err)
 {
-    struct pushing p = {.r = r};
+    struct push_run p = {.r = r};
     decoder_bound_memory(DECODER_MEMORY);
-    int result = push(&p, err);
+    int result = make_and_deliver(&p, err);
     decoder_bound_memory(0);
     if (!result)
-        say_all(&p, say, context);
+        print_results(&p, print, context);
     merge_plan_free(&p.plan);
     payload_image_free(&p.image);
     free(p.output);

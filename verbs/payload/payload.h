@@ -3,15 +3,18 @@
 // kata-deploy-build-and-upload-payload.sh makes it with a container daemon, kbuild by streaming.
 // docs/payload.md.
 //
-//   payload.c  the verb: collect, make layers, compose, deliver
-//   layer.c    tarballs -> layers       output.c  the manifest; layout, archive, registry
-//   base.c     the base image           index.c   architectures -> index
+//   payload.c  collects tarballs, makes layers, puts them on a base, delivers
+//   arch.c     their architecture      base.c    the base image
+//   layer.c    tarballs -> layers      output.c  manifest; layout, archive, registry; index
+//
+// Requests are borrowed; results go to a layout, an archive or a registry, and lines for people to
+// a callback.
 #ifndef KBUILD_PAYLOAD_PAYLOAD_H
 #define KBUILD_PAYLOAD_PAYLOAD_H
 
-#include "base/memory.h"
 #include "base/error.h"
-#include "recipe/arch.h"
+#include "base/memory.h"
+#include "recipe/platform.h"
 
 enum payload_layout {
     PAYLOAD_UNPACKED,  // 3.12.0: /opt/kata-artifacts/opt/kata/...
@@ -28,7 +31,7 @@ struct payload_request {
     const char *output;     // "oci:DIR" or "oci-archive:FILE"; NULL: the registry
     const char *commit;     // NULL: HEAD of the git repository that versions_yaml is in
     const char *versions_yaml;
-    struct recipe_set *set; // of this project; NULL: there are no recipes
+    struct recipe_set *set;       // of this project; NULL: there are no recipes
     const struct strlist *guests; // of a directory: components to leave out (release_guests)
     const char *shim_components;  // components layout: shim-components.json; or NULL
     const char *cache;            // directory
@@ -40,18 +43,18 @@ struct payload_request {
 };
 
 // One line for each result, as docker prints it: "TAG: digest: sha256:... size: 1234".
-typedef void payload_say(const char *line, void *context);
+typedef void payload_print(const char *line, void *context);
 
 // The layers, config and manifest stay in the cache, so unchanged ones are not made again; content
 // that the registry has is not sent again. Times are those in the tarballs, clamped to
 // SOURCE_DATE_EPOCH: the same input gives the same image.
-int payload_push(const struct payload_request *r, payload_say *say, void *context,
+int payload_push(const struct payload_request *r, payload_print *print, void *context,
                  struct error **err);
 
 // Joins images of one repository, each of another architecture, to a multi-arch index with the tag
 // in `reference`. Each of `images` is a tag or a digest there; an index adds all its images. Two of
 // one platform are an error.
 int payload_index(const char *reference, char *const images[], size_t count, bool plain_http,
-                  const char *cache, payload_say *say, void *context, struct error **err);
+                  const char *cache, payload_print *print, void *context, struct error **err);
 
 #endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A kernel that does nothing but say what the second loader has made of it. Ends in a disabled wait
 // with code 0xd01e, "done".
-#include "loader/console.h"
-#include "loader/machine.h"
+#include "loader/internal.h"
 
 #include <stddef.h>
 

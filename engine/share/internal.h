@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of this directory share, and their tests. Not for others.
+#ifndef KBUILD_SHARE_INTERNAL_H
+#define KBUILD_SHARE_INTERNAL_H
+
+#include "share/share.h"
+#include "store/store.h"
+
+#define ENTRY_TYPE "application/vnd.kbuild.entry.v1"
+#define BLOB_TYPE "application/vnd.kbuild.blob.v1"
+#define TREE_TYPE "application/vnd.kbuild.tree.v1.tar+zstd"
+#define SIGNATURE_TYPE "application/vnd.kbuild.signature.v1"
+#define RECORD_ANNOTATION "kbuild.record" // the action record, as JSON
+#define OUTPUT_ANNOTATION "kbuild.output" // on a layer: which output it holds
+
+// ---- share.c ----
+enum remote_way { REMOTE_READ, REMOTE_WRITE };
+bool remote_usable(const struct build *b, const struct node *node, enum remote_way way);
+// Handles `why`: 0 if the build continues without the registry, else -1 and *err.
+int remote_disable(struct build *b, enum remote_way way, struct error *why, struct error **err);
+// After a failed push: `down` if the whole registry failed, which ends all pushing of the run, as
+// three consecutive failed entries do. Otherwise the other results are still pushed.
+int remote_push_failed(struct build *b, bool down, struct error *why, struct error **err);
+// Warns once that the registry denies access to something, which then counts as missing.
+void remote_warn_denied(struct remote *r, const char *what, enum registry_denial why);
+// The repository with the entries of this node, for transfers of contents or for queries.
+struct registry *remote_repository(const struct remote *r, const struct node *node, bool transfer,
+                                   struct error **err);
+
+// ---- entry.c ----
+// "cached-artefacts/kernel", "cached-sources/linux" ...: below the artefact repository.
+char *entry_path(const struct node *node);
+bool entry_is_image(const struct remote *r, const struct node *node); // of BUILDER_REGISTRY
+char *entry_tag(const struct remote *r, const struct node *node);
+// Upstream's tags of an artifact (kata-artifacts, 4.2).
+void entry_upstream_tags(const struct remote *r, const struct node *node, const char *version,
+                         const char *commit, struct strlist *out);
+// Parses what the registry sent. 1: an entry of this node; 0: of something else; -1: damaged.
+int entry_read(const struct node *node, const struct buf *manifest, struct entry *out,
+               struct error **err);
+const json_t *entry_layer(const struct entry *e, const char *output); // or NULL
+bool entry_derived(const struct node *node, const char *output);      // made from the others
+// The record as pushed: without the local store's additions.
+json_t *entry_record(const json_t *record);
+
+// What refers to an entry.
+struct referrer {
+    const char *type;    // of the artifact and its content
+    const char *title;   // a file's name, or NULL
+    const char *content; // a text, or NULL
+    json_t *annotations; // borrowed
+};
+int entry_refer(struct registry *registry, const struct entry *e, const struct referrer *r,
+                struct error **err);
+// The provenance statement and the SPDX list of an artifact. Made before its manifest, whose
+// annotations name them; pushed after it.
+enum { ENTRY_DOCUMENTS = 2 };
+struct entry_documents {
+    char *texts[ENTRY_DOCUMENTS]; // NULL: none
+};
+int entry_describe(struct build *b, const struct node *node, struct entry_documents *out,
+                   json_t *annotations, struct error **err);
+int entry_push_documents(struct registry *registry, const struct node *node, const struct entry *e,
+                         const struct entry_documents *d, struct error **err);
+void entry_documents_free(struct entry_documents *d);
+void entry_document_lines(const json_t *manifest, struct buf *out); // of what is signed
+
+// ---- trust.c ----
+// Tests the signing key. An error there is the user's: the build must not continue without the
+// cache.
+int remote_test_key(struct remote *r, struct error **err);
+// The signed text: key, outputs, the digests of the provenance and of the whole record, and those
+// of the documents in the manifest.
+void entry_statement(const char *key, const struct entry *e, struct buf *out);
+// 1: signed by a trusted key, or no keys are set; 0: not; -1: error.
+int entry_trusted(struct remote *r, struct registry *registry, const struct node *node,
+                  struct entry *e, struct error **err);
+// 1: signed by the signing key, or there is no key; 0: not; -1: error.
+int entry_signed(const struct remote *r, const struct node *node, const struct entry *e,
+                 struct error **err);
+// Signs the pushed manifest if there is a key.
+int entry_sign(const struct remote *r, struct registry *registry, const struct node *node,
+               const struct entry *e, struct error **err);
+
+// ---- pull.c ----
+struct lookup {
+    struct node *node;
+    int found; // 1: found and trusted; 0: there is none; -1: error
+    struct entry entry;
+    struct error *why; // if that is -1
+};
+// Looks up many, several in parallel.
+void remote_look_up(struct build *b, struct lookup *lookups, size_t n);
+void lookup_free(struct lookup *l);
+
+#endif
