@@ -114,7 +114,8 @@ static int follow_link(struct path_walk *w, int link, const char *name, uid_t ui
 static int enter(struct path_walk *w, const char *name, struct error **err)
 {
     int fd = openat(w->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT && (w->rules & FOLDER_MAKE)) {
+    // Another process may remove it as soon as it is there.
+    while (fd < 0 && errno == ENOENT && (w->rules & FOLDER_MAKE)) {
         if (mkdirat(w->fd, name, w->mode) < 0 && errno != EEXIST)
             return error_errno(err, errno, "creating the directory %s%s",
                                w->done.data ? w->done.data : "", name);

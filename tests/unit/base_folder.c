@@ -279,3 +279,25 @@ TEST(what_somebody_else_made_is_refused)
     remove_tree("ours", NULL);
     unlink("trap");
 }
+
+TEST(a_directory_that_another_process_removes_is_made_again)
+{
+    pid_t parent = getpid(), child = fork();
+    assert_true(child >= 0);
+    if (!child) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        while (getppid() == parent)
+            rmdir("shared/place");
+        _exit(0);
+    }
+    struct error *err = NULL;
+    int result = 0;
+    for (unsigned i = 0; i < 20000 && result == 0; i++)
+        result = make_directories("shared/place", 0777, &err);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    if (result < 0)
+        print_message("%s\n", err->message);
+    assert_int_equal(result, 0);
+    remove_tree("shared", NULL);
+}
