@@ -128,7 +128,10 @@ void pin_new_digest(const struct source_spec *spec, const struct source_options 
 int source_resolve(const struct source_spec *spec, const struct source_options *o,
                    struct source_pin *out, struct error **err)
 {
+    cleanup_error struct error *discarded = NULL;
     *out = (struct source_pin){0};
+    if (!err)
+        err = &discarded;
     if (check_urls(spec, err) == 0 && source_kinds[spec->kind].resolve(spec, o, out, err) == 0)
         return 0;
     source_pin_free(out);
@@ -164,7 +167,10 @@ int source_fetch(const struct source_spec *spec, const struct source_pin *pin,
                  struct error **err)
 {
     json_auto_t *record = json_object();
+    cleanup_error struct error *discarded = NULL;
     bool unusable = false;
+    if (!err)
+        err = &discarded; // what failed decides what happens next
     int result = check_urls(spec, err);
     if (result == 0)
         result = source_kinds[spec->kind].fetch(spec, pin, o, destination, record, &unusable, err);

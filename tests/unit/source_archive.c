@@ -64,9 +64,12 @@ static int get_in_child(struct place *p, unsigned number, const void *context)
     cleanup_free char *name = xasprintf("out%u", number);
     cleanup_free char *out = fresh_folder(p, name);
     struct source_pin pin = {0};
-    int result = source_resolve(spec, &p->o, &pin, NULL);
+    cleanup_error struct error *err = NULL;
+    int result = source_resolve(spec, &p->o, &pin, &err);
     if (result == 0)
-        result = source_fetch(spec, &pin, &p->o, out, NULL, NULL);
+        result = source_fetch(spec, &pin, &p->o, out, NULL, &err);
+    if (result < 0)
+        print_message("process %u: %s\n", number, err->message);
     source_pin_free(&pin);
     return result;
 }
