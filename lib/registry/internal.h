@@ -87,6 +87,18 @@ struct registry_response {
     bool basic_sent;         // a user name and password were
     struct http_outcome outcome;
 };
+
+// Where an upload continues: the last Location. Zero-initialise; url is to be freed. With `limited`
+// it is another server than the registry, and no connection to a narrower scope than `limit` is
+// allowed: a registry on the internet must not direct requests to servers of this network.
+struct upload_place {
+    char *url;
+    bool limited;
+    enum address_scope limit;
+};
+// Takes the Location of the answer; without one the place is unchanged. `origin` is the registry's.
+int upload_place_update(struct upload_place *p, const char *origin,
+                        const struct registry_response *s, struct error **err);
 void registry_response_free(struct registry_response *s);
 #define cleanup_registry_response __attribute__((cleanup(registry_response_free)))
 
@@ -100,9 +112,10 @@ struct registry_request {
     const char *accept, *content_type, *content_range, *range; // header values, or NULL
     bool outside; // not to the registry: no token of the registry, `basic` if that is set
     const struct credentials *basic;
-    enum address_scope limit; // with `outside`: no connection to a narrower scope
-    unsigned patience;        // seconds of silence that are allowed besides the usual ones
-    const void *bytes;        // the body: these, or (fd > 0) a part of a file
+    bool limited; // set, or `outside`: no connection to a narrower scope than `limit`
+    enum address_scope limit;
+    unsigned patience; // seconds of silence that are allowed besides the usual ones
+    const void *bytes; // the body: these, or (fd > 0) a part of a file
     int fd;
     uint64_t offset, length;
     uint64_t expected; // size of the answer; for the time limit

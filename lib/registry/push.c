@@ -60,27 +60,34 @@ int registry_has_blob(struct registry *r, const char *digest, struct error **err
 // ---- one upload ----
 struct upload {
     const struct registry_blob *blob;
-    char *url;      // of the next request: the last Location
+    struct upload_place place;
     uint64_t sent;  // bytes answered with success
     uint64_t least; // OCI-Chunk-Min-Length, or 0
     size_t way;     // of way_sizes
     bool mounted, done;
 };
 
-// The Location where the upload continues. Without one in the answer it is unchanged.
-static int update_upload_url(struct upload *u, const struct registry_response *s,
-                             struct error **err)
+int upload_place_update(struct upload_place *p, const char *origin,
+                        const struct registry_response *s, struct error **err)
 {
     cleanup_http_url struct http_url before = {0}, next = {0};
     if (!s->location)
-        return u->url ? 0 : error_user(err, "the registry did not say where to upload to");
+        return p->url ? 0 : error_user(err, "the registry did not say where to upload to");
     if (http_url_parse(NULL, s->url, &before, err) < 0 ||
         http_url_parse(s->url, s->location, &next, err) < 0)
         return error_wrap(err, "finding where to upload to");
     if (before.secure && !next.secure)
         return error_user(err, "the registry wants the upload to continue without TLS");
-    free(u->url);
-    u->url = steal(next.text);
+    if (!p->limited || s->from < p->limit)
+        p->limit = s->from;
+    p->limited = strcmp(next.origin, origin) != 0;
+    if (p->limited && next.scope > p->limit)
+        return error_user(err,
+                          "the registry wants the upload to continue at the private address "
+                          "%s, and has none itself",
+                          next.host);
+    free(p->url);
+    p->url = steal(next.text);
     return 0;
 }
 
@@ -120,7 +127,7 @@ static int begin_upload(struct registry *r, struct upload *u, struct error **err
         xasprintf("%s%s/blobs/uploads/%s", r->base, r->repository, mount ? mount : "");
     const struct registry_request q = {
         .method = "POST", .url = url, .access = ACCESS_PUSH, .mount_from = b->mount_from};
-    free(steal(u->url));
+    free(steal(u->place.url));
     __atomic_fetch_sub(&r->moved, u->sent, __ATOMIC_RELAXED);
     u->sent = 0;
     if (post_upload(r, &q, &s, err) < 0)
@@ -133,7 +140,7 @@ static int begin_upload(struct registry *r, struct upload *u, struct error **err
         return registry_refused(r, &s, err);
     uint64_t least = s.min_chunk ? strtoull(s.min_chunk, NULL, 10) : 0;
     u->least = least < (uint64_t)1 << 40 ? least : 0;
-    return update_upload_url(u, &s, err);
+    return upload_place_update(&u->place, r->origin, &s, err);
 }
 
 // "0-<last>": how much the registry has. Many send "0-0" for nothing, so one byte counts as
@@ -162,7 +169,7 @@ static int send_upload_part(struct registry *r, struct upload *u, struct registr
                             uint64_t *length, struct error **err)
 {
     const struct registry_blob *b = u->blob;
-    if (!u->url)
+    if (!u->place.url)
         return error_user(err, "the registry named no place to upload to");
     uint64_t left = b->size - u->sent;
     *length = part_length(r, u);
@@ -170,11 +177,13 @@ static int send_upload_part(struct registry *r, struct upload *u, struct registr
     bool ends = *length == left && ((u->way == 0 && u->sent == 0) || left == 0);
     char range[48];
     snprintf(range, sizeof range, "%" PRIu64 "-%" PRIu64, u->sent, u->sent + *length - 1);
-    cleanup_free char *last =
-        xasprintf("%s%cdigest=sha256:%s", u->url, strchr(u->url, '?') ? '&' : '?', b->digest);
+    cleanup_free char *last = xasprintf("%s%cdigest=sha256:%s", u->place.url,
+                                        strchr(u->place.url, '?') ? '&' : '?', b->digest);
     const struct registry_request q = {
         .method = ends ? "PUT" : "PATCH",
-        .url = ends ? last : u->url,
+        .url = ends ? last : u->place.url,
+        .limited = u->place.limited,
+        .limit = u->place.limit,
         .access = ACCESS_PUSH,
         .mount_from = b->mount_from,
         .content_type = "application/octet-stream",
@@ -199,7 +208,7 @@ static int send_upload_part(struct registry *r, struct upload *u, struct registr
         return 0;
     }
     u->sent += *length; // not by Range: zot's is that of the chunk
-    return update_upload_url(u, s, err);
+    return upload_place_update(&u->place, r->origin, s, err);
 }
 
 // After a failure, reads how much the registry has: at least the bytes answered with success, at
@@ -208,15 +217,19 @@ static int read_upload_status(struct registry *r, struct upload *u, uint64_t tri
                               struct error **err)
 {
     cleanup_registry_response struct registry_response s = {0};
-    const struct registry_request q = {
-        .method = "GET", .url = u->url, .access = ACCESS_PUSH, .mount_from = u->blob->mount_from};
-    if (!u->url)
+    const struct registry_request q = {.method = "GET",
+                                       .url = u->place.url,
+                                       .limited = u->place.limited,
+                                       .limit = u->place.limit,
+                                       .access = ACCESS_PUSH,
+                                       .mount_from = u->blob->mount_from};
+    if (!u->place.url)
         return 0;
     if (registry_send(r, &q, &s, err) < 0)
         return -1;
     uint64_t got = s.range ? range_end(s.range) : 0;
     if (!is_success(s.status) || !s.range || got < u->sent || got > u->sent + tried ||
-        update_upload_url(u, &s, NULL) < 0)
+        upload_place_update(&u->place, r->origin, &s, NULL) < 0)
         return 0;
     u->sent = got;
     return 1;
@@ -301,7 +314,7 @@ static int push_blob(struct registry *r, void *item, struct error **err)
     int has = has_blob(r, b->digest, b->size, ACCESS_PUSH, err);
     b->skipped = has == 1;
     int result = has ? has : send_blob(r, &u, err);
-    free(u.url);
+    free(u.place.url);
     if (b->skipped || u.mounted)
         __atomic_fetch_add(&r->moved, b->size, __ATOMIC_RELAXED);
     if (result < 0)

@@ -99,7 +99,7 @@ struct registry_blob {
 };
 // Transfers all blobs, several at a time. A push checks first (HEAD), so that a blob in the
 // registry is not sent; others are sent in one request, or in chunks if that fails; broken
-// transfers are resumed. -1 if one failed. A push reports its progress (base/log.h).
+// transfers are resumed. -1 if one failed. A push reports its progress (base/error.h).
 int registry_push_blobs(struct registry *r, struct registry_blob *blobs, size_t count,
                         struct error **err);
 int registry_pull_blobs(struct registry *r, struct registry_blob *blobs, size_t count,

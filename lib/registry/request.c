@@ -417,7 +417,7 @@ int registry_exchange(struct registry *r, const struct registry_request *q,
                       struct registry_response *s, struct error **err)
 {
     cleanup_http_url struct http_url at = {0};
-    struct hop hop = {.q = q, .to = &at, .limit = q->outside ? q->limit : SCOPE_MACHINE};
+    struct hop hop = {.q = q, .to = &at, .limit = q->outside || q->limited ? q->limit : SCOPE_MACHINE};
     if (http_url_parse(NULL, q->url, &at, err) < 0)
         return -1;
     for (int hops = 0;; hops++) {

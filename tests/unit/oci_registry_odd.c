@@ -377,6 +377,57 @@ TEST(an_address_is_judged_when_it_is_connected_to)
     registry_close(r);
 }
 
+TEST(an_upload_continues_at_no_narrower_scope)
+{
+    static const char origin[] = "http://registry.example:80";
+    static const struct {
+        enum address_scope from;
+        const char *location, *said; // NULL: allowed
+    } cases[] = {
+        {SCOPE_WORLD, "http://registry.example/v2/x/blobs/uploads/1", NULL},
+        {SCOPE_WORLD, "/v2/x/blobs/uploads/1?_state=a", NULL},
+        {SCOPE_WORLD, "http://store.example/1", NULL},
+        {SCOPE_WORLD, "http://10.1.2.3/1", "at the private address 10.1.2.3"},
+        {SCOPE_WORLD, "http://127.0.0.1:5000/1", "at the private address 127.0.0.1:5000"},
+        {SCOPE_WORLD, "http://[fe80::1]/1", "at the private address"},
+        {SCOPE_SITE, "http://10.1.2.3/1", NULL},
+        {SCOPE_SITE, "http://localhost/1", "at the private address localhost"},
+        {SCOPE_MACHINE, "http://127.0.0.1:5000/1", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        cleanup_error struct error *err = NULL;
+        struct upload_place place = {0};
+        const struct registry_response s = {
+            .url = (char *)"http://registry.example/v2/x/blobs/uploads/",
+            .location = (char *)cases[i].location,
+            .from = cases[i].from};
+        assert_good(upload_place_update(&place, origin, &s, &err), cases[i].said ? -1 : 0, err);
+        if (cases[i].said)
+            assert_says(err, cases[i].said);
+        else
+            assert_non_null(place.url);
+        free(place.url);
+    }
+}
+
+TEST(a_chain_of_upload_locations_keeps_the_widest_scope)
+{
+    cleanup_error struct error *err = NULL;
+    struct upload_place place = {0};
+    struct registry_response s = {.url = (char *)"http://registry.example/",
+                                  .location = (char *)"http://store.example/1",
+                                  .from = SCOPE_WORLD};
+    assert_good(upload_place_update(&place, "http://registry.example:80", &s, &err), 0, err);
+    assert_true(place.limited);
+    assert_int_equal(place.limit, SCOPE_WORLD);
+    s = (struct registry_response){.url = (char *)"http://store.example/1",
+                                   .location = (char *)"http://127.0.0.1/2",
+                                   .from = SCOPE_MACHINE}; // where that name led to
+    assert_good(upload_place_update(&place, "http://registry.example:80", &s, &err), -1, err);
+    assert_says(err, "private address");
+    free(place.url);
+}
+
 // A name of this machine's that does not look like one, or NULL.
 static char *own_name(void)
 {
