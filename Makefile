@@ -14,11 +14,13 @@ WERROR ?=
 CFLAGS ?= -O2 -g
 VERSION := $(shell cat VERSION)
 
-PACKAGES := libarchive liblzma libzstd zlib libgit2 yaml-0.1 libcurl libcrypto jansson libseccomp
+PACKAGES := libarchive liblzma libzstd zlib libgit2 yaml-0.1 libcurl libcrypto nettle jansson libseccomp
 # Asked for only when something is compiled, so that `make deps` works on a bare machine.
 PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
-# Two are loaded when they are needed (lib/http/libcurl.h), under the names that the linker would write down.
-PKG_LIBS = $(shell pkg-config --libs $(filter-out libgit2 libcurl,$(PACKAGES))) -lm
+# Three are loaded when they are needed (lib/base/library.h), under the names that the linker would write down.
+LOADED := libarchive libcurl libgit2
+PKG_LIBS = $(shell pkg-config --libs $(filter-out $(LOADED),$(PACKAGES))) -lm
+LOADED_LIBS = $(shell pkg-config --libs $(LOADED))
 soname = $(shell readelf -d $$($(CC) -print-file-name=$1.so) | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
             -Wvla -Wno-unused-parameter $(WERROR)
@@ -48,10 +50,12 @@ $(OBJ)/kbuild: $(patsubst %.c,$(OBJ)/%.o,$(wildcard cmd/kbuild/*.c)) $(ARCHIVES)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-LAZY := $(OBJ)/lazy/libcurl.h $(OBJ)/lazy/libgit2.h
-$(LAZY): $(OBJ)/lazy/%.h: lib/http/%.functions tools/lazy-library
+LAZY := $(LOADED:%=$(OBJ)/lazy/%.h)
+vpath %.functions lib/http lib/pack
+$(LAZY): $(OBJ)/lazy/%.h: %.functions tools/lazy-library
 	@mkdir -p $(@D)
 	$(Q)tools/lazy-library $* $< >$@.new && mv $@.new $@
+$(OBJ)/lib/pack/formats.o: ALL_CFLAGS += -DLIBARCHIVE_SONAME='"$(call soname,libarchive)"'
 $(OBJ)/lib/http/libraries.o: ALL_CFLAGS += -DLIBCURL_SONAME='"$(call soname,libcurl)"' -DLIBGIT2_SONAME='"$(call soname,libgit2)"'
 
 $(OBJ)/%.o: %.c | $(LAZY)

@@ -27,7 +27,7 @@ $(OBJ)/unit/$(notdir $1): $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/unit/$(notd
     $(foreach r,$(call rooms_from,$1,$(ROOMS)),$(OBJ)/$(r).a)
 	@mkdir -p $$(@D)
 	$(call say,LD,$$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -o $$@ $$^ $(PKG_LIBS) -lcmocka
+	$(Q)$(CC) $(ALL_CFLAGS) -o $$@ $$^ $(PKG_LIBS) $(LOADED_LIBS) -lcmocka
 run-unit-$(notdir $1): $(OBJ)/unit/$(notdir $1)
 	tests/run-unit $$<
 .PHONY: run-unit-$(notdir $1)
@@ -66,10 +66,10 @@ fuzz:
 	$(MAKE) OBJ=$(FUZZ) CC=clang CFLAGS='$(FUZZ_FLAGS)' fuzz-programs
 	tests/run-fuzz $(addprefix $(FUZZ)/,$(FUZZ_NAMES))
 fuzz-programs: $(addprefix $(OBJ)/,$(FUZZ_NAMES))
-# One calls functions of libgit2 that the program does not need.
+# Some call functions of libraries that the program does not need.
 $(OBJ)/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(ARCHIVES)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS) $(shell pkg-config --libs libgit2)
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS) $(LOADED_LIBS)
 
 # ---- parity with genprotimg, if there is one and pvimg (GENPROTIMG=, PVIMG=, or on PATH) ----
 .PHONY: check-parity
@@ -81,7 +81,7 @@ check-parity: $(OBJ)/kbuild
 # The flags are the same for every file, so the data base is written from the list of files.
 compile_commands.json: $(LAZY)
 	@mkdir -p obj
-	@tools/compile-commands $(filter-out lib/loader/%,$(wildcard lib/*/*.c engine/*/*.c verbs/*/*.c)) $(wildcard cmd/*/*.c tests/unit/*.c) -- $(ALL_CFLAGS) -DLIBCURL_SONAME='"x"' -DLIBGIT2_SONAME='"x"' > $@
+	@tools/compile-commands $(filter-out lib/loader/%,$(wildcard lib/*/*.c engine/*/*.c verbs/*/*.c)) $(wildcard cmd/*/*.c tests/unit/*.c) -- $(ALL_CFLAGS) -DLIBARCHIVE_SONAME='"x"' -DLIBCURL_SONAME='"x"' -DLIBGIT2_SONAME='"x"' > $@
 	@cp $@ obj/compile_commands.json
 lint: compile_commands.json
 	ROOMS='$(ROOMS)' tests/run-lint

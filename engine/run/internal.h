@@ -19,6 +19,7 @@ struct run_state {
     struct mirrors *mirrors;              // its package mirrors
     struct strlist targets, source_names; // asked for, and the names of their possible sources
     struct strlist notes;                 // on the plan, shown to the user now and at the end
+    char *codec_version;                  // plan_codec_version()
     bool warned_untrusted;                // the warning about unsigned cache content was shown
     bool output_open;                     // output.c
     int output_fd;
@@ -35,6 +36,10 @@ int check_asked_source_names(struct build *b, struct error **err);
 char *job_local(const struct job *job); // as node_local_text()
 void note_local_source(struct build *b, const struct node *node);
 void log_local_inputs(const struct node *node); // in the child: into the log
+
+// ---- codec.c ----
+// pack_codec_version(), without loading libarchive if an earlier process did. Belongs to the build.
+const char *plan_codec_version(struct build *b);
 
 // ---- plan.c ----
 void plan_role(struct node *node, enum role_kind kind, const char *name, struct node *needed);
@@ -199,7 +204,7 @@ int output_targets_note(struct build *b, struct node **placed, size_t placed_cou
 // plus lines for the content of the folders:
 //
 //   work after <phase>
-//   work builddir <digest>  the tree's (store/tree.h)
+//   work builddir <digest>  the tree's (store/store.h)
 //   work destdir <digest>
 //   work times <digest>     of the files' modification times, which decide what make rebuilds
 //

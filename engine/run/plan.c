@@ -276,7 +276,7 @@ static int identify_recipe(struct build *b, struct node *node, struct error **er
     const struct job *job = job_of(node);
     const struct recipe *r = job->recipe;
     struct buf *out = &node->identity;
-    buf_printf(out, "format %s\ncodec %s\ntarget %s\nhost %s\n", RUN_FORMAT, pack_codec_version(),
+    buf_printf(out, "format %s\ncodec %s\ntarget %s\nhost %s\n", RUN_FORMAT, plan_codec_version(b),
                job->target->name, arch_host()->name);
     for (size_t i = 0; i < ARRAY_LEN(deciding_keys); i++) {
         const struct yaml *part = yaml_get(r->document->root, deciding_keys[i]);

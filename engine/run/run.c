@@ -57,6 +57,7 @@ static void run_state_free(struct run_state *s)
     strlist_free(&s->targets);
     strlist_free(&s->source_names);
     strlist_free(&s->notes);
+    free(s->codec_version);
     if (s->output_open)
         close(s->output_fd);
     free(s);

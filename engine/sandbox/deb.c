@@ -6,10 +6,9 @@
 // control file dpkg-deb starts tar and rm and makes a folder in /tmp, which takes 24 ms and not
 // 0.2, twice for each of a builder's hundreds of packages. The content would still be a tar for
 // libarchive.
+#include "pack/libarchive.h"
 #include "sandbox/internal.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <string.h>
 
 #define CONTROL_MAX ((size_t)1 << 20)

@@ -2,10 +2,9 @@
 // Writes a root file system as a tar stream, depth first, sorted by names. Content comes from the
 // tree; owners, modes and times from the packages' headers, so that they are right even if an
 // ordinary user unpacked them.
+#include "pack/libarchive.h"
 #include "sandbox/internal.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Computes SHA-256 and git's SHA-1 over OpenSSL, and converts hexadecimal text.
+// Computes SHA-256 and git's SHA-1 over Nettle, and converts hexadecimal text. OpenSSL reads its
+// configuration and makes its tables first, which takes longer than the keys of a whole plan.
 #include "base/digest.h"
 
 #include "base/file.h"
@@ -7,25 +8,31 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
+#include <nettle/sha1.h>
+#include <nettle/sha2.h>
+#include <stdlib.h>
 #include <string.h>
 
-static struct digest_stream *begin(const EVP_MD *kind)
-{
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    if (!context || EVP_DigestInit_ex(context, kind, NULL) != 1)
-        abort(); // no OpenSSL lacks SHA-256 and SHA-1
-    return (struct digest_stream *)context;
-}
+struct digest_stream {
+    bool blob; // SHA-1
+    union {
+        struct sha256_ctx sha256;
+        struct sha1_ctx sha1;
+    } context;
+};
 
 struct digest_stream *digest_begin(void)
 {
-    return begin(EVP_sha256());
+    struct digest_stream *d = xcalloc(1, sizeof *d);
+    sha256_init(&d->context.sha256);
+    return d;
 }
 
 struct digest_stream *digest_begin_blob(uint64_t size)
 {
-    struct digest_stream *d = begin(EVP_sha1());
+    struct digest_stream *d = xcalloc(1, sizeof *d);
+    d->blob = true;
+    sha1_init(&d->context.sha1);
     cleanup_free char *header = xasprintf("blob %" PRIu64, size);
     digest_add(d, header, strlen(header) + 1);
     return d;
@@ -33,17 +40,21 @@ struct digest_stream *digest_begin_blob(uint64_t size)
 
 void digest_add(struct digest_stream *d, const void *bytes, size_t length)
 {
-    if (EVP_DigestUpdate((EVP_MD_CTX *)d, bytes, length) != 1)
-        abort();
+    if (d->blob)
+        sha1_update(&d->context.sha1, length, bytes);
+    else
+        sha256_update(&d->context.sha256, length, bytes);
 }
 
 void digest_end(struct digest_stream *d, char hex[static DIGEST_HEX_SIZE])
 {
-    unsigned char raw[DIGEST_SIZE];
-    unsigned length = 0;
-    if (EVP_DigestFinal_ex((EVP_MD_CTX *)d, raw, &length) != 1)
-        abort();
-    EVP_MD_CTX_free((EVP_MD_CTX *)d);
+    unsigned char raw[SHA256_DIGEST_SIZE];
+    size_t length = d->blob ? SHA1_DIGEST_SIZE : SHA256_DIGEST_SIZE;
+    if (d->blob)
+        sha1_digest(&d->context.sha1, length, raw);
+    else
+        sha256_digest(&d->context.sha256, length, raw);
+    free(d);
     hex_encode(raw, length, hex);
 }
 

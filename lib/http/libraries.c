@@ -3,12 +3,11 @@
 #include "http/libcurl.h"
 #include "http/libgit2.h"
 
-#include "base/print.h"
+#include "base/library.h"
+#include "base/memory.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdlib.h>
 
 static const char *const curl_names[] = {LIBCURL_NAMES};
 static const char *const git_names[] = {LIBGIT2_NAMES};
@@ -23,28 +22,16 @@ union functions {
     void **pointers;
 };
 
-static void load(const char *soname, const char *const *names, size_t count, void **out)
-{
-    void *library = dlopen(soname, RTLD_LAZY | RTLD_LOCAL);
-    for (size_t i = 0; library && i < count; i++)
-        if (!(out[i] = dlsym(library, names[i])))
-            library = NULL;
-    if (library)
-        return;
-    print_prefixed(stderr, "kbuild: error: ", dlerror());
-    _exit(1);
-}
-
 static void load_curl(void)
 {
     union functions f = {.curl = &curl_functions};
-    load(LIBCURL_SONAME, curl_names, ARRAY_LEN(curl_names), f.pointers);
+    library_load(LIBCURL_SONAME, curl_names, ARRAY_LEN(curl_names), f.pointers);
 }
 
 static void load_git(void)
 {
     union functions f = {.git = &git_functions};
-    load(LIBGIT2_SONAME, git_names, ARRAY_LEN(git_names), f.pointers);
+    library_load(LIBGIT2_SONAME, git_names, ARRAY_LEN(git_names), f.pointers);
 }
 
 const struct libcurl *libcurl(void)

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes the image of a root file system: its layer, its config and its manifest.
 #include "oci/oci.h"
+#include "pack/libarchive.h"
 
 #include "pack/reader.h"
 #include "store/store.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

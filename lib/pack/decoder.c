@@ -2,12 +2,12 @@
 // Decompresses an archive in a thread of its own, ahead of the reader. Its bytes come from a file
 // or a pipe.
 #include "pack/internal.h"
+#include "pack/libarchive.h"
 
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/process.h"
 
-#include <archive.h>
 #include <errno.h>
 #include <lzma.h>
 #include <string.h>

@@ -2,10 +2,12 @@
 // Lists the formats that kbuild writes, one row each, and the versions of the libraries behind
 // them.
 #include "pack/internal.h"
+#include "pack/libarchive.h"
+
+#include "base/library.h"
 
 #include "base/memory.h"
 
-#include <archive.h>
 #include <lzma.h>
 #include <pthread.h>
 #include <string.h>
@@ -63,6 +65,27 @@ unsigned compressor_threads(unsigned wanted, uint64_t per_thread)
     return n ? n : 1;
 }
 
+// ---- libarchive, and its version ----
+
+static const char *const library_names[] = {LIBARCHIVE_NAMES};
+static struct libarchive library_functions;
+
+static void load_library(void)
+{
+    union {
+        struct libarchive *functions;
+        void **pointers; // dlopen(3): a function is a pointer of the same size
+    } out = {.functions = &library_functions};
+    library_load(LIBARCHIVE_SONAME, library_names, ARRAY_LEN(library_names), out.pointers);
+}
+
+const struct libarchive *libarchive(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, load_library);
+    return &library_functions;
+}
+
 static char text[160];
 
 static void fill(void)
@@ -77,4 +100,14 @@ const char *pack_codec_version(void)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, fill);
     return text;
+}
+
+const char *pack_lzma_version(void)
+{
+    return lzma_version_string();
+}
+
+const char *pack_codec_library(void)
+{
+    return library_path(libarchive()->archive_version_string_);
 }

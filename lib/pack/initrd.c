@@ -3,11 +3,10 @@
 // buffer-format.rst), plain or gzip -9, over libarchive. Inode numbers count up from 1 in the order
 // of writing.
 #include "pack/internal.h"
+#include "pack/libarchive.h"
 
 #include "base/file.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <sys/stat.h>
 
 enum { BLOCK = 1 << 16 };

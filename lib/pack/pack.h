@@ -30,6 +30,11 @@
 // "liblzma 5.4.1 + libarchive 3.6.2 + zlib 1.2.13": the libraries that the compressed bytes depend
 // on. Part of the key of everything packed. The string is static.
 const char *pack_codec_version(void);
+// Its part that is known without loading a library.
+const char *pack_lzma_version(void);
+// The file of the library that is loaded to find that out, as library_path() says it
+// (base/library.h).
+const char *pack_codec_library(void);
 
 // ---- writing ----
 enum pack_format { FORMAT_XZ, FORMAT_ZSTD };

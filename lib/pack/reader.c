@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads archives member by member over libarchive, and checks each name before it is returned.
 #include "pack/internal.h"
+#include "pack/libarchive.h"
 
 #include "base/error.h"
 #include "base/file.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -10,9 +10,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "pack/libarchive.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <locale.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes the headers, contents and padding of a normal tarball.
 #include "pack/internal.h"
+#include "pack/libarchive.h"
 
 #include "base/digest.h"
 #include "base/file.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -320,3 +320,31 @@ int store_lock(struct store *s, const char *key, void (*waiting)(void *), void *
     }
     return locked < 0 ? -1 : fd;
 }
+
+// ---- memos ----
+
+#define MEMO_MAX ((size_t)64 << 10)
+
+int store_memo_get(struct store *s, const char *name, struct buf *out)
+{
+    char digest[DIGEST_HEX_SIZE];
+    digest_bytes(name, strlen(name), digest);
+    cleanup_free char *path = object_path(s, "memo", digest);
+    cleanup_close int fd = at_open(s, path, O_RDONLY | O_NONBLOCK, 0);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || at_foreign(&st))
+        return 0;
+    cleanup_buf struct buf text = {0};
+    if (fd_read_all(fd, path, MEMO_MAX, &text, NULL) < 0 || !text.len ||
+        strlen(text.data) != text.len)
+        return 0;
+    buf_add(out, text.data, text.len);
+    return 1;
+}
+
+void store_memo_put(struct store *s, const char *name, const char *text)
+{
+    char digest[DIGEST_HEX_SIZE];
+    digest_bytes(name, strlen(name), digest);
+    write_object(s, "memo", digest, text, strlen(text), false, NULL);
+}

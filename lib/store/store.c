@@ -160,7 +160,7 @@ void session_sweep(struct store *s, bool all)
 
 static const char *const folders[] = {"sha256", "trees", "actions", "verified", "locks", "tmp"};
 // Made at their first use.
-static const char *const others[] = {"git", "images", "logs", "damaged"};
+static const char *const others[] = {"git", "images", "logs", "memo", "damaged"};
 
 static bool only_reading(int errnum)
 {

@@ -11,6 +11,9 @@
 //   <dir>/locks/                 store_lock()
 //   <dir>/images/<name>/         OCI image layouts of builders, hard links to blobs
 //   <dir>/logs/ab/cdef...        build logs of actions, by the action key
+//   <dir>/memo/ab/cdef...        what was found out about this machine (store_memo_get()); losing
+//   it
+//                                is harmless
 //   <dir>/git/                   bare mirrors (engine/source)
 //   <dir>/tmp/                   work in progress, a folder for each process; what a dead process
 //                                left there is removed by the next store_open()
@@ -126,6 +129,13 @@ int store_lock_try(struct store *s, const char *key, int *fd, struct error **err
 int store_log_put(struct store *s, const char *key, int from, struct error **err);
 // 1: *fd is to be closed, and *made is when it was kept; 0: there is none; -1: error.
 int store_log_open(struct store *s, const char *key, int *fd, time_t *made, struct error **err);
+
+// ---- memos ----
+// A short text that is quicker to read than to find out again. Whoever reads it checks that it
+// still holds. 1: appended to out; 0: there is none, or it cannot be used.
+int store_memo_get(struct store *s, const char *name, struct buf *out);
+// Written without a sync; a failure is ignored.
+void store_memo_put(struct store *s, const char *name, const char *text);
 
 // ---- verification and garbage collection ----
 struct store_info {

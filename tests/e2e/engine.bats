@@ -36,6 +36,27 @@ setup() {
   [[ "$output" == *"nothing changed since the last build"* ]]
 }
 
+@test "a second run loads none of the large libraries, and a memo that does not hold is not believed" {
+  [ -r /etc/ld.so.cache ] || skip "the loader has no cache here"
+  make_recipe one
+  kb one
+  LD_DEBUG=files LD_DEBUG_OUTPUT=$PWD/loaded kb one
+  grep -q 'file=libc.so' loaded.*
+  run grep -hE 'file=lib(archive|curl|git2|xml2)' loaded.*
+  [ "$status" -eq 1 ]
+  memo=$(find cache/memo -type f)
+  codec=$(tail -n 1 "$memo")
+  [[ "$codec" == "liblzma "*" + libarchive "* ]]
+  # What it says of another file, or of none, does not count: the key stays the same.
+  for wrong in 's| [0-9]* \(.*\)$| 1 \1|' '1s|.*|/nowhere/libarchive.so|' '2,$d'; do
+    sed -i "$wrong" "$memo"
+    sed -i '$s|.*|liblzma 0.0 + wrong|' "$memo"
+    run kb one
+    [[ "$output" == *"one: cached"* ]]
+    [ "$(tail -n 1 "$memo")" = "$codec" ]
+  done
+}
+
 @test "a dependency that is made again with the same bytes stops the rebuild there" {
   make_recipe low
   make_recipe high "needs: [low]" 'mkdir -p /out/high/opt; cat /deps/low/opt/low >/out/high/opt/high; echo ran >&2'

@@ -206,3 +206,27 @@ TEST(a_dead_process_holds_no_lock)
     close(fd);
     close(pipes[0]);
 }
+
+// ---- memos ----
+TEST(a_memo_comes_back_unless_somebody_else_could_have_written_it)
+{
+    struct fixture *f = *state;
+    cleanup_buf struct buf text = {0}, again = {0};
+    assert_int_equal(store_memo_get(f->store, "codec", &text), 0);
+    store_memo_put(f->store, "codec", "one\ntwo");
+    reopen(f);
+    assert_int_equal(store_memo_get(f->store, "codec", &text), 1);
+    assert_string_equal(text.data, "one\ntwo");
+    assert_int_equal(store_memo_get(f->store, "other", &again), 0);
+    store_memo_put(f->store, "codec", "three");
+    assert_int_equal(store_memo_get(f->store, "codec", &again), 1);
+    assert_string_equal(again.data, "three");
+    char digest[DIGEST_HEX_SIZE];
+    digest_bytes("codec", 5, digest);
+    cleanup_free char *path = xasprintf("%s/memo/%.2s/%s", f->cache, digest, digest + 2);
+    assert_int_equal(chmod(path, 0666), 0);
+    assert_int_equal(store_memo_get(f->store, "codec", &again), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("/etc/hostname", path), 0);
+    assert_int_equal(store_memo_get(f->store, "codec", &again), 0);
+}

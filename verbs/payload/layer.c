@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes layers in the store from files. Each layer is remembered as an action record, whose key has
 // all inputs of its bytes; so an unchanged component is not read again.
+#include "pack/libarchive.h"
 #include "payload/internal.h"
 
 #include "base/digest.h"
@@ -8,8 +9,6 @@
 #include "pack/pack.h"
 #include "pack/reader.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -2,14 +2,13 @@
 // Makes config and manifest of the image and delivers it: to an OCI image layout, a layout in a tar
 // (oci-archive), or a registry. Joins images of several architectures there to one index (OCI image
 // specification 1.1: config.md, manifest.md, image-index.md).
+#include "pack/libarchive.h"
 #include "payload/internal.h"
 
 #include "base/error.h"
 #include "registry/registry.h"
 #include "store/store.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -433,7 +432,7 @@ static int add_index(struct index_run *j, const json_t *index, unsigned depth, s
 static int add_manifest(struct index_run *j, const json_t *manifest, const char *type,
                         const char *digest, size_t size, struct error **err)
 {
-    struct image_blob blob;
+    struct image_blob blob = {0};
     json_t *config = NULL;
     if (descriptor_read(json_object_get(manifest, "config"), &blob, err) < 0 ||
         read_image_config(j, &blob, &config, err) < 0)
