@@ -50,7 +50,7 @@ struct build_options {
 };
 
 struct remote;
-struct trusted_keys; // share/vouch.h
+struct trusted_keys; // share/share.h
 struct run_state;
 struct build {
     struct build_options options;

@@ -438,7 +438,7 @@ static int read_only_path(struct recipe_reader *r, const struct yaml *node, cons
     cleanup_free char *path = NULL;
     const char *rest;
     struct stat st;
-    if (read_path(r, node, &path) < 0)
+    if (read_path(r, node, &path) < 0 || !path)
         return -1;
     cleanup_free char *folder = folder_of(r, node, path, &rest);
     if (!folder)

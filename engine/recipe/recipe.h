@@ -251,7 +251,7 @@ struct recipe_image {
 };
 
 // The machine around the booted files. Texts of `machine` and `options` may contain {memory}, its
-// MiB; those of a confidential machine also the values of its kind (verbs/boot/confidential.h).
+// MiB; those of a confidential machine also the values of its kind (verbs/boot/confidential.c).
 struct recipe_machine {
     char *firmware;        // a part as in recipe_image; NULL: QEMU's own
     char *machine, *cpu;   // -M and -cpu; NULL: default of the architecture

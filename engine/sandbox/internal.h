@@ -81,7 +81,7 @@ int rootfs_own(const char *root, struct error **err);
 int rootfs_complete(const char *root, struct error **err);
 // Makes the mount points of a step.
 int rootfs_mount_points(const char *root, struct error **err);
-// A walk (base/beneath.h) through the root file system `root`: depth first, names sorted by bytes.
+// A walk (base/file.h) through the root file system `root`: depth first, names sorted by bytes.
 int rootfs_walk(const char *root, beneath_visit *visit, void *context, struct error **err);
 
 // root_tar.c: writes the tree as a tar stream with the owners, modes and times in `files`.

@@ -143,7 +143,7 @@ int git_refuse_shallow(struct error **err);
 // Never: `.git` of any kind, and kbuild's own files there: versions.lock, and files that git does
 // not track in the output folder and the cache.
 //
-// Their identity is the listing that the store would make of them (store/tree.h); its SHA-256 is
+// Their identity is the listing that the store would make of them (store/store.h); its SHA-256 is
 // the pin. Copying makes the listing again, from the bytes that were written, so that the build has
 // the content in its key, even if somebody edits a file meanwhile.
 //

@@ -106,7 +106,7 @@ char *git_folder_of(const char *url)
 static int server_too_slow(struct git_conversation *c, struct error **err)
 {
     c->owner->outcome->may_pass = true;
-    return error_user(err, "the server sends so slowly that it is no use");
+    return error_user(err, "the server sends less than 8192 bytes a second on average");
 }
 
 // Waits for the descriptor, under the rules for slow servers; for a local git without limit.

@@ -157,7 +157,7 @@ struct folder_copy {
     struct local_tree *tree;
     int root;
     struct beneath *to;  // NULL: only hash
-    struct buf *listing; // store/tree.h
+    struct buf *listing; // store/store.h
     struct strlist open; // the directories that the last entry is in
     const char *path;    // of the current file
     char *chunk;

@@ -222,11 +222,12 @@ bool ends_with(const char *text, const char *suffix)
 static size_t distance(const char *a, const char *b)
 {
     size_t n = strlen(a), m = strlen(b);
-    cleanup_free size_t *rows = xcalloc(3 * (m + 1), sizeof *rows);
-    size_t *older = rows, *old = rows + m + 1, *now = rows + 2 * (m + 1);
+    size_t *rows = xcalloc(3 * (m + 1), sizeof *rows);
     for (size_t j = 0; j <= m; j++)
-        old[j] = j;
+        rows[j] = j;
     for (size_t i = 1; i <= n; i++) {
+        size_t *now = rows + i % 3 * (m + 1);
+        const size_t *old = rows + (i + 2) % 3 * (m + 1), *older = rows + (i + 1) % 3 * (m + 1);
         now[0] = i;
         for (size_t j = 1; j <= m; j++) {
             size_t best = old[j - 1] + (a[i - 1] != b[j - 1]);
@@ -239,12 +240,10 @@ static size_t distance(const char *a, const char *b)
                 best = older[j - 2] + 1;
             now[j] = best;
         }
-        size_t *spare = older;
-        older = old;
-        old = now;
-        now = spare;
     }
-    return old[m];
+    size_t result = rows[n % 3 * (m + 1) + m];
+    free(rows);
+    return result;
 }
 
 const char *nearest_name(const char *wrong, const struct strlist *names)

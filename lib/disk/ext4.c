@@ -116,7 +116,7 @@ static int create_content_file(struct ext4_fill *f, char **name, struct error **
     return fd;
 }
 
-// "<name>=<value>" in hex (pack/attributes.h).
+// "<name>=<value>" in hex (pack/reader.h).
 static int add_attribute(struct ext4_fill *f, const char *path, const char *pair, size_t length,
                          struct error **err)
 {

@@ -28,7 +28,7 @@ struct host_key {
 // Reads one document that was found in a folder, PEM or DER. A private key, an RSA key, another
 // curve, a directory and garbage each get a message of their own.
 int host_key_load(const char *path, struct host_key *out, struct error **err);
-// The same for a document that the user named, which may be a pipe (base/user_file.h).
+// The same for a document that the user named, which may be a pipe (base/input.h).
 int host_key_input(const char *path, struct host_key *out, struct error **err);
 void host_key_free(struct host_key *k);
 // Makes DIR/HKD-TEST-<hex>.crt and DIR/TEST-host-key.pem (0600, P-521). Existing ones are an error.

@@ -321,7 +321,7 @@ static int read_opened_file(int fd, const char *path, uint64_t size, unsigned ch
 static int check_kernel_head(const struct launch_inputs *in, const unsigned char *head,
                              uint64_t size, struct error **err)
 {
-    uint32_t limit;
+    uint32_t limit = 0;
     if (bzimage_check(in->kernel, head, size, &limit, err) < 0)
         return -1;
     return bzimage_check_append(in->kernel, in->append, limit, err);
@@ -333,7 +333,7 @@ static int check_uki(const struct launch_inputs *in, int fd, uint64_t size, stru
 {
     unsigned char outer[UKI_HEAD] = {0}, inner[BZIMAGE_HEAD] = {0};
     uint64_t place = 0, length = 0;
-    uint32_t limit;
+    uint32_t limit = 0;
     if (in->initrd) {
         error_user(err, "the kernel %s is a unified kernel image, and QEMU gives those no initrd",
                    in->kernel);

@@ -185,7 +185,7 @@ static void make_room(struct map *m)
         m->key[0] = (uint64_t)(uintptr_t)m;
     m->slot_count = old_count ? 2 * old_count : 64; // a power of two
     m->slots = xcalloc(m->slot_count, sizeof *m->slots);
-    for (size_t i = 0; i < old_count; i++) {
+    for (size_t i = 0; old && i < old_count; i++) {
         size_t at = old[i].hash;
         if (!old[i].name)
             continue;
