@@ -41,12 +41,10 @@ void log_local_inputs(const struct node *node); // in the child: into the log
 // pack_codec_version(), without loading libarchive if an earlier process did. Belongs to the build.
 const char *plan_codec_version(struct build *b);
 
-// ---- plan.c ----
+// ---- plan_source.c ----
 void plan_role(struct node *node, enum role_kind kind, const char *name, struct node *needed);
 // "<name>:<digits of the digest of the text>": the id of a node, if others may have its name.
 char *plan_id(const char *name, const struct buf *text);
-
-// ---- plan_source.c ----
 // The key lines for the files of a folder: relative path, execute bit and digest. recipe.yaml is
 // left out: its relevant parts are in the key one by one. `inner` is "" for the whole folder.
 int plan_folder(const struct job *job, const char *title, const char *folder, const char *inner,
@@ -55,7 +53,7 @@ int plan_folder(const struct job *job, const char *title, const char *folder, co
 int plan_sources(struct build *b, struct node *node, struct error **err);
 int plan_lists(struct build *b, struct node *node, struct error **err);
 
-// ---- make.c ----
+// ---- tarball.c ----
 // A result becomes an output.
 struct tarball {
     const char *folder; // the name of a tree for messages, and
@@ -67,6 +65,7 @@ struct tarball {
 int output_tarball(struct build *b, const struct node *node, const char *output,
                    const struct tarball *t, json_t *record, struct error **err);
 
+// ---- make.c ----
 // What each action of a recipe does.
 struct action {
     const char *name;
@@ -82,12 +81,18 @@ extern const struct action actions[]; // by enum recipe_action
 void make_node(struct build *b, struct node *node, struct outcome *out);
 
 // ---- evaluate.c ----
+int evaluate_node(struct build *b, struct node *node, struct error **err);
+
+// ---- inputs.c ----
 struct source_options source_options(struct build *b);
+// What is asked of the package lists for a builder or a root file system. Borrows from the node.
+struct packages_request packages_request_of(const struct node *node);
 // The packages in its identity; to be freed with package_set_free().
 int open_packages(struct build *b, const struct node *node, struct package_set *out,
                   struct error **err);
-
-int evaluate_node(struct build *b, struct node *node, struct error **err);
+// Completes the identity of the node, if that is known; with `resolve` the network is asked.
+int identify_packages(struct build *b, struct node *node, bool resolve, struct error **err);
+int identify_image(struct build *b, struct node *node, bool resolve, struct error **err);
 
 // The name of an image in a registry -> its digest, resolved once and kept in versions.lock as for
 // other references, in a line "archive docker://<reference> sha256=<digest>". A tag that moves
@@ -111,7 +116,7 @@ struct registry *image_registry(const struct reference *name, struct error **err
 
 // With KBUILD_TRUSTED_KEYS an image must be named by its digest, or be a builder pushed by kbuild
 // with a signature of one of these keys. 0: named by digest, or no keys are set; 1: signed, and
-// *mark (vouch.h) and the digest of its tree are known; -1.
+// *mark (share.h) and the digest of its tree are known; -1.
 int image_vouched(struct build *b, const struct node *node, json_t **mark,
                   char tree[static DIGEST_HEX_SIZE], struct error **err);
 
@@ -168,6 +173,10 @@ const char *se_image_random(const struct job *job);
 char *phase_script(const struct recipe_phase *p); // as the sandbox sees it; to be freed
 // Runs one phase, in a sandbox of its own.
 int step_run(const struct node *node, struct step *s, size_t phase_index, struct error **err);
+// The number of a phase of the recipe; a name that it does not have is an error that lists them.
+int find_phase(const struct recipe *r, const char *name, size_t *index, struct error **err);
+// In the child: the phases up to b->until, in folders that stay (checkpoint.c).
+int make_until(struct build *b, struct node *node, json_t *record, struct error **err);
 
 // ---- output.c ----
 // Opens or makes the output directory; its owner must be this user or root. The build owns the
@@ -250,10 +259,6 @@ void checkpoint_remind(struct build *b);
 int checkpoint_copy(const struct checkpoint *w, const char *builddir, const char *destdir,
                     struct error **err);
 void checkpoint_free(struct checkpoint *w); // NULL is allowed
-
-// ---- phases.c ----
-// In the child: the phases up to b->until, in the folders that are kept (phases.c).
-int make_until(struct build *b, struct node *node, json_t *record, struct error **err);
 
 // ---- prebuilt.c ----
 // Artifacts that are taken instead of made: artefacts that upstream's pipelines push to a registry

@@ -10,6 +10,23 @@
 #define LIST_FORMAT                                                                                \
     "1" // of how lines become a tree; raise it when the same lines would make another
 
+// ---- roles and ids ----
+
+void plan_role(struct node *node, enum role_kind kind, const char *name, struct node *needed)
+{
+    struct job *job = job_of(node);
+    graph_need(node, needed, true);
+    job->roles = xgrow(job->roles, &job->role_cap, job->role_count + 1, sizeof *job->roles);
+    job->roles[job->role_count++] = (struct role){kind, name, needed};
+}
+
+char *plan_id(const char *name, const struct buf *text)
+{
+    char digest[DIGEST_HEX_SIZE];
+    digest_bytes(text->data ? text->data : "", text->len, digest);
+    return xasprintf("%s:%.12s", name, digest);
+}
+
 // ---- files of recipes ----
 
 int plan_folder(const struct job *job, const char *title, const char *folder, const char *inner,
