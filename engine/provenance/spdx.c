@@ -244,7 +244,8 @@ static char *format_created(int64_t seconds)
 static json_t *make_document(const struct spdx *s, const struct node *node)
 {
     cleanup_free char *when = format_created(node->epoch);
-    cleanup_free char *name = xasprintf("kbuild-%s", job_of(node)->label);
+    // Not the label, which depends on what else is in the plan.
+    cleanup_free char *name = xasprintf("kbuild-%s", job_of(node)->recipe->name);
     cleanup_free char *space = xasprintf("https://spdx.org/spdxdocs/kbuild-%s", node->key);
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:[s]}, s:O, s:O, s:o*}", "spdxVersion",
                      "SPDX-2.3", "dataLicense", "CC0-1.0", "SPDXID", "SPDXRef-DOCUMENT", "name",

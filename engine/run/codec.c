@@ -34,18 +34,33 @@ static void remember_version(struct build *b, const char *name, const char *vers
     store_memo_put(b->store, name, memo);
 }
 
+// Those that this program is linked with say their versions at once. To be freed.
+static char *memo_name(void)
+{
+    return xasprintf("codec version, kbuild %s, liblzma %s", KBUILD_VERSION, pack_lzma_version());
+}
+
 const char *plan_codec_version(struct build *b)
 {
     struct run_state *s = b->run;
     if (s->codec_version)
         return s->codec_version;
-    // Those that this program is linked with say their versions at once.
-    cleanup_free char *name =
-        xasprintf("codec version, kbuild %s, liblzma %s", KBUILD_VERSION, pack_lzma_version());
+    cleanup_free char *name = memo_name();
     s->codec_version = recall_version(b, name);
     if (!s->codec_version) {
         s->codec_version = xstrdup(pack_codec_version());
         remember_version(b, name, s->codec_version);
     }
     return s->codec_version;
+}
+
+int codec_hold(struct build *b, struct error **err)
+{
+    const char *planned = b->run->codec_version, *loaded = pack_codec_version();
+    if (!planned || !strcmp(planned, loaded))
+        return 0;
+    cleanup_free char *name = memo_name();
+    store_memo_put(b->store, name, ""); // so that the next run asks the library
+    error_user(err, "the keys were made for %s, but what is loaded is %s", planned, loaded);
+    return error_hint(err, "the library was replaced meanwhile: run kbuild again");
 }

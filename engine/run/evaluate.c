@@ -107,6 +107,7 @@ int build_evaluate(struct build *b, bool resolve, struct error **err)
 {
     if (check_asked_source_names(b, err) < 0 || note_ignored_variables(b, err) < 0)
         return -1;
+    plan_labels(&b->graph);
     struct node **order = graph_order(&b->graph, err);
     if (!order)
         return -1;

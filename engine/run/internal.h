@@ -40,6 +40,14 @@ void log_local_inputs(const struct node *node); // in the child: into the log
 // ---- codec.c ----
 // pack_codec_version(), without loading libarchive if an earlier process did. Belongs to the build.
 const char *plan_codec_version(struct build *b);
+// Loads it, for the children too, before the first node is made. An error if it is not the version
+// in the keys: it was replaced since they were made.
+int codec_hold(struct build *b, struct error **err);
+
+// ---- plan.c ----
+// Labels all nodes of the graph. A label that several would have is for none of them: each gets its
+// id instead. To be called again when nodes were added.
+void plan_labels(struct graph *g);
 
 // ---- plan_source.c ----
 void plan_role(struct node *node, enum role_kind kind, const char *name, struct node *needed);

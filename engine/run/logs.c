@@ -74,6 +74,13 @@ int build_log_open(struct build *b, const char *target, struct error **err)
     cleanup_free char *path = build_log_path(&b->options, target);
     struct error *missing = NULL;
     fd = open_last(b, path, &missing);
+    if (fd < 0 && node && missing->errnum == ENOENT) {
+        // In a plan with two of that name it has its id.
+        cleanup_free char *other = build_log_path(&b->options, node->id);
+        fd = open_last(b, other, NULL);
+        if (fd >= 0)
+            error_free(missing);
+    }
     if (fd >= 0)
         return fd;
     if (cached && missing->errnum == ENOENT) {

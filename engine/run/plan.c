@@ -360,8 +360,7 @@ static int compare_labels(const void *a, const void *b)
     return strcmp(node_label(*(struct node *const *)a), node_label(*(struct node *const *)b));
 }
 
-// A label that several nodes have is for none of them: each gets its id instead.
-static void set_labels(struct graph *g)
+void plan_labels(struct graph *g)
 {
     cleanup_free struct node **nodes = xcalloc(g->n + 1, sizeof(struct node *));
     for (size_t i = 0; i < g->n; i++) {
@@ -440,7 +439,7 @@ int build_add_targets(struct build *b, const char *name, struct targets *out, st
     if (!order)
         return -1;
     free(order);
-    set_labels(&b->graph);
+    plan_labels(&b->graph);
     return place_check(b, err);
 }
 

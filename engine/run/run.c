@@ -320,6 +320,8 @@ static int make_all(struct build *b, struct schedule *s, struct run_context *con
                                            .keep_going = b->options.keep_going};
     if (b->remote && ask_shared_cache(b, s, &doing, err) < 0)
         return -1;
+    if (codec_hold(b, err) < 0)
+        return -1;
     return schedule_run(s, &doing, &limits, failure, err);
 }
 

@@ -115,7 +115,7 @@ struct download_item {
 struct downloads {
     struct store *store;
     const char *label; // for progress and notes
-    struct download_item *download_items;
+    struct download_item *items;
     size_t n;
 };
 #define DOWNLOADS_FAULTS_MAX 10

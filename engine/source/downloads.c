@@ -347,7 +347,7 @@ int downloads_run(const struct downloads *d, struct error **err)
     http_group_open(&r.group);
     r.queue = xcalloc(d->n + 1, sizeof(struct download_item *));
     for (size_t i = 0; i < d->n; i++)
-        queue_put(&r, &d->download_items[i]);
+        queue_put(&r, &d->items[i]);
     for (size_t i = 0; i < LANES; i++) {
         r.lanes[i].partial = PARTIAL_NONE;
         r.lanes[i].file.fd = -1;

@@ -20,9 +20,9 @@ struct list_fetching {
     const struct source_options *o;
     const char *destination;
     char (*digests)[DIGEST_HEX_SIZE];     // of each line's file, "" while unknown
-    struct download_item *download_items; // the downloads
-    const char **urls;                    // URLs of the download_items
-    size_t *lines;                        // lines of the download_items
+    struct download_item *items; // the downloads
+    const char **urls;                    // URLs of the downloads
+    size_t *lines;                        // lines of the downloads
     size_t n;
 };
 
@@ -53,9 +53,9 @@ static int refuse_unknown(const struct list_fetching *f, const struct list_line 
 static void add_parcel(struct list_fetching *f, size_t line, const char *sha256)
 {
     const struct list_line *l = &f->list->items[line];
-    struct download_item *p = &f->download_items[f->n];
-    size_t first = f->n ? (size_t)(f->download_items[f->n - 1].urls - f->urls) +
-                              f->download_items[f->n - 1].url_count
+    struct download_item *p = &f->items[f->n];
+    size_t first = f->n ? (size_t)(f->items[f->n - 1].urls - f->urls) +
+                              f->items[f->n - 1].url_count
                         : 0;
     *p = (struct download_item){
         .name = l->name, .urls = f->urls + first, .sha256 = sha256, .max_bytes = FILE_MAX_BYTES};
@@ -72,7 +72,7 @@ static int find_missing(struct list_fetching *f, struct error **err)
     for (size_t i = 0; i < f->list->n; i++)
         urls += f->list->items[i].urls.n;
     f->digests = xcalloc(f->list->n + 1, sizeof *f->digests);
-    f->download_items = xcalloc(f->list->n + 1, sizeof *f->download_items);
+    f->items = xcalloc(f->list->n + 1, sizeof *f->items);
     f->lines = xcalloc(f->list->n + 1, sizeof *f->lines);
     f->urls = xcalloc(urls + 1, sizeof *f->urls);
     for (size_t i = 0; i < f->list->n; i++) {
@@ -126,7 +126,7 @@ static int check_offline(const struct list_fetching *f, struct error **err)
     if (!f->o->offline)
         return 0;
     for (size_t i = 0; i < f->n; i++)
-        strlist_add(&missing, f->download_items[i].name);
+        strlist_add(&missing, f->items[i].name);
     for (size_t i = 0; i < f->list->n; i++) {
         const struct list_line *l = &f->list->items[i];
         int has = l->kind == LIST_GIT ? has_commit(f, l, err) : 1;
@@ -148,7 +148,7 @@ static int check_offline(const struct list_fetching *f, struct error **err)
 static int hint_failed(const struct list_fetching *f, const struct download_item *p, bool missing,
                        struct error **err)
 {
-    const struct list_line *l = &f->list->items[f->lines[p - f->download_items]];
+    const struct list_line *l = &f->list->items[f->lines[p - f->items]];
     if (missing)
         return error_hint(err,
                           "no server has it any more, or the address is wrong: a file that was "
@@ -172,8 +172,8 @@ static int check_requestable(const struct list_fetching *f, struct error **err)
 {
     cleanup_strlist struct strlist missing = {0};
     for (size_t i = 0; i < f->n; i++)
-        if (!f->download_items[i].url_count)
-            strlist_add(&missing, f->download_items[i].name);
+        if (!f->items[i].url_count)
+            strlist_add(&missing, f->items[i].name);
     if (!missing.n)
         return 0;
     cleanup_free char *names = first_names(&missing);
@@ -194,7 +194,7 @@ static int report_failures(const struct list_fetching *f, struct error **err)
     size_t had = 0;
     bool missing = false;
     for (size_t i = 0; i < f->n; i++) {
-        struct download_item *p = &f->download_items[i];
+        struct download_item *p = &f->items[i];
         had += *p->digest != '\0';
         if (!p->why)
             continue;
@@ -218,13 +218,13 @@ static int report_failures(const struct list_fetching *f, struct error **err)
 static int download_missing(struct list_fetching *f, struct error **err)
 {
     const struct downloads d = {
-        .store = f->o->store, .label = f->label, .download_items = f->download_items, .n = f->n};
+        .store = f->o->store, .label = f->label, .items = f->items, .n = f->n};
     int result = downloads_run(&d, err);
     if (result == 0)
         result = report_failures(f, err);
     for (size_t i = 0; i < f->n; i++) {
-        error_free(steal(f->download_items[i].why));
-        memcpy(f->digests[f->lines[i]], f->download_items[i].digest, DIGEST_HEX_SIZE);
+        error_free(steal(f->items[i].why));
+        memcpy(f->digests[f->lines[i]], f->items[i].digest, DIGEST_HEX_SIZE);
     }
     return result;
 }
@@ -233,7 +233,7 @@ static void note_new_pins(const struct list_fetching *f)
 {
     size_t fresh = 0;
     for (size_t i = 0; i < f->n; i++)
-        fresh += !f->download_items[i].sha256;
+        fresh += !f->items[i].sha256;
     if (fresh)
         log_warning("%s: nothing says what the SHA-256 of %zu of its files should be; what came is "
                     "trusted from now on, and goes into versions.lock",
@@ -323,7 +323,7 @@ static int set_folder_times(const struct list_fetching *f, struct error **err)
 static void list_fetching_free(struct list_fetching *f)
 {
     free(f->digests);
-    free(f->download_items);
+    free(f->items);
     free(f->urls);
     free(f->lines);
 }
@@ -404,7 +404,7 @@ int list_answer(const struct list_line *ask, const char *label, const struct sou
         return recall_answer(o, url, out, err);
     struct download_item p = {
         .name = ask->name, .urls = &url, .url_count = 1, .max_bytes = LIST_ANSWER_MAX};
-    const struct downloads d = {.store = o->store, .label = label, .download_items = &p, .n = 1};
+    const struct downloads d = {.store = o->store, .label = label, .items = &p, .n = 1};
     if (downloads_run(&d, err) < 0)
         return -1;
     if (p.why && p.missing) {

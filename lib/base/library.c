@@ -50,8 +50,8 @@ char *library_identity(const char *path)
     cleanup_buf struct buf out = {0};
     for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
         const char *value = getenv(variables[i]);
-        if (value)
-            buf_printf(&out, "%s=%s\n", variables[i], value);
+        if (value && *value)
+            return NULL; // what they lead to may change unseen
     }
     if (!add_file(&out, "/etc/ld.so.cache") || !add_file(&out, path))
         return NULL;

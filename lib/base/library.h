@@ -19,10 +19,10 @@ void library_load(const char *soname, const char *const *names, size_t count, vo
 const char *library_path(const void *function);
 
 // Identifies the library that a process of this environment loads, as long as `path` is what
-// library_path() said of it: the variables that the loader heeds, and device, inode, size and times
-// of the loader's cache (ld.so(8), /etc/ld.so.cache) and of the file. Two equal texts stand for the
-// same library. To be freed; NULL if one of these cannot be read, for example where the loader has
-// no cache (musl).
+// library_path() said of it: device, inode, size and times of the loader's cache (ld.so(8),
+// /etc/ld.so.cache) and of the file. Two equal texts stand for the same library. To be freed; NULL
+// if one of these cannot be read, for example where the loader has no cache (musl), and if a
+// variable like LD_LIBRARY_PATH is set, which may lead to another file at any time.
 char *library_identity(const char *path);
 
 // Whether the file of this path is mapped into this process: false also if it was replaced since.

@@ -316,10 +316,12 @@ static void judge(struct http_transfer *t, CURLcode code)
     else if (code == CURLE_OK && t->in_head) // libcurl takes headers without an end for an answer
         code = CURLE_PARTIAL_FILE;
     bool late = t->use == HTTP_REGISTRY && code == CURLE_OPERATION_TIMEDOUT;
+    // A callback that refused one address of a server has not ended the transfer with another.
+    bool refused = t->failure && code != CURLE_OK;
     t->code = code;
     t->outcome = (struct http_outcome){
-        .transient = !t->failure && failure_is_transient(t->use, code, t->status),
-        .no_answer = !t->failure && (late || failure_is_no_connection(code)),
+        .transient = !refused && failure_is_transient(t->use, code, t->status),
+        .no_answer = !refused && (late || failure_is_no_connection(code)),
         .retry_after = retry_after_of(t->curl),
     };
 }

@@ -127,7 +127,8 @@ static int begin_upload(struct registry *r, struct upload *u, struct error **err
         xasprintf("%s%s/blobs/uploads/%s", r->base, r->repository, mount ? mount : "");
     const struct registry_request q = {
         .method = "POST", .url = url, .access = ACCESS_PUSH, .mount_from = b->mount_from};
-    free(steal(u->place.url));
+    free(u->place.url);
+    u->place = (struct upload_place){0};
     __atomic_fetch_sub(&r->moved, u->sent, __ATOMIC_RELAXED);
     u->sent = 0;
     if (post_upload(r, &q, &s, err) < 0)

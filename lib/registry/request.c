@@ -300,7 +300,10 @@ static int exchange_failed(struct exchange *x, struct error **err)
                    ? error_set(err, ERROR_INTERRUPT, "interrupted")
                    : error_user(err, "cancelled, because another transfer failed");
     }
+    bool refused = x->transfer.failure != NULL; // by a callback, whose words are enough
     http_failed(&x->transfer, err);
+    if (refused)
+        return -1;
     if (code == CURLE_PEER_FAILED_VERIFICATION)
         error_hint(err,
                    "put the registry's CA as %s/ca.crt below /etc/containers/certs.d or "

@@ -457,7 +457,7 @@ static const struct schema_field {
     {DATA, "tag_hex", HEX, 16, "tag of the header"},
 };
 
-static json_t *schema_of_group(unsigned schema_group);
+static json_t *schema_of_group(unsigned group);
 
 static json_t *schema_of_field(const struct schema_field *f)
 {
@@ -476,12 +476,12 @@ static json_t *schema_of_field(const struct schema_field *f)
     return schema;
 }
 
-static json_t *schema_of_group(unsigned schema_group)
+static json_t *schema_of_group(unsigned group)
 {
     json_t *properties = json_object(), *required = json_array();
     for (size_t i = 0; i < ARRAY_LEN(schema_fields); i++) {
         const struct schema_field *f = &schema_fields[i];
-        if (!(f->groups & schema_group))
+        if (!(f->groups & group))
             continue;
         json_object_set_new(properties, f->name, schema_of_field(f));
         json_array_append_new(required, json_string(f->name));
@@ -511,11 +511,11 @@ void se_info_schema(struct buf *out)
 
 int info_documents(const char *directory, struct strlist *documents, struct error **err)
 {
-    cleanup_strlist struct strlist list_flags = {0};
-    if (list_directory(directory, &list_flags, err) < 0)
+    cleanup_strlist struct strlist names = {0};
+    if (list_directory(directory, &names, err) < 0)
         return -1;
-    for (size_t i = 0; i < list_flags.n; i++) {
-        cleanup_free char *path = xasprintf("%s/%s", directory, list_flags.items[i]);
+    for (size_t i = 0; i < names.n; i++) {
+        cleanup_free char *path = xasprintf("%s/%s", directory, names.items[i]);
         struct host_key key = {0};
         if (host_key_load(path, &key, NULL) < 0)
             continue;

@@ -55,6 +55,13 @@ setup() {
     [[ "$output" == *"one: cached"* ]]
     [ "$(tail -n 1 "$memo")" = "$codec" ]
   done
+  # The same when the library is replaced between the plan and the first node: nothing is made under such a key.
+  sed -i '$s|.*|liblzma 0.0 + wrong|' "$memo"
+  run kb one
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"the keys were made for liblzma 0.0 + wrong, but what is loaded is $codec"*"run kbuild again"* ]]
+  run kb one
+  [[ "$output" == *"one: cached"* ]]
 }
 
 @test "a dependency that is made again with the same bytes stops the rebuild there" {

@@ -54,9 +54,8 @@ TEST(whatever_may_load_another_file_changes_the_identity)
     assert_non_null(first);
     assert_string_equal(first, same);
     setenv("LD_LIBRARY_PATH", scratch, 1);
-    cleanup_free char *elsewhere = library_identity(path);
+    assert_null(library_identity(path)); // whatever is in that folder now, or later
     unsetenv("LD_LIBRARY_PATH");
-    assert_string_not_equal(first, elsewhere);
     assert_int_equal(file_write(path, "two", 3, 0644, NULL), 0); // of the same size
     cleanup_free char *replaced = library_identity(path);
     assert_string_not_equal(first, replaced);

@@ -34,11 +34,8 @@ static const struct recipe *guest_recipe(struct boot_run *run, struct error **er
 // Falls back to the recipe named by `like`.
 static const struct recipe_service *service_of(const struct recipe *guest)
 {
-    const struct recipe_boot *awaited_text = guest->boot,
-                             *other = guest->like ? guest->like->boot : NULL;
-    return awaited_text && awaited_text->service ? awaited_text->service
-           : other                               ? other->service
-                                                 : NULL;
+    const struct recipe_boot *own = guest->boot, *other = guest->like ? guest->like->boot : NULL;
+    return own && own->service ? own->service : other ? other->service : NULL;
 }
 
 // Whether one of the service's parts is in the guest: 1 or 0; -1: unknown.

@@ -48,7 +48,7 @@ static enum doctor_state check_sandbox(const struct host *h, const struct doctor
         return DOCTOR_SKIP;
     }
     bool works = starts_with(text.data, "bubblewrap ");
-    buf_printf(seen, "%s%.*s", works ? "an empty sandbox works:  " : "",
+    buf_printf(seen, "%s%.*s", works ? "an empty sandbox works: " : "",
                (int)strcspn(text.data, "\n"), text.data);
     return works ? DOCTOR_OK : DOCTOR_FAIL;
 }

@@ -146,7 +146,7 @@ static int verify_node(struct verification *v, struct node *node, struct error *
     return result;
 }
 
-static void report_world(const struct verification *v)
+static void report_variation(const struct verification *v)
 {
     struct strlist differs = {0}, same = {0};
     variation_describe(&v->o->variation, &differs, &same);
@@ -234,7 +234,7 @@ static int build_targets_again(struct verification *v, const struct targets *tar
         return -1;
     struct node **order = graph_order(&v->b->graph, err);
     int result = order ? 0 : -1;
-    report_world(v);
+    report_variation(v);
     v->b->options.variation = &v->o->variation;
     for (size_t i = 0; !result && i < v->b->graph.n; i++)
         if (order[i]->kind == NODE_ARTIFACT && (v->o->all || has_target(targets, order[i])))
