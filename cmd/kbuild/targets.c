@@ -161,7 +161,7 @@ static char *missing_source(const struct recipes_view *v, const struct recipe *r
 {
     for (size_t i = 0; i < arch_count; i++) {
         char *source = r->architectures[i] && (!arch || arch == &arch_table[i])
-                           ? recipe_lacks(&v->choosing, r, &arch_table[i])
+                           ? recipe_missing_source(&v->choosing, r, &arch_table[i])
                            : NULL;
         if (source)
             return source;
@@ -233,7 +233,7 @@ static const char *state_word(const struct node *node)
         return "to resolve";
     if (node->state == NODE_LOST)
         return "lost"; // known by a record, but not in the store
-    return node_is_here(node) ? "cached" : "to make";
+    return node_is_stored(node) ? "cached" : "to make";
 }
 
 int verb_plan(struct global_options *g, struct strlist *words, struct error **err)
@@ -289,7 +289,7 @@ static void explain_node(struct build *b, const struct node *node)
     if (node->key_text) {
         print_text(stdout, node->key_text, strlen(node->key_text));
         cleanup_free char *cost = build_cost_text(b, node);
-        print("# key %s, %s\n", node->key, node_is_here(node) ? "cached" : "not in the cache");
+        print("# key %s, %s\n", node->key, node_is_stored(node) ? "cached" : "not in the cache");
         if (cost)
             print("# making it took %s\n", cost);
     } else {

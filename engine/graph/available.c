@@ -33,7 +33,8 @@ struct lacks_walk {
 static const char *lacks(struct lacks_walk *w, const struct recipe *r, unsigned depth);
 
 // The missing source of the nearest alternative; NULL if some alternative lacks nothing.
-static const char *need_lacks(struct lacks_walk *w, const struct recipe_need *need, unsigned depth)
+static const char *need_missing_source(struct lacks_walk *w, const struct recipe_need *need,
+                                       unsigned depth)
 {
     struct recipe_set *set = w->choosing->set;
     const char *first = NULL;
@@ -50,7 +51,7 @@ static const char *need_lacks(struct lacks_walk *w, const struct recipe_need *ne
     return first;
 }
 
-static const char *own_lack(const struct lacks_walk *w, const struct recipe *r)
+static const char *own_missing_source(const struct lacks_walk *w, const struct recipe *r)
 {
     const struct choosing *c = w->choosing;
     for (size_t i = 0; i < r->source_count; i++) {
@@ -72,15 +73,16 @@ static const char *lacks(struct lacks_walk *w, const struct recipe *r, unsigned 
     size_t at = w->n;
     w->known = xgrow(w->known, &w->cap, w->n + 1, sizeof *w->known);
     w->known[w->n++] = (struct lack){.recipe = r};
-    const char *source = own_lack(w, r);
+    const char *source = own_missing_source(w, r);
     for (size_t i = 0; i < r->need_count && !source; i++)
         if (!r->needs[i].optional && condition_expected(r, &r->needs[i].when))
-            source = need_lacks(w, &r->needs[i], depth + 1);
+            source = need_missing_source(w, &r->needs[i], depth + 1);
     w->known[at].source = source;
     return source;
 }
 
-char *recipe_lacks(const struct choosing *c, const struct recipe *r, const struct arch *target)
+char *recipe_missing_source(const struct choosing *c, const struct recipe *r,
+                            const struct arch *target)
 {
     struct lacks_walk w = {.choosing = c, .target = target};
     const char *source = c->versions ? lacks(&w, r, 0) : NULL;
@@ -200,7 +202,7 @@ const struct recipe *choose_recipe(const struct choosing *c, const struct recipe
     for (size_t i = 0; (found = next_recipe(c, r, need, target, &i, &why));
          first = first ? first : found) {
         bool only = need->any.n == 1 && !need->optional; // taken whatever it lacks
-        char *lacking = only ? NULL : recipe_lacks(c, found, target);
+        char *lacking = only ? NULL : recipe_missing_source(c, found, target);
         if (!lacking)
             break;
         if (first)

@@ -86,7 +86,7 @@ static struct node **cycle_error(const struct visit *stack, size_t depth, const 
     for (; i < depth; i++)
         buf_printf(&text, "%s -> ", stack[i].node->id);
     buf_puts(&text, again->id);
-    error_user(err, "targets need each other in a circle: %s", text.data);
+    error_user(err, "the needs of these targets form a cycle: %s", text.data);
     error_hint(err, "remove one of these from the needs of its recipe");
     buf_free(&text);
     return NULL;
@@ -133,14 +133,14 @@ const char *node_label(const struct node *node)
     return node->label ? node->label : node->name;
 }
 
-bool node_is_here(const struct node *node)
+bool node_is_stored(const struct node *node)
 {
     return node->state == NODE_CACHED || node->state == NODE_DONE;
 }
 
 bool node_is_known(const struct node *node)
 {
-    return node_is_here(node) || node->state == NODE_LOST || node->state == NODE_SHARED;
+    return node_is_stored(node) || node->state == NODE_LOST || node->state == NODE_SHARED;
 }
 
 bool graph_ready(const struct node *node)

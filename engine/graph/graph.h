@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The graph: nodes of one shape, inputs -> key -> outputs. It knows neither recipes nor the store:
-// the planner (engine/run/plan.c) gives every node its identity and its needs; this directory
-// orders the nodes, makes their keys, and explains a key.
+// The graph: nodes of one shape, inputs -> key -> outputs. This header and graph.c know neither
+// recipes nor the store: the planner (engine/run/plan.c) gives every node its identity and its
+// needs; here the nodes get their order and keys, and a key is explained. What a node of kbuild is,
+// and what its record says, is in the other header of the room, job.h.
 //
 // The key of a node is the SHA-256 of a canonical, printable text (docs/keys.md):
 //
@@ -39,8 +40,8 @@ enum node_state {
     NODE_SKIPPED      // not made because something it needs failed
 };
 const char *node_label(const struct node *node);
-bool node_is_known(const struct node *node); // its outputs are
-bool node_is_here(const struct node *node);  // and in the store
+bool node_is_known(const struct node *node);  // its outputs are
+bool node_is_stored(const struct node *node); // and in the store
 
 struct node_output {
     char *name;

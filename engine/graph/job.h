@@ -192,7 +192,7 @@ void record_side_file(json_t *record, const char *name, const char *digest, uint
 void record_cost(json_t *record, long long took_ms);
 // Reads a record's outputs into the node. False if the record is not usable.
 bool outputs_from_record(struct node *node, const json_t *record);
-void remember_build(struct build *b, const struct node *node); // for `kbuild explain`
+void record_last_build(struct build *b, const struct node *node); // for `kbuild explain`
 
 // The key text of the last successful build of this node, or NULL; to be freed.
 char *build_last_key_text(struct build *b, const struct node *node);
@@ -241,7 +241,8 @@ struct choosing {
 
 // The name of the missing source of `r` or of one of its mandatory needs, to be freed; NULL if none
 // is missing. A recipe that cannot be read lacks nothing: planning reports its error.
-char *recipe_lacks(const struct choosing *c, const struct recipe *r, const struct arch *target);
+char *recipe_missing_source(const struct choosing *c, const struct recipe *r,
+                            const struct arch *target);
 
 // The recipe that fills a need of `r` (or a member, of a group): the first that exists, supports
 // the architecture and lacks no source. If all lack a source: the first, and planning reports the

@@ -105,7 +105,7 @@ static void last_key(const struct node *node, char key[static DIGEST_HEX_SIZE])
     digest_bytes(text, strlen(text), key);
 }
 
-void remember_build(struct build *b, const struct node *node)
+void record_last_build(struct build *b, const struct node *node)
 {
     char key[DIGEST_HEX_SIZE];
     last_key(node, key);

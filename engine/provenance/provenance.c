@@ -375,7 +375,7 @@ static void add_file(const char *line, json_t *out)
                           json_pack("{s:s, s:{s:s}}", "name", name, "digest", "sha256", last + 1));
 }
 
-// "work builddir <digest>": the folders that a person may have changed (work.h).
+// "work builddir <digest>": the folders that a person may have changed (run/internal.h).
 static void add_work(const char *line, json_t *out)
 {
     const char *last = strrchr(line, ' ');

@@ -73,7 +73,8 @@ static int walk_recipe(struct release_walk *w, const struct recipe *r, bool plac
                        struct error **err)
 {
     if (r->action == ACTION_GROUP)
-        return error_user(err, "%s is a group of targets, and cannot go into anything", r->name);
+        return error_user(err, "%s is a group of targets: it cannot be an input of another target",
+                          r->name);
     bool again = strlist_has(&w->seen, r->name);
     strlist_add(&w->seen, r->name);
     for (size_t i = 0; i < r->need_count && !again; i++) {
@@ -396,7 +397,7 @@ static int merge_paths(const struct merge_request *r, const struct strlist *path
                                     .prefix = "opt/kata",
                                     .scratch = scratch,
                                     .rehash = r->rehash,
-                                    .keeper = store ? &listings.keeper : NULL,
+                                    .cache = store ? &listings.cache : NULL,
                                     .pack = {.threads = r->jobs, .format = r->format}};
     int result = merge_archives(paths, fd, &options, err);
     listings_close(&listings);

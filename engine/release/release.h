@@ -41,7 +41,7 @@ struct merge_request {
     bool rehash;   // ignore recorded digests
     // The required components; no others are taken: those of a target's release; or names
     // ("kernel", or file names). NULL or empty: all tarballs in the directory, and those listed in
-    // its file "targets" (wanted.h) are required.
+    // its file "targets" (run/run.h) are required.
     const struct release *release;
     const struct strlist *components;
     // With the latter, the components to leave out (release_guests); else ignored.

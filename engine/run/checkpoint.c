@@ -76,7 +76,8 @@ static int check_folders(struct build *b, const struct node *node, struct error 
     cleanup_free char *shown = xasprintf("%s/%s", b->options.output, target);
     int output = output_folder(b, err);
     cleanup_close int folder =
-        output < 0 ? -1 : folder_open_at(output, target, shown, "folder", FOLDER_CLOSED, err);
+        output < 0 ? -1
+                   : folder_open_at(output, target, shown, "folder", FOLDER_OWNER_WRITABLE, err);
     if (folder < 0)
         return -1;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -294,7 +295,7 @@ struct checkpoint *checkpoint_begin(struct build *b, const struct node *node, st
     return NULL;
 }
 
-void checkpoint_settle(struct build *b, const struct node *node)
+void checkpoint_record_content(struct build *b, const struct node *node)
 {
     struct checkpoint *w = NULL;
     if (checkpoint_load(b, node, &w, NULL) > 0 && !w->content &&
@@ -349,7 +350,7 @@ int checkpoint_expected(struct build *b, struct error **err)
     return error_hint(err, "`kbuild %s --until=PHASE` leaves it", target);
 }
 
-void checkpoint_remind(struct build *b)
+void checkpoint_report_unused(struct build *b)
 {
     const struct node *node = b->options.resume ? NULL : find_target(b, true);
     if (!node)

@@ -273,7 +273,7 @@ _Noreturn static void make_and_exit(const struct schedule_actions *a, struct nod
 {
     struct outcome o = {0};
     report_open(events);
-    supervisors_hold(events); // the parent reads until no process of this node is left
+    supervisors_keep_open(events); // the parent reads until no process of this node is left
     a->make(a->context, node, &o);
     if (o.error)
         print_prefixed(stderr, "kbuild: stopped: ", o.error->message); // the parent says "error"

@@ -188,8 +188,8 @@ static bool take_tree(const struct entry *e, char tree[static DIGEST_HEX_SIZE])
     return false;
 }
 
-int image_vouched(struct build *b, const struct node *node, json_t **mark,
-                  char tree[static DIGEST_HEX_SIZE], struct error **err)
+int image_check_signature(struct build *b, const struct node *node, json_t **mark,
+                          char tree[static DIGEST_HEX_SIZE], struct error **err)
 {
     const struct job *job = job_of(node);
     if (!b->trusted || reference_is_pinned(job->image_name))

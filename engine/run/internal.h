@@ -125,8 +125,8 @@ struct registry *image_registry(const struct reference *name, struct error **err
 // With KBUILD_TRUSTED_KEYS an image must be named by its digest, or be a builder pushed by kbuild
 // with a signature of one of these keys. 0: named by digest, or no keys are set; 1: signed, and
 // *mark (share.h) and the digest of its tree are known; -1.
-int image_vouched(struct build *b, const struct node *node, json_t **mark,
-                  char tree[static DIGEST_HEX_SIZE], struct error **err);
+int image_check_signature(struct build *b, const struct node *node, json_t **mark,
+                          char tree[static DIGEST_HEX_SIZE], struct error **err);
 
 // ---- node_list.c: sources that are lists ----
 // The name of the shared folder that holds a list's script, to be freed; NULL: the recipe's folder.
@@ -246,7 +246,7 @@ int checkpoint_load(struct build *b, const struct node *node, struct checkpoint 
 // changes by hand, as far as kbuild can know, else an error.
 struct checkpoint *checkpoint_begin(struct build *b, const struct node *node, struct error **err);
 // After a run that failed: records the content, so that changes by hand are detected later.
-void checkpoint_settle(struct build *b, const struct node *node);
+void checkpoint_record_content(struct build *b, const struct node *node);
 int checkpoint_save(const struct node *node, const struct checkpoint *w, struct error **err);
 // Whether it belongs to the step that this key text describes; else an error that says what
 // changed.
@@ -262,7 +262,7 @@ int checkpoint_resume(struct build *b, struct node *node, struct error **err);
 // With --continue: an error if no target has kept work.
 int checkpoint_expected(struct build *b, struct error **err);
 // Without --continue: reports kept work that is not used.
-void checkpoint_remind(struct build *b);
+void checkpoint_report_unused(struct build *b);
 // Copies both folders to the folders of a step.
 int checkpoint_copy(const struct checkpoint *w, const char *builddir, const char *destdir,
                     struct error **err);

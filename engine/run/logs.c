@@ -16,10 +16,12 @@ static int open_last(struct build *b, const char *path, struct error **err)
 {
     cleanup_free char *shown = xasprintf("%s/logs", b->options.output);
     // Reading creates nothing.
-    cleanup_close int folder = folder_open(b->options.output, "output directory", FOLDER_OURS, err);
+    cleanup_close int folder =
+        folder_open(b->options.output, "output directory", FOLDER_TRUSTED_OWNER, err);
     if (folder < 0)
         return -1;
-    cleanup_close int logs = folder_open_at(folder, "logs", shown, "folder", FOLDER_OURS, err);
+    cleanup_close int logs =
+        folder_open_at(folder, "logs", shown, "folder", FOLDER_TRUSTED_OWNER, err);
     if (logs < 0)
         return -1;
     struct stat st;

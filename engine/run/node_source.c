@@ -99,7 +99,7 @@ int make_builder(struct build *b, struct node *node, json_t *record, struct erro
         return -1;
     json_t *came = NULL, *mark = NULL;
     char tree[DIGEST_HEX_SIZE], image[DIGEST_HEX_SIZE], stated[DIGEST_HEX_SIZE];
-    int vouched = job->image_name ? image_vouched(b, node, &mark, stated, err) : 0;
+    int vouched = job->image_name ? image_check_signature(b, node, &mark, stated, err) : 0;
     int result = vouched < 0 ? -1 : fill_builder(b, node, folder, &came, err);
     if (!result) {
         phase("storing");

@@ -23,7 +23,7 @@ static void note_choice(const char *text, void *context)
     build_note(context, text);
 }
 
-struct choosing choosing_of(struct build *b, struct source_options *o)
+struct choosing recipe_selection_of(struct build *b, struct source_options *o)
 {
     *o = source_options(b);
     return (struct choosing){.set = b->recipes,

@@ -33,7 +33,7 @@ static int refuse_cache(struct build *b, struct error **err)
 int output_folder(struct build *b, struct error **err)
 {
     if (!b->run->output_open) {
-        static const int rules = FOLDER_MAKE | FOLDER_OURS;
+        static const int rules = FOLDER_MAKE | FOLDER_TRUSTED_OWNER;
         b->run->output_fd = folder_open(b->options.output, "output directory", rules, err);
         if (b->run->output_fd < 0 || refuse_cache(b, err) < 0)
             return -1;
@@ -48,7 +48,7 @@ int output_subfolder(struct build *b, const char *name, struct error **err)
     int folder = output_folder(b, err);
     if (folder < 0)
         return -1;
-    return folder_open_at(folder, name, shown, "folder", FOLDER_MAKE | FOLDER_OURS, err);
+    return folder_open_at(folder, name, shown, "folder", FOLDER_MAKE | FOLDER_TRUSTED_OWNER, err);
 }
 
 // ---- logs ----

@@ -29,7 +29,7 @@ int build_until(struct build *b, struct node *target, const char *phase_name, st
     int result = run_nodes(b, RUN_AGAIN, err);
     b->until = NULL;
     if (result)
-        checkpoint_settle(b, target);
+        checkpoint_record_content(b, target);
     if (!result && target->state != NODE_DONE)
         result = error_set(err, ERROR_STEP, "%s: an input is missing", job->label);
     if (!result)

@@ -296,7 +296,7 @@ static int add_needs(struct build *b, struct node *node, struct error **err)
     const struct job *job = job_of(node);
     const struct recipe *r = job->recipe;
     struct source_options o;
-    const struct choosing c = choosing_of(b, &o);
+    const struct choosing c = recipe_selection_of(b, &o);
     for (size_t i = 0; i < r->need_count; i++) {
         struct error *why = NULL;
         if (!condition_holds(job, &r->needs[i].when))
@@ -324,7 +324,8 @@ struct node *plan_artifact(struct build *b, const struct recipe *r, const struct
     if (node)
         return node;
     if (r->action == ACTION_GROUP) {
-        error_user(err, "%s is a group of targets, and cannot go into anything", r->name);
+        error_user(err, "%s is a group of targets: it cannot be an input of another target",
+                   r->name);
         error_hint(err, "name what is needed itself");
         return NULL;
     }
@@ -412,7 +413,7 @@ static int request_members(struct build *b, const struct recipe *group, const st
 {
     const struct recipe_needs *members = &group->members[target - arch_table];
     struct source_options o;
-    const struct choosing c = choosing_of(b, &o);
+    const struct choosing c = recipe_selection_of(b, &o);
     for (size_t i = 0; i < members->count; i++) {
         struct error *why = NULL;
         const struct recipe *r = choose_recipe(&c, group, &members->list[i], target, &why);

@@ -122,7 +122,7 @@ int prebuilt_files_read(const json_t *manifest, struct prebuilt_files *out, stru
     const json_t *layers = json_object_get(manifest, "layers");
     size_t n = json_array_size(layers);
     if (n > FILES_MAX)
-        return error_user(err, "it has %zu files, more than the %d that make sense", n, FILES_MAX);
+        return error_user(err, "it has %zu files; the limit is %d", n, FILES_MAX);
     out->items = xcalloc(n + 1, sizeof *out->items);
     for (size_t i = 0; i < n; i++)
         if (read_file(json_array_get(layers, i), out, err) < 0)

@@ -110,14 +110,14 @@ static void set_purpose(struct task *t, enum run_what what)
         break;
     case RUN_NETWORK:
         t->root = is_network(t->node);
-        t->left_alone = !t->root;
+        t->excluded_from_run = !t->root;
         break;
     case RUN_INPUTS:
-        t->root = t->left_alone = t->only_inputs = job->asked;
+        t->root = t->excluded_from_run = t->only_inputs = job->asked;
         break;
     case RUN_AGAIN:
         t->root = job->asked;
-        t->left_alone = !job->asked;
+        t->excluded_from_run = !job->asked;
         break;
     }
 }
@@ -180,7 +180,7 @@ static int keep_result(void *context, struct task *t, struct error **err)
     if (r->what == RUN_AGAIN)
         return 0;
     output_log_keep(r->b, t->node, &t->log, t->outcome.kind == OUTCOME_MADE);
-    remember_build(r->b, t->node);
+    record_last_build(r->b, t->node);
     return 0;
 }
 
@@ -248,7 +248,7 @@ static bool any_task(const struct task *t)
 
 static bool is_result(const struct task *t)
 {
-    return job_of(t->node)->placed && node_is_here(t->node);
+    return job_of(t->node)->placed && node_is_stored(t->node);
 }
 
 // Results made here have been pushed already.
@@ -357,7 +357,7 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
 
 int build_run(struct build *b, struct error **err)
 {
-    checkpoint_remind(b);
+    checkpoint_report_unused(b);
     // Checked now: the results go there after perhaps an hour of work.
     if (output_folder(b, err) < 0)
         return -1;

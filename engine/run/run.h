@@ -4,12 +4,14 @@
 //
 //   run.c         opens a build, runs its plan    schedule.c    the parallel run of a graph
 //   plan*.c       recipes -> nodes                child.c       a node's process: log, reports
-//   evaluate.c    keys, what is to be made        make.c        the work of that process
-//   notes.c       notes on the plan               node_*.c      making, one kind of node each
-//   output.c      output directory and logs       step.c        what a script sees
-//   place.c       results -> output directory     prebuilt.c    artifacts of others
-//   view.c        live view, lines, JSON events   checkpoint.c  unfinished work, kept
-//   se_trust.c    verification of host keys       phases.c      --until, kbuild shell
+//   inputs.c      packages, images -> digests     make.c        the work of that process
+//   evaluate.c    keys, what is to be made        node_*.c      making, one kind of node each
+//   codec.c       the version in the keys         tarball.c     packing what was made
+//   notes.c       notes on the plan               step.c        what a script sees
+//   output.c      output directory and its logs   prebuilt.c    artifacts of others
+//   logs.c        opening a log to read it        checkpoint.c  unfinished work, kept
+//   place.c       results -> output directory     phases.c      --until, kbuild shell
+//   view.c        live view, lines, JSON events   se_trust.c    verification of host keys
 //
 // Two parts have headers of their own: schedule.h and se_trust.h.
 //
@@ -36,7 +38,7 @@ struct targets {
 };
 int build_add_targets(struct build *b, const char *name, struct targets *out, struct error **err);
 // The input of choices between recipes; it borrows *o.
-struct choosing choosing_of(struct build *b, struct source_options *o);
+struct choosing recipe_selection_of(struct build *b, struct source_options *o);
 // The node of a recipe, with all its needs, not marked as a target. A group has no node, and is an
 // error.
 struct node *plan_artifact(struct build *b, const struct recipe *r, const struct arch *target,

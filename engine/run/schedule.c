@@ -85,10 +85,10 @@ void schedule_close(struct schedule *s)
 // Updates whether the dependants still wait for this task.
 static void count_here(struct task *t)
 {
-    bool here = node_is_here(t->node);
-    if (here == t->counted_here)
+    bool here = node_is_stored(t->node);
+    if (here == t->counted_as_stored)
         return;
-    t->counted_here = here;
+    t->counted_as_stored = here;
     for (size_t i = 0; i < t->dependant_count; i++)
         t->dependants[i]->waits += here ? (size_t)-1 : 1;
 }
@@ -117,7 +117,7 @@ static bool is_missing(const struct node *node)
 
 static bool to_make(const struct task *t)
 {
-    return t->wanted && !t->left_alone && is_missing(t->node);
+    return t->wanted && !t->excluded_from_run && is_missing(t->node);
 }
 
 // From last to first: a node that is wanted and missing makes its inputs wanted.
@@ -220,7 +220,7 @@ static bool retry_damaged(struct run *r, struct task *t)
     struct task *input = t->outcome.kind == OUTCOME_DAMAGED_INPUT && t->outcome.error
                              ? find_by_id(r->s, t->outcome.error->subject)
                              : NULL;
-    if (!input || input->left_alone || input->node->state == NODE_RUNNING ||
+    if (!input || input->excluded_from_run || input->node->state == NODE_RUNNING ||
         outcome_is_good(&input->outcome))
         return false;
     log_warning("%s in the cache was damaged; it is made again", node_label(input->node));
@@ -366,7 +366,7 @@ static int on_signal(struct run *r, struct error **err)
     return error_set(err, ERROR_INTERRUPT, "interrupted");
 }
 
-static int wait_for_something(struct run *r, bool waiting, struct error **err)
+static int wait_for_event(struct run *r, bool waiting, struct error **err)
 {
     size_t all = 2 * r->running_count + 2, n = 0;
     cleanup_free struct pollfd *fds = xcalloc(all, sizeof *fds);
@@ -408,7 +408,7 @@ static int loop(struct run *r, struct error **err)
             return -1;
         if (!r->running_count)
             return 0;
-        if (wait_for_something(r, waiting, err) < 0)
+        if (wait_for_event(r, waiting, err) < 0)
             return -1;
         if (r->stopping && r->running_count)
             stop_all(r);

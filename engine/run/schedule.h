@@ -99,13 +99,13 @@ void steplog_close(struct steplog *l);
 struct task {
     struct node *node;
     // The aim of the run, set before it starts.
-    bool root;        // wanted for itself
-    bool left_alone;  // not made by this run
-    bool only_inputs; // of this root, only the inputs are wanted
+    bool root;              // wanted for itself
+    bool excluded_from_run; // not made by this run
+    bool only_inputs;       // of this root, only the inputs are wanted
 
-    bool wanted;       // by a root, in the current state
-    size_t waits;      // number of inputs whose outputs are not in the store yet
-    bool counted_here; // its dependants no longer wait for it
+    bool wanted;            // by a root, in the current state
+    size_t waits;           // number of inputs whose outputs are not in the store yet
+    bool counted_as_stored; // its dependants no longer wait for it
     struct task **dependants;
     size_t dependant_count, dependant_cap;
 

@@ -30,7 +30,7 @@ int output_tarball(struct build *b, const struct node *node, const char *output,
     else
         result = store_blob_commit(b->store, &draft, digest, &size, err);
     if (!result)
-        result = listing_keep(b->store, digest, &listing, err);
+        result = listing_save(b->store, digest, &listing, err);
     listing_free(&listing);
     if (result < 0)
         return error_wrap(err, "packing %s", name);

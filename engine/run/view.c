@@ -327,7 +327,7 @@ static json_t *ending_json(enum ending e)
 static const struct node *result_at(size_t i)
 {
     const struct node *node = view.s->tasks[i].node;
-    return job_of(node)->placed && node_is_here(node) ? node : NULL;
+    return job_of(node)->placed && node_is_stored(node) ? node : NULL;
 }
 
 static void summary_event(struct build *b, bool placed)

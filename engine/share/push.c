@@ -319,7 +319,7 @@ static int put_entry(struct pushed_entry *p, struct entry *e, struct error **err
                                  err);
 }
 
-static int put_entry_in_any_form(struct pushed_entry *p, struct entry *e, struct error **err)
+static int put_entry_with_fallback(struct pushed_entry *p, struct entry *e, struct error **err)
 {
     static const long type_refusals[] = {400, 406, 415, 422};
     struct error *why = NULL;
@@ -347,7 +347,7 @@ static int push_referrers(struct pushed_entry *p, const struct entry *e, struct 
                : 0;
 }
 
-static int report_undescribed(struct pushed_entry *p, struct error *why, struct error **err)
+static int report_documents_refused(struct pushed_entry *p, struct error *why, struct error **err)
 {
     struct remote *r = p->b->remote;
     bool required = p->b->options.remote == REMOTE_REQUIRE && r->signing_key;
@@ -374,13 +374,13 @@ static int push_entry(struct pushed_entry *p, struct error **err)
     if (!make_annotations(p, err))
         e.manifest = entry_is_image(p->b->remote, p->node) ? image_manifest(p, err)
                                                            : artefact_manifest(p, err);
-    int result = e.manifest ? put_entry_in_any_form(p, &e, err) : -1;
+    int result = e.manifest ? put_entry_with_fallback(p, &e, err) : -1;
     if (!result)
         push_referrers(p, &e, &undescribed);
     if (!result)
         result = set_tags(p, e.text.data, err);
     if (undescribed && !result)
-        result = report_undescribed(p, steal(undescribed), err);
+        result = report_documents_refused(p, steal(undescribed), err);
     error_free(undescribed);
     entry_free(&e);
     return result;
@@ -428,7 +428,7 @@ static bool may_sign(const struct remote *r, const json_t *record)
 // 1: pushed; 0: it is not in the local cache.
 static int push_cached(struct build *b, struct node *node, struct error **err)
 {
-    if (!node_is_here(node))
+    if (!node_is_stored(node))
         return 0;
     struct error *why = NULL;
     json_auto_t *record = store_action_get(b->store, node->key, &why);

@@ -63,7 +63,7 @@ static int check_archive(const struct source_spec *spec, const struct source_opt
         return result;
     (*err)->errnum = 0;
     error_wrap(err, "the server's answer cannot be used as a source");
-    return error_hint(err, "nothing of it was kept: check the url, and look at what the server "
+    return error_hint(err, "the download was discarded: check the url, and look at what the server "
                            "says there (a page to log in, a message, nothing?)");
 }
 
@@ -199,7 +199,7 @@ static int find_digest(const struct source_spec *spec, const struct source_optio
         return digest_from_sums(spec, o, digest, err);
     if (archive_download(spec, o, NULL, digest, err) < 0)
         return -1;
-    log_warning("%s: nothing says what its SHA-256 should be; %s is trusted from now on and goes "
+    log_warning("%s: no SHA-256 is known for it; %s is trusted from now on and goes "
                 "into versions.lock",
                 shown, digest);
     return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Downloads files over http(s), or from file://, one or many at a time: by the common client
 // (http/http.h), with what a file needs besides: bytes of an earlier call are kept, and a try
-// resumes there. Lists of SHA-256 sums. Only within this directory.
+// resumes there. Lists of SHA-256 sums. For this room and its tests.
 #ifndef KBUILD_SOURCE_DOWNLOAD_H
 #define KBUILD_SOURCE_DOWNLOAD_H
 
@@ -118,10 +118,10 @@ struct downloads {
     struct download_item *items;
     size_t n;
 };
-#define DOWNLOADS_FAULTS_MAX 10
+#define DOWNLOADS_FAILURES_MAX 10
 
 // Each downloaded item has its digest, and is a blob of the store. A failed one has `why`; after
-// DOWNLOADS_FAULTS_MAX failures, or one that shows that a server is unreachable, no others are
+// DOWNLOADS_FAILURES_MAX failures, or one that shows that a server is unreachable, no others are
 // started: they have neither. -1 is for errors of this machine.
 int downloads_run(const struct downloads *d, struct error **err);
 

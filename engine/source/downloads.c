@@ -79,7 +79,7 @@ static void lane_finish(struct download_run *r, struct lane *l, const char *dige
     lane_close(l);
 }
 
-static bool server_is_dead(const struct download_run *r, const char *url)
+static bool server_is_unreachable(const struct download_run *r, const char *url)
 {
     for (size_t i = 0; i < r->dead.n; i++)
         if (http_same_server(r->dead.items[i], url))
@@ -111,7 +111,7 @@ static int lane_next_url(struct download_run *r, struct lane *l, struct error *w
     long status = l->open ? l->file.status : 0;
     bool absent = status == 404 || status == 410;
     bool last = l->url + 1 == l->item->url_count;
-    if (unreachable && !server_is_dead(r, url)) {
+    if (unreachable && !server_is_unreachable(r, url)) {
         strlist_add(&r->dead, url);
         if (!last)
             log_warning("%s; from now on its files come from elsewhere", why->message);
@@ -125,7 +125,7 @@ static int lane_next_url(struct download_run *r, struct lane *l, struct error *w
         return lane_begin_url(r, l, err);
     }
     r->failed++;
-    r->stopped |= unreachable || r->failed >= DOWNLOADS_FAULTS_MAX;
+    r->stopped |= unreachable || r->failed >= DOWNLOADS_FAILURES_MAX;
     return 0;
 }
 
@@ -181,7 +181,7 @@ static void lane_postpone(struct download_run *r, struct lane *l)
 
 static int lane_begin_url(struct download_run *r, struct lane *l, struct error **err)
 {
-    while (l->url + 1 < l->item->url_count && server_is_dead(r, l->item->urls[l->url]))
+    while (l->url + 1 < l->item->url_count && server_is_unreachable(r, l->item->urls[l->url]))
         l->url++;
     l->fresh = false;
     int mine = partial_try(&l->partial, r->d->store, l->item->urls[l->url], err);
@@ -205,9 +205,9 @@ static struct error *wrong_digest_error(const struct lane *l, const char *is)
     struct error *why = NULL;
     error_user(&why, "%s has the SHA-256 %s, but %s is expected", l->file.shown, is,
                l->item->sha256);
-    error_hint(&why,
-               "nothing of it was kept: what the list says and what the server has differ. If a "
-               "mirror is between, look there; else compare with what upstream publishes");
+    error_hint(
+        &why, "the download was discarded: what the list says and what the server has differ. If a "
+              "mirror is between, look there; else compare with what upstream publishes");
     return why;
 }
 

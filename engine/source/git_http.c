@@ -211,7 +211,7 @@ static int status_failed(struct git_exchange *x, struct error **err)
 static void judge_login(struct git_link *k, bool good)
 {
     if (k->login_by_helper && !k->login_judged)
-        git_login_judge(&k->login, good);
+        git_login_report(&k->login, good);
     k->login_judged = true;
 }
 

@@ -19,10 +19,10 @@ struct list_fetching {
     const char *label;
     const struct source_options *o;
     const char *destination;
-    char (*digests)[DIGEST_HEX_SIZE];     // of each line's file, "" while unknown
-    struct download_item *items; // the downloads
-    const char **urls;                    // URLs of the downloads
-    size_t *lines;                        // lines of the downloads
+    char (*digests)[DIGEST_HEX_SIZE]; // of each line's file, "" while unknown
+    struct download_item *items;      // the downloads
+    const char **urls;                // URLs of the downloads
+    size_t *lines;                    // lines of the downloads
     size_t n;
 };
 
@@ -50,13 +50,12 @@ static int refuse_unknown(const struct list_fetching *f, const struct list_line 
 }
 
 // Mirrors first, the canonical address last.
-static void add_parcel(struct list_fetching *f, size_t line, const char *sha256)
+static void add_download_item(struct list_fetching *f, size_t line, const char *sha256)
 {
     const struct list_line *l = &f->list->items[line];
     struct download_item *p = &f->items[f->n];
-    size_t first = f->n ? (size_t)(f->items[f->n - 1].urls - f->urls) +
-                              f->items[f->n - 1].url_count
-                        : 0;
+    size_t first =
+        f->n ? (size_t)(f->items[f->n - 1].urls - f->urls) + f->items[f->n - 1].url_count : 0;
     *p = (struct download_item){
         .name = l->name, .urls = f->urls + first, .sha256 = sha256, .max_bytes = FILE_MAX_BYTES};
     for (size_t i = 1; i < l->urls.n; i++)
@@ -88,7 +87,7 @@ static int find_missing(struct list_fetching *f, struct error **err)
         if (has)
             memcpy(f->digests[i], digest, DIGEST_HEX_SIZE);
         else
-            add_parcel(f, i, digest);
+            add_download_item(f, i, digest);
     }
     return 0;
 }
@@ -235,7 +234,7 @@ static void note_new_pins(const struct list_fetching *f)
     for (size_t i = 0; i < f->n; i++)
         fresh += !f->items[i].sha256;
     if (fresh)
-        log_warning("%s: nothing says what the SHA-256 of %zu of its files should be; what came is "
+        log_warning("%s: no SHA-256 is known for %zu of its files; what came is "
                     "trusted from now on, and goes into versions.lock",
                     f->label, fresh);
 }

@@ -54,9 +54,10 @@ static int refuse(int root, const char *path, const char *shown, const char *wan
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode))
         errnum = ELOOP;
     if (errnum == ELOOP)
-        return error_user(err, "%s is a link, or behind one: no real %s", shown, wanted);
+        return error_user(err, "%s is a link, or is reached through one: a real %s is required",
+                          shown, wanted);
     if (errnum == ENOTDIR || errnum == EISDIR)
-        return error_user(err, "%s is no real %s", shown, wanted);
+        return error_user(err, "%s is not a real %s", shown, wanted);
     return error_errno(err, errnum, "opening the %s %s", wanted, shown);
 }
 

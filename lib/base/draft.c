@@ -258,7 +258,7 @@ int file_link_at(int fd, int folder, const char *name)
 
 // ---- folders ----
 
-enum { KEEPER_DONE = 255 }; // beyond all NAMES
+enum { CLEANUP_DONE = 255 }; // beyond all NAMES
 
 static char *folder_name(const struct folder_draft *d, unsigned i)
 {
@@ -282,13 +282,13 @@ static void sweep_folders(const struct folder_draft *d)
     }
 }
 
-// Sends the keeper the next name, or KEEPER_DONE, before the folder is made, so that a process
-// killed at any moment leaves no folder unknown to the keeper. A keeper that was killed is an error
+// Sends the cleanup process the next name, or CLEANUP_DONE, before the folder is made, so that a process
+// killed at any moment leaves no folder unknown to the cleanup process. A cleanup process that was killed is an error
 // (EPIPE), not a signal.
-static bool tell_keeper(const struct folder_draft *d, unsigned char word)
+static bool message_cleanup_process(const struct folder_draft *d, unsigned char word)
 {
     ssize_t n;
-    while ((n = send(d->keeper, &word, 1, MSG_NOSIGNAL)) < 0 && errno == EINTR)
+    while ((n = send(d->cleanup, &word, 1, MSG_NOSIGNAL)) < 0 && errno == EINTR)
         ;
     return n == 1;
 }
@@ -297,7 +297,7 @@ static int make_folder(struct folder_draft *d)
 {
     for (unsigned i = 0; i < NAMES; i++) {
         cleanup_free char *name = folder_name(d, i);
-        if (!tell_keeper(d, (unsigned char)i))
+        if (!message_cleanup_process(d, (unsigned char)i))
             return -1;
         if (mkdirat(d->folder, name, 0700) < 0) {
             if (errno == EEXIST)
@@ -324,7 +324,7 @@ static void remove_left(const struct folder_draft *d, unsigned i)
         beneath_remove(d->folder, name, "", NULL);
 }
 
-// The keeper process: survives signals to the group, waits until the other end of the socket is
+// The cleanup process: survives signals to the group, waits until the other end of the socket is
 // closed, and removes the folder whose name came last.
 _Noreturn static void keep(const struct folder_draft *d, int socket)
 {
@@ -340,7 +340,7 @@ _Noreturn static void keep(const struct folder_draft *d, int socket)
             close(fd);
     ssize_t n;
     while ((n = read(socket, &word, 1)) == 1 || (n < 0 && errno == EINTR)) {
-        if (n == 1 && word == KEEPER_DONE)
+        if (n == 1 && word == CLEANUP_DONE)
             _exit(0);
         if (n == 1)
             last = word;
@@ -350,24 +350,24 @@ _Noreturn static void keep(const struct folder_draft *d, int socket)
     _exit(0);
 }
 
-static int start_keeper(struct folder_draft *d)
+static int start_cleanup_process(struct folder_draft *d)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return -1;
-    d->keeper_pid = fork();
-    if (d->keeper_pid == 0) {
+    d->cleanup_pid = fork();
+    if (d->cleanup_pid == 0) {
         close(ends[1]);
         keep(d, ends[0]);
     }
     int errnum = errno;
     close(ends[0]);
-    if (d->keeper_pid > 0)
-        d->keeper = ends[1];
+    if (d->cleanup_pid > 0)
+        d->cleanup = ends[1];
     else
         close(ends[1]);
     errno = errnum;
-    return d->keeper_pid < 0 ? -1 : 0;
+    return d->cleanup_pid < 0 ? -1 : 0;
 }
 
 int folder_draft_begin(struct folder_draft *d, const char *path, struct error **err)
@@ -381,7 +381,7 @@ int folder_draft_begin(struct folder_draft *d, const char *path, struct error **
         return error_wrap(err, "creating %s", path);
     }
     sweep_folders(d);
-    if (start_keeper(d) == 0 && make_folder(d) == 0)
+    if (start_cleanup_process(d) == 0 && make_folder(d) == 0)
         return 0;
     error_errno(err, errno, "creating %s", path);
     folder_draft_abandon(d);
@@ -404,11 +404,11 @@ void folder_draft_abandon(struct folder_draft *d)
 {
     if (d->temporary)
         beneath_remove(d->folder, path_base(d->temporary), d->path, NULL);
-    if (d->keeper >= 0) {
-        tell_keeper(d, KEEPER_DONE);
-        close(d->keeper);
-        if (d->keeper_pid > 0) // it ends by KEEPER_DONE, or was killed
-            waitpid(d->keeper_pid, NULL, 0);
+    if (d->cleanup >= 0) {
+        message_cleanup_process(d, CLEANUP_DONE);
+        close(d->cleanup);
+        if (d->cleanup_pid > 0) // it ends by CLEANUP_DONE, or was killed
+            waitpid(d->cleanup_pid, NULL, 0);
     }
     if (d->fd >= 0)
         close(d->fd);

@@ -5,7 +5,8 @@
 // number or NULL on failure, with *err set; on success *err is untouched. *err is NULL on entry.
 // The function that fails makes the message: what was being done, to what, and why it failed;
 // callers add context with error_wrap(). The hint says what to do next. The command line prints the
-// chain once and exits with the kind. Nothing outside cmd/ exits or prints errors.
+// chain once and exits with the kind. Nothing outside cmd/ exits or prints errors,
+// but for out_of_memory() and library_load(), which end the process.
 //
 // Ownership: whoever receives an error frees it with error_free() or passes it on.
 #ifndef KBUILD_BASE_ERROR_H

@@ -69,19 +69,19 @@ int file_link_at(int fd, int folder, const char *name);
 
 // A folder that gets its name when it is complete: begin makes an empty one (mode 0700) beside
 // `path`; commit gives it `mode` and the name, which must be free or an empty folder; abandon
-// removes it and its content. If this process dies first, a keeper process removes the folder; if
+// removes it and its content. If this process dies first, a cleanup process removes the folder; if
 // that fails too, the next begin for `path` does.
 struct folder_draft {
     char *path;
     char *temporary; // where to write
     int folder, fd;
-    int keeper; // a socket: closed without KEEPER_DONE, the keeper removes the folder
-    pid_t keeper_pid;
+    int cleanup; // a socket: closed without CLEANUP_DONE, the cleanup process removes the folder
+    pid_t cleanup_pid;
 };
 int folder_draft_begin(struct folder_draft *d, const char *path, struct error **err);
 int folder_draft_commit(struct folder_draft *d, mode_t mode, struct error **err);
 void folder_draft_abandon(struct folder_draft *d);
-#define FOLDER_DRAFT_NONE ((struct folder_draft){.folder = -1, .fd = -1, .keeper = -1})
+#define FOLDER_DRAFT_NONE ((struct folder_draft){.folder = -1, .fd = -1, .cleanup = -1})
 #define cleanup_folder_draft __attribute__((cleanup(folder_draft_abandon)))
 
 // mkdir -p, by the rules of folder_open() for links. Existing directories are no error.
@@ -138,11 +138,11 @@ bool owner_is_trusted(uid_t uid);
 char *owner_name(uid_t uid);
 
 enum {
-    FOLDER_MAKE = 1,  // missing folders are made
-    FOLDER_OURS = 2,  // its owner must be trusted
-    FOLDER_CLOSED = 4 // FOLDER_OURS, and nobody else may write to it: new ones are made so;
-                      // one of this user that is empty or as checked out is closed; any other is
-                      // refused
+    FOLDER_MAKE = 1,          // missing folders are made
+    FOLDER_TRUSTED_OWNER = 2, // its owner must be trusted
+    FOLDER_OWNER_WRITABLE = 4 // FOLDER_TRUSTED_OWNER, and nobody else may write to it: new ones are
+                              // made so; one of this user that is empty or as checked out is
+                              // closed; any other is refused
 };
 // A descriptor for *at() calls and for listing, or -1. `what` names it in messages ("cache").
 int folder_open(const char *path, const char *what, int rules, struct error **err);

@@ -173,7 +173,7 @@ static bool is_fresh(int fd)
 
 // Closes a folder that was mounted (a tmpfs has mode 1777) or checked out (0775 with umask 002), if
 // nobody has put anything into it.
-static bool close_fresh(int fd, const struct stat *st)
+static bool restrict_new_folder(int fd, const struct stat *st)
 {
     if (st->st_uid != geteuid() || fchmod(fd, st->st_mode & 0755) < 0)
         return false;
@@ -186,7 +186,7 @@ static bool close_fresh(int fd, const struct stat *st)
 static int check_folder(int fd, const char *shown, const char *what, int rules, struct error **err)
 {
     struct stat st;
-    if (!(rules & (FOLDER_OURS | FOLDER_CLOSED)))
+    if (!(rules & (FOLDER_TRUSTED_OWNER | FOLDER_OWNER_WRITABLE)))
         return 0;
     if (fstat(fd, &st) < 0)
         return error_errno(err, errno, "opening the %s %s", what, shown);
@@ -196,7 +196,7 @@ static int check_folder(int fd, const char *shown, const char *what, int rules, 
                    mine);
         return error_hint(err, "use a folder of your own, or change its owner: chown -R");
     }
-    if ((rules & FOLDER_CLOSED) && (st.st_mode & 022) && !close_fresh(fd, &st)) {
+    if ((rules & FOLDER_OWNER_WRITABLE) && (st.st_mode & 022) && !restrict_new_folder(fd, &st)) {
         error_user(err, "the %s %s may be written by others (mode %04o), who could put anything in",
                    what, shown, (unsigned)st.st_mode & 07777);
         return error_hint(err,
@@ -212,7 +212,7 @@ int folder_open(const char *path, const char *what, int rules, struct error **er
     struct path_walk w = {.path = path,
                           .what = what,
                           .rules = rules,
-                          .mode = rules & FOLDER_CLOSED ? 0755 : 0777,
+                          .mode = rules & FOLDER_OWNER_WRITABLE ? 0755 : 0777,
                           .fd = -1};
     if (walk_path(&w, err) < 0)
         return -1;
@@ -278,7 +278,7 @@ char *folder_follow(const char *path, struct error **err)
 int folder_open_at(int folder, const char *name, const char *shown, const char *what, int rules,
                    struct error **err)
 {
-    mode_t mode = rules & FOLDER_CLOSED ? 0755 : 0777;
+    mode_t mode = rules & FOLDER_OWNER_WRITABLE ? 0755 : 0777;
     int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     cleanup_close int fd = openat(folder, name, flags);
     if (fd < 0 && errno == ENOENT && (rules & FOLDER_MAKE)) {

@@ -36,7 +36,7 @@
 
 static int held = -1;
 
-void supervisors_hold(int fd)
+void supervisors_keep_open(int fd)
 {
     held = fd;
 }
@@ -71,7 +71,7 @@ static void close_pipe(int fd)
         close(fd);
 }
 
-static void let_go(void)
+static void release_inherited_descriptors(void)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
@@ -97,7 +97,7 @@ static void kill_child(int pid)
 }
 
 // Kills children until there are none: each death may bring orphans.
-static void end_all(void)
+static void kill_descendants(void)
 {
     pid_t pid = waitpid(-1, NULL, WNOHANG);
     while (pid >= 0 || errno != ECHILD) {
@@ -106,7 +106,7 @@ static void end_all(void)
     }
 }
 
-static _Noreturn void end_as(int status)
+static _Noreturn void exit_with_status(int status)
 {
     if (!WIFSIGNALED(status))
         _exit(WEXITSTATUS(status));
@@ -145,7 +145,7 @@ static _Noreturn void supervise(void (*become)(const void *program, pid_t parent
         (void)ignored;
         _exit(127);
     }
-    let_go();
+    release_inherited_descriptors();
     sigemptyset(&awaited);
     sigaddset(&awaited, SIGTERM);
     sigaddset(&awaited, SIGCHLD);
@@ -158,8 +158,8 @@ static _Noreturn void supervise(void (*become)(const void *program, pid_t parent
             over = pid == child;
         if (!over && came != SIGTERM)
             continue;
-        end_all();
-        end_as(over ? status : SIGTERM);
+        kill_descendants();
+        exit_with_status(over ? status : SIGTERM);
     }
 }
 

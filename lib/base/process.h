@@ -52,7 +52,7 @@ char *process_status_text(int status);
 
 // Every supervisor keeps this descriptor open until it ends, so that a reader of the other end
 // knows when all have ended. -1: none.
-void supervisors_hold(int fd);
+void supervisors_keep_open(int fd);
 
 // ---- threads ----
 // No thread that is started here takes signals: they are for the thread that runs the program.

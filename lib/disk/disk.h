@@ -63,10 +63,7 @@ int disk_layout(const struct disk_plan *plan, struct disk_layout *out, struct er
 int disk_write_tables(int fd, const char *shown, const struct disk_layout *layout,
                       uint32_t signature, struct error **err);
 
-// Write and read at an offset of the file: everything, or an error. `shown` is the name for
-// messages.
-int fd_write_at(int fd, const char *shown, const void *bytes, size_t length, uint64_t offset,
-                struct error **err);
+// Reads at an offset of the file: everything, or an error. `shown` is the name for messages.
 int disk_read_at(int fd, const char *shown, void *bytes, size_t length, uint64_t offset,
                  struct error **err);
 

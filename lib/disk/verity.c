@@ -3,6 +3,8 @@
 // as a text in both forms; writes the device-mapper table.
 #include "disk/disk.h"
 
+#include "base/file.h"
+
 #include "base/error.h"
 #include "base/memory.h"
 

@@ -41,7 +41,7 @@ static bool is_partial(const X509_CRL *crl)
     return partial;
 }
 
-static char *period_complaint(const X509_CRL *crl, time_t now)
+static char *crl_period_reason(const X509_CRL *crl, time_t now)
 {
     const ASN1_TIME *from = X509_CRL_get0_lastUpdate(crl), *to = X509_CRL_get0_nextUpdate(crl);
     cleanup_free char *start = time_text(from);
@@ -61,9 +61,9 @@ static char *period_complaint(const X509_CRL *crl, time_t now)
 }
 
 // Why a list signed by the key does not count as the required list; NULL if it does.
-static char *counting_complaint(const X509_CRL *crl, time_t now)
+static char *crl_ignored_reason(const X509_CRL *crl, time_t now)
 {
-    char *complaint = period_complaint(crl, now);
+    char *complaint = crl_period_reason(crl, now);
     if (complaint)
         return complaint;
     if (crl_is_delta(crl))
@@ -92,7 +92,7 @@ static enum crl_status classify_crl(X509_CRL *crl, X509 *key, time_t now, char *
             xstrdup("signature is not valid: it is damaged, forged, or of another signing key");
         return CRL_REJECTED;
     }
-    *reason = counting_complaint(crl, now);
+    *reason = crl_ignored_reason(crl, now);
     return *reason ? CRL_REVOKES : CRL_COUNTS;
 }
 

@@ -357,7 +357,7 @@ int git_login_fill(const char *url, struct git_login *out, struct error **err)
     return 0;
 }
 
-void git_login_judge(const struct git_login *l, bool good)
+void git_login_report(const struct git_login *l, bool good)
 {
     cleanup_buf struct buf out = {0};
     if (l->text.len)

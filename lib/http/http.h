@@ -227,7 +227,7 @@ struct git_login {
 // Asks the helpers of git's configuration. Nobody is prompted. 1 and *out, or 0 if none knows.
 int git_login_fill(const char *url, struct git_login *out, struct error **err);
 // Tells the helpers whether the server accepted the login.
-void git_login_judge(const struct git_login *l, bool good);
+void git_login_report(const struct git_login *l, bool good);
 void git_login_free(struct git_login *l);
 
 #endif

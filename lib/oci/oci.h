@@ -9,6 +9,8 @@
 // bytes would depend on the compressor's version. Tools that push an image can compress it (skopeo
 // copy --dest-compress). Everything is owned by 0:0, modified at 0, mode 0755 or 0644 by the
 // executable bit; /tmp and /var/tmp are 1777.
+//
+// In: trees of the store, names of images. Out: digests in the store; texts are the caller's.
 #ifndef KBUILD_OCI_OCI_H
 #define KBUILD_OCI_OCI_H
 

@@ -231,7 +231,7 @@ static const char *below(const struct install_options *o, const char *path)
 }
 
 // Whether it is `from` or a folder above it.
-static bool leads_there(const struct install_options *o, const struct listing_entry *e)
+static bool is_prefix_or_parent(const struct install_options *o, const struct listing_entry *e)
 {
     size_t n = strlen(e->path);
     return S_ISDIR(e->mode) &&
@@ -253,7 +253,7 @@ static int check_entry(const struct installing *i, const struct component *c,
     const struct install_options *o = i->o;
     const char *rest = below(o, e->path);
     if (!rest)
-        return leads_there(o, e)
+        return is_prefix_or_parent(o, e)
                    ? 0
                    : error_user(err, "%s: \"%s\" is not below /%s", c->name, e->path, o->from);
     cleanup_free char *place = place_of(o, rest);
@@ -393,7 +393,7 @@ int install_archives(const struct strlist *paths, const struct install_options *
                      struct error **err)
 {
     WITH_UTF8_NAMES;
-    const struct merge_options merge = {.keeper = o->keeper};
+    const struct merge_options merge = {.cache = o->cache};
     struct installing i = {.o = o, .staging = STAGING_NONE};
     int result = merge_plan_make(&i.plan, paths, &merge, err);
     if (!result)
@@ -413,7 +413,7 @@ int install_archives(const struct strlist *paths, const struct install_options *
 int install_concerns(const char *path, const struct install_options *o, struct error **err)
 {
     cleanup_strlist struct strlist one = {0};
-    const struct merge_options merge = {.keeper = o->keeper};
+    const struct merge_options merge = {.cache = o->cache};
     struct merge_plan plan = {0};
     strlist_add(&one, path);
     int result = merge_plan_make(&plan, &one, &merge, err);

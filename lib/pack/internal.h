@@ -54,7 +54,7 @@ void scan_free(struct scan *s);
 // newc cpio.
 
 struct tar_out;
-// The compressor divides its work by the expected size (compressor.h): about `files` members with
+// The compressor divides its work by the expected size (this file): about `files` members with
 // `bytes` of content in all.
 struct tar_out *tar_out_open(int fd, const struct pack_options *o, size_t files, uint64_t bytes,
                              struct error **err);

@@ -99,30 +99,30 @@ static int list_by_reading(struct component *c, struct error **err)
     return list_archive(c->fd, c->path, &c->listing, err);
 }
 
-static int list_with_keeper(struct component *c, const struct listing_keeper *keeper,
-                            struct error **err)
+static int list_with_cache(struct component *c, const struct listing_cache *cache,
+                           struct error **err)
 {
-    int found = keeper->get(keeper->context, c->digest, &c->listing, err);
+    int found = cache->get(cache->context, c->digest, &c->listing, err);
     if (found)
         return found < 0 ? -1 : 0;
     if (list_by_reading(c, err) < 0)
         return -1;
-    return keeper->put(keeper->context, c->digest, &c->listing, err);
+    return cache->put(cache->context, c->digest, &c->listing, err);
 }
 
-// Takes each listing from the keeper if it has one; else reads the tarball.
+// Takes each listing from the cache if it has one; else reads the tarball.
 static int components_list(struct merge_plan *p, const struct merge_options *o, struct error **err)
 {
-    const struct listing_keeper *keeper = o->keeper;
-    for (size_t i = 0; keeper && !o->rehash && i < p->n; i++) {
+    const struct listing_cache *cache = o->cache;
+    for (size_t i = 0; cache && !o->rehash && i < p->n; i++) {
         struct component *c = &p->components[i];
-        if (keeper->known(keeper->context, c->fd, c->path, c->digest, err) < 0)
+        if (cache->known(cache->context, c->fd, c->path, c->digest, err) < 0)
             return -1;
     }
-    if (keeper && hash_all(p, o->pack.threads, err) < 0)
+    if (cache && hash_all(p, o->pack.threads, err) < 0)
         return -1;
     for (size_t i = 0; i < p->n; i++)
-        if ((keeper ? list_with_keeper(&p->components[i], keeper, err)
+        if ((cache ? list_with_cache(&p->components[i], cache, err)
                     : list_by_reading(&p->components[i], err)) < 0)
             return -1;
     return 0;

@@ -77,7 +77,7 @@ enum link_reach link_reach(const char *path, const char *target)
         }
         p += n + (p[n] == '/');
     }
-    return doubtful ? LINK_DOUBTFUL : LINK_INSIDE;
+    return doubtful ? LINK_UNDECIDED : LINK_INSIDE;
 }
 
 unsigned normal_mode(unsigned mode)

@@ -172,7 +172,7 @@ int pack_initrd(const struct initrd_layer *layers, size_t count, int fd,
 // ---- merge ----
 // Keeps listings between runs, so that a merge can list a tarball without decompressing it. The key
 // of a tarball is the SHA-256 of the whole file.
-struct listing_keeper {
+struct listing_cache {
     void *context;
     // 1 and the digest if it is known without reading the file; 0: the file must be hashed.
     int (*known)(void *context, int fd, const char *path, char digest[static 65],
@@ -187,8 +187,8 @@ struct merge_options {
     struct pack_options pack;  // epoch 0: the newest time in the components; the listing is ignored
     const char *prefix;        // "opt/kata"
     const char *scratch;       // folder for recompressed components
-    const struct listing_keeper *keeper; // or NULL
-    bool rehash;                         // hash every input, also those whose digest is known
+    const struct listing_cache *cache; // or NULL
+    bool rehash;                        // hash every input, also those whose digest is known
 };
 // Merges component tarballs into one. Two tarballs may have the same directory, or the same path
 // with the same kind, mode and content; anything else is an error that names the path and both
@@ -233,7 +233,7 @@ struct install_options {
     bool dry_run;       // write nothing
     const struct install_link *links;
     size_t link_count;
-    const struct listing_keeper *keeper; // or NULL
+    const struct listing_cache *cache; // or NULL
     // Called for each file and link, with its path in the tree ("/usr/bin/x"); or NULL.
     void (*say)(const char *path, void *context);
     void *context;

@@ -188,7 +188,7 @@ static int check_entry(const struct scan *s, const struct scan_entry *e, struct 
     if (!e->link || *e->link == '/')
         return 0;
     enum link_reach reach = link_reach(e->path, e->link);
-    if (reach == LINK_DOUBTFUL) {
+    if (reach == LINK_UNDECIDED) {
         cleanup_close int fd = beneath_follow(s->root, e->path, O_PATH);
         if (fd < 0 && errno == EXDEV)
             reach = LINK_OUTSIDE;

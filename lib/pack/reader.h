@@ -83,9 +83,9 @@ char *printable(const char *text);
 
 // Where a symlink at the clean name `path` leads, judged from its target's text alone.
 enum link_reach {
-    LINK_INSIDE,   // stays below the root, whether its components are links or not
-    LINK_DOUBTFUL, // "a/../b": depends on whether "a" is a link
-    LINK_OUTSIDE   // absolute, or climbs above the root
+    LINK_INSIDE,    // stays below the root, whether its components are links or not
+    LINK_UNDECIDED, // "a/../b": depends on whether "a" is a link
+    LINK_OUTSIDE    // absolute, or climbs above the root
 };
 enum link_reach link_reach(const char *path, const char *target);
 

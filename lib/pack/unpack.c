@@ -49,7 +49,7 @@ static int set_time(int parent, const char *base, struct timespec mtime, struct 
 }
 
 // Removes an older file or link of that name, never a directory.
-static int make_way(int parent, const char *base, struct error **err)
+static int remove_existing_name(int parent, const char *base, struct error **err)
 {
     if (unlinkat(parent, base, 0) == 0 || errno == ENOENT)
         return 0;
@@ -97,7 +97,7 @@ static int unpack_file(struct unpacking *u, int parent, const char *base,
     int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
     cleanup_close int fd = openat(parent, base, flags, 0600);
     if (fd < 0 && errno == EEXIST) {
-        if (make_way(parent, base, err) < 0)
+        if (remove_existing_name(parent, base, err) < 0)
             return -1;
         fd = openat(parent, base, flags, 0600);
     }
@@ -186,7 +186,7 @@ static int unpack_link(struct unpacking *u, int parent, const char *base, const 
         cleanup_free char *shown = printable(target);
         return error_user(err, "it is a link that leads out: %s", shown);
     }
-    case LINK_DOUBTFUL:
+    case LINK_UNDECIDED:
         strlist_add(&u->doubtful, path);
         break;
     case LINK_INSIDE:
@@ -194,7 +194,7 @@ static int unpack_link(struct unpacking *u, int parent, const char *base, const 
     }
     int result = symlinkat(target, parent, base);
     if (result < 0 && errno == EEXIST) {
-        if (make_way(parent, base, err) < 0)
+        if (remove_existing_name(parent, base, err) < 0)
             return -1;
         result = symlinkat(target, parent, base);
     }
@@ -217,7 +217,7 @@ static int unpack_hard_link(struct unpacking *u, const char *path, const char *t
     if (from < 0 || fstatat(from, target_base, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return error_errno(err, errno, "it is a hard link to %s", target);
     parent = beneath_parent(&u->beneath, path, &base, err);
-    if (parent < 0 || make_way(parent, base, err) < 0)
+    if (parent < 0 || remove_existing_name(parent, base, err) < 0)
         return -1;
     if (S_ISLNK(st.st_mode)) {
         char text[NAME_LIMIT + 1];
@@ -287,7 +287,7 @@ static int unpack_entry(struct unpacking *u, const struct reader_member *m, bool
 }
 
 // The kernel resolves links like "a/../b", and fails if they leave the folder.
-static int judge_doubtful(struct unpacking *u, struct error **err)
+static int check_undecided_links(struct unpacking *u, struct error **err)
 {
     for (size_t i = 0; i < u->doubtful.n; i++) {
         cleanup_close int fd = beneath_follow(u->beneath.root, u->doubtful.items[i], O_PATH);
@@ -332,7 +332,7 @@ static int unpack_all(struct unpacking *u, const struct unpack_options *o, struc
             return reader_wrap(u->reader, err);
         reader_progress(u->reader, "unpacking");
     }
-    if (n < 0 || judge_doubtful(u, err) < 0 || finish_directories(u, err) < 0)
+    if (n < 0 || check_undecided_links(u, err) < 0 || finish_directories(u, err) < 0)
         return -1;
     return 0;
 }

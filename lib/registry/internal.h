@@ -114,8 +114,8 @@ struct registry_request {
     const struct credentials *basic;
     bool limited; // set, or `outside`: no connection to a narrower scope than `limit`
     enum address_scope limit;
-    unsigned patience; // seconds of silence that are allowed besides the usual ones
-    const void *bytes; // the body: these, or (fd > 0) a part of a file
+    unsigned extra_idle_seconds; // seconds of silence that are allowed besides the usual ones
+    const void *bytes;           // the body: these, or (fd > 0) a part of a file
     int fd;
     uint64_t offset, length;
     uint64_t expected; // size of the answer; for the time limit

@@ -82,10 +82,11 @@ int upload_place_update(struct upload_place *p, const char *origin,
         p->limit = s->from;
     p->limited = strcmp(next.origin, origin) != 0;
     if (p->limited && next.scope > p->limit)
-        return error_user(err,
-                          "the registry wants the upload to continue at the private address "
-                          "%s, and has none itself",
-                          next.host);
+        return error_user(
+            err,
+            "the registry has a public address, but directs the upload to the private "
+            "address %s",
+            next.host);
     free(p->url);
     p->url = steal(next.text);
     return 0;
@@ -189,7 +190,7 @@ static int send_upload_part(struct registry *r, struct upload *u, struct registr
         .mount_from = b->mount_from,
         .content_type = "application/octet-stream",
         .content_range = *length && !ends ? range : NULL,
-        .patience = ends ? (unsigned)(b->size / FINISH_RATE) : 0,
+        .extra_idle_seconds = ends ? (unsigned)(b->size / FINISH_RATE) : 0,
         .fd = b->fd,
         .offset = u->sent,
         .length = *length,

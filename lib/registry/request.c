@@ -186,7 +186,7 @@ static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_so
 static void set_times(struct exchange *x)
 {
     const struct registry_request *q = x->hop->q;
-    unsigned silence = x->r->silence + q->patience;
+    unsigned silence = x->r->silence + q->extra_idle_seconds;
     uint64_t whole = 4ull * silence + (q->length + q->expected) / WHOLE_SLOWEST;
     x->transfer.connect_seconds = x->r->silence < CONNECT_SECONDS ? x->r->silence : CONNECT_SECONDS;
     x->transfer.idle_seconds = silence;
@@ -420,7 +420,8 @@ int registry_exchange(struct registry *r, const struct registry_request *q,
                       struct registry_response *s, struct error **err)
 {
     cleanup_http_url struct http_url at = {0};
-    struct hop hop = {.q = q, .to = &at, .limit = q->outside || q->limited ? q->limit : SCOPE_MACHINE};
+    struct hop hop = {
+        .q = q, .to = &at, .limit = q->outside || q->limited ? q->limit : SCOPE_MACHINE};
     if (http_url_parse(NULL, q->url, &at, err) < 0)
         return -1;
     for (int hops = 0;; hops++) {

@@ -166,7 +166,7 @@ void se_info_schema(struct buf *out);
 struct se_proof {
     EVP_PKEY *host_key;                 // a host's private key (tests only)
     const unsigned char *header_key;    // 32 bytes
-    const char *record;                 // file, see derive.h
+    const char *record;                 // file, see record.c
     const struct secret_memory *secret; // only with a record
 };
 

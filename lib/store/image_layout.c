@@ -177,7 +177,7 @@ static int write_index(const struct image_layout *l, const char *name, const cha
 
 static int open_layout(struct image_layout *l, struct error **err)
 {
-    static const int rules = FOLDER_MAKE | FOLDER_OURS;
+    static const int rules = FOLDER_MAKE | FOLDER_TRUSTED_OWNER;
     cleanup_free char *shown = xasprintf("%s/blobs/sha256", l->directory);
     cleanup_free char *above = xasprintf("%s/blobs", l->directory);
     l->folder = folder_open(l->directory, "image layout", rules, err);

@@ -174,7 +174,8 @@ static int check_folder(struct store *s, const char *name, struct error **err)
     struct stat st;
     if (fstatat(s->root, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : error_errno(err, errno, "reading %s", path);
-    cleanup_close int fd = folder_open_at(s->root, name, path, "folder", FOLDER_CLOSED, err);
+    cleanup_close int fd =
+        folder_open_at(s->root, name, path, "folder", FOLDER_OWNER_WRITABLE, err);
     return fd < 0 ? -1 : 0;
 }
 
@@ -183,7 +184,8 @@ static int open_folders(struct store *s, struct error **err)
 {
     struct stat st;
     bool there = stat(s->directory, &st) == 0;
-    s->root = folder_open(s->directory, "cache", FOLDER_CLOSED | (there ? 0 : FOLDER_MAKE), err);
+    s->root =
+        folder_open(s->directory, "cache", FOLDER_OWNER_WRITABLE | (there ? 0 : FOLDER_MAKE), err);
     if (s->root < 0)
         return -1;
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {

@@ -33,6 +33,9 @@
 // directory is made if it does not exist. A store on a read-only file system can be opened: reads
 // work, writes fail.
 //
+// Ownership: paths and records that a function returns are the caller's, with free() and
+// json_decref(); descriptors are to be closed.
+//
 // A digest that is not 64 lower-case hex digits is an error everywhere (a path function returns
 // NULL), so that digests from untrusted records cannot form other paths.
 #ifndef KBUILD_STORE_STORE_H

@@ -12,7 +12,7 @@ static void key_of(const char *digest, char key[static DIGEST_HEX_SIZE])
     digest_bytes(text, strlen(text), key);
 }
 
-int listing_keep(struct store *s, const char *digest, const struct listing *l, struct error **err)
+int listing_save(struct store *s, const char *digest, const struct listing *l, struct error **err)
 {
     char key[DIGEST_HEX_SIZE], blob[DIGEST_HEX_SIZE];
     cleanup_buf struct buf bytes = {0};
@@ -66,7 +66,7 @@ static int put(void *context, const char *digest, const struct listing *listing,
 {
     struct listings *l = context;
     struct error *ignored = NULL;
-    listing_keep(l->store, digest, listing, &ignored);
+    listing_save(l->store, digest, listing, &ignored);
     error_free(ignored);
     return 0;
 }
@@ -115,8 +115,8 @@ static void read_sums(struct listings *l, const char *directory)
 
 void listings_open(struct listings *out, struct store *s, const char *directory)
 {
-    *out = (struct listings){.store = s, .keeper = {NULL, known, get, put}};
-    out->keeper.context = out;
+    *out = (struct listings){.store = s, .cache = {NULL, known, get, put}};
+    out->cache.context = out;
     read_sums(out, directory);
 }
 

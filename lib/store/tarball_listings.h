@@ -8,13 +8,13 @@
 #include "pack/pack.h"
 #include "store/store.h"
 
-int listing_keep(struct store *s, const char *digest, const struct listing *l, struct error **err);
+int listing_save(struct store *s, const char *digest, const struct listing *l, struct error **err);
 
-// A keeper for merge_archives(). It knows the digest of a tarball in `directory` without reading it
+// A cache for merge_archives(). It knows the digest of a tarball in `directory` without reading it
 // if a <target>-sha256sum there names one, and the file is a hard link to that blob in the store,
 // which the store has verified. Everything is borrowed; free with listings_close().
 struct listings {
-    struct listing_keeper keeper; // context is this struct
+    struct listing_cache cache; // context is this struct
     struct store *store;
     struct strlist sums; // "<digest>  <file name>"
 };

@@ -31,7 +31,7 @@ host_is_untouched() {
   [[ "$output" == *"/out/x is a link"* ]]
   make_recipe x "" 'rm -rf /out/x; echo text >/out/x'
   run -3 kb x
-  [[ "$output" == *"/out/x is no real directory"* ]]
+  [[ "$output" == *"/out/x is not a real directory"* ]]
   make_recipe x "" 'rm -rf /out/x; mkdir /out/y; echo text >/out/y/f; ln -s y /out/x'
   run -3 kb x
   [[ "$output" == *"/out/x is a link"* ]]

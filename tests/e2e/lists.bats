@@ -200,7 +200,7 @@ file $SITE/plain/b b"
   run kb --locked fetch one
   [ "$status" -eq 1 ] # the source is not locked either
   run kb one
-  [[ "$output" == *"warning: source things: nothing says what the SHA-256 of 2 of its files should be"* ]]
+  [[ "$output" == *"warning: source things: no SHA-256 is known for 2 of its files"* ]]
   grep -q "^file $SITE/plain/a sha256=$(sum_of a)$" versions.lock
   kb --locked one
   # The lock is what counts: another cache takes the same bytes or stops.

@@ -91,7 +91,7 @@ no_pin() {
     archive_source /plain/x.tar.gz
     run kb fetch demo
     [ "$status" -eq 1 ]
-    says "x.tar.gz" "nothing of it was kept"
+    says "x.tar.gz" "the download was discarded"
     no_pin
     [ -z "$(find cache/sha256 cache/tmp -type f)" ]
     good_archive x.tar.gz

@@ -69,7 +69,7 @@ make_group() {
   make_recipe two "needs: [some]"
   run kb two
   [ "$status" -eq 1 ]
-  [[ "$output" == *"some is a group of targets, and cannot go into anything"* ]]
+  [[ "$output" == *"some is a group of targets: it cannot be an input of another target"* ]]
   make_group more "members: [some]"
   run kb more
   [ "$status" -eq 1 ]

@@ -77,7 +77,7 @@ TEST(what_is_no_real_directory_is_said)
     static const struct {
         const char *path, *words;
     } cases[] = {
-        {"link", "a link"}, {"link/x", "a link"}, {"file", "no real"}, {"none", "No such"}};
+        {"link", "a link"}, {"link/x", "a link"}, {"file", "not a real"}, {"none", "No such"}};
     assert_int_equal(mkdirat(top, "real", 0755), 0);
     assert_int_equal(symlinkat("real", top, "link"), 0);
     make_file("file", 0644);
@@ -93,7 +93,7 @@ TEST(what_is_no_real_directory_is_said)
     assert_int_equal(mkfifoat(top, "fifo", 0600), 0);
     struct error *err = NULL;
     assert_int_equal(beneath_open_file(top, "fifo", "/out/fifo", &err), -1);
-    assert_non_null(strstr(err->message, "no real file"));
+    assert_non_null(strstr(err->message, "a real file"));
     error_free(err);
 }
 

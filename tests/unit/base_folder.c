@@ -218,13 +218,13 @@ TEST(own_links_are_followed)
     assert_int_equal(symlink("real", "link"), 0);
     assert_int_equal(symlink("link/../link", "second"), 0);
     assert_int_equal(symlink("circle", "circle"), 0);
-    assert_int_equal(try_open("link", FOLDER_CLOSED, NULL), 0);
-    assert_int_equal(try_open("./second//", FOLDER_CLOSED, NULL), 0);
-    assert_int_equal(try_open("link/a/b", FOLDER_CLOSED | FOLDER_MAKE, NULL), 0);
+    assert_int_equal(try_open("link", FOLDER_OWNER_WRITABLE, NULL), 0);
+    assert_int_equal(try_open("./second//", FOLDER_OWNER_WRITABLE, NULL), 0);
+    assert_int_equal(try_open("link/a/b", FOLDER_OWNER_WRITABLE | FOLDER_MAKE, NULL), 0);
     assert_true(is_directory("real/a/b"));
     struct error *err = NULL;
     expect_error(try_open("circle", 0, &err), &err, "symbolic links");
-    expect_error(try_open("nothing", FOLDER_OURS, &err), &err, "No such file");
+    expect_error(try_open("nothing", FOLDER_TRUSTED_OWNER, &err), &err, "No such file");
     assert_int_equal(try_open("/proc/self/cwd", 0, NULL), 0);
     remove_tree("real", NULL);
     unlink("link");
@@ -237,17 +237,18 @@ TEST(a_folder_that_others_may_write_is_refused)
     struct error *err = NULL;
     assert_int_equal(mkdir("open", 0755), 0);
     assert_int_equal(chmod("open", 0775), 0);
-    assert_int_equal(try_open("open", FOLDER_OURS, NULL), 0);
+    assert_int_equal(try_open("open", FOLDER_TRUSTED_OWNER, NULL), 0);
     put("open/x", "x");
-    expect_error(try_open("open", FOLDER_CLOSED, &err), &err, "may be written by others");
+    expect_error(try_open("open", FOLDER_OWNER_WRITABLE, &err), &err, "may be written by others");
     assert_int_equal(unlink("open/x"), 0);
-    assert_int_equal(try_open("open", FOLDER_CLOSED, NULL), 0); // nobody had put anything in
+    assert_int_equal(try_open("open", FOLDER_OWNER_WRITABLE, NULL),
+                     0); // nobody had put anything in
     struct stat st;
     assert_int_equal(stat("open", &st), 0);
     assert_int_equal(st.st_mode & 0777, 0755);
     rmdir("open");
     mode_t mask = umask(0);
-    assert_int_equal(try_open("made", FOLDER_CLOSED | FOLDER_MAKE, NULL), 0);
+    assert_int_equal(try_open("made", FOLDER_OWNER_WRITABLE | FOLDER_MAKE, NULL), 0);
     umask(mask);
     rmdir("made");
 }
@@ -264,16 +265,17 @@ TEST(what_somebody_else_made_is_refused)
     assert_int_equal(mkdir("ours", 0755), 0);
     assert_int_equal(symlink("ours", "trap"), 0);
     assert_int_equal(lchown("trap", 1234, 1234), 0);
-    expect_error(try_open("theirs", FOLDER_OURS, &err), &err, "belongs to user 1234");
-    expect_error(try_open("trap", FOLDER_OURS, &err), &err, "is a link that user 1234 made");
+    expect_error(try_open("theirs", FOLDER_TRUSTED_OWNER, &err), &err, "belongs to user 1234");
+    expect_error(try_open("trap", FOLDER_TRUSTED_OWNER, &err), &err,
+                 "is a link that user 1234 made");
     expect_error(try_open("trap/x", FOLDER_MAKE, &err), &err, "is a link that user 1234 made");
     expect_error(file_write("trap/x", "x", 1, 0644, &err), &err, "is a link that user 1234 made");
     assert_int_equal(file_write("theirs/x", "x", 1, 0644, NULL), 0);
     setenv("SUDO_UID", "1234", 1); // it was that user who called sudo
-    assert_int_equal(try_open("theirs", FOLDER_OURS, NULL), 0);
-    assert_int_equal(try_open("trap", FOLDER_OURS, NULL), 0);
+    assert_int_equal(try_open("theirs", FOLDER_TRUSTED_OWNER, NULL), 0);
+    assert_int_equal(try_open("trap", FOLDER_TRUSTED_OWNER, NULL), 0);
     setenv("SUDO_UID", "12345", 1);
-    assert_int_equal(try_open("theirs", FOLDER_OURS, NULL), -1);
+    assert_int_equal(try_open("theirs", FOLDER_TRUSTED_OWNER, NULL), -1);
     unsetenv("SUDO_UID");
     remove_tree("theirs", NULL);
     remove_tree("ours", NULL);

@@ -387,11 +387,11 @@ TEST(an_upload_continues_at_no_narrower_scope)
         {SCOPE_WORLD, "http://registry.example/v2/x/blobs/uploads/1", NULL},
         {SCOPE_WORLD, "/v2/x/blobs/uploads/1?_state=a", NULL},
         {SCOPE_WORLD, "http://store.example/1", NULL},
-        {SCOPE_WORLD, "http://10.1.2.3/1", "at the private address 10.1.2.3"},
-        {SCOPE_WORLD, "http://127.0.0.1:5000/1", "at the private address 127.0.0.1:5000"},
-        {SCOPE_WORLD, "http://[fe80::1]/1", "at the private address"},
+        {SCOPE_WORLD, "http://10.1.2.3/1", "to the private address 10.1.2.3"},
+        {SCOPE_WORLD, "http://127.0.0.1:5000/1", "to the private address 127.0.0.1:5000"},
+        {SCOPE_WORLD, "http://[fe80::1]/1", "to the private address"},
         {SCOPE_SITE, "http://10.1.2.3/1", NULL},
-        {SCOPE_SITE, "http://localhost/1", "at the private address localhost"},
+        {SCOPE_SITE, "http://localhost/1", "to the private address localhost"},
         {SCOPE_MACHINE, "http://127.0.0.1:5000/1", NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

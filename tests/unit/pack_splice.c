@@ -260,7 +260,7 @@ TEST(a_mark_alone_is_not_trusted)
     cleanup_free char *data = get(at("data"));
     struct stat st;
     assert_int_equal(stat(at("data"), &st), 0);
-    // What xz_out.c does, by hand.
+    // What xz.c does, by hand.
     lzma_stream s = LZMA_STREAM_INIT;
     lzma_mt mt = {.threads = 1, .block_size = 8 << 20, .preset = 6, .check = LZMA_CHECK_CRC64};
     assert_int_equal(lzma_stream_encoder_mt(&s, &mt), LZMA_OK);

@@ -275,7 +275,7 @@ TEST(what_is_left_alone_is_not_made)
     struct error *failure = NULL, *err = NULL;
     open_run(&d, "top");
     struct task *top = task_of(&d, "top");
-    top->left_alone = top->only_inputs = true;
+    top->excluded_from_run = top->only_inputs = true;
     assert_int_equal(run_limited(&d, 1, false, &failure, &err), 0);
     assert_int_equal(state_of(&d, "input"), NODE_DONE);
     assert_int_equal(behaviour_of(&d, "top")->tries, 0);

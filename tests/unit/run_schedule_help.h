@@ -106,7 +106,7 @@ static bool inputs_are_here(const struct node *node)
 {
     bool all = true;
     for (size_t i = 0; i < node->need_count; i++)
-        all &= !node->needs[i].input || node_is_here(node->needs[i].node);
+        all &= !node->needs[i].input || node_is_stored(node->needs[i].node);
     return all;
 }
 

@@ -152,7 +152,7 @@ static void note_missing_targets(const char *target, const struct targets *found
 {
     cleanup_strlist struct strlist missing = {0};
     for (size_t i = 0; i < found->n; i++)
-        if (!node_is_here(found->nodes[i]))
+        if (!node_is_stored(found->nodes[i]))
             strlist_add(&missing, node_label(found->nodes[i]));
     cleanup_free char *names = strlist_join(&missing, ", ");
     if (missing.n)

@@ -383,7 +383,7 @@ static int add_missing_part(struct boot_run *run, const char *reference, struct 
     cleanup_free char *name =
         xasprintf("%.*s:%s", (int)strcspn(reference, ":"), reference, run->arch->name);
     const struct node *node = graph_find(&run->b->graph, name);
-    if (!node || (node_is_here(node) && node->output_count))
+    if (!node || (node_is_stored(node) && node->output_count))
         return 0; // an invalid part is reported when it is taken
     if (!strlist_has(out, node_label(node)))
         strlist_add(out, node_label(node));

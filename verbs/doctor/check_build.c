@@ -73,8 +73,8 @@ static enum doctor_state check_package_sources(const struct host *h, const struc
 }
 
 // The state of an amount of bytes: less than `low` fails, less than `enough` warns.
-static enum doctor_state rate_bytes(unsigned long long bytes, unsigned long long low,
-                                    unsigned long long enough)
+static enum doctor_state compare_with_limits(unsigned long long bytes, unsigned long long low,
+                                             unsigned long long enough)
 {
     return bytes < low ? DOCTOR_FAIL : bytes < enough ? DOCTOR_WARN : DOCTOR_OK;
 }
@@ -91,7 +91,7 @@ static enum doctor_state check_disk(const struct host *h, const struct doctor_ch
         return DOCTOR_SKIP;
     }
     buf_printf(seen, "%.1f GiB free in%.*s", (double)bytes / GIB, (int)strcspn(end, "\n"), end);
-    return rate_bytes(bytes, 5 * GIB, 15 * GIB);
+    return compare_with_limits(bytes, 5 * GIB, 15 * GIB);
 }
 
 static enum doctor_state check_execution(const struct host *h, const struct doctor_check *c,
@@ -121,7 +121,7 @@ static enum doctor_state check_memory(const struct host *h, const struct doctor_
     unsigned long long kib = strtoull(line + strcspn(line, "0123456789"), NULL, 10);
     buf_printf(seen, "%.1f GiB", (double)kib * 1024 / GIB);
     // Inside a machine with 1 GB, slightly less memory is visible.
-    return rate_bytes(kib * 1024, GIB * 7 / 8, GIB * 7 / 2);
+    return compare_with_limits(kib * 1024, GIB * 7 / 8, GIB * 7 / 2);
 }
 
 // "0-3,8" is 5 processors.

@@ -75,7 +75,7 @@ int build_install(struct build *b, const struct install_request *r, struct error
                                 .dry_run = r->dry_run,
                                 .say = r->print,
                                 .context = r->context,
-                                .keeper = &listings.keeper};
+                                .cache = &listings.cache};
     int result = 0;
     listings_open(&listings, b->store, b->options.output);
     for (size_t i = 0; i < b->graph.n && !result; i++) {

@@ -20,8 +20,8 @@ static const char *const media_types[] = {
 
 // ---- tar ----
 // The bytes of a layer (OCI image specification 1.1, layer.md): a pax tar, hashed, and then
-// compressed: by several threads (gzip.h), or by a second archive of libarchive's raw format, which
-// is only its filter.
+// compressed: by several threads (pack/pack.h), or by a second archive of libarchive's raw format,
+// which is only its filter.
 
 enum { BLOCK = 1 << 18, PARENT_MODE = 0755 };
 

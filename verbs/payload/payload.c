@@ -157,7 +157,7 @@ static int check_request(struct push_run *p, struct error **err)
 
 struct known_files {
     struct store *store;
-    const struct listing_keeper *below; // used first
+    const struct listing_cache *below; // used first
 };
 
 enum { SETTLED_SECONDS = 2 };
@@ -215,12 +215,12 @@ static int put_listing(void *context, const char *digest, const struct listing *
     return f->below->put(f->below->context, digest, listing, err);
 }
 
-// A keeper of listings that also has these digests.
-static struct listing_keeper known_files_open(struct known_files *f, struct store *s,
-                                              const struct listing_keeper *below)
+// A cache of listings that also has these digests.
+static struct listing_cache known_files_open(struct known_files *f, struct store *s,
+                                             const struct listing_cache *below)
 {
     *f = (struct known_files){s, below};
-    return (struct listing_keeper){f, find_digest, get_listing, put_listing};
+    return (struct listing_cache){f, find_digest, get_listing, put_listing};
 }
 
 static int known_files_record(struct known_files *f, const struct merge_plan *plan,
@@ -269,8 +269,8 @@ static int make_plan(struct push_run *p, struct error **err)
         p->directory ? NULL : xstrndup(r->source, (size_t)(path_base(r->source) - r->source));
     listings_open(&listings, p->store, p->directory ? r->source : *parent ? parent : ".");
     struct known_files files;
-    const struct listing_keeper keeper = known_files_open(&files, p->store, &listings.keeper);
-    struct merge_options o = {.prefix = "opt/kata", .keeper = &keeper};
+    const struct listing_cache cache = known_files_open(&files, p->store, &listings.cache);
+    struct merge_options o = {.prefix = "opt/kata", .cache = &cache};
     int result = merge_plan_make(&p->plan, &p->paths, &o, err);
     if (!result)
         result = known_files_record(&files, &p->plan, err);
