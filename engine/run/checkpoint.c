@@ -92,7 +92,7 @@ static int check_folders(struct build *b, const struct node *node, struct error 
         if (S_ISDIR(st.st_mode))
             error_user(err, "%s/%s belongs to %s", shown, names[i], owner);
         else
-            error_user(err, "%s/%s is no real folder", shown, names[i]);
+            error_user(err, "%s/%s is not a real folder", shown, names[i]);
         return error_hint(err, "remove %s and begin again", shown);
     }
     return 0;
