@@ -6,9 +6,11 @@
 #include <string.h>
 
 #define GIB (1ull << 30)
-#define NAMESPACES_IN_A_CONTAINER                                                                  \
-    "in a container, allow nested namespaces: --privileged, or --security-opt "                    \
-    "seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
+#define PERSISTENT " (to keep it after a reboot, write it to a file in /etc/sysctl.d)"
+#define NAMESPACES                                                                                 \
+    "install bubblewrap and allow user namespaces (the checks above); in a container, also allow " \
+    "nested ones: start it with --privileged, or with --security-opt seccomp=unconfined "          \
+    "--security-opt apparmor=unconfined --security-opt systempaths=unconfined"
 
 static bool sandbox_works(const struct host *h)
 {
@@ -16,22 +18,22 @@ static bool sandbox_works(const struct host *h)
     return host_command(h, "sandbox", &text) && starts_with(text.data, "bubblewrap ");
 }
 
-// Kernel switches: `wanted` is the value that prevents a sandbox. If a sandbox works, none does.
-static enum doctor_state check_switch(const struct host *h, const struct doctor_check *c,
+// A sysctl; `value` is the one that prevents a sandbox. If a sandbox works, none does.
+static enum doctor_state check_sysctl(const struct host *h, const struct doctor_check *c,
                                       struct buf *seen)
 {
     cleanup_buf struct buf text = {0};
     cleanup_strlist struct strlist words = {0};
     const char *name = c->argument + strlen("proc/sys/");
     if (!host_read(h, c->argument, &text)) {
-        buf_printf(seen, "this kernel has no switch %s", name);
+        buf_printf(seen, "this kernel has no sysctl %s", name);
         return DOCTOR_SKIP;
     }
     strlist_split(&words, text.data, " \t\n");
     buf_printf(seen, "%s is %s", name, words.n ? words.items[0] : "empty");
     if (!words.n || words.items[0][strspn(words.items[0], "0123456789")])
         return DOCTOR_SKIP;
-    if (!strlist_has(&words, c->wanted))
+    if (!strlist_has(&words, c->value))
         return DOCTOR_OK;
     if (!sandbox_works(h))
         return DOCTOR_FAIL;
@@ -148,17 +150,16 @@ static enum doctor_state check_processors(const struct host *h, const struct doc
 static const struct doctor_check checks[] = {
     {"build-bubblewrap", "bubblewrap", doctor_check_version, "bwrap-version", "0.5", DOCTOR_FAIL,
      "apt install bubblewrap, or dnf install bubblewrap"},
-    {"build-namespaces", "user namespaces", check_switch, SYSCTL "user/max_user_namespaces", "0",
-     DOCTOR_FAIL, "as root: sysctl user.max_user_namespaces=15000"},
-    {"build-namespaces-unprivileged", "user namespaces for ordinary users", check_switch,
+    {"build-namespaces", "user namespaces", check_sysctl, SYSCTL "user/max_user_namespaces", "0",
+     DOCTOR_FAIL, "as root: sysctl user.max_user_namespaces=15000" PERSISTENT},
+    {"build-namespaces-unprivileged", "user namespaces for ordinary users", check_sysctl,
      SYSCTL "kernel/unprivileged_userns_clone", "0", DOCTOR_FAIL,
-     "as root: sysctl kernel.unprivileged_userns_clone=1"},
-    {"build-namespaces-apparmor", "AppArmor and user namespaces", check_switch,
+     "as root: sysctl kernel.unprivileged_userns_clone=1" PERSISTENT},
+    {"build-namespaces-apparmor", "AppArmor and user namespaces", check_sysctl,
      SYSCTL "kernel/apparmor_restrict_unprivileged_userns", "1", DOCTOR_WARN,
-     "as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or add an AppArmor profile "
-     "for "
-     "bwrap that allows userns"},
-    {"build-sandbox", "sandbox", check_sandbox, NULL, NULL, DOCTOR_FAIL, NAMESPACES_IN_A_CONTAINER},
+     "add an AppArmor profile for bwrap that allows userns; or, as root: sysctl "
+     "kernel.apparmor_restrict_unprivileged_userns=0" PERSISTENT},
+    {"build-sandbox", "sandbox", check_sandbox, NULL, NULL, DOCTOR_FAIL, NAMESPACES},
     {"build-mmdebstrap", "mmdebstrap", doctor_check_programs, "mmdebstrap", NULL, DOCTOR_FAIL,
      "apt install mmdebstrap; without it only --builder=host works"},
     {"build-package-sources", "package sources", check_package_sources, NULL, NULL, DOCTOR_FAIL,
@@ -175,16 +176,17 @@ static const struct doctor_check checks[] = {
      "qemu-system-s390x qemu-system-x86_64", NULL, DOCTOR_WARN,
      "apt install qemu-system-misc qemu-system-x86"},
     {"build-kvm", "KVM to boot faster", doctor_check_kvm, NULL, NULL, DOCTOR_WARN,
-     "optional: add the user to the group kvm, or allow nested virtualization; without it, guests "
-     "are emulated"},
+     "optional, since guests are emulated without it: add the user to the group kvm and log in "
+     "again; enable virtualization in the BIOS or, on a virtual machine, nested virtualization"},
     {"build-disk", "free space for the cache", check_disk, NULL, NULL, DOCTOR_FAIL,
      "kbuild cache gc --max-size=10G, or put the cache elsewhere: --cache=DIR, KBUILD_CACHE"},
     {"build-execution", "programs run from the cache", check_execution, NULL, NULL, DOCTOR_FAIL,
      "put the cache on a file system without the option noexec: --cache=DIR, KBUILD_CACHE"},
     {"build-memory", "memory", check_memory, NULL, NULL, DOCTOR_FAIL,
-     "linking a kernel and compressing need memory: add memory, or build with -j 1"},
+     "linking a kernel and compressing need memory: use a machine with 3.5 GiB or more, or build "
+     "with -j 1"},
     {"build-processors", "processors", check_processors, NULL, NULL, DOCTOR_WARN,
-     "builds will be slow: add processors"},
+     "builds will be slow: use a machine with two processors or more"},
 };
 
 static bool always(const struct host *h, struct buf *why)

@@ -34,8 +34,10 @@ static enum doctor_state check_machine(const struct host *h, const struct doctor
                        models[i].type);
             return models[i].able ? DOCTOR_OK : DOCTOR_FAIL;
         }
-    buf_printf(seen, "s390x, machine type %.*s, which is not known to kbuild: see facility 158",
-               (int)strcspn(type, ", \n"), *type ? type : "unknown");
+    buf_printf(
+        seen,
+        "s390x, machine type %.*s, which kbuild does not know: the ultravisor facility decides",
+        (int)strcspn(type, ", \n"), *type ? type : "unknown");
     return DOCTOR_SKIP;
 }
 
@@ -47,8 +49,8 @@ static enum doctor_state check_facility(const struct host *h, const struct docto
         buf_puts(seen, "/proc/cpuinfo does not list facilities");
         return DOCTOR_FAIL;
     }
-    bool there = doctor_has_word(facilities, c->wanted);
-    buf_printf(seen, "facility %s is %s", c->wanted, there ? "installed" : "not installed");
+    bool there = doctor_has_word(facilities, c->value);
+    buf_printf(seen, "facility %s is %s", c->value, there ? "installed" : "not installed");
     return there ? DOCTOR_OK : DOCTOR_FAIL;
 }
 
@@ -129,10 +131,10 @@ static enum doctor_state check_huge_pages(const struct host *h, const struct doc
 
 #define PROT_VIRT                                                                                  \
     "add prot_virt=1 to the kernel parameters and reboot: on Debian and Ubuntu, in "               \
-    "/etc/zipl.conf, then zipl -V"
+    "/etc/zipl.conf, then zipl -V; on RHEL: grubby --update-kernel=ALL --args=prot_virt=1 && zipl"
 static const struct doctor_check checks[] = {
     {"se-machine", "machine", check_machine, NULL, NULL, DOCTOR_FAIL,
-     "Secure Execution needs an IBM z15, a LinuxONE III, or newer"},
+     "use an IBM z15, a LinuxONE III, or a newer machine: older ones have no Secure Execution"},
     {"se-facility", "ultravisor facility", check_facility, NULL, "158", DOCTOR_FAIL,
      "ask the operator of the machine to enable Secure Execution (feature code 115) for this LPAR; "
      "a guest of KVM or z/VM has no such facility"},
@@ -145,16 +147,17 @@ static const struct doctor_check checks[] = {
     {"se-memory", "memory of the ultravisor", check_memory, NULL, NULL, DOCTOR_WARN,
      "check the boot log: journalctl -k | grep -i ultravisor"},
     {"se-limits", "limits of the ultravisor", check_limits, NULL, NULL, DOCTOR_FAIL,
-     "the ultravisor allows no guests: ask the operator of the machine"},
+     "max_guests must be 1 or more: ask the operator of the machine to allow Secure Execution "
+     "guests in this LPAR"},
     {"se-kvm", "KVM", doctor_check_kvm, NULL, NULL, DOCTOR_FAIL,
-     "modprobe kvm; as an ordinary user, also join the group kvm"},
+     "as root: modprobe kvm; as an ordinary user, also join the group kvm"},
     {"se-hpage", "huge pages of KVM", check_huge_pages, "sys/module/kvm/parameters/hpage", NULL,
      DOCTOR_FAIL,
-     "protected guests do not work with huge pages: rmmod kvm && modprobe kvm hpage=0"},
+     "protected guests do not work with huge pages; as root: rmmod kvm && modprobe kvm hpage=0"},
     {"se-qemu", "QEMU", doctor_check_version, "qemu-s390x-version", "6.0", DOCTOR_FAIL,
-     "install kata-static-qemu, or your distribution's QEMU for s390x: confidential-guest-support "
-     "needs "
-     "6.0"},
+     "install Kata's QEMU (kbuild install qemu), or your distribution's for s390x: 6.0 is the "
+     "first "
+     "with confidential-guest-support"},
     {"se-qemu-object", "QEMU's s390-pv-guest", doctor_check_qemu_object, "qemu-s390x-objects",
      "s390-pv-guest", DOCTOR_FAIL, "install a QEMU for s390x that was built with KVM"},
 };

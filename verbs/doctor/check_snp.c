@@ -30,12 +30,12 @@ static enum doctor_state check_flags(const struct host *h, const struct doctor_c
                                      struct buf *seen)
 {
     cleanup_free char *flags = doctor_cpu_field(h, "flags");
-    cleanup_strlist struct strlist wanted = {0}, missing = {0};
-    strlist_split(&wanted, c->wanted, " ");
-    for (size_t i = 0; i < wanted.n; i++)
-        if (!flags || !doctor_has_word(flags, wanted.items[i]))
-            strlist_add(&missing, wanted.items[i]);
-    cleanup_free char *words = strlist_join(missing.n ? &missing : &wanted, ", ");
+    cleanup_strlist struct strlist required = {0}, missing = {0};
+    strlist_split(&required, c->value, " ");
+    for (size_t i = 0; i < required.n; i++)
+        if (!flags || !doctor_has_word(flags, required.items[i]))
+            strlist_add(&missing, required.items[i]);
+    cleanup_free char *words = strlist_join(missing.n ? &missing : &required, ", ");
     buf_printf(seen, "%s%s", missing.n ? "missing: " : "", words);
     return missing.n ? DOCTOR_FAIL : DOCTOR_OK;
 }
@@ -143,8 +143,8 @@ static enum doctor_state check_firmware(const struct host *h, const struct docto
         buf_puts(seen, "the kernel's log does not show its version");
         return DOCTOR_SKIP;
     }
-    buf_printf(seen, "%s, wanted %s or newer", line, c->wanted);
-    return doctor_compare_version(strstr(line, "API:"), c->wanted) >= 0 ? DOCTOR_OK : DOCTOR_FAIL;
+    buf_printf(seen, "%s; %s or newer is required", line, c->value);
+    return doctor_compare_version(strstr(line, "API:"), c->value) >= 0 ? DOCTOR_OK : DOCTOR_FAIL;
 }
 
 static const struct log_line iommu_lines[] = {
@@ -225,7 +225,7 @@ static enum doctor_state check_qemu(const struct host *h, const struct doctor_ch
     // A build for SNP before 9.1 has it as patches: its objects show that.
     return chosen == &own
                ? doctor_check_version(
-                     h, &(struct doctor_check){.argument = own.argument, .wanted = "0"}, seen)
+                     h, &(struct doctor_check){.argument = own.argument, .value = "0"}, seen)
                : doctor_check_version(h, c, seen);
 }
 
@@ -243,10 +243,10 @@ static enum doctor_state check_qemu_object(const struct host *h, const struct do
     "as root: modprobe -r kvm_amd && modprobe kvm_amd sev=1 sev_es=1 sev_snp=1; if it stays off: "
 static const struct doctor_check checks[] = {
     {"snp-processor", "processor", check_processor, NULL, NULL, DOCTOR_FAIL,
-     "SEV-SNP needs an AMD EPYC 7003 (Milan) or newer"},
+     "use a machine with an AMD EPYC 7003 (Milan) or newer: older ones have no SEV-SNP"},
     {"snp-flags", "processor flags", check_flags, NULL, "sev sev_es sev_snp", DOCTOR_FAIL, BIOS},
     {"snp-kernel", "kernel", doctor_check_kernel, NULL, "6.11", DOCTOR_WARN,
-     "Linux supports SEV-SNP guests since 6.11; older kernels need AMD's patches"},
+     "boot Linux 6.11 or newer, the first that hosts SEV-SNP guests without AMD's patches"},
     {"snp-sev", "kvm_amd's parameter sev", doctor_check_file_value, PARAMETERS "sev", "Y|1",
      DOCTOR_FAIL, RELOAD BIOS},
     {"snp-sev-es", "kvm_amd's parameter sev_es", doctor_check_file_value, PARAMETERS "sev_es",
@@ -254,32 +254,36 @@ static const struct doctor_check checks[] = {
     {"snp-sev-snp", "kvm_amd's parameter sev_snp", doctor_check_file_value, PARAMETERS "sev_snp",
      "Y|1", DOCTOR_FAIL, RELOAD BIOS},
     {"snp-exclusive", "SEV besides SEV-SNP", check_exclusive, NULL, NULL, DOCTOR_WARN,
-     "to run SEV guests instead, disable SNP for the whole machine: rmmod kvm_amd && modprobe "
+     "to run SEV guests instead, disable SNP for the whole machine; as root: rmmod kvm_amd && "
+     "modprobe "
      "kvm_amd sev_snp=0"},
     {"snp-iommu", "IOMMU", check_iommu, NULL, NULL, DOCTOR_FAIL,
      "boot with the kernel parameters iommu=nopt (no passthrough) and amd_iommu=on"},
     {"snp-rmp", "RMP table", check_rmp, NULL, NULL, DOCTOR_FAIL,
-     "reserve the RMP table for all memory in the BIOS"},
+     "in the BIOS, let SNP memory (RMP table) coverage include all memory"},
     {"snp-init", "SNP's initialisation", check_initialised, NULL, NULL, DOCTOR_FAIL,
      "check the log (dmesg | grep -i sev), update BIOS and SEV firmware, and reload ccp and "
      "kvm_amd"},
     {"snp-device", "SEV device", doctor_check_device, "/dev/sev", NULL, DOCTOR_FAIL,
-     "modprobe ccp; QEMU must be able to open /dev/sev"},
+     "as root: modprobe ccp; then allow the user that starts QEMU to open /dev/sev"},
     {"snp-firmware", "SEV firmware", check_firmware, NULL, "1.51", DOCTOR_FAIL,
      "update the SEV firmware: see https://www.amd.com/en/developer/sev.html"},
     {"snp-asids", "number of guests", check_asids, NULL, NULL, DOCTOR_FAIL,
      "assign ASIDs to SEV-ES in the BIOS (minimum SEV non-ES ASID above 1)"},
     {"snp-cgroups", "control groups", check_cgroups, NULL, NULL, DOCTOR_WARN,
-     "SEV guests are counted by the controller misc: use control groups version 2 and a kernel "
-     "with CONFIG_CGROUP_MISC. (Kata's guide advises version 1 if old releases of Kata have "
-     "trouble with 2)"},
+     "use control groups version 2 and a kernel with CONFIG_CGROUP_MISC: its controller misc "
+     "counts "
+     "SEV guests (for old releases of Kata that have trouble with 2, Kata's guide advises 1)"},
     {"snp-kvm", "KVM", doctor_check_kvm, NULL, NULL, DOCTOR_FAIL,
-     "modprobe kvm_amd; as an ordinary user, also join the group kvm; enable SVM in the BIOS"},
+     "as root: modprobe kvm_amd; as an ordinary user, also join the group kvm; enable SVM in the "
+     "BIOS"},
     {"snp-qemu", "QEMU", check_qemu, "qemu-x86_64-version", "9.1", DOCTOR_FAIL,
-     "install kata-static-qemu-snp-experimental, or QEMU 9.1 or newer"},
+     "install Kata's QEMU for SEV-SNP (kbuild install qemu-snp-experimental), or QEMU 9.1 or "
+     "newer"},
     {"snp-qemu-object", "QEMU's sev-snp-guest", check_qemu_object, "qemu-x86_64-objects",
      "sev-snp-guest", DOCTOR_FAIL,
-     "install kata-static-qemu-snp-experimental, or QEMU 9.1 or newer"},
+     "install Kata's QEMU for SEV-SNP (kbuild install qemu-snp-experimental), or QEMU 9.1 or "
+     "newer"},
 };
 
 // Set up for SNP: the processor supports it, and it was enabled. Other machines only build.

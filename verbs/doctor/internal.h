@@ -12,8 +12,8 @@ struct doctor_check {
     // Writes what it saw to `seen`, and returns DOCTOR_OK, only with evidence; DOCTOR_FAIL, which
     // becomes `otherwise`; DOCTOR_WARN; or DOCTOR_SKIP, if unknown, with the reason in `seen`.
     enum doctor_state (*run)(const struct host *h, const struct doctor_check *c, struct buf *seen);
-    const char *argument, *wanted; // for `run`
-    enum doctor_state otherwise;   // DOCTOR_FAIL or DOCTOR_WARN
+    const char *argument, *value; // for `run`
+    enum doctor_state otherwise;  // DOCTOR_FAIL or DOCTOR_WARN
     const char *fix;
 };
 
@@ -26,15 +26,15 @@ struct doctor_group {
 };
 extern const struct doctor_group build_group, se_group, snp_group;
 
-// ---- doctor.c: checks of several groups, and facts of a machine ----
+// ---- checks.c: checks of several groups, and facts of a machine ----
 
 typedef enum doctor_state doctor_check_function(const struct host *h, const struct doctor_check *c,
                                                 struct buf *seen);
 doctor_check_function
-    doctor_check_file_value,  // file `argument` holds the word `wanted` ("1|Y": any of these)
-    doctor_check_kernel,      // release of at least `wanted`
-    doctor_check_version,     // command `argument` prints a version of at least `wanted`
-    doctor_check_qemu_object, // command `argument` lists the QEMU object `wanted`
+    doctor_check_file_value,  // file `argument` holds the word `value` ("1|Y": any of these)
+    doctor_check_kernel,      // release of at least `value`
+    doctor_check_version,     // command `argument` prints a version of at least `value`
+    doctor_check_qemu_object, // command `argument` lists the QEMU object `value`
     doctor_check_programs,    // all programs of `argument` exist ("git patch")
     doctor_check_device,      // /dev/... `argument` exists and is usable
     doctor_check_kvm;         // KVM starts a guest
