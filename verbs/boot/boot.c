@@ -12,59 +12,6 @@
 #include <fcntl.h>
 #include <string.h>
 
-char *boot_extract_member(struct boot_run *run, const struct node_output *o, const char *member,
-                          const char *name, struct error **err)
-{
-    cleanup_free char *path = xasprintf("%s/%s", run->folder, name);
-    cleanup_close int in = store_open_blob(run->b->store, o->digest, err);
-    cleanup_close int out = in < 0 ? -1 : open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (in >= 0 && out < 0)
-        error_errno(err, errno, "creating %s", path);
-    if (out < 0 || unpack_member(in, o->name, member, out, NULL, err) < 0)
-        return NULL;
-    return steal(path);
-}
-
-// OVMF appends the initrd's name in its own file system for QEMU's files (QemuLoadImageLib).
-#define ADDED_BY_FIRMWARE " initrd=initrd"
-
-int boot_compare_command_lines(const struct boot_run *run, const char *got, const char *wanted,
-                               struct error **err)
-{
-    size_t n = strlen(wanted);
-    if (got && !strncmp(got, wanted, n) &&
-        (!got[n] || (run->machine.firmware && !strcmp(got + n, ADDED_BY_FIRMWARE))))
-        return 0;
-    return error_set(err, ERROR_STEP, "the guest's command line is '%s' instead of '%s'",
-                     got ? got : "", wanted);
-}
-
-int boot_check_report(struct boot_run *run, const char *what, const char *command_line,
-                      const json_t *report, struct error **err)
-{
-    const char *release = json_string_value(json_object_get(report, "release"));
-    const char *seen = json_string_value(json_object_get(report, "cmdline"));
-    if (boot_compare_command_lines(run, seen, command_line, err) < 0)
-        return error_wrap(err, "%s", what);
-    log_note("proven: %s: /init reached, Linux %s, command line as expected", what,
-             release ? release : "?");
-    return 0;
-}
-
-int boot_prove_init(struct boot_run *run, const char *what, const char *command_line, json_t **out,
-                    struct error **err)
-{
-    json_t *report = NULL;
-    fprintf(run->console, "==== %s\n", what);
-    if (guest_expect_init(&run->machine, &report, err) < 0)
-        return error_wrap(err, "%s", what);
-    int result = boot_check_report(run, what, command_line, report, err);
-    if (out && !result)
-        *out = json_incref(report);
-    json_decref(report);
-    return result;
-}
-
 // ---- a sealed image ----
 
 // The private key that belongs to one of the documents: given, or beside them (a TEST key).
@@ -110,8 +57,7 @@ static int prove_second_stage(struct boot_run *run, const char *image, EVP_PKEY 
     if (se_write_unsealed(image, key, clear, err) < 0)
         return -1;
     run->machine.image_command_line = command_line;
-    int result = run->service ? boot_watch_service(run, what, command_line, err)
-                              : boot_prove_init(run, what, command_line, NULL, err);
+    int result = boot_prove_unchanged(run, what, command_line, err);
     run->machine.image_command_line = NULL;
     return result;
 }

@@ -38,6 +38,5 @@ struct launch_parts {
 int launch_parts_extract(struct build *b, const char *target, enum recipe_confidential kind,
                          bool build, struct launch_parts *out, struct error **err);
 void launch_parts_free(struct launch_parts *p);
-#define cleanup_launch_parts __attribute__((cleanup(launch_parts_free)))
 
 #endif

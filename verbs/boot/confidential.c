@@ -60,17 +60,9 @@ enum {
 // The data that recipes/smoke-init sends; the firmware puts it into the report.
 static const char report_data[64] = "kbuild smoke-init";
 
-static uint64_t read_number(const unsigned char *report, size_t at, size_t size)
-{
-    uint64_t n = 0;
-    while (size-- > 0)
-        n = n << 8 | report[at + size];
-    return n;
-}
-
 static int check_report_fields(const unsigned char *report, struct error **err)
 {
-    uint64_t version = read_number(report, AT_VERSION, 4), vmpl = read_number(report, AT_VMPL, 4);
+    uint64_t version = get_le(report + AT_VERSION, 4), vmpl = get_le(report + AT_VMPL, 4);
     if (version < 2)
         return error_set(err, ERROR_STEP,
                          "the attestation report has version %llu; at least 2 is needed",
@@ -114,7 +106,7 @@ static int snp_check(const json_t *report, const struct confidential_launch *lau
     const char *text = json_string_value(json_object_get(snp, "report"));
     const char *why = json_string_value(json_object_get(snp, "error"));
     unsigned char bytes[REPORT_SIZE];
-    char got[2 * LAUNCH_DIGEST_MAX + 1], wanted[2 * LAUNCH_DIGEST_MAX + 1];
+    char got[2 * LAUNCH_DIGEST_MAX + 1], expected[2 * LAUNCH_DIGEST_MAX + 1];
     if (!text)
         return error_set(err, ERROR_STEP, "the guest provided no attestation report: %s",
                          why   ? why
@@ -123,18 +115,18 @@ static int snp_check(const json_t *report, const struct confidential_launch *lau
     if (!hex_decode(text, bytes, sizeof bytes))
         return error_set(err, ERROR_STEP, "the guest's attestation report is not %d bytes long",
                          REPORT_SIZE);
-    if (check_report_fields(bytes, err) < 0 || compute_expected_digest(launch, wanted, err) < 0)
+    if (check_report_fields(bytes, err) < 0 || compute_expected_digest(launch, expected, err) < 0)
         return -1;
     hex_encode(bytes + AT_MEASUREMENT, LAUNCH_DIGEST_MAX, got);
-    if (strcmp(got, wanted) != 0) {
+    if (strcmp(got, expected) != 0) {
         error_set(err, ERROR_STEP, "the guest's launch digest is %s, but %s was expected", got,
-                  wanted);
+                  expected);
         return error_hint(err, "the guest was not started from the built files, or QEMU starts the "
                                "processor in another state than `kbuild measure` assumes");
     }
     *proof = xasprintf(
         "an SNP guest: its attestation report has policy 0x%llx and the expected launch digest %s",
-        (unsigned long long)read_number(bytes, AT_POLICY, 8), got);
+        (unsigned long long)get_le(bytes + AT_POLICY, 8), got);
     return 0;
 }
 

@@ -47,85 +47,85 @@ struct guest {
 #define PANIC "Kernel panic"          // Linux, kernel/panic.c
 #define INIT_REPORT "{\"smoke-init\"" // how the line of recipes/smoke-init begins
 
-static void record_seen_texts(struct guest *w, const struct strlist *texts, const char *line)
+static void record_seen_texts(struct guest *g, const struct strlist *texts, const char *line)
 {
     for (size_t i = 0; texts && i < texts->n; i++)
-        if (strstr(line, texts->items[i]) && !strlist_has(&w->seen, texts->items[i]))
-            strlist_add(&w->seen, texts->items[i]);
+        if (strstr(line, texts->items[i]) && !strlist_has(&g->seen, texts->items[i]))
+            strlist_add(&g->seen, texts->items[i]);
 }
 
 // Evaluates a line. Lines after a panic count for nothing.
-static void evaluate_line(struct guest *w, const char *line)
+static void evaluate_line(struct guest *g, const char *line)
 {
-    if (w->failure)
+    if (g->failure)
         return;
-    record_seen_texts(w, w->m->expect, line);
-    record_seen_texts(w, w->service_texts, line);
+    record_seen_texts(g, g->m->expect, line);
+    record_seen_texts(g, g->service_texts, line);
     const char *command_line = strstr(line, LINUX_COMMAND_LINE);
-    if (command_line && w->m->seen_command_line && !*w->m->seen_command_line)
-        *w->m->seen_command_line = xstrdup(command_line + strlen(LINUX_COMMAND_LINE));
-    if (w->matches(line, w->context))
-        w->found = true;
+    if (command_line && g->m->seen_command_line && !*g->m->seen_command_line)
+        *g->m->seen_command_line = xstrdup(command_line + strlen(LINUX_COMMAND_LINE));
+    if (g->matches(line, g->context))
+        g->found = true;
     if (strstr(line, PANIC)) {
-        w->failure = "the kernel panicked";
-        w->panicked = true;
+        g->failure = "the kernel panicked";
+        g->panicked = true;
     }
 }
 
-static void finish_line(struct guest *w)
+static void finish_line(struct guest *g)
 {
-    while (w->line.len && (w->line.data[w->line.len - 1] == '\r' || !w->line.data[w->line.len - 1]))
-        w->line.data[--w->line.len] = '\0';
-    const char *line = w->line.data ? w->line.data : "";
-    if (w->m->console)
-        fprintf(w->m->console, "%s\n", line);
-    if (w->m->verbose)
+    while (g->line.len && (g->line.data[g->line.len - 1] == '\r' || !g->line.data[g->line.len - 1]))
+        g->line.data[--g->line.len] = '\0';
+    const char *line = g->line.data ? g->line.data : "";
+    if (g->m->console)
+        fprintf(g->m->console, "%s\n", line);
+    if (g->m->verbose)
         print_to(stderr, "%s\n", line);
-    evaluate_line(w, line);
-    buf_printf(&w->tail, "    %s\n", line);
-    if (w->tail.len > 8192) {
-        char *cut = memchr(w->tail.data + w->tail.len - 2048, '\n', 2048);
-        size_t from = cut ? (size_t)(cut + 1 - w->tail.data) : w->tail.len - 2048;
-        memmove(w->tail.data, w->tail.data + from, w->tail.len - from + 1);
-        w->tail.len -= from;
+    evaluate_line(g, line);
+    buf_printf(&g->tail, "    %s\n", line);
+    if (g->tail.len > 8192) {
+        char *cut = memchr(g->tail.data + g->tail.len - 2048, '\n', 2048);
+        size_t from = cut ? (size_t)(cut + 1 - g->tail.data) : g->tail.len - 2048;
+        memmove(g->tail.data, g->tail.data + from, g->tail.len - from + 1);
+        g->tail.len -= from;
     }
-    w->line.len = 0;
+    g->line.len = 0;
 }
 
-static void add_console_bytes(struct guest *w, const char *bytes, size_t n)
+static void add_console_bytes(struct guest *g, const char *bytes, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (bytes[i] == '\n')
-            finish_line(w);
-        else if (bytes[i] && w->line.len < 65536)
-            buf_add(&w->line, &bytes[i], 1);
+            finish_line(g);
+        else if (bytes[i] && g->line.len < 65536)
+            buf_add(&g->line, &bytes[i], 1);
     }
 }
 
 // Reads the available console text; false at its end.
-static bool read_console(struct guest *w)
+static bool read_console(struct guest *g)
 {
     char chunk[4096];
-    ssize_t n = fd_read(w->console, chunk, sizeof chunk);
+    ssize_t n = fd_read(g->console, chunk, sizeof chunk);
     if (n > 0)
-        add_console_bytes(w, chunk, (size_t)n);
+        add_console_bytes(g, chunk, (size_t)n);
     else
-        finish_line(w); // a last message without a line break
+        finish_line(g); // a last message without a line break
     return n > 0;
 }
 
-static void watch_console(struct guest *w)
+static void watch_console(struct guest *g)
 {
-    w->end = now_ms() + w->timeout * 1000LL;
-    while (!w->found && !w->failure) {
-        long long left = w->end - now_ms();
-        struct pollfd p = {.fd = w->console, .events = POLLIN};
+    g->end = now_ms() + g->timeout * 1000LL;
+    while (!g->found && !g->failure) {
+        long long left = g->end - now_ms();
+        struct pollfd p = {.fd = g->console, .events = POLLIN};
         if (left <= 0) {
-            w->failure = "the time limit is reached";
+            g->failure = "the time limit is reached";
             return;
         }
-        if (poll(&p, 1, (int)left) > 0 && !read_console(w) && !w->found && !w->failure)
-            w->failure = "the machine ended";
+        if (poll(&p, 1, (int)left) > 0 && !read_console(g) && !g->found && !g->failure)
+            g->failure = "the machine ended";
     }
 }
 
@@ -155,48 +155,48 @@ static bool take_last_line(struct buf *input, struct buf *line)
     return true;
 }
 
-static int failure_error(const struct guest *w, struct error **err)
+static int failure_error(const struct guest *g, struct error **err)
 {
-    return error_set(err, ERROR_STEP, "%s", w->failure);
+    return error_set(err, ERROR_STEP, "%s", g->failure);
 }
 
 // A request that ends the guest may be answered during its shutdown, and the client needs a moment
 // to report that.
-static void limit_time_after_end(struct guest *w)
+static void limit_time_after_end(struct guest *g)
 {
     long long soon = now_ms() + AFTER_END_MS;
-    w->ended = true;
-    w->end = soon < w->end ? soon : w->end;
+    g->ended = true;
+    g->end = soon < g->end ? soon : g->end;
 }
 
-int guest_read_line(struct guest *w, int fd, struct buf *line, struct error **err)
+int guest_read_line(struct guest *g, int fd, struct buf *line, struct error **err)
 {
-    while (!take_next_line(&w->input, line)) {
+    while (!take_next_line(&g->input, line)) {
         struct pollfd p[] = {{.fd = fd, .events = POLLIN},
-                             {.fd = w->ended ? -1 : w->console, .events = POLLIN}};
-        long long left = w->end - now_ms();
+                             {.fd = g->ended ? -1 : g->console, .events = POLLIN}};
+        long long left = g->end - now_ms();
         if (left <= 0)
-            w->failure = w->ended ? "the machine ended" : "the time limit is reached";
-        if (w->failure)
-            return failure_error(w, err);
+            g->failure = g->ended ? "the machine ended" : "the time limit is reached";
+        if (g->failure)
+            return failure_error(g, err);
         if (poll(p, ARRAY_LEN(p), (int)left) <= 0)
             continue;
-        if (p[1].revents && !read_console(w))
-            limit_time_after_end(w);
+        if (p[1].revents && !read_console(g))
+            limit_time_after_end(g);
         char chunk[4096];
         ssize_t n = p[0].revents ? read(fd, chunk, sizeof chunk) : -1;
         if (n == 0)
-            return take_last_line(&w->input, line);
+            return take_last_line(&g->input, line);
         if (n > 0)
-            buf_add(&w->input, chunk, (size_t)n);
-        if (w->input.len > GUEST_LINE_MAX)
+            buf_add(&g->input, chunk, (size_t)n);
+        if (g->input.len > GUEST_LINE_MAX)
             return error_set(err, ERROR_STEP, "a line of its output is longer than %d bytes",
                              GUEST_LINE_MAX);
     }
     return 1;
 }
 
-int guest_wait(struct guest *w, pid_t pid, int *status, struct error **err)
+int guest_wait(struct guest *g, pid_t pid, int *status, struct error **err)
 {
     enum { STEP_MS = 10 };
     for (;;) {
@@ -205,56 +205,56 @@ int guest_wait(struct guest *w, pid_t pid, int *status, struct error **err)
             return 0;
         if (got < 0 && errno != EINTR)
             return error_errno(err, errno, "waiting for a program");
-        if (now_ms() >= w->end) {
-            w->failure = w->ended ? "the machine ended" : "the time limit is reached";
-            return failure_error(w, err);
+        if (now_ms() >= g->end) {
+            g->failure = g->ended ? "the machine ended" : "the time limit is reached";
+            return failure_error(g, err);
         }
-        struct pollfd p = {.fd = w->console, .events = POLLIN};
-        if (poll(&p, !w->ended, STEP_MS) > 0 && !read_console(w))
-            limit_time_after_end(w);
-        if (w->failure)
-            return failure_error(w, err);
+        struct pollfd p = {.fd = g->console, .events = POLLIN};
+        if (poll(&p, !g->ended, STEP_MS) > 0 && !read_console(g))
+            limit_time_after_end(g);
+        if (g->failure)
+            return failure_error(g, err);
     }
 }
 
 // Keeps watching for a moment: a panic may follow that explains the failure.
-static void watch_console_for(struct guest *w, int ms)
+static void watch_console_for(struct guest *g, int ms)
 {
     long long end = now_ms() + ms;
-    for (long long left = ms; left >= 0 && !w->failure && !w->ended; left = end - now_ms()) {
-        struct pollfd p = {.fd = w->console, .events = POLLIN};
+    for (long long left = ms; left >= 0 && !g->failure && !g->ended; left = end - now_ms()) {
+        struct pollfd p = {.fd = g->console, .events = POLLIN};
         int ready = poll(&p, 1, (int)left);
-        if (!ready || (ready > 0 && !read_console(w)))
+        if (!ready || (ready > 0 && !read_console(g)))
             return;
     }
 }
 
 enum { MOMENT_MS = 500 };
 
-static int run_client(struct guest *w, struct error **err)
+static int run_client(struct guest *g, struct error **err)
 {
     struct error *why = NULL;
-    w->end = now_ms() + w->m->timeout * 1000LL;
-    if (w->client(w, w->client_context, &why) == 0) {
-        watch_console_for(w, 0);
+    g->end = now_ms() + g->m->timeout * 1000LL;
+    if (g->client(g, g->client_context, &why) == 0) {
+        watch_console_for(g, 0);
         return 0;
     }
-    watch_console_for(w, MOMENT_MS);
+    watch_console_for(g, MOMENT_MS);
     error_set(err, why->kind, "%s; the console's last lines:\n%s", why->message,
-              w->tail.data ? w->tail.data : "    (nothing)\n");
+              g->tail.data ? g->tail.data : "    (nothing)\n");
     error_free(why);
     return -1;
 }
 
 // Rejects expected texts that are given to the guest or QEMU, since Linux and others print their
 // command line: they would prove nothing.
-static int reject_known_texts(const struct guest *w, const char *words, const struct strlist *texts,
+static int reject_known_texts(const struct guest *g, const char *words, const struct strlist *texts,
                               struct error **err)
 {
     for (size_t i = 0; texts && i < texts->n; i++) {
         const char *text = texts->items[i];
         if (!strstr(words, text) &&
-            !(w->m->image_command_line && strstr(w->m->image_command_line, text)))
+            !(g->m->image_command_line && strstr(g->m->image_command_line, text)))
             continue;
         error_user(err,
                    "the text '%s' that is expected on the console is also in the machine's command "
@@ -265,68 +265,68 @@ static int reject_known_texts(const struct guest *w, const char *words, const st
     return 0;
 }
 
-static int check_expected_texts(const struct guest *w, const char *program, struct error **err)
+static int check_expected_texts(const struct guest *g, const char *program, struct error **err)
 {
     cleanup_strlist struct strlist awaited_text = {0}, argv = {0};
-    qemu_arguments(w->m, program, false, &argv);
+    qemu_arguments(g->m, program, false, &argv);
     cleanup_free char *words = strlist_join(&argv, " ");
-    if (w->awaited_text)
-        strlist_add(&awaited_text, w->awaited_text);
-    if (w->may_panic)
+    if (g->awaited_text)
+        strlist_add(&awaited_text, g->awaited_text);
+    if (g->may_panic)
         strlist_add(&awaited_text, PANIC);
-    return reject_known_texts(w, words, w->m->expect, err) < 0 ||
-                   reject_known_texts(w, words, w->service_texts, err) < 0 ||
-                   reject_known_texts(w, words, &awaited_text, err) < 0
+    return reject_known_texts(g, words, g->m->expect, err) < 0 ||
+                   reject_known_texts(g, words, g->service_texts, err) < 0 ||
+                   reject_known_texts(g, words, &awaited_text, err) < 0
                ? -1
                : 0;
 }
 
-static int check_end(const struct guest *w, const char *awaited, struct error **err)
+static int check_end(const struct guest *g, const char *awaited, struct error **err)
 {
-    const char *tail = w->tail.data ? w->tail.data : "    (nothing)\n";
-    if (!w->found)
+    const char *tail = g->tail.data ? g->tail.data : "    (nothing)\n";
+    if (!g->found)
         return error_set(err, ERROR_STEP,
                          "%s, and the console did not show %s; the console's last lines:\n%s",
-                         w->failure, awaited, tail);
-    if (w->failure && !w->may_panic)
+                         g->failure, awaited, tail);
+    if (g->failure && !g->may_panic)
         return error_set(err, ERROR_STEP,
                          "%s after the console had shown %s; the console's last lines:\n%s",
-                         w->failure, awaited, tail);
+                         g->failure, awaited, tail);
     return 0;
 }
 
-static int run_machine(struct guest *w, const char *program, bool kvm, const char *awaited,
+static int run_machine(struct guest *g, const char *program, bool kvm, const char *awaited,
                        struct error **err)
 {
     cleanup_strlist struct strlist argv = {0};
     int fds[2];
-    qemu_arguments(w->m, program, kvm, &argv);
+    qemu_arguments(g->m, program, kvm, &argv);
     cleanup_free char *words = strlist_join(&argv, " ");
-    if (w->m->console)
-        fprintf(w->m->console, "---- %s\n", words);
+    if (g->m->console)
+        fprintf(g->m->console, "---- %s\n", words);
     if (pipe2(fds, O_CLOEXEC) < 0)
         return error_errno(err, errno, "starting QEMU");
     struct process p = {
         .argv = argv.items, .input = -1, .output = fds[1], .errors = fds[1], .own_group = true};
     pid_t pid = process_start(&p, err);
     close(fds[1]);
-    w->console = fds[0];
+    g->console = fds[0];
     int result = pid > 0 ? 0 : -1;
     if (pid > 0) {
-        watch_console(w);
-        bool reported = w->report && *w->report;
-        if (w->found && !w->failure && w->client && !reported)
-            result = run_client(w, err);
-        else if (w->found && !w->failure && w->service_texts && !reported)
-            watch_console_for(w, MOMENT_MS);
+        watch_console(g);
+        bool reported = g->report && *g->report;
+        if (g->found && !g->failure && g->client && !reported)
+            result = run_client(g, err);
+        else if (g->found && !g->failure && g->service_texts && !reported)
+            watch_console_for(g, MOMENT_MS);
         process_stop(pid, 1000);
     }
     close(fds[0]);
     if (!result)
-        result = check_end(w, awaited, err);
-    buf_free(&w->line);
-    buf_free(&w->tail);
-    buf_free(&w->input);
+        result = check_end(g, awaited, err);
+    buf_free(&g->line);
+    buf_free(&g->tail);
+    buf_free(&g->input);
     return result;
 }
 
@@ -340,26 +340,26 @@ static int emulation_error(const char *program, const char *kvm, struct error **
 
 // Uses KVM if it works. If not (nested virtualization of some clouds starts nothing), the machine
 // is emulated, and its failure is final.
-static int run_accelerated(struct guest *w, const char *program, const char *awaited,
+static int run_accelerated(struct guest *g, const char *program, const char *awaited,
                            struct error **err)
 {
     struct accelerators can = {false, false};
     if (qemu_find_accelerators(program, &can, err) < 0)
         return -1;
-    bool kvm = can.kvm && w->m->kvm;
-    if (w->m->confidential && !kvm)
+    bool kvm = can.kvm && g->m->kvm;
+    if (g->m->confidential && !kvm)
         return error_user(err, "%s was built without KVM, which a confidential guest needs",
                           path_base(program));
     if (!kvm && !can.tcg)
         return emulation_error(program, can.kvm ? "KVM cannot be used here" : "without KVM", err);
     if (kvm) {
         cleanup_error struct error *why = NULL;
-        bool last = w->m->confidential || !can.tcg;
-        w->timeout = last || w->m->timeout < KVM_TIMEOUT ? w->m->timeout : KVM_TIMEOUT;
-        if (run_machine(w, program, true, awaited, &why) == 0)
+        bool last = g->m->confidential || !can.tcg;
+        g->timeout = last || g->m->timeout < KVM_TIMEOUT ? g->m->timeout : KVM_TIMEOUT;
+        if (run_machine(g, program, true, awaited, &why) == 0)
             return 0;
         // A guest that panicked has started, which is final.
-        if (w->m->confidential || w->found || w->panicked) {
+        if (g->m->confidential || g->found || g->panicked) {
             *err = steal(why);
             return -1;
         }
@@ -368,37 +368,37 @@ static int run_accelerated(struct guest *w, const char *program, const char *awa
             return emulation_error(program, kvm_says, err);
         }
         log_warning("under KVM %s; trying again in software emulation",
-                    w->failure ? w->failure : "it did not start");
-        w->failure = NULL;
-        strlist_free(&w->seen);
-        if (w->m->seen_command_line)
-            free(steal(*w->m->seen_command_line));
+                    g->failure ? g->failure : "it did not start");
+        g->failure = NULL;
+        strlist_free(&g->seen);
+        if (g->m->seen_command_line)
+            free(steal(*g->m->seen_command_line));
     }
-    w->timeout = w->m->timeout;
-    return run_machine(w, program, false, awaited, err);
+    g->timeout = g->m->timeout;
+    return run_machine(g, program, false, awaited, err);
 }
 
-static int check_seen_texts(const struct guest *w, struct error **err)
+static int check_seen_texts(const struct guest *g, struct error **err)
 {
     cleanup_strlist struct strlist missing = {0};
-    for (size_t i = 0; w->m->expect && i < w->m->expect->n; i++)
-        if (!strlist_has(&w->seen, w->m->expect->items[i]))
-            strlist_addf(&missing, "'%s'", w->m->expect->items[i]);
+    for (size_t i = 0; g->m->expect && i < g->m->expect->n; i++)
+        if (!strlist_has(&g->seen, g->m->expect->items[i]))
+            strlist_addf(&missing, "'%s'", g->m->expect->items[i]);
     if (!missing.n)
         return 0;
     cleanup_free char *all = strlist_join(&missing, ", ");
     return error_set(err, ERROR_STEP, "it started, but the console did not show %s", all);
 }
 
-static int run_guest(struct guest *w, const char *awaited, struct error **err)
+static int run_guest(struct guest *g, const char *awaited, struct error **err)
 {
-    cleanup_free char *program = qemu_find(w->m, err);
-    int result = program ? check_expected_texts(w, program, err) : -1;
+    cleanup_free char *program = qemu_find(g->m, err);
+    int result = program ? check_expected_texts(g, program, err) : -1;
     if (!result)
-        result = run_accelerated(w, program, awaited, err);
+        result = run_accelerated(g, program, awaited, err);
     if (!result)
-        result = check_seen_texts(w, err);
-    strlist_free(&w->seen);
+        result = check_seen_texts(g, err);
+    strlist_free(&g->seen);
     return result;
 }
 
@@ -410,9 +410,9 @@ static bool line_contains(const char *line, void *context)
 int guest_expect_text(const struct machine *m, const char *text, struct error **err)
 {
     cleanup_free char *copy = xstrdup(text);
-    struct guest w = {.m = m, .matches = line_contains, .context = copy, .awaited_text = copy};
+    struct guest g = {.m = m, .matches = line_contains, .context = copy, .awaited_text = copy};
     cleanup_free char *awaited = xasprintf("'%s'", text);
-    return run_guest(&w, awaited, err);
+    return run_guest(&g, awaited, err);
 }
 
 static bool is_init_report(const char *line, void *context)
@@ -427,12 +427,12 @@ static bool is_init_report(const char *line, void *context)
 int guest_expect_init(const struct machine *m, json_t **report, struct error **err)
 {
     *report = NULL;
-    struct guest w = {.m = m,
+    struct guest g = {.m = m,
                       .matches = is_init_report,
                       .context = report,
                       .awaited_text = INIT_REPORT,
                       .report = report};
-    if (run_guest(&w, "the JSON line of smoke-init", err) == 0)
+    if (run_guest(&g, "the JSON line of smoke-init", err) == 0)
         return 0;
     json_decref(*report);
     *report = NULL;
@@ -448,8 +448,8 @@ int guest_expect_panic(const struct machine *m, struct error **err)
 {
     json_t *report = NULL;
     struct error *why = NULL;
-    struct guest w = {.m = m, .matches = is_panic_or_report, .context = &report, .may_panic = true};
-    int result = run_guest(&w, "a panic of the kernel", &why);
+    struct guest g = {.m = m, .matches = is_panic_or_report, .context = &report, .may_panic = true};
+    int result = run_guest(&g, "a panic of the kernel", &why);
     if (report) {
         error_free(why);
         json_decref(report);
@@ -462,11 +462,11 @@ int guest_expect_panic(const struct machine *m, struct error **err)
 
 static bool service_is_shown(const char *line, void *context)
 {
-    const struct guest *w = context;
-    if (w->report && is_init_report(line, w->report))
+    const struct guest *g = context;
+    if (g->report && is_init_report(line, g->report))
         return true;
-    for (size_t i = 0; i < w->service_texts->n; i++)
-        if (!strlist_has(&w->seen, w->service_texts->items[i]))
+    for (size_t i = 0; i < g->service_texts->n; i++)
+        if (!strlist_has(&g->seen, g->service_texts->items[i]))
             return false;
     return true;
 }
@@ -474,14 +474,14 @@ static bool service_is_shown(const char *line, void *context)
 int guest_expect_service(const struct machine *m, const struct strlist *texts, json_t **report,
                          guest_client *client, void *context, struct error **err)
 {
-    struct guest w = {.m = m,
+    struct guest g = {.m = m,
                       .matches = service_is_shown,
                       .service_texts = texts,
                       .awaited_text = report ? INIT_REPORT : NULL,
                       .report = report,
                       .client = client,
                       .client_context = context};
-    w.context = &w;
+    g.context = &g;
     cleanup_strlist struct strlist quoted = {0};
     for (size_t i = 0; i < texts->n; i++)
         strlist_addf(&quoted, "'%s'", texts->items[i]);
@@ -490,7 +490,7 @@ int guest_expect_service(const struct machine *m, const struct strlist *texts, j
         report ? xasprintf("%s, nor the JSON line of smoke-init", all) : xstrdup(all);
     if (report)
         *report = NULL;
-    if (run_guest(&w, awaited, err) == 0)
+    if (run_guest(&g, awaited, err) == 0)
         return 0;
     if (report) {
         json_decref(*report);

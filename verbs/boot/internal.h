@@ -112,7 +112,7 @@ struct confidential_launch {
 int confidential_check(enum recipe_confidential kind, const json_t *report,
                        const struct confidential_launch *launch, char **proof, struct error **err);
 
-// ---- boot.c: one run of the verb ----
+// ---- one run of the verb ----
 
 struct boot_run {
     struct build *b;
@@ -132,44 +132,50 @@ struct boot_run {
     char *socket, *socket_folder; // owned; this side of the port
 };
 
-// Extracts one member of a tarball to the scratch folder, as the file `name`; to be freed.
-char *boot_extract_member(struct boot_run *run, const struct node_output *o, const char *member,
-                          const char *name, struct error **err);
-// Starts the machine, waits for init, and compares the command line. *report may be NULL; else it
-// gets init's report.
-int boot_prove_init(struct boot_run *run, const char *what, const char *command_line,
-                    json_t **report, struct error **err);
-// The last part of boot_prove_init().
-int boot_check_report(struct boot_run *run, const char *what, const char *command_line,
-                      const json_t *report, struct error **err);
-int boot_compare_command_lines(const struct boot_run *run, const char *got, const char *wanted,
-                               struct error **err);
+// ---- boot.c ----
+
 // Builds a target first, with a message: sets recipe, architecture and node.
 int boot_build(struct boot_run *run, const char *target, struct error **err);
 // The same without building: targets that are not in the cache are missing.
 int boot_evaluate(struct boot_run *run, const char *target, struct error **err);
 
+// ---- parts.c: "<target>:<path>" of a boot section ----
+
+// Extracts one member of a tarball to the scratch folder, as the file `name`; to be freed.
+char *boot_extract_member(struct boot_run *run, const struct node_output *o, const char *member,
+                          const char *name, struct error **err);
+// The node of a part's target, or NULL.
+const struct node *boot_part_node(const struct boot_run *run, const char *reference,
+                                  const struct arch *arch);
+// The same; one that has no result is an error.
+const struct node *boot_find_part(struct boot_run *run, const char *reference,
+                                  const struct arch *arch, struct error **err);
+// Extracts a part to the scratch folder, as the file `name` (NULL: its own). *out, to be freed,
+// stays NULL for the reference NULL.
+int boot_extract_part(struct boot_run *run, const char *reference, const struct arch *arch,
+                      const char *name, char **out, struct error **err);
+// Finds out whether the disk is measured, and makes the command line that names its root.
+int boot_find_root(struct boot_run *run, struct error **err);
+// That command line for other values of `v` (NULL: not measured); to be freed.
+char *boot_root_command_line(struct boot_run *run, const struct verity *v);
+
 // ---- stack.c: a kernel and an initrd or disk, with a firmware and a QEMU that kbuild built ----
 
 int boot_stack(struct boot_run *run, struct error **err);
-// Extracts a part, "<target>:<path>" of a boot section, to the scratch folder, as the file `name`
-// (NULL: its own). *out, to be freed, stays NULL for the reference NULL.
-int boot_extract_part(struct boot_run *run, const char *reference, const struct arch *arch,
-                      const char *name, char **out, struct error **err);
 
-// ---- service.c: a guest with a service ----
+// ---- service.c: what a guest that is up shows ----
 
 // Finds the guest's service: that of the recipe of its initrd, if one of the service's parts is
 // inside. If that cannot be known, the guest may have it.
 int boot_find_service(struct boot_run *run, struct error **err);
 // Adds the targets of the service's client and cpio to the graph.
 int boot_add_tools(struct boot_run *run, struct error **err);
-// Starts the machine as boot_prove_init() does and proves that the service runs, with a client if
-// there is one; without a service, that init was reached. *report (report may be NULL) stays NULL
+// Starts the machine. Without a service in it, waits for init and compares the command line; with
+// one, proves that it runs, with a client if there is one. *report (report may be NULL) stays NULL
 // unless init reported.
 int boot_prove_guest(struct boot_run *run, const char *what, json_t **report, struct error **err);
-// Starts a given image unchanged and without a client; the image has its own command line.
-int boot_watch_service(struct boot_run *run, const char *what, const char *command_line,
-                       struct error **err);
+// The same of an image that is started unchanged, so without a client; it has its own command line.
+int boot_prove_unchanged(struct boot_run *run, const char *what, const char *command_line,
+                         struct error **err);
 
 #endif

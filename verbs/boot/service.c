@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Proves the service of a guest that does not report: it appears on the console, and a client on
-// this machine talks to it, over a serial port that is a unix socket here. The guest's side of that
-// needs a cpio appended to the initrd, and words appended to the command line: for the test only,
-// and with a message.
+// Proves that a guest is up: init reports, or the guest has a service that appears on the console,
+// and a client on this machine talks to it, over a serial port that is a unix socket here. The
+// guest's side of that needs a cpio appended to the initrd, and words appended to the command line:
+// for the test only, and with a message.
 #include "boot/internal.h"
 #include "run/run.h"
 
@@ -303,16 +303,60 @@ static int run_service_client(struct guest *g, void *context, struct error **err
     return result;
 }
 
-// ---- the proof ----
+// ---- the proof by init ----
+
+// OVMF appends the initrd's name in its own file system for QEMU's files (QemuLoadImageLib).
+#define ADDED_BY_FIRMWARE " initrd=initrd"
+
+static int compare_command_lines(const struct boot_run *run, const char *got, const char *expected,
+                                 struct error **err)
+{
+    size_t n = strlen(expected);
+    if (got && !strncmp(got, expected, n) &&
+        (!got[n] || (run->machine.firmware && !strcmp(got + n, ADDED_BY_FIRMWARE))))
+        return 0;
+    return error_set(err, ERROR_STEP, "the guest's command line is '%s' instead of '%s'",
+                     got ? got : "", expected);
+}
+
+static int check_report(struct boot_run *run, const char *what, const char *command_line,
+                        const json_t *report, struct error **err)
+{
+    const char *release = json_string_value(json_object_get(report, "release"));
+    const char *seen = json_string_value(json_object_get(report, "cmdline"));
+    if (compare_command_lines(run, seen, command_line, err) < 0)
+        return error_wrap(err, "%s", what);
+    log_note("proven: %s: /init reached, Linux %s, command line as expected", what,
+             release ? release : "?");
+    return 0;
+}
+
+// Starts the machine, waits for init, and compares the command line. *out (out may be NULL) gets
+// init's report.
+static int prove_init(struct boot_run *run, const char *what, const char *command_line,
+                      json_t **out, struct error **err)
+{
+    json_t *report = NULL;
+    fprintf(run->console, "==== %s\n", what);
+    if (guest_expect_init(&run->machine, &report, err) < 0)
+        return error_wrap(err, "%s", what);
+    int result = check_report(run, what, command_line, report, err);
+    if (out && !result)
+        *out = json_incref(report);
+    json_decref(report);
+    return result;
+}
+
+// ---- the proof by the service ----
 
 static int check_console_command_line(struct boot_run *run, const char *what, const char *seen,
-                                      const char *wanted, struct error **err)
+                                      const char *expected, struct error **err)
 {
     if (!seen) {
         log_note("proven: %s: the service runs; the console does not show the command line", what);
         return 0;
     }
-    if (boot_compare_command_lines(run, seen, wanted, err) < 0)
+    if (compare_command_lines(run, seen, expected, err) < 0)
         return -1;
     log_note("proven: %s: the service runs, command line as expected", what);
     return 0;
@@ -332,15 +376,17 @@ static int prove_service(struct boot_run *run, const char *what, const char *com
     m->seen_command_line = NULL;
     buf_free(&c.other_output);
     if (!result && report && *report)
-        return boot_check_report(run, what, command_line, *report, err);
+        return check_report(run, what, command_line, *report, err);
     if (!result)
         result = check_console_command_line(run, what, seen, command_line, err);
     return result < 0 ? error_wrap(err, "%s", what) : 0;
 }
 
-int boot_watch_service(struct boot_run *run, const char *what, const char *command_line,
-                       struct error **err)
+int boot_prove_unchanged(struct boot_run *run, const char *what, const char *command_line,
+                         struct error **err)
 {
+    if (!run->service)
+        return prove_init(run, what, command_line, NULL, err);
     json_t *report = NULL;
     int result =
         prove_service(run, what, command_line, NULL, run->service_is_sure ? NULL : &report, err);
@@ -356,7 +402,7 @@ int boot_prove_guest(struct boot_run *run, const char *what, json_t **out, struc
     int result = run->service && run->tools ? add_for_test(run, &a, err) : 0;
     cleanup_free char *line = qemu_command_line(&run->machine);
     if (!run->service)
-        return boot_prove_init(run, what, line, out, err);
+        return prove_init(run, what, line, out, err);
     if (!result)
         result =
             prove_service(run, what, line, a.client, run->service_is_sure ? NULL : &report, err);

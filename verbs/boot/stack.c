@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Boots a stack: the kernel, the initrd or disk, the firmware and the QEMU in the boot section of a
 // target, unchanged. If the machine supports a kind of confidential guest in the recipe, it starts
-// one. A changed measured disk must not start. The same files are extracted for `kbuild measure`.
+// one. A changed measured disk must not start.
 #include "boot/internal.h"
 
 #include "base/error.h"
@@ -10,105 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-
-// ---- parts: "<target>:<path>" of a boot section ----
-
-static const struct node *find_part(struct boot_run *run, const char *reference,
-                                    const struct arch *arch, struct error **err)
-{
-    cleanup_free char *name =
-        xasprintf("%.*s:%s", (int)strcspn(reference, ":"), reference, arch->name);
-    const struct node *node = graph_find(&run->b->graph, name);
-    if (node && node->output_count)
-        return node;
-    error_user(err, "%s: boot: %s is not built together with it", run->recipe->name, name);
-    return NULL;
-}
-
-int boot_extract_part(struct boot_run *run, const char *reference, const struct arch *arch,
-                      const char *name, char **out, struct error **err)
-{
-    const struct node *node = reference ? find_part(run, reference, arch, err) : NULL;
-    if (!node)
-        return reference ? -1 : 0;
-    const char *member = strchr(reference, ':') + 1;
-    *out =
-        boot_extract_member(run, &node->outputs[0], member, name ? name : path_base(member), err);
-    return *out ? 0 : -1;
-}
-
-// ---- the disk and its root ----
-
-// Linux' names of the first virtio disk and its partitions.
-#define ROOT_PLAIN "root=/dev/vda1"
-#define DATA "/dev/vda1"
-#define HASHES "/dev/vda2"
-// Linux, Documentation/admin-guide/device-mapper/dm-init.rst
-#define ROOT_MEASURED "dm-mod.create=\"root,,,ro,%s\" root=/dev/dm-0"
-
-static const struct node *find_disk_node(struct boot_run *run)
-{
-    const char *part = run->recipe->boot->disk;
-    cleanup_free char *name = xasprintf("%.*s:%s", (int)strcspn(part, ":"), part, run->arch->name);
-    return graph_find(&run->b->graph, name);
-}
-
-static bool has_member(const struct listing *l, const char *path)
-{
-    for (size_t i = 0; i < l->n; i++)
-        if (!strcmp(l->entries[i].path, path))
-            return true;
-    return false;
-}
-
-// Reads the root hash from the tarball: 1, or 0 if there is none.
-static int read_root_hash(struct boot_run *run, struct verity *v, struct error **err)
-{
-    const struct node *node = find_disk_node(run);
-    const struct recipe_initrd *tree = job_of(node)->recipe->initrd;
-    const char *hash = tree ? tree->disk.verity.hash : NULL;
-    const struct node_output *o = &node->outputs[0];
-    struct listing listing = {0};
-    cleanup_close int fd = hash ? store_open_blob(run->b->store, o->digest, err) : -1;
-    if (!hash)
-        return 0;
-    int result = fd < 0 ? -1 : list_archive(fd, o->name, &listing, err);
-    bool there = !result && has_member(&listing, hash);
-    listing_free(&listing);
-    if (result < 0 || !there)
-        return result;
-    cleanup_buf struct buf text = {0};
-    cleanup_free char *file = boot_extract_member(run, o, hash, "hash", err);
-    if (!file || file_read(file, 1 << 16, &text, err) < 0)
-        return -1;
-    return verity_text_read(text.data ? text.data : "", text.len, v, err) < 0 ? -1 : 1;
-}
-
-static char *root_command_line(struct boot_run *run, const struct verity *v)
-{
-    cleanup_free char *table = v ? verity_table(v, DATA, HASHES) : NULL;
-    cleanup_free char *root = v ? xasprintf(ROOT_MEASURED, table) : xstrdup(ROOT_PLAIN);
-    const struct placeholder names[] = {{"{root}", root}};
-    const char *append = run->recipe->boot->append;
-    return placeholders_expand(append ? append : "{root}", names, ARRAY_LEN(names));
-}
-
-static int find_root(struct boot_run *run, struct error **err)
-{
-    int measured = read_root_hash(run, &run->verity, err);
-    if (measured < 0)
-        return -1;
-    run->measured = measured;
-    run->append = root_command_line(run, measured ? &run->verity : NULL);
-    return 0;
-}
-
-static int extract_disk(struct boot_run *run, struct error **err)
-{
-    if (boot_extract_part(run, run->recipe->boot->disk, run->arch, "disk", &run->disk, err) < 0)
-        return -1;
-    return find_root(run, err);
-}
 
 // ---- changed disks, which must not start ----
 
@@ -156,7 +57,7 @@ static int prove_changed_disks(struct boot_run *run, struct error **err)
         return 0;
     }
     other.root[0] ^= 0x10;
-    cleanup_free char *append = root_command_line(run, &other);
+    cleanup_free char *append = boot_root_command_line(run, &other);
     const char *before = run->machine.append;
     run->machine.append = append;
     int result = prove_refusal(run, "one digit of the root hash changed", err);
@@ -206,7 +107,7 @@ static int extract_stack_part(struct boot_run *run, struct stack *s, const char 
 // directory.
 static int unpack_qemu(struct boot_run *run, struct stack *s, struct error **err)
 {
-    const struct node *node = find_part(run, s->boot->qemu, run->arch, err);
+    const struct node *node = boot_find_part(run, s->boot->qemu, run->arch, err);
     if (!node)
         return -1;
     cleanup_free char *folder = xasprintf("%s/qemu", run->folder);
@@ -219,10 +120,18 @@ static int unpack_qemu(struct boot_run *run, struct stack *s, struct error **err
     if (s->boot->data)
         s->data = xasprintf("%s/%s", folder, s->boot->data);
     if (access(s->qemu, X_OK) < 0 || (s->data && !is_directory(s->data)))
-        return error_user(err, "%s: boot: %s has no %s", run->recipe->name, node->outputs[0].name,
+        return error_user(err, "booting %s: %s has no %s, which its boot section names",
+                          run->recipe->name, node->outputs[0].name,
                           access(s->qemu, X_OK) < 0 ? s->boot->qemu : s->boot->data);
     strlist_add(&s->parts, "QEMU");
     return 0;
+}
+
+static int extract_disk(struct boot_run *run, struct error **err)
+{
+    if (boot_extract_part(run, run->recipe->boot->disk, run->arch, "disk", &run->disk, err) < 0)
+        return -1;
+    return boot_find_root(run, err);
 }
 
 static int choose_qemu(struct boot_run *run, struct stack *s, struct error **err)
@@ -371,89 +280,4 @@ int boot_stack(struct boot_run *run, struct error **err)
     host_close(&h);
     stack_free(&s);
     return result;
-}
-
-// ---- the files of a launch, for measuring ----
-
-// Adds the nodes to build for a part ("<target>:<path>", or NULL) to `out`; 1 if there are any.
-static int add_missing_part(struct boot_run *run, const char *reference, struct strlist *out)
-{
-    if (!reference)
-        return 0;
-    cleanup_free char *name =
-        xasprintf("%.*s:%s", (int)strcspn(reference, ":"), reference, run->arch->name);
-    const struct node *node = graph_find(&run->b->graph, name);
-    if (!node || (node_is_stored(node) && node->output_count))
-        return 0; // an invalid part is reported when it is taken
-    if (!strlist_has(out, node_label(node)))
-        strlist_add(out, node_label(node));
-    return 1;
-}
-
-// Measuring does not build unless requested.
-static int check_built(struct boot_run *run, const char *firmware, const struct recipe_boot *boot,
-                       struct error **err)
-{
-    cleanup_strlist struct strlist missing = {0};
-    if (add_missing_part(run, firmware, &missing) + add_missing_part(run, boot->kernel, &missing) +
-            add_missing_part(run, boot->initrd, &missing) +
-            add_missing_part(run, boot->disk, &missing) ==
-        0)
-        return 0;
-    cleanup_free char *names = strlist_join(&missing, ", "), *words = strlist_join(&missing, " ");
-    error_user(err, "measuring %s: not built: %s", run->recipe->name, names);
-    return error_hint(err, "add --build to build it now, or build it first: kbuild --arch=%s %s",
-                      run->arch->name, words);
-}
-
-static int extract_launch(struct boot_run *run, enum recipe_confidential kind, bool build,
-                          struct launch_parts *out, struct error **err)
-{
-    const struct recipe_boot *boot = run->recipe->boot;
-    const struct recipe_machine *special = boot ? boot->confidential[kind] : NULL;
-    if (!special || !boot->kernel) {
-        error_user(err, "the recipe of %s does not say how %s guests are started",
-                   run->recipe->name, confidential_names[kind]);
-        return error_hint(err, "name the files instead: --ovmf, --kernel, --initrd, --append");
-    }
-    const char *firmware = special->firmware ? special->firmware : boot->plain.firmware;
-    const char *cpu = special->cpu ? special->cpu : boot->plain.cpu;
-    if (!build && check_built(run, firmware, boot, err) < 0)
-        return -1;
-    // Under their own names: reference values name their inputs.
-    if (boot_extract_part(run, firmware, run->arch, NULL, &out->firmware, err) < 0 ||
-        boot_extract_part(run, boot->kernel, run->arch, NULL, &out->kernel, err) < 0 ||
-        boot_extract_part(run, boot->initrd, run->arch, NULL, &out->initrd, err) < 0 ||
-        (boot->disk && find_root(run, err) < 0)) // the command line has the disk's root hash
-        return -1;
-    const char *append = boot->disk ? run->append : boot->append;
-    run->machine = (struct machine){.arch = run->arch, .append = append ? append : ""};
-    out->append = qemu_command_line(&run->machine);
-    out->cpu = cpu ? xstrdup(cpu) : NULL;
-    return 0;
-}
-
-int launch_parts_extract(struct build *b, const char *target, enum recipe_confidential kind,
-                         bool build, struct launch_parts *out, struct error **err)
-{
-    struct boot_run run = {.b = b};
-    if ((build ? boot_build(&run, target, err) : boot_evaluate(&run, target, err)) < 0)
-        return -1;
-    run.folder = out->folder = store_temporary(b->store, "measure", err);
-    int result = out->folder ? extract_launch(&run, kind, build, out, err) : -1;
-    free(run.append);
-    return result;
-}
-
-void launch_parts_free(struct launch_parts *p)
-{
-    if (p->folder)
-        remove_tree(p->folder, NULL);
-    free(p->folder);
-    free(p->firmware);
-    free(p->kernel);
-    free(p->initrd);
-    free(p->append);
-    free(p->cpu);
-    *p = (struct launch_parts){0};
 }
