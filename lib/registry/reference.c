@@ -98,7 +98,7 @@ static bool is_repository(const char *s)
     }
 }
 
-static bool is_tag(const char *s)
+bool reference_tag_is_valid(const char *s)
 {
     size_t n = strlen(s);
     if (n == 0 || n > TAG_MAX_LENGTH || *s == '.' || *s == '-')
@@ -153,7 +153,7 @@ static int parse(const char *text, struct reference *out, struct error **err)
     char *slash = strrchr(rest, '/'), *colon = strrchr(rest, ':');
     if (colon && (!slash || colon > slash)) {
         *colon++ = '\0';
-        if (!is_tag(colon))
+        if (!reference_tag_is_valid(colon))
             return refuse(text, "a tag has 1 to 128 of [A-Za-z0-9_.-], and starts with none of .-",
                           err);
         out->tag = xstrdup(colon);

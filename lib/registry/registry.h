@@ -33,6 +33,7 @@ int reference_parse(const char *text, struct reference *out, struct error **err)
 bool reference_is_pinned(const char *text);      // names a digest
 char *reference_text(const struct reference *r); // canonical; to be freed
 void reference_free(struct reference *r);
+bool reference_tag_is_valid(const char *tag); // 1 to 128 of [A-Za-z0-9_.-], the first not . or -
 // Upstream's rule for tags (kata-artifacts, 4.2): characters outside [A-Za-z0-9_.-] become "_",
 // non-printable ones are removed, and it is cut so that "<text>-<suffix>" has at most 127
 // characters. To be freed.

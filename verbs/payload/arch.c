@@ -160,21 +160,23 @@ static void note_programs(char *slots[ARCHES], char *const found[ARCHES], const 
             slots[i] = xasprintf("%s: %s", tarball, found[i]);
 }
 
-static const struct output_target *find_wanted(const struct output_targets *w,
-                                               const struct component *c)
+static const struct output_target *find_output_target(const struct output_targets *targets,
+                                                      const struct component *c)
 {
-    for (size_t i = 0; i < w->n; i++)
-        if (!strcmp(w->items[i].file, c->name) && !strcmp(w->items[i].digest, c->digest))
-            return &w->items[i];
+    for (size_t i = 0; i < targets->n; i++)
+        if (!strcmp(targets->items[i].file, c->name) &&
+            !strcmp(targets->items[i].digest, c->digest))
+            return &targets->items[i];
     return NULL;
 }
 
-static int examine_component(struct store *s, struct component *c, const struct output_targets *w,
-                             struct evidence *all, struct error **err)
+static int examine_component(struct store *s, struct component *c,
+                             const struct output_targets *targets, struct evidence *all,
+                             struct error **err)
 {
     if (!c->digest[0] && digest_file(c->path, c->digest, NULL, err) < 0)
         return -1;
-    const struct output_target *noted = find_wanted(w, c);
+    const struct output_target *noted = find_output_target(targets, c);
     size_t arch = noted ? arch_index(noted->arch) : ARCHES;
     if (arch < ARCHES) {
         if (!all->programs[arch])
@@ -232,12 +234,12 @@ static int decide_arch(const struct evidence *e, const struct arch *given, const
 int payload_arch_find(struct store *s, struct merge_plan *plan, const char *directory,
                       const struct arch *given, const struct arch **out, struct error **err)
 {
-    cleanup_output_targets struct output_targets w = {0};
+    cleanup_output_targets struct output_targets targets = {0};
     cleanup_evidence struct evidence all = {{0}, {0}};
-    if (directory && output_targets_read(directory, &w, err) < 0)
+    if (directory && output_targets_read(directory, &targets, err) < 0)
         return -1;
     for (size_t i = 0; i < plan->n; i++)
-        if (examine_component(s, &plan->components[i], &w, &all, err) < 0)
+        if (examine_component(s, &plan->components[i], &targets, &all, err) < 0)
             return -1;
     return decide_arch(&all, given, out, err);
 }

@@ -252,20 +252,20 @@ static const char *layer_type(const char *name)
     return NULL;
 }
 
-struct base {
+struct base_reader {
     struct image_source *from;
     struct store *store;
 };
 
 static int read_manifest(void *context, const char *digest, struct buf *out, struct error **err)
 {
-    return image_source_manifest(((struct base *)context)->from, digest, out, err);
+    return image_source_manifest(((struct base_reader *)context)->from, digest, out, err);
 }
 
 static int read_config(void *context, const char *digest, uint64_t size, struct buf *out,
                        struct error **err)
 {
-    const struct base *b = context;
+    const struct base_reader *b = context;
     struct image_blob blob = {.size = size};
     memcpy(blob.digest, digest, DIGEST_HEX_SIZE);
     if (size > MANIFEST_LIMIT)
@@ -280,7 +280,7 @@ static int read_config(void *context, const char *digest, uint64_t size, struct 
 static json_t *read_base_manifest(struct store *s, struct image_source *from,
                                   const struct arch *arch, struct error **err)
 {
-    struct base b = {from, s};
+    struct base_reader b = {from, s};
     char digest[DIGEST_HEX_SIZE];
     const struct oci_reader reader = {read_manifest, read_config, &b};
     return oci_choose(&reader, arch->oci, digest, err);

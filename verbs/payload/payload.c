@@ -72,13 +72,9 @@ static char *head_commit(const char *versions_yaml, struct error **err)
     return buf_take(&text);
 }
 
-// OCI Distribution 1.1, "Pulling manifests": [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}
 static int check_tag(const char *tag, struct error **err)
 {
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-    size_t n = strlen(tag);
-    if (n && n <= 128 && strspn(tag, allowed) == n && *tag != '.' && *tag != '-')
+    if (reference_tag_is_valid(tag))
         return 0;
     error_user(err, "\"%s\" is not a valid tag", tag);
     return error_hint(err, "a tag is at most 128 letters, digits, '_', '.' and '-', and does not "
@@ -360,7 +356,7 @@ static void warn_without_base(const struct push_run *p)
     if (!p->r->base)
         log_warning("the image has no base, so it contains files but no program that installs "
                     "them: kata-deploy cannot run from it. --base=REFERENCE names a base "
-                    "(docs/payload.md), --base=scratch means that none is wanted");
+                    "(docs/payload.md), --base=scratch means that it has none");
 }
 
 static int make_and_deliver(struct push_run *p, struct error **err)

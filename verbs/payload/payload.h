@@ -5,7 +5,8 @@
 //
 //   payload.c  collects tarballs, makes layers, puts them on a base, delivers
 //   arch.c     their architecture      base.c    the base image
-//   layer.c    tarballs -> layers      output.c  manifest; layout, archive, registry; index
+//   layer.c    tarballs -> layers      output.c  manifest; layout, archive, registry
+//   index.c    images -> one for several architectures
 //
 // Requests are borrowed; results go to a layout, an archive or a registry, and lines for people to
 // a callback.
