@@ -289,9 +289,9 @@ int folder_open_at(int folder, const char *name, const char *shown, const char *
     struct stat st;
     if (fd < 0 && (errno == ENOTDIR || errno == ELOOP)) {
         bool link = fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
-        error_user(err, "%s is %s, and kbuild uses only a folder there", shown,
-                   link ? "a link" : "no folder");
-        return error_hint(err, "remove it, after a look at who made it and why");
+        error_user(err, "opening the %s %s: it is %s", what, shown,
+                   link ? "a link, which kbuild does not follow here" : "not a directory");
+        return error_hint(err, "see who made it and why (ls -l %s), then remove it", shown);
     }
     if (fd < 0)
         return error_errno(err, errno, "opening the %s %s", what, shown);

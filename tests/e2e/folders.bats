@@ -124,7 +124,7 @@ refused() { # words... : kbuild one ends with 1 and says them
   grep -q said build/logs/one.log
   rm -r build/logs
   ln -s ../victim build/logs
-  USE_CACHE=no refused "build/logs is a link"
+  USE_CACHE=no refused "build/logs: it is a link"
   [ "$(ls victim)" = file ]
   # reading: of a target that has no log in the cache
   rm build/logs

@@ -182,7 +182,8 @@ static int resolve_key(const struct config_request *request, const struct config
         *path = (struct strlist){0};
         return expand_key_path(table, key, marks, path, err);
     }
-    error_set(err, ERROR_USAGE, "'%s' is not a key that is edited for this kind of guest", key);
+    error_set(err, ERROR_USAGE, "'%s' is none of the keys that kbuild edits in this kind of file",
+              key);
     return error_hint(err, "name its section too, for example hypervisor.qemu.%s", key);
 }
 
@@ -266,7 +267,8 @@ static int parse_release(const char *text, unsigned *out, struct error **err)
     if (!text)
         return 0;
     if (*text < '0' || *text > '9' || sscanf(text, "%2u.%2u", &major, &minor) != 2)
-        return error_set(err, ERROR_USAGE, "--release %s: it looks like 4.1.0", text);
+        return error_set(err, ERROR_USAGE,
+                         "--release %s is no release of Kata: one looks like 4.1.0", text);
     *out = major * 100 + minor;
     return 0;
 }
@@ -316,9 +318,12 @@ static int find_layout(const struct toml *t, const struct config_request *reques
     }
     if (!kind->layout_count)
         return 0;
-    error_user(err, "this file is not known as one %s%s: its keys are those of another release",
-               rust ? "of runtime-rs" : "of Kata's runtime in Go",
-               release ? " of that release" : "");
+    const char *runtime = rust ? "runtime-rs" : "Kata's runtime in Go";
+    if (release)
+        error_user(err, "its keys are those of another release of %s than %s", runtime,
+                   request->release);
+    else
+        error_user(err, "its keys fit no release of %s that kbuild knows", runtime);
     return error_hint(
         err, release ? "leave --release out, or start from that release's own file"
                      : "start from the configuration of your release, or name it: --release 4.1.0");
@@ -464,7 +469,9 @@ static char *copy_original(const char *path, const struct buf *text, const struc
         *err = why;
         return NULL;
     }
-    error_user(err, "%s.old and a thousand more copies exist already", path);
+    error_user(err, "copying the original %s: %s.old and 999 more copies exist already", path,
+               path);
+    error_hint(err, "remove or move away the copies that are no longer needed");
     return NULL;
 }
 
@@ -476,10 +483,8 @@ static int replace_file(const char *path, const struct buf *text, const struct s
         return -1;
     struct stat mine;
     bool owned = fstat(d.fd, &mine) == 0 && mine.st_uid == st->st_uid && mine.st_gid == st->st_gid;
-    if (!owned && fchown(d.fd, st->st_uid, st->st_gid) < 0) {
-        error_errno(err, errno, "setting the owner of the new %s", path);
-        return error_hint(err, "run this as the owner of the file, or as root");
-    }
+    if (!owned && fchown(d.fd, st->st_uid, st->st_gid) < 0)
+        return error_errno(err, errno, "setting the owner of the new %s", path);
     if (fd_write_all(d.fd, path, text->data, text->len, err) < 0)
         return -1;
     return file_draft_commit(&d, st->st_mode & 07777, err);
@@ -540,9 +545,11 @@ int config_edit_file(const char *path, const struct config_request *request, boo
                           "make it a separate file first: cp -p FILE FILE.new && mv FILE.new FILE");
     }
     result->backup = copy_original(result->file, &text, &st, err);
-    if (!result->backup)
-        return -1;
-    return replace_file(result->file, &edited, &st, err);
+    if (result->backup && replace_file(result->file, &edited, &st, err) == 0)
+        return 0;
+    if (err && ((*err)->errnum == EACCES || (*err)->errnum == EPERM))
+        error_hint(err, "run this as the owner of the file, or as root");
+    return error_wrap(err, "editing %s", path);
 }
 
 void config_result_free(struct config_result *result)

@@ -101,12 +101,12 @@ static int classify_comment(const struct parsed_text *v, const struct line *line
     else if (t && t->entry_count == 1 && t->entries[0]->name->parent == t->root &&
              !strcmp(t->entries[0]->name->text, v->key)) {
         cleanup_free char *both = xasprintf("v = %s", v->change->value);
-        struct toml *wanted = toml_parse(both, strlen(both), NULL);
-        what =
-            wanted && toml_same_value(t, &t->entries[0]->value, wanted, &wanted->entries[0]->value)
-                ? 2
-                : 1;
-        toml_free(wanted);
+        struct toml *requested = toml_parse(both, strlen(both), NULL);
+        what = requested && toml_same_value(t, &t->entries[0]->value, requested,
+                                            &requested->entries[0]->value)
+                   ? 2
+                   : 1;
+        toml_free(requested);
     }
     toml_free(t);
     return what;
@@ -353,10 +353,10 @@ static int parse_lines(struct parsed_text *v, struct error **err)
 // error.
 static int merge_lists(const struct parsed_text *v, struct buf *out, struct error **err)
 {
-    cleanup_strlist struct strlist have = {0}, wanted = {0};
+    cleanup_strlist struct strlist have = {0}, requested = {0};
     cleanup_free char *line = xasprintf("v = %s", v->change->value);
     struct toml *t = toml_parse(line, strlen(line), err);
-    int result = !t || config_list(t, &t->entries[0]->value, &wanted, err) < 0 ||
+    int result = !t || config_list(t, &t->entries[0]->value, &requested, err) < 0 ||
                          config_list(v->toml, &v->entry->value, &have, err) < 0
                      ? -1
                      : 0;
@@ -364,9 +364,9 @@ static int merge_lists(const struct parsed_text *v, struct buf *out, struct erro
     if (result < 0)
         return -1;
     size_t before = have.n;
-    for (size_t i = 0; i < wanted.n; i++)
-        if (!strlist_has(&have, wanted.items[i]))
-            strlist_add(&have, wanted.items[i]);
+    for (size_t i = 0; i < requested.n; i++)
+        if (!strlist_has(&have, requested.items[i]))
+            strlist_add(&have, requested.items[i]);
     for (size_t i = 0; i < have.n; i++) {
         cleanup_free char *quoted = toml_quote(have.items[i]);
         buf_printf(out, "%s%s", i ? ", " : "[", quoted);
@@ -385,15 +385,15 @@ static bool change_is_done(const struct parsed_text *v)
         cleanup_buf struct buf merged = {0};
         return merge_lists(v, &merged, NULL) == 0;
     }
-    struct toml_value wanted = {0};
+    struct toml_value requested = {0};
     cleanup_free char *line = xasprintf("v = %s", v->change->value);
     struct toml *t = toml_parse(line, strlen(line), NULL);
     if (t)
-        wanted = t->entries[0]->value;
+        requested = t->entries[0]->value;
     const struct toml_value *have = &v->entry->value;
-    bool done = t && toml_same_value(v->toml, have, t, &wanted);
+    bool done = t && toml_same_value(v->toml, have, t, &requested);
     if (t && v->change->operation == CONFIG_AT_LEAST && have->kind == TOML_INTEGER)
-        done = have->integer >= wanted.integer;
+        done = have->integer >= requested.integer;
     toml_free(t);
     return done;
 }
