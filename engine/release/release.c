@@ -203,11 +203,12 @@ static int collect_named(const struct merge_request *r, const struct strlist *fi
 
 // ---- what was built in the directory ----
 
-static const struct output_target *find_wanted(const struct output_targets *w, const char *file)
+static const struct output_target *find_output_target(const struct output_targets *targets,
+                                                      const char *file)
 {
-    for (size_t i = 0; i < w->n; i++)
-        if (!strcmp(w->items[i].file, file))
-            return &w->items[i];
+    for (size_t i = 0; i < targets->n; i++)
+        if (!strcmp(targets->items[i].file, file))
+            return &targets->items[i];
     return NULL;
 }
 
@@ -240,13 +241,13 @@ static int report_missing(const struct merge_request *r, const struct missing_ta
     else
         error_user(err, "%s was built in %s, but no longer exists", gone, r->directory);
     return error_hint(err,
-                      "build it: kbuild %s; or say what is wanted with --target or --components; "
+                      "build it: kbuild %s; or name what to merge with --target or --components; "
                       "or take its line out of %s/targets",
                       targets, r->directory);
 }
 
-static int check_wanted(const struct merge_request *r, const struct output_targets *w,
-                        const struct strlist *files, struct error **err)
+static int check_all_exist(const struct merge_request *r, const struct output_targets *w,
+                           const struct strlist *files, struct error **err)
 {
     struct missing_tarballs s = {0};
     for (size_t i = 0; i < w->n; i++) {
@@ -271,11 +272,11 @@ static int collect_all(const struct merge_request *r, const struct output_target
             log_note("%s is for guests, and is left out", file);
             continue;
         }
-        if (w->n && !find_wanted(w, file))
+        if (w->n && !find_output_target(w, file))
             log_note("%s was not built here; it is included as it is", file);
         strlist_addf(paths, "%s/%s", r->directory, file);
     }
-    if (check_wanted(r, w, files, err) < 0)
+    if (check_all_exist(r, w, files, err) < 0)
         return -1;
     if (paths->n)
         return 0;
@@ -304,7 +305,7 @@ static const char *find_released(const struct release *release, const struct rel
                                  struct strlist *missing)
 {
     const char *file = find_component(files, item->output);
-    const struct output_target *noted = file ? find_wanted(w, file) : NULL;
+    const struct output_target *noted = file ? find_output_target(w, file) : NULL;
     if (!file)
         strlist_add(missing, item->output);
     else if (noted && strcmp(noted->arch, release->arch->name) != 0)

@@ -60,6 +60,6 @@ take() { # target, member below share/, file
   grep -a "UEFI firmware" "$WORK/serial-arm"
 }
 
-@test "the same bytes come out in another world" {
+@test "the same bytes come out in another environment" {
   "$KBUILD" verify -o "$WORK/build" ovmf-sev
 }

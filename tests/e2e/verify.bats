@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# kbuild verify: the same bytes from a second build in another world, or a difference that is shown.
+# kbuild verify: the same bytes from a second build in another environment, or a difference that is shown.
 
 load project
 

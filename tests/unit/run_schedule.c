@@ -15,7 +15,7 @@ static int be_quiet(void **state)
 
 ALL_TESTS(be_quiet, NULL)
 
-TEST(what_is_wanted_is_made_once_and_after_what_it_needs)
+TEST(what_is_requested_is_made_once_and_after_what_it_needs)
 {
     struct fixture d;
     fixture_open(&d);

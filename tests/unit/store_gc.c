@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeping house: info, verify, gc, and what a store that was killed leaves behind.
+// A store that is inspected and cleaned: info, verify, gc, and what a killed one leaves behind.
 #include "test.h"
 
 #include "store_help.h"

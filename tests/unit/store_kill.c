@@ -69,7 +69,7 @@ static void sleep_ms(unsigned ms)
 
 EACH_TEST(set_up, tear_down)
 
-TEST(killed_at_any_moment_the_store_is_sound)
+TEST(killed_at_any_moment_the_store_is_valid)
 {
     struct fixture *f = *state;
     unsigned seed = (unsigned)time(NULL);
@@ -126,7 +126,7 @@ TEST(four_processes_write_the_same_things)
     assert_int_equal(info.actions, 40);
 }
 
-TEST(some_are_killed_while_others_go_on)
+TEST(some_are_killed_while_others_continue)
 {
     struct fixture *f = *state;
     unsigned seed = (unsigned)time(NULL);

@@ -13,7 +13,7 @@
 
 #define BUILT_FOR "opt/kata" // a step's PREFIX
 
-struct chosen {
+struct install_selection {
     struct strlist paths;
     struct install_link *links;
     size_t link_count, link_cap;
@@ -21,7 +21,8 @@ struct chosen {
 
 // The host's tarballs of one target.
 static int choose_tarballs(struct build *b, const struct node *node,
-                           const struct install_options *o, struct chosen *c, struct error **err)
+                           const struct install_options *o, struct install_selection *c,
+                           struct error **err)
 {
     size_t before = c->paths.n;
     for (size_t i = 0; i < node->output_count; i++) {
@@ -43,7 +44,7 @@ static int choose_tarballs(struct build *b, const struct node *node,
     return 0;
 }
 
-static void add_links(const struct job *job, struct chosen *c)
+static void add_links(const struct job *job, struct install_selection *c)
 {
     for (size_t i = 0; i < job->recipe->link_count; i++) {
         const struct recipe_link *link = &job->recipe->links[i];
@@ -68,7 +69,7 @@ static int explain_failure(const struct install_options *o, struct error **err)
 int build_install(struct build *b, const struct install_request *r, struct error **err)
 {
     struct listings listings;
-    struct chosen c = {0};
+    struct install_selection c = {0};
     struct install_options o = {.from = BUILT_FOR,
                                 .prefix = r->prefix ? r->prefix : "/" BUILT_FOR,
                                 .root = r->root ? r->root : "/",

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct verification {
+struct verify_run {
     struct build *b;
     const struct verify_options *o;
     prove_print *print;
@@ -24,7 +24,7 @@ struct verification {
     int differing;
 };
 
-__attribute__((format(printf, 2, 3))) static void report_line(const struct verification *v,
+__attribute__((format(printf, 2, 3))) static void report_line(const struct verify_run *v,
                                                               const char *format, ...)
 {
     va_list args;
@@ -41,7 +41,7 @@ static void report_difference(void *context, const char *line)
 
 // ---- comparing ----
 
-static void run_diffoscope(const struct verification *v, const char *a, const char *b)
+static void run_diffoscope(const struct verify_run *v, const char *a, const char *b)
 {
     cleanup_free char *program = find_program("diffoscope");
     if (!program)
@@ -59,7 +59,7 @@ static void run_diffoscope(const struct verification *v, const char *a, const ch
     buf_free(&out);
 }
 
-static int compare_files(struct verification *v, const char *name, const char *a, const char *b,
+static int compare_files(struct verify_run *v, const char *name, const char *a, const char *b,
                          const char *called_a, const char *called_b, struct error **err)
 {
     cleanup_close int x = open(a, O_RDONLY | O_CLOEXEC);
@@ -81,7 +81,7 @@ static int compare_files(struct verification *v, const char *name, const char *a
     return found < 0 ? -1 : 0;
 }
 
-static int compare_outputs(struct verification *v, const struct node *node,
+static int compare_outputs(struct verify_run *v, const struct node *node,
                            const struct node_output *first, size_t count, struct error **err)
 {
     if (count != node->output_count)
@@ -123,7 +123,7 @@ static void free_outputs(struct node_output *outputs, size_t count)
     free(outputs);
 }
 
-static int verify_node(struct verification *v, struct node *node, struct error **err)
+static int verify_node(struct verify_run *v, struct node *node, struct error **err)
 {
     const char *random = build_random(node);
     if (random) {
@@ -146,7 +146,7 @@ static int verify_node(struct verification *v, struct node *node, struct error *
     return result;
 }
 
-static void report_variation(const struct verification *v)
+static void report_variation(const struct verify_run *v)
 {
     struct strlist differs = {0}, same = {0};
     variation_describe(&v->o->variation, &differs, &same);
@@ -194,7 +194,7 @@ static int check_shared_source(const struct node *node, const char *shared, stru
 
 // Makes the missing inputs; a source from a registry is fetched from its origin instead, and
 // compared.
-static int make_inputs(struct verification *v, struct error **err)
+static int make_inputs(struct verify_run *v, struct error **err)
 {
     struct build *b = v->b;
     char **shared = xcalloc(b->graph.n + 1, sizeof *shared);
@@ -216,7 +216,7 @@ static int make_inputs(struct verification *v, struct error **err)
 }
 
 // Inputs of the targets, and with --all of all their needs.
-static int make_inputs_of_all(struct verification *v, struct error **err)
+static int make_inputs_of_all(struct verify_run *v, struct error **err)
 {
     if (make_inputs(v, err) < 0)
         return -1;
@@ -227,7 +227,7 @@ static int make_inputs_of_all(struct verification *v, struct error **err)
     return make_inputs(v, err);
 }
 
-static int build_targets_again(struct verification *v, const struct targets *targets,
+static int build_targets_again(struct verify_run *v, const struct targets *targets,
                                struct error **err)
 {
     if (make_inputs_of_all(v, err) < 0)
@@ -245,7 +245,7 @@ static int build_targets_again(struct verification *v, const struct targets *tar
 
 // ---- a given tarball ----
 
-static int compare_given_file(struct verification *v, const struct node *target, struct error **err)
+static int compare_given_file(struct verify_run *v, const struct node *target, struct error **err)
 {
     char digest[DIGEST_HEX_SIZE];
     const char *file = v->o->against;
@@ -282,8 +282,7 @@ static void find_asked_targets(struct build *b, struct targets *out)
             out->nodes[out->n++] = b->graph.nodes[i];
 }
 
-static int run_verification(struct verification *v, const struct targets *targets,
-                            struct error **err)
+static int run_verification(struct verify_run *v, const struct targets *targets, struct error **err)
 {
     if (v->o->against && targets->n != 1) {
         error_user(err, "a file can be compared with one target only, not with a group of %zu",
@@ -299,7 +298,7 @@ static int run_verification(struct verification *v, const struct targets *target
 int build_verify(struct build *b, const struct verify_options *o, prove_print *print, void *context,
                  struct error **err)
 {
-    struct verification v = {b, o, print, context, 0};
+    struct verify_run v = {b, o, print, context, 0};
     struct targets targets = {0};
     find_asked_targets(b, &targets);
     int result = run_verification(&v, &targets, err);
