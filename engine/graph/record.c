@@ -85,16 +85,16 @@ void record_cost(json_t *record, long long took_ms)
 
 char *build_cost_text(struct build *b, const struct node *node)
 {
-    json_t *record = *node->key ? store_action_get(b->store, node->key, NULL) : NULL;
+    json_auto_t *record = NULL;
+    if (*node->key)
+        store_action_get(b->store, node->key, &record, NULL);
     const json_t *cost = json_object_get(record, "cost");
-    char *text = NULL;
-    if (cost)
-        text = xasprintf("%.1f s, of processors %.1f s, largest process %lld MB",
-                         (double)json_integer_value(json_object_get(cost, "ms")) / 1e3,
-                         (double)json_integer_value(json_object_get(cost, "cpu_ms")) / 1e3,
-                         (long long)json_integer_value(json_object_get(cost, "peak_kib")) / 1024);
-    json_decref(record);
-    return text;
+    if (!cost)
+        return NULL;
+    return xasprintf("%.1f s, of processors %.1f s, largest process %lld MB",
+                     (double)json_integer_value(json_object_get(cost, "ms")) / 1e3,
+                     (double)json_integer_value(json_object_get(cost, "cpu_ms")) / 1e3,
+                     (long long)json_integer_value(json_object_get(cost, "peak_kib")) / 1024);
 }
 
 // The last build of a node is stored as a separate action record, whose key is the digest of the
@@ -122,11 +122,10 @@ char *build_last_key_text(struct build *b, const struct node *node)
 {
     char key[DIGEST_HEX_SIZE];
     last_key(node, key);
-    json_t *record = store_action_get(b->store, key, NULL);
+    json_auto_t *record = NULL;
+    store_action_get(b->store, key, &record, NULL);
     const char *text = json_string_value(json_object_get(record, "key_text"));
-    char *copy = text ? xstrdup(text) : NULL;
-    json_decref(record);
-    return copy;
+    return text ? xstrdup(text) : NULL;
 }
 
 // ---- records against today's input files: packages by the key, lists by versions.lock ----

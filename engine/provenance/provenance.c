@@ -297,23 +297,17 @@ void materials_of_packages(const struct job *job, const json_t *record, struct m
 
 json_t *provenance_record(struct build *b, const struct node *node, struct error **err)
 {
-    struct error *why = NULL;
-    json_t *record = *node->key ? store_action_get(b->store, node->key, &why) : NULL;
-    if (!record && !why) {
-        error_user(&why, "%s has not been built from its current inputs", node_label(node));
+    json_t *record = NULL;
+    int found = *node->key ? store_action_get(b->store, node->key, &record, err) : 0;
+    if (!found) {
+        error_user(err, "%s has not been built from its current inputs", node_label(node));
         const char *target = job_of(node)->recipe ? job_of(node)->recipe->name : "TARGET";
-        error_hint(&why, "build it first: kbuild %s", target);
+        error_hint(err, "build it first: kbuild %s", target);
     }
-    if (record && node->kind == NODE_SOURCE)
+    if (found > 0 && node->kind == NODE_SOURCE)
         source_local_provenance(&job_of(node)->spec, &job_of(node)->pin,
                                 json_object_get(record, "provenance"));
-    if (!why)
-        return record;
-    if (err)
-        *err = why;
-    else
-        error_free(why);
-    return NULL;
+    return record;
 }
 
 char *provenance_text(const json_t *document)

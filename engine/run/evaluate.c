@@ -44,12 +44,9 @@ int evaluate_node(struct build *b, struct node *node, struct error **err)
     node->state = NODE_STALE;
     if (!b->options.use_cache && node->kind == NODE_ARTIFACT && !job->made)
         return 0;
-    struct error *why = NULL;
-    json_t *record = store_action_get(b->store, node->key, &why);
-    if (why) {
-        *err = why;
+    json_auto_t *record = NULL;
+    if (store_action_get(b->store, node->key, &record, err) < 0)
         return -1;
-    }
     if (record && !record_trusted(b, node, record)) {
         if (!b->run->warned_untrusted && !(node->kind == NODE_SOURCE && sources_from_origin(b)))
             log_note("%s in the local cache came from a registry, and no key of "
@@ -59,13 +56,10 @@ int evaluate_node(struct build *b, struct node *node, struct error **err)
     } else if (record && list_agrees(b, node, record) && outputs_from_record(node, record)) {
         list_pin(b, node, record);
         int present = outputs_present(b, node, err);
-        if (present < 0) {
-            json_decref(record);
+        if (present < 0)
             return -1;
-        }
         node->state = present ? NODE_CACHED : is_shared(node) ? NODE_SHARED : NODE_LOST;
     }
-    json_decref(record);
     return 0;
 }
 

@@ -56,11 +56,11 @@ static int open_kept(struct build *b, const struct node *node, struct error **er
 
 static int no_log_error(struct build *b, const struct node *node, struct error **err)
 {
-    json_t *record = store_action_get(b->store, node->key, NULL);
+    json_auto_t *record = NULL;
+    store_action_get(b->store, node->key, &record, NULL);
     const char *by = json_string_value(json_object_get(record, "built_by"));
     error_user(err, "the log of %s is not here: its result was taken from a cache%s%s",
                node_label(node), by ? ", and made by " : "", by ? by : "");
-    json_decref(record);
     return error_hint(err, "USE_CACHE=no kbuild %s makes it here", job_of(node)->recipe->name);
 }
 

@@ -51,7 +51,7 @@ static void report_lock_wait(void *context)
 
 static bool usable(struct build *b, struct node *node, const json_t *record)
 {
-    if (!record || !record_trusted(b, node, record) || !list_agrees(b, node, record) ||
+    if (!record_trusted(b, node, record) || !list_agrees(b, node, record) ||
         !outputs_from_record(node, record))
         return false;
     for (size_t i = 0; i < node->output_count; i++) {
@@ -68,12 +68,11 @@ static int find_made(struct build *b, struct node *node, struct outcome *out, st
 {
     // Another kbuild may have made it while this one waited.
     if (b->options.use_cache || node->kind != NODE_ARTIFACT) {
-        json_t *made = store_action_get(b->store, node->key, NULL);
-        if (usable(b, node, made)) {
-            *out = (struct outcome){.kind = OUTCOME_FOUND, .record = made};
+        json_auto_t *made = NULL;
+        if (store_action_get(b->store, node->key, &made, NULL) > 0 && usable(b, node, made)) {
+            *out = (struct outcome){.kind = OUTCOME_FOUND, .record = steal(made)};
             return 1;
         }
-        json_decref(made);
     }
     json_t *shared = NULL;
     if (remote_pull(b, node, &shared, err) < 0)

@@ -430,14 +430,10 @@ static int push_cached(struct build *b, struct node *node, struct error **err)
 {
     if (!node_is_stored(node))
         return 0;
-    struct error *why = NULL;
-    json_auto_t *record = store_action_get(b->store, node->key, &why);
-    if (why) {
-        *err = why;
-        return -1;
-    }
-    if (!record || !may_sign(b->remote, record))
-        return 0;
+    json_auto_t *record = NULL;
+    int found = store_action_get(b->store, node->key, &record, err);
+    if (found <= 0 || !may_sign(b->remote, record))
+        return found < 0 ? -1 : 0;
     return remote_push(b, node, record, err) < 0 ? -1 : 1;
 }
 

@@ -364,25 +364,21 @@ static int recall_answer(const struct source_options *o, const char *url, struct
                          struct error **err)
 {
     char key[DIGEST_HEX_SIZE];
-    struct error *why = NULL;
     answer_key(url, key);
-    json_auto_t *record = store_action_get(o->store, key, &why);
+    json_auto_t *record = NULL;
+    if (store_action_get(o->store, key, &record, err) < 0)
+        return -1;
     const char *digest = json_string_value(
         json_object_get(json_array_get(json_object_get(record, "outputs"), 0), "digest"));
-    int has = why                               ? -1
-              : digest && digest_is_hex(digest) ? store_has_blob(o->store, digest, &why)
-                                                : 0;
-    cleanup_close int fd = has > 0 ? store_open_blob(o->store, digest, &why) : -1;
-    if (fd >= 0)
-        fd_read_all(fd, "an answer", LIST_ANSWER_MAX, out, &why);
-    if (why) {
-        *err = why;
+    int has = digest && digest_is_hex(digest) ? store_has_blob(o->store, digest, err) : 0;
+    if (has < 0)
         return -1;
+    if (!has) {
+        cleanup_free char *shown = http_url_shown(url);
+        return refuse_offline(shown, err);
     }
-    if (has)
-        return 1;
-    cleanup_free char *shown = http_url_shown(url);
-    return refuse_offline(shown, err);
+    cleanup_close int fd = store_open_blob(o->store, digest, err);
+    return fd < 0 || fd_read_all(fd, "an answer", LIST_ANSWER_MAX, out, err) < 0 ? -1 : 1;
 }
 
 static int keep_answer(const struct source_options *o, const char *url, const char *digest,

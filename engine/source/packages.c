@@ -202,13 +202,10 @@ static int recall_set(struct store *store, const char *digest, struct package_se
                       struct error **err)
 {
     char key[DIGEST_HEX_SIZE], found[DIGEST_HEX_SIZE] = "";
-    struct error *why = NULL;
     packages_action_key("set", digest, key);
-    json_auto_t *record = store_action_get(store, key, &why);
-    if (why) {
-        *err = why;
+    json_auto_t *record = NULL;
+    if (store_action_get(store, key, &record, err) < 0)
         return -1;
-    }
     out->chosen = json_word(record, "chosen");
     if (set_from_json(json_object_get(record, "packages"), out))
         digest_list(out, found);
@@ -222,13 +219,10 @@ static int recall_request(const struct packages_request *r, const struct source_
                           char digest[static DIGEST_HEX_SIZE], struct error **err)
 {
     char key[DIGEST_HEX_SIZE];
-    struct error *why = NULL;
     memory_key(r, key);
-    json_auto_t *record = store_action_get(o->store, key, &why);
-    if (why) {
-        *err = why;
+    json_auto_t *record = NULL;
+    if (store_action_get(o->store, key, &record, err) < 0)
         return -1;
-    }
     const json_t *output = json_array_get(json_object_get(record, "outputs"), 0);
     const char *text = json_string_value(json_object_get(output, "digest"));
     bool found = text && digest_is_hex(text);

@@ -167,35 +167,40 @@ json_t *action_parse(const struct buf *text, const char *key, const char **wrong
     return NULL;
 }
 
-json_t *action_read(struct store *s, const char *key, struct error **err)
+int action_read(struct store *s, const char *key, json_t **record, struct error **err)
 {
+    *record = NULL;
     if (check_digest(key, "an action key", err) < 0)
-        return NULL;
+        return -1;
     cleanup_free char *path = object_path(s, "actions", key);
     cleanup_buf struct buf text = {0};
     cleanup_error struct error *why = NULL;
     if (read_record(s, path, &text, &why) < 0) {
-        if (why->errnum == 0 || why->errnum == EIO)
+        if (why->errnum == ENOENT)
+            return 0;
+        if (why->errnum == 0 || why->errnum == EIO) {
             damaged(s, key, path, why->message); // a directory, too large, a bad disk
-        else if (why->errnum != ENOENT && err)
+            return 0;
+        }
+        if (err)
             *err = steal(why);
-        return NULL;
+        return -1;
     }
     const char *wrong;
-    json_t *record = action_parse(&text, key, &wrong);
-    if (!record)
+    *record = action_parse(&text, key, &wrong);
+    if (!*record)
         damaged(s, key, path, wrong);
-    return record;
+    return *record != NULL;
 }
 
-json_t *store_action_get(struct store *s, const char *key, struct error **err)
+int store_action_get(struct store *s, const char *key, json_t **record, struct error **err)
 {
-    json_t *record = action_read(s, key, err);
-    if (record) {
+    int found = action_read(s, key, record, err);
+    if (found > 0) {
         cleanup_free char *path = object_path(s, "actions", key);
         at_touch(s, path); // the last use, for gc; a read-only store has none
     }
-    return record;
+    return found;
 }
 
 int store_action_put(struct store *s, const char *key, json_t *record, struct error **err)

@@ -223,17 +223,13 @@ static struct unit *new_unit(struct collection *c, struct timespec used)
 
 static int add_record_unit(struct collection *c, const struct object *o, struct error **err)
 {
-    struct error *why = NULL;
-    json_t *record = action_read(c->store, o->digest, &why);
-    if (!record) { // damaged and moved away, or an error
-        if (why)
-            *err = why;
-        return why ? -1 : 0;
-    }
+    json_auto_t *record = NULL;
+    int found = action_read(c->store, o->digest, &record, err);
+    if (found <= 0) // 0: damaged and moved away
+        return found;
     struct missing m = {.collection = c};
     record_outputs(c->store, record, look_for_output, &m);
     if (m.any) { // useless; its remaining outputs become own units
-        json_decref(record);
         c->gone.actions++;
         return store_action_remove(c->store, o->digest, err);
     }
@@ -241,7 +237,6 @@ static int add_record_unit(struct collection *c, const struct object *o, struct 
     u->key = o->digest;
     struct referring r = {c, u};
     record_outputs(c->store, record, refer_output, &r);
-    json_decref(record);
     return 0;
 }
 
@@ -467,20 +462,17 @@ static void want(enum object_kind kind, const char *digest, void *context)
 
 static int verify_record(struct store_verification *v, const char *key, struct error **err)
 {
-    struct error *why = NULL;
-    json_t *record = action_read(v->store, key, &why);
-    if (!record && why) {
-        *err = why;
+    json_auto_t *record = NULL;
+    int found = action_read(v->store, key, &record, err);
+    if (found < 0)
         return -1;
-    }
-    if (!record) {
+    if (!found) {
         v->damaged++;
         report(v, "action record %s is damaged", key);
         return 0;
     }
     struct wanted_object w = {.store = v->store, .err = err, .result = 1};
     record_outputs(v->store, record, want, &w);
-    json_decref(record);
     if (w.result)
         return w.result;
     report(v, "action record %s is of no use without %s, and removed", key, w.missing);

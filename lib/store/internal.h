@@ -109,7 +109,7 @@ void record_outputs(struct store *s, const json_t *record,
                     void (*each)(enum object_kind kind, const char *digest, void *), void *context);
 // ---- action.c ----
 // As store_action_get(), without counting as a use of the record.
-json_t *action_read(struct store *s, const char *key, struct error **err);
+int action_read(struct store *s, const char *key, json_t **record, struct error **err);
 // The record in the text of such a file; NULL and *wrong, a static text, if it is damaged.
 json_t *action_parse(const struct buf *text, const char *key, const char **wrong);
 

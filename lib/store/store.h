@@ -109,9 +109,9 @@ char *store_tree_path(const struct store *s, const char *digest); // to be freed
 int store_tree_listing(struct store *s, const char *digest, struct buf *out, struct error **err);
 
 // ---- actions ----
-// The record of an action key (64 hex digits), to be released with json_decref(); NULL without an
-// error if there is none, or if it is damaged (then it is moved away).
-json_t *store_action_get(struct store *s, const char *key, struct error **err);
+// The record of an action key (64 hex digits): 1, with *record to be released with json_decref(); 0
+// if there is none, or if it is damaged (then it is moved away); -1. *record is NULL unless 1.
+int store_action_get(struct store *s, const char *key, json_t **record, struct error **err);
 // Adds "key" and a digest of the record itself, and writes it. Does not take the reference.
 int store_action_put(struct store *s, const char *key, json_t *record, struct error **err);
 int store_action_remove(struct store *s, const char *key, struct error **err);

@@ -51,14 +51,13 @@ static int get(void *context, const char *digest, struct listing *out, struct er
     struct listings *l = context;
     char key[DIGEST_HEX_SIZE];
     key_of(digest, key);
-    json_t *record = store_action_get(l->store, key, err);
-    if (!record)
-        return err && *err ? -1 : 0;
+    json_auto_t *record = NULL;
+    int found = store_action_get(l->store, key, &record, err);
+    if (found <= 0)
+        return found;
     const char *blob = json_string_value(
         json_object_get(json_array_get(json_object_get(record, "outputs"), 0), "digest"));
-    int found = blob ? read_listing(l->store, blob, out, err) : 0;
-    json_decref(record);
-    return found;
+    return blob ? read_listing(l->store, blob, out, err) : 0;
 }
 
 // A cache that cannot be written (read-only, full) only makes the next merge slower.

@@ -20,7 +20,8 @@ TEST(a_record_comes_back_as_it_was_put)
     no_error(err);
     assert_int_equal(json_object_size(record), 3); // the caller's is as it was
     reopen(f);
-    json_t *found = store_action_get(f->store, key, &err);
+    json_t *found = NULL;
+    assert_int_equal(store_action_get(f->store, key, &found, &err), 1);
     no_error(err);
     assert_non_null(found);
     assert_string_equal(json_string_value(json_object_get(found, "key")), key);
@@ -31,7 +32,7 @@ TEST(a_record_comes_back_as_it_was_put)
     json_object_del(found, "key");
     assert_true(json_equal(record, found));
     json_decref(found);
-    found = store_action_get(f->store, key, &err);
+    assert_int_equal(store_action_get(f->store, key, &found, &err), 1);
     assert_non_null(found);
     json_decref(found);
     json_decref(record);
@@ -41,16 +42,19 @@ TEST(a_missing_record_is_no_error)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
+    json_t *found;
     char key[DIGEST_HEX_SIZE];
     fake_key(1, key);
-    assert_null(store_action_get(f->store, key, &err));
+    assert_int_equal(store_action_get(f->store, key, &found, &err), 0);
+    assert_null(found);
     no_error(err);
     store_action_remove(f->store, key, &err);
     no_error(err);
     put_record(f->store, key, key, "blob");
     store_action_remove(f->store, key, &err);
     no_error(err);
-    assert_null(store_action_get(f->store, key, &err));
+    assert_int_equal(store_action_get(f->store, key, &found, &err), 0);
+    assert_null(found);
     assert_int_equal(store_action_put(f->store, key, NULL, &err), -1);
     expect_error(&err, "not a JSON object");
 }
@@ -59,6 +63,7 @@ TEST(a_damaged_record_is_moved_away)
 {
     struct fixture *f = *state;
     struct error *err = NULL;
+    json_t *found;
     char key[DIGEST_HEX_SIZE], other[DIGEST_HEX_SIZE];
     fake_key(1, key);
     fake_key(2, other);
@@ -77,7 +82,8 @@ TEST(a_damaged_record_is_moved_away)
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         put_record(f->store, key, key, "blob");
         assert_int_equal(system(commands[i]), 0);
-        assert_null(store_action_get(f->store, key, &err));
+        assert_int_equal(store_action_get(f->store, key, &found, &err), 0);
+        assert_null(found);
         no_error(err);
         assert_false(path_exists(path));
         assert_int_equal(count_in(f, "damaged"), i + 1);
@@ -91,7 +97,9 @@ TEST(using_a_record_is_noted_in_its_time)
     fake_key(1, key);
     put_record(f->store, key, key, "blob");
     used_ago(f, "actions", key, 5000);
-    json_decref(store_action_get(f->store, key, NULL));
+    json_t *found = NULL;
+    assert_int_equal(store_action_get(f->store, key, &found, NULL), 1);
+    json_decref(found);
     cleanup_free char *path = object_path(f->store, "actions", key);
     struct stat st;
     assert_int_equal(stat(path, &st), 0);

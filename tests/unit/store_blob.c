@@ -103,7 +103,9 @@ TEST(a_digest_that_is_none_is_an_error)
         REFUSED(store_open_blob(f->store, bad[i], &err), -1);
         REFUSED(store_restore_blob(f->store, bad[i], target, &err), -1);
         REFUSED(store_has_tree(f->store, bad[i], true, &err), -1);
-        REFUSED(store_action_get(f->store, bad[i], &err), NULL);
+        json_t *record;
+        REFUSED(store_action_get(f->store, bad[i], &record, &err), -1);
+        assert_null(record);
         REFUSED(store_action_put(f->store, bad[i], json_null(), &err), -1);
         REFUSED(store_action_remove(f->store, bad[i], &err), -1);
         REFUSED(store_lock(f->store, bad[i], NULL, NULL, &err), -1);

@@ -127,28 +127,21 @@ static int scan_known(struct store *s, const struct component *c, struct evidenc
     cleanup_free char *text =
         xasprintf("kbuild architectures " EVIDENCE_FORMAT "\nfile %s\n", c->digest);
     digest_bytes(text, strlen(text), key);
-    struct error *why = NULL;
-    json_t *record = store_action_get(s, key, &why);
-    if (why) {
-        if (err)
-            *err = why;
-        else
-            error_free(why);
-        return -1;
-    }
-    int result = 0;
-    if (record) {
+    json_auto_t *record = NULL;
+    int found = store_action_get(s, key, &record, err);
+    if (found > 0) {
         slots_read(json_object_get(record, "programs"), e->programs);
         slots_read(json_object_get(record, "others"), e->others);
-    } else if ((result = scan_programs(c, e, err)) == 0) {
-        record = json_pack("{s:s, s:s, s:o, s:o, s:[]}", "node", "architectures", "file", c->digest,
-                           "programs", slots_json(e->programs), "others", slots_json(e->others),
-                           "outputs");
-        // A member's name may not be UTF-8: then the tarball is read again the next time.
-        result = record ? store_action_put(s, key, record, err) : 0;
     }
-    json_decref(record);
-    return result;
+    if (found)
+        return found < 0 ? -1 : 0;
+    if (scan_programs(c, e, err) < 0)
+        return -1;
+    record =
+        json_pack("{s:s, s:s, s:o, s:o, s:[]}", "node", "architectures", "file", c->digest,
+                  "programs", slots_json(e->programs), "others", slots_json(e->others), "outputs");
+    // A member's name may not be UTF-8: then the tarball is read again the next time.
+    return record ? store_action_put(s, key, record, err) : 0;
 }
 
 // ---- the set ----

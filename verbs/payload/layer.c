@@ -302,15 +302,9 @@ static void layer_key(const struct layer_source *from, enum layer_filter filter,
 static int find_known_layer(struct store *s, const char *key, struct payload_layer *out,
                             struct error **err)
 {
-    struct error *why = NULL;
-    json_t *record = store_action_get(s, key, &why);
-    if (why) {
-        if (err)
-            *err = why;
-        else
-            error_free(why);
+    json_auto_t *record = NULL;
+    if (store_action_get(s, key, &record, err) < 0)
         return -1;
-    }
     const json_t *layer = json_array_get(json_object_get(record, "outputs"), 0);
     const char *digest = json_string_value(json_object_get(layer, "digest"));
     const char *diff_id = json_string_value(json_object_get(record, "diff_id"));
@@ -323,7 +317,6 @@ static int find_known_layer(struct store *s, const char *key, struct payload_lay
         out->size = (uint64_t)json_integer_value(json_object_get(layer, "size"));
         out->newest = json_integer_value(json_object_get(record, "newest"));
     }
-    json_decref(record);
     return has;
 }
 

@@ -186,15 +186,13 @@ static int find_digest(void *context, int fd, const char *path, char digest[stat
     int found = f->below->known(f->below->context, fd, path, digest, err);
     if (found || file_key(fd, path, &settled, key) < 0)
         return found;
-    struct error *ignored = NULL; // then it is hashed
-    json_t *record = store_action_get(f->store, key, &ignored);
-    error_free(ignored);
+    json_auto_t *record = NULL;
+    store_action_get(f->store, key, &record, NULL); // after an error it is hashed
     const char *hex = json_string_value(json_object_get(record, "file"));
     if (hex && digest_is_hex(hex)) {
         memcpy(digest, hex, DIGEST_HEX_SIZE);
         found = 1;
     }
-    json_decref(record);
     return found;
 }
 
@@ -228,16 +226,14 @@ static int known_files_record(struct known_files *f, const struct merge_plan *pl
         bool settled;
         if (!c->digest[0] || file_key(c->fd, c->path, &settled, key) < 0 || !settled)
             continue;
-        json_t *record = store_action_get(f->store, key, NULL);
+        json_auto_t *record = NULL;
+        store_action_get(f->store, key, &record, NULL);
         const char *hex = json_string_value(json_object_get(record, "file"));
-        int result = 0;
-        if (!hex || strcmp(hex, c->digest) != 0) {
-            json_decref(record);
-            record = json_pack("{s:s, s:s, s:[]}", "node", "file", "file", c->digest, "outputs");
-            result = store_action_put(f->store, key, record, err);
-        }
-        json_decref(record);
-        if (result < 0)
+        if (hex && !strcmp(hex, c->digest))
+            continue;
+        json_auto_t *new =
+            json_pack("{s:s, s:s, s:[]}", "node", "file", "file", c->digest, "outputs");
+        if (store_action_put(f->store, key, new, err) < 0)
             return -1;
     }
     return 0;

@@ -174,9 +174,9 @@ static char *shared_source_digest(struct build *b, const struct node *node)
 {
     if (node->kind != NODE_SOURCE || !node->output_count || !*node->key)
         return NULL;
-    json_t *record = store_action_get(b->store, node->key, NULL);
-    bool shared = record && json_object_get(record, SHARED_MARK);
-    json_decref(record);
+    json_auto_t *record = NULL;
+    store_action_get(b->store, node->key, &record, NULL);
+    bool shared = json_object_get(record, SHARED_MARK) != NULL;
     return shared ? xstrdup(node->outputs[0].digest) : NULL;
 }
 
