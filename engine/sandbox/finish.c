@@ -46,7 +46,7 @@ static const char *const documentation[] = {
 
 // "<root>/<path>" for a clean path, to be freed; NULL if a folder above it is a link or no folder,
 // so that no change leaves root.
-static char *path_below(const char *root, const char *path)
+static char *place_below(const char *root, const char *path)
 {
     for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
         cleanup_free char *folder = xasprintf("%s/%.*s", root, (int)(slash - path), path);
@@ -59,13 +59,14 @@ static char *path_below(const char *root, const char *path)
 
 static int remove_below(const char *root, const char *path, struct error **err)
 {
-    cleanup_free char *full = path_below(root, path);
+    cleanup_free char *full = place_below(root, path);
     return full ? remove_tree(full, err) : 0;
 }
 
+// One level, whose folders remove_tree() walks.
 static int empty_folder(const char *root, const char *path, struct error **err)
 {
-    cleanup_free char *full = path_below(root, path);
+    cleanup_free char *full = place_below(root, path);
     struct strlist names = {0};
     struct stat st;
     if (!full || lstat(full, &st) < 0 || !S_ISDIR(st.st_mode))
@@ -91,7 +92,7 @@ static int remove_unless_licence(const struct beneath_entry *e, void *context, s
 // Leaves only files that are called "copyright", and links.
 static int remove_documentation_files(const char *root, struct error **err)
 {
-    cleanup_free char *doc = path_below(root, "usr/share/doc");
+    cleanup_free char *doc = place_below(root, "usr/share/doc");
     return doc && is_directory(doc) ? rootfs_walk(doc, remove_unless_licence, NULL, err) : 0;
 }
 
@@ -239,29 +240,32 @@ static int move_file(const char *root, const char *from, const char *to, struct 
     return 0;
 }
 
+struct usr_merge {
+    const char *root, *from, *to; // folders: clean paths below root
+};
+
+static int merge_entry(const struct beneath_entry *e, void *context, struct error **err)
+{
+    const struct usr_merge *m = context;
+    const char *slash = *e->path ? "/" : "";
+    cleanup_free char *from = xasprintf("%s%s%s", m->from, slash, e->path);
+    cleanup_free char *to = xasprintf("%s%s%s", m->to, slash, e->path);
+    cleanup_free char *old = xasprintf("%s/%s", m->root, from);
+    cleanup_free char *new = xasprintf("%s/%s", m->root, to);
+    if (e->event == BENEATH_OTHER)
+        return move_file(m->root, from, to, err);
+    if (e->event == BENEATH_ENTER && mkdir(new, 0755) < 0 && errno != EEXIST)
+        return error_errno(err, errno, "making %s", new);
+    if (e->event == BENEATH_LEAVE && rmdir(old) < 0)
+        return error_errno(err, errno, "removing %s", old);
+    return 0;
+}
+
 static int merge_folder(const char *root, const char *from, const char *to, struct error **err)
 {
-    cleanup_free char *old = xasprintf("%s/%s", root, from), *new = xasprintf("%s/%s", root, to);
-    if (mkdir(new, 0755) < 0 && errno != EEXIST)
-        return error_errno(err, errno, "making %s", new);
-    struct strlist names = {0};
-    int result = list_directory(old, &names, err);
-    for (size_t i = 0; !result && i < names.n; i++) {
-        cleanup_free char *source = xasprintf("%s/%s", from, names.items[i]);
-        cleanup_free char *destination = xasprintf("%s/%s", to, names.items[i]);
-        cleanup_free char *path = xasprintf("%s/%s", root, source);
-        struct stat st;
-        if (lstat(path, &st) < 0)
-            result = error_errno(err, errno, "looking at %s", path);
-        else if (S_ISDIR(st.st_mode))
-            result = merge_folder(root, source, destination, err);
-        else
-            result = move_file(root, source, destination, err);
-    }
-    strlist_free(&names);
-    if (!result && rmdir(old) < 0)
-        result = error_errno(err, errno, "removing %s", old);
-    return result;
+    struct usr_merge m = {root, from, to};
+    cleanup_free char *old = xasprintf("%s/%s", root, from);
+    return rootfs_walk(old, merge_entry, &m, err);
 }
 
 int rootfs_merge_usr(const char *root, struct error **err)
@@ -334,7 +338,7 @@ static bool name_is_taken(const char *path)
 
 static int add_alternative(const char *root, size_t i, struct error **err)
 {
-    cleanup_free char *path = path_below(root, alternatives[i].name);
+    cleanup_free char *path = place_below(root, alternatives[i].name);
     if (!path || name_is_taken(path))
         return 0;
     size_t folder = (size_t)(path_base(path) - path);
@@ -358,10 +362,10 @@ static int write_new_file(const char *root, const char *name, const char *text, 
 {
     const char *slash = strrchr(name, '/');
     cleanup_free char *folder_name = xstrndup(name, (size_t)(slash - name));
-    cleanup_free char *folder = path_below(root, folder_name);
+    cleanup_free char *folder = place_below(root, folder_name);
     if (folder && mkdir(folder, 0755) < 0 && errno != EEXIST)
         return error_errno(err, errno, "making %s", folder);
-    cleanup_free char *path = path_below(root, name);
+    cleanup_free char *path = place_below(root, name);
     return path && !name_is_taken(path) ? file_write(path, text, length, 0644, err) : 0;
 }
 
@@ -381,7 +385,7 @@ static int add_certificate(const struct beneath_entry *e, void *text, struct err
 // update-ca-certificates' main result: all certificates of ca-certificates in one file.
 static int add_ca_bundle(const char *root, struct error **err)
 {
-    cleanup_free char *folder = path_below(root, "usr/share/ca-certificates");
+    cleanup_free char *folder = place_below(root, "usr/share/ca-certificates");
     if (!folder || !is_directory(folder))
         return 0;
     cleanup_buf struct buf text = {0};
@@ -398,7 +402,7 @@ int rootfs_complete(const char *root, struct error **err)
         if (add_alternative(root, i, err) < 0)
             return -1;
     for (size_t i = 0; i < ARRAY_LEN(copies); i++) {
-        cleanup_free char *original = path_below(root, copies[i].original);
+        cleanup_free char *original = place_below(root, copies[i].original);
         cleanup_buf struct buf text = {0};
         if (!original || !name_is_taken(original))
             continue;

@@ -6,6 +6,12 @@
 #include "base/file.h"
 #include "sandbox/sandbox.h"
 
+// ---- bwrap.c ----
+// The path of bwrap (to be freed), if it can make a sandbox here.
+char *bwrap_check(struct error **err);
+// A text on why user namespaces fail here, from the kernel's switches and bwrap's message; to be
+// freed, or NULL. `proc` is the directory of the switches ("/proc/sys").
+char *namespace_advice(const char *proc, const char *message);
 // Arguments for bwrap and the memory files that they refer to by number.
 struct bwrap_arguments {
     struct strlist list;
@@ -33,12 +39,6 @@ int bwrap_add_host_root(struct bwrap_arguments *a, struct error **err);
 
 // filter.c: adds a seccomp filter with the refused system calls.
 int bwrap_add_filter(struct bwrap_arguments *a, struct error **err);
-
-// start.c: the path of bwrap (to be freed), if it can make a sandbox here.
-char *bwrap_check(struct error **err);
-// A text on why user namespaces fail here, from the kernel's switches and bwrap's message; to be
-// freed. `proc` is the directory of the switches ("/proc/sys").
-char *namespace_advice(const char *proc, const char *message);
 
 // ---- root file systems ----
 // A package with the data of its .deb, and its files.

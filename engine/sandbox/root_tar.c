@@ -103,9 +103,10 @@ static void describe_entry(struct root_tar *t, struct archive_entry *e, const ch
     archive_entry_set_mtime(e, found ? found->mtime : t->newest, 0);
 }
 
-static int write_content(struct root_tar *t, const char *full, uint64_t size, struct error **err)
+static int write_content(struct root_tar *t, const struct beneath_entry *from, const char *full,
+                         uint64_t size, struct error **err)
 {
-    cleanup_close int fd = open(full, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    cleanup_close int fd = openat(from->directory, from->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return error_errno(err, errno, "reading %s", full);
     char chunk[65536];
@@ -120,22 +121,22 @@ static int write_content(struct root_tar *t, const char *full, uint64_t size, st
     return done == size ? 0 : error_user(err, "%s changed while it was read", full);
 }
 
-static int write_entry(struct root_tar *t, const char *path, const char *full,
+static int write_entry(struct root_tar *t, const struct beneath_entry *from, const char *full,
                        const struct stat *st, struct error **err)
 {
     struct archive_entry *e = archive_entry_new();
-    describe_entry(t, e, path, st);
+    describe_entry(t, e, from->path, st);
     const char *first = NULL;
     int result = 0;
     if (S_ISLNK(st->st_mode)) {
         char target[4096];
-        ssize_t n = readlink(full, target, sizeof target - 1);
+        ssize_t n = readlinkat(from->directory, from->name, target, sizeof target - 1);
         if (n < 0)
             result = error_errno(err, errno, "reading the link %s", full);
         target[n > 0 ? n : 0] = '\0';
         archive_entry_set_symlink(e, target);
     } else if (S_ISREG(st->st_mode)) {
-        first = st->st_nlink > 1 ? earlier_link_path(t, st, path) : NULL;
+        first = st->st_nlink > 1 ? earlier_link_path(t, st, from->path) : NULL;
         cleanup_free char *link = first ? xasprintf("./%s", first) : NULL;
         if (link)
             archive_entry_set_hardlink(e, link);
@@ -144,7 +145,7 @@ static int write_entry(struct root_tar *t, const char *path, const char *full,
     if (!result && archive_write_header(t->archive, e) != ARCHIVE_OK)
         result = tar_failed(t, full, err);
     if (!result && S_ISREG(st->st_mode) && !first)
-        result = write_content(t, full, (uint64_t)st->st_size, err);
+        result = write_content(t, from, full, (uint64_t)st->st_size, err);
     archive_entry_free(e);
     return result;
 }
@@ -156,11 +157,11 @@ static int visit_entry(const struct beneath_entry *e, void *context, struct erro
     struct stat st;
     if (e->event == BENEATH_LEAVE)
         return 0;
-    if (lstat(full, &st) < 0)
+    if (fstatat(e->directory, e->name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
         return error_errno(err, errno, "looking at %s", full);
     if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
         return error_user(err, "%s is neither a file, a folder nor a link", full);
-    return write_entry(t, e->path, full, &st, err);
+    return write_entry(t, e, full, &st, err);
 }
 
 int rootfs_write_tar(const char *root, struct deb_files *files, int fd, struct error **err)
