@@ -251,8 +251,8 @@ static int check_tree(const struct build *b, const struct node *node, const char
 
 static bool is_inside(const char *name, const char *folder)
 {
-    size_t n = strlen(folder);
-    return !strncmp(name, folder, n) && name[n] == '/';
+    const char *below = path_below(name, folder);
+    return below && *below;
 }
 
 // Names of another run of the script, which list_parse() did not compare with these.

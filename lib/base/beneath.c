@@ -171,21 +171,30 @@ static int read_names(const struct dir_walk *w, struct dir_names *out, struct er
     return result;
 }
 
-// Opens a subdirectory of the current directory. If it was a directory when its name was read and
-// is none now, it was replaced.
-static int open_below(const struct dir_walk *w, const char *name, struct error **err)
+// A subdirectory of the current directory; -1 with errno.
+static int open_below(const struct dir_walk *w, const char *name)
 {
     int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     int fd = openat(w->fd, name, flags);
     if (fd < 0 && errno == EACCES && w->options->access && beneath_chmod(w->fd, name, 0700) == 0)
         fd = openat(w->fd, name, flags);
-    if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
-        return error_user(err, "%s/%s was a directory and is none any more", w->shown,
-                          w->path.data);
-    return fd < 0 ? walk_fail(w, errno, "opening the directory", err) : fd;
+    return fd;
 }
 
-// Calls the visitor for the directory `fd`, an entry of the current one, and enters it.
+// If it was a directory when its name was read and is none now, it was replaced.
+static int cannot_open(const struct dir_walk *w, const struct beneath_entry *e, int errnum,
+                       struct error **err)
+{
+    if (w->options->closed)
+        return w->options->closed(e, errnum, w->options->context, err);
+    if (errnum == ENOTDIR || errnum == ELOOP)
+        return error_user(err, "%s/%s was a directory and is none any more", w->shown,
+                          w->path.data);
+    return walk_fail(w, errnum, "opening the directory", err);
+}
+
+// Calls the visitor for the directory `fd`, an entry of the current one, and enters it, or returns
+// BENEATH_SKIP.
 static int enter_directory(struct dir_walk *w, int fd, const struct beneath_entry *e,
                            struct error **err)
 {
@@ -199,8 +208,9 @@ static int enter_directory(struct dir_walk *w, int fd, const struct beneath_entr
         return error_user(err,
                           "reading %s/%.200s...: more than %u directories are inside one another",
                           w->shown, w->path.data, w->options->depth_limit);
-    if (w->options->visit(e, w->options->context, err) < 0)
-        return -1;
+    int visited = w->options->visit(e, w->options->context, err);
+    if (visited)
+        return visited;
     w->levels = xgrow(w->levels, &w->cap, w->depth + 1, sizeof *w->levels);
     w->levels[w->depth++] =
         (struct dir_level){.device = st.st_dev, .inode = st.st_ino, .path_length = w->path.len};
@@ -270,12 +280,14 @@ static int visit_name(struct dir_walk *w, const struct dir_name *name, struct er
     if (e.type != DT_DIR)
         return w->options->visit(&e, w->options->context, err);
     e.event = BENEATH_ENTER;
-    e.fd = open_below(w, name->text, err);
+    e.fd = open_below(w, name->text);
+    if (e.fd < 0)
+        return cannot_open(w, &e, errno, err);
     size_t depth = w->depth;
-    int result = e.fd < 0 ? -1 : enter_directory(w, e.fd, &e, err);
-    if (e.fd >= 0 && w->depth == depth) // not entered
+    int result = enter_directory(w, e.fd, &e, err);
+    if (w->depth == depth) // not entered
         close(e.fd);
-    return result;
+    return result == BENEATH_SKIP ? 0 : result;
 }
 
 int beneath_walk(int root, const char *shown, const struct beneath_walk *options,
@@ -308,7 +320,7 @@ int beneath_walk(int root, const char *shown, const struct beneath_walk *options
         close(w.fd);
     free(w.levels);
     buf_free(&w.path);
-    return result;
+    return result == BENEATH_SKIP ? 0 : result;
 }
 
 // ---- removing, stripping ----

@@ -201,6 +201,14 @@ bool path_is_clean(const char *path)
     }
 }
 
+const char *path_below(const char *path, const char *folder)
+{
+    size_t n = strlen(folder);
+    if (strncmp(path, folder, n) != 0 || (path[n] && path[n] != '/'))
+        return NULL;
+    return path + n + (path[n] == '/');
+}
+
 int path_compare(const char *a, const char *b)
 {
     while (*a && *a == *b) {

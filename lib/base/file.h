@@ -103,6 +103,9 @@ char *path_absolute(const char *path);   // against the current directory; not r
 const char *path_base(const char *path); // after the last '/'
 // True if `path` is relative, not empty, and has no empty, "." or ".." component.
 bool path_is_clean(const char *path);
+// What of `path` is below `folder`, by their components: "" if they are equal; NULL if it is
+// outside. A pointer into `path`.
+const char *path_below(const char *path, const char *folder);
 // For sorting: by bytes, but '/' before all others, so that a folder stands next to its entries.
 int path_compare(const char *a, const char *b);
 // The first executable of this name on PATH, to be freed; NULL if there is none.
@@ -208,18 +211,22 @@ struct beneath_entry {
     unsigned depth;     // 0 for the root, 1 for its entries
     int fd;             // of a directory, else -1
 };
-// 0, or -1 with an error, which ends the walk. The descriptors belong to the walk.
+// 0, or -1 with an error, which ends the walk, or, for BENEATH_ENTER of a directory that is not to
+// be entered, BENEATH_SKIP: then there is no BENEATH_LEAVE. The descriptors belong to the walk.
 typedef int beneath_visit(const struct beneath_entry *e, void *context, struct error **err);
+enum { BENEATH_SKIP = 1 };
 struct beneath_walk {
     beneath_visit *visit;
     void *context;
+    // Called instead of an error for a directory that cannot be opened; 0 leaves it out. Or NULL.
+    int (*closed)(const struct beneath_entry *e, int errnum, void *context, struct error **err);
     bool sorted; // the names of a directory by their bytes
     bool access; // add missing owner permissions to directories
     unsigned
         depth_limit; // more directories inside one another, the root counted, are an error; 0: none
 };
 // Visits `root` and everything in it. Any depth takes three descriptors. A directory that is
-// replaced or moved during the walk is an error, as is one that cannot be read.
+// replaced or moved during the walk is an error, as is one that cannot be read, but for `closed`.
 int beneath_walk(int root, const char *shown, const struct beneath_walk *w, struct error **err);
 
 // ---- the directories of an archive's members ----

@@ -14,10 +14,8 @@
 // "" for the store itself; NULL if the path is not in the store.
 static const char *below(const struct store *s, const char *path)
 {
-    size_t n = strlen(s->directory);
-    if (strncmp(path, s->directory, n) != 0 || (path[n] && path[n] != '/'))
-        return NULL;
-    return path[n] ? path + n + 1 : ".";
+    const char *name = path_below(path, s->directory);
+    return name && !*name ? "." : name;
 }
 
 int at_open(const struct store *s, const char *path, int flags, mode_t mode)
