@@ -44,6 +44,10 @@ struct schema {
 // Reads `node` into `base`. `mode` is one bit; maps that have no modes use 1.
 int read_map(struct recipe_reader *r, const struct yaml *node, const struct schema *s, int mode,
              void *base);
+// Reads a map from architectures, under any of their names, into an array of values of `size`
+// bytes, by index in arch_table.
+int read_arch_map(struct recipe_reader *r, const struct yaml *node, read_value *read, void *values,
+                  size_t size);
 // Whether the value is of this kind (and not null); an error if not.
 int expect(struct recipe_reader *r, const struct yaml *node, enum yaml_kind kind);
 // An error that begins with "<place>: <key>: ".
@@ -86,11 +90,8 @@ read_value read_overlay;       // struct recipe_layer: its folder, also in the `
 struct recipe *recipe_read(struct yaml_document *d, const char *recipes, const char *name,
                            struct error **err);
 void recipe_free(struct recipe *r); // NULL is allowed
-// Whether the variable is the key of `sign`. Reads the document, since 'variables' may come before
-// 'sign'.
-bool sign_names_key(const struct recipe_reader *r, const char *variable);
 
-// ---- recipe_set.c: relations between recipes ----
+// ---- recipe_needs.c ----
 read_value read_needs, read_members;      // recipe
 int check_needs(struct recipe_reader *r); // their conditions
 // A group has members for its architectures; without a list, these are those of its map of members.
@@ -98,8 +99,6 @@ int check_members(struct recipe_reader *r);
 bool is_needed(const struct recipe *recipe, const char *name); // it is in `needs`
 bool is_member(const struct recipe *recipe, const char *name); // for some architecture
 void needs_free(struct recipe_needs *n);
-// Adds the parts that this recipe lacks from the one named by `like`.
-int read_like(struct recipe_reader *r);
 
 // ---- recipe_sources.c ----
 read_value read_sources; // recipe

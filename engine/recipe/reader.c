@@ -115,6 +115,28 @@ int read_map(struct recipe_reader *r, const struct yaml *node, const struct sche
     return check_required(r, node, s, mode);
 }
 
+int read_arch_map(struct recipe_reader *r, const struct yaml *node, read_value *read, void *values,
+                  size_t size)
+{
+    bool seen[4] = {false};
+    if (expect(r, node, YAML_MAP) < 0)
+        return -1;
+    for (size_t i = 0; i < node->n; i++) {
+        reader_enter(r, node, i);
+        const struct arch *a = reader_arch(r, r->key_line, r->key_column, node->keys[i]);
+        if (!a)
+            return -1;
+        size_t at = (size_t)(a - arch_table);
+        if (seen[at])
+            return yaml_error_at(r->document, r->key_line, r->key_column, r->err,
+                                 "%s is listed twice", a->name);
+        seen[at] = true;
+        if (read(r, node->items[i], (char *)values + at * size) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 // ---- texts ----
 
 bool name_is_clean(const char *name)
@@ -322,8 +344,7 @@ static void suggest_name(struct recipe_reader *r, const char *folder, const char
 static bool resolves_inside(const char *folder, const char *full)
 {
     cleanup_free char *top = realpath(folder, NULL), *end = realpath(full, NULL);
-    size_t n = top ? strlen(top) : 0;
-    return top && end && !strncmp(end, top, n) && (end[n] == '/' || !end[n]);
+    return top && end && path_below(end, top);
 }
 
 // `path` is relative to `folder` and clean; it must be a regular file (or a folder).
@@ -470,12 +491,9 @@ int read_only(struct recipe_reader *r, const struct yaml *node, void *target)
 
 bool recipe_hides(const struct recipe *r, const struct arch *a, const char *path)
 {
-    for (size_t i = 0; i < r->only_count; i++) {
-        size_t n = strlen(r->only[i].path);
-        if (!r->only[i].architectures[a - arch_table] && !strncmp(r->only[i].path, path, n) &&
-            (path[n] == '/' || !path[n]))
+    for (size_t i = 0; i < r->only_count; i++)
+        if (!r->only[i].architectures[a - arch_table] && path_below(path, r->only[i].path))
             return true;
-    }
     return false;
 }
 

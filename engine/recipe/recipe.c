@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a whole recipe: its table of keys, the short maps (scripts, links, signed files), the
-// checks between its parts, and freeing it.
+// Reads a whole recipe: its table of keys, the short maps (scripts, links, signed files), what it
+// takes from the recipe that it is `like`, the checks between its parts, and freeing it.
 #include "recipe/internal.h"
 
 #include "base/file.h"
@@ -122,13 +122,6 @@ static int read_sign(struct recipe_reader *r, const struct yaml *node, void *tar
     struct recipe *recipe = target;
     recipe->sign = xcalloc(1, sizeof *recipe->sign);
     return read_map(r, node, &sign_schema, 1, recipe->sign);
-}
-
-bool sign_names_key(const struct recipe_reader *r, const char *variable)
-{
-    const struct yaml *sign = yaml_get(r->document->root, "sign");
-    const struct yaml *key = sign && sign->kind == YAML_MAP ? yaml_get(sign, "key") : NULL;
-    return key && key->kind == YAML_SCALAR && !strcmp(key->text, variable);
 }
 
 static int check_sign_variable(struct recipe_reader *r, const char *key, const char *name,
@@ -299,6 +292,116 @@ static void default_architectures(struct recipe *recipe)
     for (size_t i = 0; i < arch_count; i++)
         recipe->architectures[i] = true;
 }
+
+// ---- like ----
+// `like`: an image with the content of an initrd refers to it instead of repeating it. Shared are
+// needs, the packages of its root file system, layers, excluded paths, its service (boot.service),
+// the variables used by all these, and ignored variables. The recipe's own keys have priority; in
+// variables and `rootfs`, each key separately.
+
+// Reads the whole recipe, so that errors in it name its own file.
+static struct recipe *open_like(struct recipe_reader *r, const struct yaml *node)
+{
+    cleanup_free char *name = NULL;
+    r->key = "like";
+    if (read_name(r, node, &name) < 0)
+        return NULL;
+    cleanup_free char *file = xasprintf("%s/%s/recipe.yaml", r->recipes, name);
+    if (!strcmp(name, r->recipe->name) || !path_exists(file)) {
+        reader_error(r, node, "there is no other recipe '%s'", name);
+        return NULL;
+    }
+    struct yaml_document *d = yaml_load(file, r->err);
+    const struct yaml *next = d ? yaml_get(d->root, "like") : NULL;
+    if (next) {
+        reader_error(r, node, "'%s' has the key 'like' itself: name that recipe", name);
+        yaml_document_free(d);
+        return NULL;
+    }
+    struct recipe *like = d ? recipe_read(d, r->recipes, name, r->err) : NULL;
+    if (like && !like->initrd) {
+        reader_error(r, node, "'%s' has no layers", name);
+        recipe_free(like);
+        return NULL;
+    }
+    return like;
+}
+
+// The keys of `from` that `to` (NULL: an empty map) lacks; all, or those listed.
+static const struct yaml *merge_maps(struct yaml_document *d, const struct yaml *to,
+                                     const struct yaml *from, const char *const *names)
+{
+    if (!from || from->kind != YAML_MAP || (to && to->kind != YAML_MAP))
+        return to;
+    for (size_t i = 0; i < from->n; i++) {
+        bool wanted = !names;
+        for (size_t k = 0; names && names[k]; k++)
+            wanted |= !strcmp(names[k], from->keys[i]);
+        if (!wanted || (to && yaml_get(to, from->keys[i])))
+            continue;
+        static const struct yaml empty = {.kind = YAML_MAP};
+        to = yaml_with(d, to ? to : &empty, from->keys[i], from->items[i]);
+    }
+    return to;
+}
+
+// Whether the name is a text anywhere in it.
+static bool mentions(const struct yaml *node, const char *name)
+{
+    if (node->kind == YAML_SCALAR)
+        return !strcmp(node->text, name);
+    for (size_t i = 0; i < node->n; i++)
+        if (mentions(node->items[i], name))
+            return true;
+    return false;
+}
+
+// Unused variables would have no effect.
+static const struct yaml *merge_variables(struct yaml_document *d, const struct yaml *root,
+                                          const struct yaml *from)
+{
+    const struct yaml *own = yaml_get(root, "variables"), *to = own;
+    for (size_t i = 0; from && from->kind == YAML_MAP && i < from->n; i++) {
+        const char *const one[] = {from->keys[i], NULL};
+        if (mentions(root, one[0]))
+            to = merge_maps(d, to, from, one);
+    }
+    return to != own ? yaml_with(d, root, "variables", to) : root;
+}
+
+static int read_like(struct recipe_reader *r)
+{
+    static const char *const whole[] = {"needs", NULL};
+    static const char *const layers[] = {"layers", "init", "exclude", NULL};
+    struct yaml_document *d = r->recipe->document;
+    const struct yaml *node = yaml_get(d->root, "like"), *root = d->root;
+    if (!node)
+        return 0;
+    struct recipe *like = r->recipe->like = open_like(r, node);
+    if (!like)
+        return -1;
+    const struct yaml *other = like->document->root;
+    root = merge_maps(d, root, other, whole);
+    const struct yaml *rootfs =
+        merge_maps(d, yaml_get(root, "rootfs"), yaml_get(other, "rootfs"), NULL);
+    root = rootfs ? yaml_with(d, root, "rootfs", rootfs) : root;
+    static const char *const service[] = {"service", NULL};
+    const struct yaml *boot =
+        merge_maps(d, yaml_get(root, "boot"), yaml_get(other, "boot"), service);
+    if (yaml_get(root, "boot"))
+        root = yaml_with(d, root, "boot", boot);
+    const struct yaml *ignored =
+        merge_maps(d, yaml_get(root, "ignored"), yaml_get(other, "ignored"), NULL);
+    root = ignored ? yaml_with(d, root, "ignored", ignored) : root;
+    const char *section = layers_section(r->recipe);
+    const struct yaml *own = yaml_get(root, section);
+    const struct yaml *tree = merge_maps(d, own, yaml_get(other, layers_section(like)), layers);
+    root = own ? yaml_with(d, root, section, tree) : root;
+    d->root = (struct yaml *)merge_variables(d, root, yaml_get(other, "variables"));
+    return 0;
+}
+
+// ---- a whole recipe ----
 
 static int read_recipe(struct recipe_reader *r)
 {

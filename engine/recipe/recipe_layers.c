@@ -11,21 +11,7 @@
 
 static int read_cross(struct recipe_reader *r, const struct yaml *node, void *target)
 {
-    struct strlist *cross = target;
-    if (expect(r, node, YAML_MAP) < 0)
-        return -1;
-    for (size_t i = 0; i < node->n; i++) {
-        reader_enter(r, node, i);
-        const struct arch *a = reader_arch(r, r->key_line, r->key_column, node->keys[i]);
-        if (!a)
-            return -1;
-        if (cross[a - arch_table].n)
-            return yaml_error_at(r->document, r->key_line, r->key_column, r->err,
-                                 "%s is listed twice", a->name);
-        if (read_packages(r, node->items[i], &cross[a - arch_table]) < 0)
-            return -1;
-    }
-    return 0;
+    return read_arch_map(r, node, read_packages, target, sizeof(struct strlist));
 }
 
 static int read_tools(struct recipe_reader *r, const struct yaml *node, void *target)

@@ -164,6 +164,15 @@ static const struct field variable_fields[] = {
 #undef AT
 static const struct schema variable_schema = SCHEMA("a variable", variable_fields);
 
+// Whether the variable is the key of `sign`. Reads the document, since 'variables' may come before
+// 'sign'.
+static bool sign_names_key(const struct recipe_reader *r, const char *variable)
+{
+    const struct yaml *sign = yaml_get(r->document->root, "sign");
+    const struct yaml *key = sign && sign->kind == YAML_MAP ? yaml_get(sign, "key") : NULL;
+    return key && key->kind == YAML_SCALAR && !strcmp(key->text, variable);
+}
+
 static int check_variable(struct recipe_reader *r, const struct yaml *node,
                           const struct recipe_variable *v)
 {
