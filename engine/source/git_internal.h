@@ -179,22 +179,29 @@ struct local_tree {
     bool compare;   // find out whether they are those of the commit
     bool dirty;     // they are not; unknown without `compare`
 };
+// ---- local_tree.c ----
+// Zero-initialise. local_tree_free() frees what it owns, but not `label` and `folder`.
+void local_tree_free(struct local_tree *t);
+#define cleanup_local_tree __attribute__((cleanup(local_tree_free)))
+void local_tree_add(struct local_tree *t, const char *path, bool directory, bool tracked);
+// Fills `lock` and `own`. An error if the folder itself is one that kbuild writes to.
+int local_tree_own(struct local_tree *t, const struct source_options *o, struct error **err);
 // Whether the file is kbuild's own.
 bool local_is_own(const struct local_tree *t, const char *path, bool tracked);
-void local_tree_add(struct local_tree *t, const char *path, bool directory, bool tracked);
+// Both lists, in the order of a tree's listing.
+void local_tree_sort(struct local_tree *t);
+// The taken files are compared with the commit's, after the lists were sorted.
+// Whether the blob id of the file at this path is needed.
+bool local_wants_blob(const struct local_tree *t, const char *path, enum tree_kind kind);
+// Records a taken file; `id` is its blob's, or NULL if that was not needed.
+void local_taken(struct local_tree *t, const char *path, enum tree_kind kind, const char *id);
+void local_compare_end(struct local_tree *t); // after the last file
 
 // ---- local_git.c ----
 // 1: the folder is in a work tree, and the entries are there, unsorted; 0: it is not; -1: error.
 int local_git_entries(struct local_tree *t, struct error **err);
 // An error if the `.git` in the folder is no usable repository.
 int local_check_git(const char *folder, struct error **err);
-
-// The taken files are compared with the commit's.
-// Whether the blob id of the file at this path is needed.
-bool local_wants_blob(const struct local_tree *t, const char *path, enum tree_kind kind);
-// Records a taken file; `id` is its blob's, or NULL if that was not needed.
-void local_taken(struct local_tree *t, const char *path, enum tree_kind kind, const char *id);
-void local_compare_end(struct local_tree *t); // after the last file
 
 // ---- local_ignore.c: what git ignores ----
 // One work tree, and the folder in it that is examined.

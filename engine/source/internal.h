@@ -31,7 +31,7 @@ int refuse_unlocked(const struct source_options *o, const char *what, struct err
 // The time of a source without one: 1980-01-01, as for an artifact without sources.
 #define SOURCE_TIME_UNKNOWN 315532800
 
-// ---- source.c ----
+// ---- pin.c ----
 // Puts a SHA-256 computed in this run into the pin, and into the lock if there is one.
 void pin_new_digest(const struct source_spec *spec, const struct source_options *o,
                     const char *sha256, struct source_pin *out);

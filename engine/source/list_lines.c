@@ -65,8 +65,8 @@ static const char *name_fault(const char *name)
 static bool is_below_folder(const char *path, const struct strlist *folders)
 {
     for (size_t i = 0; i < folders->n; i++) {
-        size_t n = strlen(folders->items[i]);
-        if (!strncmp(path, folders->items[i], n) && path[n] == '/')
+        const char *below = path_below(path, folders->items[i]);
+        if (below && *below)
             return true;
     }
     return false;
@@ -236,15 +236,13 @@ static int compare_lines(const void *a, const void *b)
 // Names of `ask` lines must be unique.
 static int check_pair(const struct list_line *a, const struct list_line *b, struct error **err)
 {
-    size_t n = strlen(a->name);
-    bool same = !strcmp(a->name, b->name),
-         inside = !strncmp(a->name, b->name, n) && b->name[n] == '/';
-    if ((!same && !inside) || (a->kind == LIST_ASK) != (b->kind == LIST_ASK))
+    const char *below = path_below(b->name, a->name);
+    if (!below || (a->kind == LIST_ASK) != (b->kind == LIST_ASK))
         return 0;
-    return same ? error_user(err, "lines %zu and %zu both have the name %s", a->number, b->number,
-                             a->name)
-                : error_user(err, "line %zu has the name %s, which is a folder in line %zu: %s",
-                             a->number, a->name, b->number, b->name);
+    return !*below ? error_user(err, "lines %zu and %zu both have the name %s", a->number,
+                                b->number, a->name)
+                   : error_user(err, "line %zu has the name %s, which is a folder in line %zu: %s",
+                                a->number, a->name, b->number, b->name);
 }
 
 static int check_names(const struct list *l, struct error **err)

@@ -22,88 +22,6 @@
 
 // ---- which files ----
 
-void local_tree_add(struct local_tree *t, const char *path, bool directory, bool tracked)
-{
-    t->entries = xgrow(t->entries, &t->cap, t->n + 1, sizeof *t->entries);
-    t->entries[t->n++] = (struct local_entry){xstrdup(path), directory, tracked};
-}
-
-static void local_tree_free(struct local_tree *t)
-{
-    for (size_t i = 0; i < t->n; i++)
-        free(t->entries[i].path);
-    free(t->entries);
-    free(t->lock);
-    for (size_t i = 0; i < t->expected_n; i++)
-        free(t->expected[i].path);
-    free(t->expected);
-    strlist_free(&t->own);
-    free(t->commit);
-    *t = (struct local_tree){0};
-}
-
-#define cleanup_local_tree __attribute__((cleanup(local_tree_free)))
-
-static bool path_is_below(const char *path, const char *folder)
-{
-    size_t n = strlen(folder);
-    return !strncmp(path, folder, n) && (!path[n] || path[n] == '/');
-}
-
-bool local_is_own(const struct local_tree *t, const char *path, bool tracked)
-{
-    if (t->lock && !strcmp(path, t->lock))
-        return true;
-    for (size_t i = 0; i < t->own.n && !tracked; i++)
-        if (path_is_below(path, t->own.items[i]))
-            return true;
-    return false;
-}
-
-// The path in the folder of a file that kbuild writes, to be freed; NULL: it is outside.
-static char *path_in_folder(const struct local_tree *t, const char *path)
-{
-    char real[PATH_MAX];
-    cleanup_free char *absolute = path_absolute(path);
-    const char *base = path_base(absolute);
-    cleanup_free char *folder = xstrndup(absolute, (size_t)(base - absolute));
-    cleanup_free char *whole = NULL;
-    if (realpath(absolute, real)) // it may not be there yet
-        whole = xstrdup(real);
-    else if (realpath(folder, real))
-        whole = xasprintf("%s/%s", real, base);
-    size_t n = strlen(t->folder);
-    bool inside = whole && path_is_below(whole, t->folder) && whole[n];
-    return inside ? xstrdup(whole + n + 1) : NULL;
-}
-
-// Files that change with every run of kbuild cannot be a source.
-static int refuse_own_folder(const struct local_tree *t, const char *folder, const char *what,
-                             struct error **err)
-{
-    char real[PATH_MAX];
-    if (!realpath(folder, real) || strcmp(real, t->folder) != 0)
-        return 0;
-    error_user(err, "%s is %s, where kbuild writes", t->folder, what);
-    return error_hint(err, "use another folder as the source");
-}
-
-static int find_own_paths(struct local_tree *t, const struct source_options *o, struct error **err)
-{
-    const char *const folders[] = {o->output, o->store ? store_directory(o->store) : NULL};
-    static const char *const words[] = {"the output folder", "the cache"};
-    for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
-        if (folders[i] && refuse_own_folder(t, folders[i], words[i], err) < 0)
-            return -1;
-        cleanup_free char *path = folders[i] ? path_in_folder(t, folders[i]) : NULL;
-        if (path)
-            strlist_add(&t->own, path);
-    }
-    if (o->lock)
-        t->lock = path_in_folder(t, o->lock->file);
-    return 0;
-}
-
 static bool has_git_folder(const char *path)
 {
     for (const char *p = path; *p; p += strcspn(p, "/"), p += *p == '/') {
@@ -124,13 +42,6 @@ static int add_walked_entry(const struct beneath_entry *e, void *context, struct
     return 0;
 }
 
-// In the order of a tree's listing.
-static int compare_entries(const void *a, const void *b)
-{
-    return path_compare(((const struct local_entry *)a)->path,
-                        ((const struct local_entry *)b)->path);
-}
-
 static int select_files(const struct source_spec *spec, const struct source_options *o, int root,
                         bool compare_commit, struct local_tree *t, struct error **err)
 {
@@ -139,15 +50,14 @@ static int select_files(const struct source_spec *spec, const struct source_opti
                              .submodules = spec->submodules,
                              .time = SOURCE_TIME_UNKNOWN,
                              .compare = compare_commit};
-    if (find_own_paths(t, o, err) < 0)
+    if (local_tree_own(t, o, err) < 0)
         return -1;
     int git = local_git_entries(t, err);
     const struct beneath_walk walk = {
         .visit = add_walked_entry, .context = t, .depth_limit = TREE_DEPTH_MAX};
     if (git < 0 || (!git && beneath_walk(root, spec->url, &walk, err) < 0))
         return -1;
-    if (t->n)
-        qsort(t->entries, t->n, sizeof *t->entries, compare_entries);
+    local_tree_sort(t);
     return 0;
 }
 
@@ -403,7 +313,7 @@ static int take_entries(struct folder_copy *t, struct error **err)
     buf_puts(t->listing, "kbuild-tree 1\n");
     for (size_t i = 0; !result && i < tree->n; i++) {
         const struct local_entry *e = &tree->entries[i];
-        if ((i && !compare_entries(e, e - 1)) || local_is_own(tree, e->path, e->tracked))
+        if ((i && !path_compare(e->path, e[-1].path)) || local_is_own(tree, e->path, e->tracked))
             continue;
         result = take_entry(t, e, err);
         if (!result && t->entries > ENTRIES_MAX)

@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "source/git_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -90,53 +89,6 @@ static int expect_files(struct local_tree *t, const git_tree *tree, const char *
     result = inner ? expect_tree(t, (const git_tree *)inner, prefix, err) : 0;
     git_object_free(inner);
     return result;
-}
-
-static int compare_expected(const void *a, const void *b)
-{
-    return path_compare(((const struct local_expected *)a)->path,
-                        ((const struct local_expected *)b)->path);
-}
-
-static void sort_expected(struct local_tree *t)
-{
-    if (t->expected_n)
-        qsort(t->expected, t->expected_n, sizeof *t->expected, compare_expected);
-}
-
-static bool is_compared(const struct local_tree *t)
-{
-    return t->git && t->compare && !t->dirty; // one difference is enough
-}
-
-static struct local_expected *find_expected(const struct local_tree *t, const char *path)
-{
-    const struct local_expected key = {.path = (char *)path};
-    return t->expected_n ? bsearch(&key, t->expected, t->expected_n, sizeof key, compare_expected)
-                         : NULL;
-}
-
-bool local_wants_blob(const struct local_tree *t, const char *path, enum tree_kind kind)
-{
-    const struct local_expected *e = is_compared(t) ? find_expected(t, path) : NULL;
-    return e && e->kind == kind;
-}
-
-void local_taken(struct local_tree *t, const char *path, enum tree_kind kind, const char *id)
-{
-    struct local_expected *e = is_compared(t) ? find_expected(t, path) : NULL;
-    bool same = e && e->kind == kind && (kind == TREE_DIRECTORY || (id && !strcmp(e->id, id)));
-    if (same)
-        e->seen = true;
-    else if (is_compared(t))
-        t->dirty = true;
-}
-
-void local_compare_end(struct local_tree *t)
-{
-    for (size_t i = 0; is_compared(t) && i < t->expected_n; i++)
-        if (!t->expected[i].seen && !local_is_own(t, t->expected[i].path, true))
-            t->dirty = true;
 }
 
 #define NESTING_MAX 16
@@ -386,64 +338,46 @@ static int add_untracked_files(const struct git_collecting *c, const struct loca
 
 // libgit2 treats a folder that it may not open as missing. So each folder is opened; ignored ones
 // may be unreadable. Paths are below the collected folder.
-static int refuse_closed(const struct git_collecting *c, const char *path, const char *shown,
-                         struct error **err)
+static int refuse_closed(const struct git_collecting *c, const char *path, struct error **err)
 {
     const struct local_rules rules = {.repository = c->repository};
     cleanup_free char *whole = xasprintf("%s%s", c->below, path);
     int ignored = local_ignored(&rules, whole, err);
     if (ignored)
         return ignored < 0 ? -1 : 0;
-    return error_errno(err, EACCES, "reading %s/%s", c->tree->folder, shown);
+    return error_errno(err, EACCES, "reading %s/%s%s", c->tree->folder, c->prefix, path);
 }
 
-static int check_folder(const struct git_collecting *c, int parent, const char *path,
-                        unsigned depth, struct error **err);
-
-static int check_folders_in(const struct git_collecting *c, int fd, const char *path,
-                            unsigned depth, struct error **err)
+static int check_closed(const struct beneath_entry *e, int errnum, void *collecting,
+                        struct error **err)
 {
-    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0), result = 0;
-    DIR *stream = copy < 0 ? NULL : fdopendir(copy);
-    if (!stream) {
-        error_errno(err, errno, "reading %s/%s%s", c->tree->folder, c->prefix, path);
-        if (copy >= 0)
-            close(copy);
-        return -1;
-    }
-    for (struct dirent *e; !result && (e = readdir(stream));) {
-        const char *name = e->d_name;
-        bool other = e->d_type != DT_DIR && e->d_type != DT_UNKNOWN;
-        if (other || !strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, ".git"))
-            continue;
-        cleanup_free char *inner = xasprintf("%s%s%s", path, *path ? "/" : "", name);
-        result = check_folder(c, fd, inner, depth + 1, err);
-    }
-    closedir(stream);
-    return result;
+    bool refused = errnum == EACCES && strcmp(e->name, ".git") != 0;
+    return refused ? refuse_closed(collecting, e->path, err) : 0;
 }
 
-static int check_folder(const struct git_collecting *c, int parent, const char *path,
-                        unsigned depth, struct error **err)
+// Not entered: git's own folder, kbuild's own, another repository, or deeper than any source is.
+static int check_folder(const struct beneath_entry *e, void *collecting, struct error **err)
 {
-    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-    cleanup_close int fd = openat(parent, *path ? path_base(path) : ".", flags);
-    cleanup_free char *shown = xasprintf("%s%s", c->prefix, path);
-    if (fd < 0)
-        return errno == EACCES ? refuse_closed(c, path, shown, err) : 0;
-    // kbuild's own, another repository, or deeper than any source is
-    if ((*path && (local_is_own(c->tree, shown, false) ||
-                   faccessat(fd, ".git", F_OK, AT_SYMLINK_NOFOLLOW) == 0)) ||
-        depth > TREE_DEPTH_MAX)
+    const struct git_collecting *c = collecting;
+    if (e->event != BENEATH_ENTER || !e->depth)
         return 0;
-    return check_folders_in(c, fd, path, depth, err);
+    cleanup_free char *shown = xasprintf("%s%s", c->prefix, e->path);
+    bool left_out = !strcmp(e->name, ".git") || e->depth > TREE_DEPTH_MAX ||
+                    local_is_own(c->tree, shown, false) ||
+                    faccessat(e->fd, ".git", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    return left_out ? BENEATH_SKIP : 0;
 }
 
 static int check_readable(const struct git_collecting *c, struct error **err)
 {
     cleanup_free char *top = xasprintf("%s/%s", c->tree->folder, c->prefix);
-    cleanup_close int fd = open(top, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? error_errno(err, errno, "reading %s", top) : check_folder(c, fd, "", 0, err);
+    cleanup_close int fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == EACCES ? refuse_closed(c, "", err)
+                               : error_errno(err, errno, "reading %s", top);
+    const struct beneath_walk walk = {
+        .visit = check_folder, .closed = check_closed, .context = (void *)c};
+    return beneath_walk(fd, top, &walk, err);
 }
 
 static int collect_repository(const struct git_collecting *c, struct error **err)
@@ -492,9 +426,11 @@ static char *path_in_work_tree(const char *workdir, const char *folder)
     size_t n = strlen(real);
     while (n && real[n - 1] == '/')
         n--;
-    if (strncmp(folder, real, n) || (folder[n] && folder[n] != '/'))
+    real[n] = '\0';
+    const char *below = path_below(folder, real);
+    if (!below)
         return NULL;
-    return folder[n] && folder[n + 1] ? xasprintf("%s/", folder + n + 1) : xstrdup("");
+    return *below ? xasprintf("%s/", below) : xstrdup("");
 }
 
 // Rejects a `.git` in the folder, or above it up to `top` (NULL: the root of the file system), that
@@ -529,7 +465,6 @@ static int collect_outermost(struct local_tree *t, git_repository *r, const char
     if (!result)
         result = collect_repository(&c, err);
     git_tree_free(c.head);
-    sort_expected(t);
     return result < 0 ? -1 : 1;
 }
 
