@@ -3,6 +3,7 @@
 #include "kbuild.h"
 
 #include "base/file.h"
+#include "base/input.h"
 #include "base/print.h"
 #include "graph/job.h"
 #include "payload/payload.h"
@@ -90,24 +91,13 @@ int verb_merge(struct global_options *g, struct strlist *words, struct error **e
 
 // ---- pack, unpack ----
 
-// SOURCE_DATE_EPOCH (reproducible-builds.org): limits all times. Without it they are unchanged.
-static int parse_epoch(const char *text, int64_t *out, struct error **err)
-{
-    char *end;
-    errno = 0;
-    *out = text && *text ? strtoll(text, &end, 10) : INT64_MAX;
-    if (!text || !*text || (!errno && !*end && *out >= 0))
-        return 0;
-    error_user(err, "SOURCE_DATE_EPOCH has the value '%s'", text);
-    return error_hint(err, "it must be a number of seconds since 1970");
-}
-
 int verb_pack(struct global_options *g, struct strlist *words, struct error **err)
 {
-    const char *format = option_value(g, "--format"), *epoch = getenv("SOURCE_DATE_EPOCH");
+    const char *format = option_value(g, "--format");
     struct pack_options o = {.threads = g->build.jobs};
     if (choose_format(format, words->items[1], &o.format, err) < 0 ||
-        parse_epoch(epoch, &o.epoch, err) < 0)
+        // SOURCE_DATE_EPOCH limits all times. Without it they are unchanged.
+        environment_epoch(&o.epoch, err) < 0)
         return -1;
     cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
     if (file_draft_begin(&draft, words->items[1], err) < 0)

@@ -2,6 +2,9 @@
 // Reads versions.yaml, looks up values by their dotted path, and prints them as yq does.
 #include "recipe/versions.h"
 
+#include "base/file.h"
+#include "base/process.h"
+
 #include <string.h>
 #include <yaml.h>
 
@@ -20,6 +23,21 @@ struct versions *versions_load(const char *path, struct error **err)
     v->path = xstrdup(path);
     v->document = d;
     return v;
+}
+
+char *versions_commit(const char *path, struct error **err)
+{
+    cleanup_free char *folder = path_absolute(path);
+    folder[path_base(folder) - folder] = '\0';
+    char *const argv[] = {(char *)"git",       (char *)"-C",   folder,
+                          (char *)"rev-parse", (char *)"HEAD", NULL};
+    const struct process p = {.argv = argv, .input = -1};
+    cleanup_buf struct buf text = {0};
+    if (process_run(&p, &text, err) < 0)
+        return NULL;
+    while (text.len && text.data[text.len - 1] == '\n')
+        text.data[--text.len] = '\0';
+    return buf_take(&text);
 }
 
 void versions_free(struct versions *v)

@@ -88,6 +88,10 @@ struct versions {
 struct versions *versions_load(const char *path, struct error **err);
 void versions_free(struct versions *v);
 
+// The commit that is checked out in the git work tree that the file `path` is in, as git says; to
+// be freed. NULL with an error if there is none.
+char *versions_commit(const char *path, struct error **err);
+
 // The node at a dotted path. A missing one is an error with the longest existing prefix and the
 // most similar key there.
 const struct yaml *versions_get(const struct versions *v, const char *path, struct error **err);

@@ -27,7 +27,7 @@ struct pushed_entry {
     json_t *layers;
     struct registry_blob *blobs;
     char (*digests)[DIGEST_HEX_SIZE]; // of the blobs
-    size_t n, cap;
+    size_t n;
     json_t *annotations; // of the manifest
     struct entry_documents documents;
 };
@@ -218,32 +218,15 @@ static json_t *image_manifest(struct pushed_entry *p, struct error **err)
 
 // ---- tags ----
 
-static char *head_commit(const struct build *b)
-{
-    cleanup_free char *folder = path_absolute(b->options.versions);
-    folder[path_base(folder) - folder] = '\0';
-    char *const argv[] = {
-        (char *)"git",      (char *)"-C",      folder,         (char *)"rev-parse",
-        (char *)"--verify", (char *)"--quiet", (char *)"HEAD", NULL};
-    struct process process = {.argv = argv, .input = -1};
-    struct error *ignored = NULL; // a project without git has no commit
-    struct buf text = {0};
-    int result = process_run(&process, &text, &ignored);
-    error_free(ignored);
-    char *commit = buf_take(&text);
-    commit[strcspn(commit, "\n")] = '\0';
-    if (result < 0)
-        *commit = '\0';
-    return commit;
-}
-
 static void floating_tags(struct build *b, const struct node *node, struct strlist *out)
 {
     struct remote *r = b->remote;
     if (node->kind != NODE_ARTIFACT)
         return;
-    if (!r->commit)
-        r->commit = head_commit(b);
+    if (!r->commit) {
+        char *commit = versions_commit(b->options.versions, NULL);
+        r->commit = commit ? commit : xstrdup(""); // a project without git has no commit
+    }
     cleanup_free char *version = r->release ? release_version(b->versions, b->recipes) : NULL;
     entry_upstream_tags(r, node, version, r->commit, out);
 }

@@ -164,8 +164,16 @@ static char *find_checkout(const struct recipe_source *source, const struct vers
     return top;
 }
 
-void source_place(const struct recipe_source *source, const struct versions *v,
-                  const struct source_options *o, struct source_place *out)
+// The origin of a recipe's source. In this order: the user's choice for its name; the work tree
+// that contains versions.yaml, if that has the paths of the source's `checkout` (not with
+// o->locked); o->debian.
+struct source_place {
+    enum source_origin origin;
+    char *folder;  // ORIGIN_FOLDER: absolute, to be freed
+    bool checkout; // that work tree
+};
+static void source_place(const struct recipe_source *source, const struct versions *v,
+                         const struct source_options *o, struct source_place *out)
 {
     const struct source_choice *choice = source_choice_of(o->choices, source->name);
     *out = (struct source_place){.origin = o->debian ? ORIGIN_DEBIAN : ORIGIN_UPSTREAM};

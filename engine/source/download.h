@@ -125,7 +125,7 @@ struct downloads {
 // started: they have neither. -1 is for errors of this machine.
 int downloads_run(const struct downloads *d, struct error **err);
 
-// ---- lists of sums (sums.c) ----
+// ---- lists of sums (archive.c) ----
 // In the format of sha256sum(1), clear-signed (RFC 9580, section 7) as kernel.org's sha256sums.asc
 // is.
 

@@ -76,18 +76,6 @@ int packages_check_names(const struct packages_request *r, struct error **err);
 int packages_query(const struct packages_request *r, const struct source_options *o,
                    struct package_set *out, struct error **err);
 
-struct package_version {
-    char *text;
-    int priority; // apt_preferences(5)
-};
-struct package_versions {
-    struct package_version *items;
-    size_t n, cap;
-};
-void package_versions_free(struct package_versions *v);
-// Appends the version table of one package from `apt-cache policy`, the newest first.
-void packages_of_policy(const char *text, struct package_versions *out);
-
 // Appends the files that `apt-get --print-uris` lists; `of` NULL: any files, else binary packages
 // for this architecture. Lines that begin otherwise are skipped.
 int packages_of_uris(const char *text, const char *of, struct package_set *out, struct error **err);

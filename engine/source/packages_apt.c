@@ -135,6 +135,23 @@ static const struct arch *arch_of_name(const struct packages_request *r, const c
 
 // ---- one version for several architectures: the newest that the indexes of all of them have ----
 
+struct package_version {
+    char *text;
+    int priority; // apt_preferences(5)
+};
+struct package_versions {
+    struct package_version *items;
+    size_t n, cap;
+};
+
+static void package_versions_free(struct package_versions *v)
+{
+    for (size_t i = 0; i < v->n; i++)
+        free(v->items[i].text);
+    free(v->items);
+    *v = (struct package_versions){0};
+}
+
 // A package of a group for one architecture.
 struct group_member {
     const struct arch *of;
@@ -155,17 +172,10 @@ static void group_members_free(struct group_members *m)
     free(m->items);
 }
 
-void package_versions_free(struct package_versions *v)
-{
-    for (size_t i = 0; i < v->n; i++)
-        free(v->items[i].text);
-    free(v->items);
-    *v = (struct package_versions){0};
-}
-
+// Appends the version table of one package from `apt-cache policy`, the newest first:
 // "     1.85.0+dfsg3-1~deb12u3 500", or with "***" before the installed version; lines on the
 // origin of a version begin with more blanks.
-void packages_of_policy(const char *text, struct package_versions *out)
+static void packages_of_policy(const char *text, struct package_versions *out)
 {
     cleanup_strlist struct strlist lines = {0};
     strlist_split(&lines, text, "\n");

@@ -90,16 +90,6 @@ struct source_options {
     struct mirrors *mirrors; // of the distribution, kept between queries; or NULL
 };
 
-// The origin of a recipe's source. In this order: the user's choice for its name; the work tree
-// that contains versions.yaml, if that has the paths of the source's `checkout` (not with
-// o->locked); o->debian.
-struct source_place {
-    enum source_origin origin;
-    char *folder;  // ORIGIN_FOLDER: absolute, to be freed
-    bool checkout; // that work tree
-};
-void source_place(const struct recipe_source *source, const struct versions *v,
-                  const struct source_options *o, struct source_place *out);
 // Whether the source's key `when` is true. It follows the first unconditional source of the recipe,
 // since additions to upstream's tree depend on the origin of that tree. A source that the user
 // names applies if its choice is the same word, or a folder.

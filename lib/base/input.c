@@ -20,7 +20,8 @@ static const char *kind_of(mode_t mode)
     return S_ISDIR(mode) ? "a directory" : S_ISBLK(mode) ? "a block device" : "a socket";
 }
 
-int user_file_stream(const char *path, struct stat *st, struct error **err)
+// Opens `path` to be read from its start to its end. *st gets its stat.
+static int user_file_stream(const char *path, struct stat *st, struct error **err)
 {
     // Opening a fifo waits for a writer, as intended when the user names one.
     cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -163,6 +164,21 @@ int environment_choice(const char *name, const char *no, const char *yes, bool o
 int environment_yes_no(const char *name, bool otherwise, bool *out, struct error **err)
 {
     return environment_choice(name, "no", "yes", otherwise, out, err);
+}
+
+int environment_epoch(int64_t *out, struct error **err)
+{
+    const char *text = getenv("SOURCE_DATE_EPOCH");
+    char *end;
+    *out = INT64_MAX;
+    if (!text || !*text)
+        return 0;
+    errno = 0;
+    *out = strtoll(text, &end, 10);
+    if (!errno && !*end && *out >= 0)
+        return 0;
+    error_user(err, "SOURCE_DATE_EPOCH has the value '%s'", text);
+    return error_hint(err, "it must be a number of seconds since 1970");
 }
 
 int security_variable(const char *name, const char **out, struct error **err)

@@ -13,11 +13,8 @@
 // ---- files that the user named, on a command line for example ----
 // They may be pipes (`<(...)`, /dev/stdin) and character devices (/dev/null), which are read once,
 // to their end, and may block. A file *found* in a folder must not block: file_read() (base/file.h)
-// takes regular files only.
+// takes regular files only. A directory, a block device or a socket is an error.
 
-// Opens `path` to be read from its start to its end. *st gets its stat. A directory, a block device
-// or a socket is an error. Returns the descriptor, or -1.
-int user_file_stream(const char *path, struct stat *st, struct error **err);
 // Reads all of it, at most `limit` bytes, into out (appended; out->data is set even if it is
 // empty).
 int user_file_read(const char *path, size_t limit, struct buf *out, struct error **err);
@@ -63,6 +60,9 @@ void secret_memory_free(struct secret_memory *m);
 int environment_choice(const char *name, const char *no, const char *yes, bool otherwise, bool *out,
                        struct error **err);
 int environment_yes_no(const char *name, bool otherwise, bool *out, struct error **err);
+
+// SOURCE_DATE_EPOCH (reproducible-builds.org) in seconds since 1970; INT64_MAX if it is not set.
+int environment_epoch(int64_t *out, struct error **err);
 
 // A variable that decides trust. An undefined secret of a CI job is a variable that is set and
 // empty: taken for "not set", it would switch trust off silently, so it is an error. *out is the

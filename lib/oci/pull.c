@@ -8,6 +8,7 @@
 #include "oci/oci.h"
 
 #include "base/file.h"
+#include "pack/pack.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -164,17 +165,6 @@ static int check_platform(const struct buf *config, const char *architecture, st
 // ---- reading from a registry ----
 enum { LAYER_LIMIT = 256, CONFIG_LIMIT = 4 << 20 };
 
-// The limit of a layer's unpacked size: no real file system compresses better, and 256 small bombs
-// do not fill a disk.
-#define CONTENT_FREE ((uint64_t)256 << 20)
-#define CONTENT_RATIO 100
-#define CONTENT_MAX ((uint64_t)64 << 30)
-
-static uint64_t most_content(uint64_t size)
-{
-    return size > CONTENT_MAX / 128 ? CONTENT_MAX : CONTENT_FREE + size * CONTENT_RATIO;
-}
-
 struct image_pull {
     struct registry *registry;
     const char *what; // tag or digest
@@ -275,7 +265,7 @@ static int pull_and_unpack(struct image_pull *p, struct store *s, const char *im
     int result = pull_layers(p, s, layers, drafts, blobs, err);
     for (size_t i = 0; i < n && !result; i++)
         result =
-            oci_unpack_layer(drafts[i].fd, image, folder, i == 0, most_content(blobs[i].size), err);
+            oci_unpack_layer(drafts[i].fd, image, folder, i == 0, unpack_limit(blobs[i].size), err);
     for (size_t i = 0; i < n; i++)
         if (drafts[i].path)
             store_blob_abandon(&drafts[i]);

@@ -85,7 +85,10 @@ struct unpack_options {
 // NULL) gets the newest mtime. `name` is for messages. On failure the unpacked files stay.
 int unpack(int fd, const char *name, const char *folder, const struct unpack_options *o,
            int64_t *newest, struct error **err);
-// The same for a user: the folder appears complete or not at all. It must be empty or not exist.
+// Limits decompression bombs: the most bytes that an archive of `size` bytes may unpack to, at most
+// 64 GiB. Real ones are packed to about a tenth.
+uint64_t unpack_limit(uint64_t size);
+// As unpack() for a user: the folder appears complete or not at all. It must be empty or not exist.
 int unpack_new(const char *file, const char *folder, struct error **err);
 // Extracts one file from an archive, which must be a regular file since it is read twice. Follows
 // symlinks inside the archive (like "x.container"), absolute ones from its root. Writes its bytes
@@ -188,7 +191,7 @@ struct merge_options {
     const char *prefix;        // "opt/kata"
     const char *scratch;       // folder for recompressed components
     const struct listing_cache *cache; // or NULL
-    bool rehash;                        // hash every input, also those whose digest is known
+    bool rehash;                       // hash every input, also those whose digest is known
 };
 // Merges component tarballs into one. Two tarballs may have the same directory, or the same path
 // with the same kind, mode and content; anything else is an error that names the path and both

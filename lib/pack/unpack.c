@@ -337,6 +337,12 @@ static int unpack_all(struct unpacking *u, const struct unpack_options *o, struc
     return 0;
 }
 
+uint64_t unpack_limit(uint64_t size)
+{
+    static const uint64_t most = (uint64_t)64 << 30, free_bytes = (uint64_t)256 << 20;
+    return size > most / 128 ? most : free_bytes + size * 100;
+}
+
 int unpack(int fd, const char *name, const char *folder, const struct unpack_options *o,
            int64_t *newest, struct error **err)
 {

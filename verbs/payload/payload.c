@@ -8,7 +8,7 @@
 #include "store/tarball_listings.h"
 
 #include "base/error.h"
-#include "base/process.h"
+#include "base/input.h"
 #include "pack/merge_plan.h"
 #include "pack/reader.h"
 #include "registry/registry.h"
@@ -38,40 +38,9 @@ struct push_run {
     struct payload_image image;
 };
 
-// SOURCE_DATE_EPOCH (reproducible-builds.org), or INT64_MAX if it is not set.
-static int read_epoch(int64_t *out, struct error **err)
-{
-    const char *text = getenv("SOURCE_DATE_EPOCH");
-    char *end = NULL;
-    errno = 0;
-    *out = text && *text ? strtoll(text, &end, 10) : INT64_MAX;
-    if (!text || !*text || (!errno && !*end && *out >= 0))
-        return 0;
-    error_user(err, "SOURCE_DATE_EPOCH has the value '%s'", text);
-    return error_hint(err, "it must be a number of seconds since 1970");
-}
-
 // ---- names ----
 
-static char *head_commit(const char *versions_yaml, struct error **err)
-{
-    const char *base = path_base(versions_yaml);
-    cleanup_free char *before = xstrndup(versions_yaml, (size_t)(base - versions_yaml));
-    cleanup_free char *folder = path_absolute(*before ? before : ".");
-    char *const argv[] = {(char *)"git",       (char *)"-C",   folder,
-                          (char *)"rev-parse", (char *)"HEAD", NULL};
-    struct process p = {.argv = argv, .input = -1};
-    cleanup_buf struct buf text = {0};
-    if (process_run(&p, &text, err) < 0) {
-        error_wrap(err, "asking git for the commit in upstream's tag");
-        error_hint(err, "give it with --commit=ID");
-        return NULL;
-    }
-    while (text.len && text.data[text.len - 1] == '\n')
-        text.data[--text.len] = '\0';
-    return buf_take(&text);
-}
-
+// OCI Distribution 1.1, "Pulling manifests": [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}
 static int check_tag(const char *tag, struct error **err)
 {
     if (reference_tag_is_valid(tag))
@@ -92,9 +61,12 @@ static const char *tag_arch(const struct push_run *p)
 static int name_tags(struct push_run *p, struct error **err)
 {
     const struct payload_request *r = p->r;
-    cleanup_free char *commit = r->commit ? xstrdup(r->commit) : head_commit(r->versions_yaml, err);
-    if (!commit)
-        return -1;
+    cleanup_free char *commit =
+        r->commit ? xstrdup(r->commit) : versions_commit(r->versions_yaml, err);
+    if (!commit) {
+        error_wrap(err, "asking git for the commit in upstream's tag");
+        return error_hint(err, "give it with --commit=ID");
+    }
     strlist_addf(&p->tags, "kata-containers-%s-%s", commit, tag_arch(p));
     if (r->tag && !strlist_has(&p->tags, r->tag))
         strlist_add(&p->tags, r->tag);
@@ -358,7 +330,7 @@ static void warn_without_base(const struct push_run *p)
 static int make_and_deliver(struct push_run *p, struct error **err)
 {
     const struct payload_request *r = p->r;
-    if (check_request(p, err) < 0 || read_epoch(&p->epoch, err) < 0 ||
+    if (check_request(p, err) < 0 || environment_epoch(&p->epoch, err) < 0 ||
         collect_tarballs(p, err) < 0 || !(p->store = store_open(r->cache, err)) ||
         make_plan(p, err) < 0)
         return -1;
