@@ -128,3 +128,66 @@ void side_files_of_action(const struct recipe *r, struct strlist *out)
     else if (r->action == ACTION_SE_IMAGE)
         of_se_image(r, out);
 }
+
+// ---- the lines of a key text ----
+
+// "variable NAME VALUE"
+static bool is_variable(const char *line, struct key_line *out)
+{
+    static const char word[] = "variable ";
+    if (!starts_with(line, word))
+        return false;
+    const char *name = line + strlen(word);
+    size_t n = strcspn(name, " ");
+    out->name = xstrndup(name, n);
+    out->value = name[n] ? name + n + 1 : "";
+    return true;
+}
+
+// "file recipe build.sh x <digest>"
+static bool is_file(const char *line, struct key_line *out)
+{
+    const char *last = strrchr(line, ' ');
+    if (!starts_with(line, "file ") || !last || !digest_is_hex(last + 1))
+        return false;
+    const char *folder = line + strlen("file ");
+    size_t n = strcspn(folder, " ");
+    const char *path = folder + n + 1;
+    const char *end = last;
+    while (end > path && end[-1] != ' ')
+        end--; // the kind
+    if (end <= path)
+        return false;
+    out->name = xasprintf("%.*s/%.*s", (int)n, folder, (int)(end - path - 1), path);
+    out->value = last + 1;
+    return true;
+}
+
+// "work builddir <digest>"
+static bool is_work(const char *line, struct key_line *out)
+{
+    const char *last = strrchr(line, ' ');
+    if ((!starts_with(line, "work builddir ") && !starts_with(line, "work destdir ")) || !last ||
+        !digest_is_hex(last + 1))
+        return false;
+    out->name = xstrndup(line, (size_t)(last - line));
+    out->value = last + 1;
+    return true;
+}
+
+void key_text_read(const char *text, key_line_visit *visit, void *context)
+{
+    cleanup_strlist struct strlist lines = {0};
+    strlist_split(&lines, text, "\n");
+    for (size_t i = 0; i < lines.n; i++) {
+        struct key_line line = {.kind = KEY_OTHER, .text = lines.items[i]};
+        if (is_variable(line.text, &line))
+            line.kind = KEY_VARIABLE;
+        else if (is_file(line.text, &line))
+            line.kind = KEY_FILE;
+        else if (is_work(line.text, &line))
+            line.kind = KEY_WORK;
+        visit(&line, context);
+        free(line.name);
+    }
+}

@@ -270,4 +270,17 @@ void recipes_view_close(struct recipes_view *v);
 void source_names(struct recipe_set *set, const struct recipe *r, const struct arch *target,
                   struct strlist *out);
 
+// ---- the lines of a key text (docs/keys.md) ----
+enum key_line_kind { KEY_OTHER, KEY_VARIABLE, KEY_FILE, KEY_WORK };
+struct key_line {
+    enum key_line_kind kind;
+    const char *text;  // the line, without its end
+    char *name;        // of the variable; of the file, "recipe/build.sh"; "work builddir"; or NULL
+    const char *value; // of the variable, of a file its digest; the digest of the file or tree
+};
+// `line` and its texts are valid during the call.
+typedef void key_line_visit(const struct key_line *line, void *context);
+// Nobody else reads key texts.
+void key_text_read(const char *text, key_line_visit *visit, void *context);
+
 #endif

@@ -318,67 +318,45 @@ char *provenance_text(const json_t *document)
 
 // ---- the lines of the key text ----
 
-typedef void take_line(const char *line, json_t *out);
-
-static void each_key_line(const json_t *record, take_line *take, json_t *out)
+static void each_key_line(const json_t *record, key_line_visit *visit, json_t *out)
 {
-    cleanup_strlist struct strlist lines = {0};
-    strlist_split(&lines, provenance_at(record, "key_text"), "\n");
-    for (size_t i = 0; i < lines.n; i++)
-        take(lines.items[i], out);
+    key_text_read(provenance_at(record, "key_text"), visit, out);
 }
 
-static void add_line(const char *line, json_t *out)
+static void add_line(const struct key_line *line, void *out)
 {
-    json_array_append_new(out, json_string(line));
+    json_array_append_new(out, json_string(line->text));
 }
 
-// "variable NAME VALUE": the value as in keys, files by digest.
-static void add_variable(const char *line, json_t *out)
+static void add_variable(const struct key_line *line, void *out)
 {
-    static const char word[] = "variable ";
-    if (!starts_with(line, word))
+    if (line->kind != KEY_VARIABLE)
         return;
-    const char *name = line + strlen(word);
-    size_t n = strcspn(name, " ");
-    cleanup_free char *key = xstrndup(name, n);
-    json_t *list = json_object_get(out, key); // a variable may be several files
+    json_t *list = json_object_get(out, line->name); // a variable may be several files
     if (!list) {
         list = json_array();
-        json_object_set_new(out, key, list);
+        json_object_set_new(out, line->name, list);
     }
-    json_array_append_new(list, json_string(name[n] ? name + n + 1 : ""));
+    json_array_append_new(list, json_string(line->value));
 }
 
-// "file recipe build.sh x <digest>"
-static void add_file(const char *line, json_t *out)
+static void add_digest(const struct key_line *line, const char *algorithm, json_t *out)
 {
-    const char *last = strrchr(line, ' ');
-    if (!starts_with(line, "file ") || !last || !digest_is_hex(last + 1))
-        return;
-    const char *folder = line + strlen("file ");
-    size_t n = strcspn(folder, " ");
-    const char *path = folder + n + 1;
-    const char *end = last;
-    while (end > path && end[-1] != ' ')
-        end--; // the kind
-    if (end <= path)
-        return;
-    cleanup_free char *name = xasprintf("%.*s/%.*s", (int)n, folder, (int)(end - path - 1), path);
-    json_array_append_new(out,
-                          json_pack("{s:s, s:{s:s}}", "name", name, "digest", "sha256", last + 1));
-}
-
-// "work builddir <digest>": the folders that a person may have changed (run/internal.h).
-static void add_work(const char *line, json_t *out)
-{
-    const char *last = strrchr(line, ' ');
-    if ((!starts_with(line, "work builddir ") && !starts_with(line, "work destdir ")) || !last ||
-        !digest_is_hex(last + 1))
-        return;
-    cleanup_free char *name = xstrndup(line, (size_t)(last - line));
     json_array_append_new(
-        out, json_pack("{s:s, s:{s:s}}", "name", name, "digest", "kbuildTree", last + 1));
+        out, json_pack("{s:s, s:{s:s}}", "name", line->name, "digest", algorithm, line->value));
+}
+
+static void add_file(const struct key_line *line, void *out)
+{
+    if (line->kind == KEY_FILE)
+        add_digest(line, "sha256", out);
+}
+
+// The folders that a person may have changed (run/internal.h).
+static void add_work(const struct key_line *line, void *out)
+{
+    if (line->kind == KEY_WORK)
+        add_digest(line, "kbuildTree", out);
 }
 
 // ---- inputs ----

@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include "graph/graph.h"
+#include "graph/job.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -82,6 +83,39 @@ TEST(a_change_is_shown_as_a_pair)
     graph_explain_change("a 1\nfile x 11\nfile y 22\n", "a 1\nfile x 33\nfile z 44\n", &out);
     assert_string_equal(out.data, "- file x 11\n+ file x 33\n- file y 22\n+ file z 44\n");
     buf_free(&out);
+}
+
+#define HEX "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+static void print_key_line(const struct key_line *line, void *context)
+{
+    static const char *const kinds[] = {"other", "variable", "file", "work"};
+    buf_printf(context, "%s %s=%s\n", kinds[line->kind], line->name ? line->name : line->text,
+               line->value ? line->value : "");
+}
+
+TEST(the_lines_of_a_key_text_are_told_apart)
+{
+    cleanup_buf struct buf out = {0};
+    key_text_read("kbuild key 1\n"
+                  "variable LOCALVERSION -kata guest\n"
+                  "variable EMPTY \n"
+                  "variable ALONE\n"
+                  "file recipe run me.sh x " HEX "\n"
+                  "file recipe build.sh x 12\n"
+                  "file " HEX "\n"
+                  "work builddir " HEX "\n"
+                  "work times " HEX "\n",
+                  print_key_line, &out);
+    assert_string_equal(out.data, "other kbuild key 1=\n"
+                                  "variable LOCALVERSION=-kata guest\n"
+                                  "variable EMPTY=\n"
+                                  "variable ALONE=\n"
+                                  "file recipe/run me.sh=" HEX "\n"
+                                  "other file recipe build.sh x 12=\n"
+                                  "other file " HEX "=\n"
+                                  "work work builddir=" HEX "\n"
+                                  "other work times " HEX "=\n");
 }
 
 TEST(a_chain_of_100000_nodes_is_ordered)
