@@ -212,11 +212,12 @@ int list_check(struct build *b, const struct node *node, const json_t *record, s
     if (list_agrees(b, node, record))
         return 0;
     error_set(err, ERROR_STEP,
-              "%s: it came with other files or other bytes than %s says since this run began",
+              "%s: the files that were downloaded for it are not those that another list, or "
+              "another kbuild, recorded in %s while this one ran",
               node_label(node), b->lock->path);
-    return error_hint(err,
-                      "a server gives different answers to the same question; run again to see "
-                      "for which of its files");
+    return error_hint(
+        err, "a server gave two answers to the same request: run kbuild again, and it will "
+             "say for which file");
 }
 
 void list_pin(struct build *b, const struct node *node, const json_t *record)

@@ -429,10 +429,10 @@ static int write_lock(const struct lock *l, struct error **err)
     if (text.len > MAX_BYTES) {
         error_user(err, "%s was not changed: it would have %zu bytes, and the limit is %zu bytes",
                    l->path, text.len, MAX_BYTES);
-        return error_hint(err,
-                          "remove lines that no recipe needs any more; of a source that is a list, "
-                          "an `archive` line needs no line there, since it says its SHA-256, and a "
-                          "`file` line needs a short one if it begins with a purl");
+        return error_hint(
+            err, "remove lines that no recipe needs any more. Of a list source (docs/sources.md, "
+                 "Lists), entries that name their SHA-256 (`archive`) add no line, and "
+                 "`file` entries that begin with a purl add short ones");
     }
     return file_write(l->file, text.data, text.len, 0644, err);
 }

@@ -147,8 +147,8 @@ int checkpoint_check(const struct node *node, const struct checkpoint *w, const 
     const char *target = job_of(node)->recipe->name;
     cleanup_buf struct buf change = {0};
     graph_explain_change(w->key_text, key_text, &change);
-    error_user(err, "%s is not of what %s is made of now; this has changed since:\n%s", w->shown,
-               target, change.data ? change.data : "");
+    error_user(err, "%s was made from other inputs than %s has now; this has changed since:\n%s",
+               w->shown, target, change.data ? change.data : "");
     size_t end = strlen((*err)->message);
     while (end && (*err)->message[end - 1] == '\n')
         (*err)->message[--end] = '\0';

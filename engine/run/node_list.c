@@ -227,8 +227,8 @@ static int check_may_ask(const struct list_run *l, const struct list_line *line,
     if (!l->b->options.locked || list_lock_line(l->b, l->node))
         return 0;
     error_user(err,
-               "%s: its script asks for %s, and %s does not say what may come of it: --locked "
-               "allows nothing else",
+               "%s: its script asks for %s, but %s has no line for the result, and --locked allows "
+               "nothing else",
                node_label(l->node), line->canonical, l->b->lock->path);
     return error_hint(err, "run once without --locked, look at what was added, and commit it");
 }
@@ -241,9 +241,10 @@ static int check_tree(const struct build *b, const struct node *node, const char
     if (!line || !strcmp(line->sha256, digest))
         return 0;
     error_user(err,
-               "%s: after what it asked for, its script names other files than it did: their tree "
-               "is %s, but %s says %s",
-               node_label(node), digest, b->lock->path, line->sha256);
+               "%s: its script, which asks servers, lists other files than when %s was written: "
+               "their tree "
+               "is %s instead of %s",
+               node_label(node), b->lock->path, digest, line->sha256);
     return lock_hint(b->lock, url, NULL, err);
 }
 
@@ -315,12 +316,12 @@ static int check_lines(const struct list_run *l, const struct list *lines, struc
     for (size_t i = 0; i < lines->n; i++)
         if (lines->items[i].kind != LIST_ASK)
             return 0;
-    return !lines->n
-               ? 0
-               : error_set(
-                     err, ERROR_STEP,
-                     "%s: its script asks for %s and names no file, but there is no such file",
-                     node_label(l->node), lines->items[0].canonical);
+    return !lines->n ? 0
+                     : error_set(err, ERROR_STEP,
+                                 "%s: its script asks for %s and names no file to download, but "
+                                 "the server has no "
+                                 "such file",
+                                 node_label(l->node), lines->items[0].canonical);
 }
 
 // Runs the script until it has no new question.
@@ -336,7 +337,8 @@ static int make_lines(struct list_run *l, struct list *lines, struct error **err
         if (fresh <= 0)
             return -1;
         if (round == ROUNDS_MAX)
-            return error_set(err, ERROR_STEP, "%s: its script has new questions after %d rounds",
+            return error_set(err, ERROR_STEP,
+                             "%s: its script still asks for new files after %d rounds of answers",
                              node_label(l->node), ROUNDS_MAX);
     }
 }

@@ -46,11 +46,11 @@ int make_source(struct build *b, struct node *node, json_t *record, struct error
     return 0;
 }
 
-static int refuse_offline(const struct build *b, const struct job *job, struct error **err)
+static int refuse_making_offline(const struct build *b, const struct job *job, struct error **err)
 {
     if (!b->options.offline)
         return 0;
-    error_user(err, "%s is not in the cache and --offline forbids to make it", job->label);
+    error_user(err, "%s is not in the cache, and --offline forbids making it", job->label);
     return error_hint(err, "run `kbuild fetch %s` once with the network", job->recipe->name);
 }
 
@@ -92,7 +92,7 @@ static int fill_builder(struct build *b, const struct node *node, const char *fo
 int make_builder(struct build *b, struct node *node, json_t *record, struct error **err)
 {
     struct job *job = job_of(node);
-    if (refuse_offline(b, job, err) < 0)
+    if (refuse_making_offline(b, job, err) < 0)
         return -1;
     cleanup_free char *folder = store_temporary(b->store, "builder", err);
     if (!folder)
@@ -108,8 +108,8 @@ int make_builder(struct build *b, struct node *node, json_t *record, struct erro
     if (result)
         remove_tree(folder, NULL);
     if (!result && vouched && strcmp(tree, stated) != 0)
-        result =
-            error_user(err, "its files are the tree %s, and %s is what was signed", tree, stated);
+        result = error_user(err, "the image that was pulled holds the tree %s, but %s was signed",
+                            tree, stated);
     if (!result && mark)
         json_object_set(record, SHARED_MARK, mark);
     json_decref(mark);
@@ -134,7 +134,7 @@ int make_builder(struct build *b, struct node *node, json_t *record, struct erro
 int make_rootfs(struct build *b, struct node *node, json_t *record, struct error **err)
 {
     struct job *job = job_of(node);
-    if (refuse_offline(b, job, err) < 0)
+    if (refuse_making_offline(b, job, err) < 0)
         return -1;
     cleanup_free char *folder = store_temporary(b->store, "rootfs", err);
     if (!folder)

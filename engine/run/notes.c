@@ -80,10 +80,12 @@ int check_source_names(struct build *b, struct error **err)
     }
     for (size_t i = 0; i < c->n; i++)
         if (b->options.locked && c->items[i].origin == ORIGIN_FOLDER) {
-            error_set(err, ERROR_USAGE,
-                      "--locked takes only what versions.lock names, and %s is %s",
-                      c->items[i].name, c->items[i].folder);
-            return error_hint(err, "leave one of the two out");
+            error_set(
+                err, ERROR_USAGE,
+                "--locked takes only what versions.lock names, but the source %s is the folder "
+                "%s",
+                c->items[i].name, c->items[i].folder);
+            return error_hint(err, "leave out --locked, or the choice of that folder");
         }
     return check_names(b, &names, "no recipe here has a", false, err) < 0
                ? -1

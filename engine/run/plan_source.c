@@ -271,9 +271,11 @@ static const struct role *find_of(struct build *b, struct node *user,
             return NULL;
         return job_role(job, ROLE_SOURCE, name);
     }
-    error_user(err,
-               "%s:%zu: source %s is of %s, which is not there with these sources and variables",
-               job->recipe->file, source->line, source->name, name);
+    error_user(
+        err,
+        "%s:%zu: the list source %s belongs to the source %s, which this build does not use: "
+        "check the two keys `when`, and the variables and --sources of this run",
+        job->recipe->file, source->line, source->name, name);
     return NULL;
 }
 

@@ -356,7 +356,7 @@ int make_prebuilt(struct build *b, struct node *node, json_t *record, struct err
     const struct job *job = job_of(node);
     struct prebuilt_pull t = {.b = b, .node = node, .record = record};
     if (b->options.offline) {
-        error_user(err, "the prebuilt %s is not in the cache, and --offline forbids to get it",
+        error_user(err, "the prebuilt %s is not in the cache, and --offline forbids downloading it",
                    job->label);
         return error_hint(err, "run `kbuild fetch` once with the network");
     }

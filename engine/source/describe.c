@@ -348,7 +348,9 @@ static int describe_upstream(const struct filling *f, const struct recipe_source
         if (correct_url(f, source, &out->url, err) < 0)
             return -1;
         if (!out->ref || !*out->ref)
-            return error_user(err, "%s: there is no branch, tag or commit", out->label);
+            return error_user(
+                err, "%s: neither the recipe nor versions.yaml names a branch, tag or commit",
+                out->label);
         return 0;
     }
     if (source->image) {
@@ -438,11 +440,12 @@ static const struct yaml *find_component(const struct recipe_source *source,
     if (!source->checkout.n || yaml_path(v->document->root, path))
         return versions_get(v, path, err);
     if (locked) {
-        error_user(err, "%s has no %s, and --locked takes no checkout", v->path, path);
+        error_user(err, "%s has no %s, and --locked does not allow a checkout in its place",
+                   v->path, path);
         error_hint(err, "add %s: {url: ..., version: ...}, or leave --locked out", path);
         return NULL;
     }
-    error_user(err, "%s has no %s, and no checkout that it lies in is the source", v->path, path);
+    error_user(err, "%s has no %s, and is in no checkout of this source", v->path, path);
     error_hint(
         err,
         "add %s: {url: ..., version: ...}, or name a checkout: --source %s=DIR, or --versions "
@@ -460,7 +463,7 @@ static int check_folder(const struct recipe_source *source, const struct source_
         cleanup_free char *inside = xasprintf("%s/%s", place->folder, source->checkout.items[i]);
         if (path_exists(inside))
             continue;
-        error_user(err, "%s has no %s: it is no checkout of what this source is", place->folder,
+        error_user(err, "%s is not a checkout of this source: it has no %s", place->folder,
                    source->checkout.items[i]);
         return error_hint(err, "name another folder: --source %s=DIR", source->name);
     }

@@ -114,7 +114,7 @@ static int lane_next_url(struct download_run *r, struct lane *l, struct error *w
     if (unreachable && !server_is_unreachable(r, url)) {
         strlist_add(&r->dead, url);
         if (!last)
-            log_warning("%s; from now on its files come from elsewhere", why->message);
+            log_warning("%s; this run asks the next mirrors instead", why->message);
     }
     l->item->status = status;
     l->item->missing = absent && (l->url == 0 || l->item->missing);

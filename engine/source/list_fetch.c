@@ -138,8 +138,8 @@ static int check_offline(const struct list_fetching *f, struct error **err)
         return 0;
     cleanup_free char *names = first_names(&missing);
     error_user(err,
-               "%zu of its %zu files and trees are not in the cache, and --offline forbids to get "
-               "them: %s",
+               "%zu of its %zu files and trees are not in the cache, and --offline forbids "
+               "downloading them: %s",
                missing.n, f->list->n, names);
     return error_hint(err, "run `kbuild fetch` once with the network");
 }
@@ -176,13 +176,13 @@ static int check_requestable(const struct list_fetching *f, struct error **err)
     if (!missing.n)
         return 0;
     cleanup_free char *names = first_names(&missing);
-    error_user(
-        err,
-        "no server may be asked for %zu of its %zu files and trees, which are not in the cache: %s",
-        missing.n, f->list->n, names);
-    return error_hint(err,
-                      "this machine's own configuration forbids it: the script's notes above, or "
-                      "in the log, say which setting that is");
+    error_user(err,
+               "%zu of its %zu files and trees are not in the cache, and the settings of this "
+               "machine allow "
+               "no server for them: %s",
+               missing.n, f->list->n, names);
+    return error_hint(
+        err, "the script's notes, above or in the log (kbuild log), say which setting that is");
 }
 
 // All failures, as one error.
@@ -202,7 +202,10 @@ static int report_failures(const struct list_fetching *f, struct error **err)
         strlist_add(&names, p->name);
     }
     if (!first)
-        return had == f->n ? 0 : error_user(err, "%zu files were not downloaded", f->n - had);
+        return had == f->n
+                   ? 0
+                   : error_user(err, "%zu files were not downloaded, and no server said why",
+                                f->n - had);
     *err = steal(first->why);
     if (names.n == 1) {
         error_wrap(err, "%s", first->name);

@@ -336,11 +336,13 @@ static int resolve_again(const struct packages_request *r, const struct source_o
     }
     cleanup_free char *what = request_text(r);
     error_user(
-        err, "%s: the distribution moved on: its mirrors have the list %.12s today, and not %.12s",
+        err,
+        "%s: the distribution's mirrors have other versions than those that were resolved before: "
+        "the digest of their list is %.12s today, and was %.12s",
         what, today, digest);
     return error_hint(err,
-                      "`kbuild update TARGET` takes today's packages; what was built of the others "
-                      "is in the cache that resolved them, or in a shared one");
+                      "`kbuild update TARGET` takes today's packages; results that were built from "
+                      "the earlier ones are in the cache that resolved them, or in a shared one");
 }
 
 int packages_open(const struct packages_request *r, const struct source_options *o,

@@ -112,7 +112,7 @@ int hint_other_sources(const struct source_spec *spec, const char *url, struct e
 
 int refuse_offline(const char *what, struct error **err)
 {
-    error_user(err, "%s is not in the cache, and --offline forbids to get it", what);
+    error_user(err, "%s is not in the cache, and --offline forbids downloading it", what);
     return error_hint(err, "run `kbuild fetch` once with the network");
 }
 

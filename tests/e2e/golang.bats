@@ -357,7 +357,7 @@ X
   echo "$output"
   [ "$status" -ne 0 ]
   [[ "$output" == *"GOPROXY=off"* ]] # the script's note
-  [[ "$output" == *"no server may be asked for 5 of its 5 files"*"v1.2.0"* ]]
+  [[ "$output" == *"5 of its 5 files and trees are not in the cache, and the settings of this machine allow no server for them"*"v1.2.0"* ]]
 }
 
 # ---- the recipe of the runtime ----

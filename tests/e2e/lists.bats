@@ -147,7 +147,7 @@ git $SITE/git/other commit=$(printf '1%.0s' $(seq 40)) other"
   run kb --offline one
   echo "$output"
   [ "$status" -eq 1 ]
-  [[ "$output" == *"16 of its 16 files and trees are not in the cache, and --offline forbids to get them: n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, and 6 more"* ]]
+  [[ "$output" == *"16 of its 16 files and trees are not in the cache, and --offline forbids downloading them: n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, and 6 more"* ]]
   [ "$(asked .)" = 0 ]
 }
 
@@ -184,13 +184,13 @@ archive $SITE/plain/b http://127.0.0.1:1/b sha256=$(sum_of b) x/b"
   rm -rf cache
   run kb one
   [ "$status" -eq 0 ]
-  [ "$(grep -c 'from now on its files come from elsewhere' <<<"$output")" -eq 1 ]
+  [ "$(grep -c 'this run asks the next mirrors instead' <<<"$output")" -eq 1 ]
   list_prints "archive !$SITE/plain/a $SITE/status/404 sha256=$(printf '%064d' 7) a"
   mark
   refused_with "status 404"
   list_prints "archive !$SITE/plain/a sha256=$(printf '%064d' 7) a
 archive $SITE/plain/b sha256=$(sum_of b) b"
-  refused_with "no server may be asked for 1 of its 2 files and trees, which are not in the cache: a"
+  refused_with "1 of its 2 files and trees are not in the cache, and the settings of this machine allow no server for them: a"
   [ "$(asked '^/plain/a ')" = 0 ]
 }
 
@@ -255,7 +255,7 @@ file pkg:generic/y@1.0 $SITE/plain/b b"
   run kb -j2 one two
   echo "$output"
   [ "$status" -eq 3 ]
-  [[ "$output" == *"it came with other files or other bytes than"*"versions.lock says since this run began"* ]]
+  [[ "$output" == *"the files that were downloaded for it are not those that another list"*"versions.lock while this one ran"* ]]
   [ "$(grep -c '/fresh/a ' versions.lock)" = 1 ]
 }
 
@@ -407,9 +407,9 @@ X
   kb --offline one
   [ "$(asked .)" = 0 ]
   echo "echo 'ask $SITE/status/404 x'" >recipes/common/list.sh
-  refused_with "asks for $SITE/status/404 and names no file, but there is no such file"
+  refused_with "asks for $SITE/status/404 and names no file to download, but the server has no such file"
   echo "echo ask $SITE/plain/a \$(ls /answers | wc -l)" >recipes/common/list.sh
-  refused_with "has new questions after 3 rounds"
+  refused_with "still asks for new files after 3 rounds of answers"
   # Names are compared with those of the rounds before, as those of one round are.
   for names in "x x/y" "x/y x"; do
     cat >recipes/common/list.sh <<X
@@ -446,7 +446,7 @@ X
     run elsewhere third "$option" one
     echo "$output"
     [ "$status" -eq 1 ]
-    [[ "$output" == *"source things: after what it asked for, its script names other files than it did"* ]]
+    [[ "$output" == *"source things: its script, which asks servers, lists other files than when $PWD/versions.lock was written"* ]]
     [[ "$output" == *"of $PWD/versions.lock pins it"* ]]
   done
   cmp versions.lock first.lock
@@ -457,7 +457,7 @@ X
     run elsewhere "$cache" --locked one
     echo "$output"
     [ "$status" -eq 1 ]
-    [[ "$output" == *"its script asks for $SITE/plain/answer, and $PWD/versions.lock does not say what may come of it"* ]]
+    [[ "$output" == *"its script asks for $SITE/plain/answer, but $PWD/versions.lock has no line for the result, and --locked allows nothing else"* ]]
   done
   [ "$(asked '^/plain/')" = 0 ]
   # The cache has it still, so the same line comes back.

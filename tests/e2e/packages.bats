@@ -165,7 +165,7 @@ made_of() { # version
   run build --locked one
   echo "$output"
   [ "$status" -eq 1 ]
-  [[ "$output" == *"the distribution moved on"*"kbuild update"* ]]
+  [[ "$output" == *"the distribution's mirrors have other versions"*"kbuild update"* ]]
   build update one
   build --locked one
   made_of 1.1

@@ -106,17 +106,17 @@ member() { tar -tvf build/kata-static-rootfs-agent.tar.xz | grep -F " ./$1"; }
   run plan --versions "$REPOSITORY/versions.yaml" --source kata="$PWD/kata" plan agent
   echo "$output"
   [ "$status" -eq 1 ]
-  [[ "$output" == *"$PWD/kata has no src/runtime: it is no checkout of what this source is"*"--source kata=DIR"* ]]
+  [[ "$output" == *"$PWD/kata is not a checkout of this source: it has no src/runtime"*"--source kata=DIR"* ]]
   # As upstream's, which has no component for itself.
   sed '/^  kata:/,/^$/d' "$REPOSITORY/versions.yaml" >versions.yaml
   run plan --versions versions.yaml --source kata=upstream plan agent
   echo "$output"
   [ "$status" -eq 1 ]
-  [[ "$output" == *"has no externals.kata, and no checkout that it lies in is the source"*"hint: "*"--source kata=DIR"* ]]
+  [[ "$output" == *"has no externals.kata, and is in no checkout of this source"*"hint: "*"--source kata=DIR"* ]]
   run plan --locked --versions versions.yaml plan agent
   echo "$output"
   [ "$status" -eq 1 ]
-  [[ "$output" == *"has no externals.kata, and --locked takes no checkout"*"leave --locked out"* ]]
+  [[ "$output" == *"has no externals.kata, and --locked does not allow a checkout in its place"*"leave --locked out"* ]]
 }
 
 @test "with the versions.yaml of a checkout, agent and policy are that checkout's" {

@@ -184,6 +184,73 @@ TEST(an_exchanged_directory_is_noticed)
     error_free(err);
 }
 
+static int note_closed(const struct beneath_entry *e, int errnum, void *context, struct error **err)
+{
+    assert_string_equal(e->path, "z");
+    assert_int_equal(e->event, BENEATH_ENTER);
+    assert_int_equal(errnum, ENOTDIR); // a link now
+    return *(const bool *)context ? error_user(err, "z is closed") : 0;
+}
+
+TEST(a_directory_that_cannot_be_opened_is_the_callers)
+{
+    bool refuse = true;
+    struct beneath_walk walk = {
+        .visit = put_link, .closed = note_closed, .context = &refuse, .sorted = true};
+    for (int i = 0; i < 2; i++, refuse = !refuse) {
+        struct error *err = NULL;
+        assert_int_equal(mkdirat(top, "a", 0755), 0);
+        assert_int_equal(mkdirat(top, "z", 0755), 0);
+        assert_int_equal(beneath_walk(top, scratch, &walk, &err), refuse ? -1 : 0);
+        assert_int_equal(err != NULL, refuse);
+        error_free(err);
+        for (const char *const *name = (const char *const[]){"a", "z", "zz", NULL}; *name; name++)
+            assert_int_equal(beneath_remove(top, *name, *name, NULL), 0);
+    }
+}
+
+// Does not enter "skipped", and counts what it sees.
+static int skip_one(const struct beneath_entry *e, void *context, struct error **err)
+{
+    assert_false(starts_with(e->path, "skipped/"));
+    count(e, context, err);
+    return e->event == BENEATH_ENTER && !strcmp(e->path, "skipped") ? BENEATH_SKIP : 0;
+}
+
+static int skip_all(const struct beneath_entry *e, void *context, struct error **err)
+{
+    count(e, context, err);
+    return BENEATH_SKIP;
+}
+
+TEST(a_skipped_directory_is_not_entered)
+{
+    static const char *const names[] = {"before", "skipped", "skipped/inside", "then"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_int_equal(mkdirat(top, names[i], 0755), 0);
+    unsigned counts[3] = {0};
+    struct beneath_walk walk = {.visit = skip_one, .context = counts, .sorted = true};
+    struct error *err = NULL;
+    assert_int_equal(beneath_walk(top, scratch, &walk, &err), 0);
+    assert_int_equal(counts[BENEATH_ENTER], 4); // the root too
+    assert_int_equal(counts[BENEATH_LEAVE], 3);
+    memset(counts, 0, sizeof counts);
+    walk.visit = skip_all; // the root
+    assert_int_equal(beneath_walk(top, scratch, &walk, &err), 0);
+    assert_null(err);
+    assert_int_equal(counts[BENEATH_ENTER], 1);
+    assert_int_equal(counts[BENEATH_LEAVE], 0);
+}
+
+TEST(a_path_is_below_a_folder_by_its_components)
+{
+    assert_string_equal(path_below("a/b/c", "a"), "b/c");
+    assert_string_equal(path_below("/a/b", "/a/b"), "");
+    assert_null(path_below("ab", "a"));
+    assert_null(path_below("a", "a/b"));
+    assert_null(path_below("b/a", "a"));
+}
+
 TEST(removing_a_link_leaves_what_it_leads_to)
 {
     assert_int_equal(mkdirat(top, "kept", 0755), 0);

@@ -109,7 +109,7 @@ TEST(a_pinned_list_is_that_or_nothing)
     make_package_mirror(p, "1:1.0-1", "1.1");
     assert_ok(packages_resolve(&a.request, &other, now, &err), &err);
     assert_string_equal(first, now); // without asking
-    assert_refused(packages_open(&a.request, &other, now, &set, &err), &err, "moved on");
+    assert_refused(packages_open(&a.request, &other, now, &set, &err), &err, "have other versions");
     package_set_free(&set);
     make_package_mirror(p, "1:1.0-1", "1.0");
     assert_ok(packages_open(&a.request, &other, now, &set, &err), &err);
