@@ -4,7 +4,11 @@
 // alone and contain no time but that of the sources, so the same build gives the same bytes
 // everywhere.
 //
-// The functions need an evaluated build. A node that is not in the cache is an error.
+// The functions need an evaluated build. A node that is not in the cache is an error, whose hint
+// says how to build it.
+//
+// Ownership: documents and records are json_decref()ed by the caller; rows of materials own their
+// texts.
 #ifndef KBUILD_PROVENANCE_PROVENANCE_H
 #define KBUILD_PROVENANCE_PROVENANCE_H
 

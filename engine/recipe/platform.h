@@ -2,7 +2,8 @@
 // What a build is for, and where: the table of architectures, and the distribution that packages
 // come from. Names of architectures: `uname -m`, Debian, Linux' ARCH, QEMU.
 //
-// Ownership: the table is constant; a distribution owns its strings.
+// Ownership: the table is constant; a distribution owns its strings. An unknown architecture is an
+// error whose hint lists the known ones.
 #ifndef KBUILD_RECIPE_PLATFORM_H
 #define KBUILD_RECIPE_PLATFORM_H
 

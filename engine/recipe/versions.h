@@ -3,7 +3,8 @@
 // from 3.x on, unchanged); versions.lock: what they were resolved to; and YAML, which recipes are
 // written in, too.
 //
-// Ownership: a document owns its nodes, struct versions its document, a lock its entries.
+// Ownership: a document owns its nodes, struct versions its document, a lock its entries. Errors
+// are the user's (ERROR_USER), and begin with the place in the file.
 #ifndef KBUILD_RECIPE_VERSIONS_H
 #define KBUILD_RECIPE_VERSIONS_H
 

@@ -3,6 +3,10 @@
 // network or root privileges, with read-only inputs, fixed paths and an environment built from
 // nothing. Also makes the root file systems, with mmdebstrap from this host's package sources, for
 // any architecture, without running foreign code.
+//
+// Ownership: all structs borrow what the caller puts into them. Errors: that this machine cannot
+// make a sandbox is an error of the user's (ERROR_USER), whose hint says what to install or to
+// switch on. How the program inside ended is no error, but a wait status.
 #ifndef KBUILD_SANDBOX_SANDBOX_H
 #define KBUILD_SANDBOX_SANDBOX_H
 

@@ -2,6 +2,9 @@
 // Downloads files over http(s), or from file://, one or many at a time: by the common client
 // (http/http.h), with what a file needs besides: bytes of an earlier call are kept, and a try
 // resumes there. Lists of SHA-256 sums. For this room and its tests.
+//
+// Ownership: of the caller, but for the error of a failed item (`why`), which the caller frees.
+// Errors name the URL without its login.
 #ifndef KBUILD_SOURCE_DOWNLOAD_H
 #define KBUILD_SOURCE_DOWNLOAD_H
 

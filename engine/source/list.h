@@ -19,6 +19,9 @@
 //
 // URLs are http or https; of git also git and ssh. A mirror may be file:///PATH, if PATH is below a
 // folder that the user's configuration names.
+//
+// Ownership: a list owns its lines, a line its texts. Errors of the reader name the line,
+// those of a download name the file in the list.
 #ifndef KBUILD_SOURCE_LIST_H
 #define KBUILD_SOURCE_LIST_H
 

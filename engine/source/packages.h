@@ -13,6 +13,9 @@
 //                                                           its files
 //
 // <of> is the architecture of the root file system that the package is for.
+//
+// Ownership: a set owns its packages; a request borrows everything. Errors name the request; those
+// of apt have its own words.
 #ifndef KBUILD_SOURCE_PACKAGES_H
 #define KBUILD_SOURCE_PACKAGES_H
 

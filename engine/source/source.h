@@ -8,6 +8,11 @@
 //   source_fetch     fetches it: an exported tree in a folder of the store's tmp/
 // Distribution packages are resolved to a list of files with their digests (packages.h), which the
 // store keeps; versions.lock has it only after `kbuild lock`.
+//
+// Ownership: a spec and a pin own their texts; the options borrow everything. Errors begin with the
+// label of the source; their hint names the line of versions.lock, or another place to take the
+// source from. That upstream cannot be reached, or that --offline or --locked forbid the request,
+// is an error like others (ERROR_USER); an interrupt is ERROR_INTERRUPT.
 #ifndef KBUILD_SOURCE_SOURCE_H
 #define KBUILD_SOURCE_SOURCE_H
 
