@@ -4,18 +4,11 @@
 
 #include "base/error.h"
 #include "base/input.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <sched.h>
 #include <string.h>
-
-static unsigned processors(void)
-{
-    cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    return n > 0 ? (unsigned)n : 1;
-}
 
 static int parse_jobs(const char *text, unsigned *out, struct error **err)
 {

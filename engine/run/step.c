@@ -29,12 +29,6 @@ static char *find_clock(void)
     return path;
 }
 
-static int processors(void)
-{
-    cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 void variation_describe(const struct variation *w, struct strlist *differs, struct strlist *same)
 {
     strlist_add(differs, "user: uid 1234 instead of 0");

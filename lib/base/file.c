@@ -114,15 +114,6 @@ int fd_write_at(int fd, const char *name, const void *bytes, size_t length, uint
     return 0;
 }
 
-int make_parent(const char *path, struct error **err)
-{
-    const char *base = path_base(path);
-    if (base == path)
-        return 0;
-    cleanup_free char *parent = xstrndup(path, (size_t)(base - path));
-    return make_directories(parent, 0777, err);
-}
-
 int remove_tree(const char *path, struct error **err)
 {
     return beneath_remove(AT_FDCWD, path, path, err);

@@ -233,6 +233,15 @@ int make_directories(const char *path, mode_t mode, struct error **err)
     return 0;
 }
 
+int make_parent(const char *path, struct error **err)
+{
+    const char *base = path_base(path);
+    if (base == path)
+        return 0;
+    cleanup_free char *parent = xstrndup(path, (size_t)(base - path));
+    return make_directories(parent, 0777, err);
+}
+
 int folder_open_parent(const char *path, const char **base, struct error **err)
 {
     const char *slash = strrchr(path, '/');

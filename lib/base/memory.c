@@ -262,3 +262,10 @@ const char *nearest_name(const char *wrong, const struct strlist *names)
     }
     return best;
 }
+
+void secret_free(char *secret)
+{
+    if (secret)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}

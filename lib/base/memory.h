@@ -28,6 +28,9 @@ char *xstrndup(const char *text, size_t length);
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *xvasprintf(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 
+// Overwrites and frees a secret text. NULL is allowed.
+void secret_free(char *secret);
+
 static inline void cleanup_free_p(void *p)
 {
     free(*(void **)p);

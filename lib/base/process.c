@@ -178,6 +178,13 @@ void signals_on_entry(void)
     }
 }
 
+bool interrupt_is_pending(void)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
+}
+
 bool signal_ignored_on_entry(int signal)
 {
     return sigismember(&ignored_on_entry, signal) == 1;

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -34,6 +35,9 @@ struct process {
 // process started (nohup). They stay ignored, here and in child processes.
 void signals_on_entry(void);
 bool signal_ignored_on_entry(int signal);
+
+// Whether SIGINT or SIGTERM is pending, in a program that blocks them.
+bool interrupt_is_pending(void);
 
 // Starts it. A program that cannot be executed is an error here. The child is killed if this
 // process dies. Returns the pid, or -1. With `tree` it is the pid of a supervisor,
@@ -65,6 +69,14 @@ int thread_start(pthread_t *thread, void *(*run)(void *context), void *context);
 // when no work is left. The context is shared; `work` does the locking.
 #define WORKERS_MAX 64u
 void workers_run(size_t threads, void *(*work)(void *context), void *context);
+
+// The processors that this process may use.
+unsigned processors(void);
+// The bytes of this machine's memory; 0: unknown.
+uint64_t memory_size(void);
+// The number of threads whose `per_thread` bytes fit into a quarter of the memory, one for each
+// processor at most; `wanted` if that is not 0.
+unsigned threads_that_fit(unsigned wanted, uint64_t per_thread);
 
 // ---- ring ----
 // Passes buffers from the caller, which fills them, to a thread of the ring, which takes them in
@@ -111,20 +123,5 @@ static inline long long now_ms(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
-
-// Retries after a transient failure, with growing pauses. Random jitter keeps many machines from
-// retrying at the same moment.
-
-struct retry {
-    unsigned left;     // tries after the first
-    unsigned pause_ms; // before the next; doubles, at most RETRY_PAUSE_MAX_MS
-};
-#define RETRY_PAUSE_MAX_MS 60000u
-
-// True, and *ms to wait before the next try; false when no tries are left. The server's Retry-After
-// in seconds (0: none) is obeyed up to RETRY_PAUSE_MAX_MS.
-bool retry_next(struct retry *r, unsigned server_seconds, unsigned *ms);
-// The same, and waits.
-bool retry_pause(struct retry *r, unsigned server_seconds);
 
 #endif

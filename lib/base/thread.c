@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts threads without signals, runs one function in several of them, and passes buffers from a
-// thread that fills them to one that takes them in order.
+// Starts threads without signals, runs one function in several of them, passes buffers from a
+// thread that fills them to one that takes them in order, and says how many threads are of use.
 #include "base/process.h"
 
 #include "base/memory.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 int thread_start(pthread_t *thread, void *(*run)(void *context), void *context)
 {
@@ -156,4 +158,28 @@ bool ring_end(struct ring *r)
     free(r->slots);
     free(r);
     return good;
+}
+
+// ---- processors ----
+
+unsigned processors(void)
+{
+    cpu_set_t set;
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
+    return n > 0 ? (unsigned)n : 1;
+}
+
+uint64_t memory_size(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+}
+
+unsigned threads_that_fit(unsigned wanted, uint64_t per_thread)
+{
+    uint64_t memory = memory_size() / 4, fit = memory / per_thread;
+    unsigned n = wanted ? wanted : processors();
+    if (!wanted && memory && n > fit)
+        n = (unsigned)fit;
+    return n ? n : 1;
 }

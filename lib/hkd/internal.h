@@ -85,19 +85,17 @@ size_t crl_names(X509 *signing_key, X509_NAME *out[static CRL_NAMES_MAX]);
 // Fills key->error if the chain is refused.
 void verify_chain(struct trust_store *s, struct signing_key *key);
 
+// Adds the lists of x's distribution points: always with fetch_all, else if the list is `missing`.
+// Failures, and addresses that may not be fetched, are recorded in the store, not returned.
+void fetch_crls(struct trust_store *s, const X509 *x, bool missing);
+// The http and https addresses of the distribution points, added to out.
+void distribution_points(const X509 *x, struct strlist *out);
 // A hint for missing lists: why fetching failed, or the address of each.
 void missing_crl_hint(const struct trust_store *s, struct error **err);
 
 // ---- trust.c: revocation lists ----
 // Updates each key's status from the lists of the store.
 void classify_crls(struct trust_store *s);
-// Adds the lists of x's distribution points: always with fetch_all, else if the list is `missing`.
-// Failures, and addresses that may not be fetched, are recorded in the store, not returned.
-void fetch_crls(struct trust_store *s, const X509 *x, bool missing);
-// Whether the store has a list of this issuer that says it is complete and valid now.
-bool has_current_crl(const struct trust_store *s, const X509_NAME *issuer);
-// The http and https addresses of the distribution points, added to out.
-void distribution_points(const X509 *x, struct strlist *out);
 
 // ---- trust_certificates.c: certificates in words, and small checks ----
 char *name_text(const X509_NAME *name);   // one line, printable; to be freed

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/random.h>
 
 // ---- what a transfer is for ----
 enum { HTTP = 1, HTTPS = 2, LOCAL = 4 }; // protocols
@@ -85,13 +86,6 @@ CURL *http_handle(void)
 bool http_is_too_slow(uint64_t elapsed_seconds, uint64_t bytes)
 {
     return elapsed_seconds > HTTP_GRACE_SECONDS + bytes / HTTP_WHOLE_SLOWEST;
-}
-
-void secret_free(char *secret)
-{
-    if (secret)
-        explicit_bzero(secret, strlen(secret));
-    free(secret);
 }
 
 // ---- callbacks ----
@@ -244,21 +238,6 @@ void http_release(struct http_transfer *t)
     t->reason[0] = '\0';
 }
 
-void http_add_header(struct http_transfer *t, const char *line)
-{
-    struct curl_slist *longer = curl_slist_append(t->headers, line);
-    if (!longer)
-        out_of_memory();
-    t->headers = longer;
-}
-
-void http_set_login(struct http_transfer *t, const char *user, const char *password)
-{
-    curl_easy_setopt(t->curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-    curl_easy_setopt(t->curl, CURLOPT_USERNAME, user);
-    curl_easy_setopt(t->curl, CURLOPT_PASSWORD, password ? password : "");
-}
-
 // ---- judging the result ----
 bool failure_is_transient(enum http_use use, CURLcode code, long status)
 {
@@ -351,6 +330,33 @@ int http_failed(struct http_transfer *t, struct error **err)
 }
 
 // ---- another try ----
+#define RETRY_PAUSE_MAX_MS 60000u
+
+// Between half and all of the pause.
+static unsigned with_jitter(unsigned ms)
+{
+    unsigned random = 0;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
+        random = (unsigned)clock();
+    return ms / 2 + random % (ms / 2 + 1);
+}
+
+// True, and *ms to wait before the next try; false when no tries are left. The server's Retry-After
+// in seconds (0: none) is obeyed up to RETRY_PAUSE_MAX_MS.
+static bool retry_next(struct retry *r, unsigned server_seconds, unsigned *ms)
+{
+    if (r->left == 0)
+        return false;
+    r->left--;
+    *ms = with_jitter(r->pause_ms);
+    if (server_seconds > RETRY_PAUSE_MAX_MS / 1000)
+        server_seconds = RETRY_PAUSE_MAX_MS / 1000;
+    if (server_seconds * 1000 > *ms)
+        *ms = server_seconds * 1000;
+    r->pause_ms = r->pause_ms < RETRY_PAUSE_MAX_MS / 2 ? r->pause_ms * 2 : RETRY_PAUSE_MAX_MS;
+    return true;
+}
+
 bool http_retry(struct retry *retry, enum http_use use, const struct http_outcome *o, unsigned *ms)
 {
     unsigned most = policies[use].tries_without_answer;
@@ -369,6 +375,15 @@ void http_pause(unsigned ms, bool (*stop)(void *context), void *context)
             ;
         ms -= now;
     }
+}
+
+bool retry_pause(struct retry *r, unsigned server_seconds)
+{
+    unsigned ms;
+    if (!retry_next(r, server_seconds, &ms))
+        return false;
+    http_pause(ms, NULL, NULL);
+    return true;
 }
 
 // ---- running ----

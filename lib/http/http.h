@@ -151,10 +151,20 @@ char *http_reason(const struct http_transfer *t);
 // Ends the transfer, and frees what it owns; the handle stays, with its connections.
 void http_release(struct http_transfer *t);
 
+// ---- other tries ----
+// After a transient failure, with pauses that grow up to a minute. Random jitter keeps many
+// machines from retrying at the same moment.
+struct retry {
+    unsigned left;     // tries after the first
+    unsigned pause_ms; // before the next; doubles
+};
 // Whether a try may follow, and *ms to wait before it.
 bool http_retry(struct retry *retry, enum http_use use, const struct http_outcome *o, unsigned *ms);
 // Waits; `stop` (or NULL) is asked every 50 ms, and true ends it.
 void http_pause(unsigned ms, bool (*stop)(void *context), void *context);
+// For other transports: false when no tries are left; else waits, also for the seconds that the
+// server asks for (0: none; a minute at most), and returns true.
+bool retry_pause(struct retry *r, unsigned server_seconds);
 
 // ---- several transfers at a time ----
 // They share connections, by HTTP/2 where the server has it.
@@ -196,9 +206,6 @@ int http_fetch(void *context, const char *url, size_t limit, struct buf *out, st
 #define HTTP_WHOLE_SLOWEST 8192
 #define HTTP_GRACE_SECONDS 600
 bool http_is_too_slow(uint64_t elapsed_seconds, uint64_t bytes);
-
-// Overwrites and frees a secret. NULL is allowed.
-void secret_free(char *secret);
 
 // ---- git's configuration (git_settings.c) ----
 // As git itself sees it in the current folder (git-config(1)): all its files with their includes

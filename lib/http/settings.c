@@ -10,6 +10,22 @@
 #include <string.h>
 #include <strings.h>
 
+// ---- what a transfer is given ----
+void http_add_header(struct http_transfer *t, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(t->headers, line);
+    if (!longer)
+        out_of_memory();
+    t->headers = longer;
+}
+
+void http_set_login(struct http_transfer *t, const char *user, const char *password)
+{
+    curl_easy_setopt(t->curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+    curl_easy_setopt(t->curl, CURLOPT_USERNAME, user);
+    curl_easy_setopt(t->curl, CURLOPT_PASSWORD, password ? password : "");
+}
+
 // ---- certificate authorities ----
 #define BUNDLE_MAX ((size_t)64 << 20)
 

@@ -167,8 +167,8 @@ void decoder_bound_memory(uint64_t bytes)
 
 static lzma_ret start_xz(lzma_stream *s)
 {
-    uint32_t threads = lzma_cputhreads();
-    uint64_t memory = parallel_memory ? parallel_memory : lzma_physmem() / 4;
+    uint32_t threads = processors();
+    uint64_t memory = parallel_memory ? parallel_memory : memory_size() / 4;
     lzma_mt mt = {.flags = LZMA_CONCATENATED,
                   .threads = threads < 1                ? 1
                              : threads > XZ_THREADS_MAX ? XZ_THREADS_MAX

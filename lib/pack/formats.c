@@ -56,15 +56,6 @@ enum pack_format pack_format_of(const char *file)
     return FORMAT_XZ;
 }
 
-unsigned compressor_threads(unsigned wanted, uint64_t per_thread)
-{
-    uint64_t memory = lzma_physmem() / 4, fit = memory / per_thread;
-    unsigned n = wanted ? wanted : lzma_cputhreads();
-    if (!wanted && memory && n > fit)
-        n = (unsigned)fit;
-    return n ? n : 1;
-}
-
 // ---- libarchive, and its version ----
 
 static const char *const library_names[] = {LIBARCHIVE_NAMES};

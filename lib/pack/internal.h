@@ -102,9 +102,6 @@ struct compressor {
     void (*free)(void *c); // NULL is allowed
 };
 const struct compressor *compressor_for(enum pack_format format);
-// The number of threads whose `per_thread` bytes fit into a quarter of the memory; `wanted` if that
-// is not 0.
-unsigned compressor_threads(unsigned wanted, uint64_t per_thread);
 
 // ---- xz out ----
 // The xz compressor (The .xz File Format 1.1.0, tukaani.org): one stream of independent blocks.
@@ -243,24 +240,12 @@ struct layers {
     int64_t epoch;
 };
 
+void layers_begin(struct layers *l, int64_t epoch);
 // Adds a node; what `n` points to is copied. Parents are made. An existing directory is unchanged.
 int layers_add(struct layers *l, const char *path, const struct layer_node *n, struct error **err);
-
-// ---- layer read ----
-// Both passes over the layers of an initrd: their names, then the content of the nodes that were
-// kept.
-
-// First pass: adds everything in layer number `number` to the tree.
-int layer_read_names(struct layers *l, const struct initrd_layer *layer, size_t number,
-                     struct error **err);
-
-// Second pass: calls begin for each kept content of the layer, in order, then data for its bytes.
-struct layer_sink {
-    int (*begin)(void *context, size_t content, struct error **err);
-    int (*data)(void *context, const void *bytes, size_t length, struct error **err);
-    void *context;
-};
-int layer_read_contents(const struct layers *l, const struct initrd_layer *layer, size_t number,
-                        const struct layer_sink *sink, struct error **err);
+// After the last layer: adds what every initrd has, if no layer has it, and checks that `init`
+// leads to an executable file.
+int layers_complete(struct layers *l, const char *init, struct error **err);
+void layers_free(struct layers *l);
 
 #endif

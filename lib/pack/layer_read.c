@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the layers of an initrd twice: first the names, then the contents that are kept.
+// Packs layers: reads them twice, first the names, then the contents that are kept; and gives the
+// merged tree to a sink, in order.
 #include "pack/internal.h"
 
 #include "base/file.h"
@@ -11,6 +12,13 @@
 #include <sys/stat.h>
 
 enum { CHUNK = 1 << 18 };
+
+// Gets the kept contents of a layer.
+struct layer_sink {
+    int (*begin)(void *context, size_t content, struct error **err);
+    int (*data)(void *context, const void *bytes, size_t length, struct error **err);
+    void *context;
+};
 
 // A path is left out if a glob matches it or a directory above it.
 static bool excluded(const struct initrd_layer *layer, const char *path)
@@ -275,16 +283,137 @@ static int read_folder_contents(const struct layers *l, const struct initrd_laye
     return 0;
 }
 
-int layer_read_names(struct layers *l, const struct initrd_layer *layer, size_t number,
-                     struct error **err)
+// First pass: adds everything in layer number `number` to the tree.
+static int layer_read_names(struct layers *l, const struct initrd_layer *layer, size_t number,
+                            struct error **err)
 {
     return layer->folder ? read_folder_names(l, layer, number, err)
                          : read_archive_names(l, layer, number, err);
 }
 
-int layer_read_contents(const struct layers *l, const struct initrd_layer *layer, size_t number,
-                        const struct layer_sink *sink, struct error **err)
+// Second pass: calls begin for each kept content of the layer, in order, then data for its bytes.
+static int layer_read_contents(const struct layers *l, const struct initrd_layer *layer,
+                               size_t number, const struct layer_sink *sink, struct error **err)
 {
     return layer->folder ? read_folder_contents(l, layer, number, sink, err)
                          : read_archive_contents(l, layer, number, sink, err);
+}
+
+// ---- the merged tree, in order ----
+
+struct layers_output {
+    const struct layers *layers;
+    const struct layers_options *options;
+    const struct pack_sink *sink;
+    // Nodes by kind, then by path: directories, the rest without content, then files, grouped by
+    // content in the order of the layers.
+    const struct layer_node **order;
+    size_t *first_of; // for each content, where its names start in `order`
+    const char **names;
+    uint64_t done, total;
+};
+
+static unsigned rank(const struct layer_node *n)
+{
+    return S_ISDIR(n->mode) ? 0 : n->content == NO_CONTENT ? 1 : 2;
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    const struct layer_node *x = *(struct layer_node *const *)a,
+                            *y = *(struct layer_node *const *)b;
+    if (rank(x) != rank(y))
+        return rank(x) < rank(y) ? -1 : 1;
+    if (x->content != y->content)
+        return x->content < y->content ? -1 : 1;
+    return strcmp(x->path, y->path);
+}
+
+static void sort_nodes(struct layers_output *t)
+{
+    const struct layers *l = t->layers;
+    t->order = xcalloc(l->n, sizeof(struct layer_node *));
+    t->names = xcalloc(l->n, sizeof(char *));
+    t->first_of = xcalloc(l->content_n, sizeof *t->first_of);
+    for (size_t i = 0; i < l->n; i++)
+        t->order[i] = &l->nodes[i];
+    qsort(t->order, l->n, sizeof(struct layer_node *), by_rank);
+    for (size_t i = 0; i < l->n; i++)
+        t->names[i] = t->order[i]->path;
+    for (size_t i = l->n; i-- > 0;)
+        if (t->order[i]->content != NO_CONTENT)
+            t->first_of[t->order[i]->content] = i;
+    for (size_t i = 0; i < l->content_n; i++)
+        t->total += l->contents[i].links ? l->contents[i].size : 0;
+}
+
+static int emit_node(struct layers_output *t, const struct layer_node *n, size_t first,
+                     size_t names, uint64_t size, struct error **err)
+{
+    const struct pack_entry e = {.names = t->names + first,
+                                 .name_count = names,
+                                 .mode = n->mode,
+                                 .mtime = n->mtime,
+                                 .uid = n->uid,
+                                 .gid = n->gid,
+                                 .major = n->major,
+                                 .minor = n->minor,
+                                 .link = n->link,
+                                 .size = size,
+                                 .attributes = n->attributes};
+    return t->sink->entry(t->sink->context, &e, err);
+}
+
+static int begin_content(void *context, size_t content, struct error **err)
+{
+    struct layers_output *t = context;
+    const struct content *c = &t->layers->contents[content];
+    return emit_node(t, &c->node, t->first_of[content], c->links, c->size, err);
+}
+
+static int add_data(void *context, const void *bytes, size_t length, struct error **err)
+{
+    struct layers_output *t = context;
+    cleanup_free char *what = xasprintf("packing %s", t->options->what);
+    t->done += length;
+    progress(what, t->done, t->total, "bytes");
+    return t->sink->data(t->sink->context, bytes, length, err);
+}
+
+static int emit_all(struct layers_output *t, const struct initrd_layer *layers, size_t count,
+                    struct error **err)
+{
+    const struct layers *l = t->layers;
+    for (size_t i = 0; i < l->n && rank(t->order[i]) < 2; i++)
+        if (emit_node(t, t->order[i], i, 1, 0, err) < 0)
+            return -1;
+    const struct layer_sink sink = {begin_content, add_data, t};
+    for (size_t i = 0; i < count; i++)
+        if (layer_read_contents(l, &layers[i], i, &sink, err) < 0)
+            return error_wrap(err, "layer %s", layers[i].name);
+    return 0;
+}
+
+int pack_layers(const struct initrd_layer *layers, size_t count, const struct layers_options *o,
+                const struct pack_sink *sink, struct error **err)
+{
+    WITH_UTF8_NAMES;
+    struct layers tree;
+    layers_begin(&tree, o->epoch);
+    struct layers_output t = {.layers = &tree, .options = o, .sink = sink};
+    int result = 0;
+    for (size_t i = 0; i < count && !result; i++)
+        if (layer_read_names(&tree, &layers[i], i, err) < 0)
+            result = error_wrap(err, "layer %s", layers[i].name);
+    if (!result && layers_complete(&tree, o->init, err) == 0) {
+        sort_nodes(&t);
+        result = emit_all(&t, layers, count, err);
+    } else {
+        result = -1;
+    }
+    free(t.order);
+    free(t.names);
+    free(t.first_of);
+    layers_free(&tree);
+    return result;
 }

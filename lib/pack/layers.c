@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps the merged tree of layers: names, links and the place of each content; and tells it to a
-// sink, in order.
+// Keeps the merged tree of layers: names, links and the place of each content.
 #include "pack/internal.h"
 
 #include "base/error.h"
@@ -34,7 +33,7 @@ static void make_directory(struct layers *l, const char *path)
     n->implicit = true;
 }
 
-static void layers_begin(struct layers *l, int64_t epoch)
+void layers_begin(struct layers *l, int64_t epoch)
 {
     *l = (struct layers){.epoch = epoch};
     make_directory(l, "");
@@ -135,7 +134,7 @@ int layers_add(struct layers *l, const char *path, const struct layer_node *n, s
     return 0;
 }
 
-static void layers_free(struct layers *l)
+void layers_free(struct layers *l)
 {
     for (size_t i = 0; i < l->n; i++) {
         free(l->nodes[i].path);
@@ -150,7 +149,7 @@ static void layers_free(struct layers *l)
     *l = (struct layers){0};
 }
 
-// ---- telling the tree ----
+// ---- what every initrd has ----
 
 #define NO_LAYER ((size_t)-1)
 
@@ -206,121 +205,7 @@ static int check_init(struct layers *l, const char *init, struct error **err)
     return 0;
 }
 
-// ---- entries ----
-
-struct telling {
-    const struct layers *layers;
-    const struct layers_options *options;
-    const struct pack_sink *sink;
-    // Nodes by kind, then by path: directories, the rest without content, then files, grouped by
-    // content in the order of the layers.
-    const struct layer_node **order;
-    size_t *first_of; // for each content, where its names start in `order`
-    const char **names;
-    uint64_t done, total;
-};
-
-static unsigned rank(const struct layer_node *n)
+int layers_complete(struct layers *l, const char *init, struct error **err)
 {
-    return S_ISDIR(n->mode) ? 0 : n->content == NO_CONTENT ? 1 : 2;
-}
-
-static int by_rank(const void *a, const void *b)
-{
-    const struct layer_node *x = *(struct layer_node *const *)a,
-                            *y = *(struct layer_node *const *)b;
-    if (rank(x) != rank(y))
-        return rank(x) < rank(y) ? -1 : 1;
-    if (x->content != y->content)
-        return x->content < y->content ? -1 : 1;
-    return strcmp(x->path, y->path);
-}
-
-static void sort_nodes(struct telling *t)
-{
-    const struct layers *l = t->layers;
-    t->order = xcalloc(l->n, sizeof(struct layer_node *));
-    t->names = xcalloc(l->n, sizeof(char *));
-    t->first_of = xcalloc(l->content_n, sizeof *t->first_of);
-    for (size_t i = 0; i < l->n; i++)
-        t->order[i] = &l->nodes[i];
-    qsort(t->order, l->n, sizeof(struct layer_node *), by_rank);
-    for (size_t i = 0; i < l->n; i++)
-        t->names[i] = t->order[i]->path;
-    for (size_t i = l->n; i-- > 0;)
-        if (t->order[i]->content != NO_CONTENT)
-            t->first_of[t->order[i]->content] = i;
-    for (size_t i = 0; i < l->content_n; i++)
-        t->total += l->contents[i].links ? l->contents[i].size : 0;
-}
-
-static int tell(struct telling *t, const struct layer_node *n, size_t first, size_t names,
-                uint64_t size, struct error **err)
-{
-    const struct pack_entry e = {.names = t->names + first,
-                                 .name_count = names,
-                                 .mode = n->mode,
-                                 .mtime = n->mtime,
-                                 .uid = n->uid,
-                                 .gid = n->gid,
-                                 .major = n->major,
-                                 .minor = n->minor,
-                                 .link = n->link,
-                                 .size = size,
-                                 .attributes = n->attributes};
-    return t->sink->entry(t->sink->context, &e, err);
-}
-
-static int begin_content(void *context, size_t content, struct error **err)
-{
-    struct telling *t = context;
-    const struct content *c = &t->layers->contents[content];
-    return tell(t, &c->node, t->first_of[content], c->links, c->size, err);
-}
-
-static int add_data(void *context, const void *bytes, size_t length, struct error **err)
-{
-    struct telling *t = context;
-    cleanup_free char *what = xasprintf("packing %s", t->options->what);
-    t->done += length;
-    progress(what, t->done, t->total, "bytes");
-    return t->sink->data(t->sink->context, bytes, length, err);
-}
-
-static int tell_all(struct telling *t, const struct initrd_layer *layers, size_t count,
-                    struct error **err)
-{
-    const struct layers *l = t->layers;
-    for (size_t i = 0; i < l->n && rank(t->order[i]) < 2; i++)
-        if (tell(t, t->order[i], i, 1, 0, err) < 0)
-            return -1;
-    const struct layer_sink sink = {begin_content, add_data, t};
-    for (size_t i = 0; i < count; i++)
-        if (layer_read_contents(l, &layers[i], i, &sink, err) < 0)
-            return error_wrap(err, "layer %s", layers[i].name);
-    return 0;
-}
-
-int pack_layers(const struct initrd_layer *layers, size_t count, const struct layers_options *o,
-                const struct pack_sink *sink, struct error **err)
-{
-    WITH_UTF8_NAMES;
-    struct layers tree;
-    layers_begin(&tree, o->epoch);
-    struct telling t = {.layers = &tree, .options = o, .sink = sink};
-    int result = 0;
-    for (size_t i = 0; i < count && !result; i++)
-        if (layer_read_names(&tree, &layers[i], i, err) < 0)
-            result = error_wrap(err, "layer %s", layers[i].name);
-    if (!result && add_basics(&tree, o->init, err) == 0 && check_init(&tree, o->init, err) == 0) {
-        sort_nodes(&t);
-        result = tell_all(&t, layers, count, err);
-    } else {
-        result = -1;
-    }
-    free(t.order);
-    free(t.names);
-    free(t.first_of);
-    layers_free(&tree);
-    return result;
+    return add_basics(l, init, err) < 0 ? -1 : check_init(l, init, err);
 }

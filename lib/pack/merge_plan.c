@@ -75,8 +75,7 @@ static size_t count_unknown(const struct merge_plan *p)
 
 static int hash_all(struct merge_plan *p, unsigned threads, struct error **err)
 {
-    size_t wanted = threads ? threads : (size_t)sysconf(_SC_NPROCESSORS_ONLN),
-           unknown = count_unknown(p);
+    size_t wanted = threads ? threads : processors(), unknown = count_unknown(p);
     cleanup_free struct error **errors = xcalloc(p->n, sizeof(struct error *));
     struct component_hashing h = {.plan = p, .errors = errors};
     int result = 0;
@@ -123,7 +122,7 @@ static int components_list(struct merge_plan *p, const struct merge_options *o, 
         return -1;
     for (size_t i = 0; i < p->n; i++)
         if ((cache ? list_with_cache(&p->components[i], cache, err)
-                    : list_by_reading(&p->components[i], err)) < 0)
+                   : list_by_reading(&p->components[i], err)) < 0)
             return -1;
     return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <lzma.h>
@@ -70,7 +71,7 @@ static void *begin_xz(int fd, unsigned threads, uint64_t expected, struct error 
     lzma_mt mt = {.preset = PRESET, .check = LZMA_CHECK_CRC64};
     mt.block_size = block_size(expected);
     mt.threads = 1;
-    mt.threads = compressor_threads(threads, lzma_stream_encoder_mt_memusage(&mt));
+    mt.threads = threads_that_fit(threads, lzma_stream_encoder_mt_memusage(&mt));
     lzma_ret r = lzma_stream_encoder_mt(&x->stream, &mt);
     if (r == LZMA_OK)
         return x;

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/process.h"
 
 #include <errno.h>
 #include <string.h>
@@ -70,7 +71,7 @@ static void *begin_zstd(int fd, unsigned threads, uint64_t expected, struct erro
     } settings[] = {
         {ZSTD_c_compressionLevel, LEVEL},
         {ZSTD_c_checksumFlag, 1},
-        {ZSTD_c_nbWorkers, (int)compressor_threads(threads, THREAD_MEMORY)},
+        {ZSTD_c_nbWorkers, (int)threads_that_fit(threads, THREAD_MEMORY)},
     };
     bool good = z->context;
     if (!good)

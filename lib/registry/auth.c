@@ -369,8 +369,8 @@ static int prepare_auth(struct registry *r, const struct registry_request *q, ch
     return 0;
 }
 
-int auth_prepare(struct registry *r, const struct registry_request *q, char **token,
-                 const struct credentials **basic, struct error **err)
+static int auth_prepare(struct registry *r, const struct registry_request *q, char **token,
+                        const struct credentials **basic, struct error **err)
 {
     pthread_mutex_lock(&r->auth_lock);
     int result = prepare_auth(r, q, token, basic, err);
@@ -407,8 +407,11 @@ static int ask_for_challenge(struct registry *r, const struct registry_response 
 static int answer_challenge(struct registry *r, const struct registry_request *q,
                             const struct registry_response *s, struct error **err)
 {
-    const struct challenge *bearer = challenges_find(&s->challenges, "bearer");
-    const struct challenge *basic = challenges_find(&s->challenges, "basic");
+    cleanup_challenges struct challenges challenges = {0};
+    for (size_t i = 0; i < s->challenges.n; i++)
+        challenges_add(&challenges, s->challenges.items[i]);
+    const struct challenge *bearer = challenges_find(&challenges, "bearer");
+    const struct challenge *basic = challenges_find(&challenges, "basic");
     if (s->status == 403 && (s->token || s->basic_sent))
         return 0; // the login was accepted
     if (bearer && bearer->realm) {
@@ -436,14 +439,16 @@ static int answer_challenge(struct registry *r, const struct registry_request *q
     return first;
 }
 
-int auth_answer(struct registry *r, const struct registry_request *q,
-                const struct registry_response *s, struct error **err)
+static int auth_answer(struct registry *r, const struct registry_request *q,
+                       const struct registry_response *s, struct error **err)
 {
     pthread_mutex_lock(&r->auth_lock);
     int result = answer_challenge(r, q, s, err);
     pthread_mutex_unlock(&r->auth_lock);
     return result;
 }
+
+const struct registry_auth registry_auth = {.prepare = auth_prepare, .answer = auth_answer};
 
 // ---- denied access ----
 
@@ -480,36 +485,6 @@ int auth_denied(struct registry *r, const struct registry_response *s, struct er
 enum registry_denial registry_was_denied(const struct registry *r)
 {
     return r->denied;
-}
-
-// ---- secrets ----
-static bool text_holds(const char *text, const char *secret)
-{
-    return secret && *secret && strstr(text, secret);
-}
-
-static bool text_holds_basic(const struct credentials *c, const char *text)
-{
-    if (!c->user || !c->password)
-        return false;
-    char *pair = xasprintf("%s:%s", c->user, c->password);
-    size_t n = strlen(pair);
-    char *encoded = xmalloc(4 * (n / 3 + 1) + 1);
-    EVP_EncodeBlock((unsigned char *)encoded, (const unsigned char *)pair, (int)n);
-    bool found = strstr(text, encoded);
-    secret_free(pair);
-    secret_free(encoded);
-    return found;
-}
-
-bool auth_is_in(struct registry *r, const char *text)
-{
-    const struct credentials *c = &r->credentials;
-    bool found = text_holds(text, c->password) || text_holds(text, c->identity_token) ||
-                 text_holds_basic(c, text);
-    for (size_t i = 0; i < r->token_n; i++)
-        found = found || text_holds(text, r->tokens[i].text);
-    return found;
 }
 
 void auth_close(struct registry *r)

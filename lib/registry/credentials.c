@@ -199,7 +199,7 @@ static int read_helper_answer(int fd, struct buf *out, struct error **err)
         int left = HELPER_SECONDS - (int)(now.tv_sec - begin.tv_sec);
         struct pollfd p = {.fd = fd, .events = POLLIN};
         int ready = left > 0 ? poll(&p, 1, LOOK_MS) : 0;
-        if (registry_interrupted())
+        if (interrupt_is_pending())
             return error_set(err, ERROR_INTERRUPT, "interrupted");
         if (left > 0 && (ready == 0 || (ready < 0 && errno == EINTR)))
             continue;

@@ -30,6 +30,7 @@ struct challenges {
 void challenges_add(struct challenges *list, const char *value);
 const struct challenge *challenges_find(const struct challenges *list, const char *scheme);
 void challenges_free(struct challenges *list);
+#define cleanup_challenges __attribute__((cleanup(challenges_free)))
 
 // ---- open.c: registries.conf ----
 enum mirror_use { MIRROR_ALL, MIRROR_DIGESTS, MIRROR_TAGS }; // which reads use it
@@ -78,13 +79,13 @@ void certs_free(struct certs *c);
 struct registry_response {
     long status;
     char *location, *content_type, *range, *content_range, *digest, *link, *subject, *min_chunk;
-    struct challenges challenges;
-    uint64_t length;         // Content-Length, or 0
-    struct buf body;         // at most MANIFEST_MAX; of errors the first 64 KiB
-    enum address_scope from; // scope of the server that answered
-    char *url;               // final one, after redirects
-    char *token;             // that was sent
-    bool basic_sent;         // a user name and password were
+    struct strlist challenges; // values of WWW-Authenticate
+    uint64_t length;           // Content-Length, or 0
+    struct buf body;           // at most MANIFEST_MAX; of errors the first 64 KiB
+    enum address_scope from;   // scope of the server that answered
+    char *url;                 // final one, after redirects
+    char *token;               // that was sent
+    bool basic_sent;           // a user name and password were
     struct http_outcome outcome;
 };
 
@@ -136,14 +137,24 @@ static inline bool response_is_denied(const struct registry_response *s)
 {
     return s->status == 401 || s->status == 403;
 }
-// Whether SIGINT or SIGTERM is pending (the program blocks them).
-bool registry_interrupted(void);
+
+// How requests to the registry are authorized. Doing so takes requests (to a token service), so
+// request.c gets it by open.c.
+struct registry_auth {
+    // Gets the authorization of a request: *token (to be freed) or *basic, or neither.
+    int (*prepare)(struct registry *r, const struct registry_request *q, char **token,
+                   const struct credentials **basic, struct error **err);
+    // After a 401 or 403: 1 to send the request again, 0 not to.
+    int (*answer)(struct registry *r, const struct registry_request *q,
+                  const struct registry_response *s, struct error **err);
+};
 
 struct retry retry_begin(const struct registry *r);
 // Waits and returns true; false if no tries are left, or a retry is useless.
 bool retry_wait(struct registry *r, struct retry *retry, const struct registry_response *s);
 
-void registry_set_wrong(struct registry *r); // for registry_was_wrong()
+// Reports the progress of the running push.
+void transfer_progress(struct registry *r);
 
 // ---- auth.c ----
 struct registry_token {
@@ -152,18 +163,11 @@ struct registry_token {
     bool denied;    // the service issues none
     time_t refresh; // monotonic; expired from then on
 };
-// Gets the authorization of a request: *token (to be freed) or *basic, or neither.
-int auth_prepare(struct registry *r, const struct registry_request *q, char **token,
-                 const struct credentials **basic, struct error **err);
-// After a 401: 1 to send the request again, 0 not to.
-int auth_answer(struct registry *r, const struct registry_request *q,
-                const struct registry_response *s, struct error **err);
+extern const struct registry_auth registry_auth;
 // After a 401 or 403 to a read. Registries that hide content from a user answer so for content that
 // does not exist yet. 0: treat it as missing (registry_was_denied()); -1: the user name or password
 // is wrong.
 int auth_denied(struct registry *r, const struct registry_response *s, struct error **err);
-// Whether the text holds a password or token.
-bool auth_is_in(struct registry *r, const char *text);
 void auth_close(struct registry *r);
 
 // The answer of a token service. *token is to be freed.
@@ -184,9 +188,6 @@ typedef int transfer_one(struct registry *r, void *item, struct error **err);
 int transfer_all(struct registry *r, void *items, size_t count, size_t size, transfer_one *one,
                  struct error **err);
 
-// Reports the progress of the running push.
-void transfer_progress(struct registry *r);
-
 // ---- open.c ----
 struct registry {
     char *name;       // "localhost:5000"
@@ -206,6 +207,7 @@ struct registry {
     long manifest_refusal; // status
     uint64_t moved, total; // atomic: bytes of the running push
 
+    const struct registry_auth *auth;
     pthread_mutex_t auth_lock; // for the members below
     struct credentials credentials;
     bool looked_up;  // credentials were looked up
@@ -222,6 +224,7 @@ struct registry {
     struct http_pool pool;
 };
 
+void registry_set_wrong(struct registry *r); // for registry_was_wrong()
 // The mirror of this index if it may be used for this read, else NULL.
 struct registry *registry_mirror(const struct registry *r, size_t index, bool by_digest);
 

@@ -415,6 +415,7 @@ static struct registry *open_place(const struct registry_place *p, const struct 
     http_pool_open(&r->pool);
     r->name = xstrdup(p->registry);
     r->repository = xstrdup(p->repository);
+    r->auth = &registry_auth;
     r->use = p->use;
     r->parallel = or_default(o->parallel, PARALLEL);
     r->tries = or_default(o->tries, TRIES);
@@ -464,6 +465,21 @@ struct registry *registry_open(const struct reference *ref, const struct registr
     }
     registry_places_free(&places);
     return r;
+}
+
+void registry_set_wrong(struct registry *r)
+{
+    __atomic_store_n(&r->wrong, true, __ATOMIC_RELAXED);
+}
+
+bool registry_was_wrong(const struct registry *r)
+{
+    return __atomic_load_n(&r->wrong, __ATOMIC_RELAXED);
+}
+
+bool registry_is_down(const struct registry *r)
+{
+    return __atomic_load_n(&r->down, __ATOMIC_RELAXED);
 }
 
 struct registry *registry_mirror(const struct registry *r, size_t index, bool by_digest)

@@ -110,17 +110,6 @@ static void *run_transfers(void *context)
     return NULL;
 }
 
-void transfer_progress(struct registry *r)
-{
-    static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
-    uint64_t moved = __atomic_load_n(&r->moved, __ATOMIC_RELAXED);
-    if (!r->total)
-        return;
-    pthread_mutex_lock(&one);
-    progress("pushing", moved < r->total ? moved : r->total, r->total, "bytes");
-    pthread_mutex_unlock(&one);
-}
-
 int transfer_all(struct registry *r, void *items, size_t count, size_t size, transfer_one *one,
                  struct error **err)
 {

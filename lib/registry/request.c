@@ -7,7 +7,7 @@
 #include "base/file.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <openssl/evp.h>
 #include <string.h>
 #include <strings.h>
 
@@ -48,7 +48,7 @@ void registry_response_free(struct registry_response *s)
     free(s->min_chunk);
     free(s->url);
     secret_free(s->token);
-    challenges_free(&s->challenges);
+    strlist_free(&s->challenges);
     buf_free(&s->body);
     *s = (struct registry_response){0};
 }
@@ -74,7 +74,7 @@ static void on_header(void *context, const char *name, const char *value)
     if (!name)
         return;
     if (!strcasecmp(name, "WWW-Authenticate"))
-        challenges_add(&s->challenges, value);
+        strlist_add(&s->challenges, value);
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (!strcasecmp(name, known[i].name)) {
             free(*known[i].field);
@@ -146,18 +146,22 @@ static int on_seek(void *context, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
-bool registry_interrupted(void)
-{
-    sigset_t pending;
-    return sigpending(&pending) == 0 &&
-           (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
-}
-
 // Whether a transfer is to end: another one failed, or an interrupt is pending.
 static bool is_stopped(void *registry)
 {
     const struct registry *r = registry;
-    return __atomic_load_n(&r->stop, __ATOMIC_RELAXED) || registry_interrupted();
+    return __atomic_load_n(&r->stop, __ATOMIC_RELAXED) || interrupt_is_pending();
+}
+
+void transfer_progress(struct registry *r)
+{
+    static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+    uint64_t moved = __atomic_load_n(&r->moved, __ATOMIC_RELAXED);
+    if (!r->total)
+        return;
+    pthread_mutex_lock(&one);
+    progress("pushing", moved < r->total ? moved : r->total, r->total, "bytes");
+    pthread_mutex_unlock(&one);
 }
 
 static bool on_progress(void *context, uint64_t received, uint64_t total)
@@ -296,7 +300,7 @@ static int exchange_failed(struct exchange *x, struct error **err)
     CURLcode code = x->transfer.code;
     if (!x->transfer.failure && is_stopped(x->r)) {
         x->s->outcome = (struct http_outcome){0};
-        return registry_interrupted()
+        return interrupt_is_pending()
                    ? error_set(err, ERROR_INTERRUPT, "interrupted")
                    : error_user(err, "cancelled, because another transfer failed");
     }
@@ -377,7 +381,7 @@ static int send_authorized(struct registry *r, struct hop *hop, struct registry_
     for (int round = 1;; round++) {
         char *token = NULL;
         hop->basic = q->outside ? q->basic : NULL;
-        if (ours && auth_prepare(r, q, &token, &hop->basic, err) < 0)
+        if (ours && r->auth->prepare(r, q, &token, &hop->basic, err) < 0)
             return -1;
         hop->token = token;
         registry_response_free(s);
@@ -387,7 +391,7 @@ static int send_authorized(struct registry *r, struct hop *hop, struct registry_
             return -1;
         if (!response_is_denied(s) || !ours || round == AUTH_ROUNDS)
             return 0;
-        int again = auth_answer(r, q, s, err);
+        int again = r->auth->answer(r, q, s, err);
         if (again <= 0)
             return again;
     }
@@ -494,22 +498,37 @@ int registry_send(struct registry *r, const struct registry_request *q, struct r
     }
 }
 
-void registry_set_wrong(struct registry *r)
-{
-    __atomic_store_n(&r->wrong, true, __ATOMIC_RELAXED);
-}
-
-bool registry_was_wrong(const struct registry *r)
-{
-    return __atomic_load_n(&r->wrong, __ATOMIC_RELAXED);
-}
-
-bool registry_is_down(const struct registry *r)
-{
-    return __atomic_load_n(&r->down, __ATOMIC_RELAXED);
-}
-
 // ---- error messages of the registry ----
+static bool text_holds(const char *text, const char *secret)
+{
+    return secret && *secret && strstr(text, secret);
+}
+
+static bool text_holds_basic(const struct credentials *c, const char *text)
+{
+    if (!c->user || !c->password)
+        return false;
+    char *pair = xasprintf("%s:%s", c->user, c->password);
+    size_t n = strlen(pair);
+    char *encoded = xmalloc(4 * (n / 3 + 1) + 1);
+    EVP_EncodeBlock((unsigned char *)encoded, (const unsigned char *)pair, (int)n);
+    bool found = strstr(text, encoded);
+    secret_free(pair);
+    secret_free(encoded);
+    return found;
+}
+
+// Whether the text holds a password or token.
+static bool holds_secret(const struct registry *r, const char *text)
+{
+    const struct credentials *c = &r->credentials;
+    bool found = text_holds(text, c->password) || text_holds(text, c->identity_token) ||
+                 text_holds_basic(c, text);
+    for (size_t i = 0; i < r->token_n; i++)
+        found = found || text_holds(text, r->tokens[i].text);
+    return found;
+}
+
 // "MANIFEST_INVALID: manifest invalid" of its JSON (distribution, "Error Codes"); to be freed, or
 // NULL.
 static char *explanation(struct registry *r, const struct registry_response *s)
@@ -520,7 +539,7 @@ static char *explanation(struct registry *r, const struct registry_response *s)
     const char *message = json_string_value(json_object_get(first, "message"));
     char *text = NULL;
     // A server may repeat a secret that it was sent; it must not be printed.
-    if (code && !auth_is_in(r, code) && !(message && auth_is_in(r, message)))
+    if (code && !holds_secret(r, code) && !(message && holds_secret(r, message)))
         text = xasprintf("%.100s%s%.300s", code, message ? ": " : "", message ? message : "");
     for (char *c = text; c && *c; c++)
         if ((unsigned char)*c < ' ' || *c == 0x7f)

@@ -228,8 +228,7 @@ struct unlocked {
     struct se_image image;
     EVP_CIPHER_CTX *xts; // NULL if the components are in clear (pcf bit 35)
 };
-int unlock(const char *path, EVP_PKEY *host_key, struct unlocked *out, struct error **err);
-// The steps of opening, for callers with work in between. u->fd, u->path and u->image are given;
+// The steps of opening an image. u->fd, u->path and u->image are given;
 // this takes the header's values into *u.
 int unlocked_take(struct unlocked *u, const struct opened_header *header, struct error **err);
 // Next step: identifies each component and its size without padding.

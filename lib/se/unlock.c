@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens the header of an image with a host's private key or the header key, and decrypts small
-// components. If a tag is wrong, finds the single changed bit that explains it.
+// components; writes the parts of an opened image, or an unsealed one. If a tag is wrong, finds the
+// single changed bit that explains it.
 #include "se/internal.h"
+
+#include "base/file.h"
 
 #include <openssl/bn.h>
 #include <openssl/crypto.h>
@@ -382,7 +385,7 @@ int unlocked_identify(struct unlocked *u, struct error **err)
     return 0;
 }
 
-int unlock(const char *path, EVP_PKEY *host_key, struct unlocked *out, struct error **err)
+static int unlock(const char *path, EVP_PKEY *host_key, struct unlocked *out, struct error **err)
 {
     struct unlocked u = {.path = path};
     const struct unlock_key key = {.host = host_key};
@@ -411,4 +414,146 @@ void unlocked_free(struct unlocked *u)
     EVP_CIPHER_CTX_free(u->xts);
     se_image_free(&u->image);
     *u = (struct unlocked){.fd = -1};
+}
+
+// ---- the parts of an opened image ----
+
+// All parts are complete before any gets its name, so that a failure leaves no part behind.
+struct part_drafts {
+    struct file_draft of[PARTS];
+};
+
+static void part_drafts_abandon(struct part_drafts *d)
+{
+    for (size_t i = 0; i < PARTS; i++)
+        file_draft_abandon(&d->of[i]);
+}
+#define cleanup_part_drafts __attribute__((cleanup(part_drafts_abandon)))
+
+static const char *const part_file_names[PARTS] = {
+    [PART_KERNEL] = "kernel",
+    [PART_COMMAND_LINE] = "cmdline",
+    [PART_INITRD] = "initrd",
+    [PART_STAGE3B] = "stage3b",
+};
+
+// Returns the command line, after checking that it has one NUL, at its end, and zeros behind.
+static int read_command_line(const struct unlocked *u, char **out, struct error **err)
+{
+    const struct se_component *c = &u->image.components[u->image.parameters];
+    cleanup_free unsigned char *bytes = unlocked_load(u, u->image.parameters, err);
+    if (!bytes)
+        return -1;
+    if (c->size == 0 || strnlen((char *)bytes, c->padded) != c->size - 1 ||
+        !all_zero(bytes + c->size, c->padded - c->size))
+        return error_user(err, "%s: the kernel command line does not end in its only NUL byte",
+                          u->path);
+    *out = (char *)steal(bytes);
+    return 0;
+}
+
+static int draft_part(const struct unlocked *u, int index, const char *path,
+                      struct file_draft *draft, struct error **err)
+{
+    const struct se_component *c = &u->image.components[index];
+    if (file_draft_begin(draft, path, err) < 0)
+        return -1;
+    struct component_target target = {
+        .fd = draft->fd, .name = path, .keep = c->size, .zero_tail = true};
+    if (index == u->image.parameters)
+        target = (struct component_target){.fd = draft->fd, .name = path, .keep = c->size - 1};
+    return component_decrypt(u->fd, u->path, c, u->xts, &target, err);
+}
+
+int se_open(const char *path, EVP_PKEY *host_key, const char *folder, struct se_opened *out,
+            struct error **err)
+{
+    cleanup_unlocked struct unlocked u = {.fd = -1};
+    cleanup_part_drafts struct part_drafts part_drafts = {
+        {FILE_DRAFT_NONE, FILE_DRAFT_NONE, FILE_DRAFT_NONE, FILE_DRAFT_NONE}};
+    cleanup_free char *command_line = NULL;
+    if (unlock(path, host_key, &u, err) < 0)
+        return -1;
+    if (u.image.parameters >= 0 && read_command_line(&u, &command_line, err) < 0)
+        return -1;
+    if (make_directories(folder, 0700, err) < 0)
+        return -1;
+    const int index[PARTS] = {[PART_KERNEL] = u.image.kernel,
+                              [PART_COMMAND_LINE] = u.image.parameters,
+                              [PART_INITRD] = u.image.initrd,
+                              [PART_STAGE3B] = u.image.stage3b};
+    char *name[PARTS];
+    int result = 0;
+    for (size_t i = 0; i < PARTS; i++)
+        name[i] = index[i] < 0 ? NULL : xasprintf("%s/%s", folder, part_file_names[i]);
+    for (size_t i = 0; !result && i < PARTS; i++)
+        if (name[i])
+            result = draft_part(&u, index[i], name[i], &part_drafts.of[i], err);
+    for (size_t i = 0; !result && i < PARTS; i++)
+        if (name[i])
+            result = file_draft_commit(&part_drafts.of[i], 0600, err);
+    if (!result)
+        *out = (struct se_opened){.kernel = steal(name[PART_KERNEL]),
+                                  .initrd = steal(name[PART_INITRD]),
+                                  .command_line = steal(command_line),
+                                  .image = u.image};
+    if (!result)
+        u.image = (struct se_image){0}; // moved to the caller
+    for (size_t i = 0; i < PARTS; i++)
+        free(name[i]);
+    return result;
+}
+
+void se_opened_free(struct se_opened *o)
+{
+    se_image_free(&o->image);
+    free(o->kernel);
+    free(o->initrd);
+    free(o->command_line);
+    *o = (struct se_opened){0};
+}
+
+// ---- an unsealed image (section 17) ----
+// For an emulator, as the ultravisor would start it: components in clear at their addresses, and a
+// short PSW that leads to stage3b.
+
+// Copies a part that is not a component.
+static int copy_range(int from, const char *name, int to, uint64_t at, uint64_t end,
+                      struct error **err)
+{
+    unsigned char page[SE_PAGE];
+    while (at < end) {
+        size_t n = end - at < sizeof page ? (size_t)(end - at) : sizeof page;
+        if (read_at(from, name, at, page, n, err) < 0 ||
+            write_at(to, "the unsealed image", at, page, n, err) < 0)
+            return -1;
+        at += n;
+    }
+    return 0;
+}
+
+int se_write_unsealed(const char *path, EVP_PKEY *host_key, const char *out_path,
+                      struct error **err)
+{
+    cleanup_unlocked struct unlocked u = {.fd = -1};
+    cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
+    if (unlock(path, host_key, &u, err) < 0 || file_draft_begin(&draft, out_path, err) < 0 ||
+        copy_range(u.fd, path, draft.fd, 0, u.image.components[0].address, err) < 0)
+        return -1;
+    for (size_t i = 0; i < u.image.component_count; i++) {
+        const struct se_component *c = &u.image.components[i];
+        struct component_target target = {
+            .fd = draft.fd, .name = out_path, .at = c->address, .keep = c->padded};
+        if (component_decrypt(u.fd, path, c, u.xts, &target, err) < 0)
+            return -1;
+    }
+    // In layout P the IPIB comes last.
+    if (u.image.layout_p && copy_range(u.fd, path, draft.fd, u.image.ipib_offset,
+                                       u.image.ipib_offset + u.image.ipib_size, err) < 0)
+        return -1;
+    unsigned char psw[8];
+    put_be64(psw, short_psw(u.image.psw_address));
+    if (write_at(draft.fd, out_path, 0, psw, sizeof psw, err) < 0)
+        return -1;
+    return file_draft_commit(&draft, 0600, err);
 }

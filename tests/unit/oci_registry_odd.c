@@ -459,8 +459,8 @@ TEST(a_token_service_whose_name_leads_here_gets_no_secret)
                                                                 .from = (enum address_scope)near};
         cleanup_free char *value =
             xasprintf("Bearer realm=\"http://%s:%u/token?from=%d\"", name, odd.port, near);
-        challenges_add(&s.challenges, value);
-        int result = auth_answer(r, &q, &s, &err);
+        strlist_add(&s.challenges, value);
+        int result = registry_auth.answer(r, &q, &s, &err);
         assert_good(result, near == SCOPE_MACHINE ? 1 : -1, err);
         if (result < 0)
             assert_says(err, "has a private address");
@@ -549,8 +549,8 @@ TEST(no_secret_goes_to_a_token_service_of_a_narrower_scope_or_plain)
         struct registry_response s = {.status = 401};
         cleanup_free char *value = xasprintf("Bearer realm=\"%s\"", realms[i]);
         const struct registry_request q = {.method = "GET"};
-        challenges_add(&s.challenges, value);
-        assert_good(auth_answer(r, &q, &s, &err), -1, err);
+        strlist_add(&s.challenges, value);
+        assert_good(registry_auth.answer(r, &q, &s, &err), -1, err);
         assert_says(err, "token service");
         assert_null(strstr(err->message, "getting a token"));
         registry_response_free(&s);
