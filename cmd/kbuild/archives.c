@@ -118,11 +118,6 @@ int verb_unpack(struct global_options *g, struct strlist *words, struct error **
 
 // ---- payload ----
 
-static void print_line(const char *line, void *context)
-{
-    print("%s\n", line);
-}
-
 int verb_payload_push(struct global_options *g, struct strlist *words, struct error **err)
 {
     cleanup_strlist struct strlist guests = {0};

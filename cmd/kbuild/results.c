@@ -10,11 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static void print_line(const char *line, void *context)
-{
-    print("%s\n", line);
-}
-
 // ---- boot ----
 
 int verb_boot(struct global_options *g, struct strlist *words, struct error **err)

@@ -20,6 +20,7 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/memory.h"
 
 enum node_kind { NODE_SOURCE, NODE_BUILDER, NODE_ROOTFS, NODE_ARTIFACT };
@@ -86,7 +87,7 @@ struct graph {
 };
 
 // The epoch of a node without any source: 1980-01-01, the first day that every format can hold.
-#define GRAPH_EPOCH 315532800
+#define GRAPH_EPOCH EPOCH_1980
 
 // The id must be new.
 struct node *graph_add(struct graph *g, enum node_kind kind, const char *name, const char *id);

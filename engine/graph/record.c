@@ -11,6 +11,8 @@
 // contents.
 #include "graph/job.h"
 
+#include "base/process.h"
+
 #include "source/list.h"
 #include "source/packages.h"
 
@@ -65,18 +67,13 @@ bool outputs_from_record(struct node *node, const json_t *record)
     return true;
 }
 
-static long long milliseconds(struct timeval t)
-{
-    return t.tv_sec * 1000LL + t.tv_usec / 1000;
-}
-
 void record_cost(json_t *record, long long took_ms)
 {
     struct rusage own, steps;
     if (getrusage(RUSAGE_SELF, &own) < 0 || getrusage(RUSAGE_CHILDREN, &steps) < 0)
         return;
-    long long cpu_ms = milliseconds(own.ru_utime) + milliseconds(own.ru_stime) +
-                       milliseconds(steps.ru_utime) + milliseconds(steps.ru_stime);
+    long long cpu_ms = timeval_ms(own.ru_utime) + timeval_ms(own.ru_stime) +
+                       timeval_ms(steps.ru_utime) + timeval_ms(steps.ru_stime);
     long peak = own.ru_maxrss > steps.ru_maxrss ? own.ru_maxrss : steps.ru_maxrss;
     json_object_set_new(record, "cost",
                         json_pack("{s:I, s:I, s:I}", "ms", (json_int_t)took_ms, "cpu_ms",

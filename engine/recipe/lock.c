@@ -136,11 +136,10 @@ void lock_free(struct lock *l)
 
 static bool is_object_id(const char *text)
 {
-    size_t n = strlen(text);
-    return (n == 40 || n == 64) && strspn(text, "0123456789abcdef") == n;
+    return hex_is_lower(text, 40) || hex_is_lower(text, 64);
 }
 
-static int hex_digit(char c)
+static int upper_hex_digit(char c)
 {
     const char *digits = "0123456789ABCDEF", *at = c ? strchr(digits, c) : NULL;
     return at ? (int)(at - digits) : -1;
@@ -155,7 +154,7 @@ static bool decode_field(char *text)
             *out++ = *p;
             continue;
         }
-        int high = hex_digit(p[1]), low = high < 0 ? -1 : hex_digit(p[2]);
+        int high = upper_hex_digit(p[1]), low = high < 0 ? -1 : upper_hex_digit(p[2]);
         if (low < 0 || !(high | low))
             return false;
         *out++ = (char)(high << 4 | low);

@@ -280,11 +280,6 @@ static int end(struct run *r, struct task *t, int status, struct error **err)
     return 0;
 }
 
-static long long milliseconds(const struct timeval *t)
-{
-    return t->tv_sec * 1000LL + t->tv_usec / 1000;
-}
-
 static int reap(struct run *r, struct error **err)
 {
     for (size_t i = 0; i < r->running_count;) {
@@ -296,7 +291,7 @@ static int reap(struct run *r, struct error **err)
             continue;
         }
         r->running[i] = r->running[--r->running_count];
-        t->cpu_ms = milliseconds(&used.ru_utime) + milliseconds(&used.ru_stime);
+        t->cpu_ms = timeval_ms(used.ru_utime) + timeval_ms(used.ru_stime);
         if (end(r, t, status, err) < 0)
             return -1;
     }

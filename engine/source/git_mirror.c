@@ -46,7 +46,7 @@ int git_failed(struct error **err, const char *format, ...)
 
 bool is_commit_id(const char *text)
 {
-    return strlen(text) == 40 && strspn(text, "0123456789abcdef") == 40;
+    return hex_is_lower(text, 40);
 }
 
 static char *mirror_path(struct store *store, const char *url)

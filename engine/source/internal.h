@@ -29,7 +29,7 @@ int refuse_offline(const char *what, struct error **err);
 int refuse_unlocked(const struct source_options *o, const char *what, struct error **err);
 
 // The time of a source without one: 1980-01-01, as for an artifact without sources.
-#define SOURCE_TIME_UNKNOWN 315532800
+#define SOURCE_TIME_UNKNOWN EPOCH_1980
 
 // ---- pin.c ----
 // Puts a SHA-256 computed in this run into the pin, and into the lock if there is one.

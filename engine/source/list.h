@@ -30,7 +30,7 @@
 #define LIST_BYTES_MAX ((size_t)32 << 20)
 #define LIST_LINES_MAX 100000
 #define LIST_ANSWER_MAX ((size_t)1 << 20)
-#define LIST_FILE_TIME 315532800 // the time of every file: 1980-01-01
+#define LIST_FILE_TIME EPOCH_1980 // the time of every file: 1980-01-01
 
 enum list_kind { LIST_ARCHIVE, LIST_FILE, LIST_GIT, LIST_ASK };
 

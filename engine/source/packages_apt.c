@@ -313,19 +313,13 @@ static int choose_same_versions(const struct packages_request *r, struct mirrors
 
 // ---- resolving ----
 
-static int hex_value(char c)
-{
-    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
 // apt writes ':' and '_' of a version as %3a and %5f in the names of files.
 static char *unquote_version(const char *text, size_t length)
 {
     struct buf out = {0};
     for (size_t i = 0; i < length; i++) {
-        int high = text[i] == '%' && i + 2 < length ? hex_value(text[i + 1]) : -1;
-        int low = high < 0 ? -1 : hex_value(text[i + 2]);
+        int high = text[i] == '%' && i + 2 < length ? hex_digit(text[i + 1]) : -1;
+        int low = high < 0 ? -1 : hex_digit(text[i + 2]);
         char c = low < 0 ? text[i] : (char)(high << 4 | low);
         buf_add(&out, &c, 1);
         i += low < 0 ? 0 : 2;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <nettle/sha1.h>
 #include <nettle/sha2.h>
 #include <stdlib.h>
@@ -101,7 +102,12 @@ int digest_file(const char *path, char hex[static DIGEST_HEX_SIZE], uint64_t *si
 
 bool digest_is_hex(const char *text)
 {
-    return strspn(text, "0123456789abcdef") == 64 && text[64] == '\0';
+    return hex_is_lower(text, DIGEST_HEX_SIZE - 1);
+}
+
+bool hex_is_lower(const char *text, size_t n)
+{
+    return strspn(text, "0123456789abcdef") == n && text[n] == '\0';
 }
 
 void hex_encode(const void *bytes, size_t length, char *out)
@@ -115,7 +121,7 @@ void hex_encode(const void *bytes, size_t length, char *out)
     *out = '\0';
 }
 
-static int hex_digit(char c)
+int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -135,4 +141,11 @@ bool hex_decode(const char *text, void *out, size_t length)
         p[i] = (unsigned char)(high << 4 | low);
     }
     return true;
+}
+
+json_t *hex_json(const void *bytes, size_t length)
+{
+    cleanup_free char *text = xmalloc(2 * length + 1);
+    hex_encode(bytes, length, text);
+    return json_string(text);
 }

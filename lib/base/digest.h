@@ -30,6 +30,12 @@ int digest_file(const char *path, char hex[static DIGEST_HEX_SIZE], uint64_t *si
 bool digest_is_hex(const char *text); // 64 lower-case hex digits
 
 void hex_encode(const void *bytes, size_t length, char *out); // out: 2 * length + 1
+struct json_t;
+// The same as a JSON string, to be released with json_decref().
+struct json_t *hex_json(const void *bytes, size_t length);
+int hex_digit(char c); // its value, or -1
+// Whether the text is `n` lower-case hex digits, and nothing else.
+bool hex_is_lower(const char *text, size_t n);
 // Decodes exactly `length` bytes; false unless text is 2 * length hex digits.
 bool hex_decode(const char *text, void *out, size_t length);
 

@@ -117,6 +117,9 @@ int nameless_file(const char *folder, struct error **err);
 // Makes a new temporary directory inside `parent` (mode 0700). Its path, to be freed.
 char *make_temporary_directory(const char *parent, const char *prefix, struct error **err);
 
+// 1980-01-01 00:00:00 UTC: the earliest time that zip and FAT can hold.
+#define EPOCH_1980 315532800
+
 // ---- copying ----
 
 // The content of `from`, from its offset on, into the empty file `to`: shared where the file system

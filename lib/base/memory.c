@@ -269,3 +269,10 @@ void secret_free(char *secret)
         explicit_bzero(secret, strlen(secret));
     free(secret);
 }
+
+bool all_zero(const void *bytes, size_t length)
+{
+    const unsigned char *p = bytes;
+    // The first byte is zero, and each equals the one before.
+    return !length || (!p[0] && !memcmp(p, p + 1, length - 1));
+}

@@ -66,6 +66,8 @@ static inline int steal_fd(int *fd)
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
+bool all_zero(const void *bytes, size_t length); // also of no bytes
+
 // ---- bytes and lists that grow ----
 
 // Zero-initialise. data is NUL-terminated after every call, so it is a string if the bytes are

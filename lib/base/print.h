@@ -40,6 +40,8 @@ unsigned visible_width(const char *text);
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void print_to(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_print(struct buf *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// A line, for callbacks that get one.
+void print_line(const char *line, void *context);
 // Text of several lines, of any length. A missing last newline is added.
 void print_text(FILE *to, const char *text, size_t length);
 // "PREFIX TEXT" for messages: the lines after the first are indented, so that none can look like a

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -122,6 +123,11 @@ static inline long long now_ms(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static inline long long timeval_ms(struct timeval t)
+{
+    return t.tv_sec * 1000LL + t.tv_usec / 1000;
 }
 
 #endif

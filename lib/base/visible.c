@@ -382,3 +382,8 @@ void print_json(FILE *to, const json_t *value, size_t flags)
         p = del ? del + 1 : NULL;
     }
 }
+
+void print_line(const char *line, void *context)
+{
+    print("%s\n", line);
+}

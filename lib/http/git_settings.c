@@ -144,7 +144,7 @@ static bool path_matches(const char *pattern, const char *path, size_t *length)
     return strncmp(pattern, path, n) == 0 && (!path[n] || path[n] == '/');
 }
 
-static bool same_text(const char *a, const char *b)
+static bool same_ignoring_case(const char *a, const char *b)
 {
     return a && b ? strcasecmp(a, b) == 0 : a == b;
 }
@@ -170,8 +170,8 @@ static bool pattern_fits(const char *pattern, const struct url_parts *url, struc
     if (!url_parts_of(pattern, &p))
         return false;
     *out = (struct fit){.host = host_length(p.host), .user = p.user != NULL};
-    return same_text(p.scheme, url->scheme) && host_matches(p.host, url->host) &&
-           same_text(p.port, url->port) &&
+    return same_ignoring_case(p.scheme, url->scheme) && host_matches(p.host, url->host) &&
+           same_ignoring_case(p.port, url->port) &&
            path_matches(p.path ? p.path : "", url->path ? url->path : "", &out->path) &&
            (!p.user || (url->user && strcmp(p.user, url->user) == 0));
 }

@@ -7,13 +7,6 @@
 #include <jansson.h>
 #include <openssl/evp.h>
 
-static json_t *hex_json(const void *bytes, size_t length)
-{
-    cleanup_free char *text = xmalloc(2 * length + 1);
-    hex_encode(bytes, length, text);
-    return json_string(text);
-}
-
 static json_t *base64_json(const unsigned char *bytes, size_t length)
 {
     cleanup_free char *text = xmalloc(4 * ((length + 2) / 3) + 1);

@@ -99,7 +99,7 @@ static int show_content(struct comparison *c, const char *path, struct error **e
 
 // ---- members ----
 
-static bool same_text(const char *a, const char *b)
+static bool same_or_empty(const char *a, const char *b)
 {
     return !strcmp(a ? a : "", b ? b : "");
 }
@@ -110,7 +110,7 @@ static int compare_entries(struct comparison *c, const struct listing_entry *a,
     const char *path = *a->path ? a->path : ".";
     if (a->mode != b->mode)
         say(c, "%s: mode %o and %o", path, a->mode, b->mode);
-    else if (a->hardlink != b->hardlink || !same_text(a->link, b->link))
+    else if (a->hardlink != b->hardlink || !same_or_empty(a->link, b->link))
         say(c, "%s: it points to \"%s\" and to \"%s\"", path, a->link ? a->link : "",
             b->link ? b->link : "");
     else if (strcmp(a->digest, b->digest) != 0)
@@ -118,7 +118,7 @@ static int compare_entries(struct comparison *c, const struct listing_entry *a,
             b->size);
     else if (a->mtime != b->mtime)
         say(c, "%s: time %" PRId64 " and %" PRId64, path, a->mtime, b->mtime);
-    else if (!same_text(a->attributes, b->attributes))
+    else if (!same_or_empty(a->attributes, b->attributes))
         say(c, "%s: its extended attributes differ", path);
     else
         return 0;

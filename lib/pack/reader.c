@@ -141,11 +141,6 @@ int reader_wrap(const struct reader *r, struct error **err)
     return error_wrap(err, "reading %s", r->name);
 }
 
-static bool all_zeros(const char *p, size_t n)
-{
-    return n == 0 || (p[0] == 0 && !memcmp(p, p + 1, n - 1));
-}
-
 // Reads to the end of the stream, which checks that it is complete and its checksums match.
 static int drain(struct reader *r, struct error **err)
 {
@@ -155,7 +150,7 @@ static int drain(struct reader *r, struct error **err)
     uint64_t used = (uint64_t)archive_filter_bytes(r->archive, 0);
     if (used >= r->before_last && used - r->before_last < r->last_length) {
         size_t skip = (size_t)(used - r->before_last);
-        zeros = all_zeros(r->last + skip, r->last_length - skip);
+        zeros = all_zero(r->last + skip, r->last_length - skip);
     }
     const void *bytes;
     size_t length;
@@ -163,7 +158,7 @@ static int drain(struct reader *r, struct error **err)
     while (zeros && (n = decoder_next(r->decoder, &bytes, &length, &r->problem)) != 0) {
         if (n < 0)
             return error_user(err, "%s", r->problem);
-        zeros = all_zeros(bytes, length);
+        zeros = all_zero(bytes, length);
     }
     if (zeros)
         return 0;

@@ -8,11 +8,10 @@
 #include "base/input.h"
 #include "base/process.h"
 #include "http/http.h"
+#include "store/store.h"
 
 #include <pthread.h>
 #include <time.h>
-
-#define MANIFEST_MAX ((size_t)4 << 20)
 
 // The access that a request needs. The scope of its token follows from it.
 enum registry_access { ACCESS_PULL, ACCESS_PUSH };
@@ -81,7 +80,7 @@ struct registry_response {
     char *location, *content_type, *range, *content_range, *digest, *link, *subject, *min_chunk;
     struct strlist challenges; // values of WWW-Authenticate
     uint64_t length;           // Content-Length, or 0
-    struct buf body;           // at most MANIFEST_MAX; of errors the first 64 KiB
+    struct buf body;           // at most OCI_MANIFEST_MAX; of errors the first 64 KiB
     enum address_scope from;   // scope of the server that answered
     char *url;                 // final one, after redirects
     char *token;               // that was sent

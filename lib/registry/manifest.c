@@ -195,8 +195,8 @@ static int manifest_put(struct registry *r, const char *what, const struct manif
                                        .content_type = m->media_type,
                                        .bytes = m->bytes,
                                        .length = m->length};
-    if (m->length > MANIFEST_MAX)
-        return error_user(err, "it has more than %zu bytes", MANIFEST_MAX);
+    if (m->length > OCI_MANIFEST_MAX)
+        return error_user(err, "it has more than %zu bytes", OCI_MANIFEST_MAX);
     digest_bytes(m->bytes, m->length, digest);
     int there = is_digest(what) ? 0 : tag_names_bytes(r, what, digest, err);
     if (there || put_manifest(r, &q, s, err) < 0)

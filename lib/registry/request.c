@@ -92,7 +92,7 @@ static int on_body(void *context, const char *bytes, size_t length, struct error
     bool wanted = s->status == 200 || s->status == 206;
     if (wanted && q->sink)
         return q->sink(q->context, s, bytes, length, err);
-    size_t most = wanted ? MANIFEST_MAX : ERROR_BODY_MAX;
+    size_t most = wanted ? OCI_MANIFEST_MAX : ERROR_BODY_MAX;
     bool fits = length <= most - s->body.len;
     if (!fits && wanted)
         return error_user(err, "the answer is larger than %zu bytes", most);

@@ -30,12 +30,6 @@ int write_at(int fd, const char *name, uint64_t offset, const void *bytes, size_
     return fd_write_at(fd, name, bytes, length, offset, err);
 }
 
-bool all_zero(const unsigned char *bytes, size_t length)
-{
-    // The first byte is zero, and each equals the one before.
-    return !length || (!bytes[0] && !memcmp(bytes, bytes + 1, length - 1));
-}
-
 // ---- digests of pages (section 9) ----
 
 #define RUNS 4

@@ -25,7 +25,6 @@ static inline struct loader_code builtin_stage3b(void)
 // Writes at a position: everything, or an error.
 int write_at(int fd, const char *name, uint64_t offset, const void *bytes, size_t length,
              struct error **err);
-bool all_zero(const unsigned char *bytes, size_t length);
 
 static inline uint64_t smaller(uint64_t a, uint64_t b)
 {

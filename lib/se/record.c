@@ -90,13 +90,6 @@ void seal_inputs_free(struct seal_inputs *in)
 
 // ---- writing a record ----
 
-static json_t *hex_json(const void *bytes, size_t length)
-{
-    cleanup_free char *text = xmalloc(2 * length + 1);
-    hex_encode(bytes, length, text);
-    return json_string(text);
-}
-
 static json_t *number_json(uint64_t value)
 {
     return json_sprintf("%016llx", (unsigned long long)value);

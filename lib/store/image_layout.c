@@ -268,3 +268,13 @@ int images_sweep(struct store *s, struct error **err)
     }
     return 0;
 }
+
+int oci_put_json(struct store *s, const json_t *value, char digest[static DIGEST_HEX_SIZE],
+                 uint64_t *size, struct error **err)
+{
+    cleanup_free char *text = value ? json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    if (!text)
+        return error_user(err, "a name in the image is not UTF-8");
+    *size = strlen(text);
+    return store_put_bytes(s, text, *size, digest, err);
+}

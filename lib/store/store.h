@@ -251,6 +251,8 @@ void tree_escape(struct buf *out, const char *path);
 #define DOCKER_INDEX "application/vnd.docker.distribution.manifest.list.v2+json"
 #define DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
 #define DOCKER_LAYER "application/vnd.docker.image.rootfs.diff.tar"
+// What a registry takes at least (OCI Distribution 1.1, "Pushing Manifests"), and kbuild reads.
+#define OCI_MANIFEST_MAX ((size_t)4 << 20)
 #define OCI_REF_NAME "org.opencontainers.image.ref.name"
 #define OCI_TITLE "org.opencontainers.image.title"
 #define OCI_EPOCH "1970-01-01T00:00:00Z"
@@ -260,6 +262,10 @@ json_t *oci_descriptor(const char *type, const char *digest, uint64_t size);
 // The SHA-256 in hexadecimal that a descriptor names, borrowed from it; NULL: it names none. With
 // `size` it must have a size, too.
 const char *oci_descriptor_digest(const json_t *descriptor, uint64_t *size);
+// Adds a config or manifest as a blob, with sorted keys, so that equal values are equal blobs. Text
+// that is not UTF-8 is an error, and so is NULL, which json_pack() returns for it.
+int oci_put_json(struct store *s, const json_t *value, char digest[static DIGEST_HEX_SIZE],
+                 uint64_t *size, struct error **err);
 // The hex part of a digest "sha256:<hex>"; NULL for any other text and for NULL.
 const char *oci_digest_hex(const char *digest);
 

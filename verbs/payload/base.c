@@ -105,7 +105,7 @@ static int read_layout_blob(struct image_source *s, const char *digest, struct b
 {
     char found[DIGEST_HEX_SIZE];
     cleanup_free char *path = xasprintf("%s/blobs/sha256/%s", s->directory, digest);
-    if (file_read(path, MANIFEST_LIMIT, out, err) < 0)
+    if (file_read(path, OCI_MANIFEST_MAX, out, err) < 0)
         return -1;
     digest_bytes(out->data ? out->data : "", out->len, found);
     return strcmp(found, digest) == 0
@@ -142,7 +142,7 @@ static int layout_manifest(struct image_source *s, struct buf *out, struct error
     cleanup_free char *path = xasprintf("%s/index.json", s->directory);
     cleanup_buf struct buf text = {0};
     struct image_blob blob;
-    if (file_read(path, MANIFEST_LIMIT, &text, err) < 0)
+    if (file_read(path, OCI_MANIFEST_MAX, &text, err) < 0)
         return -1;
     json_t *index = payload_json(&text, path, err);
     const json_t *image = index ? find_image(s, index, err) : NULL;
@@ -268,13 +268,14 @@ static int read_config(void *context, const char *digest, uint64_t size, struct 
     const struct base_reader *b = context;
     struct image_blob blob = {.size = size};
     memcpy(blob.digest, digest, DIGEST_HEX_SIZE);
-    if (size > MANIFEST_LIMIT)
+    if (size > OCI_MANIFEST_MAX)
         return error_user(err, "the config of the base image has %llu bytes",
                           (unsigned long long)size);
     if (image_source_blobs(b->from, b->store, &blob, 1, err) < 0)
         return -1;
     cleanup_close int fd = store_open_blob(b->store, digest, err);
-    return fd < 0 ? -1 : fd_read_all(fd, "the config of the base image", MANIFEST_LIMIT, out, err);
+    return fd < 0 ? -1
+                  : fd_read_all(fd, "the config of the base image", OCI_MANIFEST_MAX, out, err);
 }
 
 static json_t *read_base_manifest(struct store *s, struct image_source *from,
@@ -350,7 +351,7 @@ static int load_config(struct store *s, const char *digest, json_t **out, struct
 {
     cleanup_buf struct buf text = {0};
     cleanup_close int fd = store_open_blob(s, digest, err);
-    if (fd < 0 || fd_read_all(fd, "the config of the base image", MANIFEST_LIMIT, &text, err) < 0)
+    if (fd < 0 || fd_read_all(fd, "the config of the base image", OCI_MANIFEST_MAX, &text, err) < 0)
         return -1;
     *out = payload_json(&text, "the config of the base image", err);
     return *out ? 0 : -1;
@@ -363,7 +364,7 @@ static int load_image(struct store *s, struct image_source *from, const struct a
     if (descriptor_read(json_object_get(manifest, "config"), &config, err) < 0 ||
         read_layers(manifest, &out->layers, err) < 0)
         return -1;
-    if (config.size > MANIFEST_LIMIT)
+    if (config.size > OCI_MANIFEST_MAX)
         return error_user(err, "the config of the base image has %llu bytes",
                           (unsigned long long)config.size);
     size_t n = out->layers.n;

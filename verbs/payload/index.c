@@ -22,7 +22,7 @@ static int read_image_config(struct index_run *j, const struct image_blob *blob,
                              struct error **err)
 {
     struct blob_draft draft = {.fd = -1};
-    if (blob->size > MANIFEST_LIMIT)
+    if (blob->size > OCI_MANIFEST_MAX)
         return error_user(err, "its config has %llu bytes", (unsigned long long)blob->size);
     if (store_blob_begin(j->store, &draft, err) < 0)
         return -1;
@@ -34,7 +34,7 @@ static int read_image_config(struct index_run *j, const struct image_blob *blob,
     if (!result && lseek(draft.fd, 0, SEEK_SET) < 0)
         result = error_user(err, "its config cannot be read");
     if (!result)
-        result = fd_read_all(draft.fd, "a config", MANIFEST_LIMIT, &text, err);
+        result = fd_read_all(draft.fd, "a config", OCI_MANIFEST_MAX, &text, err);
     store_blob_abandon(&draft);
     *out = result ? NULL : payload_json(&text, "its config", err);
     return *out ? 0 : -1;

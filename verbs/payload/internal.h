@@ -10,7 +10,6 @@
 #include "store/store.h"
 
 #define PAYLOAD_ROOT "opt/kata-artifacts"
-#define MANIFEST_LIMIT ((size_t)4 << 20)
 
 // ---- layer.c: files -> layers in the store ----
 

@@ -82,21 +82,10 @@ static void add_layers_to_config(json_t *config, const struct payload_layers *la
     json_object_set_new(config, "created", json_string(created));
 }
 
-// Sorted keys: equal values give equal blobs.
-static int store_json(struct store *s, json_t *value, char digest[static DIGEST_HEX_SIZE],
-                      uint64_t *size, struct error **err)
-{
-    cleanup_free char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
-    if (!text)
-        return error_user(err, "a name in the image is not UTF-8");
-    *size = strlen(text);
-    return store_put_bytes(s, text, *size, digest, err);
-}
-
 int payload_image_compose(struct store *s, struct payload_image *i, struct error **err)
 {
     add_layers_to_config(i->config, &i->layers);
-    if (store_json(s, i->config, i->config_digest, &i->config_size, err) < 0)
+    if (oci_put_json(s, i->config, i->config_digest, &i->config_size, err) < 0)
         return -1;
     json_t *layers = json_array();
     for (size_t n = 0; n < i->layers.n; n++) {
@@ -106,7 +95,7 @@ int payload_image_compose(struct store *s, struct payload_image *i, struct error
     json_t *manifest =
         json_pack("{s:i, s:s, s:o, s:o}", "schemaVersion", 2, "mediaType", OCI_MANIFEST, "config",
                   oci_descriptor(OCI_CONFIG, i->config_digest, i->config_size), "layers", layers);
-    int result = store_json(s, manifest, i->manifest, &i->manifest_size, err);
+    int result = oci_put_json(s, manifest, i->manifest, &i->manifest_size, err);
     json_decref(manifest);
     return result;
 }
@@ -281,7 +270,7 @@ static int put_manifest(const struct payload_target *t, const struct payload_ima
 {
     cleanup_buf struct buf text = {0};
     cleanup_close int fd = store_open_blob(t->store, i->manifest, err);
-    if (fd < 0 || fd_read_all(fd, "the manifest", MANIFEST_LIMIT, &text, err) < 0)
+    if (fd < 0 || fd_read_all(fd, "the manifest", OCI_MANIFEST_MAX, &text, err) < 0)
         return -1;
     for (size_t k = 0; k < t->tags->n; k++) {
         char digest[DIGEST_HEX_SIZE];
