@@ -212,7 +212,7 @@ static int write_image(struct seal_command *c, enum seal_tool tool, struct se_in
     cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
     cleanup_buf struct buf record = {0};
     if (!output || begin_output(&draft, output, err) < 0 ||
-        se_seal_recorded(in, draft.fd, r->record ? &record : NULL, err) < 0)
+        se_seal(in, draft.fd, r->record ? &record : NULL, err) < 0)
         return -1;
     if (r->record && file_write(r->record, record.data, record.len, 0644, err) < 0)
         return -1;

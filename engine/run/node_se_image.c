@@ -210,7 +210,7 @@ static int seal_native(const struct job *job, struct se_input *in, struct se_wor
     in->secret = secret.bytes;
     in->secret_length = secret.length;
     if (!result)
-        result = se_seal_recorded(in, fd, &w->record, err);
+        result = se_seal(in, fd, &w->record, err);
     secret_memory_free(&secret);
     in->secret = NULL;
     return result;

@@ -89,7 +89,6 @@ int registry_put_manifest(struct registry *r, const char *what, const void *byte
                           struct error **err);
 
 // Blobs. Digests are 64 hex digits, without "sha256:".
-int registry_has_blob(struct registry *r, const char *digest, struct error **err); // 1, 0, -1
 struct registry_blob {
     const char *digest;
     uint64_t size;
@@ -114,9 +113,6 @@ int registry_pull_blobs(struct registry *r, struct registry_blob *blobs, size_t 
 typedef int registry_referrer(void *context, const json_t *descriptor, struct error **err);
 int registry_each_referrer(struct registry *r, const char *digest, const char *artifact_type,
                            registry_referrer *each, void *context, struct error **err);
-// All of them as a JSON array, each once; NULL on an error.
-json_t *registry_referrers(struct registry *r, const char *digest, const char *artifact_type,
-                           struct error **err);
 // Pushes a manifest with this subject, by its digest. Unless the registry confirms that it lists
 // the manifest (OCI-Subject), the descriptor is added to the index of the fallback tag.
 struct registry_refer {

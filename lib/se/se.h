@@ -73,10 +73,10 @@ struct se_input {
 
 // Writes the image to fd, which must be a seekable regular file, empty. The bytes that make it
 // bootable are written last. A thread hashes in parallel; it has ended when this returns.
-int se_seal(const struct se_input *in, int fd, struct error **err);
-// The same, and appends to `record` (may be NULL) the seal record, a JSON text that ends in a
-// newline: the digests of the image's inputs. It holds nothing secret. fd must be readable.
-int se_seal_recorded(const struct se_input *in, int fd, struct buf *record, struct error **err);
+//
+// Appends to `record`, unless it is NULL, the seal record, a JSON text that ends in a newline: the
+// digests of the image's inputs. It holds nothing secret. fd must be readable then.
+int se_seal(const struct se_input *in, int fd, struct buf *record, struct error **err);
 
 // A seal secret: the file's bytes, all of them.
 #define SE_SECRET_MIN 32u

@@ -389,7 +389,7 @@ static int write_record(struct sealing *s, int fd, struct buf *record, struct er
     return seal_record_write(&s->record, record, err);
 }
 
-int se_seal_recorded(const struct se_input *in, int fd, struct buf *record, struct error **err)
+int se_seal(const struct se_input *in, int fd, struct buf *record, struct error **err)
 {
     struct sealing s = {.in = in, .kernel = -1, .initrd = -1};
     int result = write_image(&s, fd, record != NULL, err);
@@ -401,9 +401,4 @@ int se_seal_recorded(const struct se_input *in, int fd, struct buf *record, stru
     cleanup_close_p(&s.kernel);
     cleanup_close_p(&s.initrd);
     return result;
-}
-
-int se_seal(const struct se_input *in, int fd, struct error **err)
-{
-    return se_seal_recorded(in, fd, NULL, err);
 }

@@ -65,7 +65,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
                           .pcf = SE_PCF_DEFAULT,
                           .skip_component_checks = true};
     cleanup_close int fd = new_file();
-    if (file_write(kernel, "kernel", 6, 0600, NULL) < 0 || se_seal(&in, fd, NULL) < 0)
+    if (file_write(kernel, "kernel", 6, 0600, NULL) < 0 || se_seal(&in, fd, NULL, NULL) < 0)
         abort();
     good_size = (size_t)lseek(fd, 0, SEEK_END);
     good = xmalloc(good_size);

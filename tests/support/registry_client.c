@@ -12,6 +12,7 @@
 // User and password come from TEST_REGISTRY_USER and TEST_REGISTRY_PASSWORD, or the usual files.
 #include "base/file.h"
 #include "oci/oci.h"
+#include "referrers.h"
 #include "registry/registry.h"
 
 #include <errno.h>

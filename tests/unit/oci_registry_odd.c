@@ -159,7 +159,7 @@ TEST(a_wrong_password_gets_no_token)
     cleanup_error struct error *err = NULL;
     const struct registry_options o = {.user = TEST_USER, .password = "TEST-wrong", .tries = 1};
     struct registry *r = open_at("127.0.0.1", odd.port, "bearer/y", &o);
-    assert_good(registry_has_blob(r, body_digest, &err), -1, err);
+    assert_good(has_blob(r, body_digest, &err), -1, err);
     assert_says(err, "getting a token");
     assert_null(strstr(err->message, "TEST-wrong"));
     registry_close(r);
@@ -341,14 +341,14 @@ TEST(proxies_are_used_but_for_this_machine)
         .user = TEST_USER, .password = TEST_PASSWORD, .plain_http = true, .tries = 1};
     setenv("http_proxy", address, 1);
     struct registry *r = registry_open(&ref, &o, &err);
-    assert_good(registry_has_blob(r, body_digest, &err), -1, err); // echo refuses everything
+    assert_good(has_blob(r, body_digest, &err), -1, err); // echo refuses everything
     assert_says(err, "status 403");
     assert_null(strstr(err->message, "TEST-"));
     cleanup_free char *log = sh("cat proxy.log");
     assert_non_null(strstr(log, "HEAD http://registry.test/v2/echo/x/blobs/"));
     // Another registry, by no_proxy; it does not exist.
     setenv("no_proxy", "registry.test", 1);
-    assert_good(registry_has_blob(r, body_digest, &other), -1, other);
+    assert_good(has_blob(r, body_digest, &other), -1, other);
     unsetenv("no_proxy");
     registry_close(r);
     cleanup_error struct error *direct = NULL;

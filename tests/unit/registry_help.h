@@ -7,7 +7,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "registry/internal.h"
 #include "registry/registry.h"
+
+#include "../support/referrers.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -58,6 +61,19 @@ __attribute__((format(printf, 1, 2))) static inline char *sh(const char *format,
         fail();
     }
     return buf_take(&out);
+}
+
+// Whether the registry has the blob: 1, 0, -1. By the first request of a client that pulls.
+static inline int has_blob(struct registry *r, const char *digest, struct error **err)
+{
+    cleanup_free char *url = xasprintf("%s%s/blobs/sha256:%s", r->base, r->repository, digest);
+    cleanup_registry_response struct registry_response s = {0};
+    const struct registry_request q = {.method = "HEAD", .url = url};
+    if (registry_send(r, &q, &s, err) < 0)
+        return -1;
+    if (s.status == 200 || s.status == 404)
+        return s.status == 200;
+    return response_is_denied(&s) ? auth_denied(r, &s, err) : registry_refused(r, &s, err);
 }
 
 // ---- servers ----

@@ -56,14 +56,14 @@ TEST(a_blob_comes_back_as_it_went)
             .digest = digests[i], .size = sizes[i], .fd = make_blob(i, sizes[i], digests[i])};
         pulled[i] =
             (struct registry_blob){.digest = digests[i], .size = sizes[i], .fd = empty_file()};
-        assert_good(registry_has_blob(r, digests[i], &err), 0, err);
+        assert_good(has_blob(r, digests[i], &err), 0, err);
     }
     assert_good(registry_push_blobs(r, pushed, ARRAY_LEN(sizes), &err), 0, err);
     assert_good(registry_pull_blobs(r, pulled, ARRAY_LEN(sizes), &err), 0, err);
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
         assert_false(pushed[i].skipped);
         assert_false(pulled[i].missing);
-        assert_good(registry_has_blob(r, digests[i], &err), 1, err);
+        assert_good(has_blob(r, digests[i], &err), 1, err);
         assert_content(pulled[i].fd, digests[i]);
         close(pushed[i].fd);
         close(pulled[i].fd);
@@ -97,7 +97,7 @@ TEST(a_blob_of_another_repository_is_mounted)
     struct registry_blob b = {
         .digest = digest, .size = 5000, .fd = nothing, .mount_from = "a/from"};
     assert_good(registry_push_blobs(to, &b, 1, &err), 0, err);
-    assert_good(registry_has_blob(to, digest, &err), 1, err);
+    assert_good(has_blob(to, digest, &err), 1, err);
     // One that is not there is sent.
     close(fd);
     fd = make_blob(102, 5000, digest);
@@ -219,7 +219,7 @@ static int ask(unsigned port, const struct registry_options *o, struct error **e
 {
     static const char digest[] = "2222222222222222222222222222222222222222222222222222222222222222";
     struct registry *r = open_at("localhost", port, "team/x", o);
-    int has = registry_has_blob(r, digest, err);
+    int has = has_blob(r, digest, err);
     denied = registry_was_denied(r);
     registry_close(r);
     return has;
@@ -345,7 +345,7 @@ static void through_a_tunnel(const struct server *s)
     setenv("https_proxy", address, 1);
     struct registry *r = registry_open(&ref, &o, &err);
     static const char digest[] = "2222222222222222222222222222222222222222222222222222222222222222";
-    assert_good(registry_has_blob(r, digest, &err), 0, err);
+    assert_good(has_blob(r, digest, &err), 0, err);
     unsetenv("https_proxy");
     cleanup_free char *log = sh("cat proxy.log");
     assert_non_null(strstr(log, "CONNECT registry.test:443 "));

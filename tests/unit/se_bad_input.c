@@ -194,7 +194,7 @@ TEST(the_output_must_be_a_new_file)
     int files[] = {open(path, O_RDWR | O_CLOEXEC), open("/dev/null", O_WRONLY | O_CLOEXEC)};
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         cleanup_error struct error *err = NULL;
-        assert_int_equal(se_seal(&f->input, files[i], &err), -1);
+        assert_int_equal(se_seal(&f->input, files[i], NULL, &err), -1);
         assert_message(err, "it must go to a new, empty file");
         close(files[i]);
     }

@@ -175,7 +175,7 @@ static inline int seal_to(const struct se_input *in, const char *path, struct er
 {
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
-    int result = se_seal(in, fd, err);
+    int result = se_seal(in, fd, NULL, err);
     close(fd);
     return result;
 }

@@ -13,7 +13,7 @@ static int record_to(const struct fixture *f, const struct se_input *in, const c
     cleanup_buf struct buf record = {0};
     int fd = open(image, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
-    int result = se_seal_recorded(in, fd, &record, err);
+    int result = se_seal(in, fd, &record, err);
     close(fd);
     if (!result)
         put_file(path, record.data, record.len);

@@ -51,7 +51,7 @@ static int begin(void **state)
     cleanup_buf struct buf record = {0};
     int fd = open(p->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
-    assert_good(se_seal_recorded(&p->in, fd, &record, &err));
+    assert_good(se_seal(&p->in, fd, &record, &err));
     close(fd);
     put_file(p->record, record.data, record.len);
     get_file(p->path, &p->image);
