@@ -357,7 +357,7 @@ void apt_places_free(struct apt_places *l)
     *l = (struct apt_places){0};
 }
 
-enum field { ENTRY, URI, SUITE, COMPONENT, ARCHITECTURE, FILENAME, FIELDS };
+enum apt_field { ENTRY, URI, SUITE, COMPONENT, ARCHITECTURE, FILENAME, FIELDS };
 #define TARGET_FORMAT                                                                              \
     "$(SOURCESENTRY)\t$(REPO_URI)\t$(RELEASE)\t$(COMPONENT)\t$(ARCHITECTURE)\t$(FILENAME)"
 

@@ -74,7 +74,6 @@ void log_print(enum log_level level, const char *line);
 
 // After this, notes without a sink are not printed, and no meter is drawn (--quiet).
 void log_set_quiet(bool quiet);
-bool log_is_quiet(void);
 
 typedef void log_sink(enum log_level level, const char *line, void *context);
 void log_redirect(log_sink *sink, void *context); // NULL: standard error again

@@ -20,7 +20,8 @@ static const char *kind_of(mode_t mode)
     return S_ISDIR(mode) ? "a directory" : S_ISBLK(mode) ? "a block device" : "a socket";
 }
 
-// Opens `path` to be read from its start to its end. *st gets its stat.
+// Opens `path` to be read from its start to its end. *st gets its stat. Returns the descriptor, or
+// -1.
 static int user_file_stream(const char *path, struct stat *st, struct error **err)
 {
     // Opening a fifo waits for a writer, as intended when the user names one.

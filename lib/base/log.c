@@ -20,7 +20,7 @@ void log_set_quiet(bool on)
     quiet = on;
 }
 
-bool log_is_quiet(void)
+static bool log_is_quiet(void)
 {
     return quiet;
 }

@@ -12,13 +12,13 @@ enum {
     STOP_REFUSED = 0x4511,
 };
 
-struct part {
+struct memory_range {
     uint64_t address, size; // both 0 if absent; size without padding, with the command line's NUL
 };
 
 // Filled in by the sealer (section 6).
 struct stage3b_arguments {
-    struct part kernel, command_line, initrd;
+    struct memory_range kernel, command_line, initrd;
     struct psw psw;
 };
 _Static_assert(sizeof(struct stage3b_arguments) == 64, "argument block");
@@ -65,7 +65,7 @@ static void move_bytes(unsigned char *to, const unsigned char *from, uint64_t si
         *to++ = *from++;
 }
 
-static void place_kernel(const struct part *kernel)
+static void place_kernel(const struct memory_range *kernel)
 {
     if (kernel->size < KERNEL_START)
         stop_with_message("Invalid kernel");
@@ -73,7 +73,7 @@ static void place_kernel(const struct part *kernel)
                kernel->size - KERNEL_START);
 }
 
-static void place_command_line(const struct part *line)
+static void place_command_line(const struct memory_range *line)
 {
     uint64_t limit = linux_parameters.max_command_line_size;
     if (limit == 0)
@@ -91,8 +91,8 @@ static void place_command_line(const struct part *line)
 _Noreturn void stage_main(void)
 {
     // A copy, since the block is volatile (written by the sealer).
-    const struct part kernel = {arguments.kernel.address, arguments.kernel.size};
-    const struct part line = {arguments.command_line.address, arguments.command_line.size};
+    const struct memory_range kernel = {arguments.kernel.address, arguments.kernel.size};
+    const struct memory_range line = {arguments.command_line.address, arguments.command_line.size};
     const struct psw psw = {arguments.psw.mask, arguments.psw.address};
 
     console_on();

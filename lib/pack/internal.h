@@ -39,7 +39,6 @@ struct scan {
 };
 
 // Devices, fifos, sockets and names with newlines are errors that name the path.
-int scan_directory(int directory, const char *shown, struct scan *out, struct error **err);
 // The same for a path, whose own last component may be a link.
 int scan_folder(const char *folder, struct scan *out, struct error **err);
 // Opens a regular file of the scan for reading, without following links; if another file replaced
@@ -119,7 +118,6 @@ extern const struct compressor zstd_compressor;
 
 // A skippable frame (3.1.2) whose content says what follows.
 #define ZSTD_MARK_SIZE 24
-extern const unsigned char zstd_mark[ZSTD_MARK_SIZE];
 
 // ---- segments ----
 // The parts of a compressed tarball that can be spliced (a head, the data, an end), and splicing.

@@ -111,7 +111,7 @@ static void find_hard_links(struct scan *s)
     }
 }
 
-int scan_directory(int directory, const char *shown, struct scan *out, struct error **err)
+static int scan_directory(int directory, const char *shown, struct scan *out, struct error **err)
 {
     *out = SCAN_NONE;
     out->root = fcntl(directory, F_DUPFD_CLOEXEC, 0);

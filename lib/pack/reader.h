@@ -151,6 +151,5 @@ size_t *map_find(const struct map *m, const char *name);
 size_t *map_add(struct map *m, const char *name, size_t value);
 void map_put(struct map *m, const char *name, size_t value); // replaces
 void map_free(struct map *m);
-#define cleanup_map __attribute__((cleanup(map_free)))
 
 #endif

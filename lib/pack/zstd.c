@@ -19,9 +19,9 @@ enum {
     THREAD_MEMORY = 64 << 20 // a little more than level 10 needs for a job
 };
 
-const unsigned char zstd_mark[ZSTD_MARK_SIZE] = "\x5b\x2a\x4d\x18" // magic: skippable, 11
-                                                "\x10\0\0\0"       // 16 bytes follow
-                                                "kbuild: tar end";
+static const unsigned char zstd_mark[ZSTD_MARK_SIZE] = "\x5b\x2a\x4d\x18" // magic: skippable, 11
+                                                       "\x10\0\0\0"       // 16 bytes follow
+                                                       "kbuild: tar end";
 
 struct zstd_out {
     ZSTD_CCtx *context;

@@ -69,13 +69,18 @@ struct page_digests *page_digests_new(struct error **err)
     return NULL;
 }
 
-unsigned char *page_digests_buffer(struct page_digests *d)
+// A buffer of PAGE_RUN bytes to fill. It stays readable after page_digests_add(), until the next
+// call of this function.
+static unsigned char *page_digests_buffer(struct page_digests *d)
 {
     return ring_slot(d->runs);
 }
 
-void page_digests_add(struct page_digests *d, size_t length, const unsigned char prefix[static 8],
-                      uint64_t offset, uint64_t address)
+// Adds the first `length` bytes (a multiple of the page size) of the buffer: pages at guest address
+// `address`, `offset` bytes into a component with this tweak prefix.
+static void page_digests_add(struct page_digests *d, size_t length,
+                             const unsigned char prefix[static 8], uint64_t offset,
+                             uint64_t address)
 {
     ring_give(d->runs, length);
     for (size_t i = 0; i < length; i += SE_PAGE) {

@@ -43,13 +43,6 @@ static inline uint64_t smaller(uint64_t a, uint64_t b)
 struct page_digests;
 
 struct page_digests *page_digests_new(struct error **err);
-// A buffer of PAGE_RUN bytes to fill. It stays readable after page_digests_add(), until the next
-// call of this function.
-unsigned char *page_digests_buffer(struct page_digests *d);
-// Adds the first `length` bytes (a multiple of the page size) of the buffer: pages at guest address
-// `address`, `offset` bytes into a component with this tweak prefix.
-void page_digests_add(struct page_digests *d, size_t length, const unsigned char prefix[static 8],
-                      uint64_t offset, uint64_t address);
 // Waits for the thread and writes the digests. Once, at the end.
 int page_digests_end(struct page_digests *d, unsigned char pld[static 64],
                      unsigned char ald[static 64], unsigned char tld[static 64],
@@ -128,7 +121,6 @@ struct seal_given {
     unsigned char tag[SEAL_TAG_SIZE];
 };
 enum given_key { GIVEN_HEADER_KEY, GIVEN_CCK, GIVEN_COMPONENT_KEY, GIVEN_KEYS };
-extern const char *const given_key_names[GIVEN_KEYS];
 
 // All inputs of an image except the secret. Nothing in it is secret.
 enum seal_part_name {
@@ -269,7 +261,7 @@ void flag_names_pcf(uint64_t pcf, struct strlist *out);
 void flag_names_scf(uint64_t scf, struct strlist *out);
 
 // ---- verify.c, verify_contents.c: the steps of se_verify() ----
-struct verification {
+struct image_verification {
     const char *name; // of the image
     const struct se_proof *proof;
     const struct se_originals *originals;
@@ -285,9 +277,9 @@ struct verification {
 
 // The part that component number `i` is, by its tweak; -1 for a tweak that no tool makes.
 int component_part(const struct se_image *image, size_t i);
-int contents_check(struct verification *v, struct error **err);
+int contents_check(struct image_verification *v, struct error **err);
 
 // Compares the loader stage3a with the built-in one, or the record's.
-int loader_check(struct verification *v, struct error **err);
+int loader_check(struct image_verification *v, struct error **err);
 
 #endif

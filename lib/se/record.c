@@ -19,7 +19,7 @@ const char *const seal_part_names[SEAL_PARTS] = {
     [SEAL_KERNEL] = "kernel",   [SEAL_COMMAND_LINE] = "command-line", [SEAL_INITRD] = "initrd",
     [SEAL_STAGE3A] = "stage3a", [SEAL_STAGE3B] = "stage3b",
 };
-const char *const given_key_names[GIVEN_KEYS] = {
+static const char *const given_key_names[GIVEN_KEYS] = {
     [GIVEN_HEADER_KEY] = "header-key",
     [GIVEN_CCK] = "cck",
     [GIVEN_COMPONENT_KEY] = "component-key",

@@ -102,7 +102,7 @@ int se_image_open(const char *path, char **name, struct error **err)
 // With the secret all secret values are derived again, which proves that they were not chosen in
 // another way.
 
-static int check_secret_id(const struct verification *v, const struct seal_kdf *s,
+static int check_secret_id(const struct image_verification *v, const struct seal_kdf *s,
                            struct error **err)
 {
     unsigned char id[SEAL_ID_SIZE];
@@ -117,7 +117,7 @@ static int check_secret_id(const struct verification *v, const struct seal_kdf *
 }
 
 // The record does not hold a given header key, so the user must give it again.
-static int check_given_header_key(const struct verification *v, const struct seal_kdf *s,
+static int check_given_header_key(const struct image_verification *v, const struct seal_kdf *s,
                                   const struct se_keys *keys, struct error **err)
 {
     const struct seal_given *recorded = &v->record.inputs.given[GIVEN_HEADER_KEY];
@@ -136,7 +136,7 @@ static int check_given_header_key(const struct verification *v, const struct sea
 }
 
 // Reads the record, and derives the values with the secret.
-static int record_prepare(struct verification *v, struct error **err)
+static int record_prepare(struct image_verification *v, struct error **err)
 {
     if (!v->proof->record)
         return 0;
@@ -157,13 +157,13 @@ static int record_prepare(struct verification *v, struct error **err)
     return 0;
 }
 
-static int record_differs(const struct verification *v, const char *what, struct error **err)
+static int record_differs(const struct image_verification *v, const char *what, struct error **err)
 {
     return error_user(err, "%s: %s not what %s contains", v->name, what, v->proof->record);
 }
 
 // Makes slots and customer key again, and compares them.
-static int check_slots(const struct verification *v, struct error **err)
+static int check_slots(const struct image_verification *v, struct error **err)
 {
     const struct se_image *image = &v->u.image;
     unsigned char point[POINT_SIZE], slot[SLOT_SIZE];
@@ -186,7 +186,8 @@ static int check_slots(const struct verification *v, struct error **err)
     return 0;
 }
 
-static int check_area(const struct verification *v, const unsigned char *area, struct error **err)
+static int check_area(const struct image_verification *v, const unsigned char *area,
+                      struct error **err)
 {
     const struct seal_given *given = v->record.inputs.given;
     const struct secrets *s = &v->secrets;
@@ -199,7 +200,7 @@ static int check_area(const struct verification *v, const unsigned char *area, s
     return 0;
 }
 
-static int check_tweaks(const struct verification *v, struct error **err)
+static int check_tweaks(const struct image_verification *v, struct error **err)
 {
     const struct se_image *image = &v->u.image;
     for (size_t i = 0; i < image->component_count; i++) {
@@ -213,7 +214,7 @@ static int check_tweaks(const struct verification *v, struct error **err)
 }
 
 // Checks that the header, whose tag matches, is the one that was sealed.
-static int record_check_header(struct verification *v, const struct opened_header *opened,
+static int record_check_header(struct image_verification *v, const struct opened_header *opened,
                                struct error **err)
 {
     if (!v->derived)
@@ -234,7 +235,7 @@ static int record_check_header(struct verification *v, const struct opened_heade
 }
 
 // Checks the clear values of the record.
-static int record_check_image(struct verification *v, struct error **err)
+static int record_check_image(struct image_verification *v, struct error **err)
 {
     if (!v->has_record)
         return 0;
@@ -258,7 +259,7 @@ static int record_check_image(struct verification *v, struct error **err)
     return 0;
 }
 
-static int check_original(struct verification *v, const struct se_original *o,
+static int check_original(struct image_verification *v, const struct se_original *o,
                           enum seal_part_name name, struct error **err)
 {
     const struct seal_part *recorded = &v->record.inputs.part[name];
@@ -283,7 +284,7 @@ static int check_original(struct verification *v, const struct se_original *o,
 }
 
 // Without a key: compares the originals with the digests of the record.
-static int record_check_originals(struct verification *v, struct error **err)
+static int record_check_originals(struct image_verification *v, struct error **err)
 {
     static const enum seal_part_name names[SE_ORIGINALS] = {[SE_ORIGINAL_KERNEL] = SEAL_KERNEL,
                                                             [SE_ORIGINAL_COMMAND_LINE] =
@@ -299,7 +300,7 @@ static int record_check_originals(struct verification *v, struct error **err)
     return 0;
 }
 
-static int record_check_whole(struct verification *v, struct error **err)
+static int record_check_whole(struct image_verification *v, struct error **err)
 {
     if (!v->has_record)
         return 0;
@@ -337,7 +338,7 @@ struct named_key {
 };
 enum { KEYS_MAX = 3 };
 
-static size_t list_keys(const struct verification *v, struct named_key out[static KEYS_MAX])
+static size_t list_keys(const struct image_verification *v, struct named_key out[static KEYS_MAX])
 {
     const struct named_key all[KEYS_MAX] = {
         {{.header_key = v->derived ? v->secrets.header_key : NULL}, "the seal secret"},
@@ -352,7 +353,7 @@ static size_t list_keys(const struct verification *v, struct named_key out[stati
 }
 
 // True if nothing in the clear part matches: another image, not several flipped bits.
-static bool is_another_image(const struct verification *v)
+static bool is_another_image(const struct image_verification *v)
 {
     unsigned char point[POINT_SIZE];
     return v->derived && point_encode(v->secrets.customer, point, NULL) == 0 &&
@@ -361,8 +362,8 @@ static bool is_another_image(const struct verification *v)
 }
 
 // All other given keys must open the header, too.
-static int open_with_other_keys(struct verification *v, const struct named_key *others, size_t n,
-                                struct error **err)
+static int open_with_other_keys(struct image_verification *v, const struct named_key *others,
+                                size_t n, struct error **err)
 {
     for (size_t i = 0; i < n; i++) {
         cleanup_opened struct opened_header opened = {.slot = 0};
@@ -373,7 +374,7 @@ static int open_with_other_keys(struct verification *v, const struct named_key *
     return 0;
 }
 
-static int open_header(struct verification *v, struct error **err)
+static int open_header(struct image_verification *v, struct error **err)
 {
     struct named_key keys[KEYS_MAX];
     size_t n = list_keys(v, keys);
@@ -409,7 +410,7 @@ static int open_header(struct verification *v, struct error **err)
 }
 
 // Checks the digests, which needs no key.
-static int check_without_key(struct verification *v, struct error **err)
+static int check_without_key(struct image_verification *v, struct error **err)
 {
     if (image_check(v->u.fd, v->name, &v->u.image, false, err) < 0)
         return -1;
@@ -419,7 +420,7 @@ static int check_without_key(struct verification *v, struct error **err)
     return record_check_originals(v, err);
 }
 
-static int run_verification(struct verification *v, struct error **err)
+static int run_verification(struct image_verification *v, struct error **err)
 {
     if (check_proof(v->proof, err) < 0 || record_prepare(v, err) < 0 ||
         image_parse(v->u.fd, v->name, &v->u.image, &v->header, err) < 0 ||
@@ -434,11 +435,11 @@ static int run_verification(struct verification *v, struct error **err)
 int se_verify(int fd, const char *name, const struct se_proof *proof,
               const struct se_originals *originals, struct strlist *done, struct error **err)
 {
-    struct verification v = {.name = name,
-                             .proof = proof,
-                             .originals = originals,
-                             .done = done,
-                             .u = {.fd = fd, .path = name}};
+    struct image_verification v = {.name = name,
+                                   .proof = proof,
+                                   .originals = originals,
+                                   .done = done,
+                                   .u = {.fd = fd, .path = name}};
     int result = run_verification(&v, err);
     v.u.fd = -1; // the caller's
     unlocked_free(&v.u);

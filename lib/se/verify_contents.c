@@ -48,7 +48,8 @@ static size_t count_differences(const unsigned char *a, const unsigned char *b, 
 }
 
 // Checks the record's digest over the code without arguments.
-static int check_stage3a_record(const struct verification *v, bool same_as_own, struct error **err)
+static int check_stage3a_record(const struct image_verification *v, bool same_as_own,
+                                struct error **err)
 {
     const struct seal_part *p = &v->record.inputs.part[SEAL_STAGE3A];
     struct seal_part found = {0};
@@ -66,7 +67,7 @@ static int check_stage3a_record(const struct verification *v, bool same_as_own, 
                                   : "not the one that was sealed");
 }
 
-int loader_check(struct verification *v, struct error **err)
+int loader_check(struct image_verification *v, struct error **err)
 {
     const struct loader_code t = builtin_stage3a();
     const size_t length = t.length - STAGE3A_ARGUMENTS;
@@ -96,7 +97,7 @@ int loader_check(struct verification *v, struct error **err)
 
 // The size that a part has without padding, NUL included: by its original, the record, or stage3b's
 // arguments (0: unknown).
-static uint64_t part_size(const struct verification *v, enum part part, uint64_t found_size)
+static uint64_t part_size(const struct image_verification *v, enum part part, uint64_t found_size)
 {
     static const enum se_original_kind original[] = {[PART_KERNEL] = SE_ORIGINAL_KERNEL,
                                                      [PART_COMMAND_LINE] = SE_ORIGINAL_COMMAND_LINE,
@@ -115,7 +116,7 @@ static uint64_t part_size(const struct verification *v, enum part part, uint64_t
 
 // The expected content of the stage3b component if it is the built-in loader, to be freed; else
 // NULL.
-static unsigned char *stage3b_expected(struct verification *v, size_t *length)
+static unsigned char *stage3b_expected(struct image_verification *v, size_t *length)
 {
     const struct loader_code t = builtin_stage3b();
     const struct se_image *image = &v->u.image;
@@ -204,7 +205,7 @@ static int compare_pages(int fd, const char *name, const struct se_component *c,
 // ---- expected contents ----
 
 // The expected content of component `i`, if known. `*owned` is to be freed.
-static bool expected_source(struct verification *v, size_t i, struct component_source *out,
+static bool expected_source(struct image_verification *v, size_t i, struct component_source *out,
                             unsigned char **owned, struct error **err)
 {
     int part = component_part(&v->u.image, i);
@@ -237,7 +238,7 @@ static bool expected_source(struct verification *v, size_t i, struct component_s
     return true;
 }
 
-static int page_error(const struct verification *v, size_t i, const struct page_difference *d,
+static int page_error(const struct image_verification *v, size_t i, const struct page_difference *d,
                       struct error **err)
 {
     const struct se_component *c = &v->u.image.components[i];
@@ -256,7 +257,7 @@ static int page_error(const struct verification *v, size_t i, const struct page_
 
 // SHA-512 over the first `size` bytes of component `i`, decrypted. *zeros: all later bytes are
 // zero.
-static int hash_component(const struct verification *v, size_t i, uint64_t size,
+static int hash_component(const struct image_verification *v, size_t i, uint64_t size,
                           unsigned char sha512[static 64], bool *zeros, struct error **err)
 {
     const struct se_component *c = &v->u.image.components[i];
@@ -285,7 +286,7 @@ static int hash_component(const struct verification *v, size_t i, uint64_t size,
 }
 
 // 1 if component `i` matches the record, 0 if not, -1.
-static int recorded_matches(const struct verification *v, size_t i, struct error **err)
+static int recorded_matches(const struct image_verification *v, size_t i, struct error **err)
 {
     int part = component_part(&v->u.image, i);
     if (part < 0)
@@ -301,7 +302,7 @@ static int recorded_matches(const struct verification *v, size_t i, struct error
     return memcmp(sha512, p->sha512, sizeof sha512) == 0 && (zeros || part == PART_STAGE3B);
 }
 
-static int check_seal_record(struct verification *v, struct error **err)
+static int check_seal_record(struct image_verification *v, struct error **err)
 {
     if (!v->has_record)
         return 0;
@@ -322,7 +323,7 @@ static int check_seal_record(struct verification *v, struct error **err)
 // ---- locating changed contents ----
 
 // Used if no difference is located: the expected contents are unknown or equal.
-static int contents_error(const struct verification *v, const struct strlist *same,
+static int contents_error(const struct image_verification *v, const struct strlist *same,
                           struct error **err)
 {
     const struct se_image *image = &v->u.image;
@@ -341,7 +342,7 @@ static int contents_error(const struct verification *v, const struct strlist *sa
 }
 
 // 1 if component `i` has the expected content, 0 if that is unknown, -1 if it differs.
-static int locate_in_component(struct verification *v, size_t i, struct error **err)
+static int locate_in_component(struct image_verification *v, size_t i, struct error **err)
 {
     int part = component_part(&v->u.image, i);
     struct component_source source;
@@ -370,7 +371,7 @@ static int locate_in_component(struct verification *v, size_t i, struct error **
     return error_hint(err, "give what it was made of, and the page can be named");
 }
 
-static int locate_damage(struct verification *v, struct error **err)
+static int locate_damage(struct image_verification *v, struct error **err)
 {
     cleanup_strlist struct strlist same = {0};
     for (size_t i = 0; i < v->u.image.component_count; i++) {
@@ -384,7 +385,7 @@ static int locate_damage(struct verification *v, struct error **err)
     return contents_error(v, &same, err);
 }
 
-static int check_digests(struct verification *v, struct error **err)
+static int check_digests(struct image_verification *v, struct error **err)
 {
     enum image_fault fault;
     if (image_find_fault(v->u.fd, v->name, &v->u.image, &fault, err) < 0)
@@ -405,7 +406,7 @@ static int check_digests(struct verification *v, struct error **err)
 
 // ---- originals ----
 
-static int compare_component(struct verification *v, size_t i, struct error **err)
+static int compare_component(struct image_verification *v, size_t i, struct error **err)
 {
     const struct se_component *c = &v->u.image.components[i];
     int part = component_part(&v->u.image, i);
@@ -439,7 +440,7 @@ static int compare_component(struct verification *v, size_t i, struct error **er
     return 0;
 }
 
-static int check_absent_parts(const struct verification *v, struct error **err)
+static int check_absent_parts(const struct image_verification *v, struct error **err)
 {
     const struct se_image *image = &v->u.image;
     const int index[SE_ORIGINALS] = {[SE_ORIGINAL_KERNEL] = image->kernel,
@@ -452,7 +453,7 @@ static int check_absent_parts(const struct verification *v, struct error **err)
     return 0;
 }
 
-int contents_check(struct verification *v, struct error **err)
+int contents_check(struct image_verification *v, struct error **err)
 {
     if (check_digests(v, err) < 0 || unlocked_identify(&v->u, err) < 0 ||
         check_absent_parts(v, err) < 0 || check_seal_record(v, err) < 0)

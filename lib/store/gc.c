@@ -25,7 +25,7 @@ struct inventory {
 };
 #define cleanup_inventory __attribute__((cleanup(inventory_free)))
 
-const char *const object_folder[] = {"sha256", "trees", "actions"};
+static const char *const object_folder[] = {"sha256", "trees", "actions"};
 
 static int compare_objects(const void *a, const void *b)
 {

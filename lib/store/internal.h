@@ -73,7 +73,6 @@ int name_object(struct store *s, const char *path, const char *kind, const char 
 // Moves an object to damaged/, with a warning that has the reason `why`. If that fails (a read-only
 // store) the warning says so, and the caller still treats the object as missing.
 void move_damaged(struct store *s, const char *path, const char *label, const char *why);
-int sync_directory(const struct store *s, const char *path, struct error **err);
 
 // ---- action.c ----
 int logs_sweep(struct store *s, struct error **err); // drops those without a record
@@ -101,7 +100,6 @@ int tree_verify(struct store *s, const char *digest, struct error **err);
 
 // ---- gc.c ----
 enum object_kind { OBJECT_BLOB, OBJECT_TREE, OBJECT_ACTION };
-extern const char *const object_folder[]; // by enum object_kind: "sha256", "trees", "actions"
 
 // Calls `each` for every output of a record, and for config and layers of those that are OCI
 // manifests. Invalid items are skipped.

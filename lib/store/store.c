@@ -289,7 +289,7 @@ char *object_path(const struct store *s, const char *kind, const char *digest)
     return xasprintf("%s/%s/%.2s/%s", s->directory, kind, digest, digest + 2);
 }
 
-int sync_directory(const struct store *s, const char *path, struct error **err)
+static int sync_directory(const struct store *s, const char *path, struct error **err)
 {
     cleanup_close int fd = at_open(s, path, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0 || folder_sync(fd) < 0)
