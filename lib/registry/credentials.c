@@ -285,7 +285,7 @@ static int credentials_of_helper(const char *helper, const char *server, struct 
                                  struct error **err)
 {
     if (!is_helper_name(helper))
-        return error_user(err, "the name of the credential helper is none");
+        return error_user(err, "\"%.100s\" cannot be the name of a credential helper", helper);
     cleanup_free char *program = xasprintf("docker-credential-%s", helper);
     if (run_helper(program, server, out, err) < 0)
         return error_wrap(err, "asking %s", program);
@@ -347,11 +347,19 @@ static int credentials_from_file(const char *path, const char *registry, const c
     json_decref(all);
     if (result == 0 && helper && !has_helper(helper)) {
         // Without the helper, public images can still be read.
-        log_warning("%s says that docker-credential-%.100s has the password for %s, and it is not "
-                    "installed: taken for none",
-                    path, helper, registry);
-    } else if (result == 0 && helper)
+        log_warning("the password for %s is kept by docker-credential-%.100s, according to %s, and "
+                    "that program is not installed: continuing without a password",
+                    registry, helper, path);
+    } else if (result == 0 && helper) {
         result = credentials_of_helper(helper, credentials_server(registry), out, err);
+        if (result < 0 && err && (*err)->kind != ERROR_INTERRUPT)
+            error_hint(err,
+                       "log in again (`skopeo login %s`), or correct \"credHelpers\" and "
+                       "\"credsStore\" in %s",
+                       registry, path);
+        if (result < 0)
+            error_wrap(err, "%s", path);
+    }
     return result;
 }
 

@@ -205,9 +205,12 @@ static int manifest_put(struct registry *r, const char *what, const struct manif
     r->manifest_refusal = taken ? 0 : s->status;
     if (!taken)
         return registry_refused(r, s, err);
-    if (s->digest && starts_with(s->digest, "sha256:") && strcmp(s->digest + 7, digest) != 0)
-        return error_user(err, "the registry calls it %.80s, and it is sha256:%s", s->digest,
-                          digest);
+    if (s->digest && starts_with(s->digest, "sha256:") && strcmp(s->digest + 7, digest) != 0) {
+        error_user(err, "what was sent has the digest sha256:%s, and the registry answers %.80s",
+                   digest, s->digest);
+        return error_hint(err, "the registry, or a proxy in front of it, changes manifests: push "
+                               "to another one");
+    }
     return check_manifest_digest(what, s, digest, err);
 }
 

@@ -265,22 +265,29 @@ static int check_original(struct image_verification *v, const struct se_original
     const struct seal_part *recorded = &v->record.inputs.part[name];
     const char *record = v->proof->record;
     struct seal_part given = {0};
-    if (!recorded->present)
-        return error_user(err, "%s: %s names no %s, so the image has nothing that could be %s",
-                          v->name, record, seal_part_names[name], o->name);
+    if (!recorded->present) {
+        error_user(err,
+                   "%s: it has no %s that could be %s: according to %s it was sealed without one",
+                   v->name, seal_part_names[name], o->name, record);
+        return error_hint(err, "leave out that file, or give the record of the image that has it");
+    }
     if (seal_part_of_file(o->fd, o->name, o->size, &given, err) < 0)
         return -1;
-    if (given.size != recorded->size)
-        return error_user(err, "%s: its %s is not %s: by %s it has %llu bytes, and %s has %llu",
-                          v->name, seal_part_names[name], o->name, record,
-                          (unsigned long long)recorded->size, o->name,
-                          (unsigned long long)given.size);
-    if (memcmp(given.sha512, recorded->sha512, sizeof given.sha512) != 0)
-        return error_user(err, "%s: its %s is not %s: %s has another SHA-512 for it", v->name,
-                          seal_part_names[name], o->name, record);
-    strlist_addf(v->done, "%s: %s, by its digest in the seal record", seal_part_names[name],
-                 o->name);
-    return 0;
+    bool same_size = given.size == recorded->size;
+    if (same_size && memcmp(given.sha512, recorded->sha512, sizeof given.sha512) == 0) {
+        strlist_addf(v->done, "%s: %s, by its digest in the seal record", seal_part_names[name],
+                     o->name);
+        return 0;
+    }
+    if (same_size)
+        error_user(err, "%s: its %s is not %s: according to %s it has another SHA-512", v->name,
+                   seal_part_names[name], o->name, record);
+    else
+        error_user(err, "%s: its %s is not %s: according to %s it has %llu bytes, and %s has %llu",
+                   v->name, seal_part_names[name], o->name, record,
+                   (unsigned long long)recorded->size, o->name, (unsigned long long)given.size);
+    return error_hint(err, "give the file that the image was sealed with; if this is it, the image "
+                           "or its record is another one");
 }
 
 // Without a key: compares the originals with the digests of the record.
