@@ -89,6 +89,9 @@ struct decoder_slot {
     size_t length;
 };
 
+// Not a ring of base/process.h, where the caller fills and the thread takes: libarchive and liblzma
+// call for input and hand out what they like, so the thread fills. The reader takes, in calls of
+// its own, and may stop before the end.
 struct decoder {
     struct input *in;
     uint64_t limit, produced;

@@ -23,6 +23,8 @@ struct block {
     uint32_t crc;
 };
 
+// Its threads are its own: workers_run() (base/process.h) returns when all work is done, but here
+// the caller still makes the next blocks, and writes the oldest; a ring has only one thread.
 struct gzip {
     int fd;
     bool begun; // the header is written

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The plan of a merge: which tarball supplies each path, decided from the listings before anything
 // is written.
+//
+// The plan owns its components and their descriptors, until merge_plan_free(). Units and errors are
+// as in pack.h. The rules are in docs/packing.md, "Merging".
 #ifndef KBUILD_PACK_MERGE_PLAN_H
 #define KBUILD_PACK_MERGE_PLAN_H
 

@@ -16,7 +16,21 @@
 // fifos, sockets and links that lead out of the destination (absolute ones too). The message has
 // the member's name. Nothing is written through a link.
 //
-// Readers take a descriptor: a file is read from its start with pread(), whatever the offset is.
+// Formats: POSIX.1-2017, pax, "pax Interchange Format" (tar); The .xz File Format 1.1.0
+// (tukaani.org); RFC 8878 (zstd); RFC 1951 and 1952 (gzip); Linux, Documentation/driver-api/
+// early-userspace/buffer-format.rst (newc cpio). docs/packing.md.
+//
+// Descriptors: they are the caller's, and stay open. A reader's file is read from its start with
+// pread(), whatever the offset is; a writer writes at the offset of its fd.
+//
+// Ownership: what is passed in is borrowed for the call; texts that are returned are to be freed,
+// listings with listing_free(). Paths and names that a callback gets are valid during the call.
+//
+// Units: sizes are bytes, times seconds since 1970 (UTC), modes those of stat(2), digests SHA-256
+// as 64 lower-case hex digits.
+//
+// Errors: 0, or -1 with *err, unless a function says otherwise. What was written to an fd before a
+// failure is useless. A callback's -1 ends the call, with the callback's error.
 #ifndef KBUILD_PACK_PACK_H
 #define KBUILD_PACK_PACK_H
 

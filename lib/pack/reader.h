@@ -4,6 +4,10 @@
 //
 // Data after the end of an archive (two archives joined with cat) is an error, since other readers
 // ignore it.
+//
+// libarchive finds the members, and liblzma decodes xz: no format is parsed here (formats: pack.h).
+// Ownership, units and errors are as in pack.h; what a reader returns (names, pieces of content)
+// belongs to it, until the next call.
 #ifndef KBUILD_PACK_READER_H
 #define KBUILD_PACK_READER_H
 

@@ -72,6 +72,8 @@ static int copy_span(struct splice_copy *c, int from, struct span s, struct erro
     return 0;
 }
 
+// Not workers_run() (base/process.h): one file is written in order. Nor a ring, which starts its
+// thread at the second buffer: the first component may be the largest.
 struct splice {
     const struct segment_format *format;
     const struct segment *segments;

@@ -9,6 +9,21 @@
 // in no message, event or log. All calls have time limits: for connecting, for silence, and in
 // total. In a program that blocks SIGINT and SIGTERM (signalfd), a pending one ends a transfer
 // within a second, with ERROR_INTERRUPT, and stays pending.
+//
+// Other sources: distribution's reference grammar (github.com/distribution/reference), "Token
+// Authentication Specification" and "OAuth2" of distribution, RFC 6750, 7617 and 9110 (logins),
+// containers-auth.json(5), containers-registries.conf(5), containers-certs.d(5).
+//
+// Ownership: what is passed in is borrowed for the call, and so is what a callback gets; texts that
+// are returned are to be freed, JSON is to be released with json_decref(). A struct registry is the
+// caller's until registry_close(), and belongs to one thread at a time; transfers use threads of
+// their own.
+//
+// Units: sizes are bytes; a digest without "sha256:" is 64 lower-case hex digits.
+//
+// Errors: 0, or -1 with *err, unless a function says otherwise; NULL with *err from one that
+// returns a pointer. A message says which object of which repository; whether the registry as a
+// whole is at fault is told by registry_is_down() and registry_was_wrong().
 #ifndef KBUILD_REGISTRY_REGISTRY_H
 #define KBUILD_REGISTRY_REGISTRY_H
 
