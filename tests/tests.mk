@@ -83,8 +83,8 @@ compile_commands.json: $(LAZY)
 	@mkdir -p obj
 	@tools/compile-commands $(filter-out lib/loader/%,$(wildcard lib/*/*.c engine/*/*.c verbs/*/*.c)) $(wildcard cmd/*/*.c tests/unit/*.c) -- $(ALL_CFLAGS) -DLIBARCHIVE_SONAME='"x"' -DLIBCURL_SONAME='"x"' -DLIBGIT2_SONAME='"x"' > $@
 	@cp $@ obj/compile_commands.json
-lint: compile_commands.json
-	ROOMS='$(ROOMS)' tests/run-lint
+lint: compile_commands.json kbuild
+	ROOMS='$(ROOMS)' OBJ='$(OBJ)' tests/run-lint
 
 # ---- everything ----
 # The parts run one after the other so that their output can be read; all run even if one fails.
