@@ -17,8 +17,8 @@ VERSION := $(shell cat VERSION)
 PACKAGES := libarchive liblzma libzstd zlib libgit2 yaml-0.1 libcurl libcrypto nettle jansson libseccomp
 # Asked for only when something is compiled, so that `make deps` works on a bare machine.
 PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES))
-# Three are loaded when they are needed (lib/base/library.h), under the names that the linker would write down.
-LOADED := libarchive libcurl libgit2
+# These are loaded when they are needed (lib/base/library.h), under the names that the linker would write down.
+LOADED := libarchive libcrypto libcurl libgit2
 PKG_LIBS = $(shell pkg-config --libs $(filter-out $(LOADED),$(PACKAGES))) -lm
 LOADED_LIBS = $(shell pkg-config --libs $(LOADED))
 soname = $(shell readelf -d $$($(CC) -print-file-name=$1.so) | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
@@ -51,10 +51,11 @@ $(OBJ)/kbuild: $(patsubst %.c,$(OBJ)/%.o,$(wildcard cmd/kbuild/*.c)) $(ARCHIVES)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 LAZY := $(LOADED:%=$(OBJ)/lazy/%.h)
-vpath %.functions lib/http lib/pack
+vpath %.functions lib/base lib/http lib/pack
 $(LAZY): $(OBJ)/lazy/%.h: %.functions tools/lazy-library
 	@mkdir -p $(@D)
 	$(Q)tools/lazy-library $* $< >$@.new && mv $@.new $@
+$(OBJ)/lib/base/libcrypto.o: ALL_CFLAGS += -DLIBCRYPTO_SONAME='"$(call soname,libcrypto)"'
 $(OBJ)/lib/pack/formats.o: ALL_CFLAGS += -DLIBARCHIVE_SONAME='"$(call soname,libarchive)"'
 $(OBJ)/lib/http/libraries.o: ALL_CFLAGS += -DLIBCURL_SONAME='"$(call soname,libcurl)"' -DLIBGIT2_SONAME='"$(call soname,libgit2)"'
 

@@ -41,7 +41,7 @@ endif
 # ---- certificates for tests of the real binary, and for comparing with other programs ----
 $(OBJ)/make_world: $(OBJ)/tests/support/make_world.o
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) $(LOADED_LIBS)
 
 # ---- a client of registries, for tests/e2e/registry.bats and tests/bench/registry.sh ----
 $(OBJ)/registry_client: $(OBJ)/tests/support/registry_client.o $(foreach r,$(call rooms_from,lib/oci,$(ROOMS)),$(OBJ)/$(r).a)
@@ -81,7 +81,7 @@ check-parity: $(OBJ)/kbuild
 # The flags are the same for every file, so the data base is written from the list of files.
 compile_commands.json: $(LAZY)
 	@mkdir -p obj
-	@tools/compile-commands $(filter-out lib/loader/%,$(wildcard lib/*/*.c engine/*/*.c verbs/*/*.c)) $(wildcard cmd/*/*.c tests/unit/*.c) -- $(ALL_CFLAGS) -DLIBARCHIVE_SONAME='"x"' -DLIBCURL_SONAME='"x"' -DLIBGIT2_SONAME='"x"' > $@
+	@tools/compile-commands $(filter-out lib/loader/%,$(wildcard lib/*/*.c engine/*/*.c verbs/*/*.c)) $(wildcard cmd/*/*.c tests/unit/*.c) -- $(ALL_CFLAGS) -DLIBARCHIVE_SONAME='"x"' -DLIBCRYPTO_SONAME='"x"' -DLIBCURL_SONAME='"x"' -DLIBGIT2_SONAME='"x"' > $@
 	@cp $@ obj/compile_commands.json
 lint: compile_commands.json kbuild
 	ROOMS='$(ROOMS)' OBJ='$(OBJ)' tests/run-lint

@@ -3,9 +3,9 @@
 #include "se.h"
 
 #include "base/error.h"
+#include "base/libcrypto.h"
 #include "se/se.h"
 
-#include <openssl/crypto.h>
 #include <string.h>
 #include <strings.h>
 

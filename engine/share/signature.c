@@ -3,14 +3,11 @@
 #include "share/share.h"
 
 #include "base/file.h"
+#include "base/libcrypto.h"
 #include "crypto/crypto.h"
 
 #include <errno.h>
 
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <string.h>
 
 enum { KEY_FILE_LIMIT = 1 << 20, SIGNATURE_SIZE = 64 };

@@ -3,16 +3,8 @@
 #include "crypto/crypto.h"
 
 #include "base/input.h"
+#include "base/libcrypto.h"
 #include "base/memory.h"
-
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
-#include <openssl/crypto.h>
-#include <openssl/ec.h>
-#include <openssl/err.h>
-#include <openssl/param_build.h>
-#include <openssl/pem.h>
-#include <openssl/rand.h>
 
 #define COORDINATE_SIZE 80
 #define FIELD_SIZE 66 // bytes of a P-521 coordinate

@@ -10,9 +10,9 @@
 
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/libcrypto.h"
 #include "base/memory.h"
 
-#include <openssl/evp.h>
 #include <stdbool.h>
 #include <string.h>
 

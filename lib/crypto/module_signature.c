@@ -3,12 +3,9 @@
 #include "crypto/crypto.h"
 
 #include "base/file.h"
+#include "base/libcrypto.h"
 
 #include <errno.h>
-#include <openssl/cms.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <string.h>
 
 #define MARK "~Module signature appended~\n"

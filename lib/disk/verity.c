@@ -6,10 +6,10 @@
 #include "base/file.h"
 
 #include "base/error.h"
+#include "base/libcrypto.h"
 #include "base/memory.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <string.h>
 
 enum { PER_BLOCK = DISK_BLOCK / VERITY_DIGEST, CHUNK_BLOCKS = 256, LEVELS_MAX = 9 };

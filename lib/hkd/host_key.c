@@ -6,13 +6,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/input.h"
+#include "base/libcrypto.h"
 #include "crypto/crypto.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <sys/stat.h>
 
 // Documents have some 2 KiB.

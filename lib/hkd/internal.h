@@ -3,10 +3,8 @@
 #ifndef KBUILD_HKD_INTERNAL_H
 #define KBUILD_HKD_INTERNAL_H
 
+#include "base/libcrypto.h"
 #include "hkd/hkd.h"
-
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
 
 // Strength of keys and digests, in bits (NIST SP 800-57 part 1, table 2): RSA 2048, SHA-224.
 #define TRUST_BITS_MIN 112

@@ -4,9 +4,8 @@
 #include "hkd/internal.h"
 
 #include "base/error.h"
+#include "base/libcrypto.h"
 
-#include <openssl/err.h>
-#include <openssl/x509v3.h>
 #include <string.h>
 #include <strings.h>
 

@@ -5,13 +5,9 @@
 
 #include "base/error.h"
 #include "base/input.h"
+#include "base/libcrypto.h"
 #include "crypto/crypto.h"
 
-#include <openssl/bn.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/rsa.h>
-#include <openssl/x509v3.h>
 #include <string.h>
 
 // ---- reading ----

@@ -3,10 +3,9 @@
 // fetches where they are missing, and explains failures.
 #include "hkd/internal.h"
 
+#include "base/libcrypto.h"
 #include "crypto/crypto.h"
 
-#include <openssl/err.h>
-#include <openssl/x509v3.h>
 #include <string.h>
 
 // ---- fetching lists from distribution points (RFC 5280, section 4.2.1.13) ----

@@ -2,11 +2,10 @@
 // Applies the network settings of the machine to a transfer: certificate authorities, logins of
 // ~/.netrc, and what git's configuration says; and tells from a failure which proxy is at fault.
 #include "base/file.h"
+#include "base/libcrypto.h"
 #include "http/internal.h"
 
 #include <errno.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
 #include <string.h>
 #include <strings.h>
 

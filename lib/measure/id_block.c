@@ -4,11 +4,8 @@
 // keys and signatures: numbers little-endian, 72 bytes each).
 #include "measure/internal.h"
 
+#include "base/libcrypto.h"
 #include "crypto/crypto.h"
-
-#include <openssl/core_names.h>
-#include <openssl/ec.h>
-#include <openssl/pem.h>
 
 #define CURVE "secp384r1"
 #define NUMBER 72u // bytes of a coordinate, or of half a signature

@@ -4,10 +4,10 @@
 #define KBUILD_MEASURE_INTERNAL_H
 
 #include "base/error.h"
+#include "base/libcrypto.h"
 #include "base/memory.h"
 #include "measure/measure.h"
 
-#include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -3,9 +3,9 @@
 #include "measure/measure.h"
 
 #include "base/file.h"
+#include "base/libcrypto.h"
 
 #include <jansson.h>
-#include <openssl/evp.h>
 
 static json_t *base64_json(const unsigned char *bytes, size_t length)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Authorizes requests, before sending and after a 401: with Basic (RFC 7617), or a token from the
 // registry's token service (distribution, "Token Authentication Specification" and "OAuth2").
+#include "base/libcrypto.h"
 #include "registry/internal.h"
 
-#include <openssl/evp.h>
 #include <string.h>
 #include <strings.h>
 

@@ -4,13 +4,13 @@
 // in certs.d.
 #include "base/error.h"
 #include "base/file.h"
+#include "base/libcrypto.h"
 #include "base/process.h"
 #include "registry/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>

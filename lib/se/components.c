@@ -5,11 +5,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/libcrypto.h"
 #include "base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/crypto.h>
 
 // ---- reads and writes at a position ----
 

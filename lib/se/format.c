@@ -3,9 +3,8 @@
 // loaders, PV header and IPIB.
 #include "se/format.h"
 
+#include "base/libcrypto.h"
 #include "se/internal.h"
-
-#include <openssl/crypto.h>
 
 // ---- layout and argument blocks (sections 3, 4, 6) ----
 

@@ -5,14 +5,11 @@
 #include "se/format.h"
 
 #include "base/file.h"
+#include "base/libcrypto.h"
 #include "base/process.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <openssl/crypto.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>

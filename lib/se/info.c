@@ -4,10 +4,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/libcrypto.h"
 
 #include <errno.h>
 #include <jansson.h>
-#include <openssl/crypto.h>
 #include <sys/stat.h>
 #include <time.h>
 

@@ -16,10 +16,10 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/input.h"
+#include "base/libcrypto.h"
 #include "base/memory.h"
 #include "hkd/hkd.h"
 
-#include <openssl/evp.h>
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -4,15 +4,9 @@
 #include "se/internal.h"
 
 #include "base/error.h"
+#include "base/libcrypto.h"
 
 #include <math.h>
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
-#include <openssl/crypto.h>
-#include <openssl/ec.h>
-#include <openssl/kdf.h>
-#include <openssl/obj_mac.h>
-#include <openssl/param_build.h>
 #include <sys/stat.h>
 #include <zlib.h>
 

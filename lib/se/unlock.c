@@ -2,15 +2,9 @@
 // Opens the header of an image with a host's private key or the header key, and decrypts small
 // components; writes the parts of an opened image, or an unsealed one. If a tag is wrong, finds the
 // single changed bit that explains it.
-#include "se/internal.h"
-
 #include "base/file.h"
-
-#include <openssl/bn.h>
-#include <openssl/crypto.h>
-#include <openssl/ec.h>
-#include <openssl/err.h>
-#include <openssl/obj_mac.h>
+#include "base/libcrypto.h"
+#include "se/internal.h"
 
 // ---- locating damage ----
 // A tag or a digest shows only that something changed. But a header has a few thousand bits, and

@@ -4,10 +4,10 @@
 #include "se/internal.h"
 
 #include "base/file.h"
+#include "base/libcrypto.h"
 #include "pack/pack.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <sys/stat.h>
 
 // ---- files: directly, from tarballs, from the standard input ----

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks the contents of components and loaders against the digests of the header, the seal record
 // and the originals, page by page.
+#include "base/libcrypto.h"
 #include "se/internal.h"
-
-#include <openssl/crypto.h>
 
 #define COMMAND_LINE_MAX (1u << 20)
 

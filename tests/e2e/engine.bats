@@ -42,9 +42,9 @@ setup() {
   kb one
   LD_DEBUG=files LD_DEBUG_OUTPUT=$PWD/loaded kb one
   grep -q 'file=libc.so' loaded.*
-  run grep -hE 'file=lib(archive|curl|git2|xml2)' loaded.*
+  run grep -hE 'file=lib(archive|crypto|curl|git2|xml2)' loaded.*
   [ "$status" -eq 1 ]
-  memo=$(find cache/memo -type f)
+  memo=$(grep -lr libarchive cache/memo)
   codec=$(tail -n 1 "$memo")
   [[ "$codec" == "liblzma "*" + libarchive "* ]]
   # What it says of another file, or of none, does not count: the key stays the same.
