@@ -94,6 +94,7 @@ struct merging {
     const struct segment_format *format;
     struct segment *segments; // of each component, then of the merge's own files
     size_t n;
+    size_t listed;         // components
     struct splice *splice; // running, or NULL
 };
 
@@ -197,11 +198,11 @@ static int64_t newest_time(const struct merge_plan *plan)
     return newest;
 }
 
-// Opens components as segments, up to the first that must be rewritten.
+// Opens listed components as segments, up to the first that must be rewritten.
 static int cut_components(struct merging *m, struct error **err)
 {
     int found = 1;
-    while (m->n < m->plan.n && found > 0)
+    while (m->n < m->listed && found > 0)
         found = open_component(m, m->n, err);
     splice_ready(m->splice, m->n);
     return found;
@@ -215,17 +216,34 @@ static uint64_t total_size(const struct merge_plan *plan)
     return total;
 }
 
-// Copying starts as soon as the first segments are known; meanwhile the plan is checked, and other
-// components are rewritten.
+static int list_components(struct merging *m, struct error **err)
+{
+    int found = 1;
+    while (m->listed < m->plan.n) {
+        if (merge_plan_list(&m->plan, m->listed, &m->o, err) < 0)
+            return -1;
+        m->listed++;
+        if (found > 0)
+            found = cut_components(m, err);
+        if (found < 0)
+            return -1;
+    }
+    return 0;
+}
+
+// Copying starts as soon as the first component is listed; meanwhile the others are, the plan is
+// checked, and components that cannot be spliced are rewritten.
 static int merge(struct merging *m, const struct strlist *paths, int fd, struct error **err)
 {
     if (merge_plan_open(&m->plan, paths, &m->o, err) < 0)
         return -1;
-    if (!m->o.pack.epoch)
-        m->o.pack.epoch = newest_time(&m->plan);
     m->segments = xcalloc(m->plan.n + 1, sizeof *m->segments);
     m->splice = splice_begin(m->format, m->segments, total_size(&m->plan), fd);
-    if (cut_components(m, err) < 0 || merge_plan_check(&m->plan, err) < 0)
+    if (list_components(m, err) < 0)
+        return -1;
+    if (!m->o.pack.epoch)
+        m->o.pack.epoch = newest_time(&m->plan);
+    if (merge_plan_check(&m->plan, err) < 0)
         return -1;
     while (m->n < m->plan.n)
         if (rewrite_component(m, m->n, err) < 0 || cut_components(m, err) < 0)

@@ -109,8 +109,9 @@ static int list_with_cache(struct component *c, const struct listing_cache *cach
     return cache->put(cache->context, c->digest, &c->listing, err);
 }
 
-// Takes each listing from the cache if it has one; else reads the tarball.
-static int components_list(struct merge_plan *p, const struct merge_options *o, struct error **err)
+// The digests by which the cache knows the tarballs.
+static int components_digest(struct merge_plan *p, const struct merge_options *o,
+                             struct error **err)
 {
     const struct listing_cache *cache = o->cache;
     for (size_t i = 0; cache && !o->rehash && i < p->n; i++) {
@@ -118,13 +119,14 @@ static int components_list(struct merge_plan *p, const struct merge_options *o, 
         if (cache->known(cache->context, c->fd, c->path, c->digest, err) < 0)
             return -1;
     }
-    if (cache && hash_all(p, o->pack.threads, err) < 0)
-        return -1;
-    for (size_t i = 0; i < p->n; i++)
-        if ((cache ? list_with_cache(&p->components[i], cache, err)
-                   : list_by_reading(&p->components[i], err)) < 0)
-            return -1;
-    return 0;
+    return cache ? hash_all(p, o->pack.threads, err) : 0;
+}
+
+int merge_plan_list(struct merge_plan *p, size_t number, const struct merge_options *o,
+                    struct error **err)
+{
+    struct component *c = &p->components[number];
+    return o->cache ? list_with_cache(c, o->cache, err) : list_by_reading(c, err);
 }
 
 int components_unchanged(const struct merge_plan *p, struct error **err)
@@ -294,7 +296,7 @@ static int check_entries(struct component *c, struct buf *offenders, struct erro
 int merge_plan_open(struct merge_plan *p, const struct strlist *paths,
                     const struct merge_options *o, struct error **err)
 {
-    return components_open(p, paths, err) < 0 ? -1 : components_list(p, o, err);
+    return components_open(p, paths, err) < 0 ? -1 : components_digest(p, o, err);
 }
 
 int merge_plan_check(struct merge_plan *p, struct error **err)
@@ -326,7 +328,12 @@ int merge_plan_check(struct merge_plan *p, struct error **err)
 int merge_plan_make(struct merge_plan *p, const struct strlist *paths,
                     const struct merge_options *o, struct error **err)
 {
-    return merge_plan_open(p, paths, o, err) < 0 ? -1 : merge_plan_check(p, err);
+    if (merge_plan_open(p, paths, o, err) < 0)
+        return -1;
+    for (size_t i = 0; i < p->n; i++)
+        if (merge_plan_list(p, i, o, err) < 0)
+            return -1;
+    return merge_plan_check(p, err);
 }
 
 int merge_plan_reserve(const struct merge_plan *p, const char *path, struct error **err)

@@ -32,12 +32,16 @@ struct merge_plan {
     struct map by_path;
 };
 
-// Opens and lists every tarball. Zero-initialise, and free also after an error.
+// Opens every tarball, and hashes those whose digest the cache does not know. Zero-initialise, and
+// free also after an error.
 int merge_plan_open(struct merge_plan *p, const struct strlist *paths,
                     const struct merge_options *o, struct error **err);
-// Then checks that they do not contradict each other and are safe to unpack at "/".
+// Then lists one: out of the cache if that has its listing, else by reading the tarball.
+int merge_plan_list(struct merge_plan *p, size_t number, const struct merge_options *o,
+                    struct error **err);
+// With all listed, checks that they do not contradict each other and are safe to unpack at "/".
 int merge_plan_check(struct merge_plan *p, struct error **err);
-// merge_plan_open(), then merge_plan_check().
+// All of these.
 int merge_plan_make(struct merge_plan *p, const struct strlist *paths,
                     const struct merge_options *o, struct error **err);
 // Checks that `path` is free and has only directories above it: for files that the merge itself

@@ -180,3 +180,19 @@ TEST(missing_and_broken_inputs_are_named)
     err = NULL;
     expect_error(merge(fitting, 2, false, &o, &err), err, "not a clean relative path");
 }
+
+// The first one is being copied by then.
+TEST(a_broken_input_ends_a_copy_that_has_begun)
+{
+    struct error *err = NULL;
+    struct strlist paths = {0};
+    no_error(merge(fitting, 2, false, &options, &err), err);
+    assert_int_equal(rename(at("merged.tar.xz"), at("kata-static-a.tar.xz")), 0);
+    put(at("kata-static-b.tar.xz"), "not a tarball", 0644);
+    strlist_add(&paths, at("kata-static-a.tar.xz"));
+    strlist_add(&paths, at("kata-static-b.tar.xz"));
+    cleanup_close int fd = create(at("merged.tar.xz"));
+    expect_error(merge_archives(&paths, fd, &options, &err), err,
+                 "kata-static-b.tar.xz: it is not an archive");
+    strlist_free(&paths);
+}
