@@ -53,9 +53,10 @@ REAL := $(wildcard tests/e2e/real*.bats) tests/e2e/readers.bats
 .PHONY: e2e
 e2e: export MAKE_WORLD = $(abspath $(OBJ)/make_world)
 e2e: export REGISTRY_CLIENT = $(abspath $(OBJ)/registry_client)
-# The longest files first, so that none is left to run alone at the end.
+# Those first that take longest, as measured, then the largest, so that none is left to run alone at the end.
+LONG := $(addprefix tests/e2e/,$(addsuffix .bats,registry_faults service remote registry_quirks disk se image_source lists crash machine engine ovmf))
 e2e: kbuild $(OBJ)/make_world $(OBJ)/registry_client
-	tests/run-e2e $(shell ls -S $(filter-out $(REAL),$(wildcard tests/e2e/*.bats)))
+	tests/run-e2e $(LONG) $(shell ls -S $(filter-out $(REAL) $(LONG),$(wildcard tests/e2e/*.bats)))
 
 # ---- fuzzing: each tests/fuzz/fuzz_<what>.c links with everything, built by clang ----
 FUZZ := $(OBJ)/fuzz
