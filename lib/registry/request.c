@@ -5,9 +5,9 @@
 #include "registry/internal.h"
 
 #include "base/file.h"
+#include "base/libcrypto.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <string.h>
 #include <strings.h>
 
