@@ -76,6 +76,72 @@ void entry_upstream_tags(const struct remote *r, const struct node *node, const 
     }
 }
 
+// ---- outputs that a record may have ----
+
+static bool is_tarball_of(const struct recipe *r, const char *name)
+{
+    static const char *const formats[] = {"xz", "zst"};
+    for (size_t i = 0; i < r->outputs.n; i++)
+        for (size_t f = 0; f < ARRAY_LEN(formats); f++) {
+            cleanup_free char *its =
+                xasprintf("kata-static-%s.tar.%s", r->outputs.items[i], formats[f]);
+            if (!strcmp(its, name))
+                return true;
+        }
+    return false;
+}
+
+static bool is_side_file_of(const struct job *job, const char *name)
+{
+    cleanup_strlist struct strlist names = {0};
+    side_files_of_action(job->recipe, &names);
+    // A prebuilt artifact has upstream's files beside the tarballs.
+    for (size_t i = 0; i < SIDE_FILES && job->prebuilt; i++)
+        strlist_addf(&names, "%s-%s", job->recipe->name, side_file_names[i]);
+    return strlist_has(&names, name);
+}
+
+bool output_allowed(const struct node *node, const struct output_claim *o)
+{
+    static const struct {
+        enum node_kind of;
+        const char *name, *kind;
+    } fixed[] = {
+        {NODE_SOURCE, "tree", "tree"},
+        {NODE_BUILDER, "root", "tree"},
+        {NODE_BUILDER, "image", "blob"},
+        {NODE_ROOTFS, "rootfs.tar", "blob"},
+    };
+    if (node->kind == NODE_ARTIFACT && !strcmp(o->kind, "blob"))
+        return o->side ? is_side_file_of(job_of(node), o->name)
+                       : is_tarball_of(job_of(node)->recipe, o->name);
+    for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+        if (fixed[i].of == node->kind && !o->side && !strcmp(fixed[i].name, o->name) &&
+            !strcmp(fixed[i].kind, o->kind))
+            return true;
+    return false;
+}
+
+bool outputs_allowed(const struct node *node, const json_t *record)
+{
+    const json_t *list = json_object_get(record, "outputs");
+    cleanup_strlist struct strlist names = {0};
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        const struct output_claim o = {
+            .name = json_string_value(json_object_get(item, "name")),
+            .kind = json_string_value(json_object_get(item, "kind")),
+            .side = json_is_true(json_object_get(item, "side")),
+        };
+        const char *digest = json_string_value(json_object_get(item, "digest"));
+        if (!o.name || !o.kind || !digest || !digest_is_hex(digest) || !output_allowed(node, &o) ||
+            strlist_has(&names, o.name))
+            return false;
+        strlist_add(&names, o.name);
+    }
+    return names.n > 0;
+}
+
 // ---- manifests ----
 
 json_t *entry_record(const json_t *record)

@@ -199,7 +199,7 @@ int oci_store_rootfs(struct store *s, const char *tree_digest, const struct oci_
                      char manifest_digest[static DIGEST_HEX_SIZE], struct error **err)
 {
     char layer[DIGEST_HEX_SIZE], config[DIGEST_HEX_SIZE];
-    uint64_t layer_size, config_size, manifest_size;
+    uint64_t layer_size = 0, config_size = 0, manifest_size;
     if (store_layer(s, tree_digest, layer, &layer_size, err) < 0)
         return error_wrap(err, "making an OCI image of the tree %s", tree_digest);
     json_auto_t *configuration = image_config(image, layer);
