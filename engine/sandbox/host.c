@@ -136,15 +136,14 @@ static char *version_line(const struct version_call *call)
 // depends on, a line each.
 #define UNOBSERVABLE "unobservable"
 
-// What else the answer could depend on is in the name: the kernel and the user. Another kbuild may
-// be able to observe more.
+// What else the answer could depend on is in the name: the kernel and the user.
 static char *tool_memo_name(const char *path)
 {
     struct utsname u;
     if (uname(&u) < 0)
         return NULL;
-    return xasprintf("host tool, kbuild %s, %s, %s %s %s %s %s, user %ju", KBUILD_VERSION, path,
-                     u.sysname, u.nodename, u.release, u.version, u.machine, (uintmax_t)geteuid());
+    return xasprintf("host tool 1, %s, %s %s %s %s %s, user %ju", path, u.sysname, u.nodename,
+                     u.release, u.version, u.machine, (uintmax_t)geteuid());
 }
 
 // Whether each of these files is still the same. Fields have no slash, so a path begins at the

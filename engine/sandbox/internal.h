@@ -55,8 +55,7 @@ void observed_free(struct observed *o);
 
 // Appends a line that ends with the path, and stands for what is there: "absent", or device, inode,
 // mode, owner, size and times, of a link too; of a few files of the kernel, the content. *changed
-// becomes the time of the file's last change if that is later. False if nothing identifies it, and
-// for a folder that everybody may write to.
+// becomes the time of the file's last change if that is later. False if nothing identifies it.
 bool file_identity(const char *path, struct buf *out, time_t *changed);
 
 // Runs the program at "/", with no input and with this environment, until it and all that it

@@ -87,14 +87,14 @@ bool file_identity(const char *path, struct buf *out, time_t *changed)
         buf_printf(out, "absent %s\n", path);
         return true;
     }
-    // What /proc, /sys and devices give is in none of these fields; /tmp always changes.
+    // What /proc, /sys and devices give is in none of these fields.
     if (of_kernel(path))
         return false;
     bool silent = S_ISCHR(st.st_mode) && (!strcmp(path, "/dev/null") || !strcmp(path, "/dev/tty") ||
                                           !strcmp(path, "/dev/urandom"));
     if (silent)
         buf_printf(out, "device %x:%x ", major(st.st_rdev), minor(st.st_rdev));
-    else if (S_ISREG(st.st_mode) || (S_ISDIR(st.st_mode) && !(st.st_mode & S_IWOTH))) {
+    else if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) {
         add_status(S_ISREG(st.st_mode) ? "file" : "folder", &st, out);
         *changed = st.st_ctim.tv_sec > *changed ? st.st_ctim.tv_sec : *changed;
     } else
