@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
-#include <time.h>
 
 // ---- its root file system ----
 
@@ -97,126 +95,18 @@ static char *find_tool(const char *name)
     return found;
 }
 
-// How a tool is asked for its version: in a folder that is the same for all.
-struct version_call {
-    char option[sizeof "--version"], locale[sizeof "LC_ALL=C"], search[sizeof "PATH=" SANDBOX_PATH];
-    char *argv[3], *environment[3];
-};
-
-static void fill_version_call(struct version_call *c, char *path)
+// The first line of the output of "--version"; "-" if the tool has no such option.
+static char *version_line(char *path)
 {
-    *c = (struct version_call){
-        .option = "--version", .locale = "LC_ALL=C", .search = "PATH=" SANDBOX_PATH};
-    c->argv[0] = path;
-    c->argv[1] = c->option;
-    c->environment[0] = c->locale;
-    c->environment[1] = c->search;
-}
-
-// The first line of the output; "-" if the tool has no such option.
-static char *version_in(const struct buf *out)
-{
-    const char *line = out->data ? out->data + strspn(out->data, " \t\r\n") : "";
-    return *line ? xstrndup(line, strcspn(line, "\r\n")) : xstrdup("-");
-}
-
-static char *version_line(const struct version_call *call)
-{
-    struct process p = {
-        .argv = call->argv, .environment = call->environment, .directory = "/", .input = -1};
+    char option[] = "--version", locale[] = "LC_ALL=C", search[] = "PATH=" SANDBOX_PATH;
+    char *argv[] = {path, option, NULL}, *environment[] = {locale, search, NULL};
+    struct process p = {.argv = argv, .environment = environment, .input = -1};
     cleanup_buf struct buf out = {0};
     cleanup_error struct error *ignored = NULL;
-    if (process_run(&p, &out, &ignored) < 0)
+    if (process_run(&p, &out, &ignored) < 0 || !out.data)
         return xstrdup("-");
-    return version_in(&out);
-}
-
-// ---- a tool's digest and version, remembered ----
-// The memo: "<digest> <version>", or UNOBSERVABLE, and the identities of the files that this
-// depends on, a line each.
-#define UNOBSERVABLE "unobservable"
-
-// What else the answer could depend on is in the name: the kernel and the user.
-static char *tool_memo_name(const char *path)
-{
-    struct utsname u;
-    if (uname(&u) < 0)
-        return NULL;
-    return xasprintf("host tool 1, %s, %s %s %s %s %s, user %ju", path, u.sysname, u.nodename,
-                     u.release, u.version, u.machine, (uintmax_t)geteuid());
-}
-
-// Whether each of these files is still the same. Fields have no slash, so a path begins at the
-// first.
-static bool all_unchanged(const char *identities)
-{
-    cleanup_buf struct buf now = {0};
-    time_t changed = 0;
-    for (const char *line = identities; *line;) {
-        const char *end = strchr(line, '\n'), *slash = strchr(line, '/');
-        if (!end || !slash || slash > end)
-            return false;
-        cleanup_free char *path = xstrndup(slash, (size_t)(end - slash));
-        if (!file_identity(path, &now, &changed))
-            return false;
-        line = end + 1;
-    }
-    return now.data && !strcmp(now.data, identities);
-}
-
-// "<digest> <version>" or UNOBSERVABLE; NULL if nothing is known.
-static char *recall_tool(struct store *s, const char *name)
-{
-    cleanup_buf struct buf memo = {0};
-    char *rest = store_memo_get(s, name, &memo) ? memo.data : NULL;
-    const char *first = rest ? strsep(&rest, "\n") : NULL;
-    return first && rest && all_unchanged(rest) ? xstrdup(first) : NULL;
-}
-
-// A file that changed less than this many seconds ago could change again without another time
-// stamp, on a file system with a coarse clock.
-#define SETTLED 3
-
-// `seen` is from before the tool was asked, so it holds for the answer if it still does.
-static void remember_tool(struct store *s, const char *name, const char *line,
-                          const struct observed *seen, time_t now)
-{
-    if (seen->changed >= now - SETTLED || !seen->identity.data ||
-        !all_unchanged(seen->identity.data))
-        return;
-    cleanup_free char *memo = xasprintf("%s\n%s", line, seen->identity.data);
-    store_memo_put(s, name, memo);
-}
-
-// Asks it twice: as ever, and observed.
-static char *ask_tool(struct store *s, const char *name, char *path, time_t now, struct error **err)
-{
-    struct version_call call;
-    cleanup_observed struct observed seen = {0}, itself = {0};
-    cleanup_buf struct buf out = {0};
-    fill_version_call(&call, path);
-    bool known = name && file_identity(path, &itself.identity, &itself.changed);
-    int complete = known ? observe_program(call.argv, call.environment, &out, &seen) : -1;
-    char digest[DIGEST_HEX_SIZE];
-    if (digest_file(path, digest, NULL, err) < 0)
-        return NULL;
-    cleanup_free char *version = version_line(&call),
-                      *observed = seen.status ? xstrdup("-") : version_in(&out);
-    char *line = xasprintf("%s %s", digest, version);
-    if (complete > 0 && !strcmp(version, observed))
-        remember_tool(s, name, line, &seen, now);
-    else if (complete >= 0)
-        remember_tool(s, name, UNOBSERVABLE, &itself, now);
-    return line;
-}
-
-char *host_tool_line(char *path, struct store *s, time_t now, struct error **err)
-{
-    cleanup_free char *name = s ? tool_memo_name(path) : NULL;
-    cleanup_free char *line = name ? recall_tool(s, name) : NULL;
-    if (!line || !strcmp(line, UNOBSERVABLE))
-        return ask_tool(s, line ? NULL : name, path, now, err);
-    return steal(line);
+    const char *line = out.data + strspn(out.data, " \t\r\n");
+    return *line ? xstrndup(line, strcspn(line, "\r\n")) : xstrdup("-");
 }
 
 // The lines of the tools found so far, "<name> <digest> <version>": many recipes use the same
@@ -232,8 +122,7 @@ static const char *known_tool_line(const char *name)
     return NULL;
 }
 
-static int add_tool(const char *name, struct store *s, struct strlist *missing, struct buf *out,
-                    struct error **err)
+static int add_tool(const char *name, struct strlist *missing, struct buf *out, struct error **err)
 {
     const char *line = known_tool_line(name);
     if (line) {
@@ -245,10 +134,11 @@ static int add_tool(const char *name, struct store *s, struct strlist *missing, 
         strlist_add(missing, name);
         return 0;
     }
-    cleanup_free char *answer = host_tool_line(path, s, time(NULL), err);
-    if (!answer)
+    char digest[DIGEST_HEX_SIZE];
+    if (digest_file(path, digest, NULL, err) < 0)
         return -1;
-    strlist_addf(&known_tools, "%s %s", name, answer);
+    cleanup_free char *version = version_line(path);
+    strlist_addf(&known_tools, "%s %s %s", name, digest, version);
     buf_printf(out, "tool %s\n", known_tools.items[known_tools.n - 1]);
     return 0;
 }
@@ -274,8 +164,8 @@ static int refuse_missing_tools(const struct recipe_builder *b, const struct arc
                       names);
 }
 
-int host_tools_key(const struct recipe_builder *b, const struct arch *target, struct store *s,
-                   struct buf *out, struct error **err)
+int host_tools_key(const struct recipe_builder *b, const struct arch *target, struct buf *out,
+                   struct error **err)
 {
     struct strlist names = {0}, missing = {0};
     strlist_add_all(&names, &b->tools);
@@ -286,7 +176,7 @@ int host_tools_key(const struct recipe_builder *b, const struct arch *target, st
     strlist_sort(&names);
     int result = 0;
     for (size_t i = 0; !result && i < names.n; i++)
-        result = add_tool(names.items[i], s, &missing, out, err);
+        result = add_tool(names.items[i], &missing, out, err);
     if (!result && missing.n)
         result = refuse_missing_tools(b, target, &missing, err);
     strlist_free(&names);

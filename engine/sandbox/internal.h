@@ -6,8 +6,6 @@
 #include "base/file.h"
 #include "sandbox/sandbox.h"
 
-#include <time.h>
-
 // ---- bwrap.c ----
 // The path of bwrap (to be freed), if it can make a sandbox here.
 char *bwrap_check(struct error **err);
@@ -38,32 +36,6 @@ extern const size_t etc_file_count;
 
 // host.c: the host's own tools as a root file system.
 int bwrap_add_host_root(struct bwrap_arguments *a, struct error **err);
-// "<digest> <version>" of the program at this path, to be freed; out of the store's memo (if there
-// is a store) as long as no file that the answer depends on has changed. `now` is time().
-char *host_tool_line(char *path, struct store *s, time_t now, struct error **err);
-
-// ---- observe.c ----
-// Files by path, in the order in which they were looked at, and what they were before that.
-struct observed {
-    struct strlist paths;
-    struct buf identity; // file_identity() of each
-    time_t changed;      // the latest change of one of them
-    int status;          // the wait status of the program
-};
-void observed_free(struct observed *o);
-#define cleanup_observed __attribute__((cleanup(observed_free)))
-
-// Appends a line that ends with the path, and stands for what is there: "absent", or device, inode,
-// mode, owner, size and times, of a link too; of a few files of the kernel, the content. *changed
-// becomes the time of the file's last change if that is later. False if nothing identifies it.
-bool file_identity(const char *path, struct buf *out, time_t *changed);
-
-// Runs the program at "/", with no input and with this environment, until it and all that it
-// started have ended. 1: `out` got its output, and that and its status depend on nothing but the
-// program's arguments, environment and user, the kernel, and the files in `seen`. 0: it did what
-// may depend on something else (a socket, a file in /proc). -1: nothing can be observed here.
-int observe_program(char *const *argv, char *const *environment, struct buf *out,
-                    struct observed *seen);
 
 // filter.c: adds a seccomp filter with the refused system calls.
 int bwrap_add_filter(struct bwrap_arguments *a, struct error **err);

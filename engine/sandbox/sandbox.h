@@ -90,9 +90,8 @@ int rootfs_tar(const struct rootfs_spec *spec, const char *temporary, int fd, st
 
 // For --builder=host: appends a line per tool, "tool <name> <sha256 of the program> <first line of
 // --version>". Compiler and binutils tools are also searched as <triplet>-<name> if the target is
-// not this host. Missing ones are an error with the packages to install. What a tool answered is
-// remembered in the store (which may be NULL), with the files that the answer depends on.
-int host_tools_key(const struct recipe_builder *b, const struct arch *target, struct store *s,
-                   struct buf *out, struct error **err);
+// not this host. Missing ones are an error with the packages to install.
+int host_tools_key(const struct recipe_builder *b, const struct arch *target, struct buf *out,
+                   struct error **err);
 
 #endif
