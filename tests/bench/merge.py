@@ -5,7 +5,8 @@
 Ratios of medians of RUNS (5) interleaved runs. The components are those of tests/bench/components.sh
 (TREES=DIR takes what an earlier run of it made), packed by kbuild. ONLY="merge unpack" makes only these
 of what follows; with UPSTREAM=yes merge is also compared to the way of upstream's script: unpack
-everything, tar cJ. All is in one scratch folder (BENCH_DIR, else a temporary one), which is removed.
+everything, tar cJ. MEMBERS=N takes made-up trees with N small files, MB (106) in all, which do not
+compress. BEFORE=PROGRAM also compares merge by that program. All is in one scratch folder (BENCH_DIR, else a temporary one), which is removed.
 
   merge    kbuild merge                     / cat of the same files to a fresh path
            kbuild merge --rehash            / that cat and sha256sum of each file
@@ -15,7 +16,7 @@ everything, tar cJ. All is in one scratch folder (BENCH_DIR, else a temporary on
   pack     tar cJ                           / kbuild pack, of each and all together; takes by far the longest
   size     of all parts                     / packed by xz as single blocks
 """
-import os, pathlib, shutil, statistics, subprocess, tempfile, time
+import os, pathlib, random, shutil, statistics, subprocess, tempfile, time
 
 RUNS = int(os.environ.get("RUNS", "5"))
 SIZE = os.environ.get("SIZE", "64")
@@ -55,6 +56,16 @@ def compare(name, one, other, cleanup):
     return a, b
 
 
+def make_up_trees(members, megabytes):
+    """Six trees with this number of files, twenty in a folder."""
+    size = megabytes * 1000000 // members
+    source = random.Random(1)
+    for i in range(members):
+        folder = pathlib.Path(f"tree-c{i % 6}/opt/kata/share/component-{i % 6}/src/vendor/package{i // 120:04}/internal")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"some_file_name_{i}.go").write_bytes(source.randbytes(size))
+
+
 def part_of(tree):
     return f"parts/kata-static-{tree.split('tree-')[-1]}.tar.xz"
 
@@ -78,6 +89,7 @@ def compare_restoring():
 
 def compare_merging(trees):
     pathlib.Path("versions.yaml").write_text("assets: {}\n")
+    os.makedirs("recipes", exist_ok=True)
     merge = f"{kbuild} --cache=cache merge parts versions.yaml -o merged.tar.xz"
     print(f"the first merge, which makes the listings: {timed(merge):.3f} s")
     gone = "rm -f merged.tar.xz cat.out"
@@ -87,6 +99,10 @@ def compare_merging(trees):
        "ln $f cache/sha256/${d:0:2}/${d:2}; echo \"$d  ${f#parts/}\"; done >parts/all-sha256sum")
     sh(merge)
     compare("merge / cat", merge, "cat parts/*.tar.xz >cat.out", gone)
+    before = os.environ.get("BEFORE")
+    if before:
+        compare("merge by the program before / cat", merge.replace(kbuild, before), "cat parts/*.tar.xz >cat.out", gone)
+        compare("merge / merge by the program before", merge, merge.replace(kbuild, before), gone)
     compare("merge --rehash / cat and sha256sum", merge + " --rehash",
             "cat parts/*.tar.xz >cat.out; sha256sum parts/*.tar.xz", gone)
     sh(gone)
@@ -136,7 +152,10 @@ with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as work:
     where = os.environ.get("TREES")
     if not where:
         where = "."
-        sh(f"{here}/components.sh {work}")
+        if "MEMBERS" in os.environ:
+            make_up_trees(int(os.environ["MEMBERS"]), int(os.environ.get("MB", "106")))
+        else:
+            sh(f"{here}/components.sh {work}")
     trees = sorted(str(p) for p in pathlib.Path(where).glob("tree-*"))
     wanted = os.environ.get("ONLY", " ".join(PARTS)).split()
     os.mkdir("parts")

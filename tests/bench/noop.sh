@@ -5,6 +5,7 @@
 # Prints, medians of RUNS (15) interleaved runs: the time of `kbuild TARGET` when everything is cached
 # and placed, for made-up graphs of 1, 10 and 100
 # artifacts, and of `kbuild plan` for 1000 and 10000; beside them that of `true`, run by the same means. Needs nothing but the program.
+# BEFORE=PROGRAM: the one artifact with that program too, run for run, and the ratio. On a busy machine: chrt -f 5 tests/bench/noop.sh.
 set -eu
 cd "$(dirname "$0")/../.."
 program=$PWD/kbuild
@@ -27,6 +28,21 @@ print(f"{statistics.median(times):.2f}")
 X
 }
 
+compare() { # the options of both: prints the medians and the ratio
+  python3 - "$runs" "$BEFORE" "$program" "$@" <<'X'
+import statistics, subprocess, sys, time
+runs, programs, options = int(sys.argv[1]), sys.argv[2:4], sys.argv[4:]
+times = {program: [] for program in programs}
+for _ in range(runs):
+    for program in programs:
+        start = time.monotonic()
+        subprocess.run([program, *options], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        times[program].append((time.monotonic() - start) * 1000)
+before, now = (statistics.median(times[program]) for program in programs)
+print(f"nothing to do, 1 artifact, before and now: {before:.2f} ms, {now:.2f} ms, ratio {now / before:.3f}")
+X
+}
+
 base=$(time_it true)
 echo "process start (true): $base ms"
 for size in 1 10 100; do
@@ -35,6 +51,9 @@ for size in 1 10 100; do
   ms=$(time_it "$program" --builder=host --versions "p$size/versions.yaml" --recipes "p$size/recipes" --cache "p$size/cache" -o "p$size/build" "n$((size - 1))")
   echo "nothing to do, $size artifacts: $ms ms, $(awk "BEGIN{printf \"%.3f\", ($ms - $base) / $size}") ms per artifact"
 done
+if [ -n "${BEFORE:-}" ]; then
+  compare --builder=host --versions p1/versions.yaml --recipes p1/recipes --cache p1/cache -o p1/build n0
+fi
 for size in 1000 10000; do
   "$graph" "p$size" "$size"
   ms=$(time_it "$program" --versions "p$size/versions.yaml" --recipes "p$size/recipes" --cache "p$size/cache" plan "n$((size - 1))")
