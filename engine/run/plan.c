@@ -197,7 +197,7 @@ static int add_builder(struct build *b, struct node *user, struct error **err)
     if (!builder)
         return 0;
     if (b->options.host_builder)
-        return host_tools_key(builder, job->target, &user->identity, err);
+        return host_tools_key(b->store, builder, job->target, &user->identity, err);
     cleanup_contents struct contents c = {0};
     cleanup_buf struct buf identity = {0};
     if (fill_builder(b, job, &c, err) < 0 || describe_contents(&c, &identity, err) < 0)

@@ -122,7 +122,8 @@ static const char *known_tool_line(const char *name)
     return NULL;
 }
 
-static int add_tool(const char *name, struct strlist *missing, struct buf *out, struct error **err)
+static int add_tool(struct store *s, const char *name, struct strlist *missing, struct buf *out,
+                    struct error **err)
 {
     const char *line = known_tool_line(name);
     if (line) {
@@ -135,7 +136,7 @@ static int add_tool(const char *name, struct strlist *missing, struct buf *out, 
         return 0;
     }
     char digest[DIGEST_HEX_SIZE];
-    if (digest_file(path, digest, NULL, err) < 0)
+    if (store_digest_file(s, path, digest, err) < 0)
         return -1;
     cleanup_free char *version = version_line(path);
     strlist_addf(&known_tools, "%s %s %s", name, digest, version);
@@ -164,8 +165,8 @@ static int refuse_missing_tools(const struct recipe_builder *b, const struct arc
                       names);
 }
 
-int host_tools_key(const struct recipe_builder *b, const struct arch *target, struct buf *out,
-                   struct error **err)
+int host_tools_key(struct store *s, const struct recipe_builder *b, const struct arch *target,
+                   struct buf *out, struct error **err)
 {
     struct strlist names = {0}, missing = {0};
     strlist_add_all(&names, &b->tools);
@@ -176,7 +177,7 @@ int host_tools_key(const struct recipe_builder *b, const struct arch *target, st
     strlist_sort(&names);
     int result = 0;
     for (size_t i = 0; !result && i < names.n; i++)
-        result = add_tool(names.items[i], &missing, out, err);
+        result = add_tool(s, names.items[i], &missing, out, err);
     if (!result && missing.n)
         result = refuse_missing_tools(b, target, &missing, err);
     strlist_free(&names);

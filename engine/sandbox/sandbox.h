@@ -91,7 +91,7 @@ int rootfs_tar(const struct rootfs_spec *spec, const char *temporary, int fd, st
 // For --builder=host: appends a line per tool, "tool <name> <sha256 of the program> <first line of
 // --version>". Compiler and binutils tools are also searched as <triplet>-<name> if the target is
 // not this host. Missing ones are an error with the packages to install.
-int host_tools_key(const struct recipe_builder *b, const struct arch *target, struct buf *out,
-                   struct error **err);
+int host_tools_key(struct store *s, const struct recipe_builder *b, const struct arch *target,
+                   struct buf *out, struct error **err);
 
 #endif

@@ -6,9 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 // ---- logs ----
 // Keeps build logs of actions, logs/ab/cdef... by the action's key. They are for people: nothing
@@ -352,4 +356,59 @@ void store_memo_put(struct store *s, const char *name, const char *text)
     char digest[DIGEST_HEX_SIZE];
     digest_bytes(name, strlen(name), digest);
     write_object(s, "memo", digest, text, strlen(text), false, NULL);
+}
+
+// ---- digests of files outside the store ----
+
+enum { SETTLED_SECONDS = 3 }; // file systems keep times of two seconds at the coarsest
+
+static void describe_file(const struct stat *st, struct buf *out)
+{
+    buf_printf(out, "%jx %ju %o %jd %jd.%09ld %jd.%09ld\n", (uintmax_t)st->st_dev,
+               (uintmax_t)st->st_ino, st->st_mode, (intmax_t)st->st_size,
+               (intmax_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec, (intmax_t)st->st_ctim.tv_sec,
+               st->st_ctim.tv_nsec);
+}
+
+// The digest in the memo, if it is of the file that this text describes.
+static bool recall_digest(struct store *s, const char *name, const struct buf *file,
+                          char digest[static DIGEST_HEX_SIZE])
+{
+    cleanup_buf struct buf memo = {0};
+    if (!store_memo_get(s, name, &memo) || memo.len != file->len + DIGEST_HEX_SIZE - 1 ||
+        memcmp(memo.data, file->data, file->len) != 0 || !digest_is_hex(memo.data + file->len))
+        return false;
+    memcpy(digest, memo.data + file->len, DIGEST_HEX_SIZE);
+    return true;
+}
+
+static bool is_settled(const struct stat *st, time_t now)
+{
+    return st->st_mtim.tv_sec + SETTLED_SECONDS < now && st->st_ctim.tv_sec + SETTLED_SECONDS < now;
+}
+
+int store_digest_file(struct store *s, const char *path, char digest[static DIGEST_HEX_SIZE],
+                      struct error **err)
+{
+    struct stat before, after;
+    cleanup_buf struct buf file = {0};
+    cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &before) < 0)
+        return error_errno(err, errno, "reading %s", path);
+    cleanup_free char *name = xasprintf("digest of %s", path);
+    describe_file(&before, &file);
+    bool settled = S_ISREG(before.st_mode) && is_settled(&before, time(NULL));
+    if (settled && recall_digest(s, name, &file, digest))
+        return 0;
+    if (digest_fd(fd, path, digest, NULL, err) < 0)
+        return -1;
+    cleanup_buf struct buf later = {0};
+    if (!settled || fstat(fd, &after) < 0)
+        return 0;
+    describe_file(&after, &later);
+    if (later.len != file.len || memcmp(later.data, file.data, file.len) != 0)
+        return 0; // it changed while it was read
+    buf_puts(&file, digest);
+    store_memo_put(s, name, file.data);
+    return 0;
 }

@@ -140,6 +140,12 @@ int store_memo_get(struct store *s, const char *name, struct buf *out);
 // Written without a sync; a failure is ignored.
 void store_memo_put(struct store *s, const char *name, const char *text);
 
+// The digest of a file of this machine. One that was hashed before is hashed again only if device,
+// inode, size, mode or one of its times changed (ctime is set by the kernel alone), or if they were
+// so new that a later change may have left them the same.
+int store_digest_file(struct store *s, const char *path, char digest[static DIGEST_HEX_SIZE],
+                      struct error **err);
+
 // ---- verification and garbage collection ----
 struct store_info {
     uint64_t blobs, blob_bytes; // without the listings of trees

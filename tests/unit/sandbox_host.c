@@ -64,13 +64,37 @@ TEST(the_distribution_is_read_from_os_release)
     free(folder);
 }
 
+// The digests of tools are remembered in a store.
+struct scratch_store {
+    char *folder;
+    struct store *store;
+};
+
+static struct scratch_store scratch_store_open(void)
+{
+    struct error *err = NULL;
+    struct scratch_store s = {.folder = temporary_folder()};
+    cleanup_free char *cache = xasprintf("%s/cache", s.folder);
+    s.store = store_open(cache, &err);
+    fail_with(err);
+    return s;
+}
+
+static void scratch_store_close(struct scratch_store *s)
+{
+    store_close(s->store);
+    remove_tree(s->folder, NULL);
+    free(s->folder);
+}
+
 TEST(the_key_names_each_tool_by_content_and_version)
 {
+    struct scratch_store s = scratch_store_open();
     struct recipe_builder b = {0};
     strlist_split(&b.tools, "sh make", " ");
     struct buf key = {0}, again = {0};
     struct error *err = NULL;
-    host_tools_key(&b, arch_host(), &key, &err);
+    host_tools_key(s.store, &b, arch_host(), &key, &err);
     fail_with(err);
     // Sorted, whatever the order in the recipe; the program's own digest.
     char hex[DIGEST_HEX_SIZE];
@@ -83,15 +107,17 @@ TEST(the_key_names_each_tool_by_content_and_version)
     assert_true(digest_is_hex(strtok(second + strlen("tool sh "), " ")));
     strlist_free(&b.tools);
     strlist_split(&b.tools, "make", " ");
-    host_tools_key(&b, arch_host(), &again, &err);
+    host_tools_key(s.store, &b, arch_host(), &again, &err);
     assert_memory_equal(key.data, again.data, again.len);
     strlist_free(&b.tools);
     buf_free(&key);
     buf_free(&again);
+    scratch_store_close(&s);
 }
 
 TEST(missing_tools_are_all_named_with_their_packages)
 {
+    struct scratch_store s = scratch_store_open();
     const struct arch *foreign = arch_host() == &arch_table[2] ? &arch_table[3] : &arch_table[2];
     struct recipe_builder b = {0};
     strlist_split(&b.tools, "sh no-such-tool another-one", " ");
@@ -99,7 +125,7 @@ TEST(missing_tools_are_all_named_with_their_packages)
     strlist_split(&b.cross[foreign - arch_table], "cross-package", " ");
     struct buf key = {0};
     struct error *err = NULL;
-    assert_int_equal(host_tools_key(&b, foreign, &key, &err), -1);
+    assert_int_equal(host_tools_key(s.store, &b, foreign, &key, &err), -1);
     assert_non_null(strstr(err->message, "another-one, no-such-tool"));
     assert_non_null(strstr(err->hint, "tool-package cross-package"));
     error_free(err);
@@ -107,10 +133,12 @@ TEST(missing_tools_are_all_named_with_their_packages)
     strlist_free(&b.packages);
     strlist_free(&b.cross[foreign - arch_table]);
     buf_free(&key);
+    scratch_store_close(&s);
 }
 
 TEST(a_compiler_for_the_target_is_asked_for_too)
 {
+    struct scratch_store s = scratch_store_open();
     const struct arch *foreign = arch_host() == &arch_table[2] ? &arch_table[3] : &arch_table[2];
     struct recipe_builder b = {0};
     strlist_split(&b.tools, "gcc sh", " ");
@@ -118,7 +146,7 @@ TEST(a_compiler_for_the_target_is_asked_for_too)
     struct error *err = NULL;
     cleanup_free char *cross = xasprintf("%s-gcc", foreign->triplet);
     cleanup_free char *path = find_program(cross);
-    int result = host_tools_key(&b, foreign, &key, &err);
+    int result = host_tools_key(s.store, &b, foreign, &key, &err);
     if (path) {
         assert_int_equal(result, 0);
         assert_non_null(strstr(key.data, cross));
@@ -130,4 +158,5 @@ TEST(a_compiler_for_the_target_is_asked_for_too)
     error_free(err);
     strlist_free(&b.tools);
     buf_free(&key);
+    scratch_store_close(&s);
 }

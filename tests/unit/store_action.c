@@ -238,3 +238,70 @@ TEST(a_memo_comes_back_unless_somebody_else_could_have_written_it)
     assert_int_equal(symlink("/etc/hostname", path), 0);
     assert_int_equal(store_memo_get(f->store, "codec", &again), 0);
 }
+
+// ---- digests of files outside the store ----
+
+// What the memo of a file says of it, without the digest; to be freed. NULL: there is no memo.
+static char *remembered(struct fixture *f, const char *path)
+{
+    cleanup_free char *name = xasprintf("digest of %s", path);
+    struct buf memo = {0};
+    if (!store_memo_get(f->store, name, &memo))
+        return NULL;
+    memo.data[memo.len - (DIGEST_HEX_SIZE - 1)] = '\0';
+    return buf_take(&memo);
+}
+
+TEST(a_file_is_hashed_once_as_long_as_it_is_the_same)
+{
+    static const char path[] = "/bin/sh"; // older than some seconds
+    struct fixture *f = *state;
+    struct error *err = NULL;
+    char real[DIGEST_HEX_SIZE], digest[DIGEST_HEX_SIZE], forged[DIGEST_HEX_SIZE];
+    assert_int_equal(digest_file(path, real, NULL, &err), 0);
+    fake_key(7, forged);
+    assert_int_equal(store_digest_file(f->store, path, digest, &err), 0);
+    no_error(err);
+    assert_string_equal(digest, real);
+    cleanup_free char *file = remembered(f, path);
+    assert_non_null(file);
+    // The memo is what counts, while the file is the same.
+    cleanup_free char *other = xasprintf("%s%s", file, forged);
+    store_memo_put(f->store, "digest of /bin/sh", other);
+    assert_int_equal(store_digest_file(f->store, path, digest, &err), 0);
+    assert_string_equal(digest, forged);
+    // Each field counts, and a damaged memo does not.
+    for (char *c = file; *c; c++) {
+        char was = *c;
+        *c = was == '7' ? '6' : '7';
+        cleanup_free char *wrong = xasprintf("%s%s", file, forged);
+        store_memo_put(f->store, "digest of /bin/sh", wrong);
+        assert_int_equal(store_digest_file(f->store, path, digest, &err), 0);
+        assert_string_equal(digest, real);
+        *c = was;
+    }
+    store_memo_put(f->store, "digest of /bin/sh", "x");
+    assert_int_equal(store_digest_file(f->store, path, digest, &err), 0);
+    assert_string_equal(digest, real);
+}
+
+TEST(a_file_that_was_just_changed_is_hashed_each_time)
+{
+    struct fixture *f = *state;
+    struct error *err = NULL;
+    char first[DIGEST_HEX_SIZE], second[DIGEST_HEX_SIZE];
+    const struct timespec same[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+    cleanup_free char *path = xasprintf("%s/tool", f->folder);
+    write_text(path, "one", 0755);
+    assert_int_equal(utimensat(AT_FDCWD, path, same, 0), 0);
+    assert_int_equal(store_digest_file(f->store, path, first, &err), 0);
+    assert_null(remembered(f, path));
+    write_text(path, "two", 0755);
+    assert_int_equal(utimensat(AT_FDCWD, path, same, 0), 0);
+    assert_int_equal(store_digest_file(f->store, path, second, &err), 0);
+    no_error(err);
+    assert_string_not_equal(first, second);
+    assert_int_equal(store_digest_file(f->store, "/nonexistent/tool", second, &err), -1);
+    assert_non_null(strstr(err->message, "/nonexistent/tool"));
+    error_free(err);
+}
