@@ -55,6 +55,7 @@ enum common_option {
 #define COMMON_SETTINGS                                                                            \
     (BIT(COMMON_SOURCES) | BIT(COMMON_SOURCE) | BIT(COMMON_BUILDER) | BIT(COMMON_CACHE) |          \
      BIT(COMMON_VERSIONS) | BIT(COMMON_RECIPES))
+#define SOURCES_AND_BUILDER (BIT(COMMON_SOURCES) | BIT(COMMON_SOURCE) | BIT(COMMON_BUILDER))
 extern const struct option common_options[COMMON_OPTIONS];
 
 struct global_options;
@@ -72,7 +73,8 @@ struct verb {             // NOLINT(clang-analyzer-optin.performance.Padding): a
     const struct option *options;
     size_t option_count;
     verb_function *run;
-    bool own_parser; // the words after its name are not parsed here
+    bool own_parser;  // the words after its name are not parsed here
+    bool for_engines; // it exits with ERROR_AGAIN where another try may succeed
 };
 enum { ANY_NUMBER = 1000000 };
 extern const struct verb verbs[];
@@ -155,10 +157,10 @@ bool option_given(const struct global_options *g, const char *name);
 void option_values(const struct global_options *g, const char *name, struct strlist *out); // adds
 
 verb_function verb_build, verb_list, verb_plan, verb_explain, verb_fetch, verb_update, verb_lock,
-    verb_log, verb_shell, verb_boot, verb_install, verb_verify, verb_merge, verb_pack, verb_unpack,
-    verb_hkd_verify, verb_doctor, verb_config, verb_measure, verb_payload_push, verb_payload_index,
-    verb_provenance, verb_cache_info, verb_cache_verify, verb_cache_gc, verb_versions_get,
-    verb_help, verb_version;
+    verb_run, verb_spread, verb_log, verb_shell, verb_boot, verb_install, verb_verify, verb_merge,
+    verb_pack, verb_unpack, verb_hkd_verify, verb_doctor, verb_config, verb_measure,
+    verb_payload_push, verb_payload_index, verb_provenance, verb_cache_info, verb_cache_verify,
+    verb_cache_gc, verb_versions_get, verb_help, verb_version;
 
 // Fills in the values of the common options and the environment; g->line must be parsed.
 int global_options_read(struct global_options *g, struct error **err);
@@ -173,7 +175,15 @@ int open_recipes(struct global_options *g, bool needed, struct recipe_set **out,
 // message also suggests verbs.
 int check_targets(struct global_options *g, const struct strlist *words, bool verbs_too,
                   struct error **err);
-// Opens the build and adds the targets.
+// The plan of a run on several machines.
+int plan_for_machines(struct global_options *g, struct strlist *words, struct error **err);
+// To a terminal with control characters shown, to others as it is.
+void print_log(FILE *f);
+int log_of_machines(struct global_options *g, const char *id, struct error **err);
+// Opens the build and adds the targets, each for those of the architectures that it supports.
+struct build *open_for_several(struct global_options *g, const struct strlist *targets,
+                               struct error **err);
+// Opens the build and adds the targets, for one architecture.
 struct build *open_with_targets(struct global_options *g, const struct strlist *targets,
                                 struct error **err);
 

@@ -35,6 +35,13 @@ static void print_error(const struct error *err)
         print_prefixed(stderr, "kbuild: hint: ", err->hint);
 }
 
+// Engines that call kbuild try again after ERROR_AGAIN; for people it is a failure like others.
+static int exit_status(const struct command_line *c, const struct error *err)
+{
+    return err->kind == ERROR_AGAIN && !(c->verb && c->verb->for_engines) ? ERROR_USER
+                                                                          : (int)err->kind;
+}
+
 int main(int argc, char **argv)
 {
     signals_on_entry();
@@ -47,14 +54,14 @@ int main(int argc, char **argv)
     struct global_options g = {0};
     struct error *err = NULL;
     int status = run(argc, argv, &g, &err);
-    global_options_free(&g);
     if (err) {
         print_error(err);
-        status = (int)err->kind;
+        status = exit_status(&g.line, err);
         error_free(err);
     } else if (fflush(stdout) != 0 || ferror(stdout)) {
         print_prefixed(stderr, "kbuild: error: ", "writing to standard output failed");
         status = 1;
     }
+    global_options_free(&g);
     return status;
 }

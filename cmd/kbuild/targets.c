@@ -238,7 +238,15 @@ static const char *state_word(const struct node *node)
 
 int verb_plan(struct global_options *g, struct strlist *words, struct error **err)
 {
-    struct build *b = open_with_targets(g, words, err);
+    if (option_given(g, "--remote"))
+        return plan_for_machines(g, words, err);
+    static const char *const remote_only[] = {"--grain", "--format", "--push"};
+    for (size_t i = 0; i < ARRAY_LEN(remote_only); i++)
+        if (option_given(g, remote_only[i])) {
+            cleanup_free char *why = xasprintf("%s works with --remote only", remote_only[i]);
+            return usage_error(err, "plan", why);
+        }
+    struct build *b = open_for_several(g, words, err);
     struct node **order = NULL;
     if (b && build_evaluate(b, false, err) == 0)
         order = graph_order(build_graph(b), err);
@@ -324,7 +332,7 @@ int verb_explain(struct global_options *g, struct strlist *words, struct error *
 }
 
 // A log must not control a terminal; elsewhere its bytes are unchanged.
-static void print_log(FILE *f)
+void print_log(FILE *f)
 {
     char chunk[65536];
     size_t n;
@@ -386,6 +394,10 @@ static int check_log_arch(const struct global_options *g, const char *target, st
 int verb_log(struct global_options *g, struct strlist *words, struct error **err)
 {
     cleanup_error struct error *why = NULL;
+    if (option_given(g, "--remote"))
+        return log_of_machines(g, words->items[0], err);
+    if (option_given(g, "--plan"))
+        return usage_error(err, "log", "--plan works with --remote only");
     if (check_log_arch(g, words->items[0], err) < 0)
         return -1;
     struct build *b = build_open(&g->build, err);

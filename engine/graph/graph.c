@@ -154,6 +154,7 @@ bool graph_ready(const struct node *node)
 void graph_key(struct node *node)
 {
     struct strlist inputs = {0};
+    node->epoch = GRAPH_EPOCH; // a record of the node may have set another one since
     for (size_t i = 0; i < node->need_count; i++) {
         const struct node *need = node->needs[i].node;
         if (!node->needs[i].input)

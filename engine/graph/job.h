@@ -42,7 +42,11 @@ struct build_options {
     bool use_cache;    // no: remake the targets and the artifacts they need
     bool host_builder; // --builder=host
     bool quiet;
-    bool resume;          // --continue: targets resume from the work that --until left
+    bool resume;         // --continue: targets resume from the work that --until left
+    const char *release; // the version of Kata Containers, if a plan names it; or NULL
+    bool from_plan; // for a plan of several machines: with a locked plan, sources may still come
+                    // from the shared cache and from folders, and only the given lock counts
+    bool several;   // targets of several architectures, each with an output directory of its own
     const char *prebuilt; // artifacts to take instead of make (run/prebuilt.c); or NULL
     const struct variation *variation; // set: results are compared and not kept (run/run.h)
     enum view_style view;
@@ -62,6 +66,7 @@ struct build {
     struct remote *remote;        // the shared cache (share/share.h), or NULL
     struct trusted_keys *trusted; // of KBUILD_TRUSTED_KEYS; NULL: all are trusted
     bool own_sources;             // `kbuild verify`: sources come from their origin
+    bool shared_only;      // what only the local store has counts as lost: other machines lack it
     const char *until;     // the phase to stop after; a step's result is its folder then; or NULL
     struct run_state *run; // what engine/run alone knows
 };
@@ -94,7 +99,9 @@ struct job {
     bool placed;         // its tarballs go to the output directory
     bool used;           // needed by the verb itself: made, but not placed
     bool made;           // by this process: its record counts, even if the cache ignores records
+    bool found_only;     // this run may find or pull it, and never makes it
     bool shared_queried; // the shared cache was asked for it
+    bool untrusted;      // and has an entry that no trusted key signed
     struct entry *entry; // the entry found there (share/share.h); or NULL
     struct role *roles;
     size_t role_count, role_cap;
@@ -145,6 +152,7 @@ int constants_resolve(struct job *job, const struct versions *v, struct error **
 void constants_key(const struct job *job, struct buf *out); // those that were filled in
 
 // The version of Kata Containers of the components; to be freed. The first of
+//   v->release
 //   externals.kata.version of versions.yaml (a key of kbuild's own)
 //   with RELEASE=yes the file VERSION beside versions.yaml
 //   `git describe --tags` of the checkout that versions.yaml is in, as upstream; else its VERSION;
@@ -169,7 +177,7 @@ const struct role *job_role(const struct job *job, enum role_kind kind, const ch
 // from a registry.
 static inline bool sources_from_origin(const struct build *b)
 {
-    return b->options.locked || b->own_sources;
+    return (b->options.locked && !b->options.from_plan) || b->own_sources;
 }
 
 // Whether the node has an input artifact or a variable's file with this name in the recipe.
@@ -196,6 +204,9 @@ void record_last_build(struct build *b, const struct node *node); // for `kbuild
 
 // The key text of the last successful build of this node, or NULL; to be freed.
 char *build_last_key_text(struct build *b, const struct node *node);
+// What making the node is likely to cost, as in records: the cost of its result, or of its last
+// build here. NULL: unknown.
+json_t *build_expected_cost(struct build *b, const struct node *node);
 // The cost of the build that made the node's outputs, for people: "1.0 s, of processors 0.9 s,
 // largest process 12 MB"; to be freed. NULL: no record has it.
 char *build_cost_text(struct build *b, const struct node *node);

@@ -125,6 +125,25 @@ char *build_last_key_text(struct build *b, const struct node *node)
     return text ? xstrdup(text) : NULL;
 }
 
+static json_t *cost_of(struct build *b, const char *key)
+{
+    json_t *record = *key ? store_action_get(b->store, key, NULL) : NULL;
+    json_t *cost = json_incref(json_object_get(record, "cost"));
+    json_decref(record);
+    return cost;
+}
+
+json_t *build_expected_cost(struct build *b, const struct node *node)
+{
+    char key[DIGEST_HEX_SIZE];
+    json_t *cost = cost_of(b, node->key);
+    cleanup_free char *last = cost ? NULL : build_last_key_text(b, node);
+    if (!last)
+        return cost;
+    digest_bytes(last, strlen(last), key);
+    return cost_of(b, key);
+}
+
 // ---- records against today's input files: packages by the key, lists by versions.lock ----
 
 bool job_has_packages(const struct node *node)

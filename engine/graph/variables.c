@@ -76,6 +76,8 @@ static char *described(const char *folder)
 
 char *release_version(const struct versions *v, struct recipe_set *set)
 {
+    if (v->release)
+        return xstrdup(v->release);
     const char *release = getenv("RELEASE"), *base = path_base(v->path);
     cleanup_free char *before = xstrndup(v->path, (size_t)(base - v->path));
     cleanup_free char *folder = path_absolute(*before ? before : ".");

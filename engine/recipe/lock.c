@@ -349,7 +349,7 @@ struct lock *lock_open(const char *versions, struct error **err)
 
 // ---- writing ----
 
-static void print_lock(const struct lock *l, struct buf *out)
+void lock_print(const struct lock *l, struct buf *out)
 {
     buf_puts(out, l->comments ? l->comments : heading);
     for (size_t i = 0; i < l->n; i++) {
@@ -424,7 +424,7 @@ static struct lock *begin_change(const struct lock *l, int *fd, struct error **e
 static int write_lock(const struct lock *l, struct error **err)
 {
     cleanup_buf struct buf text = {0};
-    print_lock(l, &text);
+    lock_print(l, &text);
     if (text.len > MAX_BYTES) {
         error_user(err, "%s was not changed: it would have %zu bytes, and the limit is %zu bytes",
                    l->path, text.len, MAX_BYTES);

@@ -45,6 +45,7 @@ void versions_free(struct versions *v)
     if (!v)
         return;
     free(v->path);
+    free(v->release);
     yaml_document_free(v->document);
     free(v);
 }

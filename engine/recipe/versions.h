@@ -84,6 +84,7 @@ void yaml_print(const struct yaml *node, struct buf *out);
 struct versions {
     char *path;
     struct yaml_document *document;
+    char *release; // the version of Kata Containers, if the caller knows it; or NULL
 };
 
 struct versions *versions_load(const char *path, struct error **err);
@@ -149,6 +150,8 @@ struct lock {
     char *comments; // the file's comment lines, kept at its top, or NULL
 };
 
+// Appends the whole lock as its file would hold it.
+void lock_print(const struct lock *l, struct buf *out);
 // A file that does not exist is an empty lock.
 struct lock *lock_load(const char *path, struct error **err);
 // The lock of this versions.yaml: beside it, or, if that place can't be written (an installation),

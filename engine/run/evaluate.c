@@ -55,7 +55,7 @@ int evaluate_node(struct build *b, struct node *node, struct error **err)
         b->run->warned_untrusted = true;
     } else if (record && list_agrees(b, node, record) && outputs_from_record(node, record)) {
         list_pin(b, node, record);
-        int present = outputs_present(b, node, err);
+        int present = b->shared_only ? 0 : outputs_present(b, node, err);
         if (present < 0)
             return -1;
         node->state = present ? NODE_CACHED : is_shared(node) ? NODE_SHARED : NODE_LOST;

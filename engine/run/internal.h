@@ -49,6 +49,16 @@ int codec_hold(struct build *b, struct error **err);
 // id instead. To be called again when nodes were added.
 void plan_labels(struct graph *g);
 
+// Upstream's variable for an image to build in, "KERNEL_CONTAINER_BUILDER"; to be freed.
+char *builder_image_variable(const struct recipe_builder *builder);
+
+// ---- plan_file.c ----
+// What keys depend on that differs between machines and checkouts: name -> text.
+json_t *plan_depends(struct build *b, struct error **err);
+
+// Is it a source that is a folder of the user? It is in no shared cache, but in a plan's project.
+bool plan_is_folder(const struct node *node);
+
 // ---- plan_source.c ----
 void plan_role(struct node *node, enum role_kind kind, const char *name, struct node *needed);
 // "<name>:<digits of the digest of the text>": the id of a node, if others may have its name.

@@ -121,6 +121,9 @@ static int find_or_make(struct build *b, struct node *node, struct outcome *out,
     int found = kept ? find_made(b, node, out, err) : 0;
     if (found)
         return found < 0 ? -1 : 0;
+    if (job_of(node)->found_only)
+        return error_set(err, ERROR_AGAIN, "%s is in no cache any more, and this run makes it not",
+                         node_label(node));
     if (shared) {
         out->kind = OUTCOME_SHARED_LOST;
         return error_user(err, "%s is not in the shared cache any more", node_label(node));

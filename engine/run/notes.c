@@ -79,7 +79,7 @@ int check_source_names(struct build *b, struct error **err)
                 strlist_add(&names, r->sources[k].name);
     }
     for (size_t i = 0; i < c->n; i++)
-        if (b->options.locked && c->items[i].origin == ORIGIN_FOLDER) {
+        if (b->options.locked && !b->options.from_plan && c->items[i].origin == ORIGIN_FOLDER) {
             error_set(
                 err, ERROR_USAGE,
                 "--locked takes only what versions.lock names, but the source %s is the folder "

@@ -81,7 +81,7 @@ int place_outputs(struct build *b, const struct node *node, struct error **err)
 static int check_architecture(const struct build *b, const struct job *job, struct error **err)
 {
     const struct arch *meant = b->options.output_arch;
-    if (!meant || job->target == meant)
+    if (!meant || b->options.several || job->target == meant)
         return 0;
     error_user(err, "%s is for %s, and {arch} in -o stands for %s", job->recipe->name,
                job->target->name, meant->name);
@@ -183,7 +183,8 @@ static int check_pairs(const struct build *b, struct placed_files *f, struct err
 {
     qsort(f->items, f->n, sizeof *f->items, compare_files);
     for (size_t i = 1; i < f->n; i++)
-        if (!strcmp(f->items[i - 1].name, f->items[i].name))
+        if (!strcmp(f->items[i - 1].name, f->items[i].name) &&
+            (!b->options.several || f->items[i - 1].job->target == f->items[i].job->target))
             return refuse_pair(b, &f->items[i - 1], f->items[i].job, err);
     return 0;
 }

@@ -81,12 +81,18 @@ static struct node *add_contents(struct build *b, enum node_kind kind, const cha
     return node;
 }
 
-// Upstream's variable for an image to build in, KERNEL_CONTAINER_BUILDER, else the recipe's image.
-static char *builder_image_name(const struct recipe_builder *builder)
+char *builder_image_variable(const struct recipe_builder *builder)
 {
-    cleanup_free char *variable = xasprintf("%s_CONTAINER_BUILDER", builder->name);
+    char *variable = xasprintf("%s_CONTAINER_BUILDER", builder->name);
     for (char *p = variable; *p; p++)
         *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : strchr("-.", *p) ? '_' : *p;
+    return variable;
+}
+
+// What that variable says, else the recipe's image.
+static char *builder_image_name(const struct recipe_builder *builder)
+{
+    cleanup_free char *variable = builder_image_variable(builder);
     const char *set = getenv(variable);
     const char *name = set && *set ? set : builder->image;
     return name ? xstrdup(name) : NULL;

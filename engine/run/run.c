@@ -4,9 +4,11 @@
 #include "run/internal.h"
 
 #include "base/input.h"
+#include "run/plan_file.h"
 #include "share/share.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 // ---- open and close ----
 
@@ -36,6 +38,7 @@ struct build *build_open(const struct build_options *o, struct error **err)
         build_close(b);
         return NULL;
     }
+    b->versions->release = o->release ? xstrdup(o->release) : NULL;
     return b;
 }
 
@@ -106,7 +109,12 @@ static void set_purpose(struct task *t, enum run_what what)
     const struct job *job = job_of(t->node);
     switch (what) {
     case RUN_ALL:
+    case RUN_FOUND:
         t->root = job->placed || job->used;
+        break;
+    case RUN_FOLDERS:
+        t->root = plan_is_folder(t->node);
+        t->excluded_from_run = !t->root;
         break;
     case RUN_NETWORK:
         t->root = is_network(t->node);
@@ -127,6 +135,7 @@ static void set_purpose(struct task *t, enum run_what what)
 struct run_context {
     struct build *b;
     enum run_what what;
+    struct node *one; // of `kbuild run`; or NULL
 };
 
 static int look_up_node(void *context, struct node *node, struct error **err)
@@ -204,8 +213,23 @@ static void waiting(void *context, const struct task *t)
     view_waiting(t);
 }
 
+// Of what `kbuild run` made or could not make, other machines get the log; losing it is no reason
+// to fail.
+static void share_log(const struct run_context *r, const struct task *t, bool failed)
+{
+    struct stat st;
+    if (!r->one || !r->b->remote || job_of(t->node)->found_only || t->log.file < 0 ||
+        fstat(t->log.file, &st) < 0 || !st.st_size)
+        return;
+    cleanup_error struct error *why = NULL;
+    if (remote_log_push(r->b, t->node, t->log.file, failed, &why) < 0)
+        log_warning("the log of %s could not be pushed: %s", node_label(t->node), why->message);
+}
+
 static void ended(void *context, const struct task *t, const struct error *why)
 {
+    if (t->outcome.kind == OUTCOME_MADE || why)
+        share_log(context, t, why != NULL);
     view_ended(t, why);
 }
 
@@ -298,10 +322,9 @@ static int publish(struct build *b, const struct schedule *s, struct error **err
     return remote_publish(b, nodes, n, err);
 }
 
-static int make_all(struct build *b, struct schedule *s, struct run_context *context,
-                    struct error **failure, struct error **err)
+static struct schedule_actions actions_of(struct run_context *context)
 {
-    const struct schedule_actions doing = {
+    return (struct schedule_actions){
         .context = context,
         .look_up = look_up_node,
         .looked_up = save_lock,
@@ -316,6 +339,12 @@ static int make_all(struct build *b, struct schedule *s, struct run_context *con
         .ended = ended,
         .tick = tick,
     };
+}
+
+static int make_all(struct build *b, struct schedule *s, struct run_context *context,
+                    struct error **failure, struct error **err)
+{
+    const struct schedule_actions doing = actions_of(context);
     const struct schedule_limits limits = {.jobs = b->options.jobs,
                                            .keep_going = b->options.keep_going};
     if (b->remote && ask_shared_cache(b, s, &doing, err) < 0)
@@ -329,9 +358,13 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
 {
     struct run_context context = {.b = b, .what = what};
     bool publishes = what == RUN_ALL || what == RUN_NETWORK;
+    bool places = what == RUN_ALL || what == RUN_FOUND;
     struct schedule s;
     struct error *failure = NULL;
-    if ((publishes && remote_check(b, err) < 0) || (!publishes && refuse_prebuilt(b, err) < 0) ||
+    bool remakes = what == RUN_INPUTS || what == RUN_AGAIN;
+    for (size_t i = 0; what == RUN_FOUND && i < b->graph.n; i++)
+        job_of(b->graph.nodes[i])->found_only = true;
+    if ((publishes && remote_check(b, err) < 0) || (remakes && refuse_prebuilt(b, err) < 0) ||
         schedule_open(&s, &b->graph, err) < 0)
         return -1;
     for (size_t i = 0; i < s.n; i++)
@@ -339,7 +372,7 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
     bool missing = schedule_want(&s);
     view_open(b, &s);
     int result = missing ? make_all(b, &s, &context, &failure, err) : 0;
-    if (!result && what == RUN_ALL)
+    if (!result && places)
         result = place_and_note(b, &s, err);
     if (!result && publishes)
         result = publish(b, &s, err);
@@ -348,8 +381,94 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
         result = -1;
     }
     error_free(failure);
-    if (publishes)
-        view_summary(b, !result && what == RUN_ALL);
+    if (publishes || places)
+        view_summary(b, !result && places);
+    view_close();
+    schedule_close(&s);
+    return result;
+}
+
+// ---- kbuild run: one node ----
+
+// With the grain of artifacts its inputs that are no artifacts are made along.
+static bool is_made_along(const struct node *node, const struct node *of, enum plan_grain grain)
+{
+    if (plan_is_folder(node))
+        return true;
+    for (size_t i = 0; grain == GRAIN_ARTIFACT && i < of->need_count; i++) {
+        const struct node *needed = of->needs[i].node;
+        if (needed->kind != NODE_ARTIFACT && (needed == node || is_made_along(node, needed, grain)))
+            return true;
+    }
+    return false;
+}
+
+// An input that nobody has made, or that was removed since: another job has to make it.
+static int check_inputs(const struct schedule *s, const struct node *node, struct error **err)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        const struct task *t = &s->tasks[i];
+        const struct node *input = t->node;
+        if (!t->wanted || !job_of(input)->found_only || node_is_stored(input) ||
+            input->state == NODE_SHARED)
+            continue;
+        error_set(err, ERROR_AGAIN, "%s cannot be made yet: its input %s is in no cache%s",
+                  node->id, input->id,
+                  job_of(input)->untrusted ? " (the registry has one that no key of "
+                                             "KBUILD_TRUSTED_KEYS signed)"
+                                           : "");
+        return error_hint(err, "kbuild run %s makes that input", input->id);
+    }
+    return 0;
+}
+
+static int run_one(struct build *b, struct schedule *s, struct run_context *context,
+                   struct error **failure, struct error **err)
+{
+    struct node *node = context->one;
+    const struct schedule_actions doing = actions_of(context);
+    const struct schedule_limits limits = {.jobs = b->options.jobs};
+    if (b->remote && ask_shared_cache(b, s, &doing, err) < 0)
+        return -1;
+    if (node->state == NODE_SHARED || node_is_stored(node)) {
+        log_note("%s: found, key %.12s", node->id, node->key);
+        return remote_publish(b, &context->one, 1, err);
+    }
+    if (check_inputs(s, node, err) < 0 || codec_hold(b, err) < 0)
+        return -1;
+    return schedule_run(s, &doing, &limits, failure, err);
+}
+
+static int check_pushes(const struct build *b, struct error **err)
+{
+    if (!b->remote || b->remote->push)
+        return 0;
+    error_user(err, "PUSH_TO_REGISTRY=no: other machines could not get the result");
+    return error_hint(err, "unset PUSH_TO_REGISTRY, or name no registry");
+}
+
+int build_run_node(struct build *b, struct node *node, enum plan_grain grain, struct error **err)
+{
+    struct run_context context = {.b = b, .what = RUN_ALL, .one = node};
+    struct schedule s;
+    struct error *failure = NULL;
+    if (b->remote)
+        b->options.remote = REMOTE_REQUIRE;
+    for (size_t i = 0; i < b->graph.n; i++)
+        job_of(b->graph.nodes[i])->found_only =
+            b->graph.nodes[i] != node && !is_made_along(b->graph.nodes[i], node, grain);
+    if (check_pushes(b, err) < 0 || output_folder(b, err) < 0 ||
+        schedule_open(&s, &b->graph, err) < 0)
+        return -1;
+    schedule_task(&s, node)->root = true;
+    schedule_want(&s);
+    view_open(b, &s);
+    int result = run_one(b, &s, &context, &failure, err);
+    if (!result && failure) {
+        *err = steal(failure);
+        result = -1;
+    }
+    error_free(failure);
     view_close();
     schedule_close(&s);
     return result;

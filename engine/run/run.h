@@ -75,7 +75,9 @@ int ignored_texts(struct recipe_set *set, struct strlist *out, struct error **er
 
 // ---- for other verbs ----
 // RUN_AGAIN: only the targets named by the user, from inputs that are present; nothing is placed.
-enum run_what { RUN_ALL, RUN_NETWORK, RUN_INPUTS, RUN_AGAIN };
+// RUN_FOUND: as RUN_ALL, but what is in no cache is an error (ERROR_AGAIN).
+// RUN_FOLDERS: only sources that are folders of the user.
+enum run_what { RUN_ALL, RUN_NETWORK, RUN_INPUTS, RUN_AGAIN, RUN_FOUND, RUN_FOLDERS };
 int run_nodes(struct build *b, enum run_what what, struct error **err);
 // Why the outputs of an artifact are random by design, and what makes them reproducible; NULL: they
 // are not random.

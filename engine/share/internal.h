@@ -83,6 +83,8 @@ int entry_sign(const struct remote *r, struct registry *registry, const struct n
                const struct entry *e, struct error **err);
 
 // ---- pull.c ----
+// The most that the content of a layer of this size may have.
+uint64_t layer_content_limit(uint64_t size);
 struct lookup {
     struct node *node;
     int found; // 1: found and trusted; 0: there is none; -1: error

@@ -213,7 +213,7 @@ static int plan_transfers(struct pulled_entry *p, struct error **err)
 }
 
 // Limits a layer's content: no compressor saves more than a factor of a hundred on these files.
-static uint64_t content_limit(uint64_t size)
+uint64_t layer_content_limit(uint64_t size)
 {
     uint64_t limit = (uint64_t)64 << 30;
     return size > limit / 128 ? limit : ((uint64_t)64 << 20) + size * 100;
@@ -237,7 +237,7 @@ static int unpack_tree(struct pulled_entry *p, const struct pulled_output *t, ui
     if (!folder)
         return -1;
     int result =
-        oci_unpack_tree(t->draft.fd, node_label(p->node), folder, content_limit(size), err);
+        oci_unpack_tree(t->draft.fd, node_label(p->node), folder, layer_content_limit(size), err);
     if (!result)
         result = store_tree(p, folder, t->digest, err);
     remove_tree(folder, NULL);
@@ -283,7 +283,7 @@ static int unpack_image(struct pulled_entry *p, struct error **err)
     int result = expected ? 0 : error_user(err, "the record names no root file system");
     for (size_t i = 0; i < p->n && !result; i++)
         result = oci_unpack_layer(p->transfers[i].draft.fd, node_label(p->node), folder, i == 0,
-                                  content_limit(p->blobs[i].size), err);
+                                  layer_content_limit(p->blobs[i].size), err);
     if (!result)
         result = store_tree(p, folder, expected, err);
     remove_tree(folder, NULL);

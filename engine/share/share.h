@@ -6,6 +6,8 @@
 //   entry.c      names, tags and manifests of entries, and what refers to them
 //   pull.c       looks up entries; entry -> record and outputs in the local store
 //   push.c       record and outputs -> entry; upstream's tags
+//   log.c        logs beside entries
+//   artifact.c   trees as artifacts of their own, by digest
 //   trust.c      signatures of entries, and of results in the local cache
 //   signature.c  Ed25519 keys and signatures
 //
@@ -61,6 +63,41 @@ int remote_pull(struct build *b, struct node *node, json_t **out, struct error *
 int remote_push(struct build *b, struct node *node, const json_t *record, struct error **err);
 // After the run: pushes results cached here that the registry lacks, and moves upstream's tags.
 int remote_publish(struct build *b, struct node **order, size_t count, struct error **err);
+
+// ---- trees as artifacts of their own ----
+// What a run on several machines shares besides results: an artifact whose layers are trees, each
+// with its name and its digest in an annotation, named by the digest of its manifest alone.
+struct artifact_tree {
+    char *name;
+    char digest[DIGEST_HEX_SIZE]; // of the tree, in the store
+};
+struct artifact {
+    struct artifact_tree *trees;
+    size_t n, cap;
+};
+void artifact_add(struct artifact *a, const char *name, const char *digest);
+const struct artifact_tree *artifact_find(const struct artifact *a, const char *name); // or NULL
+void artifact_free(struct artifact *a);
+#define cleanup_artifact __attribute__((cleanup(artifact_free)))
+// Pushes it to <ARTEFACT_REGISTRY>/<ARTEFACT_REPOSITORY>/<folder>. *reference, to be freed, is
+// "registry/repository@sha256:...".
+int remote_artifact_push(struct build *b, const char *folder, const struct artifact *a,
+                         char **reference, struct error **err);
+// Gets what the store lacks of it. The reference must name a digest. ERROR_AGAIN if the registry
+// does not answer or does not have it.
+int artifact_pull(struct store *s, const char *reference, struct artifact *out, struct error **err);
+
+// ---- logs ----
+
+// Pushes a log of making the node, whose key is known, as the tag "log-<key>" beside its entries.
+// The entry does not refer to it, and it is none: a failure is never cached. At most the last 16
+// MiB.
+int remote_log_push(struct build *b, const struct node *node, int log, bool failed,
+                    struct error **err);
+// The log that was pushed last for the node's key. 1: *out is a descriptor, to be closed, and
+// *about a line on it for people, to be freed; 0: there is none; -1.
+int remote_log_open(struct build *b, const struct node *node, int *out, char **about,
+                    struct error **err);
 
 // ---- entries ----
 
@@ -126,6 +163,7 @@ int signature_make(const char *key_file, const struct buf *text, struct signatur
 struct trusted_keys;
 struct trusted_keys *trusted_keys_load(const char *path, struct error **err);
 void trusted_keys_free(struct trusted_keys *t);
+void trusted_keys_names(const struct trusted_keys *t, struct strlist *out); // adds
 // Is this a signature of the text by one of the keys?
 bool trusted_keys_accept(const struct trusted_keys *t, const struct signature *s,
                          const struct buf *text);

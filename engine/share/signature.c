@@ -183,3 +183,9 @@ bool trusted_keys_accept(const struct trusted_keys *t, const struct signature *s
             return true;
     return false;
 }
+
+void trusted_keys_names(const struct trusted_keys *t, struct strlist *out)
+{
+    for (size_t i = 0; i < t->n; i++)
+        strlist_add(out, t->keys[i].name);
+}

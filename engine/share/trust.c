@@ -154,6 +154,7 @@ int entry_trusted(struct remote *r, struct registry *registry, const struct node
     if (!r->keys)
         return 1;
     int result = find_trusted(r->keys, registry, node->key, e, err);
+    job_of(node)->untrusted = !result;
     if (!result && !__atomic_exchange_n(&r->state->warned_untrusted, 1, __ATOMIC_RELAXED))
         log_warning("the shared cache has %s, but no key of KBUILD_TRUSTED_KEYS signed it: it is "
                     "not used",

@@ -21,6 +21,9 @@ enum error_kind {
     ERROR_USER = 1,       // bad input, bad environment, a refused certificate, a full disk
     ERROR_USAGE = 2,      // a wrong command line
     ERROR_STEP = 3,       // a build step failed
+    ERROR_AGAIN = 75,     // another try may succeed: no answer, an overloaded server, an input that
+                          // a cache lost. EX_TEMPFAIL of sysexits.h. Verbs that engines call exit
+                          // with it, the others with 1
     ERROR_INTERRUPT = 130 // SIGINT or SIGTERM
 };
 

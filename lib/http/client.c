@@ -325,7 +325,7 @@ int http_failed(struct http_transfer *t, struct error **err)
         return -1;
     }
     cleanup_free char *why = http_reason(t);
-    error_user(err, "%s", why);
+    error_set(err, t->outcome.transient ? ERROR_AGAIN : ERROR_USER, "%s", why);
     return t->code == CURLE_PEER_FAILED_VERIFICATION && hint ? error_hint(err, "%s", hint) : -1;
 }
 

@@ -564,8 +564,9 @@ static bool is_quota(const struct registry_response *s)
 int registry_refused(struct registry *r, const struct registry_response *s, struct error **err)
 {
     cleanup_free char *why = explanation(r, s);
-    error_user(err, "the registry answers with status %ld%s%s%s", s->status, why ? " (" : "",
-               why ? why : "", why ? ")" : "");
+    bool again = (s->status >= 500 && s->status != 507) || s->status == 429 || s->status == 408;
+    error_set(err, again ? ERROR_AGAIN : ERROR_USER, "the registry answers with status %ld%s%s%s",
+              s->status, why ? " (" : "", why ? why : "", why ? ")" : "");
     if (s->status == 401)
         __atomic_store_n(&r->down, true, __ATOMIC_RELAXED);
     if (is_quota(s))

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs for several machines: plan --remote, run, spread, log --remote.
+#include "kbuild.h"
+
+#include "base/file.h"
+#include "run/plan_file.h"
+#include "spread/spread.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PLAN_MAX = 256 << 20 };
+
+static enum plan_grain grain_of(const struct global_options *g)
+{
+    const char *text = option_value(g, "--grain");
+    return text && !strcmp(text, plan_grains[GRAIN_ARTIFACT]) ? GRAIN_ARTIFACT : GRAIN_NODE;
+}
+
+// ---- several architectures ----
+
+struct architectures {
+    const struct arch **items;
+    size_t n, cap;
+};
+
+static void add_arch(struct architectures *a, const struct arch *arch)
+{
+    for (size_t i = 0; i < a->n; i++)
+        if (a->items[i] == arch)
+            return;
+    a->items = xgrow(a->items, &a->cap, a->n + 1, sizeof *a->items);
+    a->items[a->n++] = arch;
+}
+
+static int read_architectures(const struct global_options *g, struct architectures *out,
+                              struct error **err)
+{
+    const char *text = option_value(g, "--arch");
+    cleanup_strlist struct strlist words = {0};
+    if (!text) {
+        if (g->build.arch) // of the environment
+            add_arch(out, g->build.arch);
+        return 0;
+    }
+    strlist_split(&words, text, ",");
+    for (size_t i = 0; i < words.n; i++) {
+        if (!strcmp(words.items[i], "all")) {
+            for (size_t k = 0; k < arch_count; k++)
+                add_arch(out, &arch_table[k]);
+            continue;
+        }
+        const struct arch *arch = arch_find(words.items[i], err);
+        if (!arch) {
+            (*err)->kind = ERROR_USAGE;
+            return error_wrap(err, "--arch");
+        }
+        add_arch(out, arch);
+    }
+    return out->n ? 0 : error_set(err, ERROR_USAGE, "--arch names no architecture");
+}
+
+static int add_target(struct build *b, const char *word, const struct architectures *all,
+                      struct error **err)
+{
+    if (!all->n)
+        return build_add_targets(b, word, NULL, err);
+    const struct recipe *r = recipe_get(b->recipes, word, err);
+    bool any = false;
+    for (size_t i = 0; r && i < all->n; i++) {
+        if (all->n > 1 && !recipe_supports(r, all->items[i]))
+            continue;
+        any = true;
+        b->options.arch = all->items[i];
+        if (build_add_targets(b, word, NULL, err) < 0)
+            return -1;
+    }
+    return any || !r ? (r ? 0 : -1)
+                     : error_user(err, "%s supports none of these architectures", word);
+}
+
+struct build *open_for_several(struct global_options *g, const struct strlist *targets,
+                               struct error **err)
+{
+    struct architectures all = {0};
+    struct build *b = NULL;
+    if (read_architectures(g, &all, err) == 0) {
+        g->build.several = all.n > 1;
+        b = build_open(&g->build, err);
+    }
+    for (size_t i = 0; b && i < targets->n; i++)
+        if (add_target(b, targets->items[i], &all, err) < 0)
+            build_close(steal(b));
+    free(all.items);
+    return b;
+}
+
+// ---- plan --remote ----
+
+static void print_nodes(const struct plan *p)
+{
+    for (size_t i = 0; i < json_array_size(p->nodes); i++) {
+        const json_t *line = json_array_get(p->nodes, i);
+        const char *key = json_string_value(json_object_get(line, "key"));
+        print("%-10s %-9s %-40s %.12s\n", json_string_value(json_object_get(line, "state")),
+              json_string_value(json_object_get(line, "kind")),
+              json_string_value(json_object_get(line, "node")), key ? key : "");
+    }
+}
+
+static int print_plan(struct global_options *g, struct build *b, const struct plan *p,
+                      struct error **err)
+{
+    const char *format = option_value(g, "--format");
+    cleanup_free char *project = NULL, *unresolved = plan_unresolved(p);
+    cleanup_buf struct buf text = {0};
+    bool json = g->json || (format && !strcmp(format, "json"));
+    if (unresolved && (option_given(g, "--push") || (format && !json))) {
+        error_user(err, "%s does not resolve %s: no other machine could make it", b->lock->path,
+                   unresolved);
+        return error_hint(err, "kbuild lock with the same targets and options, and plan again");
+    }
+    if (option_given(g, "--push") && plan_push(b, p, &project, err) < 0)
+        return -1;
+    if (json)
+        plan_print(p, &text);
+    else if (format && spread_print(format, p, project, &text, err) < 0)
+        return -1;
+    else if (!format)
+        print_nodes(p);
+    if (text.data)
+        fwrite(text.data, 1, text.len, stdout);
+    if (unresolved)
+        log_note("%s does not resolve %s; `kbuild lock` does", b->lock->path, unresolved);
+    if (project && (json || !format))
+        log_note("the project is %s", project);
+    return 0;
+}
+
+int plan_for_machines(struct global_options *g, struct strlist *words, struct error **err)
+{
+    cleanup_plan struct plan p = {0};
+    if (g->json && option_given(g, "--format") && strcmp(option_value(g, "--format"), "json") != 0)
+        return usage_error(err, "plan", "--json and --format ask for two formats");
+    g->build.from_plan = true;
+    struct build *b = open_for_several(g, words, err);
+    if (!b)
+        return -1;
+    b->options.locked = true; // as the machines will read it
+    int result = build_ask_shared(b, err);
+    if (!result)
+        result = plan_make(b, words, grain_of(g), &p, err);
+    if (!result)
+        result = print_plan(g, b, &p, err);
+    build_close(b);
+    return result;
+}
+
+// ---- the plan of a node ----
+
+struct chosen_plan {
+    struct project project; // with oci:
+    struct plan file;       // with a file
+    const struct plan *plan;
+    char *versions, *recipes, *output; // of the project
+};
+
+static void chosen_free(struct chosen_plan *c)
+{
+    if (c->output)
+        remove_tree(c->output, NULL);
+    project_close(&c->project);
+    plan_free(&c->file);
+    free(c->versions);
+    free(c->recipes);
+    free(c->output);
+}
+
+static int use_project(struct global_options *g, const char *reference, struct chosen_plan *c,
+                       struct error **err)
+{
+    const uint32_t places = BIT(COMMON_VERSIONS) | BIT(COMMON_RECIPES);
+    if (command_line_reject(&g->line, places, "with --plan=oci:, which has its own", err) < 0 ||
+        project_open(g->build.cache, reference, &c->project, err) < 0)
+        return -1;
+    c->plan = &c->project.plan;
+    c->versions = xasprintf("%s/versions.yaml", c->project.folder);
+    c->recipes = xasprintf("%s/recipes", c->project.folder);
+    g->build.versions = c->versions;
+    g->build.recipes = c->recipes;
+    // Its logs are pushed and kept in the cache.
+    if (!command_line_common(&g->line, COMMON_OUTPUT)) {
+        c->output = make_temporary_directory(NULL, "kbuild-run", err);
+        if (!c->output)
+            return -1;
+        g->build.output = c->output;
+    }
+    return 0;
+}
+
+static int read_plan(struct global_options *g, const char *from, struct chosen_plan *c,
+                     struct error **err)
+{
+    const uint32_t planned =
+        SOURCES_AND_BUILDER | BIT(COMMON_PREBUILT) | BIT(COMMON_LOCKED) | BIT(COMMON_OFFLINE);
+    cleanup_buf struct buf text = {0};
+    if (command_line_reject(&g->line, planned, "with --plan, which says it", err) < 0)
+        return -1;
+    if (starts_with(from, "oci:"))
+        return use_project(g, from + strlen("oci:"), c, err);
+    if (file_read(from, PLAN_MAX, &text, err) < 0 ||
+        plan_parse(from, text.data ? text.data : "", text.len, &c->file, err) < 0)
+        return -1;
+    c->plan = &c->file;
+    return 0;
+}
+
+static struct node *open_planned(struct global_options *g, const struct chosen_plan *c,
+                                 const char *id, struct build **out, struct error **err)
+{
+    const json_t *line = plan_node(c->plan, id);
+    if (!line) {
+        error_set(err, ERROR_USAGE, "the plan has no node %s", id);
+        error_hint(err, "the plan lists what was left to do when it was made");
+        return NULL;
+    }
+    if (plan_use_registry(c->plan, err) < 0)
+        return NULL;
+    source_choices_free(&g->choices);
+    if (plan_apply(c->plan, line, c->project.folder, &g->build, &g->choices, err) < 0 ||
+        (c->project.folder && project_choices(&c->project, &g->choices, err) < 0) ||
+        !(*out = build_open(&g->build, err)) || plan_check(*out, c->plan, err) < 0)
+        return NULL;
+    return plan_add_node(*out, line, err);
+}
+
+static struct build *open_again(void *context, struct error **err)
+{
+    return build_open(context, err);
+}
+
+static struct node *open_node(struct global_options *g, const char *id, struct chosen_plan *c,
+                              struct build **out, struct error **err)
+{
+    const char *from = option_value(g, "--plan");
+    if (from)
+        return read_plan(g, from, c, err) < 0 ? NULL : open_planned(g, c, id, out, err);
+    setenv("PUSH_TO_REGISTRY", "yes", 0);
+    return plan_search(open_again, &g->build, id, out, err);
+}
+
+// ---- run ----
+
+int verb_run(struct global_options *g, struct strlist *words, struct error **err)
+{
+    struct chosen_plan c = {0};
+    struct build *b = NULL;
+    if (option_given(g, "--plan") && option_given(g, "--grain"))
+        return usage_error(err, "run", "the plan says the grain");
+    struct node *node = open_node(g, words->items[0], &c, &b, err);
+    int result = -1;
+    if (node && build_evaluate(b, true, err) == 0)
+        result = build_run_node(b, node, c.plan ? plan_grain_of(c.plan) : grain_of(g), err);
+    if (b)
+        build_close(b);
+    chosen_free(&c);
+    return result;
+}
+
+// ---- log --remote ----
+
+static int print_remote_log(struct build *b, struct node *node, struct error **err)
+{
+    int fd = -1;
+    cleanup_free char *about = NULL;
+    int found = build_remote_log(b, node, &fd, &about, err);
+    if (found <= 0) {
+        if (!found)
+            error_user(err, "the registry has no log of %s for its key %.12s", node->id,
+                       *node->key ? node->key : "(not known yet)");
+        return found ? found : error_hint(err, "a node that printed nothing has none");
+    }
+    cleanup_fclose FILE *f = fdopen(fd, "r");
+    if (!f)
+        out_of_memory();
+    log_note("%s", about);
+    print_log(f);
+    return ferror(f) ? error_errno(err, errno, "reading the log of %s", node->id) : 0;
+}
+
+int log_of_machines(struct global_options *g, const char *id, struct error **err)
+{
+    struct chosen_plan c = {0};
+    struct build *b = NULL;
+    g->build.from_plan = true;
+    struct node *node = NULL;
+    if (strchr(id, ':')) {
+        node = open_node(g, id, &c, &b, err);
+    } else {
+        b = build_open(&g->build, err);
+        node = b ? build_add_target(b, id, err) : NULL;
+    }
+    int result = node ? print_remote_log(b, node, err) : -1;
+    if (b)
+        build_close(b);
+    chosen_free(&c);
+    return result;
+}
+
+// ---- spread ----
+
+int verb_spread(struct global_options *g, struct strlist *words, struct error **err)
+{
+    return usage_error(err, "spread", "not yet");
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// The project of a plan as one artifact, for the machines that make its nodes:
+//
+//   project           recipes/, versions.yaml, versions.lock, plan, variables/<NAME>/...
+//   source/<name>     a folder of the user that is this source, as its source node is
+#include "run/plan_file.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "run/internal.h"
+#include "share/share.h"
+
+#include <string.h>
+
+#define REPOSITORY "projects"
+#define SOURCE_PREFIX "source/"
+
+enum { PLAN_MAX = 256 << 20 };
+
+// ---- push ----
+
+static int copy_file(const char *from, const char *to, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    return make_parent(to, err) < 0 || file_read(from, PLAN_MAX, &text, err) < 0 ||
+                   file_write(to, text.data ? text.data : "", text.len, 0644, err) < 0
+               ? -1
+               : 0;
+}
+
+static int copy_variables(const struct plan *p, const char *folder, struct error **err)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(json_object_get(p->header, "variables"), name, value)
+    {
+        const json_t *files = json_object_get(value, "files");
+        const char *type = json_string_value(json_object_get(value, "type"));
+        for (size_t i = 0; i < json_array_size(files); i++) {
+            const char *path = json_string_value(json_object_get(json_array_get(files, i), "path"));
+            cleanup_free char *to = plan_variable_path(folder, name, i, path_base(path),
+                                                       type && !strcmp(type, "directory"));
+            if (copy_file(path, to, err) < 0)
+                return error_wrap(err, "%s", name);
+        }
+    }
+    return 0;
+}
+
+static int write_texts(struct build *b, const struct plan *p, const char *folder,
+                       struct error **err)
+{
+    cleanup_buf struct buf lock = {0}, plan = {0};
+    cleanup_free char *lock_path = xasprintf("%s/versions.lock", folder);
+    cleanup_free char *plan_path = xasprintf("%s/plan", folder);
+    lock_print(b->lock, &lock);
+    plan_print(p, &plan);
+    return file_write(lock_path, lock.data, lock.len, 0644, err) < 0 ||
+                   file_write(plan_path, plan.data, plan.len, 0644, err) < 0
+               ? -1
+               : 0;
+}
+
+static int add_project(struct build *b, const struct plan *p, struct artifact *out,
+                       struct error **err)
+{
+    char digest[DIGEST_HEX_SIZE];
+    cleanup_free char *folder = store_temporary(b->store, "project", err);
+    if (!folder)
+        return -1;
+    cleanup_free char *recipes = xasprintf("%s/recipes", folder);
+    cleanup_free char *versions = xasprintf("%s/versions.yaml", folder);
+    int result = copy_tree(recipe_set_directory(b->recipes), recipes, err);
+    if (!result)
+        result = copy_file(b->versions->path, versions, err);
+    if (!result)
+        result = write_texts(b, p, folder, err);
+    if (!result)
+        result = copy_variables(p, folder, err);
+    if (!result)
+        result = store_put_tree(b->store, folder, digest, err);
+    remove_tree(folder, NULL);
+    if (!result)
+        artifact_add(out, "project", digest);
+    return result;
+}
+
+// Copies of the folders, as the steps will see them.
+static int add_sources(struct build *b, struct artifact *out, struct error **err)
+{
+    bool any = false;
+    b->shared_only = false;
+    for (size_t i = 0; i < b->graph.n; i++) {
+        struct node *node = b->graph.nodes[i];
+        if (!plan_is_folder(node))
+            continue;
+        any = true;
+        if (evaluate_node(b, node, err) < 0)
+            return -1;
+    }
+    if (any && run_nodes(b, RUN_FOLDERS, err) < 0)
+        return -1;
+    for (size_t i = 0; i < b->graph.n; i++) {
+        const struct node *node = b->graph.nodes[i];
+        if (!plan_is_folder(node))
+            continue;
+        cleanup_free char *name = xasprintf(SOURCE_PREFIX "%s", node->name + strlen("source:"));
+        artifact_add(out, name, node->outputs[0].digest);
+    }
+    b->shared_only = true;
+    return 0;
+}
+
+int plan_push(struct build *b, const struct plan *p, char **reference, struct error **err)
+{
+    cleanup_artifact struct artifact a = {0};
+    return add_project(b, p, &a, err) < 0 || add_sources(b, &a, err) < 0 ||
+                   remote_artifact_push(b, REPOSITORY, &a, reference, err) < 0
+               ? error_wrap(err, "pushing the project of the plan")
+               : 0;
+}
+
+// ---- pull ----
+
+static int read_plan(struct project *p, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    cleanup_free char *path = xasprintf("%s/plan", p->folder);
+    return file_read(path, PLAN_MAX, &text, err) < 0 ||
+                   plan_parse(path, text.data ? text.data : "", text.len, &p->plan, err) < 0
+               ? -1
+               : 0;
+}
+
+int project_open(const char *cache, const char *reference, struct project *out, struct error **err)
+{
+    *out = (struct project){.store = store_open(cache, err)};
+    out->sources = xcalloc(1, sizeof *out->sources);
+    if (out->store && artifact_pull(out->store, reference, out->sources, err) == 0) {
+        const struct artifact_tree *tree = artifact_find(out->sources, "project");
+        out->folder = tree ? store_tree_path(out->store, tree->digest) : NULL;
+        if (!out->folder)
+            error_set(err, ERROR_USAGE, "%s has no project in it", reference);
+        else if (read_plan(out, err) == 0)
+            return 0;
+    }
+    project_close(out);
+    return -1;
+}
+
+int project_choices(const struct project *p, struct source_choices *out, struct error **err)
+{
+    for (size_t i = 0; i < p->sources->n; i++) {
+        const struct artifact_tree *t = &p->sources->trees[i];
+        if (!starts_with(t->name, SOURCE_PREFIX))
+            continue;
+        cleanup_free char *path = store_tree_path(p->store, t->digest);
+        cleanup_free char *text = xasprintf("%s=%s", t->name + strlen(SOURCE_PREFIX), path);
+        if (source_choices_add(out, text, false, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+void project_close(struct project *p)
+{
+    if (p->sources)
+        artifact_free(p->sources);
+    free(p->sources);
+    free(p->folder);
+    plan_free(&p->plan);
+    if (p->store)
+        store_close(p->store);
+    *p = (struct project){0};
+}
