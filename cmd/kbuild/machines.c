@@ -191,7 +191,9 @@ static int use_project(struct global_options *g, const char *reference, struct c
     g->build.recipes = c->recipes;
     // Its logs are pushed and kept in the cache.
     if (!command_line_common(&g->line, COMMON_OUTPUT)) {
-        c->output = make_temporary_directory(NULL, "kbuild-run", err);
+        const char *parent = getenv("TMPDIR");
+        c->output =
+            make_temporary_directory(parent && *parent ? parent : "/tmp", "kbuild-run", err);
         if (!c->output)
             return -1;
         g->build.output = c->output;
@@ -247,6 +249,7 @@ static struct node *open_node(struct global_options *g, const char *id, struct c
     if (from)
         return read_plan(g, from, c, err) < 0 ? NULL : open_planned(g, c, id, out, err);
     setenv("PUSH_TO_REGISTRY", "yes", 0);
+    g->build.from_plan = true;
     return plan_search(open_again, &g->build, id, out, err);
 }
 
@@ -310,7 +313,103 @@ int log_of_machines(struct global_options *g, const char *id, struct error **err
 
 // ---- spread ----
 
+struct spreading {
+    struct global_options *g;
+    const struct strlist *words;
+    const struct architectures *all;
+    const char *output; // as given, with {arch}
+};
+
+static struct build *open_spread(void *context, struct error **err)
+{
+    const struct spreading *s = context;
+    s->g->build.from_plan = true;
+    return open_for_several(s->g, s->words, err);
+}
+
+// The words that an architecture supports.
+static int words_for(const struct spreading *s, const struct arch *arch, struct strlist *out,
+                     struct error **err)
+{
+    struct recipe_set *set = recipe_set_open(s->g->build.recipes, err);
+    int result = set ? 0 : -1;
+    for (size_t i = 0; i < s->words->n && !result; i++) {
+        const struct recipe *r = recipe_get(set, s->words->items[i], err);
+        if (r && (!arch || recipe_supports(r, arch)))
+            strlist_add(out, s->words->items[i]);
+        result = r ? 0 : -1;
+    }
+    recipe_set_free(set);
+    return result;
+}
+
+static int place_for(const struct spreading *s, const struct arch *arch, struct error **err)
+{
+    cleanup_strlist struct strlist words = {0};
+    struct build_options *o = &s->g->build;
+    cleanup_free char *output = arch_expand(s->output, arch ? arch : arch_host());
+    o->arch = arch;
+    o->output = output;
+    o->output_arch = arch && strcmp(output, s->output) != 0 ? arch : NULL;
+    o->several = false;
+    o->remote = REMOTE_REQUIRE;
+    if (words_for(s, arch, &words, err) < 0)
+        return -1;
+    struct build *b = words.n ? open_with_targets(s->g, &words, err) : NULL;
+    if (b)
+        b->options.locked = true;
+    int result = !words.n ? 0 : b && build_evaluate(b, false, err) == 0 ? build_place(b, err) : -1;
+    if (b)
+        build_close(b);
+    o->output = s->g->output;
+    return result;
+}
+
+static int place_all(void *context, struct error **err)
+{
+    const struct spreading *s = context;
+    if (!s->all->n)
+        return place_for(s, NULL, err);
+    for (size_t i = 0; i < s->all->n; i++)
+        if (place_for(s, s->all->items[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+static int spread(struct global_options *g, const struct strlist *words,
+                  const struct architectures *all, struct error **err)
+{
+    const char *output = command_line_common(&g->line, COMMON_OUTPUT);
+    if (all->n > 1 && output && !strstr(output, "{arch}"))
+        return usage_error(err, "spread",
+                           "several architectures need a directory each: -o "
+                           "DIR/{arch}");
+    struct spreading s = {
+        .g = g,
+        .words = words,
+        .all = all,
+        .output = output       ? output
+                  : all->n > 1 ? "build/{arch}"
+                               : "build",
+    };
+    const struct spread_request r = {.targets = words,
+                                     .grain = grain_of(g),
+                                     .keep_going = g->build.keep_going,
+                                     .open = open_spread,
+                                     .place = place_all,
+                                     .context = &s};
+    setenv("PUSH_TO_REGISTRY", "yes", 0);
+    return spread_run(&r, err);
+}
+
 int verb_spread(struct global_options *g, struct strlist *words, struct error **err)
 {
-    return usage_error(err, "spread", "not yet");
+    struct architectures all = {0};
+    if (!option_given(g, "--with"))
+        return usage_error(err, "spread", "--with=slurm says which engine runs the jobs");
+    int result = read_architectures(g, &all, err);
+    if (!result)
+        result = spread(g, words, &all, err);
+    free(all.items);
+    return result;
 }

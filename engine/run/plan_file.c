@@ -325,7 +325,8 @@ static void find_paths(struct planned *p)
     for (size_t i = p->s.n; i-- > 0;) {
         const struct task *t = &p->s.tasks[i];
         const json_t *cost = json_object_get(p->costs, t->node->id);
-        long long own = cost ? json_integer_value(json_object_get(cost, "ms")) : UNKNOWN_COST_MS;
+        long long own =
+            cost ? 1 + json_integer_value(json_object_get(cost, "ms")) : UNKNOWN_COST_MS;
         long long after = 0;
         for (size_t k = 0; k < t->dependant_count; k++) {
             long long one = p->path_ms[p->s.places[t->dependants[k]->node->index]];
@@ -399,4 +400,31 @@ char *plan_unresolved(const struct plan *p)
         n++;
     }
     return !n ? NULL : n == 1 ? xstrdup(first) : xasprintf("%s and %zu more", first, n - 1);
+}
+
+// ---- what only this machine has ----
+
+int plan_publish(struct build *b, const struct plan *p, struct error **err)
+{
+    size_t n = 0, lines = json_array_size(p->nodes);
+    cleanup_free struct node **nodes = xcalloc(lines + 1, sizeof(struct node *));
+    int result = 0;
+    b->shared_only = false;
+    for (size_t i = 0; i < lines && !result; i++) {
+        const char *id = json_string_value(json_object_get(json_array_get(p->nodes, i), "node"));
+        struct node *node = id ? graph_find(&b->graph, id) : NULL;
+        if (!node || node->state != NODE_LOST || plan_is_folder(node))
+            continue;
+        result = evaluate_node(b, node, err);
+        if (node_is_stored(node))
+            nodes[n++] = node;
+    }
+    if (!result && n)
+        result = remote_publish(b, nodes, n, err);
+    b->shared_only = true;
+    for (size_t i = 0; i < n && !result; i++) {
+        job_of(nodes[i])->shared_queried = false; // ask again
+        result = evaluate_node(b, nodes[i], err);
+    }
+    return result < 0 ? -1 : (int)n;
 }

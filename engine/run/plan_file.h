@@ -36,6 +36,9 @@ int build_ask_shared(struct build *b, struct error **err);
 // been evaluated. `targets` are the words of the user, for the header.
 int plan_make(struct build *b, const struct strlist *targets, enum plan_grain grain,
               struct plan *out, struct error **err);
+// Pushes what the plan has to make and only this machine has. The number of nodes that were pushed,
+// after which to plan again; -1: error.
+int plan_publish(struct build *b, const struct plan *p, struct error **err);
 // Appends all of it as text, a line each.
 void plan_print(const struct plan *p, struct buf *out);
 // The nodes of the plan that versions.lock does not resolve, as text for a message ("builder:x and

@@ -70,7 +70,9 @@ static int add_project(struct build *b, const struct plan *p, struct artifact *o
         return -1;
     cleanup_free char *recipes = xasprintf("%s/recipes", folder);
     cleanup_free char *versions = xasprintf("%s/versions.yaml", folder);
-    int result = copy_tree(recipe_set_directory(b->recipes), recipes, err);
+    int result = make_directories(recipes, 0755, err);
+    if (!result)
+        result = copy_tree(recipe_set_directory(b->recipes), recipes, err);
     if (!result)
         result = copy_file(b->versions->path, versions, err);
     if (!result)

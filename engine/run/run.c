@@ -483,6 +483,11 @@ int build_run(struct build *b, struct error **err)
     return run_nodes(b, RUN_ALL, err);
 }
 
+int build_place(struct build *b, struct error **err)
+{
+    return output_folder(b, err) < 0 ? -1 : run_nodes(b, RUN_FOUND, err);
+}
+
 int build_fetch(struct build *b, struct error **err)
 {
     return run_nodes(b, RUN_NETWORK, err);

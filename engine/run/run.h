@@ -12,8 +12,10 @@
 //   logs.c        opening a log to read it        checkpoint.c  unfinished work, kept
 //   place.c       results -> output directory     phases.c      --until, kbuild shell
 //   view.c        live view, lines, JSON events   se_trust.c    verification of host keys
+//   plan_file.c   a plan for several machines     plan_read.c   a node of it, on one of them
+//   project.c     the files that they need        follow.c      jobs on other machines
 //
-// Two parts have headers of their own: schedule.h and se_trust.h.
+// Four parts have headers of their own: schedule.h, se_trust.h, plan_file.h and follow.h.
 //
 // Ownership: the build owns its graph and all that it opened; build_close() frees it.
 #ifndef KBUILD_RUN_RUN_H
@@ -49,6 +51,9 @@ int build_evaluate(struct build *b, bool resolve, struct error **err);
 
 // Makes everything that the targets need, and puts the results in the output directory.
 int build_run(struct build *b, struct error **err);
+// Places the results of the targets, which are in the cache or the shared cache; makes nothing:
+// ERROR_AGAIN if one is in neither.
+int build_place(struct build *b, struct error **err);
 // Makes only what needs the network: sources, builders and root file systems of the targets.
 int build_fetch(struct build *b, struct error **err);
 // Queries the distribution again for the packages of builders, root file systems and its own

@@ -157,10 +157,13 @@ void view_open(struct build *b, const struct schedule *schedule)
 
 void view_started(const struct task *t)
 {
+    // On another machine it has no log here.
+    const char *log = t->log.path, *where = log ? log : t->progress ? t->progress : "";
     if (view.style == VIEW_JSON)
-        event(t->node, "started", json_pack("{s:o}", "log", json_visible(t->log.path)));
+        event(t->node, "started", json_pack("{s:o}", log ? "log" : "where", json_visible(where)));
     else if (view.style == VIEW_PLAIN && !view.b->options.quiet)
-        print_to(stderr, "kbuild: %s: started (log: %s)\n", node_label(t->node), t->log.path);
+        print_to(stderr, "kbuild: %s: started (%s%s)\n", node_label(t->node), log ? "log: " : "",
+                 where);
     draw();
 }
 

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+// Submits the jobs of a plan to an engine in a window, so that thousands of them are no burden to
+// it, the longest path first; asks for their states until all have ended; and shows them.
+#include "run/follow.h"
+
+#include "base/error.h"
+#include "base/process.h"
+#include "run/internal.h"
+
+#include <signal.h>
+#include <string.h>
+
+struct follow {
+    struct build *b;
+    struct schedule s; // for the view
+    const struct engine *e;
+    const struct follow_limits *limits;
+    struct job_elsewhere *jobs; // in the order of submission
+    size_t n;
+    size_t next; // the first that was not submitted
+    bool stopping, interrupted;
+    struct strlist *failed;
+    struct error *failure;
+};
+
+// ---- the jobs of a plan ----
+
+static int longest_first(const void *a, const void *b)
+{
+    const struct job_elsewhere *x = a, *y = b;
+    if (x->path_ms != y->path_ms)
+        return x->path_ms < y->path_ms ? 1 : -1;
+    return x->place < y->place ? -1 : 1;
+}
+
+static bool is_job(const json_t *line)
+{
+    return json_is_array(json_object_get(line, "command"));
+}
+
+static const char *id_of(const json_t *line)
+{
+    return json_string_value(json_object_get(line, "node"));
+}
+
+static int add_jobs(struct follow *f, const struct plan *p, struct error **err)
+{
+    size_t lines = json_array_size(p->nodes);
+    f->jobs = xcalloc(lines + 1, sizeof *f->jobs);
+    for (size_t i = 0; i < lines; i++) {
+        const json_t *line = json_array_get(p->nodes, i);
+        if (!is_job(line))
+            continue;
+        struct node *node = graph_find(&f->b->graph, id_of(line));
+        if (!node)
+            return error_user(err, "the plan has the node %s, and this project does not",
+                              id_of(line));
+        f->jobs[f->n++] =
+            (struct job_elsewhere){.line = line,
+                                   .node = node,
+                                   .place = i,
+                                   .status = -1,
+                                   .path_ms = json_integer_value(json_object_get(line, "path_ms"))};
+    }
+    // A path is at least that of what follows, and the plan has needs first: so they stay first.
+    qsort(f->jobs, f->n, sizeof *f->jobs, longest_first);
+    return 0;
+}
+
+// By the index of a node in the graph: its job, or NULL.
+static struct job_elsewhere **jobs_by_node(const struct follow *f)
+{
+    struct job_elsewhere **of = xcalloc(f->b->graph.n + 1, sizeof(struct job_elsewhere *));
+    for (size_t i = 0; i < f->n; i++)
+        of[f->jobs[i].node->index] = &f->jobs[i];
+    return of;
+}
+
+static void connect_jobs(struct follow *f)
+{
+    cleanup_free struct job_elsewhere **of = jobs_by_node(f);
+    for (size_t i = 0; i < f->n; i++) {
+        struct job_elsewhere *j = &f->jobs[i];
+        const json_t *needs = json_object_get(j->line, "needs");
+        j->needs = xcalloc(json_array_size(needs) + 1, sizeof(struct job_elsewhere *));
+        for (size_t k = 0; k < json_array_size(needs); k++) {
+            const char *id = json_string_value(json_array_get(needs, k));
+            const struct node *node = id ? graph_find(&f->b->graph, id) : NULL;
+            if (node && of[node->index])
+                j->needs[j->need_count++] = of[node->index];
+        }
+    }
+}
+
+// The view counts what the plan has: jobs, and what is there already.
+static int open_tasks(struct follow *f, const struct plan *p, struct error **err)
+{
+    if (schedule_open(&f->s, &f->b->graph, err) < 0)
+        return -1;
+    for (size_t i = 0; i < json_array_size(p->nodes); i++) {
+        const json_t *line = json_array_get(p->nodes, i);
+        struct node *node = graph_find(&f->b->graph, id_of(line));
+        if (!node)
+            continue;
+        schedule_task(&f->s, node)->wanted = true;
+        node->state = is_job(line) ? NODE_STALE : NODE_CACHED;
+    }
+    return 0;
+}
+
+// ---- states ----
+
+static struct task *task_of(const struct follow *f, const struct job_elsewhere *j)
+{
+    return schedule_task(&f->s, j->node);
+}
+
+static bool has_ended(const struct job_elsewhere *j)
+{
+    return j->state == JOB_DONE || j->state == JOB_FAILED || j->state == JOB_CANCELLED;
+}
+
+// A need that can't be made any more.
+static bool is_lost(const struct job_elsewhere *j)
+{
+    for (size_t i = 0; i < j->need_count; i++)
+        if (j->needs[i]->state == JOB_FAILED || j->needs[i]->state == JOB_CANCELLED)
+            return true;
+    return false;
+}
+
+static void began(struct follow *f, struct job_elsewhere *j)
+{
+    struct task *t = task_of(f, j);
+    json_int_t ms =
+        json_integer_value(json_object_get(json_object_get(j->line, "resources"), "ms"));
+    t->started_ms = now_ms();
+    free(t->progress);
+    t->progress =
+        ms ? xasprintf("on %s, %.0f s the last time", j->where ? j->where : "?", (double)ms / 1e3)
+           : xasprintf("on %s", j->where ? j->where : "?");
+    j->node->state = NODE_RUNNING;
+    view_started(t);
+}
+
+static struct error *why_failed(const struct follow *f, const struct job_elsewhere *j)
+{
+    struct error *err = NULL;
+    const char *where = j->where && *j->where ? j->where : "no machine";
+    const char *said = j->said && *j->said ? j->said : NULL;
+    if (j->status == ERROR_AGAIN)
+        error_set(&err, ERROR_AGAIN, "%s could not be made on %s, however often it was tried%s%s",
+                  j->node->id, where, said ? ": " : "", said ? said : "");
+    else if (j->status > 0)
+        error_set(&err, j->status == ERROR_USAGE ? ERROR_USAGE : ERROR_STEP,
+                  "%s failed on %s with status %d%s%s", j->node->id, where, j->status,
+                  said ? ": " : "", said ? said : "");
+    else
+        error_set(&err, ERROR_STEP, "%s ended on %s without a status: %s cancelled or lost it",
+                  j->node->id, where, f->e->name);
+    if (f->b->remote)
+        error_hint(&err, "kbuild log %s --remote shows what it said", j->node->id);
+    return err;
+}
+
+static void failed(struct follow *f, struct job_elsewhere *j)
+{
+    struct error *why = why_failed(f, j);
+    j->node->state = NODE_FAILED;
+    strlist_add(f->failed, j->node->id);
+    view_ended(task_of(f, j), why);
+    if (f->failure)
+        error_free(why);
+    else
+        f->failure = why;
+    if (!f->limits->keep_going)
+        f->stopping = true;
+}
+
+static void ended(struct follow *f, struct job_elsewhere *j)
+{
+    struct task *t = task_of(f, j);
+    t->took_ms = t->started_ms ? now_ms() - t->started_ms : 0;
+    // Somebody else cancelled it.
+    if (j->state == JOB_CANCELLED && !f->stopping && !is_lost(j))
+        j->state = JOB_FAILED;
+    if (j->state == JOB_FAILED) {
+        failed(f, j);
+        return;
+    }
+    if (j->state == JOB_CANCELLED) {
+        j->node->state = f->interrupted ? NODE_INTERRUPTED : NODE_SKIPPED;
+        return;
+    }
+    j->node->state = NODE_DONE;
+    t->outcome.kind = OUTCOME_MADE;
+    view_ended(t, NULL);
+}
+
+static int poll_jobs(struct follow *f, struct error **err)
+{
+    cleanup_free enum job_state *before = xcalloc(f->n + 1, sizeof *before);
+    for (size_t i = 0; i < f->n; i++)
+        before[i] = f->jobs[i].state;
+    if (f->e->poll(f->e->context, f->jobs, f->n, err) < 0)
+        return -1;
+    for (size_t i = 0; i < f->n; i++) {
+        struct job_elsewhere *j = &f->jobs[i];
+        if (j->state == before[i])
+            continue;
+        if (j->state == JOB_RUNNING || (j->state == JOB_DONE && before[i] != JOB_RUNNING))
+            began(f, j);
+        else if (j->state == JOB_SUBMITTED) // its machine died, and it waits for another
+            j->node->state = NODE_STALE;
+        if (has_ended(j))
+            ended(f, j);
+    }
+    return 0;
+}
+
+// ---- submission ----
+
+static size_t count_open(const struct follow *f)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->next; i++)
+        n += !has_ended(&f->jobs[i]);
+    return n;
+}
+
+static int submit_some(struct follow *f, struct error **err)
+{
+    size_t open = count_open(f);
+    for (; f->next < f->n && open < f->limits->window; f->next++) {
+        struct job_elsewhere *j = &f->jobs[f->next];
+        if (f->stopping || is_lost(j)) {
+            j->state = JOB_CANCELLED;
+            ended(f, j);
+            continue;
+        }
+        if (f->e->submit(f->e->context, j, err) < 0)
+            return error_wrap(err, "submitting %s to %s", j->node->id, f->e->name);
+        j->state = JOB_SUBMITTED;
+        open++;
+        view_tick();
+    }
+    return 0;
+}
+
+static void skip_rest(struct follow *f)
+{
+    for (; f->next < f->n; f->next++) {
+        f->jobs[f->next].state = JOB_CANCELLED;
+        ended(f, &f->jobs[f->next]);
+    }
+}
+
+// ---- the loop ----
+
+// True after SIGINT or SIGTERM, which are blocked.
+static bool wait_ms(unsigned ms)
+{
+    sigset_t set;
+    const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    return sigtimedwait(&set, NULL, &time) > 0;
+}
+
+static int cancel(struct follow *f, bool waiting, struct error **err)
+{
+    return f->e->cancel(f->e->context, f->jobs, f->next, waiting, err);
+}
+
+enum { TICK_MS = 200, CANCEL_SECONDS = 30 };
+
+// Until the next question; an interrupt cancels all jobs.
+static int pause_following(struct follow *f, struct error **err)
+{
+    for (unsigned waited = 0; waited < f->limits->poll_ms; waited += TICK_MS) {
+        if (wait_ms(TICK_MS) && !f->interrupted) {
+            f->interrupted = f->stopping = true;
+            log_note("cancelling the jobs");
+            if (cancel(f, false, err) < 0)
+                return -1;
+        }
+        view_tick();
+    }
+    return 0;
+}
+
+static int follow_all(struct follow *f, struct error **err)
+{
+    bool cancelled = false;
+    long long until = 0;
+    for (;;) {
+        if (submit_some(f, err) < 0 || poll_jobs(f, err) < 0)
+            return -1;
+        if (f->stopping) {
+            skip_rest(f);
+            if (!cancelled && !f->interrupted && cancel(f, true, err) < 0)
+                return -1;
+            cancelled = true;
+        }
+        if (f->next == f->n && !count_open(f))
+            return 0;
+        until = f->interrupted && !until ? now_ms() + CANCEL_SECONDS * 1000LL : until;
+        if (until && now_ms() > until)
+            return error_set(err, ERROR_INTERRUPT, "interrupted; %s still has %zu jobs", f->e->name,
+                             count_open(f));
+        if (pause_following(f, err) < 0)
+            return -1;
+    }
+}
+
+// After an error no job is left behind.
+static int run_jobs(struct follow *f, struct error **err)
+{
+    sigset_t set, old;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, &old);
+    int result = follow_all(f, err);
+    if (result < 0)
+        cancel(f, false, NULL);
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    if (!result && f->interrupted)
+        result = error_set(err, ERROR_INTERRUPT, "interrupted; its jobs are cancelled");
+    return result;
+}
+
+static void follow_free(struct follow *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        free(f->jobs[i].id);
+        free(f->jobs[i].where);
+        free(f->jobs[i].said);
+        free(f->jobs[i].needs);
+    }
+    free(f->jobs);
+    error_free(f->failure);
+    schedule_close(&f->s);
+}
+
+int plan_follow(struct build *b, const struct plan *p, const struct engine *e,
+                const struct follow_limits *limits, struct strlist *failed_nodes,
+                struct error **err)
+{
+    struct follow f = {.b = b, .e = e, .limits = limits, .failed = failed_nodes};
+    int result = add_jobs(&f, p, err);
+    if (!result)
+        result = open_tasks(&f, p, err);
+    if (!result) {
+        connect_jobs(&f);
+        view_open(b, &f.s);
+        result = run_jobs(&f, err);
+        if (result < 0 || f.failure)
+            view_summary(b, false);
+        view_close();
+    }
+    if (!result && f.failure) {
+        *err = steal(f.failure);
+        result = -1;
+    }
+    follow_free(&f);
+    return result;
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Follows a plan whose jobs run elsewhere: submits them to an engine, asks it for their states, and
+// shows them as a run on this machine shows its nodes.
+//
+// An engine starts a job after those that it needs, tries a job of a dead machine again on another,
+// and says what became of a job. What it runs is `kbuild run` (run/plan_file.h).
+#ifndef KBUILD_RUN_FOLLOW_H
+#define KBUILD_RUN_FOLLOW_H
+
+#include "run/plan_file.h"
+
+enum job_state {
+    JOB_WAITING,   // not submitted yet
+    JOB_SUBMITTED, // waits for its needs or for a machine
+    JOB_RUNNING,
+    JOB_DONE,
+    JOB_FAILED,
+    JOB_CANCELLED // by its user, or since a need failed
+};
+
+// One line of a plan that is to be made.
+struct job_elsewhere {
+    const json_t *line;
+    enum job_state state;
+    char *id;    // the engine's, once submitted
+    char *where; // the machine; or NULL
+    int status;  // exit status of a job that failed; -1: unknown
+    struct node *node;
+    struct job_elsewhere **needs;
+    size_t need_count;
+    long long path_ms; // the longest path is submitted first,
+    size_t place;      // and the earlier in the plan
+    char *said;        // why it failed, in the words of the job; or NULL
+};
+
+struct engine {
+    void *context;
+    const char *name;
+    // Submits a job, and sets its id. `needs` that are done need not be named to the engine.
+    int (*submit)(void *context, struct job_elsewhere *job, struct error **err);
+    // Sets state, where and status of those that were submitted and have not ended.
+    int (*poll)(void *context, struct job_elsewhere *jobs, size_t n, struct error **err);
+    // Cancels those jobs that were submitted and have not ended; with `waiting` only those that do
+    // not run yet. The next polls say what became of them.
+    int (*cancel)(void *context, struct job_elsewhere *jobs, size_t n, bool waiting,
+                  struct error **err);
+};
+
+struct follow_limits {
+    size_t window;    // jobs that are submitted and have not ended, at most
+    unsigned poll_ms; // between two questions
+    bool keep_going;  // after a failure, with the jobs that do not depend on it
+};
+
+// Runs all jobs of the plan. `failed` gets the ids of the nodes that failed. An error if one failed
+// (the first), or after an interrupt, when no job is left: ERROR_INTERRUPT.
+int plan_follow(struct build *b, const struct plan *p, const struct engine *e,
+                const struct follow_limits *limits, struct strlist *failed, struct error **err);
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The jobs of a plan, and what an engine is told of each.
+//
+// Ownership: a job list borrows from its plan and owns all else; job_list_free() releases it.
+#ifndef KBUILD_SPREAD_INTERNAL_H
+#define KBUILD_SPREAD_INTERNAL_H
+
+#include "run/follow.h"
+#include "spread/spread.h"
+
+// Features of machines that a constraint names beside architectures.
+#define FEATURE_NETWORK "network" // may fetch sources and packages
+#define FEATURE_TRUSTED "trusted" // has the secrets of the plan
+
+// One job of an engine: it makes one node.
+struct job_request {
+    const char *id;     // of the node; two jobs of one id must not run at once
+    const char *name;   // for people: the node's label
+    const json_t *line; // of the plan
+    char *command;      // `kbuild run ...`, quoted for a shell
+    char *constraint;   // the features that its machine must have: "x86_64&network"; NULL: none
+    long long cpus, mem_mib;   // 0: no record says it
+    long long path_ms;         // from its begin to the end of all that needs it; at least that of
+                               // each job that needs this one
+    size_t *needs, need_count; // places in the list of jobs that must have succeeded before
+    size_t level;              // 0: it needs no other job; else one more than the highest it needs
+};
+
+struct job_list {
+    struct job_request *items;
+    size_t n;
+};
+
+// The jobs of the plan's nodes that are left to make: the longest path first, and so each after all
+// that it needs. `project` as in spread_print().
+int job_list_make(const struct plan *p, const char *project, struct job_list *out,
+                  struct error **err);
+void job_list_free(struct job_list *l);
+#define cleanup_job_list __attribute__((cleanup(job_list_free)))
+
+// ---- Slurm ----
+
+// Slurm as an engine, for the jobs of this list.
+struct slurm {
+    const struct job_request **by_line; // sorted by the address of their lines
+    size_t n;
+    unsigned silent; // questions without an answer, one after the other
+};
+void slurm_open(struct slurm *s, const struct job_list *jobs);
+struct engine slurm_engine(struct slurm *s); // borrows it
+void slurm_close(struct slurm *s);
+
+// The script of a job, for sbatch: at most three tries while the command exits with 75, each after
+// a longer pause; every other exit status is the script's own. To be freed.
+char *job_script(const struct job_request *job);
+// Adds the options of sbatch for the job, but for its dependencies: name, constraint, resources,
+// what happens to it if a dependency fails or its machine dies.
+void job_sbatch_options(const struct job_request *job, struct strlist *out);
+// Adds the option with its dependencies: `after` are the numbers of the jobs that must have
+// succeeded; another job of its name must have ended, too, whoever submitted it.
+void job_sbatch_dependency(const struct strlist *after, struct strlist *out);
+
+// Appends a word that a POSIX shell reads as this text.
+void shell_quote(struct buf *out, const char *text);
+
+#endif

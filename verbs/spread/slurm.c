@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// Slurm as an engine: submits with sbatch, asks squeue, which shows jobs for some minutes after
+// their end without any accounting, and cancels with scancel.
+#include "spread/internal.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/process.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SILENT_POLLS = 60, CANCEL_AT_ONCE = 200 };
+
+// ---- programs ----
+
+// Runs a program of Slurm; its output is appended to `out`.
+static int run_slurm(const struct strlist *words, const char *input, struct buf *out,
+                     struct error **err)
+{
+    cleanup_free char **argv = xcalloc(words->n + 1, sizeof *argv);
+    cleanup_close int file = input ? nameless_file(NULL, err) : -1;
+    for (size_t i = 0; i < words->n; i++)
+        argv[i] = words->items[i];
+    if (input && (file < 0 || fd_write_all(file, "a script", input, strlen(input), err) < 0))
+        return -1;
+    if (input)
+        lseek(file, 0, SEEK_SET);
+    struct process p = {.argv = argv, .input = file};
+    if (process_run(&p, out, err) == 0)
+        return 0;
+    return error_hint(err, "Slurm's commands, and SLURM_CONF if it is not in its usual place, "
+                           "must work on this machine; docs/spread.md says how it is set up");
+}
+
+// ---- the jobs of the list, by line ----
+
+static int compare_lines(const void *a, const void *b)
+{
+    const struct job_request *x = *(const struct job_request *const *)a;
+    const struct job_request *y = *(const struct job_request *const *)b;
+    return x->line < y->line ? -1 : x->line > y->line;
+}
+
+void slurm_open(struct slurm *s, const struct job_list *jobs)
+{
+    *s = (struct slurm){.n = jobs->n};
+    s->by_line = xcalloc(jobs->n + 1, sizeof(struct job_request *));
+    for (size_t i = 0; i < jobs->n; i++)
+        s->by_line[i] = &jobs->items[i];
+    qsort(s->by_line, s->n, sizeof(struct job_request *), compare_lines);
+}
+
+void slurm_close(struct slurm *s)
+{
+    free(s->by_line);
+}
+
+static const struct job_request *request_of(const struct slurm *s, const json_t *line)
+{
+    const struct job_request key = {.line = line}, *wanted = &key;
+    const struct job_request *const *found =
+        bsearch(&wanted, s->by_line, s->n, sizeof(struct job_request *), compare_lines);
+    return found ? *found : NULL;
+}
+
+// ---- submit ----
+
+static void sbatch_words(const struct job_request *request, const struct job_elsewhere *job,
+                         bool resources, struct strlist *out)
+{
+    cleanup_strlist struct strlist after = {0};
+    struct job_request plain = *request;
+    if (!resources)
+        plain.cpus = plain.mem_mib = 0;
+    strlist_add(out, "sbatch");
+    job_sbatch_options(&plain, out);
+    for (size_t i = 0; i < job->need_count; i++)
+        if (job->needs[i]->id && job->needs[i]->state != JOB_DONE)
+            strlist_add(&after, job->needs[i]->id);
+    job_sbatch_dependency(&after, out);
+    // A machine has its own cache, keys and proxies.
+    strlist_add(out, "--export=HOME,USER,LOGNAME,PATH");
+    strlist_add(out, "--output=/dev/null");
+}
+
+static int try_submit(const struct job_request *request, struct job_elsewhere *job, bool resources,
+                      struct error **err)
+{
+    cleanup_strlist struct strlist words = {0};
+    cleanup_buf struct buf text = {0};
+    cleanup_free char *script = job_script(request);
+    sbatch_words(request, job, resources, &words);
+    if (run_slurm(&words, script, &text, err) < 0)
+        return -1;
+    job->id = buf_take(&text); // "12" or "12;cluster"
+    job->id[strspn(job->id, "0123456789")] = '\0';
+    return *job->id ? 0 : error_user(err, "sbatch does not say the number of the job");
+}
+
+static int submit(void *context, struct job_elsewhere *job, struct error **err)
+{
+    const struct job_request *request = request_of(context, job->line);
+    struct error *why = NULL;
+    if (!request)
+        return error_user(err, "it is no job of the plan");
+    if (try_submit(request, job, true, &why) == 0)
+        return 0;
+    // Records of a larger machine must not keep it off all that are there.
+    if ((request->cpus || request->mem_mib) && !strstr(why->message, "eature")) {
+        error_free(why);
+        return try_submit(request, job, false, err);
+    }
+    *err = why;
+    return -1;
+}
+
+// ---- poll ----
+
+static long number_of(const struct job_elsewhere *j)
+{
+    return j->id ? strtol(j->id, NULL, 10) : 0;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    long x = number_of(*(const struct job_elsewhere *const *)a);
+    long y = number_of(*(const struct job_elsewhere *const *)b);
+    return x < y ? -1 : x > y;
+}
+
+static enum job_state state_of(const char *word)
+{
+    static const char *const waiting[] = {"PENDING",      "REQUEUED",     "REQUEUE_HOLD",
+                                          "REQUEUE_FED",  "CONFIGURING",  "SUSPENDED",
+                                          "SPECIAL_EXIT", "RESV_DEL_HOLD"};
+    static const char *const running[] = {"RUNNING", "COMPLETING", "STAGE_OUT", "STOPPED",
+                                          "SIGNALING"};
+    for (size_t i = 0; i < ARRAY_LEN(waiting); i++)
+        if (!strcmp(word, waiting[i]))
+            return JOB_SUBMITTED;
+    for (size_t i = 0; i < ARRAY_LEN(running); i++)
+        if (!strcmp(word, running[i]))
+            return JOB_RUNNING;
+    return !strcmp(word, "COMPLETED")   ? JOB_DONE
+           : !strcmp(word, "CANCELLED") ? JOB_CANCELLED
+                                        : JOB_FAILED;
+}
+
+static void replace(char **text, const char *by)
+{
+    free(*text);
+    *text = xstrdup(by);
+}
+
+// "ID|STATE|MACHINES|STATUS|COMMENT": the status is that of wait(2).
+static void read_line(char *line, struct job_elsewhere **jobs, size_t n)
+{
+    enum { ID, STATE, WHERE, STATUS, COMMENT, FIELDS };
+    char *fields[FIELDS] = {line};
+    for (int i = 1; i < FIELDS; i++) {
+        fields[i] = strchr(fields[i - 1], '|');
+        if (!fields[i])
+            return;
+        *fields[i]++ = '\0';
+    }
+    struct job_elsewhere key = {.id = fields[ID]}, *wanted = &key;
+    struct job_elsewhere *const *found =
+        bsearch(&wanted, jobs, n, sizeof(struct job_elsewhere *), compare_numbers);
+    if (!found)
+        return;
+    struct job_elsewhere *j = *found;
+    long status = strtol(fields[STATUS], NULL, 10);
+    j->state = state_of(fields[STATE]);
+    j->status = status > 0 && WIFEXITED((int)status) ? WEXITSTATUS((int)status) : -1;
+    if (*fields[WHERE])
+        replace(&j->where, fields[WHERE]);
+    if (j->state == JOB_FAILED)
+        replace(&j->said, fields[COMMENT]);
+}
+
+// Those that were submitted and have not ended, by number; to be freed.
+static struct job_elsewhere **open_jobs(struct job_elsewhere *jobs, size_t n, size_t *count)
+{
+    struct job_elsewhere **list = xcalloc(n + 1, sizeof(struct job_elsewhere *));
+    *count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (jobs[i].state == JOB_SUBMITTED || jobs[i].state == JOB_RUNNING)
+            list[(*count)++] = &jobs[i];
+    qsort(list, *count, sizeof(struct job_elsewhere *), compare_numbers);
+    return list;
+}
+
+// Slurm's controller may be restarting: it is asked for some time before that is an error.
+static int no_answer(struct slurm *s, struct error *why, struct error **err)
+{
+    if (why->kind == ERROR_INTERRUPT || ++s->silent >= SILENT_POLLS) {
+        *err = why;
+        return -1;
+    }
+    if (s->silent == 1)
+        log_warning("%s; asking again", why->message);
+    error_free(why);
+    return 0;
+}
+
+static int poll_squeue(void *context, struct job_elsewhere *jobs, size_t n, struct error **err)
+{
+    struct slurm *s = context;
+    size_t count;
+    cleanup_free struct job_elsewhere **list = open_jobs(jobs, n, &count);
+    cleanup_buf struct buf text = {0};
+    cleanup_strlist struct strlist words = {0}, lines = {0};
+    if (!count)
+        return 0;
+    strlist_split(&words, "squeue --noheader --states=all --me", " ");
+    strlist_add(&words, "--Format=JobID:|,State:|,NodeList:|,exit_code:|,Comment:");
+    struct error *why = NULL;
+    if (run_slurm(&words, NULL, &text, &why) < 0)
+        return no_answer(s, why, err);
+    s->silent = 0;
+    strlist_split(&lines, text.data ? text.data : "", "\n");
+    for (size_t i = 0; i < lines.n; i++)
+        read_line(lines.items[i], list, count);
+    return 0;
+}
+
+// ---- cancel ----
+
+static int cancel(void *context, struct job_elsewhere *jobs, size_t n, bool waiting,
+                  struct error **err)
+{
+    size_t count;
+    cleanup_free struct job_elsewhere **list = open_jobs(jobs, n, &count);
+    for (size_t i = 0; i < count;) {
+        cleanup_strlist struct strlist words = {0};
+        cleanup_buf struct buf text = {0};
+        strlist_add(&words, "scancel");
+        strlist_add(&words, "--quiet");
+        if (waiting)
+            strlist_add(&words, "--state=PENDING");
+        for (size_t k = 0; k < CANCEL_AT_ONCE && i < count; k++, i++)
+            strlist_add(&words, list[i]->id);
+        if (run_slurm(&words, NULL, &text, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+struct engine slurm_engine(struct slurm *s)
+{
+    return (struct engine){
+        .context = s, .name = "Slurm", .submit = submit, .poll = poll_squeue, .cancel = cancel};
+}

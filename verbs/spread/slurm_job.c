@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes what sbatch gets for one job: its script and its options.
+#include "spread/internal.h"
+
+char *job_script(const struct job_request *job)
+{
+    cleanup_buf struct buf text = {0};
+    buf_printf(&text,
+               "#!/bin/sh\n"
+               "# kbuild makes %s; 75 means that another try may succeed.\n"
+               "said=$(mktemp) || exit 75\n"
+               "trap 'rm -f \"$said\"' EXIT\n"
+               "for pause in 5 30 0; do\n"
+               "  status=0\n"
+               "  %s 2>\"$said\" || status=$?\n"
+               "  cat \"$said\" >&2\n"
+               "  [ \"$status\" = 75 ] && [ \"$pause\" != 0 ] || break\n"
+               "  sleep \"$pause\"\n"
+               "done\n"
+               "# What it said last is seen by squeue.\n"
+               "[ \"$status\" = 0 ] || scontrol update JobId=\"$SLURM_JOB_ID\" Comment=\"$(\n"
+               "  sed -n 's/^kbuild: error: //p' \"$said\" | tail -n 1 | cut -c 1-500)\"\n"
+               "exit \"$status\"\n",
+               job->id, job->command);
+    return buf_take(&text);
+}
+
+void job_sbatch_options(const struct job_request *job, struct strlist *out)
+{
+    strlist_add(out, "--parsable");
+    strlist_add(out, "--requeue"); // if its machine dies
+    strlist_add(out, "--open-mode=append");
+    strlist_add(out, "--kill-on-invalid-dep=yes");
+    strlist_addf(out, "--job-name=%s", job->id);
+    if (job->constraint)
+        strlist_addf(out, "--constraint=%s", job->constraint);
+    if (job->cpus)
+        strlist_addf(out, "--cpus-per-task=%lld", job->cpus);
+    if (job->mem_mib)
+        strlist_addf(out, "--mem=%lldM", job->mem_mib);
+}
+
+void job_sbatch_dependency(const struct strlist *after, struct strlist *out)
+{
+    cleanup_free char *jobs = after->n ? strlist_join(after, ":") : NULL;
+    if (jobs)
+        strlist_addf(out, "--dependency=afterok:%s,singleton", jobs);
+    else
+        strlist_add(out, "--dependency=singleton");
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes targets on the machines of an engine: plans what is left to do, pushes the project, submits
+// the jobs, follows them, and plans again until nothing is left; then places the results.
+#include "spread/spread.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/print.h"
+#include "spread/internal.h"
+
+#include <string.h>
+
+enum { ROUNDS = 3, WINDOW = 500, POLL_MS = 1000, TAIL_LINES = 20, LOG_MAX = 16 << 20 };
+
+// ---- the plan ----
+
+static int ask_and_plan(const struct spread_request *r, struct build *b, struct plan *out,
+                        struct error **err)
+{
+    plan_free(out);
+    if (build_ask_shared(b, err) < 0)
+        return -1;
+    return plan_make(b, r->targets, r->grain, out, err);
+}
+
+// The machines take only what versions.lock names: pins what it lacks, as `kbuild lock` does.
+static int lock_inputs(struct build *b, struct error **err)
+{
+    b->options.locked = false;
+    int result = build_evaluate(b, true, err) < 0 ? -1 : build_lock(b, err);
+    b->options.locked = true;
+    return result;
+}
+
+static int make_plan(const struct spread_request *r, struct build *b, struct plan *out,
+                     struct error **err)
+{
+    bool asked_locked = b->options.locked;
+    b->options.locked = true;
+    if (ask_and_plan(r, b, out, err) < 0)
+        return -1;
+    cleanup_free char *unresolved = plan_unresolved(out);
+    if (unresolved && asked_locked)
+        return error_user(err, "%s does not resolve %s, and --locked allows nothing else",
+                          b->lock->path, unresolved);
+    if (unresolved && (lock_inputs(b, err) < 0 || ask_and_plan(r, b, out, err) < 0))
+        return -1;
+    int pushed = plan_publish(b, out, err);
+    return pushed > 0 ? ask_and_plan(r, b, out, err) : pushed;
+}
+
+// ---- after a failure ----
+
+static void print_tail(const char *id, FILE *f)
+{
+    cleanup_buf struct buf text = {0};
+    if (fd_read_all(fileno(f), "a log", LOG_MAX, &text, NULL) < 0 || !text.len)
+        return;
+    size_t from = text.len - 1;
+    for (size_t lines = 0; from > 0; from--)
+        if (text.data[from - 1] == '\n' && ++lines == TAIL_LINES)
+            break;
+    print_to(stderr, "---- the last lines of the log of %s\n", id);
+    print_text(stderr, text.data + from, text.len - from);
+    print_to(stderr, "----\n");
+}
+
+// What the failed jobs pushed of their logs. A job that did not get to its step pushed none.
+static void show_logs(const struct spread_request *r, const struct strlist *failed)
+{
+    cleanup_error struct error *ignored = NULL;
+    struct build *b = r->open(r->context, &ignored);
+    if (b)
+        b->options.locked = true;
+    for (size_t i = 0; b && i < failed->n; i++) {
+        int fd = -1;
+        cleanup_free char *about = NULL;
+        struct node *node = graph_find(build_graph(b), failed->items[i]);
+        if (!node || build_remote_log(b, node, &fd, &about, NULL) <= 0)
+            continue;
+        cleanup_fclose FILE *f = fdopen(fd, "r");
+        if (f)
+            print_tail(node->id, f);
+    }
+    if (b)
+        build_close(b);
+}
+
+// ---- a round ----
+
+static size_t count_jobs(const struct plan *p)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(p->nodes); i++)
+        n += json_is_array(json_object_get(json_array_get(p->nodes, i), "command"));
+    return n;
+}
+
+static int run_plan(const struct spread_request *r, struct build *b, const struct plan *p,
+                    struct strlist *failed, struct error **err)
+{
+    const struct follow_limits limits = {
+        .window = WINDOW, .poll_ms = POLL_MS, .keep_going = r->keep_going};
+    cleanup_free char *project = NULL;
+    cleanup_job_list struct job_list jobs = {0};
+    if (plan_push(b, p, &project, err) < 0 || job_list_make(p, project, &jobs, err) < 0)
+        return -1;
+    struct slurm s;
+    slurm_open(&s, &jobs);
+    const struct engine engine = slurm_engine(&s);
+    int result = plan_follow(b, p, &engine, &limits, failed, err);
+    slurm_close(&s);
+    return result;
+}
+
+// 1: there were jobs, and all succeeded; 0: nothing is left to do; -1: error.
+static int run_round(const struct spread_request *r, struct strlist *failed, struct error **err)
+{
+    cleanup_plan struct plan p = {0};
+    struct build *b = r->open(r->context, err);
+    int result = b ? make_plan(r, b, &p, err) : -1;
+    size_t n = result < 0 ? 0 : count_jobs(&p);
+    if (n)
+        result = run_plan(r, b, &p, failed, err);
+    if (b)
+        build_close(b);
+    return result < 0 ? -1 : n > 0;
+}
+
+static int still_missing(struct error **err)
+{
+    error_set(err, ERROR_AGAIN, "the registry still lacks results after %d rounds", ROUNDS);
+    return error_hint(err, "it loses what is pushed, or no key of KBUILD_TRUSTED_KEYS signed what "
+                           "the machines pushed");
+}
+
+// One more round is to see that all of it is there, or to make what was lost meanwhile.
+int spread_run(const struct spread_request *r, struct error **err)
+{
+    for (int round = 1;; round++) {
+        cleanup_strlist struct strlist failed = {0};
+        struct error *why = NULL;
+        int did = run_round(r, &failed, &why);
+        if (did == 0)
+            return r->place(r->context, err);
+        if (did > 0 && round > ROUNDS)
+            return still_missing(err);
+        if (did > 0)
+            continue;
+        if (why->kind != ERROR_AGAIN || !failed.n || round >= ROUNDS) {
+            show_logs(r, &failed);
+            *err = why;
+            return -1;
+        }
+        log_warning("%s; planning again", why->message);
+        error_free(why);
+    }
+}
