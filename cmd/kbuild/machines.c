@@ -143,6 +143,10 @@ int plan_for_machines(struct global_options *g, struct strlist *words, struct er
     cleanup_plan struct plan p = {0};
     if (g->json && option_given(g, "--format") && strcmp(option_value(g, "--format"), "json") != 0)
         return usage_error(err, "plan", "--json and --format ask for two formats");
+    if (command_line_reject(&g->line,
+                            BIT(COMMON_CONTINUE) | BIT(COMMON_OFFLINE) | BIT(COMMON_OUTPUT),
+                            "with --remote", err) < 0)
+        return -1;
     g->build.from_plan = true;
     struct build *b = open_for_several(g, words, err);
     if (!b)

@@ -197,6 +197,13 @@ static void ended(struct follow *f, struct job_elsewhere *j)
     view_ended(t, NULL);
 }
 
+static void waits_again(struct follow *f, struct job_elsewhere *j)
+{
+    j->node->state = NODE_STALE;
+    log_note("%s: %s gave it up on %s, and will try it again", node_label(j->node), f->e->name,
+             j->where ? j->where : "its machine");
+}
+
 static int poll_jobs(struct follow *f, struct error **err)
 {
     cleanup_free enum job_state *before = xcalloc(f->n + 1, sizeof *before);
@@ -210,8 +217,8 @@ static int poll_jobs(struct follow *f, struct error **err)
             continue;
         if (j->state == JOB_RUNNING || (j->state == JOB_DONE && before[i] != JOB_RUNNING))
             began(f, j);
-        else if (j->state == JOB_SUBMITTED) // its machine died, and it waits for another
-            j->node->state = NODE_STALE;
+        else if (j->state == JOB_SUBMITTED && before[i] == JOB_RUNNING)
+            waits_again(f, j);
         if (has_ended(j))
             ended(f, j);
     }

@@ -20,6 +20,10 @@ int build_ask_shared(struct build *b, struct error **err)
         error_user(err, "a plan for several machines needs a registry, and none is named");
         return error_hint(err, "set ARTEFACT_REGISTRY and ARTEFACT_REPOSITORY");
     }
+    if (!b->options.use_cache) {
+        error_user(err, "USE_CACHE=no: a plan for several machines is what the registry lacks");
+        return error_hint(err, "unset USE_CACHE");
+    }
     b->options.remote = REMOTE_REQUIRE;
     b->shared_only = true;
     if (build_evaluate(b, false, err) < 0)
@@ -182,16 +186,24 @@ bool plan_is_folder(const struct node *node)
            !job_of(node)->list;
 }
 
+bool plan_is_nowhere(const struct node *node)
+{
+    return plan_is_folder(node) || job_of(node)->prebuilt;
+}
+
 static bool is_there(const struct node *node)
 {
-    return node->state == NODE_SHARED || node->state == NODE_CACHED || plan_is_folder(node);
+    return node->state == NODE_SHARED || node->state == NODE_CACHED || plan_is_nowhere(node);
 }
 
 static const char *plan_state(const struct node *node)
 {
     if (!node->identified)
         return "to resolve";
-    return plan_is_folder(node) ? "project" : is_there(node) ? "found" : "to make";
+    return plan_is_folder(node)     ? "project"
+           : job_of(node)->prebuilt ? "prebuilt"
+           : is_there(node)         ? "found"
+                                    : "to make";
 }
 
 // A source is fetched, the packages of builders and root file systems are downloaded, an artifact

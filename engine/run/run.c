@@ -363,7 +363,7 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
     struct error *failure = NULL;
     bool remakes = what == RUN_INPUTS || what == RUN_AGAIN;
     for (size_t i = 0; what == RUN_FOUND && i < b->graph.n; i++)
-        job_of(b->graph.nodes[i])->found_only = true;
+        job_of(b->graph.nodes[i])->found_only = !plan_is_nowhere(b->graph.nodes[i]);
     if ((publishes && remote_check(b, err) < 0) || (remakes && refuse_prebuilt(b, err) < 0) ||
         schedule_open(&s, &b->graph, err) < 0)
         return -1;
@@ -393,7 +393,7 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
 // With the grain of artifacts its inputs that are no artifacts are made along.
 static bool is_made_along(const struct node *node, const struct node *of, enum plan_grain grain)
 {
-    if (plan_is_folder(node))
+    if (plan_is_nowhere(node))
         return true;
     for (size_t i = 0; grain == GRAIN_ARTIFACT && i < of->need_count; i++) {
         const struct node *needed = of->needs[i].node;
