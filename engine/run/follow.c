@@ -156,8 +156,8 @@ static struct error *why_failed(const struct follow *f, const struct job_elsewhe
                   "%s failed on %s with status %d%s%s", j->node->id, where, j->status,
                   said ? ": " : "", said ? said : "");
     else
-        error_set(&err, ERROR_STEP, "%s ended on %s without a status: %s cancelled or lost it",
-                  j->node->id, where, f->e->name);
+        error_set(&err, ERROR_STEP, "%s ended on %s without a status: %s cancelled or lost it%s%s",
+                  j->node->id, where, f->e->name, said ? ": " : "", said ? said : "");
     if (f->b->remote)
         error_hint(&err, "kbuild log %s --remote shows what it said", j->node->id);
     return err;

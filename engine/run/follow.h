@@ -31,6 +31,7 @@ struct job_elsewhere {
     long long path_ms; // the longest path is submitted first,
     size_t place;      // and the earlier in the plan
     char *said;        // why it failed, in the words of the job; or NULL
+    bool seen, stuck;  // the engine's own: it knows the job, and it will never start
 };
 
 struct engine {

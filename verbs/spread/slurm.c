@@ -155,30 +155,69 @@ static void replace(char **text, const char *by)
     *text = xstrdup(by);
 }
 
-// "ID|STATE|MACHINES|STATUS|COMMENT": the status is that of wait(2).
-static void read_line(char *line, struct job_elsewhere **jobs, size_t n)
+// A job that will never start, and that nobody but its user or the administrator ends.
+static bool waits_for_ever(const char *reason)
 {
-    enum { ID, STATE, WHERE, STATUS, COMMENT, FIELDS };
-    char *fields[FIELDS] = {line};
+    static const char *const reasons[] = {"DependencyNeverSatisfied",
+                                          "PartitionConfig",
+                                          "launch_failed_requeued_held",
+                                          "launch failed requeued held",
+                                          "JobHeldUser",
+                                          "JobHeldAdmin",
+                                          "PartitionDown",
+                                          "BadConstraints"};
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+        if (!strcmp(reason, reasons[i]))
+            return true;
+    return false;
+}
+
+enum field { ID, STATE, REASON, WHERE, STATUS, NAME, COMMENT, FIELDS };
+#define SQUEUE_FORMAT "JobID:|,State:|,Reason:|,NodeList:|,exit_code:|,Name:|,Comment:"
+
+static bool split_line(char *line, char *fields[static FIELDS])
+{
+    fields[0] = line;
     for (int i = 1; i < FIELDS; i++) {
         fields[i] = strchr(fields[i - 1], '|');
         if (!fields[i])
-            return;
+            return false;
         *fields[i]++ = '\0';
     }
-    struct job_elsewhere key = {.id = fields[ID]}, *wanted = &key;
-    struct job_elsewhere *const *found =
-        bsearch(&wanted, jobs, n, sizeof(struct job_elsewhere *), compare_numbers);
-    if (!found)
-        return;
-    struct job_elsewhere *j = *found;
+    return true;
+}
+
+// The status is that of wait(2). Success is a state, never a status: a lost job has the status 0.
+static void set_state(struct job_elsewhere *j, char *const fields[static FIELDS])
+{
     long status = strtol(fields[STATUS], NULL, 10);
     j->state = state_of(fields[STATE]);
     j->status = status > 0 && WIFEXITED((int)status) ? WEXITSTATUS((int)status) : -1;
     if (*fields[WHERE])
         replace(&j->where, fields[WHERE]);
     if (j->state == JOB_FAILED)
-        replace(&j->said, fields[COMMENT]);
+        replace(&j->said, *fields[COMMENT] && strcmp(fields[COMMENT], "(null)") != 0
+                              ? fields[COMMENT]
+                              : fields[STATE]);
+    if (j->state == JOB_SUBMITTED && waits_for_ever(fields[REASON])) {
+        j->stuck = true;
+        replace(&j->said, fields[REASON]);
+    }
+}
+
+// A controller that lost its newest jobs gives their numbers to others: the name must match, too.
+static void read_line(char *line, struct job_elsewhere **jobs, size_t n)
+{
+    char *fields[FIELDS];
+    if (!split_line(line, fields))
+        return;
+    struct job_elsewhere key = {.id = fields[ID]}, *wanted = &key;
+    struct job_elsewhere *const *found =
+        bsearch(&wanted, jobs, n, sizeof(struct job_elsewhere *), compare_numbers);
+    if (!found || strcmp(fields[NAME], (*found)->node->id) != 0)
+        return;
+    (*found)->seen = true;
+    set_state(*found, fields);
 }
 
 // Those that were submitted and have not ended, by number; to be freed.
@@ -206,6 +245,24 @@ static int no_answer(struct slurm *s, struct error *why, struct error **err)
     return 0;
 }
 
+// A job that squeue does not show any more, or that can never start, has failed.
+static int end_if_lost(struct job_elsewhere *j, struct error **err)
+{
+    cleanup_strlist struct strlist words = {0};
+    cleanup_buf struct buf text = {0};
+    if (!j->seen)
+        replace(&j->said, "squeue does not show it any more");
+    else if (!j->stuck)
+        return 0;
+    j->state = JOB_FAILED;
+    j->status = -1;
+    if (!j->seen)
+        return 0;
+    strlist_add(&words, "scancel");
+    strlist_add(&words, j->id);
+    return run_slurm(&words, NULL, &text, err);
+}
+
 static int poll_squeue(void *context, struct job_elsewhere *jobs, size_t n, struct error **err)
 {
     struct slurm *s = context;
@@ -216,14 +273,19 @@ static int poll_squeue(void *context, struct job_elsewhere *jobs, size_t n, stru
     if (!count)
         return 0;
     strlist_split(&words, "squeue --noheader --states=all --me", " ");
-    strlist_add(&words, "--Format=JobID:|,State:|,NodeList:|,exit_code:|,Comment:");
+    strlist_add(&words, "--Format=" SQUEUE_FORMAT);
     struct error *why = NULL;
     if (run_slurm(&words, NULL, &text, &why) < 0)
         return no_answer(s, why, err);
     s->silent = 0;
+    for (size_t i = 0; i < count; i++)
+        list[i]->seen = false;
     strlist_split(&lines, text.data ? text.data : "", "\n");
     for (size_t i = 0; i < lines.n; i++)
         read_line(lines.items[i], list, count);
+    for (size_t i = 0; i < count; i++)
+        if (end_if_lost(list[i], err) < 0)
+            return -1;
     return 0;
 }
 
