@@ -200,7 +200,7 @@ static void ended(struct follow *f, struct job_elsewhere *j)
 static void waits_again(struct follow *f, struct job_elsewhere *j)
 {
     j->node->state = NODE_STALE;
-    log_note("%s: %s gave it up on %s, and will try it again", node_label(j->node), f->e->name,
+    log_note("%s: %s lost it on %s, and will start it again", node_label(j->node), f->e->name,
              j->where ? j->where : "its machine");
 }
 
