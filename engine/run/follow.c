@@ -204,6 +204,24 @@ static void waits_again(struct follow *f, struct job_elsewhere *j)
              j->where ? j->where : "its machine");
 }
 
+// The longest path that is left, if records have the time of each job on it.
+static long long time_left(const struct follow *f)
+{
+    long long longest = 0;
+    for (size_t i = 0; i < f->n; i++) {
+        const struct job_elsewhere *j = &f->jobs[i];
+        const struct task *t = task_of(f, j);
+        if (has_ended(j))
+            continue;
+        if (!json_is_object(json_object_get(j->line, "resources")))
+            return 0;
+        long long spent = j->state == JOB_RUNNING ? now_ms() - t->started_ms : 0;
+        long long left = j->path_ms > spent ? j->path_ms - spent : 0;
+        longest = left > longest ? left : longest;
+    }
+    return longest;
+}
+
 static int poll_jobs(struct follow *f, struct error **err)
 {
     cleanup_free enum job_state *before = xcalloc(f->n + 1, sizeof *before);
@@ -222,6 +240,7 @@ static int poll_jobs(struct follow *f, struct error **err)
         if (has_ended(j))
             ended(f, j);
     }
+    view_estimate(time_left(f));
     return 0;
 }
 

@@ -330,6 +330,7 @@ void view_waiting(const struct task *t); // for another process that makes the s
 void view_ended(const struct task *t, const struct error *why);
 // The results of all nodes; with `placed` also where they are.
 void view_summary(struct build *b, bool placed);
+void view_estimate(long long left_ms); // the time that is left; 0: not known
 void view_tick(void);
 void view_close(void);
 

@@ -14,6 +14,7 @@ static struct {
     const struct schedule *s;
     enum view_style style;
     long long opened_ms, ticked_ms;
+    long long left_ms; // the time that is left, as far as it is known; else 0
 } view;
 
 static void format_time(long long ms, char out[static 40])
@@ -105,8 +106,12 @@ static void draw(void)
     char total[40];
     format_time(now_ms() - view.opened_ms, total);
     cleanup_free char *shared = c.pulled ? xasprintf("%zu pulled, ", c.pulled) : xstrdup("");
-    cleanup_free char *line = xasprintf("  %zu running, %zu cached, %s%zu made, %zu to go, %s",
-                                        c.running, c.cached, shared, c.made, c.left, total);
+    char left[40] = "";
+    if (view.left_ms)
+        format_time(view.left_ms, left);
+    cleanup_free char *line = xasprintf(
+        "  %zu running, %zu cached, %s%zu made, %zu to go, %s%s%s%s", c.running, c.cached, shared,
+        c.made, c.left, total, *left ? ", about " : "", left, *left ? " left" : "");
     live_line(line, true);
     fflush(stderr);
 }
@@ -398,6 +403,11 @@ void view_summary(struct build *b, bool placed)
         print_to(stderr, "kbuild: %s\n", b->run->notes.items[i]);
     if (placed)
         print_results(b);
+}
+
+void view_estimate(long long left_ms)
+{
+    view.left_ms = left_ms;
 }
 
 void view_tick(void)
