@@ -10,7 +10,7 @@ char *job_script(const struct job_request *job)
                "# kbuild makes %s; 75 means that another try may succeed.\n"
                "said=$(mktemp) || exit 75\n"
                "trap 'rm -f \"$said\"' EXIT\n"
-               "for pause in 5 30 0; do\n"
+               "for pause in " TRY_PAUSES "; do\n"
                "  status=0\n"
                "  %s 2>\"$said\" || status=$?\n"
                "  cat \"$said\" >&2\n"
