@@ -86,8 +86,8 @@ static int check_levels(const struct job_list *l, struct error **err)
     for (size_t i = 0; i < l->n; i++) {
         size_t level = l->items[i].level;
         if (level >= GITHUB_LEVELS) {
-            error_user(err, "%s is on level %zu, and the workflow has %d", l->items[i].id,
-                       level + 1, GITHUB_LEVELS);
+            error_user(err, "%s is on level %zu, and the workflow has levels 0 to %d",
+                       l->items[i].id, level, GITHUB_LEVELS - 1);
             return fewer(err);
         }
         counts[level]++;
@@ -101,11 +101,8 @@ static int check_levels(const struct job_list *l, struct error **err)
     return 0;
 }
 
-static int print_github(const struct job_list *l, struct buf *out, struct error **err)
+static void print_levels(const struct job_list *l, struct buf *out)
 {
-    size_t begin = out->len;
-    if (check_levels(l, err) < 0)
-        return -1;
     for (size_t level = 0; level < GITHUB_LEVELS; level++) {
         json_auto_t *jobs = json_array();
         for (size_t i = 0; i < l->n; i++)
@@ -113,11 +110,22 @@ static int print_github(const struct job_list *l, struct buf *out, struct error 
                 json_array_append_new(jobs, github_job(&l->items[i]));
         print_level(level, jobs, out);
     }
-    if (out->len - begin <= GITHUB_OUTPUT)
-        return 0;
-    error_user(err, "the matrices have %zu bytes, and the outputs of a job of GitHub at most %d",
-               out->len - begin, GITHUB_OUTPUT);
-    return fewer(err);
+}
+
+static int print_github(const struct job_list *l, struct buf *out, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    if (check_levels(l, err) < 0)
+        return -1;
+    print_levels(l, &text);
+    if (text.len > GITHUB_OUTPUT) {
+        error_user(err,
+                   "the matrices have %zu bytes, and the outputs of a job of GitHub at most %d",
+                   text.len, GITHUB_OUTPUT);
+        return fewer(err);
+    }
+    buf_add(out, text.data, text.len);
+    return 0;
 }
 
 // ---- names without ':' ----

@@ -196,28 +196,32 @@ static void raise_paths(struct job_list *l)
         }
 }
 
+struct ranked {
+    long long path_ms;
+    size_t at; // in the plan
+};
+
 // The longer path; of two, the one that the plan has first.
-static int compare_jobs(const void *a, const void *b)
+static int compare_ranked(const void *a, const void *b)
 {
-    const struct job_request *one = *(struct job_request *const *)a;
-    const struct job_request *other = *(struct job_request *const *)b;
+    const struct ranked *one = a, *other = b;
     if (one->path_ms != other->path_ms)
         return one->path_ms > other->path_ms ? -1 : 1;
-    return one < other ? -1 : one > other;
+    return one->at < other->at ? -1 : one->at > other->at;
 }
 
 static void sort_jobs(struct job_list *l)
 {
     raise_paths(l);
-    struct job_request **order = xcalloc(l->n + 1, sizeof *order);
+    struct ranked *order = xcalloc(l->n + 1, sizeof *order);
     struct job_request *sorted = xcalloc(l->n + 1, sizeof *sorted);
     size_t *place = xcalloc(l->n + 1, sizeof *place);
     for (size_t i = 0; i < l->n; i++)
-        order[i] = &l->items[i];
-    qsort(order, l->n, sizeof *order, compare_jobs);
+        order[i] = (struct ranked){l->items[i].path_ms, i};
+    qsort(order, l->n, sizeof *order, compare_ranked);
     for (size_t i = 0; i < l->n; i++) {
-        sorted[i] = *order[i];
-        place[order[i] - l->items] = i;
+        sorted[i] = l->items[order[i].at];
+        place[order[i].at] = i;
     }
     for (size_t i = 0; i < l->n; i++)
         for (size_t k = 0; k < sorted[i].need_count; k++)
