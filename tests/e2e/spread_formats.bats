@@ -160,7 +160,9 @@ for name, value in outputs.items():
         nodes.append((name, job["node"]))
 assert nodes == [("level0", "kernel:x86_64"), ("level0", "tools:x86_64"), ("level1", "initrd:x86_64"), ("level2", "image:x86_64")], nodes
 if yaml:
-    jobs = yaml.safe_load(text)["jobs"]
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {"contents": "read", "packages": "write"}
+    jobs = workflow["jobs"]
     assert list(jobs) == ["plan"] + list(outputs)
     for before, name in zip(jobs, outputs):
         needs = jobs[name]["needs"]
