@@ -127,10 +127,10 @@ char *build_last_key_text(struct build *b, const struct node *node)
 
 static json_t *cost_of(struct build *b, const char *key)
 {
-    json_t *record = *key ? store_action_get(b->store, key, NULL) : NULL;
-    json_t *cost = json_incref(json_object_get(record, "cost"));
-    json_decref(record);
-    return cost;
+    json_auto_t *record = NULL;
+    if (!*key || store_action_get(b->store, key, &record, NULL) <= 0)
+        return NULL;
+    return json_incref(json_object_get(record, "cost"));
 }
 
 json_t *build_expected_cost(struct build *b, const struct node *node)

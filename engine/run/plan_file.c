@@ -387,7 +387,7 @@ int plan_make(struct build *b, const struct strlist *targets, enum plan_grain gr
     return -1;
 }
 
-static void print_line(const json_t *line, struct buf *out)
+static void print_json_line(const json_t *line, struct buf *out)
 {
     cleanup_free char *text = json_dumps(line, JSON_COMPACT | JSON_ENSURE_ASCII);
     buf_printf(out, "%s\n", text ? text : "{}");
@@ -395,9 +395,9 @@ static void print_line(const json_t *line, struct buf *out)
 
 void plan_print(const struct plan *p, struct buf *out)
 {
-    print_line(p->header, out);
+    print_json_line(p->header, out);
     for (size_t i = 0; i < json_array_size(p->nodes); i++)
-        print_line(json_array_get(p->nodes, i), out);
+        print_json_line(json_array_get(p->nodes, i), out);
 }
 
 char *plan_unresolved(const struct plan *p)
