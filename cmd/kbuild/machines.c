@@ -238,7 +238,7 @@ static struct node *open_planned(struct global_options *g, const struct chosen_p
         (c->project.folder && project_choices(&c->project, &g->choices, err) < 0) ||
         !(*out = build_open(&g->build, err)) || plan_check(*out, c->plan, err) < 0)
         return NULL;
-    return plan_add_node(*out, line, err);
+    return plan_add_node(*out, c->plan, line, err);
 }
 
 static struct build *open_again(void *context, struct error **err)

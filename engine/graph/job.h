@@ -66,6 +66,7 @@ struct build {
     struct remote *remote;        // the shared cache (share/share.h), or NULL
     struct trusted_keys *trusted; // of KBUILD_TRUSTED_KEYS; NULL: all are trusted
     bool own_sources;             // `kbuild verify`: sources come from their origin
+    bool needs_remote;            // the verb makes no sense without the shared cache
     bool shared_only;      // what only the local store has counts as lost: other machines lack it
     const char *until;     // the phase to stop after; a step's result is its folder then; or NULL
     struct run_state *run; // what engine/run alone knows

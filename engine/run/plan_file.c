@@ -25,7 +25,7 @@ int build_ask_shared(struct build *b, struct error **err)
         return error_hint(err, "unset USE_CACHE");
     }
     b->options.remote = REMOTE_REQUIRE;
-    b->shared_only = true;
+    b->shared_only = b->needs_remote = true;
     if (build_evaluate(b, false, err) < 0)
         return -1;
     struct node **order = graph_order(&b->graph, err);
@@ -259,6 +259,7 @@ static void add_cost(json_t *sum, const json_t *cost)
 // The needs of a job. As the grain says, inputs that are no artifacts are part of it.
 struct gathering {
     struct planned *p;
+    json_t *seen; // ids of inputs
     json_t *needs, *build_on, *secrets, *cost;
     bool network, any_cost;
 };
@@ -267,16 +268,13 @@ static void gather(struct gathering *g, const struct node *node, bool own)
 {
     struct planned *p = g->p;
     bool inner = own || (p->grain == GRAIN_ARTIFACT && node->kind != NODE_ARTIFACT);
-    if (!own) {
-        if (!inner || is_there(node)) {
-            for (size_t i = 0; i < json_array_size(g->needs); i++)
-                if (!strcmp(json_string_value(json_array_get(g->needs, i)), node->id))
-                    return;
-            if (!inner || p->grain == GRAIN_NODE)
-                json_array_append_new(g->needs, json_string(node->id));
-            return;
-        }
-    }
+    if (!own && json_object_get(g->seen, node->id))
+        return;
+    json_object_set_new(g->seen, node->id, json_true());
+    if (!inner)
+        json_array_append_new(g->needs, json_string(node->id));
+    if (!inner || (!own && is_there(node)))
+        return;
     g->network |= needs_network(node);
     add_hosts(node, g->build_on);
     add_secrets(node, g->secrets);
@@ -294,13 +292,16 @@ static json_t *node_json(struct planned *p, const struct task *t)
 {
     const struct node *node = t->node, *target = artifact_for(p, node);
     struct gathering g = {.p = p,
+                          .seen = json_object(),
                           .needs = json_array(),
                           .build_on = json_array(),
                           .secrets = json_array(),
                           .cost = json_object()};
-    gather(&g, node, true);
+    bool to_do = !is_there(node); // else it waits for nothing, and no job makes it
+    if (to_do)
+        gather(&g, node, true);
+    json_decref(g.seen);
     const char *state = plan_state(node);
-    bool to_do = !is_there(node);
     json_t *command = to_do ? json_pack("[s, s, s]", "kbuild", "run", node->id) : NULL;
     json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s, s:o, s:o*, s:b, s:o, s:o, s:I, s:o*}",
                              "node", node->id, "kind", node_kind_names[node->kind], "label",

@@ -76,7 +76,9 @@ void project_close(struct project *p);
 
 // ---- reading ----
 
-// `name` is for messages. Errors: no plan, a later version of the schema.
+// `name` is for messages. Errors (ERROR_USAGE): no plan, another version of the schema, a field that
+// is missing or of another type than docs/plan.md says, an id twice, a need that is in no earlier
+// line. So what reads a plan need not look for them again.
 int plan_parse(const char *name, const char *text, size_t length, struct plan *out,
                struct error **err);
 // The line of the node with this id, or NULL.
@@ -95,8 +97,10 @@ char *plan_variable_path(const char *project, const char *name, size_t i, const 
                          bool directory);
 // Sets the registry of the plan, for this process; a variable with another value is an error.
 int plan_use_registry(const struct plan *p, struct error **err);
-// Adds a node of the plan with its needs to the graph; NULL: it is not in this project (status 2).
-struct node *plan_add_node(struct build *b, const json_t *line, struct error **err);
+// Adds a node of the plan with its needs to the graph. NULL: it is not in this project, or the files
+// of a variable are others here (status 2).
+struct node *plan_add_node(struct build *b, const struct plan *p, const json_t *line,
+                           struct error **err);
 // The same without a plan: searches the recipes for the node with this id. `open` makes an empty
 // build for each try; *out gets the one with the node.
 struct node *plan_search(struct build *(*open)(void *context, struct error **err), void *context,

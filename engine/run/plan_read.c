@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a plan on the machine that makes one of its nodes: compares it with this machine and its
-// project, and sets the plan's options and variables.
+// Uses a plan on the machine that makes one of its nodes: compares it with this machine and its
+// project, sets the plan's options and variables, and finds the node.
 #include "run/plan_file.h"
 
 #include "base/error.h"
@@ -9,13 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-void plan_free(struct plan *p)
-{
-    json_decref(p->header);
-    json_decref(p->nodes);
-    *p = (struct plan){0};
-}
 
 // The text of a member, "" if there is none.
 static const char *text_of(const json_t *object, const char *name)
@@ -31,88 +24,13 @@ static const char *item_of(const json_t *array, size_t i)
     return text ? text : "";
 }
 
-static int refuse(const char *name, size_t line, const char *why, struct error **err)
+static bool is_item(const json_t *array, const char *name)
 {
-    error_set(err, ERROR_USAGE, "%s:%zu: %s", name, line, why);
-    return error_hint(err, "a plan is what `kbuild plan --remote --json` prints, unchanged");
+    for (size_t i = 0; i < json_array_size(array); i++)
+        if (!strcmp(item_of(array, i), name))
+            return true;
+    return false;
 }
-
-static bool has_texts(const json_t *line)
-{
-    static const char *const names[] = {"node", "kind", "state"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (!json_is_string(json_object_get(line, names[i])))
-            return false;
-    return json_is_array(json_object_get(line, "needs"));
-}
-
-static int parse_header(const char *name, json_t *line, struct plan *out, struct error **err)
-{
-    const json_t *version = json_object_get(line, "plan");
-    if (!json_is_integer(version) || !json_is_object(json_object_get(line, "depends"))) {
-        json_decref(line);
-        return refuse(name, 1, "it does not begin with the header of a plan", err);
-    }
-    out->header = line;
-    if (json_integer_value(version) == PLAN_VERSION)
-        return 0;
-    error_set(err, ERROR_USAGE, "%s is a plan of version %lld, and this kbuild reads %d", name,
-              (long long)json_integer_value(version), PLAN_VERSION);
-    return error_hint(err, "use one version of kbuild on all machines");
-}
-
-static int parse_lines(const char *name, const char *text, size_t length, struct plan *out,
-                       struct error **err)
-{
-    size_t number = 0;
-    for (const char *p = text, *end = text + length, *next; p < end; p = next + 1) {
-        next = memchr(p, '\n', (size_t)(end - p));
-        next = next ? next : end;
-        number++;
-        json_t *line = json_loadb(p, (size_t)(next - p), JSON_REJECT_DUPLICATES, NULL);
-        if (!line)
-            return refuse(name, number, "it is no JSON object", err);
-        if (number == 1) {
-            if (parse_header(name, line, out, err) < 0)
-                return -1;
-            continue;
-        }
-        if (!has_texts(line)) {
-            json_decref(line);
-            return refuse(name, number, "it is not the line of a node", err);
-        }
-        json_array_append_new(out->nodes, line);
-    }
-    return out->header ? 0 : refuse(name, 1, "it is empty", err);
-}
-
-int plan_parse(const char *name, const char *text, size_t length, struct plan *out,
-               struct error **err)
-{
-    *out = (struct plan){.nodes = json_array()};
-    if (parse_lines(name, text, length, out, err) == 0)
-        return 0;
-    plan_free(out);
-    return -1;
-}
-
-const json_t *plan_node(const struct plan *p, const char *id)
-{
-    for (size_t i = 0; i < json_array_size(p->nodes); i++) {
-        const json_t *line = json_array_get(p->nodes, i);
-        if (!strcmp(json_string_value(json_object_get(line, "node")), id))
-            return line;
-    }
-    return NULL;
-}
-
-enum plan_grain plan_grain_of(const struct plan *p)
-{
-    const char *text = json_string_value(json_object_get(p->header, "grain"));
-    return text && !strcmp(text, plan_grains[GRAIN_ARTIFACT]) ? GRAIN_ARTIFACT : GRAIN_NODE;
-}
-
-// ---- on the machine that makes a node ----
 
 static int mismatch(const char *what, const char *planned, const char *here, struct error **err)
 {
@@ -139,9 +57,8 @@ static int check_signing(struct build *b, const struct plan *p, struct error **e
     }
     if (signature_make(b->remote->signing_key, &text, &s, err) < 0)
         return error_wrap(err, "KBUILD_SIGNING_KEY");
-    for (size_t i = 0; i < json_array_size(keys); i++)
-        if (!strcmp(item_of(keys, i), s.key))
-            return 0;
+    if (is_item(keys, s.key))
+        return 0;
     return mismatch("the signing key", "another one", s.key, err);
 }
 
@@ -169,6 +86,16 @@ char *plan_variable_path(const char *project, const char *name, size_t i, const 
                      : xasprintf("%s/variables/%s/%zu/%s", project, name, i, base);
 }
 
+// Where a directory's files are; the user's text may be relative to another folder.
+static char *variable_folder(const char *name, const json_t *value, const char *project)
+{
+    const char *first = text_of(json_array_get(json_object_get(value, "files"), 0), "path");
+    if (project)
+        return xasprintf("%s/variables/%s", project, name);
+    return *first ? xstrndup(first, (size_t)(path_base(first) - first))
+                  : xstrdup(text_of(value, "text"));
+}
+
 // The files of a variable on this machine: in the project, or where they were when it was planned.
 static int set_files(const char *name, const json_t *value, const char *project, struct error **err)
 {
@@ -193,15 +120,8 @@ static int set_files(const char *name, const json_t *value, const char *project,
             return mismatch(here, digest, found, err);
         buf_printf(&text, "%s%s", i ? "," : "", here);
     }
-    cleanup_free char *folder = project ? xasprintf("%s/variables/%s", project, name) : NULL;
-    const char *whole = json_string_value(json_object_get(value, "text"));
-    setenv(name,
-           directory   ? (folder  ? folder
-                          : whole ? whole
-                                  : "")
-           : text.data ? text.data
-                       : "",
-           1);
+    cleanup_free char *folder = directory ? variable_folder(name, value, project) : NULL;
+    setenv(name, folder ? folder : text.data ? text.data : "", 1);
     return 0;
 }
 
@@ -219,34 +139,71 @@ static int set_variable(const char *name, const json_t *value, const char *proje
     return 0;
 }
 
-// Variables that are set here and were not when it was planned would change keys; secrets that the
-// plan gives to another node only are not for this one.
-static int drop_others(const struct plan *p, const json_t *node, const char *recipes,
-                       struct error **err)
+// A variable that is set here and was not when it was planned would change keys; a secret that the
+// plan gives to another node only is not for this one.
+static int check_variable(const struct plan *p, const json_t *node, const char *name, bool secret,
+                          struct error **err)
 {
-    const json_t *planned = json_object_get(p->header, "variables");
-    const json_t *secrets = json_object_get(node, "secrets");
+    const char *here = getenv(name);
+    if (!here || !*here)
+        return 0;
+    if (!secret)
+        return json_object_get(json_object_get(p->header, "variables"), name)
+                   ? 0
+                   : mismatch(name, NULL, here, err);
+    if (!is_item(json_object_get(node, "secrets"), name))
+        unsetenv(name);
+    return 0;
+}
+
+static int check_recipe(const struct plan *p, const json_t *node, const struct recipe *r,
+                        json_t *declared, struct error **err)
+{
+    for (size_t i = 0; i < r->variable_count; i++) {
+        const struct recipe_variable *v = &r->variables[i];
+        bool secret = v->type == VARIABLE_SECRET;
+        if (!secret)
+            json_object_set_new(declared, v->name, json_true());
+        if (check_variable(p, node, v->name, secret, err) < 0)
+            return -1;
+    }
+    if (!r->builder)
+        return 0;
+    cleanup_free char *image = builder_image_variable(r->builder);
+    json_object_set_new(declared, image, json_true());
+    return check_variable(p, node, image, false, err);
+}
+
+// A plan sets what recipes declare and nothing else: PATH is none of its business.
+static int check_names(const struct plan *p, const json_t *declared, struct error **err)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(json_object_get(p->header, "variables"), name, value)
+    {
+        if (json_object_get(declared, name))
+            continue;
+        error_set(err, ERROR_USAGE, "the plan sets %s, which no recipe of this project declares",
+                  name);
+        return error_hint(err, "plan again with this project");
+    }
+    return 0;
+}
+
+static int check_variables(const struct plan *p, const json_t *node, const char *recipes,
+                           struct error **err)
+{
     struct recipe_set *set = recipe_set_open(recipes, err);
     cleanup_strlist struct strlist names = {0};
+    json_auto_t *declared = json_object();
     int result = set ? recipe_names(set, &names, err) : -1;
     for (size_t i = 0; i < names.n && !result; i++) {
         const struct recipe *r = recipe_get(set, names.items[i], NULL);
-        for (size_t k = 0; r && k < r->variable_count && !result; k++) {
-            const struct recipe_variable *v = &r->variables[k];
-            const char *here = getenv(v->name);
-            if (!here || !*here || json_object_get(planned, v->name))
-                continue;
-            bool given = false;
-            for (size_t n = 0; n < json_array_size(secrets); n++)
-                given |= !strcmp(item_of(secrets, n), v->name);
-            if (v->type == VARIABLE_SECRET && !given)
-                unsetenv(v->name);
-            else if (v->type != VARIABLE_SECRET)
-                result = mismatch(v->name, NULL, here, err);
-        }
+        if (r)
+            result = check_recipe(p, node, r, declared, err);
     }
     recipe_set_free(set);
-    return result;
+    return result < 0 ? -1 : check_names(p, declared, err);
 }
 
 static int check_secrets(const json_t *node, struct error **err)
@@ -285,7 +242,7 @@ int plan_apply(const struct plan *p, const json_t *node, const char *project,
     const char *sources = json_string_value(json_object_get(p->header, "sources"));
     const char *name;
     json_t *value;
-    if (check_secrets(node, err) < 0 || drop_others(p, node, o->recipes, err) < 0)
+    if (check_secrets(node, err) < 0 || check_variables(p, node, o->recipes, err) < 0)
         return -1;
     json_object_foreach(json_object_get(p->header, "variables"), name, value)
     {
@@ -351,7 +308,43 @@ static int no_node(const char *id, struct error **err)
     return -1;
 }
 
-struct node *plan_add_node(struct build *b, const json_t *line, struct error **err)
+// With a directory there may be more files, or fewer, than the plan has.
+static int compare_files(const struct plan *p, const struct variable_value *v, struct error **err)
+{
+    const char *name = v->variable->name;
+    const json_t *planned = json_object_get(json_object_get(p->header, "variables"), name);
+    const json_t *files = json_object_get(planned, "files");
+    bool same = json_array_size(files) == v->files.n;
+    for (size_t i = 0; i < v->files.n && same; i++) {
+        const json_t *file = json_array_get(files, i);
+        same = !strcmp(path_base(text_of(file, "path")), path_base(v->files.items[i])) &&
+               !strcmp(text_of(file, "sha256"), v->digests.items[i]);
+    }
+    if (same)
+        return 0;
+    error_set(err, ERROR_USAGE,
+              "the plan does not match this machine: the files of %s are others here", name);
+    return error_hint(err, "its results would have other keys: plan again, or use the files that "
+                           "the plan names");
+}
+
+static int compare_variables(const struct plan *p, const struct graph *g, struct error **err)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        const struct job *job = job_of(g->nodes[i]);
+        for (size_t k = 0; k < job->value_count; k++) {
+            const struct variable_value *v = &job->values[k];
+            bool files =
+                v->variable->type == VARIABLE_FILE || v->variable->type == VARIABLE_DIRECTORY;
+            if (files && compare_files(p, v, err) < 0)
+                return -1;
+        }
+    }
+    return 0;
+}
+
+struct node *plan_add_node(struct build *b, const struct plan *p, const json_t *line,
+                           struct error **err)
 {
     const struct recipe *r;
     const struct arch *arch;
@@ -365,7 +358,7 @@ struct node *plan_add_node(struct build *b, const json_t *line, struct error **e
     struct node *node = graph_find(&b->graph, id);
     if (!node)
         no_node(id, err);
-    return node;
+    return node && compare_variables(p, &b->graph, err) == 0 ? node : NULL;
 }
 
 static struct node *try_target(struct build *b, const struct recipe *r, const struct arch *arch,

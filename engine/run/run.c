@@ -452,8 +452,10 @@ int build_run_node(struct build *b, struct node *node, enum plan_grain grain, st
     struct run_context context = {.b = b, .what = RUN_ALL, .one = node};
     struct schedule s;
     struct error *failure = NULL;
-    if (b->remote)
+    if (b->remote) {
         b->options.remote = REMOTE_REQUIRE;
+        b->needs_remote = true;
+    }
     for (size_t i = 0; i < b->graph.n; i++)
         job_of(b->graph.nodes[i])->found_only =
             b->graph.nodes[i] != node && !is_made_along(b->graph.nodes[i], node, grain);

@@ -160,7 +160,9 @@ int remote_disable(struct build *b, enum remote_way way, struct error *why, stru
         *err = why;
         error_wrap(err, "%s", what[way]);
         if (!(*err)->hint)
-            error_hint(err, "without --remote=require the build continues without it");
+            error_hint(err, b->needs_remote
+                                ? "try again when the registry answers"
+                                : "without --remote=require the build continues without it");
         return -1;
     }
     if (!__atomic_exchange_n(&b->remote->state->disabled[way], 1, __ATOMIC_RELAXED))

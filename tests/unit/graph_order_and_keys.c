@@ -77,6 +77,36 @@ TEST(a_key_depends_on_what_its_inputs_are_not_on_how_they_were_made)
     assert_string_not_equal(keys[1], keys[2]);
 }
 
+// A record gives its node an epoch, that of a source's tree; the key is made again in one run when
+// more becomes known.
+TEST(a_key_is_the_same_after_a_record_gave_the_node_its_epoch)
+{
+    struct graph g = {0};
+    struct node *source = add(&g, "source", "x\n"), *top = add(&g, "top", "");
+    struct job job = {0};
+    char first[DIGEST_HEX_SIZE], digest[DIGEST_HEX_SIZE];
+    source->data = &job;
+    digest_bytes("tree", 4, digest);
+    json_auto_t *record =
+        json_pack("{s:i, s:[{s:s, s:s, s:s, s:i}]}", "epoch", 1700000000, "outputs", "name", "tree",
+                  "digest", digest, "kind", "tree", "size", 4);
+    graph_need(top, source, true);
+    graph_key(source);
+    memcpy(first, source->key, DIGEST_HEX_SIZE);
+    assert_true(outputs_from_record(source, record));
+    assert_int_equal(source->epoch, 1700000000);
+    graph_key(top);
+    assert_int_equal(top->epoch, 1700000000);
+    graph_key(source);
+    assert_string_equal(source->key, first);
+    // And the key of what needs it, once the record was read again.
+    memcpy(first, top->key, DIGEST_HEX_SIZE);
+    assert_true(outputs_from_record(source, record));
+    graph_key(top);
+    assert_string_equal(top->key, first);
+    graph_free(&g);
+}
+
 TEST(a_change_is_shown_as_a_pair)
 {
     struct buf out = {0};
