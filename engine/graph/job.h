@@ -46,7 +46,9 @@ struct build_options {
     const char *release; // the version of Kata Containers, if a plan names it; or NULL
     bool from_plan; // for a plan of several machines: with a locked plan, sources may still come
                     // from the shared cache and from folders, and only the given lock counts
-    bool several;   // targets of several architectures, each with an output directory of its own
+    bool secrets_elsewhere; // a plan says who has them: an artifact is no error for lack of one,
+                            // until it is made
+    bool several; // targets of several architectures, each with an output directory of its own
     const char *prebuilt; // artifacts to take instead of make (run/prebuilt.c); or NULL
     const struct variation *variation; // set: results are compared and not kept (run/run.h)
     enum view_style view;

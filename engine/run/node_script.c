@@ -55,9 +55,18 @@ static struct module_signer *load_signer(const struct job *job, struct error **e
     return NULL;
 }
 
+// The certificate stands for the key in the node's key, so other machines need not have that.
+static bool is_signed_elsewhere(const struct build *b, const struct job *job)
+{
+    const struct recipe_sign *s = job->recipe->sign;
+    return s && b->options.secrets_elsewhere && !variable_file(job, s->key);
+}
+
 int identify_script(struct build *b, struct node *node, struct error **err)
 {
     struct error *why = NULL;
+    if (is_signed_elsewhere(b, job_of(node)))
+        return 0;
     module_signer_free(load_signer(job_of(node), &why));
     if (!why)
         return 0;

@@ -14,6 +14,39 @@ const char *const plan_grains[] = {"node", "artifact", NULL};
 
 // ---- asking ----
 
+bool plan_is_folder(const struct node *node)
+{
+    return node->kind == NODE_SOURCE && job_of(node)->spec.kind == SOURCE_LOCAL &&
+           !job_of(node)->list;
+}
+
+bool plan_is_nowhere(const struct node *node)
+{
+    return plan_is_folder(node) || job_of(node)->prebuilt;
+}
+
+int plan_copy_folders(struct build *b, struct error **err)
+{
+    const enum view_style view = b->options.view;
+    const bool shared_only = b->shared_only;
+    bool missing = false;
+    int result = 0;
+    b->shared_only = false;
+    for (size_t i = 0; i < b->graph.n && !result; i++) {
+        struct node *node = b->graph.nodes[i];
+        if (!plan_is_folder(node) || node_is_stored(node))
+            continue;
+        result = evaluate_node(b, node, err);
+        missing |= !node_is_stored(node);
+    }
+    b->options.view = VIEW_PLAIN; // standard output is the plan's
+    if (!result && missing)
+        result = run_nodes(b, RUN_FOLDERS, err);
+    b->options.view = view;
+    b->shared_only = shared_only;
+    return result;
+}
+
 int build_ask_shared(struct build *b, struct error **err)
 {
     if (!b->remote) {
@@ -26,7 +59,7 @@ int build_ask_shared(struct build *b, struct error **err)
     }
     b->options.remote = REMOTE_REQUIRE;
     b->shared_only = b->needs_remote = true;
-    if (build_evaluate(b, false, err) < 0)
+    if (build_evaluate(b, false, err) < 0 || plan_copy_folders(b, err) < 0)
         return -1;
     struct node **order = graph_order(&b->graph, err);
     int result = order ? remote_prefetch(b, order, b->graph.n, evaluate_node, err) : -1;
@@ -137,6 +170,24 @@ static json_t *choices_json(const struct build *b)
     return all;
 }
 
+// What the copy of a folder in the project does not say of it. NULL: there are none.
+static json_t *folders_json(const struct build *b)
+{
+    json_t *all = json_object();
+    for (size_t i = 0; i < b->graph.n; i++) {
+        const struct node *node = b->graph.nodes[i];
+        const struct source_pin *pin = &job_of(node)->pin;
+        if (plan_is_folder(node))
+            json_object_set_new(all, node->name + strlen("source:"),
+                                json_pack("{s:I, s:s*, s:b}", "time", (json_int_t)pin->time,
+                                          "commit", pin->commit, "changed", pin->dirty));
+    }
+    if (json_object_size(all))
+        return all;
+    json_decref(all);
+    return NULL;
+}
+
 // The keys that sign for the one who planned; NULL: results need no signature.
 static json_t *keys_json(const struct build *b)
 {
@@ -161,13 +212,14 @@ static json_t *make_header(struct build *b, const struct strlist *targets, enum 
         json_array_append_new(words, json_string(targets->items[i]));
     cleanup_free char *release = release_version(b->versions, b->recipes);
     return json_pack(
-        "{s:i, s:s, s:o, s:s, s:o, s:s, s:s, s:o, s:s*, s:s*, s:o, s:{s:s*, s:s*}, s:o*}", "plan",
-        PLAN_VERSION, "kbuild", KBUILD_VERSION, "targets", words, "grain", plan_grains[grain],
-        "depends", on, "sources", b->options.debian ? "debian" : "upstream", "builder",
-        b->options.host_builder ? "host" : "image", "source", choices_json(b), "prebuilt",
-        b->options.prebuilt, "release", release, "variables", variables_json(b), "registry",
-        "artefacts", b->remote ? b->remote->artefacts : NULL, "builders",
-        b->remote ? b->remote->builders : NULL, "trusted_keys", keys_json(b));
+        "{s:i, s:s, s:o, s:s, s:o, s:s, s:s, s:o, s:s*, s:s*, s:o, s:{s:s*, s:s*}, s:o*, s:o*}",
+        "plan", PLAN_VERSION, "kbuild", KBUILD_VERSION, "targets", words, "grain",
+        plan_grains[grain], "depends", on, "sources", b->options.debian ? "debian" : "upstream",
+        "builder", b->options.host_builder ? "host" : "image", "source", choices_json(b),
+        "prebuilt", b->options.prebuilt, "release", release, "variables", variables_json(b),
+        "registry", "artefacts", b->remote ? b->remote->artefacts : NULL, "builders",
+        b->remote ? b->remote->builders : NULL, "folders", folders_json(b), "trusted_keys",
+        keys_json(b));
 }
 
 // ---- the nodes ----
@@ -179,17 +231,6 @@ struct planned {
     json_t *costs; // by id
     long long *path_ms;
 };
-
-bool plan_is_folder(const struct node *node)
-{
-    return node->kind == NODE_SOURCE && job_of(node)->spec.kind == SOURCE_LOCAL &&
-           !job_of(node)->list;
-}
-
-bool plan_is_nowhere(const struct node *node)
-{
-    return plan_is_folder(node) || job_of(node)->prebuilt;
-}
 
 static bool is_there(const struct node *node)
 {

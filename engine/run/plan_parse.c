@@ -67,6 +67,7 @@ static const struct field header_fields[] = {
     {"prebuilt", FIELD_TEXT, true, NULL},
     {"release", FIELD_TEXT, true, NULL},
     {"variables", FIELD_MAP, false, NULL},
+    {"folders", FIELD_MAP, true, NULL},
     {"registry", FIELD_TEXT_MAP, false, NULL},
     {"trusted_keys", FIELD_TEXTS, true, NULL},
 };

@@ -220,6 +220,17 @@ static int check_secrets(const json_t *node, struct error **err)
     return 0;
 }
 
+static int refuse_folders(const struct plan *p, struct error **err)
+{
+    void *first = json_object_iter(json_object_get(p->header, "folders"));
+    if (!first)
+        return 0;
+    error_set(err, ERROR_USAGE, "the plan takes the source %s from a folder of the one who planned",
+              json_object_iter_key(first));
+    return error_hint(err, "only a project has it: kbuild plan --remote --push, and here "
+                           "--plan=oci:REFERENCE");
+}
+
 static int apply_choices(const struct plan *p, struct source_choices *choices, struct error **err)
 {
     const json_t *words = json_object_get(p->header, "source");
@@ -242,14 +253,15 @@ int plan_apply(const struct plan *p, const json_t *node, const char *project,
     const char *sources = json_string_value(json_object_get(p->header, "sources"));
     const char *name;
     json_t *value;
-    if (check_secrets(node, err) < 0 || check_variables(p, node, o->recipes, err) < 0)
+    if ((!project && refuse_folders(p, err) < 0) || check_secrets(node, err) < 0 ||
+        check_variables(p, node, o->recipes, err) < 0)
         return -1;
     json_object_foreach(json_object_get(p->header, "variables"), name, value)
     {
         if (set_variable(name, value, project, err) < 0)
             return -1;
     }
-    o->from_plan = o->locked = true;
+    o->from_plan = o->locked = o->secrets_elsewhere = true;
     o->host_builder = builder && !strcmp(builder, "host");
     o->debian = sources && !strcmp(sources, "debian");
     o->prebuilt = json_string_value(json_object_get(p->header, "prebuilt"));

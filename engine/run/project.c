@@ -2,7 +2,7 @@
 // The project of a plan as one artifact, for the machines that make its nodes:
 //
 //   project           recipes/, versions.yaml, versions.lock, plan, variables/<NAME>/...
-//   source/<name>     a folder of the user that is this source, as its source node is
+//   source/<name>     a folder of the user that is this source, without the recipe's patches
 #include "run/plan_file.h"
 
 #include "base/error.h"
@@ -87,29 +87,36 @@ static int add_project(struct build *b, const struct plan *p, struct artifact *o
     return result;
 }
 
-// Copies of the folders, as the steps will see them.
+// A copy of the folder as it is, without the recipe's patches: whoever makes the source applies
+// them, and sees that the copy is what the key says.
+static int add_folder(struct build *b, const struct node *node, struct artifact *out,
+                      struct error **err)
+{
+    const struct job *job = job_of(node);
+    char digest[DIGEST_HEX_SIZE];
+    struct source_spec spec = job->spec;
+    const struct source_options o = source_options(b);
+    spec.patches = (struct strlist){0};
+    cleanup_free char *name = xasprintf(SOURCE_PREFIX "%s", node->name + strlen("source:"));
+    if (artifact_find(out, name)) // another request, with other patches
+        return 0;
+    cleanup_free char *folder = store_temporary(b->store, "project", err);
+    if (!folder)
+        return -1;
+    int result = source_fetch(&spec, &job->pin, &o, folder, NULL, err);
+    if (!result)
+        result = store_put_tree(b->store, folder, digest, err);
+    remove_tree(folder, NULL);
+    if (!result)
+        artifact_add(out, name, digest);
+    return result;
+}
+
 static int add_sources(struct build *b, struct artifact *out, struct error **err)
 {
-    bool any = false;
-    b->shared_only = false;
-    for (size_t i = 0; i < b->graph.n; i++) {
-        struct node *node = b->graph.nodes[i];
-        if (!plan_is_folder(node))
-            continue;
-        any = true;
-        if (evaluate_node(b, node, err) < 0)
-            return -1;
-    }
-    if (any && run_nodes(b, RUN_FOLDERS, err) < 0)
-        return -1;
-    for (size_t i = 0; i < b->graph.n; i++) {
-        const struct node *node = b->graph.nodes[i];
-        if (!plan_is_folder(node))
-            continue;
-        cleanup_free char *name = xasprintf(SOURCE_PREFIX "%s", node->name + strlen("source:"));
-        artifact_add(out, name, node->outputs[0].digest);
-    }
-    b->shared_only = true;
+    for (size_t i = 0; i < b->graph.n; i++)
+        if (plan_is_folder(b->graph.nodes[i]) && add_folder(b, b->graph.nodes[i], out, err) < 0)
+            return error_wrap(err, "%s", node_label(b->graph.nodes[i]));
     return 0;
 }
 
@@ -150,17 +157,30 @@ int project_open(const char *cache, const char *reference, struct project *out, 
     return -1;
 }
 
+static int add_choice(const struct project *p, const struct artifact_tree *t,
+                      struct source_choices *out, struct error **err)
+{
+    const char *name = t->name + strlen(SOURCE_PREFIX);
+    const json_t *folder = json_object_get(json_object_get(p->plan.header, "folders"), name);
+    cleanup_free char *path = store_tree_path(p->store, t->digest);
+    cleanup_free char *text = xasprintf("%s=%s", name, path);
+    if (source_choices_add(out, text, false, err) < 0)
+        return -1;
+    struct source_choice *c = &out->items[out->n - 1];
+    const char *commit = json_string_value(json_object_get(folder, "commit"));
+    c->planned = true;
+    c->time = json_integer_value(json_object_get(folder, "time"));
+    c->dirty = json_is_true(json_object_get(folder, "changed"));
+    c->commit = commit ? xstrdup(commit) : NULL;
+    return 0;
+}
+
 int project_choices(const struct project *p, struct source_choices *out, struct error **err)
 {
-    for (size_t i = 0; i < p->sources->n; i++) {
-        const struct artifact_tree *t = &p->sources->trees[i];
-        if (!starts_with(t->name, SOURCE_PREFIX))
-            continue;
-        cleanup_free char *path = store_tree_path(p->store, t->digest);
-        cleanup_free char *text = xasprintf("%s=%s", t->name + strlen(SOURCE_PREFIX), path);
-        if (source_choices_add(out, text, false, err) < 0)
+    for (size_t i = 0; i < p->sources->n; i++)
+        if (starts_with(p->sources->trees[i].name, SOURCE_PREFIX) &&
+            add_choice(p, &p->sources->trees[i], out, err) < 0)
             return -1;
-    }
     return 0;
 }
 

@@ -459,7 +459,7 @@ int build_run_node(struct build *b, struct node *node, enum plan_grain grain, st
     for (size_t i = 0; i < b->graph.n; i++)
         job_of(b->graph.nodes[i])->found_only =
             b->graph.nodes[i] != node && !is_made_along(b->graph.nodes[i], node, grain);
-    if (check_pushes(b, err) < 0 || output_folder(b, err) < 0 ||
+    if (check_pushes(b, err) < 0 || output_folder(b, err) < 0 || plan_copy_folders(b, err) < 0 ||
         schedule_open(&s, &b->graph, err) < 0)
         return -1;
     schedule_task(&s, node)->root = true;

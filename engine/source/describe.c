@@ -47,6 +47,7 @@ static void choice_free(struct source_choice *c)
 {
     free(c->name);
     free(c->folder);
+    free(c->commit);
     error_free(c->fault);
 }
 

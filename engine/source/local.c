@@ -333,6 +333,17 @@ static int take_entries(struct folder_copy *t, struct error **err)
 
 // ---- interface for all kinds of sources ----
 
+static const struct source_choice *planned_choice(const struct source_spec *spec,
+                                                  const struct source_options *o)
+{
+    for (size_t i = 0; o->choices && i < o->choices->n; i++) {
+        const struct source_choice *c = &o->choices->items[i];
+        if (c->planned && !strcmp(c->folder, spec->url))
+            return c;
+    }
+    return NULL;
+}
+
 static int take_folder(const struct source_spec *spec, const struct source_options *o,
                        struct beneath *to, struct source_pin *out, struct error **err)
 {
@@ -348,9 +359,10 @@ static int take_folder(const struct source_spec *spec, const struct source_optio
         return -1;
     out->sha256 = xmalloc(DIGEST_HEX_SIZE);
     digest_bytes(listing.data, listing.len, out->sha256);
-    out->commit = steal(tree.commit);
-    out->time = tree.time;
-    out->dirty = tree.dirty;
+    const struct source_choice *planned = planned_choice(spec, o);
+    out->commit = !planned ? steal(tree.commit) : planned->commit ? xstrdup(planned->commit) : NULL;
+    out->time = planned ? planned->time : tree.time;
+    out->dirty = planned ? planned->dirty : tree.dirty;
     return 0;
 }
 

@@ -37,6 +37,10 @@ struct source_choice {
     char *folder;     // ORIGIN_FOLDER: absolute, links followed (with `fault`: as given); else NULL
     bool environment; // from KBUILD_SOURCE, not from an option
     struct error *fault; // of the environment's: why the folder is invalid
+    // What a plan says of the folder where it was planned; here it is a copy without a repository.
+    bool planned, dirty;
+    int64_t time;
+    char *commit; // or NULL
 };
 struct source_choices {
     struct source_choice *items;
