@@ -422,6 +422,26 @@ static int check_inputs(const struct schedule *s, const struct node *node, struc
     return 0;
 }
 
+// An entry without its content is none, or nobody would ever make it again.
+static int check_content(struct build *b, struct schedule *s, struct node *node, struct error **err)
+{
+    struct error *why = NULL;
+    int has = remote_has_content(b, node, &why);
+    if (why && why->kind == ERROR_AGAIN) {
+        *err = why;
+        return -1;
+    }
+    error_free(why); // some registries refuse HEAD
+    if (has)
+        return 0;
+    log_note("%s: the registry has its entry, but not all of its content", node->id);
+    entry_forget(job_of(node));
+    if (evaluate_node(b, node, err) < 0)
+        return -1;
+    schedule_want(s);
+    return 0;
+}
+
 static int run_one(struct build *b, struct schedule *s, struct run_context *context,
                    struct error **failure, struct error **err)
 {
@@ -429,6 +449,8 @@ static int run_one(struct build *b, struct schedule *s, struct run_context *cont
     const struct schedule_actions doing = actions_of(context);
     const struct schedule_limits limits = {.jobs = b->options.jobs};
     if (b->remote && ask_shared_cache(b, s, &doing, err) < 0)
+        return -1;
+    if (node->state == NODE_SHARED && check_content(b, s, node, err) < 0)
         return -1;
     if (node->state == NODE_SHARED || node_is_stored(node)) {
         log_note("%s: found, key %.12s", node->id, node->key);

@@ -143,6 +143,21 @@ int remote_prefetch(struct build *b, struct node **order, size_t count, evaluate
 
 // ---- contents ----
 
+int remote_has_content(struct build *b, const struct node *node, struct error **err)
+{
+    const struct entry *e = job_of(node)->entry;
+    const json_t *layers = e ? json_object_get(e->manifest, "layers") : NULL;
+    struct registry *registry = remote_repository(b->remote, node, false, err);
+    int has = registry ? e != NULL : -1;
+    for (size_t i = 0; i < json_array_size(layers) && has > 0; i++) {
+        const char *hex = oci_descriptor_digest(json_array_get(layers, i), NULL);
+        has = hex ? registry_has_blob(registry, hex, err) : 0;
+    }
+    if (registry)
+        registry_close(registry);
+    return has < 0 ? error_wrap(err, "%s", node_label(node)) : has;
+}
+
 struct pulled_output {
     const char *output; // NULL: a layer of an image
     bool tree;

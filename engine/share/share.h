@@ -64,6 +64,10 @@ int remote_push(struct build *b, struct node *node, const json_t *record, struct
 // After the run: pushes results cached here that the registry lacks, and moves upstream's tags.
 int remote_publish(struct build *b, struct node **order, size_t count, struct error **err);
 
+// Does the registry still have the content of the node's entry, which was looked up? 1, 0, -1. Some
+// remove blobs and keep manifests.
+int remote_has_content(struct build *b, const struct node *node, struct error **err);
+
 // ---- trees as artifacts of their own ----
 // What a run on several machines shares besides results: an artifact whose layers are trees, each
 // with its name and its digest in an annotation, named by the digest of its manifest alone.

@@ -1,0 +1,338 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# kbuild run: exactly one node, anywhere, as often as an engine likes; and the log of it.
+# shellcheck disable=SC2016,SC2030,SC2031 # scripts of recipes; each test has its own environment
+
+bats_require_minimum_version 1.5.0
+
+load project
+load shared_cache
+load machines
+
+setup() {
+  setup_shared_cache
+  start_registry
+}
+
+teardown() {
+  end_machines
+}
+
+# base <- app, without sources
+two_targets() {
+  noisy base '' "${1:-mkdir -p /out/base/opt; echo base >/out/base/opt/base}"
+  noisy app 'needs: [base]' 'mkdir -p /out/app/opt; cat /deps/base/opt/base >/out/app/opt/app'
+}
+
+# Where steps ran: a log in a machine's output says so.
+steps() { # machine
+  grep -ls STEP-RAN "machine-$1"/build/logs/*.log | xargs -rn1 basename | sort | xargs
+}
+
+@test "one node is made, from inputs that others made, and nothing else" {
+  greeting
+  plan top
+  source=$(jq -r 'select(.kind == "source") | .node' plan)
+  here one run "$source" --plan=plan
+  [ "$(steps one)" = "" ]
+  here two run low:x86_64 --plan=plan
+  [ "$(steps two)" = low.log ]
+  here three run middle:x86_64 --plan=plan
+  [ "$(steps three)" = middle.log ]
+  run here four run top:x86_64 --plan=plan
+  [ "$status" -eq 0 ]
+  [ "$(steps four)" = top.log ]
+  # It placed no tarball, and changed no file of the project.
+  [ "$(find machine-four/build -type f | xargs -n1 basename)" = top.log ]
+  # Found elsewhere, it takes no step and fetches no content.
+  for node in "$source" low:x86_64 middle:x86_64 top:x86_64; do
+    run here five run "$node" --plan=plan
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"$node: found, key "* ]]
+  done
+  [ "$(steps five)" = "" ]
+  [ -z "$(ls machine-five/cache/trees 2>/dev/null)" ]
+  run here five run none:x86_64 --plan=plan
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"the plan has no node none:x86_64"* ]]
+}
+
+@test "an input that nobody made is named, and is worth another try" {
+  two_targets
+  plan app
+  run here one run app:x86_64 --plan=plan
+  [ "$status" -eq 75 ]
+  [[ "$output" == *"app:x86_64 cannot be made yet: its input base:x86_64 is in no cache"* ]]
+  [[ "$output" == *"hint: kbuild run base:x86_64 makes that input"* ]]
+  [ "$(steps one)" = "" ]
+  here two run base:x86_64 --plan=plan
+  here one run app:x86_64 --plan=plan
+}
+
+@test "killed and run again, or run twice at once, it is harmless" {
+  two_targets 'mkdir -p /out/base/opt; sleep 1.5; echo base >/out/base/opt/base'
+  plan base
+  HOME=$PROJECT/machine-one "$KBUILD" --cache "$PROJECT/machine-one/cache" -o "$PROJECT/machine-one/build" \
+    run base:x86_64 --plan=plan 3>&- &
+  pid=$!
+  for _ in $(seq 100); do
+    grep -qs STEP-RAN machine-one/build/logs/base.log && break
+    sleep 0.1
+  done
+  kill -9 "$pid"
+  wait "$pid" || true
+  run manifest cached-artefacts/base "$(jq -r 'select(.node) | "kbuild-" + .key' plan)"
+  [ "$status" -ne 0 ]
+  here one run base:x86_64 --plan=plan 3>&- &
+  first=$!
+  here two run base:x86_64 --plan=plan 3>&- &
+  second=$!
+  wait "$first"
+  wait "$second"
+  kb --remote=require base
+  run ! ran base
+  [ "$(content_of build/kata-static-base.tar.xz opt/base)" = base ]
+}
+
+@test "a machine that is not as planned is told what differs, and makes nothing" {
+  two_targets
+  make_recipe var 'variables: {TEST_TEXT: {}}'
+  plan base
+  cp -r recipes recipes.before
+  refused() { # what it names
+    run here other run base:x86_64 --plan=plan
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"the plan does not match this machine: $1 is "*" here, and "*" in the plan"* ]]
+    [ "$(steps other)" = "" ]
+  }
+  echo '# more' >>recipes/app/build.sh
+  refused recipes
+  rm -r recipes
+  mv recipes.before recipes
+  echo '# more' >>versions.yaml
+  refused versions.yaml
+  sed -i '$d' versions.yaml
+  echo "archive https://example.org/x sha256=$(printf %064d 0)" >versions.lock
+  refused versions.lock
+  rm versions.lock
+  TEST_TEXT=other refused TEST_TEXT
+  sed -i.before 's/liblzma [0-9.]*/liblzma 1.0/' plan
+  refused codec
+  mv plan.before plan
+  here one run base:x86_64 --plan=plan
+  # The registry is part of the plan, too.
+  ARTEFACT_REPOSITORY=another
+  refused ARTEFACT_REPOSITORY
+  unset ARTEFACT_REGISTRY ARTEFACT_REPOSITORY
+  run here two run base:x86_64 --plan=plan
+  [ "$status" -eq 0 ]
+  [[ "$output" == *found* ]]
+  # Later versions, damage, and no plan at all.
+  for change in 's/"plan":1/"plan":2/' '$s/.$//' 's/"grain":"node"/"grain":5/' '1d'; do
+    sed "$change" plan >damaged
+    run here one run base:x86_64 --plan=damaged
+    [ "$status" -eq 2 ]
+    [[ "$output" == *damaged* ]]
+  done
+  run here one run base:x86_64 --plan=plan --source x=debian
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"run does not accept --source with --plan"* ]]
+}
+
+@test "a step that fails: its log for everybody, and no failure in a cache" {
+  two_targets 'echo THE-REASON; [ -e /inputs/TEST_FILE/ok ] || exit 7; mkdir -p /out/base/opt; echo base >/out/base/opt/base'
+  noisy flaky '' 'echo ATTEMPT; exit 9'
+  plan flaky
+  run here one run flaky:x86_64 --plan=plan
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"status 9"* ]]
+  run here two log --remote flaky:x86_64 --plan=plan
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"the log of flaky:x86_64, key "*": failed by "*ATTEMPT* ]]
+  run kb log --remote flaky
+  [ "$status" -eq 0 ]
+  [[ "$output" == *ATTEMPT* ]]
+  # Nobody takes it for a result, and the next run tries again: here on a machine that lacks nothing.
+  run kb plan --remote flaky
+  [[ "$output" == "to make"*flaky:x86_64* ]]
+  run here one run flaky:x86_64 --plan=plan
+  [ "$status" -eq 3 ]
+  [ "$(curl -sf "http://127.0.0.1:$PORT/v2/kata/cached-artefacts/flaky/tags/list" | jq -r '.tags[]' | grep -vc ^log-)" -eq 0 ]
+  run kb log --remote app:x86_64
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"no log of app:x86_64 for its key "* ]]
+}
+
+@test "what failed once may succeed on another machine" {
+  noisy once '' '[ "$(ulimit -n)" -gt 200 ]; mkdir -p /out/once/opt; echo x >/out/once/opt/once'
+  plan once
+  run env HOME="$PROJECT/machine-one" bash -c 'ulimit -n 180; exec "$@"' _ "$KBUILD" --cache "$PROJECT/machine-one/cache" \
+    -o "$PROJECT/machine-one/build" run once:x86_64 --plan=plan
+  [ "$status" -eq 3 ]
+  run here two log --remote once:x86_64 --plan=plan
+  [[ "$output" == *": failed by "* ]]
+  here one run once:x86_64 --plan=plan
+  run here two log --remote once:x86_64 --plan=plan
+  [[ "$output" == *": made by "* ]]
+}
+
+@test "a registry that is away is worth another try, and is found again when it is back" {
+  two_targets 'mkdir -p /out/base/opt; touch "/out/base/opt/started"; sleep 3; echo base >/out/base/opt/base'
+  plan app
+  # Away while the step runs, and back when it is over.
+  here one run base:x86_64 --plan=plan >out 2>&1 3>&- &
+  pid=$!
+  for _ in $(seq 100); do
+    grep -qs STEP-RAN machine-one/build/logs/base.log && break
+    sleep 0.1
+  done
+  kill "$REGISTRY_PID"
+  wait "$REGISTRY_PID" || true
+  sleep 1
+  env -u REGISTRY_AUTH_FILE docker-registry serve "$PROJECT/registry.yml" >/dev/null 2>&1 3>&- &
+  REGISTRY_PID=$!
+  wait "$pid"
+  run kb plan --remote app
+  [[ "$output" == *"found"*base:x86_64* ]]
+  # Away for longer: the result stays in the cache, and the next try only pushes it.
+  here two run app:x86_64 --plan=plan
+  stop_registry
+  run here three run app:x86_64 --plan=plan
+  [ "$status" -eq 75 ]
+  [[ "$output" == *"hint: try again when the registry answers"* ]]
+  [ "$(steps three)" = "" ]
+}
+
+@test "a result that could not be pushed is pushed by the next try" {
+  two_targets 'mkdir -p /out/base/opt; sleep 2; echo base >/out/base/opt/base'
+  plan base
+  here one run base:x86_64 --plan=plan >out 2>&1 3>&- &
+  pid=$!
+  for _ in $(seq 100); do
+    grep -qs STEP-RAN machine-one/build/logs/base.log && break
+    sleep 0.1
+  done
+  kill "$REGISTRY_PID"
+  wait "$REGISTRY_PID" || true
+  status=0
+  wait "$pid" || status=$?
+  cat out
+  [ "$status" -eq 75 ]
+  env -u REGISTRY_AUTH_FILE docker-registry serve "$PROJECT/registry.yml" >/dev/null 2>&1 3>&- &
+  REGISTRY_PID=$!
+  for _ in $(seq 100); do
+    curl -s -o /dev/null "http://127.0.0.1:$PORT/v2/" && break
+    sleep 0.1
+  done
+  rm machine-one/build/logs/base.log
+  run here one run base:x86_64 --plan=plan
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "$(steps one)" = "" ]
+  run kb plan --remote base
+  [ -z "$output" ]
+}
+
+@test "an input that was evicted is worth another try, once it is made again" {
+  two_targets
+  plan app
+  here one run base:x86_64 --plan=plan
+  # The tag is gone.
+  cp -r registry before
+  rm -r registry/docker/registry/v2/repositories/kata/cached-artefacts/base/_manifests/tags/kbuild-*
+  run here two run app:x86_64 --plan=plan
+  [ "$status" -eq 75 ]
+  [[ "$output" == *"base:x86_64"* ]]
+  # The content is gone, and the entry is there.
+  rm -r registry
+  cp -r before registry
+  layer=$(manifest cached-artefacts/base "kbuild-$(field base:x86_64 .key)" | jq -r '.layers[0].digest' | cut -d: -f2)
+  rm -r "registry/docker/registry/v2/blobs/sha256/${layer:0:2}/$layer"
+  rm -rf "registry/docker/registry/v2/repositories/kata/cached-artefacts/base/_layers/sha256/$layer"
+  run here three run app:x86_64 --plan=plan
+  echo "$output"
+  [ "$status" -eq 75 ]
+  [ "$(steps three)" = "" ]
+  # What is left of the entry does not count: it is made again, and then app is.
+  here four run base:x86_64 --plan=plan
+  [ "$(steps four)" = base.log ]
+  here three run app:x86_64 --plan=plan
+}
+
+@test "with trusted keys a machine without one of them makes nothing" {
+  two_targets
+  make_keys
+  export KBUILD_TRUSTED_KEYS=$PROJECT/builder.pub.pem
+  plan app
+  unset KBUILD_TRUSTED_KEYS
+  run here one run base:x86_64 --plan=plan
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"takes signed results only, and this machine has no KBUILD_SIGNING_KEY"* ]]
+  KBUILD_SIGNING_KEY=$PROJECT/TEST-stranger.pem run here one run base:x86_64 --plan=plan
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"the signing key is "* ]]
+  [ "$(steps one)" = "" ]
+  # A stranger's entry is no input.
+  KBUILD_SIGNING_KEY=$PROJECT/TEST-stranger.pem PUSH_TO_REGISTRY=yes kb --remote=require base
+  export KBUILD_SIGNING_KEY=$PROJECT/TEST-builder.pem KBUILD_TRUSTED_KEYS=$PROJECT/builder.pub.pem
+  run here two run app:x86_64 --plan=plan
+  [ "$status" -eq 75 ]
+  [[ "$output" == *"base:x86_64"*"no key of KBUILD_TRUSTED_KEYS signed"* ]]
+  here two run base:x86_64 --plan=plan
+  here three run app:x86_64 --plan=plan
+  run kb plan --remote app
+  [ -z "$(grep -v ^kbuild: <<<"$output")" ]
+}
+
+@test "the grain artifact makes sources and builders along, and a job is an artifact" {
+  greeting
+  plan --grain=artifact top
+  [ "$(jq -r 'select(.node) | .node' plan | xargs)" = "low:x86_64 middle:x86_64 top:x86_64" ]
+  [ "$(field low:x86_64 '.needs == [] and .network')" = true ]
+  run here one run middle:x86_64 --plan=plan
+  [ "$status" -eq 75 ]
+  here one run low:x86_64 --plan=plan
+  [ "$(steps one)" = low.log ]
+  here two run middle:x86_64 --plan=plan
+  [ "$(steps two)" = middle.log ]
+  run here two run middle:x86_64 --plan=plan --grain=node
+  [ "$status" -eq 2 ]
+  run here three --builder=host run low:x86_64 --grain=artifact
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"low:x86_64: found"* ]]
+}
+
+@test "without a plan a node is found by its id, sources too" {
+  greeting
+  source=$(jq -r 'select(.kind == "source") | .node' <(kb plan --json top))
+  here one --builder=host run "$source"
+  here two run low:x86_64 --builder=host
+  [ "$(steps two)" = low.log ]
+  run here two run source:greet:000000000000 --builder=host
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"there is no node source:greet:000000000000 in this project"* ]]
+  PUSH_TO_REGISTRY=no run here two run low:x86_64 --builder=host
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"PUSH_TO_REGISTRY=no: other machines could not get the result"* ]]
+}
+
+@test "an ordinary user makes a node, too" {
+  [ "$(id -u)" -eq 0 ] || skip "already an ordinary user"
+  two_targets
+  project=$(push_project app)
+  for ((p = 1, d = 1; d; p++)); do # bats keeps its folders to itself
+    folder=$(echo "$PROJECT" | cut -d / -f "1-$((p + 1))")
+    chmod a+x "$folder"
+    [ "$folder" != "$PROJECT" ] || d=0
+  done
+  mkdir -m 0777 theirs
+  cp "$KBUILD" theirs/kbuild
+  as_user() {
+    (cd theirs && TMPDIR=/tmp setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$PROJECT/theirs" \
+      "$PROJECT/theirs/kbuild" --cache "$PROJECT/theirs/cache" "$@")
+  }
+  as_user run base:x86_64 --plan="oci:$project"
+  as_user run app:x86_64 --plan="oci:$project"
+  kb --remote=require app
+  run ! ran app
+}
