@@ -72,7 +72,10 @@ slurm_configure() {
   host=${host%%.*}
   export SLURM_CONF=$CLUSTER/slurm.conf
   rm -rf "$CLUSTER/state"
-  mkdir -p "$CLUSTER/state"
+  # slurmd adds the login environment of a job's user, whatever the profile of who runs the tests has in it and however
+  # long that takes. With GetEnvTimeout=0 it is what this file says.
+  mkdir -p "$CLUSTER/state/env_cache"
+  echo "SHELL=/bin/sh" >"$CLUSTER/state/env_cache/$user"
   cat >"$SLURM_CONF" <<X
 ClusterName=test
 SlurmctldHost=$host(127.0.0.1)
@@ -102,6 +105,7 @@ SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 PriorityType=priority/basic
 ReturnToService=2
+GetEnvTimeout=0
 SlurmdTimeout=1
 MessageTimeout=3
 TCPTimeout=1
