@@ -18,6 +18,7 @@ struct follow {
     struct job_elsewhere *jobs; // in the order of submission
     size_t n;
     size_t next; // the first that was not submitted
+    long long began_ms;
     bool stopping, interrupted;
     struct strlist *failed;
     struct error *failure;
@@ -299,12 +300,21 @@ static int cancel(struct follow *f, bool waiting, struct error **err)
     return f->e->cancel(f->e->context, f->jobs, f->next, waiting, err);
 }
 
-enum { TICK_MS = 200, CANCEL_SECONDS = 30 };
+enum { TICK_MS = 200, CANCEL_SECONDS = 30, POLL_PART = 50 };
+
+// A small part of the time that all took so far: a short run ends soon after its last job.
+static unsigned poll_pause(const struct follow *f)
+{
+    long long part = (now_ms() - f->began_ms) / POLL_PART;
+    long long pause = part > TICK_MS ? part : TICK_MS;
+    return pause < f->limits->poll_ms ? (unsigned)pause : f->limits->poll_ms;
+}
 
 // Until the next question; an interrupt cancels all jobs.
 static int pause_following(struct follow *f, struct error **err)
 {
-    for (unsigned waited = 0; waited < f->limits->poll_ms; waited += TICK_MS) {
+    const unsigned pause = poll_pause(f);
+    for (unsigned waited = 0; waited < pause; waited += TICK_MS) {
         if (wait_ms(TICK_MS) && !f->interrupted) {
             f->interrupted = f->stopping = true;
             log_note("cancelling the jobs");
@@ -374,7 +384,8 @@ int plan_follow(struct build *b, const struct plan *p, const struct engine *e,
                 const struct follow_limits *limits, struct strlist *failed_nodes,
                 struct error **err)
 {
-    struct follow f = {.b = b, .e = e, .limits = limits, .failed = failed_nodes};
+    struct follow f = {
+        .b = b, .e = e, .limits = limits, .failed = failed_nodes, .began_ms = now_ms()};
     int result = add_jobs(&f, p, err);
     if (!result)
         result = open_tasks(&f, p, err);

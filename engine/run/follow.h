@@ -49,7 +49,7 @@ struct engine {
 
 struct follow_limits {
     size_t window;    // jobs that are submitted and have not ended, at most
-    unsigned poll_ms; // between two questions
+    unsigned poll_ms; // between two questions, at most; less in a short run
     bool keep_going;  // after a failure, with the jobs that do not depend on it
 };
 
