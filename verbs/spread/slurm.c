@@ -114,6 +114,10 @@ static int submit(void *context, struct job_elsewhere *job, struct error **err)
         return try_submit(request, job, false, err);
     }
     *err = why;
+    if (request->constraint && strstr(why->message, "eature"))
+        error_hint(
+            err, "no node of the cluster has the features %s; docs/spread.md says what each means",
+            request->constraint);
     return -1;
 }
 
