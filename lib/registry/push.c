@@ -29,19 +29,32 @@ static bool answer_is_about(const struct registry_response *s, const char *diges
     return size && s->length == size;
 }
 
-// 1, 0, -1. A refusal counts as 0: many registries refuse HEAD for a repository that the push would
-// make, and some front ends refuse every HEAD. The push itself shows whether it is allowed.
-static int has_blob(struct registry *r, const char *digest, uint64_t size, struct error **err)
+// 1, 0, -1. Before a push a refusal counts as 0: many registries refuse HEAD for a repository that
+// the push would make, and some front ends refuse every HEAD. The push itself shows whether it is
+// allowed.
+static int has_blob(struct registry *r, const char *digest, uint64_t size,
+                    enum registry_access access, struct error **err)
 {
     cleanup_free char *url = blob_url(r, digest);
     cleanup_registry_response struct registry_response s = {0};
-    const struct registry_request q = {.method = "HEAD", .url = url, .access = ACCESS_PUSH};
+    const struct registry_request q = {.method = "HEAD", .url = url, .access = access};
     if (registry_send(r, &q, &s, err) < 0)
         return -1;
     if (s.status == 200)
         return answer_is_about(&s, digest, size);
-    bool refused = response_is_denied(&s) || s.status == 405 || s.status == 501;
-    return s.status == 404 || refused ? 0 : registry_refused(r, &s, err);
+    bool refused = s.status == 401 || s.status == 403 || s.status == 405 || s.status == 501;
+    if (s.status == 404 || (access == ACCESS_PUSH && refused))
+        return 0;
+    return access == ACCESS_PULL && response_is_denied(&s) ? auth_denied(r, &s, err)
+                                                           : registry_refused(r, &s, err);
+}
+
+int registry_has_blob(struct registry *r, const char *digest, struct error **err)
+{
+    int has = has_blob(r, digest, 0, ACCESS_PULL, err);
+    if (has < 0)
+        error_wrap(err, "asking %s/%s for sha256:%s", r->name, r->repository, digest);
+    return has;
 }
 
 // ---- one upload ----
@@ -249,7 +262,7 @@ static int recover_upload(struct registry *r, struct upload *u, struct retry *re
         *retry = retry_begin(r); // the next way has its own tries
     else if (!retry_wait(r, retry, &judged))
         return 0;
-    int has = has_blob(r, u->blob->digest, u->blob->size, err);
+    int has = has_blob(r, u->blob->digest, u->blob->size, ACCESS_PUSH, err);
     if (has < 0) // the last answer may be lost
         return -1;
     u->done = has;
@@ -300,7 +313,7 @@ static int push_blob(struct registry *r, void *item, struct error **err)
 {
     struct registry_blob *b = item;
     struct upload u = {.blob = b};
-    int has = has_blob(r, b->digest, b->size, err);
+    int has = has_blob(r, b->digest, b->size, ACCESS_PUSH, err);
     b->skipped = has == 1;
     int result = has ? has : send_blob(r, &u, err);
     free(u.place.url);

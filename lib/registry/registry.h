@@ -104,6 +104,7 @@ int registry_put_manifest(struct registry *r, const char *what, const void *byte
                           struct error **err);
 
 // Blobs. Digests are 64 hex digits, without "sha256:".
+int registry_has_blob(struct registry *r, const char *digest, struct error **err); // 1, 0, -1
 struct registry_blob {
     const char *digest;
     uint64_t size;
