@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Unit tests are tests/unit/<room>_<what>.c, of which those of a room are one program, built with ASan and UBSan in
-# $(OBJ)/san and linked with the room and those to its right (tests/unit/test.h).
+# $(OBJ)/sanitized and linked with the room and those to its right (tests/unit/test.h). Fuzz targets link with the same
+# objects: clang builds them once, with what libFuzzer counts in them. The lock is for a make of both.
 
-SAN := $(OBJ)/san
-SAN_FLAGS := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SAN := $(OBJ)/sanitized
+SAN_FLAGS := -O1 -g1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SAN_MAKE = +@mkdir -p $(SAN); flock $(SAN)/lock $(MAKE) OBJ=$(SAN) SANITIZED=1 CC=clang CFLAGS='$(SAN_FLAGS)'
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 
 # $(call rooms_from,lib/disk,$(ROOMS)) is "lib/disk lib/pack lib/host lib/toml lib/http lib/base".
@@ -16,11 +18,11 @@ UNIT_ROOMS := $(sort $(foreach f,$(UNIT_SOURCES),$(call unit_room,$f)))
 ifeq ($(SANITIZED),)
 .PHONY: unit
 unit:
-	$(MAKE) OBJ=$(SAN) SANITIZED=1 CFLAGS='$(SAN_FLAGS)' run-unit
+	$(SAN_MAKE) run-unit
 
 # One room: make unit-se
 unit-%:
-	$(MAKE) OBJ=$(SAN) SANITIZED=1 CFLAGS='$(SAN_FLAGS)' run-unit-$*
+	$(SAN_MAKE) run-unit-$*
 else
 define unit_rule
 $(OBJ)/unit/$(notdir $1): $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/unit/$(notdir $1)_*.c)) $(OBJ)/tests/support/unit_main.o \
@@ -58,14 +60,12 @@ LONG := $(addprefix tests/e2e/,$(addsuffix .bats,registry_faults service remote 
 e2e: kbuild $(OBJ)/make_world $(OBJ)/registry_client
 	tests/run-e2e $(LONG) $(shell ls -S $(filter-out $(REAL) $(LONG),$(wildcard tests/e2e/*.bats)))
 
-# ---- fuzzing: each tests/fuzz/fuzz_<what>.c links with everything, built by clang ----
-FUZZ := $(OBJ)/fuzz
-FUZZ_FLAGS := -O1 -g1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+# ---- fuzzing: each tests/fuzz/fuzz_<what>.c links with everything ----
 FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 .PHONY: fuzz fuzz-programs
 fuzz:
-	$(MAKE) OBJ=$(FUZZ) CC=clang CFLAGS='$(FUZZ_FLAGS)' fuzz-programs
-	tests/run-fuzz $(addprefix $(FUZZ)/,$(FUZZ_NAMES))
+	$(SAN_MAKE) fuzz-programs
+	tests/run-fuzz $(addprefix $(SAN)/,$(FUZZ_NAMES))
 fuzz-programs: $(addprefix $(OBJ)/,$(FUZZ_NAMES))
 # Some call functions of libraries that the program does not need.
 $(OBJ)/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(ARCHIVES)

@@ -200,7 +200,7 @@ static inline void add_lzma(struct buf *b, const struct buf *content)
 static inline void add_modules(struct buf *b, const char *loader, size_t length, bool measures)
 {
     cleanup_buf struct buf program = {0}, sections = {0}, files = {0}, inner = {0}, packed = {0},
-                           outer = {0}, guided = {0}, file = {0};
+                           guided = {0}, file = {0};
     buf_add(&program, loader, length);
     add_section(&sections, 0x10, &program);
     add_ffs_file(&files, guid_other, 7, &sections);

@@ -43,7 +43,7 @@ static inline int drop_scratch(void **state)
 }
 
 // A path in the scratch folder, valid for the next seven calls.
-UNUSED static const char *at(const char *format, ...)
+__attribute__((format(printf, 1, 2))) UNUSED static const char *at(const char *format, ...)
 {
     static char *paths[8];
     static unsigned next;

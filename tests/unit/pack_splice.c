@@ -40,7 +40,7 @@ static int merge_two(const char *a, const char *b, const char *out, const struct
     return merge_archives(&paths, fd, o, err);
 }
 
-static int sh(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static int sh(const char *format, ...)
 {
     va_list args;
     va_start(args, format);

@@ -275,8 +275,8 @@ TEST_WITH(a_directory_of_keys_is_read_whole, begin, end)
     cleanup_free char *key = file_of("TEST-key.txt", TEST_PRIVATE);
     assert_null(trusted_keys_load(folder, &err));
     assert_non_null(strstr(err->message, "no *.pem"));
-    cleanup_free char *a = file_of("a.pem", OTHER_PUBLIC);
-    cleanup_free char *b = file_of("b.pem", TEST_PUBLIC);
+    free(file_of("a.pem", OTHER_PUBLIC));
+    free(file_of("b.pem", TEST_PUBLIC));
     struct trusted_keys *both = trusted_keys_load(folder, NULL);
     assert_non_null(both);
     struct signature s;

@@ -70,7 +70,8 @@ static void make_mirror(struct place *p)
     cleanup_error struct error *err = NULL;
     struct distribution host;
     assert_ok(distribution_host(&host, &err), &err);
-    cleanup_free char *id = host.id, *codename = host.codename;
+    free(host.id);
+    cleanup_free char *codename = host.codename;
     make_deb(p);
     run_sh(p,
            "mkdir -p m/pool m/dists/%s/main/binary-all m/dists/%s/main/source\n"

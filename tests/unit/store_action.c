@@ -159,6 +159,7 @@ TEST(a_signal_ends_the_wait_for_a_lock)
     char key[DIGEST_HEX_SIZE];
     fake_key(1, key);
     cleanup_close int held = store_lock(f->store, key, NULL, NULL, NULL);
+    assert_true(held >= 0);
     for (int blocked = 0; blocked < 2; blocked++) {
         struct sigaction action = {.sa_handler = see_signal, .sa_flags = SA_RESTART}, old;
         sigset_t set, before, pending;
