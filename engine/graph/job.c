@@ -191,3 +191,14 @@ void key_text_read(const char *text, key_line_visit *visit, void *context)
         free(line.name);
     }
 }
+
+bool node_is_folder(const struct node *node)
+{
+    return node->kind == NODE_SOURCE && job_of(node)->spec.kind == SOURCE_LOCAL &&
+           !job_of(node)->list;
+}
+
+bool node_is_unshared(const struct node *node)
+{
+    return node_is_folder(node) || job_of(node)->prebuilt;
+}

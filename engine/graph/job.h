@@ -190,6 +190,11 @@ bool job_has(const struct job *job, const char *name);
 int builder_image(struct build *b, const struct node *node, const char *tree,
                   char image[static DIGEST_HEX_SIZE], struct error **err);
 
+// A source that is a folder of the user: it is in no shared cache.
+bool node_is_folder(const struct node *node);
+// One of these, or an artifact that is taken from a registry: each machine gets it for itself.
+bool node_is_unshared(const struct node *node);
+
 // Architecture that the node's output is for; NULL for a source.
 const struct arch *node_arch(const struct node *node);
 // The path of the log with this label; to be freed.

@@ -56,14 +56,9 @@ char *builder_image_variable(const struct recipe_builder *builder);
 // What keys depend on that differs between machines and checkouts: name -> text.
 json_t *plan_depends(struct build *b, struct error **err);
 
-// Is it a source that is a folder of the user? It is in no shared cache, but in a plan's project.
-bool plan_is_folder(const struct node *node);
-// Is it in no shared cache, so that each machine gets it for itself: such a folder, or an artifact
-// that is taken from a registry (prebuilt.c)?
-bool plan_is_nowhere(const struct node *node);
 // Copies the folders of the user into the store, as steps will see them, so that the keys of what
 // is made of them are known.
-int plan_copy_folders(struct build *b, struct error **err);
+int build_copy_folders(struct build *b, struct error **err);
 
 // ---- plan_source.c ----
 void plan_role(struct node *node, enum role_kind kind, const char *name, struct node *needed);

@@ -122,7 +122,8 @@ static int find_or_make(struct build *b, struct node *node, struct outcome *out,
     if (found)
         return found < 0 ? -1 : 0;
     if (job_of(node)->found_only)
-        return error_set(err, ERROR_AGAIN, "%s is in no cache any more, and this run does not make it",
+        return error_set(err, ERROR_AGAIN,
+                         "%s is in no cache any more, and this run does not make it",
                          node_label(node));
     if (shared) {
         out->kind = OUTCOME_SHARED_LOST;

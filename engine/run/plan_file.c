@@ -10,42 +10,7 @@
 
 #include <string.h>
 
-const char *const plan_grains[] = {"node", "artifact", NULL};
-
 // ---- asking ----
-
-bool plan_is_folder(const struct node *node)
-{
-    return node->kind == NODE_SOURCE && job_of(node)->spec.kind == SOURCE_LOCAL &&
-           !job_of(node)->list;
-}
-
-bool plan_is_nowhere(const struct node *node)
-{
-    return plan_is_folder(node) || job_of(node)->prebuilt;
-}
-
-int plan_copy_folders(struct build *b, struct error **err)
-{
-    const enum view_style view = b->options.view;
-    const bool shared_only = b->shared_only;
-    bool missing = false;
-    int result = 0;
-    b->shared_only = false;
-    for (size_t i = 0; i < b->graph.n && !result; i++) {
-        struct node *node = b->graph.nodes[i];
-        if (!plan_is_folder(node) || node_is_stored(node))
-            continue;
-        result = evaluate_node(b, node, err);
-        missing |= !node_is_stored(node);
-    }
-    b->options.view = VIEW_PLAIN; // standard output is the plan's
-    if (!result && missing)
-        result = run_nodes(b, RUN_FOLDERS, err);
-    b->options.view = view;
-    b->shared_only = shared_only;
-    return result;
-}
 
 int build_ask_shared(struct build *b, struct error **err)
 {
@@ -59,7 +24,7 @@ int build_ask_shared(struct build *b, struct error **err)
     }
     b->options.remote = REMOTE_REQUIRE;
     b->shared_only = b->needs_remote = true;
-    if (build_evaluate(b, false, err) < 0 || plan_copy_folders(b, err) < 0)
+    if (build_evaluate(b, false, err) < 0 || build_copy_folders(b, err) < 0)
         return -1;
     struct node **order = graph_order(&b->graph, err);
     int result = order ? remote_prefetch(b, order, b->graph.n, evaluate_node, err) : -1;
@@ -177,7 +142,7 @@ static json_t *folders_json(const struct build *b)
     for (size_t i = 0; i < b->graph.n; i++) {
         const struct node *node = b->graph.nodes[i];
         const struct source_pin *pin = &job_of(node)->pin;
-        if (plan_is_folder(node))
+        if (node_is_folder(node))
             json_object_set_new(all, node->name + strlen("source:"),
                                 json_pack("{s:I, s:s*, s:b}", "time", (json_int_t)pin->time,
                                           "commit", pin->commit, "changed", pin->dirty));
@@ -234,14 +199,14 @@ struct planned {
 
 static bool is_there(const struct node *node)
 {
-    return node->state == NODE_SHARED || node->state == NODE_CACHED || plan_is_nowhere(node);
+    return node->state == NODE_SHARED || node->state == NODE_CACHED || node_is_unshared(node);
 }
 
 static const char *plan_state(const struct node *node)
 {
     if (!node->identified)
         return "to resolve";
-    return plan_is_folder(node)     ? "project"
+    return node_is_folder(node)     ? "project"
            : job_of(node)->prebuilt ? "prebuilt"
            : is_there(node)         ? "found"
                                     : "to make";
@@ -254,7 +219,7 @@ static bool needs_network(const struct node *node)
     const struct job *job = job_of(node);
     if (node->kind == NODE_ARTIFACT)
         return job->prebuilt || job->fetched.n;
-    return !plan_is_folder(node);
+    return !node_is_folder(node);
 }
 
 // The architectures that a machine must have to make it; empty: any.
@@ -467,7 +432,7 @@ int plan_publish(struct build *b, const struct plan *p, struct error **err)
     for (size_t i = 0; i < lines && !result; i++) {
         const char *id = json_string_value(json_object_get(json_array_get(p->nodes, i), "node"));
         struct node *node = id ? graph_find(&b->graph, id) : NULL;
-        if (!node || node->state != NODE_LOST || plan_is_folder(node))
+        if (!node || node->state != NODE_LOST || node_is_folder(node))
             continue;
         result = evaluate_node(b, node, err);
         if (node_is_stored(node))

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+const char *const plan_grains[] = {"node", "artifact", NULL};
+
 void plan_free(struct plan *p)
 {
     json_decref(p->header);

@@ -115,7 +115,7 @@ static int add_folder(struct build *b, const struct node *node, struct artifact 
 static int add_sources(struct build *b, struct artifact *out, struct error **err)
 {
     for (size_t i = 0; i < b->graph.n; i++)
-        if (plan_is_folder(b->graph.nodes[i]) && add_folder(b, b->graph.nodes[i], out, err) < 0)
+        if (node_is_folder(b->graph.nodes[i]) && add_folder(b, b->graph.nodes[i], out, err) < 0)
             return error_wrap(err, "%s", node_label(b->graph.nodes[i]));
     return 0;
 }

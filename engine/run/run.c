@@ -113,7 +113,7 @@ static void set_purpose(struct task *t, enum run_what what)
         t->root = job->placed || job->used;
         break;
     case RUN_FOLDERS:
-        t->root = plan_is_folder(t->node);
+        t->root = node_is_folder(t->node);
         t->excluded_from_run = !t->root;
         break;
     case RUN_NETWORK:
@@ -363,7 +363,7 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
     struct error *failure = NULL;
     bool remakes = what == RUN_INPUTS || what == RUN_AGAIN;
     for (size_t i = 0; what == RUN_FOUND && i < b->graph.n; i++)
-        job_of(b->graph.nodes[i])->found_only = !plan_is_nowhere(b->graph.nodes[i]);
+        job_of(b->graph.nodes[i])->found_only = !node_is_unshared(b->graph.nodes[i]);
     if ((publishes && remote_check(b, err) < 0) || (remakes && refuse_prebuilt(b, err) < 0) ||
         schedule_open(&s, &b->graph, err) < 0)
         return -1;
@@ -388,12 +388,36 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
     return result;
 }
 
+// ---- folders of the user ----
+
+int build_copy_folders(struct build *b, struct error **err)
+{
+    const enum view_style view = b->options.view;
+    const bool shared_only = b->shared_only;
+    bool missing = false;
+    int result = 0;
+    b->shared_only = false;
+    for (size_t i = 0; i < b->graph.n && !result; i++) {
+        struct node *node = b->graph.nodes[i];
+        if (!node_is_folder(node) || node_is_stored(node))
+            continue;
+        result = evaluate_node(b, node, err);
+        missing |= !node_is_stored(node);
+    }
+    b->options.view = VIEW_PLAIN; // standard output is the plan's
+    if (!result && missing)
+        result = run_nodes(b, RUN_FOLDERS, err);
+    b->options.view = view;
+    b->shared_only = shared_only;
+    return result;
+}
+
 // ---- kbuild run: one node ----
 
 // With the grain of artifacts its inputs that are no artifacts are made along.
 static bool is_made_along(const struct node *node, const struct node *of, enum plan_grain grain)
 {
-    if (plan_is_nowhere(node))
+    if (node_is_unshared(node))
         return true;
     for (size_t i = 0; grain == GRAIN_ARTIFACT && i < of->need_count; i++) {
         const struct node *needed = of->needs[i].node;
@@ -481,7 +505,7 @@ int build_run_node(struct build *b, struct node *node, enum plan_grain grain, st
     for (size_t i = 0; i < b->graph.n; i++)
         job_of(b->graph.nodes[i])->found_only =
             b->graph.nodes[i] != node && !is_made_along(b->graph.nodes[i], node, grain);
-    if (check_pushes(b, err) < 0 || output_folder(b, err) < 0 || plan_copy_folders(b, err) < 0 ||
+    if (check_pushes(b, err) < 0 || output_folder(b, err) < 0 || build_copy_folders(b, err) < 0 ||
         schedule_open(&s, &b->graph, err) < 0)
         return -1;
     schedule_task(&s, node)->root = true;
