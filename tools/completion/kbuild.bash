@@ -2,7 +2,7 @@
 # bash completion for kbuild: source it, or install it as
 # /usr/share/bash-completion/completions/kbuild. Made by `make docs` from cmd/kbuild/verbs.c.
 
-_kbuild_verbs='build list plan explain fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance cache versions help version'
+_kbuild_verbs='build list plan run spread explain fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance cache versions help version'
 
 _kbuild_below() { # a verb: the verbs below it
   case $1 in
@@ -18,12 +18,14 @@ _kbuild_options() { # a verb
   case $1 in
     'build') echo ' --until= --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'list') echo ' --arch= --sources= --source= --versions= --recipes= --json' ;;
-    'plan') echo ' --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
+    'plan') echo ' --arch= --remote --grain= --format= --push --output= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
+    'run') echo ' --plan= --grain= --output= --jobs= --sources= --source= --offline --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
+    'spread') echo ' --arch= --with= --grain= --output= --jobs= --sources= --source= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'explain') echo ' --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
     'fetch') echo ' --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'update') echo ' --arch= --sources= --source= --prebuilt= --builder= --cache= --versions= --recipes=' ;;
     'lock') echo ' --arch= --sources= --source= --offline --prebuilt= --builder= --cache= --versions= --recipes=' ;;
-    'log') echo ' --output= --arch=' ;;
+    'log') echo ' --remote --plan= --output= --arch=' ;;
     'shell') echo ' --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
     'boot') echo ' --host-key= --image= --qemu= --plain --root= --timeout= --verbose --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
     'install') echo ' --prefix= --root= --dry-run --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
@@ -58,6 +60,8 @@ _kbuild_operands() { # a verb: what can follow it
     'build') echo '@targets' ;;
     'list') echo '' ;;
     'plan') echo '@targets' ;;
+    'run') echo '@files' ;;
+    'spread') echo '@targets' ;;
     'explain') echo '@targets' ;;
     'fetch') echo '@targets' ;;
     'update') echo '@targets' ;;
@@ -98,7 +102,9 @@ _kbuild_values() { # an option: what its value can be
     --sources) echo 'upstream debian' ;;
     --remote) echo 'auto off require' ;;
     --builder) echo 'image host' ;;
-    --format) echo 'tar.xz tar.zst' ;;
+    --grain) echo 'node artifact' ;;
+    --format) echo 'json slurm github gitlab make' ;;
+    --with) echo 'slurm' ;;
     --target) echo '@targets' ;;
     --vmm-type) echo 'qemu ec2 gce' ;;
     --layout) echo 'unpacked components' ;;
