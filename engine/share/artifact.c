@@ -165,6 +165,42 @@ static int refuse(const char *reference, const char *why, struct error **err)
     return error_set(err, ERROR_USAGE, "%s: %s", reference, why);
 }
 
+static const char *annotation_of(const json_t *layer, const char *name)
+{
+    return json_string_value(json_object_get(json_object_get(layer, "annotations"), name));
+}
+
+// Is it a tree with a name that no other layer has?
+static bool is_named_tree(const json_t *layer, json_t *seen)
+{
+    const char *name = annotation_of(layer, NAME_ANNOTATION);
+    const char *tree = annotation_of(layer, DIGEST_ANNOTATION);
+    if (!name || !path_is_clean(name) || !tree || !digest_is_hex(tree) ||
+        !oci_descriptor_digest(layer, NULL) || json_object_get(seen, name))
+        return false;
+    json_object_set_new(seen, name, json_true());
+    return true;
+}
+
+json_t *artifact_manifest(const struct buf *text, struct error **err)
+{
+    json_auto_t *manifest = json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES, NULL);
+    json_auto_t *seen = json_object();
+    const char *type = json_string_value(json_object_get(manifest, "artifactType"));
+    const json_t *layers = json_object_get(manifest, "layers");
+    size_t n = json_array_size(layers);
+    if (!type || strcmp(type, ARTIFACT_TYPE) != 0 || !n || n > TREES_MAX) {
+        error_set(err, ERROR_USAGE, "it is no project of kbuild");
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!is_named_tree(json_array_get(layers, i), seen)) {
+            error_set(err, ERROR_USAGE, "a layer of it is not a tree with a name of its own");
+            return NULL;
+        }
+    return json_incref(manifest);
+}
+
 // The text of the manifest: the store's, or the registry's, which is kept.
 static int get_manifest(struct store *s, const char *hex, struct registry *registry,
                         struct buf *out, struct error **err)
@@ -205,14 +241,10 @@ static int unpack_into_store(struct store *s, const struct registry_blob *blob,
 static int get_tree(struct store *s, struct registry *registry, const json_t *layer,
                     struct artifact *out, struct error **err)
 {
-    const json_t *annotations = json_object_get(layer, "annotations");
-    const char *name = json_string_value(json_object_get(annotations, NAME_ANNOTATION));
-    const char *tree = json_string_value(json_object_get(annotations, DIGEST_ANNOTATION));
+    const char *name = annotation_of(layer, NAME_ANNOTATION);
+    const char *tree = annotation_of(layer, DIGEST_ANNOTATION);
     uint64_t size = 0;
     const char *hex = oci_descriptor_digest(layer, &size);
-    if (!name || !path_is_clean(name) || !tree || !digest_is_hex(tree) || !hex ||
-        out->n >= TREES_MAX)
-        return error_user(err, "a layer of it is not a named tree");
     artifact_add(out, name, tree);
     int has = store_has_tree(s, tree, false, err);
     if (has)
@@ -235,12 +267,10 @@ static int pull(struct store *s, const struct reference *r, struct artifact *out
     if (!registry)
         return -1;
     int result = get_manifest(s, r->digest + strlen("sha256:"), registry, &text, err);
-    json_auto_t *manifest =
-        result ? NULL : json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
-    const char *type = json_string_value(json_object_get(manifest, "artifactType"));
+    json_auto_t *manifest = result ? NULL : artifact_manifest(&text, err);
     const json_t *layers = json_object_get(manifest, "layers");
-    if (!result && (!type || strcmp(type, ARTIFACT_TYPE) != 0))
-        result = error_set(err, ERROR_USAGE, "it is no project of kbuild");
+    if (!manifest)
+        result = -1;
     for (size_t i = 0; i < json_array_size(layers) && !result; i++)
         result = get_tree(s, registry, json_array_get(layers, i), out, err);
     registry_close(registry);

@@ -95,4 +95,9 @@ struct lookup {
 void remote_look_up(struct build *b, struct lookup *lookups, size_t n);
 void lookup_free(struct lookup *l);
 
+// ---- artifact.c ----
+// The manifest of a project: each layer is a descriptor with a clean name of its own and the digest
+// of a tree. NULL: it is something else (ERROR_USAGE).
+json_t *artifact_manifest(const struct buf *text, struct error **err);
+
 #endif

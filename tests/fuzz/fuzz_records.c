@@ -2,13 +2,15 @@
 // Records and their signatures, by the first byte: an (a)ction record of the cache, an
 // (e)ntry of the shared cache, one of a (b)uilder, a record whose mark has the signature (v), a
 // (p)rebuilt manifest with its sums behind an empty line, what a (c)hild tells, a (t)ree's listing,
-// a list of trusted (k)eys, a (K)ey that is private, a (s)eal record, a (m)odule's signature as
-// DER, or changes to a signed module (M; three bytes each: where, and the new value). What is
-// accepted leaves only the files that it may, and nothing changed is taken for signed. Seeds:
-// tests/fuzz/seeds/records/. All keys are TEST keys.
+// a list of trusted (k)eys, a (P)lan for several machines, the manifest of its project (A), a
+// (K)ey that is private, a (s)eal record, a (m)odule's signature as DER, or changes to a signed
+// module (M; three bytes each: where, and the new value). What is accepted leaves only the files
+// that it may, and nothing changed is taken for signed. Seeds: tests/fuzz/seeds/records/. All keys
+// are TEST keys.
 #include "crypto/crypto.h"
 #include "fuzz.h"
 #include "run/internal.h"
+#include "run/plan_file.h"
 #include "run/schedule.h"
 #include "se/internal.h"
 #include "share/internal.h"
@@ -267,6 +269,47 @@ static void try_tree(const char *text, size_t length)
     free(tree_difference(&whole, &again));
 }
 
+// ---- plans ----
+
+// What is accepted is written as the same plan, and has what its readers rely on.
+static void try_plan(const char *text, size_t length)
+{
+    struct plan p, second;
+    cleanup_error struct error *err = NULL;
+    int result = plan_parse("plan", text, length, &p, &err);
+    require_result(result, err);
+    if (result < 0) {
+        require(!p.header && !p.nodes && err->kind == ERROR_USAGE);
+        return;
+    }
+    cleanup_buf struct buf once = {0}, twice = {0};
+    plan_print(&p, &once);
+    require(plan_parse("plan", once.data, once.len, &second, NULL) == 0);
+    plan_print(&second, &twice);
+    require(once.len == twice.len && !memcmp(once.data, twice.data, once.len));
+    for (size_t i = 0; i < json_array_size(p.nodes); i++) {
+        const json_t *line = json_array_get(p.nodes, i), *needs = json_object_get(line, "needs");
+        require(plan_node(&p, json_string_value(json_object_get(line, "node"))) == line);
+        for (size_t k = 0; k < json_array_size(needs); k++)
+            require(plan_node(&p, json_string_value(json_array_get(needs, k))) != NULL);
+    }
+    require(plan_grain_of(&p) == plan_grain_of(&second));
+    free(plan_unresolved(&p));
+    plan_free(&p);
+    plan_free(&second);
+}
+
+static void try_project(const char *text, size_t length)
+{
+    const struct buf bytes = {.data = (char *)text, .len = length};
+    cleanup_error struct error *err = NULL;
+    json_auto_t *manifest = artifact_manifest(&bytes, &err);
+    const json_t *layers = json_object_get(manifest, "layers");
+    require(!manifest == !!err);
+    for (size_t i = 0; i < json_array_size(layers); i++)
+        require(oci_descriptor_digest(json_array_get(layers, i), NULL) != NULL);
+}
+
 // ---- keys and signatures ----
 
 static void try_keys(const char *text, size_t length)
@@ -344,7 +387,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct fuzz_kind kinds[] = {
         {'a', try_action},   {'e', try_entry},       {'b', try_builder}, {'v', try_mark},
         {'p', try_prebuilt}, {'c', try_child},       {'t', try_tree},    {'k', try_keys},
-        {'K', try_key},      {'s', try_seal_record}, {'m', try_der},     {'M', try_changes}};
+        {'K', try_key},      {'s', try_seal_record}, {'m', try_der},     {'M', try_changes},
+        {'P', try_plan},     {'A', try_project}};
     fuzz_run(kinds, ARRAY_LEN(kinds), data, size);
     return 0;
 }
