@@ -116,8 +116,9 @@ static json_t *variables_json(const struct build *b)
         cleanup_free char *image = job->image_name && job->recipe->builder
                                        ? builder_image_variable(job->recipe->builder)
                                        : NULL;
-        if (image && getenv(image) && *getenv(image))
-            json_object_set_new(all, image, json_pack("{s:s}", "text", getenv(image)));
+        const char *set = image ? getenv(image) : NULL;
+        if (set && *set)
+            json_object_set_new(all, image, json_pack("{s:s}", "text", set));
     }
     return all;
 }

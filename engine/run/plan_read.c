@@ -210,11 +210,11 @@ static int check_secrets(const json_t *node, struct error **err)
 {
     const json_t *secrets = json_object_get(node, "secrets");
     for (size_t i = 0; i < json_array_size(secrets); i++) {
-        const char *name = json_string_value(json_array_get(secrets, i));
-        if (name && getenv(name) && *getenv(name))
+        const char *name = item_of(secrets, i), *set = *name ? getenv(name) : NULL;
+        if (set && *set)
             continue;
         error_set(err, ERROR_USAGE, "%s needs the secret %s, and this machine was not given it",
-                  json_string_value(json_object_get(node, "node")), name ? name : "");
+                  text_of(node, "node"), name);
         return error_hint(err, "run it on a machine that has it: the plan never carries a secret");
     }
     return 0;

@@ -43,7 +43,7 @@ steps() { # machine
   [ "$status" -eq 0 ]
   [ "$(steps four)" = top.log ]
   # It placed no tarball, and changed no file of the project.
-  [ "$(find machine-four/build -type f | xargs -n1 basename)" = top.log ]
+  [ "$(find machine-four/build -type f -printf '%f')" = top.log ]
   # Found elsewhere, it takes no step and fetches no content.
   for node in "$source" low:x86_64 middle:x86_64 top:x86_64; do
     run here five run "$node" --plan=plan
@@ -121,7 +121,7 @@ steps() { # machine
   mv plan.before plan
   here one run base:x86_64 --plan=plan
   # The registry is part of the plan, too.
-  ARTEFACT_REPOSITORY=another
+  export ARTEFACT_REPOSITORY=another
   refused ARTEFACT_REPOSITORY
   unset ARTEFACT_REGISTRY ARTEFACT_REPOSITORY
   run here two run base:x86_64 --plan=plan
@@ -281,7 +281,7 @@ steps() { # machine
   here two run base:x86_64 --plan=plan
   here three run app:x86_64 --plan=plan
   run kb plan --remote app
-  [ -z "$(grep -v ^kbuild: <<<"$output")" ]
+  run ! grep -v ^kbuild: <<<"$output"
 }
 
 @test "the grain artifact makes sources and builders along, and a job is an artifact" {
