@@ -52,7 +52,8 @@ struct field {
     const char *const *values; // that the text can have, up to NULL; or NULL: any
 };
 
-static const char *const state_names[] = {"to resolve", "to make", "found", "project", NULL};
+static const char *const state_names[] = {"to resolve", "to make",  "found",
+                                          "project",    "prebuilt", NULL};
 static const char *const kind_names[] = {"source", "builder", "rootfs", "artifact", NULL};
 static const char *const source_names_of_plan[] = {"upstream", "debian", NULL};
 static const char *const builder_names[] = {"image", "host", NULL};

@@ -13,12 +13,21 @@
 #define FOUND(id, state)                                                                           \
     "{\"node\":\"" id "\",\"kind\":\"source\",\"state\":\"" state "\",\"needs\":[]}\n"
 
+// Not by plan_parse(), which refuses some of what is tried here, and wants fields that no format
+// has.
 static struct plan parsed(const char *text)
 {
-    struct plan p;
-    struct error *err = NULL;
-    if (plan_parse("plan", text, strlen(text), &p, &err) < 0)
-        fail_msg("%s", err->message);
+    cleanup_strlist struct strlist lines = {0};
+    struct plan p = {.nodes = json_array()};
+    strlist_split(&lines, text, "\n");
+    for (size_t i = 0; i < lines.n; i++) {
+        json_t *line = json_loads(lines.items[i], 0, NULL);
+        assert_non_null(line);
+        if (i)
+            json_array_append_new(p.nodes, line);
+        else
+            p.header = line;
+    }
     return p;
 }
 
