@@ -142,8 +142,12 @@ TEST(every_refused_call_is_refused)
 TEST(the_first_process_has_the_filter_too)
 {
     static const struct sandbox plain = {0};
-    // 2: SECCOMP_MODE_FILTER
-    expect_output(plain, "for p in 1 $$; do grep ^Seccomp: /proc/$p/status; done",
+    // 2: SECCOMP_MODE_FILTER. The first process, which is bubblewrap's, and the script start side
+    // by side.
+    expect_output(plain,
+                  "n=0; until grep -q '^Seccomp:.2' /proc/1/status || [ $((n += 1)) -gt 100 ]; "
+                  "do sleep 0.1; done\n"
+                  "for p in 1 $$; do grep ^Seccomp: /proc/$p/status; done",
                   "Seccomp:\t2\nSeccomp:\t2\n");
 }
 
