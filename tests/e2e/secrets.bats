@@ -36,7 +36,8 @@ hold() {
   for _ in $(seq 200); do
     # wait_for_partner: where open() of a fifo sleeps
     grep -q -e 'wait_for_partner\|fifo_open' "/proc/$PID/wchan" 2>/dev/null && return 0
-    [ "$(awk '{ print $1 }' "/proc/$PID/syscall" 2>/dev/null)" = 257 ] && return 0
+    # or in openat(), asleep: not waiting for a disk that gives it a library
+    [ "$(awk '{ print $1 }' "/proc/$PID/syscall" 2>/dev/null)" = 257 ] && grep -qs '^State:.S' "/proc/$PID/status" && return 0
     kill -0 "$PID" 2>/dev/null || { echo "it has ended: $(cat out err)"; return 1; }
     sleep 0.05
   done
