@@ -30,7 +30,7 @@ static void add_arch(struct architectures *a, const struct arch *arch)
     for (size_t i = 0; i < a->n; i++)
         if (a->items[i] == arch)
             return;
-    a->items = xgrow(a->items, &a->cap, a->n + 1, sizeof *a->items);
+    a->items = xgrow(a->items, &a->cap, a->n + 1, sizeof(const struct arch *));
     a->items[a->n++] = arch;
 }
 
