@@ -1,0 +1,175 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# kbuild spread on a real Slurm on loopback (spread.bash): steps, registries, workers and engines that fail.
+
+bats_require_minimum_version 1.5.0
+
+load project
+load shared_cache
+load slurm
+load spread
+
+@test "a failed step: its dependants are cancelled, its log is shown, nothing is cached; with -k the rest is made" {
+  step bad 0 "" && echo '[ "$JOBS" = 3 ] || { echo "no luck today"; exit 3; }' >>recipes/bad/build.sh
+  step above 0 "needs: [bad]"
+  step top 0 "needs: [above, good]"
+  step good 2
+  step later 0 "needs: [good]"
+  run spread top later
+  echo "$output"
+  [ "$status" -eq 3 ]
+  [[ "$output" == *"kbuild: error: bad:x86_64 failed on worker"*" with status 3: "*"exit status 3"* ]]
+  [[ "$output" == *"the last lines of the log of bad:x86_64"*"no luck today"* ]]
+  [[ "$output" == *"skipped: "*"above"* ]]
+  [ -z "$(squeue -h)" ]
+  diff <(begun) <(printf '%s\n' bad:x86_64 good:x86_64)
+  [ -z "$(find build -name '*.tar.xz')" ]
+  # Again: what failed is not remembered. With -k all that can be made is.
+  : >"$CLUSTER/runs"
+  run spread -k top later
+  echo "$output"
+  [ "$status" -eq 3 ]
+  diff <(begun) <(printf '%s\n' bad:x86_64 later:x86_64)
+  diff <(failed_with 3) <(echo bad:x86_64)
+  [[ "$output" == *"skipped: above, top"* ]]
+  # The cause is gone.
+  : >"$CLUSTER/runs"
+  echo --jobs=3 >"$CLUSTER/runs.options"
+  spread top later
+  all_made_once 3
+  diff <(begun) <(printf '%s\n' above:x86_64 bad:x86_64 top:x86_64)
+  content_of build/kata-static-top.tar.xz opt/top | grep -qx 'bad x86_64'
+}
+
+@test "a registry that is away for ten seconds and again at the end, a Slurm that does not answer for five: all is made, once" {
+  step one 1
+  step two 0 "needs: [one]"
+  # When all is made, it is away again.
+  cat >"$CLUSTER/runs.after" <<X
+[ "\$2" != two:x86_64 ] || until [ -e "\$runs.away" ]; do sleep 0.05; done
+X
+  spread two >out 2>&1 3>&- &
+  pid=$!
+  wait_for_step "START one"
+  stop_shared_registry
+  # Slurm's controller sleeps for longer than squeue waits.
+  kill -STOP "$(cat "$CLUSTER/slurmctld.pid")"
+  sleep 5
+  kill -CONT "$(cat "$CLUSTER/slurmctld.pid")"
+  sleep 5
+  start_shared_registry
+  wait_for "END two:x86_64" "$CLUSTER/runs"
+  stop_shared_registry
+  touch "$CLUSTER/runs.away"
+  wait_for "planning again" out || { cat out "$CLUSTER"/runs*; false; }
+  start_shared_registry
+  wait "$pid" || { cat out "$CLUSTER"/runs*; false; }
+  cat out "$CLUSTER/runs"
+  # The step ran once: the second try found it in the worker's cache, and pushed it.
+  [ "$(grep -c '^END one:x86_64 .* 75 made$' "$CLUSTER/runs")" -ge 1 ]
+  [ "$(grep -c '^END one:x86_64 .* 0 found$' "$CLUSTER/runs")" -eq 1 ]
+  grep -q "the shared cache cannot be used: .*planning again" out
+  content_of build/kata-static-two.tar.xz opt/two | grep -qx 'one x86_64'
+}
+
+# As a cleaner of the registry, and of the caches: after each command that made it, or after the first.
+lose() { # NAME once|always
+  cat >"$CLUSTER/runs.after" <<X
+if [ "\$2" = $1:x86_64 ] && [ "\$status" = 0 ] && [ ! -e "\$runs.lost" ]; then
+  [ $2 = always ] || touch "\$runs.lost"
+  rm -r "$CLUSTER/registry/docker/registry/v2/repositories/$ARTEFACT_REPOSITORY/cached-artefacts/$1"
+  chmod -R u+w "$CLUSTER/machine/cache"
+  rm -rf "$CLUSTER/machine/cache"
+fi
+X
+  rm -f "$CLUSTER/runs.lost"
+  touch "$CLUSTER/runs.hurry"
+}
+
+@test "an entry that is evicted while a job waits for it is made again, at most in three rounds" {
+  step one 0
+  step two 0 "needs: [one]"
+  lose one once
+  run spread two
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"kbuild: warning: two:x86_64 could not be made on worker"*"its input one:x86_64 is in no cache"*"planning again"* ]]
+  [ "$(begun | grep -c one:x86_64)" -eq 2 ]
+  [ "$(grep -c '^END two:x86_64 .* 75 made$' "$CLUSTER/runs")" -eq 3 ]
+  [ "$(grep -c '^END two:x86_64 .* 0 made$' "$CLUSTER/runs")" -eq 1 ]
+  # A registry that keeps nothing.
+  : >"$CLUSTER/runs"
+  echo "# other" >>recipes/one/build.sh
+  echo "# other" >>recipes/two/build.sh
+  lose two always
+  run spread two
+  echo "$output"
+  [ "$status" -eq 75 ]
+  [[ "$output" == *"kbuild: error: the registry still lacks results after 3 rounds"* ]]
+  [ "$(begun | grep -c two:x86_64)" -eq 3 ]
+  [ "$(begun | grep -c one:x86_64)" -eq 1 ]
+}
+
+@test "a worker with other recipes or another variable refuses, and says what differs" {
+  make_recipe one "variables: {FLAVOUR: {default: sweet}}"
+  kb plan --remote --json one >plan
+  # In a checkout that was changed.
+  echo "# changed" >>recipes/one/build.sh
+  PUSH_TO_REGISTRY=yes run kb run one:x86_64 --plan=plan
+  echo "$output"
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"the plan does not match this machine: recipes is "*" here, and "*" in the plan"* ]]
+  echo "export FLAVOUR=sour" | tee "$CLUSTER"/workers/{0,1}/environment
+  FLAVOUR=sweet run spread one
+  echo "$output"
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"kbuild: error: one:x86_64 failed on worker"*" with status 2: the plan does not match this machine: FLAVOUR is sour here, and sweet in the plan"* ]]
+  # Not a second try.
+  [ "$(begun | wc -l)" -eq 1 ]
+  [ "$(failed_with 2)" = one:x86_64 ]
+  rm "$CLUSTER"/workers/*/environment
+  FLAVOUR=sweet spread one
+  [ "$(failed_with 0)" = one:x86_64 ]
+}
+
+@test "a worker that the planner does not trust refuses, and nothing of it is taken" {
+  make_keys
+  cp TEST-*.pem "$CLUSTER/"
+  chmod 600 "$CLUSTER"/TEST-*.pem
+  export KBUILD_TRUSTED_KEYS=$PROJECT/builder.pub.pem
+  echo "export KBUILD_SIGNING_KEY=$CLUSTER/TEST-builder.pem" >"$CLUSTER/workers/0/environment"
+  step one 0
+  use_workers 1
+  run spread one
+  echo "$output"
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"failed on worker1 with status 2: the plan takes signed results only, and this machine has no KBUILD_SIGNING_KEY"* ]]
+  echo "export KBUILD_SIGNING_KEY=$CLUSTER/TEST-stranger.pem" >"$CLUSTER/workers/1/environment"
+  run spread one
+  echo "$output"
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"failed on worker1 with status 2: the plan does not match this machine: the signing key is "* ]]
+  [ "$(failed_with 2)" = "$(printf '%s\n' one:x86_64 one:x86_64)" ]
+  [ -z "$(find build -name '*.tar.xz')" ]
+  use_workers 0
+  spread one
+  [ "$(failed_with 0)" = one:x86_64 ]
+  nothing_to_do one
+}
+
+@test "without Slurm, without its controller, or without a registry the message says so" {
+  step one 0
+  PATH=/nonexistent run "$KBUILD" --builder=host --cache "$PROJECT/cache" spread --with=slurm one
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *sbatch*"docs/spread.md"* ]]
+  sed 's/^SlurmctldPort=.*/SlurmctldPort=1/' "$SLURM_CONF" >slurm.conf
+  SLURM_CONF=$PROJECT/slurm.conf run spread one
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"submitting one:x86_64 to Slurm"*"ontact"* ]]
+  ARTEFACT_REGISTRY='' run spread one
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"a plan for several machines needs a registry, and none is named"* ]]
+}

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: Apache-2.0
+// Following jobs that run elsewhere, with a made-up engine: what is submitted when, and what every
+// end of a job leads to.
+#include "test.h"
+
+#include "run/follow.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "run/internal.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+// What a job does: the states that the polls after its submission see, one a letter; the last one
+// stays. 'q' waits, 'r' runs, 'd' done, 'f' failed with status 3, 'a' with 75, 'u' with 2, 'l' lost
+// without a status, 'c' cancelled by others, 'n' cancelled by the engine since a need failed; 'i'
+// runs, and interrupts the one who follows.
+struct act {
+    const char *node, *states;
+    size_t polls;
+};
+
+struct fixture {
+    struct build *b;
+    struct plan p;
+    struct act acts[12];
+    size_t n;
+    struct buf said;    // "+a" submitted, "-" cancelled, "-waiting" only those that wait
+    size_t open, most;  // submitted and not ended
+    bool refuses, mute; // submissions; questions
+    struct strlist failed;
+};
+
+static char *folder, *versions, *recipes, *cache;
+
+static void quiet(enum log_level level, const char *line, void *context)
+{
+}
+
+static int begin(void **state)
+{
+    static const char components[] = "one: {url: \"https://example.org/one\", version: v1}\n";
+    const char *parent = getenv("TMPDIR");
+    folder = make_temporary_directory(parent ? parent : "/tmp", "run-follow", NULL);
+    versions = xasprintf("%s/versions.yaml", folder);
+    recipes = xasprintf("%s/recipes", folder);
+    cache = xasprintf("%s/cache", folder);
+    assert_int_equal(make_directories(recipes, 0755, NULL), 0);
+    assert_int_equal(file_write(versions, components, sizeof components - 1, 0644, NULL), 0);
+    log_redirect(quiet, NULL);
+    return 0;
+}
+
+static int end(void **state)
+{
+    log_redirect(NULL, NULL);
+    remove_tree(folder, NULL);
+    free(folder);
+    free(versions);
+    free(recipes);
+    free(cache);
+    return 0;
+}
+
+ALL_TESTS(begin, end)
+
+// ---- the made-up engine ----
+
+static struct act *act_of(struct fixture *d, const struct job_elsewhere *j)
+{
+    for (size_t i = 0; i < d->n; i++)
+        if (!strcmp(d->acts[i].node, j->node->id))
+            return &d->acts[i];
+    fail();
+    return NULL;
+}
+
+static int submit(void *context, struct job_elsewhere *j, struct error **err)
+{
+    struct fixture *d = context;
+    if (d->refuses)
+        return error_user(err, "the queue is closed");
+    // Its needs have been submitted.
+    for (size_t i = 0; i < j->need_count; i++)
+        assert_non_null(j->needs[i]->id);
+    j->id = xstrdup(j->node->id);
+    buf_printf(&d->said, "+%s ", j->id);
+    d->open++;
+    d->most = d->open > d->most ? d->open : d->most;
+    return 0;
+}
+
+static bool is_open(const struct job_elsewhere *j)
+{
+    return j->state == JOB_SUBMITTED || j->state == JOB_RUNNING;
+}
+
+static bool all_done(const struct job_elsewhere *j)
+{
+    for (size_t i = 0; i < j->need_count; i++)
+        if (j->needs[i]->state != JOB_DONE)
+            return false;
+    return true;
+}
+
+static void set_state(struct fixture *d, struct job_elsewhere *j)
+{
+    static const struct {
+        char letter;
+        enum job_state state;
+        int status;
+    } states[] = {{'q', JOB_SUBMITTED, -1}, {'r', JOB_RUNNING, -1}, {'i', JOB_RUNNING, -1},
+                  {'d', JOB_DONE, 0},       {'f', JOB_FAILED, 3},   {'a', JOB_FAILED, 75},
+                  {'u', JOB_FAILED, 2},     {'o', JOB_FAILED, 1},   {'l', JOB_FAILED, -1},
+                  {'c', JOB_CANCELLED, -1}};
+    struct act *a = act_of(d, j);
+    char letter = a->states[a->polls];
+    a->polls += a->states[a->polls + 1] != '\0';
+    for (size_t i = 0; i < ARRAY_LEN(states); i++)
+        if (states[i].letter == letter) {
+            j->state = states[i].state;
+            j->status = states[i].status;
+            free(j->where);
+            j->where = xstrdup("m1");
+        }
+    if (letter == 'i')
+        kill(getpid(), SIGINT);
+}
+
+// A job begins after its needs, and is cancelled with them.
+static int ask(void *context, struct job_elsewhere *jobs, size_t n, struct error **err)
+{
+    struct fixture *d = context;
+    if (d->mute)
+        return error_user(err, "nobody is there");
+    for (size_t i = 0; i < n; i++) {
+        struct job_elsewhere *j = &jobs[i];
+        if (!is_open(j))
+            continue;
+        bool lost = false;
+        for (size_t k = 0; k < j->need_count; k++)
+            lost |= j->needs[k]->state == JOB_FAILED || j->needs[k]->state == JOB_CANCELLED;
+        if (lost)
+            j->state = JOB_CANCELLED;
+        else if (all_done(j))
+            set_state(d, j);
+        d->open -= !is_open(j);
+    }
+    return 0;
+}
+
+static int cancel(void *context, struct job_elsewhere *jobs, size_t n, bool waiting,
+                  struct error **err)
+{
+    struct fixture *d = context;
+    buf_printf(&d->said, waiting ? "-waiting " : "- ");
+    for (size_t i = 0; i < n; i++)
+        if (is_open(&jobs[i]) && (!waiting || jobs[i].state == JOB_SUBMITTED))
+            act_of(d, &jobs[i])->states = "c", act_of(d, &jobs[i])->polls = 0;
+    return 0;
+}
+
+// ---- the fixture ----
+
+static void open_fixture(struct fixture *d)
+{
+    const struct build_options o = {.versions = versions,
+                                    .recipes = recipes,
+                                    .cache = cache,
+                                    .output = "build",
+                                    .quiet = true,
+                                    .view = VIEW_PLAIN,
+                                    .remote = REMOTE_OFF};
+    struct error *err = NULL;
+    *d = (struct fixture){.b = build_open(&o, &err),
+                          .p = {.header = json_object(), .nodes = json_array()}};
+    assert_null(err);
+}
+
+static void close_fixture(struct fixture *d)
+{
+    build_close(d->b);
+    plan_free(&d->p);
+    buf_free(&d->said);
+    strlist_free(&d->failed);
+}
+
+// A node of the plan, after those that it needs; states NULL: it is there already.
+static void add(struct fixture *d, const char *name, const char *needs, long long path_ms,
+                const char *states)
+{
+    struct node *node = graph_add(build_graph(d->b), NODE_ARTIFACT, name, name);
+    node->data = xcalloc(1, sizeof(struct job));
+    json_t *ids = json_array();
+    cleanup_strlist struct strlist words = {0};
+    strlist_split(&words, needs, " ");
+    for (size_t i = 0; i < words.n; i++) {
+        graph_need(node, graph_find(build_graph(d->b), words.items[i]), true);
+        json_array_append_new(ids, json_string(words.items[i]));
+    }
+    json_t *line =
+        json_pack("{s:s, s:s, s:o, s:I}", "node", name, "state", states ? "to make" : "found",
+                  "needs", ids, "path_ms", (json_int_t)path_ms);
+    if (states) {
+        json_object_set_new(line, "command", json_pack("[s]", "kbuild"));
+        d->acts[d->n++] = (struct act){.node = node->id, .states = states};
+    }
+    json_array_append_new(d->p.nodes, line);
+}
+
+static int follow(struct fixture *d, size_t window, bool keep_going, struct error **err)
+{
+    const struct follow_limits limits = {.window = window, .poll_ms = 1, .keep_going = keep_going};
+    const struct engine e = {
+        .context = d, .name = "Toy", .submit = submit, .poll = ask, .cancel = cancel};
+    return plan_follow(d->b, &d->p, &e, &limits, &d->failed, err);
+}
+
+static void follow_well(struct fixture *d, size_t window)
+{
+    struct error *err = NULL;
+    int result = follow(d, window, false, &err);
+    assert_string_equal(err ? err->message : "", "");
+    assert_int_equal(result, 0);
+    assert_int_equal(d->failed.n, 0);
+}
+
+static void assert_said(const struct fixture *d, const char *text)
+{
+    assert_string_equal(d->said.data ? d->said.data : "", text);
+}
+
+static enum node_state state_of(const struct fixture *d, const char *name)
+{
+    return graph_find(build_graph(d->b), name)->state;
+}
+
+// An error of this kind that says this; freed.
+static void assert_error(struct error *err, enum error_kind kind, const char *says)
+{
+    assert_non_null(err);
+    if (!strstr(err->message, says))
+        assert_string_equal(err->message, says);
+    assert_int_equal(err->kind, kind);
+    error_free(err);
+}
+
+// ---- tests ----
+
+TEST(the_longest_path_is_submitted_first_and_needs_before_what_needs_them)
+{
+    struct fixture d;
+    open_fixture(&d);
+    add(&d, "there", "", 0, NULL);
+    add(&d, "short", "there", 10, "rd");
+    add(&d, "low", "", 90, "qrd");
+    add(&d, "middle", "low", 90, "rd"); // takes no time itself
+    add(&d, "other", "low", 50, "d");
+    add(&d, "high", "middle other", 40, "rrd");
+    follow_well(&d, 100);
+    assert_said(&d, "+low +middle +other +high +short ");
+    static const char *const made[] = {"short", "low", "middle", "other", "high"};
+    for (size_t i = 0; i < ARRAY_LEN(made); i++)
+        assert_int_equal(state_of(&d, made[i]), NODE_DONE);
+    assert_int_equal(state_of(&d, "there"), NODE_CACHED);
+    close_fixture(&d);
+}
+
+TEST(a_plan_without_jobs_needs_no_engine)
+{
+    struct fixture d;
+    open_fixture(&d);
+    d.refuses = true;
+    add(&d, "there", "", 0, NULL);
+    follow_well(&d, 1);
+    assert_said(&d, "");
+    close_fixture(&d);
+}
+
+TEST(no_more_than_the_window_are_submitted)
+{
+    struct fixture d;
+    open_fixture(&d);
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        add(&d, names[i], i ? names[i - 1] : "", 100 - (long long)i, "qrd");
+    follow_well(&d, 3);
+    assert_int_equal(d.most, 3);
+    assert_said(&d, "+a +b +c +d +e +f +g +h ");
+    close_fixture(&d);
+}
+
+TEST(after_a_failure_what_runs_ends_and_what_waits_is_cancelled)
+{
+    struct fixture d;
+    struct error *err = NULL;
+    open_fixture(&d);
+    add(&d, "bad", "", 90, "rf");
+    add(&d, "above", "bad", 80, "d");
+    add(&d, "running", "", 70, "rrrd");
+    add(&d, "waiting", "", 60, "qqqqqd");
+    add(&d, "later", "", 10, "d");
+    assert_int_equal(follow(&d, 4, false, &err), -1);
+    assert_error(err, ERROR_STEP, "bad failed on m1 with status 3");
+    assert_said(&d, "+bad +above +running +waiting -waiting ");
+    assert_int_equal(d.failed.n, 1);
+    assert_string_equal(d.failed.items[0], "bad");
+    assert_int_equal(state_of(&d, "bad"), NODE_FAILED);
+    assert_int_equal(state_of(&d, "running"), NODE_DONE);
+    static const char *const skipped[] = {"above", "waiting", "later"};
+    for (size_t i = 0; i < ARRAY_LEN(skipped); i++)
+        assert_int_equal(state_of(&d, skipped[i]), NODE_SKIPPED);
+    close_fixture(&d);
+}
+
+TEST(with_keep_going_all_that_does_not_need_it_is_made)
+{
+    struct fixture d;
+    struct error *err = NULL;
+    open_fixture(&d);
+    add(&d, "bad", "", 90, "rf");
+    add(&d, "above", "bad", 80, "d");
+    add(&d, "worse", "", 70, "rrl");
+    add(&d, "good", "", 60, "qqqd");
+    add(&d, "top", "good", 50, "rd");
+    add(&d, "both", "above good", 40, "d"); // is not submitted: it is known then
+    assert_int_equal(follow(&d, 2, true, &err), -1);
+    assert_error(err, ERROR_STEP, "bad failed on m1 with status 3");
+    assert_said(&d, "+bad +above +worse +good +top ");
+    assert_int_equal(d.failed.n, 2);
+    assert_string_equal(d.failed.items[1], "worse");
+    assert_int_equal(state_of(&d, "top"), NODE_DONE);
+    assert_int_equal(state_of(&d, "above"), NODE_SKIPPED);
+    assert_int_equal(state_of(&d, "both"), NODE_SKIPPED);
+    close_fixture(&d);
+}
+
+TEST(each_way_to_fail_has_its_error)
+{
+    static const struct {
+        const char *states, *says;
+        enum error_kind kind;
+    } ways[] = {
+        {"rf", "a failed on m1 with status 3", ERROR_STEP},
+        {"ra", "a could not be made on m1, however often it was tried", ERROR_AGAIN},
+        {"ru", "a failed on m1 with status 2", ERROR_USAGE},
+        {"ro", "a failed on m1 with status 1", ERROR_USER},
+        {"rl", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_STEP},
+        {"rc", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_STEP},
+        {"qc", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_STEP},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        struct fixture d;
+        struct error *err = NULL;
+        open_fixture(&d);
+        add(&d, "a", "", 1, ways[i].states);
+        add(&d, "b", "a", 1, "d");
+        assert_int_equal(follow(&d, 9, false, &err), -1);
+        assert_error(err, ways[i].kind, ways[i].says);
+        assert_int_equal(d.failed.n, 1);
+        assert_int_equal(state_of(&d, "a"), NODE_FAILED);
+        assert_int_equal(state_of(&d, "b"), NODE_SKIPPED);
+        close_fixture(&d);
+    }
+}
+
+TEST(a_job_of_a_machine_that_died_waits_and_runs_again)
+{
+    struct fixture d;
+    open_fixture(&d);
+    add(&d, "a", "", 2, "rrqqrd");
+    add(&d, "b", "a", 1, "d");
+    follow_well(&d, 9);
+    assert_said(&d, "+a +b ");
+    assert_int_equal(state_of(&d, "a"), NODE_DONE);
+    close_fixture(&d);
+}
+
+TEST(an_interrupt_cancels_all_jobs_and_waits_for_them)
+{
+    struct fixture d;
+    struct error *err = NULL;
+    sigset_t before, after;
+    open_fixture(&d);
+    add(&d, "done", "", 90, "d");
+    add(&d, "running", "", 80, "rri");
+    add(&d, "above", "running", 70, "d");
+    add(&d, "waiting", "", 60, "q");
+    add(&d, "later", "", 50, "d");
+    sigprocmask(SIG_SETMASK, NULL, &before);
+    assert_int_equal(follow(&d, 3, true, &err), -1);
+    assert_error(err, ERROR_INTERRUPT, "interrupted; its jobs are cancelled");
+    assert_said(&d, "+done +running +above +waiting - ");
+    assert_int_equal(d.open, 0);
+    assert_int_equal(d.failed.n, 0);
+    assert_int_equal(state_of(&d, "done"), NODE_DONE);
+    static const char *const stopped[] = {"running", "above", "waiting", "later"};
+    for (size_t i = 0; i < ARRAY_LEN(stopped); i++)
+        assert_int_equal(state_of(&d, stopped[i]), NODE_INTERRUPTED);
+    sigprocmask(SIG_SETMASK, NULL, &after);
+    assert_int_equal(sigismember(&after, SIGINT), sigismember(&before, SIGINT));
+    close_fixture(&d);
+}
+
+TEST(an_engine_that_fails_leaves_no_job_behind)
+{
+    struct fixture d;
+    struct error *err = NULL;
+    open_fixture(&d);
+    add(&d, "a", "", 2, "r");
+    d.mute = true;
+    assert_int_equal(follow(&d, 9, false, &err), -1);
+    assert_error(err, ERROR_USER, "nobody is there");
+    assert_said(&d, "+a - ");
+    close_fixture(&d);
+    err = NULL;
+    open_fixture(&d);
+    add(&d, "a", "", 2, "r");
+    d.refuses = true;
+    assert_int_equal(follow(&d, 9, false, &err), -1);
+    assert_error(err, ERROR_USER, "submitting a to Toy: the queue is closed");
+    close_fixture(&d);
+}
+
+TEST(a_node_that_the_project_lacks_is_an_error)
+{
+    struct fixture d;
+    struct error *err = NULL;
+    open_fixture(&d);
+    json_array_append_new(d.p.nodes, json_pack("{s:s, s:s, s:[], s:[s]}", "node", "x:s390x",
+                                               "state", "to make", "needs", "command", "kbuild"));
+    assert_int_equal(follow(&d, 9, false, &err), -1);
+    assert_error(err, ERROR_USER, "the plan has the node x:s390x, and this project does not");
+    close_fixture(&d);
+}
