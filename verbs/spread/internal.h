@@ -39,7 +39,7 @@ void job_list_free(struct job_list *l);
 #define cleanup_job_list __attribute__((cleanup(job_list_free)))
 
 // The pauses in seconds between the tries of a command that exits with 75; 0: there is no other.
-#define TRY_PAUSES "5 30 0"
+#define TRY_PAUSES "10 30 0"
 
 // ---- Slurm ----
 

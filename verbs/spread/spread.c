@@ -9,8 +9,11 @@
 #include "spread/internal.h"
 
 #include <string.h>
+#include <unistd.h>
 
 enum { ROUNDS = 3, WINDOW = 500, POLL_MS = 1000, TAIL_LINES = 20, LOG_MAX = 16 << 20 };
+// A registry that was there and does not answer is asked again so often, after so long.
+enum { SILENCES = 4, SILENCE_S = 5 };
 
 // ---- the plan ----
 
@@ -113,20 +116,6 @@ static int run_plan(const struct spread_request *r, struct build *b, const struc
     return result;
 }
 
-// 1: there were jobs, and all succeeded; 0: nothing is left to do; -1: error.
-static int run_round(const struct spread_request *r, struct strlist *failed, struct error **err)
-{
-    cleanup_plan struct plan p = {0};
-    struct build *b = r->open(r->context, err);
-    int result = b ? make_plan(r, b, &p, err) : -1;
-    size_t n = result < 0 ? 0 : count_jobs(&p);
-    if (n)
-        result = run_plan(r, b, &p, failed, err);
-    if (b)
-        build_close(b);
-    return result < 0 ? -1 : n > 0;
-}
-
 static int still_missing(struct error **err)
 {
     error_set(err, ERROR_AGAIN, "the registry still lacks results after %d rounds", ROUNDS);
@@ -134,25 +123,52 @@ static int still_missing(struct error **err)
                            "the machines pushed");
 }
 
+// 1: there were jobs, and all succeeded; 0: nothing was left to do, and all is placed; -1: error.
+static int run_round(const struct spread_request *r, int round, struct strlist *failed,
+                     struct error **err)
+{
+    cleanup_plan struct plan p = {0};
+    struct build *b = r->open(r->context, err);
+    int result = b ? make_plan(r, b, &p, err) : -1;
+    size_t n = result < 0 ? 0 : count_jobs(&p);
+    if (n)
+        result = round > ROUNDS ? still_missing(err) : run_plan(r, b, &p, failed, err);
+    if (b)
+        build_close(b);
+    if (result < 0 || n)
+        return result < 0 ? -1 : 1;
+    return r->place(r->context, err);
+}
+
 // One more round is to see that all of it is there, or to make what was lost meanwhile.
 int spread_run(const struct spread_request *r, struct error **err)
 {
-    for (int round = 1;; round++) {
+    int round = 1, silences = 0;
+    for (;;) {
         cleanup_strlist struct strlist failed = {0};
         struct error *why = NULL;
-        int did = run_round(r, &failed, &why);
+        int did = run_round(r, round, &failed, &why);
         if (did == 0)
-            return r->place(r->context, err);
-        if (did > 0 && round > ROUNDS)
-            return still_missing(err);
-        if (did > 0)
+            return 0;
+        if (did > 0) {
+            round++;
             continue;
-        if (why->kind != ERROR_AGAIN || !failed.n || round >= ROUNDS) {
+        }
+        bool again = why->kind == ERROR_AGAIN && round <= ROUNDS;
+        // No job has failed: the registry does not answer. In the first round it may be the wrong
+        // one.
+        bool silent = again && !failed.n && round > 1 && silences < SILENCES;
+        if (!silent && (!again || !failed.n || round == ROUNDS)) {
             show_logs(r, &failed);
             *err = why;
             return -1;
         }
         log_warning("%s; planning again", why->message);
         error_free(why);
+        if (silent) {
+            silences++;
+            sleep(SILENCE_S);
+        } else
+            round++;
     }
 }
