@@ -31,6 +31,10 @@ static int run_slurm(const struct strlist *words, const char *input, struct buf 
     struct process p = {.argv = argv, .input = file};
     if (process_run(&p, out, err) == 0)
         return 0;
+    // Slurm answered, and refused a request.
+    if (err && strstr((*err)->message, "submission failed") &&
+        !strstr((*err)->message, "controller"))
+        return -1;
     return error_hint(err, "Slurm's commands, and SLURM_CONF if it is not in its usual place, "
                            "must work on this machine; docs/spread.md says how it is set up");
 }
@@ -100,6 +104,13 @@ static int try_submit(const struct job_request *request, struct job_elsewhere *j
     return *job->id ? 0 : error_user(err, "sbatch does not say the number of the job");
 }
 
+// Whether sbatch says that no machine is like that: "Invalid feature specification", "Requested
+// node configuration is not available".
+static bool is_about_machines(const struct error *why)
+{
+    return strstr(why->message, "eature") || strstr(why->message, "node configuration");
+}
+
 static int submit(void *context, struct job_elsewhere *job, struct error **err)
 {
     const struct job_request *request = request_of(context, job->line);
@@ -110,14 +121,16 @@ static int submit(void *context, struct job_elsewhere *job, struct error **err)
         return 0;
     // Records of a larger machine must not keep it off all that are there.
     if ((request->cpus || request->mem_mib) && !strstr(why->message, "eature")) {
-        error_free(why);
-        return try_submit(request, job, false, err);
+        error_free(steal(why));
+        if (try_submit(request, job, false, &why) == 0)
+            return 0;
     }
     *err = why;
-    if (request->constraint && strstr(why->message, "eature"))
-        error_hint(
-            err, "no node of the cluster has the features %s; docs/spread.md says what each means",
-            request->constraint);
+    if (request->constraint && is_about_machines(why))
+        error_hint(err,
+                   "it needs a machine with these features, and docs/spread.md says what they "
+                   "mean: %s",
+                   request->constraint);
     return -1;
 }
 
