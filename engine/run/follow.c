@@ -144,6 +144,11 @@ static void began(struct follow *f, struct job_elsewhere *j)
     view_started(t);
 }
 
+static enum error_kind kind_of(int status)
+{
+    return status == ERROR_USER || status == ERROR_USAGE ? (enum error_kind)status : ERROR_STEP;
+}
+
 static struct error *why_failed(const struct follow *f, const struct job_elsewhere *j)
 {
     struct error *err = NULL;
@@ -153,13 +158,13 @@ static struct error *why_failed(const struct follow *f, const struct job_elsewhe
         error_set(&err, ERROR_AGAIN, "%s could not be made on %s, however often it was tried%s%s",
                   j->node->id, where, said ? ": " : "", said ? said : "");
     else if (j->status > 0)
-        error_set(&err, j->status == ERROR_USAGE ? ERROR_USAGE : ERROR_STEP,
-                  "%s failed on %s with status %d%s%s", j->node->id, where, j->status,
-                  said ? ": " : "", said ? said : "");
+        error_set(&err, kind_of(j->status), "%s failed on %s with status %d%s%s", j->node->id,
+                  where, j->status, said ? ": " : "", said ? said : "");
     else
         error_set(&err, ERROR_STEP, "%s ended on %s without a status: %s cancelled or lost it%s%s",
                   j->node->id, where, f->e->name, said ? ": " : "", said ? said : "");
-    if (f->b->remote)
+    // It pushes the log of a step that failed, and before its step there is none.
+    if (f->b->remote && j->status == ERROR_STEP)
         error_hint(&err, "kbuild log %s --remote shows what it said", j->node->id);
     return err;
 }
