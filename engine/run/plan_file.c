@@ -203,9 +203,10 @@ static bool is_there(const struct node *node)
     return node->state == NODE_SHARED || node->state == NODE_CACHED || node_is_unshared(node);
 }
 
-static const char *plan_state(const struct node *node)
+// `unresolved`: what is made along.
+static const char *plan_state(const struct node *node, bool unresolved)
 {
-    if (!node->identified)
+    if (!node->identified || (unresolved && !is_there(node)))
         return "to resolve";
     return node_is_folder(node)     ? "project"
            : job_of(node)->prebuilt ? "prebuilt"
@@ -268,7 +269,7 @@ struct gathering {
     struct planned *p;
     json_t *seen; // ids of inputs
     json_t *needs, *build_on, *secrets, *cost;
-    bool network, any_cost;
+    bool network, any_cost, unresolved;
 };
 
 static void gather(struct gathering *g, const struct node *node, bool own)
@@ -283,6 +284,7 @@ static void gather(struct gathering *g, const struct node *node, bool own)
     if (!inner || (!own && is_there(node)))
         return;
     g->network |= needs_network(node);
+    g->unresolved |= !node->identified;
     add_hosts(node, g->build_on);
     add_secrets(node, g->secrets);
     const json_t *cost = json_object_get(p->costs, node->id);
@@ -308,7 +310,7 @@ static json_t *node_json(struct planned *p, const struct task *t)
     if (to_do)
         gather(&g, node, true);
     json_decref(g.seen);
-    const char *state = plan_state(node);
+    const char *state = plan_state(node, g.unresolved);
     json_t *command = to_do ? json_pack("[s, s, s]", "kbuild", "run", node->id) : NULL;
     json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:s*, s:s, s:o, s:o*, s:b, s:o, s:o, s:I, s:o*}",
                              "node", node->id, "kind", node_kind_names[node->kind], "label",
