@@ -59,7 +59,7 @@ setup() {
   slurm_needed
   setup_shared_cache
   use_registry
-  rm -f "$CLUSTER"/runs.*
+  rm -rf "$CLUSTER"/runs.* "$CLUSTER"/workers/*/tmp
   : >"$CLUSTER/runs"
 }
 
@@ -110,7 +110,7 @@ release() {
   serve_repositories
   sed -i "s/127.0.0.1:[0-9]*/127.0.0.1:$GIT_PORT/" versions.yaml
   printf '  shout:\n    url: "git://127.0.0.1:%s/shout"\n    version: main\n' "$GIT_PORT" >>versions.yaml
-  step kernel 1.5 "sources: {linux: {$of}}"
+  step kernel 2.5 "sources: {linux: {$of}}"
   step agent 0.5 "sources: {kata: {$of, submodules: no}}"
   step initrd 0.3 "needs: [kernel, agent]"
   step image 0.3 "needs: [kernel, initrd]
