@@ -357,6 +357,7 @@ static int place_for(const struct spreading *s, const struct arch *arch, struct 
     o->output_arch = arch && strcmp(output, s->output) != 0 ? arch : NULL;
     o->several = false;
     o->remote = REMOTE_REQUIRE;
+    o->only_results = true;
     if (words_for(s, arch, &words, err) < 0)
         return -1;
     struct build *b = words.n ? open_with_targets(s->g, &words, err) : NULL;
@@ -366,6 +367,7 @@ static int place_for(const struct spreading *s, const struct arch *arch, struct 
     if (b)
         build_close(b);
     o->output = s->g->output;
+    o->only_results = false;
     return result;
 }
 

@@ -42,6 +42,7 @@ struct build_options {
     bool use_cache;    // no: remake the targets and the artifacts they need
     bool host_builder; // --builder=host
     bool quiet;
+    bool only_results; // the view shows where the results are, and nothing of how they came
     bool resume;         // --continue: targets resume from the work that --until left
     const char *release; // the version of Kata Containers, if a plan names it; or NULL
     bool from_plan; // for a plan of several machines: with a locked plan, sources may still come

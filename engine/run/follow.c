@@ -398,7 +398,8 @@ int plan_follow(struct build *b, const struct plan *p, const struct engine *e,
         connect_jobs(&f);
         view_open(b, &f.s);
         result = run_jobs(&f, err);
-        if (result < 0 || f.failure)
+        // In --json the last summary is that of the results.
+        if (result < 0 || f.failure || b->options.view != VIEW_JSON)
             view_summary(b, false);
         view_close();
     }

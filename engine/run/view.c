@@ -98,7 +98,7 @@ static void draw_running(const struct counts *c)
 
 static void draw(void)
 {
-    if (view.style != VIEW_LIVE)
+    if (view.style != VIEW_LIVE || view.b->options.only_results)
         return;
     live_erase();
     struct counts c = count_nodes();
@@ -162,6 +162,8 @@ void view_open(struct build *b, const struct schedule *schedule)
 
 void view_started(const struct task *t)
 {
+    if (view.b->options.only_results)
+        return;
     // On another machine it has no log here.
     const char *log = t->log.path, *where = log ? log : t->progress ? t->progress : "";
     if (view.style == VIEW_JSON)
@@ -174,12 +176,16 @@ void view_started(const struct task *t)
 
 void view_progress(const struct task *t)
 {
+    if (view.b->options.only_results)
+        return;
     if (view.style == VIEW_JSON && t->progress)
         event(t->node, "progress", json_pack("{s:o}", "text", json_visible(t->progress)));
 }
 
 void view_waiting(const struct task *t)
 {
+    if (view.b->options.only_results)
+        return;
     view_progress(t);
     if (view.style == VIEW_PLAIN && !view.b->options.quiet)
         print_to(stderr, "kbuild: %s: waiting for another kbuild, which makes it\n",
@@ -224,6 +230,8 @@ static void ended_event(const struct task *t, const struct error *why)
 
 void view_ended(const struct task *t, const struct error *why)
 {
+    if (view.b->options.only_results && !why)
+        return;
     const struct node *node = t->node;
     bool cached = node->state == NODE_CACHED;
     char took[40];
@@ -384,6 +392,16 @@ static void print_results(struct build *b)
     }
 }
 
+static void print_counts(void)
+{
+    cleanup_buf struct buf counts = {0};
+    char total[40];
+    for (enum ending e = 0; e < ENDINGS; e++)
+        print_ending(e, &counts);
+    format_time(now_ms() - view.opened_ms, total);
+    print_to(stderr, "kbuild: %s, in %s\n", counts.data, total);
+}
+
 void view_summary(struct build *b, bool placed)
 {
     if (view.style == VIEW_JSON) {
@@ -393,12 +411,8 @@ void view_summary(struct build *b, bool placed)
     if (b->options.quiet)
         return;
     live_erase();
-    cleanup_buf struct buf counts = {0};
-    char total[40];
-    for (enum ending e = 0; e < ENDINGS; e++)
-        print_ending(e, &counts);
-    format_time(now_ms() - view.opened_ms, total);
-    print_to(stderr, "kbuild: %s, in %s\n", counts.data, total);
+    if (!b->options.only_results)
+        print_counts();
     for (size_t i = 0; i < b->run->notes.n; i++)
         print_to(stderr, "kbuild: %s\n", b->run->notes.items[i]);
     if (placed)

@@ -108,13 +108,14 @@ static long long memory_of(const json_t *resources)
     return number_of(resources, "peak_kib") ? number_of(resources, "peak_kib") / 1024 * 2 + 256 : 0;
 }
 
-// As many as were busy on average.
+// Half as many again as were busy on average: a job that was given too few gets more from one build
+// to the next, until some are idle.
 static long long processors_of(const json_t *resources)
 {
     long long ms = number_of(resources, "ms"), cpu_ms = number_of(resources, "cpu_ms");
     if (ms <= 0)
         return 0;
-    return cpu_ms > ms ? (cpu_ms + ms - 1) / ms : 1;
+    return cpu_ms * 3 > ms * 2 ? (cpu_ms * 3 / 2 + ms - 1) / ms : 1;
 }
 
 // ---- the list ----
