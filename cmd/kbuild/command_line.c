@@ -311,7 +311,7 @@ static int parse_words(struct command_line *out, const struct strlist *words, si
     for (size_t i = 0; i < words->n;) {
         const char *word = words->items[i];
         bool before = i < at, operand = only_operands || word[0] != '-' || !word[1];
-        if (operand || (out->verb->own_parser && !before)) {
+        if (operand || ((out->verb->flags & OWN_PARSER) && !before)) {
             strlist_add(&out->operands, word);
             i++;
         } else if (!strcmp(word, "--")) {
@@ -329,7 +329,7 @@ static int parse_words(struct command_line *out, const struct strlist *words, si
         error_set(err, ERROR_USAGE, "nothing to do: name a target or a verb");
         return error_hint(err, "`kbuild list` shows the targets, `kbuild help` the verbs");
     }
-    if (out->verb->own_parser)
+    if (out->verb->flags & OWN_PARSER)
         return 0;
     return check_operands(out, err) < 0 ? -1 : check_outputs(out, err);
 }

@@ -85,7 +85,7 @@ static void print_details(const char *details)
 
 void print_verb_help(const struct verb *v)
 {
-    if (v->own_parser) {
+    if (v->flags & OWN_PARSER) {
         se_verb_seal_help();
         return;
     }
@@ -302,22 +302,29 @@ static const char *value_completions(const struct option *o)
     return option_has_choices(o) ? o->value : NULL;
 }
 
-struct value_cases {
-    struct buf cases;
-    struct strlist seen;
-};
-
-static void add_values(const struct option *o, void *context)
+static void add_values(const struct option *o, const char *verb, struct buf *cases)
 {
-    struct value_cases *v = context;
     const char *words = o->value ? value_completions(o) : NULL;
-    if (!words || strlist_has(&v->seen, o->name))
-        return;
-    strlist_add(&v->seen, o->name);
-    cleanup_free char *list = xstrdup(words);
+    cleanup_free char *list = xstrdup(words ? words : "");
     for (char *p = list; (p = strchr(p, '|'));)
         *p = ' ';
-    buf_printf(&v->cases, "    %s) echo '%s' ;;\n", o->name, list);
+    if (words)
+        buf_printf(cases, "    %s %s') echo '%s' ;;\n", verb, o->name, list);
+}
+
+// A verb's own option may have the name of a common one, and other values, or none.
+static void add_own_values(const struct verb *v, struct buf *cases)
+{
+    cleanup_free char *verb = xasprintf("'%s", v->name);
+    for (size_t i = 0; i < v->option_count; i++) {
+        const struct option *o = &v->options[i];
+        bool common = false;
+        for (size_t k = 0; k < COMMON_OPTIONS; k++)
+            common |= !strcmp(common_options[k].name, o->name);
+        add_values(o, verb, cases);
+        if (common && !(o->value && value_completions(o)))
+            buf_printf(cases, "    %s %s') ;;\n", verb, o->name);
+    }
 }
 
 // The possible operands of a verb: targets, words, or files.
@@ -383,7 +390,7 @@ static const char bash_end[] =
     "  elif [ \"$before\" = = ] && [ \"$COMP_CWORD\" -gt 2 ]; then\n"
     "    before=${COMP_WORDS[COMP_CWORD - 2]}\n"
     "  fi\n"
-    "  values=$(_kbuild_values \"$before\")\n"
+    "  values=$(_kbuild_values \"$verb\" \"$before\")\n"
     "  if [ -n \"$values\" ]; then\n"
     "    _kbuild_words \"$word\" \"$values\"\n"
     "  elif [[ $word == -* ]]; then\n"
@@ -415,7 +422,7 @@ static const char bash_end[] =
 static void print_completion(void)
 {
     cleanup_buf struct buf options = {0}, operands = {0}, below = {0}, out = {0};
-    struct value_cases value_cases = {0};
+    cleanup_buf struct buf values = {0};
     cleanup_strlist struct strlist names = {0};
     for (size_t i = 0; i < verb_count; i++) {
         const struct verb *v = &verbs[i];
@@ -424,7 +431,7 @@ static void print_completion(void)
         buf_puts(&options, "' ;;\n");
         cleanup_free char *words = operand_completions(v);
         buf_printf(&operands, "    '%s') echo '%s' ;;\n", v->name, words);
-        verb_each_option(v, add_values, &value_cases);
+        add_own_values(v, &values);
         cleanup_free char *first = xstrndup(v->name, strcspn(v->name, " "));
         if (strlist_has(&names, first))
             continue;
@@ -433,6 +440,8 @@ static void print_completion(void)
         if (*group)
             buf_printf(&below, "    %s) echo '%s' ;;\n", first, group);
     }
+    for (size_t i = 0; i < COMMON_OPTIONS; i++)
+        add_values(&common_options[i], "*'", &values);
     cleanup_free char *all = strlist_join(&names, " ");
     buf_printf(
         &out,
@@ -440,11 +449,10 @@ static void print_completion(void)
         "_kbuild_below() { # a verb: the verbs below it\n  case $1 in\n%s  esac\n}\n\n"
         "_kbuild_options() { # a verb\n  case $1 in\n%s  esac\n}\n\n"
         "_kbuild_operands() { # a verb: what can follow it\n  case $1 in\n%s  esac\n}\n\n"
-        "_kbuild_values() { # an option: what its value can be\n  case $1 in\n%s  esac\n}\n\n%s",
-        bash_begin, all, below.data, options.data, operands.data, value_cases.cases.data, bash_end);
+        "_kbuild_values() { # a verb, its option: what the value can be\n  case \"$1 $2\" in\n%s  "
+        "esac\n}\n\n%s",
+        bash_begin, all, below.data, options.data, operands.data, values.data, bash_end);
     print_text(stdout, out.data, out.len);
-    buf_free(&value_cases.cases);
-    strlist_free(&value_cases.seen);
 }
 
 // ---- the verbs ----

@@ -62,6 +62,12 @@ struct global_options;
 // Returns the exit status, or -1 with *err set. `words` are the operands.
 typedef int verb_function(struct global_options *g, struct strlist *words, struct error **err);
 
+enum verb_flag {
+    OWN_PARSER = 1,           // the words after its name are not parsed here
+    FOR_ENGINES = 2,          // it exits with ERROR_AGAIN where another try may succeed
+    SEVERAL_ARCHITECTURES = 4 // --arch may be a list, or "all"
+};
+
 struct verb {             // NOLINT(clang-analyzer-optin.performance.Padding): as its rows are read
     const char *name;     // "merge"; "cache gc" is a verb below "cache"
     const char *operands; // "TARGET..."
@@ -73,8 +79,7 @@ struct verb {             // NOLINT(clang-analyzer-optin.performance.Padding): a
     const struct option *options;
     size_t option_count;
     verb_function *run;
-    bool own_parser;  // the words after its name are not parsed here
-    bool for_engines; // it exits with ERROR_AGAIN where another try may succeed
+    unsigned flags; // of enum verb_flag
 };
 enum { ANY_NUMBER = 1000000 };
 extern const struct verb verbs[];

@@ -37,7 +37,7 @@ static void add_arch(struct architectures *a, const struct arch *arch)
 static int read_architectures(const struct global_options *g, struct architectures *out,
                               struct error **err)
 {
-    const char *text = option_value(g, "--arch");
+    const char *text = command_line_common(&g->line, COMMON_ARCH);
     cleanup_strlist struct strlist words = {0};
     if (!text) {
         if (g->build.arch) // of the environment

@@ -38,8 +38,8 @@ static void print_error(const struct error *err)
 // Engines that call kbuild try again after ERROR_AGAIN; for people it is a failure like others.
 static int exit_status(const struct command_line *c, const struct error *err)
 {
-    return err->kind == ERROR_AGAIN && !(c->verb && c->verb->for_engines) ? ERROR_USER
-                                                                          : (int)err->kind;
+    return err->kind == ERROR_AGAIN && !(c->verb && c->verb->flags & FOR_ENGINES) ? ERROR_USER
+                                                                                  : (int)err->kind;
 }
 
 int main(int argc, char **argv)

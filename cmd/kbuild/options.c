@@ -167,6 +167,14 @@ static void read_places(struct global_options *g)
     b->output = g->output;
 }
 
+// --arch, but for the list of several, which a verb that takes it reads itself.
+static const char *single_arch(const struct global_options *g)
+{
+    const char *text = common(g, COMMON_ARCH);
+    bool list = text && (strchr(text, ',') || !strcmp(text, "all"));
+    return list && g->line.verb->flags & SEVERAL_ARCHITECTURES ? NULL : text;
+}
+
 int global_options_read(struct global_options *g, struct error **err)
 {
     struct build_options *b = &g->build;
@@ -189,7 +197,7 @@ int global_options_read(struct global_options *g, struct error **err)
     b->jobs = processors();
     log_set_quiet(b->quiet);
     if ((jobs && parse_jobs(jobs, &b->jobs, err) < 0) || parse_origins(g, err) < 0 ||
-        arch_from_environment(common(g, COMMON_ARCH), &b->arch, err) < 0)
+        arch_from_environment(single_arch(g), &b->arch, err) < 0)
         return -1;
     read_places(g);
     return environment_yes_no("USE_CACHE", true, &b->use_cache, err);

@@ -75,11 +75,6 @@ const struct option common_options[COMMON_OPTIONS] = {
 
 // ---- options of verbs ----
 
-#define SEVERAL_ARCHITECTURES                                                                      \
-    {                                                                                              \
-        "--arch", 0, "ARCH,...|all",                                                               \
-            "architectures of the targets; of each target those that it supports", 0, 0            \
-    }
 #define GRAIN                                                                                      \
     {                                                                                              \
         "--grain", 0, "node|artifact",                                                             \
@@ -87,7 +82,6 @@ const struct option common_options[COMMON_OPTIONS] = {
             0                                                                                      \
     }
 static const struct option plan_options[] = {
-    SEVERAL_ARCHITECTURES,
     {"--remote", 0, NULL, "ask the registry, and show what is left to do for any machine", 0, 0},
     GRAIN,
     {"--format", 0, "json|slurm|github|gitlab|make", "print it for this engine (docs/spread.md)", 0,
@@ -100,7 +94,6 @@ static const struct option run_options[] = {
     GRAIN,
 };
 static const struct option spread_options[] = {
-    SEVERAL_ARCHITECTURES,
     {"--with", 0, "slurm", "the engine that runs the jobs", 0, 0},
     GRAIN,
 };
@@ -278,77 +271,78 @@ const struct verb verbs[] = {
      "written to the output directory as kata-static-NAME.tar.xz, with upstream's side "
      "files.\nWith --until the step of one target stops after that phase, and its files stay in "
      "build/TARGET/builddir, where you can change them; --continue resumes from there.",
-     MAKE | OUTPUT | KEEP_GOING | RESUME | JSON | QUIET, OPTIONS(until_options), verb_build, false,
-     false},
+     MAKE | OUTPUT | KEEP_GOING | RESUME | JSON | QUIET, OPTIONS(until_options), verb_build, 0},
     {"list", "", 0, 0, NO_TARGETS, "list the targets, their architectures and descriptions",
      "With --arch, only those that can be built for that architecture. A target that lacks a "
      "source (--sources=debian: there is no such package) is marked.",
-     RECIPES | BIT(COMMON_VERSIONS) | SOURCES | ARCH | JSON, NO_OPTIONS, verb_list, false, false},
+     RECIPES | BIT(COMMON_VERSIONS) | SOURCES | ARCH | JSON, NO_OPTIONS, verb_list, 0},
     {"plan", "TARGET...", 1, ANY_NUMBER, TARGETS,
      "show what would be built, in order, and what is cached",
      "Uses no network. With --remote it asks the registry, as a run does, and shows what is left "
      "to "
      "do: what another machine may have made counts, what only this one has does not. The lines of "
      "--json are then a plan that `kbuild run` reads (docs/plan.md). Status 75: the registry did "
-     "not answer.",
-     (PLAN & ~ARCH) | OUTPUT | RESUME | JSON, OPTIONS(plan_options), verb_plan, false, true},
+     "not answer. --arch may name several architectures, A,B or all: of each target those that it "
+     "supports.",
+     PLAN | OUTPUT | RESUME | JSON, OPTIONS(plan_options), verb_plan,
+     FOR_ENGINES | SEVERAL_ARCHITECTURES},
     {"run", "NODE", 1, 1, NO_TARGETS, "make exactly one node of a plan, for an engine",
      "Its inputs come from the cache or the registry, and nothing else is made. Result, record and "
      "log are pushed to the registry. With --plan nothing is made if this machine or its project "
      "differs from the plan. Status 0: it was made or found; 2: plan and machine do not match; 3: "
      "the step failed; 75: try again later.",
      (MAKE & ~(ARCH | BIT(COMMON_REMOTE))) | OUTPUT | JSON | QUIET, OPTIONS(run_options), verb_run,
-     false, true},
+     FOR_ENGINES},
     {"spread", "TARGET...", 1, ANY_NUMBER, TARGETS, "build targets on the machines of a scheduler",
      "Plans, pushes the project, submits a job for each node that is left to make, follows the "
      "jobs, and places the results as a build here does. Ctrl-C cancels the jobs. docs/spread.md "
-     "says how the machines are set up.",
-     (PLAN & ~ARCH & ~BIT(COMMON_OFFLINE)) | OUTPUT | KEEP_GOING | JOBS | JSON | QUIET,
-     OPTIONS(spread_options), verb_spread, false, true},
+     "says how the machines are set up. --arch may name several architectures, A,B or all.",
+     (PLAN & ~BIT(COMMON_OFFLINE)) | OUTPUT | KEEP_GOING | JOBS | JSON | QUIET,
+     OPTIONS(spread_options), verb_spread, FOR_ENGINES | SEVERAL_ARCHITECTURES},
     {"explain", "TARGET", 1, 1, TARGETS,
      "show everything that determines a target's bytes, and what changed since the last build",
      "Prints the text whose digest is the key of the result in the cache.", PLAN | OUTPUT | RESUME,
-     NO_OPTIONS, verb_explain, false, false},
+     NO_OPTIONS, verb_explain, 0},
     {"fetch", "TARGET...", 1, ANY_NUMBER, TARGETS, "do everything that needs the network",
      "Sources, builders and root file systems. Afterwards --offline needs no network.",
-     MAKE | OUTPUT | KEEP_GOING | JSON | QUIET, NO_OPTIONS, verb_fetch, false, false},
+     MAKE | OUTPUT | KEEP_GOING | JSON | QUIET, NO_OPTIONS, verb_fetch, 0},
     {"update", "TARGET...", 1, ANY_NUMBER, TARGETS,
      "use today's packages of the distribution from now on",
      "Resolves the package sets of builders, root file systems and packaged sources again. Without "
      "it, a set that was resolved once stays. Lines of versions.lock that name packages are "
      "replaced.",
-     PLAN & ~(BIT(COMMON_OFFLINE) | BIT(COMMON_LOCKED)), NO_OPTIONS, verb_update, false, false},
+     PLAN & ~(BIT(COMMON_OFFLINE) | BIT(COMMON_LOCKED)), NO_OPTIONS, verb_update, 0},
     {"lock", "TARGET...", 1, ANY_NUMBER, TARGETS,
      "write all inputs of targets to versions.lock, packages included",
      "Inputs that are not known yet are resolved. Afterwards --locked builds the targets from "
      "exactly those.",
-     PLAN & ~BIT(COMMON_LOCKED), NO_OPTIONS, verb_lock, false, false},
+     PLAN & ~BIT(COMMON_LOCKED), NO_OPTIONS, verb_lock, 0},
     {"log", "TARGET", 1, 1, NO_TARGETS, "print the log of a target's last build",
      "It is read from the output directory. There are also logs of names like source-linux and "
      "builder-kernel. On a terminal control characters are shown as escapes; to a pipe or a file "
      "the log is written unchanged.",
-     OUTPUT | ARCH, OPTIONS(log_options), verb_log, false, false},
+     OUTPUT | ARCH, OPTIONS(log_options), verb_log, 0},
     {"shell", "TARGET", 1, 1, TARGETS, "start a shell in the sandbox of a target's step",
      "Its inputs are built first. If --until left its folder, the shell starts in it, and your "
      "changes stay.",
-     MAKE | OUTPUT | RESUME | QUIET, NO_OPTIONS, verb_shell, false, false},
+     MAKE | OUTPUT | RESUME | QUIET, NO_OPTIONS, verb_shell, 0},
     {"boot", "TARGET", 1, 1, TARGETS, "start a result under QEMU and check that it boots",
      "What is not built is built first, with a message. A Secure Execution image is started "
      "unchanged, then opened with the private TEST host key, and its parts and its second stage "
      "are started, too. A stack that names a QEMU and a firmware is started with those. On a host "
      "of the confidential guests that the recipe describes, a confidential guest is started, and "
      "its launch digest is compared.",
-     MAKE | OUTPUT | RESUME | QUIET, OPTIONS(boot_rows), verb_boot, false, false},
+     MAKE | OUTPUT | RESUME | QUIET, OPTIONS(boot_rows), verb_boot, 0},
     {"install", "TARGET...", 1, ANY_NUMBER, TARGETS, "install the results on this host",
      "Builds the targets and installs their files below /opt/kata or another prefix. Each file is "
      "written beside its final place, and all are renamed when all are written; existing folders "
      "are not changed. Files that are for guests only are left out.",
-     MAKE | OUTPUT | RESUME | QUIET, OPTIONS(install_options), verb_install, false, false},
+     MAKE | OUTPUT | RESUME | QUIET, OPTIONS(install_options), verb_install, 0},
     {"verify", "TARGET", 1, 1, TARGETS, "build a target again in another environment, and compare",
      "The second build has another user, umask, time zone, locale, path, host name, number of jobs "
      "and processors, and clock. Files that differ are shown with their first different bytes. The "
      "second build is not kept.",
-     MAKE | OUTPUT | QUIET, OPTIONS(verify_rows), verb_verify, false, false},
+     MAKE | OUTPUT | QUIET, OPTIONS(verify_rows), verb_verify, 0},
     {"merge", "DIR [VERSIONS_YAML]", 1, 2, NO_TARGETS,
      "merge DIR/kata-static-*.tar.xz into kata-static.tar.xz",
      "Components with different content for one path, and members that would overwrite a host's "
@@ -357,13 +351,13 @@ const struct verb verbs[] = {
      "the components of --target; with either option no others are merged. Tarballs that kbuild "
      "packed are merged by copying compressed blocks; others are recompressed first.",
      JOBS | CACHE | BIT(COMMON_VERSIONS) | RECIPES | SOURCES | ARCH | QUIET, OPTIONS(merge_rows),
-     verb_merge, false, false},
+     verb_merge, 0},
     {"pack", "DIR FILE", 2, 2, NO_TARGETS, "pack a tree in the same way as an artifact",
      "Times after SOURCE_DATE_EPOCH are replaced by it.", JOBS | QUIET, OPTIONS(pack_rows),
-     verb_pack, false, false},
+     verb_pack, 0},
     {"unpack", "FILE DIR", 2, 2, NO_TARGETS, "unpack an archive into a new folder",
      "The folder must be empty or must not exist. It appears complete or not at all.", QUIET,
-     NO_OPTIONS, verb_unpack, false, false},
+     NO_OPTIONS, verb_unpack, 0},
     {"se seal", "-i KERNEL -k HKD -o FILE [OPTION...]", 0, ANY_NUMBER, NO_TARGETS,
      "seal an image by hand",
      "Its options are those of genprotimg(1) and of pvimg create; `kbuild se seal --help-all` "
@@ -371,79 +365,79 @@ const struct verb verbs[] = {
      "--crl; missing lists are fetched, with --online all lists, with --offline none. "
      "--seal-secret derives from a secret what is random otherwise. If it is called as genprotimg "
      "or pvimg through a link, kbuild behaves as they do.",
-     0, NO_OPTIONS, se_verb_seal, true, false},
+     0, NO_OPTIONS, se_verb_seal, OWN_PARSER},
     {"se open", "IMAGE", 1, 1, NO_TARGETS, "extract the parts of an image with a TEST key",
      "Checks all tags and digests, and writes the parts.", 0, OPTIONS(open_options), se_verb_open,
-     false, false},
+     0},
     {"se info", "IMAGE|-", 0, 1, NO_TARGETS, "show what is in an image",
      "Prints header, key slots and their documents, flags, components, digests, and the checks "
      "that need no key. JSON has the fields of pvimg(1).",
-     JSON, OPTIONS(info_rows), se_verb_info, false, false},
+     JSON, OPTIONS(info_rows), se_verb_info, 0},
     {"se verify", "IMAGE", 1, 1, NO_TARGETS,
      "prove that an image is intact, and what it was made of",
      "Decrypts everything, checks all tags and digests, and compares the image with the files that "
      "it was made of and with its seal record; without a key, only with the digests in that "
      "record. Damage is located: field, component, page, bit. IMAGE may be a "
      "kata-static-boot-image-se.tar.xz. One of --host-key, --hdr-key and --seal-record is needed.",
-     0, OPTIONS(se_verify_rows), se_verb_verify, false, false},
+     0, OPTIONS(se_verify_rows), se_verb_verify, 0},
     {"se reference", "IMAGE", 1, 1, NO_TARGETS,
      "print reference values of an image for attestation",
      "The files that the image was made of are listed only if they are compared with it, as se "
      "verify does: that needs a key or a seal record.",
-     0, OPTIONS(reference_options), se_verb_reference, false, false},
+     0, OPTIONS(reference_options), se_verb_reference, 0},
     {"se test-key", "DIR", 1, 1, NO_TARGETS, "make a TEST host key and its document",
-     "For tests only, never for secrets.", QUIET, NO_OPTIONS, se_verb_test_key, false, false},
+     "For tests only, never for secrets.", QUIET, NO_OPTIONS, se_verb_test_key, 0},
     {"hkd verify", "[HKD...]", 0, ANY_NUMBER, NO_TARGETS,
      "are host key documents genuine, valid, and not revoked?",
      "The exit status is 1 if one is not. Without documents those in HKD_PATH are verified, and "
      "without options with SIGNING_KEY_CERT_PATH, INTERMEDIATE_CA_CERT_PATH, HOST_KEY_CRL_PATH, "
      "SE_ROOT_CA_PATH and SE_ONLINE, as for boot-image-se. Certificates and lists are PEM or DER. "
      "docs/trust.md has the rules.",
-     BIT(COMMON_OFFLINE) | JSON, OPTIONS(hkd_options), verb_hkd_verify, false, false},
+     BIT(COMMON_OFFLINE) | JSON, OPTIONS(hkd_options), verb_hkd_verify, 0},
     {"doctor", "[build|se|snp]", 0, 1, NO_TARGETS,
      "can this machine build, and host confidential guests?",
      "Prints how to fix what fails. Without a group: build, and the groups that the machine is set "
      "up for. The exit status is 1 if a check fails.",
-     CACHE | JSON | QUIET, OPTIONS(doctor_options), verb_doctor, false, false},
+     CACHE | JSON | QUIET, OPTIONS(doctor_options), verb_doctor, 0},
     {"config", "se|snp|containerd FILE", 2, 2, NO_TARGETS,
      "edit a Kata runtime's configuration.toml for confidential guests, or containerd's for Kata",
      "Makes the edits of Kata's guides and prints them as a diff. Everything else in the file "
      "stays; the original is kept as FILE.old, or FILE.old.N if that exists. In containerd's "
      "config.toml the runtime class that --class names is added.",
-     QUIET, OPTIONS(config_options), verb_config, false, false},
+     QUIET, OPTIONS(config_options), verb_config, 0},
     {"measure", "snp|sev-es|sev|tdx [TARGET]", 1, 2, NO_TARGETS,
      "compute the launch digest that a confidential x86 host will report",
      "Prints it for each number of vCPUs. -o and --json give reference values with ID blocks. For "
      "a trust domain with a kernel, RTMR 1 and 2 are printed, too. With TARGET the files are those "
      "from which its recipe starts an SNP guest; the target must be built already, or --build "
      "builds it. docs/measure.md has the rest.",
-     MAKE | JSON | QUIET, OPTIONS(measure_options), verb_measure, false, false},
+     MAKE | JSON | QUIET, OPTIONS(measure_options), verb_measure, 0},
     {"payload push", "FILE|DIR REGISTRY/REPOSITORY [TAG]", 1, 3, NO_TARGETS,
      "push the image that kata-deploy installs from",
      "It is pushed with upstream's tag and TAG. A directory becomes one layer per component, so "
      "that unchanged ones are not sent again. With --output no registry is needed.",
      ARCH | JOBS | CACHE | BIT(COMMON_VERSIONS) | RECIPES | QUIET, OPTIONS(push_options),
-     verb_payload_push, false, false},
+     verb_payload_push, 0},
     {"payload index", "REGISTRY/REPOSITORY:TAG ARCH-TAG...", 2, ANY_NUMBER, NO_TARGETS,
      "join images of several architectures into one index", NULL, CACHE, OPTIONS(index_options),
-     verb_payload_index, false, false},
+     verb_payload_index, 0},
     {"provenance", "TARGET", 1, 1, TARGETS,
      "write what a result was made of: SLSA provenance and an SPDX list",
      "Both are written beside the result; with -o only one of them.", PLAN | OUTPUT | RESUME,
-     OPTIONS(provenance_options), verb_provenance, false, false},
+     OPTIONS(provenance_options), verb_provenance, 0},
     {"cache info", "", 0, 0, NO_TARGETS, "show what is in the cache", NULL, CACHE | JSON,
-     NO_OPTIONS, verb_cache_info, false, false},
+     NO_OPTIONS, verb_cache_info, 0},
     {"cache verify", "", 0, 0, NO_TARGETS,
      "read the whole cache, and move damaged entries to its folder damaged", NULL, CACHE,
-     NO_OPTIONS, verb_cache_verify, false, false},
+     NO_OPTIONS, verb_cache_verify, 0},
     {"cache gc", "", 0, 0, NO_TARGETS, "remove garbage, and what is beyond a size", NULL, CACHE,
-     OPTIONS(gc_options), verb_cache_gc, false, false},
+     OPTIONS(gc_options), verb_cache_gc, 0},
     {"versions get", "KEY", 1, 1, NO_TARGETS, "print the value of a dotted key of versions.yaml",
-     NULL, BIT(COMMON_VERSIONS), NO_OPTIONS, verb_versions_get, false, false},
+     NULL, BIT(COMMON_VERSIONS), NO_OPTIONS, verb_versions_get, 0},
     {"help", "[VERB...]", 0, 2, NO_TARGETS, "show the verbs, or the options of one", NULL, 0,
-     OPTIONS(help_options), verb_help, false, false},
+     OPTIONS(help_options), verb_help, 0},
     {"version", "", 0, 0, NO_TARGETS, "print the version of kbuild", NULL, 0, NO_OPTIONS,
-     verb_version, false, false},
+     verb_version, 0},
 };
 const size_t verb_count = ARRAY_LEN(verbs);
 

@@ -94,7 +94,7 @@ X
   run -2 make -f plan.mk
   [[ $output == *"Error 75"* ]]
   [ "$(wc -l <tries)" -eq 3 ]
-  [ "$(paste -sd' ' pauses)" = "5 30" ]
+  [ "$(paste -sd' ' pauses)" = "10 30" ]
   echo 3 >status
   run -2 make -f plan.mk
   [[ $output == *"Error 3"* ]]

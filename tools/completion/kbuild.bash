@@ -18,9 +18,9 @@ _kbuild_options() { # a verb
   case $1 in
     'build') echo ' --until= --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'list') echo ' --arch= --sources= --source= --versions= --recipes= --json' ;;
-    'plan') echo ' --arch= --remote --grain= --format= --push --output= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
+    'plan') echo ' --remote --grain= --format= --push --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
     'run') echo ' --plan= --grain= --output= --jobs= --sources= --source= --offline --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
-    'spread') echo ' --arch= --with= --grain= --output= --jobs= --sources= --source= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
+    'spread') echo ' --with= --grain= --output= --arch= --jobs= --sources= --source= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'explain') echo ' --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
     'fetch') echo ' --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'update') echo ' --arch= --sources= --source= --prebuilt= --builder= --cache= --versions= --recipes=' ;;
@@ -96,20 +96,32 @@ _kbuild_operands() { # a verb: what can follow it
   esac
 }
 
-_kbuild_values() { # an option: what its value can be
-  case $1 in
-    --arch) echo 'x86_64 s390x aarch64 ppc64le' ;;
-    --sources) echo 'upstream debian' ;;
-    --remote) echo 'auto off require' ;;
-    --builder) echo 'image host' ;;
-    --grain) echo 'node artifact' ;;
-    --format) echo 'json slurm github gitlab make' ;;
-    --with) echo 'slurm' ;;
-    --target) echo '@targets' ;;
-    --vmm-type) echo 'qemu ec2 gce' ;;
-    --layout) echo 'unpacked components' ;;
-    --compression) echo 'gzip zstd' ;;
-    --completion) echo 'bash' ;;
+_kbuild_values() { # a verb, its option: what the value can be
+  case "$1 $2" in
+    'plan --remote') ;;
+    'plan --grain') echo 'node artifact' ;;
+    'plan --format') echo 'json slurm github gitlab make' ;;
+    'run --grain') echo 'node artifact' ;;
+    'spread --with') echo 'slurm' ;;
+    'spread --grain') echo 'node artifact' ;;
+    'log --remote') ;;
+    'merge --output') ;;
+    'merge --format') echo 'tar.xz tar.zst' ;;
+    'merge --target') echo '@targets' ;;
+    'pack --format') echo 'tar.xz tar.zst' ;;
+    'se open --output') ;;
+    'se reference --output') ;;
+    'measure --vmm-type') echo 'qemu ec2 gce' ;;
+    'measure --output') ;;
+    'payload push --layout') echo 'unpacked components' ;;
+    'payload push --compression') echo 'gzip zstd' ;;
+    'payload push --output') ;;
+    'provenance --output') ;;
+    'help --completion') echo 'bash' ;;
+    *' --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    *' --sources') echo 'upstream debian' ;;
+    *' --remote') echo 'auto off require' ;;
+    *' --builder') echo 'image host' ;;
   esac
 }
 
@@ -153,7 +165,7 @@ _kbuild() {
   elif [ "$before" = = ] && [ "$COMP_CWORD" -gt 2 ]; then
     before=${COMP_WORDS[COMP_CWORD - 2]}
   fi
-  values=$(_kbuild_values "$before")
+  values=$(_kbuild_values "$verb" "$before")
   if [ -n "$values" ]; then
     _kbuild_words "$word" "$values"
   elif [[ $word == -* ]]; then
