@@ -42,7 +42,7 @@ struct build_options {
     bool use_cache;    // no: remake the targets and the artifacts they need
     bool host_builder; // --builder=host
     bool quiet;
-    bool only_results; // the view shows where the results are, and nothing of how they came
+    bool only_results;   // the view shows where the results are, and nothing of how they came
     bool resume;         // --continue: targets resume from the work that --until left
     const char *release; // the version of Kata Containers, if a plan names it; or NULL
     bool from_plan; // for a plan of several machines: with a locked plan, sources may still come
@@ -106,6 +106,8 @@ struct job {
     bool found_only;     // this run may find or pull it, and never makes it
     bool shared_queried; // the shared cache was asked for it
     bool untrusted;      // and has an entry that no trusted key signed
+    bool unpushed;       // the registry lacks it, and this machine has it from another machine,
+                         // whose results it must not sign: it makes its own
     struct entry *entry; // the entry found there (share/share.h); or NULL
     struct role *roles;
     size_t role_count, role_cap;

@@ -63,6 +63,16 @@ int evaluate_node(struct build *b, struct node *node, struct error **err)
     return 0;
 }
 
+int forget_lost_content(struct build *b, struct node *node, struct error **err)
+{
+    int has = node->state == NODE_SHARED ? remote_has_content(b, node, err) : 1;
+    if (has)
+        return has < 0 ? -1 : 0;
+    log_note("%s: the registry has its entry, but not all of its content", node->id);
+    entry_forget(job_of(node));
+    return evaluate_node(b, node, err) < 0 ? -1 : 1;
+}
+
 static int identify_source(struct build *b, struct node *node, bool resolve, struct error **err)
 {
     struct job *job = job_of(node);

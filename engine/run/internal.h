@@ -101,6 +101,10 @@ void make_node(struct build *b, struct node *node, struct outcome *out);
 
 // ---- evaluate.c ----
 int evaluate_node(struct build *b, struct node *node, struct error **err);
+// An entry without its content is none, or nobody would ever make the node again: 1 if the registry
+// has the entry that was looked up, and not its content; the node is then evaluated without it.
+// Else 0; -1: error.
+int forget_lost_content(struct build *b, struct node *node, struct error **err);
 
 // ---- inputs.c ----
 struct source_options source_options(struct build *b);

@@ -118,7 +118,7 @@ static int find_or_make(struct build *b, struct node *node, struct outcome *out,
         kept ? store_lock(b->store, node->key, report_lock_wait, NULL, err) : -1;
     if (kept && lock < 0)
         return -1;
-    int found = kept ? find_made(b, node, out, err) : 0;
+    int found = kept && !job_of(node)->unpushed ? find_made(b, node, out, err) : 0;
     if (found)
         return found < 0 ? -1 : 0;
     if (job_of(node)->found_only)

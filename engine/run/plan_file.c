@@ -14,8 +14,9 @@
 
 int build_ask_shared(struct build *b, struct error **err)
 {
-    if (!b->remote) {
-        error_user(err, "a plan for several machines needs a registry, and none is named");
+    if (!b->remote || !b->remote->artefacts) {
+        error_user(err,
+                   "a plan for several machines needs a registry of results, and none is named");
         return error_hint(err, "set ARTEFACT_REGISTRY and ARTEFACT_REPOSITORY");
     }
     if (!b->options.use_cache) {
@@ -445,8 +446,31 @@ int plan_publish(struct build *b, const struct plan *p, struct error **err)
         result = remote_publish(b, nodes, n, err);
     b->shared_only = true;
     for (size_t i = 0; i < n && !result; i++) {
-        job_of(nodes[i])->shared_queried = false; // ask again
+        job_of(nodes[i])->shared_queried = job_of(nodes[i])->unpushed; // else ask again
         result = evaluate_node(b, nodes[i], err);
     }
     return result < 0 ? -1 : (int)n;
+}
+
+// ---- what the registry lost ----
+
+int plan_check_content(struct build *b, const struct plan *p, struct error **err)
+{
+    int lost = 0;
+    for (size_t i = 0; i < json_array_size(p->nodes); i++) {
+        const char *id = json_string_value(json_object_get(json_array_get(p->nodes, i), "node"));
+        struct node *node = graph_find(&b->graph, id);
+        int one = node ? forget_lost_content(b, node, err) : 0;
+        if (one < 0)
+            return -1;
+        lost += one;
+    }
+    for (size_t i = 0; i < b->graph.n; i++) {
+        int one =
+            job_of(b->graph.nodes[i])->placed ? forget_lost_content(b, b->graph.nodes[i], err) : 0;
+        if (one < 0)
+            return -1;
+        lost += one;
+    }
+    return lost;
 }

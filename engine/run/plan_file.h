@@ -39,6 +39,10 @@ int plan_make(struct build *b, const struct strlist *targets, enum plan_grain gr
 // Pushes what the plan has to make and only this machine has. The number of nodes that were pushed,
 // after which to plan again; -1: error.
 int plan_publish(struct build *b, const struct plan *p, struct error **err);
+// Asks the registry for the content of what the plan takes as found, and of the targets: a registry
+// may have lost it, and still have its entry. The number of nodes that are to make because of that,
+// after which to plan again; -1: error.
+int plan_check_content(struct build *b, const struct plan *p, struct error **err);
 // Appends all of it as text, a line each.
 void plan_print(const struct plan *p, struct buf *out);
 // The nodes of the plan that versions.lock does not resolve, as text for a message ("builder:x and
@@ -76,9 +80,9 @@ void project_close(struct project *p);
 
 // ---- reading ----
 
-// `name` is for messages. Errors (ERROR_USAGE): no plan, another version of the schema, a field that
-// is missing or of another type than docs/plan.md says, an id twice, a need that is in no earlier
-// line. So what reads a plan need not look for them again.
+// `name` is for messages. Errors (ERROR_USAGE): no plan, another version of the schema, a field
+// that is missing or of another type than docs/plan.md says, an id twice, a need that is in no
+// earlier line. So what reads a plan need not look for them again.
 int plan_parse(const char *name, const char *text, size_t length, struct plan *out,
                struct error **err);
 // The line of the node with this id, or NULL.
@@ -97,8 +101,8 @@ char *plan_variable_path(const char *project, const char *name, size_t i, const 
                          bool directory);
 // Sets the registry of the plan, for this process; a variable with another value is an error.
 int plan_use_registry(const struct plan *p, struct error **err);
-// Adds a node of the plan with its needs to the graph. NULL: it is not in this project, or the files
-// of a variable are others here (status 2).
+// Adds a node of the plan with its needs to the graph. NULL: it is not in this project, or the
+// files of a variable are others here (status 2).
 struct node *plan_add_node(struct build *b, const struct plan *p, const json_t *line,
                            struct error **err);
 // The same without a plan: searches the recipes for the node with this id. `open` makes an empty

@@ -446,22 +446,24 @@ static int check_inputs(const struct schedule *s, const struct node *node, struc
     return 0;
 }
 
-// An entry without its content is none, or nobody would ever make it again.
-static int check_content(struct build *b, struct schedule *s, struct node *node, struct error **err)
+// 1: the registry has the node, now; 0: to be made; -1.
+static int find_one(struct build *b, struct schedule *s, struct node *node, struct error **err)
 {
-    struct error *why = NULL;
-    int has = remote_has_content(b, node, &why);
-    if (why && why->kind == ERROR_AGAIN) {
-        *err = why;
+    int lost = forget_lost_content(b, node, err);
+    if (lost < 0)
         return -1;
-    }
-    error_free(why); // some registries refuse HEAD
-    if (has)
+    if (lost)
+        schedule_want(s);
+    if (node->state != NODE_SHARED && !node_is_stored(node))
         return 0;
-    log_note("%s: the registry has its entry, but not all of its content", node->id);
-    entry_forget(job_of(node));
-    if (evaluate_node(b, node, err) < 0)
+    if (remote_publish(b, &node, 1, err) < 0)
         return -1;
+    if (!job_of(node)->unpushed) {
+        log_note("%s: found, key %.12s", node->id, node->key);
+        return 1;
+    }
+    log_note("%s: the registry lost it, and the one in the cache is of another machine", node->id);
+    node->state = NODE_STALE;
     schedule_want(s);
     return 0;
 }
@@ -469,25 +471,28 @@ static int check_content(struct build *b, struct schedule *s, struct node *node,
 static int run_one(struct build *b, struct schedule *s, struct run_context *context,
                    struct error **failure, struct error **err)
 {
-    struct node *node = context->one;
     const struct schedule_actions doing = actions_of(context);
     const struct schedule_limits limits = {.jobs = b->options.jobs};
     if (b->remote && ask_shared_cache(b, s, &doing, err) < 0)
         return -1;
-    if (node->state == NODE_SHARED && check_content(b, s, node, err) < 0)
-        return -1;
-    if (node->state == NODE_SHARED || node_is_stored(node)) {
-        log_note("%s: found, key %.12s", node->id, node->key);
-        return remote_publish(b, &context->one, 1, err);
-    }
-    if (check_inputs(s, node, err) < 0 || codec_hold(b, err) < 0)
+    int found = find_one(b, s, context->one, err);
+    if (found)
+        return found < 0 ? -1 : 0;
+    if (check_inputs(s, context->one, err) < 0 || codec_hold(b, err) < 0)
         return -1;
     return schedule_run(s, &doing, &limits, failure, err);
 }
 
-static int check_pushes(const struct build *b, struct error **err)
+static int check_pushes(const struct build *b, const struct node *node, struct error **err)
 {
-    if (!b->remote || b->remote->push)
+    if (!b->remote)
+        return 0;
+    if (!b->remote->artefacts && node->kind != NODE_BUILDER) {
+        error_user(err, "BUILDER_REGISTRY has builders only: other machines could not get %s",
+                   node->id);
+        return error_hint(err, "set ARTEFACT_REGISTRY and ARTEFACT_REPOSITORY");
+    }
+    if (b->remote->push)
         return 0;
     error_user(err, "PUSH_TO_REGISTRY=no: other machines could not get the result");
     return error_hint(err, "unset PUSH_TO_REGISTRY, or name no registry");
@@ -505,8 +510,8 @@ int build_run_node(struct build *b, struct node *node, enum plan_grain grain, st
     for (size_t i = 0; i < b->graph.n; i++)
         job_of(b->graph.nodes[i])->found_only =
             b->graph.nodes[i] != node && !is_made_along(b->graph.nodes[i], node, grain);
-    if (check_pushes(b, err) < 0 || output_folder(b, err) < 0 || build_copy_folders(b, err) < 0 ||
-        schedule_open(&s, &b->graph, err) < 0)
+    if (check_pushes(b, node, err) < 0 || output_folder(b, err) < 0 ||
+        build_copy_folders(b, err) < 0 || schedule_open(&s, &b->graph, err) < 0)
         return -1;
     schedule_task(&s, node)->root = true;
     schedule_want(&s);

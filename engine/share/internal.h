@@ -94,6 +94,9 @@ struct lookup {
 // Looks up many, several in parallel.
 void remote_look_up(struct build *b, struct lookup *lookups, size_t n);
 void lookup_free(struct lookup *l);
+// As remote_has_content(), of this entry.
+int entry_has_content(struct build *b, const struct node *node, const struct entry *e,
+                      struct error **err);
 
 // ---- artifact.c ----
 // The manifest of a project: each layer is a descriptor with a clean name of its own and the digest

@@ -143,19 +143,40 @@ int remote_prefetch(struct build *b, struct node **order, size_t count, evaluate
 
 // ---- contents ----
 
-int remote_has_content(struct build *b, const struct node *node, struct error **err)
+static int has_layers(struct registry *registry, const struct entry *e, struct error **err)
 {
-    const struct entry *e = job_of(node)->entry;
-    const json_t *layers = e ? json_object_get(e->manifest, "layers") : NULL;
-    struct registry *registry = remote_repository(b->remote, node, false, err);
-    int has = registry ? e != NULL : -1;
+    const json_t *layers = json_object_get(e->manifest, "layers");
+    int has = 1;
     for (size_t i = 0; i < json_array_size(layers) && has > 0; i++) {
         const char *hex = oci_descriptor_digest(json_array_get(layers, i), NULL);
         has = hex ? registry_has_blob(registry, hex, err) : 0;
     }
-    if (registry)
-        registry_close(registry);
-    return has < 0 ? error_wrap(err, "%s", node_label(node)) : has;
+    return has;
+}
+
+int entry_has_content(struct build *b, const struct node *node, const struct entry *e,
+                      struct error **err)
+{
+    struct error *why = NULL;
+    struct registry *registry = remote_repository(b->remote, node, false, err);
+    if (!registry)
+        return -1;
+    int has = has_layers(registry, e, &why);
+    registry_close(registry);
+    if (has >= 0)
+        return has;
+    if (why->kind == ERROR_AGAIN || why->kind == ERROR_INTERRUPT) {
+        *err = why;
+        return error_wrap(err, "%s", node_label(node));
+    }
+    error_free(why); // some registries refuse HEAD
+    return 1;
+}
+
+int remote_has_content(struct build *b, const struct node *node, struct error **err)
+{
+    const struct entry *e = job_of(node)->entry;
+    return e ? entry_has_content(b, node, e, err) : 0;
 }
 
 struct pulled_output {

@@ -446,21 +446,32 @@ static int move_tags(struct build *b, const struct node *node, const struct entr
     return result ? error_wrap(err, "%s", node_label(node)) : 0;
 }
 
+// Does the registry have the result? 1; 0: no, or not its content; -1.
+static int is_published(struct build *b, struct lookup *l, struct error **err)
+{
+    if (l->found < 0) {
+        *err = steal(l->why);
+        return -1;
+    }
+    if (!l->found || !b->needs_remote || !node_is_stored(l->node))
+        return l->found;
+    return entry_has_content(b, l->node, &l->entry, err);
+}
+
 static int publish_entry(struct build *b, struct lookup *l, size_t *pushed, struct error **err)
 {
     struct error *why = NULL;
     if (!remote_usable(b, l->node, REMOTE_WRITE)) // disabled meanwhile
         return 0;
-    int there = l->found;
+    int published = is_published(b, l, &why), there = published;
     if (there > 0)
         there = entry_signed(b->remote, l->node, &l->entry, &why);
-    else if (there < 0)
-        why = steal(l->why);
     if (there == 0) {
         int kept = push_cached(b, l->node, err); // handles a failure itself
         *pushed += kept > 0;
         if (kept)
             return kept < 0 ? -1 : 0;
+        job_of(l->node)->unpushed = !published && node_is_stored(l->node);
     }
     if (there >= 0 && l->found > 0)
         there = move_tags(b, l->node, &l->entry, &why);

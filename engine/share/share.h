@@ -62,10 +62,13 @@ int remote_pull(struct build *b, struct node *node, json_t **out, struct error *
 // Pushes the result of a node that was made.
 int remote_push(struct build *b, struct node *node, const json_t *record, struct error **err);
 // After the run: pushes results cached here that the registry lacks, and moves upstream's tags.
+// What it may not push is job->unpushed. A verb that needs the registry (b->needs_remote) also asks
+// for the content of what is there.
 int remote_publish(struct build *b, struct node **order, size_t count, struct error **err);
 
-// Does the registry still have the content of the node's entry, which was looked up? 1, 0, -1. Some
-// remove blobs and keep manifests.
+// Does the registry still have the content of the node's entry, which was looked up? 1, 0; -1:
+// ERROR_AGAIN. Some remove blobs and keep manifests; one that refuses the question counts as having
+// it.
 int remote_has_content(struct build *b, const struct node *node, struct error **err);
 
 // ---- trees as artifacts of their own ----

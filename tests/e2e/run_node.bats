@@ -259,6 +259,39 @@ steps() { # machine
   here three run app:x86_64 --plan=plan
 }
 
+# The registry loses the first layer of a node's entry, and keeps the entry.
+lose_content() { # target
+  local layer
+  layer=$(manifest "cached-artefacts/$1" "kbuild-$(field "$1:x86_64" .key)" | jq -r '.layers[0].digest' | cut -d: -f2)
+  rm -r "registry/docker/registry/v2/blobs/sha256/${layer:0:2}/$layer"
+  rm -rf "registry/docker/registry/v2/repositories/kata/cached-artefacts/$1/_layers/sha256/$layer"
+}
+
+@test "what the registry lost and this machine's cache has is pushed again, not called found" {
+  two_targets
+  plan app
+  here one run base:x86_64 --plan=plan
+  lose_content base
+  here one run base:x86_64 --plan=plan
+  here two run app:x86_64 --plan=plan
+  # Results of others are not signed: this machine makes its own.
+  make_keys
+  export KBUILD_SIGNING_KEY=$PROJECT/TEST-builder.pem KBUILD_TRUSTED_KEYS=$PROJECT/builder.pub.pem
+  rm -r registry/docker machine-*
+  plan app
+  here one run base:x86_64 --plan=plan
+  here two run app:x86_64 --plan=plan
+  rm -r registry/docker
+  here two run base:x86_64 --plan=plan
+  [ "$(steps two)" = "app.log base.log" ]
+  here three run app:x86_64 --plan=plan
+  # The same where the entry is there, and its content is not.
+  lose_content base
+  here three run base:x86_64 --plan=plan
+  [ "$(steps three)" = "app.log base.log" ]
+  here four run app:x86_64 --plan=plan
+}
+
 @test "with trusted keys a machine without one of them makes nothing" {
   two_targets
   make_keys

@@ -110,6 +110,42 @@ X
   [ "$(begun | grep -c one:x86_64)" -eq 1 ]
 }
 
+# The registry loses the content of an entry, and keeps the entry; nobody else has it.
+lose_content() { # NAME
+  local repository=$CLUSTER/registry/docker/registry/v2/repositories/$ARTEFACT_REPOSITORY/cached-artefacts/$1 layer
+  for layer in "$repository"/_layers/sha256/*; do
+    layer=${layer##*/}
+    if zstd -qdc 2>/dev/null <"$CLUSTER/registry/docker/registry/v2/blobs/sha256/${layer:0:2}/$layer/data" | tar t >/dev/null 2>&1 ||
+      xz -qt "$CLUSTER/registry/docker/registry/v2/blobs/sha256/${layer:0:2}/$layer/data" 2>/dev/null; then
+      rm -r "$CLUSTER/registry/docker/registry/v2/blobs/sha256/${layer:0:2}/$layer" "$repository/_layers/sha256/$layer"
+    fi
+  done
+  forget
+  chmod -R u+w "$CLUSTER"/workers/*/cache
+  rm -rf "$CLUSTER"/workers/*/cache
+}
+
+@test "an entry without its content is made again: an input, and a target" {
+  step one 0
+  step two 0 "needs: [one]"
+  touch "$CLUSTER/runs.hurry"
+  spread one
+  lose_content one
+  : >"$CLUSTER/runs"
+  run spread two
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"one:x86_64: the registry has its entry, but not all of its content"* ]]
+  [ "$(begun | grep -c one:x86_64)" -eq 1 ]
+  lose_content two
+  : >"$CLUSTER/runs"
+  run spread two
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "$(begun | xargs)" = two:x86_64 ]
+  content_of build/kata-static-two.tar.xz opt/two | grep -qx 'one x86_64'
+}
+
 @test "a worker with other recipes or another variable refuses, and says what differs" {
   make_recipe one "variables: {FLAVOUR: {default: sweet}}"
   kb plan --remote --json one >plan

@@ -35,7 +35,8 @@ static int lock_inputs(struct build *b, struct error **err)
     return result;
 }
 
-static int make_plan(const struct spread_request *r, struct build *b, struct plan *out,
+// `again`: an input could not be got, or a result: is the content there of what is found?
+static int make_plan(const struct spread_request *r, struct build *b, bool again, struct plan *out,
                      struct error **err)
 {
     bool asked_locked = b->options.locked;
@@ -47,6 +48,9 @@ static int make_plan(const struct spread_request *r, struct build *b, struct pla
         return error_user(err, "%s does not resolve %s, and --locked allows nothing else",
                           b->lock->path, unresolved);
     if (unresolved && (lock_inputs(b, err) < 0 || ask_and_plan(r, b, out, err) < 0))
+        return -1;
+    int lost = again ? plan_check_content(b, out, err) : 0;
+    if (lost < 0 || (lost > 0 && ask_and_plan(r, b, out, err) < 0))
         return -1;
     int pushed = plan_publish(b, out, err);
     return pushed > 0 ? ask_and_plan(r, b, out, err) : pushed;
@@ -124,12 +128,13 @@ static int still_missing(struct error **err)
 }
 
 // 1: there were jobs, and all succeeded; 0: nothing was left to do, and all is placed; -1: error.
+// *placing: nothing was left to do.
 static int run_round(const struct spread_request *r, int round, struct strlist *failed,
-                     struct error **err)
+                     bool *placing, struct error **err)
 {
     cleanup_plan struct plan p = {0};
     struct build *b = r->open(r->context, err);
-    int result = b ? make_plan(r, b, &p, err) : -1;
+    int result = b ? make_plan(r, b, round > 1, &p, err) : -1;
     size_t n = result < 0 ? 0 : count_jobs(&p);
     if (n)
         result = round > ROUNDS ? still_missing(err) : run_plan(r, b, &p, failed, err);
@@ -137,6 +142,7 @@ static int run_round(const struct spread_request *r, int round, struct strlist *
         build_close(b);
     if (result < 0 || n)
         return result < 0 ? -1 : 1;
+    *placing = true;
     return r->place(r->context, err);
 }
 
@@ -147,7 +153,8 @@ int spread_run(const struct spread_request *r, struct error **err)
     for (;;) {
         cleanup_strlist struct strlist failed = {0};
         struct error *why = NULL;
-        int did = run_round(r, round, &failed, &why);
+        bool placing = false;
+        int did = run_round(r, round, &failed, &placing, &why);
         if (did == 0)
             return 0;
         if (did > 0) {
@@ -158,7 +165,7 @@ int spread_run(const struct spread_request *r, struct error **err)
         // No job has failed: the registry does not answer. In the first round it may be the wrong
         // one.
         bool silent = again && !failed.n && round > 1 && silences < SILENCES;
-        if (!silent && (!again || !failed.n || round == ROUNDS)) {
+        if (!silent && (!again || (!failed.n && !placing) || round == ROUNDS)) {
             show_logs(r, &failed);
             *err = why;
             return -1;
