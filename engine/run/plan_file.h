@@ -11,7 +11,7 @@
 
 #include "run/run.h"
 
-// The version of the schema. A reader refuses a later one.
+// The version of the schema. A reader refuses another one.
 #define PLAN_VERSION 1
 
 // What one job makes: one node; or an artifact with those of its inputs that are no artifacts

@@ -127,6 +127,19 @@ static bool is_one_of(const char *text, const char *const *values)
     return false;
 }
 
+// A plan chooses an origin of a source, and never a folder of the machine that reads it.
+static bool are_origins(const json_t *choices)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)choices, name, value)
+    {
+        if (!is_one_of(json_string_value(value), source_names_of_plan))
+            return false;
+    }
+    return true;
+}
+
 static int check_fields(const char *name, size_t number, const json_t *line,
                         const struct field *fields, size_t n, struct error **err)
 {
@@ -157,8 +170,13 @@ static int parse_header(const char *name, json_t *line, struct plan *out, struct
         return refuse(name, 1, "it does not begin with the header of a plan", err);
     }
     out->header = line;
-    if (json_integer_value(version) == PLAN_VERSION)
-        return check_fields(name, 1, line, header_fields, ARRAY_LEN(header_fields), err);
+    if (json_integer_value(version) == PLAN_VERSION) {
+        if (check_fields(name, 1, line, header_fields, ARRAY_LEN(header_fields), err) < 0)
+            return -1;
+        return are_origins(json_object_get(line, "source"))
+                   ? 0
+                   : refuse(name, 1, "\"source\" chooses neither upstream nor debian", err);
+    }
     error_set(err, ERROR_USAGE, "%s is a plan of version %lld, and this kbuild reads %d", name,
               (long long)json_integer_value(version), PLAN_VERSION);
     return error_hint(err, "use one version of kbuild on all machines");

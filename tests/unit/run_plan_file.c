@@ -331,10 +331,11 @@ TEST(public_variables_are_in_the_header_and_secrets_are_names)
 
 // ---- reading ----
 
-#define HEADER                                                                                     \
+#define HEADER_SOURCE(source)                                                                      \
     "{\"plan\":1,\"kbuild\":\"x\",\"targets\":[\"t\"],\"grain\":\"node\",\"depends\":{},"          \
-    "\"sources\":\"upstream\",\"builder\":\"host\",\"source\":{},\"variables\":{},"                \
+    "\"sources\":\"upstream\",\"builder\":\"host\",\"source\":" source ",\"variables\":{},"        \
     "\"registry\":{}}"
+#define HEADER HEADER_SOURCE("{}")
 #define LINE(id, needs)                                                                            \
     "{\"node\":\"" id "\",\"kind\":\"artifact\",\"label\":\"l\",\"arch\":\"s390x\","               \
     "\"state\":\"to make\",\"needs\":[" needs "],\"network\":false,\"build_on\":[],"               \
@@ -380,6 +381,8 @@ TEST(damaged_texts_are_refused_with_the_line)
         {"{\"plan\":9223372036854775807,\"depends\":{}}", "version 9223372036854775807"},
         {"{\"plan\":0,\"depends\":{}}", "version 0"},
         {"{\"plan\":99999999999999999999,\"depends\":{}}", "no JSON object"},
+        // A folder of this machine.
+        {HEADER_SOURCE("{\"x\":\"/etc\"}"), "p:1: \"source\" chooses neither upstream nor debian"},
         {HEADER "\n" LINE("a", "") "\n\n", "p:3: it is no JSON object"},
         {HEADER "\n" LINE("a", "") "x\n", "p:2: it is no JSON object"},
         {HEADER "\n{\"node\":\"a\"", "p:2: it is no JSON object"}, // cut
@@ -397,6 +400,7 @@ TEST(damaged_texts_are_refused_with_the_line)
         refused(cases[i].text, strlen(cases[i].text), cases[i].why);
     refused("a\0b", 3, "p:1: it is no JSON object");
     accepted(HEADER);
+    accepted(HEADER_SOURCE("{\"x\":\"upstream\",\"y\":\"debian\"}"));
     accepted(HEADER "\n" LINE("a", "") "\n" LINE("b", "\"a\"") "\n");
 }
 
