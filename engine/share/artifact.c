@@ -111,7 +111,8 @@ static struct registry *open_repository(const struct reference *r, bool transfer
 {
     const char *artefacts = getenv("ARTEFACT_REGISTRY");
     struct registry_options o = {.tries = transfer ? 4 : 2};
-    if (artefacts && !strcmp(artefacts, r->registry))
+    // A machine may have the login alone: the plan in the project names the registry.
+    if (!artefacts || !*artefacts || !strcmp(artefacts, r->registry))
         registry_login(&o.user, &o.password);
     return registry_open(r, &o, err);
 }
@@ -217,6 +218,11 @@ static int get_manifest(struct store *s, const char *hex, struct registry *regis
     int found = registry_get_manifest(registry, name, out, &type, digest, err);
     if (found < 0)
         return -1;
+    if (!found && registry_was_denied(registry) != NOT_DENIED) {
+        error_user(err, "the registry denies access to it, or does not have it");
+        return error_hint(err, "log in (`skopeo login`, or ARTEFACT_REGISTRY_USERNAME and "
+                               "ARTEFACT_REGISTRY_PASSWORD)");
+    }
     if (!found)
         return error_set(err, ERROR_AGAIN, "the registry does not have it");
     return store_put_bytes(s, out->data, out->len, digest, err);

@@ -44,6 +44,25 @@ top:x86_64 to make" ]
   [ -z "$output" ]
 }
 
+@test "a machine with a login alone gets the project, and one without says what it lacks" {
+  command -v htpasswd >/dev/null || skip "htpasswd is not installed"
+  htpasswd -Bbc passwords tester TESTPASSWORD 2>/dev/null
+  start_registry "auth: {htpasswd: {realm: test, path: $PROJECT/passwords}}"
+  export ARTEFACT_REGISTRY_USERNAME=tester ARTEFACT_REGISTRY_PASSWORD=TESTPASSWORD
+  noisy base
+  project=$(push_project base)
+  unset ARTEFACT_REGISTRY ARTEFACT_REPOSITORY
+  on one run base:x86_64 --plan="oci:$project"
+  on two run base:x86_64 --plan="oci:$project" 2>&1 | grep 'base:x86_64: found'
+  ARTEFACT_REGISTRY=127.0.0.1:1 run on three run base:x86_64 --plan="oci:$project"
+  [ "$status" -ne 0 ]
+  unset ARTEFACT_REGISTRY_USERNAME ARTEFACT_REGISTRY_PASSWORD
+  run on four run base:x86_64 --plan="oci:$project"
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"getting the project"*"the registry denies access to it, or does not have it"*"log in"* ]]
+}
+
 @test "what only this machine has counts as to make" {
   greeting
   kb top
