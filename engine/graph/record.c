@@ -125,12 +125,27 @@ char *build_last_key_text(struct build *b, const struct node *node)
     return text ? xstrdup(text) : NULL;
 }
 
+enum { COST_MAX = INT32_MAX }; // some weeks of milliseconds, or 2 TiB
+
+// The cost in a record, which may be of anybody: numbers that can be added up.
+static json_t *record_cost_of(const json_t *record)
+{
+    static const char *const parts[] = {"ms", "cpu_ms", "peak_kib"};
+    const json_t *cost = json_object_get(record, "cost");
+    json_t *out = cost ? json_object() : NULL;
+    for (size_t i = 0; out && i < ARRAY_LEN(parts); i++) {
+        json_int_t n = json_integer_value(json_object_get(cost, parts[i]));
+        json_object_set_new(out, parts[i], json_integer(n < 0 ? 0 : n > COST_MAX ? COST_MAX : n));
+    }
+    return out;
+}
+
 static json_t *cost_of(struct build *b, const char *key)
 {
     json_auto_t *record = NULL;
     if (!*key || store_action_get(b->store, key, &record, NULL) <= 0)
         return NULL;
-    return json_incref(json_object_get(record, "cost"));
+    return record_cost_of(record);
 }
 
 json_t *build_expected_cost(struct build *b, const struct node *node)

@@ -154,10 +154,10 @@ static size_t size_of(const json_t *line, const char *name)
     return json_array_size(json_object_get(line, name));
 }
 
-static void cost(const char *beginning, int ms, int cpu_ms, int peak_kib)
+static void cost(const char *beginning, json_int_t ms, json_int_t cpu_ms, json_int_t peak_kib)
 {
     struct node *node = node_of(beginning);
-    json_auto_t *record = json_pack("{s:[], s:{s:i, s:i, s:i}}", "outputs", "cost", "ms", ms,
+    json_auto_t *record = json_pack("{s:[], s:{s:I, s:I, s:I}}", "outputs", "cost", "ms", ms,
                                     "cpu_ms", cpu_ms, "peak_kib", peak_kib);
     digest_bytes(node->id, strlen(node->id), node->key);
     assert_int_equal(store_action_put(b->store, node->key, record, NULL), 0);
@@ -229,6 +229,20 @@ TEST(a_job_of_the_grain_artifact_counts_each_of_its_inputs_once)
     assert_int_equal(json_integer_value(json_object_get(sum, "cpu_ms")), 2070);
     assert_int_equal(json_integer_value(json_object_get(sum, "peak_kib")), 30);
     assert_int_equal(size_of(line_of(&p, "top:"), "needs"), 1);
+}
+
+TEST(a_cost_in_a_record_of_others_is_a_number_that_can_be_added_up)
+{
+    add_target("top");
+    set_all(NODE_STALE);
+    cost("low:", INT64_MAX, -5, INT64_MIN);
+    cost("source:tree", INT64_MAX, INT64_MAX, INT64_MAX);
+    cleanup_plan struct plan p = {0};
+    make_plan(GRAIN_ARTIFACT, &p);
+    const json_t *sum = json_object_get(line_of(&p, "low:"), "resources");
+    assert_int_equal(json_integer_value(json_object_get(sum, "ms")), 2 * (json_int_t)INT32_MAX);
+    assert_int_equal(json_integer_value(json_object_get(sum, "cpu_ms")), INT32_MAX);
+    assert_int_equal(json_integer_value(json_object_get(sum, "peak_kib")), INT32_MAX);
 }
 
 TEST(a_job_of_the_grain_artifact_needs_no_network_for_inputs_that_are_there)
