@@ -140,6 +140,11 @@ static inline struct job *job_of(const struct node *node)
 }
 
 // ---- variables.c ----
+// Gives a variable of recipes a value in this process, instead of the environment's: no program
+// that it starts gets it, whatever the name means to that (LD_PRELOAD). NULL: takes it back.
+void variable_give(const char *name, const char *text);
+// The value that it was given, else that of the environment; NULL: none.
+const char *variable_value(const char *name);
 // `target` may be NULL. So may `release`, the version of Kata Containers (release_version()):
 // variables_follow_release() says whether it is needed, and an unknown one counts as late.
 int variables_resolve(const struct recipe *r, const struct arch *target, const char *release,

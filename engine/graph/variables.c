@@ -241,6 +241,40 @@ static const char *default_of(const struct recipe_variable *v, const char *relea
                                                             : v->by_release.otherwise;
 }
 
+// Of this process; by a plan, before anything else runs.
+static struct given {
+    char *name, *text;
+} * given;
+static size_t given_n, given_cap;
+
+static struct given *find_given(const char *name)
+{
+    for (size_t i = 0; i < given_n; i++)
+        if (!strcmp(given[i].name, name))
+            return &given[i];
+    return NULL;
+}
+
+void variable_give(const char *name, const char *text)
+{
+    struct given *g = find_given(name);
+    if (!g && !text)
+        return;
+    if (!g) {
+        given = xgrow(given, &given_cap, given_n + 1, sizeof *given);
+        g = &given[given_n++];
+        *g = (struct given){.name = xstrdup(name)};
+    }
+    free(g->text);
+    g->text = text ? xstrdup(text) : NULL;
+}
+
+const char *variable_value(const char *name)
+{
+    const struct given *g = find_given(name);
+    return g && g->text ? g->text : getenv(name);
+}
+
 bool variables_follow_release(const struct recipe *r)
 {
     for (size_t i = 0; i < r->variable_count; i++)
@@ -253,11 +287,10 @@ static int resolve(const struct recipe *r, const struct arch *target, const char
                    struct variable_value *value, struct error **err)
 {
     const struct recipe_variable *v = value->variable;
-    const char *text;
+    const char *text = variable_value(v->name);
     // Files, folders and switches decide what is trusted or sealed; a text may be empty.
-    if (v->type == VARIABLE_TEXT)
-        text = getenv(v->name);
-    else if (security_variable(v->name, &text, err) < 0)
+    if (v->type != VARIABLE_TEXT && text == getenv(v->name) &&
+        security_variable(v->name, &text, err) < 0)
         return -1;
     if (!text || !*text)
         text = default_of(v, release);
@@ -355,7 +388,7 @@ bool condition_expected(const struct recipe *r, const struct recipe_condition *c
 {
     for (size_t i = 0; c->variable && i < r->variable_count; i++) {
         const struct recipe_variable *v = &r->variables[i];
-        const char *set = getenv(v->name), *otherwise = v->default_ ? v->default_ : "";
+        const char *set = variable_value(v->name), *otherwise = v->default_ ? v->default_ : "";
         if (!strcmp(v->name, c->variable))
             return strlist_has(&c->is, set && *set ? set : otherwise);
     }

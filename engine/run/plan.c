@@ -93,7 +93,7 @@ char *builder_image_variable(const struct recipe_builder *builder)
 static char *builder_image_name(const struct recipe_builder *builder)
 {
     cleanup_free char *variable = builder_image_variable(builder);
-    const char *set = getenv(variable);
+    const char *set = variable_value(variable);
     const char *name = set && *set ? set : builder->image;
     return name ? xstrdup(name) : NULL;
 }

@@ -89,7 +89,7 @@ json_t *plan_depends(struct build *b, struct error **err)
 static json_t *variable_json(const struct variable_value *v)
 {
     const struct recipe_variable *declared = v->variable;
-    const char *set = getenv(declared->name);
+    const char *set = variable_value(declared->name);
     if (!set || !*set || declared->type == VARIABLE_SECRET)
         return NULL;
     if (declared->type == VARIABLE_TEXT || declared->type == VARIABLE_YES_NO)
@@ -117,7 +117,7 @@ static json_t *variables_json(const struct build *b)
         cleanup_free char *image = job->image_name && job->recipe->builder
                                        ? builder_image_variable(job->recipe->builder)
                                        : NULL;
-        const char *set = image ? getenv(image) : NULL;
+        const char *set = image ? variable_value(image) : NULL;
         if (set && *set)
             json_object_set_new(all, image, json_pack("{s:s}", "text", set));
     }

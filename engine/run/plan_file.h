@@ -90,8 +90,8 @@ const json_t *plan_node(const struct plan *p, const char *id);
 enum plan_grain plan_grain_of(const struct plan *p);
 
 // Prepares this process for a node of the plan, before build_open(): the options that change keys,
-// and the environment: the variables of the plan, without secrets that it does not give to the
-// node. `project` is the folder of a project, or NULL. An error with
+// the values of variables (variable_give()), and the environment: without secrets that it does not
+// give to the node. `project` is the folder of a project, or NULL. An error with
 // status 2 if a variable has another value here. The options borrow from the plan and from
 // *choices.
 int plan_apply(const struct plan *p, const json_t *node, const char *project,

@@ -121,7 +121,7 @@ static int set_files(const char *name, const json_t *value, const char *project,
         buf_printf(&text, "%s%s", i ? "," : "", here);
     }
     cleanup_free char *folder = directory ? variable_folder(name, value, project) : NULL;
-    setenv(name, folder ? folder : text.data ? text.data : "", 1);
+    variable_give(name, folder ? folder : text.data ? text.data : "");
     return 0;
 }
 
@@ -135,7 +135,7 @@ static int set_variable(const char *name, const json_t *value, const char *proje
         return error_set(err, ERROR_USAGE, "the plan's value of %s is damaged", name);
     if (set && *set && strcmp(set, text) != 0)
         return mismatch(name, text, set, err);
-    setenv(name, text, 1);
+    variable_give(name, text);
     return 0;
 }
 

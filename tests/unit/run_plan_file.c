@@ -36,6 +36,14 @@ static void write_recipe(const char *name, const char *text)
 static const char *const variables[] = {"TEST_TEXT", "TEST_FILE",   "TEST_FILES",
                                         "TEST_DIR",  "TEST_SECRET", "TOOLS_CONTAINER_BUILDER"};
 
+static void forget_variables(void)
+{
+    for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
+        unsetenv(variables[i]);
+        variable_give(variables[i], NULL);
+    }
+}
+
 static struct build *open_build(void)
 {
     const struct build_options o = {.versions = versions,
@@ -72,8 +80,7 @@ static int begin(void **state)
                         "  TEST_DIR: {type: directory, pattern: \"*.crt\"}\n"
                         "  TEST_SECRET: {type: secret}\n"
                         "sign: {key: TEST_SECRET, certificate: TEST_FILE, files: \"*.ko\"}\n");
-    for (size_t i = 0; i < ARRAY_LEN(variables); i++)
-        unsetenv(variables[i]);
+    forget_variables();
     b = open_build();
     return 0;
 }
@@ -81,8 +88,7 @@ static int begin(void **state)
 static int end(void **state)
 {
     build_close(b);
-    for (size_t i = 0; i < ARRAY_LEN(variables); i++)
-        unsetenv(variables[i]);
+    forget_variables();
     remove_tree(folder, NULL);
     free(folder);
     free(versions);
@@ -530,9 +536,12 @@ TEST(variables_are_set_and_another_value_is_an_error_that_names_it)
     struct applied a;
     cleanup_error struct error *err = NULL;
     assert_int_equal(apply_to(&a, "{\"TEST_TEXT\":{\"text\":\"planned\"}}", "[]", NULL, &err), 0);
-    assert_string_equal(getenv("TEST_TEXT"), "planned");
+    assert_string_equal(variable_value("TEST_TEXT"), "planned");
     assert_true(a.o.locked && a.o.from_plan && a.o.host_builder && !a.o.debian);
     applied_free(&a);
+    // No program that this one starts gets it.
+    assert_null(getenv("TEST_TEXT"));
+    setenv("TEST_TEXT", "planned", 1);
     refuses("{\"TEST_TEXT\":{\"text\":\"other\"}}", "[]",
             "TEST_TEXT is planned here, and other in");
     refuses("{}", "[]", "TEST_TEXT is planned here, and not set in the plan");
@@ -591,12 +600,11 @@ TEST(files_are_those_of_the_project_or_where_they_were)
     write_at("dir/a.crt", "content");
     write_at("project/variables/TEST_DIR/a.crt", "content");
     assert_int_equal(apply_files(&a, "TEST_DIR", "directory", "content", NULL, &err), 0);
-    assert_string_equal(getenv("TEST_DIR"), directory); // wherever this process is
+    assert_string_equal(variable_value("TEST_DIR"), directory); // wherever this process is
     applied_free(&a);
     assert_int_equal(apply_files(&a, "TEST_DIR", "directory", "content", project, &err), 0);
-    assert_string_equal(getenv("TEST_DIR"), inside);
+    assert_string_equal(variable_value("TEST_DIR"), inside);
     applied_free(&a);
-    unsetenv("TEST_DIR");
     assert_int_equal(apply_files(&a, "TEST_FILE", "file", "other", NULL, &err), -1);
     assert_int_equal(err->kind, ERROR_USAGE);
     assert_non_null(strstr(err->message, "a.crt is "));
