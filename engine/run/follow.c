@@ -250,6 +250,36 @@ static int poll_jobs(struct follow *f, struct error **err)
     return 0;
 }
 
+// ---- interrupts ----
+
+// A blocked signal would arrive even if it is ignored (nohup).
+static void ending_signals(sigset_t *set)
+{
+    static const int ending[] = {SIGINT, SIGTERM};
+    sigemptyset(set);
+    for (size_t i = 0; i < ARRAY_LEN(ending); i++)
+        if (!signal_ignored_on_entry(ending[i]))
+            sigaddset(set, ending[i]);
+}
+
+static int cancel(struct follow *f, bool waiting, struct error **err)
+{
+    return f->e->cancel(f->e->context, f->jobs, f->next, waiting, err);
+}
+
+// Waits so long for a signal, which is blocked; the first cancels all jobs.
+static int wait_for_interrupt(struct follow *f, unsigned ms, struct error **err)
+{
+    sigset_t set;
+    const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    ending_signals(&set);
+    if (sigtimedwait(&set, NULL, &time) < 0 || f->interrupted)
+        return 0;
+    f->interrupted = f->stopping = true;
+    log_note("cancelling the jobs");
+    return cancel(f, false, err);
+}
+
 // ---- submission ----
 
 static size_t count_open(const struct follow *f)
@@ -263,11 +293,12 @@ static size_t count_open(const struct follow *f)
 static int submit_some(struct follow *f, struct error **err)
 {
     size_t open = count_open(f);
-    for (; f->next < f->n && open < f->limits->window; f->next++) {
+    while (f->next < f->n && open < f->limits->window) {
         struct job_elsewhere *j = &f->jobs[f->next];
         if (f->stopping || is_lost(j)) {
             j->state = JOB_CANCELLED;
             ended(f, j);
+            f->next++;
             continue;
         }
         if (f->e->submit(f->e->context, j, err) < 0)
@@ -275,6 +306,9 @@ static int submit_some(struct follow *f, struct error **err)
         j->state = JOB_SUBMITTED;
         open++;
         view_tick();
+        f->next++;
+        if (wait_for_interrupt(f, 0, err) < 0)
+            return -1;
     }
     return 0;
 }
@@ -288,22 +322,6 @@ static void skip_rest(struct follow *f)
 }
 
 // ---- the loop ----
-
-// True after SIGINT or SIGTERM, which are blocked.
-static bool wait_ms(unsigned ms)
-{
-    sigset_t set;
-    const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    return sigtimedwait(&set, NULL, &time) > 0;
-}
-
-static int cancel(struct follow *f, bool waiting, struct error **err)
-{
-    return f->e->cancel(f->e->context, f->jobs, f->next, waiting, err);
-}
 
 enum { TICK_MS = 200, CANCEL_SECONDS = 30, POLL_PART = 50 };
 
@@ -320,12 +338,8 @@ static int pause_following(struct follow *f, struct error **err)
 {
     const unsigned pause = poll_pause(f);
     for (unsigned waited = 0; waited < pause; waited += TICK_MS) {
-        if (wait_ms(TICK_MS) && !f->interrupted) {
-            f->interrupted = f->stopping = true;
-            log_note("cancelling the jobs");
-            if (cancel(f, false, err) < 0)
-                return -1;
-        }
+        if (wait_for_interrupt(f, TICK_MS, err) < 0)
+            return -1;
         view_tick();
     }
     return 0;
@@ -359,9 +373,7 @@ static int follow_all(struct follow *f, struct error **err)
 static int run_jobs(struct follow *f, struct error **err)
 {
     sigset_t set, old;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
+    ending_signals(&set);
     sigprocmask(SIG_BLOCK, &set, &old);
     int result = follow_all(f, err);
     if (result < 0)

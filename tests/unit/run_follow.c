@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/process.h"
 #include "run/internal.h"
 
 #include <signal.h>
@@ -27,9 +28,10 @@ struct fixture {
     struct plan p;
     struct act acts[12];
     size_t n;
-    struct buf said;    // "+a" submitted, "-" cancelled, "-waiting" only those that wait
-    size_t open, most;  // submitted and not ended
-    bool refuses, mute; // submissions; questions
+    struct buf said;            // "+a" submitted, "-" cancelled, "-waiting" only those that wait
+    size_t open, most;          // submitted and not ended
+    bool refuses, mute;         // submissions; questions
+    const char *interrupted_at; // the submission of this node; or NULL
     struct strlist failed;
 };
 
@@ -89,6 +91,8 @@ static int submit(void *context, struct job_elsewhere *j, struct error **err)
     buf_printf(&d->said, "+%s ", j->id);
     d->open++;
     d->most = d->open > d->most ? d->open : d->most;
+    if (d->interrupted_at && !strcmp(j->id, d->interrupted_at))
+        kill(getpid(), SIGINT);
     return 0;
 }
 
@@ -401,6 +405,36 @@ TEST(an_interrupt_cancels_all_jobs_and_waits_for_them)
         assert_int_equal(state_of(&d, stopped[i]), NODE_INTERRUPTED);
     sigprocmask(SIG_SETMASK, NULL, &after);
     assert_int_equal(sigismember(&after, SIGINT), sigismember(&before, SIGINT));
+    close_fixture(&d);
+}
+
+TEST(an_interrupt_ends_a_long_submission)
+{
+    struct fixture d;
+    struct error *err = NULL;
+    open_fixture(&d);
+    add(&d, "a", "", 3, "q");
+    add(&d, "b", "", 2, "q");
+    add(&d, "c", "", 1, "q");
+    d.interrupted_at = "b";
+    assert_int_equal(follow(&d, 9, true, &err), -1);
+    assert_error(err, ERROR_INTERRUPT, "interrupted; its jobs are cancelled");
+    assert_said(&d, "+a +b - ");
+    assert_int_equal(d.open, 0);
+    close_fixture(&d);
+}
+
+TEST(an_interrupt_that_was_ignored_on_entry_is_ignored)
+{
+    struct fixture d;
+    open_fixture(&d);
+    add(&d, "a", "", 1, "id");
+    signal(SIGINT, SIG_IGN);
+    signals_on_entry();
+    follow_well(&d, 9);
+    signal(SIGINT, SIG_DFL);
+    signals_on_entry();
+    assert_said(&d, "+a ");
     close_fixture(&d);
 }
 
