@@ -15,8 +15,7 @@
 int build_ask_shared(struct build *b, struct error **err)
 {
     if (!b->remote || !b->remote->artefacts) {
-        error_user(err,
-                   "a plan for several machines needs a registry of results, and none is named");
+        error_user(err, "a plan for several machines needs a registry, and none is named");
         return error_hint(err, "set ARTEFACT_REGISTRY and ARTEFACT_REPOSITORY");
     }
     if (!b->options.use_cache) {

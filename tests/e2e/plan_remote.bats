@@ -120,6 +120,13 @@ top:x86_64 to make" ]
   run kb plan --remote top
   [ "$status" -eq 1 ]
   [[ "$output" == *"needs a registry, and none is named"*"ARTEFACT_REGISTRY"* ]]
+  # One of builders alone has no place for results.
+  BUILDER_REGISTRY=127.0.0.1:1/builders run kb plan --remote top
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"needs a registry, and none is named"*"ARTEFACT_REGISTRY"* ]]
+  BUILDER_REGISTRY=127.0.0.1:1/builders run kb run top:x86_64
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"BUILDER_REGISTRY has builders only: other machines could not get top:x86_64"* ]]
   export ARTEFACT_REGISTRY=127.0.0.1:1
   run kb plan --remote --json top
   [ "$status" -eq 75 ]
