@@ -67,7 +67,9 @@ static void *look_up_worker(void *context)
 void remote_look_up(struct build *b, struct lookup *lookups, size_t n)
 {
     struct lookups c = {.b = b, .lookups = lookups, .n = n};
+    b->remote->session = registry_session_open();
     workers_run(n < LOOKUPS_AT_ONCE ? n : LOOKUPS_AT_ONCE, look_up_worker, &c);
+    registry_session_close(steal(b->remote->session));
 }
 
 void lookup_free(struct lookup *l)

@@ -209,6 +209,7 @@ struct registry *remote_repository(const struct remote *r, const struct node *no
     if (reference_parse(name, &reference, err) < 0)
         return NULL;
     struct registry_options o = transfer ? transfer_options : query_options;
+    o.session = r->session;
     o.no_mirrors = r->push; // a writer needs the current state
     // Upstream's variables, only for the registry that they belong to.
     if (!entry_is_image(r, node))

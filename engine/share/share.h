@@ -33,9 +33,10 @@ struct remote {
     char *builders;  // "registry/repository" of builder images, or NULL
     bool push, release;
     const char *branch, *signing_key;
-    const struct trusted_keys *keys; // the build's
-    bool key_tested;                 // the signing key was
-    char *built_by, *commit;         // the commit is looked up on first use
+    const struct trusted_keys *keys;  // the build's
+    bool key_tested;                  // the signing key was
+    char *built_by, *commit;          // the commit is looked up on first use
+    struct registry_session *session; // while many are looked up; else NULL
     // Shared by all processes of the run.
     struct remote_state {
         int disabled[2]; // by enum remote_way

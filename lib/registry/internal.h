@@ -220,7 +220,7 @@ struct registry {
     struct registry_token *tokens;
     size_t token_n, token_cap;
 
-    struct http_pool pool;
+    struct http_pool *pool, own_pool; // the session's, or its own
 };
 
 void registry_set_wrong(struct registry *r); // for registry_was_wrong()

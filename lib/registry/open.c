@@ -302,25 +302,32 @@ static int places_set(const struct conf_table *t, const char *name, size_t cover
     return 0;
 }
 
+static int places_find(const struct conf *all, const struct reference *r,
+                       struct registry_places *out, struct error **err)
+{
+    cleanup_free char *name = xasprintf("%s/%s", r->registry, r->repository);
+    int result = 0;
+    const struct conf_table *best = NULL;
+    for (size_t i = 0; i < all->n; i++) // the longest prefix
+        if (prefix_covers(all->tables[i].prefix, name) &&
+            (!best || strlen(all->tables[i].prefix) > strlen(best->prefix)))
+            best = &all->tables[i];
+    if (best)
+        result = places_set(best, name, prefix_covers(best->prefix, name), out, err);
+    else
+        out->own = (struct registry_place){.registry = xstrdup(r->registry),
+                                           .repository = xstrdup(r->repository)};
+    if (result < 0)
+        registry_places_free(out);
+    return result;
+}
+
 int registry_places_find(const struct reference *r, struct registry_places *out, struct error **err)
 {
     struct conf all = {0};
-    cleanup_free char *name = xasprintf("%s/%s", r->registry, r->repository);
     *out = (struct registry_places){0};
-    int result = conf_read_all(&all, err);
-    const struct conf_table *best = NULL;
-    for (size_t i = 0; i < all.n; i++) // the longest prefix
-        if (prefix_covers(all.tables[i].prefix, name) &&
-            (!best || strlen(all.tables[i].prefix) > strlen(best->prefix)))
-            best = &all.tables[i];
-    if (!result && best)
-        result = places_set(best, name, prefix_covers(best->prefix, name), out, err);
-    if (!result && !best)
-        out->own = (struct registry_place){.registry = xstrdup(r->registry),
-                                           .repository = xstrdup(r->repository)};
+    int result = conf_read_all(&all, err) < 0 ? -1 : places_find(&all, r, out, err);
     conf_free(&all);
-    if (result < 0)
-        registry_places_free(out);
     return result;
 }
 
@@ -339,7 +346,55 @@ void registry_places_free(struct registry_places *p)
     *p = (struct registry_places){0};
 }
 
+// ---- sessions ----
+
+struct registry_session {
+    struct http_pool pool;
+    pthread_mutex_t lock; // for the members below
+    struct conf conf;
+    bool read; // registries.conf was
+};
+
+struct registry_session *registry_session_open(void)
+{
+    struct registry_session *s = xcalloc(1, sizeof *s);
+    http_pool_open(&s->pool);
+    pthread_mutex_init(&s->lock, NULL);
+    return s;
+}
+
+void registry_session_close(struct registry_session *s)
+{
+    http_pool_close(&s->pool);
+    pthread_mutex_destroy(&s->lock);
+    conf_free(&s->conf);
+    free(s);
+}
+
+static int session_read(struct registry_session *s, struct error **err)
+{
+    pthread_mutex_lock(&s->lock);
+    int result = s->read ? 0 : conf_read_all(&s->conf, err);
+    s->read = !result;
+    if (result < 0) { // the next one fails, too
+        conf_free(&s->conf);
+        s->conf = (struct conf){0};
+    }
+    pthread_mutex_unlock(&s->lock);
+    return result;
+}
+
+static int find_places(const struct reference *r, struct registry_session *s,
+                       struct registry_places *out, struct error **err)
+{
+    *out = (struct registry_places){0};
+    if (!s)
+        return registry_places_find(r, out, err);
+    return session_read(s, err) < 0 ? -1 : places_find(&s->conf, r, out, err);
+}
+
 // ---- opening ----
+
 static unsigned or_default(unsigned value, unsigned standard)
 {
     return value ? value : standard;
@@ -412,7 +467,8 @@ static struct registry *open_place(const struct registry_place *p, const struct 
     pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
     pthread_mutex_init(&r->auth_lock, &recursive);
     pthread_mutexattr_destroy(&recursive);
-    http_pool_open(&r->pool);
+    http_pool_open(&r->own_pool);
+    r->pool = o->session ? &o->session->pool : &r->own_pool;
     r->name = xstrdup(p->registry);
     r->repository = xstrdup(p->repository);
     r->auth = &registry_auth;
@@ -436,9 +492,11 @@ static struct registry *open_place(const struct registry_place *p, const struct 
 }
 
 // Mirrors have their own logins, and few retries.
-static int open_mirrors(struct registry *r, const struct registry_places *p, struct error **err)
+static int open_mirrors(struct registry *r, const struct registry_places *p,
+                        struct registry_session *session, struct error **err)
 {
-    const struct registry_options o = {.parallel = r->parallel,
+    const struct registry_options o = {.session = session,
+                                       .parallel = r->parallel,
                                        .tries = 2,
                                        .silence_seconds = r->silence,
                                        .pause_ms = r->pause_ms};
@@ -456,10 +514,10 @@ struct registry *registry_open(const struct reference *ref, const struct registr
     struct registry_places places;
     if (!o)
         o = &defaults;
-    if (registry_places_find(ref, &places, err) < 0)
+    if (find_places(ref, o->session, &places, err) < 0)
         return NULL;
     struct registry *r = open_place(&places.own, o, err);
-    if (r && !o->no_mirrors && open_mirrors(r, &places, err) < 0) {
+    if (r && !o->no_mirrors && open_mirrors(r, &places, o->session, err) < 0) {
         registry_close(r);
         r = NULL;
     }
@@ -496,7 +554,7 @@ void registry_close(struct registry *r)
     for (size_t i = 0; i < r->mirror_n; i++)
         registry_close(r->mirrors[i]);
     free(r->mirrors);
-    http_pool_close(&r->pool);
+    http_pool_close(&r->own_pool);
     auth_close(r);
     pthread_mutex_destroy(&r->auth_lock);
     free(r->name);

@@ -65,14 +65,16 @@ void registry_login(const char **user, const char **password);
 
 // ---- one repository ----
 struct registry;
+struct registry_session; // below
 struct registry_options {
-    const char *user, *password; // NULL: from the configuration files (docs/registry.md)
-    bool plain_http;             // also for other machines
-    bool no_mirrors;             // reads need the registry's current state
-    unsigned parallel;           // transfers at a time; 0: 4
-    unsigned tries;              // of each request; 0: 5
-    unsigned silence_seconds;    // a request ends after this long without data; 0: 30
-    unsigned pause_ms;           // before the second try; doubles; 0: 250
+    struct registry_session *session; // or NULL: registries.conf and connections of its own
+    const char *user, *password;      // NULL: from the configuration files (docs/registry.md)
+    bool plain_http;                  // also for other machines
+    bool no_mirrors;                  // reads need the registry's current state
+    unsigned parallel;                // transfers at a time; 0: 4
+    unsigned tries;                   // of each request; 0: 5
+    unsigned silence_seconds;         // a request ends after this long without data; 0: 30
+    unsigned pause_ms;                // before the second try; doubles; 0: 250
 };
 // registries.conf may set its address and protocol (docs/registry.md); mirrors listed there are
 // tried first for reads. No connection is made yet, except with `insecure` there: then TLS is
@@ -80,6 +82,12 @@ struct registry_options {
 struct registry *registry_open(const struct reference *r, const struct registry_options *o,
                                struct error **err);
 void registry_close(struct registry *r);
+
+// What repositories that are opened one after the other share: registries.conf, which is read once,
+// and connections. Usable from several threads, by one process; to be closed after all that were
+// opened with it.
+struct registry_session *registry_session_open(void);
+void registry_session_close(struct registry_session *s);
 
 // Whether the last failure concerns the whole registry: no answer, or the login is refused. Else it
 // concerns the requested object.

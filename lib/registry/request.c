@@ -357,7 +357,7 @@ static int perform_exchange(struct registry *r, const struct hop *hop, struct re
                          .s = s,
                          .transfer = {.use = HTTP_REGISTRY,
                                       .url = hop->to->text,
-                                      .curl = http_pool_take(&r->pool),
+                                      .curl = http_pool_take(r->pool),
                                       .on_header = on_header,
                                       .on_body = on_body,
                                       .on_progress = on_progress}};
@@ -366,7 +366,7 @@ static int perform_exchange(struct registry *r, const struct hop *hop, struct re
     if (result == 0)
         result = run_exchange(&x, err);
     http_release(&x.transfer);
-    http_pool_give(&r->pool, x.transfer.curl);
+    http_pool_give(r->pool, x.transfer.curl);
     certs_free(&certs);
     return result;
 }

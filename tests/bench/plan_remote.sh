@@ -46,7 +46,7 @@ P
 kb() { # project, words
   local project=$1
   shift
-  "$program" --builder=host --versions "$project/versions.yaml" --recipes "$project/recipes" --cache "$project/cache" -o "$project/build" "$@"
+  "$program" --builder=host --versions "$project/versions.yaml" --recipes "$project/recipes" --cache "$project/cache" "$@"
 }
 
 for size in ${SIZES:-100 10000}; do
