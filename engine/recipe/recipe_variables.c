@@ -50,6 +50,25 @@ bool variable_name_is_reserved(const char *name)
     return false;
 }
 
+// What the loader, and the programs and libraries that kbuild itself uses, take from the
+// environment. A plan sets a variable for all of kbuild, outside every sandbox: LD_AUDIT would run
+// its code there.
+static bool is_of_the_machine(const char *name)
+{
+    static const char *const beginnings[] = {"APT_",        "ARTEFACT_",   "BUILDER_REGISTRY",
+                                             "CONTAINERS_", "CURL_",       "DOCKER_",
+                                             "DPKG_",       "GCONV_",      "GIT_",
+                                             "GLIBC_",      "GNUPG",       "KBUILD_",
+                                             "LD_",         "LOCPATH",     "MALLOC_",
+                                             "OPENSSL",     "PERL",        "PUSH_TO_REGISTRY",
+                                             "PYTHON",      "REGISTRY_",   "SSH_",
+                                             "SSL_",        "TAR_OPTIONS", "XDG_"};
+    for (size_t i = 0; i < ARRAY_LEN(beginnings); i++)
+        if (starts_with(name, beginnings[i]))
+            return true;
+    return ends_with(name, "_PROXY");
+}
+
 static int check_variable_name(struct recipe_reader *r, const struct yaml *map, size_t index)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
@@ -222,6 +241,9 @@ int read_variables(struct recipe_reader *r, const struct yaml *node, void *targe
                                       .column = node->key_columns[i]};
         if (check_variable_name(r, node, i) < 0)
             return -1;
+        if (is_of_the_machine(v->name))
+            return yaml_error_at(r->document, r->key_line, r->key_column, r->err,
+                                 "%s is reserved: it sets up this machine", v->name);
         if (yaml_is_null(node->items[i])) // "NAME:" is a text without a default
             continue;
         if (read_map(r, node->items[i], &variable_schema, 1, v) < 0 ||
