@@ -211,7 +211,8 @@ static int read_plan(struct global_options *g, const char *from, struct chosen_p
     const uint32_t planned =
         SOURCES_AND_BUILDER | BIT(COMMON_PREBUILT) | BIT(COMMON_LOCKED) | BIT(COMMON_OFFLINE);
     cleanup_buf struct buf text = {0};
-    if (command_line_reject(&g->line, planned, "with --plan, which says it", err) < 0)
+    if (command_line_reject(&g->line, planned, "with --plan, which says it", err) < 0 ||
+        plan_check_login(err) < 0)
         return -1;
     if (starts_with(from, "oci:"))
         return use_project(g, from + strlen("oci:"), c, err);

@@ -99,6 +99,9 @@ int plan_apply(const struct plan *p, const json_t *node, const char *project,
 // Where the project has a variable's file: the i-th of a list, or one of a directory. To be freed.
 char *plan_variable_path(const char *project, const char *name, size_t i, const char *base,
                          bool directory);
+// Before a plan is used: a login in the environment is for the registry that this machine names,
+// and not for any that a plan names (status 2).
+int plan_check_login(struct error **err);
 // Sets the registry of the plan, for this process; a variable with another value is an error.
 int plan_use_registry(const struct plan *p, struct error **err);
 // Adds a node of the plan with its needs to the graph. NULL: it is not in this project, or the

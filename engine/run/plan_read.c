@@ -48,7 +48,7 @@ static int check_signing(struct build *b, const struct plan *p, struct error **e
     const json_t *keys = json_object_get(p->header, "trusted_keys");
     struct signature s;
     const struct buf text = {.data = (char *)"kbuild run", .len = strlen("kbuild run")};
-    if (!keys || !b->remote)
+    if (!keys || json_is_null(keys) || !b->remote)
         return 0;
     if (!b->remote->signing_key) {
         error_set(err, ERROR_USAGE,
@@ -238,8 +238,12 @@ static int apply_choices(const struct plan *p, struct source_choices *choices, s
     json_t *value;
     json_object_foreach((json_t *)words, name, value)
     {
-        cleanup_free char *text =
-            xasprintf("%s=%s", name, json_string_value(value) ? json_string_value(value) : "");
+        const char *origin = json_string_value(value);
+        // A folder of this machine is none of the plan's business.
+        if (!origin || (strcmp(origin, "upstream") != 0 && strcmp(origin, "debian") != 0))
+            return error_set(err, ERROR_USAGE, "the plan's choice of the source %s is damaged",
+                             name);
+        cleanup_free char *text = xasprintf("%s=%s", name, origin);
         if (source_choices_add(choices, text, false, err) < 0)
             return -1;
     }
@@ -279,6 +283,19 @@ static int set_or_compare(const char *name, const char *text, struct error **err
         return mismatch(name, text, set, err);
     setenv(name, text, 1);
     return 0;
+}
+
+int plan_check_login(struct error **err)
+{
+    const char *user = NULL, *password = NULL, *set = getenv("ARTEFACT_REGISTRY");
+    registry_login(&user, &password);
+    if (!user || (set && *set))
+        return 0;
+    error_set(
+        err, ERROR_USAGE,
+        "ARTEFACT_REGISTRY_USERNAME is set, and ARTEFACT_REGISTRY, which it belongs to, is not");
+    return error_hint(err, "a plan cannot say who gets this machine's login: set "
+                           "ARTEFACT_REGISTRY, too");
 }
 
 int plan_use_registry(const struct plan *p, struct error **err)

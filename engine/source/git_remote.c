@@ -107,7 +107,7 @@ static bool is_transient(const struct git_session *s, int result)
            last->klass == GIT_ERROR_HTTP;
 }
 
-static int remote_failed(struct git_session *s, struct error **err)
+static int remote_refused(struct git_session *s, struct error **err)
 {
     if (s->outcome.failure) {
         *err = steal(s->outcome.failure);
@@ -119,6 +119,15 @@ static int remote_failed(struct git_session *s, struct error **err)
                                "exist or is not public");
     }
     return git_failed(err, "fetching %s", s->mirror->shown);
+}
+
+static int remote_failed(struct git_session *s, int code, struct error **err)
+{
+    bool again = is_transient(s, code);
+    remote_refused(s, err);
+    if (again && err)
+        (*err)->kind = ERROR_AGAIN; // for `kbuild run`
+    return -1;
 }
 
 // A folder that is no repository is not a network error.
@@ -153,7 +162,7 @@ static int session_begin(struct git_session *s, struct error **err)
         if (result == 0)
             return 0;
         if (!is_transient(s, result) || !retry_pause(&retry, s->outcome.retry_after)) {
-            remote_failed(s, err);
+            remote_failed(s, result, err);
             session_end(s);
             return -1;
         }
@@ -212,7 +221,7 @@ static int download_refs_retrying(struct git_session *s, char **refspecs, size_t
             return -1;
         forgotten |= forget;
         if (!forget && (!is_transient(s, result) || !retry_pause(&retry, s->outcome.retry_after)))
-            return remote_failed(s, err);
+            return remote_failed(s, result, err);
         session_end(s);
         if (session_begin(s, err) < 0)
             return -1;

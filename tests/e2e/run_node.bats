@@ -139,6 +139,33 @@ steps() { # machine
   [[ "$output" == *"run does not accept --source with --plan"* ]]
 }
 
+@test "a plan gets neither this machine's login nor its folders" {
+  two_targets
+  plan base
+  export ARTEFACT_REGISTRY_USERNAME=user ARTEFACT_REGISTRY_PASSWORD=TESTPASSWORD
+  registry=$ARTEFACT_REGISTRY
+  unset ARTEFACT_REGISTRY ARTEFACT_REPOSITORY
+  run here one run base:x86_64 --plan=plan
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"ARTEFACT_REGISTRY_USERNAME is set, and ARTEFACT_REGISTRY, which it belongs to, is not"* ]]
+  ARTEFACT_REGISTRY=$registry here one run base:x86_64 --plan=plan
+  unset ARTEFACT_REGISTRY_USERNAME ARTEFACT_REGISTRY_PASSWORD
+  sed '1s|"source":{}|"source":{"greet":"/etc"}|' plan >folder
+  run here two run base:x86_64 --plan=folder
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"the plan's choice of the source greet is damaged"* ]]
+}
+
+@test "an origin that does not answer is worth another try" {
+  greeting
+  plan low
+  kill "$GIT_PID"
+  GIT_PID=
+  run here one run "$(jq -r 'select(.kind == "source") | .node' plan)" --plan=plan
+  [ "$status" -eq 75 ]
+  [[ "$output" == *"Connection refused"* ]]
+}
+
 @test "a step that fails: its log for everybody, and no failure in a cache" {
   two_targets 'echo THE-REASON; [ -e /inputs/TEST_FILE/ok ] || exit 7; mkdir -p /out/base/opt; echo base >/out/base/opt/base'
   noisy flaky '' 'echo ATTEMPT; exit 9'

@@ -564,6 +564,24 @@ TEST(a_plan_sets_only_what_recipes_declare)
     assert_string_equal(getenv("PATH"), path);
 }
 
+TEST(a_plan_takes_no_folder_of_the_machine)
+{
+    static const char *const origins[] = {"/", "/etc", ".", "", "upstream "};
+    for (size_t i = 0; i < ARRAY_LEN(origins); i++) {
+        struct applied a;
+        cleanup_error struct error *err = NULL;
+        assert_int_equal(apply_to(&a, "{}", "[]", NULL, NULL), 0);
+        source_choices_free(&a.choices);
+        a.choices = (struct source_choices){0};
+        json_object_set_new(a.plan.header, "source", json_pack("{s:s}", "x", origins[i]));
+        const json_t *line = json_array_get(a.plan.nodes, 0);
+        assert_int_equal(plan_apply(&a.plan, line, NULL, &a.o, &a.choices, &err), -1);
+        assert_int_equal(err->kind, ERROR_USAGE);
+        assert_non_null(strstr(err->message, "choice of the source x is damaged"));
+        applied_free(&a);
+    }
+}
+
 TEST(a_secret_that_the_plan_does_not_give_leaves_the_environment)
 {
     struct applied a;
