@@ -196,8 +196,10 @@ TEST(slurm_script)
     cleanup_free char *text = printed(
         "slurm", HEADER("") LINE("a:x", "", ",\"label\":\"it's a\"") LINE("b:x", "\"a:x\"", ""),
         "r/p@sha256:0");
-    assert_has(text, "--job-name=a:x \"--dependency=singleton\" \"$@\")");
-    assert_has(text, "--kill-on-invalid-dep=yes --job-name=b:x "
+    // No login of the environment is for Slurm's files.
+    assert_has(
+        text, " --export=HOME,USER,LOGNAME,PATH --job-name=a:x \"--dependency=singleton\" \"$@\")");
+    assert_has(text, "--kill-on-invalid-dep=yes --export=HOME,USER,LOGNAME,PATH --job-name=b:x "
                      "\"--dependency=afterok:$job_1,singleton\" \"$@\")");
     assert_has(text, "  kbuild run b:x --plan=oci:r/p@sha256:0 2>\"$said\" || status=$?\n");
     assert_has(text, "echo \"2 jobs submitted:$jobs\"\n");

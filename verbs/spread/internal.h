@@ -18,6 +18,7 @@ struct job_request {
     const char *name;   // for people: the node's label
     const json_t *line; // of the plan
     char *command;      // `kbuild run ...`, quoted for a shell
+    bool project;       // the command needs no checkout and no variables of the environment
     char *constraint;   // the features that its machine must have: "x86_64&network"; NULL: none
     long long cpus, mem_mib;   // 0: no record says it
     long long path_ms;         // from its begin to the end of all that needs it; at least that of

@@ -145,6 +145,7 @@ static int add_job(const struct plan *p, const json_t *line, const char *project
         .id = id,
         .name = *text_of(line, "label") ? text_of(line, "label") : id,
         .line = line,
+        .project = project != NULL,
         .command = command_text(id, p->header, project),
         .constraint = constraint_text(line),
         .cpus = processors_of(resources),

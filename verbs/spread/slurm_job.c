@@ -31,6 +31,10 @@ void job_sbatch_options(const struct job_request *job, struct strlist *out)
     strlist_add(out, "--requeue"); // if its machine dies
     strlist_add(out, "--open-mode=append");
     strlist_add(out, "--kill-on-invalid-dep=yes");
+    // A machine has its own cache, keys, login and proxies. In a checkout the environment has the
+    // variables of the plan.
+    if (job->project)
+        strlist_add(out, "--export=HOME,USER,LOGNAME,PATH");
     strlist_addf(out, "--job-name=%s", job->id);
     if (job->constraint)
         strlist_addf(out, "--constraint=%s", job->constraint);
