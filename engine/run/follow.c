@@ -20,6 +20,7 @@ struct follow {
     size_t next; // the first that was not submitted
     long long began_ms;
     bool stopping, interrupted;
+    bool cancelled; // all jobs, after an interrupt
     struct strlist *failed;
     struct error *failure;
 };
@@ -250,36 +251,6 @@ static int poll_jobs(struct follow *f, struct error **err)
     return 0;
 }
 
-// ---- interrupts ----
-
-// A blocked signal would arrive even if it is ignored (nohup).
-static void ending_signals(sigset_t *set)
-{
-    static const int ending[] = {SIGINT, SIGTERM};
-    sigemptyset(set);
-    for (size_t i = 0; i < ARRAY_LEN(ending); i++)
-        if (!signal_ignored_on_entry(ending[i]))
-            sigaddset(set, ending[i]);
-}
-
-static int cancel(struct follow *f, bool waiting, struct error **err)
-{
-    return f->e->cancel(f->e->context, f->jobs, f->next, waiting, err);
-}
-
-// Waits so long for a signal, which is blocked; the first cancels all jobs.
-static int wait_for_interrupt(struct follow *f, unsigned ms, struct error **err)
-{
-    sigset_t set;
-    const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-    ending_signals(&set);
-    if (sigtimedwait(&set, NULL, &time) < 0 || f->interrupted)
-        return 0;
-    f->interrupted = f->stopping = true;
-    log_note("cancelling the jobs");
-    return cancel(f, false, err);
-}
-
 // ---- submission ----
 
 static size_t count_open(const struct follow *f)
@@ -293,12 +264,14 @@ static size_t count_open(const struct follow *f)
 static int submit_some(struct follow *f, struct error **err)
 {
     size_t open = count_open(f);
-    while (f->next < f->n && open < f->limits->window) {
+    for (; f->next < f->n && open < f->limits->window; f->next++) {
+        // Hundreds of submissions take some time.
+        if (!f->interrupted && interrupt_is_pending())
+            return 0;
         struct job_elsewhere *j = &f->jobs[f->next];
         if (f->stopping || is_lost(j)) {
             j->state = JOB_CANCELLED;
             ended(f, j);
-            f->next++;
             continue;
         }
         if (f->e->submit(f->e->context, j, err) < 0)
@@ -306,9 +279,6 @@ static int submit_some(struct follow *f, struct error **err)
         j->state = JOB_SUBMITTED;
         open++;
         view_tick();
-        f->next++;
-        if (wait_for_interrupt(f, 0, err) < 0)
-            return -1;
     }
     return 0;
 }
@@ -323,6 +293,42 @@ static void skip_rest(struct follow *f)
 
 // ---- the loop ----
 
+// A blocked signal would arrive even if it is ignored (nohup).
+static void ending_signals(sigset_t *set)
+{
+    static const int ending[] = {SIGINT, SIGTERM};
+    sigemptyset(set);
+    for (size_t i = 0; i < ARRAY_LEN(ending); i++)
+        if (!signal_ignored_on_entry(ending[i]))
+            sigaddset(set, ending[i]);
+}
+
+// True after SIGINT or SIGTERM, which are blocked.
+static bool wait_ms(unsigned ms)
+{
+    sigset_t set;
+    const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    ending_signals(&set);
+    return sigtimedwait(&set, NULL, &time) > 0;
+}
+
+static int cancel(struct follow *f, bool waiting, struct error **err)
+{
+    return f->e->cancel(f->e->context, f->jobs, f->next, waiting, err);
+}
+
+// After an interrupt, until the engine has heard it: it may be restarting.
+static void cancel_all(struct follow *f)
+{
+    struct error *why = NULL;
+    if (cancel(f, false, &why) == 0) {
+        f->cancelled = true;
+        return;
+    }
+    log_warning("%s; trying again", why->message);
+    error_free(why);
+}
+
 enum { TICK_MS = 200, CANCEL_SECONDS = 30, POLL_PART = 50 };
 
 // A small part of the time that all took so far: a short run ends soon after its last job.
@@ -334,15 +340,17 @@ static unsigned poll_pause(const struct follow *f)
 }
 
 // Until the next question; an interrupt cancels all jobs.
-static int pause_following(struct follow *f, struct error **err)
+static void pause_following(struct follow *f)
 {
     const unsigned pause = poll_pause(f);
     for (unsigned waited = 0; waited < pause; waited += TICK_MS) {
-        if (wait_for_interrupt(f, TICK_MS, err) < 0)
-            return -1;
+        if (wait_ms(TICK_MS) && !f->interrupted) {
+            f->interrupted = f->stopping = true;
+            log_note("cancelling the jobs");
+            cancel_all(f);
+        }
         view_tick();
     }
-    return 0;
 }
 
 static int follow_all(struct follow *f, struct error **err)
@@ -354,7 +362,9 @@ static int follow_all(struct follow *f, struct error **err)
             return -1;
         if (f->stopping) {
             skip_rest(f);
-            if (!cancelled && !f->interrupted && cancel(f, true, err) < 0)
+            if (f->interrupted && !f->cancelled)
+                cancel_all(f);
+            else if (!cancelled && !f->interrupted && cancel(f, true, err) < 0)
                 return -1;
             cancelled = true;
         }
@@ -364,8 +374,7 @@ static int follow_all(struct follow *f, struct error **err)
         if (until && now_ms() > until)
             return error_set(err, ERROR_INTERRUPT, "interrupted; %s still has %zu jobs", f->e->name,
                              count_open(f));
-        if (pause_following(f, err) < 0)
-            return -1;
+        pause_following(f);
     }
 }
 

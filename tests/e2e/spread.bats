@@ -72,6 +72,25 @@ load spread
   run ! pgrep -f "$BATS_FILE_TMPDIR/bin/kbuild run"
 }
 
+@test "Ctrl-C in the middle of a submission, with filters for squeue and scancel in the environment, leaves no job" {
+  step one 20
+  step two 0 "needs: [one]"
+  mkdir slow
+  printf '#!/bin/sh\n%s "$@" || exit\ntouch "%s"\nsleep 1\n' "$(command -v sbatch)" "$PROJECT/submitted" >slow/sbatch
+  chmod +x slow/sbatch
+  # All processes of a terminal get the signal.
+  SQUEUE_PARTITION=none SCANCEL_NAME=none PATH=$PROJECT/slow:$PATH timeout 60 python3 - submitted "$KBUILD" \
+    --builder=host --cache "$PROJECT/cache" spread --with=slurm two <<'X'
+import os, signal, subprocess, sys, time
+child = subprocess.Popen(sys.argv[2:], start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.02)
+os.killpg(child.pid, signal.SIGINT)
+sys.exit(child.wait() != 130)
+X
+  [ -z "$(squeue -h)" ]
+}
+
 @test "JSON events, and a live view on a terminal" {
   step one 1
   step two 1 "needs: [one]"

@@ -28,7 +28,9 @@ static int run_slurm(const struct strlist *words, const char *input, struct buf 
         return -1;
     if (input)
         lseek(file, 0, SEEK_SET);
-    struct process p = {.argv = argv, .input = file};
+    // Ctrl-C on a terminal is for kbuild alone: an sbatch that it ends may have submitted a job
+    // whose number nobody knows.
+    struct process p = {.argv = argv, .input = file, .own_group = true};
     if (process_run(&p, out, err) == 0)
         return 0;
     // Slurm answered, and refused a request.
@@ -48,8 +50,20 @@ static int compare_lines(const void *a, const void *b)
     return x->line < y->line ? -1 : x->line > y->line;
 }
 
+// The user's own filters of squeue and scancel would hide jobs: SQUEUE_PARTITION, SCANCEL_NAME.
+static void forget_filters(void)
+{
+    cleanup_strlist struct strlist names = {0};
+    for (char **e = environ; *e; e++)
+        if (starts_with(*e, "SQUEUE_") || starts_with(*e, "SCANCEL_"))
+            strlist_addf(&names, "%.*s", (int)strcspn(*e, "="), *e);
+    for (size_t i = 0; i < names.n; i++)
+        unsetenv(names.items[i]);
+}
+
 void slurm_open(struct slurm *s, const struct job_list *jobs)
 {
+    forget_filters();
     *s = (struct slurm){.n = jobs->n};
     s->by_line = xcalloc(jobs->n + 1, sizeof(struct job_request *));
     for (size_t i = 0; i < jobs->n; i++)
@@ -85,8 +99,6 @@ static void sbatch_words(const struct job_request *request, const struct job_els
         if (job->needs[i]->id && job->needs[i]->state != JOB_DONE)
             strlist_add(&after, job->needs[i]->id);
     job_sbatch_dependency(&after, out);
-    // A machine has its own cache, keys and proxies.
-    strlist_add(out, "--export=HOME,USER,LOGNAME,PATH");
     strlist_add(out, "--output=/dev/null");
 }
 
@@ -179,6 +191,8 @@ static bool waits_for_ever(const char *reason)
                                           "PartitionConfig",
                                           "launch_failed_requeued_held",
                                           "launch failed requeued held",
+                                          "job_requeued_in_held_state",
+                                          "job requeued in held state",
                                           "JobHeldUser",
                                           "JobHeldAdmin",
                                           "PartitionDown",
@@ -262,7 +276,8 @@ static int no_answer(struct slurm *s, struct error *why, struct error **err)
     return 0;
 }
 
-// A job that squeue does not show any more, or that can never start, has failed.
+// A job that can never start has failed. One that squeue does not show any more may have ended
+// well, or its controller lost it: the registry says whether it is to make again.
 static int end_if_lost(struct job_elsewhere *j, struct error **err)
 {
     cleanup_strlist struct strlist words = {0};
@@ -272,7 +287,7 @@ static int end_if_lost(struct job_elsewhere *j, struct error **err)
     else if (!j->stuck)
         return 0;
     j->state = JOB_FAILED;
-    j->status = -1;
+    j->status = j->seen ? -1 : ERROR_AGAIN;
     if (!j->seen)
         return 0;
     strlist_add(&words, "scancel");
