@@ -111,8 +111,7 @@ static struct registry *open_repository(const struct reference *r, bool transfer
 {
     const char *artefacts = getenv("ARTEFACT_REGISTRY");
     struct registry_options o = {.tries = transfer ? 4 : 2};
-    // A machine may have the login alone: the plan in the project names the registry.
-    if (!artefacts || !*artefacts || !strcmp(artefacts, r->registry))
+    if (artefacts && !strcmp(artefacts, r->registry))
         registry_login(&o.user, &o.password);
     return registry_open(r, &o, err);
 }

@@ -92,8 +92,8 @@ void artifact_free(struct artifact *a);
 int remote_artifact_push(struct build *b, const char *folder, const struct artifact *a,
                          char **reference, struct error **err);
 // Gets what the store lacks of it. The reference must name a digest. ERROR_AGAIN if the registry
-// does not answer or does not have it. The login is that of ARTEFACT_REGISTRY, if it is this
-// registry or none is named.
+// does not answer or does not have it. The login of the environment is used
+// if ARTEFACT_REGISTRY is this registry.
 int artifact_pull(struct store *s, const char *reference, struct artifact *out, struct error **err);
 
 // ---- logs ----

@@ -44,16 +44,19 @@ top:x86_64 to make" ]
   [ -z "$output" ]
 }
 
-@test "a machine with a login alone gets the project, and one without says what it lacks" {
+@test "a login is for the registry that the machine names, and a machine without one says what it lacks" {
   command -v htpasswd >/dev/null || skip "htpasswd is not installed"
   htpasswd -Bbc passwords tester TESTPASSWORD 2>/dev/null
   start_registry "auth: {htpasswd: {realm: test, path: $PROJECT/passwords}}"
   export ARTEFACT_REGISTRY_USERNAME=tester ARTEFACT_REGISTRY_PASSWORD=TESTPASSWORD
   noisy base
   project=$(push_project base)
-  unset ARTEFACT_REGISTRY ARTEFACT_REPOSITORY
   on one run base:x86_64 --plan="oci:$project"
   on two run base:x86_64 --plan="oci:$project" 2>&1 | grep 'base:x86_64: found'
+  unset ARTEFACT_REGISTRY ARTEFACT_REPOSITORY
+  run on three run base:x86_64 --plan="oci:$project"
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"ARTEFACT_REGISTRY_USERNAME is set, and ARTEFACT_REGISTRY, which it belongs to, is not"* ]]
   ARTEFACT_REGISTRY=127.0.0.1:1 run on three run base:x86_64 --plan="oci:$project"
   [ "$status" -ne 0 ]
   unset ARTEFACT_REGISTRY_USERNAME ARTEFACT_REGISTRY_PASSWORD
