@@ -123,12 +123,15 @@ int verb_fetch(struct global_options *g, struct strlist *words, struct error **e
 // Unresolved packages are resolved, as in a build.
 int verb_lock(struct global_options *g, struct strlist *words, struct error **err)
 {
-    return run_targets(g, words, build_lock, err);
+    struct build *b = open_for_several(g, words, err);
+    int result = b && build_evaluate(b, true, err) == 0 ? build_lock(b, err) : -1;
+    build_close(b);
+    return result;
 }
 
 int verb_update(struct global_options *g, struct strlist *words, struct error **err)
 {
-    struct build *b = open_with_targets(g, words, err);
+    struct build *b = open_for_several(g, words, err);
     int result = b ? build_update(b, err) : -1;
     build_close(b);
     return result;

@@ -310,17 +310,19 @@ const struct verb verbs[] = {
      "use today's packages of the distribution from now on",
      "Resolves the package sets of builders, root file systems and packaged sources again. Without "
      "it, a set that was resolved once stays. Lines of versions.lock that name packages are "
-     "replaced.",
-     PLAN & ~(BIT(COMMON_OFFLINE) | BIT(COMMON_LOCKED)), NO_OPTIONS, verb_update, 0},
+     "replaced. --arch may name several architectures, A,B or all.",
+     PLAN & ~(BIT(COMMON_OFFLINE) | BIT(COMMON_LOCKED)), NO_OPTIONS, verb_update,
+     SEVERAL_ARCHITECTURES},
     {"lock", "TARGET...", 1, ANY_NUMBER, TARGETS,
      "write all inputs of targets to versions.lock, packages included",
      "Inputs that are not known yet are resolved. Afterwards --locked builds the targets from "
-     "exactly those.",
-     PLAN & ~BIT(COMMON_LOCKED), NO_OPTIONS, verb_lock, 0},
+     "exactly those. --arch may name several architectures, A,B or all.",
+     PLAN & ~BIT(COMMON_LOCKED), NO_OPTIONS, verb_lock, SEVERAL_ARCHITECTURES},
     {"log", "TARGET", 1, 1, NO_TARGETS, "print the log of a target's last build",
      "It is read from the output directory. There are also logs of names like source-linux and "
      "builder-kernel. On a terminal control characters are shown as escapes; to a pipe or a file "
-     "the log is written unchanged.",
+     "the log is written unchanged. With --remote it is the log of one node (its id: kernel:s390x) "
+     "that `kbuild run` or `kbuild spread` pushed to the registry, and --plan says of which run.",
      OUTPUT | ARCH, OPTIONS(log_options), verb_log, 0},
     {"shell", "TARGET", 1, 1, TARGETS, "start a shell in the sandbox of a target's step",
      "Its inputs are built first. If --until left its folder, the shell starts in it, and your "

@@ -249,6 +249,18 @@ X
   same_as_one_machine
 }
 
+# What the message of a plan for several architectures says to do.
+@test "lock and update take several architectures at once" {
+  rm versions.lock
+  run kb plan --remote --push --format=make --arch=x86_64,s390x image
+  [ "$status" -eq 1 ]
+  [[ $output == *"kbuild lock with the same targets and options"* ]]
+  kb lock --arch=x86_64,s390x image
+  kb plan --remote --push --format=make --arch=x86_64,s390x image >plan.mk
+  grep -q "kbuild run image:s390x" plan.mk
+  kb update --arch=all image
+}
+
 @test "a lock that does not name everything makes no jobs" {
   rm versions.lock
   run -1 kb plan --remote --format=make image
