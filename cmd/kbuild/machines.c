@@ -278,17 +278,24 @@ int verb_run(struct global_options *g, struct strlist *words, struct error **err
 
 // ---- log --remote ----
 
+static int no_log(const struct node *node, struct error **err)
+{
+    if (*node->key)
+        error_user(err, "the registry has no log of %s, key %.12s", node->id, node->key);
+    else
+        error_user(err, "the key of %s is not known yet, and its log has the name of the key",
+                   node->id);
+    return error_hint(err, "options and variables are part of the key: --plan takes those of the "
+                           "run; a step that printed nothing has no log");
+}
+
 static int print_remote_log(struct build *b, struct node *node, struct error **err)
 {
     int fd = -1;
     cleanup_free char *about = NULL;
     int found = build_remote_log(b, node, &fd, &about, err);
-    if (found <= 0) {
-        if (!found)
-            error_user(err, "the registry has no log of %s for its key %.12s", node->id,
-                       *node->key ? node->key : "(not known yet)");
-        return found ? found : error_hint(err, "a node that printed nothing has none");
-    }
+    if (found <= 0)
+        return found ? found : no_log(node, err);
     cleanup_fclose FILE *f = fdopen(fd, "r");
     if (!f)
         out_of_memory();
@@ -303,7 +310,7 @@ int log_of_machines(struct global_options *g, const char *id, struct error **err
     struct build *b = NULL;
     g->build.from_plan = true;
     struct node *node = NULL;
-    if (strchr(id, ':')) {
+    if (strchr(id, ':') || option_given(g, "--plan")) {
         node = open_node(g, id, &c, &b, err);
     } else {
         b = build_open(&g->build, err);
@@ -348,7 +355,8 @@ static int words_for(const struct spreading *s, const struct arch *arch, struct 
     return result;
 }
 
-static int place_for(const struct spreading *s, const struct arch *arch, struct error **err)
+static int place_for(const struct spreading *s, const struct arch *arch, bool only_results,
+                     struct error **err)
 {
     cleanup_strlist struct strlist words = {0};
     struct build_options *o = &s->g->build;
@@ -358,7 +366,7 @@ static int place_for(const struct spreading *s, const struct arch *arch, struct 
     o->output_arch = arch && strcmp(output, s->output) != 0 ? arch : NULL;
     o->several = false;
     o->remote = REMOTE_REQUIRE;
-    o->only_results = true;
+    o->only_results = only_results;
     if (words_for(s, arch, &words, err) < 0)
         return -1;
     struct build *b = words.n ? open_with_targets(s->g, &words, err) : NULL;
@@ -372,13 +380,13 @@ static int place_for(const struct spreading *s, const struct arch *arch, struct 
     return result;
 }
 
-static int place_all(void *context, struct error **err)
+static int place_all(void *context, bool after_jobs, struct error **err)
 {
     const struct spreading *s = context;
     if (!s->all->n)
-        return place_for(s, NULL, err);
+        return place_for(s, NULL, after_jobs, err);
     for (size_t i = 0; i < s->all->n; i++)
-        if (place_for(s, s->all->items[i], err) < 0)
+        if (place_for(s, s->all->items[i], after_jobs, err) < 0)
             return -1;
     return 0;
 }

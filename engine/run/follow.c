@@ -17,8 +17,9 @@ struct follow {
     const struct follow_limits *limits;
     struct job_elsewhere *jobs; // in the order of submission
     size_t n;
-    size_t next; // the first that was not submitted
-    long long began_ms;
+    size_t next;                   // the first that was not submitted
+    long long began_ms, active_ms; // when a job ran, the last time
+    bool said_idle;
     bool stopping, interrupted;
     bool cancelled; // all jobs, after an interrupt
     struct strlist *failed;
@@ -137,10 +138,11 @@ static void began(struct follow *f, struct job_elsewhere *j)
     json_int_t ms =
         json_integer_value(json_object_get(json_object_get(j->line, "resources"), "ms"));
     t->started_ms = now_ms();
+    free(t->where);
+    t->where = xstrdup(j->where ? j->where : "?");
     free(t->progress);
-    t->progress =
-        ms ? xasprintf("on %s, %.0f s the last time", j->where ? j->where : "?", (double)ms / 1e3)
-           : xasprintf("on %s", j->where ? j->where : "?");
+    t->progress = ms ? xasprintf("on %s, %.0f s the last time", t->where, (double)ms / 1e3)
+                     : xasprintf("on %s", t->where);
     j->node->state = NODE_RUNNING;
     view_started(t);
 }
@@ -165,8 +167,9 @@ static struct error *why_failed(const struct follow *f, const struct job_elsewhe
         error_set(&err, ERROR_STEP, "%s ended on %s without a status: %s cancelled or lost it%s%s",
                   j->node->id, where, f->e->name, said ? ": " : "", said ? said : "");
     // It pushes the log of a step that failed, and before its step there is none.
-    if (f->b->remote && j->status == ERROR_STEP)
-        error_hint(&err, "kbuild log %s --remote shows what it said", j->node->id);
+    if (f->limits->project && j->status == ERROR_STEP)
+        error_hint(&err, "kbuild log %s --remote --plan=oci:%s shows all that it said", j->node->id,
+                   f->limits->project);
     return err;
 }
 
@@ -196,7 +199,9 @@ static void ended(struct follow *f, struct job_elsewhere *j)
         return;
     }
     if (j->state == JOB_CANCELLED) {
-        j->node->state = f->interrupted ? NODE_INTERRUPTED : NODE_SKIPPED;
+        j->node->state = !f->interrupted ? NODE_SKIPPED
+                         : t->started_ms ? NODE_INTERRUPTED
+                                         : NODE_STALE;
         return;
     }
     j->node->state = NODE_DONE;
@@ -229,6 +234,27 @@ static long long time_left(const struct follow *f)
     return longest;
 }
 
+// Nothing happens, and the user has to know why: says it once.
+static void say_if_idle(struct follow *f)
+{
+    const struct job_elsewhere *first = NULL;
+    size_t waiting = 0;
+    for (size_t i = 0; i < f->next; i++) {
+        const struct job_elsewhere *j = &f->jobs[i];
+        if (j->state == JOB_RUNNING)
+            f->active_ms = now_ms();
+        waiting += j->state == JOB_SUBMITTED;
+        // Needs first: the first that waits does not wait for another.
+        first = !first && j->state == JOB_SUBMITTED ? j : first;
+    }
+    if (!first || f->said_idle || !f->limits->idle_ms ||
+        now_ms() - f->active_ms < f->limits->idle_ms)
+        return;
+    f->said_idle = true;
+    log_note("%s starts none of the %zu jobs that wait%s%s", f->e->name, waiting,
+             first->waits ? ": " : "", first->waits ? first->waits : "");
+}
+
 static int poll_jobs(struct follow *f, struct error **err)
 {
     cleanup_free enum job_state *before = xcalloc(f->n + 1, sizeof *before);
@@ -247,6 +273,7 @@ static int poll_jobs(struct follow *f, struct error **err)
         if (has_ended(j))
             ended(f, j);
     }
+    say_if_idle(f);
     view_estimate(time_left(f));
     return 0;
 }
@@ -399,6 +426,7 @@ static void follow_free(struct follow *f)
         free(f->jobs[i].id);
         free(f->jobs[i].where);
         free(f->jobs[i].said);
+        free(f->jobs[i].waits);
         free(f->jobs[i].needs);
     }
     free(f->jobs);
@@ -412,6 +440,7 @@ int plan_follow(struct build *b, const struct plan *p, const struct engine *e,
 {
     struct follow f = {
         .b = b, .e = e, .limits = limits, .failed = failed_nodes, .began_ms = now_ms()};
+    f.active_ms = f.began_ms;
     int result = add_jobs(&f, p, err);
     if (!result)
         result = open_tasks(&f, p, err);
@@ -419,8 +448,7 @@ int plan_follow(struct build *b, const struct plan *p, const struct engine *e,
         connect_jobs(&f);
         view_open(b, &f.s);
         result = run_jobs(&f, err);
-        // In --json the last summary is that of the results.
-        if (result < 0 || f.failure || b->options.view != VIEW_JSON)
+        if (f.next) // else no job was submitted, and the error says all
             view_summary(b, false);
         view_close();
     }

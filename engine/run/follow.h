@@ -31,6 +31,7 @@ struct job_elsewhere {
     long long path_ms; // the longest path is submitted first,
     size_t place;      // and the earlier in the plan
     char *said;        // why it failed, in the words of the job; or NULL
+    char *waits;       // why it does not start, in the words of the engine; or NULL
     bool seen, stuck;  // the engine's own: it knows the job, and it will never start
 };
 
@@ -50,7 +51,10 @@ struct engine {
 struct follow_limits {
     size_t window;    // jobs that are submitted and have not ended, at most
     unsigned poll_ms; // between two questions, at most; less in a short run
+    unsigned idle_ms; // for which nothing runs, until it is said why; 0: never
     bool keep_going;  // after a failure, with the jobs that do not depend on it
+    // The reference of the pushed project, for a hint that has the log of a failure; or NULL.
+    const char *project;
 };
 
 // Runs all jobs of the plan. `failed` gets the ids of the nodes that failed. An error if one failed

@@ -73,6 +73,7 @@ void schedule_close(struct schedule *s)
         struct task *t = &s->tasks[i];
         free(t->dependants);
         free(t->progress);
+        free(t->where);
         buf_free(&t->pending);
         steplog_close(&t->log);
         outcome_free(&t->outcome);

@@ -115,6 +115,7 @@ struct task {
     int events;   // read end of its report, or -1
     struct buf pending;
     char *progress; // "1.2 of 3.4 MB", or NULL
+    char *where;    // the machine, if that is another one; or NULL
     struct steplog log;
 
     // The result. OUTCOME_NONE: it did not run.

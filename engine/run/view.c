@@ -165,12 +165,15 @@ void view_started(const struct task *t)
     if (view.b->options.only_results)
         return;
     // On another machine it has no log here.
-    const char *log = t->log.path, *where = log ? log : t->progress ? t->progress : "";
+    const char *log = t->log.path;
     if (view.style == VIEW_JSON)
-        event(t->node, "started", json_pack("{s:o}", log ? "log" : "where", json_visible(where)));
+        event(t->node, "started",
+              json_pack("{s:o*}", log ? "log" : "where", json_visible(log ? log : t->where)));
     else if (view.style == VIEW_PLAIN && !view.b->options.quiet)
         print_to(stderr, "kbuild: %s: started (%s%s)\n", node_label(t->node), log ? "log: " : "",
-                 where);
+                 log           ? log
+                 : t->progress ? t->progress
+                               : "");
     draw();
 }
 

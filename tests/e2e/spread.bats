@@ -95,9 +95,11 @@ X
   step one 1
   step two 1 "needs: [one]"
   spread --json two >events
-  jq -e -s 'map(select(.event == "started" and .node == "one:x86_64" and (.where // "" | test("^on worker[01]")))) | length == 1' events
+  jq -e -s 'map(select(.event == "started" and .node == "one:x86_64" and (.where // "" | test("^worker[01]$")))) | length == 1' events
   jq -e -s 'map(select(.event == "done" and .node == "two:x86_64" and (.shared | not))) | length == 1' events
   jq -e -s '.[-1].event == "summary" and (.[-1].results | length == 2)' events
+  # What the jobs made has a summary of its own.
+  jq -e -s 'map(select(.event == "summary")) | length == 2 and (.[0].made | length == 2) and .[0].results == []' events
   echo "# live" >>recipes/one/build.sh
   echo "# live" >>recipes/two/build.sh
   timeout 60 python3 "$REPOSITORY/tests/support/terminal.py" "" "$KBUILD" --builder=host --cache "$PROJECT/cache" spread --with=slurm two >live

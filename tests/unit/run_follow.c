@@ -33,6 +33,8 @@ struct fixture {
     const char *rings;  // the submission of this node interrupts the one who follows
     unsigned deaf;      // so many requests to cancel fail
     struct strlist failed;
+    unsigned idle_ms;
+    const char *project;
 };
 
 static char *folder, *versions, *recipes, *cache;
@@ -90,6 +92,7 @@ static int submit(void *context, struct job_elsewhere *j, struct error **err)
     if (d->rings && !strcmp(d->rings, j->node->id))
         kill(getpid(), SIGINT);
     j->id = xstrdup(j->node->id);
+    j->waits = xstrdup("no machine is free");
     buf_printf(&d->said, "+%s ", j->id);
     d->open++;
     d->most = d->open > d->most ? d->open : d->most;
@@ -220,7 +223,11 @@ static void add(struct fixture *d, const char *name, const char *needs, long lon
 
 static int follow(struct fixture *d, size_t window, bool keep_going, struct error **err)
 {
-    const struct follow_limits limits = {.window = window, .poll_ms = 1, .keep_going = keep_going};
+    const struct follow_limits limits = {.window = window,
+                                         .poll_ms = 1,
+                                         .idle_ms = d->idle_ms,
+                                         .keep_going = keep_going,
+                                         .project = d->project};
     const struct engine e = {
         .context = d, .name = "Toy", .submit = submit, .poll = ask, .cancel = cancel};
     return plan_follow(d->b, &d->p, &e, &limits, &d->failed, err);
@@ -374,6 +381,42 @@ TEST(each_way_to_fail_has_its_error)
     }
 }
 
+// Without the plan the log would be looked for under the key of other options.
+TEST(the_hint_of_a_failed_step_names_the_project_of_the_run)
+{
+    struct fixture d;
+    struct error *err = NULL;
+    open_fixture(&d);
+    d.project = "registry/projects@sha256:1";
+    add(&d, "a", "", 1, "rf");
+    assert_int_equal(follow(&d, 9, false, &err), -1);
+    assert_string_equal(err->hint, "kbuild log a --remote --plan=oci:registry/projects@sha256:1 "
+                                   "shows all that it said");
+    assert_error(err, ERROR_STEP, "a failed on m1 with status 3");
+    close_fixture(&d);
+}
+
+TEST(if_no_job_starts_it_is_said_why_once)
+{
+    static const char note[] = "Toy starts none of the 2 jobs that wait: no machine is free\n";
+    struct fixture d;
+    cleanup_buf struct buf text = {0};
+    cleanup_close int errors = dup(STDERR_FILENO), file = nameless_file(NULL, NULL);
+    open_fixture(&d);
+    d.idle_ms = 1;
+    add(&d, "a", "", 2, "qqqqd");
+    add(&d, "b", "a", 1, "d");
+    dup2(file, STDERR_FILENO);
+    follow_well(&d, 9);
+    dup2(errors, STDERR_FILENO);
+    lseek(file, 0, SEEK_SET);
+    assert_int_equal(fd_read_all(file, "notes", 65536, &text, NULL), 0);
+    const char *first = strstr(text.data ? text.data : "", note);
+    assert_non_null(first);
+    assert_null(strstr(first + 1, note));
+    close_fixture(&d);
+}
+
 TEST(a_job_of_a_machine_that_died_waits_and_runs_again)
 {
     struct fixture d;
@@ -404,9 +447,11 @@ TEST(an_interrupt_cancels_all_jobs_and_waits_for_them)
     assert_int_equal(d.open, 0);
     assert_int_equal(d.failed.n, 0);
     assert_int_equal(state_of(&d, "done"), NODE_DONE);
-    static const char *const stopped[] = {"running", "above", "waiting", "later"};
-    for (size_t i = 0; i < ARRAY_LEN(stopped); i++)
-        assert_int_equal(state_of(&d, stopped[i]), NODE_INTERRUPTED);
+    assert_int_equal(state_of(&d, "running"), NODE_INTERRUPTED);
+    // Those that did not begin are not listed as interrupted.
+    static const char *const never_begun[] = {"above", "waiting", "later"};
+    for (size_t i = 0; i < ARRAY_LEN(never_begun); i++)
+        assert_int_equal(state_of(&d, never_begun[i]), NODE_STALE);
     sigprocmask(SIG_SETMASK, NULL, &after);
     assert_int_equal(sigismember(&after, SIGINT), sigismember(&before, SIGINT));
     close_fixture(&d);

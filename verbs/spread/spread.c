@@ -11,7 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ROUNDS = 3, WINDOW = 500, POLL_MS = 1000, TAIL_LINES = 20, LOG_MAX = 16 << 20 };
+enum {
+    ROUNDS = 3,
+    WINDOW = 500,
+    POLL_MS = 1000,
+    IDLE_MS = 15000,
+    TAIL_LINES = 20,
+    LOG_MAX = 16 << 20
+};
 // A registry that was there and does not answer is asked again so often, after so long.
 enum { SILENCES = 4, SILENCE_S = 5 };
 
@@ -106,12 +113,15 @@ static size_t count_jobs(const struct plan *p)
 static int run_plan(const struct spread_request *r, struct build *b, const struct plan *p,
                     struct strlist *failed, struct error **err)
 {
-    const struct follow_limits limits = {
-        .window = WINDOW, .poll_ms = POLL_MS, .keep_going = r->keep_going};
     cleanup_free char *project = NULL;
     cleanup_job_list struct job_list jobs = {0};
     if (plan_push(b, p, &project, err) < 0 || job_list_make(p, project, &jobs, err) < 0)
         return -1;
+    const struct follow_limits limits = {.window = WINDOW,
+                                         .poll_ms = POLL_MS,
+                                         .idle_ms = IDLE_MS,
+                                         .keep_going = r->keep_going,
+                                         .project = project};
     struct slurm s;
     slurm_open(&s, &jobs);
     const struct engine engine = slurm_engine(&s);
@@ -143,7 +153,7 @@ static int run_round(const struct spread_request *r, int round, struct strlist *
     if (result < 0 || n)
         return result < 0 ? -1 : 1;
     *placing = true;
-    return r->place(r->context, err);
+    return r->place(r->context, round > 1, err);
 }
 
 // One more round is to see that all of it is there, or to make what was lost meanwhile.
