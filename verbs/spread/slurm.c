@@ -33,6 +33,9 @@ static int run_slurm(const struct strlist *words, const char *input, struct buf 
     struct process p = {.argv = argv, .input = file, .own_group = true};
     if (process_run(&p, out, err) == 0)
         return 0;
+    if (err && strcasestr((*err)->message, "munge"))
+        return error_hint(err, "munged must run on this machine, with the key that the machines of "
+                               "the cluster have; docs/spread.md says how it is set up");
     // Slurm answered, and refused a request.
     if (err && strstr((*err)->message, "submission failed") &&
         !strstr((*err)->message, "controller"))
@@ -230,6 +233,10 @@ static void set_state(struct job_elsewhere *j, char *const fields[static FIELDS]
         replace(&j->said, *fields[COMMENT] && strcmp(fields[COMMENT], "(null)") != 0
                               ? fields[COMMENT]
                               : fields[STATE]);
+    if (j->state == JOB_SUBMITTED) {
+        free(j->waits);
+        j->waits = xasprintf("squeue says %s", fields[REASON]);
+    }
     if (j->state == JOB_SUBMITTED && waits_for_ever(fields[REASON])) {
         j->stuck = true;
         replace(&j->said, fields[REASON]);
