@@ -187,7 +187,7 @@ steps() { # machine
   [ "$(curl -sf "http://127.0.0.1:$PORT/v2/kata/cached-artefacts/flaky/tags/list" | jq -r '.tags[]' | grep -vc ^log-)" -eq 0 ]
   run kb log --remote app:x86_64
   [ "$status" -eq 1 ]
-  [[ "$output" == *"no log of app:x86_64, key "* ]]
+  [[ "$output" == *"the key of app:x86_64 is not known yet"* ]]
 }
 
 @test "what failed once may succeed on another machine" {
