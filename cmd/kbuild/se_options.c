@@ -137,7 +137,7 @@ int add_listed_files(struct strlist *list, const char *typed, const char *value,
         return error_hint(err,
                           "genprotimg before s390-tools 2.36 takes the one file, later genprotimg "
                           "and pvimg take the others: give the option once for each file; the file "
-                          "with a comma can be given as ./NAME in a folder without the others");
+                          "with a comma can be given as ./NAME in a directory without the others");
     }
     if (whole)
         strlist_add(list, value);

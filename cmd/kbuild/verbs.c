@@ -29,7 +29,7 @@ const struct option common_options[COMMON_OPTIONS] = {
          0, 0},
     [COMMON_SOURCE] = {"--source", 0, "NAME=DIR|upstream|debian",
                        "where the source of this name comes from, instead of what --sources says: "
-                       "a folder of yours, upstream, or the distribution (KBUILD_SOURCE)",
+                       "a directory of yours, upstream, or the distribution (KBUILD_SOURCE)",
                        1, 0},
     [COMMON_OFFLINE] = {"--offline", 0, NULL, "use no network", 0, 0},
     [COMMON_REMOTE] = {"--remote", 0, "auto|off|require",
@@ -227,7 +227,7 @@ static const struct option info_rows[] = {
     {"--print-schema", 0, "FORMAT",
      "json: print the schema of the output instead of reading an image", 0, 0},
     {"--host-key-document", 'k', "HKD", "show which key slot belongs to this document", 1, 0},
-    {"--host-key-documents", 0, "DIR", "the same for all documents in a folder", 0, 0},
+    {"--host-key-documents", 0, "DIR", "the same for all documents in a directory", 0, 0},
 };
 #define ORIGINALS                                                                                  \
     {"--image", 'i', "KERNEL", "compare with this kernel", 0, 0},                                  \
@@ -325,7 +325,7 @@ const struct verb verbs[] = {
      "that `kbuild run` or `kbuild spread` pushed to the registry, and --plan says of which run.",
      OUTPUT | ARCH, OPTIONS(log_options), verb_log, 0},
     {"shell", "TARGET", 1, 1, TARGETS, "start a shell in the sandbox of a target's step",
-     "Its inputs are built first. If --until left its folder, the shell starts in it, and your "
+     "Its inputs are built first. If --until left its directory, the shell starts in it, and your "
      "changes stay.",
      MAKE | OUTPUT | RESUME | QUIET, NO_OPTIONS, verb_shell, 0},
     {"boot", "TARGET", 1, 1, TARGETS, "start a result under QEMU and check that it boots",
@@ -337,7 +337,8 @@ const struct verb verbs[] = {
      MAKE | OUTPUT | RESUME | QUIET, OPTIONS(boot_rows), verb_boot, 0},
     {"install", "TARGET...", 1, ANY_NUMBER, TARGETS, "install the results on this host",
      "Builds the targets and installs their files below /opt/kata or another prefix. Each file is "
-     "written beside its final place, and all are renamed when all are written; existing folders "
+     "written beside its final place, and all are renamed when all are written; existing "
+     "directories "
      "are not changed. Files that are for guests only are left out.",
      MAKE | OUTPUT | RESUME | QUIET, OPTIONS(install_options), verb_install, 0},
     {"verify", "TARGET", 1, 1, TARGETS, "build a target again in another environment, and compare",
@@ -357,8 +358,8 @@ const struct verb verbs[] = {
     {"pack", "DIR FILE", 2, 2, NO_TARGETS, "pack a tree in the same way as an artifact",
      "Times after SOURCE_DATE_EPOCH are replaced by it.", JOBS | QUIET, OPTIONS(pack_rows),
      verb_pack, 0},
-    {"unpack", "FILE DIR", 2, 2, NO_TARGETS, "unpack an archive into a new folder",
-     "The folder must be empty or must not exist. It appears complete or not at all.", QUIET,
+    {"unpack", "FILE DIR", 2, 2, NO_TARGETS, "unpack an archive into a new directory",
+     "The directory must be empty or must not exist. It appears complete or not at all.", QUIET,
      NO_OPTIONS, verb_unpack, 0},
     {"se seal", "-i KERNEL -k HKD -o FILE [OPTION...]", 0, ANY_NUMBER, NO_TARGETS,
      "seal an image by hand",
@@ -430,7 +431,7 @@ const struct verb verbs[] = {
     {"cache info", "", 0, 0, NO_TARGETS, "show what is in the cache", NULL, CACHE | JSON,
      NO_OPTIONS, verb_cache_info, 0},
     {"cache verify", "", 0, 0, NO_TARGETS,
-     "read the whole cache, and move damaged entries to its folder damaged", NULL, CACHE,
+     "read the whole cache, and move damaged entries to its directory damaged", NULL, CACHE,
      NO_OPTIONS, verb_cache_verify, 0},
     {"cache gc", "", 0, 0, NO_TARGETS, "remove garbage, and what is beyond a size", NULL, CACHE,
      OPTIONS(gc_options), verb_cache_gc, 0},

@@ -351,7 +351,7 @@ static bool resolves_inside(const char *folder, const char *full)
 static int check_inside(struct recipe_reader *r, const struct yaml *node, const char *folder,
                         const char *path, bool want_folder)
 {
-    const char *what = want_folder ? "folder" : "file";
+    const char *what = want_folder ? "directory" : "file";
     cleanup_free char *full = xasprintf("%s/%s", folder, path);
     struct stat st;
     if (lstat(full, &st) < 0) {
@@ -415,7 +415,7 @@ static char *folder_of(struct recipe_reader *r, const struct yaml *node, const c
         return xstrdup(r->recipe->folder);
     const char *name = path + strlen("shared/"), *slash = strchr(name, '/');
     if (!slash) {
-        reader_error(r, node, "'%s': a shared script is shared/<folder>/<file>", path);
+        reader_error(r, node, "'%s': a shared script is shared/<directory>/<file>", path);
         return NULL;
     }
     cleanup_free char *shared = xstrndup(name, (size_t)(slash - name));
@@ -427,7 +427,7 @@ static char *folder_of(struct recipe_reader *r, const struct yaml *node, const c
         listed |= list->items[i]->kind == YAML_SCALAR && !strcmp(list->items[i]->text, shared);
     if (listed)
         return xasprintf("%s/%s", r->recipes, shared);
-    reader_error(r, node, "'%s': the folder '%s' is not in 'shared'", path, shared);
+    reader_error(r, node, "'%s': the directory '%s' is not in 'shared'", path, shared);
     error_hint(r->err, "add the line: shared: [%s]", shared);
     return NULL;
 }

@@ -219,7 +219,7 @@ static int read_layer(struct recipe_reader *r, const struct yaml *node, struct r
     if (node->kind == YAML_MAP && node->n == 1u + (yaml_get(node, "when") != NULL))
         return read_map(r, node, &layer_schema, 1, layer);
     reader_error(r, node, "this is not a layer");
-    return error_hint(r->err, "a layer is rootfs, {artifact: name}, {overlay: folder}, or "
+    return error_hint(r->err, "a layer is rootfs, {artifact: name}, {overlay: directory}, or "
                               "{variable: NAME}");
 }
 
@@ -372,7 +372,7 @@ static int read_tree(struct recipe_reader *r, const struct yaml *node, const str
     if (i->link && ((size_t)(path_base(i->link) - i->link) != folder ||
                     strncmp(i->link, i->output, folder) != 0))
         return yaml_error(r->document, yaml_get(node, "link"), r->err,
-                          "link: '%s' must be in the same folder as the output '%s'", i->link,
+                          "link: '%s' must be in the same directory as the output '%s'", i->link,
                           i->output);
     return 0;
 }

@@ -23,7 +23,7 @@ struct recipe_set *recipe_set_open(const char *directory, struct error **err)
     int failed = stat(directory, &st) < 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
     if (failed) {
         error_errno(err, failed, "opening the recipes in %s", directory);
-        error_hint(err, "run kbuild where the folder recipes/ is, or give --recipes DIR");
+        error_hint(err, "run kbuild where the directory recipes/ is, or give --recipes DIR");
         return NULL;
     }
     struct recipe_set *set = xcalloc(1, sizeof *set);

@@ -77,7 +77,7 @@ static int check_folders(struct build *b, const struct node *node, struct error 
     int output = output_folder(b, err);
     cleanup_close int folder =
         output < 0 ? -1
-                   : folder_open_at(output, target, shown, "folder", FOLDER_OWNER_WRITABLE, err);
+                   : folder_open_at(output, target, shown, "directory", FOLDER_OWNER_WRITABLE, err);
     if (folder < 0)
         return -1;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -92,7 +92,7 @@ static int check_folders(struct build *b, const struct node *node, struct error 
         if (S_ISDIR(st.st_mode))
             error_user(err, "%s/%s belongs to %s", shown, names[i], owner);
         else
-            error_user(err, "%s/%s is not a real folder", shown, names[i]);
+            error_user(err, "%s/%s is not a real directory", shown, names[i]);
         return error_hint(err, "remove %s and begin again", shown);
     }
     return 0;
@@ -279,7 +279,7 @@ struct checkpoint *checkpoint_begin(struct build *b, const struct node *node, st
     cleanup_close int folder = output_subfolder(b, job_of(node)->recipe->name, err);
     // Nobody else may enter it: it may hold a setuid program until it is stripped.
     if (folder >= 0 && fchmod(folder, 0700) < 0) {
-        error_errno(err, errno, "making the folder of %s private", job_of(node)->recipe->name);
+        error_errno(err, errno, "making the directory of %s private", job_of(node)->recipe->name);
         return NULL;
     }
     int found = folder < 0 ? -1 : checkpoint_load(b, node, &old, err);

@@ -21,7 +21,7 @@ static int open_last(struct build *b, const char *path, struct error **err)
     if (folder < 0)
         return -1;
     cleanup_close int logs =
-        folder_open_at(folder, "logs", shown, "folder", FOLDER_TRUSTED_OWNER, err);
+        folder_open_at(folder, "logs", shown, "directory", FOLDER_TRUSTED_OWNER, err);
     if (logs < 0)
         return -1;
     struct stat st;

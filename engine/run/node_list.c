@@ -263,10 +263,11 @@ static int check_answer_name(const struct list_run *l, const char *name, struct 
         const char *other = l->asked_names.items[i];
         bool above = is_inside(other, name);
         if (above || is_inside(name, other))
-            return error_set(err, ERROR_STEP,
-                             "%s: its script asks for a file of the name %s, which is a folder in "
-                             "the name of another that it asks for: %s",
-                             node_label(l->node), above ? name : other, above ? other : name);
+            return error_set(
+                err, ERROR_STEP,
+                "%s: its script asks for a file of the name %s, which is a directory in "
+                "the name of another that it asks for: %s",
+                node_label(l->node), above ? name : other, above ? other : name);
     }
     return 0;
 }

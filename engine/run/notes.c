@@ -82,10 +82,10 @@ int check_source_names(struct build *b, struct error **err)
         if (b->options.locked && !b->options.from_plan && c->items[i].origin == ORIGIN_FOLDER) {
             error_set(
                 err, ERROR_USAGE,
-                "--locked takes only what versions.lock names, but the source %s is the folder "
+                "--locked takes only what versions.lock names, but the source %s is the directory "
                 "%s",
                 c->items[i].name, c->items[i].folder);
-            return error_hint(err, "leave out --locked, or the choice of that folder");
+            return error_hint(err, "leave out --locked, or the choice of that directory");
         }
     return check_names(b, &names, "no recipe here has a", false, err) < 0
                ? -1

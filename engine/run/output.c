@@ -47,7 +47,8 @@ int output_subfolder(struct build *b, const char *name, struct error **err)
     int folder = output_folder(b, err);
     if (folder < 0)
         return -1;
-    return folder_open_at(folder, name, shown, "folder", FOLDER_MAKE | FOLDER_TRUSTED_OWNER, err);
+    return folder_open_at(folder, name, shown, "directory", FOLDER_MAKE | FOLDER_TRUSTED_OWNER,
+                          err);
 }
 
 // ---- logs ----
@@ -87,7 +88,7 @@ void output_log_place(struct build *b, const char *path, int log)
     cleanup_free char *unnamed = xasprintf("/proc/self/fd/%d", log);
     cleanup_free char *passing = xasprintf(".%.200s.%d", path_base(path), (int)getpid());
     if (logs < 0) {
-        log_warning("the log %s: %s", path, err ? err->message : "its folder cannot be opened");
+        log_warning("the log %s: %s", path, err ? err->message : "its directory cannot be opened");
         return;
     }
     unlinkat(logs, passing, 0); // of a process that was killed

@@ -225,7 +225,8 @@ static int refuse_folders(const struct plan *p, struct error **err)
     void *first = json_object_iter(json_object_get(p->header, "folders"));
     if (!first)
         return 0;
-    error_set(err, ERROR_USAGE, "the plan takes the source %s from a folder of the one who planned",
+    error_set(err, ERROR_USAGE,
+              "the plan takes the source %s from a directory of the one who planned",
               json_object_iter_key(first));
     return error_hint(err, "only a project has it: kbuild plan --remote --push, and here "
                            "--plan=oci:REFERENCE");

@@ -122,7 +122,7 @@ static int own_entry(const struct beneath_entry *e, void *root, struct error **e
     if (fstatat(e->directory, e->name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
         return error_errno(err, errno, "looking at %s/%s", (char *)root, e->path);
     if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
-        return error_user(err, "%s/%s is neither a file, a folder nor a link", (char *)root,
+        return error_user(err, "%s/%s is neither a file, a directory nor a link", (char *)root,
                           e->path);
     if (geteuid() == 0 && (st.st_uid || st.st_gid) &&
         fchownat(e->directory, e->name, 0, 0, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)

@@ -160,7 +160,7 @@ static int visit_entry(const struct beneath_entry *e, void *context, struct erro
     if (fstatat(e->directory, e->name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) < 0)
         return error_errno(err, errno, "looking at %s", full);
     if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
-        return error_user(err, "%s is neither a file, a folder nor a link", full);
+        return error_user(err, "%s is neither a file, a directory nor a link", full);
     return write_entry(t, e, full, &st, err);
 }
 

@@ -135,7 +135,7 @@ static int dsc_unpack(const char *dsc, const char *destination, int64_t *when, s
         return error_hint(err, "apt-get install dpkg-dev (or: make deps)");
     }
     if (rmdir(destination) < 0) // dpkg-source makes it
-        return error_errno(err, errno, "replacing the folder %s", destination);
+        return error_errno(err, errno, "replacing the directory %s", destination);
     if (process_run(&p, &said, err) < 0) {
         make_directories(destination, 0755, NULL);
         return error_wrap(err, "unpacking %s", path_base(dsc));

@@ -33,10 +33,11 @@ static int read_origin(struct source_choice *c, const char *text, const char *va
         refuse_choice(c, text, strerror(errno), err);
         if (starts_with(value, "~"))
             return error_hint(err, "the shell did not replace ~: write $HOME");
-        return error_hint(err, "NAME=DIR names a folder; NAME=upstream and NAME=debian are words");
+        return error_hint(err,
+                          "NAME=DIR names a directory; NAME=upstream and NAME=debian are words");
     }
     if (!is_directory(real)) {
-        refuse_choice(c, text, "it is not a folder", err);
+        refuse_choice(c, text, "it is not a directory", err);
         return error_hint(err, "unpack an archive first: kbuild unpack FILE DIR");
     }
     c->folder = xstrdup(real);
@@ -307,10 +308,11 @@ static int describe_debian(const struct filling *f, const struct recipe_source *
             return -1;
     } else if (!source->debian) {
         error_user(err, "%s: no distribution package is known to carry this source", out->label);
-        return error_hint(err,
-                          "take it from upstream with --source %s=upstream, or from a folder with "
-                          "--source %s=DIR; or name a package under `debian:` in versions.yaml",
-                          source->name, source->name);
+        return error_hint(
+            err,
+            "take it from upstream with --source %s=upstream, or from a directory with "
+            "--source %s=DIR; or name a package under `debian:` in versions.yaml",
+            source->name, source->name);
     }
     out->kind = SOURCE_DEBIAN;
     out->owned_debian = fill_debian(f, own ? own : source->debian, err);
@@ -466,7 +468,7 @@ static int check_folder(const struct recipe_source *source, const struct source_
             continue;
         error_user(err, "%s is not a checkout of this source: it has no %s", place->folder,
                    source->checkout.items[i]);
-        return error_hint(err, "name another folder: --source %s=DIR", source->name);
+        return error_hint(err, "name another directory: --source %s=DIR", source->name);
     }
     return 0;
 }

@@ -101,7 +101,7 @@ static void warn_uncommitted(const struct source_spec *spec, git_repository *rep
     if (!git_repository_is_bare(repository) &&
         git_status_foreach_ext(repository, &options, stop_at_change, NULL) == 1)
         log_warning("%s: %s has changes that are not committed, which are not built (--source "
-                    "NAME=DIR takes a folder as it is)",
+                    "NAME=DIR takes a directory as it is)",
                     spec->label, folder);
 }
 
@@ -193,7 +193,7 @@ static int export_submodule(struct git_fetching *f, const char *parent_url,
 {
     const struct submodule_place *place = submodule_place_find(places, sub->path);
     if (!place || !place->url) {
-        log_warning("%s: the submodule %s has no url in .gitmodules: its folder stays empty",
+        log_warning("%s: the submodule %s has no url in .gitmodules: its directory stays empty",
                     f->spec->label, sub->path);
         return 0;
     }
@@ -206,7 +206,7 @@ static int export_submodule(struct git_fetching *f, const char *parent_url,
         return -1;
     cleanup_close int below = beneath_open(folder, sub->path, O_RDONLY | O_DIRECTORY, 0);
     if (below < 0)
-        return error_errno(err, errno, "opening the folder of the submodule %s", sub->path);
+        return error_errno(err, errno, "opening the directory of the submodule %s", sub->path);
     cleanup_free char *shown = http_url_shown(url);
     json_array_append_new(f->submodules, json_pack("{s:s, s:s, s:s}", "path", sub->path, "url",
                                                    shown, "commit", sub->commit));

@@ -186,7 +186,7 @@ static int no_smart_answer(const struct git_exchange *x, struct error **err)
     if (!x->post && (hex == 40 || hex == 64) && start[hex] == '\t') {
         error_user(err, "its server has only git's old \"dumb\" protocol, which is plain files");
         return error_hint(err, "let the server run `git http-backend`, use another url of the "
-                               "repository, or clone it with git and name the clone's folder");
+                               "repository, or clone it with git and name the clone's directory");
     }
     error_user(err, "there is no git repository: the answer is %s", type);
     return error_hint(err, "check the url; a login page or a proxy's page looks like this, too");

@@ -136,16 +136,16 @@ static int check_local_repository(const struct git_session *s, const char *url, 
     cleanup_free char *folder = git_folder_of(url);
     git_repository *repository = NULL;
     if (!is_directory(folder)) {
-        error_user(err, "fetching %s: the folder %s does not exist", s->mirror->shown, folder);
+        error_user(err, "fetching %s: the directory %s does not exist", s->mirror->shown, folder);
         return error_hint(err, "check the url in versions.yaml, and git's url.<base>.insteadOf");
     }
     int result = git_repository_open(&repository, folder);
     bool shallow = result == 0 && git_repository_is_shallow(repository) == 1;
     git_repository_free(repository);
     if (result < 0) {
-        error_user(err, "fetching %s: the folder %s is no git repository", s->mirror->shown,
+        error_user(err, "fetching %s: the directory %s is no git repository", s->mirror->shown,
                    folder);
-        return error_hint(err, "name the folder that holds .git, or a bare repository");
+        return error_hint(err, "name the directory that holds .git, or a bare repository");
     }
     return shallow ? (git_refuse_shallow(err), error_wrap(err, "fetching %s", s->mirror->shown))
                    : 0;

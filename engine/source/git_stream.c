@@ -244,7 +244,7 @@ static int run_upload_pack(struct git_conversation *c, const char *url, struct e
     if (c->pid > 0)
         return 0;
     c->pid = 0;
-    return error_hint(err, "install git: it reads sources that are folders");
+    return error_hint(err, "install git: it reads sources that are directories");
 }
 
 // ---- git:// ----

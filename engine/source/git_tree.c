@@ -170,7 +170,7 @@ static int entry_export(struct export_walk *w, const git_tree_entry *entry, int 
         return set_time(fd, w->e->time) < 0 ? export_failed(w, err) : 0;
     }
     default:
-        return refuse_entry(w, err, "is neither file, folder, link nor submodule");
+        return refuse_entry(w, err, "is neither file, directory, link nor submodule");
     }
 }
 
@@ -178,7 +178,7 @@ static int tree_export(struct export_walk *w, const git_oid *id, int folder, uns
                        struct error **err)
 {
     if (depth > DEPTH_MAX)
-        return refuse_entry(w, err, "is more than 256 folders deep");
+        return refuse_entry(w, err, "is more than 256 directories deep");
     git_tree *tree = NULL;
     if (git_tree_lookup(&tree, w->mirror->repository, id) < 0)
         return object_damaged(w, err, id);

@@ -59,7 +59,7 @@ static int hint_other_image(const struct source_spec *spec, struct error **err)
     if (spec->debian_too)
         return error_hint(err, "this distribution has this source too: --sources=debian");
     return error_hint(err, "a mirror of the registry can be named in registries.conf, or "
-                           "--source NAME=DIR gives a folder with rootfs/ and config.json");
+                           "--source NAME=DIR gives a directory with rootfs/ and config.json");
 }
 
 // ---- resolving ----

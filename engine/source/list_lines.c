@@ -81,7 +81,8 @@ static const char *file_url_fault(const char *url, bool first, const struct strl
     if (*path != '/' || !path_is_clean(path + 1) || strpbrk(path, "%?#"))
         return "a file: address is file:///PATH without '%', '?', '#' and parts like '..'";
     if (!folders || !is_below_folder(path, folders))
-        return "a file: address has to lie below a folder that the user's own configuration names";
+        return "a file: address has to lie below a directory that the user's own configuration "
+               "names";
     return NULL;
 }
 
@@ -239,10 +240,11 @@ static int check_pair(const struct list_line *a, const struct list_line *b, stru
     const char *below = path_below(b->name, a->name);
     if (!below || (a->kind == LIST_ASK) != (b->kind == LIST_ASK))
         return 0;
-    return !*below ? error_user(err, "lines %zu and %zu both have the name %s", a->number,
-                                b->number, a->name)
-                   : error_user(err, "line %zu has the name %s, which is a folder in line %zu: %s",
-                                a->number, a->name, b->number, b->name);
+    return !*below
+               ? error_user(err, "lines %zu and %zu both have the name %s", a->number, b->number,
+                            a->name)
+               : error_user(err, "line %zu has the name %s, which is a directory in line %zu: %s",
+                            a->number, a->name, b->number, b->name);
 }
 
 static int check_names(const struct list *l, struct error **err)

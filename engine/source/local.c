@@ -262,8 +262,8 @@ static int take_file(struct folder_copy *t, int parent, const char *name, struct
 
 static int refuse_special_file(const struct folder_copy *t, mode_t mode, struct error **err)
 {
-    error_user(err, "%s/%s is a %s: a source holds files, folders and links only", t->tree->folder,
-               t->path,
+    error_user(err, "%s/%s is a %s: a source holds files, directories and links only",
+               t->tree->folder, t->path,
                S_ISFIFO(mode)   ? "fifo"
                : S_ISSOCK(mode) ? "socket"
                                 : "device");

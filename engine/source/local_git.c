@@ -279,7 +279,7 @@ static int add_submodule(const struct git_collecting *c, const char *path, struc
     if (left_out)
         return left_out < 0 ? -1 : 0;
     c->tree->dirty = true;
-    log_warning("%s: the submodule %s of %s is not checked out: its folder stays empty "
+    log_warning("%s: the submodule %s of %s is not checked out: its directory stays empty "
                 "(git submodule update --init)",
                 c->tree->label, path, c->tree->folder);
     return 0;

@@ -65,13 +65,13 @@ static int refuse_own_folder(const struct local_tree *t, const char *folder, con
     if (!realpath(folder, real) || strcmp(real, t->folder) != 0)
         return 0;
     error_user(err, "%s is %s, where kbuild writes", t->folder, what);
-    return error_hint(err, "use another folder as the source");
+    return error_hint(err, "use another directory as the source");
 }
 
 int local_tree_own(struct local_tree *t, const struct source_options *o, struct error **err)
 {
     const char *const folders[] = {o->output, o->store ? store_directory(o->store) : NULL};
-    static const char *const words[] = {"the output folder", "the cache"};
+    static const char *const words[] = {"the output directory", "the cache"};
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         if (folders[i] && refuse_own_folder(t, folders[i], words[i], err) < 0)
             return -1;

@@ -89,7 +89,7 @@ char *url_of_submodule(const char *parent, const char *url, struct error **err)
     }
     if (url_is_local(full) && !url_is_local(parent)) {
         error_user(err,
-                   "its url \"%s\" is a folder of this machine, which a remote repository may "
+                   "its url \"%s\" is a directory of this machine, which a remote repository may "
                    "not name",
                    url);
         return NULL;

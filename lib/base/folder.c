@@ -73,7 +73,7 @@ static int refuse_link(const struct path_walk *w, const char *name, uid_t uid, s
     cleanup_free char *owner = owner_name(uid);
     error_user(err, "opening the %s %s: %s%s is a link that %s made", w->what, w->path,
                w->done.data ? w->done.data : "", name, owner);
-    return error_hint(err, "name the folder by a path without that link");
+    return error_hint(err, "name the directory by a path without that link");
 }
 
 // A link of procfs (/proc/self/fd/3) is more than its text: the kernel follows it.
@@ -194,13 +194,13 @@ static int check_folder(int fd, const char *shown, const char *what, int rules, 
         cleanup_free char *owner = owner_name(st.st_uid), *mine = owner_name(geteuid());
         error_user(err, "the %s %s belongs to %s, and kbuild is run by %s", what, shown, owner,
                    mine);
-        return error_hint(err, "use a folder of your own, or change its owner: chown -R");
+        return error_hint(err, "use a directory of your own, or change its owner: chown -R");
     }
     if ((rules & FOLDER_OWNER_WRITABLE) && (st.st_mode & 022) && !restrict_new_folder(fd, &st)) {
         error_user(err, "the %s %s may be written by others (mode %04o), who could put anything in",
                    what, shown, (unsigned)st.st_mode & 07777);
         return error_hint(err,
-                          "if nobody else did, close it: chmod -R go-w %s; or name a folder "
+                          "if nobody else did, close it: chmod -R go-w %s; or name a directory "
                           "inside it, which kbuild makes",
                           shown);
     }
@@ -247,7 +247,7 @@ int folder_open_parent(const char *path, const char **base, struct error **err)
     const char *slash = strrchr(path, '/');
     *base = slash ? slash + 1 : path;
     cleanup_free char *parent = slash ? xstrndup(path, (size_t)(slash - path) + 1) : xstrdup(".");
-    struct path_walk w = {.path = parent, .what = "folder", .fd = -1};
+    struct path_walk w = {.path = parent, .what = "directory", .fd = -1};
     if (walk_path(&w, err) < 0)
         return -1;
     return w.fd;

@@ -286,7 +286,7 @@ static int check_name(const struct pack_entry *e, const char *name, struct error
         return error_user(err, "%s: a name in ext4 has at most 255 bytes", name);
     if (S_ISDIR(e->mode) || strcmp(name, lost_found) != 0)
         return 0;
-    error_user(err, "%s: this is no folder, and every ext4 has a folder of that name", name);
+    error_user(err, "%s: this is no directory, and every ext4 has a directory of that name", name);
     return error_hint(err, "give it another name in its layer");
 }
 
@@ -446,6 +446,6 @@ int ext4_check_count(int fd, const char *shown, uint64_t offset, const struct ex
     uint64_t used = get_le(super + INODES, 4) - get_le(super + FREE_INODES, 4);
     if (used == size->used)
         return 0;
-    return error_set(err, ERROR_STEP, "%s has %llu files and folders instead of %llu", shown,
+    return error_set(err, ERROR_STEP, "%s has %llu files and directories instead of %llu", shown,
                      (unsigned long long)used, (unsigned long long)size->used);
 }

@@ -85,7 +85,7 @@ static int check_ca_folders(const char *text, const char *name, struct error **e
     for (size_t i = 0; i < parts.n; i++)
         if (is_directory(parts.items[i]))
             return 0;
-    error_user(err, "the folder of CAs %s that %s names is not there", text, name);
+    error_user(err, "the directory of CAs %s that %s names is not there", text, name);
     return error_hint(err, "correct %s, or unset it to use the system's CAs", name);
 }
 

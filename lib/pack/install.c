@@ -68,18 +68,18 @@ static int open_folder(const struct staging *s, const char *path, struct error *
     if (errno == ENOSYS)
         return error_user(err, "this needs Linux 5.6 or newer (openat2)");
     if (errno != ENOENT || !*path)
-        return error_errno(err, errno, "opening the folder /%s", path);
+        return error_errno(err, errno, "opening the directory /%s", path);
     const char *base = path_base(path);
     cleanup_free char *above = xstrndup(path, base == path ? 0 : (size_t)(base - path) - 1);
     cleanup_close int parent = open_folder(s, above, err);
     if (parent < 0)
         return -1;
     if (mkdirat(parent, base, 0755) < 0 && errno != EEXIST)
-        return error_errno(err, errno, "making the folder /%s", path);
+        return error_errno(err, errno, "making the directory /%s", path);
     fd = look_up(s, path);
     if (fd < 0 && errno == ENOENT)
-        return error_user(err, "the folder /%s is a link that leads nowhere", path);
-    return fd < 0 ? error_errno(err, errno, "opening the folder /%s", path) : fd;
+        return error_user(err, "the directory /%s is a link that leads nowhere", path);
+    return fd < 0 ? error_errno(err, errno, "opening the directory /%s", path) : fd;
 }
 
 // The same, and keeps the folder open until the next call.

@@ -116,7 +116,7 @@ static int scan_directory(int directory, const char *shown, struct scan *out, st
     *out = SCAN_NONE;
     out->root = fcntl(directory, F_DUPFD_CLOEXEC, 0);
     if (out->root < 0)
-        return error_errno(err, errno, "opening the folder %s", shown);
+        return error_errno(err, errno, "opening the directory %s", shown);
     const struct beneath_walk walk = {
         .visit = visit, .context = out, .depth_limit = DEPTH_LIMIT + 1};
     if (beneath_walk(out->root, shown, &walk, err) < 0)
@@ -131,7 +131,7 @@ int scan_folder(const char *folder, struct scan *out, struct error **err)
     *out = SCAN_NONE;
     cleanup_close int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return error_errno(err, errno, "opening the folder %s", folder);
+        return error_errno(err, errno, "opening the directory %s", folder);
     return scan_directory(fd, folder, out, err);
 }
 
@@ -142,7 +142,7 @@ int scan_open(const struct scan *s, const struct scan_entry *e, struct error **e
     if (fd < 0 || fstat(fd, &st) < 0)
         return error_errno(err, errno, "opening it");
     if (st.st_dev != e->device || st.st_ino != e->inode)
-        return error_user(err, "it was exchanged while the folder was read");
+        return error_user(err, "it was exchanged while the directory was read");
     return steal_fd(&fd);
 }
 
@@ -245,7 +245,7 @@ int pack_tree(const char *folder, int fd, const struct pack_options *o, struct e
 {
     cleanup_close int directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
-        return error_errno(err, errno, "packing: opening the folder %s", folder);
+        return error_errno(err, errno, "packing: opening the directory %s", folder);
     return pack_directory(directory, folder, fd, o, err);
 }
 

@@ -248,7 +248,8 @@ static int strip(struct unpacking *u, const char **path, bool directory, struct 
     if (!u->top && inside)
         u->top = xstrndup(p, n);
     if (!inside || strncmp(u->top, p, n) != 0 || u->top[n])
-        return error_user(err, "it is not in the one top folder that a source archive should have");
+        return error_user(err,
+                          "it is not in the one top directory that a source archive should have");
     *path = p + n + (p[n] == '/');
     return 0;
 }
@@ -398,7 +399,7 @@ int unpack_new(const char *file, const char *folder, struct error **err)
         target[n - 1] = '\0';
     if (path_exists(target) && !(is_directory(target) && is_empty(target))) {
         error_user(err, "unpacking into %s: there is something already", target);
-        return error_hint(err, "name a folder that is empty or does not exist");
+        return error_hint(err, "name a directory that is empty or does not exist");
     }
     cleanup_close int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)

@@ -182,9 +182,9 @@ static int open_layout(struct image_layout *l, struct error **err)
     cleanup_free char *above = xasprintf("%s/blobs", l->directory);
     l->folder = folder_open(l->directory, "image layout", rules, err);
     cleanup_close int blobs =
-        l->folder < 0 ? -1 : folder_open_at(l->folder, "blobs", above, "folder", rules, err);
+        l->folder < 0 ? -1 : folder_open_at(l->folder, "blobs", above, "directory", rules, err);
     if (blobs >= 0)
-        l->blobs = folder_open_at(blobs, "sha256", shown, "folder", rules, err);
+        l->blobs = folder_open_at(blobs, "sha256", shown, "directory", rules, err);
     return l->blobs < 0 ? -1 : 0;
 }
 

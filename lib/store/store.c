@@ -70,7 +70,7 @@ int session_open(struct store *s, struct error **err)
         s->owner = getpid();
         return 0;
     }
-    return error_user(err, "writing into the cache %s: no temporary folder could be claimed",
+    return error_user(err, "writing into the cache %s: no temporary directory could be claimed",
                       s->directory);
 }
 
@@ -175,7 +175,7 @@ static int check_folder(struct store *s, const char *name, struct error **err)
     if (fstatat(s->root, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : error_errno(err, errno, "reading %s", path);
     cleanup_close int fd =
-        folder_open_at(s->root, name, path, "folder", FOLDER_OWNER_WRITABLE, err);
+        folder_open_at(s->root, name, path, "directory", FOLDER_OWNER_WRITABLE, err);
     return fd < 0 ? -1 : 0;
 }
 

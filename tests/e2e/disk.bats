@@ -215,7 +215,7 @@ yes text | head -c $content >/out/content/file"
     make_recipe content "" "mkdir -p /out/content/sbin; cp /bin/true /out/content/sbin/init
 cd /out/content; $made"
     run -1 kb image
-    [[ $output == *"lost+found: this is no folder"* ]]
+    [[ $output == *"lost+found: this is no directory"* ]]
   done
   make_recipe content "" 'mkdir -p /out/content/etc; echo x >/out/content/etc/x'
   run -1 kb image

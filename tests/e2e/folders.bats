@@ -213,7 +213,7 @@ Y
   for name in builddir destdir; do
     mv build/two/$name kept
     ln -s ../../victim build/two/$name
-    resumed "build/two/$name is not a real folder"
+    resumed "build/two/$name is not a real directory"
     rm build/two/$name
     mv kept build/two/$name
   done

@@ -323,7 +323,7 @@ archive $SITE/plain/b sha256=$sum a"
   list_prints "file file://$SERVED/a a"
   refused_with "the first address of a line is http or https"
   list_prints "file $SITE/plain/a file://$SERVED/a a"
-  refused_with "has to lie below a folder that the user's own configuration names"
+  refused_with "has to lie below a directory that the user's own configuration names"
   echo "yes 'file http://127.0.0.1:1/x x'" >recipes/common/list.sh
   refused_with "its script prints more than 32 MiB"
   [ "$(asked '^/plain/')" = 0 ]
@@ -385,7 +385,7 @@ X
   # A folder of the variable's own is none that it names as an address.
   rm -rf cache home/.tool
   echo 'echo "file http://127.0.0.1:1/x file://$TOOL_PROXY/a a"' >recipes/common/list.sh
-  TOOL_PROXY=$PWD/mirror refused_with "has to lie below a folder"
+  TOOL_PROXY=$PWD/mirror refused_with "has to lie below a directory"
 }
 
 @test "a script may ask for small files first; answers are remembered for --offline, and rounds have an end" {
@@ -416,7 +416,7 @@ X
 set -- $names
 if [ -e "/answers/\$1" ]; then echo "ask $SITE/plain/b \$2"; else echo "ask $SITE/plain/a \$1"; fi
 X
-    refused_with "source things: its script asks for a file of the name x, which is a folder in the name of another that it asks for: x/y"
+    refused_with "source things: its script asks for a file of the name x, which is a directory in the name of another that it asks for: x/y"
   done
   head -c 1100000 /dev/zero >"$SERVED/large"
   echo "echo 'ask $SITE/plain/large x'" >recipes/common/list.sh

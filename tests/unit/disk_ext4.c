@@ -119,10 +119,10 @@ TEST(what_debugfs_cannot_take_is_refused)
     memset(long_name, 'x', 256);
     for (size_t i = 0; i < 4190; i++)
         deep[i] = i % 200 == 199 ? '/' : '"'; // two bytes each
-    REFUSED(TELL(f, &err, ENTRY(.mode = S_IFREG), "lost+found"), "lost+found: this is no folder");
+    REFUSED(TELL(f, &err, ENTRY(.mode = S_IFREG), "lost+found"), "lost+found: this is no directory");
     REFUSED(TELL(f, &err, ENTRY(.mode = S_IFREG), "a", "lost+found"), "lost+found: this is no");
     REFUSED(TELL(f, &err, ENTRY(.mode = S_IFLNK, .link = "x"), "lost+found"), "lost+found: this");
-    REFUSED(TELL(f, &err, ENTRY(.mode = S_IFCHR), "lost+found"), "lost+found: this is no folder");
+    REFUSED(TELL(f, &err, ENTRY(.mode = S_IFCHR), "lost+found"), "lost+found: this is no directory");
     assert_int_equal(TELL(f, NULL, ENTRY(.mode = S_IFDIR), "lost+found"), 0);
     assert_int_equal(TELL(f, NULL, ENTRY(.mode = S_IFLNK, .link = "x"), "lost+found/lost+found"),
                      0);

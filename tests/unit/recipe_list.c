@@ -54,7 +54,7 @@ TEST_WITH(bad_lists_are_refused, set_up, tear_down)
         const char *sources, *message, *hint;
     } cases[] = {
         {"{a: {list: missing.sh}}", "list: there is no file 'missing.sh' in DIR/r", NULL},
-        {"{a: {list: shared/other/list.sh}}", "the folder 'other' is not in 'shared'",
+        {"{a: {list: shared/other/list.sh}}", "the directory 'other' is not in 'shared'",
          "add the line: shared: [other]"},
         {"{a: {list: ../x.sh}}", "a path must be relative", NULL},
         {"{a: {of: b}}",

@@ -135,7 +135,7 @@ TEST(hostile_names_are_refused_and_nothing_is_written_outside)
         // a link, and then a folder of the same name to write through
         {"raw 120000 a $target; raw 40000 a $sub", "File exists"},
         {"raw 120000 a $target; raw 100644 a $blob", "File exists"},
-        {"raw 60000 a $blob", "is neither file, folder, link nor submodule"},
+        {"raw 60000 a $blob", "is neither file, directory, link nor submodule"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         cleanup_free char *branch = xasprintf("case%zu", i);
@@ -167,7 +167,7 @@ TEST(a_tree_that_unfolds_without_end_is_stopped)
     struct source_pin pin;
     cleanup_free char *out = fresh_folder(p, "out");
     assert_ok(source_resolve(&spec, &p->o, &pin, &err), &err);
-    assert_refused(source_fetch(&spec, &pin, &p->o, out, NULL, &err), &err, "256 folders deep");
+    assert_refused(source_fetch(&spec, &pin, &p->o, out, NULL, &err), &err, "256 directories deep");
     source_pin_free(&pin);
 }
 

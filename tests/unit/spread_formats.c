@@ -117,7 +117,7 @@ TEST(folder_of_this_machine_needs_the_project)
 {
     const char *text = HEADER("") FOUND("source:s", "project") LINE("a:x", "\"source:s\"", "");
     cleanup_free char *message = refused("make", text);
-    assert_has(message, "source:s is a folder of this machine");
+    assert_has(message, "source:s is a directory of this machine");
     assert_has(message, "--push");
     cleanup_free char *pushed = printed("make", text, "r/p@sha256:0");
     assert_has(pushed, "kbuild run a:x --plan=oci:r/p@sha256:0\n");

@@ -173,7 +173,7 @@ static int examine_component(struct store *s, struct component *c,
     size_t arch = noted ? arch_index(noted->arch) : ARCHES;
     if (arch < ARCHES) {
         if (!all->programs[arch])
-            all->programs[arch] = xasprintf("%s: built for it in this folder", c->name);
+            all->programs[arch] = xasprintf("%s: built for it in this directory", c->name);
         return 0;
     }
     cleanup_evidence struct evidence own = {{0}, {0}};

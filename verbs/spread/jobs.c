@@ -241,7 +241,7 @@ static int check_folders(const struct plan *p, const char *project, struct error
         const json_t *line = json_array_get(p->nodes, i);
         if (strcmp(text_of(line, "state"), "project") != 0)
             continue;
-        error_user(err, "%s is a folder of this machine, and the jobs have no project",
+        error_user(err, "%s is a directory of this machine, and the jobs have no project",
                    text_of(line, "node"));
         return error_hint(err, "with --push the jobs get it");
     }
