@@ -36,7 +36,7 @@ static int merge_components(struct global_options *g, const char *target,
     int result = target ? recipes_view_open(&g->build, &recipes, err)
                         : open_recipes(g, !r.components->n, &own, err);
     if (!result && target)
-        result = release_of(&recipes.choosing, target, g->build.arch, &release, err);
+        result = release_of(&recipes.selection, target, g->build.arch, &release, err);
     else if (!result && !r.components->n)
         result = release_guests(own, &guests, err);
     r.set = target ? recipes.set : own;

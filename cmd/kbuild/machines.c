@@ -325,7 +325,7 @@ int log_of_machines(struct global_options *g, const char *id, struct error **err
 
 // ---- spread ----
 
-struct spreading {
+struct spread_context {
     struct global_options *g;
     const struct strlist *words;
     const struct architectures *all;
@@ -334,13 +334,13 @@ struct spreading {
 
 static struct build *open_spread(void *context, struct error **err)
 {
-    const struct spreading *s = context;
+    const struct spread_context *s = context;
     s->g->build.from_plan = true;
     return open_for_several(s->g, s->words, err);
 }
 
 // The words that an architecture supports.
-static int words_for(const struct spreading *s, const struct arch *arch, struct strlist *out,
+static int words_for(const struct spread_context *s, const struct arch *arch, struct strlist *out,
                      struct error **err)
 {
     struct recipe_set *set = recipe_set_open(s->g->build.recipes, err);
@@ -355,7 +355,7 @@ static int words_for(const struct spreading *s, const struct arch *arch, struct 
     return result;
 }
 
-static int place_for(const struct spreading *s, const struct arch *arch, bool only_results,
+static int place_for(const struct spread_context *s, const struct arch *arch, bool only_results,
                      struct error **err)
 {
     cleanup_strlist struct strlist words = {0};
@@ -382,7 +382,7 @@ static int place_for(const struct spreading *s, const struct arch *arch, bool on
 
 static int place_all(void *context, bool after_jobs, struct error **err)
 {
-    const struct spreading *s = context;
+    const struct spread_context *s = context;
     if (!s->all->n)
         return place_for(s, NULL, after_jobs, err);
     for (size_t i = 0; i < s->all->n; i++)
@@ -399,7 +399,7 @@ static int spread(struct global_options *g, const struct strlist *words,
         return usage_error(err, "spread",
                            "several architectures need a directory each: -o "
                            "DIR/{arch}");
-    struct spreading s = {
+    struct spread_context s = {
         .g = g,
         .words = words,
         .all = all,

@@ -164,7 +164,7 @@ static char *missing_source(const struct recipes_view *v, const struct recipe *r
 {
     for (size_t i = 0; i < arch_count; i++) {
         char *source = r->architectures[i] && (!arch || arch == &arch_table[i])
-                           ? recipe_missing_source(&v->choosing, r, &arch_table[i])
+                           ? recipe_missing_source(&v->selection, r, &arch_table[i])
                            : NULL;
         if (source)
             return source;

@@ -7,7 +7,7 @@
 
 enum { DEPTH_MAX = 64 }; // of needs; a cycle is a separate, later error
 
-static bool is_prebuilt(const struct choosing *c, const struct recipe *r)
+static bool is_prebuilt(const struct recipe_selection *c, const struct recipe *r)
 {
     cleanup_strlist struct strlist items = {0};
     strlist_split(&items, c->prebuilt ? c->prebuilt : "", ",");
@@ -24,7 +24,7 @@ struct lack {
     const char *source; // that it lacks, the recipe set's; NULL: none, or it is being looked at
 };
 struct lacks_walk {
-    const struct choosing *choosing;
+    const struct recipe_selection *selection;
     const struct arch *target;
     struct lack *known;
     size_t n, cap;
@@ -36,7 +36,7 @@ static const char *lacks(struct lacks_walk *w, const struct recipe *r, unsigned 
 static const char *need_missing_source(struct lacks_walk *w, const struct recipe_need *need,
                                        unsigned depth)
 {
-    struct recipe_set *set = w->choosing->set;
+    struct recipe_set *set = w->selection->set;
     const char *first = NULL;
     for (size_t i = 0; i < need->any.n; i++) {
         const char *name = need->any.items[i];
@@ -53,7 +53,7 @@ static const char *need_missing_source(struct lacks_walk *w, const struct recipe
 
 static const char *own_missing_source(const struct lacks_walk *w, const struct recipe *r)
 {
-    const struct choosing *c = w->choosing;
+    const struct recipe_selection *c = w->selection;
     for (size_t i = 0; i < r->source_count; i++) {
         const struct recipe_source *s = &r->sources[i];
         if (condition_expected(r, &s->condition) && source_applies(r, s, c->versions, c->sources) &&
@@ -68,7 +68,7 @@ static const char *lacks(struct lacks_walk *w, const struct recipe *r, unsigned 
     for (size_t i = 0; i < w->n; i++)
         if (w->known[i].recipe == r)
             return w->known[i].source;
-    if (depth > DEPTH_MAX || is_prebuilt(w->choosing, r))
+    if (depth > DEPTH_MAX || is_prebuilt(w->selection, r))
         return NULL;
     size_t at = w->n;
     w->known = xgrow(w->known, &w->cap, w->n + 1, sizeof *w->known);
@@ -81,10 +81,10 @@ static const char *lacks(struct lacks_walk *w, const struct recipe *r, unsigned 
     return source;
 }
 
-char *recipe_missing_source(const struct choosing *c, const struct recipe *r,
+char *recipe_missing_source(const struct recipe_selection *c, const struct recipe *r,
                             const struct arch *target)
 {
-    struct lacks_walk w = {.choosing = c, .target = target};
+    struct lacks_walk w = {.selection = c, .target = target};
     const char *source = c->versions ? lacks(&w, r, 0) : NULL;
     free(w.known);
     return source ? xstrdup(source) : NULL;
@@ -99,10 +99,10 @@ int recipes_view_open(const struct build_options *o, struct recipes_view *out, s
     out->set = recipe_set_open(o->recipes, err);
     if (!out->set || (matters && !(out->versions = versions_load(o->versions, err))))
         return -1;
-    out->choosing = (struct choosing){.set = out->set,
-                                      .versions = out->versions,
-                                      .sources = &out->sources,
-                                      .prebuilt = o->prebuilt};
+    out->selection = (struct recipe_selection){.set = out->set,
+                                               .versions = out->versions,
+                                               .sources = &out->sources,
+                                               .prebuilt = o->prebuilt};
     return 0;
 }
 
@@ -157,8 +157,8 @@ void source_names(struct recipe_set *set, const struct recipe *r, const struct a
 // ---- choose ----
 // Chooses among the alternatives of a name in a recipe: the first that can be made here.
 
-static void say(const struct choosing *c, const struct recipe *user, const struct recipe *left_out,
-                const struct recipe *taken, const char *source)
+static void say(const struct recipe_selection *c, const struct recipe *user,
+                const struct recipe *left_out, const struct recipe *taken, const char *source)
 {
     if (!c->say)
         return;
@@ -173,7 +173,7 @@ static void say(const struct choosing *c, const struct recipe *user, const struc
 }
 
 // The next alternative at or after *i that exists for the architecture; NULL: none, or an error.
-static const struct recipe *next_recipe(const struct choosing *c, const struct recipe *r,
+static const struct recipe *next_recipe(const struct recipe_selection *c, const struct recipe *r,
                                         const struct recipe_need *need, const struct arch *target,
                                         size_t *i, struct error **err)
 {
@@ -192,7 +192,7 @@ static const struct recipe *next_recipe(const struct choosing *c, const struct r
     return NULL;
 }
 
-const struct recipe *choose_recipe(const struct choosing *c, const struct recipe *r,
+const struct recipe *choose_recipe(const struct recipe_selection *c, const struct recipe *r,
                                    const struct recipe_need *need, const struct arch *target,
                                    struct error **err)
 {

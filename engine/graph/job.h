@@ -256,7 +256,7 @@ void side_files_of_action(const struct recipe *r, struct strlist *out);
 // a source. The keys `any` and `optional` in recipes handle this.
 
 // The input of choices between recipes. Borrowed throughout.
-struct choosing {
+struct recipe_selection {
     struct recipe_set *set;
     const struct versions *versions; // NULL: no recipe lacks a source
     const struct source_options *sources;
@@ -268,26 +268,26 @@ struct choosing {
 
 // The name of the missing source of `r` or of one of its mandatory needs, to be freed; NULL if none
 // is missing. A recipe that cannot be read lacks nothing: planning reports its error.
-char *recipe_missing_source(const struct choosing *c, const struct recipe *r,
+char *recipe_missing_source(const struct recipe_selection *c, const struct recipe *r,
                             const struct arch *target);
 
 // The recipe that fills a need of `r` (or a member, of a group): the first that exists, supports
 // the architecture and lacks no source. If all lack a source: the first, and planning reports the
 // error; NULL without an error if the need is optional: it is left out.
-const struct recipe *choose_recipe(const struct choosing *c, const struct recipe *r,
+const struct recipe *choose_recipe(const struct recipe_selection *c, const struct recipe *r,
                                    const struct recipe_need *need, const struct arch *target,
                                    struct error **err);
 // The architecture that `r` is built for: `wanted`, else this machine's, else its only one.
 const struct arch *choose_arch(const struct recipe *r, const struct arch *wanted,
                                struct error **err);
 
-// A struct choosing without a build, for verbs that only read recipes. Zero-initialise it, and
-// close it also after an error. versions.yaml is read only if it can matter.
+// A struct recipe_selection without a build, for verbs that only read recipes. Zero-initialise it,
+// and close it also after an error. versions.yaml is read only if it can matter.
 struct recipes_view {
     struct recipe_set *set;
     struct versions *versions;
     struct source_options sources;
-    struct choosing choosing;
+    struct recipe_selection selection;
 };
 int recipes_view_open(const struct build_options *o, struct recipes_view *out, struct error **err);
 void recipes_view_close(struct recipes_view *v);

@@ -45,7 +45,7 @@ static bool is_for_guests(const struct strlist *guests, const char *component)
 // ---- what belongs to a release ----
 
 struct release_walk {
-    const struct choosing *choosing;
+    const struct recipe_selection *selection;
     struct recipe_set *set;
     struct release *out;
     struct strlist seen, released; // targets
@@ -82,7 +82,7 @@ static int walk_recipe(struct release_walk *w, const struct recipe *r, bool plac
         if (!condition_expected(r, &r->needs[i].when))
             continue;
         const struct recipe *chosen =
-            choose_recipe(w->choosing, r, &r->needs[i], w->out->arch, &why);
+            choose_recipe(w->selection, r, &r->needs[i], w->out->arch, &why);
         if (why) {
             *err = why;
             return -1;
@@ -115,7 +115,7 @@ static int walk_group(struct release_walk *w, const struct recipe *group, struct
     for (size_t i = 0; i < members->count; i++) {
         struct error *why = NULL;
         const struct recipe *r =
-            choose_recipe(w->choosing, group, &members->list[i], w->out->arch, &why);
+            choose_recipe(w->selection, group, &members->list[i], w->out->arch, &why);
         if (why) {
             *err = why;
             return -1;
@@ -126,11 +126,11 @@ static int walk_group(struct release_walk *w, const struct recipe *group, struct
     return 0;
 }
 
-int release_of(const struct choosing *c, const char *target, const struct arch *wanted,
+int release_of(const struct recipe_selection *c, const char *target, const struct arch *wanted,
                struct release *out, struct error **err)
 {
     const struct recipe *r = recipe_get(c->set, target, err);
-    struct release_walk w = {.choosing = c, .set = c->set, .out = out};
+    struct release_walk w = {.selection = c, .set = c->set, .out = out};
     *out =
         (struct release){.target = xstrdup(target), .arch = r ? choose_arch(r, wanted, err) : NULL};
     int result = !r || !out->arch || release_guests(c->set, &w.guests, err) < 0 ? -1

@@ -21,7 +21,7 @@ struct release {
 
 // The outputs that `kbuild TARGET` places in the output directory (of a group: of all members),
 // except those for guests only.
-int release_of(const struct choosing *c, const char *target, const struct arch *wanted,
+int release_of(const struct recipe_selection *c, const char *target, const struct arch *wanted,
                struct release *out, struct error **err);
 void release_free(struct release *r);
 

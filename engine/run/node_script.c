@@ -90,14 +90,14 @@ static int replace_file(const struct beneath_entry *e, mode_t mode, const struct
     return 0;
 }
 
-struct signing {
+struct sign_context {
     const struct module_signer *signer;
     const char *pattern, *folder;
 };
 
 static int sign_file(const struct beneath_entry *e, void *context, struct error **err)
 {
-    const struct signing *s = context;
+    const struct sign_context *s = context;
     if (e->event != BENEATH_OTHER || e->type != DT_REG || fnmatch(s->pattern, e->name, 0))
         return 0;
     cleanup_free char *shown = xasprintf("%s/%s", s->folder, e->path);
@@ -133,7 +133,7 @@ static int sign_outputs(const struct job *job, int out, struct error **err)
         const char *name = job->recipe->outputs.items[i];
         cleanup_free char *folder = xasprintf("/out/%s", name);
         cleanup_close int directory = beneath_open_directory(out, name, folder, err);
-        struct signing s = {signer, job->recipe->sign->files, folder};
+        struct sign_context s = {signer, job->recipe->sign->files, folder};
         const struct beneath_walk walk = {.visit = sign_file, .context = &s, .sorted = true};
         result = directory < 0 ? -1 : beneath_walk(directory, folder, &walk, err);
     }

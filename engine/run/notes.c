@@ -23,15 +23,15 @@ static void note_choice(const char *text, void *context)
     build_note(context, text);
 }
 
-struct choosing recipe_selection_of(struct build *b, struct source_options *o)
+struct recipe_selection recipe_selection_of(struct build *b, struct source_options *o)
 {
     *o = source_options(b);
-    return (struct choosing){.set = b->recipes,
-                             .versions = b->versions,
-                             .sources = o,
-                             .prebuilt = b->options.prebuilt,
-                             .say = note_choice,
-                             .context = b};
+    return (struct recipe_selection){.set = b->recipes,
+                                     .versions = b->versions,
+                                     .sources = o,
+                                     .prebuilt = b->options.prebuilt,
+                                     .say = note_choice,
+                                     .context = b};
 }
 
 // ---- names ----

@@ -302,7 +302,7 @@ static int add_needs(struct build *b, struct node *node, struct error **err)
     const struct job *job = job_of(node);
     const struct recipe *r = job->recipe;
     struct source_options o;
-    const struct choosing c = recipe_selection_of(b, &o);
+    const struct recipe_selection c = recipe_selection_of(b, &o);
     for (size_t i = 0; i < r->need_count; i++) {
         struct error *why = NULL;
         if (!condition_holds(job, &r->needs[i].when))
@@ -419,7 +419,7 @@ static int request_members(struct build *b, const struct recipe *group, const st
 {
     const struct recipe_needs *members = &group->members[target - arch_table];
     struct source_options o;
-    const struct choosing c = recipe_selection_of(b, &o);
+    const struct recipe_selection c = recipe_selection_of(b, &o);
     for (size_t i = 0; i < members->count; i++) {
         struct error *why = NULL;
         const struct recipe *r = choose_recipe(&c, group, &members->list[i], target, &why);

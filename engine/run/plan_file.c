@@ -265,14 +265,14 @@ static void add_cost(json_t *sum, const json_t *cost)
 }
 
 // The needs of a job. As the grain says, inputs that are no artifacts are part of it.
-struct gathering {
+struct job_needs {
     struct planned *p;
     json_t *seen; // ids of inputs
     json_t *needs, *build_on, *secrets, *cost;
     bool network, any_cost, unresolved;
 };
 
-static void gather(struct gathering *g, const struct node *node, bool own)
+static void gather(struct job_needs *g, const struct node *node, bool own)
 {
     struct planned *p = g->p;
     bool inner = own || (p->grain == GRAIN_ARTIFACT && node->kind != NODE_ARTIFACT);
@@ -300,7 +300,7 @@ static void gather(struct gathering *g, const struct node *node, bool own)
 static json_t *node_json(struct planned *p, const struct task *t)
 {
     const struct node *node = t->node, *target = artifact_for(p, node);
-    struct gathering g = {.p = p,
+    struct job_needs g = {.p = p,
                           .seen = json_object(),
                           .needs = json_array(),
                           .build_on = json_array(),

@@ -40,7 +40,7 @@ struct targets {
 };
 int build_add_targets(struct build *b, const char *name, struct targets *out, struct error **err);
 // The input of choices between recipes; it borrows *o.
-struct choosing recipe_selection_of(struct build *b, struct source_options *o);
+struct recipe_selection recipe_selection_of(struct build *b, struct source_options *o);
 // The node of a recipe, with all its needs, not marked as a target. A group has no node, and is an
 // error.
 struct node *plan_artifact(struct build *b, const struct recipe *r, const struct arch *target,

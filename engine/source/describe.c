@@ -256,18 +256,18 @@ bool source_available(const struct recipe *r, const struct recipe_source *source
 // ---- texts ----
 
 // The values to fill in the texts of one source.
-struct filling {
+struct fill_values {
     const struct versions *versions;
     const struct yaml *component;
 };
 
-static char *fill_text(const struct filling *f, const char *text, struct error **err)
+static char *fill_text(const struct fill_values *f, const char *text, struct error **err)
 {
     return versions_expand(f->versions, f->component, text, err);
 }
 
 // NULL stays NULL.
-static int fill_field(const struct filling *f, const char *text, char **out, struct error **err)
+static int fill_field(const struct fill_values *f, const char *text, char **out, struct error **err)
 {
     if (!text)
         return 0;
@@ -276,8 +276,8 @@ static int fill_field(const struct filling *f, const char *text, char **out, str
 }
 
 // ---- the distribution's package ----
-static struct debian_source *fill_debian(const struct filling *f, const struct debian_source *from,
-                                         struct error **err)
+static struct debian_source *fill_debian(const struct fill_values *f,
+                                         const struct debian_source *from, struct error **err)
 {
     struct debian_source *out = xcalloc(1, sizeof *out);
     int result = 0;
@@ -297,7 +297,7 @@ static struct debian_source *fill_debian(const struct filling *f, const struct d
 }
 
 // versions.yaml's, else the recipe's.
-static int describe_debian(const struct filling *f, const struct recipe_source *source,
+static int describe_debian(const struct fill_values *f, const struct recipe_source *source,
                            struct source_spec *out, struct error **err)
 {
     const struct yaml *node = yaml_get(f->component, "debian");
@@ -323,7 +323,7 @@ static int describe_debian(const struct filling *f, const struct recipe_source *
 
 // ---- upstream ----
 // Corrects urls that are wrong in some versions.yaml, as the recipe says. *url may be NULL.
-static int correct_url(const struct filling *f, const struct recipe_source *source, char **url,
+static int correct_url(const struct fill_values *f, const struct recipe_source *source, char **url,
                        struct error **err)
 {
     for (size_t i = 0; *url && i < source->replaced.n; i++) {
@@ -338,7 +338,7 @@ static int correct_url(const struct filling *f, const struct recipe_source *sour
     return 0;
 }
 
-static int describe_upstream(const struct filling *f, const struct recipe_source *source,
+static int describe_upstream(const struct fill_values *f, const struct recipe_source *source,
                              const struct arch *target, struct source_spec *out, struct error **err)
 {
     out->submodules = source->submodules;
@@ -420,7 +420,7 @@ static int add_patches(const struct recipe *r, const char *pattern, struct strli
     return 0;
 }
 
-static int describe_patches(const struct filling *f, const struct recipe *r,
+static int describe_patches(const struct fill_values *f, const struct recipe *r,
                             const struct recipe_source *source, struct strlist *out,
                             struct error **err)
 {
@@ -477,7 +477,7 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
                     const struct versions *v, const struct arch *target,
                     const struct source_options *o, struct source_spec *out, struct error **err)
 {
-    struct filling f = {.versions = v, .component = v->document->root};
+    struct fill_values f = {.versions = v, .component = v->document->root};
     cleanup_free char *path = source->version ? choose_path(v, source->version, target) : NULL;
     *out = (struct source_spec){.label = path ? xasprintf("%s (%s)", source->name, path)
                                               : xstrdup(source->name)};

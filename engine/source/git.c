@@ -149,7 +149,7 @@ int git_source_resolve(const struct source_spec *spec, const struct source_optio
 }
 
 // ---- fetching ----
-struct git_fetching {
+struct git_fetch {
     const struct source_spec *spec;
     const struct source_options *o;
     struct export e;
@@ -159,7 +159,7 @@ struct git_fetching {
 };
 
 // Opens the mirror with the commit in it, from the network if necessary.
-static int open_with_commit(const struct git_fetching *f, const char *url, const char *commit,
+static int open_with_commit(const struct git_fetch *f, const char *url, const char *commit,
                             const char *ref, struct mirror *m, struct error **err)
 {
     if (mirror_open(f->o->store, url, f->spec->label, false, m, err) < 0)
@@ -183,11 +183,10 @@ static int open_with_commit(const struct git_fetching *f, const char *url, const
     return 0;
 }
 
-static int export_commit(struct git_fetching *f, const char *url, const char *commit,
-                         const char *ref, const char *tree, int folder, unsigned depth,
-                         struct error **err);
+static int export_commit(struct git_fetch *f, const char *url, const char *commit, const char *ref,
+                         const char *tree, int folder, unsigned depth, struct error **err);
 
-static int export_submodule(struct git_fetching *f, const char *parent_url,
+static int export_submodule(struct git_fetch *f, const char *parent_url,
                             const struct submodule_places *places, const struct submodule *sub,
                             int folder, unsigned depth, struct error **err)
 {
@@ -213,7 +212,7 @@ static int export_submodule(struct git_fetching *f, const char *parent_url,
     return export_commit(f, url, sub->commit, NULL, NULL, below, depth + 1, err);
 }
 
-static int export_submodules(struct git_fetching *f, const struct mirror *m, const char *commit,
+static int export_submodules(struct git_fetch *f, const struct mirror *m, const char *commit,
                              struct export *e, int folder, unsigned depth, struct error **err)
 {
     enum submodules wanted = f->spec->submodules;
@@ -248,7 +247,7 @@ static int check_tree_id(const struct mirror *m, const char *commit, const git_o
 }
 
 // On failure the folder is incomplete; the caller removes it.
-static int export_once(struct git_fetching *f, const struct mirror *m, const char *commit,
+static int export_once(struct git_fetch *f, const struct mirror *m, const char *commit,
                        const char *tree, int folder, struct export *e, bool *damaged,
                        struct error **err)
 {
@@ -276,7 +275,7 @@ static int empty_folder(int folder, struct error **err)
 }
 
 // A mirror whose objects do not match their names is deleted and fetched again, once.
-static int export_repaired(struct git_fetching *f, struct mirror *m, const char *commit,
+static int export_repaired(struct git_fetch *f, struct mirror *m, const char *commit,
                            const char *ref, const char *tree, int folder, struct export *e,
                            struct error **err)
 {
@@ -298,9 +297,8 @@ static int export_repaired(struct git_fetching *f, struct mirror *m, const char 
     return export_once(f, m, commit, tree, folder, e, &damaged, err);
 }
 
-static int export_commit(struct git_fetching *f, const char *url, const char *commit,
-                         const char *ref, const char *tree, int folder, unsigned depth,
-                         struct error **err)
+static int export_commit(struct git_fetch *f, const char *url, const char *commit, const char *ref,
+                         const char *tree, int folder, unsigned depth, struct error **err)
 {
     cleanup_mirror struct mirror m = MIRROR_NONE;
     struct export e = {0};
@@ -338,7 +336,7 @@ int git_source_fetch(const struct source_spec *spec, const struct source_pin *pi
     if (folder < 0)
         return error_errno(err, errno, "opening %s", destination);
     json_auto_t *submodules = json_array();
-    struct git_fetching f = {.spec = spec, .o = o, .e = {.time = -1}, .submodules = submodules};
+    struct git_fetch f = {.spec = spec, .o = o, .e = {.time = -1}, .submodules = submodules};
     int result = export_commit(&f, spec->url, pin->commit, spec->ref, pin->tree, folder, 0, err);
     *unusable = result < 0 && f.refused;
     if (result == 0)

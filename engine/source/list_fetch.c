@@ -14,7 +14,7 @@
 #define FILE_MAX_BYTES ((uint64_t)64 << 30)
 #define NAMED_MAX 10 // missing files in a message
 
-struct list_fetching {
+struct list_fetch {
     const struct list *list;
     const char *label;
     const struct source_options *o;
@@ -34,7 +34,7 @@ static bool line_is_file(const struct list_line *l)
 // ---- files that are here ----
 
 // The digest in the line or in versions.lock; or NULL.
-static const char *known_line_digest(const struct list_fetching *f, const struct list_line *l)
+static const char *known_line_digest(const struct list_fetch *f, const struct list_line *l)
 {
     if (l->digest)
         return l->digest;
@@ -42,15 +42,14 @@ static const char *known_line_digest(const struct list_fetching *f, const struct
     return entry ? entry->sha256 : NULL;
 }
 
-static int refuse_unknown(const struct list_fetching *f, const struct list_line *l,
-                          struct error **err)
+static int refuse_unknown(const struct list_fetch *f, const struct list_line *l, struct error **err)
 {
     cleanup_free char *what = xasprintf("the file %s", l->canonical);
     return refuse_unlocked(f->o, what, err);
 }
 
 // Mirrors first, the canonical address last.
-static void add_download_item(struct list_fetching *f, size_t line, const char *sha256)
+static void add_download_item(struct list_fetch *f, size_t line, const char *sha256)
 {
     const struct list_line *l = &f->list->items[line];
     struct download_item *p = &f->items[f->n];
@@ -65,7 +64,7 @@ static void add_download_item(struct list_fetching *f, size_t line, const char *
     f->lines[f->n++] = line;
 }
 
-static int find_missing(struct list_fetching *f, struct error **err)
+static int find_missing(struct list_fetch *f, struct error **err)
 {
     size_t urls = 0;
     for (size_t i = 0; i < f->list->n; i++)
@@ -94,14 +93,14 @@ static int find_missing(struct list_fetching *f, struct error **err)
 
 // ---- missing files ----
 
-static int open_mirror(const struct list_fetching *f, const struct list_line *l, struct mirror *m,
+static int open_mirror(const struct list_fetch *f, const struct list_line *l, struct mirror *m,
                        struct error **err)
 {
     return mirror_open(f->o->store, l->urls.items[0], f->label, false, m, err);
 }
 
 // 1: the store has the commit of a git line.
-static int has_commit(const struct list_fetching *f, const struct list_line *l, struct error **err)
+static int has_commit(const struct list_fetch *f, const struct list_line *l, struct error **err)
 {
     cleanup_mirror struct mirror m = MIRROR_NONE;
     int found = open_mirror(f, l, &m, err);
@@ -119,7 +118,7 @@ static char *first_names(const struct strlist *names)
                                 : steal(text);
 }
 
-static int check_offline(const struct list_fetching *f, struct error **err)
+static int check_offline(const struct list_fetch *f, struct error **err)
 {
     cleanup_strlist struct strlist missing = {0};
     if (!f->o->offline)
@@ -144,7 +143,7 @@ static int check_offline(const struct list_fetching *f, struct error **err)
     return error_hint(err, "run `kbuild fetch` once with the network");
 }
 
-static int hint_failed(const struct list_fetching *f, const struct download_item *p, bool missing,
+static int hint_failed(const struct list_fetch *f, const struct download_item *p, bool missing,
                        struct error **err)
 {
     const struct list_line *l = &f->list->items[f->lines[p - f->items]];
@@ -167,7 +166,7 @@ static int hint_failed(const struct list_fetching *f, const struct download_item
 }
 
 // Files for which the list has no URL that may be requested.
-static int check_requestable(const struct list_fetching *f, struct error **err)
+static int check_requestable(const struct list_fetch *f, struct error **err)
 {
     cleanup_strlist struct strlist missing = {0};
     for (size_t i = 0; i < f->n; i++)
@@ -186,7 +185,7 @@ static int check_requestable(const struct list_fetching *f, struct error **err)
 }
 
 // All failures, as one error.
-static int report_failures(const struct list_fetching *f, struct error **err)
+static int report_failures(const struct list_fetch *f, struct error **err)
 {
     cleanup_strlist struct strlist names = {0};
     struct download_item *first = NULL;
@@ -217,7 +216,7 @@ static int report_failures(const struct list_fetching *f, struct error **err)
     return hint_failed(f, first, missing, err);
 }
 
-static int download_missing(struct list_fetching *f, struct error **err)
+static int download_missing(struct list_fetch *f, struct error **err)
 {
     const struct downloads d = {
         .store = f->o->store, .label = f->label, .items = f->items, .n = f->n};
@@ -231,7 +230,7 @@ static int download_missing(struct list_fetching *f, struct error **err)
     return result;
 }
 
-static void note_new_pins(const struct list_fetching *f)
+static void note_new_pins(const struct list_fetch *f)
 {
     size_t fresh = 0;
     for (size_t i = 0; i < f->n; i++)
@@ -254,7 +253,7 @@ static json_t *provenance_entry(const struct list_line *l, const char *digest)
 }
 
 // Sets the common time of all files on the blob: it may have been stored for another use.
-static int set_blob_time(const struct list_fetching *f, const char *digest, struct error **err)
+static int set_blob_time(const struct list_fetch *f, const char *digest, struct error **err)
 {
     cleanup_free char *path = store_blob_path(f->o->store, digest);
     static const struct timespec times[2] = {{.tv_sec = LIST_FILE_TIME},
@@ -267,7 +266,7 @@ static int set_blob_time(const struct list_fetching *f, const char *digest, stru
     return 0;
 }
 
-static int place_file(const struct list_fetching *f, const struct list_line *l, const char *digest,
+static int place_file(const struct list_fetch *f, const struct list_line *l, const char *digest,
                       struct error **err)
 {
     cleanup_free char *path = xasprintf("%s/%s", f->destination, l->name);
@@ -276,7 +275,7 @@ static int place_file(const struct list_fetching *f, const struct list_line *l, 
     return set_folder_time(path, LIST_FILE_TIME, err); // a copy, if links are not possible
 }
 
-static int place_tree(const struct list_fetching *f, const struct list_line *l, struct error **err)
+static int place_tree(const struct list_fetch *f, const struct list_line *l, struct error **err)
 {
     cleanup_free char *path = xasprintf("%s/%s", f->destination, l->name);
     cleanup_free char *label = xasprintf("%s: %s", f->label, l->name);
@@ -291,7 +290,7 @@ static int place_tree(const struct list_fetching *f, const struct list_line *l, 
     return 0;
 }
 
-static int place_entries(const struct list_fetching *f, json_t *entries, struct error **err)
+static int place_entries(const struct list_fetch *f, json_t *entries, struct error **err)
 {
     for (size_t i = 0; i < f->list->n; i++) {
         const struct list_line *l = &f->list->items[i];
@@ -307,7 +306,7 @@ static int place_entries(const struct list_fetching *f, json_t *entries, struct 
 }
 
 // Sets the same time on the folders of the names.
-static int set_folder_times(const struct list_fetching *f, struct error **err)
+static int set_folder_times(const struct list_fetch *f, struct error **err)
 {
     for (size_t i = 0; i < f->list->n; i++) {
         const struct list_line *l = &f->list->items[i];
@@ -322,7 +321,7 @@ static int set_folder_times(const struct list_fetching *f, struct error **err)
     return 0;
 }
 
-static void list_fetching_free(struct list_fetching *f)
+static void list_fetching_free(struct list_fetch *f)
 {
     free(f->digests);
     free(f->items);
@@ -333,7 +332,7 @@ static void list_fetching_free(struct list_fetching *f)
 int list_fetch(const struct list *l, const char *label, const struct source_options *o,
                const char *destination, json_t **entries, struct error **err)
 {
-    struct list_fetching f = {.list = l, .label = label, .o = o, .destination = destination};
+    struct list_fetch f = {.list = l, .label = label, .o = o, .destination = destination};
     json_auto_t *list = json_array();
     int result = find_missing(&f, err);
     if (result == 0)

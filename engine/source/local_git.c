@@ -17,7 +17,7 @@
 
 #define EXPECTED_MAX ((size_t)5000000)
 
-struct expecting {
+struct expect_context {
     struct local_tree *tree;
     const char *prefix;
 };
@@ -38,7 +38,7 @@ static enum tree_kind kind_of_mode(git_filemode_t mode)
 
 static int expect_entry(const char *folder, const git_tree_entry *entry, void *context)
 {
-    const struct expecting *x = context;
+    const struct expect_context *x = context;
     struct local_tree *t = x->tree;
     git_filemode_t mode = git_tree_entry_filemode(entry);
     if (++t->visited > EXPECTED_MAX) // a few nested trees can mean any number of files
@@ -56,7 +56,7 @@ static int expect_entry(const char *folder, const git_tree_entry *entry, void *c
 static int expect_tree(struct local_tree *t, const git_tree *tree, const char *prefix,
                        struct error **err)
 {
-    struct expecting x = {t, prefix};
+    struct expect_context x = {t, prefix};
     int walked = git_tree_walk(tree, GIT_TREEWALK_PRE, expect_entry, &x);
     if (t->visited > EXPECTED_MAX)
         return error_user(err, "the commit that is checked out in %s/%s has more than %zu entries",
@@ -93,7 +93,7 @@ static int expect_files(struct local_tree *t, const git_tree *tree, const char *
 
 #define NESTING_MAX 16
 
-struct git_collecting {
+struct git_collection {
     struct local_tree *tree;
     const char *prefix; // of the repository's files in the folder: "", or "lib/x/"
     const char *below;  // only these of the repository: "", or "src/"
@@ -102,7 +102,7 @@ struct git_collecting {
     unsigned depth;
 };
 
-static int collect_repository(const struct git_collecting *c, struct error **err);
+static int collect_repository(const struct git_collection *c, struct error **err);
 
 static int refuse_git(const char *folder, struct error **err)
 {
@@ -151,13 +151,13 @@ static int refuse_format(const char *doing, const char *folder, struct error **e
 }
 
 // The path in the folder of a path in the repository, to be freed; NULL if it is outside.
-static char *path_in_tree(const struct git_collecting *c, const char *path)
+static char *path_in_tree(const struct git_collection *c, const char *path)
 {
     size_t n = strlen(c->below);
     return strncmp(path, c->below, n) || !path[n] ? NULL : xasprintf("%s%s", c->prefix, path + n);
 }
 
-static int check_index_path(const struct git_collecting *c, const char *path, struct error **err)
+static int check_index_path(const struct git_collection *c, const char *path, struct error **err)
 {
     if (path_is_clean(path) && strlen(path) < PATH_MAX)
         return 0;
@@ -180,7 +180,7 @@ static bool same_folder(const char *a, const char *b)
 }
 
 // The id of the submodule's commit in the outer commit at the path: false if there is none.
-static bool pinned_commit(const struct git_collecting *c, const char *path, git_oid *out)
+static bool pinned_commit(const struct git_collection *c, const char *path, git_oid *out)
 {
     cleanup_free char *whole = xasprintf("%s%s", c->below, path + strlen(c->prefix));
     git_tree_entry *entry = NULL;
@@ -194,8 +194,8 @@ static bool pinned_commit(const struct git_collecting *c, const char *path, git_
 
 // The files that the outer commit expects there. If it pins a commit that is missing, they cannot
 // be compared.
-static int expect_nested(const struct git_collecting *c, const char *path,
-                         struct git_collecting *inner, struct error **err)
+static int expect_nested(const struct git_collection *c, const char *path,
+                         struct git_collection *inner, struct error **err)
 {
     git_oid id;
     git_commit *commit = NULL;
@@ -210,7 +210,7 @@ static int expect_nested(const struct git_collecting *c, const char *path,
     return result;
 }
 
-static int open_nested(const struct git_collecting *c, const char *folder, git_repository **out,
+static int open_nested(const struct git_collection *c, const char *folder, git_repository **out,
                        struct error **err)
 {
     int found = git_repository_open_ext(out, folder, GIT_REPOSITORY_OPEN_NO_SEARCH, NULL);
@@ -228,11 +228,11 @@ static int open_nested(const struct git_collecting *c, const char *folder, git_r
     return 0;
 }
 
-static int collect_nested(const struct git_collecting *c, const char *path, struct error **err)
+static int collect_nested(const struct git_collection *c, const char *path, struct error **err)
 {
     cleanup_free char *folder = xasprintf("%s/%s", c->tree->folder, path);
     cleanup_free char *prefix = xasprintf("%s/", path);
-    struct git_collecting inner = {
+    struct git_collection inner = {
         .tree = c->tree, .prefix = prefix, .below = "", .depth = c->depth + 1};
     int result = open_nested(c, folder, &inner.repository, err);
     if (!result)
@@ -246,7 +246,7 @@ static int collect_nested(const struct git_collecting *c, const char *path, stru
 
 // Whether upstream's export also has an empty folder there (git_tree.c): the submodule has no
 // url, or is not to be updated.
-static int is_left_out(const struct git_collecting *c, const char *path, struct error **err)
+static int is_left_out(const struct git_collection *c, const char *path, struct error **err)
 {
     const char *name = path + strlen(c->prefix);
     const git_tree_entry *entry = c->head ? git_tree_entry_byname(c->head, ".gitmodules") : NULL;
@@ -267,7 +267,7 @@ static int is_left_out(const struct git_collecting *c, const char *path, struct 
     return result;
 }
 
-static int add_submodule(const struct git_collecting *c, const char *path, struct error **err)
+static int add_submodule(const struct git_collection *c, const char *path, struct error **err)
 {
     enum submodules wanted = c->tree->submodules;
     local_tree_add(c->tree, path, true, true);
@@ -287,7 +287,7 @@ static int add_submodule(const struct git_collecting *c, const char *path, struc
 
 // ---- one repository ----
 
-static int add_tracked_files(const struct git_collecting *c, struct error **err)
+static int add_tracked_files(const struct git_collection *c, struct error **err)
 {
     git_index *index = NULL;
     if (git_repository_index(&index, c->repository) < 0)
@@ -308,7 +308,7 @@ static int add_tracked_files(const struct git_collecting *c, struct error **err)
     return result;
 }
 
-static int add_untracked_file(const struct git_collecting *c, const char *name, struct error **err)
+static int add_untracked_file(const struct git_collection *c, const char *name, struct error **err)
 {
     size_t n = strlen(name);
     bool nested = n && name[n - 1] == '/';
@@ -324,7 +324,7 @@ static int add_untracked_file(const struct git_collecting *c, const char *name, 
     return 0;
 }
 
-static int add_untracked_files(const struct git_collecting *c, const struct local_rules *rules,
+static int add_untracked_files(const struct git_collection *c, const struct local_rules *rules,
                                struct error **err)
 {
     cleanup_buf struct buf names = {0};
@@ -338,7 +338,7 @@ static int add_untracked_files(const struct git_collecting *c, const struct loca
 
 // libgit2 treats a folder that it may not open as missing. So each folder is opened; ignored ones
 // may be unreadable. Paths are below the collected folder.
-static int refuse_closed(const struct git_collecting *c, const char *path, struct error **err)
+static int refuse_closed(const struct git_collection *c, const char *path, struct error **err)
 {
     const struct local_rules rules = {.repository = c->repository};
     cleanup_free char *whole = xasprintf("%s%s", c->below, path);
@@ -358,7 +358,7 @@ static int check_closed(const struct beneath_entry *e, int errnum, void *collect
 // Not entered: git's own folder, kbuild's own, another repository, or deeper than any source is.
 static int check_folder(const struct beneath_entry *e, void *collecting, struct error **err)
 {
-    const struct git_collecting *c = collecting;
+    const struct git_collection *c = collecting;
     if (e->event != BENEATH_ENTER || !e->depth)
         return 0;
     cleanup_free char *shown = xasprintf("%s%s", c->prefix, e->path);
@@ -368,7 +368,7 @@ static int check_folder(const struct beneath_entry *e, void *collecting, struct 
     return left_out ? BENEATH_SKIP : 0;
 }
 
-static int check_readable(const struct git_collecting *c, struct error **err)
+static int check_readable(const struct git_collection *c, struct error **err)
 {
     cleanup_free char *top = xasprintf("%s/%s", c->tree->folder, c->prefix);
     cleanup_close int fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -380,7 +380,7 @@ static int check_readable(const struct git_collecting *c, struct error **err)
     return beneath_walk(fd, top, &walk, err);
 }
 
-static int collect_repository(const struct git_collecting *c, struct error **err)
+static int collect_repository(const struct git_collection *c, struct error **err)
 {
     cleanup_free char *folder =
         xasprintf("%s%s%s", c->tree->folder, *c->prefix ? "/" : "", c->prefix);
@@ -458,7 +458,7 @@ static int refuse_bare(const struct local_tree *t, struct error **err)
 static int collect_outermost(struct local_tree *t, git_repository *r, const char *below,
                              struct error **err)
 {
-    struct git_collecting c = {.tree = t, .prefix = "", .below = below, .repository = r};
+    struct git_collection c = {.tree = t, .prefix = "", .below = below, .repository = r};
     t->git = true;
     local_ignore_note(t);
     int result = read_head(t, r, &c.head, err);

@@ -215,7 +215,7 @@ static void staging_close(struct staging *s)
 
 // ---- the members of a tarball ----
 
-struct installing {
+struct installation {
     const struct install_options *o;
     struct merge_plan plan;
     struct staging staging;
@@ -247,7 +247,7 @@ static char *place_of(const struct install_options *o, const char *path)
 
 // ---- checks ----
 
-static int check_entry(const struct installing *i, const struct component *c,
+static int check_entry(const struct installation *i, const struct component *c,
                        const struct listing_entry *e, struct error **err)
 {
     const struct install_options *o = i->o;
@@ -268,7 +268,7 @@ static int check_entry(const struct installing *i, const struct component *c,
     return 0;
 }
 
-static int check_link(const struct installing *i, const struct install_link *link,
+static int check_link(const struct installation *i, const struct install_link *link,
                       struct error **err)
 {
     const char *from = i->o->from;
@@ -283,7 +283,7 @@ static int check_link(const struct installing *i, const struct install_link *lin
     return 0;
 }
 
-static int check(const struct installing *i, struct error **err)
+static int check(const struct installation *i, struct error **err)
 {
     if (*i->o->prefix != '/' || (i->o->prefix[1] && !path_is_clean(i->o->prefix + 1)))
         return error_user(err, "the prefix '%s' is no absolute path", i->o->prefix);
@@ -301,7 +301,7 @@ static int check(const struct installing *i, struct error **err)
 
 // ---- writing ----
 
-static int write_file(struct installing *i, struct reader *r, const struct reader_member *m,
+static int write_file(struct installation *i, struct reader *r, const struct reader_member *m,
                       const char *place, struct error **err)
 {
     cleanup_close int fd = staging_file(&i->staging, place, err);
@@ -314,7 +314,7 @@ static int write_file(struct installing *i, struct reader *r, const struct reade
     return 0;
 }
 
-static int write_member(struct installing *i, struct reader *r, const struct reader_member *m,
+static int write_member(struct installation *i, struct reader *r, const struct reader_member *m,
                         struct error **err)
 {
     const char *rest = below(i->o, m->path);
@@ -338,7 +338,7 @@ static int write_member(struct installing *i, struct reader *r, const struct rea
     return result;
 }
 
-static int write_component(struct installing *i, size_t number, struct error **err)
+static int write_component(struct installation *i, size_t number, struct error **err)
 {
     const struct component *c = &i->plan.components[number];
     cleanup_reader struct reader *r = reader_open(c->fd, c->path, 0, err);
@@ -352,7 +352,7 @@ static int write_component(struct installing *i, size_t number, struct error **e
     return n;
 }
 
-static int write_all(struct installing *i, struct error **err)
+static int write_all(struct installation *i, struct error **err)
 {
     if (staging_open(&i->staging, i->o->root, err) < 0)
         return -1;
@@ -377,7 +377,7 @@ static void say(const struct install_options *o, const char *path)
         o->say(absolute, o->context);
 }
 
-static void say_all(const struct installing *i)
+static void say_all(const struct installation *i)
 {
     for (size_t k = 0; k < i->plan.claim_n; k++) {
         const struct claim *c = &i->plan.claims[k];
@@ -394,7 +394,7 @@ int install_archives(const struct strlist *paths, const struct install_options *
 {
     WITH_UTF8_NAMES;
     const struct merge_options merge = {.cache = o->cache};
-    struct installing i = {.o = o, .staging = STAGING_NONE};
+    struct installation i = {.o = o, .staging = STAGING_NONE};
     int result = merge_plan_make(&i.plan, paths, &merge, err);
     if (!result)
         result = check(&i, err);

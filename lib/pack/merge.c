@@ -88,7 +88,7 @@ static int transcode_component(const struct merge_plan *plan, size_t number, int
 
 // ---- the merge ----
 
-struct merging {
+struct merge {
     struct merge_plan plan;
     struct merge_options o;
     const struct segment_format *format;
@@ -98,7 +98,7 @@ struct merging {
     struct splice *splice; // running, or NULL
 };
 
-static int open_segment(struct merging *m, int fd, struct error **err)
+static int open_segment(struct merge *m, int fd, struct error **err)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
@@ -109,7 +109,7 @@ static int open_segment(struct merging *m, int fd, struct error **err)
 }
 
 // Takes fd.
-static int open_written(struct merging *m, int fd, struct error **err)
+static int open_written(struct merge *m, int fd, struct error **err)
 {
     int found = open_segment(m, fd, err);
     if (found > 0)
@@ -119,14 +119,14 @@ static int open_written(struct merging *m, int fd, struct error **err)
 }
 
 // 1: the component is a segment; 0: it must be rewritten.
-static int open_component(struct merging *m, size_t number, struct error **err)
+static int open_component(struct merge *m, size_t number, struct error **err)
 {
     const struct component *c = &m->plan.components[number];
     int found = c->listing.normal ? open_segment(m, c->fd, err) : 0;
     return found < 0 ? error_wrap(err, "reading %s", c->path) : found;
 }
 
-static int rewrite_component(struct merging *m, size_t number, struct error **err)
+static int rewrite_component(struct merge *m, size_t number, struct error **err)
 {
     const struct component *c = &m->plan.components[number];
     log_note("%s cannot be spliced, since kbuild did not pack it as %s: it is recompressed",
@@ -167,7 +167,7 @@ static int write_versions_yaml(struct tar_out *out, const char *path, const stru
                                                          : 0;
 }
 
-static int add_own(struct merging *m, struct error **err)
+static int add_own(struct merge *m, struct error **err)
 {
     const struct merge_options *o = &m->o;
     const char *between = *o->prefix ? "/" : "";
@@ -199,7 +199,7 @@ static int64_t newest_time(const struct merge_plan *plan)
 }
 
 // Opens listed components as segments, up to the first that must be rewritten.
-static int cut_components(struct merging *m, struct error **err)
+static int cut_components(struct merge *m, struct error **err)
 {
     int found = 1;
     while (m->n < m->listed && found > 0)
@@ -216,7 +216,7 @@ static uint64_t total_size(const struct merge_plan *plan)
     return total;
 }
 
-static int list_components(struct merging *m, struct error **err)
+static int list_components(struct merge *m, struct error **err)
 {
     int found = 1;
     while (m->listed < m->plan.n) {
@@ -233,7 +233,7 @@ static int list_components(struct merging *m, struct error **err)
 
 // Copying starts as soon as the first component is listed; meanwhile the others are, the plan is
 // checked, and components that cannot be spliced are rewritten.
-static int merge(struct merging *m, const struct strlist *paths, int fd, struct error **err)
+static int merge(struct merge *m, const struct strlist *paths, int fd, struct error **err)
 {
     if (merge_plan_open(&m->plan, paths, &m->o, err) < 0)
         return -1;
@@ -261,7 +261,7 @@ int merge_archives(const struct strlist *paths, int fd, const struct merge_optio
     if (*o->prefix && !path_is_clean(o->prefix))
         return error_user(err, "merging: the prefix \"%s\" is not a clean relative path",
                           o->prefix);
-    struct merging m = {.o = *o, .format = segment_format(o->pack.format)};
+    struct merge m = {.o = *o, .format = segment_format(o->pack.format)};
     m.o.pack.listing = NULL;
     int result = merge(&m, paths, fd, err);
     splice_cancel(m.splice);

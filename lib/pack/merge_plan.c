@@ -48,7 +48,7 @@ static int components_open(struct merge_plan *p, const struct strlist *paths, st
 
 // ---- digests, several files at a time ----
 
-struct component_hashing {
+struct component_hash {
     struct merge_plan *plan;
     _Atomic size_t next;
     struct error **errors; // one for each component
@@ -56,7 +56,7 @@ struct component_hashing {
 
 static void *hash_some(void *context)
 {
-    struct component_hashing *h = context;
+    struct component_hash *h = context;
     for (size_t i; (i = atomic_fetch_add(&h->next, 1)) < h->plan->n;) {
         struct component *c = &h->plan->components[i];
         if (!*c->digest)
@@ -77,7 +77,7 @@ static int hash_all(struct merge_plan *p, unsigned threads, struct error **err)
 {
     size_t wanted = threads ? threads : processors(), unknown = count_unknown(p);
     cleanup_free struct error **errors = xcalloc(p->n, sizeof(struct error *));
-    struct component_hashing h = {.plan = p, .errors = errors};
+    struct component_hash h = {.plan = p, .errors = errors};
     int result = 0;
     workers_run(unknown < wanted ? unknown : wanted, hash_some, &h);
     for (size_t i = 0; i < p->n; i++) {

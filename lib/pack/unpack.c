@@ -21,7 +21,7 @@ struct late_directory {
     bool implied; // it has no entry: newest time, mode unchanged
 };
 
-struct unpacking {
+struct unpack {
     const char *folder;
     struct reader *reader;
     struct beneath beneath;
@@ -59,7 +59,7 @@ static int remove_existing_name(int parent, const char *base, struct error **err
     return error_errno(err, errno, "replacing it");
 }
 
-static int write_content(struct unpacking *u, int fd, struct error **err)
+static int write_content(struct unpack *u, int fd, struct error **err)
 {
     uint64_t written = 0;
     for (;;) {
@@ -80,8 +80,7 @@ static int write_content(struct unpacking *u, int fd, struct error **err)
     }
 }
 
-static int finish_file(struct unpacking *u, int fd, const struct reader_member *m,
-                       struct error **err)
+static int finish_file(struct unpack *u, int fd, const struct reader_member *m, struct error **err)
 {
     const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, member_time(m)};
     if (u->attributes && attributes_to_file(m->attributes, fd, &u->attributes_lost, err) < 0)
@@ -91,7 +90,7 @@ static int finish_file(struct unpacking *u, int fd, const struct reader_member *
     return 0;
 }
 
-static int unpack_file(struct unpacking *u, int parent, const char *base,
+static int unpack_file(struct unpack *u, int parent, const char *base,
                        const struct reader_member *m, struct error **err)
 {
     int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
@@ -120,7 +119,7 @@ static int deepest_first(const void *a, const void *b)
 }
 
 // Of two entries for one directory the later one counts; an entry counts before an implied one.
-static void sort_late(struct unpacking *u)
+static void sort_late(struct unpack *u)
 {
     size_t n = 0;
     if (u->late_n)
@@ -134,7 +133,7 @@ static void sort_late(struct unpacking *u)
 }
 
 // Keeps the list about as long as the number of directories, however often an archive repeats them.
-static void add_late(struct unpacking *u, struct late_directory d)
+static void add_late(struct unpack *u, struct late_directory d)
 {
     if (u->late_n >= u->late_limit) {
         sort_late(u);
@@ -145,7 +144,7 @@ static void add_late(struct unpacking *u, struct late_directory d)
     u->late[u->late_n++] = d;
 }
 
-static int unpack_directory(struct unpacking *u, int parent, const char *base,
+static int unpack_directory(struct unpack *u, int parent, const char *base,
                             const struct reader_member *m, const char *path, struct error **err)
 {
     struct stat st;
@@ -163,7 +162,7 @@ static int unpack_directory(struct unpacking *u, int parent, const char *base,
 
 // Records the parent folders of a member, which an archive need not list. Otherwise they would have
 // the time of unpacking.
-static void note_parents(struct unpacking *u, const char *path)
+static void note_parents(struct unpack *u, const char *path)
 {
     const char *base = strrchr(path, '/');
     size_t n = base ? (size_t)(base - path) : 0;
@@ -178,7 +177,7 @@ static void note_parents(struct unpacking *u, const char *path)
     }
 }
 
-static int unpack_link(struct unpacking *u, int parent, const char *base, const char *target,
+static int unpack_link(struct unpack *u, int parent, const char *base, const char *target,
                        struct timespec mtime, const char *path, struct error **err)
 {
     switch (u->root ? LINK_INSIDE : link_reach(path, target)) {
@@ -205,7 +204,7 @@ static int unpack_link(struct unpacking *u, int parent, const char *base, const 
 
 // Makes a second name of an earlier member. A hard link to a symlink becomes a separate symlink,
 // checked at its own place.
-static int unpack_hard_link(struct unpacking *u, const char *path, const char *target,
+static int unpack_hard_link(struct unpack *u, const char *path, const char *target,
                             const struct reader_member *m, struct error **err)
 {
     const char *base, *target_base;
@@ -240,7 +239,7 @@ static int unpack_hard_link(struct unpacking *u, const char *path, const char *t
 }
 
 // Drops the first component of *path, which must be the same for all; the folder itself becomes "".
-static int strip(struct unpacking *u, const char **path, bool directory, struct error **err)
+static int strip(struct unpack *u, const char **path, bool directory, struct error **err)
 {
     const char *p = *path;
     size_t n = strcspn(p, "/");
@@ -254,7 +253,7 @@ static int strip(struct unpacking *u, const char **path, bool directory, struct 
     return 0;
 }
 
-static int unpack_entry(struct unpacking *u, const struct reader_member *m, bool strip_first,
+static int unpack_entry(struct unpack *u, const struct reader_member *m, bool strip_first,
                         struct error **err)
 {
     const char *path = m->path, *link = m->link, *base;
@@ -288,7 +287,7 @@ static int unpack_entry(struct unpacking *u, const struct reader_member *m, bool
 }
 
 // The kernel resolves links like "a/../b", and fails if they leave the folder.
-static int check_undecided_links(struct unpacking *u, struct error **err)
+static int check_undecided_links(struct unpack *u, struct error **err)
 {
     for (size_t i = 0; i < u->doubtful.n; i++) {
         cleanup_close int fd = beneath_follow(u->beneath.root, u->doubtful.items[i], O_PATH);
@@ -300,7 +299,7 @@ static int check_undecided_links(struct unpacking *u, struct error **err)
     return 0;
 }
 
-static int finish_directories(struct unpacking *u, struct error **err)
+static int finish_directories(struct unpack *u, struct error **err)
 {
     sort_late(u);
     for (size_t i = 0; i < u->late_n; i++) {
@@ -322,7 +321,7 @@ static int finish_directories(struct unpacking *u, struct error **err)
     return 0;
 }
 
-static int unpack_all(struct unpacking *u, const struct unpack_options *o, struct error **err)
+static int unpack_all(struct unpack *u, const struct unpack_options *o, struct error **err)
 {
     struct reader_member m;
     int n;
@@ -360,12 +359,12 @@ int unpack(int fd, const char *name, const char *folder, const struct unpack_opt
         return error_wrap(err, "unpacking into %s", shown);
     if (o->follow)
         reader_accept_absolute(reader);
-    struct unpacking u = {.folder = folder,
-                          .reader = reader,
-                          .beneath.root = root,
-                          .beneath.in_root = o->follow,
-                          .attributes = o->attributes,
-                          .root = o->root};
+    struct unpack u = {.folder = folder,
+                       .reader = reader,
+                       .beneath.root = root,
+                       .beneath.in_root = o->follow,
+                       .attributes = o->attributes,
+                       .root = o->root};
     int result = unpack_all(&u, o, err);
     if (result < 0)
         error_wrap(err, "unpacking into %s", shown);

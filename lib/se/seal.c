@@ -77,7 +77,7 @@ int check_initrd(const char *path, uint64_t size, struct error **err)
 static const char *const output_name = "the image";
 
 // The state of one run of se_seal().
-struct sealing {
+struct seal {
     const struct se_input *in;
     struct loader_code stage3a, stage3b;
     struct layout layout;
@@ -113,7 +113,7 @@ static int check_flags(const struct se_input *in, struct error **err)
     return 0;
 }
 
-static int plan_layout(struct sealing *s, struct error **err)
+static int plan_layout(struct seal *s, struct error **err)
 {
     const struct se_input *in = s->in;
     s->stage3a =
@@ -126,7 +126,7 @@ static int plan_layout(struct sealing *s, struct error **err)
     return layout_plan(s->stage3a.length, in->host_count, &s->layout, err);
 }
 
-static int open_parts(struct sealing *s, struct error **err)
+static int open_parts(struct seal *s, struct error **err)
 {
     const struct se_input *in = s->in;
     uint64_t limit = 0;
@@ -148,7 +148,7 @@ static int open_parts(struct sealing *s, struct error **err)
 
 // ---- digests of the inputs, for a secret and for a record ----
 
-struct seal_hashing {
+struct seal_hash {
     const char *name;
     int fd;
     uint64_t size;
@@ -159,18 +159,17 @@ struct seal_hashing {
 
 static void *hash_part(void *argument)
 {
-    struct seal_hashing *h = argument;
+    struct seal_hash *h = argument;
     h->result = seal_part_of_file(h->fd, h->name, h->size, h->out, &h->why);
     return NULL;
 }
 
 // Hashes kernel and initrd in parallel: one SHA-512 cannot be split.
-static int hash_kernel_and_initrd(struct sealing *s, struct error **err)
+static int hash_kernel_and_initrd(struct seal *s, struct error **err)
 {
     const struct se_input *in = s->in;
     struct seal_part *parts = s->record.inputs.part;
-    struct seal_hashing kernel = {in->kernel,          s->kernel, s->kernel_size,
-                                  &parts[SEAL_KERNEL], 0,         NULL};
+    struct seal_hash kernel = {in->kernel, s->kernel, s->kernel_size, &parts[SEAL_KERNEL], 0, NULL};
     pthread_t thread;
     bool beside = s->initrd >= 0 && thread_start(&thread, hash_part, &kernel) == 0;
     int result = 0;
@@ -189,7 +188,7 @@ static int hash_kernel_and_initrd(struct sealing *s, struct error **err)
     return result;
 }
 
-static int collect_inputs(struct sealing *s, struct error **err)
+static int collect_inputs(struct seal *s, struct error **err)
 {
     const struct se_input *in = s->in;
     struct seal_inputs *out = &s->record.inputs;
@@ -212,7 +211,7 @@ static int collect_inputs(struct sealing *s, struct error **err)
     return hash_kernel_and_initrd(s, err);
 }
 
-static int derive_secrets(struct sealing *s, struct error **err)
+static int derive_secrets(struct seal *s, struct error **err)
 {
     const struct se_input *in = s->in;
     cleanup_seal_kdf struct seal_kdf kdf;
@@ -231,7 +230,7 @@ struct file_stamps {
     struct stat kernel, initrd;
 };
 
-static int read_stamps(const struct sealing *s, struct file_stamps *out, struct error **err)
+static int read_stamps(const struct seal *s, struct file_stamps *out, struct error **err)
 {
     if (fstat(s->kernel, &out->kernel) < 0 ||
         (s->initrd >= 0 && fstat(s->initrd, &out->initrd) < 0))
@@ -246,8 +245,7 @@ static bool same_stamp(const struct stat *a, const struct stat *b)
            a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-static int check_stamps(const struct sealing *s, const struct file_stamps *before,
-                        struct error **err)
+static int check_stamps(const struct seal *s, const struct file_stamps *before, struct error **err)
 {
     struct file_stamps now = {0};
     if (read_stamps(s, &now, err) < 0)
@@ -259,7 +257,7 @@ static int check_stamps(const struct sealing *s, const struct file_stamps *befor
     return error_hint(err, "seal again when nothing writes to it");
 }
 
-static int prepare_secrets(struct sealing *s, bool recorded, struct error **err)
+static int prepare_secrets(struct seal *s, bool recorded, struct error **err)
 {
     const struct se_input *in = s->in;
     if ((in->secret || recorded) && collect_inputs(s, err) < 0)
@@ -269,7 +267,7 @@ static int prepare_secrets(struct sealing *s, bool recorded, struct error **err)
     return secrets_draw(&s->secrets, &in->keys, in->fixed, err);
 }
 
-static int write_component(struct sealing *s, enum part part, const struct component_source *source,
+static int write_component(struct seal *s, enum part part, const struct component_source *source,
                            struct error **err)
 {
     struct se_component *c = &s->components[s->count];
@@ -285,7 +283,7 @@ static int write_component(struct sealing *s, enum part part, const struct compo
     return 0;
 }
 
-static int write_command_line(struct sealing *s, struct error **err)
+static int write_command_line(struct seal *s, struct error **err)
 {
     // The NUL is always added; nothing is trimmed.
     cleanup_free char *text = xcalloc(1, s->in->command_line_length + 1);
@@ -296,7 +294,7 @@ static int write_command_line(struct sealing *s, struct error **err)
     return write_component(s, PART_COMMAND_LINE, &source, err);
 }
 
-static int write_stage3b(struct sealing *s, struct error **err)
+static int write_stage3b(struct seal *s, struct error **err)
 {
     cleanup_free unsigned char *blob = xmalloc(s->stage3b.length);
     memcpy(blob, s->stage3b.bytes, s->stage3b.length);
@@ -308,7 +306,7 @@ static int write_stage3b(struct sealing *s, struct error **err)
     return write_component(s, PART_STAGE3B, &source, err);
 }
 
-static int write_components(struct sealing *s, struct error **err)
+static int write_components(struct seal *s, struct error **err)
 {
     const struct se_input *in = s->in;
     struct component_source kernel = {.name = in->kernel, .fd = s->kernel, .size = s->kernel_size};
@@ -322,7 +320,7 @@ static int write_components(struct sealing *s, struct error **err)
     return write_stage3b(s, err);
 }
 
-static int write_header(struct sealing *s, int fd, struct error **err)
+static int write_header(struct seal *s, int fd, struct error **err)
 {
     const struct se_input *in = s->in;
     struct header_input h = {.secrets = &s->secrets,
@@ -340,7 +338,7 @@ static int write_header(struct sealing *s, int fd, struct error **err)
 }
 
 // Writes loader, IPIB and, last, the bytes that make the file bootable.
-static int write_loader_and_ipib(struct sealing *s, int fd, struct error **err)
+static int write_loader_and_ipib(struct seal *s, int fd, struct error **err)
 {
     uint64_t header_bytes = header_size(s->in->host_count);
     unsigned char arguments[STAGE3A_ARGUMENTS], ipib[SE_PAGE], psw[8];
@@ -355,7 +353,7 @@ static int write_loader_and_ipib(struct sealing *s, int fd, struct error **err)
     return write_at(fd, output_name, 0, psw, sizeof psw, err);
 }
 
-static int write_image(struct sealing *s, int fd, bool recorded, struct error **err)
+static int write_image(struct seal *s, int fd, bool recorded, struct error **err)
 {
     const struct se_input *in = s->in;
     struct file_stamps file_stamps = {0};
@@ -380,7 +378,7 @@ static int write_image(struct sealing *s, int fd, bool recorded, struct error **
     return write_loader_and_ipib(s, fd, err);
 }
 
-static int write_record(struct sealing *s, int fd, struct buf *record, struct error **err)
+static int write_record(struct seal *s, int fd, struct buf *record, struct error **err)
 {
     if (lseek(fd, 0, SEEK_SET) < 0)
         return error_errno(err, errno, "reading %s", output_name);
@@ -391,7 +389,7 @@ static int write_record(struct sealing *s, int fd, struct buf *record, struct er
 
 int se_seal(const struct se_input *in, int fd, struct buf *record, struct error **err)
 {
-    struct sealing s = {.in = in, .kernel = -1, .initrd = -1};
+    struct seal s = {.in = in, .kernel = -1, .initrd = -1};
     int result = write_image(&s, fd, record != NULL, err);
     if (!result && record)
         result = write_record(&s, fd, record, err);

@@ -191,26 +191,26 @@ static struct object *find_output(const struct collection *c, enum object_kind k
     return tree ? tree : inventory_find(&c->all, kind, digest);
 }
 
-struct missing {
+struct missing_search {
     const struct collection *collection;
     bool any;
 };
 
 static void look_for_output(enum object_kind kind, const char *digest, void *context)
 {
-    struct missing *m = context;
+    struct missing_search *m = context;
     if (!find_output(m->collection, kind, digest))
         m->any = true;
 }
 
-struct referring {
+struct output_reference {
     struct collection *collection;
     struct unit *unit;
 };
 
 static void refer_output(enum object_kind kind, const char *digest, void *context)
 {
-    struct referring *r = context;
+    struct output_reference *r = context;
     refer(r->collection, r->unit, find_output(r->collection, kind, digest));
 }
 
@@ -227,7 +227,7 @@ static int add_record_unit(struct collection *c, const struct object *o, struct 
     int found = action_read(c->store, o->digest, &record, err);
     if (found <= 0) // 0: damaged and moved away
         return found;
-    struct missing m = {.collection = c};
+    struct missing_search m = {.collection = c};
     record_outputs(c->store, record, look_for_output, &m);
     if (m.any) { // useless; its remaining outputs become own units
         c->gone.actions++;
@@ -235,7 +235,7 @@ static int add_record_unit(struct collection *c, const struct object *o, struct 
     }
     struct unit *u = new_unit(c, o->used);
     u->key = o->digest;
-    struct referring r = {c, u};
+    struct output_reference r = {c, u};
     record_outputs(c->store, record, refer_output, &r);
     return 0;
 }

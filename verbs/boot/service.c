@@ -79,7 +79,7 @@ static int add_service_tool(struct boot_run *run, const char *part, const struct
         return error_wrap(err, "boot.service");
     strlist_add(&need.any, name);
     struct source_options o;
-    const struct choosing c = recipe_selection_of(run->b, &o);
+    const struct recipe_selection c = recipe_selection_of(run->b, &o);
     const struct recipe *r = choose_recipe(&c, run->recipe, &need, arch, err);
     strlist_free(&need.any);
     *found = r != NULL;
