@@ -46,7 +46,7 @@ void checkpoint_free(struct checkpoint *w)
 
 // ---- the record ----
 
-static char *text_of(const json_t *record, const char *name)
+static char *copy_member(const json_t *record, const char *name)
 {
     const char *text = json_string_value(json_object_get(record, name));
     return text ? xstrdup(text) : NULL;
@@ -57,8 +57,8 @@ static int read_record(const struct node *node, struct checkpoint *w, const json
 {
     const struct recipe *r = job_of(node)->recipe;
     const char *phase = json_string_value(json_object_get(record, "phase"));
-    w->key_text = text_of(record, "key_text");
-    w->content = text_of(record, "content");
+    w->key_text = copy_member(record, "key_text");
+    w->content = copy_member(record, "content");
     w->edited = json_is_true(json_object_get(record, "edited"));
     if (!phase || !w->key_text)
         return error_user(err, "it is not what kbuild wrote");

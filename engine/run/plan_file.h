@@ -88,11 +88,13 @@ int plan_parse(const char *name, const char *text, size_t length, struct plan *o
 // The line of the node with this id, or NULL.
 const json_t *plan_node(const struct plan *p, const char *id);
 enum plan_grain plan_grain_of(const struct plan *p);
+// The text of a member of an object, or of an item of an array; "" if there is none. Borrowed.
+const char *plan_text(const json_t *object, const char *name);
+const char *plan_item(const json_t *array, size_t i);
 
 // Prepares this process for a node of the plan, before build_open(): the options that change keys,
 // the values of variables (variable_give()), and the environment: without secrets that it does not
-// give to the node. `project` is the folder of a project, or NULL. An error with
-// status 2 if a variable has another value here. The options borrow from the plan and from
+// give to the node. `project` is the folder of a project, or NULL. An error (ERROR_USAGE) if a variable has another value here. The options borrow from the plan and from
 // *choices.
 int plan_apply(const struct plan *p, const json_t *node, const char *project,
                struct build_options *o, struct source_choices *choices, struct error **err);
@@ -104,15 +106,15 @@ char *plan_variable_path(const char *project, const char *name, size_t i, const 
 int plan_check_login(struct error **err);
 // Sets the registry of the plan, for this process; a variable with another value is an error.
 int plan_use_registry(const struct plan *p, struct error **err);
-// Adds a node of the plan with its needs to the graph. NULL: it is not in this project, or the
-// files of a variable are others here (status 2).
+// Adds a node of the plan with its needs to the graph. NULL (ERROR_USAGE): it is not in this
+// project, or a variable names other files here.
 struct node *plan_add_node(struct build *b, const struct plan *p, const json_t *line,
                            struct error **err);
 // The same without a plan: searches the recipes for the node with this id. `open` makes an empty
 // build for each try; *out gets the one with the node.
 struct node *plan_search(struct build *(*open)(void *context, struct error **err), void *context,
                          const char *id, struct build **out, struct error **err);
-// Compares the header with this machine and project. An error (status 2) names what differs.
+// Compares the header with this machine and project. An error (ERROR_USAGE) names what differs.
 int plan_check(struct build *b, const struct plan *p, struct error **err);
 
 #endif

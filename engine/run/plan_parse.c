@@ -17,15 +17,13 @@ void plan_free(struct plan *p)
     *p = (struct plan){0};
 }
 
-// The text of a member, "" if there is none.
-static const char *text_of(const json_t *object, const char *name)
+const char *plan_text(const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));
     return text ? text : "";
 }
 
-// As an item of an array.
-static const char *item_of(const json_t *array, size_t i)
+const char *plan_item(const json_t *array, size_t i)
 {
     const char *text = json_string_value(json_array_get(array, i));
     return text ? text : "";
@@ -45,7 +43,7 @@ static const char *const field_types[] = {"a text",        "a number that is not
                                           "an object",     "an object of texts"};
 
 // What docs/plan.md says of a line; what is not here, is not read.
-struct field {
+struct plan_field {
     const char *name;
     enum field_type type;
     bool optional;             // it may be missing, or null
@@ -58,7 +56,7 @@ static const char *const kind_names[] = {"source", "builder", "rootfs", "artifac
 static const char *const source_names_of_plan[] = {"upstream", "debian", NULL};
 static const char *const builder_names[] = {"image", "host", NULL};
 
-static const struct field header_fields[] = {
+static const struct plan_field header_fields[] = {
     {"plan", FIELD_NUMBER, false, NULL},
     {"kbuild", FIELD_TEXT, false, NULL},
     {"targets", FIELD_TEXTS, false, NULL},
@@ -74,7 +72,7 @@ static const struct field header_fields[] = {
     {"registry", FIELD_TEXT_MAP, false, NULL},
     {"trusted_keys", FIELD_TEXTS, true, NULL},
 };
-static const struct field node_fields[] = {
+static const struct plan_field node_fields[] = {
     {"node", FIELD_TEXT, false, NULL},      {"kind", FIELD_TEXT, false, kind_names},
     {"label", FIELD_TEXT, false, NULL},     {"arch", FIELD_TEXT, false, NULL},
     {"target", FIELD_TEXT, true, NULL},     {"state", FIELD_TEXT, false, state_names},
@@ -141,10 +139,10 @@ static bool are_origins(const json_t *choices)
 }
 
 static int check_fields(const char *name, size_t number, const json_t *line,
-                        const struct field *fields, size_t n, struct error **err)
+                        const struct plan_field *fields, size_t n, struct error **err)
 {
     for (size_t i = 0; i < n; i++) {
-        const struct field *f = &fields[i];
+        const struct plan_field *f = &fields[i];
         const json_t *value = json_object_get(line, f->name);
         if (f->optional && (!value || json_is_null(value)))
             continue;
@@ -188,11 +186,11 @@ static int check_ids(const char *name, const struct plan *p, struct error **err)
     json_auto_t *seen = json_object();
     for (size_t i = 0; i < json_array_size(p->nodes); i++) {
         const json_t *line = json_array_get(p->nodes, i), *needs = json_object_get(line, "needs");
-        const char *id = text_of(line, "node");
+        const char *id = plan_text(line, "node");
         if (!*id || json_object_get(seen, id))
             return refuse(name, i + 2, "its node is in an earlier line, or has no id", err);
         for (size_t k = 0; k < json_array_size(needs); k++)
-            if (!json_object_get(seen, item_of(needs, k)))
+            if (!json_object_get(seen, plan_item(needs, k)))
                 return refuse(name, i + 2, "what its node needs is in no earlier line", err);
         json_object_set_new(seen, id, json_true());
     }

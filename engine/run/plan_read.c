@@ -10,24 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The text of a member, "" if there is none.
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
-// As an item of an array.
-static const char *item_of(const json_t *array, size_t i)
-{
-    const char *text = json_string_value(json_array_get(array, i));
-    return text ? text : "";
-}
-
 static bool is_item(const json_t *array, const char *name)
 {
     for (size_t i = 0; i < json_array_size(array); i++)
-        if (!strcmp(item_of(array, i), name))
+        if (!strcmp(plan_item(array, i), name))
             return true;
     return false;
 }
@@ -89,18 +75,18 @@ char *plan_variable_path(const char *project, const char *name, size_t i, const 
 // Where a directory's files are; the user's text may be relative to another folder.
 static char *variable_folder(const char *name, const json_t *value, const char *project)
 {
-    const char *first = text_of(json_array_get(json_object_get(value, "files"), 0), "path");
+    const char *first = plan_text(json_array_get(json_object_get(value, "files"), 0), "path");
     if (project)
         return xasprintf("%s/variables/%s", project, name);
     return *first ? xstrndup(first, (size_t)(path_base(first) - first))
-                  : xstrdup(text_of(value, "text"));
+                  : xstrdup(plan_text(value, "text"));
 }
 
 // The files of a variable on this machine: in the project, or where they were when it was planned.
 static int set_files(const char *name, const json_t *value, const char *project, struct error **err)
 {
     const json_t *files = json_object_get(value, "files");
-    bool directory = !strcmp(text_of(value, "type"), "directory");
+    bool directory = !strcmp(plan_text(value, "type"), "directory");
     cleanup_buf struct buf text = {0};
     for (size_t i = 0; i < json_array_size(files); i++) {
         const json_t *file = json_array_get(files, i);
@@ -210,11 +196,11 @@ static int check_secrets(const json_t *node, struct error **err)
 {
     const json_t *secrets = json_object_get(node, "secrets");
     for (size_t i = 0; i < json_array_size(secrets); i++) {
-        const char *name = item_of(secrets, i), *set = *name ? getenv(name) : NULL;
+        const char *name = plan_item(secrets, i), *set = *name ? getenv(name) : NULL;
         if (set && *set)
             continue;
         error_set(err, ERROR_USAGE, "%s needs the secret %s, and this machine was not given it",
-                  text_of(node, "node"), name);
+                  plan_text(node, "node"), name);
         return error_hint(err, "run it on a machine that has it: the plan never carries a secret");
     }
     return 0;
@@ -302,8 +288,8 @@ int plan_check_login(struct error **err)
 int plan_use_registry(const struct plan *p, struct error **err)
 {
     const json_t *registry = json_object_get(p->header, "registry");
-    const char *artefacts = text_of(registry, "artefacts");
-    const char *builders = text_of(registry, "builders"), *slash = strchr(artefacts, '/');
+    const char *artefacts = plan_text(registry, "artefacts");
+    const char *builders = plan_text(registry, "builders"), *slash = strchr(artefacts, '/');
     if (*builders && set_or_compare("BUILDER_REGISTRY", builders, err) < 0)
         return -1;
     if (slash) {
@@ -347,8 +333,8 @@ static int compare_files(const struct plan *p, const struct variable_value *v, s
     bool same = json_array_size(files) == v->files.n;
     for (size_t i = 0; i < v->files.n && same; i++) {
         const json_t *file = json_array_get(files, i);
-        same = !strcmp(path_base(text_of(file, "path")), path_base(v->files.items[i])) &&
-               !strcmp(text_of(file, "sha256"), v->digests.items[i]);
+        same = !strcmp(path_base(plan_text(file, "path")), path_base(v->files.items[i])) &&
+               !strcmp(plan_text(file, "sha256"), v->digests.items[i]);
     }
     if (same)
         return 0;
@@ -378,7 +364,7 @@ struct node *plan_add_node(struct build *b, const struct plan *p, const json_t *
 {
     const struct recipe *r;
     const struct arch *arch;
-    const char *id = text_of(line, "node"), *target = text_of(line, "target");
+    const char *id = plan_text(line, "node"), *target = plan_text(line, "target");
     if (!find_target(b, target, &r, &arch)) {
         no_node(target, err);
         return NULL;

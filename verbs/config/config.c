@@ -19,12 +19,12 @@ struct detected_file {
 
 // ---- planned changes ----
 
-struct plan {
+struct edit_plan {
     struct config_change *items;
     size_t n, cap;
 };
 
-static void plan_free(struct plan *p)
+static void plan_free(struct edit_plan *p)
 {
     for (size_t i = 0; i < p->n; i++) {
         strlist_free(&p->items[i].path);
@@ -48,7 +48,7 @@ static bool same_path(const struct config_change *a, const struct config_change 
 }
 
 // Takes over path and value; replaces a change of the same key.
-static void plan_add(struct plan *p, struct config_change *c)
+static void plan_add(struct edit_plan *p, struct config_change *c)
 {
     size_t i = 0;
     while (i < p->n && !same_path(&p->items[i], c))
@@ -86,7 +86,7 @@ static int expand_key_path(const char *table, const char *key, const struct conf
     return 0;
 }
 
-static int plan_edits(struct plan *p, const struct config_request *request,
+static int plan_edits(struct edit_plan *p, const struct config_request *request,
                       const struct config_layout *l, const struct config_marks *marks,
                       struct error **err)
 {
@@ -188,7 +188,7 @@ static int resolve_key(const struct config_request *request, const struct config
 }
 
 // KEY=VALUE
-static int plan_setting(struct plan *p, const struct config_request *request,
+static int plan_setting(struct edit_plan *p, const struct config_request *request,
                         const struct config_layout *l, const struct config_marks *marks,
                         const char *setting, struct error **err)
 {
@@ -214,7 +214,7 @@ static int plan_setting(struct plan *p, const struct config_request *request,
     return result;
 }
 
-static int make_plan(struct plan *p, const struct config_request *request,
+static int make_plan(struct edit_plan *p, const struct config_request *request,
                      const struct detected_file *x, struct error **err)
 {
     const struct strlist *settings = request->settings;
@@ -404,7 +404,7 @@ static int edit_text(const char *text, size_t length, const char *label,
                      const struct config_request *request, const struct detected_file *x,
                      struct lines *lines, struct error **err)
 {
-    cleanup_plan struct plan plan = {0};
+    cleanup_plan struct edit_plan plan = {0};
     if (make_plan(&plan, request, x, err) < 0)
         return -1;
     lines_split(lines, text, length);

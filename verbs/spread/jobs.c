@@ -8,12 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    return text ? text : "";
-}
-
 static long long number_of(const json_t *object, const char *name)
 {
     return json_integer_value(json_object_get(object, name));
@@ -51,17 +45,17 @@ static void add_plan_options(const json_t *header, struct strlist *out)
     const char *name;
     json_t *origin;
     strlist_add(out, "--locked");
-    if (!strcmp(text_of(header, "sources"), "debian"))
+    if (!strcmp(plan_text(header, "sources"), "debian"))
         strlist_add(out, "--sources=debian");
-    if (!strcmp(text_of(header, "builder"), "host"))
+    if (!strcmp(plan_text(header, "builder"), "host"))
         strlist_add(out, "--builder=host");
     json_object_foreach(json_object_get(header, "source"), name, origin)
     {
         strlist_addf(out, "--source=%s=%s", name, json_string_value(origin));
     }
-    if (*text_of(header, "prebuilt"))
-        strlist_addf(out, "--prebuilt=%s", text_of(header, "prebuilt"));
-    if (!strcmp(text_of(header, "grain"), plan_grains[GRAIN_ARTIFACT]))
+    if (*plan_text(header, "prebuilt"))
+        strlist_addf(out, "--prebuilt=%s", plan_text(header, "prebuilt"));
+    if (!strcmp(plan_text(header, "grain"), plan_grains[GRAIN_ARTIFACT]))
         strlist_add(out, "--grain=artifact");
 }
 
@@ -138,12 +132,12 @@ static int add_job(const struct plan *p, const json_t *line, const char *project
                    struct job_list *out, struct error **err)
 {
     const json_t *resources = json_object_get(line, "resources");
-    const char *id = text_of(line, "node");
+    const char *id = plan_text(line, "node");
     if (check_id(id, err) < 0)
         return -1;
     out->items[out->n++] = (struct job_request){
         .id = id,
-        .name = *text_of(line, "label") ? text_of(line, "label") : id,
+        .name = *plan_text(line, "label") ? plan_text(line, "label") : id,
         .line = line,
         .project = project != NULL,
         .command = command_text(id, p->header, project),
@@ -239,10 +233,10 @@ static int check_folders(const struct plan *p, const char *project, struct error
 {
     for (size_t i = 0; !project && i < json_array_size(p->nodes); i++) {
         const json_t *line = json_array_get(p->nodes, i);
-        if (strcmp(text_of(line, "state"), "project") != 0)
+        if (strcmp(plan_text(line, "state"), "project") != 0)
             continue;
         error_user(err, "%s is a directory of this machine, and the jobs have no project",
-                   text_of(line, "node"));
+                   plan_text(line, "node"));
         return error_hint(err, "with --push the jobs get it");
     }
     return 0;
