@@ -34,8 +34,7 @@ static int unknown_target(struct recipe_set *set, const struct strlist *targets,
     cleanup_strlist struct strlist names = {0};
     for (size_t i = 0; verb_too && i < verb_count; i++) {
         cleanup_free char *verb = xstrndup(verbs[i].name, strcspn(verbs[i].name, " "));
-        if (!strlist_has(&names, verb))
-            strlist_add(&names, verb);
+        strlist_add_once(&names, verb);
     }
     strlist_add_all(&names, targets);
     const char *nearest = strlist_has(targets, meant) ? meant : nearest_name(word, &names);

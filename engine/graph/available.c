@@ -130,8 +130,7 @@ static void collect(struct recipe_set *set, const char *name, const struct arch 
     if (!r)
         return;
     for (size_t i = 0; i < r->source_count; i++)
-        if (!strlist_has(out, r->sources[i].name))
-            strlist_add(out, r->sources[i].name);
+        strlist_add_once(out, r->sources[i].name);
     const struct recipe_needs *members = &r->members[target - arch_table];
     collect_needs(set, r->needs, r->need_count, target, seen, out);
     collect_needs(set, members->list, members->count, target, seen, out);

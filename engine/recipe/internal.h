@@ -53,9 +53,6 @@ int expect(struct recipe_reader *r, const struct yaml *node, enum yaml_kind kind
 // An error that begins with "<place>: <key>: ".
 int reader_error(struct recipe_reader *r, const struct yaml *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-// Finds an architecture by any of its names; an error is at the given place.
-const struct arch *reader_arch(struct recipe_reader *r, size_t line, size_t column,
-                               const char *name);
 // Sets the key of the next map: for maps whose keys are user-defined names.
 void reader_enter(struct recipe_reader *r, const struct yaml *map, size_t index);
 

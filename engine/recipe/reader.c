@@ -43,8 +43,9 @@ int expect(struct recipe_reader *r, const struct yaml *node, enum yaml_kind kind
                         is);
 }
 
-const struct arch *reader_arch(struct recipe_reader *r, size_t line, size_t column,
-                               const char *name)
+// Finds an architecture by any of its names; an error is at the given place.
+static const struct arch *find_arch(struct recipe_reader *r, size_t line, size_t column,
+                                    const char *name)
 {
     struct error *why = NULL;
     const struct arch *a = arch_find(name, &why);
@@ -123,7 +124,7 @@ int read_arch_map(struct recipe_reader *r, const struct yaml *node, read_value *
         return -1;
     for (size_t i = 0; i < node->n; i++) {
         reader_enter(r, node, i);
-        const struct arch *a = reader_arch(r, r->key_line, r->key_column, node->keys[i]);
+        const struct arch *a = find_arch(r, r->key_line, r->key_column, node->keys[i]);
         if (!a)
             return -1;
         size_t at = (size_t)(a - arch_table);
@@ -312,7 +313,7 @@ int read_architectures(struct recipe_reader *r, const struct yaml *node, void *t
         result = reader_error(r, node, "the list is empty");
     for (size_t i = 0; i < names.n && !result; i++) {
         const struct arch *a =
-            reader_arch(r, node->items[i]->line, node->items[i]->column, names.items[i]);
+            find_arch(r, node->items[i]->line, node->items[i]->column, names.items[i]);
         if (!a)
             result = -1;
         else if (architectures[a - arch_table])
@@ -478,7 +479,7 @@ int read_only(struct recipe_reader *r, const struct yaml *node, void *target)
         return -1;
     for (size_t i = 0; i < node->n; i++) {
         const struct arch *a =
-            reader_arch(r, node->key_lines[i], node->key_columns[i], node->keys[i]);
+            find_arch(r, node->key_lines[i], node->key_columns[i], node->keys[i]);
         reader_enter(r, node, i);
         if (!a || expect(r, node->items[i], YAML_LIST) < 0)
             return -1;

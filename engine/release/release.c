@@ -27,8 +27,7 @@ int release_guests(struct recipe_set *set, struct strlist *out, struct error **e
         if (!r)
             return error_wrap(err, "the components for guests are read from all recipes");
         for (size_t k = 0; k < r->guest.n; k++)
-            if (!strlist_has(out, r->guest.items[k]))
-                strlist_add(out, r->guest.items[k]);
+            strlist_add_once(out, r->guest.items[k]);
     }
     return 0;
 }
@@ -174,12 +173,6 @@ static const char *find_component(const struct strlist *files, const char *stem)
     return NULL;
 }
 
-static void add_once(struct strlist *list, const char *text)
-{
-    if (!strlist_has(list, text))
-        strlist_add(list, text);
-}
-
 // ---- --components ----
 
 static int collect_named(const struct merge_request *r, const struct strlist *files,
@@ -223,8 +216,8 @@ static void check_item(const struct output_target *item, const struct strlist *f
     bool there = strlist_has(files, item->file);
     if (there && *item->digest)
         return;
-    add_once(*item->digest ? &s->gone : &s->pending, item->file);
-    add_once(&s->targets, item->target);
+    strlist_add_once(*item->digest ? &s->gone : &s->pending, item->file);
+    strlist_add_once(&s->targets, item->target);
 }
 
 static int report_missing(const struct merge_request *r, const struct missing_tarballs *s,
@@ -327,7 +320,7 @@ static int collect_release(const struct merge_request *r, const struct output_ta
         if (file)
             strlist_addf(paths, "%s/%s", r->directory, file);
         else
-            add_once(&makers, item->maker);
+            strlist_add_once(&makers, item->maker);
     }
     if (missing.n) {
         cleanup_free char *names = strlist_join(&missing, ", ");

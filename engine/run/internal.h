@@ -194,8 +194,6 @@ int make_se_image(struct build *b, struct node *node, json_t *record, struct err
 int identify_se_image(struct build *b, struct node *node, struct error **err);
 const char *se_image_random(const struct job *job);
 char *phase_script(const struct recipe_phase *p); // as the sandbox sees it; to be freed
-// Runs one phase, in a sandbox of its own.
-int step_run(const struct node *node, struct step *s, size_t phase_index, struct error **err);
 // The number of a phase of the recipe; a name that it does not have is an error that lists them.
 int find_phase(const struct recipe *r, const char *name, size_t *index, struct error **err);
 // In the child: the phases up to b->until, in folders that stay (checkpoint.c).

@@ -176,7 +176,9 @@ static bool is_noexec(const char *path)
     return statvfs(path, &st) == 0 && (st.f_flag & ST_NOEXEC);
 }
 
-int step_run(const struct node *node, struct step *s, size_t phase_index, struct error **err)
+// Runs one phase, in a sandbox of its own.
+static int run_phase(const struct node *node, struct step *s, size_t phase_index,
+                     struct error **err)
 {
     const struct job *job = job_of(node);
     const struct recipe_phase *p = &job->recipe->phases[phase_index];
@@ -241,7 +243,7 @@ static int run_phases(const struct node *node, struct step *s, json_t *record, s
     }
     long long started = now_ms();
     for (size_t i = first; i < job->recipe->phase_count; i++)
-        if (step_run(node, s, i, err) < 0)
+        if (run_phase(node, s, i, err) < 0)
             return -1;
     json_object_set_new(json_object_get(record, "provenance"), "script_ms",
                         json_integer(now_ms() - started));
@@ -328,7 +330,7 @@ static int run_and_save(const struct node *node, struct checkpoint *w, struct st
     free(steal(w->content)); // unknown until the phase is over
     if (checkpoint_save(node, w, err) < 0)
         return -1;
-    int result = step_run(node, s, w->reached, err);
+    int result = run_phase(node, s, w->reached, err);
     if (!result)
         w->reached++;
     struct error *why = NULL;

@@ -75,8 +75,7 @@ int check_source_names(struct build *b, struct error **err)
     for (size_t i = 0; i < recipes.n; i++) {
         const struct recipe *r = recipe_get(b->recipes, recipes.items[i], NULL);
         for (size_t k = 0; r && k < r->source_count; k++)
-            if (!strlist_has(&names, r->sources[k].name))
-                strlist_add(&names, r->sources[k].name);
+            strlist_add_once(&names, r->sources[k].name);
     }
     for (size_t i = 0; i < c->n; i++)
         if (b->options.locked && !b->options.from_plan && c->items[i].origin == ORIGIN_FOLDER) {

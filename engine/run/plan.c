@@ -105,8 +105,8 @@ static void add_libraries(const struct recipe_builder *builder, const struct arc
         const char *name = builder->libraries.items[i];
         if (target != arch_host())
             strlist_addf(packages, "%s:%s", name, target->debian);
-        else if (!strlist_has(packages, name))
-            strlist_add(packages, name);
+        else
+            strlist_add_once(packages, name);
     }
 }
 
@@ -243,8 +243,7 @@ static int add_rootfs(struct build *b, struct node *user, struct error **err)
     for (size_t i = 0; i < rootfs->more_count; i++)
         for (size_t k = 0;
              condition_holds(job, &rootfs->more[i].when) && k < rootfs->more[i].packages.n; k++)
-            if (!strlist_has(&c.packages, rootfs->more[i].packages.items[k]))
-                strlist_add(&c.packages, rootfs->more[i].packages.items[k]);
+            strlist_add_once(&c.packages, rootfs->more[i].packages.items[k]);
     strlist_sort(&c.packages);
     if (rootfs_distribution(b, job, &c.distribution, err) < 0 ||
         describe_contents(&c, &identity, err) < 0)

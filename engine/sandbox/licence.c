@@ -133,8 +133,7 @@ static void read_licence_line(const char *line, bool *of_files, struct strlist *
     if (!*value || found->n >= FIELDS_MAX)
         return;
     cleanup_free char *expression = spdx_expression(value);
-    if (!strlist_has(found, expression))
-        strlist_add(found, expression);
+    strlist_add_once(found, expression);
 }
 
 char *licence_of_copyright(const char *text)

@@ -71,8 +71,7 @@ void entry_upstream_tags(const struct remote *r, const struct node *node, const 
         if (!texts[i] || !*texts[i])
             continue;
         cleanup_free char *tag = registry_tag(texts[i], arch);
-        if (!strlist_has(out, tag))
-            strlist_add(out, tag);
+        strlist_add_once(out, tag);
     }
 }
 

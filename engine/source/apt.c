@@ -430,12 +430,6 @@ static struct apt_place *apt_place_named(struct apt_places *l, char *const *fiel
     return p;
 }
 
-static void add_once(struct strlist *l, const char *text)
-{
-    if (!strlist_has(l, text))
-        strlist_add(l, text);
-}
-
 // A flat repository (no components) is never the distribution's own; cdroms need manual work.
 static void add_target(struct apt_places *l, char *line)
 {
@@ -447,8 +441,8 @@ static void add_target(struct apt_places *l, char *line)
         return;
     cleanup_free char *uri = apt_readable_uri(fields[URI]);
     struct apt_place *p = apt_place_named(l, fields, uri);
-    add_once(&p->components, fields[COMPONENT]);
-    add_once(&p->architectures, fields[ARCHITECTURE]);
+    strlist_add_once(&p->components, fields[COMPONENT]);
+    strlist_add_once(&p->architectures, fields[ARCHITECTURE]);
 }
 
 void apt_places_parse(const char *text, struct apt_places *out)

@@ -3,10 +3,10 @@
 // terminal.
 #include "base/error.h"
 #include "base/print.h"
+#include "base/process.h"
 
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 
 static bool quiet;
 static log_sink *sink;
@@ -83,13 +83,11 @@ void progress_redirect(progress_sink *to, void *context)
 
 void progress(const char *what, unsigned long long done, unsigned long long total, const char *unit)
 {
-    static struct timespec last;
+    static long long last;
     if (!progress_to)
         return;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    long long ms = (now.tv_sec - last.tv_sec) * 1000LL + (now.tv_nsec - last.tv_nsec) / 1000000;
-    if (ms < 100 && done != total)
+    long long now = now_ms();
+    if (now - last < 100 && done != total)
         return;
     last = now;
     progress_to(what, done, total, unit, progress_context);
@@ -151,20 +149,17 @@ bool live_line(const char *text, bool last)
 
 // ---- the progress of long work, for verbs without a view of their own ----
 
-#define LINE_SECONDS 10
+#define LINE_MS 10000
 
-static struct timespec drawn_at;
+static long long drawn_ms;
 
 static void show(const char *what, unsigned long long done, unsigned long long total,
                  const char *unit, void *context)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    long since =
-        (long)(now.tv_sec - drawn_at.tv_sec) * 1000 + (now.tv_nsec - drawn_at.tv_nsec) / 1000000;
-    if (since < 100)
+    long long now = now_ms();
+    if (now - drawn_ms < 100)
         return;
-    drawn_at = now;
+    drawn_ms = now;
     cleanup_free char *text =
         total ? xasprintf("%s %3llu %% of %.1f MB", what, done * 100 / total, (double)total / 1e6)
               : xasprintf("%s %.1f MB", what, (double)done / 1e6);
@@ -177,11 +172,10 @@ static void show(const char *what, unsigned long long done, unsigned long long t
 static void show_lines(const char *what, unsigned long long done, unsigned long long total,
                        const char *unit, void *context)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (now.tv_sec - drawn_at.tv_sec < LINE_SECONDS || !total || strcmp(unit, "bytes") != 0)
+    long long now = now_ms();
+    if (now - drawn_ms < LINE_MS || !total || strcmp(unit, "bytes") != 0)
         return;
-    drawn_at = now;
+    drawn_ms = now;
     log_note("%s: %.1f of %.1f MB", what, (double)done / 1e6, (double)total / 1e6);
 }
 
@@ -196,7 +190,7 @@ void meter_begin(void)
     if (log_is_quiet())
         return;
     if (!live_terminal()) {
-        clock_gettime(CLOCK_MONOTONIC, &drawn_at);
+        drawn_ms = now_ms();
         progress_redirect(show_lines, NULL);
         return;
     }

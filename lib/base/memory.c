@@ -167,6 +167,12 @@ bool strlist_has(const struct strlist *l, const char *text)
     return false;
 }
 
+void strlist_add_once(struct strlist *l, const char *text)
+{
+    if (!strlist_has(l, text))
+        strlist_add(l, text);
+}
+
 char *strlist_join(const struct strlist *l, const char *between)
 {
     struct buf b = {0};

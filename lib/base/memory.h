@@ -93,6 +93,7 @@ struct strlist {
 
 void strlist_add(struct strlist *l, const char *text); // copies
 void strlist_addf(struct strlist *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void strlist_add_once(struct strlist *l, const char *text); // unless it is there
 void strlist_add_all(struct strlist *l, const struct strlist *more);
 void strlist_sort(struct strlist *l); // by bytes, whatever the locale
 bool strlist_has(const struct strlist *l, const char *text);

@@ -81,8 +81,7 @@ static void add_missing_crl(struct trust_store *s, const X509 *x, const struct s
     cleanup_free char *text =
         urls->n ? xasprintf("that of '%s' is at %s", issuer, addresses)
                 : xasprintf("that of '%s' has no address, ask its issuer for it", issuer);
-    if (!strlist_has(&s->missing, text))
-        strlist_add(&s->missing, text);
+    strlist_add_once(&s->missing, text);
 }
 
 void fetch_crls(struct trust_store *s, const X509 *x, bool missing)

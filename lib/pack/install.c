@@ -32,8 +32,6 @@ struct staging {
 };
 #define STAGING_NONE ((struct staging){.root = -1, .folder_fd = -1})
 
-#define cleanup_staging __attribute__((cleanup(staging_close)))
-
 // `root` is made if it does not exist. Paths below are clean and relative to it.
 static int staging_open(struct staging *s, const char *root, struct error **err)
 {

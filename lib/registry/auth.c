@@ -2,6 +2,7 @@
 // Authorizes requests, before sending and after a 401: with Basic (RFC 7617), or a token from the
 // registry's token service (distribution, "Token Authentication Specification" and "OAuth2").
 #include "base/libcrypto.h"
+#include "base/process.h"
 #include "registry/internal.h"
 
 #include <string.h>
@@ -196,11 +197,9 @@ int token_parse(const char *text, size_t length, char **token, long *seconds, st
 #define REFRESH_EARLY 10L  // seconds before a token ends
 #define DENIED_SECONDS 60L // no new request after a refused token
 
-static time_t monotonic_seconds(void)
+static long long monotonic_seconds(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec;
+    return now_ms() / 1000;
 }
 
 // The key of a cached token: "pull,push a/b".

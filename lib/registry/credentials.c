@@ -192,11 +192,9 @@ static int helper_input(const char *server, struct error **err)
 // Reads to the end, within the time limit. The answer may be secret, so it is in no message.
 static int read_helper_answer(int fd, struct buf *out, struct error **err)
 {
-    struct timespec begin, now;
-    clock_gettime(CLOCK_MONOTONIC, &begin);
+    long long end = now_ms() + HELPER_SECONDS * 1000LL;
     for (;;) {
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        int left = HELPER_SECONDS - (int)(now.tv_sec - begin.tv_sec);
+        long long left = end - now_ms();
         struct pollfd p = {.fd = fd, .events = POLLIN};
         int ready = left > 0 ? poll(&p, 1, LOOK_MS) : 0;
         if (interrupt_is_pending())

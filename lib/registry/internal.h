@@ -159,8 +159,8 @@ void transfer_progress(struct registry *r);
 struct registry_token {
     char *scope; // what it is for; "": its own repository
     char *text;
-    bool denied;    // the service issues none
-    time_t refresh; // monotonic; expired from then on
+    bool denied;       // the service issues none
+    long long refresh; // seconds of the monotonic clock; expired from then on
 };
 extern const struct registry_auth registry_auth;
 // After a 401 or 403 to a read. Registries that hide content from a user answer so for content that

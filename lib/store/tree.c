@@ -331,8 +331,7 @@ static int list_again(struct store *s, const char *digest, const char *path, str
     }
     // Has an effect only if the listing was lost or is damaged.
     store_put_bytes(s, listing->data, listing->len, found, NULL);
-    if (!strlist_has(&s->whole, digest))
-        strlist_add(&s->whole, digest);
+    strlist_add_once(&s->whole, digest);
     return 1;
 }
 

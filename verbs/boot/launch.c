@@ -16,8 +16,7 @@ static int add_missing_part(struct boot_run *run, const char *reference, struct 
     const struct node *node = boot_part_node(run, reference, run->arch);
     if (!node || (node_is_stored(node) && node->output_count))
         return 0; // an invalid part is reported when it is taken
-    if (!strlist_has(out, node_label(node)))
-        strlist_add(out, node_label(node));
+    strlist_add_once(out, node_label(node));
     return 1;
 }
 

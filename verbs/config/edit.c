@@ -365,8 +365,7 @@ static int merge_lists(const struct parsed_text *v, struct buf *out, struct erro
         return -1;
     size_t before = have.n;
     for (size_t i = 0; i < requested.n; i++)
-        if (!strlist_has(&have, requested.items[i]))
-            strlist_add(&have, requested.items[i]);
+        strlist_add_once(&have, requested.items[i]);
     for (size_t i = 0; i < have.n; i++) {
         cleanup_free char *quoted = toml_quote(have.items[i]);
         buf_printf(out, "%s%s", i ? ", " : "[", quoted);
