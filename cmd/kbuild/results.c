@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Implements the verbs on built results: boot, install, verify, provenance.
 #include "kbuild.h"
+#include "se.h"
 
 #include "base/error.h"
 #include "boot/boot.h"
@@ -17,6 +18,7 @@ int verb_boot(struct global_options *g, struct strlist *words, struct error **er
     struct boot_options o = {.timeout = 120,
                              .host_key = option_value(g, "--host-key"),
                              .image = option_value(g, "--image"),
+                             .member = SE_IMAGE_MEMBER,
                              .qemu = option_value(g, "--qemu"),
                              .root = option_value(g, "--root"),
                              .plain = option_given(g, "--plain"),

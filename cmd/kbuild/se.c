@@ -56,6 +56,12 @@ struct proof_options {
 };
 #define PROOF_OPTIONS "--host-key KEY, --hdr-key FILE, or --seal-record FILE [--seal-secret FILE]"
 
+// kata-artifacts: of the releases, and of HEAD.
+static const char *const kernel_members[] = {KATA_SHARE "vmlinuz-confidential.container",
+                                             KATA_SHARE "vmlinuz.container", NULL};
+static const char *const initrd_members[] = {KATA_SHARE "kata-containers-initrd-confidential.img",
+                                             NULL};
+
 static int open_originals(const struct global_options *g, struct se_originals *out,
                           struct error **err)
 {
@@ -63,12 +69,13 @@ static int open_originals(const struct global_options *g, struct se_originals *o
         const char *path, *tarball;
         const char *both;
         enum se_original_kind kind;
+        const char *const *members;
     } all[] = {
         {option_value(g, "--image"), option_value(g, "--kernel-tarball"),
-         "--image and --kernel-tarball", SE_ORIGINAL_KERNEL},
+         "--image and --kernel-tarball", SE_ORIGINAL_KERNEL, kernel_members},
         {option_value(g, "--ramdisk"), option_value(g, "--initrd-tarball"),
-         "--ramdisk and --initrd-tarball", SE_ORIGINAL_INITRD},
-        {option_value(g, "--parmfile"), NULL, "", SE_ORIGINAL_COMMAND_LINE},
+         "--ramdisk and --initrd-tarball", SE_ORIGINAL_INITRD, initrd_members},
+        {option_value(g, "--parmfile"), NULL, "", SE_ORIGINAL_COMMAND_LINE, NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         if (all[i].path && all[i].tarball) {
@@ -76,7 +83,8 @@ static int open_originals(const struct global_options *g, struct se_originals *o
             return usage_error(err, g->line.verb->name, why);
         }
         if ((all[i].path && se_original_open(out, all[i].kind, all[i].path, err) < 0) ||
-            (all[i].tarball && se_original_unpack(out, all[i].kind, all[i].tarball, err) < 0))
+            (all[i].tarball &&
+             se_original_unpack(out, all[i].kind, all[i].tarball, all[i].members, err) < 0))
             return -1;
     }
     return 0;
@@ -141,7 +149,7 @@ static int verify_image(const char *path, const struct proof_options *proof,
     cleanup_originals struct se_originals originals = SE_ORIGINALS_NONE;
     cleanup_strlist struct strlist done = {0};
     cleanup_free char *name = NULL;
-    cleanup_close int fd = se_image_open(path, &name, err);
+    cleanup_close int fd = se_image_open(path, SE_IMAGE_MEMBER, &name, err);
     if (fd < 0 || open_originals(g, &originals, err) < 0)
         return -1;
     int result = verify_with_proof(fd, name, proof, &originals, &done, err);
@@ -194,7 +202,7 @@ static int print_image_info(const char *path, const struct info_options *o,
 {
     cleanup_buf struct buf text = {0};
     cleanup_free char *name = NULL;
-    cleanup_close int fd = se_image_open(path, &name, err);
+    cleanup_close int fd = se_image_open(path, SE_IMAGE_MEMBER, &name, err);
     if (fd < 0)
         return -1;
     int result = info_format == TEXT ? se_info_text(fd, name, o, &text, err)
@@ -306,7 +314,7 @@ int se_verb_reference(struct global_options *g, struct strlist *words, struct er
                                   .header = option_value(g, "--header")};
     cleanup_buf struct buf json = {0}, header = {0};
     cleanup_free char *name = NULL;
-    cleanup_close int fd = se_image_open(words->items[0], &name, err);
+    cleanup_close int fd = se_image_open(words->items[0], SE_IMAGE_MEMBER, &name, err);
     if (fd < 0 || open_originals(g, &originals, err) < 0 ||
         check_reference_originals(fd, name, &w, &originals, err) < 0 ||
         se_reference(fd, name, &originals, &json, &header, err) < 0)

@@ -15,6 +15,11 @@ verb_function se_verb_seal, se_verb_open, se_verb_info, se_verb_verify, se_verb_
     se_verb_test_key;
 void se_verb_seal_help(void);
 
+// ---- members of the tarballs that the verbs take ----
+
+#define KATA_SHARE "opt/kata/share/kata-containers/"
+#define SE_IMAGE_MEMBER KATA_SHARE "kata-containers-se.img"
+
 // ---- se_options.c: the options of sealing, of genprotimg, pvimg and kbuild, from one table ----
 
 // The program whose command line it is. Other programs reject kbuild's own options.

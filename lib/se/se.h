@@ -189,17 +189,16 @@ struct se_originals {
 // Opens a file as an original.
 int se_original_open(struct se_originals *o, enum se_original_kind kind, const char *path,
                      struct error **err);
-// The same from a kata-static-*.tar.xz (kata-artifacts: vmlinuz-confidential.container and
-// kata-containers-initrd-confidential.img, or HEAD's vmlinuz.container).
+// The same from a tarball: the first of `members`, up to NULL, that it has.
 int se_original_unpack(struct se_originals *o, enum se_original_kind kind, const char *tarball,
-                       struct error **err);
+                       const char *const *members, struct error **err);
 void se_originals_free(struct se_originals *o);
 #define cleanup_originals __attribute__((cleanup(se_originals_free)))
 
-// Opens an image for reading: a file, a kata-static-boot-image-se tarball that has one, or "-", the
-// standard input. Anything but a regular file is copied to a nameless temporary file. *name gets
-// the name for messages (to be freed).
-int se_image_open(const char *path, char **name, struct error **err);
+// Opens an image for reading: a file, a tarball that has it as `member`, or "-", the standard
+// input. Anything but a regular file is copied to a nameless temporary file. *name gets the name
+// for messages (to be freed).
+int se_image_open(const char *path, const char *member, char **name, struct error **err);
 
 // 0 if all possible checks passed; `done` gets a line for each check, and for each that was not
 // possible ("not checked: ..."). -1 otherwise; the message says what is wrong and where.

@@ -12,12 +12,6 @@
 
 // ---- files: directly, from tarballs, from the standard input ----
 
-#define KATA "opt/kata/share/kata-containers/"
-static const char image_member[] = KATA "kata-containers-se.img";
-static const char *const kernel_members[] = {KATA "vmlinuz-confidential.container",
-                                             KATA "vmlinuz.container", NULL};
-static const char *const initrd_members[] = {KATA "kata-containers-initrd-confidential.img", NULL};
-
 // Extracts the first of the members that the tarball has.
 static int extract_member(const char *tarball, const char *const *members, struct error **err)
 {
@@ -64,10 +58,9 @@ int se_original_open(struct se_originals *o, enum se_original_kind kind, const c
 }
 
 int se_original_unpack(struct se_originals *o, enum se_original_kind kind, const char *tarball,
-                       struct error **err)
+                       const char *const *members, struct error **err)
 {
-    int fd =
-        extract_member(tarball, kind == SE_ORIGINAL_KERNEL ? kernel_members : initrd_members, err);
+    int fd = extract_member(tarball, members, err);
     if (fd < 0)
         return -1;
     set_original(o, kind, tarball, fd);
@@ -83,9 +76,9 @@ void se_originals_free(struct se_originals *o)
     *o = SE_ORIGINALS_NONE;
 }
 
-int se_image_open(const char *path, char **name, struct error **err)
+int se_image_open(const char *path, const char *member, char **name, struct error **err)
 {
-    static const char *const members[] = {image_member, NULL};
+    const char *const members[] = {member, NULL};
     uint64_t size;
     if (strcmp(path, "-") == 0) {
         *name = xstrdup("standard input");
@@ -94,7 +87,7 @@ int se_image_open(const char *path, char **name, struct error **err)
     bool packed = strstr(path_base(path), ".tar") != NULL;
     int fd = packed ? extract_member(path, members, err) : user_file_open(path, &size, err);
     if (fd >= 0)
-        *name = packed ? xasprintf("%s in %s", path_base(image_member), path) : xstrdup(path);
+        *name = packed ? xasprintf("%s in %s", path_base(member), path) : xstrdup(path);
     return fd;
 }
 

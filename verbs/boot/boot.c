@@ -197,7 +197,7 @@ static int boot_given_image(struct boot_run *run, struct error **err)
 {
     struct se_image image;
     cleanup_free char *name = NULL, *path = xasprintf("%s/image", run->folder);
-    cleanup_close int in = se_image_open(run->o->image, &name, err);
+    cleanup_close int in = se_image_open(run->o->image, run->o->member, &name, err);
     if (in < 0)
         return -1;
     if (se_read(in, name, &image, err) < 0)

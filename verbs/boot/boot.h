@@ -10,6 +10,7 @@
 struct boot_options {
     const char *host_key; // private key (PEM) for a sealed image; NULL: searched in HKD_PATH
     const char *image;    // a sealed image instead of the target's; or NULL
+    const char *member;   // where the image is, if that is a tarball
     const char *qemu;     // "host", or a path: instead of the recipe's; or NULL
     const char *root;     // a tree that represents the machine, as for the doctor; or NULL
     bool plain;           // no confidential guest, even if the machine supports one
