@@ -119,7 +119,8 @@ static int print_plan(struct global_options *g, struct build *b, const struct pl
     if (unresolved && (option_given(g, "--push") || (format && !json))) {
         error_user(err, "%s does not resolve %s: no other machine could make it", b->lock->path,
                    unresolved);
-        return error_hint(err, "kbuild lock with the same targets and options, and plan again");
+        return error_hint(err,
+                          "run `kbuild lock` with the same targets and options, then plan again");
     }
     if (option_given(g, "--push") && plan_push(b, p, &project, err) < 0)
         return -1;
@@ -265,7 +266,8 @@ int verb_run(struct global_options *g, struct strlist *words, struct error **err
     struct chosen_plan c = {0};
     struct build *b = NULL;
     if (option_given(g, "--plan") && option_given(g, "--grain"))
-        return usage_error(err, "run", "the plan says the grain");
+        return usage_error(err, "run",
+                           "give only one of --plan and --grain: the plan has its own grain");
     struct node *node = open_node(g, words->items[0], &c, &b, err);
     int result = -1;
     if (node && build_evaluate(b, true, err) == 0)

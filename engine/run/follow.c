@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Submits the jobs of a plan to an engine in a window, so that thousands of them are no burden to
-// it, the longest path first; asks for their states until all have ended; and shows them.
+// Submits the jobs of a plan to an engine, the longest path first, and at any time only a limited
+// number of them; polls their states until all have ended; and shows them.
 #include "run/follow.h"
 
 #include "base/error.h"
@@ -158,7 +158,7 @@ static struct error *why_failed(const struct follow *f, const struct job_elsewhe
     const char *where = j->where && *j->where ? j->where : "no machine";
     const char *said = j->said && *j->said ? j->said : NULL;
     if (j->status == ERROR_AGAIN)
-        error_set(&err, ERROR_AGAIN, "%s could not be made on %s, however often it was tried%s%s",
+        error_set(&err, ERROR_AGAIN, "%s could not be made on %s, in all its tries%s%s",
                   j->node->id, where, said ? ": " : "", said ? said : "");
     else if (j->status > 0)
         error_set(&err, kind_of(j->status), "%s failed on %s with status %d%s%s", j->node->id,
@@ -366,7 +366,7 @@ static unsigned poll_pause(const struct follow *f)
     return pause < f->limits->poll_ms ? (unsigned)pause : f->limits->poll_ms;
 }
 
-// Until the next question; an interrupt cancels all jobs.
+// Waits until the next poll; an interrupt cancels all jobs.
 static void pause_following(struct follow *f)
 {
     const unsigned pause = poll_pause(f);

@@ -81,7 +81,7 @@ static int check_hosts(const struct job *job, const struct se_verification *v, s
     int result = 0;
     if (!count) {
         result = error_user(err, "No host key document specified.");
-        error_hint(err, "HKD_PATH names the directory that holds HKD-*.crt; for a try-out, "
+        error_hint(err, "HKD_PATH names the directory that holds HKD-*.crt; for a test, "
                         "`kbuild se test-key DIR` makes one");
     } else if (count > SE_MAX_HOST_KEYS) {
         result = error_user(err, "HKD_PATH holds %zu host key documents; an image can carry %u",

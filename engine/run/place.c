@@ -140,9 +140,9 @@ int place_check_recipe(const struct recipe *r, struct error **err)
         cleanup_free char *taken = strlist_join(&own, ", ");
         error_user(err, "%s: two files of it would be called %s in the output directory", r->file,
                    names.items[i]);
-        return error_hint(err, "name the file that it makes (%s) otherwise: %s-%s are kbuild's own",
-                          r->action == ACTION_IMAGE ? "disk.verity.hash" : "output", r->name,
-                          taken);
+        return error_hint(
+            err, "give the file that it makes (%s) another name: kbuild itself writes %s-%s",
+            r->action == ACTION_IMAGE ? "disk.verity.hash" : "output", r->name, taken);
     }
     return 0;
 }

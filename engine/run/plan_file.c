@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-// ---- asking ----
+// ---- querying the shared cache ----
 
 int build_ask_shared(struct build *b, struct error **err)
 {
@@ -136,7 +136,8 @@ static json_t *choices_json(const struct build *b)
     return all;
 }
 
-// What the copy of a folder in the project does not say of it. NULL: there are none.
+// Time, commit and state of the folders that are sources, which their copies in the project lack.
+// NULL: there are none.
 static json_t *folders_json(const struct build *b)
 {
     json_t *all = json_object();
@@ -154,7 +155,7 @@ static json_t *folders_json(const struct build *b)
     return NULL;
 }
 
-// The keys that sign for the one who planned; NULL: results need no signature.
+// The keys whose signatures the planner trusts; NULL: results need no signature.
 static json_t *keys_json(const struct build *b)
 {
     cleanup_strlist struct strlist names = {0};
@@ -203,7 +204,7 @@ static bool is_there(const struct node *node)
     return node->state == NODE_SHARED || node->state == NODE_CACHED || node_is_unshared(node);
 }
 
-// `unresolved`: what is made along.
+// `unresolved`: the lock does not resolve an input that is made with the node.
 static const char *plan_state(const struct node *node, bool unresolved)
 {
     if (!node->identified || (unresolved && !is_there(node)))
@@ -325,7 +326,7 @@ static json_t *node_json(struct planned *p, const struct task *t)
     return line;
 }
 
-// A task of the plan: wanted, and to make or an input of one that is.
+// Is it a line of the plan: wanted, and to be made or an input of a node that is?
 static bool is_planned(const struct planned *p, const struct task *t)
 {
     if (!t->wanted || (p->grain == GRAIN_ARTIFACT && t->node->kind != NODE_ARTIFACT))

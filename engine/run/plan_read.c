@@ -28,7 +28,7 @@ static int mismatch(const char *what, const char *planned, const char *here, str
                            "use a machine like the one that planned");
 }
 
-// The planner uses only what one of its keys signed.
+// The planner uses only results that one of its keys signed.
 static int check_signing(struct build *b, const struct plan *p, struct error **err)
 {
     const json_t *keys = json_object_get(p->header, "trusted_keys");
@@ -160,7 +160,7 @@ static int check_recipe(const struct plan *p, const json_t *node, const struct r
     return check_variable(p, node, image, false, err);
 }
 
-// A plan sets what recipes declare and nothing else: PATH is none of its business.
+// A plan can set variables that recipes declare, and no others: PATH, for example.
 static int check_names(const struct plan *p, const json_t *declared, struct error **err)
 {
     const char *name;
@@ -212,7 +212,7 @@ static int refuse_folders(const struct plan *p, struct error **err)
     if (!first)
         return 0;
     error_set(err, ERROR_USAGE,
-              "the plan takes the source %s from a directory of the one who planned",
+              "the plan takes the source %s from a directory of the machine that planned",
               json_object_iter_key(first));
     return error_hint(err, "only a project has it: kbuild plan --remote --push, and here "
                            "--plan=oci:REFERENCE");

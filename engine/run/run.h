@@ -3,16 +3,17 @@
 // the output directory.
 //
 //   run.c         opens a build, runs its plan    schedule.c    the parallel run of a graph
-//   plan*.c       recipes -> nodes                child.c       a node's process: log, reports
+//   plan.c, plan_source.c  recipes -> nodes       child.c       a node's process: log, reports
 //   inputs.c      packages, images -> digests     make.c        the work of that process
 //   evaluate.c    keys, what is to be made        node_*.c      making, one kind of node each
-//   codec.c       the version in the keys         tarball.c     packing what was made
-//   notes.c       notes on the plan               step.c        what a script sees
-//   output.c      output directory and its logs   prebuilt.c    artifacts of others
-//   logs.c        opening a log to read it        checkpoint.c  unfinished work, kept
-//   place.c       results -> output directory     phases.c      --until, kbuild shell
-//   view.c        live view, lines, JSON events   se_trust.c    verification of host keys
+//   notes.c       notes on the plan               tarball.c     packing what was made
+//   output.c      output directory and its logs   step.c        what a script sees
+//   logs.c        opening a log to read it        prebuilt.c    artifacts of others
+//   place.c       results -> output directory     checkpoint.c  unfinished work, kept
+//   view.c        live view, lines, JSON events   phases.c      --until, kbuild shell
+//   se_trust.c    verification of host keys
 //   plan_file.c   a plan for several machines     plan_read.c   a node of it, on one of them
+//   plan_parse.c  its text                        codec.c       the version in the keys
 //   project.c     the files that they need        follow.c      jobs on other machines
 //
 // Four parts have headers of their own: schedule.h, se_trust.h, plan_file.h and follow.h.

@@ -58,8 +58,8 @@ static int check_archive(const struct source_spec *spec, const struct source_opt
         return result;
     (*err)->errnum = 0;
     error_wrap(err, "the server's answer cannot be used as a source");
-    return error_hint(err, "the download was discarded: check the url, and look at what the server "
-                           "says there (a page to log in, a message, nothing?)");
+    return error_hint(err, "the download was discarded: check the url, and what the server sends "
+                           "for it (a login page, a message, nothing?)");
 }
 
 // Downloads into the store. With `expected` not NULL anything else is an error.

@@ -205,9 +205,8 @@ static struct error *wrong_digest_error(const struct lane *l, const char *is)
     struct error *why = NULL;
     error_user(&why, "%s has the SHA-256 %s, but %s is expected", l->file.shown, is,
                l->item->sha256);
-    error_hint(
-        &why, "the download was discarded: what the list says and what the server has differ. If a "
-              "mirror is between, look there; else compare with what upstream publishes");
+    error_hint(&why, "the download was discarded: the list and the server differ. If it came "
+                     "from a mirror, check that; else compare with what upstream publishes");
     return why;
 }
 

@@ -22,7 +22,7 @@ void local_ignore_note(const struct local_tree *t)
 {
     cleanup_free char *git = find_program("git");
     if (!git)
-        log_warning("%s: there is no program git here: libgit2 says what %s ignores, and knows "
+        log_warning("%s: git is not installed: libgit2 decides what %s ignores, and applies "
                     "\"!\" only within one .gitignore",
                     t->label, t->folder);
 }

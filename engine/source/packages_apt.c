@@ -284,9 +284,9 @@ static int no_common_version(const struct packages_request *r, const struct grou
     }
     error_user(err, "%s %s has no version that these packages share: %s", r->distribution->id,
                r->distribution->codename, has.data);
-    return error_hint(err, "they have to be of one version (same-version in the recipe's builder); "
-                           "REPO_URL names a mirror that has one for all of them: of another "
-                           "release, or of another day");
+    return error_hint(err,
+                      "the recipe requires one version of them (same-version): set REPO_URL to "
+                      "a mirror that has it, of another release or of another day");
 }
 
 // For each package that r->same binds, "<architecture> <name>=<version>" (Debian's words).

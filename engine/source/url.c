@@ -104,8 +104,8 @@ int hint_other_sources(const struct source_spec *spec, const char *url, struct e
     if (spec->debian_too)
         return error_hint(err, "if this machine can't reach it, the distribution's package mirror "
                                "has this source too: --sources=debian (or KBUILD_SOURCES=debian)");
-    return error_hint(err, "check the network and the proxy settings (https_proxy); a mirror can "
-                           "stand in by git's url.<base>.insteadOf or `kbuild --versions FILE`. "
+    return error_hint(err, "check the network and the proxy settings (https_proxy); to use a "
+                           "mirror, set git's url.<base>.insteadOf or give --versions FILE. "
                            "Targets whose sources are in the distribution build with "
                            "--sources=debian");
 }

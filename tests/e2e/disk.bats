@@ -238,7 +238,7 @@ echo x >"$(printf "/out/content/a\rb")"'
     for verb in plan build; do
       run -1 kb $verb image
       [[ $output == *"recipes/image/recipe.yaml: two files of it would be called image-$name in"* ]]
-      [[ $output == *"hint: name the file that it makes (disk.verity.hash) otherwise"* ]]
+      [[ $output == *"hint: give the file that it makes (disk.verity.hash) another name"* ]]
     done
   done
   # Of another target, where both are placed.

@@ -554,7 +554,7 @@ same_as_git() {
   PATH=$PROJECT/programs run kb --source demo=mine plan demo
   echo "$output"
   [ "$status" -eq 0 ]
-  [[ "$output" == *"warning"*"there is no program git here: libgit2 says what $PROJECT/mine ignores"* ]]
+  [[ "$output" == *"warning"*"git is not installed: libgit2 decides what $PROJECT/mine ignores"* ]]
 }
 
 @test "asking git runs nothing that the repository's configuration names, and writes nothing" {

@@ -359,7 +359,7 @@ TEST(each_way_to_fail_has_its_error)
         enum error_kind kind;
     } ways[] = {
         {"rf", "a failed on m1 with status 3", ERROR_STEP},
-        {"ra", "a could not be made on m1, however often it was tried", ERROR_AGAIN},
+        {"ra", "a could not be made on m1, in all its tries", ERROR_AGAIN},
         {"ru", "a failed on m1 with status 2", ERROR_USAGE},
         {"ro", "a failed on m1 with status 1", ERROR_USER},
         {"rl", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_STEP},

@@ -235,9 +235,9 @@ static int check_folders(const struct plan *p, const char *project, struct error
         const json_t *line = json_array_get(p->nodes, i);
         if (strcmp(plan_text(line, "state"), "project") != 0)
             continue;
-        error_user(err, "%s is a directory of this machine, and the jobs have no project",
+        error_user(err, "%s is a directory of this machine, which the jobs cannot read",
                    plan_text(line, "node"));
-        return error_hint(err, "with --push the jobs get it");
+        return error_hint(err, "--push gives the jobs a copy");
     }
     return 0;
 }

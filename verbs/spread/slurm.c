@@ -119,7 +119,7 @@ static int try_submit(const struct job_request *request, struct job_elsewhere *j
     return *job->id ? 0 : error_user(err, "sbatch does not say the number of the job");
 }
 
-// Whether sbatch says that no machine is like that: "Invalid feature specification", "Requested
+// Whether sbatch says that no machine fits: "Invalid feature specification", "Requested
 // node configuration is not available".
 static bool is_about_machines(const struct error *why)
 {
@@ -134,7 +134,7 @@ static int submit(void *context, struct job_elsewhere *job, struct error **err)
         return error_user(err, "it is no job of the plan");
     if (try_submit(request, job, true, &why) == 0)
         return 0;
-    // Records of a larger machine must not keep it off all that are there.
+    // Records of a larger machine must not exclude every machine of this cluster.
     if ((request->cpus || request->mem_mib) && !strstr(why->message, "eature")) {
         error_free(steal(why));
         if (try_submit(request, job, false, &why) == 0)
