@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The certificates and revocation lists for verifying host key documents, from the variables of a
 // recipe or the environment.
+//
+// Ownership: se_verification_free() frees what a struct se_verification owns, also after an error.
 #ifndef KBUILD_RUN_SE_TRUST_H
 #define KBUILD_RUN_SE_TRUST_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SHA-256 (FIPS 180-4), the digest of everything that kbuild names by content, and git's ids of
-// files. Over OpenSSL.
+// files. Computed by Nettle.
 #ifndef KBUILD_BASE_DIGEST_H
 #define KBUILD_BASE_DIGEST_H
 

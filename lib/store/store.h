@@ -12,8 +12,7 @@
 //   <dir>/images/<name>/         OCI image layouts of builders, hard links to blobs
 //   <dir>/logs/ab/cdef...        build logs of actions, by the action key
 //   <dir>/memo/ab/cdef...        what was found out about this machine (store_memo_get()); losing
-//   it
-//                                is harmless
+//                                it is harmless
 //   <dir>/git/                   bare mirrors (engine/source)
 //   <dir>/tmp/                   work in progress, a folder for each process; what a dead process
 //                                left there is removed by the next store_open()

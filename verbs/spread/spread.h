@@ -5,6 +5,8 @@
 //   jobs.c       the jobs of a plan             formats.c    their text for engines
 //   slurm_job.c  a job as sbatch wants it       slurm.c      Slurm's sbatch, squeue and scancel
 //   spread.c     plan, push, submit, follow, place
+//
+// Ownership: plans and requests are borrowed, and nothing that is passed in is kept.
 #ifndef KBUILD_SPREAD_SPREAD_H
 #define KBUILD_SPREAD_SPREAD_H
 
