@@ -182,8 +182,7 @@ int check_targets(struct global_options *g, const struct strlist *words, bool ve
                   struct error **err);
 // The plan of a run on several machines.
 int plan_for_machines(struct global_options *g, struct strlist *words, struct error **err);
-// To a terminal with control characters shown, to others as it is.
-void print_log(FILE *f);
+// The log of a node in the shared cache.
 int log_of_machines(struct global_options *g, const char *id, struct error **err);
 // Opens the build and adds the targets, each for those of the architectures that it supports.
 struct build *open_for_several(struct global_options *g, const struct strlist *targets,

@@ -302,7 +302,7 @@ static int print_remote_log(struct build *b, struct node *node, struct error **e
     if (!f)
         out_of_memory();
     log_note("%s", about);
-    print_log(f);
+    print_stream(stdout, f);
     return ferror(f) ? error_errno(err, errno, "reading the log of %s", node->id) : 0;
 }
 

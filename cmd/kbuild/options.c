@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the common options and the environment, and fills in defaults.
+// Reads the common options and the environment, fills in defaults, and opens the build that they
+// describe.
 #include "kbuild.h"
 
 #include "base/error.h"
 #include "base/input.h"
 #include "base/process.h"
+#include "run/run.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -226,4 +228,17 @@ bool option_given(const struct global_options *g, const char *name)
 void option_values(const struct global_options *g, const char *name, struct strlist *out)
 {
     command_line_values(&g->line, name, out);
+}
+
+struct build *open_with_targets(struct global_options *g, const struct strlist *targets,
+                                struct error **err)
+{
+    struct build *b = build_open(&g->build, err);
+    for (size_t i = 0; b && i < targets->n; i++) {
+        if (build_add_targets(b, targets->items[i], NULL, err) < 0) {
+            build_close(b);
+            return NULL;
+        }
+    }
+    return b;
 }

@@ -71,19 +71,6 @@ int check_targets(struct global_options *g, const struct strlist *words, bool ve
     return result;
 }
 
-struct build *open_with_targets(struct global_options *g, const struct strlist *targets,
-                                struct error **err)
-{
-    struct build *b = build_open(&g->build, err);
-    for (size_t i = 0; b && i < targets->n; i++) {
-        if (build_add_targets(b, targets->items[i], NULL, err) < 0) {
-            build_close(b);
-            return NULL;
-        }
-    }
-    return b;
-}
-
 // build and fetch: they differ only in the last call.
 static int run_targets(struct global_options *g, struct strlist *words,
                        int (*what)(struct build *, struct error **), struct error **err)
@@ -333,22 +320,6 @@ int verb_explain(struct global_options *g, struct strlist *words, struct error *
     return result;
 }
 
-// A log must not control a terminal; elsewhere its bytes are unchanged.
-void print_log(FILE *f)
-{
-    char chunk[65536];
-    size_t n;
-    if (isatty(STDOUT_FILENO)) {
-        cleanup_free char *line = NULL;
-        size_t size = 0;
-        for (ssize_t got; (got = getdelim(&line, &size, '\n', f)) > 0;)
-            print_text(stdout, line, (size_t)got);
-        return;
-    }
-    while ((n = fread(chunk, 1, sizeof chunk, f)))
-        fwrite(chunk, 1, n, stdout);
-}
-
 // Why there is no log: nothing was built yet, or the word is no target.
 static int explain_missing_log(struct global_options *g, const char *word, const char *path,
                                int errnum, struct error **err)
@@ -419,7 +390,7 @@ int verb_log(struct global_options *g, struct strlist *words, struct error **err
     if (!f)
         out_of_memory();
     steal_fd(&fd);
-    print_log(f);
+    print_stream(stdout, f);
     if (ferror(f))
         return error_errno(err, errno, "reading the log of %s", words->items[0]);
     return 0;

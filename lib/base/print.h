@@ -44,6 +44,9 @@ void buf_print(struct buf *out, const char *format, ...) __attribute__((format(p
 void print_line(const char *line, void *context);
 // Text of several lines, of any length. A missing last newline is added.
 void print_text(FILE *to, const char *text, size_t length);
+// The rest of `from`, to its end or an error of it: to a terminal line by line as print_text(), to
+// anything else unchanged.
+void print_stream(FILE *to, FILE *from);
 // "PREFIX TEXT" for messages: the lines after the first are indented, so that none can look like a
 // message of its own.
 void print_prefixed(FILE *to, const char *prefix, const char *text);

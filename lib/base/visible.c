@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 // ---- characters ----
 
@@ -341,6 +342,21 @@ void print_text(FILE *to, const char *text, size_t length)
     if (shown.len && shown.data[shown.len - 1] != '\n')
         buf_puts(&shown, "\n");
     fwrite(shown.data, 1, shown.len, to);
+}
+
+void print_stream(FILE *to, FILE *from)
+{
+    char chunk[65536];
+    size_t n;
+    if (isatty(fileno(to))) {
+        cleanup_free char *line = NULL;
+        size_t size = 0;
+        for (ssize_t got; (got = getdelim(&line, &size, '\n', from)) > 0;)
+            print_text(to, line, (size_t)got);
+        return;
+    }
+    while ((n = fread(chunk, 1, sizeof chunk, from)))
+        fwrite(chunk, 1, n, to);
 }
 
 void print_prefixed(FILE *to, const char *prefix, const char *text)
