@@ -94,8 +94,8 @@ const char *plan_item(const json_t *array, size_t i);
 
 // Prepares this process for a node of the plan, before build_open(): the options that change keys,
 // the values of variables (variable_give()), and the environment: without secrets that it does not
-// give to the node. `project` is the folder of a project, or NULL. An error (ERROR_USAGE) if a variable has another value here. The options borrow from the plan and from
-// *choices.
+// give to the node. `project` is the folder of a project, or NULL. An error (ERROR_USAGE) if a
+// variable has another value here. The options borrow from the plan and from *choices.
 int plan_apply(const struct plan *p, const json_t *node, const char *project,
                struct build_options *o, struct source_choices *choices, struct error **err);
 // Where the project has a variable's file: the i-th of a list, or one of a directory. To be freed.
