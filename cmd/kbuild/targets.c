@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Implements the verbs about targets: build, list, plan, explain, fetch, update, lock, log, shell.
+// Implements the verbs about targets: build, list, plan, explain, why, fetch, update, lock, log,
+// shell.
 #include "kbuild.h"
 
 #include "base/error.h"
 #include "graph/job.h"
 #include "run/run.h"
+#include "why/why.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -264,15 +266,16 @@ int verb_plan(struct global_options *g, struct strlist *words, struct error **er
     return result;
 }
 
+// First what changed, then the key.
 static void explain_change(struct build *b, const struct node *node)
 {
     cleanup_free char *last = build_last_key_text(b, node);
     cleanup_buf struct buf change = {0};
-    if (!last) {
-        print("# never built here\n");
-        return;
-    }
-    if (!node->key_text)
+    cleanup_why struct why why = {0};
+    why_of(b, node, &why);
+    cleanup_free char *sentence = why_sentence(&why.nodes[0]);
+    print("# %s\n", sentence);
+    if (!last || !node->key_text)
         return;
     graph_explain_change(last, node->key_text, &change);
     print("# %s since the last build%s\n", change.len ? "changed" : "nothing changed",
@@ -283,6 +286,8 @@ static void explain_change(struct build *b, const struct node *node)
 
 static void explain_node(struct build *b, const struct node *node)
 {
+    explain_change(b, node);
+    print("#\n");
     if (node->key_text) {
         print_text(stdout, node->key_text, strlen(node->key_text));
         cleanup_free char *cost = build_cost_text(b, node);
@@ -300,7 +305,26 @@ static void explain_node(struct build *b, const struct node *node)
         if (local)
             print("# input %s is %s\n", node->needs[i].node->id, local);
     }
-    explain_change(b, node);
+}
+
+int verb_why(struct global_options *g, struct strlist *words, struct error **err)
+{
+    struct build *b = open_with_targets(g, words, err);
+    int result = b ? build_evaluate(b, false, err) : -1;
+    cleanup_why struct why why = {0};
+    cleanup_buf struct buf text = {0};
+    if (!result)
+        why_find(b, &why);
+    for (size_t i = 0; i < why.n && g->json; i++) {
+        json_auto_t *item = why_json(&why.nodes[i]);
+        print_json(stdout, item, JSON_COMPACT);
+    }
+    why_print(&why, &text);
+    if (!g->json && text.data)
+        fwrite(text.data, 1, text.len, stdout);
+    why_free(&why);
+    build_close(b);
+    return result;
 }
 
 int verb_explain(struct global_options *g, struct strlist *words, struct error **err)

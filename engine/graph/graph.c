@@ -151,32 +151,49 @@ bool graph_ready(const struct node *node)
     return true;
 }
 
-void graph_key(struct node *node)
+// The lines of the inputs whose outputs are known.
+static void input_lines(const struct node *node, struct strlist *out)
 {
-    struct strlist inputs = {0};
-    node->epoch = GRAPH_EPOCH; // a record of the node may have set another one since
     for (size_t i = 0; i < node->need_count; i++) {
         const struct node *need = node->needs[i].node;
-        if (!node->needs[i].input)
+        if (!node->needs[i].input || !node_is_known(need))
             continue;
-        if (need->epoch > node->epoch)
-            node->epoch = need->epoch;
         for (size_t o = 0; o < need->output_count; o++)
             if (!need->outputs[o].side)
-                strlist_addf(&inputs, "input %s %s %s", need->name, need->outputs[o].name,
+                strlist_addf(out, "input %s %s %s", need->name, need->outputs[o].name,
                              need->outputs[o].digest);
     }
-    strlist_sort(&inputs);
+    strlist_sort(out);
+}
+
+static int64_t newest_epoch(const struct node *node)
+{
+    int64_t epoch = GRAPH_EPOCH;
+    for (size_t i = 0; i < node->need_count; i++)
+        if (node->needs[i].input && node->needs[i].node->epoch > epoch)
+            epoch = node->needs[i].node->epoch;
+    return epoch;
+}
+
+char *graph_known_key_text(const struct node *node)
+{
+    cleanup_strlist struct strlist inputs = {0};
     struct buf text = {0};
+    input_lines(node, &inputs);
     buf_printf(&text, "kbuild key 1\nnode %s %s\n", node_kind_names[node->kind], node->name);
     buf_add(&text, node->identity.data, node->identity.len);
-    buf_printf(&text, "epoch %lld\n", (long long)node->epoch);
+    buf_printf(&text, "epoch %lld\n", (long long)newest_epoch(node));
     for (size_t i = 0; i < inputs.n; i++)
         buf_printf(&text, "%s\n", inputs.items[i]);
-    strlist_free(&inputs);
-    digest_bytes(text.data, text.len, node->key);
+    return buf_take(&text);
+}
+
+void graph_key(struct node *node)
+{
+    node->epoch = newest_epoch(node); // a record of the node may have set another one since
     free(node->key_text);
-    node->key_text = buf_take(&text);
+    node->key_text = graph_known_key_text(node);
+    digest_bytes(node->key_text, strlen(node->key_text), node->key);
 }
 
 static void free_outputs(struct node *node)

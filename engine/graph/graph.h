@@ -100,6 +100,9 @@ struct node **graph_order(const struct graph *g, struct error **err);
 bool graph_ready(const struct node *node);
 // Sets key_text, key and epoch of an identified node whose inputs are known.
 void graph_key(struct node *node);
+// The key text as far as it is known: of an input that is still to be made there is no line. To be
+// freed.
+char *graph_known_key_text(const struct node *node);
 void graph_set_outputs(struct node *node, struct node_output *outputs, size_t count); // takes them
 const struct node_output *node_output(const struct node *node, const char *name);     // or NULL
 void graph_free(struct graph *g);

@@ -216,16 +216,20 @@ void record_side_file(json_t *record, const char *name, const char *digest, uint
 void record_cost(json_t *record, long long took_ms);
 // Reads a record's outputs into the node. False if the record is not usable.
 bool outputs_from_record(struct node *node, const json_t *record);
-void record_last_build(struct build *b, const struct node *node); // for `kbuild explain`
+// The cost of the build that made the node's outputs, for people: "1.0 s, of processors 0.9 s,
+// largest process 12 MB"; to be freed. NULL: no record has it.
+char *build_cost_text(struct build *b, const struct node *node);
 
+// ---- last_build.c (change.h has the record) ----
+void record_last_build(struct build *b, const struct node *node); // for `kbuild explain`, `why`
+// The same, if it is not what was recorded: for a result that the user asked for, and that was
+// cached.
+void note_last_build(struct build *b, const struct node *node);
 // The key text of the last successful build of this node, or NULL; to be freed.
 char *build_last_key_text(struct build *b, const struct node *node);
 // What making the node is likely to cost, as in records: the cost of its result, or of its last
 // build here. NULL: unknown.
 json_t *build_expected_cost(struct build *b, const struct node *node);
-// The cost of the build that made the node's outputs, for people: "1.0 s, of processors 0.9 s,
-// largest process 12 MB"; to be freed. NULL: no record has it.
-char *build_cost_text(struct build *b, const struct node *node);
 
 // ---- does a record match today's key and versions.lock? ----
 bool job_has_packages(const struct node *node); // and no image instead of them

@@ -284,9 +284,11 @@ static bool was_there(const struct task *t)
 static int place_all(struct build *b, struct node **results, size_t n, size_t *placed,
                      struct error **err)
 {
-    for (*placed = 0; *placed < n; ++*placed)
+    for (*placed = 0; *placed < n; ++*placed) {
         if (place_outputs(b, results[*placed], err) < 0)
             return error_wrap(err, "%s", node_label(results[*placed]));
+        note_last_build(b, results[*placed]);
+    }
     return 0;
 }
 

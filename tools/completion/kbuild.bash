@@ -2,7 +2,7 @@
 # bash completion for kbuild: source it, or install it as
 # /usr/share/bash-completion/completions/kbuild. Made by `make docs` from cmd/kbuild/verbs.c.
 
-_kbuild_verbs='build list plan run spread explain fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance cache versions help version'
+_kbuild_verbs='build list plan run spread why explain fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance cache versions help version'
 
 _kbuild_below() { # a verb: the verbs below it
   case $1 in
@@ -21,6 +21,7 @@ _kbuild_options() { # a verb
     'plan') echo ' --remote --grain= --format= --push --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
     'run') echo ' --plan= --grain= --output= --jobs= --sources= --source= --offline --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'spread') echo ' --with= --grain= --output= --arch= --jobs= --sources= --source= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
+    'why') echo ' --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
     'explain') echo ' --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
     'fetch') echo ' --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'update') echo ' --arch= --sources= --source= --prebuilt= --builder= --cache= --versions= --recipes=' ;;
@@ -62,6 +63,7 @@ _kbuild_operands() { # a verb: what can follow it
     'plan') echo '@targets' ;;
     'run') echo '@files' ;;
     'spread') echo '@targets' ;;
+    'why') echo '@targets' ;;
     'explain') echo '@targets' ;;
     'fetch') echo '@targets' ;;
     'update') echo '@targets' ;;
