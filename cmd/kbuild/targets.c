@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Implements the verbs about targets: build, list, plan, explain, why, fetch, update, lock, log,
-// shell.
+// Implements the verbs about targets: build, list, plan, explain, why, new, fetch, update, lock,
+// log, shell.
 #include "kbuild.h"
 
 #include "base/error.h"
 #include "graph/job.h"
+#include "new/new.h"
 #include "run/run.h"
 #include "why/why.h"
 
@@ -341,6 +342,28 @@ int verb_explain(struct global_options *g, struct strlist *words, struct error *
     }
     free(found.nodes);
     build_close(b);
+    return result;
+}
+
+int verb_new(struct global_options *g, struct strlist *words, struct error **err)
+{
+    struct new_request r = {
+        .recipes = g->build.recipes, .name = words->items[0], .like = option_value(g, "--like")};
+    if (verb_find(r.name, NULL) || verb_is_group(r.name)) {
+        error_set(err, ERROR_USAGE, "'%s' is a verb: `kbuild %s` would not build it", r.name,
+                  r.name);
+        return error_hint(err, "choose another name");
+    }
+    cleanup_strlist struct strlist files = {0};
+    if (path_exists(r.recipes) && !(r.set = recipe_set_open(r.recipes, err)))
+        return -1;
+    int result = new_recipe(&r, &files, err);
+    recipe_set_free(r.set);
+    for (size_t i = 0; i < files.n; i++)
+        print("%s\n", files.items[i]);
+    fflush(stdout);
+    if (!result)
+        log_note("`kbuild %s` builds it; docs/recipes.md has all keys", r.name);
     return result;
 }
 

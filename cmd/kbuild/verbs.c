@@ -89,6 +89,9 @@ static const struct option plan_options[] = {
     {"--push", 0, NULL, "push the project that the jobs need, too, and name it in their commands",
      0, 0},
 };
+static const struct option new_options[] = {
+    {"--like", 0, "TARGET", "copy this target's recipe", 0, 0},
+};
 static const struct option run_options[] = {
     {"--plan", 0, "FILE|oci:REFERENCE", "the plan that the node is of", 0, 0},
     GRAIN,
@@ -309,6 +312,13 @@ const struct verb verbs[] = {
      "show what changed since the last build, and everything that determines a target's bytes",
      "After the changes it prints the text whose digest is the key of the result in the cache.",
      PLAN | OUTPUT | RESUME, NO_OPTIONS, verb_explain, 0},
+    {"new", "NAME", 1, 1, NO_TARGETS, "write a recipe that builds, to begin with",
+     "It is the folder NAME of the recipes, with a recipe.yaml that explains its keys and a "
+     "script. "
+     "With --like it is a copy of another recipe that leaves its result under the new name. "
+     "Nothing "
+     "is overwritten.",
+     RECIPES | QUIET, OPTIONS(new_options), verb_new, 0},
     {"fetch", "TARGET...", 1, ANY_NUMBER, TARGETS, "do everything that needs the network",
      "Sources, builders and root file systems. Afterwards --offline needs no network.",
      MAKE | OUTPUT | KEEP_GOING | JSON | QUIET, NO_OPTIONS, verb_fetch, 0},

@@ -361,6 +361,8 @@ struct recipe_set *recipe_set_open(const char *directory, struct error **err);
 const char *recipe_set_directory(const struct recipe_set *set);
 // Belongs to the set. An unknown name is an error with the most similar name.
 const struct recipe *recipe_get(struct recipe_set *set, const char *name, struct error **err);
+// Whether a recipe can be called so: [a-z0-9][a-z0-9._-]*, at most 100 characters.
+bool recipe_name_is_valid(const char *name);
 bool recipe_exists(const struct recipe_set *set, const char *name);
 int recipe_names(const struct recipe_set *set, struct strlist *out, struct error **err); // sorted
 // The variables without effect on any target: the file ignored.yaml beside the recipes, in the form

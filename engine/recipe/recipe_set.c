@@ -67,6 +67,11 @@ static const struct recipe *find_loaded(const struct recipe_set *set, const char
     return found ? *found : NULL;
 }
 
+bool recipe_name_is_valid(const char *name)
+{
+    return name_is_clean(name);
+}
+
 bool recipe_exists(const struct recipe_set *set, const char *name)
 {
     if (!name_is_clean(name))

@@ -2,7 +2,7 @@
 # bash completion for kbuild: source it, or install it as
 # /usr/share/bash-completion/completions/kbuild. Made by `make docs` from cmd/kbuild/verbs.c.
 
-_kbuild_verbs='build list plan run spread why explain fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance cache versions help version'
+_kbuild_verbs='build list plan run spread why explain new fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance cache versions help version'
 
 _kbuild_below() { # a verb: the verbs below it
   case $1 in
@@ -23,6 +23,7 @@ _kbuild_options() { # a verb
     'spread') echo ' --with= --grain= --output= --arch= --jobs= --sources= --source= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'why') echo ' --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
     'explain') echo ' --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
+    'new') echo ' --like= --recipes= --quiet' ;;
     'fetch') echo ' --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'update') echo ' --arch= --sources= --source= --prebuilt= --builder= --cache= --versions= --recipes=' ;;
     'lock') echo ' --arch= --sources= --source= --offline --prebuilt= --builder= --cache= --versions= --recipes=' ;;
@@ -65,6 +66,7 @@ _kbuild_operands() { # a verb: what can follow it
     'spread') echo '@targets' ;;
     'why') echo '@targets' ;;
     'explain') echo '@targets' ;;
+    'new') echo '@files' ;;
     'fetch') echo '@targets' ;;
     'update') echo '@targets' ;;
     'lock') echo '@targets' ;;
@@ -106,6 +108,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'run --grain') echo 'node artifact' ;;
     'spread --with') echo 'slurm' ;;
     'spread --grain') echo 'node artifact' ;;
+    'new --like') echo '@targets' ;;
     'log --remote') ;;
     'merge --output') ;;
     'merge --format') echo 'tar.xz tar.zst' ;;

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes a new recipe: from a template, or as a copy.
+#include "new/new.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+// ---- the template ----
+// {name} is filled in.
+
+static const char recipe_template[] =
+    "# `kbuild {name}` makes build/kata-static-{name}.tar.xz of this. A key that begins with a # "
+    "is left out;\n"
+    "# docs/recipes.md has all keys.\n"
+    "\n"
+    "# One line, which `kbuild list` shows.\n"
+    "description: {name}, in one line\n"
+    "\n"
+    "# What it can be built for; --arch chooses.\n"
+    "architectures: [x86_64, s390x, aarch64, ppc64le]\n"
+    "\n"
+    "# The script in this folder that makes it. It has no network.\n"
+    "run: build.sh\n"
+    "\n"
+    "# The root file system that the script runs in.\n"
+    "builder:\n"
+    "  # Packages of this machine's distribution.\n"
+    "  packages: [bash, coreutils]\n"
+    "  # Programs that --builder=host takes from this machine instead.\n"
+    "  tools: [bash, install]\n"
+    "  # More packages, for a target of another architecture than this machine's.\n"
+    "  # cross: {s390x: [gcc-s390x-linux-gnu]}\n"
+    "\n"
+    "# What of your environment reaches the script; nothing else does.\n"
+    "variables:\n"
+    "  GREETING: {type: text, default: hello}\n"
+    "\n"
+    "# Constants in its environment.\n"
+    "environment:\n"
+    "  FILE: greeting.txt\n"
+    "\n"
+    "# Trees below /src. Their versions are in versions.yaml, their commits or digests in "
+    "versions.lock.\n"
+    "# sources:\n"
+    "#   busybox:\n"
+    "#     version: externals.busybox\n"
+    "#     git: \"{url}\"\n"
+    "#     ref: \"{version}\"\n"
+    "\n"
+    "# Other targets whose files the script finds below /deps.\n"
+    "# needs: [kernel]\n"
+    "\n"
+    "# Folders beside this one that it finds below /shared.\n"
+    "# shared: [my-common]\n"
+    "\n"
+    "# The names of the tarballs, if it is not one of the recipe's name.\n"
+    "# outputs: [{name}, {name}-extra]\n"
+    "\n"
+    "# yes: it is for guests, and `kbuild install` leaves it out.\n"
+    "guest: no\n"
+    "\n"
+    "# no: it only goes into other targets, and build/ gets it only if it is asked for by name.\n"
+    "release: yes\n";
+
+static const char script_template[] =
+    "#!/bin/bash\n"
+    "# Needs: /src/<source>, /deps/<target>, /recipe (this folder), none of which can be written "
+    "to.\n"
+    "# Leaves: /out/{name}, whose content becomes the tarball.\n"
+    "# It runs in /build, which is empty; `kbuild shell {name}` opens a shell there.\n"
+    "set -eu\n"
+    "umask 022\n"
+    "printf '%s, %s for %s\\n' \"$GREETING\" \"$TARGET\" \"$ARCH\" >\"$FILE\"\n"
+    "install -D -m 0644 \"$FILE\" \"/out/{name}$PREFIX/share/{name}/$FILE\"\n";
+
+static int write_file(const char *folder, const char *name, const char *text, mode_t mode,
+                      struct error **err)
+{
+    cleanup_free char *path = xasprintf("%s/%s", folder, name);
+    return file_write(path, text, strlen(text), mode, err);
+}
+
+static int write_template(const char *folder, const char *name, struct error **err)
+{
+    const struct placeholder names[] = {{"{name}", name}};
+    cleanup_free char *recipe = placeholders_expand(recipe_template, names, 1);
+    cleanup_free char *script = placeholders_expand(script_template, names, 1);
+    return write_file(folder, "recipe.yaml", recipe, 0644, err) < 0
+               ? -1
+               : write_file(folder, "build.sh", script, 0755, err);
+}
+
+// ---- a copy ----
+
+enum { TEXT_MAX = 1 << 20 };
+
+// The text with each `old` replaced by `new`; to be freed.
+static char *replace_all(const char *text, const char *old, const char *new)
+{
+    const struct placeholder name = {old, new};
+    return placeholders_expand(text, &name, 1);
+}
+
+// Scripts name their output's folder. A file that is no text, or names none, stays as it is.
+static int rename_in_file(const char *path, const char *old, const char *new, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    struct stat st;
+    if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > TEXT_MAX)
+        return 0;
+    if (file_read(path, TEXT_MAX, &text, err) < 0)
+        return -1;
+    cleanup_free char *from = xasprintf("/out/%s", old), *to = xasprintf("/out/%s", new);
+    if (!text.data || strlen(text.data) != text.len || !strstr(text.data, from))
+        return 0;
+    cleanup_free char *changed = replace_all(text.data, from, to);
+    return file_write(path, changed, strlen(changed), st.st_mode & 0777, err);
+}
+
+// "outputs: [old, old-modules]" becomes "outputs: [new, new-modules]".
+static void rename_outputs(const char *line, size_t n, const char *old, const char *new,
+                           struct buf *out)
+{
+    cleanup_free char *text = xstrndup(line, n);
+    cleanup_free char *changed =
+        starts_with(text, "outputs:") ? replace_all(text, old, new) : xstrdup(text);
+    buf_puts(out, changed);
+}
+
+static int rewrite_recipe(const char *folder, const char *old, const char *new, struct error **err)
+{
+    cleanup_free char *path = xasprintf("%s/recipe.yaml", folder);
+    cleanup_buf struct buf text = {0}, out = {0};
+    if (file_read(path, (size_t)4 << 20, &text, err) < 0)
+        return -1;
+    buf_printf(&out, "# A copy of %s, made by kbuild new.\n", old);
+    for (const char *line = text.data ? text.data : ""; *line;) {
+        size_t n = strcspn(line, "\n");
+        n += line[n] == '\n';
+        rename_outputs(line, n, old, new, &out);
+        line += n;
+    }
+    return file_write(path, out.data, out.len, 0644, err);
+}
+
+static int copy_recipe(const char *folder, const struct recipe *like, const char *name,
+                       struct error **err)
+{
+    cleanup_strlist struct strlist names = {0};
+    if (copy_tree(like->folder, folder, err) < 0 || list_directory(folder, &names, err) < 0 ||
+        rewrite_recipe(folder, like->name, name, err) < 0)
+        return -1;
+    for (size_t i = 0; i < names.n; i++) {
+        cleanup_free char *path = xasprintf("%s/%s", folder, names.items[i]);
+        if (rename_in_file(path, like->name, name, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+// ---- both ----
+
+static int check_name(const struct new_request *r, struct error **err)
+{
+    if (!recipe_name_is_valid(r->name)) {
+        error_set(err, ERROR_USAGE, "'%s' cannot be the name of a target", r->name);
+        return error_hint(err, "a name is made of a-z 0-9 . _ - and begins with a letter or digit");
+    }
+    if (r->set && recipe_exists(r->set, r->name)) {
+        const struct recipe *known = recipe_get(r->set, r->name, NULL);
+        error_user(err, "there is a target %s already%s%s", r->name, known ? ": " : "",
+                   known ? known->file : "");
+        return error_hint(err, "choose another name, or change that one");
+    }
+    cleanup_strlist struct strlist names = {0};
+    if (r->set && recipe_names(r->set, &names, err) < 0)
+        return -1;
+    for (size_t i = 0; i < names.n; i++) {
+        const struct recipe *other = recipe_get(r->set, names.items[i], NULL);
+        if (!other || !strlist_has(&other->outputs, r->name))
+            continue;
+        error_user(err, "%s is an output of the target %s already", r->name, other->name);
+        return error_hint(err, "choose another name");
+    }
+    return 0;
+}
+
+static int fill_and_place(const struct new_request *r, const struct recipe *like, const char *draft,
+                          const char *folder, struct strlist *files, struct error **err)
+{
+    cleanup_strlist struct strlist names = {0};
+    if ((like ? copy_recipe(draft, like, r->name, err) : write_template(draft, r->name, err)) < 0)
+        return -1;
+    if (chmod(draft, 0755) < 0 ||
+        renameat2(AT_FDCWD, draft, AT_FDCWD, folder, RENAME_NOREPLACE) < 0)
+        return error_errno(err, errno, "making %s", folder);
+    if (list_directory(folder, &names, err) < 0)
+        return -1;
+    for (size_t i = 0; i < names.n; i++)
+        strlist_addf(files, "%s/%s", folder, names.items[i]);
+    return 0;
+}
+
+int new_recipe(const struct new_request *r, struct strlist *files, struct error **err)
+{
+    cleanup_free char *folder = xasprintf("%s/%s", r->recipes, r->name);
+    struct stat st;
+    if (check_name(r, err) < 0)
+        return -1;
+    const struct recipe *like = r->like && r->set ? recipe_get(r->set, r->like, err) : NULL;
+    if (r->like && !like)
+        return r->set ? -1 : error_user(err, "there are no recipes to copy %s from", r->like);
+    if (lstat(folder, &st) == 0) {
+        error_user(err, "%s exists", folder);
+        return error_hint(err, "nothing was overwritten: remove it, or choose another name");
+    }
+    if (make_directories(r->recipes, 0755, err) < 0)
+        return -1;
+    cleanup_free char *draft = make_temporary_directory(r->recipes, ".new-", err);
+    if (!draft)
+        return error_hint(err, "recipes of your own go into a folder of yours: --recipes DIR");
+    int result = fill_and_place(r, like, draft, folder, files, err);
+    remove_tree(draft, NULL); // a no-op after success
+    return result;
+}
