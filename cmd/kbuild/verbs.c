@@ -105,7 +105,18 @@ static const struct option log_options[] = {
     {"--plan", 0, "FILE|oci:REFERENCE", "the plan that the node is of", 0, 0},
 };
 
-static const struct option until_options[] = {
+#define TRACE                                                                                      \
+    {                                                                                              \
+        "--trace", 0, "FILE",                                                                      \
+            "write when each node and each of its phases ran, in Chrome's trace event format "     \
+            "(docs/report.md)",                                                                    \
+            0, 0                                                                                   \
+    }
+static const struct option fetch_options[] = {
+    TRACE,
+};
+static const struct option build_rows[] = {
+    TRACE,
     {"--until", 0, "PHASE",
      "stop the step of one target after this phase, and keep its files in build/TARGET/builddir", 0,
      0},
@@ -274,7 +285,7 @@ const struct verb verbs[] = {
      "written to the output directory as kata-static-NAME.tar.xz, with upstream's side "
      "files.\nWith --until the step of one target stops after that phase, and its files stay in "
      "build/TARGET/builddir, where you can change them; --continue resumes from there.",
-     MAKE | OUTPUT | KEEP_GOING | RESUME | JSON | QUIET, OPTIONS(until_options), verb_build, 0},
+     MAKE | OUTPUT | KEEP_GOING | RESUME | JSON | QUIET, OPTIONS(build_rows), verb_build, 0},
     {"list", "", 0, 0, NO_TARGETS, "list the targets, their architectures and descriptions",
      "With --arch, only those that can be built for that architecture. A target that lacks a "
      "source (--sources=debian: there is no such package) is marked.",
@@ -321,7 +332,7 @@ const struct verb verbs[] = {
      RECIPES | QUIET, OPTIONS(new_options), verb_new, 0},
     {"fetch", "TARGET...", 1, ANY_NUMBER, TARGETS, "do everything that needs the network",
      "Sources, builders and root file systems. Afterwards --offline needs no network.",
-     MAKE | OUTPUT | KEEP_GOING | JSON | QUIET, NO_OPTIONS, verb_fetch, 0},
+     MAKE | OUTPUT | KEEP_GOING | JSON | QUIET, OPTIONS(fetch_options), verb_fetch, 0},
     {"update", "TARGET...", 1, ANY_NUMBER, TARGETS,
      "use today's packages of the distribution from now on",
      "Resolves the package sets of builders, root file systems and packaged sources again. Without "

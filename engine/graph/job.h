@@ -52,6 +52,7 @@ struct build_options {
     bool several; // targets of several architectures, each with an output directory of its own
     const char *prebuilt; // artifacts to take instead of make (run/prebuilt.c); or NULL
     const struct variation *variation; // set: results are compared and not kept (run/run.h)
+    const char *trace; // file for a trace of the run (run/trace.c), or NULL
     enum view_style view;
     enum remote_use remote;
 };
@@ -227,6 +228,8 @@ void record_last_build(struct build *b, const struct node *node); // for `kbuild
 void note_last_build(struct build *b, const struct node *node);
 // The key text of the last successful build of this node, or NULL; to be freed.
 char *build_last_key_text(struct build *b, const struct node *node);
+// The outputs of that build, as in its record; NULL: unknown.
+json_t *build_last_outputs(struct build *b, const struct node *node);
 // What making the node is likely to cost, as in records: the cost of its result, or of its last
 // build here. NULL: unknown.
 json_t *build_expected_cost(struct build *b, const struct node *node);

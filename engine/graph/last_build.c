@@ -159,6 +159,12 @@ char *build_last_key_text(struct build *b, const struct node *node)
     return text ? xstrdup(text) : NULL;
 }
 
+json_t *build_last_outputs(struct build *b, const struct node *node)
+{
+    json_auto_t *record = read_record(b, node);
+    return json_incref(json_object_get(record, "outputs"));
+}
+
 void note_last_build(struct build *b, const struct node *node)
 {
     cleanup_free char *last = build_last_key_text(b, node);

@@ -242,7 +242,7 @@ static enum report_kind read_event(const json_t *event, char **text, struct outc
     const json_t *line = json_object_get(event, "log");
     if (json_is_string(phase_name)) {
         *text = xstrdup(json_string_value(phase_name));
-        return REPORT_PROGRESS;
+        return REPORT_PHASE;
     }
     if (json_is_string(waiting)) {
         *text = xasprintf("waiting %s", json_string_value(waiting));
@@ -324,6 +324,9 @@ int child_start(struct task *t, const struct child_setup *c, struct error **err)
     close(events[1]);
     outcome_free(&t->outcome);
     t->pending.len = 0;
+    task_forget_phases(t); // of an earlier try
+    t->cpu_ms = 0;
+    t->peak_kib = 0;
     t->waiting = false;
     t->events = events[0];
     t->started_ms = now_ms();
@@ -331,6 +334,18 @@ int child_start(struct task *t, const struct child_setup *c, struct error **err)
 }
 
 // ---- reading its report ----
+
+void task_forget_phases(struct task *t)
+{
+    while (t->phase_count)
+        free(t->phases[--t->phase_count].name);
+}
+
+static void begin_phase(struct task *t, const char *name)
+{
+    t->phases = xgrow(t->phases, &t->phase_cap, t->phase_count + 1, sizeof *t->phases);
+    t->phases[t->phase_count++] = (struct task_phase){xstrdup(name), now_ms()};
+}
 
 // A log gets its name, and replaces an older one, when the first text arrives: a process that only
 // waits for another one that makes the same node must not replace that one's log.
@@ -351,9 +366,13 @@ void child_copy_log(struct task *t, const struct schedule_actions *a)
 static void take_line(struct task *t, const struct schedule_actions *a, const char *line)
 {
     cleanup_free char *text = NULL;
-    switch (report_read(line, &text, &t->outcome)) {
+    const enum report_kind kind = report_read(line, &text, &t->outcome);
+    switch (kind) {
+    case REPORT_PHASE:
     case REPORT_PROGRESS:
         place_log(t, a);
+        if (kind == REPORT_PHASE)
+            begin_phase(t, text);
         free(t->progress);
         t->progress = steal(text);
         if (a->progressed)
@@ -361,6 +380,7 @@ static void take_line(struct task *t, const struct schedule_actions *a, const ch
         break;
     case REPORT_WAITING:
         t->waiting = true;
+        begin_phase(t, text);
         free(t->progress);
         t->progress = steal(text);
         if (a->waiting)

@@ -21,6 +21,7 @@ struct run_state {
     struct strlist notes;                 // on the plan, shown to the user now and at the end
     char *codec_version;                  // plan_codec_version()
     bool warned_untrusted;                // the warning about unsigned cache content was shown
+    long long opened_ms;                  // when the build was opened, of the monotonic clock
     bool output_open;                     // output.c
     int output_fd;
 };
@@ -318,6 +319,44 @@ const struct prebuilt_file *prebuilt_tarball(const struct prebuilt_files *f, con
 // listed.
 int prebuilt_check_sums(const struct prebuilt_files *f, const char *target, const char *sums,
                         struct error **err);
+
+// ---- last_run.c ----
+#define LAST_RUN_FORMAT "kbuild run 1" // docs/report.md; raise it when a field changes its meaning
+#define LAST_RUN_FILE "run.json"       // in the output directory
+enum { LAST_RUN_MAX = 256 << 20 };
+
+// What was known of a node when its process began.
+struct node_start {
+    const char *reason; // "first", "changed", "lost", "gone", "asked"; NULL: it is pulled
+    char *change;       // of "changed": the lines of the key that differ
+    json_t *before;     // outputs of its last build here, or NULL
+};
+struct last_run {
+    struct build *b;
+    const struct schedule *s;
+    const char *verb;
+    long long began_ms, made_ms; // of the monotonic clock; 0: nodes are still being made
+    struct node_start *starts;   // by the place of the task
+};
+void last_run_open(struct build *b, struct last_run *l, const struct schedule *s, const char *verb);
+// Before the process of a task starts.
+void last_run_starts(struct last_run *l, const struct task *t);
+// Writes the record in one step; a failure is a warning. `why`: the run failed.
+void last_run_write(struct last_run *l, const struct error *why);
+void last_run_close(struct last_run *l);
+// The outcome of a node in a word: made, pulled, found, cached, failed, interrupted, skipped, left,
+// not needed.
+const char *last_run_state(const struct task *t);
+// The chain of nodes that decided when the run ended, in order: each is the last to end of what the
+// next one needs. To be freed.
+const struct task **last_run_chain(const struct schedule *s, size_t *n);
+// By the place of a task: the slot in which it ran, from 0, such that no two overlap. To be freed.
+unsigned *last_run_slots(const struct schedule *s);
+
+// ---- trace.c ----
+json_t *trace_events(const struct last_run *l);
+// Into a file that was begun, which it commits.
+int trace_write(const struct last_run *l, struct file_draft *file, struct error **err);
 
 // ---- view.c ----
 // What a run looks like: a live view on a terminal, plain lines in a pipe, one JSON event a line

@@ -30,6 +30,7 @@ struct build *build_open(const struct build_options *o, struct error **err)
     struct build *b = xcalloc(1, sizeof *b);
     b->options = *o;
     b->run = xcalloc(1, sizeof *b->run);
+    b->run->opened_ms = now_ms();
     b->run->mirrors = mirrors_new();
     if (load_trusted(b, err) < 0 || !(b->versions = versions_load(o->versions, err)) ||
         !(b->recipes = recipe_set_open(o->recipes, err)) || check_source_names(b, err) < 0 ||
@@ -135,7 +136,8 @@ static void set_purpose(struct task *t, enum run_what what)
 struct run_context {
     struct build *b;
     enum run_what what;
-    struct node *one; // of `kbuild run`; or NULL
+    struct node *one;      // of `kbuild run`; or NULL
+    struct last_run *last; // for the report; or NULL
 };
 
 static int look_up_node(void *context, struct node *node, struct error **err)
@@ -153,6 +155,8 @@ static int save_lock(void *context, struct error **err)
 static int open_log(void *context, struct task *t, struct error **err)
 {
     struct run_context *r = context;
+    if (r->last)
+        last_run_starts(r->last, t);
     char *path = build_log_path(&r->b->options, node_label(t->node));
     int file = output_log_open(r->b, path, err);
     if (file < 0) {
@@ -356,8 +360,26 @@ static int make_all(struct build *b, struct schedule *s, struct run_context *con
     return schedule_run(s, &doing, &limits, failure, err);
 }
 
+// A file that cannot be written is found before the work, and not after it.
+static int begin_trace(const struct build *b, struct file_draft *trace, struct error **err)
+{
+    if (!b->options.trace || file_draft_begin(trace, b->options.trace, err) == 0)
+        return 0;
+    return error_wrap(err, "--trace");
+}
+
+static void keep_for_report(struct last_run *l, struct file_draft *trace, const struct error *why)
+{
+    cleanup_error struct error *failure = NULL;
+    last_run_write(l, why);
+    if (l->b->options.trace && trace_write(l, trace, &failure) < 0)
+        log_warning("the trace is lost: %s", failure->message);
+}
+
 int run_nodes(struct build *b, enum run_what what, struct error **err)
 {
+    struct last_run last;
+    cleanup_draft struct file_draft trace = FILE_DRAFT_NONE;
     struct run_context context = {.b = b, .what = what};
     bool publishes = what == RUN_ALL || what == RUN_NETWORK;
     bool places = what == RUN_ALL || what == RUN_FOUND;
@@ -367,13 +389,16 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
     for (size_t i = 0; what == RUN_FOUND && i < b->graph.n; i++)
         job_of(b->graph.nodes[i])->found_only = !node_is_unshared(b->graph.nodes[i]);
     if ((publishes && remote_check(b, err) < 0) || (remakes && refuse_prebuilt(b, err) < 0) ||
-        schedule_open(&s, &b->graph, err) < 0)
+        (publishes && begin_trace(b, &trace, err) < 0) || schedule_open(&s, &b->graph, err) < 0)
         return -1;
     for (size_t i = 0; i < s.n; i++)
         set_purpose(&s.tasks[i], what);
     bool missing = schedule_want(&s);
     view_open(b, &s);
+    last_run_open(b, &last, &s, what == RUN_NETWORK ? "fetch" : "build");
+    context.last = publishes ? &last : NULL;
     int result = missing ? make_all(b, &s, &context, &failure, err) : 0;
+    last.made_ms = now_ms();
     if (!result && places)
         result = place_and_note(b, &s, err);
     if (!result && publishes)
@@ -383,6 +408,9 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
         result = -1;
     }
     error_free(failure);
+    if (publishes)
+        keep_for_report(&last, &trace, result && err ? *err : NULL);
+    last_run_close(&last);
     if (publishes || places)
         view_summary(b, !result && places);
     view_close();

@@ -74,6 +74,8 @@ void schedule_close(struct schedule *s)
         free(t->dependants);
         free(t->progress);
         free(t->where);
+        task_forget_phases(t);
+        free(t->phases);
         buf_free(&t->pending);
         steplog_close(&t->log);
         outcome_free(&t->outcome);
@@ -293,6 +295,7 @@ static int reap(struct run *r, struct error **err)
         }
         r->running[i] = r->running[--r->running_count];
         t->cpu_ms = timeval_ms(used.ru_utime) + timeval_ms(used.ru_stime);
+        t->peak_kib = used.ru_maxrss;
         if (end(r, t, status, err) < 0)
             return -1;
     }

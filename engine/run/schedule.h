@@ -62,12 +62,13 @@ void report_outcome(const struct outcome *o);
 enum report_kind {
     REPORT_NOTHING,
     REPORT_WAITING,
+    REPORT_PHASE,
     REPORT_PROGRESS,
     REPORT_NOTE,
     REPORT_WARNING,
     REPORT_OUTCOME
 };
-// *text gets the text of the four kinds that have one, to be freed; *outcome that of the last kind.
+// *text gets the text of the five kinds that have one, to be freed; *outcome that of the last kind.
 enum report_kind report_read(const char *line, char **text, struct outcome *outcome);
 
 // ---- the log of a node ----
@@ -94,6 +95,12 @@ void steplog_end(struct steplog *l);                         // ends it; the pat
 void steplog_close(struct steplog *l);
 
 // ---- tasks ----
+
+// A phase ends where the next one begins, the last one with the process.
+struct task_phase {
+    char *name;
+    long long began_ms; // of the monotonic clock
+};
 
 // The state of a node in a run. The scheduler owns it; others read it.
 struct task {
@@ -122,6 +129,9 @@ struct task {
     struct outcome outcome;
     long long started_ms, took_ms; // of the monotonic clock
     long long cpu_ms;              // of its process and all descendants
+    long peak_kib;                 // resident, of the largest of these
+    struct task_phase *phases;     // in order; waiting for another process is one
+    size_t phase_count, phase_cap;
 };
 
 struct schedule {
@@ -184,6 +194,7 @@ struct child_setup {
 };
 // Starts the process, in a process group of its own.
 int child_start(struct task *t, const struct child_setup *c, struct error **err);
+void task_forget_phases(struct task *t);
 // Reads its report; closes t->events at the end.
 void child_read(struct task *t, const struct schedule_actions *a);
 // Copies its log.

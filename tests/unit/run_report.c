@@ -89,7 +89,7 @@ static void expect_text(const char *line, enum report_kind kind, const char *exp
 
 TEST(progress_is_shown_in_its_unit)
 {
-    expect_text("{\"phase\": \"packing\"}", REPORT_PROGRESS, "packing");
+    expect_text("{\"phase\": \"packing\"}", REPORT_PHASE, "packing");
     expect_text("{\"waiting\": \"for it\"}", REPORT_WAITING, "waiting for it");
     expect_text("{\"progress\": {\"what\": \"x\", \"done\": 1500000, \"total\": 3000000, \"unit\": "
                 "\"bytes\"}}",
