@@ -78,6 +78,7 @@ int check_targets(struct global_options *g, const struct strlist *words, bool ve
 static int run_targets(struct global_options *g, struct strlist *words,
                        int (*what)(struct build *, struct error **), struct error **err)
 {
+    g->build.trace = option_value(g, "--trace");
     struct build *b = open_with_targets(g, words, err);
     if (!b)
         return -1;
@@ -101,6 +102,8 @@ int verb_build(struct global_options *g, struct strlist *words, struct error **e
     const char *until = option_value(g, "--until");
     if (until && words->n > 1)
         return usage_error(err, "build", "--until works for one target at a time");
+    if (until && option_given(g, "--trace"))
+        return usage_error(err, "build", "--trace is of whole builds: leave out --until");
     return until ? run_until(g, words, until, err) : run_targets(g, words, build_run, err);
 }
 
@@ -228,6 +231,29 @@ static const char *state_word(const struct node *node)
     return node_is_stored(node) ? "cached" : "to make";
 }
 
+static void print_expected(const struct expected_time *e)
+{
+    char all[40], chain[40], likely[40];
+    if (!e->to_make)
+        return;
+    format_time(e->all_ms, all);
+    format_time(e->chain_ms, chain);
+    format_time(e->likely_ms, likely);
+    if (e->unknown == e->to_make)
+        print_to(stderr,
+                 "kbuild: %zu to make; none of it was made here before, so that the time it takes "
+                 "is not known\n",
+                 e->to_make);
+    else
+        print_to(stderr,
+                 "kbuild: %zu to make: about %s (the longest chain takes %s, all of it one after "
+                 "the other %s)\n",
+                 e->to_make, likely, chain, all);
+    if (e->unknown && e->unknown < e->to_make)
+        print_to(stderr, "kbuild: %zu of them %s not made here before, and not counted\n",
+                 e->unknown, e->unknown > 1 ? "were" : "was");
+}
+
 int verb_plan(struct global_options *g, struct strlist *words, struct error **err)
 {
     if (option_given(g, "--remote"))
@@ -242,25 +268,35 @@ int verb_plan(struct global_options *g, struct strlist *words, struct error **er
     struct node **order = NULL;
     if (b && build_evaluate(b, false, err) == 0)
         order = graph_order(build_graph(b), err);
+    struct expected_time expected = {0};
+    if (order)
+        build_expected_time(b, order, &expected);
     for (size_t i = 0; order && i < build_graph(b)->n; i++) {
         const struct node *node = order[i];
         const char *arch = node_arch(node) ? node_arch(node)->name : "";
         cleanup_free char *local = node_local_text(node);
+        json_auto_t *cost = build_expected_cost(b, node);
         if (!g->json) {
-            print("%-10s %-9s %-40s %.12s%s%s\n", state_word(node), node_kind_names[node->kind],
-                  node->id, node->key, local ? "  " : "", local ? local : "");
+            char took[40] = "";
+            if (cost && !node_is_stored(node))
+                format_time(json_integer_value(json_object_get(cost, "ms")), took);
+            print("%-10s %-9s %-40s %-12.12s%s%s%s%s\n", state_word(node),
+                  node_kind_names[node->kind], node->id, node->key, *took ? "  about " : "", took,
+                  local ? "  " : "", local ? local : "");
             continue;
         }
         json_t *needs = json_array();
         for (size_t k = 0; k < node->need_count; k++)
             json_array_append_new(needs, json_string(node->needs[k].node->id));
-        json_t *item =
-            json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o*}", "node", node->id, "kind",
-                      node_kind_names[node->kind], "arch", arch, "state", state_word(node), "key",
-                      node->key, "needs", needs, "local", local ? json_visible(local) : NULL);
+        json_t *item = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o*, s:O?}", "node", node->id,
+                                 "kind", node_kind_names[node->kind], "arch", arch, "state",
+                                 state_word(node), "key", node->key, "needs", needs, "local",
+                                 local ? json_visible(local) : NULL, "resources", cost);
         print_json(stdout, item, JSON_COMPACT);
         json_decref(item);
     }
+    if (order && !g->json)
+        print_expected(&expected);
     int result = order ? 0 : -1;
     free(order);
     build_close(b);

@@ -12,6 +12,8 @@
 //   place.c       results -> output directory     checkpoint.c  unfinished work, kept
 //   view.c        live view, lines, JSON events   phases.c      --until, kbuild shell
 //   se_trust.c    verification of host keys
+//   expect.c      how long a plan may take        last_run.c    what is kept for the report
+//   trace.c       a trace for other viewers
 //   plan_file.c   a plan for several machines     plan_read.c   a node of it, on one of them
 //   plan_parse.c  its text                        codec.c       the version in the keys
 //   project.c     the files that they need        follow.c      jobs on other machines
@@ -75,6 +77,15 @@ char *node_local_text(const struct node *node);
 // cache, else of the last attempt in the output directory. A result made elsewhere has no log here:
 // an error that says so. ENOENT: nothing of that name was built into the output directory.
 int build_log_open(struct build *b, const char *target, struct error **err);
+
+// The time that a build of an evaluated plan is likely to take: no less than its longest chain, nor
+// than all of it spread over the jobs. `order`: graph_order().
+struct expected_time {
+    size_t to_make;                        // nodes
+    size_t unknown;                        // those of them that no record has the time of
+    long long all_ms, chain_ms, likely_ms; // of the others
+};
+void build_expected_time(struct build *b, struct node **order, struct expected_time *out);
 
 // The messages on variables that are set and have no effect on any target.
 int ignored_texts(struct recipe_set *set, struct strlist *out, struct error **err);

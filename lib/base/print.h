@@ -40,6 +40,8 @@ unsigned visible_width(const char *text);
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void print_to(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_print(struct buf *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// A duration for people: "9.9 s", "599 s", "10 min 00 s".
+void format_time(long long ms, char out[static 40]);
 // A line, for callbacks that get one.
 void print_line(const char *line, void *context);
 // Text of several lines, of any length. A missing last newline is added.

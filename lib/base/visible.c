@@ -399,6 +399,16 @@ void print_json(FILE *to, const json_t *value, size_t flags)
     }
 }
 
+void format_time(long long ms, char out[static 40])
+{
+    if (ms < 10000)
+        snprintf(out, 40, "%.1f s", (double)ms / 1000);
+    else if (ms < 600000)
+        snprintf(out, 40, "%lld s", ms / 1000);
+    else
+        snprintf(out, 40, "%lld min %02lld s", ms / 60000, ms / 1000 % 60);
+}
+
 void print_line(const char *line, void *context)
 {
     print("%s\n", line);
