@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Implements the verbs on built results: boot, install, verify, provenance.
+// Implements the verbs on built results: boot, install, verify, provenance, report.
 #include "kbuild.h"
 #include "se.h"
 
@@ -7,6 +7,7 @@
 #include "boot/boot.h"
 #include "install/install.h"
 #include "prove/prove.h"
+#include "report/report.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -135,4 +136,20 @@ int verb_provenance(struct global_options *g, struct strlist *words, struct erro
     int result = b ? provenance_write(b, &r, print_line, NULL, err) : -1;
     build_close(b);
     return result;
+}
+
+// ---- report ----
+
+int verb_report(struct global_options *g, struct strlist *words, struct error **err)
+{
+    const struct report_request r = {.directory = g->build.output,
+                                     .cache = g->build.cache,
+                                     .targets = words,
+                                     .file = option_value(g, "--output")};
+    cleanup_free char *written = NULL;
+    if (report_write(&r, &written, err) < 0)
+        return -1;
+    if (written && !g->build.quiet)
+        print("%s\n", written);
+    return 0;
 }

@@ -225,6 +225,10 @@ static const struct option provenance_options[] = {
     {"--spdx", 0, NULL, "only the SPDX list", 0, 0},
     {"--output", 'o', "FILE", "write one document to this file; - is standard output", 0, 0},
 };
+static const struct option report_options[] = {
+    {"--output", 'o', "FILE", "write it to this file (build/report.html); - is standard output", 0,
+     0},
+};
 static const struct option gc_options[] = {
     {"--max-size", 0, "SIZE", "remove the least recently used entries beyond it (K, M, G, T)", 0,
      0},
@@ -455,6 +459,13 @@ const struct verb verbs[] = {
      "write what a result was made of: SLSA provenance and an SPDX list",
      "Both are written beside the result; with -o only one of them.", PLAN | OUTPUT | RESUME,
      OPTIONS(provenance_options), verb_provenance, 0},
+    {"report", "[TARGET...]", 0, ANY_NUMBER, NO_TARGETS,
+     "write a page about the last run: where the time went, and why",
+     "One HTML file, without script and without network: when each node and its phases ran, what "
+     "they used, the longest chain, what was cached and what changed of what was not, the graph, "
+     "and sizes against the last build. With targets only these and what they need. `kbuild -o DIR "
+     "report` is about the runs of another output directory.",
+     OUTPUT | ARCH | CACHE | QUIET, OPTIONS(report_options), verb_report, 0},
     {"cache info", "", 0, 0, NO_TARGETS, "show what is in the cache", NULL, CACHE | JSON,
      NO_OPTIONS, verb_cache_info, 0},
     {"cache verify", "", 0, 0, NO_TARGETS,

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the record of the last run in an output directory, and writes the page.
+#include "report/internal.h"
+
+#include "base/file.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+enum { RECORD_MAX = 256 << 20 };
+
+int report_page(const char *text, size_t length, const char *name, const struct strlist *targets,
+                struct store *store, bool beside, struct buf *out, struct error **err)
+{
+    struct report_run run;
+    int result = report_run_read(text, length, name, &run, err);
+    if (!result)
+        result = report_run_select(&run, targets, name, err);
+    if (!result && store)
+        report_run_costs(&run, store);
+    if (!result)
+        html_page(out, &run, beside);
+    report_run_free(&run);
+    return result;
+}
+
+static int read_record(const char *directory, const char *path, struct buf *text,
+                       struct error **err)
+{
+    cleanup_close int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct error *why = NULL;
+    if (folder < 0)
+        error_errno(&why, errno, "opening the output directory %s", directory);
+    else
+        file_read_at(folder, "run.json", path, RECORD_MAX, text, &why);
+    if (why && why->errnum == ENOENT) {
+        error_free(why);
+        error_user(err, "there is no record of a run in %s", directory);
+        return error_hint(err, "kbuild TARGET writes one when it ends; `kbuild -o DIR report` is "
+                               "about the runs that had that output directory");
+    }
+    *err = why;
+    return why ? -1 : 0;
+}
+
+static int write_page(const struct report_request *r, const char *path, const struct buf *page,
+                      struct error **err)
+{
+    if (path)
+        return file_write(path, page->data, page->len, 0644, err);
+    if (fwrite(page->data, 1, page->len, stdout) != page->len || fflush(stdout) != 0)
+        return error_errno(err, errno, "writing the report of %s to standard output", r->directory);
+    return 0;
+}
+
+int report_write(const struct report_request *r, char **written, struct error **err)
+{
+    cleanup_free char *record = xasprintf("%s/run.json", r->directory);
+    cleanup_buf struct buf text = {0}, page = {0};
+    cleanup_free char *path = !r->file ? xasprintf("%s/report.html", r->directory)
+                              : strcmp(r->file, "-") != 0 ? xstrdup(r->file)
+                                                          : NULL;
+    *written = NULL;
+    if (read_record(r->directory, record, &text, err) < 0)
+        return -1;
+    // Without the cache the page does not say what making the cached nodes took.
+    struct store *store = is_directory(r->cache) ? store_open(r->cache, NULL) : NULL;
+    int result = report_page(text.data ? text.data : "", text.len, record, r->targets, store,
+                             !r->file, &page, err);
+    store_close(store);
+    if (result < 0 || write_page(r, path, &page, err) < 0)
+        return -1;
+    *written = steal(path);
+    return 0;
+}
