@@ -78,7 +78,6 @@ int check_targets(struct global_options *g, const struct strlist *words, bool ve
 static int run_targets(struct global_options *g, struct strlist *words,
                        int (*what)(struct build *, struct error **), struct error **err)
 {
-    g->build.trace = option_value(g, "--trace");
     struct build *b = open_with_targets(g, words, err);
     if (!b)
         return -1;
@@ -104,11 +103,13 @@ int verb_build(struct global_options *g, struct strlist *words, struct error **e
         return usage_error(err, "build", "--until works for one target at a time");
     if (until && option_given(g, "--trace"))
         return usage_error(err, "build", "--trace is of whole builds: leave out --until");
+    g->build.trace = option_value(g, "--trace");
     return until ? run_until(g, words, until, err) : run_targets(g, words, build_run, err);
 }
 
 int verb_fetch(struct global_options *g, struct strlist *words, struct error **err)
 {
+    g->build.trace = option_value(g, "--trace");
     return run_targets(g, words, build_fetch, err);
 }
 

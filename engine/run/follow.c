@@ -434,6 +434,17 @@ static void follow_free(struct follow *f)
     schedule_close(&f->s);
 }
 
+// For `kbuild report`. The jobs' phases and what they used stay on their machines.
+static void keep_for_report(struct follow *f, struct last_run *l, const struct error *why)
+{
+    if (output_folder(f->b, NULL) < 0)
+        return; // placing the results says why
+    for (size_t i = 0; i < f->n; i++)
+        l->starts[task_of(f, &f->jobs[i]) - f->s.tasks].where = f->jobs[i].where;
+    l->made_ms = now_ms();
+    last_run_write(l, why);
+}
+
 int plan_follow(struct build *b, const struct plan *p, const struct engine *e,
                 const struct follow_limits *limits, struct strlist *failed_nodes,
                 struct error **err)
@@ -445,9 +456,13 @@ int plan_follow(struct build *b, const struct plan *p, const struct engine *e,
     if (!result)
         result = open_tasks(&f, p, err);
     if (!result) {
+        struct last_run last;
         connect_jobs(&f);
+        last_run_open(b, &last, &f.s, "spread");
         view_open(b, &f.s);
         result = run_jobs(&f, err);
+        keep_for_report(&f, &last, result < 0 && err ? *err : f.failure);
+        last_run_close(&last);
         if (f.next) // else no job was submitted, and the error says all
             view_summary(b, false);
         view_close();

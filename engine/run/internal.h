@@ -330,6 +330,7 @@ struct node_start {
     const char *reason; // "first", "changed", "lost", "gone", "asked"; NULL: it is pulled
     char *change;       // of "changed": the lines of the key that differ
     json_t *before;     // outputs of its last build here, or NULL
+    const char *where;  // the machine that it ran on, or NULL: this one; borrowed
 };
 struct last_run {
     struct build *b;

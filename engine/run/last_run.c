@@ -202,6 +202,8 @@ static void add_process(const struct last_run *l, const struct task *t, unsigned
                         (json_int_t)(t->started_ms - zero), "end_ms",
                         (json_int_t)(end_of(t) - zero), "cpu_ms", (json_int_t)t->cpu_ms, "peak_kib",
                         (json_int_t)t->peak_kib, "slot", (int)slot, "phases", phases_json(l, t)));
+    if (start->where)
+        json_object_set_new(item, "where", json_visible(start->where));
     if (t->log.path && t->log.placed)
         json_object_set_new(item, "log", json_visible(path_base(t->log.path)));
     if (start->reason && t->outcome.kind != OUTCOME_PULLED && t->outcome.kind != OUTCOME_FOUND)

@@ -2,7 +2,7 @@
 # bash completion for kbuild: source it, or install it as
 # /usr/share/bash-completion/completions/kbuild. Made by `make docs` from cmd/kbuild/verbs.c.
 
-_kbuild_verbs='build list plan run spread why explain new fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance cache versions help version'
+_kbuild_verbs='build list plan run spread why explain new fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance report cache versions help version'
 
 _kbuild_below() { # a verb: the verbs below it
   case $1 in
@@ -16,7 +16,7 @@ _kbuild_below() { # a verb: the verbs below it
 
 _kbuild_options() { # a verb
   case $1 in
-    'build') echo ' --until= --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
+    'build') echo ' --trace= --until= --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'list') echo ' --arch= --sources= --source= --versions= --recipes= --json' ;;
     'plan') echo ' --remote --grain= --format= --push --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
     'run') echo ' --plan= --grain= --output= --jobs= --sources= --source= --offline --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
@@ -24,7 +24,7 @@ _kbuild_options() { # a verb
     'why') echo ' --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
     'explain') echo ' --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
     'new') echo ' --like= --recipes= --quiet' ;;
-    'fetch') echo ' --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
+    'fetch') echo ' --trace= --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'update') echo ' --arch= --sources= --source= --prebuilt= --builder= --cache= --versions= --recipes=' ;;
     'lock') echo ' --arch= --sources= --source= --offline --prebuilt= --builder= --cache= --versions= --recipes=' ;;
     'log') echo ' --remote --plan= --output= --arch=' ;;
@@ -48,6 +48,7 @@ _kbuild_options() { # a verb
     'payload push') echo ' --base= --layout= --compression= --output= --commit= --shim-components= --plain-http --arch= --jobs= --cache= --versions= --recipes= --quiet' ;;
     'payload index') echo ' --plain-http --cache=' ;;
     'provenance') echo ' --spdx --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
+    'report') echo ' --output= --arch= --cache= --quiet' ;;
     'cache info') echo ' --cache= --json' ;;
     'cache verify') echo ' --cache=' ;;
     'cache gc') echo ' --max-size= --cache=' ;;
@@ -91,6 +92,7 @@ _kbuild_operands() { # a verb: what can follow it
     'payload push') echo '@files' ;;
     'payload index') echo '@files' ;;
     'provenance') echo '@targets' ;;
+    'report') echo '@files' ;;
     'cache info') echo '' ;;
     'cache verify') echo '' ;;
     'cache gc') echo '' ;;
@@ -122,6 +124,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'payload push --compression') echo 'gzip zstd' ;;
     'payload push --output') ;;
     'provenance --output') ;;
+    'report --output') ;;
     'help --completion') echo 'bash' ;;
     *' --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
     *' --sources') echo 'upstream debian' ;;

@@ -31,7 +31,7 @@ struct report_phase {
 
 struct report_node {
     const char *id, *kind, *label, *arch, *key;
-    const char *recipe, *local, *log; // or NULL
+    const char *recipe, *local, *log, *where; // or NULL
     enum node_fate fate;
     bool asked, placed;
     size_t *needs; // places of earlier nodes

@@ -104,6 +104,7 @@ static int read_node(const json_t *item, struct report_node *node)
                                  .recipe = report_string(item, "recipe"),
                                  .local = report_string(item, "local"),
                                  .log = report_string(item, "log"),
+                                 .where = report_string(item, "where"),
                                  .why = report_string(item, "why"),
                                  .asked = json_is_true(json_object_get(item, "asked")),
                                  .placed = json_is_true(json_object_get(item, "placed")),

@@ -478,6 +478,7 @@ static void add_node(struct buf *out, const struct report_run *run, size_t place
     add_entry(out, "node", node->id);
     add_entry(out, "key", node->key);
     add_entry(out, "folder", node->local);
+    add_entry(out, "machine", node->where);
     add_process(out, node);
     if (node->why) {
         buf_printf(out, "<dt>why</dt><dd>%s", reason_text(node->why));
