@@ -329,8 +329,9 @@ static int write_json(const struct last_run *l, int folder, const struct error *
     cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
     json_auto_t *all = run_json(l, why);
     char *text = json_dumps(all, JSON_INDENT(1) | JSON_ENSURE_ASCII);
-    int result = !text ? error_user(err, "writing %s: its text cannot be made", shown)
-                       : file_draft_begin_at(&draft, folder, LAST_RUN_FILE, shown, err);
+    if (!text)
+        out_of_memory();
+    int result = file_draft_begin_at(&draft, folder, LAST_RUN_FILE, shown, err);
     if (!result)
         result = fd_write_all(draft.fd, shown, text, strlen(text), err);
     free(text);

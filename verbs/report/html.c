@@ -137,12 +137,12 @@ void html_time(struct buf *out, long long ms)
 
 void html_kib(struct buf *out, long long kib)
 {
-    if (kib < 10 * 1024)
+    if (kib < 10240)
         buf_printf(out, "%.1f MB", (double)kib / 1024);
-    else if (kib < 1024 * 1024)
+    else if (kib < 1048576)
         buf_printf(out, "%lld MB", kib / 1024);
     else
-        buf_printf(out, "%.1f GB", (double)kib / (1024 * 1024));
+        buf_printf(out, "%.1f GB", (double)kib / 1048576);
 }
 
 void html_size(struct buf *out, long long bytes)

@@ -3,6 +3,7 @@
 #include "report/internal.h"
 
 #include "base/file.h"
+#include "base/print.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -50,7 +51,8 @@ static int write_page(const struct report_request *r, const char *path, const st
 {
     if (path)
         return file_write(path, page->data, page->len, 0644, err);
-    if (fwrite(page->data, 1, page->len, stdout) != page->len || fflush(stdout) != 0)
+    print_text(stdout, page->data, page->len); // it is visible already, and stays as it is
+    if (fflush(stdout) != 0)
         return error_errno(err, errno, "writing the report of %s to standard output", r->directory);
     return 0;
 }
