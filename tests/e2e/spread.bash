@@ -129,7 +129,7 @@ begun() {
 
 # The files of an output directory but logs, with their digests.
 results() {
-  (cd "$1" && find . -name logs -prune -o -name targets -prune -o -type f -print0 | sort -z | xargs -0 sha256sum)
+  (cd "$1" && find . -name logs -prune -o -name targets -prune -o -name run.json -prune -o -type f -print0 | sort -z | xargs -0 sha256sum)
 }
 
 # The nodes whose making failed with a status.

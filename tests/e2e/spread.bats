@@ -35,6 +35,10 @@ load spread
   "$KBUILD" --builder=host --cache "$PROJECT/other" image --arch=s390x -o one/s390x
   "$KBUILD" --builder=host --cache "$PROJECT/other" snp --arch=x86_64 -o one/x86_64
   diff <(results build) <(results one)
+  # The report has the machines.
+  jq -e '.verb == "spread" and .outcome == "done" and any(.nodes[]; .where == "worker1" and .state == "made")' build/run.json
+  kb report
+  grep -q '<dt>machine</dt><dd class="mono">worker1</dd>' build/report.html
   [ "$(find one -name '*.tar.xz' | wc -l)" -eq 9 ]
   # Again, and from another machine.
   use_registry
@@ -66,7 +70,8 @@ load spread
   cat out
   [ "$status" -eq 130 ]
   [ -z "$(squeue -h)" ]
-  [ -z "$(find build -type f)" ]
+  [ "$(find build -type f)" = build/run.json ]
+  jq -e '.verb == "spread" and .outcome == "interrupted"' build/run.json
   grep -q "interrupted; its jobs are cancelled" out
   # Nor does a step of them still run.
   run ! pgrep -f "$BATS_FILE_TMPDIR/bin/kbuild run"
