@@ -339,6 +339,9 @@ void task_forget_phases(struct task *t)
 {
     while (t->phase_count)
         free(t->phases[--t->phase_count].name);
+    free(t->phases);
+    t->phases = NULL;
+    t->phase_cap = 0;
 }
 
 static void begin_phase(struct task *t, const char *name)

@@ -75,7 +75,6 @@ void schedule_close(struct schedule *s)
         free(t->progress);
         free(t->where);
         task_forget_phases(t);
-        free(t->phases);
         buf_free(&t->pending);
         steplog_close(&t->log);
         outcome_free(&t->outcome);

@@ -3,12 +3,13 @@
 // (e)ntry of the shared cache, one of a (b)uilder, a record whose mark has the signature (v), a
 // (p)rebuilt manifest with its sums behind an empty line, what a (c)hild tells, a (t)ree's listing,
 // a list of trusted (k)eys, a (P)lan for several machines, the manifest of its project (A), a
-// (K)ey that is private, a (s)eal record, a (m)odule's signature as DER, or changes to a signed
-// module (M; three bytes each: where, and the new value). What is accepted leaves only the files
-// that it may, and nothing changed is taken for signed. Seeds: tests/fuzz/seeds/records/. All keys
-// are TEST keys.
+// record of a (R)un, a (K)ey that is private, a (s)eal record, a (m)odule's signature as DER, or
+// changes to a signed module (M; three bytes each: where, and the new value). What is accepted
+// leaves only the files that it may, and nothing changed is taken for signed. Seeds:
+// tests/fuzz/seeds/records/. All keys are TEST keys.
 #include "crypto/crypto.h"
 #include "fuzz.h"
+#include "report/report.h"
 #include "run/internal.h"
 #include "run/plan_file.h"
 #include "run/schedule.h"
@@ -235,6 +236,9 @@ static void try_child(const char *text, size_t length)
     require(outcome_is_good(&t.outcome) == json_is_object(t.outcome.record));
     require((t.outcome.kind == OUTCOME_NONE || outcome_is_good(&t.outcome)) == !t.outcome.error);
     outcome_free(&t.outcome);
+    for (size_t i = 1; i < t.phase_count; i++)
+        require(t.phases[i - 1].began_ms <= t.phases[i].began_ms);
+    task_forget_phases(&t);
     buf_free(&t.pending);
     free(t.progress);
 }
@@ -382,13 +386,27 @@ static void try_changes(const char *text, size_t length)
     require(result <= 0 || !memcmp(m.data, module.data, module_size));
 }
 
+// Its page is text and elements of ours, whatever the record says.
+static void try_run(const char *text, size_t length)
+{
+    const struct strlist all = {0};
+    cleanup_buf struct buf page = {0};
+    cleanup_error struct error *err = NULL;
+    int result = report_page(text, length, "run.json", &all, NULL, true, &page, &err);
+    require_result(result, err);
+    require((result < 0) == !page.len);
+    require(result < 0 || (!strstr(page.data, "<script") && strlen(page.data) == page.len));
+    for (size_t i = 0; i < page.len; i++)
+        require((unsigned char)page.data[i] >= ' ' || page.data[i] == '\n');
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct fuzz_kind kinds[] = {
         {'a', try_action},   {'e', try_entry},       {'b', try_builder}, {'v', try_mark},
         {'p', try_prebuilt}, {'c', try_child},       {'t', try_tree},    {'k', try_keys},
         {'K', try_key},      {'s', try_seal_record}, {'m', try_der},     {'M', try_changes},
-        {'P', try_plan},     {'A', try_project}};
+        {'P', try_plan},     {'A', try_project},     {'R', try_run}};
     fuzz_run(kinds, ARRAY_LEN(kinds), data, size);
     return 0;
 }
