@@ -138,7 +138,7 @@ TEST(what_the_record_says_is_in_the_page)
         "href=\"logs/a.log\"",
         "/a b",
         "+1.0 kB (+100.0 %)",
-        "building: 0.0 s",
+        "building: 30 ms",
         "style=\"left:10.000%;width:10.000%\"", // before its first phase
         "style=\"left:20.000%;width:30.000%\"",
         "class=\"edge onchain\"",

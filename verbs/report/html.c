@@ -132,7 +132,10 @@ void html_time(struct buf *out, long long ms)
 {
     char text[40];
     format_time(ms, text);
-    buf_puts(out, text);
+    if (ms && ms < 100)
+        buf_printf(out, "%lld ms", ms);
+    else
+        buf_puts(out, text);
 }
 
 void html_kib(struct buf *out, long long kib)

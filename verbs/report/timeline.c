@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { TICKS_MAX = 9 };
+enum { TICKS_MAX = 7 };
 
 // ---- phases ----
 
@@ -213,7 +213,7 @@ static void add_tick(struct buf *out, const struct report_run *run, long long ms
     else if (ms % 1000 == 0)
         buf_printf(out, "%lld s", ms / 1000);
     else
-        html_time(out, ms);
+        buf_printf(out, "%lld ms", ms);
     buf_puts(out, "</span>");
 }
 
@@ -221,7 +221,7 @@ static void add_axis(struct buf *out, const struct report_run *run)
 {
     const long long step = tick_ms(run->all_ms);
     buf_puts(out, "<div class=\"axis\">");
-    for (long long ms = 0; ms < run->all_ms - step * 3 / 4; ms += step)
+    for (long long ms = 0; ms <= run->all_ms - step; ms += step)
         add_tick(out, run, ms);
     buf_puts(out, "<span style=\"left:100%\">");
     html_time(out, run->all_ms);
