@@ -231,7 +231,7 @@ static json_t *node_json(const struct last_run *l, const struct task *t, unsigne
                   node_kind_names[node->kind], "label", json_visible(node_label(node)), "arch",
                   arch ? arch->name : "", "state", last_run_state(t), "key", node->key, "asked",
                   job->asked, "placed", job->placed, "needs", needs, "outputs", outputs_json(node));
-    if (node->kind == NODE_ARTIFACT)
+    if (node->kind == NODE_ARTIFACT && job->recipe)
         json_object_set_new(item, "recipe", json_string(job->recipe->name));
     cleanup_free char *local = node_local_text(node);
     if (local)

@@ -180,7 +180,7 @@ static void open_fixture(struct fixture *d)
     const struct build_options o = {.versions = versions,
                                     .recipes = recipes,
                                     .cache = cache,
-                                    .output = "build",
+                                    .output = "/proc/none", // nothing can be kept for a report
                                     .quiet = true,
                                     .view = VIEW_PLAIN,
                                     .remote = REMOTE_OFF};
