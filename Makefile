@@ -25,7 +25,7 @@ soname = $(shell readelf -d $$($(CC) -print-file-name=$1.so) | sed -n 's/.*SONAM
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
             -Wvla -Wno-unused-parameter $(WERROR)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DKBUILD_VERSION='"$(VERSION)"' \
-             -Ilib -Iengine -Iverbs -I$(OBJ) $(WARNINGS) $(PKG_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
+             -Ilib -Iengine -Iverbs -I$(OBJ) $(WARNINGS) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
 
 # One line a file; V=1 shows the commands.
 Q := $(if $(V),,@)
@@ -90,25 +90,54 @@ merge-builds: kbuild
 kata-tarball: all-tarball
 	@./kbuild merge build --target=all
 
-.PHONY: demo clean install
-demo: deps
+.PHONY: demo clean install uninstall deb image
+# Only what the demo needs; `make check` brings the tools of the tests.
+demo:
+	tools/install-dependencies build run demo
 	$(MAKE) kbuild
 	tools/demo
 
 # What is made of the table of verbs and options; the results are committed.
+COMPLETIONS := bash:kbuild.bash zsh:_kbuild fish:kbuild.fish
 .PHONY: docs
 docs: kbuild
 	./kbuild help --manual >docs/man/kbuild.1.new && mv docs/man/kbuild.1.new docs/man/kbuild.1
-	./kbuild help --completion=bash >tools/completion/kbuild.bash.new && \
-	  mv tools/completion/kbuild.bash.new tools/completion/kbuild.bash
+	@for c in $(COMPLETIONS); do file=tools/completion/$${c#*:}; \
+	  ./kbuild help --completion=$${c%:*} >$$file.new && mv $$file.new $$file || exit 1; done
 
+# docs/install.md. Cache and lock are each user's own, so all of it may belong to root. Recipes of an
+# earlier version are removed; whatever the umask, others can read the files and only the owner writes.
 PREFIX ?= /usr/local
+SHARE = $(DESTDIR)$(PREFIX)/share
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 install: kbuild
 	install -D -m 0755 kbuild $(DESTDIR)$(PREFIX)/bin/kbuild
-	install -D -m 0644 docs/man/kbuild.1 $(DESTDIR)$(PREFIX)/share/man/man1/kbuild.1
-	install -D -m 0644 tools/completion/kbuild.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/kbuild
-	install -D -m 0644 versions.yaml $(DESTDIR)$(PREFIX)/share/kbuild/versions.yaml
-	cp -R --no-preserve=ownership recipes $(DESTDIR)$(PREFIX)/share/kbuild/
+	install -D -m 0644 docs/man/kbuild.1 $(SHARE)/man/man1/kbuild.1
+	install -D -m 0644 tools/completion/kbuild.bash $(SHARE)/bash-completion/completions/kbuild
+	install -D -m 0644 tools/completion/_kbuild $(DESTDIR)$(ZSH_COMPLETIONS)/_kbuild
+	install -D -m 0644 tools/completion/kbuild.fish $(SHARE)/fish/vendor_completions.d/kbuild.fish
+	install -D -m 0644 versions.yaml $(SHARE)/kbuild/versions.yaml
+	rm -rf $(SHARE)/kbuild/recipes
+	cp -R --no-preserve=ownership recipes $(SHARE)/kbuild/
+	chmod -R u=rwX,go=rX $(SHARE)/kbuild/recipes
+
+# What install wrote, and no more: caches, locks and results of users stay.
+uninstall:
+	rm -rf $(SHARE)/kbuild/recipes
+	rm -f $(DESTDIR)$(PREFIX)/bin/kbuild $(SHARE)/man/man1/kbuild.1 $(SHARE)/kbuild/versions.yaml \
+	  $(SHARE)/bash-completion/completions/kbuild $(DESTDIR)$(ZSH_COMPLETIONS)/_kbuild \
+	  $(SHARE)/fish/vendor_completions.d/kbuild.fish
+	@[ ! -d $(SHARE)/kbuild ] || rmdir $(SHARE)/kbuild || \
+	  echo "$(SHARE)/kbuild holds files that make install did not write; they stay"
+
+# A Debian package of this checkout, in $(OBJ)/deb.
+deb:
+	tools/install-dependencies build deb
+	tools/make-deb $(OBJ)/deb
+
+# An OCI image with kbuild and what it needs, as an archive.
+image: kbuild
+	tools/make-image $(OBJ)/image
 
 clean:
 	rm -rf obj kbuild kbuild.new

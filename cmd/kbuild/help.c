@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prints help, kbuild(1), and shell completions from the table of verbs.
+// Prints help and kbuild(1) from the table of verbs.
 #include "se.h"
 
 #include "base/print.h"
@@ -285,187 +285,18 @@ static void print_manual(void)
     print_text(stdout, out.data, out.len);
 }
 
-// ---- completion ----
-
-static void add_completed_option(const struct option *o, void *context)
-{
-    buf_printf(context, " %s%s", o->name, o->value ? "=" : "");
-}
-
-// The possible values of an option: of "a|b" these, of ARCH and TARGET the existing ones.
-static const char *value_completions(const struct option *o)
-{
-    if (!strcmp(o->value, "ARCH"))
-        return "x86_64 s390x aarch64 ppc64le";
-    if (!strcmp(o->value, "TARGET"))
-        return "@targets";
-    return option_has_choices(o) ? o->value : NULL;
-}
-
-static void add_values(const struct option *o, const char *verb, struct buf *cases)
-{
-    const char *words = o->value ? value_completions(o) : NULL;
-    cleanup_free char *list = xstrdup(words ? words : "");
-    for (char *p = list; (p = strchr(p, '|'));)
-        *p = ' ';
-    if (words)
-        buf_printf(cases, "    %s %s') echo '%s' ;;\n", verb, o->name, list);
-}
-
-// A verb's own option may have the name of a common one, and other values, or none.
-static void add_own_values(const struct verb *v, struct buf *cases)
-{
-    cleanup_free char *verb = xasprintf("'%s", v->name);
-    for (size_t i = 0; i < v->option_count; i++) {
-        const struct option *o = &v->options[i];
-        bool common = false;
-        for (size_t k = 0; k < COMMON_OPTIONS; k++)
-            common |= !strcmp(common_options[k].name, o->name);
-        add_values(o, verb, cases);
-        if (common && !(o->value && value_completions(o)))
-            buf_printf(cases, "    %s %s') ;;\n", verb, o->name);
-    }
-}
-
-// The possible operands of a verb: targets, words, or files.
-static char *operand_completions(const struct verb *v)
-{
-    if (v->names == TARGETS || starts_with(v->operands, "TARGET"))
-        return xstrdup("@targets");
-    if (!strcmp(v->name, "help"))
-        return xstrdup("@verbs");
-    size_t n = strcspn(v->operands, " ");
-    cleanup_free char *first = xstrndup(v->operands, n);
-    bool words = strchr(first, '|') && !strpbrk(first, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-+");
-    words |= !strcmp(v->name, "measure");
-    for (char *p = first; (p = strpbrk(p, "[]|"));)
-        *p = ' ';
-    return !strcmp(v->operands, "") ? xstrdup("") : words ? steal(first) : xstrdup("@files");
-}
-
-static const char bash_begin[] = "# SPDX-License-Identifier: Apache-2.0\n"
-                                 "# bash completion for kbuild: source it, or install it as\n"
-                                 "# /usr/share/bash-completion/completions/kbuild. Made by `make "
-                                 "docs` from cmd/kbuild/verbs.c.\n\n";
-
-static const char bash_end[] =
-    "# The options of sealing, from the help of the program itself.\n"
-    "_kbuild_seal() { # word, command...\n"
-    "  local options\n"
-    "  options=$(\"${@:2}\" --help-all 2>/dev/null | sed -nE 's/^ +(-., )?--([^ "
-    "=]+)(=?).*/--\\2\\3/p')\n"
-    "  options+=\" ${options//--(en|dis)able-/--disable-}\"\n"
-    "  options=${options//--(en|dis)able-/--enable-}\n"
-    "  mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$1\" | sort -u)\n"
-    "  [[ ${COMPREPLY[0]:-} != *= ]] || compopt -o nospace 2>/dev/null\n"
-    "}\n\n"
-    "_kbuild_words() { # word, what: words, @files, @targets\n"
-    "  local words=$2\n"
-    "  case $words in\n"
-    "    *@files*) mapfile -t COMPREPLY < <(compgen -f -- \"$1\"); return ;;\n"
-    "    @verbs) words=$_kbuild_verbs ;;\n"
-    "    *@targets*) words+=\" $(\"${COMP_WORDS[0]}\" list 2>/dev/null | cut -d ' ' -f 1)\" ;;\n"
-    "  esac\n"
-    "  mapfile -t COMPREPLY < <(compgen -W \"${words//@targets/}\" -- \"$1\")\n"
-    "}\n\n"
-    "_kbuild() {\n"
-    "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' w i "
-    "values\n"
-    "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
-    "    w=${COMP_WORDS[i]}\n"
-    "    if [ -z \"$verb\" ] && [[ \" $_kbuild_verbs \" == *\" $w \"* ]]; then\n"
-    "      verb=$w\n"
-    "    elif [ -n \"$(_kbuild_below \"$verb\")\" ] && [[ \" $(_kbuild_below \"$verb\") \" == *\" "
-    "$w \"* ]]; then\n"
-    "      verb+=\" $w\"\n"
-    "    fi\n"
-    "  done\n"
-    "  if [ \"$verb\" = \"se seal\" ] && [[ $word == -* ]]; then\n"
-    "    _kbuild_seal \"$word\" \"${COMP_WORDS[0]}\" se seal\n"
-    "    return\n"
-    "  fi\n"
-    "  # bash splits words at '='\n"
-    "  if [ \"$word\" = = ]; then\n"
-    "    word=''\n"
-    "  elif [ \"$before\" = = ] && [ \"$COMP_CWORD\" -gt 2 ]; then\n"
-    "    before=${COMP_WORDS[COMP_CWORD - 2]}\n"
-    "  fi\n"
-    "  values=$(_kbuild_values \"$verb\" \"$before\")\n"
-    "  if [ -n \"$values\" ]; then\n"
-    "    _kbuild_words \"$word\" \"$values\"\n"
-    "  elif [[ $word == -* ]]; then\n"
-    "    _kbuild_words \"$word\" \"$(_kbuild_options \"${verb:-build}\") --help\"\n"
-    "    [[ ${COMPREPLY[0]:-} != *= ]] || compopt -o nospace 2>/dev/null\n"
-    "  elif [ \"$verb\" = help ] && [ \"$before\" != help ]; then\n"
-    "    _kbuild_words \"$word\" \"$(_kbuild_below \"$before\")\"\n"
-    "  elif [ -n \"$(_kbuild_below \"$verb\")\" ]; then\n"
-    "    _kbuild_words \"$word\" \"$(_kbuild_below \"$verb\")\"\n"
-    "  elif [ -z \"$verb\" ]; then\n"
-    "    _kbuild_words \"$word\" \"$_kbuild_verbs @targets\"\n"
-    "  elif [[ $before == -* ]] && [[ \" $(_kbuild_options \"$verb\") \" == *\" $before= \"* ]]; "
-    "then\n"
-    "    _kbuild_words \"$word\" @files\n"
-    "  else\n"
-    "    _kbuild_words \"$word\" \"$(_kbuild_operands \"$verb\")\"\n"
-    "  fi\n"
-    "}\n"
-    "complete -F _kbuild kbuild ./kbuild\n\n"
-    "_kbuild_genprotimg() {\n"
-    "  local word=${COMP_WORDS[COMP_CWORD]}\n"
-    "  case $word in\n"
-    "    -*) _kbuild_seal \"$word\" \"${COMP_WORDS[0]}\" ;;\n"
-    "    *) mapfile -t COMPREPLY < <(compgen -f -- \"$word\") ;;\n"
-    "  esac\n"
-    "}\n"
-    "complete -F _kbuild_genprotimg genprotimg\n";
-
-static void print_completion(void)
-{
-    cleanup_buf struct buf options = {0}, operands = {0}, below = {0}, out = {0};
-    cleanup_buf struct buf values = {0};
-    cleanup_strlist struct strlist names = {0};
-    for (size_t i = 0; i < verb_count; i++) {
-        const struct verb *v = &verbs[i];
-        buf_printf(&options, "    '%s') echo '", v->name);
-        verb_each_option(v, add_completed_option, &options);
-        buf_puts(&options, "' ;;\n");
-        cleanup_free char *words = operand_completions(v);
-        buf_printf(&operands, "    '%s') echo '%s' ;;\n", v->name, words);
-        add_own_values(v, &values);
-        cleanup_free char *first = xstrndup(v->name, strcspn(v->name, " "));
-        if (strlist_has(&names, first))
-            continue;
-        strlist_add(&names, first);
-        cleanup_free char *group = verb_group_words(first, " ");
-        if (*group)
-            buf_printf(&below, "    %s) echo '%s' ;;\n", first, group);
-    }
-    for (size_t i = 0; i < COMMON_OPTIONS; i++)
-        add_values(&common_options[i], "*'", &values);
-    cleanup_free char *all = strlist_join(&names, " ");
-    buf_printf(
-        &out,
-        "%s_kbuild_verbs='%s'\n\n"
-        "_kbuild_below() { # a verb: the verbs below it\n  case $1 in\n%s  esac\n}\n\n"
-        "_kbuild_options() { # a verb\n  case $1 in\n%s  esac\n}\n\n"
-        "_kbuild_operands() { # a verb: what can follow it\n  case $1 in\n%s  esac\n}\n\n"
-        "_kbuild_values() { # a verb, its option: what the value can be\n  case \"$1 $2\" in\n%s  "
-        "esac\n}\n\n%s",
-        bash_begin, all, below.data, options.data, operands.data, values.data, bash_end);
-    print_text(stdout, out.data, out.len);
-}
-
 // ---- the verbs ----
 
 int verb_help(struct global_options *g, struct strlist *words, struct error **err)
 {
-    bool manual = option_given(g, "--manual"), completion = option_given(g, "--completion");
-    if (manual + completion + (words->n > 0) > 1)
+    bool manual = option_given(g, "--manual");
+    const char *shell = option_value(g, "--completion");
+    if (manual + (shell != NULL) + (words->n > 0) > 1)
         return usage_error(err, "help", "--manual, --completion and a verb: one at a time");
     if (manual)
         print_manual();
-    else if (completion)
-        print_completion();
+    else if (shell)
+        print_completion(shell);
     else
         return print_help_of(words, err);
     return 0;

@@ -163,6 +163,7 @@ static void read_places(struct global_options *g)
     g->recipes = recipes ? xstrdup(recipes) : xasprintf("%s/recipes", project);
     g->cache = cache ? xstrdup(cache) : default_cache(project, installed);
     b->versions = g->versions;
+    b->installed = installed && !versions;
     b->recipes = g->recipes;
     b->cache = g->cache;
     g->output = expand_output(output ? output : "build", b->arch, &b->output_arch);

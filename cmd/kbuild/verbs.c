@@ -274,7 +274,7 @@ static const struct option reference_options[] = {
 };
 static const struct option help_options[] = {
     {"--manual", 0, NULL, "print kbuild(1), as man reads it", 0, 0},
-    {"--completion", 0, "bash", "print the completion of this shell", 0, 0},
+    {"--completion", 0, "bash|zsh|fish", "print the completion of this shell", 0, 0},
 };
 
 // ---- verbs ----

@@ -30,6 +30,7 @@ enum view_style { VIEW_AUTO, VIEW_PLAIN, VIEW_LIVE, VIEW_JSON };
 // All options from the command line and the environment. Strings are borrowed.
 struct build_options {
     const char *versions;           // path of versions.yaml
+    bool installed;                 // which belongs to all users: its lock is the user's own
     const char *recipes;            // directory
     const char *cache;              // directory
     const char *output;             // directory, "build"

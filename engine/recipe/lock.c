@@ -337,13 +337,13 @@ static char *user_lock_path(const char *versions)
                : xasprintf("%s/.local/state/kbuild/locks/versions-%.16s.lock", home, hex);
 }
 
-struct lock *lock_open(const char *versions, struct error **err)
+struct lock *lock_open(const char *versions, bool installed, struct error **err)
 {
     size_t n = strlen(versions);
     if (ends_with(versions, ".yaml"))
         n -= strlen(".yaml");
     cleanup_free char *beside = xasprintf("%.*s.lock", (int)n, versions);
-    cleanup_free char *own = can_write(beside) ? NULL : user_lock_path(versions);
+    cleanup_free char *own = can_write(beside) && !installed ? NULL : user_lock_path(versions);
     return own ? load_lock(own, beside, err) : load_lock(beside, NULL, err);
 }
 

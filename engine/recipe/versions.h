@@ -154,9 +154,10 @@ struct lock {
 void lock_print(const struct lock *l, struct buf *out);
 // A file that does not exist is an empty lock.
 struct lock *lock_load(const char *path, struct error **err);
-// The lock of this versions.yaml: beside it, or, if that place can't be written (an installation),
-// in the user's $XDG_STATE_HOME/kbuild/locks/..., over the one beside it.
-struct lock *lock_open(const char *versions, struct error **err);
+// The lock of this versions.yaml: beside it, or, if that place can't be written or is an
+// installation for all users, in the user's $XDG_STATE_HOME/kbuild/locks/..., over the one beside
+// it.
+struct lock *lock_open(const char *versions, bool installed, struct error **err);
 // The entry for a git url and ref, or for the url of an archive or file (ref NULL); NULL if there
 // is none. It is valid until the next lock_put() or lock_save().
 const struct lock_entry *lock_find(const struct lock *l, const char *url, const char *ref);

@@ -34,7 +34,7 @@ struct build *build_open(const struct build_options *o, struct error **err)
     b->run->mirrors = mirrors_new();
     if (load_trusted(b, err) < 0 || !(b->versions = versions_load(o->versions, err)) ||
         !(b->recipes = recipe_set_open(o->recipes, err)) || check_source_names(b, err) < 0 ||
-        !(b->lock = lock_open(o->versions, err)) || !(b->store = store_open(o->cache, err)) ||
+        !(b->lock = lock_open(o->versions, o->installed, err)) || !(b->store = store_open(o->cache, err)) ||
         remote_open(b, err) < 0) {
         build_close(b);
         return NULL;

@@ -208,6 +208,8 @@ X
 @test "the manual and the completion that are committed are what the table gives" {
   "$KBUILD" help --manual | cmp - "$REPOSITORY/docs/man/kbuild.1"
   "$KBUILD" help --completion=bash | cmp - "$REPOSITORY/tools/completion/kbuild.bash"
+  "$KBUILD" help --completion=zsh | cmp - "$REPOSITORY/tools/completion/_kbuild"
+  "$KBUILD" help --completion=fish | cmp - "$REPOSITORY/tools/completion/kbuild.fish"
   wrong "one at a time" help --manual list
   wrong "--completion is 'tcsh'" help --completion=tcsh
 }
@@ -235,7 +237,15 @@ complete_words() { # words...; the last one is being typed
   [ "$(complete_words "$k" payload push --layout '')" = "unpacked components" ]
   [ "$(complete_words "$k" se ver)" = verify ]
   [[ "$(complete_words "$k" se seal --x-)" == *--x-pcf* ]]
-  [ "$(complete_words "$k" log '')" = t ]
+  mkdir -p build/logs other/logs
+  touch build/logs/{t,source-linux}.log other/logs/x.log
+  [ "$(complete_words "$k" log '')" = "source-linux t" ]
+  [ "$(complete_words "$k" log -o other '')" = x ]
+  [ "$(complete_words "$k" config '')" = "se snp containerd" ]
+  [ "$(complete_words "$k" config se --class x ver)" = versions.yaml ]
+  [ "$(complete_words "$k" measure snp '')" = t ]
+  [[ "$(complete_words "$k" plan --arch a)" == "aarch64 all" ]]
+  [ "$(complete_words "$k" log --arch a)" = aarch64 ]
   [ "$(complete_words "$k" help merg)" = merge ]
   [ "$(complete_words "$k" help cache ver)" = verify ]
   [ "$(complete_words "$k" pack --format '')" = "tar.xz tar.zst" ]

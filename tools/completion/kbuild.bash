@@ -58,78 +58,304 @@ _kbuild_options() { # a verb
   esac
 }
 
-_kbuild_operands() { # a verb: what can follow it
+_kbuild_operands() { # a verb and a place: what can be there
   case $1 in
-    'build') echo '@targets' ;;
-    'list') echo '' ;;
-    'plan') echo '@targets' ;;
-    'run') echo '@files' ;;
-    'spread') echo '@targets' ;;
-    'why') echo '@targets' ;;
-    'explain') echo '@targets' ;;
-    'new') echo '@files' ;;
-    'fetch') echo '@targets' ;;
-    'update') echo '@targets' ;;
-    'lock') echo '@targets' ;;
-    'log') echo '@targets' ;;
-    'shell') echo '@targets' ;;
-    'boot') echo '@targets' ;;
-    'install') echo '@targets' ;;
-    'verify') echo '@targets' ;;
-    'merge') echo '@files' ;;
-    'pack') echo '@files' ;;
-    'unpack') echo '@files' ;;
-    'se seal') echo '@files' ;;
-    'se open') echo '@files' ;;
-    'se info') echo '@files' ;;
-    'se verify') echo '@files' ;;
-    'se reference') echo '@files' ;;
-    'se test-key') echo '@files' ;;
-    'hkd verify') echo '@files' ;;
-    'doctor') echo ' build se snp ' ;;
-    'config') echo 'se snp containerd' ;;
-    'measure') echo 'snp sev-es sev tdx' ;;
-    'payload push') echo '@files' ;;
-    'payload index') echo '@files' ;;
-    'provenance') echo '@targets' ;;
-    'report') echo '@files' ;;
-    'cache info') echo '' ;;
-    'cache verify') echo '' ;;
-    'cache gc') echo '' ;;
-    'versions get') echo '@files' ;;
-    'help') echo '@verbs' ;;
-    'version') echo '' ;;
+    'build '*) echo '@targets' ;;
+    'plan '*) echo '@targets' ;;
+    'run 1') echo '@nothing' ;;
+    'spread '*) echo '@targets' ;;
+    'explain 1') echo '@targets' ;;
+    'fetch '*) echo '@targets' ;;
+    'update '*) echo '@targets' ;;
+    'lock '*) echo '@targets' ;;
+    'log 1') echo '@logs' ;;
+    'shell 1') echo '@targets' ;;
+    'boot 1') echo '@targets' ;;
+    'install '*) echo '@targets' ;;
+    'verify 1') echo '@targets' ;;
+    'merge 1') echo '@folders' ;;
+    'merge 2') echo '@files' ;;
+    'pack 1') echo '@folders' ;;
+    'pack 2') echo '@files' ;;
+    'unpack 1') echo '@files' ;;
+    'unpack 2') echo '@folders' ;;
+    'se seal '*) echo '@nothing' ;;
+    'se open 1') echo '@files' ;;
+    'se info 1') echo '@files' ;;
+    'se verify 1') echo '@files' ;;
+    'se reference 1') echo '@files' ;;
+    'se test-key 1') echo '@folders' ;;
+    'hkd verify '*) echo '@files' ;;
+    'doctor 1') echo 'build se snp' ;;
+    'config 1') echo 'se snp containerd' ;;
+    'config 2') echo '@files' ;;
+    'measure 1') echo 'snp sev-es sev tdx' ;;
+    'measure 2') echo '@targets' ;;
+    'payload push 1') echo '@files' ;;
+    'payload push 2') echo '@nothing' ;;
+    'payload push 3') echo '@nothing' ;;
+    'payload index 1') echo '@nothing' ;;
+    'payload index '*) echo '@nothing' ;;
+    'provenance 1') echo '@targets' ;;
+    'versions get 1') echo '@nothing' ;;
+    'help '*) echo '@verbs' ;;
   esac
 }
 
 _kbuild_values() { # a verb, its option: what the value can be
   case "$1 $2" in
-    'plan --remote') ;;
+    'build --until') echo '@nothing' ;;
+    'build --output'|'build -o') echo '@folders' ;;
+    'build --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'build --jobs'|'build -j') echo '@nothing' ;;
+    'build --sources') echo 'upstream debian' ;;
+    'build --source') echo '@nothing' ;;
+    'build --remote') echo 'auto off require' ;;
+    'build --prebuilt') echo '@targets' ;;
+    'build --builder') echo 'image host' ;;
+    'build --cache') echo '@folders' ;;
+    'build --versions') echo '@files' ;;
+    'build --recipes') echo '@folders' ;;
+    'list --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'list --sources') echo 'upstream debian' ;;
+    'list --source') echo '@nothing' ;;
+    'list --versions') echo '@files' ;;
+    'list --recipes') echo '@folders' ;;
     'plan --grain') echo 'node artifact' ;;
     'plan --format') echo 'json slurm github gitlab make' ;;
+    'plan --output'|'plan -o') echo '@folders' ;;
+    'plan --arch') echo 'x86_64 s390x aarch64 ppc64le all' ;;
+    'plan --sources') echo 'upstream debian' ;;
+    'plan --source') echo '@nothing' ;;
+    'plan --prebuilt') echo '@targets' ;;
+    'plan --builder') echo 'image host' ;;
+    'plan --cache') echo '@folders' ;;
+    'plan --versions') echo '@files' ;;
+    'plan --recipes') echo '@folders' ;;
+    'run --plan') echo '@files' ;;
     'run --grain') echo 'node artifact' ;;
+    'run --output'|'run -o') echo '@folders' ;;
+    'run --jobs'|'run -j') echo '@nothing' ;;
+    'run --sources') echo 'upstream debian' ;;
+    'run --source') echo '@nothing' ;;
+    'run --prebuilt') echo '@targets' ;;
+    'run --builder') echo 'image host' ;;
+    'run --cache') echo '@folders' ;;
+    'run --versions') echo '@files' ;;
+    'run --recipes') echo '@folders' ;;
     'spread --with') echo 'slurm' ;;
     'spread --grain') echo 'node artifact' ;;
-    'new --like') echo '@targets' ;;
-    'log --remote') ;;
-    'merge --output') ;;
+    'spread --output'|'spread -o') echo '@folders' ;;
+    'spread --arch') echo 'x86_64 s390x aarch64 ppc64le all' ;;
+    'spread --jobs'|'spread -j') echo '@nothing' ;;
+    'spread --sources') echo 'upstream debian' ;;
+    'spread --source') echo '@nothing' ;;
+    'spread --prebuilt') echo '@targets' ;;
+    'spread --builder') echo 'image host' ;;
+    'spread --cache') echo '@folders' ;;
+    'spread --versions') echo '@files' ;;
+    'spread --recipes') echo '@folders' ;;
+    'explain --output'|'explain -o') echo '@folders' ;;
+    'explain --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'explain --sources') echo 'upstream debian' ;;
+    'explain --source') echo '@nothing' ;;
+    'explain --prebuilt') echo '@targets' ;;
+    'explain --builder') echo 'image host' ;;
+    'explain --cache') echo '@folders' ;;
+    'explain --versions') echo '@files' ;;
+    'explain --recipes') echo '@folders' ;;
+    'fetch --output'|'fetch -o') echo '@folders' ;;
+    'fetch --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'fetch --jobs'|'fetch -j') echo '@nothing' ;;
+    'fetch --sources') echo 'upstream debian' ;;
+    'fetch --source') echo '@nothing' ;;
+    'fetch --remote') echo 'auto off require' ;;
+    'fetch --prebuilt') echo '@targets' ;;
+    'fetch --builder') echo 'image host' ;;
+    'fetch --cache') echo '@folders' ;;
+    'fetch --versions') echo '@files' ;;
+    'fetch --recipes') echo '@folders' ;;
+    'update --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'update --sources') echo 'upstream debian' ;;
+    'update --source') echo '@nothing' ;;
+    'update --prebuilt') echo '@targets' ;;
+    'update --builder') echo 'image host' ;;
+    'update --cache') echo '@folders' ;;
+    'update --versions') echo '@files' ;;
+    'update --recipes') echo '@folders' ;;
+    'lock --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'lock --sources') echo 'upstream debian' ;;
+    'lock --source') echo '@nothing' ;;
+    'lock --prebuilt') echo '@targets' ;;
+    'lock --builder') echo 'image host' ;;
+    'lock --cache') echo '@folders' ;;
+    'lock --versions') echo '@files' ;;
+    'lock --recipes') echo '@folders' ;;
+    'log --plan') echo '@files' ;;
+    'log --output'|'log -o') echo '@folders' ;;
+    'log --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'shell --output'|'shell -o') echo '@folders' ;;
+    'shell --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'shell --jobs'|'shell -j') echo '@nothing' ;;
+    'shell --sources') echo 'upstream debian' ;;
+    'shell --source') echo '@nothing' ;;
+    'shell --remote') echo 'auto off require' ;;
+    'shell --prebuilt') echo '@targets' ;;
+    'shell --builder') echo 'image host' ;;
+    'shell --cache') echo '@folders' ;;
+    'shell --versions') echo '@files' ;;
+    'shell --recipes') echo '@folders' ;;
+    'boot --host-key') echo '@files' ;;
+    'boot --image') echo '@files' ;;
+    'boot --qemu') echo '@files' ;;
+    'boot --root') echo '@folders' ;;
+    'boot --timeout') echo '@nothing' ;;
+    'boot --output'|'boot -o') echo '@folders' ;;
+    'boot --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'boot --jobs'|'boot -j') echo '@nothing' ;;
+    'boot --sources') echo 'upstream debian' ;;
+    'boot --source') echo '@nothing' ;;
+    'boot --remote') echo 'auto off require' ;;
+    'boot --prebuilt') echo '@targets' ;;
+    'boot --builder') echo 'image host' ;;
+    'boot --cache') echo '@folders' ;;
+    'boot --versions') echo '@files' ;;
+    'boot --recipes') echo '@folders' ;;
+    'install --prefix') echo '@folders' ;;
+    'install --root') echo '@folders' ;;
+    'install --output'|'install -o') echo '@folders' ;;
+    'install --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'install --jobs'|'install -j') echo '@nothing' ;;
+    'install --sources') echo 'upstream debian' ;;
+    'install --source') echo '@nothing' ;;
+    'install --remote') echo 'auto off require' ;;
+    'install --prebuilt') echo '@targets' ;;
+    'install --builder') echo 'image host' ;;
+    'install --cache') echo '@folders' ;;
+    'install --versions') echo '@files' ;;
+    'install --recipes') echo '@folders' ;;
+    'verify --against') echo '@files' ;;
+    'verify --scratch') echo '@folders' ;;
+    'verify --output'|'verify -o') echo '@folders' ;;
+    'verify --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'verify --jobs'|'verify -j') echo '@nothing' ;;
+    'verify --sources') echo 'upstream debian' ;;
+    'verify --source') echo '@nothing' ;;
+    'verify --remote') echo 'auto off require' ;;
+    'verify --prebuilt') echo '@targets' ;;
+    'verify --builder') echo 'image host' ;;
+    'verify --cache') echo '@folders' ;;
+    'verify --versions') echo '@files' ;;
+    'verify --recipes') echo '@folders' ;;
+    'merge --output'|'merge -o') echo '@files' ;;
     'merge --format') echo 'tar.xz tar.zst' ;;
     'merge --target') echo '@targets' ;;
+    'merge --components') echo '@nothing' ;;
+    'merge --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'merge --jobs'|'merge -j') echo '@nothing' ;;
+    'merge --sources') echo 'upstream debian' ;;
+    'merge --source') echo '@nothing' ;;
+    'merge --cache') echo '@folders' ;;
+    'merge --versions') echo '@files' ;;
+    'merge --recipes') echo '@folders' ;;
     'pack --format') echo 'tar.xz tar.zst' ;;
-    'se open --output') ;;
-    'se reference --output') ;;
+    'pack --jobs'|'pack -j') echo '@nothing' ;;
+    'se open --host-key') echo '@files' ;;
+    'se open --output'|'se open -o') echo '@folders' ;;
+    'se info --format') echo '@nothing' ;;
+    'se info --hdr-key') echo '@files' ;;
+    'se info --key') echo '@files' ;;
+    'se info --print-schema') echo '@nothing' ;;
+    'se info --host-key-document'|'se info -k') echo '@files' ;;
+    'se info --host-key-documents') echo '@folders' ;;
+    'se verify --host-key') echo '@files' ;;
+    'se verify --hdr-key') echo '@files' ;;
+    'se verify --seal-record') echo '@files' ;;
+    'se verify --seal-secret') echo '@files' ;;
+    'se verify --image'|'se verify -i') echo '@files' ;;
+    'se verify --ramdisk'|'se verify -r') echo '@files' ;;
+    'se verify --parmfile'|'se verify -p') echo '@files' ;;
+    'se verify --kernel-tarball') echo '@files' ;;
+    'se verify --initrd-tarball') echo '@files' ;;
+    'se reference --output'|'se reference -o') echo '@files' ;;
+    'se reference --header') echo '@files' ;;
+    'se reference --host-key') echo '@files' ;;
+    'se reference --hdr-key') echo '@files' ;;
+    'se reference --seal-record') echo '@files' ;;
+    'se reference --seal-secret') echo '@files' ;;
+    'se reference --image'|'se reference -i') echo '@files' ;;
+    'se reference --ramdisk'|'se reference -r') echo '@files' ;;
+    'se reference --parmfile'|'se reference -p') echo '@files' ;;
+    'se reference --kernel-tarball') echo '@files' ;;
+    'se reference --initrd-tarball') echo '@files' ;;
+    'hkd verify --host-key-document'|'hkd verify -k') echo '@files' ;;
+    'hkd verify --cert'|'hkd verify -C') echo '@files' ;;
+    'hkd verify --crl') echo '@files' ;;
+    'hkd verify --root-ca') echo '@files' ;;
+    'doctor --root') echo '@folders' ;;
+    'doctor --collect') echo '@folders' ;;
+    'doctor --cache') echo '@folders' ;;
+    'config --class') echo '@nothing' ;;
+    'config --configuration') echo '@files' ;;
+    'config --prefix') echo '@folders' ;;
+    'config --release') echo '@nothing' ;;
+    'config --set') echo '@nothing' ;;
+    'measure --ovmf') echo '@files' ;;
+    'measure --kernel') echo '@files' ;;
+    'measure --initrd') echo '@files' ;;
+    'measure --append') echo '@nothing' ;;
+    'measure --vcpus') echo '@nothing' ;;
+    'measure --vcpu-type') echo '@nothing' ;;
+    'measure --vcpu-sig') echo '@nothing' ;;
+    'measure --guest-features') echo '@nothing' ;;
     'measure --vmm-type') echo 'qemu ec2 gce' ;;
-    'measure --output') ;;
+    'measure --qemu-version') echo '@nothing' ;;
+    'measure --memory') echo '@nothing' ;;
+    'measure --edk2') echo '@nothing' ;;
+    'measure --policy') echo '@nothing' ;;
+    'measure --family-id') echo '@nothing' ;;
+    'measure --image-id') echo '@nothing' ;;
+    'measure --guest-svn') echo '@nothing' ;;
+    'measure --id-key') echo '@files' ;;
+    'measure --author-key') echo '@files' ;;
+    'measure --output'|'measure -o') echo '@files' ;;
+    'measure --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'measure --jobs'|'measure -j') echo '@nothing' ;;
+    'measure --sources') echo 'upstream debian' ;;
+    'measure --source') echo '@nothing' ;;
+    'measure --remote') echo 'auto off require' ;;
+    'measure --prebuilt') echo '@targets' ;;
+    'measure --builder') echo 'image host' ;;
+    'measure --cache') echo '@folders' ;;
+    'measure --versions') echo '@files' ;;
+    'measure --recipes') echo '@folders' ;;
+    'payload push --base') echo '@nothing' ;;
     'payload push --layout') echo 'unpacked components' ;;
     'payload push --compression') echo 'gzip zstd' ;;
-    'payload push --output') ;;
-    'provenance --output') ;;
-    'report --output') ;;
-    'help --completion') echo 'bash' ;;
-    *' --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
-    *' --sources') echo 'upstream debian' ;;
-    *' --remote') echo 'auto off require' ;;
-    *' --builder') echo 'image host' ;;
+    'payload push --output'|'payload push -o') echo '@nothing' ;;
+    'payload push --commit') echo '@nothing' ;;
+    'payload push --shim-components') echo '@files' ;;
+    'payload push --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'payload push --jobs'|'payload push -j') echo '@nothing' ;;
+    'payload push --cache') echo '@folders' ;;
+    'payload push --versions') echo '@files' ;;
+    'payload push --recipes') echo '@folders' ;;
+    'payload index --cache') echo '@folders' ;;
+    'provenance --output'|'provenance -o') echo '@files' ;;
+    'provenance --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'provenance --sources') echo 'upstream debian' ;;
+    'provenance --source') echo '@nothing' ;;
+    'provenance --prebuilt') echo '@targets' ;;
+    'provenance --builder') echo 'image host' ;;
+    'provenance --cache') echo '@folders' ;;
+    'provenance --versions') echo '@files' ;;
+    'provenance --recipes') echo '@folders' ;;
+    'cache info --cache') echo '@folders' ;;
+    'cache verify --cache') echo '@folders' ;;
+    'cache gc --max-size') echo '@nothing' ;;
+    'cache gc --cache') echo '@folders' ;;
+    'versions get --versions') echo '@files' ;;
+    'help --completion') echo 'bash zsh fish' ;;
   esac
 }
 
@@ -143,24 +369,54 @@ _kbuild_seal() { # word, command...
   [[ ${COMPREPLY[0]:-} != *= ]] || compopt -o nospace 2>/dev/null
 }
 
-_kbuild_words() { # word, what: words, @files, @targets
-  local words=$2
+# The words before the one that is typed which say what the project is.
+_kbuild_project() { # sets settings and output
+  local i w n
+  settings=() output=build
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    w=${COMP_WORDS[i]} n=${COMP_WORDS[i + 1]}
+    [ "$n" != = ] || n=${COMP_WORDS[i + 2]:-}
+    case $w in
+      --recipes | --versions | --sources) settings+=("$w=$n") ;;
+      -o | --output) output=$n ;;
+    esac
+  done
+}
+
+_kbuild_words() { # word, what: words, or a kind
+  local words=$2 settings output
   case $words in
-    *@files*) mapfile -t COMPREPLY < <(compgen -f -- "$1"); return ;;
+    @nothing) return ;;
+    @files | @folders)
+      compopt -o filenames 2>/dev/null
+      [ "$words" = @files ] && words=-f || words=-d
+      mapfile -t COMPREPLY < <(compgen "$words" -- "$1")
+      return ;;
     @verbs) words=$_kbuild_verbs ;;
-    *@targets*) words+=" $("${COMP_WORDS[0]}" list 2>/dev/null | cut -d ' ' -f 1)" ;;
+    @logs)
+      _kbuild_project
+      words=$(cd "$output/logs" 2>/dev/null && printf '%s\n' *.log | sed -n 's/\.log$//p' | grep -v '^\*') ;;
+    *@targets*)
+      _kbuild_project
+      words+=" $("${COMP_WORDS[0]}" "${settings[@]}" list 2>/dev/null | cut -d ' ' -f 1)" ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "${words//@targets/}" -- "$1")
 }
 
 _kbuild() {
-  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' w i values
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} verb='' place=1 w i values
   for ((i = 1; i < COMP_CWORD; i++)); do
     w=${COMP_WORDS[i]}
-    if [ -z "$verb" ] && [[ " $_kbuild_verbs " == *" $w "* ]]; then
+    if [ "$w" = = ]; then
+      i=$((i + 1)) # its value
+    elif [[ $w == -* ]]; then
+      [ "${COMP_WORDS[i + 1]}" = = ] || [ -z "$(_kbuild_values "${verb:-build}" "$w")" ] || i=$((i + 1))
+    elif [ -z "$verb" ] && [[ " $_kbuild_verbs " == *" $w "* ]]; then
       verb=$w
-    elif [ -n "$(_kbuild_below "$verb")" ] && [[ " $(_kbuild_below "$verb") " == *" $w "* ]]; then
+    elif [ "$place" -eq 1 ] && [[ " $(_kbuild_below "$verb") " == *" $w "* ]]; then
       verb+=" $w"
+    else
+      verb=${verb:-build} place=$((place + 1))
     fi
   done
   if [ "$verb" = "se seal" ] && [[ $word == -* ]]; then
@@ -173,7 +429,7 @@ _kbuild() {
   elif [ "$before" = = ] && [ "$COMP_CWORD" -gt 2 ]; then
     before=${COMP_WORDS[COMP_CWORD - 2]}
   fi
-  values=$(_kbuild_values "$verb" "$before")
+  values=$(_kbuild_values "${verb:-build}" "$before")
   if [ -n "$values" ]; then
     _kbuild_words "$word" "$values"
   elif [[ $word == -* ]]; then
@@ -185,10 +441,8 @@ _kbuild() {
     _kbuild_words "$word" "$(_kbuild_below "$verb")"
   elif [ -z "$verb" ]; then
     _kbuild_words "$word" "$_kbuild_verbs @targets"
-  elif [[ $before == -* ]] && [[ " $(_kbuild_options "$verb") " == *" $before= "* ]]; then
-    _kbuild_words "$word" @files
   else
-    _kbuild_words "$word" "$(_kbuild_operands "$verb")"
+    _kbuild_words "$word" "$(_kbuild_operands "$verb $place")"
   fi
 }
 complete -F _kbuild kbuild ./kbuild
@@ -197,7 +451,8 @@ _kbuild_genprotimg() {
   local word=${COMP_WORDS[COMP_CWORD]}
   case $word in
     -*) _kbuild_seal "$word" "${COMP_WORDS[0]}" ;;
-    *) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    *) _kbuild_words "$word" @files ;;
   esac
 }
-complete -F _kbuild_genprotimg genprotimg
+# Not where s390-tools has its own.
+complete -p genprotimg >/dev/null 2>&1 || complete -F _kbuild_genprotimg genprotimg
