@@ -137,9 +137,9 @@ deb:
 
 # An OCI image with kbuild and what it needs, as an archive.
 image: kbuild
-	tools/make-image $(OBJ)/image
+	+MAKE='$(MAKE)' tools/make-image $(OBJ)/image
 
 clean:
 	rm -rf obj kbuild kbuild.new
 
--include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
+-include $(shell find $(OBJ) \( -path $(OBJ)/deb -o -path $(OBJ)/image \) -prune -o -type f -name '*.d' -print 2>/dev/null)

@@ -163,3 +163,30 @@ int verb_payload_index(struct global_options *g, struct strlist *words, struct e
     return payload_index(words->items[0], words->items + 1, words->n - 1,
                          option_given(g, "--plain-http"), g->build.cache, print_line, NULL, err);
 }
+
+// ---- image ----
+
+int verb_image(struct global_options *g, struct strlist *words, struct error **err)
+{
+    cleanup_strlist struct strlist labels = {0};
+    struct image_request r = {.archives = words,
+                              .labels = &labels,
+                              .cache = g->build.cache,
+                              .jobs = g->build.jobs,
+                              .arch = g->build.arch ? g->build.arch : arch_host(),
+                              .base = option_value(g, "--base"),
+                              .output = option_value(g, "--output"),
+                              .entrypoint = option_value(g, "--entrypoint"),
+                              .plain_http = option_given(g, "--plain-http")};
+    option_values(g, "--label", &labels);
+    if (!r.output)
+        return usage_error(err, "image",
+                           "--output=oci:DIR or --output=oci-archive:FILE is missing");
+    bool pulls = r.base && strcmp(r.base, "scratch") != 0 && !starts_with(r.base, "oci:");
+    if (r.plain_http && !pulls)
+        return usage_error(err, "image", "--plain-http is not used: no registry is involved");
+    meter_begin();
+    int result = image_make(&r, print_line, NULL, err);
+    meter_end();
+    return result;
+}

@@ -218,6 +218,13 @@ static const struct option push_options[] = {
     {"--shim-components", 0, "FILE", "shim-components.json beside the tarballs", 0, 0},
     {"--plain-http", 0, NULL, "use http even for a registry that is not on this machine", 0, 0},
 };
+static const struct option image_options[] = {
+    {"--output", 'o', "oci:DIR|oci-archive:FILE", "where the image goes; required", 0, 0},
+    {"--base", 0, "REF|oci:DIR[:NAME]", "the base image (none)", 0, 0},
+    {"--entrypoint", 0, "PROGRAM", "what a container starts, instead of the base's", 0, 0},
+    {"--label", 0, "NAME=VALUE", "a label of the image", 1, 0},
+    {"--plain-http", 0, NULL, "use http even for a registry that is not on this machine", 0, 0},
+};
 static const struct option index_options[] = {
     {"--plain-http", 0, NULL, "use http even for a registry that is not on this machine", 0, 0},
 };
@@ -455,6 +462,11 @@ const struct verb verbs[] = {
     {"payload index", "REGISTRY/REPOSITORY:TAG ARCH-TAG...", 2, ANY_NUMBER, NO_TARGETS,
      "join images of several architectures into one index", NULL, CACHE, OPTIONS(index_options),
      verb_payload_index, 0},
+    {"image", "FILE...", 1, ANY_NUMBER, NO_TARGETS, "make an OCI image of archives",
+     "Each archive is a layer, unpacked at the root of the image, on the layers of the base. Files "
+     "belong to root, and times after SOURCE_DATE_EPOCH are replaced by it: the same archives give "
+     "the same image. `make image` makes one of kbuild itself (docs/install.md).",
+     ARCH | JOBS | CACHE | QUIET, OPTIONS(image_options), verb_image, 0},
     {"provenance", "TARGET", 1, 1, TARGETS,
      "write what a result was made of: SLSA provenance and an SPDX list",
      "Both are written beside the result; with -o only one of them.", PLAN | OUTPUT | RESUME,

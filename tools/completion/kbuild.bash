@@ -47,6 +47,7 @@ _kbuild_options() { # a verb
     'measure') echo ' --ovmf= --kernel= --initrd= --append= --vcpus= --vcpu-type= --vcpu-sig= --guest-features= --vmm-type= --qemu-version= --memory= --edk2= --two-pass --legacy-vm-type --build --policy= --family-id= --image-id= --guest-svn= --id-key= --author-key= --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'payload push') echo ' --base= --layout= --compression= --output= --commit= --shim-components= --plain-http --arch= --jobs= --cache= --versions= --recipes= --quiet' ;;
     'payload index') echo ' --plain-http --cache=' ;;
+    'image') echo ' --output= --base= --entrypoint= --label= --plain-http --arch= --jobs= --cache= --quiet' ;;
     'provenance') echo ' --spdx --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
     'report') echo ' --output= --arch= --cache= --quiet' ;;
     'cache info') echo ' --cache= --json' ;;
@@ -96,6 +97,7 @@ _kbuild_operands() { # a verb and a place: what can be there
     'payload push 3') echo '@nothing' ;;
     'payload index 1') echo '@nothing' ;;
     'payload index '*) echo '@nothing' ;;
+    'image '*) echo '@nothing' ;;
     'provenance 1') echo '@targets' ;;
     'versions get 1') echo '@nothing' ;;
     'help '*) echo '@verbs' ;;
@@ -341,6 +343,13 @@ _kbuild_values() { # a verb, its option: what the value can be
     'payload push --versions') echo '@files' ;;
     'payload push --recipes') echo '@folders' ;;
     'payload index --cache') echo '@folders' ;;
+    'image --output'|'image -o') echo '@nothing' ;;
+    'image --base') echo '@nothing' ;;
+    'image --entrypoint') echo '@nothing' ;;
+    'image --label') echo '@nothing' ;;
+    'image --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'image --jobs'|'image -j') echo '@nothing' ;;
+    'image --cache') echo '@folders' ;;
     'provenance --output'|'provenance -o') echo '@files' ;;
     'provenance --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
     'provenance --sources') echo 'upstream debian' ;;

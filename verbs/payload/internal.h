@@ -34,6 +34,7 @@ struct layer_source {
     int fd;           // of the file
     const char *name; // for messages and the history
     const char *path; // place of the unchanged file below PAYLOAD_ROOT; NULL: it is unpacked
+    bool at_root;     // unpacked at the root of the image, not below PAYLOAD_ROOT
     const char *digest;
     uint64_t max_bytes; // of content; 0: READER_MAX_BYTES
     unsigned threads;   // compression threads; 0: one
@@ -53,7 +54,8 @@ int payload_layer_make_texts(struct store *s, const struct layer_text *texts, si
 // ---- base.c ----
 
 struct payload_image {
-    json_t *config; // of the base, or empty; extended by the layers
+    json_t *config;    // of the base, or empty; extended by the layers
+    const char *maker; // for the history; NULL: "kbuild payload"
     struct payload_layers layers;
     char manifest[DIGEST_HEX_SIZE];
     uint64_t manifest_size;
@@ -98,6 +100,10 @@ int descriptor_read(const json_t *descriptor, struct image_blob *out, struct err
 json_t *payload_json(const struct buf *text, const char *what, struct error **err); // an object
 // Writes config and manifest into the store.
 int payload_image_compose(struct store *s, struct payload_image *i, struct error **err);
+
+// "oci:DIR[:NAME]", "oci-archive:FILE[:NAME]", as in other tools. Both results are to be freed;
+// *name is NULL if none is given.
+int payload_output_parse(const char *text, char **path, char **name, struct error **err);
 
 struct payload_target {
     struct store *store;

@@ -221,6 +221,12 @@ static int check_member(const struct layer_writer *l, const char *path,
     return !place || again ? 0 : error_user(err, "it exists twice");
 }
 
+// "" is the root; to be freed.
+static char *image_path(const char *prefix, const char *path)
+{
+    return *prefix && *path ? xasprintf("%s/%s", prefix, path) : xstrdup(*path ? path : prefix);
+}
+
 // A member below `prefix`, owned by root, without setuid, setgid and sticky bits. Missing
 // directories above it are added, mode 0755. Rejects members that a payload must not have: devices,
 // fifos, sockets, names that mean the removal of a file (".wh.*"), and names that lead through a
@@ -228,8 +234,10 @@ static int check_member(const struct layer_writer *l, const char *path,
 static int layer_writer_member(struct layer_writer *l, const char *prefix,
                                const struct reader_member *m, struct error **err)
 {
-    cleanup_free char *path = *m->path ? xasprintf("%s/%s", prefix, m->path) : xstrdup(prefix);
-    cleanup_free char *target = m->hardlink ? xasprintf("%s/%s", prefix, m->link) : NULL;
+    if (!*prefix && !*m->path)
+        return 0; // the root itself
+    cleanup_free char *path = image_path(prefix, m->path);
+    cleanup_free char *target = m->hardlink ? image_path(prefix, m->link) : NULL;
     if (check_member(l, path, m, err) < 0 || write_parents(l, path, err) < 0)
         return -1;
     if (S_ISDIR(m->mode) && map_find(&l->places, path))
@@ -291,10 +299,13 @@ void payload_layers_free(struct payload_layers *l)
 static void layer_key(const struct layer_source *from, enum layer_filter filter, int64_t epoch,
                       char key[static DIGEST_HEX_SIZE])
 {
-    cleanup_free char *text = xasprintf(
-        "kbuild payload layer " LAYER_FORMAT "\ncodec %s\nfile %s\nas %s\ntype %s\nepoch %lld\n",
-        pack_codec_version(), from->digest, from->path ? from->path : "unpacked",
-        media_types[filter], (long long)epoch);
+    cleanup_free char *text = xasprintf("kbuild payload layer " LAYER_FORMAT
+                                        "\ncodec %s\nfile %s\nas %s\ntype %s\nepoch %lld\n",
+                                        pack_codec_version(), from->digest,
+                                        from->path      ? from->path
+                                        : from->at_root ? "/"
+                                                        : "unpacked",
+                                        media_types[filter], (long long)epoch);
     digest_bytes(text, strlen(text), key);
 }
 
@@ -349,7 +360,7 @@ static int copy_members(struct layer_writer *l, const struct layer_source *from,
     int more;
     while ((more = reader_next(reader, &m, err)) > 0) {
         bool content = S_ISREG(m.mode) && !m.hardlink;
-        if (layer_writer_member(l, PAYLOAD_ROOT, &m, err) < 0 ||
+        if (layer_writer_member(l, from->at_root ? "" : PAYLOAD_ROOT, &m, err) < 0 ||
             (content && reader_content(reader, add_content, l, err) < 0))
             return reader_wrap(reader, err);
         reader_progress(reader, "making a layer");

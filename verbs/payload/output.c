@@ -62,18 +62,21 @@ void payload_image_free(struct payload_image *i)
     *i = (struct payload_image){0};
 }
 
-static void add_layers_to_config(json_t *config, const struct payload_layers *layers)
+static void add_layers_to_config(const struct payload_image *i)
 {
+    json_t *config = i->config;
+    const struct payload_layers *layers = &i->layers;
     json_t *diff_ids = json_object_get(json_object_get(config, "rootfs"), "diff_ids");
     json_t *history = json_object_get(config, "history");
     int64_t newest = 0;
-    for (size_t i = 0; i < layers->n; i++) {
-        const struct payload_layer *l = &layers->items[i];
+    for (size_t k = 0; k < layers->n; k++) {
+        const struct payload_layer *l = &layers->items[k];
         if (l->base)
             continue;
         cleanup_free char *id = xasprintf("sha256:%s", l->diff_id);
         cleanup_free char *when = image_time(l->newest);
-        cleanup_free char *how = xasprintf("kbuild payload: %s", l->made_of);
+        cleanup_free char *how =
+            xasprintf("%s: %s", i->maker ? i->maker : "kbuild payload", l->made_of);
         json_array_append_new(diff_ids, json_string(id));
         json_array_append_new(history, json_pack("{s:s, s:s}", "created", when, "created_by", how));
         newest = l->newest > newest ? l->newest : newest;
@@ -84,7 +87,7 @@ static void add_layers_to_config(json_t *config, const struct payload_layers *la
 
 int payload_image_compose(struct store *s, struct payload_image *i, struct error **err)
 {
-    add_layers_to_config(i->config, &i->layers);
+    add_layers_to_config(i);
     if (oci_put_json(s, i->config, i->config_digest, &i->config_size, err) < 0)
         return -1;
     json_t *layers = json_array();
@@ -300,6 +303,23 @@ static int push_to_registry(const struct payload_target *t, const struct payload
 }
 
 // ---- selection ----
+
+int payload_output_parse(const char *text, char **path, char **name, struct error **err)
+{
+    const char *colon = strchr(text, ':');
+    if (!colon || !colon[1] || (!starts_with(text, "oci:") && !starts_with(text, "oci-archive:"))) {
+        error_set(err, ERROR_USAGE, "--output=%s names neither a layout nor an archive", text);
+        return error_hint(err, "--output=oci:DIR or --output=oci-archive:FILE");
+    }
+    *path = xstrdup(colon + 1);
+    // At the first colon, as skopeo does: a name may contain more.
+    char *end = strchr(*path, ':');
+    if (!end)
+        return 0;
+    *end = '\0';
+    *name = xstrdup(end + 1);
+    return oci_check_name(*name, err) < 0 ? error_wrap(err, "--output=%s", text) : 0;
+}
 
 int payload_deliver(const struct payload_target *t, const struct payload_image *i,
                     struct error **err)

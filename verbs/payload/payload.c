@@ -78,25 +78,13 @@ static int name_tags(struct push_run *p, struct error **err)
     return 0;
 }
 
-// "oci:DIR[:NAME]", "oci-archive:FILE[:NAME]", as in other tools.
 static int parse_output(struct push_run *p, struct error **err)
 {
-    const char *text = p->r->output, *colon = text ? strchr(text, ':') : NULL;
-    if (!text)
-        return 0;
-    if (!colon || !colon[1] || (!starts_with(text, "oci:") && !starts_with(text, "oci-archive:"))) {
-        error_set(err, ERROR_USAGE, "--output=%s names neither a layout nor an archive", text);
-        return error_hint(err, "--output=oci:DIR or --output=oci-archive:FILE");
-    }
-    p->output = xstrdup(colon + 1);
-    // At the first colon, as skopeo does: a name may contain more.
-    char *name = strchr(p->output, ':');
-    if (!name)
-        return 0;
-    *name++ = '\0';
-    p->name = xstrdup(name);
-    strlist_add(&p->tags, name);
-    return oci_check_name(name, err) < 0 ? error_wrap(err, "--output=%s", text) : 0;
+    if (payload_output_parse(p->r->output, &p->output, &p->name, err) < 0)
+        return -1;
+    if (p->name)
+        strlist_add(&p->tags, p->name);
+    return 0;
 }
 
 // Rejects all invalid input before anything is made.

@@ -7,6 +7,7 @@
 //   arch.c     their architecture      base.c    the base image
 //   layer.c    tarballs -> layers      output.c  manifest; layout, archive, registry
 //   index.c    images -> one for several architectures
+//   image.c    any archives on a base -> an image, of kbuild itself for example
 //
 // Requests are borrowed; results go to a layout, an archive or a registry, and lines for people to
 // a callback.
@@ -57,5 +58,21 @@ int payload_push(const struct payload_request *r, payload_print *print, void *co
 // one platform are an error.
 int payload_index(const char *reference, char *const images[], size_t count, bool plain_http,
                   const char *cache, payload_print *print, void *context, struct error **err);
+
+// An image of archives, one layer each, unpacked at its root (docs/install.md). Strings are
+// borrowed; NULL is allowed where stated.
+struct image_request {
+    const struct strlist *archives;
+    const char *base;             // as above; NULL: scratch
+    const char *output;           // "oci:DIR[:NAME]" or "oci-archive:FILE[:NAME]"; NAME: latest
+    const char *entrypoint;       // a program; NULL: the base's
+    const struct strlist *labels; // NAME=VALUE
+    const char *cache;            // directory
+    const struct arch *arch;
+    bool plain_http;
+    unsigned jobs;
+};
+int image_make(const struct image_request *r, payload_print *print, void *context,
+               struct error **err);
 
 #endif
