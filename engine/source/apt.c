@@ -70,20 +70,20 @@ int apt_settings(struct buf *out, struct error **err)
     return 0;
 }
 
-char *apt_setting_path(const char *setting, struct error **err)
+int apt_setting_path(const char *setting, char **out, struct error **err)
 {
     const char *const argv[] = {"apt-config", "shell", "value", setting, NULL};
     struct process p = {.argv = (char *const *)argv, .input = -1};
     cleanup_buf struct buf text = {0};
     buf_puts(&text, "");
     if (process_run(&p, &text, err) < 0)
-        return NULL;
+        return -1;
     // value='/etc/apt/trusted.gpg'
     const char *start = strchr(text.data, '\''), *end = strrchr(text.data, '\'');
-    if (start && end != start)
-        return xstrndup(start + 1, (size_t)(end - start - 1));
-    error_user(err, "apt-config does not know %s", setting);
-    return NULL;
+    if (!start || end == start)
+        return 0;
+    *out = xstrndup(start + 1, (size_t)(end - start - 1));
+    return 1;
 }
 
 // Keys and logins are the host's.
@@ -97,10 +97,12 @@ static int add_host_paths(struct buf *out, struct error **err)
                  {"Dir::Etc::netrcparts", "d"}};
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         cleanup_free char *setting = xasprintf("%s/%s", paths[i].name, paths[i].kind);
-        cleanup_free char *path = apt_setting_path(setting, err);
-        if (!path)
+        cleanup_free char *path = NULL;
+        int known = apt_setting_path(setting, &path, err);
+        if (known < 0)
             return error_wrap(err, "reading the configuration of apt");
-        buf_printf(out, "%s \"%s\";\n", paths[i].name, path);
+        if (known)
+            buf_printf(out, "%s \"%s\";\n", paths[i].name, path);
     }
     return 0;
 }

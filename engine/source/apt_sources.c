@@ -234,14 +234,15 @@ static int add_keyring(const char *path, struct strlist *out, struct error **err
 // The keys that apt trusts by default, and the distribution's own.
 static int usual_keyrings(const struct vendor *vendor, struct strlist *out, struct error **err)
 {
-    cleanup_free char *file = apt_setting_path("Dir::Etc::trusted/f", err);
-    cleanup_free char *folder = file ? apt_setting_path("Dir::Etc::trustedparts/d", err) : NULL;
+    cleanup_free char *file = NULL, *folder = NULL;
     cleanup_strlist struct strlist names = {0};
-    if (!folder || (is_directory(folder) && list_directory(folder, &names, err) < 0))
+    if (apt_setting_path("Dir::Etc::trusted/f", &file, err) < 0 ||
+        apt_setting_path("Dir::Etc::trustedparts/d", &folder, err) < 0 ||
+        (folder && is_directory(folder) && list_directory(folder, &names, err) < 0))
         return -1;
-    if (path_exists(file) && add_keyring(file, out, err) < 0)
+    if (file && path_exists(file) && add_keyring(file, out, err) < 0)
         return -1;
-    size_t n = strlen(folder);
+    size_t n = folder ? strlen(folder) : 0;
     while (n && folder[n - 1] == '/')
         folder[--n] = '\0';
     for (size_t i = 0; i < names.n; i++) {

@@ -118,8 +118,9 @@ int apt_sources(const struct apt_wanted *w, struct buf *out, struct error **err)
 // no hooks, and retries. For a private apt.
 int apt_settings(struct buf *out, struct error **err);
 
-// The value of a path setting of this host's apt.conf(5) ("Dir::Etc::trusted/f"), to be freed.
-char *apt_setting_path(const char *setting, struct error **err);
+// The value of a path setting of this host's apt.conf(5) ("Dir::Etc::trusted/f"), to be freed: 1.
+// 0: apt has no such setting (apt 3 no longer has that one).
+int apt_setting_path(const char *setting, char **out, struct error **err);
 
 // A private apt in a folder of the caller's (who removes it).
 struct apt;
