@@ -98,13 +98,6 @@ static int write_template(const char *folder, const char *name, struct error **e
 
 enum { TEXT_MAX = 1 << 20 };
 
-// The text with each `old` replaced by `new`; to be freed.
-static char *replace_all(const char *text, const char *old, const char *new)
-{
-    const struct placeholder name = {old, new};
-    return placeholders_expand(text, &name, 1);
-}
-
 // Scripts name their output's folder. A file that is no text, or names none, stays as it is.
 static int rename_in_file(const char *path, const char *old, const char *new, struct error **err)
 {
@@ -117,18 +110,35 @@ static int rename_in_file(const char *path, const char *old, const char *new, st
     cleanup_free char *from = xasprintf("/out/%s", old), *to = xasprintf("/out/%s", new);
     if (!text.data || strlen(text.data) != text.len || !strstr(text.data, from))
         return 0;
-    cleanup_free char *changed = replace_all(text.data, from, to);
+    const struct placeholder folder = {from, to};
+    cleanup_free char *changed = placeholders_expand(text.data, &folder, 1);
     return file_write(path, changed, strlen(changed), st.st_mode & 0777, err);
 }
 
-// "outputs: [old, old-modules]" becomes "outputs: [new, new-modules]".
-static void rename_outputs(const char *line, size_t n, const char *old, const char *new,
+static bool is_name_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || strchr("._-/", c) != NULL;
+}
+
+// Adds the line with the name where it means the recipe itself: in "outputs: [old, old-modules]",
+// and in a part of its result, "old:opt/kata/share/x". Another recipe stays.
+static void rename_in_line(const char *line, size_t n, const char *old, const char *new,
                            struct buf *out)
 {
-    cleanup_free char *text = xstrndup(line, n);
-    cleanup_free char *changed =
-        starts_with(text, "outputs:") ? replace_all(text, old, new) : xstrdup(text);
-    buf_puts(out, changed);
+    size_t length = strlen(old);
+    bool outputs = starts_with(line, "outputs:");
+    for (size_t i = 0; i < n;) {
+        bool begins = !i || !is_name_byte(line[i - 1]);
+        bool found = begins && n - i > length && !strncmp(line + i, old, length);
+        char next = found ? line[i + length] : '\0', after = next ? line[i + length + 1] : '\0';
+        bool part = next == ':' && after && !strchr(" \t\r\n", after);
+        if (found && (part || (outputs && (next == '-' || !is_name_byte(next))))) {
+            buf_puts(out, new);
+            i += length;
+        } else {
+            buf_add(out, &line[i++], 1);
+        }
+    }
 }
 
 static int rewrite_recipe(const char *folder, const char *old, const char *new, struct error **err)
@@ -141,7 +151,7 @@ static int rewrite_recipe(const char *folder, const char *old, const char *new, 
     for (const char *line = text.data ? text.data : ""; *line;) {
         size_t n = strcspn(line, "\n");
         n += line[n] == '\n';
-        rename_outputs(line, n, old, new, &out);
+        rename_in_line(line, n, old, new, &out);
         line += n;
     }
     return file_write(path, out.data, out.len, 0644, err);
@@ -225,5 +235,7 @@ int new_recipe(const struct new_request *r, struct strlist *files, struct error 
         return error_hint(err, "recipes of your own go into a folder of yours: --recipes DIR");
     int result = fill_and_place(r, like, draft, folder, files, err);
     remove_tree(draft, NULL); // a no-op after success
+    if (!result && r->set && !recipe_get(r->set, r->name, err))
+        return error_wrap(err, "the new recipe needs a change before it can be used");
     return result;
 }
