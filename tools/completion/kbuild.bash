@@ -2,7 +2,7 @@
 # bash completion for kbuild: source it, or install it as
 # /usr/share/bash-completion/completions/kbuild. Made by `make docs` from cmd/kbuild/verbs.c.
 
-_kbuild_verbs='build list plan run spread why explain new fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance report cache versions help version'
+_kbuild_verbs='build list plan run spread why explain new fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload image provenance report cache versions help version'
 
 _kbuild_below() { # a verb: the verbs below it
   case $1 in
@@ -65,7 +65,9 @@ _kbuild_operands() { # a verb and a place: what can be there
     'plan '*) echo '@targets' ;;
     'run 1') echo '@nothing' ;;
     'spread '*) echo '@targets' ;;
+    'why '*) echo '@targets' ;;
     'explain 1') echo '@targets' ;;
+    'new 1') echo '@nothing' ;;
     'fetch '*) echo '@targets' ;;
     'update '*) echo '@targets' ;;
     'lock '*) echo '@targets' ;;
@@ -99,6 +101,7 @@ _kbuild_operands() { # a verb and a place: what can be there
     'payload index '*) echo '@nothing' ;;
     'image '*) echo '@nothing' ;;
     'provenance 1') echo '@targets' ;;
+    'report '*) echo '@targets' ;;
     'versions get 1') echo '@nothing' ;;
     'help '*) echo '@verbs' ;;
   esac
@@ -106,6 +109,7 @@ _kbuild_operands() { # a verb and a place: what can be there
 
 _kbuild_values() { # a verb, its option: what the value can be
   case "$1 $2" in
+    'build --trace') echo '@files' ;;
     'build --until') echo '@nothing' ;;
     'build --output'|'build -o') echo '@folders' ;;
     'build --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
@@ -157,6 +161,15 @@ _kbuild_values() { # a verb, its option: what the value can be
     'spread --cache') echo '@folders' ;;
     'spread --versions') echo '@files' ;;
     'spread --recipes') echo '@folders' ;;
+    'why --output'|'why -o') echo '@folders' ;;
+    'why --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'why --sources') echo 'upstream debian' ;;
+    'why --source') echo '@nothing' ;;
+    'why --prebuilt') echo '@targets' ;;
+    'why --builder') echo 'image host' ;;
+    'why --cache') echo '@folders' ;;
+    'why --versions') echo '@files' ;;
+    'why --recipes') echo '@folders' ;;
     'explain --output'|'explain -o') echo '@folders' ;;
     'explain --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
     'explain --sources') echo 'upstream debian' ;;
@@ -166,6 +179,9 @@ _kbuild_values() { # a verb, its option: what the value can be
     'explain --cache') echo '@folders' ;;
     'explain --versions') echo '@files' ;;
     'explain --recipes') echo '@folders' ;;
+    'new --like') echo '@targets' ;;
+    'new --recipes') echo '@folders' ;;
+    'fetch --trace') echo '@files' ;;
     'fetch --output'|'fetch -o') echo '@folders' ;;
     'fetch --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
     'fetch --jobs'|'fetch -j') echo '@nothing' ;;
@@ -177,7 +193,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'fetch --cache') echo '@folders' ;;
     'fetch --versions') echo '@files' ;;
     'fetch --recipes') echo '@folders' ;;
-    'update --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'update --arch') echo 'x86_64 s390x aarch64 ppc64le all' ;;
     'update --sources') echo 'upstream debian' ;;
     'update --source') echo '@nothing' ;;
     'update --prebuilt') echo '@targets' ;;
@@ -185,7 +201,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'update --cache') echo '@folders' ;;
     'update --versions') echo '@files' ;;
     'update --recipes') echo '@folders' ;;
-    'lock --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'lock --arch') echo 'x86_64 s390x aarch64 ppc64le all' ;;
     'lock --sources') echo 'upstream debian' ;;
     'lock --source') echo '@nothing' ;;
     'lock --prebuilt') echo '@targets' ;;
@@ -359,6 +375,9 @@ _kbuild_values() { # a verb, its option: what the value can be
     'provenance --cache') echo '@folders' ;;
     'provenance --versions') echo '@files' ;;
     'provenance --recipes') echo '@folders' ;;
+    'report --output'|'report -o') echo '@files' ;;
+    'report --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'report --cache') echo '@folders' ;;
     'cache info --cache') echo '@folders' ;;
     'cache verify --cache') echo '@folders' ;;
     'cache gc --max-size') echo '@nothing' ;;

@@ -376,7 +376,7 @@ void why_print(const struct why *w, struct buf *out)
     bool expected = false;
     for (size_t i = 0; i < w->n; i++) {
         cleanup_free char *text = why_sentence(&w->nodes[i]);
-        expected |= w->nodes[i].expected;
+        expected |= w->nodes[i].expected && w->nodes[i].state == WHY_AGAIN;
         if (w->nodes[i].state == WHY_CACHED)
             strlist_add(&cached, node_label(w->nodes[i].node));
         else
