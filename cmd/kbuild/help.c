@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Prints help and kbuild(1) from the table of verbs.
+#include "completion.h"
 #include "se.h"
 
 #include "base/print.h"
@@ -282,6 +283,21 @@ static void print_manual(void)
     for (size_t i = 0; i < COMMON_OPTIONS; i++)
         roff_option(&common_options[i], &out);
     buf_puts(&out, manual_end);
+    print_text(stdout, out.data, out.len);
+}
+
+// ---- completion ----
+
+static void print_completion(const char *shell)
+{
+    static const struct {
+        const char *shell;
+        void (*print)(struct buf *out);
+    } shells[] = {{"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}};
+    cleanup_buf struct buf out = {0};
+    for (size_t i = 0; i < ARRAY_LEN(shells); i++)
+        if (!strcmp(shell, shells[i].shell))
+            shells[i].print(&out);
     print_text(stdout, out.data, out.len);
 }
 

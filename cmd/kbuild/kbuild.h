@@ -144,8 +144,6 @@ int usage_error(struct error **err, const char *verb, const char *why);
 void print_verb_help(const struct verb *v);
 // Help on the verb, or the verbs below the word, in the words; without words the list of all verbs.
 int print_help_of(const struct strlist *words, struct error **err);
-// The completion of "bash", "zsh" or "fish".
-void print_completion(const char *shell);
 
 // ---- verbs ----
 
