@@ -233,6 +233,28 @@ TEST(a_mirror_with_a_key_of_its_own_counts)
     assert_says(err->message, "NO_PUBKEY");
 }
 
+// apt 3 has no Dir::Etc::trusted.
+TEST(a_setting_that_apt_does_not_have_is_left_out)
+{
+    struct place *p = *state;
+    cleanup_error struct error *err = NULL;
+    use_apt_folder(p);
+    make_key(p, "corp");
+    make_signed_mirror(p, "m", "bookworm", "bookworm", "Example Corp", "corp");
+    run_sh(p, "echo \"deb [signed-by=$PWD/corp.gpg] file:$PWD/m bookworm main\" > sources.list\n"
+              "mkdir bin\n"
+              "echo '#!/bin/sh' >bin/apt-config\n"
+              "echo '[ \"$3\" = Dir::Etc::trusted/f ] || exec /usr/bin/apt-config \"$@\"' "
+              ">>bin/apt-config\n"
+              "chmod +x bin/apt-config");
+    cleanup_free char *path = xstrdup(getenv("PATH"));
+    cleanup_free char *other = xasprintf("%s/bin:%s", p->folder, path);
+    setenv("PATH", other, 1);
+    int result = update(p, &err);
+    setenv("PATH", path, 1);
+    assert_ok(result, &err);
+}
+
 TEST(a_mirror_that_is_named_brings_its_keyring)
 {
     struct place *p = *state;
