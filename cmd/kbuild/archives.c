@@ -166,7 +166,7 @@ int verb_payload_index(struct global_options *g, struct strlist *words, struct e
 
 // ---- image ----
 
-int verb_image(struct global_options *g, struct strlist *words, struct error **err)
+int verb_payload_image(struct global_options *g, struct strlist *words, struct error **err)
 {
     cleanup_strlist struct strlist labels = {0};
     struct image_request r = {.archives = words,
@@ -180,11 +180,12 @@ int verb_image(struct global_options *g, struct strlist *words, struct error **e
                               .plain_http = option_given(g, "--plain-http")};
     option_values(g, "--label", &labels);
     if (!r.output)
-        return usage_error(err, "image",
+        return usage_error(err, "payload image",
                            "--output=oci:DIR or --output=oci-archive:FILE is missing");
     bool pulls = r.base && strcmp(r.base, "scratch") != 0 && !starts_with(r.base, "oci:");
     if (r.plain_http && !pulls)
-        return usage_error(err, "image", "--plain-http is not used: no registry is involved");
+        return usage_error(err, "payload image",
+                           "--plain-http is not used: no registry is involved");
     meter_begin();
     int result = image_make(&r, print_line, NULL, err);
     meter_end();

@@ -462,11 +462,11 @@ const struct verb verbs[] = {
     {"payload index", "REGISTRY/REPOSITORY:TAG ARCH-TAG...", 2, ANY_NUMBER, NO_TARGETS,
      "join images of several architectures into one index", NULL, CACHE, OPTIONS(index_options),
      verb_payload_index, 0},
-    {"image", "FILE...", 1, ANY_NUMBER, NO_TARGETS, "make an OCI image of archives",
+    {"payload image", "FILE...", 1, ANY_NUMBER, NO_TARGETS, "make an OCI image of archives",
      "Each archive is a layer, unpacked at the root of the image, on the layers of the base. Files "
      "belong to root, and times after SOURCE_DATE_EPOCH are replaced by it: the same archives give "
      "the same image. `make image` makes one of kbuild itself (docs/install.md).",
-     ARCH | JOBS | CACHE | QUIET, OPTIONS(image_options), verb_image, 0},
+     ARCH | JOBS | CACHE | QUIET, OPTIONS(image_options), verb_payload_image, 0},
     {"provenance", "TARGET", 1, 1, TARGETS,
      "write what a result was made of: SLSA provenance and an SPDX list",
      "Both are written beside the result; with -o only one of them.", PLAN | OUTPUT | RESUME,

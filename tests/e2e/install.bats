@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Installing: make install and uninstall, an installed kbuild in another user's hands, completions in the
-# real shells, kbuild image, and what debian/ has to agree with. The package and the image themselves
+# real shells, kbuild payload image, and what debian/ has to agree with. The package and the image themselves
 # take minutes: real_install.bats.
 
 bats_require_minimum_version 1.5.0
@@ -200,7 +200,7 @@ offered_by_fish() {
   check_lines offered_by_fish
 }
 
-# ---- kbuild image ----
+# ---- kbuild payload image ----
 
 make_archives() {
   mkdir -p tree/usr/bin tree/etc
@@ -226,7 +226,7 @@ blob() { # digest, with its algorithm
   [ "$(jq -r '.layers | length' <<<"$manifest")" -eq 2 ]
   config=$(blob "$(jq -r .config.digest <<<"$manifest")")
   [ "$(jq -c '.config | [.Entrypoint, .Labels]' <<<"$config")" = '[["hello"],{"a":"b","c":""}]' ]
-  [ "$(jq -r '.history[0].created_by' <<<"$config")" = "kbuild image: one.tar" ]
+  [ "$(jq -r '.history[0].created_by' <<<"$config")" = "kbuild payload image: one.tar" ]
   [ "$(jq -r .created <<<"$config")" = 2001-09-09T01:46:40Z ]
   blob "$(jq -r '.layers[0].digest' <<<"$manifest")" | tar -tvz --full-time | awk '{print $1, $2, $6, $7, $8, $9, $10}' | sed 's/ *$//' >members
   diff - members <<'X'
@@ -241,14 +241,14 @@ X
 }
 
 kb_image() {
-  "$KBUILD" image --cache cache "$@"
+  "$KBUILD" payload image --cache cache "$@"
 }
 
 @test "an image is a base for another one, and the same archives give the same bytes" {
   make_archives
   kb_image one.tar --entrypoint hello --label a=b --output oci:base
   kb_image two.tar.gz --base oci:base --label c=d --output oci-archive:first.tar
-  "$KBUILD" image two.tar.gz --cache other --base oci:base --label c=d --output oci-archive:second.tar
+  "$KBUILD" payload image two.tar.gz --cache other --base oci:base --label c=d --output oci-archive:second.tar
   cmp first.tar second.tar
   mkdir image && tar -C image -xf first.tar
   manifest=$(blob "$(jq -r '.manifests[0].digest' image/index.json)")

@@ -2,13 +2,13 @@
 # bash completion for kbuild: source it, or install it as
 # /usr/share/bash-completion/completions/kbuild. Made by `make docs` from cmd/kbuild/verbs.c.
 
-_kbuild_verbs='build list plan run spread why explain new fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload image provenance report cache versions help version'
+_kbuild_verbs='build list plan run spread why explain new fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance report cache versions help version'
 
 _kbuild_below() { # a verb: the verbs below it
   case $1 in
     se) echo 'seal open info verify reference test-key' ;;
     hkd) echo 'verify' ;;
-    payload) echo 'push index' ;;
+    payload) echo 'push index image' ;;
     cache) echo 'info verify gc' ;;
     versions) echo 'get' ;;
   esac
@@ -47,7 +47,7 @@ _kbuild_options() { # a verb
     'measure') echo ' --ovmf= --kernel= --initrd= --append= --vcpus= --vcpu-type= --vcpu-sig= --guest-features= --vmm-type= --qemu-version= --memory= --edk2= --two-pass --legacy-vm-type --build --policy= --family-id= --image-id= --guest-svn= --id-key= --author-key= --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'payload push') echo ' --base= --layout= --compression= --output= --commit= --shim-components= --plain-http --arch= --jobs= --cache= --versions= --recipes= --quiet' ;;
     'payload index') echo ' --plain-http --cache=' ;;
-    'image') echo ' --output= --base= --entrypoint= --label= --plain-http --arch= --jobs= --cache= --quiet' ;;
+    'payload image') echo ' --output= --base= --entrypoint= --label= --plain-http --arch= --jobs= --cache= --quiet' ;;
     'provenance') echo ' --spdx --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
     'report') echo ' --output= --arch= --cache= --quiet' ;;
     'cache info') echo ' --cache= --json' ;;
@@ -99,7 +99,7 @@ _kbuild_operands() { # a verb and a place: what can be there
     'payload push 3') echo '@nothing' ;;
     'payload index 1') echo '@nothing' ;;
     'payload index '*) echo '@nothing' ;;
-    'image '*) echo '@nothing' ;;
+    'payload image '*) echo '@nothing' ;;
     'provenance 1') echo '@targets' ;;
     'report '*) echo '@targets' ;;
     'versions get 1') echo '@nothing' ;;
@@ -359,13 +359,13 @@ _kbuild_values() { # a verb, its option: what the value can be
     'payload push --versions') echo '@files' ;;
     'payload push --recipes') echo '@folders' ;;
     'payload index --cache') echo '@folders' ;;
-    'image --output'|'image -o') echo '@nothing' ;;
-    'image --base') echo '@nothing' ;;
-    'image --entrypoint') echo '@nothing' ;;
-    'image --label') echo '@nothing' ;;
-    'image --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
-    'image --jobs'|'image -j') echo '@nothing' ;;
-    'image --cache') echo '@folders' ;;
+    'payload image --output'|'payload image -o') echo '@nothing' ;;
+    'payload image --base') echo '@nothing' ;;
+    'payload image --entrypoint') echo '@nothing' ;;
+    'payload image --label') echo '@nothing' ;;
+    'payload image --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'payload image --jobs'|'payload image -j') echo '@nothing' ;;
+    'payload image --cache') echo '@folders' ;;
     'provenance --output'|'provenance -o') echo '@files' ;;
     'provenance --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
     'provenance --sources') echo 'upstream debian' ;;

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for kbuild: install it in a folder of $fish_complete_path. Made by `make docs` from cmd/kbuild/verbs.c.
 
-set -g __kbuild_verbs build list plan run spread why explain new fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload image provenance report cache versions help version
-set -g __kbuild_below 'se seal' 'se open' 'se info' 'se verify' 'se reference' 'se test-key' 'hkd verify' 'payload push' 'payload index' 'cache info' 'cache verify' 'cache gc' 'versions get'
+set -g __kbuild_verbs build list plan run spread why explain new fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance report cache versions help version
+set -g __kbuild_below 'se seal' 'se open' 'se info' 'se verify' 'se reference' 'se test-key' 'hkd verify' 'payload push' 'payload index' 'payload image' 'cache info' 'cache verify' 'cache gc' 'versions get'
 set -g __kbuild_valued --trace --until --output -o --arch --jobs -j --sources --source --prebuilt --builder --cache --versions --recipes --grain --format --plan --with --like --host-key --image --qemu --root --timeout --prefix --against --scratch --target --components --hdr-key --key --print-schema --host-key-document -k --host-key-documents --seal-record --seal-secret -i --ramdisk -r --parmfile -p --kernel-tarball --initrd-tarball --header --cert -C --crl --root-ca --collect --class --configuration --release --set --ovmf --kernel --initrd --append --vcpus --vcpu-type --vcpu-sig --guest-features --vmm-type --qemu-version --memory --edk2 --policy --family-id --image-id --guest-svn --id-key --author-key --base --layout --compression --commit --shim-components --entrypoint --label --max-size --completion
 
 function __kbuild_parse # the verb, and how many operands follow it, before the word that is typed
@@ -121,8 +121,7 @@ complete -c kbuild -n '__kbuild_in ""' -f -a hkd -d 'verify'
 complete -c kbuild -n '__kbuild_in ""' -f -a doctor -d 'can this machine build, and host confidential guests?'
 complete -c kbuild -n '__kbuild_in ""' -f -a config -d 'edit a Kata runtime\'s configuration.toml for confidential guests, or containerd\'s for Kata'
 complete -c kbuild -n '__kbuild_in ""' -f -a measure -d 'compute the launch digest that a confidential x86 host will report'
-complete -c kbuild -n '__kbuild_in ""' -f -a payload -d 'push, index'
-complete -c kbuild -n '__kbuild_in ""' -f -a image -d 'make an OCI image of archives'
+complete -c kbuild -n '__kbuild_in ""' -f -a payload -d 'push, index, image'
 complete -c kbuild -n '__kbuild_in ""' -f -a provenance -d 'write what a result was made of: SLSA provenance and an SPDX list'
 complete -c kbuild -n '__kbuild_in ""' -f -a report -d 'write a page about the last run: where the time went, and why'
 complete -c kbuild -n '__kbuild_in ""' -f -a cache -d 'info, verify, gc'
@@ -139,6 +138,7 @@ complete -c kbuild -n '__kbuild_in "se"' -f -a test-key -d 'make a TEST host key
 complete -c kbuild -n '__kbuild_in "hkd"' -f -a verify -d 'are host key documents genuine, valid, and not revoked?'
 complete -c kbuild -n '__kbuild_in "payload"' -f -a push -d 'push the image that kata-deploy installs from'
 complete -c kbuild -n '__kbuild_in "payload"' -f -a index -d 'join images of several architectures into one index'
+complete -c kbuild -n '__kbuild_in "payload"' -f -a image -d 'make an OCI image of archives'
 complete -c kbuild -n '__kbuild_in "cache"' -f -a info -d 'show what is in the cache'
 complete -c kbuild -n '__kbuild_in "cache"' -f -a verify -d 'read the whole cache, and move damaged entries to its directory damaged'
 complete -c kbuild -n '__kbuild_in "cache"' -f -a gc -d 'remove garbage, and what is beyond a size'
@@ -509,15 +509,15 @@ complete -c kbuild -n '__kbuild_in "payload push"' -l recipes -r -f -a '(__fish_
 complete -c kbuild -n '__kbuild_in "payload push"' -l quiet -s q -d 'print less'
 complete -c kbuild -n '__kbuild_in "payload index"' -l plain-http -d 'use http even for a registry that is not on this machine'
 complete -c kbuild -n '__kbuild_in "payload index"' -l cache -r -f -a '(__fish_complete_directories (commandline -ct))' -d 'the cache (KBUILD_CACHE)'
-complete -c kbuild -n '__kbuild_in "image"' -l output -s o -r -f -d 'where the image goes; required'
-complete -c kbuild -n '__kbuild_in "image"' -l base -r -f -d 'the base image (none)'
-complete -c kbuild -n '__kbuild_in "image"' -l entrypoint -r -f -d 'what a container starts, instead of the base\'s'
-complete -c kbuild -n '__kbuild_in "image"' -l label -r -f -d 'a label of the image'
-complete -c kbuild -n '__kbuild_in "image"' -l plain-http -d 'use http even for a registry that is not on this machine'
-complete -c kbuild -n '__kbuild_in "image"' -l arch -r -f -a 'x86_64 s390x aarch64 ppc64le' -d 'architecture of the target: x86_64, s390x, aarch64, ppc64le (this machine\'s, or the only one that a target supports)'
-complete -c kbuild -n '__kbuild_in "image"' -l jobs -s j -r -f -d 'at most N jobs at once, including those of make inside of steps (number of processors)'
-complete -c kbuild -n '__kbuild_in "image"' -l cache -r -f -a '(__fish_complete_directories (commandline -ct))' -d 'the cache (KBUILD_CACHE)'
-complete -c kbuild -n '__kbuild_in "image"' -l quiet -s q -d 'print less'
+complete -c kbuild -n '__kbuild_in "payload image"' -l output -s o -r -f -d 'where the image goes; required'
+complete -c kbuild -n '__kbuild_in "payload image"' -l base -r -f -d 'the base image (none)'
+complete -c kbuild -n '__kbuild_in "payload image"' -l entrypoint -r -f -d 'what a container starts, instead of the base\'s'
+complete -c kbuild -n '__kbuild_in "payload image"' -l label -r -f -d 'a label of the image'
+complete -c kbuild -n '__kbuild_in "payload image"' -l plain-http -d 'use http even for a registry that is not on this machine'
+complete -c kbuild -n '__kbuild_in "payload image"' -l arch -r -f -a 'x86_64 s390x aarch64 ppc64le' -d 'architecture of the target: x86_64, s390x, aarch64, ppc64le (this machine\'s, or the only one that a target supports)'
+complete -c kbuild -n '__kbuild_in "payload image"' -l jobs -s j -r -f -d 'at most N jobs at once, including those of make inside of steps (number of processors)'
+complete -c kbuild -n '__kbuild_in "payload image"' -l cache -r -f -a '(__fish_complete_directories (commandline -ct))' -d 'the cache (KBUILD_CACHE)'
+complete -c kbuild -n '__kbuild_in "payload image"' -l quiet -s q -d 'print less'
 complete -c kbuild -n '__kbuild_in "provenance"' -l spdx -d 'only the SPDX list'
 complete -c kbuild -n '__kbuild_in "provenance"' -l output -s o -r -F -d 'write one document to this file; - is standard output'
 complete -c kbuild -n '__kbuild_in "provenance"' -l arch -r -f -a 'x86_64 s390x aarch64 ppc64le' -d 'architecture of the target: x86_64, s390x, aarch64, ppc64le (this machine\'s, or the only one that a target supports)'

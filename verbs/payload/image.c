@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Implements `kbuild image`: archives become layers on a base, and the image says which program it
+// Implements `kbuild payload image`: archives become layers on a base, and the image says which program it
 // starts.
 #include "payload/internal.h"
 
@@ -102,7 +102,7 @@ static int make(struct image_run *m, struct error **err)
 int image_make(const struct image_request *r, payload_print *print, void *context,
                struct error **err)
 {
-    struct image_run m = {.r = r, .image.maker = "kbuild image"};
+    struct image_run m = {.r = r, .image.maker = "kbuild payload image"};
     int result = make(&m, err);
     if (!result) {
         cleanup_free char *line =
