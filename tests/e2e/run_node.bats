@@ -153,7 +153,7 @@ steps() { # machine
   sed '1s|"source":{}|"source":{"greet":"/etc"}|' plan >folder
   run here two run base:x86_64 --plan=folder
   [ "$status" -eq 2 ]
-  [[ "$output" == *"the plan's choice of the source greet is damaged"* ]]
+  [[ "$output" == *'"source" chooses neither upstream nor debian'* ]]
 }
 
 @test "an origin that does not answer is worth another try" {

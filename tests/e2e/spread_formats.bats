@@ -254,7 +254,7 @@ X
   rm versions.lock
   run kb plan --remote --push --format=make --arch=x86_64,s390x image
   [ "$status" -eq 1 ]
-  [[ $output == *"kbuild lock with the same targets and options"* ]]
+  [[ $output == *'run `kbuild lock` with the same targets and options'* ]]
   kb lock --arch=x86_64,s390x image
   kb plan --remote --push --format=make --arch=x86_64,s390x image >plan.mk
   grep -q "kbuild run image:s390x" plan.mk
