@@ -250,7 +250,7 @@ static struct task *task_of(struct fixture *d, const char *name)
     return schedule_task(&d->s, graph_find(&d->g, name));
 }
 
-static enum node_state state_of(struct fixture *d, const char *name)
+static inline enum node_state state_of(struct fixture *d, const char *name)
 {
     return graph_find(&d->g, name)->state;
 }
@@ -302,7 +302,7 @@ static void run_well(struct fixture *d, const char *roots)
 }
 
 // As if a later process began with the same store.
-static void forget_states(struct fixture *d)
+static inline void forget_states(struct fixture *d)
 {
     for (size_t i = 0; i < d->g.n; i++) {
         d->g.nodes[i]->state = NODE_UNKNOWN;
