@@ -111,7 +111,7 @@ no_pin() {
   no_pin
   (cd "$SITE" && sha256sum y.tar.gz >sums)
   kb fetch demo
-  sed -i 's/sha256=./sha256=0/' versions.lock
+  sed -i 's/sha256=......../sha256=00000000/' versions.lock
   rm -rf cache
   run kb fetch demo
   [ "$status" -eq 1 ]
