@@ -24,8 +24,14 @@ setup() {
   [ "$(id -u)" -eq 0 ] || skip "only root can make a bare root of a distribution that apt works in"
 }
 
+# The mirror that this machine has, which has all suites.
 bare_root() { # suite, folder, packages of apt
-  mmdebstrap --mode=root --variant=minbase --include="ca-certificates${3:+,$3}" "$1" "$2" "${KBUILD_TEST_DEBIAN:-http://deb.debian.org/debian}"
+  local mirror
+  # shellcheck disable=SC2016 # apt's own names
+  mirror=$(apt-get indextargets --format '$(ORIGIN) $(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
+    sed -nE 's/^Debian [a-z]+ //p' | head -n 1)
+  [ -n "$mirror" ] || skip "apt has no mirror of Debian here"
+  mmdebstrap --mode=root --variant=minbase --include="ca-certificates${3:+,$3}" "$1" "$2" "$mirror"
   cp /etc/resolv.conf "$2/etc/"
 }
 

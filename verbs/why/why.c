@@ -10,7 +10,7 @@ const char *const why_state_names[] = {"cached", "changed", "new", "again"};
 
 // ---- what a node was ----
 
-// A node as it was: in the last build of what is asked for, or in its own.
+// A node as of the last build of the requested target, or of its own last build.
 struct past {
     char *key_text; // NULL: unknown
     json_t *texts;  // of its own last build, if that is the one; or NULL
