@@ -125,7 +125,8 @@ why() {
   [[ "$output" == *"source greet is fetched: it was never fetched here"* ]]
   kb greet
   old=$(git -C git/greet rev-parse v1^{commit})
-  git_here -C git/greet commit -q --allow-empty -m "Second"
+  # Later than the first, also in the same second.
+  GIT_COMMITTER_DATE="@$(($(date +%s) + 60)) +0000" git_here -C git/greet commit -q --allow-empty -m "Second"
   git_here -C git/greet tag v2
   new=$(git -C git/greet rev-parse v2^{commit})
   sed -i 's/version: v1/version: v2/' versions.yaml
