@@ -118,14 +118,13 @@ void recipes_view_close(struct recipes_view *v)
 // ---- names ----
 
 static void collect_needs(struct recipe_set *set, const struct recipe_need *needs, size_t count,
-                          const struct arch *target, struct strlist *seen, struct strlist *out);
+                          const struct arch *target, struct strset *seen, struct strlist *out);
 
 static void collect(struct recipe_set *set, const char *name, const struct arch *target,
-                    struct strlist *seen, struct strlist *out)
+                    struct strset *seen, struct strlist *out)
 {
-    if (strlist_has(seen, name))
+    if (!strset_add(seen, name))
         return;
-    strlist_add(seen, name);
     const struct recipe *r = recipe_exists(set, name) ? recipe_get(set, name, NULL) : NULL;
     if (!r)
         return;
@@ -139,7 +138,7 @@ static void collect(struct recipe_set *set, const char *name, const struct arch 
 }
 
 static void collect_needs(struct recipe_set *set, const struct recipe_need *needs, size_t count,
-                          const struct arch *target, struct strlist *seen, struct strlist *out)
+                          const struct arch *target, struct strset *seen, struct strlist *out)
 {
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < needs[i].any.n; k++)
@@ -149,7 +148,7 @@ static void collect_needs(struct recipe_set *set, const struct recipe_need *need
 void source_names(struct recipe_set *set, const struct recipe *r, const struct arch *target,
                   struct strlist *out)
 {
-    cleanup_strlist struct strlist seen = {0};
+    cleanup_strset struct strset seen = {0};
     collect(set, r->name, target, &seen, out);
 }
 

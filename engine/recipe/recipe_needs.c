@@ -62,15 +62,14 @@ static int read_need(struct recipe_reader *r, const struct yaml *node, struct re
     return error_hint(r->err, NEED_RULE);
 }
 
-// A name may be repeated only if the entry before it cannot apply at the same time.
+// A name may be repeated only if no entry before it that has it can apply at the same time.
 static int check_repeated(struct recipe_reader *r, const struct yaml *node,
-                          const struct recipe_need *need, const struct recipe_need *before)
+                          const struct recipe_needs *list, const char *name)
 {
-    if (conditions_exclude(&need->when, &before->when))
-        return 0;
-    for (size_t i = 0; i < need->any.n; i++)
-        if (strlist_has(&before->any, need->any.items[i]))
-            return reader_error(r, node, "'%s' is listed twice", need->any.items[i]);
+    const struct recipe_need *need = &list->list[list->count - 1];
+    for (const struct recipe_need *before = list->list; before < need; before++)
+        if (strlist_has(&before->any, name) && !conditions_exclude(&need->when, &before->when))
+            return reader_error(r, node, "'%s' is listed twice", name);
     return 0;
 }
 
@@ -79,6 +78,7 @@ static int read_need_list(struct recipe_reader *r, const struct yaml *node, cons
 {
     if (expect(r, node, YAML_LIST) < 0)
         return -1;
+    cleanup_strset struct strset names = {0};
     out->list = xcalloc(node->n, sizeof *out->list);
     for (size_t i = 0; i < node->n; i++) {
         struct recipe_need *need = &out->list[out->count++];
@@ -86,8 +86,9 @@ static int read_need_list(struct recipe_reader *r, const struct yaml *node, cons
         if (read_need(r, node->items[i], need) < 0)
             return -1;
         r->key = key;
-        for (size_t j = 0; j < i; j++)
-            if (check_repeated(r, node->items[i], need, &out->list[j]) < 0)
+        for (size_t j = 0; j < need->any.n; j++)
+            if (!strset_add(&names, need->any.items[j]) &&
+                check_repeated(r, node->items[i], out, need->any.items[j]) < 0)
                 return -1;
     }
     return 0;
