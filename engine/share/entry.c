@@ -8,6 +8,9 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <unistd.h>
+
+#define EMPTY_CONFIG "{}" // OCI Image 1.1, manifest.md, "Guidance for an Empty Descriptor"
 
 // ---- names ----
 
@@ -228,50 +231,86 @@ static const struct document {
     {"kbuild.spdx", SPDX_TYPE, SPDX_FILE, provenance_spdx},
 };
 
-static int add_blob(struct registry_blob *blob, int fd, const char *bytes, size_t length,
-                    char digest[static DIGEST_HEX_SIZE], struct error **err)
+// The blobs of all referrers: the empty config that they share, and their contents.
+struct referrer_blobs {
+    struct registry_blob list[ENTRY_DOCUMENTS + 2];
+    char digests[ENTRY_DOCUMENTS + 2][DIGEST_HEX_SIZE];
+    size_t n;
+};
+
+static int add_blob(struct referrer_blobs *b, const char *text, struct error **err)
 {
-    digest_bytes(bytes, length, digest);
-    *blob = (struct registry_blob){.digest = digest, .size = length, .fd = fd};
-    return fd_write_all(blob->fd, "a temporary file", bytes, length, err);
+    char *digest = b->digests[b->n];
+    cleanup_close int fd = nameless_file(NULL, err);
+    if (fd < 0 || fd_write_all(fd, "a temporary file", text, strlen(text), err) < 0)
+        return -1;
+    digest_bytes(text, strlen(text), digest);
+    b->list[b->n++] =
+        (struct registry_blob){.digest = digest, .size = strlen(text), .fd = steal_fd(&fd)};
+    return 0;
 }
 
-static int put_referrer(struct registry *registry, const struct entry *e, const char *type,
-                        json_t *manifest, struct error **err)
+static int push_contents(struct registry *registry, const struct referrers *r, struct error **err)
+{
+    struct referrer_blobs b = {0};
+    int result = r->n ? add_blob(&b, EMPTY_CONFIG, err) : 0;
+    for (size_t i = 0; i < r->n && !result; i++)
+        if (r->items[i].content)
+            result = add_blob(&b, r->items[i].content, err);
+    if (!result)
+        result = registry_push_blobs(registry, b.list, b.n, err);
+    for (size_t i = 0; i < b.n; i++)
+        close(b.list[i].fd);
+    return result;
+}
+
+static json_t *descriptor_of(const char *type, const char *text)
 {
     char digest[DIGEST_HEX_SIZE];
-    cleanup_free char *text = json_dumps(manifest, JSON_COMPACT | JSON_SORT_KEYS);
     digest_bytes(text, strlen(text), digest);
-    json_auto_t *descriptor = oci_descriptor(OCI_MANIFEST, digest, strlen(text));
-    json_object_set_new(descriptor, "artifactType", json_string(type));
-    json_object_set(descriptor, "annotations", json_object_get(manifest, "annotations"));
-    const struct registry_refer refer = {
-        .text = text, .media_type = OCI_MANIFEST, .subject = e->digest, .descriptor = descriptor};
-    return registry_put_referrer(registry, &refer, err);
+    return oci_descriptor(type, digest, strlen(text));
 }
 
-int entry_refer(struct registry *registry, const struct entry *e, const struct referrer *r,
-                struct error **err)
+static char *referrer_manifest(const struct entry *e, const struct referrer *r)
 {
-    static const char empty[] = "{}";
-    char config[DIGEST_HEX_SIZE], content[DIGEST_HEX_SIZE];
-    cleanup_close int one = nameless_file(NULL, err), two = one < 0 ? -1 : nameless_file(NULL, err);
-    struct registry_blob blobs[2];
-    if (two < 0 || add_blob(&blobs[0], one, empty, strlen(empty), config, err) < 0 ||
-        (r->content &&
-         add_blob(&blobs[1], two, r->content, strlen(r->content), content, err) < 0) ||
-        registry_push_blobs(registry, blobs, r->content ? 2 : 1, err) < 0)
-        return -1;
-    json_t *layer = r->content ? oci_descriptor(r->type, content, strlen(r->content))
-                               : oci_descriptor(OCI_EMPTY, config, strlen(empty));
+    json_t *layer =
+        r->content ? descriptor_of(r->type, r->content) : descriptor_of(OCI_EMPTY, EMPTY_CONFIG);
     if (r->title)
         json_object_set_new(layer, "annotations", json_pack("{s:s}", OCI_TITLE, r->title));
-    json_auto_t *manifest =
-        json_pack("{s:i, s:s, s:s, s:o, s:[o], s:o, s:O}", "schemaVersion", 2, "mediaType",
-                  OCI_MANIFEST, "artifactType", r->type, "config",
-                  oci_descriptor(OCI_EMPTY, config, strlen(empty)), "layers", layer, "subject",
-                  oci_descriptor(OCI_MANIFEST, e->digest, e->size), "annotations", r->annotations);
-    return put_referrer(registry, e, r->type, manifest, err);
+    json_auto_t *manifest = json_pack(
+        "{s:i, s:s, s:s, s:o, s:[o], s:o, s:O}", "schemaVersion", 2, "mediaType", OCI_MANIFEST,
+        "artifactType", r->type, "config", descriptor_of(OCI_EMPTY, EMPTY_CONFIG), "layers", layer,
+        "subject", oci_descriptor(OCI_MANIFEST, e->digest, e->size), "annotations", r->annotations);
+    return json_dumps(manifest, JSON_COMPACT | JSON_SORT_KEYS);
+}
+
+int entry_push_referrers(struct registry *registry, const struct entry *e,
+                         const struct referrers *r, struct error **err)
+{
+    struct registry_referrer list[ARRAY_LEN(r->items)];
+    if (push_contents(registry, r, err) < 0)
+        return -1;
+    for (size_t i = 0; i < r->n; i++) {
+        char *text = referrer_manifest(e, &r->items[i]);
+        json_t *descriptor = descriptor_of(OCI_MANIFEST, text);
+        json_object_set_new(descriptor, "artifactType", json_string(r->items[i].type));
+        json_object_set(descriptor, "annotations", r->items[i].annotations);
+        list[i] = (struct registry_referrer){text, OCI_MANIFEST, descriptor};
+    }
+    int result = registry_put_referrers(registry, e->digest, list, r->n, err);
+    for (size_t i = 0; i < r->n; i++) {
+        free((char *)list[i].text);
+        json_decref((json_t *)list[i].descriptor);
+    }
+    return result;
+}
+
+void referrers_free(struct referrers *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        free(r->items[i].title);
+        json_decref(r->items[i].annotations);
+    }
 }
 
 // ---- provenance documents ----
@@ -294,24 +333,24 @@ int entry_describe(struct build *b, const struct node *node, struct entry_docume
     return 0;
 }
 
-int entry_push_documents(struct registry *registry, const struct node *node, const struct entry *e,
-                         const struct entry_documents *d, struct error **err)
+void entry_refer_documents(const struct node *node, const struct entry_documents *d,
+                           struct referrers *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(documents); i++) {
+        const struct document *kind = &documents[i];
         if (!d->texts[i])
             continue;
-        const struct document *kind = &documents[i];
-        cleanup_free char *title = xasprintf("%s-%s", job_of(node)->recipe->name, kind->suffix);
-        json_auto_t *annotations = json_object();
+        json_t *annotations = json_object();
         if (kind->make == provenance_statement) // where other tools look for the predicate
             json_object_set_new(annotations, "in-toto.io/predicate-type",
                                 json_string(PREDICATE_TYPE));
-        const struct referrer r = {
-            .type = kind->type, .title = title, .content = d->texts[i], .annotations = annotations};
-        if (entry_refer(registry, e, &r, err) < 0)
-            return -1;
+        out->items[out->n++] = (struct referrer){
+            .type = kind->type,
+            .title = xasprintf("%s-%s", job_of(node)->recipe->name, kind->suffix),
+            .content = d->texts[i],
+            .annotations = annotations,
+        };
     }
-    return 0;
 }
 
 void entry_documents_free(struct entry_documents *d)

@@ -43,25 +43,31 @@ bool entry_derived(const struct node *node, const char *output);      // made fr
 // The record as pushed: without the local store's additions.
 json_t *entry_record(const json_t *record);
 
-// What refers to an entry.
+// What refers to an entry: its documents and its signature.
 struct referrer {
     const char *type;    // of the artifact and its content
-    const char *title;   // a file's name, or NULL
-    const char *content; // a text, or NULL
-    json_t *annotations; // borrowed
+    char *title;         // a file's name, or NULL
+    const char *content; // a text, borrowed; or NULL
+    json_t *annotations;
 };
-int entry_refer(struct registry *registry, const struct entry *e, const struct referrer *r,
-                struct error **err);
+enum { ENTRY_DOCUMENTS = 2 };
+struct referrers {
+    struct referrer items[ENTRY_DOCUMENTS + 1];
+    size_t n;
+};
+// Pushes all of them, the blobs of all in one go.
+int entry_push_referrers(struct registry *registry, const struct entry *e,
+                         const struct referrers *r, struct error **err);
+void referrers_free(struct referrers *r);
 // The provenance statement and the SPDX list of an artifact. Made before its manifest, whose
 // annotations name them; pushed after it.
-enum { ENTRY_DOCUMENTS = 2 };
 struct entry_documents {
     char *texts[ENTRY_DOCUMENTS]; // NULL: none
 };
 int entry_describe(struct build *b, const struct node *node, struct entry_documents *out,
                    json_t *annotations, struct error **err);
-int entry_push_documents(struct registry *registry, const struct node *node, const struct entry *e,
-                         const struct entry_documents *d, struct error **err);
+void entry_refer_documents(const struct node *node, const struct entry_documents *d,
+                           struct referrers *out);
 void entry_documents_free(struct entry_documents *d);
 void entry_document_lines(const json_t *manifest, struct buf *out); // of what is signed
 
@@ -78,9 +84,9 @@ int entry_trusted(struct remote *r, struct registry *registry, const struct node
 // 1: signed by the signing key, or there is no key; 0: not; -1: error.
 int entry_signed(const struct remote *r, const struct node *node, const struct entry *e,
                  struct error **err);
-// Signs the pushed manifest if there is a key.
-int entry_sign(const struct remote *r, struct registry *registry, const struct node *node,
-               const struct entry *e, struct error **err);
+// The signature of the pushed manifest, if there is a key.
+int entry_refer_signature(const struct remote *r, const struct node *node, const struct entry *e,
+                          struct referrers *out, struct error **err);
 
 // ---- pull.c ----
 // The most that the content of a layer of this size may have.

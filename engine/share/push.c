@@ -324,10 +324,13 @@ static int put_entry_with_fallback(struct pushed_entry *p, struct entry *e, stru
 // Pushes the referrers of the entry, which is valid without them.
 static int push_referrers(struct pushed_entry *p, const struct entry *e, struct error **err)
 {
-    return entry_push_documents(p->registry, p->node, e, &p->documents, err) < 0 ||
-                   entry_sign(p->b->remote, p->registry, p->node, e, err) < 0
-               ? -1
-               : 0;
+    struct referrers r = {0};
+    entry_refer_documents(p->node, &p->documents, &r);
+    int result = entry_refer_signature(p->b->remote, p->node, e, &r, err);
+    if (!result)
+        result = entry_push_referrers(p->registry, e, &r, err);
+    referrers_free(&r);
+    return result;
 }
 
 static int report_documents_refused(struct pushed_entry *p, struct error *why, struct error **err)

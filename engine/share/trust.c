@@ -224,8 +224,8 @@ int entry_signed(const struct remote *r, const struct node *node, const struct e
     return result;
 }
 
-int entry_sign(const struct remote *remote, struct registry *registry, const struct node *node,
-               const struct entry *e, struct error **err)
+int entry_refer_signature(const struct remote *remote, const struct node *node,
+                          const struct entry *e, struct referrers *out, struct error **err)
 {
     if (!remote->signing_key)
         return 0;
@@ -234,10 +234,10 @@ int entry_sign(const struct remote *remote, struct registry *registry, const str
     entry_statement(node->key, e, &statement);
     if (signature_make(remote->signing_key, &statement, &s, err) < 0)
         return error_wrap(err, "KBUILD_SIGNING_KEY");
-    json_auto_t *annotations =
-        json_pack("{s:s, s:s}", KEY_ANNOTATION, s.key, VALUE_ANNOTATION, s.value);
-    const struct referrer r = {.type = SIGNATURE_TYPE, .annotations = annotations};
-    return entry_refer(registry, e, &r, err);
+    out->items[out->n++] = (struct referrer){
+        .type = SIGNATURE_TYPE,
+        .annotations = json_pack("{s:s, s:s}", KEY_ANNOTATION, s.key, VALUE_ANNOTATION, s.value)};
+    return 0;
 }
 
 // ---- local records ----

@@ -183,9 +183,9 @@ static int tag_names_bytes(struct registry *r, const char *tag, const char *dige
            !strcmp(s.digest + 7, digest);
 }
 
-// PUT under a tag (unless the tag names these bytes already; then *s is empty) or a digest.
-static int manifest_put(struct registry *r, const char *what, const struct manifest_bytes *m,
-                        struct registry_response *s, struct error **err)
+// PUT under a tag or a digest, whatever is there.
+static int manifest_replace(struct registry *r, const char *what, const struct manifest_bytes *m,
+                            struct registry_response *s, struct error **err)
 {
     char digest[DIGEST_HEX_SIZE];
     cleanup_free char *url = manifest_url(r, what);
@@ -198,9 +198,8 @@ static int manifest_put(struct registry *r, const char *what, const struct manif
     if (m->length > OCI_MANIFEST_MAX)
         return error_user(err, "it has more than %zu bytes", OCI_MANIFEST_MAX);
     digest_bytes(m->bytes, m->length, digest);
-    int there = is_digest(what) ? 0 : tag_names_bytes(r, what, digest, err);
-    if (there || put_manifest(r, &q, s, err) < 0)
-        return there > 0 ? 0 : -1;
+    if (put_manifest(r, &q, s, err) < 0)
+        return -1;
     bool taken = s->status == 201 || s->status == 200 || s->status == 202;
     r->manifest_refusal = taken ? 0 : s->status;
     if (!taken)
@@ -212,6 +211,16 @@ static int manifest_put(struct registry *r, const char *what, const struct manif
                                "to another one");
     }
     return check_manifest_digest(what, s, digest, err);
+}
+
+// The same, unless a tag names these bytes already; then *s is empty.
+static int manifest_put(struct registry *r, const char *what, const struct manifest_bytes *m,
+                        struct registry_response *s, struct error **err)
+{
+    char digest[DIGEST_HEX_SIZE];
+    digest_bytes(m->bytes, m->length, digest);
+    int there = is_digest(what) ? 0 : tag_names_bytes(r, what, digest, err);
+    return there ? (there > 0 ? 0 : -1) : manifest_replace(r, what, m, s, err);
 }
 
 long registry_manifest_refusal(const struct registry *r)
@@ -266,7 +275,7 @@ static bool is_descriptor(const json_t *d)
 // ---- listing ----
 struct referrer_listing {
     const char *artifact_type; // or NULL
-    registry_referrer *each;
+    registry_visit_referrer *each;
     void *context;
     size_t bytes; // so far
 };
@@ -354,7 +363,7 @@ static int visit_referrers_tag(struct registry *r, const char *digest, struct re
 }
 
 int registry_each_referrer(struct registry *r, const char *digest, const char *artifact_type,
-                           registry_referrer *each, void *context, struct error **err)
+                           registry_visit_referrer *each, void *context, struct error **err)
 {
     struct referrer_listing l = {.artifact_type = artifact_type, .each = each, .context = context};
     int result = visit_referrers_api(r, digest, &l, err);
@@ -382,18 +391,20 @@ static bool list_has_descriptor(const json_t *list, const json_t *descriptor)
     return false;
 }
 
+// The index was read just now, so the tag is not asked for again.
 static int put_fallback_index(struct registry *r, const char *digest, json_t *list,
                               struct error **err)
 {
     cleanup_free char *tag = fallback_tag(digest);
-    json_t *index =
+    json_auto_t *index =
         json_pack("{s:i, s:s, s:O}", "schemaVersion", 2, "mediaType", OCI_INDEX, "manifests", list);
     cleanup_free char *text = json_dumps(index, JSON_COMPACT);
-    char own[DIGEST_HEX_SIZE];
-    json_decref(index);
+    cleanup_registry_response struct registry_response s = {0};
     if (!text)
         out_of_memory();
-    return registry_put_manifest(r, tag, text, strlen(text), OCI_INDEX, own, err);
+    const struct manifest_bytes m = {text, strlen(text), OCI_INDEX};
+    return manifest_replace(r, tag, &m, &s, err) < 0 ? error_wrap(err, "pushing the index %s", tag)
+                                                     : 0;
 }
 
 // The current index of the tag: its entries are kept. Anything else is replaced.
@@ -410,21 +421,33 @@ static json_t *get_fallback_list(struct registry *r, const char *digest, struct 
     return list;
 }
 
+// Adds the descriptors that the list lacks. How many they were.
+static size_t add_missing(json_t *list, const json_t *descriptors)
+{
+    size_t i, added = 0;
+    json_t *d;
+    json_array_foreach(descriptors, i, d)
+    {
+        if (list_has_descriptor(list, d))
+            continue;
+        json_array_append(list, d);
+        added++;
+    }
+    return added;
+}
+
 // If two clients change the index at once, only the last change is kept, so it is read again.
-static int add_to_fallback_tag(struct registry *r, const char *digest, const json_t *descriptor,
+static int add_to_fallback_tag(struct registry *r, const char *digest, const json_t *descriptors,
                                struct error **err)
 {
     for (int i = 0; i < UPDATE_TRIES; i++) {
-        json_t *list = get_fallback_list(r, digest, err);
-        bool there = list_has_descriptor(list, descriptor);
-        int result = list ? 0 : -1;
-        if (result == 0 && !there) {
-            json_array_append(list, (json_t *)descriptor);
-            result = put_fallback_index(r, digest, list, err);
-        }
-        json_decref(list);
-        if (result < 0 || there)
-            return result;
+        json_auto_t *list = get_fallback_list(r, digest, err);
+        if (!list)
+            return -1;
+        if (!add_missing(list, descriptors))
+            return 0;
+        if (put_fallback_index(r, digest, list, err) < 0)
+            return -1;
         // Checked in the next round.
     }
     return error_user(err,
@@ -433,17 +456,34 @@ static int add_to_fallback_tag(struct registry *r, const char *digest, const jso
                       UPDATE_TRIES);
 }
 
-int registry_put_referrer(struct registry *r, const struct registry_refer *m, struct error **err)
+// Adds to `unlisted` the descriptors that the registry does not list by itself.
+static int put_referrers(struct registry *r, const struct registry_referrer *referrers,
+                         size_t count, json_t *unlisted, struct error **err)
 {
-    cleanup_registry_response struct registry_response s = {0};
-    const struct manifest_bytes bytes = {m->text, strlen(m->text), m->media_type};
-    const char *what = json_string_value(json_object_get(m->descriptor, "digest"));
-    int result = is_descriptor(m->descriptor) ? manifest_put(r, what, &bytes, &s, err)
-                                              : error_user(err, "it is no descriptor");
-    if (result == 0 && !s.subject)
-        result = add_to_fallback_tag(r, m->subject, m->descriptor, err);
+    for (size_t i = 0; i < count; i++) {
+        const struct registry_referrer *f = &referrers[i];
+        cleanup_registry_response struct registry_response s = {0};
+        const struct manifest_bytes bytes = {f->text, strlen(f->text), f->media_type};
+        const char *what = json_string_value(json_object_get(f->descriptor, "digest"));
+        if (!is_descriptor(f->descriptor))
+            return error_user(err, "it is no descriptor");
+        if (manifest_put(r, what, &bytes, &s, err) < 0)
+            return -1;
+        if (!s.subject)
+            json_array_append(unlisted, (json_t *)f->descriptor);
+    }
+    return 0;
+}
+
+int registry_put_referrers(struct registry *r, const char *subject,
+                           const struct registry_referrer *referrers, size_t count,
+                           struct error **err)
+{
+    json_auto_t *unlisted = json_array();
+    int result = put_referrers(r, referrers, count, unlisted, err);
+    if (result == 0 && json_array_size(unlisted))
+        result = add_to_fallback_tag(r, subject, unlisted, err);
     if (result < 0)
-        error_wrap(err, "adding a referrer of sha256:%s in %s/%s", m->subject, r->name,
-                   r->repository);
+        error_wrap(err, "adding a referrer of sha256:%s in %s/%s", subject, r->name, r->repository);
     return result;
 }

@@ -134,16 +134,18 @@ int registry_pull_blobs(struct registry *r, struct registry_blob *blobs, size_t 
 // is missing, fails or returns no index counts as empty. `artifact_type` (or NULL) filters. `each`
 // returns 1 to end, 0 for the next one, -1 on an error. Each page is freed before the next is read;
 // more than 16 MiB or 200 pages in all is an error.
-typedef int registry_referrer(void *context, const json_t *descriptor, struct error **err);
+typedef int registry_visit_referrer(void *context, const json_t *descriptor, struct error **err);
 int registry_each_referrer(struct registry *r, const char *digest, const char *artifact_type,
-                           registry_referrer *each, void *context, struct error **err);
-// Pushes a manifest with this subject, by its digest. Unless the registry confirms that it lists
-// the manifest (OCI-Subject), the descriptor is added to the index of the fallback tag.
-struct registry_refer {
+                           registry_visit_referrer *each, void *context, struct error **err);
+// Pushes manifests with one subject, each by its digest. Unless the registry confirms that it lists
+// a manifest (OCI-Subject), the descriptor is added to the index of the fallback tag: those of one
+// call together, since each change of the index is three requests, one after the other.
+struct registry_referrer {
     const char *text, *media_type;
-    const char *subject;      // hex digest
     const json_t *descriptor; // as it stands in an index
 };
-int registry_put_referrer(struct registry *r, const struct registry_refer *m, struct error **err);
+int registry_put_referrers(struct registry *r, const char *subject, // its digest
+                           const struct registry_referrer *referrers, size_t count,
+                           struct error **err);
 
 #endif

@@ -229,9 +229,9 @@ static int refer(struct registry *r, const char *subject, size_t size, struct er
     json_t *d =
         json_pack("{s:s, s:s+, s:i, s:s}", "mediaType", OCI_MANIFEST, "digest", "sha256:", digest,
                   "size", (int)strlen(text), "artifactType", "application/x-test");
-    const struct registry_refer q = {text, OCI_MANIFEST, subject, d};
+    const struct registry_referrer q = {text, OCI_MANIFEST, d};
     if (result == 0)
-        result = registry_put_referrer(r, &q, err);
+        result = registry_put_referrers(r, subject, &q, 1, err);
     json_decref(d);
     json_decref(m);
     return result;

@@ -180,20 +180,26 @@ TEST(referrers_are_kept_under_the_fallback_tag)
     assert_non_null(list);
     json_decref(list);
     // distribution 2.8 refuses an index of what it does not have.
+    struct registry_referrer both[2];
     for (int i = 0; i < 2; i++) {
         char blob[DIGEST_HEX_SIZE], digest[DIGEST_HEX_SIZE];
         int fd = make_blob(200 + (uint64_t)i, 200, blob);
         push_one(r, fd, 200, blob, false);
         close(fd);
-        cleanup_free char *text = xasprintf(MANIFEST, (size_t)200, blob);
+        char *text = xasprintf(MANIFEST, (size_t)200, blob);
         digest_bytes(text, strlen(text), digest);
         json_t *d = json_pack("{s:s, s:s+, s:i, s:s}", "mediaType", OCI_MANIFEST, "digest",
                               "sha256:", digest, "size", (int)strlen(text), "artifactType",
                               i ? "application/x-two" : "application/x-one");
-        const struct registry_refer m = {text, OCI_MANIFEST, subject, d};
-        assert_good(registry_put_referrer(r, &m, &err), 0, err);
-        assert_good(registry_put_referrer(r, &m, &err), 0, err); // once is enough
-        json_decref(d);
+        both[i] = (struct registry_referrer){text, OCI_MANIFEST, d};
+    }
+    // One, then both in one call, then what is there already.
+    assert_good(registry_put_referrers(r, subject, both, 1, &err), 0, err);
+    assert_good(registry_put_referrers(r, subject, both, 2, &err), 0, err);
+    assert_good(registry_put_referrers(r, subject, both, 2, &err), 0, err);
+    for (int i = 0; i < 2; i++) {
+        free((char *)both[i].text);
+        json_decref((json_t *)both[i].descriptor);
     }
     list = registry_referrers(r, subject, NULL, &err);
     assert_int_equal(json_array_size(list), 2);
