@@ -67,9 +67,12 @@ static void *look_up_worker(void *context)
 void remote_look_up(struct build *b, struct lookup *lookups, size_t n)
 {
     struct lookups c = {.b = b, .lookups = lookups, .n = n};
-    b->remote->session = registry_session_open();
+    bool alone = !b->remote->session;
+    if (alone)
+        b->remote->session = registry_session_open();
     workers_run(n < LOOKUPS_AT_ONCE ? n : LOOKUPS_AT_ONCE, look_up_worker, &c);
-    registry_session_close(steal(b->remote->session));
+    if (alone)
+        registry_session_close(steal(b->remote->session));
 }
 
 void lookup_free(struct lookup *l)
@@ -130,6 +133,7 @@ int remote_prefetch(struct build *b, struct node **order, size_t count, evaluate
     struct lookup *lookups = xcalloc(count + 1, sizeof *lookups);
     size_t n;
     int result = remote_test_key(b->remote, err);
+    b->remote->session = registry_session_open(); // of all waves
     while (!result && !(result = collect_lookups(b, order, count, evaluate, lookups, &n, err)) &&
            n) {
         remote_look_up(b, lookups, n);
@@ -139,6 +143,7 @@ int remote_prefetch(struct build *b, struct node **order, size_t count, evaluate
             lookup_free(&lookups[i]);
         }
     }
+    registry_session_close(steal(b->remote->session));
     free(lookups);
     return result;
 }
