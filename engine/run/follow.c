@@ -158,8 +158,8 @@ static struct error *why_failed(const struct follow *f, const struct job_elsewhe
     const char *where = j->where && *j->where ? j->where : "no machine";
     const char *said = j->said && *j->said ? j->said : NULL;
     if (j->status == ERROR_AGAIN)
-        error_set(&err, ERROR_AGAIN, "%s could not be made on %s, in all its tries%s%s",
-                  j->node->id, where, said ? ": " : "", said ? said : "");
+        error_set(&err, ERROR_AGAIN, "%s could not be made on %s%s%s", j->node->id, where,
+                  said ? ": " : "", said ? said : "");
     else if (j->status > 0)
         error_set(&err, kind_of(j->status), "%s failed on %s with status %d%s%s", j->node->id,
                   where, j->status, said ? ": " : "", said ? said : "");
@@ -288,23 +288,33 @@ static size_t count_open(const struct follow *f)
     return n;
 }
 
+// Between two polls. Hundreds of submissions take some time, in which jobs begin and end.
+enum { SUBMIT_JOBS = 20, SUBMIT_MS = 500 };
+
+// 1: more can be submitted after a poll; 0: not now; -1: error.
 static int submit_some(struct follow *f, struct error **err)
 {
-    size_t open = count_open(f);
+    const long long until = now_ms() + SUBMIT_MS;
+    size_t open = count_open(f), submitted = 0;
     for (; f->next < f->n && open < f->limits->window; f->next++) {
-        // Hundreds of submissions take some time.
         if (!f->interrupted && interrupt_is_pending())
             return 0;
+        if (submitted == SUBMIT_JOBS || (submitted && now_ms() > until))
+            return 1;
         struct job_elsewhere *j = &f->jobs[f->next];
         if (f->stopping || is_lost(j)) {
             j->state = JOB_CANCELLED;
             ended(f, j);
             continue;
         }
-        if (f->e->submit(f->e->context, j, err) < 0)
+        int later = f->e->submit(f->e->context, j, err);
+        if (later < 0)
             return error_wrap(err, "submitting %s to %s", j->node->id, f->e->name);
+        if (later)
+            return 0;
         j->state = JOB_SUBMITTED;
         open++;
+        submitted++;
         view_tick();
     }
     return 0;
@@ -341,7 +351,7 @@ static bool wait_ms(unsigned ms)
 
 static int cancel(struct follow *f, bool waiting, struct error **err)
 {
-    return f->e->cancel(f->e->context, f->jobs, f->next, waiting, err);
+    return f->e->cancel(f->e->context, f->jobs, f->n, waiting, err);
 }
 
 // After an interrupt, until the engine has heard it: it may be restarting.
@@ -385,7 +395,8 @@ static int follow_all(struct follow *f, struct error **err)
     bool cancelled = false;
     long long until = 0;
     for (;;) {
-        if (submit_some(f, err) < 0 || poll_jobs(f, err) < 0)
+        int more = submit_some(f, err);
+        if (more < 0 || poll_jobs(f, err) < 0)
             return -1;
         if (f->stopping) {
             skip_rest(f);
@@ -401,7 +412,8 @@ static int follow_all(struct follow *f, struct error **err)
         if (until && now_ms() > until)
             return error_set(err, ERROR_INTERRUPT, "interrupted; %s still has %zu jobs", f->e->name,
                              count_open(f));
-        pause_following(f);
+        if (!more || f->stopping)
+            pause_following(f);
     }
 }
 

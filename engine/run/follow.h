@@ -24,7 +24,7 @@ struct job_elsewhere {
     enum job_state state;
     char *id;    // the engine's, once submitted
     char *where; // the machine; or NULL
-    int status;  // exit status of a job that failed; -1: unknown
+    int status;  // exit status of a job that failed or was cancelled; -1: unknown
     struct node *node;
     struct job_elsewhere **needs;
     size_t need_count;
@@ -32,18 +32,20 @@ struct job_elsewhere {
     size_t place;      // and the earlier in the plan
     char *said;        // why it failed, in the words of the job; or NULL
     char *waits;       // why it does not start, in the words of the engine; or NULL
-    bool seen, stuck;  // the engine's own: it knows the job, and it will never start
+    // The engine's own: it knows the job; it will never start; a submission may have succeeded.
+    bool seen, stuck, unsure;
 };
 
 struct engine {
     void *context;
     const char *name;
-    // Submits a job, and sets its id. `needs` that are done need not be named to the engine.
+    // Submits a job, and sets its id. `needs` that are done need not be named to the engine. 1: the
+    // engine does not answer now, and is to be asked again later.
     int (*submit)(void *context, struct job_elsewhere *job, struct error **err);
     // Sets state, where and status of those that were submitted and have not ended.
     int (*poll)(void *context, struct job_elsewhere *jobs, size_t n, struct error **err);
-    // Cancels those jobs that were submitted and have not ended; with `waiting` only those that do
-    // not run yet. The next polls say what became of them.
+    // Cancels those jobs that were submitted, or may have been, and have not ended; with `waiting`
+    // only those that do not run yet. The next polls say what became of them.
     int (*cancel)(void *context, struct job_elsewhere *jobs, size_t n, bool waiting,
                   struct error **err);
 };

@@ -15,8 +15,8 @@
 
 // What a job does: the states that the polls after its submission see, one a letter; the last one
 // stays. 'q' waits, 'r' runs, 'd' done, 'f' failed with status 3, 'a' with 75, 'u' with 2, 'l' lost
-// without a status, 'c' cancelled by others, 'n' cancelled by the engine since a need failed; 'i'
-// runs, and interrupts the one who follows.
+// without a status, 'c' cancelled by others, 'e' by the engine, 'n' cancelled by the engine since a
+// need failed; 'i' runs, and interrupts the one who follows.
 struct act {
     const char *node, *states;
     size_t polls;
@@ -25,13 +25,15 @@ struct act {
 struct fixture {
     struct build *b;
     struct plan p;
-    struct act acts[12];
+    struct act acts[60];
     size_t n;
-    struct buf said;    // "+a" submitted, "-" cancelled, "-waiting" only those that wait
-    size_t open, most;  // submitted and not ended
-    bool refuses, mute; // submissions; questions
-    const char *rings;  // the submission of this node interrupts the one who follows
-    unsigned deaf;      // so many requests to cancel fail
+    struct buf said;              // "+a" submitted, "-" cancelled, "-waiting" only those that wait
+    size_t open, most;            // submitted and not ended
+    bool refuses, mute;           // submissions; questions
+    const char *rings;            // the submission of this node interrupts the one who follows
+    const char *late;             // the submission of this node is not answered, the first time
+    unsigned deaf;                // so many requests to cancel fail
+    size_t most_at_once, at_once; // submissions between two polls
     struct strlist failed;
     unsigned idle_ms;
     const char *project;
@@ -86,6 +88,12 @@ static int submit(void *context, struct job_elsewhere *j, struct error **err)
     struct fixture *d = context;
     if (d->refuses)
         return error_user(err, "the queue is closed");
+    if (d->late && !strcmp(d->late, j->node->id)) {
+        d->late = NULL;
+        buf_puts(&d->said, "? ");
+        return 1;
+    }
+    d->most_at_once = ++d->at_once > d->most_at_once ? d->at_once : d->most_at_once;
     // Its needs have been submitted.
     for (size_t i = 0; i < j->need_count; i++)
         assert_non_null(j->needs[i]->id);
@@ -118,10 +126,10 @@ static void set_state(struct fixture *d, struct job_elsewhere *j)
         char letter;
         enum job_state state;
         int status;
-    } states[] = {{'q', JOB_SUBMITTED, -1}, {'r', JOB_RUNNING, -1}, {'i', JOB_RUNNING, -1},
-                  {'d', JOB_DONE, 0},       {'f', JOB_FAILED, 3},   {'a', JOB_FAILED, 75},
-                  {'u', JOB_FAILED, 2},     {'o', JOB_FAILED, 1},   {'l', JOB_FAILED, -1},
-                  {'c', JOB_CANCELLED, -1}};
+    } states[] = {{'q', JOB_SUBMITTED, -1}, {'r', JOB_RUNNING, -1},  {'i', JOB_RUNNING, -1},
+                  {'d', JOB_DONE, 0},       {'f', JOB_FAILED, 3},    {'a', JOB_FAILED, 75},
+                  {'u', JOB_FAILED, 2},     {'o', JOB_FAILED, 1},    {'l', JOB_FAILED, -1},
+                  {'c', JOB_CANCELLED, -1}, {'e', JOB_CANCELLED, 75}};
     struct act *a = act_of(d, j);
     char letter = a->states[a->polls];
     a->polls += a->states[a->polls + 1] != '\0';
@@ -140,6 +148,7 @@ static void set_state(struct fixture *d, struct job_elsewhere *j)
 static int ask(void *context, struct job_elsewhere *jobs, size_t n, struct error **err)
 {
     struct fixture *d = context;
+    d->at_once = 0;
     if (d->mute)
         return error_user(err, "nobody is there");
     for (size_t i = 0; i < n; i++) {
@@ -307,6 +316,33 @@ TEST(no_more_than_the_window_are_submitted)
     close_fixture(&d);
 }
 
+TEST(jobs_are_polled_while_others_are_submitted)
+{
+    struct fixture d;
+    open_fixture(&d);
+    cleanup_strlist struct strlist names = {0};
+    for (int i = 0; i < 60; i++) {
+        strlist_addf(&names, "n%02d", i);
+        add(&d, names.items[i], "", 100 - i, "d");
+    }
+    follow_well(&d, 500);
+    assert_int_equal(d.most_at_once, 20);
+    close_fixture(&d);
+}
+
+TEST(a_submission_that_is_not_answered_is_tried_again)
+{
+    struct fixture d;
+    open_fixture(&d);
+    add(&d, "a", "", 90, "rd");
+    add(&d, "b", "", 80, "rd");
+    add(&d, "c", "", 70, "rd");
+    d.late = "b";
+    follow_well(&d, 9);
+    assert_said(&d, "+a ? +b +c ");
+    close_fixture(&d);
+}
+
 TEST(after_a_failure_what_runs_ends_and_what_waits_is_cancelled)
 {
     struct fixture d;
@@ -359,12 +395,13 @@ TEST(each_way_to_fail_has_its_error)
         enum error_kind kind;
     } ways[] = {
         {"rf", "a failed on m1 with status 3", ERROR_STEP},
-        {"ra", "a could not be made on m1, in all its tries", ERROR_AGAIN},
+        {"ra", "a could not be made on m1", ERROR_AGAIN},
         {"ru", "a failed on m1 with status 2", ERROR_USAGE},
         {"ro", "a failed on m1 with status 1", ERROR_USER},
         {"rl", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_STEP},
         {"rc", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_STEP},
         {"qc", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_STEP},
+        {"qe", "a could not be made on m1", ERROR_AGAIN},
     };
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         struct fixture d;

@@ -21,7 +21,7 @@ static void print_submission(const struct job_list *l, size_t at, struct buf *ou
 {
     const struct job_request *job = &l->items[at];
     cleanup_strlist struct strlist options = {0}, after = {0}, dependency = {0};
-    cleanup_free char *script = job_script(job);
+    cleanup_free char *script = job_script(job, "");
     job_sbatch_options(job, &options);
     for (size_t i = 0; i < job->need_count; i++)
         strlist_addf(&after, "$job_%zu", job->needs[i] + 1);

@@ -48,15 +48,18 @@ void job_list_free(struct job_list *l);
 struct slurm {
     const struct job_request **by_line; // sorted by the address of their lines
     size_t n;
-    unsigned silent; // questions without an answer, one after the other
+    char session[17];               // random: it is in the mark of each job
+    bool answered;                  // the controller has, once
+    long long silent_ms, refuse_ms; // since when it answers no question, takes no job; 0: it does
+    long long patience_ms;          // so long it may be silent
 };
 void slurm_open(struct slurm *s, const struct job_list *jobs);
 struct engine slurm_engine(struct slurm *s); // borrows it
 void slurm_close(struct slurm *s);
 
 // The script of a job, for sbatch: at most three tries while the command exits with 75, each after
-// a longer pause; every other exit status is the script's own. To be freed.
-char *job_script(const struct job_request *job);
+// a longer pause; every other exit status is the script's own. Its last error becomes the job's comment, after the mark (or ""). To be freed.
+char *job_script(const struct job_request *job, const char *mark);
 // Adds the options of sbatch for the job, but for its dependencies: name, constraint, resources,
 // what happens to it if a dependency fails or its machine dies.
 void job_sbatch_options(const struct job_request *job, struct strlist *out);

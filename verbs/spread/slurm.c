@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Slurm as an engine: submits with sbatch, asks squeue, which shows jobs for some minutes after
 // their end without any accounting, and cancels with scancel.
+//
+// A controller that restarted may have lost its newest jobs, and gives their numbers to others. So
+// each job has a mark in its comment, which no other job has: a number without it is somebody
+// else's. By the mark a job is also found whose submission was not answered.
 #include "spread/internal.h"
 
 #include "base/error.h"
@@ -9,10 +13,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SILENT_POLLS = 60, CANCEL_AT_ONCE = 200 };
+enum { PATIENCE_MS = 300000, CANCEL_AT_ONCE = 200 };
 
 // ---- programs ----
 
@@ -44,6 +49,51 @@ static int run_slurm(const struct strlist *words, const char *input, struct buf 
                            "must work on this machine; docs/spread.md says how it is set up");
 }
 
+// ---- a controller that does not answer ----
+
+// Whether the controller did not answer, or not in time: it may be restarting.
+static bool is_away(const struct error *why)
+{
+    static const char *const signs[] = {"ontact slurm controller",
+                                        "Socket timed out",
+                                        "onnection refused",
+                                        "onnection reset",
+                                        "onnection timed out",
+                                        "Zero Bytes were transmitted",
+                                        "standby mode",
+                                        "Transport endpoint",
+                                        "Communication connection failure",
+                                        "communication shutdown failure",
+                                        "receive failure",
+                                        "send failure"};
+    for (size_t i = 0; i < ARRAY_LEN(signs); i++)
+        if (strstr(why->message, signs[i]))
+            return true;
+    return false;
+}
+
+// Nobody took the request. Before the first answer it may be the wrong controller.
+static bool is_unreachable(const struct error *why)
+{
+    return strstr(why->message, "ontact slurm controller") ||
+           strstr(why->message, "onnection refused");
+}
+
+// Takes the error. 1: asks again later, which is said once; -1: it was silent for too long.
+static int no_answer(struct slurm *s, long long *since_ms, struct error *why, struct error **err)
+{
+    const bool said = s->silent_ms || s->refuse_ms;
+    *since_ms = *since_ms ? *since_ms : now_ms();
+    if (why->kind == ERROR_INTERRUPT || now_ms() - *since_ms >= s->patience_ms) {
+        *err = why;
+        return -1;
+    }
+    if (!said)
+        log_warning("%s; asking again", why->message);
+    error_free(why);
+    return 1;
+}
+
 // ---- the jobs of the list, by line ----
 
 static int compare_lines(const void *a, const void *b)
@@ -67,7 +117,11 @@ static void forget_filters(void)
 void slurm_open(struct slurm *s, const struct job_list *jobs)
 {
     forget_filters();
-    *s = (struct slurm){.n = jobs->n};
+    *s = (struct slurm){.n = jobs->n, .patience_ms = PATIENCE_MS};
+    unsigned char bytes[(sizeof s->session - 1) / 2] = {0};
+    ssize_t ignored = getrandom(bytes, sizeof bytes, 0);
+    (void)ignored;
+    hex_encode(bytes, sizeof bytes, s->session);
     s->by_line = xcalloc(jobs->n + 1, sizeof(struct job_request *));
     for (size_t i = 0; i < jobs->n; i++)
         s->by_line[i] = &jobs->items[i];
@@ -87,10 +141,57 @@ static const struct job_request *request_of(const struct slurm *s, const json_t 
     return found ? *found : NULL;
 }
 
+// ---- squeue ----
+
+enum field { ID, STATE, REASON, WHERE, STATUS, COMMENT, FIELDS };
+#define SQUEUE_FORMAT "JobID:|,State:|,Reason:|,NodeList:|,exit_code:|,Comment:"
+
+static bool split_line(char *line, char *fields[static FIELDS])
+{
+    fields[0] = line;
+    for (int i = 1; i < FIELDS; i++) {
+        fields[i] = strchr(fields[i - 1], '|');
+        if (!fields[i])
+            return false;
+        *fields[i]++ = '\0';
+    }
+    return true;
+}
+
+// All jobs of the user, those that ended lately too, a line each.
+static int ask_squeue(struct strlist *lines, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    cleanup_strlist struct strlist words = {0};
+    strlist_split(&words, "squeue --noheader --states=all --me", " ");
+    strlist_add(&words, "--Format=" SQUEUE_FORMAT);
+    if (run_slurm(&words, NULL, &text, err) < 0)
+        return -1;
+    strlist_split(lines, text.data ? text.data : "", "\n");
+    return 0;
+}
+
+// What no other job has in its comment; to be freed.
+static char *mark_of(const struct slurm *s, const struct job_elsewhere *job)
+{
+    return xasprintf("kbuild-%s-%zu", s->session, job->place);
+}
+
+// The comment behind the job's own mark; NULL: it is another job's.
+static const char *own_comment(const struct slurm *s, const struct job_elsewhere *job,
+                               const char *comment)
+{
+    cleanup_free char *mark = mark_of(s, job);
+    if (!starts_with(comment, mark))
+        return NULL;
+    comment += strlen(mark);
+    return *comment == ' ' ? comment + 1 : !*comment ? comment : NULL;
+}
+
 // ---- submit ----
 
 static void sbatch_words(const struct job_request *request, const struct job_elsewhere *job,
-                         bool resources, struct strlist *out)
+                         const char *mark, bool resources, struct strlist *out)
 {
     cleanup_strlist struct strlist after = {0};
     struct job_request plain = *request;
@@ -98,6 +199,7 @@ static void sbatch_words(const struct job_request *request, const struct job_els
         plain.cpus = plain.mem_mib = 0;
     strlist_add(out, "sbatch");
     job_sbatch_options(&plain, out);
+    strlist_addf(out, "--comment=%s", mark);
     for (size_t i = 0; i < job->need_count; i++)
         if (job->needs[i]->id && job->needs[i]->state != JOB_DONE)
             strlist_add(&after, job->needs[i]->id);
@@ -105,13 +207,13 @@ static void sbatch_words(const struct job_request *request, const struct job_els
     strlist_add(out, "--output=/dev/null");
 }
 
-static int try_submit(const struct job_request *request, struct job_elsewhere *job, bool resources,
-                      struct error **err)
+static int try_submit(const struct slurm *s, const struct job_request *request,
+                      struct job_elsewhere *job, bool resources, struct error **err)
 {
     cleanup_strlist struct strlist words = {0};
     cleanup_buf struct buf text = {0};
-    cleanup_free char *script = job_script(request);
-    sbatch_words(request, job, resources, &words);
+    cleanup_free char *mark = mark_of(s, job), *script = job_script(request, mark);
+    sbatch_words(request, job, mark, resources, &words);
     if (run_slurm(&words, script, &text, err) < 0)
         return -1;
     job->id = buf_take(&text); // "12" or "12;cluster"
@@ -126,19 +228,60 @@ static bool is_about_machines(const struct error *why)
     return strstr(why->message, "eature") || strstr(why->message, "node configuration");
 }
 
+// After a submission that was not answered: has the controller the job? 1: its number is known
+// now; 0: no; -1: no answer.
+static int find_submitted(const struct slurm *s, struct job_elsewhere *job, struct error **err)
+{
+    cleanup_strlist struct strlist lines = {0};
+    if (ask_squeue(&lines, err) < 0)
+        return -1;
+    for (size_t i = 0; i < lines.n; i++) {
+        char *fields[FIELDS];
+        if (!split_line(lines.items[i], fields) || !own_comment(s, job, fields[COMMENT]))
+            continue;
+        free(job->id);
+        job->id = xstrdup(fields[ID]);
+        return 1;
+    }
+    return 0;
+}
+
+// 0: it is submitted; -1.
+static int submit_once(struct slurm *s, const struct job_request *request,
+                       struct job_elsewhere *job, struct error **err)
+{
+    struct error *why = NULL;
+    int found = job->unsure ? find_submitted(s, job, err) : 0;
+    if (found)
+        return found < 0 ? -1 : 0;
+    if (try_submit(s, request, job, true, &why) == 0)
+        return 0;
+    // Records of a larger machine must not exclude every machine of this cluster.
+    if ((request->cpus || request->mem_mib) && !strstr(why->message, "eature") && !is_away(why)) {
+        error_free(steal(why));
+        if (try_submit(s, request, job, false, &why) == 0)
+            return 0;
+    }
+    *err = why;
+    return -1;
+}
+
 static int submit(void *context, struct job_elsewhere *job, struct error **err)
 {
-    const struct job_request *request = request_of(context, job->line);
+    struct slurm *s = context;
+    const struct job_request *request = request_of(s, job->line);
     struct error *why = NULL;
     if (!request)
         return error_user(err, "it is no job of the plan");
-    if (try_submit(request, job, true, &why) == 0)
+    if (submit_once(s, request, job, &why) == 0) {
+        s->answered = true;
+        s->refuse_ms = 0;
+        job->unsure = false;
         return 0;
-    // Records of a larger machine must not exclude every machine of this cluster.
-    if ((request->cpus || request->mem_mib) && !strstr(why->message, "eature")) {
-        error_free(steal(why));
-        if (try_submit(request, job, false, &why) == 0)
-            return 0;
+    }
+    if (is_away(why) && (s->answered || !is_unreachable(why))) {
+        job->unsure = true;
+        return no_answer(s, &s->refuse_ms, why, err);
     }
     *err = why;
     if (request->constraint && is_about_machines(why))
@@ -187,6 +330,16 @@ static void replace(char **text, const char *by)
     *text = xstrdup(by);
 }
 
+// States of jobs that neither their script nor their user ended.
+static bool is_about_machine(const char *word)
+{
+    static const char *const words[] = {"NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (!strcmp(word, words[i]))
+            return true;
+    return false;
+}
+
 // A job that will never start, and that nobody but its user or the administrator ends.
 static bool waits_for_ever(const char *reason)
 {
@@ -206,23 +359,14 @@ static bool waits_for_ever(const char *reason)
     return false;
 }
 
-enum field { ID, STATE, REASON, WHERE, STATUS, NAME, COMMENT, FIELDS };
-#define SQUEUE_FORMAT "JobID:|,State:|,Reason:|,NodeList:|,exit_code:|,Name:|,Comment:"
-
-static bool split_line(char *line, char *fields[static FIELDS])
+// It waits for, or was cancelled since it waited for, a job that did not succeed.
+static bool is_about_needs(const char *reason)
 {
-    fields[0] = line;
-    for (int i = 1; i < FIELDS; i++) {
-        fields[i] = strchr(fields[i - 1], '|');
-        if (!fields[i])
-            return false;
-        *fields[i]++ = '\0';
-    }
-    return true;
+    return !strcmp(reason, "DependencyNeverSatisfied") || !strcmp(reason, "Dependency");
 }
 
 // The status is that of wait(2). Success is a state, never a status: a lost job has the status 0.
-static void set_state(struct job_elsewhere *j, char *const fields[static FIELDS])
+static void set_state(struct job_elsewhere *j, char *const fields[static FIELDS], const char *said)
 {
     long status = strtol(fields[STATUS], NULL, 10);
     j->state = state_of(fields[STATE]);
@@ -230,9 +374,15 @@ static void set_state(struct job_elsewhere *j, char *const fields[static FIELDS]
     if (*fields[WHERE])
         replace(&j->where, fields[WHERE]);
     if (j->state == JOB_FAILED)
-        replace(&j->said, *fields[COMMENT] && strcmp(fields[COMMENT], "(null)") != 0
-                              ? fields[COMMENT]
-                              : fields[STATE]);
+        replace(&j->said, *said ? said : fields[STATE]);
+    // None of those that it needs has failed, if nobody knows of it: the number was another job's.
+    if (j->state == JOB_CANCELLED && is_about_needs(fields[REASON])) {
+        j->status = ERROR_AGAIN;
+        replace(&j->said, "Slurm gave the number of a job that it needs to another one");
+    }
+    // Its machine or the controller ended it, not its script.
+    if (j->state == JOB_FAILED && j->status < 0 && is_about_machine(fields[STATE]))
+        j->status = ERROR_AGAIN;
     if (j->state == JOB_SUBMITTED) {
         free(j->waits);
         j->waits = xasprintf("squeue says %s", fields[REASON]);
@@ -243,19 +393,24 @@ static void set_state(struct job_elsewhere *j, char *const fields[static FIELDS]
     }
 }
 
-// A controller that lost its newest jobs gives their numbers to others: the name must match, too.
-static void read_line(char *line, struct job_elsewhere **jobs, size_t n)
+// `jobs` are sorted by number. Two of them have one number if the controller lost the first.
+static void read_line(const struct slurm *s, char *line, struct job_elsewhere **jobs, size_t n)
 {
     char *fields[FIELDS];
     if (!split_line(line, fields))
         return;
     struct job_elsewhere key = {.id = fields[ID]}, *wanted = &key;
-    struct job_elsewhere *const *found =
+    struct job_elsewhere **found =
         bsearch(&wanted, jobs, n, sizeof(struct job_elsewhere *), compare_numbers);
-    if (!found || strcmp(fields[NAME], (*found)->node->id) != 0)
-        return;
-    (*found)->seen = true;
-    set_state(*found, fields);
+    while (found && found > jobs && !compare_numbers(&wanted, found - 1))
+        found--;
+    for (; found && found < jobs + n && !compare_numbers(&wanted, found); found++) {
+        const char *said = own_comment(s, *found, fields[COMMENT]);
+        if (!said)
+            continue;
+        (*found)->seen = true;
+        set_state(*found, fields, said);
+    }
 }
 
 // Those that were submitted and have not ended, by number; to be freed.
@@ -270,19 +425,6 @@ static struct job_elsewhere **open_jobs(struct job_elsewhere *jobs, size_t n, si
     return list;
 }
 
-// Slurm's controller may be restarting: it is asked for some time before that is an error.
-static int no_answer(struct slurm *s, struct error *why, struct error **err)
-{
-    if (why->kind == ERROR_INTERRUPT || ++s->silent >= SILENT_POLLS) {
-        *err = why;
-        return -1;
-    }
-    if (s->silent == 1)
-        log_warning("%s; asking again", why->message);
-    error_free(why);
-    return 0;
-}
-
 // A job that can never start has failed. One that squeue does not show any more may have ended
 // well, or its controller lost it: the registry says whether it is to make again.
 static int end_if_lost(struct job_elsewhere *j, struct error **err)
@@ -294,7 +436,7 @@ static int end_if_lost(struct job_elsewhere *j, struct error **err)
     else if (!j->stuck)
         return 0;
     j->state = JOB_FAILED;
-    j->status = j->seen ? -1 : ERROR_AGAIN;
+    j->status = j->seen && !is_about_needs(j->said) ? -1 : ERROR_AGAIN;
     if (!j->seen)
         return 0;
     strlist_add(&words, "scancel");
@@ -307,21 +449,18 @@ static int poll_squeue(void *context, struct job_elsewhere *jobs, size_t n, stru
     struct slurm *s = context;
     size_t count;
     cleanup_free struct job_elsewhere **list = open_jobs(jobs, n, &count);
-    cleanup_buf struct buf text = {0};
-    cleanup_strlist struct strlist words = {0}, lines = {0};
+    cleanup_strlist struct strlist lines = {0};
     if (!count)
         return 0;
-    strlist_split(&words, "squeue --noheader --states=all --me", " ");
-    strlist_add(&words, "--Format=" SQUEUE_FORMAT);
     struct error *why = NULL;
-    if (run_slurm(&words, NULL, &text, &why) < 0)
-        return no_answer(s, why, err);
-    s->silent = 0;
+    if (ask_squeue(&lines, &why) < 0)
+        return no_answer(s, &s->silent_ms, why, err) < 0 ? -1 : 0;
+    s->answered = true;
+    s->silent_ms = 0;
     for (size_t i = 0; i < count; i++)
         list[i]->seen = false;
-    strlist_split(&lines, text.data ? text.data : "", "\n");
     for (size_t i = 0; i < lines.n; i++)
-        read_line(lines.items[i], list, count);
+        read_line(s, lines.items[i], list, count);
     for (size_t i = 0; i < count; i++)
         if (end_if_lost(list[i], err) < 0)
             return -1;
@@ -330,20 +469,38 @@ static int poll_squeue(void *context, struct job_elsewhere *jobs, size_t n, stru
 
 // ---- cancel ----
 
+// Adds the number of a job whose submission was not answered, if the controller has it.
+static int add_unsure(const struct slurm *s, struct job_elsewhere *job, struct strlist *numbers,
+                      struct error **err)
+{
+    int found = job->unsure ? find_submitted(s, job, err) : 0;
+    if (found <= 0)
+        return found;
+    job->unsure = false;
+    strlist_add(numbers, job->id);
+    return 0;
+}
+
 static int cancel(void *context, struct job_elsewhere *jobs, size_t n, bool waiting,
                   struct error **err)
 {
     size_t count;
+    cleanup_strlist struct strlist numbers = {0};
     cleanup_free struct job_elsewhere **list = open_jobs(jobs, n, &count);
-    for (size_t i = 0; i < count;) {
+    for (size_t i = 0; i < count; i++)
+        strlist_add(&numbers, list[i]->id);
+    for (size_t i = 0; i < n; i++)
+        if (add_unsure(context, &jobs[i], &numbers, err) < 0)
+            return -1;
+    for (size_t i = 0; i < numbers.n;) {
         cleanup_strlist struct strlist words = {0};
         cleanup_buf struct buf text = {0};
         strlist_add(&words, "scancel");
         strlist_add(&words, "--quiet");
         if (waiting)
             strlist_add(&words, "--state=PENDING");
-        for (size_t k = 0; k < CANCEL_AT_ONCE && i < count; k++, i++)
-            strlist_add(&words, list[i]->id);
+        for (size_t k = 0; k < CANCEL_AT_ONCE && i < numbers.n; k++, i++)
+            strlist_add(&words, numbers.items[i]);
         if (run_slurm(&words, NULL, &text, err) < 0)
             return -1;
     }

@@ -2,7 +2,7 @@
 // Makes what sbatch gets for one job: its script and its options.
 #include "spread/internal.h"
 
-char *job_script(const struct job_request *job)
+char *job_script(const struct job_request *job, const char *mark)
 {
     cleanup_buf struct buf text = {0};
     buf_printf(&text,
@@ -18,10 +18,10 @@ char *job_script(const struct job_request *job)
                "  sleep \"$pause\"\n"
                "done\n"
                "# What it said last is seen by squeue.\n"
-               "[ \"$status\" = 0 ] || scontrol update JobId=\"$SLURM_JOB_ID\" Comment=\"$(\n"
+               "[ \"$status\" = 0 ] || scontrol update JobId=\"$SLURM_JOB_ID\" Comment=\"%s%s$(\n"
                "  sed -n 's/^kbuild: error: //p' \"$said\" | tail -n 1 | cut -c 1-500)\"\n"
                "exit \"$status\"\n",
-               job->id, job->command);
+               job->id, job->command, mark, *mark ? " " : "");
     return buf_take(&text);
 }
 

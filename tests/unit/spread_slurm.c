@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// Slurm as an engine, over programs of its names that a test tells what to say: a controller that
+// does not answer, that lost jobs, and that gives their numbers to others.
+#include "test.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "spread/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// $SLURM_FAKE/answers has a word for each sbatch that is to fail: "away": nobody is there; "late":
+// the job is taken, and that is not said; "lost": nor is it taken. $SLURM_FAKE/jobs is what squeue
+// prints.
+static const char sbatch[] =
+    "#!/bin/sh\n"
+    "cd \"$SLURM_FAKE\"\n"
+    "word=$(head -n 1 answers 2>/dev/null)\n"
+    "[ -z \"$word\" ] || sed -i 1d answers\n"
+    "say() { echo \"sbatch: error: Batch job submission failed: $*\" >&2; exit 1; }\n"
+    "[ \"$word\" != away ] || say 'Unable to contact slurm controller (connect failure)'\n"
+    "[ \"$word\" != lost ] || say 'Socket timed out on send/recv operation'\n"
+    "for o; do case $o in --comment=*) comment=${o#*=} ;; esac; done\n"
+    "number=$(cat next); echo $((number + 1)) >next\n"
+    "cat >script.$number\n"
+    "echo \"$number|PENDING|None||0|$comment\" >>jobs\n"
+    "[ \"$word\" != late ] || say 'Socket timed out on send/recv operation'\n"
+    "echo $number\n";
+static const char squeue[] = "#!/bin/sh\ncat \"$SLURM_FAKE/jobs\"\n";
+static const char scancel[] = "#!/bin/sh\necho \"$@\" >>\"$SLURM_FAKE/cancelled\"\n";
+
+static char *folder, *path_before;
+
+static void write_at(const char *name, const char *text, mode_t mode)
+{
+    cleanup_free char *path = xasprintf("%s/%s", folder, name);
+    assert_int_equal(file_write(path, text, strlen(text), mode, NULL), 0);
+}
+
+static char *text_at(const char *name)
+{
+    cleanup_free char *path = xasprintf("%s/%s", folder, name);
+    struct buf text = {0};
+    file_read(path, 65536, &text, NULL);
+    return text.data ? buf_take(&text) : xstrdup("");
+}
+
+static void quiet(enum log_level level, const char *line, void *context)
+{
+}
+
+static int begin(void **state)
+{
+    const char *parent = getenv("TMPDIR");
+    folder = make_temporary_directory(parent ? parent : "/tmp", "spread-slurm", NULL);
+    path_before = xstrdup(getenv("PATH"));
+    cleanup_free char *path = xasprintf("%s:%s", folder, path_before);
+    setenv("PATH", path, 1);
+    setenv("SLURM_FAKE", folder, 1);
+    write_at("sbatch", sbatch, 0755);
+    write_at("squeue", squeue, 0755);
+    write_at("scancel", scancel, 0755);
+    log_redirect(quiet, NULL);
+    return 0;
+}
+
+static int end(void **state)
+{
+    log_redirect(NULL, NULL);
+    setenv("PATH", path_before, 1);
+    unsetenv("SLURM_FAKE");
+    remove_tree(folder, NULL);
+    free(folder);
+    free(path_before);
+    return 0;
+}
+
+ALL_TESTS(begin, end)
+
+// Two jobs without needs, which nobody has submitted.
+struct fixture {
+    struct plan p;
+    struct job_list list;
+    struct slurm s;
+    struct engine e;
+    struct job_elsewhere jobs[2];
+};
+
+static void open_fixture(struct fixture *d)
+{
+    static const char *const ids[] = {"a:x", "b:x"};
+    *d = (struct fixture){
+        .p = {.header = json_pack("{s:s}", "grain", "node"), .nodes = json_array()}};
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        json_t *line = json_pack("{s:s, s:s, s:s, s:[], s:[]}", "node", ids[i], "label", ids[i],
+                                 "state", "to make", "needs", "command");
+        json_array_append_new(d->p.nodes, line);
+        d->jobs[i] = (struct job_elsewhere){.line = line, .place = i, .status = -1};
+    }
+    assert_int_equal(job_list_make(&d->p, "r/p@sha256:0", &d->list, NULL), 0);
+    slurm_open(&d->s, &d->list);
+    d->e = slurm_engine(&d->s);
+    write_at("answers", "", 0644);
+    write_at("jobs", "", 0644);
+    write_at("next", "1\n", 0644);
+    write_at("cancelled", "", 0644);
+}
+
+static void close_fixture(struct fixture *d)
+{
+    for (size_t i = 0; i < ARRAY_LEN(d->jobs); i++) {
+        free(d->jobs[i].id);
+        free(d->jobs[i].where);
+        free(d->jobs[i].said);
+        free(d->jobs[i].waits);
+    }
+    slurm_close(&d->s);
+    job_list_free(&d->list);
+    plan_free(&d->p);
+}
+
+static int submit(struct fixture *d, size_t i)
+{
+    struct error *err = NULL;
+    int result = d->e.submit(d->e.context, &d->jobs[i], &err);
+    if (err)
+        fail_msg("%s", err->message);
+    d->jobs[i].state = result ? JOB_WAITING : JOB_SUBMITTED;
+    return result;
+}
+
+static void poll_jobs(struct fixture *d)
+{
+    struct error *err = NULL;
+    d->e.poll(d->e.context, d->jobs, ARRAY_LEN(d->jobs), &err);
+    if (err)
+        fail_msg("%s", err->message);
+}
+
+// squeue's line of a job, with a comment behind its mark.
+static char *line_of(const struct fixture *d, size_t i, const char *before, const char *said)
+{
+    return xasprintf("%s|%s|kbuild-%s-%zu%s\n", d->jobs[i].id, before, d->s.session,
+                     d->jobs[i].place, said);
+}
+
+TEST(a_submission_without_an_answer_is_tried_again_and_never_twice)
+{
+    struct fixture d;
+    open_fixture(&d);
+    assert_int_equal(submit(&d, 0), 0);
+    write_at("answers", "away\nlost\nlate\n", 0644);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(submit(&d, 1), 1);
+    assert_int_equal(submit(&d, 1), 0);
+    assert_string_equal(d.jobs[1].id, "2");
+    cleanup_free char *next = text_at("next");
+    assert_string_equal(next, "3\n");
+    close_fixture(&d);
+}
+
+TEST(a_controller_that_never_answered_is_an_error_and_one_that_is_silent_for_too_long)
+{
+    struct fixture d;
+    cleanup_error struct error *first = NULL, *later = NULL;
+    open_fixture(&d);
+    write_at("answers", "away\n", 0644);
+    assert_int_equal(d.e.submit(d.e.context, &d.jobs[0], &first), -1);
+    assert_non_null(strstr(first->message, "Unable to contact slurm controller"));
+    assert_int_equal(submit(&d, 0), 0);
+    d.s.patience_ms = 0;
+    write_at("answers", "away\n", 0644);
+    assert_int_equal(d.e.submit(d.e.context, &d.jobs[1], &later), -1);
+    close_fixture(&d);
+}
+
+TEST(a_job_whose_submission_was_not_answered_is_cancelled_with_the_others)
+{
+    struct fixture d;
+    struct error *err = NULL;
+    open_fixture(&d);
+    assert_int_equal(submit(&d, 0), 0);
+    write_at("answers", "late\n", 0644);
+    assert_int_equal(submit(&d, 1), 1);
+    assert_int_equal(d.e.cancel(d.e.context, d.jobs, ARRAY_LEN(d.jobs), false, &err), 0);
+    cleanup_free char *cancelled = text_at("cancelled");
+    assert_string_equal(cancelled, "--quiet 1 2\n");
+    close_fixture(&d);
+}
+
+TEST(a_number_that_was_given_again_is_another_job)
+{
+    struct fixture d;
+    open_fixture(&d);
+    assert_int_equal(submit(&d, 0), 0);
+    // Somebody else's job of that number has failed.
+    write_at("jobs", "1|FAILED|NonZeroExitCode|m1|768|kbuild-0123456789abcdef-0 its script\n",
+             0644);
+    poll_jobs(&d);
+    assert_int_equal(d.jobs[0].state, JOB_FAILED);
+    assert_int_equal(d.jobs[0].status, ERROR_AGAIN);
+    close_fixture(&d);
+    // The next one of this run got it.
+    open_fixture(&d);
+    assert_int_equal(submit(&d, 0), 0);
+    write_at("jobs", "", 0644);
+    write_at("next", "1\n", 0644);
+    assert_int_equal(submit(&d, 1), 0);
+    assert_string_equal(d.jobs[0].id, d.jobs[1].id);
+    cleanup_free char *line = line_of(&d, 1, "RUNNING|None|m1|0", "");
+    write_at("jobs", line, 0644);
+    poll_jobs(&d);
+    assert_int_equal(d.jobs[0].status, ERROR_AGAIN);
+    assert_int_equal(d.jobs[1].state, JOB_RUNNING);
+    close_fixture(&d);
+}
+
+TEST(what_slurm_says_of_a_job_becomes_its_state)
+{
+    static const struct {
+        const char *says, *comment;
+        enum job_state state;
+        int status;
+    } cases[] = {
+        {"RUNNING|None|m1|0", "", JOB_RUNNING, -1},
+        {"COMPLETED|None|m1|0", "", JOB_DONE, -1},
+        {"FAILED|NonZeroExitCode|m1|768", " its script", JOB_FAILED, 3},
+        {"FAILED|NonZeroExitCode|m1|19200", " no input", JOB_FAILED, 75},
+        {"TIMEOUT|TimeLimit|m1|0", "", JOB_FAILED, -1},
+        {"CANCELLED|None|m1|0", "", JOB_CANCELLED, -1},
+        // The number of what it needs is another job's, or its machine ended it.
+        {"CANCELLED|DependencyNeverSatisfied||0", "", JOB_CANCELLED, 75},
+        {"PENDING|DependencyNeverSatisfied||0", "", JOB_FAILED, 75},
+        {"PENDING|JobHeldUser||0", "", JOB_FAILED, -1},
+        {"NODE_FAIL|NodeDown|m1|0", "", JOB_FAILED, 75},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fixture d;
+        open_fixture(&d);
+        assert_int_equal(submit(&d, 0), 0);
+        cleanup_free char *line = line_of(&d, 0, cases[i].says, cases[i].comment);
+        write_at("jobs", line, 0644);
+        poll_jobs(&d);
+        if (d.jobs[0].state != cases[i].state || d.jobs[0].status != cases[i].status)
+            fail_msg("%s: state %d, status %d", cases[i].says, d.jobs[0].state, d.jobs[0].status);
+        if (*cases[i].comment)
+            assert_string_equal(d.jobs[0].said, cases[i].comment + 1);
+        close_fixture(&d);
+    }
+}
+
+// The comment of a job that ends with an error keeps the mark.
+TEST(the_script_of_a_job_keeps_its_mark)
+{
+    struct fixture d;
+    open_fixture(&d);
+    assert_int_equal(submit(&d, 0), 0);
+    cleanup_free char *script = text_at("script.1");
+    cleanup_free char *mark = xasprintf("Comment=\"kbuild-%s-0 $(", d.s.session);
+    assert_non_null(strstr(script, mark));
+    close_fixture(&d);
+}
