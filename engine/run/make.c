@@ -4,6 +4,7 @@
 #include "run/internal.h"
 
 #include "base/process.h"
+#include "run/plan_file.h"
 #include "share/share.h"
 
 // ---- actions ----
@@ -123,7 +124,7 @@ static int find_or_make(struct build *b, struct node *node, struct outcome *out,
         return found < 0 ? -1 : 0;
     if (job_of(node)->found_only)
         return error_set(err, ERROR_AGAIN,
-                         "%s is in no cache any more, and this run does not make it",
+                         "%s " INPUT_LOST " any more, and this run does not make it",
                          node_label(node));
     if (shared) {
         out->kind = OUTCOME_SHARED_LOST;

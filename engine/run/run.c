@@ -466,7 +466,7 @@ static int check_inputs(const struct schedule *s, const struct node *node, struc
         if (!t->wanted || !job_of(input)->found_only || node_is_stored(input) ||
             input->state == NODE_SHARED)
             continue;
-        error_set(err, ERROR_AGAIN, "%s cannot be made yet: its input %s is in no cache%s",
+        error_set(err, ERROR_AGAIN, "%s cannot be made yet: its input %s " INPUT_LOST "%s",
                   node->id, input->id,
                   job_of(input)->untrusted ? " (the registry has one that no key of "
                                              "KBUILD_TRUSTED_KEYS signed)"

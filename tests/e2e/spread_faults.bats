@@ -99,7 +99,8 @@ X
   [ "$status" -eq 0 ]
   [[ "$output" == *"kbuild: warning: two:x86_64 could not be made on worker"*"its input one:x86_64 is in no cache"*"planning again"* ]]
   [ "$(begun | grep -c one:x86_64)" -eq 2 ]
-  [ "$(grep -c '^END two:x86_64 .* 75 made$' "$CLUSTER/runs")" -eq 3 ]
+  # No further try on that machine: it is planned again at once.
+  [ "$(grep -c '^END two:x86_64 .* 75 made$' "$CLUSTER/runs")" -eq 1 ]
   [ "$(grep -c '^END two:x86_64 .* 0 made$' "$CLUSTER/runs")" -eq 1 ]
   # A registry that keeps nothing.
   : >"$CLUSTER/runs"

@@ -250,7 +250,7 @@ TEST(what_slurm_says_of_a_job_becomes_its_state)
     }
 }
 
-// The comment of a job that ends with an error keeps the mark.
+// The comment of a job that ends with an error keeps the mark; a lost input is not waited for.
 TEST(the_script_of_a_job_keeps_its_mark)
 {
     struct fixture d;
@@ -259,5 +259,6 @@ TEST(the_script_of_a_job_keeps_its_mark)
     cleanup_free char *script = text_at("script.1");
     cleanup_free char *mark = xasprintf("Comment=\"kbuild-%s-0 $(", d.s.session);
     assert_non_null(strstr(script, mark));
+    assert_non_null(strstr(script, "! grep -q '^kbuild: error: .*is in no cache' "));
     close_fixture(&d);
 }

@@ -15,6 +15,8 @@ char *job_script(const struct job_request *job, const char *mark)
                "  %s 2>\"$said\" || status=$?\n"
                "  cat \"$said\" >&2\n"
                "  [ \"$status\" = 75 ] && [ \"$pause\" != 0 ] || break\n"
+               "  # No pause brings back an input: another job has to make it.\n"
+               "  ! grep -q '^kbuild: error: .*" INPUT_LOST "' \"$said\" || break\n"
                "  sleep \"$pause\"\n"
                "done\n"
                "# What it said last is seen by squeue.\n"
