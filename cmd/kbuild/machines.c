@@ -357,8 +357,10 @@ static int words_for(const struct spread_context *s, const struct arch *arch, st
     return result;
 }
 
-static int place_for(const struct spread_context *s, const struct arch *arch, bool only_results,
-                     struct error **err)
+typedef int place_action(struct build *b, struct error **err);
+
+static int place_for(const struct spread_context *s, const struct arch *arch, place_action *place,
+                     bool only_results, struct error **err)
 {
     cleanup_strlist struct strlist words = {0};
     struct build_options *o = &s->g->build;
@@ -374,7 +376,7 @@ static int place_for(const struct spread_context *s, const struct arch *arch, bo
     struct build *b = words.n ? open_with_targets(s->g, &words, err) : NULL;
     if (b)
         b->options.locked = true;
-    int result = !words.n ? 0 : b && build_evaluate(b, false, err) == 0 ? build_place(b, err) : -1;
+    int result = !words.n ? 0 : b && build_evaluate(b, false, err) == 0 ? place(b, err) : -1;
     if (b)
         build_close(b);
     o->output = s->g->output;
@@ -382,15 +384,25 @@ static int place_for(const struct spread_context *s, const struct arch *arch, bo
     return result;
 }
 
-static int place_all(void *context, bool after_jobs, struct error **err)
+static int place_each(const struct spread_context *s, place_action *place, bool only_results,
+                      struct error **err)
 {
-    const struct spread_context *s = context;
     if (!s->all->n)
-        return place_for(s, NULL, after_jobs, err);
+        return place_for(s, NULL, place, only_results, err);
     for (size_t i = 0; i < s->all->n; i++)
-        if (place_for(s, s->all->items[i], after_jobs, err) < 0)
+        if (place_for(s, s->all->items[i], place, only_results, err) < 0)
             return -1;
     return 0;
+}
+
+static int place_all(void *context, bool after_jobs, struct error **err)
+{
+    return place_each(context, build_place, after_jobs, err);
+}
+
+static int place_made(void *context, struct error **err)
+{
+    return place_each(context, build_place_made, true, err);
 }
 
 static int spread(struct global_options *g, const struct strlist *words,
@@ -414,6 +426,7 @@ static int spread(struct global_options *g, const struct strlist *words,
                                      .keep_going = g->build.keep_going,
                                      .open = open_spread,
                                      .place = place_all,
+                                     .place_made = place_made,
                                      .context = &s};
     setenv("PUSH_TO_REGISTRY", "yes", 0);
     return spread_run(&r, err);

@@ -234,6 +234,10 @@ json_t *build_last_outputs(struct build *b, const struct node *node);
 // What making the node is likely to cost, as in records: the cost of its result, or of its last
 // build here. NULL: unknown.
 json_t *build_expected_cost(struct build *b, const struct node *node);
+// The cost in a record, which may be of anybody: numbers that can be added up. NULL: it has none.
+json_t *record_cost_of(const json_t *record);
+// Keeps the cost in a record of another machine, for a node whose record this one does not have.
+void record_cost_elsewhere(struct build *b, const struct node *node, const json_t *record);
 
 // ---- does a record match today's key and versions.lock? ----
 bool job_has_packages(const struct node *node); // and no image instead of them

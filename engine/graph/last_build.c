@@ -208,8 +208,7 @@ void last_build_free(struct last_build *l)
 
 enum { COST_MAX = INT32_MAX }; // some weeks of milliseconds, or 2 TiB
 
-// The cost in a record, which may be of anybody: numbers that can be added up.
-static json_t *record_cost_of(const json_t *record)
+json_t *record_cost_of(const json_t *record)
 {
     static const char *const parts[] = {"ms", "cpu_ms", "peak_kib"};
     const json_t *cost = json_object_get(record, "cost");
@@ -229,13 +228,34 @@ static json_t *cost_of(struct build *b, const char *key)
     return record_cost_of(record);
 }
 
+static void elsewhere_key(const struct node *node, char key[static DIGEST_HEX_SIZE])
+{
+    cleanup_free char *text = xasprintf("cost elsewhere of %s", node->id);
+    digest_bytes(text, strlen(text), key);
+}
+
+void record_cost_elsewhere(struct build *b, const struct node *node, const json_t *record)
+{
+    char key[DIGEST_HEX_SIZE];
+    json_t *cost = record_cost_of(record);
+    if (!cost)
+        return;
+    json_auto_t *kept = json_pack("{s:s, s:[], s:o}", "node", node->name, "outputs", "cost", cost);
+    elsewhere_key(node, key);
+    store_action_put(b->store, key, kept, NULL); // estimates are optional: errors are ignored
+}
+
 json_t *build_expected_cost(struct build *b, const struct node *node)
 {
     char key[DIGEST_HEX_SIZE];
     json_t *cost = cost_of(b, node->key);
     cleanup_free char *last = cost ? NULL : build_last_key_text(b, node);
-    if (!last)
+    if (last) {
+        digest_bytes(last, strlen(last), key);
+        cost = cost_of(b, key);
+    }
+    if (cost)
         return cost;
-    digest_bytes(last, strlen(last), key);
+    elsewhere_key(node, key);
     return cost_of(b, key);
 }

@@ -322,12 +322,10 @@ static bool keeps_old(const struct last_run *l, int folder)
     return covers(old, l->s);
 }
 
-static int write_json(const struct last_run *l, int folder, const struct error *why,
-                      struct error **err)
+static int write_json(const struct build *b, int folder, const json_t *all, struct error **err)
 {
-    cleanup_free char *shown = xasprintf("%s/" LAST_RUN_FILE, l->b->options.output);
+    cleanup_free char *shown = xasprintf("%s/" LAST_RUN_FILE, b->options.output);
     cleanup_draft struct file_draft draft = FILE_DRAFT_NONE;
-    json_auto_t *all = run_json(l, why);
     char *text = json_dumps(all, JSON_INDENT(1) | JSON_ENSURE_ASCII);
     if (!text)
         out_of_memory();
@@ -338,6 +336,54 @@ static int write_json(const struct last_run *l, int folder, const struct error *
     return result < 0 ? -1 : file_draft_commit_unsynced(&draft, 0644, err);
 }
 
+// ---- costs that other machines' records have ----
+
+// Of the last run, if it made these nodes elsewhere.
+static void add_costs(struct build *b, json_t *run)
+{
+    const json_t *nodes = json_object_get(run, "nodes");
+    for (size_t i = 0; i < json_array_size(nodes); i++) {
+        json_t *item = json_array_get(nodes, i);
+        const char *id = json_string_value(json_object_get(item, "node"));
+        const char *state = json_string_value(json_object_get(item, "state"));
+        struct node *node = id ? graph_find(&b->graph, id) : NULL;
+        const struct entry *e = node ? job_of(node)->entry : NULL;
+        json_auto_t *cost = e ? record_cost_of(e->record) : NULL;
+        if (!cost || !state || strcmp(state, "made") != 0 || !json_object_get(item, "where"))
+            continue;
+        json_object_set(item, "cpu_ms", json_object_get(cost, "cpu_ms"));
+        json_object_set(item, "peak_kib", json_object_get(cost, "peak_kib"));
+        json_object_set(item, "cost", cost);
+    }
+}
+
+static int rewrite_run(struct build *b, struct error **err)
+{
+    cleanup_buf struct buf text = {0};
+    if (output_folder(b, err) < 0 ||
+        file_read_at(b->run->output_fd, LAST_RUN_FILE, LAST_RUN_FILE, LAST_RUN_MAX, &text, err) < 0)
+        return -1;
+    json_auto_t *run = json_loadb(text.data ? text.data : "", text.len, 0, NULL);
+    if (!run)
+        return error_user(err, LAST_RUN_FILE " is damaged");
+    add_costs(b, run);
+    return write_json(b, b->run->output_fd, run, err);
+}
+
+void build_keep_costs(struct build *b)
+{
+    cleanup_error struct error *why = NULL;
+    for (size_t i = 0; i < b->graph.n; i++) {
+        const struct entry *e = job_of(b->graph.nodes[i])->entry;
+        if (e)
+            record_cost_elsewhere(b, b->graph.nodes[i], e->record);
+    }
+    if (rewrite_run(b, &why) < 0)
+        log_warning("%s; kbuild report will not have what the jobs took", why->message);
+}
+
+// ---- after a run ----
+
 void last_run_write(struct last_run *l, const struct error *why)
 {
     cleanup_error struct error *failure = NULL;
@@ -345,6 +391,7 @@ void last_run_write(struct last_run *l, const struct error *why)
     int folder = l->b->run->output_open ? l->b->run->output_fd : -1;
     if (folder < 0 || keeps_old(l, folder))
         return;
-    if (write_json(l, folder, why, &failure) < 0)
+    json_auto_t *all = run_json(l, why);
+    if (write_json(l->b, folder, all, &failure) < 0)
         log_warning("%s; kbuild report will not have this run", failure->message);
 }

@@ -111,6 +111,7 @@ static void set_purpose(struct task *t, enum run_what what)
     switch (what) {
     case RUN_ALL:
     case RUN_FOUND:
+    case RUN_THERE:
         t->root = job->placed || job->used;
         break;
     case RUN_FOLDERS:
@@ -328,6 +329,15 @@ static int publish(struct build *b, const struct schedule *s, struct error **err
     return remote_publish(b, nodes, n, err);
 }
 
+static void leave_missing(struct schedule *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        const struct node *node = s->tasks[i].node;
+        s->tasks[i].excluded_from_run = !node_is_stored(node) && node->state != NODE_SHARED;
+    }
+    schedule_want(s);
+}
+
 static struct schedule_actions actions_of(struct run_context *context)
 {
     return (struct schedule_actions){
@@ -355,6 +365,8 @@ static int make_all(struct build *b, struct schedule *s, struct run_context *con
                                            .keep_going = b->options.keep_going};
     if (b->remote && ask_shared_cache(b, s, &doing, err) < 0)
         return -1;
+    if (context->what == RUN_THERE)
+        leave_missing(s);
     if (codec_hold(b, err) < 0)
         return -1;
     return schedule_run(s, &doing, &limits, failure, err);
@@ -382,11 +394,12 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
     cleanup_draft struct file_draft trace = FILE_DRAFT_NONE;
     struct run_context context = {.b = b, .what = what};
     bool publishes = what == RUN_ALL || what == RUN_NETWORK;
-    bool places = what == RUN_ALL || what == RUN_FOUND;
+    bool finds = what == RUN_FOUND || what == RUN_THERE;
+    bool places = what == RUN_ALL || finds;
     struct schedule s;
     struct error *failure = NULL;
     bool remakes = what == RUN_INPUTS || what == RUN_AGAIN;
-    for (size_t i = 0; what == RUN_FOUND && i < b->graph.n; i++)
+    for (size_t i = 0; finds && i < b->graph.n; i++)
         job_of(b->graph.nodes[i])->found_only = !node_is_unshared(b->graph.nodes[i]);
     if ((publishes && remote_check(b, err) < 0) || (remakes && refuse_prebuilt(b, err) < 0) ||
         (publishes && begin_trace(b, &trace, err) < 0) || schedule_open(&s, &b->graph, err) < 0)
@@ -569,6 +582,11 @@ int build_run(struct build *b, struct error **err)
 int build_place(struct build *b, struct error **err)
 {
     return output_folder(b, err) < 0 ? -1 : run_nodes(b, RUN_FOUND, err);
+}
+
+int build_place_made(struct build *b, struct error **err)
+{
+    return output_folder(b, err) < 0 ? -1 : run_nodes(b, RUN_THERE, err);
 }
 
 int build_fetch(struct build *b, struct error **err)

@@ -57,6 +57,12 @@ int build_run(struct build *b, struct error **err);
 // Places the results of the targets, which are in the cache or the shared cache; makes nothing:
 // ERROR_AGAIN if one is in neither.
 int build_place(struct build *b, struct error **err);
+// The same after a failure: places those results that are there, and notes the others as pending,
+// as build_run() does.
+int build_place_made(struct build *b, struct error **err);
+// Keeps what making the nodes took on other machines, as the records say that build_ask_shared()
+// got: for the next plan (build_expected_cost()), and for `kbuild report`.
+void build_keep_costs(struct build *b);
 // Makes only what needs the network: sources, builders and root file systems of the targets.
 int build_fetch(struct build *b, struct error **err);
 // Queries the distribution again for the packages of builders, root file systems and its own
@@ -93,8 +99,17 @@ int ignored_texts(struct recipe_set *set, struct strlist *out, struct error **er
 // ---- for other verbs ----
 // RUN_AGAIN: only the targets named by the user, from inputs that are present; nothing is placed.
 // RUN_FOUND: as RUN_ALL, but what is in no cache is an error (ERROR_AGAIN).
+// RUN_THERE: the same, but what is in no cache is left out.
 // RUN_FOLDERS: only sources that are folders of the user.
-enum run_what { RUN_ALL, RUN_NETWORK, RUN_INPUTS, RUN_AGAIN, RUN_FOUND, RUN_FOLDERS };
+enum run_what {
+    RUN_ALL,
+    RUN_NETWORK,
+    RUN_INPUTS,
+    RUN_AGAIN,
+    RUN_FOUND,
+    RUN_THERE,
+    RUN_FOLDERS
+};
 int run_nodes(struct build *b, enum run_what what, struct error **err);
 // Why the outputs of an artifact are random by design, and what makes them reproducible; NULL: they
 // are not random.

@@ -27,7 +27,9 @@ load spread
   (cd / && KBUILD_CACHE=$PROJECT/third "$KBUILD" $hint) | grep "no luck today"
   [ -z "$(squeue -h)" ]
   diff <(begun) <(printf '%s\n' bad:x86_64 good:x86_64)
-  [ -z "$(find build -name '*.tar.xz')" ]
+  # What was made is placed, as after a failure on one machine; the rest is pending.
+  [ "$(cd build && echo *.tar.xz)" = kata-static-good.tar.xz ]
+  grep -q '^pending kata-static-top.tar.xz top x86_64$' build/targets
   # Again: what failed is not remembered. With -k all that can be made is.
   : >"$CLUSTER/runs"
   run spread -k top later
@@ -36,6 +38,10 @@ load spread
   diff <(begun) <(printf '%s\n' bad:x86_64 later:x86_64)
   diff <(failed_with 3) <(echo bad:x86_64)
   [[ "$output" == *"skipped: above, top"* ]]
+  [ "$(cd build && echo *.tar.xz)" = "kata-static-good.tar.xz kata-static-later.tar.xz" ]
+  content_of build/kata-static-later.tar.xz opt/later | grep -qx 'good x86_64'
+  grep -q '^pending kata-static-top.tar.xz top x86_64$' build/targets
+  [[ "$output" == *"build/kata-static-later.tar.xz"* ]]
   # The cause is gone.
   : >"$CLUSTER/runs"
   echo --jobs=3 >"$CLUSTER/runs.options"

@@ -96,8 +96,18 @@ static void show_logs(const struct spread_request *r, const struct strlist *fail
         if (f)
             print_tail(node->id, f);
     }
-    if (b)
+    if (b) {
+        build_keep_costs(b);
         build_close(b);
+    }
+}
+
+// As a run on this machine does after a failed step. That step is the error to report.
+static void place_made(const struct spread_request *r)
+{
+    cleanup_error struct error *why = NULL;
+    if (r->place_made(r->context, &why) < 0)
+        log_warning("placing what was made: %s", why->message);
 }
 
 // ---- a round ----
@@ -148,6 +158,8 @@ static int run_round(const struct spread_request *r, int round, struct strlist *
     size_t n = result < 0 ? 0 : count_jobs(&p);
     if (n)
         result = round > ROUNDS ? still_missing(err) : run_plan(r, b, &p, failed, err);
+    else if (!result && round > 1)
+        build_keep_costs(b);
     if (b)
         build_close(b);
     if (result < 0 || n)
@@ -177,6 +189,8 @@ int spread_run(const struct spread_request *r, struct error **err)
         bool silent = again && !failed.n && round > 1 && silences < SILENCES;
         if (!silent && (!again || (!failed.n && !placing) || round == ROUNDS)) {
             show_logs(r, &failed);
+            if (failed.n && why->kind != ERROR_INTERRUPT)
+                place_made(r);
             *err = why;
             return -1;
         }

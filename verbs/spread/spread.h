@@ -27,6 +27,8 @@ struct spread_request {
     // Places the results here, when all of them are in the shared cache. `after_jobs`: how they
     // came there was shown.
     int (*place)(void *context, bool after_jobs, struct error **err);
+    // Places after a failure those that are there.
+    int (*place_made)(void *context, struct error **err);
     void *context;
 };
 // Makes the targets on the machines of a Slurm cluster. Inputs that nothing pins are pinned in
