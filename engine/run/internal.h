@@ -176,6 +176,10 @@ int step_folder(const struct job *job, struct step *s, const char *scratch, cons
 // An error about files that a step left is the step's failure (ERROR_STEP), unless its cause is the
 // system: a full disk, or an interruption. Returns -1.
 int step_fault(struct error **err);
+// A step that failed while the file system of its work is full may succeed elsewhere, or when there
+// is room again: then *err (ERROR_STEP) becomes the error of a full disk, with a hint, and the
+// result is true. A step can leave some room, as compilers remove what they could not finish.
+bool step_disk_is_full(const char *work, struct error **err);
 // In the child that makes a node, first of all: time zone, locale, processors.
 void variation_apply(const struct variation *w);
 

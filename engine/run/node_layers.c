@@ -277,9 +277,11 @@ static int run_tool(struct disk_work *w, const char *command, const struct strli
         return 0;
     cleanup_free char *how = process_status_text(status);
     if (messages && messages->len)
-        return error_set(err, ERROR_STEP, "%s ended with %s: %s", argv.items[0], how,
-                         messages->data);
-    return error_set(err, ERROR_STEP, "%s ended with %s; see the log", argv.items[0], how);
+        error_set(err, ERROR_STEP, "%s ended with %s: %s", argv.items[0], how, messages->data);
+    else
+        error_set(err, ERROR_STEP, "%s ended with %s; see the log", argv.items[0], how);
+    step_disk_is_full(w->scratch, err);
+    return -1;
 }
 
 static int run_debugfs(struct disk_work *w, struct error **err)

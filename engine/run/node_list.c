@@ -173,6 +173,8 @@ static int script_failed(const struct list_run *l, int status, struct error **er
     cleanup_free char *how = process_status_text(status);
     error_set(err, ERROR_STEP, "%s: its script %s ended with %s", node_label(l->node),
               job_of(l->node)->list->script, how);
+    if (step_disk_is_full(l->scratch, err))
+        return -1;
     return error_hint(err, "what it said is in the log: kbuild log \"%s\"", node_label(l->node));
 }
 

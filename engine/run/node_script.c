@@ -198,6 +198,8 @@ static int run_phase(const struct node *node, struct step *s, size_t phase_index
         cleanup_free char *how = process_status_text(status);
         cleanup_free char *what = only ? xstrdup("script") : xasprintf("phase %s", p->name);
         error_set(err, ERROR_STEP, "%s: its %s ended with %s", job->label, what, how);
+        if (step_disk_is_full(s->work, err))
+            return -1;
         if (is_noexec(s->work))
             return error_hint(err,
                               "no program can be run from %s: its file system is mounted noexec. "

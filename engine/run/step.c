@@ -4,6 +4,7 @@
 // and number of processors (docs/reproducibility.md).
 #include "run/internal.h"
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
 
@@ -13,6 +14,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 // ---- the environment of a second build ----
 
@@ -361,4 +363,26 @@ int step_fault(struct error **err)
     if (err && (*err)->kind == ERROR_USER && !(*err)->errnum)
         (*err)->kind = ERROR_STEP;
     return -1;
+}
+
+enum { FULL_BYTES = 16 << 20, FULL_INODES = 100 };
+
+static bool is_full(const char *work)
+{
+    struct statvfs st;
+    if (statvfs(work, &st) < 0)
+        return false;
+    // Some file systems count no inodes: 0 of 0.
+    return (unsigned long long)st.f_bavail * st.f_frsize < FULL_BYTES ||
+           (st.f_files && st.f_favail < FULL_INODES);
+}
+
+bool step_disk_is_full(const char *work, struct error **err)
+{
+    if (!err || !is_full(work))
+        return false;
+    struct error *why = steal(*err);
+    error_errno(err, ENOSPC, "%s, and the file system of %s is full", why->message, work);
+    error_free(why);
+    return true;
 }

@@ -190,6 +190,24 @@ steps() { # machine
   [[ "$output" == *"the key of app:x86_64 is not known yet"* ]]
 }
 
+@test "a full disk is a fault of the machine, and not of the step" {
+  [ "$(id -u)" -eq 0 ] || skip "mounting needs root"
+  # The step itself removes what it could not finish, as a compiler does.
+  noisy large '' 'mkdir -p /out/large/opt; head -c 50000000 /dev/zero >/out/large/opt/large; head -c 5000000 /dev/zero >more || { rm more; exit 1; }'
+  plan large
+  mkdir -p machine-one/cache
+  mount -t tmpfs -o size=50m tmpfs machine-one/cache
+  run here one run large:x86_64 --plan=plan
+  umount machine-one/cache
+  echo "$output"
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"error: large: its script ended with exit status 1, and the file system of "*" is full: No space left on device"* ]]
+  [[ "$output" == *"hint: the disk is full: free some space"* ]]
+  run here two log --remote large:x86_64 --plan=plan
+  [[ "$output" == *": failed by "*"No space left on device"* ]]
+  here two run large:x86_64 --plan=plan
+}
+
 @test "what failed once may succeed on another machine" {
   noisy once '' '[ "$(ulimit -n)" -gt 200 ]; mkdir -p /out/once/opt; echo x >/out/once/opt/once'
   plan once
