@@ -287,8 +287,8 @@ static int no_log(const struct node *node, struct error **err)
     else
         error_user(err, "the key of %s is not known yet, and its log has the name of the key",
                    node->id);
-    return error_hint(err, "options and variables are part of the key: --plan takes those of the "
-                           "run; a step that printed nothing has no log");
+    return error_hint(err, "options and variables are part of the key: give those of the run, or "
+                           "its --plan; a step that printed nothing has no log");
 }
 
 static int print_remote_log(struct build *b, struct node *node, struct error **err)

@@ -361,7 +361,8 @@ const struct verb verbs[] = {
      "builder-kernel. On a terminal control characters are shown as escapes; to a pipe or a file "
      "the log is written unchanged. With --remote it is the log of one node (its id: kernel:s390x) "
      "that `kbuild run` or `kbuild spread` pushed to the registry, and --plan says of which run.",
-     OUTPUT | ARCH, OPTIONS(log_options), verb_log, 0},
+     (PLAN & ~(BIT(COMMON_OFFLINE) | BIT(COMMON_LOCKED))) | OUTPUT, OPTIONS(log_options), verb_log,
+     0},
     {"shell", "TARGET", 1, 1, TARGETS, "start a shell in the sandbox of a target's step",
      "Its inputs are built first. If --until left its directory, the shell starts in it, and your "
      "changes stay.",

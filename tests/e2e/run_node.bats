@@ -394,6 +394,22 @@ lose_content() { # target
   [[ "$output" == *"PUSH_TO_REGISTRY=no: other machines could not get the result"* ]]
 }
 
+@test "without a plan a log is found by the options of its run" {
+  greeting
+  mkdir mine
+  echo "my hello" >mine/greet.c
+  here one run low:x86_64 --builder=host --source greet="$PROJECT/mine"
+  run here two log low:x86_64 --remote --builder=host
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"hint: options and variables are part of the key: give those of the run, or its --plan"* ]]
+  here two log low:x86_64 --remote --builder=host --source greet="$PROJECT/mine" | grep STEP-RAN
+  # The plan says what the options would.
+  plan low
+  run here two log low:x86_64 --remote --plan=plan --builder=host
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"log does not accept --builder with --plan"* ]]
+}
+
 @test "an ordinary user makes a node, too" {
   [ "$(id -u)" -eq 0 ] || skip "already an ordinary user"
   two_targets

@@ -27,7 +27,7 @@ _kbuild_options() { # a verb
     'fetch') echo ' --trace= --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'update') echo ' --arch= --sources= --source= --prebuilt= --builder= --cache= --versions= --recipes=' ;;
     'lock') echo ' --arch= --sources= --source= --offline --prebuilt= --builder= --cache= --versions= --recipes=' ;;
-    'log') echo ' --remote --plan= --output= --arch=' ;;
+    'log') echo ' --remote --plan= --output= --arch= --sources= --source= --prebuilt= --builder= --cache= --versions= --recipes=' ;;
     'shell') echo ' --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
     'boot') echo ' --host-key= --image= --qemu= --plain --root= --timeout= --verbose --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
     'install') echo ' --prefix= --root= --dry-run --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
@@ -212,6 +212,13 @@ _kbuild_values() { # a verb, its option: what the value can be
     'log --plan') echo '@files' ;;
     'log --output'|'log -o') echo '@folders' ;;
     'log --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'log --sources') echo 'upstream debian' ;;
+    'log --source') echo '@nothing' ;;
+    'log --prebuilt') echo '@targets' ;;
+    'log --builder') echo 'image host' ;;
+    'log --cache') echo '@folders' ;;
+    'log --versions') echo '@files' ;;
+    'log --recipes') echo '@folders' ;;
     'shell --output'|'shell -o') echo '@folders' ;;
     'shell --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
     'shell --jobs'|'shell -j') echo '@nothing' ;;
