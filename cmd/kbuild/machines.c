@@ -194,14 +194,13 @@ static int use_project(struct global_options *g, const char *reference, struct c
     c->recipes = xasprintf("%s/recipes", c->project.folder);
     g->build.versions = c->versions;
     g->build.recipes = c->recipes;
-    // Its logs are pushed and kept in the cache.
+    // Its logs are pushed and kept in the cache, which also removes what a killed run leaves.
     if (!command_line_common(&g->line, COMMON_OUTPUT)) {
-        const char *parent = getenv("TMPDIR");
-        c->output =
-            make_temporary_directory(parent && *parent ? parent : "/tmp", "kbuild-run", err);
+        c->output = store_temporary(c->project.store, "run", err);
         if (!c->output)
             return -1;
         g->build.output = c->output;
+        g->build.temporary_output = true;
     }
     return 0;
 }

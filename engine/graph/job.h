@@ -43,9 +43,10 @@ struct build_options {
     bool use_cache;    // no: remake the targets and the artifacts they need
     bool host_builder; // --builder=host
     bool quiet;
-    bool only_results;   // the view shows where the results are, and nothing of how they came
-    bool resume;         // --continue: targets resume from the work that --until left
-    const char *release; // the version of Kata Containers, if a plan names it; or NULL
+    bool only_results;     // the view shows where the results are, and nothing of how they came
+    bool temporary_output; // the output directory is one of store_temporary()
+    bool resume;           // --continue: targets resume from the work that --until left
+    const char *release;   // the version of Kata Containers, if a plan names it; or NULL
     bool from_plan; // for a plan of several machines: with a locked plan, sources may still come
                     // from the shared cache and from folders, and only the given lock counts
     bool secrets_elsewhere; // a plan says who has them: an artifact is no error for lack of one,
@@ -53,7 +54,7 @@ struct build_options {
     bool several; // targets of several architectures, each with an output directory of its own
     const char *prebuilt; // artifacts to take instead of make (run/prebuilt.c); or NULL
     const struct variation *variation; // set: results are compared and not kept (run/run.h)
-    const char *trace; // file for a trace of the run (run/trace.c), or NULL
+    const char *trace;                 // file for a trace of the run (run/trace.c), or NULL
     enum view_style view;
     enum remote_use remote;
 };

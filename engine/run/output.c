@@ -21,7 +21,7 @@ static int refuse_cache(struct build *b, struct error **err)
 {
     cleanup_free char *output = realpath(b->options.output, NULL);
     cleanup_free char *cache = realpath(store_directory(b->store), NULL);
-    if (!output || !cache || !path_below(output, cache))
+    if (b->options.temporary_output || !output || !cache || !path_below(output, cache))
         return 0;
     close(steal_fd(&b->run->output_fd));
     error_user(err, "the output directory %s is in the cache %s", b->options.output,

@@ -94,6 +94,25 @@ steps() { # machine
   [ "$(content_of build/kata-static-base.tar.xz opt/base)" = base ]
 }
 
+@test "a killed run leaves nothing behind, in its place for temporary files and in its cache" {
+  two_targets 'mkdir -p /out/base/opt; sleep 1.5; echo base >/out/base/opt/base'
+  project=$(push_project base)
+  mkdir -p machine-one/here temporary
+  export TMPDIR=$PROJECT/temporary
+  (cd machine-one/here && HOME=$PROJECT/machine-one exec "$KBUILD" --cache "$PROJECT/machine-one/cache" run base:x86_64 --plan="oci:$project") 3>&- &
+  pid=$!
+  for _ in $(seq 100); do
+    grep -rqs STEP-RAN temporary machine-one/cache/tmp && break
+    sleep 0.1
+  done
+  kill -9 "$pid"
+  wait "$pid" || true
+  [ -z "$(ls temporary)" ]
+  on one run base:x86_64 --plan="oci:$project"
+  [ -z "$(ls temporary)" ]
+  [ -z "$(find machine-one/cache/tmp -mindepth 1 ! -name '*.lock')" ]
+}
+
 @test "a machine that is not as planned is told what differs, and makes nothing" {
   two_targets
   make_recipe var 'variables: {TEST_TEXT: {}}'
