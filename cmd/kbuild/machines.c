@@ -194,6 +194,7 @@ static int use_project(struct global_options *g, const char *reference, struct c
     c->recipes = xasprintf("%s/recipes", c->project.folder);
     g->build.versions = c->versions;
     g->build.recipes = c->recipes;
+    g->build.foreign_recipes = true;
     // Its logs are pushed and kept in the cache, which also removes what a killed run leaves.
     if (!command_line_common(&g->line, COMMON_OUTPUT)) {
         c->output = store_temporary(c->project.store, "run", err);

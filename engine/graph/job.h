@@ -49,6 +49,8 @@ struct build_options {
     const char *release;   // the version of Kata Containers, if a plan names it; or NULL
     bool from_plan; // for a plan of several machines: with a locked plan, sources may still come
                     // from the shared cache and from folders, and only the given lock counts
+    bool foreign_recipes;   // from a registry: they read of the user's configuration only what
+                            // KBUILD_CONFIGURATION names
     bool secrets_elsewhere; // a plan says who has them: an artifact is no error for lack of one,
                             // until it is made
     bool several; // targets of several architectures, each with an output directory of its own

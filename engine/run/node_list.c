@@ -52,12 +52,30 @@ static char *user_path(const char *text, char **shown)
     return folder && *folder == '/' ? xasprintf("%s%s", folder, rest) : NULL;
 }
 
+// Recipes that a registry brought here could send somewhere what they read, as parts of addresses.
+// So this machine says what they may read, in the words of recipes.
+static bool is_allowed(const struct list_run *l, const char *text)
+{
+    cleanup_strlist struct strlist words = {0};
+    const char *allowed = getenv("KBUILD_CONFIGURATION");
+    if (!l->b->options.foreign_recipes)
+        return true;
+    strlist_split(&words, allowed ? allowed : "", " ");
+    for (size_t i = 0; i < words.n; i++)
+        if (!strcmp(words.items[i], text))
+            return true;
+    log_note("%s: its script does not get %s of this machine: KBUILD_CONFIGURATION does not "
+             "name it",
+             node_label(l->node), text);
+    return false;
+}
+
 static int show_user_file(struct list_run *l, const char *text, struct error **err)
 {
     cleanup_free char *shown = NULL;
     cleanup_free char *path = user_path(text, &shown);
     cleanup_buf struct buf content = {0};
-    if (!path || access(path, F_OK) < 0)
+    if (!path || access(path, F_OK) < 0 || !is_allowed(l, text))
         return 0;
     if (file_read(path, CONFIGURATION_MAX, &content, err) < 0)
         return error_wrap(err, "the configuration that %s may read", node_label(l->node));
@@ -76,7 +94,7 @@ static int show_configuration(struct list_run *l, struct error **err)
             return -1;
     for (size_t i = 0; i < c->environment.n; i++) {
         const char *value = getenv(c->environment.items[i]);
-        if (!value || !*value)
+        if (!value || !*value || !is_allowed(l, c->environment.items[i]))
             continue;
         strlist_addf(&l->step.environment, "%s=%s", c->environment.items[i], value);
         list_folders(value, false, &l->folders);

@@ -175,6 +175,34 @@ steps() { # machine
   [[ "$output" == *'"source" chooses neither upstream nor debian'* ]]
 }
 
+@test "recipes from a registry get nothing of this machine that it does not name: files and variables" {
+  mkdir -p recipes/common
+  printf '%s\n' 'cat /configuration/.tool/config >&2 || true' 'echo "TOKEN is ${TEST_TOKEN:-not there}" >&2' 'echo nothing' >recipes/common/list.sh
+  make_recipe one 'shared: [common]
+sources:
+  things: {list: shared/common/list.sh, configuration: {files: ["~/.tool/config"], environment: [TEST_TOKEN]}}'
+  kb lock one
+  project=$(push_project one)
+  list=$(jq -r 'select(.kind == "source") | .node' plan)
+  mkdir -p machine-one/.tool
+  echo TEST-SECRET >machine-one/.tool/config
+  export TEST_TOKEN=TEST-TOKEN
+  run on one run "$list" --plan="oci:$project"
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"its script does not get ~/.tool/config of this machine: KBUILD_CONFIGURATION does not name it"* ]]
+  [[ "$output" == *"its script does not get TEST_TOKEN of this machine"* ]]
+  run on one log "$list" --remote --plan="oci:$project"
+  [[ "$output" == *"TOKEN is not there"* ]]
+  [[ "$output" != *TEST-SECRET* ]]
+  # What the machine names it gets.
+  rm -r registry/docker machine-one/cache
+  project=$(push_project one)
+  KBUILD_CONFIGURATION="~/.tool/config TEST_TOKEN" on one run "$list" --plan="oci:$project"
+  run on one log "$list" --remote --plan="oci:$project"
+  [[ "$output" == *TEST-SECRET*"TOKEN is TEST-TOKEN"* ]]
+}
+
 @test "an origin that does not answer is worth another try" {
   greeting
   plan low
