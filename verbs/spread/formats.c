@@ -46,6 +46,19 @@ static int print_slurm(const struct job_list *l, struct buf *out, struct error *
     return 0;
 }
 
+// ---- tries, for a shell ----
+
+static char *tries_text(const struct job_request *job)
+{
+    return xasprintf("for pause in " TRY_PAUSES "; do\n"
+                     "  status=0\n"
+                     "  %s || status=$?\n"
+                     "  [ \"$status\" = 75 ] && [ \"$pause\" != 0 ] || exit \"$status\"\n"
+                     "  sleep \"$pause\"\n"
+                     "done\n",
+                     job->command);
+}
+
 // ---- GitHub ----
 
 // The jobs of a matrix, by GitHub's limits; the bytes of a job's outputs, which count twice
@@ -55,23 +68,13 @@ enum { GITHUB_MATRIX = 256, GITHUB_OUTPUT = 1 << 19, GITHUB_LEVELS = 8 };
 static json_t *github_job(const struct job_request *job)
 {
     const json_t *on = json_object_get(job->line, "build_on");
-    json_t *entry = json_pack("{s:s, s:s, s:s, s:O*}", "node", job->id, "name", job->name,
-                              "command", job->command, "build_on", json_array_get(on, 0));
+    cleanup_free char *tries = tries_text(job);
+    json_t *entry =
+        json_pack("{s:s, s:s, s:s, s:s, s:O*}", "node", job->id, "name", job->name, "command",
+                  job->command, "tries", tries, "build_on", json_array_get(on, 0));
     if (json_array_size(json_object_get(job->line, "secrets")))
         json_object_set_new(entry, "trusted", json_true());
     return entry;
-}
-
-// "level0={"include":[...]}", for $GITHUB_OUTPUT; without jobs "level0=[]".
-static void print_level(size_t level, const json_t *jobs, struct buf *out)
-{
-    if (!json_array_size(jobs)) {
-        buf_printf(out, "level%zu=[]\n", level);
-        return;
-    }
-    json_auto_t *matrix = json_pack("{s:O}", "include", jobs);
-    cleanup_free char *text = json_dumps(matrix, JSON_COMPACT | JSON_ENSURE_ASCII);
-    buf_printf(out, "level%zu=%s\n", level, text ? text : "[]");
 }
 
 static int fewer(struct error **err)
@@ -101,30 +104,38 @@ static int check_levels(const struct job_list *l, struct error **err)
     return 0;
 }
 
-static void print_levels(const struct job_list *l, struct buf *out)
+// The matrices of all levels up to the last that has jobs: an expression of GitHub for a later one
+// is null, and such a job is skipped.
+static json_t *levels_json(const struct job_list *l)
 {
+    json_t *levels = json_array();
     for (size_t level = 0; level < GITHUB_LEVELS; level++) {
         json_auto_t *jobs = json_array();
         for (size_t i = 0; i < l->n; i++)
             if (l->items[i].level == level)
                 json_array_append_new(jobs, github_job(&l->items[i]));
-        print_level(level, jobs, out);
+        if (json_array_size(jobs))
+            json_array_append_new(levels, json_pack("{s:O}", "include", jobs));
     }
+    return levels;
 }
 
+// "levels=[{"include":[...]},...]", for $GITHUB_OUTPUT.
 static int print_github(const struct job_list *l, struct buf *out, struct error **err)
 {
-    cleanup_buf struct buf text = {0};
     if (check_levels(l, err) < 0)
         return -1;
-    print_levels(l, &text);
-    if (text.len > GITHUB_OUTPUT) {
+    json_auto_t *levels = levels_json(l);
+    cleanup_free char *text = json_dumps(levels, JSON_COMPACT | JSON_ENSURE_ASCII);
+    if (!text)
+        out_of_memory();
+    if (strlen(text) > GITHUB_OUTPUT) {
         error_user(err,
                    "the matrices have %zu bytes, and the outputs of a job of GitHub at most %d",
-                   text.len, GITHUB_OUTPUT);
+                   strlen(text), GITHUB_OUTPUT);
         return fewer(err);
     }
-    buf_add(out, text.data, text.len);
+    buf_printf(out, "levels=%s\n", text);
     return 0;
 }
 
@@ -159,17 +170,6 @@ static json_t *gitlab_tags(const struct job_request *job)
     if (json_array_size(json_object_get(job->line, "secrets")))
         json_array_append_new(tags, json_string(FEATURE_TRUSTED));
     return tags;
-}
-
-static char *tries_text(const struct job_request *job)
-{
-    return xasprintf("for pause in " TRY_PAUSES "; do\n"
-                     "  status=0\n"
-                     "  %s || status=$?\n"
-                     "  [ \"$status\" = 75 ] && [ \"$pause\" != 0 ] || exit \"$status\"\n"
-                     "  sleep \"$pause\"\n"
-                     "done\n",
-                     job->command);
 }
 
 static json_t *gitlab_job(const struct job_list *l, const struct job_request *job)
