@@ -139,6 +139,20 @@ static int print_plan(struct global_options *g, struct build *b, const struct pl
     return 0;
 }
 
+// What machines will run: it must not take for found what the registry has no content of any more.
+static bool makes_jobs(const struct global_options *g)
+{
+    const char *format = option_value(g, "--format");
+    return option_given(g, "--push") || (format && strcmp(format, "json") != 0);
+}
+
+static int ask_and_plan(struct global_options *g, struct build *b, const struct strlist *words,
+                        struct plan *out, struct error **err)
+{
+    plan_free(out);
+    return build_ask_shared(b, err) < 0 ? -1 : plan_make(b, words, grain_of(g), out, err);
+}
+
 int plan_for_machines(struct global_options *g, struct strlist *words, struct error **err)
 {
     cleanup_plan struct plan p = {0};
@@ -153,9 +167,10 @@ int plan_for_machines(struct global_options *g, struct strlist *words, struct er
     if (!b)
         return -1;
     b->options.locked = true; // as the machines will read it
-    int result = build_ask_shared(b, err);
-    if (!result)
-        result = plan_make(b, words, grain_of(g), &p, err);
+    int result = ask_and_plan(g, b, words, &p, err);
+    int lost = !result && makes_jobs(g) ? plan_check_content(b, &p, err) : 0;
+    if (lost)
+        result = lost < 0 ? -1 : ask_and_plan(g, b, words, &p, err);
     if (!result)
         result = print_plan(g, b, &p, err);
     build_close(b);

@@ -44,6 +44,28 @@ top:x86_64 to make" ]
   [ -z "$output" ]
 }
 
+@test "a plan that machines run takes nothing for found that the registry has lost" {
+  noisy base
+  noisy app 'needs: [base]'
+  kb lock app
+  start_registry
+  PUSH_TO_REGISTRY=yes kb base
+  plan --push app
+  [ "$(field base:x86_64 .state)" = found ]
+  layer=$(manifest cached-artefacts/base "kbuild-$(field base:x86_64 .key)" | jq -r '.layers[0].digest' | cut -d: -f2)
+  rm -r "registry/docker/registry/v2/blobs/sha256/${layer:0:2}/$layer" "registry/docker/registry/v2/repositories/kata/cached-artefacts/base/_layers/sha256/$layer"
+  rm -rf cache
+  plan --push app
+  [ "$(nodes_to_make | xargs)" = "base:x86_64 app:x86_64" ]
+  kb plan --remote --format=make app | grep -q '^app/x86_64: base/x86_64'
+  make_all --plan="oci:$(push_project app)"
+  # So is a target that has nothing above it.
+  layer=$(manifest cached-artefacts/app "$(curl -sf "http://127.0.0.1:$PORT/v2/kata/cached-artefacts/app/tags/list" | jq -r '.tags[] | select(startswith("kbuild-"))')" | jq -r '.layers[0].digest' | cut -d: -f2)
+  rm -r "registry/docker/registry/v2/blobs/sha256/${layer:0:2}/$layer" "registry/docker/registry/v2/repositories/kata/cached-artefacts/app/_layers/sha256/$layer"
+  plan --push app
+  [ "$(nodes_to_make | xargs)" = "app:x86_64" ]
+}
+
 @test "a login is for the registry that the machine names, and a machine without one says what it lacks" {
   command -v htpasswd >/dev/null || skip "htpasswd is not installed"
   htpasswd -Bbc passwords tester TESTPASSWORD 2>/dev/null
