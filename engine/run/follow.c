@@ -446,7 +446,8 @@ static void follow_free(struct follow *f)
     schedule_close(&f->s);
 }
 
-// For `kbuild report`. The jobs' phases and what they used stay on their machines.
+// For `kbuild report`. The jobs' phases stay on their machines, and what they used comes later,
+// from the registry (build_keep_costs()).
 static void keep_for_report(struct follow *f, struct last_run *l, const struct error *why)
 {
     if (output_folder(f->b, NULL) < 0)

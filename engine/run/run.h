@@ -101,15 +101,7 @@ int ignored_texts(struct recipe_set *set, struct strlist *out, struct error **er
 // RUN_FOUND: as RUN_ALL, but what is in no cache is an error (ERROR_AGAIN).
 // RUN_THERE: the same, but what is in no cache is left out.
 // RUN_FOLDERS: only sources that are folders of the user.
-enum run_what {
-    RUN_ALL,
-    RUN_NETWORK,
-    RUN_INPUTS,
-    RUN_AGAIN,
-    RUN_FOUND,
-    RUN_THERE,
-    RUN_FOLDERS
-};
+enum run_what { RUN_ALL, RUN_NETWORK, RUN_INPUTS, RUN_AGAIN, RUN_FOUND, RUN_THERE, RUN_FOLDERS };
 int run_nodes(struct build *b, enum run_what what, struct error **err);
 // Why the outputs of an artifact are random by design, and what makes them reproducible; NULL: they
 // are not random.

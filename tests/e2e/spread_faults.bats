@@ -82,6 +82,33 @@ X
   content_of build/kata-static-two.tar.xz opt/two | grep -qx 'one x86_64'
 }
 
+@test "submissions that the controller did not answer: each job is there once, and that is said once" {
+  local before
+  step one 0
+  step two 0 "needs: [one]"
+  step three 0 "needs: [two]"
+  before=$(slurm_jobs | wc -l)
+  mkdir away
+  # The second is taken, and that is not said; the third finds nobody.
+  cat >away/sbatch <<X
+#!/bin/sh
+echo >>$PROJECT/calls
+case \$(wc -l <$PROJECT/calls) in
+  2) $(command -v sbatch) "\$@" >/dev/null; echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1 ;;
+  3) echo "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)" >&2; exit 1 ;;
+esac
+exec $(command -v sbatch) "\$@"
+X
+  chmod +x away/sbatch
+  PATH=$PROJECT/away:$PATH run spread three
+  echo "$output"
+  [ "$status" -eq 0 ]
+  all_made_once 3
+  [ "$(slurm_jobs | wc -l)" -eq $((before + 3)) ]
+  [ "$(grep -c "Socket timed out.*asking again" <<<"$output")" -eq 1 ]
+  [ "$(wc -l <calls)" -eq 4 ]
+}
+
 # As a cleaner of the registry, and of the caches: after each command that made it, or after the first.
 lose() { # NAME once|always
   cat >"$CLUSTER/runs.after" <<X
