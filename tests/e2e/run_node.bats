@@ -102,7 +102,7 @@ steps() { # machine
   (cd machine-one/here && HOME=$PROJECT/machine-one exec "$KBUILD" --cache "$PROJECT/machine-one/cache" run base:x86_64 --plan="oci:$project") 3>&- &
   pid=$!
   for _ in $(seq 100); do
-    grep -rqs STEP-RAN temporary machine-one/cache/tmp && break
+    grep -rqs --include="*.log" STEP-RAN temporary machine-one/cache/tmp && break
     sleep 0.1
   done
   kill -9 "$pid"

@@ -166,7 +166,7 @@ wait_for() { # TEXT FILE
 # Waits until a step's log on a worker says the text; prints the worker's number.
 wait_for_step() { # TEXT
   local end=$((SECONDS + 30)) log
-  until log=$(grep -rlsF "$1" "$CLUSTER"/workers/*/cache/tmp/ | head -n 1) && [ -n "$log" ]; do
+  until log=$(grep -rlsF --include="*.log" "$1" "$CLUSTER"/workers/*/cache/tmp/ | head -n 1) && [ -n "$log" ]; do
     [ "$SECONDS" -lt "$end" ] || return 1
     sleep 0.05
   done
