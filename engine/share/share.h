@@ -168,7 +168,8 @@ int signature_make(const char *key_file, const struct buf *text, struct signatur
                    struct error **err);
 
 // Public keys: all of a PEM file, or of every *.pem of a directory. An empty set is an error, so
-// that a wrong path never means that all are trusted, or none.
+// that a wrong path never means that all are trusted, or none. So is what somebody else could
+// change: of another owner, or writable by everybody.
 struct trusted_keys;
 struct trusted_keys *trusted_keys_load(const char *path, struct error **err);
 void trusted_keys_free(struct trusted_keys *t);
@@ -176,5 +177,11 @@ void trusted_keys_names(const struct trusted_keys *t, struct strlist *out); // a
 // Is this a signature of the text by one of the keys?
 bool trusted_keys_accept(const struct trusted_keys *t, const struct signature *s,
                          const struct buf *text);
+// The same for the bytes of a signature whose key is not named, or not reliably.
+struct trusted_signer {
+    const char *key, *file; // its name, and the file that it was read from; the set's
+};
+bool trusted_keys_signer(const struct trusted_keys *t, const struct buf *value,
+                         const struct buf *text, struct trusted_signer *out);
 
 #endif

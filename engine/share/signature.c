@@ -16,6 +16,7 @@ struct trusted_keys {
     struct trusted_key {
         EVP_PKEY *key;
         char name[DIGEST_HEX_SIZE];
+        char *file;
     } * keys;
     size_t n, cap;
 };
@@ -80,6 +81,12 @@ static int check_mode(const char *path, struct error **err)
     struct stat st;
     if (stat(path, &st) < 0)
         return error_errno(err, errno, "reading trusted keys: %s", path);
+    if (!owner_is_trusted(st.st_uid)) {
+        cleanup_free char *owner = owner_name(st.st_uid), *mine = owner_name(geteuid());
+        error_user(err, "reading trusted keys: %s belongs to %s, and kbuild is run by %s", path,
+                   owner, mine);
+        return error_hint(err, "check its content, and copy it: who owns it can change it");
+    }
     if (!(st.st_mode & S_IWOTH))
         return 0;
     error_user(err, "reading trusted keys: %s can be written by everybody", path);
@@ -110,6 +117,7 @@ static int load_file(struct trusted_keys *t, const char *path, struct error **er
     while (!result && bio && (key = PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL))) {
         t->keys = xgrow(t->keys, &t->cap, t->n + 1, sizeof *t->keys);
         t->keys[t->n].key = key;
+        t->keys[t->n].file = xstrdup(path);
         result = EVP_PKEY_id(key) == EVP_PKEY_ED25519 ? name_key(key, t->keys[t->n].name) : -1;
         t->n++;
     }
@@ -156,8 +164,10 @@ void trusted_keys_free(struct trusted_keys *t)
 {
     if (!t)
         return;
-    for (size_t i = 0; i < t->n; i++)
+    for (size_t i = 0; i < t->n; i++) {
         EVP_PKEY_free(t->keys[i].key);
+        free(t->keys[i].file);
+    }
     free(t->keys);
     free(t);
 }
@@ -181,6 +191,17 @@ bool trusted_keys_accept(const struct trusted_keys *t, const struct signature *s
     for (size_t i = 0; i < t->n; i++)
         if (!strcmp(t->keys[i].name, s->key) && verify(t->keys[i].key, value, text))
             return true;
+    return false;
+}
+
+bool trusted_keys_signer(const struct trusted_keys *t, const struct buf *value,
+                         const struct buf *text, struct trusted_signer *out)
+{
+    for (size_t i = 0; value->len == SIGNATURE_SIZE && i < t->n; i++)
+        if (verify(t->keys[i].key, (const unsigned char *)value->data, text)) {
+            *out = (struct trusted_signer){t->keys[i].name, t->keys[i].file};
+            return true;
+        }
     return false;
 }
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 // The public key of RFC 8032, 7.1, TEST 1, and of TEST 2; the private one of TEST 1, as PKCS #8.
 #define TEST_PRIVATE                                                                               \
@@ -284,6 +285,49 @@ TEST_WITH(a_directory_of_keys_is_read_whole, begin, end)
     buf_puts(&text, "x");
     assert_int_equal(signature_make(key, &text, &s, NULL), 0);
     assert_true(trusted_keys_accept(both, &s, &text));
+    trusted_keys_free(both);
+}
+
+// Its owner could put keys of his own into it. Only root can give a file away.
+TEST_WITH(keys_of_another_owner_are_refused, begin, end)
+{
+    cleanup_free char *path = file_of("keys.pem", TEST_PUBLIC);
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(chown(path, 4242, (gid_t)-1), 0);
+    for (int directory = 0; directory < 2; directory++) {
+        cleanup_error struct error *err = NULL;
+        assert_null(trusted_keys_load(directory ? folder : path, &err));
+        assert_non_null(strstr(err->message, "keys.pem belongs to user 4242"));
+    }
+    assert_int_equal(chown(path, 0, (gid_t)-1) | chown(folder, 4242, (gid_t)-1), 0);
+    cleanup_error struct error *err = NULL;
+    assert_null(trusted_keys_load(folder, &err));
+    assert_non_null(strstr(err->message, "belongs to user 4242"));
+}
+
+TEST_WITH(the_signer_is_found_without_the_name_of_its_key, begin, end)
+{
+    cleanup_free char *key = file_of("TEST-key.txt", TEST_PRIVATE);
+    free(file_of("a.pem", OTHER_PUBLIC));
+    cleanup_free char *file = file_of("b.pem", TEST_PUBLIC);
+    struct trusted_keys *both = trusted_keys_load(folder, NULL);
+    struct signature s;
+    struct trusted_signer by = {0};
+    cleanup_buf struct buf text = {0}, value = {0};
+    unsigned char bytes[64];
+    buf_puts(&text, "x");
+    assert_int_equal(signature_make(key, &text, &s, NULL), 0);
+    assert_true(hex_decode(s.value, bytes, sizeof bytes));
+    buf_add(&value, bytes, sizeof bytes);
+    assert_true(trusted_keys_signer(both, &value, &text, &by));
+    assert_string_equal(by.key, s.key);
+    assert_string_equal(by.file, file);
+    value.len--; // shorter, and longer
+    assert_false(trusted_keys_signer(both, &value, &text, &by));
+    value.len++;
+    buf_add(&value, "", 1);
+    assert_false(trusted_keys_signer(both, &value, &text, &by));
     trusted_keys_free(both);
 }
 
