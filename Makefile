@@ -32,7 +32,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $1 $2)
 
 # The rooms, by storey, in link order: each may use those below it only. docs/CONTRIBUTING.md draws the house.
-ROOMS := $(addprefix verbs/,why spread boot prove payload install doctor config report new) \
+ROOMS := $(addprefix verbs/,why spread boot handover prove payload install doctor config report new) \
          $(addprefix engine/,release run share provenance graph sandbox source recipe) \
          $(addprefix lib/,measure se loader hkd crypto oci registry store disk pack host toml http base)
 room_objects = $(patsubst %.c,$(OBJ)/%.o,$(wildcard $1/*.c))

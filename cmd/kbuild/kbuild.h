@@ -165,8 +165,8 @@ verb_function verb_build, verb_list, verb_plan, verb_explain, verb_why, verb_new
     verb_update, verb_lock, verb_run, verb_spread, verb_log, verb_shell, verb_boot, verb_install,
     verb_verify, verb_merge, verb_pack, verb_unpack, verb_hkd_verify, verb_doctor, verb_config,
     verb_measure, verb_payload_push, verb_payload_index, verb_payload_image, verb_provenance,
-    verb_report, verb_cache_info, verb_cache_verify, verb_cache_gc, verb_versions_get, verb_help,
-    verb_version;
+    verb_sign, verb_check, verb_report, verb_cache_info, verb_cache_verify, verb_cache_gc,
+    verb_versions_get, verb_help, verb_version;
 
 // Fills in the values of the common options and the environment; g->line must be parsed.
 int global_options_read(struct global_options *g, struct error **err);

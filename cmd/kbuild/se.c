@@ -51,9 +51,6 @@ int se_verb_open(struct global_options *g, struct strlist *words, struct error *
 
 // ---- what an image was made of, and its proof: options of several verbs ----
 
-struct proof_options {
-    const char *host_key, *header_key, *record, *secret;
-};
 #define PROOF_OPTIONS "--host-key KEY, --hdr-key FILE, or --seal-record FILE [--seal-secret FILE]"
 
 // kata-artifacts: of the releases, and of HEAD.
@@ -62,24 +59,25 @@ static const char *const kernel_members[] = {KATA_SHARE "vmlinuz-confidential.co
 static const char *const initrd_members[] = {KATA_SHARE "kata-containers-initrd-confidential.img",
                                              NULL};
 
-static int open_originals(const struct global_options *g, struct se_originals *out,
-                          struct error **err)
+int open_originals(const struct global_options *g, const char *kernel, const char *initrd,
+                   struct se_originals *out, struct error **err)
 {
     const struct {
-        const char *path, *tarball;
-        const char *both;
+        const char *option, *path;
+        const char *tarball_option, *tarball;
         enum se_original_kind kind;
         const char *const *members;
     } all[] = {
-        {option_value(g, "--image"), option_value(g, "--kernel-tarball"),
-         "--image and --kernel-tarball", SE_ORIGINAL_KERNEL, kernel_members},
-        {option_value(g, "--ramdisk"), option_value(g, "--initrd-tarball"),
-         "--ramdisk and --initrd-tarball", SE_ORIGINAL_INITRD, initrd_members},
-        {option_value(g, "--parmfile"), NULL, "", SE_ORIGINAL_COMMAND_LINE, NULL},
+        {kernel, option_value(g, kernel), "--kernel-tarball", option_value(g, "--kernel-tarball"),
+         SE_ORIGINAL_KERNEL, kernel_members},
+        {initrd, option_value(g, initrd), "--initrd-tarball", option_value(g, "--initrd-tarball"),
+         SE_ORIGINAL_INITRD, initrd_members},
+        {"--parmfile", option_value(g, "--parmfile"), NULL, NULL, SE_ORIGINAL_COMMAND_LINE, NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         if (all[i].path && all[i].tarball) {
-            cleanup_free char *why = xasprintf("give only one of %s", all[i].both);
+            cleanup_free char *why =
+                xasprintf("give only one of %s and %s", all[i].option, all[i].tarball_option);
             return usage_error(err, g->line.verb->name, why);
         }
         if ((all[i].path && se_original_open(out, all[i].kind, all[i].path, err) < 0) ||
@@ -90,7 +88,7 @@ static int open_originals(const struct global_options *g, struct se_originals *o
     return 0;
 }
 
-static struct proof_options proof_options_read(const struct global_options *g)
+struct proof_options proof_options_read(const struct global_options *g)
 {
     return (struct proof_options){.host_key = option_value(g, "--host-key"),
                                   .header_key = option_value(g, "--hdr-key"),
@@ -98,46 +96,47 @@ static struct proof_options proof_options_read(const struct global_options *g)
                                   .secret = option_value(g, "--seal-secret")};
 }
 
-static bool proof_options_given(const struct proof_options *w)
+bool proof_options_given(const struct proof_options *w)
 {
     return w->host_key || w->header_key || w->record;
 }
 
-// Loads the files that the words name. The arguments own what was loaded, also on failure.
-static int load_proof(const struct proof_options *w, struct se_proof *proof,
-                      unsigned char *header_key, struct secret_memory *secret, struct error **err)
+int loaded_proof_read(struct loaded_proof *p, const struct proof_options *w, struct error **err)
 {
-    proof->record = w->record;
+    p->proof.record = w->record;
     if (w->secret) {
-        if (se_secret_load(w->secret, secret, err) < 0)
+        if (se_secret_load(w->secret, &p->secret, err) < 0)
             return -1;
-        proof->secret = secret;
+        p->proof.secret = &p->secret;
     }
     if (w->header_key) {
-        if (header_key_load(w->header_key, header_key, err) < 0)
+        if (header_key_load(w->header_key, p->header_key, err) < 0)
             return -1;
-        proof->header_key = header_key;
+        p->proof.header_key = p->header_key;
     }
     if (w->host_key) {
-        proof->host_key = host_private_key_load(w->host_key, err);
-        return proof->host_key ? 0 : -1;
+        p->proof.host_key = host_private_key_load(w->host_key, err);
+        return p->proof.host_key ? 0 : -1;
     }
     return 0;
+}
+
+void loaded_proof_free(struct loaded_proof *p)
+{
+    OPENSSL_cleanse(p->header_key, sizeof p->header_key);
+    EVP_PKEY_free(p->proof.host_key);
+    secret_memory_free(&p->secret);
 }
 
 static int verify_with_proof(int fd, const char *name, const struct proof_options *w,
                              const struct se_originals *originals, struct strlist *done,
                              struct error **err)
 {
-    unsigned char header_key[32];
-    struct secret_memory secret = {0};
-    struct se_proof proof = {0};
-    int result = load_proof(w, &proof, header_key, &secret, err);
+    struct loaded_proof p = {0};
+    int result = loaded_proof_read(&p, w, err);
     if (!result)
-        result = se_verify(fd, name, &proof, originals, done, err);
-    OPENSSL_cleanse(header_key, sizeof header_key);
-    EVP_PKEY_free(proof.host_key);
-    secret_memory_free(&secret);
+        result = se_verify(fd, name, &p.proof, originals, done, err);
+    loaded_proof_free(&p);
     return result;
 }
 
@@ -150,7 +149,7 @@ static int verify_image(const char *path, const struct proof_options *proof,
     cleanup_strlist struct strlist done = {0};
     cleanup_free char *name = NULL;
     cleanup_close int fd = se_image_open(path, SE_IMAGE_MEMBER, &name, err);
-    if (fd < 0 || open_originals(g, &originals, err) < 0)
+    if (fd < 0 || open_originals(g, "--image", "--ramdisk", &originals, err) < 0)
         return -1;
     int result = verify_with_proof(fd, name, proof, &originals, &done, err);
     for (size_t i = 0; i < done.n; i++)
@@ -315,7 +314,7 @@ int se_verb_reference(struct global_options *g, struct strlist *words, struct er
     cleanup_buf struct buf json = {0}, header = {0};
     cleanup_free char *name = NULL;
     cleanup_close int fd = se_image_open(words->items[0], SE_IMAGE_MEMBER, &name, err);
-    if (fd < 0 || open_originals(g, &originals, err) < 0 ||
+    if (fd < 0 || open_originals(g, "--image", "--ramdisk", &originals, err) < 0 ||
         check_reference_originals(fd, name, &w, &originals, err) < 0 ||
         se_reference(fd, name, &originals, &json, &header, err) < 0)
         return -1;

@@ -15,6 +15,26 @@ verb_function se_verb_seal, se_verb_open, se_verb_info, se_verb_verify, se_verb_
     se_verb_test_key;
 void se_verb_seal_help(void);
 
+// ---- se.c: what an image was made of, and its proof: options of several verbs ----
+
+struct proof_options {
+    const char *host_key, *header_key, *record, *secret; // files, or NULL
+};
+struct proof_options proof_options_read(const struct global_options *g);
+bool proof_options_given(const struct proof_options *w);
+// The files that the options name. Zero-initialise; the struct owns what was loaded, also on
+// failure, and must stay where it is.
+struct loaded_proof {
+    struct se_proof proof;
+    unsigned char header_key[32];
+    struct secret_memory secret;
+};
+int loaded_proof_read(struct loaded_proof *p, const struct proof_options *w, struct error **err);
+void loaded_proof_free(struct loaded_proof *p);
+// `kernel` and `initrd` are the names of the verb's options for these files.
+int open_originals(const struct global_options *g, const char *kernel, const char *initrd,
+                   struct se_originals *out, struct error **err);
+
 // ---- members of the tarballs that the verbs take ----
 
 #define KATA_SHARE "opt/kata/share/kata-containers/"

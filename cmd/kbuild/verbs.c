@@ -269,6 +269,33 @@ static const struct option info_rows[] = {
     {                                                                                              \
         "--seal-secret", 0, "FILE", "secret that the random values were derived from", 0, 0        \
     }
+static const struct option sign_options[] = {
+    {"--signing-key", 0, "FILE", "the private key (KBUILD_SIGNING_KEY)", 0, 0},
+    {"--release", 0, "VERSION", "the release that the files are of (that of VERSION in a tarball)",
+     0, 0},
+    {"--provenance", 0, "FILE", "sign this statement about the file, too: TARGET-provenance.json",
+     0, 0},
+    {"--output", 'o', "FILE", "write the signatures of the only file there", 0, 0},
+};
+static const struct option check_options[] = {
+    {"--signature", 0, "FILE", "its signatures (FILE.intoto.jsonl beside it)", 0, 0},
+    {"--trusted-keys", 0, "FILE|DIR", "public keys that you trust (KBUILD_TRUSTED_KEYS)", 0, 0},
+    {"--unsigned", 0, NULL, "require no signature: nobody vouches for the file then", 0, 0},
+    {"--provenance", 0, "FILE", "a statement of what it was made of, beside those in --signature",
+     0, 0},
+    {"--require-provenance", 0, NULL, "a file without a signed one is bad", 0, 0},
+    {"--expect-name", 0, "NAME", "the name that the signer must state (that of the file)", 0, 0},
+    {"--expect-release", 0, "VERSION", "the release that the signer must state", 0, 0},
+    {"--host-key-document", 'k', "HKD", "a machine that must be able to start the image", 1, 0},
+    PROOF,
+    {"--kernel", 0, "FILE", "the kernel that was sealed or measured", 0, 0},
+    {"--initrd", 0, "FILE", "the initrd that was sealed or measured", 0, 0},
+    {"--parmfile", 'p', "PARMFILE", "the command line that was sealed", 0, 0},
+    {"--kernel-tarball", 0, "FILE", "the kernel in this tarball was sealed", 0, 0},
+    {"--initrd-tarball", 0, "FILE", "the initrd in this tarball was sealed", 0, 0},
+    {"--ovmf", 0, "FILE", "the firmware that was measured", 0, 0},
+    {"--reproduce", 0, "TARGET", "build this target here, and compare", 0, 0},
+};
 static const struct option se_verify_rows[] = {
     PROOF,
     ORIGINALS,
@@ -472,6 +499,21 @@ const struct verb verbs[] = {
      "write what a result was made of: SLSA provenance and an SPDX list",
      "Both are written beside the result; with -o only one of them.", PLAN | OUTPUT | RESUME,
      OPTIONS(provenance_options), verb_provenance, 0},
+    {"sign", "FILE...", 1, ANY_NUMBER, NO_TARGETS,
+     "sign files that are handed over outside a registry",
+     "Writes FILE.intoto.jsonl: in-toto statements in DSSE envelopes, which state name, release "
+     "and "
+     "SHA-256 of the file, and with --provenance what it was made of. Statements of other keys "
+     "about the same content stay in an existing one.",
+     QUIET, OPTIONS(sign_options), verb_sign, 0},
+    {"check", "FILE", 1, 1, NO_TARGETS, "check a file that somebody handed over",
+     "A tarball, a Secure Execution image, reference values of a launch, or any other file: who "
+     "signed it, what he states, what is in it. Each line says what was checked with which result, "
+     "or what was not checked and why. The exit status is 0 only if all that was asked for was "
+     "checked and is good; a signature by one of --trusted-keys is, unless --unsigned says that "
+     "none is required. With --reproduce the target is built here, without results from a "
+     "registry. docs/handed-over.md explains each line.",
+     MAKE | OUTPUT | JSON | QUIET, OPTIONS(check_options), verb_check, 0},
     {"report", "[TARGET...]", 0, ANY_NUMBER, NO_TARGETS,
      "write a page about the last run: where the time went, and why",
      "One HTML file, without script and without network: when each node and its phases ran, what "

@@ -43,8 +43,7 @@ const char *provenance_at(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-// Package URL (purl-spec): reserved characters are written as %XX, except ':'.
-static char *purl_escape(const char *text)
+char *purl_escape(const char *text)
 {
     static const char plain[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_~:";
@@ -195,8 +194,7 @@ static void add_debian(const char *name, const char *licence, const json_t *p,
     }
 }
 
-// "pkg:generic/name@1.2?x=y": the part after '@', without percent signs; NULL if there is none.
-static char *purl_version(const char *purl)
+char *purl_version(const char *purl)
 {
     const char *at = strrchr(purl, '@');
     if (!at || !at[1])

@@ -58,6 +58,13 @@ void materials_of_node(const struct node *source, const json_t *record, struct m
 void materials_of_packages(const struct job *job, const json_t *record, struct materials *out);
 void materials_free(struct materials *m);
 
+// ---- package URLs (purl-spec) ----
+// Reserved characters as %XX, except ':'. To be freed.
+char *purl_escape(const char *text);
+// Of "pkg:generic/name@1.2?x=y" the part after '@', without percent signs, to be freed; NULL if
+// there is none.
+char *purl_version(const char *purl);
+
 // ---- records ----
 // The record of a node; an error if it is not in the cache. json_decref() it.
 json_t *provenance_record(struct build *b, const struct node *node, struct error **err);

@@ -2,7 +2,7 @@
 # bash completion for kbuild: source it, or install it as
 # /usr/share/bash-completion/completions/kbuild. Made by `make docs` from cmd/kbuild/verbs.c.
 
-_kbuild_verbs='build list plan run spread why explain new fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance report cache versions help version'
+_kbuild_verbs='build list plan run spread why explain new fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance sign check report cache versions help version'
 
 _kbuild_below() { # a verb: the verbs below it
   case $1 in
@@ -49,6 +49,8 @@ _kbuild_options() { # a verb
     'payload index') echo ' --plain-http --cache=' ;;
     'payload image') echo ' --output= --base= --entrypoint= --label= --plain-http --arch= --jobs= --cache= --quiet' ;;
     'provenance') echo ' --spdx --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
+    'sign') echo ' --signing-key= --release= --provenance= --output= --quiet' ;;
+    'check') echo ' --signature= --trusted-keys= --unsigned --provenance= --require-provenance --expect-name= --expect-release= --host-key-document= --host-key= --hdr-key= --seal-record= --seal-secret= --kernel= --initrd= --parmfile= --kernel-tarball= --initrd-tarball= --ovmf= --reproduce= --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
     'report') echo ' --output= --arch= --cache= --quiet' ;;
     'cache info') echo ' --cache= --json' ;;
     'cache verify') echo ' --cache=' ;;
@@ -101,6 +103,8 @@ _kbuild_operands() { # a verb and a place: what can be there
     'payload index '*) echo '@nothing' ;;
     'payload image '*) echo '@nothing' ;;
     'provenance 1') echo '@targets' ;;
+    'sign '*) echo '@nothing' ;;
+    'check 1') echo '@files' ;;
     'report '*) echo '@targets' ;;
     'versions get 1') echo '@nothing' ;;
     'help '*) echo '@verbs' ;;
@@ -382,6 +386,38 @@ _kbuild_values() { # a verb, its option: what the value can be
     'provenance --cache') echo '@folders' ;;
     'provenance --versions') echo '@files' ;;
     'provenance --recipes') echo '@folders' ;;
+    'sign --signing-key') echo '@files' ;;
+    'sign --release') echo '@nothing' ;;
+    'sign --provenance') echo '@files' ;;
+    'sign --output'|'sign -o') echo '@files' ;;
+    'check --signature') echo '@files' ;;
+    'check --trusted-keys') echo '@files' ;;
+    'check --provenance') echo '@files' ;;
+    'check --expect-name') echo '@nothing' ;;
+    'check --expect-release') echo '@nothing' ;;
+    'check --host-key-document'|'check -k') echo '@files' ;;
+    'check --host-key') echo '@files' ;;
+    'check --hdr-key') echo '@files' ;;
+    'check --seal-record') echo '@files' ;;
+    'check --seal-secret') echo '@files' ;;
+    'check --kernel') echo '@files' ;;
+    'check --initrd') echo '@files' ;;
+    'check --parmfile'|'check -p') echo '@files' ;;
+    'check --kernel-tarball') echo '@files' ;;
+    'check --initrd-tarball') echo '@files' ;;
+    'check --ovmf') echo '@files' ;;
+    'check --reproduce') echo '@targets' ;;
+    'check --output'|'check -o') echo '@folders' ;;
+    'check --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'check --jobs'|'check -j') echo '@nothing' ;;
+    'check --sources') echo 'upstream debian' ;;
+    'check --source') echo '@nothing' ;;
+    'check --remote') echo 'auto off require' ;;
+    'check --prebuilt') echo '@targets' ;;
+    'check --builder') echo 'image host' ;;
+    'check --cache') echo '@folders' ;;
+    'check --versions') echo '@files' ;;
+    'check --recipes') echo '@folders' ;;
     'report --output'|'report -o') echo '@files' ;;
     'report --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
     'report --cache') echo '@folders' ;;
