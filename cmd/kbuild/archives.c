@@ -57,6 +57,7 @@ int verb_merge(struct global_options *g, struct strlist *words, struct error **e
     const char *output = option_value(g, "--output"), *format = option_value(g, "--format"),
                *target = option_value(g, "--target");
     struct merge_request r = {.cache = g->build.cache,
+                              .choices = &g->choices,
                               .jobs = g->build.jobs,
                               .components = &components,
                               .rehash = option_given(g, "--rehash")};
@@ -66,8 +67,8 @@ int verb_merge(struct global_options *g, struct strlist *words, struct error **e
     if (target && lists.n)
         return usage_error(err, "merge", "give only one of --target and --components");
     if (!target &&
-        command_line_reject(&g->line, BIT(COMMON_ARCH) | BIT(COMMON_SOURCES) | BIT(COMMON_SOURCE),
-                            "without --target", err) < 0)
+        command_line_reject(&g->line, BIT(COMMON_ARCH) | BIT(COMMON_SOURCES), "without --target",
+                            err) < 0)
         return -1;
     if (words->n == 2 &&
         command_line_reject(&g->line, BIT(COMMON_VERSIONS),
@@ -124,6 +125,7 @@ int verb_payload_push(struct global_options *g, struct strlist *words, struct er
     const char *layout = option_value(g, "--layout");
     const char *compression = option_value(g, "--compression");
     struct payload_request r = {.versions_yaml = g->build.versions,
+                                .choices = &g->choices,
                                 .cache = g->build.cache,
                                 .jobs = g->build.jobs,
                                 .arch = g->build.arch,

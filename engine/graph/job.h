@@ -167,14 +167,23 @@ void variables_free(struct variable_value *values, size_t count);
 int constants_resolve(struct job *job, const struct versions *v, struct error **err);
 void constants_key(const struct job *job, struct buf *out); // those that were filled in
 
+// ---- release_version.c ----
 // The version of Kata Containers of the components; to be freed. The first of
 //   v->release
 //   externals.kata.version of versions.yaml (a key of kbuild's own)
 //   with RELEASE=yes the file VERSION beside versions.yaml
 //   `git describe --tags` of the checkout that versions.yaml is in, as upstream; else its VERSION;
 //   a folder is a checkout if it has all files in the key `checkout` of some source in `set`
-// NULL: none of these has it. Without a set there are no checkouts.
-char *release_version(const struct versions *v, struct recipe_set *set);
+// NULL: none of these has it. Without a set there are no checkouts. *origin, unless `origin` is
+// NULL, gets words for people on where it comes from, to be freed.
+char *release_version(const struct versions *v, struct recipe_set *set, char **origin);
+// The same of a folder of the user's that takes the place of such a source; NULL: there is none.
+char *release_version_chosen(struct recipe_set *set, const struct source_choices *choices,
+                             char **origin);
+// Adds a line for each place that names another release: versions.yaml, and VERSION of the checkout
+// that it is in.
+void release_version_others(const struct versions *v, struct recipe_set *set, const char *version,
+                            struct strlist *out);
 // Whether a version ("3.12.0", "3.12.0-45-gc0ffee") is of an earlier release; false for text that
 // is no version.
 bool version_before(const char *version, unsigned major, unsigned minor);

@@ -356,7 +356,19 @@ int merge_collect(const struct merge_request *r, struct strlist *paths, struct e
 
 // ---- merge ----
 
-char *merge_version(const char *versions_yaml, struct recipe_set *set, struct error **err)
+// Others may be right: whoever reads the warning knows.
+static void warn_others(const struct versions *v, struct recipe_set *set, const char *version,
+                        const char *origin)
+{
+    cleanup_strlist struct strlist others = {0};
+    release_version_others(v, set, version, &others);
+    cleanup_free char *text = strlist_join(&others, ", and ");
+    if (others.n)
+        log_warning("VERSION will be %s (%s), but %s", version, origin, text);
+}
+
+char *merge_version(const char *versions_yaml, struct recipe_set *set,
+                    const struct source_choices *choices, struct error **err)
 {
     bool release; // release_version() uses it; other words than yes or no are rejected
     if (environment_yes_no("RELEASE", false, &release, err) < 0)
@@ -364,14 +376,20 @@ char *merge_version(const char *versions_yaml, struct recipe_set *set, struct er
     struct versions *v = versions_load(versions_yaml, err);
     if (!v)
         return NULL;
-    char *version = release_version(v, set);
+    cleanup_free char *origin = NULL;
+    char *version = release_version_chosen(set, choices, &origin);
+    version = version ? version : release_version(v, set, &origin);
+    if (version) {
+        log_note("VERSION is %s: %s", version, origin);
+        warn_others(v, set, version, origin);
+    } else {
+        log_warning("the version of Kata Containers is not known, and VERSION says so: %s has no "
+                    "externals.kata.version, and is in no checkout of Kata",
+                    versions_yaml);
+        version = xstrdup("unknown");
+    }
     versions_free(v);
-    if (version)
-        return version;
-    log_warning("the version of Kata Containers is not known, and VERSION says so: %s has no "
-                "externals.kata.version, and is in no checkout of Kata",
-                versions_yaml);
-    return xstrdup("unknown");
+    return version;
 }
 
 static int merge_paths(const struct merge_request *r, const struct strlist *paths,
@@ -428,7 +446,7 @@ int merge_directory(const struct merge_request *r, struct error **err)
     if (merge_collect(r, &paths, err) < 0 || check_output(r, &paths, err) < 0 ||
         file_draft_begin(&draft, r->output, err) < 0)
         return -1;
-    cleanup_free char *version = merge_version(r->versions_yaml, r->set, err);
+    cleanup_free char *version = merge_version(r->versions_yaml, r->set, r->choices, err);
     if (!version || note_ignored(r->set, err) < 0)
         return -1;
     if (merge_paths(r, &paths, version, draft.fd, err) < 0)

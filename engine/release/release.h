@@ -34,8 +34,9 @@ struct merge_request {
     const char *directory; // holds kata-static-*.tar.*
     const char *output;    // the file to write
     const char *versions_yaml;
-    struct recipe_set *set; // for what recipes say of a merge; may be NULL
-    const char *cache;      // directory; if unusable, the merge is only slower
+    struct recipe_set *set;               // for what recipes say of a merge; may be NULL
+    const struct source_choices *choices; // the user's folders of sources; may be NULL
+    const char *cache;                    // directory; if unusable, the merge is only slower
     enum pack_format format;
     unsigned jobs; // bounds the threads
     bool rehash;   // ignore recorded digests
@@ -55,8 +56,11 @@ int merge_directory(const struct merge_request *r, struct error **err);
 
 // The paths of the components that a merge of r->directory takes.
 int merge_collect(const struct merge_request *r, struct strlist *paths, struct error **err);
-// The content of <prefix>/VERSION: release_version(), or "unknown" with a warning. To be freed.
-// NULL: versions.yaml cannot be read. set: may be NULL.
-char *merge_version(const char *versions_yaml, struct recipe_set *set, struct error **err);
+// The content of <prefix>/VERSION: that of the folder of the user's which the components' source
+// was taken from, else release_version(), else "unknown" with a warning. A note says where it comes
+// from, a warning which other place contradicts it. To be freed. NULL: versions.yaml cannot be
+// read. `set` and `choices` may be NULL.
+char *merge_version(const char *versions_yaml, struct recipe_set *set,
+                    const struct source_choices *choices, struct error **err);
 
 #endif

@@ -343,7 +343,7 @@ struct node *plan_artifact(struct build *b, const struct recipe *r, const struct
     if (prebuilt)
         return prebuilt < 0 ? NULL : node;
     cleanup_free char *release =
-        variables_follow_release(r) ? release_version(b->versions, b->recipes) : NULL;
+        variables_follow_release(r) ? release_version(b->versions, b->recipes, NULL) : NULL;
     if (variables_resolve(r, target, release, &job->values, err) < 0)
         return NULL;
     job->value_count = r->variable_count;

@@ -177,7 +177,7 @@ static json_t *make_header(struct build *b, const struct strlist *targets, enum 
     json_t *words = json_array();
     for (size_t i = 0; i < targets->n; i++)
         json_array_append_new(words, json_string(targets->items[i]));
-    cleanup_free char *release = release_version(b->versions, b->recipes);
+    cleanup_free char *release = release_version(b->versions, b->recipes, NULL);
     return json_pack(
         "{s:i, s:s, s:o, s:s, s:o, s:s, s:s, s:o, s:s*, s:s*, s:o, s:{s:s*, s:s*}, s:o*, s:o*}",
         "plan", PLAN_VERSION, "kbuild", KBUILD_VERSION, "targets", words, "grain",

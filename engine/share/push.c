@@ -227,7 +227,7 @@ static void floating_tags(struct build *b, const struct node *node, struct strli
         char *commit = versions_commit(b->options.versions, NULL);
         r->commit = commit ? commit : xstrdup(""); // a project without git has no commit
     }
-    cleanup_free char *version = r->release ? release_version(b->versions, b->recipes) : NULL;
+    cleanup_free char *version = r->release ? release_version(b->versions, b->recipes, NULL) : NULL;
     entry_upstream_tags(r, node, version, r->commit, out);
 }
 

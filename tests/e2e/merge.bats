@@ -91,6 +91,38 @@ merge() {
   [[ "$output" == *"opening the recipes in none"* ]]
 }
 
+@test "VERSION says where it comes from, and what contradicts it" {
+  unset RELEASE
+  component qemu opt/kata/bin/qemu qemu
+  printf 'externals:\n  kata: {version: "3.20.0"}\n' >pinned.yaml
+  run "$KBUILD" merge artifacts pinned.yaml
+  [[ "$output" == *"VERSION is 3.20.0: externals.kata.version of pinned.yaml"* ]]
+  [[ "$output" != *warning* ]]
+  # Another release beside it, in a checkout of Kata.
+  mkdir -p kata/src/agent kata/src/runtime
+  cp pinned.yaml kata/versions.yaml
+  echo 3.28.0 >kata/VERSION
+  run "$KBUILD" merge artifacts kata/versions.yaml
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"warning: VERSION will be 3.20.0 (externals.kata.version of kata/versions.yaml), but the file $PWD/kata/VERSION is 3.28.0"* ]]
+  # A project of its own may have any VERSION.
+  echo 0.1 >VERSION
+  run "$KBUILD" merge artifacts pinned.yaml
+  [[ "$output" != *warning* ]]
+  # What the components are made of counts more than what was pinned.
+  echo 3.24.0 >kata/VERSION
+  run "$KBUILD" --recipes "$REPOSITORY/recipes" merge artifacts pinned.yaml --source "kata=$PWD/kata"
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"VERSION is 3.24.0: the file $PWD/kata/VERSION, where the source kata comes from"* ]]
+  [[ "$output" == *"warning: VERSION will be 3.24.0 "*", but externals.kata.version of pinned.yaml is 3.20.0"* ]]
+  [ "$(tar -xJOf kata-static.tar.xz ./opt/kata/VERSION)" = 3.24.0 ]
+  # A development version follows its release.
+  echo 3.20.0-12-gc0ffee >kata/VERSION
+  KBUILD_SOURCE="kata=$PWD/kata" run "$KBUILD" --recipes "$REPOSITORY/recipes" merge artifacts pinned.yaml
+  [[ "$output" == *"VERSION is 3.20.0-12-gc0ffee"* ]]
+  [[ "$output" != *warning* ]]
+}
+
 @test "the same path with the same content is harmless, with another it is an error that names both" {
   component one opt/kata/share/x same
   component two opt/kata/share/x same

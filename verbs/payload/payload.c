@@ -324,7 +324,7 @@ static int make_and_deliver(struct push_run *p, struct error **err)
         return -1;
     const char *directory = p->directory ? r->source : NULL;
     if (payload_arch_find(p->store, &p->plan, directory, r->arch, &p->arch, err) < 0 ||
-        !(p->version = merge_version(r->versions_yaml, r->set, err)) || name_tags(p, err) < 0)
+        !(p->version = merge_version(r->versions_yaml, r->set, r->choices, err)) || name_tags(p, err) < 0)
         return -1;
     warn_without_base(p);
     if (payload_base_load(p->store, r->base, p->arch, r->plain_http, &p->image, err) < 0 ||

@@ -33,7 +33,8 @@ struct payload_request {
     const char *output;     // "oci:DIR" or "oci-archive:FILE"; NULL: the registry
     const char *commit;     // NULL: HEAD of the git repository that versions_yaml is in
     const char *versions_yaml;
-    struct recipe_set *set;       // of this project; NULL: there are no recipes
+    struct recipe_set *set;               // of this project; NULL: there are no recipes
+    const struct source_choices *choices; // the user's folders of sources; or NULL
     const struct strlist *guests; // of a directory: components to leave out (release_guests)
     const char *shim_components;  // components layout: shim-components.json; or NULL
     const char *cache;            // directory
