@@ -66,9 +66,8 @@ int verb_merge(struct global_options *g, struct strlist *words, struct error **e
         return -1;
     if (target && lists.n)
         return usage_error(err, "merge", "give only one of --target and --components");
-    if (!target &&
-        command_line_reject(&g->line, BIT(COMMON_ARCH) | BIT(COMMON_SOURCES), "without --target",
-                            err) < 0)
+    if (!target && command_line_reject(&g->line, BIT(COMMON_ARCH) | BIT(COMMON_SOURCES),
+                                       "without --target", err) < 0)
         return -1;
     if (words->n == 2 &&
         command_line_reject(&g->line, BIT(COMMON_VERSIONS),
@@ -133,16 +132,23 @@ int verb_payload_push(struct global_options *g, struct strlist *words, struct er
                                 .output = option_value(g, "--output"),
                                 .commit = option_value(g, "--commit"),
                                 .shim_components = option_value(g, "--shim-components"),
+                                .any_base = option_given(g, "--any-base"),
+                                .keep_base_files = option_given(g, "--keep-base-files"),
+                                .installed = g->build.installed,
                                 .plain_http = option_given(g, "--plain-http")};
     bool components = layout && !strcmp(layout, "components");
     bool zstd = compression && !strcmp(compression, "zstd");
     if (words->n < 2 && !r.output)
         return usage_error(err, "payload push", "expected: FILE REGISTRY/REPOSITORY [TAG]");
-    bool pulls = r.base && strcmp(r.base, "scratch") != 0 && !starts_with(r.base, "oci:");
+    bool scratch = r.base && !strcmp(r.base, "scratch");
+    bool pulls = !scratch && !(r.base && starts_with(r.base, "oci:"));
+    if (scratch && (r.any_base || r.keep_base_files))
+        return usage_error(err, "payload push",
+                           "with --base=scratch there is nothing of a base to keep or to look for");
     if (r.output && r.plain_http && !pulls)
         return usage_error(err, "payload push",
                            "--plain-http is not used: no registry is involved");
-    r.layout = components ? PAYLOAD_COMPONENTS : PAYLOAD_UNPACKED;
+    r.layout = components ? PAYLOAD_COMPONENTS : layout ? PAYLOAD_UNPACKED : PAYLOAD_FITTING;
     r.compression = zstd ? PAYLOAD_ZSTD : PAYLOAD_GZIP;
     r.source = words->items[0];
     r.repository = words->n > 1 ? words->items[1] : NULL;

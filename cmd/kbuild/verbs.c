@@ -207,9 +207,15 @@ static const struct option measure_options[] = {
     {"--output", 'o', "FILE|DIR", "write reference values to this file or directory", 0, 0},
 };
 static const struct option push_options[] = {
-    {"--base", 0, "REF|oci:DIR[:NAME]", "the base image", 0, 0},
-    {"--layout", 0, "unpacked|components", "unpacked files, or the tarballs as they are (unpacked)",
+    {"--base", 0, "REF|oci:DIR[:NAME]|scratch",
+     "the base image (upstream's kata-deploy of the release); scratch: files alone, which nothing "
+     "installs",
      0, 0},
+    {"--any-base", 0, NULL, "take a base without kata-deploy, too", 0, 0},
+    {"--keep-base-files", 0, NULL,
+     "leave what the base itself would install, where your files do not replace it", 0, 0},
+    {"--layout", 0, "unpacked|components",
+     "unpacked files, or the tarballs (what kata-deploy in the base installs)", 0, 0},
     {"--compression", 0, "gzip|zstd", "of the layers (gzip)", 0, 0},
     {"--output", 'o', "oci:DIR|oci-archive:FILE", "write the image there instead of to a registry",
      0, 0},
@@ -484,9 +490,11 @@ const struct verb verbs[] = {
     {"payload push", "FILE|DIR REGISTRY/REPOSITORY [TAG]", 1, 3, NO_TARGETS,
      "push the image that kata-deploy installs from",
      "It is pushed with upstream's tag and TAG. A directory becomes one layer per component, so "
-     "that unchanged ones are not sent again. With --output no registry is needed.",
-     ARCH | JOBS | CACHE | BIT(COMMON_VERSIONS) | RECIPES | QUIET, OPTIONS(push_options),
-     verb_payload_push, 0},
+     "that unchanged ones are not sent again. With --output no registry is written to. Without "
+     "--base the files are put on upstream's kata-deploy of the same release, pinned in "
+     "versions.lock, in place of the files in it. docs/payload.md has the rest.",
+     ARCH | JOBS | CACHE | BIT(COMMON_VERSIONS) | RECIPES | BIT(COMMON_SOURCE) | QUIET,
+     OPTIONS(push_options), verb_payload_push, 0},
     {"payload index", "REGISTRY/REPOSITORY:TAG ARCH-TAG...", 2, ANY_NUMBER, NO_TARGETS,
      "join images of several architectures into one index", NULL, CACHE, OPTIONS(index_options),
      verb_payload_index, 0},

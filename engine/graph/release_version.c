@@ -102,14 +102,10 @@ static bool is_chosen(const struct recipe_source *source, const void *choices)
 
 static char *versions_folder(const struct versions *v)
 {
-    const char *base = path_base(v->path);
-    if (base == v->path)
-        return path_absolute(".");
-    cleanup_free char *before = xstrndup(v->path, (size_t)(base - v->path));
-    size_t n = strlen(before);
-    while (n > 1 && before[n - 1] == '/')
-        before[--n] = '\0';
-    return path_absolute(before);
+    char *folder = path_absolute(v->path);
+    size_t n = (size_t)(path_base(folder) - folder);
+    folder[n > 1 ? n - 1 : n] = '\0';
+    return folder;
 }
 
 static bool asks_for_file(void)

@@ -275,3 +275,22 @@ int merge_archives(const struct strlist *paths, int fd, const struct merge_optio
     merge_plan_free(&m.plan);
     return result < 0 ? error_wrap(err, "merging") : 0;
 }
+
+// ---- one tarball in another format ----
+
+int recompress_archive(const char *path, int fd, const struct pack_options *o, struct error **err)
+{
+    struct merge_plan plan = {0};
+    struct strlist paths = {.items = (char **)&path, .n = 1};
+    const struct merge_options of_one = {.prefix = "", .pack = *o};
+    struct pack_options pack = *o;
+    int result = merge_plan_make(&plan, &paths, &of_one, err);
+    if (!result) {
+        pack.epoch = pack.epoch ? pack.epoch : newest_time(&plan);
+        result = transcode_component(&plan, 0, fd, &pack, err);
+    }
+    if (!result)
+        result = components_unchanged(&plan, err);
+    merge_plan_free(&plan);
+    return result ? error_wrap(err, "recompressing %s", path) : 0;
+}

@@ -218,6 +218,10 @@ struct merge_options {
 int merge_archives(const struct strlist *paths, int fd, const struct merge_options *o,
                    struct error **err);
 
+// Writes one tarball again in the format of `o`, with normal modes as a merge does. With epoch 0
+// times stay as they are.
+int recompress_archive(const char *path, int fd, const struct pack_options *o, struct error **err);
+
 // ---- gzip ----
 // Makes one gzip stream (RFC 1952; RFC 1951) in several threads, from blocks of one size, each
 // deflated with the 32 KiB before it as dictionary and ended on a byte (zlib's Z_SYNC_FLUSH). It is

@@ -102,7 +102,7 @@ verbs() {
   wrong "measure does not accept --offline without a target" measure snp --ovmf x --offline
   wrong "--until works for one target" t t --until=x
   wrong "give only one of --online and --offline" hkd verify --online --offline x
-  wrong "--plain-http is not used: no registry" payload push build --output=oci:x --plain-http
+  wrong "--plain-http is not used: no registry" payload push build --base=scratch --output=oci:x --plain-http
   wrong "--all is not used for comparing with a file" verify t --against=x --all
   wrong "--scratch is not used for comparing with a file" verify t --against=x --scratch=x
   wrong "--key and --hdr-key" se info x --key a --hdr-key b

@@ -62,8 +62,10 @@ kb() {
   "$KBUILD" --cache cache --versions versions.yaml "$@"
 }
 
-push() {
-  kb payload push "$@" --commit c0ffee --arch x86_64
+push() { # on scratch unless a base is named; notes are for people
+  local base=(--base=scratch)
+  [[ " $* " != *" --base"* ]] || base=()
+  kb payload push --quiet "${base[@]}" "$@" --commit c0ffee --arch x86_64
 }
 
 # What the registry was asked for since the last call: "PUT blobs/uploads", one line each.
@@ -109,7 +111,7 @@ content() { # image (DIR:NAME): unpacks it to un
   push build --output oci:one >first
   sleep 1
   touch build/*
-  "$KBUILD" --cache other --versions versions.yaml payload push build --commit c0ffee --arch x86_64 --output oci:two >second
+  "$KBUILD" --cache other --versions versions.yaml payload push build --base=scratch --commit c0ffee --arch x86_64 --output oci:two >second
   cmp first second
   diff -r one two
 }
@@ -188,7 +190,7 @@ content() { # image (DIR:NAME): unpacks it to un
   need docker-registry skopeo umoci
   kb merge build versions.yaml
   run "$REPOSITORY/tools/packaging/kata-deploy/local-build/kata-deploy-build-and-upload-payload.sh" \
-    kata-static.tar.xz "$REGISTRY/by-script" latest --versions versions.yaml --cache cache --commit c0ffee --arch x86_64
+    kata-static.tar.xz "$REGISTRY/by-script" latest --versions versions.yaml --cache cache --commit c0ffee --arch x86_64 --base=scratch
   [ "$status" -eq 0 ]
   [[ "$output" == *"latest: digest: sha256:"* ]]
   [ "$(skopeo list-tags --tls-verify=false "docker://$REGISTRY/by-script" | jq -c .Tags)" = '["kata-containers-c0ffee-amd64","latest"]' ]
@@ -230,7 +232,7 @@ content() { # image (DIR:NAME): unpacks it to un
 @test "architectures are joined to one index" {
   need docker-registry skopeo
   push build "$REGISTRY/multi" v-amd64
-  kb payload push build "$REGISTRY/multi" v-s390x --commit c0ffee --arch s390x
+  kb payload push build "$REGISTRY/multi" v-s390x --commit c0ffee --arch s390x --base=scratch
   run kb payload index "$REGISTRY/multi:v" v-amd64 v-s390x
   [ "$status" -eq 0 ]
   skopeo inspect --raw --tls-verify=false "docker://$REGISTRY/multi:v" |
@@ -240,8 +242,8 @@ content() { # image (DIR:NAME): unpacks it to un
       jq -e --arg arch "$arch" '.Architecture == $arch'
   done
   # An index is a base, too; of the right architecture only.
-  push build --base "$REGISTRY/multi:v" --output oci:layout
-  run kb payload push build --commit c --arch aarch64 --base "$REGISTRY/multi:v" --output oci:layout
+  push build --base "$REGISTRY/multi:v" --any-base --output oci:layout
+  run kb payload push build --commit c --arch aarch64 --base "$REGISTRY/multi:v" --any-base --output oci:layout
   [ "$status" -eq 1 ]
   [[ "$output" == *linux/arm64* ]]
   run kb payload index "$REGISTRY/multi:w" v-amd64 kata-containers-c0ffee-amd64
@@ -325,7 +327,7 @@ put_manifest() { # repository tag type file: its digest
 }
 
 @test "a registry that is not there is an error that names it" {
-  run timeout 120 "$KBUILD" --cache cache --versions versions.yaml payload push build localhost:1/x v --commit c --arch x86_64
+  run timeout 120 "$KBUILD" --cache cache --versions versions.yaml payload push build localhost:1/x v --base=scratch --commit c --arch x86_64
   [ "$status" -eq 1 ]
   [[ "$output" == *localhost:1* ]]
 }
@@ -334,12 +336,12 @@ put_manifest() { # repository tag type file: its digest
   git_here init -q .
   git_here add VERSION versions.yaml
   git_here commit -q -m Test
-  run kb payload push build --output oci:layout --arch aarch64 --base=scratch
+  run kb payload push --quiet build --output oci:layout --arch aarch64 --base=scratch
   [ "$status" -eq 0 ]
   # Go's name from 3.30.0 on.
   [[ "$output" == "kata-containers-$(git rev-parse HEAD)-aarch64: digest: "* ]]
   printf 'externals:\n  kata: {version: "3.30.0"}\n' >versions.yaml
-  run kb payload push build --output oci:layout --arch aarch64 --base=scratch
+  run kb payload push --quiet build --output oci:layout --arch aarch64 --base=scratch
   [[ "$output" == "kata-containers-$(git rev-parse HEAD)-arm64: digest: "* ]]
 }
 
@@ -393,10 +395,169 @@ elf() { # class data machine (16 bits, in the file's order): the first bytes of 
   [[ "$output" == *"nothing in it shows"* ]]
 }
 
-@test "an image without a base is said to install nothing" {
-  run push build --output oci:layout
+# An image of directories, one layer each, for amd64. umoci's tars end too early for some readers.
+image_of() { # layout name directory...
+  python3 - "$@" <<'P'
+import gzip, hashlib, io, json, os, sys, tarfile
+layout, name, *trees = sys.argv[1:]
+os.makedirs(f"{layout}/blobs/sha256", exist_ok=True)
+def put(data, kind):
+    digest = hashlib.sha256(data).hexdigest()
+    open(f"{layout}/blobs/sha256/{digest}", "wb").write(data)
+    return {"mediaType": "application/vnd.oci.image." + kind, "digest": "sha256:" + digest, "size": len(data)}
+layers, ids = [], []
+for tree in trees:
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as t:
+        for top in sorted(os.listdir(tree)):
+            t.add(f"{tree}/{top}", top)
+    ids.append("sha256:" + hashlib.sha256(tar.getvalue()).hexdigest())
+    layers.append(put(gzip.compress(tar.getvalue(), mtime=0), "layer.v1.tar+gzip"))
+config = put(json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": ids}}).encode(), "config.v1+json")
+manifest = put(json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": layers}).encode(), "manifest.v1+json")
+manifest["annotations"] = {"org.opencontainers.image.ref.name": name}
+index = f"{layout}/index.json"
+images = json.load(open(index))["manifests"] if os.path.exists(index) else []
+json.dump({"schemaVersion": 2, "manifests": images + [manifest]}, open(index, "w"))
+open(f"{layout}/oci-layout", "w").write('{"imageLayoutVersion": "1.0.0"}')
+P
+}
+
+# As upstream publishes them: base:script, where files lie unpacked, and base:program, where tarballs lie.
+upstream_bases() {
+  mkdir -p script/opt/kata-artifacts/{scripts,opt/kata/bin} program/usr/bin program/opt/kata-artifacts/tarballs
+  echo script >script/opt/kata-artifacts/scripts/kata-deploy.sh
+  echo upstream >script/opt/kata-artifacts/opt/kata/bin/qemu
+  echo upstream >script/opt/kata-artifacts/opt/kata/bin/stale
+  echo program >program/usr/bin/kata-deploy
+  echo upstream >program/opt/kata-artifacts/tarballs/kata-static-stale.tar.zst
+  echo '{"shims": {"qemu-small": {"x86_64": ["kernel", "qemu"]}, "qemu-se": {"s390x": ["kernel"], "x86_64": ["kernel", "qemu", "boot-image-se"]},
+    "qemu-arm": {"aarch64": ["kernel"]}}}' >program/opt/kata-artifacts/shim-components.json
+  image_of base script script
+  image_of base program program
+}
+
+@test "without --base it is upstream's kata-deploy of the release, pinned, with our files in the place of its own" {
+  need docker-registry skopeo umoci
+  upstream_bases
+  skopeo copy -q --dest-tls-verify=false oci:base:script "docker://$REGISTRY/kata-containers/kata-deploy:3.12.0"
+  printf '[[registry]]\nprefix = "quay.io"\nlocation = "%s"\ninsecure = true\n' "$REGISTRY" >registries.conf
+  export CONTAINERS_REGISTRIES_CONF=$PWD/registries.conf
+  digest=$(skopeo inspect --raw oci:base:script | sha256sum | cut -d' ' -f1)
+  run kb payload push build --commit c0ffee --arch x86_64 --output oci:layout:v
   [ "$status" -eq 0 ]
-  [[ "$output" == *"kata-deploy cannot run from it"*--base* ]]
+  [[ "$output" == *"VERSION is 3.12.0: the file $PWD/VERSION"* ]]
+  [[ "$output" == *"the base is upstream's kata-deploy of this release: quay.io/kata-containers/kata-deploy:3.12.0, sha256:$digest"* ]]
+  grep -qx "archive docker://quay.io/kata-containers/kata-deploy:3.12.0 sha256=$digest" versions.lock
+  content layout:v
+  cd un/rootfs/opt/kata-artifacts
+  [ "$(cat scripts/kata-deploy.sh)" = script ]
+  [ "$(cat opt/kata/bin/qemu)" = "an emulator" ]
+  [ "$(cat opt/kata/VERSION)" = 3.12.0 ]
+  [ ! -e opt/kata/bin/stale ]
+  cd "$BATS_TEST_TMPDIR"
+  # The tag moves; what was pinned does not, and the same bytes come out.
+  first=$(kb payload push --quiet build --commit c0ffee --arch x86_64 --output oci:layout:v)
+  skopeo copy -q --dest-tls-verify=false oci:base:program "docker://$REGISTRY/kata-containers/kata-deploy:3.12.0"
+  [ "$(kb payload push --quiet build --commit c0ffee --arch x86_64 --output oci:layout:v)" = "$first" ]
+  # What the base would install can stay.
+  kb payload push --quiet build --commit c0ffee --arch x86_64 --keep-base-files --output oci:kept:v
+  content kept:v
+  [ "$(cat un/rootfs/opt/kata-artifacts/opt/kata/bin/stale)" = upstream ]
+  [ "$(cat un/rootfs/opt/kata-artifacts/opt/kata/bin/qemu)" = "an emulator" ]
+  # With keys, only what the user names by its digest.
+  openssl genpkey -algorithm ed25519 2>/dev/null | openssl pkey -pubout -out TEST.pub.pem
+  KBUILD_TRUSTED_KEYS=TEST.pub.pem run kb payload push build --commit c0ffee --arch x86_64 --output oci:other
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"named by a tag, which is not signed"*"quay.io/kata-containers/kata-deploy@sha256:"* ]]
+}
+
+@test "without --base and without a release that upstream published, nothing is made" {
+  printf 'externals:\n  kata: {version: "3.20.0-45-gc0ffee"}\n' >versions.yaml
+  run kb payload push build --commit c0ffee --arch x86_64 --output oci:layout
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"there is no published kata-deploy of version 3.20.0-45-gc0ffee"*"--base=scratch makes an image of the files alone"* ]]
+  printf '[[registry]]\nprefix = "quay.io"\nlocation = "localhost:1"\ninsecure = true\n' >registries.conf
+  printf 'externals:\n  kata: {version: "3.20.0"}\n' >versions.yaml
+  CONTAINERS_REGISTRIES_CONF=$PWD/registries.conf run timeout 120 "$KBUILD" --cache cache --versions versions.yaml payload push build --commit c --arch x86_64 --output oci:layout
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"quay.io/kata-containers/kata-deploy:3.20.0"*"hint: "* ]]
+  [ ! -e layout ]
+  [ ! -e versions.lock ]
+}
+
+@test "kata-deploy that installs tarballs gets tarballs, under the names that it looks for" {
+  need umoci skopeo zstd
+  upstream_bases
+  component extra bin/extra extra
+  run kb payload push build --commit c0ffee --arch x86_64 --base oci:base:program --output oci:layout:v
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"kata-deploy can install these shims from it: qemu-small"* ]]
+  content layout:v
+  [ "$(cd un/rootfs/opt/kata-artifacts/tarballs && echo *)" = "kata-static-extra.tar.zst kata-static-kernel.tar.zst kata-static-qemu.tar.zst" ]
+  [ "$(zstd -dc un/rootfs/opt/kata-artifacts/tarballs/kata-static-qemu.tar.zst | tar -xO ./opt/kata/bin/qemu)" = "an emulator" ]
+  cmp versions.yaml un/rootfs/opt/kata-artifacts/versions.yaml
+  cmp program/opt/kata-artifacts/shim-components.json un/rootfs/opt/kata-artifacts/shim-components.json
+  # The same again, from another cache and with another number of threads.
+  one=$(push build --base oci:base:program --output oci:one:v)
+  [ "$("$KBUILD" --cache other --versions versions.yaml payload push -q -j1 build --commit c0ffee --arch x86_64 --base oci:base:program --output oci:two:v)" = "$one" ]
+  # A component is missing, everything is in one file, or the form is another one.
+  rm build/kata-static-qemu.tar.xz
+  run push build --base oci:base:program --output oci:wrong
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"kata-deploy could install nothing of this for x86_64: qemu-small lacks qemu"*"--keep-base-files"* ]]
+  push build --base oci:base:program --keep-base-files --output oci:kept:v
+  content kept:v
+  [ -e un/rootfs/opt/kata-artifacts/tarballs/kata-static-stale.tar.zst ]
+  kb merge build versions.yaml
+  run push kata-static.tar.xz --base oci:base:program --output oci:wrong
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"push the directory"* ]]
+  run push build --base oci:base:program --layout=unpacked --output oci:wrong
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"installs tarballs of components, and would not see the files of --layout=unpacked"* ]]
+  run push build --base oci:base:script --layout=components --output oci:wrong
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"installs unpacked files, and would not see the files of --layout=components"* ]]
+  [ ! -e wrong ]
+  # A list of one's own: then that shim.
+  echo '{"shims": {"qemu-own": {"x86_64": ["kernel"]}}}' >own.json
+  run kb payload push build --commit c0ffee --arch x86_64 --base oci:base:program --shim-components own.json --output oci:own:v
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"these shims from it: qemu-own"* ]]
+  echo '[]' >own.json
+  run push build --base oci:base:program --shim-components own.json --output oci:wrong
+  [ "$status" -eq 1 ]
+  [[ "$output" == *'has no object "shims"'* ]]
+}
+
+@test "a base without kata-deploy is refused, unless the image is only to be copied from" {
+  need umoci skopeo
+  upstream_bases
+  mkdir empty
+  image_of base empty empty
+  run push build --base oci:base:empty --output oci:wrong
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"oci:base:empty has no kata-deploy"*"nothing would install the files"*"COPY --from"* ]]
+  [ ! -e wrong ]
+  push build --base oci:base:empty --any-base --output oci:layout
+  # One that a later layer removed is none either, however it does that; one that it brings is one.
+  for mark in .wh.usr usr/.wh.bin usr/bin/.wh.kata-deploy usr/.wh..wh..opq; do
+    rm -rf removed
+    mkdir -p "removed/$(dirname "$mark")"
+    touch "removed/$mark"
+    image_of "base-$mark" removed program removed
+    run push build --base "oci:base-$mark" --output oci:wrong
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"has no kata-deploy"* ]]
+    image_of "back-$mark" again program removed program
+    push build --base "oci:back-$mark" --output oci:back
+  done
+  run kb payload push build --commit c0ffee --arch x86_64 --base=scratch --output oci:files
+  [ "$status" -eq 0 ]
+  [[ "$output" == *"the image has files alone"*"no program in it installs them"* ]]
+  run push build --base=scratch --any-base --output oci:files
+  [ "$status" -eq 2 ]
 }
 
 @test "a base without a history gets one, so that others can build on the payload" {

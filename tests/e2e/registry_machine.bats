@@ -262,8 +262,8 @@ P
   mkdir -p set/opt/kata
   echo x >set/opt/kata/file
   tar -C set -cJf kata-static.tar.xz .
-  kb payload push --arch=x86_64 --commit=0123456789abcdef0123456789abcdef01234567 --base="$R/plain/deep:1" --output=oci:layout kata-static.tar.xz
-  run kb payload push --arch=aarch64 --commit=0123456789abcdef0123456789abcdef01234567 --base="$R/plain/deep:1" --output=oci:layout kata-static.tar.xz
+  kb payload push --arch=x86_64 --commit=0123456789abcdef0123456789abcdef01234567 --base="$R/plain/deep:1" --any-base --output=oci:layout kata-static.tar.xz
+  run kb payload push --arch=aarch64 --commit=0123456789abcdef0123456789abcdef01234567 --base="$R/plain/deep:1" --any-base --output=oci:layout kata-static.tar.xz
   echo "$output"
   [ "$status" -eq 1 ]
   [[ "$output" == *"it has no image for linux/arm64"* ]]
@@ -344,7 +344,7 @@ P
     skopeo inspect --raw oci:od:quay.io/kata/p:v1 >/dev/null
   fi
   # As a base, too.
-  kb payload push --arch=x86_64 --base=oci:od:quay.io/kata/p:v1 $commit --output=oci:on:v2 kata-static.tar.xz
+  kb payload push --arch=x86_64 --base=oci:od:quay.io/kata/p:v1 --any-base $commit --output=oci:on:v2 kata-static.tar.xz
   run kb payload push --arch=x86_64 --base=scratch $commit --output='oci:od:a b' kata-static.tar.xz
   [ "$status" -ne 0 ]
   head -c 17000000 /dev/urandom >set/opt/kata/file
@@ -355,7 +355,7 @@ P
   [[ "$output" == *"pushing "*" blobs with "*" MB to $R/plain/payload"* ]]
   # With keys, a base of a registry is named by its digest.
   make_keys
-  KBUILD_TRUSTED_KEYS=$PROJECT/builder.pub.pem run kb payload push --arch=x86_64 --base="$R/plain/payload:v1" $commit --output=oci:on kata-static.tar.xz
+  KBUILD_TRUSTED_KEYS=$PROJECT/builder.pub.pem run kb payload push --arch=x86_64 --base="$R/plain/payload:v1" --any-base $commit --output=oci:on kata-static.tar.xz
   echo "$output"
   [ "$status" -eq 1 ]
   [[ "$output" == *"named by a tag"* ]]

@@ -145,5 +145,5 @@ must_make_cores() {
 }
 
 exec_payload() {
-  exec "$KBUILD" --cache ../cache payload push kata-static.tar.xz "$ARTEFACT_REGISTRY/hang/x" latest --commit c0ffee --arch x86_64 >messages 2>&1 3>&- 9>&-
+  exec "$KBUILD" --cache ../cache payload push kata-static.tar.xz "$ARTEFACT_REGISTRY/hang/x" latest --base=scratch --commit c0ffee --arch x86_64 >messages 2>&1 3>&- 9>&-
 }

@@ -45,7 +45,7 @@ _kbuild_options() { # a verb
     'doctor') echo ' --root= --collect= --cache= --json --quiet' ;;
     'config') echo ' --class= --configuration= --prefix= --release= --set= --dry-run --quiet' ;;
     'measure') echo ' --ovmf= --kernel= --initrd= --append= --vcpus= --vcpu-type= --vcpu-sig= --guest-features= --vmm-type= --qemu-version= --memory= --edk2= --two-pass --legacy-vm-type --build --policy= --family-id= --image-id= --guest-svn= --id-key= --author-key= --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
-    'payload push') echo ' --base= --layout= --compression= --output= --commit= --shim-components= --plain-http --arch= --jobs= --cache= --versions= --recipes= --quiet' ;;
+    'payload push') echo ' --base= --any-base --keep-base-files --layout= --compression= --output= --commit= --shim-components= --plain-http --arch= --jobs= --source= --cache= --versions= --recipes= --quiet' ;;
     'payload index') echo ' --plain-http --cache=' ;;
     'payload image') echo ' --output= --base= --entrypoint= --label= --plain-http --arch= --jobs= --cache= --quiet' ;;
     'provenance') echo ' --spdx --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
@@ -366,6 +366,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'payload push --shim-components') echo '@files' ;;
     'payload push --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
     'payload push --jobs'|'payload push -j') echo '@nothing' ;;
+    'payload push --source') echo '@nothing' ;;
     'payload push --cache') echo '@folders' ;;
     'payload push --versions') echo '@files' ;;
     'payload push --recipes') echo '@folders' ;;

@@ -5,6 +5,7 @@
 
 #include "base/input.h"
 #include "oci/oci.h"
+#include "recipe/versions.h"
 #include "registry/registry.h"
 
 #include <errno.h>
@@ -400,4 +401,73 @@ int payload_base_load(struct store *s, const char *base, const struct arch *arch
     json_decref(manifest);
     image_source_close(from);
     return result ? error_wrap(err, "reading the base image") : 0;
+}
+
+// ---- the default base ----
+
+#define UPSTREAM_IMAGE "quay.io/kata-containers/kata-deploy"
+
+// "3.20.0", "4.0.0-rc0": what upstream publishes images of. A later commit ("3.20.0-45-gc0ffee")
+// has none.
+static bool is_published(const char *version)
+{
+    unsigned numbers[3];
+    int n = 0;
+    if (sscanf(version, "%3u.%3u.%3u%n", &numbers[0], &numbers[1], &numbers[2], &n) != 3)
+        return false;
+    const char *rest = version + n;
+    return !*rest ||
+           (starts_with(rest, "-rc") && strspn(rest + 3, "0123456789") == strlen(rest + 3));
+}
+
+static int resolve_base(const char *name, bool plain_http, char digest[static DIGEST_HEX_SIZE],
+                        struct error **err)
+{
+    cleanup_buf struct buf manifest = {0};
+    struct image_source *from = image_source_open(name, plain_http, err);
+    int result = from ? image_source_manifest(from, NULL, &manifest, err) : -1;
+    image_source_close(from);
+    if (!result)
+        digest_bytes(manifest.data, manifest.len, digest);
+    return result;
+}
+
+char *payload_base_default(const char *version, const char *versions_yaml, bool installed,
+                           bool plain_http, struct error **err)
+{
+    const char *number = version + (*version == 'v');
+    char digest[DIGEST_HEX_SIZE];
+    if (!is_published(number)) {
+        error_user(err, "there is no published kata-deploy of version %s to put the files on",
+                   version);
+        error_hint(err, "--base=IMAGE names a base with kata-deploy in it; --base=scratch makes an "
+                        "image of the files alone, from which nothing installs them");
+        return NULL;
+    }
+    cleanup_free char *name = xasprintf(UPSTREAM_IMAGE ":%s", number);
+    cleanup_free char *url = xasprintf("docker://%s", name);
+    struct reference tagged = {0};
+    int trusted = reference_parse(name, &tagged, err) < 0 ? -1 : check_trust(&tagged, err);
+    reference_free(&tagged);
+    if (trusted < 0)
+        return NULL;
+    struct lock *lock = lock_open(versions_yaml, installed, err);
+    const struct lock_entry *known = lock ? lock_find(lock, url, NULL) : NULL;
+    int result = lock ? 0 : -1;
+    if (known) {
+        memcpy(digest, known->sha256, DIGEST_HEX_SIZE);
+    } else if (lock) {
+        result = resolve_base(name, plain_http, digest, err);
+        if (!result) {
+            lock_put(lock, &(struct lock_entry){.url = url, .sha256 = digest});
+            result = lock_save(lock, err);
+        }
+    }
+    if (result && err && *err && !(*err)->hint)
+        error_hint(err, "--base=IMAGE names another base with kata-deploy in it");
+    lock_free(lock);
+    if (result)
+        return NULL;
+    log_note("the base is upstream's kata-deploy of this release: %s, sha256:%s", name, digest);
+    return xasprintf(UPSTREAM_IMAGE "@sha256:%s", digest);
 }

@@ -36,8 +36,9 @@ struct layer_source {
     const char *path; // place of the unchanged file below PAYLOAD_ROOT; NULL: it is unpacked
     bool at_root;     // unpacked at the root of the image, not below PAYLOAD_ROOT
     const char *digest;
-    uint64_t max_bytes; // of content; 0: READER_MAX_BYTES
-    unsigned threads;   // compression threads; 0: one
+    const char *recompress; // with `path`: the tarball's own path; it is written as .tar.zst
+    uint64_t max_bytes;     // of content; 0: READER_MAX_BYTES
+    unsigned threads;       // compression threads; 0: one
 };
 int payload_layer_make(struct store *s, const struct layer_source *from, enum layer_filter filter,
                        int64_t epoch, struct payload_layer *out, struct error **err);
@@ -50,6 +51,10 @@ struct layer_text {
 int payload_layer_make_texts(struct store *s, const struct layer_text *texts, size_t count,
                              const char *made_of, enum layer_filter filter,
                              struct payload_layer *out, struct error **err);
+
+// A layer that removes this path below PAYLOAD_ROOT from those under it.
+int payload_layer_make_removal(struct store *s, const char *path, struct payload_layer *out,
+                               struct error **err);
 
 // ---- base.c ----
 
@@ -66,6 +71,33 @@ void payload_image_free(struct payload_image *i);
 // Loads the base into the store. NULL is scratch.
 int payload_base_load(struct store *s, const char *base, const struct arch *arch, bool plain_http,
                       struct payload_image *out, struct error **err);
+
+// The default base: upstream's published image of this release, by the digest in versions.lock,
+// which is added if it is not there. To be freed; NULL: the release is not a published one.
+char *payload_base_default(const char *version, const char *versions_yaml, bool installed,
+                           bool plain_http, struct error **err);
+
+// ---- installer.c: kata-deploy in a base image ----
+
+enum installer_part {
+    INSTALLER_PROGRAM, // from 3.28.0 on
+    INSTALLER_SCRIPT,  // before
+    INSTALLER_SHIMS,   // which components each shim needs: it installs tarballs
+    INSTALLER_FILES,   // unpacked files of the base's own
+    INSTALLER_TARBALLS // tarballs of the base's own
+};
+struct payload_installer {
+    unsigned parts;   // bits of enum installer_part
+    struct buf shims; // shim-components.json, if it has one
+};
+int payload_installer_find(struct store *s, const struct payload_layers *base,
+                           struct payload_installer *out, struct error **err);
+bool payload_installer_has(const struct payload_installer *i, enum installer_part part);
+// Which shims of shim-components.json have all their components; of the others *nearest names the
+// one that lacks least (to be freed, or NULL). `components` are names of tarballs.
+int payload_installer_check(const struct buf *shims, const struct arch *arch,
+                            const struct strlist *components, struct strlist *complete,
+                            char **nearest, struct error **err);
 
 // ---- base.c: the source of a base image (here for the fuzzer) ----
 

@@ -299,13 +299,13 @@ void payload_layers_free(struct payload_layers *l)
 static void layer_key(const struct layer_source *from, enum layer_filter filter, int64_t epoch,
                       char key[static DIGEST_HEX_SIZE])
 {
-    cleanup_free char *text = xasprintf("kbuild payload layer " LAYER_FORMAT
-                                        "\ncodec %s\nfile %s\nas %s\ntype %s\nepoch %lld\n",
-                                        pack_codec_version(), from->digest,
-                                        from->path      ? from->path
-                                        : from->at_root ? "/"
-                                                        : "unpacked",
-                                        media_types[filter], (long long)epoch);
+    cleanup_free char *text = xasprintf(
+        "kbuild payload layer " LAYER_FORMAT "\ncodec %s%s\nfile %s\nas %s\ntype %s\nepoch %lld\n",
+        pack_codec_version(), from->recompress ? " recompressed" : "", from->digest,
+        from->path      ? from->path
+        : from->at_root ? "/"
+                        : "unpacked",
+        media_types[filter], (long long)epoch);
     digest_bytes(text, strlen(text), key);
 }
 
@@ -394,6 +394,24 @@ static int copy_file(struct layer_writer *l, const struct layer_source *from, st
     }
 }
 
+// The same of the tarball as .tar.zst, which is made in a file without a name.
+static int copy_recompressed(struct layer_writer *l, const struct layer_source *from,
+                             struct error **err)
+{
+    const struct pack_options o = {.threads = from->threads, .format = FORMAT_ZSTD};
+    cleanup_close int fd = nameless_file(NULL, err);
+    struct stat open_file, named;
+    if (fd < 0 || recompress_archive(from->recompress, fd, &o, err) < 0)
+        return -1;
+    // The layer is remembered under the digest of what was open.
+    if (fstat(from->fd, &open_file) < 0 || stat(from->recompress, &named) < 0 ||
+        !same_inode(&open_file, &named))
+        return error_user(err, "%s was replaced while it was read", from->recompress);
+    struct layer_source again = *from;
+    again.fd = fd;
+    return copy_file(l, &again, err);
+}
+
 typedef int fill_layer(struct layer_writer *l, const void *context, struct error **err);
 
 static int make_layer(struct store *s, fill_layer *fill, const void *context,
@@ -416,7 +434,9 @@ static int make_layer(struct store *s, fill_layer *fill, const void *context,
 static int fill_from(struct layer_writer *l, const void *context, struct error **err)
 {
     const struct layer_source *from = context;
-    return from->path ? copy_file(l, from, err) : copy_members(l, from, err);
+    return from->recompress ? copy_recompressed(l, from, err)
+           : from->path     ? copy_file(l, from, err)
+                            : copy_members(l, from, err);
 }
 
 int payload_layer_make(struct store *s, const struct layer_source *from, enum layer_filter filter,
@@ -466,5 +486,27 @@ int payload_layer_make_texts(struct store *s, const struct layer_text *texts, si
         return -1;
     out->media_type = xstrdup(media_types[filter]);
     out->made_of = xstrdup(made_of);
+    return 0;
+}
+
+// ---- removals ----
+
+static int fill_removal(struct layer_writer *l, const void *context, struct error **err)
+{
+    static const struct reader_member empty = {.mode = S_IFREG | 0644, .size_known = true};
+    const char *path = context;
+    return write_parents(l, path, err) < 0 ? -1 : write_header(l, path, &empty, NULL, err);
+}
+
+int payload_layer_make_removal(struct store *s, const char *path, struct payload_layer *out,
+                               struct error **err)
+{
+    cleanup_free char *target = xasprintf(PAYLOAD_ROOT "/%s", path);
+    const char *base = path_base(target);
+    cleanup_free char *mark = xasprintf("%.*s.wh.%s", (int)(base - target), target, base);
+    if (make_layer(s, fill_removal, mark, LAYER_GZIP, INT64_MAX, 1, out, err) < 0)
+        return -1;
+    out->media_type = xstrdup(media_types[LAYER_GZIP]);
+    out->made_of = xasprintf("removal of the base's /%s", target);
     return 0;
 }

@@ -32,8 +32,11 @@ struct push_run {
     struct merge_plan plan;
     const struct arch *arch;
     char *version; // Kata's
-    char *output;  // path of the layout or archive
-    char *name;    // of the image in it, if given
+    char *base;    // its name
+    enum payload_layout layout;
+    struct payload_installer installer;
+    char *output; // path of the layout or archive
+    char *name;   // of the image in it, if given
     struct strlist paths, tags;
     struct payload_image image;
 };
@@ -91,7 +94,7 @@ static int parse_output(struct push_run *p, struct error **err)
 static int check_request(struct push_run *p, struct error **err)
 {
     const struct payload_request *r = p->r;
-    if (r->shim_components && r->layout != PAYLOAD_COMPONENTS)
+    if (r->shim_components && r->layout == PAYLOAD_UNPACKED)
         return error_set(err, ERROR_USAGE, "shim-components.json belongs to --layout=components");
     if (r->output)
         return parse_output(p, err);
@@ -227,17 +230,137 @@ static int make_plan(struct push_run *p, struct error **err)
     if (!result)
         result = known_files_record(&files, &p->plan, err);
     listings_close(&listings);
-    if (!result && p->directory && r->layout == PAYLOAD_UNPACKED &&
-        (merge_plan_reserve(&p->plan, "opt/kata/VERSION", err) < 0 ||
-         merge_plan_reserve(&p->plan, "opt/kata/versions.yaml", err) < 0))
-        return -1;
     return result;
+}
+
+// The paths of what a merge adds.
+static int reserve_paths(struct push_run *p, struct error **err)
+{
+    if (!p->directory || p->layout != PAYLOAD_UNPACKED)
+        return 0;
+    return merge_plan_reserve(&p->plan, "opt/kata/VERSION", err) < 0 ||
+                   merge_plan_reserve(&p->plan, "opt/kata/versions.yaml", err) < 0
+               ? -1
+               : 0;
+}
+
+// ---- the base ----
+
+// kata-deploy that installs tarballs looks for kata-static-<component>.tar.zst.
+static char *tarball_name(const struct push_run *p, const struct component *c)
+{
+    const char *tar = strstr(c->name, ".tar.");
+    bool zstd = payload_installer_has(&p->installer, INSTALLER_SHIMS);
+    return zstd && tar ? xasprintf("%.*s.tar.zst", (int)(tar - c->name), c->name)
+                       : xstrdup(c->name);
+}
+
+static int check_layout(struct push_run *p, struct error **err)
+{
+    const struct payload_request *r = p->r;
+    bool tarballs = payload_installer_has(&p->installer, INSTALLER_SHIMS);
+    enum payload_layout fitting = tarballs ? PAYLOAD_COMPONENTS : PAYLOAD_UNPACKED;
+    p->layout = r->layout == PAYLOAD_FITTING ? fitting : r->layout;
+    if (p->layout == fitting || r->any_base)
+        return 0;
+    error_user(err,
+               "kata-deploy in the base %s installs %s, and would not see the files of "
+               "--layout=%s",
+               p->base, tarballs ? "tarballs of components" : "unpacked files",
+               tarballs ? "unpacked" : "components");
+    return error_hint(err, "leave --layout out; or, if another program installs from the image, "
+                           "say --any-base");
+}
+
+static int check_program(const struct push_run *p, struct error **err)
+{
+    if (payload_installer_has(&p->installer, INSTALLER_PROGRAM) ||
+        payload_installer_has(&p->installer, INSTALLER_SCRIPT) || p->r->any_base)
+        return 0;
+    error_user(err,
+               "the base %s has no kata-deploy (/usr/bin/kata-deploy, or "
+               "/opt/kata-artifacts/scripts/kata-deploy.sh): nothing would install the files",
+               p->base);
+    return error_hint(err, "without --base it is upstream's kata-deploy of the release; with "
+                           "--any-base or --base=scratch the image is one to copy files from, as "
+                           "with COPY --from");
+}
+
+// A shim whose components are not all there makes kata-deploy fail on each node.
+static int check_shims(const struct push_run *p, struct error **err)
+{
+    enum { LIMIT = 16 << 20 };
+    const struct payload_request *r = p->r;
+    cleanup_strlist struct strlist components = {0}, complete = {0};
+    cleanup_buf struct buf own = {0};
+    cleanup_free char *nearest = NULL;
+    if (p->layout != PAYLOAD_COMPONENTS || r->any_base || r->keep_base_files)
+        return 0;
+    for (size_t i = 0; i < p->plan.n; i++) {
+        cleanup_free char *name = tarball_name(p, &p->plan.components[i]);
+        strlist_add(&components, name);
+    }
+    if (r->shim_components && file_read(r->shim_components, LIMIT, &own, err) < 0)
+        return -1;
+    if (payload_installer_check(r->shim_components ? &own : &p->installer.shims, p->arch,
+                                &components, &complete, &nearest, err) < 0)
+        return -1;
+    if (!complete.n) {
+        error_user(err, "kata-deploy could install nothing of this for %s: %s", p->arch->name,
+                   nearest ? nearest : "shim-components.json names no shim for it");
+        return error_hint(err, "push the directory with all components of a shim; or "
+                               "--keep-base-files, which leaves those of the base where yours do "
+                               "not replace them");
+    }
+    cleanup_free char *names = strlist_join(&complete, ", ");
+    log_note("kata-deploy can install these shims from it: %s", names);
+    return 0;
+}
+
+// What the base would install of its own.
+static int remove_base_files(struct push_run *p, struct error **err)
+{
+    static const struct {
+        enum installer_part part;
+        const char *path;
+    } all[] = {{INSTALLER_FILES, "opt"}, {INSTALLER_TARBALLS, "tarballs"}};
+    for (size_t i = 0; i < ARRAY_LEN(all) && !p->r->keep_base_files; i++) {
+        struct payload_layer l = {0};
+        if (!payload_installer_has(&p->installer, all[i].part))
+            continue;
+        if (payload_layer_make_removal(p->store, all[i].path, &l, err) < 0)
+            return -1;
+        *payload_layers_add(&p->image.layers) = l;
+    }
+    return 0;
+}
+
+static int load_base(struct push_run *p, struct error **err)
+{
+    const struct payload_request *r = p->r;
+    p->base = r->base ? xstrdup(r->base)
+                      : payload_base_default(p->version, r->versions_yaml, r->installed,
+                                             r->plain_http, err);
+    if (!p->base ||
+        payload_base_load(p->store, p->base, p->arch, r->plain_http, &p->image, err) < 0)
+        return -1;
+    if (!strcmp(p->base, "scratch")) {
+        p->layout = r->layout == PAYLOAD_FITTING ? PAYLOAD_UNPACKED : r->layout;
+        log_note("the image has files alone (--base=scratch): it is one to copy from, and no "
+                 "program in it installs them");
+        return 0;
+    }
+    return payload_installer_find(p->store, &p->image.layers, &p->installer, err) < 0 ||
+                   check_program(p, err) < 0 || check_layout(p, err) < 0 || check_shims(p, err) < 0
+               ? -1
+               : remove_base_files(p, err);
 }
 
 static int add_component(struct push_run *p, const struct component *c, struct error **err)
 {
-    bool unpacked = p->r->layout == PAYLOAD_UNPACKED;
-    cleanup_free char *path = unpacked ? NULL : xasprintf("tarballs/%s", c->name);
+    bool unpacked = p->layout == PAYLOAD_UNPACKED;
+    cleanup_free char *name = tarball_name(p, c);
+    cleanup_free char *path = unpacked ? NULL : xasprintf("tarballs/%s", name);
     enum layer_filter filter = !unpacked                           ? LAYER_PLAIN
                                : p->r->compression == PAYLOAD_GZIP ? LAYER_GZIP
                                                                    : LAYER_ZSTD;
@@ -246,8 +369,12 @@ static int add_component(struct push_run *p, const struct component *c, struct e
         memcpy(digest, c->digest, DIGEST_HEX_SIZE);
     else if (digest_file(c->path, digest, NULL, err) < 0)
         return -1;
-    struct layer_source from = {
-        .fd = c->fd, .name = c->name, .path = path, .digest = digest, .threads = p->r->jobs};
+    struct layer_source from = {.fd = c->fd,
+                                .name = c->name,
+                                .path = path,
+                                .recompress = path && strcmp(name, c->name) ? c->path : NULL,
+                                .digest = digest,
+                                .threads = p->r->jobs};
     struct payload_layer l = {0};
     if (payload_layer_make(p->store, &from, filter, p->epoch, &l, err) < 0)
         return -1;
@@ -272,7 +399,11 @@ static int add_version_files(struct push_run *p, struct error **err)
     enum { LIMIT = 16 << 20 };
     const struct payload_request *r = p->r;
     cleanup_buf struct buf versions = {0}, shims = {0};
-    bool unpacked = r->layout == PAYLOAD_UNPACKED;
+    bool unpacked = p->layout == PAYLOAD_UNPACKED;
+    if (r->shim_components && unpacked)
+        return error_set(err, ERROR_USAGE,
+                         "shim-components.json belongs to --layout=components, "
+                         "and kata-deploy in the base installs unpacked files");
     if (unpacked && !p->directory)
         return 0; // they are in the merged tarball
     if (file_read(r->versions_yaml, LIMIT, &versions, err) < 0 ||
@@ -307,14 +438,6 @@ static void print_results(const struct push_run *p, payload_print *print, void *
     }
 }
 
-static void warn_without_base(const struct push_run *p)
-{
-    if (!p->r->base)
-        log_warning("the image has no base, so it contains files but no program that installs "
-                    "them: kata-deploy cannot run from it. --base=REFERENCE names a base "
-                    "(docs/payload.md), --base=scratch means that it has none");
-}
-
 static int make_and_deliver(struct push_run *p, struct error **err)
 {
     const struct payload_request *r = p->r;
@@ -324,11 +447,11 @@ static int make_and_deliver(struct push_run *p, struct error **err)
         return -1;
     const char *directory = p->directory ? r->source : NULL;
     if (payload_arch_find(p->store, &p->plan, directory, r->arch, &p->arch, err) < 0 ||
-        !(p->version = merge_version(r->versions_yaml, r->set, r->choices, err)) || name_tags(p, err) < 0)
+        !(p->version = merge_version(r->versions_yaml, r->set, r->choices, err)) ||
+        name_tags(p, err) < 0)
         return -1;
-    warn_without_base(p);
-    if (payload_base_load(p->store, r->base, p->arch, r->plain_http, &p->image, err) < 0 ||
-        make_layers(p, err) < 0 || payload_image_compose(p->store, &p->image, err) < 0)
+    if (load_base(p, err) < 0 || reserve_paths(p, err) < 0 || make_layers(p, err) < 0 ||
+        payload_image_compose(p->store, &p->image, err) < 0)
         return -1;
     struct payload_target target = {
         .store = p->store, .request = r, .path = p->output, .tags = &p->tags};
@@ -349,6 +472,8 @@ int payload_push(const struct payload_request *r, payload_print *print, void *co
     free(p.output);
     free(p.name);
     free(p.version);
+    free(p.base);
+    buf_free(&p.installer.shims);
     strlist_free(&p.paths);
     strlist_free(&p.tags);
     store_close(p.store);

@@ -7,6 +7,7 @@
 //   arch.c     their architecture      base.c    the base image
 //   layer.c    tarballs -> layers      output.c  manifest; layout, archive, registry
 //   index.c    images -> one for several architectures
+//   installer.c  what a base installs with
 //   image.c    any archives on a base -> an image, of kbuild itself for example
 //
 // Requests are borrowed; results go to a layout, an archive or a registry, and lines for people to
@@ -19,6 +20,7 @@
 #include "recipe/platform.h"
 
 enum payload_layout {
+    PAYLOAD_FITTING,   // what kata-deploy in the base installs
     PAYLOAD_UNPACKED,  // 3.12.0: /opt/kata-artifacts/opt/kata/...
     PAYLOAD_COMPONENTS // HEAD: /opt/kata-artifacts/tarballs/kata-static-*.tar.*
 };
@@ -29,11 +31,14 @@ struct payload_request {
     const char *source;     // kata-static.tar.*, or a directory with kata-static-*.tar.*
     const char *repository; // "localhost:5000/build-kata-deploy"; NULL with an output
     const char *tag;        // beside upstream's; or NULL
-    const char *base;       // reference, or "oci:DIR[:NAME]"; NULL: scratch
-    const char *output;     // "oci:DIR" or "oci-archive:FILE"; NULL: the registry
-    const char *commit;     // NULL: HEAD of the git repository that versions_yaml is in
+    const char *base;     // reference, "oci:DIR[:NAME]" or "scratch"; NULL: upstream's kata-deploy
+    bool any_base;        // also one without kata-deploy, or whose kata-deploy installs nothing
+    bool keep_base_files; // what the base would install stays, where no component replaces it
+    const char *output;   // "oci:DIR" or "oci-archive:FILE"; NULL: the registry
+    const char *commit;   // NULL: HEAD of the git repository that versions_yaml is in
     const char *versions_yaml;
-    struct recipe_set *set;               // of this project; NULL: there are no recipes
+    bool installed;         // versions.yaml is an installation's for all users (lock_open)
+    struct recipe_set *set; // of this project; NULL: there are no recipes
     const struct source_choices *choices; // the user's folders of sources; or NULL
     const struct strlist *guests; // of a directory: components to leave out (release_guests)
     const char *shim_components;  // components layout: shim-components.json; or NULL
