@@ -153,7 +153,8 @@ struct global_options {
     struct build_options build;
     struct source_choices choices;
     bool json;
-    char *versions, *recipes, *cache, *output; // owned
+    struct strlist recipes;
+    char *versions, *cache, *output; // owned
 };
 
 // Options of the verb, by name ("--until"); a name missing in the table ends the program.

@@ -183,7 +183,8 @@ struct chosen_plan {
     struct project project; // with oci:
     struct plan file;       // with a file
     const struct plan *plan;
-    char *versions, *recipes, *output; // of the project
+    char *versions, *output; // of the project
+    struct strlist recipes;
 };
 
 static void chosen_free(struct chosen_plan *c)
@@ -193,7 +194,7 @@ static void chosen_free(struct chosen_plan *c)
     project_close(&c->project);
     plan_free(&c->file);
     free(c->versions);
-    free(c->recipes);
+    strlist_free(&c->recipes);
     free(c->output);
 }
 
@@ -206,9 +207,9 @@ static int use_project(struct global_options *g, const char *reference, struct c
         return -1;
     c->plan = &c->project.plan;
     c->versions = xasprintf("%s/versions.yaml", c->project.folder);
-    c->recipes = xasprintf("%s/recipes", c->project.folder);
+    strlist_addf(&c->recipes, "%s/recipes", c->project.folder);
     g->build.versions = c->versions;
-    g->build.recipes = c->recipes;
+    g->build.recipes = &c->recipes;
     g->build.foreign_recipes = true;
     // Its logs are pushed and kept in the cache, which also removes what a killed run leaves.
     if (!command_line_common(&g->line, COMMON_OUTPUT)) {

@@ -155,16 +155,18 @@ static int parse_origins(struct global_options *g, struct error **err)
 static void read_places(struct global_options *g)
 {
     struct build_options *b = &g->build;
-    const char *versions = common(g, COMMON_VERSIONS), *recipes = common(g, COMMON_RECIPES);
+    const char *versions = common(g, COMMON_VERSIONS);
     const char *cache = common(g, COMMON_CACHE), *output = common(g, COMMON_OUTPUT);
     bool installed = false;
     cleanup_free char *project = find_project(&installed);
     g->versions = versions ? xstrdup(versions) : xasprintf("%s/versions.yaml", project);
-    g->recipes = recipes ? xstrdup(recipes) : xasprintf("%s/recipes", project);
+    command_line_values(&g->line, "--recipes", &g->recipes);
+    if (!g->recipes.n)
+        strlist_addf(&g->recipes, "%s/recipes", project);
     g->cache = cache ? xstrdup(cache) : default_cache(project, installed);
     b->versions = g->versions;
     b->installed = installed && !versions;
-    b->recipes = g->recipes;
+    b->recipes = &g->recipes;
     b->cache = g->cache;
     g->output = expand_output(output ? output : "build", b->arch, &b->output_arch);
     b->output = g->output;
@@ -210,7 +212,7 @@ void global_options_free(struct global_options *g)
 {
     source_choices_free(&g->choices);
     free(g->versions);
-    free(g->recipes);
+    strlist_free(&g->recipes);
     free(g->cache);
     free(g->output);
     command_line_free(&g->line);

@@ -57,7 +57,7 @@ static int unknown_target(struct recipe_set *set, const struct strlist *targets,
 int open_recipes(struct global_options *g, bool needed, struct recipe_set **out, struct error **err)
 {
     bool must = needed || option_given(g, "--recipes");
-    *out = recipe_set_open(g->build.recipes, must ? err : NULL);
+    *out = recipe_set_open(&g->recipes, must ? err : NULL);
     return must && !*out ? -1 : 0;
 }
 
@@ -65,7 +65,7 @@ int check_targets(struct global_options *g, const struct strlist *words, bool ve
                   struct error **err)
 {
     cleanup_strlist struct strlist targets = {0};
-    struct recipe_set *set = recipe_set_open(g->build.recipes, err);
+    struct recipe_set *set = recipe_set_open(&g->recipes, err);
     int result = set ? recipe_names(set, &targets, err) : -1;
     for (size_t i = 0; i < words->n && !result; i++)
         if (!strlist_has(&targets, words->items[i]))
@@ -165,7 +165,20 @@ static char *missing_source(const struct recipes_view *v, const struct recipe *r
     return NULL;
 }
 
-static json_t *list_recipe(const struct recipe *r, const char *lacks, struct buf *text)
+// Where a recipe is from, if there are several directories; to be freed, or NULL.
+static char *recipe_origin(const struct recipe_set *set, const struct recipe *r)
+{
+    const struct strlist *replaced = recipe_set_replaced(set);
+    cleanup_free char *path = xasprintf("%s/%s", recipe_set_origin(set, r->name), r->name);
+    cleanup_free char *start = xasprintf("%s replaces ", path);
+    for (size_t i = replaced->n; i-- > 0;)
+        if (starts_with(replaced->items[i], start))
+            return xstrdup(replaced->items[i]);
+    return recipe_set_directories(set)->n > 1 ? steal(path) : NULL;
+}
+
+static json_t *list_recipe(const struct recipe_set *set, const struct recipe *r, const char *lacks,
+                           struct buf *text)
 {
     cleanup_strlist struct strlist names = {0};
     json_t *architectures = json_array();
@@ -176,12 +189,14 @@ static json_t *list_recipe(const struct recipe *r, const char *lacks, struct buf
         json_array_append_new(architectures, json_string(arch_table[i].name));
     }
     cleanup_free char *joined = strlist_join(&names, " ");
-    buf_print(text, "%-30s %-32s %s%s%s%s%s\n", r->name, joined,
+    cleanup_free char *origin = recipe_origin(set, r);
+    buf_print(text, "%-30s %-32s %s%s%s%s%s%s%s%s\n", r->name, joined,
               r->description ? r->description : "", r->action == ACTION_GROUP ? " [group]" : "",
-              lacks ? " [no source " : "", lacks ? lacks : "", lacks ? "]" : "");
-    json_t *item =
-        json_pack("{s:s, s:o, s:s, s:s*}", "target", r->name, "architectures", architectures,
-                  "description", r->description ? r->description : "", "lacks", lacks);
+              lacks ? " [no source " : "", lacks ? lacks : "", lacks ? "]" : "", origin ? " [" : "",
+              origin ? origin : "", origin ? "]" : "");
+    json_t *item = json_pack("{s:s, s:o, s:s, s:s*, s:o*}", "target", r->name, "architectures",
+                             architectures, "description", r->description ? r->description : "",
+                             "lacks", lacks, "recipe", origin ? json_visible(origin) : NULL);
     if (r->action == ACTION_GROUP)
         json_object_set_new(item, "members", list_members(r));
     return item;
@@ -213,7 +228,7 @@ int verb_list(struct global_options *g, struct strlist *words, struct error **er
         if (arch && !recipe_supports(r, arch))
             continue;
         cleanup_free char *lacks = missing_source(&v, r, arch);
-        json_t *item = list_recipe(r, lacks, &text);
+        json_t *item = list_recipe(v.set, r, lacks, &text);
         if (g->json)
             print_json(stdout, item, JSON_COMPACT);
         json_decref(item);
@@ -384,15 +399,19 @@ int verb_explain(struct global_options *g, struct strlist *words, struct error *
 
 int verb_new(struct global_options *g, struct strlist *words, struct error **err)
 {
-    struct new_request r = {
-        .recipes = g->build.recipes, .name = words->items[0], .like = option_value(g, "--like")};
+    struct new_request r = {.recipes = g->recipes.items[g->recipes.n - 1],
+                            .name = words->items[0],
+                            .like = option_value(g, "--like")};
     if (verb_find(r.name, NULL) || verb_is_group(r.name)) {
         error_set(err, ERROR_USAGE, "'%s' is a verb: `kbuild %s` would not build it", r.name,
                   r.name);
         return error_hint(err, "choose another name");
     }
-    cleanup_strlist struct strlist files = {0};
-    if (path_exists(r.recipes) && !(r.set = recipe_set_open(r.recipes, err)))
+    cleanup_strlist struct strlist files = {0}, existing = {0};
+    for (size_t i = 0; i < g->recipes.n; i++)
+        if (i + 1 < g->recipes.n || path_exists(r.recipes))
+            strlist_add(&existing, g->recipes.items[i]);
+    if (existing.n && !(r.set = recipe_set_open(&existing, err)))
         return -1;
     int result = new_recipe(&r, &files, err);
     recipe_set_free(r.set);
@@ -414,7 +433,7 @@ static int explain_missing_log(struct global_options *g, const char *word, const
     for (size_t i = 0; i < files.n; i++)
         strlist_addf(&names, "%.*s", (int)strcspn(files.items[i], "."), files.items[i]);
     cleanup_free char *all = strlist_join(&names, " ");
-    struct recipe_set *set = recipe_set_open(g->build.recipes, NULL);
+    struct recipe_set *set = recipe_set_open(&g->recipes, NULL);
     bool target = set && recipe_exists(set, word);
     if (set)
         recipe_names(set, &names, NULL);

@@ -51,7 +51,10 @@ const struct option common_options[COMMON_OPTIONS] = {
                         0, 0},
     [COMMON_CACHE] = {"--cache", 0, "DIR", "the cache (KBUILD_CACHE)", 0, 0},
     [COMMON_VERSIONS] = {"--versions", 0, "FILE", "versions.yaml", 0, 0},
-    [COMMON_RECIPES] = {"--recipes", 0, "DIR", "the recipes", 0, 0},
+    [COMMON_RECIPES] = {"--recipes", 0, "DIR",
+                        "the recipes; of several directories a later one replaces what earlier "
+                        "ones have of the same name",
+                        1, 0},
     [COMMON_JSON] = {"--json", 0, NULL, "JSON on standard output, one object per line", 0, 0},
     [COMMON_QUIET] = {"--quiet", 'q', NULL, "print less", 0, 0},
 };

@@ -31,7 +31,7 @@ enum view_style { VIEW_AUTO, VIEW_PLAIN, VIEW_LIVE, VIEW_JSON };
 struct build_options {
     const char *versions;           // path of versions.yaml
     bool installed;                 // which belongs to all users: its lock is the user's own
-    const char *recipes;            // directory
+    const struct strlist *recipes;  // directories, the later over the earlier
     const char *cache;              // directory
     const char *output;             // directory, "build"
     const struct arch *output_arch; // {arch} in it was replaced by this one; or NULL

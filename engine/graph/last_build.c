@@ -22,7 +22,7 @@ char *key_file_path(const struct build *b, const struct node *node, const char *
     if (starts_with(name, "like/"))
         return r->like ? xasprintf("%s/%s", r->like->folder, name + strlen("like/")) : NULL;
     if (starts_with(name, "shared/"))
-        return xasprintf("%s/%s", recipe_set_directory(b->recipes), name + strlen("shared/"));
+        return recipe_set_path(b->recipes, name + strlen("shared/"));
     return NULL;
 }
 

@@ -11,12 +11,29 @@
 
 #include "recipe/recipe.h"
 
+// ---- overlay.c: the directories of a set of recipes, one over the other ----
+struct recipe_overlay {
+    struct strlist given; // as the user wrote them, for messages; the later counts
+    struct strlist absolute;
+    struct strlist replaced; // "<given>/kernel replaces <given>/kernel"
+};
+// Also a half-opened one is to be freed.
+int overlay_open(struct recipe_overlay *o, const struct strlist *directories, struct error **err);
+void overlay_free(struct recipe_overlay *o);
+// The index of the directory whose entry "<name>", or "<name>/<rest>", counts; 0 if none has one.
+size_t overlay_find(const struct recipe_overlay *o, const char *name);
+// Its absolute path, to be freed.
+char *overlay_path(const struct recipe_overlay *o, const char *name);
+int overlay_names(const struct recipe_overlay *o, struct strlist *out, struct error **err);
+// Copies what counts into the empty directory `to`.
+int overlay_copy(const struct recipe_overlay *o, const char *to, struct error **err);
+
 struct recipe_reader {
     const struct yaml_document *document;
     struct error **err;
     struct recipe *recipe; // being read; NULL for a map outside a recipe
-    const char *recipes;   // the folder that contains the recipes, absolute
-    const char *key;       // being read, for messages
+    const struct recipe_overlay *recipes;
+    const char *key; // being read, for messages
     size_t key_line, key_column;
 };
 
@@ -83,9 +100,9 @@ read_value read_patches;       // struct strlist: files or globs in the recipe's
 read_value read_overlay;       // struct recipe_layer: its folder, also in the `like` recipe
 
 // ---- recipe.c ----
-// Makes a recipe from a parsed document; takes it over, also on failure. `recipes` is absolute.
-struct recipe *recipe_read(struct yaml_document *d, const char *recipes, const char *name,
-                           struct error **err);
+// Makes a recipe from a parsed document; takes it over, also on failure.
+struct recipe *recipe_read(struct yaml_document *d, const struct recipe_overlay *recipes,
+                           const char *name, struct error **err);
 void recipe_free(struct recipe *r); // NULL is allowed
 
 // ---- recipe_needs.c ----

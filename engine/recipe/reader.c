@@ -400,9 +400,12 @@ int read_shared(struct recipe_reader *r, const struct yaml *node, void *target)
     struct strlist *out = target;
     if (read_names(r, node, out) < 0)
         return -1;
-    for (size_t i = 0; i < out->n; i++)
-        if (check_inside(r, node->items[i], r->recipes, out->items[i], true) < 0)
+    for (size_t i = 0; i < out->n; i++) {
+        const char *name = out->items[i];
+        const char *folder = r->recipes->absolute.items[overlay_find(r->recipes, name)];
+        if (check_inside(r, node->items[i], folder, name, true) < 0)
             return -1;
+    }
     return 0;
 }
 
@@ -427,7 +430,7 @@ static char *folder_of(struct recipe_reader *r, const struct yaml *node, const c
     for (size_t i = 0; list && list->kind == YAML_LIST && i < list->n; i++)
         listed |= list->items[i]->kind == YAML_SCALAR && !strcmp(list->items[i]->text, shared);
     if (listed)
-        return xasprintf("%s/%s", r->recipes, shared);
+        return overlay_path(r->recipes, shared);
     reader_error(r, node, "'%s': the directory '%s' is not in 'shared'", path, shared);
     error_hint(r->err, "add the line: shared: [%s]", shared);
     return NULL;

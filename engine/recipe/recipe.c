@@ -306,7 +306,8 @@ static struct recipe *open_like(struct recipe_reader *r, const struct yaml *node
     r->key = "like";
     if (read_name(r, node, &name) < 0)
         return NULL;
-    cleanup_free char *file = xasprintf("%s/%s/recipe.yaml", r->recipes, name);
+    cleanup_free char *folder = overlay_path(r->recipes, name);
+    cleanup_free char *file = xasprintf("%s/recipe.yaml", folder);
     if (!strcmp(name, r->recipe->name) || !path_exists(file)) {
         reader_error(r, node, "there is no other recipe '%s'", name);
         return NULL;
@@ -430,13 +431,13 @@ static int read_recipe(struct recipe_reader *r)
                : 0;
 }
 
-struct recipe *recipe_read(struct yaml_document *d, const char *recipes, const char *name,
-                           struct error **err)
+struct recipe *recipe_read(struct yaml_document *d, const struct recipe_overlay *recipes,
+                           const char *name, struct error **err)
 {
     struct recipe *recipe = xcalloc(1, sizeof *recipe);
     recipe->document = d;
     recipe->name = xstrdup(name);
-    recipe->folder = xasprintf("%s/%s", recipes, name);
+    recipe->folder = overlay_path(recipes, name);
     recipe->file = xstrdup(d->file);
     recipe->release = true;
     struct recipe_reader r = {.document = d, .err = err, .recipe = recipe, .recipes = recipes};

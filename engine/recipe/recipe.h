@@ -354,11 +354,21 @@ struct recipe {
     struct yaml_document *document; // for places in messages
 };
 
-// The recipes below one directory, loaded on first use (so that a run reads only those it needs). A
-// recipe is a folder with a recipe.yaml.
+// The recipes below some directories, loaded on first use (so that a run reads only those it
+// needs). A recipe is a folder with a recipe.yaml. What a later directory has replaces what earlier
+// ones have of the same name: a recipe, a shared folder, ignored.yaml, each as a whole. So a recipe
+// can share a folder with recipes of another directory.
 struct recipe_set;
-struct recipe_set *recipe_set_open(const char *directory, struct error **err);
-const char *recipe_set_directory(const struct recipe_set *set);
+struct recipe_set *recipe_set_open(const struct strlist *directories, struct error **err);
+const struct strlist *recipe_set_directories(const struct recipe_set *set); // as they were given
+// The absolute path of "<name>" or "<name>/<rest>" in the directory whose <name> counts; to be
+// freed. The directory itself, as it was given.
+char *recipe_set_path(const struct recipe_set *set, const char *name);
+const char *recipe_set_origin(const struct recipe_set *set, const char *name);
+// "ours/kernel replaces recipes/kernel", one text each.
+const struct strlist *recipe_set_replaced(const struct recipe_set *set);
+// Copies what counts of all directories into the empty directory `to`.
+int recipe_set_copy(const struct recipe_set *set, const char *to, struct error **err);
 // Belongs to the set. An unknown name is an error with the most similar name.
 const struct recipe *recipe_get(struct recipe_set *set, const char *name, struct error **err);
 // Whether a recipe can be called so: [a-z0-9][a-z0-9._-]*, at most 100 characters.

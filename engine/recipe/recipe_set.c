@@ -1,37 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loads the recipes below one directory on first use, and finds them by name or output.
+// Loads the recipes of a set on first use, and finds them by name or output.
 #include "recipe/internal.h"
 
 #include "base/file.h"
 
-#include <errno.h>
 #include <search.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct recipe_set {
-    char *given; // as the user wrote it, for messages
-    char *absolute;
+    struct recipe_overlay overlay;
     void *loaded; // tsearch() tree of struct recipe, by name
     struct recipe_ignored_list ignored;
     bool ignored_read;
 };
 
-struct recipe_set *recipe_set_open(const char *directory, struct error **err)
+struct recipe_set *recipe_set_open(const struct strlist *directories, struct error **err)
 {
-    struct stat st;
-    int failed = stat(directory, &st) < 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
-    if (failed) {
-        error_errno(err, failed, "opening the recipes in %s", directory);
-        error_hint(err, "run kbuild where the directory recipes/ is, or give --recipes DIR");
-        return NULL;
-    }
     struct recipe_set *set = xcalloc(1, sizeof *set);
-    set->given = xstrdup(directory);
-    for (size_t n = strlen(set->given); n > 1 && set->given[n - 1] == '/'; n--)
-        set->given[n - 1] = '\0';
-    set->absolute = path_absolute(set->given);
-    return set;
+    if (overlay_open(&set->overlay, directories, err) == 0)
+        return set;
+    recipe_set_free(set);
+    return NULL;
 }
 
 static void free_loaded(void *recipe)
@@ -45,14 +34,43 @@ void recipe_set_free(struct recipe_set *set)
         return;
     tdestroy(set->loaded, free_loaded);
     ignored_free(&set->ignored);
-    free(set->given);
-    free(set->absolute);
+    overlay_free(&set->overlay);
     free(set);
 }
 
-const char *recipe_set_directory(const struct recipe_set *set)
+// ---- directories ----
+
+const struct strlist *recipe_set_directories(const struct recipe_set *set)
 {
-    return set->absolute;
+    return &set->overlay.given;
+}
+
+char *recipe_set_path(const struct recipe_set *set, const char *name)
+{
+    return overlay_path(&set->overlay, name);
+}
+
+const char *recipe_set_origin(const struct recipe_set *set, const char *name)
+{
+    return set->overlay.given.items[overlay_find(&set->overlay, name)];
+}
+
+const struct strlist *recipe_set_replaced(const struct recipe_set *set)
+{
+    return &set->overlay.replaced;
+}
+
+int recipe_set_copy(const struct recipe_set *set, const char *to, struct error **err)
+{
+    return overlay_copy(&set->overlay, to, err);
+}
+
+// ---- recipes ----
+
+// As the user wrote it, for messages; to be freed.
+static char *given_path(const struct recipe_set *set, const char *path)
+{
+    return xasprintf("%s/%s", recipe_set_origin(set, path), path);
 }
 
 static int compare_recipes(const void *a, const void *b)
@@ -78,14 +96,15 @@ bool recipe_exists(const struct recipe_set *set, const char *name)
         return false;
     if (find_loaded(set, name))
         return true;
-    cleanup_free char *file = xasprintf("%s/%s/recipe.yaml", set->given, name);
+    cleanup_free char *path = xasprintf("%s/recipe.yaml", name);
+    cleanup_free char *file = given_path(set, path);
     return path_exists(file);
 }
 
 int recipe_names(const struct recipe_set *set, struct strlist *out, struct error **err)
 {
     struct strlist all = {0};
-    if (list_directory(set->given, &all, err) < 0)
+    if (overlay_names(&set->overlay, &all, err) < 0)
         return -1;
     for (size_t i = 0; i < all.n; i++)
         if (recipe_exists(set, all.items[i]))
@@ -112,6 +131,7 @@ static void unknown_target(struct recipe_set *set, const char *name, struct erro
     if (!err)
         return;
     struct strlist names = {0};
+    cleanup_free char *places = strlist_join(&set->overlay.given, " and ");
     if (recipe_names(set, &names, NULL) == 0) {
         const struct recipe *maker = find_by_output(set, name, &names);
         const char *nearest = nearest_name(name, &names);
@@ -120,8 +140,7 @@ static void unknown_target(struct recipe_set *set, const char *name, struct erro
         else if (nearest)
             error_hint(err, "did you mean %s? `kbuild list` shows all targets", nearest);
         else
-            error_hint(err, "`kbuild list` shows all targets; recipes are read from %s",
-                       set->given);
+            error_hint(err, "`kbuild list` shows all targets; recipes are read from %s", places);
     }
     strlist_free(&names);
 }
@@ -135,9 +154,10 @@ const struct recipe *recipe_get(struct recipe_set *set, const char *name, struct
         unknown_target(set, name, err);
         return NULL;
     }
-    cleanup_free char *file = xasprintf("%s/%s/recipe.yaml", set->given, name);
+    cleanup_free char *path = xasprintf("%s/recipe.yaml", name);
+    cleanup_free char *file = given_path(set, path);
     struct yaml_document *d = yaml_load(file, err);
-    struct recipe *r = d ? recipe_read(d, set->absolute, name, err) : NULL;
+    struct recipe *r = d ? recipe_read(d, &set->overlay, name, err) : NULL;
     if (r && !tsearch(r, &set->loaded, compare_recipes))
         out_of_memory();
     return r;
@@ -145,11 +165,11 @@ const struct recipe *recipe_get(struct recipe_set *set, const char *name, struct
 
 const struct recipe_ignored_list *recipe_set_ignored(struct recipe_set *set, struct error **err)
 {
-    cleanup_free char *file = xasprintf("%s/ignored.yaml", set->given);
+    cleanup_free char *file = given_path(set, "ignored.yaml");
     if (set->ignored_read || !path_exists(file)) // it may be created later
         return &set->ignored;
     struct yaml_document *d = yaml_load(file, err);
-    struct recipe_reader r = {.document = d, .err = err, .recipes = set->absolute};
+    struct recipe_reader r = {.document = d, .err = err, .recipes = &set->overlay};
     int result = d ? read_ignored(&r, d->root, &set->ignored) : -1;
     yaml_document_free(d);
     set->ignored_read = !result;

@@ -109,6 +109,7 @@ static int identify(struct build *b, struct node *node, bool resolve, struct err
 
 int build_evaluate(struct build *b, bool resolve, struct error **err)
 {
+    note_replaced_recipes(b);
     if (check_asked_source_names(b, err) < 0 || note_ignored_variables(b, err) < 0)
         return -1;
     plan_labels(&b->graph);

@@ -29,6 +29,8 @@ struct run_state {
 // ---- notes.c ----
 // Warns about variables that are set and have no effect on the plan: once for each.
 int note_ignored_variables(struct build *b, struct error **err);
+// Says which recipes, of a later directory, replace others.
+void note_replaced_recipes(struct build *b);
 void build_note(struct build *b, const char *text); // prints it once, and again in the summary
 // An error if a name given to --source is in no recipe of the requested targets.
 int check_source_names(struct build *b, struct error **err);

@@ -104,8 +104,7 @@ static int show_configuration(struct list_run *l, struct error **err)
 
 static int show_shared(struct list_run *l, const char *name, struct error **err)
 {
-    const char *directory = recipe_set_directory(l->b->recipes);
-    const char *folder = step_keep(&l->step, xasprintf("%s/%s", directory, name));
+    const char *folder = step_keep(&l->step, recipe_set_path(l->b->recipes, name));
     cleanup_free char *prefix = xasprintf("shared/%s/", name);
     return step_folder(job_of(l->node), &l->step, l->scratch, folder, prefix,
                        step_keep(&l->step, xasprintf("/shared/%s", name)), err);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The notes on a plan: which sources are local folders, which recipes were left out since a source
-// is missing, which variables are set and have no effect here, so that the result only looks like
-// one with them. Checks the names of the user's choices for single sources (--source,
-// KBUILD_SOURCE).
+// is missing, which replace others, which variables are set and have no effect here, so that the
+// result only looks like one with them. Checks the names of the user's choices for single sources
+// (--source, KBUILD_SOURCE).
 #include "run/internal.h"
 
 #include "base/error.h"
@@ -177,6 +177,15 @@ int ignored_texts(struct recipe_set *set, struct strlist *out, struct error **er
         if (is_set(&l->list[i]))
             strlist_addf(out, "%s is set and has no effect: %s", l->list[i].name, l->list[i].why);
     return l ? 0 : -1;
+}
+
+void note_replaced_recipes(struct build *b)
+{
+    const struct strlist *all = recipe_set_replaced(b->recipes);
+    for (size_t i = 0; i < all->n; i++) {
+        cleanup_free char *text = xasprintf("recipes: %s", all->items[i]);
+        build_note(b, text);
+    }
 }
 
 int note_ignored_variables(struct build *b, struct error **err)

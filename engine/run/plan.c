@@ -286,8 +286,7 @@ static int identify_recipe(struct build *b, struct node *node, struct error **er
         return -1;
     for (size_t i = 0; i < r->shared.n; i++) {
         cleanup_free char *title = xasprintf("file shared/%s", r->shared.items[i]);
-        cleanup_free char *folder =
-            xasprintf("%s/%s", recipe_set_directory(b->recipes), r->shared.items[i]);
+        cleanup_free char *folder = recipe_set_path(b->recipes, r->shared.items[i]);
         if (plan_folder(job, title, folder, "", out, err) < 0)
             return -1;
     }

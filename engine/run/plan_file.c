@@ -52,6 +52,21 @@ static int digest_folder(const char *path, char digest[static DIGEST_HEX_SIZE], 
     return 0;
 }
 
+// Of several directories: of what they are together, as a project has it.
+static int digest_recipes(struct build *b, char digest[static DIGEST_HEX_SIZE], struct error **err)
+{
+    const struct strlist *all = recipe_set_directories(b->recipes);
+    if (all->n == 1)
+        return digest_folder(all->items[0], digest, err);
+    cleanup_free char *folder = store_temporary(b->store, "recipes", err);
+    if (!folder)
+        return -1;
+    int result =
+        recipe_set_copy(b->recipes, folder, err) < 0 ? -1 : digest_folder(folder, digest, err);
+    remove_tree(folder, NULL);
+    return result;
+}
+
 static void digest_lock(const struct build *b, char digest[static DIGEST_HEX_SIZE])
 {
     cleanup_buf struct buf text = {0};
@@ -72,7 +87,7 @@ static char *distribution_text(void)
 json_t *plan_depends(struct build *b, struct error **err)
 {
     char recipes[DIGEST_HEX_SIZE], versions[DIGEST_HEX_SIZE], lock[DIGEST_HEX_SIZE];
-    if (digest_folder(recipe_set_directory(b->recipes), recipes, err) < 0 ||
+    if (digest_recipes(b, recipes, err) < 0 ||
         digest_file(b->versions->path, versions, NULL, err) < 0)
         return NULL;
     digest_lock(b, lock);

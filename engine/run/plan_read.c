@@ -176,7 +176,7 @@ static int check_names(const struct plan *p, const json_t *declared, struct erro
     return 0;
 }
 
-static int check_variables(const struct plan *p, const json_t *node, const char *recipes,
+static int check_variables(const struct plan *p, const json_t *node, const struct strlist *recipes,
                            struct error **err)
 {
     struct recipe_set *set = recipe_set_open(recipes, err);

@@ -102,14 +102,14 @@ static bool is_folder(const struct build *b, const struct recipe_source *source)
 // What distinguishes a source from others of its name: the request, not what it resolves to. A path
 // of this machine is not part of it: of a name there is at most one local folder, and patches are
 // named as below the recipes.
-static void describe_request(const struct build *b, const struct source_spec *s, struct buf *out)
+static void describe_request(const struct recipe *r, const struct source_spec *s, struct buf *out)
 {
     static const char *const kinds[] = {[SOURCE_GIT] = "git",
                                         [SOURCE_ARCHIVE] = "archive",
                                         [SOURCE_DEBIAN] = "debian",
                                         [SOURCE_LOCAL] = "local",
                                         [SOURCE_IMAGE] = "image"};
-    const char *recipes = recipe_set_directory(b->recipes);
+    size_t above = strlen(r->folder) - strlen(r->name) - 1; // of "<recipes>/<name>"
     const char *const texts[] = {s->kind == SOURCE_LOCAL ? NULL : s->url,
                                  s->ref,
                                  s->sha256,
@@ -123,7 +123,7 @@ static void describe_request(const struct build *b, const struct source_spec *s,
         buf_printf(out, "package %s\n", s->debian->packages.items[i]);
     for (size_t i = 0; i < s->patches.n; i++) {
         const char *path = s->patches.items[i];
-        buf_printf(out, "patch %s\n", starts_with(path, recipes) ? path + strlen(recipes) : path);
+        buf_printf(out, "patch %s\n", starts_with(path, r->folder) ? path + above : path);
     }
 }
 
@@ -143,7 +143,7 @@ static int add_source(struct build *b, struct node *user, const struct recipe_so
     if (source_describe(job->recipe, source, b->versions, job->target, &o, &spec, err) < 0)
         return -1;
     cleanup_buf struct buf request = {0};
-    describe_request(b, &spec, &request);
+    describe_request(job->recipe, &spec, &request);
     cleanup_free char *name = xasprintf("source:%s", source->name);
     cleanup_free char *id = plan_id(name, &request);
     struct node *node = graph_find(&b->graph, id);
@@ -182,7 +182,7 @@ static int identify_shared(struct build *b, const struct job *user, const char *
                            struct buf *out, struct error **err)
 {
     cleanup_free char *title = xasprintf("file shared/%s", name);
-    cleanup_free char *folder = xasprintf("%s/%s", recipe_set_directory(b->recipes), name);
+    cleanup_free char *folder = recipe_set_path(b->recipes, name);
     return plan_folder(user, title, folder, "", out, err);
 }
 

@@ -72,7 +72,7 @@ static int add_project(struct build *b, const struct plan *p, struct artifact *o
     cleanup_free char *versions = xasprintf("%s/versions.yaml", folder);
     int result = make_directories(recipes, 0755, err);
     if (!result)
-        result = copy_tree(recipe_set_directory(b->recipes), recipes, err);
+        result = recipe_set_copy(b->recipes, recipes, err);
     if (!result)
         result = copy_file(b->versions->path, versions, err);
     if (!result)

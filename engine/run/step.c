@@ -333,8 +333,7 @@ int step_prepare(struct build *b, struct node *node, const char *scratch,
         return -1;
     for (size_t i = 0; i < r->shared.n; i++) {
         const char *name = r->shared.items[i];
-        const char *folder =
-            step_keep(s, xasprintf("%s/%s", recipe_set_directory(b->recipes), name));
+        const char *folder = step_keep(s, recipe_set_path(b->recipes, name));
         cleanup_free char *prefix = xasprintf("shared/%s/", name);
         if (step_folder(job, s, scratch, folder, prefix,
                         step_keep(s, xasprintf("/shared/%s", name)), err) < 0)

@@ -140,7 +140,7 @@ verbs() {
   wrong "unknown option --max-size" list --max-size=3
   [[ "$output" == *"an option of \`kbuild cache gc\`"* ]]
   wrong "--jobs is given twice" t -j1 --jobs=2
-  wrong "--recipes is given twice" --recipes=a list --recipes=b
+  wrong "--cache is given twice" --cache=a cache info --cache=b
   wrong "needs a value: PHASE" t --until
   wrong "the value of --recipes is empty" list --recipes=
   wrong "--offline takes no value" t --offline=yes

@@ -12,6 +12,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char *recipes; // the folder, made once
+static const struct recipe_overlay overlay = {.given = {.items = &recipes, .n = 1},
+                                              .absolute = {.items = &recipes, .n = 1}};
 
 static void require(bool holds)
 {
@@ -94,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         make_folder();
     struct error *err = NULL;
     struct yaml_document *d = yaml_parse("fuzz", (const char *)data, size, &err);
-    struct recipe *r = d ? recipe_read(d, recipes, "r", &err) : NULL;
+    struct recipe *r = d ? recipe_read(d, &overlay, "r", &err) : NULL;
     require(!r == !!err);
     if (r)
         check(r);

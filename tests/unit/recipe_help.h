@@ -45,10 +45,17 @@ static inline void put(const struct place *p, const char *path, const char *text
     assert_int_equal(fclose(f), 0);
 }
 
+static inline struct recipe_set *open_directory(const char *path, struct error **err)
+{
+    char *items[] = {(char *)path};
+    const struct strlist one = {.items = items, .n = 1};
+    return recipe_set_open(&one, err);
+}
+
 static inline struct recipe_set *open_set(const struct place *p)
 {
     struct error *err = NULL;
-    struct recipe_set *set = recipe_set_open(p->folder, &err);
+    struct recipe_set *set = open_directory(p->folder, &err);
     if (!set)
         fail_msg("%s", err->message);
     return set;

@@ -286,7 +286,7 @@ TEST(a_script_may_lie_in_a_shared_folder)
 TEST(our_own_recipes_are_good)
 {
     struct error *err = NULL;
-    struct recipe_set *set = recipe_set_open("recipes", &err); // run from the repository's root
+    struct recipe_set *set = open_directory("recipes", &err); // run from the repository's root
     struct strlist names = {0};
     assert_int_equal(recipe_names(set, &names, &err), 0);
     assert_true(strlist_has(&names, "boot-image-se"));

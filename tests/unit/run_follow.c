@@ -40,6 +40,7 @@ struct fixture {
 };
 
 static char *folder, *versions, *recipes, *cache;
+static struct strlist recipe_list = {.items = &recipes, .n = 1};
 
 static void quiet(enum log_level level, const char *line, void *context)
 {
@@ -187,7 +188,7 @@ static int cancel(void *context, struct job_elsewhere *jobs, size_t n, bool wait
 static void open_fixture(struct fixture *d)
 {
     const struct build_options o = {.versions = versions,
-                                    .recipes = recipes,
+                                    .recipes = &recipe_list,
                                     .cache = cache,
                                     .output = "/proc/none", // nothing can be kept for a report
                                     .quiet = true,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 static char *folder, *versions, *recipes, *cache;
+static struct strlist recipe_list = {.items = &recipes, .n = 1};
 
 static void write_recipe(const char *name, const char *text)
 {
@@ -76,7 +77,7 @@ ALL_TESTS(begin, end)
 static struct build *open_build(void)
 {
     const struct build_options o = {.versions = versions,
-                                    .recipes = recipes,
+                                    .recipes = &recipe_list,
                                     .cache = cache,
                                     .output = "build",
                                     .jobs = 1,

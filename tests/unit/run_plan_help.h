@@ -17,6 +17,7 @@
 #define UNUSED __attribute__((unused))
 
 static char *folder, *versions, *recipes, *cache;
+static struct strlist recipe_list = {.items = &recipes, .n = 1};
 static struct build *b;
 
 static UNUSED void write_at(const char *name, const char *text)
@@ -51,7 +52,7 @@ static UNUSED void forget_variables(void)
 static UNUSED struct build *open_build(void)
 {
     const struct build_options o = {.versions = versions,
-                                    .recipes = recipes,
+                                    .recipes = &recipe_list,
                                     .cache = cache,
                                     .output = "build",
                                     .jobs = 1,

@@ -160,7 +160,7 @@ struct applied {
 static int apply_to(struct applied *a, const char *values, const char *secrets, const char *project,
                     struct error **err)
 {
-    *a = (struct applied){.o = {.versions = versions, .recipes = recipes}};
+    *a = (struct applied){.o = {.versions = versions, .recipes = &recipe_list}};
     assert_int_equal(plan_parse("p", HEADER "\n" LINE("top:s390x", ""),
                                 strlen(HEADER "\n" LINE("top:s390x", "")), &a->plan, NULL),
                      0);

@@ -180,18 +180,21 @@ static int check_name(const struct new_request *r, struct error **err)
         error_set(err, ERROR_USAGE, "'%s' cannot be the name of a target", r->name);
         return error_hint(err, "a name is made of a-z 0-9 . _ - and begins with a letter or digit");
     }
-    if (r->set && recipe_exists(r->set, r->name)) {
+    bool own = r->set && same_file(recipe_set_origin(r->set, r->name), r->recipes);
+    if (r->set && recipe_exists(r->set, r->name) && (own || !r->like)) {
         const struct recipe *known = recipe_get(r->set, r->name, NULL);
         error_user(err, "there is a target %s already%s%s", r->name, known ? ": " : "",
                    known ? known->file : "");
-        return error_hint(err, "choose another name, or change that one");
+        if (own)
+            return error_hint(err, "choose another name, or change that one");
+        return error_hint(err, "choose another name, or replace it by a copy: --like %s", r->name);
     }
     cleanup_strlist struct strlist names = {0};
     if (r->set && recipe_names(r->set, &names, err) < 0)
         return -1;
     for (size_t i = 0; i < names.n; i++) {
         const struct recipe *other = recipe_get(r->set, names.items[i], NULL);
-        if (!other || !strlist_has(&other->outputs, r->name))
+        if (!other || !strlist_has(&other->outputs, r->name) || !strcmp(other->name, r->name))
             continue;
         error_user(err, "%s is an output of the target %s already", r->name, other->name);
         return error_hint(err, "choose another name");
@@ -215,6 +218,19 @@ static int fill_and_place(const struct new_request *r, const struct recipe *like
     return 0;
 }
 
+// As the next kbuild reads it: what it replaces may be loaded already.
+static int check_result(const struct new_request *r, struct error **err)
+{
+    cleanup_strlist struct strlist directories = {0};
+    strlist_add_all(&directories, recipe_set_directories(r->set));
+    if (!same_file(directories.items[directories.n - 1], r->recipes))
+        strlist_add(&directories, r->recipes);
+    struct recipe_set *set = recipe_set_open(&directories, err);
+    bool good = set && recipe_get(set, r->name, err);
+    recipe_set_free(set);
+    return good ? 0 : error_wrap(err, "the new recipe needs a change before it can be used");
+}
+
 int new_recipe(const struct new_request *r, struct strlist *files, struct error **err)
 {
     cleanup_free char *folder = xasprintf("%s/%s", r->recipes, r->name);
@@ -235,7 +251,5 @@ int new_recipe(const struct new_request *r, struct strlist *files, struct error 
         return error_hint(err, "recipes of your own go into a folder of yours: --recipes DIR");
     int result = fill_and_place(r, like, draft, folder, files, err);
     remove_tree(draft, NULL); // a no-op after success
-    if (!result && r->set && !recipe_get(r->set, r->name, err))
-        return error_wrap(err, "the new recipe needs a change before it can be used");
-    return result;
+    return !result && r->set ? check_result(r, err) : result;
 }
