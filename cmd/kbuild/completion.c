@@ -37,15 +37,15 @@ static char *architectures(bool several)
 static char *kind_of(const char *placeholder)
 {
     static const char *const files[] = {
-        "FILE",     "IMAGE",    "IMAGE|-",  "HKD",           "HKD...", "KEY",
-        "INITRD",   "PARMFILE", "FILE|DIR", "VERSIONS_YAML", "KERNEL", "FILE|oci:REFERENCE",
-        "host|PATH"};
+        "FILE",      "IMAGE",    "IMAGE|-",  "HKD",           "HKD...", "KEY",
+        "INITRD",    "PARMFILE", "FILE|DIR", "VERSIONS_YAML", "KERNEL", "FILE|oci:REFERENCE",
+        "host|PATH", "FILE|none"};
     static const char *const targets[] = {"TARGET", "TARGET...", "TARGET[=REFERENCE],..."};
     if (is_any_of(placeholder, files, ARRAY_LEN(files)))
         return xstrdup("@files");
     if (is_any_of(placeholder, targets, ARRAY_LEN(targets)))
         return xstrdup("@targets");
-    if (!strcmp(placeholder, "DIR"))
+    if (!strcmp(placeholder, "DIR") || !strcmp(placeholder, "DIR|default"))
         return xstrdup("@folders");
     if (strpbrk(placeholder, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
         return xstrdup("@nothing");

@@ -55,7 +55,7 @@ static const char bash_end[] =
     "    w=${COMP_WORDS[i]} n=${COMP_WORDS[i + 1]}\n"
     "    [ \"$n\" != = ] || n=${COMP_WORDS[i + 2]:-}\n"
     "    case $w in\n"
-    "      --recipes | --versions | --sources) settings+=(\"$w=$n\") ;;\n"
+    "      --recipes | --versions | --sources | --settings) settings+=(\"$w=$n\") ;;\n"
     "      -o | --output) output=$n ;;\n"
     "    esac\n"
     "  done\n"

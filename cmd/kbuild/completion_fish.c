@@ -149,7 +149,7 @@ static const char fish_functions[] =
     "function __kbuild_targets\n"
     "  set -l program (commandline -opc)[1]\n"
     "  set -l settings\n"
-    "  for option in --recipes --versions --sources\n"
+    "  for option in --recipes --versions --sources --settings\n"
     "    for value in (__kbuild_given $option)\n"
     "      set -a settings $option=$value\n"
     "    end\n"

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/print.h"
+#include "recipe/settings.h"
 #include "run/run.h"
 
 #include <stdint.h>
@@ -45,6 +46,7 @@ enum common_option {
     COMMON_CACHE,
     COMMON_VERSIONS,
     COMMON_RECIPES,
+    COMMON_FILE,
     COMMON_JSON,
     COMMON_QUIET,
     COMMON_OPTIONS
@@ -54,7 +56,7 @@ enum common_option {
 // even if the verb does not use them.
 #define COMMON_SETTINGS                                                                            \
     (BIT(COMMON_SOURCES) | BIT(COMMON_SOURCE) | BIT(COMMON_BUILDER) | BIT(COMMON_CACHE) |          \
-     BIT(COMMON_VERSIONS) | BIT(COMMON_RECIPES))
+     BIT(COMMON_VERSIONS) | BIT(COMMON_RECIPES) | BIT(COMMON_FILE))
 #define SOURCES_AND_BUILDER (BIT(COMMON_SOURCES) | BIT(COMMON_SOURCE) | BIT(COMMON_BUILDER))
 extern const struct option common_options[COMMON_OPTIONS];
 
@@ -63,9 +65,11 @@ struct global_options;
 typedef int verb_function(struct global_options *g, struct strlist *words, struct error **err);
 
 enum verb_flag {
-    OWN_PARSER = 1,           // the words after its name are not parsed here
-    FOR_ENGINES = 2,          // it exits with ERROR_AGAIN where another try may succeed
-    SEVERAL_ARCHITECTURES = 4 // --arch may be a list, or "all"
+    OWN_PARSER = 1,            // the words after its name are not parsed here
+    FOR_ENGINES = 2,           // it exits with ERROR_AGAIN where another try may succeed
+    SEVERAL_ARCHITECTURES = 4, // --arch may be a list, or "all"
+    READS_OPTIONS = 8,         // it calls global_options_read() itself
+    MAKES_NODE = 16            // one of a plan, on any machine
 };
 
 struct verb {             // NOLINT(clang-analyzer-optin.performance.Padding): as its rows are read
@@ -145,6 +149,44 @@ void print_verb_help(const struct verb *v);
 // Help on the verb, or the verbs below the word, in the words; without words the list of all verbs.
 int print_help_of(const struct strlist *words, struct error **err);
 
+// ---- places.c: the project, and the file with its settings ----
+
+struct places {
+    char *project;  // has versions.yaml and recipes/; if there is none: the current directory
+    bool installed; // the project was made by `make install`, for all users
+    char *settings; // the nearest kbuild.yaml, no higher than a project; or NULL
+    // Why the one or the other cannot be used: others could have written it.
+    struct error *project_fault, *settings_fault;
+};
+// The project is the nearest folder above the current one that has both, else one above the program
+// (a checkout), or share/kbuild above it (an installation).
+void places_find(struct places *out);
+void places_free(struct places *p);
+
+// ---- defaults.c: where the value of a setting comes from ----
+
+enum setting_origin { SET_BY_OPTION, SET_BY_ENVIRONMENT, SET_BY_FILE, SET_BY_DEFAULT };
+struct chosen_setting {
+    enum setting_origin origin;
+    struct strlist values; // none if there is no default
+    const char *name;      // of the option or variable
+    const struct settings_file *file;
+    size_t line;
+};
+// A choice for one source: "NAME=VALUE".
+struct chosen_source {
+    const char *text;
+    struct chosen_setting from; // without values
+};
+
+struct defaults {
+    struct places places;
+    struct settings_file files[2]; // of the project and of the user; path NULL: none
+    struct error *fault;           // of the first file that cannot be used
+    struct chosen_setting all[SETTINGS];
+    bool project_recipes; // those of the project are among them, and were not named
+};
+
 // ---- verbs ----
 
 // The input of a verb besides its operands: its options, and the values of the common ones.
@@ -152,6 +194,7 @@ struct global_options {
     struct command_line line;
     struct build_options build;
     struct source_choices choices;
+    struct defaults defaults;
     bool json;
     struct strlist recipes;
     char *versions, *cache, *output; // owned
@@ -166,8 +209,25 @@ verb_function verb_build, verb_list, verb_plan, verb_explain, verb_why, verb_new
     verb_update, verb_lock, verb_run, verb_spread, verb_log, verb_shell, verb_boot, verb_install,
     verb_verify, verb_merge, verb_pack, verb_unpack, verb_hkd_verify, verb_doctor, verb_config,
     verb_measure, verb_payload_push, verb_payload_index, verb_payload_image, verb_provenance,
-    verb_sign, verb_check, verb_report, verb_cache_info, verb_cache_verify, verb_cache_gc,
-    verb_versions_get, verb_help, verb_version;
+    verb_sign, verb_check, verb_report, verb_settings, verb_cache_info, verb_cache_verify,
+    verb_cache_gc, verb_versions_get, verb_help, verb_version;
+
+// Finds the files with settings and the value of each setting; g->line must be parsed. Faults of
+// files are kept, for global_options_read().
+void defaults_find(struct global_options *g);
+void defaults_free(struct defaults *d);
+// The value, or NULL.
+const char *setting_text(const struct global_options *g, enum setting which);
+// Calls `each` for every choice of a source that is not an option's, those first that count.
+int each_source_of_files(const struct global_options *g,
+                         int (*each)(const struct chosen_source *s, void *context,
+                                     struct error **err),
+                         void *context, struct error **err);
+// "kbuild.yaml:3", "environment KBUILD_CACHE", "--cache", "default"; to be freed.
+char *setting_origin_text(const struct chosen_setting *s);
+// Gives the engine the settings that it takes from the environment. An error if a project's file
+// would decide who gets a login.
+int defaults_apply(const struct global_options *g, struct error **err);
 
 // Fills in the values of the common options and the environment; g->line must be parsed.
 int global_options_read(struct global_options *g, struct error **err);

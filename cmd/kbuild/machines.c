@@ -424,7 +424,8 @@ static int place_made(void *context, struct error **err)
 static int spread(struct global_options *g, const struct strlist *words,
                   const struct architectures *all, struct error **err)
 {
-    const char *output = command_line_common(&g->line, COMMON_OUTPUT);
+    bool given = g->defaults.all[SETTING_OUTPUT].origin != SET_BY_DEFAULT;
+    const char *output = given ? setting_text(g, SETTING_OUTPUT) : NULL;
     if (all->n > 1 && output && !strstr(output, "{arch}"))
         return usage_error(err, "spread",
                            "several architectures need a directory each: -o "

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the common options and the environment, fills in defaults, and opens the build that they
+// Reads the values of the common options, whatever sets them, and opens the build that they
 // describe.
 #include "kbuild.h"
 
@@ -9,7 +9,6 @@
 #include "run/run.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 static int parse_jobs(const char *text, unsigned *out, struct error **err)
@@ -24,61 +23,17 @@ static int parse_jobs(const char *text, unsigned *out, struct error **err)
     return 0;
 }
 
-static bool is_project(const char *folder)
-{
-    cleanup_free char *versions = xasprintf("%s/versions.yaml", folder);
-    cleanup_free char *recipes = xasprintf("%s/recipes", folder);
-    return path_exists(versions) && is_directory(recipes);
-}
-
-// Finds versions.yaml and recipes/: in the nearest folder above the current one that has both, else
-// above the program (a checkout), or in share/kbuild above it (an installation). *installed: it was
-// made by `make install`, for all users.
-static char *find_project(bool *installed)
-{
-    cleanup_free char *here = getcwd(NULL, 0);
-    char program[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    program[n > 0 ? n : 0] = '\0';
-    const char *const starts[] = {here ? here : "/", program};
-    for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
-        cleanup_free char *folder = xstrdup(starts[i]);
-        for (char *end = folder + strlen(folder); end; end = strrchr(folder, '/')) {
-            *end = '\0';
-            cleanup_free char *shared = xasprintf("%s/share/kbuild", folder);
-            *installed = ends_with(folder, "/share/kbuild");
-            if (is_project(folder))
-                return xstrdup(folder);
-            *installed = i == 1 && is_project(shared);
-            if (*installed)
-                return xstrdup(shared);
-        }
-    }
-    return here ? xstrdup(here) : xstrdup(".");
-}
-
-static char *default_cache(const char *project, bool installed)
-{
-    const char *set = getenv("KBUILD_CACHE");
-    if (set && *set)
-        return xstrdup(set);
-    if (!installed && access(project, W_OK) == 0)
-        return xasprintf("%s/cache", project);
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    return cache && *cache ? xasprintf("%s/kbuild", cache)
-                           : xasprintf("%s/.cache/kbuild", home ? home : "/tmp");
-}
-
 // ARCH and TARGET_ARCH are upstream's, and are used only with CROSS_BUILD, as there.
-static int arch_from_environment(const char *option, const struct arch **out, struct error **err)
+static int parse_arch(const struct global_options *g, const struct arch **out, struct error **err)
 {
-    const char *target = getenv("TARGET_ARCH"), *arch = getenv("ARCH"), *name = option;
-    bool cross;
+    const struct chosen_setting *s = &g->defaults.all[SETTING_ARCH];
+    const char *name = setting_text(g, SETTING_ARCH);
+    bool cross, option = s->origin == SET_BY_OPTION;
     if (environment_choice("CROSS_BUILD", "false", "true", false, &cross, err) < 0)
         return -1;
-    if (!name && cross)
-        name = target && *target ? target : arch;
-    if (!name || !*name)
+    // A list is read by the verbs that take it.
+    bool list = option && (strchr(name, ',') || !strcmp(name, "all"));
+    if (!name || (list && g->line.verb->flags & SEVERAL_ARCHITECTURES))
         return 0;
     *out = arch_find(name, err);
     if (*out)
@@ -98,15 +53,8 @@ static char *expand_output(const char *output, const struct arch *arch, const st
     return arch_expand(output, arch);
 }
 
-static const char *environment_or(const char *name, const char *otherwise)
+static int parse_sources(const char *text, bool *debian, struct error **err)
 {
-    const char *value = getenv(name);
-    return value && *value ? value : otherwise;
-}
-
-static int parse_sources(const char *option, bool *debian, struct error **err)
-{
-    const char *text = option ? option : environment_or("KBUILD_SOURCES", "upstream");
     *debian = !strcmp(text, "debian");
     if (*debian || !strcmp(text, "upstream"))
         return 0;
@@ -114,7 +62,19 @@ static int parse_sources(const char *option, bool *debian, struct error **err)
     return error_hint(err, "it can be upstream or debian");
 }
 
-// The choices for single sources: options have priority over the environment.
+static int add_choice(const struct chosen_source *s, void *context, struct error **err)
+{
+    struct source_choices *all = context;
+    cleanup_free char *where = setting_origin_text(&s->from);
+    size_t before = all->n;
+    if (source_choices_add(all, s->text, where, err) < 0)
+        return -1;
+    if (all->n > before)
+        all->items[before].optional = s->from.file->owner == SETTINGS_USER;
+    return 0;
+}
+
+// The choices for single sources: options go before the environment, and that before files.
 static int parse_choices(struct global_options *g, struct error **err)
 {
     const char *set = getenv("KBUILD_SOURCE");
@@ -122,9 +82,11 @@ static int parse_choices(struct global_options *g, struct error **err)
     g->build.choices = &g->choices;
     if (set && source_choices_environment(&g->choices, set, err) < 0)
         return -1;
+    if (each_source_of_files(g, add_choice, &g->choices, err) < 0)
+        return -1;
     option_values(g, "--source", &texts);
     for (size_t i = 0; i < texts.n; i++)
-        if (source_choices_add(&g->choices, texts.items[i], false, err) < 0)
+        if (source_choices_add(&g->choices, texts.items[i], NULL, err) < 0)
             return -1;
     return 0;
 }
@@ -146,7 +108,7 @@ static int parse_origins(struct global_options *g, struct error **err)
 {
     if (!(g->line.verb->common & BIT(COMMON_SOURCES)))
         return 0;
-    return parse_sources(common(g, COMMON_SOURCES), &g->build.debian, err) < 0
+    return parse_sources(setting_text(g, SETTING_SOURCES), &g->build.debian, err) < 0
                ? -1
                : parse_choices(g, err);
 }
@@ -155,62 +117,90 @@ static int parse_origins(struct global_options *g, struct error **err)
 static void read_places(struct global_options *g)
 {
     struct build_options *b = &g->build;
-    const char *versions = common(g, COMMON_VERSIONS);
-    const char *cache = common(g, COMMON_CACHE), *output = common(g, COMMON_OUTPUT);
-    bool installed = false;
-    cleanup_free char *project = find_project(&installed);
-    g->versions = versions ? xstrdup(versions) : xasprintf("%s/versions.yaml", project);
-    command_line_values(&g->line, "--recipes", &g->recipes);
-    if (!g->recipes.n)
-        strlist_addf(&g->recipes, "%s/recipes", project);
-    g->cache = cache ? xstrdup(cache) : default_cache(project, installed);
+    const struct defaults *d = &g->defaults;
+    g->versions = xstrdup(setting_text(g, SETTING_VERSIONS));
+    g->cache = xstrdup(setting_text(g, SETTING_CACHE));
+    strlist_add_all(&g->recipes, &d->all[SETTING_RECIPES].values);
     b->versions = g->versions;
-    b->installed = installed && !versions;
+    b->installed = d->places.installed && d->all[SETTING_VERSIONS].origin == SET_BY_DEFAULT;
     b->recipes = &g->recipes;
     b->cache = g->cache;
-    g->output = expand_output(output ? output : "build", b->arch, &b->output_arch);
+    g->output = expand_output(setting_text(g, SETTING_OUTPUT), b->arch, &b->output_arch);
     b->output = g->output;
 }
 
-// --arch, but for the list of several, which a verb that takes it reads itself.
-static const char *single_arch(const struct global_options *g)
+// Whether what the verb uses of the project was not named otherwise.
+static bool uses_project(const struct global_options *g)
 {
-    const char *text = common(g, COMMON_ARCH);
-    bool list = text && (strchr(text, ',') || !strcmp(text, "all"));
-    return list && g->line.verb->flags & SEVERAL_ARCHITECTURES ? NULL : text;
+    const struct defaults *d = &g->defaults;
+    uint32_t used = g->line.verb->common;
+    return (used & BIT(COMMON_RECIPES) && d->project_recipes) ||
+           (used & BIT(COMMON_VERSIONS) && d->all[SETTING_VERSIONS].origin == SET_BY_DEFAULT);
 }
 
-int global_options_read(struct global_options *g, struct error **err)
+// The options that only say yes.
+static void read_flags(struct global_options *g)
 {
     struct build_options *b = &g->build;
-    const char *jobs = common(g, COMMON_JOBS), *prebuilt = common(g, COMMON_PREBUILT);
-    const char *builder = common(g, COMMON_BUILDER);
     g->json = common(g, COMMON_JSON);
     b->offline = common(g, COMMON_OFFLINE);
     b->locked = common(g, COMMON_LOCKED);
     b->keep_going = common(g, COMMON_KEEP_GOING);
     b->resume = common(g, COMMON_CONTINUE);
     b->quiet = common(g, COMMON_QUIET);
-    b->host_builder = builder && !strcmp(builder, "host");
-    b->remote = remote_use(common(g, COMMON_REMOTE));
-    if (b->offline && b->remote == REMOTE_REQUIRE)
+    b->view = g->json ? VIEW_JSON : VIEW_AUTO;
+    log_set_quiet(b->quiet);
+}
+
+// --offline goes before a file's `remote`.
+static int read_remote(struct global_options *g, struct error **err)
+{
+    struct build_options *b = &g->build;
+    bool option = g->defaults.all[SETTING_REMOTE].origin == SET_BY_OPTION;
+    b->remote = remote_use(setting_text(g, SETTING_REMOTE));
+    if (b->offline && b->remote == REMOTE_REQUIRE && option)
         return error_set(err, ERROR_USAGE,
                          "--offline forbids the network, and --remote=require "
                          "asks for a registry: leave one out");
-    b->prebuilt = prebuilt ? prebuilt : environment_or("KBUILD_PREBUILT", NULL);
-    b->view = g->json ? VIEW_JSON : VIEW_AUTO;
+    if (b->offline && b->remote == REMOTE_REQUIRE)
+        b->remote = REMOTE_AUTO;
+    return 0;
+}
+
+static int take_fault(struct error **fault, struct error **err)
+{
+    *err = steal(*fault);
+    return -1;
+}
+
+int global_options_read(struct global_options *g, struct error **err)
+{
+    struct build_options *b = &g->build;
+    struct defaults *d = &g->defaults;
+    read_flags(g);
+    defaults_find(g);
+    if (d->fault)
+        return take_fault(&d->fault, err);
+    if (d->places.project_fault && uses_project(g))
+        return take_fault(&d->places.project_fault, err);
+    if (read_remote(g, err) < 0)
+        return -1;
+    b->host_builder = !strcmp(setting_text(g, SETTING_BUILDER), "host");
+    b->prebuilt = setting_text(g, SETTING_PREBUILT);
     b->jobs = processors();
-    log_set_quiet(b->quiet);
-    if ((jobs && parse_jobs(jobs, &b->jobs, err) < 0) || parse_origins(g, err) < 0 ||
-        arch_from_environment(single_arch(g), &b->arch, err) < 0)
+    bool counted = d->all[SETTING_JOBS].origin == SET_BY_DEFAULT; // whatever the machine has
+    if ((!counted && parse_jobs(setting_text(g, SETTING_JOBS), &b->jobs, err) < 0) ||
+        parse_origins(g, err) < 0 || parse_arch(g, &b->arch, err) < 0)
         return -1;
     read_places(g);
-    return environment_yes_no("USE_CACHE", true, &b->use_cache, err);
+    return defaults_apply(g, err) < 0 ? -1
+                                      : environment_yes_no("USE_CACHE", true, &b->use_cache, err);
 }
 
 void global_options_free(struct global_options *g)
 {
     source_choices_free(&g->choices);
+    defaults_free(&g->defaults);
     free(g->versions);
     strlist_free(&g->recipes);
     free(g->cache);

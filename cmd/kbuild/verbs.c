@@ -51,17 +51,23 @@ const struct option common_options[COMMON_OPTIONS] = {
                         0, 0},
     [COMMON_CACHE] = {"--cache", 0, "DIR", "the cache (KBUILD_CACHE)", 0, 0},
     [COMMON_VERSIONS] = {"--versions", 0, "FILE", "versions.yaml", 0, 0},
-    [COMMON_RECIPES] = {"--recipes", 0, "DIR",
-                        "the recipes; of several directories a later one replaces what earlier "
-                        "ones have of the same name",
-                        1, 0},
+    [COMMON_RECIPES] =
+        {"--recipes", 0, "DIR|default",
+         "the recipes; of several directories a later one replaces what earlier ones "
+         "have of the same name; default: those that are used without the option",
+         1, 0},
+    [COMMON_FILE] = {"--settings", 0, "FILE|none",
+                     "read this file instead of the project's kbuild.yaml; none: neither that nor "
+                     "your own (KBUILD_SETTINGS)",
+                     0, 0},
     [COMMON_JSON] = {"--json", 0, NULL, "JSON on standard output, one object per line", 0, 0},
     [COMMON_QUIET] = {"--quiet", 'q', NULL, "print less", 0, 0},
 };
 
-#define RECIPES BIT(COMMON_RECIPES)
+#define FILES BIT(COMMON_FILE)
+#define RECIPES (BIT(COMMON_RECIPES) | FILES)
 #define SOURCES (BIT(COMMON_SOURCES) | BIT(COMMON_SOURCE))
-#define CACHE BIT(COMMON_CACHE)
+#define CACHE (BIT(COMMON_CACHE) | FILES)
 #define JSON BIT(COMMON_JSON)
 #define QUIET BIT(COMMON_QUIET)
 #define OUTPUT BIT(COMMON_OUTPUT)
@@ -353,7 +359,7 @@ const struct verb verbs[] = {
      "differs from the plan. Status 0: it was made or found; 2: plan and machine do not match; 3: "
      "the step failed; 75: try again later.",
      (MAKE & ~(ARCH | BIT(COMMON_REMOTE))) | OUTPUT | JSON | QUIET, OPTIONS(run_options), verb_run,
-     FOR_ENGINES},
+     FOR_ENGINES | MAKES_NODE},
     {"spread", "TARGET...", 1, ANY_NUMBER, TARGETS, "build targets on the machines of a scheduler",
      "Plans, pushes the project, submits a job for each node that is left to make, follows the "
      "jobs, and places the results as a build here does. Ctrl-C cancels the jobs. docs/spread.md "
@@ -532,6 +538,14 @@ const struct verb verbs[] = {
      "and sizes against the last build. With targets only these and what they need. `kbuild -o DIR "
      "report` is about the runs of another output directory.",
      OUTPUT | ARCH | CACHE | QUIET, OPTIONS(report_options), verb_report, 0},
+    {"settings", "", 0, 0, NO_TARGETS, "show every default, and where it comes from",
+     "Defaults of options and variables can be in kbuild.yaml: in the project, and of your own in "
+     "$XDG_CONFIG_HOME/kbuild or ~/.config/kbuild. Options go before the environment, that before "
+     "the project's file, that before yours. Shown is what `kbuild build` would use, also if it "
+     "would refuse it: then the reason comes last, and the status is that of the error. "
+     "docs/settings.md has the keys, and the lines of --json.",
+     (MAKE & ~(BIT(COMMON_OFFLINE) | BIT(COMMON_LOCKED))) | OUTPUT | JSON, NO_OPTIONS,
+     verb_settings, READS_OPTIONS},
     {"cache info", "", 0, 0, NO_TARGETS, "show what is in the cache", NULL, CACHE | JSON,
      NO_OPTIONS, verb_cache_info, 0},
     {"cache verify", "", 0, 0, NO_TARGETS,
@@ -540,7 +554,7 @@ const struct verb verbs[] = {
     {"cache gc", "", 0, 0, NO_TARGETS, "remove garbage, and what is beyond a size", NULL, CACHE,
      OPTIONS(gc_options), verb_cache_gc, 0},
     {"versions get", "KEY", 1, 1, NO_TARGETS, "print the value of a dotted key of versions.yaml",
-     NULL, BIT(COMMON_VERSIONS), NO_OPTIONS, verb_versions_get, 0},
+     NULL, BIT(COMMON_VERSIONS) | FILES, NO_OPTIONS, verb_versions_get, 0},
     {"help", "[VERB...]", 0, 2, NO_TARGETS, "show the verbs, or the options of one", NULL, 0,
      OPTIONS(help_options), verb_help, 0},
     {"version", "", 0, 0, NO_TARGETS, "print the version of kbuild", NULL, 0, NO_OPTIONS,

@@ -42,20 +42,22 @@ static int refuse_name(const struct source_choice *c, const char *whose, struct 
     strlist_sort(names);
     const char *nearest = nearest_name(c->name, names);
     cleanup_free char *all = strlist_join(names, ", ");
-    error_set(err, ERROR_USAGE, "%s: %s source '%s'", c->environment ? "KBUILD_SOURCE" : "--source",
-              whose, c->name);
+    error_set(err, ERROR_USAGE, "%s: %s source '%s'", c->where ? c->where : "--source", whose,
+              c->name);
     if (!names->n)
         return error_hint(err, "there are none");
     return nearest ? error_hint(err, "did you mean %s? There are: %s", nearest, all)
                    : error_hint(err, "there are: %s", all);
 }
 
+// Either those of options, or the others.
 static int check_names(const struct build *b, const struct strlist *names, const char *whose,
-                       bool environment, struct error **err)
+                       bool options, struct error **err)
 {
     const struct source_choices *c = b->options.choices;
     for (size_t i = 0; c && i < c->n; i++) {
-        if (c->items[i].environment != environment || strlist_has(names, c->items[i].name))
+        if (!c->items[i].where != options || c->items[i].optional ||
+            strlist_has(names, c->items[i].name))
             continue;
         cleanup_strlist struct strlist copy = {0};
         strlist_add_all(&copy, names);
@@ -86,9 +88,9 @@ int check_source_names(struct build *b, struct error **err)
                 c->items[i].name, c->items[i].folder);
             return error_hint(err, "leave out --locked, or the choice of that directory");
         }
-    return check_names(b, &names, "no recipe here has a", false, err) < 0
+    return check_names(b, &names, "no recipe here has a", true, err) < 0
                ? -1
-               : check_names(b, &names, "no recipe here has a", true, err);
+               : check_names(b, &names, "no recipe here has a", false, err);
 }
 
 void note_source_names(struct build *b, const struct recipe *r, const struct arch *target)
@@ -102,7 +104,7 @@ int check_asked_source_names(struct build *b, struct error **err)
     cleanup_free char *targets = strlist_join(&b->run->targets, ", ");
     cleanup_free char *whose =
         xasprintf("%s %s no", targets, b->run->targets.n > 1 ? "have" : "has");
-    return b->run->targets.n ? check_names(b, &b->run->source_names, whose, false, err) : 0;
+    return b->run->targets.n ? check_names(b, &b->run->source_names, whose, true, err) : 0;
 }
 
 // ---- local sources ----

@@ -144,7 +144,8 @@ static json_t *choices_json(const struct build *b)
     const struct source_choices *c = b->options.choices;
     json_t *all = json_object();
     for (size_t i = 0; c && i < c->n; i++)
-        if (c->items[i].origin != ORIGIN_FOLDER)
+        if (c->items[i].origin != ORIGIN_FOLDER &&
+            (!c->items[i].optional || strlist_has(&b->run->source_names, c->items[i].name)))
             json_object_set_new(
                 all, c->items[i].name,
                 json_string(c->items[i].origin == ORIGIN_DEBIAN ? "debian" : "upstream"));

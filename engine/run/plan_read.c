@@ -231,7 +231,7 @@ static int apply_choices(const struct plan *p, struct source_choices *choices, s
             return error_set(err, ERROR_USAGE, "the plan's choice of the source %s is damaged",
                              name);
         cleanup_free char *text = xasprintf("%s=%s", name, origin);
-        if (source_choices_add(choices, text, false, err) < 0)
+        if (source_choices_add(choices, text, NULL, err) < 0)
             return -1;
     }
     return 0;

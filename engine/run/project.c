@@ -164,7 +164,7 @@ static int add_choice(const struct project *p, const struct artifact_tree *t,
     const json_t *folder = json_object_get(json_object_get(p->plan.header, "folders"), name);
     cleanup_free char *path = store_tree_path(p->store, t->digest);
     cleanup_free char *text = xasprintf("%s=%s", name, path);
-    if (source_choices_add(out, text, false, err) < 0)
+    if (source_choices_add(out, text, NULL, err) < 0)
         return -1;
     struct source_choice *c = &out->items[out->n - 1];
     const char *commit = json_string_value(json_object_get(folder, "commit"));

@@ -16,8 +16,8 @@
 static int refuse_choice(const struct source_choice *c, const char *text, const char *why,
                          struct error **err)
 {
-    return error_set(err, ERROR_USAGE, "%s%s: %s", c->environment ? "KBUILD_SOURCE: " : "--source ",
-                     text, why);
+    return error_set(err, ERROR_USAGE, "%s%s%s: %s", c->where ? c->where : "--source",
+                     c->where ? ": " : " ", text, why);
 }
 
 static int read_origin(struct source_choice *c, const char *text, const char *value,
@@ -49,6 +49,7 @@ static void choice_free(struct source_choice *c)
     free(c->name);
     free(c->folder);
     free(c->commit);
+    free(c->where);
     error_free(c->fault);
 }
 
@@ -60,26 +61,27 @@ static struct source_choice *find_choice(const struct source_choices *c, const c
     return NULL;
 }
 
-int source_choices_add(struct source_choices *c, const char *text, bool environment,
+int source_choices_add(struct source_choices *c, const char *text, const char *where,
                        struct error **err)
 {
-    struct source_choice one = {.environment = environment};
+    struct source_choice one = {.where = where ? xstrdup(where) : NULL};
     const char *equals = strchr(text, '=');
     if (!equals || equals == text || !equals[1]) {
         refuse_choice(&one, text, "it is not NAME=DIR, NAME=upstream or NAME=debian", err);
+        choice_free(&one);
         return error_hint(err, "NAME is what the recipe calls the source");
     }
     one.name = xstrndup(text, (size_t)(equals - text));
     struct source_choice *known = find_choice(c, one.name);
     int result = 0;
-    if (known && known->environment == environment)
+    if (known && !strcmp(known->where ? known->where : "", where ? where : ""))
         result = refuse_choice(&one, text, "the source is named twice", err);
     if (result == 0 && read_origin(&one, text, equals + 1, &one.fault) < 0) {
-        if (environment)
+        if (where)
             one.folder = xstrdup(equals + 1);
         else
             *err = steal(one.fault);
-        result = environment ? 0 : -1;
+        result = where ? 0 : -1;
     }
     if (result < 0) {
         choice_free(&one);
@@ -88,7 +90,7 @@ int source_choices_add(struct source_choices *c, const char *text, bool environm
     if (!known) {
         c->items = xgrow(c->items, &c->cap, c->n + 1, sizeof *c->items);
         c->items[c->n++] = one;
-    } else if (environment) {
+    } else if (where) {
         choice_free(&one);
     } else {
         choice_free(known);
@@ -102,7 +104,7 @@ int source_choices_environment(struct source_choices *c, const char *text, struc
     cleanup_strlist struct strlist words = {0};
     strlist_split(&words, text, " \t\n");
     for (size_t i = 0; i < words.n; i++)
-        if (source_choices_add(c, words.items[i], true, err) < 0)
+        if (source_choices_add(c, words.items[i], "KBUILD_SOURCE", err) < 0)
             return -1;
     return 0;
 }

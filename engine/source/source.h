@@ -34,9 +34,10 @@ enum source_origin {
 struct source_choice {
     char *name; // of the source: /src/<name>
     enum source_origin origin;
-    char *folder;     // ORIGIN_FOLDER: absolute, links followed (with `fault`: as given); else NULL
-    bool environment; // from KBUILD_SOURCE, not from an option
-    struct error *fault; // of the environment's: why the folder is invalid
+    char *folder;  // ORIGIN_FOLDER: absolute, links followed (with `fault`: as given); else NULL
+    char *where;   // "KBUILD_SOURCE", or the place in a file; NULL: from an option
+    bool optional; // from a file for several projects: not every one has the source
+    struct error *fault; // without an option: why the folder is invalid
     // What a plan says of the folder where it was planned; here it is a copy without a repository.
     bool planned, dirty;
     int64_t time;
@@ -49,11 +50,12 @@ struct source_choices {
 
 // Adds the choice in the text "NAME=upstream", "NAME=debian" or "NAME=DIR" ("./upstream" is a
 // folder of that name). Errors (ERROR_USAGE): another form, an invalid folder, a name that is
-// already there with the same `environment`; an option replaces a choice of the environment.
-int source_choices_add(struct source_choices *c, const char *text, bool environment,
+// already there from the same place. `where` is NULL for an option, which replaces any other
+// choice; others are added only for names that are not there yet. They are for many targets: an
+// invalid folder is an error only for the targets that use it.
+int source_choices_add(struct source_choices *c, const char *text, const char *where,
                        struct error **err);
-// The same for all choices in the text of KBUILD_SOURCE, separated by blanks and line breaks. It is
-// a setting for many targets: an invalid folder is an error only for the targets that use it.
+// The same for all choices in the text of KBUILD_SOURCE, separated by blanks and line breaks.
 int source_choices_environment(struct source_choices *c, const char *text, struct error **err);
 int source_choice_check(const struct source_choice *c, struct error **err);
 const struct source_choice *source_choice_of(const struct source_choices *c, const char *name);

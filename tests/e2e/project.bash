@@ -5,6 +5,8 @@
 
 REPOSITORY=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 KBUILD=${KBUILD:-$REPOSITORY/kbuild}
+# Whatever a developer has in a kbuild.yaml: tests are not to see it.
+export KBUILD_SETTINGS=none
 
 # kbuild on this project.
 kb() {

@@ -3,11 +3,13 @@
 // source of one line, a stanza of (d)eb822, what apt says of its (t)argets and of (u)ris, a
 // (R)elease file, a (p)ackage list as JSON, a (c)opyright file, an (o)s-release, versions.(l)ock,
 // build's (T)argets, a (n)etrc, (r)egistries.conf, a url for (g)it's settings, a (v)erity device's
-// root hash, what the script of a list (L) prints. Seeds: tests/fuzz/seeds/inputs/.
+// root hash, what the script of a list (L) prints, a (k)build.yaml. Seeds:
+// tests/fuzz/seeds/inputs/.
 #include "disk/disk.h"
 #include "fuzz.h"
 #include "http/http.h"
 #include "http/internal.h"
+#include "recipe/settings.h"
 #include "recipe/versions.h"
 #include "registry/internal.h"
 #include "run/run.h"
@@ -32,6 +34,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     fuzz_begin("fuzz-inputs");
     cleanup_free char *netrc = fuzz_path("netrc"), *conf = fuzz_path("registries.conf");
     cleanup_free char *count = xasprintf("%zu", ARRAY_LEN(settings));
+    cleanup_free char *kata = fuzz_path("kata");
+    require(make_directories(kata, 0755, NULL) == 0); // a directory that kbuild.yaml can name
     setenv("NETRC", netrc, 1);
     setenv("CONTAINERS_REGISTRIES_CONF", conf, 1);
     setenv("HOME", fuzz_folder, 1);
@@ -266,6 +270,48 @@ static void try_list(const char *text, size_t length)
     list_lines_free(&l);
 }
 
+// What a project's file names that exists is in the project.
+static void check_inside(const struct settings_file *f, enum setting which)
+{
+    for (size_t i = 0; i < f->values[which].items.n; i++) {
+        const char *text = f->values[which].items.items[i];
+        const char *path = which == SETTING_SOURCE ? strchr(text, '=') + 1 : text;
+        cleanup_free char *real = *path == '/' ? realpath(path, NULL) : NULL;
+        require(*path == '/' ? real && path_below(real, fuzz_folder) : !strchr(path, '/'));
+    }
+}
+
+static void check_settings(const struct settings_file *f)
+{
+    static const enum setting inside[] = {SETTING_SOURCE, SETTING_RECIPES, SETTING_VERSIONS,
+                                          SETTING_TRUSTED_KEYS};
+    for (enum setting which = 0; which < SETTINGS; which++)
+        for (size_t i = 0; i < f->values[which].items.n; i++)
+            require(is_line(f->values[which].items.items[i]) && f->values[which].lines[i] > 0);
+    for (size_t i = 0; i < ARRAY_LEN(inside) && f->owner == SETTINGS_PROJECT; i++)
+        check_inside(f, inside[i]);
+    if (f->owner == SETTINGS_PROJECT)
+        require(!strlist_has(&f->values[SETTING_BUILDER].items, "host"));
+    for (size_t i = 0; i < f->values[SETTING_REGISTRY].items.n; i++)
+        require(!strchr(f->values[SETTING_REGISTRY].items.items[i], '@'));
+}
+
+static void try_settings(const char *text, size_t length)
+{
+    cleanup_free char *path = fuzz_path("kbuild.yaml");
+    int results[2];
+    for (enum settings_owner owner = SETTINGS_PROJECT; owner <= SETTINGS_USER; owner++) {
+        cleanup_error struct error *err = NULL;
+        struct settings_file f;
+        results[owner] = settings_parse(path, owner, text, length, &f, &err);
+        require_result(results[owner], err);
+        if (!results[owner])
+            check_settings(&f);
+        settings_file_free(&f);
+    }
+    require(results[SETTINGS_PROJECT] < 0 || !results[SETTINGS_USER]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct fuzz_kind kinds[] = {
@@ -273,6 +319,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         {'u', try_uris},       {'R', try_release},  {'p', try_packages},   {'c', try_copyright},
         {'o', try_os_release}, {'l', try_lock},     {'T', try_wanted},     {'n', try_netrc},
         {'r', try_registries}, {'g', try_url},      {'v', try_verity},     {'L', try_list},
+        {'k', try_settings},
     };
     fuzz_run(kinds, ARRAY_LEN(kinds), data, size);
     return 0;

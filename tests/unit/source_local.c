@@ -143,21 +143,21 @@ TEST(choices_are_read)
     cleanup_error struct error *err = NULL;
     cleanup_free char *text = xasprintf("x=%s\n y=debian \n", p->folder);
     assert_ok(source_choices_environment(&c, text, &err), &err);
-    assert_ok(source_choices_add(&c, "y=upstream", false, &err), &err);
-    assert_ok(source_choices_add(&c, "z=upstream", false, &err), &err);
+    assert_ok(source_choices_add(&c, "y=upstream", NULL, &err), &err);
+    assert_ok(source_choices_add(&c, "z=upstream", NULL, &err), &err);
     assert_int_equal(c.n, 3);
     assert_string_equal(source_choice_of(&c, "x")->folder, p->folder);
     assert_int_equal(source_choice_of(&c, "y")->origin, ORIGIN_UPSTREAM);
-    assert_false(source_choice_of(&c, "y")->environment);
+    assert_null(source_choice_of(&c, "y")->where);
     assert_null(source_choice_of(&c, "w"));
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         cleanup_error struct error *why = NULL;
-        assert_int_equal(source_choices_add(&c, wrong[i], false, &why), -1);
+        assert_int_equal(source_choices_add(&c, wrong[i], NULL, &why), -1);
         assert_int_equal(why->kind, ERROR_USAGE);
         assert_non_null(why->hint);
     }
     cleanup_error struct error *twice = NULL;
-    assert_int_equal(source_choices_add(&c, "z=debian", false, &twice), -1);
+    assert_int_equal(source_choices_add(&c, "z=debian", NULL, &twice), -1);
     assert_non_null(strstr(twice->message, "named twice"));
     // The environment's is an error where it is used.
     cleanup_error struct error *unused = NULL;

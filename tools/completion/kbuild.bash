@@ -2,7 +2,7 @@
 # bash completion for kbuild: source it, or install it as
 # /usr/share/bash-completion/completions/kbuild. Made by `make docs` from cmd/kbuild/verbs.c.
 
-_kbuild_verbs='build list plan run spread why explain new fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance sign check report cache versions help version'
+_kbuild_verbs='build list plan run spread why explain new fetch update lock log shell boot install verify merge pack unpack se hkd doctor config measure payload provenance sign check report settings cache versions help version'
 
 _kbuild_below() { # a verb: the verbs below it
   case $1 in
@@ -16,23 +16,23 @@ _kbuild_below() { # a verb: the verbs below it
 
 _kbuild_options() { # a verb
   case $1 in
-    'build') echo ' --trace= --until= --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
-    'list') echo ' --arch= --sources= --source= --versions= --recipes= --json' ;;
-    'plan') echo ' --remote --grain= --format= --push --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
-    'run') echo ' --plan= --grain= --output= --jobs= --sources= --source= --offline --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
-    'spread') echo ' --with= --grain= --output= --arch= --jobs= --sources= --source= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
-    'why') echo ' --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --json' ;;
-    'explain') echo ' --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
-    'new') echo ' --like= --recipes= --quiet' ;;
-    'fetch') echo ' --trace= --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --json --quiet' ;;
-    'update') echo ' --arch= --sources= --source= --prebuilt= --builder= --cache= --versions= --recipes=' ;;
-    'lock') echo ' --arch= --sources= --source= --offline --prebuilt= --builder= --cache= --versions= --recipes=' ;;
-    'log') echo ' --remote --plan= --output= --arch= --sources= --source= --prebuilt= --builder= --cache= --versions= --recipes=' ;;
-    'shell') echo ' --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
-    'boot') echo ' --host-key= --image= --qemu= --plain --root= --timeout= --verbose --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
-    'install') echo ' --prefix= --root= --dry-run --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
-    'verify') echo ' --against= --all --scratch= --keep-processors --keep-clock --no-diffoscope --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --quiet' ;;
-    'merge') echo ' --output= --format= --target= --components= --rehash --arch= --jobs= --sources= --source= --cache= --versions= --recipes= --quiet' ;;
+    'build') echo ' --trace= --until= --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --settings= --json --quiet' ;;
+    'list') echo ' --arch= --sources= --source= --versions= --recipes= --settings= --json' ;;
+    'plan') echo ' --remote --grain= --format= --push --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --json' ;;
+    'run') echo ' --plan= --grain= --output= --jobs= --sources= --source= --offline --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --json --quiet' ;;
+    'spread') echo ' --with= --grain= --output= --arch= --jobs= --sources= --source= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --settings= --json --quiet' ;;
+    'why') echo ' --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --json' ;;
+    'explain') echo ' --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings=' ;;
+    'new') echo ' --like= --recipes= --settings= --quiet' ;;
+    'fetch') echo ' --trace= --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --keep-going --builder= --cache= --versions= --recipes= --settings= --json --quiet' ;;
+    'update') echo ' --arch= --sources= --source= --prebuilt= --builder= --cache= --versions= --recipes= --settings=' ;;
+    'lock') echo ' --arch= --sources= --source= --offline --prebuilt= --builder= --cache= --versions= --recipes= --settings=' ;;
+    'log') echo ' --remote --plan= --output= --arch= --sources= --source= --prebuilt= --builder= --cache= --versions= --recipes= --settings=' ;;
+    'shell') echo ' --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --quiet' ;;
+    'boot') echo ' --host-key= --image= --qemu= --plain --root= --timeout= --verbose --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --quiet' ;;
+    'install') echo ' --prefix= --root= --dry-run --output= --arch= --jobs= --sources= --source= --offline --remote= --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --quiet' ;;
+    'verify') echo ' --against= --all --scratch= --keep-processors --keep-clock --no-diffoscope --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --quiet' ;;
+    'merge') echo ' --output= --format= --target= --components= --rehash --arch= --jobs= --sources= --source= --cache= --versions= --recipes= --settings= --quiet' ;;
     'pack') echo ' --format= --jobs= --quiet' ;;
     'unpack') echo ' --quiet' ;;
     'se seal') echo '' ;;
@@ -42,20 +42,21 @@ _kbuild_options() { # a verb
     'se reference') echo ' --output= --header= --host-key= --hdr-key= --seal-record= --seal-secret= --image= --ramdisk= --parmfile= --kernel-tarball= --initrd-tarball=' ;;
     'se test-key') echo ' --quiet' ;;
     'hkd verify') echo ' --host-key-document= --cert= --crl= --root-ca= --online --offline --json' ;;
-    'doctor') echo ' --root= --collect= --cache= --json --quiet' ;;
+    'doctor') echo ' --root= --collect= --cache= --settings= --json --quiet' ;;
     'config') echo ' --class= --configuration= --prefix= --release= --set= --dry-run --quiet' ;;
-    'measure') echo ' --ovmf= --kernel= --initrd= --append= --vcpus= --vcpu-type= --vcpu-sig= --guest-features= --vmm-type= --qemu-version= --memory= --edk2= --two-pass --legacy-vm-type --build --policy= --family-id= --image-id= --guest-svn= --id-key= --author-key= --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
-    'payload push') echo ' --base= --any-base --keep-base-files --layout= --compression= --output= --commit= --shim-components= --plain-http --arch= --jobs= --source= --cache= --versions= --recipes= --quiet' ;;
-    'payload index') echo ' --plain-http --cache=' ;;
-    'payload image') echo ' --output= --base= --entrypoint= --label= --plain-http --arch= --jobs= --cache= --quiet' ;;
-    'provenance') echo ' --spdx --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes=' ;;
+    'measure') echo ' --ovmf= --kernel= --initrd= --append= --vcpus= --vcpu-type= --vcpu-sig= --guest-features= --vmm-type= --qemu-version= --memory= --edk2= --two-pass --legacy-vm-type --build --policy= --family-id= --image-id= --guest-svn= --id-key= --author-key= --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --json --quiet' ;;
+    'payload push') echo ' --base= --any-base --keep-base-files --layout= --compression= --output= --commit= --shim-components= --plain-http --arch= --jobs= --source= --cache= --versions= --recipes= --settings= --quiet' ;;
+    'payload index') echo ' --plain-http --cache= --settings=' ;;
+    'payload image') echo ' --output= --base= --entrypoint= --label= --plain-http --arch= --jobs= --cache= --settings= --quiet' ;;
+    'provenance') echo ' --spdx --output= --arch= --sources= --source= --offline --continue --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings=' ;;
     'sign') echo ' --signing-key= --release= --provenance= --output= --quiet' ;;
-    'check') echo ' --signature= --trusted-keys= --unsigned --provenance= --require-provenance --expect-name= --expect-release= --host-key-document= --host-key= --hdr-key= --seal-record= --seal-secret= --kernel= --initrd= --parmfile= --kernel-tarball= --initrd-tarball= --ovmf= --reproduce= --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --json --quiet' ;;
-    'report') echo ' --output= --arch= --cache= --quiet' ;;
-    'cache info') echo ' --cache= --json' ;;
-    'cache verify') echo ' --cache=' ;;
-    'cache gc') echo ' --max-size= --cache=' ;;
-    'versions get') echo ' --versions=' ;;
+    'check') echo ' --signature= --trusted-keys= --unsigned --provenance= --require-provenance --expect-name= --expect-release= --host-key-document= --host-key= --hdr-key= --seal-record= --seal-secret= --kernel= --initrd= --parmfile= --kernel-tarball= --initrd-tarball= --ovmf= --reproduce= --output= --arch= --jobs= --sources= --source= --offline --remote= --prebuilt= --locked --builder= --cache= --versions= --recipes= --settings= --json --quiet' ;;
+    'report') echo ' --output= --arch= --cache= --settings= --quiet' ;;
+    'settings') echo ' --output= --arch= --jobs= --sources= --source= --remote= --prebuilt= --builder= --cache= --versions= --recipes= --settings= --json' ;;
+    'cache info') echo ' --cache= --settings= --json' ;;
+    'cache verify') echo ' --cache= --settings=' ;;
+    'cache gc') echo ' --max-size= --cache= --settings=' ;;
+    'versions get') echo ' --versions= --settings=' ;;
     'help') echo ' --manual --completion=' ;;
     'version') echo '' ;;
   esac
@@ -126,11 +127,13 @@ _kbuild_values() { # a verb, its option: what the value can be
     'build --cache') echo '@folders' ;;
     'build --versions') echo '@files' ;;
     'build --recipes') echo '@folders' ;;
+    'build --settings') echo '@files' ;;
     'list --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
     'list --sources') echo 'upstream debian' ;;
     'list --source') echo '@nothing' ;;
     'list --versions') echo '@files' ;;
     'list --recipes') echo '@folders' ;;
+    'list --settings') echo '@files' ;;
     'plan --grain') echo 'node artifact' ;;
     'plan --format') echo 'json slurm github gitlab make' ;;
     'plan --output'|'plan -o') echo '@folders' ;;
@@ -142,6 +145,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'plan --cache') echo '@folders' ;;
     'plan --versions') echo '@files' ;;
     'plan --recipes') echo '@folders' ;;
+    'plan --settings') echo '@files' ;;
     'run --plan') echo '@files' ;;
     'run --grain') echo 'node artifact' ;;
     'run --output'|'run -o') echo '@folders' ;;
@@ -153,6 +157,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'run --cache') echo '@folders' ;;
     'run --versions') echo '@files' ;;
     'run --recipes') echo '@folders' ;;
+    'run --settings') echo '@files' ;;
     'spread --with') echo 'slurm' ;;
     'spread --grain') echo 'node artifact' ;;
     'spread --output'|'spread -o') echo '@folders' ;;
@@ -165,6 +170,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'spread --cache') echo '@folders' ;;
     'spread --versions') echo '@files' ;;
     'spread --recipes') echo '@folders' ;;
+    'spread --settings') echo '@files' ;;
     'why --output'|'why -o') echo '@folders' ;;
     'why --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
     'why --sources') echo 'upstream debian' ;;
@@ -174,6 +180,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'why --cache') echo '@folders' ;;
     'why --versions') echo '@files' ;;
     'why --recipes') echo '@folders' ;;
+    'why --settings') echo '@files' ;;
     'explain --output'|'explain -o') echo '@folders' ;;
     'explain --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
     'explain --sources') echo 'upstream debian' ;;
@@ -183,8 +190,10 @@ _kbuild_values() { # a verb, its option: what the value can be
     'explain --cache') echo '@folders' ;;
     'explain --versions') echo '@files' ;;
     'explain --recipes') echo '@folders' ;;
+    'explain --settings') echo '@files' ;;
     'new --like') echo '@targets' ;;
     'new --recipes') echo '@folders' ;;
+    'new --settings') echo '@files' ;;
     'fetch --trace') echo '@files' ;;
     'fetch --output'|'fetch -o') echo '@folders' ;;
     'fetch --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
@@ -197,6 +206,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'fetch --cache') echo '@folders' ;;
     'fetch --versions') echo '@files' ;;
     'fetch --recipes') echo '@folders' ;;
+    'fetch --settings') echo '@files' ;;
     'update --arch') echo 'x86_64 s390x aarch64 ppc64le all' ;;
     'update --sources') echo 'upstream debian' ;;
     'update --source') echo '@nothing' ;;
@@ -205,6 +215,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'update --cache') echo '@folders' ;;
     'update --versions') echo '@files' ;;
     'update --recipes') echo '@folders' ;;
+    'update --settings') echo '@files' ;;
     'lock --arch') echo 'x86_64 s390x aarch64 ppc64le all' ;;
     'lock --sources') echo 'upstream debian' ;;
     'lock --source') echo '@nothing' ;;
@@ -213,6 +224,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'lock --cache') echo '@folders' ;;
     'lock --versions') echo '@files' ;;
     'lock --recipes') echo '@folders' ;;
+    'lock --settings') echo '@files' ;;
     'log --plan') echo '@files' ;;
     'log --output'|'log -o') echo '@folders' ;;
     'log --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
@@ -223,6 +235,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'log --cache') echo '@folders' ;;
     'log --versions') echo '@files' ;;
     'log --recipes') echo '@folders' ;;
+    'log --settings') echo '@files' ;;
     'shell --output'|'shell -o') echo '@folders' ;;
     'shell --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
     'shell --jobs'|'shell -j') echo '@nothing' ;;
@@ -234,6 +247,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'shell --cache') echo '@folders' ;;
     'shell --versions') echo '@files' ;;
     'shell --recipes') echo '@folders' ;;
+    'shell --settings') echo '@files' ;;
     'boot --host-key') echo '@files' ;;
     'boot --image') echo '@files' ;;
     'boot --qemu') echo '@files' ;;
@@ -250,6 +264,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'boot --cache') echo '@folders' ;;
     'boot --versions') echo '@files' ;;
     'boot --recipes') echo '@folders' ;;
+    'boot --settings') echo '@files' ;;
     'install --prefix') echo '@folders' ;;
     'install --root') echo '@folders' ;;
     'install --output'|'install -o') echo '@folders' ;;
@@ -263,6 +278,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'install --cache') echo '@folders' ;;
     'install --versions') echo '@files' ;;
     'install --recipes') echo '@folders' ;;
+    'install --settings') echo '@files' ;;
     'verify --against') echo '@files' ;;
     'verify --scratch') echo '@folders' ;;
     'verify --output'|'verify -o') echo '@folders' ;;
@@ -276,6 +292,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'verify --cache') echo '@folders' ;;
     'verify --versions') echo '@files' ;;
     'verify --recipes') echo '@folders' ;;
+    'verify --settings') echo '@files' ;;
     'merge --output'|'merge -o') echo '@files' ;;
     'merge --format') echo 'tar.xz tar.zst' ;;
     'merge --target') echo '@targets' ;;
@@ -287,6 +304,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'merge --cache') echo '@folders' ;;
     'merge --versions') echo '@files' ;;
     'merge --recipes') echo '@folders' ;;
+    'merge --settings') echo '@files' ;;
     'pack --format') echo 'tar.xz tar.zst' ;;
     'pack --jobs'|'pack -j') echo '@nothing' ;;
     'se open --host-key') echo '@files' ;;
@@ -324,6 +342,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'doctor --root') echo '@folders' ;;
     'doctor --collect') echo '@folders' ;;
     'doctor --cache') echo '@folders' ;;
+    'doctor --settings') echo '@files' ;;
     'config --class') echo '@nothing' ;;
     'config --configuration') echo '@files' ;;
     'config --prefix') echo '@folders' ;;
@@ -358,6 +377,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'measure --cache') echo '@folders' ;;
     'measure --versions') echo '@files' ;;
     'measure --recipes') echo '@folders' ;;
+    'measure --settings') echo '@files' ;;
     'payload push --base') echo '@nothing' ;;
     'payload push --layout') echo 'unpacked components' ;;
     'payload push --compression') echo 'gzip zstd' ;;
@@ -370,7 +390,9 @@ _kbuild_values() { # a verb, its option: what the value can be
     'payload push --cache') echo '@folders' ;;
     'payload push --versions') echo '@files' ;;
     'payload push --recipes') echo '@folders' ;;
+    'payload push --settings') echo '@files' ;;
     'payload index --cache') echo '@folders' ;;
+    'payload index --settings') echo '@files' ;;
     'payload image --output'|'payload image -o') echo '@nothing' ;;
     'payload image --base') echo '@nothing' ;;
     'payload image --entrypoint') echo '@nothing' ;;
@@ -378,6 +400,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'payload image --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
     'payload image --jobs'|'payload image -j') echo '@nothing' ;;
     'payload image --cache') echo '@folders' ;;
+    'payload image --settings') echo '@files' ;;
     'provenance --output'|'provenance -o') echo '@files' ;;
     'provenance --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
     'provenance --sources') echo 'upstream debian' ;;
@@ -387,6 +410,7 @@ _kbuild_values() { # a verb, its option: what the value can be
     'provenance --cache') echo '@folders' ;;
     'provenance --versions') echo '@files' ;;
     'provenance --recipes') echo '@folders' ;;
+    'provenance --settings') echo '@files' ;;
     'sign --signing-key') echo '@files' ;;
     'sign --release') echo '@nothing' ;;
     'sign --provenance') echo '@files' ;;
@@ -419,14 +443,32 @@ _kbuild_values() { # a verb, its option: what the value can be
     'check --cache') echo '@folders' ;;
     'check --versions') echo '@files' ;;
     'check --recipes') echo '@folders' ;;
+    'check --settings') echo '@files' ;;
     'report --output'|'report -o') echo '@files' ;;
     'report --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
     'report --cache') echo '@folders' ;;
+    'report --settings') echo '@files' ;;
+    'settings --output'|'settings -o') echo '@folders' ;;
+    'settings --arch') echo 'x86_64 s390x aarch64 ppc64le' ;;
+    'settings --jobs'|'settings -j') echo '@nothing' ;;
+    'settings --sources') echo 'upstream debian' ;;
+    'settings --source') echo '@nothing' ;;
+    'settings --remote') echo 'auto off require' ;;
+    'settings --prebuilt') echo '@targets' ;;
+    'settings --builder') echo 'image host' ;;
+    'settings --cache') echo '@folders' ;;
+    'settings --versions') echo '@files' ;;
+    'settings --recipes') echo '@folders' ;;
+    'settings --settings') echo '@files' ;;
     'cache info --cache') echo '@folders' ;;
+    'cache info --settings') echo '@files' ;;
     'cache verify --cache') echo '@folders' ;;
+    'cache verify --settings') echo '@files' ;;
     'cache gc --max-size') echo '@nothing' ;;
     'cache gc --cache') echo '@folders' ;;
+    'cache gc --settings') echo '@files' ;;
     'versions get --versions') echo '@files' ;;
+    'versions get --settings') echo '@files' ;;
     'help --completion') echo 'bash zsh fish' ;;
   esac
 }
@@ -449,7 +491,7 @@ _kbuild_project() { # sets settings and output
     w=${COMP_WORDS[i]} n=${COMP_WORDS[i + 1]}
     [ "$n" != = ] || n=${COMP_WORDS[i + 2]:-}
     case $w in
-      --recipes | --versions | --sources) settings+=("$w=$n") ;;
+      --recipes | --versions | --sources | --settings) settings+=("$w=$n") ;;
       -o | --output) output=$n ;;
     esac
   done
