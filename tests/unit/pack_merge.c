@@ -196,3 +196,23 @@ TEST(a_broken_input_ends_a_copy_that_has_begun)
                  "kata-static-b.tar.xz: it is not an archive");
     strlist_free(&paths);
 }
+
+TEST(a_tarball_is_written_again_in_another_format)
+{
+    struct error *err = NULL;
+    no_error(merge(fitting, 2, false, &options, &err), err);
+    cleanup_free char *before = listing_text(at("merged.tar.xz"));
+    assert_int_equal(rename(at("merged.tar.xz"), at("kata-static-one.tar.xz")), 0);
+    const struct pack_options o = {.threads = 2, .format = FORMAT_ZSTD};
+    cleanup_close int fd = create(at("merged.tar.xz"));
+    no_error(recompress_archive(at("kata-static-one.tar.xz"), fd, &o, &err), err);
+    cleanup_free char *after = listing_text(at("merged.tar.xz"));
+    assert_string_equal(before, after);
+    unsigned char magic[4];
+    assert_int_equal(pread(fd, magic, sizeof magic, 0), 4);
+    assert_memory_equal(magic, "\050\265\057\375", 4);
+    put(at("kata-static-one.tar.xz"), "not a tarball", 0644);
+    err = NULL;
+    expect_error(recompress_archive(at("kata-static-one.tar.xz"), fd, &o, &err), err,
+                 "kata-static-one.tar.xz: it is not an archive");
+}
