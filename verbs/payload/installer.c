@@ -12,15 +12,15 @@
 
 // What is looked for; where a directory, whether anything is in it.
 static const struct wanted {
-    enum installer_part part;
     const char *path;
+    enum installer_part part;
     bool directory;
 } wanted[] = {
-    {INSTALLER_PROGRAM, "usr/bin/kata-deploy", false},
-    {INSTALLER_SCRIPT, PAYLOAD_ROOT "/scripts/kata-deploy.sh", false},
-    {INSTALLER_SHIMS, PAYLOAD_ROOT "/shim-components.json", false},
-    {INSTALLER_FILES, PAYLOAD_ROOT "/opt", true},
-    {INSTALLER_TARBALLS, PAYLOAD_ROOT "/tarballs", true},
+    {"usr/bin/kata-deploy", INSTALLER_PROGRAM, false},
+    {PAYLOAD_ROOT "/scripts/kata-deploy.sh", INSTALLER_SCRIPT, false},
+    {PAYLOAD_ROOT "/shim-components.json", INSTALLER_SHIMS, false},
+    {PAYLOAD_ROOT "/opt", INSTALLER_FILES, true},
+    {PAYLOAD_ROOT "/tarballs", INSTALLER_TARBALLS, true},
 };
 
 static bool is_at(const struct wanted *w, const char *path)
