@@ -182,6 +182,7 @@ static const struct recipe *next_recipe(const struct recipe_selection *c, const 
         const struct recipe *found = recipe_get(c->set, name, err);
         if (!found) {
             error_wrap(err, "%s:%zu:%zu", r->file, need->line, need->column);
+            error_place(err, r->file, need->line, need->column);
             return NULL;
         }
         if (recipe_supports(found, target))
@@ -222,6 +223,7 @@ const struct recipe *choose_recipe(const struct recipe_selection *c, const struc
         error_user(err, "%s:%zu:%zu: %s %s %s, which cannot be built for %s", r->file, need->line,
                    need->column, r->name, r->action == ACTION_GROUP ? "stands for" : "needs", names,
                    target->name);
+        error_place(err, r->file, need->line, need->column);
     }
     return NULL;
 }

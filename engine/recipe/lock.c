@@ -259,6 +259,7 @@ static int parse_lock(struct lock *l, struct buf *text, struct error **err)
             strlen(p) != (size_t)(end_of_text - p) ? "a NUL character" : add_line(l, p, &comments);
         if (wrong) {
             error_user(err, "%s:%zu: %s", l->path, number, wrong);
+            error_place(err, l->path, number, 0);
             error_hint(err, "correct the line, or remove it to have the source looked up again");
             return -1;
         }

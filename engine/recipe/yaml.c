@@ -36,7 +36,7 @@ static int error_at(const struct yaml_document *d, size_t line, size_t column, s
     else
         error_user(err, "%s: %s", d->file, why);
     free(why);
-    return -1;
+    return error_place(err, d->file, line, column);
 }
 
 int yaml_error(const struct yaml_document *d, const struct yaml *node, struct error **err,

@@ -32,6 +32,7 @@ const char *plan_item(const json_t *array, size_t i)
 static int refuse(const char *name, size_t line, const char *why, struct error **err)
 {
     error_set(err, ERROR_USAGE, "%s:%zu: %s", name, line, why);
+    error_place(err, name, line, 0);
     return error_hint(err, "a plan is what `kbuild plan --remote --json` prints, unchanged");
 }
 

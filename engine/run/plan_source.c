@@ -166,13 +166,17 @@ static int fill_arguments(struct build *b, const struct job *user,
     for (size_t i = 0; i < source->list->arguments.n; i++) {
         cleanup_free char *text =
             source_expand(source, b->versions, user->target, source->list->arguments.items[i], err);
-        if (!text)
-            return error_wrap(err, "%s:%zu: source %s: arguments", user->recipe->file, source->line,
-                              source->name);
+        if (!text) {
+            error_wrap(err, "%s:%zu: source %s: arguments", user->recipe->file, source->line,
+                       source->name);
+            return error_place(err, user->recipe->file, source->line, 0);
+        }
         for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-            if (*p < ' ' || *p == 0x7f) // it would add a line to the key
-                return error_user(err, "%s:%zu: source %s: an argument holds a control character",
-                                  user->recipe->file, source->line, source->name);
+            if (*p < ' ' || *p == 0x7f) { // it would add a line to the key
+                error_user(err, "%s:%zu: source %s: an argument holds a control character",
+                           user->recipe->file, source->line, source->name);
+                return error_place(err, user->recipe->file, source->line, 0);
+            }
         strlist_add(out, text);
     }
     return 0;
@@ -276,6 +280,7 @@ static const struct role *find_of(struct build *b, struct node *user,
         "%s:%zu: the list source %s belongs to the source %s, which this build does not use: "
         "check the two keys `when`, and the variables and --sources of this run",
         job->recipe->file, source->line, source->name, name);
+    error_place(err, job->recipe->file, source->line, 0);
     return NULL;
 }
 

@@ -506,6 +506,7 @@ int source_describe(const struct recipe *r, const struct recipe_source *source,
         result = describe_patches(&f, r, source, &out->patches, err);
     if (result < 0) {
         error_wrap(err, "%s:%zu: source %s", r->file, source->line, source->name);
+        error_place(err, r->file, source->line, 0);
         source_spec_free(out);
     }
     return result;

@@ -109,6 +109,16 @@ int error_subject(struct error **err, const char *name)
     return -1;
 }
 
+int error_place(struct error **err, const char *file, size_t line, size_t column)
+{
+    if (!err || !*err || (*err)->file)
+        return -1;
+    (*err)->file = xstrdup(file);
+    (*err)->line = line;
+    (*err)->column = column;
+    return -1;
+}
+
 void error_free(struct error *err)
 {
     if (!err)
@@ -116,5 +126,6 @@ void error_free(struct error *err)
     free(err->message);
     free(err->hint);
     free(err->subject);
+    free(err->file);
     free(err);
 }

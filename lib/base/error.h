@@ -33,6 +33,9 @@ struct error {
     char *message; // "context: context: cause", without a trailing newline
     char *hint;    // what to do next, or NULL
     char *subject; // the name of the faulty object, for a caller that can repair it; or NULL
+    // The place of the cause in a file of the user, which the message names, too; or NULL, 0.
+    char *file;
+    size_t line, column; // 0: not known
 };
 
 // Each sets *err (which must be NULL; err itself may be NULL to discard) and returns -1.
@@ -50,6 +53,9 @@ int error_wrap(struct error **err, const char *format, ...) __attribute__((forma
 int error_hint(struct error **err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Sets the subject of *err. Returns -1.
 int error_subject(struct error **err, const char *name);
+
+// Sets the place of *err, if it has none: the innermost is that of the cause. Returns -1.
+int error_place(struct error **err, const char *file, size_t line, size_t column);
 
 // Whether the content that was read or unpacked can be the cause: there is no errno, or one that a
 // name or link in the content causes. A full disk or an interrupt is not caused by content.
