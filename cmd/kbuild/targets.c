@@ -3,6 +3,7 @@
 // log, shell.
 #include "kbuild.h"
 
+#include "base/ci_log.h"
 #include "base/error.h"
 #include "graph/job.h"
 #include "new/new.h"
@@ -234,7 +235,7 @@ int verb_list(struct global_options *g, struct strlist *words, struct error **er
         json_decref(item);
     }
     if (listed && !g->json && text.data)
-        fwrite(text.data, 1, text.len, stdout);
+        output_write(stdout, text.data, text.len);
     return result;
 }
 
@@ -374,7 +375,7 @@ int verb_why(struct global_options *g, struct strlist *words, struct error **err
     }
     why_print(&why, &text);
     if (!g->json && text.data)
-        fwrite(text.data, 1, text.len, stdout);
+        output_write(stdout, text.data, text.len);
     why_free(&why);
     build_close(b);
     return result;

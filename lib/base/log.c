@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tells the user: notes and warnings, phases and progress, and lines that stay at the end of a
 // terminal.
+#include "base/ci_log.h"
 #include "base/error.h"
 #include "base/print.h"
 #include "base/process.h"
@@ -30,6 +31,8 @@ void log_print(enum log_level level, const char *line)
     if (level == LOG_NOTE && quiet)
         return;
     print_prefixed(stderr, level == LOG_WARNING ? "kbuild: warning: " : "kbuild: ", line);
+    if (level == LOG_WARNING)
+        ci_annotate_warning(line);
 }
 
 __attribute__((format(printf, 2, 0))) static void emit(enum log_level level, const char *format,

@@ -12,7 +12,7 @@
 //
 // Other UTF-8 is unchanged, the backslash too. Nothing but this file writes to a terminal: cmd/ and
 // the views use print(), print_text() and print_prefixed(); tests/run-lint looks for others. JSON
-// goes through print_json().
+// goes through print_json(). All of it is written by output_write() (ci_log.h).
 #ifndef KBUILD_BASE_PRINT_H
 #define KBUILD_BASE_PRINT_H
 
@@ -46,8 +46,8 @@ void format_time(long long ms, char out[static 40]);
 void print_line(const char *line, void *context);
 // Text of several lines, of any length. A missing last newline is added.
 void print_text(FILE *to, const char *text, size_t length);
-// The rest of `from`, to its end or an error of it: to a terminal line by line as print_text(), to
-// anything else unchanged.
+// The rest of `from`, to its end or an error of it: to a terminal, or where the runner of a CI
+// reads it, line by line as print_text(), to anything else unchanged.
 void print_stream(FILE *to, FILE *from);
 // "PREFIX TEXT" for messages: the lines after the first are indented, so that none can look like a
 // message of its own.

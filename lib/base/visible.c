@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Escapes control and invisible characters in text, and prints it.
+#include "base/ci_log.h"
 #include "base/print.h"
 
 #include <stdint.h>
@@ -320,7 +321,7 @@ void print(const char *format, ...)
     va_start(a.list, format);
     add_format(&text, format, &a);
     va_end(a.list);
-    fwrite(text.data, 1, text.len, stdout);
+    output_write(stdout, text.data, text.len);
 }
 
 void print_to(FILE *to, const char *format, ...)
@@ -330,7 +331,7 @@ void print_to(FILE *to, const char *format, ...)
     va_start(a.list, format);
     add_format(&text, format, &a);
     va_end(a.list);
-    fwrite(text.data, 1, text.len, to);
+    output_write(to, text.data, text.len);
 }
 
 // NOLINTEND(clang-analyzer-valist.*)
@@ -341,14 +342,14 @@ void print_text(FILE *to, const char *text, size_t length)
     visible_text(&shown, text, length, SIZE_MAX);
     if (shown.len && shown.data[shown.len - 1] != '\n')
         buf_puts(&shown, "\n");
-    fwrite(shown.data, 1, shown.len, to);
+    output_write(to, shown.data, shown.len);
 }
 
 void print_stream(FILE *to, FILE *from)
 {
     char chunk[65536];
     size_t n;
-    if (isatty(fileno(to))) {
+    if (isatty(fileno(to)) || output_is_read(to)) {
         cleanup_free char *line = NULL;
         size_t size = 0;
         for (ssize_t got; (got = getdelim(&line, &size, '\n', from)) > 0;)
@@ -373,7 +374,7 @@ void print_prefixed(FILE *to, const char *prefix, const char *text)
         buf_puts(&out, newline ? "\n    " : "\n");
         p = newline ? newline + 1 : NULL;
     }
-    fwrite(out.data, 1, out.len, to);
+    output_write(to, out.data, out.len);
 }
 
 json_t *json_visible(const char *text)
@@ -391,12 +392,15 @@ void print_json(FILE *to, const json_t *value, size_t flags)
     if (!value)
         return;
     cleanup_free char *text = json_dumps(value, flags | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
-    for (const char *p = text; p;) { // jansson leaves DEL as it is
-        const char *del = strchr(p, 0x7f);
-        fwrite(p, 1, del ? (size_t)(del - p) : strlen(p), to);
-        fputs(del ? "\\u007f" : "\n", to);
-        p = del ? del + 1 : NULL;
-    }
+    cleanup_buf struct buf line = {0};
+    for (const char *p = text; p && *p; p++)
+        // jansson leaves DEL as it is; and "##[", inside a string, is a command to some readers.
+        if (*p == 0x7f || (*p == '[' && p - text > 1 && p[-1] == '#' && p[-2] == '#'))
+            buf_printf(&line, "\\u%04x", *p);
+        else
+            buf_add(&line, p, 1);
+    buf_puts(&line, "\n");
+    output_write(to, line.data, line.len);
 }
 
 void format_time(long long ms, char out[static 40])

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tells the runner of a CI what it can show better than lines: groups, and annotations at the place
+// of an error.
+#include "base/ci_log.h"
+
+#include "base/file.h"
+#include "base/print.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct {
+    enum ci_runner runner;
+    bool open;             // a group
+    unsigned groups;       // so far
+    struct strlist errors; // messages that were annotated
+} ci;
+
+// ---- which runner ----
+
+static bool is_true(const char *name)
+{
+    const char *value = getenv(name);
+    return value && !strcmp(value, "true");
+}
+
+static int choose_runner(enum ci_runner *out, struct error **err)
+{
+    const char *said = getenv("KBUILD_CI_LOG");
+    if (!said || !*said)
+        *out = is_true("GITHUB_ACTIONS") ? CI_GITHUB : is_true("GITLAB_CI") ? CI_GITLAB : CI_NONE;
+    else if (!strcmp(said, "github") || !strcmp(said, "gitlab"))
+        *out = !strcmp(said, "github") ? CI_GITHUB : CI_GITLAB;
+    else if (!strcmp(said, "no"))
+        *out = CI_NONE;
+    else {
+        error_user(err, "KBUILD_CI_LOG has the value '%s'", said);
+        return error_hint(err, "it can be github, gitlab or no");
+    }
+    return 0;
+}
+
+int ci_log_open(struct error **err)
+{
+    if (choose_runner(&ci.runner, err) < 0)
+        return -1;
+    if (isatty(STDERR_FILENO))
+        ci.runner = CI_NONE;
+    output_read_by_runner(ci.runner != CI_NONE);
+    output_guard(ci.runner == CI_GITHUB);
+    // Whole lines, in the order in which they are printed on both: no part of one stands alone.
+    if (output_is_read(stdout))
+        setvbuf(stdout, NULL, _IOLBF, 1 << 16);
+    return 0;
+}
+
+enum ci_runner ci_log_runner(void)
+{
+    return ci.runner;
+}
+
+// ---- GitHub's commands: ::NAME PROPERTY=VALUE,PROPERTY=VALUE::DATA ----
+
+static void add_escaped(struct buf *out, const char *text, const char *characters)
+{
+    for (const char *p = text; *p; p++)
+        if (strchr(characters, *p))
+            buf_printf(out, "%%%02X", (unsigned char)*p);
+        else
+            buf_add(out, p, 1);
+}
+
+static void add_data(struct buf *out, const char *text)
+{
+    cleanup_buf struct buf shown = {0};
+    visible_text(&shown, text, strlen(text), VISIBLE_LINE_MAX);
+    add_escaped(out, shown.data, "%\r\n");
+}
+
+static void add_property(struct buf *out, const char *text)
+{
+    cleanup_buf struct buf shown = {0};
+    visible_line(&shown, text, strlen(text), VISIBLE_LINE_MAX);
+    add_escaped(out, shown.data, "%\r\n:,");
+}
+
+// In one write, so that no other process of the job can come between.
+static void write_line(struct buf *line)
+{
+    buf_puts(line, "\n");
+    fflush(stdout);
+    fwrite(line->data, 1, line->len, stderr);
+}
+
+// Without links and "..", if there is such a file. To be freed.
+static char *real_path(const char *path)
+{
+    char *real = realpath(path, NULL);
+    return real ? real : path_absolute(path);
+}
+
+// The runner knows files by their paths in the repository.
+static char *path_in_workspace(const char *path)
+{
+    const char *variable = getenv("GITHUB_WORKSPACE");
+    cleanup_free char *workspace = real_path(variable && *variable ? variable : "/");
+    char *file = real_path(path);
+    size_t n = strlen(workspace);
+    if (n > 1 && !strncmp(file, workspace, n) && file[n] == '/')
+        memmove(file, file + n + 1, strlen(file + n + 1) + 1);
+    return file;
+}
+
+static void annotate(const char *command, const struct error *place, const char *message,
+                     const char *hint)
+{
+    cleanup_buf struct buf line = {0};
+    if (ci.runner != CI_GITHUB)
+        return;
+    buf_printf(&line, "::%s title=kbuild", command);
+    if (place && place->file) {
+        cleanup_free char *file = path_in_workspace(place->file);
+        buf_puts(&line, ",file=");
+        add_property(&line, file);
+        if (place->line)
+            buf_printf(&line, ",line=%zu", place->line);
+        if (place->column)
+            buf_printf(&line, ",col=%zu", place->column);
+    }
+    buf_puts(&line, "::");
+    add_data(&line, message);
+    if (hint) {
+        buf_puts(&line, "%0A");
+        add_data(&line, hint);
+    }
+    write_line(&line);
+}
+
+void ci_annotate_error(const struct error *err)
+{
+    if (ci.runner != CI_GITHUB || err->kind == ERROR_INTERRUPT ||
+        strlist_has(&ci.errors, err->message))
+        return;
+    strlist_add(&ci.errors, err->message);
+    annotate("error", err, err->message, err->hint);
+}
+
+void ci_annotate_warning(const char *line)
+{
+    annotate("warning", NULL, line, NULL);
+}
+
+// ---- groups ----
+
+// GitLab's section names are unique in a job, whose processes may be many.
+static void add_section(struct buf *line, const char *what, bool folded)
+{
+    buf_printf(line, "\033[0Ksection_%s:%lld:kbuild_%ld_%u%s\r\033[0K", what, (long long)time(NULL),
+               (long)getpid(), ci.groups, folded ? "[collapsed=true]" : "");
+}
+
+void ci_group_begin(const char *title, bool folded)
+{
+    cleanup_buf struct buf line = {0};
+    ci_group_end();
+    if (ci.runner == CI_NONE)
+        return;
+    ci.open = true;
+    ci.groups++;
+    if (ci.runner == CI_GITHUB) {
+        buf_puts(&line, "::group::");
+        add_data(&line, title);
+    } else {
+        add_section(&line, "start", folded);
+        visible_line(&line, title, strlen(title), VISIBLE_LINE_MAX);
+    }
+    write_line(&line);
+}
+
+void ci_group_keep(const char *title, bool folded)
+{
+    if (!ci.open)
+        ci_group_begin(title, folded);
+}
+
+void ci_group_end(void)
+{
+    cleanup_buf struct buf line = {0};
+    if (!ci.open)
+        return;
+    ci.open = false;
+    if (ci.runner == CI_GITHUB)
+        buf_puts(&line, "::endgroup::");
+    else
+        add_section(&line, "end", false);
+    write_line(&line);
+}
