@@ -2,6 +2,7 @@
 // Runs kbuild: converts a command line to a verb, and an error to an exit status.
 #include "se.h"
 
+#include "base/ci_log.h"
 #include "base/process.h"
 #include "registry/registry.h"
 
@@ -33,6 +34,7 @@ static void print_error(const struct error *err)
     print_prefixed(stderr, "kbuild: error: ", err->message);
     if (err->hint)
         print_prefixed(stderr, "kbuild: hint: ", err->hint);
+    ci_annotate_error(err);
 }
 
 // Engines that call kbuild try again after ERROR_AGAIN; for people it is a failure like others.
@@ -53,7 +55,7 @@ int main(int argc, char **argv)
         return other;
     struct global_options g = {0};
     struct error *err = NULL;
-    int status = run(argc, argv, &g, &err);
+    int status = ci_log_open(&err) < 0 ? -1 : run(argc, argv, &g, &err);
     if (err) {
         print_error(err);
         status = exit_status(&g.line, err);

@@ -53,23 +53,35 @@ bool steplog_copy(struct steplog *l)
     return true;
 }
 
-void steplog_tail(const struct steplog *l, struct buf *out)
+bool steplog_end_of(const struct steplog *l, size_t limit, struct buf *out)
 {
     struct stat st;
-    char bytes[TAIL_BYTES];
+    char chunk[65536];
     if (l->file < 0 || fstat(l->file, &st) < 0)
-        return;
-    size_t want = st.st_size < TAIL_BYTES ? (size_t)st.st_size : TAIL_BYTES, have = 0;
-    off_t start = st.st_size - (off_t)want;
-    for (ssize_t n = 1; have < want && n > 0; have += n > 0 ? (size_t)n : 0)
-        n = pread(l->file, bytes + have, want - have, start + (off_t)have);
-    size_t from = have, lines = 0;
+        return true;
+    const size_t size = (size_t)st.st_size, want = size < limit ? size : limit;
+    off_t at = st.st_size - (off_t)want;
+    for (ssize_t n = 1; at < st.st_size && n > 0; at += n > 0 ? n : 0) {
+        size_t left = (size_t)(st.st_size - at);
+        n = pread(l->file, chunk, left < sizeof chunk ? left : sizeof chunk, at);
+        if (n > 0)
+            buf_add(out, chunk, (size_t)n);
+    }
+    return want == size;
+}
+
+void steplog_tail(const struct steplog *l, struct buf *out)
+{
+    cleanup_buf struct buf end = {0};
+    bool whole = steplog_end_of(l, TAIL_BYTES, &end);
+    size_t from = end.len, lines = 0;
     // The newline at the end of the last line begins no further line.
-    while (from > 0 && (bytes[from - 1] != '\n' || from == have || ++lines < TAIL_LINES))
+    while (from > 0 && (end.data[from - 1] != '\n' || from == end.len || ++lines < TAIL_LINES))
         from--;
-    if (from == 0 && start > 0)
+    if (from == 0 && !whole)
         buf_puts(out, "... ");
-    buf_add(out, bytes + from, have - from);
+    if (end.len)
+        buf_add(out, end.data + from, end.len - from);
 }
 
 void steplog_end(struct steplog *l)

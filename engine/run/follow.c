@@ -477,7 +477,7 @@ int plan_follow(struct build *b, const struct plan *p, const struct engine *e,
         keep_for_report(&f, &last, result < 0 && err ? *err : f.failure);
         last_run_close(&last);
         if (f.next) // else no job was submitted, and the error says all
-            view_summary(b, false);
+            view_summary(b, false, result < 0 && err ? *err : f.failure);
         view_close();
     }
     if (!result && f.failure) {

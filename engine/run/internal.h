@@ -365,6 +365,27 @@ json_t *trace_events(const struct last_run *l);
 // Into a file that was begun, which it commits.
 int trace_write(const struct last_run *l, struct file_draft *file, struct error **err);
 
+// ---- summary.c ----
+#define EVENTS_SCHEMA 1 // docs/events.md; raise it when a field changes its meaning
+
+struct run_summary {
+    struct build *b;
+    const struct schedule *s;
+    long long ms;            // of the whole run
+    bool placed;             // the results are in the output directory
+    const struct error *why; // the run failed; or NULL
+};
+void summary_print(const struct run_summary *sum); // on standard error
+json_t *summary_json(const struct run_summary *sum);
+// As Markdown, in which no name and no message is markup.
+void summary_markdown(const struct run_summary *sum, struct buf *out);
+// Appends that to the summary of a job of GitHub Actions, if this is one; a failure is a warning.
+void summary_for_job(const struct run_summary *sum);
+// "s390x"; "" of a source.
+const char *node_arch_name(const struct node *node);
+// Pulled, or taken instead of made.
+bool task_was_taken(const struct task *t);
+
 // ---- view.c ----
 // What a run looks like: a live view on a terminal, plain lines in a pipe, one JSON event a line
 // (docs/events.md).
@@ -374,8 +395,8 @@ void view_started(const struct task *t);
 void view_progress(const struct task *t);
 void view_waiting(const struct task *t); // for another process that makes the same
 void view_ended(const struct task *t, const struct error *why);
-// The results of all nodes; with `placed` also where they are.
-void view_summary(struct build *b, bool placed);
+// The results of all nodes; with `placed` also where they are. `why`: the run failed.
+void view_summary(struct build *b, bool placed, const struct error *why);
 void view_estimate(long long left_ms); // the time that is left; 0: not known
 void view_tick(void);
 void view_close(void);

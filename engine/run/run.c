@@ -34,8 +34,8 @@ struct build *build_open(const struct build_options *o, struct error **err)
     b->run->mirrors = mirrors_new();
     if (load_trusted(b, err) < 0 || !(b->versions = versions_load(o->versions, err)) ||
         !(b->recipes = recipe_set_open(o->recipes, err)) || check_source_names(b, err) < 0 ||
-        !(b->lock = lock_open(o->versions, o->installed, err)) || !(b->store = store_open(o->cache, err)) ||
-        remote_open(b, err) < 0) {
+        !(b->lock = lock_open(o->versions, o->installed, err)) ||
+        !(b->store = store_open(o->cache, err)) || remote_open(b, err) < 0) {
         build_close(b);
         return NULL;
     }
@@ -425,7 +425,7 @@ int run_nodes(struct build *b, enum run_what what, struct error **err)
         keep_for_report(&last, &trace, result && err ? *err : NULL);
     last_run_close(&last);
     if (publishes || places)
-        view_summary(b, !result && places);
+        view_summary(b, !result && places, result && err ? *err : NULL);
     view_close();
     schedule_close(&s);
     return result;
@@ -565,6 +565,9 @@ int build_run_node(struct build *b, struct node *node, enum plan_grain grain, st
         result = -1;
     }
     error_free(failure);
+    if (!result && node->state == NODE_SHARED)
+        node->state = NODE_CACHED; // it was there, and nobody here needs it
+    view_summary(b, false, result && err ? *err : NULL);
     view_close();
     schedule_close(&s);
     return result;

@@ -91,7 +91,9 @@ int steplog_open(struct steplog *l, char *path, int file, struct error **err);
 // Copies what has arrived into the file; closes the pipe at its end. True if something arrived.
 bool steplog_copy(struct steplog *l);
 void steplog_tail(const struct steplog *l, struct buf *out); // the last lines, 16 KiB at most
-void steplog_end(struct steplog *l);                         // ends it; the path stays
+// The last `limit` bytes. Whether that is all of it.
+bool steplog_end_of(const struct steplog *l, size_t limit, struct buf *out);
+void steplog_end(struct steplog *l); // ends it; the path stays
 void steplog_close(struct steplog *l);
 
 // ---- tasks ----

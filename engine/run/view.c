@@ -2,6 +2,7 @@
 // Displays a run: a live view on a terminal, plain lines in a pipe, one JSON event a line.
 #include "run/internal.h"
 
+#include "base/ci_log.h"
 #include "base/error.h"
 #include "base/print.h"
 #include "base/process.h"
@@ -17,15 +18,10 @@ static struct {
     long long left_ms; // the time that is left, as far as it is known; else 0
 } view;
 
-static const char *arch_suffix(const struct node *node)
-{
-    return node_arch(node) ? node_arch(node)->name : "";
-}
-
 // "kernel x86_64"; a label like "rootfs NAME:x86_64" already has the architecture.
 static char *label_with_arch(const struct node *node)
 {
-    const char *label = node_label(node), *arch = arch_suffix(node);
+    const char *label = node_label(node), *arch = node_arch_name(node);
     return *arch && !strchr(label, ':') ? xasprintf("%s %s", label, arch) : xstrdup(label);
 }
 
@@ -34,11 +30,6 @@ static char *label_with_arch(const struct node *node)
 struct counts {
     size_t cached, made, pulled, left, running;
 };
-
-static bool is_taken(const struct task *t)
-{
-    return t->outcome.kind == OUTCOME_PULLED || job_of(t->node)->prebuilt;
-}
 
 static struct counts count_nodes(void)
 {
@@ -50,8 +41,8 @@ static struct counts count_nodes(void)
             c.cached++;
             break;
         case NODE_DONE:
-            c.pulled += t->wanted && is_taken(t);
-            c.made += t->wanted && !is_taken(t);
+            c.pulled += t->wanted && task_was_taken(t);
+            c.made += t->wanted && !task_was_taken(t);
             break;
         case NODE_RUNNING:
             c.running++;
@@ -125,6 +116,8 @@ static void event(const struct node *node, const char *what, json_t *more)
 static void log_line(enum log_level level, const char *line, void *context)
 {
     if (view.style == VIEW_JSON) {
+        if (level == LOG_WARNING)
+            ci_annotate_warning(line);
         event(NULL, level == LOG_WARNING ? "warning" : "note",
               json_pack("{s:o}", "text", json_visible(line)));
         return;
@@ -132,6 +125,32 @@ static void log_line(enum log_level level, const char *line, void *context)
     live_erase();
     log_print(level, line);
     draw();
+}
+
+// The first event.
+static void run_event(const struct build *b)
+{
+    json_t *targets = json_array();
+    for (size_t i = 0; i < b->run->targets.n; i++)
+        json_array_append_new(targets, json_visible(b->run->targets.items[i]));
+    event(NULL, "run",
+          json_pack("{s:i, s:s, s:o}", "schema", EVENTS_SCHEMA, "kbuild", KBUILD_VERSION, "targets",
+                    targets));
+}
+
+// ---- plain lines ----
+
+// A line about a node. In the log of a CI's job these lines are a group.
+__attribute__((format(printf, 1, 2))) static void node_line(const char *format, ...)
+{
+    cleanup_free char *targets = strlist_join(&view.b->run->targets, " ");
+    cleanup_free char *title = xasprintf("kbuild %s", targets);
+    ci_group_keep(title, false);
+    va_list args;
+    va_start(args, format);
+    cleanup_free char *line = xvasprintf(format, args);
+    va_end(args);
+    print_to(stderr, "kbuild: %s\n", line);
 }
 
 // ---- called by the scheduler ----
@@ -145,6 +164,8 @@ void view_open(struct build *b, const struct schedule *schedule)
         view.style = live_terminal() ? VIEW_LIVE : VIEW_PLAIN;
     view.opened_ms = now_ms();
     log_redirect(log_line, NULL);
+    if (view.style == VIEW_JSON && !b->options.only_results)
+        run_event(b);
     for (size_t i = 0; i < schedule->n; i++)
         if (schedule->tasks[i].wanted && schedule->tasks[i].node->state == NODE_CACHED)
             view_ended(&schedule->tasks[i], NULL);
@@ -160,10 +181,10 @@ void view_started(const struct task *t)
         event(t->node, "started",
               json_pack("{s:o*}", log ? "log" : "where", json_visible(log ? log : t->where)));
     else if (view.style == VIEW_PLAIN && !view.b->options.quiet)
-        print_to(stderr, "kbuild: %s: started (%s%s)\n", node_label(t->node), log ? "log: " : "",
-                 log           ? log
-                 : t->progress ? t->progress
-                               : "");
+        node_line("%s: started (%s%s)", node_label(t->node), log ? "log: " : "",
+                  log           ? log
+                  : t->progress ? t->progress
+                                : "");
     draw();
 }
 
@@ -181,8 +202,25 @@ void view_waiting(const struct task *t)
         return;
     view_progress(t);
     if (view.style == VIEW_PLAIN && !view.b->options.quiet)
-        print_to(stderr, "kbuild: %s: waiting for another kbuild, which makes it\n",
-                 node_label(t->node));
+        node_line("%s: waiting for another kbuild, which makes it", node_label(t->node));
+}
+
+enum { CI_LOG_MAX = 4 << 20 }; // bytes of a log in that of a CI's job
+
+// The machine of a CI's job is gone when somebody looks: there the whole log is kept, too, in a
+// group.
+static void show_whole_log(const struct task *t, size_t tail)
+{
+    cleanup_buf struct buf text = {0};
+    if (ci_log_runner() == CI_NONE || view.b->options.quiet)
+        return;
+    bool whole = steplog_end_of(&t->log, CI_LOG_MAX, &text);
+    if (text.len <= tail)
+        return;
+    cleanup_free char *title = xasprintf("%s of %s", whole ? "all" : "the end", t->log.path);
+    ci_group_begin(title, true);
+    print_text(stderr, text.data, text.len);
+    ci_group_end();
 }
 
 // The last lines of a failed step's log, which are the step's own text.
@@ -192,6 +230,7 @@ static void show_log_tail(const struct task *t)
     steplog_tail(&t->log, &text);
     if (!text.len)
         return;
+    show_whole_log(t, text.len);
     print_to(stderr, "---- the last lines of %s\n", t->log.path);
     print_text(stderr, text.data, text.len);
     print_to(stderr, "----\n");
@@ -227,228 +266,44 @@ void view_ended(const struct task *t, const struct error *why)
         return;
     const struct node *node = t->node;
     bool cached = node->state == NODE_CACHED;
+    const char *how = t->outcome.kind == OUTCOME_PULLED ? "from the shared cache" : "done";
     char took[40];
     format_time(t->took_ms, took);
     if (view.style == VIEW_JSON) {
+        if (why)
+            ci_annotate_error(why);
         ended_event(t, why);
         return;
     }
     live_erase();
     if (why) {
+        ci_group_end();
         print_to(stderr, "kbuild: %s: failed after %s\n", node_label(node), took);
         show_log_tail(t);
+        ci_annotate_error(why);
     } else if (!view.b->options.quiet && !cached) {
         cleanup_free char *label = label_with_arch(node);
-        print_to(stderr, "kbuild: %s: %s in %s\n", label,
-                 t->outcome.kind == OUTCOME_PULLED ? "from the shared cache" : "done", took);
+        node_line("%s: %s in %s", label, how, took);
     } else if (!view.b->options.quiet && view.style == VIEW_PLAIN && job_of(node)->placed) {
-        print_to(stderr, "kbuild: %s: cached\n", node_label(node));
+        node_line("%s: cached", node_label(node));
     }
     draw();
 }
 
 // ---- the end ----
 
-// The result of a node, in the order of the summary.
-enum ending { MADE, PULLED, CACHED, FAILED, INTERRUPTED, SKIPPED, ENDINGS };
-static const char *const ending_names[ENDINGS] = {"made",   "pulled",      "cached",
-                                                  "failed", "interrupted", "skipped"};
-
-static enum ending ending_of(const struct task *t)
+void view_summary(struct build *b, bool placed, const struct error *why)
 {
-    switch (t->node->state) {
-    case NODE_DONE:
-        return is_taken(t) ? PULLED : MADE;
-    case NODE_CACHED:
-        return CACHED;
-    case NODE_FAILED:
-        return FAILED;
-    case NODE_INTERRUPTED:
-        return INTERRUPTED;
-    case NODE_SKIPPED:
-        return SKIPPED;
-    default:
-        return ENDINGS; // not reached
-    }
-}
-
-static int longest_first(const void *a, const void *b)
-{
-    const struct task *one = *(const struct task *const *)a;
-    const struct task *other = *(const struct task *const *)b;
-    return one->took_ms < other->took_ms ? 1 : one->took_ms > other->took_ms ? -1 : 0;
-}
-
-// The tasks with this ending, the longest first; to be freed.
-static const struct task **tasks_of(enum ending e, size_t *n)
-{
-    const struct task **list = xcalloc(view.s->n + 1, sizeof(struct task *));
-    *n = 0;
-    for (size_t i = 0; i < view.s->n; i++)
-        if (ending_of(&view.s->tasks[i]) == e)
-            list[(*n)++] = &view.s->tasks[i];
-    if (e != CACHED && e != SKIPPED)
-        qsort(list, *n, sizeof(struct task *), longest_first);
-    return list;
-}
-
-enum { SUMMARY_NAMES = 8 }; // names shown of an ending; the rest is counted
-
-// "made kernel 1 min 58 s, source linux 12 s and 3 more".
-static void print_ending(enum ending e, struct buf *counts)
-{
-    size_t n;
-    cleanup_free const struct task **list = tasks_of(e, &n);
-    cleanup_buf struct buf names = {0};
-    for (size_t i = 0; i < n && i < SUMMARY_NAMES; i++) {
-        char took[40];
-        format_time(list[i]->took_ms, took);
-        bool timed = e != CACHED && e != SKIPPED;
-        buf_print(&names, "%s%s%s%s", i ? ", " : "", node_label(list[i]->node), timed ? " " : "",
-                  timed ? took : "");
-    }
-    if (n > SUMMARY_NAMES)
-        buf_printf(&names, " and %zu more", n - SUMMARY_NAMES);
-    if (n)
-        print_to(stderr, "kbuild: %s: %s\n", ending_names[e], names.data);
-    if (n || e == MADE)
-        buf_printf(counts, "%s%zu %s", counts->len ? ", " : "", n, ending_names[e]);
-}
-
-// The chain that decided when the run ended: "the longest chain took 4 min 50 s of 5 min 02 s:
-// source linux 40 s, kernel 4 min 10 s". Of one node alone the line above says as much.
-static void print_chain(void)
-{
-    size_t n, shown = 0;
-    cleanup_free const struct task **chain = last_run_chain(view.s, &n);
-    if (n < 2)
-        return;
-    const long long chain_ms =
-        chain[n - 1]->started_ms + chain[n - 1]->took_ms - chain[0]->started_ms;
-    cleanup_buf struct buf names = {0};
-    char took[40], total[40];
-    for (size_t i = 0; i < n && shown < SUMMARY_NAMES; i++) {
-        if (n > SUMMARY_NAMES / 2 && chain[i]->took_ms < chain_ms / 50)
-            continue; // the rest is counted
-        format_time(chain[i]->took_ms, took);
-        buf_print(&names, "%s%s %s", shown++ ? ", " : "", node_label(chain[i]->node), took);
-    }
-    if (shown < n)
-        buf_printf(&names, " and %zu more", n - shown);
-    format_time(chain_ms, took);
-    format_time(now_ms() - view.opened_ms, total);
-    print_to(stderr, "kbuild: the longest chain took %s of %s: %s\n", took, total, names.data);
-}
-
-static json_t *chain_json(void)
-{
-    size_t n;
-    cleanup_free const struct task **chain = last_run_chain(view.s, &n);
-    json_t *all = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(all, json_pack("{s:s, s:s, s:I}", "node", chain[i]->node->id, "label",
-                                             node_label(chain[i]->node), "ms",
-                                             (json_int_t)chain[i]->took_ms));
-    return all;
-}
-
-static json_t *ending_json(enum ending e)
-{
-    size_t n;
-    cleanup_free const struct task **list = tasks_of(e, &n);
-    json_t *all = json_array();
-    for (size_t i = 0; i < n; i++) {
-        const struct node *node = list[i]->node;
-        json_t *one = json_pack("{s:s, s:s, s:s}", "node", node->id, "kind",
-                                node_kind_names[node->kind], "label", node_label(node));
-        if (e != CACHED && e != SKIPPED)
-            json_object_update_new(one, json_pack("{s:I, s:I}", "ms", (json_int_t)list[i]->took_ms,
-                                                  "cpu_ms", (json_int_t)list[i]->cpu_ms));
-        json_array_append_new(all, one);
-    }
-    return all;
-}
-
-// The node, if its tarballs were requested and are in the store; else NULL.
-static const struct node *result_at(size_t i)
-{
-    const struct node *node = view.s->tasks[i].node;
-    return job_of(node)->placed && node_is_stored(node) ? node : NULL;
-}
-
-static void summary_event(struct build *b, bool placed)
-{
-    json_t *e = json_pack("{s:I}", "ms", (json_int_t)(now_ms() - view.opened_ms));
-    for (enum ending k = 0; k < ENDINGS; k++)
-        json_object_set_new(e, ending_names[k], ending_json(k));
-    json_object_set_new(e, "chain", chain_json());
-    json_t *results = json_array();
-    for (size_t i = 0; i < view.s->n && placed; i++) {
-        const struct node *node = result_at(i);
-        for (size_t o = 0; node && o < node->output_count; o++) {
-            const struct node_output *output = &node->outputs[o];
-            cleanup_free char *path = xasprintf("%s/%s", b->options.output, output->name);
-            json_array_append_new(results,
-                                  json_pack("{s:o, s:s, s:I, s:s}", "path", json_visible(path),
-                                            "digest", output->digest, "size",
-                                            (json_int_t)output->size, "arch", arch_suffix(node)));
-        }
-    }
-    json_object_set_new(e, "results", results);
-    json_t *notes = json_array();
-    for (size_t i = 0; i < b->run->notes.n; i++)
-        json_array_append_new(notes, json_visible(b->run->notes.items[i]));
-    json_object_set_new(e, "notes", notes);
-    event(NULL, "summary", e);
-}
-
-static void print_result(const struct build *b, const struct node *node,
-                         const struct node_output *o)
-{
-    bool small = o->size < 1000000;
-    print_to(stderr, "kbuild: %s/%s  %.1f %s  %s\n", b->options.output, o->name,
-             (double)o->size / (small ? 1e3 : 1e6), small ? "kB" : "MB", arch_suffix(node));
-}
-
-static void print_results(struct build *b)
-{
-    for (size_t i = 0; i < view.s->n; i++) {
-        const struct node *node = result_at(i);
-        if (!node)
-            continue;
-        for (size_t o = 0; o < node->output_count; o++)
-            print_result(b, node, &node->outputs[o]);
-        if (job_of(node)->summary)
-            print_to(stderr, "kbuild: %s: %s\n", job_of(node)->label, job_of(node)->summary);
-    }
-}
-
-static void print_counts(void)
-{
-    cleanup_buf struct buf counts = {0};
-    char total[40];
-    for (enum ending e = 0; e < ENDINGS; e++)
-        print_ending(e, &counts);
-    print_chain();
-    format_time(now_ms() - view.opened_ms, total);
-    print_to(stderr, "kbuild: %s, in %s\n", counts.data, total);
-}
-
-void view_summary(struct build *b, bool placed)
-{
+    const struct run_summary sum = {
+        .b = b, .s = view.s, .ms = now_ms() - view.opened_ms, .placed = placed, .why = why};
+    ci_group_end();
     if (view.style == VIEW_JSON) {
-        summary_event(b, placed);
-        return;
+        event(NULL, "summary", summary_json(&sum));
+    } else if (!b->options.quiet) {
+        live_erase();
+        summary_print(&sum);
     }
-    if (b->options.quiet)
-        return;
-    live_erase();
-    if (!b->options.only_results)
-        print_counts();
-    for (size_t i = 0; i < b->run->notes.n; i++)
-        print_to(stderr, "kbuild: %s\n", b->run->notes.items[i]);
-    if (placed)
-        print_results(b);
+    summary_for_job(&sum);
 }
 
 void view_estimate(long long left_ms)
@@ -467,6 +322,7 @@ void view_tick(void)
 
 void view_close(void)
 {
+    ci_group_end();
     if (view.style == VIEW_LIVE)
         live_erase();
     log_redirect(NULL, NULL);

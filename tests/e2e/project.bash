@@ -3,6 +3,9 @@
 # program in a git repository with a submodule, served by git daemon on loopback. Steps use the host's
 # tools (--builder=host), so nothing here needs a package mirror.
 
+# Tests run in CI, too: what kbuild prints there is another thing (docs/ci.md), and ci_log.bats asks for it.
+unset GITHUB_ACTIONS GITHUB_STEP_SUMMARY GITHUB_WORKSPACE GITLAB_CI KBUILD_CI_LOG
+
 REPOSITORY=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 KBUILD=${KBUILD:-$REPOSITORY/kbuild}
 # Whatever a developer has in a kbuild.yaml: tests are not to see it.
