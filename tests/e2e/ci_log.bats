@@ -79,7 +79,7 @@ balanced() { # commands
   balanced commands
   [ "$(grep -vc group commands)" -eq 1 ]
   grep -qF "error|title=kbuild|bad: its script ended with exit status 3%0A" commands
-  ! grep -q from-the-step commands
+  run ! grep -q from-the-step commands
   # All of it is there: the whole log in a group, the last lines outside.
   grep -qF "group||all of build/logs/bad.log" commands
   [ "$(grep -c '^3$' log)" -eq 1 ]
@@ -104,7 +104,7 @@ balanced() { # commands
   cat commands
   balanced commands
   [ "$(grep -c '^error|' commands)" -eq 2 ]
-  ! grep -q from-the-step commands
+  run ! grep -q from-the-step commands
   [ "$(grep -c '^| failed |' summary.md)" -eq 2 ]
   [ "$(grep -c '^| made |' summary.md)" -eq 2 ]
 }
@@ -125,7 +125,7 @@ balanced() { # commands
   github kb list | cat_commands >listed
   [ ! -s listed ]
   github kb --json list >json
-  ! grep -qF '##[' json
+  run ! grep -qF '##[' json
   [[ "$(jq -r .description json)" == *"##[error]y" ]]
 }
 
@@ -157,7 +157,7 @@ balanced() { # commands
   cat log
   cat_commands <log >commands
   balanced commands
-  ! grep -q '^error|' commands
+  run ! grep -q '^error|' commands
   grep -q '^| interrupted | <code>slow</code>' summary.md
   grep -q ': interrupted after ' summary.md
 }
@@ -183,7 +183,7 @@ balanced() { # commands
   # Without the runner it is nobody's.
   GITHUB_STEP_SUMMARY=$PROJECT/summary.md kb ok
   GITHUB_STEP_SUMMARY=$PROJECT/summary.md GITHUB_ACTIONS=true KBUILD_CI_LOG=no kb ok 2>log
-  ! grep -q '^::' log
+  run ! grep -q '^::' log
   [ "$(grep -c '^### kbuild' summary.md)" -eq 2 ]
 }
 
@@ -202,24 +202,24 @@ for (what, then, name), (ends, later, same) in zip(found[0::2], found[1::2]):
 assert len({name for _, _, name in starts}) == len(starts), found
 assert b"evil" not in b"".join(name for _, _, name in starts)
 X
-  ! grep -q '^::group' log
+  run ! grep -qE '^::(group::kbuild|error title)' log
   [ ! -e summary.md ]
   GITLAB_CI=true kb log bad | cat >shown
-  ! grep -q "$(printf '\033')" shown
+  run ! grep -q "$(printf '\033')" shown
 }
 
 @test "a terminal, an unset variable, and a wrong one" {
   kb ok 2>log
-  ! grep -qE '^::|section_' log
+  run ! grep -qE '^::|section_' log
   GITHUB_ACTIONS=1 GITLAB_CI=yes kb ok 2>log
-  ! grep -qE '^::|section_' log
+  run ! grep -qE '^::|section_' log
   run -1 env KBUILD_CI_LOG=off "$KBUILD" --cache cache list
   [[ $output == *"KBUILD_CI_LOG has the value 'off'"*"it can be github, gitlab or no"* ]]
   # By name, where the runner's variables do not arrive (docker run without -e).
   KBUILD_CI_LOG=github kb ok 2>&1 | cat >log
   grep -q '^::group::kbuild ok' log
   GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY=$PROJECT/summary.md script -qec "$KBUILD --builder=host --cache cache ok" /dev/null >log </dev/null
-  ! grep -q '^::' log
+  run ! grep -q '^::' log
   [ ! -e summary.md ]
 }
 
@@ -249,7 +249,7 @@ X
   GITHUB_ACTIONS=true kb --json top >events 2>log || true
   [ "$(jq -r 'select(.event == "summary") | .outcome' events)" = failed ]
   [ "$(cat_commands <log | grep -c '^error|')" -eq 1 ]
-  ! grep -q '^::group' log
+  run ! grep -q '^::group' log
 }
 
 @test "an interrupted run says so in its last event" {
