@@ -10,12 +10,47 @@
 #include "run/internal.h"
 #include "share/share.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #define REPOSITORY "projects"
 #define SOURCE_PREFIX "source/"
 
 enum { PLAN_MAX = 256 << 20 };
+
+// ---- links ----
+
+// Links in a recipe's directory are checked where the recipe names them.
+static bool is_of_recipe(const char *path)
+{
+    const char *name = starts_with(path, "recipes/") ? path + strlen("recipes/") : "";
+    const char *rest = strchr(name, '/');
+    return rest && strcmp(rest, "/recipe.yaml") != 0;
+}
+
+// A link that leads out would make a file of the machine part of the project.
+static int check_entry(const struct beneath_entry *e, void *context, struct error **err)
+{
+    if (e->event != BENEATH_OTHER || e->type != DT_LNK || is_of_recipe(e->path))
+        return 0;
+    cleanup_close int fd = beneath_follow(*(const int *)context, e->path, O_PATH | O_CLOEXEC);
+    if (fd >= 0)
+        return 0;
+    error_set(err, ERROR_USAGE, "%s of the project is a link that leads out of it, or to nothing",
+              e->path);
+    return error_hint(err, "a project has all of its files in it");
+}
+
+static int check_links(const char *folder, struct error **err)
+{
+    cleanup_close int root = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (root < 0)
+        return error_errno(err, errno, "opening the directory %s", folder);
+    const struct beneath_walk walk = {.visit = check_entry, .context = &root};
+    return beneath_walk(root, folder, &walk, err);
+}
 
 // ---- push ----
 
@@ -79,6 +114,8 @@ static int add_project(struct build *b, const struct plan *p, struct artifact *o
         result = write_texts(b, p, folder, err);
     if (!result)
         result = copy_variables(p, folder, err);
+    if (!result)
+        result = check_links(folder, err);
     if (!result)
         result = store_put_tree(b->store, folder, digest, err);
     remove_tree(folder, NULL);
@@ -150,7 +187,7 @@ int project_open(const char *cache, const char *reference, struct project *out, 
         out->folder = tree ? store_tree_path(out->store, tree->digest) : NULL;
         if (!out->folder)
             error_set(err, ERROR_USAGE, "%s has no project in it", reference);
-        else if (read_plan(out, err) == 0)
+        else if (check_links(out->folder, err) == 0 && read_plan(out, err) == 0)
             return 0;
     }
     project_close(out);

@@ -203,6 +203,59 @@ sources:
   [[ "$output" == *TEST-SECRET*"TOKEN is TEST-TOKEN"* ]]
 }
 
+# Pushes a directory as the project of a plan, whatever is in it; prints its reference.
+push_directory() { # DIRECTORY TREE
+  local size digest manifest
+  tar -C "$1" --sort=name --owner=0 --group=0 -cf - . | zstd -q >layer
+  printf '{}' >config
+  for part in layer config; do
+    digest=sha256:$(sha256sum <$part | cut -d' ' -f1)
+    location=$(curl -sf -X POST -D - -o none "http://127.0.0.1:$PORT/v2/kata/projects/blobs/uploads/" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
+    curl -sf -X PUT -H 'Content-Type: application/octet-stream' --data-binary @$part "$location&digest=$digest"
+  done
+  size=$(stat -c %s layer)
+  jq -jcn --arg layer "sha256:$(sha256sum <layer | cut -d' ' -f1)" --argjson size "$size" --arg config "$digest" --arg tree "$2" '{schemaVersion: 2,
+    mediaType: "application/vnd.oci.image.manifest.v1+json", artifactType: "application/vnd.kbuild.project.v1",
+    config: {mediaType: "application/vnd.oci.empty.v1+json", digest: $config, size: 2},
+    layers: [{mediaType: "application/vnd.kbuild.tree.v1.tar+zstd", digest: $layer, size: $size, annotations: {"kbuild.name": "project", "kbuild.tree": $tree}}]}' >manifest
+  digest=sha256:$(sha256sum <manifest | cut -d' ' -f1)
+  curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary @manifest "http://127.0.0.1:$PORT/v2/kata/projects/manifests/$digest"
+  echo "127.0.0.1:$PORT/kata/projects@$digest"
+}
+
+@test "a project whose files are links to those of the machine is refused" {
+  make_recipe var 'variables: {TEST_FILE: {type: file}}' 'mkdir -p /out/var/opt; cat /inputs/TEST_FILE/*'
+  echo public >file
+  echo TEST-OF-THE-MACHINE >private
+  make_recipe base
+  on one run base:x86_64 --plan="oci:$(TEST_FILE=file push_project var base)"
+  plan=$(find machine-one/cache/trees -name plan)
+  cp -r "$(dirname "$plan")" good
+  chmod -R u+w good
+  # Whoever makes a project can say what the file's digest is.
+  sed -i "s/$(sha256sum <file | cut -d' ' -f1)/$(sha256sum <private | cut -d' ' -f1)/" good/plan
+  for file in variables/TEST_FILE/0/file versions.yaml versions.lock plan recipes/var/recipe.yaml recipes/var recipes; do
+    rm -rf bad
+    cp -r good bad
+    rm -r "bad/$file"
+    ln -s "$PROJECT/private" "bad/$file"
+    # The first try says what the tree's digest is.
+    run on other run var:x86_64 --plan="oci:$(push_directory bad "$(printf %064d 0)")"
+    tree=$(sed -n 's/.*is the tree \([0-9a-f]*\) instead of.*/\1/p' <<<"$output")
+    run on other run var:x86_64 --plan="oci:$(push_directory bad "$tree")"
+    echo "$output"
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"error: $file of the project is a link that leads out of it, or to nothing"* ]]
+  done
+  # The planner is told, too.
+  mv recipes/base elsewhere
+  ln -s ../elsewhere recipes/base
+  run kb plan --remote --push base
+  echo "$output"
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"recipes/base of the project is a link that leads out of it, or to nothing"* ]]
+}
+
 @test "an origin that does not answer is worth another try" {
   greeting
   plan low
