@@ -111,6 +111,14 @@ static int set_files(const char *name, const json_t *value, const char *project,
     return 0;
 }
 
+// The recipes of a project choose the names of variables, and what says that one differs is seen by
+// others: the value of this machine may be a password.
+static int other_value(const char *name, const char *planned, const char *here, bool project,
+                       struct error **err)
+{
+    return mismatch(name, planned, project ? "another text" : here, err);
+}
+
 static int set_variable(const char *name, const json_t *value, const char *project,
                         struct error **err)
 {
@@ -120,7 +128,7 @@ static int set_variable(const char *name, const json_t *value, const char *proje
     if (!text)
         return error_set(err, ERROR_USAGE, "the plan's value of %s is damaged", name);
     if (set && *set && strcmp(set, text) != 0)
-        return mismatch(name, text, set, err);
+        return other_value(name, text, set, project != NULL, err);
     variable_give(name, text);
     return 0;
 }
@@ -128,7 +136,7 @@ static int set_variable(const char *name, const json_t *value, const char *proje
 // A variable that is set here and was not when it was planned would change keys; a secret that the
 // plan gives to another node only is not for this one.
 static int check_variable(const struct plan *p, const json_t *node, const char *name, bool secret,
-                          struct error **err)
+                          bool project, struct error **err)
 {
     const char *here = getenv(name);
     if (!here || !*here)
@@ -136,28 +144,28 @@ static int check_variable(const struct plan *p, const json_t *node, const char *
     if (!secret)
         return json_object_get(json_object_get(p->header, "variables"), name)
                    ? 0
-                   : mismatch(name, NULL, here, err);
+                   : other_value(name, NULL, here, project, err);
     if (!is_item(json_object_get(node, "secrets"), name))
         unsetenv(name);
     return 0;
 }
 
 static int check_recipe(const struct plan *p, const json_t *node, const struct recipe *r,
-                        json_t *declared, struct error **err)
+                        bool project, json_t *declared, struct error **err)
 {
     for (size_t i = 0; i < r->variable_count; i++) {
         const struct recipe_variable *v = &r->variables[i];
         bool secret = v->type == VARIABLE_SECRET;
         if (!secret)
             json_object_set_new(declared, v->name, json_true());
-        if (check_variable(p, node, v->name, secret, err) < 0)
+        if (check_variable(p, node, v->name, secret, project, err) < 0)
             return -1;
     }
     if (!r->builder)
         return 0;
     cleanup_free char *image = builder_image_variable(r->builder);
     json_object_set_new(declared, image, json_true());
-    return check_variable(p, node, image, false, err);
+    return check_variable(p, node, image, false, project, err);
 }
 
 // A plan can set variables that recipes declare, and no others: PATH, for example.
@@ -177,7 +185,7 @@ static int check_names(const struct plan *p, const json_t *declared, struct erro
 }
 
 static int check_variables(const struct plan *p, const json_t *node, const struct strlist *recipes,
-                           struct error **err)
+                           bool project, struct error **err)
 {
     struct recipe_set *set = recipe_set_open(recipes, err);
     cleanup_strlist struct strlist names = {0};
@@ -186,7 +194,7 @@ static int check_variables(const struct plan *p, const json_t *node, const struc
     for (size_t i = 0; i < names.n && !result; i++) {
         const struct recipe *r = recipe_get(set, names.items[i], NULL);
         if (r)
-            result = check_recipe(p, node, r, declared, err);
+            result = check_recipe(p, node, r, project, declared, err);
     }
     recipe_set_free(set);
     return result < 0 ? -1 : check_names(p, declared, err);
@@ -197,9 +205,12 @@ static int check_secrets(const json_t *node, struct error **err)
     const json_t *secrets = json_object_get(node, "secrets");
     for (size_t i = 0; i < json_array_size(secrets); i++) {
         const char *name = plan_item(secrets, i), *set = *name ? getenv(name) : NULL;
-        if (set && *set)
+        if (set && is_regular_file(set))
             continue;
-        error_set(err, ERROR_USAGE, "%s needs the secret %s, and this machine was not given it",
+        // Its value is not said: what a plan takes for the name of a file may be a password.
+        error_set(err, ERROR_USAGE,
+                  set && *set ? "%s needs the secret %s, and here that names no file"
+                              : "%s needs the secret %s, and this machine was not given it",
                   plan_text(node, "node"), name);
         return error_hint(err, "run it on a machine that has it: the plan never carries a secret");
     }
@@ -245,7 +256,7 @@ int plan_apply(const struct plan *p, const json_t *node, const char *project,
     const char *name;
     json_t *value;
     if ((!project && refuse_folders(p, err) < 0) || check_secrets(node, err) < 0 ||
-        check_variables(p, node, o->recipes, err) < 0)
+        check_variables(p, node, o->recipes, project != NULL, err) < 0)
         return -1;
     json_object_foreach(json_object_get(p->header, "variables"), name, value)
     {
@@ -304,17 +315,18 @@ int plan_use_registry(const struct plan *p, struct error **err)
 
 // ---- finding the node ----
 
-// "kernel:s390x" -> recipe and architecture; false: no recipe of that name, or not for that.
-static bool find_target(struct build *b, const char *id, const struct recipe **r,
-                        const struct arch **arch)
+// "kernel:s390x" -> recipe and architecture. 0: no recipe of that name, or not for that; -1: the
+// recipe has an error.
+static int find_target(struct build *b, const char *id, const struct recipe **r,
+                       const struct arch **arch, struct error **err)
 {
     const char *colon = strchr(id, ':');
     cleanup_free char *name = colon ? xstrndup(id, (size_t)(colon - id)) : NULL;
     if (!name || !recipe_exists(b->recipes, name))
-        return false;
-    *r = recipe_get(b->recipes, name, NULL);
+        return 0;
+    *r = recipe_get(b->recipes, name, err);
     *arch = arch_find(colon + 1, NULL);
-    return *r && *arch && recipe_supports(*r, *arch);
+    return *r ? *arch && recipe_supports(*r, *arch) : -1;
 }
 
 static int no_node(const char *id, struct error **err)
@@ -365,8 +377,10 @@ struct node *plan_add_node(struct build *b, const struct plan *p, const json_t *
     const struct recipe *r;
     const struct arch *arch;
     const char *id = plan_text(line, "node"), *target = plan_text(line, "target");
-    if (!find_target(b, target, &r, &arch)) {
-        no_node(target, err);
+    int found = find_target(b, target, &r, &arch, err);
+    if (found <= 0) {
+        if (!found)
+            no_node(target, err);
         return NULL;
     }
     if (!plan_artifact(b, r, arch, err))
@@ -396,11 +410,12 @@ struct node *plan_search(struct build *(*open)(void *context, struct error **err
     struct build *b = open(context, err);
     if (!b)
         return NULL;
-    if (find_target(b, id, &r, &arch)) {
+    int found = find_target(b, id, &r, &arch, err);
+    if (found > 0) {
         *out = b;
         return plan_artifact(b, r, arch, err);
     }
-    int result = recipe_names(b->recipes, &names, err);
+    int result = found < 0 ? -1 : recipe_names(b->recipes, &names, err);
     build_close(b);
     for (size_t i = 0; i < names.n && !result; i++)
         for (size_t k = 0; k < arch_count; k++) {

@@ -205,7 +205,7 @@ sources:
 
 # Pushes a directory as the project of a plan, whatever is in it; prints its reference.
 push_directory() { # DIRECTORY TREE
-  local size digest manifest
+  local size digest part location
   tar -C "$1" --sort=name --owner=0 --group=0 -cf - . | zstd -q >layer
   printf '{}' >config
   for part in layer config; do
@@ -225,10 +225,13 @@ push_directory() { # DIRECTORY TREE
 
 @test "a project whose files are links to those of the machine is refused" {
   make_recipe var 'variables: {TEST_FILE: {type: file}}' 'mkdir -p /out/var/opt; cat /inputs/TEST_FILE/*'
+  export TEST_FILE=$PROJECT/file
   echo public >file
   echo TEST-OF-THE-MACHINE >private
   make_recipe base
-  on one run base:x86_64 --plan="oci:$(TEST_FILE=file push_project var base)"
+  project=$(push_project var base)
+  unset TEST_FILE
+  on one run base:x86_64 --plan="oci:$project"
   plan=$(find machine-one/cache/trees -name plan)
   cp -r "$(dirname "$plan")" good
   chmod -R u+w good
@@ -489,6 +492,10 @@ lose_content() { # target
   run here two run source:greet:000000000000 --builder=host
   [ "$status" -eq 2 ]
   [[ "$output" == *"there is no node source:greet:000000000000 in this project"* ]]
+  make_recipe broken 'nothing: 1'
+  run here two run broken:x86_64 --builder=host
+  [ "$status" -eq 1 ]
+  [[ "$output" == *"recipes/broken/recipe.yaml:5:1: unknown key 'nothing'"* ]]
   PUSH_TO_REGISTRY=no run here two run low:x86_64 --builder=host
   [ "$status" -eq 1 ]
   [[ "$output" == *"PUSH_TO_REGISTRY=no: other machines could not get the result"* ]]
