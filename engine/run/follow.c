@@ -147,9 +147,10 @@ static void began(struct follow *f, struct job_elsewhere *j)
     view_started(t);
 }
 
+// A status that `kbuild run` does not have is of a machine that could not start it: 127.
 static enum error_kind kind_of(int status)
 {
-    return status == ERROR_USER || status == ERROR_USAGE ? (enum error_kind)status : ERROR_STEP;
+    return status == ERROR_STEP || status == ERROR_USAGE ? (enum error_kind)status : ERROR_USER;
 }
 
 static struct error *why_failed(const struct follow *f, const struct job_elsewhere *j)
@@ -426,6 +427,9 @@ static int run_jobs(struct follow *f, struct error **err)
     int result = follow_all(f, err);
     if (result < 0)
         cancel(f, false, NULL);
+    // Ctrl-C that was pressed again must not keep the user from what became of the jobs.
+    while (f->interrupted && wait_ms(0))
+        ;
     sigprocmask(SIG_SETMASK, &old, NULL);
     if (!result && f->interrupted)
         result = error_set(err, ERROR_INTERRUPT, "interrupted; its jobs are cancelled");

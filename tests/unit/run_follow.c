@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 // What a job does: the states that the polls after its submission see, one a letter; the last one
-// stays. 'q' waits, 'r' runs, 'd' done, 'f' failed with status 3, 'a' with 75, 'u' with 2, 'l' lost
-// without a status, 'c' cancelled by others, 'e' by the engine, 'n' cancelled by the engine since a
-// need failed; 'i' runs, and interrupts the one who follows.
+// stays. 'q' waits, 'r' runs, 'd' done, 'f' failed with status 3, 'a' with 75, 'u' with 2, 'x' with
+// 127, 'l' lost without a status, 'c' cancelled by others, 'e' by the engine, 'n' cancelled by the
+// engine since a need failed; 'i' runs, and interrupts the one who follows.
 struct act {
     const char *node, *states;
     size_t polls;
@@ -33,6 +33,7 @@ struct fixture {
     const char *rings;            // the submission of this node interrupts the one who follows
     const char *late;             // the submission of this node is not answered, the first time
     unsigned deaf;                // so many requests to cancel fail
+    bool impatient;               // each request to cancel comes with one more interrupt
     size_t most_at_once, at_once; // submissions between two polls
     struct strlist failed;
     unsigned idle_ms;
@@ -127,10 +128,10 @@ static void set_state(struct fixture *d, struct job_elsewhere *j)
         char letter;
         enum job_state state;
         int status;
-    } states[] = {{'q', JOB_SUBMITTED, -1}, {'r', JOB_RUNNING, -1},  {'i', JOB_RUNNING, -1},
-                  {'d', JOB_DONE, 0},       {'f', JOB_FAILED, 3},    {'a', JOB_FAILED, 75},
-                  {'u', JOB_FAILED, 2},     {'o', JOB_FAILED, 1},    {'l', JOB_FAILED, -1},
-                  {'c', JOB_CANCELLED, -1}, {'e', JOB_CANCELLED, 75}};
+    } states[] = {{'q', JOB_SUBMITTED, -1}, {'r', JOB_RUNNING, -1},   {'i', JOB_RUNNING, -1},
+                  {'d', JOB_DONE, 0},       {'f', JOB_FAILED, 3},     {'a', JOB_FAILED, 75},
+                  {'u', JOB_FAILED, 2},     {'o', JOB_FAILED, 1},     {'l', JOB_FAILED, -1},
+                  {'x', JOB_FAILED, 127},   {'c', JOB_CANCELLED, -1}, {'e', JOB_CANCELLED, 75}};
     struct act *a = act_of(d, j);
     char letter = a->states[a->polls];
     a->polls += a->states[a->polls + 1] != '\0';
@@ -172,6 +173,8 @@ static int cancel(void *context, struct job_elsewhere *jobs, size_t n, bool wait
                   struct error **err)
 {
     struct fixture *d = context;
+    if (d->impatient)
+        kill(getpid(), SIGINT);
     if (d->deaf) {
         d->deaf--;
         return error_user(err, "nobody hears it");
@@ -399,6 +402,7 @@ TEST(each_way_to_fail_has_its_error)
         {"ra", "a could not be made on m1", ERROR_AGAIN},
         {"ru", "a failed on m1 with status 2", ERROR_USAGE},
         {"ro", "a failed on m1 with status 1", ERROR_USER},
+        {"rx", "a failed on m1 with status 127", ERROR_USER},
         {"rl", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_STEP},
         {"rc", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_STEP},
         {"qc", "a ended on m1 without a status: Toy cancelled or lost it", ERROR_STEP},
@@ -473,6 +477,7 @@ TEST(an_interrupt_cancels_all_jobs_and_waits_for_them)
     struct error *err = NULL;
     sigset_t before, after;
     open_fixture(&d);
+    d.impatient = true;
     add(&d, "done", "", 90, "d");
     add(&d, "running", "", 80, "rri");
     add(&d, "above", "running", 70, "d");
